@@ -1,0 +1,1 @@
+"""The numpy core: arrays in, arrays out, no files, no printing."""

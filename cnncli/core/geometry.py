@@ -1,0 +1,381 @@
+"""Sizes, pads and which input cells feed which output cells: the only place with that arithmetic.
+
+Per axis: ``n`` input cells, ``k`` filter taps, ``s`` stride, ``d`` dilation, ``pb`` and ``pe`` pads
+at the beginning and the end, and ``ke = d*(k-1) + 1`` the cells a window spans.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cnncli.errors import OptionError, ShapeError
+
+Pair = tuple[int, int]
+Pads = tuple[Pair, Pair]
+PaddingLike = int | str | Sequence[int] | Sequence[Sequence[int]]
+
+NAMED_PADDINGS: Final = ("same", "same-lower", "valid")
+PAD_MODES: Final = {
+    "zeros": "constant",
+    "edge": "edge",
+    "reflect": "reflect",
+    "symmetric": "symmetric",
+    "wrap": "wrap",
+}
+"""Each border mode with numpy's name for it."""
+
+CONSTANT_CELL: Final = -1
+"""What `border_index` holds where a padded cell copies no input cell."""
+
+
+@dataclass(frozen=True)
+class Axis:
+    """One axis of a sliding window.
+
+    Parameters
+    ----------
+    size : int
+        Input cells, ``n``.
+    kernel, stride, dilation : int
+        Taps ``k``, step ``s`` and spacing ``d``, each at least 1.
+    begin, end : int
+        Pads ``pb`` and ``pe``.
+    ceil : bool
+        Whether a last window that hangs over the end counts.
+
+    Examples
+    --------
+    >>> axis = Axis(size=224, kernel=7, stride=2, begin=3, end=3)
+    >>> axis.out, axis.formula
+    (112, '(224+3+3-7)//2+1 = 112')
+    """
+
+    size: int
+    kernel: int
+    stride: int = 1
+    dilation: int = 1
+    begin: int = 0
+    end: int = 0
+    ceil: bool = False
+
+    @property
+    def extent(self) -> int:
+        """Cells from the first tap to the last, ``ke``."""
+        return self.dilation * (self.kernel - 1) + 1
+
+    @property
+    def padded(self) -> int:
+        """Cells with both pads."""
+        return self.size + self.begin + self.end
+
+    @cached_property
+    def out(self) -> int:
+        """Output cells, ``(n+pb+pe-ke)//s + 1``; less than 1 when the window does not fit."""
+        room = self.padded - self.extent
+        if not self.ceil or room < 0:
+            return room // self.stride + 1
+        count = -(-room // self.stride) + 1
+        starts_in_end_pad = (count - 1) * self.stride >= self.size + self.begin
+        return count - starts_in_end_pad
+
+    @property
+    def formula(self) -> str:
+        """The output size with its numbers filled in."""
+        room = f"{self.size}+{self.begin}+{self.end}-{self.extent}"
+        if self.ceil:
+            return f"ceil(({room})/{self.stride})+1 = {self.out}"
+        return f"({room})//{self.stride}+1 = {self.out}"
+
+    @property
+    def overhang(self) -> int:
+        """Cells that the last window reaches past the end pad (only with ``ceil``)."""
+        return max(0, (self.out - 1) * self.stride + self.extent - self.padded)
+
+    @property
+    def unread(self) -> int:
+        """Input cells at the end that no window reaches."""
+        return min(self.size, max(0, self.size + self.begin - self.reach(self.out)))
+
+    def reach(self, outputs: int) -> int:
+        """Return how many padded cells the first `outputs` windows span."""
+        return (outputs - 1) * self.stride + self.extent if outputs else 0
+
+    def cells(self, first: int, last: int) -> Pair:
+        """Return the padded cells ``[begin, end)`` that outputs ``[first, last)`` read."""
+        return first * self.stride, (last - 1) * self.stride + self.extent
+
+    def tap(self, index: int, outputs: int | None = None) -> slice:
+        """Return the padded cells that tap `index` meets, one for each output."""
+        count = self.out if outputs is None else outputs
+        start = index * self.dilation
+        return slice(start, start + (count - 1) * self.stride + 1, self.stride)
+
+    def real_taps(self, index: int) -> NDArray[np.bool_]:
+        """Return for each output whether tap `index` meets an input cell and no pad."""
+        cells = np.arange(self.out) * self.stride + index * self.dilation - self.begin
+        return (cells >= 0) & (cells < self.size)
+
+    def counts(self, include_pad: bool) -> NDArray[np.int64]:
+        """Return for each output how many taps an average divides by.
+
+        Parameters
+        ----------
+        include_pad : bool
+            Whether explicit pads count. What `ceil` lets hang over the end never does.
+        """
+        cells = (np.arange(self.out) * self.stride)[:, None]
+        cells = cells + np.arange(self.kernel) * self.dilation
+        low, high = (0, self.padded) if include_pad else (self.begin, self.begin + self.size)
+        met = (cells >= low) & (cells < high)
+        return np.asarray(met.sum(axis=1), np.int64)
+
+
+@dataclass(frozen=True)
+class Window:
+    """A filter's or a pool's window over both axes.
+
+    Examples
+    --------
+    >>> place_window((5, 7), kernel=3, stride=2, padding="same").out
+    (3, 4)
+    """
+
+    rows: Axis
+    cols: Axis
+
+    @property
+    def out(self) -> Pair:
+        """Output size (n_H, n_W)."""
+        return self.rows.out, self.cols.out
+
+    @property
+    def kernel(self) -> Pair:
+        """Taps (k_H, k_W)."""
+        return self.rows.kernel, self.cols.kernel
+
+    @property
+    def pads(self) -> Pads:
+        """((top, bottom), (left, right))."""
+        return (self.rows.begin, self.rows.end), (self.cols.begin, self.cols.end)
+
+    @property
+    def pads_with_overhang(self) -> Pads:
+        """The pads, and at the ends what the last windows hang over."""
+        (top, bottom), (left, right) = self.pads
+        return (top, bottom + self.rows.overhang), (left, right + self.cols.overhang)
+
+    def taps(self) -> list[tuple[int, int, tuple[slice, slice]]]:
+        """Return for each tap, in row-major order, its place and the padded cells it meets."""
+        return [
+            (i, j, (self.rows.tap(i), self.cols.tap(j)))
+            for i in range(self.rows.kernel)
+            for j in range(self.cols.kernel)
+        ]
+
+
+def pair(value: int | Sequence[int], what: str, least: int = 1) -> Pair:
+    """Return `value` as (rows, columns).
+
+    Parameters
+    ----------
+    value : int or sequence of two int
+        One number for both axes, or one for each.
+    what : str
+        The option's name, for the message.
+    least : int
+        The smallest number allowed.
+
+    Raises
+    ------
+    OptionError
+        If it is not one or two integers of at least `least`.
+
+    Examples
+    --------
+    >>> pair(2, "stride"), pair((2, 3), "stride")
+    ((2, 2), (2, 3))
+    """
+    numbers = _whole_numbers(value, least)
+    if len(numbers) not in (1, 2):
+        raise OptionError(
+            f"{what} must be one or two whole numbers of at least {least}, got {value!r}",
+            hint=f"--{what} N or --{what} H,W",
+        )
+    return numbers[0], numbers[-1]
+
+
+def _whole_numbers(value: object, least: int) -> tuple[int, ...]:
+    """Return the whole numbers in `value`, nested ones in line; none if anything else is in it."""
+    if isinstance(value, (tuple, list, np.ndarray)):
+        parts = [_whole_numbers(part, least) for part in value]
+        return tuple(number for part in parts for number in part) if all(parts) else ()
+    if isinstance(value, (int, np.integer)) and not isinstance(value, bool) and value >= least:
+        return (int(value),)
+    return ()
+
+
+def explicit_pads(padding: PaddingLike) -> Pads:
+    """Return pads given as numbers as ((top, bottom), (left, right)).
+
+    Parameters
+    ----------
+    padding : int, (h, w), (top, bottom, left, right) or ((top, bottom), (left, right))
+        Cells to add, each at least 0.
+
+    Raises
+    ------
+    OptionError
+        If it is none of these.
+
+    Examples
+    --------
+    >>> explicit_pads(1), explicit_pads((1, 2)), explicit_pads((1, 2, 3, 4))
+    (((1, 1), (1, 1)), ((1, 1), (2, 2)), ((1, 2), (3, 4)))
+    """
+    sides = _whole_numbers(padding, least=0)
+    if len(sides) not in (1, 2, 4):
+        raise OptionError(
+            "padding must be same, same-lower, valid, N, H,W or TOP,BOTTOM,LEFT,RIGHT "
+            f"with whole numbers of at least 0, got {padding!r}",
+            hint="--padding same",
+        )
+    if len(sides) == 4:
+        return (sides[0], sides[1]), (sides[2], sides[3])
+    return (sides[0], sides[0]), (sides[-1], sides[-1])
+
+
+def same_pads(size: int, kernel: int, stride: int, dilation: int, lower: bool = False) -> Pair:
+    """Return the pads for which the output has ``ceil(size / stride)`` cells.
+
+    The odd cell goes to the end, as TensorFlow's SAME and ONNX's SAME_UPPER have it, or
+    to the beginning with `lower` (SAME_LOWER).
+
+    Examples
+    --------
+    >>> same_pads(size=5, kernel=2, stride=1, dilation=1)
+    (0, 1)
+    """
+    out = -(-size // stride)
+    total = max(0, (out - 1) * stride + dilation * (kernel - 1) + 1 - size)
+    small, large = total // 2, total - total // 2
+    return (large, small) if lower else (small, large)
+
+
+def place_window(
+    size: Pair,
+    kernel: int | Sequence[int],
+    stride: int | Sequence[int] = 1,
+    padding: PaddingLike = 0,
+    dilation: int | Sequence[int] = 1,
+    ceil: bool = False,
+) -> Window:
+    """Lay a window over an input and check that it fits.
+
+    Parameters
+    ----------
+    size : (int, int)
+        Input rows and columns.
+    kernel, stride, dilation : int or (int, int)
+        Taps, step and spacing, each at least 1.
+    padding : int, (h, w), ((top, bottom), (left, right)) or {"same", "same-lower", "valid"}
+        Cells around the input.
+    ceil : bool
+        Whether a last window that hangs over the end counts.
+
+    Returns
+    -------
+    Window
+        Both axes with their pads resolved.
+
+    Raises
+    ------
+    OptionError
+        If a number is out of its range.
+    ShapeError
+        If no window fits into the padded input.
+
+    Examples
+    --------
+    >>> place_window((4, 4), kernel=2, stride=2, padding=2).out
+    (4, 4)
+    """
+    kernels = pair(kernel, "size")
+    strides, dilations = pair(stride, "stride"), pair(dilation, "dilation")
+    if isinstance(padding, str):
+        pads = _named_pads(padding, size, kernels, strides, dilations)
+    else:
+        pads = explicit_pads(padding)
+    rows, cols = (
+        Axis(size[i], kernels[i], strides[i], dilations[i], *pads[i], ceil=ceil) for i in (0, 1)
+    )
+    _check_fits(rows, "rows")
+    _check_fits(cols, "columns")
+    return Window(rows, cols)
+
+
+def _named_pads(name: str, size: Pair, kernel: Pair, stride: Pair, dilation: Pair) -> Pads:
+    if name not in NAMED_PADDINGS:
+        raise OptionError(
+            f"padding must be one of {', '.join(NAMED_PADDINGS)} or numbers, got {name!r}",
+            hint="--padding same",
+        )
+    if name == "valid":
+        return (0, 0), (0, 0)
+    lower = name == "same-lower"
+    rows, cols = (same_pads(size[i], kernel[i], stride[i], dilation[i], lower) for i in (0, 1))
+    return rows, cols
+
+
+def _check_fits(axis: Axis, what: str) -> None:
+    if axis.out < 1 or axis.extent > axis.padded:
+        raise ShapeError(
+            f"the window must fit into the padded input, but spans {axis.extent} of "
+            f"{axis.padded} {what}: {axis.formula}",
+            hint="--padding same, or a smaller filter, size or dilation",
+        )
+
+
+def border_index(size: int, begin: int, end: int, mode: str = "zeros") -> NDArray[np.intp]:
+    """Return for each padded cell the input cell it copies, or -1 for a constant.
+
+    Padding forward, its gradient and strips of rows all read this one table.
+
+    Parameters
+    ----------
+    size : int
+        Input cells, at least 1.
+    begin, end : int
+        Pads.
+    mode : {"zeros", "edge", "reflect", "symmetric", "wrap"}
+        Border mode with numpy's meanings.
+
+    Returns
+    -------
+    ndarray of int, shape (begin + size + end,)
+
+    Raises
+    ------
+    OptionError
+        If the mode is unknown.
+
+    Examples
+    --------
+    >>> border_index(4, 2, 1, "reflect")
+    array([2, 1, 0, 1, 2, 3, 2])
+    >>> border_index(2, 1, 1)
+    array([-1,  0,  1, -1])
+    """
+    if mode not in PAD_MODES:
+        raise OptionError(
+            f"pad mode must be one of {', '.join(PAD_MODES)}, got {mode!r}", hint="--pad-mode edge"
+        )
+    cells = np.arange(size)
+    if mode == "zeros":
+        return np.pad(cells, (begin, end), constant_values=CONSTANT_CELL)
+    return np.pad(cells, (begin, end), mode=PAD_MODES[mode])  # type: ignore[call-overload, no-any-return]

@@ -1,0 +1,137 @@
+"""zero_pad and the other borders, each with its gradient."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cnncli.core.geometry import PaddingLike, Pads, border_index, explicit_pads
+from cnncli.errors import ShapeError
+
+FloatArray = NDArray[np.floating]
+
+
+def zero_pad(X: FloatArray, pad: PaddingLike) -> FloatArray:
+    """Pad every image of a batch with zeros around its height and width.
+
+    Parameters
+    ----------
+    X : ndarray, shape (m, n_H, n_W, n_C)
+        A batch of m images.
+    pad : int, (h, w), (top, bottom, left, right) or ((top, bottom), (left, right))
+        Cells to add on each side, at least 0.
+
+    Returns
+    -------
+    ndarray, shape (m, top + n_H + bottom, left + n_W + right, n_C)
+        A new array of the same dtype.
+
+    Raises
+    ------
+    ShapeError
+        If X has not four dimensions.
+    OptionError
+        If a pad is negative or no whole number.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> zero_pad(np.ones((1, 1, 2, 1)), 1)[0, :, :, 0]
+    array([[0., 0., 0., 0.],
+           [0., 1., 1., 0.],
+           [0., 0., 0., 0.]])
+    """
+    return pad_borders(np.asarray(X), explicit_pads(pad))
+
+
+def pad_borders(X: FloatArray, pads: Pads, mode: str = "zeros", value: float = 0.0) -> FloatArray:
+    """Pad height and width with any border.
+
+    Parameters
+    ----------
+    X : ndarray, shape (m, n_H, n_W, n_C)
+        A batch of images.
+    pads : ((top, bottom), (left, right))
+        Cells to add.
+    mode : {"zeros", "edge", "reflect", "symmetric", "wrap"}
+        What the cells hold, with numpy's meanings.
+    value : float
+        The constant of mode "zeros".
+
+    Returns
+    -------
+    ndarray, shape (m, top + n_H + bottom, left + n_W + right, n_C)
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> row = np.arange(1.0, 5.0).reshape(1, 1, 4, 1)
+    >>> pad_borders(row, ((0, 0), (2, 2)), "reflect").ravel()
+    array([3., 2., 1., 2., 3., 4., 3., 2.])
+    """
+    check_batch(X, "X")
+    if pads == ((0, 0), (0, 0)):
+        return X.copy()
+    if mode == "zeros":
+        return _constant_border(X, pads, value)
+    rows = border_index(X.shape[1], *pads[0], mode)
+    cols = border_index(X.shape[2], *pads[1], mode)
+    return X.take(rows, axis=1).take(cols, axis=2)
+
+
+def _constant_border(X: FloatArray, pads: Pads, value: float) -> FloatArray:
+    (top, bottom), (left, right) = pads
+    m, n_H, n_W, n_C = X.shape
+    padded = np.full((m, top + n_H + bottom, left + n_W + right, n_C), value, X.dtype)
+    padded[:, top : top + n_H, left : left + n_W] = X
+    return padded
+
+
+def pad_borders_backward(dX_pad: FloatArray, pads: Pads, mode: str = "zeros") -> FloatArray:
+    """Return the gradient of the unpadded images: each copy's gradient goes to its original.
+
+    Parameters
+    ----------
+    dX_pad : ndarray, shape (m, top + n_H + bottom, left + n_W + right, n_C)
+        Gradient of the padded images.
+    pads, mode
+        As given to `pad_borders`.
+
+    Returns
+    -------
+    ndarray, shape (m, n_H, n_W, n_C)
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> pad_borders_backward(np.ones((1, 1, 6, 1)), ((0, 0), (1, 1)), "edge").ravel()
+    array([2., 1., 1., 2.])
+    """
+    folded = _fold(dX_pad, 1, pads[0], mode)
+    return _fold(folded, 2, pads[1], mode)
+
+
+def _fold(dX_pad: FloatArray, axis: int, pads: tuple[int, int], mode: str) -> FloatArray:
+    begin, end = pads
+    size = dX_pad.shape[axis] - begin - end
+    moved = np.moveaxis(dX_pad, axis, 0)
+    folded = moved[begin : begin + size].copy()
+    if mode != "zeros":
+        index = border_index(size, begin, end, mode)
+        copies = np.r_[0:begin, begin + size : len(index)]
+        np.add.at(folded, index[copies], moved[copies])
+    return np.moveaxis(folded, 0, axis)
+
+
+def check_batch(X: FloatArray, name: str) -> None:
+    """Raise ShapeError unless `X` is a batch of images (m, n_H, n_W, n_C) with no empty axis.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> check_batch(np.zeros((1, 2, 2, 1)), "X")
+    """
+    if X.ndim != 4 or 0 in X.shape:
+        raise ShapeError(
+            f"{name} must have the shape (m, n_H, n_W, n_C), none of them 0, got {X.shape}"
+        )

@@ -1,0 +1,335 @@
+"""Pooling: max, average, min and lp, forward and backward."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cnncli.core.conv import float_dtype
+from cnncli.core.geometry import Axis, Pads, Window, place_window
+from cnncli.core.hyper import POOL_DEFAULTS, read_hparameters
+from cnncli.core.padding import check_batch, pad_borders, pad_borders_backward
+from cnncli.errors import OptionError, ShapeError
+
+FloatArray = NDArray[np.floating]
+PoolCache = tuple[FloatArray, Mapping[str, Any]]
+
+POOL_MODES: Final = ("max", "average", "min", "lp")
+
+
+def pool_forward(
+    A_prev: FloatArray, hparameters: Mapping[str, Any], mode: str = "max"
+) -> tuple[FloatArray, PoolCache]:
+    """Pool every channel of a batch of images.
+
+    Parameters
+    ----------
+    A_prev : ndarray, shape (m, n_H_prev, n_W_prev, n_C)
+        Input, float32 or float64.
+    hparameters : mapping
+        ``f`` (window: int, (h, w) or "global", default 2), ``stride`` (default: the window),
+        ``pad`` and ``dilation`` as in `conv_forward`, ``ceil`` (count a last window that
+        hangs over), ``count_include_pad`` (average: explicit pads count) and ``p`` (lp: the power,
+        above 0).
+    mode : {"max", "average", "min", "lp"}
+        Pads never win in max and min; lp is ``(sum |x|^p)^(1/p)``. NaN propagates.
+
+    Returns
+    -------
+    A : ndarray, shape (m, n_H, n_W, n_C)
+    cache : tuple
+        ``(A_prev, hparameters)`` for `pool_backward`.
+
+    Raises
+    ------
+    ShapeError
+        If A_prev has not four dimensions, or no window fits.
+    OptionError
+        If the mode or an hparameter is unknown or out of range.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> A_prev = np.arange(16.0).reshape(1, 4, 4, 1)
+    >>> A, cache = pool_forward(A_prev, {"f": 2, "stride": 2})
+    >>> A[0, :, :, 0]
+    array([[ 5.,  7.],
+           [13., 15.]])
+    """
+    A_in, fields, window = _read(A_prev, hparameters, mode)
+    if mode == "max":
+        A = _extremes(A_in, window, np.maximum, -np.inf)
+    elif mode == "min":
+        A = _extremes(A_in, window, np.minimum, np.inf)
+    elif mode == "average":
+        A = _sums(A_in, window) / _divisors(window, fields, A_in.dtype)
+    else:
+        A = _norms(A_in, window, fields["p"])
+    return A, (A_prev, hparameters)
+
+
+def pool_backward(dA: FloatArray, cache: PoolCache, mode: str = "max") -> FloatArray:
+    """Return the gradient of `pool_forward`.
+
+    Parameters
+    ----------
+    dA : ndarray, shape (m, n_H, n_W, n_C)
+        Gradient of the cost with respect to A.
+    cache : tuple
+        What `pool_forward` returned.
+    mode : {"max", "average", "min", "lp"}
+        The mode of the forward pass. In max and min the whole gradient goes to the first winner
+        in row-major order; where windows overlap gradients add up.
+
+    Returns
+    -------
+    ndarray, shape (m, n_H_prev, n_W_prev, n_C)
+
+    Raises
+    ------
+    ShapeError
+        If dA has not the shape of the A that the cache belongs to.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> A, cache = pool_forward(np.array([[[[1.0], [3.0]], [[3.0], [2.0]]]]), {"f": 2})
+    >>> pool_backward(np.ones_like(A), cache)[0, :, :, 0]
+    array([[0., 1.],
+           [0., 0.]])
+    """
+    A_prev, hparameters = cache
+    A_in, fields, window = _read(A_prev, hparameters, mode)
+    expected = (A_in.shape[0], *window.out, A_in.shape[3])
+    dA = np.asarray(dA, dtype=A_in.dtype)
+    if dA.shape != expected:
+        raise ShapeError(f"dA must have the shape of A, {expected}, got {dA.shape}")
+    if mode == "max":
+        return _winners_backward(dA, A_in, window)
+    if mode == "min":
+        return _winners_backward(dA, -A_in, window)
+    if mode == "average":
+        return _sums_backward(dA / _divisors(window, fields, dA.dtype), A_in, window)
+    return _norms_backward(dA, A_in, window, fields["p"])
+
+
+def create_mask_from_window(x: FloatArray) -> NDArray[np.bool_]:
+    """Mark the maximum of a window.
+
+    Parameters
+    ----------
+    x : ndarray
+        A window of any shape, not empty.
+
+    Returns
+    -------
+    ndarray of bool, the shape of x
+        True at the maximum; on a tie at the first one in row-major order, so that a gradient
+        sent through the mask is neither lost nor doubled.
+
+    Raises
+    ------
+    ShapeError
+        If the window is empty.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> create_mask_from_window(np.array([[1.0, 3.0], [3.0, 2.0]]))
+    array([[False,  True],
+           [False, False]])
+    """
+    window = np.asarray(x)
+    if window.size == 0:
+        raise ShapeError(f"the window must hold at least one value, got shape {window.shape}")
+    mask = np.zeros(window.shape, bool)
+    mask.flat[int(window.argmax())] = True
+    return mask
+
+
+def distribute_value(dz: float, shape: tuple[int, int]) -> FloatArray:
+    """Spread a gradient evenly over a window, as average pooling's backward does.
+
+    Parameters
+    ----------
+    dz : float
+        The gradient of the average.
+    shape : (n_H, n_W)
+        The window's shape, each at least 1.
+
+    Returns
+    -------
+    ndarray, shape (n_H, n_W)
+        ``dz / (n_H * n_W)`` everywhere.
+
+    Raises
+    ------
+    OptionError
+        If the shape is not two whole numbers of at least 1.
+
+    Examples
+    --------
+    >>> distribute_value(2, (2, 2))
+    array([[0.5, 0.5],
+           [0.5, 0.5]])
+    """
+    n_H, n_W = shape
+    if min(n_H, n_W) < 1:
+        raise OptionError(f"the window's shape must be at least (1, 1), got {tuple(shape)}")
+    return np.full((n_H, n_W), dz / (n_H * n_W))
+
+
+def pool_window(input_shape: tuple[int, ...], fields: Mapping[str, Any]) -> Window:
+    """Check one pooling layer and return where its window stands.
+
+    Parameters
+    ----------
+    input_shape : (m, n_H_prev, n_W_prev, n_C)
+    fields : mapping
+        All fields of the layer, as `read_hparameters` gives them.
+
+    Examples
+    --------
+    >>> pool_window((1, 5, 5, 3), {**POOL_DEFAULTS, "f": 3, "stride": 1}).out
+    (3, 3)
+    """
+    size = (input_shape[1], input_shape[2])
+    f = size if fields["f"] == "global" else fields["f"]
+    stride = f if fields["stride"] is None else fields["stride"]
+    return place_window(size, f, stride, fields["pad"], fields["dilation"], bool(fields["ceil"]))
+
+
+def _read(
+    A_prev: FloatArray, hparameters: Mapping[str, Any], mode: str
+) -> tuple[FloatArray, dict[str, Any], Window]:
+    A = np.asarray(A_prev)
+    check_batch(A, "A_prev")
+    check_mode(mode)
+    fields = read_hparameters(hparameters, POOL_DEFAULTS)
+    if mode == "lp" and not fields["p"] > 0:
+        raise OptionError(f"p must be above 0, got {fields['p']}", hint="--p 2")
+    return A.astype(float_dtype(A), copy=False), fields, pool_window(A.shape, fields)
+
+
+def check_mode(mode: str) -> None:
+    """Raise OptionError unless `mode` is a way to pool.
+
+    Examples
+    --------
+    >>> check_mode("max")
+    """
+    if mode not in POOL_MODES:
+        raise OptionError(
+            f"mode must be one of {', '.join(POOL_MODES)}, got {mode!r}", hint="--mode max"
+        )
+
+
+def _extremes(A: FloatArray, window: Window, better: np.ufunc, worst: float) -> FloatArray:
+    """Columns first, then rows: a window's extreme is the extreme of its rows' extremes."""
+    padded = pad_borders(A, window.pads_with_overhang, value=worst)
+    across = _reduce_taps(padded, 2, window.cols, better)
+    return _reduce_taps(across, 1, window.rows, better)
+
+
+def _sums(A: FloatArray, window: Window) -> FloatArray:
+    padded = pad_borders(A, window.pads_with_overhang)
+    across = _reduce_taps(padded, 2, window.cols, np.add)
+    return _reduce_taps(across, 1, window.rows, np.add)
+
+
+def _reduce_taps(values: FloatArray, dimension: int, axis: Axis, combine: np.ufunc) -> FloatArray:
+    lead = (slice(None),) * dimension
+    result = values[(*lead, axis.tap(0))].copy()
+    for index in range(1, axis.kernel):
+        combine(result, values[(*lead, axis.tap(index))], out=result)
+    return result
+
+
+def _divisors(window: Window, fields: Mapping[str, Any], dtype: np.dtype[Any]) -> FloatArray:
+    """How many cells each window's average divides by, shape (n_H, n_W, 1)."""
+    include = bool(fields["count_include_pad"])
+    counts = np.outer(window.rows.counts(include), window.cols.counts(include))
+    # A dilated window can meet pads only; its sum is 0, and so is its average.
+    return np.maximum(counts, 1).astype(dtype)[:, :, None]
+
+
+def _norms(A: FloatArray, window: Window, p: float) -> FloatArray:
+    if np.isinf(p):
+        return _extremes(np.abs(A), window, np.maximum, 0.0)
+    return _sums(np.abs(A) ** A.dtype.type(p), window) ** A.dtype.type(1 / p)
+
+
+def _scatter(shape: tuple[int, ...], pads: Pads, dtype: np.dtype[Any]) -> FloatArray:
+    m, n_H, n_W, n_C = shape
+    return np.zeros((m, n_H + sum(pads[0]), n_W + sum(pads[1]), n_C), dtype)
+
+
+def _winners_backward(dA: FloatArray, A: FloatArray, window: Window) -> FloatArray:
+    pads = window.pads_with_overhang
+    winners = first_winners(A, window)
+    dA_pad = _scatter(A.shape, pads, dA.dtype)
+    for tap, (_, _, (rows, cols)) in enumerate(window.taps()):
+        dA_pad[:, rows, cols] += np.where(winners == tap, dA, 0)
+    return pad_borders_backward(dA_pad, pads)
+
+
+def first_winners(A: FloatArray, window: Window) -> NDArray[np.intp]:
+    """Return which tap of each window holds its first maximum in row-major order.
+
+    Parameters
+    ----------
+    A : ndarray, shape (m, n_H_prev, n_W_prev, n_C)
+        Input; negate it for minimum pooling.
+    window : Window
+        Where the pool's window stands.
+
+    Returns
+    -------
+    ndarray of int, shape (m, n_H, n_W, n_C)
+        Tap ``i * k_W + j``; -1 where a window meets pads only. A NaN wins over every number.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> first_winners(np.arange(4.0).reshape(1, 2, 2, 1), place_window((2, 2), 2)).ravel()
+    array([3])
+    """
+    padded = pad_borders(A, window.pads_with_overhang, value=-np.inf)
+    shape = (A.shape[0], *window.out, A.shape[3])
+    best, winners = np.full(shape, -np.inf, A.dtype), np.full(shape, -1)
+    for tap, (i, j, (rows, cols)) in enumerate(window.taps()):
+        cells = padded[:, rows, cols]
+        real = np.outer(window.rows.real_taps(i), window.cols.real_taps(j))[:, :, None]
+        wins = (cells > best) | (winners < 0) | (np.isnan(cells) & ~np.isnan(best))
+        wins &= real
+        best[wins], winners[wins] = cells[wins], tap
+    return winners
+
+
+def _sums_backward(dS: FloatArray, A: FloatArray, window: Window) -> FloatArray:
+    pads = window.pads_with_overhang
+    dA_pad = _scatter(A.shape, pads, dS.dtype)
+    for _, _, (rows, cols) in window.taps():
+        dA_pad[:, rows, cols] += dS
+    return pad_borders_backward(dA_pad, pads)
+
+
+def _norms_backward(dA: FloatArray, A: FloatArray, window: Window, p: float) -> FloatArray:
+    """d(sum |x|^p)^(1/p) = sign(x) (|x| / norm)^(p-1); 0 where the whole window is 0."""
+    if np.isinf(p):
+        return _winners_backward(dA, np.abs(A), window) * np.sign(A)
+    norms = _norms(A, window, p)
+    pads = window.pads_with_overhang
+    padded = pad_borders(A, pads)
+    dA_pad = np.zeros_like(padded)
+    safe = np.where(norms == 0, 1, norms)
+    for _, _, (rows, cols) in window.taps():
+        cells = padded[:, rows, cols]
+        shares = np.abs(cells) / safe
+        with np.errstate(divide="ignore"):
+            slopes = np.where(cells == 0, 0, np.sign(cells) * shares ** (p - 1))
+        dA_pad[:, rows, cols] += dA * slopes
+    return pad_borders_backward(dA_pad, pads)
