@@ -14,21 +14,12 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from cnncli.core.words import NAMED_PADDINGS, PAD_MODES
 from cnncli.errors import OptionError, ShapeError
 
 Pair = tuple[int, int]
 Pads = tuple[Pair, Pair]
 PaddingLike = int | str | Sequence[int] | Sequence[Sequence[int]]
-
-NAMED_PADDINGS: Final = ("same", "same-lower", "valid")
-PAD_MODES: Final = {
-    "zeros": "constant",
-    "edge": "edge",
-    "reflect": "reflect",
-    "symmetric": "symmetric",
-    "wrap": "wrap",
-}
-"""Each border mode with numpy's name for it."""
 
 CONSTANT_CELL: Final = -1
 """What `border_index` holds where a padded cell copies no input cell."""
@@ -212,7 +203,9 @@ def pair(value: int | Sequence[int], what: str, least: int = 1) -> Pair:
 
 def _whole_numbers(value: object, least: int) -> tuple[int, ...]:
     """Return the whole numbers in `value`, nested ones in line; none if anything else is in it."""
-    if isinstance(value, (tuple, list, np.ndarray)):
+    if isinstance(value, np.ndarray):
+        value = value.tolist()
+    if isinstance(value, (tuple, list)):
         parts = [_whole_numbers(part, least) for part in value]
         return tuple(number for part in parts for number in part) if all(parts) else ()
     if isinstance(value, (int, np.integer)) and not isinstance(value, bool) and value >= least:
@@ -371,11 +364,21 @@ def border_index(size: int, begin: int, end: int, mode: str = "zeros") -> NDArra
     >>> border_index(2, 1, 1)
     array([-1,  0,  1, -1])
     """
+    check_pad_mode(mode)
+    cells = np.arange(size)
+    if mode == "zeros":
+        return np.pad(cells, (begin, end), constant_values=CONSTANT_CELL)
+    return np.pad(cells, (begin, end), mode=mode)  # type: ignore[call-overload, no-any-return]
+
+
+def check_pad_mode(mode: str) -> None:
+    """Raise OptionError unless `mode` is a border mode.
+
+    Examples
+    --------
+    >>> check_pad_mode("edge")
+    """
     if mode not in PAD_MODES:
         raise OptionError(
             f"pad mode must be one of {', '.join(PAD_MODES)}, got {mode!r}", hint="--pad-mode edge"
         )
-    cells = np.arange(size)
-    if mode == "zeros":
-        return np.pad(cells, (begin, end), constant_values=CONSTANT_CELL)
-    return np.pad(cells, (begin, end), mode=PAD_MODES[mode])  # type: ignore[call-overload, no-any-return]

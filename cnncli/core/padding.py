@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from cnncli.core.geometry import PaddingLike, Pads, border_index, explicit_pads
+from cnncli.core.geometry import PaddingLike, Pads, border_index, check_pad_mode, explicit_pads
 from cnncli.errors import ShapeError
 
 FloatArray = NDArray[np.floating]
@@ -70,6 +70,7 @@ def pad_borders(X: FloatArray, pads: Pads, mode: str = "zeros", value: float = 0
     array([3., 2., 1., 2., 3., 4., 3., 2.])
     """
     check_batch(X, "X")
+    check_pad_mode(mode)
     if pads == ((0, 0), (0, 0)):
         return X.copy()
     if mode == "zeros":

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,12 +12,11 @@ from cnncli.core.conv import float_dtype
 from cnncli.core.geometry import Axis, Pads, Window, place_window
 from cnncli.core.hyper import POOL_DEFAULTS, read_hparameters
 from cnncli.core.padding import check_batch, pad_borders, pad_borders_backward
+from cnncli.core.words import POOL_MODES
 from cnncli.errors import OptionError, ShapeError
 
 FloatArray = NDArray[np.floating]
 PoolCache = tuple[FloatArray, Mapping[str, Any]]
-
-POOL_MODES: Final = ("max", "average", "min", "lp")
 
 
 def pool_forward(
@@ -197,7 +196,11 @@ def pool_window(input_shape: tuple[int, ...], fields: Mapping[str, Any]) -> Wind
     (3, 3)
     """
     size = (input_shape[1], input_shape[2])
-    f = size if fields["f"] == "global" else fields["f"]
+    f = fields["f"]
+    if isinstance(f, str):
+        if f != "global":
+            raise OptionError(f"size must be whole numbers or global, got {f!r}", hint="--size 2")
+        f = size
     stride = f if fields["stride"] is None else fields["stride"]
     return place_window(size, f, stride, fields["pad"], fields["dilation"], bool(fields["ceil"]))
 
@@ -329,7 +332,7 @@ def _norms_backward(dA: FloatArray, A: FloatArray, window: Window, p: float) -> 
     for _, _, (rows, cols) in window.taps():
         cells = padded[:, rows, cols]
         shares = np.abs(cells) / safe
-        with np.errstate(divide="ignore"):
-            slopes = np.where(cells == 0, 0, np.sign(cells) * shares ** (p - 1))
+        # Below p = 1 the slope at 0 is infinite, and 0 is what a minimum's subgradient holds.
+        slopes = np.sign(cells) * np.where(cells == 0, 1, shares) ** (p - 1)
         dA_pad[:, rows, cols] += dA * slopes
     return pad_borders_backward(dA_pad, pads)

@@ -1,0 +1,497 @@
+"""NumPy array files, read without trusting a byte of them: no pickles, no bombs, no surprises.
+
+Format: https://numpy.org/doc/stable/reference/generated/numpy.lib.format.html
+"""
+
+from __future__ import annotations
+
+import ast
+import contextlib
+import io
+import math
+import os
+import re
+import stat
+import struct
+import zipfile
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, BinaryIO, TypeAlias
+
+import numpy as np
+
+from cnncli.errors import FileProblem, quote
+
+DEFAULT_MAX_BYTES = 2**31
+
+Source: TypeAlias = Path | bytes
+
+_MAGIC = b"\x93NUMPY"
+_LENGTH_FORMATS = {(1, 0): "<H", (2, 0): "<I", (3, 0): "<I"}
+_HEADER_BYTES = 65_536
+# 64 dimensions of 20 digits and the three keys fit; a longer literal only costs memory to parse.
+_LITERAL_CHARACTERS = 4_096
+_MAX_DIMENSIONS = 64
+# Words and numbers end at a word boundary, so that parsing can neither warn nor compute.
+_LITERAL = re.compile(
+    r"(?:\s|'[^'\\\n]*'|\"[^\"\\\n]*\"|-?\d+(?!\w)|(?:True|False|None)(?!\w)|[{}()\[\],:])*"
+)
+_PLAIN_DTYPE = re.compile(r"[<>=|]?(?:\?|b1|[iu][1248]|f(?:2|4|8|12|16))")
+_REFUSED_KINDS = {"O": "Python objects", "c": "complex numbers", "V": "untyped bytes"} | {
+    **dict.fromkeys("SaU", "text"),
+    **dict.fromkeys("Mm", "dates or times"),
+}
+_FOREIGN = (
+    (b"\x89PNG", "a PNG picture"),
+    (b"\xff\xd8\xff", "a JPEG picture"),
+    (b"PK\x03\x04", "a zip archive such as .npz"),
+    (b"PK\x05\x06", "an empty zip archive"),
+    (b"\x80", "a Python pickle, which cnncli never loads"),
+)
+_CHUNK = 2**20
+# Deflate cannot do better, so a member that declares more is lying.
+_DEFLATE_RATIO = 1_032
+_BOMB_BYTES = 2**26
+_BOMB_RATIO = 100
+_MAX_MEMBERS = 10_000
+_ZIP_FAULTS = (zipfile.BadZipFile, zipfile.LargeZipFile, zlib.error, struct.error) + (
+    # What zipfile lets through for bad offsets, names, methods and flags.
+    (EOFError, IndexError, OSError, OverflowError, RuntimeError, ValueError)
+)
+
+
+@dataclass(frozen=True)
+class ArrayHeader:
+    """What the header of a ``.npy`` file promises, checked for sense but not against the data.
+
+    Attributes
+    ----------
+    dtype : numpy.dtype
+        Boolean, integer or float, in the byte order of the file.
+    shape : tuple of int
+        None negative; may be empty or hold zeros.
+    fortran_order : bool
+        Whether the first axis varies fastest.
+    offset : int
+        Position of the first data byte.
+    """
+
+    dtype: np.dtype[Any]
+    shape: tuple[int, ...]
+    fortran_order: bool
+    offset: int
+
+    @property
+    def nbytes(self) -> int:
+        """Size of the data in bytes.
+
+        >>> ArrayHeader(np.dtype("<f4"), (3, 3), False, 128).nbytes
+        36
+        """
+        return math.prod(self.shape) * self.dtype.itemsize
+
+
+def is_npy(head: bytes) -> bool:
+    """Tell a ``.npy`` file by its first bytes (six or more).
+
+    >>> is_npy(bytes([0x93]) + b"NUMPY"), is_npy(b"GIF89a")
+    (True, False)
+    """
+    return head.startswith(_MAGIC)
+
+
+def is_zip(head: bytes) -> bool:
+    """Tell a zip archive, and so an ``.npz``, by its first bytes (four or more).
+
+    >>> is_zip(b"PK" + bytes([3, 4])), is_zip(b"GIF89a")
+    (True, False)
+    """
+    return head.startswith((b"PK\x03\x04", b"PK\x05\x06"))
+
+
+def fault_text(error: Exception) -> str:
+    """Return one printable line on what went wrong, without a file name.
+
+    Examples
+    --------
+    >>> fault_text(FileNotFoundError(2, "No such file", "x.png")), fault_text(EOFError())
+    ('No such file', 'EOFError')
+    """
+    if isinstance(error, MemoryError):
+        return "not enough memory"
+    text = (error.strerror if isinstance(error, OSError) else None) or str(error)
+    line = " ".join(text.split()) or type(error).__name__
+    return "".join(c if c.isprintable() else "?" for c in line)[:160]
+
+
+@contextlib.contextmanager
+def open_regular(path: Path, *, name: str) -> Iterator[BinaryIO]:
+    """Open an ordinary file for reading, and never wait for anything else.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+    name : str
+        The name to use in messages.
+
+    Yields
+    ------
+    BinaryIO
+        The open file, at its start.
+
+    Raises
+    ------
+    FileProblem
+        If it is missing, not readable, or no ordinary file.
+
+    Examples
+    --------
+    >>> with open_regular(Path("/"), name="/") as stream:
+    ...     pass
+    Traceback (most recent call last):
+    cnncli.errors.FileProblem: '/': a folder, where a file is needed
+    """
+    # Without O_NONBLOCK a pipe that takes the file's place after the first check could hang us.
+    flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
+    try:
+        _check_regular(os.stat(path), name)
+        descriptor = os.open(path, flags)
+    except (OSError, ValueError) as error:
+        raise _unreadable(name, error) from error
+    with os.fdopen(descriptor, "rb") as stream:
+        _check_regular(os.fstat(descriptor), name)
+        yield stream
+
+
+def read_npy_header(source: Source, *, name: str) -> ArrayHeader:
+    """Read the header of a ``.npy`` file and nothing else.
+
+    Parameters
+    ----------
+    source : Path or bytes
+        The file, or its content.
+    name : str
+        The name to use in messages.
+
+    Raises
+    ------
+    FileProblem
+        If it is no ``.npy`` file of versions 1.0 to 3.0, or holds anything but plain numbers.
+
+    Examples
+    --------
+    >>> file = io.BytesIO()
+    >>> np.save(file, np.eye(3))
+    >>> read_npy_header(file.getvalue(), name="eye.npy").shape
+    (3, 3)
+    """
+    with _opened(source, name) as stream:
+        return _header(stream, name)
+
+
+def read_npy(source: Source, *, name: str, max_bytes: int = DEFAULT_MAX_BYTES) -> np.ndarray:
+    """Read one array of plain numbers from a ``.npy`` file.
+
+    Parameters
+    ----------
+    source : Path or bytes
+        The file, or its content.
+    name : str
+        The name to use in messages.
+    max_bytes : int
+        The most bytes of data to accept.
+
+    Returns
+    -------
+    numpy.ndarray
+        In C order and the machine's byte order; may be read-only, and memory-mapped from a path.
+
+    Raises
+    ------
+    FileProblem
+        If the file is not exactly one such array, checked before any data is read.
+
+    Examples
+    --------
+    >>> file = io.BytesIO()
+    >>> np.save(file, np.asfortranarray(np.array([[1, 2], [3, 4]], dtype=">i2")))
+    >>> read_npy(file.getvalue(), name="a.npy").tolist()
+    [[1, 2], [3, 4]]
+    """
+    with _opened(source, name) as stream:
+        header = _header(stream, name)
+        size = len(source) if isinstance(source, bytes) else os.fstat(stream.fileno()).st_size
+        _check_length(header, size, name)
+        if size > header.offset + max_bytes:
+            raise FileProblem(f"{quote(name)}: {header.nbytes} bytes, at most {max_bytes} are read")
+        try:
+            return _tidy(_raw_data(source, stream, header), header)
+        except (OSError, ValueError, MemoryError) as error:
+            raise _unreadable(name, error) from error
+
+
+def read_npz(
+    source: Source, *, name: str, max_bytes: int = DEFAULT_MAX_BYTES
+) -> dict[str, np.ndarray]:
+    """Read all arrays of an ``.npz`` archive.
+
+    Parameters
+    ----------
+    source : Path or bytes
+        The archive, or its content.
+    name : str
+        The name to use in messages.
+    max_bytes : int
+        The most bytes the members may unfold to, all together.
+
+    Returns
+    -------
+    dict of str to numpy.ndarray
+        By member name without ``.npy``, in the order of the archive. A name is untrusted text:
+        it may look like a path.
+
+    Raises
+    ------
+    FileProblem
+        If the archive is empty or corrupt, unfolds to too much, or has a member that is encrypted,
+        there twice or anything but an array of plain numbers.
+
+    Examples
+    --------
+    >>> file = io.BytesIO()
+    >>> np.savez(file, W=np.ones((3, 3)), b=np.zeros(1))
+    >>> sorted(read_npz(file.getvalue(), name="layer.npz"))
+    ['W', 'b']
+    """
+    with _opened(source, name) as stream:
+        head = stream.read(8)
+        if not is_zip(head):
+            raise FileProblem(f"{quote(name)}: not an .npz archive{_but_is(head)}")
+        size = stream.seek(0, os.SEEK_END)
+        try:
+            with zipfile.ZipFile(stream) as archive:
+                members = archive.infolist()
+                _check_archive(members, size, max_bytes, name)
+                return {m.filename[:-4]: _member(archive, m, name) for m in members}
+        except _ZIP_FAULTS as error:
+            raise FileProblem(f"{quote(name)}: corrupt archive: {fault_text(error)}") from error
+        except MemoryError as error:
+            raise _unreadable(name, error) from error
+
+
+def _opened(source: Source, name: str) -> contextlib.AbstractContextManager[BinaryIO]:
+    if isinstance(source, bytes):
+        return contextlib.nullcontext(io.BytesIO(source))
+    return open_regular(source, name=name)
+
+
+def _check_regular(status: os.stat_result, name: str) -> None:
+    if stat.S_ISREG(status.st_mode):
+        return
+    if stat.S_ISDIR(status.st_mode):
+        raise FileProblem(f"{quote(name)}: a folder, where a file is needed")
+    kinds = ((stat.S_ISFIFO, "a pipe"), (stat.S_ISSOCK, "a socket"))
+    kind = next((word for test, word in kinds if test(status.st_mode)), "a device")
+    raise FileProblem(
+        f"{quote(name)}: {kind}, where a file is needed",
+        hint="pipe the data in and give '-' for standard input",
+    )
+
+
+def _unreadable(name: str, error: Exception) -> FileProblem:
+    return FileProblem(f"{quote(name)}: cannot be read: {fault_text(error)}")
+
+
+def _but_is(head: bytes) -> str:
+    if not head:
+        return ", the file is empty"
+    return next((f", it is {word}" for magic, word in _FOREIGN if head.startswith(magic)), "")
+
+
+def _header(stream: BinaryIO, name: str) -> ArrayHeader:
+    head = stream.read(8)
+    if len(head) < 8 or not is_npy(head):
+        raise FileProblem(f"{quote(name)}: not a NumPy array file (.npy){_but_is(head)}")
+    version = (head[6], head[7])
+    if version not in _LENGTH_FORMATS:
+        raise FileProblem(
+            f"{quote(name)}: .npy format version {version[0]}.{version[1]}, known are 1.0 to 3.0"
+        )
+    text, offset = _header_text(stream, version, name)
+    return _parsed(text, offset, name)
+
+
+def _header_text(stream: BinaryIO, version: tuple[int, int], name: str) -> tuple[str, int]:
+    form = _LENGTH_FORMATS[version]
+    prefix = stream.read(struct.calcsize(form))
+    if len(prefix) < struct.calcsize(form):
+        raise FileProblem(f"{quote(name)}: its .npy header is cut off")
+    length = struct.unpack(form, prefix)[0]
+    raw = stream.read(length) if length <= _HEADER_BYTES else b""
+    if len(raw) < length:
+        fault = "is cut off" if length <= _HEADER_BYTES else f"claims {length} bytes"
+        raise FileProblem(f"{quote(name)}: its .npy header {fault}")
+    try:
+        text = raw.decode("utf-8" if version == (3, 0) else "latin-1")
+    except UnicodeDecodeError as error:
+        raise FileProblem(f"{quote(name)}: its .npy header is not UTF-8") from error
+    return text.strip(), 8 + len(prefix) + length
+
+
+def _parsed(text: str, offset: int, name: str) -> ArrayHeader:
+    fields = _fields(text, name)
+    shape, order = fields["shape"], fields["fortran_order"]
+    if not isinstance(order, bool):
+        raise FileProblem(f"{quote(name)}: its .npy header needs fortran_order True or False")
+    header = ArrayHeader(_dtype(fields["descr"], name), _shape(shape, name), order, offset)
+    extent = math.prod(n for n in header.shape if n) * header.dtype.itemsize
+    # An axis of 0 hides what the others claim; numpy cannot hold them either.
+    if extent > np.iinfo(np.intp).max:
+        raise FileProblem(f"{quote(name)}: its .npy header claims shape {_brief(shape)}, too large")
+    return header
+
+
+def _fields(text: str, name: str) -> dict[str, Any]:
+    try:
+        if len(text) > _LITERAL_CHARACTERS or not _LITERAL.fullmatch(text):
+            raise ValueError(text)
+        fields = ast.literal_eval(text)
+    except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError) as error:
+        raise FileProblem(
+            f"{quote(name)}: its .npy header does not describe an array of plain numbers"
+        ) from error
+    if not isinstance(fields, dict) or set(fields) != {"descr", "fortran_order", "shape"}:
+        raise FileProblem(
+            f"{quote(name)}: its .npy header needs exactly descr, fortran_order and shape"
+        )
+    return fields
+
+
+def _shape(value: object, name: str) -> tuple[int, ...]:
+    # type() and not isinstance(): True is an int too, and no size.
+    if isinstance(value, tuple) and all(type(n) is int and n >= 0 for n in value):
+        if len(value) > _MAX_DIMENSIONS:
+            raise FileProblem(
+                f"{quote(name)}: {len(value)} dimensions, at most {_MAX_DIMENSIONS} are read"
+            )
+        return value
+    raise FileProblem(
+        f"{quote(name)}: its .npy header needs whole sizes of 0 or more, got {_brief(value)}"
+    )
+
+
+def _dtype(descr: object, name: str) -> np.dtype[Any]:
+    if isinstance(descr, str) and _PLAIN_DTYPE.fullmatch(descr):
+        try:
+            return np.dtype(descr)
+        except TypeError as error:
+            raise FileProblem(
+                f"{quote(name)}: numbers of type {descr}, unknown to this computer"
+            ) from error
+    raise FileProblem(
+        f"{quote(name)}: holds {_content(descr)}, only booleans, integers and floats are read"
+    )
+
+
+def _content(descr: object) -> str:
+    if isinstance(descr, list):
+        return "records (a structured dtype)"
+    letter = descr.lstrip("<>=|")[:1] if isinstance(descr, str) else ""
+    return _REFUSED_KINDS.get(letter, f"values of the unknown type {_brief(descr)}")
+
+
+def _brief(value: object) -> str:
+    text = ascii(value)
+    return text if len(text) <= 60 else text[:57] + "..."
+
+
+def _check_length(header: ArrayHeader, size: int, name: str) -> None:
+    """Refuse data that is not exactly as long as the header says."""
+    needed, got = header.nbytes, size - header.offset
+    if needed != got:
+        fault = "cut off" if got < needed else "followed by foreign bytes"
+        raise FileProblem(
+            f"{quote(name)}: {fault}: its header {_brief(header.shape)} {header.dtype} needs "
+            f"{needed} bytes of data, got {got}"
+        )
+
+
+def _raw_data(source: Source, stream: BinaryIO, header: ArrayHeader) -> np.ndarray:
+    """The elements as they lie in the file, one-dimensional; booleans as bytes."""
+    dtype = np.dtype(np.uint8) if header.dtype.kind == "b" else header.dtype
+    count = math.prod(header.shape)
+    if count == 0:
+        return np.empty(0, dtype)
+    if isinstance(source, bytes):
+        return np.frombuffer(source, dtype, count, header.offset)
+    return np.memmap(stream, dtype, "r", header.offset, (count,))
+
+
+def _tidy(raw: np.ndarray, header: ArrayHeader) -> np.ndarray:
+    # A stored boolean may be any byte, and numpy trusts it to be 0 or 1.
+    data = raw != 0 if header.dtype.kind == "b" else raw
+    shaped = data.reshape(header.shape, order="F" if header.fortran_order else "C")
+    # np.require and friends would turn a memory map that already fits into a copy.
+    native = header.dtype.newbyteorder("=")
+    if shaped.dtype == native and shaped.flags.c_contiguous:
+        return shaped
+    return np.array(shaped, dtype=native, order="C", subok=False)
+
+
+def _check_archive(members: list[zipfile.ZipInfo], size: int, max_bytes: int, name: str) -> None:
+    if not members:
+        raise FileProblem(f"{quote(name)}: an empty archive, at least one array is needed")
+    if len(members) > _MAX_MEMBERS:
+        raise FileProblem(f"{quote(name)}: {len(members)} members, at most {_MAX_MEMBERS} are read")
+    seen: set[str] = set()
+    for member in members:
+        _check_member(member, size, name)
+        if member.filename in seen:
+            raise FileProblem(f"{_where(name, member)}: there twice")
+        seen.add(member.filename)
+    total = sum(member.file_size for member in members)
+    if total > max_bytes or (total > _BOMB_BYTES and total > _BOMB_RATIO * size):
+        raise FileProblem(
+            f"{quote(name)}: {size} bytes that unfold to {total}, at most "
+            f"{min(max_bytes, max(_BOMB_BYTES, _BOMB_RATIO * size))} are read"
+        )
+
+
+def _check_member(member: zipfile.ZipInfo, size: int, name: str) -> None:
+    where = _where(name, member)
+    if member.flag_bits & 0x1:
+        raise FileProblem(f"{where}: encrypted, only plain members are read")
+    if not member.filename.endswith(".npy") or member.orig_filename != member.filename:
+        raise FileProblem(f"{where}: not an array, an .npz archive holds .npy members only")
+    if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+        raise FileProblem(f"{where}: an unusual compression, only deflate is read")
+    ratio = 1 if member.compress_type == zipfile.ZIP_STORED else _DEFLATE_RATIO
+    beyond_end = member.header_offset + member.compress_size > size
+    if beyond_end or member.file_size > ratio * member.compress_size:
+        raise FileProblem(f"{where}: corrupt: it declares more bytes than it can hold")
+
+
+def _where(name: str, member: zipfile.ZipInfo) -> str:
+    return f"{quote(name)}: member {quote(member.orig_filename[:200])}"
+
+
+def _member(archive: zipfile.ZipFile, member: zipfile.ZipInfo, name: str) -> np.ndarray:
+    label = f"{name}:{member.filename[:200]}"
+    with archive.open(member) as file:
+        stream: Any = file
+        header = _header(stream, label)
+        _check_length(header, member.file_size, label)
+        data = np.empty(header.nbytes, np.uint8)
+        for start in range(0, header.nbytes, _CHUNK):
+            part = stream.read(min(_CHUNK, header.nbytes - start))
+            if len(part) < min(_CHUNK, header.nbytes - start):
+                raise FileProblem(f"{quote(label)}: cut off")
+            data[start : start + len(part)] = np.frombuffer(part, np.uint8)
+        # Reading past the last byte is what makes zipfile compare the checksum.
+        if stream.read(1):
+            raise FileProblem(f"{quote(label)}: followed by foreign bytes")
+    raw = data if header.dtype.kind == "b" else data.view(header.dtype)
+    return _tidy(raw, header)

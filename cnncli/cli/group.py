@@ -1,0 +1,117 @@
+"""The command group: one place where every error becomes one line, a hint and an exit code."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import sys
+from collections.abc import Sequence
+from typing import IO, Any, Final, NoReturn
+
+import click
+
+from cnncli.errors import CnnCliError, quote
+
+INTERRUPTED: Final = 130
+BROKEN_PIPE: Final = 141
+
+
+class Refusal(click.ClickException):
+    """A CnnCliError on its way through click."""
+
+    def __init__(self, error: CnnCliError) -> None:
+        super().__init__(str(error))
+        self.exit_code = error.exit_code  # type: ignore[misc]
+        self.hint = error.hint
+
+    def show(self, file: IO[Any] | None = None) -> None:
+        """Print the error as `show_error` does."""
+        show_error(self.message, self.hint)
+
+
+class CommandGroup(click.Group):
+    """A group that shows errors as ``cnncli: error: ...`` and one ``hint: ...`` line."""
+
+    def main(
+        self,
+        args: Sequence[str] | None = None,
+        prog_name: str | None = None,
+        complete_var: str | None = None,
+        standalone_mode: bool = True,
+        **extra: Any,
+    ) -> Any:
+        """Run a command line and leave with its exit code."""
+        words = list(sys.argv[1:] if args is None else args)
+        extra.setdefault("obj", shlex.join(["cnncli", *words]))
+        try:
+            code = super().main(words, prog_name or "cnncli", complete_var, False, **extra)
+            _flush_output()
+        except click.exceptions.NoArgsIsHelpError as error:
+            error.show()
+            code = error.exit_code
+        except click.ClickException as error:
+            _show_click_error(error)
+            code = error.exit_code
+        except click.Abort:
+            code = INTERRUPTED
+        if not standalone_mode:
+            return code
+        sys.exit(code if isinstance(code, int) else 0)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command; turn what the user can mend into a click exception."""
+        try:
+            return super().invoke(ctx)
+        except CnnCliError as error:
+            raise Refusal(error) from error
+        except BrokenPipeError:
+            _close_output()
+            raise click.exceptions.Exit(BROKEN_PIPE) from None
+        except KeyboardInterrupt:
+            show_error("interrupted")
+            raise click.exceptions.Exit(INTERRUPTED) from None
+        except MemoryError:
+            hint = "a smaller image, --stride, or fewer filters"
+            raise Refusal(CnnCliError("not enough memory for this job", hint=hint)) from None
+
+
+def show_error(message: str, hint: str | None = None) -> None:
+    """Print one error line and at most one hint line on standard error."""
+    click.echo(f"cnncli: error: {_one_line(message)}", err=True)
+    if hint:
+        click.echo(f"hint: {_one_line(hint)}", err=True)
+
+
+def _one_line(text: str) -> str:
+    return quote(" ".join(text.splitlines()))[1:-1]
+
+
+def _show_click_error(error: click.ClickException) -> None:
+    hint = getattr(error, "hint", None)
+    if isinstance(error, click.UsageError) and error.ctx is not None:
+        hint = f"{error.ctx.command_path} --help"
+    show_error(error.format_message(), hint)
+
+
+def _flush_output() -> None:
+    """Meet a full disk or a closed pipe here, where it is an error, and not at interpreter exit."""
+    if sys.stdout is None or sys.stdout.closed:
+        return
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        _close_output()
+        sys.exit(BROKEN_PIPE)
+    except OSError as error:
+        _close_output()
+        _fail(f"standard output: {error.strerror}")
+
+
+def _fail(message: str) -> NoReturn:
+    show_error(message)
+    sys.exit(1)
+
+
+def _close_output() -> None:
+    """Send what is still buffered nowhere: flushing it at exit would fail once more."""
+    sys.stdout = open(os.devnull, "w")  # noqa: SIM115

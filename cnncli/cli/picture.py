@@ -1,0 +1,162 @@
+"""The commands that turn pictures into pictures: one layer each, all through one path."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from cnncli.cli.group import show_error
+from cnncli.options import conv_options, pad_options, picture_command, pool_options
+
+if TYPE_CHECKING:
+    from cnncli.batch import Job, Outcome
+    from cnncli.filters import Filter
+    from cnncli.network import Layer
+
+
+@click.command()
+@pad_options
+@picture_command
+@click.pass_obj
+def pad(command: str, /, padding: Any, pad_mode: str, pad_value: float, **shared: Any) -> int:
+    """Add a border to images.
+
+    IMAGE is a picture, a .npy array, a folder or - for standard input.
+    """
+    from cnncli.network import PadLayer
+
+    return _run(command, PadLayer(padding, pad_mode, pad_value), shared)
+
+
+@click.command()
+@conv_options
+@picture_command
+@click.pass_obj
+def conv(
+    command: str,
+    /,
+    filter_texts: tuple[str, ...],
+    filter_layout: str,
+    bias: str | None,
+    flip: bool,
+    normalize: bool,
+    **options: Any,
+) -> int:
+    """Convolve images with filters, as a CNN layer does.
+
+    IMAGE is a picture, a .npy array, a folder or - for standard input. A 2-D filter works on
+    every channel on its own and keeps colour; a 3-D one sums over channels into one feature map;
+    a 4-D bank gives many. What CNNs call convolution does not flip the filter; --flip does.
+    """
+    from cnncli.filters import load_bias
+    from cnncli.network import ConvLayer
+
+    layer_options, shared = _split(options, CONV_FIELDS)
+    bank = _load_bank(filter_texts, filter_layout, flip, normalize)
+    biases = None if bias is None else load_bias(bias, bank.maps)
+    layer = ConvLayer(bank, biases, **layer_options)
+    named = bank.name if bank.named and len(filter_texts) == 1 else None
+    return _run(command, layer, shared, filter_name=named, notes=bank.notes)
+
+
+CONV_FIELDS = ("stride", "padding", "dilation", "groups", "pad_mode", "pad_value", "activation")
+
+
+@click.command()
+@pool_options
+@picture_command
+@click.pass_obj
+def pool(command: str, /, **options: Any) -> int:
+    """Pool images: the largest, average, smallest or p-norm value of each window.
+
+    IMAGE is a picture, a .npy array, a folder or - for standard input.
+    """
+    from cnncli.network import PoolLayer
+
+    fields = tuple(PoolLayer.__dataclass_fields__)
+    layer_options, shared = _split(options, [name for name in fields if name in options])
+    return _run(command, PoolLayer(**layer_options), shared)
+
+
+def _split(options: dict[str, Any], names: Sequence[str]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Part the options a layer takes from those that all commands share."""
+    own = {name: options[name] for name in names}
+    return own, {name: value for name, value in options.items() if name not in own}
+
+
+def _load_bank(texts: Sequence[str], layout: str, flip: bool, normalize: bool) -> Filter:
+    from cnncli import filters
+
+    bank = filters.stack([filters.load_filter(text, layout=layout) for text in texts])
+    bank = filters.flip(bank) if flip else bank
+    return filters.normalize(bank) if normalize else bank
+
+
+def _run(
+    command: str,
+    layer: Layer,
+    shared: dict[str, Any],
+    filter_name: str | None = None,
+    notes: tuple[str, ...] = (),
+) -> int:
+    """Run a network of one layer over all images and report; return the exit code."""
+    from cnncli import batch
+
+    job = _job(command, layer, shared, filter_name, notes)
+    sources = batch.gather(shared["images"], shared["recursive"], _is_terminal(sys.stdin))
+    report = batch.Report()
+    for outcome in batch.run(job, sources):
+        report.add(outcome)
+        _tell(outcome, shared["quiet"], shared["as_json"], to_stdout=job.output.output != "-")
+    return report.exit_code
+
+
+def _job(
+    command: str,
+    layer: Layer,
+    shared: dict[str, Any],
+    filter_name: str | None,
+    notes: tuple[str, ...],
+) -> Job:
+    from cnncli.batch import Job
+    from cnncli.images import ReadOptions
+    from cnncli.network import Network
+    from cnncli.outputs import OutputOptions
+    from cnncli.render import RenderOptions
+
+    read = {name: shared[name] for name in ReadOptions.__dataclass_fields__}
+    write = {name: shared[name] for name in ("output", "overwrite", "skip_existing", "depth")}
+    look = {name: shared[name] for name in RenderOptions.__dataclass_fields__ if name != "range"}
+    return Job(
+        network=Network((layer,)),
+        read=ReadOptions(**read),
+        render=RenderOptions(range=shared["value_range"], **look),
+        output=OutputOptions(format=shared["format_name"], **write),
+        command=command,
+        filter_name=filter_name,
+        notes=notes,
+        show_width=shutil.get_terminal_size().columns if shared["show"] else 0,
+    )
+
+
+def _tell(outcome: Outcome, quiet: bool, as_json: bool, to_stdout: bool) -> None:
+    from cnncli import report
+
+    if outcome.error is not None:
+        show_error(str(outcome.error), outcome.error.hint)
+    if as_json:
+        for line in report.json_line(outcome):
+            click.echo(line)
+    elif not quiet:
+        for line in report.lines(outcome):
+            click.echo(line, err=True)
+    if outcome.shown:
+        click.echo(outcome.shown, nl=False, err=as_json or not to_stdout, color=True)
+
+
+def _is_terminal(stream: Any) -> bool:
+    return stream is not None and not stream.closed and bool(stream.isatty())

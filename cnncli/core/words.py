@@ -1,0 +1,11 @@
+"""The words that name a layer's choices, for the core and, without numpy, for the command line."""
+
+from __future__ import annotations
+
+from typing import Final
+
+NAMED_PADDINGS: Final = ("same", "same-lower", "valid")
+PAD_MODES: Final = ("zeros", "edge", "reflect", "symmetric", "wrap")
+POOL_MODES: Final = ("max", "average", "min", "lp")
+ACTIVATION_NAMES: Final = ("none", "relu", "leaky-relu", "sigmoid", "tanh", "abs")
+FILTER_LAYOUTS: Final = ("hwio", "oihw")

@@ -1,0 +1,141 @@
+"""The file formats cnncli writes, and what each can hold. Knows neither numpy nor Pillow."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from cnncli.errors import OptionError, quote
+
+
+@dataclass(frozen=True)
+class Format:
+    """What one file format can hold.
+
+    Parameters
+    ----------
+    name : str
+        The name users write, without a dot.
+    pillow : str or None
+        Pillow's name of its encoder; None for arrays.
+    max_side : int
+        Longest width or height in pixels.
+    lossless : bool
+        Whether levels come back as they were written.
+    depths : tuple of str
+        Values of ``--depth`` it can hold.
+    colour : bool
+        Whether it can hold a colour picture.
+    note : str or None
+        Where the metadata goes, in words; None when there is no place for it.
+    """
+
+    name: str
+    pillow: str | None
+    max_side: int
+    lossless: bool = True
+    depths: tuple[str, ...] = ("8",)
+    colour: bool = True
+    note: str | None = None
+
+
+# Pillow's own limit for JPEG is libjpeg's 65,500, a little under the 65,535 of the format.
+_PNG = Format("png", "PNG", 2**31 - 1, depths=("8", "16"), note="text chunk")
+_JPEG = Format("jpg", "JPEG", 65_500, lossless=False, note="comment")
+_TIFF = Format("tif", "TIFF", 2**31 - 1, depths=("8", "16", "float"), note="ImageDescription")
+_WEBP = Format("webp", "WEBP", 16_383, note="EXIF ImageDescription")
+_GIF = Format("gif", "GIF", 65_535, note="comment")
+_BMP = Format("bmp", "BMP", 2**31 - 1)
+_PPM = Format("ppm", "PPM", 2**31 - 1, depths=("8", "16"))
+_PGM = Format("pgm", "PPM", 2**31 - 1, depths=("8", "16"), colour=False)
+NPY = Format("npy", None, 2**63 - 1, depths=("8", "16", "float"))
+
+FORMATS: dict[str, Format] = {
+    "png": _PNG,
+    "jpg": _JPEG,
+    "jpeg": _JPEG,
+    "tif": _TIFF,
+    "tiff": _TIFF,
+    "webp": _WEBP,
+    "gif": _GIF,
+    "bmp": _BMP,
+    "ppm": _PPM,
+    "pgm": _PGM,
+    "pnm": _PPM,
+    "npy": NPY,
+}
+
+
+def find_format(name: str, *, option: str = "--format") -> Format:
+    """Look a format up by name or extension.
+
+    Parameters
+    ----------
+    name : str
+        With or without its dot, in any case.
+    option : str
+        The option to name when it is unknown.
+
+    Returns
+    -------
+    Format
+
+    Raises
+    ------
+    OptionError
+        For an unknown name; the message lists the known ones.
+
+    Examples
+    --------
+    >>> find_format(".JPEG").name
+    'jpg'
+    """
+    found = FORMATS.get(name.lower().removeprefix("."))
+    if found is None:
+        got = quote(name) if name else "no extension"
+        raise OptionError(
+            f"{option} must be one of {' '.join(FORMATS)}, got {got}", hint="--format png"
+        )
+    return found
+
+
+def check_format(
+    format: Format, width: int, height: int, *, colour: bool = False, depth: str = "8"
+) -> None:
+    """Refuse a picture that a format cannot hold, before any work is done.
+
+    Parameters
+    ----------
+    format : Format
+    width, height : int
+        In pixels.
+    colour : bool
+        Whether the picture is in colour.
+    depth : str
+        ``8``, ``16`` or ``float``.
+
+    Raises
+    ------
+    OptionError
+
+    Examples
+    --------
+    >>> check_format(FORMATS["png"], 640, 480, colour=True)
+    """
+    if depth not in format.depths:
+        able = [name for name, other in FORMATS.items() if depth in other.depths]
+        raise OptionError(
+            f"--depth {depth} needs {' '.join(able)}, got {format.name}",
+            hint=f"--depth {' or '.join(format.depths)}, or another extension",
+        )
+    if colour and not format.colour:
+        raise OptionError(f"a colour picture does not fit into {format.name}", hint="ppm or --gray")
+    if colour and depth == "16" and format.pillow:
+        raise OptionError(
+            f"16-bit colour cannot be written as {format.name}",
+            hint=".npy, .tif with --depth float, or --gray",
+        )
+    if max(width, height) > format.max_side:
+        raise OptionError(
+            f"{format.name} holds at most {format.max_side} pixels a side, got {width}x{height}",
+            hint="png or tif" if format.pillow != "PNG" else ".npy",
+        )

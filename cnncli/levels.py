@@ -1,0 +1,307 @@
+"""Values to levels of grey and back: the range, its mapping, and rounding."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+# Elements worked on at a time: three such buffers stay in a core's cache.
+_BLOCK = 1 << 16
+
+_DTYPES: dict[str, type[np.unsignedinteger]] = {"8": np.uint8, "16": np.uint16}
+
+
+@dataclass(frozen=True)
+class Extremes:
+    """Smallest and largest finite value of an array, and how many values are not finite.
+
+    Parts of a map may be measured one by one and joined with ``|``.
+
+    Parameters
+    ----------
+    lo, hi : float
+        ``inf`` and ``-inf`` while no finite value was seen.
+    non_finite : int
+        NaN and infinite values.
+
+    Examples
+    --------
+    >>> Extremes(0.0, 1.0) | Extremes(-2.0, 0.5, 3)
+    Extremes(lo=-2.0, hi=1.0, non_finite=3)
+    """
+
+    lo: float = math.inf
+    hi: float = -math.inf
+    non_finite: int = 0
+
+    def __or__(self, other: Extremes) -> Extremes:
+        return Extremes(
+            min(self.lo, other.lo),
+            max(self.hi, other.hi),
+            self.non_finite + other.non_finite,
+        )
+
+
+@dataclass(frozen=True)
+class Mapping:
+    """A range of values and what it means.
+
+    Parameters
+    ----------
+    kind : str
+        ``clip``, ``minmax``, ``symmetric``, ``abs`` or ``fixed``.
+    lo, hi : float
+        The values shown black and white; equal for a constant map. With ``abs`` they are
+        magnitudes.
+
+    Examples
+    --------
+    >>> Mapping("clip", 0.0, 1.0).step("8") * 255
+    1.0
+    """
+
+    kind: str
+    lo: float
+    hi: float
+
+    def step(self, depth: str) -> float:
+        """Return the distance of two neighbouring levels in values."""
+        top = top_level(depth)
+        return self.hi / top - self.lo / top
+
+
+def top_level(depth: str) -> int:
+    """Return the level of white: 255 for depth ``8``, 65535 for ``16``."""
+    return int(np.iinfo(_DTYPES[depth]).max)
+
+
+def measure(values: np.ndarray) -> Extremes:
+    """Find the extremes of the finite values.
+
+    Parameters
+    ----------
+    values : ndarray of float, any shape
+
+    Returns
+    -------
+    Extremes
+
+    Examples
+    --------
+    >>> measure(np.array([1.0, np.nan, -3.0]))
+    Extremes(lo=-3.0, hi=1.0, non_finite=1)
+    """
+    found = Extremes()
+    for part in _blocks(values):
+        block = values[part]
+        lo, hi = float(block.min()), float(block.max())
+        if not (math.isfinite(lo) and math.isfinite(hi)):
+            # NaN and infinities reach min or max, so only such blocks pay for a closer look.
+            finite = block[np.isfinite(block)]
+            lo, hi = (float(finite.min()), float(finite.max())) if finite.size else (0.0, 0.0)
+            found |= Extremes(non_finite=block.size - finite.size)
+            if not finite.size:
+                continue
+        found |= Extremes(lo, hi)
+    return found
+
+
+def choose_range(
+    values: np.ndarray | Extremes, spec: str | tuple[float, float], clip_by_default: bool
+) -> Mapping:
+    """Choose which values become black and white.
+
+    Parameters
+    ----------
+    values : ndarray of float, or Extremes
+        The map, or what `measure` found in it.
+    spec : str or (float, float)
+        ``auto``, ``clip`` (0..1), ``minmax``, ``symmetric`` (about 0), ``abs``, or two values.
+    clip_by_default : bool
+        What ``auto`` means: ``clip``, or else ``symmetric`` with negative values and ``minmax``
+        without.
+
+    Returns
+    -------
+    Mapping
+
+    Raises
+    ------
+    ValueError
+        For an unknown word.
+
+    Examples
+    --------
+    >>> choose_range(np.array([-2.0, 1.0]), "auto", clip_by_default=False)
+    Mapping(kind='symmetric', lo=-2.0, hi=2.0)
+    """
+    if not isinstance(spec, str):
+        return Mapping("fixed", float(spec[0]), float(spec[1]))
+    if spec == "clip" or (spec == "auto" and clip_by_default):
+        return Mapping("clip", 0.0, 1.0)
+    found = values if isinstance(values, Extremes) else measure(values)
+    lo, hi = (found.lo, found.hi) if found.lo <= found.hi else (0.0, 0.0)
+    if spec == "auto":
+        spec = "symmetric" if lo < 0 else "minmax"
+    most = max(-lo, hi, 0.0)
+    limits = {"minmax": (lo, hi), "symmetric": (-most, most), "abs": (0.0, most)}
+    if spec not in limits:
+        raise ValueError(f"unknown range {spec!r}")
+    return Mapping(spec, *limits[spec])
+
+
+def to_levels(
+    values: np.ndarray, mapping: Mapping, depth: str = "8", out: np.ndarray | None = None
+) -> np.ndarray:
+    """Turn values into levels: clip, then round half to even.
+
+    Works element by element in small blocks, so strips of a map give what the whole would.
+    NaN becomes the level of ``lo``, infinities the levels of ``lo`` and ``hi``. Zero of a
+    symmetric range falls on 128 of 255 and 32768 of 65535. A constant map becomes level 0,
+    or the middle in a symmetric range.
+
+    Parameters
+    ----------
+    values : ndarray of float, any shape
+    mapping : Mapping
+    depth : str
+        ``8`` or ``16``.
+    out : ndarray of uint8 or uint16, the shape of `values`, optional
+        Where to put the levels.
+
+    Returns
+    -------
+    ndarray of uint8 or uint16
+
+    Examples
+    --------
+    >>> to_levels(np.array([-1.0, 0.0, 0.5, 2.0]), Mapping("clip", 0, 1)).tolist()
+    [0, 0, 128, 255]
+    """
+    levels = np.empty(values.shape, _DTYPES[depth]) if out is None else out
+    top = top_level(depth)
+    if mapping.lo == mapping.hi:
+        levels[...] = (top + 1) // 2 if mapping.kind == "symmetric" else 0
+        return levels
+    scaling = _Scaling.of(mapping, top, values.dtype)
+    # Infinities and values far outside the range are clipped, which is what the user asked for.
+    with np.errstate(all="ignore"):
+        for part in _blocks(values):
+            np.copyto(levels[part], scaling.apply(values[part]), casting="unsafe")
+    return levels
+
+
+def from_levels(levels: np.ndarray, mapping: Mapping, depth: str = "8") -> np.ndarray:
+    """Turn levels back into values, to within half a step where nothing was clipped.
+
+    Parameters
+    ----------
+    levels : ndarray of uint8 or uint16
+    mapping : Mapping
+        The one that made them. After ``abs`` the values are magnitudes: the sign is lost.
+    depth : str
+        ``8`` or ``16``.
+
+    Returns
+    -------
+    ndarray of float32
+
+    Examples
+    --------
+    >>> from_levels(np.array([0, 51, 255], np.uint8), Mapping("fixed", 0, 5)).tolist()
+    [0.0, 1.0, 5.0]
+    """
+    share = levels / np.float64(top_level(depth))
+    with np.errstate(over="ignore"):
+        # Weighted ends, not lo + share * (hi - lo): that difference may be too large a number.
+        return (mapping.lo * (1 - share) + mapping.hi * share).astype(np.float32)
+
+
+def count_clipped(values: np.ndarray, mapping: Mapping) -> int:
+    """Count the finite values outside the range.
+
+    Parameters
+    ----------
+    values : ndarray of float, any shape
+    mapping : Mapping
+
+    Returns
+    -------
+    int
+
+    Examples
+    --------
+    >>> count_clipped(np.array([-1.0, 0.5, np.nan]), Mapping("clip", 0, 1))
+    1
+    """
+    total = 0
+    for part in _blocks(values):
+        block = np.abs(values[part]) if mapping.kind == "abs" else values[part]
+        outside = ((block < mapping.lo) | (block > mapping.hi)) & np.isfinite(block)
+        total += int(np.count_nonzero(outside))
+    return total
+
+
+@dataclass(frozen=True)
+class _Scaling:
+    """Levels are ``(2**exponent * x - shift) * factor + offset``, in one precision."""
+
+    dtype: np.dtype[Any]
+    exponent: int
+    shift: float
+    factor: float
+    offset: float
+    top: int
+    magnitude: bool
+
+    @classmethod
+    def of(cls, mapping: Mapping, top: int, dtype: np.dtype[Any]) -> _Scaling:
+        most = max(abs(mapping.lo), abs(mapping.hi))
+        # float32 keeps 8-bit levels exact for ranges of everyday size; 16 bits need more.
+        span = mapping.hi - mapping.lo
+        narrow = dtype == np.float32 and top == 255 and most < 1e30 and span > most * 1e-3 > 1e-30
+        # A power of two brings any range near 1, where no product overflows or vanishes.
+        exponent = 0 if narrow or 1e-200 < most < 1e200 else -math.frexp(most)[1]
+        lo, hi = math.ldexp(mapping.lo, exponent), math.ldexp(mapping.hi, exponent)
+        factor = top / (hi - lo)
+        # A range about 0 is not shifted, so that 0 is exactly half of top whatever the range.
+        shift, offset = (0.0, top / 2) if lo == -hi else (lo, 0.0)
+        used: np.dtype[Any] = np.dtype(np.float32 if narrow else np.float64)
+        return cls(used, exponent, shift, factor, offset, top, mapping.kind == "abs")
+
+    def apply(self, block: np.ndarray) -> np.ndarray:
+        values: np.ndarray = np.abs(block, dtype=self.dtype) if self.magnitude else block
+        if self.exponent:
+            values = np.ldexp(values, self.exponent, dtype=self.dtype)
+        work = np.empty(block.shape, self.dtype)
+        np.subtract(values, self.dtype.type(self.shift), out=work, dtype=self.dtype)
+        np.multiply(work, self.dtype.type(self.factor), out=work)
+        if self.offset:
+            np.add(work, self.dtype.type(self.offset), out=work)
+        np.rint(work, out=work)
+        # fmax, not maximum: it turns NaN into 0.
+        np.fmax(work, 0, out=work)
+        np.minimum(work, self.top, out=work)
+        return work
+
+
+def _blocks(values: np.ndarray) -> Iterator[tuple[Any, ...]]:
+    """Yield indices that cut an array along its first axis, and further where rows are long."""
+    if values.size == 0:
+        return
+    if values.ndim == 0:
+        yield (...,)
+        return
+    row = values.size // len(values)
+    if row > _BLOCK and values.ndim > 1:
+        for index in range(len(values)):
+            for inner in _blocks(values[index]):
+                yield (slice(index, index + 1), *inner)
+        return
+    rows = max(1, _BLOCK // row)
+    for start in range(0, len(values), rows):
+        yield (slice(start, start + rows),)

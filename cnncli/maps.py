@@ -1,0 +1,175 @@
+"""What a result is made of and how the user wants to see it. Knows neither numpy nor Pillow."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from cnncli.errors import OptionError
+
+RANGES = ("auto", "clip", "minmax", "symmetric", "abs")
+COLORMAPS = ("gray", "diverging", "viridis", "magma", "inferno", "plasma")
+DEPTHS = ("8", "16", "float")
+COMPRESSIONS = ("fast", "small")
+
+
+@dataclass(frozen=True)
+class MapGroup:
+    """The channels of a result that are seen as one picture.
+
+    Parameters
+    ----------
+    name : str
+        What stands under the picture and in file names.
+    channels : tuple of int
+        One channel for a feature map, three for a colour picture (red, green, blue).
+
+    Raises
+    ------
+    ValueError
+        For another number of channels.
+
+    Examples
+    --------
+    >>> MapGroup("photo", (0, 1, 2)).colour
+    True
+    """
+
+    name: str
+    channels: tuple[int, ...]
+
+    def __post_init__(self) -> None:
+        if len(self.channels) not in (1, 3):
+            raise ValueError(f"a group has 1 or 3 channels, got {len(self.channels)}")
+
+    @property
+    def colour(self) -> bool:
+        """Whether the group is a colour picture."""
+        return len(self.channels) == 3
+
+
+@dataclass(frozen=True)
+class RenderOptions:
+    """How values become pixels.
+
+    Parameters
+    ----------
+    range : str or (float, float)
+        ``auto``, ``clip`` (0..1 as is), ``minmax``, ``symmetric`` (about 0), ``abs``, or the
+        values that become black and white.
+    shared_range : bool
+        One range for all maps instead of one for each.
+    colormap : str
+        One of `COLORMAPS`; for feature maps only.
+    depth : str
+        ``8`` or ``16`` bits a pixel, or ``float``.
+    labels : bool
+        Names in a grid.
+    columns : int, optional
+        Columns of a grid; by default the grid is as square as can be.
+    compress : str
+        ``fast`` or ``small`` files.
+
+    Raises
+    ------
+    OptionError
+        For an unknown word, a range that is empty, or settings that exclude each other.
+
+    Examples
+    --------
+    >>> RenderOptions(range=(-1.0, 1.0)).colormap
+    'gray'
+    """
+
+    range: str | tuple[float, float] = "auto"
+    shared_range: bool = False
+    colormap: str = "gray"
+    depth: str = "8"
+    labels: bool = True
+    columns: int | None = None
+    compress: str = "fast"
+
+    def __post_init__(self) -> None:
+        _one_of("--colormap", self.colormap, COLORMAPS)
+        _one_of("--depth", self.depth, DEPTHS)
+        _one_of("--compress", self.compress, COMPRESSIONS)
+        if isinstance(self.range, str):
+            _one_of("--range", self.range, RANGES)
+        else:
+            check_limits(*self.range)
+        if self.columns is not None and self.columns < 1:
+            raise OptionError(f"--columns must be at least 1, got {self.columns}")
+        if self.depth == "16" and self.colormap != "gray":
+            raise OptionError(
+                f"--depth 16 needs --colormap gray, got {self.colormap} with its 256 colours",
+                hint="--depth 8, or leave --colormap away",
+            )
+
+
+def parse_range(text: str) -> str | tuple[float, float]:
+    """Read the text of ``--range``.
+
+    Parameters
+    ----------
+    text : str
+        One of `RANGES`, or ``LO,HI``.
+
+    Returns
+    -------
+    str or (float, float)
+
+    Raises
+    ------
+    OptionError
+        For anything else.
+
+    Examples
+    --------
+    >>> parse_range("-2,2")
+    (-2.0, 2.0)
+    """
+    if text in RANGES:
+        return text
+    try:
+        lo, hi = (float(part) for part in text.split(","))
+    except ValueError:
+        words = ", ".join(RANGES)
+        raise OptionError(f"--range must be {words} or LO,HI, got {text!r}") from None
+    check_limits(lo, hi)
+    return lo, hi
+
+
+def check_limits(lo: float, hi: float) -> None:
+    """Raise OptionError unless both limits are finite and the first is the smaller one."""
+    if not (math.isfinite(lo) and math.isfinite(hi) and lo < hi):
+        raise OptionError(f"--range LO,HI needs finite LO < HI, got {lo:g},{hi:g}")
+
+
+def picture_names(groups: Sequence[MapGroup], batch: int = 1) -> tuple[str, ...]:
+    """Name every picture of a result, image by image.
+
+    Parameters
+    ----------
+    groups : sequence of MapGroup
+    batch : int
+        Images in the result (N).
+
+    Returns
+    -------
+    tuple of str
+        The groups' names; from two images on, with ``@`` and the image's index behind.
+
+    Examples
+    --------
+    >>> picture_names([MapGroup("sobel-x", (0,))], batch=2)
+    ('sobel-x@0', 'sobel-x@1')
+    """
+    if batch == 1:
+        return tuple(group.name for group in groups)
+    return tuple(f"{group.name}@{image}" for image in range(batch) for group in groups)
+
+
+def _one_of(option: str, word: str, words: Sequence[str]) -> None:
+    if word not in words:
+        raise OptionError(f"{option} must be one of {', '.join(words)}, got {word!r}")

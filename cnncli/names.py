@@ -1,0 +1,88 @@
+"""The names of the built-in filters, without numpy: shell completion asks for them at every key."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from importlib.resources.abc import Traversable
+
+PACKAGE = "cnncli_filters"
+SUFFIX = ".npy"
+
+
+def builtin_names() -> tuple[str, ...]:
+    """Return the names of the built-in filters, sorted.
+
+    Returns
+    -------
+    tuple of str
+        Names without ``.npy``.
+
+    Examples
+    --------
+    >>> "edge" in builtin_names()
+    True
+    """
+    entries = (entry.name for entry in _folder().iterdir())
+    return tuple(sorted(name.removesuffix(SUFFIX) for name in entries if name.endswith(SUFFIX)))
+
+
+def builtin_file(name: str) -> Traversable:
+    """Return the packaged file of one built-in filter.
+
+    Parameters
+    ----------
+    name : str
+        One of `builtin_names`.
+
+    Returns
+    -------
+    Traversable
+        Readable with ``read_bytes()``; it need not be a path when the package is zipped.
+
+    Examples
+    --------
+    >>> builtin_file("edge").name
+    'edge.npy'
+    """
+    return _folder() / f"{name}{SUFFIX}"
+
+
+def nearest(text: str, names: Iterable[str], count: int = 3) -> list[str]:
+    """Return the names most like a mistyped one, the likeliest first.
+
+    Parameters
+    ----------
+    text : str
+        What was typed.
+    names : iterable of str
+        What exists.
+    count : int
+        At most this many.
+
+    Returns
+    -------
+    list of str
+        Empty when nothing is alike.
+
+    Examples
+    --------
+    >>> nearest("sobel", ["sobel_h", "sobel_v", "box"])
+    ['sobel_v', 'sobel_h']
+    """
+    import difflib
+
+    # difflib's time grows with the product of the lengths; no name is longer than this.
+    typed = text[:64].lower().replace("-", "_")
+    by_lower = {name.lower(): name for name in names}
+    matches = difflib.get_close_matches(typed, by_lower, n=count, cutoff=0.5)
+    return [by_lower[match] for match in matches]
+
+
+def _folder() -> Traversable:
+    # Here, because importlib.resources would cost every --help some 10 ms.
+    from importlib.resources import files
+
+    return files(PACKAGE)

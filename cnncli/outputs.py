@@ -1,0 +1,360 @@
+"""Where results go: names, templates, and every check that can be made before any work.
+
+`plan_targets` turns the word given to ``--output`` into one `Target` for each input. A target names
+the files of a result with `Target.files`, and `select_files` tells which of them to write.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+import sys
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from cnncli.errors import FileProblem, OptionError, quote
+from cnncli.formats import FORMATS, Format, check_format, find_format
+from cnncli.targets import OutFile, Result, Source, Target, is_device
+from cnncli.templates import Template
+from cnncli.wholefile import (
+    exists_problem,
+    is_special,
+    write_problem,
+    write_stdout,
+    write_whole,
+)
+
+__all__ = [
+    "FORMATS",
+    "Format",
+    "OutFile",
+    "OutputOptions",
+    "Plan",
+    "Result",
+    "Source",
+    "Target",
+    "Template",
+    "check_format",
+    "check_target",
+    "find_format",
+    "plan_targets",
+    "select_files",
+    "write_stdout",
+    "write_whole",
+]
+
+Identity = tuple[int, int]
+_FOLDER_HINT = "-o a folder (out/) or a template such as 'out/{stem}.png'"
+
+
+@dataclass(frozen=True)
+class OutputOptions:
+    """What the user said about outputs.
+
+    Parameters
+    ----------
+    output : str, optional
+        A file, a folder, a template, ``-`` or nothing.
+    format : str, optional
+        Name of a format that wins over extensions.
+    overwrite, skip_existing : bool
+        What to do about files that exist.
+    depth : str
+        ``8``, ``16`` or ``float``.
+    """
+
+    output: str | None = None
+    format: str | None = None
+    overwrite: bool = False
+    skip_existing: bool = False
+    depth: str = "8"
+
+
+@dataclass(frozen=True)
+class Plan:
+    """All targets, checked.
+
+    Parameters
+    ----------
+    targets : tuple of Target
+        One for each input, in order.
+    inputs : frozenset of (int, int)
+        Device and inode of every input file, for `select_files`.
+    """
+
+    targets: tuple[Target, ...]
+    inputs: frozenset[Identity]
+
+
+def plan_targets(
+    sources: Sequence[Source],
+    options: OutputOptions,
+    *,
+    op: str,
+    filter_name: str | None = None,
+    results: Sequence[Result] | None = None,
+) -> Plan:
+    """Decide where every result goes, and refuse what cannot work before any work is done.
+
+    Parameters
+    ----------
+    sources : sequence of Source
+    options : OutputOptions
+    op : str
+        Name of the command.
+    filter_name : str, optional
+        Name of the filter when there is one and it has a name.
+    results : sequence of Result, optional
+        What every input will give, when that is known; otherwise `select_files` looks at the files
+        of each input once it is.
+
+    Returns
+    -------
+    Plan
+        A missing output folder has been made by then, if the user named it as a folder.
+
+    Raises
+    ------
+    OptionError
+        Several inputs for one name, an unknown extension, a bad template, an input as output, a
+        terminal as output.
+    FileProblem
+        A folder that is missing or read-only, an output that exists.
+
+    Examples
+    --------
+    >>> plan = plan_targets([Source(Path("cat.jpg"))], OutputOptions(), op="pool")
+    >>> [str(file.path) for file in plan.targets[0].files([Result(("0",))])]
+    ['cat-pool.png']
+    """
+    kind, place = _classify(sources, options, filter_name)
+    forced = find_format(options.format) if options.format else None
+    targets = tuple(Target(kind, source, place, op, filter_name, forced) for source in sources)
+    if kind == "stdout":
+        _check_stdout(sources)
+        return Plan(targets, frozenset())
+    if kind == "file" and len(sources) > 1:
+        raise OptionError(
+            f"--output must name one file for each image, got {quote(place)} for {len(sources)}",
+            hint=_FOLDER_HINT,
+        )
+    plan = Plan(targets, frozenset(_identities(sources)))
+    _check_plan(plan, options, results)
+    if kind != "file":
+        _make_folders(_planned(plan, results))
+    return plan
+
+
+def select_files(
+    files: Iterable[OutFile],
+    options: OutputOptions,
+    inputs: Collection[Identity] = (),
+) -> tuple[OutFile, ...]:
+    """Choose the files that are to be written.
+
+    Parameters
+    ----------
+    files : iterable of OutFile
+    options : OutputOptions
+    inputs : collection of (int, int)
+        `Plan.inputs`.
+
+    Returns
+    -------
+    tuple of OutFile
+        Those that do not exist; all of them with ``overwrite``. Empty when everything is there
+        and ``skip_existing`` is set.
+
+    Raises
+    ------
+    OptionError
+        When an output is one of the inputs, also through a link and with ``overwrite``.
+    FileProblem
+        When an output exists and neither option is set, or is a folder.
+    """
+    return tuple(file for file in files if _wanted(file.path, options, inputs))
+
+
+def check_target(
+    file: OutFile, width: int, height: int, *, colour: bool = False, depth: str = "8"
+) -> None:
+    """Refuse a picture that a file's format cannot hold, naming the file.
+
+    Parameters
+    ----------
+    file : OutFile
+    width, height : int
+        Of the finished picture in pixels, see `cnncli.render.plan_grid`.
+    colour : bool
+    depth : str
+
+    Raises
+    ------
+    OptionError
+
+    Examples
+    --------
+    >>> file = OutFile(Path("a.jpg"), FORMATS["jpg"], 0, (0,))
+    >>> check_target(file, 70_000, 10)
+    Traceback (most recent call last):
+    cnncli.errors.OptionError: 'a.jpg': jpg holds at most 65500 pixels a side, got 70000x10
+    """
+    try:
+        check_format(file.format, width, height, colour=colour, depth=depth)
+    except OptionError as error:
+        where = "standard output" if file.path is None else quote(file.path)
+        raise OptionError(f"{where}: {error}", hint=error.hint) from None
+
+
+def _classify(
+    sources: Sequence[Source], options: OutputOptions, filter_name: str | None
+) -> tuple[str, str]:
+    output = options.output
+    if output is None:
+        if len(sources) == 1 and sources[0].path is None and _piped():
+            return "stdout", ""
+        field = "filter" if filter_name is not None else "op"
+        return "template", f"{{stem}}-{{{field}}}.{options.format or 'png'}"
+    if not output:
+        raise OptionError("--output must name a file, got nothing", hint=_FOLDER_HINT)
+    if output == "-":
+        return "stdout", ""
+    if os.path.isdir(output):  # Path.is_dir raises for names that are too long
+        return "folder", output
+    if "{" in output or "}" in output:
+        if output.endswith("/"):
+            raise OptionError(
+                f"--output template must end in a file name, got {quote(output)}",
+                hint="add {stem}.png",
+            )
+        return "template", Template.parse(output).text
+    return ("folder" if output.endswith("/") else "file"), output
+
+
+def _piped() -> bool:
+    return sys.stdout is not None and not sys.stdout.closed and not sys.stdout.isatty()
+
+
+def _check_stdout(sources: Sequence[Source]) -> None:
+    if len(sources) > 1:
+        raise OptionError(
+            f"-o - takes the result of one image, got {len(sources)}", hint=_FOLDER_HINT
+        )
+    if sys.stdout is None or sys.stdout.closed:
+        raise FileProblem("standard output is closed", hint="-o FILE")
+    if sys.stdout.isatty():
+        raise OptionError(
+            "-o - needs a pipe or a file, got a terminal", hint="-o FILE, or --show to see it"
+        )
+
+
+def _check_plan(plan: Plan, options: OutputOptions, results: Sequence[Result] | None) -> None:
+    owners: dict[str, Source] = {}
+    for target, file in _planned(plan, results):
+        assert file.path is not None
+        name = os.path.realpath(file.path)
+        if name in owners and not is_device(file.path):
+            raise OptionError(
+                f"{quote(file.path)} would hold both {owners[name]} and {target.source}",
+                hint="another folder for each, or {map} and {name} in a template",
+            )
+        owners[name] = target.source
+        if options.depth not in file.format.depths:
+            check_target(file, 1, 1, depth=options.depth)
+        _check_folder(file.path, may_be_made=target.kind != "file")
+        if results is not None or not target.per_map:
+            _wanted(file.path, options, plan.inputs)
+
+
+def _planned(plan: Plan, results: Sequence[Result] | None) -> Iterable[tuple[Target, OutFile]]:
+    # A single map of no name stands for all while it is not known how many there are.
+    known = results if results is not None else (Result(("",)),)
+    for target in plan.targets:
+        for file in target.files(known):
+            yield target, file
+
+
+def _wanted(path: Path | None, options: OutputOptions, inputs: Collection[Identity]) -> bool:
+    if path is None:
+        return True
+    try:
+        status = path.stat()
+    except FileNotFoundError:
+        return True
+    except OSError as error:
+        raise write_problem(path, error) from error
+    if is_special(status):
+        _refuse_terminal(path, status)
+        return True
+    if (status.st_dev, status.st_ino) in inputs:
+        raise OptionError(
+            f"{quote(path)}: is one of the inputs, which are never overwritten",
+            hint="-o another name",
+        )
+    if stat.S_ISDIR(status.st_mode):
+        raise FileProblem(f"{quote(path)}: is a folder")
+    if not (options.overwrite or options.skip_existing):
+        raise exists_problem(path)
+    return options.overwrite
+
+
+def _refuse_terminal(path: Path, status: os.stat_result) -> None:
+    if not stat.S_ISCHR(status.st_mode):
+        return
+    descriptor = os.open(path, os.O_WRONLY | os.O_NOCTTY | os.O_NONBLOCK)
+    try:
+        if os.isatty(descriptor):
+            raise OptionError(f"{quote(path)}: a terminal cannot show files", hint="--show")
+    finally:
+        os.close(descriptor)
+
+
+def _check_folder(path: Path, *, may_be_made: bool) -> None:
+    if is_device(path):
+        return
+    folder = Path(os.path.realpath(path) if os.path.islink(path) else path).parent
+    if may_be_made:
+        folder = _nearest(folder)
+    try:
+        status = folder.stat()
+    except FileNotFoundError:
+        raise FileProblem(
+            f"{quote(path)}: its folder {quote(folder)} does not exist",
+            hint="make it first, or name a folder with / at its end",
+        ) from None
+    except OSError as error:
+        raise write_problem(path, error) from error
+    if not stat.S_ISDIR(status.st_mode):
+        raise FileProblem(f"{quote(path)}: {quote(folder)} is not a folder")
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise FileProblem(f"{quote(path)}: the folder {quote(folder)} cannot be written to")
+
+
+def _nearest(folder: Path) -> Path:
+    """Return the folder itself or the one it would be made in."""
+    folder = Path(os.path.realpath(folder)) if os.path.islink(folder) else folder
+    while not os.path.lexists(folder):
+        folder = folder.parent
+    return folder
+
+
+def _make_folders(files: Iterable[tuple[Target, OutFile]]) -> None:
+    for folder in dict.fromkeys(file.path.parent for _, file in files if file.path is not None):
+        try:
+            # Through links: a link to a folder that is missing asks for that folder.
+            Path(os.path.realpath(folder)).mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            reason = (error.strerror or str(error)).lower()
+            raise FileProblem(f"{quote(folder)}: cannot be made: {reason}") from error
+
+
+def _identities(sources: Sequence[Source]) -> Iterable[Identity]:
+    for source in sources:
+        if source.path is None:
+            continue
+        try:
+            status = source.path.stat()
+        except OSError:
+            continue  # a missing input is reported when it is read
+        yield status.st_dev, status.st_ino

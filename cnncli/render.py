@@ -1,0 +1,240 @@
+"""Values to pictures: a result's channels become tiles, tiles become one sheet.
+
+The parts stand in their own modules and are offered here together: `levels` (range and rounding),
+`colormaps`, `grid` (labelled sheets), `metadata` (what made the picture, and back) and `terminal`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from cnncli import colormaps
+from cnncli.grid import Box, Layout, Sheet, grid, plan_grid
+from cnncli.levels import (
+    Extremes,
+    Mapping,
+    choose_range,
+    count_clipped,
+    from_levels,
+    measure,
+    to_levels,
+)
+from cnncli.maps import MapGroup, RenderOptions, picture_names
+from cnncli.metadata import describe, restore_values
+from cnncli.terminal import terminal_picture
+
+__all__ = [
+    "Box",
+    "Extremes",
+    "Layout",
+    "MapGroup",
+    "Mapping",
+    "RenderOptions",
+    "Sheet",
+    "Tile",
+    "choose_range",
+    "count_clipped",
+    "describe",
+    "from_levels",
+    "grid",
+    "measure",
+    "picture_names",
+    "plan_grid",
+    "render",
+    "render_notes",
+    "restore_values",
+    "terminal_picture",
+    "to_levels",
+]
+
+# Channels copied out together: 16 float32 values fill one cache line, so that each line of a
+# result is read once for all its channels instead of once for every map.
+_TOGETHER = 16
+
+
+@dataclass(frozen=True, eq=False)
+class Tile:
+    """One picture of a result.
+
+    Parameters
+    ----------
+    name : str
+    pixels : ndarray of uint8 or uint16, shape (H, W) or (H, W, 3)
+    mapping : Mapping
+        The range that made the pixels.
+    clipped_fraction : float
+        Share of the finite values outside the range, 0..1.
+    vmin, vmax : float
+        Extremes of the finite values; both 0 when there is none.
+    non_finite : int
+        NaN and infinite values.
+    channels : tuple of int
+        The channels of the result it shows.
+    image : int
+        The image of the batch it belongs to.
+    depth : str
+        ``8`` or ``16``.
+    colormap : str
+    """
+
+    name: str
+    pixels: np.ndarray
+    mapping: Mapping
+    clipped_fraction: float
+    vmin: float
+    vmax: float
+    non_finite: int
+    channels: tuple[int, ...]
+    image: int = 0
+    depth: str = "8"
+    colormap: str = "gray"
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Shape of the pixels."""
+        return self.pixels.shape
+
+    @property
+    def colour(self) -> bool:
+        """Whether the pixels have three samples."""
+        return self.pixels.ndim == 3
+
+
+def render(
+    values: np.ndarray,
+    groups: Sequence[MapGroup],
+    options: RenderOptions,
+    clip_by_default: bool,
+) -> list[Tile]:
+    """Turn a result into pictures, image by image and group by group.
+
+    Parameters
+    ----------
+    values : ndarray of float, shape (N, H, W, C)
+    groups : sequence of MapGroup
+    options : RenderOptions
+        Its depth must be ``8`` or ``16``: with ``float`` there are no levels to make.
+    clip_by_default : bool
+        What the range ``auto`` means, see `choose_range`.
+
+    Returns
+    -------
+    list of Tile
+        N * len(groups) of them. A colour picture has one range for its three channels.
+
+    Raises
+    ------
+    ValueError
+        For depth ``float``.
+
+    Examples
+    --------
+    >>> tiles = render(
+    ...     np.array([[[[-1.0], [0.0], [2.0]]]]), [MapGroup("edge", (0,))], RenderOptions(), False
+    ... )
+    >>> tiles[0].pixels.tolist(), tiles[0].mapping.kind
+    ([[64, 128, 255]], 'symmetric')
+    """
+    if options.depth == "float":
+        raise ValueError("depth float is written as values, not rendered")
+    found = [measure(part) for part in _parts(values, groups)]
+    if options.shared_range and found:
+        whole = Extremes()
+        for extremes in found:
+            whole |= extremes
+        mappings = [choose_range(whole, options.range, clip_by_default)] * len(found)
+    else:
+        mappings = [choose_range(extremes, options.range, clip_by_default) for extremes in found]
+    names = picture_names(groups, len(values))
+    parts = _parts(values, groups)
+    return [
+        _tile(part, name, groups[index % len(groups)], index // len(groups), options, mapping, seen)
+        for index, (part, name, mapping, seen) in enumerate(
+            zip(parts, names, mappings, found, strict=True)
+        )
+    ]
+
+
+def render_notes(groups: Sequence[MapGroup], options: RenderOptions) -> tuple[str, ...]:
+    """Say what the options cannot do for these groups.
+
+    Parameters
+    ----------
+    groups : sequence of MapGroup
+    options : RenderOptions
+
+    Returns
+    -------
+    tuple of str
+        Lines for the report.
+
+    Examples
+    --------
+    >>> render_notes([MapGroup("photo", (0, 1, 2))], RenderOptions(colormap="viridis"))
+    ('--colormap viridis is for single maps: photo stays as it is',)
+    """
+    coloured = [group.name for group in groups if group.colour]
+    if options.colormap == "gray" or not coloured:
+        return ()
+    more = f" and {len(coloured) - 1} more stay" if len(coloured) > 1 else " stays"
+    line = f"--colormap {options.colormap} is for single maps: {coloured[0]}{more} as it is"
+    return (line.replace("stay as it is", "stay as they are"),)
+
+
+def _tile(
+    part: np.ndarray,
+    name: str,
+    group: MapGroup,
+    image: int,
+    options: RenderOptions,
+    mapping: Mapping,
+    found: Extremes,
+) -> Tile:
+    levels = to_levels(part, mapping, options.depth)
+    colormap = "gray" if group.colour else options.colormap
+    finite = part.size - found.non_finite
+    return Tile(
+        name=name,
+        pixels=colormaps.apply(levels, colormap),
+        mapping=mapping,
+        clipped_fraction=_clipped(part, mapping, found) / max(finite, 1),
+        vmin=found.lo if finite else 0.0,
+        vmax=found.hi if finite else 0.0,
+        non_finite=found.non_finite,
+        channels=group.channels,
+        image=image,
+        depth=options.depth,
+        colormap=colormap,
+    )
+
+
+def _clipped(part: np.ndarray, mapping: Mapping, found: Extremes) -> int:
+    inside = mapping.lo <= found.lo and found.hi <= mapping.hi
+    return 0 if inside else count_clipped(part, mapping)
+
+
+def _parts(values: np.ndarray, groups: Sequence[MapGroup]) -> Iterator[np.ndarray]:
+    """Yield the values of every picture, (H, W) or (H, W, 3), in the order of `picture_names`."""
+    for image in values:
+        block, first = image[:, :, :0].transpose(2, 0, 1), 0
+        for group in groups:
+            if group.colour:
+                yield _colour_part(image, group.channels)
+                continue
+            channel = group.channels[0]
+            if not first <= channel < first + len(block):
+                first = channel // _TOGETHER * _TOGETHER
+                block = image[:, :, first : first + _TOGETHER].transpose(2, 0, 1)
+                if image.shape[2] > 4:
+                    block = np.ascontiguousarray(block)
+            yield block[channel - first]
+
+
+def _colour_part(image: np.ndarray, channels: tuple[int, ...]) -> np.ndarray:
+    first = channels[0]
+    if channels == (first, first + 1, first + 2):
+        return image[:, :, first : first + 3]
+    return image[:, :, list(channels)]

@@ -1,0 +1,124 @@
+"""What is said of an outcome: lines for people, objects for programs. Prints nothing itself."""
+
+from __future__ import annotations
+
+import json
+import math
+from typing import Any
+
+from cnncli.batch import Outcome, Written
+from cnncli.errors import quote
+
+MUCH_CLIPPED = 0.02
+"""Above this share of clipped values the report says which option shows them."""
+
+
+def lines(outcome: Outcome) -> list[str]:
+    """Return the report of one image for people: a line for each output, and its notes.
+
+    Parameters
+    ----------
+    outcome : Outcome
+
+    Returns
+    -------
+    list of str
+
+    Examples
+    --------
+    >>> from cnncli.outputs import Source
+    >>> lines(Outcome(Source(None), skipped=True))
+    ['standard input: skipped, its output exists']
+    """
+    if outcome.skipped:
+        return [f"{outcome.source}: skipped, its output exists"]
+    source = str(outcome.source)
+    return [*map(_line, outcome.written), *(f"note: {source}: {note}" for note in outcome.notes)]
+
+
+def json_line(outcome: Outcome) -> list[str]:
+    """Return the report of one image for programs: a JSON object for each output.
+
+    Parameters
+    ----------
+    outcome : Outcome
+
+    Returns
+    -------
+    list of str
+        A skipped or failed image gives one object with ``skipped`` or ``error``.
+
+    Examples
+    --------
+    >>> from cnncli.outputs import Source
+    >>> json_line(Outcome(Source(None), skipped=True))
+    ['{"input": "-", "skipped": true}']
+    """
+    source = "-" if outcome.source.path is None else str(outcome.source.path)
+    if outcome.error is not None:
+        return [_dump({"input": source, "error": str(outcome.error), "hint": outcome.error.hint})]
+    if outcome.skipped:
+        return [_dump({"input": source, "skipped": True})]
+    return [
+        _dump({"input": source, **_fields(written), "notes": list(outcome.notes)})
+        for written in outcome.written
+    ]
+
+
+def _line(written: Written) -> str:
+    parts = [
+        quote(written.output)[1:-1],
+        written.form,
+        f"values {_number(written.low)} to {_number(written.high)}",
+        _mapping(written),
+    ]
+    return ", ".join(parts)
+
+
+def _mapping(written: Written) -> str:
+    if written.mapping == "values":
+        return "written as they are"
+    if written.range is None:
+        return f"range {written.mapping}, each map its own{_clipping(written)}"
+    low, high = written.range
+    return f"range {written.mapping} {_number(low)}..{_number(high)}{_clipping(written)}"
+
+
+def _clipping(written: Written) -> str:
+    if not written.clipped:
+        return ""
+    share = f" ({_percent(written.clipped)} clipped"
+    if written.clipped < MUCH_CLIPPED:
+        return share + ")"
+    better = "symmetric" if written.low < 0 else "minmax"
+    return f"{share}; --range {better} shows all)"
+
+
+def _percent(share: float) -> str:
+    return "under 1 %" if share < 0.01 else f"{share:.0%}".replace("%", " %")
+
+
+def _number(value: float) -> str:
+    return f"{value:.4g}"
+
+
+def _fields(written: Written) -> dict[str, Any]:
+    return {
+        "output": "-" if written.output == "standard output" else written.output,
+        "shape": list(written.shape),
+        "maps": list(written.maps),
+        "min": _finite(written.low),
+        "max": _finite(written.high),
+        "mapping": written.mapping,
+        "range": None if written.range is None else [_finite(v) for v in written.range],
+        "clipped": written.clipped,
+        "non_finite": written.non_finite,
+    }
+
+
+def _finite(value: float) -> float | None:
+    return value if math.isfinite(value) else None
+
+
+def _dump(fields: dict[str, Any]) -> str:
+    return json.dumps(fields)

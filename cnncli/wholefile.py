@@ -1,0 +1,188 @@
+"""Files that appear whole or not at all, and standard output that fails out loud."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import secrets
+import stat
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import BinaryIO
+
+from cnncli.errors import FileProblem, quote
+
+Writer = Callable[[BinaryIO], object]
+
+OVERWRITE_HINT = "--overwrite replaces it, --skip-existing leaves it"
+_STDOUT = "standard output"
+
+
+def write_whole(path: Path, data: bytes | Writer, *, overwrite: bool) -> None:
+    """Write a file so that nobody ever sees a part of it.
+
+    The bytes go into a hidden file in the same folder, which takes the name once they are safe on
+    the disk. A link keeps pointing where it does, and what it points to is replaced. Pipes and
+    devices are written straight and stay what they are.
+
+    Parameters
+    ----------
+    path : Path
+        Its folder must exist.
+    data : bytes or callable
+        The content, or a function that writes it to a binary stream.
+    overwrite : bool
+        Whether a file of that name may be replaced; it keeps its permissions.
+
+    Raises
+    ------
+    FileProblem
+        When it cannot be written or exists. What was there before is still there, unchanged.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     write_whole(Path(folder, "a.txt"), b"all of it", overwrite=False)
+    ...     Path(folder, "a.txt").read_bytes()
+    b'all of it'
+    """
+    try:
+        before = _status(path)
+        if before is not None and is_special(before):
+            # By its own name: /dev/stdout leads to a pipe that has no other.
+            with path.open("wb", buffering=1 << 20) as stream:
+                _pour(stream, data)
+            return
+        if before is not None and not overwrite:
+            raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST))
+        _replace(Path(os.path.realpath(path)), data, before, overwrite)
+    except FileExistsError:
+        raise exists_problem(path) from None
+    except OSError as error:
+        raise write_problem(path, error) from error
+
+
+def write_stdout(data: bytes | Writer) -> None:
+    """Write to standard output, and make sure that it arrived.
+
+    Parameters
+    ----------
+    data : bytes or callable
+        The content, or a function that writes it to a binary stream.
+
+    Raises
+    ------
+    FileProblem
+        When standard output is closed or full.
+    BrokenPipeError
+        When the reader has gone; the caller decides how loud that is.
+    """
+    if sys.stdout is None or sys.stdout.closed:
+        raise FileProblem(f"{_STDOUT} is closed", hint="-o FILE")
+    try:
+        sys.stdout.flush()
+        _pour(sys.stdout.buffer, data)
+        sys.stdout.buffer.flush()
+    except OSError as error:
+        _give_up_stdout()
+        if isinstance(error, BrokenPipeError):
+            raise
+        raise FileProblem(f"{_STDOUT}: {_reason(error)}") from error
+
+
+def is_special(status: os.stat_result) -> bool:
+    """Tell pipes, devices and sockets from files and folders."""
+    return not (stat.S_ISREG(status.st_mode) or stat.S_ISDIR(status.st_mode))
+
+
+def exists_problem(path: Path) -> FileProblem:
+    """Return the error for an output that is there already."""
+    return FileProblem(f"{quote(path)}: exists already", hint=OVERWRITE_HINT)
+
+
+def write_problem(path: Path, error: OSError) -> FileProblem:
+    """Return the error for an output that cannot be written."""
+    return FileProblem(f"{quote(path)}: cannot be written: {_reason(error)}")
+
+
+def _reason(error: OSError) -> str:
+    if error.errno == errno.EFBIG:
+        return "file too large for the limit of this process or disk"
+    return (error.strerror or str(error)).lower()
+
+
+def _status(path: Path) -> os.stat_result | None:
+    try:
+        return path.stat()
+    except FileNotFoundError:
+        return None
+
+
+def _pour(stream: BinaryIO, data: bytes | Writer) -> None:
+    if callable(data):
+        data(stream)
+    else:
+        stream.write(data)
+
+
+def _replace(
+    real: Path, data: bytes | Writer, before: os.stat_result | None, overwrite: bool
+) -> None:
+    if before is not None and stat.S_ISDIR(before.st_mode):
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+    # Short whatever the output's name, so that a name of full length has a partner too.
+    temporary = real.with_name(f".cnncli-{secrets.token_hex(8)}.tmp")
+    try:
+        with temporary.open("xb") as stream:
+            _pour(stream, data)
+            stream.flush()
+            if before is not None:
+                os.fchmod(stream.fileno(), stat.S_IMODE(before.st_mode))
+            os.fsync(stream.fileno())
+        if overwrite:
+            temporary.replace(real)
+        else:
+            _publish(temporary, real)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            temporary.unlink()
+        raise
+    _sync_folder(real.parent)
+
+
+def _publish(temporary: Path, real: Path) -> None:
+    """Give a finished file its name, but not if something took that name meanwhile."""
+    try:
+        real.hardlink_to(temporary)
+    except FileExistsError:
+        raise
+    except OSError:
+        # Without hard links (FAT, some network folders) a moment between look and rename remains.
+        if os.path.lexists(real):
+            raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST)) from None
+        temporary.rename(real)
+    else:
+        temporary.unlink()
+
+
+def _sync_folder(folder: Path) -> None:
+    # Not every file system syncs folders; the file itself is safe by now.
+    with contextlib.suppress(OSError):
+        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+
+def _give_up_stdout() -> None:
+    """Point standard output nowhere: what its buffer still holds would fail again at exit."""
+    with contextlib.suppress(OSError, ValueError):
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        try:
+            os.dup2(nowhere, sys.stdout.fileno())
+        finally:
+            os.close(nowhere)

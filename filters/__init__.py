@@ -1,0 +1,1 @@
+"""The built-in filters as numpy files; README.md lists them, cnncli.formulas makes them."""
