@@ -475,12 +475,12 @@ def _channel_message(given: Filter, channels: int, groups: int) -> str:
 
 def _cure(given: Filter, channels: int, groups: int) -> str | None:
     """Name the option under which the filter would fit, the likeliest first."""
-    other = LAYOUTS[1 - LAYOUTS.index(given.layout)]
-    if groups * _channels_read_as(given.source_shape, other) == channels:
-        return f"--filter-layout {other} would fit"
     inputs = given.channels_in or 0
     if inputs == 1 and channels == 3:
         return "--gray would fit: it makes the picture one channel"
+    other = LAYOUTS[1 - LAYOUTS.index(given.layout)]
+    if groups * _channels_read_as(given.source_shape, other) == channels:
+        return f"--filter-layout {other} would fit"
     fitting, rest = divmod(channels, inputs)
     if rest == 0 and given.maps % fitting == 0:
         return f"--groups {fitting} would fit"

@@ -345,13 +345,6 @@ BUILTINS: dict[str, BuiltIn] = {
     "luminance": BuiltIn(
         "grey from colour, 1x1", "bright", _COLOR, _mix([0.299, 0.587, 0.114]), "ITU-R BT.601"
     ),
-    "sepia": BuiltIn(
-        "brown tones, 1x1: three maps from three channels",
-        "bright",
-        _COLOR,
-        _mix([0.393, 0.769, 0.189], [0.349, 0.686, 0.168], [0.272, 0.534, 0.131]),
-        map_names=("red", "green", "blue"),
-    ),
 }
 
 

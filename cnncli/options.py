@@ -160,6 +160,31 @@ PADDING: Final = Numbers(
 _images = click.argument("images", metavar="[IMAGE]...", nargs=-1, type=click.Path(allow_dash=True))
 
 
+class PictureCommand(click.Command):
+    """A command whose help shows its options in sections: the layer, reading, writing."""
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write one list of options for each section."""
+        sections: dict[str, list[tuple[str, str]]] = {
+            "Layer": [],
+            "Images in": [],
+            "Results out": [],
+        }
+        for option in self.get_params(ctx):
+            record = option.get_help_record(ctx)
+            if record is not None and isinstance(option, click.Option):
+                sections[_section(option)].append(record)
+        for title, records in sections.items():
+            with formatter.section(title):
+                formatter.write_dl(records)
+
+
+def _section(option: click.Option) -> str:
+    if option.name in _READ_NAMES:
+        return "Images in"
+    return "Results out" if option.is_eager or option.name in _WRITE_NAMES else "Layer"
+
+
 def _all(*decorators: Callable[[Any], Any]) -> Callable[[Command], Command]:
     """Apply options so that `--help` lists them in the order written."""
 
@@ -237,6 +262,14 @@ _write_options = (
     click.option("--json", "as_json", is_flag=True, help="Report as JSON on standard output."),
     click.option("-q", "--quiet", is_flag=True, help="No report; errors still show."),
 )  # fmt: skip
+
+_READ_NAMES: Final = (
+    *("gray", "background", "frame", "as_values", "recursive", "max_pixels", "max_input_bytes"),
+)
+_WRITE_NAMES: Final = (
+    *("output", "format_name", "depth", "value_range", "shared_range", "colormap", "columns"),
+    *("labels", "compress", "show", "overwrite", "skip_existing", "as_json", "quiet"),
+)
 
 picture_command = _all(_images, *_read_options, *_write_options)
 """IMAGE, how images are read and how results are written: what every picture command takes."""

@@ -10,15 +10,44 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from cnncli.cli.group import show_error
-from cnncli.options import conv_options, pad_options, picture_command, pool_options
+from cnncli.options import (
+    PictureCommand,
+    conv_options,
+    pad_options,
+    picture_command,
+    pool_options,
+)
 
 if TYPE_CHECKING:
     from cnncli.batch import Job, Outcome
     from cnncli.filters import Filter
     from cnncli.network import Layer
 
+PAD_EXAMPLES = """\b
+Examples:
+  cnncli pad photo.png --padding 10
+  cnncli pad photo.png --padding 0,0,40,40 --pad-mode reflect -o wide.png
+"""
 
-@click.command()
+CONV_EXAMPLES = """\b
+Examples:
+  cnncli conv photo.png --filter edge.npy
+  cnncli conv photo.png --filter "0 -1 0; -1 5 -1; 0 -1 0" -o sharp.png
+  cnncli conv photo.png --filter gabor_color --stride 2 -o maps.png
+  cnncli conv photos/ --filter sobel_v --range symmetric -o edges/
+"""
+
+POOL_EXAMPLES = """\b
+Examples:
+  cnncli pool photo.png --mode max
+  cnncli pool photo.png --mode average --size 8 -o mosaic.png
+  cnncli conv photo.png --filter edge -o - | cnncli pool --mode max -o pooled.png
+"""
+
+CONV_FIELDS = ("stride", "padding", "dilation", "groups", "pad_mode", "pad_value", "activation")
+
+
+@click.command(cls=PictureCommand, epilog=PAD_EXAMPLES)
 @pad_options
 @picture_command
 @click.pass_obj
@@ -32,7 +61,7 @@ def pad(command: str, /, padding: Any, pad_mode: str, pad_value: float, **shared
     return _run(command, PadLayer(padding, pad_mode, pad_value), shared)
 
 
-@click.command()
+@click.command(cls=PictureCommand, epilog=CONV_EXAMPLES)
 @conv_options
 @picture_command
 @click.pass_obj
@@ -63,10 +92,7 @@ def conv(
     return _run(command, layer, shared, filter_name=named, notes=bank.notes)
 
 
-CONV_FIELDS = ("stride", "padding", "dilation", "groups", "pad_mode", "pad_value", "activation")
-
-
-@click.command()
+@click.command(cls=PictureCommand, epilog=POOL_EXAMPLES)
 @pool_options
 @picture_command
 @click.pass_obj
@@ -106,6 +132,8 @@ def _run(
     """Run a network of one layer over all images and report; return the exit code."""
     from cnncli import batch
 
+    if shared["overwrite"] and shared["skip_existing"]:
+        raise click.UsageError("--overwrite and --skip-existing exclude each other.")
     job = _job(command, layer, shared, filter_name, notes)
     sources = batch.gather(shared["images"], shared["recursive"], _is_terminal(sys.stdin))
     report = batch.Report()

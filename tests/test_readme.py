@@ -1,0 +1,72 @@
+"""README speaks the truth: its commands run, its pictures are theirs, its Python works."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from shell import pixels
+
+from cnncli.cli import cli
+from cnncli.names import builtin_names
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+README = (REPOSITORY / "README.md").read_text()
+BLOCKS = re.findall(r"^```sh\n(.*?)^```", README, re.M | re.S)
+PICTURES = re.findall(r"\(docs/images/(.*?)\)", README)
+
+
+@pytest.fixture(scope="module")
+def results(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder in which every command of README after the set-up was run."""
+    folder = tmp_path_factory.mktemp("readme")
+    shutil.copytree(REPOSITORY / "sample_images", folder / "sample_images")
+    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+    for block in BLOCKS[2:]:
+        done = subprocess.run(
+            ["bash", "-euo", "pipefail", "-c", block],
+            cwd=folder,
+            env={**os.environ, "PATH": path},
+            capture_output=True,
+            check=False,
+        )
+        assert done.returncode == 0, (block, done.stderr)
+    return folder
+
+
+@pytest.mark.parametrize("name", PICTURES)
+def test_pictures_are_what_the_commands_make(results: Path, name: str) -> None:
+    made, shown = pixels(results / name), pixels(REPOSITORY / "docs" / "images" / name)
+    assert made.shape == shown.shape
+    # Sums in another order may round one level differently on another machine.
+    assert np.abs(made.astype(int) - shown.astype(int)).max() <= 1
+
+
+def test_set_up_comes_first_and_uses_a_sample_image() -> None:
+    assert "cnncli conv sample_images/" in BLOCKS[0]
+    assert BLOCKS[1].strip().endswith("python -m pytest")
+
+
+@pytest.mark.parametrize("name", sorted(cli.commands))
+def test_every_command_stands_in_readme(name: str) -> None:
+    assert f"`cnncli {name}`" in README
+    assert re.search(rf"^cnncli {name} ", "".join(BLOCKS), re.M)
+
+
+def test_number_of_builtins() -> None:
+    assert f"one of {len(builtin_names())}," in README
+
+
+def test_python_example(capsys: pytest.CaptureFixture[str]) -> None:
+    (code,) = re.findall(r"^```python\n(.*?)^```", README, re.M | re.S)
+    exec(compile(code, "README.md", "exec"), {})
+    assert (
+        capsys.readouterr().out
+        == "(2, 8, 8, 4) (2, 4, 4, 4) (2, 8, 8, 3) (3, 3, 3, 4) (1, 1, 1, 4)\n"
+    )
