@@ -434,8 +434,9 @@ def _value_notes(view: _View, written: Sequence[Written]) -> tuple[str, ...]:
     spoilt = sum(file.non_finite for file in written)
     if not spoilt:
         return ()
-    total = view.values.size
-    return (f"{spoilt} of {total} values are infinite or NaN: the numbers grew too large",)
+    inherited = not np.isfinite(view.picture.pixels).all()
+    why = "as some of the input are" if inherited else "the numbers grew too large"
+    return (f"warning: {spoilt} of {view.values.size} values are infinite or NaN, {why}",)
 
 
 def _write(job: Job, file: OutFile, data: Any) -> None:

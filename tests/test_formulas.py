@@ -42,7 +42,8 @@ PROBES = {
 ANSWERS = {
     "sobel_h": "down", "prewitt_h": "down", "scharr_h": "down", "central_difference_h": "down",
     "sobel_v": "right", "prewitt_v": "right", "scharr_v": "right",
-    "central_difference_v": "right", "roberts": "upper left", "roberts_a": "upper left", "roberts_b": "upper right",
+    "central_difference_v": "right", "roberts": "upper left", "roberts_a": "upper left",
+    "roberts_b": "upper right",
     "emboss": "lower right", "edge": "bright spot", "high_pass": "bright spot",
     "dog": "bright spot", "laplacian": "dark spot", "laplacian_8": "dark spot",
     "log": "dark spot", "line_h": "line -", "line_v": "line |", "line_45": "line /",

@@ -68,7 +68,7 @@ def conv_forward(
     W : ndarray, shape (k_H, k_W, n_C_prev / groups, n_C)
         Filters.
     b : ndarray, shape (1, 1, 1, n_C)
-        One bias for each filter.
+        One bias for each filter; a single number serves all.
     hparameters : mapping
         ``stride`` (int or (h, w), default 1), ``pad`` (int, (h, w), ((top, bottom), (left, right)),
         "same", "same-lower" or "valid", default 0), ``dilation`` (int or (h, w), default 1),
@@ -125,7 +125,7 @@ def conv_backward(dZ: FloatArray, cache: ConvCache) -> tuple[FloatArray, FloatAr
     -------
     dA_prev : ndarray, shape (m, n_H_prev, n_W_prev, n_C_prev)
     dW : ndarray, shape (k_H, k_W, n_C_prev / groups, n_C)
-    db : ndarray, shape (1, 1, 1, n_C)
+    db : ndarray, shape (1, 1, 1, n_C), or (1, 1, 1, 1) for a single bias
 
     Raises
     ------
@@ -146,7 +146,7 @@ def conv_backward(dZ: FloatArray, cache: ConvCache) -> tuple[FloatArray, FloatAr
     (8.0, 8.0)
     """
     A_prev, W, b, hparameters = cache
-    A, weights, _ = _as_floats(A_prev, W, b)
+    A, weights, bias = _as_floats(A_prev, W, b)
     fields = read_hparameters(hparameters, CONV_DEFAULTS)
     window = conv_window(A.shape, weights.shape, fields)
     expected = (A.shape[0], *window.out, weights.shape[3])
@@ -156,7 +156,9 @@ def conv_backward(dZ: FloatArray, cache: ConvCache) -> tuple[FloatArray, FloatAr
     A_pad = pad_borders(A, window.pads, fields["pad_mode"], fields["pad_value"])
     dA_pad, dW = correlate_backward(dZ, A_pad, weights, window, fields["groups"])
     dA_prev = pad_borders_backward(dA_pad, window.pads, fields["pad_mode"])
-    return dA_prev, dW, dZ.sum(axis=(0, 1, 2)).reshape(1, 1, 1, -1)
+    db = dZ.sum(axis=(0, 1, 2)).reshape(1, 1, 1, -1)
+    # One bias shared by all filters gathers the gradients of all.
+    return dA_prev, dW, db if bias.size > 1 else db.sum(axis=3, keepdims=True)
 
 
 def conv_window(
@@ -186,8 +188,6 @@ def conv_window(
             f"W must have the shape (k_H, k_W, n_C_prev/groups, n_C), got {tuple(filter_shape)}"
         )
     groups = fields["groups"]
-    if not isinstance(groups, (int, np.integer)) or groups < 1:
-        raise OptionError(f"groups must be a whole number of at least 1, got {groups!r}")
     channels = input_shape[3]
     if channels != filter_shape[2] * groups or filter_shape[3] % groups:
         raise ShapeError(
@@ -210,8 +210,10 @@ def _as_floats(
     """Bring input, weights and bias to one dtype, float32 or float64."""
     A, weights = np.asarray(A_prev), np.asarray(W)
     check_batch(A, "A_prev")
+    bias = np.asarray(b)
+    float_dtype(bias)
     dtype = float_dtype(A, weights)
-    return A.astype(dtype, copy=False), weights.astype(dtype, copy=False), np.asarray(b, dtype)
+    return tuple(array.astype(dtype, copy=False) for array in (A, weights, bias))  # type: ignore[return-value]
 
 
 def float_dtype(*arrays: NDArray[Any]) -> np.dtype[np.floating]:

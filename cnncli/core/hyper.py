@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from numbers import Integral, Real
 from typing import Any, Final
 
 from cnncli.errors import OptionError
@@ -39,7 +40,7 @@ def read_hparameters(given: Mapping[str, Any], defaults: Mapping[str, Any]) -> d
     Raises
     ------
     OptionError
-        If a field is unknown.
+        If a field is unknown or out of its range.
 
     Examples
     --------
@@ -51,4 +52,25 @@ def read_hparameters(given: Mapping[str, Any], defaults: Mapping[str, Any]) -> d
         raise OptionError(
             f"hparameters must hold only {', '.join(defaults)}; got {', '.join(unknown)}"
         )
-    return {**defaults, **given}
+    fields = {**defaults, **given}
+    for name, (holds, need) in _MUST_HOLD.items():
+        if name in fields and not holds(fields[name]):
+            raise OptionError(f"{name.replace('_', ' ')} must be {need}, got {fields[name]!r}")
+    return fields
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, Real) and not isinstance(value, bool) and value == value
+
+
+_MUST_HOLD: Final[dict[str, tuple[Callable[[Any], bool], str]]] = {
+    "groups": (
+        lambda v: isinstance(v, Integral) and not isinstance(v, bool) and int(v) >= 1,
+        "a whole number of at least 1",
+    ),
+    "pad_value": (_is_number, "a number"),
+    "p": (lambda v: _is_number(v) and v > 0, "above 0"),
+    "ceil": (lambda v: v in (True, False), "True or False"),
+    "count_include_pad": (lambda v: v in (True, False), "True or False"),
+}
+"""What the fields that `geometry` does not check must hold."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -212,8 +213,6 @@ def _read(
     check_batch(A, "A_prev")
     check_mode(mode)
     fields = read_hparameters(hparameters, POOL_DEFAULTS)
-    if mode == "lp" and not fields["p"] > 0:
-        raise OptionError(f"p must be above 0, got {fields['p']}", hint="--p 2")
     return A.astype(float_dtype(A), copy=False), fields, pool_window(A.shape, fields)
 
 
@@ -260,9 +259,34 @@ def _divisors(window: Window, fields: Mapping[str, Any], dtype: np.dtype[Any]) -
 
 
 def _norms(A: FloatArray, window: Window, p: float) -> FloatArray:
+    magnitudes = np.abs(A)
     if np.isinf(p):
-        return _extremes(np.abs(A), window, np.maximum, 0.0)
-    return _sums(np.abs(A) ** A.dtype.type(p), window) ** A.dtype.type(1 / p)
+        return _extremes(magnitudes, window, np.maximum, 0.0)
+    if _powers_are_safe(magnitudes, window, p):
+        return _sums(magnitudes ** A.dtype.type(p), window) ** A.dtype.type(1 / p)
+    return _scaled_norms(magnitudes, window, p)
+
+
+def _powers_are_safe(magnitudes: FloatArray, window: Window, p: float) -> bool:
+    """Whether no power of a value under- or overflows, nor their sum."""
+    limits = np.finfo(magnitudes.dtype)
+    nonzero = magnitudes[magnitudes > 0]
+    if not nonzero.size or not np.isfinite(nonzero).all():
+        return True
+    cells = math.log2(window.rows.kernel * window.cols.kernel)
+    high = max(0.0, p * math.log2(nonzero.max())) + cells
+    return high < limits.maxexp - 1 and p * math.log2(nonzero.min()) > limits.minexp + 1
+
+
+def _scaled_norms(magnitudes: FloatArray, window: Window, p: float) -> FloatArray:
+    """Divide each window by its largest value before the powers, and multiply after the root."""
+    padded = pad_borders(magnitudes, window.pads_with_overhang)
+    largest = _extremes(magnitudes, window, np.maximum, 0.0)
+    safe = np.where(largest == 0, 1, largest)
+    total = np.zeros_like(largest)
+    for _, _, (rows, cols) in window.taps():
+        total += (padded[:, rows, cols] / safe) ** p
+    return (largest * total ** (1 / p)).astype(magnitudes.dtype, copy=False)
 
 
 def _scatter(shape: tuple[int, ...], pads: Pads, dtype: np.dtype[Any]) -> FloatArray:

@@ -1,0 +1,244 @@
+"""The shape of the code, read from its syntax trees: who may import what, and who may print."""
+
+from __future__ import annotations
+
+import ast
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from functools import cache
+from graphlib import TopologicalSorter
+from pathlib import Path
+
+import pytest
+
+import cnncli
+from cnncli.cli import cli
+
+PACKAGE = Path(cnncli.__file__).parent
+
+LAYERS = {
+    "errors": 0,
+    "core": 1,
+    "network": 2,
+    "filters": 2,
+    "images": 2,
+    "render": 2,
+    "outputs": 2,
+    "explain": 3,
+    "batch": 3,
+    "options": 4,
+    "cli": 4,
+    "__main__": 5,
+}
+"""The floors of the house, from the bottom; a room may use rooms of its own floor and below.
+
+Modules not named here help those that are: they stand on the floor of the highest module that they
+import, and on floor 2 at least.
+"""
+HELPERS = 2
+
+COMMAND_LINE = re.compile(r"(cli|options)(\.|$)")
+PRINTERS = re.compile(r"cli(\.|$)")
+
+COMMANDS = sorted(cli.commands)
+
+
+def module_name(path: Path) -> str:
+    """Return the module's name below the package, "" for the package itself."""
+    parts = path.relative_to(PACKAGE).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+@cache
+def trees() -> dict[str, ast.Module]:
+    """Return the syntax tree of every module."""
+    files = sorted(PACKAGE.rglob("*.py"))
+    return {module_name(file): ast.parse(file.read_text("utf-8"), str(file)) for file in files}
+
+
+def modules() -> list[str]:
+    return [name for name in trees() if name]
+
+
+def is_guard(node: ast.AST, name: str) -> bool:
+    """Return whether the node is an ``if`` on a name such as TYPE_CHECKING or __name__."""
+    if not isinstance(node, ast.If):
+        return False
+    names = {inner.id for inner in ast.walk(node.test) if isinstance(inner, ast.Name)}
+    return name in names
+
+
+def nodes(tree: ast.AST, *, types_only: bool = True) -> Iterator[ast.AST]:
+    """Walk a tree; with `types_only` false leave out what only type checkers read."""
+    for child in ast.iter_child_nodes(tree):
+        if not types_only and is_guard(child, "TYPE_CHECKING"):
+            continue
+        yield child
+        yield from nodes(child, types_only=types_only)
+
+
+def imported(module: str, *, types_only: bool = True) -> set[str]:
+    """Return the full names of all modules that a module imports, wherever it does so."""
+    found: set[str] = set()
+    for node in nodes(trees()[module], types_only=types_only):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{module}: imports are written out in full"
+            found |= {f"{node.module}.{alias.name}" for alias in node.names}
+        elif isinstance(node, ast.Call) and called(node) == "import_module":
+            found |= {a.value for a in node.args if isinstance(a, ast.Constant)}
+    return found
+
+
+def called(node: ast.Call) -> str:
+    """Return the last part of the name of what is called."""
+    function = node.func
+    return function.attr if isinstance(function, ast.Attribute) else getattr(function, "id", "")
+
+
+def own(names: set[str]) -> set[str]:
+    """Return those names that are modules of cnncli, without the package's name."""
+    below = {name.partition(".")[2] for name in names if name.split(".")[0] == "cnncli"}
+    known = {name if name in trees() else name.rpartition(".")[0] for name in below}
+    return known - {""}
+
+
+@cache
+def graph() -> dict[str, set[str]]:
+    """Return for every module the modules of cnncli it imports when it runs."""
+    return {name: own(imported(name, types_only=False)) - {name} for name in modules()}
+
+
+def is_within(module: str, package: str) -> bool:
+    return module == package or module.startswith(f"{package}.")
+
+
+@cache
+def floors() -> dict[str, int]:
+    """Return the floor of every module, helpers on that of what they import."""
+    tops = {module: module.partition(".")[0] for module in modules()}
+    floor = {module: LAYERS.get(top, HELPERS) for module, top in tops.items()}
+    for _ in modules():
+        for module in (m for m, top in tops.items() if top not in LAYERS):
+            floor[module] = max([floor[module], *(floor[name] for name in graph()[module])])
+    return floor
+
+
+def outside(module: str) -> set[str]:
+    """Return the top names of what a module imports from elsewhere than the standard library."""
+    tops = {name.partition(".")[0] for name in imported(module)}
+    return {top for top in tops if top not in sys.stdlib_module_names} - {"cnncli"}
+
+
+def test_every_floor_but_the_unbuilt_is_found() -> None:
+    assert {"errors", "core.geometry", "core.conv", "core.pool"} <= set(modules())
+    assert any(own(imported(name)) for name in modules())
+
+
+def test_no_module_imports_itself_by_a_detour() -> None:
+    # A package's __init__ and its parts may name each other; between files there are no circles.
+    edges = {
+        name: {other for other in others if not is_within(name, other)}
+        for name, others in graph().items()
+    }
+    assert list(TopologicalSorter(edges).static_order())
+
+
+@pytest.mark.parametrize("module", modules())
+def test_imports_go_down(module: str) -> None:
+    floor = floors()
+    upwards = {name for name in own(imported(module)) if floor[name] > floor[module]}
+    assert upwards == set()
+
+
+@pytest.mark.parametrize("module", [name for name in modules() if is_within(name, "core")])
+def test_the_core_knows_numpy_only(module: str) -> None:
+    assert outside(module) <= {"numpy"}
+    assert own(imported(module)) <= {m for m in modules() if is_within(m, "core") or m == "errors"}
+
+
+def test_errors_know_nothing() -> None:
+    assert outside("errors") == set()
+    assert own(imported("errors")) == set()
+
+
+def test_the_package_itself_imports_nothing_when_it_loads() -> None:
+    assert own(imported("", types_only=False)) == set()
+    assert {name.partition(".")[0] for name in imported("", types_only=False)} <= set(
+        sys.stdlib_module_names
+    )
+
+
+@pytest.mark.parametrize("module", [m for m in modules() if not COMMAND_LINE.match(m)])
+def test_only_the_command_line_knows_click(module: str) -> None:
+    assert "click" not in outside(module)
+
+
+def main_parts(tree: ast.Module) -> set[ast.AST]:
+    """Return what runs only under ``python -m``: the guarded block and the ``main`` it calls."""
+    guards = [node for node in tree.body if is_guard(node, "__name__")]
+    if not guards:
+        return set()
+    mains = [n for n in tree.body if isinstance(n, ast.FunctionDef) and n.name == "main"]
+    return {inner for part in (*guards, *mains) for inner in ast.walk(part)}
+
+
+@pytest.mark.parametrize("module", [m for m in modules() if not PRINTERS.match(m)])
+def test_only_the_commands_print(module: str) -> None:
+    tree = trees()[module]
+    calls = [n for n in nodes(tree) if isinstance(n, ast.Call) and n not in main_parts(tree)]
+    printing = {"print", "echo", "secho", "pprint", "echo_via_pager"}
+    assert [call.lineno for call in calls if called(call) in printing] == []
+
+
+WATCH = """
+import sys
+sys.argv[0] = "cnncli"
+from cnncli.cli import main
+try:
+    code = main()
+except SystemExit as stop:
+    code = stop.code
+assert not code, code
+heavy = {"numpy", "PIL", "dask", "safetensors"}
+assert heavy.isdisjoint(sys.modules), sorted(heavy & set(sys.modules))
+"""
+
+
+def run_python(*arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-W", "error", *arguments]
+    return subprocess.run(
+        command, cwd=PACKAGE.parent, capture_output=True, text=True, timeout=60, check=False
+    )
+
+
+@pytest.mark.parametrize(
+    "arguments", [["--help"], ["--version"], *([c, "-h"] for c in COMMANDS)], ids=" ".join
+)
+def test_help_loads_neither_numpy_nor_pillow(arguments: list[str]) -> None:
+    done = run_python("-c", WATCH, *arguments)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.strip()
+    assert done.stderr == ""
+
+
+def test_import_cnncli_loads_no_numpy() -> None:
+    source = "import sys, cnncli; assert 'numpy' not in sys.modules and 'click' not in sys.modules"
+    done = run_python("-c", source)
+    assert done.returncode == 0, done.stderr
+
+
+def test_python_m_cnncli_is_the_command() -> None:
+    done = run_python("-m", "cnncli", "--help")
+    assert done.returncode == 0, done.stderr
+    assert all(command in done.stdout for command in COMMANDS)
+
+
+@pytest.mark.parametrize("name", cnncli.__all__)
+def test_each_name_loads_on_first_use(name: str) -> None:
+    done = run_python("-c", f"import sys; from cnncli import {name}; print({name}.__module__)")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("cnncli.core.")
