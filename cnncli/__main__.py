@@ -1,8 +1,19 @@
-"""``python -m cnncli``."""
+"""``python -m cnncli``, and what the command ``cnncli`` starts."""
 
 from __future__ import annotations
 
-from cnncli.cli import main
+import os
+
+
+def main() -> None:
+    """Run the command line; Ctrl-C counts from the first moment, while modules still load."""
+    try:
+        from cnncli.cli import cli
+
+        cli()
+    except KeyboardInterrupt:
+        os._exit(130)
+
 
 if __name__ == "__main__":
     main()

@@ -19,11 +19,12 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 
 from cnncli.arrayfile import fault_text
 from cnncli.errors import CnnCliError, FileProblem, OptionError, quote
+from cnncli.limits import MAX_INPUT_BYTES, MAX_PIXELS
 
 _PLUGINS = {"JPEG": "Jpeg", "PNG": "Png", "TIFF": "Tiff", "WEBP": "WebP", "PPM": "Ppm"}
 _FRAMES_COUNTED = 1_000
 _RECORD_CHARACTERS = 2**24
-_INTEGERS_NOTE = "whole numbers kept as they are, not scaled to 0..1"
+INTEGERS_NOTE = "whole numbers kept as they are, not scaled to 0..1"
 _ORIENTATION = 274
 _TIFF_BITS, _TIFF_PHOTOMETRIC, _DESCRIPTION, _TIFF_SAMPLE_FORMAT = 258, 262, 270, 339
 # Pillow's size limit, the warning filters and file descriptor 2 belong to the whole process.
@@ -54,8 +55,8 @@ class ReadOptions:
     background: str = "black"
     frame: int | None = None
     as_values: bool = False
-    max_pixels: int = 89_478_485
-    max_input_bytes: int = 2**30
+    max_pixels: int = MAX_PIXELS
+    max_input_bytes: int = MAX_INPUT_BYTES
 
 
 @dataclass(frozen=True)
@@ -324,7 +325,7 @@ def _samples(image: Image.Image, raw_mode: str, name: str) -> Samples:
     if key is not None and np.size(key) == array.shape[2]:
         return Samples(array, 255.0, alpha=_unlike_key(array, key, raw_mode))
     if _tiff_tag(image, _TIFF_SAMPLE_FORMAT, (1,))[0] == 2:
-        return Samples(array.view(np.int8).astype(np.float32), 1.0, (_INTEGERS_NOTE,))
+        return Samples(array.view(np.int8).astype(np.float32), 1.0, (INTEGERS_NOTE,))
     return Samples(array, 255.0)
 
 
@@ -347,7 +348,7 @@ def _deep_samples(image: Image.Image, raw_mode: str) -> Samples:
     if image.mode == "I" and image.format == "TIFF":
         unsigned = _tiff_tag(image, _TIFF_SAMPLE_FORMAT, (1,))[0] == 1
         numbers = array.view(np.uint32) if unsigned else array
-        return Samples(numbers.astype(np.float32), 1.0, (_INTEGERS_NOTE,))
+        return Samples(numbers.astype(np.float32), 1.0, (INTEGERS_NOTE,))
     if raw_mode == "I;12":
         return Samples(array.astype(np.float32) / np.float32(4095), 1.0)
     array = array.astype(np.uint16, copy=False)

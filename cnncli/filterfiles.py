@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
@@ -128,6 +128,17 @@ def split_key(text: str) -> tuple[str, str | None]:
     if match is None or os.path.exists(text):
         return text, None
     return match[1], match[2]
+
+
+def given_files(texts: Iterable[str]) -> list[Path]:
+    """Return the files among what filters or biases are given as.
+
+    Examples
+    --------
+    >>> given_files(["1 0 -1", "edge"])
+    []
+    """
+    return [Path(path) for path in (split_key(text)[0] for text in texts) if os.path.isfile(path)]
 
 
 def safe_name(text: str) -> str:
@@ -296,4 +307,8 @@ def _unknown(path: str, what: str, builtins: bool) -> OptionError:
     hint = _LIST_HINT if builtins else None
     if os.sep in path or _has_suffix(path):
         return OptionError(f"{quote(path)}: no such file{alike}", hint=hint)
+    if "[" in path:
+        hint = 'a matrix is written "1 2; 3 4", without brackets'
+    if not builtins:
+        return OptionError(f"{quote(path)}: no such file, and no number", hint=f"--{what} NUMBER")
     return OptionError(f"{quote(path)}: no such file and no such {what}{alike}", hint=hint)

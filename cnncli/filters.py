@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from cnncli.core.words import FILTER_LAYOUTS
 from cnncli.errors import OptionError, ShapeError, quote
 from cnncli.filterfiles import Found, find_array, safe_name
 from cnncli.names import builtin_names
@@ -17,7 +18,6 @@ __all__ = [
     "LAYOUTS",
     "Filter",
     "builtin_names",
-    "check_channels",
     "flip",
     "from_array",
     "load_bias",
@@ -28,7 +28,7 @@ __all__ = [
 
 Array = np.ndarray[Any, Any]
 
-LAYOUTS = ("hwio", "oihw")
+LAYOUTS = FILTER_LAYOUTS
 _SHAPES = {
     "hwio": "(kh,kw), (kh,kw,C_in) or (kh,kw,C_in,C_out)",
     "oihw": "(kh,kw), (C_in,kh,kw) or (C_out,C_in,kh,kw)",
@@ -300,54 +300,9 @@ def load_bias(text: str, count: int) -> Array:
     [0.25, 0.25]
     """
     found = find_array(text, what="bias", builtins=False)
-    return _as_bias(found.array, count, found)
-
-
-def check_channels(given: Filter, channels: int, groups: int = 1) -> None:
-    """Check that a filter fits the channels of its input.
-
-    Parameters
-    ----------
-    given : Filter
-        2-D kernels fit any number of channels.
-    channels : int
-        Of the input.
-    groups : int
-        1 or more; each group of C_out/groups maps reads its own channels/groups channels.
-
-    Raises
-    ------
-    ShapeError
-        With what was got and needed, and in the hint the option that helps.
-    OptionError
-        If 2-D kernels are given groups: they already are one group per channel.
-
-    Examples
-    --------
-    >>> check_channels(load_filter("box"), 3)
-    >>> check_channels(load_filter("kirsch"), 3)
-    Traceback (most recent call last):
-    cnncli.errors.ShapeError: the filter kirsch has 1 channel in, the input has 3
-    """
-    if groups < 1:
-        raise OptionError(f"groups must be at least 1, got {groups}")
-    if given.channels_in is None:
-        if groups != 1:
-            raise OptionError(
-                f"groups need a filter of shape (kh,kw,C_in/{groups},C_out), got the 2-D "
-                f"{given.name}, which works on every channel on its own",
-                hint="leave out --groups",
-            )
-        return
-    if given.channels_in * groups != channels:
-        raise ShapeError(
-            _channel_message(given, channels, groups), hint=_cure(given, channels, groups)
-        )
-    if given.maps % groups:
-        raise ShapeError(
-            f"the feature maps of {given.name} must part evenly into {groups} groups, "
-            f"got {given.maps}"
-        )
+    # An archive of weights and bias: the weights are not what is asked for here.
+    array = found.array if found.bias is None else found.bias
+    return _as_bias(array, count, found)
 
 
 def _from_found(found: Found, layout: str) -> Filter:
@@ -417,7 +372,8 @@ def _map_names(found: Found, maps: int) -> tuple[str, ...]:
         names = BUILTINS[found.name].map_names
         if len(names) == maps:
             return names
-    return tuple(f"{found.name}-{index}" for index in range(maps))
+    digits = len(str(maps - 1))
+    return tuple(f"{found.name}-{index:0{digits}d}" for index in range(maps))
 
 
 def _check_layout(layout: str) -> None:
@@ -430,7 +386,8 @@ def _check_stackable(first: Filter, other: Filter) -> None:
     if not same or first.per_channel != other.per_channel:
         raise ShapeError(
             f"stacked filters must have equal shapes, got {_show(first.source_shape)} for "
-            f"{first.name} and {_show(other.source_shape)} for {other.name}"
+            f"{first.name} and {_show(other.source_shape)} for {other.name}",
+            hint="one command for each, or filters made with one --size",
         )
 
 
@@ -462,35 +419,6 @@ def _division_note(name: str, divisors: Array, balanced: Array) -> str:
     low, high = divisors.min(), divisors.max()
     value = f"{low:.6g}" if math.isclose(low, high) else f"{low:.6g} to {high:.6g}"
     return f"{name}: divided by {value}, {by}"
-
-
-def _channel_message(given: Filter, channels: int, groups: int) -> str:
-    count = given.channels_in or 0
-    times = f" in each of {groups} groups" if groups > 1 else ""
-    plural = "" if count == 1 else "s"
-    return (
-        f"the filter {given.name} has {count} channel{plural}{times} in, the input has {channels}"
-    )
-
-
-def _cure(given: Filter, channels: int, groups: int) -> str | None:
-    """Name the option under which the filter would fit, the likeliest first."""
-    inputs = given.channels_in or 0
-    if inputs == 1 and channels == 3:
-        return "--gray would fit: it makes the picture one channel"
-    other = LAYOUTS[1 - LAYOUTS.index(given.layout)]
-    if groups * _channels_read_as(given.source_shape, other) == channels:
-        return f"--filter-layout {other} would fit"
-    fitting, rest = divmod(channels, inputs)
-    if rest == 0 and given.maps % fitting == 0:
-        return f"--groups {fitting} would fit"
-    return None
-
-
-def _channels_read_as(shape: tuple[int, ...], layout: str) -> int:
-    if len(shape) < 3:
-        return 0
-    return shape[2] if layout == "hwio" else shape[-3]
 
 
 def _show(shape: tuple[int, ...]) -> str:

@@ -14,12 +14,13 @@ import numpy as np
 from PIL import ImageColor
 
 from cnncli.arrayfile import fault_text, is_npy, is_zip, open_regular, read_npy
-from cnncli.decode import ReadOptions, Samples, decode, process_quiet
+from cnncli.decode import INTEGERS_NOTE, ReadOptions, Samples, decode, process_quiet
 from cnncli.errors import FileProblem, OptionError, ShapeError, quote
 
 __all__ = [
     "PICTURE_SUFFIXES",
     "Picture",
+    "background_colour",
     "ReadOptions",
     "images_in_folder",
     "read_bytes",
@@ -268,6 +269,28 @@ def images_in_folder(folder: Path, recursive: bool) -> Iterator[Path]:
                 yield Path(parent, file)
 
 
+def background_colour(text: str) -> tuple[int, ...]:
+    """Return the red, green and blue of a colour name, ``#rrggbb`` or the like.
+
+    Raises
+    ------
+    OptionError
+        If it is no colour.
+
+    Examples
+    --------
+    >>> background_colour("white")
+    (255, 255, 255)
+    """
+    try:
+        return ImageColor.getrgb(text)[:3]
+    except ValueError as error:
+        raise OptionError(
+            f"--background needs a colour name or #rrggbb, got {quote(text)}",
+            hint="--background white",
+        ) from error
+
+
 def _read_some(stream: BinaryIO, most: int, name: str) -> bytes:
     try:
         return stream.read(min(most, _CHUNK))
@@ -301,12 +324,7 @@ def _kind(head: bytes, name: str) -> str:
 
 
 def _read_picture(stream: BinaryIO, kind: str, options: ReadOptions, name: str) -> Picture:
-    try:
-        background = ImageColor.getrgb(options.background)[:3]
-    except ValueError as error:
-        raise OptionError(
-            f"--background needs a colour name or #rrggbb, got {quote(options.background)}"
-        ) from error
+    background = background_colour(options.background)
     samples = decode(stream, kind, options, name)
     if options.as_values:
         values = _restored(samples, name)
@@ -363,8 +381,19 @@ def _from_array(array: np.ndarray, options: ReadOptions, name: str) -> Picture:
     channels = array[:, :, np.newaxis] if array.ndim == 2 else array
     batch = channels if array.ndim == 4 else channels[np.newaxis]
     pixels, scale = _array_pixels(batch)
-    picture = Picture(pixels, scale, False, array.ndim == 4, (), name)
+    notes = _order_notes(array)
+    if array.dtype.kind in "iu" and scale == 1.0:
+        notes += (INTEGERS_NOTE,)
+    picture = Picture(pixels, scale, False, array.ndim == 4, notes, name)
     return _luminance(picture) if options.gray else picture
+
+
+def _order_notes(array: np.ndarray) -> tuple[str, ...]:
+    """Say when an array is likely to have its channels first."""
+    if array.ndim == 2 or array.shape[-3] not in (1, 3) or min(array.shape[-2:]) <= 16:
+        return ()
+    sizes = "x".join(map(str, array.shape[-3:]))
+    return (f"{sizes} is read as height, width, channels; transpose it if channels come first",)
 
 
 def _array_pixels(array: np.ndarray) -> tuple[np.ndarray, float]:

@@ -135,7 +135,7 @@ def parse_range(text: str) -> str | tuple[float, float]:
         lo, hi = (float(part) for part in text.split(","))
     except ValueError:
         words = ", ".join(RANGES)
-        raise OptionError(f"--range must be {words} or LO,HI, got {text!r}") from None
+        raise OptionError(f"must be {words} or LO,HI, got {text!r}") from None
     check_limits(lo, hi)
     return lo, hi
 
@@ -143,7 +143,7 @@ def parse_range(text: str) -> str | tuple[float, float]:
 def check_limits(lo: float, hi: float) -> None:
     """Raise OptionError unless both limits are finite and the first is the smaller one."""
     if not (math.isfinite(lo) and math.isfinite(hi) and lo < hi):
-        raise OptionError(f"--range LO,HI needs finite LO < HI, got {lo:g},{hi:g}")
+        raise OptionError(f"a range LO,HI needs finite LO < HI, got {lo:g},{hi:g}")
 
 
 def picture_names(groups: Sequence[MapGroup], batch: int = 1) -> tuple[str, ...]:

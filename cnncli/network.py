@@ -15,8 +15,9 @@ from cnncli.core.geometry import PaddingLike, Pair, Window, check_pad_mode, plac
 from cnncli.core.hyper import CONV_DEFAULTS, POOL_DEFAULTS, read_hparameters
 from cnncli.core.padding import pad_borders, pad_borders_backward
 from cnncli.core.pool import check_mode, pool_backward, pool_forward, pool_window
-from cnncli.errors import OptionError
-from cnncli.filters import Filter, check_channels
+from cnncli.errors import OptionError, ShapeError
+from cnncli.filters import Filter
+from cnncli.fitting import check_channels, layout_notes
 from cnncli.maps import MapGroup
 
 FloatArray = NDArray[np.floating]
@@ -38,6 +39,9 @@ class Layer(Protocol):
 
     def output_groups(self, groups: Sequence[MapGroup]) -> tuple[MapGroup, ...]:
         """Return which output channels belong together, and their names."""
+
+    def notes(self, shape: Shape) -> tuple[str, ...]:
+        """Say what is likely to be a mistake for an input of that shape."""
 
     def forward(self, X: FloatArray) -> tuple[FloatArray, Any]:
         """Return the layer's output and the cache its backward pass needs."""
@@ -74,6 +78,10 @@ class PadLayer:
     def output_groups(self, groups: Sequence[MapGroup]) -> tuple[MapGroup, ...]:
         """Return the groups as they came."""
         return tuple(groups)
+
+    def notes(self, shape: Shape) -> tuple[str, ...]:
+        """Return nothing: every input will do."""
+        return ()
 
     def forward(self, X: FloatArray) -> tuple[FloatArray, Shape]:
         """Return the padded batch."""
@@ -129,9 +137,13 @@ class ConvLayer:
         get_activation(self.activation)
         check_pad_mode(self.pad_mode)
         check_channels(self.filter, shape[3], self.groups)
-        weights = self._bank(shape[3], np.dtype(np.float32))
-        window = conv_window(shape, weights.shape, self._fields(shape[3]))
-        return (shape[0], *window.out, weights.shape[3])
+        if self.bias is not None and np.shape(self.bias) not in ((1,), (self.filter.maps,)):
+            raise ShapeError(
+                f"the bias must hold 1 value or {self.filter.maps}, got shape {np.shape(self.bias)}"
+            )
+        bank = self._bank_shape(shape[3])
+        window = conv_window(shape, bank, self._fields(shape[3]))
+        return (shape[0], *window.out, bank[3])
 
     def output_groups(self, groups: Sequence[MapGroup]) -> tuple[MapGroup, ...]:
         """Return one group for each filter, or for 2-D filters each input group once a filter."""
@@ -141,12 +153,16 @@ class ConvLayer:
         channels = sum(len(group.channels) for group in groups)
         return tuple(
             MapGroup(
-                " ".join(part for part in (name, group.name) if part),
+                "-".join(part for part in (name, group.name) if part),
                 tuple(index * channels + channel for channel in group.channels),
             )
             for index, name in enumerate(names)
             for group in groups
         )
+
+    def notes(self, shape: Shape) -> tuple[str, ...]:
+        """Say when the filter is likely to be in the other layout."""
+        return layout_notes(self.filter, shape[3], self.groups)
 
     def forward(self, X: FloatArray) -> tuple[FloatArray, Any]:
         """Return the activated feature maps."""
@@ -176,12 +192,18 @@ class ConvLayer:
             return weights
         return np.tile(weights, (1, 1, channels))[:, :, None, :]
 
+    def _bank_shape(self, channels: int) -> Shape:
+        rows, columns, *_ = self.filter.weights.shape
+        if self.filter.per_channel:
+            return rows, columns, 1, self.filter.maps * channels
+        return rows, columns, self.filter.weights.shape[2], self.filter.maps
+
     def _biases(self, bank: FloatArray) -> FloatArray:
         bias = self.filter.bias if self.bias is None else self.bias
         if bias is None:
-            return np.zeros(1, bank.dtype)
-        repeats = bank.shape[3] // len(bias)
-        return np.tile(np.asarray(bias, bank.dtype), repeats).reshape(1, 1, 1, -1)
+            bias = np.zeros(1)
+        each = np.broadcast_to(np.asarray(bias, bank.dtype), (self.filter.maps,))
+        return np.tile(each, bank.shape[3] // self.filter.maps).reshape(1, 1, 1, -1)
 
     def _hparameters(self, channels: int) -> dict[str, Any]:
         return {
@@ -251,6 +273,15 @@ class PoolLayer:
         """Return the groups as they came."""
         return tuple(groups)
 
+    def notes(self, shape: Shape) -> tuple[str, ...]:
+        """Say when windows meet pads only, and so have no largest or smallest value."""
+        if self.mode not in ("max", "min"):
+            return ()
+        window = pool_window(shape, read_hparameters(self._hparameters(), POOL_DEFAULTS))
+        rows, cols = (axis.counts(include_pad=False) > 0 for axis in (window.rows, window.cols))
+        empty = rows.size * cols.size - int(rows.sum()) * int(cols.sum())
+        return (f"{empty} windows meet pads only, and hold no finite value",) if empty else ()
+
     def forward(self, X: FloatArray) -> tuple[FloatArray, Any]:
         """Return the pooled maps."""
         return pool_forward(X, self._hparameters(), self.mode)
@@ -293,6 +324,10 @@ class ActivationLayer:
     def output_groups(self, groups: Sequence[MapGroup]) -> tuple[MapGroup, ...]:
         """Return the groups as they came."""
         return tuple(groups)
+
+    def notes(self, shape: Shape) -> tuple[str, ...]:
+        """Return nothing: every input will do."""
+        return ()
 
     def forward(self, X: FloatArray) -> tuple[FloatArray, Any]:
         """Return the activated values."""
@@ -354,6 +389,14 @@ class Network:
         for layer in self.layers:
             groups = layer.output_groups(groups)
         return tuple(groups)
+
+    def notes(self, shape: Shape) -> tuple[str, ...]:
+        """Return what the layers say of an input of that shape."""
+        said: tuple[str, ...] = ()
+        for layer in self.layers:
+            said += layer.notes(shape)
+            shape = layer.output_shape(shape)
+        return said
 
     def forward(self, X: FloatArray) -> FloatArray:
         """Return the last layer's output; no cache is kept.

@@ -17,6 +17,7 @@ from cnncli.core.words import (
 )
 from cnncli.errors import OptionError
 from cnncli.formats import FORMATS
+from cnncli.limits import MAX_INPUT_BYTES, MAX_PIXELS
 from cnncli.maps import COLORMAPS, COMPRESSIONS, DEPTHS, RANGES, parse_range
 from cnncli.names import builtin_names
 
@@ -157,7 +158,9 @@ PADDING: Final = Numbers(
     words=NAMED_PADDINGS,
 )
 
-_images = click.argument("images", metavar="[IMAGE]...", nargs=-1, type=click.Path(allow_dash=True))
+_images = click.argument(
+    "images", metavar="[IMAGE]...", nargs=-1, type=click.Path(allow_dash=True, readable=False)
+)
 
 
 class PictureCommand(click.Command):
@@ -199,7 +202,7 @@ def _all(*decorators: Callable[[Any], Any]) -> Callable[[Command], Command]:
 overwrite_option = click.option("--overwrite", is_flag=True, help="Replace outputs that exist.")
 
 _read_options = (
-    click.option("--gray", is_flag=True, help="Turn colour into luminance first."),
+    click.option("--gray", "--grey", is_flag=True, help="Turn colour into luminance first."),
     click.option(
         "--background", default="black", metavar="COLOR", show_default=True,
         help="What shows through transparency.",
@@ -214,11 +217,11 @@ _read_options = (
     ),
     click.option("-r", "--recursive", is_flag=True, help="Take folders with their sub-folders."),
     click.option(
-        "--max-pixels", type=click.IntRange(min=1), default=89_478_485, metavar="N",
+        "--max-pixels", type=click.IntRange(min=1), default=MAX_PIXELS, metavar="N",
         envvar="CNNCLI_MAX_PIXELS", show_default=True, help="Refuse larger pictures.",
     ),
     click.option(
-        "--max-input-bytes", type=click.IntRange(min=1), default=2**30, metavar="N",
+        "--max-input-bytes", type=click.IntRange(min=1), default=MAX_INPUT_BYTES, metavar="N",
         envvar="CNNCLI_MAX_INPUT_BYTES", show_default=True,
         help="Refuse longer standard input.",
     ),
@@ -240,7 +243,9 @@ _write_options = (
     ),
     click.option(
         "--range", "value_range", type=RangeType(), default="auto", show_default=True,
-        help="Which values become black and white.",
+        help="Which values become black and white: clip shows 0..1 as it is, minmax from the "
+        "smallest to the largest, symmetric puts 0 at mid-grey, abs drops signs; auto clips images "
+        "and shows feature maps symmetric, or minmax without negatives.",
     ),
     click.option("--shared-range", is_flag=True, help="One range for all maps."),
     click.option(
@@ -259,7 +264,7 @@ _write_options = (
     click.option("--show", is_flag=True, help="Draw the result in the terminal too."),
     overwrite_option,
     click.option("--skip-existing", is_flag=True, help="Leave out images whose output exists."),
-    click.option("--json", "as_json", is_flag=True, help="Report as JSON on standard output."),
+    click.option("--json", "as_json", is_flag=True, help="Report as JSON lines on stdout."),
     click.option("-q", "--quiet", is_flag=True, help="No report; errors still show."),
 )  # fmt: skip
 
@@ -288,10 +293,8 @@ _padding_mode = (
 
 def padding_option(default: str | None) -> Callable[[Command], Command]:
     """Return the option --padding with a command's own default; None: it must be given."""
-    return click.option(
-        "--padding", type=PADDING, default=default, required=default is None,
-        show_default=default is not None, help="Border in cells, or by name.",
-    )  # fmt: skip
+    given = {"required": True} if default is None else {"default": default, "show_default": True}
+    return click.option("--padding", type=PADDING, help="Border in cells, or by name.", **given)
 
 
 _dilation = click.option(

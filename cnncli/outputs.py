@@ -20,6 +20,7 @@ from cnncli.templates import Template
 from cnncli.wholefile import (
     exists_problem,
     is_special,
+    make_folder,
     write_problem,
     write_stdout,
     write_whole,
@@ -38,6 +39,7 @@ __all__ = [
     "check_format",
     "check_target",
     "find_format",
+    "make_folders",
     "plan_targets",
     "select_files",
     "write_stdout",
@@ -94,6 +96,7 @@ def plan_targets(
     op: str,
     filter_name: str | None = None,
     results: Sequence[Result] | None = None,
+    read_too: Sequence[Path] = (),
 ) -> Plan:
     """Decide where every result goes, and refuse what cannot work before any work is done.
 
@@ -112,7 +115,7 @@ def plan_targets(
     Returns
     -------
     Plan
-        A missing output folder has been made by then, if the user named it as a folder.
+        A missing output folder is made by `make_folders`, once something is there to be written.
 
     Raises
     ------
@@ -139,10 +142,8 @@ def plan_targets(
             f"--output must name one file for each image, got {quote(place)} for {len(sources)}",
             hint=_FOLDER_HINT,
         )
-    plan = Plan(targets, frozenset(_identities(sources)))
+    plan = Plan(targets, frozenset(_identities(sources, read_too)))
     _check_plan(plan, options, results)
-    if kind != "file":
-        _make_folders(_planned(plan, results))
     return plan
 
 
@@ -218,7 +219,7 @@ def _classify(
         return "template", f"{{stem}}-{{{field}}}.{options.format or 'png'}"
     if not output:
         raise OptionError("--output must name a file, got nothing", hint=_FOLDER_HINT)
-    if output == "-":
+    if output in ("-", "/dev/stdout"):
         return "stdout", ""
     if os.path.isdir(output):  # Path.is_dir raises for names that are too long
         return "folder", output
@@ -257,7 +258,7 @@ def _check_plan(plan: Plan, options: OutputOptions, results: Sequence[Result] | 
         if name in owners and not is_device(file.path):
             raise OptionError(
                 f"{quote(file.path)} would hold both {owners[name]} and {target.source}",
-                hint="another folder for each, or {map} and {name} in a template",
+                hint="a template such as 'out/{stem}-{ext}.png', or another folder for each",
             )
         owners[name] = target.source
         if options.depth not in file.format.depths:
@@ -302,7 +303,10 @@ def _wanted(path: Path | None, options: OutputOptions, inputs: Collection[Identi
 def _refuse_terminal(path: Path, status: os.stat_result) -> None:
     if not stat.S_ISCHR(status.st_mode):
         return
-    descriptor = os.open(path, os.O_WRONLY | os.O_NOCTTY | os.O_NONBLOCK)
+    try:
+        descriptor = os.open(path, os.O_WRONLY | os.O_NOCTTY | os.O_NONBLOCK)
+    except OSError as error:
+        raise write_problem(path, error) from error
     try:
         if os.isatty(descriptor):
             raise OptionError(f"{quote(path)}: a terminal cannot show files", hint="--show")
@@ -339,22 +343,24 @@ def _nearest(folder: Path) -> Path:
     return folder
 
 
-def _make_folders(files: Iterable[tuple[Target, OutFile]]) -> None:
-    for folder in dict.fromkeys(file.path.parent for _, file in files if file.path is not None):
-        try:
-            # Through links: a link to a folder that is missing asks for that folder.
-            Path(os.path.realpath(folder)).mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            reason = (error.strerror or str(error)).lower()
-            raise FileProblem(f"{quote(folder)}: cannot be made: {reason}") from error
+def make_folders(target: Target, files: Iterable[OutFile]) -> None:
+    """Make the folders of a target that the user named as a folder or in a template.
+
+    Raises
+    ------
+    FileProblem
+        If one cannot be made.
+    """
+    if target.kind == "file":
+        return
+    for folder in dict.fromkeys(file.path.parent for file in files if file.path is not None):
+        make_folder(folder)
 
 
-def _identities(sources: Sequence[Source]) -> Iterable[Identity]:
-    for source in sources:
-        if source.path is None:
-            continue
+def _identities(sources: Sequence[Source], read_too: Sequence[Path]) -> Iterable[Identity]:
+    for path in (*(source.path for source in sources), *read_too):
         try:
-            status = source.path.stat()
+            status = os.fstat(0) if path is None else path.stat()
         except OSError:
             continue  # a missing input is reported when it is read
         yield status.st_dev, status.st_ino

@@ -6,8 +6,8 @@ import json
 import math
 from typing import Any
 
-from cnncli.batch import Outcome, Written
 from cnncli.errors import quote
+from cnncli.job import Outcome, Written
 
 MUCH_CLIPPED = 0.02
 """Above this share of clipped values the report says which option shows them."""
@@ -69,10 +69,16 @@ def _line(written: Written) -> str:
     parts = [
         quote(written.output)[1:-1],
         written.form,
-        f"values {_number(written.low)} to {_number(written.high)}",
+        _extent(written),
         _mapping(written),
     ]
     return ", ".join(parts)
+
+
+def _extent(written: Written) -> str:
+    if written.non_finite == math.prod(written.shape):
+        return "no finite value"
+    return f"values {_number(written.low)} to {_number(written.high)}"
 
 
 def _mapping(written: Written) -> str:
@@ -90,6 +96,8 @@ def _clipping(written: Written) -> str:
     share = f" ({_percent(written.clipped)} clipped"
     if written.clipped < MUCH_CLIPPED:
         return share + ")"
+    if written.mapping == "clip" and written.low >= 0 and 2 < written.high <= 255:
+        return f"{share}; pictures hold 0..1: --range 0,255 for values of 8 bits)"
     better = "symmetric" if written.low < 0 else "minmax"
     return f"{share}; --range {better} shows all)"
 
@@ -111,6 +119,7 @@ def _fields(written: Written) -> dict[str, Any]:
         "max": _finite(written.high),
         "mapping": written.mapping,
         "range": None if written.range is None else [_finite(v) for v in written.range],
+        "ranges": [[_finite(low), _finite(high)] for low, high in written.ranges],
         "clipped": written.clipped,
         "non_finite": written.non_finite,
     }

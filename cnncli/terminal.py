@@ -38,7 +38,7 @@ def terminal_picture(pixels: np.ndarray, width: int, colour: bool | None = None)
     @@%%%%###****+++====----:::....
     """
     if colour is None:
-        colour = not os.environ.get("NO_COLOR")
+        colour = not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
     small = _fitted(_eight_bit(pixels), max(width, 1))
     if len(small) % 2:
         small = np.concatenate([small, small[-1:]])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import io
 import os
 import secrets
 import stat
@@ -16,7 +17,7 @@ from cnncli.errors import FileProblem, quote
 
 Writer = Callable[[BinaryIO], object]
 
-OVERWRITE_HINT = "--overwrite replaces it, --skip-existing leaves it"
+OVERWRITE_HINT = "--overwrite replaces it"
 _STDOUT = "standard output"
 
 
@@ -84,13 +85,27 @@ def write_stdout(data: bytes | Writer) -> None:
         raise FileProblem(f"{_STDOUT} is closed", hint="-o FILE")
     try:
         sys.stdout.flush()
-        _pour(sys.stdout.buffer, data)
-        sys.stdout.buffer.flush()
+        _pour_all(sys.stdout.buffer, data)
     except OSError as error:
         _give_up_stdout()
         if isinstance(error, BrokenPipeError):
             raise
         raise FileProblem(f"{_STDOUT}: {_reason(error)}") from error
+
+
+def make_folder(folder: Path) -> None:
+    """Make a folder with its parents, if it is missing.
+
+    Raises
+    ------
+    FileProblem
+        If it cannot be made.
+    """
+    try:
+        # mkdir does not follow a link to a folder that is still to be made.
+        Path(os.path.realpath(folder)).mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise FileProblem(f"{quote(folder)}: cannot be made: {_reason(error)}") from error
 
 
 def is_special(status: os.stat_result) -> bool:
@@ -126,6 +141,21 @@ def _pour(stream: BinaryIO, data: bytes | Writer) -> None:
         data(stream)
     else:
         stream.write(data)
+
+
+def _pour_all(stream: BinaryIO, data: bytes | Writer) -> None:
+    if not isinstance(stream, io.RawIOBase):
+        _pour(stream, data)
+        stream.flush()
+        return
+    # With PYTHONUNBUFFERED the stream is raw, and a raw write may take only a part.
+    buffered = io.BufferedWriter(stream, buffer_size=1 << 20)
+    try:
+        _pour(buffered, data)
+        buffered.flush()
+    finally:
+        with contextlib.suppress(OSError):
+            buffered.detach()
 
 
 def _replace(

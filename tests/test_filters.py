@@ -14,7 +14,6 @@ from cnncli.errors import CnnCliError, FileProblem, OptionError, ShapeError
 from cnncli.filterfiles import MAX_TEXT_BYTES, safe_name
 from cnncli.filters import (
     builtin_names,
-    check_channels,
     flip,
     from_array,
     load_bias,
@@ -22,6 +21,7 @@ from cnncli.filters import (
     normalize,
     stack,
 )
+from cnncli.fitting import check_channels
 
 
 @pytest.fixture(autouse=True)
@@ -411,9 +411,9 @@ def test_bias_from_number_list_and_files():
     ("text", "kind", "message"),
     [
         ("1 2 3", ShapeError, "a bias must have 1 value or 2, one per feature map, got (1,3)"),
-        ("edge", OptionError, "'edge': no such file and no such bias"),
+        ("edge", OptionError, "'edge': no such file, and no number"),
         ("x.npy", OptionError, "'x.npy': no such file"),
-        ("nan", OptionError, "no such bias"),
+        ("nan", OptionError, "no number"),
         ("1e400", OptionError, "must be finite"),
         ("bad.npy", FileProblem, "1 NaN or infinite"),
         ("empty.npy", ShapeError, "got (0,)"),
@@ -451,7 +451,8 @@ def test_channels_that_fit(shape, channels, groups):
         ((5, 5, 1, 8), "hwio", 3, 1, "--gray would fit: it makes the picture one channel"),
         ((5, 5, 2, 8), "hwio", 8, 1, "--groups 4 would fit"),
         ((5, 5, 2, 7), "hwio", 8, 1, None),
-        ((5, 5, 3, 7), "hwio", 1, 1, None),
+        ((5, 5, 4, 7), "hwio", 1, 1, None),
+        ((3, 3, 4, 8), "hwio", 3, 1, None),
     ],
 )
 def test_channels_that_do_not_fit(shape, layout, channels, groups, hint):

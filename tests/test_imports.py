@@ -197,7 +197,7 @@ def test_only_the_commands_print(module: str) -> None:
 WATCH = """
 import sys
 sys.argv[0] = "cnncli"
-from cnncli.cli import main
+from cnncli.__main__ import main
 try:
     code = main()
 except SystemExit as stop:

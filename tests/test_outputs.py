@@ -20,6 +20,7 @@ from cnncli.outputs import (
     Result,
     Source,
     check_target,
+    make_folders,
     plan_targets,
     select_files,
 )
@@ -120,10 +121,11 @@ def test_a_folder_that_exists_needs_no_slash_and_wins_over_braces() -> None:
 
 
 def test_folders_are_made_after_the_checks() -> None:
-    plan("a/b/")
-    plan("c/{stem}-{map}.png", results=THREE)
     Path("link").symlink_to("real")
-    plan("link/")
+    for output in ("a/b/", "c/{stem}-{map}.png", "link/"):
+        (target,) = plan(output, results=THREE).targets
+        assert not Path(output).parent.exists() or output == "link/"
+        make_folders(target, target.files(THREE))
     assert all(Path(made).is_dir() for made in ("a/b", "c", "real"))
     with pytest.raises(OptionError):
         plan("d/", "p/cat.jpg", "q/cat.jpg")
@@ -206,8 +208,9 @@ def test_another_input_is_no_output_either() -> None:
 
 @pytest.mark.parametrize("output", ["out.png", "{op}.png", "o/"])
 def test_what_exists_is_kept(output: str) -> None:
-    made = paths(plan(output))[0]
-    Path(made).write_bytes(b"old")
+    made = Path(paths(plan(output))[0])
+    made.parent.mkdir(exist_ok=True)
+    made.write_bytes(b"old")
     with pytest.raises(FileProblem, match="exists already") as caught:
         plan(output)
     assert "--overwrite" in str(caught.value.hint)
@@ -220,6 +223,7 @@ def test_what_exists_is_kept(output: str) -> None:
 
 def test_resuming_writes_the_missing_maps() -> None:
     files = plan("o/", results=None).targets[0].files(THREE)
+    Path("o").mkdir()
     Path("o/cat-blur.png").touch()
     left = select_files(files, OutputOptions("o/", skip_existing=True))
     assert [file.maps for file in left] == [(0,), (2,)]

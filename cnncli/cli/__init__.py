@@ -28,5 +28,3 @@ def cli() -> None:
 
 for command in (pad, conv, pool, filters):
     cli.add_command(command)
-
-main = cli

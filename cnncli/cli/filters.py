@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
+import shutil
+import sys
+from collections.abc import Callable
 from typing import Any
 
 import click
 
+from cnncli.cli.group import SuggestingGroup, check_output_open, tell
 from cnncli.kinds import KINDS, Kind, Parameter
-from cnncli.names import builtin_file, builtin_names, nearest
+from cnncli.names import builtin_names, nearest
 from cnncli.options import (
     ONE_OR_TWO,
     AnyParamType,
@@ -20,7 +23,15 @@ from cnncli.options import (
 )
 
 
-@click.group()
+def _output_option(required: bool) -> Callable[[Any], Any]:
+    default = "" if required else "  [default: NAME.npy]"
+    return click.option(
+        "-o", "--output", metavar="PATH", required=required,
+        help=f"File .npy, .txt or .csv, folder/ or - for standard output.{default}",
+    )  # fmt: skip
+
+
+@click.group(cls=SuggestingGroup)
 def filters() -> None:
     """List, show, make and export filters."""
 
@@ -31,6 +42,7 @@ def list_filters(as_json: bool) -> None:
     """List the built-in filters: name, shape, what it does, what a positive response means."""
     from cnncli.formulas import BUILTINS
 
+    check_output_open()
     rows = []
     for name in builtin_names():
         shape = "x".join(map(str, BUILTINS[name].make().shape))
@@ -40,8 +52,9 @@ def list_filters(as_json: bool) -> None:
             fields = dict(zip(("name", "shape", "summary", "positive"), row, strict=True))
             click.echo(json.dumps(fields))
         return
+    wide = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
     for line in _aligned([("NAME", "SHAPE", "WHAT IT DOES", "POSITIVE MEANS"), *rows]):
-        click.echo(line)
+        click.echo(line if wide is None or len(line) <= wide else f"{line[: wide - 1]}…")
 
 
 @filters.command()
@@ -56,40 +69,37 @@ def show(name: str, filter_layout: str, as_json: bool) -> None:
     from cnncli import doctor
     from cnncli.filters import load_filter
 
+    check_output_open()
     loaded = load_filter(name, layout=filter_layout)
     facts = doctor.examine(loaded)
     if as_json:
         click.echo(json.dumps(doctor.to_json(facts)))
         return
-    click.echo(doctor.format_matrix(loaded))
-    click.echo("")
     click.echo(doctor.format_facts(facts))
+    click.echo("")
+    click.echo(doctor.format_matrix(loaded))
 
 
 @filters.command()
 @click.argument("name", metavar="NAME", type=FilterName())
-@click.option("-o", "--output", metavar="PATH", help="File.  [default: NAME.npy]")
+@_output_option(required=False)
 @overwrite_option
 def export(name: str, output: str | None, overwrite: bool) -> None:
-    """Write a built-in filter as a .npy file of your own."""
+    """Write a built-in filter as a file of your own."""
     from cnncli.errors import OptionError
-    from cnncli.outputs import write_whole
+    from cnncli.formulas import BUILTINS
+    from cnncli.savefilter import save_filter
 
-    known = builtin_names()
     bare = name.removesuffix(".npy")
-    if bare not in known:
-        near = ", ".join(nearest(bare, known)) or "none is alike"
-        raise OptionError(
-            f"{bare!r} is no built-in filter; nearest: {near}", hint="cnncli filters list"
-        )
-    path = Path(output or f"{bare}.npy")
-    if path.is_dir():
-        path = path / f"{bare}.npy"
-    write_whole(path, builtin_file(bare).read_bytes(), overwrite=overwrite)
-    click.echo(str(path), err=True)
+    if bare not in builtin_names():
+        near = ", ".join(nearest(bare, builtin_names()))
+        alike = f"; nearest: {near}" if near else ""
+        raise OptionError(f"{bare!r} is no built-in filter{alike}", hint="cnncli filters list")
+    place = save_filter(BUILTINS[bare].make(), bare, output or f"{bare}.npy", overwrite)
+    tell(place)
 
 
-class MakeGroup(click.Group):
+class MakeGroup(SuggestingGroup):
     """One command for each kind, with the kind's parameters as options."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
@@ -106,14 +116,18 @@ def make() -> None:
 
 
 def _kind_command(kind: Kind) -> click.Command:
-    options: list[click.Parameter] = [_kind_option(parameter) for parameter in kind.parameters]
-    output = click.Option(["-o", "--output"], metavar="FILE", required=True, help=".npy file.")
-
     def run(output: str, overwrite: bool, **values: Any) -> None:
-        _write_filter(kind, Path(output), overwrite, values)
+        from cnncli.savefilter import save_filter
 
-    command = click.Command(kind.name, params=[*options, output], callback=run, help=kind.summary)
-    return overwrite_option(command)
+        weights = kind.make(**{key: v for key, v in values.items() if v is not None})
+        place = save_filter(weights, kind.name, output, overwrite)
+        shape = "x".join(map(str, weights.shape))
+        tell(f"{place}: {shape}, sum {weights.sum():.6g}")
+
+    options: list[click.Parameter] = [_kind_option(parameter) for parameter in kind.parameters]
+    command = click.Command(kind.name, params=options, callback=run, help=kind.summary)
+    decorated: click.Command = overwrite_option(_output_option(required=True)(command))
+    return decorated
 
 
 def _kind_option(parameter: Parameter) -> click.Option:
@@ -130,21 +144,6 @@ def _kind_option(parameter: Parameter) -> click.Option:
         show_default=parameter.default is not None,
         help=parameter.help,
     )
-
-
-def _write_filter(kind: Kind, path: Path, overwrite: bool, values: dict[str, Any]) -> None:
-    import io
-
-    import numpy as np
-
-    from cnncli.outputs import write_whole
-
-    weights = kind.make(**{key: v for key, v in values.items() if v is not None})
-    stream = io.BytesIO()
-    np.save(stream, weights)
-    write_whole(path, stream.getvalue(), overwrite=overwrite)
-    shape = "x".join(map(str, weights.shape))
-    click.echo(f"{path}: {shape}, sum {weights.sum():.6g}", err=True)
 
 
 def _aligned(rows: list[tuple[str, ...]]) -> list[str]:

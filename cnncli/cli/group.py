@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shlex
 import sys
 from collections.abc import Sequence
-from typing import IO, Any, Final, NoReturn
+from typing import IO, Any, Final
 
 import click
 
-from cnncli.errors import CnnCliError, quote
+from cnncli.errors import CnnCliError, FileProblem, quote
+from cnncli.names import nearest
 
 INTERRUPTED: Final = 130
 BROKEN_PIPE: Final = 141
@@ -29,7 +31,24 @@ class Refusal(click.ClickException):
         show_error(self.message, self.hint)
 
 
-class CommandGroup(click.Group):
+class SuggestingGroup(click.Group):
+    """A group that says which command a mistyped one is like."""
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find the command, or name the nearest."""
+        try:
+            return super().resolve_command(ctx, args)
+        except click.UsageError as error:
+            alike = nearest(args[0], self.list_commands(ctx))
+            if not alike:
+                raise
+            message = f"{error.message} Did you mean {' or '.join(alike)}?"
+            raise click.UsageError(message, ctx) from error
+
+
+class CommandGroup(SuggestingGroup):
     """A group that shows errors as ``cnncli: error: ...`` and one ``hint: ...`` line."""
 
     def main(
@@ -54,6 +73,11 @@ class CommandGroup(click.Group):
             code = error.exit_code
         except click.Abort:
             code = INTERRUPTED
+        except OSError as error:
+            code = _output_failed(error)
+        except SystemExit:
+            # click leaves like this, and only for this, when a reader has gone.
+            code = BROKEN_PIPE
         if not standalone_mode:
             return code
         sys.exit(code if isinstance(code, int) else 0)
@@ -77,9 +101,15 @@ class CommandGroup(click.Group):
 
 def show_error(message: str, hint: str | None = None) -> None:
     """Print one error line and at most one hint line on standard error."""
-    click.echo(f"cnncli: error: {_one_line(message)}", err=True)
+    tell(f"cnncli: error: {_one_line(message)}")
     if hint:
-        click.echo(f"hint: {_one_line(hint)}", err=True)
+        tell(f"hint: {_one_line(hint)}")
+
+
+def tell(line: str, newline: bool = True) -> None:
+    """Print on standard error; a full or closed one must not stop the work."""
+    with contextlib.suppress(OSError, ValueError):
+        click.echo(line, err=True, nl=newline)
 
 
 def _one_line(text: str) -> str:
@@ -95,21 +125,23 @@ def _show_click_error(error: click.ClickException) -> None:
 
 def _flush_output() -> None:
     """Meet a full disk or a closed pipe here, where it is an error, and not at interpreter exit."""
-    if sys.stdout is None or sys.stdout.closed:
-        return
-    try:
+    if sys.stdout is not None and not sys.stdout.closed:
         sys.stdout.flush()
-    except BrokenPipeError:
-        _close_output()
-        sys.exit(BROKEN_PIPE)
-    except OSError as error:
-        _close_output()
-        _fail(f"standard output: {error.strerror}")
 
 
-def _fail(message: str) -> NoReturn:
-    show_error(message)
-    sys.exit(1)
+def _output_failed(error: OSError) -> int:
+    """Say why standard output failed; modules that know a file's name have met all other errors."""
+    _close_output()
+    if isinstance(error, BrokenPipeError):
+        return BROKEN_PIPE
+    show_error(f"standard output: {(error.strerror or str(error)).lower()}")
+    return 1
+
+
+def check_output_open() -> None:
+    """Raise FileProblem where text would go to a closed standard output, and be lost."""
+    if sys.stdout is None or sys.stdout.closed:
+        raise FileProblem("standard output is closed")
 
 
 def _close_output() -> None:

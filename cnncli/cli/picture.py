@@ -5,11 +5,12 @@ from __future__ import annotations
 import shutil
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from cnncli.cli.group import show_error
+from cnncli.cli.group import check_output_open, show_error, tell
 from cnncli.options import (
     PictureCommand,
     conv_options,
@@ -19,8 +20,8 @@ from cnncli.options import (
 )
 
 if TYPE_CHECKING:
-    from cnncli.batch import Job, Outcome
     from cnncli.filters import Filter
+    from cnncli.job import Job, Outcome
     from cnncli.network import Layer
 
 PAD_EXAMPLES = """\b
@@ -58,7 +59,8 @@ def pad(command: str, /, padding: Any, pad_mode: str, pad_value: float, **shared
     """
     from cnncli.network import PadLayer
 
-    return _run(command, PadLayer(padding, pad_mode, pad_value), shared)
+    _check_pad_value(pad_mode, pad_value)
+    return _run(_job(command, PadLayer(padding, pad_mode, pad_value), shared), shared)
 
 
 @click.command(cls=PictureCommand, epilog=CONV_EXAMPLES)
@@ -81,15 +83,19 @@ def conv(
     every channel on its own and keeps colour; a 3-D one sums over channels into one feature map;
     a 4-D bank gives many. What CNNs call convolution does not flip the filter; --flip does.
     """
+    from cnncli.filterfiles import given_files
     from cnncli.filters import load_bias
     from cnncli.network import ConvLayer
 
     layer_options, shared = _split(options, CONV_FIELDS)
+    _check_pad_value(options["pad_mode"], options["pad_value"])
     bank = _load_bank(filter_texts, filter_layout, flip, normalize)
     biases = None if bias is None else load_bias(bias, bank.maps)
     layer = ConvLayer(bank, biases, **layer_options)
     named = bank.name if bank.named and len(filter_texts) == 1 else None
-    return _run(command, layer, shared, filter_name=named, notes=bank.notes)
+    files = given_files([*filter_texts, *([] if bias is None else [bias])])
+    job = _job(command, layer, shared)
+    return _run(replace(job, filter_name=named, notes=bank.notes, read_too=tuple(files)), shared)
 
 
 @click.command(cls=PictureCommand, epilog=POOL_EXAMPLES)
@@ -105,7 +111,12 @@ def pool(command: str, /, **options: Any) -> int:
 
     fields = tuple(PoolLayer.__dataclass_fields__)
     layer_options, shared = _split(options, [name for name in fields if name in options])
-    return _run(command, PoolLayer(**layer_options), shared)
+    return _run(_job(command, PoolLayer(**layer_options), shared), shared)
+
+
+def _check_pad_value(mode: str, value: float) -> None:
+    if value != 0 and mode != "zeros":
+        raise click.UsageError(f"--pad-value is for --pad-mode zeros, got --pad-mode {mode}.")
 
 
 def _split(options: dict[str, Any], names: Sequence[str]) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -122,36 +133,27 @@ def _load_bank(texts: Sequence[str], layout: str, flip: bool, normalize: bool) -
     return filters.normalize(bank) if normalize else bank
 
 
-def _run(
-    command: str,
-    layer: Layer,
-    shared: dict[str, Any],
-    filter_name: str | None = None,
-    notes: tuple[str, ...] = (),
-) -> int:
-    """Run a network of one layer over all images and report; return the exit code."""
+def _run(job: Job, shared: dict[str, Any]) -> int:
+    """Do a job on all images and report; return the exit code."""
     from cnncli import batch
+    from cnncli.job import Report
 
     if shared["overwrite"] and shared["skip_existing"]:
         raise click.UsageError("--overwrite and --skip-existing exclude each other.")
-    job = _job(command, layer, shared, filter_name, notes)
+    if shared["as_json"] or shared["show"]:
+        check_output_open()
     sources = batch.gather(shared["images"], shared["recursive"], _is_terminal(sys.stdin))
-    report = batch.Report()
+    report = Report()
     for outcome in batch.run(job, sources):
         report.add(outcome)
-        _tell(outcome, shared["quiet"], shared["as_json"], to_stdout=job.output.output != "-")
+        _tell(outcome, shared["quiet"], shared["as_json"])
     return report.exit_code
 
 
-def _job(
-    command: str,
-    layer: Layer,
-    shared: dict[str, Any],
-    filter_name: str | None,
-    notes: tuple[str, ...],
-) -> Job:
-    from cnncli.batch import Job
+def _job(command: str, layer: Layer, shared: dict[str, Any]) -> Job:
+    """Return the job of a network of one layer."""
     from cnncli.images import ReadOptions
+    from cnncli.job import Job
     from cnncli.network import Network
     from cnncli.outputs import OutputOptions
     from cnncli.render import RenderOptions
@@ -165,25 +167,23 @@ def _job(
         render=RenderOptions(range=shared["value_range"], **look),
         output=OutputOptions(format=shared["format_name"], **write),
         command=command,
-        filter_name=filter_name,
-        notes=notes,
         show_width=shutil.get_terminal_size().columns if shared["show"] else 0,
     )
 
 
-def _tell(outcome: Outcome, quiet: bool, as_json: bool, to_stdout: bool) -> None:
+def _tell(outcome: Outcome, quiet: bool, as_json: bool) -> None:
     from cnncli import report
 
     if outcome.error is not None:
         show_error(str(outcome.error), outcome.error.hint)
     if as_json:
         for line in report.json_line(outcome):
-            click.echo(line)
+            tell(line) if outcome.to_stdout else click.echo(line)
     elif not quiet:
         for line in report.lines(outcome):
-            click.echo(line, err=True)
+            tell(line)
     if outcome.shown:
-        click.echo(outcome.shown, nl=False, err=as_json or not to_stdout, color=True)
+        click.echo(outcome.shown, nl=False, err=as_json or outcome.to_stdout, color=True)
 
 
 def _is_terminal(stream: Any) -> bool:

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cnncli.core.conv import float_dtype
-from cnncli.core.geometry import Axis, Pads, Window, place_window
+from cnncli.core.geometry import Axis, Pads, Window, pair, place_window
 from cnncli.core.hyper import POOL_DEFAULTS, read_hparameters
 from cnncli.core.padding import check_batch, pad_borders, pad_borders_backward
 from cnncli.core.words import POOL_MODES
@@ -35,7 +35,8 @@ def pool_forward(
         hangs over), ``count_include_pad`` (average: explicit pads count) and ``p`` (lp: the power,
         above 0).
     mode : {"max", "average", "min", "lp"}
-        Pads never win in max and min; lp is ``(sum |x|^p)^(1/p)``. NaN propagates.
+        Pads never win in max and min, and a window that meets pads only holds -inf or inf; lp is
+        ``(sum |x|^p)^(1/p)``. NaN propagates.
 
     Returns
     -------
@@ -176,9 +177,9 @@ def distribute_value(dz: float, shape: tuple[int, int]) -> FloatArray:
     array([[0.5, 0.5],
            [0.5, 0.5]])
     """
-    n_H, n_W = shape
-    if min(n_H, n_W) < 1:
-        raise OptionError(f"the window's shape must be at least (1, 1), got {tuple(shape)}")
+    if np.size(shape) != 2:
+        raise OptionError(f"the window's shape must be (n_H, n_W), got {shape!r}")
+    n_H, n_W = pair(shape, "shape")
     return np.full((n_H, n_W), dz / (n_H * n_W))
 
 
@@ -190,6 +191,11 @@ def pool_window(input_shape: tuple[int, ...], fields: Mapping[str, Any]) -> Wind
     input_shape : (m, n_H_prev, n_W_prev, n_C)
     fields : mapping
         All fields of the layer, as `read_hparameters` gives them.
+
+    Raises
+    ------
+    ShapeError, OptionError
+        As `pool_forward` says.
 
     Examples
     --------

@@ -1,0 +1,195 @@
+"""A result to its files and to the report: the last part of a job."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+import cnncli
+from cnncli.encode import encode, encode_float_tiff, holds_values, write_npy
+from cnncli.images import Picture
+from cnncli.job import Job, Outcome, Written
+from cnncli.metadata import describe_values
+from cnncli.outputs import OutFile, Source, check_target, write_stdout, write_whole
+from cnncli.render import (
+    MapGroup,
+    Sheet,
+    Tile,
+    describe,
+    grid,
+    measure,
+    plan_grid,
+    render,
+    render_notes,
+    terminal_picture,
+)
+
+
+def check_format_of(
+    job: Job, file: OutFile, shape: tuple[int, int, int, int], groups: Sequence[MapGroup]
+) -> None:
+    if holds_values(file.format, job.output.depth):
+        check_target(file, shape[2], shape[1], depth=job.output.depth)
+        return
+    options = job.render
+    layout = plan_grid(shape[1], shape[2], len(file.maps), options.columns, options.labels)
+    shown = [groups[index % len(groups)] for index in file.maps]
+    colour = options.colormap != "gray" or any(group.colour for group in shown)
+    check_target(file, layout.width, layout.height, colour=colour, depth=job.output.depth)
+
+
+@dataclass(frozen=True, eq=False)
+class View:
+    """A result with what is needed to show any part of it."""
+
+    values: np.ndarray[Any, Any]
+    groups: tuple[MapGroup, ...]
+    names: tuple[str, ...]
+    picture: Picture
+    job: Job
+
+    @property
+    def clip_by_default(self) -> bool:
+        """Whether the range auto means 0..1: 2-D filters, and what keeps a picture a picture."""
+        network = self.job.network
+        return network.filters_channels or (network.keeps_channels and self.picture.is_picture)
+
+    def tiles(self) -> list[Tile]:
+        """Return every picture of the result."""
+        options = self.job.render
+        # Float files hold values; what is drawn beside them in the terminal has 8 bits.
+        options = replace(options, depth="8") if options.depth == "float" else options
+        return render(self.values, self.groups, options, self.clip_by_default)
+
+    def part(self, maps: tuple[int, ...]) -> np.ndarray[Any, Any]:
+        """Return the values of some pictures: all of them, or those of one."""
+        if len(maps) == len(self.names):
+            return self.values
+        image, group = divmod(maps[0], len(self.groups))
+        return self.values[image : image + 1][..., list(self.groups[group].channels)]
+
+    def batched(self, maps: tuple[int, ...]) -> bool:
+        """Whether those pictures keep the batch axis of the input."""
+        return self.picture.batched and len(maps) == len(self.names)
+
+
+def write_all(job: Job, source: Source, files: Sequence[OutFile], view: View) -> Outcome:
+    depth = job.output.depth
+    drawn = job.show_width or not all(holds_values(file.format, depth) for file in files)
+    tiles = view.tiles() if drawn else []
+    written = []
+    for file in files:
+        if holds_values(file.format, depth):
+            written.append(_write_values(job, file, view))
+        else:
+            written.append(_write_picture(job, file, [tiles[index] for index in file.maps], view))
+    notes = (
+        *view.picture.notes,
+        *job.notes,
+        *job.network.notes(view.picture.shape),
+        *_value_notes(view, written),
+    )
+    if any(not holds_values(file.format, depth) for file in files):
+        notes = (*notes, *render_notes(view.groups, job.render))
+    shown = ""
+    if job.show_width:
+        sheet = grid(tiles, job.render.columns, job.render.labels)
+        shown = terminal_picture(sheet.pixels, job.show_width)
+    return Outcome(source, tuple(written), notes, shown=shown)
+
+
+def _write_values(job: Job, file: OutFile, view: View) -> Written:
+    values = view.part(file.maps)
+    batched = view.batched(file.maps)
+    if file.format.pillow is not None:
+        with np.errstate(over="ignore"):
+            values = values.astype(np.float32, copy=False)
+    if file.format.pillow is None:
+        _write(job, file, lambda stream: write_npy(stream, values, batched))
+        form = f"{values.dtype} array"
+    else:
+        record = describe_values(values.shape, job.command, cnncli.__version__)
+        compress = job.render.compress
+        _write(job, file, encode_float_tiff(values, metadata=record, compress=compress))
+        form = "float32 pages"
+    found = measure(values)
+    finite = found.lo <= found.hi
+    return Written(
+        output=_output_name(file),
+        form=f"{'x'.join(map(str, values.shape if batched else values.shape[1:]))} {form}",
+        shape=values.shape if batched else values.shape[1:],
+        maps=tuple(view.names[index] for index in file.maps),
+        low=found.lo if finite else 0.0,
+        high=found.hi if finite else 0.0,
+        mapping="values",
+        range=None,
+        clipped=0.0,
+        non_finite=found.non_finite,
+    )
+
+
+def _write_picture(job: Job, file: OutFile, tiles: Sequence[Tile], view: View) -> Written:
+    sheet = grid(tiles, job.render.columns, job.render.labels)
+    record = describe(tiles, job.command, cnncli.__version__, sheet)
+    data = encode(
+        sheet.pixels,
+        file.format,
+        depth=job.output.depth,
+        metadata=record,
+        compress=job.render.compress,
+    )
+    _write(job, file, data)
+    values = view.part(file.maps)
+    ranges = tuple((tile.mapping.lo, tile.mapping.hi) for tile in tiles)
+    return Written(
+        output=_output_name(file),
+        form=_picture_form(sheet, tiles),
+        shape=values.shape if view.batched(file.maps) else values.shape[1:],
+        maps=tuple(tile.name for tile in tiles),
+        low=min(tile.vmin for tile in tiles),
+        high=max(tile.vmax for tile in tiles),
+        mapping=tiles[0].mapping.kind,
+        range=ranges[0] if len(set(ranges)) == 1 else None,
+        clipped=sum(tile.clipped_fraction for tile in tiles) / len(tiles),
+        non_finite=sum(tile.non_finite for tile in tiles),
+        ranges=ranges,
+    )
+
+
+def _picture_form(sheet: Sheet, tiles: Sequence[Tile]) -> str:
+    height, width = sheet.pixels.shape[:2]
+    kind = "RGB" if sheet.pixels.ndim == 3 else "grey"
+    deep = " 16-bit" if sheet.pixels.dtype == np.uint16 else ""
+    form = f"{width}x{height}{deep} {kind}"
+    if len(tiles) == 1:
+        return form
+    rows, columns = tiles[0].pixels.shape[:2]
+    return f"{form}, {len(tiles)} maps of {columns}x{rows}"
+
+
+def _value_notes(view: View, written: Sequence[Written]) -> tuple[str, ...]:
+    spoilt = sum(file.non_finite for file in written)
+    if not spoilt:
+        return ()
+    if view.job.network.notes(view.picture.shape):
+        why = ""
+    elif np.isfinite(view.picture.pixels).all():
+        why = ", the numbers grew too large"
+    else:
+        why = ", as some of the input are"
+    return (f"warning: {spoilt} of {view.values.size} values are infinite or NaN{why}",)
+
+
+def _write(job: Job, file: OutFile, data: Any) -> None:
+    if file.path is None:
+        write_stdout(data)
+    else:
+        write_whole(file.path, data, overwrite=job.output.overwrite)
+
+
+def _output_name(file: OutFile) -> str:
+    return "standard output" if file.path is None else os.fspath(file.path)

@@ -1,0 +1,142 @@
+"""What is done to images, and what became of each."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from cnncli.errors import CnnCliError
+from cnncli.images import ReadOptions
+from cnncli.maps import RenderOptions
+from cnncli.network import Network
+from cnncli.outputs import OutputOptions, Source
+
+
+@dataclass(frozen=True)
+class Job:
+    """What is done to every image: picklable, so that a worker process can be given it.
+
+    Parameters
+    ----------
+    network : Network
+    read : ReadOptions
+    render : RenderOptions
+    output : OutputOptions
+    command : str
+        As typed, for the metadata of pictures.
+    filter_name : str, optional
+        The one named filter, for default output names.
+    notes : tuple of str
+        Said once with every image's report.
+    read_too : tuple of Path
+        Files of filters and biases: like the images they are never overwritten.
+    show_width : int
+        Columns of the terminal to draw the result for; 0: do not draw.
+    """
+
+    network: Network
+    read: ReadOptions
+    render: RenderOptions
+    output: OutputOptions
+    command: str
+    filter_name: str | None = None
+    notes: tuple[str, ...] = ()
+    read_too: tuple[Path, ...] = ()
+    show_width: int = 0
+
+
+@dataclass(frozen=True)
+class Written:
+    """One file that was written.
+
+    Parameters
+    ----------
+    output : str
+        Path, or ``standard output``.
+    form : str
+        Size and kind in words.
+    shape : tuple of int
+        (n_H, n_W, n_C) of the values in it, with the batch in front if there is one.
+    maps : tuple of str
+        Names of its pictures.
+    low, high : float
+        Extremes of the finite values.
+    mapping : str
+        How values became pixels, ``values`` if they were written themselves.
+    range : tuple of (float, float), optional
+        The values shown black and white, if all maps share them.
+    clipped : float
+        Share of the values outside the range, 0..1.
+    non_finite : int
+        NaN and infinite values.
+    ranges : tuple of (float, float)
+        The range of each map.
+    """
+
+    output: str
+    form: str
+    shape: tuple[int, ...]
+    maps: tuple[str, ...]
+    low: float
+    high: float
+    mapping: str
+    range: tuple[float, float] | None
+    clipped: float
+    non_finite: int
+    ranges: tuple[tuple[float, float], ...] = ()
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of one image.
+
+    Parameters
+    ----------
+    source : Source
+    written : tuple of Written
+    notes : tuple of str
+    error : CnnCliError, optional
+    skipped : bool
+        Its outputs were there and were left.
+    shown : str
+        The result drawn for the terminal.
+    to_stdout : bool
+        Whether its result goes to standard output, where nothing else may be then.
+    """
+
+    source: Source
+    written: tuple[Written, ...] = ()
+    notes: tuple[str, ...] = ()
+    error: CnnCliError | None = None
+    skipped: bool = False
+    shown: str = ""
+    to_stdout: bool = False
+
+
+@dataclass
+class Report:
+    """Counts outcomes and yields the exit code.
+
+    Examples
+    --------
+    >>> report = Report()
+    >>> report.add(Outcome(Source(None)))
+    >>> report.exit_code
+    0
+    """
+
+    outcomes: int = 0
+    errors: list[CnnCliError] = field(default_factory=list)
+
+    def add(self, outcome: Outcome) -> None:
+        """Take in one outcome."""
+        self.outcomes += 1
+        if outcome.error is not None:
+            self.errors.append(outcome.error)
+
+    @property
+    def exit_code(self) -> int:
+        """0 all done; a single image's own code; else 1 if any failed."""
+        if not self.errors:
+            return 0
+        return self.errors[0].exit_code if self.outcomes == 1 else 1

@@ -1,0 +1,11 @@
+"""Limits on what is read, with the option that raises each. Knows neither numpy nor Pillow."""
+
+from __future__ import annotations
+
+from typing import Final
+
+MAX_PIXELS: Final = 89_478_485
+"""``--max-pixels``: the size from which Pillow warns of decompression bombs."""
+
+MAX_INPUT_BYTES: Final = 2**30
+"""``--max-input-bytes``: of standard input and of ``.npy`` arrays."""
