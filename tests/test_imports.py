@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 import cnncli
-from cnncli.cli import cli
+from cnncli.cli import COMMANDS
 
 PACKAGE = Path(cnncli.__file__).parent
 
@@ -42,7 +42,7 @@ HELPERS = 2
 COMMAND_LINE = re.compile(r"(cli|options)(\.|$)")
 PRINTERS = re.compile(r"cli(\.|$)")
 
-COMMANDS = sorted(cli.commands)
+NAMES = sorted(COMMANDS)
 
 
 def module_name(path: Path) -> str:
@@ -216,7 +216,7 @@ def run_python(*arguments: str) -> subprocess.CompletedProcess[str]:
 
 
 @pytest.mark.parametrize(
-    "arguments", [["--help"], ["--version"], *([c, "-h"] for c in COMMANDS)], ids=" ".join
+    "arguments", [["--help"], ["--version"], *([c, "-h"] for c in NAMES)], ids=" ".join
 )
 def test_help_loads_neither_numpy_nor_pillow(arguments: list[str]) -> None:
     done = run_python("-c", WATCH, *arguments)
@@ -234,7 +234,7 @@ def test_import_cnncli_loads_no_numpy() -> None:
 def test_python_m_cnncli_is_the_command() -> None:
     done = run_python("-m", "cnncli", "--help")
     assert done.returncode == 0, done.stderr
-    assert all(command in done.stdout for command in COMMANDS)
+    assert all(command in done.stdout for command in NAMES)
 
 
 @pytest.mark.parametrize("name", cnncli.__all__)

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from shell import pixels
 
-from cnncli.cli import cli
+from cnncli.cli import COMMANDS
 from cnncli.names import builtin_names
 
 REPOSITORY = Path(__file__).resolve().parent.parent
@@ -53,7 +53,7 @@ def test_set_up_comes_first_and_uses_a_sample_image() -> None:
     assert BLOCKS[1].strip().endswith("python -m pytest")
 
 
-@pytest.mark.parametrize("name", sorted(cli.commands))
+@pytest.mark.parametrize("name", sorted(COMMANDS))
 def test_every_command_stands_in_readme(name: str) -> None:
     assert f"`cnncli {name}`" in README
     assert re.search(rf"^cnncli {name} ", "".join(BLOCKS), re.M)

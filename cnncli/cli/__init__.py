@@ -5,11 +5,16 @@ from __future__ import annotations
 import click
 
 import cnncli
-from cnncli.cli.filters import filters
 from cnncli.cli.group import CommandGroup
-from cnncli.cli.picture import conv, pad, pool
 
 CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
+
+COMMANDS = {
+    "pad": "cnncli.cli.picture",
+    "conv": "cnncli.cli.picture",
+    "pool": "cnncli.cli.picture",
+    "filters": "cnncli.cli.filters",
+}
 
 EPILOG = """\b
 Examples:
@@ -20,11 +25,7 @@ Examples:
 """
 
 
-@click.group(cls=CommandGroup, context_settings=CONTEXT, epilog=EPILOG)
+@click.group(cls=CommandGroup, places=COMMANDS, context_settings=CONTEXT, epilog=EPILOG)
 @click.version_option(cnncli.__version__, prog_name="cnncli", message="%(prog)s %(version)s")
 def cli() -> None:
     """Convolution and pooling on images, as a CNN layer does them."""
-
-
-for command in (pad, conv, pool, filters):
-    cli.add_command(command)

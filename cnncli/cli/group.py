@@ -7,12 +7,12 @@ import os
 import shlex
 import sys
 from collections.abc import Sequence
+from importlib import import_module
 from typing import IO, Any, Final
 
 import click
 
 from cnncli.errors import CnnCliError, FileProblem, quote
-from cnncli.names import nearest
 
 INTERRUPTED: Final = 130
 BROKEN_PIPE: Final = 141
@@ -41,6 +41,8 @@ class SuggestingGroup(click.Group):
         try:
             return super().resolve_command(ctx, args)
         except click.UsageError as error:
+            from cnncli.names import nearest
+
             alike = nearest(args[0], self.list_commands(ctx))
             if not alike:
                 raise
@@ -48,7 +50,32 @@ class SuggestingGroup(click.Group):
             raise click.UsageError(message, ctx) from error
 
 
-class CommandGroup(SuggestingGroup):
+class LazyGroup(SuggestingGroup):
+    """A group that imports a command's module when the command is asked for.
+
+    Parameters
+    ----------
+    places : dict
+        The module of each command, which holds it by its name.
+    """
+
+    def __init__(self, *args: Any, places: dict[str, str], **settings: Any) -> None:
+        super().__init__(*args, **settings)
+        self.places = places
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Return the names without importing anything."""
+        return list(self.places)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import one command."""
+        if cmd_name not in self.places:
+            return None
+        command: click.Command = getattr(import_module(self.places[cmd_name]), cmd_name)
+        return command
+
+
+class CommandGroup(LazyGroup):
     """A group that shows errors as ``cnncli: error: ...`` and one ``hint: ...`` line."""
 
     def main(
