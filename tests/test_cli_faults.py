@@ -16,6 +16,7 @@ import termios
 import time
 import zipfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -309,31 +310,34 @@ def test_a_read_only_folder() -> None:
     assert "'locked" in error_lines(done, 1) and list(Path("locked").iterdir()) == []
 
 
-@pytest.fixture
-def full_disk(inputs: None) -> Iterator[None]:
-    """No file may grow beyond 500 bytes."""
+@contextmanager
+def full_disk() -> Iterator[None]:
+    """No file may grow beyond 500 bytes, for the command alone: the test's own log may be one."""
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (500, before[1]))
-    yield
-    resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
-@pytest.mark.usefixtures("full_disk")
 @pytest.mark.parametrize("suffix", ["png", "jpg", "tif", "webp", "gif", "bmp", "ppm", "npy"])
 @pytest.mark.parametrize("old", [None, b"precious"])
 def test_a_full_disk(suffix: str, old: bytes | None) -> None:
     if old is not None:
         Path(f"y.{suffix}").write_bytes(old)
     words = ("pad", "x.npy", "--padding", 50, "--pad-mode", "wrap")
-    error = refused_untouched(*words, "-o", f"y.{suffix}", "--overwrite")
+    with full_disk():
+        error = refused_untouched(*words, "-o", f"y.{suffix}", "--overwrite")
     named(error, f"y.{suffix}")
     assert "too large" in error
 
 
-@pytest.mark.usefixtures("full_disk")
 def test_a_full_disk_for_filters() -> None:
     words = ("filters", "make", "box", "--size", 99, "-o", "b.npy")
-    named(refused_untouched(*words), "b.npy")
+    with full_disk():
+        error = refused_untouched(*words)
+    named(error, "b.npy")
 
 
 @pytest.mark.parametrize(("form", "unbuffered"), [("png", ""), ("png", "1"), ("npy", "1")])
