@@ -189,7 +189,7 @@ class Convolution:
         cells = self.task.window.rows.cells(strip.first, strip.first + outputs)
         X_pad = self.padder.strip(source, strip.images, cells, scratch)
         kernel.run(X_pad, out, channels, scratch)
-        if kernel.spreads and not np.isfinite(np.add.reduce(out, axis=None)):
+        if kernel.spreads and not _finite(out):
             self._contained.run(X_pad, out, channels, scratch)
         if self.bias is not None:
             _add_bias(out, self.bias[channels])
@@ -198,6 +198,15 @@ class Convolution:
     def _contained(self) -> Kernel:
         """Keeps an infinity or NaN inside the windows that hold it."""
         return matmul.prepare(self.W, self.task)
+
+
+def _finite(values: FloatArray) -> bool:
+    """Whether no value is infinite or NaN; large ones may be taken for infinite.
+
+    A product with itself reads the values once and is several times faster than looking at each.
+    """
+    rows = values.reshape(-1) if values.flags.c_contiguous else values.reshape(len(values), -1)
+    return bool(np.isfinite(np.vdot(rows, rows)))
 
 
 def _blocks(task: Task, kernel: Kernel, grid: Grid) -> tuple[slice, ...]:

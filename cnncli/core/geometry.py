@@ -468,6 +468,8 @@ def border_runs(index: NDArray[np.intp], first: int, last: int) -> list[Run]:
     [Run(begin=0, end=1, source=-1), Run(begin=1, end=4, source=0)]
     """
     cells = index[first:last]
+    if len(cells) == last - first and cells.min() >= 0 and (np.diff(cells) == 1).all():
+        return [Run(0, len(cells), int(cells[0]))]
     cells = np.concatenate([cells, np.full(last - first - len(cells), CONSTANT_CELL)])
     constant = cells == CONSTANT_CELL
     joined = np.where(constant[:-1], constant[1:], np.diff(cells) == 1)

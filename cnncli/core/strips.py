@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -23,8 +24,11 @@ RowSource = Callable[[slice, slice], FloatArray]
 Border = tuple[str, float]
 """Pad mode and the constant of "zeros"."""
 
-STRIP_BYTES: Final = 2 * 2**20
+STRIP_BYTES: Final = 3 * 2**20
 """Memory a strip keeps busy: about what a core's share of the last cache holds."""
+
+KEPT_BYTES: Final = 16 * 2**20
+"""What a thread may keep for the next layer."""
 
 FEWEST: Final = 4
 """A layer is cut into at least this many strips where its rows and images allow it."""
@@ -115,7 +119,7 @@ class Padder:
         """Return padded rows ``[begin, end)``, (images, rows, columns, n_C_prev)."""
         begin, end = cells
         runs = border_runs(self.row_index, begin, end)
-        if len(runs) == 1 and runs[0].source != CONSTANT_CELL and self._bare:
+        if self._bare and len(runs) == 1 and runs[0].source != CONSTANT_CELL:
             row = runs[0].source
             X = source(images, slice(row, row + end - begin))
             if X.dtype == self.task.dtype and X.flags.c_contiguous:
@@ -163,11 +167,12 @@ def run_all(
     waiting = deque(items)
 
     def work() -> None:
-        scratch = Scratch()
+        scratch = _own_scratch()
         # Infinities and NaN go where they go; and what pads of a transform hold is of no account.
         with np.errstate(all="ignore"):
             while (item := _next(waiting)) is not None:
                 action(item, scratch)
+        scratch.shrink(KEPT_BYTES)
 
     helpers = min(cores() if jobs is None else jobs, len(items)) - 1
     with blas.one_thread() as held:
@@ -183,6 +188,17 @@ def run_all(
         for error in errors:
             if error is not None:
                 raise error
+
+
+_threads = threading.local()
+
+
+def _own_scratch() -> Scratch:
+    """Return this thread's buffers: fresh memory costs as much as several passes over it."""
+    if not hasattr(_threads, "scratch"):
+        _threads.scratch = Scratch()
+    scratch: Scratch = _threads.scratch
+    return scratch
 
 
 def _next(waiting: deque[Item]) -> Item | None:

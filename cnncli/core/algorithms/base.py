@@ -122,10 +122,25 @@ class Scratch:
         (2, 3)
         """
         size = prod(shape)
-        buffer = self.buffers.get(name)
-        if buffer is None or buffer.size < size or buffer.dtype != dtype:
-            buffer = self.buffers[name] = np.empty(size, dtype)
+        key = f"{name} {dtype}"
+        buffer = self.buffers.get(key)
+        if buffer is None or buffer.size < size:
+            buffer = self.buffers[key] = np.empty(size, dtype)
         return buffer[:size].reshape(shape)
+
+    def shrink(self, limit: int) -> None:
+        """Give all memory back if it is more than `limit` bytes.
+
+        Examples
+        --------
+        >>> scratch = Scratch()
+        >>> _ = scratch.take("sum", (2, 3), np.dtype("float32"))
+        >>> scratch.shrink(limit=0)
+        >>> len(scratch.buffers)
+        0
+        """
+        if sum(buffer.nbytes for buffer in self.buffers.values()) > limit:
+            self.buffers.clear()
 
 
 StripFunction = Callable[[FloatArray, FloatArray, slice, Scratch], None]

@@ -86,7 +86,9 @@ def prepare(W: FloatArray, task: Task) -> Kernel:
                 out[..., number::count] = total.reshape(*out.shape[:3], groups)
 
     row = window.cols.padded * task.n_C_prev * (window.rows.stride + 2) + window.cols.out * task.n_C
-    return Kernel(run, row * dtype.itemsize, step=band_block(window.rows), spreads=True)
+    banded = _banded(window.rows)
+    step = band_block(window.rows) if banded else 1
+    return Kernel(run, row * dtype.itemsize, step=step, spreads=banded)
 
 
 def factor(kernel: FloatArray) -> Factors | None:

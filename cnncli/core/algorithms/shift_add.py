@@ -17,6 +17,7 @@ import numpy as np
 from cnncli.core.algorithms.base import FloatArray, Kernel, Scratch, Task, Work
 from cnncli.core.geometry import Window
 
+Tap = tuple[int, int]
 Cells = Callable[[int, int], FloatArray]
 """``cells(i, j)``: what tap (i, j) of each window meets, shape (m, rows, columns * channels)."""
 
@@ -30,17 +31,17 @@ class Term:
     weight : ndarray, shape () or (n_W * n_C,)
         One number, or one for each cell of a row where channels differ.
     plus, minus : tuple of (row, column)
-        The taps; at least one in `plus`.
+        The taps.
     """
 
     weight: FloatArray
-    plus: tuple[tuple[int, int], ...]
-    minus: tuple[tuple[int, int], ...]
+    plus: tuple[Tap, ...]
+    minus: tuple[Tap, ...]
 
     @property
     def plain(self) -> bool:
-        """Whether the weight is 1 or -1."""
-        return self.weight.ndim == 0 and abs(self.weight.item()) == 1
+        """Whether the weight is 1."""
+        return self.weight.ndim == 0 and self.weight.item() == 1
 
     @property
     def passes(self) -> int:
@@ -100,26 +101,32 @@ def collect_terms(plane: FloatArray, out_columns: int) -> list[Term]:
     out_columns : int
         Output columns, for weights that differ by channel.
 
+    Returns
+    -------
+    list of Term
+        Those with several taps of weight 1 first: their sum needs no copy to begin with.
+
     Examples
     --------
     >>> sobel = np.outer([1.0, 2.0, 1.0], [-1.0, 0.0, 1.0])[:, :, None]
     >>> [(float(term.weight), len(term.plus), len(term.minus)) for term in collect_terms(sobel, 9)]
-    [(-1.0, 2, 2), (-2.0, 1, 1)]
+    [(1.0, 2, 2), (2.0, 1, 1)]
     """
     if (plane == plane[:, :, :1]).all():
         plane = plane[:, :, :1]
-    taps: dict[bytes, tuple[FloatArray, list[tuple[int, int]], list[tuple[int, int]]]] = {}
+    taps: dict[bytes, tuple[FloatArray, list[Tap], list[Tap]]] = {}
     for i, j in np.argwhere(plane.any(axis=2)).tolist():
         weight = plane[i, j]
-        negative = (-weight).tobytes()
-        if negative in taps:
-            taps[negative][2].append((i, j))
-        else:
-            taps.setdefault(weight.tobytes(), (weight, [], []))[1].append((i, j))
-    return [
+        sign = 1 if weight[weight != 0][0] > 0 else -1
+        signed = sign * weight
+        # Adding 0 turns -0 into 0, so that equal weights have equal bytes.
+        _, plus, minus = taps.setdefault((signed + 0).tobytes(), (signed, [], []))
+        (plus if sign > 0 else minus).append((i, j))
+    terms = [
         Term(w[0] if len(w) == 1 else np.tile(w, out_columns), tuple(plus), tuple(minus))
         for w, plus, minus in taps.values()
     ]
+    return sorted(terms, key=lambda term: -term.plain * len(term.plus))
 
 
 def long_rows(X_pad: FloatArray, window: Window, scratch: Scratch) -> list[FloatArray]:
@@ -167,22 +174,31 @@ def weighted_sum(
     if not terms and not add:
         out.fill(0)
     for term in terms:
-        target = spare if add else out
-        value = _signed_sum(term, cells, target)
-        if add and term.plain:
-            (np.add if term.weight > 0 else np.subtract)(out, value, out=out)
-        elif add:
-            np.add(out, np.multiply(value, term.weight, out=target), out=out)
+        if term.plain:
+            _sum_taps(term, cells, out, add)
         else:
-            np.multiply(value, term.weight, out=out)
+            value = _sum_taps(term, cells, spare, add=False)
+            product = np.multiply(value, term.weight, out=spare if add else out)
+            if add:
+                np.add(out, product, out=out)
         add = True
 
 
-def _signed_sum(term: Term, cells: Cells, target: FloatArray) -> FloatArray:
-    """Sum a term's taps into `target`; a single tap is returned as it lies."""
-    total = cells(*term.plus[0])
-    for tap in term.plus[1:]:
-        total = np.add(total, cells(*tap), out=target)
-    for tap in term.minus:
-        total = np.subtract(total, cells(*tap), out=target)
-    return total
+def _sum_taps(term: Term, cells: Cells, out: FloatArray, add: bool) -> FloatArray:
+    """Sum a term's taps into `out`, or onto what it holds.
+
+    A lone tap of a weighted term is returned as it lies in the image instead.
+    """
+    plus, minus = list(term.plus), list(term.minus)
+    total = out
+    if not add:
+        if len(plus) + len(minus) == 1 and plus and not term.plain:
+            return cells(*plus[0])
+        total = cells(*plus.pop(0)) if plus else np.negative(cells(*minus.pop(0)), out=out)
+    for tap in plus:
+        total = np.add(total, cells(*tap), out=out)
+    for tap in minus:
+        total = np.subtract(total, cells(*tap), out=out)
+    if total is not out:
+        np.copyto(out, total)
+    return out
