@@ -51,9 +51,9 @@ class Choice:
     Examples
     --------
     >>> from cnncli.core.geometry import place_window
-    >>> window = place_window((99, 99), 3)
+    >>> window = place_window((99, 99), 9)
     >>> task = Task(window, groups=1, images=1, n_C_prev=1, n_C=1, dtype=np.dtype("float32"))
-    >>> choose(np.ones((3, 3, 1, 1), np.float32), task).algorithm
+    >>> choose(np.ones((9, 9, 1, 1), np.float32), task).algorithm
     'low_rank'
     """
 
