@@ -286,7 +286,7 @@ def plan(
     choice = choose(W, task, algorithm, reuse)
     prepare: Callable[[FloatArray, Task], Kernel] = ALGORITHMS[choice.algorithm].prepare
     kernel = prepare(W, task)
-    grid = cut(task, kernel)
+    grid = cut(task, kernel.bytes_per_row, kernel.step, kernel.least_rows)
     blocks = _blocks(task, kernel, grid)
     flat = None
     if bias is not None and np.any(bias):

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cnncli.core import blas
-from cnncli.core.algorithms.base import FloatArray, Kernel, Scratch, Task
+from cnncli.core.algorithms.base import FloatArray, Scratch, Task
 from cnncli.core.geometry import CONSTANT_CELL, Pair, border_index, border_runs
 
 RowSource = Callable[[slice, slice], FloatArray]
@@ -69,15 +69,23 @@ class Grid:
         ]
 
 
-def cut(task: Task, kernel: Kernel) -> Grid:
-    """Return strips that stay in cache, and enough of them for several threads."""
+def cut(task: Task, bytes_per_row: float, step: int = 1, least_rows: int = 1) -> Grid:
+    """Return strips that stay in cache, and enough of them for several threads.
+
+    Parameters
+    ----------
+    task : Task
+    bytes_per_row : float
+        Memory that one output row of one image keeps busy.
+    step, least_rows : int
+        As in `Kernel`.
+    """
     rows, batch = task.window.rows.out, task.images
-    fitting = max(1, int(STRIP_BYTES / kernel.bytes_per_row))
+    fitting = max(least_rows, int(STRIP_BYTES / bytes_per_row))
     if fitting >= rows and batch > 1:
-        return Grid(max(1, min(fitting // rows, batch // FEWEST)), _up(rows, kernel.step))
-    fitting = max(fitting, kernel.least_rows)
-    count = max(-(-rows // fitting), min(-(-FEWEST // batch), rows // kernel.least_rows))
-    return Grid(1, _up(-(-rows // max(1, count)), kernel.step))
+        return Grid(max(1, min(fitting // rows, batch // FEWEST)), _up(rows, step))
+    count = max(1, -(-rows // fitting), min(-(-FEWEST // batch), rows // least_rows))
+    return Grid(1, _up(-(-rows // count), step))
 
 
 def _up(value: int, step: int) -> int:
@@ -93,7 +101,7 @@ class Padder:
     task : Task
     border : (mode, value)
     columns : int
-        Padded columns wanted at least; cells past the padding are 0.
+        Padded columns wanted at least; cells past the padding hold the border's constant.
     """
 
     task: Task
@@ -153,7 +161,7 @@ class Padder:
             if len(index):
                 constant = index[0] == CONSTANT_CELL
                 edge[...] = self.border[1] if constant else inner.take(index, axis=2)
-        strip[:, :, cols.padded :] = 0
+        strip[:, :, cols.padded :] = self.border[1]
 
 
 def run_all(

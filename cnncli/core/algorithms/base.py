@@ -161,7 +161,7 @@ class Kernel:
     step : int
         Strips are cut at multiples of this many output rows.
     columns : int
-        Padded columns it reads; cells past the padding are 0. Default: what the windows span.
+        Padded columns it reads; what lies past the padding is constant. Default: all there are.
     least_rows : int
         Strips are not cut thinner than this many output rows.
     by_channels : bool
