@@ -30,10 +30,10 @@ ALGORITHMS: Final[dict[str, ModuleType]] = {
     "fourier": fourier,
 }
 
-PRICES: Final = {"passes": 0.13, "copies": 0.25, "flops": 0.0111, "butterflies": 0.45}
+PRICES: Final = {"passes": 0.17, "copies": 0.15, "flops": 0.0115, "butterflies": 0.42}
 """Nanoseconds of one thread for each unit of `Work` in float32; float64 takes twice that."""
 
-CALL_PRICE: Final = 1500.0
+CALL_PRICE: Final = 1000.0
 """Nanoseconds of one numpy call, with its share of waiting for the interpreter lock."""
 
 THREADS_FROM: Final = 200_000.0
