@@ -24,7 +24,7 @@ RowSource = Callable[[slice, slice], FloatArray]
 Border = tuple[str, float]
 """Pad mode and the constant of "zeros"."""
 
-STRIP_BYTES: Final = 3 * 2**20
+STRIP_BYTES: Final = 4 * 2**20
 """Memory a strip keeps busy: about what a core's share of the last cache holds."""
 
 KEPT_BYTES: Final = 16 * 2**20

@@ -122,11 +122,16 @@ def collect_terms(plane: FloatArray, out_columns: int) -> list[Term]:
         # Adding 0 turns -0 into 0, so that equal weights have equal bytes.
         _, plus, minus = taps.setdefault((signed + 0).tobytes(), (signed, [], []))
         (plus if sign > 0 else minus).append((i, j))
-    terms = [
-        Term(w[0] if len(w) == 1 else np.tile(w, out_columns), tuple(plus), tuple(minus))
-        for w, plus, minus in taps.values()
-    ]
+    terms = [_make_term(*found, out_columns) for found in taps.values()]
     return sorted(terms, key=lambda term: -term.plain * len(term.plus))
+
+
+def _make_term(weight: FloatArray, plus: list[Tap], minus: list[Tap], out_columns: int) -> Term:
+    if not plus and not (weight == 1).all():
+        # A weight that is multiplied anyway may as well carry the sign.
+        weight, plus, minus = -weight, minus, plus
+    cells = weight[0] if len(weight) == 1 else np.tile(weight, out_columns)
+    return Term(cells, tuple(plus), tuple(minus))
 
 
 def long_rows(X_pad: FloatArray, window: Window, scratch: Scratch) -> list[FloatArray]:
