@@ -8,10 +8,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cnncli.core.engine import correlate, correlate_backward
+from cnncli.core.engine import correlate
 from cnncli.core.geometry import Window, place_window
+from cnncli.core.gradients import filter_gradient, input_gradient
 from cnncli.core.hyper import CONV_DEFAULTS, read_hparameters
-from cnncli.core.padding import check_batch, pad_borders, pad_borders_backward
+from cnncli.core.padding import check_batch, pad_borders_backward
 from cnncli.errors import OptionError, ShapeError
 
 FloatArray = NDArray[np.floating]
@@ -105,9 +106,9 @@ def conv_forward(
     A, weights, bias = _as_floats(A_prev, W, b)
     fields = read_hparameters(hparameters, CONV_DEFAULTS)
     window = conv_window(A.shape, weights.shape, fields)
-    A_pad = pad_borders(A, window.pads, fields["pad_mode"], fields["pad_value"])
-    Z = correlate(A_pad, weights, window, fields["groups"])
-    Z += _flat_bias(bias, weights.shape[3])
+    border = (fields["pad_mode"], fields["pad_value"])
+    flat = _flat_bias(bias, weights.shape[3])
+    Z = correlate(A, weights, window, fields["groups"], border, bias=flat)
     return Z, (A_prev, W, b, hparameters)
 
 
@@ -153,8 +154,9 @@ def conv_backward(dZ: FloatArray, cache: ConvCache) -> tuple[FloatArray, FloatAr
     dZ = np.asarray(dZ, dtype=A.dtype)
     if dZ.shape != expected:
         raise ShapeError(f"dZ must have the shape of Z, {expected}, got {dZ.shape}")
-    A_pad = pad_borders(A, window.pads, fields["pad_mode"], fields["pad_value"])
-    dA_pad, dW = correlate_backward(dZ, A_pad, weights, window, fields["groups"])
+    border = (fields["pad_mode"], fields["pad_value"])
+    dA_pad = input_gradient(dZ, weights, window, fields["groups"])
+    dW = filter_gradient(dZ, A, window, fields["groups"], border)
     dA_prev = pad_borders_backward(dA_pad, window.pads, fields["pad_mode"])
     db = dZ.sum(axis=(0, 1, 2)).reshape(1, 1, 1, -1)
     # One bias shared by all filters gathers the gradients of all.

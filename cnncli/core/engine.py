@@ -1,115 +1,384 @@
-"""Runs a convolution over a padded batch, tap by tap: shift the input, multiply, add."""
+"""Chooses how to convolve, cuts the output into strips of rows and runs them on threads.
+
+The only place that chooses. Every algorithm counts its work (`Work`); the prices below turn
+counts into time, and the cheapest wins. ``python tools/measure_costs.py`` measures the prices.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import pairwise
+from types import ModuleType
+from typing import Any, Final
+
 import numpy as np
-from numpy.typing import NDArray
 
+from cnncli.core.algorithms import banded, fourier, low_rank, matmul, shift_add, winograd
+from cnncli.core.algorithms.base import FloatArray, Kernel, Scratch, Task, Work
 from cnncli.core.geometry import Window
+from cnncli.core.strips import FEWEST, Border, Grid, Padder, RowSource, Strip, cut, run_all
+from cnncli.errors import OptionError
 
-FloatArray = NDArray[np.floating]
+ALGORITHMS: Final[dict[str, ModuleType]] = {
+    "shift_add": shift_add,
+    "low_rank": low_rank,
+    "banded": banded,
+    "matmul": matmul,
+    "winograd": winograd,
+    "fourier": fourier,
+}
+
+PRICES: Final = {"passes": 0.17, "copies": 0.15, "flops": 0.0115, "butterflies": 0.42}
+"""Nanoseconds of one thread for each unit of `Work` in float32; float64 takes twice that."""
+
+CALL_PRICE: Final = 1000.0
+"""Nanoseconds of one numpy call, with its share of waiting for the interpreter lock."""
+
+THREADS_FROM: Final = 200_000.0
+"""Nanoseconds of work below which starting threads costs more than it saves."""
 
 
-def correlate(X_pad: FloatArray, W: FloatArray, window: Window, groups: int) -> FloatArray:
-    """Slide the filters over a padded batch, without bias.
+BLOCK_CHANNELS: Final = 256
+"""Filters in a block where a layer has too few rows for enough strips."""
+
+
+@dataclass(frozen=True)
+class Choice:
+    """An algorithm, why it was taken, and what it is expected to take on one thread.
+
+    Examples
+    --------
+    >>> from cnncli.core.geometry import place_window
+    >>> window = place_window((99, 99), 9)
+    >>> task = Task(window, groups=1, images=1, n_C_prev=1, n_C=1, dtype=np.dtype("float32"))
+    >>> choose(np.ones((9, 9, 1, 1), np.float32), task).algorithm
+    'low_rank'
+    """
+
+    algorithm: str
+    reason: str
+    nanoseconds: float
+
+
+def choose(W: FloatArray, task: Task, algorithm: str = "auto", reuse: int = 1) -> Choice:
+    """Return the algorithm for a layer.
 
     Parameters
     ----------
-    X_pad : ndarray, shape (m, padded rows, padded columns, n_C_prev)
-        Padded input.
     W : ndarray, shape (k_H, k_W, n_C_prev / groups, n_C)
-        Filters of the same dtype.
+        Filters of the task's dtype.
+    task : Task
+        The layer.
+    algorithm : str
+        "auto" for the cheapest, or a name from `ALGORITHMS`.
+    reuse : int
+        How many times the prepared filters will be used.
+
+    Raises
+    ------
+    OptionError
+        If there is no such algorithm, or it cannot do this layer.
+    """
+    if algorithm != "auto" and algorithm not in ALGORITHMS:
+        raise OptionError(f"algorithm must be auto or {', '.join(ALGORITHMS)}, got {algorithm!r}")
+    counted = {name: module.work(W, task) for name, module in ALGORITHMS.items()}
+    prices = {
+        name: price(work, task.dtype, reuse) for name, work in counted.items() if work is not None
+    }
+    if algorithm == "auto":
+        best = min(prices, key=prices.__getitem__)
+        return Choice(best, _reason(best, prices), prices[best])
+    if algorithm not in prices:
+        raise OptionError(f"the layer must be one that {algorithm} can do; matmul does them all")
+    return Choice(algorithm, "asked for", prices[algorithm])
+
+
+def price(work: Work, dtype: np.dtype[Any], reuse: int = 1) -> float:
+    """Return the nanoseconds that one thread is expected to need.
+
+    Examples
+    --------
+    >>> price(Work(passes=1e6), np.dtype("float64")) / price(Work(passes=1e6), np.dtype("float32"))
+    2.0
+    """
+    units = sum(getattr(work, unit) * each for unit, each in PRICES.items())
+    once = price(work.once, dtype) / reuse if work.once is not None else 0.0
+    return float(units * dtype.itemsize / 4 + work.calls * CALL_PRICE + once)
+
+
+def _reason(best: str, prices: dict[str, float]) -> str:
+    others = sorted((value, name) for name, value in prices.items() if name != best)
+    milliseconds = f"estimated {prices[best] / 1e6:.3g} ms on one thread"
+    if not others:
+        return f"{milliseconds}; no other algorithm does this layer"
+    return f"{milliseconds}, next {others[0][1]} {others[0][0] / 1e6:.3g} ms"
+
+
+@dataclass(frozen=True)
+class Convolution:
+    """A layer that is ready to run: filters prepared, strips cut.
+
+    Strips depend on the layer's shapes and filters alone, and every output row is computed with
+    the strip it belongs to. So the bytes are the same for any number of threads and however a
+    caller divides the rows; a caller who asks for whole strips computes nothing twice.
+
+    Parameters
+    ----------
+    task : Task
+    choice : Choice
+    W : ndarray
+        The filters as given.
+    kernel : Kernel
+        The filters made ready.
+    blocks : tuple of slice
+        Blocks of output channels that run apart.
+    grid : Grid
+        The strips; ``grid.rows`` is what a streaming caller should ask for at a time.
+    padder : Padder
+    bias : ndarray, shape (n_C,), or None
+    """
+
+    task: Task
+    choice: Choice
+    W: FloatArray
+    kernel: Kernel
+    blocks: tuple[slice, ...]
+    grid: Grid
+    padder: Padder
+    bias: FloatArray | None
+
+    def __call__(self, X: FloatArray, jobs: int | None = None) -> FloatArray:
+        """Return the whole output of a batch (m, n_H_prev, n_W_prev, n_C_prev)."""
+        return self.rows(lambda images, rows: X[images, rows], 0, self.task.window.rows.out, jobs)
+
+    def rows(self, source: RowSource, first: int, last: int, jobs: int | None = None) -> FloatArray:
+        """Return output rows ``[first, last)``, asking `source` only for the rows they need."""
+        task = self.task
+        shape = (task.images, last - first, task.window.cols.out, task.n_C)
+        Z = np.empty(shape, task.dtype)
+        strips = self.grid.strips(task.images, task.window.rows.out, first, last)
+        items = [(strip, channels) for strip in strips for channels in self.blocks]
+
+        def compute(item: tuple[Strip, slice], scratch: Scratch) -> None:
+            strip, channels = item
+            begin, end = max(strip.first, first), min(strip.last, last)
+            target = Z[strip.images, begin - first : end - first, :, channels]
+            if (begin, end) == (strip.first, strip.last):
+                self._strip(source, strip, channels, target, scratch)
+                return
+            whole_shape = (len(target), strip.last - strip.first, *target.shape[2:])
+            whole = scratch.take("whole", whole_shape, task.dtype)
+            self._strip(source, strip, channels, whole, scratch)
+            np.copyto(target, whole[:, begin - strip.first : end - strip.first])
+
+        run_all(compute, items, 1 if self.choice.nanoseconds < THREADS_FROM else jobs)
+        return Z
+
+    def _strip(
+        self,
+        source: RowSource,
+        strip: Strip,
+        channels: slice,
+        out: FloatArray,
+        scratch: Scratch,
+    ) -> None:
+        kernel, rows = self.kernel, strip.last - strip.first
+        outputs = -(-rows // kernel.step) * kernel.step if kernel.whole_rows else rows
+        cells = self.task.window.rows.cells(strip.first, strip.first + outputs)
+        X_pad = self.padder.strip(source, strip.images, cells, scratch)
+        kernel.run(X_pad, out, channels, scratch)
+        if kernel.spreads and not _finite(out):
+            self._contained.run(X_pad, out, channels, scratch)
+        if self.bias is not None:
+            _add_bias(out, self.bias[channels])
+
+    @cached_property
+    def _contained(self) -> Kernel:
+        """Keeps an infinity or NaN inside the windows that hold it."""
+        return matmul.prepare(self.W, self.task)
+
+
+def _finite(values: FloatArray) -> bool:
+    """Whether no value is infinite or NaN; large ones may be taken for infinite.
+
+    A product with itself reads the values once and is several times faster than looking at each.
+    """
+    rows = values.reshape(-1) if values.flags.c_contiguous else values.reshape(len(values), -1)
+    return bool(np.isfinite(np.vdot(rows, rows)))
+
+
+def _blocks(task: Task, kernel: Kernel, grid: Grid) -> tuple[slice, ...]:
+    """Blocks of output channels that run apart, for layers too small to make enough strips."""
+    strips = len(grid.strips(task.images, task.window.rows.out, 0, task.window.rows.out))
+    if strips >= FEWEST or not kernel.by_channels:
+        return (slice(0, task.n_C),)
+    count = max(1, task.n_C // BLOCK_CHANNELS)
+    edges = [task.n_C * number // count for number in range(count + 1)]
+    return tuple(slice(begin, end) for begin, end in pairwise(edges))
+
+
+def _add_bias(out: FloatArray, bias: FloatArray) -> None:
+    if (bias == bias[0]).all():
+        np.add(out, bias[0], out=out)
+    elif len(bias) < 16 and out.flags.c_contiguous:
+        # One long axis: numpy is slow on many rows of a few numbers.
+        long = out.reshape(-1, out.shape[2] * out.shape[3])
+        np.add(long, np.tile(bias, out.shape[2]), out=long)
+    else:
+        np.add(out, bias, out=out)
+
+
+def plan(
+    W: FloatArray,
+    window: Window,
+    groups: int = 1,
+    border: Border = ("zeros", 0.0),
+    *,
+    images: int = 1,
+    bias: FloatArray | None = None,
+    algorithm: str = "auto",
+    reuse: int = 1,
+) -> Convolution:
+    """Choose an algorithm, prepare the filters and cut the strips.
+
+    Parameters
+    ----------
+    W : ndarray, shape (k_H, k_W, n_C_prev / groups, n_C)
+        Filters; their dtype is that of the computation.
     window : Window
-        Where the filters stand.
+        Where the filters stand, pads included.
     groups : int
         Channel groups that do not see each other.
+    border : (mode, value)
+        What the pads hold, as in `pad_borders`.
+    images : int
+        Batch size.
+    bias : ndarray of n_C numbers or 1, optional
+        Added once after the sum.
+    algorithm : str
+        "auto" or a name from `ALGORITHMS`.
+    reuse : int
+        How many times the plan will run.
+
+    Returns
+    -------
+    Convolution
+
+    Raises
+    ------
+    OptionError
+        As `choose` says.
+
+    Examples
+    --------
+    >>> from cnncli.core.geometry import place_window
+    >>> layer = plan(np.ones((2, 2, 1, 1)), place_window((3, 3), 2))
+    >>> layer(np.ones((1, 3, 3, 1))).ravel()
+    array([4., 4., 4., 4.])
+    >>> X = np.arange(9.0).reshape(1, 3, 3, 1)
+    >>> layer.rows(lambda images, rows: X[images, rows], 1, 2).ravel()
+    array([20., 24.])
+    """
+    W = np.ascontiguousarray(W)
+    task = Task(window, groups, images, W.shape[2] * groups, W.shape[3], W.dtype)
+    choice = choose(W, task, algorithm, reuse)
+    prepare: Callable[[FloatArray, Task], Kernel] = ALGORITHMS[choice.algorithm].prepare
+    kernel = prepare(W, task)
+    grid = cut(task, kernel.bytes_per_row, kernel.step, kernel.least_rows)
+    blocks = _blocks(task, kernel, grid)
+    flat = None
+    if bias is not None and np.any(bias):
+        flat = np.broadcast_to(np.asarray(bias, W.dtype).reshape(-1), (W.shape[3],))
+    padder = Padder.of(task, border, kernel.columns)
+    return Convolution(task, choice, W, kernel, blocks, grid, padder, flat)
+
+
+def correlate(
+    X: FloatArray,
+    W: FloatArray,
+    window: Window,
+    groups: int = 1,
+    border: Border = ("zeros", 0.0),
+    *,
+    bias: FloatArray | None = None,
+    algorithm: str = "auto",
+    jobs: int | None = None,
+) -> FloatArray:
+    """Slide filters over an unpadded batch.
+
+    Parameters
+    ----------
+    X : ndarray, shape (m, n_H_prev, n_W_prev, n_C_prev)
+        Input of W's dtype.
+    W, window, groups, border, bias, algorithm
+        As in `plan`.
+    jobs : int, optional
+        Threads; default: one for each core. The bytes do not depend on it.
 
     Returns
     -------
     ndarray, shape (m, n_H, n_W, n_C)
 
+    Raises
+    ------
+    OptionError
+        As `choose` says.
+
     Examples
     --------
-    >>> import numpy as np
     >>> from cnncli.core.geometry import place_window
-    >>> X, W = np.ones((1, 3, 3, 1)), np.ones((2, 2, 1, 1))
-    >>> correlate(X, W, place_window((3, 3), 2), 1).ravel()
-    array([4., 4., 4., 4.])
+    >>> X, W = np.ones((1, 3, 3, 1)), np.ones((3, 3, 1, 1))
+    >>> correlate(X, W, place_window((3, 3), 3, padding=1))[0, :, :, 0]
+    array([[4., 6., 4.],
+           [6., 9., 6.],
+           [4., 6., 4.]])
     """
-    Z = np.zeros((X_pad.shape[0], *window.out, W.shape[3]), X_pad.dtype)
-    for i, j, (rows, cols) in window.taps():
-        Z += _tap_forward(X_pad[:, rows, cols], W[i, j], groups)
-    return Z
+    layer = plan(W, window, groups, border, images=len(X), bias=bias, algorithm=algorithm)
+    return layer(X, jobs)
 
 
-def correlate_backward(
-    dZ: FloatArray, X_pad: FloatArray, W: FloatArray, window: Window, groups: int
-) -> tuple[FloatArray, FloatArray]:
-    """Return the gradients of `correlate` for its padded input and its filters.
+def correlate_rows(
+    source: RowSource,
+    first: int,
+    last: int,
+    W: FloatArray,
+    window: Window,
+    groups: int = 1,
+    border: Border = ("zeros", 0.0),
+    *,
+    images: int = 1,
+    bias: FloatArray | None = None,
+    algorithm: str = "auto",
+    jobs: int | None = None,
+) -> FloatArray:
+    """Return output rows ``[first, last)`` of `correlate` from the input rows they need.
+
+    A caller who walks over a whole image should keep the `plan` and ask it for
+    ``plan.grid.rows`` rows at a time: then filters are prepared once and nothing is computed twice.
 
     Parameters
     ----------
-    dZ : ndarray, shape (m, n_H, n_W, n_C)
-        Gradient of the output.
-    X_pad, W, window, groups
-        As given to `correlate`.
+    source : callable
+        ``source(images, rows)`` returns those input rows, given as slices.
+    first, last : int
+        Output rows.
+    W, window, groups, border, images, bias, algorithm, jobs
+        As in `plan` and `correlate`.
 
     Returns
     -------
-    dX_pad : ndarray, the shape of X_pad
-    dW : ndarray, the shape of W
+    ndarray, shape (images, last - first, n_W, n_C)
+        The same bytes as those rows of `correlate`.
 
     Examples
     --------
-    >>> import numpy as np
     >>> from cnncli.core.geometry import place_window
-    >>> X, W = np.ones((1, 3, 3, 1)), np.ones((2, 2, 1, 1))
-    >>> dX, dW = correlate_backward(np.ones((1, 2, 2, 1)), X, W, place_window((3, 3), 2), 1)
-    >>> dX[0, 1, 1, 0], dW.ravel()
-    (np.float64(4.0), array([4., 4., 4., 4.]))
+    >>> X = np.arange(9.0).reshape(1, 3, 3, 1)
+    >>> window = place_window((3, 3), 2)
+    >>> correlate_rows(lambda i, r: X[i, r], 1, 2, np.ones((2, 2, 1, 1)), window).ravel()
+    array([20., 24.])
     """
-    dX_pad, dW = np.zeros_like(X_pad), np.empty_like(W)
-    for i, j, (rows, cols) in window.taps():
-        dX_pad[:, rows, cols] += _tap_backward(dZ, W[i, j], groups)
-        dW[i, j] = _tap_gradient(X_pad[:, rows, cols], dZ, groups)
-    return dX_pad, dW
-
-
-def _tap_forward(cells: FloatArray, W_tap: FloatArray, groups: int) -> FloatArray:
-    """One tap's share of the output: (m, h, w, n_C_prev) cells times its weights."""
-    if groups == 1:
-        return cells @ W_tap
-    if W_tap.shape[0] == 1:
-        # One input channel a group: nothing to sum, so multiply instead of many tiny products.
-        spread = cells[..., None] * W_tap.reshape(groups, -1)
-        return spread.reshape(*cells.shape[:3], -1)
-    return _join(_split(cells, groups) @ _group_weights(W_tap, groups), cells.shape[:3])
-
-
-def _tap_backward(dZ: FloatArray, W_tap: FloatArray, groups: int) -> FloatArray:
-    """One tap's share of the padded input's gradient."""
-    if groups == 1:
-        return dZ @ W_tap.T
-    transposed = _group_weights(W_tap, groups).swapaxes(1, 2)
-    return _join(_split(dZ, groups) @ transposed, dZ.shape[:3])
-
-
-def _tap_gradient(cells: FloatArray, dZ: FloatArray, groups: int) -> FloatArray:
-    """One tap's weight gradient (n_C_prev / groups, n_C): cells times dZ over all places."""
-    per_group = _split(cells, groups).swapaxes(1, 2) @ _split(dZ, groups)
-    return per_group.swapaxes(0, 1).reshape(per_group.shape[1], -1)
-
-
-def _split(values: FloatArray, groups: int) -> FloatArray:
-    """(m, h, w, C) as (groups, m*h*w, C / groups)."""
-    return values.reshape(-1, groups, values.shape[3] // groups).swapaxes(0, 1)
-
-
-def _join(values: FloatArray, images: tuple[int, ...]) -> FloatArray:
-    """(groups, m*h*w, c) as (m, h, w, groups * c)."""
-    return values.swapaxes(0, 1).reshape(*images, -1)
-
-
-def _group_weights(W_tap: FloatArray, groups: int) -> FloatArray:
-    """(C_in / groups, C_out) as (groups, C_in / groups, C_out / groups)."""
-    return W_tap.reshape(W_tap.shape[0], groups, -1).swapaxes(0, 1)
+    layer = plan(W, window, groups, border, images=images, bias=bias, algorithm=algorithm)
+    return layer.rows(source, first, last, jobs)

@@ -7,8 +7,10 @@ at the beginning and the end, and ``ke = d*(k-1) + 1`` the cells a window spans.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
+from itertools import pairwise
+from math import gcd
 from typing import Final
 
 import numpy as np
@@ -107,6 +109,10 @@ class Axis:
         start = index * self.dilation
         return slice(start, start + (count - 1) * self.stride + 1, self.stride)
 
+    def single_tap(self) -> Axis:
+        """Return the axis as its first tap alone sees it."""
+        return replace(self, kernel=1)
+
     def real_taps(self, index: int) -> NDArray[np.bool_]:
         """Return for each output whether tap `index` meets an input cell and no pad."""
         cells = np.arange(self.out) * self.stride + index * self.dilation - self.begin
@@ -168,6 +174,53 @@ class Window:
             for i in range(self.rows.kernel)
             for j in range(self.cols.kernel)
         ]
+
+
+@dataclass(frozen=True)
+class GradientAxis:
+    """How the gradient of an axis's input arises, for every stride-th padded cell.
+
+    Parameters
+    ----------
+    taps : slice
+        The taps that meet these cells.
+    axis : Axis
+        The gradient of the output slides along it at stride 1, under those taps in reverse order.
+    """
+
+    taps: slice
+    axis: Axis
+
+
+def gradient_axis(axis: Axis, phase: int) -> GradientAxis | None:
+    """Return how padded cells ``phase, phase + stride, ...`` get their gradient.
+
+    Padded cell ``o*s + i*d`` is met by tap i of output o. Of the taps only those with ``i*d % s``
+    equal to the phase meet such a cell; counted in strides, they stand at one distance from each
+    other. None if there is no such tap: then the gradient is 0.
+
+    Examples
+    --------
+    >>> gradient_axis(Axis(size=5, kernel=3, stride=2), phase=1)
+    GradientAxis(taps=slice(1, None, 2), axis=Axis(size=2, kernel=1, stride=1, dilation=1, \
+begin=0, end=0, ceil=False))
+    """
+    common = gcd(axis.dilation, axis.stride)
+    every, spacing = axis.stride // common, axis.dilation // common
+    first = next((i for i in range(every) if i * axis.dilation % axis.stride == phase), axis.kernel)
+    if first >= axis.kernel:
+        return None
+    taps = len(range(first, axis.kernel, every))
+    shift = first * axis.dilation // axis.stride
+    cells = -(-(axis.padded - phase) // axis.stride)
+    sliding = Axis(
+        size=axis.out,
+        kernel=taps,
+        dilation=spacing,
+        begin=shift + (taps - 1) * spacing,
+        end=cells - axis.out - shift,
+    )
+    return GradientAxis(slice(first, None, every), sliding)
 
 
 def pair(value: int | Sequence[int], what: str, least: int = 1) -> Pair:
@@ -382,3 +435,43 @@ def check_pad_mode(mode: str) -> None:
         raise OptionError(
             f"pad mode must be one of {', '.join(PAD_MODES)}, got {mode!r}", hint="--pad-mode edge"
         )
+
+
+@dataclass(frozen=True)
+class Run:
+    """Padded cells ``[begin, end)`` that copy neighbouring input cells from `source` on.
+
+    `source` is `CONSTANT_CELL` where they hold the border's constant.
+    """
+
+    begin: int
+    end: int
+    source: int
+
+
+def border_runs(index: NDArray[np.intp], first: int, last: int) -> list[Run]:
+    """Return from which input cells the padded cells ``[first, last)`` are copied.
+
+    Inside the image that is one run; borders add short ones. Cells past the padding count as
+    constant. A strip of an image is filled from this list, so only its own rows are ever read.
+
+    Parameters
+    ----------
+    index : ndarray of int
+        The axis as `border_index` gives it.
+    first, last : int
+        Padded cells, counted from the first pad.
+
+    Examples
+    --------
+    >>> border_runs(border_index(9, 1, 1), 0, 4)
+    [Run(begin=0, end=1, source=-1), Run(begin=1, end=4, source=0)]
+    """
+    cells = index[first:last]
+    if len(cells) == last - first and cells.min() >= 0 and (np.diff(cells) == 1).all():
+        return [Run(0, len(cells), int(cells[0]))]
+    cells = np.concatenate([cells, np.full(last - first - len(cells), CONSTANT_CELL)])
+    constant = cells == CONSTANT_CELL
+    joined = np.where(constant[:-1], constant[1:], np.diff(cells) == 1)
+    bounds = [0, *(np.flatnonzero(~joined) + 1).tolist(), len(cells)]
+    return [Run(a, b, int(cells[a])) for a, b in pairwise(bounds)]

@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cnncli.core.conv import float_dtype
-from cnncli.core.geometry import Axis, Pads, Window, pair, place_window
+from cnncli.core.folding import fold_windows
+from cnncli.core.geometry import Pads, Window, pair, place_window
 from cnncli.core.hyper import POOL_DEFAULTS, read_hparameters
 from cnncli.core.padding import check_batch, pad_borders, pad_borders_backward
 from cnncli.core.words import POOL_MODES
@@ -70,6 +71,52 @@ def pool_forward(
     else:
         A = _norms(A_in, window, fields["p"])
     return A, (A_prev, hparameters)
+
+
+def pool_pixels(
+    pixels: NDArray[Any], hparameters: Mapping[str, Any], mode: str, jobs: int | None = None
+) -> NDArray[Any]:
+    """Pool pixels by their maximum or minimum as the whole numbers they are.
+
+    A quarter of the memory of floats, and exact.
+
+    Parameters
+    ----------
+    pixels : ndarray of whole numbers, shape (m, n_H_prev, n_W_prev, n_C)
+    hparameters : mapping
+        As in `pool_forward`.
+    mode : {"max", "min"}
+    jobs : int, optional
+        Threads; default: one for each core.
+
+    Returns
+    -------
+    ndarray, shape (m, n_H, n_W, n_C), of the pixels' dtype
+
+    Raises
+    ------
+    OptionError
+        If the pixels are no whole numbers, the mode is another one, or a window meets pads only:
+        its extreme is an infinity.
+
+    Examples
+    --------
+    >>> pixels = np.array([[1, 7], [200, 3]], np.uint8).reshape(1, 2, 2, 1)
+    >>> pool_pixels(pixels, {"f": 2}, "max").ravel()
+    array([200], dtype=uint8)
+    """
+    check_batch(pixels, "pixels")
+    window = pool_window(pixels.shape, read_hparameters(hparameters, POOL_DEFAULTS))
+    real = all(axis.counts(False).all() for axis in (window.rows, window.cols))
+    if pixels.dtype.kind not in "iu" or mode not in ("max", "min") or not real:
+        raise OptionError(
+            "pixels must be whole numbers, pooled by max or min with no window on pads only, "
+            f"got {pixels.dtype} and {mode}"
+        )
+    limits = np.iinfo(pixels.dtype)
+    if mode == "max":
+        return fold_windows(pixels, window, np.maximum, limits.min, jobs)
+    return fold_windows(pixels, window, np.minimum, limits.max, jobs)
 
 
 def pool_backward(dA: FloatArray, cache: PoolCache, mode: str = "max") -> FloatArray:
@@ -236,24 +283,11 @@ def check_mode(mode: str) -> None:
 
 
 def _extremes(A: FloatArray, window: Window, better: np.ufunc, worst: float) -> FloatArray:
-    """Columns first, then rows: a window's extreme is the extreme of its rows' extremes."""
-    padded = pad_borders(A, window.pads_with_overhang, value=worst)
-    across = _reduce_taps(padded, 2, window.cols, better)
-    return _reduce_taps(across, 1, window.rows, better)
+    return fold_windows(A, window, better, worst)
 
 
 def _sums(A: FloatArray, window: Window) -> FloatArray:
-    padded = pad_borders(A, window.pads_with_overhang)
-    across = _reduce_taps(padded, 2, window.cols, np.add)
-    return _reduce_taps(across, 1, window.rows, np.add)
-
-
-def _reduce_taps(values: FloatArray, dimension: int, axis: Axis, combine: np.ufunc) -> FloatArray:
-    lead = (slice(None),) * dimension
-    result = values[(*lead, axis.tap(0))].copy()
-    for index in range(1, axis.kernel):
-        combine(result, values[(*lead, axis.tap(index))], out=result)
-    return result
+    return fold_windows(A, window, np.add, 0.0)
 
 
 def _divisors(window: Window, fields: Mapping[str, Any], dtype: np.dtype[Any]) -> FloatArray:

@@ -1,0 +1,1 @@
+"""The ways to convolve, one a file; `cnncli.core.engine` chooses among them and runs them."""

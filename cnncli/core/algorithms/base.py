@@ -1,0 +1,205 @@
+"""What every algorithm is given and what it hands back.
+
+An algorithm is a module with two functions:
+
+``work(W, task)``
+    Counts what the whole layer would take, in the units of `Work`, or says None when the
+    algorithm cannot do this layer.
+``prepare(W, task)``
+    Does once what depends on the filters alone and returns a `Kernel`, which turns one padded
+    strip of rows into output rows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from math import prod
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cnncli.core.geometry import Window
+
+FloatArray = NDArray[np.floating]
+
+
+@dataclass(frozen=True)
+class Task:
+    """One convolution layer: everything but the numbers in its arrays.
+
+    Parameters
+    ----------
+    window : Window
+        Where the filters stand.
+    groups : int
+        Channel groups that do not see each other.
+    images, n_C_prev, n_C : int
+        Batch size, input channels, filters.
+    dtype : dtype
+        float32 or float64.
+    """
+
+    window: Window
+    groups: int
+    images: int
+    n_C_prev: int
+    n_C: int
+    dtype: np.dtype[Any]
+
+    @property
+    def depthwise(self) -> bool:
+        """Whether every filter sees one channel only."""
+        return self.groups == self.n_C_prev
+
+    @property
+    def multiplier(self) -> int:
+        """Filters for each group."""
+        return self.n_C // self.groups
+
+    @property
+    def places(self) -> int:
+        """Windows in the whole batch."""
+        return self.images * prod(self.window.out)
+
+
+@dataclass(frozen=True)
+class Work:
+    """What a computation takes, in units whose prices stand in the engine.
+
+    Parameters
+    ----------
+    passes : float
+        Array elements written by elementwise numpy calls.
+    copies : float
+        Elements gathered from one layout into another.
+    flops : float
+        Floating point operations of matrix products, as `product_flops` counts them.
+    butterflies : float
+        ``n log2(n)`` summed over Fourier transforms of n elements.
+    calls : float
+        numpy calls, each with its fixed price.
+    once : Work, optional
+        What the filters take before the first strip.
+    """
+
+    passes: float = 0.0
+    copies: float = 0.0
+    flops: float = 0.0
+    butterflies: float = 0.0
+    calls: float = 0.0
+    once: Work | None = None
+
+
+def product_flops(rows: float, inner: float, columns: float) -> float:
+    """Return what a product (rows, inner) @ (inner, columns) costs in useful flops.
+
+    Thin operands keep no multiplier busy: the price is that of operands some cells wider. The 8
+    fits OpenBLAS's AVX2 kernels within 30 % from (8192, 3, 64) to (3136, 256, 256).
+
+    Examples
+    --------
+    >>> product_flops(100, 8, 8) / (2 * 100 * 8 * 8)
+    4.0
+    """
+    return 2.0 * rows * (inner + 8) * (columns + 8)
+
+
+@dataclass
+class Scratch:
+    """One thread's buffers, kept from strip to strip so that memory is touched once."""
+
+    buffers: dict[str, NDArray[Any]] = field(default_factory=dict)
+
+    def take(self, name: str, shape: tuple[int, ...], dtype: np.dtype[Any]) -> NDArray[Any]:
+        """Return an array of that shape; it holds whatever its last user left.
+
+        Examples
+        --------
+        >>> scratch = Scratch()
+        >>> scratch.take("sum", (2, 3), np.dtype("float32")).shape
+        (2, 3)
+        """
+        size = prod(shape)
+        key = f"{name} {dtype}"
+        buffer = self.buffers.get(key)
+        if buffer is None or buffer.size < size:
+            buffer = self.buffers[key] = np.empty(size, dtype)
+        return buffer[:size].reshape(shape)
+
+    def shrink(self, limit: int) -> None:
+        """Give all memory back if it is more than `limit` bytes.
+
+        Examples
+        --------
+        >>> scratch = Scratch()
+        >>> _ = scratch.take("sum", (2, 3), np.dtype("float32"))
+        >>> scratch.shrink(limit=0)
+        >>> len(scratch.buffers)
+        0
+        """
+        if sum(buffer.nbytes for buffer in self.buffers.values()) > limit:
+            self.buffers.clear()
+
+
+StripFunction = Callable[[FloatArray, FloatArray, slice, Scratch], None]
+"""``run(X_pad, out, channels, scratch)``: from padded rows (m, rows, columns, n_C_prev) to output
+rows (m, rows, n_W, channels); all channels unless the kernel runs by channels."""
+
+
+@dataclass(frozen=True)
+class Kernel:
+    """Filters made ready by an algorithm.
+
+    Parameters
+    ----------
+    run : callable
+        Computes one strip.
+    bytes_per_row : float
+        Memory that one output row of one image keeps busy, for the size of the strips.
+    step : int
+        Strips are cut at multiples of this many output rows.
+    columns : int
+        Padded columns it reads; what lies past the padding is constant. Default: all there are.
+    least_rows : int
+        Strips are not cut thinner than this many output rows.
+    by_channels : bool
+        Whether `run` may be asked for a block of filters.
+    spreads : bool
+        Whether an infinity or NaN may reach outputs whose windows do not hold it.
+    whole_rows : bool
+        Whether padded rows must cover whole steps, as if the output had a multiple of `step` rows.
+    """
+
+    run: StripFunction
+    bytes_per_row: float
+    step: int = 1
+    columns: int = 0
+    least_rows: int = 1
+    by_channels: bool = False
+    spreads: bool = False
+    whole_rows: bool = False
+
+
+def shared_planes(W: FloatArray, groups: int) -> FloatArray | None:
+    """Return the 2-D kernels that every channel meets alike, or None if channels differ.
+
+    Parameters
+    ----------
+    W : ndarray, shape (k_H, k_W, 1, groups * multiplier)
+        Depthwise filters.
+
+    Returns
+    -------
+    ndarray, shape (multiplier, k_H, k_W), or None
+
+    Examples
+    --------
+    >>> shared_planes(np.ones((3, 3, 1, 6)), groups=3).shape
+    (2, 3, 3)
+    """
+    planes = W.reshape(*W.shape[:2], groups, -1)
+    if not (planes == planes[:, :, :1]).all():
+        return None
+    return np.ascontiguousarray(planes[:, :, 0].transpose(2, 0, 1))

@@ -1,0 +1,209 @@
+"""Shift and add: every tap of a kernel is the whole strip, moved by some cells and weighted.
+
+For filters that see one channel each (a 2-D kernel on every channel, depthwise layers). A row of
+pixels with its channels interleaved is one long axis on which a tap is a plain offset, so every
+numpy call runs over thousands of neighbouring numbers whatever the number of channels. Taps of
+weight 0 are left out (so an infinity under one leaves no NaN), and taps of equal weight are summed
+before they are multiplied: Sobel takes 6 passes instead of 17.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from cnncli.core.algorithms.base import FloatArray, Kernel, Scratch, Task, Work
+from cnncli.core.geometry import Window
+
+Tap = tuple[int, int]
+Cells = Callable[[int, int], FloatArray]
+"""``cells(i, j)``: what tap (i, j) of each window meets, shape (m, rows, columns * channels)."""
+
+
+@dataclass(frozen=True)
+class Term:
+    """Taps of one weight: ``weight * (sum of plus - sum of minus)``.
+
+    Parameters
+    ----------
+    weight : ndarray, shape () or (n_W * n_C,)
+        One number, or one for each cell of a row where channels differ.
+    plus, minus : tuple of (row, column)
+        The taps.
+    """
+
+    weight: FloatArray
+    plus: tuple[Tap, ...]
+    minus: tuple[Tap, ...]
+
+    @property
+    def plain(self) -> bool:
+        """Whether the weight is 1."""
+        return self.weight.ndim == 0 and self.weight.item() == 1
+
+    @property
+    def passes(self) -> int:
+        """Elementwise calls of the term, with the one that adds it to the sum."""
+        return len(self.plus) + len(self.minus) + (not self.plain)
+
+
+def work(W: FloatArray, task: Task) -> Work | None:
+    """Count the passes over the output, or return None unless filters see one channel each."""
+    if not task.depthwise:
+        return None
+    banks = [collect_terms(plane, task.window.cols.out) for plane in _planes(W, task)]
+    calls = sum(term.passes for terms in banks for term in terms)
+    strided = task.window.cols.stride > 1
+    input_cells = task.images * task.window.rows.padded * task.window.cols.padded
+    return Work(
+        passes=calls * task.places * task.groups,
+        copies=(task.multiplier > 1) * task.places * task.n_C
+        + strided * input_cells * task.n_C_prev,
+        calls=calls,
+    )
+
+
+def prepare(W: FloatArray, task: Task) -> Kernel:
+    """Sort the taps of every filter by weight."""
+    banks = [collect_terms(plane, task.window.cols.out) for plane in _planes(W, task)]
+    window, groups = task.window, task.groups
+
+    def run(X_pad: FloatArray, out: FloatArray, channels: slice, scratch: Scratch) -> None:
+        cells = strip_cells(long_rows(X_pad, window, scratch), window, out.shape[1], groups)
+        shape = (*out.shape[:2], out.shape[2] * groups)
+        spare = scratch.take("spare", shape, out.dtype)
+        if len(banks) == 1:
+            weighted_sum(banks[0], cells, out.reshape(shape), spare)
+            return
+        total = scratch.take("total", shape, out.dtype)
+        for number, terms in enumerate(banks):
+            weighted_sum(terms, cells, total, spare)
+            out[..., number :: len(banks)] = total.reshape(*out.shape[:3], groups)
+
+    row = window.cols.padded * task.n_C_prev * window.rows.stride + window.cols.out * task.n_C
+    return Kernel(run, bytes_per_row=(row + window.cols.out * groups) * task.dtype.itemsize)
+
+
+def _planes(W: FloatArray, task: Task) -> list[FloatArray]:
+    """The kernels of each filter of a group, (k_H, k_W, groups)."""
+    return [W[:, :, 0, number :: task.multiplier] for number in range(task.multiplier)]
+
+
+def collect_terms(plane: FloatArray, out_columns: int) -> list[Term]:
+    """Sort a kernel's taps by weight, so that equal ones (up to the sign) share a product.
+
+    Parameters
+    ----------
+    plane : ndarray, shape (k_H, k_W, channels)
+        One 2-D kernel for each channel.
+    out_columns : int
+        Output columns, for weights that differ by channel.
+
+    Returns
+    -------
+    list of Term
+        Those with several taps of weight 1 first: their sum needs no copy to begin with.
+
+    Examples
+    --------
+    >>> sobel = np.outer([1.0, 2.0, 1.0], [-1.0, 0.0, 1.0])[:, :, None]
+    >>> [(float(term.weight), len(term.plus), len(term.minus)) for term in collect_terms(sobel, 9)]
+    [(1.0, 2, 2), (2.0, 1, 1)]
+    """
+    if (plane == plane[:, :, :1]).all():
+        plane = plane[:, :, :1]
+    taps: dict[bytes, tuple[FloatArray, list[Tap], list[Tap]]] = {}
+    for i, j in np.argwhere(plane.any(axis=2)).tolist():
+        weight = plane[i, j]
+        sign = 1 if weight[weight != 0][0] > 0 else -1
+        signed = sign * weight
+        # Adding 0 turns -0 into 0, so that equal weights have equal bytes.
+        _, plus, minus = taps.setdefault((signed + 0).tobytes(), (signed, [], []))
+        (plus if sign > 0 else minus).append((i, j))
+    terms = [_make_term(*found, out_columns) for found in taps.values()]
+    return sorted(terms, key=lambda term: -term.plain * len(term.plus))
+
+
+def _make_term(weight: FloatArray, plus: list[Tap], minus: list[Tap], out_columns: int) -> Term:
+    if not plus and not (weight == 1).all():
+        # A weight that is multiplied anyway may as well carry the sign.
+        weight, plus, minus = -weight, minus, plus
+    cells = weight[0] if len(weight) == 1 else np.tile(weight, out_columns)
+    return Term(cells, tuple(plus), tuple(minus))
+
+
+def long_rows(X_pad: FloatArray, window: Window, scratch: Scratch) -> list[FloatArray]:
+    """View a strip's rows as one long axis each; one array for each phase of the column stride.
+
+    Phase p holds the columns p, p + stride, p + 2 * stride, ...: the cells that one tap meets
+    are neighbours in it.
+    """
+    m, rows, columns, n_C = X_pad.shape
+    stride = window.cols.stride
+    if stride == 1:
+        return [X_pad.reshape(m, rows, -1)]
+    length = -(-columns // stride)
+    phases = scratch.take("phases", (stride, m, rows, length, n_C), X_pad.dtype)
+    for phase in range(min(stride, columns)):
+        part = X_pad[:, :, phase::stride]
+        phases[phase, :, :, : part.shape[2]] = part
+        phases[phase, :, :, part.shape[2] :] = 0
+    return list(phases.reshape(stride, m, rows, -1))
+
+
+def strip_cells(
+    phases: Sequence[FloatArray], window: Window, out_rows: int, channels: int
+) -> Cells:
+    """Return the function that tells which cells of a strip a tap meets."""
+    cells = row_cells(phases, window, channels)
+    return lambda i, j: cells(i, j)[:, window.rows.tap(i, out_rows)]
+
+
+def row_cells(phases: Sequence[FloatArray], window: Window, channels: int) -> Cells:
+    """Return the function that tells which cells a tap meets, in all rows."""
+    columns = window.cols.out
+
+    def cells(i: int, j: int) -> FloatArray:
+        shift, phase = divmod(j * window.cols.dilation, window.cols.stride)
+        return phases[phase][:, :, shift * channels : (shift + columns) * channels]
+
+    return cells
+
+
+def weighted_sum(
+    terms: Sequence[Term], cells: Cells, out: FloatArray, spare: FloatArray, add: bool = False
+) -> None:
+    """Write the weighted sum of all taps into `out`, or add it; `spare` is overwritten."""
+    if not terms and not add:
+        out.fill(0)
+    for term in terms:
+        if term.plain:
+            _sum_taps(term, cells, out, add)
+        else:
+            value = _sum_taps(term, cells, spare, add=False)
+            product = np.multiply(value, term.weight, out=spare if add else out)
+            if add:
+                np.add(out, product, out=out)
+        add = True
+
+
+def _sum_taps(term: Term, cells: Cells, out: FloatArray, add: bool) -> FloatArray:
+    """Sum a term's taps into `out`, or onto what it holds.
+
+    A lone tap of a weighted term is returned as it lies in the image instead.
+    """
+    plus, minus = list(term.plus), list(term.minus)
+    total = out
+    if not add:
+        if len(plus) + len(minus) == 1 and plus and not term.plain:
+            return cells(*plus[0])
+        total = cells(*plus.pop(0)) if plus else np.negative(cells(*minus.pop(0)), out=out)
+    for tap in plus:
+        total = np.add(total, cells(*tap), out=out)
+    for tap in minus:
+        total = np.subtract(total, cells(*tap), out=out)
+    if total is not out:
+        np.copyto(out, total)
+    return out

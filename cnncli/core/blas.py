@@ -1,0 +1,89 @@
+"""Holds numpy's matrix products to one thread while this package runs strips on its own threads.
+
+Two threads that each call a BLAS with threads of its own wait for each other: on two cores the
+layer then takes longer than on one. numpy offers no way to say so, but its wheels carry OpenBLAS,
+whose ``openblas_set_num_threads`` the loaded library exports. Where it cannot be found (Accelerate,
+MKL, a Windows loader that does not look into a library's own imports), `one_thread` says no and
+strips run one after the other, so that the BLAS keeps its threads. Results are the same.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import cache
+from typing import Final
+
+SUFFIXES: Final = ("", "64_", "_64")
+PREFIXES: Final = ("scipy_openblas_", "openblas_")
+
+
+class _Hold:
+    """Counts who holds the BLAS, so that nested and parallel calls restore it once."""
+
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+        self.holders = 0
+        self.before = 1
+
+
+_hold = _Hold()
+
+
+@contextmanager
+def one_thread() -> Iterator[bool]:
+    """Hold the BLAS to one thread inside a ``with`` block.
+
+    Yields
+    ------
+    bool
+        Whether it could be held. The setting is the process's, so products that other threads
+        start meanwhile run on one thread too.
+
+    Examples
+    --------
+    >>> with one_thread() as held:
+    ...     isinstance(held, bool)
+    True
+    """
+    functions = _thread_functions()
+    if functions is None:
+        yield False
+        return
+    read, write = functions
+    with _hold.lock:
+        if _hold.holders == 0:
+            _hold.before = read()
+            write(1)
+        _hold.holders += 1
+    try:
+        yield True
+    finally:
+        with _hold.lock:
+            _hold.holders -= 1
+            if _hold.holders == 0:
+                write(_hold.before)
+
+
+@cache
+def _thread_functions() -> tuple[Callable[[], int], Callable[[int], None]] | None:
+    """OpenBLAS's getter and setter, or None."""
+    module = sys.modules.get("numpy._core._multiarray_umath")
+    if module is None or module.__file__ is None:
+        return None
+    try:
+        # The library is loaded already; a symbol is also looked for in what it links to.
+        library = ctypes.CDLL(module.__file__)
+    except OSError:
+        return None
+    for prefix in PREFIXES:
+        for suffix in SUFFIXES:
+            read = getattr(library, f"{prefix}get_num_threads{suffix}", None)
+            write = getattr(library, f"{prefix}set_num_threads{suffix}", None)
+            if read is not None and write is not None:
+                read.restype, write.restype, write.argtypes = ctypes.c_int, None, [ctypes.c_int]
+                return read, write
+    return None

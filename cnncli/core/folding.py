@@ -1,0 +1,160 @@
+"""Combines the cells of every window by a maximum, a minimum or a sum, one axis after the other.
+
+Rows of pixels first, because whole rows are one long axis, then columns of what is left. Long
+windows are put together from pieces of 1, 2, 4, 8, ... cells, each twice the one before: log2 of
+the window's cells instead of all of them. For sums that is a tree, which rounds less than adding
+cell by cell; running sums would be quicker still, but their differences lose digits.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cnncli.core.algorithms.base import Scratch, Task
+from cnncli.core.geometry import Axis, Window
+from cnncli.core.strips import Padder, Strip, cut, run_all
+
+Values = NDArray[Any]
+
+MANY_CHANNELS: Final = 16
+"""From here on numpy's inner loop over a pixel's channels is long enough."""
+
+THREADS_FROM: Final = 200_000
+"""Input values below which threads cost more than they save."""
+
+
+def fold_windows(
+    A: Values, window: Window, combine: np.ufunc, fill: float, jobs: int | None = None
+) -> Values:
+    """Combine the cells of every window, channel by channel.
+
+    Parameters
+    ----------
+    A : ndarray, shape (m, n_H_prev, n_W_prev, n_C)
+        Numbers of any kind.
+    window : Window
+        Where the windows stand.
+    combine : ufunc
+        `numpy.maximum`, `numpy.minimum` or `numpy.add`.
+    fill : float
+        What pads hold.
+    jobs : int, optional
+        Threads; default: one for each core. The bytes do not depend on it.
+
+    Returns
+    -------
+    ndarray, shape (m, n_H, n_W, n_C), of A's dtype
+
+    Examples
+    --------
+    >>> from cnncli.core.geometry import place_window
+    >>> A = np.arange(9, dtype=np.uint8).reshape(1, 3, 3, 1)
+    >>> fold_windows(A, place_window((3, 3), 2), np.maximum, 0)[0, :, :, 0]
+    array([[4, 5],
+           [7, 8]], dtype=uint8)
+    """
+    m, _, _, n_C = A.shape
+    task = Task(window, n_C, m, n_C, n_C, A.dtype)
+    padder = Padder.of(task, ("zeros", fill), window.cols.reach(window.cols.out))
+    folded = np.empty((m, *window.out, n_C), A.dtype)
+    per_row = padder.columns * n_C * A.itemsize * (window.rows.stride + 1)
+    grid = cut(task, per_row)
+
+    def fold(strip: Strip, scratch: Scratch) -> None:
+        cells = window.rows.cells(strip.first, strip.last)
+        X_pad = padder.strip(lambda images, rows: A[images, rows], strip.images, cells, scratch)
+        out = folded[strip.images, strip.first : strip.last]
+        lines = X_pad.reshape(*X_pad.shape[:2], -1)
+        shape = (len(out), out.shape[1], lines.shape[2])
+        rows = scratch.take("rows", shape, A.dtype)
+        fold_axis(lines, 1, window.rows, combine, rows)
+        _fold_columns(rows, window.cols, combine, out)
+
+    strips = grid.strips(m, window.rows.out, 0, window.rows.out)
+    run_all(fold, strips, jobs if A.size >= THREADS_FROM else 1)
+    return folded
+
+
+def _fold_columns(rows: Values, axis: Axis, combine: np.ufunc, out: Values) -> None:
+    """Combine along the columns of rows (m, n_H, columns * n_C) into (m, n_H, n_W, n_C)."""
+    m, n_H, _, n_C = out.shape
+    if axis.stride == 1:
+        long = replace(axis, dilation=axis.dilation * n_C)
+        fold_axis(rows, 2, long, combine, out.reshape(m, n_H, -1))
+        return
+    pixels = rows.reshape(m, n_H, -1, n_C)
+    if n_C >= MANY_CHANNELS:
+        fold_axis(pixels, 2, axis, combine, out)
+        return
+    for channel in range(n_C):
+        fold_axis(pixels[..., channel], 2, axis, combine, out[..., channel])
+
+
+def fold_axis(values: Values, dimension: int, axis: Axis, combine: np.ufunc, out: Values) -> None:
+    """Combine the taps along one dimension into `out`.
+
+    Parameters
+    ----------
+    values : ndarray
+        Padded cells.
+    dimension : int
+        Which one.
+    axis : Axis
+        Taps, stride and dilation along it.
+    combine : ufunc
+    out : ndarray
+        Shaped as `values`, but for the outputs along `dimension`.
+
+    Examples
+    --------
+    >>> out = np.empty(3)
+    >>> fold_axis(np.arange(5.0), 0, Axis(size=5, kernel=3), np.add, out)
+    >>> out
+    array([3., 6., 9.])
+    """
+    lead = (slice(None),) * dimension
+    outputs = out.shape[dimension]
+    if _doubling_pays(axis):
+        _fold_by_doubling(values, lead, axis, combine, out)
+        return
+    first = values[(*lead, axis.tap(0, outputs))]
+    if axis.kernel == 1:
+        np.copyto(out, first)
+        return
+    combine(first, values[(*lead, axis.tap(1, outputs))], out=out)
+    for index in range(2, axis.kernel):
+        combine(out, values[(*lead, axis.tap(index, outputs))], out=out)
+
+
+def _doubling_pays(axis: Axis) -> bool:
+    """Whether pieces for every cell take fewer passes than all taps for every output."""
+    pieces = (axis.kernel.bit_length() - 1) * axis.stride + axis.kernel.bit_count()
+    return pieces < axis.kernel - 1
+
+
+def _fold_by_doubling(
+    values: Values, lead: tuple[slice, ...], axis: Axis, combine: np.ufunc, out: Values
+) -> None:
+    """Put each window together from pieces whose lengths are the powers of 2 in its own."""
+    outputs = out.shape[len(lead)]
+    piece, size, done = values, 1, 0
+    while True:
+        if axis.kernel & size:
+            start = done * axis.dilation
+            part = piece[
+                (*lead, slice(start, start + (outputs - 1) * axis.stride + 1, axis.stride))
+            ]
+            if done:
+                combine(out, part, out=out)
+            else:
+                np.copyto(out, part)
+            done += size
+        if done == axis.kernel:
+            return
+        step = size * axis.dilation
+        piece = combine(piece[(*lead, slice(None, -step))], piece[(*lead, slice(step, None))])
+        size *= 2

@@ -1,0 +1,235 @@
+"""Cuts a layer into strips of rows, fills their padding and runs them on threads."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections import deque
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import cache
+from typing import Final, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cnncli.core import blas
+from cnncli.core.algorithms.base import FloatArray, Scratch, Task
+from cnncli.core.geometry import CONSTANT_CELL, Pair, border_index, border_runs
+
+RowSource = Callable[[slice, slice], FloatArray]
+"""``source(images, rows)``: input rows, shape (images, rows, n_W_prev, n_C_prev)."""
+
+Border = tuple[str, float]
+"""Pad mode and the constant of "zeros"."""
+
+STRIP_BYTES: Final = 4 * 2**20
+"""Memory a strip keeps busy: about what a core's share of the last cache holds."""
+
+KEPT_BYTES: Final = 16 * 2**20
+"""What a thread may keep for the next layer."""
+
+FEWEST: Final = 4
+"""A layer is cut into at least this many strips where its rows and images allow it."""
+
+Item = TypeVar("Item")
+
+
+@dataclass(frozen=True)
+class Strip:
+    """Output rows ``[first, last)`` of some images of a batch."""
+
+    images: slice
+    first: int
+    last: int
+
+
+@dataclass(frozen=True)
+class Grid:
+    """How a layer is cut: by its shapes alone, never by the number of threads.
+
+    Parameters
+    ----------
+    images, rows : int
+        Images and output rows of one strip.
+    """
+
+    images: int
+    rows: int
+
+    def strips(self, batch: int, out_rows: int, first: int, last: int) -> list[Strip]:
+        """Return the strips that meet output rows ``[first, last)``."""
+        begins = range(first - first % self.rows, last, self.rows)
+        chosen = [slice(i, min(i + self.images, batch)) for i in range(0, batch, self.images)]
+        return [
+            Strip(images, begin, min(begin + self.rows, out_rows))
+            for images in chosen
+            for begin in begins
+        ]
+
+
+def cut(task: Task, bytes_per_row: float, step: int = 1, least_rows: int = 1) -> Grid:
+    """Return strips that stay in cache, and enough of them for several threads.
+
+    Parameters
+    ----------
+    task : Task
+    bytes_per_row : float
+        Memory that one output row of one image keeps busy.
+    step, least_rows : int
+        As in `Kernel`.
+    """
+    rows, batch = task.window.rows.out, task.images
+    fitting = max(least_rows, int(STRIP_BYTES / bytes_per_row))
+    if fitting >= rows and batch > 1:
+        return Grid(max(1, min(fitting // rows, batch // FEWEST)), _up(rows, step))
+    count = max(1, -(-rows // fitting), min(-(-FEWEST // batch), rows // least_rows))
+    return Grid(1, _up(-(-rows // count), step))
+
+
+def _up(value: int, step: int) -> int:
+    return -(-value // step) * step
+
+
+@dataclass(frozen=True)
+class Padder:
+    """Makes padded strips from unpadded rows.
+
+    Parameters
+    ----------
+    task : Task
+    border : (mode, value)
+    columns : int
+        Padded columns wanted at least; cells past the padding hold the border's constant.
+    """
+
+    task: Task
+    border: Border
+    columns: int
+    row_index: NDArray[np.intp]
+    col_index: NDArray[np.intp]
+
+    @staticmethod
+    def of(task: Task, border: Border, columns: int) -> Padder:
+        """Return the padder of a layer."""
+        rows, cols = task.window.rows, task.window.cols
+        mode = border[0]
+        return Padder(
+            task,
+            border,
+            max(columns, cols.padded),
+            border_index(rows.size, rows.begin, rows.end, mode),
+            border_index(cols.size, cols.begin, cols.end, mode),
+        )
+
+    def strip(self, source: RowSource, images: slice, cells: Pair, scratch: Scratch) -> FloatArray:
+        """Return padded rows ``[begin, end)``, (images, rows, columns, n_C_prev)."""
+        begin, end = cells
+        runs = border_runs(self.row_index, begin, end)
+        if self._bare and len(runs) == 1 and runs[0].source != CONSTANT_CELL:
+            row = runs[0].source
+            X = source(images, slice(row, row + end - begin))
+            if X.dtype == self.task.dtype and X.flags.c_contiguous:
+                return X
+        count = len(range(*images.indices(self.task.images)))
+        shape = (count, end - begin, self.columns, self.task.n_C_prev)
+        strip = scratch.take("strip", shape, self.task.dtype)
+        cols = self.task.window.cols
+        inner = strip[:, :, cols.begin : cols.begin + cols.size]
+        for run in runs:
+            if run.source == CONSTANT_CELL:
+                inner[:, run.begin : run.end] = self.border[1]
+            else:
+                rows = slice(run.source, run.source + run.end - run.begin)
+                inner[:, run.begin : run.end] = source(images, rows)
+        self._fill_columns(strip, inner)
+        return strip
+
+    @property
+    def _bare(self) -> bool:
+        """Whether padded columns are just the input's columns."""
+        return self.columns == self.task.window.cols.size
+
+    def _fill_columns(self, strip: FloatArray, inner: FloatArray) -> None:
+        cols = self.task.window.cols
+        after = cols.begin + cols.size
+        for edge, index in (
+            (strip[:, :, : cols.begin], self.col_index[: cols.begin]),
+            (strip[:, :, after : cols.padded], self.col_index[after:]),
+        ):
+            if len(index):
+                constant = index[0] == CONSTANT_CELL
+                edge[...] = self.border[1] if constant else inner.take(index, axis=2)
+        strip[:, :, cols.padded :] = self.border[1]
+
+
+def run_all(
+    action: Callable[[Item, Scratch], None], items: Sequence[Item], jobs: int | None
+) -> None:
+    """Call ``action(item, scratch)`` for every item on `jobs` threads (None: one for each core).
+
+    The calling thread works too. numpy's matrix products are held to one thread meanwhile; where
+    that is not possible the items run one after the other and products use their own threads.
+    """
+    waiting = deque(items)
+
+    def work() -> None:
+        scratch = _own_scratch()
+        # Infinities and NaN go where they go; and what pads of a transform hold is of no account.
+        with np.errstate(all="ignore"):
+            while (item := _next(waiting)) is not None:
+                action(item, scratch)
+        scratch.shrink(KEPT_BYTES)
+
+    helpers = min(cores() if jobs is None else jobs, len(items)) - 1
+    with blas.one_thread() as held:
+        if helpers < 1 or not held:
+            work()
+            return
+        futures = [_pool().submit(work) for _ in range(helpers)]
+        try:
+            work()
+        finally:
+            waiting.clear()
+            errors = [future.exception() for future in futures]
+        for error in errors:
+            if error is not None:
+                raise error
+
+
+_threads = threading.local()
+
+
+def _own_scratch() -> Scratch:
+    """Return this thread's buffers: fresh memory costs as much as several passes over it."""
+    if not hasattr(_threads, "scratch"):
+        _threads.scratch = Scratch()
+    scratch: Scratch = _threads.scratch
+    return scratch
+
+
+def _next(waiting: deque[Item]) -> Item | None:
+    """Take the next item; threads may ask at once."""
+    try:
+        return waiting.popleft()
+    except IndexError:
+        return None
+
+
+@cache
+def cores() -> int:
+    """Return how many cores this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+@cache
+def _pool() -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(max_workers=max(1, cores()), thread_name_prefix="cnncli-strip")
+
+
+if hasattr(os, "register_at_fork"):
+    # A forked child inherits the pool, but none of its threads.
+    os.register_at_fork(after_in_child=_pool.cache_clear)
