@@ -12,6 +12,7 @@ import numpy as np
 
 from cnncli.deliver import View, check_format_of, write_all
 from cnncli.errors import CnnCliError, FileProblem, OptionError, quote
+from cnncli.featuremaps import FeatureMaps
 from cnncli.images import (
     Picture,
     background_colour,
@@ -152,10 +153,10 @@ def process(
         return Outcome(target.source, skipped=True)
     for file in files:
         check_format_of(job, file, shape, groups)
-    with np.errstate(all="ignore"):
-        values = job.network.forward(picture.values())
+    result = FeatureMaps(job.network, picture, job.jobs)
     make_folders(target, files)
-    return write_all(job, target.source, files, View(values, groups, names, picture, job))
+    with np.errstate(all="ignore"):
+        return write_all(job, target.source, files, View(result, groups, names, picture, job))
 
 
 def _claim(files: Sequence[OutFile], source: Source, claimed: dict[str, Source]) -> None:

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+import math
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 import cnncli
-from cnncli.encode import encode, encode_float_tiff, holds_values, write_npy
+from cnncli.encode import encode, encode_float_tiff, holds_values, write_npy_blocks
+from cnncli.featuremaps import FeatureMaps
 from cnncli.images import Picture
 from cnncli.job import Job, Outcome, Written
 from cnncli.metadata import describe_values
 from cnncli.outputs import OutFile, Source, check_target, write_stdout, write_whole
 from cnncli.render import (
+    Extremes,
     MapGroup,
     Sheet,
     Tile,
@@ -27,6 +30,7 @@ from cnncli.render import (
     render_notes,
     terminal_picture,
 )
+from cnncli.strips import Values
 
 
 def check_format_of(
@@ -46,7 +50,7 @@ def check_format_of(
 class View:
     """A result with what is needed to show any part of it."""
 
-    values: np.ndarray[Any, Any]
+    result: FeatureMaps
     groups: tuple[MapGroup, ...]
     names: tuple[str, ...]
     picture: Picture
@@ -63,14 +67,23 @@ class View:
         options = self.job.render
         # Float files hold values; what is drawn beside them in the terminal has 8 bits.
         options = replace(options, depth="8") if options.depth == "float" else options
-        return render(self.values, self.groups, options, self.clip_by_default)
+        return render(self.result, self.groups, options, self.clip_by_default)
 
-    def part(self, maps: tuple[int, ...]) -> np.ndarray[Any, Any]:
-        """Return the values of some pictures: all of them, or those of one."""
-        if len(maps) == len(self.names):
-            return self.values
-        image, group = divmod(maps[0], len(self.groups))
-        return self.values[image : image + 1][..., list(self.groups[group].channels)]
+    def blocks(self, maps: tuple[int, ...]) -> Iterator[Values]:
+        """Yield the values of some pictures in blocks of rows: of all of them, or of one."""
+        wanted, group = divmod(maps[0], len(self.groups))
+        for image, block in self.result.blocks():
+            if len(maps) == len(self.names):
+                yield block
+            elif image == wanted:
+                yield block[..., list(self.groups[group].channels)]
+
+    def shape(self, maps: tuple[int, ...]) -> tuple[int, ...]:
+        """Return the shape of those pictures' values, with the batch axis if it stays."""
+        n, height, width, channels = self.result.shape
+        if len(maps) < len(self.names):
+            channels = len(self.groups[maps[0] % len(self.groups)].channels)
+        return (n, height, width, channels) if self.batched(maps) else (height, width, channels)
 
     def batched(self, maps: tuple[int, ...]) -> bool:
         """Whether those pictures keep the batch axis of the input."""
@@ -80,6 +93,8 @@ class View:
 def write_all(job: Job, source: Source, files: Sequence[OutFile], view: View) -> Outcome:
     depth = job.output.depth
     drawn = job.show_width or not all(holds_values(file.format, depth) for file in files)
+    if sum(holds_values(file.format, depth) for file in files) > 1:
+        view.result.whole()
     tiles = view.tiles() if drawn else []
     written = []
     for file in files:
@@ -103,25 +118,16 @@ def write_all(job: Job, source: Source, files: Sequence[OutFile], view: View) ->
 
 
 def _write_values(job: Job, file: OutFile, view: View) -> Written:
-    values = view.part(file.maps)
-    batched = view.batched(file.maps)
-    if file.format.pillow is not None:
-        with np.errstate(over="ignore"):
-            values = values.astype(np.float32, copy=False)
+    shape = view.shape(file.maps)
     if file.format.pillow is None:
-        _write(job, file, lambda stream: write_npy(stream, values, batched))
-        form = f"{values.dtype} array"
+        found, form = _write_array(job, file, view)
     else:
-        record = describe_values(values.shape, job.command, cnncli.__version__)
-        compress = job.render.compress
-        _write(job, file, encode_float_tiff(values, metadata=record, compress=compress))
-        form = "float32 pages"
-    found = measure(values)
+        found, form = _write_float_tiff(job, file, view)
     finite = found.lo <= found.hi
     return Written(
         output=_output_name(file),
-        form=f"{'x'.join(map(str, values.shape if batched else values.shape[1:]))} {form}",
-        shape=values.shape if batched else values.shape[1:],
+        form=f"{'x'.join(map(str, shape))} {form}",
+        shape=shape,
         maps=tuple(view.names[index] for index in file.maps),
         low=found.lo if finite else 0.0,
         high=found.hi if finite else 0.0,
@@ -130,6 +136,31 @@ def _write_values(job: Job, file: OutFile, view: View) -> Written:
         clipped=0.0,
         non_finite=found.non_finite,
     )
+
+
+def _write_array(job: Job, file: OutFile, view: View) -> tuple[Extremes, str]:
+    """Write a .npy file strip by strip, and look at the values on their way."""
+    dtype, seen = view.result.dtype, [Extremes()]
+
+    def blocks() -> Iterator[Values]:
+        for block in view.blocks(file.maps):
+            seen.append(seen.pop() | measure(block))
+            yield block
+
+    _write(job, file, lambda out: write_npy_blocks(out, view.shape(file.maps), dtype, blocks()))
+    return seen[0], f"{dtype} array"
+
+
+def _write_float_tiff(job: Job, file: OutFile, view: View) -> tuple[Extremes, str]:
+    values = view.result.whole()
+    if len(file.maps) < len(view.names):
+        image, group = divmod(file.maps[0], len(view.groups))
+        values = values[image : image + 1][..., list(view.groups[group].channels)]
+    with np.errstate(over="ignore"):
+        values = values.astype(np.float32, copy=False)
+    record = describe_values(values.shape, job.command, cnncli.__version__)
+    _write(job, file, encode_float_tiff(values, metadata=record, compress=job.render.compress))
+    return measure(values), "float32 pages"
 
 
 def _write_picture(job: Job, file: OutFile, tiles: Sequence[Tile], view: View) -> Written:
@@ -143,12 +174,11 @@ def _write_picture(job: Job, file: OutFile, tiles: Sequence[Tile], view: View) -
         compress=job.render.compress,
     )
     _write(job, file, data)
-    values = view.part(file.maps)
     ranges = tuple((tile.mapping.lo, tile.mapping.hi) for tile in tiles)
     return Written(
         output=_output_name(file),
         form=_picture_form(sheet, tiles),
-        shape=values.shape if view.batched(file.maps) else values.shape[1:],
+        shape=view.shape(file.maps),
         maps=tuple(tile.name for tile in tiles),
         low=min(tile.vmin for tile in tiles),
         high=max(tile.vmax for tile in tiles),
@@ -181,7 +211,7 @@ def _value_notes(view: View, written: Sequence[Written]) -> tuple[str, ...]:
         why = ", the numbers grew too large"
     else:
         why = ", as some of the input are"
-    return (f"warning: {spoilt} of {view.values.size} values are infinite or NaN{why}",)
+    return (f"warning: {spoilt} of {math.prod(view.result.shape)} values are infinite or NaN{why}",)
 
 
 def _write(job: Job, file: OutFile, data: Any) -> None:

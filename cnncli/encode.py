@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Iterable
 from collections.abc import Mapping as Record
 from typing import Any, BinaryIO
 
@@ -150,13 +151,43 @@ def write_npy(stream: BinaryIO, values: np.ndarray, batched: bool) -> None:
     """
     if not batched and len(values) != 1:
         raise ValueError(f"{len(values)} images need the batch axis")
-    array = values if batched else values[0]
-    array = np.ascontiguousarray(array, dtype=array.dtype.newbyteorder("<"))
-    header = np.lib.format.header_data_from_array_1_0(array)
+    shape = values.shape if batched else values.shape[1:]
+    write_npy_blocks(stream, shape, values.dtype, values)
+
+
+def write_npy_blocks(
+    stream: BinaryIO,
+    shape: tuple[int, ...],
+    dtype: np.dtype[Any],
+    blocks: Iterable[np.ndarray],
+) -> None:
+    """Write an array in the .npy format, little-endian and in C order, block by block.
+
+    Parameters
+    ----------
+    stream : binary file
+        Needs only ``write``: a pipe will do.
+    shape : tuple of int
+        Of the whole array.
+    dtype : dtype
+    blocks : iterable of ndarray
+        The array's values in order; together they must fill the shape.
+
+    Examples
+    --------
+    >>> stream = io.BytesIO()
+    >>> write_npy_blocks(stream, (2, 1), np.dtype("f4"), [np.ones(1), np.zeros(1)])
+    >>> np.load(io.BytesIO(stream.getvalue())).ravel()
+    array([1., 0.], dtype=float32)
+    """
+    little = dtype.newbyteorder("<")
+    header = {"descr": little.str, "fortran_order": False, "shape": tuple(shape)}
     np.lib.format.write_array_header_1_0(stream, header)
     # Not np.save: it asks real files for their position, which a pipe does not have.
-    if array.size:
-        stream.write(array.reshape(-1).view(np.uint8).data)
+    for block in blocks:
+        contiguous = np.ascontiguousarray(block, little)
+        if contiguous.size:
+            stream.write(contiguous.reshape(-1).view(np.uint8).data)
 
 
 def encode_npy(values: np.ndarray, batched: bool) -> bytes:

@@ -109,13 +109,15 @@ class Picture:
         >>> Picture(pixels, 255.0, True, False, (), "x.png").values().ravel().tolist()
         [0.0, 0.20000000298023224, 1.0]
         """
-        block = self.pixels[:, rows]
-        if self.scale == 1.0:
-            values = np.asarray(block, self.dtype).view()
-        else:
-            values = np.asarray(np.divide(block, np.float32(self.scale), dtype=np.float32))
+        values = self.scaled(self.pixels[:, rows]).view()
         values.flags.writeable = False
         return values
+
+    def scaled(self, pixels: np.ndarray) -> np.ndarray:
+        """Return some of the pixels, in any shape, as numbers: divided by ``scale``."""
+        if self.scale == 1.0:
+            return np.asarray(pixels, self.dtype)
+        return np.asarray(np.divide(pixels, np.float32(self.scale), dtype=np.float32))
 
 
 def read_image(path: Path, options: ReadOptions) -> Picture:

@@ -32,6 +32,8 @@ class Job:
         Files of filters and biases: like the images they are never overwritten.
     show_width : int
         Columns of the terminal to draw the result for; 0: do not draw.
+    jobs : int, optional
+        Threads over the strips of an image; default: one for each core.
     """
 
     network: Network
@@ -43,6 +45,7 @@ class Job:
     notes: tuple[str, ...] = ()
     read_too: tuple[Path, ...] = ()
     show_width: int = 0
+    jobs: int | None = None
 
 
 @dataclass(frozen=True)

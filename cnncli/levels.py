@@ -27,22 +27,26 @@ class Extremes:
         ``inf`` and ``-inf`` while no finite value was seen.
     non_finite : int
         NaN and infinite values.
+    clipped : int
+        Finite values outside the range, where it was known.
 
     Examples
     --------
     >>> Extremes(0.0, 1.0) | Extremes(-2.0, 0.5, 3)
-    Extremes(lo=-2.0, hi=1.0, non_finite=3)
+    Extremes(lo=-2.0, hi=1.0, non_finite=3, clipped=0)
     """
 
     lo: float = math.inf
     hi: float = -math.inf
     non_finite: int = 0
+    clipped: int = 0
 
     def __or__(self, other: Extremes) -> Extremes:
         return Extremes(
             min(self.lo, other.lo),
             max(self.hi, other.hi),
             self.non_finite + other.non_finite,
+            self.clipped + other.clipped,
         )
 
 
@@ -93,7 +97,7 @@ def measure(values: np.ndarray) -> Extremes:
     Examples
     --------
     >>> measure(np.array([1.0, np.nan, -3.0]))
-    Extremes(lo=-3.0, hi=1.0, non_finite=1)
+    Extremes(lo=-3.0, hi=1.0, non_finite=1, clipped=0)
     """
     found = Extremes()
     for part in _blocks(values):
@@ -108,6 +112,22 @@ def measure(values: np.ndarray) -> Extremes:
                 continue
         found |= Extremes(lo, hi)
     return found
+
+
+def level_dtype(depth: str) -> type[np.unsignedinteger]:
+    """Return the dtype of levels: uint8 for depth ``8``, uint16 for ``16``."""
+    return _DTYPES[depth]
+
+
+def is_fixed(spec: str | tuple[float, float], clip_by_default: bool) -> bool:
+    """Tell whether `choose_range` needs no look at the values.
+
+    Examples
+    --------
+    >>> is_fixed((0.0, 2.0), False), is_fixed("auto", True), is_fixed("minmax", True)
+    (True, True, False)
+    """
+    return not isinstance(spec, str) or spec == "clip" or (spec == "auto" and clip_by_default)
 
 
 def choose_range(

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar, Final, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from cnncli.core.activation import get_activation
-from cnncli.core.conv import conv_backward, conv_forward, conv_window
+from cnncli.core.conv import conv_backward, conv_forward, conv_plan, conv_window
+from cnncli.core.engine import Choice
 from cnncli.core.geometry import PaddingLike, Pair, Window, check_pad_mode, place_window
 from cnncli.core.hyper import CONV_DEFAULTS, POOL_DEFAULTS, read_hparameters
-from cnncli.core.padding import pad_borders, pad_borders_backward
-from cnncli.core.pool import check_mode, pool_backward, pool_forward, pool_window
+from cnncli.core.padding import pad_borders, pad_borders_backward, pad_rows
+from cnncli.core.pool import check_mode, pool_backward, pool_forward, pool_rows, pool_window
 from cnncli.errors import OptionError, ShapeError
 from cnncli.filters import Filter
 from cnncli.fitting import check_channels, layout_notes
@@ -23,6 +24,32 @@ from cnncli.maps import MapGroup
 FloatArray = NDArray[np.floating]
 Shape = tuple[int, int, int, int]
 Gradients = dict[str, FloatArray]
+
+
+Rows = Callable[[int, int], FloatArray]
+"""``rows(first, last)``: those rows of one image, shape (1, rows, n_W, n_C)."""
+
+STRIP_BYTES: Final = 2**20
+"""Output of layers other than convolutions that is made at a time."""
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A layer that makes any rows of its output from the rows of its input they need.
+
+    Parameters
+    ----------
+    shape : (1, n_H, n_W, n_C)
+        Of one image's whole output.
+    step : int
+        Rows to ask for at a time; the bytes are the same however they are asked for.
+    read : callable
+        ``read(source, first, last)`` makes rows ``[first, last)``, asking ``source`` for input.
+    """
+
+    shape: Shape
+    step: int
+    read: Callable[[Rows, int, int], FloatArray]
 
 
 class Layer(Protocol):
@@ -42,6 +69,9 @@ class Layer(Protocol):
 
     def notes(self, shape: Shape) -> tuple[str, ...]:
         """Say what is likely to be a mistake for an input of that shape."""
+
+    def stage(self, shape: Shape, dtype: np.dtype[Any]) -> Stage:
+        """Prepare the layer for strips of one image of that shape and dtype."""
 
     def forward(self, X: FloatArray) -> tuple[FloatArray, Any]:
         """Return the layer's output and the cache its backward pass needs."""
@@ -83,6 +113,17 @@ class PadLayer:
         """Return nothing: every input will do."""
         return ()
 
+    def stage(self, shape: Shape, dtype: np.dtype[Any]) -> Stage:
+        """Prepare the border for strips of one image."""
+        out, pads = self.output_shape(shape), self.window(shape).pads
+        # One value seen as a whole image: only its shape and dtype count.
+        like = np.broadcast_to(np.zeros((), dtype), (1, *shape[1:]))
+
+        def read(source: Rows, first: int, last: int) -> FloatArray:
+            return pad_rows(source, like, pads, (self.pad_mode, self.pad_value), first, last)
+
+        return Stage(out, _step(out, dtype), read)
+
     def forward(self, X: FloatArray) -> tuple[FloatArray, Shape]:
         """Return the padded batch."""
         shape: Shape = X.shape
@@ -107,6 +148,8 @@ class ConvLayer:
         As in `conv_forward`.
     activation : str
         A name of `ACTIVATIONS`.
+    algorithm : str
+        ``auto``, or a name of `engine.ALGORITHMS`.
 
     Examples
     --------
@@ -125,6 +168,7 @@ class ConvLayer:
     pad_mode: str = "zeros"
     pad_value: float = 0.0
     activation: str = "none"
+    algorithm: str = "auto"
     op: ClassVar[str] = "conv"
 
     @property
@@ -163,6 +207,27 @@ class ConvLayer:
     def notes(self, shape: Shape) -> tuple[str, ...]:
         """Say when the filter is likely to be in the other layout."""
         return layout_notes(self.filter, shape[3], self.groups)
+
+    def stage(self, shape: Shape, dtype: np.dtype[Any]) -> Stage:
+        """Prepare filters and strips for one image: the fast path of every command."""
+        out = self.output_shape(shape)
+        bank = self._bank(shape[3], dtype)
+        options = self._hparameters(shape[3])
+        layer = conv_plan((1, *shape[1:]), bank, self._biases(bank), options, self.algorithm)
+        activate = get_activation(self.activation).forward
+
+        def read(source: Rows, first: int, last: int) -> FloatArray:
+            Z = layer.rows(lambda _, rows: source(rows.start, rows.stop), first, last, jobs=1)
+            return activate(self._reorder(Z, shape[3]))
+
+        return Stage(out, layer.grid.rows, read)
+
+    def choice(self, shape: Shape, dtype: np.dtype[Any]) -> Choice:
+        """Return the algorithm for an input of that shape, and why it was taken."""
+        bank = self._bank(shape[3], dtype)
+        options = self._hparameters(shape[3])
+        layer = conv_plan((1, *shape[1:]), bank, self._biases(bank), options, self.algorithm)
+        return layer.choice
 
     def forward(self, X: FloatArray) -> tuple[FloatArray, Any]:
         """Return the activated feature maps."""
@@ -282,6 +347,28 @@ class PoolLayer:
         empty = rows.size * cols.size - int(rows.sum()) * int(cols.sum())
         return (f"{empty} windows meet pads only, and hold no finite value",) if empty else ()
 
+    def stage(self, shape: Shape, dtype: np.dtype[Any]) -> Stage:
+        """Prepare the pool for strips of one image."""
+        out, options = self.output_shape(shape), self._hparameters()
+        rows = pool_window(shape, read_hparameters(options, POOL_DEFAULTS)).rows
+        if not rows.always_meets_input:
+            # Windows of pads only have no input rows to ask for: one strip takes them all.
+            return Stage(out, out[1], lambda source, a, b: self._whole(source, shape)[:, a:b])
+        one = (1, *shape[1:])
+
+        def read(source: Rows, first: int, last: int) -> FloatArray:
+            return pool_rows(source, one, options, self.mode, first, last)
+
+        # A strip's input must not be much larger than its output.
+        return Stage(out, max(1, _step(out, dtype) // rows.stride), read)
+
+    def works_on_pixels(self, shape: Shape) -> bool:
+        """Whether whole numbers can be pooled as they are: extremes, and none of pads only."""
+        return self.mode in ("max", "min") and not self.notes(shape)
+
+    def _whole(self, source: Rows, shape: Shape) -> FloatArray:
+        return self.forward(source(0, shape[1]))[0]
+
     def forward(self, X: FloatArray) -> tuple[FloatArray, Any]:
         """Return the pooled maps."""
         return pool_forward(X, self._hparameters(), self.mode)
@@ -328,6 +415,12 @@ class ActivationLayer:
     def notes(self, shape: Shape) -> tuple[str, ...]:
         """Return nothing: every input will do."""
         return ()
+
+    def stage(self, shape: Shape, dtype: np.dtype[Any]) -> Stage:
+        """Prepare nothing: values are activated where they stand."""
+        activate = get_activation(self.activation).forward
+        out = (1, *shape[1:])
+        return Stage(out, _step(out, dtype), lambda source, a, b: activate(source(a, b)))
 
     def forward(self, X: FloatArray) -> tuple[FloatArray, Any]:
         """Return the activated values."""
@@ -398,6 +491,18 @@ class Network:
             shape = layer.output_shape(shape)
         return said
 
+    def stage(self, shape: Shape, dtype: np.dtype[Any]) -> Stage:
+        """Prepare all layers for strips of one image: each asks the one before for its rows."""
+        chain = self.layers[0].stage(shape, dtype)
+        for layer in self.layers[1:]:
+            chain = _after(chain, layer.stage(chain.shape, dtype))
+        return chain
+
+    def works_on_pixels(self, shape: Shape) -> bool:
+        """Whether the whole numbers of a picture can go through without becoming floats."""
+        (first, *more) = self.layers
+        return not more and isinstance(first, PoolLayer) and first.works_on_pixels(shape)
+
     def forward(self, X: FloatArray) -> FloatArray:
         """Return the last layer's output; no cache is kept.
 
@@ -424,3 +529,16 @@ def input_groups(channels: int) -> tuple[MapGroup, ...]:
     if channels == 3:
         return (MapGroup("", (0, 1, 2)),)
     return tuple(MapGroup(str(channel), (channel,)) for channel in range(channels))
+
+
+def _after(before: Stage, stage: Stage) -> Stage:
+    """Return two stages as one: the second asks the first for its input."""
+
+    def read(source: Rows, first: int, last: int) -> FloatArray:
+        return stage.read(lambda begin, end: before.read(source, begin, end), first, last)
+
+    return Stage(stage.shape, stage.step, read)
+
+
+def _step(shape: Shape, dtype: np.dtype[Any]) -> int:
+    return max(1, STRIP_BYTES // (shape[2] * shape[3] * dtype.itemsize))

@@ -6,8 +6,8 @@ The parts stand in their own modules and are offered here together: `levels` (ra
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -19,11 +19,14 @@ from cnncli.levels import (
     choose_range,
     count_clipped,
     from_levels,
+    is_fixed,
+    level_dtype,
     measure,
     to_levels,
 )
 from cnncli.maps import MapGroup, RenderOptions, picture_names
 from cnncli.metadata import describe, restore_values
+from cnncli.strips import Rows, Whole
 from cnncli.terminal import terminal_picture
 
 __all__ = [
@@ -104,16 +107,19 @@ class Tile:
 
 
 def render(
-    values: np.ndarray,
+    result: np.ndarray | Rows,
     groups: Sequence[MapGroup],
     options: RenderOptions,
     clip_by_default: bool,
 ) -> list[Tile]:
     """Turn a result into pictures, image by image and group by group.
 
+    Ranges that depend on the values take a pass of their own over the strips; `clip` and LO,HI
+    take one pass in all.
+
     Parameters
     ----------
-    values : ndarray of float, shape (N, H, W, C)
+    result : ndarray of float, shape (N, H, W, C), or a result made strip by strip
     groups : sequence of MapGroup
     options : RenderOptions
         Its depth must be ``8`` or ``16``: with ``float`` there are no levels to make.
@@ -140,22 +146,81 @@ def render(
     """
     if options.depth == "float":
         raise ValueError("depth float is written as values, not rendered")
-    found = [measure(part) for part in _parts(values, groups)]
-    if options.shared_range and found:
-        whole = Extremes()
-        for extremes in found:
-            whole |= extremes
-        mappings = [choose_range(whole, options.range, clip_by_default)] * len(found)
-    else:
-        mappings = [choose_range(extremes, options.range, clip_by_default) for extremes in found]
-    names = picture_names(groups, len(values))
-    parts = _parts(values, groups)
-    return [
-        _tile(part, name, groups[index % len(groups)], index // len(groups), options, mapping, seen)
-        for index, (part, name, mapping, seen) in enumerate(
-            zip(parts, names, mappings, found, strict=True)
-        )
+    rows: Rows = Whole(result) if isinstance(result, np.ndarray) else result
+    count = rows.shape[0] * len(groups)
+    if is_fixed(options.range, clip_by_default):
+        mappings = [choose_range(Extremes(), options.range, clip_by_default)] * count
+        return _painted(rows, groups, options, mappings)
+    rows = rows.kept()
+    found = _joined(rows, groups, lambda image, strip, parts: [measure(part) for part in parts])
+    if options.shared_range:
+        found = [_union(found)] * count
+    mappings = [choose_range(extremes, options.range, clip_by_default) for extremes in found]
+    return _painted(rows, groups, options, mappings)
+
+
+def _union(found: Sequence[Extremes]) -> Extremes:
+    whole = Extremes()
+    for extremes in found:
+        whole |= extremes
+    return whole
+
+
+def _joined(
+    rows: Rows,
+    groups: Sequence[MapGroup],
+    look: Callable[[int, slice, list[np.ndarray]], list[Extremes]],
+) -> list[Extremes]:
+    """Look at every strip of every picture, and join what was found in each picture."""
+
+    def at(image: int, strip: slice, values: np.ndarray) -> tuple[int, list[Extremes]]:
+        return image, look(image, strip, list(_parts(values, groups)))
+
+    found = [Extremes()] * (rows.shape[0] * len(groups))
+    for image, seen in rows.each(at):
+        for index, extremes in enumerate(seen, image * len(groups)):
+            found[index] |= extremes
+    return found
+
+
+def _painted(
+    rows: Rows, groups: Sequence[MapGroup], options: RenderOptions, mappings: Sequence[Mapping]
+) -> list[Tile]:
+    n, height, width, _ = rows.shape
+    maps = [None if group.colour else options.colormap for group in groups]
+    pixels = [
+        _canvas(height, width, colormap, options.depth) for _ in range(n) for colormap in maps
     ]
+
+    def paint(image: int, strip: slice, parts: list[np.ndarray]) -> list[Extremes]:
+        seen = []
+        for group, part in enumerate(parts):
+            index = image * len(groups) + group
+            found = measure(part)
+            _paint(part, mappings[index], maps[group], options.depth, pixels[index][strip])
+            seen.append(replace(found, clipped=_clipped(part, mappings[index], found)))
+        return seen
+
+    found = _joined(rows, groups, paint)
+    names = picture_names(groups, n)
+    return [
+        _tile(names[index], groups[index % len(groups)], index // len(groups), options, each)
+        for index, each in enumerate(zip(pixels, mappings, found, strict=True))
+    ]
+
+
+def _canvas(height: int, width: int, colormap: str | None, depth: str) -> np.ndarray:
+    shape = (height, width) if colormap == "gray" else (height, width, 3)
+    return np.empty(shape, level_dtype(depth))
+
+
+def _paint(
+    part: np.ndarray, mapping: Mapping, colormap: str | None, depth: str, out: np.ndarray
+) -> None:
+    if colormap in (None, "gray"):
+        to_levels(part, mapping, depth, out=out)
+    else:
+        out[...] = colormaps.apply(to_levels(part, mapping, depth), colormap or "gray")
 
 
 def render_notes(groups: Sequence[MapGroup], options: RenderOptions) -> tuple[str, ...]:
@@ -185,29 +250,27 @@ def render_notes(groups: Sequence[MapGroup], options: RenderOptions) -> tuple[st
 
 
 def _tile(
-    part: np.ndarray,
     name: str,
     group: MapGroup,
     image: int,
     options: RenderOptions,
-    mapping: Mapping,
-    found: Extremes,
+    made: tuple[np.ndarray, Mapping, Extremes],
 ) -> Tile:
-    levels = to_levels(part, mapping, options.depth)
-    colormap = "gray" if group.colour else options.colormap
-    finite = part.size - found.non_finite
+    pixels, mapping, found = made
+    finite = found.lo <= found.hi
+    count = pixels.shape[0] * pixels.shape[1] * len(group.channels) - found.non_finite
     return Tile(
         name=name,
-        pixels=colormaps.apply(levels, colormap),
+        pixels=pixels,
         mapping=mapping,
-        clipped_fraction=_clipped(part, mapping, found) / max(finite, 1),
+        clipped_fraction=found.clipped / max(count, 1),
         vmin=found.lo if finite else 0.0,
         vmax=found.hi if finite else 0.0,
         non_finite=found.non_finite,
         channels=group.channels,
         image=image,
         depth=options.depth,
-        colormap=colormap,
+        colormap="gray" if group.colour else options.colormap,
     )
 
 
@@ -216,21 +279,20 @@ def _clipped(part: np.ndarray, mapping: Mapping, found: Extremes) -> int:
     return 0 if inside else count_clipped(part, mapping)
 
 
-def _parts(values: np.ndarray, groups: Sequence[MapGroup]) -> Iterator[np.ndarray]:
-    """Yield the values of every picture, (H, W) or (H, W, 3), in the order of `picture_names`."""
-    for image in values:
-        block, first = image[:, :, :0].transpose(2, 0, 1), 0
-        for group in groups:
-            if group.colour:
-                yield _colour_part(image, group.channels)
-                continue
-            channel = group.channels[0]
-            if not first <= channel < first + len(block):
-                first = channel // _TOGETHER * _TOGETHER
-                block = image[:, :, first : first + _TOGETHER].transpose(2, 0, 1)
-                if image.shape[2] > 4:
-                    block = np.ascontiguousarray(block)
-            yield block[channel - first]
+def _parts(image: np.ndarray, groups: Sequence[MapGroup]) -> Iterator[np.ndarray]:
+    """Yield the values of every picture of some rows of an image, (H, W) or (H, W, 3)."""
+    block, first = image[:, :, :0].transpose(2, 0, 1), 0
+    for group in groups:
+        if group.colour:
+            yield _colour_part(image, group.channels)
+            continue
+        channel = group.channels[0]
+        if not first <= channel < first + len(block):
+            first = channel // _TOGETHER * _TOGETHER
+            block = image[:, :, first : first + _TOGETHER].transpose(2, 0, 1)
+            if image.shape[2] > 4:
+                block = np.ascontiguousarray(block)
+        yield block[channel - first]
 
 
 def _colour_part(image: np.ndarray, channels: tuple[int, ...]) -> np.ndarray:

@@ -57,11 +57,12 @@ def test_an_image_too_large_for_memory_stops_no_other(empty_folder: Path) -> Non
     def little_memory() -> None:
         resource.setrlimit(resource.RLIMIT_AS, (700 << 20, 700 << 20))
 
-    done = run_process("conv", "large.png", "small.png", "-f", "box", preexec_fn=little_memory)
+    words = ("conv", "large.png", "small.png", "-f", "box", "--depth", "float", "-o", "{stem}.tif")
+    done = run_process(*words, preexec_fn=little_memory)
     assert done.returncode == 1, done.stderr
     assert b"cnncli: error: 'large.png': " in done.stderr
     assert b"memory" in done.stderr
-    assert Path("small-box.png").exists()
+    assert Path("small.tif").exists()
 
 
 def test_float_tiff_reports_what_it_holds(empty_folder: Path) -> None:

@@ -44,8 +44,9 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_pictures_are_what_the_commands_make(results: Path, name: str) -> None:
     made, shown = pixels(results / name), pixels(REPOSITORY / "docs" / "images" / name)
     assert made.shape == shown.shape
-    # Sums in another order may round one level differently on another machine.
-    assert np.abs(made.astype(int) - shown.astype(int)).max() <= 1
+    # Sums in another order may round one level differently on another machine, and neighbouring
+    # colours of a colormap differ by up to 3.
+    assert np.abs(made.astype(int) - shown.astype(int)).max() <= 3
 
 
 def test_set_up_comes_first_and_uses_a_sample_image() -> None:

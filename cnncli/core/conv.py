@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cnncli.core.engine import correlate
+from cnncli.core.engine import Convolution, plan
 from cnncli.core.geometry import Window, place_window
 from cnncli.core.gradients import filter_gradient, input_gradient
 from cnncli.core.hyper import CONV_DEFAULTS, read_hparameters
@@ -104,12 +104,8 @@ def conv_forward(
     ((1, 3, 3, 5), 12.0)
     """
     A, weights, bias = _as_floats(A_prev, W, b)
-    fields = read_hparameters(hparameters, CONV_DEFAULTS)
-    window = conv_window(A.shape, weights.shape, fields)
-    border = (fields["pad_mode"], fields["pad_value"])
-    flat = _flat_bias(bias, weights.shape[3])
-    Z = correlate(A, weights, window, fields["groups"], border, bias=flat)
-    return Z, (A_prev, W, b, hparameters)
+    layer = conv_plan(A.shape, weights, bias, hparameters)
+    return layer(A), (A_prev, W, b, hparameters)
 
 
 def conv_backward(dZ: FloatArray, cache: ConvCache) -> tuple[FloatArray, FloatArray, FloatArray]:
@@ -161,6 +157,52 @@ def conv_backward(dZ: FloatArray, cache: ConvCache) -> tuple[FloatArray, FloatAr
     db = dZ.sum(axis=(0, 1, 2)).reshape(1, 1, 1, -1)
     # One bias shared by all filters gathers the gradients of all.
     return dA_prev, dW, db if bias.size > 1 else db.sum(axis=3, keepdims=True)
+
+
+def conv_plan(
+    input_shape: tuple[int, ...],
+    W: FloatArray,
+    b: FloatArray,
+    hparameters: Mapping[str, Any],
+    algorithm: str = "auto",
+) -> Convolution:
+    """Prepare `conv_forward` for inputs of one shape: filters transformed, strips cut.
+
+    Parameters
+    ----------
+    input_shape : (m, n_H_prev, n_W_prev, n_C_prev)
+    W, b, hparameters
+        As in `conv_forward`; the inputs must have W's dtype.
+    algorithm : str
+        ``auto`` or a name of `engine.ALGORITHMS`.
+
+    Returns
+    -------
+    Convolution
+        Called with a batch, or asked for rows.
+
+    Raises
+    ------
+    ShapeError, OptionError
+        As `conv_forward` says.
+
+    Examples
+    --------
+    >>> layer = conv_plan((1, 3, 3, 1), np.ones((2, 2, 1, 1)), np.zeros(1), {})
+    >>> layer(np.ones((1, 3, 3, 1))).ravel()
+    array([4., 4., 4., 4.])
+    """
+    fields = read_hparameters(hparameters, CONV_DEFAULTS)
+    window = conv_window(input_shape, W.shape, fields)
+    return plan(
+        W,
+        window,
+        fields["groups"],
+        (fields["pad_mode"], fields["pad_value"]),
+        images=input_shape[0],
+        bias=_flat_bias(b, W.shape[3]),
+        algorithm=algorithm,
+    )
 
 
 def conv_window(

@@ -103,6 +103,28 @@ class Axis:
         """Return the padded cells ``[begin, end)`` that outputs ``[first, last)`` read."""
         return first * self.stride, (last - 1) * self.stride + self.extent
 
+    def part(self, first: int, last: int) -> tuple[Axis, slice]:
+        """Return the axis that gives outputs ``[first, last)`` alone, and the input it needs.
+
+        What the windows span beyond that input become its pads, hanging over included.
+
+        Examples
+        --------
+        >>> axis = Axis(size=10, kernel=3, begin=1, end=1)
+        >>> part, rows = axis.part(8, 10)
+        >>> rows, part.begin, part.end, part.out
+        (slice(7, 10, None), 0, 1, 2)
+        """
+        begin, end = (cell - self.begin for cell in self.cells(first, last))
+        low, high = max(0, begin), min(self.size, end)
+        part = Axis(high - low, self.kernel, self.stride, self.dilation, low - begin, end - high)
+        return part, slice(low, high)
+
+    @property
+    def always_meets_input(self) -> bool:
+        """Whether every window spans an input cell."""
+        return self.begin < self.extent and self.end < self.extent
+
     def tap(self, index: int, outputs: int | None = None) -> slice:
         """Return the padded cells that tap `index` meets, one for each output."""
         count = self.out if outputs is None else outputs
@@ -166,6 +188,11 @@ class Window:
         """The pads, and at the ends what the last windows hang over."""
         (top, bottom), (left, right) = self.pads
         return (top, bottom + self.rows.overhang), (left, right + self.cols.overhang)
+
+    def part(self, first: int, last: int) -> tuple[Window, slice]:
+        """Return the window that gives output rows ``[first, last)``, and the input rows for it."""
+        rows, needed = self.rows.part(first, last)
+        return Window(rows, self.cols), needed
 
     def taps(self) -> list[tuple[int, int, tuple[slice, slice]]]:
         """Return for each tap, in row-major order, its place and the padded cells it meets."""

@@ -2,10 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 from numpy.typing import NDArray
 
-from cnncli.core.geometry import PaddingLike, Pads, border_index, check_pad_mode, explicit_pads
+from cnncli.core.geometry import (
+    CONSTANT_CELL,
+    PaddingLike,
+    Pads,
+    border_index,
+    border_runs,
+    check_pad_mode,
+    explicit_pads,
+)
 from cnncli.errors import ShapeError
 
 FloatArray = NDArray[np.floating]
@@ -14,32 +24,34 @@ FloatArray = NDArray[np.floating]
 def zero_pad(X: FloatArray, pad: PaddingLike) -> FloatArray:
     """Pad every image of a batch with zeros around its height and width.
 
-    Parameters
-    ----------
-    X : ndarray, shape (m, n_H, n_W, n_C)
-        A batch of m images.
-    pad : int, (h, w), (top, bottom, left, right) or ((top, bottom), (left, right))
-        Cells to add on each side, at least 0.
+        Parameters
+        ----------
+        X : ndarray, shape (m, n_H, n_W, n_C)
+            A batch of m images.
+        pad : int, (h, w), (top, bottom, left, right) or ((top, bottom), (left, right))
+            Cells to add on each side, at least 0.
 
-    Returns
-    -------
-    ndarray, shape (m, top + n_H + bottom, left + n_W + right, n_C)
-        A new array of the same dtype.
+        Returns
+        -------
+        ndarray, shape (m, top + n_H + bottom, left + n_W + right, n_C)
+            A new array of the same dtype.
 
-    Raises
-    ------
-    ShapeError
-        If X has not four dimensions.
-    OptionError
-        If a pad is negative or no whole number.
+        Raises
+        ------
+        ShapeError
+            If X has not four dimensions.
+        OptionError
+            If a pad is negative or no whole number.
 
-    Examples
-    --------
-    >>> import numpy as np
-    >>> zero_pad(np.ones((1, 1, 2, 1)), 1)[0, :, :, 0]
-    array([[0., 0., 0., 0.],
-           [0., 1., 1., 0.],
-           [0., 0., 0., 0.]])
+        Examples
+        --------
+        >>> from collections.abc import Callable
+
+    import numpy as np
+        >>> zero_pad(np.ones((1, 1, 2, 1)), 1)[0, :, :, 0]
+        array([[0., 0., 0., 0.],
+               [0., 1., 1., 0.],
+               [0., 0., 0., 0.]])
     """
     return pad_borders(np.asarray(X), explicit_pads(pad))
 
@@ -47,27 +59,29 @@ def zero_pad(X: FloatArray, pad: PaddingLike) -> FloatArray:
 def pad_borders(X: FloatArray, pads: Pads, mode: str = "zeros", value: float = 0.0) -> FloatArray:
     """Pad height and width with any border.
 
-    Parameters
-    ----------
-    X : ndarray, shape (m, n_H, n_W, n_C)
-        A batch of images.
-    pads : ((top, bottom), (left, right))
-        Cells to add.
-    mode : {"zeros", "edge", "reflect", "symmetric", "wrap"}
-        What the cells hold, with numpy's meanings.
-    value : float
-        The constant of mode "zeros".
+        Parameters
+        ----------
+        X : ndarray, shape (m, n_H, n_W, n_C)
+            A batch of images.
+        pads : ((top, bottom), (left, right))
+            Cells to add.
+        mode : {"zeros", "edge", "reflect", "symmetric", "wrap"}
+            What the cells hold, with numpy's meanings.
+        value : float
+            The constant of mode "zeros".
 
-    Returns
-    -------
-    ndarray, shape (m, top + n_H + bottom, left + n_W + right, n_C)
+        Returns
+        -------
+        ndarray, shape (m, top + n_H + bottom, left + n_W + right, n_C)
 
-    Examples
-    --------
-    >>> import numpy as np
-    >>> row = np.arange(1.0, 5.0).reshape(1, 1, 4, 1)
-    >>> pad_borders(row, ((0, 0), (2, 2)), "reflect").ravel()
-    array([3., 2., 1., 2., 3., 4., 3., 2.])
+        Examples
+        --------
+        >>> from collections.abc import Callable
+
+    import numpy as np
+        >>> row = np.arange(1.0, 5.0).reshape(1, 1, 4, 1)
+        >>> pad_borders(row, ((0, 0), (2, 2)), "reflect").ravel()
+        array([3., 2., 1., 2., 3., 4., 3., 2.])
     """
     check_batch(X, "X")
     check_pad_mode(mode)
@@ -78,6 +92,50 @@ def pad_borders(X: FloatArray, pads: Pads, mode: str = "zeros", value: float = 0
     rows = border_index(X.shape[1], *pads[0], mode)
     cols = border_index(X.shape[2], *pads[1], mode)
     return X.take(rows, axis=1).take(cols, axis=2)
+
+
+def pad_rows(
+    source: Callable[[int, int], FloatArray],
+    X: FloatArray,
+    pads: Pads,
+    border: tuple[str, float],
+    first: int,
+    last: int,
+) -> FloatArray:
+    """Return rows ``[first, last)`` of `pad_borders` from the input rows they copy.
+
+    Parameters
+    ----------
+    source : callable
+        ``source(begin, end)`` returns those input rows, shape (m, rows, n_W, n_C).
+    X : ndarray, shape (m, n_H, n_W, n_C)
+        Gives shape and dtype of the input; its values are not looked at.
+    pads : ((top, bottom), (left, right))
+    border : (mode, value)
+        As in `pad_borders`.
+    first, last : int
+        Padded rows, counted from the first pad.
+
+    Returns
+    -------
+    ndarray, shape (m, last - first, left + n_W + right, n_C)
+
+    Examples
+    --------
+    >>> X = np.arange(4.0).reshape(1, 4, 1, 1)
+    >>> rows = lambda begin, end: X[:, begin:end]
+    >>> pad_rows(rows, X, ((2, 0), (0, 0)), ("reflect", 0.0), 0, 4).ravel()
+    array([2., 1., 0., 1.])
+    """
+    mode, value = border
+    middle = np.empty((X.shape[0], last - first, *X.shape[2:]), X.dtype)
+    index = border_index(X.shape[1], *pads[0], mode)
+    for run in border_runs(index, first, last):
+        if run.source == CONSTANT_CELL:
+            middle[:, run.begin : run.end] = value
+        else:
+            middle[:, run.begin : run.end] = source(run.source, run.source + run.end - run.begin)
+    return pad_borders(middle, ((0, 0), pads[1]), mode, value)
 
 
 def _constant_border(X: FloatArray, pads: Pads, value: float) -> FloatArray:
@@ -91,22 +149,24 @@ def _constant_border(X: FloatArray, pads: Pads, value: float) -> FloatArray:
 def pad_borders_backward(dX_pad: FloatArray, pads: Pads, mode: str = "zeros") -> FloatArray:
     """Return the gradient of the unpadded images: each copy's gradient goes to its original.
 
-    Parameters
-    ----------
-    dX_pad : ndarray, shape (m, top + n_H + bottom, left + n_W + right, n_C)
-        Gradient of the padded images.
-    pads, mode
-        As given to `pad_borders`.
+        Parameters
+        ----------
+        dX_pad : ndarray, shape (m, top + n_H + bottom, left + n_W + right, n_C)
+            Gradient of the padded images.
+        pads, mode
+            As given to `pad_borders`.
 
-    Returns
-    -------
-    ndarray, shape (m, n_H, n_W, n_C)
+        Returns
+        -------
+        ndarray, shape (m, n_H, n_W, n_C)
 
-    Examples
-    --------
-    >>> import numpy as np
-    >>> pad_borders_backward(np.ones((1, 1, 6, 1)), ((0, 0), (1, 1)), "edge").ravel()
-    array([2., 1., 1., 2.])
+        Examples
+        --------
+        >>> from collections.abc import Callable
+
+    import numpy as np
+        >>> pad_borders_backward(np.ones((1, 1, 6, 1)), ((0, 0), (1, 1)), "edge").ravel()
+        array([2., 1., 1., 2.])
     """
     folded = _fold(dX_pad, 1, pads[0], mode)
     return _fold(folded, 2, pads[1], mode)
@@ -127,10 +187,12 @@ def _fold(dX_pad: FloatArray, axis: int, pads: tuple[int, int], mode: str) -> Fl
 def check_batch(X: FloatArray, name: str) -> None:
     """Raise ShapeError unless `X` is a batch of images (m, n_H, n_W, n_C) with no empty axis.
 
-    Examples
-    --------
-    >>> import numpy as np
-    >>> check_batch(np.zeros((1, 2, 2, 1)), "X")
+        Examples
+        --------
+        >>> from collections.abc import Callable
+
+    import numpy as np
+        >>> check_batch(np.zeros((1, 2, 2, 1)), "X")
     """
     if X.ndim != 4 or 0 in X.shape:
         raise ShapeError(

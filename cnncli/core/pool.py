@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -62,15 +62,59 @@ def pool_forward(
            [13., 15.]])
     """
     A_in, fields, window = _read(A_prev, hparameters, mode)
+    divisors = _divisors(window, fields, A_in.dtype)
+    return _pooled(A_in, window, mode, fields["p"], divisors), (A_prev, hparameters)
+
+
+def _pooled(A: FloatArray, window: Window, mode: str, p: float, divisors: FloatArray) -> FloatArray:
     if mode == "max":
-        A = _extremes(A_in, window, np.maximum, -np.inf)
-    elif mode == "min":
-        A = _extremes(A_in, window, np.minimum, np.inf)
-    elif mode == "average":
-        A = _sums(A_in, window) / _divisors(window, fields, A_in.dtype)
-    else:
-        A = _norms(A_in, window, fields["p"])
-    return A, (A_prev, hparameters)
+        return _extremes(A, window, np.maximum, -np.inf)
+    if mode == "min":
+        return _extremes(A, window, np.minimum, np.inf)
+    if mode == "average":
+        averages: FloatArray = _sums(A, window)
+        averages /= divisors
+        return averages
+    return _norms(A, window, p)
+
+
+def pool_rows(
+    source: Callable[[int, int], NDArray[Any]],
+    shape: tuple[int, ...],
+    hparameters: Mapping[str, Any],
+    mode: str,
+    first: int,
+    last: int,
+) -> NDArray[Any]:
+    """Return output rows ``[first, last)`` of `pool_forward` from the input rows they need.
+
+    Parameters
+    ----------
+    source : callable
+        ``source(begin, end)`` returns those input rows, shape (m, rows, n_W_prev, n_C): floats, or
+        for max and min whole numbers too, which are pooled as they are.
+    shape : (m, n_H_prev, n_W_prev, n_C)
+        Of the whole input; every window must span a row of it.
+    hparameters, mode
+        As in `pool_forward`.
+    first, last : int
+        Output rows.
+
+    Returns
+    -------
+    ndarray, shape (m, last - first, n_W, n_C)
+
+    Examples
+    --------
+    >>> A = np.arange(16.0).reshape(1, 4, 4, 1)
+    >>> pool_rows(lambda begin, end: A[:, begin:end], A.shape, {"f": 2}, "max", 1, 2).ravel()
+    array([13., 15.])
+    """
+    fields = read_hparameters(hparameters, POOL_DEFAULTS)
+    window = pool_window(shape, fields)
+    part, rows = window.part(first, last)
+    A = source(rows.start, rows.stop)
+    return _pooled(A, part, mode, fields["p"], _divisors(window, fields, A.dtype)[first:last])
 
 
 def pool_pixels(
@@ -283,6 +327,9 @@ def check_mode(mode: str) -> None:
 
 
 def _extremes(A: FloatArray, window: Window, better: np.ufunc, worst: float) -> FloatArray:
+    if A.dtype.kind in "iu":
+        limits = np.iinfo(A.dtype.name)
+        return fold_windows(A, window, better, limits.min if worst < 0 else limits.max)
     return fold_windows(A, window, better, worst)
 
 

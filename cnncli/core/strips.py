@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 import threading
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from typing import Final, TypeVar
@@ -175,12 +176,10 @@ def run_all(
     waiting = deque(items)
 
     def work() -> None:
-        scratch = _own_scratch()
         # Infinities and NaN go where they go; and what pads of a transform hold is of no account.
-        with np.errstate(all="ignore"):
+        with _own_scratch() as scratch, np.errstate(all="ignore"):
             while (item := _next(waiting)) is not None:
                 action(item, scratch)
-        scratch.shrink(KEPT_BYTES)
 
     helpers = min(cores() if jobs is None else jobs, len(items)) - 1
     with blas.one_thread() as held:
@@ -198,15 +197,25 @@ def run_all(
                 raise error
 
 
-_threads = threading.local()
+class _Buffers(threading.local):
+    """This thread's buffers, one set for each layer of a chain that is at work at once."""
+
+    def __init__(self) -> None:
+        self.free: list[Scratch] = []
 
 
-def _own_scratch() -> Scratch:
-    """Return this thread's buffers: fresh memory costs as much as several passes over it."""
-    if not hasattr(_threads, "scratch"):
-        _threads.scratch = Scratch()
-    scratch: Scratch = _threads.scratch
-    return scratch
+_buffers = _Buffers()
+
+
+@contextmanager
+def _own_scratch() -> Iterator[Scratch]:
+    """Lend this thread's buffers: fresh memory costs as much as several passes over it."""
+    scratch = _buffers.free.pop() if _buffers.free else Scratch()
+    try:
+        yield scratch
+    finally:
+        scratch.shrink(KEPT_BYTES)
+        _buffers.free.append(scratch)
 
 
 def _next(waiting: deque[Item]) -> Item | None:

@@ -1,0 +1,145 @@
+"""A network's result, made strip by strip on threads: an image never stands there as floats."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, Final, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cnncli.core.strips import run_all
+from cnncli.images import Picture
+from cnncli.network import Network, Shape, Stage
+from cnncli.strips import Values
+
+HELD_BYTES: Final = 32 * 2**20
+"""A result up to this size is computed once and kept, where several passes over it are needed."""
+
+BLOCK_BYTES: Final = 8 * 2**20
+"""Rows that are written to an array file together."""
+
+T = TypeVar("T")
+
+
+@dataclass(eq=False)
+class FeatureMaps:
+    """A network on a picture.
+
+    Parameters
+    ----------
+    network : Network
+    picture : Picture
+    jobs : int, optional
+        Threads; default: one for each core. The bytes do not depend on it.
+    held : ndarray, optional
+        The values, once `hold` has computed them.
+
+    Examples
+    --------
+    >>> from cnncli.network import PoolLayer
+    >>> pixels = np.arange(16, dtype=np.uint8).reshape(1, 4, 4, 1)
+    >>> picture = Picture(pixels, 1.0, False, False, (), "a.npy")
+    >>> FeatureMaps(Network((PoolLayer(),)), picture).whole().ravel().tolist()
+    [5.0, 7.0, 13.0, 15.0]
+    """
+
+    network: Network
+    picture: Picture
+    jobs: int | None = None
+    held: Values | None = None
+
+    @property
+    def shape(self) -> Shape:
+        """(N, n_H, n_W, n_C)."""
+        return (self.picture.shape[0], *self.stage.shape[1:])
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """float32 or float64."""
+        return self.picture.dtype
+
+    @cached_property
+    def stage(self) -> Stage:
+        """The network prepared for one image."""
+        return self.network.stage((1, *self.picture.shape[1:]), self.dtype)
+
+    @cached_property
+    def _on_pixels(self) -> bool:
+        whole_numbers = self.picture.pixels.dtype.kind == "u"
+        return whole_numbers and self.network.works_on_pixels(self.picture.shape)
+
+    def each(self, action: Callable[[int, slice, Values], T]) -> list[T]:
+        """Return ``action(image, rows, values)`` for all strips, in order; they run on threads.
+
+        Parameters
+        ----------
+        action : callable
+            Its values are (rows, n_W, n_C) and its own until it returns.
+        """
+        strips = [(image, rows) for image in range(self.shape[0]) for rows in self._strips()]
+        results: list[Any] = [None] * len(strips)
+
+        def work(index: int, _: object) -> None:
+            image, rows = strips[index]
+            results[index] = action(image, rows, self._values(image, rows))
+
+        run_all(work, range(len(strips)), self.jobs)
+        return results
+
+    def whole(self) -> Values:
+        """Return the whole result as one array (N, n_H, n_W, n_C), and keep it."""
+        if self.held is None:
+            values = np.empty(self.shape, self.dtype)
+
+            def fill(image: int, rows: slice, strip: Values) -> None:
+                values[image, rows] = strip
+
+            self.each(fill)
+            self.held = values
+        return self.held
+
+    def kept(self) -> FeatureMaps:
+        """Return this, with its values computed and held if they are few."""
+        if int(np.prod(self.shape)) * self.dtype.itemsize <= HELD_BYTES:
+            self.whole()
+        return self
+
+    def blocks(self) -> Iterator[tuple[int, Values]]:
+        """Yield each image's number with blocks of its rows (rows, n_W, n_C), all in order."""
+        row = self.shape[2] * self.shape[3] * self.dtype.itemsize
+        together = max(1, BLOCK_BYTES // (row * self.stage.step))
+        strips = self._strips()
+        for image in range(self.shape[0]):
+            for index in range(0, len(strips), together):
+                yield image, self._block(image, strips[index : index + together])
+
+    def _block(self, image: int, strips: list[slice]) -> Values:
+        first = strips[0].start
+        block = np.empty((strips[-1].stop - first, *self.shape[2:]), self.dtype)
+
+        def work(rows: slice, _: object) -> None:
+            block[rows.start - first : rows.stop - first] = self._values(image, rows)
+
+        run_all(work, strips, self.jobs)
+        return block
+
+    def _strips(self) -> list[slice]:
+        height, step = self.shape[1], self.stage.step
+        return [slice(first, min(first + step, height)) for first in range(0, height, step)]
+
+    def _values(self, image: int, rows: slice) -> Values:
+        if self.held is not None:
+            return self.held[image, rows]
+        raw = self._on_pixels
+        pixels = self.picture.pixels[image : image + 1]
+
+        def source(first: int, last: int) -> NDArray[Any]:
+            if raw:
+                return pixels[:, first:last]
+            return self.picture.scaled(pixels[:, first:last])
+
+        values = self.stage.read(source, rows.start, rows.stop)[0]
+        return self.picture.scaled(values) if raw else values

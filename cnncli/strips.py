@@ -1,0 +1,55 @@
+"""What a result is for those who show it: rows in strips, in memory or made when asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Protocol, TypeVar
+
+import numpy as np
+
+Shape = tuple[int, int, int, int]
+Values = np.ndarray[Any, np.dtype[Any]]
+T = TypeVar("T")
+
+
+class Rows(Protocol):
+    """A result as rendering needs it: shape, dtype, and all its rows in strips."""
+
+    @property
+    def shape(self) -> tuple[int, int, int, int]:
+        """(N, H, W, C)."""
+
+    def each(self, action: Callable[[int, slice, Values], T]) -> list[T]:
+        """Return ``action(image, rows, values)`` for all strips, in order."""
+
+    def kept(self) -> Rows:
+        """Return what is cheap to pass over several times."""
+
+
+@dataclass(frozen=True, eq=False)
+class Whole:
+    """An array as a result.
+
+    Examples
+    --------
+    >>> Whole(np.ones((2, 3, 4, 1))).each(lambda image, rows, values: values.shape)
+    [(3, 4, 1), (3, 4, 1)]
+    """
+
+    values: Values
+
+    @property
+    def shape(self) -> Shape:
+        """(N, H, W, C)."""
+        n, height, width, channels = self.values.shape
+        return n, height, width, channels
+
+    def each(self, action: Callable[[int, slice, Values], T]) -> list[T]:
+        """Return the action's value for each image."""
+        rows = slice(0, self.shape[1])
+        return [action(image, rows, values) for image, values in enumerate(self.values)]
+
+    def kept(self) -> Rows:
+        """Return itself."""
+        return self
