@@ -84,7 +84,8 @@ def cut(task: Task, bytes_per_row: float, step: int = 1, least_rows: int = 1) ->
     fitting = max(least_rows, int(STRIP_BYTES / bytes_per_row))
     if fitting >= rows and batch > 1:
         return Grid(max(1, min(fitting // rows, batch // FEWEST)), _up(rows, step))
-    count = max(1, min(_up(-(-rows // fitting), -(-FEWEST // batch)), rows // least_rows))
+    needed = -(-rows // fitting)
+    count = max(needed, min(_up(needed, -(-FEWEST // batch)), rows // least_rows))
     return Grid(1, _up(-(-rows // count), step))
 
 
