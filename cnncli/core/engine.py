@@ -15,6 +15,7 @@ from typing import Any, Final
 
 import numpy as np
 
+from cnncli.core import blas
 from cnncli.core.algorithms import banded, fourier, low_rank, matmul, shift_add, winograd
 from cnncli.core.algorithms.base import FloatArray, Kernel, Scratch, Task, Work
 from cnncli.core.geometry import Window
@@ -285,7 +286,9 @@ def plan(
     task = Task(window, groups, images, W.shape[2] * groups, W.shape[3], W.dtype)
     choice = choose(W, task, algorithm, reuse)
     prepare: Callable[[FloatArray, Task], Kernel] = ALGORITHMS[choice.algorithm].prepare
-    kernel = prepare(W, task)
+    # A BLAS thread goes on spinning after its last product and would slow the strips down.
+    with blas.one_thread():
+        kernel = prepare(W, task)
     grid = cut(task, kernel.bytes_per_row, kernel.step, kernel.least_rows)
     blocks = _blocks(task, kernel, grid)
     flat = None

@@ -32,7 +32,7 @@ KEPT_BYTES: Final = 16 * 2**20
 """What a thread may keep for the next layer."""
 
 FEWEST: Final = 4
-"""A layer is cut into at least this many strips where its rows and images allow it."""
+"""A layer is cut into a multiple of this many strips where its rows and images allow it."""
 
 Item = TypeVar("Item")
 
@@ -85,7 +85,8 @@ def cut(task: Task, bytes_per_row: float, step: int = 1, least_rows: int = 1) ->
     fitting = max(least_rows, int(STRIP_BYTES / bytes_per_row))
     if fitting >= rows and batch > 1:
         return Grid(max(1, min(fitting // rows, batch // FEWEST)), _up(rows, step))
-    count = max(1, -(-rows // fitting), min(-(-FEWEST // batch), rows // least_rows))
+    needed = -(-rows // fitting)
+    count = max(needed, min(_up(needed, -(-FEWEST // batch)), rows // least_rows))
     return Grid(1, _up(-(-rows // count), step))
 
 

@@ -61,7 +61,8 @@ def work(W: FloatArray, task: Task) -> Work | None:
         # The transformed filters are read from memory at least once.
         copies=36 * filters * 0.5,
         flops=36 * product_flops(tiles, task.n_C_prev, task.n_C),
-        once=Work(flops=product_flops(36, 9, filters), copies=36 * filters),
+        # Their memory is fresh, and touching it first takes several times as long as writing it.
+        once=Work(flops=product_flops(36, 9, filters), copies=5 * 36 * filters),
     )
 
 
