@@ -153,10 +153,12 @@ def process(
         return Outcome(target.source, skipped=True)
     for file in files:
         check_format_of(job, file, shape, groups)
-    result = FeatureMaps(job.network, picture, job.jobs)
+    view = View(FeatureMaps(job.network, picture, job.jobs), groups, names, job)
+    # The view lets go of the pixels as soon as it can; nothing here may hold them.
+    del picture
     make_folders(target, files)
     with np.errstate(all="ignore"):
-        return write_all(job, target.source, files, View(result, groups, names, picture, job))
+        return write_all(job, target.source, files, view)
 
 
 def _claim(files: Sequence[OutFile], source: Source, claimed: dict[str, Source]) -> None:

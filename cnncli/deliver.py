@@ -53,8 +53,12 @@ class View:
     result: FeatureMaps
     groups: tuple[MapGroup, ...]
     names: tuple[str, ...]
-    picture: Picture
     job: Job
+
+    @property
+    def picture(self) -> Picture:
+        """The image."""
+        return self.result.picture
 
     @property
     def clip_by_default(self) -> bool:
@@ -95,26 +99,39 @@ def write_all(job: Job, source: Source, files: Sequence[OutFile], view: View) ->
     drawn = job.show_width or not all(holds_values(file.format, depth) for file in files)
     if sum(holds_values(file.format, depth) for file in files) > 1:
         view.result.whole()
+    written = [
+        _write_values(job, file, view) if holds_values(file.format, depth) else None
+        for file in files
+    ]
     tiles = view.tiles() if drawn else []
-    written = []
-    for file in files:
-        if holds_values(file.format, depth):
-            written.append(_write_values(job, file, view))
-        else:
-            written.append(_write_picture(job, file, [tiles[index] for index in file.maps], view))
-    notes = (
-        *view.picture.notes,
-        *job.notes,
-        *job.network.notes(view.picture.shape),
-        *_value_notes(view, written),
-    )
-    if any(not holds_values(file.format, depth) for file in files):
-        notes = (*notes, *render_notes(view.groups, job.render))
+    notes = _notes(job, view, written, tiles)
+    # Encoding needs memory of its own: a decoded picture need not stand beside it.
+    view.result.let_go()
+    finished = [
+        done or _write_picture(job, file, [tiles[index] for index in file.maps], view)
+        for file, done in zip(files, written, strict=True)
+    ]
     shown = ""
     if job.show_width:
         sheet = grid(tiles, job.render.columns, job.render.labels)
         shown = terminal_picture(sheet.pixels, job.show_width)
-    return Outcome(source, tuple(written), notes, shown=shown)
+    return Outcome(source, tuple(finished), notes, shown=shown)
+
+
+def _notes(
+    job: Job, view: View, written: Sequence[Written | None], tiles: Sequence[Tile]
+) -> tuple[str, ...]:
+    spoilt = max(
+        sum(tile.non_finite for tile in tiles), sum(done.non_finite for done in written if done)
+    )
+    return (
+        *view.picture.notes,
+        *job.notes,
+        *job.network.notes(view.picture.shape),
+        *(job.network.choices(view.picture.shape, view.result.dtype) if job.verbose else ()),
+        *(_value_notes(view, spoilt) if spoilt else ()),
+        *(render_notes(view.groups, job.render) if tiles else ()),
+    )
 
 
 def _write_values(job: Job, file: OutFile, view: View) -> Written:
@@ -201,10 +218,7 @@ def _picture_form(sheet: Sheet, tiles: Sequence[Tile]) -> str:
     return f"{form}, {len(tiles)} maps of {columns}x{rows}"
 
 
-def _value_notes(view: View, written: Sequence[Written]) -> tuple[str, ...]:
-    spoilt = sum(file.non_finite for file in written)
-    if not spoilt:
-        return ()
+def _value_notes(view: View, spoilt: int) -> tuple[str, ...]:
     if view.job.network.notes(view.picture.shape):
         why = ""
     elif np.isfinite(view.picture.pixels).all():

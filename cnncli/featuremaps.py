@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, Final, TypeVar
 
@@ -106,6 +106,12 @@ class FeatureMaps:
         if int(np.prod(self.shape)) * self.dtype.itemsize <= HELD_BYTES:
             self.whole()
         return self
+
+    def let_go(self) -> None:
+        """Forget the pixels: what was made of them is all that is wanted now."""
+        shape, dtype = self.picture.pixels.shape, self.picture.pixels.dtype
+        nothing = np.broadcast_to(np.zeros((), dtype), shape)
+        self.picture = replace(self.picture, pixels=nothing)
 
     def blocks(self) -> Iterator[tuple[int, Values]]:
         """Yield each image's number with blocks of its rows (rows, n_W, n_C), all in order."""

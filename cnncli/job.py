@@ -34,6 +34,8 @@ class Job:
         Columns of the terminal to draw the result for; 0: do not draw.
     jobs : int, optional
         Threads over the strips of an image; default: one for each core.
+    verbose : bool
+        Say how each layer is computed.
     """
 
     network: Network
@@ -46,6 +48,7 @@ class Job:
     read_too: tuple[Path, ...] = ()
     show_width: int = 0
     jobs: int | None = None
+    verbose: bool = False
 
 
 @dataclass(frozen=True)

@@ -503,6 +503,16 @@ class Network:
         (first, *more) = self.layers
         return not more and isinstance(first, PoolLayer) and first.works_on_pixels(shape)
 
+    def choices(self, shape: Shape, dtype: np.dtype[Any]) -> tuple[str, ...]:
+        """Say which algorithm each convolution takes, and why."""
+        said: tuple[str, ...] = ()
+        for layer in self.layers:
+            if isinstance(layer, ConvLayer):
+                choice = layer.choice(shape, dtype)
+                said += (f"computed by {choice.algorithm}: {choice.reason}",)
+            shape = layer.output_shape(shape)
+        return said
+
     def forward(self, X: FloatArray) -> FloatArray:
         """Return the last layer's output; no cache is kept.
 

@@ -10,6 +10,7 @@ from click.shell_completion import CompletionItem
 
 from cnncli.core.words import (
     ACTIVATION_NAMES,
+    ALGORITHM_NAMES,
     FILTER_LAYOUTS,
     NAMED_PADDINGS,
     PAD_MODES,
@@ -265,6 +266,12 @@ _write_options = (
     overwrite_option,
     click.option("--skip-existing", is_flag=True, help="Leave out images whose output exists."),
     click.option("--json", "as_json", is_flag=True, help="Report as JSON lines on stdout."),
+    click.option(
+        "-j", "--jobs", type=click.IntRange(min=1), metavar="N",
+        help="Threads over the strips of an image; the bytes do not depend on it.  "
+        "[default: the cores]",
+    ),
+    click.option("-v", "--verbose", is_flag=True, help="Report also how it was computed."),
     click.option("-q", "--quiet", is_flag=True, help="No report; errors still show."),
 )  # fmt: skip
 
@@ -273,7 +280,17 @@ _READ_NAMES: Final = (
 )
 _WRITE_NAMES: Final = (
     *("output", "format_name", "depth", "value_range", "shared_range", "colormap", "columns"),
-    *("labels", "compress", "show", "overwrite", "skip_existing", "as_json", "quiet"),
+    *(
+        "labels",
+        "compress",
+        "show",
+        "overwrite",
+        "skip_existing",
+        "as_json",
+        "jobs",
+        "verbose",
+        "quiet",
+    ),
 )
 
 picture_command = _all(_images, *_read_options, *_write_options)
@@ -338,6 +355,10 @@ conv_options = _all(
     click.option(
         "--groups", type=click.IntRange(min=1), default=1, metavar="G", show_default=True,
         help="Channel groups that do not see each other.",
+    ),
+    click.option(
+        "--algorithm", type=click.Choice(("auto", *ALGORITHM_NAMES)), default="auto",
+        show_default=True, help="How to compute it; auto takes the cheapest, -v says which.",
     ),
 )  # fmt: skip
 """What `conv` does."""

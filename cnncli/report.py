@@ -96,7 +96,7 @@ def _clipping(written: Written) -> str:
     share = f" ({_percent(written.clipped)} clipped"
     if written.clipped < MUCH_CLIPPED:
         return share + ")"
-    if written.mapping == "clip" and written.low >= 0 and 2 < written.high <= 255:
+    if written.mapping == "clip" and written.low >= 0 and 100 < written.high <= 255:
         return f"{share}; pictures hold 0..1: --range 0,255 for values of 8 bits)"
     better = "symmetric" if written.low < 0 else "minmax"
     return f"{share}; --range {better} shows all)"

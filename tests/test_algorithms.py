@@ -17,6 +17,7 @@ from cnncli.core.conv import conv_window
 from cnncli.core.geometry import place_window
 from cnncli.core.hyper import CONV_DEFAULTS
 from cnncli.core.pool import pool_forward, pool_pixels
+from cnncli.core.words import ALGORITHM_NAMES
 from cnncli.errors import OptionError
 
 Arrays = tuple[Any, Any, Any]
@@ -97,7 +98,7 @@ def test_every_algorithm_equals_the_loop(fields: dict[str, Any], name: str, dtyp
     ("name", "kernel", "channels", "algorithms"),
     [
         ("a kernel of rank 1", (3, 3), (3, 3, 3),
-         {"shift_add", "low_rank", "banded", "matmul", "fourier"}),
+         {"shift-add", "low-rank", "banded", "matmul", "fourier"}),
         ("a dense 3x3 layer", (3, 3), (3, 5, 1), {"matmul", "winograd"}),
         ("a dense 5x5 layer", (5, 5), (3, 5, 1), {"matmul"}),
         ("groups of two", (3, 3), (4, 6, 2), {"matmul"}),
@@ -183,7 +184,7 @@ def test_what_is_not_finite_stays_in_its_windows(algorithm: str, value: float) -
     X = np.ones((1, 40, 30, 1), np.float32)
     X[0, 20, 15, 0] = value
     kernel = np.random.default_rng(1).uniform(1, 2, (9, 3) if algorithm != "winograd" else (3, 3))
-    if algorithm == "low_rank":
+    if algorithm == "low-rank":
         kernel = np.outer(kernel[:, 0], kernel[0])
     W = kernel.astype(np.float32)[:, :, None, None]
     window = place_window((40, 30), kernel.shape, padding="same")
@@ -199,7 +200,7 @@ def test_taps_of_weight_zero_are_left_out() -> None:
     X[0, 2, 2, 0] = np.inf
     laplacian = np.array([[0.0, 1, 0], [1, -4, 1], [0, 1, 0]])[:, :, None, None]
     window = place_window((5, 5), 3, padding=1)
-    Z = engine.correlate(X, laplacian, window, algorithm="shift_add")[0, :, :, 0]
+    Z = engine.correlate(X, laplacian, window, algorithm="shift-add")[0, :, :, 0]
     assert (np.isfinite(Z).sum(), Z[1, 1], Z[2, 2]) == (20, 0, -np.inf)
 
 
@@ -256,8 +257,8 @@ SMOOTH = np.hanning(63)[1:-1]
 @pytest.mark.parametrize(
     ("kernel", "expected"),
     [
-        (np.array([[0.0, 1, 0], [1, -4, 1], [0, 1, 0]]), "shift_add"),
-        (np.outer(SMOOTH, SMOOTH), "low_rank"),
+        (np.array([[0.0, 1, 0], [1, -4, 1], [0, 1, 0]]), "shift-add"),
+        (np.outer(SMOOTH, SMOOTH), "low-rank"),
         (np.random.default_rng(3).standard_normal((7, 7)), "banded"),
         (np.random.default_rng(3).standard_normal((61, 61)), "fourier"),
     ],
@@ -305,7 +306,7 @@ def peak_bytes(action: Any) -> int:
 
 @pytest.mark.parametrize(
     ("algorithm", "kernel"),
-    [("shift_add", (5, 5)), ("banded", (5, 5)), ("low_rank", (15, 15)), ("matmul", (5, 5)),
+    [("shift-add", (5, 5)), ("banded", (5, 5)), ("low-rank", (15, 15)), ("matmul", (5, 5)),
      ("fourier", (15, 15))],
 )  # fmt: skip
 def test_a_stream_of_strips_stays_in_little_memory(algorithm: str, kernel: tuple[int, int]) -> None:
@@ -361,3 +362,7 @@ def test_pixels_refuse_what_only_floats_can_say() -> None:
             pool_pixels(pixels, {"f": 2, "stride": 1, "pad": 3}, mode)
     with pytest.raises(OptionError, match="whole numbers"):
         pool_pixels(pixels.astype(float), {"f": 2}, "max")
+
+
+def test_the_command_lines_names_are_the_engines() -> None:
+    assert tuple(engine.ALGORITHMS) == ALGORITHM_NAMES

@@ -45,7 +45,10 @@ Examples:
   cnncli conv photo.png --filter edge -o - | cnncli pool --mode max -o pooled.png
 """
 
-CONV_FIELDS = ("stride", "padding", "dilation", "groups", "pad_mode", "pad_value", "activation")
+CONV_FIELDS = (
+    *("stride", "padding", "dilation", "groups", "pad_mode", "pad_value", "activation"),
+    "algorithm",
+)
 
 
 @click.command(cls=PictureCommand, epilog=PAD_EXAMPLES)
@@ -168,6 +171,8 @@ def _job(command: str, layer: Layer, shared: dict[str, Any]) -> Job:
         output=OutputOptions(format=shared["format_name"], **write),
         command=command,
         show_width=shutil.get_terminal_size().columns if shared["show"] else 0,
+        jobs=shared["jobs"],
+        verbose=shared["verbose"],
     )
 
 

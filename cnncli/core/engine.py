@@ -23,8 +23,8 @@ from cnncli.core.strips import FEWEST, Border, Grid, Padder, RowSource, Strip, c
 from cnncli.errors import OptionError
 
 ALGORITHMS: Final[dict[str, ModuleType]] = {
-    "shift_add": shift_add,
-    "low_rank": low_rank,
+    "shift-add": shift_add,
+    "low-rank": low_rank,
     "banded": banded,
     "matmul": matmul,
     "winograd": winograd,
@@ -55,7 +55,7 @@ class Choice:
     >>> window = place_window((99, 99), 9)
     >>> task = Task(window, groups=1, images=1, n_C_prev=1, n_C=1, dtype=np.dtype("float32"))
     >>> choose(np.ones((9, 9, 1, 1), np.float32), task).algorithm
-    'low_rank'
+    'low-rank'
     """
 
     algorithm: str

@@ -62,20 +62,28 @@ def pool_forward(
            [13., 15.]])
     """
     A_in, fields, window = _read(A_prev, hparameters, mode)
-    divisors = _divisors(window, fields, A_in.dtype)
-    return _pooled(A_in, window, mode, fields["p"], divisors), (A_prev, hparameters)
+    rows = slice(0, window.rows.out)
+    return _pooled(A_in, window, mode, fields, window, rows), (A_prev, hparameters)
 
 
-def _pooled(A: FloatArray, window: Window, mode: str, p: float, divisors: FloatArray) -> FloatArray:
+def _pooled(
+    A: FloatArray,
+    part: Window,
+    mode: str,
+    fields: Mapping[str, Any],
+    whole: Window,
+    rows: slice,
+) -> FloatArray:
+    """Pool the input of some output rows; averages need to know where they are in the whole."""
     if mode == "max":
-        return _extremes(A, window, np.maximum, -np.inf)
+        return _extremes(A, part, np.maximum, -np.inf)
     if mode == "min":
-        return _extremes(A, window, np.minimum, np.inf)
+        return _extremes(A, part, np.minimum, np.inf)
     if mode == "average":
-        averages: FloatArray = _sums(A, window)
-        averages /= divisors
+        averages: FloatArray = _sums(A, part)
+        averages /= _divisors(whole, fields, A.dtype, rows)
         return averages
-    return _norms(A, window, p)
+    return _norms(A, part, fields["p"])
 
 
 def pool_rows(
@@ -112,9 +120,9 @@ def pool_rows(
     """
     fields = read_hparameters(hparameters, POOL_DEFAULTS)
     window = pool_window(shape, fields)
-    part, rows = window.part(first, last)
-    A = source(rows.start, rows.stop)
-    return _pooled(A, part, mode, fields["p"], _divisors(window, fields, A.dtype)[first:last])
+    part, needed = window.part(first, last)
+    A = source(needed.start, needed.stop)
+    return _pooled(A, part, mode, fields, window, slice(first, last))
 
 
 def pool_pixels(
@@ -337,12 +345,18 @@ def _sums(A: FloatArray, window: Window) -> FloatArray:
     return fold_windows(A, window, np.add, 0.0)
 
 
-def _divisors(window: Window, fields: Mapping[str, Any], dtype: np.dtype[Any]) -> FloatArray:
-    """How many cells each window's average divides by, shape (n_H, n_W, 1)."""
+def _divisors(
+    window: Window,
+    fields: Mapping[str, Any],
+    dtype: np.dtype[Any],
+    rows: slice = slice(None),
+) -> FloatArray:
+    """How many cells each window's average divides by, shape (rows, n_W, 1)."""
     include = bool(fields["count_include_pad"])
-    counts = np.outer(window.rows.counts(include), window.cols.counts(include))
+    down = window.rows.counts(include)[rows].astype(dtype)
+    across = window.cols.counts(include).astype(dtype)
     # A dilated window can meet pads only; its sum is 0, and so is its average.
-    return np.maximum(counts, 1).astype(dtype)[:, :, None]
+    return np.maximum(np.outer(down, across), 1)[:, :, None]
 
 
 def _norms(A: FloatArray, window: Window, p: float) -> FloatArray:

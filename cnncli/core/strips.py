@@ -6,11 +6,10 @@ import os
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
-from typing import Final, TypeVar
+from typing import TYPE_CHECKING, Final, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +17,9 @@ from numpy.typing import NDArray
 from cnncli.core import blas
 from cnncli.core.algorithms.base import FloatArray, Scratch, Task
 from cnncli.core.geometry import CONSTANT_CELL, Pair, border_index, border_runs
+
+if TYPE_CHECKING:
+    from concurrent.futures import ThreadPoolExecutor
 
 RowSource = Callable[[slice, slice], FloatArray]
 """``source(images, rows)``: input rows, shape (images, rows, n_W_prev, n_C_prev)."""
@@ -237,6 +239,9 @@ def cores() -> int:
 
 @cache
 def _pool() -> ThreadPoolExecutor:
+    # Loaded here because its logging takes as long to import as a small image takes to convolve.
+    from concurrent.futures import ThreadPoolExecutor
+
     return ThreadPoolExecutor(max_workers=max(1, cores()), thread_name_prefix="cnncli-strip")
 
 

@@ -9,3 +9,11 @@ PAD_MODES: Final = ("zeros", "edge", "reflect", "symmetric", "wrap")
 POOL_MODES: Final = ("max", "average", "min", "lp")
 ACTIVATION_NAMES: Final = ("none", "relu", "leaky-relu", "sigmoid", "tanh", "abs")
 FILTER_LAYOUTS: Final = ("hwio", "oihw")
+ALGORITHM_NAMES: Final = (
+    "shift-add",
+    "low-rank",
+    "banded",
+    "matmul",
+    "winograd",
+    "fourier",
+)
