@@ -117,7 +117,10 @@ class Picture:
         """Return some of the pixels, in any shape, as numbers: divided by ``scale``."""
         if self.scale == 1.0:
             return np.asarray(pixels, self.dtype)
-        return np.asarray(np.divide(pixels, np.float32(self.scale), dtype=np.float32))
+        # Cast first: a division that casts on its way is several times slower.
+        values = pixels.astype(np.float32)
+        values /= np.float32(self.scale)
+        return values
 
 
 def read_image(path: Path, options: ReadOptions) -> Picture:

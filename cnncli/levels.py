@@ -241,13 +241,15 @@ def from_levels(levels: np.ndarray, mapping: Mapping, depth: str = "8") -> np.nd
         return (mapping.lo * (1 - share) + mapping.hi * share).astype(np.float32)
 
 
-def count_clipped(values: np.ndarray, mapping: Mapping) -> int:
+def count_clipped(values: np.ndarray, mapping: Mapping, all_finite: bool = False) -> int:
     """Count the finite values outside the range.
 
     Parameters
     ----------
     values : ndarray of float, any shape
     mapping : Mapping
+    all_finite : bool
+        Whether they are known to be, which saves a look at each.
 
     Returns
     -------
@@ -261,6 +263,10 @@ def count_clipped(values: np.ndarray, mapping: Mapping) -> int:
     total = 0
     for part in _blocks(values):
         block = np.abs(values[part]) if mapping.kind == "abs" else values[part]
+        if all_finite:
+            total += int(np.count_nonzero(block < mapping.lo))
+            total += int(np.count_nonzero(block > mapping.hi))
+            continue
         outside = ((block < mapping.lo) | (block > mapping.hi)) & np.isfinite(block)
         total += int(np.count_nonzero(outside))
     return total
@@ -298,8 +304,10 @@ class _Scaling:
         if self.exponent:
             values = np.ldexp(values, self.exponent, dtype=self.dtype)
         work = np.empty(block.shape, self.dtype)
-        np.subtract(values, self.dtype.type(self.shift), out=work, dtype=self.dtype)
-        np.multiply(work, self.dtype.type(self.factor), out=work)
+        if self.shift:
+            np.subtract(values, self.dtype.type(self.shift), out=work, dtype=self.dtype)
+            values = work
+        np.multiply(values, self.dtype.type(self.factor), out=work, dtype=self.dtype)
         if self.offset:
             np.add(work, self.dtype.type(self.offset), out=work)
         np.rint(work, out=work)

@@ -276,7 +276,7 @@ def _tile(
 
 def _clipped(part: np.ndarray, mapping: Mapping, found: Extremes) -> int:
     inside = mapping.lo <= found.lo and found.hi <= mapping.hi
-    return 0 if inside else count_clipped(part, mapping)
+    return 0 if inside else count_clipped(part, mapping, not found.non_finite)
 
 
 def _parts(image: np.ndarray, groups: Sequence[MapGroup]) -> Iterator[np.ndarray]:
