@@ -6,7 +6,6 @@ import contextlib
 import errno
 import io
 import os
-import secrets
 import stat
 import sys
 from collections.abc import Callable
@@ -164,7 +163,7 @@ def _replace(
     if before is not None and stat.S_ISDIR(before.st_mode):
         raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
     # Short whatever the output's name, so that a name of full length has a partner too.
-    temporary = real.with_name(f".cnncli-{secrets.token_hex(8)}.tmp")
+    temporary = real.with_name(f".cnncli-{os.urandom(8).hex()}.tmp")
     try:
         with temporary.open("xb") as stream:
             _pour(stream, data)
