@@ -22,6 +22,7 @@ from cnncli.errors import CnnCliError, FileProblem, OptionError, quote
 from cnncli.limits import MAX_INPUT_BYTES, MAX_PIXELS
 
 _PLUGINS = {"JPEG": "Jpeg", "PNG": "Png", "TIFF": "Tiff", "WEBP": "WebP", "PPM": "Ppm"}
+_BAND_PIXELS = 2**20
 _FRAMES_COUNTED = 1_000
 _RECORD_CHARACTERS = 2**24
 INTEGERS_NOTE = "whole numbers kept as they are, not scaled to 0..1"
@@ -317,7 +318,7 @@ def _samples(image: Image.Image, raw_mode: str, name: str) -> Samples:
     # La and RGBa convert to nothing but their kind with the colour not multiplied by alpha.
     target = ("L" if grey else "RGB") + ("A" if alpha else "")
     plain = image if image.mode == target else image.convert(target)
-    array = np.asarray(plain).reshape(plain.height, plain.width, -1)
+    array = _array(plain).reshape(plain.height, plain.width, -1)
     if raw_mode.startswith("LA;16"):
         array = array[:, :, [0, 3]]
     if alpha:
@@ -327,6 +328,20 @@ def _samples(image: Image.Image, raw_mode: str, name: str) -> Samples:
     if _tiff_tag(image, _TIFF_SAMPLE_FORMAT, (1,))[0] == 2:
         return Samples(array.view(np.int8).astype(np.float32), 1.0, (INTEGERS_NOTE,))
     return Samples(array, 255.0)
+
+
+def _array(image: Image.Image) -> np.ndarray:
+    """Return a picture's samples; large ones in bands: Pillow copies what it gives twice."""
+    if image.width * image.height <= _BAND_PIXELS:
+        return np.asarray(image)
+    rows = max(1, _BAND_PIXELS // image.width)
+    bands = [(top, min(top + rows, image.height)) for top in range(0, image.height, rows)]
+    first = np.asarray(image.crop((0, 0, image.width, bands[0][1])))
+    samples = np.empty((image.height, *first.shape[1:]), first.dtype)
+    samples[: bands[0][1]] = first
+    for top, bottom in bands[1:]:
+        samples[top:bottom] = np.asarray(image.crop((0, top, image.width, bottom)))
+    return samples
 
 
 def _unlike_key(array: np.ndarray, key: object, raw_mode: str) -> np.ndarray:
@@ -341,7 +356,7 @@ def _unlike_key(array: np.ndarray, key: object, raw_mode: str) -> np.ndarray:
 
 
 def _deep_samples(image: Image.Image, raw_mode: str) -> Samples:
-    array = np.asarray(image)
+    array = _array(image)
     array = array.astype(array.dtype.newbyteorder("="), copy=False)[:, :, np.newaxis]
     if image.mode == "F":
         return Samples(array, 1.0)

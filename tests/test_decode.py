@@ -323,3 +323,12 @@ def test_broken_second_page_does_not_lose_the_first() -> None:
     images = [Image.fromarray(frame) for frame in FRAMES]
     data = encoded(images[0], "TIFF", save_all=True, append_images=images[1:])
     assert np.array_equal(read_bytes(data[:-40], OPTIONS).pixels[0], FRAMES[0])
+
+
+@pytest.mark.parametrize("shape", [(1500, 900), (1500, 900, 3), (1500, 900, 4), (3, 1_200_000)])
+def test_large_pictures_come_in_bands(shape: tuple[int, ...]) -> None:
+    samples = RANDOM.integers(0, 256, shape, np.uint8)
+    if shape[-1] == 4:
+        samples[..., 3] = 255
+    got = read_bytes(encoded(samples, "PPM" if shape[-1] != 4 else "TIFF"), OPTIONS).pixels[0]
+    np.testing.assert_array_equal(got, samples.reshape(*shape[:2], -1)[..., :3])
