@@ -197,7 +197,13 @@ def test_a_report_survives_json_and_tells_what_is_not_reached() -> None:
     for words in ("### layers", "### memory", "growth", "2 of 4 rows that have a goal reach it"):
         assert words in text
     assert "- layers, large: 1.50 x best peer, 0.8 wanted" in text
+    assert "- layers, geometric mean: 0.866 x best peer" not in text
     assert "- filters, odd: scipy differs by 1" in text
+
+
+def test_a_missed_geometric_mean_is_told() -> None:
+    rows = [Row("filters", "x", 3.0, {"OpenCV": 2.0}, limits={"scipy": 1.0})]
+    assert "- filters, geometric mean: 1.50 x OpenCV, 1 wanted" in table.not_reached(rows, [])
 
 
 def test_tables_go_between_the_marks_of_readme(tmp_path: Path) -> None:
@@ -270,6 +276,34 @@ def test_pictures_are_made_once_and_in_the_size_asked_for(tmp_path: Path) -> Non
         assert picture.size == (400, 300)
     assert shop.photo(12, ".png").stat().st_mtime_ns == stamp
     assert len(list(shop.many().iterdir())) == 20
+
+
+@pytest.mark.skipif(not hasattr(os, "wait4"), reason="needs wait4")
+def test_a_command_whose_picture_differs_is_reported_and_not_timed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shop = Workshop(tmp_path, quick=True)
+    case = commands.Case("small", shop.small(), ".png")
+
+    def two(case: commands.Case, shop: Workshop) -> dict[str, list[str]]:
+        target = str(commands._target(case, "cnncli", shop))
+        wrong = str(commands._target(case, "peer", shop))
+        return {
+            "cnncli": commands.ours(str(case.source), target),
+            "peer": commands.ours(str(case.source), wrong, "identity"),
+        }
+
+    monkeypatch.setattr(commands, "commands_of", two)
+    row = commands.compare(case, shop, 1)
+    assert row.ours is None and row.met is False
+    assert row.problem.startswith("peer differs by")
+
+
+def test_pictures_differ_by_the_mean_of_their_steps() -> None:
+    black = np.zeros((2, 2, 3), np.uint8)
+    assert commands._steps(black, black + np.uint8(255)) == 255
+    assert commands._steps(black, black) == 0
+    assert commands._steps(black, black[:1]) == math.inf
 
 
 def run_benchmarks(*words: str) -> subprocess.CompletedProcess[str]:
