@@ -197,9 +197,12 @@ def _pixels(path: Path) -> NDArray[np.uint8]:
     if path.is_dir():
         names = sorted(path.glob("[0-9]*.png"))
         return np.stack([_pixels(names[i]) for i in (0, len(names) // 2, -1)])
-    Image.MAX_IMAGE_PIXELS = MOST_PIXELS
-    with Image.open(path) as picture:
-        return np.asarray(picture.convert("RGB"))
+    before, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, MOST_PIXELS
+    try:
+        with Image.open(path) as picture:
+            return np.asarray(picture.convert("RGB"))
+    finally:
+        Image.MAX_IMAGE_PIXELS = before
 
 
 def _steps(ours: NDArray[np.uint8], other: NDArray[np.uint8]) -> float:
