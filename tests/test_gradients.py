@@ -42,7 +42,10 @@ WINDOWS: list[dict[str, Any]] = [
 
 
 def agree(gradient: Any, numeric: Any, context: object) -> None:
-    np.testing.assert_allclose(gradient, numeric, rtol=1e-7, atol=1e-7, err_msg=str(context))
+    looked_at = ~np.isnan(numeric)
+    assert looked_at.any() and np.isfinite(gradient).all()
+    got, expected = gradient[looked_at], numeric[looked_at]
+    np.testing.assert_allclose(got, expected, rtol=1e-7, atol=1e-7, err_msg=str(context))
 
 
 def check_conv(shape: tuple[int, ...], hparameters: dict[str, Any]) -> None:
@@ -59,7 +62,9 @@ def check_conv(shape: tuple[int, ...], hparameters: dict[str, Any]) -> None:
             given = [*arrays[:index], x, *arrays[index + 1 :]]
             return conv_forward(*given, hparameters)[0]
 
-        agree(gradient, numeric_gradient(forward, arrays[index], dZ), (index, hparameters))
+        # Primes, so that rows, columns and channels all have their turn.
+        numeric = numeric_gradient(forward, arrays[index], dZ, every=(5, 3, 1)[index])
+        agree(gradient, numeric, (index, hparameters))
 
 
 @pytest.mark.parametrize("stride", STRIDES, ids=str)
