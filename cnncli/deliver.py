@@ -36,6 +36,7 @@ from cnncli.strips import Values
 def check_format_of(
     job: Job, file: OutFile, shape: tuple[int, int, int, int], groups: Sequence[MapGroup]
 ) -> None:
+    """Refuse a picture that its file's format cannot hold, before the first pixel."""
     if holds_values(file.format, job.output.depth):
         check_target(file, shape[2], shape[1], depth=job.output.depth)
         return
@@ -95,6 +96,7 @@ class View:
 
 
 def write_all(job: Job, source: Source, files: Sequence[OutFile], view: View) -> Outcome:
+    """Write a result to its files, values first, and return what became of the image."""
     depth = job.output.depth
     drawn = job.show_width or not all(holds_values(file.format, depth) for file in files)
     if sum(holds_values(file.format, depth) for file in files) > 1:
