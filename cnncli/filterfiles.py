@@ -99,11 +99,21 @@ def find_array(text: str, *, what: str = "filter", builtins: bool = True) -> Fou
         return _read_file(path, key)
     name = text.removesuffix(SUFFIX)
     if builtins and name in builtin_names():
-        array = arrayfile.read_npy(builtin_file(name).read_bytes(), name=f"{name}{SUFFIX}")
-        return Found(array, name, quote(name), FileProblem, builtin=True)
+        return Found(read_builtin(name), name, quote(name), FileProblem, builtin=True)
     if looks_inline(text) or (";" in text and not _has_suffix(path)):
         return _read_inline(text, what)
     raise _unknown(path, what, builtins)
+
+
+def read_builtin(name: str) -> Array:
+    """Return a built-in filter as its file holds it, the same on every machine.
+
+    Examples
+    --------
+    >>> read_builtin("edge")[1, 1].item()
+    8.0
+    """
+    return arrayfile.read_npy(builtin_file(name).read_bytes(), name=f"{name}{SUFFIX}")
 
 
 def split_key(text: str) -> tuple[str, str | None]:

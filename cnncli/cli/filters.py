@@ -87,7 +87,7 @@ def show(name: str, filter_layout: str, as_json: bool) -> None:
 def export(name: str, output: str | None, overwrite: bool) -> None:
     """Write a built-in filter as a file of your own."""
     from cnncli.errors import OptionError
-    from cnncli.formulas import BUILTINS
+    from cnncli.filterfiles import read_builtin
     from cnncli.savefilter import save_filter
 
     bare = name.removesuffix(".npy")
@@ -95,7 +95,7 @@ def export(name: str, output: str | None, overwrite: bool) -> None:
         near = ", ".join(nearest(bare, builtin_names()))
         alike = f"; nearest: {near}" if near else ""
         raise OptionError(f"{bare!r} is no built-in filter{alike}", hint="cnncli filters list")
-    place = save_filter(BUILTINS[bare].make(), bare, output or f"{bare}.npy", overwrite)
+    place = save_filter(read_builtin(bare), bare, output or f"{bare}.npy", overwrite)
     tell(place)
 
 
