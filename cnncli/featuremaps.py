@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, Final, TypeVar
@@ -12,11 +12,18 @@ from numpy.typing import NDArray
 
 from cnncli.core.strips import run_all
 from cnncli.images import Picture
-from cnncli.network import Network, Shape, Stage
+from cnncli.layers import Shape, Stage
+from cnncli.layers.base import rows_at_once
+from cnncli.network import Network
+from cnncli.passes import peak_bytes, walk
 from cnncli.strips import Values
 
 HELD_BYTES: Final = 32 * 2**20
 """A result up to this size is computed once and kept, where several passes over it are needed."""
+
+WHOLE_BYTES: Final = 256 * 2**20
+"""Layers whose outputs fit are run one after the other; in strips only from here on, where each
+layer computes rows twice that two strips of the next one need."""
 
 BLOCK_BYTES: Final = 8 * 2**20
 """Rows that are written to an array file together."""
@@ -39,10 +46,10 @@ class FeatureMaps:
 
     Examples
     --------
-    >>> from cnncli.network import PoolLayer
+    >>> from cnncli.layers import PoolLayer
     >>> pixels = np.arange(16, dtype=np.uint8).reshape(1, 4, 4, 1)
     >>> picture = Picture(pixels, 1.0, False, False, (), "a.npy")
-    >>> FeatureMaps(Network((PoolLayer(),)), picture).whole().ravel().tolist()
+    >>> FeatureMaps(Network.chain(PoolLayer()), picture).whole().ravel().tolist()
     [5.0, 7.0, 13.0, 15.0]
     """
 
@@ -54,7 +61,7 @@ class FeatureMaps:
     @property
     def shape(self) -> Shape:
         """(N, n_H, n_W, n_C)."""
-        return (self.picture.shape[0], *self.stage.shape[1:])
+        return self.network.output_shape(self.picture.shape)
 
     @property
     def dtype(self) -> np.dtype[Any]:
@@ -64,7 +71,14 @@ class FeatureMaps:
     @cached_property
     def stage(self) -> Stage:
         """The network prepared for one image."""
-        return self.network.stage((1, *self.picture.shape[1:]), self.dtype)
+        return self.network.folded().stage((1, *self.picture.shape[1:]), self.dtype)
+
+    @cached_property
+    def _in_strips(self) -> bool:
+        """Whether rows are made when asked for, and not the whole layer by layer."""
+        if len(self.network.nodes) == 1 or not self.network.is_chain:
+            return self.network.is_chain
+        return peak_bytes(self.network, self.picture.shape, self.dtype) > WHOLE_BYTES
 
     @cached_property
     def _on_pixels(self) -> bool:
@@ -91,7 +105,7 @@ class FeatureMaps:
 
     def whole(self) -> Values:
         """Return the whole result as one array (N, n_H, n_W, n_C), and keep it."""
-        if self.held is None:
+        if self.held is None and self._in_strips:
             values = np.empty(self.shape, self.dtype)
 
             def fill(image: int, rows: slice, strip: Values) -> None:
@@ -99,6 +113,8 @@ class FeatureMaps:
 
             self.each(fill)
             self.held = values
+        elif self.held is None:
+            ((_, self.held),) = walk(self.network.folded(), self.picture.values(), jobs=self.jobs)
         return self.held
 
     def kept(self) -> FeatureMaps:
@@ -116,8 +132,8 @@ class FeatureMaps:
     def blocks(self) -> Iterator[tuple[int, Values]]:
         """Yield each image's number with blocks of its rows (rows, n_W, n_C), all in order."""
         row = self.shape[2] * self.shape[3] * self.dtype.itemsize
-        together = max(1, BLOCK_BYTES // (row * self.stage.step))
         strips = self._strips()
+        together = max(1, BLOCK_BYTES // (row * (strips[0].stop - strips[0].start)))
         for image in range(self.shape[0]):
             for index in range(0, len(strips), together):
                 yield image, self._block(image, strips[index : index + together])
@@ -133,7 +149,12 @@ class FeatureMaps:
         return block
 
     def _strips(self) -> list[slice]:
-        height, step = self.shape[1], self.stage.step
+        height = self.shape[1]
+        if self._in_strips and self.held is None:
+            step = self.stage.step
+        else:
+            self.whole()
+            step = rows_at_once(self.shape, self.dtype)
         return [slice(first, min(first + step, height)) for first in range(0, height, step)]
 
     def _values(self, image: int, rows: slice) -> Values:
@@ -149,3 +170,37 @@ class FeatureMaps:
 
         values = self.stage.read(source, rows.start, rows.stop)[0]
         return self.picture.scaled(values) if raw else values
+
+
+def layer_maps(
+    network: Network, picture: Picture, names: Sequence[str], jobs: int | None = None
+) -> Iterator[tuple[str, FeatureMaps]]:
+    """Yield the results of several layers, in the network's order.
+
+    What fits into memory is computed once; what does not, in strips for each layer anew. A result
+    should be let go of before the next one is asked for.
+
+    Parameters
+    ----------
+    network : Network
+    picture : Picture
+    names : sequence of str
+        The layers.
+    jobs : int, optional
+        As in `FeatureMaps`.
+
+    Examples
+    --------
+    >>> from cnncli.layers import PoolLayer
+    >>> picture = Picture(np.ones((1, 8, 8, 1)), 1.0, False, False, (), "a.npy")
+    >>> network = Network.chain(PoolLayer(), PoolLayer())
+    >>> [(name, maps.shape) for name, maps in layer_maps(network, picture, network.names)]
+    [('pool1', (1, 4, 4, 1)), ('pool2', (1, 2, 2, 1))]
+    """
+    dtype = picture.dtype
+    if network.is_chain and peak_bytes(network, picture.shape, dtype) > WHOLE_BYTES:
+        for name in [name for name in network.names if name in names]:
+            yield name, FeatureMaps(network.until(name), picture, jobs)
+        return
+    for name, values in walk(network.folded(keep=names), picture.values(), names, jobs):
+        yield name, FeatureMaps(network.until(name), picture, jobs, values)

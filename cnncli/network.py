@@ -1,469 +1,180 @@
-"""Everything is a network: frozen layers, and the one path that runs them forward and backward."""
+"""Everything is a network: named layers, each on the outputs of earlier ones."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Any, ClassVar, Final, Protocol
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Final
 
 import numpy as np
-from numpy.typing import NDArray
 
-from cnncli.core.activation import get_activation
-from cnncli.core.conv import conv_backward, conv_forward, conv_plan, conv_window
-from cnncli.core.engine import Choice
-from cnncli.core.geometry import PaddingLike, Pair, Window, check_pad_mode, place_window
-from cnncli.core.hyper import CONV_DEFAULTS, POOL_DEFAULTS, read_hparameters
-from cnncli.core.padding import pad_borders, pad_borders_backward, pad_rows
-from cnncli.core.pool import check_mode, pool_backward, pool_forward, pool_rows, pool_window
-from cnncli.errors import OptionError, ShapeError
-from cnncli.filters import Filter
-from cnncli.fitting import check_channels, layout_notes
+from cnncli.core.geometry import Box
+from cnncli.errors import CnnCliError, OptionError
+from cnncli.layers import (
+    BatchNormLayer,
+    ConvLayer,
+    FloatArray,
+    Join,
+    Layer,
+    PoolLayer,
+    Rows,
+    ScaleLayer,
+    Shape,
+    Stage,
+)
+from cnncli.layers.base import has_strips
 from cnncli.maps import MapGroup
+from cnncli.names import nearest
 
-FloatArray = NDArray[np.floating]
-Shape = tuple[int, int, int, int]
-Gradients = dict[str, FloatArray]
-
-
-Rows = Callable[[int, int], FloatArray]
-"""``rows(first, last)``: those rows of one image, shape (1, rows, n_W, n_C)."""
-
-STRIP_BYTES: Final = 2**20
-"""Output of layers other than convolutions that is made at a time."""
+SOURCE: Final = "input"
+"""What the network's own input is called among the inputs of its layers."""
 
 
 @dataclass(frozen=True)
-class Stage:
-    """A layer that makes any rows of its output from the rows of its input they need.
+class Node:
+    """A layer in its place.
 
     Parameters
     ----------
-    shape : (1, n_H, n_W, n_C)
-        Of one image's whole output.
-    step : int
-        Rows to ask for at a time; the bytes are the same however they are asked for.
-    read : callable
-        ``read(source, first, last)`` makes rows ``[first, last)``, asking ``source`` for input.
+    name : str
+        Unique in its network, and not `SOURCE`.
+    layer : Layer or Join
+    inputs : tuple of str
+        Names of earlier nodes, or `SOURCE`.
     """
 
-    shape: Shape
-    step: int
-    read: Callable[[Rows, int, int], FloatArray]
-
-
-class Layer(Protocol):
-    """What a network asks of a layer."""
-
-    op: ClassVar[str]
-
-    @property
-    def keeps_channels(self) -> bool:
-        """Whether each output channel is a picture of one input channel."""
-
-    def output_shape(self, shape: Shape) -> Shape:
-        """Check an input shape (m, n_H, n_W, n_C) and return the output's."""
-
-    def output_groups(self, groups: Sequence[MapGroup]) -> tuple[MapGroup, ...]:
-        """Return which output channels belong together, and their names."""
-
-    def notes(self, shape: Shape) -> tuple[str, ...]:
-        """Say what is likely to be a mistake for an input of that shape."""
-
-    def stage(self, shape: Shape, dtype: np.dtype[Any]) -> Stage:
-        """Prepare the layer for strips of one image of that shape and dtype."""
-
-    def forward(self, X: FloatArray) -> tuple[FloatArray, Any]:
-        """Return the layer's output and the cache its backward pass needs."""
-
-    def backward(self, dY: FloatArray, cache: Any) -> tuple[FloatArray, Gradients]:
-        """Return the gradient of the input, and of each parameter by name."""
-
-
-@dataclass(frozen=True)
-class PadLayer:
-    """A border around height and width.
-
-    Examples
-    --------
-    >>> PadLayer(padding=(1, 2)).output_shape((1, 4, 4, 3))
-    (1, 6, 8, 3)
-    """
-
-    padding: PaddingLike
-    pad_mode: str = "zeros"
-    pad_value: float = 0.0
-    op: ClassVar[str] = "pad"
-    keeps_channels: ClassVar[bool] = True
-
-    def window(self, shape: Shape) -> Window:
-        """Return the window of one cell whose pads are this layer's."""
-        return place_window((shape[1], shape[2]), kernel=1, padding=self.padding)
-
-    def output_shape(self, shape: Shape) -> Shape:
-        """Check an input shape (m, n_H, n_W, n_C) and return the output's."""
-        check_pad_mode(self.pad_mode)
-        return (shape[0], *self.window(shape).out, shape[3])
-
-    def output_groups(self, groups: Sequence[MapGroup]) -> tuple[MapGroup, ...]:
-        """Return the groups as they came."""
-        return tuple(groups)
-
-    def notes(self, shape: Shape) -> tuple[str, ...]:
-        """Return nothing: every input will do."""
-        return ()
-
-    def stage(self, shape: Shape, dtype: np.dtype[Any]) -> Stage:
-        """Prepare the border for strips of one image."""
-        out, pads = self.output_shape(shape), self.window(shape).pads
-        # One value seen as a whole image: only its shape and dtype count.
-        like = np.broadcast_to(np.zeros((), dtype), (1, *shape[1:]))
-
-        def read(source: Rows, first: int, last: int) -> FloatArray:
-            return pad_rows(source, like, pads, (self.pad_mode, self.pad_value), first, last)
-
-        return Stage(out, _step(out, dtype), read)
-
-    def forward(self, X: FloatArray) -> tuple[FloatArray, Shape]:
-        """Return the padded batch."""
-        shape: Shape = X.shape
-        return pad_borders(X, self.window(shape).pads, self.pad_mode, self.pad_value), shape
-
-    def backward(self, dY: FloatArray, cache: Shape) -> tuple[FloatArray, Gradients]:
-        """Return the gradient of the batch before padding."""
-        return pad_borders_backward(dY, self.window(cache).pads, self.pad_mode), {}
-
-
-@dataclass(frozen=True, eq=False)
-class ConvLayer:
-    """One convolution: a bank over all channels, or 2-D filters on every channel on its own.
-
-    Parameters
-    ----------
-    filter : Filter
-        Weights, and the names of their maps.
-    bias : ndarray, shape (maps of the filter,) or (1,), optional
-        Default 0.
-    stride, padding, dilation, groups, pad_mode, pad_value
-        As in `conv_forward`.
-    activation : str
-        A name of `ACTIVATIONS`.
-    algorithm : str
-        ``auto``, or a name of `engine.ALGORITHMS`.
-
-    Examples
-    --------
-    >>> from cnncli.filters import load_filter
-    >>> layer = ConvLayer(load_filter("1 0 -1"), padding="same")
-    >>> layer.output_shape((1, 4, 4, 3))
-    (1, 4, 4, 3)
-    """
-
-    filter: Filter
-    bias: FloatArray | None = None
-    stride: int | Pair = 1
-    padding: PaddingLike = "same"
-    dilation: int | Pair = 1
-    groups: int = 1
-    pad_mode: str = "zeros"
-    pad_value: float = 0.0
-    activation: str = "none"
-    algorithm: str = "auto"
-    op: ClassVar[str] = "conv"
-
-    @property
-    def keeps_channels(self) -> bool:
-        """Whether each output channel is a picture of one input channel."""
-        return self.filter.per_channel
-
-    def output_shape(self, shape: Shape) -> Shape:
-        """Check an input shape (m, n_H, n_W, n_C) and return the output's."""
-        get_activation(self.activation)
-        check_pad_mode(self.pad_mode)
-        check_channels(self.filter, shape[3], self.groups)
-        if self.bias is not None and np.shape(self.bias) not in ((1,), (self.filter.maps,)):
-            raise ShapeError(
-                f"the bias must hold 1 value or {self.filter.maps}, got shape {np.shape(self.bias)}"
-            )
-        bank = self._bank_shape(shape[3])
-        window = conv_window(shape, bank, self._fields(shape[3]))
-        return (shape[0], *window.out, bank[3])
-
-    def output_groups(self, groups: Sequence[MapGroup]) -> tuple[MapGroup, ...]:
-        """Return one group for each filter, or for 2-D filters each input group once a filter."""
-        names = self.filter.map_names
-        if not self.filter.per_channel:
-            return tuple(MapGroup(name, (index,)) for index, name in enumerate(names))
-        channels = sum(len(group.channels) for group in groups)
-        return tuple(
-            MapGroup(
-                "-".join(part for part in (name, group.name) if part),
-                tuple(index * channels + channel for channel in group.channels),
-            )
-            for index, name in enumerate(names)
-            for group in groups
-        )
-
-    def notes(self, shape: Shape) -> tuple[str, ...]:
-        """Say when the filter is likely to be in the other layout."""
-        return layout_notes(self.filter, shape[3], self.groups)
-
-    def stage(self, shape: Shape, dtype: np.dtype[Any]) -> Stage:
-        """Prepare filters and strips for one image: the fast path of every command."""
-        out = self.output_shape(shape)
-        bank = self._bank(shape[3], dtype)
-        options = self._hparameters(shape[3])
-        layer = conv_plan((1, *shape[1:]), bank, self._biases(bank), options, self.algorithm)
-        activate = get_activation(self.activation).forward
-
-        def read(source: Rows, first: int, last: int) -> FloatArray:
-            Z = layer.rows(lambda _, rows: source(rows.start, rows.stop), first, last, jobs=1)
-            return activate(self._reorder(Z, shape[3]))
-
-        return Stage(out, layer.grid.rows, read)
-
-    def choice(self, shape: Shape, dtype: np.dtype[Any]) -> Choice:
-        """Return the algorithm for an input of that shape, and why it was taken."""
-        bank = self._bank(shape[3], dtype)
-        options = self._hparameters(shape[3])
-        layer = conv_plan((1, *shape[1:]), bank, self._biases(bank), options, self.algorithm)
-        return layer.choice
-
-    def forward(self, X: FloatArray) -> tuple[FloatArray, Any]:
-        """Return the activated feature maps."""
-        channels = X.shape[3]
-        bank = self._bank(channels, X.dtype)
-        Z, cache = conv_forward(X, bank, self._biases(bank), self._hparameters(channels))
-        Z = self._reorder(Z, channels)
-        A = get_activation(self.activation).forward(Z)
-        return A, (cache, Z, A)
-
-    def backward(self, dY: FloatArray, cache: Any) -> tuple[FloatArray, Gradients]:
-        """Return the gradients of the input, the filter (as it was given) and the bias."""
-        conv_cache, Z, A = cache
-        channels = conv_cache[0].shape[3]
-        dZ = get_activation(self.activation).backward(dY, Z, A)
-        dX, dW, db = conv_backward(self._restore_order(dZ, channels), conv_cache)
-        if self.filter.per_channel:
-            kernels = self.filter.weights.shape[2]
-            dW = dW.reshape(*dW.shape[:2], channels, kernels).sum(axis=2)
-            db = db.reshape(channels, kernels).sum(axis=0)
-        return dX, {"W": dW, "b": db.reshape(-1)}
-
-    def _bank(self, channels: int, dtype: np.dtype[Any]) -> FloatArray:
-        """The filters as `conv_forward` takes them: 2-D ones repeated for every channel."""
-        weights = self.filter.weights.astype(dtype, copy=False)
-        if not self.filter.per_channel:
-            return weights
-        return np.tile(weights, (1, 1, channels))[:, :, None, :]
-
-    def _bank_shape(self, channels: int) -> Shape:
-        rows, columns, *_ = self.filter.weights.shape
-        if self.filter.per_channel:
-            return rows, columns, 1, self.filter.maps * channels
-        return rows, columns, self.filter.weights.shape[2], self.filter.maps
-
-    def _biases(self, bank: FloatArray) -> FloatArray:
-        bias = self.filter.bias if self.bias is None else self.bias
-        if bias is None:
-            bias = np.zeros(1)
-        each = np.broadcast_to(np.asarray(bias, bank.dtype), (self.filter.maps,))
-        return np.tile(each, bank.shape[3] // self.filter.maps).reshape(1, 1, 1, -1)
-
-    def _hparameters(self, channels: int) -> dict[str, Any]:
-        return {
-            "stride": self.stride,
-            "pad": self.padding,
-            "dilation": self.dilation,
-            "groups": channels if self.filter.per_channel else self.groups,
-            "pad_mode": self.pad_mode,
-            "pad_value": self.pad_value,
-        }
-
-    def _fields(self, channels: int) -> dict[str, Any]:
-        return read_hparameters(self._hparameters(channels), CONV_DEFAULTS)
-
-    def _reorder(self, Z: FloatArray, channels: int) -> FloatArray:
-        """Bring grouped output (channel by channel) into pictures (filter by filter)."""
-        kernels = len(self.filter.map_names)
-        if not self.filter.per_channel or kernels == 1 or channels == 1:
-            return Z
-        split = Z.reshape(*Z.shape[:3], channels, kernels)
-        return split.swapaxes(3, 4).reshape(Z.shape)
-
-    def _restore_order(self, dZ: FloatArray, channels: int) -> FloatArray:
-        if not self.filter.per_channel:
-            return dZ
-        split = dZ.reshape(*dZ.shape[:3], len(self.filter.map_names), channels)
-        return split.swapaxes(3, 4).reshape(dZ.shape)
-
-
-@dataclass(frozen=True)
-class PoolLayer:
-    """One pooling layer.
-
-    Parameters
-    ----------
-    mode : {"max", "average", "min", "lp"}
-    size : int, (h, w) or "global"
-    stride : int, (h, w) or None
-        None: the size.
-    padding, dilation, ceil, count_include_pad, p
-        As in `pool_forward`.
-
-    Examples
-    --------
-    >>> PoolLayer(size=3, stride=2).output_shape((1, 7, 8, 3))
-    (1, 3, 3, 3)
-    """
-
-    mode: str = "max"
-    size: int | Pair | str = 2
-    stride: int | Pair | None = None
-    padding: PaddingLike = "valid"
-    dilation: int | Pair = 1
-    ceil: bool = False
-    count_include_pad: bool = False
-    p: float = 2.0
-    op: ClassVar[str] = "pool"
-    keeps_channels: ClassVar[bool] = True
-
-    def output_shape(self, shape: Shape) -> Shape:
-        """Check an input shape (m, n_H, n_W, n_C) and return the output's."""
-        check_mode(self.mode)
-        fields = read_hparameters(self._hparameters(), POOL_DEFAULTS)
-        return (shape[0], *pool_window(shape, fields).out, shape[3])
-
-    def output_groups(self, groups: Sequence[MapGroup]) -> tuple[MapGroup, ...]:
-        """Return the groups as they came."""
-        return tuple(groups)
-
-    def notes(self, shape: Shape) -> tuple[str, ...]:
-        """Say when windows meet pads only, and so have no largest or smallest value."""
-        if self.mode not in ("max", "min"):
-            return ()
-        window = pool_window(shape, read_hparameters(self._hparameters(), POOL_DEFAULTS))
-        rows, cols = (axis.counts(include_pad=False) > 0 for axis in (window.rows, window.cols))
-        empty = rows.size * cols.size - int(rows.sum()) * int(cols.sum())
-        return (f"{empty} windows meet pads only, and hold no finite value",) if empty else ()
-
-    def stage(self, shape: Shape, dtype: np.dtype[Any]) -> Stage:
-        """Prepare the pool for strips of one image."""
-        out, options = self.output_shape(shape), self._hparameters()
-        rows = pool_window(shape, read_hparameters(options, POOL_DEFAULTS)).rows
-        if not rows.always_meets_input:
-            # Windows of pads only have no input rows to ask for: one strip takes them all.
-            return Stage(out, out[1], lambda source, a, b: self._whole(source, shape)[:, a:b])
-        one = (1, *shape[1:])
-
-        def read(source: Rows, first: int, last: int) -> FloatArray:
-            return pool_rows(source, one, options, self.mode, first, last)
-
-        # A strip's input must not be much larger than its output.
-        return Stage(out, max(1, _step(out, dtype) // rows.stride), read)
-
-    def works_on_pixels(self, shape: Shape) -> bool:
-        """Whether whole numbers can be pooled as they are: extremes, and none of pads only."""
-        return self.mode in ("max", "min") and not self.notes(shape)
-
-    def _whole(self, source: Rows, shape: Shape) -> FloatArray:
-        return self.forward(source(0, shape[1]))[0]
-
-    def forward(self, X: FloatArray) -> tuple[FloatArray, Any]:
-        """Return the pooled maps."""
-        return pool_forward(X, self._hparameters(), self.mode)
-
-    def backward(self, dY: FloatArray, cache: Any) -> tuple[FloatArray, Gradients]:
-        """Return the gradient of the maps before pooling."""
-        return pool_backward(dY, cache, self.mode), {}
-
-    def _hparameters(self) -> dict[str, Any]:
-        return {
-            "f": self.size,
-            "stride": self.stride,
-            "pad": self.padding,
-            "dilation": self.dilation,
-            "ceil": self.ceil,
-            "count_include_pad": self.count_include_pad,
-            "p": self.p,
-        }
-
-
-@dataclass(frozen=True)
-class ActivationLayer:
-    """An activation on its own.
-
-    Examples
-    --------
-    >>> ActivationLayer("relu").output_shape((1, 4, 4, 3))
-    (1, 4, 4, 3)
-    """
-
-    activation: str
-    op: ClassVar[str] = "activation"
-    keeps_channels: ClassVar[bool] = True
-
-    def output_shape(self, shape: Shape) -> Shape:
-        """Check the activation's name and return the shape."""
-        get_activation(self.activation)
-        return shape
-
-    def output_groups(self, groups: Sequence[MapGroup]) -> tuple[MapGroup, ...]:
-        """Return the groups as they came."""
-        return tuple(groups)
-
-    def notes(self, shape: Shape) -> tuple[str, ...]:
-        """Return nothing: every input will do."""
-        return ()
-
-    def stage(self, shape: Shape, dtype: np.dtype[Any]) -> Stage:
-        """Prepare nothing: values are activated where they stand."""
-        activate = get_activation(self.activation).forward
-        out = (1, *shape[1:])
-        return Stage(out, _step(out, dtype), lambda source, a, b: activate(source(a, b)))
-
-    def forward(self, X: FloatArray) -> tuple[FloatArray, Any]:
-        """Return the activated values."""
-        A = get_activation(self.activation).forward(X)
-        return A, (X, A)
-
-    def backward(self, dY: FloatArray, cache: Any) -> tuple[FloatArray, Gradients]:
-        """Return the gradient of the values before the activation."""
-        Z, A = cache
-        return get_activation(self.activation).backward(dY, Z, A), {}
+    name: str
+    layer: Layer | Join
+    inputs: tuple[str, ...]
 
 
 @dataclass(frozen=True)
 class Network:
-    """A chain of layers.
+    """Layers in an order in which each comes after its inputs; the last one's output counts.
+
+    Parameters
+    ----------
+    nodes : tuple of Node
+
+    Raises
+    ------
+    OptionError
+        If there is no layer, a name is taken twice, or an input is no earlier layer.
 
     Examples
     --------
-    >>> network = Network((PadLayer(1), PoolLayer("max", 2)))
-    >>> network.output_shape((1, 4, 6, 3))
-    (1, 3, 4, 3)
+    >>> from cnncli.layers import PadLayer
+    >>> network = Network.chain(PadLayer(1), PoolLayer("max", 2))
+    >>> network.output_shape((1, 4, 6, 3)), [node.name for node in network.nodes]
+    ((1, 3, 4, 3), ['pad1', 'pool1'])
     """
 
-    layers: tuple[Layer, ...]
+    nodes: tuple[Node, ...]
 
     def __post_init__(self) -> None:
-        if not self.layers:
+        if not self.nodes:
             raise OptionError("a network must have at least one layer")
+        known = {SOURCE}
+        for node in self.nodes:
+            for name in node.inputs:
+                if name not in known:
+                    near = _alike(name, known)
+                    raise OptionError(
+                        f"layer {node.name}: its input {name!r} is no layer before it{near}"
+                    )
+            if node.name in known:
+                raise OptionError(f"layer names must differ, got {node.name!r} twice")
+            known.add(node.name)
+
+    @classmethod
+    def chain(cls, *layers: Layer) -> Network:
+        """Return the network of layers one after the other, with default names."""
+        nodes: list[Node] = []
+        for layer in layers:
+            name = default_name(layer.op, [node.name for node in nodes])
+            nodes.append(Node(name, layer, (nodes[-1].name if nodes else SOURCE,)))
+        return cls(tuple(nodes))
 
     @property
     def op(self) -> str:
         """The last layer's kind, which names the output."""
-        return self.layers[-1].op
+        return self.nodes[-1].layer.op
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """All layers' names, in order."""
+        return tuple(node.name for node in self.nodes)
+
+    @property
+    def is_chain(self) -> bool:
+        """Whether every layer has one input: the one before it."""
+        before = (SOURCE, *self.names)
+        return all(node.inputs == (name,) for node, name in zip(self.nodes, before, strict=False))
 
     @property
     def keeps_channels(self) -> bool:
         """Whether every output channel is a picture of one input channel."""
-        return all(layer.keeps_channels for layer in self.layers)
+        return self.is_chain and all(node.layer.keeps_channels for node in self.nodes)
 
     @property
     def filters_channels(self) -> bool:
         """Whether 2-D filters work in it, and nothing that mixes channels."""
-        return self.keeps_channels and any(isinstance(v, ConvLayer) for v in self.layers)
+        return self.keeps_channels and any(isinstance(n.layer, ConvLayer) for n in self.nodes)
+
+    def node(self, name: str) -> Node:
+        """Return the layer of that name.
+
+        Raises
+        ------
+        OptionError
+            If there is none; with the nearest names.
+        """
+        for node in self.nodes:
+            if node.name == name:
+                return node
+        raise OptionError(f"no layer {name!r} in the network{_alike(name, self.names)}")
+
+    def until(self, name: str) -> Network:
+        """Return the network of a layer and those that it depends on.
+
+        Raises
+        ------
+        OptionError
+            If there is no such layer.
+
+        Examples
+        --------
+        >>> Network.chain(PoolLayer(), PoolLayer()).until("pool1").names
+        ('pool1',)
+        """
+        wanted = set(self.node(name).inputs) | {name}
+        kept: list[Node] = []
+        for node in reversed(self.nodes[: self.names.index(name) + 1]):
+            if node.name in wanted:
+                kept.insert(0, node)
+                wanted.update(node.inputs)
+        return Network(tuple(kept))
+
+    def shapes(self, shape: Shape) -> dict[str, Shape]:
+        """Check every layer's shapes in turn and return all outputs' by name, the input's too.
+
+        Raises
+        ------
+        ShapeError, OptionError
+            As the first layer that does not fit says, with its name where there are several.
+        """
+        found = {SOURCE: shape}
+        for node in self.nodes:
+            try:
+                found[node.name] = node.layer.output_shape(*(found[each] for each in node.inputs))
+            except CnnCliError as error:
+                raise self._named(node, error) from error
+        return found
+
+    def _named(self, node: Node, error: CnnCliError) -> CnnCliError:
+        if len(self.nodes) == 1:
+            return error
+        return type(error)(f"layer {node.name}: {error}", hint=error.hint)
 
     def output_shape(self, shape: Shape) -> Shape:
         """Check every layer's shapes in turn and return the last output's.
@@ -471,59 +182,123 @@ class Network:
         Raises
         ------
         ShapeError, OptionError
-            As the first layer that does not fit says.
+            As `shapes` says.
         """
-        for layer in self.layers:
-            shape = layer.output_shape(shape)
-        return shape
+        return self.shapes(shape)[self.nodes[-1].name]
+
+    def groups(self, groups: Sequence[MapGroup]) -> dict[str, tuple[MapGroup, ...]]:
+        """Return which channels of each layer belong together, and their names."""
+        found = {SOURCE: tuple(groups)}
+        for node in self.nodes:
+            given = [found[name] for name in node.inputs]
+            found[node.name] = node.layer.output_groups(*given)
+        return found
 
     def output_groups(self, groups: Sequence[MapGroup]) -> tuple[MapGroup, ...]:
         """Return which output channels belong together, and their names."""
-        for layer in self.layers:
-            groups = layer.output_groups(groups)
-        return tuple(groups)
+        return self.groups(groups)[self.nodes[-1].name]
 
     def notes(self, shape: Shape) -> tuple[str, ...]:
         """Return what the layers say of an input of that shape."""
-        said: tuple[str, ...] = ()
-        for layer in self.layers:
-            said += layer.notes(shape)
-            shape = layer.output_shape(shape)
-        return said
+        shapes = self.shapes(shape)
+        return tuple(
+            note for node in self.nodes for note in node.layer.notes(shapes[node.inputs[0]])
+        )
+
+    def choices(self, shape: Shape, dtype: np.dtype[Any]) -> tuple[str, ...]:
+        """Say which algorithm each convolution takes, and why."""
+        shapes, said = self.shapes(shape), []
+        for node in self.nodes:
+            if isinstance(node.layer, ConvLayer):
+                choice = node.layer.choice(shapes[node.inputs[0]], dtype)
+                which = f"{node.name} " if len(self.nodes) > 1 else ""
+                said.append(f"{which}computed by {choice.algorithm}: {choice.reason}")
+        return tuple(said)
+
+    def reads(self, shape: Shape, name: str, box: Box) -> dict[str, Box]:
+        """Return for every layer before one, and the input, the box of cells it is made from.
+
+        Parameters
+        ----------
+        shape : Shape
+            Of the network's input.
+        name : str
+            A layer.
+        box : Box
+            Cells of its output.
+
+        Returns
+        -------
+        dict of str to Box
+            With the box itself; layers that have no part in it are left out.
+
+        Examples
+        --------
+        >>> network = Network.chain(PoolLayer(), PoolLayer())
+        >>> network.reads((1, 8, 8, 1), "pool2", (slice(1, 2), slice(0, 1)))["input"]
+        (slice(4, 8, None), slice(0, 4, None))
+        """
+        shapes, found = self.shapes(shape), {name: box}
+        for node in reversed(self.until(name).nodes):
+            for each in node.inputs:
+                part = node.layer.reads(shapes[each], found[node.name])
+                found[each] = _both(found[each], part) if each in found else part
+        return found
 
     def stage(self, shape: Shape, dtype: np.dtype[Any]) -> Stage:
-        """Prepare all layers for strips of one image: each asks the one before for its rows."""
-        chain = self.layers[0].stage(shape, dtype)
-        for layer in self.layers[1:]:
+        """Prepare a chain for strips of one image: each layer asks the one before for its rows."""
+        first, *more = (node.layer for node in self.nodes if has_strips(node.layer))
+        chain = first.stage(shape, dtype)
+        for layer in more:
             chain = _after(chain, layer.stage(chain.shape, dtype))
         return chain
 
     def works_on_pixels(self, shape: Shape) -> bool:
         """Whether the whole numbers of a picture can go through without becoming floats."""
-        (first, *more) = self.layers
+        first, *more = (node.layer for node in self.nodes)
         return not more and isinstance(first, PoolLayer) and first.works_on_pixels(shape)
 
-    def choices(self, shape: Shape, dtype: np.dtype[Any]) -> tuple[str, ...]:
-        """Say which algorithm each convolution takes, and why."""
-        said: tuple[str, ...] = ()
-        for layer in self.layers:
-            if isinstance(layer, ConvLayer):
-                choice = layer.choice(shape, dtype)
-                said += (f"computed by {choice.algorithm}: {choice.reason}",)
-            shape = layer.output_shape(shape)
-        return said
+    def folded(self, keep: Collection[str] = ()) -> Network:
+        """Return the same network with each batch normalisation folded into its convolution.
 
-    def forward(self, X: FloatArray) -> FloatArray:
-        """Return the last layer's output; no cache is kept.
+        Parameters
+        ----------
+        keep : collection of str
+            Layers whose own outputs are wanted: they stay as they are.
 
-        Examples
-        --------
-        >>> Network((PoolLayer("average", "global"),)).forward(np.ones((1, 3, 3, 1))).item()
-        1.0
+        Returns
+        -------
+        Network
+            A folded pair bears the later layer's name. Values are equal to rounding.
         """
-        for layer in self.layers:
-            X, _ = layer.forward(X)
-        return X
+        used = [name for node in self.nodes for name in node.inputs]
+        nodes: dict[str, Node] = {}
+        for node in self.nodes:
+            before = nodes.get(node.inputs[0])
+            if before is None or before.name in keep or used.count(before.name) > 1:
+                nodes[node.name] = node
+                continue
+            layer = _fold(before.layer, node.layer)
+            if layer is None:
+                nodes[node.name] = node
+            else:
+                del nodes[before.name]
+                nodes[node.name] = Node(node.name, layer, before.inputs)
+        return Network(tuple(nodes.values()))
+
+
+def default_name(op: str, taken: Collection[str]) -> str:
+    """Return the name of a layer that was given none: its kind and the first free number.
+
+    Examples
+    --------
+    >>> default_name("conv", ["conv1", "pool1"])
+    'conv2'
+    """
+    number = 1
+    while f"{op}{number}" in taken:
+        number += 1
+    return f"{op}{number}"
 
 
 def input_groups(channels: int) -> tuple[MapGroup, ...]:
@@ -550,5 +325,33 @@ def _after(before: Stage, stage: Stage) -> Stage:
     return Stage(stage.shape, stage.step, read)
 
 
-def _step(shape: Shape, dtype: np.dtype[Any]) -> int:
-    return max(1, STRIP_BYTES // (shape[2] * shape[3] * dtype.itemsize))
+def _both(one: Box, other: Box) -> Box:
+    """The smallest box that holds two; empty ones count for nothing."""
+    pairs = [
+        [side for side in sides if side.stop > side.start] or [slice(0, 0)]
+        for sides in zip(one, other, strict=True)
+    ]
+    rows, cols = (
+        slice(min(side.start for side in sides), max(side.stop for side in sides))
+        for sides in pairs
+    )
+    return rows, cols
+
+
+def _fold(conv: Layer | Join, norm: Layer | Join) -> ConvLayer | None:
+    """Return a bank and a scale behind it as one bank; None if they are something else."""
+    if isinstance(norm, BatchNormLayer):
+        norm = norm.scale
+    if not isinstance(norm, ScaleLayer) or not isinstance(conv, ConvLayer):
+        return None
+    if conv.activation != "none" or conv.filter.per_channel:
+        return None
+    weights = conv.filter.weights
+    bias = conv.parameters.get("b", np.zeros(1)) * norm.factor + norm.offset
+    filtered = replace(conv.filter, weights=(weights * norm.factor).astype(weights.dtype))
+    return replace(conv, filter=filtered, bias=np.broadcast_to(bias, (conv.filter.maps,)))
+
+
+def _alike(name: str, names: Iterable[str]) -> str:
+    near = nearest(name, list(names))
+    return f"; nearest: {', '.join(near)}" if near else ""

@@ -11,10 +11,12 @@ import pytest
 from PIL import Image
 from shell import pixels, run_cli, save, values_of
 
-from cnncli.featuremaps import FeatureMaps
+from cnncli.featuremaps import FeatureMaps, layer_maps
 from cnncli.filters import from_array, load_filter, stack
 from cnncli.images import Picture
-from cnncli.network import ActivationLayer, ConvLayer, Layer, Network, PadLayer, PoolLayer
+from cnncli.layers import ActivationLayer, AddLayer, ConvLayer, Layer, PadLayer, PoolLayer
+from cnncli.network import Network, Node
+from cnncli.passes import forward
 
 RANDOM = np.random.default_rng(11)
 PIXELS = RANDOM.integers(0, 256, (2, 61, 47, 3), np.uint8)
@@ -50,10 +52,10 @@ def picture(kind: type = np.uint8) -> Picture:
 def test_strips_make_what_the_whole_network_makes(
     layers: tuple[Layer, ...], kind: type, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("cnncli.network.STRIP_BYTES", 4_000)
-    network, image = Network(layers), picture(kind)
+    monkeypatch.setattr("cnncli.layers.base.STRIP_BYTES", 4_000)
+    network, image = Network.chain(*layers), picture(kind)
     result = FeatureMaps(network, image)
-    expected = network.forward(image.values())
+    expected = forward(network, image.values()).values[network.nodes[-1].name]
     assert result.shape == expected.shape == network.output_shape(image.shape)
     tolerance = 1e-12 if kind is np.float64 else 2e-5
     blocks = np.concatenate([block.reshape(-1) for _, block in result.blocks()])
@@ -64,8 +66,8 @@ def test_strips_make_what_the_whole_network_makes(
 
 @pytest.mark.parametrize("layers", CHAINS)
 def test_threads_do_not_change_a_bit(layers: tuple[Layer, ...]) -> None:
-    one = FeatureMaps(Network(layers), picture(), jobs=1).whole()
-    two = FeatureMaps(Network(layers), picture(), jobs=2).whole()
+    one = FeatureMaps(Network.chain(*layers), picture(), jobs=1).whole()
+    two = FeatureMaps(Network.chain(*layers), picture(), jobs=2).whole()
     assert one.tobytes() == two.tobytes()
 
 
@@ -125,3 +127,38 @@ def peak_memory(words: tuple[str, ...]) -> int:
     command = [sys.executable, "-c", MEASURE, *words]
     done = subprocess.run(command, capture_output=True, check=True, timeout=60)
     return int(done.stdout) * 1024
+
+
+@pytest.mark.parametrize("limit", [0, 2**30])
+def test_layers_one_by_one_are_the_networks_up_to_them(
+    limit: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("cnncli.featuremaps.WHOLE_BYTES", limit)
+    network = Network.chain(*max(CHAINS, key=len))
+    image = picture(np.float64)
+    expected = forward(network, image.values()).values
+    found = [(name, maps.whole()) for name, maps in layer_maps(network, image, network.names)]
+    assert [name for name, _ in found] == list(network.names)
+    for name, values in found:
+        np.testing.assert_allclose(values, expected[name], atol=1e-12)
+
+
+def test_the_bytes_do_not_depend_on_strips(monkeypatch: pytest.MonkeyPatch) -> None:
+    for layers in CHAINS:
+        whole = FeatureMaps(Network.chain(*layers), picture(np.float32)).whole()
+        with monkeypatch.context() as patch:
+            patch.setattr("cnncli.featuremaps.WHOLE_BYTES", 0)
+            patch.setattr("cnncli.layers.base.STRIP_BYTES", 4_000)
+            strips = FeatureMaps(Network.chain(*layers), picture(np.float32)).whole()
+        assert whole.tobytes() == strips.tobytes()
+
+
+def test_a_network_that_parts_and_joins_is_run_whole() -> None:
+    nodes = Network.chain(*max(CHAINS, key=len)).nodes
+    last = nodes[-1].name
+    network = Network((*nodes, Node("twice", AddLayer(), (last, last))))
+    image = picture(np.float64)
+    result = FeatureMaps(network, image)
+    expected = 2 * FeatureMaps(Network(nodes), image).whole()
+    blocks = np.concatenate([block.reshape(-1) for _, block in result.blocks()])
+    np.testing.assert_array_equal(blocks, expected.reshape(-1))

@@ -10,7 +10,7 @@ import pytest
 from judges import distinct_values, numeric_gradient
 
 from cnncli import conv_backward, conv_forward, pool_backward, pool_forward
-from cnncli.core.activation import ACTIVATIONS
+from cnncli.core.activation import ACTIVATIONS, get_activation
 from cnncli.core.padding import pad_borders, pad_borders_backward
 
 CONV_PADS: list[Any] = [0, (1, 2), ((0, 1), (2, 0)), "same", "same-lower"]
@@ -147,7 +147,8 @@ def test_borders(mode: str, pads: Any) -> None:
 
 @pytest.mark.parametrize("name", ACTIVATIONS)
 def test_activation(name: str) -> None:
-    activation = ACTIVATIONS[name]
+    slopes = {"alpha": np.array([0.3, -0.2])} if name == "prelu" else {}
+    activation = get_activation(name, **slopes)
     rng = np.random.default_rng(14)
     # Half-way between kinks, and far enough out to saturate.
     Z = np.linspace(-6.05, 6.05, 2 * 3 * 5 * 2).reshape(2, 3, 5, 2)

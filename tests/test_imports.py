@@ -21,6 +21,7 @@ PACKAGE = Path(cnncli.__file__).parent
 LAYERS = {
     "errors": 0,
     "core": 1,
+    "layers": 2,
     "network": 2,
     "filters": 2,
     "images": 2,

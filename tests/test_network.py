@@ -12,16 +12,10 @@ from judges import distinct_values, numeric_gradient
 from cnncli import conv_forward, pool_forward
 from cnncli.errors import OptionError, ShapeError
 from cnncli.filters import Filter, from_array, load_filter, stack
+from cnncli.layers import ActivationLayer, ConvLayer, Layer, PadLayer, PoolLayer
 from cnncli.maps import MapGroup
-from cnncli.network import (
-    ActivationLayer,
-    ConvLayer,
-    Layer,
-    Network,
-    PadLayer,
-    PoolLayer,
-    input_groups,
-)
+from cnncli.network import Network, input_groups
+from cnncli.passes import walk
 
 RANDOM = np.random.default_rng(29)
 X = RANDOM.standard_normal((2, 5, 6, 3))
@@ -31,6 +25,11 @@ PHOTO = (MapGroup("", (0, 1, 2)),)
 def kernels(*seeds: int) -> Filter:
     """Several 2-D filters of one shape, each working on every channel on its own."""
     return stack([from_array(kernel(seed), name=f"k{seed}") for seed in seeds])
+
+
+def output(network: Network) -> np.ndarray:
+    ((_, Y),) = walk(network, X)
+    return Y
 
 
 def kernel(seed: int) -> np.ndarray:
@@ -190,14 +189,14 @@ def test_groups_and_names(layer: Layer, groups: Any, expected: list[Any]) -> Non
 
 
 def test_groups_through_a_chain() -> None:
-    chain = Network((ConvLayer(kernels(1, 2)), PoolLayer(), ConvLayer(kernels(3))))
+    chain = Network.chain(ConvLayer(kernels(1, 2)), PoolLayer(), ConvLayer(kernels(3)))
     found = [(group.name, group.channels) for group in chain.output_groups(PHOTO)]
     assert found == [("k3-k1", (0, 1, 2)), ("k3-k2", (3, 4, 5))]
 
 
 def test_the_order_of_channels_follows_the_groups_through_a_chain() -> None:
     first, second = kernels(1, 2), kernels(3, 4)
-    Y = Network((ConvLayer(first), ConvLayer(second))).forward(X)
+    Y = output(Network.chain(ConvLayer(first), ConvLayer(second)))
     middle, _ = ConvLayer(first).forward(X)
     for k, c in np.ndindex(2, 6):
         W = second.weights[:, :, k].reshape(3, 2, 1, 1)
@@ -291,11 +290,11 @@ def test_gradients_of_layers_without_parameters(layer: Layer) -> None:
 
 def test_a_network_is_its_layers_one_after_the_other() -> None:
     layers = (PadLayer(1, "edge"), ConvLayer(bank(3, 3, 3, 4), activation="relu"), PoolLayer())
-    network = Network(layers)
+    network = Network.chain(*layers)
     expected = X
     for layer in layers:
         expected, _ = layer.forward(expected)
-    assert np.array_equal(network.forward(X), expected)
+    assert np.array_equal(output(network), expected)
     assert network.output_shape(X.shape) == expected.shape and network.op == "pool"
 
 
@@ -311,12 +310,12 @@ def test_a_network_is_its_layers_one_after_the_other() -> None:
 def test_what_keeps_a_picture_a_picture(
     layers: tuple[Layer, ...], keeps: bool, filters: bool
 ) -> None:
-    network = Network(layers)
+    network = Network.chain(*layers)
     assert (network.keeps_channels, network.filters_channels) == (keeps, filters)
 
 
 def test_a_network_needs_a_layer_and_finds_the_one_that_does_not_fit() -> None:
     with pytest.raises(OptionError, match="at least one layer"):
-        Network(())
+        Network.chain()
     with pytest.raises(ShapeError, match="1 channel in, the input has 3"):
-        Network((PoolLayer(), ConvLayer(load_filter("kirsch")))).output_shape(X.shape)
+        Network.chain(PoolLayer(), ConvLayer(load_filter("kirsch"))).output_shape(X.shape)

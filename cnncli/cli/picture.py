@@ -22,7 +22,7 @@ from cnncli.options import (
 if TYPE_CHECKING:
     from cnncli.filters import Filter
     from cnncli.job import Job, Outcome
-    from cnncli.network import Layer
+    from cnncli.layers import Layer
 
 PAD_EXAMPLES = """\b
 Examples:
@@ -60,7 +60,7 @@ def pad(command: str, /, padding: Any, pad_mode: str, pad_value: float, **shared
 
     IMAGE is a picture, a .npy array, a folder or - for standard input.
     """
-    from cnncli.network import PadLayer
+    from cnncli.layers import PadLayer
 
     _check_pad_value(pad_mode, pad_value)
     return _run(_job(command, PadLayer(padding, pad_mode, pad_value), shared), shared)
@@ -88,7 +88,7 @@ def conv(
     """
     from cnncli.filterfiles import given_files
     from cnncli.filters import load_bias
-    from cnncli.network import ConvLayer
+    from cnncli.layers import ConvLayer
 
     layer_options, shared = _split(options, CONV_FIELDS)
     _check_pad_value(options["pad_mode"], options["pad_value"])
@@ -110,7 +110,7 @@ def pool(command: str, /, **options: Any) -> int:
 
     IMAGE is a picture, a .npy array, a folder or - for standard input.
     """
-    from cnncli.network import PoolLayer
+    from cnncli.layers import PoolLayer
 
     fields = tuple(PoolLayer.__dataclass_fields__)
     layer_options, shared = _split(options, [name for name in fields if name in options])
@@ -165,7 +165,7 @@ def _job(command: str, layer: Layer, shared: dict[str, Any]) -> Job:
     write = {name: shared[name] for name in ("output", "overwrite", "skip_existing", "depth")}
     look = {name: shared[name] for name in RenderOptions.__dataclass_fields__ if name != "range"}
     return Job(
-        network=Network((layer,)),
+        network=Network.chain(layer),
         read=ReadOptions(**read),
         render=RenderOptions(range=shared["value_range"], **look),
         output=OutputOptions(format=shared["format_name"], **write),

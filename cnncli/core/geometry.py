@@ -21,6 +21,8 @@ from cnncli.errors import OptionError, ShapeError
 
 Pair = tuple[int, int]
 Pads = tuple[Pair, Pair]
+Box = tuple[slice, slice]
+"""Cells ``[start, stop)`` of rows and of columns."""
 PaddingLike = int | str | Sequence[int] | Sequence[Sequence[int]]
 
 CONSTANT_CELL: Final = -1
@@ -120,6 +122,23 @@ class Axis:
         part = Axis(high - low, self.kernel, self.stride, self.dilation, low - begin, end - high)
         return part, slice(low, high)
 
+    def source(self, first: int, last: int, mode: str = "zeros") -> slice:
+        """Return the input cells that outputs ``[first, last)`` depend on, copies in pads included.
+
+        Empty where they see a constant pad only.
+
+        Examples
+        --------
+        >>> Axis(size=10, kernel=3, begin=1, end=1).source(9, 10)
+        slice(8, 10, None)
+        >>> Axis(size=10, kernel=3, begin=2, end=0).source(0, 1, "wrap")
+        slice(0, 10, None)
+        """
+        begin, end = self.cells(first, last)
+        copied = border_index(self.size, self.begin, self.end, mode)[begin:end]
+        met = copied[copied != CONSTANT_CELL]
+        return slice(int(met.min()), int(met.max()) + 1) if met.size else slice(0, 0)
+
     @property
     def always_meets_input(self) -> bool:
         """Whether every window spans an input cell."""
@@ -193,6 +212,14 @@ class Window:
         """Return the window that gives output rows ``[first, last)``, and the input rows for it."""
         rows, needed = self.rows.part(first, last)
         return Window(rows, self.cols), needed
+
+    def source(self, box: Box, mode: str = "zeros") -> Box:
+        """Return the box of input cells that a box of outputs depends on."""
+        rows, cols = box
+        return (
+            self.rows.source(rows.start, rows.stop, mode),
+            self.cols.source(cols.start, cols.stop, mode),
+        )
 
     def taps(self) -> list[tuple[int, int, tuple[slice, slice]]]:
         """Return for each tap, in row-major order, its place and the padded cells it meets."""

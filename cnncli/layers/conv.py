@@ -1,0 +1,217 @@
+"""Convolution as a layer: a bank over all channels, or 2-D filters on each."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+
+from cnncli.core.activation import Activation, get_activation, slope_gradient
+from cnncli.core.conv import conv_backward, conv_forward, conv_plan, conv_window
+from cnncli.core.engine import Choice, Convolution
+from cnncli.core.geometry import Box, PaddingLike, Pair, Window, check_pad_mode
+from cnncli.core.hyper import CONV_DEFAULTS, read_hparameters
+from cnncli.errors import ShapeError
+from cnncli.filters import Filter
+from cnncli.fitting import check_channels, layout_notes
+from cnncli.layers.base import FloatArray, Gradients, Rows, Shape, Stage
+from cnncli.layers.pointwise import check_slopes, shared_gradient
+from cnncli.maps import MapGroup
+
+
+@dataclass(frozen=True, eq=False)
+class ConvLayer:
+    """One convolution: a bank over all channels, or 2-D filters on every channel on its own.
+
+    Parameters
+    ----------
+    filter : Filter
+        Weights, and the names of their maps.
+    bias : ndarray, shape (maps of the filter,) or (1,), optional
+        Default 0.
+    stride, padding, dilation, groups, pad_mode, pad_value
+        As in `conv_forward`.
+    activation : str
+        A name of `ACTIVATIONS`.
+    alpha : ndarray, shape (channels out,) or (1,), optional
+        Slopes of leaky-relu and prelu.
+    algorithm : str
+        ``auto``, or a name of `engine.ALGORITHMS`.
+
+    Examples
+    --------
+    >>> from cnncli.filters import load_filter
+    >>> layer = ConvLayer(load_filter("1 0 -1"), padding="same")
+    >>> layer.output_shape((1, 4, 4, 3))
+    (1, 4, 4, 3)
+    """
+
+    filter: Filter
+    bias: FloatArray | None = None
+    stride: int | Pair = 1
+    padding: PaddingLike = "same"
+    dilation: int | Pair = 1
+    groups: int = 1
+    pad_mode: str = "zeros"
+    pad_value: float = 0.0
+    activation: str = "none"
+    alpha: FloatArray | None = None
+    algorithm: str = "auto"
+    op: ClassVar[str] = "conv"
+
+    @property
+    def keeps_channels(self) -> bool:
+        """Whether each output channel is a picture of one input channel."""
+        return self.filter.per_channel
+
+    def output_shape(self, shape: Shape) -> Shape:
+        """Check an input shape (m, n_H, n_W, n_C) and return the output's."""
+        self._activation(np.dtype(float))
+        check_pad_mode(self.pad_mode)
+        check_channels(self.filter, shape[3], self.groups)
+        if self.bias is not None and np.shape(self.bias) not in ((1,), (self.filter.maps,)):
+            raise ShapeError(
+                f"the bias must hold 1 value or {self.filter.maps}, got shape {np.shape(self.bias)}"
+            )
+        maps = self._bank_shape(shape[3])[3]
+        check_slopes(self.alpha, maps)
+        return (shape[0], *self.window(shape).out, maps)
+
+    @property
+    def parameters(self) -> Mapping[str, FloatArray]:
+        """Weights ``W``, biases ``b``, and the slopes ``alpha`` of prelu."""
+        bias = self.filter.bias if self.bias is None else self.bias
+        given = {"W": self.filter.weights, "b": bias}
+        given["alpha"] = self.alpha if self.activation == "prelu" else None
+        return {name: array for name, array in given.items() if array is not None}
+
+    def window(self, shape: Shape) -> Window:
+        """Return where the filters' window stands on an input of that shape."""
+        return conv_window(shape, self._bank_shape(shape[3]), self._fields(shape[3]))
+
+    def multiply_adds(self, shape: Shape) -> int:
+        """Return how many products the sums of an input of that shape have."""
+        rows, columns, depth, maps = self._bank_shape(shape[3])
+        n_H, n_W = self.window(shape).out
+        return shape[0] * n_H * n_W * rows * columns * depth * maps
+
+    def reads(self, shape: Shape, box: Box) -> Box:
+        """Return the input cells that a box of output cells is computed from."""
+        return self.window(shape).source(box, self.pad_mode)
+
+    def output_groups(self, groups: Sequence[MapGroup]) -> tuple[MapGroup, ...]:
+        """Return one group for each filter, or for 2-D filters each input group once a filter."""
+        names = self.filter.map_names
+        if not self.filter.per_channel:
+            return tuple(MapGroup(name, (index,)) for index, name in enumerate(names))
+        channels = sum(len(group.channels) for group in groups)
+        return tuple(
+            MapGroup(
+                "-".join(part for part in (name, group.name) if part),
+                tuple(index * channels + channel for channel in group.channels),
+            )
+            for index, name in enumerate(names)
+            for group in groups
+        )
+
+    def notes(self, shape: Shape) -> tuple[str, ...]:
+        """Say when the filter is likely to be in the other layout."""
+        return layout_notes(self.filter, shape[3], self.groups)
+
+    def stage(self, shape: Shape, dtype: np.dtype[Any]) -> Stage:
+        """Prepare filters and strips for one image: the fast path of every command."""
+        out = self.output_shape(shape)
+        layer = self._plan(shape, dtype)
+        activate = self._activation(dtype).forward
+
+        def read(source: Rows, first: int, last: int) -> FloatArray:
+            Z = layer.rows(lambda _, rows: source(rows.start, rows.stop), first, last, jobs=1)
+            return activate(self._reorder(Z, shape[3]))
+
+        return Stage(out, layer.grid.rows, read)
+
+    def choice(self, shape: Shape, dtype: np.dtype[Any]) -> Choice:
+        """Return the algorithm for an input of that shape, and why it was taken."""
+        return self._plan(shape, dtype).choice
+
+    def _plan(self, shape: Shape, dtype: np.dtype[Any]) -> Convolution:
+        bank = self._bank(shape[3], dtype)
+        options = self._hparameters(shape[3])
+        return conv_plan((1, *shape[1:]), bank, self._biases(bank), options, self.algorithm)
+
+    def _activation(self, dtype: np.dtype[Any]) -> Activation:
+        slopes = {} if self.alpha is None else {"alpha": self.alpha.astype(dtype)}
+        return get_activation(self.activation, **slopes)
+
+    def forward(self, X: FloatArray) -> tuple[FloatArray, Any]:
+        """Return the activated feature maps."""
+        channels = X.shape[3]
+        bank = self._bank(channels, X.dtype)
+        Z, cache = conv_forward(X, bank, self._biases(bank), self._hparameters(channels))
+        Z = self._reorder(Z, channels)
+        A = self._activation(X.dtype).forward(Z)
+        return A, (cache, Z, A)
+
+    def backward(self, dY: FloatArray, cache: Any) -> tuple[FloatArray, Gradients]:
+        """Return the gradients of the input, the filter (as given), the bias and the slopes."""
+        conv_cache, Z, A = cache
+        channels = conv_cache[0].shape[3]
+        dZ = self._activation(Z.dtype).backward(dY, Z, A)
+        dX, dW, db = conv_backward(self._restore_order(dZ, channels), conv_cache)
+        if self.filter.per_channel:
+            kernels = self.filter.weights.shape[2]
+            dW = dW.reshape(*dW.shape[:2], channels, kernels).sum(axis=2)
+            db = db.reshape(channels, kernels).sum(axis=0)
+        gradients = {"W": dW, "b": db.reshape(-1)}
+        if self.activation == "prelu" and self.alpha is not None:
+            gradients["alpha"] = shared_gradient(slope_gradient(dY, Z), self.alpha)
+        return dX, gradients
+
+    def _bank(self, channels: int, dtype: np.dtype[Any]) -> FloatArray:
+        """The filters as `conv_forward` takes them: 2-D ones repeated for every channel."""
+        weights = self.filter.weights.astype(dtype, copy=False)
+        if not self.filter.per_channel:
+            return weights
+        return np.tile(weights, (1, 1, channels))[:, :, None, :]
+
+    def _bank_shape(self, channels: int) -> Shape:
+        rows, columns, *_ = self.filter.weights.shape
+        if self.filter.per_channel:
+            return rows, columns, 1, self.filter.maps * channels
+        return rows, columns, self.filter.weights.shape[2], self.filter.maps
+
+    def _biases(self, bank: FloatArray) -> FloatArray:
+        bias = self.filter.bias if self.bias is None else self.bias
+        if bias is None:
+            bias = np.zeros(1)
+        each = np.broadcast_to(np.asarray(bias, bank.dtype), (self.filter.maps,))
+        return np.tile(each, bank.shape[3] // self.filter.maps).reshape(1, 1, 1, -1)
+
+    def _hparameters(self, channels: int) -> dict[str, Any]:
+        return {
+            "stride": self.stride,
+            "pad": self.padding,
+            "dilation": self.dilation,
+            "groups": channels if self.filter.per_channel else self.groups,
+            "pad_mode": self.pad_mode,
+            "pad_value": self.pad_value,
+        }
+
+    def _fields(self, channels: int) -> dict[str, Any]:
+        return read_hparameters(self._hparameters(channels), CONV_DEFAULTS)
+
+    def _reorder(self, Z: FloatArray, channels: int) -> FloatArray:
+        """Bring grouped output (channel by channel) into pictures (filter by filter)."""
+        kernels = len(self.filter.map_names)
+        if not self.filter.per_channel or kernels == 1 or channels == 1:
+            return Z
+        split = Z.reshape(*Z.shape[:3], channels, kernels)
+        return split.swapaxes(3, 4).reshape(Z.shape)
+
+    def _restore_order(self, dZ: FloatArray, channels: int) -> FloatArray:
+        if not self.filter.per_channel:
+            return dZ
+        split = dZ.reshape(*dZ.shape[:3], len(self.filter.map_names), channels)
+        return split.swapaxes(3, 4).reshape(dZ.shape)
