@@ -77,6 +77,20 @@ def test_conv(name: str, pad: Any, stride: Any) -> None:
         check_conv(shape, fields)
 
 
+@pytest.mark.parametrize("images", [1, 2, 5])
+@pytest.mark.parametrize("rows", [1, 2, 4, 9, 100])
+def test_filters_gather_all_strips(rows: int, images: int, monkeypatch: Any) -> None:
+    """Strips of a few rows, of one image and of several, the last one smaller."""
+    rng = np.random.default_rng(10)
+    A_prev, W = rng.standard_normal((images, 6, 5, 2)), np.zeros((3, 2, 2, 3))
+    Z, cache = conv_forward(A_prev, W, np.zeros((1, 1, 1, 3)), {})
+    dZ = rng.standard_normal(Z.shape)
+    monkeypatch.setattr("cnncli.core.gradients.STRIP_BYTES", rows * Z.shape[2] * (2 * 2 + 3) * 8)
+    windows = np.lib.stride_tricks.sliding_window_view(A_prev, (3, 2), axis=(1, 2))
+    expected = np.einsum("mijckl,mijo->klco", windows, dZ)
+    agree(conv_backward(dZ, cache)[1], expected, rows)
+
+
 @pytest.mark.parametrize("pad", [(1, 2), ((0, 1), (2, 0)), "same", ((5, 0), (0, 6))], ids=str)
 @pytest.mark.parametrize("mode", ["zeros", "edge", "reflect", "symmetric", "wrap"])
 def test_conv_with_borders(mode: str, pad: Any) -> None:

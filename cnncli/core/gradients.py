@@ -104,7 +104,9 @@ def filter_gradient(
     m, _, n_W, n_C = dZ.shape
     task = Task(window, groups, m, X.shape[3], n_C, dZ.dtype)
     per_row = n_W * (window.cols.kernel * X.shape[3] + n_C) * dZ.dtype.itemsize
-    grid = Grid(1, max(1, STRIP_BYTES // per_row))
+    rows = max(1, STRIP_BYTES // per_row)
+    # Small images go together: one by one, the calls around the products would cost more than they.
+    grid = Grid(max(1, rows // window.rows.out), rows)
     padder = Padder.of(task, border, 0)
     dW = np.zeros((*window.kernel, groups, X.shape[3] // groups, n_C // groups), dZ.dtype)
 
