@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from cnncli.core.strips import run_all
-from cnncli.layers import FloatArray, Gradients, Join, Layer, Shape
+from cnncli.layers import ConvLayer, FloatArray, Gradients, Join, Layer, Shape
 from cnncli.layers.base import has_strips
 from cnncli.network import SOURCE, Network, Node
 
@@ -148,6 +148,28 @@ def peak_bytes(network: Network, shape: Shape, dtype: np.dtype[Any]) -> int:
         most = max(most, sum(int(np.prod(shapes[name])) for name in alive))
         alive = {name for name in alive if name == node.name or last_use.get(name, -1) > number}
     return most * dtype.itemsize
+
+
+def backward_bytes(network: Network, shape: Shape, dtype: np.dtype[Any]) -> int:
+    """Estimate the memory that `forward` and `Forward.backward` take together at the most.
+
+    Every layer's output and its gradient, what an activation in a convolution keeps beside them,
+    and the largest of all four times more, for padded and temporary copies.
+
+    Examples
+    --------
+    >>> from cnncli.layers import PoolLayer
+    >>> backward_bytes(Network.chain(PoolLayer()), (1, 4, 4, 1), np.dtype("float32"))
+    416
+    """
+    shapes = network.shapes(shape)
+    sizes = {name: int(np.prod(each)) for name, each in shapes.items()}
+    inside = sum(
+        sizes[node.name]
+        for node in network.nodes
+        if isinstance(node.layer, ConvLayer) and node.layer.activation != "none"
+    )
+    return (2 * sum(sizes.values()) + inside + 4 * max(sizes.values())) * dtype.itemsize
 
 
 def _last_uses(network: Network) -> dict[str, int]:

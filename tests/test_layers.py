@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from typing import Any
 
 import numpy as np
@@ -9,7 +10,7 @@ import pytest
 from judges import distinct_values, numeric_gradient
 
 from cnncli.errors import OptionError, ShapeError
-from cnncli.filters import from_array
+from cnncli.filters import from_array, stack
 from cnncli.layers import (
     ActivationLayer,
     AddLayer,
@@ -24,7 +25,7 @@ from cnncli.layers import (
     ScaleLayer,
 )
 from cnncli.network import SOURCE, Network, Node
-from cnncli.passes import forward, peak_bytes, walk
+from cnncli.passes import backward_bytes, forward, peak_bytes, walk
 
 RANDOM = np.random.default_rng(41)
 X = distinct_values(RANDOM, 2, 4, 5, 3) / 3
@@ -86,8 +87,7 @@ def test_gradients_of_parameters(name: str) -> None:
     for key, value in layer.parameters.items():
 
         def changed(v: np.ndarray, key: str = key) -> np.ndarray:
-            fields = {**vars(layer), key: v}
-            return type(layer)(**fields).forward(X)[0]
+            return layer.with_parameters({key: v}).forward(X)[0]
 
         numeric = numeric_gradient(changed, value, dY)
         np.testing.assert_allclose(gradients[key], numeric, rtol=1e-6, atol=1e-7, err_msg=key)
@@ -105,6 +105,30 @@ def test_gradients_of_a_bank_with_learned_slopes(alpha: np.ndarray) -> None:
         lambda a: bank(3, 4, activation="prelu", alpha=a).forward(X)[0], alpha, dY
     )
     np.testing.assert_allclose(gradients["alpha"], slopes, rtol=1e-6, atol=1e-7)
+
+
+@pytest.mark.parametrize("bias", [np.array([0.5]), np.array([0.25, -0.5, 0.75, 0.125])])
+@pytest.mark.parametrize("per_channel", [False, True])
+def test_gradients_of_weights_and_biases(bias: np.ndarray, per_channel: bool) -> None:
+    weights = RANDOM.standard_normal((3, 3, 3, 4))
+    kernels = stack([from_array(weights[:, :, 0, k]) for k in range(4)])
+    layer = ConvLayer(kernels if per_channel else from_array(weights), bias)
+    Y, cache = layer.forward(X)
+    dY = RANDOM.standard_normal(Y.shape)
+    _, gradients = layer.backward(dY, cache)
+    for key, value in layer.parameters.items():
+        numeric = numeric_gradient(
+            lambda v, key=key: layer.with_parameters({key: v}).forward(X)[0], value, dY
+        )
+        np.testing.assert_allclose(gradients[key], numeric, rtol=1e-6, atol=1e-7, err_msg=key)
+
+
+def test_exchanged_parameters_leave_the_layer_as_it_was() -> None:
+    layer = bank(3, 4, activation="prelu", alpha=np.array([0.25]))
+    before = layer.forward(X)[0]
+    other = layer.with_parameters({"alpha": np.array([0.5]), "b": np.ones(4)})
+    assert set(other.parameters) == {"W", "b", "alpha"}
+    assert (layer.forward(X)[0] == before).all() and (other.forward(X)[0] != before).any()
 
 
 @pytest.mark.parametrize(
@@ -258,6 +282,17 @@ def test_only_what_is_still_needed_is_held() -> None:
     assert peak_bytes(chain, shape, dtype) == 2 * one
     nodes = [*chain.nodes, Node("sum", AddLayer(), ("activation1", "activation5"))]
     assert peak_bytes(Network(tuple(nodes)), shape, dtype) == 3 * one
+
+
+def test_the_memory_of_a_backward_pass_is_estimated() -> None:
+    network = Network.chain(bank(3, 16, activation="relu"), PoolLayer("max", 3, 1, padding=1))
+    given = RANDOM.standard_normal((1, 200, 200, 3))
+    tracemalloc.start()
+    done = forward(network, given)
+    done.backward({"pool1": np.ones_like(done.values["pool1"])})
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert 0.6 < peak / backward_bytes(network, given.shape, given.dtype) < 1.2
 
 
 @pytest.mark.parametrize(

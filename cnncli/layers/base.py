@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, Final, Protocol, TypeGuard
+from typing import Any, ClassVar, Final, Protocol, Self, TypeGuard
 
 import numpy as np
 from numpy.typing import NDArray
@@ -54,6 +54,9 @@ class AnyLayer(Protocol):
     @property
     def parameters(self) -> Mapping[str, FloatArray]:
         """The arrays it was given, by the names their gradients have."""
+
+    def with_parameters(self, values: Mapping[str, FloatArray]) -> Self:
+        """Return the layer with some of its parameters exchanged."""
 
     def window(self, shape: Shape) -> Window | None:
         """Return where its window stands on an input of that shape; None if it has none."""
@@ -112,6 +115,10 @@ class Plain:
     def parameters(self) -> Mapping[str, FloatArray]:
         """Nothing."""
         return {}
+
+    def with_parameters(self, values: Mapping[str, FloatArray]) -> Self:
+        """Return the layer with some of its parameters exchanged."""
+        return type(self)(**{**vars(self), **values})
 
     def window(self, shape: Shape) -> Window | None:
         """Return None: every cell answers to the cell of its own place."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 import numpy as np
@@ -87,6 +87,15 @@ class ConvLayer:
         given["alpha"] = self.alpha if self.activation == "prelu" else None
         return {name: array for name, array in given.items() if array is not None}
 
+    def with_parameters(self, values: Mapping[str, FloatArray]) -> ConvLayer:
+        """Return the layer with some of its parameters exchanged."""
+        fields: dict[str, Any] = dict(values)
+        if "W" in fields:
+            fields["filter"] = replace(self.filter, weights=fields.pop("W"))
+        if "b" in fields:
+            fields["bias"] = fields.pop("b")
+        return replace(self, **fields)
+
     def window(self, shape: Shape) -> Window:
         """Return where the filters' window stands on an input of that shape."""
         return conv_window(shape, self._bank_shape(shape[3]), self._fields(shape[3]))
@@ -164,7 +173,8 @@ class ConvLayer:
             kernels = self.filter.weights.shape[2]
             dW = dW.reshape(*dW.shape[:2], channels, kernels).sum(axis=2)
             db = db.reshape(channels, kernels).sum(axis=0)
-        gradients = {"W": dW, "b": db.reshape(-1)}
+        db = db.reshape(-1)
+        gradients = {"W": dW, "b": shared_gradient(db, self.parameters.get("b", db))}
         if self.activation == "prelu" and self.alpha is not None:
             gradients["alpha"] = shared_gradient(slope_gradient(dY, Z), self.alpha)
         return dX, gradients
