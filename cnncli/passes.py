@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -141,13 +142,26 @@ def peak_bytes(network: Network, shape: Shape, dtype: np.dtype[Any]) -> int:
     >>> peak_bytes(Network.chain(PoolLayer()), (1, 4, 4, 1), np.dtype("float32"))
     80
     """
+    return max(held_bytes(network, shape, dtype).values())
+
+
+def held_bytes(network: Network, shape: Shape, dtype: np.dtype[Any]) -> dict[str, int]:
+    """Return for each layer the memory of the outputs that `walk` holds while it runs.
+
+    Examples
+    --------
+    >>> from cnncli.layers import PoolLayer
+    >>> network = Network.chain(PoolLayer(), PoolLayer())
+    >>> held_bytes(network, (1, 4, 4, 1), np.dtype("float32"))
+    {'pool1': 80, 'pool2': 20}
+    """
     shapes, last_use = network.shapes(shape), _last_uses(network)
-    most, alive = 0, {SOURCE}
+    held, alive = {}, {SOURCE}
     for number, node in enumerate(network.nodes):
         alive.add(node.name)
-        most = max(most, sum(int(np.prod(shapes[name])) for name in alive))
+        held[node.name] = sum(math.prod(shapes[name]) for name in alive) * dtype.itemsize
         alive = {name for name in alive if name == node.name or last_use.get(name, -1) > number}
-    return most * dtype.itemsize
+    return held
 
 
 def backward_bytes(network: Network, shape: Shape, dtype: np.dtype[Any]) -> int:

@@ -392,8 +392,8 @@ def test_a_batch_and_standard_input() -> None:
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        (("-f", "box_5", "--padding", "valid"), "(4+0+0-5)//1+1 = 0"),
-        (("-f", "edge", "--dilation", 9, "--padding", "1"), "(4+1+1-19)//1+1"),
+        (("-f", "box_5", "--padding", "valid"), "(4+2*0-5)//1+1 = 0"),
+        (("-f", "edge", "--dilation", 9, "--padding", "1"), "(4+2*1-19)//1+1"),
         (("-f", "edge", "--stride", 0), "--stride"),
         (("-f", "edge", "--stride", -1), "--stride"),
         (("-f", "edge", "--dilation", 0), "--dilation"),

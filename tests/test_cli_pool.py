@@ -211,7 +211,7 @@ def test_a_batch_from_standard_input() -> None:
         (("--mode", "lp", "--p", 0), "--p"),
         (("--mode", "lp", "--p", "nan"), "--p"),
         (("--padding", "-1"), "--padding"),
-        (("--size", 8), "(7+0+0-8)//8+1 = 0"),
+        (("--size", 8), "(7+2*0-8)//8+1 = 0"),
         (("--size", "8,2", "--ceil"), "8 of 7 rows"),
         (("--size", 3, "--dilation", "1,5"), "11 of 10 columns"),
     ],

@@ -9,14 +9,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from itertools import pairwise
 from math import gcd
-from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from cnncli.core.words import NAMED_PADDINGS, PAD_MODES
+from cnncli.core.borders import CONSTANT_CELL, border_index
+from cnncli.core.words import NAMED_PADDINGS
 from cnncli.errors import OptionError, ShapeError
 
 Pair = tuple[int, int]
@@ -24,9 +23,6 @@ Pads = tuple[Pair, Pair]
 Box = tuple[slice, slice]
 """Cells ``[start, stop)`` of rows and of columns."""
 PaddingLike = int | str | Sequence[int] | Sequence[Sequence[int]]
-
-CONSTANT_CELL: Final = -1
-"""What `border_index` holds where a padded cell copies no input cell."""
 
 
 @dataclass(frozen=True)
@@ -48,7 +44,7 @@ class Axis:
     --------
     >>> axis = Axis(size=224, kernel=7, stride=2, begin=3, end=3)
     >>> axis.out, axis.formula
-    (112, '(224+3+3-7)//2+1 = 112')
+    (112, '(224+2*3-7)//2+1 = 112')
     """
 
     size: int
@@ -82,7 +78,8 @@ class Axis:
     @property
     def formula(self) -> str:
         """The output size with its numbers filled in."""
-        room = f"{self.size}+{self.begin}+{self.end}-{self.extent}"
+        pads = f"2*{self.begin}" if self.begin == self.end else f"{self.begin}+{self.end}"
+        room = f"{self.size}+{pads}-{self.extent}"
         if self.ceil:
             return f"ceil(({room})/{self.stride})+1 = {self.out}"
         return f"({room})//{self.stride}+1 = {self.out}"
@@ -91,11 +88,6 @@ class Axis:
     def overhang(self) -> int:
         """Cells that the last window reaches past the end pad (only with ``ceil``)."""
         return max(0, (self.out - 1) * self.stride + self.extent - self.padded)
-
-    @property
-    def unread(self) -> int:
-        """Input cells at the end that no window reaches."""
-        return min(self.size, max(0, self.size + self.begin - self.reach(self.out)))
 
     def reach(self, outputs: int) -> int:
         """Return how many padded cells the first `outputs` windows span."""
@@ -138,6 +130,18 @@ class Axis:
         copied = border_index(self.size, self.begin, self.end, mode)[begin:end]
         met = copied[copied != CONSTANT_CELL]
         return slice(int(met.min()), int(met.max()) + 1) if met.size else slice(0, 0)
+
+    def middle(self, output: int) -> int:
+        """Return the input cell under an output's middle tap, or the nearest to it.
+
+        Examples
+        --------
+        >>> axis = Axis(size=10, kernel=3, stride=2, begin=1)
+        >>> axis.middle(0), axis.middle(4)
+        (0, 8)
+        """
+        cell = output * self.stride + (self.kernel - 1) // 2 * self.dilation - self.begin
+        return min(max(cell, 0), self.size - 1)
 
     @property
     def always_meets_input(self) -> bool:
@@ -439,93 +443,3 @@ def _check_fits(axis: Axis, what: str) -> None:
             f"{axis.padded} {what}: {axis.formula}",
             hint="--padding same, or a smaller filter, size or dilation",
         )
-
-
-def border_index(size: int, begin: int, end: int, mode: str = "zeros") -> NDArray[np.intp]:
-    """Return for each padded cell the input cell it copies, or -1 for a constant.
-
-    Padding forward, its gradient and strips of rows all read this one table.
-
-    Parameters
-    ----------
-    size : int
-        Input cells, at least 1.
-    begin, end : int
-        Pads.
-    mode : {"zeros", "edge", "reflect", "symmetric", "wrap"}
-        Border mode with numpy's meanings.
-
-    Returns
-    -------
-    ndarray of int, shape (begin + size + end,)
-
-    Raises
-    ------
-    OptionError
-        If the mode is unknown.
-
-    Examples
-    --------
-    >>> border_index(4, 2, 1, "reflect")
-    array([2, 1, 0, 1, 2, 3, 2])
-    >>> border_index(2, 1, 1)
-    array([-1,  0,  1, -1])
-    """
-    check_pad_mode(mode)
-    cells = np.arange(size)
-    if mode == "zeros":
-        return np.pad(cells, (begin, end), constant_values=CONSTANT_CELL)
-    return np.pad(cells, (begin, end), mode=mode)  # type: ignore[call-overload, no-any-return]
-
-
-def check_pad_mode(mode: str) -> None:
-    """Raise OptionError unless `mode` is a border mode.
-
-    Examples
-    --------
-    >>> check_pad_mode("edge")
-    """
-    if mode not in PAD_MODES:
-        raise OptionError(
-            f"pad mode must be one of {', '.join(PAD_MODES)}, got {mode!r}", hint="--pad-mode edge"
-        )
-
-
-@dataclass(frozen=True)
-class Run:
-    """Padded cells ``[begin, end)`` that copy neighbouring input cells from `source` on.
-
-    `source` is `CONSTANT_CELL` where they hold the border's constant.
-    """
-
-    begin: int
-    end: int
-    source: int
-
-
-def border_runs(index: NDArray[np.intp], first: int, last: int) -> list[Run]:
-    """Return from which input cells the padded cells ``[first, last)`` are copied.
-
-    Inside the image that is one run; borders add short ones. Cells past the padding count as
-    constant. A strip of an image is filled from this list, so only its own rows are ever read.
-
-    Parameters
-    ----------
-    index : ndarray of int
-        The axis as `border_index` gives it.
-    first, last : int
-        Padded cells, counted from the first pad.
-
-    Examples
-    --------
-    >>> border_runs(border_index(9, 1, 1), 0, 4)
-    [Run(begin=0, end=1, source=-1), Run(begin=1, end=4, source=0)]
-    """
-    cells = index[first:last]
-    if len(cells) == last - first and cells.min() >= 0 and (np.diff(cells) == 1).all():
-        return [Run(0, len(cells), int(cells[0]))]
-    cells = np.concatenate([cells, np.full(last - first - len(cells), CONSTANT_CELL)])
-    constant = cells == CONSTANT_CELL
-    joined = np.where(constant[:-1], constant[1:], np.diff(cells) == 1)
-    bounds = [0, *(np.flatnonzero(~joined) + 1).tolist(), len(cells)]
-    return [Run(a, b, int(cells[a])) for a, b in pairwise(bounds)]

@@ -7,15 +7,8 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from cnncli.core.geometry import (
-    CONSTANT_CELL,
-    PaddingLike,
-    Pads,
-    border_index,
-    border_runs,
-    check_pad_mode,
-    explicit_pads,
-)
+from cnncli.core.borders import CONSTANT_CELL, border_index, border_runs, check_pad_mode
+from cnncli.core.geometry import PaddingLike, Pads, explicit_pads
 from cnncli.errors import ShapeError
 
 FloatArray = NDArray[np.floating]

@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 
 from cnncli.core import blas
 from cnncli.core.algorithms.base import FloatArray, Scratch, Task
-from cnncli.core.geometry import CONSTANT_CELL, Pair, border_index, border_runs
+from cnncli.core.borders import CONSTANT_CELL, border_index, border_runs
+from cnncli.core.geometry import Pair
 
 if TYPE_CHECKING:
     from concurrent.futures import ThreadPoolExecutor

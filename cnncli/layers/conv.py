@@ -9,14 +9,24 @@ from typing import Any, ClassVar
 import numpy as np
 
 from cnncli.core.activation import Activation, get_activation, slope_gradient
+from cnncli.core.algorithms.base import Task
+from cnncli.core.borders import check_pad_mode
 from cnncli.core.conv import conv_backward, conv_forward, conv_plan, conv_window
-from cnncli.core.engine import Choice, Convolution
-from cnncli.core.geometry import Box, PaddingLike, Pair, Window, check_pad_mode
+from cnncli.core.engine import Choice, Convolution, choose
+from cnncli.core.geometry import Box, PaddingLike, Pair, Window
 from cnncli.core.hyper import CONV_DEFAULTS, read_hparameters
 from cnncli.errors import ShapeError
 from cnncli.filters import Filter
 from cnncli.fitting import check_channels, layout_notes
-from cnncli.layers.base import FloatArray, Gradients, Rows, Shape, Stage
+from cnncli.layers.base import (
+    FloatArray,
+    Gradients,
+    Rows,
+    Shape,
+    Stage,
+    is_stand_in,
+    stand_in,
+)
 from cnncli.layers.pointwise import check_slopes, shared_gradient
 from cnncli.maps import MapGroup
 
@@ -143,7 +153,21 @@ class ConvLayer:
 
     def choice(self, shape: Shape, dtype: np.dtype[Any]) -> Choice:
         """Return the algorithm for an input of that shape, and why it was taken."""
-        return self._plan(shape, dtype).choice
+        depthwise = self.groups == shape[3] or self.filter.per_channel
+        if not is_stand_in(self.filter.weights):
+            bank = self._bank(shape[3], dtype)
+        else:
+            bank = stand_in(self._bank_shape(shape[3]), dtype)
+            if depthwise:
+                return self._unknown_choice()
+        groups = shape[3] if self.filter.per_channel else self.groups
+        task = Task(self.window(shape), groups, 1, shape[3], bank.shape[3], dtype)
+        return choose(bank, task, self.algorithm)
+
+    def _unknown_choice(self) -> Choice:
+        if self.algorithm != "auto":
+            return Choice(self.algorithm, "asked for", 0.0)
+        return Choice("auto", "decided by the filters' values, which are not read", 0.0)
 
     def _plan(self, shape: Shape, dtype: np.dtype[Any]) -> Convolution:
         bank = self._bank(shape[3], dtype)

@@ -8,15 +8,19 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from cnncli.core.geometry import (
-    Box,
-    PaddingLike,
-    Window,
-    check_pad_mode,
-    place_window,
-)
+from cnncli.core.borders import check_pad_mode
+from cnncli.core.geometry import Box, PaddingLike, Window, place_window
 from cnncli.core.padding import pad_borders, pad_borders_backward, pad_rows
-from cnncli.layers.base import FloatArray, Gradients, Plain, Rows, Shape, Stage, rows_at_once
+from cnncli.layers.base import (
+    FloatArray,
+    Gradients,
+    Plain,
+    Rows,
+    Shape,
+    Stage,
+    rows_at_once,
+    stand_in,
+)
 from cnncli.maps import MapGroup
 
 
@@ -55,8 +59,7 @@ class PadLayer(Plain):
     def stage(self, shape: Shape, dtype: np.dtype[Any]) -> Stage:
         """Prepare the border for strips of one image."""
         out, pads = self.output_shape(shape), self.window(shape).pads
-        # One value seen as a whole image: only its shape and dtype count.
-        like = np.broadcast_to(np.zeros((), dtype), (1, *shape[1:]))
+        like = stand_in((1, *shape[1:]), dtype)
 
         def read(source: Rows, first: int, last: int) -> FloatArray:
             return pad_rows(source, like, pads, (self.pad_mode, self.pad_value), first, last)
