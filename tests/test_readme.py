@@ -51,7 +51,7 @@ def test_pictures_are_what_the_commands_make(results: Path, name: str) -> None:
 
 def test_set_up_comes_first_and_uses_a_sample_image() -> None:
     assert "cnncli conv sample_images/" in BLOCKS[0]
-    assert BLOCKS[1].strip().endswith("python -m pytest")
+    assert "pip install -q -e '.[test]' && python -m pytest" in BLOCKS[1]
 
 
 @pytest.mark.parametrize("name", sorted(COMMANDS))
