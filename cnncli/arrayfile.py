@@ -13,8 +13,6 @@ import os
 import re
 import stat
 import struct
-import zipfile
-import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -49,16 +47,6 @@ _FOREIGN = (
     (b"PK\x03\x04", "a zip archive such as .npz"),
     (b"PK\x05\x06", "an empty zip archive"),
     (b"\x80", "a Python pickle, which cnncli never loads"),
-)
-_CHUNK = 2**20
-# Deflate cannot do better, so a member that declares more is lying.
-_DEFLATE_RATIO = 1_032
-_BOMB_BYTES = 2**26
-_BOMB_RATIO = 100
-_MAX_MEMBERS = 10_000
-_ZIP_FAULTS = (zipfile.BadZipFile, zipfile.LargeZipFile, zlib.error, struct.error) + (
-    # What zipfile lets through for bad offsets, names, methods and flags.
-    (EOFError, IndexError, OSError, OverflowError, RuntimeError, ValueError)
 )
 
 
@@ -160,7 +148,7 @@ def open_regular(path: Path, *, name: str) -> Iterator[BinaryIO]:
         _check_regular(os.stat(path), name)
         descriptor = os.open(path, flags)
     except (OSError, ValueError) as error:
-        raise _unreadable(name, error) from error
+        raise unreadable(name, error) from error
     with os.fdopen(descriptor, "rb") as stream:
         _check_regular(os.fstat(descriptor), name)
         yield stream
@@ -188,8 +176,8 @@ def read_npy_header(source: Source, *, name: str) -> ArrayHeader:
     >>> read_npy_header(file.getvalue(), name="eye.npy").shape
     (3, 3)
     """
-    with _opened(source, name) as stream:
-        return _header(stream, name)
+    with opened(source, name) as stream:
+        return read_header(stream, name)
 
 
 def read_npy(source: Source, *, name: str, max_bytes: int = DEFAULT_MAX_BYTES) -> np.ndarray:
@@ -221,68 +209,19 @@ def read_npy(source: Source, *, name: str, max_bytes: int = DEFAULT_MAX_BYTES) -
     >>> read_npy(file.getvalue(), name="a.npy").tolist()
     [[1, 2], [3, 4]]
     """
-    with _opened(source, name) as stream:
-        header = _header(stream, name)
+    with opened(source, name) as stream:
+        header = read_header(stream, name)
         size = len(source) if isinstance(source, bytes) else os.fstat(stream.fileno()).st_size
-        _check_length(header, size, name)
+        check_length(header, size, name)
         if size > header.offset + max_bytes:
             raise FileProblem(f"{quote(name)}: {header.nbytes} bytes, at most {max_bytes} are read")
         try:
-            return _tidy(_raw_data(source, stream, header), header)
+            return tidy(_raw_data(source, stream, header), header)
         except (OSError, ValueError, MemoryError) as error:
-            raise _unreadable(name, error) from error
+            raise unreadable(name, error) from error
 
 
-def read_npz(
-    source: Source, *, name: str, max_bytes: int = DEFAULT_MAX_BYTES
-) -> dict[str, np.ndarray]:
-    """Read all arrays of an ``.npz`` archive.
-
-    Parameters
-    ----------
-    source : Path or bytes
-        The archive, or its content.
-    name : str
-        The name to use in messages.
-    max_bytes : int
-        The most bytes the members may unfold to, all together.
-
-    Returns
-    -------
-    dict of str to numpy.ndarray
-        By member name without ``.npy``, in the order of the archive. A name is untrusted text:
-        it may look like a path.
-
-    Raises
-    ------
-    FileProblem
-        If the archive is empty or corrupt, unfolds to too much, or has a member that is encrypted,
-        there twice or anything but an array of plain numbers.
-
-    Examples
-    --------
-    >>> file = io.BytesIO()
-    >>> np.savez(file, W=np.ones((3, 3)), b=np.zeros(1))
-    >>> sorted(read_npz(file.getvalue(), name="layer.npz"))
-    ['W', 'b']
-    """
-    with _opened(source, name) as stream:
-        head = stream.read(8)
-        if not is_zip(head):
-            raise FileProblem(f"{quote(name)}: not an .npz archive{_but_is(head)}")
-        size = stream.seek(0, os.SEEK_END)
-        try:
-            with zipfile.ZipFile(stream) as archive:
-                members = archive.infolist()
-                _check_archive(members, size, max_bytes, name)
-                return {m.filename[:-4]: _member(archive, m, name) for m in members}
-        except _ZIP_FAULTS as error:
-            raise FileProblem(f"{quote(name)}: corrupt archive: {fault_text(error)}") from error
-        except MemoryError as error:
-            raise _unreadable(name, error) from error
-
-
-def _opened(source: Source, name: str) -> contextlib.AbstractContextManager[BinaryIO]:
+def opened(source: Source, name: str) -> contextlib.AbstractContextManager[BinaryIO]:
     if isinstance(source, bytes):
         return contextlib.nullcontext(io.BytesIO(source))
     return open_regular(source, name=name)
@@ -301,20 +240,20 @@ def _check_regular(status: os.stat_result, name: str) -> None:
     )
 
 
-def _unreadable(name: str, error: Exception) -> FileProblem:
+def unreadable(name: str, error: Exception) -> FileProblem:
     return FileProblem(f"{quote(name)}: cannot be read: {fault_text(error)}")
 
 
-def _but_is(head: bytes) -> str:
+def but_is(head: bytes) -> str:
     if not head:
         return ", the file is empty"
     return next((f", it is {word}" for magic, word in _FOREIGN if head.startswith(magic)), "")
 
 
-def _header(stream: BinaryIO, name: str) -> ArrayHeader:
+def read_header(stream: BinaryIO, name: str) -> ArrayHeader:
     head = stream.read(8)
     if len(head) < 8 or not is_npy(head):
-        raise FileProblem(f"{quote(name)}: not a NumPy array file (.npy){_but_is(head)}")
+        raise FileProblem(f"{quote(name)}: not a NumPy array file (.npy){but_is(head)}")
     version = (head[6], head[7])
     if version not in _LENGTH_FORMATS:
         raise FileProblem(
@@ -408,7 +347,7 @@ def _brief(value: object) -> str:
     return text if len(text) <= 60 else text[:57] + "..."
 
 
-def _check_length(header: ArrayHeader, size: int, name: str) -> None:
+def check_length(header: ArrayHeader, size: int, name: str) -> None:
     """Refuse data that is not exactly as long as the header says."""
     needed, got = header.nbytes, size - header.offset
     if needed != got:
@@ -430,7 +369,7 @@ def _raw_data(source: Source, stream: BinaryIO, header: ArrayHeader) -> np.ndarr
     return np.memmap(stream, dtype, "r", header.offset, (count,))
 
 
-def _tidy(raw: np.ndarray, header: ArrayHeader) -> np.ndarray:
+def tidy(raw: np.ndarray, header: ArrayHeader) -> np.ndarray:
     # A stored boolean may be any byte, and numpy trusts it to be 0 or 1.
     data = raw != 0 if header.dtype.kind == "b" else raw
     shaped = data.reshape(header.shape, order="F" if header.fortran_order else "C")
@@ -439,59 +378,3 @@ def _tidy(raw: np.ndarray, header: ArrayHeader) -> np.ndarray:
     if shaped.dtype == native and shaped.flags.c_contiguous:
         return shaped
     return np.array(shaped, dtype=native, order="C", subok=False)
-
-
-def _check_archive(members: list[zipfile.ZipInfo], size: int, max_bytes: int, name: str) -> None:
-    if not members:
-        raise FileProblem(f"{quote(name)}: an empty archive, at least one array is needed")
-    if len(members) > _MAX_MEMBERS:
-        raise FileProblem(f"{quote(name)}: {len(members)} members, at most {_MAX_MEMBERS} are read")
-    seen: set[str] = set()
-    for member in members:
-        _check_member(member, size, name)
-        if member.filename in seen:
-            raise FileProblem(f"{_where(name, member)}: there twice")
-        seen.add(member.filename)
-    total = sum(member.file_size for member in members)
-    if total > max_bytes or (total > _BOMB_BYTES and total > _BOMB_RATIO * size):
-        raise FileProblem(
-            f"{quote(name)}: {size} bytes that unfold to {total}, at most "
-            f"{min(max_bytes, max(_BOMB_BYTES, _BOMB_RATIO * size))} are read"
-        )
-
-
-def _check_member(member: zipfile.ZipInfo, size: int, name: str) -> None:
-    where = _where(name, member)
-    if member.flag_bits & 0x1:
-        raise FileProblem(f"{where}: encrypted, only plain members are read")
-    if not member.filename.endswith(".npy") or member.orig_filename != member.filename:
-        raise FileProblem(f"{where}: not an array, an .npz archive holds .npy members only")
-    if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
-        raise FileProblem(f"{where}: an unusual compression, only deflate is read")
-    ratio = 1 if member.compress_type == zipfile.ZIP_STORED else _DEFLATE_RATIO
-    beyond_end = member.header_offset + member.compress_size > size
-    if beyond_end or member.file_size > ratio * member.compress_size:
-        raise FileProblem(f"{where}: corrupt: it declares more bytes than it can hold")
-
-
-def _where(name: str, member: zipfile.ZipInfo) -> str:
-    return f"{quote(name)}: member {quote(member.orig_filename[:200])}"
-
-
-def _member(archive: zipfile.ZipFile, member: zipfile.ZipInfo, name: str) -> np.ndarray:
-    label = f"{name}:{member.filename[:200]}"
-    with archive.open(member) as file:
-        stream: Any = file
-        header = _header(stream, label)
-        _check_length(header, member.file_size, label)
-        data = np.empty(header.nbytes, np.uint8)
-        for start in range(0, header.nbytes, _CHUNK):
-            part = stream.read(min(_CHUNK, header.nbytes - start))
-            if len(part) < min(_CHUNK, header.nbytes - start):
-                raise FileProblem(f"{quote(label)}: cut off")
-            data[start : start + len(part)] = np.frombuffer(part, np.uint8)
-        # Reading past the last byte is what makes zipfile compare the checksum.
-        if stream.read(1):
-            raise FileProblem(f"{quote(label)}: followed by foreign bytes")
-    raw = data if header.dtype.kind == "b" else data.view(header.dtype)
-    return _tidy(raw, header)

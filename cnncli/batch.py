@@ -10,9 +10,9 @@ from pathlib import Path
 
 import numpy as np
 
-from cnncli.deliver import View, check_format_of, write_all
+from cnncli.deliver import check_format_of, deliver, expect, notes_of, shares_of
 from cnncli.errors import CnnCliError, FileProblem, OptionError, quote
-from cnncli.featuremaps import FeatureMaps
+from cnncli.featuremaps import layer_maps
 from cnncli.images import (
     Picture,
     background_colour,
@@ -21,9 +21,7 @@ from cnncli.images import (
     read_stream,
 )
 from cnncli.job import Job, Outcome
-from cnncli.network import input_groups
 from cnncli.outputs import OutFile, Result, Source, Target, make_folders, plan_targets, select_files
-from cnncli.render import picture_names
 from cnncli.targets import is_device
 
 
@@ -103,10 +101,16 @@ def run(job: Job, sources: Sequence[Source]) -> Iterator[Outcome]:
     plan = plan_targets(
         sources,
         job.output,
-        op=job.network.op,
+        op=job.op,
         filter_name=job.filter_name,
         read_too=job.read_too,
+        layers=job.layers,
     )
+    if job.several and not all(target.per_layer for target in plan.targets):
+        raise OptionError(
+            f"--output has room for one layer, got {len(job.layers)}",
+            hint="-o a folder (out/), a template with {layer}, or an .npz file",
+        )
     claimed: dict[str, Source] = {}
     for target in plan.targets:
         try:
@@ -143,22 +147,24 @@ def process(
     if _all_there(job, target, inputs):
         return Outcome(target.source, skipped=True)
     picture = _read(job, target.source)
-    shape = job.network.output_shape(picture.shape)
-    groups = job.network.output_groups(input_groups(picture.shape[3]))
-    names = picture_names(groups, shape[0])
-    planned = target.files([Result(names)])
+    expected = expect(job, picture.shape, target.wanted)
+    planned = target.files([Result(each.maps, each.layer) for each in expected])
     _claim(planned, target.source, claimed)
     files = select_files(planned, job.output, inputs)
     if not files:
         return Outcome(target.source, skipped=True)
     for file in files:
-        check_format_of(job, file, shape, groups)
-    view = View(FeatureMaps(job.network, picture, job.jobs), groups, names, job)
-    # The view lets go of the pixels as soon as it can; nothing here may hold them.
+        check_format_of(job, file, expected[file.result])
+    shares = shares_of(expected, files)
+    said = notes_of(job, picture)
+    names = [share.expected.name for share in shares]
+    made = layer_maps(job.network, picture, names, job.jobs)
+    # The results let go of the pixels as soon as they can; nothing here may hold them.
     del picture
     make_folders(target, files)
     with np.errstate(all="ignore"):
-        return write_all(job, target.source, files, view)
+        written, notes, shown = deliver(job, shares, made)
+    return Outcome(target.source, written, (*said, *notes), shown=shown)
 
 
 def _claim(files: Sequence[OutFile], source: Source, claimed: dict[str, Source]) -> None:
@@ -179,7 +185,7 @@ def _all_there(job: Job, target: Target, inputs: frozenset[tuple[int, int]]) -> 
     """Whether nothing is to be written, known before the image is read."""
     if target.per_map or not job.output.skip_existing:
         return False
-    return not select_files(target.files([Result(("",))]), job.output, inputs)
+    return not select_files(target.files(target.unknown()), job.output, inputs)
 
 
 def _read(job: Job, source: Source) -> Picture:

@@ -20,6 +20,7 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from cnncli.arrayfile import fault_text
 from cnncli.errors import CnnCliError, FileProblem, OptionError, quote
 from cnncli.limits import MAX_INPUT_BYTES, MAX_PIXELS
+from cnncli.resize import draft
 
 _PLUGINS = {"JPEG": "Jpeg", "PNG": "Png", "TIFF": "Tiff", "WEBP": "WebP", "PPM": "Ppm"}
 _BAND_PIXELS = 2**20
@@ -50,6 +51,8 @@ class ReadOptions:
         The most pixels of a picture, checked before it is decoded.
     max_input_bytes : int
         The most bytes of standard input or of a ``.npy`` array.
+    size : (int, int), optional
+        Rows and columns that the image is resized to.
     """
 
     gray: bool = False
@@ -58,6 +61,7 @@ class ReadOptions:
     as_values: bool = False
     max_pixels: int = MAX_PIXELS
     max_input_bytes: int = MAX_INPUT_BYTES
+    size: tuple[int, int] | None = None
 
 
 @dataclass(frozen=True)
@@ -180,6 +184,8 @@ def _decode(stream: BinaryIO, kind: str, options: ReadOptions, name: str) -> Sam
             _select_frame(image, options.frame, name)
         _check_pixels(image.width * image.height, options.max_pixels, name)
         raw_mode, notes = _raw_mode(image), _depth_notes(image)
+        if options.size is not None and not options.as_values:
+            draft(image, options.size)
         image.load()
         notes += _turned_upright(image)
         samples = _samples(image, raw_mode, name)

@@ -11,12 +11,14 @@ from typing import Any
 import numpy as np
 
 import cnncli
-from cnncli.encode import encode, encode_float_tiff, holds_values, write_npy_blocks
+from cnncli.encode import encode, encode_float_tiff, holds_values, write_npy_blocks, write_npz
 from cnncli.featuremaps import FeatureMaps
+from cnncli.formats import NPZ
 from cnncli.images import Picture
-from cnncli.job import Job, Outcome, Written
+from cnncli.job import Job, Written
 from cnncli.metadata import describe_values
-from cnncli.outputs import OutFile, Source, check_target, write_stdout, write_whole
+from cnncli.network import input_groups
+from cnncli.outputs import OutFile, check_target, write_stdout, write_whole
 from cnncli.render import (
     Extremes,
     MapGroup,
@@ -25,18 +27,74 @@ from cnncli.render import (
     describe,
     grid,
     measure,
+    picture_names,
     plan_grid,
     render,
     render_notes,
     terminal_picture,
 )
-from cnncli.strips import Values
+from cnncli.strips import Shape, Values
+from cnncli.templates import distinct, safe_name
 
 
-def check_format_of(
-    job: Job, file: OutFile, shape: tuple[int, int, int, int], groups: Sequence[MapGroup]
-) -> None:
+@dataclass(frozen=True)
+class Expected:
+    """What a layer's result will be, known before it is computed.
+
+    Parameters
+    ----------
+    name : str
+        Of the layer in its network.
+    layer : str, optional
+        The same, for a network from a file.
+    shape : (N, n_H, n_W, n_C)
+    groups : tuple of MapGroup
+    maps : tuple of str
+        Names of its pictures.
+    """
+
+    name: str
+    layer: str | None
+    shape: Shape
+    groups: tuple[MapGroup, ...]
+    maps: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Share:
+    """The files of one layer."""
+
+    expected: Expected
+    files: tuple[OutFile, ...]
+    is_last: bool
+
+
+def expect(job: Job, shape: Shape, layers: Sequence[str]) -> list[Expected]:
+    """Check all shapes and return what the wanted layers will give; without any, the last."""
+    shapes = job.network.shapes(shape)
+    groups = job.network.groups(input_groups(shape[3]))
+    found = []
+    for name in layers or job.network.names[-1:]:
+        maps = picture_names(groups[name], shapes[name][0])
+        layer = name if job.layers else None
+        found.append(Expected(name, layer, shapes[name], groups[name], maps))
+    return found
+
+
+def shares_of(expected: Sequence[Expected], files: Sequence[OutFile]) -> list[Share]:
+    """Return the layers that have files, with them; an archive is a file of every layer."""
+    archive = any(file.format is NPZ for file in files)
+    shares = []
+    for index, each in enumerate(expected):
+        own = tuple(file for file in files if archive or file.result == index)
+        if own:
+            shares.append(Share(each, own, index == len(expected) - 1))
+    return shares
+
+
+def check_format_of(job: Job, file: OutFile, expected: Expected) -> None:
     """Refuse a picture that its file's format cannot hold, before the first pixel."""
+    shape, groups = expected.shape, expected.groups
     if holds_values(file.format, job.output.depth):
         check_target(file, shape[2], shape[1], depth=job.output.depth)
         return
@@ -47,14 +105,33 @@ def check_format_of(
     check_target(file, layout.width, layout.height, colour=colour, depth=job.output.depth)
 
 
+def notes_of(job: Job, picture: Picture) -> tuple[str, ...]:
+    """Return what is to be said of an image before anything is computed."""
+    return (
+        *picture.notes,
+        *job.notes,
+        *job.network.notes(picture.shape),
+        *(job.network.choices(picture.shape, picture.dtype) if job.verbose else ()),
+    )
+
+
 @dataclass(frozen=True, eq=False)
 class View:
     """A result with what is needed to show any part of it."""
 
     result: FeatureMaps
-    groups: tuple[MapGroup, ...]
-    names: tuple[str, ...]
+    expected: Expected
     job: Job
+
+    @property
+    def groups(self) -> tuple[MapGroup, ...]:
+        """Which of its channels belong together."""
+        return self.expected.groups
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of its pictures."""
+        return self.expected.maps
 
     @property
     def picture(self) -> Picture:
@@ -63,9 +140,16 @@ class View:
 
     @property
     def clip_by_default(self) -> bool:
-        """Whether the range auto means 0..1: 2-D filters, and what keeps a picture a picture."""
-        network = self.job.network
-        return network.filters_channels or (network.keeps_channels and self.picture.is_picture)
+        """Whether the range auto means 0..1.
+
+        So it does for 2-D filters, for what keeps a picture a picture, and in network files for
+        probabilities, but not behind layers that scale.
+        """
+        network = self.result.network
+        if self.expected.layer is not None and network.gives_shares:
+            return True
+        pictures = network.filters_channels or (network.keeps_channels and self.picture.is_picture)
+        return pictures and not network.scales
 
     def tiles(self) -> list[Tile]:
         """Return every picture of the result."""
@@ -95,79 +179,146 @@ class View:
         return self.picture.batched and len(maps) == len(self.names)
 
 
-def write_all(job: Job, source: Source, files: Sequence[OutFile], view: View) -> Outcome:
-    """Write a result to its files, values first, and return what became of the image."""
-    depth = job.output.depth
-    drawn = job.show_width or not all(holds_values(file.format, depth) for file in files)
+def deliver(
+    job: Job, shares: Sequence[Share], made: Iterator[tuple[str, FeatureMaps]]
+) -> tuple[tuple[Written, ...], tuple[str, ...], str]:
+    """Write results to their files as they come.
+
+    Parameters
+    ----------
+    job : Job
+    shares : sequence of Share
+    made : iterator of (str, FeatureMaps)
+        Their layers, in the same order.
+
+    Returns
+    -------
+    tuple
+        What was written, what is to be said of it, and the drawing of the last layer.
+    """
+    if shares[0].files[0].format is NPZ:
+        return _deliver_archive(job, shares, made)
+    written: list[Written] = []
+    notes: list[str] = []
+    shown = ""
+    for share, (_, result) in zip(shares, made, strict=True):
+        view = View(result, share.expected, job)
+        done, said, shown = _write_all(share, view)
+        written += done
+        notes += said
+        # What comes next may need its room.
+        del view, result
+    return tuple(written), tuple(dict.fromkeys(notes)), shown
+
+
+def _deliver_archive(
+    job: Job, shares: Sequence[Share], made: Iterator[tuple[str, FeatureMaps]]
+) -> tuple[tuple[Written, ...], tuple[str, ...], str]:
+    file = shares[0].files[0]
+    members = distinct(_member_name(share.expected) for share in shares)
+    written: list[Written] = []
+    notes: list[str] = []
+    drawn: list[str] = [""]
+
+    def arrays() -> Iterator[tuple[str, tuple[int, ...], np.dtype[Any], Iterator[Values]]]:
+        for member, share, (_, result) in zip(members, shares, made, strict=True):
+            view = View(result, share.expected, job)
+            seen = [Extremes()]
+            every = tuple(range(len(view.names)))
+            yield member, view.shape(every), result.dtype, _watched(view, every, seen)
+            form = f"{result.dtype} array"
+            written.append(_values_written(file, view, every, seen[0], form))
+            tiles = view.tiles() if share.is_last and job.show_width else []
+            notes.extend(_notes(view, seen[0].non_finite, tiles))
+            drawn[0] = _drawn(job, tiles)
+            del view, result
+
+    _write(job, file, lambda out: write_npz(out, arrays()))
+    return tuple(written), tuple(dict.fromkeys(notes)), drawn[0]
+
+
+def _member_name(expected: Expected) -> str:
+    """The layer's own name, unless unpacking it as a file could leave the folder."""
+    return safe_name(expected.name) if ".." in expected.name else expected.name
+
+
+def _write_all(share: Share, view: View) -> tuple[list[Written], tuple[str, ...], str]:
+    """Write a result to its files, values first."""
+    job, files = view.job, share.files
+    depth, show = job.output.depth, job.show_width and share.is_last
+    drawn = show or not all(holds_values(file.format, depth) for file in files)
     if sum(holds_values(file.format, depth) for file in files) > 1:
         view.result.whole()
-    written = [
+    values = [
         _write_values(job, file, view) if holds_values(file.format, depth) else None
         for file in files
     ]
     tiles = view.tiles() if drawn else []
-    notes = _notes(job, view, written, tiles)
+    spoilt = [sum(tile.non_finite for tile in tiles), *(done.non_finite for done in values if done)]
+    notes = _notes(view, max(spoilt), tiles)
     # Encoding needs memory of its own: a decoded picture need not stand beside it.
     view.result.let_go()
     finished = [
         done or _write_picture(job, file, [tiles[index] for index in file.maps], view)
-        for file, done in zip(files, written, strict=True)
+        for file, done in zip(files, values, strict=True)
     ]
-    shown = ""
-    if job.show_width:
-        sheet = grid(tiles, job.render.columns, job.render.labels)
-        shown = terminal_picture(sheet.pixels, job.show_width)
-    return Outcome(source, tuple(finished), notes, shown=shown)
+    return finished, notes, _drawn(job, tiles if show else [])
 
 
-def _notes(
-    job: Job, view: View, written: Sequence[Written | None], tiles: Sequence[Tile]
-) -> tuple[str, ...]:
-    spoilt = max(
-        sum(tile.non_finite for tile in tiles), sum(done.non_finite for done in written if done)
-    )
+def _drawn(job: Job, tiles: Sequence[Tile]) -> str:
+    if not tiles:
+        return ""
+    sheet = grid(tiles, job.render.columns, job.render.labels)
+    return terminal_picture(sheet.pixels, job.show_width)
+
+
+def _notes(view: View, spoilt: int, tiles: Sequence[Tile]) -> tuple[str, ...]:
     return (
-        *view.picture.notes,
-        *job.notes,
-        *job.network.notes(view.picture.shape),
-        *(job.network.choices(view.picture.shape, view.result.dtype) if job.verbose else ()),
         *(_value_notes(view, spoilt) if spoilt else ()),
-        *(render_notes(view.groups, job.render) if tiles else ()),
+        *(render_notes(view.groups, view.job.render) if tiles else ()),
     )
 
 
 def _write_values(job: Job, file: OutFile, view: View) -> Written:
-    shape = view.shape(file.maps)
     if file.format.pillow is None:
         found, form = _write_array(job, file, view)
     else:
         found, form = _write_float_tiff(job, file, view)
-    finite = found.lo <= found.hi
+    return _values_written(file, view, file.maps, found, form)
+
+
+def _values_written(
+    file: OutFile, view: View, maps: tuple[int, ...], found: Extremes, form: str
+) -> Written:
+    shape, finite = view.shape(maps), found.lo <= found.hi
     return Written(
         output=_output_name(file),
         form=f"{'x'.join(map(str, shape))} {form}",
         shape=shape,
-        maps=tuple(view.names[index] for index in file.maps),
+        maps=tuple(view.names[index] for index in maps),
         low=found.lo if finite else 0.0,
         high=found.hi if finite else 0.0,
         mapping="values",
         range=None,
         clipped=0.0,
         non_finite=found.non_finite,
+        layer=view.expected.layer,
     )
 
 
 def _write_array(job: Job, file: OutFile, view: View) -> tuple[Extremes, str]:
     """Write a .npy file strip by strip, and look at the values on their way."""
     dtype, seen = view.result.dtype, [Extremes()]
-
-    def blocks() -> Iterator[Values]:
-        for block in view.blocks(file.maps):
-            seen.append(seen.pop() | measure(block))
-            yield block
-
-    _write(job, file, lambda out: write_npy_blocks(out, view.shape(file.maps), dtype, blocks()))
+    blocks = _watched(view, file.maps, seen)
+    _write(job, file, lambda out: write_npy_blocks(out, view.shape(file.maps), dtype, blocks))
     return seen[0], f"{dtype} array"
+
+
+def _watched(view: View, maps: tuple[int, ...], seen: list[Extremes]) -> Iterator[Values]:
+    """Yield the values of some pictures in blocks, and keep count of what was in them."""
+    for block in view.blocks(maps):
+        seen[0] |= measure(block)
+        yield block
 
 
 def _write_float_tiff(job: Job, file: OutFile, view: View) -> tuple[Extremes, str]:
@@ -206,6 +357,7 @@ def _write_picture(job: Job, file: OutFile, tiles: Sequence[Tile], view: View) -
         clipped=sum(tile.clipped_fraction for tile in tiles) / len(tiles),
         non_finite=sum(tile.non_finite for tile in tiles),
         ranges=ranges,
+        layer=view.expected.layer,
     )
 
 
@@ -221,13 +373,15 @@ def _picture_form(sheet: Sheet, tiles: Sequence[Tile]) -> str:
 
 
 def _value_notes(view: View, spoilt: int) -> tuple[str, ...]:
-    if view.job.network.notes(view.picture.shape):
+    if view.result.network.notes(view.picture.shape):
         why = ""
     elif np.isfinite(view.picture.pixels).all():
         why = ", the numbers grew too large"
     else:
         why = ", as some of the input are"
-    return (f"warning: {spoilt} of {math.prod(view.result.shape)} values are infinite or NaN{why}",)
+    count, layer = math.prod(view.result.shape), view.expected.layer
+    where = "" if layer is None else f" of {layer}"
+    return (f"warning: {spoilt} of {count} values{where} are infinite or NaN{why}",)
 
 
 def _write(job: Job, file: OutFile, data: Any) -> None:

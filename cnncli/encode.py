@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import io
+import zipfile
 from collections.abc import Iterable
 from collections.abc import Mapping as Record
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, cast
 
 import numpy as np
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
 from cnncli.errors import FileProblem
-from cnncli.formats import NPY, Format, check_format, find_format
+from cnncli.formats import Format, check_format, find_format
 from cnncli.metadata import to_text
 
 # Size and time of zlib's run-length strategy (3) against Pillow's defaults, on photographs,
@@ -190,6 +191,33 @@ def write_npy_blocks(
             stream.write(contiguous.reshape(-1).view(np.uint8).data)
 
 
+def write_npz(
+    stream: BinaryIO,
+    arrays: Iterable[tuple[str, tuple[int, ...], np.dtype[Any], Iterable[np.ndarray]]],
+) -> None:
+    """Write arrays as an .npz archive, one after the other and block by block.
+
+    Parameters
+    ----------
+    stream : binary file
+        Needs only ``write``: a pipe will do.
+    arrays : iterable of (name, shape, dtype, blocks)
+        As `write_npy_blocks` takes them.
+
+    Examples
+    --------
+    >>> stream = io.BytesIO()
+    >>> write_npz(stream, [("conv1", (2,), np.dtype("f4"), [np.ones(2)])])
+    >>> np.load(io.BytesIO(stream.getvalue()))["conv1"]
+    array([1., 1.], dtype=float32)
+    """
+    with zipfile.ZipFile(stream, "w") as archive:
+        for name, shape, dtype, blocks in arrays:
+            # A ZipInfo of its own has no time of day in it: equal values are equal bytes.
+            with archive.open(zipfile.ZipInfo(f"{name}.npy"), "w", force_zip64=True) as member:
+                write_npy_blocks(cast(BinaryIO, member), shape, dtype, blocks)
+
+
 def encode_npy(values: np.ndarray, batched: bool) -> bytes:
     """Return what `write_npy` writes, as bytes.
 
@@ -220,7 +248,7 @@ def holds_values(format: Format, depth: str) -> bool:
     >>> holds_values(find_format("tif"), "float"), holds_values(NPY, "8")
     (True, True)
     """
-    return format is NPY or depth == "float"
+    return format.pillow is None or depth == "float"
 
 
 def _image(pixels: np.ndarray, format: Format) -> tuple[Image.Image, bool]:

@@ -178,7 +178,7 @@ def layer_maps(
     """Yield the results of several layers, in the network's order.
 
     What fits into memory is computed once; what does not, in strips for each layer anew. A result
-    should be let go of before the next one is asked for.
+    should be let go of before the next one is asked for; of a single one the pixels can be too.
 
     Parameters
     ----------
@@ -197,6 +197,11 @@ def layer_maps(
     >>> [(name, maps.shape) for name, maps in layer_maps(network, picture, network.names)]
     [('pool1', (1, 4, 4, 1)), ('pool2', (1, 2, 2, 1))]
     """
+    if len(names) == 1:
+        maps = FeatureMaps(network.until(names[0]), picture, jobs)
+        del picture
+        yield names[0], maps
+        return
     dtype = picture.dtype
     if network.is_chain and peak_bytes(network, picture.shape, dtype) > WHOLE_BYTES:
         for name in [name for name in network.names if name in names]:

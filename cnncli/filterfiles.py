@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import os
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from cnncli import arrayfile
+from cnncli import arrayfile, npzfile
 from cnncli.errors import CnnCliError, FileProblem, OptionError, quote
 from cnncli.matrixtext import looks_inline, parse_matrix, shorten
 from cnncli.names import SUFFIX, builtin_file, builtin_names, nearest
@@ -24,7 +24,9 @@ MAX_TEXT_BYTES = 4 * 2**20
 _KEYED = re.compile(r"(.+?\.(?:npz|safetensors)):(.*)", re.IGNORECASE | re.DOTALL)
 _WEIGHT_KEYS = ("w", "weight", "weights", "kernel")
 _BIAS_KEYS = ("b", "bias", "biases")
-_SAFE_TYPES = ("BOOL", "U8", "I8", "U16", "I16", "U32", "I32", "U64", "I64", "F16", "F32", "F64")
+_SAFE_TYPES = {"BOOL": "bool", "U8": "u1", "I8": "i1", "U16": "u2", "I16": "i2"} | {
+    **{"U32": "u4", "I32": "i4", "U64": "u8", "I64": "i8", "F16": "f2", "F32": "f4", "F64": "f8"}
+}
 _LIST_HINT = "'cnncli filters list' shows the built-in filters"
 _LISTED = 8
 
@@ -49,6 +51,8 @@ class Found:
         False for text.
     builtin : bool
         True when it came by the name of a built-in filter.
+    hollow : bool
+        Whether only the shape and the dtype of the array count: one zero stands for all values.
 
     Examples
     --------
@@ -63,9 +67,17 @@ class Found:
     bias: Array | None = None
     named: bool = True
     builtin: bool = False
+    hollow: bool = False
 
 
-def find_array(text: str, *, what: str = "filter", builtins: bool = True) -> Found:
+def find_array(
+    text: str,
+    *,
+    what: str = "filter",
+    builtins: bool = True,
+    folder: str = "",
+    hollow: bool = False,
+) -> Found:
     """Return the array that a text on the command line stands for.
 
     Parameters
@@ -77,6 +89,10 @@ def find_array(text: str, *, what: str = "filter", builtins: bool = True) -> Fou
         Used in messages.
     builtins : bool
         Whether built-in names count.
+    folder : str
+        Where relative paths start; default: the current folder.
+    hollow : bool
+        Read no more of files than the headers of their arrays; text files are read.
 
     Returns
     -------
@@ -94,15 +110,16 @@ def find_array(text: str, *, what: str = "filter", builtins: bool = True) -> Fou
     >>> find_array("edge").array.shape, find_array("edge.npy").name
     ((3, 3), 'edge')
     """
-    path, key = split_key(text)
+    path, key = split_key(os.path.join(folder, text))
     if os.path.exists(path) and not os.path.isdir(path):
-        return _read_file(path, key)
+        return _read_file(path, key, hollow)
     name = text.removesuffix(SUFFIX)
     if builtins and name in builtin_names():
         return Found(read_builtin(name), name, quote(name), FileProblem, builtin=True)
     if looks_inline(text) or (";" in text and not _has_suffix(path)):
         return _read_inline(text, what)
-    raise _unknown(path, what, builtins)
+    is_path = os.sep in text or _has_suffix(path)
+    raise _unknown(path if is_path else text, what, builtins)
 
 
 def read_builtin(name: str) -> Array:
@@ -140,15 +157,16 @@ def split_key(text: str) -> tuple[str, str | None]:
     return match[1], match[2]
 
 
-def given_files(texts: Iterable[str]) -> list[Path]:
-    """Return the files among what filters or biases are given as.
+def given_files(texts: Iterable[str], folder: str = "") -> list[Path]:
+    """Return the files among what filters or biases are given as; relative paths start in folder.
 
     Examples
     --------
     >>> given_files(["1 0 -1", "edge"])
     []
     """
-    return [Path(path) for path in (split_key(text)[0] for text in texts) if os.path.isfile(path)]
+    paths = (split_key(os.path.join(folder, text))[0] for text in texts)
+    return [Path(path) for path in paths if os.path.isfile(path)]
 
 
 def safe_name(text: str) -> str:
@@ -183,35 +201,53 @@ def _read_inline(text: str, what: str) -> Found:
     return Found(array, "inline", label, OptionError, named=False)
 
 
-def _read_file(path: str, key: str | None) -> Found:
+def _read_file(path: str, key: str | None, hollow: bool) -> Found:
     with arrayfile.open_regular(Path(path), name=path) as file:
         head = file.read(16)
     reader = _READERS.get(Path(path).suffix.lower()) or _reader_for(head, path)
-    array, bias, key = reader(path, key)
+    array, bias, key = reader(path, key, hollow)
     stem = Path(path).stem
     label = quote(path) if key is None else quote(f"{path}:{key}")
     name = stem if key is None else f"{stem}-{key.lstrip('./')}"
-    return Found(array, safe_name(name), label, FileProblem, bias)
+    return Found(array, safe_name(name), label, FileProblem, bias, hollow=hollow)
 
 
 _Read = tuple[Array, Array | None, str | None]
 
 
-def _read_npy(path: str, key: str | None) -> _Read:
-    return arrayfile.read_npy(Path(path), name=path), None, None
+def hollow_array(dtype: Any, shape: Sequence[int]) -> Array:
+    """Return an array of any size that takes the memory of one number.
+
+    Examples
+    --------
+    >>> hollow_array("float32", (10**6, 10**6)).shape
+    (1000000, 1000000)
+    """
+    return np.broadcast_to(np.zeros((), dtype), tuple(shape))
 
 
-def _read_npz(path: str, key: str | None) -> _Read:
-    arrays = arrayfile.read_npz(Path(path), name=path)
-    if key is None:
-        pair = _weights_and_bias(list(arrays))
-        if pair is not None:
-            return arrays[pair[0]], arrays[pair[1]], None
-    chosen = _choose(path, key, list(arrays))
-    return arrays[chosen], None, key
+def _read_npy(path: str, key: str | None, hollow: bool) -> _Read:
+    if not hollow:
+        return arrayfile.read_npy(Path(path), name=path), None, None
+    header = arrayfile.read_npy_header(Path(path), name=path)
+    arrayfile.check_length(header, os.path.getsize(path), path)
+    return hollow_array(header.dtype, header.shape), None, None
 
 
-def _read_text(path: str, key: str | None) -> _Read:
+def _read_npz(path: str, key: str | None, hollow: bool) -> _Read:
+    keys = npzfile.npz_keys(Path(path), name=path)
+    pair = _weights_and_bias(keys) if key is None else None
+    chosen = pair or (_choose(path, key, keys),)
+    if hollow:
+        headers = [npzfile.read_npz_header(Path(path), each, name=path) for each in chosen]
+        arrays = [hollow_array(header.dtype, header.shape) for header in headers]
+    else:
+        found = npzfile.read_npz(Path(path), name=path, keys=chosen)
+        arrays = [found[each] for each in chosen]
+    return arrays[0], arrays[1] if pair else None, key
+
+
+def _read_text(path: str, key: str | None, hollow: bool) -> _Read:
     with arrayfile.open_regular(Path(path), name=path) as file:
         data = file.read(MAX_TEXT_BYTES + 1)
     if len(data) > MAX_TEXT_BYTES:
@@ -228,7 +264,7 @@ def _read_text(path: str, key: str | None) -> _Read:
         raise FileProblem(f"{quote(path)}: {error}", hint=error.hint) from None
 
 
-def _read_safetensors(path: str, key: str | None) -> _Read:
+def _read_safetensors(path: str, key: str | None, hollow: bool) -> _Read:
     try:
         safetensors = import_module("safetensors")
     except ImportError:
@@ -240,7 +276,10 @@ def _read_safetensors(path: str, key: str | None) -> _Read:
         with safetensors.safe_open(path, framework="numpy") as tensors:
             chosen = _choose(path, key, list(tensors.keys()))
             part = tensors.get_slice(chosen)
-            _check_tensor(path, chosen, part.get_dtype(), part.get_shape())
+            dtype, shape = part.get_dtype(), part.get_shape()
+            _check_tensor(path, chosen, dtype, shape)
+            if hollow:
+                return hollow_array(_SAFE_TYPES[dtype], shape), None, key
             return tensors.get_tensor(chosen), None, key
     except (safetensors.SafetensorError, OSError) as error:
         reason = arrayfile.fault_text(error)
@@ -259,7 +298,7 @@ def _check_tensor(path: str, key: str, dtype: str, shape: list[int]) -> None:
         )
 
 
-_Reader = Callable[[str, str | None], _Read]
+_Reader = Callable[[str, str | None, bool], _Read]
 _READERS: dict[str, _Reader] = {
     ".npy": _read_npy,
     ".npz": _read_npz,

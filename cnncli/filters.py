@@ -11,7 +11,7 @@ import numpy as np
 
 from cnncli.core.words import FILTER_LAYOUTS
 from cnncli.errors import OptionError, ShapeError, quote
-from cnncli.filterfiles import Found, find_array, safe_name
+from cnncli.filterfiles import Found, find_array, hollow_array, safe_name
 from cnncli.names import builtin_names
 
 __all__ = [
@@ -22,6 +22,7 @@ __all__ = [
     "from_array",
     "load_bias",
     "load_filter",
+    "load_numbers",
     "normalize",
     "stack",
 ]
@@ -94,7 +95,9 @@ class Filter:
         return None if self.per_channel else int(self.weights.shape[2])
 
 
-def load_filter(text: str, *, layout: str = "hwio") -> Filter:
+def load_filter(
+    text: str, *, layout: str = "hwio", folder: str = "", hollow: bool = False
+) -> Filter:
     """Return the filter that a text on the command line stands for.
 
     Parameters
@@ -105,6 +108,8 @@ def load_filter(text: str, *, layout: str = "hwio") -> Filter:
         or a matrix such as ``"0 -1 0; -1 5 -1; 0 -1 0"``. A path that exists wins over a name.
     layout : {"hwio", "oihw"}
         How to read the shape: rows, columns, channels in, maps out (Keras); or PyTorch's order.
+    folder, hollow
+        As `find_array`; a hollow filter has a shape and a dtype, but no weights.
 
     Returns
     -------
@@ -128,7 +133,7 @@ def load_filter(text: str, *, layout: str = "hwio") -> Filter:
     'kirsch_n'
     """
     _check_layout(layout)
-    found = find_array(text)
+    found = find_array(text, folder=folder, hollow=hollow)
     # Built-in files are HWIO whatever the layout of the user's own filters.
     return _from_found(found, "hwio" if found.builtin else layout)
 
@@ -270,7 +275,7 @@ def normalize(given: Filter) -> Filter:
     )
 
 
-def load_bias(text: str, count: int) -> Array:
+def load_bias(text: str, count: int, *, folder: str = "", hollow: bool = False) -> Array:
     """Return the biases that a text on the command line stands for.
 
     Parameters
@@ -279,6 +284,8 @@ def load_bias(text: str, count: int) -> Array:
         A number or fraction, several of them, or a file as for `load_filter`.
     count : int
         Number of feature maps.
+    folder, hollow
+        As `find_array`.
 
     Returns
     -------
@@ -299,10 +306,42 @@ def load_bias(text: str, count: int) -> Array:
     >>> load_bias("1/4", 2).tolist()
     [0.25, 0.25]
     """
-    found = find_array(text, what="bias", builtins=False)
+    found = find_array(text, what="bias", builtins=False, folder=folder, hollow=hollow)
     # An archive of weights and bias: the weights are not what is asked for here.
     array = found.array if found.bias is None else found.bias
     return _as_bias(array, count, found)
+
+
+def load_numbers(text: str, what: str, *, folder: str = "", hollow: bool = False) -> Array:
+    """Return the numbers, in line, that a text stands for: slopes, factors, statistics.
+
+    Parameters
+    ----------
+    text : str
+        As for `load_bias`.
+    what : str
+        Used in messages.
+    folder, hollow
+        As `find_array`.
+
+    Returns
+    -------
+    ndarray, shape (n,)
+
+    Raises
+    ------
+    FileProblem, OptionError
+        As `load_bias`.
+
+    Examples
+    --------
+    >>> load_numbers("1/4 2", "gamma").tolist()
+    [0.25, 2.0]
+    """
+    found = find_array(text, what=what, builtins=False, folder=folder, hollow=hollow)
+    values = _as_float(found.array, found)
+    _check_finite(values, found)
+    return values.reshape(-1) if values.size > 1 else np.full(1, values.item())
 
 
 def _from_found(found: Found, layout: str) -> Filter:
@@ -314,6 +353,8 @@ def _from_found(found: Found, layout: str) -> Filter:
         )
     _check_finite(array, found)
     weights = _to_hwio(array, layout)
+    if not found.hollow:
+        weights = np.array(weights, order="C")
     maps = weights.shape[-1]
     return Filter(
         name=found.name,
@@ -332,19 +373,23 @@ def _to_hwio(array: Array, layout: str) -> Array:
         array = np.moveaxis(array, (-2, -1), (0, 1))
         array = np.swapaxes(array, 2, 3) if array.ndim == 4 else array
     # A 2-D kernel becomes one of K, a 3-D filter the only map of a bank.
-    return np.array(array if array.ndim == 4 else array[..., None], order="C")
+    return array if array.ndim == 4 else array[..., None]
 
 
 def _as_float(array: Array, found: Found) -> Array:
     if array.dtype.kind not in "biuf":
         raise found.problem(f"{found.label}: weights must be real numbers, got {array.dtype}")
     single = array.dtype.kind == "f" and array.dtype.itemsize <= 4
+    if found.hollow:
+        return hollow_array(np.float32 if single else np.float64, array.shape)
     # A long double beyond float64 becomes infinite, which the next check reports.
     with np.errstate(over="ignore"):
         return array.astype(np.float32 if single else np.float64)
 
 
 def _check_finite(array: Array, found: Found) -> None:
+    if found.hollow:
+        return
     bad = np.argwhere(~np.isfinite(array))
     if len(bad):
         raise found.problem(

@@ -48,6 +48,8 @@ _BMP = Format("bmp", "BMP", 2**31 - 1)
 _PPM = Format("ppm", "PPM", 2**31 - 1, depths=("8", "16"))
 _PGM = Format("pgm", "PPM", 2**31 - 1, depths=("8", "16"), colour=False)
 NPY = Format("npy", None, 2**63 - 1, depths=("8", "16", "float"))
+NPZ = Format("npz", None, 2**63 - 1, depths=("8", "16", "float"))
+"""An archive that holds one array for each layer."""
 
 FORMATS: dict[str, Format] = {
     "png": _PNG,
@@ -62,6 +64,7 @@ FORMATS: dict[str, Format] = {
     "pgm": _PGM,
     "pnm": _PPM,
     "npy": NPY,
+    "npz": NPZ,
 }
 
 

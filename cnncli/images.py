@@ -16,6 +16,7 @@ from PIL import ImageColor
 from cnncli.arrayfile import fault_text, is_npy, is_zip, open_regular, read_npy
 from cnncli.decode import INTEGERS_NOTE, ReadOptions, Samples, decode, process_quiet
 from cnncli.errors import FileProblem, OptionError, ShapeError, quote
+from cnncli.resize import resize
 
 __all__ = [
     "PICTURE_SUFFIXES",
@@ -338,7 +339,7 @@ def _read_picture(stream: BinaryIO, kind: str, options: ReadOptions, name: str) 
     else:
         pixels, scale, notes = _flattened(samples, background, options.background)
         picture = Picture(pixels[np.newaxis], scale, True, False, notes, name)
-    return _luminance(picture) if options.gray else picture
+    return _prepared(picture, options)
 
 
 def _flattened(
@@ -389,7 +390,12 @@ def _from_array(array: np.ndarray, options: ReadOptions, name: str) -> Picture:
     notes = _order_notes(array)
     if array.dtype.kind in "iu" and scale == 1.0:
         notes += (INTEGERS_NOTE,)
-    picture = Picture(pixels, scale, False, array.ndim == 4, notes, name)
+    return _prepared(Picture(pixels, scale, False, array.ndim == 4, notes, name), options)
+
+
+def _prepared(picture: Picture, options: ReadOptions) -> Picture:
+    if options.size is not None:
+        picture = replace(picture, pixels=resize(picture.pixels, options.size))
     return _luminance(picture) if options.gray else picture
 
 

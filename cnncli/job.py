@@ -24,6 +24,11 @@ class Job:
     output : OutputOptions
     command : str
         As typed, for the metadata of pictures.
+    layers : tuple of str
+        Of a network from a file, the layers that go out where there is room for several, the last
+        of them where there is not. Empty for a network of one layer.
+    several : bool
+        Whether there must be room for all of them.
     filter_name : str, optional
         The one named filter, for default output names.
     notes : tuple of str
@@ -43,12 +48,19 @@ class Job:
     render: RenderOptions
     output: OutputOptions
     command: str
+    layers: tuple[str, ...] = ()
+    several: bool = False
     filter_name: str | None = None
     notes: tuple[str, ...] = ()
     read_too: tuple[Path, ...] = ()
     show_width: int = 0
     jobs: int | None = None
     verbose: bool = False
+
+    @property
+    def op(self) -> str:
+        """What the command is called in names of outputs."""
+        return "run" if self.layers else self.network.op
 
 
 @dataclass(frozen=True)
@@ -77,6 +89,8 @@ class Written:
         NaN and infinite values.
     ranges : tuple of (float, float)
         The range of each map.
+    layer : str, optional
+        Of a network from a file.
     """
 
     output: str
@@ -90,6 +104,7 @@ class Written:
     clipped: float
     non_finite: int
     ranges: tuple[tuple[float, float], ...] = ()
+    layer: str | None = None
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
@@ -28,6 +29,9 @@ from cnncli.names import nearest
 
 SOURCE: Final = "input"
 """What the network's own input is called among the inputs of its layers."""
+
+NORMALIZE: Final = "normalize"
+"""Name of the layer that scales the input as a network's file says."""
 
 
 @dataclass(frozen=True)
@@ -120,6 +124,19 @@ class Network:
     def filters_channels(self) -> bool:
         """Whether 2-D filters work in it, and nothing that mixes channels."""
         return self.keeps_channels and any(isinstance(n.layer, ConvLayer) for n in self.nodes)
+
+    @property
+    def scales(self) -> bool:
+        """Whether a layer multiplies or shifts values, so that those of pictures leave 0..1."""
+        return any(isinstance(n.layer, (ScaleLayer, BatchNormLayer)) for n in self.nodes)
+
+    @property
+    def gives_shares(self) -> bool:
+        """Whether the outputs are shares, such as probabilities: 0..1 by nature, pooled or not."""
+        node = self.nodes[-1]
+        while isinstance(node.layer, PoolLayer) and node.inputs[0] != SOURCE:
+            node = self.node(node.inputs[0])
+        return getattr(node.layer, "activation", None) in ("softmax", "sigmoid", "hard-sigmoid")
 
     def node(self, name: str) -> Node:
         """Return the layer of that name.
@@ -285,6 +302,31 @@ class Network:
                 del nodes[before.name]
                 nodes[node.name] = Node(node.name, layer, before.inputs)
         return Network(tuple(nodes.values()))
+
+
+@dataclass(frozen=True, eq=False)
+class Model:
+    """A network with what its file says of the images that it takes.
+
+    Parameters
+    ----------
+    network : Network
+        With the scale of its input, where there is one, as the first layer `NORMALIZE`.
+    gray : bool
+        Whether it takes luminance.
+    size : (int, int), optional
+        Rows and columns that images are resized to first.
+    files : tuple of Path
+        All files that it was read from.
+    notes : tuple of str
+        What was done while reading.
+    """
+
+    network: Network
+    gray: bool = False
+    size: tuple[int, int] | None = None
+    files: tuple[Path, ...] = ()
+    notes: tuple[str, ...] = ()
 
 
 def default_name(op: str, taken: Collection[str]) -> str:

@@ -167,26 +167,34 @@ _images = click.argument(
 class PictureCommand(click.Command):
     """A command whose help shows its options in sections: the layer, reading, writing."""
 
+    own_section = "Layer"
+
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write one list of options for each section."""
         sections: dict[str, list[tuple[str, str]]] = {
-            "Layer": [],
+            self.own_section: [],
             "Images in": [],
             "Results out": [],
         }
         for option in self.get_params(ctx):
             record = option.get_help_record(ctx)
             if record is not None and isinstance(option, click.Option):
-                sections[_section(option)].append(record)
+                sections[_section(option) or self.own_section].append(record)
         for title, records in sections.items():
             with formatter.section(title):
                 formatter.write_dl(records)
 
 
-def _section(option: click.Option) -> str:
+class NetworkCommand(PictureCommand):
+    """A command on the network of a file."""
+
+    own_section = "Network"
+
+
+def _section(option: click.Option) -> str | None:
     if option.name in _READ_NAMES:
         return "Images in"
-    return "Results out" if option.is_eager or option.name in _WRITE_NAMES else "Layer"
+    return "Results out" if option.is_eager or option.name in _WRITE_NAMES else None
 
 
 def _all(*decorators: Callable[[Any], Any]) -> Callable[[Command], Command]:
@@ -231,8 +239,9 @@ _read_options = (
 _write_options = (
     click.option(
         "-o", "--output", metavar="PATH",
-        help="File, folder/ (one file a map), template with {stem} {name} {op} {filter} {layer} "
-        "{map} {ext}, or - for standard output.  [default: {stem}-{op}.png]",
+        help="File, folder/ (one file a map; of networks one sheet a layer), template with {stem} "
+        "{name} {op} {filter} {layer} {map} {ext}, or - for standard output.  [default: "
+        "{stem}-{op}.png, of networks {stem}-{layer}.png]",
     ),
     click.option(
         "--format", "format_name", type=click.Choice(tuple(FORMATS)),
@@ -385,3 +394,16 @@ pool_options = _all(
     ),
 )  # fmt: skip
 """What `pool` does."""
+
+network_argument = click.argument("network", metavar="NETWORK", type=click.Path(readable=False))
+"""The file of a network."""
+
+run_options = _all(
+    click.option("--until", metavar="NAME", help="Stop at this layer.  [default: the last]"),
+    click.option(
+        "--layer", "layers", metavar="NAME", multiple=True,
+        help="The layer that goes out; several times for a folder, a template with {layer} or an "
+        ".npz file.  [default: all for those, else the last]",
+    ),
+)  # fmt: skip
+"""What `run` does."""

@@ -97,6 +97,7 @@ def plan_targets(
     filter_name: str | None = None,
     results: Sequence[Result] | None = None,
     read_too: Sequence[Path] = (),
+    layers: Sequence[str] = (),
 ) -> Plan:
     """Decide where every result goes, and refuse what cannot work before any work is done.
 
@@ -111,6 +112,10 @@ def plan_targets(
     results : sequence of Result, optional
         What every input will give, when that is known; otherwise `select_files` looks at the files
         of each input once it is.
+    read_too : sequence of Path
+        Further files that must not be overwritten.
+    layers : sequence of str
+        Of a network, the layers that may go out, see `Target`.
 
     Returns
     -------
@@ -131,9 +136,11 @@ def plan_targets(
     >>> [str(file.path) for file in plan.targets[0].files([Result(("0",))])]
     ['cat-pool.png']
     """
-    kind, place = _classify(sources, options, filter_name)
+    kind, place = _classify(sources, options, filter_name, bool(layers))
     forced = find_format(options.format) if options.format else None
-    targets = tuple(Target(kind, source, place, op, filter_name, forced) for source in sources)
+    targets = tuple(
+        Target(kind, source, place, op, filter_name, forced, tuple(layers)) for source in sources
+    )
     if kind == "stdout":
         _check_stdout(sources)
         return Plan(targets, frozenset())
@@ -209,14 +216,14 @@ def check_target(
 
 
 def _classify(
-    sources: Sequence[Source], options: OutputOptions, filter_name: str | None
+    sources: Sequence[Source], options: OutputOptions, filter_name: str | None, layered: bool
 ) -> tuple[str, str]:
     output = options.output
     if output is None:
         if len(sources) == 1 and sources[0].path is None and _piped():
             return "stdout", ""
-        field = "filter" if filter_name is not None else "op"
-        return "template", f"{{stem}}-{{{field}}}.{options.format or 'png'}"
+        field = "layer" if layered else "filter" if filter_name is not None else "op"
+        return "default", f"{{stem}}-{{{field}}}.{options.format or 'png'}"
     if not output:
         raise OptionError("--output must name a file, got nothing", hint=_FOLDER_HINT)
     if output in ("-", "/dev/stdout"):
@@ -269,10 +276,8 @@ def _check_plan(plan: Plan, options: OutputOptions, results: Sequence[Result] | 
 
 
 def _planned(plan: Plan, results: Sequence[Result] | None) -> Iterable[tuple[Target, OutFile]]:
-    # A single map of no name stands for all while it is not known how many there are.
-    known = results if results is not None else (Result(("",)),)
     for target in plan.targets:
-        for file in target.files(known):
+        for file in target.files(target.unknown() if results is None else results):
             yield target, file
 
 

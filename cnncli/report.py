@@ -68,6 +68,7 @@ def json_line(outcome: Outcome) -> list[str]:
 def _line(written: Written) -> str:
     parts = [
         quote(written.output)[1:-1],
+        *([] if written.layer is None else [quote(written.layer)[1:-1]]),
         written.form,
         _extent(written),
         _mapping(written),
@@ -113,6 +114,7 @@ def _number(value: float) -> str:
 def _fields(written: Written) -> dict[str, Any]:
     return {
         "output": "-" if written.output == "standard output" else written.output,
+        **({} if written.layer is None else {"layer": written.layer}),
         "shape": list(written.shape),
         "maps": list(written.maps),
         "min": _finite(written.low),

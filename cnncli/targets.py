@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cnncli.errors import OptionError, quote
-from cnncli.formats import FORMATS, NPY, Format, find_format
+from cnncli.formats import FORMATS, NPY, NPZ, Format, find_format
 from cnncli.templates import Template, distinct, safe_name
 from cnncli.wholefile import is_special
 
@@ -71,7 +71,7 @@ class OutFile:
     result : int
         Index of the `Result` it shows.
     maps : tuple of int
-        Indices of that result's pictures in it.
+        Indices of that result's pictures in it; an archive holds those of all results.
     """
 
     path: Path | None
@@ -87,7 +87,7 @@ class Target:
     Parameters
     ----------
     kind : str
-        ``stdout``, ``file``, ``folder`` or ``template``.
+        ``stdout``, ``file``, ``folder``, ``template``, or ``default``, a template of ours.
     source : Source
     place : str
         The file, folder or template text.
@@ -97,6 +97,9 @@ class Target:
         The one filter; with several filters each map bears its filter's name.
     format : Format or None
         The forced format.
+    layers : tuple of str
+        Of a network, the layers that may go out: all of them where there is room for several, else
+        the last of them. Empty outside of networks.
     """
 
     kind: str
@@ -105,6 +108,7 @@ class Target:
     op: str
     filter_name: str | None = None
     format: Format | None = None
+    layers: tuple[str, ...] = ()
 
     @property
     def label(self) -> str:
@@ -112,19 +116,34 @@ class Target:
         return self.filter_name or self.op
 
     @property
+    def archive(self) -> bool:
+        """Whether one file holds the values of all layers."""
+        own = self.place.lower().endswith(".npz") and self.kind not in ("stdout", "folder")
+        return self.format is NPZ or (self.format is None and own)
+
+    @property
     def per_map(self) -> bool:
         """Whether each map gets its own file."""
         if self.kind == "template":
             fields = Template.parse(self.place).fields
             return "map" in fields or ("filter" in fields and self.filter_name is None)
-        return self.kind == "folder"
+        return self.kind == "folder" and not self.layers and not self.archive
 
     @property
     def per_layer(self) -> bool:
-        """Whether all layers of a network are wanted."""
-        if self.kind == "template":
+        """Whether there is room for several layers of a network."""
+        if self.kind == "template" and not self.archive:
             return "layer" in Template.parse(self.place).fields
-        return self.kind == "folder"
+        return self.kind == "folder" or self.archive
+
+    @property
+    def wanted(self) -> tuple[str, ...]:
+        """The layers that go out."""
+        return self.layers if self.per_layer else self.layers[-1:]
+
+    def unknown(self) -> tuple[Result, ...]:
+        """Return results whose one map of no name stands for all, however many there will be."""
+        return tuple(Result(("",), layer) for layer in self.wanted) or (Result(("",)),)
 
     def files(self, results: Sequence[Result]) -> tuple[OutFile, ...]:
         """Name the files for the results of this input.
@@ -132,7 +151,7 @@ class Target:
         Parameters
         ----------
         results : sequence of Result
-            One, or one for each layer where `per_layer` says so.
+            One, or one for each of the layers that are `wanted`.
 
         Returns
         -------
@@ -149,6 +168,8 @@ class Target:
         >>> [str(file.path) for file in target.files([Result(("sobel", "emboss"))])]
         ['out/cat-sobel.png', 'out/cat-emboss.png']
         """
+        if self.archive:
+            return (self._archive_file(results),)
         if self.kind == "stdout":
             format = self.format or NPY
             return tuple(OutFile(None, format, k, _all(r)) for k, r in enumerate(results))
@@ -158,32 +179,49 @@ class Target:
             return tuple(self._out(self.place, k, _all(r)) for k, r in enumerate(results))
         return self._template_files(results)
 
+    def _archive_file(self, results: Sequence[Result]) -> OutFile:
+        if self.kind == "stdout":
+            return OutFile(None, NPZ, 0, _all(results[0]))
+        if self.kind == "folder":
+            path = Path(self.place, f"{safe_name(self.source.stem)}.npz")
+            return OutFile(path, NPZ, 0, _all(results[0]))
+        if self.kind == "file":
+            return self._out(self.place, 0, _all(results[0]))
+        template = Template.parse(self.place)
+        if self.kind == "template" and template.fields & {"layer", "map"}:
+            raise OptionError(
+                f"--output .npz holds all layers in one file, got {quote(self.place)}",
+                hint="leave {layer} and {map} away, or write .npy",
+            )
+        return self._out(template.fill(self._values(results[0], 0)), 0, _all(results[0]))
+
     def _folder_files(self, results: Sequence[Result]) -> tuple[OutFile, ...]:
         format = self.format or FORMATS["png"]
-        places = [(k, m) for k, result in enumerate(results) for m in range(len(result.maps))]
+        places = [(k, maps) for k, result in enumerate(results) for maps in self._shares(result)]
         stems = distinct(
-            "-".join(safe_name(part) for part in self._parts(results[k], m)) for k, m in places
+            "-".join(safe_name(part) for part in self._parts(results[k], maps))
+            for k, maps in places
         )
         return tuple(
-            OutFile(Path(self.place, f"{stem}.{format.name}"), format, k, (m,))
-            for stem, (k, m) in zip(stems, places, strict=True)
+            OutFile(Path(self.place, f"{stem}.{format.name}"), format, k, maps)
+            for stem, (k, maps) in zip(stems, places, strict=True)
         )
 
-    def _parts(self, result: Result, index: int) -> list[str]:
-        parts = [self.source.stem]
+    def _shares(self, result: Result) -> list[tuple[int, ...]]:
+        """The pictures of a result that go into one file each."""
+        return [(m,) for m in _all(result)] if self.per_map else [_all(result)]
+
+    def _parts(self, result: Result, maps: tuple[int, ...]) -> list[str]:
         if result.layer is not None:
-            parts.append(result.layer)
-        elif len(result.maps) == 1:
-            parts.append(self.label)
-        if len(result.maps) > 1:
-            parts.append(_map_name(result.maps, index))
-        return parts
+            return [self.source.stem, result.layer]
+        own = self.label if len(result.maps) == 1 else _map_name(result.maps, maps[0])
+        return [self.source.stem, own]
 
     def _template_files(self, results: Sequence[Result]) -> tuple[OutFile, ...]:
         template = Template.parse(self.place)
         found: dict[str, OutFile] = {}
         for k, result in enumerate(results):
-            for maps in [(m,) for m in _all(result)] if self.per_map else [_all(result)]:
+            for maps in self._shares(result):
                 text = template.fill(self._values(result, maps[0] if maps else 0))
                 if text in found:
                     raise OptionError(

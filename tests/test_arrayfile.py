@@ -18,8 +18,9 @@ import numpy as np
 import pytest
 from crafted import npy, npy_raw
 
-from cnncli.arrayfile import is_npy, is_zip, open_regular, read_npy, read_npy_header, read_npz
+from cnncli.arrayfile import is_npy, is_zip, open_regular, read_npy, read_npy_header
 from cnncli.errors import FileProblem
+from cnncli.npzfile import read_npz
 
 
 def saved(array: np.ndarray, version: tuple[int, int] | None = None) -> bytes:

@@ -40,6 +40,7 @@ def plan(
     output: str | None, *sources: str, results: tuple[Result, ...] | None = ONE, **settings: Any
 ) -> Plan:
     names = {key: settings.pop(key) for key in ("op", "filter_name") if key in settings}
+    names["layers"] = [each.layer for each in results or () if each.layer is not None]
     options = OutputOptions(output, **settings)
     inputs = [Source(Path(source)) for source in sources or ["cat.jpg"]]
     return plan_targets(inputs, options, **{"op": "conv"} | names, results=results)
@@ -85,7 +86,7 @@ def test_default_names(settings: dict[str, Any], expected: str) -> None:
         (
             "out/",
             (Result(("0", "1"), "conv1"), Result(("x",), "pool")),
-            ["out/cat-conv1-000.png", "out/cat-conv1-001.png", "out/cat-pool.png"],
+            ["out/cat-conv1.png", "out/cat-pool.png"],
         ),
         ("t/{stem}-{map:02d}.tif", THREE, [f"t/cat-0{k}.tif" for k in range(3)]),
         ("{filter}.png", THREE, ["edge.png", "blur.png", "emboss.png"]),
@@ -317,7 +318,7 @@ def test_closed_standard_output(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "stdout", None)
     with pytest.raises(FileProblem, match="standard output is closed"):
         plan("-")
-    assert plan_targets([Source(None)], OutputOptions(), op="pool").targets[0].kind == "template"
+    assert plan_targets([Source(None)], OutputOptions(), op="pool").targets[0].kind == "default"
 
 
 def test_devices_and_pipes_need_neither_extension_nor_overwrite() -> None:

@@ -13,6 +13,7 @@ COMMANDS = {
     "pad": "cnncli.cli.picture",
     "conv": "cnncli.cli.picture",
     "pool": "cnncli.cli.picture",
+    "run": "cnncli.cli.run",
     "filters": "cnncli.cli.filters",
 }
 

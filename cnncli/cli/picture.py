@@ -1,4 +1,4 @@
-"""The commands that turn pictures into pictures: one layer each, all through one path."""
+"""The commands of one layer each, and the one path that all commands on pictures take."""
 
 from __future__ import annotations
 
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from cnncli.filters import Filter
     from cnncli.job import Job, Outcome
     from cnncli.layers import Layer
+    from cnncli.network import Network
 
 PAD_EXAMPLES = """\b
 Examples:
@@ -63,7 +64,7 @@ def pad(command: str, /, padding: Any, pad_mode: str, pad_value: float, **shared
     from cnncli.layers import PadLayer
 
     _check_pad_value(pad_mode, pad_value)
-    return _run(_job(command, PadLayer(padding, pad_mode, pad_value), shared), shared)
+    return run_job(_job(command, PadLayer(padding, pad_mode, pad_value), shared), shared)
 
 
 @click.command(cls=PictureCommand, epilog=CONV_EXAMPLES)
@@ -98,7 +99,7 @@ def conv(
     named = bank.name if bank.named and len(filter_texts) == 1 else None
     files = given_files([*filter_texts, *([] if bias is None else [bias])])
     job = _job(command, layer, shared)
-    return _run(replace(job, filter_name=named, notes=bank.notes, read_too=tuple(files)), shared)
+    return run_job(replace(job, filter_name=named, notes=bank.notes, read_too=tuple(files)), shared)
 
 
 @click.command(cls=PictureCommand, epilog=POOL_EXAMPLES)
@@ -114,7 +115,7 @@ def pool(command: str, /, **options: Any) -> int:
 
     fields = tuple(PoolLayer.__dataclass_fields__)
     layer_options, shared = _split(options, [name for name in fields if name in options])
-    return _run(_job(command, PoolLayer(**layer_options), shared), shared)
+    return run_job(_job(command, PoolLayer(**layer_options), shared), shared)
 
 
 def _check_pad_value(mode: str, value: float) -> None:
@@ -136,7 +137,7 @@ def _load_bank(texts: Sequence[str], layout: str, flip: bool, normalize: bool) -
     return filters.normalize(bank) if normalize else bank
 
 
-def _run(job: Job, shared: dict[str, Any]) -> int:
+def run_job(job: Job, shared: dict[str, Any]) -> int:
     """Do a job on all images and report; return the exit code."""
     from cnncli import batch
     from cnncli.job import Report
@@ -154,18 +155,23 @@ def _run(job: Job, shared: dict[str, Any]) -> int:
 
 
 def _job(command: str, layer: Layer, shared: dict[str, Any]) -> Job:
-    """Return the job of a network of one layer."""
+    from cnncli.network import Network
+
+    return make_job(command, Network.chain(layer), shared)
+
+
+def make_job(command: str, network: Network, shared: dict[str, Any]) -> Job:
+    """Return the job of a network with the options that all commands on pictures share."""
     from cnncli.images import ReadOptions
     from cnncli.job import Job
-    from cnncli.network import Network
     from cnncli.outputs import OutputOptions
     from cnncli.render import RenderOptions
 
-    read = {name: shared[name] for name in ReadOptions.__dataclass_fields__}
+    read = {name: shared[name] for name in ReadOptions.__dataclass_fields__ if name in shared}
     write = {name: shared[name] for name in ("output", "overwrite", "skip_existing", "depth")}
     look = {name: shared[name] for name in RenderOptions.__dataclass_fields__ if name != "range"}
     return Job(
-        network=Network.chain(layer),
+        network=network,
         read=ReadOptions(**read),
         render=RenderOptions(range=shared["value_range"], **look),
         output=OutputOptions(format=shared["format_name"], **write),

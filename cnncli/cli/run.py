@@ -1,0 +1,65 @@
+"""``cnncli run``: a whole network from a file."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from cnncli.cli.picture import make_job, run_job
+from cnncli.options import NetworkCommand, network_argument, picture_command, run_options
+
+if TYPE_CHECKING:
+    from cnncli.network import Network
+
+EXAMPLES = """\b
+Examples:
+  cnncli run net.toml photo.jpg
+  cnncli run net.toml photo.jpg --layer conv1 -o conv1.png
+  cnncli run net.toml photo.jpg -o layers/
+  cnncli run net.toml photos/ --until pool2 -o 'maps/{stem}-{layer}-{map:03d}.png'
+  cnncli run net.toml photo.jpg -o values.npz
+"""
+
+
+@click.command(cls=NetworkCommand, epilog=EXAMPLES)
+@network_argument
+@run_options
+@picture_command
+@click.pass_obj
+def run(
+    command: str, /, network: str, until: str | None, layers: tuple[str, ...], **shared: Any
+) -> int:
+    """Run a network on images and show what its layers see.
+
+    NETWORK is a network file (.toml). IMAGE is a picture, a .npy array, a folder or - for standard
+    input. The last layer's feature maps become one labelled sheet; a folder, or a template with
+    {layer}, gets a sheet for every layer, and {map} a file for every map. An .npz file gets all
+    layers' values.
+    """
+    from cnncli.models import load_model
+
+    model = load_model(Path(network))
+    found = model.network.until(until) if until else model.network
+    job = make_job(command, found, shared)
+    job = replace(
+        job,
+        read=replace(job.read, gray=job.read.gray or model.gray, size=model.size),
+        notes=model.notes,
+        read_too=model.files,
+        layers=_chosen(found, layers),
+        several=len(set(layers)) > 1,
+    )
+    return run_job(job, shared)
+
+
+def _chosen(network: Network, names: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the layers asked for, in the network's order; without any, all of the file."""
+    from cnncli.network import NORMALIZE
+
+    asked = {network.node(name).name for name in names}
+    if asked:
+        return tuple(name for name in network.names if name in asked)
+    return tuple(name for name in network.names if name != NORMALIZE) or network.names
