@@ -245,7 +245,7 @@ def holds_values(format: Format, depth: str) -> bool:
 
     Examples
     --------
-    >>> holds_values(find_format("tif"), "float"), holds_values(NPY, "8")
+    >>> holds_values(find_format("tif"), "float"), holds_values(find_format("npy"), "8")
     (True, True)
     """
     return format.pillow is None or depth == "float"

@@ -34,8 +34,8 @@ def resize(pixels: NDArray[Any], size: tuple[int, int]) -> NDArray[Any]:
 
     Examples
     --------
-    >>> resize(np.array([0.0, 1.0, 2.0, 3.0]).reshape(1, 1, 4, 1), (1, 2))[0, 0, :, 0]
-    array([0.42857143, 2.57142857])
+    >>> resize(np.array([0.0, 0.0, 7.0, 7.0]).reshape(1, 1, 4, 1), (1, 2))[0, 0, :, 0]
+    array([1., 6.])
     """
     if pixels.shape[1:3] == size:
         return pixels

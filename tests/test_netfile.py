@@ -347,7 +347,7 @@ FAULTS = [
         ["layer c: pad_value is for pad_mode zeros"],
     ),
     (f'{CONV}filter = "0 0"\nnormalize = true', ["layer c: ", "a weight other than 0"]),
-    (f"[input]\nsize = [1, 9]\n{POOL}size = 3", ["layer pool1: ", "(1+0+0-3)//3+1 = 0"]),
+    (f"[input]\nsize = [1, 9]\n{POOL}size = 3", ["layer pool1: ", "(1+2*0-3)//3+1 = 0"]),
     (
         f'{CONV}filter = "kirsch"\n[[layers]]\ntype = "conv"\nfilter = "kirsch"',
         ["layer conv1: the filter kirsch has 1 channel in, the input has 8"],

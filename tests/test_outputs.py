@@ -39,8 +39,8 @@ def own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def plan(
     output: str | None, *sources: str, results: tuple[Result, ...] | None = ONE, **settings: Any
 ) -> Plan:
-    names = {key: settings.pop(key) for key in ("op", "filter_name") if key in settings}
-    names["layers"] = [each.layer for each in results or () if each.layer is not None]
+    keys = ("op", "filter_name", "layers")
+    names = {key: settings.pop(key) for key in keys if key in settings}
     options = OutputOptions(output, **settings)
     inputs = [Source(Path(source)) for source in sources or ["cat.jpg"]]
     return plan_targets(inputs, options, **{"op": "conv"} | names, results=results)
@@ -98,8 +98,9 @@ def test_default_names(settings: dict[str, Any], expected: str) -> None:
     ],
 )
 def test_names(output: str, results: tuple[Result, ...], expected: list[str]) -> None:
-    assert paths(plan(output, results=results), results) == expected
-    assert paths(plan(output, results=None), results) == expected
+    layers = [each.layer for each in results if each.layer is not None]
+    assert paths(plan(output, results=results, layers=layers), results) == expected
+    assert paths(plan(output, results=None, layers=layers), results) == expected
 
 
 def test_files_know_their_maps() -> None:

@@ -26,7 +26,8 @@ PICTURES = re.findall(r"\(docs/images/(.*?)\)", README)
 def results(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder in which every command of README after the set-up was run."""
     folder = tmp_path_factory.mktemp("readme")
-    shutil.copytree(REPOSITORY / "sample_images", folder / "sample_images")
+    for given in ("sample_images", "examples"):
+        shutil.copytree(REPOSITORY / given, folder / given)
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
     for block in BLOCKS[2:]:
         done = subprocess.run(

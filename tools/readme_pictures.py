@@ -20,7 +20,8 @@ def main() -> None:
     text = (REPOSITORY / "README.md").read_text()
     blocks = re.findall(r"^```sh\n(.*?)^```", text, re.M | re.S)[2:]
     with tempfile.TemporaryDirectory() as folder:
-        shutil.copytree(REPOSITORY / "sample_images", Path(folder, "sample_images"))
+        for given in ("sample_images", "examples"):
+            shutil.copytree(REPOSITORY / given, Path(folder, given))
         for block in blocks:
             subprocess.run(["bash", "-euo", "pipefail", "-c", block], cwd=folder, check=True)
         IMAGES.mkdir(parents=True, exist_ok=True)
