@@ -28,6 +28,8 @@ _FRAMES_COUNTED = 1_000
 _RECORD_CHARACTERS = 2**24
 INTEGERS_NOTE = "whole numbers kept as they are, not scaled to 0..1"
 _ORIENTATION = 274
+_ON_THEIR_SIDE = (5, 6, 7, 8)
+_GREY_MODES = ("1", "L", "LA", "La", "F")
 _TIFF_BITS, _TIFF_PHOTOMETRIC, _DESCRIPTION, _TIFF_SAMPLE_FORMAT = 258, 262, 270, 339
 # Pillow's size limit, the warning filters and file descriptor 2 belong to the whole process.
 _PROCESS_WIDE = threading.RLock()
@@ -175,11 +177,42 @@ def decode(stream: BinaryIO, kind: str, options: ReadOptions, name: str) -> Samp
         raise _broken(error, kind, options, name) from error
 
 
-def _decode(stream: BinaryIO, kind: str, options: ReadOptions, name: str) -> Samples:
+def header_shape(
+    stream: BinaryIO, kind: str, options: ReadOptions, name: str
+) -> tuple[int, int, int]:
+    """Return the (H, W, C) that `decode` would give, from the header alone.
+
+    Call it inside `process_quiet`. Parameters and errors are those of `decode`.
+
+    Examples
+    --------
+    >>> from io import BytesIO
+    >>> header_shape(BytesIO(b"P5 200 100 255 "), "PPM", ReadOptions(), "a.pgm")
+    (100, 200, 1)
+    """
+    try:
+        with _opened(stream, kind) as image:
+            _check_pixels(image.width * image.height, options.max_pixels, name)
+            channels = 1 if image.mode in _GREY_MODES or image.mode.startswith("I") else 3
+            size = image.height, image.width
+            # Not the plugin's own getexif: that of PNG decodes the pixels to look behind them.
+            turned = Image.Image.getexif(image).get(_ORIENTATION) in _ON_THEIR_SIDE
+            return (*(size[::-1] if turned else size), channels)
+    except CnnCliError:
+        raise
+    except Exception as error:
+        raise _broken(error, kind, options, name) from error
+
+
+def _opened(stream: BinaryIO, kind: str) -> Image.Image:
     stream.seek(0)
     # Imported here because Pillow would otherwise import all its plugins to find these.
     importlib.import_module(f"PIL.{_PLUGINS.get(kind, kind.title())}ImagePlugin")
-    with Image.open(stream, formats=(kind,)) as image:
+    return Image.open(stream, formats=(kind,))
+
+
+def _decode(stream: BinaryIO, kind: str, options: ReadOptions, name: str) -> Samples:
+    with _opened(stream, kind) as image:
         if options.frame is not None:
             _select_frame(image, options.frame, name)
         _check_pixels(image.width * image.height, options.max_pixels, name)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import os
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from cnncli import arrayfile, npzfile
+from cnncli.core.hollow import hollow_array
 from cnncli.errors import CnnCliError, FileProblem, OptionError, quote
 from cnncli.matrixtext import looks_inline, parse_matrix, shorten
 from cnncli.names import SUFFIX, builtin_file, builtin_names, nearest
@@ -213,17 +214,6 @@ def _read_file(path: str, key: str | None, hollow: bool) -> Found:
 
 
 _Read = tuple[Array, Array | None, str | None]
-
-
-def hollow_array(dtype: Any, shape: Sequence[int]) -> Array:
-    """Return an array of any size that takes the memory of one number.
-
-    Examples
-    --------
-    >>> hollow_array("float32", (10**6, 10**6)).shape
-    (1000000, 1000000)
-    """
-    return np.broadcast_to(np.zeros((), dtype), tuple(shape))
 
 
 def _read_npy(path: str, key: str | None, hollow: bool) -> _Read:

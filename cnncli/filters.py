@@ -9,9 +9,10 @@ from typing import Any
 
 import numpy as np
 
+from cnncli.core.hollow import hollow_array
 from cnncli.core.words import FILTER_LAYOUTS
 from cnncli.errors import OptionError, ShapeError, quote
-from cnncli.filterfiles import Found, find_array, hollow_array, safe_name
+from cnncli.filterfiles import Found, find_array, safe_name
 from cnncli.names import builtin_names
 
 __all__ = [

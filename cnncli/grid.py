@@ -256,7 +256,7 @@ def _enlarged(pixels: np.ndarray, zoom: int) -> np.ndarray:
     return pixels if zoom == 1 else pixels.repeat(zoom, axis=0).repeat(zoom, axis=1)
 
 
-def _plain(name: str) -> str:
+def plain_text(name: str) -> str:
     """Reduce a name to the letters the font has: ASCII, accents dropped."""
     parts = unicodedata.normalize("NFKD", quote(name)[1:-1])
     return (
@@ -268,7 +268,7 @@ def _plain(name: str) -> str:
 
 def _write_label(sheet: np.ndarray, box: Box, name: str, layout: Layout) -> None:
     font = label_font(layout.font_size)
-    text = shorten(_plain(name), layout.cell_width, font)
+    text = shorten(plain_text(name), layout.cell_width, font)
     room = Image.new("L", (layout.cell_width, round(layout.font_size * 1.5)), 0)
     start = (layout.cell_width - font.getlength(text)) / 2
     ImageDraw.Draw(room).text((start, layout.font_size * 0.15), text, fill=255, font=font)

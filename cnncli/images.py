@@ -13,8 +13,15 @@ from typing import Any, BinaryIO
 import numpy as np
 from PIL import ImageColor
 
-from cnncli.arrayfile import fault_text, is_npy, is_zip, open_regular, read_npy
-from cnncli.decode import INTEGERS_NOTE, ReadOptions, Samples, decode, process_quiet
+from cnncli.arrayfile import fault_text, is_npy, is_zip, open_regular, read_npy, read_npy_header
+from cnncli.decode import (
+    INTEGERS_NOTE,
+    ReadOptions,
+    Samples,
+    decode,
+    header_shape,
+    process_quiet,
+)
 from cnncli.errors import FileProblem, OptionError, ShapeError, quote
 from cnncli.resize import resize
 
@@ -26,6 +33,7 @@ __all__ = [
     "images_in_folder",
     "read_bytes",
     "read_image",
+    "read_shape",
     "read_stream",
 ]
 
@@ -163,6 +171,39 @@ def read_image(path: Path, options: ReadOptions) -> Picture:
         _check_input_size(os.fstat(stream.fileno()).st_size, options, name)
     array = read_npy(path, name=name, max_bytes=options.max_input_bytes)
     return _from_array(array, options, name)
+
+
+def read_shape(path: Path, options: ReadOptions) -> tuple[int, int, int]:
+    """Return the (H, W, C) of what `read_image` would give, from the file's header alone.
+
+    Parameters
+    ----------
+    path : Path
+    options : ReadOptions
+
+    Raises
+    ------
+    FileProblem, ShapeError
+        As for `read_image`, so far as the header tells.
+
+    Examples
+    --------
+    >>> read_shape(Path("/nowhere.png"), ReadOptions())
+    Traceback (most recent call last):
+    cnncli.errors.FileProblem: '/nowhere.png': cannot be read: No such file or directory
+    """
+    name = os.fspath(path)
+    with process_quiet(options.max_pixels), open_regular(path, name=name) as stream:
+        kind = _kind(_read_some(stream, _HEAD_BYTES, name), name)
+        if kind != "NPY":
+            height, width, channels = header_shape(stream, kind, options, name)
+        else:
+            shape = read_npy_header(path, name=name).shape
+            _check_axes(shape, name)
+            height, width, channels = (*shape, 1) if len(shape) == 2 else shape[-3:]
+    if options.size is not None:
+        height, width = options.size
+    return height, width, 1 if options.gray else channels
 
 
 def read_bytes(data: bytes, options: ReadOptions, name: str = "standard input") -> Picture:
@@ -379,11 +420,7 @@ def _restored(samples: Samples, name: str) -> np.ndarray:
 
 
 def _from_array(array: np.ndarray, options: ReadOptions, name: str) -> Picture:
-    if array.ndim not in (2, 3, 4) or array.size == 0:
-        raise ShapeError(
-            f"{quote(name)}: an image array needs shape (H,W), (H,W,C) or (N,H,W,C) without "
-            f"zeros, got {array.shape}"
-        )
+    _check_axes(array.shape, name)
     channels = array[:, :, np.newaxis] if array.ndim == 2 else array
     batch = channels if array.ndim == 4 else channels[np.newaxis]
     pixels, scale = _array_pixels(batch)
@@ -397,6 +434,14 @@ def _prepared(picture: Picture, options: ReadOptions) -> Picture:
     if options.size is not None:
         picture = replace(picture, pixels=resize(picture.pixels, options.size))
     return _luminance(picture) if options.gray else picture
+
+
+def _check_axes(shape: tuple[int, ...], name: str) -> None:
+    if len(shape) not in (2, 3, 4) or 0 in shape:
+        raise ShapeError(
+            f"{quote(name)}: an image array needs shape (H,W), (H,W,C) or (N,H,W,C) without "
+            f"zeros, got {shape}"
+        )
 
 
 def _order_notes(array: np.ndarray) -> tuple[str, ...]:

@@ -138,6 +138,54 @@ class FiniteFloat(AnyParamType):
         return number
 
 
+class InputSize(AnyParamType):
+    """``HxWxC``: height, width and channels; or ``HxW``."""
+
+    name = "size"
+
+    def get_metavar(self, param: click.Parameter, ctx: click.Context | None = None) -> str:
+        return "HxWxC"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[int, ...]:
+        """Return the two or three numbers."""
+        if not isinstance(value, str):
+            return value  # type: ignore[no-any-return]
+        parts = value.lower().split("x")
+        if len(parts) in (2, 3) and all(part.isascii() and part.isdigit() for part in parts):
+            numbers = tuple(int(part) for part in parts if len(part) < 6)
+            if len(numbers) == len(parts) and all(1 <= n <= MAX_CELLS for n in numbers):
+                return numbers
+        self.fail(
+            f"must be HxWxC or HxW with whole numbers of 1 to {MAX_CELLS}, got {value!r}.",
+            param,
+            ctx,
+        )
+
+
+class UnitPlace(AnyParamType):
+    """``LAYER:ROW,COL``: a unit of a layer's output."""
+
+    name = "unit"
+
+    def get_metavar(self, param: click.Parameter, ctx: click.Context | None = None) -> str:
+        return "LAYER:ROW,COL"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[str, tuple[int, int]]:
+        """Return the layer's name and the row and column."""
+        if not isinstance(value, str):
+            return value  # type: ignore[no-any-return]
+        layer, _, place = value.rpartition(":")
+        parts = place.split(",")
+        digits = all(part.isascii() and part.isdigit() and len(part) < 6 for part in parts)
+        if not layer or len(parts) != 2 or not digits:
+            self.fail(f"must be LAYER:ROW,COL with numbers from 0, got {value!r}.", param, ctx)
+        return layer, (int(parts[0]), int(parts[1]))
+
+
 class FilterName(AnyParamType):
     """A filter file, a built-in's name or an inline matrix; `filters` reads the text."""
 
@@ -208,6 +256,10 @@ def _all(*decorators: Callable[[Any], Any]) -> Callable[[Command], Command]:
     return decorate
 
 
+max_pixels_option = click.option(
+    "--max-pixels", type=click.IntRange(min=1), default=MAX_PIXELS, metavar="N",
+    envvar="CNNCLI_MAX_PIXELS", show_default=True, help="Refuse larger pictures.",
+)  # fmt: skip
 overwrite_option = click.option("--overwrite", is_flag=True, help="Replace outputs that exist.")
 
 _read_options = (
@@ -225,10 +277,7 @@ _read_options = (
         help="Read back the numbers that a picture of cnncli's shows.",
     ),
     click.option("-r", "--recursive", is_flag=True, help="Take folders with their sub-folders."),
-    click.option(
-        "--max-pixels", type=click.IntRange(min=1), default=MAX_PIXELS, metavar="N",
-        envvar="CNNCLI_MAX_PIXELS", show_default=True, help="Refuse larger pictures.",
-    ),
+    max_pixels_option,
     click.option(
         "--max-input-bytes", type=click.IntRange(min=1), default=MAX_INPUT_BYTES, metavar="N",
         envvar="CNNCLI_MAX_INPUT_BYTES", show_default=True,
@@ -407,3 +456,31 @@ run_options = _all(
     ),
 )  # fmt: skip
 """What `run` does."""
+
+plan_options = _all(
+    network_argument,
+    click.option(
+        "--input", "size", type=InputSize(),
+        help="Height, width and channels of the image.  "
+        "[default: the network's own size, or that of --image]",
+    ),
+    click.option(
+        "--image", type=click.Path(readable=False), metavar="IMAGE",
+        help="Take the size from the header of a picture or .npy array; --trace draws on it.",
+    ),
+    click.option("--json", "as_json", is_flag=True, help="A JSON object a layer, then the totals."),
+    click.option("--csv", "as_csv", is_flag=True, help="Comma-separated values, a line a layer."),
+    click.option(
+        "--trace", type=UnitPlace(),
+        help="Draw the pixels of --image that reach a unit, layer by layer; rows and columns "
+        "from 0.",
+    ),
+    click.option(
+        "-o", "--output", metavar="PATH",
+        help="File, folder/ or template for --trace's picture.  [default: {stem}-field.png]",
+    ),
+    overwrite_option,
+    max_pixels_option,
+    click.option("-q", "--quiet", is_flag=True, help="No warnings and no report."),
+)  # fmt: skip
+"""What `plan` does."""

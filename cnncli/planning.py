@@ -21,7 +21,7 @@ from cnncli.layers import (
     PoolLayer,
     Shape,
 )
-from cnncli.network import SOURCE, Network, Node
+from cnncli.network import NORMALIZE, SOURCE, Network, Node
 from cnncli.passes import held_bytes
 
 Fields = tuple[Field, Field]
@@ -62,7 +62,8 @@ class LayerPlan:
     window : Window or None
         Where its window stands on its input; None if it has none.
     parameters : int
-        Learned numbers: means and variances of batch normalisation are counted from data.
+        Learned numbers: neither means and variances of batch normalisation, which are counted
+        from data, nor the scale of the network's input.
     multiply_adds : int
         Products in the sums of convolutions.
     field : (Field, Field)
@@ -138,7 +139,7 @@ def plan_network(network: Network, shape: tuple[int, int, int]) -> NetworkPlan:
     Parameters
     ----------
     network : Network
-        Its arrays may be stand-ins, see `cnncli.layers.base.stand_in`.
+        Its arrays may be hollow, see `cnncli.core.hollow`.
     shape : (n_H, n_W, n_C)
         Of the image.
 
@@ -217,7 +218,7 @@ def _layer_plan(node: Node, shapes: dict[str, Shape], field: Fields, held: int) 
         inputs=node.inputs,
         shape=out[1:],
         window=window,
-        parameters=_parameters(layer),
+        parameters=_parameters(node),
         multiply_adds=0 if conv is None else conv.multiply_adds(given),
         field=field,
         unread=_unread(_cells_of(node, given, None)) if window is not None else Unread(),
@@ -253,9 +254,12 @@ def _both(rows: int, cols: int) -> str:
     return str(rows) if rows == cols else f"{rows},{cols}"
 
 
-def _parameters(layer: Layer | Join) -> int:
-    counted = ("mean", "var") if isinstance(layer, BatchNormLayer) else ()
-    return sum(array.size for name, array in layer.parameters.items() if name not in counted)
+def _parameters(node: Node) -> int:
+    if node.name == NORMALIZE:
+        return 0
+    counted = ("mean", "var") if isinstance(node.layer, BatchNormLayer) else ()
+    given = node.layer.parameters.items()
+    return sum(array.size for name, array in given if name not in counted)
 
 
 Masks = tuple[Mask, Mask]

@@ -160,6 +160,11 @@ def _memory(count: int) -> str:
     return f"{amount:,.0f} {unit}" if amount >= 100 else f"{amount:.3g} {unit}"
 
 
+def warnings(plan: NetworkPlan) -> list[str]:
+    """Return a plan's warnings as lines for people."""
+    return [f"warning: {quote(text)[1:-1]}" for text in plan.warnings]
+
+
 def json_lines(plan: NetworkPlan) -> list[str]:
     """Return a plan as JSON: an object for each layer, then one for the totals.
 

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from cnncli.core.hollow import hollow_array
 from cnncli.errors import ShapeError
 from cnncli.filters import Filter, from_array
 from cnncli.layers import (
@@ -20,7 +21,6 @@ from cnncli.layers import (
     PadLayer,
     PoolLayer,
 )
-from cnncli.layers.base import stand_in
 from cnncli.network import SOURCE, Network, Node
 from cnncli.passes import forward, walk
 from cnncli.planning import plan_network
@@ -41,7 +41,7 @@ def norm(channels: int) -> BatchNormLayer:
 
 def hollow(*shape: int, per_channel: bool = False) -> Filter:
     maps = tuple(str(index) for index in range(shape[-1]))
-    return Filter("hollow", stand_in(shape, FLOAT32), per_channel, maps)
+    return Filter("hollow", hollow_array(FLOAT32, shape), per_channel, maps)
 
 
 STEM = Network(
@@ -215,7 +215,7 @@ def test_no_algorithm_is_claimed_where_values_decide() -> None:
         assert "values" in layer.choice.reason
 
 
-def test_large_stand_ins_take_no_memory() -> None:
+def test_large_hollow_filters_take_no_memory() -> None:
     network = Network.chain(ConvLayer(hollow(64, 64, 512, 4096), padding="valid"))
     plan = plan_network(network, (64, 64, 512))
     assert plan.parameters == 64 * 64 * 512 * 4096

@@ -14,6 +14,7 @@ COMMANDS = {
     "conv": "cnncli.cli.picture",
     "pool": "cnncli.cli.picture",
     "run": "cnncli.cli.run",
+    "plan": "cnncli.cli.plan",
     "filters": "cnncli.cli.filters",
 }
 

@@ -169,28 +169,6 @@ def has_strips(layer: Layer | Join) -> TypeGuard[Layer]:
     return hasattr(layer, "stage")
 
 
-def stand_in(shape: tuple[int, ...], dtype: np.dtype[Any]) -> FloatArray:
-    """Return an array of zeros that takes no memory, for where only shape and dtype count.
-
-    Examples
-    --------
-    >>> stand_in((512, 512), np.dtype("float32")).strides
-    (0, 0)
-    """
-    return np.broadcast_to(np.zeros((), dtype), shape)
-
-
-def is_stand_in(array: FloatArray) -> bool:
-    """Tell whether an array came from `stand_in`, so that its values say nothing.
-
-    Examples
-    --------
-    >>> is_stand_in(stand_in((3, 3), np.dtype("float32"))), is_stand_in(np.zeros((3, 3)))
-    (True, False)
-    """
-    return array.ndim > 0 and not any(array.strides)
-
-
 def rows_at_once(shape: Shape, dtype: np.dtype[Any]) -> int:
     """Return how many rows of an output of that shape are a strip.
 

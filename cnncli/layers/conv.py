@@ -14,6 +14,7 @@ from cnncli.core.borders import check_pad_mode
 from cnncli.core.conv import conv_backward, conv_forward, conv_plan, conv_window
 from cnncli.core.engine import Choice, Convolution, choose
 from cnncli.core.geometry import Box, PaddingLike, Pair, Window
+from cnncli.core.hollow import hollow_array, is_hollow
 from cnncli.core.hyper import CONV_DEFAULTS, read_hparameters
 from cnncli.errors import ShapeError
 from cnncli.filters import Filter
@@ -24,8 +25,6 @@ from cnncli.layers.base import (
     Rows,
     Shape,
     Stage,
-    is_stand_in,
-    stand_in,
 )
 from cnncli.layers.pointwise import check_slopes, shared_gradient
 from cnncli.maps import MapGroup
@@ -154,10 +153,10 @@ class ConvLayer:
     def choice(self, shape: Shape, dtype: np.dtype[Any]) -> Choice:
         """Return the algorithm for an input of that shape, and why it was taken."""
         depthwise = self.groups == shape[3] or self.filter.per_channel
-        if not is_stand_in(self.filter.weights):
+        if not is_hollow(self.filter.weights):
             bank = self._bank(shape[3], dtype)
         else:
-            bank = stand_in(self._bank_shape(shape[3]), dtype)
+            bank = hollow_array(dtype, self._bank_shape(shape[3]))
             if depthwise:
                 return self._unknown_choice()
         groups = shape[3] if self.filter.per_channel else self.groups

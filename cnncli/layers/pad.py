@@ -10,6 +10,7 @@ import numpy as np
 
 from cnncli.core.borders import check_pad_mode
 from cnncli.core.geometry import Box, PaddingLike, Window, place_window
+from cnncli.core.hollow import hollow_array
 from cnncli.core.padding import pad_borders, pad_borders_backward, pad_rows
 from cnncli.layers.base import (
     FloatArray,
@@ -19,7 +20,6 @@ from cnncli.layers.base import (
     Shape,
     Stage,
     rows_at_once,
-    stand_in,
 )
 from cnncli.maps import MapGroup
 
@@ -59,7 +59,7 @@ class PadLayer(Plain):
     def stage(self, shape: Shape, dtype: np.dtype[Any]) -> Stage:
         """Prepare the border for strips of one image."""
         out, pads = self.output_shape(shape), self.window(shape).pads
-        like = stand_in((1, *shape[1:]), dtype)
+        like = hollow_array(dtype, (1, *shape[1:]))
 
         def read(source: Rows, first: int, last: int) -> FloatArray:
             return pad_rows(source, like, pads, (self.pad_mode, self.pad_value), first, last)
