@@ -15,10 +15,16 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cache
-from typing import Final
+from typing import Any, Final
 
 SUFFIXES: Final = ("", "64_", "_64")
 PREFIXES: Final = ("scipy_openblas_", "openblas_")
+
+UNPACKED: Final = 100**3
+"""The largest m * n * k that OpenBLAS's AVX-512 kernels take as it lies."""
+
+WITHOUT_PACKING: Final = frozenset({"skylakex", "cooperlake", "sapphirerapids"})
+"""OpenBLAS's kernels that have such a way."""
 
 
 class _Hold:
@@ -69,21 +75,49 @@ def one_thread() -> Iterator[bool]:
 
 
 @cache
+def unpacked_size() -> int:
+    """Return up to which m * n * k the BLAS multiplies matrices as they lie, 0 if it never does.
+
+    OpenBLAS copies operands into the order of its kernels first; where it has wide vectors it does
+    without for small products, which then run at full speed however few rows they have.
+
+    Examples
+    --------
+    >>> unpacked_size() in (0, UNPACKED)
+    True
+    """
+    name = _function("get_corename")
+    if name is None:
+        return 0
+    name.restype = ctypes.c_char_p
+    return UNPACKED if name().decode().lower() in WITHOUT_PACKING else 0
+
+
+@cache
 def _thread_functions() -> tuple[Callable[[], int], Callable[[int], None]] | None:
     """OpenBLAS's getter and setter, or None."""
+    read, write = _function("get_num_threads"), _function("set_num_threads")
+    if read is None or write is None:
+        return None
+    read.restype, write.restype, write.argtypes = ctypes.c_int, None, [ctypes.c_int]
+    return read, write
+
+
+def _function(name: str) -> Any:
+    """A function of numpy's OpenBLAS, or None."""
+    library = _library()
+    names = (f"{prefix}{name}{suffix}" for prefix in PREFIXES for suffix in SUFFIXES)
+    found = (getattr(library, each, None) for each in names)
+    return next((function for function in found if function is not None), None)
+
+
+@cache
+def _library() -> ctypes.CDLL | None:
     module = sys.modules.get("numpy._core._multiarray_umath")
     if module is None or module.__file__ is None:
         return None
     try:
         # The library is loaded already; a symbol is also looked for in what it links to.
-        library = ctypes.CDLL(module.__file__)
+        return ctypes.CDLL(module.__file__)
     except OSError:
         return None
-    for prefix in PREFIXES:
-        for suffix in SUFFIXES:
-            read = getattr(library, f"{prefix}get_num_threads{suffix}", None)
-            write = getattr(library, f"{prefix}set_num_threads{suffix}", None)
-            if read is not None and write is not None:
-                read.restype, write.restype, write.argtypes = ctypes.c_int, None, [ctypes.c_int]
-                return read, write
-    return None

@@ -7,7 +7,7 @@ counts into time, and the cheapest wins. ``python tools/measure_costs.py`` measu
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import pairwise
 from types import ModuleType
@@ -132,7 +132,7 @@ class Convolution:
     W : ndarray
         The filters as given.
     kernel : Kernel
-        The filters made ready.
+        The filters made ready; it adds the bias.
     blocks : tuple of slice
         Blocks of output channels that run apart.
     grid : Grid
@@ -192,13 +192,25 @@ class Convolution:
         kernel.run(X_pad, out, channels, scratch)
         if kernel.spreads and not _finite(out):
             self._contained.run(X_pad, out, channels, scratch)
-        if self.bias is not None:
-            _add_bias(out, self.bias[channels])
 
     @cached_property
     def _contained(self) -> Kernel:
         """Keeps an infinity or NaN inside the windows that hold it."""
-        return matmul.prepare(self.W, self.task)
+        return _with_bias(matmul.prepare(self.W, self.task), self.bias)
+
+
+def _with_bias(kernel: Kernel, bias: FloatArray | None) -> Kernel:
+    """Return a kernel that adds the bias (n_C,) as well."""
+    if bias is None:
+        return kernel
+    if kernel.with_bias is not None:
+        return kernel.with_bias(bias)
+
+    def run(X_pad: FloatArray, out: FloatArray, channels: slice, scratch: Scratch) -> None:
+        kernel.run(X_pad, out, channels, scratch)
+        _add_bias(out, bias[channels])
+
+    return replace(kernel, run=run)
 
 
 def _finite(values: FloatArray) -> bool:
@@ -206,8 +218,9 @@ def _finite(values: FloatArray) -> bool:
 
     A product with itself reads the values once and is several times faster than looking at each.
     """
-    rows = values.reshape(-1) if values.flags.c_contiguous else values.reshape(len(values), -1)
-    return bool(np.isfinite(np.vdot(rows, rows)))
+    if values.flags.c_contiguous:
+        return bool(np.isfinite(np.vdot(values, values)))
+    return bool(np.isfinite(np.einsum("mhwc,mhwc->", values, values)))
 
 
 def _blocks(task: Task, kernel: Kernel, grid: Grid) -> tuple[slice, ...]:
@@ -215,9 +228,9 @@ def _blocks(task: Task, kernel: Kernel, grid: Grid) -> tuple[slice, ...]:
     strips = len(grid.strips(task.images, task.window.rows.out, 0, task.window.rows.out))
     if strips >= FEWEST or not kernel.by_channels:
         return (slice(0, task.n_C),)
-    count = max(1, task.n_C // BLOCK_CHANNELS)
-    edges = [task.n_C * number // count for number in range(count + 1)]
-    return tuple(slice(begin, end) for begin, end in pairwise(edges))
+    step, count = kernel.by_channels, max(1, task.n_C // BLOCK_CHANNELS)
+    edges = [task.n_C * number // (count * step) * step for number in range(count)]
+    return tuple(slice(begin, end) for begin, end in pairwise([*edges, task.n_C]) if begin < end)
 
 
 def _add_bias(out: FloatArray, bias: FloatArray) -> None:
@@ -288,12 +301,12 @@ def plan(
     prepare: Callable[[FloatArray, Task], Kernel] = ALGORITHMS[choice.algorithm].prepare
     # A BLAS thread goes on spinning after its last product and would slow the strips down.
     with blas.one_thread():
-        kernel = prepare(W, task)
+        flat = None
+        if bias is not None and np.any(bias):
+            flat = np.broadcast_to(np.asarray(bias, W.dtype).reshape(-1), (W.shape[3],))
+        kernel = _with_bias(prepare(W, task), flat)
     grid = cut(task, kernel.bytes_per_row, kernel.step, kernel.least_rows)
     blocks = _blocks(task, kernel, grid)
-    flat = None
-    if bias is not None and np.any(bias):
-        flat = np.broadcast_to(np.asarray(bias, W.dtype).reshape(-1), (W.shape[3],))
     padder = Padder.of(task, border, kernel.columns)
     return Convolution(task, choice, W, kernel, blocks, grid, padder, flat)
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from cnncli.core import blas
+from cnncli.core import affinity, blas
 from cnncli.core.algorithms.base import FloatArray, Scratch, Task
 from cnncli.core.borders import CONSTANT_CELL, border_index, border_runs
 from cnncli.core.geometry import Pair
@@ -190,12 +190,18 @@ def run_all(
         if helpers < 1 or not held:
             work()
             return
-        futures = [_pool().submit(work) for _ in range(helpers)]
-        try:
-            work()
-        finally:
-            waiting.clear()
-            errors = [future.exception() for future in futures]
+        with affinity.apart() as step_aside:
+
+            def help_out() -> None:
+                step_aside()
+                work()
+
+            futures = [_pool().submit(help_out) for _ in range(helpers)]
+            try:
+                work()
+            finally:
+                waiting.clear()
+                errors = [future.exception() for future in futures]
         for error in errors:
             if error is not None:
                 raise error

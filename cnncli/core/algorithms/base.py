@@ -164,12 +164,14 @@ class Kernel:
         Padded columns it reads; what lies past the padding is constant. Default: all there are.
     least_rows : int
         Strips are not cut thinner than this many output rows.
-    by_channels : bool
-        Whether `run` may be asked for a block of filters.
+    by_channels : int
+        Blocks of filters that `run` may be asked for begin at multiples of this; 0: all at once.
     spreads : bool
         Whether an infinity or NaN may reach outputs whose windows do not hold it.
     whole_rows : bool
         Whether padded rows must cover whole steps, as if the output had a multiple of `step` rows.
+    with_bias : callable, optional
+        Returns the kernel that adds a bias (n_C,) too, for less than a pass over the output.
     """
 
     run: StripFunction
@@ -177,9 +179,10 @@ class Kernel:
     step: int = 1
     columns: int = 0
     least_rows: int = 1
-    by_channels: bool = False
+    by_channels: int = 0
     spreads: bool = False
     whole_rows: bool = False
+    with_bias: Callable[[FloatArray], Kernel] | None = None
 
 
 def shared_planes(W: FloatArray, groups: int) -> FloatArray | None:

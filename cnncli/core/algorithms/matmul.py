@@ -3,20 +3,30 @@
 The general way, for every stride, dilation and number of groups. Only the windows of one strip are
 gathered, so memory does not grow with the image. A 1x1 layer gathers nothing. Where few channels
 would mean copying a few numbers at a time, windows are gathered channel by channel instead, whole
-rows of pixels at a time.
+rows of pixels at a time. Where the BLAS multiplies small matrices without packing them, every
+output row is a product of its own.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from itertools import pairwise
 from typing import Final
 
 import numpy as np
 
+from cnncli.core import blas
 from cnncli.core.algorithms.base import FloatArray, Kernel, Scratch, Task, Work, product_flops
 from cnncli.core.geometry import Window
 
 FEW_CHANNELS: Final = 16
 """Below this many neighbouring values, whole rows of pixels are copied instead."""
+
+LEAST_COLUMNS: Final = 14
+"""Output columns from which products of single rows beat one of all rows."""
+
+Gather = Callable[[FloatArray, FloatArray, Task, Scratch], FloatArray]
+"""``gather(X_pad, out, task, scratch)``: windows (m, groups, n_H, n_W, cells)."""
 
 
 def work(W: FloatArray, task: Task) -> Work | None:
@@ -32,59 +42,122 @@ def work(W: FloatArray, task: Task) -> Work | None:
 
 def prepare(W: FloatArray, task: Task) -> Kernel:
     """Lay the filters out as the windows will lie."""
-    window, groups = task.window, task.groups
-    n_C_group = W.shape[2]
-    by_channel = window.cols.kernel * n_C_group < FEW_CHANNELS or n_C_group < FEW_CHANNELS // 2
-    order = (2, 0, 1) if by_channel else (0, 1, 2)
-    # (taps, C_in, groups, C_out) -> (groups, taps * C_in, C_out)
-    split = W.transpose(*order, 3).reshape(-1, groups, task.multiplier)
-    matrices = np.ascontiguousarray(split.transpose(1, 0, 2))
-    pointwise = _is_pointwise(window) and groups == 1
-
-    def run(X_pad: FloatArray, out: FloatArray, channels: slice, scratch: Scratch) -> None:
-        if pointwise:
-            windows = X_pad.reshape(1, -1, n_C_group)
-        elif by_channel:
-            windows = _gather_planes(X_pad, out, window, groups, scratch)
-        else:
-            windows = _gather_pixels(X_pad, out, window, groups, scratch)
-        _multiply(windows, matrices[:, :, channels], out, scratch)
-
-    cells = 0 if pointwise else W.shape[0] * W.shape[1] * window.cols.out * task.n_C_prev
-    row = cells + window.cols.padded * task.n_C_prev * window.rows.stride
-    row += window.cols.out * task.n_C
-    return Kernel(run, row * task.dtype.itemsize, by_channels=groups == 1)
+    window, n_C_group = task.window, W.shape[2]
+    if _is_pointwise(window) and task.groups == 1:
+        return _over_pixels(W, task, _pixels_as_they_lie)
+    if window.cols.kernel * n_C_group < FEW_CHANNELS or n_C_group < FEW_CHANNELS // 2:
+        return _over_planes(W, task)
+    return _over_pixels(W, task, _gather_pixels)
 
 
 def _is_pointwise(window: Window) -> bool:
     return window.kernel == (1, 1) and window.rows.stride == window.cols.stride == 1
 
 
-def _gather_pixels(
-    X_pad: FloatArray, out: FloatArray, window: Window, groups: int, scratch: Scratch
+def _bytes_per_row(task: Task, cells: int) -> float:
+    """Memory that an output row of windows with so many cells keeps busy."""
+    window = task.window
+    inputs = window.cols.padded * task.n_C_prev * window.rows.stride
+    return (cells * window.cols.out + inputs + window.cols.out * task.n_C) * task.dtype.itemsize
+
+
+def _over_pixels(W: FloatArray, task: Task, gather: Gather) -> Kernel:
+    """Multiply windows that hold the channels of each cell side by side."""
+    # (taps * C_in, groups, C_out) -> (groups, taps * C_in, C_out)
+    split = W.reshape(-1, task.groups, task.multiplier)
+    matrices = np.ascontiguousarray(split.transpose(1, 0, 2))
+
+    def run(X_pad: FloatArray, out: FloatArray, channels: slice, scratch: Scratch) -> None:
+        chosen = matrices[:, :, channels]
+        windows = gather(X_pad, out, task, scratch)
+        m, groups, rows, columns, _ = windows.shape
+        if not _takes_rows(columns, chosen):
+            rows, columns = 1, rows * columns
+        _multiply(
+            windows.reshape(m, groups, rows, columns, -1),
+            chosen,
+            out.reshape(m, rows, columns, groups, -1).transpose(0, 3, 1, 2, 4),
+        )
+
+    cells = 0 if gather is _pixels_as_they_lie else W.shape[0] * W.shape[1] * task.n_C_prev
+    return Kernel(run, _bytes_per_row(task, cells), by_channels=int(task.groups == 1))
+
+
+def _pixels_as_they_lie(
+    X_pad: FloatArray, out: FloatArray, task: Task, scratch: Scratch
 ) -> FloatArray:
-    """Gather windows as (groups, places, taps * C_in): runs of neighbouring channels."""
-    cells = sliding_cells(X_pad, window, out.shape[1])
-    m, rows, columns, k_H, k_W, n_C = cells.shape
-    shape = (groups, m, rows, columns, k_H, k_W, n_C // groups)
-    gathered = scratch.take("windows", shape, X_pad.dtype)
-    np.copyto(gathered, np.moveaxis(cells.reshape(*cells.shape[:5], groups, -1), 5, 0))
-    return gathered.reshape(groups, m * rows * columns, -1)
+    return X_pad[:, None]
+
+
+def _gather_pixels(X_pad: FloatArray, out: FloatArray, task: Task, scratch: Scratch) -> FloatArray:
+    """Gather windows (m, groups, n_H, n_W, taps * C_in): runs of neighbouring channels."""
+    cells = sliding_cells(X_pad, task.window, out.shape[1])
+    by_group = np.moveaxis(cells.reshape(*cells.shape[:5], task.groups, -1), 5, 1)
+    gathered = scratch.take("windows", by_group.shape, X_pad.dtype)
+    np.copyto(gathered, by_group)
+    return gathered.reshape(*by_group.shape[:4], -1)
+
+
+def _over_planes(W: FloatArray, task: Task, bias: FloatArray | None = None) -> Kernel:
+    """Multiply windows that are gathered channel by channel, whole rows of pixels at a time.
+
+    A bias is one more cell of every window, which holds 1.
+    """
+    window, groups = task.window, task.groups
+    # (C_in * taps, groups, C_out) -> (groups, C_in * taps, C_out)
+    split = W.transpose(2, 0, 1, 3).reshape(-1, groups, task.multiplier).transpose(1, 0, 2)
+    extra = [] if bias is None else [bias.reshape(groups, 1, -1)]
+    matrices = np.concatenate([split, *extra], axis=1)
+
+    def run(X_pad: FloatArray, out: FloatArray, channels: slice, scratch: Scratch) -> None:
+        chosen = matrices[:, :, channels]
+        m, rows, columns, _ = out.shape
+        together = 1 if _takes_rows(columns, chosen) else rows
+        shape = (m, groups, rows // together, matrices.shape[1], together * columns)
+        windows = scratch.take("windows", shape, X_pad.dtype)
+        taps = W[..., 0].size
+        _gather_planes(X_pad, windows[:, :, :, :taps], task, columns, scratch)
+        windows[:, :, :, taps:] = 1
+        split_out = out.reshape(m, rows // together, together * columns, groups, -1)
+        _multiply(windows.swapaxes(3, 4), chosen, split_out.transpose(0, 3, 1, 2, 4))
+
+    return Kernel(
+        run,
+        _bytes_per_row(task, W.shape[0] * W.shape[1] * task.n_C_prev),
+        columns=-(-window.cols.padded // window.cols.stride) * window.cols.stride,
+        by_channels=int(groups == 1),
+        with_bias=None if bias is not None else lambda given: _over_planes(W, task, given),
+    )
 
 
 def _gather_planes(
-    X_pad: FloatArray, out: FloatArray, window: Window, groups: int, scratch: Scratch
-) -> FloatArray:
-    """Gather windows as (groups, C_in * taps, places) and return that transposed."""
-    m, rows, columns, n_C = X_pad.shape
-    planes = scratch.take("planes", (n_C, m, rows, columns), X_pad.dtype)
-    np.copyto(planes, X_pad.transpose(3, 0, 1, 2))
-    cells = sliding_cells(planes.transpose(1, 2, 3, 0), window, out.shape[1])
-    ordered = cells.transpose(5, 3, 4, 0, 1, 2)
-    gathered = scratch.take("windows", ordered.shape, X_pad.dtype)
-    np.copyto(gathered, ordered)
-    places = out.shape[0] * out.shape[1] * out.shape[2]
-    return gathered.reshape(groups, -1, places).swapaxes(1, 2)
+    X_pad: FloatArray, windows: FloatArray, task: Task, columns: int, scratch: Scratch
+) -> None:
+    """Fill windows (m, groups, row blocks, C_in * taps, places of a block).
+
+    Every `stride`-th column comes to stand beside its neighbour first.
+    """
+    rows, cols = task.window.rows, task.window.cols
+    m, n_H, n_W, n_C = X_pad.shape
+    shape = (m, task.groups, n_C // task.groups, n_H, cols.stride, n_W // cols.stride)
+    planes = scratch.take("planes", shape, X_pad.dtype)
+    pixels = X_pad.reshape(m, n_H, *shape[:3:-1], *shape[1:3])
+    np.copyto(planes, pixels.transpose(0, 4, 5, 1, 3, 2))
+    blocks, places = windows.shape[2], windows.shape[4]
+    gathered = windows.reshape(
+        m, task.groups, blocks, shape[2], rows.kernel, cols.kernel, places // columns, columns
+    )
+    s_m, s_g, s_n, s_r, _, s_c = planes.strides
+    for tap in range(cols.kernel):
+        shift, phase = divmod(tap * cols.dilation, cols.stride)
+        view = np.lib.stride_tricks.as_strided(
+            planes[:, :, :, :, phase, shift:],
+            (m, task.groups, blocks, shape[2], rows.kernel, places // columns, columns),
+            (s_m, s_g, s_r * rows.stride * (places // columns), s_n, s_r * rows.dilation,
+             s_r * rows.stride, s_c),
+            writeable=False,
+        )  # fmt: skip
+        np.copyto(gathered[:, :, :, :, :, tap], view)
 
 
 def sliding_cells(X_pad: FloatArray, window: Window, out_rows: int) -> FloatArray:
@@ -107,13 +180,24 @@ def sliding_cells(X_pad: FloatArray, window: Window, out_rows: int) -> FloatArra
     )
 
 
-def _multiply(windows: FloatArray, matrices: FloatArray, out: FloatArray, scratch: Scratch) -> None:
-    """Multiply each group's windows (groups, places, inner) by its filters into `out`."""
-    groups, places, _ = windows.shape
-    if groups == 1 and out.flags.c_contiguous:
-        np.matmul(windows[0], matrices[0], out=out.reshape(places, -1))
-        return
-    products = scratch.take("products", (groups, places, matrices.shape[2]), out.dtype)
-    np.matmul(windows, matrices, out=products)
-    by_group = products.reshape(groups, *out.shape[:3], -1)
-    np.copyto(out.reshape(*out.shape[:3], groups, -1), np.moveaxis(by_group, 0, 3))
+def _takes_rows(columns: int, matrices: FloatArray) -> bool:
+    """Whether products of single output rows are small enough not to be packed, and worth it."""
+    most = blas.unpacked_size() // (matrices.shape[1] * matrices.shape[2])
+    return min(most, columns) >= LEAST_COLUMNS
+
+
+def _multiply(windows: FloatArray, matrices: FloatArray, out: FloatArray) -> None:
+    """Multiply each group's windows by its filters.
+
+    Parameters
+    ----------
+    windows : ndarray, shape (m, groups, rows, columns, inner)
+    matrices : ndarray, shape (groups, inner, n_C / groups)
+    out : ndarray, shape (m, groups, rows, columns, n_C / groups)
+    """
+    columns, parts = out.shape[3], 1
+    if _takes_rows(columns, matrices):
+        parts = -(-columns * matrices.shape[1] * matrices.shape[2] // blas.unpacked_size())
+    edges = [columns * part // parts for part in range(parts + 1)]
+    for begin, end in pairwise(edges):
+        np.matmul(windows[:, :, :, begin:end], matrices[:, None], out=out[:, :, :, begin:end])

@@ -1,20 +1,27 @@
-"""Winograd's F(4x4, 3x3): 36 multiplications for 16 outputs of a 3x3 filter instead of 144.
+"""Winograd's F(4x4, 3x3) and F(2x2, 5x5): 36 multiplications for 16 or 4 outputs of a filter.
 
 Input tiles of 6x6 and filters are transformed, multiplied place by place (36 matrix products over
-the channels), and transformed back to tiles of 4x4 outputs (Lavin and Gray, "Fast algorithms for
-convolutional neural networks", 2016). The transforms hold factors up to 8 and their sums cancel, so
-a value may be off by `ERROR_BOUND` times what the same sum over magnitudes would give. That is near
-float32's own rounding over hundreds of channels, but not near float64's: those layers take an exact
-way.
+the channels), and transformed back to tiles of outputs (Lavin and Gray, "Fast algorithms for
+convolutional neural networks", 2016). A filter of side k gives tiles of side 7 - k; the points at
+which polynomials are multiplied are the same for all. The transforms hold factors up to 25 and
+their sums cancel, so a value may be off by `ERROR_BOUND` times what the same sum over magnitudes
+would give. That is near float32's own rounding over hundreds of channels, but not near float64's:
+those layers take an exact way.
+
+Each transform is one matrix product over the 36 cells of a tile: three times the operations of two
+passes over rows and columns with shared sums, and faster all the same, for it makes no temporary
+arrays and its threads never wait for the interpreter.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
 
+from cnncli.core import blas
 from cnncli.core.algorithms.base import (
     FloatArray,
     Kernel,
@@ -24,45 +31,91 @@ from cnncli.core.algorithms.base import (
     product_flops,
 )
 
-TILE: Final = 4
-"""Output rows and columns of a tile."""
-
 SPAN: Final = 6
 """Input rows and columns of a tile."""
+
+PLACES: Final = SPAN * SPAN
+"""Matrix products of a layer."""
+
+SIDES: Final = (3, 5)
+"""Sides of filters."""
 
 LEAST_TILES: Final = 48
 """Tiles in a strip from which matrix products run at full speed."""
 
+FILTER_COLUMNS: Final = (64, 32)
+"""Filters that lie side by side in memory, for products that are small enough not to be packed."""
+
+PACKED_COLUMNS: Final = 128
+"""The same where the BLAS packs every product."""
+
+CELL_BYTES: Final = 2**19
+"""Memory of tiles on their way to or from the 36 places, so that they stay in cache."""
+
 ERROR_BOUND: Final = 1e-5
 """Largest error, relative to ``sum |window * W|`` at its largest, in float32."""
 
-FILTER_TRANSFORM: Final = np.array(
+POINTS: Final = np.array([0.0, 1, -1, 2, -2])
+"""Where the polynomials are multiplied, besides infinity."""
+
+SCALES: Final = 1 / np.array([4.0, -6, -6, 24, 24])
+"""What a filter's values at the points are multiplied by, so that the input's factors are whole."""
+
+INPUT_TRANSFORM: Final = np.array(
     [
-        [1 / 4, 0, 0],
-        [-1 / 6, -1 / 6, -1 / 6],
-        [-1 / 6, 1 / 6, -1 / 6],
-        [1 / 24, 1 / 12, 1 / 6],
-        [1 / 24, -1 / 12, 1 / 6],
-        [0, 0, 1],
+        [4, 0, -5, 0, 1, 0],
+        [0, -4, -4, 1, 1, 0],
+        [0, 4, -4, -1, 1, 0],
+        [0, -2, -1, 2, 1, 0],
+        [0, 2, -1, -2, 1, 0],
+        [0, 4, 0, -5, 0, 1],
     ]
 )
-"""The filter's values at the points 0, 1, -1, 2, -2 and infinity, scaled."""
+"""An input tile's values at the points and infinity."""
+
+
+def filter_transform(side: int) -> FloatArray:
+    """Return what takes a filter of that side to its scaled values at the points, (6, side).
+
+    Examples
+    --------
+    >>> filter_transform(3)[1] * 6
+    array([-1., -1., -1.])
+    """
+    values = SCALES[:, None] * POINTS[:, None] ** np.arange(side)
+    return np.vstack([values, np.eye(side)[-1:]])
+
+
+def output_transform(tile: int) -> FloatArray:
+    """Return what takes products at the points to a tile of outputs, (tile, 6).
+
+    Examples
+    --------
+    >>> output_transform(2)
+    array([[ 1.,  1.,  1.,  1.,  1.,  0.],
+           [ 0.,  1., -1.,  2., -2.,  1.]])
+    """
+    values = POINTS ** np.arange(tile)[:, None]
+    return np.hstack([values, np.eye(tile)[:, -1:]])
 
 
 def work(W: FloatArray, task: Task) -> Work | None:
-    """Count transforms and products; None unless 3x3, stride 1, undilated, float32, one group."""
+    """Count transforms and products; None unless 3x3 or 5x5, dense, float32, one group."""
     if not _accepts(task):
         return None
+    tile = SPAN + 1 - W.shape[0]
     n_H, n_W = task.window.out
-    tiles = task.images * -(-n_H // TILE) * -(-n_W // TILE)
+    tiles = task.images * -(-n_H // tile) * -(-n_W // tile)
     filters = task.n_C_prev * task.n_C
     return Work(
-        passes=tiles * (4.7 * 36 * task.n_C_prev + 3.7 * 36 * task.n_C),
         # The transformed filters are read from memory at least once.
-        copies=36 * filters * 0.5,
-        flops=36 * product_flops(tiles, task.n_C_prev, task.n_C),
+        copies=tiles * PLACES * task.n_C_prev + PLACES * filters * 0.5,
+        passes=task.places * task.n_C,
+        flops=PLACES * product_flops(tiles, task.n_C_prev, task.n_C)
+        + product_flops(PLACES, PLACES, tiles * task.n_C_prev)
+        + product_flops(tile * tile, PLACES, tiles * task.n_C),
         # Their memory is fresh, and touching it first takes several times as long as writing it.
-        once=Work(flops=product_flops(36, 9, filters), copies=5 * 36 * filters),
+        once=Work(flops=product_flops(PLACES, W[..., 0, 0].size, filters), copies=180 * filters),
     )
 
 
@@ -71,114 +124,174 @@ def _accepts(task: Task) -> bool:
     return (
         task.dtype == np.float32
         and task.groups == 1
-        and (rows.kernel, rows.stride, rows.dilation) == (3, 1, 1)
-        and (cols.kernel, cols.stride, cols.dilation) == (3, 1, 1)
+        and rows.kernel == cols.kernel
+        and rows.kernel in SIDES
+        and (rows.stride, rows.dilation) == (cols.stride, cols.dilation) == (1, 1)
     )
 
 
 def prepare(W: FloatArray, task: Task) -> Kernel:
     """Transform the filters."""
-    filters = transform_filters(W)
-    tile_columns = -(-task.window.cols.out // TILE)
-
-    def run(X_pad: FloatArray, out: FloatArray, channels: slice, scratch: Scratch) -> None:
-        spectrum = _transform_tiles(X_pad, tile_columns, scratch)
-        shape = (*spectrum.shape[:-1], out.shape[3])
-        products = scratch.take("products", shape, out.dtype)
-        np.matmul(
-            spectrum.reshape(SPAN * SPAN, -1, X_pad.shape[3]),
-            filters[:, :, channels],
-            out=products.reshape(SPAN * SPAN, -1, out.shape[3]),
-        )
-        tiles = _transform_back(products, scratch)
-        np.copyto(out, tiles[:, : out.shape[1], : out.shape[2]])
-
-    values = tile_columns * (task.n_C_prev + task.n_C) * SPAN * SPAN / TILE
+    layer = _Layer.of(W, task)
+    tile, tile_columns = layer.tile, layer.tile_columns
+    # A strip must be worth reading all filters for.
+    least = max(LEAST_TILES, 3 * max(task.n_C_prev, task.n_C) // 8)
+    values = tile_columns * (task.n_C_prev + task.n_C) * PLACES / tile
     return Kernel(
-        run,
-        bytes_per_row=values * task.dtype.itemsize,
-        step=TILE,
-        columns=tile_columns * TILE + 2,
-        least_rows=-(-LEAST_TILES // tile_columns) * TILE,
-        by_channels=True,
+        layer.run,
+        bytes_per_row=2 * values * task.dtype.itemsize,
+        step=tile,
+        columns=tile_columns * tile + SPAN - tile,
+        least_rows=-(-least // tile_columns) * tile,
+        by_channels=layer.filters.shape[3],
         spreads=True,
         whole_rows=True,
     )
 
 
+@dataclass(frozen=True)
+class _Layer:
+    """Transformed filters and the matrices that go with them.
+
+    Parameters
+    ----------
+    tile, tile_columns : int
+        Side of a tile of outputs, and how many stand in a row.
+    filters : ndarray, shape (36, blocks, n_C_prev, columns)
+        All whole blocks of filters, each with its columns side by side.
+    rest : ndarray, shape (36, n_C_prev, n_C - blocks * columns)
+        The filters that fill no block.
+    into, back : ndarray, shapes (36, 36) and (tile * tile, 36)
+        Transforms of input tiles and of products.
+    """
+
+    tile: int
+    tile_columns: int
+    filters: FloatArray
+    rest: FloatArray
+    into: FloatArray
+    back: FloatArray
+
+    @staticmethod
+    def of(W: FloatArray, task: Task) -> _Layer:
+        tile = SPAN + 1 - W.shape[0]
+        tile_rows, tile_columns = (-(-size // tile) for size in task.window.out)
+        columns = _block_columns(task, task.images * tile_rows * tile_columns)
+        whole = W.shape[3] // columns * columns
+        blocked = W[..., :whole].reshape(*W.shape[:3], -1, columns)
+        into, back = (
+            np.kron(matrix, matrix).astype(W.dtype)
+            for matrix in (INPUT_TRANSFORM, output_transform(tile))
+        )
+        filters = transform_filters(np.moveaxis(blocked, 3, 2))
+        rest = transform_filters(W[..., whole:])
+        return _Layer(tile, tile_columns, filters, rest, into, back)
+
+    def run(self, X_pad: FloatArray, out: FloatArray, channels: slice, scratch: Scratch) -> None:
+        spectrum = self._transform(X_pad, scratch)
+        shape = (PLACES, spectrum.shape[1], out.shape[3])
+        products = scratch.take("products", shape, out.dtype)
+        self._multiply(spectrum, channels, products)
+        self._transform_back(products, out, scratch)
+
+    def _transform(self, X_pad: FloatArray, scratch: Scratch) -> FloatArray:
+        """Return the spectrum of a strip's 6x6 tiles, (36, tiles, n_C_prev)."""
+        cells = self._tiles_of(X_pad)
+        m, tile_rows, tile_columns, n_C = *cells.shape[:3], X_pad.shape[3]
+        spectrum = scratch.take("spectrum", (PLACES, m * tile_rows * tile_columns, n_C), X_pad.dtype)
+        by_tile = spectrum.reshape(PLACES, m, tile_rows, tile_columns, n_C).transpose(1, 2, 3, 0, 4)
+        for image, rows in self._rows_in_cache(m, tile_rows, PLACES * n_C * X_pad.itemsize):
+            part = cells[image, rows]
+            gathered = scratch.take("tiles", part.shape, X_pad.dtype)
+            np.copyto(gathered, part)
+            tiles = gathered.reshape(*part.shape[:2], PLACES, n_C)
+            np.matmul(self.into, tiles, out=by_tile[image, rows])
+        return spectrum
+
+    def _tiles_of(self, X_pad: FloatArray) -> FloatArray:
+        """View a strip's tiles, (m, tile rows, tile columns, 6, 6 * n_C_prev), without copying."""
+        m, rows, _, n_C = X_pad.shape
+        tile_rows = (rows - SPAN) // self.tile + 1
+        s_m, s_r, s_c, s_n = X_pad.strides
+        return np.lib.stride_tricks.as_strided(
+            X_pad,
+            (m, tile_rows, self.tile_columns, SPAN, SPAN * n_C),
+            (s_m, s_r * self.tile, s_c * self.tile, s_r, s_n),
+            writeable=False,
+        )
+
+    def _rows_in_cache(
+        self, images: int, tile_rows: int, tile_bytes: int
+    ) -> Iterator[tuple[int, slice]]:
+        """Cut a strip into a few rows of tiles at a time."""
+        step = max(1, CELL_BYTES // (self.tile_columns * tile_bytes))
+        for image in range(images):
+            for begin in range(0, tile_rows, step):
+                yield image, slice(begin, min(begin + step, tile_rows))
+
+    def _multiply(self, spectrum: FloatArray, channels: slice, products: FloatArray) -> None:
+        """Multiply every place of all tiles by that place of some filters."""
+        columns = self.filters.shape[3]
+        first, last = channels.start // columns, channels.stop // columns
+        whole = (last - first) * columns
+        if whole:
+            blocked = products[..., :whole].reshape(*products.shape[:2], -1, columns)
+            filters = self.filters[:, first:last]
+            np.matmul(spectrum[:, None], filters, out=blocked.swapaxes(1, 2))
+        if whole < products.shape[2]:
+            np.matmul(spectrum, self.rest, out=products[..., whole:])
+
+    def _transform_back(self, products: FloatArray, out: FloatArray, scratch: Scratch) -> None:
+        """Turn products into tiles of outputs and lay them into `out`."""
+        m, n_H, _, n_C = out.shape
+        tile = self.tile
+        tile_rows = -(-n_H // tile)
+        by_tile = products.reshape(PLACES, m, tile_rows, self.tile_columns, n_C)
+        by_tile = by_tile.transpose(1, 2, 3, 0, 4)
+        for image, rows in self._rows_in_cache(m, tile_rows, tile * tile * n_C * out.itemsize):
+            shape = (rows.stop - rows.start, self.tile_columns, tile, tile, n_C)
+            tiles = scratch.take("tiles", shape, out.dtype)
+            part = by_tile[image, rows]
+            np.matmul(self.back, part, out=tiles.reshape(*part.shape[:2], -1, n_C))
+            _lay(tiles, out[image, rows.start * tile : rows.stop * tile])
+
+
+def _block_columns(task: Task, tiles: int) -> int:
+    """How many filters lie side by side."""
+    for columns in FILTER_COLUMNS:
+        most = blas.unpacked_size() // (columns * task.n_C_prev)
+        if most >= min(tiles, LEAST_TILES):
+            return columns
+    return PACKED_COLUMNS
+
+
 def transform_filters(W: FloatArray) -> FloatArray:
-    """Return 3x3 filters (3, 3, n_C_prev, n_C) as (36, n_C_prev, n_C).
+    """Return filters (side, side, ...) as (36, ...).
 
     Examples
     --------
     >>> transform_filters(np.ones((3, 3, 2, 5), np.float32)).shape
     (36, 2, 5)
     """
-    both_axes = np.kron(FILTER_TRANSFORM, FILTER_TRANSFORM).astype(W.dtype)
-    return (both_axes @ W.reshape(9, -1)).reshape(SPAN * SPAN, *W.shape[2:])
+    one_axis = filter_transform(W.shape[0])
+    both_axes = np.kron(one_axis, one_axis).astype(W.dtype)
+    transformed: FloatArray = both_axes @ W.reshape(len(both_axes.T), -1)
+    return transformed.reshape(PLACES, *W.shape[2:])
 
 
-def _transform_tiles(X_pad: FloatArray, tile_columns: int, scratch: Scratch) -> FloatArray:
-    """Transform a strip's 6x6 tiles: (6, 6, m, tile rows, tile columns, n_C_prev)."""
-    m, rows, _, n_C = X_pad.shape
-    tile_rows = (rows - SPAN) // TILE + 1
-    across = scratch.take("across", (SPAN, m, rows, tile_columns, n_C), X_pad.dtype)
-    _to_points([X_pad[:, :, _every_tile(i, tile_columns)] for i in range(SPAN)], across)
-    shape = (SPAN, SPAN, m, tile_rows, tile_columns, n_C)
-    spectrum = scratch.take("spectrum", shape, X_pad.dtype)
-    _to_points([across[:, :, _every_tile(i, tile_rows)] for i in range(SPAN)], spectrum)
-    return spectrum
+def _lay(tiles: FloatArray, out: FloatArray) -> None:
+    """Lay tiles (tile rows, tile columns, tile, tile, n_C) side by side into (n_H, n_W, n_C)."""
+    tile = tiles.shape[2]
+    for down, inner_rows, rows in _parts(out.shape[0], tile):
+        for across, inner_columns, columns in _parts(out.shape[1], tile):
+            part = tiles[down, across, inner_rows, inner_columns].swapaxes(1, 2)
+            np.copyto(out[rows, columns].reshape(part.shape), part)
 
 
-def _every_tile(index: int, tiles: int) -> slice:
-    """Cell `index` of every tile along an axis."""
-    return slice(index, index + (tiles - 1) * TILE + 1, TILE)
-
-
-def _to_points(d: Sequence[FloatArray], t: FloatArray) -> None:
-    """Write the six values of a tile at the points, shared sums first (17 passes for 6 arrays)."""
-    np.subtract(d[4], d[2], out=t[4])
-    np.subtract(d[3], d[1], out=t[5])
-    np.subtract(d[0], d[2], out=t[0])
-    np.multiply(t[0], 4, out=t[0])
-    np.add(t[0], t[4], out=t[0])  # 4 d0 - 5 d2 + d4
-    np.multiply(d[2], 4, out=t[3])
-    np.subtract(d[4], t[3], out=t[3])
-    np.multiply(d[1], 4, out=t[2])
-    np.subtract(d[3], t[2], out=t[2])
-    np.add(t[3], t[2], out=t[1])  # (d4 - 4 d2) + (d3 - 4 d1)
-    np.subtract(t[3], t[2], out=t[2])  # (d4 - 4 d2) - (d3 - 4 d1)
-    np.multiply(t[5], 2, out=t[5])
-    np.add(t[4], t[5], out=t[3])  # (d4 - d2) + 2 (d3 - d1)
-    np.subtract(t[4], t[5], out=t[4])  # (d4 - d2) - 2 (d3 - d1)
-    np.multiply(t[5], -2, out=t[5])
-    np.add(t[5], d[5], out=t[5])
-    np.subtract(t[5], d[3], out=t[5])  # 4 d1 - 5 d3 + d5
-
-
-def _transform_back(products: FloatArray, scratch: Scratch) -> FloatArray:
-    """Turn products into outputs (m, 4 * tile rows, 4 * tile columns, n_C)."""
-    _, _, m, tile_rows, tile_columns, n_C = products.shape
-    shape = (TILE, SPAN, m, tile_rows, tile_columns, n_C)
-    lines = scratch.take("lines", shape, products.dtype)
-    _from_points(products, lines)
-    tiles = scratch.take("tiles", (m, tile_rows, TILE, tile_columns, TILE, n_C), products.dtype)
-    _from_points(lines.swapaxes(0, 1), tiles.transpose(4, 2, 0, 1, 3, 5))
-    return tiles.reshape(m, tile_rows * TILE, tile_columns * TILE, n_C)
-
-
-def _from_points(v: FloatArray, y: FloatArray) -> None:
-    """Write four outputs from the values at six points, which are overwritten (13 passes)."""
-    np.add(v[1], v[2], out=y[0])
-    np.subtract(v[1], v[2], out=v[2])
-    np.add(v[3], v[4], out=v[1])
-    np.subtract(v[3], v[4], out=v[4])
-    np.multiply(v[1], 4, out=y[2])
-    np.add(y[2], y[0], out=y[2])  # (v1 + v2) + 4 (v3 + v4)
-    np.add(y[0], v[1], out=y[0])
-    np.add(y[0], v[0], out=y[0])  # v0 + (v1 + v2) + (v3 + v4)
-    np.multiply(v[4], 2, out=v[4])
-    np.add(v[2], v[4], out=y[1])  # (v1 - v2) + 2 (v3 - v4)
-    np.multiply(v[4], 4, out=v[4])
-    np.add(v[2], v[4], out=y[3])
-    np.add(y[3], v[5], out=y[3])  # (v1 - v2) + 8 (v3 - v4) + v5
+def _parts(size: int, tile: int) -> Iterator[tuple[slice, slice, slice]]:
+    """Whole tiles, then the one that hangs over: tiles, cells of each, cells of the output."""
+    whole = size // tile
+    if whole:
+        yield slice(0, whole), slice(0, tile), slice(0, whole * tile)
+    if size % tile:
+        yield slice(whole, whole + 1), slice(0, size % tile), slice(whole * tile, size)
