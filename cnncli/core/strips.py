@@ -2,25 +2,21 @@
 
 from __future__ import annotations
 
-import os
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cache
-from typing import TYPE_CHECKING, Final, TypeVar
+from typing import Final, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from cnncli.core import affinity, blas
+from cnncli.core import blas
 from cnncli.core.algorithms.base import FloatArray, Scratch, Task
 from cnncli.core.borders import CONSTANT_CELL, border_index, border_runs
 from cnncli.core.geometry import Pair
-
-if TYPE_CHECKING:
-    from concurrent.futures import ThreadPoolExecutor
+from cnncli.core.threads import cores, together
 
 RowSource = Callable[[slice, slice], FloatArray]
 """``source(images, rows)``: input rows, shape (images, rows, n_W_prev, n_C_prev)."""
@@ -90,7 +86,15 @@ def cut(task: Task, bytes_per_row: float, step: int = 1, least_rows: int = 1) ->
         return Grid(max(1, min(fitting // rows, batch // FEWEST)), _up(rows, step))
     needed = -(-rows // fitting)
     count = max(needed, min(_up(needed, -(-FEWEST // batch)), rows // least_rows))
-    return Grid(1, _up(-(-rows // count), step))
+    highest = _up(-(-rows // count), step)
+    heights = range(highest, max(min(highest, least_rows), highest // 2, 1) - 1, -step)
+    return Grid(1, min(heights, key=lambda height: _longer_half(rows, height)))
+
+
+def _longer_half(rows: int, height: int) -> int:
+    """Rows that the busier of two threads computes."""
+    strips = -(-rows // height)
+    return rows - strips // 2 * height if strips % 2 else strips // 2 * height
 
 
 def _up(value: int, step: int) -> int:
@@ -183,28 +187,15 @@ def run_all(
         # Infinities and NaN go where they go; and what pads of a transform hold is of no account.
         with _own_scratch() as scratch, np.errstate(all="ignore"):
             while (item := _next(waiting)) is not None:
-                action(item, scratch)
+                try:
+                    action(item, scratch)
+                except BaseException:
+                    waiting.clear()
+                    raise
 
-    helpers = min(cores() if jobs is None else jobs, len(items)) - 1
     with blas.one_thread() as held:
-        if helpers < 1 or not held:
-            work()
-            return
-        with affinity.apart() as step_aside:
-
-            def help_out() -> None:
-                step_aside()
-                work()
-
-            futures = [_pool().submit(help_out) for _ in range(helpers)]
-            try:
-                work()
-            finally:
-                waiting.clear()
-                errors = [future.exception() for future in futures]
-        for error in errors:
-            if error is not None:
-                raise error
+        wanted = cores() if jobs is None else jobs
+        together(work, min(wanted, len(items)) if held else 1)
 
 
 class _Buffers(threading.local):
@@ -234,24 +225,3 @@ def _next(waiting: deque[Item]) -> Item | None:
         return waiting.popleft()
     except IndexError:
         return None
-
-
-@cache
-def cores() -> int:
-    """Return how many cores this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
-
-
-@cache
-def _pool() -> ThreadPoolExecutor:
-    # Loaded here because its logging takes as long to import as a small image takes to convolve.
-    from concurrent.futures import ThreadPoolExecutor
-
-    return ThreadPoolExecutor(max_workers=max(1, cores()), thread_name_prefix="cnncli-strip")
-
-
-if hasattr(os, "register_at_fork"):
-    # A forked child inherits the pool, but none of its threads.
-    os.register_at_fork(after_in_child=_pool.cache_clear)

@@ -110,7 +110,7 @@ def product_flops(rows: float, inner: float, columns: float) -> float:
 class Scratch:
     """One thread's buffers, kept from strip to strip so that memory is touched once."""
 
-    buffers: dict[str, NDArray[Any]] = field(default_factory=dict)
+    buffers: dict[tuple[str, int], NDArray[Any]] = field(default_factory=dict)
 
     def take(self, name: str, shape: tuple[int, ...], dtype: np.dtype[Any]) -> NDArray[Any]:
         """Return an array of that shape; it holds whatever its last user left.
@@ -122,7 +122,7 @@ class Scratch:
         (2, 3)
         """
         size = prod(shape)
-        key = f"{name} {dtype}"
+        key = (name, dtype.num)
         buffer = self.buffers.get(key)
         if buffer is None or buffer.size < size:
             buffer = self.buffers[key] = np.empty(size, dtype)

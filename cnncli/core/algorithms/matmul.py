@@ -55,10 +55,13 @@ def _is_pointwise(window: Window) -> bool:
 
 
 def _bytes_per_row(task: Task, cells: int) -> float:
-    """Memory that an output row of windows with so many cells keeps busy."""
+    """Memory that an output row of windows with so many cells keeps busy.
+
+    The outputs are not counted: they are written once and not looked at again.
+    """
     window = task.window
     inputs = window.cols.padded * task.n_C_prev * window.rows.stride
-    return (cells * window.cols.out + inputs + window.cols.out * task.n_C) * task.dtype.itemsize
+    return (cells * window.cols.out + inputs) * task.dtype.itemsize
 
 
 def _over_pixels(W: FloatArray, task: Task, gather: Gather) -> Kernel:
@@ -135,29 +138,34 @@ def _gather_planes(
 ) -> None:
     """Fill windows (m, groups, row blocks, C_in * taps, places of a block).
 
-    Every `stride`-th column comes to stand beside its neighbour first.
+    Columns that neighbouring outputs read come to stand side by side first.
     """
     rows, cols = task.window.rows, task.window.cols
-    m, n_H, n_W, n_C = X_pad.shape
-    shape = (m, task.groups, n_C // task.groups, n_H, cols.stride, n_W // cols.stride)
-    planes = scratch.take("planes", shape, X_pad.dtype)
-    pixels = X_pad.reshape(m, n_H, *shape[:3:-1], *shape[1:3])
-    np.copyto(planes, pixels.transpose(0, 4, 5, 1, 3, 2))
-    blocks, places = windows.shape[2], windows.shape[4]
+    planes = _split_columns(X_pad, task, scratch)
+    m, groups, n_C = planes.shape[:3]
+    blocks, together = windows.shape[2], windows.shape[4] // columns
     gathered = windows.reshape(
-        m, task.groups, blocks, shape[2], rows.kernel, cols.kernel, places // columns, columns
+        m, groups, blocks, n_C, rows.kernel, cols.kernel, together, columns
     )
-    s_m, s_g, s_n, s_r, _, s_c = planes.strides
-    for tap in range(cols.kernel):
+    s_m, s_g, s_n, s_r, s_p, s_c = planes.strides
+    down = s_r * rows.stride
+    for tap in range(min(cols.stride, cols.kernel)):
         shift, phase = divmod(tap * cols.dilation, cols.stride)
-        view = np.lib.stride_tricks.as_strided(
-            planes[:, :, :, :, phase, shift:],
-            (m, task.groups, blocks, shape[2], rows.kernel, places // columns, columns),
-            (s_m, s_g, s_r * rows.stride * (places // columns), s_n, s_r * rows.dilation,
-             s_r * rows.stride, s_c),
-            writeable=False,
-        )  # fmt: skip
-        np.copyto(gathered[:, :, :, :, :, tap], view)
+        part = gathered[:, :, :, :, :, tap :: cols.stride]
+        strides = (s_m, s_g, down * together, s_n, s_r * rows.dilation, s_c * cols.dilation, down, s_c)
+        offset = phase * s_p + shift * s_c
+        np.copyto(part, np.ndarray(part.shape, planes.dtype, planes, offset, strides))
+
+
+def _split_columns(X_pad: FloatArray, task: Task, scratch: Scratch) -> FloatArray:
+    """Return planes (m, groups, C_in, rows, stride, columns / stride) of a strip's channels."""
+    m, n_H, n_W, n_C = X_pad.shape
+    groups, stride = task.groups, task.window.cols.stride
+    pixels = X_pad.reshape(m, n_H, n_W // stride, stride, groups, n_C // groups)
+    ordered = pixels.transpose(0, 4, 5, 1, 3, 2)
+    planes = scratch.take("planes", ordered.shape, X_pad.dtype)
+    np.copyto(planes, ordered)
+    return planes
 
 
 def sliding_cells(X_pad: FloatArray, window: Window, out_rows: int) -> FloatArray:

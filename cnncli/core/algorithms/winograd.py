@@ -139,7 +139,7 @@ def prepare(W: FloatArray, task: Task) -> Kernel:
     values = tile_columns * (task.n_C_prev + task.n_C) * PLACES / tile
     return Kernel(
         layer.run,
-        bytes_per_row=2 * values * task.dtype.itemsize,
+        bytes_per_row=values * task.dtype.itemsize,
         step=tile,
         columns=tile_columns * tile + SPAN - tile,
         least_rows=-(-least // tile_columns) * tile,

@@ -1,0 +1,166 @@
+"""Threads that are kept between layers, each on cores of its own while it works.
+
+Layers take a millisecond, so what happens between them counts. A helper sleeps on a lock of its own
+and is at work some twenty microseconds after the lock opens.
+
+A thread that wakes another is often given a neighbour: Linux likes to start the sleeper on the core
+of whoever woke it, where the two then take turns until the next balancing, milliseconds later. So
+while they work, the calling thread stays on the core where it is, and its helpers on the others.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import cache
+
+Cores = frozenset[int]
+
+
+class _Helper:
+    """A thread that sleeps until it is given something to do."""
+
+    def __init__(self) -> None:
+        self._begin, self._end = threading.Lock(), threading.Lock()
+        self._begin.acquire()
+        self._end.acquire()
+        self._action: Callable[[], None] = _nothing
+        self._error: BaseException | None = None
+        self._wanted: Cores = frozenset()
+        self._cores: Cores = frozenset()
+        threading.Thread(target=self._serve, name="cnncli-strip", daemon=True).start()
+
+    def start(self, action: Callable[[], None], cores: Cores) -> None:
+        """Begin an action on one of these cores; on any, if there are none."""
+        self._action, self._wanted = action, cores
+        self._begin.release()
+
+    def wait(self) -> BaseException | None:
+        """Return when the action has ended, with what it raised."""
+        self._end.acquire()
+        error, self._error = self._error, None
+        return error
+
+    def _serve(self) -> None:
+        while True:
+            self._begin.acquire()
+            try:
+                self._move()
+                self._action()
+            except BaseException as error:  # noqa: BLE001 - raised again by whoever waits
+                self._error = error
+            self._action = _nothing
+            self._end.release()
+
+    def _move(self) -> None:
+        if self._wanted and self._wanted != self._cores:
+            os.sched_setaffinity(0, self._wanted)
+            self._cores = self._wanted
+
+
+def _nothing() -> None:
+    """What a helper does between two actions; holds no memory of the last one."""
+
+
+class _Idle:
+    """The helpers that sleep; at most as many exist as there are cores."""
+
+    def __init__(self) -> None:
+        self.helpers: list[_Helper] = []
+        self.made = 0
+        self.lock = threading.Lock()
+
+    def take(self, wanted: int) -> list[_Helper]:
+        """Return up to that many helpers."""
+        with self.lock:
+            new = max(0, min(wanted - len(self.helpers), cores() - self.made))
+            self.made += new
+            self.helpers += [_Helper() for _ in range(new)]
+            taken = self.helpers[:wanted]
+            del self.helpers[:wanted]
+        return taken
+
+    def give_back(self, helper: _Helper) -> None:
+        """Let a helper sleep."""
+        with self.lock:
+            self.helpers.append(helper)
+
+
+_idle = _Idle()
+
+
+def together(action: Callable[[], None], threads: int) -> None:
+    """Run an action on up to so many threads at once, the calling thread among them.
+
+    Raises
+    ------
+    BaseException
+        What the action raised, in whichever thread.
+
+    Examples
+    --------
+    >>> numbers = [1, 2, 3]
+    >>> together(lambda: numbers.clear(), 2)
+    >>> numbers
+    []
+    """
+    if threads < 2:
+        action()
+        return
+    with _apart() as others:
+        helpers = _idle.take(threads - 1)
+        for helper in helpers:
+            helper.start(action, others)
+        try:
+            action()
+        finally:
+            errors = [_ended(helper) for helper in helpers]
+    for error in errors:
+        if error is not None:
+            raise error
+
+
+def _ended(helper: _Helper) -> BaseException | None:
+    error = helper.wait()
+    _idle.give_back(helper)
+    return error
+
+
+@contextmanager
+def _apart() -> Iterator[Cores]:
+    """Hold the calling thread to its core; yield the others, none where the system cannot."""
+    function = _current_core()
+    allowed = frozenset(os.sched_getaffinity(0)) if function is not None else frozenset()
+    core = function() if function is not None else -1
+    if core not in allowed or len(allowed) == 1:
+        yield frozenset()
+        return
+    os.sched_setaffinity(0, {core})
+    try:
+        yield allowed - {core}
+    finally:
+        os.sched_setaffinity(0, allowed)
+
+
+@cache
+def _current_core() -> Callable[[], int] | None:
+    """The C library's function that tells the core a thread is on, or None."""
+    if not hasattr(os, "sched_setaffinity"):
+        return None
+    return getattr(ctypes.CDLL(None), "sched_getcpu", None)
+
+
+@cache
+def cores() -> int:
+    """Return how many cores this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+if hasattr(os, "register_at_fork"):
+    # A forked child inherits the list of helpers, but none of their threads.
+    os.register_at_fork(after_in_child=_idle.__init__)
