@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import os
 
+from cnncli.processor import choose_blas_kernels
+
 
 def main() -> None:
     """Run the command line; Ctrl-C counts from the first moment, while modules still load."""
     try:
+        choose_blas_kernels()
         from cnncli.cli import cli
 
         cli()

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from judges import loop_conv_forward
 
-from cnncli.core import engine, strips
+from cnncli.core import blas, engine, strips
 from cnncli.core.algorithms import low_rank, shift_add, winograd
 from cnncli.core.algorithms.base import Task
 from cnncli.core.conv import conv_window
@@ -159,16 +159,69 @@ def test_a_stream_reads_only_the_rows_it_needs(mode: str) -> None:
     assert again.tobytes() == part.tobytes()
 
 
+@pytest.mark.parametrize("side", winograd.SIDES)
 @pytest.mark.parametrize("channels", [(1, 1), (3, 64), (128, 40), (512, 8)])
-def test_winograd_keeps_its_error_bound(channels: tuple[int, int]) -> None:
+def test_winograd_keeps_its_error_bound(channels: tuple[int, int], side: int) -> None:
     rng = np.random.default_rng(channels[0])
     X = rng.standard_normal((1, 19, 22, channels[0])).astype(np.float32)
-    W = rng.standard_normal((3, 3, *channels)).astype(np.float32)
-    window = place_window((19, 22), 3, padding="same")
+    W = rng.standard_normal((side, side, *channels)).astype(np.float32)
+    window = place_window((19, 22), side, padding="same")
     exact = engine.correlate(X.astype(float), W.astype(float), window)
     magnitudes = engine.correlate(np.abs(X).astype(float), np.abs(W).astype(float), window)
     Z = engine.correlate(X, W, window, algorithm="winograd")
     assert np.abs(Z - exact).max() <= winograd.ERROR_BOUND * magnitudes.max()
+
+
+@pytest.fixture(params=["unpacked", "packed"])
+def products(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """The BLAS as one that multiplies small matrices as they lie, and as one that never does."""
+    size = blas.UNPACKED if request.param == "unpacked" else 0
+    monkeypatch.setattr(blas, "unpacked_size", lambda: size)
+    return str(request.param)
+
+
+@pytest.mark.usefixtures("products")
+@pytest.mark.parametrize("n_C", [7, 64, 130, 600])
+@pytest.mark.parametrize(
+    ("n_C_prev", "kernel", "stride"), [(2, 3, 2), (2, 4, 3), (40, 3, 1), (40, 5, 1), (300, 1, 1)]
+)
+def test_products_in_blocks_equal_whole_ones(
+    n_C_prev: int, kernel: int, stride: int, n_C: int
+) -> None:
+    rng = np.random.default_rng(n_C)
+    X = rng.standard_normal((2, 18, 37, n_C_prev)).astype(np.float32)
+    W = rng.standard_normal((kernel, kernel, n_C_prev, n_C)).astype(np.float32)
+    b = rng.standard_normal((1, 1, 1, n_C)).astype(np.float32)
+    fields = {"pad": kernel // 2, "stride": stride}
+    windows = np.lib.stride_tricks.sliding_window_view(
+        np.pad(X, ((0, 0), (kernel // 2,) * 2, (kernel // 2,) * 2, (0, 0))), (kernel, kernel), (1, 2)
+    )[:, ::stride, ::stride]
+    expected = np.tensordot(windows, W.transpose(2, 0, 1, 3), 3) + b
+    scale = np.abs(X).max() * np.abs(W).sum(axis=(0, 1, 2)).max() + 1
+    for algorithm, layer in accepted((X, W, b), fields).items():
+        Z = layer(X, jobs=2)
+        assert np.abs(Z - expected).max() <= winograd.ERROR_BOUND * scale, algorithm
+        assert layer(X, jobs=1).tobytes() == Z.tobytes()
+
+
+def test_few_rows_and_many_filters_are_cut_by_filters() -> None:
+    W = np.zeros((3, 3, 8, 600), np.float32)
+    layer = engine.plan(W, place_window((8, 8), 3, padding="same"), algorithm="winograd")
+    step = layer.kernel.by_channels
+    assert len(layer.blocks) == 2
+    assert [block.start % step for block in layer.blocks] == [0, 0]
+    assert (layer.blocks[0].start, layer.blocks[-1].stop) == (0, 600)
+
+
+def test_halves_are_even_where_steps_allow_it() -> None:
+    W = np.zeros((3, 3, 128, 128), np.float32)
+    for size in (112, 56, 100, 61):
+        layer = engine.plan(W, place_window((size, size), 3, padding="same"), algorithm="winograd")
+        heights = [strip.last - strip.first for strip in layer.grid.strips(1, size, 0, size)]
+        halves = [0, 0]
+        for height in heights:
+            halves[int(np.argmin(halves))] += height
+        assert max(halves) <= 1.2 * size / 2, size
 
 
 def test_float64_takes_an_exact_path() -> None:

@@ -110,8 +110,8 @@ def together(action: Callable[[], None], threads: int) -> None:
     if threads < 2:
         action()
         return
+    helpers = _idle.take(threads - 1)
     with _apart() as others:
-        helpers = _idle.take(threads - 1)
         for helper in helpers:
             helper.start(action, others)
         try:
