@@ -194,7 +194,9 @@ def test_products_in_blocks_equal_whole_ones(
     b = rng.standard_normal((1, 1, 1, n_C)).astype(np.float32)
     fields = {"pad": kernel // 2, "stride": stride}
     windows = np.lib.stride_tricks.sliding_window_view(
-        np.pad(X, ((0, 0), (kernel // 2,) * 2, (kernel // 2,) * 2, (0, 0))), (kernel, kernel), (1, 2)
+        np.pad(X, ((0, 0), (kernel // 2,) * 2, (kernel // 2,) * 2, (0, 0))),
+        (kernel, kernel),
+        (1, 2),
     )[:, ::stride, ::stride]
     expected = np.tensordot(windows, W.transpose(2, 0, 1, 3), 3) + b
     scale = np.abs(X).max() * np.abs(W).sum(axis=(0, 1, 2)).max() + 1

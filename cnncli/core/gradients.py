@@ -8,6 +8,10 @@ of the filters is a product of the gathered windows with the output's gradient, 
 
 from __future__ import annotations
 
+from dataclasses import replace
+from itertools import pairwise
+from typing import Final
+
 import numpy as np
 
 from cnncli.core.algorithms.base import FloatArray, Scratch, Task
@@ -15,6 +19,11 @@ from cnncli.core.algorithms.matmul import sliding_cells
 from cnncli.core.engine import correlate
 from cnncli.core.geometry import Window, gradient_axis
 from cnncli.core.strips import STRIP_BYTES, Border, Grid, Padder, run_all
+
+BLOCK_CHANNELS: Final = 32
+"""Input channels of a block of filters that one thread owns, and at most `BLOCKS` blocks."""
+
+BLOCKS: Final = 4
 
 
 def input_gradient(
@@ -46,18 +55,30 @@ def input_gradient(
     """
     rows, cols = window.rows, window.cols
     turned = _exchange_channels(W, groups)
+    if rows.stride == cols.stride == 1:
+        return _phase(dZ, turned, window, (0, 0), groups, jobs)
     dX_pad = np.zeros((len(dZ), rows.padded, cols.padded, W.shape[2] * groups), dZ.dtype)
     for i in range(rows.stride):
         for j in range(cols.stride):
-            down, across = gradient_axis(rows, i), gradient_axis(cols, j)
-            if down is None or across is None:
-                continue
-            taps = turned[down.taps, across.taps][::-1, ::-1]
-            sliding = Window(down.axis, across.axis)
-            dX_pad[:, i :: rows.stride, j :: cols.stride] = correlate(
-                dZ, taps, sliding, groups, jobs=jobs
-            )
+            cells = dX_pad[:, i :: rows.stride, j :: cols.stride]
+            cells[...] = _phase(dZ, turned, window, (i, j), groups, jobs)
     return dX_pad
+
+
+def _phase(
+    dZ: FloatArray,
+    turned: FloatArray,
+    window: Window,
+    phase: tuple[int, int],
+    groups: int,
+    jobs: int | None,
+) -> FloatArray:
+    """Gradient of every stride-th padded cell from a phase on; zeros (1, 1, 1, 1) where none."""
+    down, across = gradient_axis(window.rows, phase[0]), gradient_axis(window.cols, phase[1])
+    if down is None or across is None:
+        return np.zeros((1, 1, 1, 1), dZ.dtype)
+    taps = turned[down.taps, across.taps][::-1, ::-1]
+    return correlate(dZ, taps, Window(down.axis, across.axis), groups, jobs=jobs)
 
 
 def _exchange_channels(W: FloatArray, groups: int) -> FloatArray:
@@ -77,7 +98,7 @@ def filter_gradient(
 ) -> FloatArray:
     """Return the gradient of the filters.
 
-    Each thread owns rows of the filters and walks over all strips in their order, so the sums are
+    Each thread owns parts of the filters and walks over all strips in their order, so the sums are
     the same for any number of threads.
 
     Parameters
@@ -102,32 +123,60 @@ def filter_gradient(
            [20., 24.]])
     """
     m, _, n_W, n_C = dZ.shape
-    task = Task(window, groups, m, X.shape[3], n_C, dZ.dtype)
-    per_row = n_W * (window.cols.kernel * X.shape[3] + n_C) * dZ.dtype.itemsize
-    rows = max(1, STRIP_BYTES // per_row)
+    n_C_prev = X.shape[3]
+    task = Task(window, groups, m, n_C_prev, n_C, dZ.dtype)
+    parts = _parts(task)
+    values = _cells_of(parts[0]) * window.cols.kernel + n_C
+    rows = max(1, STRIP_BYTES // (n_W * values * dZ.dtype.itemsize))
     # Small images go together: one by one, the calls around the products would cost more than they.
     grid = Grid(max(1, rows // window.rows.out), rows)
-    padder = Padder.of(task, border, 0)
-    dW = np.zeros((*window.kernel, groups, X.shape[3] // groups, n_C // groups), dZ.dtype)
+    strips = grid.strips(m, window.rows.out, 0, window.rows.out)
+    dW = np.zeros((*window.kernel, groups, n_C_prev // groups, n_C // groups), dZ.dtype)
 
-    def add_row(i: int, scratch: Scratch) -> None:
-        for strip in grid.strips(m, window.rows.out, 0, window.rows.out):
-            begin, end = window.rows.cells(strip.first, strip.last)
-            below = (begin + i * window.rows.dilation, end)
-            X_pad = padder.strip(lambda images, rows: X[images, rows], strip.images, below, scratch)
-            part = dZ[strip.images, strip.first : strip.last]
-            dW[i] += _row_gradient(X_pad, part, window, groups)
+    def add_part(part: tuple[slice, slice], scratch: Scratch) -> None:
+        taps, channels = part
+        own = replace(task, n_C_prev=channels.stop - channels.start)
+        padder = Padder.of(own, border, 0)
+        inner = channels if groups == 1 else slice(None)
+        for strip in strips:
+            cells = window.rows.cells(strip.first, strip.last)
+            X_pad = padder.strip(
+                lambda images, rows: X[images, rows, :, channels], strip.images, cells, scratch
+            )
+            dZ_part = dZ[strip.images, strip.first : strip.last]
+            dW[taps, :, :, inner] += _taps_gradient(X_pad, dZ_part, own, taps, scratch)
 
-    run_all(add_row, range(window.rows.kernel), jobs)
-    return dW.transpose(0, 1, 3, 2, 4).reshape(*window.kernel, X.shape[3] // groups, n_C)
+    run_all(add_part, parts, jobs)
+    return dW.transpose(0, 1, 3, 2, 4).reshape(*window.kernel, n_C_prev // groups, n_C)
 
 
-def _row_gradient(X_pad: FloatArray, dZ: FloatArray, window: Window, groups: int) -> FloatArray:
-    """One strip's share for one row of the filters, (k_W, groups, C_in, C_out)."""
-    one_row = Window(window.rows.single_tap(), window.cols)
-    cells = sliding_cells(X_pad, one_row, dZ.shape[1])[:, :, :, 0]
-    split = np.moveaxis(cells.reshape(*cells.shape[:4], groups, -1), (4, 3), (0, 1))
-    windows = split.reshape(groups, window.cols.kernel, -1, split.shape[5])
+def _parts(task: Task) -> list[tuple[slice, slice]]:
+    """Rows of filters and input channels that a thread owns: few channels are not parted."""
+    rows = task.window.rows.kernel
+    count = min(task.n_C_prev // BLOCK_CHANNELS, BLOCKS) if task.groups == 1 else 1
+    if count < 2:
+        return [(slice(i, i + 1), slice(0, task.n_C_prev)) for i in range(rows)]
+    edges = [task.n_C_prev * number // count for number in range(count + 1)]
+    return [(slice(0, rows), slice(begin, end)) for begin, end in pairwise(edges)]
+
+
+def _cells_of(part: tuple[slice, slice]) -> int:
+    taps, channels = part
+    return int((taps.stop - taps.start) * (channels.stop - channels.start))
+
+
+def _taps_gradient(
+    X_pad: FloatArray, dZ: FloatArray, task: Task, taps: slice, scratch: Scratch
+) -> FloatArray:
+    """One strip's share for rows of the filters, (rows, k_W, groups, C_in, C_out)."""
+    groups = task.groups
+    cells = sliding_cells(X_pad, task.window, dZ.shape[1])[:, :, :, taps]
+    by_group = np.moveaxis(cells.reshape(*cells.shape[:5], groups, -1), 5, 0)
+    windows = scratch.take("windows", by_group.shape, X_pad.dtype)
+    np.copyto(windows, by_group)
     gradients = np.moveaxis(dZ.reshape(*dZ.shape[:3], groups, -1), 3, 0)
-    gradients = gradients.reshape(groups, 1, -1, gradients.shape[4])
-    return (windows.swapaxes(2, 3) @ gradients).swapaxes(0, 1)
+    gradients = gradients.reshape(groups, -1, gradients.shape[4])
+    places = gradients.shape[1]
+    products = windows.reshape(groups, places, -1).swapaxes(1, 2) @ gradients
+    by_tap = products.reshape(groups, *cells.shape[3:5], -1, products.shape[2])
+    return np.moveaxis(by_tap, 0, 2)

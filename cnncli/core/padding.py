@@ -161,6 +161,10 @@ def pad_borders_backward(dX_pad: FloatArray, pads: Pads, mode: str = "zeros") ->
         >>> pad_borders_backward(np.ones((1, 1, 6, 1)), ((0, 0), (1, 1)), "edge").ravel()
         array([2., 1., 1., 2.])
     """
+    if mode == "zeros":
+        (top, bottom), (left, right) = pads
+        _, rows, columns, _ = dX_pad.shape
+        return dX_pad[:, top : rows - bottom, left : columns - right].copy()
     folded = _fold(dX_pad, 1, pads[0], mode)
     return _fold(folded, 2, pads[1], mode)
 
@@ -170,10 +174,9 @@ def _fold(dX_pad: FloatArray, axis: int, pads: tuple[int, int], mode: str) -> Fl
     size = dX_pad.shape[axis] - begin - end
     moved = np.moveaxis(dX_pad, axis, 0)
     folded = moved[begin : begin + size].copy()
-    if mode != "zeros":
-        index = border_index(size, begin, end, mode)
-        copies = np.r_[0:begin, begin + size : len(index)]
-        np.add.at(folded, index[copies], moved[copies])
+    index = border_index(size, begin, end, mode)
+    copies = np.r_[0:begin, begin + size : len(index)]
+    np.add.at(folded, index[copies], moved[copies])
     return np.moveaxis(folded, 0, axis)
 
 

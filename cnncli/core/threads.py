@@ -50,7 +50,7 @@ class _Helper:
             try:
                 self._move()
                 self._action()
-            except BaseException as error:  # noqa: BLE001 - raised again by whoever waits
+            except BaseException as error:
                 self._error = error
             self._action = _nothing
             self._end.release()

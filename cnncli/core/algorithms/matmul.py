@@ -144,15 +144,22 @@ def _gather_planes(
     planes = _split_columns(X_pad, task, scratch)
     m, groups, n_C = planes.shape[:3]
     blocks, together = windows.shape[2], windows.shape[4] // columns
-    gathered = windows.reshape(
-        m, groups, blocks, n_C, rows.kernel, cols.kernel, together, columns
-    )
+    gathered = windows.reshape(m, groups, blocks, n_C, rows.kernel, cols.kernel, together, columns)
     s_m, s_g, s_n, s_r, s_p, s_c = planes.strides
     down = s_r * rows.stride
     for tap in range(min(cols.stride, cols.kernel)):
         shift, phase = divmod(tap * cols.dilation, cols.stride)
         part = gathered[:, :, :, :, :, tap :: cols.stride]
-        strides = (s_m, s_g, down * together, s_n, s_r * rows.dilation, s_c * cols.dilation, down, s_c)
+        strides = (
+            s_m,
+            s_g,
+            down * together,
+            s_n,
+            s_r * rows.dilation,
+            s_c * cols.dilation,
+            down,
+            s_c,
+        )
         offset = phase * s_p + shift * s_c
         np.copyto(part, np.ndarray(part.shape, planes.dtype, planes, offset, strides))
 

@@ -198,14 +198,16 @@ class _Layer:
         """Return the spectrum of a strip's 6x6 tiles, (36, tiles, n_C_prev)."""
         cells = self._tiles_of(X_pad)
         m, tile_rows, tile_columns, n_C = *cells.shape[:3], X_pad.shape[3]
-        spectrum = scratch.take("spectrum", (PLACES, m * tile_rows * tile_columns, n_C), X_pad.dtype)
+        spectrum = scratch.take(
+            "spectrum", (PLACES, m * tile_rows * tile_columns, n_C), X_pad.dtype
+        )
         by_tile = spectrum.reshape(PLACES, m, tile_rows, tile_columns, n_C).transpose(1, 2, 3, 0, 4)
         for image, rows in self._rows_in_cache(m, tile_rows, PLACES * n_C * X_pad.itemsize):
             part = cells[image, rows]
             gathered = scratch.take("tiles", part.shape, X_pad.dtype)
             np.copyto(gathered, part)
-            tiles = gathered.reshape(*part.shape[:2], PLACES, n_C)
-            np.matmul(self.into, tiles, out=by_tile[image, rows])
+            by_cell = gathered.reshape(*part.shape[:2], PLACES, n_C)
+            np.matmul(self.into, by_cell, out=by_tile[image, rows])
         return spectrum
 
     def _tiles_of(self, X_pad: FloatArray) -> FloatArray:
