@@ -69,6 +69,10 @@ class _Idle:
     """The helpers that sleep; at most as many exist as there are cores."""
 
     def __init__(self) -> None:
+        self.forget()
+
+    def forget(self) -> None:
+        """Begin without helpers: a forked child inherits the list, but none of the threads."""
         self.helpers: list[_Helper] = []
         self.made = 0
         self.lock = threading.Lock()
@@ -162,5 +166,4 @@ def cores() -> int:
 
 
 if hasattr(os, "register_at_fork"):
-    # A forked child inherits the list of helpers, but none of their threads.
-    os.register_at_fork(after_in_child=_idle.__init__)
+    os.register_at_fork(after_in_child=_idle.forget)

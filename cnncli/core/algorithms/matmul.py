@@ -197,7 +197,7 @@ def sliding_cells(X_pad: FloatArray, window: Window, out_rows: int) -> FloatArra
 
 def _takes_rows(columns: int, matrices: FloatArray) -> bool:
     """Whether products of single output rows are small enough not to be packed, and worth it."""
-    most = blas.unpacked_size() // (matrices.shape[1] * matrices.shape[2])
+    most: int = blas.unpacked_size() // (matrices.shape[1] * matrices.shape[2])
     return min(most, columns) >= LEAST_COLUMNS
 
 
