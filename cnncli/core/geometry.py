@@ -154,10 +154,6 @@ class Axis:
         start = index * self.dilation
         return slice(start, start + (count - 1) * self.stride + 1, self.stride)
 
-    def single_tap(self) -> Axis:
-        """Return the axis as its first tap alone sees it."""
-        return replace(self, kernel=1)
-
     def real_taps(self, index: int) -> NDArray[np.bool_]:
         """Return for each output whether tap `index` meets an input cell and no pad."""
         cells = np.arange(self.out) * self.stride + index * self.dilation - self.begin
