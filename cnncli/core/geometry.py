@@ -7,7 +7,7 @@ at the beginning and the end, and ``ke = d*(k-1) + 1`` the cells a window spans.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from math import gcd
 
