@@ -17,9 +17,9 @@ import numpy as np
 
 from cnncli.core import blas
 from cnncli.core.algorithms import banded, fourier, low_rank, matmul, shift_add, winograd
-from cnncli.core.algorithms.base import FloatArray, Kernel, Scratch, Task, Work
+from cnncli.core.algorithms.base import Border, FloatArray, Kernel, Scratch, Task, Work
 from cnncli.core.geometry import Window
-from cnncli.core.strips import FEWEST, Border, Grid, Padder, RowSource, Strip, cut, run_all
+from cnncli.core.strips import FEWEST, Grid, Padder, RowSource, Strip, cut, run_all
 from cnncli.errors import OptionError
 
 ALGORITHMS: Final[dict[str, ModuleType]] = {
@@ -191,12 +191,14 @@ class Convolution:
         X_pad = self.padder.strip(source, strip.images, cells, scratch)
         kernel.run(X_pad, out, channels, scratch)
         if kernel.spreads and not _finite(out):
-            self._contained.run(X_pad, out, channels, scratch)
+            contained, padder = self._contained
+            X_pad = padder.strip(source, strip.images, cells, scratch)
+            contained.run(X_pad, out, channels, scratch)
 
     @cached_property
-    def _contained(self) -> Kernel:
+    def _contained(self) -> tuple[Kernel, Padder]:
         """Keeps an infinity or NaN inside the windows that hold it."""
-        return _with_bias(matmul.prepare(self.W, self.task), self.bias)
+        return _with_bias(matmul.prepare(self.W, self.task), self.bias), Padder.of(self.task)
 
 
 def _with_bias(kernel: Kernel, bias: FloatArray | None) -> Kernel:
@@ -296,7 +298,7 @@ def plan(
     array([20., 24.])
     """
     W = np.ascontiguousarray(W)
-    task = Task(window, groups, images, W.shape[2] * groups, W.shape[3], W.dtype)
+    task = Task(window, groups, images, W.shape[2] * groups, W.shape[3], W.dtype, border)
     choice = choose(W, task, algorithm, reuse)
     prepare: Callable[[FloatArray, Task], Kernel] = ALGORITHMS[choice.algorithm].prepare
     # A BLAS thread goes on spinning after its last product and would slow the strips down.
@@ -307,7 +309,7 @@ def plan(
         kernel = _with_bias(prepare(W, task), flat)
     grid = cut(task, kernel.bytes_per_row, kernel.step, kernel.least_rows)
     blocks = _blocks(task, kernel, grid)
-    padder = Padder.of(task, border, kernel.columns)
+    padder = Padder.of(task, kernel.columns, kernel.pads_columns)
     return Convolution(task, choice, W, kernel, blocks, grid, padder, flat)
 
 

@@ -58,8 +58,8 @@ def fold_windows(
            [7, 8]], dtype=uint8)
     """
     m, _, _, n_C = A.shape
-    task = Task(window, n_C, m, n_C, n_C, A.dtype)
-    padder = Padder.of(task, ("zeros", fill), window.cols.reach(window.cols.out))
+    task = Task(window, n_C, m, n_C, n_C, A.dtype, ("zeros", fill))
+    padder = Padder.of(task, window.cols.reach(window.cols.out))
     folded = np.empty((m, *window.out, n_C), A.dtype)
     per_row = padder.columns * n_C * A.itemsize * (window.rows.stride + 1)
     grid = cut(task, per_row)

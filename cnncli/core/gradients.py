@@ -14,11 +14,11 @@ from typing import Final
 
 import numpy as np
 
-from cnncli.core.algorithms.base import FloatArray, Scratch, Task
+from cnncli.core.algorithms.base import Border, FloatArray, Scratch, Task
 from cnncli.core.algorithms.matmul import sliding_cells
 from cnncli.core.engine import correlate
 from cnncli.core.geometry import Window, gradient_axis
-from cnncli.core.strips import STRIP_BYTES, Border, Grid, Padder, run_all
+from cnncli.core.strips import STRIP_BYTES, Grid, Padder, run_all
 
 BLOCK_CHANNELS: Final = 32
 """Input channels of a block of filters that one thread owns, and at most `BLOCKS` blocks."""
@@ -124,7 +124,7 @@ def filter_gradient(
     """
     m, _, n_W, n_C = dZ.shape
     n_C_prev = X.shape[3]
-    task = Task(window, groups, m, n_C_prev, n_C, dZ.dtype)
+    task = Task(window, groups, m, n_C_prev, n_C, dZ.dtype, border)
     parts = _parts(task)
     values = _cells_of(parts[0]) * window.cols.kernel + n_C
     rows = max(1, STRIP_BYTES // (n_W * values * dZ.dtype.itemsize))
@@ -136,7 +136,7 @@ def filter_gradient(
     def add_part(part: tuple[slice, slice], scratch: Scratch) -> None:
         taps, channels = part
         own = replace(task, n_C_prev=channels.stop - channels.start)
-        padder = Padder.of(own, border, 0)
+        padder = Padder.of(own)
         inner = channels if groups == 1 else slice(None)
         for strip in strips:
             cells = window.rows.cells(strip.first, strip.last)

@@ -5,8 +5,9 @@ from __future__ import annotations
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from itertools import count, pairwise
 from typing import Final, TypeVar
 
 import numpy as np
@@ -15,14 +16,11 @@ from numpy.typing import NDArray
 from cnncli.core import blas
 from cnncli.core.algorithms.base import FloatArray, Scratch, Task
 from cnncli.core.borders import CONSTANT_CELL, border_index, border_runs
-from cnncli.core.geometry import Pair
+from cnncli.core.geometry import Axis, Pair
 from cnncli.core.threads import cores, together
 
 RowSource = Callable[[slice, slice], FloatArray]
 """``source(images, rows)``: input rows, shape (images, rows, n_W_prev, n_C_prev)."""
-
-Border = tuple[str, float]
-"""Pad mode and the constant of "zeros"."""
 
 STRIP_BYTES: Final = 4 * 2**20
 """Memory a strip keeps busy: about what a core's share of the last cache holds."""
@@ -108,25 +106,28 @@ class Padder:
     Parameters
     ----------
     task : Task
-    border : (mode, value)
+    cols : Axis
+        The columns, without pads where those are left to the kernel.
     columns : int
         Padded columns wanted at least; cells past the padding hold the border's constant.
     """
 
     task: Task
-    border: Border
+    cols: Axis
     columns: int
     row_index: NDArray[np.intp]
     col_index: NDArray[np.intp]
 
     @staticmethod
-    def of(task: Task, border: Border, columns: int) -> Padder:
-        """Return the padder of a layer."""
+    def of(task: Task, columns: int = 0, bare: bool = False) -> Padder:
+        """Return the padder of a layer; a `bare` one adds rows only."""
         rows, cols = task.window.rows, task.window.cols
-        mode = border[0]
+        if bare:
+            cols = Axis(size=cols.size, kernel=1)
+        mode = task.border[0]
         return Padder(
             task,
-            border,
+            cols,
             max(columns, cols.padded),
             border_index(rows.size, rows.begin, rows.end, mode),
             border_index(cols.size, cols.begin, cols.end, mode),
@@ -135,33 +136,32 @@ class Padder:
     def strip(self, source: RowSource, images: slice, cells: Pair, scratch: Scratch) -> FloatArray:
         """Return padded rows ``[begin, end)``, (images, rows, columns, n_C_prev)."""
         begin, end = cells
-        runs = border_runs(self.row_index, begin, end)
-        if self._bare and len(runs) == 1 and runs[0].source != CONSTANT_CELL:
-            row = runs[0].source
-            X = source(images, slice(row, row + end - begin))
+        rows = self.task.window.rows
+        if self._bare and rows.begin <= begin and end <= rows.begin + rows.size:
+            X = source(images, slice(begin - rows.begin, end - rows.begin))
             if X.dtype == self.task.dtype and X.flags.c_contiguous:
                 return X
         count = len(range(*images.indices(self.task.images)))
         shape = (count, end - begin, self.columns, self.task.n_C_prev)
         strip = scratch.take("strip", shape, self.task.dtype)
-        cols = self.task.window.cols
+        cols = self.cols
         inner = strip[:, :, cols.begin : cols.begin + cols.size]
-        for run in runs:
+        for run in border_runs(self.row_index, begin, end):
             if run.source == CONSTANT_CELL:
-                inner[:, run.begin : run.end] = self.border[1]
+                inner[:, run.begin : run.end] = self.task.border[1]
             else:
-                rows = slice(run.source, run.source + run.end - run.begin)
-                inner[:, run.begin : run.end] = source(images, rows)
+                copied = slice(run.source, run.source + run.end - run.begin)
+                inner[:, run.begin : run.end] = source(images, copied)
         self._fill_columns(strip, inner)
         return strip
 
     @property
     def _bare(self) -> bool:
         """Whether padded columns are just the input's columns."""
-        return self.columns == self.task.window.cols.size
+        return self.columns == self.cols.size
 
     def _fill_columns(self, strip: FloatArray, inner: FloatArray) -> None:
-        cols = self.task.window.cols
+        cols = self.cols
         after = cols.begin + cols.size
         for edge, index in (
             (strip[:, :, : cols.begin], self.col_index[: cols.begin]),
@@ -169,8 +169,8 @@ class Padder:
         ):
             if len(index):
                 constant = index[0] == CONSTANT_CELL
-                edge[...] = self.border[1] if constant else inner.take(index, axis=2)
-        strip[:, :, cols.padded :] = self.border[1]
+                edge[...] = self.task.border[1] if constant else inner.take(index, axis=2)
+        strip[:, :, cols.padded :] = self.task.border[1]
 
 
 def run_all(
@@ -178,24 +178,31 @@ def run_all(
 ) -> None:
     """Call ``action(item, scratch)`` for every item on `jobs` threads (None: one for each core).
 
-    The calling thread works too. numpy's matrix products are held to one thread meanwhile; where
-    that is not possible the items run one after the other and products use their own threads.
+    The calling thread works too. Each thread has a run of neighbouring items, so that no two write
+    into one fresh page of memory, and helps with the ends of the others' when it is done. numpy's
+    matrix products are held to one thread meanwhile; where that is not possible the items run one
+    after the other and products use their own threads.
     """
-    waiting = deque(items)
+    threads = max(1, min(cores() if jobs is None else jobs, len(items)))
+    edges = [len(items) * number // threads for number in range(threads + 1)]
+    runs = [deque(items[begin:end]) for begin, end in pairwise(edges)]
+
+    numbers = count()
 
     def work() -> None:
         # Infinities and NaN go where they go; and what pads of a transform hold is of no account.
         with _own_scratch() as scratch, np.errstate(all="ignore"):
-            while (item := _next(waiting)) is not None:
+            number = next(numbers)
+            while (item := _next(runs, number)) is not None:
                 try:
                     action(item, scratch)
                 except BaseException:
-                    waiting.clear()
+                    for run in runs:
+                        run.clear()
                     raise
 
     with blas.one_thread() as held:
-        wanted = cores() if jobs is None else jobs
-        together(work, min(wanted, len(items)) if held else 1)
+        together(work, threads if held else 1)
 
 
 class _Buffers(threading.local):
@@ -219,9 +226,11 @@ def _own_scratch() -> Iterator[Scratch]:
         _buffers.free.append(scratch)
 
 
-def _next(waiting: deque[Item]) -> Item | None:
-    """Take the next item; threads may ask at once."""
-    try:
-        return waiting.popleft()
-    except IndexError:
-        return None
+def _next(runs: Sequence[deque[Item]], own: int) -> Item | None:
+    """Take the next item of a thread's own run, or the last of another's; all may ask at once."""
+    with suppress(IndexError):
+        return runs[own].popleft()
+    for run in runs:
+        with suppress(IndexError):
+            return run.pop()
+    return None

@@ -1,10 +1,9 @@
-"""A 2-D kernel as a product with a banded matrix, without gathering windows.
+"""A 2-D kernel column by column: each runs down the rows as a product with a banded matrix.
 
-A block of B output rows is ``T @ X``: X the input rows below the block, each with all its columns
-and channels on one long axis, and T a Toeplitz matrix that holds one column of the kernel shifted
-down by one row for each output row. The columns of the kernel are stacked, so that one product
-serves them all; their results are then added with the columns' offsets. Per output cell that is
-``2 * k_W * (B + k_H - 1)`` operations at the speed of matrix products, and k_W additions.
+The results of the kernel's columns are then added, each with its column's offset. Columns that are
+equal, up to their sign, share one product. Per output value that is ``2 * (B + k_H - 1)``
+operations for each different column, at the speed of matrix products, and an addition for each
+column.
 """
 
 from __future__ import annotations
@@ -13,141 +12,88 @@ from typing import Final
 
 import numpy as np
 
-from cnncli.core.algorithms.base import (
-    FloatArray,
-    Kernel,
-    Scratch,
-    Task,
-    Work,
-    product_flops,
-    shared_planes,
+from cnncli.core.algorithms.bands import DOWN, Lowering
+from cnncli.core.algorithms.base import FloatArray, Kernel, Scratch, Task, Work, shared_planes
+from cnncli.core.algorithms.shift_add import (
+    Term,
+    collect_terms,
+    long_rows,
+    row_cells,
+    weighted_sum,
 )
-from cnncli.core.algorithms.shift_add import long_rows
-from cnncli.core.geometry import Axis, Window
 
-BLOCK: Final = 8
-"""Output rows of one product: the narrowest that keeps AVX2 kernels busy."""
+TOGETHER: Final = 4
+"""Columns whose products are held at a time: few enough to stay in cache."""
 
 
 def work(W: FloatArray, task: Task) -> Work | None:
     """Count products and additions; None unless every channel meets the same 2-D kernels."""
-    if not task.depthwise or shared_planes(W, task.groups) is None:
+    planes = shared_planes(W, task.groups) if task.depthwise else None
+    if planes is None:
         return None
-    k_H, k_W = task.window.kernel
-    height = task.window.rows.reach(BLOCK)
-    blocks = task.images * -(-task.window.rows.out // BLOCK)
-    columns = task.window.cols.padded * task.groups
-    stacked = task.multiplier * k_W * BLOCK
+    columns = [term for plane in planes for term in _columns(plane)]
+    rows, cols = task.window.rows, task.window.cols
+    lowered = len(columns) * task.images * rows.out * cols.padded * task.groups
+    additions = sum(len(term.plus) + len(term.minus) for term in columns)
     return Work(
-        passes=k_W * task.places * task.n_C,
-        copies=((task.multiplier > 1) * task.places + blocks * height) * task.n_C,
-        flops=blocks * product_flops(stacked, height, columns),
-        calls=blocks * task.multiplier * k_W,
+        passes=additions * task.places * task.groups,
+        copies=(task.multiplier > 1) * task.places * task.n_C + (cols.stride > 1) * lowered,
+        flops=lowered * 2 * rows.reach(DOWN),
+        calls=additions + len(columns),
     )
 
 
 def prepare(W: FloatArray, task: Task) -> Kernel:
-    """Lay the kernels' columns into one banded matrix."""
+    """Lay the kernels' different columns into banded matrices."""
     planes = shared_planes(W, task.groups)
     assert planes is not None
-    window, (count, _, k_W) = task.window, planes.shape
-    matrix = band_matrix(planes.transpose(0, 2, 1).reshape(count * k_W, -1), window.rows, BLOCK)
+    groups, count = task.groups, task.multiplier
+    filters = [_parts(plane, task) for plane in planes]
 
-    def run(X_pad: FloatArray, out: FloatArray, channels: slice, scratch: Scratch) -> None:
-        phases = long_rows(X_pad, window, scratch)
-        for first in range(0, out.shape[1], BLOCK):
-            block = out[:, first : first + BLOCK]
-            products = _products(phases, matrix, window, first, block.shape[1], scratch)
-            _add_columns(products, window, count, block, scratch)
+    def run(X: FloatArray, out: FloatArray, channels: slice, scratch: Scratch) -> None:
+        shape = (*out.shape[:2], out.shape[2] * groups)
+        total = out.reshape(shape) if count == 1 else scratch.take("total", shape, out.dtype)
+        for number, parts in enumerate(filters):
+            if not parts:
+                total.fill(0)
+            for index, (lowering, term) in enumerate(parts):
+                _add_columns(lowering, term, X, total, scratch, add=index > 0)
+            if count > 1:
+                out[..., number::count] = total.reshape(*out.shape[:3], groups)
 
-    row = window.cols.padded * task.n_C_prev * (window.rows.stride + k_W * count)
-    return Kernel(run, row * task.dtype.itemsize, step=BLOCK, spreads=True)
-
-
-def band_matrix(columns: FloatArray, axis: Axis, block: int) -> FloatArray:
-    """Return the matrix that turns padded rows into `block` output rows of each 1-D kernel.
-
-    Parameters
-    ----------
-    columns : ndarray, shape (n, k)
-        1-D kernels.
-    axis : Axis
-        The axis they slide along.
-    block : int
-        Output rows.
-
-    Returns
-    -------
-    ndarray, shape (n, block, (block - 1) * stride + extent)
-
-    Examples
-    --------
-    >>> band_matrix(np.array([[1.0, 2.0]]), Axis(size=9, kernel=2), 2)
-    array([[[1., 2., 0.],
-            [0., 1., 2.]]])
-    """
-    matrix = np.zeros((len(columns), block, axis.reach(block)), columns.dtype)
-    for row in range(block):
-        start = row * axis.stride
-        matrix[:, row, start : start + axis.extent : axis.dilation] = columns
-    return matrix
+    # Input rows are read as they come; what is read again should stay in cache.
+    held = max((len(lowering.matrix) for parts in filters for lowering, _ in parts), default=0)
+    row = task.window.cols.padded * task.n_C_prev * held + task.window.cols.out * task.n_C
+    return Kernel(run, row * task.dtype.itemsize, step=DOWN, spreads=True, pads_columns=True)
 
 
-def band_product(
-    matrix: FloatArray, rows: FloatArray, axis: Axis, first: int, outputs: int, out: FloatArray
-) -> FloatArray:
-    """Multiply the rows below outputs ``[first, first + outputs)`` by a band matrix.
-
-    Parameters
-    ----------
-    matrix : ndarray, shape (n, block, height)
-        What `band_matrix` returned.
-    rows : ndarray, shape (m, padded rows, columns)
-        A strip.
-    out : ndarray, shape (m, n, outputs, columns)
-        Receives the result.
-    """
-    begin, end = axis.cells(first, first + outputs)
-    band = matrix[:, :outputs, : end - begin]
-    flat = out.reshape(out.shape[0], -1, out.shape[3])
-    np.matmul(band.reshape(-1, end - begin), rows[:, begin:end], out=flat)
-    return out
+def _columns(plane: FloatArray) -> list[Term]:
+    """A kernel's different columns; the taps of each are ``(0, column)``."""
+    return collect_terms(plane.T[None], 1)
 
 
-def _products(
-    phases: list[FloatArray],
-    matrix: FloatArray,
-    window: Window,
-    first: int,
-    outputs: int,
-    scratch: Scratch,
-) -> list[FloatArray]:
-    """All kernel columns' results on the rows of a block, one array for each column phase."""
-    m, _, length = phases[0].shape
-    shape = (len(phases), m, len(matrix), outputs, length)
-    products = scratch.take("products", shape, matrix.dtype)
-    return [
-        band_product(matrix, rows, window.rows, first, outputs, out)
-        for rows, out in zip(phases, products, strict=True)
-    ]
+def _parts(plane: FloatArray, task: Task) -> list[tuple[Lowering, Term]]:
+    """Some columns at a time: how they run down, and ``(product, column)`` for what to add."""
+    columns, parts = _columns(plane), []
+    for first in range(0, len(columns), TOGETHER):
+        some = columns[first : first + TOGETHER]
+        kernels = np.array([np.broadcast_to(term.weight, len(plane)) for term in some])
+        plus = tuple((d, j) for d, term in enumerate(some) for _, j in term.plus)
+        minus = tuple((d, j) for d, term in enumerate(some) for _, j in term.minus)
+        parts.append((Lowering.of(kernels, task), Term(np.ones(()), plus, minus)))
+    return parts
 
 
 def _add_columns(
-    products: list[FloatArray], window: Window, count: int, block: FloatArray, scratch: Scratch
+    lowering: Lowering, term: Term, X: FloatArray, total: FloatArray, scratch: Scratch, add: bool
 ) -> None:
-    """Add the results of the kernel's columns, each shifted to where its tap stands."""
-    m, outputs, n_W, n_C = block.shape
-    channels, k_W = n_C // count, window.cols.kernel
-    shape = (m, outputs, n_W * channels)
-    total = block.reshape(shape) if count == 1 else scratch.take("total", shape, block.dtype)
-    for number in range(count):
-        for j in range(k_W):
-            shift, phase = divmod(j * window.cols.dilation, window.cols.stride)
-            begin = shift * channels
-            part = products[phase][:, number * k_W + j, :, begin : begin + n_W * channels]
-            if j == 0:
-                np.copyto(total, part)
-            else:
-                np.add(total, part, out=total)
-        if count > 1:
-            block[..., number::count] = total.reshape(m, outputs, n_W, channels)
+    """Write the sum of some columns' results into `total`, or add it."""
+    window, groups = lowering.task.window, lowering.task.groups
+    lowered = lowering.run(X, total.shape[1], scratch)
+    n, m, *shape = lowered.shape
+    phases = [
+        lines.reshape(n, m, *lines.shape[1:])
+        for lines in long_rows(lowered.reshape(n * m, *shape), window, scratch)
+    ]
+    products = [row_cells([lines[d] for lines in phases], window, groups) for d in range(n)]
+    weighted_sum([term], lambda d, j: products[d](0, j), total, total, add)

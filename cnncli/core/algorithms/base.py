@@ -24,6 +24,9 @@ from cnncli.core.geometry import Window
 
 FloatArray = NDArray[np.floating]
 
+Border = tuple[str, float]
+"""Pad mode and the constant of "zeros"."""
+
 
 @dataclass(frozen=True)
 class Task:
@@ -39,6 +42,8 @@ class Task:
         Batch size, input channels, filters.
     dtype : dtype
         float32 or float64.
+    border : (mode, value)
+        Pad mode and the constant of "zeros".
     """
 
     window: Window
@@ -47,6 +52,7 @@ class Task:
     n_C_prev: int
     n_C: int
     dtype: np.dtype[Any]
+    border: Border = ("zeros", 0.0)
 
     @property
     def depthwise(self) -> bool:
@@ -172,6 +178,8 @@ class Kernel:
         Whether padded rows must cover whole steps, as if the output had a multiple of `step` rows.
     with_bias : callable, optional
         Returns the kernel that adds a bias (n_C,) too, for less than a pass over the output.
+    pads_columns : bool
+        Whether it is given rows without pads at their left and right, and sees to those itself.
     """
 
     run: StripFunction
@@ -183,6 +191,7 @@ class Kernel:
     spreads: bool = False
     whole_rows: bool = False
     with_bias: Callable[[FloatArray], Kernel] | None = None
+    pads_columns: bool = False
 
 
 def shared_planes(W: FloatArray, groups: int) -> FloatArray | None:

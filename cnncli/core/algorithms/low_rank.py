@@ -7,20 +7,12 @@ Prewitt have rank 1; a difference of Gaussians, a Laplacian of Gaussian and a Ga
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 
-from cnncli.core.algorithms.banded import BLOCK, band_matrix, band_product
-from cnncli.core.algorithms.base import (
-    FloatArray,
-    Kernel,
-    Scratch,
-    Task,
-    Work,
-    product_flops,
-    shared_planes,
-)
+from cnncli.core.algorithms.bands import ALONG, DOWN, Lowering, RowProduct
+from cnncli.core.algorithms.base import FloatArray, Kernel, Scratch, Task, Work, shared_planes
 from cnncli.core.algorithms.shift_add import (
     Term,
     collect_terms,
@@ -28,67 +20,72 @@ from cnncli.core.algorithms.shift_add import (
     row_cells,
     weighted_sum,
 )
-from cnncli.core.geometry import Axis, Window
 
 Factors = list[tuple[FloatArray, FloatArray]]
-Down = Callable[[FloatArray, FloatArray, Scratch], None]
-"""``down(rows, out, scratch)``: run a 1-D kernel down the columns of padded rows."""
+Along = Callable[[list[FloatArray], FloatArray, Scratch], None]
+"""``along(phases, out, scratch)``: run a 1-D kernel along padded rows."""
 
 TOLERANCE: Final = 4
 """What factors may miss of a kernel: this many roundings of the sum of its magnitudes."""
 
-BAND_FROM: Final = 9
-"""Taps from which a pass down the columns is a matrix product: measured, see banded.py."""
+PASS_FLOPS: Final = 14
+"""Operations of a product with a banded matrix in the time of a pass: measured."""
 
 LEAST_SCALE: Final = 1 / 16
 """Factors are rescaled only by this much, which keeps them far from overflow."""
 
 
 def work(W: FloatArray, task: Task) -> Work | None:
-    """Count the 1-D passes; None unless the channels' shared kernels have low rank."""
+    """Count the 1-D products and passes; None unless channels share kernels of low rank."""
     factors = _all_factors(W, task)
     if factors is None:
         return None
-    rows = task.images * task.window.rows.out
     pairs = [pair for kernel in factors for pair in kernel]
-    across = sum(term.passes for _, v in pairs for term in _row_terms(v, task.dtype))
-    down = sum(term.passes for u, _ in pairs for term in _column_terms(u, task.dtype))
-    flops, block = 0.0, band_block(task.window.rows)
-    columns = task.window.cols.padded * task.groups
-    if _banded(task.window.rows):
-        height = task.window.rows.reach(block)
-        flops, down = len(pairs) * rows / block * product_flops(block, height, columns), 0
+    cols, rows = task.window.cols, task.window.rows
+    products = [(_band_flops(v, task), _terms(v)) for _, v in pairs]
+    flops = sum(flops for flops, terms in products if _multiplied(terms, flops, task))
+    passes = sum(
+        1 if _multiplied(terms, flops, task) else sum(term.passes for term in terms)
+        for flops, terms in products
+    )
+    lowered = len(pairs) * task.images * rows.out * cols.padded * task.groups
     return Work(
-        passes=across * task.places * task.groups + down * rows * columns,
-        copies=(task.multiplier > 1) * task.places * task.n_C,
-        flops=flops,
-        calls=across + down + len(pairs) * rows / block,
+        passes=(passes + len(pairs) - len(factors)) * task.places * task.groups,
+        copies=(task.multiplier > 1) * task.places * task.n_C + (cols.stride > 1) * lowered,
+        flops=lowered * 2 * rows.reach(DOWN) + flops * task.places * task.groups,
+        calls=passes + len(pairs),
     )
 
 
 def prepare(W: FloatArray, task: Task) -> Kernel:
-    """Factor every kernel and sort the factors' taps by weight."""
+    """Factor every kernel and make its factors ready."""
     factors = _all_factors(W, task)
     assert factors is not None
-    window, groups, count, dtype = task.window, task.groups, task.multiplier, task.dtype
+    groups, count, dtype = task.groups, task.multiplier, task.dtype
     kernels = [
-        [(_down(u, window.rows, dtype), _row_terms(v, dtype)) for u, v in kernel]
-        for kernel in factors
+        [(Lowering.of(u.astype(dtype)[None], task), _along(v.astype(dtype), task)) for u, v in each]
+        for each in factors
     ]
 
-    def run(X_pad: FloatArray, out: FloatArray, channels: slice, scratch: Scratch) -> None:
-        phases = long_rows(X_pad, window, scratch)
+    def run(X: FloatArray, out: FloatArray, channels: slice, scratch: Scratch) -> None:
         shape = (*out.shape[:2], out.shape[2] * groups)
         total = out.reshape(shape) if count == 1 else scratch.take("total", shape, dtype)
         for number, kernel in enumerate(kernels):
-            _add_factors(kernel, phases, window, groups, total, scratch)
+            for index, (lowering, along) in enumerate(kernel):
+                lowered = lowering.run(X, out.shape[1], scratch)[0]
+                phases = long_rows(lowered, task.window, scratch)
+                if index == 0:
+                    along(phases, total, scratch)
+                else:
+                    more = scratch.take("more", shape, dtype)
+                    along(phases, more, scratch)
+                    np.add(total, more, out=total)
             if count > 1:
                 out[..., number::count] = total.reshape(*out.shape[:3], groups)
 
-    row = window.cols.padded * task.n_C_prev * (window.rows.stride + 2) + window.cols.out * task.n_C
-    banded = _banded(window.rows)
-    step = band_block(window.rows) if banded else 1
-    return Kernel(run, row * dtype.itemsize, step=step, spreads=banded)
+    # Input rows are read as they come; what is read again should stay in cache.
+    row = task.window.cols.padded * task.n_C_prev + task.window.cols.out * task.n_C
+    return Kernel(run, row * dtype.itemsize, step=DOWN, spreads=True, pads_columns=True)
 
 
 def factor(kernel: FloatArray) -> Factors | None:
@@ -134,15 +131,6 @@ def _scaled(u: FloatArray, v: FloatArray) -> tuple[FloatArray, FloatArray]:
     return (u / smallest, v * smallest) if smallest >= LEAST_SCALE else (u, v)
 
 
-def band_block(axis: Axis) -> int:
-    """Return how many output rows one product down the columns computes."""
-    return max(BLOCK, axis.extent // (2 * axis.stride) // BLOCK * BLOCK)
-
-
-def _banded(axis: Axis) -> bool:
-    return axis.kernel >= BAND_FROM
-
-
 def _all_factors(W: FloatArray, task: Task) -> list[Factors] | None:
     """The factors of each of the kernels that all channels share."""
     planes = shared_planes(W, task.groups) if task.depthwise else None
@@ -153,49 +141,32 @@ def _all_factors(W: FloatArray, task: Task) -> list[Factors] | None:
     return factors if len(factors) == len(found) else None
 
 
-def _row_terms(v: FloatArray, dtype: np.dtype[Any]) -> list[Term]:
-    return collect_terms(v.astype(dtype)[None, :, None], 1)
+def _terms(v: FloatArray) -> list[Term]:
+    return collect_terms(v[None, :, None], 1)
 
 
-def _column_terms(u: FloatArray, dtype: np.dtype[Any]) -> list[Term]:
-    return collect_terms(u.astype(dtype)[:, None, None], 1)
+def _band_flops(v: FloatArray, task: Task) -> int:
+    """Operations per output of a kernel along rows as a product."""
+    return 2 * (ALONG + (len(v) - 1) * task.window.cols.dilation * task.groups)
 
 
-def _down(u: FloatArray, axis: Axis, dtype: np.dtype[Any]) -> Down:
-    """Return the function that runs a 1-D kernel down the columns."""
-    if not _banded(axis):
-        terms = _column_terms(u, dtype)
-
-        def shift_down(rows: FloatArray, out: FloatArray, scratch: Scratch) -> None:
-            spare = scratch.take("spare", out.shape, dtype)
-            weighted_sum(terms, lambda i, j: rows[:, axis.tap(i, out.shape[1])], out, spare)
-
-        return shift_down
-    block = band_block(axis)
-    matrix = band_matrix(u.astype(dtype)[None], axis, block)
-
-    def multiply_down(rows: FloatArray, out: FloatArray, scratch: Scratch) -> None:
-        for first in range(0, out.shape[1], block):
-            part = out[:, None, first : first + block]
-            band_product(matrix, rows, axis, first, part.shape[2], part)
-
-    return multiply_down
+def _multiplied(terms: list[Term], flops: int, task: Task) -> bool:
+    """Whether a kernel runs along rows as a product rather than in passes."""
+    cols = task.window.cols
+    passes = sum(term.passes for term in terms)
+    fits = cols.stride == 1 and cols.out * task.groups >= ALONG
+    return fits and flops < PASS_FLOPS * passes
 
 
-def _add_factors(
-    kernel: list[tuple[Down, list[Term]]],
-    phases: list[FloatArray],
-    window: Window,
-    groups: int,
-    total: FloatArray,
-    scratch: Scratch,
-) -> None:
-    """Write the sum of all factors' two passes into `total`, (m, rows, n_W * groups)."""
-    m, _, length = phases[0].shape
-    lowered = scratch.take("lowered", (len(phases), m, total.shape[1], length), total.dtype)
-    for number, (down, across) in enumerate(kernel):
-        for rows, out in zip(phases, lowered, strict=True):
-            down(rows, out, scratch)
-        spare = scratch.take("spare", total.shape, total.dtype)
-        cells = row_cells(list(lowered), window, groups)
-        weighted_sum(across, cells, total, spare, add=number > 0)
+def _along(v: FloatArray, task: Task) -> Along:
+    """Return the function that runs a 1-D kernel along padded rows."""
+    terms, window, groups = _terms(v), task.window, task.groups
+    if _multiplied(terms, _band_flops(v, task), task):
+        product = RowProduct.of(v, window.cols.dilation * groups)
+        return lambda phases, out, scratch: product.run(phases[0], out)
+
+    def add(phases: list[FloatArray], out: FloatArray, scratch: Scratch) -> None:
+        spare = scratch.take("spare", out.shape, out.dtype)
+        weighted_sum(terms, row_cells(phases, window, groups), out, spare)
+
+    return add
