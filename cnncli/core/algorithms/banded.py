@@ -12,7 +12,7 @@ from typing import Final
 
 import numpy as np
 
-from cnncli.core.algorithms.bands import DOWN, Lowering
+from cnncli.core.algorithms.bands import DOWN, Lowering, down_block
 from cnncli.core.algorithms.base import FloatArray, Kernel, Scratch, Task, Work, shared_planes
 from cnncli.core.algorithms.shift_add import (
     Term,
@@ -32,13 +32,14 @@ def work(W: FloatArray, task: Task) -> Work | None:
     if planes is None:
         return None
     columns = [term for plane in planes for term in _columns(plane)]
+    block = down_block(max(1, min(TOGETHER, len(columns))))
     rows, cols = task.window.rows, task.window.cols
     lowered = len(columns) * task.images * rows.out * cols.padded * task.groups
     additions = sum(len(term.plus) + len(term.minus) for term in columns)
     return Work(
         passes=additions * task.places * task.groups,
         copies=(task.multiplier > 1) * task.places * task.n_C + (cols.stride > 1) * lowered,
-        flops=lowered * 2 * rows.reach(DOWN),
+        flops=lowered * 2 * rows.reach(block),
         calls=additions + len(columns),
     )
 
@@ -51,20 +52,25 @@ def prepare(W: FloatArray, task: Task) -> Kernel:
     filters = [_parts(plane, task) for plane in planes]
 
     def run(X: FloatArray, out: FloatArray, channels: slice, scratch: Scratch) -> None:
-        shape = (*out.shape[:2], out.shape[2] * groups)
-        total = out.reshape(shape) if count == 1 else scratch.take("total", shape, out.dtype)
+        rows, values = -(-out.shape[1] // DOWN) * DOWN, out.shape[2] * groups
+        shape = (len(out), rows, values)
+        direct = count == 1 and rows == out.shape[1]
+        total = out.reshape(shape) if direct else scratch.take("total", shape, out.dtype)
         for number, parts in enumerate(filters):
             if not parts:
                 total.fill(0)
             for index, (lowering, term) in enumerate(parts):
                 _add_columns(lowering, term, X, total, scratch, add=index > 0)
-            if count > 1:
-                out[..., number::count] = total.reshape(*out.shape[:3], groups)
+            if not direct:
+                sums = total[:, : out.shape[1]].reshape(*out.shape[:3], groups)
+                np.copyto(out[..., number::count], sums)
 
     # Input rows are read as they come; what is read again should stay in cache.
-    held = max((len(lowering.matrix) for parts in filters for lowering, _ in parts), default=0)
+    held = max((lowering.n for parts in filters for lowering, _ in parts), default=0)
     row = task.window.cols.padded * task.n_C_prev * held + task.window.cols.out * task.n_C
-    return Kernel(run, row * task.dtype.itemsize, step=DOWN, spreads=True, pads_columns=True)
+    return Kernel(
+        run, row * task.dtype.itemsize, step=DOWN, spreads=True, whole_rows=True, pads_columns=True
+    )
 
 
 def _columns(plane: FloatArray) -> list[Term]:
@@ -87,13 +93,13 @@ def _parts(plane: FloatArray, task: Task) -> list[tuple[Lowering, Term]]:
 def _add_columns(
     lowering: Lowering, term: Term, X: FloatArray, total: FloatArray, scratch: Scratch, add: bool
 ) -> None:
-    """Write the sum of some columns' results into `total`, or add it."""
+    """Write the sum of some columns' results into `total` (m, rows, values), or add it."""
     window, groups = lowering.task.window, lowering.task.groups
     lowered = lowering.run(X, total.shape[1], scratch)
-    n, m, *shape = lowered.shape
-    phases = [
-        lines.reshape(n, m, *lines.shape[1:])
-        for lines in long_rows(lowered.reshape(n * m, *shape), window, scratch)
+    lead, lines = lowered.shape[:4], lowered.reshape(-1, *lowered.shape[3:])
+    phases = [each.reshape(*lead, -1) for each in long_rows(lines, window, scratch)]
+    products = [
+        row_cells([each[:, :, d] for each in phases], window, groups) for d in range(lead[2])
     ]
-    products = [row_cells([lines[d] for lines in phases], window, groups) for d in range(n)]
-    weighted_sum([term], lambda d, j: products[d](0, j), total, total, add)
+    blocks = total.reshape(*lead[:2], lead[3], -1)
+    weighted_sum([term], lambda d, j: products[d](0, j), blocks, blocks, add)

@@ -23,7 +23,7 @@ from cnncli.core.borders import CONSTANT_CELL, border_index
 from cnncli.core.geometry import Axis
 
 DOWN: Final = 4
-"""Output rows of one product: measured with OpenBLAS's AVX2 and AVX-512 kernels."""
+"""Rows of a product down the columns at least, and the multiple of output rows that it takes."""
 
 ALONG: Final = 16
 """Neighbouring outputs of one product along a row: a vector register of AVX-512."""
@@ -61,53 +61,15 @@ def band_matrix(columns: FloatArray, axis: Axis, block: int) -> FloatArray:
     return matrix
 
 
-def multiply_down(matrix: FloatArray, rows: FloatArray, axis: Axis, out: FloatArray) -> None:
-    """Run 1-D kernels down the columns of a strip.
-
-    Parameters
-    ----------
-    matrix : ndarray, shape (n, block, height)
-        What `band_matrix` returned.
-    rows : ndarray, shape (m, rows, columns)
-        C-contiguous; padded above and below as far as the outputs need it.
-    axis : Axis
-    out : ndarray, shape (n, m, outputs, columns)
-        Receives the result.
+def down_block(kernels: int) -> int:
+    """Return how many output rows one product computes for some kernels at once.
 
     Examples
     --------
-    >>> axis, out = Axis(size=3, kernel=2), np.empty((1, 1, 2, 2))
-    >>> matrix = band_matrix(np.array([[1.0, 2.0]]), axis, DOWN)
-    >>> multiply_down(matrix, np.arange(6.0).reshape(1, 3, 2), axis, out)
-    >>> out[0, 0]
-    array([[ 4.,  7.],
-           [10., 13.]])
+    >>> [down_block(kernels) for kernels in range(1, 6)]
+    [4, 2, 2, 1, 1]
     """
-    block = matrix.shape[1]
-    whole, rest = divmod(out.shape[2], block)
-    if whole:
-        _multiply_blocks(matrix, rows, 0, axis, out[:, :, : whole * block])
-    if rest:
-        narrow = matrix[:, :rest, : axis.reach(rest)]
-        _multiply_blocks(narrow, rows, whole * block, axis, out[:, :, whole * block :])
-
-
-def _multiply_blocks(
-    matrix: FloatArray, rows: FloatArray, first_output: int, axis: Axis, out: FloatArray
-) -> None:
-    """Multiply whole blocks by the rows below them; the first block's outputs begin somewhere."""
-    n, m, outputs, columns = out.shape
-    _, block, height = matrix.shape
-    image, row, cell = rows.strides
-    shape = (m, outputs // block, height, columns)
-    step = row * axis.stride
-    steps = (image, block * step, row, cell)
-    below: FloatArray = np.ndarray(shape, rows.dtype, rows, first_output * step, steps)
-    blocks = out.reshape(n, m, -1, block, columns)
-    width = max(1, SMALL_PRODUCT // (block * height))
-    for first in range(0, columns, width):
-        part = slice(first, first + width)
-        np.matmul(matrix[:, None, None], below[..., part], out=blocks[..., part])
+    return -(-DOWN // kernels)
 
 
 @dataclass(frozen=True)
@@ -116,8 +78,10 @@ class Lowering:
 
     Parameters
     ----------
-    matrix : ndarray, shape (n, `DOWN`, height)
+    matrix : ndarray, shape (n * block, height)
         The kernels, as `band_matrix` lays them out.
+    n : int
+        Kernels.
     task : Task
     constants : ndarray, shape (n,)
         What each kernel makes of a column of the border's constant.
@@ -126,6 +90,7 @@ class Lowering:
     """
 
     matrix: FloatArray
+    n: int
     task: Task
     constants: FloatArray
     left: NDArray[np.intp]
@@ -136,8 +101,10 @@ class Lowering:
         """Return the lowering of kernels (n, k_H)."""
         cols = task.window.cols
         index = border_index(cols.size, cols.begin, cols.end, task.border[0])
+        matrix = band_matrix(kernels, task.window.rows, down_block(len(kernels)))
         return Lowering(
-            band_matrix(kernels, task.window.rows, DOWN),
+            matrix.reshape(-1, matrix.shape[2]),
+            len(kernels),
             task,
             (kernels.sum(axis=1) * task.border[1]).astype(kernels.dtype),
             index[: cols.begin],
@@ -145,26 +112,54 @@ class Lowering:
         )
 
     def run(self, X: FloatArray, outputs: int, scratch: Scratch) -> FloatArray:
-        """Return every kernel's results, padded: (n, m, outputs, padded columns, n_C_prev).
+        """Return every kernel's results block by block, padded.
 
         Parameters
         ----------
         X : ndarray, shape (m, rows, n_W_prev, n_C_prev)
-            A strip, padded above and below only.
+            A strip, C-contiguous, padded above and below only.
         outputs : int
-            Output rows.
+            Output rows, a multiple of `DOWN`.
+
+        Returns
+        -------
+        ndarray, shape (m, outputs / block, n, block, padded columns, n_C_prev)
+
+        Examples
+        --------
+        >>> from cnncli.core.geometry import place_window
+        >>> window = place_window((5, 1), (2, 1), padding=((0, 0), (1, 0)))
+        >>> task = Task(window, 1, 1, 1, 1, np.dtype(float))
+        >>> X = np.arange(5.0).reshape(1, 5, 1, 1)
+        >>> Lowering.of(np.array([[1.0, 2.0]]), task).run(X, 4, Scratch())[0, 0, 0, :, :, 0]
+        array([[ 0.,  2.],
+               [ 0.,  5.],
+               [ 0.,  8.],
+               [ 0., 11.]])
         """
-        matrix, cols = self.matrix, self.task.window.cols
-        m, rows, columns, n_C = X.shape
-        shape = (len(matrix), m, outputs, cols.padded, n_C)
+        cols = self.task.window.cols
+        m, _, columns, n_C = X.shape
+        block = len(self.matrix) // self.n
+        shape = (m, outputs // block, self.n, block, cols.padded, n_C)
         lowered = scratch.take("lowered", shape, X.dtype)
-        inner = lowered[:, :, :, cols.begin : cols.begin + columns]
-        long = inner.reshape(*shape[:3], -1)
-        multiply_down(matrix, X.reshape(m, rows, -1), self.task.window.rows, long)
-        constants = self.constants[:, None, None, None, None]
-        _fill(lowered[:, :, :, : cols.begin], inner, self.left, constants)
-        _fill(lowered[:, :, :, cols.begin + columns :], inner, self.right, constants)
+        inner = lowered[..., cols.begin : cols.begin + columns, :]
+        self._multiply(X, inner.reshape(m, shape[1], len(self.matrix), -1), block)
+        constants = self.constants[:, None, None, None]
+        _fill(lowered[..., : cols.begin, :], inner, self.left, constants)
+        _fill(lowered[..., cols.begin + columns :, :], inner, self.right, constants)
         return lowered
+
+    def _multiply(self, X: FloatArray, out: FloatArray, block: int) -> None:
+        """Multiply the rows below each block into `out` (m, blocks, n * block, values)."""
+        height = self.matrix.shape[1]
+        image, row, _, cell = X.strides
+        shape = (*out.shape[:2], height, out.shape[3])
+        steps = (image, block * self.task.window.rows.stride * row, row, cell)
+        below: FloatArray = np.ndarray(shape, X.dtype, X, 0, steps)
+        width = max(1, SMALL_PRODUCT // self.matrix.size)
+        for first in range(0, out.shape[3], width):
+            part = slice(first, first + width)
+            np.matmul(self.matrix, below[..., part], out=out[..., part])
 
 
 def _fill(
@@ -172,7 +167,7 @@ def _fill(
 ) -> None:
     if len(index):
         constant = index[0] == CONSTANT_CELL
-        pads[...] = constants if constant else inner.take(index, axis=3)
+        pads[...] = constants if constant else inner.take(index, axis=-2)
 
 
 @dataclass(frozen=True)

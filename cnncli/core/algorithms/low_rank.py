@@ -7,6 +7,7 @@ Prewitt have rank 1; a difference of Gaussians, a Laplacian of Gaussian and a Ga
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Final
 
 import numpy as np
@@ -42,12 +43,9 @@ def work(W: FloatArray, task: Task) -> Work | None:
         return None
     pairs = [pair for kernel in factors for pair in kernel]
     cols, rows = task.window.cols, task.window.rows
-    products = [(_band_flops(v, task), _terms(v)) for _, v in pairs]
-    flops = sum(flops for flops, terms in products if _multiplied(terms, flops, task))
-    passes = sum(
-        1 if _multiplied(terms, flops, task) else sum(term.passes for term in terms)
-        for flops, terms in products
-    )
+    multiplied = [v for _, v in pairs if _multiplied(v, task)]
+    flops = sum(_band_flops(v, task) for v in multiplied)
+    passes = sum(_passes(v, task) for _, v in pairs if not _multiplied(v, task))
     lowered = len(pairs) * task.images * rows.out * cols.padded * task.groups
     return Work(
         passes=(passes + len(pairs) - len(factors)) * task.places * task.groups,
@@ -68,11 +66,13 @@ def prepare(W: FloatArray, task: Task) -> Kernel:
     ]
 
     def run(X: FloatArray, out: FloatArray, channels: slice, scratch: Scratch) -> None:
-        shape = (*out.shape[:2], out.shape[2] * groups)
-        total = out.reshape(shape) if count == 1 else scratch.take("total", shape, dtype)
+        rows, values = -(-out.shape[1] // DOWN) * DOWN, out.shape[2] * groups
+        shape = (len(out), rows, values)
+        direct = count == 1 and rows == out.shape[1]
+        total = out.reshape(shape) if direct else scratch.take("total", shape, dtype)
         for number, kernel in enumerate(kernels):
             for index, (lowering, along) in enumerate(kernel):
-                lowered = lowering.run(X, out.shape[1], scratch)[0]
+                lowered = lowering.run(X, rows, scratch).reshape(len(X), rows, -1, groups)
                 phases = long_rows(lowered, task.window, scratch)
                 if index == 0:
                     along(phases, total, scratch)
@@ -80,12 +80,15 @@ def prepare(W: FloatArray, task: Task) -> Kernel:
                     more = scratch.take("more", shape, dtype)
                     along(phases, more, scratch)
                     np.add(total, more, out=total)
-            if count > 1:
-                out[..., number::count] = total.reshape(*out.shape[:3], groups)
+            if not direct:
+                sums = total[:, : out.shape[1]].reshape(*out.shape[:3], groups)
+                np.copyto(out[..., number::count], sums)
 
     # Input rows are read as they come; what is read again should stay in cache.
     row = task.window.cols.padded * task.n_C_prev + task.window.cols.out * task.n_C
-    return Kernel(run, row * dtype.itemsize, step=DOWN, spreads=True, pads_columns=True)
+    return Kernel(
+        run, row * dtype.itemsize, step=DOWN, spreads=True, whole_rows=True, pads_columns=True
+    )
 
 
 def factor(kernel: FloatArray) -> Factors | None:
@@ -126,9 +129,13 @@ def factor(kernel: FloatArray) -> Factors | None:
 
 
 def _scaled(u: FloatArray, v: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """Move a factor from u to v so that small weights become 1, which costs no multiplication."""
-    smallest = np.abs(u[u != 0]).min()
-    return (u / smallest, v * smallest) if smallest >= LEAST_SCALE else (u, v)
+    """Move a factor from v to u so that small weights of v become 1: those need no multiplication.
+
+    The product down the columns multiplies by all of u in any case.
+    """
+    largest, smallest = np.abs(v).max(), np.abs(v[v != 0]).min()
+    scale = smallest if smallest >= LEAST_SCALE * largest else largest
+    return u * scale, v / scale
 
 
 def _all_factors(W: FloatArray, task: Task) -> list[Factors] | None:
@@ -150,23 +157,44 @@ def _band_flops(v: FloatArray, task: Task) -> int:
     return 2 * (ALONG + (len(v) - 1) * task.window.cols.dilation * task.groups)
 
 
-def _multiplied(terms: list[Term], flops: int, task: Task) -> bool:
+def _passes(v: FloatArray, task: Task) -> int:
+    """Elementwise calls of a kernel along rows."""
+    return 2 if _is_pair_of_pairs(v, task) else sum(term.passes for term in _terms(v))
+
+
+def _multiplied(v: FloatArray, task: Task) -> bool:
     """Whether a kernel runs along rows as a product rather than in passes."""
     cols = task.window.cols
-    passes = sum(term.passes for term in terms)
     fits = cols.stride == 1 and cols.out * task.groups >= ALONG
-    return fits and flops < PASS_FLOPS * passes
+    return fits and _band_flops(v, task) < PASS_FLOPS * _passes(v, task)
 
 
 def _along(v: FloatArray, task: Task) -> Along:
     """Return the function that runs a 1-D kernel along padded rows."""
     terms, window, groups = _terms(v), task.window, task.groups
-    if _multiplied(terms, _band_flops(v, task), task):
-        product = RowProduct.of(v, window.cols.dilation * groups)
+    step = window.cols.dilation * groups
+    if _multiplied(v, task):
+        product = RowProduct.of(v, step)
         return lambda phases, out, scratch: product.run(phases[0], out)
+    if _is_pair_of_pairs(v, task):
+        return partial(_add_pairs, step=step)
 
     def add(phases: list[FloatArray], out: FloatArray, scratch: Scratch) -> None:
         spare = scratch.take("spare", out.shape, out.dtype)
         weighted_sum(terms, row_cells(phases, window, groups), out, spare)
 
     return add
+
+
+def _is_pair_of_pairs(v: FloatArray, task: Task) -> bool:
+    """Whether a kernel is 1 2 1 at stride 1: the sums of neighbours, summed once more."""
+    return task.window.cols.stride == 1 and v.tolist() == [1, 2, 1]
+
+
+def _add_pairs(phases: list[FloatArray], out: FloatArray, scratch: Scratch, step: int) -> None:
+    """Run the kernel 1 2 1 along rows in two passes."""
+    m, rows, values = out.shape
+    row = phases[0]
+    pairs = scratch.take("spare", (m, rows, values + step), out.dtype)
+    np.add(row[..., : values + step], row[..., step : values + 2 * step], out=pairs)
+    np.add(pairs[..., :values], pairs[..., step:], out=out)

@@ -19,7 +19,7 @@ from cnncli.core.geometry import Window
 
 Tap = tuple[int, int]
 Cells = Callable[[int, int], FloatArray]
-"""``cells(i, j)``: what tap (i, j) of each window meets, shape (m, rows, columns * channels)."""
+"""``cells(i, j)``: what tap (i, j) of each window meets, shape (..., columns * channels)."""
 
 
 @dataclass(frozen=True)
@@ -167,7 +167,7 @@ def row_cells(phases: Sequence[FloatArray], window: Window, channels: int) -> Ce
 
     def cells(i: int, j: int) -> FloatArray:
         shift, phase = divmod(j * window.cols.dilation, window.cols.stride)
-        return phases[phase][:, :, shift * channels : (shift + columns) * channels]
+        return phases[phase][..., shift * channels : (shift + columns) * channels]
 
     return cells
 
