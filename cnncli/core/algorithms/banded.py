@@ -66,10 +66,17 @@ def prepare(W: FloatArray, task: Task) -> Kernel:
                 np.copyto(out[..., number::count], sums)
 
     # Input rows are read as they come; what is read again should stay in cache.
-    held = max((lowering.n for parts in filters for lowering, _ in parts), default=0)
+    lowerings = [lowering for parts in filters for lowering, _ in parts]
+    held = max((lowering.n for lowering in lowerings), default=0)
     row = task.window.cols.padded * task.n_C_prev * held + task.window.cols.out * task.n_C
     return Kernel(
-        run, row * task.dtype.itemsize, step=DOWN, spreads=True, whole_rows=True, pads_columns=True
+        run,
+        row * task.dtype.itemsize,
+        step=DOWN,
+        # The zeros of a matrix turn an infinity into NaN in every row of its block.
+        spreads=min((down_block(lowering.n) for lowering in lowerings), default=0),
+        whole_rows=True,
+        pads_columns=True,
     )
 
 

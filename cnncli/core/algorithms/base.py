@@ -172,8 +172,9 @@ class Kernel:
         Strips are not cut thinner than this many output rows.
     by_channels : int
         Blocks of filters that `run` may be asked for begin at multiples of this; 0: all at once.
-    spreads : bool
-        Whether an infinity or NaN may reach outputs whose windows do not hold it.
+    spreads : int
+        0 unless an infinity or NaN may reach outputs whose windows do not hold it. Then every so
+        many rows of a strip show whether it did.
     whole_rows : bool
         Whether padded rows must cover whole steps, as if the output had a multiple of `step` rows.
     with_bias : callable, optional
@@ -188,7 +189,7 @@ class Kernel:
     columns: int = 0
     least_rows: int = 1
     by_channels: int = 0
-    spreads: bool = False
+    spreads: int = 0
     whole_rows: bool = False
     with_bias: Callable[[FloatArray], Kernel] | None = None
     pads_columns: bool = False

@@ -77,7 +77,7 @@ def prepare(W: FloatArray, task: Task) -> Kernel:
                 _filter_tile(tile, spectra, sides, target)
 
     row = 4 * window.cols.padded * (task.n_C_prev + 2 * task.n_C)
-    return Kernel(run, row * task.dtype.itemsize, step=step, spreads=True)
+    return Kernel(run, row * task.dtype.itemsize, step=step, spreads=1)
 
 
 def _kernel_spectra(

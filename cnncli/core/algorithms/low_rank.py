@@ -86,8 +86,16 @@ def prepare(W: FloatArray, task: Task) -> Kernel:
 
     # Input rows are read as they come; what is read again should stay in cache.
     row = task.window.cols.padded * task.n_C_prev + task.window.cols.out * task.n_C
+    along_rows = any(_multiplied(v, task) for each in factors for _, v in each)
     return Kernel(
-        run, row * dtype.itemsize, step=DOWN, spreads=True, whole_rows=True, pads_columns=True
+        run,
+        row * dtype.itemsize,
+        step=DOWN,
+        # The zeros of a matrix turn an infinity into NaN in every row of its block; but one that
+        # overflowed on the way stands in its own row only, until a product along the row.
+        spreads=1 if along_rows else DOWN,
+        whole_rows=True,
+        pads_columns=True,
     )
 
 

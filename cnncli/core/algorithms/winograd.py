@@ -144,7 +144,7 @@ def prepare(W: FloatArray, task: Task) -> Kernel:
         columns=tile_columns * tile + SPAN - tile,
         least_rows=-(-least // tile_columns) * tile,
         by_channels=layer.filters.shape[3],
-        spreads=True,
+        spreads=1,
         whole_rows=True,
     )
 
