@@ -48,6 +48,8 @@ def border_index(size: int, begin: int, end: int, mode: str = "zeros") -> NDArra
     """
     check_pad_mode(mode)
     cells = np.arange(size)
+    if begin == end == 0:
+        return cells
     if mode == "zeros":
         return np.pad(cells, (begin, end), constant_values=CONSTANT_CELL)
     return np.pad(cells, (begin, end), mode=mode)  # type: ignore[call-overload, no-any-return]

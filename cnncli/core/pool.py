@@ -125,52 +125,6 @@ def pool_rows(
     return _pooled(A, part, mode, fields, window, slice(first, last))
 
 
-def pool_pixels(
-    pixels: NDArray[Any], hparameters: Mapping[str, Any], mode: str, jobs: int | None = None
-) -> NDArray[Any]:
-    """Pool pixels by their maximum or minimum as the whole numbers they are.
-
-    A quarter of the memory of floats, and exact.
-
-    Parameters
-    ----------
-    pixels : ndarray of whole numbers, shape (m, n_H_prev, n_W_prev, n_C)
-    hparameters : mapping
-        As in `pool_forward`.
-    mode : {"max", "min"}
-    jobs : int, optional
-        Threads; default: one for each core.
-
-    Returns
-    -------
-    ndarray, shape (m, n_H, n_W, n_C), of the pixels' dtype
-
-    Raises
-    ------
-    OptionError
-        If the pixels are no whole numbers, the mode is another one, or a window meets pads only:
-        its extreme is an infinity.
-
-    Examples
-    --------
-    >>> pixels = np.array([[1, 7], [200, 3]], np.uint8).reshape(1, 2, 2, 1)
-    >>> pool_pixels(pixels, {"f": 2}, "max").ravel()
-    array([200], dtype=uint8)
-    """
-    check_batch(pixels, "pixels")
-    window = pool_window(pixels.shape, read_hparameters(hparameters, POOL_DEFAULTS))
-    real = all(axis.counts(False).all() for axis in (window.rows, window.cols))
-    if pixels.dtype.kind not in "iu" or mode not in ("max", "min") or not real:
-        raise OptionError(
-            "pixels must be whole numbers, pooled by max or min with no window on pads only, "
-            f"got {pixels.dtype} and {mode}"
-        )
-    limits = np.iinfo(pixels.dtype)
-    if mode == "max":
-        return fold_windows(pixels, window, np.maximum, limits.min, jobs)
-    return fold_windows(pixels, window, np.minimum, limits.max, jobs)
-
-
 def pool_backward(dA: FloatArray, cache: PoolCache, mode: str = "max") -> FloatArray:
     """Return the gradient of `pool_forward`.
 
