@@ -169,6 +169,7 @@ def _boxes(reaches: Sequence[Reach]) -> list[dict[str, Any]]:
             "rows": [reach.box[0].start, reach.box[0].stop],
             "columns": [reach.box[1].start, reach.box[1].stop],
             "beyond": list(reach.beyond),
+            "skipped": reach.skipped,
         }
         for reach in reaches
     ]

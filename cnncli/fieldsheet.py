@@ -182,6 +182,8 @@ def _entry(reach: Reach, colour: Colour) -> _Entry:
     if not reach.empty:
         notes = [f"unit {_place(reach.unit)} sees {pixels_text(reach)}"]
     notes += [f"and {text}" for text in (beyond_text(reach),) if text]
+    if reach.skipped:
+        notes += [f"({reach.skipped} boxes before it are left out)"]
     return _Entry(reach, colour, f"{shorten(plain_text(names), room, font)}:  {size}", tuple(notes))
 
 

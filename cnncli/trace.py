@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import groupby, pairwise
+from typing import Final
 
 from cnncli.core.geometry import Box, Pair
 from cnncli.core.receptive import Field
@@ -13,6 +15,9 @@ from cnncli.network import SOURCE, Network
 from cnncli.planning import receptive_fields
 
 Sides = tuple[int, int, int, int]
+
+MOST: Final = 24
+"""Boxes that can still be told apart."""
 
 
 @dataclass(frozen=True)
@@ -28,12 +33,15 @@ class Reach:
         Input pixels ``[start, stop)``; empty if it sees padding only.
     beyond : (top, bottom, left, right)
         By how many cells the receptive field reaches beyond the image.
+    skipped : int
+        How many boxes between the one before and this were left out.
     """
 
     layers: tuple[str, ...]
     unit: Pair
     box: Box
     beyond: Sides
+    skipped: int = 0
 
     @property
     def empty(self) -> bool:
@@ -47,7 +55,9 @@ class Reach:
         return rows.stop - rows.start, cols.stop - cols.start
 
 
-def trace(network: Network, shape: Shape, layer: str, unit: Pair) -> tuple[Reach, ...]:
+def trace(
+    network: Network, shape: Shape, layer: str, unit: Pair, most: int = MOST
+) -> tuple[Reach, ...]:
     """Return the pixels that reach a unit, and those that reach the units on its way.
 
     Of each layer before, the unit under the middle of the window is taken. So along a chain each
@@ -61,6 +71,8 @@ def trace(network: Network, shape: Shape, layer: str, unit: Pair) -> tuple[Reach
     layer : str
     unit : (row, column)
         Of the layer's output.
+    most : int
+        Boxes at most; of more, some at even distances are returned, the last among them.
 
     Returns
     -------
@@ -86,16 +98,18 @@ def trace(network: Network, shape: Shape, layer: str, unit: Pair) -> tuple[Reach
     shapes = part.shapes(shape)
     _check_unit(layer, unit, shapes[layer])
     fields, units = receptive_fields(part, shape), _units(part, shapes, unit)
-    reaches = [
+    groups = _alike([(name, units[name], fields[name]) for name in part.names])
+    shown = _spread(len(groups), most)
+    return tuple(
         Reach(
-            (node.name,),
-            units[node.name],
-            part.reads(shape, node.name, _one(units[node.name]))[SOURCE],
-            _beyond(fields[node.name], units[node.name], shape),
+            layers=tuple(groups[index]),
+            unit=(place := units[groups[index][0]]),
+            box=part.reads(shape, groups[index][0], _one(place))[SOURCE],
+            beyond=_beyond(fields[groups[index][0]], place, shape),
+            skipped=index - before - 1,
         )
-        for node in part.nodes
-    ]
-    return tuple(_joined(reaches))
+        for before, index in pairwise([-1, *shown])
+    )
 
 
 def _check_unit(layer: str, unit: Pair, shape: Shape) -> None:
@@ -138,16 +152,17 @@ def _beyond(field: tuple[Field, Field], unit: Pair, shape: Shape) -> Sides:
     return top, bottom, left, right
 
 
-def _joined(reaches: Sequence[Reach]) -> Iterator[Reach]:
-    """Put layers together that follow each other and change nothing."""
-    waiting = reaches[0]
-    for reach in reaches[1:]:
-        if (reach.unit, reach.box) == (waiting.unit, waiting.box):
-            waiting = Reach((*waiting.layers, *reach.layers), reach.unit, reach.box, reach.beyond)
-        else:
-            yield waiting
-            waiting = reach
-    yield waiting
+def _alike(places: Sequence[tuple[str, Pair, tuple[Field, Field]]]) -> list[list[str]]:
+    """Put layers together that follow each other and see the same."""
+    runs = groupby(places, key=lambda place: place[1:])
+    return [[name for name, *_ in run] for _, run in runs]
+
+
+def _spread(count: int, most: int) -> list[int]:
+    """Return some numbers below a count at even distances, the last among them."""
+    if count <= most:
+        return list(range(count))
+    return [(number + 1) * count // most - 1 for number in range(most)]
 
 
 def pixels_text(reach: Reach) -> str:

@@ -224,6 +224,7 @@ def test_trace_leaves_a_record_in_the_picture() -> None:
         "rows": [5, 13],
         "columns": [9, 17],
         "beyond": [0, 0, 0, 0],
+        "skipped": 0,
     }
 
 

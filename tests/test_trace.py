@@ -163,3 +163,18 @@ def test_every_reach_has_a_colour_of_its_own() -> None:
     yellow = np.array(OWN) / 255
     for colour in sheet.colours[:-1]:
         assert np.abs(np.array(colour) / 255 - yellow).max() > 0.35
+
+
+def test_of_many_boxes_some_are_shown() -> None:
+    network = Network.chain(*(ones_conv((3, 3), padding=1) for _ in range(100)))
+    whole = trace(network, (1, 16, 16, 1), "conv100", (3, 4), most=100)
+    some = trace(network, (1, 16, 16, 1), "conv100", (3, 4), most=7)
+    assert len(whole) == 100 and len(some) == 7
+    assert some[-1].layers == ("conv100",)
+    assert sum(reach.skipped for reach in some) == 93
+    position = -1
+    for reach in some:
+        position += reach.skipped + 1
+        assert (reach.layers, reach.box) == (whole[position].layers, whole[position].box)
+    sheet = draw_field(np.zeros((16, 16), np.uint8), some)
+    assert len(sheet.colours) == 7
