@@ -30,10 +30,11 @@ from cnncli.passes import forward
 Labels = NDArray[np.integer]
 
 TEST_IMAGES = 360
-EPOCHS = 12
+EPOCHS = 20
 BATCH = 32
 RATE = 0.05
 MOMENTUM = 0.9
+NOISE = 0.25
 
 
 def load_images() -> tuple[FloatArray, Labels]:
@@ -142,7 +143,10 @@ def train(
         rate = RATE * (1 + cos(pi * epoch / epochs)) / 2
         losses = []
         for chosen in batches(len(X), rng):
-            loss, gradients = loss_and_gradients(network, X[chosen], labels[chosen])
+            # Through noise only whole strokes can be relied on. Without it single pixels decide,
+            # and a picture of the gradient shows no strokes.
+            noisy = X[chosen] + rng.normal(0, NOISE, X[chosen].shape).astype(np.float32)
+            loss, gradients = loss_and_gradients(network, noisy, labels[chosen])
             network, velocities = descend(network, velocities, gradients, rate)
             losses.append(loss)
         yield float(np.mean(losses)), network

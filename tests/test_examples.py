@@ -35,9 +35,9 @@ def patterns(count: int) -> tuple[Any, Any]:
 
 def test_some_steps_make_the_loss_fall(script: dict[str, Any]) -> None:
     X, labels = patterns(256)
-    losses, networks = zip(*script["train"](X, labels, epochs=5), strict=True)
+    losses, networks = zip(*script["train"](X, labels, epochs=8), strict=True)
     # Guessing among ten costs log 10.
-    assert losses[0] > 1 and losses[-1] < 0.2
+    assert losses[0] > 1 and losses[-1] < 0.5
     assert np.mean(script["answers"](networks[-1], X) == labels) > 0.95
 
 
