@@ -116,7 +116,7 @@ def run(job: Job, sources: Sequence[Source]) -> Iterator[Outcome]:
         try:
             outcome = process(job, target, plan.inputs, claimed)
         except (CnnCliError, MemoryError) as error:
-            outcome = Outcome(target.source, error=_named(error, target.source))
+            outcome = Outcome(target.source, error=named_error(error, target.source))
         yield replace(outcome, to_stdout=target.kind == "stdout")
 
 
@@ -146,7 +146,7 @@ def process(
     """
     if _all_there(job, target, inputs):
         return Outcome(target.source, skipped=True)
-    picture = _read(job, target.source)
+    picture = read_source(job, target.source)
     expected = expect(job, picture.shape, target.wanted)
     planned = target.files([Result(each.maps, each.layer) for each in expected])
     _claim(planned, target.source, claimed)
@@ -188,7 +188,21 @@ def _all_there(job: Job, target: Target, inputs: frozenset[tuple[int, int]]) -> 
     return not select_files(target.files(target.unknown()), job.output, inputs)
 
 
-def _read(job: Job, source: Source) -> Picture:
+def read_source(job: Job, source: Source) -> Picture:
+    """Read an image from its file or from standard input.
+
+    Examples
+    --------
+    >>> from cnncli.layers import PoolLayer
+    >>> from cnncli.network import Network
+    >>> from cnncli.images import ReadOptions
+    >>> from cnncli.outputs import OutputOptions
+    >>> from cnncli.render import RenderOptions
+    >>> job = Job(Network.chain(PoolLayer()), ReadOptions(), RenderOptions(), OutputOptions(), "")
+    >>> read_source(job, Source(Path("/nowhere.png")))
+    Traceback (most recent call last):
+    cnncli.errors.FileProblem: '/nowhere.png': cannot be read: No such file or directory
+    """
     if source.path is not None:
         return read_image(source.path, job.read)
     if sys.stdin is None or sys.stdin.closed:
@@ -196,8 +210,14 @@ def _read(job: Job, source: Source) -> Picture:
     return read_stream(sys.stdin.buffer, job.read)
 
 
-def _named(error: CnnCliError | MemoryError, source: Source) -> CnnCliError:
-    """Return the error with the image's name in front, unless it names a file already."""
+def named_error(error: CnnCliError | MemoryError, source: Source) -> CnnCliError:
+    """Return the error with the image's name in front, unless it names a file already.
+
+    Examples
+    --------
+    >>> str(named_error(OptionError("no such frame"), Source(Path("a.gif"))))
+    "'a.gif': no such frame"
+    """
     if isinstance(error, MemoryError):
         hint = "a smaller image, --stride, or fewer filters"
         error = CnnCliError("not enough memory for this image", hint=hint)

@@ -103,7 +103,7 @@ class RenderOptions:
         if self.depth == "16" and self.colormap != "gray":
             raise OptionError(
                 f"--depth 16 needs --colormap gray, got {self.colormap} with its 256 colours",
-                hint="--depth 8, or leave --colormap away",
+                hint="--depth 8, or --colormap gray",
             )
 
 

@@ -1,12 +1,11 @@
-"""Every command-line option, written once, and the parameter types that read their texts."""
+"""Every command-line option, written once."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import Any, Final, TypeVar
 
 import click
-from click.shell_completion import CompletionItem
 
 from cnncli.core.words import (
     ACTIVATION_NAMES,
@@ -16,188 +15,19 @@ from cnncli.core.words import (
     PAD_MODES,
     POOL_MODES,
 )
-from cnncli.errors import OptionError
 from cnncli.formats import FORMATS
 from cnncli.limits import MAX_INPUT_BYTES, MAX_PIXELS
-from cnncli.maps import COLORMAPS, COMPRESSIONS, DEPTHS, RANGES, parse_range
-from cnncli.names import builtin_names
-
-if TYPE_CHECKING:
-    AnyParamType = click.ParamType[Any]
-else:
-    # Generic for type checkers only: click 8.2's class takes no parameters.
-    AnyParamType = click.ParamType
+from cnncli.maps import COLORMAPS, COMPRESSIONS, DEPTHS
+from cnncli.optiontypes import (
+    FilterName,
+    FiniteFloat,
+    InputSize,
+    Numbers,
+    RangeType,
+    UnitPlace,
+)
 
 Command = TypeVar("Command", bound=Callable[..., Any])
-
-MAX_CELLS: Final = 65_535
-"""The largest size, stride, dilation or pad: the side of the largest picture any format holds."""
-
-
-class Numbers(AnyParamType):
-    """One, two or four whole numbers with commas between, or one of some words.
-
-    Parameters
-    ----------
-    counts : tuple of int
-        How many numbers there may be.
-    least : int
-        The smallest allowed.
-    words : tuple of str
-        Words taken as they are.
-    metavar : str
-        The form shown in help and errors.
-    """
-
-    name = "numbers"
-
-    def __init__(
-        self, counts: tuple[int, ...], least: int, metavar: str, words: tuple[str, ...] = ()
-    ) -> None:
-        self.counts, self.least, self.metavar, self.words = counts, least, metavar, words
-
-    def get_metavar(self, param: click.Parameter, ctx: click.Context | None = None) -> str:
-        return self.metavar
-
-    def convert(
-        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
-    ) -> str | int | tuple[int, ...]:
-        """Return a word, one number, or a tuple of numbers."""
-        if not isinstance(value, str) or value in self.words:
-            return value  # type: ignore[no-any-return]
-        numbers = self._parse(value)
-        if len(numbers) not in self.counts:
-            self.fail(
-                f"must be {self.metavar} with whole numbers of {self.least} to {MAX_CELLS}, "
-                f"got {value!r}.",
-                param,
-                ctx,
-            )
-        return numbers if len(numbers) > 1 else numbers[0]
-
-    def _parse(self, text: str) -> tuple[int, ...]:
-        try:
-            numbers = tuple(int(part) for part in text.split(","))
-        except ValueError:
-            return ()
-        return numbers if all(self.least <= n <= MAX_CELLS for n in numbers) else ()
-
-    def shell_complete(
-        self, ctx: click.Context, param: click.Parameter, incomplete: str
-    ) -> list[CompletionItem]:
-        """Offer the words."""
-        return [CompletionItem(word) for word in self.words if word.startswith(incomplete)]
-
-
-class RangeType(AnyParamType):
-    """A named range or ``LO,HI``."""
-
-    name = "range"
-
-    def get_metavar(self, param: click.Parameter, ctx: click.Context | None = None) -> str:
-        return "|".join((*RANGES, "LO,HI"))
-
-    def convert(
-        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
-    ) -> str | tuple[float, float]:
-        """Return the word, or the two numbers."""
-        if not isinstance(value, str):
-            return value  # type: ignore[no-any-return]
-        try:
-            return parse_range(value)
-        except OptionError as error:
-            self.fail(str(error), param, ctx)
-
-    def shell_complete(
-        self, ctx: click.Context, param: click.Parameter, incomplete: str
-    ) -> list[CompletionItem]:
-        """Offer the words."""
-        return [CompletionItem(word) for word in RANGES if word.startswith(incomplete)]
-
-
-class FiniteFloat(AnyParamType):
-    """A finite number, above a bound if there is one."""
-
-    name = "number"
-
-    def __init__(self, above: float | None = None, allow_inf: bool = False) -> None:
-        self.above, self.allow_inf = above, allow_inf
-
-    def convert(
-        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
-    ) -> float:
-        """Return the number."""
-        try:
-            number = float(value)
-        except ValueError:
-            number = float("nan")
-        finite = abs(number) < float("inf") or (self.allow_inf and number == float("inf"))
-        if not finite or (self.above is not None and number <= self.above):
-            bound = "" if self.above is None else f" above {self.above:g}"
-            self.fail(f"must be a number{bound}, got {str(value)!r}.", param, ctx)
-        return number
-
-
-class InputSize(AnyParamType):
-    """``HxWxC``: height, width and channels; or ``HxW``."""
-
-    name = "size"
-
-    def get_metavar(self, param: click.Parameter, ctx: click.Context | None = None) -> str:
-        return "HxWxC"
-
-    def convert(
-        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
-    ) -> tuple[int, ...]:
-        """Return the two or three numbers."""
-        if not isinstance(value, str):
-            return value  # type: ignore[no-any-return]
-        parts = value.lower().split("x")
-        if len(parts) in (2, 3) and all(part.isascii() and part.isdigit() for part in parts):
-            numbers = tuple(int(part) for part in parts if len(part) < 6)
-            if len(numbers) == len(parts) and all(1 <= n <= MAX_CELLS for n in numbers):
-                return numbers
-        self.fail(
-            f"must be HxWxC or HxW with whole numbers of 1 to {MAX_CELLS}, got {value!r}.",
-            param,
-            ctx,
-        )
-
-
-class UnitPlace(AnyParamType):
-    """``LAYER:ROW,COL``: a unit of a layer's output."""
-
-    name = "unit"
-
-    def get_metavar(self, param: click.Parameter, ctx: click.Context | None = None) -> str:
-        return "LAYER:ROW,COL"
-
-    def convert(
-        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
-    ) -> tuple[str, tuple[int, int]]:
-        """Return the layer's name and the row and column."""
-        if not isinstance(value, str):
-            return value  # type: ignore[no-any-return]
-        layer, _, place = value.rpartition(":")
-        parts = place.split(",")
-        digits = all(part.isascii() and part.isdigit() and len(part) < 6 for part in parts)
-        if not layer or len(parts) != 2 or not digits:
-            self.fail(f"must be LAYER:ROW,COL with numbers from 0, got {value!r}.", param, ctx)
-        return layer, (int(parts[0]), int(parts[1]))
-
-
-class FilterName(AnyParamType):
-    """A filter file, a built-in's name or an inline matrix; `filters` reads the text."""
-
-    name = "filter"
-
-    def shell_complete(
-        self, ctx: click.Context, param: click.Parameter, incomplete: str
-    ) -> list[CompletionItem]:
-        """Offer the built-in names, and leave files to the shell."""
-        names = [name for name in builtin_names() if name.startswith(incomplete)]
-        return [CompletionItem(name) for name in names] or [CompletionItem(incomplete, type="file")]
-
 
 ONE_OR_TWO: Final = Numbers((1, 2), 1, "N|H,W")
 PADDING: Final = Numbers(
@@ -262,6 +92,10 @@ max_pixels_option = click.option(
 )  # fmt: skip
 overwrite_option = click.option("--overwrite", is_flag=True, help="Replace outputs that exist.")
 
+_recursive = click.option(
+    "-r", "--recursive", is_flag=True, help="Take folders with their sub-folders."
+)
+
 _read_options = (
     click.option("--gray", "--grey", is_flag=True, help="Turn colour into luminance first."),
     click.option(
@@ -276,7 +110,6 @@ _read_options = (
         "--as-values", is_flag=True,
         help="Read back the numbers that a picture of cnncli's shows.",
     ),
-    click.option("-r", "--recursive", is_flag=True, help="Take folders with their sub-folders."),
     max_pixels_option,
     click.option(
         "--max-input-bytes", type=click.IntRange(min=1), default=MAX_INPUT_BYTES, metavar="N",
@@ -324,13 +157,14 @@ _write_options = (
     overwrite_option,
     click.option("--skip-existing", is_flag=True, help="Leave out images whose output exists."),
     click.option("--json", "as_json", is_flag=True, help="Report as JSON lines on stdout."),
-    click.option(
-        "-j", "--jobs", type=click.IntRange(min=1), metavar="N",
-        help="Threads over the strips of an image; the bytes do not depend on it.  "
-        "[default: the cores]",
-    ),
     click.option("-v", "--verbose", is_flag=True, help="Report also how it was computed."),
     click.option("-q", "--quiet", is_flag=True, help="No report; errors still show."),
+)  # fmt: skip
+
+_jobs = click.option(
+    "-j", "--jobs", type=click.IntRange(min=1), metavar="N",
+    help="Threads over the strips of an image; the bytes do not depend on it.  "
+    "[default: the cores]",
 )  # fmt: skip
 
 _READ_NAMES: Final = (
@@ -351,8 +185,17 @@ _WRITE_NAMES: Final = (
     ),
 )
 
-picture_command = _all(_images, *_read_options, *_write_options)
+picture_command = _all(_images, _recursive, *_read_options, _jobs, *_write_options)
 """IMAGE, how images are read and how results are written: what every picture command takes."""
+
+one_picture_command = _all(
+    click.argument(
+        "image", metavar="[IMAGE]", required=False, type=click.Path(allow_dash=True, readable=False)
+    ),
+    *_read_options,
+    *_write_options,
+)
+"""The same for a command on one IMAGE."""
 
 _padding_mode = (
     click.option(
@@ -484,3 +327,31 @@ plan_options = _all(
     click.option("-q", "--quiet", is_flag=True, help="No warnings and no report."),
 )  # fmt: skip
 """What `plan` does."""
+
+grad_options = _all(
+    click.option(
+        "--unit", metavar="LAYER:MAP[,ROW,COL]",
+        help="What the gradient is of: one value, the sum of a map (by index or name), or with "
+        "LAYER alone of a whole layer.",
+    ),
+    click.option(
+        "--upstream", metavar="FILE.npy", type=click.Path(readable=False),
+        help="Gradient of the output of --unit LAYER, or of the last layer, to start from.",
+    ),
+    click.option("--overlay", is_flag=True, help="Lay the gradient over the dimmed grey photo."),
+    click.option(
+        "--winners", is_flag=True,
+        help="Show instead which input cells won in the max pools before the unit, or in the one "
+        "that --unit names; .npy holds how often.",
+    ),
+    click.option(
+        "--params", metavar="DIR",
+        help="Write the gradient of every parameter of every layer too: DIR/conv1-W.npy and so on.",
+    ),
+    click.option(
+        "--check", type=click.IntRange(min=1), is_flag=False, flag_value=20, metavar="[N]",
+        help="Compare with finite differences in float64 at N random places (20) of the input and "
+        "of each parameter; fail above 1e-6.",
+    ),
+)  # fmt: skip
+"""What `grad` does."""

@@ -30,6 +30,7 @@ LAYERS = {
     "explain": 3,
     "batch": 3,
     "options": 4,
+    "optiontypes": 4,
     "cli": 4,
     "__main__": 5,
 }
@@ -40,7 +41,7 @@ import, and on floor 2 at least.
 """
 HELPERS = 2
 
-COMMAND_LINE = re.compile(r"(cli|options)(\.|$)")
+COMMAND_LINE = re.compile(r"(cli|options|optiontypes)(\.|$)")
 PRINTERS = re.compile(r"cli(\.|$)")
 
 NAMES = sorted(COMMANDS)

@@ -15,6 +15,7 @@ COMMANDS = {
     "pool": "cnncli.cli.picture",
     "run": "cnncli.cli.run",
     "plan": "cnncli.cli.plan",
+    "grad": "cnncli.cli.grad",
     "filters": "cnncli.cli.filters",
 }
 

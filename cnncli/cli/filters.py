@@ -13,14 +13,8 @@ import click
 from cnncli.cli.group import SuggestingGroup, check_output_open, tell
 from cnncli.kinds import KINDS, Kind, Parameter
 from cnncli.names import builtin_names, nearest
-from cnncli.options import (
-    ONE_OR_TWO,
-    AnyParamType,
-    FilterName,
-    FiniteFloat,
-    filter_layout,
-    overwrite_option,
-)
+from cnncli.options import ONE_OR_TWO, filter_layout, overwrite_option
+from cnncli.optiontypes import AnyParamType, FilterName, FiniteFloat
 
 
 def _output_option(required: bool) -> Callable[[Any], Any]:

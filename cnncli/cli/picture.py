@@ -146,11 +146,11 @@ def run_job(job: Job, shared: dict[str, Any]) -> int:
         raise click.UsageError("--overwrite and --skip-existing exclude each other.")
     if shared["as_json"] or shared["show"]:
         check_output_open()
-    sources = batch.gather(shared["images"], shared["recursive"], _is_terminal(sys.stdin))
+    sources = batch.gather(shared["images"], shared["recursive"], is_terminal(sys.stdin))
     report = Report()
     for outcome in batch.run(job, sources):
         report.add(outcome)
-        _tell(outcome, shared["quiet"], shared["as_json"])
+        tell_outcome(outcome, shared["quiet"], shared["as_json"])
     return report.exit_code
 
 
@@ -182,7 +182,8 @@ def make_job(command: str, network: Network, shared: dict[str, Any]) -> Job:
     )
 
 
-def _tell(outcome: Outcome, quiet: bool, as_json: bool) -> None:
+def tell_outcome(outcome: Outcome, quiet: bool, as_json: bool) -> None:
+    """Report on one image, for people or as JSON."""
     from cnncli import report
 
     if outcome.error is not None:
@@ -197,5 +198,6 @@ def _tell(outcome: Outcome, quiet: bool, as_json: bool) -> None:
         click.echo(outcome.shown, nl=False, err=as_json or outcome.to_stdout, color=True)
 
 
-def _is_terminal(stream: Any) -> bool:
+def is_terminal(stream: Any) -> bool:
+    """Tell whether a standard stream is there and a person sits behind it."""
     return stream is not None and not stream.closed and bool(stream.isatty())

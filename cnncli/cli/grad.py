@@ -1,0 +1,102 @@
+"""``cnncli grad``: the backward pass of a network in pictures."""
+
+from __future__ import annotations
+
+import json
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from cnncli.cli.group import check_output_open, tell
+from cnncli.cli.picture import is_terminal, make_job, tell_outcome
+from cnncli.options import NetworkCommand, grad_options, network_argument, one_picture_command
+
+if TYPE_CHECKING:
+    from cnncli.gradcheck import Check
+    from cnncli.gradjob import GradJob
+    from cnncli.outputs import Source
+
+EXAMPLES = """\b
+Examples:
+  cnncli grad net.toml photo.png --unit conv2:7
+  cnncli grad net.toml photo.png --unit conv2:7,20,31 --overlay -o over.png
+  cnncli grad net.toml photo.png --unit softmax:3 -o gradient.npy --params gradients/
+  cnncli grad net.toml photo.png --unit pool1 --winners
+  cnncli grad net.toml photo.png --upstream g.npy --check
+"""
+
+DEFAULTS = {"colormap": "diverging"}
+"""White is 0, red what raises the unit and blue what lowers it; the range auto is about 0."""
+
+
+@click.command(cls=NetworkCommand, epilog=EXAMPLES, context_settings={"default_map": DEFAULTS})
+@network_argument
+@grad_options
+@one_picture_command
+@click.pass_obj
+def grad(command: str, /, network: str, image: str | None, **options: Any) -> int:
+    """Show which pixels raise a unit of a network, and which lower it.
+
+    NETWORK is a network file, IMAGE a picture, a .npy array or - for standard input. The unit's
+    gradient by each pixel value (0..1, before any scaling in the network) becomes a picture: red
+    where brighter pixels raise the unit, blue where they lower it, of the channel with the
+    strongest gradient. A .npy output holds all channels.
+    """
+    if options["unit"] is None and options["upstream"] is None:
+        raise click.UsageError("--unit or --upstream must be given.")
+    if options["overlay"] and options["winners"]:
+        raise click.UsageError("--overlay and --winners exclude each other.")
+    if options["overwrite"] and options["skip_existing"]:
+        raise click.UsageError("--overwrite and --skip-existing exclude each other.")
+    if options["as_json"] or options["show"]:
+        check_output_open()
+    return _run(_grad_job(command, network, options), image, options)
+
+
+def _grad_job(command: str, network: str, options: dict[str, Any]) -> GradJob:
+    from cnncli.gradjob import GradJob
+    from cnncli.models import load_model
+
+    model = load_model(Path(network))
+    job = make_job(command, model.network, {**options, "jobs": None})
+    job = replace(
+        job,
+        read=replace(job.read, gray=job.read.gray or model.gray, size=model.size),
+        notes=model.notes,
+        read_too=model.files,
+    )
+    look = "overlay" if options["overlay"] else "winners" if options["winners"] else "gradient"
+    upstream = None if options["upstream"] is None else Path(options["upstream"])
+    check = options["check"] or 0
+    return GradJob(job, options["unit"], upstream, look, options["params"], check)
+
+
+def _run(wanted: GradJob, image: str | None, options: dict[str, Any]) -> int:
+    from cnncli import gradjob
+    from cnncli.job import Report
+
+    report = Report()
+    outcome, check = gradjob.run(wanted, _source(image))
+    report.add(outcome)
+    tell_outcome(outcome, options["quiet"], options["as_json"])
+    if check is not None and options["as_json"]:
+        line = _check_json(check)
+        tell(line) if outcome.to_stdout else click.echo(line)
+    return report.exit_code
+
+
+def _source(image: str | None) -> Source:
+    from cnncli.batch import gather
+    from cnncli.errors import OptionError
+
+    sources = gather([] if image is None else [image], False, is_terminal(sys.stdin))
+    if len(sources) > 1:
+        raise OptionError(f"grad takes one IMAGE, got a folder of {len(sources)}")
+    return sources[0]
+
+
+def _check_json(check: Check) -> str:
+    return json.dumps({"check": {**vars(check), "passed": check.passed}})

@@ -1,0 +1,326 @@
+"""One gradient from an image to its files: read, forward, backward, check, write, report."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from cnncli.arrayfile import read_npy
+from cnncli.batch import named_error, read_source
+from cnncli.deliver import check_format_of, deliver, notes_of, shares_of
+from cnncli.encode import holds_values, write_npy_blocks
+from cnncli.errors import CnnCliError, OptionError
+from cnncli.featuremaps import FeatureMaps
+from cnncli.formats import NPY
+from cnncli.gradcheck import TOLERANCE, Check, check_gradient, check_line
+from cnncli.gradient import (
+    Gradient,
+    Unit,
+    check_upstream,
+    find_gradient,
+    parameter_names,
+    parse_unit,
+    unit_upstream,
+    winning_pools,
+)
+from cnncli.gradlooks import Look, overlay_limit, overlay_look, plain_look, winner_looks
+from cnncli.images import Picture
+from cnncli.job import Job, Outcome, Written
+from cnncli.layers import FloatArray, PadLayer
+from cnncli.levels import measure
+from cnncli.limits import MAX_INPUT_BYTES
+from cnncli.memory import check_memory
+from cnncli.network import Network, input_groups
+from cnncli.outputs import (
+    OutFile,
+    Plan,
+    Result,
+    Source,
+    Target,
+    make_folders,
+    plan_targets,
+    select_files,
+    write_whole,
+)
+from cnncli.passes import backward_bytes
+from cnncli.templates import distinct, safe_name
+from cnncli.wholefile import make_folder
+
+
+@dataclass(frozen=True)
+class GradJob:
+    """What gradient is wanted, and how it is to be seen.
+
+    Parameters
+    ----------
+    job : Job
+        The network, and how images are read and results written.
+    unit : str, optional
+        See `parse_unit`; by default the last layer.
+    upstream : Path, optional
+        A ``.npy`` file with the gradient of that layer's output.
+    look : str
+        ``gradient``, ``overlay`` or ``winners``.
+    params : str, optional
+        Folder for the gradients of all parameters.
+    check : int
+        Random places to compare with finite differences; 0: none.
+    """
+
+    job: Job
+    unit: str | None = None
+    upstream: Path | None = None
+    look: str = "gradient"
+    params: str | None = None
+    check: int = 0
+
+
+@dataclass(frozen=True)
+class _Task:
+    """A job with all that can be known before the image is read."""
+
+    wanted: GradJob
+    network: Network
+    unit: Unit
+    plan: Plan
+
+    @property
+    def job(self) -> Job:
+        return self.wanted.job
+
+    @property
+    def target(self) -> Target:
+        return self.plan.targets[0]
+
+
+def run(wanted: GradJob, source: Source) -> tuple[Outcome, Check | None]:
+    """Find a gradient and write it.
+
+    Parameters
+    ----------
+    wanted : GradJob
+    source : Source
+
+    Returns
+    -------
+    tuple of (Outcome, Check or None)
+        What became of the image, and what the comparison with finite differences found.
+
+    Raises
+    ------
+    CnnCliError
+        If it cannot work whatever the image; nothing was read by then.
+    """
+    task = _plan(wanted, source)
+    to_stdout = task.target.kind == "stdout"
+    try:
+        with np.errstate(all="ignore"):
+            outcome, check = _process(task, source)
+    except (CnnCliError, MemoryError) as error:
+        return Outcome(source, error=named_error(error, source), to_stdout=to_stdout), None
+    return replace(outcome, to_stdout=to_stdout), check
+
+
+def _plan(wanted: GradJob, source: Source) -> _Task:
+    job, unit = wanted.job, Unit(wanted.job.network.names[-1])
+    if wanted.unit is not None:
+        unit = parse_unit(wanted.unit, job.network)
+    if wanted.upstream is not None and unit.map is not None:
+        raise OptionError(
+            f"--upstream is for a whole layer, got --unit {unit}", hint=f"--unit {unit.layer}"
+        )
+    output, pools = job.output, tuple[str, ...]()
+    if wanted.look == "winners":
+        pools = winning_pools(job.network, unit.layer)
+        if output.output is None and source.path is not None:
+            place = f"{{stem}}-{{layer}}-winners.{output.format or 'png'}"
+            output = replace(output, output=place)
+    read_too = (*job.read_too, *([] if wanted.upstream is None else [wanted.upstream]))
+    plan = plan_targets([source], output, op="grad", read_too=read_too, layers=pools)
+    if wanted.look == "overlay" and _as_values(plan.targets[0], job):
+        raise OptionError(
+            "--overlay is a picture, got an output of numbers",
+            hint="leave --overlay away for the gradient itself",
+        )
+    if wanted.params is not None:
+        folder = replace(job.output, output=os.path.join(wanted.params, ""), format="npy")
+        plan_targets([source], folder, op="grad")
+    return _Task(wanted, job.network.until(unit.layer), unit, plan)
+
+
+def _process(task: _Task, source: Source) -> tuple[Outcome, Check | None]:
+    picture = read_source(task.job, source)
+    if picture.shape[0] > 1:
+        raise OptionError(f"grad takes one image, got an array of {picture.shape[0]}")
+    looks = _looks(task, picture)
+    upstream = _upstream(task, picture)
+    results = [Result(look.expected.maps, look.expected.layer) for look in looks]
+    files = select_files(task.target.files(results), task.job.output, task.plan.inputs)
+    if not files:
+        return Outcome(source, skipped=True), None
+    for file in files:
+        look = looks[file.result]
+        check_format_of(replace(task.job, render=look.render), file, look.expected)
+    parameters = _parameter_files(task)
+    _check_room(task, picture)
+
+    gradient = find_gradient(task.network, picture.values(), task.unit.layer, upstream)
+    check = _checked(task, picture, upstream)
+    make_folders(task.target, files)
+    written, notes, shown = _deliver(task, looks, files, gradient, picture)
+    written += _write_parameters(task, parameters, gradient)
+    notes = (*notes_of(task.job, picture), *_notes(task, gradient, check), *notes)
+    return Outcome(source, written, notes, shown=shown), check
+
+
+def _as_values(target: Target, job: Job) -> bool:
+    """Whether numbers go out; all files of a target have one format."""
+    format = target.files(target.unknown())[0].format
+    return holds_values(format, job.output.depth)
+
+
+def _looks(task: _Task, picture: Picture) -> list[Look]:
+    shape, render = picture.shape, task.job.render
+    as_values = _as_values(task.target, task.job)
+    if task.wanted.look == "gradient":
+        return [plain_look(shape, as_values, render)]
+    if task.wanted.look == "overlay":
+        return [overlay_look(shape, render)]
+    shapes = task.network.shapes(shape)
+    groups = task.network.groups(input_groups(shape[3]))
+    pools = task.target.wanted
+    return winner_looks(pools, task.network, shapes, groups, as_values, render)
+
+
+def _upstream(task: _Task, picture: Picture) -> FloatArray:
+    layer, path = task.unit.layer, task.wanted.upstream
+    shape = task.network.shapes(picture.shape)[layer]
+    if path is None:
+        groups = task.network.groups(input_groups(picture.shape[3]))
+        return unit_upstream(task.unit, shape, groups[layer], picture.dtype)
+    given = read_npy(path, name=os.fspath(path), max_bytes=MAX_INPUT_BYTES)
+    return check_upstream(given.astype(picture.dtype), shape, layer)
+
+
+def _check_room(task: _Task, picture: Picture) -> None:
+    needed = backward_bytes(task.network, picture.shape, picture.dtype)
+    if task.wanted.check:
+        # The passes in float64 beside what is kept of the others, and outputs of changed numbers.
+        needed += 2 * backward_bytes(task.network, picture.shape, np.dtype(np.float64))
+    check_memory(needed, "the backward pass", "a smaller image, or a layer nearer to it")
+
+
+def _checked(task: _Task, picture: Picture, upstream: FloatArray) -> Check | None:
+    count = task.wanted.check
+    if not count:
+        return None
+    check = check_gradient(task.network, picture.values(), task.unit.layer, upstream, count)
+    if check.compared == 0:
+        raise CnnCliError(
+            f"none of {check.left_out} places can be compared: slopes differ from one side to the "
+            "other, or drown in rounding",
+            hint="a unit that is neither silent nor saturated, as before a softmax, or more places",
+        )
+    if not check.passed:
+        raise CnnCliError(
+            f"gradients differ from finite differences by up to {check.difference:.3g}, relative "
+            f"{check.relative:.3g} ({check.where}), more than {TOLERANCE:g}"
+        )
+    return check
+
+
+def _deliver(
+    task: _Task,
+    looks: Sequence[Look],
+    files: Sequence[OutFile],
+    gradient: Gradient,
+    picture: Picture,
+) -> tuple[tuple[Written, ...], tuple[str, ...], str]:
+    """Write each result to its files."""
+    by_name = {look.expected.name: look for look in looks}
+    shares = shares_of([look.expected for look in looks], files)
+    made = (
+        (share.expected.name, _as_maps(by_name[share.expected.name].make(gradient), picture))
+        for share in shares
+    )
+    return deliver(replace(task.job, render=looks[0].render), shares, made)
+
+
+def _as_maps(values: FloatArray, picture: Picture) -> FeatureMaps:
+    """Return values that are there as a result of a network that does nothing."""
+    nothing = np.broadcast_to(np.zeros((), values.dtype), values.shape)
+    plain = Picture(nothing, 1.0, False, picture.batched, (), picture.name)
+    return FeatureMaps(Network.chain(PadLayer(0)), plain, held=values)
+
+
+def _parameter_files(task: _Task) -> dict[tuple[str, str], OutFile]:
+    """Name a file for each parameter of each layer, and refuse those that must not be written."""
+    if task.wanted.params is None:
+        return {}
+    arrays = [
+        (node.name, key) for node in task.network.nodes for key in parameter_names(node.layer)
+    ]
+    stems = distinct(safe_name(f"{name}-{key}") for name, key in arrays)
+    files = {
+        array: OutFile(Path(task.wanted.params, f"{stem}.npy"), NPY, 0, (0,))
+        for array, stem in zip(arrays, stems, strict=True)
+    }
+    chosen = select_files(files.values(), task.job.output, task.plan.inputs)
+    return {array: file for array, file in files.items() if file in chosen}
+
+
+def _write_parameters(
+    task: _Task, files: dict[tuple[str, str], OutFile], gradient: Gradient
+) -> tuple[Written, ...]:
+    return tuple(
+        _write_array(file, gradient.parameters[name][key], f"{name}-{key}", task.job)
+        for (name, key), file in files.items()
+    )
+
+
+def _write_array(file: OutFile, array: FloatArray, name: str, job: Job) -> Written:
+    assert file.path is not None
+    make_folder(file.path.parent)
+    blocks = [np.ascontiguousarray(array)]
+    write_whole(
+        file.path,
+        lambda out: write_npy_blocks(out, array.shape, array.dtype, blocks),
+        overwrite=job.output.overwrite,
+    )
+    found = measure(array)
+    finite = found.lo <= found.hi
+    return Written(
+        output=os.fspath(file.path),
+        form=f"{'x'.join(map(str, array.shape))} {array.dtype} array",
+        shape=array.shape,
+        maps=(name,),
+        low=found.lo if finite else 0.0,
+        high=found.hi if finite else 0.0,
+        mapping="values",
+        range=None,
+        clipped=0.0,
+        non_finite=found.non_finite,
+    )
+
+
+def _notes(task: _Task, gradient: Gradient, check: Check | None) -> tuple[str, ...]:
+    wanted, notes = task.wanted, []
+    if wanted.upstream is None and wanted.look != "winners":
+        verb = "is" if np.count_nonzero(gradient.upstream) == 1 else "adds up to"
+        notes.append(f"{task.unit} {verb} {gradient.value:.6g}")
+    if not gradient.input.any():
+        notes.append(f"no pixel changes {task.unit}: its gradient is 0 everywhere")
+    if wanted.look == "overlay":
+        most = overlay_limit(gradient, task.job.render.range)
+        notes.append(f"full red is a gradient of {most:.4g} and more, full blue of {-most:.4g}")
+    if wanted.params is not None:
+        after = [name for name in task.job.network.names if name not in task.network.names]
+        if after:
+            notes.append(f"no gradients of {', '.join(after)}: {task.unit} does not depend on them")
+    if check is not None:
+        notes.append(check_line(check))
+    return tuple(notes)
