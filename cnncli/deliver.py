@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+import io
 import math
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 
 import cnncli
-from cnncli.encode import encode, encode_float_tiff, holds_values, write_npy_blocks, write_npz
+from cnncli.encode import (
+    encode,
+    encode_float_tiff,
+    holds_values,
+    start_png,
+    write_npy_blocks,
+    write_npz,
+)
 from cnncli.featuremaps import FeatureMaps
 from cnncli.formats import NPZ
 from cnncli.images import Picture
@@ -19,6 +27,7 @@ from cnncli.job import Job, Written
 from cnncli.metadata import describe_values
 from cnncli.network import input_groups
 from cnncli.outputs import OutFile, check_target, write_stdout, write_whole
+from cnncli.png import PngFile
 from cnncli.render import (
     Extremes,
     MapGroup,
@@ -31,9 +40,11 @@ from cnncli.render import (
     plan_grid,
     render,
     render_notes,
+    render_rows,
     terminal_picture,
 )
 from cnncli.strips import Shape, Values
+from cnncli.targets import is_device
 from cnncli.templates import distinct, safe_name
 
 
@@ -246,6 +257,9 @@ def _write_all(share: Share, view: View) -> tuple[list[Written], tuple[str, ...]
     """Write a result to its files, values first."""
     job, files = view.job, share.files
     depth, show = job.output.depth, job.show_width and share.is_last
+    if not show and len(view.names) == len(files) == 1 and files[0].format.pillow == "PNG":
+        done, tile = _write_rows(job, files[0], view)
+        return [done], _notes(view, tile.non_finite, [tile]), ""
     drawn = show or not all(holds_values(file.format, depth) for file in files)
     if sum(holds_values(file.format, depth) for file in files) > 1:
         view.result.whole()
@@ -342,8 +356,42 @@ def _write_picture(job: Job, file: OutFile, tiles: Sequence[Tile], view: View) -
         depth=job.output.depth,
         metadata=record,
         compress=job.render.compress,
+        jobs=job.jobs,
     )
     _write(job, file, data)
+    return _written(file, sheet, tiles, view)
+
+
+def _write_rows(job: Job, file: OutFile, view: View) -> tuple[Written, Tile]:
+    """Write a PNG picture strip by strip, as its rows are made."""
+    made: list[Tile] = []
+
+    def write(out: BinaryIO) -> None:
+        started: list[PngFile] = []
+
+        def begin(tile: Tile) -> Callable[[slice, np.ndarray], object]:
+            record = describe([tile], job.command, cnncli.__version__)
+            options = job.output.depth, record, job.render.compress
+            started.append(start_png(out.write, tile.shape, *options))
+            return started[0].add
+
+        options = job.render, view.clip_by_default, begin
+        made.append(render_rows(view.result, view.groups[0], *options))
+        started[0].close()
+
+    _write(job, file, write if file.path and not is_device(file.path) else _gathered(write))
+    (tile,) = made
+    return _written(file, grid([tile]), [tile], view), tile
+
+
+def _gathered(write: Callable[[BinaryIO], None]) -> memoryview:
+    """Return all that is to be written: what a pipe got cannot be taken back."""
+    stream = io.BytesIO()
+    write(stream)
+    return stream.getbuffer()
+
+
+def _written(file: OutFile, sheet: Sheet, tiles: Sequence[Tile], view: View) -> Written:
     ranges = tuple((tile.mapping.lo, tile.mapping.hi) for tile in tiles)
     return Written(
         output=_output_name(file),

@@ -25,6 +25,8 @@ class Format:
         Values of ``--depth`` it can hold.
     colour : bool
         Whether it can hold a colour picture.
+    deep_colour : bool
+        Whether a colour picture may have 16 bits.
     note : str or None
         Where the metadata goes, in words; None when there is no place for it.
     """
@@ -35,11 +37,12 @@ class Format:
     lossless: bool = True
     depths: tuple[str, ...] = ("8",)
     colour: bool = True
+    deep_colour: bool = False
     note: str | None = None
 
 
 # Pillow's own limit for JPEG is libjpeg's 65,500, a little under the 65,535 of the format.
-_PNG = Format("png", "PNG", 2**31 - 1, depths=("8", "16"), note="text chunk")
+_PNG = Format("png", "PNG", 2**31 - 1, depths=("8", "16"), deep_colour=True, note="text chunk")
 _JPEG = Format("jpg", "JPEG", 65_500, lossless=False, note="comment")
 _TIFF = Format("tif", "TIFF", 2**31 - 1, depths=("8", "16", "float"), note="ImageDescription")
 _WEBP = Format("webp", "WEBP", 16_383, note="EXIF ImageDescription")
@@ -47,8 +50,8 @@ _GIF = Format("gif", "GIF", 65_535, note="comment")
 _BMP = Format("bmp", "BMP", 2**31 - 1)
 _PPM = Format("ppm", "PPM", 2**31 - 1, depths=("8", "16"))
 _PGM = Format("pgm", "PPM", 2**31 - 1, depths=("8", "16"), colour=False)
-NPY = Format("npy", None, 2**63 - 1, depths=("8", "16", "float"))
-NPZ = Format("npz", None, 2**63 - 1, depths=("8", "16", "float"))
+NPY = Format("npy", None, 2**63 - 1, depths=("8", "16", "float"), deep_colour=True)
+NPZ = Format("npz", None, 2**63 - 1, depths=("8", "16", "float"), deep_colour=True)
 """An archive that holds one array for each layer."""
 
 FORMATS: dict[str, Format] = {
@@ -132,10 +135,10 @@ def check_format(
         )
     if colour and not format.colour:
         raise OptionError(f"a colour picture does not fit into {format.name}", hint="ppm or --gray")
-    if colour and depth == "16" and format.pillow:
+    if colour and depth == "16" and not format.deep_colour:
         raise OptionError(
             f"16-bit colour cannot be written as {format.name}",
-            hint=".npy, .tif with --depth float, or --gray",
+            hint="png, .npy, .tif with --depth float, or --gray",
         )
     if max(width, height) > format.max_side:
         raise OptionError(

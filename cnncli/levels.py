@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -101,17 +101,20 @@ def measure(values: np.ndarray) -> Extremes:
     """
     found = Extremes()
     for part in _blocks(values):
-        block = values[part]
-        lo, hi = float(block.min()), float(block.max())
-        if not (math.isfinite(lo) and math.isfinite(hi)):
-            # NaN and infinities reach min or max, so only such blocks pay for a closer look.
-            finite = block[np.isfinite(block)]
-            lo, hi = (float(finite.min()), float(finite.max())) if finite.size else (0.0, 0.0)
-            found |= Extremes(non_finite=block.size - finite.size)
-            if not finite.size:
-                continue
-        found |= Extremes(lo, hi)
+        found |= _measured(values[part])
     return found
+
+
+def _measured(block: np.ndarray) -> Extremes:
+    lo, hi = float(block.min()), float(block.max())
+    if math.isfinite(lo) and math.isfinite(hi):
+        return Extremes(lo, hi)
+    # NaN and infinities reach min or max, so only such blocks pay for a closer look.
+    finite = block[np.isfinite(block)]
+    others = block.size - finite.size
+    if not finite.size:
+        return Extremes(non_finite=others)
+    return Extremes(float(finite.min()), float(finite.max()), others)
 
 
 def level_dtype(depth: str) -> type[np.unsignedinteger]:
@@ -174,12 +177,9 @@ def choose_range(
     return Mapping(spec, *limits[spec])
 
 
-def to_levels(
-    values: np.ndarray, mapping: Mapping, depth: str = "8", out: np.ndarray | None = None
-) -> np.ndarray:
+def to_levels(values: np.ndarray, mapping: Mapping, depth: str = "8") -> np.ndarray:
     """Turn values into levels: clip, then round half to even.
 
-    Works element by element in small blocks, so strips of a map give what the whole would.
     NaN becomes the level of ``lo``, infinities the levels of ``lo`` and ``hi``. Zero of a
     symmetric range falls on 128 of 255 and 32768 of 65535. A constant map becomes level 0,
     or the middle in a symmetric range.
@@ -190,8 +190,6 @@ def to_levels(
     mapping : Mapping
     depth : str
         ``8`` or ``16``.
-    out : ndarray of uint8 or uint16, the shape of `values`, optional
-        Where to put the levels.
 
     Returns
     -------
@@ -202,17 +200,54 @@ def to_levels(
     >>> to_levels(np.array([-1.0, 0.0, 0.5, 2.0]), Mapping("clip", 0, 1)).tolist()
     [0, 0, 128, 255]
     """
-    levels = np.empty(values.shape, _DTYPES[depth]) if out is None else out
-    top = top_level(depth)
-    if mapping.lo == mapping.hi:
-        levels[...] = (top + 1) // 2 if mapping.kind == "symmetric" else 0
-        return levels
-    scaling = _Scaling.of(mapping, top, values.dtype)
+    levels = np.empty(values.shape, _DTYPES[depth])
+    paint_levels(values, mapping, depth, levels)
+    return levels
+
+
+def paint_levels(values: np.ndarray, mapping: Mapping, depth: str, out: np.ndarray) -> Extremes:
+    """Write the levels of values, and look at the values while they are in cache.
+
+    Works in small blocks and element by element, so strips of a map give what the whole would.
+
+    Parameters
+    ----------
+    values : ndarray of float, any shape
+    mapping : Mapping
+    depth : str
+        ``8`` or ``16``.
+    out : ndarray of uint8 or uint16, the shape of `values`
+        Where to put the levels, see `to_levels`.
+
+    Returns
+    -------
+    Extremes
+        With the number of values that were clipped.
+
+    Examples
+    --------
+    >>> levels = np.empty(3, np.uint8)
+    >>> paint_levels(np.array([-1.0, 0.0, 2.0]), Mapping("clip", 0, 1), "8", levels).clipped
+    2
+    """
+    top, seen = top_level(depth), Extremes()
+    constant = mapping.lo == mapping.hi
+    if constant:
+        out[...] = (top + 1) // 2 if mapping.kind == "symmetric" else 0
+    scaling = None if constant else _Scaling.of(mapping, top, values.dtype)
     # Infinities and values far outside the range are clipped, which is what the user asked for.
     with np.errstate(all="ignore"):
         for part in _blocks(values):
-            np.copyto(levels[part], scaling.apply(values[part]), casting="unsafe")
-    return levels
+            block = values[part]
+            found = _measured(block)
+            if not (mapping.lo <= found.lo and found.hi <= mapping.hi):
+                clipped = count_clipped(block, mapping, not found.non_finite)
+                found = replace(found, clipped=clipped)
+            seen |= found
+            if scaling is not None:
+                scaled = scaling.apply(block, not found.non_finite)
+                np.copyto(out[part], scaled, casting="unsafe")
+    return seen
 
 
 def from_levels(levels: np.ndarray, mapping: Mapping, depth: str = "8") -> np.ndarray:
@@ -299,7 +334,7 @@ class _Scaling:
         used: np.dtype[Any] = np.dtype(np.float32 if narrow else np.float64)
         return cls(used, exponent, shift, factor, offset, top, mapping.kind == "abs")
 
-    def apply(self, block: np.ndarray) -> np.ndarray:
+    def apply(self, block: np.ndarray, finite: bool) -> np.ndarray:
         values: np.ndarray = np.abs(block, dtype=self.dtype) if self.magnitude else block
         if self.exponent:
             values = np.ldexp(values, self.exponent, dtype=self.dtype)
@@ -311,10 +346,10 @@ class _Scaling:
         if self.offset:
             np.add(work, self.dtype.type(self.offset), out=work)
         np.rint(work, out=work)
-        # fmax, not maximum: it turns NaN into 0.
-        np.fmax(work, 0, out=work)
-        np.minimum(work, self.top, out=work)
-        return work
+        if not finite:
+            # clip would keep NaN, and take several times less.
+            np.fmax(work, 0, out=work)
+        return np.clip(work, 0, self.top, out=work)
 
 
 def _blocks(values: np.ndarray) -> Iterator[tuple[Any, ...]]:

@@ -7,7 +7,7 @@ The parts stand in their own modules and are offered here together: `levels` (ra
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -22,6 +22,7 @@ from cnncli.levels import (
     is_fixed,
     level_dtype,
     measure,
+    paint_levels,
     to_levels,
 )
 from cnncli.maps import MapGroup, RenderOptions, picture_names
@@ -47,6 +48,7 @@ __all__ = [
     "picture_names",
     "plan_grid",
     "render",
+    "render_rows",
     "render_notes",
     "restore_values",
     "terminal_picture",
@@ -144,19 +146,82 @@ def render(
     >>> tiles[0].pixels.tolist(), tiles[0].mapping.kind
     ([[64, 128, 255]], 'symmetric')
     """
+    rows, mappings = _ranged(result, groups, options, clip_by_default)
+    return _painted(rows, groups, options, mappings)
+
+
+def render_rows(
+    result: np.ndarray | Rows,
+    group: MapGroup,
+    options: RenderOptions,
+    clip_by_default: bool,
+    begin: Callable[[Tile], Callable[[slice, np.ndarray], object]],
+) -> Tile:
+    """Turn the result of one image into one picture, whose pixels never stand together.
+
+    Parameters
+    ----------
+    result, options, clip_by_default
+        As for `render`, with N = 1.
+    group : MapGroup
+        The picture.
+    begin : callable
+        Called once with the picture as it will be, but for its pixels and what will be found in
+        the values. Returns a function of rows and their pixels, which strips call on threads, in
+        no order.
+
+    Returns
+    -------
+    Tile
+        Without its pixels: they only have their shape and dtype.
+
+    Examples
+    --------
+    >>> rows = []
+    >>> tile = render_rows(
+    ...     np.ones((1, 2, 3, 1)), MapGroup("", (0,)), RenderOptions(), True,
+    ...     lambda tile: lambda strip, pixels: rows.append(pixels.tolist()),
+    ... )
+    >>> rows, tile.shape
+    ([[[255, 255, 255], [255, 255, 255]]], (2, 3))
+    """
+    groups = [group]
+    rows, (mapping,) = _ranged(result, groups, options, clip_by_default)
+    _, height, width, _ = rows.shape
+    colormap = None if group.colour else options.colormap
+    one = _canvas(1, 1, colormap, options.depth)
+    blank = np.broadcast_to(one[0, 0], (height, width, *one.shape[2:]))
+    (name,) = picture_names(groups, 1)
+    take = begin(_tile(name, group, 0, options, (blank, mapping, Extremes())))
+
+    def paint(image: int, strip: slice, parts: list[np.ndarray]) -> list[Extremes]:
+        pixels = _canvas(strip.stop - strip.start, width, colormap, options.depth)
+        found = _paint(parts[0], mapping, colormap, options.depth, pixels)
+        take(strip, pixels)
+        return [found]
+
+    (found,) = _joined(rows, groups, paint)
+    return _tile(name, group, 0, options, (blank, mapping, found))
+
+
+def _ranged(
+    result: np.ndarray | Rows,
+    groups: Sequence[MapGroup],
+    options: RenderOptions,
+    clip_by_default: bool,
+) -> tuple[Rows, list[Mapping]]:
+    """Return what is to be painted, and the range of every picture."""
     if options.depth == "float":
         raise ValueError("depth float is written as values, not rendered")
     rows: Rows = Whole(result) if isinstance(result, np.ndarray) else result
     count = rows.shape[0] * len(groups)
     if is_fixed(options.range, clip_by_default):
-        mappings = [choose_range(Extremes(), options.range, clip_by_default)] * count
-        return _painted(rows, groups, options, mappings)
+        return rows, [choose_range(Extremes(), options.range, clip_by_default)] * count
     rows = rows.kept()
     found = _joined(rows, groups, lambda image, strip, parts: [measure(part) for part in parts])
     if options.shared_range:
         found = [_union(found)] * count
-    mappings = [choose_range(extremes, options.range, clip_by_default) for extremes in found]
-    return _painted(rows, groups, options, mappings)
+    return rows, [choose_range(extremes, options.range, clip_by_default) for extremes in found]
 
 
 def _union(found: Sequence[Extremes]) -> Extremes:
@@ -196,9 +261,8 @@ def _painted(
         seen = []
         for group, part in enumerate(parts):
             index = image * len(groups) + group
-            found = measure(part)
-            _paint(part, mappings[index], maps[group], options.depth, pixels[index][strip])
-            seen.append(replace(found, clipped=_clipped(part, mappings[index], found)))
+            out = pixels[index][strip]
+            seen.append(_paint(part, mappings[index], maps[group], options.depth, out))
         return seen
 
     found = _joined(rows, groups, paint)
@@ -216,11 +280,13 @@ def _canvas(height: int, width: int, colormap: str | None, depth: str) -> np.nda
 
 def _paint(
     part: np.ndarray, mapping: Mapping, colormap: str | None, depth: str, out: np.ndarray
-) -> None:
+) -> Extremes:
     if colormap in (None, "gray"):
-        to_levels(part, mapping, depth, out=out)
-    else:
-        out[...] = colormaps.apply(to_levels(part, mapping, depth), colormap or "gray")
+        return paint_levels(part, mapping, depth, out)
+    levels = np.empty(part.shape, level_dtype(depth))
+    found = paint_levels(part, mapping, depth, levels)
+    out[...] = colormaps.apply(levels, colormap or "gray")
+    return found
 
 
 def render_notes(groups: Sequence[MapGroup], options: RenderOptions) -> tuple[str, ...]:
@@ -272,11 +338,6 @@ def _tile(
         depth=options.depth,
         colormap="gray" if group.colour else options.colormap,
     )
-
-
-def _clipped(part: np.ndarray, mapping: Mapping, found: Extremes) -> int:
-    inside = mapping.lo <= found.lo and found.hi <= mapping.hi
-    return 0 if inside else count_clipped(part, mapping, not found.non_finite)
 
 
 def _parts(image: np.ndarray, groups: Sequence[MapGroup]) -> Iterator[np.ndarray]:

@@ -94,7 +94,7 @@ def test_long_records_leave_the_picture_readable(format: str) -> None:
 
 
 def test_fast_png_is_about_as_small_as_the_default(samples: Path) -> None:
-    """The figures in encode.py, on the sample photographs and their edges."""
+    """The promise of --compress, on the sample photographs and their edges."""
     for name in ("astronaut.png", "camera.png", "chelsea.png", "rocket.jpg"):
         with Image.open(samples / name) as image:
             photo = np.asarray(image)
@@ -156,7 +156,7 @@ def test_arguments_are_left_alone() -> None:
         ("gif", 65_536, {}, "gif holds at most 65535"),
         ("jpg", 9, {"depth": "16"}, "--depth 16 needs png tif tiff ppm pgm pnm npy npz, got jpg"),
         ("png", 9, {"depth": "float"}, "--depth float needs tif tiff npy npz, got png"),
-        ("png", 9, {"depth": "16", "colour": True}, "16-bit colour cannot be written as png"),
+        ("tif", 9, {"depth": "16", "colour": True}, "16-bit colour cannot be written as tif"),
         ("pgm", 9, {"colour": True}, "does not fit into pgm"),
     ],
 )

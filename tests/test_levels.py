@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -17,6 +18,7 @@ from cnncli.levels import (
     count_clipped,
     from_levels,
     measure,
+    paint_levels,
     to_levels,
     top_level,
 )
@@ -121,7 +123,10 @@ def test_any_floats_make_levels_and_parts_equal_the_whole(values: np.ndarray) ->
     whole = to_levels(values, mapping)
     out = np.zeros_like(whole)
     for row in range(len(values)):
-        assert to_levels(values[row : row + 1], mapping, out=out[row : row + 1]) is not None
+        part = values[row : row + 1]
+        found = paint_levels(part, mapping, "8", out[row : row + 1])
+        assert replace(found, clipped=0) == measure(part)
+        assert found.clipped == count_clipped(part, mapping)
     assert np.array_equal(out, whole)
 
 
