@@ -204,7 +204,7 @@ def read_source(job: Job, source: Source) -> Picture:
     cnncli.errors.FileProblem: '/nowhere.png': cannot be read: No such file or directory
     """
     if source.path is not None:
-        return read_image(source.path, job.read)
+        return read_image(source.path, job.read, early=job.jobs != 1)
     if sys.stdin is None or sys.stdin.closed:
         raise FileProblem("standard input is closed", hint="give an IMAGE")
     return read_stream(sys.stdin.buffer, job.read)

@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from typing import Any, BinaryIO
 
 import numpy as np
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, UnidentifiedImageError
 
 from cnncli.arrayfile import fault_text
 from cnncli.errors import CnnCliError, FileProblem, OptionError, quote
@@ -122,7 +122,13 @@ def _broken(error: Exception, kind: str, options: ReadOptions, name: str) -> Fil
     return FileProblem(f"{quote(name)}: broken or truncated {kind}: {reason}")
 
 
-def _check_pixels(pixels: int, limit: int, name: str) -> None:
+def check_pixels(pixels: int, limit: int, name: str) -> None:
+    """Refuse a picture that is too large, before it is decoded.
+
+    Raises
+    ------
+    FileProblem
+    """
     if pixels > limit:
         raise _too_large(str(pixels), limit, name)
     if pixels < 1:
@@ -215,7 +221,7 @@ def _decode(stream: BinaryIO, kind: str, options: ReadOptions, name: str) -> Sam
     with _opened(stream, kind) as image:
         if options.frame is not None:
             _select_frame(image, options.frame, name)
-        _check_pixels(image.width * image.height, options.max_pixels, name)
+        check_pixels(image.width * image.height, options.max_pixels, name)
         raw_mode, notes = _raw_mode(image), _depth_notes(image)
         if options.size is not None and not options.as_values:
             draft(image, options.size)
@@ -239,7 +245,7 @@ def _with_record(samples: Samples, image: Image.Image, options: ReadOptions, nam
     # One page is one channel of one image, and every page is checked against the first.
     if min(n, channels) < 1 or samples.colour.shape[:2] != (height, width):
         raise ValueError("its pages do not fit its record")
-    _check_pixels(n * channels * height * width, options.max_pixels, name)
+    check_pixels(n * channels * height * width, options.max_pixels, name)
     pages = np.empty((n * channels, height, width), np.float32)
     for number, page in enumerate(pages):
         image.seek(number)
@@ -263,11 +269,15 @@ def _record(image: Image.Image) -> dict[str, Any]:
 
 def _turned_upright(image: Image.Image) -> tuple[str, ...]:
     try:
-        image.getexif().get(_ORIENTATION)
+        orientation = image.getexif().get(_ORIENTATION, 1)
     except Exception:
         # Every viewer shows a picture whose description alone is damaged.
         return ("EXIF data is broken, orientation not applied",)
+    if orientation == 1:
+        return ()
     try:
+        from PIL import ImageOps
+
         ImageOps.exif_transpose(image, in_place=True)
     except MemoryError:
         raise

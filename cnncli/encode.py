@@ -256,6 +256,9 @@ def write_npz(
     >>> np.load(io.BytesIO(stream.getvalue()))["conv1"]
     array([1., 1.], dtype=float32)
     """
+    # Loaded here because few results are archives.
+    import zipfile
+
     with zipfile.ZipFile(stream, "w") as archive:
         for name, shape, dtype, blocks in arrays:
             # A ZipInfo of its own has no time of day in it: equal values are equal bytes.

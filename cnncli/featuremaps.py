@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -27,6 +28,9 @@ layer computes rows twice that two strips of the next one need."""
 
 BLOCK_BYTES: Final = 8 * 2**20
 """Rows that are written to an array file together."""
+
+ALONE_VALUES: Final = 2**19
+"""A result of fewer values is made by one thread."""
 
 T = TypeVar("T")
 
@@ -100,7 +104,7 @@ class FeatureMaps:
             image, rows = strips[index]
             results[index] = action(image, rows, self._values(image, rows))
 
-        run_all(work, range(len(strips)), self.jobs)
+        run_all(work, range(len(strips)), self._threads)
         return results
 
     def whole(self) -> Values:
@@ -127,7 +131,7 @@ class FeatureMaps:
         """Forget the pixels: what was made of them is all that is wanted now."""
         shape, dtype = self.picture.pixels.shape, self.picture.pixels.dtype
         nothing = np.broadcast_to(np.zeros((), dtype), shape)
-        self.picture = replace(self.picture, pixels=nothing)
+        self.picture = replace(self.picture, pixels=nothing, arriving=None)
 
     def blocks(self) -> Iterator[tuple[int, Values]]:
         """Yield each image's number with blocks of its rows (rows, n_W, n_C), all in order."""
@@ -148,6 +152,11 @@ class FeatureMaps:
         run_all(work, strips, self.jobs)
         return block
 
+    @property
+    def _threads(self) -> int | None:
+        """As `jobs`, but to start a thread takes longer than a small image."""
+        return 1 if math.prod(self.shape) < ALONE_VALUES else self.jobs
+
     def _strips(self) -> list[slice]:
         height = self.shape[1]
         if self._in_strips and self.held is None:
@@ -161,12 +170,10 @@ class FeatureMaps:
         if self.held is not None:
             return self.held[image, rows]
         raw = self._on_pixels
-        pixels = self.picture.pixels[image : image + 1]
 
         def source(first: int, last: int) -> NDArray[Any]:
-            if raw:
-                return pixels[:, first:last]
-            return self.picture.scaled(pixels[:, first:last])
+            pixels = self.picture.rows(slice(first, last))[image : image + 1]
+            return pixels if raw else self.picture.scaled(pixels)
 
         values = self.stage.read(source, rows.start, rows.stop)[0]
         return self.picture.scaled(values) if raw else values
