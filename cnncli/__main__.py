@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 
 from cnncli.processor import choose_blas_kernels
@@ -9,6 +10,9 @@ from cnncli.processor import choose_blas_kernels
 
 def main() -> None:
     """Run the command line; Ctrl-C counts from the first moment, while modules still load."""
+    # Loading makes many objects and no garbage: to look for some would take as long as a small
+    # image. `start_work` lets the collector go on.
+    gc.disable()
     try:
         choose_blas_kernels()
         from cnncli.cli import cli

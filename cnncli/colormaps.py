@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from functools import cache
-from importlib import resources
 
 import numpy as np
 
@@ -45,6 +44,8 @@ def table(name: str) -> np.ndarray:
     if name == "gray":
         colours = np.repeat(np.arange(256, dtype=np.uint8)[:, None], 3, axis=1)
     else:
+        from importlib import resources
+
         with resources.files("cnncli").joinpath("colormaps.npz").open("rb") as file:
             colours = np.load(file, allow_pickle=False)[name]
     colours.flags.writeable = False

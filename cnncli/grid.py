@@ -7,12 +7,15 @@ import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
-from PIL import Image, ImageDraw, ImageFont, features
+from PIL import Image
 
 from cnncli.errors import quote
+
+if TYPE_CHECKING:
+    from PIL import ImageFont
 
 # Smaller maps are enlarged by a whole factor to about this many pixels, so that they can be seen
 # and their names fit.
@@ -234,6 +237,8 @@ def shorten(text: str, width: float, font: ImageFont.FreeTypeFont | ImageFont.Im
 @cache
 def label_font(size: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
     """Return the font of labels; without FreeType, Pillow's small bitmap font."""
+    from PIL import ImageFont, features
+
     if features.check("freetype2"):
         return ImageFont.load_default(size)
     return ImageFont.load_default_imagefont()
@@ -267,6 +272,9 @@ def plain_text(name: str) -> str:
 
 
 def _write_label(sheet: np.ndarray, box: Box, name: str, layout: Layout) -> None:
+    # Loaded here, as the fonts are: only grids have labels.
+    from PIL import ImageDraw
+
     font = label_font(layout.font_size)
     text = shorten(plain_text(name), layout.cell_width, font)
     room = Image.new("L", (layout.cell_width, round(layout.font_size * 1.5)), 0)

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from importlib.resources.abc import Traversable
+    from pathlib import Path
 
 PACKAGE = "cnncli_filters"
 SUFFIX = ".npy"
@@ -29,7 +29,7 @@ def builtin_names() -> tuple[str, ...]:
     return tuple(sorted(name.removesuffix(SUFFIX) for name in entries if name.endswith(SUFFIX)))
 
 
-def builtin_file(name: str) -> Traversable:
+def builtin_file(name: str) -> Path:
     """Return the packaged file of one built-in filter.
 
     Parameters
@@ -39,8 +39,7 @@ def builtin_file(name: str) -> Traversable:
 
     Returns
     -------
-    Traversable
-        Readable with ``read_bytes()``; it need not be a path when the package is zipped.
+    Path
 
     Examples
     --------
@@ -81,8 +80,11 @@ def nearest(text: str, names: Iterable[str], count: int = 3) -> list[str]:
     return [by_lower[match] for match in matches]
 
 
-def _folder() -> Traversable:
-    # Here, because importlib.resources would cost every --help some 10 ms.
-    from importlib.resources import files
+def _folder() -> Path:
+    # Not importlib.resources: it takes longer than a small image.
+    from importlib.util import find_spec
+    from pathlib import Path
 
-    return files(PACKAGE)
+    package = find_spec(PACKAGE)
+    assert package is not None and package.origin is not None
+    return Path(package.origin).parent

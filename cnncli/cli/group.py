@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import os
 import shlex
 import sys
@@ -163,6 +164,13 @@ def _output_failed(error: OSError) -> int:
         return BROKEN_PIPE
     show_error(f"standard output: {(error.strerror or str(error)).lower()}")
     return 1
+
+
+def start_work() -> None:
+    """Turn the garbage collector on, but not to what was loaded before: that stays."""
+    if not gc.isenabled():
+        gc.freeze()
+        gc.enable()
 
 
 def check_output_open() -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
@@ -10,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from cnncli.cli.group import check_output_open, show_error, tell
+from cnncli.cli.group import check_output_open, show_error, start_work, tell
 from cnncli.options import (
     PictureCommand,
     conv_options,
@@ -148,6 +147,7 @@ def run_job(job: Job, shared: dict[str, Any]) -> int:
         check_output_open()
     sources = batch.gather(shared["images"], shared["recursive"], is_terminal(sys.stdin))
     report = Report()
+    start_work()
     for outcome in batch.run(job, sources):
         report.add(outcome)
         tell_outcome(outcome, shared["quiet"], shared["as_json"])
@@ -176,7 +176,7 @@ def make_job(command: str, network: Network, shared: dict[str, Any]) -> Job:
         render=RenderOptions(range=shared["value_range"], **look),
         output=OutputOptions(format=shared["format_name"], **write),
         command=command,
-        show_width=shutil.get_terminal_size().columns if shared["show"] else 0,
+        show_width=_columns() if shared["show"] else 0,
         jobs=shared["jobs"],
         verbose=shared["verbose"],
     )
@@ -196,6 +196,12 @@ def tell_outcome(outcome: Outcome, quiet: bool, as_json: bool) -> None:
             tell(line)
     if outcome.shown:
         click.echo(outcome.shown, nl=False, err=as_json or outcome.to_stdout, color=True)
+
+
+def _columns() -> int:
+    import shutil
+
+    return shutil.get_terminal_size().columns
 
 
 def is_terminal(stream: Any) -> bool:
