@@ -29,8 +29,8 @@ layer computes rows twice that two strips of the next one need."""
 BLOCK_BYTES: Final = 8 * 2**20
 """Rows that are written to an array file together."""
 
-ALONE_VALUES: Final = 2**19
-"""A result of fewer values is made by one thread."""
+ALONE_VALUES: Final = 2**20
+"""An image of fewer values, with those made of it, is filtered by one thread."""
 
 T = TypeVar("T")
 
@@ -154,8 +154,9 @@ class FeatureMaps:
 
     @property
     def _threads(self) -> int | None:
-        """As `jobs`, but to start a thread takes longer than a small image."""
-        return 1 if math.prod(self.shape) < ALONE_VALUES else self.jobs
+        """As `jobs`, but to start a thread takes longer than to filter a small image."""
+        few = math.prod(self.shape) + math.prod(self.picture.shape) < ALONE_VALUES
+        return 1 if few and self.network.keeps_channels else self.jobs
 
     def _strips(self) -> list[slice]:
         height = self.shape[1]

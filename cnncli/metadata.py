@@ -227,7 +227,7 @@ def _entry(item: Any, pixels: np.ndarray) -> _Entry:
     zoom, depth, colormap = _count(item["zoom"]), item["depth"], item["colormap"]
     channels = tuple(_count(number) for number in _listed(item["channels"]))
     lo, hi = (_finite(number) for number in _listed(item["range"]))
-    if depth == "16" and pixels.dtype == np.uint8:
+    if depth == "16" and pixels.dtype == np.uint8 and pixels.ndim == 3:
         raise FileProblem("its 16-bit colour is read as 8-bit, so the numbers are gone")
     sound = (
         width > 0
