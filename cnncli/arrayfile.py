@@ -16,14 +16,11 @@ import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO, TypeAlias
+from typing import Any, BinaryIO, TypeAlias
 
 import numpy as np
 
 from cnncli.errors import FileProblem, quote
-
-if TYPE_CHECKING:
-    import zipfile
 
 DEFAULT_MAX_BYTES = 2**31
 

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from cnncli import arrayfile, npzfile
+from cnncli import arrayfile
 from cnncli.core.hollow import hollow_array
 from cnncli.errors import CnnCliError, FileProblem, OptionError, quote
 from cnncli.matrixtext import looks_inline, parse_matrix, shorten
@@ -225,6 +225,9 @@ def _read_npy(path: str, key: str | None, hollow: bool) -> _Read:
 
 
 def _read_npz(path: str, key: str | None, hollow: bool) -> _Read:
+    # Loaded here: zipfile takes longer than a small image, and few filters are archives.
+    from cnncli import npzfile
+
     keys = npzfile.npz_keys(Path(path), name=path)
     pair = _weights_and_bias(keys) if key is None else None
     chosen = pair or (_choose(path, key, keys),)
