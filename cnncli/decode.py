@@ -198,7 +198,7 @@ def header_shape(
     """
     try:
         with _opened(stream, kind) as image:
-            _check_pixels(image.width * image.height, options.max_pixels, name)
+            check_pixels(image.width * image.height, options.max_pixels, name)
             channels = 1 if image.mode in _GREY_MODES or image.mode.startswith("I") else 3
             size = image.height, image.width
             # Not the plugin's own getexif: that of PNG decodes the pixels to look behind them.
