@@ -123,3 +123,21 @@ def run_shell(line: str, **options: Any) -> subprocess.CompletedProcess[bytes]:
     options["env"] = {**os.environ, **options.get("env", {}), "PATH": path}
     command = ["bash", "-o", "pipefail", "-c", line]
     return subprocess.run(command, capture_output=True, timeout=60, check=False, **options)
+
+
+MEASURE = """
+import sys
+from cnncli.cli import cli
+code = cli.main(sys.argv[1:], standalone_mode=False)
+assert code == 0, code
+# Not getrusage: its maximum counts the process that forked this one.
+with open("/proc/self/status") as status:
+    print(*(line.split()[1] for line in status if line.startswith("VmHWM")))
+"""
+
+
+def peak_memory(words: tuple[str, ...]) -> int:
+    """Return the most bytes that one command line, which must succeed, had in memory."""
+    command = [sys.executable, "-c", MEASURE, *words]
+    done = subprocess.run(command, capture_output=True, check=True, timeout=60)
+    return int(done.stdout) * 1024

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
-from shell import pixels, run_cli, save, values_of
+from shell import peak_memory, pixels, run_cli, save, values_of
 
 from cnncli.featuremaps import FeatureMaps, layer_maps
 from cnncli.filters import from_array, load_filter, stack
@@ -110,23 +108,6 @@ def test_memory_is_the_pictures_and_little_more(empty_folder: Path, words: tuple
     # In and out, and Pillow holds three samples in four bytes.
     pictures = 2 * height * width * 4
     assert peak_memory(words) < pictures + 100 * 2**20
-
-
-MEASURE = """
-import sys
-from cnncli.cli import cli
-code = cli.main(sys.argv[1:], standalone_mode=False)
-assert code == 0, code
-# Not getrusage: its maximum counts the process that forked this one.
-with open("/proc/self/status") as status:
-    print(*(line.split()[1] for line in status if line.startswith("VmHWM")))
-"""
-
-
-def peak_memory(words: tuple[str, ...]) -> int:
-    command = [sys.executable, "-c", MEASURE, *words]
-    done = subprocess.run(command, capture_output=True, check=True, timeout=60)
-    return int(done.stdout) * 1024
 
 
 @pytest.mark.parametrize("limit", [0, 2**30])
