@@ -21,7 +21,9 @@ from cnncli.images import (
     read_stream,
 )
 from cnncli.job import Job, Outcome
+from cnncli.memory import check_memory
 from cnncli.outputs import OutFile, Result, Source, Target, make_folders, plan_targets, select_files
+from cnncli.passes import peak_bytes
 from cnncli.targets import is_device
 
 
@@ -156,6 +158,7 @@ def process(
     for file in files:
         check_format_of(job, file, expected[file.result])
     shares = shares_of(expected, files)
+    _check_room(job, picture)
     said = notes_of(job, picture)
     names = [share.expected.name for share in shares]
     made = layer_maps(job.network, picture, names, job.jobs)
@@ -165,6 +168,13 @@ def process(
     with np.errstate(all="ignore"):
         written, notes, shown = deliver(job, shares, made)
     return Outcome(target.source, written, (*said, *notes), shown=shown)
+
+
+def _check_room(job: Job, picture: Picture) -> None:
+    """Refuse a network whose outputs do not fit into memory: what is no chain has no strips."""
+    if not job.network.is_chain:
+        needed = peak_bytes(job.network, picture.shape, picture.dtype)
+        check_memory(needed, "the network", "a smaller image, or [input] size in the network file")
 
 
 def _claim(files: Sequence[OutFile], source: Source, claimed: dict[str, Source]) -> None:
