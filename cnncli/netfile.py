@@ -131,7 +131,7 @@ def _parse(path: Path) -> dict[str, Any]:
             hint="weights go into .npy, .npz or .safetensors files",
         )
     # Parsing takes long enough to look first.
-    _check_count(len(re.findall(rb"^[ \t]*\[\[", data, re.MULTILINE)))
+    _check_count(len(re.findall(rb"^[ \t]*\[\[[ \t]*layers", data, re.MULTILINE)))
     try:
         return tomllib.loads(data.decode("utf-8"))
     except UnicodeDecodeError:

@@ -200,6 +200,12 @@ def test_inline_lists_are_read_in_either_layout() -> None:
     np.testing.assert_array_equal(oihw, np.transpose(bank, (2, 3, 1, 0)))
 
 
+def test_lines_of_numbers_do_not_count_as_layers() -> None:
+    rows = ",\n".join(f"[[{row}, 1, 2]]" for row in range(MAX_LAYERS + 1))
+    found = layer(f'type = "conv"\nfilter = [\n{rows}\n]')
+    assert found.filter.weights.shape == (MAX_LAYERS + 1, 1, 3, 1)
+
+
 def test_flip_and_normalize() -> None:
     found = model('[[layers]]\ntype="conv"\nfilter="1 2 5"\nflip=true\nnormalize=true\n')
     weights = found.network.nodes[0].layer.parameters["W"]
