@@ -126,6 +126,12 @@ def _finite(value: Any) -> float:
     return number
 
 
+def _limit(value: Any) -> float:
+    if math.isnan(number := _number(value)):
+        raise ValueError
+    return number
+
+
 def _above_zero(value: Any) -> float:
     if not (number := _finite(value)) > 0:
         raise ValueError
@@ -223,13 +229,14 @@ _PADDING = Field(
     f"{', '.join(NAMED_PADDINGS)}, N, [H, W] or [TOP, BOTTOM, LEFT, RIGHT] {_LIMITS.format(0)}",
 )
 _NUMBER = Field(_finite, "a number")
+_LIMIT = Field(_limit, "a number, inf or -inf")
 _FLAG = Field(_flag, "true or false")
 _NUMBERS = Field(_array, "a number, a list of numbers or FILE:KEY")
 _NEEDED_NUMBERS = Field(_array, "a number, a list of numbers or FILE:KEY", required=True)
 # Its name is checked where its settings are: in the layer.
 _ACTIVATION = Field(_text, "the name of an activation")
 
-_BORDER = {"pad_mode": _words(PAD_MODES), "pad_value": _NUMBER}
+_BORDER = {"pad_mode": _words(PAD_MODES), "pad_value": _LIMIT}
 
 _LISTED = Field(_names, 'a list of names of earlier layers, or "input"')
 
@@ -273,8 +280,8 @@ TYPES: Final[dict[str, dict[str, Field]]] = {
         "activation": Field(_text, _ACTIVATION.need, required=True),
         "alpha": _NUMBERS,
         "beta": _NUMBER,
-        "low": _NUMBER,
-        "high": _NUMBER,
+        "low": _LIMIT,
+        "high": _LIMIT,
     },
     "batchnorm": {
         "gamma": _NUMBERS,
