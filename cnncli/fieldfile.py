@@ -96,7 +96,7 @@ def write_field(job: FieldJob) -> FieldDone:
     CnnCliError
         Before any work if the unit, the shapes or the output cannot be.
     """
-    reaches = trace(job.model.network, (1, *job.shape), job.layer, job.unit)
+    reaches = trace(job.model.network, (1, *job.shape), job.model.find(job.layer), job.unit)
     file = _target(job)
     picture, notes = _picture(job)
     sheet = draw_field(_levels(picture), reaches)

@@ -6,25 +6,28 @@ from importlib import import_module
 from pathlib import Path
 from typing import Final
 
+from cnncli.core.geometry import Pair
 from cnncli.errors import FileProblem, quote
 from cnncli.network import Model
 
 __all__ = ["Model", "load_model"]
 
-_READERS: Final = {".toml": "netfile"}
+_READERS: Final = {".toml": "netfile", ".onnx": "onnxgraph"}
 """The module that reads files of a suffix, loaded when one is asked for."""
 
 
-def load_model(path: Path, *, weights: bool = True) -> Model:
+def load_model(path: Path, *, weights: bool = True, size: Pair | None = None) -> Model:
     """Return the network that a file describes, its shapes checked as far as they are known.
 
     Parameters
     ----------
     path : Path
-        A network file (``.toml``).
+        A network file (``.toml``) or an ONNX model (``.onnx``).
     weights : bool
         False reads no more of the files of weights than the headers of their arrays; filters then
         have shapes, but no values.
+    size : (int, int), optional
+        Rows and columns that images are resized to, in place of what the file says.
 
     Returns
     -------
@@ -39,11 +42,11 @@ def load_model(path: Path, *, weights: bool = True) -> Model:
     --------
     >>> load_model(Path("net.json"))
     Traceback (most recent call last):
-    cnncli.errors.FileProblem: 'net.json': a network file must end in .toml
+    cnncli.errors.FileProblem: 'net.json': a network file must end in .toml or .onnx
     """
     reader = _READERS.get(path.suffix.lower())
     if reader is None:
         endings = " or ".join(_READERS)
         raise FileProblem(f"{quote(path)}: a network file must end in {endings}")
-    found: Model = import_module(f"cnncli.{reader}").read(path, weights=weights)
+    found: Model = import_module(f"cnncli.{reader}").read(path, weights=weights, size=size)
     return found

@@ -14,6 +14,7 @@ import numpy as np
 
 from cnncli import filters
 from cnncli.arrayfile import open_regular
+from cnncli.core.geometry import Pair
 from cnncli.errors import CnnCliError, FileProblem, OptionError, quote
 from cnncli.filterfiles import given_files
 from cnncli.filters import Filter
@@ -42,7 +43,7 @@ MAX_LAYERS: Final = 1_000
 _SIDE: Final = 2**40
 
 
-def read(path: Path, *, weights: bool = True) -> Model:
+def read(path: Path, *, weights: bool = True, size: Pair | None = None) -> Model:
     """Read a network file; see `cnncli.models.load_model`.
 
     Examples
@@ -72,7 +73,7 @@ def read(path: Path, *, weights: bool = True) -> Model:
             tuple(arrays.notes),
         )
         check_chain(model)
-    return model
+    return model if size is None else replace(model, size=size)
 
 
 def check_chain(model: Model) -> None:

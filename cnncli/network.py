@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
 
 from cnncli.core.geometry import Box
-from cnncli.errors import CnnCliError, OptionError
+from cnncli.errors import CnnCliError, OptionError, quote
 from cnncli.layers import (
     BatchNormLayer,
     ConvLayer,
@@ -320,6 +320,10 @@ class Model:
         All files that it was read from.
     notes : tuple of str
         What was done while reading.
+    aliases : mapping of str to str
+        Further names of layers.
+    missing : mapping of str to str
+        Names in its file that became no layer, and why.
     """
 
     network: Network
@@ -327,6 +331,20 @@ class Model:
     size: tuple[int, int] | None = None
     files: tuple[Path, ...] = ()
     notes: tuple[str, ...] = ()
+    aliases: Mapping[str, str] = field(default_factory=dict)
+    missing: Mapping[str, str] = field(default_factory=dict)
+
+    def find(self, name: str) -> str:
+        """Return the layer that a name stands for.
+
+        Raises
+        ------
+        OptionError
+            If there is none; with the reason, or the nearest names.
+        """
+        if name not in self.aliases and name in self.missing:
+            raise OptionError(f"no layer {quote(name)}: {self.missing[name]}")
+        return self.network.node(self.aliases.get(name, name)).name
 
 
 def default_name(op: str, taken: Collection[str]) -> str:

@@ -205,7 +205,7 @@ try:
 except SystemExit as stop:
     code = stop.code
 assert not code, code
-heavy = {"numpy", "PIL", "dask", "safetensors"}
+heavy = {"numpy", "PIL", "dask", "safetensors", "onnx"}
 assert heavy.isdisjoint(sys.modules), sorted(heavy & set(sys.modules))
 """
 

@@ -31,15 +31,17 @@ Examples:
 def plan(command: str, /, network: str, size: tuple[int, ...] | None, **options: Any) -> None:
     """Tell what each layer of a network does to an input, without running it.
 
-    NETWORK is a network file. Shown are output shapes with their formulas, pads, parameters,
-    multiply-adds, receptive fields (size, step, centre of the first unit), memory, algorithms,
-    and which rows and columns are never read. No pixel is read, and of weights the headers only.
+    NETWORK is a network file (.toml) or an ONNX model (.onnx). Shown are output shapes with their
+    formulas, pads, parameters, multiply-adds, receptive fields (size, step, centre of the first
+    unit), memory, algorithms, and which rows and columns are never read. No pixel is read, and of
+    weights the headers only.
     """
     from cnncli.images import ReadOptions
     from cnncli.models import load_model
 
     _check(options)
-    model = load_model(Path(network), weights=False)
+    fixed = None if size is None else (size[0], size[1])
+    model = load_model(Path(network), weights=False, size=fixed)
     read = ReadOptions(gray=model.gray, max_pixels=options["max_pixels"])
     shape = _input_shape(model, size, options["image"], read)
     if options["trace"] is None:

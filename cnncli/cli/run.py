@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -34,28 +35,28 @@ def run(
 ) -> int:
     """Run a network on images and show what its layers see.
 
-    NETWORK is a network file (.toml). IMAGE is a picture, a .npy array, a folder or - for standard
-    input. The last layer's feature maps become one labelled sheet; a folder, or a template with
-    {layer}, gets a sheet for every layer, and {map} a file for every map. An .npz file gets all
-    layers' values.
+    NETWORK is a network file (.toml) or an ONNX model (.onnx). IMAGE is a picture, a .npy array, a
+    folder or - for standard input. The last layer's feature maps become one labelled sheet; a
+    folder, or a template with {layer}, gets a sheet for every layer, and {map} a file for every
+    map. An .npz file gets all layers' values.
     """
     from cnncli.models import load_model
 
     model = load_model(Path(network))
-    found = model.network.until(until) if until else model.network
+    found = model.network.until(model.find(until)) if until else model.network
     job = make_job(command, found, shared)
     job = replace(
         job,
         read=replace(job.read, gray=job.read.gray or model.gray, size=model.size),
         notes=model.notes,
         read_too=model.files,
-        layers=_chosen(found, layers),
+        layers=_chosen(found, [model.find(name) for name in layers]),
         several=len(set(layers)) > 1,
     )
     return run_job(job, shared)
 
 
-def _chosen(network: Network, names: tuple[str, ...]) -> tuple[str, ...]:
+def _chosen(network: Network, names: Sequence[str]) -> tuple[str, ...]:
     """Return the layers asked for, in the network's order; without any, all of the file."""
     from cnncli.network import NORMALIZE
 
