@@ -24,7 +24,8 @@ from PIL import Image
 
 from cnncli.filters import from_array
 from cnncli.layers import ActivationLayer, ConvLayer, FloatArray, Gradients, Layer, PoolLayer
-from cnncli.network import Network, Node
+from cnncli.network import Model, Network, Node
+from cnncli.netwrite import write_network
 from cnncli.passes import forward
 
 Labels = NDArray[np.integer]
@@ -158,15 +159,12 @@ def answers(network: Network, X: FloatArray) -> Labels:
 
 
 def save(network: Network, folder: Path) -> None:
-    """Write the weights as ``digits.npz``, and the network file beside it that names them."""
-    arrays = {
-        f"{node.name}.{'weight' if key == 'W' else 'bias'}": value
-        for node in network.nodes
-        for key, value in node.layer.parameters.items()
-    }
-    np.savez(folder / "digits.npz", **arrays)
-    text = Path(__file__).with_name("digits.toml").read_text()
+    """Write the network as ``digits.toml``, and the weights that it names as ``digits.npz``."""
+    model = Model(network, gray=True, size=(8, 8))
+    comment = "Reads a handwritten digit, white on black: ten probabilities, one for each digit."
+    text, arrays = write_network(model, "digits.npz", comment=comment)
     (folder / "digits.toml").write_text(text)
+    np.savez(folder / "digits.npz", **arrays)
 
 
 def save_samples(X: FloatArray, labels: Labels, folder: Path) -> None:
