@@ -131,7 +131,7 @@ _write_options = (
     ),
     click.option(
         "--depth", type=click.Choice(DEPTHS), default="8", show_default=True,
-        help="Bits a sample: 16 for grey PNG and TIFF, float for TIFF.",
+        help="Bits a sample: 16 for PNG and grey TIFF, float for TIFF.",
     ),
     click.option(
         "--range", "value_range", type=RangeType(), default="auto", show_default=True,
