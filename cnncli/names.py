@@ -80,6 +80,22 @@ def nearest(text: str, names: Iterable[str], count: int = 3) -> list[str]:
     return [by_lower[match] for match in matches]
 
 
+def among(name: str, names: Iterable[str], most: int = 12) -> str:
+    """Say which names are like an unknown one, or else which there are, at most so many.
+
+    Examples
+    --------
+    >>> among("conv9", ["conv1", "pool1"]), among("x", ["conv1", "pool1"])
+    ('; nearest: conv1', '; there are conv1, pool1')
+    """
+    known = list(names)
+    near = nearest(name, known)
+    if near:
+        return f"; nearest: {', '.join(near)}"
+    more = f" and {len(known) - most} more" if len(known) > most else ""
+    return f"; there are {', '.join(known[:most])}{more}"
+
+
 def _folder() -> Path:
     # Not importlib.resources: it takes longer than a small image.
     from importlib.util import find_spec

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Final
@@ -12,7 +12,7 @@ from typing import Any, Final
 from cnncli.core.words import ALGORITHM_NAMES, FILTER_LAYOUTS, NAMED_PADDINGS, PAD_MODES, POOL_MODES
 from cnncli.errors import CnnCliError, FileProblem, quote
 from cnncli.matrixtext import shorten
-from cnncli.names import nearest
+from cnncli.names import among
 
 MAX_CELLS: Final = 65_535
 """The largest size, stride, dilation or pad, as on the command line."""
@@ -85,13 +85,6 @@ def read_fields(table: Mapping[str, Any], fields: Mapping[str, Field]) -> dict[s
         if field.required and name not in table:
             raise FileProblem(f"{name} must be given: {field.need}")
     return {name: _value(name, value, fields[name]) for name, value in table.items()}
-
-
-def among(name: str, names: Iterable[str]) -> str:
-    """Say which names are like an unknown one, or else all that there are."""
-    known = list(names)
-    near = nearest(name, known)
-    return f"; nearest: {', '.join(near)}" if near else f"; there are {', '.join(known)}"
 
 
 def _value(name: str, value: Any, field: Field) -> Any:

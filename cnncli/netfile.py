@@ -33,8 +33,8 @@ from cnncli.layers import (
     ScaleLayer,
     Shape,
 )
-from cnncli.names import builtin_names
-from cnncli.netfields import COMMON, INPUT, TYPES, among, at, read_fields
+from cnncli.names import among, builtin_names
+from cnncli.netfields import COMMON, INPUT, TYPES, at, read_fields
 from cnncli.network import NORMALIZE, SOURCE, Model, Network, Node, default_name
 
 MAX_BYTES: Final = 2**20
@@ -55,8 +55,9 @@ def read(path: Path, *, weights: bool = True, size: Pair | None = None) -> Model
     ...     read(path).network.names
     ('conv1',)
     """
+    data = _content(path)
     with at(quote(path)):
-        document = _parse(path)
+        document = _parse(data)
         for name in document:
             if name not in ("input", "layers"):
                 raise FileProblem(f"no table {quote(name)}{among(name, ('input', 'layers'))}")
@@ -122,9 +123,12 @@ def _misfit(model: Model, channels: int) -> tuple[int, str, CnnCliError] | None:
     return None
 
 
-def _parse(path: Path) -> dict[str, Any]:
+def _content(path: Path) -> bytes:
     with open_regular(path, name=os.fspath(path)) as stream:
-        data = stream.read(MAX_BYTES + 1)
+        return stream.read(MAX_BYTES + 1)
+
+
+def _parse(data: bytes) -> dict[str, Any]:
     if len(data) > MAX_BYTES:
         raise FileProblem(
             f"a network file may have {MAX_BYTES} bytes, got more: that is {MAX_LAYERS} layers "

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
@@ -25,7 +25,7 @@ from cnncli.layers import (
 )
 from cnncli.layers.base import has_strips
 from cnncli.maps import MapGroup
-from cnncli.names import nearest
+from cnncli.names import among
 
 SOURCE: Final = "input"
 """What the network's own input is called among the inputs of its layers."""
@@ -82,7 +82,7 @@ class Network:
         for node in self.nodes:
             for name in node.inputs:
                 if name not in known:
-                    near = _alike(name, known)
+                    near = among(name, known)
                     raise OptionError(
                         f"layer {node.name}: its input {name!r} is no layer before it{near}"
                     )
@@ -149,7 +149,7 @@ class Network:
         for node in self.nodes:
             if node.name == name:
                 return node
-        raise OptionError(f"no layer {name!r} in the network{_alike(name, self.names)}")
+        raise OptionError(f"no layer {name!r} in the network{among(name, self.names)}")
 
     def until(self, name: str) -> Network:
         """Return the network of a layer and those that it depends on.
@@ -410,8 +410,3 @@ def _fold(conv: Layer | Join, norm: Layer | Join) -> ConvLayer | None:
     bias = conv.parameters.get("b", np.zeros(1)) * norm.factor + norm.offset
     filtered = replace(conv.filter, weights=(weights * norm.factor).astype(weights.dtype))
     return replace(conv, filter=filtered, bias=np.broadcast_to(bias, (conv.filter.maps,)))
-
-
-def _alike(name: str, names: Iterable[str]) -> str:
-    near = nearest(name, list(names))
-    return f"; nearest: {', '.join(near)}" if near else ""

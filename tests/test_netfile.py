@@ -424,3 +424,9 @@ def test_every_option_of_the_commands_has_its_field() -> None:
         }
         assert options <= fields, command.name
         assert not options & set(COMMON)
+
+
+def test_a_file_that_is_not_there_is_named_once(empty_folder: Path) -> None:
+    with pytest.raises(FileProblem) as caught:
+        load_model(Path("none.toml"))
+    assert str(caught.value) == "'none.toml': cannot be read: No such file or directory"
