@@ -97,16 +97,32 @@ def check_chain(model: Model) -> None:
 
 
 def _channel_counts(model: Model) -> list[int]:
-    """The numbers of channels an input may have, the likeliest first."""
+    """The numbers of channels an input may have, the likeliest first.
+
+    Every layer gives ``a * n + b`` channels for an input of n: what a layer needs tells n.
+    """
     if model.gray:
         return [1]
+    given: dict[str, tuple[int, int]] = {SOURCE: (1, 0)}
     counts = [3, 1]
     for node in model.network.nodes:
+        a, b = (sum(each) for each in zip(*(given[name] for name in node.inputs), strict=True))
+        if not isinstance(node.layer, ConcatLayer):
+            a, b = given[node.inputs[0]]
+        counts += [(need - b) // a for need in _needs(node.layer) if a and need > b]
         if isinstance(node.layer, ConvLayer):
-            counts.append((node.layer.filter.channels_in or 1) * node.layer.groups)
-        else:
-            counts += [array.size for array in node.layer.parameters.values()]
+            maps = node.layer.filter.maps
+            a, b = (a * maps, b * maps) if node.layer.filter.per_channel else (0, maps)
+        given[node.name] = a, b
     return list(dict.fromkeys(counts))
+
+
+def _needs(layer: Layer | Join) -> list[int]:
+    """The numbers of channels that a layer may need of its input."""
+    if isinstance(layer, ConvLayer):
+        channels = layer.filter.channels_in
+        return [] if channels is None else [channels * layer.groups]
+    return [array.size for array in layer.parameters.values()]
 
 
 def _misfit(model: Model, channels: int) -> tuple[int, str, CnnCliError] | None:

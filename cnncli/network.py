@@ -406,7 +406,8 @@ def _fold(conv: Layer | Join, norm: Layer | Join) -> ConvLayer | None:
         return None
     if conv.activation != "none" or conv.filter.per_channel:
         return None
-    weights = conv.filter.weights
-    bias = conv.parameters.get("b", np.zeros(1)) * norm.factor + norm.offset
-    filtered = replace(conv.filter, weights=(weights * norm.factor).astype(weights.dtype))
+    # In float64 whatever the parameters are, for pictures that are float64 themselves.
+    factor, offset = (v.astype(np.float64) for v in norm.parameters.values())
+    filtered = replace(conv.filter, weights=conv.filter.weights * factor)
+    bias = conv.parameters.get("b", np.zeros(1)) * factor + offset
     return replace(conv, filter=filtered, bias=np.broadcast_to(bias, (conv.filter.maps,)))

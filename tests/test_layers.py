@@ -232,6 +232,21 @@ def test_normalisation_folds_into_the_bank_before_it() -> None:
     assert residual().folded().names == residual().names  # conv1 is used twice
 
 
+def test_folding_keeps_the_digits_of_float64_pictures() -> None:
+    single = [bank(3, 4), norm(4)]
+    conv, last = (
+        layer.with_parameters({k: v.astype(np.float32) for k, v in layer.parameters.items()})
+        for layer in single
+    )
+    for behind in (last, ScaleLayer(last.gamma, last.beta)):
+        network = Network.chain(conv, behind)
+        folded = network.folded()
+        assert len(folded.nodes) == 1
+        expected = forward(network, X).values[network.names[-1]]
+        got = forward(folded, X).values[network.names[-1]]
+        np.testing.assert_allclose(got, expected, rtol=1e-10, atol=1e-12)
+
+
 def test_what_a_unit_is_made_from() -> None:
     network = Network(
         (

@@ -430,3 +430,23 @@ def test_a_file_that_is_not_there_is_named_once(empty_folder: Path) -> None:
     with pytest.raises(FileProblem) as caught:
         load_model(Path("none.toml"))
     assert str(caught.value) == "'none.toml': cannot be read: No such file or directory"
+
+
+@pytest.mark.parametrize("channels", [2, 5])
+@pytest.mark.parametrize("pool", ["max", "average"])
+def test_an_input_of_any_channels_may_be_joined_before_the_first_bank(
+    pool: str, channels: int
+) -> None:
+    np.save("w.npy", np.ones((1, 1, 2 * channels + 8, 1)))
+    text = (
+        f'[[layers]]\ntype = "pool"\nmode = "{pool}"\nsize = 1\n'
+        f'[[layers]]\ntype = "conv"\nfilter = "1"\n'
+        '[[layers]]\nname = "k"\ntype = "conv"\nfilter = "k.npy"\n'
+        '[[layers]]\ntype = "concat"\ninputs = ["input", "conv1", "k"]\n'
+        '[[layers]]\ntype = "conv"\nfilter = "w.npy"\npadding = "valid"\n'
+    )
+    np.save("k.npy", np.ones((1, 1, channels, 8)))
+    assert model(text).network.output_shape((1, 4, 4, channels)) == (1, 4, 4, 1)
+    text = text.replace('"k.npy"', '["1", "2", "3", "4", "5", "6", "7", "8"]')
+    np.save("w.npy", np.ones((1, 1, 10 * channels, 1)))
+    assert model(text).network.output_shape((1, 4, 4, channels)) == (1, 4, 4, 1)
