@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -49,14 +49,15 @@ class Unit:
         return f"{self.layer}{part}{place}"
 
 
-def parse_unit(text: str, network: Network) -> Unit:
+def parse_unit(text: str, find: Callable[[str], str]) -> Unit:
     """Read the text of ``--unit``.
 
     Parameters
     ----------
     text : str
         ``LAYER``, ``LAYER:MAP`` or ``LAYER:MAP,ROW,COL``; names may hold colons themselves.
-    network : Network
+    find : callable
+        Returns the layer that a name stands for, or raises OptionError: `Model.find`.
 
     Raises
     ------
@@ -65,20 +66,21 @@ def parse_unit(text: str, network: Network) -> Unit:
 
     Examples
     --------
-    >>> parse_unit("pool1:0,2,3", Network.chain(PoolLayer()))
+    >>> from cnncli.network import Model
+    >>> parse_unit("pool1:0,2,3", Model(Network.chain(PoolLayer())).find)
     Unit(layer='pool1', map='0', place=(2, 3))
     """
-    if text in network.names:
-        return Unit(text)
     layer, colon, rest = text.rpartition(":")
+    try:
+        return Unit(find(text))
+    except OptionError:
+        if not colon:
+            raise
     found = _PLACED.fullmatch(rest)
-    if not colon:
-        network.node(text)
     if found is None or not layer:
         raise OptionError(f"--unit must be {_FORM}, got {text!r}")
-    network.node(layer)
     place = None if found["row"] is None else (int(found["row"]), int(found["col"]))
-    return Unit(layer, found["map"], place)
+    return Unit(find(layer), found["map"], place)
 
 
 def unit_upstream(

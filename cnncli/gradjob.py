@@ -23,7 +23,6 @@ from cnncli.gradient import (
     check_upstream,
     find_gradient,
     parameter_names,
-    parse_unit,
     unit_upstream,
     winning_pools,
 )
@@ -59,8 +58,8 @@ class GradJob:
     ----------
     job : Job
         The network, and how images are read and results written.
-    unit : str, optional
-        See `parse_unit`; by default the last layer.
+    unit : Unit, optional
+        By default the last layer.
     upstream : Path, optional
         A ``.npy`` file with the gradient of that layer's output.
     look : str
@@ -72,7 +71,7 @@ class GradJob:
     """
 
     job: Job
-    unit: str | None = None
+    unit: Unit | None = None
     upstream: Path | None = None
     look: str = "gradient"
     params: str | None = None
@@ -126,9 +125,8 @@ def run(wanted: GradJob, source: Source) -> tuple[Outcome, Check | None]:
 
 
 def _plan(wanted: GradJob, source: Source) -> _Task:
-    job, unit = wanted.job, Unit(wanted.job.network.names[-1])
-    if wanted.unit is not None:
-        unit = parse_unit(wanted.unit, job.network)
+    job = wanted.job
+    unit = wanted.unit or Unit(job.network.names[-1])
     if wanted.upstream is not None and unit.map is not None:
         raise OptionError(
             f"--upstream is for a whole layer, got --unit {unit}", hint=f"--unit {unit.layer}"

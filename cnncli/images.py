@@ -18,6 +18,7 @@ from cnncli.decode import (
     INTEGERS_NOTE,
     ReadOptions,
     Samples,
+    check_pixels,
     decode,
     header_shape,
     process_quiet,
@@ -468,6 +469,8 @@ def _from_array(array: np.ndarray, options: ReadOptions, name: str) -> Picture:
 
 def _prepared(picture: Picture, options: ReadOptions) -> Picture:
     if options.size is not None:
+        height, width = options.size
+        check_pixels(len(picture.pixels) * height * width, options.max_pixels, picture.name)
         picture = replace(picture, pixels=resize(picture.pixels, options.size))
     return _luminance(picture) if options.gray else picture
 

@@ -90,7 +90,7 @@ def read_fields(table: Mapping[str, Any], fields: Mapping[str, Field]) -> dict[s
 def _value(name: str, value: Any, field: Field) -> Any:
     try:
         return field.read(value)
-    except (ValueError, TypeError):
+    except (ValueError, TypeError, OverflowError):
         raise FileProblem(f"{name} must be {field.need}, got {_shown(value)}") from None
 
 
@@ -98,7 +98,10 @@ def _shown(value: Any) -> str:
     if isinstance(value, str):
         return shorten(value)
     text = {True: "true", False: "false"}.get(value) if isinstance(value, bool) else None
-    text = text or quote(str(value))[1:-1]
+    try:
+        text = text or quote(str(value))[1:-1]
+    except RecursionError:
+        text = "tables in tables"
     return text if len(text) <= _SHOWN else text[:_SHOWN] + "..."
 
 

@@ -184,7 +184,10 @@ def _normalize(prepared: Mapping[str, Any], arrays: Arrays) -> list[Node]:
         raise FileProblem("std must hold no 0")
     if len({mean.size, std.size} - {1}) > 1:
         raise FileProblem(f"mean and std must be equally long, got {mean.size} and {std.size}")
-    factor, offset = np.broadcast_arrays(scale / std, -mean / std)
+    with np.errstate(over="ignore"):
+        factor, offset = np.broadcast_arrays(scale / std, -mean / std)
+    if not (np.isfinite(factor).all() and np.isfinite(offset).all()):
+        raise FileProblem("scale / std and mean / std must be finite")
     return [Node(NORMALIZE, ScaleLayer(factor, offset), (SOURCE,))]
 
 
@@ -219,7 +222,7 @@ def _layer_name(table: Any, number: int, taken: set[str]) -> str:
     if _has_name(table):
         return str(table["name"])
     kind = table.get("type") if isinstance(table, dict) else None
-    if kind not in TYPES:
+    if not isinstance(kind, str) or kind not in TYPES:
         return f"{number} (of no name)"
     name = default_name(kind, taken)
     taken.add(name)

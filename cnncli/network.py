@@ -10,7 +10,7 @@ from typing import Any, Final
 import numpy as np
 
 from cnncli.core.geometry import Box
-from cnncli.errors import CnnCliError, OptionError, quote
+from cnncli.errors import CnnCliError, OptionError, ShapeError, quote
 from cnncli.layers import (
     BatchNormLayer,
     ConvLayer,
@@ -29,6 +29,9 @@ from cnncli.names import among
 
 SOURCE: Final = "input"
 """What the network's own input is called among the inputs of its layers."""
+
+MAX_CHANNELS: Final = 2**20
+"""More than any network has; layers that multiply channels would soon have more than memory."""
 
 NORMALIZE: Final = "normalize"
 """Name of the layer that scales the input as a network's file says."""
@@ -183,9 +186,12 @@ class Network:
         found = {SOURCE: shape}
         for node in self.nodes:
             try:
-                found[node.name] = node.layer.output_shape(*(found[each] for each in node.inputs))
+                out = node.layer.output_shape(*(found[each] for each in node.inputs))
+                if out[3] > MAX_CHANNELS:
+                    raise ShapeError(f"a layer may have {MAX_CHANNELS} channels, got {out[3]:.3g}")
             except CnnCliError as error:
                 raise self._named(node, error) from error
+            found[node.name] = out
         return found
 
     def _named(self, node: Node, error: CnnCliError) -> CnnCliError:

@@ -131,6 +131,9 @@ def walk(
                 del values[name]
         if node.name in wanted:
             yield node.name, values[node.name]
+            wanted.remove(node.name)
+            if not wanted:
+                return
 
 
 def peak_bytes(network: Network, shape: Shape, dtype: np.dtype[Any]) -> int:

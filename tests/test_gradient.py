@@ -35,7 +35,7 @@ from cnncli.layers import (
     ScaleLayer,
 )
 from cnncli.maps import MapGroup
-from cnncli.network import SOURCE, Network, Node, input_groups
+from cnncli.network import SOURCE, Model, Network, Node, input_groups
 from cnncli.passes import forward
 
 X = distinct_values(np.random.default_rng(5), 1, 9, 8, 3) / 22
@@ -85,7 +85,7 @@ def network() -> Network:
 def test_units_from_text(text: str, unit: Unit) -> None:
     pool = PoolLayer()
     found = Network((Node("conv1", pool, (SOURCE,)), Node("a:b", pool, ("conv1",))))
-    assert parse_unit(text, found) == unit
+    assert parse_unit(text, Model(found).find) == unit
     assert str(unit) == text
 
 
@@ -101,7 +101,7 @@ def test_units_from_text(text: str, unit: Unit) -> None:
 )
 def test_texts_that_are_no_units(text: str, error: str) -> None:
     with pytest.raises(OptionError, match=error):
-        parse_unit(text, network())
+        parse_unit(text, Model(network()).find)
 
 
 GROUPS = (MapGroup("photo", (0, 1, 2)), MapGroup("edge", (3,)))
@@ -153,7 +153,7 @@ def test_given_upstreams_are_checked() -> None:
 @pytest.mark.parametrize("text", ["last:2", "last:1,2,3", "gated", "conv1:0", "pool1:3,0,0"])
 def test_gradients_of_units_against_differences(text: str) -> None:
     found = network()
-    unit = parse_unit(text, found)
+    unit = parse_unit(text, Model(found).find)
     shape = found.shapes(X.shape)[unit.layer]
     groups = found.groups(input_groups(3))[unit.layer]
     dY = unit_upstream(unit, shape, groups, X.dtype)
@@ -195,7 +195,7 @@ def test_a_convolution_without_biases_has_their_gradient() -> None:
 @pytest.mark.parametrize("text", ["last:2", "last:1,2,3", "sum", "conv2:1,4,4"])
 def test_checks_pass_far_below_their_tolerance(text: str) -> None:
     found = network()
-    unit = parse_unit(text, found)
+    unit = parse_unit(text, Model(found).find)
     groups = found.groups(input_groups(3))[unit.layer]
     dY = unit_upstream(unit, found.shapes(X.shape)[unit.layer], groups, X.dtype)
     check = check_gradient(found, X.astype(np.float32), unit.layer, dY, 20)
@@ -347,3 +347,9 @@ def test_winners_are_orange_and_all_others_grey() -> None:
     for cell in seen[2:]:
         assert cell[0] > cell[1] > cell[2]
     assert (seen[2] > seen[3]).all()
+
+
+def test_units_of_layers_with_further_names() -> None:
+    model = Model(Network.chain(PoolLayer()), aliases={"/pool/Pool:0": "pool1"})
+    assert parse_unit("/pool/Pool:0", model.find) == Unit("pool1")
+    assert parse_unit("/pool/Pool:0:2,0,1", model.find) == Unit("pool1", "2", (0, 1))

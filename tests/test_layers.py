@@ -360,3 +360,8 @@ def test_the_layer_that_does_not_fit_is_named() -> None:
     network = Network.chain(PoolLayer(), PoolLayer(size=9))
     with pytest.raises(ShapeError, match="layer pool2: the window must fit"):
         network.shapes((1, 8, 8, 1))
+
+
+def test_nothing_runs_behind_the_last_wanted_layer() -> None:
+    network = Network.chain(PoolLayer(), PoolLayer(size=99))
+    assert [name for name, _ in walk(network, X, ["pool1"])] == ["pool1"]

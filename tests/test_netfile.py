@@ -13,7 +13,7 @@ import pytest
 from judges import loop_conv_forward
 from shell import npy_bytes, save_array
 
-from cnncli.errors import FileProblem
+from cnncli.errors import FileProblem, ShapeError
 from cnncli.layers import (
     ActivationLayer,
     AddLayer,
@@ -450,3 +450,38 @@ def test_an_input_of_any_channels_may_be_joined_before_the_first_bank(
     text = text.replace('"k.npy"', '["1", "2", "3", "4", "5", "6", "7", "8"]')
     np.save("w.npy", np.ones((1, 1, 10 * channels, 1)))
     assert model(text).network.output_shape((1, 4, 4, channels)) == (1, 4, 4, 1)
+
+
+HUGE = "1" + "0" * 400
+
+
+@pytest.mark.parametrize(
+    ("text", "error"),
+    [
+        (f'[input]\nscale = {HUGE}\n[[layers]]\ntype = "pool"', "[input]: scale must be a number"),
+        (f'[[layers]]\ntype = "pad"\npadding = 1\npad_value = {HUGE}', "pad_value must be a"),
+        (
+            "[input]\nscale = 1e308\nstd = 1e-300",
+            "[input]: scale / std and mean / std must be finite",
+        ),
+        ('[[layers]]\ntype = ["pool"]', "layer 1 (of no name): type must be one of"),
+        ('[[layers]]\ntype = "pool"\nstride' + ".a" * 3000 + " = 1", "stride must be N or [H, W]"),
+        (
+            '[[layers]]\ntype = "activation"\nactivation = "clip"\nlow = 3',
+            "low must be at most high, got 3 and 1",
+        ),
+    ],
+)
+@pytest.mark.filterwarnings("error")
+def test_numbers_and_tables_beyond_all_measure(text: str, error: str) -> None:
+    assert error in refusal(text)
+
+
+def test_layers_that_double_their_channels_are_refused_in_time() -> None:
+    names = ["input", *(f"c{number}" for number in range(900))]
+    text = "".join(
+        f'[[layers]]\nname = "{name}"\ntype = "concat"\ninputs = ["{before}", "{before}"]\n'
+        for before, name in zip(names, names[1:], strict=False)
+    )
+    with pytest.raises(ShapeError, match="layer c18: a layer may have 1048576 channels"):
+        model(text).network.shapes((1, 4, 4, 3))

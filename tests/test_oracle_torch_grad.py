@@ -17,7 +17,7 @@ from cnncli.layers import (
     PoolLayer,
     ScaleLayer,
 )
-from cnncli.network import SOURCE, Network, Node, input_groups
+from cnncli.network import SOURCE, Model, Network, Node, input_groups
 
 torch = pytest.importorskip("torch")
 F = torch.nn.functional
@@ -115,7 +115,7 @@ PARAMETERS = {
 def test_gradients_of_units_are_those_of_pytorch(text: str, dtype: Any) -> None:
     image = np.random.default_rng(18).uniform(size=(1, 17, 22, 3)).astype(dtype)
     network = ours()
-    unit = parse_unit(text, network)
+    unit = parse_unit(text, Model(network).find)
     groups = network.groups(input_groups(3))[unit.layer]
     shape = network.shapes(image.shape)[unit.layer]
     gradient = find_gradient(network, image, unit.layer, unit_upstream(unit, shape, groups, dtype))

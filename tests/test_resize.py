@@ -104,3 +104,11 @@ def test_arrays_and_deep_pictures(tmp_path: Path) -> None:
     values = read_image(tmp_path / "deep.png", ReadOptions(size=(3, 3))).values()
     expected = resized(deep[None, :, :, None] / 65_535, (3, 3))
     np.testing.assert_allclose(values, expected, atol=1e-6)
+
+
+def test_a_size_beyond_the_limit_of_pixels_is_refused() -> None:
+    data = io.BytesIO()
+    np.save(data, np.zeros((4, 5, 3), np.uint8))
+    options = ReadOptions(size=(200, 300), max_pixels=50_000)
+    with pytest.raises(FileProblem, match="60000 pixels, the limit is 50000"):
+        read_bytes(data.getvalue(), options)

@@ -57,6 +57,7 @@ def grad(command: str, /, network: str, image: str | None, **options: Any) -> in
 
 
 def _grad_job(command: str, network: str, options: dict[str, Any]) -> GradJob:
+    from cnncli.gradient import parse_unit
     from cnncli.gradjob import GradJob
     from cnncli.models import load_model
 
@@ -70,8 +71,9 @@ def _grad_job(command: str, network: str, options: dict[str, Any]) -> GradJob:
     )
     look = "overlay" if options["overlay"] else "winners" if options["winners"] else "gradient"
     upstream = None if options["upstream"] is None else Path(options["upstream"])
+    unit = None if options["unit"] is None else parse_unit(options["unit"], model.find)
     check = options["check"] or 0
-    return GradJob(job, options["unit"], upstream, look, options["params"], check)
+    return GradJob(job, unit, upstream, look, options["params"], check)
 
 
 def _run(wanted: GradJob, image: str | None, options: dict[str, Any]) -> int:

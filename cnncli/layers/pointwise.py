@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from cnncli.core.activation import Activation, get_activation, slope_gradient
+from cnncli.core.activation import ACTIVATIONS, Activation, get_activation, slope_gradient
 from cnncli.errors import OptionError, ShapeError
 from cnncli.layers.base import FloatArray, Gradients, Pointwise, Shape
 
@@ -49,8 +49,11 @@ class ActivationLayer(Pointwise):
         """Check the activation's name and settings and return the shape."""
         self._activation(np.dtype(float))
         check_slopes(self.alpha, shape[3])
-        if self.low is not None and self.high is not None and self.low > self.high:
-            raise OptionError(f"low must be at most high, got {self.low:g} and {self.high:g}")
+        settings = ACTIVATIONS[self.activation].settings
+        low = settings.get("low") if self.low is None else self.low
+        high = settings.get("high") if self.high is None else self.high
+        if low is not None and high is not None and low > high:
+            raise OptionError(f"low must be at most high, got {low:g} and {high:g}")
         return shape
 
     def compute(self, X: FloatArray) -> FloatArray:
