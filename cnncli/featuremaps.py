@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, Final, TypeVar
@@ -102,7 +103,8 @@ class FeatureMaps:
 
         def work(index: int, _: object) -> None:
             image, rows = strips[index]
-            results[index] = action(image, rows, self._values(image, rows))
+            with self._wanted():
+                results[index] = action(image, rows, self._values(image, rows))
 
         run_all(work, range(len(strips)), self._threads)
         return results
@@ -147,7 +149,8 @@ class FeatureMaps:
         block = np.empty((strips[-1].stop - first, *self.shape[2:]), self.dtype)
 
         def work(rows: slice, _: object) -> None:
-            block[rows.start - first : rows.stop - first] = self._values(image, rows)
+            with self._wanted():
+                block[rows.start - first : rows.stop - first] = self._values(image, rows)
 
         run_all(work, strips, self.jobs)
         return block
@@ -157,6 +160,16 @@ class FeatureMaps:
         """As `jobs`, but to start a thread takes longer than to filter a small image."""
         few = math.prod(self.shape) + math.prod(self.picture.shape) < ALONE_VALUES
         return 1 if few and self.network.keeps_channels else self.jobs
+
+    @contextmanager
+    def _wanted(self) -> Iterator[None]:
+        """Let no thread wait for more of the picture once something in this block has failed."""
+        try:
+            yield
+        except BaseException:
+            if self.picture.arriving is not None:
+                self.picture.arriving.give_up()
+            raise
 
     def _strips(self) -> list[slice]:
         height = self.shape[1]

@@ -54,7 +54,13 @@ class Arriving:
     def arrive(self, row: int, error: CnnCliError | None = None) -> None:
         """Say that the rows before `row` are there, or that no more will come."""
         with self._changed:
-            self._there, self._error = row, error
+            self._there, self._error = row, self._error or error
+            self._changed.notify_all()
+
+    def give_up(self) -> None:
+        """Let nobody wait for further rows: the work that they are for has failed."""
+        with self._changed:
+            self._error = self._error or CnnCliError("the work that needed the rows has failed")
             self._changed.notify_all()
 
     def wait(self, row: int) -> None:

@@ -17,8 +17,8 @@ from cnncli.core.conv import conv_window
 from cnncli.core.geometry import place_window
 from cnncli.core.hyper import CONV_DEFAULTS
 from cnncli.core.pool import pool_forward, pool_rows
-from cnncli.core.words import ALGORITHM_NAMES
-from cnncli.errors import OptionError
+from cnncli.core.words import ALGORITHM_NAMES, PAD_MODES
+from cnncli.errors import OptionError, ShapeError
 
 Arrays = tuple[Any, Any, Any]
 
@@ -244,6 +244,92 @@ def test_what_is_not_finite_stays_in_its_windows(algorithm: str, value: float) -
     marked = np.zeros((40, 30), bool)
     marked[20 - half : 21 + half, 14:17] = True
     assert np.array_equal(~np.isfinite(Z), marked)
+
+
+@pytest.mark.usefixtures("thin_strips")
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"stride": 2, "pad": 1},
+        {"stride": (1, 3), "pad": ((0, 1), (2, 3)), "pad_mode": "edge"},
+        {"stride": 3, "dilation": 2, "pad": "same", "pad_mode": "wrap"},
+        {"pad": ((0, 1), (0, 5)), "pad_mode": "reflect"},
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("channels", [(1, 1, 1), (1, 5, 1), (3, 6, 3)], ids=str)
+@pytest.mark.parametrize("value", [np.nan, np.inf, 1e200])
+def test_what_is_not_finite_stays_in_its_windows_with_strides_and_borders(
+    value: float, channels: tuple[int, int, int], fields: dict[str, Any]
+) -> None:
+    fields = {**fields, "groups": channels[2]}
+    for kernel in KERNELS:
+        arrays = make_layer(kernel, channels, np.float64, shared=True)
+        X = arrays[0]
+        X[0, 8, 3, 0] = value
+        with np.errstate(all="ignore"):
+            expected = loop_conv_forward(*arrays, fields)
+        untouched = np.isfinite(expected) & (np.abs(expected) < 1e150)
+        for algorithm, layer in accepted(arrays, fields).items():
+            if algorithm == "fourier" and np.isfinite(value):
+                continue  # its error is relative to the largest value of a tile
+            Z = layer(X, jobs=1)
+            assert np.isfinite(Z[untouched]).all(), (algorithm, kernel)
+            assert np.allclose(Z[untouched], expected[untouched]), (algorithm, kernel)
+            assert layer(X, jobs=2).tobytes() == Z.tobytes(), (algorithm, kernel)
+
+
+def random_layer(rng: np.random.Generator) -> tuple[Arrays, dict[str, Any]]:
+    """A layer of any kind, and its hyperparameters."""
+    groups, multiplier = int(rng.integers(1, 4)), int(rng.integers(1, 4))
+    inner = int(rng.choice([1, 1, 2, 9]))
+    kernel = KERNELS[rng.integers(len(KERNELS))] if rng.random() < 0.7 else (5, 5)
+    sides = rng.integers(1, 24, 2)
+    fields: dict[str, Any] = {
+        "groups": groups,
+        "stride": tuple(int(s) for s in rng.integers(1, 4, 2)) if rng.random() < 0.5 else 1,
+        "dilation": tuple(int(d) for d in rng.integers(1, 4, 2)) if rng.random() < 0.3 else 1,
+        "pad": "same" if rng.random() < 0.4 else tuple(int(p) for p in rng.integers(3, 9, 2)),
+        "pad_mode": str(rng.choice(PAD_MODES)),
+    }
+    if fields["pad_mode"] == "zeros":
+        fields["pad_value"] = float(rng.choice([0, 1.5, -2]))
+    dtype = rng.choice([np.float32, np.float64])
+    X = rng.standard_normal((rng.integers(1, 4), *sides, groups * inner)).astype(dtype)
+    X = X[:, ::-1] if rng.random() < 0.3 else np.asfortranarray(X)
+    W = rng.standard_normal((*kernel, inner, groups * multiplier))
+    if rng.random() < 0.6:
+        W[...] = np.outer(W[:, 0, 0, 0], W[0, :, 0, 0])[:, :, None, None]
+    b = rng.standard_normal((1, 1, 1, groups * multiplier)) * (rng.random() < 0.7)
+    return (X, W.astype(dtype), b.astype(dtype)), fields
+
+
+@pytest.mark.usefixtures("thin_strips")
+@pytest.mark.parametrize("seed", range(8))
+def test_random_layers_equal_the_loop_for_any_threads_and_rows(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    for number in range(12):
+        arrays, fields = random_layer(rng)
+        X, W, b = arrays
+        try:
+            plans = accepted(arrays, fields)
+        except ShapeError:
+            continue  # no window fits
+        expected = loop_conv_forward(X, W, b, fields)
+        largest = np.abs(X).max() + abs(fields.get("pad_value", 0))
+        scale = largest * np.abs(W).sum(axis=(0, 1, 2)).max() + np.abs(b).max()
+        for algorithm, layer in plans.items():
+            case = (number, algorithm, fields, X.shape, W.shape)
+            Z = layer(X, jobs=1)
+            eps = 8 * np.finfo(X.dtype).eps
+            bound = winograd.ERROR_BOUND if algorithm == "winograd" else eps
+            assert np.abs(Z - expected).max() <= bound * scale, case
+            first = int(rng.integers(Z.shape[1]))
+            last = int(rng.integers(first, Z.shape[1])) + 1
+            for jobs in (2, 3):
+                assert layer(X, jobs).tobytes() == Z.tobytes(), case
+                rows = layer.rows(lambda images, r, X=X: X[images, r], first, last, jobs)
+                assert rows.tobytes() == Z[:, first:last].tobytes(), case
 
 
 def test_taps_of_weight_zero_are_left_out() -> None:

@@ -16,7 +16,10 @@ from PIL.PngImagePlugin import PngInfo
 from shell import run_cli
 
 from cnncli.errors import FileProblem
-from cnncli.images import ReadOptions, read_image
+from cnncli.featuremaps import FeatureMaps
+from cnncli.images import Picture, ReadOptions, read_image
+from cnncli.layers import PoolLayer
+from cnncli.network import Network
 from cnncli.pngrows import Arriving, start_decoding
 
 RNG = np.random.default_rng(23)
@@ -207,6 +210,30 @@ def test_waiting_ends_when_the_rows_or_an_error_arrive() -> None:
     arriving.arrive(7, FileProblem("gone"))
     thread.join(10)
     assert seen == ["five", "error"]
+
+
+def test_nobody_waits_for_rows_once_some_strip_has_failed() -> None:
+    arriving = Arriving()
+    pixels = np.zeros((1, *LARGE), np.uint8)
+    picture = Picture(pixels, 255.0, True, False, (), "x.png", arriving)
+    maps = FeatureMaps(Network.chain(PoolLayer()), picture, jobs=2)
+    arriving.arrive(500)  # the decoding thread has come to the middle, and no further
+
+    def action(image: int, rows: slice, values: np.ndarray) -> None:
+        raise KeyboardInterrupt
+
+    caught: list[BaseException] = []
+
+    def work() -> None:
+        try:
+            maps.each(action)
+        except BaseException as error:
+            caught.append(error)
+
+    thread = threading.Thread(target=work, daemon=True)
+    thread.start()
+    thread.join(20)
+    assert [type(error) for error in caught] == [KeyboardInterrupt]
 
 
 @pytest.mark.parametrize("args", [(), ("--range", "minmax"), ("--gray",), ("--jobs", 1)])

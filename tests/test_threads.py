@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 import threading
+import time
 
 import pytest
 
@@ -88,6 +90,70 @@ def test_threads_work_on_different_cores_and_the_callers_are_given_back() -> Non
     assert not allowed[0] & allowed[1]
     assert allowed[0] | allowed[1] == before
     assert os.sched_getaffinity(0) == before
+
+
+@several
+@pytest.mark.skipif(not hasattr(os, "sched_getaffinity"), reason="the system cannot")
+def test_helpers_follow_a_caller_that_may_use_one_core_only() -> None:
+    before, barrier = os.sched_getaffinity(0), threading.Barrier(2)
+    allowed: list[set[int]] = []
+
+    def action() -> None:
+        barrier.wait(timeout=20)
+        allowed.append(os.sched_getaffinity(0))
+
+    try:
+        for core in sorted(before)[:2]:
+            os.sched_setaffinity(0, {core})
+            together(action, 2)
+            assert allowed[-2:] == [{core}, {core}]
+    finally:
+        os.sched_setaffinity(0, before)
+    together(action, 2)
+    assert not allowed[-2] & allowed[-1]
+
+
+@several
+@pytest.mark.skipif(not hasattr(os, "sched_getaffinity"), reason="the system cannot")
+def test_a_caller_without_helpers_may_run_anywhere() -> None:
+    before, barrier = os.sched_getaffinity(0), threading.Barrier(cores() + 2)
+    allowed: list[set[int]] = []
+
+    def busy() -> None:
+        barrier.wait(timeout=20)
+        barrier.wait(timeout=20)
+
+    others = threading.Thread(target=lambda: together(busy, cores() + 1))
+    others.start()
+    barrier.wait(timeout=20)
+    together(lambda: allowed.append(os.sched_getaffinity(0)), 2)
+    barrier.wait(timeout=20)
+    others.join(timeout=20)
+    assert allowed == [before]
+
+
+@several
+@pytest.mark.skipif(not hasattr(signal, "pthread_kill"), reason="needs POSIX signals")
+def test_ctrl_c_while_waiting_for_a_helper_loses_no_helper() -> None:
+    barrier, ended = threading.Barrier(2), []
+    caller = threading.current_thread()
+
+    def action() -> None:
+        barrier.wait(timeout=20)
+        if threading.current_thread() is caller:
+            return
+        # The caller is on its way to the wait, or in it.
+        time.sleep(0.2)
+        signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
+        time.sleep(0.2)
+        ended.append("helper")
+
+    assert caller is threading.main_thread()
+    with pytest.raises(KeyboardInterrupt):
+        together(action, 2)
+    assert ended == ["helper"]
+    meet(names := [])
+    assert len(names) == 2
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")

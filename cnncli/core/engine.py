@@ -192,13 +192,15 @@ class Convolution:
         kernel.run(X_pad, out, channels, scratch)
         if kernel.spreads and not _finite(out[:, :: kernel.spreads]):
             contained, padder = self._contained
+            cells = self.task.window.rows.cells(strip.first, strip.last)
             X_pad = padder.strip(source, strip.images, cells, scratch)
             contained.run(X_pad, out, channels, scratch)
 
     @cached_property
     def _contained(self) -> tuple[Kernel, Padder]:
         """Keeps an infinity or NaN inside the windows that hold it."""
-        return _with_bias(matmul.prepare(self.W, self.task), self.bias), Padder.of(self.task)
+        kernel = _with_bias(matmul.prepare(self.W, self.task), self.bias)
+        return kernel, Padder.of(self.task, kernel.columns, kernel.pads_columns)
 
 
 def _with_bias(kernel: Kernel, bias: FloatArray | None) -> Kernel:

@@ -17,34 +17,32 @@ FloatArray = NDArray[np.floating]
 def zero_pad(X: FloatArray, pad: PaddingLike) -> FloatArray:
     """Pad every image of a batch with zeros around its height and width.
 
-        Parameters
-        ----------
-        X : ndarray, shape (m, n_H, n_W, n_C)
-            A batch of m images.
-        pad : int, (h, w), (top, bottom, left, right) or ((top, bottom), (left, right))
-            Cells to add on each side, at least 0.
+    Parameters
+    ----------
+    X : ndarray, shape (m, n_H, n_W, n_C)
+        A batch of m images.
+    pad : int, (h, w), (top, bottom, left, right) or ((top, bottom), (left, right))
+        Cells to add on each side, at least 0.
 
-        Returns
-        -------
-        ndarray, shape (m, top + n_H + bottom, left + n_W + right, n_C)
-            A new array of the same dtype.
+    Returns
+    -------
+    ndarray, shape (m, top + n_H + bottom, left + n_W + right, n_C)
+        A new array of the same dtype.
 
-        Raises
-        ------
-        ShapeError
-            If X has not four dimensions.
-        OptionError
-            If a pad is negative or no whole number.
+    Raises
+    ------
+    ShapeError
+        If X has not four dimensions.
+    OptionError
+        If a pad is negative or no whole number.
 
-        Examples
-        --------
-        >>> from collections.abc import Callable
-
-    import numpy as np
-        >>> zero_pad(np.ones((1, 1, 2, 1)), 1)[0, :, :, 0]
-        array([[0., 0., 0., 0.],
-               [0., 1., 1., 0.],
-               [0., 0., 0., 0.]])
+    Examples
+    --------
+    >>> import numpy as np
+    >>> zero_pad(np.ones((1, 1, 2, 1)), 1)[0, :, :, 0]
+    array([[0., 0., 0., 0.],
+           [0., 1., 1., 0.],
+           [0., 0., 0., 0.]])
     """
     return pad_borders(np.asarray(X), explicit_pads(pad))
 
@@ -52,29 +50,27 @@ def zero_pad(X: FloatArray, pad: PaddingLike) -> FloatArray:
 def pad_borders(X: FloatArray, pads: Pads, mode: str = "zeros", value: float = 0.0) -> FloatArray:
     """Pad height and width with any border.
 
-        Parameters
-        ----------
-        X : ndarray, shape (m, n_H, n_W, n_C)
-            A batch of images.
-        pads : ((top, bottom), (left, right))
-            Cells to add.
-        mode : {"zeros", "edge", "reflect", "symmetric", "wrap"}
-            What the cells hold, with numpy's meanings.
-        value : float
-            The constant of mode "zeros".
+    Parameters
+    ----------
+    X : ndarray, shape (m, n_H, n_W, n_C)
+        A batch of images.
+    pads : ((top, bottom), (left, right))
+        Cells to add.
+    mode : {"zeros", "edge", "reflect", "symmetric", "wrap"}
+        What the cells hold, with numpy's meanings.
+    value : float
+        The constant of mode "zeros".
 
-        Returns
-        -------
-        ndarray, shape (m, top + n_H + bottom, left + n_W + right, n_C)
+    Returns
+    -------
+    ndarray, shape (m, top + n_H + bottom, left + n_W + right, n_C)
 
-        Examples
-        --------
-        >>> from collections.abc import Callable
-
-    import numpy as np
-        >>> row = np.arange(1.0, 5.0).reshape(1, 1, 4, 1)
-        >>> pad_borders(row, ((0, 0), (2, 2)), "reflect").ravel()
-        array([3., 2., 1., 2., 3., 4., 3., 2.])
+    Examples
+    --------
+    >>> import numpy as np
+    >>> row = np.arange(1.0, 5.0).reshape(1, 1, 4, 1)
+    >>> pad_borders(row, ((0, 0), (2, 2)), "reflect").ravel()
+    array([3., 2., 1., 2., 3., 4., 3., 2.])
     """
     check_batch(X, "X")
     check_pad_mode(mode)
@@ -142,24 +138,22 @@ def _constant_border(X: FloatArray, pads: Pads, value: float) -> FloatArray:
 def pad_borders_backward(dX_pad: FloatArray, pads: Pads, mode: str = "zeros") -> FloatArray:
     """Return the gradient of the unpadded images: each copy's gradient goes to its original.
 
-        Parameters
-        ----------
-        dX_pad : ndarray, shape (m, top + n_H + bottom, left + n_W + right, n_C)
-            Gradient of the padded images.
-        pads, mode
-            As given to `pad_borders`.
+    Parameters
+    ----------
+    dX_pad : ndarray, shape (m, top + n_H + bottom, left + n_W + right, n_C)
+        Gradient of the padded images.
+    pads, mode
+        As given to `pad_borders`.
 
-        Returns
-        -------
-        ndarray, shape (m, n_H, n_W, n_C)
+    Returns
+    -------
+    ndarray, shape (m, n_H, n_W, n_C)
 
-        Examples
-        --------
-        >>> from collections.abc import Callable
-
-    import numpy as np
-        >>> pad_borders_backward(np.ones((1, 1, 6, 1)), ((0, 0), (1, 1)), "edge").ravel()
-        array([2., 1., 1., 2.])
+    Examples
+    --------
+    >>> import numpy as np
+    >>> pad_borders_backward(np.ones((1, 1, 6, 1)), ((0, 0), (1, 1)), "edge").ravel()
+    array([2., 1., 1., 2.])
     """
     if mode == "zeros":
         (top, bottom), (left, right) = pads
@@ -183,12 +177,10 @@ def _fold(dX_pad: FloatArray, axis: int, pads: tuple[int, int], mode: str) -> Fl
 def check_batch(X: FloatArray, name: str) -> None:
     """Raise ShapeError unless `X` is a batch of images (m, n_H, n_W, n_C) with no empty axis.
 
-        Examples
-        --------
-        >>> from collections.abc import Callable
-
-    import numpy as np
-        >>> check_batch(np.zeros((1, 2, 2, 1)), "X")
+    Examples
+    --------
+    >>> import numpy as np
+    >>> check_batch(np.zeros((1, 2, 2, 1)), "X")
     """
     if X.ndim != 4 or 0 in X.shape:
         raise ShapeError(

@@ -193,13 +193,13 @@ def run_all(
         # Infinities and NaN go where they go; and what pads of a transform hold is of no account.
         with _own_scratch() as scratch, np.errstate(all="ignore"):
             number = next(numbers)
-            while (item := _next(runs, number)) is not None:
-                try:
+            try:
+                while (item := _next(runs, number)) is not None:
                     action(item, scratch)
-                except BaseException:
-                    for run in runs:
-                        run.clear()
-                    raise
+            except BaseException:
+                for run in runs:
+                    run.clear()
+                raise
 
     with blas.one_thread() as held:
         together(work, threads if held else 1)

@@ -34,15 +34,25 @@ class _Helper:
         threading.Thread(target=self._serve, name="cnncli-strip", daemon=True).start()
 
     def start(self, action: Callable[[], None], cores: Cores) -> None:
-        """Begin an action on one of these cores; on any, if there are none."""
+        """Begin an action on one of these cores; where it is, if there are none."""
         self._action, self._wanted = action, cores
         self._begin.release()
 
     def wait(self) -> BaseException | None:
-        """Return when the action has ended, with what it raised."""
-        self._end.acquire()
-        error, self._error = self._error, None
-        return error
+        """Return when the action has ended, with what it raised.
+
+        Ctrl-C meanwhile is returned as well, but does not end the wait: the action writes into
+        memory of the caller's, and a helper left alone would be lost to later layers.
+        """
+        interruption: BaseException | None = None
+        while True:
+            try:
+                self._end.acquire()
+                break
+            except BaseException as error:
+                interruption = error
+        raised, self._error = self._error, None
+        return interruption or raised
 
     def _serve(self) -> None:
         while True:
@@ -111,10 +121,11 @@ def together(action: Callable[[], None], threads: int) -> None:
     >>> numbers
     []
     """
-    if threads < 2:
+    helpers = _idle.take(threads - 1)
+    if not helpers:
+        # Nobody to keep apart from; two callers held to one core would take turns on it.
         action()
         return
-    helpers = _idle.take(threads - 1)
     with _apart() as others:
         for helper in helpers:
             helper.start(action, others)
@@ -135,12 +146,15 @@ def _ended(helper: _Helper) -> BaseException | None:
 
 @contextmanager
 def _apart() -> Iterator[Cores]:
-    """Hold the calling thread to its core; yield the others, none where the system cannot."""
+    """Hold the calling thread to its core; yield the others it may use, its own if that is all.
+
+    Yields none where the system cannot.
+    """
     function = _current_core()
     allowed = frozenset(os.sched_getaffinity(0)) if function is not None else frozenset()
     core = function() if function is not None else -1
     if core not in allowed or len(allowed) == 1:
-        yield frozenset()
+        yield allowed
         return
     os.sched_setaffinity(0, {core})
     try:
