@@ -17,6 +17,7 @@ from cnncli.core.algorithms.base import FloatArray, Kernel, Scratch, Task, Work,
 from cnncli.core.algorithms.shift_add import (
     Term,
     collect_terms,
+    count_passes,
     long_rows,
     row_cells,
     weighted_sum,
@@ -167,7 +168,7 @@ def _band_flops(v: FloatArray, task: Task) -> int:
 
 def _passes(v: FloatArray, task: Task) -> int:
     """Elementwise calls of a kernel along rows."""
-    return 2 if _is_pair_of_pairs(v, task) else sum(term.passes for term in _terms(v))
+    return 2 if _is_pair_of_pairs(v, task) else count_passes(v[None, :, None])
 
 
 def _multiplied(v: FloatArray, task: Task) -> bool:
