@@ -227,6 +227,23 @@ def test_help_loads_neither_numpy_nor_pillow(arguments: list[str]) -> None:
     assert done.stderr == ""
 
 
+UNNEEDED = """
+import sys
+from cnncli.cli import cli
+cli(sys.argv[1:], standalone_mode=False)
+unneeded = {"cnncli.core.gradients", "concurrent.futures", "numpy.ma", "zipfile"}
+assert "cnncli.core.engine" in sys.modules
+assert unneeded.isdisjoint(sys.modules), sorted(unneeded & set(sys.modules))
+"""
+
+
+def test_a_conv_of_a_picture_loads_only_what_it_needs(tmp_path: Path) -> None:
+    photo = str(PACKAGE.parent / "sample_images" / "camera.png")
+    given = ["conv", photo, "--filter", "sharpen", "-o", str(tmp_path / "sharp.png")]
+    done = run_python("-c", UNNEEDED, *given)
+    assert done.returncode == 0, done.stderr
+
+
 def test_import_cnncli_loads_no_numpy() -> None:
     source = "import sys, cnncli; assert 'numpy' not in sys.modules and 'click' not in sys.modules"
     done = run_python("-c", source)

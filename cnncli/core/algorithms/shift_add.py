@@ -100,7 +100,8 @@ def count_passes(plane: FloatArray) -> int:
     """
     taps = plane[plane.any(axis=2)]
     if (taps == taps[:, :1]).all():
-        weights = np.unique(np.abs(taps[:, 0]))
+        # A set, because np.unique loads numpy.ma first, for longer than a small picture takes.
+        weights = set(np.abs(taps[:, 0]).tolist())
         return len(taps) + len(weights) - int(1 in weights)
     first = np.take_along_axis(taps, (taps != 0).argmax(axis=1)[:, None], axis=1)
     return len(taps) + len(np.unique(taps * np.sign(first), axis=0))
