@@ -7,7 +7,7 @@ import math
 import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, Final
 
 import numpy as np
 
@@ -46,6 +46,9 @@ from cnncli.render import (
 from cnncli.strips import Shape, Values
 from cnncli.targets import is_device
 from cnncli.templates import distinct, safe_name
+
+ANSWERS: Final = 5
+"""Units of a layer of one row and one column that the report tells."""
 
 
 @dataclass(frozen=True)
@@ -290,7 +293,19 @@ def _notes(view: View, spoilt: int, tiles: Sequence[Tile]) -> tuple[str, ...]:
     return (
         *(_value_notes(view, spoilt) if spoilt else ()),
         *(render_notes(view.groups, view.job.render) if tiles else ()),
+        *_answers(view),
     )
+
+
+def _answers(view: View) -> tuple[str, ...]:
+    """Say the largest values of a network's layer of one unit a map, such as a classifier's."""
+    n, height, width, maps = view.result.shape
+    if view.expected.layer is None or (n, height, width) != (1, 1, 1) or maps < 2:
+        return ()
+    values = view.result.whole().reshape(-1)
+    best = np.argsort(-values, kind="stable")[:ANSWERS]
+    answers = ", ".join(f"{view.names[index]} {values[index]:.4g}" for index in best)
+    return (f"{view.expected.layer}, largest first: {answers}",)
 
 
 def _write_values(job: Job, file: OutFile, view: View) -> Written:

@@ -69,7 +69,10 @@ def check_line(check: Check) -> str:
     )
     if not check.left_out:
         return line
-    return f"{line}; {check.left_out} more straddle a kink or drown in rounding"
+    return (
+        f"{line}; {check.left_out} more left out: slopes that differ from side to side, as at the "
+        "kink of a relu, or are lost in rounding"
+    )
 
 
 def check_gradient(

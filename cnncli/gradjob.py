@@ -220,7 +220,7 @@ def _checked(task: _Task, picture: Picture, upstream: FloatArray) -> Check | Non
     if check.compared == 0:
         raise CnnCliError(
             f"none of {check.left_out} places can be compared: slopes differ from one side to the "
-            "other, or drown in rounding",
+            "other, or are lost in rounding",
             hint="a unit that is neither silent nor saturated, as before a softmax, or more places",
         )
     if not check.passed:
@@ -312,6 +312,8 @@ def _notes(task: _Task, gradient: Gradient, check: Check | None) -> tuple[str, .
         notes.append(f"{task.unit} {verb} {gradient.value:.6g}")
     if not gradient.input.any():
         notes.append(f"no pixel changes {task.unit}: its gradient is 0 everywhere")
+    if wanted.look == "winners" and not _as_values(task.target, task.job):
+        notes.append("orange cells won a window, grey ones none; the brighter, the larger")
     if wanted.look == "overlay":
         most = overlay_limit(gradient, task.job.render.range)
         notes.append(f"full red is a gradient of {most:.4g} and more, full blue of {-most:.4g}")

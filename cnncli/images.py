@@ -478,8 +478,8 @@ def _prepared(picture: Picture, options: ReadOptions) -> Picture:
 def _check_axes(shape: tuple[int, ...], name: str) -> None:
     if len(shape) not in (2, 3, 4) or 0 in shape:
         raise ShapeError(
-            f"{quote(name)}: an image array needs shape (H,W), (H,W,C) or (N,H,W,C) without "
-            f"zeros, got {shape}"
+            f"{quote(name)}: an image array needs shape (H,W), (H,W,C) or (N,H,W,C) with "
+            f"no side of 0, got {shape}"
         )
 
 

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 from judges import numeric_gradient
-from shell import pixels, values_of
+from shell import pixels, run_cli, values_of
 
 from cnncli.models import load_model
 from cnncli.network import Network
@@ -103,3 +103,12 @@ def test_the_detector_lights_up_on_the_face(samples: Path) -> None:
     rows, columns = ((2 * place + 6) * 8 for place in np.nonzero(face > 0.99))
     assert rows.size and face.max() > 0.999
     assert (np.abs(rows - 120) < 40).all() and (np.abs(columns - 222) < 40).all()
+
+
+def test_the_answer_is_said_in_numbers(empty_folder: Path) -> None:
+    result = run_cli("run", EXAMPLES / "digits.toml", EXAMPLES / "digits" / "3.png")
+    (said,) = [line for line in result.stderr.splitlines() if "largest first" in line]
+    words = said.partition("largest first: ")[2].split(", ")
+    shares = [float(word.split()[1]) for word in words]
+    assert words[0].startswith("digit-3 ") and shares[0] > 0.5
+    assert len(shares) == 5 and shares == sorted(shares, reverse=True)
