@@ -251,6 +251,7 @@ def but_is(head: bytes) -> str:
 
 
 def read_header(stream: BinaryIO, name: str) -> ArrayHeader:
+    """Read and check the header of a ``.npy`` stream; what follows it is the data."""
     head = stream.read(8)
     if len(head) < 8 or not is_npy(head):
         raise FileProblem(f"{quote(name)}: not a NumPy array file (.npy){but_is(head)}")
@@ -370,6 +371,7 @@ def _raw_data(source: Source, stream: BinaryIO, header: ArrayHeader) -> np.ndarr
 
 
 def tidy(raw: np.ndarray, header: ArrayHeader) -> np.ndarray:
+    """Return the data of an array in this machine's order, shaped as its header says."""
     # A stored boolean may be any byte, and numpy trusts it to be 0 or 1.
     data = raw != 0 if header.dtype.kind == "b" else raw
     shaped = data.reshape(header.shape, order="F" if header.fortran_order else "C")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Final, Protocol, Self, TypeGuard
@@ -129,15 +130,15 @@ class Plain:
         return ()
 
 
-class Pointwise(Plain):
+class Pointwise(Plain, ABC):
     """A layer that changes each pixel on its own and keeps the shape.
 
     Those derived from it say how, in ``compute``.
     """
 
+    @abstractmethod
     def compute(self, X: FloatArray) -> FloatArray:
         """Return the output of any rows."""
-        raise NotImplementedError
 
     def output_shape(self, shape: Shape) -> Shape:
         """Return the shape as it is."""
