@@ -26,7 +26,7 @@ from cnncli.images import Picture
 from cnncli.job import Job, Written
 from cnncli.metadata import describe_values
 from cnncli.network import input_groups
-from cnncli.outputs import OutFile, check_target, write_stdout, write_whole
+from cnncli.outputs import OutFile, check_target
 from cnncli.png import PngFile
 from cnncli.render import (
     Extremes,
@@ -46,6 +46,10 @@ from cnncli.render import (
 from cnncli.strips import Shape, Values
 from cnncli.targets import is_device
 from cnncli.templates import distinct, safe_name
+from cnncli.wholefile import Data
+
+Write = Callable[[OutFile, Data], None]
+"""Writes one file: `cnncli.places.Place.write`."""
 
 ANSWERS: Final = 5
 """Units of a layer of one row and one column that the report tells."""
@@ -136,6 +140,7 @@ class View:
     result: FeatureMaps
     expected: Expected
     job: Job
+    write: Write
 
     @property
     def groups(self) -> tuple[MapGroup, ...]:
@@ -194,7 +199,7 @@ class View:
 
 
 def deliver(
-    job: Job, shares: Sequence[Share], made: Iterator[tuple[str, FeatureMaps]]
+    job: Job, shares: Sequence[Share], made: Iterator[tuple[str, FeatureMaps]], write: Write
 ) -> tuple[tuple[Written, ...], tuple[str, ...], str]:
     """Write results to their files as they come.
 
@@ -204,6 +209,8 @@ def deliver(
     shares : sequence of Share
     made : iterator of (str, FeatureMaps)
         Their layers, in the same order.
+    write : callable
+        Writes a file.
 
     Returns
     -------
@@ -211,12 +218,12 @@ def deliver(
         What was written, what is to be said of it, and the drawing of the last layer.
     """
     if shares[0].files[0].format is NPZ:
-        return _deliver_archive(job, shares, made)
+        return _deliver_archive(job, shares, made, write)
     written: list[Written] = []
     notes: list[str] = []
     shown = ""
     for share, (_, result) in zip(shares, made, strict=True):
-        view = View(result, share.expected, job)
+        view = View(result, share.expected, job, write)
         done, said, shown = _write_all(share, view)
         written += done
         notes += said
@@ -226,7 +233,7 @@ def deliver(
 
 
 def _deliver_archive(
-    job: Job, shares: Sequence[Share], made: Iterator[tuple[str, FeatureMaps]]
+    job: Job, shares: Sequence[Share], made: Iterator[tuple[str, FeatureMaps]], write: Write
 ) -> tuple[tuple[Written, ...], tuple[str, ...], str]:
     file = shares[0].files[0]
     members = distinct(_member_name(share.expected) for share in shares)
@@ -236,7 +243,7 @@ def _deliver_archive(
 
     def arrays() -> Iterator[tuple[str, tuple[int, ...], np.dtype[Any], Iterator[Values]]]:
         for member, share, (_, result) in zip(members, shares, made, strict=True):
-            view = View(result, share.expected, job)
+            view = View(result, share.expected, job, write)
             seen = [Extremes()]
             every = tuple(range(len(view.names)))
             yield member, view.shape(every), result.dtype, _watched(view, every, seen)
@@ -247,7 +254,7 @@ def _deliver_archive(
             drawn[0] = _drawn(job, tiles)
             del view, result
 
-    _write(job, file, lambda out: write_npz(out, arrays()))
+    write(file, lambda out: write_npz(out, arrays()))
     return tuple(written), tuple(dict.fromkeys(notes)), drawn[0]
 
 
@@ -261,7 +268,7 @@ def _write_all(share: Share, view: View) -> tuple[list[Written], tuple[str, ...]
     job, files = view.job, share.files
     depth, show = job.output.depth, job.show_width and share.is_last
     if not show and len(view.names) == len(files) == 1 and files[0].format.pillow == "PNG":
-        done, tile = _write_rows(job, files[0], view)
+        done, tile = _write_rows(files[0], view)
         return [done], _notes(view, tile.non_finite, [tile]), ""
     drawn = show or not all(holds_values(file.format, depth) for file in files)
     if sum(holds_values(file.format, depth) for file in files) > 1:
@@ -310,7 +317,7 @@ def _answers(view: View) -> tuple[str, ...]:
 
 def _write_values(job: Job, file: OutFile, view: View) -> Written:
     if file.format.pillow is None:
-        found, form = _write_array(job, file, view)
+        found, form = _write_array(file, view)
     else:
         found, form = _write_float_tiff(job, file, view)
     return _values_written(file, view, file.maps, found, form)
@@ -335,11 +342,11 @@ def _values_written(
     )
 
 
-def _write_array(job: Job, file: OutFile, view: View) -> tuple[Extremes, str]:
+def _write_array(file: OutFile, view: View) -> tuple[Extremes, str]:
     """Write a .npy file strip by strip, and look at the values on their way."""
     dtype, seen = view.result.dtype, [Extremes()]
     blocks = _watched(view, file.maps, seen)
-    _write(job, file, lambda out: write_npy_blocks(out, view.shape(file.maps), dtype, blocks))
+    view.write(file, lambda out: write_npy_blocks(out, view.shape(file.maps), dtype, blocks))
     return seen[0], f"{dtype} array"
 
 
@@ -358,7 +365,7 @@ def _write_float_tiff(job: Job, file: OutFile, view: View) -> tuple[Extremes, st
     with np.errstate(over="ignore"):
         values = values.astype(np.float32, copy=False)
     record = describe_values(values.shape, job.command, cnncli.__version__)
-    _write(job, file, encode_float_tiff(values, metadata=record, compress=job.render.compress))
+    view.write(file, encode_float_tiff(values, metadata=record, compress=job.render.compress))
     return measure(values), "float32 pages"
 
 
@@ -373,12 +380,13 @@ def _write_picture(job: Job, file: OutFile, tiles: Sequence[Tile], view: View) -
         compress=job.render.compress,
         jobs=job.jobs,
     )
-    _write(job, file, data)
+    view.write(file, data)
     return _written(file, sheet, tiles, view)
 
 
-def _write_rows(job: Job, file: OutFile, view: View) -> tuple[Written, Tile]:
+def _write_rows(file: OutFile, view: View) -> tuple[Written, Tile]:
     """Write a PNG picture strip by strip, as its rows are made."""
+    job = view.job
     made: list[Tile] = []
 
     def write(out: BinaryIO) -> None:
@@ -394,7 +402,7 @@ def _write_rows(job: Job, file: OutFile, view: View) -> tuple[Written, Tile]:
         made.append(render_rows(view.result, view.groups[0], *options))
         started[0].close()
 
-    _write(job, file, write if file.path and not is_device(file.path) else _gathered(write))
+    view.write(file, write if file.path and not is_device(file.path) else _gathered(write))
     (tile,) = made
     return _written(file, grid([tile]), [tile], view), tile
 
@@ -445,13 +453,6 @@ def _value_notes(view: View, spoilt: int) -> tuple[str, ...]:
     count, layer = math.prod(view.result.shape), view.expected.layer
     where = "" if layer is None else f" of {layer}"
     return (f"warning: {spoilt} of {count} values{where} are infinite or NaN{why}",)
-
-
-def _write(job: Job, file: OutFile, data: Any) -> None:
-    if file.path is None:
-        write_stdout(data)
-    else:
-        write_whole(file.path, data, overwrite=job.output.overwrite)
 
 
 def _output_name(file: OutFile) -> str:

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from cnncli.arrayfile import read_npy
-from cnncli.batch import named_error, read_source
+from cnncli.batch import named_error
 from cnncli.deliver import check_format_of, deliver, notes_of, shares_of
 from cnncli.encode import holds_values, write_npy_blocks
 from cnncli.errors import CnnCliError, OptionError
@@ -28,7 +28,7 @@ from cnncli.gradient import (
 )
 from cnncli.gradlooks import Look, overlay_limit, overlay_look, plain_look, winner_looks
 from cnncli.images import Picture
-from cnncli.job import Job, Outcome, Written
+from cnncli.job import Job, Outcome, Task, Written
 from cnncli.layers import FloatArray, PadLayer
 from cnncli.levels import measure
 from cnncli.limits import MAX_INPUT_BYTES
@@ -36,16 +36,13 @@ from cnncli.memory import check_memory
 from cnncli.network import Network, input_groups
 from cnncli.outputs import (
     OutFile,
-    Plan,
     Result,
     Source,
     Target,
-    make_folders,
     plan_targets,
-    select_files,
-    write_whole,
 )
 from cnncli.passes import backward_bytes
+from cnncli.places import LocalPlace
 from cnncli.templates import distinct, safe_name
 from cnncli.wholefile import make_folder
 
@@ -79,21 +76,18 @@ class GradJob:
 
 
 @dataclass(frozen=True)
-class _Task:
+class _Plan:
     """A job with all that can be known before the image is read."""
 
     wanted: GradJob
     network: Network
     unit: Unit
-    plan: Plan
+    target: Target
+    place: LocalPlace
 
     @property
     def job(self) -> Job:
         return self.wanted.job
-
-    @property
-    def target(self) -> Target:
-        return self.plan.targets[0]
 
 
 def run(wanted: GradJob, source: Source) -> tuple[Outcome, Check | None]:
@@ -124,7 +118,7 @@ def run(wanted: GradJob, source: Source) -> tuple[Outcome, Check | None]:
     return replace(outcome, to_stdout=to_stdout), check
 
 
-def _plan(wanted: GradJob, source: Source) -> _Task:
+def _plan(wanted: GradJob, source: Source) -> _Plan:
     job = wanted.job
     unit = wanted.unit or Unit(job.network.names[-1])
     if wanted.upstream is not None and unit.map is not None:
@@ -135,8 +129,8 @@ def _plan(wanted: GradJob, source: Source) -> _Task:
     if wanted.look == "winners":
         pools = winning_pools(job.network, unit.layer)
         if output.output is None and source.path is not None:
-            place = f"{{stem}}-{{layer}}-winners.{output.format or 'png'}"
-            output = replace(output, output=place)
+            name = f"{{stem}}-{{layer}}-winners.{output.format or 'png'}"
+            output = replace(output, output=name)
     read_too = (*job.read_too, *([] if wanted.upstream is None else [wanted.upstream]))
     plan = plan_targets([source], output, op="grad", read_too=read_too, layers=pools)
     if wanted.look == "overlay" and _as_values(plan.targets[0], job):
@@ -147,17 +141,18 @@ def _plan(wanted: GradJob, source: Source) -> _Task:
     if wanted.params is not None:
         folder = replace(job.output, output=os.path.join(wanted.params, ""), format="npy")
         plan_targets([source], folder, op="grad")
-    return _Task(wanted, job.network.until(unit.layer), unit, plan)
+    place = LocalPlace(job.output, plan.inputs)
+    return _Plan(wanted, job.network.until(unit.layer), unit, plan.targets[0], place)
 
 
-def _process(task: _Task, source: Source) -> tuple[Outcome, Check | None]:
-    picture = read_source(task.job, source)
+def _process(task: _Plan, source: Source) -> tuple[Outcome, Check | None]:
+    picture = task.place.read(task.job, Task(0, task.target))
     if picture.shape[0] > 1:
         raise OptionError(f"grad takes one image, got an array of {picture.shape[0]}")
     looks = _looks(task, picture)
     upstream = _upstream(task, picture)
     results = [Result(look.expected.maps, look.expected.layer) for look in looks]
-    files = select_files(task.target.files(results), task.job.output, task.plan.inputs)
+    files = task.place.select(task.target, task.target.files(results))
     if not files:
         return Outcome(source, skipped=True), None
     for file in files:
@@ -168,7 +163,7 @@ def _process(task: _Task, source: Source) -> tuple[Outcome, Check | None]:
 
     gradient = find_gradient(task.network, picture.values(), task.unit.layer, upstream)
     check = _checked(task, picture, upstream)
-    make_folders(task.target, files)
+    task.place.prepare(task.target, files)
     written, notes, shown = _deliver(task, looks, files, gradient, picture)
     written += _write_parameters(task, parameters, gradient)
     notes = (*notes_of(task.job, picture), *_notes(task, gradient, check), *notes)
@@ -181,7 +176,7 @@ def _as_values(target: Target, job: Job) -> bool:
     return holds_values(format, job.output.depth)
 
 
-def _looks(task: _Task, picture: Picture) -> list[Look]:
+def _looks(task: _Plan, picture: Picture) -> list[Look]:
     shape, render = picture.shape, task.job.render
     as_values = _as_values(task.target, task.job)
     if task.wanted.look == "gradient":
@@ -194,7 +189,7 @@ def _looks(task: _Task, picture: Picture) -> list[Look]:
     return winner_looks(pools, task.network, shapes, groups, as_values, render)
 
 
-def _upstream(task: _Task, picture: Picture) -> FloatArray:
+def _upstream(task: _Plan, picture: Picture) -> FloatArray:
     layer, path = task.unit.layer, task.wanted.upstream
     shape = task.network.shapes(picture.shape)[layer]
     if path is None:
@@ -204,7 +199,7 @@ def _upstream(task: _Task, picture: Picture) -> FloatArray:
     return check_upstream(given.astype(picture.dtype), shape, layer)
 
 
-def _check_room(task: _Task, picture: Picture) -> None:
+def _check_room(task: _Plan, picture: Picture) -> None:
     needed = backward_bytes(task.network, picture.shape, picture.dtype)
     if task.wanted.check:
         # The passes in float64 beside what is kept of the others, and outputs of changed numbers.
@@ -212,7 +207,7 @@ def _check_room(task: _Task, picture: Picture) -> None:
     check_memory(needed, "the backward pass", "a smaller image, or a layer nearer to it")
 
 
-def _checked(task: _Task, picture: Picture, upstream: FloatArray) -> Check | None:
+def _checked(task: _Plan, picture: Picture, upstream: FloatArray) -> Check | None:
     count = task.wanted.check
     if not count:
         return None
@@ -232,7 +227,7 @@ def _checked(task: _Task, picture: Picture, upstream: FloatArray) -> Check | Non
 
 
 def _deliver(
-    task: _Task,
+    task: _Plan,
     looks: Sequence[Look],
     files: Sequence[OutFile],
     gradient: Gradient,
@@ -245,7 +240,7 @@ def _deliver(
         (share.expected.name, _as_maps(by_name[share.expected.name].make(gradient), picture))
         for share in shares
     )
-    return deliver(replace(task.job, render=looks[0].render), shares, made)
+    return deliver(replace(task.job, render=looks[0].render), shares, made, task.place.write)
 
 
 def _as_maps(values: FloatArray, picture: Picture) -> FeatureMaps:
@@ -255,7 +250,7 @@ def _as_maps(values: FloatArray, picture: Picture) -> FeatureMaps:
     return FeatureMaps(Network.chain(PadLayer(0)), plain, held=values)
 
 
-def _parameter_files(task: _Task) -> dict[tuple[str, str], OutFile]:
+def _parameter_files(task: _Plan) -> dict[tuple[str, str], OutFile]:
     """Name a file for each parameter of each layer, and refuse those that must not be written."""
     if task.wanted.params is None:
         return {}
@@ -267,28 +262,24 @@ def _parameter_files(task: _Task) -> dict[tuple[str, str], OutFile]:
         array: OutFile(Path(task.wanted.params, f"{stem}.npy"), NPY, 0, (0,))
         for array, stem in zip(arrays, stems, strict=True)
     }
-    chosen = select_files(files.values(), task.job.output, task.plan.inputs)
+    chosen = task.place.select(task.target, tuple(files.values()))
     return {array: file for array, file in files.items() if file in chosen}
 
 
 def _write_parameters(
-    task: _Task, files: dict[tuple[str, str], OutFile], gradient: Gradient
+    task: _Plan, files: dict[tuple[str, str], OutFile], gradient: Gradient
 ) -> tuple[Written, ...]:
     return tuple(
-        _write_array(file, gradient.parameters[name][key], f"{name}-{key}", task.job)
+        _write_array(file, gradient.parameters[name][key], f"{name}-{key}", task.place)
         for (name, key), file in files.items()
     )
 
 
-def _write_array(file: OutFile, array: FloatArray, name: str, job: Job) -> Written:
+def _write_array(file: OutFile, array: FloatArray, name: str, place: LocalPlace) -> Written:
     assert file.path is not None
     make_folder(file.path.parent)
     blocks = [np.ascontiguousarray(array)]
-    write_whole(
-        file.path,
-        lambda out: write_npy_blocks(out, array.shape, array.dtype, blocks),
-        overwrite=job.output.overwrite,
-    )
+    place.write(file, lambda out: write_npy_blocks(out, array.shape, array.dtype, blocks))
     found = measure(array)
     finite = found.lo <= found.hi
     return Written(
@@ -305,7 +296,7 @@ def _write_array(file: OutFile, array: FloatArray, name: str, job: Job) -> Writt
     )
 
 
-def _notes(task: _Task, gradient: Gradient, check: Check | None) -> tuple[str, ...]:
+def _notes(task: _Plan, gradient: Gradient, check: Check | None) -> tuple[str, ...]:
     wanted, notes = task.wanted, []
     if wanted.upstream is None and wanted.look != "winners":
         verb = "is" if np.count_nonzero(gradient.upstream) == 1 else "adds up to"

@@ -9,7 +9,7 @@ from cnncli.errors import CnnCliError
 from cnncli.images import ReadOptions
 from cnncli.maps import RenderOptions
 from cnncli.network import Network
-from cnncli.outputs import OutputOptions, Source
+from cnncli.outputs import OutputOptions, Source, Target
 
 
 @dataclass(frozen=True)
@@ -61,6 +61,30 @@ class Job:
     def op(self) -> str:
         """What the command is called in names of outputs."""
         return "run" if self.layers else self.network.op
+
+
+@dataclass(frozen=True)
+class Task:
+    """One image of a batch: small and picklable, so that a worker process can be given it.
+
+    Parameters
+    ----------
+    index : int
+        Its place among the inputs, from 0.
+    target : Target
+        The image and where its result goes.
+    data : bytes, optional
+        The content of the image's file, for workers that cannot read it themselves.
+    """
+
+    index: int
+    target: Target
+    data: bytes | None = None
+
+    @property
+    def source(self) -> Source:
+        """The image."""
+        return self.target.source
 
 
 @dataclass(frozen=True)
@@ -123,6 +147,8 @@ class Outcome:
         The result drawn for the terminal.
     to_stdout : bool
         Whether its result goes to standard output, where nothing else may be then.
+    seconds : float
+        How long it took.
     """
 
     source: Source
@@ -132,6 +158,7 @@ class Outcome:
     skipped: bool = False
     shown: str = ""
     to_stdout: bool = False
+    seconds: float = 0.0
 
 
 @dataclass

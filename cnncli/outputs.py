@@ -29,6 +29,7 @@ from cnncli.wholefile import (
 __all__ = [
     "FORMATS",
     "Format",
+    "Identity",
     "OutFile",
     "OutputOptions",
     "Plan",

@@ -15,12 +15,14 @@ from typing import BinaryIO
 from cnncli.errors import FileProblem, quote
 
 Writer = Callable[[BinaryIO], object]
+Data = bytes | memoryview | Writer
+"""Content of a file, or a function that writes it to a binary stream."""
 
 OVERWRITE_HINT = "--overwrite replaces it"
 _STDOUT = "standard output"
 
 
-def write_whole(path: Path, data: bytes | Writer, *, overwrite: bool) -> None:
+def write_whole(path: Path, data: Data, *, overwrite: bool) -> None:
     """Write a file so that nobody ever sees a part of it.
 
     The bytes go into a hidden file in the same folder, which takes the name once they are safe on
@@ -65,7 +67,7 @@ def write_whole(path: Path, data: bytes | Writer, *, overwrite: bool) -> None:
         raise write_problem(path, error) from error
 
 
-def write_stdout(data: bytes | Writer) -> None:
+def write_stdout(data: Data) -> None:
     """Write to standard output, and make sure that it arrived.
 
     Parameters
@@ -135,14 +137,14 @@ def _status(path: Path) -> os.stat_result | None:
         return None
 
 
-def _pour(stream: BinaryIO, data: bytes | Writer) -> None:
+def _pour(stream: BinaryIO, data: Data) -> None:
     if callable(data):
         data(stream)
     else:
         stream.write(data)
 
 
-def _pour_all(stream: BinaryIO, data: bytes | Writer) -> None:
+def _pour_all(stream: BinaryIO, data: Data) -> None:
     if not isinstance(stream, io.RawIOBase):
         _pour(stream, data)
         stream.flush()
@@ -157,9 +159,7 @@ def _pour_all(stream: BinaryIO, data: bytes | Writer) -> None:
             buffered.detach()
 
 
-def _replace(
-    real: Path, data: bytes | Writer, before: os.stat_result | None, overwrite: bool
-) -> None:
+def _replace(real: Path, data: Data, before: os.stat_result | None, overwrite: bool) -> None:
     if before is not None and stat.S_ISDIR(before.st_mode):
         raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
     # Short whatever the output's name, so that a name of full length has a partner too.

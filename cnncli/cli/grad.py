@@ -91,8 +91,8 @@ def _run(wanted: GradJob, image: str | None, options: dict[str, Any]) -> int:
 
 
 def _source(image: str | None) -> Source:
-    from cnncli.batch import gather
     from cnncli.errors import OptionError
+    from cnncli.inputs import gather
 
     sources = gather([] if image is None else [image], False, is_terminal(sys.stdin))
     if len(sources) > 1:

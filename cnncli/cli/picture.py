@@ -139,13 +139,14 @@ def _load_bank(texts: Sequence[str], layout: str, flip: bool, normalize: bool) -
 def run_job(job: Job, shared: dict[str, Any]) -> int:
     """Do a job on all images and report; return the exit code."""
     from cnncli import batch
+    from cnncli.inputs import gather
     from cnncli.job import Report
 
     if shared["overwrite"] and shared["skip_existing"]:
         raise click.UsageError("--overwrite and --skip-existing exclude each other.")
     if shared["as_json"] or shared["show"]:
         check_output_open()
-    sources = batch.gather(shared["images"], shared["recursive"], is_terminal(sys.stdin))
+    sources = gather(shared["images"], shared["recursive"], is_terminal(sys.stdin))
     report = Report()
     start_work()
     for outcome in batch.run(job, sources):

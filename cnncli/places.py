@@ -1,0 +1,169 @@
+"""Where images come from and results go: the world outside, as one image's work sees it."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from cnncli.errors import FileProblem, OptionError, quote
+from cnncli.images import Picture, read_bytes, read_image, read_stream
+from cnncli.job import Job, Task
+from cnncli.outputs import (
+    Identity,
+    OutFile,
+    OutputOptions,
+    Source,
+    Target,
+    make_folders,
+    select_files,
+    write_stdout,
+    write_whole,
+)
+from cnncli.targets import is_device
+from cnncli.wholefile import Data
+
+
+class Place(Protocol):
+    """What the work on one image needs of the world outside.
+
+    A batch on this machine has a `LocalPlace`. What runs elsewhere brings its own: it may have the
+    image's bytes with the task, and hand the bytes of files back instead of writing them.
+    """
+
+    def all_there(self, target: Target) -> bool:
+        """Whether nothing is to be written, known before the image is read."""
+        ...
+
+    def read(self, job: Job, task: Task) -> Picture:
+        """Read the image."""
+        ...
+
+    def select(self, target: Target, planned: Sequence[OutFile]) -> tuple[OutFile, ...]:
+        """Choose the files to write; refuse what must not be, before the first pixel is made."""
+        ...
+
+    def prepare(self, target: Target, files: Sequence[OutFile]) -> None:
+        """Make ready for files that are about to be written."""
+        ...
+
+    def write(self, file: OutFile, data: Data) -> None:
+        """Write one file, whole or not at all."""
+        ...
+
+
+class Claims(Protocol):
+    """Who writes what: no two images of a batch may write one file."""
+
+    def claim(self, source: Source, files: Sequence[OutFile]) -> None:
+        """Refuse a file that another image was given; the rest is this image's from now on."""
+        ...
+
+
+@dataclass
+class Claimed:
+    """The files that the images of a batch were given so far, by their real names.
+
+    Examples
+    --------
+    >>> from pathlib import Path
+    >>> from cnncli.formats import NPY
+    >>> claims, file = Claimed(), OutFile(Path("a.npy"), NPY, 0, (0,))
+    >>> claims.claim(Source(Path("a.png")), [file])
+    >>> claims.claim(Source(Path("a.jpg")), [file])
+    Traceback (most recent call last):
+    cnncli.errors.OptionError: 'a.npy' would hold both 'a.png' and 'a.jpg'
+    """
+
+    owners: dict[str, Source] = field(default_factory=dict)
+
+    def claim(self, source: Source, files: Sequence[OutFile]) -> None:
+        """Refuse a file that another image was given; the rest is this image's from now on."""
+        for file in files:
+            if file.path is None or is_device(file.path):
+                continue
+            name = os.path.realpath(file.path)
+            owner = self.owners.setdefault(name, source)
+            if owner != source:
+                raise OptionError(
+                    f"{quote(file.path)} would hold both {owner} and {source}",
+                    hint="a template such as 'out/{stem}-{ext}-{map:03d}.png'",
+                )
+
+
+@dataclass(frozen=True)
+class LocalPlace:
+    """Files, standard input and standard output of this process.
+
+    Parameters
+    ----------
+    options : OutputOptions
+    inputs : frozenset of (int, int)
+        Device and inode of all inputs of the batch, none of which is ever overwritten.
+    claims : Claims
+    """
+
+    options: OutputOptions
+    inputs: frozenset[Identity] = frozenset()
+    claims: Claims = field(default_factory=Claimed)
+
+    def all_there(self, target: Target) -> bool:
+        """Whether nothing is to be written, known before the image is read."""
+        if target.per_map or not self.options.skip_existing:
+            return False
+        return not select_files(target.files(target.unknown()), self.options, self.inputs)
+
+    def read(self, job: Job, task: Task) -> Picture:
+        """Read the image that came with the task, or its file, or standard input.
+
+        Examples
+        --------
+        >>> from pathlib import Path
+        >>> from cnncli.layers import PoolLayer
+        >>> from cnncli.network import Network
+        >>> from cnncli.images import ReadOptions
+        >>> from cnncli.render import RenderOptions
+        >>> options = ReadOptions(), RenderOptions(), OutputOptions(), ""
+        >>> job = Job(Network.chain(PoolLayer()), *options)
+        >>> task = Task(0, Target("file", Source(Path("/nowhere.png")), "a.png", "pool"))
+        >>> LocalPlace(job.output).read(job, task)
+        Traceback (most recent call last):
+        cnncli.errors.FileProblem: '/nowhere.png': cannot be read: No such file or directory
+        """
+        return read_task(job, task)
+
+    def select(self, target: Target, planned: Sequence[OutFile]) -> tuple[OutFile, ...]:
+        """Claim the files and choose those to write: the overwrite guard."""
+        self.claims.claim(target.source, planned)
+        return select_files(planned, self.options, self.inputs)
+
+    def prepare(self, target: Target, files: Sequence[OutFile]) -> None:
+        """Make the folders that are missing."""
+        make_folders(target, files)
+
+    def write(self, file: OutFile, data: Data) -> None:
+        """Write a file whole or not at all, or to standard output."""
+        if file.path is None:
+            write_stdout(data)
+        else:
+            write_whole(file.path, data, overwrite=self.options.overwrite)
+
+
+def read_task(job: Job, task: Task) -> Picture:
+    """Read the image that came with the task, or its file, or standard input.
+
+    Raises
+    ------
+    FileProblem
+        If it cannot be read.
+    """
+    path = task.source.path
+    if task.data is not None:
+        return read_bytes(task.data, job.read, "standard input" if path is None else str(path))
+    if path is not None:
+        return read_image(path, job.read, early=job.jobs != 1)
+    if sys.stdin is None or sys.stdin.closed:
+        raise FileProblem("standard input is closed", hint="give an IMAGE")
+    return read_stream(sys.stdin.buffer, job.read)
