@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import os
 
+from cnncli import interrupts
 from cnncli.processor import choose_blas_kernels
 
 
@@ -14,12 +15,18 @@ def main() -> None:
     # image. `start_work` lets the collector go on.
     gc.disable()
     try:
+        interrupts.install()
         choose_blas_kernels()
         from cnncli.cli import cli
 
         cli()
     except KeyboardInterrupt:
-        os._exit(130)
+        os._exit(interrupts.exit_code())
+    except SystemExit as end:
+        if interrupts.is_ending():
+            # Threads may still be at work, and nobody waits for them.
+            os._exit(end.code if isinstance(end.code, int) else 1)
+        raise
 
 
 if __name__ == "__main__":

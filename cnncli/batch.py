@@ -7,7 +7,7 @@ decides where and in which order the work is done.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import Protocol
 
@@ -59,8 +59,10 @@ class InlineRunner:
             yield task, attempt(job, task, place)
 
 
-def run(job: Job, sources: Sequence[Source], runner: Runner | None = None) -> Iterator[Outcome]:
-    """Do a job on every image.
+def run(
+    job: Job, sources: Sequence[Source], runner: Runner | None = None
+) -> Generator[Outcome, None, None]:
+    """Do a job on every image. Closing the generator ends what is at work.
 
     Parameters
     ----------

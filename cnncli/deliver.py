@@ -101,7 +101,7 @@ def expect(job: Job, shape: Shape, layers: Sequence[str]) -> list[Expected]:
 
 def shares_of(expected: Sequence[Expected], files: Sequence[OutFile]) -> list[Share]:
     """Return the layers that have files, with them; an archive is a file of every layer."""
-    archive = any(file.format is NPZ for file in files)
+    archive = any(file.format == NPZ for file in files)
     shares = []
     for index, each in enumerate(expected):
         own = tuple(file for file in files if archive or file.result == index)
@@ -217,7 +217,7 @@ def deliver(
     tuple
         What was written, what is to be said of it, and the drawing of the last layer.
     """
-    if shares[0].files[0].format is NPZ:
+    if shares[0].files[0].format == NPZ:
         return _deliver_archive(job, shares, made, write)
     written: list[Written] = []
     notes: list[str] = []

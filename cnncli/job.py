@@ -183,6 +183,11 @@ class Report:
             self.errors.append(outcome.error)
 
     @property
+    def done(self) -> int:
+        """How many did not fail."""
+        return self.outcomes - len(self.errors)
+
+    @property
     def exit_code(self) -> int:
         """0 all done; a single image's own code; else 1 if any failed."""
         if not self.errors:

@@ -163,8 +163,13 @@ _write_options = (
 
 _jobs = click.option(
     "-j", "--jobs", type=click.IntRange(min=1), metavar="N",
-    help="Threads over the strips of an image; the bytes do not depend on it.  "
-    "[default: the cores]",
+    help="Worker processes for several images, threads for a single one; the bytes do not depend "
+    "on it.  [default: the cores]",
+)  # fmt: skip
+
+_timeout = click.option(
+    "--timeout", type=FiniteFloat(above=0), metavar="S",
+    help="Seconds an image may take; one that takes longer is tried once more, then given up.",
 )  # fmt: skip
 
 _READ_NAMES: Final = (
@@ -180,12 +185,13 @@ _WRITE_NAMES: Final = (
         "skip_existing",
         "as_json",
         "jobs",
+        "timeout",
         "verbose",
         "quiet",
     ),
 )
 
-picture_command = _all(_images, _recursive, *_read_options, _jobs, *_write_options)
+picture_command = _all(_images, _recursive, *_read_options, _jobs, _timeout, *_write_options)
 """IMAGE, how images are read and how results are written: what every picture command takes."""
 
 one_picture_command = _all(

@@ -119,7 +119,7 @@ class Target:
     def archive(self) -> bool:
         """Whether one file holds the values of all layers."""
         own = self.place.lower().endswith(".npz") and self.kind not in ("stdout", "folder")
-        return self.format is NPZ or (self.format is None and own)
+        return self.format == NPZ or (self.format is None and own)
 
     @property
     def per_map(self) -> bool:

@@ -309,6 +309,7 @@ def test_one_bad_image_stops_no_other() -> None:
     result = run_cli("pool", "a.png", "b.png", "gone.png", "c.png", code=1)
     assert Path("a-pool.png").exists() and Path("c-pool.png").exists()
     errors = [line for line in result.stderr.splitlines() if line.startswith("cnncli: error: ")]
+    errors.sort()
     assert len(errors) == 2
     assert errors[0].startswith("cnncli: error: 'b.png': ")
     assert errors[1].startswith("cnncli: error: 'gone.png': ")
@@ -319,7 +320,8 @@ def test_one_bad_image_in_json() -> None:
     save("a.png", RGB)
     Path("b.png").write_bytes(b"")
     result = run_cli("pool", "a.png", "b.png", "--json", code=1)
-    good, bad = map(json.loads, result.stdout.splitlines())
+    lines = map(json.loads, result.stdout.splitlines())
+    good, bad = sorted(lines, key=lambda line: line["input"])
     assert good["output"] == "a-pool.png" and bad["input"] == "b.png" and "'b.png'" in bad["error"]
 
 

@@ -13,9 +13,9 @@ from typing import IO, Any, Final
 
 import click
 
+from cnncli import interrupts
 from cnncli.errors import CnnCliError, FileProblem, quote
 
-INTERRUPTED: Final = 130
 BROKEN_PIPE: Final = 141
 
 
@@ -89,6 +89,7 @@ class CommandGroup(LazyGroup):
     ) -> Any:
         """Run a command line and leave with its exit code."""
         words = list(sys.argv[1:] if args is None else args)
+        interrupts.begin()
         extra.setdefault("obj", shlex.join(["cnncli", *words]))
         try:
             code = super().main(words, prog_name or "cnncli", complete_var, False, **extra)
@@ -100,7 +101,7 @@ class CommandGroup(LazyGroup):
             _show_click_error(error)
             code = error.exit_code
         except click.Abort:
-            code = INTERRUPTED
+            code = interrupts.exit_code()
         except OSError as error:
             code = _output_failed(error)
         except SystemExit:
@@ -120,8 +121,9 @@ class CommandGroup(LazyGroup):
             _close_output()
             raise click.exceptions.Exit(BROKEN_PIPE) from None
         except KeyboardInterrupt:
-            show_error("interrupted")
-            raise click.exceptions.Exit(INTERRUPTED) from None
+            if (word := interrupts.last_word()) is not None:
+                show_error(word)
+            raise click.exceptions.Exit(interrupts.exit_code()) from None
         except MemoryError:
             hint = "a smaller image, --stride, or fewer filters"
             raise Refusal(CnnCliError("not enough memory for this job", hint=hint)) from None

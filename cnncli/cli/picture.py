@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from cnncli import interrupts
 from cnncli.cli.group import check_output_open, show_error, start_work, tell
 from cnncli.options import (
     PictureCommand,
@@ -19,6 +21,7 @@ from cnncli.options import (
 )
 
 if TYPE_CHECKING:
+    from cnncli.batch import Runner
     from cnncli.filters import Filter
     from cnncli.job import Job, Outcome
     from cnncli.layers import Layer
@@ -149,10 +152,25 @@ def run_job(job: Job, shared: dict[str, Any]) -> int:
     sources = gather(shared["images"], shared["recursive"], is_terminal(sys.stdin))
     report = Report()
     start_work()
-    for outcome in batch.run(job, sources):
-        report.add(outcome)
-        tell_outcome(outcome, shared["quiet"], shared["as_json"])
+    if len(sources) > 1:
+        interrupts.tell_progress(lambda: f"{report.done} of {len(sources)} done")
+    runner = _runner(job, len(sources), shared["timeout"])
+    with contextlib.closing(batch.run(job, sources, runner)) as outcomes:
+        for outcome in outcomes:
+            report.add(outcome)
+            tell_outcome(outcome, shared["quiet"], shared["as_json"])
     return report.exit_code
+
+
+def _runner(job: Job, count: int, timeout: float | None) -> Runner:
+    """Return who does the work: worker processes, or for one image threads of this process."""
+    from cnncli.batch import InlineRunner
+
+    if count == 1 and timeout is None:
+        return InlineRunner()
+    from cnncli.workers import WorkerRunner
+
+    return WorkerRunner(job.jobs, timeout)
 
 
 def _job(command: str, layer: Layer, shared: dict[str, Any]) -> Job:
