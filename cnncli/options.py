@@ -19,6 +19,7 @@ from cnncli.formats import FORMATS
 from cnncli.limits import MAX_INPUT_BYTES, MAX_PIXELS
 from cnncli.maps import COLORMAPS, COMPRESSIONS, DEPTHS
 from cnncli.optiontypes import (
+    ChannelCount,
     FilterName,
     FiniteFloat,
     InputSize,
@@ -67,6 +68,12 @@ class NetworkCommand(PictureCommand):
     """A command on the network of a file."""
 
     own_section = "Network"
+
+
+class ExplainCommand(PictureCommand):
+    """A command on one place of one layer."""
+
+    own_section = "Layer and place"
 
 
 def _section(option: click.Option) -> str | None:
@@ -183,6 +190,7 @@ _WRITE_NAMES: Final = (
         "show",
         "overwrite",
         "skip_existing",
+        "channels",
         "as_json",
         "jobs",
         "timeout",
@@ -237,13 +245,17 @@ filter_layout = click.option(
     help="Axes of filter files: hwio as Keras and the course, oihw as PyTorch and ONNX.",
 )  # fmt: skip
 
-conv_options = _all(
-    click.option(
-        "-f", "--filter", "filter_texts", type=FilterName(), multiple=True, required=True,
+
+def _filter_option(required: bool) -> Callable[[Command], Command]:
+    return click.option(
+        "-f", "--filter", "filter_texts", type=FilterName(), multiple=True, required=required,
         metavar="FILTER",
         help='File, built-in name or matrix such as "0 -1 0; -1 5 -1; 0 -1 0"; '
         "several make one bank.",
-    ),
+    )  # fmt: skip
+
+
+_filter_use = (
     filter_layout,
     click.option("--bias", metavar="NUMBER|FILE", help="Added to each map.  [default: 0]"),
     click.option("--flip", is_flag=True, help="True convolution: turn the filter by 180 degrees."),
@@ -253,35 +265,38 @@ conv_options = _all(
         type=click.Choice(ACTIVATION_NAMES),
         help="Applied after the bias.",
     ),
+)  # fmt: skip
+
+_groups = click.option(
+    "--groups", type=click.IntRange(min=1), default=1, metavar="G", show_default=True,
+    help="Channel groups that do not see each other.",
+)  # fmt: skip
+
+_algorithm = click.option(
+    "--algorithm", type=click.Choice(("auto", *ALGORITHM_NAMES)), default="auto",
+    show_default=True, help="How to compute it; auto takes the cheapest, -v says which.",
+)  # fmt: skip
+
+conv_options = _all(
+    _filter_option(required=True),
+    *_filter_use,
     click.option(
         "--stride", type=ONE_OR_TWO, default=1, show_default=True, help="Step of the window."
     ),
     padding_option("same"),
     *_padding_mode,
     _dilation,
-    click.option(
-        "--groups", type=click.IntRange(min=1), default=1, metavar="G", show_default=True,
-        help="Channel groups that do not see each other.",
-    ),
-    click.option(
-        "--algorithm", type=click.Choice(("auto", *ALGORITHM_NAMES)), default="auto",
-        show_default=True, help="How to compute it; auto takes the cheapest, -v says which.",
-    ),
-)  # fmt: skip
+    _groups,
+    _algorithm,
+)
 """What `conv` does."""
 
-pool_options = _all(
-    click.option(
-        "--mode", type=click.Choice(POOL_MODES), default="max",
-        show_default=True, help="How a window becomes one value.",
-    ),
-    click.option(
-        "--size", type=Numbers((1, 2), 1, "N|H,W|global", words=("global",)), default=2,
-        show_default=True, help="Window; global: the whole image.",
-    ),
-    click.option("--stride", type=ONE_OR_TWO, help="Step of the window.  [default: the size]"),
-    padding_option("valid"),
-    _dilation,
+_size = click.option(
+    "--size", type=Numbers((1, 2), 1, "N|H,W|global", words=("global",)), default=2,
+    show_default=True, help="Window; global: the whole image.",
+)  # fmt: skip
+
+_pool_use = (
     click.option("--ceil", is_flag=True, help="Count a last window that hangs over the end."),
     click.option(
         "--count-include-pad", is_flag=True, help="Average: divide by the pads too."
@@ -290,6 +305,18 @@ pool_options = _all(
         "--p", type=FiniteFloat(above=0, allow_inf=True), default=2.0, show_default=True,
         metavar="P", help="Power of --mode lp.",
     ),
+)  # fmt: skip
+
+pool_options = _all(
+    click.option(
+        "--mode", type=click.Choice(POOL_MODES), default="max",
+        show_default=True, help="How a window becomes one value.",
+    ),
+    _size,
+    click.option("--stride", type=ONE_OR_TWO, help="Step of the window.  [default: the size]"),
+    padding_option("valid"),
+    _dilation,
+    *_pool_use,
 )  # fmt: skip
 """What `pool` does."""
 
@@ -361,3 +388,47 @@ grad_options = _all(
     ),
 )  # fmt: skip
 """What `grad` does."""
+
+explain_options = _all(
+    click.argument(
+        "words", metavar="[NETWORK] [IMAGE]", nargs=-1,
+        type=click.Path(allow_dash=True, readable=False),
+    ),
+    _filter_option(required=False),
+    click.option("--pool", "mode", type=click.Choice(POOL_MODES), help="Explain a pool instead."),
+    click.option(
+        "--layer", metavar="NAME", help="Layer of NETWORK.  [default: the last]"
+    ),
+    click.option(
+        "--at", type=Numbers((2,), 0, "ROW,COL"),
+        help="Row and column of the output, with --backward of the input, from 0.  "
+        "[default: the strongest output of the middle part]",
+    ),
+    click.option("--map", metavar="K", help="Map of the output, by index or name.  [default: 0]"),
+    click.option(
+        "--image", "number", type=click.IntRange(min=0), metavar="N",
+        help="Image of an array of several, from 0.  [default: 0]",
+    ),
+    *_filter_use,
+    _size,
+    click.option(
+        "--stride", type=ONE_OR_TWO, help="Step of the window.  [default: 1, of pools the size]"
+    ),
+    click.option(
+        "--padding", type=PADDING,
+        help="Border in cells, or by name.  [default: same, of pools valid]",
+    ),
+    *_padding_mode,
+    _dilation,
+    _groups,
+    *_pool_use,
+    *_read_options,
+    click.option(
+        "--channels", type=ChannelCount(),
+        help="Input channels shown in full, the strongest first; of the others only the sums.  "
+        "[default: 3 where there are more than 4]",
+    ),
+    click.option("--json", "as_json", is_flag=True, help="All numbers as one JSON object."),
+    click.option("-q", "--quiet", is_flag=True, help="No notes; errors still show."),
+)  # fmt: skip
+"""What `explain` does."""

@@ -17,6 +17,9 @@ else:
     # Generic for type checkers only: click 8.2's class takes no parameters.
     AnyParamType = click.ParamType
 
+MAX_CHANNELS: Final = 2**31
+"""More than any array has."""
+
 MAX_CELLS: Final = 65_535
 """The largest size, stride, dilation or pad: the side of the largest picture any format holds."""
 
@@ -123,6 +126,23 @@ class FiniteFloat(AnyParamType):
             bound = "" if self.above is None else f" above {self.above:g}"
             self.fail(f"must be a number{bound}, got {str(value)!r}.", param, ctx)
         return number
+
+
+class ChannelCount(AnyParamType):
+    """How many channels: a whole number from 0, or all."""
+
+    name = "channels"
+
+    def get_metavar(self, param: click.Parameter, ctx: click.Context | None = None) -> str:
+        return "N|all"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        """Return the number; all is more than there can be."""
+        if value == "all":
+            return MAX_CHANNELS
+        if isinstance(value, str) and not (value.isascii() and value.isdigit() and len(value) < 8):
+            self.fail(f"must be a whole number from 0, or all, got {value!r}.", param, ctx)
+        return int(value)
 
 
 class InputSize(AnyParamType):

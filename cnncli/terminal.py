@@ -38,12 +38,17 @@ def terminal_picture(pixels: np.ndarray, width: int, colour: bool | None = None)
     @@%%%%###****+++====----:::....
     """
     if colour is None:
-        colour = not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+        colour = colour_allowed()
     small = _fitted(_eight_bit(pixels), max(width, 1))
     if len(small) % 2:
         small = np.concatenate([small, small[-1:]])
     lines = _block_lines(small) if colour else _ascii_lines(small)
     return "".join(line + "\n" for line in lines)
+
+
+def colour_allowed() -> bool:
+    """Whether the environment has nothing against colours."""
+    return not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
 
 
 def _eight_bit(pixels: np.ndarray) -> np.ndarray:

@@ -16,6 +16,7 @@ COMMANDS = {
     "run": "cnncli.cli.run",
     "plan": "cnncli.cli.plan",
     "grad": "cnncli.cli.grad",
+    "explain": "cnncli.cli.explain",
     "convert": "cnncli.cli.convert",
     "filters": "cnncli.cli.filters",
 }

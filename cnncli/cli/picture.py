@@ -65,7 +65,7 @@ def pad(command: str, /, padding: Any, pad_mode: str, pad_value: float, **shared
     """
     from cnncli.layers import PadLayer
 
-    _check_pad_value(pad_mode, pad_value)
+    check_pad_value(pad_mode, pad_value)
     return run_job(_job(command, PadLayer(padding, pad_mode, pad_value), shared), shared)
 
 
@@ -94,8 +94,8 @@ def conv(
     from cnncli.layers import ConvLayer
 
     layer_options, shared = _split(options, CONV_FIELDS)
-    _check_pad_value(options["pad_mode"], options["pad_value"])
-    bank = _load_bank(filter_texts, filter_layout, flip, normalize)
+    check_pad_value(options["pad_mode"], options["pad_value"])
+    bank = load_bank(filter_texts, filter_layout, flip, normalize)
     biases = None if bias is None else load_bias(bias, bank.maps)
     layer = ConvLayer(bank, biases, **layer_options)
     named = bank.name if bank.named and len(filter_texts) == 1 else None
@@ -120,7 +120,8 @@ def pool(command: str, /, **options: Any) -> int:
     return run_job(_job(command, PoolLayer(**layer_options), shared), shared)
 
 
-def _check_pad_value(mode: str, value: float) -> None:
+def check_pad_value(mode: str, value: float) -> None:
+    """Refuse a constant for a border that copies."""
     if value != 0 and mode != "zeros":
         raise click.UsageError(f"--pad-value is for --pad-mode zeros, got --pad-mode {mode}.")
 
@@ -131,7 +132,8 @@ def _split(options: dict[str, Any], names: Sequence[str]) -> tuple[dict[str, Any
     return own, {name: value for name, value in options.items() if name not in own}
 
 
-def _load_bank(texts: Sequence[str], layout: str, flip: bool, normalize: bool) -> Filter:
+def load_bank(texts: Sequence[str], layout: str, flip: bool, normalize: bool) -> Filter:
+    """Return the filters of the command line as one bank."""
     from cnncli import filters
 
     bank = filters.stack([filters.load_filter(text, layout=layout) for text in texts])

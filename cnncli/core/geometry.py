@@ -148,6 +148,54 @@ class Axis:
         """Whether every window spans an input cell."""
         return self.begin < self.extent and self.end < self.extent
 
+    def under(self, output: int, mode: str = "zeros") -> list[tuple[int, int | None]]:
+        """Return for each tap of an output the input cell under it, and the one it copies.
+
+        Parameters
+        ----------
+        output : int
+        mode : str
+            Border mode, see `border_index`.
+
+        Returns
+        -------
+        list of (int, int or None)
+            Cells before 0 or from ``size`` on are padding, and what the last windows hang over.
+            None where a cell copies no input cell.
+
+        Examples
+        --------
+        >>> axis = Axis(size=10, kernel=3, begin=1, end=1)
+        >>> axis.under(0), axis.under(0, "reflect")
+        ([(-1, None), (0, 0), (1, 1)], [(-1, 1), (0, 0), (1, 1)])
+        """
+        copied = border_index(self.size, self.begin, self.end, mode)
+        met = [output * self.stride + tap * self.dilation for tap in range(self.kernel)]
+        sources = [int(copied[at]) if at < len(copied) else CONSTANT_CELL for at in met]
+        return [
+            (at - self.begin, None if source == CONSTANT_CELL else source)
+            for at, source in zip(met, sources, strict=True)
+        ]
+
+    def seen_by(self, cell: int, mode: str = "zeros") -> list[Pair]:
+        """Return each output that reads an input cell, with the tap by which it does.
+
+        An output stands there several times if it reads copies of the cell too.
+
+        Examples
+        --------
+        >>> axis = Axis(size=10, kernel=3, begin=1, end=1)
+        >>> axis.seen_by(1), axis.seen_by(1, "reflect")
+        ([(0, 2), (1, 1), (2, 0)], [(0, 0), (0, 2), (1, 1), (2, 0)])
+        """
+        copies = np.flatnonzero(border_index(self.size, self.begin, self.end, mode) == cell)
+        starts = [(at - tap * self.dilation, tap) for at in copies for tap in range(self.kernel)]
+        return sorted(
+            (int(start) // self.stride, tap)
+            for start, tap in starts
+            if start >= 0 and start % self.stride == 0 and start // self.stride < self.out
+        )
+
     def tap(self, index: int, outputs: int | None = None) -> slice:
         """Return the padded cells that tap `index` meets, one for each output."""
         count = self.out if outputs is None else outputs

@@ -31,6 +31,23 @@ from cnncli.maps import MapGroup
 
 
 @dataclass(frozen=True, eq=False)
+class OneMap:
+    """What one output channel of a convolution is made with.
+
+    Parameters
+    ----------
+    weights : ndarray, shape (k_H, k_W, channels)
+    channels : range
+        The input channels that it reads.
+    bias : float
+    """
+
+    weights: FloatArray
+    channels: range
+    bias: float
+
+
+@dataclass(frozen=True, eq=False)
 class ConvLayer:
     """One convolution: a bank over all channels, or 2-D filters on every channel on its own.
 
@@ -77,7 +94,7 @@ class ConvLayer:
 
     def output_shape(self, shape: Shape) -> Shape:
         """Check an input shape (m, n_H, n_W, n_C) and return the output's."""
-        self._activation(np.dtype(float))
+        self.activation_for(np.dtype(float))
         check_pad_mode(self.pad_mode)
         check_channels(self.filter, shape[3], self.groups)
         if self.bias is not None and np.shape(self.bias) not in ((1,), (self.filter.maps,)):
@@ -142,13 +159,37 @@ class ConvLayer:
         """Prepare filters and strips for one image: the fast path of every command."""
         out = self.output_shape(shape)
         layer = self._plan(shape, dtype)
-        activate = self._activation(dtype).forward
+        activate = self.activation_for(dtype).forward
 
         def read(source: Rows, first: int, last: int) -> FloatArray:
             Z = layer.rows(lambda _, rows: source(rows.start, rows.stop), first, last, jobs=1)
             return activate(self._reorder(Z, shape[3]))
 
         return Stage(out, layer.grid.rows, read)
+
+    def one_map(self, channel: int, channels: int, dtype: np.dtype[Any]) -> OneMap:
+        """Return what one output channel is made with.
+
+        Parameters
+        ----------
+        channel : int
+            Of the output.
+        channels : int
+            Of the input.
+        dtype : dtype
+            Weights and bias are brought to it, as they are for a convolution of such an input.
+        """
+        weights, bias = self.filter.weights, self.parameters.get("b", np.zeros(1))
+        if self.filter.per_channel:
+            number, inputs = channel // channels, range(channel % channels, channel % channels + 1)
+            kernel = weights[:, :, number, None]
+        else:
+            depth = weights.shape[2]
+            group = channel // (self.filter.maps // self.groups)
+            number, inputs = channel, range(group * depth, (group + 1) * depth)
+            kernel = weights[:, :, :, number]
+        shift = np.broadcast_to(bias.astype(dtype), (self.filter.maps,))[number]
+        return OneMap(kernel.astype(dtype), inputs, float(shift))
 
     def choice(self, shape: Shape, dtype: np.dtype[Any]) -> Choice:
         """Return the algorithm for an input of that shape, and why it was taken."""
@@ -173,7 +214,8 @@ class ConvLayer:
         options = self._hparameters(shape[3])
         return conv_plan((1, *shape[1:]), bank, self._biases(bank), options, self.algorithm)
 
-    def _activation(self, dtype: np.dtype[Any]) -> Activation:
+    def activation_for(self, dtype: np.dtype[Any]) -> Activation:
+        """Return the activation with its settings in that dtype."""
         slopes = {} if self.alpha is None else {"alpha": self.alpha.astype(dtype)}
         return get_activation(self.activation, **slopes)
 
@@ -183,14 +225,14 @@ class ConvLayer:
         bank = self._bank(channels, X.dtype)
         Z, cache = conv_forward(X, bank, self._biases(bank), self._hparameters(channels))
         Z = self._reorder(Z, channels)
-        A = self._activation(X.dtype).forward(Z)
+        A = self.activation_for(X.dtype).forward(Z)
         return A, (cache, Z, A)
 
     def backward(self, dY: FloatArray, cache: Any) -> tuple[FloatArray, Gradients]:
         """Return the gradients of the input, the filter (as given), the bias and the slopes."""
         conv_cache, Z, A = cache
         channels = conv_cache[0].shape[3]
-        dZ = self._activation(Z.dtype).backward(dY, Z, A)
+        dZ = self.activation_for(Z.dtype).backward(dY, Z, A)
         dX, dW, db = conv_backward(self._restore_order(dZ, channels), conv_cache)
         if self.filter.per_channel:
             kernels = self.filter.weights.shape[2]

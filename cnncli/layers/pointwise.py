@@ -47,7 +47,7 @@ class ActivationLayer(Pointwise):
 
     def output_shape(self, shape: Shape) -> Shape:
         """Check the activation's name and settings and return the shape."""
-        self._activation(np.dtype(float))
+        self.activation_for(np.dtype(float))
         check_slopes(self.alpha, shape[3])
         settings = ACTIVATIONS[self.activation].settings
         low = settings.get("low") if self.low is None else self.low
@@ -58,7 +58,7 @@ class ActivationLayer(Pointwise):
 
     def compute(self, X: FloatArray) -> FloatArray:
         """Return the activated values."""
-        return self._activation(X.dtype).forward(X)
+        return self.activation_for(X.dtype).forward(X)
 
     def forward(self, X: FloatArray) -> tuple[FloatArray, Any]:
         """Return the activated values."""
@@ -72,9 +72,10 @@ class ActivationLayer(Pointwise):
             name: shared_gradient(slope_gradient(dY, Z), given)
             for name, given in self.parameters.items()
         }
-        return self._activation(Z.dtype).backward(dY, Z, A), slopes
+        return self.activation_for(Z.dtype).backward(dY, Z, A), slopes
 
-    def _activation(self, dtype: np.dtype[Any]) -> Activation:
+    def activation_for(self, dtype: np.dtype[Any]) -> Activation:
+        """Return the activation with its settings in that dtype."""
         alpha = None if self.alpha is None else self.alpha.astype(dtype)
         given = {"alpha": alpha, "beta": self.beta, "low": self.low, "high": self.high}
         chosen = {name: value for name, value in given.items() if value is not None}

@@ -1,0 +1,151 @@
+"""``cnncli explain``: the arithmetic of one output value."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sys
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import click
+from click.core import ParameterSource
+
+from cnncli.cli.group import check_output_open, start_work, tell
+from cnncli.cli.picture import check_pad_value, is_terminal, load_bank
+from cnncli.options import ExplainCommand, explain_options
+
+if TYPE_CHECKING:
+    from cnncli.explain.job import ExplainJob
+    from cnncli.layers import Layer
+    from cnncli.outputs import Source
+
+EXAMPLES = """\b
+Examples:
+  cnncli explain photo.png --filter edge --at 120,240
+  cnncli explain photo.png --filter gabor_color --stride 2 --map 5
+  cnncli explain photo.png --pool max --size 3 --stride 2 --at 10,20
+  cnncli explain net.toml photo.png --layer conv2 --at 4,7
+"""
+
+NETWORKS: Final = (".toml", ".onnx")
+
+SHARED: Final = ("stride", "padding", "dilation")
+FILTER_FIELDS: Final = (*SHARED, "pad_mode", "pad_value", "groups", "activation")
+FILTER_OPTIONS: Final = (*FILTER_FIELDS, "filter_layout", "bias", "flip", "normalize")
+POOL_OPTIONS: Final = (*SHARED, "size", "ceil", "count_include_pad", "p")
+NETWORK_OPTIONS: Final = ("layer",)
+
+
+@click.command(cls=ExplainCommand, epilog=EXAMPLES)
+@explain_options
+@click.pass_obj
+def explain(command: str, /, words: tuple[str, ...], **options: Any) -> None:
+    """Show how one output value comes about, number by number.
+
+    IMAGE is a picture, a .npy array or - for standard input. The layer is a convolution by
+    --filter, a pool by --pool, or one of NETWORK, a network file (.toml) or an ONNX model. Shown
+    are the window on the input with its padding, weights, products and sums, bias, activation and
+    result, and the value that all other commands get.
+    """
+    from cnncli.explain import job
+
+    networks = [word for word in words if Path(word).suffix.lower() in NETWORKS]
+    images = [word for word in words if word not in networks]
+    _check(networks, images, options)
+    check_output_open()
+    source = _source(images)
+    start_work()
+    wanted = _wanted(command, networks, options)
+    _tell(job.run(wanted, source), options)
+
+
+def _check(networks: Sequence[str], images: Sequence[str], options: dict[str, Any]) -> None:
+    given = [bool(options["filter_texts"]), options["mode"] is not None, bool(networks)]
+    if len(networks) > 1 or len(images) > 1:
+        raise click.UsageError("explain takes one NETWORK at most, and one IMAGE.")
+    if sum(given) != 1:
+        raise click.UsageError("exactly one of --filter, --pool and NETWORK must be given.")
+    own = (FILTER_OPTIONS, POOL_OPTIONS, NETWORK_OPTIONS)[given.index(True)]
+    what = ("--filter", "--pool", "a layer of NETWORK")[given.index(True)]
+    context = click.get_current_context()
+    for option in context.command.params:
+        name = option.name or ""
+        others = name in (*FILTER_OPTIONS, *POOL_OPTIONS, *NETWORK_OPTIONS) and name not in own
+        if others and context.get_parameter_source(name) is ParameterSource.COMMANDLINE:
+            raise click.UsageError(f"{option.opts[-1]} does not go with {what}.")
+    check_pad_value(options["pad_mode"], options["pad_value"])
+
+
+def _source(images: Sequence[str]) -> Source:
+    from cnncli.errors import OptionError
+    from cnncli.inputs import gather
+
+    sources = gather(images, False, is_terminal(sys.stdin))
+    if len(sources) > 1:
+        raise OptionError(f"explain takes one IMAGE, got a folder of {len(sources)}")
+    return sources[0]
+
+
+def _wanted(command: str, networks: Sequence[str], options: dict[str, Any]) -> ExplainJob:
+    from cnncli.explain.job import ExplainJob
+    from cnncli.images import ReadOptions
+    from cnncli.job import Job
+    from cnncli.models import load_model
+    from cnncli.network import Model, Network
+    from cnncli.outputs import OutputOptions
+    from cnncli.render import RenderOptions
+
+    # --size is a pool's window here; images are resized only as network files say.
+    fields = [name for name in ReadOptions.__dataclass_fields__ if name != "size"]
+    read = ReadOptions(**{name: options[name] for name in fields if name in options})
+    if networks:
+        model = load_model(Path(networks[0]))
+        read = replace(read, gray=read.gray or model.gray, size=model.size)
+    else:
+        layer, notes = _layer(options)
+        model = Model(Network.chain(layer), notes=notes)
+    job = Job(
+        *(model.network, read, RenderOptions(), OutputOptions(), command),
+        notes=model.notes,
+        read_too=model.files,
+        jobs=1,
+    )
+    name = None if options["layer"] is None else model.find(options["layer"])
+    return ExplainJob(job, name, options["at"], options["map"], options["number"])
+
+
+def _layer(options: dict[str, Any]) -> tuple[Layer, tuple[str, ...]]:
+    """Return the layer of the command line, and what was done to its filters."""
+    from cnncli.filters import load_bias
+    from cnncli.layers import ConvLayer, PoolLayer
+
+    if options["mode"] is not None:
+        fields = {name: options[name] for name in ("mode", *POOL_OPTIONS)}
+        return PoolLayer(**{**fields, "padding": options["padding"] or "valid"}), ()
+    given = (options[name] for name in ("filter_texts", "filter_layout", "flip", "normalize"))
+    bank = load_bank(*given)
+    bias = None if options["bias"] is None else load_bias(options["bias"], bank.maps)
+    fields = {name: options[name] for name in FILTER_FIELDS}
+    defaults = {"stride": 1, "padding": "same"}
+    chosen = {name: value for name, value in fields.items() if value is not None}
+    return ConvLayer(bank, bias, **{**defaults, **chosen}), bank.notes
+
+
+def _tell(done: Any, options: dict[str, Any]) -> None:
+    from cnncli.explain.record import record
+    from cnncli.explain.text import View, text_lines
+    from cnncli.terminal import colour_allowed
+
+    if options["as_json"]:
+        click.echo(json.dumps({**record(done.explanation), "notes": list(done.notes)}))
+        return
+    colour = is_terminal(sys.stdout) and colour_allowed()
+    view = View(shutil.get_terminal_size().columns, colour, options["channels"])
+    for line in text_lines(done.explanation, view):
+        click.echo(line)
+    if not options["quiet"]:
+        for note in done.notes:
+            tell(f"note: {note}")
