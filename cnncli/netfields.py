@@ -9,7 +9,14 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Final
 
-from cnncli.core.words import ALGORITHM_NAMES, FILTER_LAYOUTS, NAMED_PADDINGS, PAD_MODES, POOL_MODES
+from cnncli.core.words import (
+    ALGORITHM_NAMES,
+    CONVENTION_NAMES,
+    FILTER_LAYOUTS,
+    NAMED_PADDINGS,
+    PAD_MODES,
+    POOL_MODES,
+)
 from cnncli.errors import CnnCliError, FileProblem, quote
 from cnncli.matrixtext import shorten
 from cnncli.names import among
@@ -260,6 +267,7 @@ TYPES: Final[dict[str, dict[str, Field]]] = {
         "dilation": _PAIR,
         "groups": Field(_whole(1), f"a whole number of 1 to {MAX_CELLS}"),
         "algorithm": _words(("auto", *ALGORITHM_NAMES)),
+        "convention": _words(CONVENTION_NAMES),
     },
     "pool": {
         "mode": _words(POOL_MODES),
@@ -270,6 +278,7 @@ TYPES: Final[dict[str, dict[str, Field]]] = {
         "ceil": _FLAG,
         "count_include_pad": _FLAG,
         "p": Field(_power, "a number above 0"),
+        "convention": _words(CONVENTION_NAMES),
     },
     "pad": {"padding": Field(_PADDING.read, _PADDING.need, required=True), **_BORDER},
     "activation": {

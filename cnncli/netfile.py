@@ -14,6 +14,7 @@ import numpy as np
 
 from cnncli import filters
 from cnncli.arrayfile import open_regular
+from cnncli.conventions import CONVENTIONS, Convention, by_convention
 from cnncli.core.geometry import Pair
 from cnncli.errors import CnnCliError, FileProblem, OptionError, quote
 from cnncli.filterfiles import given_files
@@ -266,7 +267,22 @@ def _conv(fields: dict[str, Any], name: str, arrays: Arrays) -> ConvLayer:
     if "bias" in fields:
         fields["bias"] = arrays.bias(fields["bias"], bank.maps)
     _check_pad_value(fields)
-    return ConvLayer(bank, **_with_numbers(fields, ("alpha",), arrays))
+    convention = _convention(fields)
+    layer = ConvLayer(bank, **_with_numbers(fields, ("alpha",), arrays))
+    if convention is None:
+        return layer
+    return by_convention(layer, replace(convention, flip=convention.flip and arrays.weights))
+
+
+def _pool(fields: dict[str, Any], name: str, arrays: Arrays) -> PoolLayer:
+    convention = _convention(fields)
+    layer = PoolLayer(**fields)
+    return layer if convention is None else by_convention(layer, convention)
+
+
+def _convention(fields: dict[str, Any]) -> Convention | None:
+    name = fields.pop("convention", None)
+    return None if name is None else CONVENTIONS[name]
 
 
 def _pad(fields: dict[str, Any], name: str, arrays: Arrays) -> PadLayer:
@@ -303,7 +319,7 @@ _JOINS: Final = (AddLayer, MulLayer, ConcatLayer)
 _Builder = Callable[[dict[str, Any], str, "Arrays"], "Layer | Join"]
 _BUILDERS: Final[dict[str, _Builder]] = {
     "conv": _conv,
-    "pool": lambda fields, name, arrays: PoolLayer(**fields),
+    "pool": _pool,
     "pad": _pad,
     "activation": _activation,
     "batchnorm": _batchnorm,

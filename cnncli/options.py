@@ -10,9 +10,11 @@ import click
 from cnncli.core.words import (
     ACTIVATION_NAMES,
     ALGORITHM_NAMES,
+    CONVENTION_NAMES,
     FILTER_LAYOUTS,
     NAMED_PADDINGS,
     PAD_MODES,
+    PEER_NAMES,
     POOL_MODES,
 )
 from cnncli.formats import FORMATS
@@ -103,8 +105,13 @@ _recursive = click.option(
     "-r", "--recursive", is_flag=True, help="Take folders with their sub-folders."
 )
 
+_gray = click.option("--gray", "--grey", is_flag=True, help="Turn colour into luminance first.")
+_as_values = click.option(
+    "--as-values", is_flag=True, help="Read back the numbers that a picture of cnncli's shows."
+)
+
 _read_options = (
-    click.option("--gray", "--grey", is_flag=True, help="Turn colour into luminance first."),
+    _gray,
     click.option(
         "--background", default="black", metavar="COLOR", show_default=True,
         help="What shows through transparency.",
@@ -113,10 +120,7 @@ _read_options = (
         "--frame", type=click.IntRange(min=0), metavar="N",
         help="Frame of an animation or multi-page file, from 0.  [default: the first]",
     ),
-    click.option(
-        "--as-values", is_flag=True,
-        help="Read back the numbers that a picture of cnncli's shows.",
-    ),
+    _as_values,
     max_pixels_option,
     click.option(
         "--max-input-bytes", type=click.IntRange(min=1), default=MAX_INPUT_BYTES, metavar="N",
@@ -245,17 +249,24 @@ filter_layout = click.option(
     help="Axes of filter files: hwio as Keras and the course, oihw as PyTorch and ONNX.",
 )  # fmt: skip
 
+_filter_help = (
+    'File, built-in name or matrix such as "0 -1 0; -1 5 -1; 0 -1 0"; several make one bank.'
+)
+
 
 def _filter_option(required: bool) -> Callable[[Command], Command]:
     return click.option(
         "-f", "--filter", "filter_texts", type=FilterName(), multiple=True, required=required,
-        metavar="FILTER",
-        help='File, built-in name or matrix such as "0 -1 0; -1 5 -1; 0 -1 0"; '
-        "several make one bank.",
+        metavar="FILTER", help=_filter_help,
     )  # fmt: skip
 
 
-_filter_use = (
+def _stride_option(default: int | None, said: str = "") -> Callable[[Command], Command]:
+    shown: dict[str, Any] = {"default": default, "show_default": default is not None}
+    return click.option("--stride", type=ONE_OR_TWO, help=f"Step of the window.{said}", **shown)
+
+
+_filter_settings = (
     filter_layout,
     click.option("--bias", metavar="NUMBER|FILE", help="Added to each map.  [default: 0]"),
     click.option("--flip", is_flag=True, help="True convolution: turn the filter by 180 degrees."),
@@ -266,37 +277,37 @@ _filter_use = (
         help="Applied after the bias.",
     ),
 )  # fmt: skip
-
 _groups = click.option(
     "--groups", type=click.IntRange(min=1), default=1, metavar="G", show_default=True,
     help="Channel groups that do not see each other.",
 )  # fmt: skip
 
-_algorithm = click.option(
-    "--algorithm", type=click.Choice(("auto", *ALGORITHM_NAMES)), default="auto",
-    show_default=True, help="How to compute it; auto takes the cheapest, -v says which.",
+_convention = click.option(
+    "--convention", type=click.Choice(CONVENTION_NAMES),
+    help="Do it as that tool does: flip, odd side of same padding, border, divisor.",
 )  # fmt: skip
 
 conv_options = _all(
     _filter_option(required=True),
-    *_filter_use,
-    click.option(
-        "--stride", type=ONE_OR_TWO, default=1, show_default=True, help="Step of the window."
-    ),
+    *_filter_settings,
+    _stride_option(1),
     padding_option("same"),
     *_padding_mode,
     _dilation,
     _groups,
-    _algorithm,
-)
+    click.option(
+        "--algorithm", type=click.Choice(("auto", *ALGORITHM_NAMES)), default="auto",
+        show_default=True, help="How to compute it; auto takes the cheapest, -v says which.",
+    ),
+    _convention,
+)  # fmt: skip
 """What `conv` does."""
 
 _size = click.option(
     "--size", type=Numbers((1, 2), 1, "N|H,W|global", words=("global",)), default=2,
     show_default=True, help="Window; global: the whole image.",
 )  # fmt: skip
-
-_pool_use = (
+_pool_settings = (
     click.option("--ceil", is_flag=True, help="Count a last window that hangs over the end."),
     click.option(
         "--count-include-pad", is_flag=True, help="Average: divide by the pads too."
@@ -313,12 +324,33 @@ pool_options = _all(
         show_default=True, help="How a window becomes one value.",
     ),
     _size,
-    click.option("--stride", type=ONE_OR_TWO, help="Step of the window.  [default: the size]"),
+    _stride_option(None, "  [default: the size]"),
     padding_option("valid"),
     _dilation,
-    *_pool_use,
+    *_pool_settings,
+    _convention,
 )  # fmt: skip
 """What `pool` does."""
+
+layer_options = _all(
+    _filter_option(required=False),
+    click.option(
+        "--pool", "mode", type=click.Choice(POOL_MODES),
+        help="A pooling layer instead of a filter.",
+    ),
+    *_filter_settings,
+    _size,
+    _stride_option(None, "  [default: 1, of pools the size]"),
+    click.option(
+        "--padding", type=PADDING,
+        help="Border in cells, or by name.  [default: same, of pools valid]",
+    ),
+    *_padding_mode,
+    _dilation,
+    _groups,
+    *_pool_settings,
+)  # fmt: skip
+"""One layer of either kind, a convolution or a pool: for commands that look at one."""
 
 network_argument = click.argument("network", metavar="NETWORK", type=click.Path(readable=False))
 """The file of a network."""
@@ -394,8 +426,6 @@ explain_options = _all(
         "words", metavar="[NETWORK] [IMAGE]", nargs=-1,
         type=click.Path(allow_dash=True, readable=False),
     ),
-    _filter_option(required=False),
-    click.option("--pool", "mode", type=click.Choice(POOL_MODES), help="Explain a pool instead."),
     click.option(
         "--layer", metavar="NAME", help="Layer of NETWORK.  [default: the last]"
     ),
@@ -409,19 +439,8 @@ explain_options = _all(
         "--image", "number", type=click.IntRange(min=0), metavar="N",
         help="Image of an array of several, from 0.  [default: 0]",
     ),
-    *_filter_use,
-    _size,
-    click.option(
-        "--stride", type=ONE_OR_TWO, help="Step of the window.  [default: 1, of pools the size]"
-    ),
-    click.option(
-        "--padding", type=PADDING,
-        help="Border in cells, or by name.  [default: same, of pools valid]",
-    ),
-    *_padding_mode,
-    _dilation,
-    _groups,
-    *_pool_use,
+    layer_options,
+    _convention,
     *_read_options,
     click.option(
         "--channels", type=ChannelCount(),
@@ -432,3 +451,29 @@ explain_options = _all(
     click.option("-q", "--quiet", is_flag=True, help="No notes; errors still show."),
 )  # fmt: skip
 """What `explain` does."""
+
+compare_options = _all(
+    click.option(
+        "--image", type=click.Path(readable=False), metavar="IMAGE",
+        help="What two results were made of, by the layer given: finds what sets them apart.",
+    ),
+    click.option(
+        "--convention", "conventions", multiple=True, type=click.Choice(CONVENTION_NAMES),
+        help="Compare with the same layer as that tool does it.  [default: all]",
+    ),
+    click.option(
+        "--against", "peers", multiple=True, type=click.Choice(PEER_NAMES),
+        help="Run the layer by that library, if it is installed, and compare.",
+    ),
+    click.option(
+        "--tolerance", type=FiniteFloat(above=0), metavar="T",
+        help="Largest difference that counts as equal.  [default: half a level of 8-bit pictures, "
+        "else 1e-5; 1e-4 of the largest value against others]",
+    ),
+    layer_options,
+    _gray,
+    _as_values,
+    max_pixels_option,
+    click.option("--json", "as_json", is_flag=True, help="A JSON object for each comparison."),
+)  # fmt: skip
+"""What `compare` does."""

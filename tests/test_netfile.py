@@ -13,6 +13,7 @@ import pytest
 from judges import loop_conv_forward
 from shell import npy_bytes, save_array
 
+from cnncli.conventions import CONVENTIONS, by_convention
 from cnncli.errors import FileProblem, ShapeError
 from cnncli.layers import (
     ActivationLayer,
@@ -485,3 +486,16 @@ def test_layers_that_double_their_channels_are_refused_in_time() -> None:
     )
     with pytest.raises(ShapeError, match="layer c18: a layer may have 1048576 channels"):
         model(text).network.shapes((1, 4, 4, 3))
+
+
+def test_a_convention_of_another_tool_is_a_field(empty_folder: Path) -> None:
+    image = np.random.default_rng(4).normal(size=(1, 7, 9, 1))
+    kernel = 'filter = "1 2; 4 8"\n'
+    ours = model(f'{CONV}{kernel}convention = "scipy"').network.nodes[0].layer
+    plain = model(f"{CONV}{kernel}").network.nodes[0].layer
+    assert isinstance(ours, ConvLayer)
+    assert isinstance(plain, ConvLayer)
+    expected = by_convention(plain, CONVENTIONS["scipy"]).forward(image)[0]
+    assert np.array_equal(ours.forward(image)[0], expected)
+    with pytest.raises(FileProblem, match="scipy has no pooling"):
+        model(f'{POOL}convention = "scipy"')

@@ -17,6 +17,7 @@ COMMANDS = {
     "plan": "cnncli.cli.plan",
     "grad": "cnncli.cli.grad",
     "explain": "cnncli.cli.explain",
+    "compare": "cnncli.cli.compare",
     "convert": "cnncli.cli.convert",
     "filters": "cnncli.cli.filters",
 }

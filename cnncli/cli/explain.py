@@ -14,7 +14,8 @@ import click
 from click.core import ParameterSource
 
 from cnncli.cli.group import check_output_open, start_work, tell
-from cnncli.cli.picture import check_pad_value, is_terminal, load_bank
+from cnncli.cli.layer import CONV_OPTIONS, POOL_OPTIONS, either_layer
+from cnncli.cli.picture import is_terminal
 from cnncli.options import ExplainCommand, explain_options
 
 if TYPE_CHECKING:
@@ -32,10 +33,6 @@ Examples:
 
 NETWORKS: Final = (".toml", ".onnx")
 
-SHARED: Final = ("stride", "padding", "dilation")
-FILTER_FIELDS: Final = (*SHARED, "pad_mode", "pad_value", "groups", "activation")
-FILTER_OPTIONS: Final = (*FILTER_FIELDS, "filter_layout", "bias", "flip", "normalize")
-POOL_OPTIONS: Final = (*SHARED, "size", "ceil", "count_include_pad", "p")
 NETWORK_OPTIONS: Final = ("layer",)
 
 
@@ -68,15 +65,14 @@ def _check(networks: Sequence[str], images: Sequence[str], options: dict[str, An
         raise click.UsageError("explain takes one NETWORK at most, and one IMAGE.")
     if sum(given) != 1:
         raise click.UsageError("exactly one of --filter, --pool and NETWORK must be given.")
-    own = (FILTER_OPTIONS, POOL_OPTIONS, NETWORK_OPTIONS)[given.index(True)]
+    own = (CONV_OPTIONS, POOL_OPTIONS, NETWORK_OPTIONS)[given.index(True)]
     what = ("--filter", "--pool", "a layer of NETWORK")[given.index(True)]
     context = click.get_current_context()
     for option in context.command.params:
         name = option.name or ""
-        others = name in (*FILTER_OPTIONS, *POOL_OPTIONS, *NETWORK_OPTIONS) and name not in own
+        others = name in (*CONV_OPTIONS, *POOL_OPTIONS, *NETWORK_OPTIONS) and name not in own
         if others and context.get_parameter_source(name) is ParameterSource.COMMANDLINE:
             raise click.UsageError(f"{option.opts[-1]} does not go with {what}.")
-    check_pad_value(options["pad_mode"], options["pad_value"])
 
 
 def _source(images: Sequence[str]) -> Source:
@@ -119,19 +115,11 @@ def _wanted(command: str, networks: Sequence[str], options: dict[str, Any]) -> E
 
 def _layer(options: dict[str, Any]) -> tuple[Layer, tuple[str, ...]]:
     """Return the layer of the command line, and what was done to its filters."""
-    from cnncli.filters import load_bias
-    from cnncli.layers import ConvLayer, PoolLayer
+    from cnncli.layers import ConvLayer
 
-    if options["mode"] is not None:
-        fields = {name: options[name] for name in ("mode", *POOL_OPTIONS)}
-        return PoolLayer(**{**fields, "padding": options["padding"] or "valid"}), ()
-    given = (options[name] for name in ("filter_texts", "filter_layout", "flip", "normalize"))
-    bank = load_bank(*given)
-    bias = None if options["bias"] is None else load_bias(options["bias"], bank.maps)
-    fields = {name: options[name] for name in FILTER_FIELDS}
-    defaults = {"stride": 1, "padding": "same"}
-    chosen = {name: value for name, value in fields.items() if value is not None}
-    return ConvLayer(bank, bias, **{**defaults, **chosen}), bank.notes
+    layer = either_layer(options)
+    assert layer is not None  # _check has seen to that
+    return layer, layer.filter.notes if isinstance(layer, ConvLayer) else ()
 
 
 def _tell(done: Any, options: dict[str, Any]) -> None:

@@ -12,6 +12,14 @@ import click
 
 from cnncli import interrupts
 from cnncli.cli.group import check_output_open, show_error, start_work, tell
+from cnncli.cli.layer import (
+    CONV_OPTIONS,
+    POOL_OPTIONS,
+    check_pad_value,
+    conv_layer,
+    files_read,
+    pool_layer,
+)
 from cnncli.options import (
     PictureCommand,
     conv_options,
@@ -22,7 +30,6 @@ from cnncli.options import (
 
 if TYPE_CHECKING:
     from cnncli.batch import Runner
-    from cnncli.filters import Filter
     from cnncli.job import Job, Outcome
     from cnncli.layers import Layer
     from cnncli.network import Network
@@ -48,11 +55,6 @@ Examples:
   cnncli conv photo.png --filter edge -o - | cnncli pool --mode max -o pooled.png
 """
 
-CONV_FIELDS = (
-    *("stride", "padding", "dilation", "groups", "pad_mode", "pad_value", "activation"),
-    "algorithm",
-)
-
 
 @click.command(cls=PictureCommand, epilog=PAD_EXAMPLES)
 @pad_options
@@ -73,35 +75,23 @@ def pad(command: str, /, padding: Any, pad_mode: str, pad_value: float, **shared
 @conv_options
 @picture_command
 @click.pass_obj
-def conv(
-    command: str,
-    /,
-    filter_texts: tuple[str, ...],
-    filter_layout: str,
-    bias: str | None,
-    flip: bool,
-    normalize: bool,
-    **options: Any,
-) -> int:
+def conv(command: str, /, **options: Any) -> int:
     """Convolve images with filters, as a CNN layer does.
 
     IMAGE is a picture, a .npy array, a folder or - for standard input. A 2-D filter works on
     every channel on its own and keeps colour; a 3-D one sums over channels into one feature map;
     a 4-D bank gives many. What CNNs call convolution does not flip the filter; --flip does.
     """
-    from cnncli.filterfiles import given_files
-    from cnncli.filters import load_bias
-    from cnncli.layers import ConvLayer
-
-    layer_options, shared = _split(options, CONV_FIELDS)
-    check_pad_value(options["pad_mode"], options["pad_value"])
-    bank = load_bank(filter_texts, filter_layout, flip, normalize)
-    biases = None if bias is None else load_bias(bias, bank.maps)
-    layer = ConvLayer(bank, biases, **layer_options)
-    named = bank.name if bank.named and len(filter_texts) == 1 else None
-    files = given_files([*filter_texts, *([] if bias is None else [bias])])
-    job = _job(command, layer, shared)
-    return run_job(replace(job, filter_name=named, notes=bank.notes, read_too=tuple(files)), shared)
+    layer_options, shared = _split(options, CONV_OPTIONS)
+    layer = conv_layer(layer_options)
+    named = layer.filter.named and len(options["filter_texts"]) == 1
+    job = replace(
+        _job(command, layer, shared),
+        filter_name=layer.filter.name if named else None,
+        notes=layer.filter.notes,
+        read_too=files_read(layer_options),
+    )
+    return run_job(job, shared)
 
 
 @click.command(cls=PictureCommand, epilog=POOL_EXAMPLES)
@@ -113,32 +103,14 @@ def pool(command: str, /, **options: Any) -> int:
 
     IMAGE is a picture, a .npy array, a folder or - for standard input.
     """
-    from cnncli.layers import PoolLayer
-
-    fields = tuple(PoolLayer.__dataclass_fields__)
-    layer_options, shared = _split(options, [name for name in fields if name in options])
-    return run_job(_job(command, PoolLayer(**layer_options), shared), shared)
-
-
-def check_pad_value(mode: str, value: float) -> None:
-    """Refuse a constant for a border that copies."""
-    if value != 0 and mode != "zeros":
-        raise click.UsageError(f"--pad-value is for --pad-mode zeros, got --pad-mode {mode}.")
+    layer_options, shared = _split(options, POOL_OPTIONS)
+    return run_job(_job(command, pool_layer(layer_options), shared), shared)
 
 
 def _split(options: dict[str, Any], names: Sequence[str]) -> tuple[dict[str, Any], dict[str, Any]]:
     """Part the options a layer takes from those that all commands share."""
     own = {name: options[name] for name in names}
     return own, {name: value for name, value in options.items() if name not in own}
-
-
-def load_bank(texts: Sequence[str], layout: str, flip: bool, normalize: bool) -> Filter:
-    """Return the filters of the command line as one bank."""
-    from cnncli import filters
-
-    bank = filters.stack([filters.load_filter(text, layout=layout) for text in texts])
-    bank = filters.flip(bank) if flip else bank
-    return filters.normalize(bank) if normalize else bank
 
 
 def run_job(job: Job, shared: dict[str, Any]) -> int:

@@ -17,3 +17,5 @@ ALGORITHM_NAMES: Final = (
     "winograd",
     "fourier",
 )
+CONVENTION_NAMES: Final = ("torch", "tf", "onnx", "opencv", "scipy", "imagemagick")
+PEER_NAMES: Final = ("torch", "onnxruntime", "scipy", "opencv")
