@@ -2,48 +2,36 @@
 
 from __future__ import annotations
 
-import os
 import re
-import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
+from pages import IMAGES, REPOSITORY, blocks, pictures, prepare, run_block
 from shell import pixels
 
 from cnncli.cli import COMMANDS
 from cnncli.names import builtin_names
 
-REPOSITORY = Path(__file__).resolve().parent.parent
 README = (REPOSITORY / "README.md").read_text()
-BLOCKS = re.findall(r"^```sh\n(.*?)^```", README, re.M | re.S)
-PICTURES = re.findall(r"\(docs/images/(.*?)\)", README)
+BLOCKS = [commands for commands, _ in blocks(README)]
+SCREENSHOTS: set[str] = set()
+"""Pictures that no command makes alone."""
 
 
 @pytest.fixture(scope="module")
 def results(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder in which every command of README after the set-up was run."""
     folder = tmp_path_factory.mktemp("readme")
-    for given in ("sample_images", "examples"):
-        shutil.copytree(REPOSITORY / given, folder / given)
-    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
-    for block in BLOCKS[2:]:
-        done = subprocess.run(
-            ["bash", "-euo", "pipefail", "-c", block],
-            cwd=folder,
-            env={**os.environ, "PATH": path},
-            capture_output=True,
-            check=False,
-        )
-        assert done.returncode == 0, (block, done.stderr)
+    prepare(folder)
+    for commands in BLOCKS[2:]:
+        run_block(commands, folder)
     return folder
 
 
-@pytest.mark.parametrize("name", PICTURES)
+@pytest.mark.parametrize("name", sorted(set(pictures(README)) - SCREENSHOTS))
 def test_pictures_are_what_the_commands_make(results: Path, name: str) -> None:
-    made, shown = pixels(results / name), pixels(REPOSITORY / "docs" / "images" / name)
+    made, shown = pixels(results / name), pixels(IMAGES / name)
     assert made.shape == shown.shape
     # Sums in another order may round one level differently on another machine, and neighbouring
     # colours of a colormap differ by up to 3.
