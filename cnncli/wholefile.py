@@ -8,10 +8,11 @@ import io
 import os
 import stat
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import BinaryIO
 
+from cnncli import interrupts
 from cnncli.errors import FileProblem, quote
 
 Writer = Callable[[BinaryIO], object]
@@ -162,9 +163,7 @@ def _pour_all(stream: BinaryIO, data: Data) -> None:
 def _replace(real: Path, data: Data, before: os.stat_result | None, overwrite: bool) -> None:
     if before is not None and stat.S_ISDIR(before.st_mode):
         raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
-    # Short whatever the output's name, so that a name of full length has a partner too.
-    temporary = real.with_name(f".cnncli-{os.urandom(8).hex()}.tmp")
-    try:
+    with _hidden(real) as temporary:
         with temporary.open("xb") as stream:
             _pour(stream, data)
             stream.flush()
@@ -175,11 +174,32 @@ def _replace(real: Path, data: Data, before: os.stat_result | None, overwrite: b
             temporary.replace(real)
         else:
             _publish(temporary, real)
+    _sync_folder(real.parent)
+
+
+@contextlib.contextmanager
+def _hidden(real: Path) -> Iterator[Path]:
+    """Lend a hidden name in the same folder; if anything fails, nothing of that name is left."""
+    # Short whatever the output's name, so that a name of full length has a partner too.
+    temporary = real.with_name(f"{_hidden_prefix(os.getpid())}{os.urandom(8).hex()}.tmp")
+    try:
+        with interrupts.undone_by(temporary.unlink):
+            yield temporary
     except BaseException:
         with contextlib.suppress(OSError):
             temporary.unlink()
         raise
-    _sync_folder(real.parent)
+
+
+def _hidden_prefix(pid: int) -> str:
+    return f".cnncli-{pid}-"
+
+
+def remove_hidden(folder: Path, pid: int) -> None:
+    """Remove what a process that was killed has left of hidden names in a folder."""
+    with contextlib.suppress(OSError):
+        for left in folder.glob(f"{_hidden_prefix(pid)}*.tmp"):
+            left.unlink()
 
 
 def _publish(temporary: Path, real: Path) -> None:

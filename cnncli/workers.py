@@ -19,6 +19,7 @@ import warnings
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Final, NoReturn
 
 from cnncli import interrupts
@@ -28,6 +29,7 @@ from cnncli.errors import CnnCliError
 from cnncli.job import Job, Outcome, Task
 from cnncli.outputs import OutFile, Source
 from cnncli.places import LocalPlace
+from cnncli.wholefile import remove_hidden
 from cnncli.worker import died, work
 
 WINDOW: Final = 2
@@ -135,6 +137,12 @@ class _Worker:
         with contextlib.suppress(ProcessLookupError):
             os.kill(self.pid, number)
 
+    def tidy(self) -> None:
+        """Remove what it had begun to write, when it was killed."""
+        names = {name for given in self.given for name in given.begun}
+        for folder in {Path(os.path.realpath(name)).parent for name in names}:
+            remove_hidden(folder, self.pid)
+
     def close(self) -> None:
         """Close both pipes."""
         os.close(self.inbox.descriptor)
@@ -211,6 +219,7 @@ class _Pool:
         """End all workers at once, from whatever thread."""
         for worker in self.workers[:]:
             worker.kill(signal.SIGKILL)
+            worker.tidy()
 
     # Tasks and room for them
 
@@ -328,6 +337,8 @@ class _Pool:
         _, status = os.waitpid(worker.pid, 0)
         self.workers.remove(worker)
         worker.close()
+        if os.WIFSIGNALED(status):
+            worker.tidy()
         return os.waitstatus_to_exitcode(status)
 
     def _stop_the_late(self) -> None:

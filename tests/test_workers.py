@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from shell import pixels, run_cli, save, snapshot
 
 from cnncli.batch import InlineRunner, Runner, plan_batch
 from cnncli.images import Picture, ReadOptions
@@ -23,7 +24,6 @@ from cnncli.places import LocalPlace
 from cnncli.render import RenderOptions
 from cnncli.wholefile import Data
 from cnncli.workers import WorkerRunner
-from tests.shell import pixels, run_cli, save, snapshot
 
 RANDOM = np.random.default_rng(5)
 RGB = RANDOM.integers(0, 256, (20, 24, 3), np.uint8)
@@ -165,6 +165,17 @@ def test_what_was_there_before_a_death_is_still_kept() -> None:
     found = outcomes_of(sources, WorkerRunner(2), plan)
     assert "exists already" in str(found["once-a"].error)
     assert snapshot("out") == {"out/once-a.png": b"old", "out/once-a-0.png": b"old"}
+
+
+def test_a_bug_shows_where_it_is_when_asked(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    outcomes_of(images("bug", "good"), WorkerRunner(2))
+    assert capfd.readouterr().err == ""
+    monkeypatch.setenv("CNNCLI_TRACEBACK", "1")
+    outcomes_of(images("bug", "good"), WorkerRunner(2), job_of("again/{stem}.png"))
+    error = capfd.readouterr().err
+    assert error.startswith("Traceback") and "in befall" in error
 
 
 def test_no_image_takes_a_file_of_another() -> None:
