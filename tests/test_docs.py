@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from pages import IMAGES, REPOSITORY, blocks, pictures, prepare, run_block
+from pages import IMAGES, REPOSITORY, blocks, pictures, prepare, run_block, same_output
 from shell import pixels
 
 DOCS = REPOSITORY / "docs"
@@ -25,7 +25,7 @@ def test_commands_print_and_draw_what_the_page_shows(name: str, tmp_path: Path) 
     for commands, output in found:
         printed = run_block(commands, tmp_path)
         if output is not None:
-            assert printed.rstrip() == output.rstrip(), commands
+            assert same_output(printed, output), printed
     for picture in pictures(text):
         if (tmp_path / picture).exists():
             check_picture(tmp_path / picture, IMAGES / picture)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from pages import IMAGES, REPOSITORY, blocks, pictures, prepare, run_block
+from pages import IMAGES, REPOSITORY, blocks, pictures, prepare, run_block, same_output
 from shell import pixels
 
 from cnncli.cli import COMMANDS
@@ -51,6 +51,12 @@ def test_every_command_stands_in_readme(name: str) -> None:
 
 def test_number_of_builtins() -> None:
     assert f"one of {len(builtin_names())}," in README
+
+
+@pytest.mark.parametrize("shown", [block for block in blocks(README) if block[1] is not None])
+def test_output_is_what_the_command_prints(shown: tuple[str, str], tmp_path: Path) -> None:
+    prepare(tmp_path)
+    assert same_output(run_block(shown[0], tmp_path), shown[1])
 
 
 def test_python_example(capsys: pytest.CaptureFixture[str]) -> None:
