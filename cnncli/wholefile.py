@@ -26,8 +26,9 @@ def write_whole(path: Path, data: Data, *, overwrite: bool) -> None:
     """Write a file so that nobody ever sees a part of it.
 
     The bytes go into a file without a name in the same folder, or a hidden one where there are no
-    such files. It takes the name once they are safe on the disk. A link keeps pointing where it does, and what it points to is replaced. Pipes and
-    devices are written straight and stay what they are.
+    such files. It takes the output's name once the bytes are safe on the disk. A link keeps
+    pointing where it does, and what it points to is replaced. Pipes and devices are written
+    straight and stay what they are.
 
     Parameters
     ----------
@@ -172,7 +173,7 @@ def _replace(real: Path, data: Data, before: os.stat_result | None, overwrite: b
     _sync_folder(real.parent)
 
 
-def _fill(stream: BinaryIO, data: bytes | Writer, before: os.stat_result | None) -> None:
+def _fill(stream: BinaryIO, data: Data, before: os.stat_result | None) -> None:
     """Put everything into a new file, and the file safely on the disk."""
     _pour(stream, data)
     stream.flush()
@@ -235,7 +236,7 @@ def _hidden(real: Path) -> Iterator[Path]:
 
 
 def _replace_by_name(
-    real: Path, data: bytes | Writer, before: os.stat_result | None, overwrite: bool
+    real: Path, data: Data, before: os.stat_result | None, overwrite: bool
 ) -> None:
     with _hidden(real) as temporary:
         with temporary.open("xb") as stream:

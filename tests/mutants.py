@@ -19,11 +19,23 @@ ODD = (0, 1, 2, 3, 7, 8, 16, 127, 128, 255, 256, 257, 32_767, 32_768, 65_535, 65
     *(2**31 - 1, 2**31, 2**32 - 1, 2**32 - 8),
 )
 """Values at which fields of headers tend to break."""
-TOKENS = b"""nan inf -inf 1e999 1e308 -0.0 1/0 1/3 0x10 1_000 True None 'O' '|V0' '<c8' '<M8[s]' '<U1'
+TOKENS = (
+    b"""nan inf -inf 1e999 1e308 -0.0 1/0 1/3 0x10 1_000 True None 'O' '|V0' '<c8' '<M8[s]' '<U1'
 '|b1' '>f2' '<f16' ( ) [ ] { } , ; : ' " # = - -1 0 () (0,) (3,3) (3,3,3,3) (-1,3) (True,3)
-(4294967296,4294967296) (1000000000000,) 999999999999999999999999999999 False \\n \\x00""".split() + [
-    *(b"\n", b"\0", b"\xff\xfe", b"\xef\xbb\xbf", b"9" * 5_000, b"(" * 300, b"\xc3\xa9", b"\t\t"),
-]
+(4294967296,4294967296) (1000000000000,) 999999999999999999999999999999 False \\n \\x00""".split()
+    + [
+        *(
+            b"\n",
+            b"\0",
+            b"\xff\xfe",
+            b"\xef\xbb\xbf",
+            b"9" * 5_000,
+            b"(" * 300,
+            b"\xc3\xa9",
+            b"\t\t",
+        ),
+    ]
+)
 """Pieces of text that filters and headers of arrays could be made of."""
 HEAD = 96
 

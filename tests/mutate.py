@@ -28,9 +28,9 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-import mutants  # noqa: E402
-import numpy as np  # noqa: E402
-from PIL import Image  # noqa: E402
+import mutants
+import numpy as np
+from PIL import Image
 
 KINDS = ("images", "filters", "networks")
 HANG_SECONDS = 20
@@ -169,7 +169,9 @@ def _entry(trial: Trial) -> Any:
 
     # Small pictures on the path of large ones: by rows, on a thread.
     pngrows._LEAST_PIXELS = 1 if trial.in_rows else 2**20  # type: ignore[misc]
-    jobs = () if trial.words[0] in ("plan", "filters") else ("--jobs", "2" if trial.in_rows else "1")
+    jobs = (
+        () if trial.words[0] in ("plan", "filters") else ("--jobs", "2" if trial.in_rows else "1")
+    )
     return cli.main([*trial.words, *jobs], standalone_mode=False)
 
 
