@@ -94,7 +94,7 @@ def process_quiet(max_pixels: int) -> Iterator[None]:
         warnings.simplefilter("ignore")
         before = Image.MAX_IMAGE_PIXELS
         # Pillow refuses what is over twice its limit, and merely warns below that.
-        Image.MAX_IMAGE_PIXELS = max_pixels / 2  # type: ignore[assignment]
+        Image.MAX_IMAGE_PIXELS = min(max_pixels, 2**63) / 2  # type: ignore[assignment]
         try:
             yield
         finally:
