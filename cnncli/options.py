@@ -483,6 +483,7 @@ compare_options = _all(
     _gray,
     _as_values,
     max_pixels_option,
+    max_memory_option,
     click.option("--json", "as_json", is_flag=True, help="A JSON object for each comparison."),
 )  # fmt: skip
 """What `compare` does."""
