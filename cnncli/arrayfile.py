@@ -29,6 +29,7 @@ Source: TypeAlias = Path | bytes
 _MAGIC = b"\x93NUMPY"
 _LENGTH_FORMATS = {(1, 0): "<H", (2, 0): "<I", (3, 0): "<I"}
 _HEADER_BYTES = 65_536
+_LARGE_READ = 2**20
 # 64 dimensions of 20 digits and the three keys fit; a longer literal only costs memory to parse.
 _LITERAL_CHARACTERS = 4_096
 _MAX_DIMENSIONS = 64
@@ -114,6 +115,20 @@ def fault_text(error: Exception) -> str:
     return "".join(c if c.isprintable() else "?" for c in line)[:160]
 
 
+class _Bounded(io.BufferedReader):
+    """A file that is never asked for more than it has.
+
+    What a header claims would be allocated before the first byte of it is missing: Pillow for one
+    reads to the end of a PNG chunk that says it is 4 GiB long.
+    """
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        """Read as any file does."""
+        if size is not None and size > _LARGE_READ:
+            size = min(size, max(0, os.fstat(self.fileno()).st_size - self.tell()))
+        return super().read(size)
+
+
 @contextlib.contextmanager
 def open_regular(path: Path, *, name: str) -> Iterator[BinaryIO]:
     """Open an ordinary file for reading, and never wait for anything else.
@@ -149,7 +164,7 @@ def open_regular(path: Path, *, name: str) -> Iterator[BinaryIO]:
         descriptor = os.open(path, flags)
     except (OSError, ValueError) as error:
         raise unreadable(name, error) from error
-    with os.fdopen(descriptor, "rb") as stream:
+    with _Bounded(io.FileIO(descriptor, "rb")) as stream:
         _check_regular(os.fstat(descriptor), name)
         yield stream
 

@@ -16,12 +16,11 @@ import numpy as np
 from cnncli.deliver import check_format_of, deliver, expect, notes_of, shares_of
 from cnncli.errors import CnnCliError, OptionError
 from cnncli.featuremaps import layer_maps
-from cnncli.images import Picture, background_colour
+from cnncli.images import background_colour
 from cnncli.job import Job, Outcome, Task
-from cnncli.memory import check_memory
 from cnncli.outputs import Plan, Result, Source, plan_targets
-from cnncli.passes import peak_bytes
 from cnncli.places import LocalPlace, Place
+from cnncli.room import check_room
 
 
 class Runner(Protocol):
@@ -165,7 +164,7 @@ def process(job: Job, task: Task, place: Place) -> Outcome:
     for file in files:
         check_format_of(job, file, expected[file.result])
     shares = shares_of(expected, files)
-    _check_room(job, picture)
+    check_room(job, picture, shares)
     said = notes_of(job, picture)
     names = [share.expected.name for share in shares]
     made = layer_maps(job.network, picture, names, job.jobs)
@@ -175,13 +174,6 @@ def process(job: Job, task: Task, place: Place) -> Outcome:
     with np.errstate(all="ignore"):
         written, notes, shown = deliver(job, shares, made, place.write)
     return Outcome(task.source, written, (*said, *notes), shown=shown)
-
-
-def _check_room(job: Job, picture: Picture) -> None:
-    """Refuse a network whose outputs do not fit into memory: what is no chain has no strips."""
-    if not job.network.is_chain:
-        needed = peak_bytes(job.network, picture.shape, picture.dtype)
-        check_memory(needed, "the network", "a smaller image, or [input] size in the network file")
 
 
 def named_error(error: CnnCliError | MemoryError, source: Source) -> CnnCliError:

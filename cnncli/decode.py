@@ -20,6 +20,7 @@ from PIL import Image, UnidentifiedImageError
 from cnncli.arrayfile import fault_text
 from cnncli.errors import CnnCliError, FileProblem, OptionError, quote
 from cnncli.limits import MAX_INPUT_BYTES, MAX_PIXELS
+from cnncli.memory import check_memory
 from cnncli.resize import draft
 
 _PLUGINS = {"JPEG": "Jpeg", "PNG": "Png", "TIFF": "Tiff", "WEBP": "WebP", "PPM": "Ppm"}
@@ -29,6 +30,12 @@ _RECORD_CHARACTERS = 2**24
 INTEGERS_NOTE = "whole numbers kept as they are, not scaled to 0..1"
 _ORIENTATION = 274
 _ON_THEIR_SIDE = (5, 6, 7, 8)
+_PIXEL_BYTES = {"1": 2, "L": 2, "P": 8, "RGB": 7, "YCbCr": 11, "CMYK": 11, "F": 8, "I": 12} | {
+    **dict.fromkeys(("I;16", "I;16B", "I;16L", "I;16N"), 4),
+    **dict.fromkeys(("LA", "La"), 10),
+    # All others have colour and alpha, or may have.
+    "": 20,
+}
 _GREY_MODES = ("1", "L", "LA", "La", "F")
 _TIFF_BITS, _TIFF_PHOTOMETRIC, _DESCRIPTION, _TIFF_SAMPLE_FORMAT = 258, 262, 270, 339
 # Pillow's size limit, the warning filters and file descriptor 2 belong to the whole process.
@@ -53,6 +60,8 @@ class ReadOptions:
         The most pixels of a picture, checked before it is decoded.
     max_input_bytes : int
         The most bytes of standard input or of a ``.npy`` array.
+    max_memory : int, optional
+        The most bytes that an image and what is made of it may take; default: what is available.
     size : (int, int), optional
         Rows and columns that the image is resized to.
     """
@@ -63,6 +72,7 @@ class ReadOptions:
     as_values: bool = False
     max_pixels: int = MAX_PIXELS
     max_input_bytes: int = MAX_INPUT_BYTES
+    max_memory: int | None = None
     size: tuple[int, int] | None = None
 
 
@@ -84,7 +94,7 @@ def process_quiet(max_pixels: int) -> Iterator[None]:
         warnings.simplefilter("ignore")
         before = Image.MAX_IMAGE_PIXELS
         # Pillow refuses what is over twice its limit, and merely warns below that.
-        Image.MAX_IMAGE_PIXELS = max_pixels / 2  # type: ignore[assignment]
+        Image.MAX_IMAGE_PIXELS = min(max_pixels, 2**63) / 2  # type: ignore[assignment]
         try:
             yield
         finally:
@@ -140,6 +150,35 @@ def _too_large(pixels: str, limit: int, name: str) -> FileProblem:
         f"{quote(name)}: {pixels} pixels, the limit is {limit}",
         hint="--max-pixels raises the limit",
     )
+
+
+def check_decoded(needed: int, options: ReadOptions, name: str) -> None:
+    """Refuse a picture that does not fit into memory, before it is decoded.
+
+    Raises
+    ------
+    FileProblem
+    """
+    check_memory(
+        needed, f"{quote(name)}: the picture", "a smaller picture", limit=options.max_memory
+    )
+
+
+def decoded_bytes(image: Image.Image, gray: bool = False) -> int:
+    """Estimate the memory that decoding takes at the most, from an open picture's header.
+
+    Pillow's samples, four bytes for all colours, with numpy's beside them; in other modes with
+    those in RGB too, or with values flattened on the background.
+
+    Examples
+    --------
+    >>> decoded_bytes(Image.new("RGB", (20, 10)))
+    1400
+    """
+    transparent = "transparency" in image.info
+    each = _PIXEL_BYTES.get("" if transparent else image.mode, _PIXEL_BYTES[""])
+    luminance = 4 if gray and image.mode not in _GREY_MODES else 0
+    return image.width * image.height * (each + luminance)
 
 
 def decode(stream: BinaryIO, kind: str, options: ReadOptions, name: str) -> Samples:
@@ -225,6 +264,7 @@ def _decode(stream: BinaryIO, kind: str, options: ReadOptions, name: str) -> Sam
         raw_mode, notes = _raw_mode(image), _depth_notes(image)
         if options.size is not None and not options.as_values:
             draft(image, options.size)
+        check_decoded(decoded_bytes(image, options.gray), options, name)
         image.load()
         notes += _turned_upright(image)
         samples = _samples(image, raw_mode, name)

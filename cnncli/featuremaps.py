@@ -81,9 +81,7 @@ class FeatureMaps:
     @cached_property
     def _in_strips(self) -> bool:
         """Whether rows are made when asked for, and not the whole layer by layer."""
-        if len(self.network.nodes) == 1 or not self.network.is_chain:
-            return self.network.is_chain
-        return peak_bytes(self.network, self.picture.shape, self.dtype) > WHOLE_BYTES
+        return in_strips(self.network, self.picture.shape, self.dtype)
 
     @cached_property
     def _on_pixels(self) -> bool:
@@ -193,6 +191,36 @@ class FeatureMaps:
         return self.picture.scaled(values) if raw else values
 
 
+def in_strips(network: Network, shape: Shape, dtype: np.dtype[Any]) -> bool:
+    """Tell whether rows of a network's result are made when asked for, and nothing is held.
+
+    Examples
+    --------
+    >>> from cnncli.layers import PoolLayer
+    >>> in_strips(Network.chain(PoolLayer()), (1, 8, 8, 1), np.dtype("float32"))
+    True
+    """
+    if len(network.nodes) == 1 or not network.is_chain:
+        return network.is_chain
+    return peak_bytes(network, shape, dtype) > WHOLE_BYTES
+
+
+def held_in_layers(
+    network: Network, shape: Shape, dtype: np.dtype[Any], names: Sequence[str]
+) -> int:
+    """Return the memory of the outputs that `layer_maps` holds together at the most.
+
+    Examples
+    --------
+    >>> from cnncli.layers import PoolLayer
+    >>> network = Network.chain(PoolLayer(), PoolLayer())
+    >>> held_in_layers(network, (1, 4, 4, 1), np.dtype("float32"), ["pool2"])
+    80
+    """
+    used = network.until(names[0]) if len(names) == 1 else network
+    return 0 if in_strips(used, shape, dtype) else peak_bytes(used, shape, dtype)
+
+
 def layer_maps(
     network: Network, picture: Picture, names: Sequence[str], jobs: int | None = None
 ) -> Iterator[tuple[str, FeatureMaps]]:
@@ -223,8 +251,7 @@ def layer_maps(
         del picture
         yield names[0], maps
         return
-    dtype = picture.dtype
-    if network.is_chain and peak_bytes(network, picture.shape, dtype) > WHOLE_BYTES:
+    if in_strips(network, picture.shape, picture.dtype):
         for name in [name for name in network.names if name in names]:
             yield name, FeatureMaps(network.until(name), picture, jobs)
         return

@@ -204,7 +204,13 @@ def _check_room(task: _Plan, picture: Picture) -> None:
     if task.wanted.check:
         # The passes in float64 beside what is kept of the others, and outputs of changed numbers.
         needed += 2 * backward_bytes(task.network, picture.shape, np.dtype(np.float64))
-    check_memory(needed, "the backward pass", "a smaller image, or a layer nearer to it")
+    check_memory(
+        needed,
+        "the backward pass",
+        "a smaller image, or a layer nearer to it",
+        limit=task.job.read.max_memory,
+        held=picture.pixels.nbytes,
+    )
 
 
 def _checked(task: _Plan, picture: Picture, upstream: FloatArray) -> Check | None:

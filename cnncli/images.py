@@ -18,6 +18,7 @@ from cnncli.decode import (
     INTEGERS_NOTE,
     ReadOptions,
     Samples,
+    check_decoded,
     check_pixels,
     decode,
     header_shape,
@@ -55,6 +56,7 @@ _SIGNATURES = {
 _HEAD_BYTES = 32
 _CHUNK = 2**20
 _ROWS = 256
+_ARRAY_SCALES = {"uint8": 255.0, "uint16": 65_535.0, "float32": 1.0, "float64": 1.0}
 _LUMINANCE = (0.299, 0.587, 0.114)
 
 
@@ -293,6 +295,7 @@ def read_stream(stream: BinaryIO, options: ReadOptions, name: str = "standard in
     while chunk := _read_some(stream, options.max_input_bytes + 1 - gathered.tell(), name):
         gathered.write(chunk)
         _check_input_size(gathered.tell(), options, name)
+        check_decoded(gathered.tell(), options, name)
         if gathered.tell() >= _HEAD_BYTES:
             # What is no image can go on for ever: refuse it now and not at the limit.
             _kind(gathered.getbuffer()[:_HEAD_BYTES].tobytes(), name)
@@ -460,6 +463,8 @@ def _from_array(array: np.ndarray, options: ReadOptions, name: str) -> Picture:
     _check_axes(array.shape, name)
     channels = array[:, :, np.newaxis] if array.ndim == 2 else array
     batch = channels if array.ndim == 4 else channels[np.newaxis]
+    if batch.dtype.name not in _ARRAY_SCALES:
+        check_decoded(batch.size * (8 if _is_wide(batch.dtype) else 4), options, name)
     pixels, scale = _array_pixels(batch)
     notes = _order_notes(array)
     if array.dtype.kind in "iu" and scale == 1.0:
@@ -492,13 +497,15 @@ def _order_notes(array: np.ndarray) -> tuple[str, ...]:
 
 
 def _array_pixels(array: np.ndarray) -> tuple[np.ndarray, float]:
-    scales = {"uint8": 255.0, "uint16": 65_535.0, "float32": 1.0, "float64": 1.0}
-    if array.dtype.name in scales:
-        return array, scales[array.dtype.name]
-    wide = array.dtype.kind == "f" and array.dtype.itemsize > 4
+    if array.dtype.name in _ARRAY_SCALES:
+        return array, _ARRAY_SCALES[array.dtype.name]
     # A long double may be beyond what float64 holds; infinity says so without a warning.
     with np.errstate(all="ignore"):
-        return array.astype(np.float64 if wide else np.float32), 1.0
+        return array.astype(np.float64 if _is_wide(array.dtype) else np.float32), 1.0
+
+
+def _is_wide(dtype: np.dtype[Any]) -> bool:
+    return dtype.kind == "f" and dtype.itemsize > 4
 
 
 def _luminance(picture: Picture) -> Picture:

@@ -9,3 +9,10 @@ MAX_PIXELS: Final = 89_478_485
 
 MAX_INPUT_BYTES: Final = 2**30
 """``--max-input-bytes``: of standard input and of ``.npy`` arrays."""
+
+UNITS: Final = {"": 1, "B": 1} | {
+    name: base**power
+    for power, letter in enumerate("KMGT", 1)
+    for name, base in ((f"{letter}B", 1000), (f"{letter}IB", 1024), (letter, 1000))
+}
+"""What numbers of bytes may be followed by, in capitals."""

@@ -7,9 +7,10 @@ import re
 
 from cnncli.errors import OptionError, quote
 
-_DECIMAL = r"(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?"
+# One way to match each text: two ways to part the same digits would take quadratic time.
+_DECIMAL = r"(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?"
 _NUMBER = re.compile(rf"([+-]?{_DECIMAL})(?:/({_DECIMAL}))?")
-_INLINE = re.compile(r"[0-9eE+\-./;,\s]*[0-9][0-9eE+\-./;,\s]*")
+_INLINE = re.compile(r"[eE+\-./;,\s]*[0-9][0-9eE+\-./;,\s]*")
 _GAP = re.compile(r"\s*,\s*|\s+")
 _SHOWN = 40
 

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import resource
 from pathlib import Path
+from typing import Final
 
-from cnncli.errors import CnnCliError
+from cnncli.errors import CnnCliError, FileProblem
 
 _MEMINFO = Path("/proc/meminfo")
 _GROUPS = Path("/sys/fs/cgroup")
+
+UNASKED: Final = 16 * 2**20
+"""What needs less is never refused for what is available: asking takes as long as a small image."""
 
 
 def available_bytes() -> int | None:
@@ -26,17 +30,23 @@ def available_bytes() -> int | None:
     return max(0, min(known)) if known else None
 
 
-def check_memory(needed: int, work: str, hint: str) -> None:
-    """Refuse work that needs more memory than there is.
+def check_memory(
+    needed: int, work: str, hint: str, *, limit: int | None = None, held: int = 0
+) -> None:
+    """Refuse work that needs more memory than there is, or than the user allows.
 
     Parameters
     ----------
     needed : int
-        Estimated bytes.
+        Estimated bytes beyond what is taken already.
     work : str
         What needs them, for the message.
     hint : str
         What needs less.
+    limit : int, optional
+        ``--max-memory``; default: what is available.
+    held : int
+        What is taken already and counts for the limit.
 
     Raises
     ------
@@ -46,16 +56,33 @@ def check_memory(needed: int, work: str, hint: str) -> None:
     Examples
     --------
     >>> check_memory(1000, "this network", "a smaller image")
+    >>> check_memory(3_000_000, "this network", "a smaller image", limit=2_000_000)
+    Traceback (most recent call last):
+    cnncli.errors.CnnCliError: this network needs about 3 MB of memory, the limit is 2 MB
     """
+    kind = FileProblem if work.startswith("'") else CnnCliError
+    if limit is not None:
+        if needed + held > limit:
+            raise kind(
+                f"{work} needs about {_size(needed + held)} of memory, the limit is {_size(limit)}",
+                hint=f"{hint}; --max-memory raises the limit",
+            )
+        return
+    if needed <= UNASKED:
+        return
     free = available_bytes()
     if free is not None and needed > free:
-        raise CnnCliError(
+        raise kind(
             f"{work} needs about {_size(needed)} of memory, {_size(free)} are available", hint=hint
         )
 
 
 def _size(count: int) -> str:
-    return f"{count / 1e6:.0f} MB" if count < 1e9 else f"{count / 1e9:.1f} GB"
+    for unit, size in (("GB", 10**9), ("MB", 10**6), ("kB", 1000)):
+        if count >= size:
+            places = 1 if unit == "GB" else 0
+            return f"{count / size:.{places}f} {unit}"
+    return f"{count} bytes"
 
 
 def _free() -> int | None:

@@ -40,6 +40,9 @@ from cnncli.network import NORMALIZE, SOURCE, Model, Network, Node, default_name
 
 MAX_BYTES: Final = 2**20
 MAX_LAYERS: Final = 1_000
+# A name of n parts joined by dots takes the TOML reader n * n steps, a million a second or so.
+_MAX_STEPS: Final = 4 * 10**6
+_DECIMAL: Final = re.compile(r"(?<![\w.\"'-])\d+\.\d+(?:[eE][+-]?\d+)?(?![\w.])")
 # Larger than any window, so that only channels can fail to fit.
 _SIDE: Final = 2**40
 
@@ -155,17 +158,38 @@ def _parse(data: bytes) -> dict[str, Any]:
     # Parsing takes long enough to look first.
     _check_count(len(re.findall(rb"^[ \t]*\[\[[ \t]*layers", data, re.MULTILINE)))
     try:
-        return tomllib.loads(data.decode("utf-8"))
+        text = data.decode("utf-8")
+        _check_names(text)
+        document = tomllib.loads(text)
     except UnicodeDecodeError:
         raise FileProblem("not a network file, which is TOML in UTF-8") from None
     except (ValueError, RecursionError) as error:
         reason = " ".join(str(error).split())
         raise FileProblem(f"not TOML: {quote(reason)[1:-1][:200]}") from None
+    _check_whole(document)
+    return document
 
 
 def _check_count(layers: int) -> None:
     if layers > MAX_LAYERS:
         raise FileProblem(f"layers: at most {MAX_LAYERS} are read, got {layers}")
+
+
+def _check_names(text: str) -> None:
+    dots = (_DECIMAL.sub("", line).count(".") for line in text.splitlines())
+    if sum(count * count for count in dots) > _MAX_STEPS:
+        raise FileProblem("names of too many parts with dots between to be a network file")
+
+
+def _check_whole(document: dict[str, Any]) -> None:
+    """Refuse what TOML does too, but not its reader: Python cannot even show such numbers."""
+    waiting: list[Any] = [document]
+    while waiting:
+        value = waiting.pop()
+        if isinstance(value, dict | list):
+            waiting.extend(value.values() if isinstance(value, dict) else value)
+        elif isinstance(value, int) and not -(2**63) <= value < 2**63:
+            raise FileProblem("not TOML: a whole number that does not fit into 64 bits")
 
 
 def _table(value: Any) -> dict[str, Any]:

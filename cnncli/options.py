@@ -21,6 +21,7 @@ from cnncli.formats import FORMATS
 from cnncli.limits import MAX_INPUT_BYTES, MAX_PIXELS
 from cnncli.maps import COLORMAPS, COMPRESSIONS, DEPTHS
 from cnncli.optiontypes import (
+    ByteCount,
     ChannelCount,
     FilterName,
     FiniteFloat,
@@ -99,6 +100,11 @@ max_pixels_option = click.option(
     "--max-pixels", type=click.IntRange(min=1), default=MAX_PIXELS, metavar="N",
     envvar="CNNCLI_MAX_PIXELS", show_default=True, help="Refuse larger pictures.",
 )  # fmt: skip
+max_memory_option = click.option(
+    "--max-memory", type=ByteCount(), envvar="CNNCLI_MAX_MEMORY",
+    help="Refuse images that need more memory, such as 500MB or 2GiB.  "
+    "[default: what is available]",
+)  # fmt: skip
 overwrite_option = click.option("--overwrite", is_flag=True, help="Replace outputs that exist.")
 
 _recursive = click.option(
@@ -122,10 +128,11 @@ _read_options = (
     ),
     _as_values,
     max_pixels_option,
+    max_memory_option,
     click.option(
-        "--max-input-bytes", type=click.IntRange(min=1), default=MAX_INPUT_BYTES, metavar="N",
+        "--max-input-bytes", type=ByteCount(), default=MAX_INPUT_BYTES,
         envvar="CNNCLI_MAX_INPUT_BYTES", show_default=True,
-        help="Refuse longer standard input.",
+        help="Refuse longer standard input and .npy arrays.",
     ),
 )  # fmt: skip
 
@@ -184,7 +191,8 @@ _timeout = click.option(
 )  # fmt: skip
 
 _READ_NAMES: Final = (
-    *("gray", "background", "frame", "as_values", "recursive", "max_pixels", "max_input_bytes"),
+    *("gray", "background", "frame", "as_values", "recursive"),
+    *("max_pixels", "max_memory", "max_input_bytes"),
 )
 _WRITE_NAMES: Final = (
     *("output", "format_name", "depth", "value_range", "shared_range", "colormap", "columns"),
@@ -389,6 +397,7 @@ plan_options = _all(
     ),
     overwrite_option,
     max_pixels_option,
+    max_memory_option,
     click.option("-q", "--quiet", is_flag=True, help="No warnings and no report."),
 )  # fmt: skip
 """What `plan` does."""
@@ -485,6 +494,7 @@ compare_options = _all(
     _gray,
     _as_values,
     max_pixels_option,
+    max_memory_option,
     click.option("--json", "as_json", is_flag=True, help="A JSON object for each comparison."),
 )  # fmt: skip
 """What `compare` does."""

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any, Final
 
 import click
 from click.shell_completion import CompletionItem
 
 from cnncli.errors import OptionError
+from cnncli.limits import UNITS
 from cnncli.maps import RANGES, parse_range
 from cnncli.names import builtin_names
 
@@ -17,6 +19,8 @@ else:
     # Generic for type checkers only: click 8.2's class takes no parameters.
     AnyParamType = click.ParamType
 
+_BYTES = re.compile(r"(\d{1,19}(?:\.\d{1,9})?) ?([A-Z]*)")
+MOST_BYTES: Final = 2**63 - 1
 MAX_CHANNELS: Final = 2**31
 """More than any array has."""
 
@@ -143,6 +147,28 @@ class ChannelCount(AnyParamType):
         if isinstance(value, str) and not (value.isascii() and value.isdigit() and len(value) < 8):
             self.fail(f"must be a whole number from 0, or all, got {value!r}.", param, ctx)
         return int(value)
+
+
+class ByteCount(AnyParamType):
+    """A number of bytes, with a unit or without: ``500MB``, ``1.5GiB``, ``4096``."""
+
+    name = "bytes"
+
+    def get_metavar(self, param: click.Parameter, ctx: click.Context | None = None) -> str:
+        return "BYTES"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        """Return the whole number of bytes."""
+        if not isinstance(value, str):
+            return value  # type: ignore[no-any-return]
+        match = _BYTES.fullmatch(value.strip().upper())
+        unit = UNITS.get(match[2]) if match else None
+        count = int(float(match[1]) * unit) if match and unit else 0
+        if not 1 <= count <= MOST_BYTES:
+            self.fail(
+                f"must be a number of bytes such as 500MB or 2GiB, got {value!r}.", param, ctx
+            )
+        return count
 
 
 class InputSize(AnyParamType):

@@ -18,7 +18,7 @@ import numpy as np
 from PIL import Image
 
 from cnncli.arrayfile import fault_text
-from cnncli.decode import ReadOptions, check_pixels
+from cnncli.decode import ReadOptions, check_decoded, check_pixels
 from cnncli.errors import CnnCliError, FileProblem, quote
 
 # Smaller pictures are there before a thread would have got going.
@@ -125,7 +125,7 @@ def start_decoding(
     Raises
     ------
     FileProblem
-        If it has too many pixels.
+        If it has too many pixels, or needs too much memory.
 
     Examples
     --------
@@ -139,6 +139,9 @@ def start_decoding(
         if plain is None:
             return None
         check_pixels(plain.width * plain.height, options.max_pixels, name)
+        luminance = 4 if options.gray and plain.channels == 3 else 0
+        each = plain.channels + luminance
+        check_decoded(plain.width * plain.height * each, options, name)
         pixels = np.empty((plain.height, plain.width, plain.channels), np.uint8)
         arriving = Arriving()
         work = pixels, stream, plain, arriving, name

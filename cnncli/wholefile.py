@@ -26,9 +26,10 @@ _STDOUT = "standard output"
 def write_whole(path: Path, data: Data, *, overwrite: bool) -> None:
     """Write a file so that nobody ever sees a part of it.
 
-    The bytes go into a hidden file in the same folder, which takes the name once they are safe on
-    the disk. A link keeps pointing where it does, and what it points to is replaced. Pipes and
-    devices are written straight and stay what they are.
+    The bytes go into a file without a name in the same folder, or a hidden one where there are no
+    such files. It takes the output's name once the bytes are safe on the disk. A link keeps
+    pointing where it does, and what it points to is replaced. Pipes and devices are written
+    straight and stay what they are.
 
     Parameters
     ----------
@@ -163,18 +164,63 @@ def _pour_all(stream: BinaryIO, data: Data) -> None:
 def _replace(real: Path, data: Data, before: os.stat_result | None, overwrite: bool) -> None:
     if before is not None and stat.S_ISDIR(before.st_mode):
         raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
-    with _hidden(real) as temporary:
-        with temporary.open("xb") as stream:
-            _pour(stream, data)
-            stream.flush()
-            if before is not None:
-                os.fchmod(stream.fileno(), stat.S_IMODE(before.st_mode))
-            os.fsync(stream.fileno())
-        if overwrite:
-            temporary.replace(real)
-        else:
-            _publish(temporary, real)
+    unnamed = _open_unnamed(real.parent)
+    if unnamed is None:
+        _replace_by_name(real, data, before, overwrite)
+    else:
+        with unnamed:
+            _fill(unnamed, data, before)
+            _give_name(unnamed, real, before, overwrite)
     _sync_folder(real.parent)
+
+
+def _fill(stream: BinaryIO, data: Data, before: os.stat_result | None) -> None:
+    """Put everything into a new file, and the file safely on the disk."""
+    _pour(stream, data)
+    stream.flush()
+    if before is not None:
+        os.fchmod(stream.fileno(), stat.S_IMODE(before.st_mode))
+    os.fsync(stream.fileno())
+
+
+def _open_unnamed(folder: Path) -> BinaryIO | None:
+    """Open a file without a name, which is gone when this process is, even by `kill -9`.
+
+    None where there are no such files: outside of Linux and on some network folders.
+    """
+    try:
+        return open(os.open(folder, os.O_RDWR | os.O_TMPFILE, 0o666), "w+b")
+    except (AttributeError, OSError):
+        return None
+
+
+def _give_name(
+    unnamed: BinaryIO, real: Path, before: os.stat_result | None, overwrite: bool
+) -> None:
+    try:
+        _link(unnamed, real)
+    except FileExistsError:
+        if not overwrite:
+            raise
+        # A link replaces nothing: for the moment until the next call the file has a hidden name.
+        with _hidden(real) as temporary:
+            _link(unnamed, temporary)
+            temporary.replace(real)
+    except OSError:
+        # No /proc, or a security policy against such links.
+        unnamed.seek(0)
+        _replace_by_name(real, lambda stream: _copy(unnamed, stream), before, overwrite)
+
+
+def _link(unnamed: BinaryIO, path: Path) -> None:
+    descriptor = unnamed.fileno()
+    # Without a src_dir_fd Python's os.link does not follow links, whatever it is told.
+    os.link(f"/proc/self/fd/{descriptor}", path, src_dir_fd=descriptor, follow_symlinks=True)
+
+
+def _copy(source: BinaryIO, stream: BinaryIO) -> None:
+    while chunk := source.read(1 << 20):
+        stream.write(chunk)
 
 
 @contextlib.contextmanager
@@ -200,6 +246,18 @@ def remove_hidden(folder: Path, pid: int) -> None:
     with contextlib.suppress(OSError):
         for left in folder.glob(f"{_hidden_prefix(pid)}*.tmp"):
             left.unlink()
+
+
+def _replace_by_name(
+    real: Path, data: Data, before: os.stat_result | None, overwrite: bool
+) -> None:
+    with _hidden(real) as temporary:
+        with temporary.open("xb") as stream:
+            _fill(stream, data, before)
+        if overwrite:
+            temporary.replace(real)
+        else:
+            _publish(temporary, real)
 
 
 def _publish(temporary: Path, real: Path) -> None:

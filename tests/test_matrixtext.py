@@ -88,3 +88,11 @@ def test_any_text_is_a_matrix_or_one_line_of_error(text):
         assert str(error).isprintable()
     else:
         assert np.isfinite(np.array(rows)).all()
+
+
+@pytest.mark.parametrize("text", ["9" * 10**6, "1" * 10**6 + "x", "1/" + "1" * 10**6 + "/"])
+def test_long_texts_are_not_parted_in_every_way(text):
+    # Reading digits in quadratic time would take hours here.
+    with pytest.raises(OptionError):
+        parse_matrix(text)
+    assert looks_inline(text[:-1]) and not looks_inline(text + "x")

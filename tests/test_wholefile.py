@@ -38,10 +38,19 @@ def run(script: str, folder: Path, **options: object) -> subprocess.CompletedPro
     )
 
 
+@pytest.fixture(params=["without a name", "under a hidden name"])
+def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Both ways to a whole file: the second is that of systems without unnamed files."""
+    if request.param == "under a hidden name":
+        monkeypatch.delattr(os, "O_TMPFILE")
+    return str(request.param)
+
+
 def listing(folder: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in folder.iterdir()}
 
 
+@pytest.mark.usefixtures("way")
 @pytest.mark.parametrize("overwrite", [True, False])
 @pytest.mark.parametrize("as_function", [True, False])
 def test_new_file(tmp_path: Path, overwrite: bool, as_function: bool) -> None:
@@ -53,6 +62,7 @@ def test_new_file(tmp_path: Path, overwrite: bool, as_function: bool) -> None:
     assert listing(tmp_path) == {"a.png": b"one two"}
 
 
+@pytest.mark.usefixtures("way")
 @pytest.mark.parametrize("umask", [0o022, 0o077])
 def test_umask_rules_new_files(tmp_path: Path, umask: int) -> None:
     before = os.umask(umask)
@@ -63,6 +73,7 @@ def test_umask_rules_new_files(tmp_path: Path, umask: int) -> None:
     assert stat.S_IMODE((tmp_path / "a.png").stat().st_mode) == 0o666 & ~umask
 
 
+@pytest.mark.usefixtures("way")
 def test_replacing_keeps_permissions(tmp_path: Path) -> None:
     path = tmp_path / "a.png"
     path.write_bytes(b"old")
@@ -72,6 +83,7 @@ def test_replacing_keeps_permissions(tmp_path: Path) -> None:
     assert stat.S_IMODE(path.stat().st_mode) == 0o640
 
 
+@pytest.mark.usefixtures("way")
 def test_nothing_is_overwritten_unasked(tmp_path: Path) -> None:
     path = tmp_path / "a.png"
     path.write_bytes(b"old")
@@ -81,6 +93,7 @@ def test_nothing_is_overwritten_unasked(tmp_path: Path) -> None:
     assert listing(tmp_path) == {"a.png": b"old"}
 
 
+@pytest.mark.usefixtures("way")
 def test_a_file_that_appears_meanwhile_is_kept(tmp_path: Path) -> None:
     path = tmp_path / "a.png"
 
@@ -96,7 +109,7 @@ def test_a_file_that_appears_meanwhile_is_kept(tmp_path: Path) -> None:
 @pytest.mark.parametrize("error", [KeyboardInterrupt, SystemExit, ValueError, MemoryError])
 @pytest.mark.parametrize("overwrite", [True, False])
 def test_any_interruption_leaves_no_trace(
-    tmp_path: Path, error: type[BaseException], overwrite: bool
+    tmp_path: Path, error: type[BaseException], overwrite: bool, way: str
 ) -> None:
     path = tmp_path / "a.png"
     if overwrite:
@@ -105,7 +118,8 @@ def test_any_interruption_leaves_no_trace(
 
     def fail(stream: BinaryIO) -> None:
         stream.write(b"half" * 100_000)
-        assert len(list(tmp_path.iterdir())) == len(before) + 1
+        hidden = way == "under a hidden name"
+        assert len(list(tmp_path.iterdir())) == len(before) + hidden
         raise error
 
     with pytest.raises(error):
@@ -113,6 +127,7 @@ def test_any_interruption_leaves_no_trace(
     assert listing(tmp_path) == before
 
 
+@pytest.mark.usefixtures("way")
 def test_links_keep_pointing(tmp_path: Path) -> None:
     (tmp_path / "deep").mkdir()
     target = tmp_path / "deep" / "target.png"
@@ -126,6 +141,7 @@ def test_links_keep_pointing(tmp_path: Path) -> None:
         write_whole(link, b"again", overwrite=False)
 
 
+@pytest.mark.usefixtures("way")
 def test_names_of_full_length(tmp_path: Path) -> None:
     name = "n" * 251 + ".png"
     write_whole(tmp_path / name, b"x", overwrite=False)
@@ -133,6 +149,7 @@ def test_names_of_full_length(tmp_path: Path) -> None:
     assert listing(tmp_path) == {name: b"y"}
 
 
+@pytest.mark.usefixtures("way")
 @pytest.mark.parametrize(
     "name", ["missing/a.png", "file/a.png", "folder", "n" * 300, "loop", "/proc/a.png"]
 )
@@ -193,15 +210,42 @@ def test_standard_output_by_its_device_name(tmp_path: Path) -> None:
     assert (done.returncode, done.stdout, done.stderr) == (0, "x" * 9, "")
 
 
-def test_killed_while_writing_leaves_the_old_file(tmp_path: Path) -> None:
-    (tmp_path / "a.png").write_bytes(b"old")
+@pytest.mark.parametrize("overwrite", [True, False])
+def test_killed_while_writing_leaves_nothing_but_the_old_file(
+    tmp_path: Path, overwrite: bool
+) -> None:
+    if overwrite:
+        (tmp_path / "a.png").write_bytes(b"old")
+    before = listing(tmp_path)
     done = run(
         "write_whole(Path('a.png'), lambda f: (f.write(b'x' * 99999), os.kill(os.getpid(), 9)), "
-        "overwrite=True)",
+        f"overwrite={overwrite})",
         tmp_path,
     )
     assert done.returncode == -9
-    assert (tmp_path / "a.png").read_bytes() == b"old"
+    assert listing(tmp_path) == before
+
+
+@pytest.mark.parametrize("old", [b"old", None])
+def test_unnamed_files_that_cannot_be_named_are_copied(tmp_path: Path, old: bytes | None) -> None:
+    if subprocess.run(["unshare", "-m", "true"], check=False, capture_output=True).returncode:
+        pytest.skip("mounts are not permitted here")
+    path = tmp_path / "a.png"
+    if old is not None:
+        path.write_bytes(old)
+        path.chmod(0o640)
+    script = (
+        f"{HEAD}write_whole(Path('a.png'), b'x' * 3_000_000, overwrite={old is not None})\n"
+        "assert not os.path.exists('/proc/self')"
+    )
+    # A folder without /proc, as in some chroots: links go through it.
+    line = 'mount -t tmpfs none /proc && exec "$@"'
+    command = ["unshare", "-m", "sh", "-c", line, "sh", sys.executable, "-c", script]
+    environment = os.environ | {"PYTHONPATH": str(PACKAGE)}
+    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert listing(tmp_path) == {"a.png": b"x" * 3_000_000}
+    assert old is None or stat.S_IMODE(path.stat().st_mode) == 0o640
 
 
 def test_stdout_gets_the_bytes(tmp_path: Path) -> None:

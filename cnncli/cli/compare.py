@@ -93,7 +93,7 @@ def _compare(
 def _read_options(options: dict[str, Any]) -> ReadOptions:
     from cnncli.images import ReadOptions
 
-    names = ("gray", "as_values", "max_pixels")
+    names = ("gray", "as_values", "max_pixels", "max_memory")
     return ReadOptions(**{name: options[name] for name in names})
 
 

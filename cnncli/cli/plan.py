@@ -42,7 +42,8 @@ def plan(command: str, /, network: str, size: tuple[int, ...] | None, **options:
     _check(options)
     fixed = None if size is None else (size[0], size[1])
     model = load_model(Path(network), weights=False, size=fixed)
-    read = ReadOptions(gray=model.gray, max_pixels=options["max_pixels"])
+    limits = {name: options[name] for name in ("max_pixels", "max_memory")}
+    read = ReadOptions(gray=model.gray, **limits)
     shape = _input_shape(model, size, options["image"], read)
     if options["trace"] is None:
         _print_plan(model, shape, options)
