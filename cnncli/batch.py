@@ -7,20 +7,28 @@ decides where and in which order the work is done.
 from __future__ import annotations
 
 import time
-from collections.abc import Generator, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Generator, Iterable, Iterator
 from dataclasses import replace
 from typing import Protocol
 
 import numpy as np
 
-from cnncli.deliver import check_format_of, deliver, expect, notes_of, shares_of
+from cnncli.deliver import (
+    Expected,
+    check_format_of,
+    deliver,
+    expect,
+    notes_of,
+    shares_of,
+)
 from cnncli.errors import CnnCliError, OptionError
 from cnncli.featuremaps import layer_maps
 from cnncli.images import background_colour
 from cnncli.job import Job, Outcome, Task
-from cnncli.outputs import Plan, Result, Source, plan_targets
-from cnncli.places import LocalPlace, Place
+from cnncli.outputs import OutFile, Plan, Result, Source, Target, plan_targets
+from cnncli.places import Claimed, LocalPlace, Place
 from cnncli.room import check_room
+from cnncli.strips import Shape
 
 
 class Runner(Protocol):
@@ -59,36 +67,47 @@ class InlineRunner:
 
 
 def run(
-    job: Job, sources: Sequence[Source], runner: Runner | None = None
-) -> Generator[Outcome, None, None]:
+    job: Job, plan: Plan, runner: Runner | None = None, *, fail_fast: bool = False
+) -> Generator[tuple[Task, Outcome], None, None]:
     """Do a job on every image. Closing the generator ends what is at work.
 
     Parameters
     ----------
     job : Job
-    sources : sequence of Source
+    plan : Plan
+        By `plan_batch`.
     runner : Runner, optional
         Where the work is done; default: in this process.
+    fail_fast : bool
+        Begin no further image once one has failed.
 
     Yields
     ------
-    Outcome
-        One for each source.
+    tuple of (Task, Outcome)
+        One for each image that was begun, in whatever order they end.
+    """
+    place = LocalPlace(job.output, plan.inputs, Claimed(plan.targets.sources))
+    failed = False
+
+    def tasks() -> Iterator[Task]:
+        for index, target in enumerate(plan.targets):
+            if failed and fail_fast:
+                return
+            yield Task(index, target)
+
+    for task, outcome in (runner or InlineRunner()).run(job, tasks(), place):
+        failed = failed or outcome.error is not None
+        yield task, outcome
+
+
+def plan_batch(job: Job, sources: Collection[Source]) -> Plan:
+    """Make every check that needs no image.
 
     Raises
     ------
     CnnCliError
         If outputs cannot work for the whole batch; nothing was read by then.
     """
-    plan = plan_batch(job, sources)
-    place = LocalPlace(job.output, plan.inputs)
-    tasks = (Task(index, target) for index, target in enumerate(plan.targets))
-    for _, outcome in (runner or InlineRunner()).run(job, tasks, place):
-        yield outcome
-
-
-def plan_batch(job: Job, sources: Sequence[Source]) -> Plan:
-    """Make every check that needs no image."""
     background_colour(job.read.background)
     plan = plan_targets(
         sources,
@@ -98,7 +117,7 @@ def plan_batch(job: Job, sources: Sequence[Source]) -> Plan:
         read_too=job.read_too,
         layers=job.layers,
     )
-    if job.several and not all(target.per_layer for target in plan.targets):
+    if job.several and not plan.targets.pattern.per_layer:
         raise OptionError(
             f"--output has room for one layer, got {len(job.layers)}",
             hint="-o a folder (out/), a template with {layer}, or an .npz file",
@@ -106,7 +125,12 @@ def plan_batch(job: Job, sources: Sequence[Source]) -> Plan:
     return plan
 
 
-def attempt(job: Job, task: Task, place: Place) -> Outcome:
+def attempt(
+    job: Job,
+    task: Task,
+    place: Place,
+    work: Callable[[Job, Task, Place], Outcome] | None = None,
+) -> Outcome:
     """Do a job on one image; what goes wrong becomes part of the outcome.
 
     Parameters
@@ -114,6 +138,8 @@ def attempt(job: Job, task: Task, place: Place) -> Outcome:
     job : Job
     task : Task
     place : Place
+    work : callable, optional
+        What is done; default: `process`.
 
     Returns
     -------
@@ -122,7 +148,7 @@ def attempt(job: Job, task: Task, place: Place) -> Outcome:
     """
     begin = time.perf_counter()
     try:
-        outcome = process(job, task, place)
+        outcome = (work or process)(job, task, place)
     except (CnnCliError, MemoryError) as error:
         outcome = Outcome(task.source, error=named_error(error, task.source))
     return replace(
@@ -156,13 +182,9 @@ def process(job: Job, task: Task, place: Place) -> Outcome:
     if place.all_there(target):
         return Outcome(task.source, skipped=True)
     picture = place.read(job, task)
-    expected = expect(job, picture.shape, target.wanted)
-    planned = target.files([Result(each.maps, each.layer) for each in expected])
-    files = place.select(target, planned)
+    expected, files = choose(job, target, picture.shape, place)
     if not files:
         return Outcome(task.source, skipped=True)
-    for file in files:
-        check_format_of(job, file, expected[file.result])
     shares = shares_of(expected, files)
     check_room(job, picture, shares)
     said = notes_of(job, picture)
@@ -174,6 +196,24 @@ def process(job: Job, task: Task, place: Place) -> Outcome:
     with np.errstate(all="ignore"):
         written, notes, shown = deliver(job, shares, made, place.write)
     return Outcome(task.source, written, (*said, *notes), shown=shown)
+
+
+def choose(
+    job: Job, target: Target, shape: Shape, place: Place
+) -> tuple[list[Expected], tuple[OutFile, ...]]:
+    """Return what an image of some shape will give, and those files of it that are to be written.
+
+    Raises
+    ------
+    CnnCliError
+        If the shapes do not fit, or a file must not be written or cannot hold its picture.
+    """
+    expected = expect(job, shape, target.wanted)
+    planned = target.files([Result(each.maps, each.layer) for each in expected])
+    files = place.select(target, planned)
+    for file in files:
+        check_format_of(job, file, expected[file.result])
+    return expected, files
 
 
 def named_error(error: CnnCliError | MemoryError, source: Source) -> CnnCliError:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from io import BytesIO
 from pathlib import Path
@@ -33,7 +32,7 @@ __all__ = [
     "Picture",
     "background_colour",
     "ReadOptions",
-    "images_in_folder",
+    "read_batch_shape",
     "read_bytes",
     "read_image",
     "read_shape",
@@ -215,18 +214,24 @@ def read_shape(path: Path, options: ReadOptions) -> tuple[int, int, int]:
     Traceback (most recent call last):
     cnncli.errors.FileProblem: '/nowhere.png': cannot be read: No such file or directory
     """
+    return read_batch_shape(path, options)[1:]
+
+
+def read_batch_shape(path: Path, options: ReadOptions) -> tuple[int, int, int, int]:
+    """Return the (N, H, W, C) of what `read_image` would give, as `read_shape` does."""
     name = os.fspath(path)
     with process_quiet(options.max_pixels), open_regular(path, name=name) as stream:
         kind = _kind(_read_some(stream, _HEAD_BYTES, name), name)
         if kind != "NPY":
-            height, width, channels = header_shape(stream, kind, options, name)
+            n, height, width, channels = 1, *header_shape(stream, kind, options, name)
         else:
             shape = read_npy_header(path, name=name).shape
             _check_axes(shape, name)
-            height, width, channels = (*shape, 1) if len(shape) == 2 else shape[-3:]
+            full = shape if len(shape) == 4 else (1, *shape, 1)[:4]
+            n, height, width, channels = full
     if options.size is not None:
         height, width = options.size
-    return height, width, 1 if options.gray else channels
+    return n, height, width, 1 if options.gray else channels
 
 
 def read_bytes(data: bytes, options: ReadOptions, name: str = "standard input") -> Picture:
@@ -300,44 +305,6 @@ def read_stream(stream: BinaryIO, options: ReadOptions, name: str = "standard in
             # What is no image can go on for ever: refuse it now and not at the limit.
             _kind(gathered.getbuffer()[:_HEAD_BYTES].tobytes(), name)
     return read_bytes(gathered.getvalue(), options, name)
-
-
-def images_in_folder(folder: Path, recursive: bool) -> Iterator[Path]:
-    """Yield the images of a folder, sorted, by their extension in any case.
-
-    Parameters
-    ----------
-    folder : Path
-        Where to look. Names that begin with a dot are left out, as the shell's ``*`` does.
-    recursive : bool
-        Whether to look into its sub-folders too; links to folders are not followed.
-
-    Yields
-    ------
-    Path
-        Everything but folders that ends in one of `PICTURE_SUFFIXES`.
-
-    Raises
-    ------
-    FileProblem
-        If a folder cannot be listed.
-
-    Examples
-    --------
-    >>> list(images_in_folder(Path("/nowhere"), recursive=False))
-    Traceback (most recent call last):
-    cnncli.errors.FileProblem: '/nowhere': cannot be read: No such file or directory
-    """
-
-    def refuse(error: OSError) -> None:
-        name = os.fspath(error.filename or folder)
-        raise FileProblem(f"{quote(name)}: cannot be read: {fault_text(error)}") from error
-
-    for parent, folders, files in os.walk(folder, onerror=refuse):
-        folders[:] = sorted(f for f in folders if recursive and not f.startswith("."))
-        for file in sorted(files):
-            if not file.startswith(".") and Path(file).suffix.lower() in PICTURE_SUFFIXES:
-                yield Path(parent, file)
 
 
 def background_colour(text: str) -> tuple[int, ...]:

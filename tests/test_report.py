@@ -147,10 +147,11 @@ def test_standard_input_and_output_are_a_dash() -> None:
     ],
 )
 def test_the_exit_code_follows_from_the_outcomes(errors: list[Any], code: int) -> None:
-    report = Report()
+    report = Report(len(errors))
     for error in errors:
         report.add(Outcome(PHOTO, error=error))
-    assert report.exit_code == code and report.outcomes == len(errors)
+    assert report.exit_code == code and report.left == 0
+    assert report.done == errors.count(None)
 
 
 INPUTS = pytest.mark.usefixtures("inputs")
@@ -185,8 +186,8 @@ def test_quiet() -> None:
 
 @INPUTS
 def test_json() -> None:
-    result = run_cli(*KEEP, "maps.npy", "x.png", "-o", "{stem}-{map}.tif", "--json")
-    assert result.stderr == ""
+    result = run_cli(*KEEP, "maps.npy", "x.png", "-o", "{stem}-{map}.tif", "--json", "-j1")
+    assert result.stderr.startswith("2 images in ") and result.stderr.endswith(": 2 done\n")
     rows = [json.loads(line) for line in result.stdout.splitlines()]
     assert [row["output"] for row in rows] == [f"maps-{k}.tif" for k in range(5)] + ["x-0.tif"]
     for index in range(5):

@@ -15,8 +15,9 @@ from click.core import ParameterSource
 
 from cnncli.cli.group import check_output_open, start_work, tell
 from cnncli.cli.layer import CONV_OPTIONS, POOL_OPTIONS, either_layer
-from cnncli.cli.picture import is_terminal
-from cnncli.options import ExplainCommand, explain_options
+from cnncli.cli.telling import is_terminal
+from cnncli.options import explain_options
+from cnncli.optionsections import ExplainCommand
 
 if TYPE_CHECKING:
     from cnncli.explain.job import ExplainJob
@@ -49,11 +50,13 @@ def explain(command: str, /, words: tuple[str, ...], **options: Any) -> None:
     are the window on the input with its padding, weights, products and sums, bias, activation and
     result, and the value that all other commands get.
     """
+    from cnncli.inputs import gather_one
+
     networks = [word for word in words if Path(word).suffix.lower() in NETWORKS]
     images = [word for word in words if word not in networks]
     _check(networks, images, options)
     check_output_open()
-    source = _source(images)
+    source = gather_one(images, is_terminal(sys.stdin), "explain")
     start_work()
     wanted = _wanted(command, networks, options)
     show = _show_backward if options["backward"] else _show
@@ -76,16 +79,6 @@ def _check(networks: Sequence[str], images: Sequence[str], options: dict[str, An
             raise click.UsageError(f"{option.opts[-1]} does not go with {what}.")
     if options["channel"] is not None and not options["backward"]:
         raise click.UsageError("--channel is for --backward.")
-
-
-def _source(images: Sequence[str]) -> Source:
-    from cnncli.errors import OptionError
-    from cnncli.inputs import gather
-
-    sources = gather(images, False, is_terminal(sys.stdin))
-    if len(sources) > 1:
-        raise OptionError(f"explain takes one IMAGE, got a folder of {len(sources)}")
-    return sources[0]
 
 
 def _wanted(command: str, networks: Sequence[str], options: dict[str, Any]) -> ExplainJob:

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from cnncli.cli.picture import make_job, run_job
-from cnncli.options import NetworkCommand, network_argument, picture_command, run_options
+from cnncli.options import network_argument, network_command, run_options
+from cnncli.optionsections import NetworkCommand
 
 if TYPE_CHECKING:
     from cnncli.network import Network
@@ -28,7 +29,7 @@ Examples:
 @click.command(cls=NetworkCommand, epilog=EXAMPLES)
 @network_argument
 @run_options
-@picture_command
+@network_command
 @click.pass_obj
 def run(
     command: str, /, network: str, until: str | None, layers: tuple[str, ...], **shared: Any
@@ -36,9 +37,9 @@ def run(
     """Run a network on images and show what its layers see.
 
     NETWORK is a network file (.toml) or an ONNX model (.onnx). IMAGE is a picture, a .npy array, a
-    folder or - for standard input. The last layer's feature maps become one labelled sheet; a
-    folder, or a template with {layer}, gets a sheet for every layer, and {map} a file for every
-    map. An .npz file gets all layers' values.
+    folder, a quoted pattern or - for standard input. The last layer's feature maps become one
+    labelled sheet; a folder, or a template with {layer}, gets a sheet for every layer, and {map}
+    a file for every map. An .npz file gets all layers' values.
     """
     from cnncli.models import load_model
 
