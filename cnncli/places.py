@@ -20,10 +20,11 @@ from cnncli.outputs import (
     Target,
     make_folders,
     select_files,
+    write_file,
     write_stdout,
-    write_whole,
 )
 from cnncli.targets import is_device, source_hash
+from cnncli.urls import Location, Url
 from cnncli.wholefile import Data
 
 
@@ -95,7 +96,7 @@ class Claimed:
         for file in files:
             if file.path is None or is_device(file.path):
                 continue
-            owner = self._owners.insert(hash64(os.path.realpath(file.path)), own)
+            owner = self._owners.insert(hash64(_real_name(file.path)), own)
             if owner not in (None, own):
                 raise OptionError(
                     f"{quote(file.path)} would hold both {self._name(owner)} and {source}",
@@ -166,11 +167,15 @@ class LocalPlace:
         if file.path is None:
             write_stdout(data)
         else:
-            write_whole(file.path, data, overwrite=self.options.overwrite)
+            write_file(file.path, data, overwrite=self.options.overwrite)
+
+
+def _real_name(path: Location) -> str:
+    return path.text if isinstance(path, Url) else os.path.realpath(path)
 
 
 def read_task(job: Job, task: Task) -> Picture:
-    """Read the image that came with the task, or its file, or standard input.
+    """Read the image that came with the task, or its file, its address, or standard input.
 
     Raises
     ------
@@ -180,6 +185,10 @@ def read_task(job: Job, task: Task) -> Picture:
     path = task.source.path
     if task.data is not None:
         return read_bytes(task.data, job.read, "standard input" if path is None else str(path))
+    if isinstance(path, Url):
+        from cnncli.remote import read_url
+
+        return read_bytes(read_url(path, job.read.max_input_bytes), job.read, str(path))
     if path is not None:
         return read_image(path, job.read, early=job.jobs != 1)
     if sys.stdin is None or sys.stdin.closed:

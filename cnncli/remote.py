@@ -12,6 +12,7 @@ import io
 import logging
 import mimetypes
 import os
+import re
 import threading
 from collections.abc import Callable, Coroutine
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -103,7 +104,7 @@ def write_url(url: Url, data: Data, *, overwrite: bool) -> None:
             await system._pipe_file(url.path, content, mode=mode, **options)
         except Exception as error:
             if isinstance(error, FileExistsError) or getattr(error, "code", None) in _TAKEN:
-                raise exists_problem(str(url)) from None
+                raise exists_problem(url) from None
             raise
 
     _ask(url, put, "written")
@@ -149,7 +150,7 @@ def folder_entries(url: Url) -> tuple[list[str], list[str]]:
     """
     if not url.is_store:
         raise OptionError(
-            f"{quote(str(url))}: {_NO_STORE}", hint="name each image, or list them in a file"
+            f"{quote(url)}: {_NO_STORE}", hint="name each image, or list them in a file"
         )
 
     async def entries(system: Any) -> tuple[list[str], list[str]]:
@@ -179,7 +180,9 @@ async def _read_http(system: Any, url: Url, max_bytes: int) -> bytes:
     aiohttp = import_module("aiohttp")
     try:
         return await _get(system, url, max_bytes)
-    except (aiohttp.ServerDisconnectedError, aiohttp.ClientPayloadError, ConnectionResetError):
+    except aiohttp.ClientConnectorError:
+        raise
+    except (aiohttp.ServerDisconnectedError, aiohttp.ClientPayloadError, aiohttp.ClientOSError):
         return await _get(system, url, max_bytes)
 
 
@@ -191,23 +194,23 @@ async def _get(system: Any, url: Url, max_bytes: int) -> bytes:
                 url = _redirected(url, answer.headers.get("Location", ""))
                 continue
             if answer.status != HTTPStatus.OK:
-                raise FileProblem(f"{quote(str(url))}: cannot be read: {_status(answer.status)}")
+                raise FileProblem(f"{quote(url)}: cannot be read: {_status(answer.status)}")
             _check_length(answer.content_length or 0, url, max_bytes)
             gathered = bytearray()
             async for chunk in answer.content.iter_chunked(_CHUNK):
                 gathered += chunk
                 _check_length(len(gathered), url, max_bytes)
             return bytes(gathered)
-    raise FileProblem(f"{quote(str(url))}: leads on more than {MAX_REDIRECTS} times")
+    raise FileProblem(f"{quote(url)}: leads on more than {MAX_REDIRECTS} times")
 
 
 def _redirected(url: Url, place: str) -> Url:
     try:
         found = parse_url(urljoin(url.text, place))
     except (OptionError, ValueError) as error:
-        raise FileProblem(f"{quote(str(url))}: leads elsewhere: {error}") from None
+        raise FileProblem(f"{quote(url)}: leads elsewhere: {error}") from None
     if found.is_store or (url.scheme, found.scheme) == ("https", "http"):
-        raise FileProblem(f"{quote(str(url))}: leads elsewhere: to {quote(str(found))}")
+        raise FileProblem(f"{quote(url)}: leads elsewhere: to {quote(found)}")
     return found
 
 
@@ -225,14 +228,14 @@ def _status(status: int) -> str:
 def _check_length(length: int, url: Url, max_bytes: int) -> None:
     if length > max_bytes:
         raise FileProblem(
-            f"{quote(str(url))}: more than the limit of {max_bytes} bytes",
+            f"{quote(url)}: more than the limit of {max_bytes} bytes",
             hint="--max-input-bytes raises the limit",
         )
 
 
 def _not_a_file(url: Url) -> FileProblem:
     hint = f"{quote(str(url).rstrip('/'))[1:-1]}/ for its images" if url.is_store else None
-    return FileProblem(f"{quote(str(url))}: is a folder", hint=hint)
+    return FileProblem(f"{quote(url)}: is a folder", hint=hint)
 
 
 class _NoThreads(ThreadPoolExecutor):
@@ -300,12 +303,14 @@ def _session() -> _Session:
         found = None
     if found is None:
         found = _here.session = _Session()
-        atexit.register(_end, found)
     return found
 
 
-def _end(session: _Session) -> None:
-    if session.process == os.getpid():
+@atexit.register
+def end_session() -> None:
+    """End the connections of this thread; the next remote file begins new ones."""
+    session: _Session | None = _here.__dict__.pop("session", None)
+    if session is not None and session.process == os.getpid():
         session.close()
 
 
@@ -318,7 +323,7 @@ def _ask(url: Url, work: Callable[[Any], Coroutine[Any, Any, T]], done: str) -> 
     # What the libraries below may raise has no end, and none of it is to reach the user.
     except Exception as error:
         reason, hint = _reason(error)
-        raise FileProblem(f"{quote(str(url))}: cannot be {done}: {reason}", hint=hint) from error
+        raise FileProblem(f"{quote(url)}: cannot be {done}: {reason}", hint=hint) from error
 
 
 def _filesystem(url: Url) -> Any:
@@ -328,7 +333,7 @@ def _filesystem(url: Url) -> Any:
         settings = options()
     except ImportError:
         raise FileProblem(
-            f"{quote(str(url))}: remote files need extra packages",
+            f"{quote(url)}: remote files need extra packages",
             hint="pip install 'cnncli[remote]'",
         ) from None
     # What it logs is about itself; what it raises is what the user is told.
@@ -385,7 +390,11 @@ _REASONS: Final = {
     "SSLError": "no secure connection to it",
     "ClientPayloadError": "the connection ended before the file did",
     "ServerDisconnectedError": "the connection was lost",
-    "ConnectionResetError": "the connection was lost",
+    "ClientOSError": "the connection was lost",
+    "ClientResponseError": "the server's answer is broken",
+    "ClientError": "the server cannot be understood",
+    "ConnectionTimeoutError": f"no connection within {CONNECT_SECONDS} seconds",
+    "ServerTimeoutError": f"no answer within {READ_SECONDS} seconds",
     "TimeoutError": f"no answer within {READ_SECONDS} seconds",
     "ConnectTimeoutError": f"no connection within {CONNECT_SECONDS} seconds",
     "ReadTimeoutError": f"no answer within {READ_SECONDS} seconds",
@@ -403,10 +412,11 @@ _HINTS: Final = {
 
 def _reason(error: BaseException) -> tuple[str, str | None]:
     for kind in type(error).__mro__:
+        inner = getattr(error, "os_error", None)
+        if kind.__name__ == "ClientConnectorError" and inner is not None and inner.errno:
+            return f"no connection to it: {os.strerror(inner.errno).lower()}", None
         if kind.__name__ in _REASONS:
             return _REASONS[kind.__name__], _HINTS.get(kind.__name__)
-    inner = getattr(error, "os_error", None)
-    if inner is not None and inner.errno:
-        return f"no connection to it: {os.strerror(inner.errno).lower()}", None
-    text = " ".join(str(error).split()) or type(error).__name__
+    # Texts of libraries may hold whole addresses, with what is secret in them.
+    text = re.sub(r"\S*://\S*", "...", " ".join(str(error).split())) or type(error).__name__
     return quote(text[:200])[1:-1], None

@@ -105,7 +105,7 @@ class Url:
         return -1, int.from_bytes(digest[:8], "big")
 
     def __fspath__(self) -> str:
-        # For names, of which `quote` shows no secret; nothing on this machine can be opened by it.
+        # For names, of which `quote` shows no secret.
         return self.text
 
     def __str__(self) -> str:
@@ -144,6 +144,25 @@ def locate(text: str) -> Location:
     (Url('s3://bucket/cat.jpg'), PosixPath('s3:/bucket/cat.jpg'))
     """
     return parse_url(text) if is_url(text) else Path(text)
+
+
+def local_path(text: str, option: str) -> Path:
+    """Return the path of a file where no address will do.
+
+    Raises
+    ------
+    OptionError
+
+    Examples
+    --------
+    >>> local_path("https://host.org/cat.jpg?signature=42", "--image")
+    Traceback (most recent call last):
+    cnncli.errors.OptionError: --image needs a file on this machine, got
+    'https://host.org/cat.jpg?...'
+    """
+    if is_url(text):
+        raise OptionError(f"{option} needs a file on this machine, got {quote(text)}")
+    return Path(text)
 
 
 def join(folder: str, name: str) -> Location:
@@ -204,12 +223,12 @@ def _check_bucket(url: Url) -> None:
     bucket = url.path.partition("/")[0]
     if "@" in bucket:
         raise OptionError(
-            f"{quote(str(url))}: credentials are not taken from an address",
+            f"{quote(url)}: credentials are not taken from an address",
             hint="the variables and files of the service's own tools hold them",
         )
     if not bucket or any(c in bucket for c in "*?[] \\"):
         raise OptionError(
-            f"{quote(str(url))}: an address needs the name of a bucket",
+            f"{quote(url)}: an address needs the name of a bucket",
             hint=f"{url.scheme}://bucket/name.png",
         )
 
@@ -221,10 +240,10 @@ def _check_host(url: Url) -> None:
     except ValueError:
         host, port = None, None
     if not host or "\\" in url.parts.netloc or port == 0:
-        raise OptionError(f"{quote(str(url))}: an address needs the name of a host")
+        raise OptionError(f"{quote(url)}: an address needs the name of a host")
     if url.scheme == "http" and not _is_this_machine(host):
         raise OptionError(
-            f"{quote(str(url))}: http:// is taken from this machine only, as anyone on the way "
+            f"{quote(url)}: http:// is taken from this machine only, as anyone on the way "
             "may read and change it",
             hint="https://, or pipe the image in",
         )

@@ -69,8 +69,9 @@ def _input_shape(
 ) -> tuple[int, int, int]:
     """Return the (H, W, C) that the network will be given."""
     from cnncli.images import read_shape
+    from cnncli.urls import local_path
 
-    found = None if image is None else read_shape(Path(image), read)
+    found = None if image is None else read_shape(local_path(image, "--image"), read)
     channels = found[2] if found else (1 if model.gray else 3)
     if size is not None:
         height, width, channels = size if len(size) == 3 else (*size, channels)
