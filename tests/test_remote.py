@@ -28,8 +28,9 @@ from shell import (
 from webserver import ENDLESS, WebServer, serving
 
 from cnncli import remote
-from cnncli.errors import FileProblem, hide_secrets
-from cnncli.urls import parse_url
+from cnncli.errors import FileProblem, OptionError, hide_secrets
+from cnncli.inputs import gather
+from cnncli.urls import Url, parse_url
 
 pytest.importorskip("fsspec")
 pytest.importorskip("aiohttp")
@@ -235,12 +236,17 @@ def test_a_file_of_such_a_name_is_a_file_all_the_same(empty_folder: Path) -> Non
     assert (pixels("s3:/bucket/out.png") == expected()).all()
 
 
-def test_lists_may_name_addresses(web: WebServer) -> None:
-    Path("list.txt").write_text(f"{web.url('photo.png')}\n{web.url('in/cat.png')}\n")
-    run_cli(*POOL, "--files-from", "list.txt", "-o", "out/")
-    assert set(snapshot("out")) == {"out/photo-pool.png", "out/cat-pool.png"}
+def test_lists_may_name_addresses(empty_folder: Path) -> None:
+    Path("list.txt").write_text("https://host/a.png?b=c\ns3://bucket/d.png\ne.png\n")
+    found = gather([], False, True, "list.txt")
+    assert [(source.path, source.folder) for source in found] == [
+        (Url("https://host/a.png?b=c"), "host"),
+        (Url("s3://bucket/d.png"), "bucket"),
+        (Path("e.png"), ""),
+    ]
     Path("list.txt").write_text("file:///etc/passwd\n")
-    assert "remote files need" in refused(*POOL, "--files-from", "list.txt", code=2)
+    with pytest.raises(OptionError, match="remote files need"):
+        gather([], False, True, "list.txt")
 
 
 def test_passwords_and_signatures_are_not_shown(web: WebServer) -> None:
