@@ -29,9 +29,9 @@ from cnncli.outputs import (
     make_folders,
     plan_targets,
     select_files,
-    write_file,
     write_stdout,
 )
+from cnncli.places import write_file
 from cnncli.render import render
 from cnncli.trace import Reach, beyond_text, pixels_text, trace
 

@@ -20,15 +20,13 @@ from cnncli.errors import FileProblem, OptionError, quote
 from cnncli.formats import FORMATS, Format, check_format, find_format
 from cnncli.targets import OutFile, Result, Source, Target, is_device, source_hash
 from cnncli.templates import Template
-from cnncli.urls import Location, Url, is_url, parse_url
+from cnncli.urls import Location, Url, is_url, parse_output
 from cnncli.wholefile import (
-    Data,
     exists_problem,
     is_special,
     make_folder,
     write_problem,
     write_stdout,
-    write_whole,
 )
 
 __all__ = [
@@ -49,7 +47,6 @@ __all__ = [
     "make_folders",
     "plan_targets",
     "select_files",
-    "write_file",
     "write_stdout",
 ]
 
@@ -280,7 +277,7 @@ def _classify(
     if output in ("-", "/dev/stdout"):
         return "stdout", ""
     if is_url(output):
-        _check_store(output)
+        parse_output(output)
     elif os.path.isdir(output):  # Path.is_dir raises for names that are too long
         return "folder", output
     if "{" in output or "}" in output:
@@ -290,17 +287,8 @@ def _classify(
                 hint="add {stem}.png",
             )
         return "template", Template.parse(output).text
-    bucket = is_url(output) and parse_url(output).is_folder
+    bucket = is_url(output) and parse_output(output).is_folder
     return ("folder" if bucket or output.endswith("/") else "file"), output
-
-
-def _check_store(output: str) -> None:
-    url = parse_url(output)
-    if not url.is_store:
-        raise OptionError(
-            f"{quote(output)}: results go to s3://, gs:// or this machine, not to a web address",
-            hint="-o out/, and copy from there",
-        )
 
 
 def _piped() -> bool:
@@ -487,22 +475,6 @@ def make_folders(target: Target, files: Iterable[OutFile]) -> None:
     paths = (file.path for file in files)
     for folder in dict.fromkeys(path.parent for path in paths if isinstance(path, Path)):
         make_folder(folder)
-
-
-def write_file(path: Location, data: Data, *, overwrite: bool) -> None:
-    """Write a file or an object, whole or not at all.
-
-    Raises
-    ------
-    FileProblem
-        When it cannot be written or exists. What was there before is still there, unchanged.
-    """
-    if isinstance(path, Url):
-        from cnncli.remote import write_url
-
-        write_url(path, data, overwrite=overwrite)
-    else:
-        write_whole(path, data, overwrite=overwrite)
 
 
 def _identities(sources: Iterable[Source], read_too: Iterable[Path]) -> Iterator[Identity]:

@@ -20,12 +20,11 @@ from cnncli.outputs import (
     Target,
     make_folders,
     select_files,
-    write_file,
     write_stdout,
 )
 from cnncli.targets import is_device, source_hash
 from cnncli.urls import Location, Url
-from cnncli.wholefile import Data
+from cnncli.wholefile import Data, write_whole
 
 
 class Place(Protocol):
@@ -172,6 +171,22 @@ class LocalPlace:
 
 def _real_name(path: Location) -> str:
     return path.text if isinstance(path, Url) else os.path.realpath(path)
+
+
+def write_file(path: Location, data: Data, *, overwrite: bool) -> None:
+    """Write a file or an object, whole or not at all.
+
+    Raises
+    ------
+    FileProblem
+        When it cannot be written or exists. What was there before is still there, unchanged.
+    """
+    if isinstance(path, Url):
+        from cnncli.remote import write_url
+
+        write_url(path, data, overwrite=overwrite)
+    else:
+        write_whole(path, data, overwrite=overwrite)
 
 
 def read_task(job: Job, task: Task) -> Picture:

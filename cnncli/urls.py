@@ -219,6 +219,30 @@ def parse_url(text: str) -> Url:
     return url
 
 
+def parse_output(text: str) -> Url:
+    """Check an address that results are to go to.
+
+    Raises
+    ------
+    OptionError
+        As `parse_url`, and for the web.
+
+    Examples
+    --------
+    >>> parse_output("https://host.org/out/")
+    Traceback (most recent call last):
+    cnncli.errors.OptionError: 'https://host.org/out/': results go to s3://, gs:// or this machine,
+    not to a web address
+    """
+    url = parse_url(text)
+    if not url.is_store:
+        raise OptionError(
+            f"{quote(url)}: results go to s3://, gs:// or this machine, not to a web address",
+            hint="-o out/, and copy from there",
+        )
+    return url
+
+
 def _check_bucket(url: Url) -> None:
     bucket = url.path.partition("/")[0]
     if "@" in bucket:

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 from PIL import Image
 from shell import (
     error_lines,
@@ -28,6 +29,7 @@ from shell import (
 from webserver import ENDLESS, WebServer, serving
 
 from cnncli import remote
+from cnncli.cli import cli
 from cnncli.errors import FileProblem, OptionError, hide_secrets
 from cnncli.inputs import gather
 from cnncli.urls import Url, parse_url
@@ -249,6 +251,29 @@ def test_lists_may_name_addresses(empty_folder: Path) -> None:
         gather([], False, True, "list.txt")
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        *("run URL a.png", "plan URL", "grad URL a.png --unit x", "convert URL -o x.toml"),
+        *(
+            "conv a.png --filter URL",
+            "conv a.png --filter box --bias URL",
+            "pool a.png --report URL",
+        ),
+        *("explain --network URL a.png", "pool a.png --files-from URL", "filters show URL"),
+    ],
+)
+def test_where_addresses_are_not_taken_they_are_not_shown_either(
+    empty_folder: Path, words: str
+) -> None:
+    url = "https://me:secret@host/a.json?key=secret"
+    Path("a.png").write_bytes(png())
+    result = CliRunner().invoke(cli, words.replace("URL", url).split())
+    assert result.exit_code in (1, 2)
+    assert result.stderr.startswith("cnncli: error: ")
+    assert "secret" not in result.output
+
+
 def test_passwords_and_signatures_are_not_shown(web: WebServer) -> None:
     url = web.url("private/cat.png?signature=hidden", "me:secret@")
     shown = web.url("private/cat.png?...")
@@ -259,10 +284,14 @@ def test_passwords_and_signatures_are_not_shown(web: WebServer) -> None:
     assert record["command"] == f"cnncli pool --size 2 '{shown}' -o cat.png --json"
     error = refused(*POOL, url, "-o", "cat.png")
     assert "exists already" in error
+    words = url, url.replace("/cat", "/dog"), "-o", "{stem}.png", "--skip-existing"
+    run_cli(*POOL, *words, "--report", "r.json")
     denied = refused(*POOL, url.replace("secret", "wrong-word"), "-o", "d.png")
     assert "access denied (HTTP 401)" in denied
     everything = Path("cat.png").read_bytes().decode("latin-1")
-    for text in (done.stdout, done.stderr, error, denied, everything):
+    report = Path("r.json").read_text()
+    assert shown in report
+    for text in (report, done.stdout, done.stderr, error, denied, everything):
         assert not any(word in text for word in ("secret", "hidden", "wrong-word", "me:"))
 
 

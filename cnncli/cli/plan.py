@@ -38,10 +38,11 @@ def plan(command: str, /, network: str, size: tuple[int, ...] | None, **options:
     """
     from cnncli.images import ReadOptions
     from cnncli.models import load_model
+    from cnncli.urls import local_path
 
     _check(options)
     fixed = None if size is None else (size[0], size[1])
-    model = load_model(Path(network), weights=False, size=fixed)
+    model = load_model(local_path(network, "NETWORK"), weights=False, size=fixed)
     read = ReadOptions(gray=model.gray, max_pixels=options["max_pixels"])
     shape = _input_shape(model, size, options["image"], read)
     if options["trace"] is None:
