@@ -5,25 +5,26 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
 from typing import Final
 
 from cnncli.errors import OptionError, quote
 from cnncli.targets import Source, Target
+from cnncli.urls import Location
 
 _APART: Final = ("{stem}-{ext}", "{dir}/{stem}", "{dir}/{stem}-{ext}", "{name}", "{dir}/{name}")
 
 
-def clash_problem(path: Path, first: Target, second: Target) -> OptionError:
+def clash_problem(path: Location, first: Target, second: Target) -> OptionError:
     """Return the error for a file that two images would write.
 
     Parameters
     ----------
-    path : Path
+    path : Path or Url
     first, second : Target
 
     Examples
     --------
+    >>> from pathlib import Path
     >>> targets = [Target("folder", Source(Path(name)), "o", "pool") for name in ("a.png", "a.gif")]
     >>> error = clash_problem(Path("o/a-pool.png"), *targets)
     >>> print(error, error.hint, sep="; ")

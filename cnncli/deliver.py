@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import math
-import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, BinaryIO, Final
@@ -456,4 +455,4 @@ def _value_notes(view: View, spoilt: int) -> tuple[str, ...]:
 
 
 def _output_name(file: OutFile) -> str:
-    return "standard output" if file.path is None else os.fspath(file.path)
+    return "standard output" if file.path is None else str(file.path)

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import os
+import re
+
+_ADDRESS = re.compile(r"[a-z][a-z0-9+.:-]*://", re.IGNORECASE)
 
 
 class CnnCliError(Exception):
@@ -59,7 +62,8 @@ def quote(name: str | os.PathLike[str]) -> str:
     Parameters
     ----------
     name : str or path
-        A name as the file system gave it; bytes that are no UTF-8 come as surrogates.
+        A name as the file system gave it; bytes that are no UTF-8 come as surrogates. Of an
+        address only what `hide_secrets` leaves is shown.
 
     Returns
     -------
@@ -72,7 +76,49 @@ def quote(name: str | os.PathLike[str]) -> str:
     'two\\nlines.png'
     """
     text = os.fspath(name)
+    text = hide_secrets(text) if _ADDRESS.match(text) else text
     return "'" + "".join(c if c.isprintable() else _escape(c) for c in text) + "'"
+
+
+def hide_secrets(word: str) -> str:
+    """Leave out what may be secret in an address: user, password, query and fragment.
+
+    Parameters
+    ----------
+    word : str
+        An address, or a word of a command line that ends with one.
+
+    Returns
+    -------
+    str
+        The same with ``?...`` for a query, and words without an address as they are.
+
+    Examples
+    --------
+    >>> hide_secrets("--output=https://me:secret@host.org/a.png?signature=42")
+    '--output=https://host.org/a.png?...'
+    >>> hide_secrets("s3://bucket/photo?.jpg")
+    's3://bucket/photo?.jpg'
+    """
+    found = _ADDRESS.search(word)
+    if found is None:
+        return word
+    begin, address = word[: found.end()], word[found.end() :]
+    end = re.search(r"[/?#]|$", address)
+    place = address[: end.start()] if end else address
+    host, rest = place.rpartition("@")[2], address[len(place) :]
+    if re.search(r":(?!\d*$)", host.rpartition("]")[2]) and not _is_store(found.group()):
+        # No port: a password with a slash in it looks like this.
+        return f"{begin}..."
+    query = re.search(r"[?#]", rest)
+    # In names of objects both are letters like any others; in a query there is an = too.
+    if query is None or (_is_store(found.group()) and "=" not in rest[query.start() :]):
+        return begin + host + rest
+    return f"{begin}{host}{rest[: query.start()]}?..."
+
+
+def _is_store(scheme: str) -> bool:
+    return scheme.lower() in ("s3://", "gs://")
 
 
 def _escape(character: str) -> str:

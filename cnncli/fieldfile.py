@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -31,8 +30,8 @@ from cnncli.outputs import (
     plan_targets,
     select_files,
     write_stdout,
-    write_whole,
 )
+from cnncli.places import write_file
 from cnncli.render import render
 from cnncli.trace import Reach, beyond_text, pixels_text, trace
 
@@ -104,8 +103,8 @@ def write_field(job: FieldJob) -> FieldDone:
     if file.path is None:
         write_stdout(data)
     else:
-        write_whole(file.path, data, overwrite=job.output.overwrite)
-    name = "standard output" if file.path is None else os.fspath(file.path)
+        write_file(file.path, data, overwrite=job.output.overwrite)
+    name = "standard output" if file.path is None else str(file.path)
     size = sheet.pixels.shape[1], sheet.pixels.shape[0]
     return FieldDone(name, size, job.shape, reaches, notes, file.path is None)
 

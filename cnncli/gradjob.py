@@ -44,6 +44,7 @@ from cnncli.outputs import (
 from cnncli.passes import backward_bytes
 from cnncli.places import LocalPlace
 from cnncli.templates import distinct, safe_name
+from cnncli.urls import join
 from cnncli.wholefile import make_folder
 
 
@@ -266,7 +267,7 @@ def _parameter_files(task: _Plan) -> dict[tuple[str, str], OutFile]:
     ]
     stems = distinct(safe_name(f"{name}-{key}") for name, key in arrays)
     files = {
-        array: OutFile(Path(task.wanted.params, f"{stem}.npy"), NPY, 0, (0,))
+        array: OutFile(join(task.wanted.params, f"{stem}.npy"), NPY, 0, (0,))
         for array, stem in zip(arrays, stems, strict=True)
     }
     chosen = task.place.select(task.target, tuple(files.values()))
@@ -284,13 +285,14 @@ def _write_parameters(
 
 def _write_array(file: OutFile, array: FloatArray, name: str, place: LocalPlace) -> Written:
     assert file.path is not None
-    make_folder(file.path.parent)
+    if isinstance(file.path, Path):
+        make_folder(file.path.parent)
     blocks = [np.ascontiguousarray(array)]
     place.write(file, lambda out: write_npy_blocks(out, array.shape, array.dtype, blocks))
     found = measure(array)
     finite = found.lo <= found.hi
     return Written(
-        output=os.fspath(file.path),
+        output=str(file.path),
         form=f"{'x'.join(map(str, array.shape))} {array.dtype} array",
         shape=array.shape,
         maps=(name,),

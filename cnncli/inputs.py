@@ -5,7 +5,6 @@ from __future__ import annotations
 import marshal
 import os
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 
 from cnncli.compact import Spool
 from cnncli.errors import FileProblem, OptionError, quote
@@ -13,6 +12,7 @@ from cnncli.images import PICTURE_SUFFIXES
 from cnncli.limits import MAX_INPUT_BYTES
 from cnncli.listing import folder_files, is_pattern, listed_files, pattern_files
 from cnncli.targets import Source
+from cnncli.urls import is_url, locate, parse_url
 
 
 class Sources:
@@ -36,13 +36,21 @@ class Sources:
     def __iter__(self) -> Iterator[Source]:
         for record in self._records:
             name, below = marshal.loads(record)
-            yield Source(None if name is None else Path(name), below)
+            yield Source(None if name is None else locate(name), below)
 
     def __contains__(self, source: object) -> bool:
         return any(source == other for other in self)
 
     def add(self, name: str | None, below: str | None = None) -> None:
-        """Take in the name of a file, None for standard input, see `Source`."""
+        """Take in the name of a file, None for standard input, see `Source`.
+
+        Raises
+        ------
+        OptionError
+            For an address that is not taken.
+        """
+        if name is not None and is_url(name):
+            parse_url(name)
         self._records.append(marshal.dumps((name, below)))
 
 
@@ -125,10 +133,14 @@ def _check_stdin(words: Sequence[str], files_from: str | None, is_terminal: bool
         )
 
 
+def _is_folder(word: str) -> bool:
+    return parse_url(word).is_folder if is_url(word) else os.path.isdir(word)
+
+
 def _add(sources: Sources, word: str, recursive: bool) -> None:
     if word == "-":
         sources.add(None)
-    elif os.path.isdir(word):
+    elif _is_folder(word):
         before = len(sources)
         for name, below in folder_files(word, recursive, PICTURE_SUFFIXES):
             sources.add(name, below)

@@ -17,6 +17,7 @@ from typing import BinaryIO, Final
 from cnncli.arrayfile import fault_text
 from cnncli.compact import temporary_file, temporary_problem
 from cnncli.errors import FileProblem, quote
+from cnncli.urls import is_url, parse_url
 
 Found = tuple[str, str]
 """The name of a file, and its folder below the one that was searched: "" for that one itself."""
@@ -65,11 +66,15 @@ def folder_files(folder: str, recursive: bool, suffixes: frozenset[str]) -> Iter
 def is_pattern(word: str) -> bool:
     """Tell whether a word is a pattern: it has a ``*``, ``?`` or ``[``, and is no file's name.
 
+    In an address of the web only ``*`` counts.
+
     Examples
     --------
     >>> is_pattern("photos/**/*.jpg"), is_pattern("photo.jpg")
     (True, False)
     """
+    if is_url(word):
+        return parse_url(word).is_pattern
     return re.search(r"[*?[]", word) is not None and not os.path.lexists(word)
 
 
@@ -111,7 +116,7 @@ def pattern_files(pattern: str) -> Iterator[Found]:
         return _fits([*below.split("/")[:-1], name], parts)
 
     empty = True
-    if os.path.isdir(root or "."):
+    if is_url(root) or os.path.isdir(root or "."):
         for found in _tree(root, enter, take):
             empty = False
             yield found
@@ -182,6 +187,11 @@ def _tree(
 
 def _entries(folder: str) -> tuple[list[str], list[tuple[str, bool]]]:
     """Return the names of a folder's files, and of its sub-folders with whether each is a link."""
+    if is_url(folder):
+        from cnncli.remote import folder_entries
+
+        names, inner = folder_entries(parse_url(folder))
+        return names, [(name, False) for name in inner]
     files, folders = [], []
     with os.scandir(folder) as entries:
         for entry in entries:

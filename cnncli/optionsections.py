@@ -32,7 +32,7 @@ class PictureCommand(click.Command):
         for option in self.get_params(ctx):
             record = option.get_help_record(ctx)
             if record is not None and isinstance(option, click.Option):
-                sections[_section(option) or self.own_section].append(record)
+                sections[section(option) or self.own_section].append(record)
         for title, records in sections.items():
             if not records:
                 continue
@@ -52,7 +52,8 @@ class ExplainCommand(PictureCommand):
     own_section = "Layer and place"
 
 
-def _section(option: click.Option) -> str | None:
+def section(option: click.Option) -> str | None:
+    """Return the section of an option that several commands have; None for a command's own."""
     if option.name in _READ_NAMES:
         return "Images in"
     if option.name in _BATCH_NAMES:

@@ -20,13 +20,13 @@ from cnncli.errors import FileProblem, OptionError, quote
 from cnncli.formats import FORMATS, Format, check_format, find_format
 from cnncli.targets import OutFile, Result, Source, Target, is_device, source_hash
 from cnncli.templates import Template
+from cnncli.urls import Location, Url, is_url, parse_output
 from cnncli.wholefile import (
     exists_problem,
     is_special,
     make_folder,
     write_problem,
     write_stdout,
-    write_whole,
 )
 
 __all__ = [
@@ -48,7 +48,6 @@ __all__ = [
     "plan_targets",
     "select_files",
     "write_stdout",
-    "write_whole",
 ]
 
 Identity = tuple[int, int]
@@ -112,7 +111,7 @@ class Plan:
     targets : Targets
         One for each input, in order.
     inputs : container of (int, int)
-        Device and inode of every input file, for `select_files`.
+        Device and inode of every input file, or `Url.identity`, for `select_files`.
     """
 
     targets: Targets
@@ -277,7 +276,9 @@ def _classify(
         raise OptionError("--output must name a file, got nothing", hint=_FOLDER_HINT)
     if output in ("-", "/dev/stdout"):
         return "stdout", ""
-    if os.path.isdir(output):  # Path.is_dir raises for names that are too long
+    if is_url(output):
+        parse_output(output)
+    elif os.path.isdir(output):  # Path.is_dir raises for names that are too long
         return "folder", output
     if "{" in output or "}" in output:
         if output.endswith("/"):
@@ -286,7 +287,8 @@ def _classify(
                 hint="add {stem}.png",
             )
         return "template", Template.parse(output).text
-    return ("folder" if output.endswith("/") else "file"), output
+    bucket = is_url(output) and parse_output(output).is_folder
+    return ("folder" if bucket or output.endswith("/") else "file"), output
 
 
 def _piped() -> bool:
@@ -335,14 +337,20 @@ class _Check:
             self._refuse_clash(target, path, name, owner)
         if self.options.depth not in file.format.depths:
             check_target(file, 1, 1, depth=self.options.depth)
+        if isinstance(path, Url):
+            # Whether it is there is asked before the image is read: the way there is long.
+            _check_no_input(path, path.identity, self.plan.inputs)
+            return
         if is_there or os.path.dirname(name) != self.checked:
             _check_folder(path, may_be_made=target.kind != "file")
             self.checked = os.path.dirname(name)
         if is_there and (self.results is not None or not target.per_map):
             _wanted(path, self.options, self.plan.inputs)
 
-    def _real_name(self, path: Path) -> tuple[str, bool]:
+    def _real_name(self, path: Location) -> tuple[str, bool]:
         """Return where a file will be, whatever links lead there, and whether it is there."""
+        if isinstance(path, Url):
+            return path.text, False
         try:
             is_link = stat.S_ISLNK(os.lstat(path).st_mode)
         except (FileNotFoundError, NotADirectoryError):
@@ -360,7 +368,7 @@ class _Check:
             real = self.folders[folder] = os.path.realpath(folder)
         return os.path.join(real, name)
 
-    def _refuse_clash(self, target: Target, path: Path, name: str, owner: int) -> None:
+    def _refuse_clash(self, target: Target, path: Location, name: str, owner: int) -> None:
         """Raise OptionError if an earlier image has the same output, and not just the same hash."""
         for other in self.plan.targets:
             if source_hash(other.source) != owner:
@@ -370,9 +378,11 @@ class _Check:
                 raise clash_problem(path, other, target)
 
 
-def _wanted(path: Path | None, options: OutputOptions, inputs: Container[Identity]) -> bool:
+def _wanted(path: Location | None, options: OutputOptions, inputs: Container[Identity]) -> bool:
     if path is None:
         return True
+    if isinstance(path, Url):
+        return _wanted_object(path, options, inputs)
     try:
         status = path.stat()
     except FileNotFoundError:
@@ -382,16 +392,31 @@ def _wanted(path: Path | None, options: OutputOptions, inputs: Container[Identit
     if is_special(status):
         _refuse_terminal(path, status)
         return True
-    if (status.st_dev, status.st_ino) in inputs:
-        raise OptionError(
-            f"{quote(path)}: is one of the inputs, which are never overwritten",
-            hint="-o another name",
-        )
+    _check_no_input(path, (status.st_dev, status.st_ino), inputs)
     if stat.S_ISDIR(status.st_mode):
         raise FileProblem(f"{quote(path)}: is a folder")
     if not (options.overwrite or options.skip_existing):
         raise exists_problem(path)
     return options.overwrite
+
+
+def _wanted_object(url: Url, options: OutputOptions, inputs: Container[Identity]) -> bool:
+    from cnncli.remote import object_exists
+
+    _check_no_input(url, url.identity, inputs)
+    if options.overwrite or not object_exists(url):
+        return True
+    if not options.skip_existing:
+        raise exists_problem(url)
+    return False
+
+
+def _check_no_input(path: Location, identity: Identity, inputs: Container[Identity]) -> None:
+    if identity in inputs:
+        raise OptionError(
+            f"{quote(path)}: is one of the inputs, which are never overwritten",
+            hint="-o another name",
+        )
 
 
 def _refuse_terminal(path: Path, status: os.stat_result) -> None:
@@ -447,12 +472,16 @@ def make_folders(target: Target, files: Iterable[OutFile]) -> None:
     """
     if target.kind == "file":
         return
-    for folder in dict.fromkeys(file.path.parent for file in files if file.path is not None):
+    paths = (file.path for file in files)
+    for folder in dict.fromkeys(path.parent for path in paths if isinstance(path, Path)):
         make_folder(folder)
 
 
 def _identities(sources: Iterable[Source], read_too: Iterable[Path]) -> Iterator[Identity]:
     for path in chain((source.path for source in sources), read_too):
+        if isinstance(path, Url):
+            yield path.identity
+            continue
         try:
             status = os.fstat(0) if path is None else os.stat(path)
         except OSError:

@@ -21,10 +21,10 @@ from cnncli.outputs import (
     make_folders,
     select_files,
     write_stdout,
-    write_whole,
 )
 from cnncli.targets import is_device, source_hash
-from cnncli.wholefile import Data
+from cnncli.urls import Location, Url
+from cnncli.wholefile import Data, write_whole
 
 
 class Place(Protocol):
@@ -95,7 +95,7 @@ class Claimed:
         for file in files:
             if file.path is None or is_device(file.path):
                 continue
-            owner = self._owners.insert(hash64(os.path.realpath(file.path)), own)
+            owner = self._owners.insert(hash64(_real_name(file.path)), own)
             if owner not in (None, own):
                 raise OptionError(
                     f"{quote(file.path)} would hold both {self._name(owner)} and {source}",
@@ -166,11 +166,31 @@ class LocalPlace:
         if file.path is None:
             write_stdout(data)
         else:
-            write_whole(file.path, data, overwrite=self.options.overwrite)
+            write_file(file.path, data, overwrite=self.options.overwrite)
+
+
+def _real_name(path: Location) -> str:
+    return path.text if isinstance(path, Url) else os.path.realpath(path)
+
+
+def write_file(path: Location, data: Data, *, overwrite: bool) -> None:
+    """Write a file or an object, whole or not at all.
+
+    Raises
+    ------
+    FileProblem
+        When it cannot be written or exists. What was there before is still there, unchanged.
+    """
+    if isinstance(path, Url):
+        from cnncli.remote import write_url
+
+        write_url(path, data, overwrite=overwrite)
+    else:
+        write_whole(path, data, overwrite=overwrite)
 
 
 def read_task(job: Job, task: Task) -> Picture:
-    """Read the image that came with the task, or its file, or standard input.
+    """Read the image that came with the task, or its file, its address, or standard input.
 
     Raises
     ------
@@ -180,6 +200,10 @@ def read_task(job: Job, task: Task) -> Picture:
     path = task.source.path
     if task.data is not None:
         return read_bytes(task.data, job.read, "standard input" if path is None else str(path))
+    if isinstance(path, Url):
+        from cnncli.remote import read_url
+
+        return read_bytes(read_url(path, job.read.max_input_bytes), job.read, str(path))
     if path is not None:
         return read_image(path, job.read, early=job.jobs != 1)
     if sys.stdin is None or sys.stdin.closed:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Iterator
+from pathlib import Path
 
 from cnncli.batch import attempt, choose
 from cnncli.images import read_batch_shape
@@ -34,8 +34,9 @@ def preview(job: Job, task: Task, place: Place) -> Outcome:
     Returns
     -------
     Outcome
-        With `planned` files. Of standard input, and of pictures that stand for other values,
-        maps are not known: where files are named by them, the folder or template is told.
+        With `planned` files. Of what is no file of this machine, and of pictures that stand for
+        other values, maps are not known: where files are named by them, the folder or template is
+        told.
 
     Raises
     ------
@@ -45,12 +46,12 @@ def preview(job: Job, task: Task, place: Place) -> Outcome:
     target, path = task.target, task.source.path
     if place.all_there(target):
         return Outcome(task.source, skipped=True)
-    shape = None if path is None else read_batch_shape(path, job.read)
+    shape = read_batch_shape(path, job.read) if isinstance(path, Path) else None
     if shape is not None and not job.read.as_values:
         _, files = choose(job, target, shape, place)
     elif target.per_map:
         return Outcome(task.source, planned=(target.place,))
     else:
         files = place.select(target, target.files(target.unknown()))
-    names = tuple("-" if file.path is None else os.fspath(file.path) for file in files)
+    names = tuple("-" if file.path is None else str(file.path) for file in files)
     return Outcome(task.source, planned=names, skipped=not names)

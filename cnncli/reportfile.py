@@ -8,7 +8,6 @@ from __future__ import annotations
 import csv
 import io
 import json
-import os
 from array import array
 from collections.abc import Iterator
 from pathlib import Path
@@ -123,7 +122,7 @@ def _head(report: Report, command: str, seconds: float) -> bytes:
 
 def _entry(source: Source, outcome: Outcome | None) -> dict[str, Any]:
     """Return the entry of one input; None: it was not done."""
-    name = "-" if source.path is None else os.fspath(source.path)
+    name = "-" if source.path is None else str(source.path)
     if outcome is None:
         return {"input": name, "status": _LATER}
     error = outcome.error

@@ -11,6 +11,7 @@ from cnncli.compact import hash64
 from cnncli.errors import OptionError, quote
 from cnncli.formats import FORMATS, NPY, NPZ, Format, find_format
 from cnncli.templates import Template, distinct, safe_folder, safe_name
+from cnncli.urls import Location, Url, is_url, join, parse_url
 from cnncli.wholefile import is_special
 
 
@@ -20,7 +21,7 @@ class Source:
 
     Parameters
     ----------
-    path : Path or None
+    path : Path, Url or None
         None is standard input.
     below : str, optional
         For an image found in a folder or by a pattern: its folder below the one that was searched,
@@ -32,7 +33,7 @@ class Source:
     ('cat', 'stdin')
     """
 
-    path: Path | None
+    path: Location | None
     below: str | None = None
 
     @property
@@ -50,7 +51,7 @@ class Source:
         """Its folder: below the one that was searched, or else as the user named it."""
         if self.below is not None or self.path is None:
             return self.below or ""
-        return os.path.dirname(self.path)
+        return self.path.folder if isinstance(self.path, Url) else os.path.dirname(self.path)
 
     def __str__(self) -> str:
         return quote(self.path) if self.path else "standard input"
@@ -83,7 +84,7 @@ class OutFile:
 
     Parameters
     ----------
-    path : Path or None
+    path : Path, Url or None
         None is standard output.
     format : Format
     result : int
@@ -92,7 +93,7 @@ class OutFile:
         Indices of that result's pictures in it; an archive holds those of all results.
     """
 
-    path: Path | None
+    path: Location | None
     format: Format
     result: int
     maps: tuple[int, ...]
@@ -201,7 +202,7 @@ class Target:
         if self.kind == "stdout":
             return OutFile(None, NPZ, 0, _all(results[0]))
         if self.kind == "folder":
-            path = Path(self._folder, f"{safe_name(self.source.stem)}.npz")
+            path = join(self._folder, f"{safe_name(self.source.stem)}.npz")
             return OutFile(path, NPZ, 0, _all(results[0]))
         if self.kind == "file":
             return self._out(self.place, 0, _all(results[0]))
@@ -230,7 +231,7 @@ class Target:
             for k, maps in places
         )
         return tuple(
-            OutFile(Path(self._folder, f"{stem}.{format.name}"), format, k, maps)
+            OutFile(join(self._folder, f"{stem}.{format.name}"), format, k, maps)
             for stem, (k, maps) in zip(stems, places, strict=True)
         )
 
@@ -283,19 +284,22 @@ class Target:
         return own if own.lower() in FORMATS else "png"
 
     def _out(self, text: str, result: int, maps: tuple[int, ...]) -> OutFile:
-        path = Path(text)
+        # By what the user wrote: names that come into a template lead nowhere else.
+        path = parse_url(text) if is_url(self.place) else Path(text)
         return OutFile(path, self.format or _format_of(path), result, maps)
 
 
-def is_device(path: Path) -> bool:
+def is_device(path: Location) -> bool:
     """Tell whether a path is a pipe or device that is there already."""
+    if isinstance(path, Url):
+        return False
     try:
         return is_special(path.stat())
     except OSError:
         return False
 
 
-def _format_of(path: Path) -> Format:
+def _format_of(path: Location) -> Format:
     extension = path.suffix.removeprefix(".")
     if extension.lower() not in FORMATS and is_device(path):
         return NPY  # as on standard output

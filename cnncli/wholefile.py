@@ -116,7 +116,7 @@ def is_special(status: os.stat_result) -> bool:
     return not (stat.S_ISREG(status.st_mode) or stat.S_ISDIR(status.st_mode))
 
 
-def exists_problem(path: Path) -> FileProblem:
+def exists_problem(path: str | os.PathLike[str]) -> FileProblem:
     """Return the error for an output that is there already."""
     return FileProblem(f"{quote(path)}: exists already", hint=OVERWRITE_HINT)
 

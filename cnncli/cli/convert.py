@@ -67,12 +67,15 @@ def convert(
     """
     from cnncli.models import load_model
     from cnncli.netwrite import check_files, save_network
+    from cnncli.urls import local_path
 
     _check(prepare)
-    path = Path(output)
+    path = local_path(output, "--output")
     beside = path.with_suffix(".npz") if weights is None else Path(weights)
     check_files(path, beside, overwrite)
-    model = load_model(Path(network), size=(size, size) if isinstance(size, int) else size)
+    model = load_model(
+        local_path(network, "NETWORK"), size=(size, size) if isinstance(size, int) else size
+    )
     given = prepare if any(value is not None for value in prepare.values()) else None
     comment = "\n".join(
         (f"Written by cnncli convert from {quote(Path(network).name)}.", *model.notes)

@@ -89,12 +89,13 @@ def _wanted(command: str, networks: Sequence[str], options: dict[str, Any]) -> E
     from cnncli.network import Model, Network
     from cnncli.outputs import OutputOptions
     from cnncli.render import RenderOptions
+    from cnncli.urls import local_path
 
     # --size is a pool's window here; images are resized only as network files say.
     fields = [name for name in ReadOptions.__dataclass_fields__ if name != "size"]
     read = ReadOptions(**{name: options[name] for name in fields if name in options})
     if networks:
-        model = load_model(Path(networks[0]))
+        model = load_model(local_path(networks[0], "NETWORK"))
         read = replace(read, gray=read.gray or model.gray, size=model.size)
     else:
         layer, notes = _layer(options)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import sys
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -61,8 +60,9 @@ def _grad_job(command: str, network: str, options: dict[str, Any]) -> GradJob:
     from cnncli.gradient import parse_unit
     from cnncli.gradjob import GradJob
     from cnncli.models import load_model
+    from cnncli.urls import local_path
 
-    model = load_model(Path(network))
+    model = load_model(local_path(network, "NETWORK"))
     job = make_job(command, model.network, {**options, "jobs": None})
     job = replace(
         job,
@@ -71,7 +71,9 @@ def _grad_job(command: str, network: str, options: dict[str, Any]) -> GradJob:
         read_too=model.files,
     )
     look = "overlay" if options["overlay"] else "winners" if options["winners"] else "gradient"
-    upstream = None if options["upstream"] is None else Path(options["upstream"])
+    upstream = (
+        None if options["upstream"] is None else local_path(options["upstream"], "--upstream")
+    )
     unit = None if options["unit"] is None else parse_unit(options["unit"], model.find)
     check = options["check"] or 0
     return GradJob(job, unit, upstream, look, options["params"], check)

@@ -14,7 +14,7 @@ from typing import IO, Any, Final
 import click
 
 from cnncli import interrupts
-from cnncli.errors import CnnCliError, FileProblem, quote
+from cnncli.errors import CnnCliError, FileProblem, hide_secrets, quote
 
 BROKEN_PIPE: Final = 141
 
@@ -90,7 +90,7 @@ class CommandGroup(LazyGroup):
         """Run a command line and leave with its exit code."""
         words = list(sys.argv[1:] if args is None else args)
         interrupts.begin()
-        extra.setdefault("obj", shlex.join(["cnncli", *words]))
+        extra.setdefault("obj", shlex.join(["cnncli", *map(hide_secrets, words)]))
         try:
             code = super().main(words, prog_name or "cnncli", complete_var, False, **extra)
             _flush_output()

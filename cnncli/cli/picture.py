@@ -7,7 +7,6 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -173,9 +172,10 @@ def _report_file(
         yield lambda task, outcome: None
         return
     from cnncli.reportfile import ReportFile
+    from cnncli.urls import local_path
 
     begin = time.monotonic()
-    file = ReportFile(Path(shared["report"]), plan, shared["overwrite"])
+    file = ReportFile(local_path(shared["report"], "--report"), plan, shared["overwrite"])
     try:
         yield file.add
     except BaseException:

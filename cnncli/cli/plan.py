@@ -38,10 +38,11 @@ def plan(command: str, /, network: str, size: tuple[int, ...] | None, **options:
     """
     from cnncli.images import ReadOptions
     from cnncli.models import load_model
+    from cnncli.urls import local_path
 
     _check(options)
     fixed = None if size is None else (size[0], size[1])
-    model = load_model(Path(network), weights=False, size=fixed)
+    model = load_model(local_path(network, "NETWORK"), weights=False, size=fixed)
     limits = {name: options[name] for name in ("max_pixels", "max_memory")}
     read = ReadOptions(gray=model.gray, **limits)
     shape = _input_shape(model, size, options["image"], read)
@@ -70,8 +71,9 @@ def _input_shape(
 ) -> tuple[int, int, int]:
     """Return the (H, W, C) that the network will be given."""
     from cnncli.images import read_shape
+    from cnncli.urls import local_path
 
-    found = None if image is None else read_shape(Path(image), read)
+    found = None if image is None else read_shape(local_path(image, "--image"), read)
     channels = found[2] if found else (1 if model.gray else 3)
     if size is not None:
         height, width, channels = size if len(size) == 3 else (*size, channels)

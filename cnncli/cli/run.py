@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -42,8 +41,9 @@ def run(
     a file for every map. An .npz file gets all layers' values.
     """
     from cnncli.models import load_model
+    from cnncli.urls import local_path
 
-    model = load_model(Path(network))
+    model = load_model(local_path(network, "NETWORK"))
     found = model.network.until(model.find(until)) if until else model.network
     job = make_job(command, found, shared)
     job = replace(
