@@ -24,7 +24,7 @@ from cnncli.formats import NPZ
 from cnncli.images import Picture
 from cnncli.job import Job, Written
 from cnncli.metadata import describe_values
-from cnncli.network import input_groups
+from cnncli.network import Network, input_groups
 from cnncli.outputs import OutFile, check_target
 from cnncli.png import PngFile
 from cnncli.render import (
@@ -128,8 +128,15 @@ def notes_of(job: Job, picture: Picture) -> tuple[str, ...]:
         *picture.notes,
         *job.notes,
         *job.network.notes(picture.shape),
-        *(job.network.choices(picture.shape, picture.dtype) if job.verbose else ()),
+        *(_choices(job.network, picture) if job.verbose else ()),
     )
+
+
+def _choices(network: Network, picture: Picture) -> tuple[str, ...]:
+    said = network.choices(picture.shape, picture.dtype)
+    if not said or network.pixel_dtype(picture.shape, picture.pixels.dtype) is None:
+        return said
+    return (f"{said[0]}; 8-bit pictures of the range 0..1 by shift-add on whole numbers",)
 
 
 @dataclass(frozen=True, eq=False)

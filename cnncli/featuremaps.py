@@ -18,7 +18,7 @@ from cnncli.layers import Shape, Stage
 from cnncli.layers.base import rows_at_once
 from cnncli.network import Network
 from cnncli.passes import peak_bytes, walk
-from cnncli.strips import Values
+from cnncli.strips import LEVELS, Values
 
 HELD_BYTES: Final = 32 * 2**20
 """A result up to this size is computed once and kept, where several passes over it are needed."""
@@ -34,6 +34,35 @@ ALONE_VALUES: Final = 2**20
 """An image of fewer values, with those made of it, is filtered by one thread."""
 
 T = TypeVar("T")
+
+
+class _LastStage:
+    """Keeps the network that was prepared last: images of a batch are often of one size."""
+
+    def __init__(self) -> None:
+        self._known: tuple[Network, Shape, np.dtype[Any], Stage] | None = None
+
+    def of(self, network: Network, shape: Shape, dtype: np.dtype[Any]) -> Stage:
+        """Return the network prepared for images of that shape, in that dtype."""
+        known = self._known
+        if known is not None and known[1:3] == (shape, dtype) and _same(known[0], network):
+            return known[3]
+        # What was prepared before need not stand beside what is prepared now.
+        self._known = known = None
+        stage = network.folded().stage(shape, dtype)
+        self._known = network, shape, dtype, stage
+        return stage
+
+
+_last_stage: Final = _LastStage()
+
+
+def _same(one: Network, other: Network) -> bool:
+    """Whether two networks are the same layers, connected in the same way."""
+    return len(one.nodes) == len(other.nodes) and all(
+        a.layer is b.layer and (a.name, a.inputs) == (b.name, b.inputs)
+        for a, b in zip(one.nodes, other.nodes, strict=True)
+    )
 
 
 @dataclass(eq=False)
@@ -63,7 +92,7 @@ class FeatureMaps:
     jobs: int | None = None
     held: Values | None = None
 
-    @property
+    @cached_property
     def shape(self) -> Shape:
         """(N, n_H, n_W, n_C)."""
         return self.network.output_shape(self.picture.shape)
@@ -73,38 +102,57 @@ class FeatureMaps:
         """float32 or float64."""
         return self.picture.dtype
 
+    def _stage(self, in_levels: bool = False) -> tuple[Stage, bool]:
+        """Return the network prepared for one image, and whether pixels go in as they are stored.
+
+        Pixels that come out as they are stored are exact as values too; sums are where they are
+        to be levels, while as values they would differ from sums of floats by rounding.
+        """
+        return self._level_stage if in_levels else self._value_stage
+
     @cached_property
-    def stage(self) -> Stage:
-        """The network prepared for one image."""
-        return self.network.folded().stage((1, *self.picture.shape[1:]), self.dtype)
+    def _value_stage(self) -> tuple[Stage, bool]:
+        return self._prepared(self._pixel_dtype == self.picture.pixels.dtype)
+
+    @cached_property
+    def _level_stage(self) -> tuple[Stage, bool]:
+        levels = self._pixel_dtype is not None and self.picture.scale == LEVELS
+        return self._prepared(True) if levels else self._value_stage
+
+    def _prepared(self, raw: bool) -> tuple[Stage, bool]:
+        found = self._pixel_dtype
+        dtype = found if raw and found is not None else self.dtype
+        return _last_stage.of(self.network, (1, *self.picture.shape[1:]), dtype), raw
+
+    @cached_property
+    def _pixel_dtype(self) -> np.dtype[Any] | None:
+        return self.network.pixel_dtype(self.picture.shape, self.picture.pixels.dtype)
 
     @cached_property
     def _in_strips(self) -> bool:
         """Whether rows are made when asked for, and not the whole layer by layer."""
         return in_strips(self.network, self.picture.shape, self.dtype)
 
-    @cached_property
-    def _on_pixels(self) -> bool:
-        whole_numbers = self.picture.pixels.dtype.kind == "u"
-        return whole_numbers and self.network.works_on_pixels(self.picture.shape)
-
-    def each(self, action: Callable[[int, slice, Values], T]) -> list[T]:
+    def each(self, action: Callable[[int, slice, Values], T], in_levels: bool = False) -> list[T]:
         """Return ``action(image, rows, values)`` for all strips, in order; they run on threads.
 
         Parameters
         ----------
         action : callable
             Its values are (rows, n_W, n_C) and its own until it returns.
+        in_levels : bool
+            As in `Rows.each`.
         """
-        strips = [(image, rows) for image in range(self.shape[0]) for rows in self._strips()]
-        results: list[Any] = [None] * len(strips)
+        strips = self._strips(in_levels)
+        items = [(image, rows) for image in range(self.shape[0]) for rows in strips]
+        results: list[Any] = [None] * len(items)
 
         def work(index: int, _: object) -> None:
-            image, rows = strips[index]
+            image, rows = items[index]
             with self._wanted():
-                results[index] = action(image, rows, self._values(image, rows))
+                results[index] = action(image, rows, self._values(image, rows, in_levels))
 
-        run_all(work, range(len(strips)), self._threads)
+        run_all(work, range(len(items)), self._threads)
         return results
 
     def whole(self) -> Values:
@@ -169,26 +217,28 @@ class FeatureMaps:
                 self.picture.arriving.give_up()
             raise
 
-    def _strips(self) -> list[slice]:
+    def _strips(self, in_levels: bool = False) -> list[slice]:
         height = self.shape[1]
         if self._in_strips and self.held is None:
-            step = self.stage.step
+            step = self._stage(in_levels)[0].step
         else:
             self.whole()
             step = rows_at_once(self.shape, self.dtype)
         return [slice(first, min(first + step, height)) for first in range(0, height, step)]
 
-    def _values(self, image: int, rows: slice) -> Values:
+    def _values(self, image: int, rows: slice, in_levels: bool = False) -> Values:
         if self.held is not None:
             return self.held[image, rows]
-        raw = self._on_pixels
+        stage, raw = self._stage(in_levels)
 
         def source(first: int, last: int) -> NDArray[Any]:
             pixels = self.picture.rows(slice(first, last))[image : image + 1]
             return pixels if raw else self.picture.scaled(pixels)
 
-        values = self.stage.read(source, rows.start, rows.stop)[0]
-        return self.picture.scaled(values) if raw else values
+        values: Values = stage.read(source, rows.start, rows.stop)[0]
+        if not raw or (in_levels and self.picture.scale == LEVELS):
+            return values
+        return self.picture.scaled(values)
 
 
 def in_strips(network: Network, shape: Shape, dtype: np.dtype[Any]) -> bool:

@@ -26,6 +26,7 @@ from cnncli.decode import (
 from cnncli.errors import FileProblem, OptionError, ShapeError, quote
 from cnncli.pngrows import Arriving, start_decoding
 from cnncli.resize import resize
+from cnncli.strips import value_dtype
 
 __all__ = [
     "PICTURE_SUFFIXES",
@@ -98,7 +99,7 @@ class Picture:
     @property
     def dtype(self) -> np.dtype[Any]:
         """The type of the values: float64 for a float64 array, else float32."""
-        return np.dtype(np.float64 if self.pixels.dtype == np.float64 else np.float32)
+        return value_dtype(self.pixels.dtype)
 
     @property
     def colour(self) -> bool:

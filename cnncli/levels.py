@@ -9,6 +9,8 @@ from typing import Any
 
 import numpy as np
 
+from cnncli.strips import LEVELS
+
 # Elements worked on at a time: three such buffers stay in a core's cache.
 _BLOCK = 1 << 16
 
@@ -133,6 +135,17 @@ def is_fixed(spec: str | tuple[float, float], clip_by_default: bool) -> bool:
     return not isinstance(spec, str) or spec == "clip" or (spec == "auto" and clip_by_default)
 
 
+def are_levels(mapping: Mapping, depth: str) -> bool:
+    """Tell whether whole numbers, `LEVELS` times the values, are the levels but for clipping.
+
+    Examples
+    --------
+    >>> are_levels(Mapping("clip", 0.0, 1.0), "8"), are_levels(Mapping("abs", 0.0, 1.0), "8")
+    (True, False)
+    """
+    return (mapping.lo, mapping.hi, depth) == (0, 1, "8") and mapping.kind != "abs"
+
+
 def choose_range(
     values: np.ndarray | Extremes, spec: str | tuple[float, float], clip_by_default: bool
 ) -> Mapping:
@@ -213,6 +226,7 @@ def paint_levels(values: np.ndarray, mapping: Mapping, depth: str, out: np.ndarr
     Parameters
     ----------
     values : ndarray of float, any shape
+        Or, where `are_levels` says yes, of whole numbers, `LEVELS` times the values.
     mapping : Mapping
     depth : str
         ``8`` or ``16``.
@@ -230,6 +244,8 @@ def paint_levels(values: np.ndarray, mapping: Mapping, depth: str, out: np.ndarr
     >>> paint_levels(np.array([-1.0, 0.0, 2.0]), Mapping("clip", 0, 1), "8", levels).clipped
     2
     """
+    if values.dtype.kind != "f":
+        return _paint_whole(values, out)
     top, seen = top_level(depth), Extremes()
     constant = mapping.lo == mapping.hi
     if constant:
@@ -247,6 +263,20 @@ def paint_levels(values: np.ndarray, mapping: Mapping, depth: str, out: np.ndarr
             if scaling is not None:
                 scaled = scaling.apply(block, not found.non_finite)
                 np.copyto(out[part], scaled, casting="unsafe")
+    return seen
+
+
+def _paint_whole(values: np.ndarray, out: np.ndarray) -> Extremes:
+    """Write whole numbers as the levels that they are, clipped."""
+    seen = Extremes()
+    for part in _blocks(values):
+        block = values[part]
+        lo, hi, clipped = int(block.min()), int(block.max()), 0
+        if lo < 0 or hi > LEVELS:
+            clipped = int(np.count_nonzero((block < 0) | (block > LEVELS)))
+            block = np.clip(block, 0, int(LEVELS))
+        seen |= Extremes(lo / LEVELS, hi / LEVELS, clipped=clipped)
+        np.copyto(out[part], block, casting="unsafe")
     return seen
 
 
