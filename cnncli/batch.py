@@ -7,7 +7,7 @@ decides where and in which order the work is done.
 from __future__ import annotations
 
 import time
-from collections.abc import Generator, Iterable, Iterator, Sequence
+from collections.abc import Collection, Generator, Iterable, Iterator
 from dataclasses import replace
 from typing import Protocol
 
@@ -21,7 +21,7 @@ from cnncli.job import Job, Outcome, Task
 from cnncli.memory import check_memory
 from cnncli.outputs import Plan, Result, Source, plan_targets
 from cnncli.passes import peak_bytes
-from cnncli.places import LocalPlace, Place
+from cnncli.places import Claimed, LocalPlace, Place
 
 
 class Runner(Protocol):
@@ -60,36 +60,47 @@ class InlineRunner:
 
 
 def run(
-    job: Job, sources: Sequence[Source], runner: Runner | None = None
-) -> Generator[Outcome, None, None]:
+    job: Job, plan: Plan, runner: Runner | None = None, *, fail_fast: bool = False
+) -> Generator[tuple[Task, Outcome], None, None]:
     """Do a job on every image. Closing the generator ends what is at work.
 
     Parameters
     ----------
     job : Job
-    sources : sequence of Source
+    plan : Plan
+        By `plan_batch`.
     runner : Runner, optional
         Where the work is done; default: in this process.
+    fail_fast : bool
+        Begin no further image once one has failed.
 
     Yields
     ------
-    Outcome
-        One for each source.
+    tuple of (Task, Outcome)
+        One for each image that was begun, in whatever order they end.
+    """
+    place = LocalPlace(job.output, plan.inputs, Claimed(plan.targets.sources))
+    failed = False
+
+    def tasks() -> Iterator[Task]:
+        for index, target in enumerate(plan.targets):
+            if failed and fail_fast:
+                return
+            yield Task(index, target)
+
+    for task, outcome in (runner or InlineRunner()).run(job, tasks(), place):
+        failed = failed or outcome.error is not None
+        yield task, outcome
+
+
+def plan_batch(job: Job, sources: Collection[Source]) -> Plan:
+    """Make every check that needs no image.
 
     Raises
     ------
     CnnCliError
         If outputs cannot work for the whole batch; nothing was read by then.
     """
-    plan = plan_batch(job, sources)
-    place = LocalPlace(job.output, plan.inputs)
-    tasks = (Task(index, target) for index, target in enumerate(plan.targets))
-    for _, outcome in (runner or InlineRunner()).run(job, tasks, place):
-        yield outcome
-
-
-def plan_batch(job: Job, sources: Sequence[Source]) -> Plan:
-    """Make every check that needs no image."""
     background_colour(job.read.background)
     plan = plan_targets(
         sources,
@@ -99,7 +110,7 @@ def plan_batch(job: Job, sources: Sequence[Source]) -> Plan:
         read_too=job.read_too,
         layers=job.layers,
     )
-    if job.several and not all(target.per_layer for target in plan.targets):
+    if job.several and not plan.targets.pattern.per_layer:
         raise OptionError(
             f"--output has room for one layer, got {len(job.layers)}",
             hint="-o a folder (out/), a template with {layer}, or an .npz file",

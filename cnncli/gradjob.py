@@ -133,7 +133,8 @@ def _plan(wanted: GradJob, source: Source) -> _Plan:
             output = replace(output, output=name)
     read_too = (*job.read_too, *([] if wanted.upstream is None else [wanted.upstream]))
     plan = plan_targets([source], output, op="grad", read_too=read_too, layers=pools)
-    if wanted.look == "overlay" and _as_values(plan.targets[0], job):
+    (target,) = plan.targets
+    if wanted.look == "overlay" and _as_values(target, job):
         raise OptionError(
             "--overlay is a picture, got an output of numbers",
             hint="leave --overlay away for the gradient itself",
@@ -142,7 +143,7 @@ def _plan(wanted: GradJob, source: Source) -> _Plan:
         folder = replace(job.output, output=os.path.join(wanted.params, ""), format="npy")
         plan_targets([source], folder, op="grad")
     place = LocalPlace(job.output, plan.inputs)
-    return _Plan(wanted, job.network.until(unit.layer), unit, plan.targets[0], place)
+    return _Plan(wanted, job.network.until(unit.layer), unit, target, place)
 
 
 def _process(task: _Plan, source: Source) -> tuple[Outcome, Check | None]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from io import BytesIO
 from pathlib import Path
@@ -32,7 +31,6 @@ __all__ = [
     "Picture",
     "background_colour",
     "ReadOptions",
-    "images_in_folder",
     "read_bytes",
     "read_image",
     "read_shape",
@@ -297,44 +295,6 @@ def read_stream(stream: BinaryIO, options: ReadOptions, name: str = "standard in
             # What is no image can go on for ever: refuse it now and not at the limit.
             _kind(gathered.getbuffer()[:_HEAD_BYTES].tobytes(), name)
     return read_bytes(gathered.getvalue(), options, name)
-
-
-def images_in_folder(folder: Path, recursive: bool) -> Iterator[Path]:
-    """Yield the images of a folder, sorted, by their extension in any case.
-
-    Parameters
-    ----------
-    folder : Path
-        Where to look. Names that begin with a dot are left out, as the shell's ``*`` does.
-    recursive : bool
-        Whether to look into its sub-folders too; links to folders are not followed.
-
-    Yields
-    ------
-    Path
-        Everything but folders that ends in one of `PICTURE_SUFFIXES`.
-
-    Raises
-    ------
-    FileProblem
-        If a folder cannot be listed.
-
-    Examples
-    --------
-    >>> list(images_in_folder(Path("/nowhere"), recursive=False))
-    Traceback (most recent call last):
-    cnncli.errors.FileProblem: '/nowhere': cannot be read: No such file or directory
-    """
-
-    def refuse(error: OSError) -> None:
-        name = os.fspath(error.filename or folder)
-        raise FileProblem(f"{quote(name)}: cannot be read: {fault_text(error)}") from error
-
-    for parent, folders, files in os.walk(folder, onerror=refuse):
-        folders[:] = sorted(f for f in folders if recursive and not f.startswith("."))
-        for file in sorted(files):
-            if not file.startswith(".") and Path(file).suffix.lower() in PICTURE_SUFFIXES:
-                yield Path(parent, file)
 
 
 def background_colour(text: str) -> tuple[int, ...]:

@@ -2,30 +2,75 @@
 
 from __future__ import annotations
 
+import marshal
 import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from cnncli.compact import Spool
 from cnncli.errors import FileProblem, OptionError, quote
-from cnncli.images import images_in_folder
+from cnncli.images import PICTURE_SUFFIXES
+from cnncli.limits import MAX_INPUT_BYTES
+from cnncli.listing import folder_files, is_pattern, listed_files, pattern_files
 from cnncli.targets import Source
 
 
-def gather(images: Sequence[str], recursive: bool, stdin_is_terminal: bool) -> list[Source]:
-    """Return what the IMAGE arguments stand for.
+class Sources:
+    """The images of a batch, to be gone through as often as need be; a million take no memory.
+
+    Examples
+    --------
+    >>> sources = Sources()
+    >>> sources.add("in/a.png")
+    >>> sources.add("photos/2024/b.png", "2024")
+    >>> [(source.name, source.folder) for source in sources]
+    [('a.png', 'in'), ('b.png', '2024')]
+    """
+
+    def __init__(self) -> None:
+        self._records = Spool()
+
+    def __len__(self) -> int:
+        return len(self._records)
+
+    def __iter__(self) -> Iterator[Source]:
+        for record in self._records:
+            name, below = marshal.loads(record)
+            yield Source(None if name is None else Path(name), below)
+
+    def __contains__(self, source: object) -> bool:
+        return any(source == other for other in self)
+
+    def add(self, name: str | None, below: str | None = None) -> None:
+        """Take in the name of a file, None for standard input, see `Source`."""
+        self._records.append(marshal.dumps((name, below)))
+
+
+def gather(
+    images: Sequence[str],
+    recursive: bool,
+    stdin_is_terminal: bool,
+    files_from: str | None = None,
+    max_bytes: int = MAX_INPUT_BYTES,
+) -> Sources:
+    """Find what the IMAGE arguments stand for.
 
     Parameters
     ----------
     images : sequence of str
-        Files, folders and ``-``; none means standard input.
+        Files, folders, patterns and ``-``; none means standard input, unless there is a list.
     recursive : bool
         Whether folders are taken with their sub-folders.
     stdin_is_terminal : bool
         Whether nobody pipes anything in.
+    files_from : str, optional
+        A list of further files, or ``-``; see `cnncli.listing.listed_files`.
+    max_bytes : int
+        How long the list may be.
 
     Returns
     -------
-    list of Source
+    Sources
         An image that is missing is among them: reading it says so.
 
     Raises
@@ -33,33 +78,51 @@ def gather(images: Sequence[str], recursive: bool, stdin_is_terminal: bool) -> l
     OptionError
         If standard input is asked for twice or is a terminal.
     FileProblem
-        If a folder holds no images or cannot be listed.
+        If a folder holds no images or cannot be listed, a pattern fits nothing or a list names
+        nothing.
 
     Examples
     --------
     >>> [source.name for source in gather(["a.png", "b.npy"], False, True)]
     ['a.png', 'b.npy']
     """
-    words = list(images) or ["-"]
-    if words.count("-") > 1:
+    words = list(images) or ([] if files_from else ["-"])
+    _check_stdin(words, files_from, stdin_is_terminal)
+    sources = Sources()
+    for word in words:
+        _add(sources, word, recursive)
+    if files_from is not None:
+        for name in listed_files(files_from, max_bytes):
+            sources.add(name)
+    return sources
+
+
+def _check_stdin(words: Sequence[str], files_from: str | None, is_terminal: bool) -> None:
+    asked = [*words, files_from].count("-")
+    if asked > 1:
         raise OptionError("standard input can be read once, got '-' several times")
-    if "-" in words and stdin_is_terminal:
+    if asked and is_terminal:
+        what = "an IMAGE" if "-" in words else "a list of names"
         raise OptionError(
-            "an IMAGE must be given or piped in, but standard input is a terminal",
-            hint="give a file or folder, or pipe an image in: < photo.png",
+            f"{what} must be given or piped in, but standard input is a terminal",
+            hint="give a file or folder, or pipe an image in: < photo.png"
+            if "-" in words
+            else "find photos -name '*.png' | cnncli ... --files-from -",
         )
-    return [source for word in words for source in _sources(word, recursive)]
 
 
-def _sources(word: str, recursive: bool) -> Iterator[Source]:
+def _add(sources: Sources, word: str, recursive: bool) -> None:
     if word == "-":
-        yield Source(None)
-        return
-    if not os.path.isdir(word):
-        yield Source(Path(word))
-        return
-    found = [Source(path) for path in images_in_folder(Path(word), recursive)]
-    if not found:
-        hint = None if recursive else "--recursive looks into sub-folders too"
-        raise FileProblem(f"{quote(word)}: a folder without images", hint=hint)
-    yield from found
+        sources.add(None)
+    elif os.path.isdir(word):
+        before = len(sources)
+        for name, below in folder_files(word, recursive, PICTURE_SUFFIXES):
+            sources.add(name, below)
+        if len(sources) == before:
+            hint = None if recursive else "--recursive looks into sub-folders too"
+            raise FileProblem(f"{quote(word)}: a folder without images", hint=hint)
+    elif is_pattern(word):
+        for name, below in pattern_files(word):
+            sources.add(name, below)
+    else:
+        sources.add(word)

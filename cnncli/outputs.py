@@ -9,13 +9,16 @@ from __future__ import annotations
 import os
 import stat
 import sys
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Container, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 
+from cnncli.clashes import clash_problem
+from cnncli.compact import HashSet, HashTable, hash64
 from cnncli.errors import FileProblem, OptionError, quote
 from cnncli.formats import FORMATS, Format, check_format, find_format
-from cnncli.targets import OutFile, Result, Source, Target, is_device
+from cnncli.targets import OutFile, Result, Source, Target, is_device, source_hash
 from cnncli.templates import Template
 from cnncli.wholefile import (
     exists_problem,
@@ -48,6 +51,7 @@ __all__ = [
 ]
 
 Identity = tuple[int, int]
+_FOLDERS_KEPT = 1000
 _FOLDER_HINT = "-o a folder (out/) or a template such as 'out/{stem}.png'"
 
 
@@ -75,23 +79,47 @@ class OutputOptions:
 
 
 @dataclass(frozen=True)
+class Targets:
+    """One target for each input, made whenever they are gone through.
+
+    Parameters
+    ----------
+    sources : collection of Source
+    pattern : Target
+        Of any source: all but the source is the same for all.
+    """
+
+    sources: Collection[Source]
+    pattern: Target
+
+    def __len__(self) -> int:
+        return len(self.sources)
+
+    def __iter__(self) -> Iterator[Target]:
+        like = self.pattern
+        shared = like.place, like.op, like.filter_name, like.format, like.layers
+        for source in self.sources:
+            yield Target(like.kind, source, *shared)
+
+
+@dataclass(frozen=True)
 class Plan:
     """All targets, checked.
 
     Parameters
     ----------
-    targets : tuple of Target
+    targets : Targets
         One for each input, in order.
-    inputs : frozenset of (int, int)
+    inputs : container of (int, int)
         Device and inode of every input file, for `select_files`.
     """
 
-    targets: tuple[Target, ...]
-    inputs: frozenset[Identity]
+    targets: Targets
+    inputs: Container[Identity]
 
 
 def plan_targets(
-    sources: Sequence[Source],
+    sources: Collection[Source],
     options: OutputOptions,
     *,
     op: str,
@@ -104,7 +132,8 @@ def plan_targets(
 
     Parameters
     ----------
-    sources : sequence of Source
+    sources : collection of Source
+        Gone through several times, and never held in memory.
     options : OutputOptions
     op : str
         Name of the command.
@@ -134,31 +163,30 @@ def plan_targets(
     Examples
     --------
     >>> plan = plan_targets([Source(Path("cat.jpg"))], OutputOptions(), op="pool")
-    >>> [str(file.path) for file in plan.targets[0].files([Result(("0",))])]
+    >>> [str(file.path) for target in plan.targets for file in target.files([Result(("0",))])]
     ['cat-pool.png']
     """
     kind, place = _classify(sources, options, filter_name, bool(layers))
     forced = find_format(options.format) if options.format else None
-    targets = tuple(
-        Target(kind, source, place, op, filter_name, forced, tuple(layers)) for source in sources
-    )
+    pattern = Target(kind, Source(None), place, op, filter_name, forced, tuple(layers))
+    targets = Targets(sources, pattern)
     if kind == "stdout":
         _check_stdout(sources)
-        return Plan(targets, frozenset())
+        return Plan(targets, HashSet())
     if kind == "file" and len(sources) > 1:
         raise OptionError(
             f"--output must name one file for each image, got {quote(place)} for {len(sources)}",
             hint=_FOLDER_HINT,
         )
-    plan = Plan(targets, frozenset(_identities(sources, read_too)))
-    _check_plan(plan, options, results)
+    plan = Plan(targets, HashSet(_identities(sources, read_too)))
+    _Check(plan, options, results).all()
     return plan
 
 
 def select_files(
     files: Iterable[OutFile],
     options: OutputOptions,
-    inputs: Collection[Identity] = (),
+    inputs: Container[Identity] = (),
 ) -> tuple[OutFile, ...]:
     """Choose the files that are to be written.
 
@@ -166,7 +194,7 @@ def select_files(
     ----------
     files : iterable of OutFile
     options : OutputOptions
-    inputs : collection of (int, int)
+    inputs : container of (int, int)
         `Plan.inputs`.
 
     Returns
@@ -217,11 +245,11 @@ def check_target(
 
 
 def _classify(
-    sources: Sequence[Source], options: OutputOptions, filter_name: str | None, layered: bool
+    sources: Collection[Source], options: OutputOptions, filter_name: str | None, layered: bool
 ) -> tuple[str, str]:
     output = options.output
     if output is None:
-        if len(sources) == 1 and sources[0].path is None and _piped():
+        if len(sources) == 1 and next(iter(sources)).path is None and _piped():
             return "stdout", ""
         field = "layer" if layered else "filter" if filter_name is not None else "op"
         return "default", f"{{stem}}-{{{field}}}.{options.format or 'png'}"
@@ -245,7 +273,7 @@ def _piped() -> bool:
     return sys.stdout is not None and not sys.stdout.closed and not sys.stdout.isatty()
 
 
-def _check_stdout(sources: Sequence[Source]) -> None:
+def _check_stdout(sources: Collection[Source]) -> None:
     if len(sources) > 1:
         raise OptionError(
             f"-o - takes the result of one image, got {len(sources)}", hint=_FOLDER_HINT
@@ -258,31 +286,71 @@ def _check_stdout(sources: Sequence[Source]) -> None:
         )
 
 
-def _check_plan(plan: Plan, options: OutputOptions, results: Sequence[Result] | None) -> None:
-    owners: dict[str, Source] = {}
-    for target, file in _planned(plan, results):
-        assert file.path is not None
-        name = os.path.realpath(file.path)
-        if name in owners and not is_device(file.path):
-            raise OptionError(
-                f"{quote(file.path)} would hold both {owners[name]} and {target.source}",
-                hint="a template such as 'out/{stem}-{ext}.png', or another folder for each",
-            )
-        owners[name] = target.source
-        if options.depth not in file.format.depths:
-            check_target(file, 1, 1, depth=options.depth)
-        _check_folder(file.path, may_be_made=target.kind != "file")
-        if results is not None or not target.per_map:
-            _wanted(file.path, options, plan.inputs)
+class _Check:
+    """The check of a plan. It remembers folders and hashes: a million images take some 50 MB."""
+
+    def __init__(
+        self, plan: Plan, options: OutputOptions, results: Sequence[Result] | None
+    ) -> None:
+        self.plan, self.options, self.results = plan, options, results
+        self.owners = HashTable()
+        self.folders: dict[str, str] = {}
+        self.checked = ""
+
+    def all(self) -> None:
+        """Refuse what cannot work, in the order of the inputs."""
+        for target in self.plan.targets:
+            for file in self._files(target):
+                self._one(target, file)
+
+    def _files(self, target: Target) -> Sequence[OutFile]:
+        return target.files(target.unknown() if self.results is None else self.results)
+
+    def _one(self, target: Target, file: OutFile) -> None:
+        path = file.path
+        assert path is not None
+        name, is_there = self._real_name(path)
+        owner = self.owners.insert(hash64(name), source_hash(target.source))
+        if owner is not None and not (is_there and is_device(path)):
+            self._refuse_clash(target, path, name, owner)
+        if self.options.depth not in file.format.depths:
+            check_target(file, 1, 1, depth=self.options.depth)
+        if is_there or os.path.dirname(name) != self.checked:
+            _check_folder(path, may_be_made=target.kind != "file")
+            self.checked = os.path.dirname(name)
+        if is_there and (self.results is not None or not target.per_map):
+            _wanted(path, self.options, self.plan.inputs)
+
+    def _real_name(self, path: Path) -> tuple[str, bool]:
+        """Return where a file will be, whatever links lead there, and whether it is there."""
+        try:
+            is_link = stat.S_ISLNK(os.lstat(path).st_mode)
+        except (FileNotFoundError, NotADirectoryError):
+            return self._in_real_folder(path), False
+        except OSError as error:
+            raise write_problem(path, error) from error
+        return (os.path.realpath(path) if is_link else self._in_real_folder(path)), True
+
+    def _in_real_folder(self, path: Path) -> str:
+        folder, name = os.path.split(path)
+        real = self.folders.get(folder)
+        if real is None:
+            if len(self.folders) >= _FOLDERS_KEPT:
+                self.folders.clear()
+            real = self.folders[folder] = os.path.realpath(folder)
+        return os.path.join(real, name)
+
+    def _refuse_clash(self, target: Target, path: Path, name: str, owner: int) -> None:
+        """Raise OptionError if an earlier image has the same output, and not just the same hash."""
+        for other in self.plan.targets:
+            if source_hash(other.source) != owner:
+                continue
+            paths = (file.path for file in self._files(other) if file.path is not None)
+            if any(self._real_name(each)[0] == name for each in paths):
+                raise clash_problem(path, other, target)
 
 
-def _planned(plan: Plan, results: Sequence[Result] | None) -> Iterable[tuple[Target, OutFile]]:
-    for target in plan.targets:
-        for file in target.files(target.unknown() if results is None else results):
-            yield target, file
-
-
-def _wanted(path: Path | None, options: OutputOptions, inputs: Collection[Identity]) -> bool:
+def _wanted(path: Path | None, options: OutputOptions, inputs: Container[Identity]) -> bool:
     if path is None:
         return True
     try:
@@ -363,10 +431,10 @@ def make_folders(target: Target, files: Iterable[OutFile]) -> None:
         make_folder(folder)
 
 
-def _identities(sources: Sequence[Source], read_too: Sequence[Path]) -> Iterable[Identity]:
-    for path in (*(source.path for source in sources), *read_too):
+def _identities(sources: Iterable[Source], read_too: Iterable[Path]) -> Iterator[Identity]:
+    for path in chain((source.path for source in sources), read_too):
         try:
-            status = os.fstat(0) if path is None else path.stat()
+            status = os.fstat(0) if path is None else os.stat(path)
         except OSError:
             continue  # a missing input is reported when it is read
         yield status.st_dev, status.st_ino

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Container, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from cnncli.compact import HashTable, hash64
 from cnncli.errors import FileProblem, OptionError, quote
 from cnncli.images import Picture, read_bytes, read_image, read_stream
 from cnncli.job import Job, Task
@@ -22,7 +23,7 @@ from cnncli.outputs import (
     write_stdout,
     write_whole,
 )
-from cnncli.targets import is_device
+from cnncli.targets import is_device, source_hash
 from cnncli.wholefile import Data
 
 
@@ -62,35 +63,48 @@ class Claims(Protocol):
         ...
 
 
-@dataclass
 class Claimed:
     """The files that the images of a batch were given so far, by their real names.
+
+    Of each no more is kept than 64 bits, and 64 of its image.
+
+    Parameters
+    ----------
+    sources : iterable of Source
+        The batch, to tell the name of an image by its bits.
 
     Examples
     --------
     >>> from pathlib import Path
     >>> from cnncli.formats import NPY
-    >>> claims, file = Claimed(), OutFile(Path("a.npy"), NPY, 0, (0,))
-    >>> claims.claim(Source(Path("a.png")), [file])
-    >>> claims.claim(Source(Path("a.jpg")), [file])
+    >>> first, second = Source(Path("a.png")), Source(Path("a.jpg"))
+    >>> claims, file = Claimed([first, second]), OutFile(Path("a.npy"), NPY, 0, (0,))
+    >>> claims.claim(first, [file])
+    >>> claims.claim(second, [file])
     Traceback (most recent call last):
     cnncli.errors.OptionError: 'a.npy' would hold both 'a.png' and 'a.jpg'
     """
 
-    owners: dict[str, Source] = field(default_factory=dict)
+    def __init__(self, sources: Iterable[Source] = ()) -> None:
+        self._sources = sources
+        self._owners = HashTable()
 
     def claim(self, source: Source, files: Sequence[OutFile]) -> None:
         """Refuse a file that another image was given; the rest is this image's from now on."""
+        own = source_hash(source)
         for file in files:
             if file.path is None or is_device(file.path):
                 continue
-            name = os.path.realpath(file.path)
-            owner = self.owners.setdefault(name, source)
-            if owner != source:
+            owner = self._owners.insert(hash64(os.path.realpath(file.path)), own)
+            if owner not in (None, own):
                 raise OptionError(
-                    f"{quote(file.path)} would hold both {owner} and {source}",
+                    f"{quote(file.path)} would hold both {self._name(owner)} and {source}",
                     hint="a template such as 'out/{stem}-{ext}-{map:03d}.png'",
                 )
+
+    def _name(self, owner: int | None) -> str:
+        names = (str(source) for source in self._sources if source_hash(source) == owner)
+        return next(names, "another image")
 
 
 @dataclass(frozen=True)
@@ -100,13 +114,13 @@ class LocalPlace:
     Parameters
     ----------
     options : OutputOptions
-    inputs : frozenset of (int, int)
+    inputs : container of (int, int)
         Device and inode of all inputs of the batch, none of which is ever overwritten.
     claims : Claims
     """
 
     options: OutputOptions
-    inputs: frozenset[Identity] = frozenset()
+    inputs: Container[Identity] = ()
     claims: Claims = field(default_factory=Claimed)
 
     def all_there(self, target: Target) -> bool:
@@ -135,8 +149,12 @@ class LocalPlace:
         return read_task(job, task)
 
     def select(self, target: Target, planned: Sequence[OutFile]) -> tuple[OutFile, ...]:
-        """Claim the files and choose those to write: the overwrite guard."""
-        self.claims.claim(target.source, planned)
+        """Choose the files to write: the overwrite guard.
+
+        Files of each map are claimed: how many there are was not known to `plan_targets`.
+        """
+        if target.per_map:
+            self.claims.claim(target.source, planned)
         return select_files(planned, self.options, self.inputs)
 
     def prepare(self, target: Target, files: Sequence[OutFile]) -> None:

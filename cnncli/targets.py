@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from cnncli.compact import hash64
 from cnncli.errors import OptionError, quote
 from cnncli.formats import FORMATS, NPY, NPZ, Format, find_format
-from cnncli.templates import Template, distinct, safe_name
+from cnncli.templates import Template, distinct, safe_folder, safe_name
 from cnncli.wholefile import is_special
 
 
@@ -20,6 +22,9 @@ class Source:
     ----------
     path : Path or None
         None is standard input.
+    below : str, optional
+        For an image found in a folder or by a pattern: its folder below the one that was searched,
+        "" for that one itself. Output folders mirror it.
 
     Examples
     --------
@@ -28,6 +33,7 @@ class Source:
     """
 
     path: Path | None
+    below: str | None = None
 
     @property
     def name(self) -> str:
@@ -39,8 +45,20 @@ class Source:
         """The name without its extension."""
         return self.path.stem if self.path else "stdin"
 
+    @property
+    def folder(self) -> str:
+        """Its folder: below the one that was searched, or else as the user named it."""
+        if self.below is not None or self.path is None:
+            return self.below or ""
+        return os.path.dirname(self.path)
+
     def __str__(self) -> str:
         return quote(self.path) if self.path else "standard input"
+
+
+def source_hash(source: Source) -> int:
+    """Return 64 bits that stand for an image in tables of a million."""
+    return hash64("" if source.path is None else os.fspath(source.path))
 
 
 @dataclass(frozen=True)
@@ -183,7 +201,7 @@ class Target:
         if self.kind == "stdout":
             return OutFile(None, NPZ, 0, _all(results[0]))
         if self.kind == "folder":
-            path = Path(self.place, f"{safe_name(self.source.stem)}.npz")
+            path = Path(self._folder, f"{safe_name(self.source.stem)}.npz")
             return OutFile(path, NPZ, 0, _all(results[0]))
         if self.kind == "file":
             return self._out(self.place, 0, _all(results[0]))
@@ -193,7 +211,16 @@ class Target:
                 f"--output .npz holds all layers in one file, got {quote(self.place)}",
                 hint="leave {layer} and {map} away, or write .npy",
             )
-        return self._out(template.fill(self._values(results[0], 0)), 0, _all(results[0]))
+        return self._out(self._filled(template, results[0], 0), 0, _all(results[0]))
+
+    @property
+    def _folder(self) -> str:
+        return os.path.join(self.place, self._mirrored)
+
+    @property
+    def _mirrored(self) -> str:
+        """Where the image was found below the folder that was searched."""
+        return safe_folder(self.source.below or "")
 
     def _folder_files(self, results: Sequence[Result]) -> tuple[OutFile, ...]:
         format = self.format or FORMATS["png"]
@@ -203,7 +230,7 @@ class Target:
             for k, maps in places
         )
         return tuple(
-            OutFile(Path(self.place, f"{stem}.{format.name}"), format, k, maps)
+            OutFile(Path(self._folder, f"{stem}.{format.name}"), format, k, maps)
             for stem, (k, maps) in zip(stems, places, strict=True)
         )
 
@@ -222,7 +249,7 @@ class Target:
         found: dict[str, OutFile] = {}
         for k, result in enumerate(results):
             for maps in self._shares(result):
-                text = template.fill(self._values(result, maps[0] if maps else 0))
+                text = self._filled(template, result, maps[0] if maps else 0)
                 if text in found:
                     raise OptionError(
                         f"--output template must give each map its own name, got {quote(text)} "
@@ -232,11 +259,16 @@ class Target:
                 found[text] = self._out(text, k, maps)
         return tuple(found.values())
 
+    def _filled(self, template: Template, result: Result, index: int) -> str:
+        text = template.fill(self._values(result, index))
+        return os.path.join(self._mirrored, text) if self.kind == "default" else text
+
     def _values(self, result: Result, index: int) -> dict[str, str | int]:
         several = self.filter_name is None and len(result.maps) > 1
         return {
             "stem": self.source.stem,
             "name": self.source.name,
+            "dir": self.source.folder,
             "op": self.op,
             "filter": result.maps[index] if several else self.label,
             "layer": self.op if result.layer is None else result.layer,

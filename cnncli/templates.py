@@ -7,10 +7,11 @@ import string
 import unicodedata
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 
 from cnncli.errors import OptionError, quote
 
-FIELDS = ("stem", "name", "op", "filter", "layer", "map", "ext")
+FIELDS = ("stem", "name", "dir", "op", "filter", "layer", "map", "ext")
 
 # No file name is longer; wider padding would only eat memory.
 _MAX_WIDTH = 255
@@ -36,8 +37,9 @@ class Template:
     text: str
     fields: frozenset[str]
 
-    @classmethod
-    def parse(cls, text: str) -> Template:
+    @staticmethod
+    @lru_cache(maxsize=16)
+    def parse(text: str) -> Template:
         """Check a template.
 
         Raises
@@ -53,26 +55,31 @@ class Template:
                 raise _problem(text, f"has {_shown(field, conversion)}")
             _check_spec(text, field, spec or "")
             used.add(field)
-        return cls(text, frozenset(used))
+        return Template(text, frozenset(used))
 
     def fill(self, values: dict[str, str | int]) -> str:
-        """Fill in the fields; nothing in a value can name another folder.
+        """Fill in the fields; nothing in a value but ``dir`` can name another folder.
 
         Parameters
         ----------
         values : dict
-            One for each field in use: an int for ``map``, else text.
+            One for each field in use: an int for ``map``, else text. A ``dir`` of nothing takes
+            the slash behind it along.
 
         Returns
         -------
         str
         """
-        parts = []
+        text, at_root = "", False
         for literal, field, spec, _ in _pieces(self.text):
-            parts.append(literal)
-            if field is not None:
-                parts.append(safe_name(format(values[field], spec or "")))
-        return "".join(parts)
+            text += literal.removeprefix("/") if at_root else literal
+            at_root = False
+            if field == "dir":
+                folder = safe_folder(format(values[field], spec or ""))
+                text, at_root = text + folder, not folder
+            elif field is not None:
+                text += safe_name(format(values[field], spec or ""))
+        return text
 
 
 def safe_name(text: str) -> str:
@@ -95,7 +102,20 @@ def safe_name(text: str) -> str:
     """
     if not text.strip("."):
         return "_" * max(len(text), 1)
+    if text.isprintable() and "/" not in text and "\\" not in text:
+        return text
     return "".join("_" if _unsafe(character) else character for character in text)
+
+
+def safe_folder(text: str) -> str:
+    """Make a text fit to be a folder below another: each of its parts as by `safe_name`.
+
+    Examples
+    --------
+    >>> safe_folder("2024/may"), safe_folder("/abs/../x"), safe_folder(".")
+    ('2024/may', 'abs/__/x', '')
+    """
+    return "/".join(safe_name(part) for part in text.split("/") if part not in ("", "."))
 
 
 def distinct(names: Iterable[str]) -> list[str]:

@@ -97,7 +97,7 @@ def _source(image: str | None) -> Source:
     sources = gather([] if image is None else [image], False, is_terminal(sys.stdin))
     if len(sources) > 1:
         raise OptionError(f"grad takes one IMAGE, got a folder of {len(sources)}")
-    return sources[0]
+    return next(iter(sources))
 
 
 def _check_json(check: Check) -> str:

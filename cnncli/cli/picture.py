@@ -126,11 +126,12 @@ def run_job(job: Job, shared: dict[str, Any]) -> int:
     sources = gather(shared["images"], shared["recursive"], is_terminal(sys.stdin))
     report = Report()
     start_work()
+    plan = batch.plan_batch(job, sources)
     if len(sources) > 1:
         interrupts.tell_progress(lambda: f"{report.done} of {len(sources)} done")
     runner = _runner(job, len(sources), shared["timeout"])
-    with contextlib.closing(batch.run(job, sources, runner)) as outcomes:
-        for outcome in outcomes:
+    with contextlib.closing(batch.run(job, plan, runner)) as outcomes:
+        for _, outcome in outcomes:
             report.add(outcome)
             tell_outcome(outcome, shared["quiet"], shared["as_json"])
     return report.exit_code
