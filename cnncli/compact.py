@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import weakref
 from array import array
 from bisect import bisect_left
 from collections.abc import Hashable, Iterable, Iterator
@@ -175,6 +176,7 @@ class Spool:
         try:
             if self._file is None:
                 self._file = temporary_file()
+                weakref.finalize(self, self._file.close)
             self._file.write(self._late)
             self._file.flush()
         except OSError as error:

@@ -273,8 +273,10 @@ def test_folders() -> None:
     run_cli("pool", "in", "-o", "out/")
     assert sorted(p.name for p in Path("out").iterdir()) == ["A-pool.png", "b-pool.png"]
     run_cli("pool", "in", "-r", "-o", "all/")
-    names = ["A-pool.png", "b-pool.png", "c-pool.png", "d-pool.png"]
-    assert sorted(p.name for p in Path("all").iterdir()) == names
+    made = {str(path) for path in Path("all").rglob("*.png")}
+    assert made == {
+        *("all/A-pool.png", "all/b-pool.png", "all/sub/c-pool.png", "all/sub/deep/d-pool.png")
+    }
 
 
 def test_a_folder_without_images() -> None:

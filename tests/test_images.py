@@ -26,7 +26,6 @@ from cnncli.errors import FileProblem, OptionError, ShapeError
 from cnncli.images import (
     Picture,
     ReadOptions,
-    images_in_folder,
     read_bytes,
     read_image,
     read_stream,
@@ -425,21 +424,6 @@ def test_untrusted_pages(shape: str) -> None:
 @pytest.mark.parametrize("form", WHOLE)
 def test_pictures_without_values(form: str) -> None:
     assert "carries no cnncli values" in str(refusal(WHOLE[form], AS_VALUES))
-
-
-def test_images_in_a_folder(tmp_path: Path) -> None:
-    names = ["b.PNG", "a.jpeg", "c.npy", ".hidden.png", "note.txt", "sub/d.tiff", "sub/e.md"]
-    for name in names:
-        (tmp_path / name).parent.mkdir(exist_ok=True)
-        (tmp_path / name).touch()
-    (tmp_path / "folder.png").mkdir()
-    (tmp_path / "loop").symlink_to(tmp_path)
-    flat_names = [p.relative_to(tmp_path).as_posix() for p in images_in_folder(tmp_path, False)]
-    assert flat_names == ["a.jpeg", "b.PNG", "c.npy"]
-    deep = [p.relative_to(tmp_path).as_posix() for p in images_in_folder(tmp_path, True)]
-    assert deep == [*flat_names, "sub/d.tiff"]
-    with pytest.raises(FileProblem, match="Not a directory"):
-        list(images_in_folder(tmp_path / "a.jpeg", False))
 
 
 def test_threads_do_not_disturb_each_other() -> None:

@@ -19,6 +19,7 @@ from cnncli.outputs import (
     Plan,
     Result,
     Source,
+    Target,
     check_target,
     make_folders,
     plan_targets,
@@ -48,6 +49,10 @@ def plan(
 
 def paths(made: Plan, results: tuple[Result, ...] = ONE) -> list[str]:
     return [str(file.path) for target in made.targets for file in target.files(results)]
+
+
+def first(made: Plan) -> Target:
+    return next(iter(made.targets))
 
 
 @pytest.fixture
@@ -104,16 +109,16 @@ def test_names(output: str, results: tuple[Result, ...], expected: list[str]) ->
 
 
 def test_files_know_their_maps() -> None:
-    together = plan("all.npy").targets[0].files(THREE)
+    together = first(plan("all.npy")).files(THREE)
     assert [(file.maps, file.format.name) for file in together] == [((0, 1, 2), "npy")]
-    apart = plan("out/", format="tif").targets[0].files(THREE)
+    apart = first(plan("out/", format="tif")).files(THREE)
     assert [(file.maps, str(file.path)) for file in apart][1] == ((1,), "out/cat-blur.tif")
 
 
 def test_one_named_filter_fills_filter_and_keeps_maps_together() -> None:
     made = plan("{filter}.png", filter_name="bank")
     assert paths(made, THREE) == ["bank.png"]
-    assert not made.targets[0].per_map
+    assert not first(made).per_map
 
 
 def test_a_folder_that_exists_needs_no_slash_and_wins_over_braces() -> None:
@@ -183,7 +188,7 @@ def test_depths_a_format_lacks(output: str, settings: dict[str, str], words: str
 
 @pytest.mark.parametrize(("name", "width"), [("a.jpg", 70_000), ("a.webp", 20_000)])
 def test_check_target_names_the_file(name: str, width: int) -> None:
-    (file,) = plan(name).targets[0].files(ONE)
+    (file,) = first(plan(name)).files(ONE)
     with pytest.raises(OptionError, match=f"^'{name}': .* got {width}x5"):
         check_target(file, width, 5)
     check_target(file, 100, 5, colour=True)
@@ -216,7 +221,7 @@ def test_what_exists_is_kept(output: str) -> None:
     with pytest.raises(FileProblem, match="exists already") as caught:
         plan(output)
     assert "--overwrite" in str(caught.value.hint)
-    files = plan(output, overwrite=True).targets[0].files(ONE)
+    files = first(plan(output, overwrite=True)).files(ONE)
     assert select_files(files, OutputOptions(overwrite=True)) == files
     assert select_files(files, OutputOptions(skip_existing=True)) == ()
     with pytest.raises(FileProblem, match="exists already"):
@@ -224,7 +229,7 @@ def test_what_exists_is_kept(output: str) -> None:
 
 
 def test_resuming_writes_the_missing_maps() -> None:
-    files = plan("o/", results=None).targets[0].files(THREE)
+    files = first(plan("o/", results=None)).files(THREE)
     Path("o").mkdir()
     Path("o/cat-blur.png").touch()
     left = select_files(files, OutputOptions("o/", skip_existing=True))
@@ -236,7 +241,7 @@ def test_maps_that_turn_out_to_be_an_input_are_refused() -> None:
     Path("o/cat-blur.png").touch()
     made = plan("o/", "cat.jpg", "o/cat-blur.png", results=None, overwrite=True)
     with pytest.raises(OptionError, match="is one of the inputs"):
-        select_files(made.targets[0].files(THREE), OutputOptions(overwrite=True), made.inputs)
+        select_files(first(made).files(THREE), OutputOptions(overwrite=True), made.inputs)
 
 
 @pytest.mark.parametrize("settings", [{}, {"overwrite": True}])
@@ -287,15 +292,15 @@ def test_read_only_folder() -> None:
 
 
 def test_standard_output() -> None:
-    (file,) = plan("-").targets[0].files(THREE)
+    (file,) = first(plan("-")).files(THREE)
     assert (file.path, file.format.name, file.maps) == (None, "npy", (0, 1, 2))
-    assert plan("-", format="png").targets[0].files(THREE)[0].format is FORMATS["png"]
+    assert first(plan("-", format="png")).files(THREE)[0].format is FORMATS["png"]
     assert select_files([file], OutputOptions()) == (file,)
 
 
 def test_standard_input_into_a_pipe_goes_to_standard_output() -> None:
     made = plan_targets([Source(None)], OutputOptions(), op="pool", results=ONE)
-    assert made.targets[0].kind == "stdout"
+    assert first(made).kind == "stdout"
 
 
 def test_standard_input_at_a_terminal_gets_a_file(
@@ -319,14 +324,14 @@ def test_closed_standard_output(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "stdout", None)
     with pytest.raises(FileProblem, match="standard output is closed"):
         plan("-")
-    assert plan_targets([Source(None)], OutputOptions(), op="pool").targets[0].kind == "default"
+    assert first(plan_targets([Source(None)], OutputOptions(), op="pool")).kind == "default"
 
 
 def test_devices_and_pipes_need_neither_extension_nor_overwrite() -> None:
     os.mkfifo("pipe")
     os.mkfifo("pipe.png")
     for name, format in (("/dev/null", "npy"), ("pipe", "npy"), ("pipe.png", "png")):
-        (file,) = plan(name).targets[0].files(ONE)
+        (file,) = first(plan(name)).files(ONE)
         assert file.format.name == format
         assert select_files([file], OutputOptions()) == (file,)
 
@@ -345,5 +350,5 @@ def test_odd_names_stay_in_place_and_show_escaped(name: str) -> None:
 def test_targets_travel_to_workers() -> None:
     import pickle
 
-    target = plan("o/{stem}-{map}.png", results=None, format="tif").targets[0]
+    target = first(plan("o/{stem}-{map}.png", results=None, format="tif"))
     assert pickle.loads(pickle.dumps(target)).files(THREE) == target.files(THREE)

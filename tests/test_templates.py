@@ -64,7 +64,9 @@ def test_bad_templates_name_the_option_and_the_fields(text: str) -> None:
     with pytest.raises(OptionError) as caught:
         Template.parse(text)
     message = str(caught.value)
-    assert message.startswith("--output template must use {stem} {name} {op} {filter} {layer}")
+    assert message.startswith(
+        "--output template must use {stem} {name} {dir} {op} {filter} {layer}"
+    )
     assert message.isprintable()
 
 
