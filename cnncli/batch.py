@@ -7,21 +7,29 @@ decides where and in which order the work is done.
 from __future__ import annotations
 
 import time
-from collections.abc import Collection, Generator, Iterable, Iterator
+from collections.abc import Callable, Collection, Generator, Iterable, Iterator
 from dataclasses import replace
 from typing import Protocol
 
 import numpy as np
 
-from cnncli.deliver import check_format_of, deliver, expect, notes_of, shares_of
+from cnncli.deliver import (
+    Expected,
+    check_format_of,
+    deliver,
+    expect,
+    notes_of,
+    shares_of,
+)
 from cnncli.errors import CnnCliError, OptionError
 from cnncli.featuremaps import layer_maps
 from cnncli.images import Picture, background_colour
 from cnncli.job import Job, Outcome, Task
 from cnncli.memory import check_memory
-from cnncli.outputs import Plan, Result, Source, plan_targets
+from cnncli.outputs import OutFile, Plan, Result, Source, Target, plan_targets
 from cnncli.passes import peak_bytes
 from cnncli.places import Claimed, LocalPlace, Place
+from cnncli.strips import Shape
 
 
 class Runner(Protocol):
@@ -118,7 +126,12 @@ def plan_batch(job: Job, sources: Collection[Source]) -> Plan:
     return plan
 
 
-def attempt(job: Job, task: Task, place: Place) -> Outcome:
+def attempt(
+    job: Job,
+    task: Task,
+    place: Place,
+    work: Callable[[Job, Task, Place], Outcome] | None = None,
+) -> Outcome:
     """Do a job on one image; what goes wrong becomes part of the outcome.
 
     Parameters
@@ -126,6 +139,8 @@ def attempt(job: Job, task: Task, place: Place) -> Outcome:
     job : Job
     task : Task
     place : Place
+    work : callable, optional
+        What is done; default: `process`.
 
     Returns
     -------
@@ -134,7 +149,7 @@ def attempt(job: Job, task: Task, place: Place) -> Outcome:
     """
     begin = time.perf_counter()
     try:
-        outcome = process(job, task, place)
+        outcome = (work or process)(job, task, place)
     except (CnnCliError, MemoryError) as error:
         outcome = Outcome(task.source, error=named_error(error, task.source))
     return replace(
@@ -168,13 +183,9 @@ def process(job: Job, task: Task, place: Place) -> Outcome:
     if place.all_there(target):
         return Outcome(task.source, skipped=True)
     picture = place.read(job, task)
-    expected = expect(job, picture.shape, target.wanted)
-    planned = target.files([Result(each.maps, each.layer) for each in expected])
-    files = place.select(target, planned)
+    expected, files = choose(job, target, picture.shape, place)
     if not files:
         return Outcome(task.source, skipped=True)
-    for file in files:
-        check_format_of(job, file, expected[file.result])
     shares = shares_of(expected, files)
     _check_room(job, picture)
     said = notes_of(job, picture)
@@ -186,6 +197,24 @@ def process(job: Job, task: Task, place: Place) -> Outcome:
     with np.errstate(all="ignore"):
         written, notes, shown = deliver(job, shares, made, place.write)
     return Outcome(task.source, written, (*said, *notes), shown=shown)
+
+
+def choose(
+    job: Job, target: Target, shape: Shape, place: Place
+) -> tuple[list[Expected], tuple[OutFile, ...]]:
+    """Return what an image of some shape will give, and those files of it that are to be written.
+
+    Raises
+    ------
+    CnnCliError
+        If the shapes do not fit, or a file must not be written or cannot hold its picture.
+    """
+    expected = expect(job, shape, target.wanted)
+    planned = target.files([Result(each.maps, each.layer) for each in expected])
+    files = place.select(target, planned)
+    for file in files:
+        check_format_of(job, file, expected[file.result])
+    return expected, files
 
 
 def _check_room(job: Job, picture: Picture) -> None:

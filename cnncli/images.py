@@ -31,6 +31,7 @@ __all__ = [
     "Picture",
     "background_colour",
     "ReadOptions",
+    "read_batch_shape",
     "read_bytes",
     "read_image",
     "read_shape",
@@ -211,18 +212,24 @@ def read_shape(path: Path, options: ReadOptions) -> tuple[int, int, int]:
     Traceback (most recent call last):
     cnncli.errors.FileProblem: '/nowhere.png': cannot be read: No such file or directory
     """
+    return read_batch_shape(path, options)[1:]
+
+
+def read_batch_shape(path: Path, options: ReadOptions) -> tuple[int, int, int, int]:
+    """Return the (N, H, W, C) of what `read_image` would give, as `read_shape` does."""
     name = os.fspath(path)
     with process_quiet(options.max_pixels), open_regular(path, name=name) as stream:
         kind = _kind(_read_some(stream, _HEAD_BYTES, name), name)
         if kind != "NPY":
-            height, width, channels = header_shape(stream, kind, options, name)
+            n, height, width, channels = 1, *header_shape(stream, kind, options, name)
         else:
             shape = read_npy_header(path, name=name).shape
             _check_axes(shape, name)
-            height, width, channels = (*shape, 1) if len(shape) == 2 else shape[-3:]
+            full = shape if len(shape) == 4 else (1, *shape, 1)[:4]
+            n, height, width, channels = full
     if options.size is not None:
         height, width = options.size
-    return height, width, 1 if options.gray else channels
+    return n, height, width, 1 if options.gray else channels
 
 
 def read_bytes(data: bytes, options: ReadOptions, name: str = "standard input") -> Picture:

@@ -97,6 +97,20 @@ def gather(
     return sources
 
 
+def gather_one(images: Sequence[str], stdin_is_terminal: bool, command: str) -> Source:
+    """Find the one image of a command that takes no more.
+
+    Raises
+    ------
+    CnnCliError
+        As `gather`, or if there are several.
+    """
+    sources = gather(images, False, stdin_is_terminal)
+    if len(sources) > 1:
+        raise OptionError(f"{command} takes one IMAGE, got {len(sources)}")
+    return next(iter(sources))
+
+
 def _check_stdin(words: Sequence[str], files_from: str | None, is_terminal: bool) -> None:
     asked = [*words, files_from].count("-")
     if asked > 1:

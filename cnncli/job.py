@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 from cnncli.errors import CnnCliError
@@ -143,6 +143,8 @@ class Outcome:
     error : CnnCliError, optional
     skipped : bool
         Its outputs were there and were left.
+    planned : tuple of str
+        The files that a dry run would have written.
     shown : str
         The result drawn for the terminal.
     to_stdout : bool
@@ -156,6 +158,7 @@ class Outcome:
     notes: tuple[str, ...] = ()
     error: CnnCliError | None = None
     skipped: bool = False
+    planned: tuple[str, ...] = ()
     shown: str = ""
     to_stdout: bool = False
     seconds: float = 0.0
@@ -165,31 +168,56 @@ class Outcome:
 class Report:
     """Counts outcomes and yields the exit code.
 
+    Parameters
+    ----------
+    total : int
+        How many images there are.
+    written, skipped, failed : int
+        What became of those that ended.
+    warned : int
+        How many of them had warnings.
+    first_error : CnnCliError, optional
+
     Examples
     --------
-    >>> report = Report()
-    >>> report.add(Outcome(Source(None)))
-    >>> report.exit_code
-    0
+    >>> report = Report(3)
+    >>> for outcome in (Outcome(Source(None)), Outcome(Source(None), skipped=True)):
+    ...     report.add(outcome)
+    >>> report.exit_code, report.done, report.left
+    (0, 2, 1)
     """
 
-    outcomes: int = 0
-    errors: list[CnnCliError] = field(default_factory=list)
+    total: int = 1
+    written: int = 0
+    skipped: int = 0
+    failed: int = 0
+    warned: int = 0
+    first_error: CnnCliError | None = None
 
     def add(self, outcome: Outcome) -> None:
         """Take in one outcome."""
-        self.outcomes += 1
         if outcome.error is not None:
-            self.errors.append(outcome.error)
+            self.failed += 1
+            self.first_error = self.first_error or outcome.error
+        elif outcome.skipped:
+            self.skipped += 1
+        else:
+            self.written += 1
+        self.warned += any(note.startswith("warning") for note in outcome.notes)
 
     @property
     def done(self) -> int:
-        """How many did not fail."""
-        return self.outcomes - len(self.errors)
+        """How many have their outputs, now or from before."""
+        return self.written + self.skipped
+
+    @property
+    def left(self) -> int:
+        """How many have not ended."""
+        return self.total - self.done - self.failed
 
     @property
     def exit_code(self) -> int:
         """0 all done; a single image's own code; else 1 if any failed."""
-        if not self.errors:
+        if self.first_error is None:
             return 0
-        return self.errors[0].exit_code if self.outcomes == 1 else 1
+        return self.first_error.exit_code if self.total == 1 else 1

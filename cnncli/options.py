@@ -52,16 +52,15 @@ class PictureCommand(click.Command):
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write one list of options for each section."""
-        sections: dict[str, list[tuple[str, str]]] = {
-            self.own_section: [],
-            "Images in": [],
-            "Results out": [],
-        }
+        titles = (self.own_section, "Images in", "Many images", "Results out")
+        sections: dict[str, list[tuple[str, str]]] = {title: [] for title in titles}
         for option in self.get_params(ctx):
             record = option.get_help_record(ctx)
             if record is not None and isinstance(option, click.Option):
                 sections[_section(option) or self.own_section].append(record)
         for title, records in sections.items():
+            if not records:
+                continue
             with formatter.section(title):
                 formatter.write_dl(records)
 
@@ -81,6 +80,8 @@ class ExplainCommand(PictureCommand):
 def _section(option: click.Option) -> str | None:
     if option.name in _READ_NAMES:
         return "Images in"
+    if option.name in _BATCH_NAMES:
+        return "Many images"
     return "Results out" if option.is_eager or option.name in _WRITE_NAMES else None
 
 
@@ -101,9 +102,34 @@ max_pixels_option = click.option(
 )  # fmt: skip
 overwrite_option = click.option("--overwrite", is_flag=True, help="Replace outputs that exist.")
 
-_recursive = click.option(
-    "-r", "--recursive", is_flag=True, help="Take folders with their sub-folders."
-)
+_batch_options = (
+    click.option(
+        "-r", "--recursive", is_flag=True,
+        help="Take folders with their sub-folders, and make the same below the output folder.",
+    ),
+    click.option(
+        "--files-from", metavar="FILE", type=click.Path(allow_dash=True, readable=False),
+        help="Take the names in a file too, one a line or ended by NULs; - is standard input.",
+    ),
+    click.option(
+        "-j", "--jobs", type=click.IntRange(min=1), metavar="N",
+        help="Worker processes for several images, threads for a single one; the bytes do not "
+        "depend on it.  [default: the cores]",
+    ),
+    click.option(
+        "--timeout", type=FiniteFloat(above=0), metavar="S",
+        help="Seconds an image may take; one that takes longer is tried once more, then given up.",
+    ),
+    click.option("--fail-fast", is_flag=True, help="Begin no more images once one has failed."),
+    click.option(
+        "--dry-run", is_flag=True,
+        help="Say what would be written and what is wrong by the headers; write nothing.",
+    ),
+    click.option(
+        "--report", metavar="FILE",
+        help="Write what became of every image to FILE.json or, as a table, FILE.csv.",
+    ),
+)  # fmt: skip
 
 _gray = click.option("--gray", "--grey", is_flag=True, help="Turn colour into luminance first.")
 _as_values = click.option(
@@ -125,17 +151,21 @@ _read_options = (
     click.option(
         "--max-input-bytes", type=click.IntRange(min=1), default=MAX_INPUT_BYTES, metavar="N",
         envvar="CNNCLI_MAX_INPUT_BYTES", show_default=True,
-        help="Refuse longer standard input.",
+        help="Refuse longer standard input, arrays and lists.",
     ),
 )  # fmt: skip
 
-_write_options = (
-    click.option(
+
+def _output_option(folder: str, fields: str, default: str) -> Callable[[Command], Command]:
+    """Return the option --output: what a folder gets, a template's fields, and the default."""
+    return click.option(
         "-o", "--output", metavar="PATH",
-        help="File, folder/ (one file a map; of networks one sheet a layer), template with {stem} "
-        "{name} {op} {filter} {layer} {map} {ext}, or - for standard output.  [default: "
-        "{stem}-{op}.png, of networks {stem}-{layer}.png]",
-    ),
+        help=f"File, folder/ ({folder}), template such as 'out/{{stem}}.png' with {fields}, or - "
+        f"for standard output.  [default: {default}]",
+    )  # fmt: skip
+
+
+_write_options = (
     click.option(
         "--format", "format_name", type=click.Choice(tuple(FORMATS)),
         help="Format, whatever the name ends with.  [default: by the name; .npy to a pipe]",
@@ -172,48 +202,48 @@ _write_options = (
     click.option("-q", "--quiet", is_flag=True, help="No report; errors still show."),
 )  # fmt: skip
 
-_jobs = click.option(
-    "-j", "--jobs", type=click.IntRange(min=1), metavar="N",
-    help="Worker processes for several images, threads for a single one; the bytes do not depend "
-    "on it.  [default: the cores]",
-)  # fmt: skip
-
-_timeout = click.option(
-    "--timeout", type=FiniteFloat(above=0), metavar="S",
-    help="Seconds an image may take; one that takes longer is tried once more, then given up.",
-)  # fmt: skip
-
 _READ_NAMES: Final = (
-    *("gray", "background", "frame", "as_values", "recursive", "max_pixels", "max_input_bytes"),
+    *("gray", "background", "frame", "as_values", "max_pixels", "max_input_bytes"),
+)
+_BATCH_NAMES: Final = (
+    *("recursive", "files_from", "jobs", "timeout", "fail_fast", "dry_run", "report"),
 )
 _WRITE_NAMES: Final = (
     *("output", "format_name", "depth", "value_range", "shared_range", "colormap", "columns"),
-    *(
-        "labels",
-        "compress",
-        "show",
-        "overwrite",
-        "skip_existing",
-        "channels",
-        "as_json",
-        "jobs",
-        "timeout",
-        "verbose",
-        "quiet",
-    ),
+    *("labels", "compress", "show", "overwrite", "skip_existing", "as_json", "verbose", "quiet"),
+    "channels",
 )
+_FIELDS: Final = "{stem} {name} {dir} {op} {filter} {map} {ext}"
+_LAYER_FIELDS: Final = _FIELDS.replace("{map}", "{layer} {map}")
 
-picture_command = _all(_images, _recursive, *_read_options, _jobs, _timeout, *_write_options)
-"""IMAGE, how images are read and how results are written: what every picture command takes."""
+
+def _picture_command(output: Callable[[Command], Command]) -> Callable[[Command], Command]:
+    """IMAGE, how images are read and how results are written: what all commands on images take."""
+    return _all(_images, *_read_options, *_batch_options, output, *_write_options)
+
+
+layer_command = _picture_command(_output_option("a file for each map", _FIELDS, "{stem}-{op}.png"))
+"""What a command of one layer takes beside that layer's own options."""
+
+filter_command = _picture_command(
+    _output_option("a file for each map", _FIELDS, "{stem}-{filter}.png")
+)
+"""The same for layers with filters."""
+
+network_command = _picture_command(
+    _output_option("a sheet for each layer", _LAYER_FIELDS, "{stem}-{layer}.png")
+)
+"""The same for networks."""
 
 one_picture_command = _all(
     click.argument(
         "image", metavar="[IMAGE]", required=False, type=click.Path(allow_dash=True, readable=False)
     ),
     *_read_options,
+    _output_option("a file for each map", _LAYER_FIELDS, "{stem}-grad.png"),
     *_write_options,
 )
-"""The same for a command on one IMAGE."""
+"""What a command on one IMAGE takes."""
 
 _padding_mode = (
     click.option(

@@ -40,6 +40,7 @@ __all__ = [
     "Source",
     "Target",
     "Template",
+    "check_file",
     "check_format",
     "check_target",
     "find_format",
@@ -211,6 +212,25 @@ def select_files(
         When an output exists and neither option is set, or is a folder.
     """
     return tuple(file for file in files if _wanted(file.path, options, inputs))
+
+
+def check_file(path: Path, plan: Plan, overwrite: bool) -> None:
+    """Refuse a further file, such as a report, that must not or cannot be written.
+
+    Raises
+    ------
+    CnnCliError
+        If it exists, is an input or an output of the plan, or its folder is none.
+    """
+    _check_folder(path, may_be_made=False)
+    _wanted(path, OutputOptions(overwrite=overwrite), plan.inputs)
+    place, suffix = plan.targets.pattern.place, path.suffix.lower()
+    if os.path.splitext(place)[1].lower() == suffix:
+        real = os.path.realpath(path)
+        for target in plan.targets:
+            for file in target.files(target.unknown()):
+                if file.path is not None and os.path.realpath(file.path) == real:
+                    raise OptionError(f"{quote(path)} would hold the result of {target.source} too")
 
 
 def check_target(

@@ -7,7 +7,10 @@ import math
 from typing import Any
 
 from cnncli.errors import quote
-from cnncli.job import Outcome, Written
+from cnncli.job import Outcome, Report, Written
+
+NAMES_SHOWN = 3
+"""Above this number of files a dry run names the first and the last."""
 
 MUCH_CLIPPED = 0.02
 """Above this share of clipped values the report says which option shows them."""
@@ -46,7 +49,8 @@ def json_line(outcome: Outcome) -> list[str]:
     Returns
     -------
     list of str
-        A skipped or failed image gives one object with ``skipped`` or ``error``.
+        A skipped or failed image gives one object with ``skipped`` or ``error``, and so does one
+        of a dry run, with ``planned``.
 
     Examples
     --------
@@ -59,10 +63,76 @@ def json_line(outcome: Outcome) -> list[str]:
         return [_dump({"input": source, "error": str(outcome.error), "hint": outcome.error.hint})]
     if outcome.skipped:
         return [_dump({"input": source, "skipped": True})]
+    if outcome.planned:
+        return [_dump({"input": source, "planned": list(outcome.planned)})]
     return [
-        _dump({"input": source, **_fields(written), "notes": list(outcome.notes)})
+        _dump({"input": source, **written_fields(written), "notes": list(outcome.notes)})
         for written in outcome.written
     ]
+
+
+def planned_line(outcome: Outcome) -> str:
+    """Return what a dry run says of one image: its name and those of its outputs.
+
+    Examples
+    --------
+    >>> from pathlib import Path
+    >>> from cnncli.outputs import Source
+    >>> planned_line(Outcome(Source(Path("photo.png")), planned=("out/photo-edge.png",)))
+    'photo.png -> out/photo-edge.png'
+    """
+    source = "-" if outcome.source.path is None else str(outcome.source.path)
+    names = [quote(name)[1:-1] for name in (source, *outcome.planned)]
+    if len(outcome.planned) <= NAMES_SHOWN:
+        return f"{names[0]} -> {', '.join(names[1:])}"
+    return f"{names[0]} -> {names[1]} ... {names[-1]} ({len(outcome.planned)} files)"
+
+
+def summary(report: Report, seconds: float | None, brief: bool = False) -> str:
+    """Return the last line on several images.
+
+    Parameters
+    ----------
+    report : Report
+    seconds : float, optional
+        How long it took; None for a dry run.
+    brief : bool
+        Whether the notes of the images were not shown.
+
+    Examples
+    --------
+    >>> print(summary(Report(40, written=37, skipped=1, failed=2), 75.0))
+    40 images in 1 min 15 s: 37 done, 1 skipped, 2 failed
+    """
+    counts = {
+        "to do" if seconds is None else "done": report.written,
+        "skipped": report.skipped,
+        "failed": report.failed,
+        "not tried": report.left,
+    }
+    first, *others = counts.items()
+    told = ", ".join(f"{n} {word}" for word, n in (first, *(pair for pair in others if pair[1])))
+    if brief and report.warned:
+        told += f"; {report.warned} with warnings, which -v and --report tell"
+    if seconds is None:
+        return f"dry run of {report.total} images: {told}"
+    return f"{report.total} images in {duration(seconds)}: {told}"
+
+
+def duration(seconds: float) -> str:
+    """Return a time in words.
+
+    Examples
+    --------
+    >>> duration(1.234), duration(75), duration(7290)
+    ('1.2 s', '1 min 15 s', '2 h 1 min')
+    """
+    if seconds < 59.95:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    if minutes < 60:
+        return f"{minutes} min {rest} s"
+    return f"{minutes // 60} h {minutes % 60} min"
 
 
 def _line(written: Written) -> str:
@@ -111,7 +181,8 @@ def _number(value: float) -> str:
     return f"{value:.4g}"
 
 
-def _fields(written: Written) -> dict[str, Any]:
+def written_fields(written: Written) -> dict[str, Any]:
+    """Return what programs are told of one output."""
     return {
         "output": "-" if written.output == "standard output" else written.output,
         **({} if written.layer is None else {"layer": written.layer}),

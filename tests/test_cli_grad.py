@@ -347,7 +347,7 @@ def test_one_image_only(net: str) -> None:
     assert "'batch.npy': grad takes one image, got an array of 2" in error
     save("photo2.png", PHOTO)
     error = refused_untouched("grad", net, ".", "--unit", "conv2:1", code=2)
-    assert "grad takes one IMAGE, got a folder of " in error
+    assert "grad takes one IMAGE, got " in error
     save_array("one.npy", np.ones((1, 9, 12, 3)))
     assert values_of("grad", net, "one.npy", "--unit", "conv2:1").shape == (1, 9, 12, 3)
 

@@ -147,10 +147,11 @@ def test_standard_input_and_output_are_a_dash() -> None:
     ],
 )
 def test_the_exit_code_follows_from_the_outcomes(errors: list[Any], code: int) -> None:
-    report = Report()
+    report = Report(len(errors))
     for error in errors:
         report.add(Outcome(PHOTO, error=error))
-    assert report.exit_code == code and report.outcomes == len(errors)
+    assert report.exit_code == code and report.left == 0
+    assert report.done == errors.count(None)
 
 
 INPUTS = pytest.mark.usefixtures("inputs")

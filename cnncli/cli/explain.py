@@ -15,13 +15,12 @@ from click.core import ParameterSource
 
 from cnncli.cli.group import check_output_open, start_work, tell
 from cnncli.cli.layer import CONV_OPTIONS, POOL_OPTIONS, either_layer
-from cnncli.cli.picture import is_terminal
+from cnncli.cli.telling import is_terminal
 from cnncli.options import ExplainCommand, explain_options
 
 if TYPE_CHECKING:
     from cnncli.explain.job import ExplainJob
     from cnncli.layers import Layer
-    from cnncli.outputs import Source
 
 EXAMPLES = """\b
 Examples:
@@ -48,12 +47,13 @@ def explain(command: str, /, words: tuple[str, ...], **options: Any) -> None:
     result, and the value that all other commands get.
     """
     from cnncli.explain import job
+    from cnncli.inputs import gather_one
 
     networks = [word for word in words if Path(word).suffix.lower() in NETWORKS]
     images = [word for word in words if word not in networks]
     _check(networks, images, options)
     check_output_open()
-    source = _source(images)
+    source = gather_one(images, is_terminal(sys.stdin), "explain")
     start_work()
     wanted = _wanted(command, networks, options)
     _tell(job.run(wanted, source), options)
@@ -73,16 +73,6 @@ def _check(networks: Sequence[str], images: Sequence[str], options: dict[str, An
         others = name in (*CONV_OPTIONS, *POOL_OPTIONS, *NETWORK_OPTIONS) and name not in own
         if others and context.get_parameter_source(name) is ParameterSource.COMMANDLINE:
             raise click.UsageError(f"{option.opts[-1]} does not go with {what}.")
-
-
-def _source(images: Sequence[str]) -> Source:
-    from cnncli.errors import OptionError
-    from cnncli.inputs import gather
-
-    sources = gather(images, False, is_terminal(sys.stdin))
-    if len(sources) > 1:
-        raise OptionError(f"explain takes one IMAGE, got a folder of {len(sources)}")
-    return sources[0]
 
 
 def _wanted(command: str, networks: Sequence[str], options: dict[str, Any]) -> ExplainJob:

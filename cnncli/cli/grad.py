@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from cnncli.cli.group import check_output_open, tell
-from cnncli.cli.picture import is_terminal, make_job, tell_outcome
+from cnncli.cli.picture import make_job
+from cnncli.cli.telling import is_terminal, tell_outcome
 from cnncli.options import NetworkCommand, grad_options, network_argument, one_picture_command
 
 if TYPE_CHECKING:
     from cnncli.gradcheck import Check
     from cnncli.gradjob import GradJob
-    from cnncli.outputs import Source
 
 EXAMPLES = """\b
 Examples:
@@ -78,26 +78,18 @@ def _grad_job(command: str, network: str, options: dict[str, Any]) -> GradJob:
 
 def _run(wanted: GradJob, image: str | None, options: dict[str, Any]) -> int:
     from cnncli import gradjob
+    from cnncli.inputs import gather_one
     from cnncli.job import Report
 
     report = Report()
-    outcome, check = gradjob.run(wanted, _source(image))
+    source = gather_one([] if image is None else [image], is_terminal(sys.stdin), "grad")
+    outcome, check = gradjob.run(wanted, source)
     report.add(outcome)
     tell_outcome(outcome, options["quiet"], options["as_json"])
     if check is not None and options["as_json"]:
         line = _check_json(check)
         tell(line) if outcome.to_stdout else click.echo(line)
     return report.exit_code
-
-
-def _source(image: str | None) -> Source:
-    from cnncli.errors import OptionError
-    from cnncli.inputs import gather
-
-    sources = gather([] if image is None else [image], False, is_terminal(sys.stdin))
-    if len(sources) > 1:
-        raise OptionError(f"grad takes one IMAGE, got a folder of {len(sources)}")
-    return next(iter(sources))
 
 
 def _check_json(check: Check) -> str:

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import contextlib
 import sys
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from cnncli import interrupts
-from cnncli.cli.group import check_output_open, show_error, start_work, tell
+from cnncli.cli.group import check_output_open, start_work
 from cnncli.cli.layer import (
     CONV_OPTIONS,
     POOL_OPTIONS,
@@ -20,19 +22,23 @@ from cnncli.cli.layer import (
     files_read,
     pool_layer,
 )
+from cnncli.cli.telling import Teller, is_terminal
+from cnncli.errors import CnnCliError
 from cnncli.options import (
     PictureCommand,
     conv_options,
+    filter_command,
+    layer_command,
     pad_options,
-    picture_command,
     pool_options,
 )
 
 if TYPE_CHECKING:
     from cnncli.batch import Runner
-    from cnncli.job import Job, Outcome
+    from cnncli.job import Job, Outcome, Report, Task
     from cnncli.layers import Layer
     from cnncli.network import Network
+    from cnncli.outputs import Plan
 
 PAD_EXAMPLES = """\b
 Examples:
@@ -58,7 +64,7 @@ Examples:
 
 @click.command(cls=PictureCommand, epilog=PAD_EXAMPLES)
 @pad_options
-@picture_command
+@layer_command
 @click.pass_obj
 def pad(command: str, /, padding: Any, pad_mode: str, pad_value: float, **shared: Any) -> int:
     """Add a border to images.
@@ -73,7 +79,7 @@ def pad(command: str, /, padding: Any, pad_mode: str, pad_value: float, **shared
 
 @click.command(cls=PictureCommand, epilog=CONV_EXAMPLES)
 @conv_options
-@picture_command
+@filter_command
 @click.pass_obj
 def conv(command: str, /, **options: Any) -> int:
     """Convolve images with filters, as a CNN layer does.
@@ -96,7 +102,7 @@ def conv(command: str, /, **options: Any) -> int:
 
 @click.command(cls=PictureCommand, epilog=POOL_EXAMPLES)
 @pool_options
-@picture_command
+@layer_command
 @click.pass_obj
 def pool(command: str, /, **options: Any) -> int:
     """Pool images: the largest, average, smallest or p-norm value of each window.
@@ -119,33 +125,70 @@ def run_job(job: Job, shared: dict[str, Any]) -> int:
     from cnncli.inputs import gather
     from cnncli.job import Report
 
-    if shared["overwrite"] and shared["skip_existing"]:
-        raise click.UsageError("--overwrite and --skip-existing exclude each other.")
-    if shared["as_json"] or shared["show"]:
-        check_output_open()
-    sources = gather(shared["images"], shared["recursive"], is_terminal(sys.stdin))
-    report = Report()
+    _check_shared(shared)
+    words = shared["images"], shared["recursive"], is_terminal(sys.stdin)
+    plan = batch.plan_batch(job, gather(*words, shared["files_from"], shared["max_input_bytes"]))
+    report = Report(len(plan.targets))
+    runner = _runner(job, report.total, shared)
     start_work()
-    plan = batch.plan_batch(job, sources)
-    if len(sources) > 1:
-        interrupts.tell_progress(lambda: f"{report.done} of {len(sources)} done")
-    runner = _runner(job, len(sources), shared["timeout"])
-    with contextlib.closing(batch.run(job, plan, runner)) as outcomes:
-        for _, outcome in outcomes:
-            report.add(outcome)
-            tell_outcome(outcome, shared["quiet"], shared["as_json"])
+    if report.total > 1:
+        interrupts.tell_progress(lambda: f"{report.done} of {report.total} done")
+    with (
+        Teller(report, shared) as teller,
+        _report_file(job, plan, report, shared) as keep,
+        contextlib.closing(batch.run(job, plan, runner, fail_fast=shared["fail_fast"])) as done,
+    ):
+        for task, outcome in done:
+            teller.take(outcome)
+            keep(task, outcome)
+    teller.sum_up()
     return report.exit_code
 
 
-def _runner(job: Job, count: int, timeout: float | None) -> Runner:
+def _check_shared(shared: dict[str, Any]) -> None:
+    if shared["overwrite"] and shared["skip_existing"]:
+        raise click.UsageError("--overwrite and --skip-existing exclude each other.")
+    if shared["dry_run"] and shared["report"] is not None:
+        raise click.UsageError("--dry-run writes nothing, so it excludes --report.")
+    if shared["as_json"] or shared["show"] or shared["dry_run"]:
+        check_output_open()
+
+
+def _runner(job: Job, count: int, shared: dict[str, Any]) -> Runner:
     """Return who does the work: worker processes, or for one image threads of this process."""
     from cnncli.batch import InlineRunner
 
-    if count == 1 and timeout is None:
+    if shared["dry_run"]:
+        from cnncli.preview import PreviewRunner
+
+        return PreviewRunner()
+    if count == 1 and shared["timeout"] is None:
         return InlineRunner()
     from cnncli.workers import WorkerRunner
 
-    return WorkerRunner(job.jobs, timeout)
+    return WorkerRunner(job.jobs, shared["timeout"])
+
+
+@contextlib.contextmanager
+def _report_file(
+    job: Job, plan: Plan, report: Report, shared: dict[str, Any]
+) -> Iterator[Callable[[Task, Outcome], None]]:
+    """Give a function that keeps outcomes for --report, which is written whatever happens."""
+    if shared["report"] is None:
+        yield lambda task, outcome: None
+        return
+    from cnncli.reportfile import ReportFile
+
+    begin = time.monotonic()
+    file = ReportFile(Path(shared["report"]), plan, shared["overwrite"])
+    try:
+        yield file.add
+    except BaseException:
+        # What ended the batch is told, and not what may be wrong with its report as well.
+        with contextlib.suppress(CnnCliError):
+            file.finish(report, job.command, time.monotonic() - begin)
+        raise
+    file.finish(report, job.command, time.monotonic() - begin)
 
 
 def _job(command: str, layer: Layer, shared: dict[str, Any]) -> Job:
@@ -176,28 +219,7 @@ def make_job(command: str, network: Network, shared: dict[str, Any]) -> Job:
     )
 
 
-def tell_outcome(outcome: Outcome, quiet: bool, as_json: bool) -> None:
-    """Report on one image, for people or as JSON."""
-    from cnncli import report
-
-    if outcome.error is not None:
-        show_error(str(outcome.error), outcome.error.hint)
-    if as_json:
-        for line in report.json_line(outcome):
-            tell(line) if outcome.to_stdout else click.echo(line)
-    elif not quiet:
-        for line in report.lines(outcome):
-            tell(line)
-    if outcome.shown:
-        click.echo(outcome.shown, nl=False, err=as_json or outcome.to_stdout, color=True)
-
-
 def _columns() -> int:
     import shutil
 
     return shutil.get_terminal_size().columns
-
-
-def is_terminal(stream: Any) -> bool:
-    """Tell whether a standard stream is there and a person sits behind it."""
-    return stream is not None and not stream.closed and bool(stream.isatty())

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from cnncli.cli.picture import make_job, run_job
-from cnncli.options import NetworkCommand, network_argument, picture_command, run_options
+from cnncli.options import NetworkCommand, network_argument, network_command, run_options
 
 if TYPE_CHECKING:
     from cnncli.network import Network
@@ -28,7 +28,7 @@ Examples:
 @click.command(cls=NetworkCommand, epilog=EXAMPLES)
 @network_argument
 @run_options
-@picture_command
+@network_command
 @click.pass_obj
 def run(
     command: str, /, network: str, until: str | None, layers: tuple[str, ...], **shared: Any
