@@ -31,6 +31,7 @@ LAYERS = {
     "batch": 3,
     "options": 4,
     "optiontypes": 4,
+    "optionsections": 4,
     "cli": 4,
     "__main__": 5,
 }
@@ -41,7 +42,7 @@ import, and on floor 2 at least.
 """
 HELPERS = 2
 
-COMMAND_LINE = re.compile(r"(cli|options|optiontypes)(\.|$)")
+COMMAND_LINE = re.compile(r"(cli|options|optiontypes|optionsections)(\.|$)")
 PRINTERS = re.compile(r"cli(\.|$)")
 
 NAMES = sorted(COMMANDS)

@@ -13,7 +13,8 @@ import click
 from cnncli.cli.group import check_output_open, tell
 from cnncli.cli.picture import make_job
 from cnncli.cli.telling import is_terminal, tell_outcome
-from cnncli.options import NetworkCommand, grad_options, network_argument, one_picture_command
+from cnncli.options import grad_options, network_argument, one_picture_command
+from cnncli.optionsections import NetworkCommand
 
 if TYPE_CHECKING:
     from cnncli.gradcheck import Check

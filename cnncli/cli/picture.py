@@ -24,14 +24,8 @@ from cnncli.cli.layer import (
 )
 from cnncli.cli.telling import Teller, is_terminal
 from cnncli.errors import CnnCliError
-from cnncli.options import (
-    PictureCommand,
-    conv_options,
-    filter_command,
-    layer_command,
-    pad_options,
-    pool_options,
-)
+from cnncli.options import conv_options, filter_command, layer_command, pad_options, pool_options
+from cnncli.optionsections import PictureCommand
 
 if TYPE_CHECKING:
     from cnncli.batch import Runner

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from cnncli.cli.picture import make_job, run_job
-from cnncli.options import NetworkCommand, network_argument, network_command, run_options
+from cnncli.options import network_argument, network_command, run_options
+from cnncli.optionsections import NetworkCommand
 
 if TYPE_CHECKING:
     from cnncli.network import Network
