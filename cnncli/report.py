@@ -108,7 +108,7 @@ def summary(report: Report, seconds: float | None, brief: bool = False) -> str:
         "to do" if seconds is None else "done": report.written,
         "skipped": report.skipped,
         "failed": report.failed,
-        "not tried": report.left,
+        "not done": report.left,
     }
     first, *others = counts.items()
     told = ", ".join(f"{n} {word}" for word, n in (first, *(pair for pair in others if pair[1])))

@@ -30,7 +30,7 @@ COLUMNS: Final = (
 """Of a table: a row for each output, or for each input without one."""
 
 _FORMULAS: Final = "=+-@\uff1d\uff0b\uff0d\uff20"
-_LATER: Final = "not tried"
+_LATER: Final = "not done"
 
 
 class ReportFile:
@@ -68,7 +68,7 @@ class ReportFile:
         self._places[task.index] = 1 + self._entries.append(self._encoded(entry))
 
     def finish(self, report: Report, command: str, seconds: float) -> None:
-        """Write the file: with inputs not tried too, whatever made the batch end.
+        """Write the file: with inputs not done too, whatever made the batch end.
 
         Parameters
         ----------
@@ -115,14 +115,14 @@ def _head(report: Report, command: str, seconds: float) -> bytes:
         "done": report.written,
         "skipped": report.skipped,
         "failed": report.failed,
-        "not_tried": report.left,
+        "not_done": report.left,
         "seconds": round(seconds, 3),
     }
     return json.dumps(fields)[:-1].encode() + b', "inputs": [\n'
 
 
 def _entry(source: Source, outcome: Outcome | None) -> dict[str, Any]:
-    """Return the entry of one input; None: it was not tried."""
+    """Return the entry of one input; None: it was not done."""
     name = "-" if source.path is None else os.fspath(source.path)
     if outcome is None:
         return {"input": name, "status": _LATER}

@@ -159,7 +159,7 @@ def test_fail_fast_begins_no_more() -> None:
     Path("in/00.png").write_bytes(b"no picture")
     result = run_cli("pool", "in", "-o", "out/", "--fail-fast", "--jobs", 1, code=1)
     last = result.stderr.splitlines()[-1]
-    counts = re.fullmatch(r"40 images in .* s: (\d+) done, 1 failed, (\d+) not tried", last)
+    counts = re.fullmatch(r"40 images in .* s: (\d+) done, 1 failed, (\d+) not done", last)
     assert counts, last
     assert int(counts[1]) == len(files("out")) <= 4
     assert int(counts[1]) + int(counts[2]) == 39

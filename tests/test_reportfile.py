@@ -51,7 +51,7 @@ def test_json_lists_every_input_in_order() -> None:
     assert [entry["input"] for entry in report["inputs"]] == list(BATCH)
     states = [entry["status"] for entry in report["inputs"]]
     assert states == ["done", "failed", "done", "skipped", "done", "failed"]
-    counts = [report[key] for key in ("images", "done", "skipped", "failed", "not_tried")]
+    counts = [report[key] for key in ("images", "done", "skipped", "failed", "not_done")]
     assert counts == [6, 3, 1, 2, 0] and report["command"].startswith("cnncli pool a.png")
     first, bad, *_ = report["inputs"]
     (output,) = first["outputs"]
@@ -102,17 +102,32 @@ def test_odd_names(fault: bool) -> None:
     assert [row["input"].lstrip("'")[:2] for row in found[:4]] == ["=1", "@x", "-y", "+z"]
 
 
-def test_what_was_not_tried_is_listed() -> None:
+def test_what_was_not_done_is_listed() -> None:
     for index in range(30):
         save(f"{index:02d}.png", RGB)
     Path("00.png").write_bytes(b"")
     given = ("pool", "*.png", "-o", "out/", "--fail-fast", "--jobs", 1, "--report")
     run_cli(*given, "r.json", code=1)
     states = [entry["status"] for entry in load("r.json")["inputs"]]
-    assert len(states) == 30 and states[0] == "failed" and states[-1] == "not tried"
-    assert states.count("not tried") == load("r.json")["not_tried"] >= 20
+    assert len(states) == 30 and states[0] == "failed" and states[-1] == "not done"
+    assert states.count("not done") == load("r.json")["not_done"] >= 20
     run_cli(*given, "r.csv", "--overwrite", code=1)
-    assert [row["status"] for row in rows("r.csv")].count("not tried") >= 20
+    assert [row["status"] for row in rows("r.csv")].count("not done") >= 20
+
+
+def interrupted(number: int, folder: str) -> str:
+    """Interrupt a batch once its first output is there; return what it said."""
+    words = ["pool", "in", "-o", f"{folder}/", "--report", "r.json", "-j", "1"]
+    with subprocess.Popen(
+        [sys.executable, "-m", "cnncli", *words], stderr=subprocess.PIPE
+    ) as process:
+        end = time.monotonic() + 30
+        while not (Path(folder).exists() and os.listdir(folder)) and time.monotonic() < end:
+            time.sleep(0.01)
+        process.send_signal(number)
+        error = process.communicate(timeout=30)[1].decode()
+    assert process.returncode == 128 + number
+    return error
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
@@ -120,22 +135,17 @@ def test_an_interrupted_batch_has_its_report(number: int) -> None:
     Path("in").mkdir()
     for index in range(300):
         save(f"in/{index:03d}.png", RGB)
-    words = ["pool", "in", "-o", "out/", "--report", "r.json", "-j", "1"]
-    with subprocess.Popen(
-        [sys.executable, "-m", "cnncli", *words], stderr=subprocess.PIPE
-    ) as process:
-        end = time.monotonic() + 30
-        while not (Path("out").exists() and os.listdir("out")) and time.monotonic() < end:
-            time.sleep(0.01)
-        process.send_signal(number)
-        error = process.communicate(timeout=30)[1].decode()
-    assert process.returncode == 128 + number
+    # On a machine with too much to do an interrupted command ends before it has written anything.
+    for attempt in range(5):
+        error = interrupted(number, f"out{attempt}")
+        if Path("r.json").exists():
+            break
     report = load("r.json")
     total = len(os.listdir("in"))
     assert report["images"] == len(report["inputs"]) == total
-    assert report["done"] + report["not_tried"] == total and report["not_tried"] > 0
+    assert report["done"] + report["not_done"] == total and report["not_done"] > 0
     assert f"interrupted: {report['done']} of {total} done" in error
-    made = set(os.listdir("out"))
+    made = set(os.listdir(f"out{attempt}"))
     for entry in report["inputs"]:
         if entry["status"] == "done":
             assert {os.path.basename(each["output"]) for each in entry["outputs"]} <= made
