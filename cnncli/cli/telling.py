@@ -86,6 +86,7 @@ class _Bar:
         )
 
     def open(self) -> None:
+        """Draw it for the first time."""
         with contextlib.suppress(OSError, ValueError):
             self.bar.__enter__()
 
@@ -105,7 +106,9 @@ class _Bar:
         self.looked, self.waiting = now, 0
 
     def close(self) -> None:
+        """Leave it as it is, with all images in it, and show the cursor again."""
         with contextlib.suppress(OSError, ValueError):
+            self.bar.update(self.waiting)
             self.bar.__exit__(None, None, None)
 
 
