@@ -63,7 +63,7 @@ Examples:
 def pad(command: str, /, padding: Any, pad_mode: str, pad_value: float, **shared: Any) -> int:
     """Add a border to images.
 
-    IMAGE is a picture, a .npy array, a folder or - for standard input.
+    IMAGE is a picture, a .npy array, a folder, a quoted pattern or - for standard input.
     """
     from cnncli.layers import PadLayer
 
@@ -78,9 +78,10 @@ def pad(command: str, /, padding: Any, pad_mode: str, pad_value: float, **shared
 def conv(command: str, /, **options: Any) -> int:
     """Convolve images with filters, as a CNN layer does.
 
-    IMAGE is a picture, a .npy array, a folder or - for standard input. A 2-D filter works on
-    every channel on its own and keeps colour; a 3-D one sums over channels into one feature map;
-    a 4-D bank gives many. What CNNs call convolution does not flip the filter; --flip does.
+    IMAGE is a picture, a .npy array, a folder, a quoted pattern or - for standard input. A 2-D
+    filter works on every channel on its own and keeps colour; a 3-D one sums over channels into
+    one feature map; a 4-D bank gives many. What CNNs call convolution does not flip the filter;
+    --flip does.
     """
     layer_options, shared = _split(options, CONV_OPTIONS)
     layer = conv_layer(layer_options)
@@ -101,7 +102,7 @@ def conv(command: str, /, **options: Any) -> int:
 def pool(command: str, /, **options: Any) -> int:
     """Pool images: the largest, average, smallest or p-norm value of each window.
 
-    IMAGE is a picture, a .npy array, a folder or - for standard input.
+    IMAGE is a picture, a .npy array, a folder, a quoted pattern or - for standard input.
     """
     layer_options, shared = _split(options, POOL_OPTIONS)
     return run_job(_job(command, pool_layer(layer_options), shared), shared)

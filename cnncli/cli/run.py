@@ -37,9 +37,9 @@ def run(
     """Run a network on images and show what its layers see.
 
     NETWORK is a network file (.toml) or an ONNX model (.onnx). IMAGE is a picture, a .npy array, a
-    folder or - for standard input. The last layer's feature maps become one labelled sheet; a
-    folder, or a template with {layer}, gets a sheet for every layer, and {map} a file for every
-    map. An .npz file gets all layers' values.
+    folder, a quoted pattern or - for standard input. The last layer's feature maps become one
+    labelled sheet; a folder, or a template with {layer}, gets a sheet for every layer, and {map}
+    a file for every map. An .npz file gets all layers' values.
     """
     from cnncli.models import load_model
 
