@@ -6,13 +6,13 @@ from typing import Final
 
 import click
 
-_READ_NAMES: Final = (
+READ_NAMES: Final = (
     *("gray", "background", "frame", "as_values", "max_pixels", "max_input_bytes"),
 )
-_BATCH_NAMES: Final = (
+BATCH_NAMES: Final = (
     *("recursive", "files_from", "jobs", "timeout", "fail_fast", "dry_run", "report"),
 )
-_WRITE_NAMES: Final = (
+WRITE_NAMES: Final = (
     *("output", "format_name", "depth", "value_range", "shared_range", "colormap", "columns"),
     *("labels", "compress", "show", "overwrite", "skip_existing", "as_json", "verbose", "quiet"),
     "channels",
@@ -52,8 +52,8 @@ class ExplainCommand(PictureCommand):
 
 
 def _section(option: click.Option) -> str | None:
-    if option.name in _READ_NAMES:
+    if option.name in READ_NAMES:
         return "Images in"
-    if option.name in _BATCH_NAMES:
+    if option.name in BATCH_NAMES:
         return "Many images"
-    return "Results out" if option.is_eager or option.name in _WRITE_NAMES else None
+    return "Results out" if option.is_eager or option.name in WRITE_NAMES else None

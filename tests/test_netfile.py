@@ -415,9 +415,9 @@ def test_sizes_wait_for_the_image_where_none_is_given() -> None:
 
 def test_every_option_of_the_commands_has_its_field() -> None:
     from cnncli.cli.picture import conv, pad, pool
-    from cnncli.options import _READ_NAMES, _WRITE_NAMES
+    from cnncli.optionsections import BATCH_NAMES, READ_NAMES, WRITE_NAMES
 
-    shared = {*_READ_NAMES, *_WRITE_NAMES, "images", "help"}
+    shared = {*READ_NAMES, *BATCH_NAMES, *WRITE_NAMES, "images", "help"}
     for command in (conv, pool, pad):
         options = {param.name for param in command.params} - shared
         fields = {
