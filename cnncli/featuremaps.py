@@ -36,6 +36,35 @@ ALONE_VALUES: Final = 2**20
 T = TypeVar("T")
 
 
+class _LastStage:
+    """Keeps the stage that was prepared last: images of a batch are often of one size."""
+
+    def __init__(self) -> None:
+        self._known: tuple[Network, Shape, np.dtype[Any], Stage] | None = None
+
+    def of(self, network: Network, shape: Shape, dtype: np.dtype[Any]) -> Stage:
+        """Return the network prepared for images of that shape and dtype."""
+        known = self._known
+        if known is not None and known[1:3] == (shape, dtype) and _same(known[0], network):
+            return known[3]
+        # What was prepared before need not stand beside what is prepared now.
+        self._known = known = None
+        stage = network.folded().stage(shape, dtype)
+        self._known = network, shape, dtype, stage
+        return stage
+
+
+_last_stage: Final = _LastStage()
+
+
+def _same(one: Network, other: Network) -> bool:
+    """Whether two networks are the same layers, connected in the same way."""
+    return len(one.nodes) == len(other.nodes) and all(
+        a.layer is b.layer and (a.name, a.inputs) == (b.name, b.inputs)
+        for a, b in zip(one.nodes, other.nodes, strict=True)
+    )
+
+
 @dataclass(eq=False)
 class FeatureMaps:
     """A network on a picture.
@@ -63,7 +92,7 @@ class FeatureMaps:
     jobs: int | None = None
     held: Values | None = None
 
-    @property
+    @cached_property
     def shape(self) -> Shape:
         """(N, n_H, n_W, n_C)."""
         return self.network.output_shape(self.picture.shape)
@@ -76,7 +105,7 @@ class FeatureMaps:
     @cached_property
     def stage(self) -> Stage:
         """The network prepared for one image."""
-        return self.network.folded().stage((1, *self.picture.shape[1:]), self.dtype)
+        return _last_stage.of(self.network, (1, *self.picture.shape[1:]), self.dtype)
 
     @cached_property
     def _in_strips(self) -> bool:

@@ -169,7 +169,8 @@ class Padder:
         ):
             if len(index):
                 constant = index[0] == CONSTANT_CELL
-                edge[...] = self.task.border[1] if constant else inner.take(index, axis=2)
+                # Not `take`: of a view it copies all of it first.
+                edge[...] = self.task.border[1] if constant else inner[:, :, index]
         strip[:, :, cols.padded :] = self.task.border[1]
 
 

@@ -167,7 +167,8 @@ def _fill(
 ) -> None:
     if len(index):
         constant = index[0] == CONSTANT_CELL
-        pads[...] = constants if constant else inner.take(index, axis=-2)
+        # Not `take`: of a view it copies all of it first.
+        pads[...] = constants if constant else inner[..., index, :]
 
 
 @dataclass(frozen=True)
