@@ -25,7 +25,7 @@ from cnncli.formats import NPZ
 from cnncli.images import Picture
 from cnncli.job import Job, Written
 from cnncli.metadata import describe_values
-from cnncli.network import input_groups
+from cnncli.network import Network, input_groups
 from cnncli.outputs import OutFile, check_target
 from cnncli.png import PngFile
 from cnncli.render import (
@@ -129,8 +129,13 @@ def notes_of(job: Job, picture: Picture) -> tuple[str, ...]:
         *picture.notes,
         *job.notes,
         *job.network.notes(picture.shape),
-        *(job.network.choices(picture.shape, picture.dtype) if job.verbose else ()),
+        *(_choices(job.network, picture) if job.verbose else ()),
     )
+
+
+def _choices(network: Network, picture: Picture) -> tuple[str, ...]:
+    whole = network.pixel_dtype(picture.shape, picture.pixels.dtype)
+    return network.choices(picture.shape, picture.dtype if whole is None else whole)
 
 
 @dataclass(frozen=True, eq=False)

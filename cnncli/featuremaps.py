@@ -7,18 +7,18 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any, Final, TypeVar
+from typing import Any, Final, NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from cnncli.core.strips import run_all
-from cnncli.images import Picture
+from cnncli.images import Picture, value_dtype
 from cnncli.layers import Shape, Stage
 from cnncli.layers.base import rows_at_once
 from cnncli.network import Network
 from cnncli.passes import peak_bytes, walk
-from cnncli.strips import Values
+from cnncli.strips import LEVELS, Values
 
 HELD_BYTES: Final = 32 * 2**20
 """A result up to this size is computed once and kept, where several passes over it are needed."""
@@ -36,25 +36,34 @@ ALONE_VALUES: Final = 2**20
 T = TypeVar("T")
 
 
-class _LastStage:
-    """Keeps the stage that was prepared last: images of a batch are often of one size."""
+class Prepared(NamedTuple):
+    """A network ready for strips of one image, and whether it takes pixels as they are stored."""
+
+    stage: Stage
+    on_pixels: bool
+
+
+class _LastPrepared:
+    """Keeps the network that was prepared last: images of a batch are often of one size."""
 
     def __init__(self) -> None:
-        self._known: tuple[Network, Shape, np.dtype[Any], Stage] | None = None
+        self._known: tuple[Network, Shape, np.dtype[Any], Prepared] | None = None
 
-    def of(self, network: Network, shape: Shape, dtype: np.dtype[Any]) -> Stage:
-        """Return the network prepared for images of that shape and dtype."""
+    def of(self, network: Network, shape: Shape, pixels: np.dtype[Any]) -> Prepared:
+        """Return the network prepared for images of that shape, stored in that dtype."""
         known = self._known
-        if known is not None and known[1:3] == (shape, dtype) and _same(known[0], network):
+        if known is not None and known[1:3] == (shape, pixels) and _same(known[0], network):
             return known[3]
         # What was prepared before need not stand beside what is prepared now.
         self._known = known = None
-        stage = network.folded().stage(shape, dtype)
-        self._known = network, shape, dtype, stage
-        return stage
+        found = network.pixel_dtype(shape, pixels)
+        dtype = value_dtype(pixels) if found is None else found
+        prepared = Prepared(network.folded().stage(shape, dtype), found is not None)
+        self._known = network, shape, pixels, prepared
+        return prepared
 
 
-_last_stage: Final = _LastStage()
+_last_prepared: Final = _LastPrepared()
 
 
 def _same(one: Network, other: Network) -> bool:
@@ -103,9 +112,10 @@ class FeatureMaps:
         return self.picture.dtype
 
     @cached_property
-    def stage(self) -> Stage:
-        """The network prepared for one image."""
-        return _last_stage.of(self.network, (1, *self.picture.shape[1:]), self.dtype)
+    def _prepared(self) -> Prepared:
+        return _last_prepared.of(
+            self.network, (1, *self.picture.shape[1:]), self.picture.pixels.dtype
+        )
 
     @cached_property
     def _in_strips(self) -> bool:
@@ -114,18 +124,15 @@ class FeatureMaps:
             return self.network.is_chain
         return peak_bytes(self.network, self.picture.shape, self.dtype) > WHOLE_BYTES
 
-    @cached_property
-    def _on_pixels(self) -> bool:
-        whole_numbers = self.picture.pixels.dtype.kind == "u"
-        return whole_numbers and self.network.works_on_pixels(self.picture.shape)
-
-    def each(self, action: Callable[[int, slice, Values], T]) -> list[T]:
+    def each(self, action: Callable[[int, slice, Values], T], in_levels: bool = False) -> list[T]:
         """Return ``action(image, rows, values)`` for all strips, in order; they run on threads.
 
         Parameters
         ----------
         action : callable
             Its values are (rows, n_W, n_C) and its own until it returns.
+        in_levels : bool
+            As in `Rows.each`.
         """
         strips = [(image, rows) for image in range(self.shape[0]) for rows in self._strips()]
         results: list[Any] = [None] * len(strips)
@@ -133,7 +140,7 @@ class FeatureMaps:
         def work(index: int, _: object) -> None:
             image, rows = strips[index]
             with self._wanted():
-                results[index] = action(image, rows, self._values(image, rows))
+                results[index] = action(image, rows, self._values(image, rows, in_levels))
 
         run_all(work, range(len(strips)), self._threads)
         return results
@@ -203,23 +210,25 @@ class FeatureMaps:
     def _strips(self) -> list[slice]:
         height = self.shape[1]
         if self._in_strips and self.held is None:
-            step = self.stage.step
+            step = self._prepared.stage.step
         else:
             self.whole()
             step = rows_at_once(self.shape, self.dtype)
         return [slice(first, min(first + step, height)) for first in range(0, height, step)]
 
-    def _values(self, image: int, rows: slice) -> Values:
+    def _values(self, image: int, rows: slice, in_levels: bool = False) -> Values:
         if self.held is not None:
             return self.held[image, rows]
-        raw = self._on_pixels
+        stage, raw = self._prepared
 
         def source(first: int, last: int) -> NDArray[Any]:
             pixels = self.picture.rows(slice(first, last))[image : image + 1]
             return pixels if raw else self.picture.scaled(pixels)
 
-        values = self.stage.read(source, rows.start, rows.stop)[0]
-        return self.picture.scaled(values) if raw else values
+        values = stage.read(source, rows.start, rows.stop)[0]
+        if not raw or (in_levels and self.picture.scale == LEVELS):
+            return values
+        return self.picture.scaled(values)
 
 
 def layer_maps(

@@ -96,7 +96,7 @@ class Picture:
     @property
     def dtype(self) -> np.dtype[Any]:
         """The type of the values: float64 for a float64 array, else float32."""
-        return np.dtype(np.float64 if self.pixels.dtype == np.float64 else np.float32)
+        return value_dtype(self.pixels.dtype)
 
     @property
     def colour(self) -> bool:
@@ -146,6 +146,11 @@ class Picture:
         values = pixels.astype(np.float32)
         values /= np.float32(self.scale)
         return values
+
+
+def value_dtype(pixels: np.dtype[Any]) -> np.dtype[Any]:
+    """Return the type of the values of pixels: float64 for float64, else float32."""
+    return np.dtype(np.float64 if pixels == np.float64 else np.float32)
 
 
 def read_image(path: Path, options: ReadOptions, early: bool = False) -> Picture:

@@ -9,6 +9,8 @@ from typing import Any
 
 import numpy as np
 
+from cnncli.strips import LEVELS
+
 # Elements worked on at a time: three such buffers stay in a core's cache.
 _BLOCK = 1 << 16
 
@@ -89,6 +91,7 @@ def measure(values: np.ndarray) -> Extremes:
     Parameters
     ----------
     values : ndarray of float, any shape
+        Or of whole numbers, `LEVELS` times the values.
 
     Returns
     -------
@@ -106,6 +109,9 @@ def measure(values: np.ndarray) -> Extremes:
 
 
 def _measured(block: np.ndarray) -> Extremes:
+    if block.dtype.kind != "f":
+        lo, hi = _as_values(np.array([block.min(), block.max()])).tolist()
+        return Extremes(lo, hi)
     lo, hi = float(block.min()), float(block.max())
     if math.isfinite(lo) and math.isfinite(hi):
         return Extremes(lo, hi)
@@ -115,6 +121,15 @@ def _measured(block: np.ndarray) -> Extremes:
     if not finite.size:
         return Extremes(non_finite=others)
     return Extremes(float(finite.min()), float(finite.max()), others)
+
+
+def _as_values(block: np.ndarray) -> np.ndarray:
+    """Whole numbers as the values that they stand for, as `Picture.scaled` makes them."""
+    if block.dtype.kind == "f":
+        return block
+    values = block.astype(np.float32)
+    values /= np.float32(LEVELS)
+    return values
 
 
 def level_dtype(depth: str) -> type[np.unsignedinteger]:
@@ -213,6 +228,7 @@ def paint_levels(values: np.ndarray, mapping: Mapping, depth: str, out: np.ndarr
     Parameters
     ----------
     values : ndarray of float, any shape
+        Or of whole numbers, `LEVELS` times the values.
     mapping : Mapping
     depth : str
         ``8`` or ``16``.
@@ -230,6 +246,9 @@ def paint_levels(values: np.ndarray, mapping: Mapping, depth: str, out: np.ndarr
     >>> paint_levels(np.array([-1.0, 0.0, 2.0]), Mapping("clip", 0, 1), "8", levels).clipped
     2
     """
+    levels_already = (mapping.lo, mapping.hi, depth) == (0, 1, "8") and mapping.kind != "abs"
+    if values.dtype.kind != "f" and levels_already:
+        return _paint_whole(values, out)
     top, seen = top_level(depth), Extremes()
     constant = mapping.lo == mapping.hi
     if constant:
@@ -238,7 +257,7 @@ def paint_levels(values: np.ndarray, mapping: Mapping, depth: str, out: np.ndarr
     # Infinities and values far outside the range are clipped, which is what the user asked for.
     with np.errstate(all="ignore"):
         for part in _blocks(values):
-            block = values[part]
+            block = _as_values(values[part])
             found = _measured(block)
             if not (mapping.lo <= found.lo and found.hi <= mapping.hi):
                 clipped = count_clipped(block, mapping, not found.non_finite)
@@ -247,6 +266,21 @@ def paint_levels(values: np.ndarray, mapping: Mapping, depth: str, out: np.ndarr
             if scaling is not None:
                 scaled = scaling.apply(block, not found.non_finite)
                 np.copyto(out[part], scaled, casting="unsafe")
+    return seen
+
+
+def _paint_whole(values: np.ndarray, out: np.ndarray) -> Extremes:
+    """Write whole numbers as the levels that they are, clipped."""
+    seen = Extremes()
+    for part in _blocks(values):
+        block = values[part]
+        lo, hi = block.min(), block.max()
+        below = int(np.count_nonzero(block < 0)) if lo < 0 else 0
+        above = int(np.count_nonzero(block > 255)) if hi > 255 else 0
+        first, last = _as_values(np.array([lo, hi])).tolist()
+        seen |= Extremes(first, last, clipped=below + above)
+        block = np.clip(block, 0, 255) if below or above else block
+        np.copyto(out[part], block, casting="unsafe")
     return seen
 
 

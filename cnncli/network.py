@@ -229,7 +229,7 @@ class Network:
         )
 
     def choices(self, shape: Shape, dtype: np.dtype[Any]) -> tuple[str, ...]:
-        """Say which algorithm each convolution takes, and why."""
+        """Say which algorithm each convolution takes in a dtype, and why."""
         shapes, said = self.shapes(shape), []
         for node in self.nodes:
             if isinstance(node.layer, ConvLayer):
@@ -276,10 +276,29 @@ class Network:
             chain = _after(chain, layer.stage(chain.shape, dtype))
         return chain
 
-    def works_on_pixels(self, shape: Shape) -> bool:
-        """Whether the whole numbers of a picture can go through without becoming floats."""
+    def pixel_dtype(self, shape: Shape, pixels: np.dtype[Any]) -> np.dtype[Any] | None:
+        """Return the dtype in which whole numbers go through, None if they must become floats.
+
+        Parameters
+        ----------
+        shape : Shape
+        pixels : dtype
+            Of the picture.
+
+        Returns
+        -------
+        dtype or None
+            For `stage`: its results are then what the scaled ones are, but for the scale.
+
+        Examples
+        --------
+        >>> Network.chain(PoolLayer("min")).pixel_dtype((1, 4, 4, 1), np.dtype("uint16"))
+        dtype('uint16')
+        """
         first, *more = (node.layer for node in self.nodes)
-        return not more and isinstance(first, PoolLayer) and first.works_on_pixels(shape)
+        if more or pixels.kind != "u" or not isinstance(first, (ConvLayer, PoolLayer)):
+            return None
+        return first.pixel_dtype(shape, pixels)
 
     def folded(self, keep: Collection[str] = ()) -> Network:
         """Return the same network with each batch normalisation folded into its convolution.

@@ -242,7 +242,7 @@ def _joined(
         return image, look(image, strip, list(_parts(values, groups)))
 
     found = [Extremes()] * (rows.shape[0] * len(groups))
-    for image, seen in rows.each(at):
+    for image, seen in rows.each(at, in_levels=True):
         for index, extremes in enumerate(seen, image * len(groups)):
             found[index] |= extremes
     return found

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Protocol, TypeVar
+from typing import Any, Final, Protocol, TypeVar
 
 import numpy as np
 
 Shape = tuple[int, int, int, int]
 Values = np.ndarray[Any, np.dtype[Any]]
 T = TypeVar("T")
+
+
+LEVELS: Final = 255.0
+"""What values that come as whole numbers are to be divided by."""
 
 
 class Rows(Protocol):
@@ -20,8 +24,12 @@ class Rows(Protocol):
     def shape(self) -> tuple[int, int, int, int]:
         """(N, H, W, C)."""
 
-    def each(self, action: Callable[[int, slice, Values], T]) -> list[T]:
-        """Return ``action(image, rows, values)`` for all strips, in order."""
+    def each(self, action: Callable[[int, slice, Values], T], in_levels: bool = False) -> list[T]:
+        """Return ``action(image, rows, values)`` for all strips, in order.
+
+        With `in_levels` the values of a strip may be whole numbers, `LEVELS` times what they are:
+        those of 8-bit pictures whose sums are exact.
+        """
 
     def kept(self) -> Rows:
         """Return what is cheap to pass over several times."""
@@ -45,7 +53,7 @@ class Whole:
         n, height, width, channels = self.values.shape
         return n, height, width, channels
 
-    def each(self, action: Callable[[int, slice, Values], T]) -> list[T]:
+    def each(self, action: Callable[[int, slice, Values], T], in_levels: bool = False) -> list[T]:
         """Return the action's value for each image."""
         rows = slice(0, self.shape[1])
         return [action(image, rows, values) for image, values in enumerate(self.values)]

@@ -15,6 +15,7 @@ from cnncli.core import blas
 from cnncli.errors import CnnCliError, FileProblem
 from cnncli.images import Picture
 from cnncli.job import Job, Outcome, Task
+from cnncli.memory import keep_freed
 from cnncli.outputs import OutFile, Source, Target
 from cnncli.places import LocalPlace
 from cnncli.wholefile import Data
@@ -35,6 +36,7 @@ def work(job: Job, place: LocalPlace, tasks: int, answers: int) -> None:
     """
     line = Line(tasks, answers)
     job = replace(job, jobs=1)
+    keep_freed()
     # The other cores have workers of their own.
     with blas.one_thread():
         while (given := line.next_task()) is not None:

@@ -84,7 +84,8 @@ def choose(W: FloatArray, task: Task, algorithm: str = "auto", reuse: int = 1) -
     """
     if algorithm != "auto" and algorithm not in ALGORITHMS:
         raise OptionError(f"algorithm must be auto or {', '.join(ALGORITHMS)}, got {algorithm!r}")
-    counted = {name: module.work(W, task) for name, module in ALGORITHMS.items()}
+    asked = ALGORITHMS if algorithm == "auto" else {algorithm: ALGORITHMS[algorithm]}
+    counted = {name: module.work(W, task) for name, module in asked.items()}
     prices = {
         name: price(work, task.dtype, reuse) for name, work in counted.items() if work is not None
     }

@@ -83,11 +83,13 @@ class PoolLayer(Plain):
             return pool_rows(source, one, options, self.mode, first, last)
 
         # A strip's input must not be much larger than its output.
-        return Stage(out, max(1, rows_at_once(out, dtype) // rows.stride), read)
+        # Nor may strips of whole numbers be taller: the first would wait for more to be decoded.
+        least = np.result_type(dtype, np.float32)
+        return Stage(out, max(1, rows_at_once(out, least) // rows.stride), read)
 
-    def works_on_pixels(self, shape: Shape) -> bool:
-        """Whether whole numbers can be pooled as they are: extremes, and none of pads only."""
-        return self.mode in ("max", "min") and not self.notes(shape)
+    def pixel_dtype(self, shape: Shape, pixels: np.dtype[Any]) -> np.dtype[Any] | None:
+        """Return the pixels' dtype where they are pooled as they are: extremes, none of pads only."""
+        return pixels if self.mode in ("max", "min") and not self.notes(shape) else None
 
     def _whole(self, source: Rows, shape: Shape) -> FloatArray:
         return self.forward(source(0, shape[1]))[0]
