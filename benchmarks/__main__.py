@@ -11,13 +11,13 @@ from functools import partial
 from pathlib import Path
 from typing import Final
 
+from benchmarks import batches, filters, layers, machine, memory, peers, pooling, scaling
 from benchmarks import commands as whole_commands
-from benchmarks import filters, layers, machine, memory, peers, pooling, scaling
 from benchmarks.measure import watch
 from benchmarks.pictures import Workshop
 from benchmarks.table import Curve, Row, curve_table, describe, not_reached, pack, sections
 
-SECTIONS: Final = ("layers", "pooling", "filters", "commands", "memory", "scaling")
+SECTIONS: Final = ("layers", "pooling", "filters", "commands", "memory", "batches", "scaling")
 
 
 def parse(words: Sequence[str] | None) -> argparse.Namespace:
@@ -70,6 +70,7 @@ def _sections(
         "filters": partial(filters.measure, **inside),
         "commands": partial(whole_commands.measure, shop, options.repeats),
         "memory": partial(memory.measure, shop),
+        "batches": partial(batches.measure, shop, options.repeats),
         "scaling": partial(scaling.measure, **inside),
     }
 

@@ -179,9 +179,9 @@ def _check(
             continue
         first[name] = usage.seconds
         shop.peaks[case.name, name] = usage.peak
-        shown = _pixels(_target(case, name, shop))
+        shown = pixels(_target(case, name, shop))
         ours = shown if ours is None else ours
-        if (steps := _steps(ours, shown)) > case.tolerance:
+        if (steps := mean_steps(ours, shown)) > case.tolerance:
             problems.append(f"{name} differs by {steps:.3g} steps of 255 on average")
     return first, problems, unable
 
@@ -192,11 +192,11 @@ def _target(case: Case, name: str, shop: Workshop) -> Path:
     return folder if case.source.is_dir() else folder / f"out{case.suffix}"
 
 
-def _pixels(path: Path) -> NDArray[np.uint8]:
+def pixels(path: Path) -> NDArray[np.uint8]:
     """The pixels of a picture, or of the first, a middle and the last one of a folder."""
     if path.is_dir():
         names = sorted(path.glob("[0-9]*.png"))
-        return np.stack([_pixels(names[i]) for i in (0, len(names) // 2, -1)])
+        return np.stack([pixels(names[i]) for i in (0, len(names) // 2, -1)])
     before, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, MOST_PIXELS
     try:
         with Image.open(path) as picture:
@@ -205,7 +205,7 @@ def _pixels(path: Path) -> NDArray[np.uint8]:
         Image.MAX_IMAGE_PIXELS = before
 
 
-def _steps(ours: NDArray[np.uint8], other: NDArray[np.uint8]) -> float:
+def mean_steps(ours: NDArray[np.uint8], other: NDArray[np.uint8]) -> float:
     """Mean difference of pixels; inf for other shapes. Row by row, to spare memory."""
     if ours.shape != other.shape:
         return float("inf")

@@ -17,6 +17,7 @@ MODULES: Final = {
     "OpenCV": "cv2",
     "scipy": "scipy",
     "Pillow": "PIL",
+    "joblib": "joblib",
 }
 """Peers in this process, and what they are imported as; onnx writes onnxruntime's models."""
 

@@ -20,6 +20,11 @@ smoother than one of that size, and its PNG less than half as long."""
 
 FOLDER_IMAGES: Final = 200
 
+HALF_MEGAPIXEL: Final = (816, 612)
+
+DIFFERENT: Final = 50
+"""Photographs of a folder of many that have pixels of their own."""
+
 
 class Workshop:
     """A folder that pictures are made in when they are first asked for.
@@ -68,6 +73,26 @@ class Workshop:
             for index in range(FOLDER_IMAGES // (10 if self.quick else 1)):
                 shifted = Image.fromarray(np.roll(pixels, 2 * index, axis=1))
                 shifted.save(folder / f"{index:03d}.png")
+        return folder
+
+    def photos(self, suffix: str, count: int, small: bool = False) -> Path:
+        """Return a folder of photographs of half a megapixel, or a thousandth of it if `small`.
+
+        Each of the first `DIFFERENT` has its own pixels, the others are links to them.
+        """
+        folder = self.folder / f"photos-{count}{'-small' * small}{suffix}"
+        if folder.exists():
+            return folder
+        folder.mkdir()
+        columns, rows = (34, 26) if small else HALF_MEGAPIXEL
+        scene = np.asarray(enlarged("astronaut.png", columns + 2 * DIFFERENT, rows))
+        for index in range(count):
+            path = folder / f"{index:05d}{suffix}"
+            if index >= DIFFERENT:
+                path.hardlink_to(folder / f"{index % DIFFERENT:05d}{suffix}")
+                continue
+            picture = Image.fromarray(scene[:, 2 * index : 2 * index + columns])
+            picture.save(path, **{".jpg": {"quality": 95}, ".png": {"compress_level": 1}}[suffix])
         return folder
 
     def text(self, name: str, content: str) -> Path:

@@ -28,6 +28,8 @@ ORDER: Final = (
     "start",
     "commands",
     "memory",
+    "batches",
+    "batch memory",
     "threads",
 )
 """In which sections are told."""

@@ -13,12 +13,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cnncli.core.strips import run_all
-from cnncli.images import Picture, value_dtype
+from cnncli.images import Picture
 from cnncli.layers import Shape, Stage
 from cnncli.layers.base import rows_at_once
 from cnncli.network import Network
 from cnncli.passes import peak_bytes, walk
-from cnncli.strips import LEVELS, Values
+from cnncli.strips import LEVELS, Values, value_dtype
 
 HELD_BYTES: Final = 32 * 2**20
 """A result up to this size is computed once and kept, where several passes over it are needed."""

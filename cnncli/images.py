@@ -25,6 +25,7 @@ from cnncli.decode import (
 from cnncli.errors import FileProblem, OptionError, ShapeError, quote
 from cnncli.pngrows import Arriving, start_decoding
 from cnncli.resize import resize
+from cnncli.strips import value_dtype
 
 __all__ = [
     "PICTURE_SUFFIXES",
@@ -146,11 +147,6 @@ class Picture:
         values = pixels.astype(np.float32)
         values /= np.float32(self.scale)
         return values
-
-
-def value_dtype(pixels: np.dtype[Any]) -> np.dtype[Any]:
-    """Return the type of the values of pixels: float64 for float64, else float32."""
-    return np.dtype(np.float64 if pixels == np.float64 else np.float32)
 
 
 def read_image(path: Path, options: ReadOptions, early: bool = False) -> Picture:

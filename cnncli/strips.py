@@ -17,6 +17,11 @@ LEVELS: Final = 255.0
 """What values that come as whole numbers are to be divided by."""
 
 
+def value_dtype(pixels: np.dtype[Any]) -> np.dtype[Any]:
+    """Return the type of the values of pixels: float64 for float64, else float32."""
+    return np.dtype(np.float64 if pixels == np.float64 else np.float32)
+
+
 class Rows(Protocol):
     """A result as rendering needs it: shape, dtype, and all its rows in strips."""
 

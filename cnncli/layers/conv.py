@@ -29,7 +29,6 @@ from cnncli.layers.base import (
 from cnncli.layers.pointwise import check_slopes, shared_gradient
 from cnncli.maps import MapGroup
 
-
 WHOLE: Final = np.dtype(np.int16)
 """What sums of 8-bit pixels with whole weights are computed in: exact, in half of the memory."""
 

@@ -88,7 +88,7 @@ class PoolLayer(Plain):
         return Stage(out, max(1, rows_at_once(out, least) // rows.stride), read)
 
     def pixel_dtype(self, shape: Shape, pixels: np.dtype[Any]) -> np.dtype[Any] | None:
-        """Return the pixels' dtype where they are pooled as they are: extremes, none of pads only."""
+        """Return the pixels' dtype where they can be pooled as they are: extremes, not of pads."""
         return pixels if self.mode in ("max", "min") and not self.notes(shape) else None
 
     def _whole(self, source: Rows, shape: Shape) -> FloatArray:
