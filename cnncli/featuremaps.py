@@ -225,7 +225,7 @@ class FeatureMaps:
             pixels = self.picture.rows(slice(first, last))[image : image + 1]
             return pixels if raw else self.picture.scaled(pixels)
 
-        values = stage.read(source, rows.start, rows.stop)[0]
+        values: Values = stage.read(source, rows.start, rows.stop)[0]
         if not raw or (in_levels and self.picture.scale == LEVELS):
             return values
         return self.picture.scaled(values)
