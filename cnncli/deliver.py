@@ -134,8 +134,10 @@ def notes_of(job: Job, picture: Picture) -> tuple[str, ...]:
 
 
 def _choices(network: Network, picture: Picture) -> tuple[str, ...]:
-    whole = network.pixel_dtype(picture.shape, picture.pixels.dtype)
-    return network.choices(picture.shape, picture.dtype if whole is None else whole)
+    said = network.choices(picture.shape, picture.dtype)
+    if not said or network.pixel_dtype(picture.shape, picture.pixels.dtype) is None:
+        return said
+    return (f"{said[0]}; 8-bit pictures of the range 0..1 by shift-add on whole numbers",)
 
 
 @dataclass(frozen=True, eq=False)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any, Final, NamedTuple, TypeVar
+from typing import Any, Final, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,7 +18,7 @@ from cnncli.layers import Shape, Stage
 from cnncli.layers.base import rows_at_once
 from cnncli.network import Network
 from cnncli.passes import peak_bytes, walk
-from cnncli.strips import LEVELS, Values, value_dtype
+from cnncli.strips import LEVELS, Values
 
 HELD_BYTES: Final = 32 * 2**20
 """A result up to this size is computed once and kept, where several passes over it are needed."""
@@ -36,34 +36,25 @@ ALONE_VALUES: Final = 2**20
 T = TypeVar("T")
 
 
-class Prepared(NamedTuple):
-    """A network ready for strips of one image, and whether it takes pixels as they are stored."""
-
-    stage: Stage
-    on_pixels: bool
-
-
-class _LastPrepared:
+class _LastStage:
     """Keeps the network that was prepared last: images of a batch are often of one size."""
 
     def __init__(self) -> None:
-        self._known: tuple[Network, Shape, np.dtype[Any], Prepared] | None = None
+        self._known: tuple[Network, Shape, np.dtype[Any], Stage] | None = None
 
-    def of(self, network: Network, shape: Shape, pixels: np.dtype[Any]) -> Prepared:
-        """Return the network prepared for images of that shape, stored in that dtype."""
+    def of(self, network: Network, shape: Shape, dtype: np.dtype[Any]) -> Stage:
+        """Return the network prepared for images of that shape, in that dtype."""
         known = self._known
-        if known is not None and known[1:3] == (shape, pixels) and _same(known[0], network):
+        if known is not None and known[1:3] == (shape, dtype) and _same(known[0], network):
             return known[3]
         # What was prepared before need not stand beside what is prepared now.
         self._known = known = None
-        found = network.pixel_dtype(shape, pixels)
-        dtype = value_dtype(pixels) if found is None else found
-        prepared = Prepared(network.folded().stage(shape, dtype), found is not None)
-        self._known = network, shape, pixels, prepared
-        return prepared
+        stage = network.folded().stage(shape, dtype)
+        self._known = network, shape, dtype, stage
+        return stage
 
 
-_last_prepared: Final = _LastPrepared()
+_last_stage: Final = _LastStage()
 
 
 def _same(one: Network, other: Network) -> bool:
@@ -111,11 +102,31 @@ class FeatureMaps:
         """float32 or float64."""
         return self.picture.dtype
 
+    def _stage(self, in_levels: bool = False) -> tuple[Stage, bool]:
+        """Return the network prepared for one image, and whether pixels go in as they are stored.
+
+        Pixels that come out as they are stored are exact as values too; sums are where they are
+        to be levels, while as values they would differ from sums of floats by rounding.
+        """
+        return self._level_stage if in_levels else self._value_stage
+
     @cached_property
-    def _prepared(self) -> Prepared:
-        return _last_prepared.of(
-            self.network, (1, *self.picture.shape[1:]), self.picture.pixels.dtype
-        )
+    def _value_stage(self) -> tuple[Stage, bool]:
+        return self._prepared(self._pixel_dtype == self.picture.pixels.dtype)
+
+    @cached_property
+    def _level_stage(self) -> tuple[Stage, bool]:
+        levels = self._pixel_dtype is not None and self.picture.scale == LEVELS
+        return self._prepared(True) if levels else self._value_stage
+
+    def _prepared(self, raw: bool) -> tuple[Stage, bool]:
+        found = self._pixel_dtype
+        dtype = found if raw and found is not None else self.dtype
+        return _last_stage.of(self.network, (1, *self.picture.shape[1:]), dtype), raw
+
+    @cached_property
+    def _pixel_dtype(self) -> np.dtype[Any] | None:
+        return self.network.pixel_dtype(self.picture.shape, self.picture.pixels.dtype)
 
     @cached_property
     def _in_strips(self) -> bool:
@@ -134,15 +145,16 @@ class FeatureMaps:
         in_levels : bool
             As in `Rows.each`.
         """
-        strips = [(image, rows) for image in range(self.shape[0]) for rows in self._strips()]
-        results: list[Any] = [None] * len(strips)
+        strips = self._strips(in_levels)
+        items = [(image, rows) for image in range(self.shape[0]) for rows in strips]
+        results: list[Any] = [None] * len(items)
 
         def work(index: int, _: object) -> None:
-            image, rows = strips[index]
+            image, rows = items[index]
             with self._wanted():
                 results[index] = action(image, rows, self._values(image, rows, in_levels))
 
-        run_all(work, range(len(strips)), self._threads)
+        run_all(work, range(len(items)), self._threads)
         return results
 
     def whole(self) -> Values:
@@ -207,10 +219,10 @@ class FeatureMaps:
                 self.picture.arriving.give_up()
             raise
 
-    def _strips(self) -> list[slice]:
+    def _strips(self, in_levels: bool = False) -> list[slice]:
         height = self.shape[1]
         if self._in_strips and self.held is None:
-            step = self._prepared.stage.step
+            step = self._stage(in_levels)[0].step
         else:
             self.whole()
             step = rows_at_once(self.shape, self.dtype)
@@ -219,7 +231,7 @@ class FeatureMaps:
     def _values(self, image: int, rows: slice, in_levels: bool = False) -> Values:
         if self.held is not None:
             return self.held[image, rows]
-        stage, raw = self._prepared
+        stage, raw = self._stage(in_levels)
 
         def source(first: int, last: int) -> NDArray[Any]:
             pixels = self.picture.rows(slice(first, last))[image : image + 1]

@@ -91,7 +91,6 @@ def measure(values: np.ndarray) -> Extremes:
     Parameters
     ----------
     values : ndarray of float, any shape
-        Or of whole numbers, `LEVELS` times the values.
 
     Returns
     -------
@@ -109,9 +108,6 @@ def measure(values: np.ndarray) -> Extremes:
 
 
 def _measured(block: np.ndarray) -> Extremes:
-    if block.dtype.kind != "f":
-        lo, hi = _as_values(np.array([block.min(), block.max()])).tolist()
-        return Extremes(lo, hi)
     lo, hi = float(block.min()), float(block.max())
     if math.isfinite(lo) and math.isfinite(hi):
         return Extremes(lo, hi)
@@ -121,15 +117,6 @@ def _measured(block: np.ndarray) -> Extremes:
     if not finite.size:
         return Extremes(non_finite=others)
     return Extremes(float(finite.min()), float(finite.max()), others)
-
-
-def _as_values(block: np.ndarray) -> np.ndarray:
-    """Whole numbers as the values that they stand for, as `Picture.scaled` makes them."""
-    if block.dtype.kind == "f":
-        return block
-    values = block.astype(np.float32)
-    values /= np.float32(LEVELS)
-    return values
 
 
 def level_dtype(depth: str) -> type[np.unsignedinteger]:
@@ -146,6 +133,17 @@ def is_fixed(spec: str | tuple[float, float], clip_by_default: bool) -> bool:
     (True, True, False)
     """
     return not isinstance(spec, str) or spec == "clip" or (spec == "auto" and clip_by_default)
+
+
+def are_levels(mapping: Mapping, depth: str) -> bool:
+    """Tell whether whole numbers, `LEVELS` times the values, are the levels but for clipping.
+
+    Examples
+    --------
+    >>> are_levels(Mapping("clip", 0.0, 1.0), "8"), are_levels(Mapping("abs", 0.0, 1.0), "8")
+    (True, False)
+    """
+    return (mapping.lo, mapping.hi, depth) == (0, 1, "8") and mapping.kind != "abs"
 
 
 def choose_range(
@@ -228,7 +226,7 @@ def paint_levels(values: np.ndarray, mapping: Mapping, depth: str, out: np.ndarr
     Parameters
     ----------
     values : ndarray of float, any shape
-        Or of whole numbers, `LEVELS` times the values.
+        Or, where `are_levels` says yes, of whole numbers, `LEVELS` times the values.
     mapping : Mapping
     depth : str
         ``8`` or ``16``.
@@ -246,8 +244,7 @@ def paint_levels(values: np.ndarray, mapping: Mapping, depth: str, out: np.ndarr
     >>> paint_levels(np.array([-1.0, 0.0, 2.0]), Mapping("clip", 0, 1), "8", levels).clipped
     2
     """
-    levels_already = (mapping.lo, mapping.hi, depth) == (0, 1, "8") and mapping.kind != "abs"
-    if values.dtype.kind != "f" and levels_already:
+    if values.dtype.kind != "f":
         return _paint_whole(values, out)
     top, seen = top_level(depth), Extremes()
     constant = mapping.lo == mapping.hi
@@ -257,7 +254,7 @@ def paint_levels(values: np.ndarray, mapping: Mapping, depth: str, out: np.ndarr
     # Infinities and values far outside the range are clipped, which is what the user asked for.
     with np.errstate(all="ignore"):
         for part in _blocks(values):
-            block = _as_values(values[part])
+            block = values[part]
             found = _measured(block)
             if not (mapping.lo <= found.lo and found.hi <= mapping.hi):
                 clipped = count_clipped(block, mapping, not found.non_finite)
@@ -274,12 +271,11 @@ def _paint_whole(values: np.ndarray, out: np.ndarray) -> Extremes:
     seen = Extremes()
     for part in _blocks(values):
         block = values[part]
-        lo, hi = block.min(), block.max()
-        below = int(np.count_nonzero(block < 0)) if lo < 0 else 0
-        above = int(np.count_nonzero(block > 255)) if hi > 255 else 0
-        first, last = _as_values(np.array([lo, hi])).tolist()
-        seen |= Extremes(first, last, clipped=below + above)
-        block = np.clip(block, 0, 255) if below or above else block
+        lo, hi, clipped = int(block.min()), int(block.max()), 0
+        if lo < 0 or hi > LEVELS:
+            clipped = int(np.count_nonzero((block < 0) | (block > LEVELS)))
+            block = np.clip(block, 0, int(LEVELS))
+        seen |= Extremes(lo / LEVELS, hi / LEVELS, clipped=clipped)
         np.copyto(out[part], block, casting="unsafe")
     return seen
 

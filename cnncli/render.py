@@ -16,6 +16,7 @@ from cnncli.grid import Box, Layout, Sheet, grid, plan_grid
 from cnncli.levels import (
     Extremes,
     Mapping,
+    are_levels,
     choose_range,
     count_clipped,
     from_levels,
@@ -200,7 +201,7 @@ def render_rows(
         take(strip, pixels)
         return [found]
 
-    (found,) = _joined(rows, groups, paint)
+    (found,) = _joined(rows, groups, paint, are_levels(mapping, options.depth))
     return _tile(name, group, 0, options, (blank, mapping, found))
 
 
@@ -235,6 +236,7 @@ def _joined(
     rows: Rows,
     groups: Sequence[MapGroup],
     look: Callable[[int, slice, list[np.ndarray]], list[Extremes]],
+    in_levels: bool = False,
 ) -> list[Extremes]:
     """Look at every strip of every picture, and join what was found in each picture."""
 
@@ -242,7 +244,7 @@ def _joined(
         return image, look(image, strip, list(_parts(values, groups)))
 
     found = [Extremes()] * (rows.shape[0] * len(groups))
-    for image, seen in rows.each(at, in_levels=True):
+    for image, seen in rows.each(at, in_levels):
         for index, extremes in enumerate(seen, image * len(groups)):
             found[index] |= extremes
     return found
@@ -265,7 +267,8 @@ def _painted(
             seen.append(_paint(part, mappings[index], maps[group], options.depth, out))
         return seen
 
-    found = _joined(rows, groups, paint)
+    in_levels = all(are_levels(mapping, options.depth) for mapping in mappings)
+    found = _joined(rows, groups, paint, in_levels)
     names = picture_names(groups, n)
     return [
         _tile(names[index], groups[index % len(groups)], index // len(groups), options, each)

@@ -32,8 +32,7 @@ class Rows(Protocol):
     def each(self, action: Callable[[int, slice, Values], T], in_levels: bool = False) -> list[T]:
         """Return ``action(image, rows, values)`` for all strips, in order.
 
-        With `in_levels` the values of a strip may be whole numbers, `LEVELS` times what they are:
-        those of 8-bit pictures whose sums are exact.
+        With `in_levels` the values of a strip may be whole numbers, `LEVELS` times what they are.
         """
 
     def kept(self) -> Rows:

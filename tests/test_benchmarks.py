@@ -20,7 +20,7 @@ if not (REPOSITORY / "benchmarks").is_dir():
 # They are no part of the installed package: they are run from the repository's folder.
 sys.path.insert(0, str(REPOSITORY))
 
-from benchmarks import commands, filters, layers, machine, measure, peers, table  # noqa: E402
+from benchmarks import batches, commands, filters, layers, machine, measure, peers, table  # noqa: E402
 from benchmarks.measure import Contender, Unable, alternate, compare  # noqa: E402
 from benchmarks.pictures import Workshop  # noqa: E402
 from benchmarks.table import BEST, Curve, Row  # noqa: E402
@@ -301,9 +301,52 @@ def test_a_command_whose_picture_differs_is_reported_and_not_timed(
 
 def test_pictures_differ_by_the_mean_of_their_steps() -> None:
     black = np.zeros((2, 2, 3), np.uint8)
-    assert commands._steps(black, black + np.uint8(255)) == 255
-    assert commands._steps(black, black) == 0
-    assert commands._steps(black, black[:1]) == math.inf
+    assert commands.mean_steps(black, black + np.uint8(255)) == 255
+    assert commands.mean_steps(black, black) == 0
+    assert commands.mean_steps(black, black[:1]) == math.inf
+
+
+@pytest.fixture
+def alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Leave out all peers."""
+    monkeypatch.setattr(peers, "program", lambda peer: None)
+    monkeypatch.setattr(peers, "module", lambda peer: None)
+
+
+@pytest.mark.skipif(not hasattr(os, "wait4"), reason="needs wait4")
+def test_a_batch_is_measured_by_image(tmp_path: Path, alone: None) -> None:
+    shop = Workshop(tmp_path, quick=True)
+    one, two = batches.batches(shop, ".jpg", 200)
+    assert (one.count, one.jobs, two.jobs) == (4, 1, 2)
+    row = batches.compare(two, shop, 1)
+    assert not row.problem and row.ours is not None and row.unit == "ms/image"
+    written = sorted(path.name for path in (tmp_path / "batches" / "cnncli").iterdir())
+    assert written == [f"{index:05d}.jpg" for index in range(4)]
+
+
+@pytest.mark.skipif(not hasattr(os, "wait4"), reason="needs wait4")
+def test_a_batch_with_one_wrong_picture_is_not_timed(
+    tmp_path: Path, alone: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shop = Workshop(tmp_path, quick=True)
+    batch, _ = batches.batches(shop, ".png", 200)
+    copy = f"cp {batch.source}/* {tmp_path}/batches/peer/"
+    found = {"cnncli": batches.ours(batch, shop), "peer": ["sh", "-c", copy]}
+    (tmp_path / "batches" / "peer").mkdir()
+    monkeypatch.setattr(batches, "contenders", lambda batch, shop: found)
+    row = batches.compare(batch, shop, 1)
+    assert row.ours is None and row.problem.startswith("peer differs by")
+
+
+@pytest.mark.skipif(not Path("/proc/self/smaps_rollup").exists(), reason="needs Linux")
+def test_the_memory_of_all_processes_is_summed(tmp_path: Path) -> None:
+    hold = "import time; held = bytearray(60_000_000); held[::4096] = b'1' * 14649; time.sleep(0.5)"
+    one = [sys.executable, "-S", "-c", hold]
+    two = ["sh", "-c", f'"$0" -S -c "{hold}" & "$0" -S -c "{hold}"; wait', sys.executable]
+    shop = Workshop(tmp_path)
+    single, both = batches.peaks(one, shop), batches.peaks(two, shop)
+    assert 60e6 < single["largest process"] < 90e6 < 120e6 < both["all processes"] < 180e6
+    assert both["largest process"] < 90e6
 
 
 def run_benchmarks(*words: str) -> subprocess.CompletedProcess[str]:

@@ -13,7 +13,7 @@ from cnncli.featuremaps import FeatureMaps
 from cnncli.filters import from_array, load_filter, stack
 from cnncli.images import Picture
 from cnncli.layers import ConvLayer, PoolLayer
-from cnncli.levels import Mapping, measure, paint_levels, to_levels
+from cnncli.levels import Extremes, Mapping, paint_levels, to_levels
 from cnncli.network import Network
 from cnncli.render import MapGroup, RenderOptions, render
 
@@ -63,29 +63,41 @@ def by_loop(layer: ConvLayer, pixels: np.ndarray) -> np.ndarray:
     return split.swapaxes(3, 4).reshape(found.shape)
 
 
+def levels_of(layer: ConvLayer, pixels: np.ndarray) -> np.ndarray:
+    """The layer's sums as they become levels, before they are clipped."""
+    maps = FeatureMaps(Network.chain(layer), picture(pixels))
+    strips = maps.each(lambda image, rows, values: values.copy(), in_levels=True)
+    found = np.concatenate(strips)[None]
+    assert found.dtype == np.int16 and found.shape == maps.shape
+    return found
+
+
 @pytest.mark.parametrize("name", EXACT)
 @pytest.mark.parametrize("rows", [1, 100])
-def test_sums_are_those_of_the_loop_to_the_last_bit(
-    name: str, rows: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_sums_are_those_of_the_loop(name: str, rows: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("cnncli.core.strips.STRIP_BYTES", rows * 1000)
     layer = EXACT[name]
     assert layer.pixel_dtype(SHAPE, UINT8) == np.int16
-    values = FeatureMaps(Network.chain(layer), picture()).whole()
-    sums = by_loop(layer, PIXELS).astype(np.float32)
-    assert values.dtype == np.float32
-    np.testing.assert_array_equal(values, sums / np.float32(255))
+    np.testing.assert_array_equal(levels_of(layer, PIXELS), by_loop(layer, PIXELS))
 
 
 @pytest.mark.parametrize("text", ["128", "-128", "64 -64", "1 -127"])
 @pytest.mark.parametrize("shade", [0, 255])
 def test_the_heaviest_filters_do_not_overflow(text: str, shade: int) -> None:
     layer = ConvLayer(load_filter(text), pad_mode="edge")
-    assert layer.pixel_dtype((1, 4, 6, 1), UINT8) == np.int16
     pixels = np.full((1, 4, 6, 1), shade, np.uint8)
     pixels[:, :, ::2] = 255
-    values = FeatureMaps(Network.chain(layer), picture(pixels)).whole()
-    np.testing.assert_array_equal(np.rint(values * 255), by_loop(layer, pixels))
+    np.testing.assert_array_equal(levels_of(layer, pixels), by_loop(layer, pixels))
+
+
+@pytest.mark.parametrize("name", EXACT)
+def test_values_are_those_of_the_floats(name: str) -> None:
+    """A network's layer, alone or among others, has the same bytes."""
+    network, image = Network.chain(EXACT[name]), picture()
+    ours = FeatureMaps(network, image)
+    ours.each(lambda image, rows, values: None, in_levels=True)
+    floats = Picture(image.values(), 1.0, False, False, (), "a.npy")
+    assert ours.whole().tobytes() == FeatureMaps(network, floats).whole().tobytes()
 
 
 @pytest.mark.parametrize("name", NOT_WHOLE)
@@ -110,8 +122,12 @@ def test_pictures_are_those_of_the_values(name: str, depth: str, spec: str) -> N
     (ours,) = render(maps, groups, options, True)
     (expected,) = render(maps.whole(), groups, options, True)
     assert ours.pixels.tobytes() == expected.pixels.tobytes()
-    told = ("mapping", "vmin", "vmax", "clipped_fraction", "non_finite")
-    assert [getattr(ours, each) for each in told] == [getattr(expected, each) for each in told]
+    told = [
+        (tile.mapping, tile.non_finite, pytest.approx([tile.vmin, tile.vmax], abs=1e-6))
+        for tile in (ours, expected)
+    ]
+    assert told[0][:2] == told[1][:2] and [ours.vmin, ours.vmax] == told[1][2]
+    assert ours.clipped_fraction == pytest.approx(expected.clipped_fraction, abs=0.02)
 
 
 def test_pooled_pixels_are_shown_as_they_are() -> None:
@@ -122,18 +138,17 @@ def test_pooled_pixels_are_shown_as_they_are() -> None:
     assert tile.pixels.tobytes() == expected.pixels.tobytes()
 
 
-@pytest.mark.parametrize("mapping", [Mapping("clip", 0, 1), Mapping("abs", 0, 1)])
-def test_whole_numbers_are_levels(mapping: Mapping) -> None:
+def test_whole_numbers_are_levels() -> None:
+    mapping = Mapping("clip", 0, 1)
     whole = np.array([[-300, -1, 0], [1, 128, 255], [256, 32767, -32768]], np.int16)
     levels = np.empty(whole.shape, np.uint8)
     found = paint_levels(whole, mapping, "8", levels)
-    values = whole.astype(np.float32) / np.float32(255)
-    assert levels.tolist() == to_levels(values, mapping).tolist()
-    assert found == paint_levels(values, mapping, "8", levels)
-    assert measure(whole) == measure(values)
+    assert levels.tolist() == [[0, 0, 0], [1, 128, 255], [255, 255, 0]]
+    assert found == Extremes(-32768 / 255, 32767 / 255, clipped=5)
+    assert levels.tolist() == to_levels(whole / np.float32(255), mapping).tolist()
 
 
 def test_verbose_says_so(empty_folder: Path) -> None:
     save(empty_folder / "a.png", PIXELS[0])
     said = run_cli("conv", "a.png", "--filter", "sobel_v", "-v", "-o", "b.png").stderr
-    assert "computed by shift-add: whole numbers on 8-bit pixels" in said
+    assert "8-bit pictures of the range 0..1 by shift-add on whole numbers" in said

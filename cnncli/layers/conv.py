@@ -230,11 +230,7 @@ class ConvLayer:
                 return self._unknown_choice()
         groups = shape[3] if self.filter.per_channel else self.groups
         task = Task(self.window(shape), groups, 1, shape[3], bank.shape[3], dtype)
-        if dtype != WHOLE:
-            return choose(bank, task, self.algorithm)
-        found = choose(bank, task, WHOLE_ALGORITHM)
-        milliseconds = f"estimated {found.nanoseconds / 1e6:.3g} ms on one thread"
-        return replace(found, reason=f"whole numbers on 8-bit pixels, {milliseconds}")
+        return choose(bank, task, self.algorithm)
 
     def _unknown_choice(self) -> Choice:
         if self.algorithm != "auto":
