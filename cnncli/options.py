@@ -411,12 +411,23 @@ explain_options = _all(
     click.option(
         "--at", type=Numbers((2,), 0, "ROW,COL"),
         help="Row and column of the output, with --backward of the input, from 0.  "
-        "[default: the strongest output of the middle part]",
+        "[default: the strongest output of the middle part; the middle of the input]",
     ),
-    click.option("--map", metavar="K", help="Map of the output, by index or name.  [default: 0]"),
+    click.option(
+        "--map", metavar="K",
+        help="Map of the output, by index or name.  [default: 0, with --backward all]",
+    ),
     click.option(
         "--image", "number", type=click.IntRange(min=0), metavar="N",
         help="Image of an array of several, from 0.  [default: 0]",
+    ),
+    click.option(
+        "--backward", is_flag=True,
+        help="Show instead which outputs send gradient to one input value, if that of each is 1.",
+    ),
+    click.option(
+        "--channel", metavar="C",
+        help="Channel of the input, by index or name, with --backward.  [default: 0]",
     ),
     layer_options,
     _convention,

@@ -2,8 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import json
+import os
+import pty
 import re
+import struct
+import subprocess
+import sys
+import termios
 from pathlib import Path
 from typing import Any
 
@@ -146,12 +154,84 @@ def test_printed_products_add_up(photo: Path) -> None:
         (("other.png", "--filter", "edge"), "one NETWORK at most, and one IMAGE"),
         (("--filter", "edge", "--pad-mode", "edge", "--pad-value", "1"), "--pad-value is for"),
         (("--filter", "edge", "--image", "1"), "are 0 to 0, got 1"),
+        (("--filter", "edge", "--channel", "1"), "--channel is for --backward"),
+        (("--filter", "edge", "--backward", "--at", "0,17"), "the input are 0 to 11 and columns 0"),
+        (("--filter", "edge", "--backward", "--channel", "3"), "channels are 0 to 2, got 3"),
+        (("--filter", "edge", "--backward", "--channel", "rot"), "no channel 'rot'; there are red"),
         (("--filter", "edge", "--channels", "some"), "must be a whole number from 0, or all"),
     ],
     ids=str,
 )
 def test_refusals(photo: Path, options: tuple[str, ...], message: str) -> None:
     assert message in refused_untouched("explain", photo, *options, code=2)
+
+
+def test_the_way_back(photo: Path) -> None:
+    done = record_of(photo, "--filter", "edge", "--backward", "--at", "0,0", "--channel", "green")
+    assert done["channel"] == 1 and done["gradient"] == 8 - 3
+    assert [(path["output"], path["tap"], path["weight"]) for path in done["paths"]] == [
+        ([0, 0], [1, 1], 8), ([0, 1], [1, 0], -1), ([1, 0], [0, 1], -1), ([1, 1], [0, 0], -1),
+    ]  # fmt: skip
+    text = run_cli("explain", photo, "--pool", "max", "--backward", "--map", "0").stdout
+    assert "a window sends its whole gradient to its winner" in text
+    result = run_cli("explain", photo, "--pool", "max", "--backward")
+    assert "note: --at 6,8 was chosen: the middle of the input" in result.stderr
+
+
+def test_several_inputs_have_no_way_back(photo: Path) -> None:
+    Path("net.toml").write_text(
+        layer("pool", size=2) + layer("add", name="both", inputs=["pool1", "pool1"])
+    )
+    error = refused_untouched("explain", "net.toml", photo, "--backward", code=2)
+    assert "--backward needs a layer of one input, both has several" in error
+
+
+def test_layers_of_onnx_models(photo: Path) -> None:
+    onnxmodels = pytest.importorskip("onnxmodels")
+    W = RNG.normal(size=(5, 3, 3, 3)).astype(np.float32)
+    nodes = [
+        onnxmodels.node("Conv", "x w", "y", "first", pads=[1, 1, 1, 1]),
+        onnxmodels.node("Relu", "y", "z", "second"),
+    ]
+    made = onnxmodels.model(nodes, {"w": W}, shape=(1, 3, 12, 17))
+    Path("net.onnx").write_bytes(made.SerializeToString())
+    X = values_of("pad", photo, "--padding", "0")[None].astype(float)
+    judge = loop_conv_forward(X, W.transpose(2, 3, 1, 0), np.zeros((1, 1, 1, 5)), {"pad": 1})
+    for name, wanted in (("first", judge), ("second", np.maximum(judge, 0))):
+        found = record_of("net.onnx", photo, "--layer", name, "--map", "4", "--at", "3,16")
+        assert found["steps"][0]["value"] == pytest.approx(wanted[0, 3, 16, 4], abs=1e-5)
+
+
+def on_terminal(*args: object, columns: int, **environment: str) -> str:
+    """Run a command on a terminal of its own and return what it prints there."""
+    here, there = pty.openpty()
+    fcntl.ioctl(there, termios.TIOCSWINSZ, struct.pack("HHHH", 50, columns, 0, 0))
+    given = {k: v for k, v in os.environ.items() if k not in ("COLUMNS", "NO_COLOR", "TERM")}
+    with subprocess.Popen(
+        [sys.executable, "-m", "cnncli", *map(str, args)],
+        stdin=subprocess.DEVNULL, stdout=there, stderr=there, env={**given, **environment},
+    ) as process:  # fmt: skip
+        os.close(there)
+        read = bytearray()
+        # Linux ends the reading of a terminal that nobody holds open any more with an error.
+        with contextlib.suppress(OSError):
+            while part := os.read(here, 65536):
+                read += part
+    os.close(here)
+    assert process.returncode == 0, read
+    return read.decode().replace("\r\n", "\n")
+
+
+def test_colours_are_for_terminals_that_want_them(photo: Path) -> None:
+    command = ("explain", photo, "--filter", "gabor_color", "--at", "0,0", "-q")
+    for columns in (40, 80, 200):
+        coloured = on_terminal(*command, columns=columns, TERM="xterm-256color")
+        plain = on_terminal(*command, columns=columns, TERM="xterm-256color", NO_COLOR="1")
+        assert "\x1b[38;2;" in coloured and "\x1b" not in plain
+        uncoloured = re.sub(r"\x1b\[[\d;]*m", "", coloured)
+        assert [line.rstrip() for line in uncoloured.splitlines()] == plain.splitlines()
+        assert max(map(len, plain.splitlines())) <= columns
+    assert "\x1b" not in on_terminal(*command, columns=80, TERM="dumb")
 
 
 def test_what_was_chosen_is_said(photo: Path) -> None:

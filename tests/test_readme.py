@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from shell import pixels
+from shell import pixels, run_shell
 
 from cnncli.cli import COMMANDS
 from cnncli.names import builtin_names
@@ -63,6 +63,15 @@ def test_every_command_stands_in_readme(name: str) -> None:
 
 def test_number_of_builtins() -> None:
     assert f"one of {len(builtin_names())}," in README
+
+
+def test_the_explanation_is_what_the_command_prints() -> None:
+    printed = r"^(cnncli explain .*)\n```\n\n```text\n(.*?)^```"
+    ((command, shown),) = re.findall(printed, README, re.M | re.S)
+    done = run_shell(command, cwd=REPOSITORY, env={"COLUMNS": "80"})
+    # The last digits of float32 may differ from one machine to the next.
+    last = re.compile(r"difference .*")
+    assert last.sub("", done.stdout.decode()) == last.sub("", shown)
 
 
 def test_python_example(capsys: pytest.CaptureFixture[str]) -> None:

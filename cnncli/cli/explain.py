@@ -21,7 +21,9 @@ from cnncli.optionsections import ExplainCommand
 
 if TYPE_CHECKING:
     from cnncli.explain.job import ExplainJob
+    from cnncli.explain.text import View
     from cnncli.layers import Layer
+    from cnncli.outputs import Source
 
 EXAMPLES = """\b
 Examples:
@@ -29,6 +31,7 @@ Examples:
   cnncli explain photo.png --filter gabor_color --stride 2 --map 5
   cnncli explain photo.png --pool max --size 3 --stride 2 --at 10,20
   cnncli explain net.toml photo.png --layer conv2 --at 4,7
+  cnncli explain photo.png --filter edge --backward --at 120,240
 """
 
 NETWORKS: Final = (".toml", ".onnx")
@@ -47,7 +50,6 @@ def explain(command: str, /, words: tuple[str, ...], **options: Any) -> None:
     are the window on the input with its padding, weights, products and sums, bias, activation and
     result, and the value that all other commands get.
     """
-    from cnncli.explain import job
     from cnncli.inputs import gather_one
 
     networks = [word for word in words if Path(word).suffix.lower() in NETWORKS]
@@ -57,7 +59,8 @@ def explain(command: str, /, words: tuple[str, ...], **options: Any) -> None:
     source = gather_one(images, is_terminal(sys.stdin), "explain")
     start_work()
     wanted = _wanted(command, networks, options)
-    _tell(job.run(wanted, source), options)
+    show = _show_backward if options["backward"] else _show
+    show(wanted, source, options)
 
 
 def _check(networks: Sequence[str], images: Sequence[str], options: dict[str, Any]) -> None:
@@ -74,6 +77,8 @@ def _check(networks: Sequence[str], images: Sequence[str], options: dict[str, An
         others = name in (*CONV_OPTIONS, *POOL_OPTIONS, *NETWORK_OPTIONS) and name not in own
         if others and context.get_parameter_source(name) is ParameterSource.COMMANDLINE:
             raise click.UsageError(f"{option.opts[-1]} does not go with {what}.")
+    if options["channel"] is not None and not options["backward"]:
+        raise click.UsageError("--channel is for --backward.")
 
 
 def _wanted(command: str, networks: Sequence[str], options: dict[str, Any]) -> ExplainJob:
@@ -101,7 +106,8 @@ def _wanted(command: str, networks: Sequence[str], options: dict[str, Any]) -> E
         jobs=1,
     )
     name = None if options["layer"] is None else model.find(options["layer"])
-    return ExplainJob(job, name, options["at"], options["map"], options["number"])
+    chosen = (options[name] for name in ("at", "map", "number", "channel"))
+    return ExplainJob(job, name, *chosen)
 
 
 def _layer(options: dict[str, Any]) -> tuple[Layer, tuple[str, ...]]:
@@ -113,18 +119,44 @@ def _layer(options: dict[str, Any]) -> tuple[Layer, tuple[str, ...]]:
     return layer, layer.filter.notes if isinstance(layer, ConvLayer) else ()
 
 
-def _tell(done: Any, options: dict[str, Any]) -> None:
+def _show(wanted: ExplainJob, source: Source, options: dict[str, Any]) -> None:
+    from cnncli.explain.job import run
     from cnncli.explain.record import record
-    from cnncli.explain.text import View, text_lines
+    from cnncli.explain.text import text_lines
+
+    done = run(wanted, source)
+    if options["as_json"]:
+        _tell_json(record(done.explanation), done.notes)
+    else:
+        _tell(text_lines(done.explanation, _view(options)), done.notes, options["quiet"])
+
+
+def _show_backward(wanted: ExplainJob, source: Source, options: dict[str, Any]) -> None:
+    from cnncli.explain.backtext import received_lines
+    from cnncli.explain.job import run_backward
+    from cnncli.explain.record import received_record
+
+    done = run_backward(wanted, source)
+    if options["as_json"]:
+        _tell_json(received_record(done.received), done.notes)
+    else:
+        _tell(received_lines(done.received, _view(options)), done.notes, options["quiet"])
+
+
+def _view(options: dict[str, Any]) -> View:
+    from cnncli.explain.text import View
     from cnncli.terminal import colour_allowed
 
-    if options["as_json"]:
-        click.echo(json.dumps({**record(done.explanation), "notes": list(done.notes)}))
-        return
     colour = is_terminal(sys.stdout) and colour_allowed()
-    view = View(shutil.get_terminal_size().columns, colour, options["channels"])
-    for line in text_lines(done.explanation, view):
+    return View(shutil.get_terminal_size().columns, colour, options["channels"])
+
+
+def _tell_json(fields: dict[str, Any], notes: Sequence[str]) -> None:
+    click.echo(json.dumps({**fields, "notes": list(notes)}))
+
+
+def _tell(lines: Sequence[str], notes: Sequence[str], quiet: bool) -> None:
+    for line in lines:
         click.echo(line)
-    if not options["quiet"]:
-        for note in done.notes:
-            tell(f"note: {note}")
+    for note in () if quiet else notes:
+        tell(f"note: {note}")

@@ -20,10 +20,13 @@ from cnncli.explain.panels import (
     cut_window,
     flow,
     grid_rows,
+    number,
     numbers_for,
     panel,
+    wrapped,
 )
 from cnncli.explain.parts import Block, Explanation, Side, Step
+from cnncli.explain.words import channel_name
 from cnncli.layers import FloatArray
 
 MOST_ROWS: Final = 15
@@ -167,12 +170,13 @@ def block_lines(
         part = values[layout.cut.rows, layout.cut.cols]
         rows = grid_rows(part, kind.numbers, kind.colours if colour else None)
         wide = kind.cell * part.shape[1]
-        panels.append(panel(kind.title, [" " * wide, *rows], wide, kind.joint))
+        panels.append(panel(kind.title, ["", *rows], wide, kind.joint))
     lines = flow(panels, layout.width)
     if named:
-        name = block.name or f"channel {block.channel}"
+        name = channel_name(block.name, block.channel)
         lines = [f"{BOLD}{name}{RESET}" if colour else name, *lines]
-    return [*lines, *_under(found, block, layout, named)]
+    under = _under(found, block, layout, named)
+    return [*lines, *(line for text in under for line in wrapped(text, layout.width))]
 
 
 def _window_panel(found: Explanation, block: Block, layout: Layout, colour: bool) -> Panel:
@@ -180,7 +184,9 @@ def _window_panel(found: Explanation, block: Block, layout: Layout, colour: bool
     kind, cut, label = layout.kinds[0], layout.cut, layout.label
     part = block.window[cut.rows, cut.cols]
     marks = _marks(found, block)[cut.rows, cut.cols]
-    rows = grid_rows(part, kind.numbers, kind.colours if colour else None, marks)
+    # What a pool's padding holds, infinities or zeros, is none of the numbers that are pooled.
+    hollow = found.op == "pool"
+    rows = grid_rows(part, kind.numbers, kind.colours if colour else None, marks, hollow)
     head = "".join(f" {cell:>{kind.numbers.width}} " for cell in found.cols.cells[cut.cols])
     named = [
         f"{cell:>{label - 1}} {row}"
@@ -206,7 +212,7 @@ def _under(found: Explanation, block: Block, layout: Layout, named: bool) -> lis
     if not cut.whole:
         lines.append(_left_out(found, block, cut))
     if named:
-        lines.append(f"sum {block.sum + 0.0:.6g}")
+        lines.append(f"sum {number(block.sum)}")
     return lines
 
 
@@ -219,7 +225,7 @@ def _left_out(found: Explanation, block: Block, cut: Cut) -> str:
     rest = block.products.copy()
     count = rest.size - rest[cut.rows, cut.cols].size
     rest[cut.rows, cut.cols] = 0
-    return f"{text}; the other {count} products add up to {rest.sum() + 0.0:.6g}"
+    return f"{text}; the other {count} products add up to {number(float(rest.sum()))}"
 
 
 def _part(cut: Cut, rows: Side, cols: Side) -> str:

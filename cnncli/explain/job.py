@@ -9,8 +9,18 @@ import numpy as np
 
 from cnncli.core.geometry import Pair
 from cnncli.errors import OptionError
-from cnncli.explain.step import Explanation, explain
-from cnncli.explain.subject import Input, Subject, array_input, find_map, telling_place
+from cnncli.explain.backward import Received, receive
+from cnncli.explain.parts import Explanation
+from cnncli.explain.step import explain
+from cnncli.explain.subject import (
+    Input,
+    Subject,
+    array_input,
+    check_one_input,
+    find_channel,
+    find_map,
+    telling_place,
+)
 from cnncli.gradient import channel_names
 from cnncli.images import Picture
 from cnncli.job import Job, Task
@@ -33,11 +43,14 @@ class ExplainJob:
     layer : str, optional
         By default the last one.
     at : (row, column), optional
-        Of the layer's output; by default the strongest of the middle part.
+        Of the layer's output, by default the strongest of the middle part; of the way back of its
+        input, by default the middle.
     map : str, optional
-        Index or name; by default the first.
+        Index or name; by default the first, of the way back all.
     image : int, optional
         Of a batch; by default the first.
+    channel : str, optional
+        Of the layer's input, for the way back; by default the first.
     """
 
     job: Job
@@ -45,6 +58,7 @@ class ExplainJob:
     at: Pair | None = None
     map: str | None = None
     image: int | None = None
+    channel: str | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,6 +80,20 @@ class Explained:
     notes: tuple[str, ...]
 
 
+@dataclass(frozen=True, eq=False)
+class Returned:
+    """What came of an explanation of the way back.
+
+    Parameters
+    ----------
+    received : Received
+    notes : tuple of str
+    """
+
+    received: Received
+    notes: tuple[str, ...]
+
+
 def run(wanted: ExplainJob, source: Source) -> Explained:
     """Read an image and explain one place of one layer.
 
@@ -74,18 +102,49 @@ def run(wanted: ExplainJob, source: Source) -> Explained:
     CnnCliError
         If the image cannot be read, does not fit the network, or has no such place.
     """
-    job = wanted.job
-    picture = LocalPlace(job.output).read(job, Task(0, Target("stdout", source, "-", "explain")))
-    image = _image(wanted.image, picture)
     # What is not finite in an image is shown as it is.
     with np.errstate(all="ignore"):
-        subject = find_subject(job.network, picture, wanted.layer, image)
+        subject, picture, image = _open(wanted, source)
         index = find_map(wanted.map, subject.groups)
         at = telling_place(subject, index) if wanted.at is None else wanted.at
         found = explain(subject, at, index, image)
-    shape = (1, *picture.shape[1:])
-    notes = (*job.notes, *picture.notes, *job.network.notes(shape), *_choices(wanted, found))
+    notes = (*_notes(wanted, picture), *_choices(wanted, found))
     return Explained(subject, found, picture, notes)
+
+
+def run_backward(wanted: ExplainJob, source: Source) -> Returned:
+    """Read an image and explain what comes back to one place of a layer's input.
+
+    Raises
+    ------
+    CnnCliError
+        As `run` says.
+    """
+    with np.errstate(all="ignore"):
+        subject, picture, image = _open(wanted, source)
+        given = check_one_input(subject, "--backward")
+        channel = find_channel(wanted.channel, given)
+        index = None if wanted.map is None else find_map(wanted.map, subject.groups)
+        at = (given.shape[1] // 2, given.shape[2] // 2) if wanted.at is None else wanted.at
+        found = receive(subject, at, channel, index, image)
+    notes = _notes(wanted, picture)
+    if wanted.at is None:
+        notes += (f"--at {at[0]},{at[1]} was chosen: the middle of the input",)
+    if wanted.channel is None and given.shape[3] > 1:
+        notes += (f"channel 0 of 0 to {given.shape[3] - 1}; --channel takes another",)
+    return Returned(found, notes)
+
+
+def _open(wanted: ExplainJob, source: Source) -> tuple[Subject, Picture, int]:
+    job = wanted.job
+    picture = LocalPlace(job.output).read(job, Task(0, Target("stdout", source, "-", "explain")))
+    image = _image(wanted.image, picture)
+    return find_subject(job.network, picture, wanted.layer, image), picture, image
+
+
+def _notes(wanted: ExplainJob, picture: Picture) -> tuple[str, ...]:
+    shape = (1, *picture.shape[1:])
+    return (*wanted.job.notes, *picture.notes, *wanted.job.network.notes(shape))
 
 
 def _image(number: int | None, picture: Picture) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -19,6 +20,9 @@ BOLD: Final = "\x1b[1m"
 DIGITS: Final = 4
 """Of the largest number in a block; the others have as many decimals."""
 
+MARKED: Final = {"*": (240, 140, 20), "=": (250, 205, 140)}
+"""What a winner, and those that tie with it, stand on."""
+
 Marks = NDArray[np.str_]
 """What stands left and right of each number, two characters, shape (rows, columns)."""
 
@@ -30,7 +34,7 @@ class Panel:
     Parameters
     ----------
     lines : tuple of str
-        The first is the title; colour codes in them have no width.
+        The title, the columns' numbers, rows; colour codes in them have no width.
     width : int
     joint : str
         What stands before it, in its middle line, when others are before it.
@@ -163,7 +167,11 @@ def painted(text: str, background: tuple[int, int, int]) -> str:
 
 
 def grid_rows(
-    values: FloatArray, write: Numbers, colours: Colours | None, marks: Marks | None = None
+    values: FloatArray,
+    write: Numbers,
+    colours: Colours | None,
+    marks: Marks | None = None,
+    hollow: bool = False,
 ) -> list[str]:
     """Return a line for each row of a block of numbers.
 
@@ -175,6 +183,8 @@ def grid_rows(
         None: no colour at all.
     marks : ndarray of str, optional
         Spaces by default.
+    hollow : bool
+        Whether what is marked as padding holds no number.
 
     Examples
     --------
@@ -187,8 +197,12 @@ def grid_rows(
         cells = []
         for j, value in enumerate(row):
             mark = "  " if marks is None else str(marks[i, j])
+            if hollow and mark == "[]":
+                cells.append(f"[{' ' * write.width}]")
+                continue
             text = f"{mark[0]}{write.write(value)}{mark[1]}"
-            cells.append(text if colours is None else painted(text, colours.background(value)))
+            ground = MARKED.get(mark[0]) or (colours.background(value) if colours else None)
+            cells.append(painted(text, ground) if colours and ground else text)
         lines.append("".join(cells))
     return lines
 
@@ -202,7 +216,8 @@ def panel(title: str, lines: Sequence[str], width: int, joint: str = "") -> Pane
     ('weights', '  1    ')
     """
     wide = max(width, len(title))
-    return Panel((title.ljust(wide), *(line + " " * (wide - width) for line in lines)), wide, joint)
+    filled = (line + " " * (wide - width) if line else " " * wide for line in lines)
+    return Panel((title.ljust(wide), *filled), wide, joint)
 
 
 def flow(panels: Sequence[Panel], width: int) -> list[str]:
@@ -210,7 +225,7 @@ def flow(panels: Sequence[Panel], width: int) -> list[str]:
 
     Examples
     --------
-    >>> one, two = panel("a", [" 1 "], 3), panel("b", [" 2 "], 3, " x ")
+    >>> one, two = panel("a", ["", " 1 "], 3), panel("b", ["", " 2 "], 3, " x ")
     >>> flow([one, two], 9), flow([one, two], 8)
     (['a     b', ' 1  x  2'], ['a', ' 1', '   b', ' x  2'])
     """
@@ -231,12 +246,13 @@ def _side_by_side(band: Sequence[Panel]) -> list[str]:
     height = max(len(each.lines) for each in band)
     lines = [""] * height
     for each in band:
-        middle = (len(each.lines) - 1) // 2 + 1
+        middle = (len(each.lines) + 1) // 2
         for k in range(height):
             joint = each.joint if k == middle else " " * len(each.joint)
             text = each.lines[k] if k < len(each.lines) else " " * each.width
             lines[k] += joint + text
-    return [line.rstrip() for line in lines]
+    # Second lines are the columns' numbers, which panels without a window on the input leave empty.
+    return [line.rstrip() for k, line in enumerate(lines) if k != 1 or line.strip()]
 
 
 def cut_window(weights: FloatArray, most: tuple[int, int]) -> Cut:
@@ -264,3 +280,19 @@ def cut_window(weights: FloatArray, most: tuple[int, int]) -> Cut:
     top, left = (int(k) for k in np.unravel_index(int(away.argmin()), away.shape))
     whole = (rows, cols) == weights.shape
     return Cut(slice(top, top + rows), slice(left, left + cols), whole)
+
+
+def wrapped(text: str, width: int, indent: str = "") -> list[str]:
+    """Return a text in lines of a width, further ones indented."""
+    return textwrap.wrap(text, max(width, 20), subsequent_indent=indent, break_on_hyphens=False)
+
+
+def number(value: float) -> str:
+    """Return a number of the reckoning, with six digits.
+
+    Examples
+    --------
+    >>> number(0.1 + 0.2), number(-0.0), number(3)
+    ('0.3', '0', '3')
+    """
+    return f"{value + 0.0:.6g}"

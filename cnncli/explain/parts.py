@@ -158,6 +158,8 @@ class Explanation:
     map_name : str
     maps : int
         How many pictures there are.
+    dtype : str
+        What the fast path computes in.
     steps : tuple of Step
         One for each channel of the map.
     """
@@ -178,6 +180,7 @@ class Explanation:
     map: int
     map_name: str
     maps: int
+    dtype: str
     steps: tuple[Step, ...]
 
     @property

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from cnncli.explain.backward import Received
 from cnncli.explain.parts import Block, Explanation, Side, Step
 
 
@@ -54,7 +55,41 @@ def record(found: Explanation) -> dict[str, Any]:
         "map": found.map,
         "map_name": found.map_name,
         "maps": found.maps,
+        "dtype": found.dtype,
         "steps": [_step(step) for step in found.steps],
+    }
+
+
+def received_record(found: Received) -> dict[str, Any]:
+    """Return the way back to one input value as JSON can hold it."""
+    return {
+        "layer": found.name,
+        "type": found.op,
+        "mode": found.mode or None,
+        "image": found.image,
+        "at": list(found.at),
+        "channel": found.channel,
+        "channel_name": found.channel_name,
+        "input_shape": list(found.input_shape),
+        "output_shape": list(found.output_shape),
+        "map": found.map,
+        "map_name": found.map_name,
+        "pad_mode": found.pad_mode,
+        "activation": found.activation,
+        "value": finite(found.value),
+        "paths": [
+            {
+                "output": list(path.output),
+                "channel": path.channel,
+                "name": path.name,
+                "tap": list(path.tap),
+                "weight": finite(path.weight),
+                "upstream": finite(path.upstream),
+                "product": finite(path.product),
+            }
+            for path in found.paths
+        ],
+        "gradient": finite(found.total),
     }
 
 

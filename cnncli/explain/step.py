@@ -90,6 +90,7 @@ def explain(subject: Subject, at: Pair, index: int = 0, image: int = 0) -> Expla
         map=index,
         map_name=group.name,
         maps=len(subject.groups),
+        dtype=subject.dtype.name,
         steps=steps,
     )
 
@@ -112,7 +113,7 @@ def _steps(
         totals = conv_totals(subject, layer, sides, channels)
         return tuple(_conv_step(subject, layer, sides, c, totals, fast) for c in channels)
     if isinstance(layer, PoolLayer) and sides:
-        return tuple(_pool_step(subject, layer, sides, at, c, float(fast[c])) for c in channels)
+        return tuple(pool_step(subject, layer, sides, at, c, float(fast[c])) for c in channels)
     if isinstance(layer, PadLayer) and sides:
         return tuple(_pad_step(subject, layer, sides, c, float(fast[c])) for c in channels)
     return tuple(pixel_step(subject, at, c, float(fast[c])) for c in channels)
@@ -183,7 +184,7 @@ def _products(name: str, channel: int, window: FloatArray, weights: FloatArray) 
     return Block(name, channel, window[:, :, 0], weights[:, :, 0], products, total)
 
 
-def _pool_step(
+def pool_step(
     subject: Subject,
     layer: PoolLayer,
     sides: tuple[Side, Side],
@@ -191,6 +192,7 @@ def _pool_step(
     channel: int,
     fast: float,
 ) -> Step:
+    """Return how one window is pooled."""
     given = subject.inputs[0]
     window = read_window(given, sides, [channel], PADS.get(layer.mode, 0.0))[:, :, 0]
     real = np.logical_and.outer(sides[0].real, sides[1].real)

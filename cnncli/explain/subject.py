@@ -138,15 +138,33 @@ def find_map(text: str | None, groups: Sequence[MapGroup]) -> int:
     >>> find_map("right", [MapGroup("left", (0,)), MapGroup("right", (1,))])
     1
     """
-    if text is None:
-        return 0
-    names = [group.name for group in groups]
+    return 0 if text is None else _find("--map", text, [group.name for group in groups])
+
+
+def find_channel(text: str | None, given: Input) -> int:
+    """Return the index of an input channel that is given by index or name; by default the first.
+
+    Raises
+    ------
+    OptionError
+        If there is none.
+
+    Examples
+    --------
+    >>> find_channel("1", array_input(np.zeros((1, 4, 4, 3))))
+    1
+    """
+    return 0 if text is None else _find("--channel", text, given.names)
+
+
+def _find(option: str, text: str, names: Sequence[str]) -> int:
+    what = option.strip("-")
     if text in names:
         return names.index(text)
     if not text.isdecimal():
-        raise OptionError(f"--map: no map {text!r}{among(text, filter(None, names))}")
-    if int(text) >= len(groups):
-        raise OptionError(f"--map: {_stretch('maps', len(groups))}, got {text}")
+        raise OptionError(f"{option}: no {what} {text!r}{among(text, filter(None, names))}")
+    if int(text) >= len(names):
+        raise OptionError(f"{option}: {_stretch(what + 's', len(names))}, got {text}")
     return int(text)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -10,8 +9,9 @@ from typing import Final
 import numpy as np
 
 from cnncli.explain.blocks import block_lines, choose_layout
-from cnncli.explain.parts import Block, Explanation, Operand, Step
-from cnncli.explain.words import sizes, standing, title
+from cnncli.explain.panels import number, wrapped
+from cnncli.explain.parts import Block, Explanation, Step
+from cnncli.explain.words import channel_name, gist, sizes, standing, title
 
 LABEL: Final = 11
 """Columns of what stands before each line of the reckoning."""
@@ -55,6 +55,7 @@ def text_lines(found: Explanation, view: View) -> list[str]:
     >>> subject = Subject("pool1", PoolLayer(), (given,), groups, np.dtype(float))
     >>> print("\\n".join(text_lines(explain(subject, (0, 1)), View())))
     pool1, max pool: the output at row 0, column 1 of 2x2
+    the largest number under the window goes on
     <BLANKLINE>
     size       rows and columns (4+2*0-2)//2+1 = 2
     window     rows 0 to 1 of 0 to 3
@@ -67,21 +68,14 @@ def text_lines(found: Explanation, view: View) -> list[str]:
     <BLANKLINE>
     largest    7 at row 1, column 3
     result     7
-    fast path  7, difference 0
+    fast path  7 in float64, difference 0
     """
-    lines = wrapped(title(found), view.width)
+    lines = [*wrapped(title(found), view.width), *wrapped(gist(found), view.width)]
     facts = [*said("size", sizes(found), view.width), *said("window", standing(found), view.width)]
     lines += ["", *facts] if facts else []
     for step in found.steps:
         lines += ["", *step_lines(found, step, view)]
     return lines
-
-
-def wrapped(text: str, width: int, indent: str = "") -> list[str]:
-    """Return a text in lines of a width, further ones indented."""
-    return textwrap.wrap(
-        text, max(width, 20), subsequent_indent=indent, break_on_hyphens=False
-    ) or [""]
 
 
 def said(label: str, texts: Sequence[str], width: int) -> list[str]:
@@ -97,17 +91,6 @@ def said(label: str, texts: Sequence[str], width: int) -> list[str]:
         head = (label if k == 0 else "").ljust(LABEL)
         lines += wrapped(head + text, width, " " * LABEL)
     return lines
-
-
-def number(value: float) -> str:
-    """Return a number of the reckoning, with six digits.
-
-    Examples
-    --------
-    >>> number(0.1 + 0.2), number(-0.0), number(3)
-    ('0.3', '0', '3')
-    """
-    return f"{value + 0.0:.6g}"
 
 
 def step_lines(found: Explanation, step: Step, view: View) -> list[str]:
@@ -140,7 +123,7 @@ def _parted(
 
 def _table(rest: Sequence[Block], width: int) -> list[str]:
     """The sums of channels that are not shown in full, in columns."""
-    names = [channel_name(block) for block in rest]
+    names = [block.name or str(block.channel) for block in rest]
     sums = [number(block.sum) for block in rest]
     wide = max(map(len, names)), max(map(len, sums))
     cells = [f"{n.ljust(wide[0])} {s.rjust(wide[1])}" for n, s in zip(names, sums, strict=True)]
@@ -149,11 +132,6 @@ def _table(rest: Sequence[Block], width: int) -> list[str]:
     head = f"the products of the other {len(rest)} channels add up to {total}:"
     rows = [cells[k : k + across] for k in range(0, len(cells), across)]
     return [*wrapped(head, width), *("   ".join(row) for row in rows)]
-
-
-def channel_name(block: Block) -> str:
-    """Name an input channel, by its number if it has no name."""
-    return block.name or f"channel {block.channel}"
 
 
 def _reckoning(found: Explanation, step: Step, width: int) -> list[str]:
@@ -165,12 +143,13 @@ def _reckoning(found: Explanation, step: Step, width: int) -> list[str]:
     elif found.op == "pad":
         lines = _pad_reckoning(found, width)
     else:
-        lines = _formula("formula", step.formula, step.operands, width)
-    off = "difference " + (f"{step.difference:.2g}" if step.difference else "0")
+        lines = _formula("formula", step, width)
+    off = f"{step.difference:.2g}" if step.difference else "0"
+    fast = f"{number(step.fast)} in {found.dtype}, difference {off}"
     return [
         *lines,
         *said("result", [number(step.value)], width),
-        *said("fast path", [f"{number(step.fast)}, {off}"], width),
+        *said("fast path", [fast], width),
     ]
 
 
@@ -180,7 +159,9 @@ def _conv_reckoning(step: Step, width: int) -> list[str]:
     count = sum(block.window.size for block in blocks)
     text = f"{number(products)}, of {count} {'products' if count > 1 else 'product'}"
     if 1 < len(blocks) <= IN_FULL:
-        terms = " + ".join(f"{channel_name(block)} {number(block.sum)}" for block in blocks)
+        terms = " + ".join(
+            f"{channel_name(block.name, block.channel)} {number(block.sum)}" for block in blocks
+        )
         text = f"{terms} = {number(products)}"
     elif len(blocks) > 1:
         text += f" in {len(blocks)} channels"
@@ -188,16 +169,18 @@ def _conv_reckoning(step: Step, width: int) -> list[str]:
     plus = f"+ {number(bias)} = {number(step.total)}" if bias else "none"
     lines += said("bias", [plus], width)
     if step.activation != "none":
-        lines += _formula(step.activation, step.formula, step.operands, width)
+        lines += _formula(step.activation, step, width)
     return lines
 
 
-def _formula(label: str, formula: str, operands: Sequence[Operand], width: int) -> list[str]:
+def _formula(label: str, step: Step, width: int) -> list[str]:
     """A formula and, below, what stands in it."""
+    formula, operands, value = step.formula, step.operands, step.value
     values = ", ".join(f"{each.name} = {number(each.value)}" for each in operands)
+    texts = [f"{formula} = {number(value)}", f"with {values}"]
     if len(label) >= LABEL:
-        return [*wrapped(label, width), *said("", [formula, values], width)]
-    return said(label, [formula, values], width)
+        return [*wrapped(label, width), *said("", texts, width)]
+    return said(label, texts, width)
 
 
 def _pool_reckoning(found: Explanation, step: Step, width: int) -> list[str]:

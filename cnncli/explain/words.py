@@ -32,6 +32,17 @@ def kind(op: str, mode: str = "") -> str:
     return f"{mode} {op}" if mode else KINDS.get(op, op)
 
 
+def channel_name(name: str, channel: int) -> str:
+    """Name a channel; one whose name is a number, or that has none, by that.
+
+    Examples
+    --------
+    >>> channel_name("red", 0), channel_name("7", 7), channel_name("", 0)
+    ('red', 'channel 7', 'channel 0')
+    """
+    return name if name and not name.isdecimal() else f"channel {name or channel}"
+
+
 def title(found: Explanation) -> str:
     """Say which value is explained."""
     n_H, n_W, _ = found.output_shape
@@ -44,6 +55,21 @@ def title(found: Explanation) -> str:
         chosen = f", map {found.map_name}"
     image = f", image {found.image}" if found.image else ""
     return f"{found.name}, {kind(found.op, found.mode)}{chosen}{image}: the output at {place}"
+
+
+GISTS: Final = {
+    "conv": "each number under the window times its weight; the products and the bias add up",
+    "max": "the largest number under the window goes on",
+    "min": "the smallest number under the window goes on",
+    "average": "the numbers under the window add up, and the sum is divided by their count",
+    "lp": "powers of the numbers under the window add up, and a root is taken of the sum",
+    "pad": "the input with a border around it",
+}
+
+
+def gist(found: Explanation) -> str:
+    """Say in a line how a layer makes one value; nothing where the formula says it."""
+    return GISTS.get(found.mode or found.op, "")
 
 
 def sizes(found: Explanation) -> list[str]:
@@ -61,9 +87,11 @@ def standing(found: Explanation) -> list[str]:
     if found.rows is None or found.cols is None:
         return []
     constant = "" if found.op == "pool" else f"{found.pad_value:g}"
+    marked = ["[ ] marks padding"] if found.padding.any() else []
     return [
         *_stretch("row", found.rows, constant),
         *_stretch("column", found.cols, constant),
+        *marked,
     ]
 
 
