@@ -173,8 +173,9 @@ def test_what_libraries_print_is_not_shown() -> None:
     Path("worse.jpg").write_bytes(picture("JPEG")[:-300])
     done = run_process("pool", "bad.tif", "worse.jpg")
     assert done.returncode == 1
-    lines = sorted(done.stderr.decode().splitlines())
-    for line, name in zip(lines, ("bad.tif", "worse.jpg"), strict=True):
+    *lines, last = done.stderr.decode().splitlines()
+    assert last.endswith(": 0 done, 2 failed")
+    for line, name in zip(sorted(lines), ("bad.tif", "worse.jpg"), strict=True):
         named(line, name)
 
 

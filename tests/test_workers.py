@@ -185,7 +185,7 @@ def test_no_image_takes_a_file_of_another() -> None:
     sources = [Source(Path(f"{folder}/x.png")) for folder in ("a", "b", "c")]
     job = job_of("out/{map}.png", overwrite=True)
     plan = plan_batch(job_of("out/"), sources[:1])
-    targets = [plan_batch(job, [source]).targets[0] for source in sources]
+    targets = [target for source in sources for target in plan_batch(job, [source]).targets]
     tasks = (Task(index, target) for index, target in enumerate(targets))
     done = list(WorkerRunner(3).run(job, tasks, LocalPlace(job.output, plan.inputs)))
     errors = [str(outcome.error) for _, outcome in done if outcome.error is not None]
