@@ -35,25 +35,6 @@ def keep_freed() -> None:
         mallopt(_M_TRIM_THRESHOLD, _KEPT_BYTES)
 
 
-_KEPT_BYTES: Final = 64 * 2**20
-_HEAP_BYTES: Final = 32 * 2**20
-# Names of the settings in malloc.h of the GNU C library.
-_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
-
-
-def keep_freed() -> None:
-    """Let this process keep some of the memory that it frees, for the next image of a batch.
-
-    Otherwise the GNU C library gives the memory of every image back to the system, which clears
-    each page before it lends it again: a seventh of the time of a small photograph. Does nothing
-    where there is another C library.
-    """
-    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
-    if mallopt is not None:
-        mallopt(_M_MMAP_THRESHOLD, _HEAP_BYTES)
-        mallopt(_M_TRIM_THRESHOLD, _KEPT_BYTES)
-
-
 def available_bytes() -> int | None:
     """Return how much memory this process can still take; None where the system does not tell.
 
