@@ -63,9 +63,7 @@ def read_url(url: Url, max_bytes: int) -> bytes:
     Raises
     ------
     FileProblem
-        If it cannot be read or is longer.
-    OptionError
-        If it leads to an address that is not taken.
+        If it cannot be read, is longer, or leads to an address that is not taken.
     """
     if url.is_folder:
         raise _not_a_file(url)

@@ -15,6 +15,8 @@ from shell import npy_bytes, pixels, refused, refused_untouched, run_cli, run_pr
 from stores import BUCKET, S3, Google, Store, google_server, s3_server
 
 from cnncli import remote
+from cnncli.errors import FileProblem
+from cnncli.urls import parse_url
 
 # Their servers' and clients' own affairs.
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::ResourceWarning")
@@ -131,6 +133,15 @@ def test_nothing_that_exists_is_replaced_unless_asked(store: Store) -> None:
     assert results(store) == {"out.png": b"mine"}
     run_cli(*POOL, address(store, "a.png"), "-o", out, "--overwrite")
     assert results(store)["out.png"].startswith(b"\x89PNG")
+
+
+def test_what_came_meanwhile_is_not_replaced_either(store: Store) -> None:
+    if store.scheme == "gs":
+        pytest.skip("the emulator does not know ifGenerationMatch")
+    store.put("late.png", b"mine")
+    with pytest.raises(FileProblem, match="exists already"):
+        remote.write_url(parse_url(address(store, "late.png")), b"ours", overwrite=False)
+    assert results(store) == {"late.png": b"mine"}
 
 
 def test_an_input_is_never_overwritten(store: Store) -> None:
