@@ -40,8 +40,9 @@ from cnncli.network import NORMALIZE, SOURCE, Model, Network, Node, default_name
 
 MAX_BYTES: Final = 2**20
 MAX_LAYERS: Final = 1_000
-# A name of n parts joined by dots takes the TOML reader n * n steps, a million a second or so.
-_MAX_STEPS: Final = 4 * 10**6
+_MOST_BITS: Final = 4_096
+# A name of n parts joined by dots takes the TOML reader n * n steps.
+_MAX_STEPS: Final = 10**7
 _DECIMAL: Final = re.compile(r"(?<![\w.\"'-])\d+\.\d+(?:[eE][+-]?\d+)?(?![\w.])")
 # Larger than any window, so that only channels can fail to fit.
 _SIDE: Final = 2**40
@@ -182,14 +183,14 @@ def _check_names(text: str) -> None:
 
 
 def _check_whole(document: dict[str, Any]) -> None:
-    """Refuse what TOML does too, but not its reader: Python cannot even show such numbers."""
+    """Refuse whole numbers that Python reads but refuses to show, so that no message could."""
     waiting: list[Any] = [document]
     while waiting:
         value = waiting.pop()
         if isinstance(value, dict | list):
             waiting.extend(value.values() if isinstance(value, dict) else value)
-        elif isinstance(value, int) and not -(2**63) <= value < 2**63:
-            raise FileProblem("not TOML: a whole number that does not fit into 64 bits")
+        elif isinstance(value, int) and value.bit_length() > _MOST_BITS:
+            raise FileProblem(f"a whole number of more than {_MOST_BITS} bits")
 
 
 def _table(value: Any) -> dict[str, Any]:

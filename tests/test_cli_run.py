@@ -339,14 +339,14 @@ def test_shapes_that_do_not_fit_the_image_name_image_and_layer() -> None:
     assert "'small.npy': layer conv2: " in error and "//1+1" in error
 
 
-def test_what_does_not_fit_into_memory_is_refused_with_both_figures(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr("cnncli.memory.available_bytes", lambda: 5_000_000)
+def test_what_does_not_fit_into_memory_is_refused_with_both_figures() -> None:
     chain('type = "add"\ninputs = ["input", "input"]')
     save_array("big.npy", np.zeros((500, 1000, 1)))
-    error = refused_untouched("run", "net.toml", "big.npy", "-o", "y.npy")
-    assert "'big.npy': the network needs about 8 MB of memory, 5 MB are available" in error
+    words = ("run", "net.toml", "big.npy", "-o", "y.npy")
+    error = refused_untouched(*words, "--max-memory", "5MB")
+    # Two arrays of 4 MB, and what their strips keep busy.
+    assert "'big.npy': the network needs about 20 MB of memory, the limit is 5 MB" in error
+    run_cli(*words, "--max-memory", "21MB")
 
 
 def test_a_network_of_many_layers_lets_go_of_what_it_needs_no_more() -> None:
