@@ -271,7 +271,8 @@ function filterPanel() {
   const depth = element("select", { id: "depth", "aria-label": "Input channel of the weights" });
   depth.addEventListener("change", () => apply({ block: Number(depth.value) }));
   const grid = element("table", { class: "grid" });
-  byId("filter-body").append(element("div", { class: "row" }, select, depth), grid);
+  const single = singleWeight();
+  byId("filter-body").append(element("div", { class: "row" }, select, depth), grid, single);
   byId("filter-body").append(
     element("p", { class: "dim", text: "Change any weight: the output follows." }),
   );
@@ -285,7 +286,7 @@ function filterPanel() {
       ),
     );
     depth.value = shownDepth();
-    drawGrid(grid);
+    drawGrid(grid, single);
   });
 }
 
@@ -295,50 +296,77 @@ function sameKernel(rows) {
   return rows.every((line, i) => line.every((value, j) => Math.abs(value - kernel[i][j]) < 1e-6));
 }
 
-/** The weights as inputs, on the colours of their signs. */
-function drawGrid(grid) {
+// From so many columns on, weights are buttons and one of them has the number.
+const GRID_INPUTS = 5;
+let chosenWeight = [0, 0];
+
+/** The weights on the colours of their signs. */
+function drawGrid(grid, single) {
   const kernel = shownKernel();
+  const [height, width] = [kernel.length, kernel[0].length];
   const flat = kernel.flat();
   const most = 1.5 * Math.max(...flat.map(Math.abs), 1e-300);
-  if (grid.rows.length !== kernel.length || grid.rows[0].cells.length !== kernel[0].length) {
-    const wide = kernel[0].length;
-    grid.className = `grid ${wide <= 5 ? "wide" : "narrow"}`;
-    grid.replaceChildren(...kernel.map((line, i) => gridRow(line, i)));
+  const isWide = width > GRID_INPUTS;
+  if (grid.rows.length !== height || grid.rows[0].cells.length !== width) {
+    grid.className = `grid ${isWide ? "narrow" : "wide"}`;
+    chosenWeight = [Math.floor(height / 2), Math.floor(width / 2)];
+    const make = isWide ? weightButton : weightInput;
+    grid.replaceChildren(
+      ...kernel.map((line, i) =>
+        element("tr", {}, ...line.map((_, j) => element("td", {}, make(i, j)))),
+      ),
+    );
   }
   kernel.forEach((line, i) =>
     line.forEach((weight, j) => {
-      const input = grid.rows[i].cells[j].firstChild;
-      setValue(input, shortest(weight));
+      const control = grid.rows[i].cells[j].firstChild;
       const level = levelOf(weight, { kind: "symmetric", lo: -most, hi: most });
       const [red, green, blue] = colourOf(level, tables.diverging);
-      input.style.backgroundColor = `rgb(${red} ${green} ${blue})`;
-      input.style.color = 0.299 * red + 0.587 * green + 0.114 * blue > 140 ? "#111" : "#fff";
+      control.style.backgroundColor = `rgb(${red} ${green} ${blue})`;
+      control.style.color = 0.299 * red + 0.587 * green + 0.114 * blue > 140 ? "#111" : "#fff";
+      if (!isWide) return setValue(control, shortest(weight));
+      const isChosen = chosenWeight[0] === i && chosenWeight[1] === j;
+      control.setAttribute("aria-pressed", String(isChosen));
+      control.setAttribute("aria-label", `Weight at row ${i}, column ${j}: ${numberText(weight)}`);
     }),
   );
-  const maps = state.layer.maps > 1 ? `, ${state.layer.kernelNames[chosenKernel()] || chosenKernel()}` : "";
+  single.hidden = !isWide;
+  const [i, j] = chosenWeight;
+  single.firstChild.textContent = `row ${i}, column ${j} `;
+  if (isWide) setValue(single.lastChild, shortest(kernel[i][j]));
+  const { maps, kernelNames } = state.layer;
+  const map = maps > 1 ? `${kernelNames[chosenKernel()] || chosenKernel()}, ` : "";
   const sum = numberText(flat.reduce((total, weight) => total + weight, 0), 3);
-  byId("filter-size").textContent = `${kernel.length} × ${kernel[0].length}${maps}, sum ${sum}`;
+  byId("filter-size").textContent = `${map}${height} × ${width}, sum ${sum}`;
 }
 
-function gridRow(line, i) {
-  return element(
-    "tr",
-    {},
-    ...line.map((_, j) => {
-      const input = element("input", {
-        type: "number",
-        step: "any",
-        "aria-label": `Weight at row ${i}, column ${j}`,
-      });
-      input.addEventListener("input", () => {
-        if (!Number.isNaN(input.valueAsNumber)) setWeight(i, j, input.valueAsNumber);
-      });
-      input.addEventListener("blur", () => {
-        input.value = shortest(shownKernel()[i][j]);
-      });
-      return element("td", {}, input);
-    }),
-  );
+function weightInput(i, j) {
+  const label = `Weight at row ${i}, column ${j}`;
+  const input = element("input", { type: "number", step: "any", "aria-label": label });
+  input.addEventListener("input", () => {
+    if (!Number.isNaN(input.valueAsNumber)) setWeight(i, j, input.valueAsNumber);
+  });
+  input.addEventListener("blur", () => {
+    input.value = shortest(shownKernel()[i][j]);
+  });
+  return input;
+}
+
+function weightButton(i, j) {
+  const button = element("button", { type: "button" });
+  button.addEventListener("click", () => {
+    chosenWeight = [i, j];
+    requestDraw(true);
+  });
+  return button;
+}
+
+function singleWeight() {
+  const input = element("input", { type: "number", step: "any" });
+  input.addEventListener("input", () => {
+    if (!Number.isNaN(input.valueAsNumber)) setWeight(...chosenWeight, input.valueAsNumber);
+  });
+  return element("label", { class: "inline" }, "", input);
 }
 
 function poolPanel() {

@@ -55,6 +55,9 @@ function colourOf(level, table) {
   return table ? [...table.subarray(3 * level, 3 * level + 3)] : [level, level, level];
 }
 
+/** Of what size the numbers of this page are: beneath a ten-millionth of it all is rounding. */
+const magnitude = { value: 0 };
+
 /** A number with four digits that count, as short as it can be. */
 function numberText(value, digits = 4) {
   if (Number.isNaN(value)) return "NaN";
@@ -62,7 +65,7 @@ function numberText(value, digits = 4) {
   const rounded = Number(value.toPrecision(digits));
   if (rounded === 0) return "0";
   const size = Math.abs(rounded);
-  // Sums that should be 0 leave rounding behind; a few zeros say so better than an exponent.
+  if (size < 1e-7 * magnitude.value) return "≈ 0";
   const text = size < 1e-4 || size >= 1e6 ? rounded.toExponential(digits - 2) : String(rounded);
   return text.replace("-", "−");
 }

@@ -8,7 +8,6 @@ const tables = Object.fromEntries(
   Object.entries(scene.tables).map(([name, data]) => [name, bytesOf(data)]),
 );
 const COLOURS = ["red", "green", "blue"];
-const LENS_SIZE = 216;
 const STEP_MILLISECONDS = 220;
 
 /** What is shown now. Only `apply` changes it. */
@@ -303,7 +302,7 @@ function drawStatus() {
     byId(id).max = [rows.out, cols.out][index] - 1;
   }
   byId("pin").setAttribute("aria-pressed", String(state.pinned));
-  byId("pin").textContent = state.pinned ? "Unpin" : "Pin";
+  byId("pin").textContent = state.pinned ? "Let go" : "Hold";
   byId("play").textContent = reduced.matches ? "Next" : state.playing ? "❚❚ Stop" : "▶ Slide";
   byId("play").setAttribute("aria-pressed", String(state.playing));
 }
@@ -406,6 +405,8 @@ function startPlaying() {
 /** Begin: everything above and in the other files is only defined by now. */
 function startLayerPage() {
   byId("title").textContent = scene.title;
+  const { lo, hi } = scene.input.range;
+  magnitude.value = Math.max(Math.abs(lo), Math.abs(hi));
   byId("notes").replaceChildren(...scene.notes.map((text) => element("p", { text })));
   startControls();
   startMoving();

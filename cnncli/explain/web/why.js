@@ -4,6 +4,7 @@
 
 const LISTED_SIDE = 15;
 const LISTED_BLOCKS = 3;
+const LISTED_CELLS = 75;
 let telling = 0;
 
 /** Show how the output at `state.at` comes about. */
@@ -23,6 +24,7 @@ function drawWhy() {
     ? sentenceOf(step)
     : "It needs pixels of the image that are not in this page.";
   byId("sentence").textContent = sentence;
+  byId("blocks").parentElement.classList.toggle("large", state.layer.kernel[1] > 3);
   byId("blocks").replaceChildren(...(known ? blockElements(step) : []));
   byId("result").replaceChildren(...(known ? [resultElement(step)] : []));
   byId("result").dataset.value = String(value);
@@ -65,7 +67,7 @@ function sentenceOf(step) {
 
 function poolSentence(step, all, pads) {
   const { mode, p } = state.layer;
-  const real = pads ? ` ${countText(pads, "cell")} of padding never win.` : "";
+  const real = pads ? ` Padding (${countText(pads, "cell")}) never wins.` : "";
   if (mode === "average") {
     return `The sum of the window, ${numberText(step.sum)}, divided by ${step.divisor}.`;
   }
@@ -75,7 +77,11 @@ function poolSentence(step, all, pads) {
   if (step.winner < 0) return "The window meets padding only: there is no value to choose.";
   const which = mode === "max" ? "largest" : "smallest";
   const tie = step.ties > 1 ? ` ${step.ties} cells tie; the first one gets the gradient.` : "";
-  return `The ${which} of ${countText(all - pads, "cell")}.${real}${tie}`;
+  const where = winnerPlace(step);
+  return (
+    `The ${which} of ${countText(all - pads, "cell")}, at row ${where[0]}, column ${where[1]} ` +
+    `of the input.${real}${tie}`
+  );
 }
 
 /** For a colour picture a button for each channel, with its value. */
@@ -106,7 +112,8 @@ function drawChannels() {
 /** The blocks of a step: all of a few channels; of many, their sums and the chosen one. */
 function blockElements(step) {
   const { blocks } = step;
-  if (blocks.length <= LISTED_BLOCKS) return blocks.map((block) => blockElement(block, step));
+  const few = blocks.length <= LISTED_BLOCKS && blocks.length * blocks[0].cells.length <= LISTED_CELLS;
+  if (few || blocks.length === 1) return blocks.map((block) => blockElement(block, step));
   const chosen = Math.min(state.block, blocks.length - 1);
   const most = Math.max(...blocks.map((block) => Math.abs(block.sum)), 1e-300);
   const bars = blocks.map((block, index) => {
@@ -219,6 +226,9 @@ function resultElement(step) {
     if (layer.mode === "average") {
       add("sum", step.sum);
       add("÷ cells", step.divisor);
+    } else if (step.winner >= 0 && layer.mode !== "lp") {
+      const [row, col] = winnerPlace(step);
+      lines.push([`row ${row}, column ${col}`, step.value, ""]);
     } else if (layer.mode === "lp" && Number.isFinite(layer.p)) add(`Σ |x|^${power}`, step.powers);
   } else {
     if (step.blocks.length > 1) {
@@ -245,6 +255,14 @@ function resultElement(step) {
   const last = lineElement("output", numberText(step.value), "total value");
   table.append(last);
   return element("div", {}, table, shownElement(step.value));
+}
+
+/** The input cell that won a pool's window. */
+function winnerPlace(step) {
+  const { rows, cols } = shown.arithmetic.window;
+  const [row, col] = windowStart();
+  const tap = [Math.floor(step.winner / cols.kernel), step.winner % cols.kernel];
+  return [row + tap[0] * rows.dilation, col + tap[1] * cols.dilation];
 }
 
 function lineElement(label, text, kind) {
@@ -275,6 +293,11 @@ function lensSpan(start, extent) {
   return [start - margin, start + extent + margin];
 }
 
+/** As many pixels as the style gives a lens. */
+function lensSize() {
+  return parseFloat(getComputedStyle(byId("input-lens").parentElement).width) || 198;
+}
+
 function drawInputLens() {
   const { rows, cols } = shown.arithmetic.window;
   const [row, col] = windowStart();
@@ -285,7 +308,7 @@ function drawInputLens() {
   const [top, bottom] = lensSpan(row, rows.extent);
   const [left, right] = lensSpan(col, cols.extent);
   const [height, width] = [bottom - top, right - left];
-  const cell = Math.max(1, Math.floor(LENS_SIZE / Math.max(height, width)));
+  const cell = Math.max(1, Math.floor(lensSize() / Math.max(height, width)));
   const picture = cellPicture(height, width, (r, c) => inputColour(r + top, c + left));
   const context = prepareCanvas(canvas, width * cell, height * cell);
   const colours = themeColours();
@@ -308,7 +331,9 @@ function drawInputLens() {
 function veilOutside(context, box, cell, width, height) {
   const [top, left, bottom, right] = box.map((edge) => edge * cell);
   context.save();
-  context.fillStyle = "rgb(0 0 0 / 0.22)";
+  // Only over what was drawn: beyond the padding there is nothing.
+  context.globalCompositeOperation = "source-atop";
+  context.fillStyle = "rgb(0 0 0 / 0.25)";
   context.beginPath();
   context.rect(0, 0, width, height);
   context.rect(left, top, right - left, bottom - top);
@@ -329,7 +354,7 @@ function drawOutputLens() {
   byId("output-lens-figure").hidden = few;
   if (few) return;
   const [top, left] = outputLensStart();
-  const cell = Math.floor(LENS_SIZE / OUTPUT_LENS);
+  const cell = Math.floor(lensSize() / OUTPUT_LENS);
   const picture = cellPicture(OUTPUT_LENS, OUTPUT_LENS, (r, c) => outputColour(r + top, c + left));
   const size = OUTPUT_LENS * cell;
   const context = prepareCanvas(byId("output-lens"), size, size);
