@@ -110,13 +110,13 @@ def layer_scene(
         "title": title,
         "input": _input(picture, place.image, held, groups),
         "layer": _layer(layer, shape, picture.dtype),
-        "pictures": _pictures(layer.output_groups(groups)),
+        "pictures": pictures_of(layer.output_groups(groups)),
         "at": list(place.at),
         "map": place.map,
         "range": looks.range if isinstance(looks.range, str) else list(looks.range),
-        "clipByDefault": _clips(layer, picture),
+        "clipByDefault": clips_by_default(Network.chain(layer), picture),
         "colormap": looks.colormap,
-        "tables": _tables(looks.colormap),
+        "tables": tables_of(looks.colormap),
         "presets": _presets() if isinstance(layer, ConvLayer) else [],
         "notes": [*notes, *_crop_notes(held, picture)],
     }
@@ -130,9 +130,7 @@ def check_place(at: Pair, shape: Shape) -> None:
     >>> check_place((1, 2), (1, 2, 3, 1))
     """
     if not (0 <= at[0] < shape[1] and 0 <= at[1] < shape[2]):
-        raise OptionError(
-            f"--at must be 0,0 to {shape[1] - 1},{shape[2] - 1}, got {at[0]},{at[1]}"
-        )
+        raise OptionError(f"--at must be 0,0 to {shape[1] - 1},{shape[2] - 1}, got {at[0]},{at[1]}")
 
 
 def held_cells(window: Window, mode: str, at: Pair, picture: Picture) -> tuple[slice, slice]:
@@ -153,9 +151,7 @@ def held_cells(window: Window, mode: str, at: Pair, picture: Picture) -> tuple[s
     return crop(window, mode, at, (height, width), min(MOST_CELLS, MOST_BYTES // each))
 
 
-def crop(
-    window: Window, mode: str, at: Pair, size: Pair, most: int
-) -> tuple[slice, slice]:
+def crop(window: Window, mode: str, at: Pair, size: Pair, most: int) -> tuple[slice, slice]:
     """Return at most so many cells around those that an output is made from; never none."""
     height, width = size
     if height * width <= most:
@@ -204,7 +200,7 @@ def _input(
         "cols": [cols.start, cols.stop],
         "scale": picture.scale,
         "range": {"kind": shown.kind, "lo": shown.lo, "hi": shown.hi},
-        "pictures": _pictures(groups),
+        "pictures": pictures_of(groups),
         **packed(pixels[rows, cols]),
     }
 
@@ -259,17 +255,26 @@ def _pad_mode(layer: ConvLayer | PoolLayer) -> str:
     return layer.pad_mode if isinstance(layer, ConvLayer) else "zeros"
 
 
-def _clips(layer: ConvLayer | PoolLayer, picture: Picture) -> bool:
-    """Whether the range auto is 0..1, as the pictures of ``conv`` and ``pool`` have it."""
-    network = Network.chain(layer)
-    return network.filters_channels or (network.keeps_channels and picture.is_picture)
+def clips_by_default(network: Network, picture: Picture, is_layer: bool = False) -> bool:
+    """Tell whether the range auto is 0..1, as the commands have it for such a result.
+
+    Examples
+    --------
+    >>> picture = Picture(np.zeros((1, 4, 6, 1), np.uint8), 255.0, True, False, (), "a.png")
+    >>> clips_by_default(Network.chain(PoolLayer()), picture)
+    True
+    """
+    if is_layer and network.gives_shares:
+        return True
+    pictures = network.filters_channels or (network.keeps_channels and picture.is_picture)
+    return pictures and not network.scales
 
 
-def _pictures(groups: Sequence[MapGroup]) -> list[Scene]:
+def pictures_of(groups: Sequence[MapGroup]) -> list[Scene]:
     return [{"name": group.name, "channels": list(group.channels)} for group in groups]
 
 
-def _tables(colormap: str) -> Scene:
+def tables_of(colormap: str) -> Scene:
     names = {"diverging", colormap} - {"gray"}
     return {name: base64.b64encode(table(name).tobytes()).decode() for name in sorted(names)}
 

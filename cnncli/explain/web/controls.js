@@ -264,7 +264,7 @@ function filterPanel() {
     const options = scene.presets
       .filter((each) => presetFits(each.rows))
       .map((each) => element("option", { value: each.name, text: each.name }));
-    const own = element("option", { value: "", text: same ? "built-in filters" : "your own" });
+    const own = element("option", { value: "", text: "choose a filter" });
     select.replaceChildren(own, ...options);
     select.value = same ? same.name : "";
   });

@@ -66,7 +66,7 @@ function numberText(value, digits = 4) {
   if (rounded === 0) return "0";
   const size = Math.abs(rounded);
   if (size < 1e-7 * magnitude.value) return "≈ 0";
-  const text = size < 1e-4 || size >= 1e6 ? rounded.toExponential(digits - 2) : String(rounded);
+  const text = size < 1e-4 || size >= 1e6 ? rounded.toExponential(Math.max(0, digits - 2)) : String(rounded);
   return text.replace("-", "−");
 }
 

@@ -241,7 +241,7 @@ function resultElement(step) {
         add(`${more} more`, rest);
       }
     }
-    add("sum of products", step.sum, step.blocks.length > 1 ? "total" : "");
+    add("sum", step.sum, step.blocks.length > 1 ? "total" : "");
     add("+ bias", step.bias);
     if (layer.activation !== "none") {
       add("=", step.total, "total");
