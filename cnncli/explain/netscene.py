@@ -47,8 +47,7 @@ class _Share:
 
     @property
     def values(self) -> int:
-        rows, cols = self.box
-        return (rows.stop - rows.start) * (cols.stop - cols.start) * len(self.channels)
+        return _area(self.box) * len(self.channels)
 
 
 def network_scene(
@@ -195,8 +194,8 @@ def _stretch(size: int, middle: int, length: int) -> slice:
 
 
 def _area(box: Box) -> int:
-    rows, cols = box
-    return (rows.stop - rows.start) * (cols.stop - cols.start)
+    down, across = (int(side.stop - side.start) for side in box)
+    return down * across
 
 
 def _kind(values: int) -> str:

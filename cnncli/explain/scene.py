@@ -31,9 +31,19 @@ MOST_BYTES: Final = 3 * 2**19
 """Memory of an image's pixels that are in a page."""
 
 PRESETS: Final = (
-    "identity box gaussian_5 sharpen edge laplacian sobel_h sobel_v emboss line_45 "
-    "motion_blur_h roberts_a"
-).split()
+    "identity",
+    "box",
+    "gaussian_5",
+    "sharpen",
+    "edge",
+    "laplacian",
+    "sobel_h",
+    "sobel_v",
+    "emboss",
+    "line_45",
+    "motion_blur_h",
+    "roberts_a",
+)
 """Built-in filters to choose from in a page."""
 
 _ACTIVATIONS: Final = (*ACTIVATION_NAMES, "prelu")
