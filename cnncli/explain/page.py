@@ -43,7 +43,7 @@ def page_text(scene: Scene) -> str:
     (False, True)
     """
     kind = scene["kind"]
-    style = _file("page.css")
+    style = _file("page.css") + _file(f"{kind}.css")
     scripts = [_file(name) for name in _PARTS[kind]]
     holes = {
         "policy": _policy(style, scripts),
