@@ -46,7 +46,8 @@ PRESETS: Final = (
 )
 """Built-in filters to choose from in a page."""
 
-_ACTIVATIONS: Final = (*ACTIVATION_NAMES, "prelu")
+ACTIVATIONS: Final = (*ACTIVATION_NAMES, "prelu")
+"""Those that a page computes; others need all channels of a pixel, or settings of their own."""
 
 
 @dataclass(frozen=True)
@@ -239,9 +240,9 @@ def _pool(layer: PoolLayer) -> Scene:
 
 
 def _conv(layer: ConvLayer, dtype: np.dtype[Any]) -> Scene:
-    if layer.activation not in _ACTIVATIONS:
+    if layer.activation not in ACTIVATIONS:
         raise OptionError(
-            f"the page takes activations {', '.join(_ACTIVATIONS)}, got {layer.activation!r}"
+            f"the page takes activations {', '.join(ACTIVATIONS)}, got {layer.activation!r}"
         )
     given = layer.parameters.get("b", np.zeros(1))
     alpha = None if layer.alpha is None else packed(layer.alpha.astype(dtype))
