@@ -283,15 +283,18 @@ function drawStatus() {
   const { size, channels } = state.input;
   byId("input-size").textContent = `${size[0]} × ${size[1]} × ${channels}`;
   byId("output-size").textContent = `${rows.out} × ${cols.out} × ${arithmetic.channels}`;
-  const words = { clip: "as it is", minmax: "smallest to largest", symmetric: "0 is the middle" };
+  const words = {
+    clip: "what is beyond is cut off",
+    minmax: "smallest to largest",
+    symmetric: "0 is the middle",
+  };
   const of = range.kind === "abs" ? "magnitudes " : "";
-  const what = words[range.kind] ? `, ${words[range.kind]}` : "";
+  const what = words[range.kind] ? `; ${words[range.kind]}` : "";
+  const isColoured = tables[state.colormap] && shown.picture.channels.length === 1;
+  const [low, high] = isColoured ? ["one end of the colours", "the other"] : ["black", "white"];
   const part = outRows.length < rows.out || outCols.length < cols.out;
   byId("output-note").textContent =
-    `${of}${numberText(range.lo)} is black, ${numberText(range.hi)} white${what}`.replace(
-      "is black",
-      tables[state.colormap] ? "is one end of the colours" : "is black",
-    ).replace(" white", tables[state.colormap] ? " the other" : " white") +
+    `${of}${numberText(range.lo)} is ${low}, ${numberText(range.hi)} ${high}${what}` +
     (part
       ? `. Shown: rows ${outRows[0]} to ${outRows[outRows.length - 1]}, columns ${outCols[0]} to ` +
         `${outCols[outCols.length - 1]}.`

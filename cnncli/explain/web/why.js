@@ -138,11 +138,8 @@ function blockElements(step) {
 function blockElement(block, step) {
   const isPool = state.layer.op === "pool";
   const [kh, kw] = state.layer.kernel;
-  const single = state.input.channels === 1;
   const made = element("div", { class: "block" });
-  if (!single && step.blocks.length > 1) {
-    made.append(element("h3", { text: channelName(block.channel) }));
-  }
+  const caption = state.input.channels === 1 ? "window" : `window, ${channelName(block.channel)}`;
   if (kh > LISTED_SIDE || kw > LISTED_SIDE) {
     made.append(element("p", { text: `${kh} × ${kw} cells are too many to list here.` }));
     return made;
@@ -153,7 +150,7 @@ function blockElement(block, step) {
     const winner = (cell) => step.winner === cell.i * kw + cell.j;
     const showsWinner = ["max", "min"].includes(state.layer.mode);
     made.append(
-      cellTable("window", block, (cell) => poolText(cell), grey, showsWinner ? winner : null),
+      cellTable(caption, block, (cell) => poolText(cell), grey, showsWinner ? winner : null),
     );
     return made;
   }
@@ -162,7 +159,7 @@ function blockElement(block, step) {
   const signed = (value, most) =>
     colourOf(levelOf(Number.isFinite(value) ? value : 0, { kind: "symmetric", lo: -most, hi: most }), tables.diverging);
   made.append(
-    cellTable("window", block, (cell) => cell.value, grey, null),
+    cellTable(caption, block, (cell) => cell.value, grey, null),
     element("span", { class: "sign", text: "×" }),
     cellTable("weights", block, (cell) => cell.weight, (v) => signed(v, 1.5 * weights), null),
     element("span", { class: "sign", text: "=" }),
@@ -197,7 +194,7 @@ function cellTable(caption, block, valueOf, colour, marked) {
       table.append(line);
     }
     const value = valueOf(cell);
-    const isPad = cell.pad && caption === "window";
+    const isPad = cell.pad && caption.startsWith("window");
     const text = isPad && Number.isNaN(value) ? "–" : numberText(value, kw <= 5 ? 3 : 2);
     const box = element("td", { text, "data-tap": `${cell.i},${cell.j}` });
     const [red, green, blue] = colour(Number.isNaN(value) ? 0 : value);
@@ -282,8 +279,9 @@ function shownElement(value) {
   const swatch = element("span", { class: "swatch" });
   swatch.style.backgroundColor = `rgb(${colourOf(level, table).join(" ")})`;
   const given = range.kind === "abs" ? Math.abs(value) : value;
-  const place = given < range.lo ? ", below the range" : given > range.hi ? ", above the range" : "";
-  const text = `drawn as level ${level} of 255${place}`;
+  let text = `drawn as level ${level} of 255`;
+  if (given < range.lo) text = `below ${numberText(range.lo)}, the range: drawn black`;
+  if (given > range.hi) text = `above ${numberText(range.hi)}, the range: drawn white`;
   return element("p", { class: "drawn dim" }, swatch, text);
 }
 
