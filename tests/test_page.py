@@ -179,6 +179,15 @@ def test_a_crop_holds_the_whole_window_wherever_it_is() -> None:
                 assert 0 <= have.start <= need.start and need.stop <= have.stop <= size
 
 
+def test_an_output_whose_window_wraps_around_a_cut_image_is_said(monkeypatch: Any) -> None:
+    monkeypatch.setattr(scenes, "MOST_CELLS", 30 * 30)
+    layer = ConvLayer(load_filter("box"), pad_mode="wrap")
+    picture = picture_of((200, 300, 1))
+    far = layer_scene(picture, layer, Place((0, 0)), title="")["notes"]
+    near = layer_scene(picture, layer, Place((5, 5)), title="")["notes"]
+    assert len(near) == 1 and "row 0, column 0 needs pixels" in far[1]
+
+
 def test_a_place_outside_is_refused() -> None:
     with pytest.raises(OptionError, match=r"--at must be 0,0 to 1,1, got 2,0"):
         layer_scene(picture_of((4, 5, 1)), PoolLayer(), Place((2, 0)), title="")

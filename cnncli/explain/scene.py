@@ -129,7 +129,7 @@ def layer_scene(
         "colormap": looks.colormap,
         "tables": tables_of(looks.colormap),
         "presets": _presets() if isinstance(layer, ConvLayer) else [],
-        "notes": [*notes, *_crop_notes(held, picture)],
+        "notes": [*notes, *_crop_notes(held, picture), *_far_notes(layer, shape, place.at, held)],
     }
 
 
@@ -304,4 +304,19 @@ def _crop_notes(held: tuple[slice, slice], picture: Picture) -> list[str]:
         f"This page holds rows {rows.start} to {rows.stop - 1} and columns {cols.start} to "
         f"{cols.stop - 1} of an image of {height} rows and {width} columns. Its edges are no "
         "padding: outputs that need other pixels are left blank."
+    ]
+
+
+def _far_notes(
+    layer: ConvLayer | PoolLayer, shape: Shape, at: Pair, held: tuple[slice, slice]
+) -> list[str]:
+    """Say when even the output that was asked for needs pixels from elsewhere."""
+    box = layer.reads(shape, (slice(at[0], at[0] + 1), slice(at[1], at[1] + 1)))
+    sides = zip(held, box, strict=True)
+    empty = any(need.stop <= need.start for need in box)
+    if empty or all(have.start <= need.start and need.stop <= have.stop for have, need in sides):
+        return []
+    return [
+        f"The output at row {at[0]}, column {at[1]} needs pixels that this page does not hold: "
+        "it begins at another."
     ]
