@@ -85,7 +85,8 @@ def _target(wanted: ExplainJob, source: Source) -> OutFile:
     # A page has no format among those of pictures; png stands for any that can be written.
     options = OutputOptions(name, "png", output.overwrite)
     plan = plan_targets([source], options, op="explain", results=results, read_too=_read(wanted))
-    (file,) = select_files(plan.targets[0].files(results), options, plan.inputs)
+    (target,) = plan.targets
+    (file,) = select_files(target.files(results), options, plan.inputs)
     return file
 
 

@@ -155,7 +155,7 @@ def held_cells(window: Window, mode: str, at: Pair, picture: Picture) -> tuple[s
     >>> pixels = np.broadcast_to(np.zeros((), np.uint8), (1, 3000, 4000, 3))
     >>> picture = Picture(pixels, 255.0, True, False, (), "a.png")
     >>> held_cells(place_window((3000, 4000), 3), "zeros", (0, 2000), picture)
-    (slice(0, 512, None), slice(1746, 2258, None))
+    (slice(0, 512, None), slice(1745, 2257, None))
     """
     _, height, width, channels = picture.shape
     each = channels * picture.pixels.itemsize
