@@ -445,6 +445,11 @@ explain_options = _all(
         help="Input channels shown in full, the strongest first; of the others only the sums.  "
         "[default: 3 where there are more than 4]",
     ),
+    click.option(
+        "-o", "--output", metavar="PAGE.html",
+        help="Write an interactive page instead: one file that needs no network.",
+    ),
+    overwrite_option,
     click.option("--json", "as_json", is_flag=True, help="All numbers as one JSON object."),
     click.option("-q", "--quiet", is_flag=True, help="No notes; errors still show."),
 )  # fmt: skip

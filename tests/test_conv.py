@@ -10,7 +10,8 @@ import pytest
 from judges import loop_conv_forward
 
 from cnncli import conv_backward, conv_forward, conv_single_step
-from cnncli.core.conv import float_dtype
+from cnncli.core.conv import conv_plan, float_dtype
+from cnncli.core.words import ALGORITHM_NAMES
 from cnncli.errors import OptionError, ShapeError
 
 PADS: list[Any] = [0, 2, (1, 2), ((0, 1), (2, 0)), "same", "same-lower", "valid"]
@@ -107,6 +108,17 @@ def test_layout_in_memory_does_not_matter(make: Any) -> None:
     np.testing.assert_allclose(
         conv_forward(make(A_prev), make(W), b, {"pad": 1})[0], expected, rtol=1e-12, atol=1e-12
     )
+
+
+# winograd takes layers of more channels only.
+@pytest.mark.parametrize("algorithm", sorted({*ALGORITHM_NAMES} - {"winograd"}))
+def test_a_single_channel_may_have_any_stride(algorithm: str) -> None:
+    # An index by a list leaves the stride of an axis of one wherever it came from.
+    photo = np.random.default_rng(5).normal(size=(1, 20, 30, 3))
+    one, W, b = photo[..., [1]], np.ones((3, 3, 1, 1)), np.zeros((1, 1, 1, 1))
+    assert one.strides[3] != one.itemsize
+    Z = conv_plan(one.shape, W, b, {"pad": 1}, algorithm)(one)
+    np.testing.assert_allclose(Z, loop_conv_forward(one, W, b, {"pad": 1}), rtol=1e-9, atol=1e-9)
 
 
 def test_bytes_of_the_other_order_give_the_same_values() -> None:

@@ -15,8 +15,8 @@ from cnncli.names import builtin_names
 
 README = (REPOSITORY / "README.md").read_text()
 BLOCKS = [commands for commands, _ in blocks(README)]
-SCREENSHOTS: set[str] = set()
-"""Pictures that no command makes alone."""
+SCREENSHOTS = {"page.png"}
+"""Pictures that no command makes alone: a browser's, by tools/page_picture.py."""
 
 
 @pytest.fixture(scope="module")

@@ -32,6 +32,7 @@ Examples:
   cnncli explain photo.png --pool max --size 3 --stride 2 --at 10,20
   cnncli explain net.toml photo.png --layer conv2 --at 4,7
   cnncli explain photo.png --filter edge --backward --at 120,240
+  cnncli explain photo.png --filter edge -o page.html
 """
 
 NETWORKS: Final = (".toml", ".onnx")
@@ -55,11 +56,14 @@ def explain(command: str, /, words: tuple[str, ...], **options: Any) -> None:
     networks = [word for word in words if Path(word).suffix.lower() in NETWORKS]
     images = [word for word in words if word not in networks]
     _check(networks, images, options)
-    check_output_open()
+    if options["output"] is None:
+        check_output_open()
     source = gather_one(images, is_terminal(sys.stdin), "explain")
     start_work()
     wanted = _wanted(command, networks, options)
     show = _show_backward if options["backward"] else _show
+    if options["output"] is not None:
+        show = _write
     show(wanted, source, options)
 
 
@@ -79,6 +83,10 @@ def _check(networks: Sequence[str], images: Sequence[str], options: dict[str, An
             raise click.UsageError(f"{option.opts[-1]} does not go with {what}.")
     if options["channel"] is not None and not options["backward"]:
         raise click.UsageError("--channel is for --backward.")
+    if options["backward"] and options["output"] is not None:
+        raise click.UsageError("--backward and -o exclude each other.")
+    if options["overwrite"] and options["output"] is None:
+        raise click.UsageError("--overwrite is for the file of -o.")
 
 
 def _wanted(command: str, networks: Sequence[str], options: dict[str, Any]) -> ExplainJob:
@@ -91,6 +99,7 @@ def _wanted(command: str, networks: Sequence[str], options: dict[str, Any]) -> E
     from cnncli.render import RenderOptions
     from cnncli.urls import local_path
 
+    output = OutputOptions(options["output"], overwrite=options["overwrite"])
     # --size is a pool's window here; images are resized only as network files say.
     fields = [name for name in ReadOptions.__dataclass_fields__ if name != "size"]
     read = ReadOptions(**{name: options[name] for name in fields if name in options})
@@ -101,7 +110,7 @@ def _wanted(command: str, networks: Sequence[str], options: dict[str, Any]) -> E
         layer, notes = _layer(options)
         model = Model(Network.chain(layer), notes=notes)
     job = Job(
-        *(model.network, read, RenderOptions(), OutputOptions(), command),
+        *(model.network, read, RenderOptions(), output, command),
         notes=model.notes,
         read_too=model.files,
         jobs=1,
@@ -142,6 +151,16 @@ def _show_backward(wanted: ExplainJob, source: Source, options: dict[str, Any]) 
         _tell_json(received_record(done.received), done.notes)
     else:
         _tell(received_lines(done.received, _view(options)), done.notes, options["quiet"])
+
+
+def _write(wanted: ExplainJob, source: Source, options: dict[str, Any]) -> None:
+    from cnncli.explain.pagejob import report_fields, report_line, write_page
+
+    done = write_page(wanted, source)
+    if options["as_json"]:
+        click.echo(json.dumps(report_fields(done)))
+    elif not options["quiet"]:
+        tell(report_line(done))
 
 
 def _view(options: dict[str, Any]) -> View:

@@ -152,9 +152,10 @@ class Lowering:
     def _multiply(self, X: FloatArray, out: FloatArray, block: int) -> None:
         """Multiply the rows below each block into `out` (m, blocks, n * block, values)."""
         height = self.matrix.shape[1]
-        image, row, _, cell = X.strides
+        image, row, *_ = X.strides
         shape = (*out.shape[:2], height, out.shape[3])
-        steps = (image, block * self.task.window.rows.stride * row, row, cell)
+        # Not the stride of the channels: that of a single one may be anything.
+        steps = (image, block * self.task.window.rows.stride * row, row, X.itemsize)
         below: FloatArray = np.ndarray(shape, X.dtype, X, 0, steps)
         width = max(1, SMALL_PRODUCT // self.matrix.size)
         for first in range(0, out.shape[3], width):

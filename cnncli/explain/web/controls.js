@@ -1,0 +1,461 @@
+"use strict";
+// What changes the layer: the filter's grid and presets, or the pool's mode, and the settings of
+// both. Every control calls `apply`; `drawControls` brings all of them up to what is so.
+
+const WORDS = {
+  padModes: ["zeros", "edge", "reflect", "symmetric", "wrap"],
+  activations: ["none", "relu", "leaky-relu", "sigmoid", "tanh", "abs"],
+  pools: ["max", "average", "min", "lp"],
+  ranges: ["auto", "clip", "minmax", "symmetric", "abs"],
+  paddings: [
+    ["same", "same"],
+    ["same-lower", "same-lower"],
+    ["valid", "valid (none)"],
+    ["sides", "by hand"],
+  ],
+};
+const MOST = { stride: 8, dilation: 8, padding: 8, kernel: 15 };
+
+/** Functions that bring a control up to the state, in the order the controls were made. */
+const updates = [];
+
+function drawControls() {
+  for (const update of updates) update();
+  const { rows, cols } = shown.arithmetic.window;
+  byId("formula").replaceChildren(
+    element("span", { text: `rows: ${axisFormula(rows)}` }),
+    element("span", { text: `columns: ${axisFormula(cols)}` }),
+    element("span", { class: "dim", text: "⌊(input + padding − span of the window) / stride⌋ + 1" }),
+  );
+}
+
+/** Set a control's value, but not under the fingers of whoever is typing into it. */
+function setValue(control, value) {
+  if (document.activeElement !== control || control.type === "range") control.value = value;
+}
+
+/** A row of the settings: a label over its controls. */
+function field(label, ...controls) {
+  const group = element("fieldset", {}, element("legend", { text: label }), ...controls);
+  byId("settings").append(group);
+  return group;
+}
+
+function choice(name, label, words, read, change) {
+  const select = element("select", { id: name, "aria-label": label });
+  select.append(
+    ...words.map((word) => {
+      const [value, text] = Array.isArray(word) ? word : [word, word];
+      return element("option", { value, text });
+    }),
+  );
+  select.addEventListener("change", () => change(select.value));
+  updates.push(() => setValue(select, read()));
+  return select;
+}
+
+function number(name, label, limits, read, change) {
+  const input = element("input", { type: "number", id: name, "aria-label": label, ...limits });
+  input.addEventListener("input", () => {
+    const value = input.valueAsNumber;
+    const fits = !(value < limits.min) && !(value > limits.max);
+    const whole = limits.step === "any" || Number.isInteger(value);
+    if (!Number.isNaN(value) && fits && whole) change(value);
+  });
+  input.addEventListener("blur", () => {
+    input.value = read();
+  });
+  updates.push(() => setValue(input, read()));
+  return input;
+}
+
+function check(name, label, read, change) {
+  const input = element("input", { type: "checkbox", id: name });
+  input.addEventListener("change", () => change(input.checked));
+  updates.push(() => {
+    input.checked = read();
+  });
+  return element("label", { class: "inline" }, input, ` ${label}`);
+}
+
+/** A slider for both axes and a number for each. */
+function pairField(name, label, least, most) {
+  const read = () => state.layer[name];
+  const top = Math.max(most, ...read());
+  const change = (pair) => applyPair(name, pair);
+  const slider = element("input", { type: "range", id: name, min: least, max: top });
+  slider.setAttribute("aria-label", `${label} of rows and columns`);
+  slider.addEventListener("input", () => {
+    change([slider.valueAsNumber, slider.valueAsNumber]);
+  });
+  updates.push(() => setValue(slider, Math.max(...read())));
+  const limits = { min: least, max: top, step: 1 };
+  const rows = number(`${name}-rows`, `${label} of rows`, limits, () => read()[0], (value) =>
+    change([value, read()[1]]),
+  );
+  const cols = number(`${name}-cols`, `${label} of columns`, limits, () => read()[1], (value) =>
+    change([read()[0], value]),
+  );
+  return field(label, slider, element("span", { class: "pair" }, rows, "×", cols));
+}
+
+function applyPair(name, pair) {
+  const layer = { [name]: pair };
+  // A pool whose stride is its window keeps it so.
+  if (name === "kernel" && state.layer.stride.join() === state.layer.kernel.join()) {
+    layer.stride = pair;
+  }
+  apply({ layer });
+}
+
+/** The pads of all sides, however they were given. */
+function resolvedPads() {
+  const { rows, cols } = shown.arithmetic.window;
+  return [rows.begin, rows.end, cols.begin, cols.end];
+}
+
+function paddingField() {
+  const named = () => (Array.isArray(state.layer.padding) ? "sides" : state.layer.padding);
+  const select = choice("padding", "Padding", WORDS.paddings, named, (value) =>
+    apply({ layer: { padding: value === "sides" ? resolvedPads() : value } }),
+  );
+  const slider = element("input", { type: "range", id: "padding-all", min: 0, max: MOST.padding });
+  slider.setAttribute("aria-label", "Padding of all sides");
+  slider.addEventListener("input", () => {
+    apply({ layer: { padding: Array(4).fill(slider.valueAsNumber) } });
+  });
+  updates.push(() => setValue(slider, Math.max(...resolvedPads())));
+  const sides = ["top", "bottom", "left", "right"].map((side, index) =>
+    number(`padding-${side}`, `Padding ${side}`, { min: 0, max: 64, step: 1 }, () => resolvedPads()[index], (value) => {
+      const padding = resolvedPads();
+      padding[index] = value;
+      apply({ layer: { padding } });
+    }),
+  );
+  const arrows = ["↑", "↓", "←", "→"];
+  const labelled = sides.map((input, index) =>
+    element("label", { class: "side" }, arrows[index], input),
+  );
+  field("Padding", select, slider, element("span", { class: "sides" }, ...labelled));
+}
+
+function convFields() {
+  field(
+    "Border",
+    choice("pad-mode", "What the padding holds", WORDS.padModes, () => state.layer.padMode, (padMode) =>
+      apply({ layer: { padMode } }),
+    ),
+    valueField(),
+  );
+  const activations = [...new Set([...WORDS.activations, scene.layer.activation])];
+  field(
+    "Bias and activation",
+    number("bias", "Bias", { step: "any" }, () => shortest(state.layer.bias[biasIndex()]), (value) => {
+      const bias = state.layer.bias.slice();
+      bias[biasIndex()] = value;
+      apply({ layer: { bias } });
+    }),
+    choice("activation", "Activation", activations, () => state.layer.activation, (activation) =>
+      apply({ layer: { activation } }),
+    ),
+  );
+}
+
+function valueField() {
+  const input = number("pad-value", "Value of the padding", { step: "any" }, () => shortest(state.layer.padValue), (value) =>
+    apply({ layer: { padValue: state.layer.single ? Math.fround(value) : value } }),
+  );
+  updates.push(() => {
+    input.disabled = state.layer.padMode !== "zeros";
+  });
+  return input;
+}
+
+function biasIndex() {
+  return state.layer.bias.length === 1 ? 0 : chosenKernel();
+}
+
+/** The kernel behind the output channel looked at. */
+function chosenKernel() {
+  return shown.problem ? 0 : shown.arithmetic.sources(outputChannel()).map;
+}
+
+function poolFields() {
+  field(
+    "How",
+    check("ceil", "count a last window that hangs over", () => state.layer.ceil, (ceil) =>
+      apply({ layer: { ceil } }),
+    ),
+    check("count-include-pad", "averages count padding", () => state.layer.countIncludePad, (countIncludePad) =>
+      apply({ layer: { countIncludePad } }),
+    ),
+  );
+  field(
+    "Power of lp",
+    number("p", "Power", { min: 0.01, step: "any" }, () => state.layer.p, (p) => apply({ layer: { p } })),
+  );
+}
+
+/** A number as it was meant: 0.1, not the float32 nearest to it. */
+function shortest(value) {
+  return Number(value.toPrecision(7));
+}
+
+// The filter --------------------------------------------------------------------------------
+
+/** The weights of the kernel and input channel looked at, row by row. */
+function shownKernel() {
+  const { kernel } = state.layer;
+  const depth = shownDepth();
+  return Array.from({ length: kernel[0] }, (_, i) =>
+    Array.from({ length: kernel[1] }, (__, j) =>
+      shown.arithmetic.weight(i, j, depth, chosenKernel()),
+    ),
+  );
+}
+
+function depths() {
+  return state.layer.perChannel ? 1 : state.input.channels / state.layer.groups;
+}
+
+function shownDepth() {
+  return Math.min(state.block, depths() - 1);
+}
+
+/** Change one weight. */
+function setWeight(i, j, value) {
+  const { kernel, maps } = state.layer;
+  const weights = state.layer.weights.slice();
+  weights[((i * kernel[1] + j) * depths() + shownDepth()) * maps + chosenKernel()] = value;
+  apply({ layer: { weights } });
+}
+
+/** Whether a preset can take the place of the kernel: a bank's kernels are of one size. */
+function presetFits(rows) {
+  const { kernel, maps } = state.layer;
+  return (maps === 1 && depths() === 1) || (rows.length === kernel[0] && rows[0].length === kernel[1]);
+}
+
+function takePreset(rows) {
+  const { maps, single } = state.layer;
+  const kind = single ? Float32Array : Float64Array;
+  if (maps === 1 && depths() === 1) {
+    const kernel = [rows.length, rows[0].length];
+    apply({ layer: { kernel, weights: kind.from(rows.flat()) } });
+    return;
+  }
+  const weights = state.layer.weights.slice();
+  const kernel = state.layer.kernel;
+  rows.flat().forEach((value, index) => {
+    const [i, j] = [Math.floor(index / kernel[1]), index % kernel[1]];
+    weights[((i * kernel[1] + j) * depths() + shownDepth()) * maps + chosenKernel()] = value;
+  });
+  apply({ layer: { weights } });
+}
+
+function filterPanel() {
+  const select = element("select", { id: "preset", "aria-label": "Take a built-in filter" });
+  select.addEventListener("change", () => {
+    const preset = scene.presets.find((each) => each.name === select.value);
+    if (preset) takePreset(preset.rows);
+  });
+  updates.push(() => {
+    const same = scene.presets.find((each) => sameKernel(each.rows));
+    const options = scene.presets
+      .filter((each) => presetFits(each.rows))
+      .map((each) => element("option", { value: each.name, text: each.name }));
+    const own = element("option", { value: "", text: "choose a filter" });
+    select.replaceChildren(own, ...options);
+    select.value = same ? same.name : "";
+  });
+  const depth = element("select", { id: "depth", "aria-label": "Input channel of the weights" });
+  depth.addEventListener("change", () => apply({ block: Number(depth.value) }));
+  const grid = element("table", { class: "grid" });
+  const single = singleWeight();
+  byId("filter-body").append(element("div", { class: "row" }, select, depth), grid, single);
+  byId("filter-body").append(
+    element("p", { class: "dim", text: "Change any weight: the output follows." }),
+  );
+  updates.push(() => {
+    depth.hidden = depths() === 1;
+    if (shown.problem) return;
+    const { channels } = shown.arithmetic.sources(outputChannel());
+    depth.replaceChildren(
+      ...channels.map((channel, index) =>
+        element("option", { value: index, text: channelName(channel) }),
+      ),
+    );
+    depth.value = shownDepth();
+    drawGrid(grid, single);
+  });
+}
+
+function sameKernel(rows) {
+  const kernel = shownKernel();
+  if (rows.length !== kernel.length || rows[0].length !== kernel[0].length) return false;
+  return rows.every((line, i) => line.every((value, j) => Math.abs(value - kernel[i][j]) < 1e-6));
+}
+
+// From so many columns on, weights are buttons and one of them has the number.
+const GRID_INPUTS = 5;
+let chosenWeight = [0, 0];
+
+/** The weights on the colours of their signs. */
+function drawGrid(grid, single) {
+  const kernel = shownKernel();
+  const [height, width] = [kernel.length, kernel[0].length];
+  const flat = kernel.flat();
+  const most = 1.5 * Math.max(...flat.map(Math.abs), 1e-300);
+  const isWide = width > GRID_INPUTS;
+  if (grid.rows.length !== height || grid.rows[0].cells.length !== width) {
+    grid.className = `grid ${isWide ? "narrow" : "wide"}`;
+    chosenWeight = [Math.floor(height / 2), Math.floor(width / 2)];
+    const make = isWide ? weightButton : weightInput;
+    grid.replaceChildren(
+      ...kernel.map((line, i) =>
+        element("tr", {}, ...line.map((_, j) => element("td", {}, make(i, j)))),
+      ),
+    );
+  }
+  kernel.forEach((line, i) =>
+    line.forEach((weight, j) => {
+      const control = grid.rows[i].cells[j].firstChild;
+      const level = levelOf(weight, { kind: "symmetric", lo: -most, hi: most });
+      const [red, green, blue] = colourOf(level, tables.diverging);
+      control.style.backgroundColor = `rgb(${red} ${green} ${blue})`;
+      control.style.color = 0.299 * red + 0.587 * green + 0.114 * blue > 140 ? "#111" : "#fff";
+      if (!isWide) return setValue(control, shortest(weight));
+      const isChosen = chosenWeight[0] === i && chosenWeight[1] === j;
+      control.setAttribute("aria-pressed", String(isChosen));
+      control.setAttribute("aria-label", `Weight at row ${i}, column ${j}: ${numberText(weight)}`);
+    }),
+  );
+  single.hidden = !isWide;
+  const [i, j] = chosenWeight;
+  single.firstChild.textContent = `row ${i}, column ${j} `;
+  if (isWide) setValue(single.lastChild, shortest(kernel[i][j]));
+  const { maps, kernelNames } = state.layer;
+  const map = maps > 1 ? `${kernelNames[chosenKernel()] || chosenKernel()}, ` : "";
+  const sum = numberText(flat.reduce((total, weight) => total + weight, 0), 3);
+  byId("filter-size").textContent = `${map}${height} × ${width}, sum ${sum}`;
+}
+
+function weightInput(i, j) {
+  const label = `Weight at row ${i}, column ${j}`;
+  const input = element("input", { type: "number", step: "any", "aria-label": label });
+  input.addEventListener("input", () => {
+    if (!Number.isNaN(input.valueAsNumber)) setWeight(i, j, input.valueAsNumber);
+  });
+  input.addEventListener("blur", () => {
+    input.value = shortest(shownKernel()[i][j]);
+  });
+  return input;
+}
+
+function weightButton(i, j) {
+  const button = element("button", { type: "button" });
+  button.addEventListener("click", () => {
+    chosenWeight = [i, j];
+    requestDraw(true);
+  });
+  return button;
+}
+
+function singleWeight() {
+  const input = element("input", { type: "number", step: "any" });
+  input.addEventListener("input", () => {
+    if (!Number.isNaN(input.valueAsNumber)) setWeight(...chosenWeight, input.valueAsNumber);
+  });
+  return element("label", { class: "inline" }, "", input);
+}
+
+function poolPanel() {
+  byId("filter-title").textContent = "Pool";
+  const select = choice("mode", "Mode", WORDS.pools, () => state.layer.mode, (mode) =>
+    apply({ layer: { mode } }),
+  );
+  const words = element("p", { class: "pool-words" });
+  updates.push(() => {
+    const [kh, kw] = state.layer.kernel;
+    const { mode, stride } = state.layer;
+    const what = { max: "the largest", min: "the smallest", average: "the mean", lp: "the p-norm" };
+    words.textContent = `Each output is ${what[mode]} of a window of ${kh} × ${kw} cells.`;
+    byId("filter-size").textContent = `${kh} × ${kw}, every ${stride.join(" × ")}`;
+  });
+  byId("filter-body").append(select, words);
+}
+
+// The maps of a bank --------------------------------------------------------------------------
+
+const THUMB = 64;
+
+/** One small picture for each map, made of some of its values. */
+function drawMaps() {
+  const { arithmetic, problem } = shown;
+  byId("maps-panel").hidden = scene.pictures.length === 1;
+  if (byId("maps-panel").hidden || problem) return;
+  const strip = byId("maps");
+  if (strip.children.length !== scene.pictures.length) {
+    strip.replaceChildren(...scene.pictures.map((picture, index) => mapButton(picture, index)));
+  }
+  const some = (list) => {
+    const every = Math.max(1, Math.ceil(list.length / THUMB));
+    return list.filter((_, index) => index % every === 0);
+  };
+  const [rows, cols] = [some(shown.outRows), some(shown.outCols)];
+  scene.pictures.forEach((picture, index) => {
+    const button = strip.children[index];
+    button.setAttribute("aria-pressed", String(index === state.map));
+    const planes = picture.channels.map((channel) => arithmetic.values(channel, rows, cols));
+    const range = chooseRange(planes, state.range, scene.clipByDefault);
+    const made = cellPicture(rows.length, cols.length, (r, c) => {
+      const levels = planes.map((plane) => levelOf(plane[r * cols.length + c], range));
+      return levels.length === 3 ? levels : colourOf(levels[0], tables[state.colormap]);
+    });
+    const canvas = button.querySelector("canvas");
+    const cell = THUMB / Math.max(rows.length, cols.length);
+    drawCells(prepareCanvas(canvas, cols.length * cell, rows.length * cell), made, cell);
+  });
+}
+
+function mapButton(picture, index) {
+  const name = picture.name || `map ${index}`;
+  const button = element(
+    "button",
+    { type: "button", class: "thumb", "aria-label": `Map ${index}: ${name}` },
+    element("canvas", { "aria-hidden": "true" }),
+    element("span", { text: name }),
+  );
+  button.addEventListener("click", () => apply({ map: index, channel: 0 }));
+  return button;
+}
+
+function startControls() {
+  if (scene.layer.op === "pool") {
+    poolPanel();
+    pairField("kernel", "Window", 1, MOST.kernel);
+  } else filterPanel();
+  pairField("stride", "Stride", 1, MOST.stride);
+  paddingField();
+  pairField("dilation", "Dilation", 1, MOST.dilation);
+  if (scene.layer.op === "pool") poolFields();
+  else convFields();
+  const ranges = Array.isArray(scene.range) ? [...WORDS.ranges, ["fixed", scene.range.join(" to ")]] : WORDS.ranges;
+  const colormaps = [...new Set(["gray", "diverging", scene.colormap])];
+  field(
+    "Drawn by",
+    choice("range", "Range of values", ranges, () => (Array.isArray(state.range) ? "fixed" : state.range), (range) =>
+      apply({ range: range === "fixed" ? scene.range : range }),
+    ),
+    choice("colormap", "Colours", colormaps, () => state.colormap, (colormap) =>
+      apply({ colormap }),
+    ),
+  );
+  updates.push(drawMaps);
+  byId("reset").addEventListener("click", () => {
+    apply({ layer: readLayer(scene.layer), at: scene.at, map: scene.map, range: scene.range, colormap: scene.colormap, channel: 0, block: 0 });
+  });
+  startTaps();
+}
+
+startLayerPage();

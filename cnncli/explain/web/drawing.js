@@ -1,0 +1,194 @@
+"use strict";
+// Values to colours and cells to canvases: what both pages draw with.
+
+/** Bytes of a base64 text. */
+function bytesOf(text) {
+  return Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0));
+}
+
+const ARRAYS = {
+  uint8: Uint8Array,
+  uint16: Uint16Array,
+  int32: Int32Array,
+  float32: Float32Array,
+  float64: Float64Array,
+};
+
+/** A little-endian array from a record { dtype, data }. */
+function arrayOf(record) {
+  return new ARRAYS[record.dtype](bytesOf(record.data).buffer);
+}
+
+/**
+ * The range of values that becomes black to white, as cnncli chooses it:
+ * { kind, lo, hi } of "auto", "clip", "minmax", "symmetric", "abs" or [lo, hi].
+ */
+function chooseRange(planes, spec, clipByDefault) {
+  if (Array.isArray(spec)) return { kind: "fixed", lo: spec[0], hi: spec[1] };
+  if (spec === "clip" || (spec === "auto" && clipByDefault)) return { kind: "clip", lo: 0, hi: 1 };
+  let [lo, hi] = [Infinity, -Infinity];
+  for (const plane of planes) {
+    for (const value of plane) {
+      if (!Number.isFinite(value)) continue;
+      if (value < lo) lo = value;
+      if (value > hi) hi = value;
+    }
+  }
+  if (lo > hi) [lo, hi] = [0, 0];
+  const kind = spec !== "auto" ? spec : lo < 0 ? "symmetric" : "minmax";
+  const most = Math.max(-lo, hi, 0);
+  if (kind === "symmetric") return { kind, lo: -most, hi: most };
+  return kind === "abs" ? { kind, lo: 0, hi: most } : { kind, lo, hi };
+}
+
+/** The level 0..255 of a value. */
+function levelOf(value, range) {
+  if (range.lo === range.hi) return range.kind === "symmetric" ? 128 : 0;
+  const given = range.kind === "abs" ? Math.abs(value) : value;
+  // A range about 0 puts 0 at 127.5, which rounds up to 128 here and, by evenness, in cnncli.
+  const level = ((given - range.lo) / (range.hi - range.lo)) * 255;
+  return Number.isNaN(level) ? 0 : Math.round(Math.min(Math.max(level, 0), 255));
+}
+
+/** A table of 256 colours, or null for grey. */
+function colourOf(level, table) {
+  return table ? [...table.subarray(3 * level, 3 * level + 3)] : [level, level, level];
+}
+
+/** Of what size the numbers of this page are: beneath a ten-millionth of it all is rounding. */
+const magnitude = { value: 0 };
+
+/** A number with four digits that count, as short as it can be. */
+function numberText(value, digits = 4) {
+  if (Number.isNaN(value)) return "NaN";
+  if (!Number.isFinite(value)) return value > 0 ? "∞" : "−∞";
+  const rounded = Number(value.toPrecision(digits));
+  if (rounded === 0) return "0";
+  const size = Math.abs(rounded);
+  if (size < 1e-7 * magnitude.value) return "≈ 0";
+  const text = size < 1e-4 || size >= 1e6 ? rounded.toExponential(Math.max(0, digits - 2)) : String(rounded);
+  return text.replace("-", "−");
+}
+
+/** An element with properties, attributes and children; text stays text. */
+function element(tag, attributes = {}, ...children) {
+  const made = document.createElement(tag);
+  for (const [name, value] of Object.entries(attributes)) {
+    if (name === "class") made.className = value;
+    else if (name === "text") made.textContent = value;
+    else if (value === true) made.setAttribute(name, "");
+    else if (value !== false && value !== undefined) made.setAttribute(name, value);
+  }
+  made.append(...children);
+  return made;
+}
+
+/** Colours of the page that canvases need, as the theme has them. */
+function themeColours() {
+  const style = getComputedStyle(document.documentElement);
+  const read = (name) => style.getPropertyValue(name).trim();
+  return {
+    window: read("--window"),
+    halo: read("--halo"),
+    pad: read("--pad"),
+    paper: read("--paper"),
+    line: read("--line"),
+    path: read("--path"),
+  };
+}
+
+/** Give a canvas the pixels of its screen; returns its context and its size in CSS pixels. */
+function prepareCanvas(canvas, width, height) {
+  const scale = window.devicePixelRatio || 1;
+  const [w, h] = [Math.round(width * scale), Math.round(height * scale)];
+  if (canvas.width !== w || canvas.height !== h) [canvas.width, canvas.height] = [w, h];
+  canvas.style.width = `${width}px`;
+  canvas.style.height = `${height}px`;
+  const context = canvas.getContext("2d");
+  context.setTransform(scale, 0, 0, scale, 0, 0);
+  context.clearRect(0, 0, width, height);
+  return context;
+}
+
+/** A picture of one pixel a cell: `paint(row, col)` returns [red, green, blue], or null for none. */
+function cellPicture(height, width, paint) {
+  const canvas = document.createElement("canvas");
+  [canvas.width, canvas.height] = [width, height];
+  const context = canvas.getContext("2d");
+  const image = context.createImageData(width, height);
+  for (let row = 0; row < height; row += 1) {
+    for (let col = 0; col < width; col += 1) {
+      const colour = paint(row, col);
+      if (!colour) continue;
+      image.data.set(colour, 4 * (row * width + col));
+      image.data[4 * (row * width + col) + 3] = 255;
+    }
+  }
+  context.putImageData(image, 0, 0);
+  return canvas;
+}
+
+/** Draw a picture of cells so that it fills a box; small cells of a large picture are averaged. */
+function drawCells(context, picture, cell) {
+  context.imageSmoothingEnabled = cell < 1;
+  context.imageSmoothingQuality = "high";
+  context.drawImage(picture, 0, 0, picture.width * cell, picture.height * cell);
+}
+
+/** Outline a box of cells, visible on light and dark. */
+function outlineCells(context, box, cell, colour, halo, width = 2) {
+  const [top, left, bottom, right] = box.map((edge) => edge * cell);
+  // Too small a box would drown in its own outline.
+  const grow = Math.max(0, (7 - Math.min(bottom - top, right - left)) / 2);
+  const frame = [left - grow, top - grow, right - left + 2 * grow, bottom - top + 2 * grow];
+  context.lineJoin = "round";
+  context.strokeStyle = halo;
+  context.lineWidth = width + 2;
+  context.strokeRect(...frame);
+  context.strokeStyle = colour;
+  context.lineWidth = width;
+  context.strokeRect(...frame);
+}
+
+/** Hatch a box of cells: what is not a pixel of the image. */
+function hatchCells(context, box, cell, colour) {
+  const [top, left, bottom, right] = box.map((edge) => edge * cell);
+  if (bottom <= top || right <= left) return;
+  context.save();
+  context.beginPath();
+  context.rect(left, top, right - left, bottom - top);
+  context.clip();
+  context.strokeStyle = colour;
+  context.lineWidth = 1;
+  context.beginPath();
+  const step = 6;
+  // Lines through a lattice of the canvas, so that neighbouring boxes meet without a seam.
+  const first = Math.floor((top + left) / step) * step;
+  for (let sum = first; sum < bottom + right; sum += step) {
+    context.moveTo(sum - top, top);
+    context.lineTo(sum - bottom, bottom);
+  }
+  context.stroke();
+  context.restore();
+}
+
+/** The theme button: light, dark, or as the system has it. Remembered nowhere. */
+function startTheme(redraw) {
+  const button = document.getElementById("theme");
+  const dark = window.matchMedia("(prefers-color-scheme: dark)");
+  const isDark = () => (document.documentElement.dataset.theme || (dark.matches ? "dark" : "light")) === "dark";
+  const label = () => {
+    button.textContent = isDark() ? "Light" : "Dark";
+    button.setAttribute("aria-label", `Change to ${isDark() ? "light" : "dark"} colours`);
+  };
+  button.addEventListener("click", () => {
+    document.documentElement.dataset.theme = isDark() ? "light" : "dark";
+    label();
+    redraw();
+  });
+  dark.addEventListener("change", () => {
+    label();
+    redraw();
+  });
+  label();
+}

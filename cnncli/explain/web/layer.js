@@ -1,0 +1,428 @@
+"use strict";
+// The page of one layer: its state, its two pictures, and how the window is moved over them.
+// What the numbers mean stands in arithmetic.js; why.js shows them, controls.js changes them.
+
+const scene = JSON.parse(document.getElementById("scene").textContent);
+const byId = (id) => document.getElementById(id);
+const tables = Object.fromEntries(
+  Object.entries(scene.tables).map(([name, data]) => [name, bytesOf(data)]),
+);
+const COLOURS = ["red", "green", "blue"];
+const STEP_MILLISECONDS = 220;
+
+/** What is shown now. Only `apply` changes it. */
+const state = {
+  input: readInput(scene.input, scene.layer.single),
+  layer: readLayer(scene.layer),
+  at: scene.at,
+  map: scene.map,
+  // Which channel of a colour picture, and which input channel of a bank, is looked at.
+  channel: 0,
+  block: 0,
+  pinned: false,
+  playing: false,
+  range: scene.range,
+  colormap: scene.colormap,
+};
+
+/** What was computed from it. */
+let shown = null;
+
+function readInput(given, single) {
+  const { rows, cols, channels } = given;
+  const raw = arrayOf(given);
+  const count = (rows[1] - rows[0]) * (cols[1] - cols[0]);
+  const kind = single ? Float32Array : Float64Array;
+  const planes = Array.from({ length: channels }, () => new kind(count));
+  for (let cell = 0; cell < count; cell += 1) {
+    for (let channel = 0; channel < channels; channel += 1) {
+      planes[channel][cell] = raw[cell * channels + channel] / given.scale;
+    }
+  }
+  return { ...given, planes };
+}
+
+function readLayer(given) {
+  const layer = { ...given };
+  for (const name of ["weights", "bias", "alpha"]) {
+    if (given[name]) layer[name] = arrayOf(given[name]);
+  }
+  for (const name of ["padValue", "p"]) {
+    if (given[name]) [layer[name]] = arrayOf(given[name]);
+  }
+  return layer;
+}
+
+/**
+ * Change anything: the one way in, for every control, key and pointer, and for tests.
+ *
+ * `changes` may hold at [row, column], map, channel, block, pinned, playing, range, colormap, and
+ * layer: any fields of the layer, such as { stride: [2, 2], padding: "same" }. Weights are laid
+ * out rows, columns, channels in, maps.
+ */
+function apply(changes) {
+  const { layer, ...view } = changes;
+  const recompute = Boolean(layer) || ["map", "range"].some((name) => name in view);
+  Object.assign(state, view);
+  if (layer) state.layer = { ...state.layer, ...layer };
+  if (recompute || !shown) shown = compute();
+  if (shown.problem === "") {
+    const { outRows, outCols } = shown;
+    const clamp = (place, list) => Math.min(Math.max(place, list[0]), list[list.length - 1]);
+    state.at = [clamp(state.at[0], outRows), clamp(state.at[1], outCols)];
+  }
+  requestDraw(recompute || ["channel", "block", "colormap"].some((name) => name in view));
+}
+
+/** Compute the chosen map, as far as the page has the pixels for it. */
+function compute() {
+  const arithmetic = new LayerArithmetic(state.input, state.layer);
+  const { rows, cols } = arithmetic.window;
+  if (!arithmetic.fits) {
+    const spans = rows.fits ? [cols, "columns"] : [rows, "rows"];
+    const problem =
+      `The window spans ${spans[0].extent} of ${spans[0].padded} ${spans[1]}: it must fit into ` +
+      "the padded input. Take more padding, less dilation or a smaller window.";
+    return { arithmetic, problem };
+  }
+  const [outRows, outCols] = [arithmetic.knownRows, arithmetic.knownCols].map(stretchOf);
+  if (!outRows.length || !outCols.length) {
+    return { arithmetic, problem: "This page has not the pixels that such a layer needs." };
+  }
+  const picture = scene.pictures[state.map];
+  const planes = picture.channels.map((channel) => arithmetic.values(channel, outRows, outCols));
+  const range = chooseRange(planes, state.range, scene.clipByDefault);
+  return { arithmetic, problem: "", outRows, outCols, picture, planes, range, pictures: {} };
+}
+
+/** All places from the first to the last that is known. */
+function stretchOf(known) {
+  const first = known.indexOf(1);
+  if (first < 0) return [];
+  return Array.from({ length: known.lastIndexOf(1) - first + 1 }, (_, i) => first + i);
+}
+
+/** The output channel that is explained. */
+function outputChannel() {
+  const { channels } = shown.picture;
+  return channels[Math.min(state.channel, channels.length - 1)];
+}
+
+function channelName(index) {
+  const { channels } = scene.input;
+  return channels === 3 ? COLOURS[index] : channels === 1 ? "grey" : `channel ${index}`;
+}
+
+// Drawing waits for the next frame, so that a fast pointer costs no more than a slow one.
+let waiting = null;
+function requestDraw(all) {
+  if (waiting) {
+    waiting.all = waiting.all || all;
+    return;
+  }
+  waiting = { all };
+  requestAnimationFrame(() => {
+    const { all: everything } = waiting;
+    waiting = null;
+    draw(everything);
+  });
+}
+
+function draw(everything) {
+  byId("problem").textContent = shown.problem;
+  document.body.classList.toggle("broken", shown.problem !== "");
+  if (everything) drawControls();
+  if (shown.problem) return;
+  drawInput();
+  drawOutput();
+  drawWhy();
+  drawStatus();
+}
+
+/** The picture of the input's cells from `first` on, and the size of its cells. */
+function inputRegion() {
+  const { rows, cols } = shown.arithmetic.window;
+  const { input } = state;
+  const span = (axis, held) => [
+    held[0] === 0 ? -axis.begin : held[0],
+    held[1] === axis.size ? axis.size + axis.end + axis.overhang : held[1],
+  ];
+  return [...span(rows, input.rows), ...span(cols, input.cols)];
+}
+
+/** The colour of an input cell, counted from the image's first; null beyond border and page. */
+function inputColour(row, col) {
+  const { arithmetic } = shown;
+  const { rows, cols } = arithmetic.window;
+  const [down, across] = [row + rows.begin, col + cols.begin];
+  const r = arithmetic.rowTable[down];
+  const c = arithmetic.colTable[across];
+  if (r === undefined || c === undefined || r === ELSEWHERE || c === ELSEWHERE) return null;
+  const group = inputGroup();
+  const levels = group.channels.map((channel) =>
+    levelOf(arithmetic.cell(channel, down, across), state.input.range),
+  );
+  return levels.length === 3 ? levels : colourOf(levels[0], null);
+}
+
+/** The picture of the input that holds the channel looked at. */
+function inputGroup() {
+  const { channels } = shown.arithmetic.sources(outputChannel());
+  const channel = channels[Math.min(state.block, channels.length - 1)];
+  return state.input.pictures.find((group) => group.channels.includes(channel));
+}
+
+/** The size of a cell at which rows x cols of them fill the stage around a canvas. */
+function cellSize(stage, height, width) {
+  const most = Math.max(stage.clientHeight, 120);
+  const cell = Math.min(stage.clientWidth / width, most / height, 36);
+  return cell >= 3 ? Math.floor(cell) : cell;
+}
+
+function drawInput() {
+  const [top, bottom, left, right] = inputRegion();
+  const [height, width] = [bottom - top, right - left];
+  const cell = cellSize(byId("input-stage"), height, width);
+  const key = inputGroup().channels.join();
+  if (!shown.pictures[key]) {
+    shown.pictures[key] = cellPicture(height, width, (r, c) => inputColour(r + top, c + left));
+  }
+  const context = prepareCanvas(byId("input"), width * cell, height * cell);
+  drawCells(context, shown.pictures[key], cell);
+  const colours = themeColours();
+  hatchPads(context, [top, bottom, left, right], cell, colours);
+  const [row, col] = windowStart();
+  const { rows, cols } = shown.arithmetic.window;
+  const box = [row - top, col - left, row - top + rows.extent, col - left + cols.extent];
+  outlineCells(context, box, cell, colours.window, colours.halo);
+  if (cell >= 8) markTaps(context, row - top, col - left, cell, colours);
+}
+
+/** The input cell under the window's first tap. */
+function windowStart() {
+  const { rows, cols } = shown.arithmetic.window;
+  return [state.at[0] * rows.stride - rows.begin, state.at[1] * cols.stride - cols.begin];
+}
+
+/** Hatch what a region of the input shows of its padding. */
+function hatchPads(context, region, cell, colours) {
+  const [top, bottom, left, right] = region;
+  const { rows, cols } = shown.arithmetic.window;
+  const inside = (axis, from, to) => [
+    Math.min(Math.max(from, 0), axis.size) - from,
+    Math.min(Math.max(to, 0), axis.size) - from,
+  ];
+  const down = [
+    Math.max(top, -rows.begin) - top,
+    Math.min(bottom, rows.size + rows.end + rows.overhang) - top,
+  ];
+  const across = [
+    Math.max(left, -cols.begin) - left,
+    Math.min(right, cols.size + cols.end + cols.overhang) - left,
+  ];
+  const [y0, y1] = inside(rows, top, bottom);
+  const [x0, x1] = inside(cols, left, right);
+  hatchCells(context, [down[0], across[0], y0, across[1]], cell, colours.pad);
+  hatchCells(context, [y1, across[0], down[1], across[1]], cell, colours.pad);
+  hatchCells(context, [y0, across[0], y1, x0], cell, colours.pad);
+  hatchCells(context, [y0, x1, y1, across[1]], cell, colours.pad);
+}
+
+/** A dot on every cell under a tap: with dilation they do not touch each other. */
+function markTaps(context, top, left, cell, colours) {
+  const { rows, cols } = shown.arithmetic.window;
+  if (rows.dilation === 1 && cols.dilation === 1) return;
+  const radius = Math.max(1.5, cell / 7);
+  for (let i = 0; i < rows.kernel; i += 1) {
+    for (let j = 0; j < cols.kernel; j += 1) {
+      const y = (top + i * rows.dilation + 0.5) * cell;
+      const x = (left + j * cols.dilation + 0.5) * cell;
+      context.beginPath();
+      context.arc(x, y, radius + 1, 0, 2 * Math.PI);
+      context.fillStyle = colours.halo;
+      context.fill();
+      context.beginPath();
+      context.arc(x, y, radius, 0, 2 * Math.PI);
+      context.fillStyle = colours.window;
+      context.fill();
+    }
+  }
+}
+
+/** The colour of an output value, one for each channel of the chosen map. */
+function outputColour(row, col) {
+  const { outRows, outCols, planes, range } = shown;
+  const [r, c] = [row - outRows[0], col - outCols[0]];
+  if (r < 0 || c < 0 || r >= outRows.length || c >= outCols.length) return null;
+  if (!shown.arithmetic.knows(row, col)) return null;
+  const levels = planes.map((plane) => levelOf(plane[r * outCols.length + c], range));
+  return levels.length === 3 ? levels : colourOf(levels[0], tables[state.colormap]);
+}
+
+function drawOutput() {
+  const { outRows, outCols } = shown;
+  const [height, width] = [outRows.length, outCols.length];
+  const cell = cellSize(byId("output-stage"), height, width);
+  const key = `output ${state.colormap}`;
+  if (!shown.pictures[key]) {
+    shown.pictures[key] = cellPicture(height, width, (r, c) =>
+      outputColour(r + outRows[0], c + outCols[0]),
+    );
+  }
+  const context = prepareCanvas(byId("output"), width * cell, height * cell);
+  drawCells(context, shown.pictures[key], cell);
+  const colours = themeColours();
+  const [row, col] = [state.at[0] - outRows[0], state.at[1] - outCols[0]];
+  outlineCells(context, [row, col, row + 1, col + 1], cell, colours.window, colours.halo);
+}
+
+/** Sizes, ranges and places in words. */
+function drawStatus() {
+  const { arithmetic, outRows, outCols, range } = shown;
+  const { rows, cols } = arithmetic.window;
+  const { size, channels } = state.input;
+  byId("input-size").textContent = `${size[0]} × ${size[1]} × ${channels}`;
+  byId("output-size").textContent = `${rows.out} × ${cols.out} × ${arithmetic.channels}`;
+  const words = {
+    clip: "what is beyond is cut off",
+    minmax: "smallest to largest",
+    symmetric: "0 is the middle",
+  };
+  const of = range.kind === "abs" ? "magnitudes " : "";
+  const what = words[range.kind] ? `; ${words[range.kind]}` : "";
+  const isColoured = tables[state.colormap] && shown.picture.channels.length === 1;
+  const [low, high] = isColoured ? ["one end of the colours", "the other"] : ["black", "white"];
+  const part = outRows.length < rows.out || outCols.length < cols.out;
+  byId("output-note").textContent =
+    `${of}${numberText(range.lo)} is ${low}, ${numberText(range.hi)} ${high}${what}` +
+    (part
+      ? `. Shown: rows ${outRows[0]} to ${outRows[outRows.length - 1]}, columns ${outCols[0]} to ` +
+        `${outCols[outCols.length - 1]}.`
+      : "");
+  byId("input-note").textContent = state.layer.op === "conv" ? padWords() : "";
+  for (const [index, id] of ["at-row", "at-col"].entries()) {
+    if (document.activeElement !== byId(id)) byId(id).value = state.at[index];
+    byId(id).max = [rows.out, cols.out][index] - 1;
+  }
+  byId("pin").setAttribute("aria-pressed", String(state.pinned));
+  byId("pin").textContent = state.pinned ? "Let go" : "Hold";
+  byId("play").textContent = reduced.matches ? "Next" : state.playing ? "❚❚ Stop" : "▶ Slide";
+  byId("play").setAttribute("aria-pressed", String(state.playing));
+}
+
+/** What lies around the image, in words. */
+function padWords() {
+  const { rows, cols } = shown.arithmetic.window;
+  const pads = [rows.begin, rows.end, cols.begin, cols.end];
+  if (!pads.some(Boolean)) return "no padding";
+  const { padMode, padValue } = state.layer;
+  const same = pads.every((pad) => pad === pads[0]);
+  const count = same ? `${pads[0]}` : `${pads.join(", ")} (top, bottom, left, right)`;
+  const held = padMode === "zeros" ? `of ${numberText(padValue)}` : `by ${padMode}`;
+  return `padding ${held}: ${count}`;
+}
+
+/** The output cell under a pointer. */
+function cellAt(event, canvas) {
+  const box = canvas.getBoundingClientRect();
+  const { outRows, outCols } = shown;
+  const row = Math.floor(((event.clientY - box.top) / box.height) * outRows.length);
+  const col = Math.floor(((event.clientX - box.left) / box.width) * outCols.length);
+  return [row + outRows[0], col + outCols[0]];
+}
+
+const KEYS = {
+  ArrowUp: [-1, 0],
+  ArrowDown: [1, 0],
+  ArrowLeft: [0, -1],
+  ArrowRight: [0, 1],
+  Home: [0, -Infinity],
+  End: [0, Infinity],
+  PageUp: [-10, 0],
+  PageDown: [10, 0],
+};
+
+function startMoving() {
+  const canvas = byId("output");
+  canvas.addEventListener("pointermove", (event) => {
+    if (shown.problem || state.playing) return;
+    // A finger moves the window while it is down, a mouse until it pins.
+    if (event.pointerType === "mouse" ? !state.pinned : event.buttons) {
+      apply({ at: cellAt(event, canvas) });
+    }
+  });
+  canvas.addEventListener("pointerdown", (event) => {
+    if (shown.problem) return;
+    const at = cellAt(event, canvas);
+    const isSame = at[0] === state.at[0] && at[1] === state.at[1];
+    const pinned = event.pointerType === "mouse" && !(state.pinned && isSame);
+    apply({ at, pinned, playing: false });
+  });
+  canvas.addEventListener("keydown", (event) => {
+    if (shown.problem) return;
+    if (event.key === "Enter" || event.key === " ") apply({ pinned: !state.pinned });
+    else if (KEYS[event.key]) {
+      const times = event.shiftKey ? 10 : 1;
+      const [down, across] = KEYS[event.key];
+      apply({ at: [state.at[0] + times * down, state.at[1] + times * across], pinned: true });
+    } else return;
+    event.preventDefault();
+  });
+  byId("output-lens").addEventListener("pointerdown", (event) => {
+    const place = lensCell(event);
+    if (place) apply({ at: place, pinned: true });
+  });
+  for (const [index, id] of ["at-row", "at-col"].entries()) {
+    byId(id).addEventListener("input", () => {
+      if (byId(id).value === "") return;
+      const at = [...state.at];
+      at[index] = Math.round(byId(id).valueAsNumber);
+      apply({ at, pinned: true });
+    });
+  }
+  byId("pin").addEventListener("click", () => apply({ pinned: !state.pinned }));
+}
+
+// Whoever asks for less motion gets one step for each press instead of a film.
+const reduced = window.matchMedia("(prefers-reduced-motion: reduce)");
+
+/** The next output in reading order, from the last one back to the first. */
+function nextPlace() {
+  const { outRows, outCols } = shown;
+  let [row, col] = [state.at[0], state.at[1] + 1];
+  if (col > outCols[outCols.length - 1]) [row, col] = [row + 1, outCols[0]];
+  return row > outRows[outRows.length - 1] ? [outRows[0], outCols[0]] : [row, col];
+}
+
+function startPlaying() {
+  byId("play").addEventListener("click", () => {
+    if (shown.problem) return;
+    if (reduced.matches) apply({ at: nextPlace(), pinned: true });
+    else apply({ playing: !state.playing, pinned: true });
+  });
+  setInterval(() => {
+    if (state.playing && !shown.problem) apply({ at: nextPlace() });
+  }, STEP_MILLISECONDS);
+}
+
+/** Begin: everything above and in the other files is only defined by now. */
+function startLayerPage() {
+  byId("title").textContent = scene.title;
+  const { lo, hi } = scene.input.range;
+  magnitude.value = Math.max(Math.abs(lo), Math.abs(hi));
+  byId("notes").replaceChildren(...scene.notes.map((text) => element("p", { text })));
+  startControls();
+  startMoving();
+  startPlaying();
+  startTheme(() => requestDraw(true));
+  new ResizeObserver(() => requestDraw(false)).observe(document.body);
+  apply({});
+  requestDraw(true);
+  // For tests and the curious: what the controls use.
+  window.cnncli = {
+    apply,
+    state,
+    values: (channel) => shown.arithmetic.values(channel, shown.outRows, shown.outCols),
+    shown: () => shown,
+  };
+}

@@ -1,0 +1,314 @@
+"use strict";
+// The page of a network: every layer with its maps; one unit and what it depends on, lit in all
+// layers before it. Which cells read which was found by cnncli/core/geometry.py and stands in the
+// data: for each output row and column the stretch of input cells.
+
+const scene = JSON.parse(document.getElementById("scene").textContent);
+const byId = (id) => document.getElementById(id);
+const tables = Object.fromEntries(
+  Object.entries(scene.tables).map(([name, data]) => [name, bytesOf(data)]),
+);
+const LARGE = 230;
+const THUMB = 56;
+let telling = 0;
+
+const layers = scene.layers.map(readLayer);
+const byName = new Map(layers.map((layer) => [layer.name, layer]));
+
+/** The unit that is looked at; of every layer the map that is shown large. Only `apply` changes it. */
+const state = {
+  unit: { ...scene.unit },
+  maps: Object.fromEntries(layers.map((layer) => [layer.name, firstMap(layer)])),
+};
+
+function readLayer(given) {
+  const raw = arrayOf(given);
+  const count = (given.rows[1] - given.rows[0]) * (given.cols[1] - given.cols[0]);
+  const planes = new Map();
+  given.channels.forEach((channel, index) => {
+    const part = raw.subarray(index * count, (index + 1) * count);
+    const [lo, step] = [given.ends[index][0], given.steps[index]];
+    planes.set(channel, { step, at: step ? (cell) => lo + part[cell] * step : (cell) => (given.dtype === "float32" ? part[cell] : lo) });
+  });
+  const reads = given.reads.map((each) => ({ rows: arrayOf(each.rows), cols: arrayOf(each.cols) }));
+  const ranges = given.pictures.map((picture) =>
+    chooseRange([[picture.lo, picture.hi]], "auto", given.clipByDefault),
+  );
+  return { ...given, planes, reads, ranges, drawn: new Map() };
+}
+
+/** The place among a layer's pictures of the one it begins with. */
+function firstMap(layer) {
+  if (layer.name !== scene.unit.layer) return 0;
+  return Math.max(0, layer.pictures.findIndex((picture) => picture.index === scene.unit.map));
+}
+
+/**
+ * Change the unit or a layer's large map: the one way in, for clicks, keys and tests.
+ * `unit` is { layer, map, at: [row, column] }, map counting all maps of the layer.
+ */
+function apply({ unit, maps }) {
+  if (unit) {
+    const layer = byName.get(unit.layer);
+    const at = unit.at.map((place, axis) => {
+      const [first, last] = axis ? layer.cols : layer.rows;
+      return Math.min(Math.max(place, first), last - 1);
+    });
+    state.unit = { ...unit, at };
+    state.maps[unit.layer] = layer.pictures.findIndex((picture) => picture.index === unit.map);
+  }
+  Object.assign(state.maps, maps);
+  draw();
+}
+
+/** Boxes [top, left, bottom, right] of the cells that the unit depends on, by layer. */
+function receptiveField() {
+  const [row, col] = state.unit.at;
+  const boxes = new Map([[state.unit.layer, [row, col, row + 1, col + 1]]]);
+  for (const layer of [...layers].reverse()) {
+    const box = boxes.get(layer.name);
+    if (!box) continue;
+    layer.inputs.forEach((name, index) => {
+      const rows = hull(layer.reads[index].rows, box[0], box[2]);
+      const cols = hull(layer.reads[index].cols, box[1], box[3]);
+      const found = rows && cols ? [rows[0], cols[0], rows[1], cols[1]] : [0, 0, 0, 0];
+      boxes.set(name, boxes.has(name) ? both(boxes.get(name), found) : found);
+    });
+  }
+  return boxes;
+}
+
+/** The cells from the first to the last that outputs [first, last) read; null if none. */
+function hull(spans, first, last) {
+  let [low, high] = [Infinity, -Infinity];
+  for (let output = first; output < last; output += 1) {
+    const [begin, end] = [spans[2 * output], spans[2 * output + 1]];
+    if (end <= begin) continue;
+    low = Math.min(low, begin);
+    high = Math.max(high, end);
+  }
+  return low < high ? [low, high] : null;
+}
+
+/** The smallest box around two; empty ones count for nothing. */
+function both(one, other) {
+  if (one[2] <= one[0]) return other;
+  if (other[2] <= other[0]) return one;
+  return [0, 1].map((i) => Math.min(one[i], other[i])).concat([2, 3].map((i) => Math.max(one[i], other[i])));
+}
+
+/** A value of a layer, with the precision that the page has. */
+function valueAt(layer, channel, row, col) {
+  const plane = layer.planes.get(channel);
+  const width = layer.cols[1] - layer.cols[0];
+  return { value: plane.at((row - layer.rows[0]) * width + col - layer.cols[0]), step: plane.step };
+}
+
+function valueText(layer, picture, row, col) {
+  const texts = picture.channels.map((channel) => {
+    const { value, step } = valueAt(layer, channel, row, col);
+    return step ? `${numberText(value)} ± ${numberText(step / 2, 1)}` : numberText(value);
+  });
+  return texts.join(", ");
+}
+
+/** One cell a pixel, made when first wanted. */
+function pictureOf(layer, index) {
+  if (!layer.drawn.has(index)) {
+    const picture = layer.pictures[index];
+    const width = layer.cols[1] - layer.cols[0];
+    const planes = picture.channels.map((channel) => layer.planes.get(channel));
+    const range = layer.ranges[index];
+    const table = planes.length === 1 && range.kind === "symmetric" ? tables.diverging : null;
+    layer.drawn.set(
+      index,
+      cellPicture(layer.rows[1] - layer.rows[0], width, (row, col) => {
+        const levels = planes.map((plane) => levelOf(plane.at(row * width + col), range));
+        return levels.length === 3 ? levels : colourOf(levels[0], table);
+      }),
+    );
+  }
+  return layer.drawn.get(index);
+}
+
+/** Draw a map with what is lit on it. */
+function drawMap(canvas, layer, index, size, box, colours) {
+  const picture = pictureOf(layer, index);
+  let cell = Math.min(size / Math.max(picture.width, picture.height), 40);
+  if (cell >= 3) cell = Math.floor(cell);
+  const context = prepareCanvas(canvas, picture.width * cell, picture.height * cell);
+  drawCells(context, picture, cell);
+  if (!box || box[2] <= box[0]) return;
+  const placed = box.map((edge, side) => edge - (side % 2 ? layer.cols[0] : layer.rows[0]));
+  const isUnit = layer.name === state.unit.layer;
+  const width = size === LARGE ? 2.5 : 1.5;
+  outlineCells(context, placed, cell, isUnit ? colours.window : colours.path, colours.halo, width);
+}
+
+function draw() {
+  const boxes = receptiveField();
+  const colours = themeColours();
+  for (const layer of layers) drawLayer(layer, boxes.get(layer.name), colours);
+  const { unit } = state;
+  const layer = byName.get(unit.layer);
+  const picture = layer.pictures[state.maps[unit.layer]];
+  const [row, col] = unit.at;
+  const name = layer.maps > 1 ? `, map ${mapName(picture)}` : "";
+  const headline = `${unit.layer}${name}, row ${row}, column ${col}: ${valueText(layer, picture, row, col)}`;
+  const source = boxes.get("input");
+  const sentence =
+    unit.layer === "input"
+      ? "A pixel of the input."
+      : source && source[2] > source[0]
+        ? `It depends on ${boxText(source)} of the input: ${source[2] - source[0]} × ${source[3] - source[1]} pixels.`
+        : "It depends on no pixel of the input.";
+  byId("headline").textContent = headline;
+  byId("sentence").textContent = sentence;
+  clearTimeout(telling);
+  telling = setTimeout(() => {
+    byId("live").textContent = `${headline}. ${sentence}`;
+  }, 500);
+}
+
+function boxText(box) {
+  const stretch = (what, from, to) => (to - from === 1 ? `${what} ${from}` : `${what}s ${from} to ${to - 1}`);
+  return `${stretch("row", box[0], box[2])}, ${stretch("column", box[1], box[3])}`;
+}
+
+function mapName(picture) {
+  return picture.name && picture.name !== String(picture.index)
+    ? `${picture.index} (${picture.name})`
+    : String(picture.index);
+}
+
+function drawLayer(layer, box, colours) {
+  const { card } = layer;
+  const isUnit = layer.name === state.unit.layer;
+  card.classList.toggle("chosen", isUnit);
+  card.classList.toggle("lit", Boolean(box) && !isUnit);
+  const lit = card.querySelector(".lit-text");
+  if (!box || isUnit) lit.textContent = "";
+  else lit.textContent = box[2] > box[0] ? `lit: ${boxText(box)}` : "lit: nothing, only padding";
+  const large = state.maps[layer.name];
+  drawMap(card.querySelector(".large"), layer, large, LARGE, box, colours);
+  card.querySelectorAll(".thumb").forEach((button, index) => {
+    button.setAttribute("aria-pressed", String(index === large));
+    drawMap(button.querySelector("canvas"), layer, index, THUMB, box, colours);
+  });
+  const range = layer.ranges[large];
+  const [low, high] = range.kind === "symmetric" && layer.pictures[large].channels.length === 1 ? ["blue", "red"] : ["black", "white"];
+  card.querySelector(".range").textContent = `${numberText(range.lo)} ${low}, ${numberText(range.hi)} ${high}`;
+}
+
+/** What is known of a layer, in its card. */
+function makeCard(layer) {
+  const [height, width, channels] = layer.shape;
+  const text = element("div", { class: "about" });
+  text.append(
+    element("h2", { text: layer.name }),
+    element("p", { text: aboutText(layer) }),
+    element("p", { class: "shape", text: `${height} × ${width} × ${channels}` }),
+  );
+  if (layer.formula) {
+    const [rows, cols] = layer.formula.map((each) => each.replaceAll("*", "×").replaceAll("//", " // "));
+    const texts = rows === cols ? [`rows and columns: ${rows}`] : [`rows: ${rows}`, `columns: ${cols}`];
+    text.append(...texts.map((each) => element("p", { class: "dim", text: each })));
+  }
+  if (layer.field) {
+    const seen = `each unit sees ${layer.field.join(" × ")} pixels of the input`;
+    text.append(element("p", { class: "dim", text: seen }));
+  }
+  text.append(element("p", { class: "lit-text" }));
+  const large = element("canvas", {
+    class: "large",
+    tabindex: "0",
+    role: "application",
+    "aria-label": `A map of ${layer.name}. Arrow keys move the unit.`,
+  });
+  startMoving(large, layer);
+  const view = element("figure", { class: "view" }, large, element("figcaption", { class: "dim range" }));
+  const card = element("li", { class: "panel card" }, text, view);
+  if (layer.pictures.length > 1) card.append(makeStrip(layer));
+  return card;
+}
+
+function aboutText(layer) {
+  const from = layer.inputs.length ? ` of ${layer.inputs.join(" and ")}` : "";
+  return layer.name === "input" ? "the image" : `${layer.label}${from}`;
+}
+
+function makeStrip(layer) {
+  const strip = element("div", { class: "strip wrap", role: "group", "aria-label": `Maps of ${layer.name}` });
+  const single = layer.rows[1] - layer.rows[0] === 1 && layer.cols[1] - layer.cols[0] === 1;
+  layer.pictures.forEach((picture, index) => {
+    const label = picture.name || String(picture.index);
+    const button = element(
+      "button",
+      { type: "button", class: "thumb", "aria-label": `Map ${mapName(picture)} of ${layer.name}` },
+      element("canvas", { "aria-hidden": "true" }),
+      element("span", { text: label }),
+    );
+    // A layer of one cell has its numbers in the strip: such as a classifier's answers.
+    if (single) {
+      button.append(element("b", { text: valueText(layer, picture, layer.rows[0], layer.cols[0]) }));
+    }
+    button.addEventListener("click", () => {
+      const isUnit = layer.name === state.unit.layer;
+      if (single) apply({ unit: { layer: layer.name, map: picture.index, at: [layer.rows[0], layer.cols[0]] } });
+      else if (isUnit) apply({ unit: { ...state.unit, map: picture.index } });
+      else apply({ maps: { [layer.name]: index } });
+    });
+    strip.append(button);
+  });
+  if (layer.pictures.length < layer.maps) {
+    strip.append(element("span", { class: "dim", text: `${layer.pictures.length} of ${layer.maps} maps` }));
+  }
+  return strip;
+}
+
+const KEYS = { ArrowUp: [-1, 0], ArrowDown: [1, 0], ArrowLeft: [0, -1], ArrowRight: [0, 1] };
+
+function startMoving(canvas, layer) {
+  const pick = (at) =>
+    apply({ unit: { layer: layer.name, map: layer.pictures[state.maps[layer.name]].index, at } });
+  const place = (event) => {
+    const box = canvas.getBoundingClientRect();
+    const [height, width] = [layer.rows[1] - layer.rows[0], layer.cols[1] - layer.cols[0]];
+    const row = Math.floor(((event.clientY - box.top) / box.height) * height);
+    const col = Math.floor(((event.clientX - box.left) / box.width) * width);
+    return [row + layer.rows[0], col + layer.cols[0]];
+  };
+  canvas.addEventListener("pointerdown", (event) => pick(place(event)));
+  canvas.addEventListener("pointermove", (event) => {
+    if (event.buttons) pick(place(event));
+  });
+  canvas.addEventListener("keydown", (event) => {
+    if (!KEYS[event.key]) return;
+    event.preventDefault();
+    const times = event.shiftKey ? 10 : 1;
+    const middle = [(layer.rows[0] + layer.rows[1]) >> 1, (layer.cols[0] + layer.cols[1]) >> 1];
+    const isUnit = layer.name === state.unit.layer;
+    const from = isUnit ? state.unit.at : middle;
+    pick(from.map((each, axis) => each + times * (isUnit ? KEYS[event.key][axis] : 0)));
+  });
+}
+
+function startNetworkPage() {
+  byId("title").textContent = scene.title;
+  byId("notes").replaceChildren(...scene.notes.map((text) => element("p", { text })));
+  for (const layer of layers) {
+    layer.card = makeCard(layer);
+    byId("layers").append(layer.card);
+  }
+  startTheme(draw);
+  apply({ unit: state.unit });
+  // For tests and the curious: what clicks use.
+  window.cnncli = {
+    apply,
+    state,
+    field: () => Object.fromEntries(receptiveField()),
+    value: (name, channel, row, col) => valueAt(byName.get(name), channel, row, col),
+  };
+}
+
+startNetworkPage();
