@@ -22,6 +22,7 @@ from cnncli.outputs import (
     plan_targets,
     select_files,
 )
+from cnncli.urls import local_path
 from cnncli.wholefile import write_whole
 
 SUFFIXES: Final = (".html", ".htm")
@@ -69,7 +70,7 @@ def write_page(wanted: ExplainJob, source: Source) -> PageDone:
     file = _target(wanted, source)
     done = run(wanted, source)
     data = page_text(_scene(wanted, done, source)).encode()
-    assert file.path is not None  # _target refuses standard output
+    assert isinstance(file.path, Path)  # _target sees to that
     write_whole(file.path, data, overwrite=wanted.job.output.overwrite)
     found = done.explanation
     return PageDone(os.fspath(file.path), len(data), found.name, found.at, found.map, done.notes)
@@ -78,7 +79,7 @@ def write_page(wanted: ExplainJob, source: Source) -> PageDone:
 def _target(wanted: ExplainJob, source: Source) -> OutFile:
     """Check where the page goes, before any pixel is read."""
     output = wanted.job.output
-    name = output.output or ""
+    name = os.fspath(local_path(output.output or "", "-o"))
     if Path(name).suffix.lower() not in SUFFIXES:
         raise OptionError(f"-o must end in .html, got {quote(name)}", hint="-o page.html")
     results = [Result(("",))]
