@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from shell import pixels, run_cli, save, snapshot
+from shell import error_lines, pixels, run_after, run_cli, save, snapshot
 
 from cnncli.batch import InlineRunner, Runner, plan_batch
 from cnncli.images import Picture, ReadOptions
@@ -265,6 +265,28 @@ def test_tasks_longer_than_a_pipe_holds() -> None:
     tasks = (Task(index, target, content) for index, target in enumerate(plan.targets))
     done = list(WorkerRunner(2).run(job, tasks, LocalPlace(job.output, plan.inputs)))
     assert [outcome.error for _, outcome in done] == [None] * 6
+
+
+def test_fewer_workers_than_wanted() -> None:
+    Path("in").mkdir()
+    for index in range(40):
+        save(f"in/{index}.png", RGB)
+    few = "import resource; resource.setrlimit(resource.RLIMIT_NOFILE, (32, 32))"
+    done = run_after(few, "pool", "in", "-o", "out/", "--jobs", 40)
+    assert (done.returncode, len(snapshot("out"))) == (0, 40), done.stderr
+    # Not even one: names of files stay free, and the reason is told.
+    none = "import resource; resource.setrlimit(resource.RLIMIT_NOFILE, (9, 9))"
+    error = error_lines(run_after(none, "pool", "in", "-o", "none/", "--jobs", 40), 1)
+    assert "too many open files" in error.lower() and not Path("none").exists()
+
+
+def test_whoever_ignores_children_still_hears_of_workers() -> None:
+    Path("in").mkdir()
+    for index in range(6):
+        save(f"in/{index}.png", RGB)
+    ignoring = "import signal; signal.signal(signal.SIGCHLD, signal.SIG_IGN)"
+    done = run_after(ignoring, "pool", "in", "-o", "out/", "--jobs", 2)
+    assert (done.returncode, len(snapshot("out"))) == (0, 6), done.stderr
 
 
 def test_jobs_of_the_command_give_the_same_pixels() -> None:
