@@ -55,6 +55,8 @@ _state = _State()
 
 def install() -> None:
     """Let signals end this process as the command promises; those that it ignores stay so."""
+    # Who started this may have ignored the ends of children; they tell what befell a worker.
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     wanted = [number for number in STOPS if signal.getsignal(number) is not signal.SIG_IGN]
     # Decoders silence descriptor 2 for a while, and a signal may come then.
     with contextlib.suppress(OSError):

@@ -52,9 +52,14 @@ def _done(job: Job, task: Task, place: GuardedPlace) -> Outcome | None:
         return None
     except Exception as error:
         # A bug: it costs its image, and is named.
-        if os.environ.get(TRACEBACK):
-            traceback.print_exc()
+        show_traceback()
         return Outcome(task.source, error=internal_error(error, task.source))
+
+
+def show_traceback() -> None:
+    """Print where the error at hand showed, to those who asked for it."""
+    if os.environ.get(TRACEBACK):
+        traceback.print_exc()
 
 
 def internal_error(error: Exception, source: Source) -> CnnCliError:

@@ -30,7 +30,7 @@ from cnncli.job import Job, Outcome, Task
 from cnncli.outputs import OutFile, Source
 from cnncli.places import LocalPlace
 from cnncli.wholefile import remove_hidden
-from cnncli.worker import died, work
+from cnncli.worker import died, show_traceback, work
 
 WINDOW: Final = 2
 """Images that a worker has: one in hand, and one that waits so that it need not."""
@@ -181,8 +181,10 @@ class _Pool:
         while self.repeated and not self._must_wait(self.repeated[0]):
             self._start().give(self.repeated.popleft(), self.timeout)
         if not any(given.alone for given in (*self._in_work(), *self.repeated)):
-            while self._has_room() and (given := self._next()) is not None:
-                self._with_room().give(given, self.timeout)
+            while (worker := self._with_room()) is not None:
+                if (given := self._next()) is None:
+                    break
+                worker.give(given, self.timeout)
         return any(self._in_work()) or bool(self.repeated)
 
     def hear(self) -> None:
@@ -230,6 +232,12 @@ class _Pool:
         """Whether a repeated task must wait: memory may have been short, or is another's now."""
         return any(given.alone or other.alone for other in self._in_work())
 
+    def _more(self) -> bool:
+        """Whether there is a task: no worker is started for nothing."""
+        if not self.returned and (given := self._next()) is not None:
+            self.returned.append(given)
+        return bool(self.returned)
+
     def _next(self) -> _Given | None:
         if self.returned:
             return self.returned.popleft()
@@ -241,27 +249,36 @@ class _Pool:
             return None
         return None if task is None else _Given(task)
 
-    def _has_room(self) -> bool:
-        return len(self.workers) < self.most or any(worker.room > 0 for worker in self.workers)
-
-    def _with_room(self) -> _Worker:
-        """Return a worker with nothing to do; without one start one, or let the image wait."""
-        idle = max(self.workers, key=lambda worker: worker.room, default=None)
-        if idle is not None and (idle.room == WINDOW or len(self.workers) >= self.most):
-            return idle
-        return self._start()
+    def _with_room(self) -> _Worker | None:
+        """Return a worker with nothing to do; without one start one, or let an image wait."""
+        most = max(self.workers, key=lambda worker: worker.room, default=None)
+        if (most is None or most.room < WINDOW) and len(self.workers) < self.most and self._more():
+            try:
+                return self._start()
+            except CnnCliError:
+                if most is None:
+                    raise
+                # Fewer do as well.
+                self.most = len(self.workers)
+        return most if most is not None and most.room > 0 else None
 
     def _start(self) -> _Worker:
-        inbox, answers = interrupts.pipe()
-        tasks, outbox = interrupts.pipe()
+        opened: list[int] = []
+        try:
+            for _ in range(2):
+                opened += interrupts.pipe()
+            return self._started(*opened)
+        except OSError as error:
+            for descriptor in opened:
+                os.close(descriptor)
+            reason = (error.strerror or str(error)).lower()
+            message = f"a worker process cannot be started: {reason}"
+            raise CnnCliError(message, hint="--jobs 1") from error
+
+    def _started(self, inbox: int, answers: int, tasks: int, outbox: int) -> _Worker:
         _flush_standard_streams()
         with interrupts.blocked():
-            try:
-                pid = _fork()
-            except OSError as error:
-                reason = (error.strerror or str(error)).lower()
-                message = f"a worker process cannot be started: {reason}"
-                raise CnnCliError(message, hint="--jobs 1") from error
+            pid = _fork()
             if pid == 0:
                 self._become_worker(tasks, answers, (inbox, outbox))
             worker = _Worker(pid, Inbox(inbox), Outbox(outbox))
@@ -284,6 +301,8 @@ class _Pool:
             code = 0
         except interrupts.Interrupted:
             code = interrupts.exit_code()
+        except Exception:
+            show_traceback()
         finally:
             os._exit(code)
 
@@ -334,7 +353,11 @@ class _Pool:
 
     def _reap(self, worker: _Worker) -> int:
         """Return a worker's exit code, or minus the signal that ended it."""
-        _, status = os.waitpid(worker.pid, 0)
+        try:
+            _, status = os.waitpid(worker.pid, 0)
+        except ChildProcessError:
+            # A program that ignores its children's ends never hears of them.
+            status = 0
         self.workers.remove(worker)
         worker.close()
         if os.WIFSIGNALED(status):

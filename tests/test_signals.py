@@ -108,7 +108,7 @@ def test_a_signal_to_a_batch(number: signal.Signals, jobs: int) -> None:
     word, done = last.rpartition(": ")[::2]
     assert word == "cnncli: error: interrupted" and done.endswith(" of 400 done")
     # What was written in the last moments need not have been told.
-    assert 0 <= len(made()) - int(done.split()[0]) <= 2 * jobs
+    assert 0 <= len(made()) - int(done.split()[0]) <= 4 * jobs
     check_whole()
 
 
@@ -177,15 +177,13 @@ def test_a_killed_parent_leaves_nobody() -> None:
 def test_a_worker_killed_now_and_then_loses_no_image() -> None:
     shots = random.Random(2)
     with started(*slow_batch(150), "--json") as process:
-        killed = 0
-        while process.poll() is None and killed < 12:
-            until(lambda least=10 * killed: len(made()) >= least or process.poll() is not None)
-            workers = children(process.pid)
-            if len(workers) == 2:
-                os.kill(shots.choice(workers), signal.SIGKILL)
-                killed += 1
-                # The next death comes over another image.
-                until(lambda: len(children(process.pid)) == 2 or process.poll() is not None)
+        killed, enough = 0, 1
+        while len(made()) < 130:
+            # By then the image that the last death was over is done: nothing overtakes it but what
+            # was in work.
+            until(lambda enough=enough: len(made()) >= enough)
+            os.kill(shots.choice(children(process.pid)), signal.SIGKILL)
+            killed, enough = killed + 1, len(made()) + 8
         output, error = process.communicate(timeout=120)
     assert process.returncode == 0, error
     assert killed >= 5 and len(output.splitlines()) == len(made()) == 150
