@@ -6,10 +6,11 @@ decides where and in which order the work is done.
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Collection, Generator, Iterable, Iterator
 from dataclasses import replace
-from typing import Protocol
+from typing import Final, Protocol
 
 import numpy as np
 
@@ -29,6 +30,10 @@ from cnncli.outputs import OutFile, Plan, Result, Source, Target, plan_targets
 from cnncli.places import Claimed, LocalPlace, Place
 from cnncli.room import check_room
 from cnncli.strips import Shape
+from cnncli.wholefile import sync_folders
+
+FOLDERS: Final = 256
+"""Folders that are written to before their new names are put safely on the disk."""
 
 
 class Runner(Protocol):
@@ -84,10 +89,11 @@ def run(
     Yields
     ------
     tuple of (Task, Outcome)
-        One for each image that was begun, in whatever order they end.
+        One for each image that was begun, in whatever order they end. Names of files are safe on
+        the disk when there are no more.
     """
-    place = LocalPlace(job.output, plan.inputs, Claimed(plan.targets.sources))
-    failed = False
+    place = LocalPlace(job.output, plan.inputs, Claimed(plan.targets.sources), sync=False)
+    failed, folders = False, set[str]()
 
     def tasks() -> Iterator[Task]:
         for index, target in enumerate(plan.targets):
@@ -97,7 +103,14 @@ def run(
 
     for task, outcome in (runner or InlineRunner()).run(job, tasks(), place):
         failed = failed or outcome.error is not None
+        folders.update(
+            os.path.dirname(os.path.realpath(written.output)) for written in outcome.written
+        )
+        if len(folders) > FOLDERS:
+            sync_folders(folders)
+            folders.clear()
         yield task, outcome
+    sync_folders(folders)
 
 
 def plan_batch(job: Job, sources: Collection[Source]) -> Plan:

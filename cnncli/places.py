@@ -117,11 +117,14 @@ class LocalPlace:
     inputs : container of (int, int)
         Device and inode of all inputs of the batch, none of which is ever overwritten.
     claims : Claims
+    sync : bool
+        Whether each file's name is put safely on the disk at once, see `write_whole`.
     """
 
     options: OutputOptions
     inputs: Container[Identity] = ()
     claims: Claims = field(default_factory=Claimed)
+    sync: bool = True
 
     def all_there(self, target: Target) -> bool:
         """Whether nothing is to be written, known before the image is read."""
@@ -166,14 +169,14 @@ class LocalPlace:
         if file.path is None:
             write_stdout(data)
         else:
-            write_file(file.path, data, overwrite=self.options.overwrite)
+            write_file(file.path, data, overwrite=self.options.overwrite, sync=self.sync)
 
 
 def _real_name(path: Location) -> str:
     return path.text if isinstance(path, Url) else os.path.realpath(path)
 
 
-def write_file(path: Location, data: Data, *, overwrite: bool) -> None:
+def write_file(path: Location, data: Data, *, overwrite: bool, sync: bool = True) -> None:
     """Write a file or an object, whole or not at all.
 
     Raises
@@ -186,7 +189,7 @@ def write_file(path: Location, data: Data, *, overwrite: bool) -> None:
 
         write_url(path, data, overwrite=overwrite)
     else:
-        write_whole(path, data, overwrite=overwrite)
+        write_whole(path, data, overwrite=overwrite, sync=sync)
 
 
 def read_task(job: Job, task: Task) -> Picture:

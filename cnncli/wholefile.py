@@ -8,7 +8,7 @@ import io
 import os
 import stat
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import BinaryIO
 
@@ -23,7 +23,7 @@ OVERWRITE_HINT = "--overwrite replaces it"
 _STDOUT = "standard output"
 
 
-def write_whole(path: Path, data: Data, *, overwrite: bool) -> None:
+def write_whole(path: Path, data: Data, *, overwrite: bool, sync: bool = True) -> None:
     """Write a file so that nobody ever sees a part of it.
 
     The bytes go into a file without a name in the same folder, or a hidden one where there are no
@@ -39,6 +39,9 @@ def write_whole(path: Path, data: Data, *, overwrite: bool) -> None:
         The content, or a function that writes it to a binary stream.
     overwrite : bool
         Whether a file of that name may be replaced; it keeps its permissions.
+    sync : bool
+        Whether to put the name safely on the disk as well; if not, `sync_folders` does for many
+        files at once. Until then the name may be gone after a power failure, never half a file.
 
     Raises
     ------
@@ -62,7 +65,10 @@ def write_whole(path: Path, data: Data, *, overwrite: bool) -> None:
             return
         if before is not None and not overwrite:
             raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST))
-        _replace(Path(os.path.realpath(path)), data, before, overwrite)
+        real = Path(os.path.realpath(path))
+        _replace(real, data, before, overwrite)
+        if sync:
+            sync_folders([real.parent])
     except FileExistsError:
         raise exists_problem(path) from None
     except OSError as error:
@@ -94,6 +100,25 @@ def write_stdout(data: Data) -> None:
         if isinstance(error, BrokenPipeError):
             raise
         raise FileProblem(f"{_STDOUT}: {_reason(error)}") from error
+
+
+def sync_folders(folders: Iterable[str | Path]) -> None:
+    """Put the names in folders safely on the disk.
+
+    What is no folder is left out, and so is what cannot be synced, as on some file systems: the
+    files themselves are safe by then.
+
+    Examples
+    --------
+    >>> sync_folders(["/nowhere"])
+    """
+    for folder in folders:
+        with contextlib.suppress(OSError):
+            descriptor = os.open(folder or os.curdir, os.O_RDONLY | os.O_DIRECTORY)
+            try:
+                os.fsync(descriptor)
+            finally:
+                os.close(descriptor)
 
 
 def make_folder(folder: Path) -> None:
@@ -171,7 +196,6 @@ def _replace(real: Path, data: Data, before: os.stat_result | None, overwrite: b
         with unnamed:
             _fill(unnamed, data, before)
             _give_name(unnamed, real, before, overwrite)
-    _sync_folder(real.parent)
 
 
 def _fill(stream: BinaryIO, data: Data, before: os.stat_result | None) -> None:
@@ -273,16 +297,6 @@ def _publish(temporary: Path, real: Path) -> None:
         temporary.rename(real)
     else:
         temporary.unlink()
-
-
-def _sync_folder(folder: Path) -> None:
-    # Not every file system syncs folders; the file itself is safe by now.
-    with contextlib.suppress(OSError):
-        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
 
 
 def _give_up_stdout() -> None:

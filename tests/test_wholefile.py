@@ -13,7 +13,14 @@ from typing import BinaryIO
 import pytest
 
 import cnncli
+from cnncli import batch
 from cnncli.errors import FileProblem
+from cnncli.images import ReadOptions
+from cnncli.job import Job
+from cnncli.layers import PoolLayer
+from cnncli.network import Network
+from cnncli.outputs import OutputOptions, Source
+from cnncli.render import RenderOptions
 from cnncli.wholefile import write_stdout, write_whole
 
 PACKAGE = Path(cnncli.__file__).parents[1]
@@ -286,3 +293,45 @@ def test_stdout_none_in_this_process(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "stdout", None)
     with pytest.raises(FileProblem, match="standard output is closed"):
         write_stdout(b"x")
+
+
+@pytest.fixture
+def synced(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """What is put safely on the disk from now on: ``file`` or the name of a folder."""
+    found, fsync = [], os.fsync
+
+    def record(descriptor: int) -> None:
+        folder = stat.S_ISDIR(os.fstat(descriptor).st_mode)
+        found.append(os.readlink(f"/proc/self/fd/{descriptor}") if folder else "file")
+        fsync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", record)
+    return found
+
+
+needs_proc = pytest.mark.skipif(not Path("/proc/self/fd").is_dir(), reason="needs /proc")
+
+
+@needs_proc
+def test_a_file_is_synced_before_its_name(tmp_path: Path, synced: list[str]) -> None:
+    write_whole(tmp_path / "a.txt", b"x", overwrite=False)
+    assert synced == ["file", str(tmp_path)]
+    write_whole(tmp_path / "a.txt", b"y", overwrite=True, sync=False)
+    assert synced == ["file", str(tmp_path), "file"]
+
+
+@needs_proc
+def test_a_batch_syncs_every_folder_once(tmp_path: Path, synced: list[str]) -> None:
+    sources = [Source(tmp_path / f"{number}.pgm") for number in range(3)]
+    for source in sources:
+        assert isinstance(source.path, Path)
+        source.path.write_bytes(b"P5 2 2 255 abcd")
+    (tmp_path / "0").mkdir()
+    (tmp_path / "1").symlink_to(tmp_path / "0", target_is_directory=True)
+    output = OutputOptions(str(tmp_path / "{stem}/{stem}.png"))
+    network = Network.chain(PoolLayer())
+    job = Job(network, ReadOptions(), RenderOptions(), output, "cnncli pool")
+    outcomes = [outcome for _, outcome in batch.run(job, batch.plan_batch(job, sources))]
+    assert [outcome.error for outcome in outcomes] == [None] * 3
+    assert synced[:3] == ["file"] * 3
+    assert sorted(synced[3:]) == [str(tmp_path / "0"), str(tmp_path / "2")]
