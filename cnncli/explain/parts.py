@@ -94,6 +94,12 @@ class Step:
     name : str
     blocks : tuple of Block
         One for each input channel that it reads; none where a layer changes single values.
+    total : float
+        Before the activation.
+    value : float
+        In float64.
+    fast : float
+        What every command gets.
     operands : tuple of Operand
         What a layer without a window, or an activation that sees other channels, works with.
     formula : str
@@ -101,26 +107,20 @@ class Step:
     bias : float, optional
     divisor : int, optional
         Of an average.
-    total : float
-        Before the activation.
     activation : str
-    value : float
-        In float64.
-    fast : float
-        What every command gets.
     """
 
     channel: int
     name: str
     blocks: tuple[Block, ...]
-    operands: tuple[Operand, ...]
-    formula: str
-    bias: float | None
-    divisor: int | None
     total: float
-    activation: str
     value: float
     fast: float
+    operands: tuple[Operand, ...] = ()
+    formula: str = ""
+    bias: float | None = None
+    divisor: int | None = None
+    activation: str = "none"
 
     @property
     def difference(self) -> float:

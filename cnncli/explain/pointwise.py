@@ -96,10 +96,7 @@ def pixel_step(subject: Subject, at: Pair, channel: int, fast: float) -> Step:
         blocks=(),
         operands=operands,
         formula=formula,
-        bias=None,
-        divisor=None,
         total=value,
-        activation="none",
         value=value,
         fast=fast,
     )
