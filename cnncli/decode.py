@@ -90,7 +90,7 @@ class Samples:
 @contextlib.contextmanager
 def process_quiet(max_pixels: int) -> Iterator[None]:
     """Decode without a word from Pillow or its C libraries, under our own size limit."""
-    with _PROCESS_WIDE, _stderr_silenced(), warnings.catch_warnings():
+    with _PROCESS_WIDE, stderr_silenced(), warnings.catch_warnings():
         warnings.simplefilter("ignore")
         before = Image.MAX_IMAGE_PIXELS
         # Pillow refuses what is over twice its limit, and merely warns below that.
@@ -102,8 +102,8 @@ def process_quiet(max_pixels: int) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _stderr_silenced() -> Iterator[None]:
-    """Keep what libtiff and libjpeg write straight to file descriptor 2 off the screen."""
+def stderr_silenced() -> Iterator[None]:
+    """Keep what is written straight to file descriptor 2, as by libtiff, off the screen."""
     with contextlib.suppress(AttributeError, OSError, ValueError):
         sys.stderr.flush()
     try:

@@ -12,6 +12,7 @@ _READ_NAMES: Final = (
 )
 _BATCH_NAMES: Final = (
     *("recursive", "files_from", "jobs", "timeout", "fail_fast", "dry_run", "report"),
+    *("cluster", "cluster_timeout", "shared_files"),
 )
 _WRITE_NAMES: Final = (
     *("output", "format_name", "depth", "value_range", "shared_range", "colormap", "columns"),

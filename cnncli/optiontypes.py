@@ -27,6 +27,9 @@ MAX_CHANNELS: Final = 2**31
 MAX_CELLS: Final = 65_535
 """The largest size, stride, dilation or pad: the side of the largest picture any format holds."""
 
+MAX_WORKERS: Final = 1024
+"""The most worker processes that ``--cluster local:N`` starts."""
+
 
 class Numbers(AnyParamType):
     """One, two or four whole numbers with commas between, or one of some words.
@@ -217,6 +220,26 @@ class UnitPlace(AnyParamType):
         if not layer or len(parts) != 2 or not digits:
             self.fail(f"must be LAYER:ROW,COL with numbers from 0, got {value!r}.", param, ctx)
         return layer, (int(parts[0]), int(parts[1]))
+
+
+class ClusterAddress(AnyParamType):
+    """``tcp://HOST:PORT`` or ``tls://HOST:PORT`` of a Dask scheduler, or ``local:N``."""
+
+    name = "cluster"
+
+    def get_metavar(self, param: click.Parameter, ctx: click.Context | None = None) -> str:
+        return "tcp://HOST:PORT|tls://HOST:PORT|local:N"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """Return the address."""
+        host, _, number = str(value).rpartition(":")
+        digits = number.isascii() and number.isdigit() and len(number) < 6
+        most = MAX_WORKERS if host == "local" else 65_535
+        named = host == "local" or (host.startswith(("tcp://", "tls://")) and len(host) > 6)
+        if not (named and digits and 1 <= int(number) <= most):
+            forms = "tcp://HOST:PORT, tls://HOST:PORT or local:N"
+            self.fail(f"must be {forms}, got {str(value)!r}.", param, ctx)
+        return str(value)
 
 
 class FilterName(AnyParamType):

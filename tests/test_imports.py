@@ -29,6 +29,7 @@ LAYERS = {
     "outputs": 2,
     "explain": 3,
     "batch": 3,
+    "cluster": 3,
     "options": 4,
     "optiontypes": 4,
     "optionsections": 4,

@@ -22,12 +22,12 @@ from cnncli.cli.layer import (
     pool_layer,
 )
 from cnncli.cli.telling import Teller, is_terminal
+from cnncli.cli.where import choose_runner, result_command
 from cnncli.errors import CnnCliError
 from cnncli.options import conv_options, filter_command, layer_command, pad_options, pool_options
 from cnncli.optionsections import PictureCommand
 
 if TYPE_CHECKING:
-    from cnncli.batch import Runner
     from cnncli.job import Job, Outcome, Report, Task
     from cnncli.layers import Layer
     from cnncli.network import Network
@@ -123,7 +123,7 @@ def run_job(job: Job, shared: dict[str, Any]) -> int:
     words = shared["images"], shared["recursive"], is_terminal(sys.stdin)
     plan = batch.plan_batch(job, gather(*words, shared["files_from"], shared["max_input_bytes"]))
     report = Report(len(plan.targets))
-    runner = _runner(job, report.total, shared)
+    runner = choose_runner(job, report.total, shared)
     start_work()
     if report.total > 1:
         interrupts.tell_progress(lambda: f"{report.done} of {report.total} done")
@@ -146,21 +146,6 @@ def _check_shared(shared: dict[str, Any]) -> None:
         raise click.UsageError("--dry-run writes nothing, so it excludes --report.")
     if shared["as_json"] or shared["show"] or shared["dry_run"]:
         check_output_open()
-
-
-def _runner(job: Job, count: int, shared: dict[str, Any]) -> Runner:
-    """Return who does the work: worker processes, or for one image threads of this process."""
-    from cnncli.batch import InlineRunner
-
-    if shared["dry_run"]:
-        from cnncli.preview import PreviewRunner
-
-        return PreviewRunner()
-    if count == 1 and shared["timeout"] is None:
-        return InlineRunner()
-    from cnncli.workers import WorkerRunner
-
-    return WorkerRunner(job.jobs, shared["timeout"])
 
 
 @contextlib.contextmanager
@@ -207,7 +192,7 @@ def make_job(command: str, network: Network, shared: dict[str, Any]) -> Job:
         read=ReadOptions(**read),
         render=RenderOptions(range=shared["value_range"], **look),
         output=OutputOptions(format=shared["format_name"], **write),
-        command=command,
+        command=result_command(command),
         show_width=_columns() if shared["show"] else 0,
         jobs=shared["jobs"],
         verbose=shared["verbose"],
