@@ -465,8 +465,21 @@ explain_options = _all(
         "[default: 3 where there are more than 4]",
     ),
     click.option(
-        "-o", "--output", metavar="PAGE.html",
-        help="Write an interactive page instead: one file that needs no network.",
+        "-o", "--output", metavar="FILE",
+        help="Write a file instead: .html an interactive page; .gif, .webp or .png an animation of "
+        "the window around --at; a folder/ or {frame:03d}.png a picture for each frame.",
+    ),
+    click.option(
+        "--cells", type=click.IntRange(1, 64), metavar="N",
+        help="Rows and columns of the input in frames.  [default: enough for five places a side]",
+    ),
+    click.option(
+        "--fps", type=click.FloatRange(0.1, 50), default=2, show_default=True, metavar="F",
+        help="Frames in a second.",
+    ),
+    click.option(
+        "--frames", "most", type=click.IntRange(1, 500), default=60, show_default=True, metavar="N",
+        help="Frames at most; of more places those around --at.",
     ),
     overwrite_option,
     click.option("--json", "as_json", is_flag=True, help="All numbers as one JSON object."),

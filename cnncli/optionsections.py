@@ -17,7 +17,7 @@ _BATCH_NAMES: Final = (
 _WRITE_NAMES: Final = (
     *("output", "format_name", "depth", "value_range", "shared_range", "colormap", "columns"),
     *("labels", "compress", "show", "overwrite", "skip_existing", "as_json", "verbose", "quiet"),
-    "channels",
+    *("channels", "cells", "fps", "most"),
 )
 
 

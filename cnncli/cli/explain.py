@@ -33,11 +33,15 @@ Examples:
   cnncli explain net.toml photo.png --layer conv2 --at 4,7
   cnncli explain photo.png --filter edge --backward --at 120,240
   cnncli explain photo.png --filter edge -o page.html
+  cnncli explain photo.png --filter edge --at 120,240 -o steps.gif
 """
 
 NETWORKS: Final = (".toml", ".onnx")
 
 NETWORK_OPTIONS: Final = ("layer",)
+
+PAGES: Final = (".html", ".htm")
+FRAME_OPTIONS: Final = ("cells", "fps", "most")
 
 
 @click.command(cls=ExplainCommand, epilog=EXAMPLES)
@@ -63,7 +67,7 @@ def explain(command: str, /, words: tuple[str, ...], **options: Any) -> None:
     wanted = _wanted(command, networks, options)
     show = _show_backward if options["backward"] else _show
     if options["output"] is not None:
-        show = _write
+        show = _write_page if _is_page(options) else _write_frames
     show(wanted, source, options)
 
 
@@ -87,6 +91,17 @@ def _check(networks: Sequence[str], images: Sequence[str], options: dict[str, An
         raise click.UsageError("--backward and -o exclude each other.")
     if options["overwrite"] and options["output"] is None:
         raise click.UsageError("--overwrite is for the file of -o.")
+
+    for option in context.command.params:
+        given_here = context.get_parameter_source(option.name or "") is ParameterSource.COMMANDLINE
+        if option.name in FRAME_OPTIONS and given_here and _is_page(options):
+            raise click.UsageError(f"{option.opts[0]} is for the frames of -o steps.gif.")
+
+
+def _is_page(options: dict[str, Any]) -> bool:
+    """Whether no frames are asked for."""
+    output = options["output"]
+    return output is None or Path(output).suffix.lower() in PAGES
 
 
 def _wanted(command: str, networks: Sequence[str], options: dict[str, Any]) -> ExplainJob:
@@ -153,10 +168,21 @@ def _show_backward(wanted: ExplainJob, source: Source, options: dict[str, Any]) 
         _tell(received_lines(done.received, _view(options)), done.notes, options["quiet"])
 
 
-def _write(wanted: ExplainJob, source: Source, options: dict[str, Any]) -> None:
+def _write_page(wanted: ExplainJob, source: Source, options: dict[str, Any]) -> None:
     from cnncli.explain.pagejob import report_fields, report_line, write_page
 
     done = write_page(wanted, source)
+    if options["as_json"]:
+        click.echo(json.dumps(report_fields(done)))
+    elif not options["quiet"]:
+        tell(report_line(done))
+
+
+def _write_frames(wanted: ExplainJob, source: Source, options: dict[str, Any]) -> None:
+    from cnncli.explain.frames import FrameOptions
+    from cnncli.explain.framesjob import report_fields, report_line, write_frames
+
+    done = write_frames(wanted, source, FrameOptions(*(options[name] for name in FRAME_OPTIONS)))
     if options["as_json"]:
         click.echo(json.dumps(report_fields(done)))
     elif not options["quiet"]:

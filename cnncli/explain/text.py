@@ -105,7 +105,9 @@ def step_lines(found: Explanation, step: Step, view: View) -> list[str]:
             lines += [""]
     if rest:
         lines += [*_table(rest, view.width), ""]
-    return [*lines, *_reckoning(found, step, view.width)]
+    off = f"{step.difference:.2g}" if step.difference else "0"
+    fast = f"{number(step.fast)} in {found.dtype}, difference {off}"
+    return [*lines, *reckoning(found, step, view.width), *said("fast path", [fast], view.width)]
 
 
 def _parted(
@@ -134,8 +136,8 @@ def _table(rest: Sequence[Block], width: int) -> list[str]:
     return [*wrapped(head, width), *("   ".join(row) for row in rows)]
 
 
-def _reckoning(found: Explanation, step: Step, width: int) -> list[str]:
-    """The lines from the sums to the result."""
+def reckoning(found: Explanation, step: Step, width: int) -> list[str]:
+    """Return the lines from the sums to the result."""
     if found.op == "conv":
         lines = _conv_reckoning(step, width)
     elif found.op == "pool":
@@ -144,13 +146,7 @@ def _reckoning(found: Explanation, step: Step, width: int) -> list[str]:
         lines = _pad_reckoning(found, width)
     else:
         lines = _formula("formula", step, width)
-    off = f"{step.difference:.2g}" if step.difference else "0"
-    fast = f"{number(step.fast)} in {found.dtype}, difference {off}"
-    return [
-        *lines,
-        *said("result", [number(step.value)], width),
-        *said("fast path", [fast], width),
-    ]
+    return [*lines, *said("result", [number(step.value)], width)]
 
 
 def _conv_reckoning(step: Step, width: int) -> list[str]:
