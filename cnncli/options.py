@@ -96,6 +96,18 @@ _batch_options = (
         "--report", metavar="FILE",
         help="Write what became of every image to FILE.json or, as a table, FILE.csv.",
     ),
+    click.option(
+        "--cluster", type=ClusterAddress(),
+        help="Work on the workers of a Dask scheduler, or of N processes here.",
+    ),
+    click.option(
+        "--cluster-timeout", type=FiniteFloat(above=0), default=10.0, metavar="S",
+        show_default=True, help="Seconds in which the scheduler must answer.",
+    ),
+    click.option(
+        "--shared-files", is_flag=True,
+        help="The cluster's workers read and write the same files themselves.",
+    ),
 )  # fmt: skip
 
 _gray = click.option("--gray", "--grey", is_flag=True, help="Turn colour into luminance first.")
@@ -174,27 +186,9 @@ _FIELDS: Final = "{stem} {name} {dir} {op} {filter} {map} {ext}"
 _LAYER_FIELDS: Final = _FIELDS.replace("{map}", "{layer} {map}")
 
 
-_cluster_options = (
-    click.option(
-        "--cluster", type=ClusterAddress(),
-        help="Work on the workers of a Dask scheduler, or of N processes here.",
-    ),
-    click.option(
-        "--cluster-timeout", type=FiniteFloat(above=0), default=10.0, metavar="S",
-        show_default=True, help="Seconds in which the scheduler must answer.",
-    ),
-    click.option(
-        "--shared-files", is_flag=True,
-        help="The cluster's workers read and write the same files themselves.",
-    ),
-)  # fmt: skip
-
-
 def _picture_command(output: Callable[[Command], Command]) -> Callable[[Command], Command]:
     """IMAGE, how images are read and how results are written: what all commands on images take."""
-    return _all(
-        _images, *_read_options, *_batch_options, *_cluster_options, output, *_write_options
-    )
+    return _all(_images, *_read_options, *_batch_options, output, *_write_options)
 
 
 layer_command = _picture_command(_output_option("a file for each map", _FIELDS, "{stem}-{op}.png"))
