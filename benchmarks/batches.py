@@ -10,12 +10,13 @@ import statistics
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from benchmarks import commands, peers
+from benchmarks.commands import Usage
 from benchmarks.measure import rest
 from benchmarks.pictures import Workshop
 from benchmarks.table import OURS, Row
@@ -41,7 +42,7 @@ sources = sorted(Path(folder).iterdir())
 Parallel(n_jobs=int(jobs))(delayed(sharpen)(str(path), f"{out}/{path.name}") for path in sources)
 """
 
-LIMITS: Final = {"mogrify": 1 / 3, "convert": 1 / 3, "joblib + OpenCV": 1.0}
+LIMITS: Final = {"mogrify": 0.333, "convert": 0.333, "joblib + OpenCV": 1.0}
 SPEEDUP: Final = 1.8
 """How much faster two jobs should be than one."""
 
@@ -79,7 +80,7 @@ class Batch:
 
 
 def measure(shop: Workshop, repeats: int) -> Iterator[Row]:
-    """Yield the rows of speed, of the cluster path and of memory.
+    """Yield the rows of speed and of memory.
 
     Parameters
     ----------
@@ -88,10 +89,12 @@ def measure(shop: Workshop, repeats: int) -> Iterator[Row]:
         Runs of each command, at most `ROUNDS`.
     """
     for suffix, count in ((".jpg", 1000), (".png", 200)):
-        rows = [compare(batch, shop, repeats) for batch in batches(shop, suffix, count)]
-        yield from rows
-        if all(row.ours is not None for row in rows):
-            yield _speedup(*rows)
+        found = [compare(batch, shop, repeats) for batch in batches(shop, suffix, count)]
+        for rows in found:
+            yield from rows
+        one, two = (rows[0] for rows in found)
+        if one.ours is not None and two.ours is not None:
+            yield _speedup(one, two)
     yield from _memory(shop)
 
 
@@ -102,48 +105,55 @@ def batches(shop: Workshop, suffix: str, count: int) -> Iterator[Batch]:
     yield from (Batch(folder, count, suffix, jobs) for jobs in (1, 2))
 
 
-def compare(batch: Batch, shop: Workshop, repeats: int) -> Row:
-    """Run every command once, compare pictures with ours, then time all of them in turn."""
+def compare(batch: Batch, shop: Workshop, repeats: int) -> list[Row]:
+    """Run every command once, compare pictures with ours, then run all of them in turn.
+
+    Returns
+    -------
+    list of Row
+        The time of the commands, and the processor time that they and their processes took.
+    """
     row = Row("batches", batch.name, limits=dict(LIMITS), unit=UNIT)
-    actions = {
-        name: commands.seconds_of(words, shop) for name, words in contenders(batch, shop).items()
-    }
-    first = {name: action() for name, action in actions.items()}
-    problems = [*_wrong(batch, shop, first)]
-    row.note = "; ".join(f"{name} failed" for name, each in first.items() if each != each)
-    if OURS not in first or problems:
+    words = contenders(batch, shop)
+    first = {name: commands.run(each, shop) for name, each in words.items()}
+    row.note = "; ".join(f"{name} failed" for name, usage in first.items() if usage.code)
+    done = {name: usage for name, usage in first.items() if not usage.code}
+    problems = [*_wrong(batch, shop, done)]
+    if OURS not in done or problems:
         row.problem = "; ".join(problems) or "ours failed"
-        return row
-    ms = {
-        name: 1000 * seconds / batch.count
-        for name, seconds in _medians(actions, first, min(repeats, ROUNDS)).items()
-    }
+        return [row]
+    used = _alternate(words, done, shop, min(repeats, ROUNDS))
+    ms = _by_image(batch, {name: [each.seconds for each in runs] for name, runs in used.items()})
     rates = ", ".join(f"{name} {1000 / each:.0f}" for name, each in ms.items())
     row.note = "; ".join(filter(None, [f"images a second: {rates}", row.note]))
     row.ours, row.peers = ms.pop(OURS), ms
-    return row
+    work = _by_image(batch, {name: [each.work for each in runs] for name, runs in used.items()})
+    return [row, Row("batches", f"{batch.name}: processor", work.pop(OURS), work, unit=UNIT)]
 
 
-def _medians(
-    actions: Mapping[str, Callable[[], float]], first: Mapping[str, float], rounds: int
-) -> dict[str, float]:
-    """Median seconds of each command that did not fail, in alternating runs."""
-    found: dict[str, list[float]] = {name: [] for name, each in first.items() if each == each}
+def _alternate(
+    words: Mapping[str, list[str]], first: Mapping[str, Usage], shop: Workshop, rounds: int
+) -> dict[str, list[Usage]]:
+    """Run the commands in turn; those that take long have run already."""
+    found = {name: [usage] if usage.seconds >= LONG else [] for name, usage in first.items()}
     for _ in range(rounds):
-        for name, seconds in found.items():
-            if first[name] < LONG:
+        for name, usage in first.items():
+            if usage.seconds < LONG:
                 rest(0.05)
-                seconds.append(actions[name]())
-    return {name: statistics.median(seconds or [first[name]]) for name, seconds in found.items()}
+                found[name].append(commands.run(words[name], shop))
+    return found
 
 
-def _wrong(batch: Batch, shop: Workshop, done: Mapping[str, float]) -> Iterator[str]:
+def _by_image(batch: Batch, seconds: Mapping[str, list[float]]) -> dict[str, float]:
+    """Milliseconds of an image, by command."""
+    return {name: 1000 * statistics.median(runs) / batch.count for name, runs in seconds.items()}
+
+
+def _wrong(batch: Batch, shop: Workshop, done: Iterable[str]) -> Iterator[str]:
     """Yield whose first, middle or last picture is not ours."""
     names = sorted(path.name for path in batch.source.iterdir())
     limit = commands.JPEG_TOLERANCE if batch.suffix == ".jpg" else 0.0
-    for peer, seconds in done.items():
-        if seconds != seconds:
-            continue
+    for peer in done:
         for name in {names[0], names[len(names) // 2], names[-1]}:
             ours, theirs = (commands.pixels(_out(who, shop) / name) for who in (OURS, peer))
             if (steps := commands.mean_steps(ours, theirs)) > limit:

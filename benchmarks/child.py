@@ -1,4 +1,4 @@
-"""Runs one command and prints its seconds, peak memory and exit code as JSON.
+"""Runs one command and prints its seconds, peak memory, exit code and processor time as JSON.
 
 A small process of its own, because Linux counts the memory of whoever starts a command into the
 command's peak: ``python -I -S child.py COMMAND [WORD ...]``.
@@ -25,7 +25,8 @@ def main(words: list[str]) -> None:
     seconds = time.perf_counter() - begin
     code = os.waitstatus_to_exitcode(status)
     peak = usage.ru_maxrss * BYTES_PER_UNIT
-    print(json.dumps({"seconds": seconds, "peak": peak, "code": code}))
+    work = usage.ru_utime + usage.ru_stime
+    print(json.dumps({"seconds": seconds, "peak": peak, "code": code, "work": work}))
 
 
 if __name__ == "__main__":

@@ -79,11 +79,15 @@ class Case:
 
 @dataclass(frozen=True)
 class Usage:
-    """What a process took: seconds, peak memory in bytes, and how it ended."""
+    """What a process took: seconds, peak memory in bytes, how it ended, and processor seconds.
+
+    These are its own and those of the processes that it started and waited for.
+    """
 
     seconds: float
     peak: int
     code: int
+    work: float = float("nan")
 
 
 def measure(shop: Workshop, repeats: int) -> Iterator[Row]:
