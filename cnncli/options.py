@@ -313,7 +313,7 @@ _pool_settings = (
     ),
     click.option(
         "--p", type=FiniteFloat(above=0, allow_inf=True), default=2.0, show_default=True,
-        metavar="P", help="Power of --mode lp.",
+        metavar="P", help="Power of lp pooling.",
     ),
 )  # fmt: skip
 

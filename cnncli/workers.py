@@ -54,10 +54,13 @@ class WorkerRunner:
         Processes at most; default: one for each core.
     timeout : float, optional
         Seconds that an image may take.
+    ahead : bool
+        Whether workers are given images before it is known what became of those in hand.
     """
 
     jobs: int | None = None
     timeout: float | None = None
+    ahead: bool = True
 
     def run(
         self, job: Job, tasks: Iterable[Task], place: LocalPlace
@@ -99,6 +102,7 @@ class _Worker:
     pid: int
     inbox: Inbox
     outbox: Outbox
+    window: int = WINDOW
     given: deque[_Given] = field(default_factory=deque)
     began: float = 0.0
     """When it took up the first of them."""
@@ -112,7 +116,7 @@ class _Worker:
         """How many more images it takes; one that is repeated is the only one."""
         if self.late is not None or any(given.deaths for given in self.given):
             return 0
-        return WINDOW - len(self.given)
+        return self.window - len(self.given)
 
     def give(self, given: _Given, timeout: float) -> None:
         """Send a task."""
@@ -157,6 +161,7 @@ class _Pool:
     ) -> None:
         self.most = runner.jobs or cores()
         self.timeout = math.inf if runner.timeout is None else runner.timeout
+        self.ahead, self.window = runner.ahead, WINDOW if runner.ahead else 1
         self.job, self.place, self.tasks = job, place, tasks
         self.workers: list[_Worker] = []
         self.returned: deque[_Given] = deque()
@@ -167,7 +172,7 @@ class _Pool:
 
     def outcomes(self) -> Iterator[tuple[Task, Outcome]]:
         """Yield what becomes of each task."""
-        while self.hand_out() or self.ended:
+        while (self.ended and not self.ahead) or self.hand_out() or self.ended:
             if self.ended:
                 # Whoever takes it may be slow: the workers have something to do meanwhile.
                 yield self.ended.popleft()
@@ -252,7 +257,8 @@ class _Pool:
     def _with_room(self) -> _Worker | None:
         """Return a worker with nothing to do; without one start one, or let an image wait."""
         most = max(self.workers, key=lambda worker: worker.room, default=None)
-        if (most is None or most.room < WINDOW) and len(self.workers) < self.most and self._more():
+        busy = most is None or most.room < self.window
+        if busy and len(self.workers) < self.most and self._more():
             try:
                 return self._start()
             except CnnCliError:
@@ -281,7 +287,7 @@ class _Pool:
             pid = _fork()
             if pid == 0:
                 self._become_worker(tasks, answers, (inbox, outbox))
-            worker = _Worker(pid, Inbox(inbox), Outbox(outbox))
+            worker = _Worker(pid, Inbox(inbox), Outbox(outbox), self.window)
             self.workers.append(worker)
             os.close(answers)
             os.close(tasks)

@@ -114,3 +114,8 @@ def test_conv_by_a_convention_is_what_compare_says() -> None:
     run_cli("conv", "photo.png", "-f", "4 3; 2 1", "--pad-mode", "symmetric", "-o", "b.npy")
     run_cli("compare", "a.npy", "b.npy")
     assert "has no pooling" in refused("pool", "photo.png", "--convention", "scipy", code=2)
+
+
+def test_addresses_are_refused_whole() -> None:
+    said = refused("compare", "s3://bucket/a.png", "photo.png", code=2)
+    assert "a file on this machine, got 's3://bucket/a.png'" in said

@@ -46,10 +46,12 @@ def compare(context: click.Context, /, paths: tuple[str, ...], **options: Any) -
 
     The exit code is 1 if two results, or cnncli and a library, differ.
     """
+    from cnncli.urls import local_path
+
     layer = either_layer(options)
     _check(paths, layer, options)
     check_output_open()
-    found = _compare([Path(path) for path in paths], layer, options)
+    found = _compare([local_path(path, "compare") for path in paths], layer, options)
     _print(found, options["as_json"])
     return 0 if all(each.equal or each.kind == "convention" for each in found) else 1
 
@@ -75,10 +77,12 @@ def _compare(
     paths: list[Path], layer: ConvLayer | PoolLayer | None, options: dict[str, Any]
 ) -> list[Comparison]:
     from cnncli import comparejob
+    from cnncli.urls import local_path
 
     read, tolerance = _read_options(options), options["tolerance"]
     if len(paths) == 2:
-        image = None if options["image"] is None else Path(options["image"])
+        given = options["image"]
+        image = None if given is None else local_path(given, "--image")
         return [comparejob.compare_results(paths, read, tolerance, layer, image)]
     assert layer is not None
     found = []

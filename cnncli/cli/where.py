@@ -35,7 +35,7 @@ def choose_runner(job: Job, count: int, shared: dict[str, Any]) -> Runner:
         return InlineRunner()
     from cnncli.workers import WorkerRunner
 
-    return WorkerRunner(job.jobs, shared["timeout"])
+    return WorkerRunner(job.jobs, shared["timeout"], ahead=not shared["fail_fast"])
 
 
 def result_command(command: str) -> str:
