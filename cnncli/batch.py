@@ -6,6 +6,7 @@ decides where and in which order the work is done.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import time
 from collections.abc import Callable, Collection, Generator, Iterable, Iterator
@@ -90,7 +91,7 @@ def run(
     ------
     tuple of (Task, Outcome)
         One for each image that was begun, in whatever order they end. Names of files are safe on
-        the disk when there are no more.
+        the disk when there are no more, or the generator is closed.
     """
     place = LocalPlace(job.output, plan.inputs, Claimed(plan.targets.sources), sync=False)
     failed, folders = False, set[str]()
@@ -101,16 +102,23 @@ def run(
                 return
             yield Task(index, target)
 
-    for task, outcome in (runner or InlineRunner()).run(job, tasks(), place):
-        failed = failed or outcome.error is not None
-        folders.update(
-            os.path.dirname(os.path.realpath(written.output)) for written in outcome.written
-        )
-        if len(folders) > FOLDERS:
-            sync_folders(folders)
-            folders.clear()
-        yield task, outcome
-    sync_folders(folders)
+    def results() -> Generator[tuple[Task, Outcome], None, None]:
+        yield from (runner or InlineRunner()).run(job, tasks(), place)
+
+    try:
+        # However this ends, workers end first, and then the folders are seen to.
+        with contextlib.closing(results()) as done:
+            for task, outcome in done:
+                failed = failed or outcome.error is not None
+                folders.update(
+                    os.path.dirname(os.path.realpath(written.output)) for written in outcome.written
+                )
+                if len(folders) > FOLDERS:
+                    sync_folders(folders)
+                    folders.clear()
+                yield task, outcome
+    finally:
+        sync_folders(folders)
 
 
 def plan_batch(job: Job, sources: Collection[Source]) -> Plan:

@@ -172,7 +172,8 @@ def plan_targets(
     targets = Targets(sources, pattern)
     if kind == "stdout":
         _check_stdout(sources)
-        return Plan(targets, HashSet())
+        # A report, say, must spare the inputs all the same.
+        return Plan(targets, HashSet(_identities(sources, read_too)))
     if kind == "file" and len(sources) > 1:
         raise OptionError(
             f"--output must name one file for each image, got {quote(place)} for {len(sources)}",

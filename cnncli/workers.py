@@ -182,7 +182,7 @@ class _Pool:
             raise self.failure
 
     def hand_out(self) -> bool:
-        """Give out tasks as far as there is room; return whether any are in work."""
+        """Give out tasks as far as there is room; return whether to wait for workers."""
         while self.repeated and not self._must_wait(self.repeated[0]):
             self._start().give(self.repeated.popleft(), self.timeout)
         if not any(given.alone for given in (*self._in_work(), *self.repeated)):
@@ -190,7 +190,9 @@ class _Pool:
                 if (given := self._next()) is None:
                     break
                 worker.give(given, self.timeout)
-        return any(self._in_work()) or bool(self.repeated)
+        # One told to stop may have finished all the same: until it is gone it keeps others waiting.
+        late = any(worker.late is not None for worker in self.workers)
+        return any(self._in_work()) or bool(self.repeated) or late
 
     def hear(self) -> None:
         """Wait for workers, and put what became of tasks into `ended`."""
@@ -320,7 +322,7 @@ class _Pool:
             waiting.register(worker.inbox.descriptor, select.POLLIN)
             if worker.outbox.waiting:
                 waiting.register(worker.outbox.descriptor, select.POLLOUT)
-        soonest = min((w.deadline for w in self.workers if w.given), default=math.inf)
+        soonest = min((w.deadline for w in self.workers if w.given or w.late), default=math.inf)
         left = max(0.0, soonest - time.monotonic())
         waiting.poll(None if left == math.inf else min(left * 1000 + 1, LONGEST_WAIT))
 
@@ -374,7 +376,7 @@ class _Pool:
         """Tell workers to stop whose image takes too long; those that do not listen are ended."""
         now = time.monotonic()
         for worker in self.workers:
-            if worker.given and now >= worker.deadline:
+            if (worker.given or worker.late) and now >= worker.deadline:
                 worker.kill(signal.SIGTERM if worker.late is None else signal.SIGKILL)
                 worker.late = worker.late or worker.given[0]
                 worker.deadline = now + STOP_GRACE

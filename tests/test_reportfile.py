@@ -188,3 +188,22 @@ def test_a_report_to_a_device() -> None:
     Path("r.json").symlink_to("/dev/null")
     run_cli("pool", "a.png", "--report", "r.json")
     assert Path("r.json").is_symlink() and Path("/dev/null").is_char_device()
+
+
+@pytest.mark.parametrize("output", ["-", "out.png"])
+@pytest.mark.parametrize("name", ["filter.csv", "image.csv", "list.csv"])
+def test_a_report_spares_all_that_is_read(output: str, name: str) -> None:
+    save("a.png", RGB)
+    Path("a.png").rename("image.csv")
+    Path("filter.csv").write_text("1,0,-1\n")
+    Path("list.csv").write_text("image.csv\n")
+    given = ("--filter", "filter.csv", "--files-from", "list.csv", "-o", output)
+    error = refused_untouched("conv", *given, "--overwrite", "--report", name, code=2)
+    assert "is one of the inputs" in error
+
+
+def test_a_result_spares_the_list_of_images() -> None:
+    save("a.png", RGB)
+    Path("list.npy").write_text("a.png\n")
+    given = ("--files-from", "list.npy", "-o", "list.npy", "--overwrite")
+    assert "is one of the inputs" in refused_untouched("pool", *given, code=2)

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from shell import error_lines, pixels, run_after, run_cli, save, snapshot
 
-from cnncli.batch import InlineRunner, Runner, plan_batch
+from cnncli.batch import InlineRunner, Runner, plan_batch, run
 from cnncli.images import Picture, ReadOptions
 from cnncli.job import Job, Outcome, Task
 from cnncli.layers import PoolLayer
@@ -23,7 +23,7 @@ from cnncli.outputs import OutFile, OutputOptions, Source
 from cnncli.places import LocalPlace
 from cnncli.render import RenderOptions
 from cnncli.wholefile import Data
-from cnncli.workers import WorkerRunner
+from cnncli.workers import WorkerRunner, _Given, _Pool
 
 RANDOM = np.random.default_rng(5)
 RGB = RANDOM.integers(0, 256, (20, 24, 3), np.uint8)
@@ -300,3 +300,40 @@ def test_jobs_of_the_command_give_the_same_pixels() -> None:
         arrays = {Path(f"{jobs}/{index}.npy").read_bytes() for jobs in (1, 2, 5)}
         pictures = {pixels(f"{jobs}/{index}.png").tobytes() for jobs in (1, 2, 5)}
         assert len(arrays) == len(pictures) == 1
+
+
+def test_a_late_image_that_ends_all_the_same_costs_no_other(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Its only worker is told to stop and has nothing left, while there is more to do."""
+    hear, told = _Pool.hear, list[int]()
+
+    def hear_too_late(pool: _Pool) -> None:
+        hear(pool)
+        worker = pool.workers[0] if pool.workers else None
+        if worker is not None and not worker.given and not told:
+            told.append(worker.pid)
+            worker.kill(signal.SIGTERM)
+            worker.late, worker.deadline = _Given(pool.ended[0][0]), time.monotonic() + 5
+
+    monkeypatch.setattr("cnncli.workers.WINDOW", 1)
+    monkeypatch.setattr(_Pool, "hear", hear_too_late)
+    found = outcomes_of(images("a", "b", "c"), WorkerRunner(jobs=1, timeout=60))
+    assert told
+    assert [outcome.error for outcome in found.values()] == [None] * 3
+    assert has_no_children()
+
+
+@pytest.mark.parametrize("jobs", [None, 1])
+def test_a_batch_that_is_closed_early_puts_its_names_on_the_disk(
+    jobs: int | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    synced = list[str]()
+    monkeypatch.setattr("cnncli.batch.sync_folders", synced.extend)
+    job = job_of("out/{stem}.png")
+    runner = InlineRunner() if jobs is None else WorkerRunner(jobs)
+    running = run(job, plan_batch(job, images("a", "b", "c")), runner)
+    next(running)
+    running.close()
+    assert synced == [os.path.realpath("out")]
+    assert has_no_children()

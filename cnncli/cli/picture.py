@@ -7,6 +7,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -120,6 +121,8 @@ def run_job(job: Job, shared: dict[str, Any]) -> int:
     from cnncli.job import Report
 
     _check_shared(shared)
+    if shared["files_from"] not in (None, "-"):
+        job = replace(job, read_too=(*job.read_too, Path(shared["files_from"])))
     words = shared["images"], shared["recursive"], is_terminal(sys.stdin)
     plan = batch.plan_batch(job, gather(*words, shared["files_from"], shared["max_input_bytes"]))
     report = Report(len(plan.targets))

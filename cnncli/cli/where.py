@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
 WITH_VALUE: Final = ("-j", "--jobs", "--timeout", "--cluster", "--cluster-timeout")
 ALONE: Final = ("--shared-files",)
+JOINED: Final = re.compile(r"(-[qrv]+)j(\d*)")
+"""Short options without a value and ``-j`` in one word."""
 
 
 def choose_runner(job: Job, count: int, shared: dict[str, Any]) -> Runner:
@@ -47,6 +49,8 @@ def result_command(command: str) -> str:
     --------
     >>> result_command("cnncli pool a.png -j 2 --mode max --cluster=local:2 -o b.png -- -j")
     'cnncli pool a.png --mode max -o b.png -- -j'
+    >>> result_command("cnncli pool in -rj2 -qj 2 --mode max")
+    'cnncli pool in -r -q --mode max'
     """
     kept: list[str] = []
     words = iter(shlex.split(command))
@@ -54,7 +58,11 @@ def result_command(command: str) -> str:
         if word == "--":
             return shlex.join([*kept, word, *words])
         name, given, _ = word.partition("=")
-        if name in WITH_VALUE and not given:
+        if joined := JOINED.fullmatch(word):
+            kept.append(joined[1])
+            if not joined[2]:
+                next(words, None)
+        elif name in WITH_VALUE and not given:
             next(words, None)
         elif name not in (*WITH_VALUE, *ALONE) and not re.fullmatch(r"-j\d+", word):
             kept.append(word)
