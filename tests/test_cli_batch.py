@@ -164,7 +164,7 @@ def test_fail_fast_begins_no_more() -> None:
     assert int(counts[1]) == len(files("out")) == 0
     assert int(counts[1]) + int(counts[2]) == 39
     result = run_cli("pool", "in", "-o", "out/", "--jobs", 1, "--skip-existing", code=1)
-    assert f"{39 - int(counts[1])} done, {counts[1]} skipped, 1 failed" in result.stderr
+    assert ": 39 done, 1 failed" in result.stderr
 
 
 BANK = ("conv", "-f", "sobel_h", "-f", "sobel_v", "-f", "edge", "-f", "box")
