@@ -95,6 +95,8 @@ def measure(shop: Workshop, repeats: int) -> Iterator[Row]:
         one, two = (rows[0] for rows in found)
         if one.ours is not None and two.ours is not None:
             yield _speedup(one, two)
+    if peers.module("distributed") is not None:
+        yield cluster(shop)
     yield from _memory(shop)
 
 
@@ -230,6 +232,29 @@ def _speedup(one: Row, two: Row) -> Row:
     assert one.ours is not None
     row = Row("batches", f"{two.name} against 1", two.ours, {"1 job": one.ours}, unit=UNIT)
     row.limits = {"1 job": 1 / SPEEDUP}
+    return row
+
+
+def cluster(shop: Workshop, counts: tuple[int, int] = (50, 350)) -> Row:
+    """Return the processor time of a further image on a cluster of this machine, and on ``--jobs``.
+
+    Starting the cluster is left out: it takes as long for one image as for a million, many times
+    the time of the images here, and not always the same.
+    """
+    few, many = (max(2, count // 50) if shop.quick else count for count in counts)
+    row = Row("batches", "each further JPEG photo, --cluster local:2: processor", unit=UNIT)
+    found, notes = {}, []
+    for way, more in ((OURS, ["--cluster", "local:2"]), ("--jobs 2", [])):
+        first, second = (
+            commands.run(ours(Batch(folder, count, ".jpg", 2), shop, *more), shop)
+            for count in (few, many)
+            for folder in [shop.photos(".jpg", count)]
+        )
+        found[way] = 1000 * (second.work - first.work) / (many - few)
+        said = f"{first.seconds:.1f} s for {few} images, {second.seconds:.1f} for {many}"
+        notes.append(f"{way}: {said}")
+    row.note = "; ".join(notes)
+    row.ours, row.peers = found.pop(OURS), found
     return row
 
 

@@ -18,6 +18,7 @@ MODULES: Final = {
     "scipy": "scipy",
     "Pillow": "PIL",
     "joblib": "joblib",
+    "distributed": "distributed",
 }
 """Peers in this process, and what they are imported as; onnx writes onnxruntime's models."""
 
