@@ -11,9 +11,11 @@ from hypothesis import settings
 settings.register_profile("cnncli", derandomize=True, deadline=None, max_examples=60)
 settings.load_profile("cnncli")
 
-if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
-    # A shell starts what runs behind it with Ctrl-C ignored, and commands inherit that from tests.
-    signal.signal(signal.SIGINT, signal.default_int_handler)
+for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+    # Shells and nohup start things with signals ignored, and commands would inherit that from here.
+    if signal.getsignal(number) is signal.SIG_IGN:
+        own = signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL
+        signal.signal(number, own)
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 
