@@ -60,6 +60,7 @@ def gather(
     stdin_is_terminal: bool,
     files_from: str | None = None,
     max_bytes: int = MAX_INPUT_BYTES,
+    spared: str | None = None,
 ) -> Sources:
     """Find what the IMAGE arguments stand for.
 
@@ -75,6 +76,9 @@ def gather(
         A list of further files, or ``-``; see `cnncli.listing.listed_files`.
     max_bytes : int
         How long the list may be.
+    spared : str, optional
+        A folder that is left out below others: that of the results, which a second run would take
+        for images.
 
     Returns
     -------
@@ -97,8 +101,9 @@ def gather(
     words = list(images) or ([] if files_from else ["-"])
     _check_stdin(words, files_from, stdin_is_terminal)
     sources = Sources()
+    real = None if spared is None else os.path.realpath(spared)
     for word in words:
-        _add(sources, word, recursive)
+        _add(sources, word, recursive, real)
     if files_from is not None:
         for name in listed_files(files_from, max_bytes):
             sources.add(name)
@@ -137,12 +142,12 @@ def _is_folder(word: str) -> bool:
     return parse_url(word).is_folder if is_url(word) else os.path.isdir(word)
 
 
-def _add(sources: Sources, word: str, recursive: bool) -> None:
+def _add(sources: Sources, word: str, recursive: bool, spared: str | None) -> None:
     if word == "-":
         sources.add(None)
     elif _is_folder(word):
         before = len(sources)
-        for name, below in folder_files(word, recursive, PICTURE_SUFFIXES):
+        for name, below in folder_files(word, recursive, PICTURE_SUFFIXES, spared):
             sources.add(name, below)
         if len(sources) == before:
             hint = None if recursive else "--recursive looks into sub-folders too"

@@ -26,7 +26,9 @@ _CHUNK: Final = 1 << 20
 _LONGEST_NAME: Final = 1 << 16
 
 
-def folder_files(folder: str, recursive: bool, suffixes: frozenset[str]) -> Iterator[Found]:
+def folder_files(
+    folder: str, recursive: bool, suffixes: frozenset[str], spared: str | None = None
+) -> Iterator[Found]:
     """Yield the files of a folder, sorted, by their extension in any case.
 
     Parameters
@@ -38,6 +40,8 @@ def folder_files(folder: str, recursive: bool, suffixes: frozenset[str]) -> Iter
         cannot be listed is yielded itself: reading it as a file says why.
     suffixes : frozenset of str
         In lower case, with their dots.
+    spared : str, optional
+        The real path of a sub-folder that is left out: that of the results.
 
     Yields
     ------
@@ -54,9 +58,16 @@ def folder_files(folder: str, recursive: bool, suffixes: frozenset[str]) -> Iter
     Traceback (most recent call last):
     cnncli.errors.FileProblem: '/nowhere': cannot be read: No such file or directory
     """
+    real = None if spared is None else os.path.realpath(folder)
+
+    def enter(below: str, name: str, link: bool) -> bool:
+        if not recursive or link or name.startswith("."):
+            return False
+        return real is None or os.path.join(real, below, name) != spared
+
     return _tree(
         folder,
-        enter=lambda below, name, link: recursive and not link and not name.startswith("."),
+        enter=enter,
         take=lambda below, name: (
             not name.startswith(".") and os.path.splitext(name)[1].lower() in suffixes
         ),

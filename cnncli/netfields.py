@@ -15,6 +15,7 @@ from cnncli.core.words import (
     FILTER_LAYOUTS,
     NAMED_PADDINGS,
     PAD_MODES,
+    POOL_CONVENTION_NAMES,
     POOL_MODES,
 )
 from cnncli.errors import CnnCliError, FileProblem, quote
@@ -278,7 +279,7 @@ TYPES: Final[dict[str, dict[str, Field]]] = {
         "ceil": _FLAG,
         "count_include_pad": _FLAG,
         "p": Field(_power, "a number above 0"),
-        "convention": _words(CONVENTION_NAMES),
+        "convention": _words(POOL_CONVENTION_NAMES),
     },
     "pad": {"padding": Field(_PADDING.read, _PADDING.need, required=True), **_BORDER},
     "activation": {

@@ -14,7 +14,7 @@ from cnncli.core.words import (
     FILTER_LAYOUTS,
     NAMED_PADDINGS,
     PAD_MODES,
-    PEER_NAMES,
+    POOL_CONVENTION_NAMES,
     POOL_MODES,
 )
 from cnncli.formats import FORMATS
@@ -22,7 +22,6 @@ from cnncli.limits import MAX_INPUT_BYTES, MAX_PIXELS
 from cnncli.maps import COLORMAPS, COMPRESSIONS, DEPTHS
 from cnncli.optiontypes import (
     ByteCount,
-    ChannelCount,
     ClusterAddress,
     FilterName,
     FiniteFloat,
@@ -47,7 +46,7 @@ _images = click.argument(
 )
 
 
-def _all(*decorators: Callable[[Any], Any]) -> Callable[[Command], Command]:
+def together(*decorators: Callable[[Any], Any]) -> Callable[[Command], Command]:
     """Apply options so that `--help` lists them in the order written."""
 
     def decorate(command: Command) -> Command:
@@ -110,13 +109,15 @@ _batch_options = (
     ),
 )  # fmt: skip
 
-_gray = click.option("--gray", "--grey", is_flag=True, help="Turn colour into luminance first.")
-_as_values = click.option(
+gray_option = click.option(
+    "--gray", "--grey", is_flag=True, help="Turn colour into luminance first."
+)
+as_values_option = click.option(
     "--as-values", is_flag=True, help="Read back the numbers that a picture of cnncli's shows."
 )
 
-_read_options = (
-    _gray,
+read_options = (
+    gray_option,
     click.option(
         "--background", default="black", metavar="COLOR", show_default=True,
         help="What shows through transparency.",
@@ -125,7 +126,7 @@ _read_options = (
         "--frame", type=click.IntRange(min=0), metavar="N",
         help="Frame of an animation or multi-page file, from 0.  [default: the first]",
     ),
-    _as_values,
+    as_values_option,
     max_pixels_option,
     max_memory_option,
     click.option(
@@ -188,7 +189,7 @@ _LAYER_FIELDS: Final = _FIELDS.replace("{map}", "{layer} {map}")
 
 def _picture_command(output: Callable[[Command], Command]) -> Callable[[Command], Command]:
     """IMAGE, how images are read and how results are written: what all commands on images take."""
-    return _all(_images, *_read_options, *_batch_options, output, *_write_options)
+    return together(_images, *read_options, *_batch_options, output, *_write_options)
 
 
 layer_command = _picture_command(_output_option("a file for each map", _FIELDS, "{stem}-{op}.png"))
@@ -204,11 +205,11 @@ network_command = _picture_command(
 )
 """The same for networks."""
 
-one_picture_command = _all(
+one_picture_command = together(
     click.argument(
         "image", metavar="[IMAGE]", required=False, type=click.Path(allow_dash=True, readable=False)
     ),
-    *_read_options,
+    *read_options,
     _output_option("a file for each map", _LAYER_FIELDS, "{stem}-grad.png"),
     *_write_options,
 )
@@ -240,7 +241,7 @@ _dilation = click.option(
     help="Spacing of the window's taps.",
 )
 
-pad_options = _all(padding_option(None), *_padding_mode)
+pad_options = together(padding_option(None), *_padding_mode)
 """What `pad` does."""
 
 filter_layout = click.option(
@@ -281,12 +282,16 @@ _groups = click.option(
     help="Channel groups that do not see each other.",
 )  # fmt: skip
 
-_convention = click.option(
+convention_option = click.option(
     "--convention", type=click.Choice(CONVENTION_NAMES),
     help="Do it as that tool does: flip, odd side of same padding, border, divisor.",
 )  # fmt: skip
+_pool_convention = click.option(
+    "--convention", type=click.Choice(POOL_CONVENTION_NAMES),
+    help="Do it as that tool does: odd side of same padding, divisor of averages.",
+)  # fmt: skip
 
-conv_options = _all(
+conv_options = together(
     _filter_option(required=True),
     *_filter_settings,
     _stride_option(1),
@@ -298,7 +303,7 @@ conv_options = _all(
         "--algorithm", type=click.Choice(("auto", *ALGORITHM_NAMES)), default="auto",
         show_default=True, help="How to compute it; auto takes the cheapest, -v says which.",
     ),
-    _convention,
+    convention_option,
 )  # fmt: skip
 """What `conv` does."""
 
@@ -317,7 +322,7 @@ _pool_settings = (
     ),
 )  # fmt: skip
 
-pool_options = _all(
+pool_options = together(
     click.option(
         "--mode", type=click.Choice(POOL_MODES), default="max",
         show_default=True, help="How a window becomes one value.",
@@ -327,11 +332,11 @@ pool_options = _all(
     padding_option("valid"),
     _dilation,
     *_pool_settings,
-    _convention,
+    _pool_convention,
 )  # fmt: skip
 """What `pool` does."""
 
-layer_options = _all(
+layer_options = together(
     _filter_option(required=False),
     click.option(
         "--pool", "mode", type=click.Choice(POOL_MODES),
@@ -354,7 +359,7 @@ layer_options = _all(
 network_argument = click.argument("network", metavar="NETWORK", type=click.Path(readable=False))
 """The file of a network."""
 
-run_options = _all(
+run_options = together(
     click.option("--until", metavar="NAME", help="Stop at this layer.  [default: the last]"),
     click.option(
         "--layer", "layers", metavar="NAME", multiple=True,
@@ -364,7 +369,7 @@ run_options = _all(
 )  # fmt: skip
 """What `run` does."""
 
-plan_options = _all(
+plan_options = together(
     network_argument,
     click.option(
         "--input", "size", type=InputSize(),
@@ -393,7 +398,7 @@ plan_options = _all(
 )  # fmt: skip
 """What `plan` does."""
 
-grad_options = _all(
+grad_options = together(
     click.option(
         "--unit", metavar="LAYER:MAP[,ROW,COL]",
         help="What the gradient is of: one value, the sum of a map (by index or name), or with "
@@ -420,90 +425,3 @@ grad_options = _all(
     ),
 )  # fmt: skip
 """What `grad` does."""
-
-explain_options = _all(
-    click.argument(
-        "words", metavar="[NETWORK] [IMAGE]", nargs=-1,
-        type=click.Path(allow_dash=True, readable=False),
-    ),
-    click.option(
-        "--layer", metavar="NAME", help="Layer of NETWORK.  [default: the last]"
-    ),
-    click.option(
-        "--at", type=Numbers((2,), 0, "ROW,COL"),
-        help="Row and column of the output, with --backward of the input, from 0.  "
-        "[default: the strongest output of the middle part; the middle of the input]",
-    ),
-    click.option(
-        "--map", metavar="K",
-        help="Map of the output, by index or name.  [default: 0, with --backward all]",
-    ),
-    click.option(
-        "--image", "number", type=click.IntRange(min=0), metavar="N",
-        help="Image of an array of several, from 0.  [default: 0]",
-    ),
-    click.option(
-        "--backward", is_flag=True,
-        help="Show instead which outputs send gradient to one input value, if that of each is 1.",
-    ),
-    click.option(
-        "--channel", metavar="C",
-        help="Channel of the input, by index or name, with --backward.  [default: 0]",
-    ),
-    layer_options,
-    _convention,
-    *_read_options,
-    click.option(
-        "--channels", type=ChannelCount(),
-        help="Input channels shown in full, the strongest first; of the others only the sums.  "
-        "[default: 3 where there are more than 4]",
-    ),
-    click.option(
-        "-o", "--output", metavar="FILE",
-        help="Write a file instead: .html an interactive page; .gif, .webp or .png an animation of "
-        "the window around --at; a folder/ or {frame:03d}.png a picture for each frame.",
-    ),
-    click.option(
-        "--cells", type=click.IntRange(1, 64), metavar="N",
-        help="Rows and columns of the input in frames.  [default: enough for five places a side]",
-    ),
-    click.option(
-        "--fps", type=click.FloatRange(0.1, 50), default=2, show_default=True, metavar="F",
-        help="Frames in a second.",
-    ),
-    click.option(
-        "--frames", "most", type=click.IntRange(1, 500), default=60, show_default=True, metavar="N",
-        help="Frames at most; of more places those around --at.",
-    ),
-    overwrite_option,
-    click.option("--json", "as_json", is_flag=True, help="All numbers as one JSON object."),
-    click.option("-q", "--quiet", is_flag=True, help="No notes; errors still show."),
-)  # fmt: skip
-"""What `explain` does."""
-
-compare_options = _all(
-    click.option(
-        "--image", type=click.Path(readable=False), metavar="IMAGE",
-        help="What two results were made of, by the layer given: finds what sets them apart.",
-    ),
-    click.option(
-        "--convention", "conventions", multiple=True, type=click.Choice(CONVENTION_NAMES),
-        help="Compare with the same layer as that tool does it.  [default: all]",
-    ),
-    click.option(
-        "--against", "peers", multiple=True, type=click.Choice(PEER_NAMES),
-        help="Run the layer by that library, if it is installed, and compare.",
-    ),
-    click.option(
-        "--tolerance", type=FiniteFloat(above=0), metavar="T",
-        help="Largest difference that counts as equal.  [default: half a level of 8-bit pictures, "
-        "else 1e-5; 1e-4 of the largest value against others]",
-    ),
-    layer_options,
-    _gray,
-    _as_values,
-    max_pixels_option,
-    max_memory_option,
-    click.option("--json", "as_json", is_flag=True, help="A JSON object for each comparison."),
-)  # fmt: skip
-"""What `compare` does."""

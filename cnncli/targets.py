@@ -318,3 +318,20 @@ def _map_name(maps: Sequence[str], index: int) -> str:
     if name and not name.isdecimal():
         return name
     return f"{int(name) if name else index:0{max(3, len(str(len(maps) - 1)))}d}"
+
+
+def output_folder(output: str | None) -> str | None:
+    """Return the folder that results go below, as far as --output names one of its own.
+
+    Examples
+    --------
+    >>> output_folder("photos/edges/"), output_folder("photos/edges/{dir}/{stem}.png")
+    ('photos/edges/', 'photos/edges')
+    >>> output_folder("edges.png"), output_folder("{stem}-edge.png"), output_folder(None)
+    (None, None, None)
+    """
+    if output is None or is_url(output):
+        return None
+    if "{" in output:
+        return os.path.dirname(output.partition("{")[0]) or None
+    return output if output.endswith("/") or os.path.isdir(output) else None

@@ -154,6 +154,19 @@ def test_a_missing_file_of_a_list_stops_no_other() -> None:
     assert Path("a-pool.png").exists() and Path("b-pool.png").exists()
 
 
+@pytest.mark.parametrize("output", ["in/out/", "in/out/{dir}/{stem}.png"])
+def test_results_below_the_images_are_no_images(output: str) -> None:
+    make("in/a.png", "in/deep/b.png")
+    given = ("pool", "in", "--recursive", "-o", output)
+    run_cli(*given)
+    made = files("in")
+    assert len(made) == 4
+    Path("in", next(name for name in made if name.startswith("out/"))).unlink()
+    result = run_cli(*given, "--skip-existing")
+    assert ": 1 done, 1 skipped" in result.stderr
+    assert files("in") == made
+
+
 def test_fail_fast_begins_no_more() -> None:
     make(*(f"in/{index:02d}.png" for index in range(40)))
     Path("in/00.png").write_bytes(b"no picture")

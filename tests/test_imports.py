@@ -33,6 +33,7 @@ LAYERS = {
     "options": 4,
     "optiontypes": 4,
     "optionsections": 4,
+    "lookoptions": 4,
     "cli": 4,
     "__main__": 5,
 }
@@ -43,7 +44,7 @@ import, and on floor 2 at least.
 """
 HELPERS = 2
 
-COMMAND_LINE = re.compile(r"(cli|options|optiontypes|optionsections)(\.|$)")
+COMMAND_LINE = re.compile(r"(cli|options|optiontypes|optionsections|lookoptions)(\.|$)")
 PRINTERS = re.compile(r"cli(\.|$)")
 
 NAMES = sorted(COMMANDS)

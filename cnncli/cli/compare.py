@@ -11,7 +11,7 @@ import click
 from cnncli.cli.group import check_output_open
 from cnncli.cli.layer import either_layer
 from cnncli.core.words import CONVENTION_NAMES
-from cnncli.options import compare_options
+from cnncli.lookoptions import compare_options
 
 if TYPE_CHECKING:
     from cnncli.comparejob import Comparison

@@ -16,7 +16,7 @@ from click.core import ParameterSource
 from cnncli.cli.group import check_output_open, start_work, tell
 from cnncli.cli.layer import CONV_OPTIONS, POOL_OPTIONS, either_layer
 from cnncli.cli.telling import is_terminal
-from cnncli.options import explain_options
+from cnncli.lookoptions import explain_options
 from cnncli.optionsections import ExplainCommand
 
 if TYPE_CHECKING:

@@ -119,12 +119,14 @@ def run_job(job: Job, shared: dict[str, Any]) -> int:
     from cnncli import batch
     from cnncli.inputs import gather
     from cnncli.job import Report
+    from cnncli.targets import output_folder
 
     _check_shared(shared)
     if shared["files_from"] not in (None, "-"):
         job = replace(job, read_too=(*job.read_too, Path(shared["files_from"])))
     words = shared["images"], shared["recursive"], is_terminal(sys.stdin)
-    plan = batch.plan_batch(job, gather(*words, shared["files_from"], shared["max_input_bytes"]))
+    lists = shared["files_from"], shared["max_input_bytes"]
+    plan = batch.plan_batch(job, gather(*words, *lists, output_folder(shared["output"])))
     report = Report(len(plan.targets))
     runner = choose_runner(job, report.total, shared)
     start_work()

@@ -18,4 +18,6 @@ ALGORITHM_NAMES: Final = (
     "fourier",
 )
 CONVENTION_NAMES: Final = ("torch", "tf", "onnx", "opencv", "scipy", "imagemagick")
+POOL_CONVENTION_NAMES: Final = CONVENTION_NAMES[:3]
+"""Those of tools that have pooling."""
 PEER_NAMES: Final = ("torch", "onnxruntime", "scipy", "opencv")

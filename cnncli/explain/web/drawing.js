@@ -172,23 +172,27 @@ function hatchCells(context, box, cell, colour) {
   context.restore();
 }
 
-/** The theme button: light, dark, or as the system has it. Remembered nowhere. */
+/** The theme: as the system has it, until the button changes it. Remembered nowhere. */
 function startTheme(redraw) {
   const button = document.getElementById("theme");
-  const dark = window.matchMedia("(prefers-color-scheme: dark)");
-  const isDark = () => (document.documentElement.dataset.theme || (dark.matches ? "dark" : "light")) === "dark";
-  const label = () => {
-    button.textContent = isDark() ? "Light" : "Dark";
-    button.setAttribute("aria-label", `Change to ${isDark() ? "light" : "dark"} colours`);
+  const system = window.matchMedia("(prefers-color-scheme: dark)");
+  let dark = system.matches;
+  let chosen = false;
+  const show = () => {
+    document.documentElement.dataset.theme = dark ? "dark" : "light";
+    button.textContent = dark ? "Light" : "Dark";
+    button.setAttribute("aria-label", `Change to ${dark ? "light" : "dark"} colours`);
   };
   button.addEventListener("click", () => {
-    document.documentElement.dataset.theme = isDark() ? "light" : "dark";
-    label();
+    [dark, chosen] = [!dark, true];
+    show();
     redraw();
   });
-  dark.addEventListener("change", () => {
-    label();
+  system.addEventListener("change", () => {
+    if (chosen) return;
+    dark = system.matches;
+    show();
     redraw();
   });
-  label();
+  show();
 }
