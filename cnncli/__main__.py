@@ -27,6 +27,10 @@ def main() -> None:
             # Threads may still be at work, and nobody waits for them.
             os._exit(end.code if isinstance(end.code, int) else 1)
         raise
+    except Exception:
+        if interrupts.is_ending():
+            os._exit(interrupts.exit_code())
+        raise
 
 
 if __name__ == "__main__":

@@ -116,7 +116,7 @@ def test_a_signal_to_a_batch(number: signal.Signals, jobs: int) -> None:
 def test_a_signal_to_one_image(number: signal.Signals) -> None:
     save("big.png", RANDOM.integers(0, 256, (3000, 3000, 3), np.uint8), compress_level=0)
     before = snapshot()
-    words = ("conv", "big.png", "-f", "gaussian_15", "--range", "minmax", "-o", "out/x.png")
+    words = ("conv", "big.png", "-f", "gaussian_15", "--range", "minmax", "-o", "out/")
     for extra in ((), ("--jobs", 1), ("--timeout", 60)):
         with started(*words, *extra) as process:
             until(lambda pid=process.pid: loads_numpy(pid))
@@ -269,3 +269,27 @@ main()
             assert process.stdout is not None and process.stdout.readline() == b"stuck\n"
             assert ended(process, number) == (exit_code, "cnncli: error: interrupted\n")
     assert snapshot() == before
+
+
+def test_an_interruption_that_became_another_error_is_one_all_the_same() -> None:
+    # As Python 3.11 does to a signal that comes while a class is being made.
+    code = """
+import os, signal, sys, time
+from cnncli import batch
+from cnncli.__main__ import main
+def wrap(*_):
+    try:
+        os.kill(os.getpid(), NUMBER)
+        time.sleep(9)
+    except KeyboardInterrupt as error:
+        raise RuntimeError("Error calling __set_name__") from error
+batch.process = wrap
+sys.argv[1:] = ["pool", "photo.png"]
+main()
+"""
+    photos(0)
+    for number, exit_code in CODES.items():
+        source = code.replace("NUMBER", str(int(number)))
+        command = [sys.executable, "-c", source]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+        assert (done.returncode, done.stderr) == (exit_code, "cnncli: error: interrupted\n")

@@ -121,12 +121,22 @@ class CommandGroup(LazyGroup):
             _close_output()
             raise click.exceptions.Exit(BROKEN_PIPE) from None
         except KeyboardInterrupt:
-            if (word := interrupts.last_word()) is not None:
-                show_error(word)
-            raise click.exceptions.Exit(interrupts.exit_code()) from None
+            raise _interruption() from None
         except MemoryError:
             hint = "a smaller image, --stride, or fewer filters"
             raise Refusal(CnnCliError("not enough memory for this job", hint=hint)) from None
+        except Exception:
+            # Python and libraries make errors of their own of whatever is raised within them.
+            if interrupts.is_ending():
+                raise _interruption() from None
+            raise
+
+
+def _interruption() -> click.exceptions.Exit:
+    """Say that the command was interrupted, unless that was said, and return how to leave."""
+    if (word := interrupts.last_word()) is not None:
+        show_error(word)
+    return click.exceptions.Exit(interrupts.exit_code())
 
 
 def show_error(message: str, hint: str | None = None) -> None:
