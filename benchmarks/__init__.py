@@ -4,6 +4,6 @@ Layers are measured with the BLAS kernels that the command takes, unless a varia
 set; so this comes before numpy loads.
 """
 
-from cnncli.processor import choose_blas_kernels
+from cnncli.system.cpu import choose_blas_kernels
 
 choose_blas_kernels()

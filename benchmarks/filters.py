@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 from benchmarks import peers
 from benchmarks.measure import Contender, compare
 from benchmarks.table import OURS, Row, row_of
-from cnncli import conv_forward, kernels
+from cnncli import conv_forward
+from cnncli.filters import kernels
 
 Array = NDArray[Any]
 

@@ -14,9 +14,9 @@ from benchmarks.layers import Layer
 from benchmarks.machine import THREADS
 from benchmarks.measure import Contender, compare
 from benchmarks.table import OURS, Curve, Row, row_of
-from cnncli import kernels
 from cnncli.core import engine
 from cnncli.core.geometry import place_window
+from cnncli.filters import kernels
 
 MEGAPIXELS: Final = (1, 3, 10, 30, 100)
 SIDES: Final = (3, 5, 7, 11, 15, 21, 31, 61, 101)

@@ -14,6 +14,8 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from cnncli._version import __version__ as __version__
+
 if TYPE_CHECKING:
     from cnncli.core.conv import conv_backward, conv_forward, conv_single_step
     from cnncli.core.padding import zero_pad
@@ -24,7 +26,6 @@ if TYPE_CHECKING:
         pool_forward,
     )
 
-__version__ = "0.1.0"
 
 __all__ = [
     "conv_backward",

@@ -5,8 +5,8 @@ from __future__ import annotations
 import gc
 import os
 
-from cnncli import interrupts
-from cnncli.processor import choose_blas_kernels
+from cnncli.system import signals
+from cnncli.system.cpu import choose_blas_kernels
 
 
 def main() -> None:
@@ -15,21 +15,21 @@ def main() -> None:
     # image. `start_work` lets the collector go on.
     gc.disable()
     try:
-        interrupts.install()
+        signals.install()
         choose_blas_kernels()
         from cnncli.cli import cli
 
         cli()
     except KeyboardInterrupt:
-        os._exit(interrupts.exit_code())
+        os._exit(signals.exit_code())
     except SystemExit as end:
-        if interrupts.is_ending():
+        if signals.is_ending():
             # Threads may still be at work, and nobody waits for them.
             os._exit(end.code if isinstance(end.code, int) else 1)
         raise
     except Exception:
-        if interrupts.is_ending():
-            os._exit(interrupts.exit_code())
+        if signals.is_ending():
+            os._exit(signals.exit_code())
         raise
 
 

@@ -22,11 +22,18 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from cnncli.filters import from_array
-from cnncli.layers import ActivationLayer, ConvLayer, FloatArray, Gradients, Layer, PoolLayer
-from cnncli.network import Model, Network, Node
-from cnncli.netwrite import write_network
-from cnncli.passes import forward
+from cnncli.filters.filter import from_array
+from cnncli.network.graph import Model, Network, Node
+from cnncli.network.layers import (
+    ActivationLayer,
+    ConvLayer,
+    FloatArray,
+    Gradients,
+    Layer,
+    PoolLayer,
+)
+from cnncli.network.passes import forward
+from cnncli.network.toml_writer import write_network
 
 Labels = NDArray[np.integer]
 

@@ -1,4 +1,4 @@
-"""Make cnncli/colormaps.npz: python tools/make_colormaps.py (needs matplotlib).
+"""Make cnncli/render/colormaps.npz: python tools/make_colormaps.py (needs matplotlib).
 
 viridis, magma, inferno and plasma: Nathaniel J. Smith, Stéfan van der Walt and (viridis) Eric
 Firing, released under CC0, https://bids.github.io/colormap/; taken from matplotlib's tables.
@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 
 LISTED = ("viridis", "magma", "inferno", "plasma")
-TARGET = Path(__file__).parents[1] / "cnncli" / "colormaps.npz"
+TARGET = Path(__file__).parents[1] / "cnncli" / "render" / "colormaps.npz"
 
 # From OKLab to the cube roots of cone responses, and from cone responses to linear sRGB.
 TO_ROOTS = np.array(

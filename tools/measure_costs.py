@@ -15,8 +15,9 @@ from math import log2
 
 import numpy as np
 
-from cnncli.core import blas, engine
+from cnncli.core import engine
 from cnncli.core.algorithms.base import product_flops
+from cnncli.system import blas
 
 REPEATS = 15
 

@@ -13,7 +13,7 @@ from pathlib import Path
 REPOSITORY = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(REPOSITORY / "tests"))
 
-from pages import IMAGES, blocks, pictures, prepare, run_block  # noqa: E402
+from tests.support.pages import IMAGES, blocks, pictures, prepare, run_block  # noqa: E402
 
 SET_UP = 2
 """README's first blocks install cnncli."""

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import click
 
-import cnncli
+from cnncli._version import __version__
 from cnncli.cli.group import CommandGroup
 
 CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 
 COMMANDS = {
-    "pad": "cnncli.cli.picture",
-    "conv": "cnncli.cli.picture",
-    "pool": "cnncli.cli.picture",
+    "pad": "cnncli.cli.layer_commands",
+    "conv": "cnncli.cli.layer_commands",
+    "pool": "cnncli.cli.layer_commands",
     "run": "cnncli.cli.run",
     "plan": "cnncli.cli.plan",
     "grad": "cnncli.cli.grad",
@@ -32,6 +32,6 @@ Examples:
 
 
 @click.group(cls=CommandGroup, places=COMMANDS, context_settings=CONTEXT, epilog=EPILOG)
-@click.version_option(cnncli.__version__, prog_name="cnncli", message="%(prog)s %(version)s")
+@click.version_option(__version__, prog_name="cnncli", message="%(prog)s %(version)s")
 def cli() -> None:
     """Convolution and pooling on images, as a CNN layer does them."""

@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from cnncli.cli.explain_options import compare_options
 from cnncli.cli.group import check_output_open
 from cnncli.cli.layer import either_layer
-from cnncli.core.words import CONVENTION_NAMES
-from cnncli.lookoptions import compare_options
+from cnncli.core.choices import CONVENTION_NAMES
 
 if TYPE_CHECKING:
-    from cnncli.comparejob import Comparison
-    from cnncli.images import ReadOptions
-    from cnncli.layers import ConvLayer, PoolLayer
+    from cnncli.compare.run import Comparison
+    from cnncli.io.images import ReadOptions
+    from cnncli.network.layers import ConvLayer, PoolLayer
 
 EXAMPLES = """\b
 Examples:
@@ -46,7 +46,7 @@ def compare(context: click.Context, /, paths: tuple[str, ...], **options: Any) -
 
     The exit code is 1 if two results, or cnncli and a library, differ.
     """
-    from cnncli.urls import local_path
+    from cnncli.io.urls import local_path
 
     layer = either_layer(options)
     _check(paths, layer, options)
@@ -76,37 +76,34 @@ def _check(
 def _compare(
     paths: list[Path], layer: ConvLayer | PoolLayer | None, options: dict[str, Any]
 ) -> list[Comparison]:
-    from cnncli import comparejob
-    from cnncli.urls import local_path
+    from cnncli.compare import run
+    from cnncli.io.urls import local_path
 
     read, tolerance = _read_options(options), options["tolerance"]
     if len(paths) == 2:
         given = options["image"]
         image = None if given is None else local_path(given, "--image")
-        return [comparejob.compare_results(paths, read, tolerance, layer, image)]
+        return [run.compare_results(paths, read, tolerance, layer, image)]
     assert layer is not None
     found = []
     if options["peers"]:
-        found += comparejob.compare_peers(paths[0], read, layer, options["peers"], tolerance)
+        found += run.compare_peers(paths[0], read, layer, options["peers"], tolerance)
     if options["conventions"] or not options["peers"]:
         names = options["conventions"] or CONVENTION_NAMES
-        found += comparejob.compare_conventions(paths[0], read, layer, names, tolerance)
+        found += run.compare_conventions(paths[0], read, layer, names, tolerance)
     return found
 
 
 def _read_options(options: dict[str, Any]) -> ReadOptions:
-    from cnncli.images import ReadOptions
+    from cnncli.io.images import ReadOptions
 
     names = ("gray", "as_values", "max_pixels", "max_memory")
     return ReadOptions(**{name: options[name] for name in names})
 
 
 def _print(found: list[Comparison], as_json: bool) -> None:
-    from cnncli import comparejob
+    from cnncli.compare import run
 
-    if as_json:
-        said = [json.dumps(comparejob.record(each)) for each in found]
-    else:
-        said = comparejob.lines(found)
+    said = [json.dumps(run.record(each)) for each in found] if as_json else run.lines(found)
     for line in said:
         click.echo(line)

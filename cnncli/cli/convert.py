@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from cnncli.cli.group import tell
+from cnncli.cli.options import ONE_OR_TWO, network_argument, overwrite_option
+from cnncli.cli.types import AnyParamType, FiniteFloat
 from cnncli.errors import OptionError, quote
-from cnncli.options import ONE_OR_TWO, network_argument, overwrite_option
-from cnncli.optiontypes import AnyParamType, FiniteFloat
 
 if TYPE_CHECKING:
-    from cnncli.models import Model
+    from cnncli.network.load import Model
 
 EXAMPLES = """\b
 Examples:
@@ -65,9 +65,9 @@ def convert(
     NETWORK is an ONNX model (.onnx), or a network file (.toml) whose weights shall be gathered.
     Nodes that cnncli has no layer for are left out, with all that depends on them, and named.
     """
-    from cnncli.models import load_model
-    from cnncli.netwrite import check_files, save_network
-    from cnncli.urls import local_path
+    from cnncli.io.urls import local_path
+    from cnncli.network.load import load_model
+    from cnncli.network.toml_writer import check_files, save_network
 
     _check(prepare)
     path = local_path(output, "--output")

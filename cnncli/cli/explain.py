@@ -13,17 +13,17 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 from click.core import ParameterSource
 
+from cnncli.cli.explain_options import explain_options
 from cnncli.cli.group import check_output_open, start_work, tell
 from cnncli.cli.layer import CONV_OPTIONS, POOL_OPTIONS, either_layer
-from cnncli.cli.telling import is_terminal
-from cnncli.lookoptions import explain_options
-from cnncli.optionsections import ExplainCommand
+from cnncli.cli.option_sections import ExplainCommand
+from cnncli.cli.progress import is_terminal
 
 if TYPE_CHECKING:
-    from cnncli.explain.job import ExplainJob
-    from cnncli.explain.text import View
-    from cnncli.layers import Layer
-    from cnncli.outputs import Source
+    from cnncli.explain.run import ExplainJob
+    from cnncli.explain.text.forward import View
+    from cnncli.network.layers import Layer
+    from cnncli.pipeline.outputs import Source
 
 EXAMPLES = """\b
 Examples:
@@ -55,7 +55,7 @@ def explain(command: str, /, words: tuple[str, ...], **options: Any) -> None:
     are the window on the input with its padding, weights, products and sums, bias, activation and
     result, and the value that all other commands get.
     """
-    from cnncli.inputs import gather_one
+    from cnncli.batch.sources import gather_one
 
     networks = [word for word in words if Path(word).suffix.lower() in NETWORKS]
     images = [word for word in words if word not in networks]
@@ -105,14 +105,14 @@ def _is_page(options: dict[str, Any]) -> bool:
 
 
 def _wanted(command: str, networks: Sequence[str], options: dict[str, Any]) -> ExplainJob:
-    from cnncli.explain.job import ExplainJob
-    from cnncli.images import ReadOptions
-    from cnncli.job import Job
-    from cnncli.models import load_model
-    from cnncli.network import Model, Network
-    from cnncli.outputs import OutputOptions
-    from cnncli.render import RenderOptions
-    from cnncli.urls import local_path
+    from cnncli.explain.run import ExplainJob
+    from cnncli.io.images import ReadOptions
+    from cnncli.io.urls import local_path
+    from cnncli.network.graph import Model, Network
+    from cnncli.network.load import load_model
+    from cnncli.pipeline.job import Job
+    from cnncli.pipeline.outputs import OutputOptions
+    from cnncli.render.tiles import RenderOptions
 
     output = OutputOptions(options["output"], overwrite=options["overwrite"])
     # --size is a pool's window here; images are resized only as network files say.
@@ -137,7 +137,7 @@ def _wanted(command: str, networks: Sequence[str], options: dict[str, Any]) -> E
 
 def _layer(options: dict[str, Any]) -> tuple[Layer, tuple[str, ...]]:
     """Return the layer of the command line, and what was done to its filters."""
-    from cnncli.layers import ConvLayer
+    from cnncli.network.layers import ConvLayer
 
     layer = either_layer(options)
     assert layer is not None  # _check has seen to that
@@ -145,9 +145,9 @@ def _layer(options: dict[str, Any]) -> tuple[Layer, tuple[str, ...]]:
 
 
 def _show(wanted: ExplainJob, source: Source, options: dict[str, Any]) -> None:
-    from cnncli.explain.job import run
-    from cnncli.explain.record import record
-    from cnncli.explain.text import text_lines
+    from cnncli.explain.run import run
+    from cnncli.explain.text.forward import text_lines
+    from cnncli.explain.to_json import record
 
     done = run(wanted, source)
     if options["as_json"]:
@@ -157,9 +157,9 @@ def _show(wanted: ExplainJob, source: Source, options: dict[str, Any]) -> None:
 
 
 def _show_backward(wanted: ExplainJob, source: Source, options: dict[str, Any]) -> None:
-    from cnncli.explain.backtext import received_lines
-    from cnncli.explain.job import run_backward
-    from cnncli.explain.record import received_record
+    from cnncli.explain.run import run_backward
+    from cnncli.explain.text.backward import received_lines
+    from cnncli.explain.to_json import received_record
 
     done = run_backward(wanted, source)
     if options["as_json"]:
@@ -169,7 +169,7 @@ def _show_backward(wanted: ExplainJob, source: Source, options: dict[str, Any]) 
 
 
 def _write_page(wanted: ExplainJob, source: Source, options: dict[str, Any]) -> None:
-    from cnncli.explain.pagejob import report_fields, report_line, write_page
+    from cnncli.explain.page.run import report_fields, report_line, write_page
 
     done = write_page(wanted, source)
     if options["as_json"]:
@@ -179,8 +179,8 @@ def _write_page(wanted: ExplainJob, source: Source, options: dict[str, Any]) -> 
 
 
 def _write_frames(wanted: ExplainJob, source: Source, options: dict[str, Any]) -> None:
-    from cnncli.explain.frames import FrameOptions
-    from cnncli.explain.framesjob import report_fields, report_line, write_frames
+    from cnncli.explain.animation.frames import FrameOptions
+    from cnncli.explain.animation.run import report_fields, report_line, write_frames
 
     done = write_frames(wanted, source, FrameOptions(*(options[name] for name in FRAME_OPTIONS)))
     if options["as_json"]:
@@ -190,8 +190,8 @@ def _write_frames(wanted: ExplainJob, source: Source, options: dict[str, Any]) -
 
 
 def _view(options: dict[str, Any]) -> View:
-    from cnncli.explain.text import View
-    from cnncli.terminal import colour_allowed
+    from cnncli.explain.text.forward import View
+    from cnncli.render.terminal import colour_allowed
 
     colour = is_terminal(sys.stdout) and colour_allowed()
     return View(shutil.get_terminal_size().columns, colour, options["channels"])

@@ -11,10 +11,10 @@ from typing import Any
 import click
 
 from cnncli.cli.group import SuggestingGroup, check_output_open, tell
-from cnncli.kinds import KINDS, Kind, Parameter
-from cnncli.names import builtin_names, nearest
-from cnncli.options import ONE_OR_TWO, filter_layout, overwrite_option
-from cnncli.optiontypes import AnyParamType, FilterName, FiniteFloat
+from cnncli.cli.options import ONE_OR_TWO, filter_layout, overwrite_option
+from cnncli.cli.types import AnyParamType, FilterName, FiniteFloat
+from cnncli.filters.builtin_names import builtin_names, nearest
+from cnncli.filters.generators import KINDS, Kind, Parameter
 
 
 def _output_option(required: bool) -> Callable[[Any], Any]:
@@ -34,7 +34,7 @@ def filters() -> None:
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
 def list_filters(as_json: bool) -> None:
     """List the built-in filters: name, shape, what it does, what a positive response means."""
-    from cnncli.formulas import BUILTINS
+    from cnncli.filters.builtins import BUILTINS
 
     check_output_open()
     rows = []
@@ -60,18 +60,18 @@ def show(name: str, filter_layout: str, as_json: bool) -> None:
 
     FILTER is a built-in name, a file or an inline matrix.
     """
-    from cnncli import doctor
-    from cnncli.filters import load_filter
+    from cnncli.filters import describe
+    from cnncli.filters.filter import load_filter
 
     check_output_open()
     loaded = load_filter(name, layout=filter_layout)
-    facts = doctor.examine(loaded)
+    facts = describe.examine(loaded)
     if as_json:
-        click.echo(json.dumps(doctor.to_json(facts)))
+        click.echo(json.dumps(describe.to_json(facts)))
         return
-    click.echo(doctor.format_facts(facts))
+    click.echo(describe.format_facts(facts))
     click.echo("")
-    click.echo(doctor.format_matrix(loaded))
+    click.echo(describe.format_matrix(loaded))
 
 
 @filters.command()
@@ -81,8 +81,8 @@ def show(name: str, filter_layout: str, as_json: bool) -> None:
 def export(name: str, output: str | None, overwrite: bool) -> None:
     """Write a built-in filter as a file of your own."""
     from cnncli.errors import OptionError
-    from cnncli.filterfiles import read_builtin
-    from cnncli.savefilter import save_filter
+    from cnncli.filters.files import read_builtin
+    from cnncli.filters.save import save_filter
 
     bare = name.removesuffix(".npy")
     if bare not in builtin_names():
@@ -111,7 +111,7 @@ def make() -> None:
 
 def _kind_command(kind: Kind) -> click.Command:
     def run(output: str, overwrite: bool, **values: Any) -> None:
-        from cnncli.savefilter import save_filter
+        from cnncli.filters.save import save_filter
 
         weights = kind.make(**{key: v for key, v in values.items() if v is not None})
         place = save_filter(weights, kind.name, output, overwrite)

@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from cnncli.cli.group import check_output_open, tell
-from cnncli.cli.picture import make_job
-from cnncli.cli.telling import is_terminal, tell_outcome
-from cnncli.options import grad_options, network_argument, one_picture_command
-from cnncli.optionsections import NetworkCommand
+from cnncli.cli.layer_commands import make_job
+from cnncli.cli.option_sections import NetworkCommand
+from cnncli.cli.options import grad_options, network_argument, one_picture_command
+from cnncli.cli.progress import is_terminal, tell_outcome
 
 if TYPE_CHECKING:
-    from cnncli.gradcheck import Check
-    from cnncli.gradjob import GradJob
+    from cnncli.gradients.check import Check
+    from cnncli.gradients.run import GradJob
 
 EXAMPLES = """\b
 Examples:
@@ -57,10 +57,10 @@ def grad(command: str, /, network: str, image: str | None, **options: Any) -> in
 
 
 def _grad_job(command: str, network: str, options: dict[str, Any]) -> GradJob:
-    from cnncli.gradient import parse_unit
-    from cnncli.gradjob import GradJob
-    from cnncli.models import load_model
-    from cnncli.urls import local_path
+    from cnncli.gradients.run import GradJob
+    from cnncli.gradients.unit import parse_unit
+    from cnncli.io.urls import local_path
+    from cnncli.network.load import load_model
 
     model = load_model(local_path(network, "NETWORK"))
     job = make_job(command, model.network, {**options, "jobs": None})
@@ -80,13 +80,13 @@ def _grad_job(command: str, network: str, options: dict[str, Any]) -> GradJob:
 
 
 def _run(wanted: GradJob, image: str | None, options: dict[str, Any]) -> int:
-    from cnncli import gradjob
-    from cnncli.inputs import gather_one
-    from cnncli.job import Report
+    from cnncli.batch.sources import gather_one
+    from cnncli.gradients import run
+    from cnncli.pipeline.job import Report
 
     report = Report()
     source = gather_one([] if image is None else [image], is_terminal(sys.stdin), "grad")
-    outcome, check = gradjob.run(wanted, source)
+    outcome, check = run.run(wanted, source)
     report.add(outcome)
     tell_outcome(outcome, options["quiet"], options["as_json"])
     if check is not None and options["as_json"]:

@@ -13,8 +13,8 @@ from typing import IO, Any, Final
 
 import click
 
-from cnncli import interrupts
 from cnncli.errors import CnnCliError, FileProblem, hide_secrets, quote
+from cnncli.system import signals
 
 BROKEN_PIPE: Final = 141
 
@@ -42,7 +42,7 @@ class SuggestingGroup(click.Group):
         try:
             return super().resolve_command(ctx, args)
         except click.UsageError as error:
-            from cnncli.names import nearest
+            from cnncli.filters.builtin_names import nearest
 
             alike = nearest(args[0], self.list_commands(ctx))
             if not alike:
@@ -89,7 +89,7 @@ class CommandGroup(LazyGroup):
     ) -> Any:
         """Run a command line and leave with its exit code."""
         words = list(sys.argv[1:] if args is None else args)
-        interrupts.begin()
+        signals.begin()
         extra.setdefault("obj", shlex.join(["cnncli", *map(hide_secrets, words)]))
         try:
             code = super().main(words, prog_name or "cnncli", complete_var, False, **extra)
@@ -101,7 +101,7 @@ class CommandGroup(LazyGroup):
             _show_click_error(error)
             code = error.exit_code
         except click.Abort:
-            code = interrupts.exit_code()
+            code = signals.exit_code()
         except OSError as error:
             code = _output_failed(error)
         except SystemExit:
@@ -127,16 +127,16 @@ class CommandGroup(LazyGroup):
             raise Refusal(CnnCliError("not enough memory for this job", hint=hint)) from None
         except Exception:
             # Python and libraries make errors of their own of whatever is raised within them.
-            if interrupts.is_ending():
+            if signals.is_ending():
                 raise _interruption() from None
             raise
 
 
 def _interruption() -> click.exceptions.Exit:
     """Say that the command was interrupted, unless that was said, and return how to leave."""
-    if (word := interrupts.last_word()) is not None:
+    if (word := signals.last_word()) is not None:
         show_error(word)
-    return click.exceptions.Exit(interrupts.exit_code())
+    return click.exceptions.Exit(signals.exit_code())
 
 
 def show_error(message: str, hint: str | None = None) -> None:

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 import click
 
 if TYPE_CHECKING:
-    from cnncli.filters import Filter
-    from cnncli.layers import ConvLayer, PoolLayer
+    from cnncli.filters.filter import Filter
+    from cnncli.network.layers import ConvLayer, PoolLayer
 
 AnyLayer = TypeVar("AnyLayer", bound="ConvLayer | PoolLayer")
 
@@ -34,8 +34,8 @@ POOL_OPTIONS: Final = (*_POOL_FIELDS, "convention")
 
 def conv_layer(options: dict[str, Any]) -> ConvLayer:
     """Return the convolution that options tell of; what is missing or None has its default."""
-    from cnncli.filters import load_bias
-    from cnncli.layers import ConvLayer
+    from cnncli.filters.filter import load_bias
+    from cnncli.network.layers import ConvLayer
 
     fields = _given(options, _CONV_FIELDS)
     check_pad_value(fields.get("pad_mode", "zeros"), fields.get("pad_value", 0.0))
@@ -47,7 +47,7 @@ def conv_layer(options: dict[str, Any]) -> ConvLayer:
 
 def pool_layer(options: dict[str, Any]) -> PoolLayer:
     """Return the pool that options tell of; what is missing or None has its default."""
-    from cnncli.layers import PoolLayer
+    from cnncli.network.layers import PoolLayer
 
     return _by_convention(PoolLayer(**_given(options, _POOL_FIELDS)), options)
 
@@ -63,7 +63,7 @@ def either_layer(options: dict[str, Any]) -> ConvLayer | PoolLayer | None:
 
 def files_read(options: dict[str, Any]) -> tuple[Path, ...]:
     """Return the files of filters and of the bias: like images they are never overwritten."""
-    from cnncli.filterfiles import given_files
+    from cnncli.filters.files import given_files
 
     bias = options["bias"]
     return tuple(given_files([*options["filter_texts"], *([] if bias is None else [bias])]))
@@ -83,16 +83,16 @@ def _by_convention(layer: AnyLayer, options: dict[str, Any]) -> AnyLayer:
     name = options.get("convention")
     if name is None:
         return layer
-    from cnncli.conventions import CONVENTIONS, by_convention
+    from cnncli.network.conventions import CONVENTIONS, by_convention
 
     return by_convention(layer, CONVENTIONS[name])
 
 
 def _load_bank(options: dict[str, Any]) -> Filter:
-    from cnncli import filters
+    from cnncli.filters import filter
 
     layout = options["filter_layout"]
-    loaded = [filters.load_filter(text, layout=layout) for text in options["filter_texts"]]
-    bank = filters.stack(loaded)
-    bank = filters.flip(bank) if options["flip"] else bank
-    return filters.normalize(bank) if options["normalize"] else bank
+    loaded = [filter.load_filter(text, layout=layout) for text in options["filter_texts"]]
+    bank = filter.stack(loaded)
+    bank = filter.flip(bank) if options["flip"] else bank
+    return filter.normalize(bank) if options["normalize"] else bank

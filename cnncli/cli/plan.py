@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from cnncli.cli.group import check_output_open, tell
-from cnncli.options import plan_options
+from cnncli.cli.options import plan_options
 
 if TYPE_CHECKING:
-    from cnncli.images import ReadOptions
-    from cnncli.models import Model
+    from cnncli.io.images import ReadOptions
+    from cnncli.network.load import Model
 
 EXAMPLES = """\b
 Examples:
@@ -36,9 +36,9 @@ def plan(command: str, /, network: str, size: tuple[int, ...] | None, **options:
     unit), memory, algorithms, and which rows and columns are never read. No pixel is read, and of
     weights the headers only.
     """
-    from cnncli.images import ReadOptions
-    from cnncli.models import load_model
-    from cnncli.urls import local_path
+    from cnncli.io.images import ReadOptions
+    from cnncli.io.urls import local_path
+    from cnncli.network.load import load_model
 
     _check(options)
     fixed = None if size is None else (size[0], size[1])
@@ -70,8 +70,8 @@ def _input_shape(
     model: Model, size: tuple[int, ...] | None, image: str | None, read: ReadOptions
 ) -> tuple[int, int, int]:
     """Return the (H, W, C) that the network will be given."""
-    from cnncli.images import read_shape
-    from cnncli.urls import local_path
+    from cnncli.io.images import read_shape
+    from cnncli.io.urls import local_path
 
     found = None if image is None else read_shape(local_path(image, "--image"), read)
     channels = found[2] if found else (1 if model.gray else 3)
@@ -88,21 +88,21 @@ def _input_shape(
 
 
 def _print_plan(model: Model, shape: tuple[int, int, int], options: dict[str, Any]) -> None:
-    from cnncli import planreport
-    from cnncli.planning import plan_network
+    from cnncli.network.summary import plan_network
+    from cnncli.plan import report
 
     found = plan_network(model.network, shape)
     if options["as_json"]:
-        lines = planreport.json_lines(found)
+        lines = report.json_lines(found)
     elif options["as_csv"]:
-        lines = planreport.csv_text(found).splitlines()
+        lines = report.csv_text(found).splitlines()
     else:
         wide = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
-        lines = planreport.table(found, wide)
+        lines = report.table(found, wide)
     for line in lines:
         click.echo(line)
     if not (options["quiet"] or options["as_json"]):
-        for said in (*(f"note: {note}" for note in model.notes), *planreport.warnings(found)):
+        for said in (*(f"note: {note}" for note in model.notes), *report.warnings(found)):
             tell(said)
 
 
@@ -113,8 +113,8 @@ def _draw(
     options: dict[str, Any],
     read: ReadOptions,
 ) -> None:
-    from cnncli.fieldfile import FieldJob, report_fields, report_line, write_field
-    from cnncli.outputs import OutputOptions
+    from cnncli.pipeline.outputs import OutputOptions
+    from cnncli.plan.run import FieldJob, report_fields, report_line, write_field
 
     layer, unit = options["trace"]
     output = OutputOptions(options["output"], overwrite=options["overwrite"])

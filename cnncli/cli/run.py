@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from cnncli.cli.picture import make_job, run_job
-from cnncli.options import network_argument, network_command, run_options
-from cnncli.optionsections import NetworkCommand
+from cnncli.cli.layer_commands import make_job, run_job
+from cnncli.cli.option_sections import NetworkCommand
+from cnncli.cli.options import network_argument, network_command, run_options
 
 if TYPE_CHECKING:
-    from cnncli.network import Network
+    from cnncli.network.graph import Network
 
 EXAMPLES = """\b
 Examples:
@@ -40,8 +40,8 @@ def run(
     labelled sheet; a folder, or a template with {layer}, gets a sheet for every layer, and {map}
     a file for every map. An .npz file gets all layers' values.
     """
-    from cnncli.models import load_model
-    from cnncli.urls import local_path
+    from cnncli.io.urls import local_path
+    from cnncli.network.load import load_model
 
     model = load_model(local_path(network, "NETWORK"))
     found = model.network.until(model.find(until)) if until else model.network
@@ -59,7 +59,7 @@ def run(
 
 def _chosen(network: Network, names: Sequence[str]) -> tuple[str, ...]:
     """Return the layers asked for, in the network's order; without any, all of the file."""
-    from cnncli.network import NORMALIZE
+    from cnncli.network.graph import NORMALIZE
 
     asked = {network.node(name).name for name in names}
     if asked:

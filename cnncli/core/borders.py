@@ -9,7 +9,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from cnncli.core.words import PAD_MODES
+from cnncli.core.choices import PAD_MODES
 from cnncli.errors import OptionError
 
 CONSTANT_CELL: Final = -1

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from cnncli.core.engine import Convolution, plan
 from cnncli.core.geometry import Window, place_window
-from cnncli.core.hyper import CONV_DEFAULTS, read_hparameters
+from cnncli.core.hparameters import CONV_DEFAULTS, read_hparameters
 from cnncli.core.padding import check_batch, pad_borders_backward
 from cnncli.errors import OptionError, ShapeError
 
@@ -142,7 +142,7 @@ def conv_backward(dZ: FloatArray, cache: ConvCache) -> tuple[FloatArray, FloatAr
     (8.0, 8.0)
     """
     # Imported here because commands that only go forward would load it for nothing.
-    from cnncli.core.gradients import filter_gradient, input_gradient
+    from cnncli.core.conv_gradients import filter_gradient, input_gradient
 
     A_prev, W, b, hparameters = cache
     A, weights, bias = _as_floats(A_prev, W, b)

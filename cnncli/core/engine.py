@@ -15,12 +15,12 @@ from typing import Any, Final
 
 import numpy as np
 
-from cnncli.core import blas
 from cnncli.core.algorithms import banded, fourier, low_rank, matmul, shift_add, winograd
 from cnncli.core.algorithms.base import Border, FloatArray, Kernel, Scratch, Task, Work
 from cnncli.core.geometry import Window
 from cnncli.core.strips import FEWEST, Grid, Padder, RowSource, Strip, cut, run_all
 from cnncli.errors import OptionError
+from cnncli.system import blas
 
 ALGORITHMS: Final[dict[str, ModuleType]] = {
     "shift-add": shift_add,

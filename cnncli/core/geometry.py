@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cnncli.core.borders import CONSTANT_CELL, border_index
-from cnncli.core.words import NAMED_PADDINGS
+from cnncli.core.choices import NAMED_PADDINGS
 from cnncli.errors import OptionError, ShapeError
 
 Pair = tuple[int, int]

@@ -9,12 +9,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from cnncli.core.choices import POOL_MODES
 from cnncli.core.conv import float_dtype
-from cnncli.core.folding import fold_windows
 from cnncli.core.geometry import Pads, Window, pair, place_window
-from cnncli.core.hyper import POOL_DEFAULTS, read_hparameters
+from cnncli.core.hparameters import POOL_DEFAULTS, read_hparameters
 from cnncli.core.padding import check_batch, pad_borders, pad_borders_backward
-from cnncli.core.words import POOL_MODES
+from cnncli.core.window_reduce import fold_windows
 from cnncli.errors import OptionError, ShapeError
 
 FloatArray = NDArray[np.floating]

@@ -13,11 +13,11 @@ from typing import Final, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from cnncli.core import blas
 from cnncli.core.algorithms.base import FloatArray, Scratch, Task
 from cnncli.core.borders import CONSTANT_CELL, border_index, border_runs
 from cnncli.core.geometry import Axis, Pair
-from cnncli.core.threads import cores, together
+from cnncli.system import blas
+from cnncli.system.threads import cores, together
 
 RowSource = Callable[[slice, slice], FloatArray]
 """``source(images, rows)``: input rows, shape (images, rows, n_W_prev, n_C_prev)."""

@@ -9,11 +9,11 @@ from itertools import product
 import numpy as np
 
 from cnncli.core.geometry import Pair
-from cnncli.explain.parts import Sizes, stand
+from cnncli.explain.forward import conv_totals, pool_step
+from cnncli.explain.model import Sizes, stand
 from cnncli.explain.pointwise import read_pixels
-from cnncli.explain.step import conv_totals, pool_step
 from cnncli.explain.subject import Subject, check_one_input, check_place
-from cnncli.layers import ConvLayer, FloatArray, PoolLayer
+from cnncli.network.layers import ConvLayer, FloatArray, PoolLayer
 
 
 @dataclass(frozen=True)
@@ -125,8 +125,8 @@ def receive(
     Examples
     --------
     >>> from cnncli.explain.subject import array_input
-    >>> from cnncli.filters import load_filter
-    >>> from cnncli.maps import MapGroup
+    >>> from cnncli.filters.filter import load_filter
+    >>> from cnncli.render.options import MapGroup
     >>> given = array_input(np.arange(9.0).reshape(1, 3, 3, 1))
     >>> layer = ConvLayer(load_filter("1 2"), padding="valid")
     >>> subject = Subject("conv1", layer, (given,), (MapGroup("", (0,)),), np.dtype(float))

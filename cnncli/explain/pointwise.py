@@ -6,11 +6,11 @@ from typing import Final
 
 import numpy as np
 
-from cnncli.core.activation import ACTIVATIONS
+from cnncli.core.activations import ACTIVATIONS
 from cnncli.core.geometry import Pair
-from cnncli.explain.parts import Operand, Step
+from cnncli.explain.model import Operand, Step
 from cnncli.explain.subject import Subject
-from cnncli.layers import (
+from cnncli.network.layers import (
     ActivationLayer,
     BatchNormLayer,
     ConcatLayer,

@@ -11,11 +11,11 @@ import numpy as np
 
 from cnncli.core.geometry import Box, Pair, Window
 from cnncli.errors import OptionError, ShapeError
-from cnncli.gradient import channel_names
-from cnncli.layers import FloatArray, Join, Layer, Rows, Shape, Stage
-from cnncli.layers.base import has_strips
-from cnncli.maps import MapGroup
-from cnncli.names import among
+from cnncli.filters.builtin_names import among
+from cnncli.gradients.unit import channel_names
+from cnncli.network.layers import FloatArray, Join, Layer, Rows, Shape, Stage
+from cnncli.network.layers.base import has_strips
+from cnncli.render.options import MapGroup
 
 MIDDLE: Final = 64
 """Rows and columns at most among which the strongest output is looked for."""
@@ -89,7 +89,7 @@ class Subject:
 
         Examples
         --------
-        >>> from cnncli.layers import PoolLayer
+        >>> from cnncli.network.layers import PoolLayer
         >>> given = array_input(np.arange(16.0).reshape(1, 4, 4, 1))
         >>> groups = (MapGroup("", (0,)),)
         >>> subject = Subject("pool1", PoolLayer(), (given,), groups, np.dtype(float))
@@ -191,7 +191,7 @@ def telling_place(subject: Subject, index: int) -> Pair:
 
     Examples
     --------
-    >>> from cnncli.layers import PadLayer
+    >>> from cnncli.network.layers import PadLayer
     >>> given = array_input(np.eye(8)[None, ::-1, :, None])
     >>> subject = Subject("pad1", PadLayer(0), (given,), (MapGroup("", (0,)),), np.dtype(float))
     >>> telling_place(subject, 0)
@@ -221,7 +221,7 @@ def check_one_input(subject: Subject, what: str) -> Input:
 
     Examples
     --------
-    >>> from cnncli.layers import PoolLayer
+    >>> from cnncli.network.layers import PoolLayer
     >>> given = array_input(np.zeros((1, 4, 4, 1)))
     >>> subject = Subject("pool1", PoolLayer(), (given,), (MapGroup("", (0,)),), np.dtype(float))
     >>> check_one_input(subject, "--backward") is given

@@ -12,7 +12,6 @@ from typing import Final
 
 import numpy as np
 
-from cnncli.core.algorithms.bands import DOWN, Lowering, down_block
 from cnncli.core.algorithms.base import FloatArray, Kernel, Scratch, Task, Work, shared_planes
 from cnncli.core.algorithms.shift_add import (
     Term,
@@ -21,6 +20,7 @@ from cnncli.core.algorithms.shift_add import (
     row_cells,
     weighted_sum,
 )
+from cnncli.core.algorithms.toeplitz import DOWN, Lowering, down_block
 
 TOGETHER: Final = 4
 """Columns whose products are held at a time: few enough to stay in cache."""

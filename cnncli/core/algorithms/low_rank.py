@@ -12,7 +12,6 @@ from typing import Final
 
 import numpy as np
 
-from cnncli.core.algorithms.bands import ALONG, DOWN, Lowering, RowProduct
 from cnncli.core.algorithms.base import FloatArray, Kernel, Scratch, Task, Work, shared_planes
 from cnncli.core.algorithms.shift_add import (
     Term,
@@ -22,6 +21,7 @@ from cnncli.core.algorithms.shift_add import (
     row_cells,
     weighted_sum,
 )
+from cnncli.core.algorithms.toeplitz import ALONG, DOWN, Lowering, RowProduct
 
 Factors = list[tuple[FloatArray, FloatArray]]
 Along = Callable[[list[FloatArray], FloatArray, Scratch], None]

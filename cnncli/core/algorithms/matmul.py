@@ -15,9 +15,9 @@ from typing import Final
 
 import numpy as np
 
-from cnncli.core import blas
 from cnncli.core.algorithms.base import FloatArray, Kernel, Scratch, Task, Work, product_flops
 from cnncli.core.geometry import Window
+from cnncli.system import blas
 
 FEW_CHANNELS: Final = 16
 """Below this many neighbouring values, whole rows of pixels are copied instead."""

@@ -21,7 +21,6 @@ from typing import Final
 
 import numpy as np
 
-from cnncli.core import blas
 from cnncli.core.algorithms.base import (
     FloatArray,
     Kernel,
@@ -30,6 +29,7 @@ from cnncli.core.algorithms.base import (
     Work,
     product_flops,
 )
+from cnncli.system import blas
 
 SPAN: Final = 6
 """Input rows and columns of a tile."""

@@ -1,6 +1,6 @@
 "use strict";
 // The arithmetic of a layer, as cnncli/core does it: sizes, borders, convolution, pooling and
-// activations. Arrays in, arrays out; nothing here touches the page. tests/test_browser.py compares
+// activations. Arrays in, arrays out; nothing here touches the page. tests/explain/test_browser.py compares
 // every part with the core.
 
 /** What a table of source cells holds for a border's constant, and for a cell not in this page. */

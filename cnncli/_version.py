@@ -1,0 +1,3 @@
+"""The version of cnncli."""
+
+__version__ = "0.1.0"

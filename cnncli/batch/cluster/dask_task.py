@@ -1,0 +1,196 @@
+"""What a Dask worker does with a parcel: hand it to a process of ours beside it, and wait.
+
+A worker's threads cannot be stopped and share one numpy; a process can be killed when an image
+takes too long, may be killed by one, and is set up as the command itself. Processes are kept for
+the next images, and end with their worker, or after some seconds without work.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from importlib import import_module
+from typing import Any, Final
+
+from cnncli.batch.pipes import Inbox, Outbox
+
+TRIES: Final = 2
+"""How often an image may end its process, or take too long, before it is named."""
+
+IDLE_SECONDS: Final = 10.0
+"""How long a process is kept without work."""
+
+TICK: Final = 0.5
+"""Seconds between two looks whether the client still wants the answer."""
+
+Verdict = tuple[str, Any]
+"""``("answer", pickled Answer)``, ``("died", exit code)``, ``("late", None)``, ``("unwanted",
+None)`` or ``("unfit", facts)``."""
+
+
+class Child:
+    """A process that works on one image at a time."""
+
+    def __init__(self) -> None:
+        command = [sys.executable, "-m", "cnncli.batch.cluster.child_process"]
+        pipe = subprocess.PIPE
+        self.process = subprocess.Popen(command, stdin=pipe, stdout=pipe, env=_environment())
+        assert self.process.stdin is not None and self.process.stdout is not None
+        self.outbox = Outbox(self.process.stdin.fileno())
+        self.inbox = Inbox(self.process.stdout.fileno())
+        self.facts: dict[str, str] | None = None
+        self.job = ""
+        self.since = time.monotonic()
+
+    def ask(self, kind: str, content: bytes, ready: Callable[[], str]) -> Verdict:
+        """Send a message and wait for the answer; ``ready`` tells why to wait no longer."""
+        self.outbox.send((kind, content))
+        while not self.inbox.ended:
+            writing = [self.outbox.descriptor] if self.outbox.waiting else []
+            readable, writable, _ = select.select([self.inbox.descriptor], writing, [], TICK)
+            if writable:
+                self.outbox.flush()
+            if readable:
+                for message in self.inbox.messages():
+                    return "answer", message
+            if reason := ready():
+                return reason, None
+        return "died", self.process.wait()
+
+    def close(self) -> None:
+        """End the process, whatever it does."""
+        self.process.kill()
+        self.process.communicate()
+
+
+class _Children:
+    """The processes of this Dask worker that have no work."""
+
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+        self.idle: list[Child] = []
+
+    def take(self, job: str) -> Child:
+        """Return a process, best one that knows the job; a new one if none is idle."""
+        with self.lock:
+            if self.idle:
+                knowing = [child for child in self.idle if child.job == job]
+                child = (knowing or self.idle)[-1]
+                self.idle.remove(child)
+                return child
+        return Child()
+
+    def give_back(self, child: Child) -> None:
+        """Keep a process for the next image."""
+        child.since = time.monotonic()
+        with self.lock:
+            self.idle.append(child)
+        timer = threading.Timer(IDLE_SECONDS + 0.1, self.tidy)
+        timer.daemon = True
+        timer.start()
+
+    def tidy(self) -> None:
+        """End those that had no work for long."""
+        oldest = time.monotonic() - IDLE_SECONDS
+        with self.lock:
+            old = [child for child in self.idle if child.since < oldest]
+            self.idle = [child for child in self.idle if child.since >= oldest]
+        for child in old:
+            child.close()
+
+
+_children = _Children()
+
+
+def answer(
+    parcel: bytes, job: bytes, key: str, wanted: dict[str, str], seconds: float | None
+) -> Verdict:
+    """Work on the image of a parcel.
+
+    Parameters
+    ----------
+    parcel, job : bytes
+        Pickled, not for this process to read.
+    key : str
+        Of the job.
+    wanted : dict
+        The facts of the client.
+    seconds : float, optional
+        How long an image may take.
+
+    Returns
+    -------
+    Verdict
+    """
+    verdict: Verdict = ("died", 0)
+    for _ in range(TRIES):
+        child = _children.take(key)
+        try:
+            verdict = _asked(child, parcel, job, key, wanted, seconds)
+        except BaseException:
+            child.close()
+            raise
+        if verdict[0] == "answer":
+            _children.give_back(child)
+            return verdict
+        child.close()
+        if verdict[0] not in ("died", "late"):
+            return verdict
+    return verdict
+
+
+def _asked(
+    child: Child,
+    parcel: bytes,
+    job: bytes,
+    key: str,
+    wanted: dict[str, str],
+    seconds: float | None,
+) -> Verdict:
+    unwanted = _unwanted()
+    if child.facts is None:
+        kind, content = child.ask("facts", b"", unwanted)
+        if kind != "answer":
+            return kind, content
+        child.facts = content
+    if child.facts != wanted:
+        return "unfit", child.facts
+    if child.job != key:
+        child.outbox.send(("job", job))
+        child.job = key
+    end = None if seconds is None else time.monotonic() + seconds
+
+    def ready() -> str:
+        return "late" if end is not None and time.monotonic() > end else unwanted()
+
+    return child.ask("parcel", parcel, ready)
+
+
+def _unwanted() -> Callable[[], str]:
+    """Return a function that tells whether the client has given up the task of this thread."""
+    try:
+        worker = import_module("distributed").get_worker()
+        key, state = worker.get_current_task(), worker.state
+    except (ImportError, ValueError, AttributeError):
+        return str  # no Dask task: whoever calls waits for the answer
+
+    def ask() -> str:
+        task = state.tasks.get(key)
+        return "unwanted" if task is None or task.state == "cancelled" else ""
+
+    return ask
+
+
+def _environment() -> dict[str, str]:
+    """Return this process's variables without those by which Dask limits numpy's threads.
+
+    They would keep the process from choosing its kernels as the command does, and it holds them to
+    one thread itself.
+    """
+    dasks = {f"{library}_NUM_THREADS": "1" for library in ("OPENBLAS", "OMP", "MKL")}
+    return {name: value for name, value in os.environ.items() if dasks.get(name) != value}

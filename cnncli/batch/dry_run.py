@@ -1,0 +1,57 @@
+"""What a batch would do: no pixel is read, nothing is written or made."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from cnncli.io.images import read_batch_shape
+from cnncli.pipeline.files import LocalPlace, Place
+from cnncli.pipeline.job import Job, Outcome, Task
+from cnncli.pipeline.process import attempt, choose
+
+
+class PreviewRunner:
+    """Goes through the images in place of a runner that works, and says what that would write."""
+
+    def run(
+        self, job: Job, tasks: Iterable[Task], place: LocalPlace
+    ) -> Iterator[tuple[Task, Outcome]]:
+        """Yield what would become of each task, in order."""
+        for task in tasks:
+            yield task, attempt(job, task, place, preview)
+
+
+def preview(job: Job, task: Task, place: Place) -> Outcome:
+    """Name the files of one image by its header.
+
+    Parameters
+    ----------
+    job : Job
+    task : Task
+    place : Place
+
+    Returns
+    -------
+    Outcome
+        With `planned` files. Of what is no file of this machine, and of pictures that stand for
+        other values, maps are not known: where files are named by them, the folder or template is
+        told.
+
+    Raises
+    ------
+    CnnCliError
+        If the header already tells that it cannot be done.
+    """
+    target, path = task.target, task.source.path
+    if place.all_there(target):
+        return Outcome(task.source, skipped=True)
+    shape = read_batch_shape(path, job.read) if isinstance(path, Path) else None
+    if shape is not None and not job.read.as_values:
+        _, files = choose(job, target, shape, place)
+    elif target.per_map:
+        return Outcome(task.source, planned=(target.place,))
+    else:
+        files = place.select(target, target.files(target.unknown()))
+    names = tuple("-" if file.path is None else str(file.path) for file in files)
+    return Outcome(task.source, planned=names, skipped=not names)

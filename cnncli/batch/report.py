@@ -1,0 +1,206 @@
+"""What is said of an outcome: lines for people, objects for programs. Prints nothing itself."""
+
+from __future__ import annotations
+
+import json
+import math
+from typing import Any
+
+from cnncli.errors import quote
+from cnncli.pipeline.job import Outcome, Report, Written
+
+NAMES_SHOWN = 3
+"""Above this number of files a dry run names the first and the last."""
+
+MUCH_CLIPPED = 0.02
+"""Above this share of clipped values the report says which option shows them."""
+
+
+def lines(outcome: Outcome) -> list[str]:
+    """Return the report of one image for people: a line for each output, and its notes.
+
+    Parameters
+    ----------
+    outcome : Outcome
+
+    Returns
+    -------
+    list of str
+
+    Examples
+    --------
+    >>> from cnncli.pipeline.outputs import Source
+    >>> lines(Outcome(Source(None), skipped=True))
+    ['standard input: skipped, its output exists']
+    """
+    if outcome.skipped:
+        return [f"{outcome.source}: skipped, its output exists"]
+    source = str(outcome.source)
+    return [*map(_line, outcome.written), *(f"note: {source}: {note}" for note in outcome.notes)]
+
+
+def json_line(outcome: Outcome) -> list[str]:
+    """Return the report of one image for programs: a JSON object for each output.
+
+    Parameters
+    ----------
+    outcome : Outcome
+
+    Returns
+    -------
+    list of str
+        A skipped or failed image gives one object with ``skipped`` or ``error``, and so does one
+        of a dry run, with ``planned``.
+
+    Examples
+    --------
+    >>> from cnncli.pipeline.outputs import Source
+    >>> json_line(Outcome(Source(None), skipped=True))
+    ['{"input": "-", "skipped": true}']
+    """
+    source = "-" if outcome.source.path is None else str(outcome.source.path)
+    if outcome.error is not None:
+        return [_dump({"input": source, "error": str(outcome.error), "hint": outcome.error.hint})]
+    if outcome.skipped:
+        return [_dump({"input": source, "skipped": True})]
+    if outcome.planned:
+        return [_dump({"input": source, "planned": list(outcome.planned)})]
+    return [
+        _dump({"input": source, **written_fields(written), "notes": list(outcome.notes)})
+        for written in outcome.written
+    ]
+
+
+def planned_line(outcome: Outcome) -> str:
+    """Return what a dry run says of one image: its name and those of its outputs.
+
+    Examples
+    --------
+    >>> from pathlib import Path
+    >>> from cnncli.pipeline.outputs import Source
+    >>> planned_line(Outcome(Source(Path("photo.png")), planned=("out/photo-edge.png",)))
+    'photo.png -> out/photo-edge.png'
+    """
+    source = "-" if outcome.source.path is None else str(outcome.source.path)
+    names = [quote(name)[1:-1] for name in (source, *outcome.planned)]
+    if len(outcome.planned) <= NAMES_SHOWN:
+        return f"{names[0]} -> {', '.join(names[1:])}"
+    return f"{names[0]} -> {names[1]} ... {names[-1]} ({len(outcome.planned)} files)"
+
+
+def summary(report: Report, seconds: float | None, brief: bool = False) -> str:
+    """Return the last line on several images.
+
+    Parameters
+    ----------
+    report : Report
+    seconds : float, optional
+        How long it took; None for a dry run.
+    brief : bool
+        Whether the notes of the images were not shown.
+
+    Examples
+    --------
+    >>> print(summary(Report(40, written=37, skipped=1, failed=2), 75.0))
+    40 images in 1 min 15 s: 37 done, 1 skipped, 2 failed
+    """
+    counts = {
+        "to do" if seconds is None else "done": report.written,
+        "skipped": report.skipped,
+        "failed": report.failed,
+        "not done": report.left,
+    }
+    first, *others = counts.items()
+    told = ", ".join(f"{n} {word}" for word, n in (first, *(pair for pair in others if pair[1])))
+    if brief and report.warned:
+        told += f"; {report.warned} with warnings, which -v and --report tell"
+    if seconds is None:
+        return f"dry run of {report.total} images: {told}"
+    return f"{report.total} images in {duration(seconds)}: {told}"
+
+
+def duration(seconds: float) -> str:
+    """Return a time in words.
+
+    Examples
+    --------
+    >>> duration(1.234), duration(75), duration(7290)
+    ('1.2 s', '1 min 15 s', '2 h 1 min')
+    """
+    if seconds < 59.95:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    if minutes < 60:
+        return f"{minutes} min {rest} s"
+    return f"{minutes // 60} h {minutes % 60} min"
+
+
+def _line(written: Written) -> str:
+    parts = [
+        quote(written.output)[1:-1],
+        *([] if written.layer is None else [quote(written.layer)[1:-1]]),
+        written.form,
+        _extent(written),
+        _mapping(written),
+    ]
+    return ", ".join(parts)
+
+
+def _extent(written: Written) -> str:
+    if written.non_finite == math.prod(written.shape):
+        return "no finite value"
+    return f"values {_number(written.low)} to {_number(written.high)}"
+
+
+def _mapping(written: Written) -> str:
+    if written.mapping == "values":
+        return "written as they are"
+    if written.range is None:
+        return f"range {written.mapping}, each map its own{_clipping(written)}"
+    low, high = written.range
+    return f"range {written.mapping} {_number(low)}..{_number(high)}{_clipping(written)}"
+
+
+def _clipping(written: Written) -> str:
+    if not written.clipped:
+        return ""
+    share = f" ({_percent(written.clipped)} clipped"
+    if written.clipped < MUCH_CLIPPED:
+        return share + ")"
+    if written.mapping == "clip" and written.low >= 0 and 100 < written.high <= 255:
+        return f"{share}; pictures hold 0..1: --range 0,255 for values of 8 bits)"
+    better = "symmetric" if written.low < 0 else "minmax"
+    return f"{share}; --range {better} shows all)"
+
+
+def _percent(share: float) -> str:
+    return "under 1 %" if share < 0.01 else f"{share:.0%}".replace("%", " %")
+
+
+def _number(value: float) -> str:
+    return f"{value:.4g}"
+
+
+def written_fields(written: Written) -> dict[str, Any]:
+    """Return what programs are told of one output."""
+    return {
+        "output": "-" if written.output == "standard output" else written.output,
+        **({} if written.layer is None else {"layer": written.layer}),
+        "shape": list(written.shape),
+        "maps": list(written.maps),
+        "min": _finite(written.low),
+        "max": _finite(written.high),
+        "mapping": written.mapping,
+        "range": None if written.range is None else [_finite(v) for v in written.range],
+        "ranges": [[_finite(low), _finite(high)] for low, high in written.ranges],
+        "clipped": written.clipped,
+        "non_finite": written.non_finite,
+    }
+
+
+def _finite(value: float) -> float | None:
+    return value if math.isfinite(value) else None
+
+
+def _dump(fields: dict[str, Any]) -> str:
+    return json.dumps(fields)

@@ -1,0 +1,163 @@
+"""The report of a batch as a file: every input, in order, with what became of it.
+
+Entries wait on disk until the end, so that memory does not grow, and the file is written whole.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from array import array
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, BinaryIO, Final
+
+from cnncli._version import __version__
+from cnncli.batch.report import written_fields
+from cnncli.batch.spool import Spool
+from cnncli.errors import OptionError, quote
+from cnncli.io.atomic import write_whole
+from cnncli.pipeline.job import Outcome, Report, Task
+from cnncli.pipeline.outputs import Plan, Source, check_file
+from cnncli.render.metadata import printable
+
+COLUMNS: Final = (
+    *("input", "status", "output", "layer", "shape", "min", "max", "mapping", "low", "high"),
+    *("clipped", "non_finite", "seconds", "notes", "error", "hint"),
+)
+"""Of a table: a row for each output, or for each input without one."""
+
+_FORMULAS: Final = "=+-@\uff1d\uff0b\uff0d\uff20"
+_LATER: Final = "not done"
+
+
+class ReportFile:
+    """The report of one batch on its way to its file.
+
+    Parameters
+    ----------
+    path : Path
+        A ``.json`` or ``.csv`` file.
+    plan : Plan
+        The inputs.
+    overwrite : bool
+        Whether there may be a file of that name.
+
+    Raises
+    ------
+    CnnCliError
+        If it is neither, or cannot or must not be written.
+    """
+
+    def __init__(self, path: Path, plan: Plan, overwrite: bool) -> None:
+        if path.suffix.lower() not in (".json", ".csv"):
+            raise OptionError(f"--report must end in .json or .csv, got {quote(path)}")
+        check_file(path, plan, overwrite)
+        self.path, self.overwrite = path, overwrite
+        self.sources = plan.targets.sources
+        self._is_table = path.suffix.lower() == ".csv"
+        self._entries = Spool()
+        # Where the entry of each input is, counted from 1.
+        self._places = array("Q", bytes(8 * len(self.sources)))
+
+    def add(self, task: Task, outcome: Outcome) -> None:
+        """Take in what became of one input."""
+        entry = _entry(outcome.source, outcome)
+        self._places[task.index] = 1 + self._entries.append(self._encoded(entry))
+
+    def finish(self, report: Report, command: str, seconds: float) -> None:
+        """Write the file: with inputs not done too, whatever made the batch end.
+
+        Parameters
+        ----------
+        report : Report
+        command : str
+            As typed.
+        seconds : float
+            How long it took.
+
+        Raises
+        ------
+        FileProblem
+            If it cannot be written.
+        """
+
+        def write(out: BinaryIO) -> None:
+            if self._is_table:
+                out.write(_rows([list(COLUMNS)]))
+                out.writelines(self._all())
+                return
+            out.write(_head(report, command, seconds))
+            for index, entry in enumerate(self._all()):
+                out.write(b",\n" * (index > 0) + entry)
+            out.write(b"\n]}\n")
+
+        write_whole(self.path, write, overwrite=self.overwrite)
+
+    def _all(self) -> Iterator[bytes]:
+        for place, source in zip(self._places, self.sources, strict=True):
+            if place:
+                yield self._entries.read(place - 1)
+            else:
+                yield self._encoded(_entry(source, None))
+
+    def _encoded(self, entry: dict[str, Any]) -> bytes:
+        return _rows(_table(entry)) if self._is_table else json.dumps(entry).encode()
+
+
+def _head(report: Report, command: str, seconds: float) -> bytes:
+    fields = {
+        "cnncli": __version__,
+        "command": printable(command),
+        "images": report.total,
+        "done": report.written,
+        "skipped": report.skipped,
+        "failed": report.failed,
+        "not_done": report.left,
+        "seconds": round(seconds, 3),
+    }
+    return json.dumps(fields)[:-1].encode() + b', "inputs": [\n'
+
+
+def _entry(source: Source, outcome: Outcome | None) -> dict[str, Any]:
+    """Return the entry of one input; None: it was not done."""
+    name = "-" if source.path is None else str(source.path)
+    if outcome is None:
+        return {"input": name, "status": _LATER}
+    error = outcome.error
+    status = "failed" if error else "skipped" if outcome.skipped else "done"
+    return {
+        "input": name,
+        "status": status,
+        "seconds": round(outcome.seconds, 6),
+        "outputs": [written_fields(written) for written in outcome.written],
+        "notes": list(outcome.notes),
+        **({} if error is None else {"error": str(error), "hint": error.hint}),
+    }
+
+
+def _table(entry: dict[str, Any]) -> Iterator[list[Any]]:
+    own = {
+        **{key: entry.get(key) for key in ("input", "status", "seconds", "error", "hint")},
+        "notes": "; ".join(entry.get("notes", ())),
+    }
+    for output in entry.get("outputs") or [{}]:
+        row = {**own, **output}
+        row["shape"] = "x".join(map(str, output.get("shape", ())))
+        row["low"], row["high"] = output.get("range") or ("", "")
+        yield [_cell(row.get(column)) for column in COLUMNS]
+
+
+def _cell(value: Any) -> Any:
+    """Return one cell: text is printable, and never a formula to a program of spreadsheets."""
+    if not isinstance(value, str):
+        return "" if value is None else value
+    text = quote(value)[1:-1]
+    return f"'{text}" if text.startswith(tuple(_FORMULAS)) else text
+
+
+def _rows(rows: Any) -> bytes:
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerows(rows)
+    return text.getvalue().encode()

@@ -1,0 +1,159 @@
+"""What the IMAGE arguments stand for."""
+
+from __future__ import annotations
+
+import marshal
+import os
+from collections.abc import Iterator, Sequence
+
+from cnncli.batch.listing import folder_files, is_pattern, listed_files, pattern_files
+from cnncli.batch.spool import Spool
+from cnncli.errors import FileProblem, OptionError, quote
+from cnncli.io.images import PICTURE_SUFFIXES
+from cnncli.io.limits import MAX_INPUT_BYTES
+from cnncli.io.urls import is_url, locate, parse_url
+from cnncli.pipeline.targets import Source
+
+
+class Sources:
+    """The images of a batch, to be gone through as often as need be; a million take no memory.
+
+    Examples
+    --------
+    >>> sources = Sources()
+    >>> sources.add("in/a.png")
+    >>> sources.add("photos/2024/b.png", "2024")
+    >>> [(source.name, source.folder) for source in sources]
+    [('a.png', 'in'), ('b.png', '2024')]
+    """
+
+    def __init__(self) -> None:
+        self._records = Spool()
+
+    def __len__(self) -> int:
+        return len(self._records)
+
+    def __iter__(self) -> Iterator[Source]:
+        for record in self._records:
+            name, below = marshal.loads(record)
+            yield Source(None if name is None else locate(name), below)
+
+    def __contains__(self, source: object) -> bool:
+        return any(source == other for other in self)
+
+    def add(self, name: str | None, below: str | None = None) -> None:
+        """Take in the name of a file, None for standard input, see `Source`.
+
+        Raises
+        ------
+        OptionError
+            For an address that is not taken.
+        """
+        if name is not None and is_url(name):
+            parse_url(name)
+        self._records.append(marshal.dumps((name, below)))
+
+
+def gather(
+    images: Sequence[str],
+    recursive: bool,
+    stdin_is_terminal: bool,
+    files_from: str | None = None,
+    max_bytes: int = MAX_INPUT_BYTES,
+    spared: str | None = None,
+) -> Sources:
+    """Find what the IMAGE arguments stand for.
+
+    Parameters
+    ----------
+    images : sequence of str
+        Files, folders, patterns and ``-``; none means standard input, unless there is a list.
+    recursive : bool
+        Whether folders are taken with their sub-folders.
+    stdin_is_terminal : bool
+        Whether nobody pipes anything in.
+    files_from : str, optional
+        A list of further files, or ``-``; see `cnncli.batch.listing.listed_files`.
+    max_bytes : int
+        How long the list may be.
+    spared : str, optional
+        A folder that is left out below others: that of the results, which a second run would take
+        for images.
+
+    Returns
+    -------
+    Sources
+        An image that is missing is among them: reading it says so.
+
+    Raises
+    ------
+    OptionError
+        If standard input is asked for twice or is a terminal.
+    FileProblem
+        If a folder holds no images or cannot be listed, a pattern fits nothing or a list names
+        nothing.
+
+    Examples
+    --------
+    >>> [source.name for source in gather(["a.png", "b.npy"], False, True)]
+    ['a.png', 'b.npy']
+    """
+    words = list(images) or ([] if files_from else ["-"])
+    _check_stdin(words, files_from, stdin_is_terminal)
+    sources = Sources()
+    real = None if spared is None else os.path.realpath(spared)
+    for word in words:
+        _add(sources, word, recursive, real)
+    if files_from is not None:
+        for name in listed_files(files_from, max_bytes):
+            sources.add(name)
+    return sources
+
+
+def gather_one(images: Sequence[str], stdin_is_terminal: bool, command: str) -> Source:
+    """Find the one image of a command that takes no more.
+
+    Raises
+    ------
+    CnnCliError
+        As `gather`, or if there are several.
+    """
+    sources = gather(images, False, stdin_is_terminal)
+    if len(sources) > 1:
+        raise OptionError(f"{command} takes one IMAGE, got {len(sources)}")
+    return next(iter(sources))
+
+
+def _check_stdin(words: Sequence[str], files_from: str | None, is_terminal: bool) -> None:
+    asked = [*words, files_from].count("-")
+    if asked > 1:
+        raise OptionError("standard input can be read once, got '-' several times")
+    if asked and is_terminal:
+        what = "an IMAGE" if "-" in words else "a list of names"
+        raise OptionError(
+            f"{what} must be given or piped in, but standard input is a terminal",
+            hint="give a file or folder, or pipe an image in: < photo.png"
+            if "-" in words
+            else "find photos -name '*.png' | cnncli ... --files-from -",
+        )
+
+
+def _is_folder(word: str) -> bool:
+    return parse_url(word).is_folder if is_url(word) else os.path.isdir(word)
+
+
+def _add(sources: Sources, word: str, recursive: bool, spared: str | None) -> None:
+    if word == "-":
+        sources.add(None)
+    elif _is_folder(word):
+        before = len(sources)
+        for name, below in folder_files(word, recursive, PICTURE_SUFFIXES, spared):
+            sources.add(name, below)
+        if len(sources) == before:
+            hint = None if recursive else "--recursive looks into sub-folders too"
+            raise FileProblem(f"{quote(word)}: a folder without images", hint=hint)
+    elif is_pattern(word):
+        for name, below in pattern_files(word):
+            sources.add(name, below)
+    else:
+        sources.add(word)

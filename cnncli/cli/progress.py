@@ -1,0 +1,142 @@
+"""What is said while images are worked on, and at the end: lines, a progress bar, a summary."""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+import sys
+import time
+from typing import TYPE_CHECKING, Any, Final
+
+import click
+
+from cnncli.cli.group import show_error, tell
+
+if TYPE_CHECKING:
+    from cnncli.pipeline.job import Outcome, Report
+
+CLEAR_LINE: Final = "\r\x1b[K"
+BETWEEN_LOOKS: Final = 0.1
+"""Seconds in which the bar stays as it is: drawing it takes longer than a small image."""
+
+
+class Teller:
+    """Says what becomes of images: on a terminal a bar for many of them, else lines.
+
+    Parameters
+    ----------
+    report : Report
+        Counts what was told.
+    options : dict
+        ``quiet``, ``as_json``, ``verbose``, ``show`` and ``dry_run`` of the command line.
+    """
+
+    def __init__(self, report: Report, options: dict[str, Any]) -> None:
+        self.report = report
+        self.quiet, self.as_json = options["quiet"], options["as_json"]
+        self.dry_run, self.verbose = options["dry_run"], options["verbose"]
+        self.begin = time.monotonic()
+        has_bar = report.total > 1 and _has_room_for_bar(options)
+        self.bar = _Bar(report.total, self.begin) if has_bar else None
+
+    def __enter__(self) -> Teller:
+        if self.bar is not None:
+            self.bar.open()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        if self.bar is not None:
+            self.bar.close()
+
+    def take(self, outcome: Outcome) -> None:
+        """Count one outcome and say what became of it."""
+        self.report.add(outcome)
+        if self.bar is None:
+            tell_outcome(outcome, self.quiet, self.as_json)
+            return
+        speaks = outcome.error is not None or self.verbose
+        if speaks:
+            self.bar.clear()
+        tell_outcome(outcome, not self.verbose, self.as_json)
+        self.bar.step(self.report, at_once=speaks)
+
+    def sum_up(self) -> None:
+        """Say in one line what became of several images."""
+        from cnncli.batch.report import summary
+
+        if self.report.total > 1 and not self.quiet:
+            seconds = None if self.dry_run else time.monotonic() - self.begin
+            hidden = self.bar is not None and not self.verbose
+            tell(summary(self.report, seconds, hidden))
+
+
+class _Bar:
+    """Click's progress bar, drawn now and then; a terminal that goes away stops nothing."""
+
+    def __init__(self, total: int, begin: float) -> None:
+        columns = shutil.get_terminal_size().columns
+        self.begin, self.looked, self.waiting = begin, begin, 0
+        self.bar = click.progressbar(
+            length=total,
+            file=sys.stderr,
+            show_pos=True,
+            width=max(4, min(30, columns - 52)),
+            bar_template="[%(bar)s]  %(info)s",
+            item_show_func=lambda rate: rate,
+        )
+
+    def open(self) -> None:
+        """Draw it for the first time."""
+        with contextlib.suppress(OSError, ValueError):
+            self.bar.__enter__()
+
+    def clear(self) -> None:
+        """Make room for a line in its place; it must be drawn anew then."""
+        tell(CLEAR_LINE, newline=False)
+
+    def step(self, report: Report, at_once: bool) -> None:
+        """Take in one more image."""
+        now = time.monotonic()
+        self.waiting += 1
+        if not at_once and now < self.looked + BETWEEN_LOOKS and report.left:
+            return
+        rate = (report.written + report.failed) / max(now - self.begin, 1e-3)
+        with contextlib.suppress(OSError, ValueError):
+            self.bar.update(self.waiting, f"{rate:.3g} images/s")
+        self.looked, self.waiting = now, 0
+
+    def close(self) -> None:
+        """Leave it as it is, with all images in it, and show the cursor again."""
+        with contextlib.suppress(OSError, ValueError):
+            self.bar.update(self.waiting)
+            self.bar.__exit__(None, None, None)
+
+
+def tell_outcome(outcome: Outcome, quiet: bool, as_json: bool) -> None:
+    """Report on one image, for people or as JSON."""
+    from cnncli.batch import report
+
+    if outcome.error is not None:
+        show_error(str(outcome.error), outcome.error.hint)
+    if as_json:
+        for line in report.json_line(outcome):
+            tell(line) if outcome.to_stdout else click.echo(line)
+    elif not quiet:
+        for line in report.lines(outcome):
+            tell(line)
+        if outcome.planned:
+            click.echo(report.planned_line(outcome))
+    if outcome.shown:
+        click.echo(outcome.shown, nl=False, err=as_json or outcome.to_stdout, color=True)
+
+
+def is_terminal(stream: Any) -> bool:
+    """Tell whether a standard stream is there and a person sits behind it."""
+    return stream is not None and not stream.closed and bool(stream.isatty())
+
+
+def _has_room_for_bar(options: dict[str, Any]) -> bool:
+    """Whether a bar on standard error disturbs nothing, and is not disturbed."""
+    if options["quiet"] or options["dry_run"] or options["show"] or not is_terminal(sys.stderr):
+        return False
+    return not (options["as_json"] and is_terminal(sys.stdout))

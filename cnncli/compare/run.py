@@ -1,0 +1,313 @@
+"""What `compare` does: from files and layers to what is said of them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from cnncli.compare.difference import (
+    LEVEL,
+    Difference,
+    Values,
+    explain,
+    explain_by_layer,
+    find_difference,
+    tolerance_of,
+)
+from cnncli.compare.peers import run_peer
+from cnncli.errors import CnnCliError, ShapeError, quote
+from cnncli.io.images import Picture, ReadOptions, read_image
+from cnncli.network.conventions import CONVENTIONS, Convention, OneLayer, by_convention
+from cnncli.network.graph import Network
+from cnncli.pipeline.feature_maps import FeatureMaps
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Two results and what was found of them.
+
+    Parameters
+    ----------
+    names : (str, str)
+        What they are called.
+    shapes : tuple of tuple of int
+    difference : Difference, optional
+        None where shapes differ.
+    explanations : tuple of str
+    kind : str
+        ``results``, ``convention`` or ``peer``.
+    error : str, optional
+        Why the second could not be made.
+    """
+
+    names: tuple[str, str]
+    shapes: tuple[tuple[int, ...], ...]
+    difference: Difference | None = None
+    explanations: tuple[str, ...] = ()
+    kind: str = "results"
+    error: str | None = None
+
+    @property
+    def equal(self) -> bool:
+        """Whether they are equal."""
+        return self.difference is not None and self.difference.equal
+
+
+def compare_results(
+    paths: Sequence[Path],
+    read: ReadOptions,
+    tolerance: float | None = None,
+    layer: OneLayer | None = None,
+    image: Path | None = None,
+) -> Comparison:
+    """Compare two files, and find what would make them equal.
+
+    Parameters
+    ----------
+    paths : sequence of two Path
+        Pictures or ``.npy`` arrays.
+    read : ReadOptions
+    tolerance : float, optional
+        Default: half a level of 255 if one is an 8-bit picture, else 1e-5 of the largest value, at
+        least 1e-5.
+    layer : ConvLayer or PoolLayer, optional
+        What made them.
+    image : Path, optional
+        What it was made of.
+
+    Returns
+    -------
+    Comparison
+    """
+    pictures = [read_image(path, read) for path in paths]
+    a, b = (picture.values() for picture in pictures)
+    if tolerance is None:
+        tolerance = tolerance_of(a, b, any(map(_has_levels, pictures)))
+    found = None if a.shape != b.shape else find_difference(a, b, tolerance)
+    names = quote(paths[0]), quote(paths[1])
+    shapes = a.shape, b.shape
+    if found is not None and found.equal:
+        return Comparison(names, shapes, found)
+    said = _by_layer(pictures, names, read, tolerance, layer, image)
+    alone = explain(a, b, tolerance)
+    said += [alone] if alone is not None and not said else []
+    if found is None and not said:
+        raise ShapeError(
+            f"results must have one shape, got {_size(a.shape)} and {_size(b.shape)}",
+            hint="give --image and --filter, to find out which padding or stride makes them so",
+        )
+    return Comparison(names, shapes, found, tuple(said))
+
+
+def _by_layer(
+    pictures: Sequence[Picture],
+    names: Sequence[str],
+    read: ReadOptions,
+    tolerance: float,
+    layer: OneLayer | None,
+    image: Path | None,
+) -> list[str]:
+    """Say how the operation must be done for each of the results to come out."""
+    if layer is None or image is None:
+        return []
+    source = read_image(image, read)
+    said = []
+    for picture, name in zip(pictures, names, strict=True):
+        for rounding, make in _makers(source, _has_levels(picture)):
+            words = explain_by_layer(picture.values(), layer, make, tolerance)
+            if words is not None:
+                said.append(f"{name} is equal to the operation {words}{rounding}")
+                break
+    return said
+
+
+def _makers(source: Picture, levels: bool) -> list[tuple[str, Callable[[OneLayer], Values]]]:
+    """Return what makes values that a result may hold; ImageMagick 6 rounds down to 8-bit PNG."""
+    make = _maker(source)
+    if not levels:
+        return [("", make)]
+    return [
+        ("", lambda layer: np.clip(make(layer), 0, 1)),
+        (", rounded down", lambda layer: np.clip(make(layer), 0, 1) - LEVEL / 2),
+    ]
+
+
+def _maker(source: Picture) -> Callable[[OneLayer], Values]:
+    return lambda layer: FeatureMaps(Network.chain(layer), source).whole()
+
+
+def _as_levels(values: Values, rounding: str) -> Values:
+    """Return values as an 8-bit picture holds them."""
+    levels = np.clip(values, 0, 1) * 255
+    whole = np.floor(levels + 0.5) if rounding == "half up" else np.rint(levels)
+    made: Values = whole / values.dtype.type(255)
+    return made
+
+
+def _has_levels(picture: Picture) -> bool:
+    return picture.pixels.dtype == np.uint8
+
+
+def compare_conventions(
+    image: Path, read: ReadOptions, layer: OneLayer, names: Sequence[str], tolerance: float | None
+) -> list[Comparison]:
+    """Compare a layer with what it would be by the conventions of other tools.
+
+    Returns
+    -------
+    list of Comparison
+        One for each convention; the explanation is what the convention does.
+    """
+    picture = read_image(image, read)
+    ours = _maker(picture)(layer)
+    return [_by_convention(picture, ours, layer, CONVENTIONS[name], tolerance) for name in names]
+
+
+def _by_convention(
+    picture: Picture,
+    ours: Values,
+    layer: OneLayer,
+    convention: Convention,
+    tolerance: float | None,
+) -> Comparison:
+    names = "cnncli", convention.name
+    try:
+        other = _maker(picture)(by_convention(layer, convention))
+    except CnnCliError as error:
+        return Comparison(names, (ours.shape,), kind="convention", error=str(error))
+    one = ours
+    if convention.rounding is not None and _has_levels(picture):
+        one, other = _as_levels(ours, "half to even"), _as_levels(other, convention.rounding)
+    shapes = one.shape, other.shape
+    said = Comparison(names, shapes, None, convention.words(layer), "convention")
+    if one.shape != other.shape:
+        return said
+    return replace(said, difference=find_difference(one, other, tolerance or _close(one, other)))
+
+
+def compare_peers(
+    image: Path, read: ReadOptions, layer: OneLayer, names: Sequence[str], tolerance: float | None
+) -> list[Comparison]:
+    """Compare a layer with what other libraries make of it.
+
+    Returns
+    -------
+    list of Comparison
+
+    Raises
+    ------
+    CnnCliError
+        If one is not installed or has no such layer.
+    """
+    picture = read_image(image, read)
+    ours = _maker(picture)(layer)
+    found = []
+    for name in names:
+        theirs = run_peer(name, layer, picture.values())
+        limit = tolerance or _close(ours, theirs)
+        difference = find_difference(ours, theirs, limit)
+        found.append(
+            Comparison(("cnncli", name), (ours.shape, theirs.shape), difference, kind="peer")
+        )
+    return found
+
+
+def _close(a: Values, b: Values) -> float:
+    """Return what rounding in sums may come to: of the larger type's digits, the fewer."""
+    finite = np.abs(a[np.isfinite(a)])
+    digits = 1e-4 if np.float32 in (a.dtype, b.dtype) else 1e-9
+    return digits * max(float(finite.max(initial=0.0)), LEVEL)
+
+
+def lines(found: Sequence[Comparison]) -> list[str]:
+    """Return what is said of comparisons to people: of layers as a table.
+
+    Parameters
+    ----------
+    found : sequence of Comparison
+        Of one kind, or of layers.
+    """
+    if found[0].kind == "results":
+        return _results(found[0])
+    rows = [_row(each) for each in found]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    padded = (
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True))
+        for row in rows
+    )
+    return [line.rstrip() for line in padded]
+
+
+def _results(found: Comparison) -> list[str]:
+    size = " and ".join(dict.fromkeys(map(_size, found.shapes)))
+    heading = f"{found.names[0]} and {found.names[1]}, {size}"
+    if found.difference is None:
+        return [f"{heading}: of different sizes", *found.explanations]
+    if found.equal:
+        return [f"{heading}: equal, {_largest(found.difference)}"]
+    return [f"{heading}: different", *_details(found.difference), *found.explanations]
+
+
+def _details(found: Difference) -> list[str]:
+    share = f"{found.count} of {found.size} values ({100 * found.count / found.size:.3g} %)"
+    return [
+        f"{_largest(found)} {_place(found)}: {found.values[0]:.6g} and {found.values[1]:.6g}",
+        f"{share} further apart than {found.tolerance:.3g}, mean difference {found.mean:.3g}",
+    ]
+
+
+def _largest(found: Difference) -> str:
+    return f"largest difference {found.largest:.3g}"
+
+
+def _place(found: Difference) -> str:
+    image, row, column, channel = found.at
+    where = f"at row {row}, column {column}, channel {channel}"
+    return where if not image else f"{where} of image {image}"
+
+
+def _row(found: Comparison) -> tuple[str, ...]:
+    name, words = found.names[1], "; ".join(found.explanations)
+    if found.error is not None:
+        return name, found.error, "", "", words
+    if found.difference is None:
+        return name, f"of another size, {_size(found.shapes[1])}", "", "", words
+    apart = found.difference
+    what = "equal" if apart.equal else f"{100 * apart.count / apart.size:.3g} % differ"
+    return name, what, _largest(apart), _place(apart) if apart.largest else "", words
+
+
+def record(found: Comparison) -> dict[str, Any]:
+    """Return what was found of two results, for JSON."""
+    apart = found.difference
+    return {
+        "kind": found.kind,
+        "names": [name.strip("'") if found.kind == "results" else name for name in found.names],
+        "shapes": [list(shape) for shape in found.shapes],
+        "equal": found.equal,
+        "difference": None if apart is None else _numbers(apart),
+        "explanations": list(found.explanations),
+        "error": found.error,
+    }
+
+
+def _numbers(apart: Difference) -> dict[str, Any]:
+    return {
+        "largest": apart.largest if math.isfinite(apart.largest) else None,
+        "at": list(apart.at),
+        "values": [value if math.isfinite(value) else None for value in apart.values],
+        "mean": apart.mean if math.isfinite(apart.mean) else None,
+        "count": apart.count,
+        "size": apart.size,
+        "tolerance": apart.tolerance,
+    }
+
+
+def _size(shape: tuple[int, ...]) -> str:
+    n, height, width, channels = shape
+    return f"{height}x{width}x{channels}" if n == 1 else f"{n}x{height}x{width}x{channels}"

@@ -1,0 +1,298 @@
+"""Blocks of numbers for the terminal: aligned, coloured by value, side by side as they fit."""
+
+from __future__ import annotations
+
+import math
+import textwrap
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cnncli.network.layers import FloatArray
+from cnncli.render.colormaps import table
+
+RESET: Final = "\x1b[0m"
+BOLD: Final = "\x1b[1m"
+
+DIGITS: Final = 4
+"""Of the largest number in a block; the others have as many decimals."""
+
+MARKED: Final = {"*": (240, 140, 20), "=": (250, 205, 140)}
+"""What a winner, and those that tie with it, stand on."""
+
+Marks = NDArray[np.str_]
+"""What stands left and right of each number, two characters, shape (rows, columns)."""
+
+
+@dataclass(frozen=True)
+class Panel:
+    """Lines of one width.
+
+    Parameters
+    ----------
+    lines : tuple of str
+        The title, the columns' numbers, rows; colour codes in them have no width.
+    width : int
+    joint : str
+        What stands before it, in its middle line, when others are before it.
+    """
+
+    lines: tuple[str, ...]
+    width: int
+    joint: str = ""
+
+
+@dataclass(frozen=True)
+class Cut:
+    """The part of a window that is shown.
+
+    Parameters
+    ----------
+    rows, cols : slice
+    whole : bool
+        Whether that is all of it.
+    """
+
+    rows: slice
+    cols: slice
+    whole: bool
+
+
+@dataclass(frozen=True)
+class Numbers:
+    """One way to write numbers, so that they stand under each other.
+
+    Parameters
+    ----------
+    decimals : int
+        -1 for powers of ten.
+    width : int
+        Of the longest.
+    """
+
+    decimals: int
+    width: int
+
+    def write(self, value: float) -> str:
+        """Return a number as text, not longer than the width."""
+        return (_write(value, self.decimals)).rjust(self.width)
+
+
+def numbers_for(values: FloatArray, digits: int = DIGITS) -> Numbers:
+    """Choose how to write the numbers of a block.
+
+    Parameters
+    ----------
+    values : ndarray of float
+    digits : int
+        Of the largest; whole numbers are written whole.
+
+    Examples
+    --------
+    >>> numbers_for(np.array([0.5, -0.25])), numbers_for(np.array([-1.0, 8.0]))
+    (Numbers(decimals=4, width=7), Numbers(decimals=0, width=2))
+    """
+    finite = values[np.isfinite(values)].astype(np.float64)
+    most = float(np.abs(finite).max()) if finite.size else 0.0
+    whole = bool((finite == np.rint(finite)).all())
+    if most >= 10**6 or 0 < most < 1e-4:
+        decimals = -1
+    elif whole:
+        decimals = 0
+    else:
+        decimals = min(max(0, digits - math.ceil(math.log10(most))), 8)
+    texts = {_write(float(value), decimals) for value in np.unique(values)}
+    return Numbers(decimals, max(map(len, texts), default=1))
+
+
+def _write(value: float, decimals: int) -> str:
+    if decimals < 0:
+        return f"{value:.{DIGITS - 1}e}" if value else "0"
+    text = f"{value:.{decimals}f}"
+    # Minus nought would be a riddle.
+    return text[1:] if text.startswith("-") and not text.strip("-0.") else text
+
+
+@dataclass(frozen=True)
+class Colours:
+    """Which colours numbers stand on.
+
+    Parameters
+    ----------
+    limits : (float, float)
+        The values of the first and the last colour.
+    map : str
+        A name of `COLORMAPS`.
+    """
+
+    limits: tuple[float, float]
+    map: str
+
+    def background(self, value: float) -> tuple[int, int, int]:
+        """Return the colour of a value."""
+        low, high = self.limits
+        share = (value - low) / (high - low) if high > low else 0.5
+        level = round(min(max(share, 0.0), 1.0) * 255) if math.isfinite(share) else 128
+        red, green, blue = table(self.map)[level].tolist()
+        return red, green, blue
+
+
+def colours_for(values: FloatArray, signed: bool) -> Colours:
+    """Choose colours: grey for pictures, red and blue about white for what has signs.
+
+    Examples
+    --------
+    >>> colours_for(np.array([0.2, 0.8]), signed=False)
+    Colours(limits=(0.0, 1.0), map='gray')
+    >>> colours_for(np.array([-1.0, 8.0]), signed=True)
+    Colours(limits=(-8.0, 8.0), map='diverging')
+    """
+    finite = values[np.isfinite(values)]
+    low, high = (float(finite.min()), float(finite.max())) if finite.size else (0.0, 0.0)
+    if signed or low < 0:
+        most = max(-low, high)
+        return Colours((-most, most), "diverging")
+    return Colours((0.0, 1.0) if high <= 1 else (low, high), "gray")
+
+
+def painted(text: str, background: tuple[int, int, int]) -> str:
+    """Return a text on a colour, black or white as it can be read."""
+    red, green, blue = background
+    luminance = 0.299 * red + 0.587 * green + 0.114 * blue
+    front = "0;0;0" if luminance > 127 else "255;255;255"
+    return f"\x1b[38;2;{front};48;2;{red};{green};{blue}m{text}{RESET}"
+
+
+def grid_rows(
+    values: FloatArray,
+    write: Numbers,
+    colours: Colours | None,
+    marks: Marks | None = None,
+    hollow: bool = False,
+) -> list[str]:
+    """Return a line for each row of a block of numbers.
+
+    Parameters
+    ----------
+    values : ndarray, shape (rows, columns)
+    write : Numbers
+    colours : Colours, optional
+        None: no colour at all.
+    marks : ndarray of str, optional
+        Spaces by default.
+    hollow : bool
+        Whether what is marked as padding holds no number.
+
+    Examples
+    --------
+    >>> block = np.array([[1.0, -2.0]])
+    >>> grid_rows(block, numbers_for(block), None, np.array([["[]", "  "]]))
+    ['[ 1] -2 ']
+    """
+    lines = []
+    for i, row in enumerate(values.tolist()):
+        cells = []
+        for j, value in enumerate(row):
+            mark = "  " if marks is None else str(marks[i, j])
+            if hollow and mark == "[]":
+                cells.append(f"[{' ' * write.width}]")
+                continue
+            text = f"{mark[0]}{write.write(value)}{mark[1]}"
+            ground = MARKED.get(mark[0]) or (colours.background(value) if colours else None)
+            cells.append(painted(text, ground) if colours and ground else text)
+        lines.append("".join(cells))
+    return lines
+
+
+def panel(title: str, lines: Sequence[str], width: int, joint: str = "") -> Panel:
+    """Return lines of one width under a title; all are filled up to it where it is wider.
+
+    Examples
+    --------
+    >>> panel("weights", ["  1  "], 5).lines
+    ('weights', '  1    ')
+    """
+    wide = max(width, len(title))
+    filled = (line + " " * (wide - width) if line else " " * wide for line in lines)
+    return Panel((title.ljust(wide), *filled), wide, joint)
+
+
+def flow(panels: Sequence[Panel], width: int) -> list[str]:
+    """Set panels side by side, as many as fit, and the others below.
+
+    Examples
+    --------
+    >>> one, two = panel("a", ["", " 1 "], 3), panel("b", ["", " 2 "], 3, " x ")
+    >>> flow([one, two], 9), flow([one, two], 8)
+    (['a     b', ' 1  x  2'], ['a', ' 1', '   b', ' x  2'])
+    """
+    bands: list[list[Panel]] = []
+    used = 0
+    for each in panels:
+        wanted = len(each.joint) + each.width
+        if bands and used + wanted <= width:
+            bands[-1].append(each)
+            used += wanted
+        else:
+            bands.append([each])
+            used = wanted
+    return [line for band in bands for line in _side_by_side(band)]
+
+
+def _side_by_side(band: Sequence[Panel]) -> list[str]:
+    height = max(len(each.lines) for each in band)
+    lines = [""] * height
+    for each in band:
+        middle = (len(each.lines) + 1) // 2
+        for k in range(height):
+            joint = each.joint if k == middle else " " * len(each.joint)
+            text = each.lines[k] if k < len(each.lines) else " " * each.width
+            lines[k] += joint + text
+    # Second lines are the columns' numbers, which panels without a window on the input leave empty.
+    return [line.rstrip() for k, line in enumerate(lines) if k != 1 or line.strip()]
+
+
+def cut_window(weights: FloatArray, most: tuple[int, int]) -> Cut:
+    """Choose the part of a window that is shown: where its weights are the largest.
+
+    Parameters
+    ----------
+    weights : ndarray, shape (k_H, k_W)
+        Their magnitudes count; of parts that are equal the nearest to the middle is taken.
+    most : (int, int)
+        Rows and columns there is room for.
+
+    Examples
+    --------
+    >>> cut_window(np.eye(9), (3, 3))
+    Cut(rows=slice(3, 6, None), cols=slice(3, 6, None), whole=False)
+    """
+    rows, cols = (min(k, room) for k, room in zip(weights.shape, most, strict=True))
+    sums = np.zeros((weights.shape[0] + 1, weights.shape[1] + 1))
+    sums[1:, 1:] = np.nan_to_num(np.abs(weights)).cumsum(0).cumsum(1)
+    parts = sums[rows:, cols:] - sums[:-rows, cols:] - sums[rows:, :-cols] + sums[:-rows, :-cols]
+    heavy = parts >= parts.max() * (1 - 1e-9)
+    down, across = (np.arange(n) - (n - 1) / 2 for n in parts.shape)
+    away = np.where(heavy, np.add.outer(down**2, across**2), np.inf)
+    top, left = (int(k) for k in np.unravel_index(int(away.argmin()), away.shape))
+    whole = (rows, cols) == weights.shape
+    return Cut(slice(top, top + rows), slice(left, left + cols), whole)
+
+
+def wrapped(text: str, width: int, indent: str = "") -> list[str]:
+    """Return a text in lines of a width, further ones indented."""
+    return textwrap.wrap(text, max(width, 20), subsequent_indent=indent, break_on_hyphens=False)
+
+
+def number(value: float) -> str:
+    """Return a number of the reckoning, with six digits.
+
+    Examples
+    --------
+    >>> number(0.1 + 0.2), number(-0.0), number(3)
+    ('0.3', '0', '3')
+    """
+    return f"{value + 0.0:.6g}"

@@ -1,0 +1,435 @@
+"""The formula of every built-in filter.
+
+``python -m cnncli.filters.builtins`` writes them to the folder ``filters`` and its table; with
+``--check`` it only compares. All are cross-correlated, as every CNN does: nothing is flipped.
+A positive response to ``*_h`` means brighter downward, to ``*_v`` brighter to the right.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib.resources import files
+from pathlib import Path
+
+import numpy as np
+
+from cnncli.filters import kernels
+from cnncli.filters.builtin_names import PACKAGE
+from cnncli.filters.generators import KINDS, Kind, Parameter
+from cnncli.filters.kernels import Weights
+
+__all__ = ["BUILTINS", "KINDS", "BuiltIn", "Kind", "Parameter", "main"]
+
+_MARKS = ("<!-- table: begin -->", "<!-- table: end -->")
+_RING = ((0, 0), (0, 1), (0, 2), (1, 2), (2, 2), (2, 1), (2, 0), (1, 0))
+_COMPASS = ("n", "ne", "e", "se", "s", "sw", "w", "nw")
+
+
+@dataclass(frozen=True)
+class BuiltIn:
+    """One built-in filter.
+
+    Parameters
+    ----------
+    summary : str
+        What it does, one line.
+    sign : str
+        What a positive response means.
+    family : str
+        Heading in lists.
+    make : callable
+        Returns the weights as float64, ``(kh, kw)`` or ``(kh, kw, C_in, C_out)``.
+    source : str
+        Author and year, where there is one.
+    map_names : tuple of str
+        One name per feature map of a bank.
+
+    Examples
+    --------
+    >>> BUILTINS["sobel_v"].sign
+    'brighter to the right'
+    """
+
+    summary: str
+    sign: str
+    family: str
+    make: Callable[[], Weights]
+    source: str = ""
+    map_names: tuple[str, ...] = ()
+
+
+def _rows(*rows: list[float], divisor: float = 1) -> Callable[[], Weights]:
+    return lambda: np.array(rows, dtype=float) / divisor
+
+
+def _edge() -> Weights:
+    return -kernels.laplacian("8")
+
+
+def _turned(row: list[float], *, down: bool) -> Callable[[], Weights]:
+    """Return a vertical-edge kernel (smoothing column times -1 0 1), or its transpose."""
+    weights = np.outer(row, [-1.0, 0.0, 1.0])
+    return lambda: (weights.T if down else weights).copy()
+
+
+def _compass(ring: list[float]) -> Callable[[], Weights]:
+    """Return the eight turns of a 3x3 border, given clockwise from the upper left corner."""
+
+    def make() -> Weights:
+        bank = np.zeros((3, 3, 1, 8))
+        for turn in range(8):
+            for cell, value in zip(_RING, np.roll(ring, turn), strict=True):
+                bank[*cell, 0, turn] = value
+        return bank
+
+    return make
+
+
+def _unsharp() -> Weights:
+    return 2 * kernels.identity(5) - kernels.binomial(5)
+
+
+def _high_pass() -> Weights:
+    return kernels.identity(5) - kernels.gaussian(5)
+
+
+def _balanced(theta: float, phase: float, wavelength: float) -> Weights:
+    """Return an 11x11 Gabor kernel that sums to 0 and whose positive weights sum to 1."""
+    sigma, gamma = 0.4 * wavelength, 0.8
+    kernel = kernels.gabor(11, wavelength, theta, sigma, gamma, phase)
+    # A wave of endless length leaves the window itself.
+    steps = np.arange(11) - 5.0
+    x = steps * np.cos(np.radians(theta)) + steps[:, None] * np.sin(np.radians(theta))
+    y = steps[:, None] * np.cos(np.radians(theta)) - steps * np.sin(np.radians(theta))
+    window = np.exp(-(x**2 + (gamma * y) ** 2) / (2 * sigma**2))
+    kernel = kernel - window * (kernel.sum() / window.sum())
+    balanced: Weights = kernel / kernel[kernel > 0].sum()
+    return balanced
+
+
+def _gabor_bank() -> Weights:
+    return np.stack([_balanced(22.5 * i, 0, 6) for i in range(8)], axis=-1)[:, :, None, :]
+
+
+_COLOURS = {"bw": (1 / 3, 1 / 3, 1 / 3), "rg": (1.0, -1.0, 0.0), "by": (-0.5, -0.5, 1.0)}
+_GABOR_COLOUR = tuple(
+    (f"{colour}_{form}_{theta}", colour, phase, wavelength, theta)
+    for colour, form, phase, wavelength in (
+        ("bw", "bar", 0, 6),
+        ("bw", "edge", -90, 6),
+        ("rg", "bar", 0, 9),
+        ("by", "edge", -90, 9),
+    )
+    for theta in (0, 45, 90, 135)
+)
+
+
+def _gabor_color() -> Weights:
+    maps = []
+    for _, colour, phase, wavelength, theta in _GABOR_COLOUR:
+        mix = np.array(_COLOURS[colour])
+        weights = _balanced(theta, phase, wavelength)[:, :, None] * mix
+        maps.append(weights / weights[weights > 0].sum())
+    return np.stack(maps, axis=-1)
+
+
+def _color_opponent() -> Weights:
+    mixes = np.array([_COLOURS[name] for name in ("rg", "by", "bw")]).T
+    weights: Weights = kernels.gaussian(5)[:, :, None, None] * mixes
+    return weights
+
+
+def _dct() -> Weights:
+    """Return the orthonormal type-II cosine basis of 8x8 blocks, map 8u+v."""
+    order, cell = np.arange(8)[:, None], np.arange(8)
+    basis = np.cos(np.pi * order * (2 * cell + 1) / 16) / 2
+    basis[0] = np.sqrt(1 / 8)
+    weights: Weights = np.einsum("uy,vx->yxuv", basis, basis).reshape(8, 8, 1, 64)
+    return weights
+
+
+def _mix(*rows: list[float]) -> Callable[[], Weights]:
+    """Return a 1x1 filter; one row of input weights per feature map."""
+    return lambda: np.array(rows).T[None, None].copy()
+
+
+_DOWN, _RIGHT = "brighter downward", "brighter to the right"
+_LIGHT, _DARK = "brighter than its surroundings", "darker than its surroundings"
+_SAME = "bright (the mean is kept)"
+_GRADIENT, _SPOTS, _SHARP, _BLUR = "gradients", "spots and edges", "sharpening", "blurring"
+_LINES, _BANKS, _COLOR = "lines", "banks", "colour"
+_BRIGHT_LINE = "a line brighter than both sides"
+
+BUILTINS: dict[str, BuiltIn] = {
+    "identity": BuiltIn("changes nothing", _SAME, _SHARP, kernels.identity),
+    "sharpen": BuiltIn("picture minus its 4-neighbour Laplacian", _SAME, _SHARP, kernels.sharpen),
+    "unsharp": BuiltIn("twice the picture minus its 5x5 binomial blur", _SAME, _SHARP, _unsharp),
+    "emboss": BuiltIn(
+        "relief: picture plus its slope to the lower right",
+        "bright, or brighter to the lower right",
+        _SHARP,
+        _rows([-2, -1, 0], [-1, 1, 1], [0, 1, 2]),
+    ),
+    "edge": BuiltIn(
+        "edge detector: 8 times the pixel minus its 8 neighbours", _LIGHT, _SPOTS, _edge
+    ),
+    "high_pass": BuiltIn("picture minus its 5x5 Gaussian blur", _LIGHT, _SPOTS, _high_pass),
+    "laplacian": BuiltIn("4 neighbours minus 4 times the pixel", _DARK, _SPOTS, kernels.laplacian),
+    "laplacian_8": BuiltIn(
+        "8 neighbours minus 8 times the pixel", _DARK, _SPOTS, lambda: kernels.laplacian("8")
+    ),
+    "log": BuiltIn(
+        "Laplacian of Gaussian, sigma 1.4",
+        _DARK,
+        _SPOTS,
+        lambda: kernels.log(9, 1.4),
+        "Marr and Hildreth 1980",
+    ),
+    "dog": BuiltIn(
+        "difference of Gaussians, sigma 1 minus 1.6",
+        _LIGHT,
+        _SPOTS,
+        lambda: kernels.dog(9, 1.0, 1.6),
+        "Marr and Hildreth 1980",
+    ),
+    "sobel_h": BuiltIn(
+        "horizontal edges",
+        _DOWN,
+        _GRADIENT,
+        lambda: kernels.sobel(3, "h"),
+        "Sobel and Feldman 1968",
+    ),
+    "sobel_v": BuiltIn(
+        "vertical edges",
+        _RIGHT,
+        _GRADIENT,
+        lambda: kernels.sobel(3, "v"),
+        "Sobel and Feldman 1968",
+    ),
+    "prewitt_h": BuiltIn(
+        "horizontal edges", _DOWN, _GRADIENT, _turned([1, 1, 1], down=True), "Prewitt 1970"
+    ),
+    "prewitt_v": BuiltIn(
+        "vertical edges", _RIGHT, _GRADIENT, _turned([1, 1, 1], down=False), "Prewitt 1970"
+    ),
+    "scharr_h": BuiltIn(
+        "horizontal edges, better at all angles",
+        _DOWN,
+        _GRADIENT,
+        _turned([3, 10, 3], down=True),
+        "Scharr 2000",
+    ),
+    "scharr_v": BuiltIn(
+        "vertical edges, better at all angles",
+        _RIGHT,
+        _GRADIENT,
+        _turned([3, 10, 3], down=False),
+        "Scharr 2000",
+    ),
+    "roberts": BuiltIn(
+        "roberts_a by its short name",
+        "brighter to the upper left",
+        _GRADIENT,
+        _rows([1, 0], [0, -1]),
+        "Roberts 1963",
+    ),
+    "roberts_a": BuiltIn(
+        "diagonal edges, falling pair",
+        "brighter to the upper left",
+        _GRADIENT,
+        _rows([1, 0], [0, -1]),
+        "Roberts 1963",
+    ),
+    "roberts_b": BuiltIn(
+        "diagonal edges, rising pair",
+        "brighter to the upper right",
+        _GRADIENT,
+        _rows([0, 1], [-1, 0]),
+        "Roberts 1963",
+    ),
+    "central_difference_h": BuiltIn(
+        "horizontal edges, no smoothing", _DOWN, _GRADIENT, _rows([-1], [0], [1], divisor=2)
+    ),
+    "central_difference_v": BuiltIn(
+        "vertical edges, no smoothing", _RIGHT, _GRADIENT, _rows([-1, 0, 1], divisor=2)
+    ),
+    "line_h": BuiltIn(
+        "horizontal lines", _BRIGHT_LINE, _LINES, _rows([-1, -1, -1], [2, 2, 2], [-1, -1, -1])
+    ),
+    "line_v": BuiltIn(
+        "vertical lines", _BRIGHT_LINE, _LINES, _rows([-1, 2, -1], [-1, 2, -1], [-1, 2, -1])
+    ),
+    "line_45": BuiltIn(
+        "lines that rise to the right",
+        _BRIGHT_LINE,
+        _LINES,
+        _rows([-1, -1, 2], [-1, 2, -1], [2, -1, -1]),
+    ),
+    "line_135": BuiltIn(
+        "lines that fall to the right",
+        _BRIGHT_LINE,
+        _LINES,
+        _rows([2, -1, -1], [-1, 2, -1], [-1, -1, 2]),
+    ),
+    "box": BuiltIn("3x3 mean", _SAME, _BLUR, kernels.box),
+    "box_5": BuiltIn("5x5 mean", _SAME, _BLUR, lambda: kernels.box(5)),
+    "binomial_3": BuiltIn("3x3 binomial blur, 1 2 1", _SAME, _BLUR, lambda: kernels.binomial(3)),
+    "binomial_5": BuiltIn(
+        "5x5 binomial blur, 1 4 6 4 1", _SAME, _BLUR, lambda: kernels.binomial(5)
+    ),
+    "gaussian": BuiltIn("gaussian_5 by its short name", _SAME, _BLUR, kernels.gaussian),
+    "gaussian_3": BuiltIn("3x3 Gaussian, sigma 0.8", _SAME, _BLUR, lambda: kernels.gaussian(3)),
+    "gaussian_5": BuiltIn("5x5 Gaussian, sigma 1.1", _SAME, _BLUR, lambda: kernels.gaussian(5)),
+    "gaussian_7": BuiltIn("7x7 Gaussian, sigma 1.4", _SAME, _BLUR, lambda: kernels.gaussian(7)),
+    "gaussian_15": BuiltIn("15x15 Gaussian, sigma 2.6", _SAME, _BLUR, lambda: kernels.gaussian(15)),
+    "motion_blur": BuiltIn(
+        "blur along the diagonal that falls to the right, 9 pixels",
+        _SAME,
+        _BLUR,
+        lambda: kernels.motion(9, -45),
+    ),
+    "motion_blur_h": BuiltIn(
+        "blur along rows, 9 pixels", _SAME, _BLUR, lambda: kernels.motion((1, 9), 0)
+    ),
+    "kirsch": BuiltIn(
+        "edges in 8 directions",
+        "brighter towards the map's compass point",
+        _BANKS,
+        _compass([5, 5, 5, -3, -3, -3, -3, -3]),
+        "Kirsch 1971",
+        tuple(f"kirsch_{point}" for point in _COMPASS),
+    ),
+    "robinson": BuiltIn(
+        "edges in 8 directions, Sobel's weights",
+        "brighter towards the map's compass point",
+        _BANKS,
+        _compass([1, 2, 1, 0, -1, -2, -1, 0]),
+        "Robinson 1977",
+        tuple(f"robinson_{point}" for point in _COMPASS),
+    ),
+    "gabor_bank": BuiltIn(
+        "bars 6 pixels apart in 8 orientations, 22.5 degrees each",
+        "a bright bar across the map's angle",
+        _BANKS,
+        _gabor_bank,
+        "Daugman 1985",
+        tuple(f"gabor_{22.5 * i:g}" for i in range(8)),
+    ),
+    "dct_8": BuiltIn(
+        "cosines of JPEG's 8x8 blocks, use --stride 8",
+        "the wave of map 8u+v as it stands",
+        _BANKS,
+        _dct,
+        "Ahmed, Natarajan and Rao 1974",
+        tuple(f"dct_{u}_{v}" for u in range(8) for v in range(8)),
+    ),
+    "gabor_color": BuiltIn(
+        "bars and edges in grey, red-green, blue-yellow, as trained first layers have",
+        "the map's first colour on the bar, or towards its angle",
+        _COLOR,
+        _gabor_color,
+        "after Krizhevsky, Sutskever and Hinton 2012",
+        tuple(name for name, *_ in _GABOR_COLOUR),
+    ),
+    "color_opponent": BuiltIn(
+        "red against green, blue against yellow, light; 5x5 Gaussian",
+        "red, blue, light",
+        _COLOR,
+        _color_opponent,
+        "after Hering 1878",
+        ("red_green", "blue_yellow", "black_white"),
+    ),
+    "luminance": BuiltIn(
+        "grey from colour, 1x1", "bright", _COLOR, _mix([0.299, 0.587, 0.114]), "ITU-R BT.601"
+    ),
+}
+
+
+def _table() -> str:
+    lines = [
+        "| name | shape | sum | what it does | positive where | source |",
+        "|---|---|---|---|---|---|",
+    ]
+    for name, entry in sorted(BUILTINS.items()):
+        weights = entry.make()
+        shape = "x".join(map(str, weights.shape))
+        maps = 1 if weights.ndim == 2 else weights.shape[-1]
+        sums = np.round(weights.reshape(-1, maps).sum(axis=0), 6) + 0.0
+        total = f"{sums[0]:g}" if np.ptp(sums) == 0 else f"{sums.min():g} to {sums.max():g}"
+        cells = (f"`{name}`", shape, total, entry.summary, entry.sign, entry.source)
+        lines.append("| " + " | ".join(cells) + " |")
+    return "\n".join(lines)
+
+
+def _page(old: str) -> str:
+    """Return README's text with a fresh table between the marks."""
+    before, _, rest = old.partition(_MARKS[0])
+    _, _, after = rest.partition(_MARKS[1])
+    return f"{before}{_MARKS[0]}\n{_table()}\n{_MARKS[1]}{after}"
+
+
+def _agrees(path: Path, weights: Weights) -> bool:
+    """Tell whether a file holds these weights; exp and cos differ in the last bit between CPUs."""
+    if not path.exists():
+        return False
+    stored = np.load(path, allow_pickle=False)
+    same_type = stored.dtype == weights.dtype and stored.shape == weights.shape
+    return same_type and bool(np.allclose(stored, weights, rtol=1e-12, atol=1e-15))
+
+
+def _write(path: Path, weights: Weights) -> None:
+    np.save(path, np.ascontiguousarray(weights), allow_pickle=False)
+
+
+def _stale(folder: Path) -> list[str]:
+    """Name the files that differ from what the formulas give, and those without a formula."""
+    names = [name for name, b in BUILTINS.items() if not _agrees(folder / f"{name}.npy", b.make())]
+    foreign = [path.name for path in folder.glob("*.npy") if path.stem not in BUILTINS]
+    page = (folder / "README.md").read_text(encoding="utf-8")
+    return [f"{n}.npy" for n in names] + foreign + (["README.md"] if _page(page) != page else [])
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Write the built-in filters and their table, or check them.
+
+    Parameters
+    ----------
+    arguments : list of str, optional
+        As on the command line: ``--check``, ``--folder FOLDER``.
+
+    Returns
+    -------
+    int
+        0, or 1 when ``--check`` finds a file that its formula does not give.
+
+    Examples
+    --------
+    >>> main(["--check"])
+    0
+    """
+    parser = argparse.ArgumentParser(
+        prog="python -m cnncli.filters.builtins", description="Write the built-in filters."
+    )
+    parser.add_argument("--check", action="store_true", help="write nothing, name stale files")
+    parser.add_argument("--folder", type=Path, default=Path(str(files(PACKAGE))))
+    options = parser.parse_args(arguments)
+    stale = _stale(options.folder)
+    if options.check:
+        sys.stderr.writelines(f"stale: {name}\n" for name in stale)
+        return int(bool(stale))
+    for name in set(stale) - {"README.md"}:
+        path = options.folder / name
+        if path.stem in BUILTINS:
+            _write(path, BUILTINS[path.stem].make())
+        else:
+            sys.stderr.write(f"no formula: {name}\n")
+    page = options.folder / "README.md"
+    page.write_text(_page(page.read_text(encoding="utf-8")), encoding="utf-8")
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

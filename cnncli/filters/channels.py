@@ -1,0 +1,130 @@
+"""Whether a filter fits the channels of its input, and which option helps when it does not."""
+
+from __future__ import annotations
+
+from cnncli.errors import OptionError, ShapeError
+from cnncli.filters.filter import LAYOUTS, Filter
+
+
+def check_channels(given: Filter, channels: int, groups: int = 1) -> None:
+    """Check that a filter fits the channels of its input.
+
+    Parameters
+    ----------
+    given : Filter
+        2-D kernels fit any number of channels.
+    channels : int
+        Of the input.
+    groups : int
+        1 or more; each group of C_out/groups maps reads its own channels/groups channels.
+
+    Raises
+    ------
+    ShapeError
+        With what was got and needed, and in the hint the option that helps.
+    OptionError
+        If 2-D kernels are given groups: they already are one group per channel.
+
+    Examples
+    --------
+    >>> from cnncli.filters.filter import load_filter
+    >>> check_channels(load_filter("box"), 3)
+    >>> check_channels(load_filter("kirsch"), 3)
+    Traceback (most recent call last):
+    cnncli.errors.ShapeError: the filter kirsch has 1 channel in, the input has 3
+    """
+    if groups < 1:
+        raise OptionError(f"groups must be at least 1, got {groups}")
+    if given.channels_in is None:
+        if groups != 1:
+            raise OptionError(
+                f"groups need a filter of shape (kh,kw,C_in/{groups},C_out), got the 2-D "
+                f"{given.name}, which works on every channel on its own",
+                hint="leave out --groups",
+            )
+        return
+    if given.channels_in * groups != channels:
+        raise ShapeError(
+            _channel_message(given, channels, groups), hint=_cure(given, channels, groups)
+        )
+    if given.maps % groups:
+        raise ShapeError(
+            f"the feature maps of {given.name} must part evenly into {groups} groups, "
+            f"got {given.maps}"
+        )
+
+
+def layout_notes(given: Filter, channels: int, groups: int = 1) -> tuple[str, ...]:
+    """Say when a filter that fits is likely to be in the other layout.
+
+    Parameters
+    ----------
+    given : Filter
+    channels : int
+        Of the input.
+    groups : int
+
+    Returns
+    -------
+    tuple of str
+        Empty unless both layouts fit and only the other one makes the window square.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from cnncli.filters.filter import from_array
+    >>> layout_notes(from_array(np.ones((64, 3, 3, 3)), name="vgg"), 3)[0]
+    'vgg read as hwio, window 64x3, 3 maps; --filter-layout oihw fits too, window 3x3, 64 maps'
+    """
+    inputs, (rows, columns), maps = _other_reading(given)
+    high, wide = given.window
+    if groups * inputs != channels or rows != columns or high == wide:
+        return ()
+    return (
+        f"{given.name} read as {given.layout}, window {high}x{wide}, {given.maps} maps; "
+        f"--filter-layout {_other_layout(given)} fits too, window {rows}x{columns}, {maps} maps",
+    )
+
+
+def _channel_message(given: Filter, channels: int, groups: int) -> str:
+    count = given.channels_in or 0
+    times = f" in each of {groups} groups" if groups > 1 else ""
+    plural = "" if count == 1 else "s"
+    return (
+        f"the filter {given.name} has {count} channel{plural}{times} in, the input has {channels}"
+    )
+
+
+def _cure(given: Filter, channels: int, groups: int) -> str | None:
+    """Name the option under which the filter would fit, the likeliest first."""
+    inputs = given.channels_in or 0
+    if inputs == 1 and channels == 3:
+        return "--gray would fit: it makes the picture one channel"
+    if groups * _other_reading(given)[0] == channels and _reads_better_otherwise(given):
+        return f"--filter-layout {_other_layout(given)} would fit"
+    if channels == 1 and inputs == 3:
+        return "it needs a colour image; for grey ones take a filter of shape (kh,kw)"
+    fitting, rest = divmod(channels, inputs)
+    if rest == 0 and given.maps % fitting == 0:
+        return f"--groups {fitting} would fit"
+    return None
+
+
+def _other_layout(given: Filter) -> str:
+    return LAYOUTS[1 - LAYOUTS.index(given.layout)]
+
+
+def _other_reading(given: Filter) -> tuple[int, tuple[int, int], int]:
+    """Channels in, window and maps as the other layout reads the shape; zeros for 2-D filters."""
+    shape = given.source_shape
+    if len(shape) < 3:
+        return 0, (0, 0), 0
+    if _other_layout(given) == "hwio":
+        return shape[2], (shape[0], shape[1]), shape[3] if len(shape) == 4 else 1
+    return shape[-3], (shape[-2], shape[-1]), shape[0] if len(shape) == 4 else 1
+
+
+def _reads_better_otherwise(given: Filter) -> bool:
+    """Nearly all filters are square: a reading that makes them so is the likelier one."""
+    rows, columns = _other_reading(given)[1]
+    return rows == columns or given.window[0] != given.window[1]

@@ -1,0 +1,243 @@
+"""Gradients against finite differences, at random places, in float64."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cnncli.gradients.unit import Gradient, find_gradient
+from cnncli.network.graph import SOURCE, Network
+from cnncli.network.layers import FloatArray
+from cnncli.network.passes import Forward
+
+TOLERANCE: Final = 1e-6
+"""The largest difference allowed, relative to the largest gradient by the same array."""
+
+STEPS: Final = (1e-3, 1e-4, 1e-5, 1e-6)
+"""Relative to the number that is changed; a smaller one is tried where a kink is met."""
+
+_SURE: Final = TOLERANCE / 4
+_OTHERS: Final = ((0, 2, 3), (0, 1, 3))
+
+
+@dataclass(frozen=True)
+class Check:
+    """What a comparison found.
+
+    Parameters
+    ----------
+    compared : int
+        Places.
+    left_out : int
+        Places whose slopes differ from one side to the other however small the step, because a
+        relu or a maximum has its kink there, or drown in rounding.
+    difference : float
+        The largest one.
+    relative : float
+        The largest one by the largest gradient by the same array.
+    where : str
+        The array of the largest relative difference.
+    """
+
+    compared: int
+    left_out: int
+    difference: float
+    relative: float
+    where: str
+
+    @property
+    def passed(self) -> bool:
+        """Whether something was compared, and nothing was off."""
+        return self.compared > 0 and self.relative <= TOLERANCE
+
+
+def check_line(check: Check) -> str:
+    """Say what a comparison found.
+
+    Examples
+    --------
+    >>> check_line(Check(90, 2, 1e-9, 2e-10, "conv1-W"))[:76]
+    'gradients checked at 90 places: largest difference 1e-09, relative 2e-10 (co'
+    """
+    line = (
+        f"gradients checked at {check.compared} places: largest difference {check.difference:.3g}, "
+        f"relative {check.relative:.3g} ({check.where})"
+    )
+    if not check.left_out:
+        return line
+    return (
+        f"{line}; {check.left_out} more left out: slopes that differ from side to side, as at the "
+        "kink of a relu, or are lost in rounding"
+    )
+
+
+def check_gradient(
+    network: Network, X: FloatArray, layer: str, upstream: FloatArray, count: int, seed: int = 0
+) -> Check:
+    """Compare gradients with finite differences.
+
+    Parameters
+    ----------
+    network, X, layer, upstream
+        As in `find_gradient`; computed in float64 whatever their dtype.
+    count : int
+        Random places that are looked at: of the input cells that the layer is made from, and of
+        each parameter.
+    seed : int
+
+    Returns
+    -------
+    Check
+
+    Notes
+    -----
+    The slope at x comes from the four between x - 2h, x - h, x, x + h and x + 2h, by the central
+    formula whose error falls with the fourth power of h (Fornberg, 1988). Those of a smooth
+    function lie on a line: where they do not, h is too large or there is a kink.
+
+    Examples
+    --------
+    >>> from cnncli.network.layers import PoolLayer
+    >>> X = np.arange(16.0).reshape(1, 4, 4, 1)
+    >>> found = check_gradient(Network.chain(PoolLayer()), X, "pool1", np.ones((1, 2, 2, 1)), 5)
+    >>> found.passed, found.compared
+    (True, 5)
+    """
+    upstream = upstream.astype(np.float64)
+    rng = np.random.default_rng(seed)
+    found = []
+    with np.errstate(all="ignore"):
+        gradient = find_gradient(network, X.astype(np.float64), layer, upstream)
+        arrays = {(SOURCE, "pixels"): gradient.input}
+        arrays |= {
+            (name, key): dP
+            for name, each in gradient.parameters.items()
+            for key, dP in each.items()
+        }
+        for (name, key), dP in arrays.items():
+            changes = _Changes(gradient.done, upstream, name, key)
+            among = _reached(gradient) if name == SOURCE else np.arange(dP.size)
+            places = rng.choice(among, min(count, len(among)), replace=False)
+            label = SOURCE if name == SOURCE else f"{name}-{key}"
+            found.append(_compare(changes, dP, places.tolist(), label))
+    worst = max(found, key=lambda check: check.relative)
+    return Check(
+        sum(check.compared for check in found),
+        sum(check.left_out for check in found),
+        max(check.difference for check in found),
+        worst.relative,
+        worst.where,
+    )
+
+
+def _reached(gradient: Gradient) -> NDArray[np.intp]:
+    """The flat indices of the input cells that geometry lets the unit depend on."""
+    network, X = gradient.done.network, gradient.input
+    rows, cols = (np.flatnonzero(gradient.upstream.any(axis=axes)) for axes in _OTHERS)
+    if not rows.size:
+        return np.arange(X.size)
+    box = slice(rows[0], rows[-1] + 1), slice(cols[0], cols[-1] + 1)
+    m, n_H, n_W, n_C = X.shape
+    down, across = network.reads((m, n_H, n_W, n_C), network.names[-1], box)[SOURCE]
+    return np.arange(X.size).reshape(X.shape)[:, down, across].ravel()
+
+
+@dataclass(frozen=True)
+class _Slope:
+    """A slope with what speaks against it: how far it is from straight, and rounding."""
+
+    value: float
+    doubt: float
+
+
+@dataclass(frozen=True, eq=False)
+class _Changes:
+    """What becomes of a layer's output when one number of the input or a parameter changes."""
+
+    done: Forward
+    upstream: FloatArray
+    name: str
+    key: str
+
+    def given(self, shape: tuple[int, ...]) -> FloatArray:
+        """The array that is changed; biases that were not given are 0."""
+        if self.name == SOURCE:
+            return self.done.values[SOURCE]
+        parameters = self.done.network.node(self.name).layer.parameters
+        found = parameters.get(self.key, np.zeros(shape))
+        return found.astype(np.float64)
+
+    def output(self, changed: FloatArray) -> FloatArray:
+        """Return the last layer's output, running again what depends on the array."""
+        values = dict(self.done.values)
+        stale = {self.name}
+        if self.name == SOURCE:
+            values[SOURCE] = changed
+        for node in self.done.network.nodes:
+            layer = node.layer
+            if node.name == self.name:
+                layer = layer.with_parameters({self.key: changed})
+            elif stale.isdisjoint(node.inputs):
+                continue
+            values[node.name], _ = layer.forward(*(values[name] for name in node.inputs))
+            stale.add(node.name)
+        return values[self.done.network.nodes[-1].name]
+
+    def slopes(self, given: FloatArray, place: int, size: float) -> Iterator[_Slope]:
+        """Yield the slope at one place for smaller and smaller steps."""
+        for relative in STEPS:
+            yield self._slope(given, place, relative * size)
+
+    def _slope(self, given: FloatArray, place: int, step: float) -> _Slope:
+        last = self._moved(given, place, -2 * step)
+        parts = []
+        for count in (-1, 0, 1, 2):
+            Y = self._moved(given, place, count * step)
+            # Cell by cell: what does not change takes no part, and brings no rounding.
+            parts.append(float(np.sum((Y - last) * self.upstream)) / step)
+            last = Y
+        a, b, c, d = parts
+        bend = max(abs(a - 2 * b + c), abs(b - 2 * c + d))
+        # Of all cells: those of a saturated softmax may change by less than their last digit.
+        size = float(np.linalg.norm(last * self.upstream))
+        rounding = np.finfo(np.float64).eps * size / step
+        return _Slope((7 * (b + c) - a - d) / 12, max(bend, rounding))
+
+    def _moved(self, given: FloatArray, place: int, by: float) -> FloatArray:
+        changed = given.copy()
+        changed.flat[place] += by
+        return self.output(changed)
+
+
+def _compare(changes: _Changes, gradient: FloatArray, places: list[int], label: str) -> Check:
+    given = changes.given(gradient.shape)
+    exact = gradient.ravel()
+    largest = float(np.abs(exact).max())
+    typical = float(np.median(np.abs(given))) or 1.0
+    tried: dict[int, list[_Slope]] = {}
+    for place in places:
+        size = max(abs(float(given.flat[place])), typical)
+        tried[place] = _until_sure(changes.slopes(given, place, size), _SURE * largest)
+    # A gradient that is wrongly 0 must not be the measure of itself.
+    firsts = [abs(slopes[0].value) for slopes in tried.values()]
+    largest = max([largest, *(value for value in firsts if np.isfinite(value))])
+    differences = []
+    for place, slopes in tried.items():
+        sure = [slope.value for slope in slopes if slope.doubt <= _SURE * largest]
+        differences += [abs(slope - float(exact[place])) for slope in sure[:1]]
+    most = max(differences, default=0.0)
+    relative = most / largest if largest else 0.0
+    return Check(len(differences), len(places) - len(differences), most, relative, label)
+
+
+def _until_sure(slopes: Iterator[_Slope], doubt: float) -> list[_Slope]:
+    found = []
+    for slope in slopes:
+        found.append(slope)
+        if slope.doubt <= doubt:
+            break
+    return found

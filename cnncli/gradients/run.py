@@ -1,0 +1,326 @@
+"""One gradient from an image to its files: read, forward, backward, check, write, report."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from cnncli.errors import CnnCliError, OptionError
+from cnncli.gradients.check import TOLERANCE, Check, check_gradient, check_line
+from cnncli.gradients.pictures import Look, overlay_limit, overlay_look, plain_look, winner_looks
+from cnncli.gradients.unit import (
+    Gradient,
+    Unit,
+    check_upstream,
+    find_gradient,
+    parameter_names,
+    unit_upstream,
+    winning_pools,
+)
+from cnncli.io.atomic import make_folder
+from cnncli.io.formats import NPY
+from cnncli.io.images import Picture
+from cnncli.io.limits import MAX_INPUT_BYTES
+from cnncli.io.npy import read_npy
+from cnncli.io.urls import join
+from cnncli.io.writers import holds_values, write_npy_blocks
+from cnncli.network.graph import Network, input_groups
+from cnncli.network.layers import FloatArray, PadLayer
+from cnncli.network.passes import backward_bytes
+from cnncli.pipeline.feature_maps import FeatureMaps
+from cnncli.pipeline.files import LocalPlace
+from cnncli.pipeline.job import Job, Outcome, Task, Written
+from cnncli.pipeline.outputs import (
+    OutFile,
+    Result,
+    Source,
+    Target,
+    plan_targets,
+)
+from cnncli.pipeline.process import named_error
+from cnncli.pipeline.templates import distinct, safe_name
+from cnncli.pipeline.write import check_format_of, deliver, notes_of, shares_of
+from cnncli.render.levels import measure
+from cnncli.system.memory import check_memory
+
+
+@dataclass(frozen=True)
+class GradJob:
+    """What gradient is wanted, and how it is to be seen.
+
+    Parameters
+    ----------
+    job : Job
+        The network, and how images are read and results written.
+    unit : Unit, optional
+        By default the last layer.
+    upstream : Path, optional
+        A ``.npy`` file with the gradient of that layer's output.
+    look : str
+        ``gradient``, ``overlay`` or ``winners``.
+    params : str, optional
+        Folder for the gradients of all parameters.
+    check : int
+        Random places to compare with finite differences; 0: none.
+    """
+
+    job: Job
+    unit: Unit | None = None
+    upstream: Path | None = None
+    look: str = "gradient"
+    params: str | None = None
+    check: int = 0
+
+
+@dataclass(frozen=True)
+class _Plan:
+    """A job with all that can be known before the image is read."""
+
+    wanted: GradJob
+    network: Network
+    unit: Unit
+    target: Target
+    place: LocalPlace
+
+    @property
+    def job(self) -> Job:
+        return self.wanted.job
+
+
+def run(wanted: GradJob, source: Source) -> tuple[Outcome, Check | None]:
+    """Find a gradient and write it.
+
+    Parameters
+    ----------
+    wanted : GradJob
+    source : Source
+
+    Returns
+    -------
+    tuple of (Outcome, Check or None)
+        What became of the image, and what the comparison with finite differences found.
+
+    Raises
+    ------
+    CnnCliError
+        If it cannot work whatever the image; nothing was read by then.
+    """
+    task = _plan(wanted, source)
+    to_stdout = task.target.kind == "stdout"
+    try:
+        with np.errstate(all="ignore"):
+            outcome, check = _process(task, source)
+    except (CnnCliError, MemoryError) as error:
+        return Outcome(source, error=named_error(error, source), to_stdout=to_stdout), None
+    return replace(outcome, to_stdout=to_stdout), check
+
+
+def _plan(wanted: GradJob, source: Source) -> _Plan:
+    job = wanted.job
+    unit = wanted.unit or Unit(job.network.names[-1])
+    if wanted.upstream is not None and unit.map is not None:
+        raise OptionError(
+            f"--upstream is for a whole layer, got --unit {unit}", hint=f"--unit {unit.layer}"
+        )
+    output, pools = job.output, tuple[str, ...]()
+    if wanted.look == "winners":
+        pools = winning_pools(job.network, unit.layer)
+        if output.output is None and source.path is not None:
+            name = f"{{stem}}-{{layer}}-winners.{output.format or 'png'}"
+            output = replace(output, output=name)
+    read_too = (*job.read_too, *([] if wanted.upstream is None else [wanted.upstream]))
+    plan = plan_targets([source], output, op="grad", read_too=read_too, layers=pools)
+    (target,) = plan.targets
+    if wanted.look == "overlay" and _as_values(target, job):
+        raise OptionError(
+            "--overlay is a picture, got an output of numbers",
+            hint="leave --overlay away for the gradient itself",
+        )
+    if wanted.params is not None:
+        folder = replace(job.output, output=os.path.join(wanted.params, ""), format="npy")
+        plan_targets([source], folder, op="grad")
+    place = LocalPlace(job.output, plan.inputs)
+    return _Plan(wanted, job.network.until(unit.layer), unit, target, place)
+
+
+def _process(task: _Plan, source: Source) -> tuple[Outcome, Check | None]:
+    picture = task.place.read(task.job, Task(0, task.target))
+    if picture.shape[0] > 1:
+        raise OptionError(f"grad takes one image, got an array of {picture.shape[0]}")
+    looks = _looks(task, picture)
+    upstream = _upstream(task, picture)
+    results = [Result(look.expected.maps, look.expected.layer) for look in looks]
+    files = task.place.select(task.target, task.target.files(results))
+    if not files:
+        return Outcome(source, skipped=True), None
+    for file in files:
+        look = looks[file.result]
+        check_format_of(replace(task.job, render=look.render), file, look.expected)
+    parameters = _parameter_files(task)
+    _check_room(task, picture)
+
+    gradient = find_gradient(task.network, picture.values(), task.unit.layer, upstream)
+    check = _checked(task, picture, upstream)
+    task.place.prepare(task.target, files)
+    written, notes, shown = _deliver(task, looks, files, gradient, picture)
+    written += _write_parameters(task, parameters, gradient)
+    notes = (*notes_of(task.job, picture), *_notes(task, gradient, check), *notes)
+    return Outcome(source, written, notes, shown=shown), check
+
+
+def _as_values(target: Target, job: Job) -> bool:
+    """Whether numbers go out; all files of a target have one format."""
+    format = target.files(target.unknown())[0].format
+    return holds_values(format, job.output.depth)
+
+
+def _looks(task: _Plan, picture: Picture) -> list[Look]:
+    shape, render = picture.shape, task.job.render
+    as_values = _as_values(task.target, task.job)
+    if task.wanted.look == "gradient":
+        return [plain_look(shape, as_values, render)]
+    if task.wanted.look == "overlay":
+        return [overlay_look(shape, render)]
+    shapes = task.network.shapes(shape)
+    groups = task.network.groups(input_groups(shape[3]))
+    pools = task.target.wanted
+    return winner_looks(pools, task.network, shapes, groups, as_values, render)
+
+
+def _upstream(task: _Plan, picture: Picture) -> FloatArray:
+    layer, path = task.unit.layer, task.wanted.upstream
+    shape = task.network.shapes(picture.shape)[layer]
+    if path is None:
+        groups = task.network.groups(input_groups(picture.shape[3]))
+        return unit_upstream(task.unit, shape, groups[layer], picture.dtype)
+    given = read_npy(path, name=os.fspath(path), max_bytes=MAX_INPUT_BYTES)
+    return check_upstream(given.astype(picture.dtype), shape, layer)
+
+
+def _check_room(task: _Plan, picture: Picture) -> None:
+    needed = backward_bytes(task.network, picture.shape, picture.dtype)
+    if task.wanted.check:
+        # The passes in float64 beside what is kept of the others, and outputs of changed numbers.
+        needed += 2 * backward_bytes(task.network, picture.shape, np.dtype(np.float64))
+    check_memory(
+        needed,
+        "the backward pass",
+        "a smaller image, or a layer nearer to it",
+        limit=task.job.read.max_memory,
+        held=picture.pixels.nbytes,
+    )
+
+
+def _checked(task: _Plan, picture: Picture, upstream: FloatArray) -> Check | None:
+    count = task.wanted.check
+    if not count:
+        return None
+    check = check_gradient(task.network, picture.values(), task.unit.layer, upstream, count)
+    if check.compared == 0:
+        raise CnnCliError(
+            f"none of {check.left_out} places can be compared: slopes differ from one side to the "
+            "other, or are lost in rounding",
+            hint="a unit that is neither silent nor saturated, as before a softmax, or more places",
+        )
+    if not check.passed:
+        raise CnnCliError(
+            f"gradients differ from finite differences by up to {check.difference:.3g}, relative "
+            f"{check.relative:.3g} ({check.where}), more than {TOLERANCE:g}"
+        )
+    return check
+
+
+def _deliver(
+    task: _Plan,
+    looks: Sequence[Look],
+    files: Sequence[OutFile],
+    gradient: Gradient,
+    picture: Picture,
+) -> tuple[tuple[Written, ...], tuple[str, ...], str]:
+    """Write each result to its files."""
+    by_name = {look.expected.name: look for look in looks}
+    shares = shares_of([look.expected for look in looks], files)
+    made = (
+        (share.expected.name, _as_maps(by_name[share.expected.name].make(gradient), picture))
+        for share in shares
+    )
+    return deliver(replace(task.job, render=looks[0].render), shares, made, task.place.write)
+
+
+def _as_maps(values: FloatArray, picture: Picture) -> FeatureMaps:
+    """Return values that are there as a result of a network that does nothing."""
+    nothing = np.broadcast_to(np.zeros((), values.dtype), values.shape)
+    plain = Picture(nothing, 1.0, False, picture.batched, (), picture.name)
+    return FeatureMaps(Network.chain(PadLayer(0)), plain, held=values)
+
+
+def _parameter_files(task: _Plan) -> dict[tuple[str, str], OutFile]:
+    """Name a file for each parameter of each layer, and refuse those that must not be written."""
+    if task.wanted.params is None:
+        return {}
+    arrays = [
+        (node.name, key) for node in task.network.nodes for key in parameter_names(node.layer)
+    ]
+    stems = distinct(safe_name(f"{name}-{key}") for name, key in arrays)
+    files = {
+        array: OutFile(join(task.wanted.params, f"{stem}.npy"), NPY, 0, (0,))
+        for array, stem in zip(arrays, stems, strict=True)
+    }
+    chosen = task.place.select(task.target, tuple(files.values()))
+    return {array: file for array, file in files.items() if file in chosen}
+
+
+def _write_parameters(
+    task: _Plan, files: dict[tuple[str, str], OutFile], gradient: Gradient
+) -> tuple[Written, ...]:
+    return tuple(
+        _write_array(file, gradient.parameters[name][key], f"{name}-{key}", task.place)
+        for (name, key), file in files.items()
+    )
+
+
+def _write_array(file: OutFile, array: FloatArray, name: str, place: LocalPlace) -> Written:
+    assert file.path is not None
+    if isinstance(file.path, Path):
+        make_folder(file.path.parent)
+    blocks = [np.ascontiguousarray(array)]
+    place.write(file, lambda out: write_npy_blocks(out, array.shape, array.dtype, blocks))
+    found = measure(array)
+    finite = found.lo <= found.hi
+    return Written(
+        output=str(file.path),
+        form=f"{'x'.join(map(str, array.shape))} {array.dtype} array",
+        shape=array.shape,
+        maps=(name,),
+        low=found.lo if finite else 0.0,
+        high=found.hi if finite else 0.0,
+        mapping="values",
+        range=None,
+        clipped=0.0,
+        non_finite=found.non_finite,
+    )
+
+
+def _notes(task: _Plan, gradient: Gradient, check: Check | None) -> tuple[str, ...]:
+    wanted, notes = task.wanted, []
+    if wanted.upstream is None and wanted.look != "winners":
+        verb = "is" if np.count_nonzero(gradient.upstream) == 1 else "adds up to"
+        notes.append(f"{task.unit} {verb} {gradient.value:.6g}")
+    if not gradient.input.any():
+        notes.append(f"no pixel changes {task.unit}: its gradient is 0 everywhere")
+    if wanted.look == "winners" and not _as_values(task.target, task.job):
+        notes.append("orange cells won a window, grey ones none; the brighter, the larger")
+    if wanted.look == "overlay":
+        most = overlay_limit(gradient, task.job.render.range)
+        notes.append(f"full red is a gradient of {most:.4g} and more, full blue of {-most:.4g}")
+    if wanted.params is not None:
+        after = [name for name in task.job.network.names if name not in task.network.names]
+        if after:
+            notes.append(f"no gradients of {', '.join(after)}: {task.unit} does not depend on them")
+    if check is not None:
+        notes.append(check_line(check))
+    return tuple(notes)

@@ -1,0 +1,346 @@
+"""Which unit a gradient is of, and the gradients of it: of the input and of every parameter."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from cnncli.errors import OptionError, ShapeError
+from cnncli.filters.builtin_names import nearest
+from cnncli.network.graph import SOURCE, Network
+from cnncli.network.layers import ConvLayer, FloatArray, Gradients, Join, Layer, PoolLayer, Shape
+from cnncli.network.passes import Backward, Forward, forward
+from cnncli.render.options import MapGroup
+
+_FORM = "LAYER, LAYER:MAP or LAYER:MAP,ROW,COL"
+_PLACED = re.compile(r"(?P<map>.+?)(?:,(?P<row>\d{1,9}),(?P<col>\d{1,9}))?")
+_COLOURS = ("red", "green", "blue")
+
+
+@dataclass(frozen=True)
+class Unit:
+    """A layer's output, one of its maps, or one value of that; several values stand for their sum.
+
+    Parameters
+    ----------
+    layer : str
+    map : str, optional
+        A channel's index or a map's name; None: all maps.
+    place : (int, int), optional
+        Row and column; None: the whole map.
+
+    Examples
+    --------
+    >>> str(Unit("conv1", "7", (3, 4)))
+    'conv1:7,3,4'
+    """
+
+    layer: str
+    map: str | None = None
+    place: tuple[int, int] | None = None
+
+    def __str__(self) -> str:
+        part = "" if self.map is None else f":{self.map}"
+        place = "" if self.place is None else f",{self.place[0]},{self.place[1]}"
+        return f"{self.layer}{part}{place}"
+
+
+def parse_unit(text: str, find: Callable[[str], str]) -> Unit:
+    """Read the text of ``--unit``.
+
+    Parameters
+    ----------
+    text : str
+        ``LAYER``, ``LAYER:MAP`` or ``LAYER:MAP,ROW,COL``; names may hold colons themselves.
+    find : callable
+        Returns the layer that a name stands for, or raises OptionError: `Model.find`.
+
+    Raises
+    ------
+    OptionError
+        If it has another form, or there is no such layer.
+
+    Examples
+    --------
+    >>> from cnncli.network.graph import Model
+    >>> parse_unit("pool1:0,2,3", Model(Network.chain(PoolLayer())).find)
+    Unit(layer='pool1', map='0', place=(2, 3))
+    """
+    layer, colon, rest = text.rpartition(":")
+    try:
+        return Unit(find(text))
+    except OptionError:
+        if not colon:
+            raise
+    found = _PLACED.fullmatch(rest)
+    if found is None or not layer:
+        raise OptionError(f"--unit must be {_FORM}, got {text!r}")
+    place = None if found["row"] is None else (int(found["row"]), int(found["col"]))
+    return Unit(find(layer), found["map"], place)
+
+
+def unit_upstream(
+    unit: Unit, shape: Shape, groups: Sequence[MapGroup], dtype: np.dtype[Any]
+) -> FloatArray:
+    """Return the upstream gradient that picks a unit out of its layer's output.
+
+    Parameters
+    ----------
+    unit : Unit
+    shape : (m, n_H, n_W, n_C)
+        Of the layer's output.
+    groups : sequence of MapGroup
+        Its maps.
+    dtype : dtype
+
+    Returns
+    -------
+    ndarray, shape (m, n_H, n_W, n_C)
+        1 where the unit is, else 0.
+
+    Raises
+    ------
+    OptionError
+        If there is no such map, row or column.
+
+    Examples
+    --------
+    >>> groups = (MapGroup("left", (0,)), MapGroup("right", (1,)))
+    >>> dY = unit_upstream(Unit("a", "right", (0, 1)), (1, 1, 2, 2), groups, np.dtype("float32"))
+    >>> dY.tolist()
+    [[[[0.0, 0.0], [0.0, 1.0]]]]
+    """
+    channels = _channels(unit, shape[3], groups)
+    rows, cols = slice(None), slice(None)
+    if unit.place is not None:
+        rows = _within(unit, "row", unit.place[0], shape[1])
+        cols = _within(unit, "column", unit.place[1], shape[2])
+    dY = np.zeros(shape, dtype)
+    dY[:, rows, cols, channels] = 1
+    return dY
+
+
+def check_upstream(given: FloatArray, shape: Shape, layer: str) -> FloatArray:
+    """Return a given upstream gradient as (m, n_H, n_W, n_C).
+
+    Raises
+    ------
+    ShapeError
+        If it has not the shape of the layer's output, with or without the batch axis.
+    OptionError
+        If it holds NaN or infinities.
+
+    Examples
+    --------
+    >>> check_upstream(np.ones((2, 3, 4)), (1, 2, 3, 4), "conv1").shape
+    (1, 2, 3, 4)
+    """
+    fits = given.shape == shape or (shape[0] == 1 and given.shape == shape[1:])
+    if not fits:
+        need = shape[1:] if shape[0] == 1 else shape
+        raise ShapeError(
+            f"--upstream must have the shape of layer {layer}'s output, {need}, got {given.shape}"
+        )
+    if not np.isfinite(given).all():
+        raise OptionError("--upstream must hold finite numbers, got NaN or infinity")
+    return given.reshape(shape)
+
+
+@dataclass(frozen=True, eq=False)
+class Gradient:
+    """The gradients of one number: ``sum(upstream * output)`` of a layer.
+
+    Parameters
+    ----------
+    done : Forward
+        The passes up to that layer.
+    upstream : ndarray
+    backward : Backward
+    """
+
+    done: Forward
+    upstream: FloatArray
+    backward: Backward
+
+    @property
+    def value(self) -> float:
+        """The number itself."""
+        output = self.done.values[self.done.network.nodes[-1].name]
+        # Other cells may be infinite, and 0 times infinity is no number.
+        picked = self.upstream != 0
+        return float(np.sum(self.upstream[picked] * output[picked], dtype=np.float64))
+
+    @property
+    def input(self) -> FloatArray:
+        """By the network's input, shape (m, n_H, n_W, n_C)."""
+        return self.backward.values[SOURCE]
+
+    @property
+    def parameters(self) -> dict[str, Gradients]:
+        """By every parameter of every layer that has some, in the network's order."""
+        found = self.backward.parameters
+        names = self.done.network.names
+        return {name: found[name] for name in names if found.get(name)}
+
+
+def find_gradient(network: Network, X: FloatArray, layer: str, upstream: FloatArray) -> Gradient:
+    """Run a network up to a layer and back.
+
+    Parameters
+    ----------
+    network : Network
+    X : ndarray, shape (m, n_H, n_W, n_C)
+        Pixel values; gradients are by these, before the network's own normalisation.
+    layer : str
+    upstream : ndarray
+        Of the shape of the layer's output.
+
+    Returns
+    -------
+    Gradient
+        Layers that the named one does not depend on have no part in it.
+
+    Examples
+    --------
+    >>> X = np.arange(4.0).reshape(1, 2, 2, 1)
+    >>> found = find_gradient(Network.chain(PoolLayer()), X, "pool1", np.ones((1, 1, 1, 1)))
+    >>> found.value, found.input.ravel().tolist()
+    (3.0, [0.0, 0.0, 0.0, 1.0])
+    """
+    upstream = upstream.astype(X.dtype, copy=False)
+    done = forward(network.until(layer), X)
+    return Gradient(done, upstream, done.backward({layer: upstream}))
+
+
+def parameter_names(layer: Layer | Join) -> tuple[str, ...]:
+    """Name a layer's gradients; a convolution has one by its biases, given or not.
+
+    Examples
+    --------
+    >>> parameter_names(PoolLayer())
+    ()
+    """
+    given = tuple(layer.parameters)
+    if isinstance(layer, ConvLayer):
+        return ("W", "b", *(name for name in given if name not in ("W", "b")))
+    return given
+
+
+def strongest(gradient: FloatArray) -> FloatArray:
+    """Return for each pixel the value of the channel that is largest without its sign.
+
+    A sum over the channels would hide a unit that compares colours: there they cancel.
+
+    Parameters
+    ----------
+    gradient : ndarray, shape (m, n_H, n_W, n_C)
+
+    Returns
+    -------
+    ndarray, shape (m, n_H, n_W, 1)
+
+    Examples
+    --------
+    >>> strongest(np.array([0.5, -2.0, 1.0]).reshape(1, 1, 1, 3)).ravel()
+    array([-2.])
+    """
+    channel = np.abs(gradient).argmax(axis=3, keepdims=True)
+    return np.take_along_axis(gradient, channel, axis=3)
+
+
+def winning_pools(network: Network, layer: str) -> tuple[str, ...]:
+    """Return the pools whose winners count: a layer that is one itself, or all before it.
+
+    Raises
+    ------
+    OptionError
+        If there is none with winners, by maximum or minimum.
+
+    Examples
+    --------
+    >>> winning_pools(Network.chain(PoolLayer(), PoolLayer("average"), PoolLayer()), "pool2")
+    ('pool1',)
+    """
+    found = [
+        node.name
+        for node in network.until(layer).nodes
+        if isinstance(node.layer, PoolLayer) and node.layer.mode in ("max", "min")
+    ]
+    if not found:
+        raise OptionError(f"--winners needs a max or min pool, layer {layer} depends on none")
+    return (layer,) if layer in found else tuple(found)
+
+
+def winner_counts(done: Forward, name: str) -> FloatArray:
+    """Return how many windows of a max or min pool each of its input cells won.
+
+    Parameters
+    ----------
+    done : Forward
+    name : str
+        The pool.
+
+    Returns
+    -------
+    ndarray, shape of the pool's input
+        Whole numbers; each window has one winner, the first in row-major order.
+
+    Examples
+    --------
+    >>> X = np.array([[5.0, 1.0, 2.0]]).reshape(1, 1, 3, 1)
+    >>> done = forward(Network.chain(PoolLayer(size=(1, 2), stride=1)), X)
+    >>> winner_counts(done, "pool1").ravel()
+    array([1., 0., 1.])
+    """
+    # The gradient of a sum of extremes goes to the winners, once for each window.
+    node = done.network.node(name)
+    counts, _ = node.layer.backward(np.ones_like(done.values[name]), done.caches[name])
+    assert not isinstance(counts, tuple)
+    return counts
+
+
+def channel_names(groups: Sequence[MapGroup]) -> tuple[str, ...]:
+    """Name each channel: by its map, and in a colour picture by its colour.
+
+    Examples
+    --------
+    >>> channel_names([MapGroup("photo", (0, 1, 2)), MapGroup("edge", (3,))])
+    ('photo-red', 'photo-green', 'photo-blue', 'edge')
+    """
+    names = {
+        channel: "-".join(filter(None, (group.name, *part)))
+        for group in groups
+        for channel, part in zip(group.channels, _parts(group), strict=True)
+    }
+    return tuple(names[channel] for channel in sorted(names))
+
+
+def _parts(group: MapGroup) -> Sequence[tuple[str, ...]]:
+    return [(colour,) for colour in _COLOURS] if group.colour else [()]
+
+
+def _channels(unit: Unit, count: int, groups: Sequence[MapGroup]) -> list[int]:
+    if unit.map is None:
+        return list(range(count))
+    if unit.map.isdecimal():
+        if int(unit.map) >= count:
+            raise OptionError(
+                f"--unit: maps of layer {unit.layer} are 0 to {count - 1}, got {unit.map}"
+            )
+        return [int(unit.map)]
+    named = {group.name: group.channels for group in groups if group.name}
+    if unit.map not in named:
+        near = nearest(unit.map, named)
+        alike = f"nearest: {', '.join(near)}" if near else f"they are 0 to {count - 1}"
+        raise OptionError(f"--unit: layer {unit.layer} has no map {unit.map!r}; {alike}")
+    return list(named[unit.map])
+
+
+def _within(unit: Unit, what: str, index: int, size: int) -> slice:
+    if index >= size:
+        raise OptionError(f"--unit: {what}s of layer {unit.layer} are 0 to {size - 1}, got {index}")
+    return slice(index, index + 1)

@@ -1,0 +1,141 @@
+"""How other tools do the same operation: what they flip, where they pad, what they divide by."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any, Final, TypeVar
+
+from cnncli.core.geometry import Pair, pair, same_pads
+from cnncli.errors import OptionError
+from cnncli.filters.filter import flip
+from cnncli.network.layers import ConvLayer, PoolLayer
+
+OneLayer = ConvLayer | PoolLayer
+AnyLayer = TypeVar("AnyLayer", bound=ConvLayer | PoolLayer)
+
+
+@dataclass(frozen=True)
+class Convention:
+    """What a tool does where tools differ.
+
+    Parameters
+    ----------
+    name : str
+    tool : str
+        The functions meant.
+    flip : bool
+        Whether the filter is turned by 180 degrees: the convolution of mathematics.
+    same : str
+        Where the odd cell of padding "same" goes: ``same`` to the end, ``same-lower`` to the start.
+    pad_mode : str
+        What the border holds, in numpy's words.
+    image_filter : bool
+        Whether the tool knows no stride: a stride then takes every n-th of the results.
+    count_include_pad : bool
+        Whether an average divides by the pads too.
+    rounding : str, optional
+        How results become whole levels of 8-bit pictures, where the tool does that itself.
+    """
+
+    name: str
+    tool: str
+    flip: bool = False
+    same: str = "same"
+    pad_mode: str = "zeros"
+    image_filter: bool = False
+    count_include_pad: bool = False
+    rounding: str | None = None
+
+    def words(self, layer: OneLayer) -> tuple[str, ...]:
+        """What it does where a layer leaves a choice, one phrase each."""
+        odd = "odd padding at the " + ("start" if self.same == "same-lower" else "end")
+        if isinstance(layer, PoolLayer):
+            taps = "all taps" if self.count_include_pad else "real cells"
+            return odd, f"averages divide by {taps}"
+        return (
+            "flips the filter" if self.flip else "does not flip",
+            odd,
+            f"border {self.pad_mode}",
+            *((f"rounds {self.rounding}",) if self.rounding else ()),
+        )
+
+
+CONVENTIONS: Final = {
+    each.name: each
+    for each in (
+        Convention("torch", "torch.nn.functional conv2d, avg_pool2d", count_include_pad=True),
+        Convention("tf", "tf.nn conv2d, avg_pool2d, padding SAME"),
+        Convention("onnx", "Conv, AveragePool, auto_pad SAME_UPPER"),
+        Convention(
+            "opencv", "cv2.filter2D", same="same-lower", pad_mode="reflect", image_filter=True,
+            rounding="half to even",
+        ),
+        Convention(
+            "scipy", "scipy.ndimage.convolve", flip=True, pad_mode="symmetric", image_filter=True
+        ),
+        Convention(
+            "imagemagick", "-morphology Convolve", flip=True, same="same-lower", pad_mode="edge",
+            image_filter=True, rounding="half up",
+        ),
+    )
+}  # fmt: skip
+"""Each found by running the tool on filters of even and of odd sides, and so tested."""
+
+
+def by_convention(layer: AnyLayer, convention: Convention) -> AnyLayer:
+    """Return a layer as a tool would do it.
+
+    Parameters
+    ----------
+    layer : ConvLayer or PoolLayer
+    convention : Convention
+
+    Returns
+    -------
+    ConvLayer or PoolLayer
+        Padding in numbers stays as it was given.
+
+    Raises
+    ------
+    OptionError
+        If the tool cannot do such a layer.
+
+    Examples
+    --------
+    >>> from cnncli.filters.filter import load_filter
+    >>> layer = ConvLayer(load_filter("1 2; 3 4"))
+    >>> other = by_convention(layer, CONVENTIONS["opencv"])
+    >>> other.padding, other.pad_mode
+    (((1, 0), (1, 0)), 'reflect')
+    """
+    if isinstance(layer, PoolLayer):
+        return replace(layer, **_pool_fields(layer, convention))
+    return replace(layer, **_conv_fields(layer, convention))
+
+
+def _conv_fields(layer: ConvLayer, convention: Convention) -> dict[str, Any]:
+    padding = layer.padding
+    if isinstance(padding, str) and padding.startswith("same"):
+        padding = _same(layer, convention)
+    return {
+        "filter": flip(layer.filter) if convention.flip else layer.filter,
+        "pad_mode": convention.pad_mode if layer.pad_mode == "zeros" else layer.pad_mode,
+        "padding": padding,
+    }
+
+
+def _pool_fields(layer: PoolLayer, convention: Convention) -> dict[str, Any]:
+    if convention.image_filter:
+        raise OptionError(f"{convention.name} has no pooling", hint="torch, tf or onnx")
+    padding = convention.same if layer.padding in ("same", "same-lower") else layer.padding
+    return {"padding": padding, "count_include_pad": convention.count_include_pad}
+
+
+def _same(layer: ConvLayer, convention: Convention) -> str | tuple[Pair, Pair]:
+    if not convention.image_filter:
+        return convention.same
+    kernels, dilations = layer.filter.weights.shape[:2], pair(layer.dilation, "dilation")
+    lower = convention.same == "same-lower"
+    # At stride 1 the pads do not depend on the size.
+    rows, cols = (same_pads(1, kernels[i], 1, dilations[i], lower) for i in (0, 1))
+    return rows, cols

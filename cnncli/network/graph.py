@@ -1,0 +1,438 @@
+"""Everything is a network: named layers, each on the outputs of earlier ones."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+
+from cnncli.core.geometry import Box
+from cnncli.errors import CnnCliError, OptionError, ShapeError, quote
+from cnncli.filters.builtin_names import among
+from cnncli.network.layers import (
+    BatchNormLayer,
+    ConvLayer,
+    FloatArray,
+    Join,
+    Layer,
+    PoolLayer,
+    Rows,
+    ScaleLayer,
+    Shape,
+    Stage,
+)
+from cnncli.network.layers.base import has_strips
+from cnncli.render.options import MapGroup
+
+SOURCE: Final = "input"
+"""What the network's own input is called among the inputs of its layers."""
+
+MAX_CHANNELS: Final = 2**20
+"""More than any network has; layers that multiply channels would soon have more than memory."""
+
+NORMALIZE: Final = "normalize"
+"""Name of the layer that scales the input as a network's file says."""
+
+
+@dataclass(frozen=True)
+class Node:
+    """A layer in its place.
+
+    Parameters
+    ----------
+    name : str
+        Unique in its network, and not `SOURCE`.
+    layer : Layer or Join
+    inputs : tuple of str
+        Names of earlier nodes, or `SOURCE`.
+    """
+
+    name: str
+    layer: Layer | Join
+    inputs: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Network:
+    """Layers in an order in which each comes after its inputs; the last one's output counts.
+
+    Parameters
+    ----------
+    nodes : tuple of Node
+
+    Raises
+    ------
+    OptionError
+        If there is no layer, a name is taken twice, or an input is no earlier layer.
+
+    Examples
+    --------
+    >>> from cnncli.network.layers import PadLayer
+    >>> network = Network.chain(PadLayer(1), PoolLayer("max", 2))
+    >>> network.output_shape((1, 4, 6, 3)), [node.name for node in network.nodes]
+    ((1, 3, 4, 3), ['pad1', 'pool1'])
+    """
+
+    nodes: tuple[Node, ...]
+
+    def __post_init__(self) -> None:
+        if not self.nodes:
+            raise OptionError("a network must have at least one layer")
+        known = {SOURCE}
+        for node in self.nodes:
+            for name in node.inputs:
+                if name not in known:
+                    near = among(name, known)
+                    raise OptionError(
+                        f"layer {node.name}: its input {name!r} is no layer before it{near}"
+                    )
+            if node.name in known:
+                raise OptionError(f"layer names must differ, got {node.name!r} twice")
+            known.add(node.name)
+
+    @classmethod
+    def chain(cls, *layers: Layer) -> Network:
+        """Return the network of layers one after the other, with default names."""
+        nodes: list[Node] = []
+        for layer in layers:
+            name = default_name(layer.op, [node.name for node in nodes])
+            nodes.append(Node(name, layer, (nodes[-1].name if nodes else SOURCE,)))
+        return cls(tuple(nodes))
+
+    @property
+    def op(self) -> str:
+        """The last layer's kind, which names the output."""
+        return self.nodes[-1].layer.op
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """All layers' names, in order."""
+        return tuple(node.name for node in self.nodes)
+
+    @property
+    def is_chain(self) -> bool:
+        """Whether every layer has one input: the one before it."""
+        before = (SOURCE, *self.names)
+        return all(node.inputs == (name,) for node, name in zip(self.nodes, before, strict=False))
+
+    @property
+    def keeps_channels(self) -> bool:
+        """Whether every output channel is a picture of one input channel."""
+        return self.is_chain and all(node.layer.keeps_channels for node in self.nodes)
+
+    @property
+    def filters_channels(self) -> bool:
+        """Whether 2-D filters work in it, and nothing that mixes channels."""
+        return self.keeps_channels and any(isinstance(n.layer, ConvLayer) for n in self.nodes)
+
+    @property
+    def scales(self) -> bool:
+        """Whether a layer multiplies or shifts values, so that those of pictures leave 0..1."""
+        return any(isinstance(n.layer, (ScaleLayer, BatchNormLayer)) for n in self.nodes)
+
+    @property
+    def gives_shares(self) -> bool:
+        """Whether the outputs are shares, such as probabilities: 0..1 by nature, pooled or not."""
+        node = self.nodes[-1]
+        while isinstance(node.layer, PoolLayer) and node.inputs[0] != SOURCE:
+            node = self.node(node.inputs[0])
+        return getattr(node.layer, "activation", None) in ("softmax", "sigmoid", "hard-sigmoid")
+
+    def node(self, name: str) -> Node:
+        """Return the layer of that name.
+
+        Raises
+        ------
+        OptionError
+            If there is none; with the nearest names.
+        """
+        for node in self.nodes:
+            if node.name == name:
+                return node
+        raise OptionError(f"no layer {name!r} in the network{among(name, self.names)}")
+
+    def until(self, name: str) -> Network:
+        """Return the network of a layer and those that it depends on.
+
+        Raises
+        ------
+        OptionError
+            If there is no such layer.
+
+        Examples
+        --------
+        >>> Network.chain(PoolLayer(), PoolLayer()).until("pool1").names
+        ('pool1',)
+        """
+        wanted = set(self.node(name).inputs) | {name}
+        kept: list[Node] = []
+        for node in reversed(self.nodes[: self.names.index(name) + 1]):
+            if node.name in wanted:
+                kept.insert(0, node)
+                wanted.update(node.inputs)
+        return Network(tuple(kept))
+
+    def shapes(self, shape: Shape) -> dict[str, Shape]:
+        """Check every layer's shapes in turn and return all outputs' by name, the input's too.
+
+        Raises
+        ------
+        ShapeError, OptionError
+            As the first layer that does not fit says, with its name where there are several.
+        """
+        found = {SOURCE: shape}
+        for node in self.nodes:
+            try:
+                out = node.layer.output_shape(*(found[each] for each in node.inputs))
+                if out[3] > MAX_CHANNELS:
+                    raise ShapeError(f"a layer may have {MAX_CHANNELS} channels, got {out[3]:.3g}")
+            except CnnCliError as error:
+                raise self._named(node, error) from error
+            found[node.name] = out
+        return found
+
+    def _named(self, node: Node, error: CnnCliError) -> CnnCliError:
+        if len(self.nodes) == 1:
+            return error
+        return type(error)(f"layer {node.name}: {error}", hint=error.hint)
+
+    def output_shape(self, shape: Shape) -> Shape:
+        """Check every layer's shapes in turn and return the last output's.
+
+        Raises
+        ------
+        ShapeError, OptionError
+            As `shapes` says.
+        """
+        return self.shapes(shape)[self.nodes[-1].name]
+
+    def groups(self, groups: Sequence[MapGroup]) -> dict[str, tuple[MapGroup, ...]]:
+        """Return which channels of each layer belong together, and their names."""
+        found = {SOURCE: tuple(groups)}
+        for node in self.nodes:
+            given = [found[name] for name in node.inputs]
+            found[node.name] = node.layer.output_groups(*given)
+        return found
+
+    def output_groups(self, groups: Sequence[MapGroup]) -> tuple[MapGroup, ...]:
+        """Return which output channels belong together, and their names."""
+        return self.groups(groups)[self.nodes[-1].name]
+
+    def notes(self, shape: Shape) -> tuple[str, ...]:
+        """Return what the layers say of an input of that shape."""
+        shapes = self.shapes(shape)
+        return tuple(
+            note for node in self.nodes for note in node.layer.notes(shapes[node.inputs[0]])
+        )
+
+    def choices(self, shape: Shape, dtype: np.dtype[Any]) -> tuple[str, ...]:
+        """Say which algorithm each convolution takes in a dtype, and why."""
+        shapes, said = self.shapes(shape), []
+        for node in self.nodes:
+            if isinstance(node.layer, ConvLayer):
+                choice = node.layer.choice(shapes[node.inputs[0]], dtype)
+                which = f"{node.name} " if len(self.nodes) > 1 else ""
+                said.append(f"{which}computed by {choice.algorithm}: {choice.reason}")
+        return tuple(said)
+
+    def reads(self, shape: Shape, name: str, box: Box) -> dict[str, Box]:
+        """Return for every layer before one, and the input, the box of cells it is made from.
+
+        Parameters
+        ----------
+        shape : Shape
+            Of the network's input.
+        name : str
+            A layer.
+        box : Box
+            Cells of its output.
+
+        Returns
+        -------
+        dict of str to Box
+            With the box itself; layers that have no part in it are left out.
+
+        Examples
+        --------
+        >>> network = Network.chain(PoolLayer(), PoolLayer())
+        >>> network.reads((1, 8, 8, 1), "pool2", (slice(1, 2), slice(0, 1)))["input"]
+        (slice(4, 8, None), slice(0, 4, None))
+        """
+        shapes, found = self.shapes(shape), {name: box}
+        for node in reversed(self.until(name).nodes):
+            for each in node.inputs:
+                part = node.layer.reads(shapes[each], found[node.name])
+                found[each] = _both(found[each], part) if each in found else part
+        return found
+
+    def stage(self, shape: Shape, dtype: np.dtype[Any]) -> Stage:
+        """Prepare a chain for strips of one image: each layer asks the one before for its rows."""
+        first, *more = (node.layer for node in self.nodes if has_strips(node.layer))
+        chain = first.stage(shape, dtype)
+        for layer in more:
+            chain = _after(chain, layer.stage(chain.shape, dtype))
+        return chain
+
+    def pixel_dtype(self, shape: Shape, pixels: np.dtype[Any]) -> np.dtype[Any] | None:
+        """Return the dtype in which whole numbers go through, None if they must become floats.
+
+        Parameters
+        ----------
+        shape : Shape
+        pixels : dtype
+            Of the picture.
+
+        Returns
+        -------
+        dtype or None
+            For `stage`: its results are then what the scaled ones are, but for the scale.
+
+        Examples
+        --------
+        >>> Network.chain(PoolLayer("min")).pixel_dtype((1, 4, 4, 1), np.dtype("uint16"))
+        dtype('uint16')
+        """
+        first, *more = (node.layer for node in self.nodes)
+        if more or pixels.kind != "u" or not isinstance(first, (ConvLayer, PoolLayer)):
+            return None
+        return first.pixel_dtype(shape, pixels)
+
+    def folded(self, keep: Collection[str] = ()) -> Network:
+        """Return the same network with each batch normalisation folded into its convolution.
+
+        Parameters
+        ----------
+        keep : collection of str
+            Layers whose own outputs are wanted: they stay as they are.
+
+        Returns
+        -------
+        Network
+            A folded pair bears the later layer's name. Values are equal to rounding.
+        """
+        used = [name for node in self.nodes for name in node.inputs]
+        nodes: dict[str, Node] = {}
+        for node in self.nodes:
+            before = nodes.get(node.inputs[0])
+            if before is None or before.name in keep or used.count(before.name) > 1:
+                nodes[node.name] = node
+                continue
+            layer = _fold(before.layer, node.layer)
+            if layer is None:
+                nodes[node.name] = node
+            else:
+                del nodes[before.name]
+                nodes[node.name] = Node(node.name, layer, before.inputs)
+        return Network(tuple(nodes.values()))
+
+
+@dataclass(frozen=True, eq=False)
+class Model:
+    """A network with what its file says of the images that it takes.
+
+    Parameters
+    ----------
+    network : Network
+        With the scale of its input, where there is one, as the first layer `NORMALIZE`.
+    gray : bool
+        Whether it takes luminance.
+    size : (int, int), optional
+        Rows and columns that images are resized to first.
+    files : tuple of Path
+        All files that it was read from.
+    notes : tuple of str
+        What was done while reading.
+    aliases : mapping of str to str
+        Further names of layers.
+    missing : mapping of str to str
+        Names in its file that became no layer, and why.
+    """
+
+    network: Network
+    gray: bool = False
+    size: tuple[int, int] | None = None
+    files: tuple[Path, ...] = ()
+    notes: tuple[str, ...] = ()
+    aliases: Mapping[str, str] = field(default_factory=dict)
+    missing: Mapping[str, str] = field(default_factory=dict)
+
+    def find(self, name: str) -> str:
+        """Return the layer that a name stands for.
+
+        Raises
+        ------
+        OptionError
+            If there is none; with the reason, or the nearest names.
+        """
+        if name not in self.aliases and name in self.missing:
+            raise OptionError(f"no layer {quote(name)}: {self.missing[name]}")
+        return self.network.node(self.aliases.get(name, name)).name
+
+
+def default_name(op: str, taken: Collection[str]) -> str:
+    """Return the name of a layer that was given none: its kind and the first free number.
+
+    Examples
+    --------
+    >>> default_name("conv", ["conv1", "pool1"])
+    'conv2'
+    """
+    number = 1
+    while f"{op}{number}" in taken:
+        number += 1
+    return f"{op}{number}"
+
+
+def input_groups(channels: int) -> tuple[MapGroup, ...]:
+    """Return the groups of an input: one colour picture for 3 channels, else each channel alone.
+
+    Examples
+    --------
+    >>> input_groups(1), input_groups(3)[0].channels, [g.name for g in input_groups(2)]
+    ((MapGroup(name='', channels=(0,)),), (0, 1, 2), ['0', '1'])
+    """
+    if channels == 1:
+        return (MapGroup("", (0,)),)
+    if channels == 3:
+        return (MapGroup("", (0, 1, 2)),)
+    return tuple(MapGroup(str(channel), (channel,)) for channel in range(channels))
+
+
+def _after(before: Stage, stage: Stage) -> Stage:
+    """Return two stages as one: the second asks the first for its input."""
+
+    def read(source: Rows, first: int, last: int) -> FloatArray:
+        return stage.read(lambda begin, end: before.read(source, begin, end), first, last)
+
+    return Stage(stage.shape, stage.step, read)
+
+
+def _both(one: Box, other: Box) -> Box:
+    """The smallest box that holds two; empty ones count for nothing."""
+    pairs = [
+        [side for side in sides if side.stop > side.start] or [slice(0, 0)]
+        for sides in zip(one, other, strict=True)
+    ]
+    rows, cols = (
+        slice(min(side.start for side in sides), max(side.stop for side in sides))
+        for sides in pairs
+    )
+    return rows, cols
+
+
+def _fold(conv: Layer | Join, norm: Layer | Join) -> ConvLayer | None:
+    """Return a bank and a scale behind it as one bank; None if they are something else."""
+    if isinstance(norm, BatchNormLayer):
+        norm = norm.scale
+    if not isinstance(norm, ScaleLayer) or not isinstance(conv, ConvLayer):
+        return None
+    if conv.activation != "none" or conv.filter.per_channel:
+        return None
+    # In float64 whatever the parameters are, for pictures that are float64 themselves.
+    factor, offset = (v.astype(np.float64) for v in norm.parameters.values())
+    filtered = replace(conv.filter, weights=conv.filter.weights * factor)
+    bias = conv.parameters.get("b", np.zeros(1)) * factor + offset
+    return replace(conv, filter=filtered, bias=np.broadcast_to(bias, (conv.filter.maps,)))

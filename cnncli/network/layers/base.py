@@ -1,0 +1,181 @@
+"""What a network asks of a layer, and what most layers answer alike."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar, Final, Protocol, Self, TypeGuard
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cnncli.core.geometry import Box, Window
+from cnncli.render.options import MapGroup
+
+FloatArray = NDArray[np.floating]
+Shape = tuple[int, int, int, int]
+Gradients = dict[str, FloatArray]
+
+Rows = Callable[[int, int], FloatArray]
+"""``rows(first, last)``: those rows of one image, shape (1, rows, n_W, n_C)."""
+
+STRIP_BYTES: Final = 2**20
+"""Output of layers other than convolutions that is made at a time."""
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A layer that makes any rows of its output from the rows of its input they need.
+
+    Parameters
+    ----------
+    shape : (1, n_H, n_W, n_C)
+        Of one image's whole output.
+    step : int
+        Rows to ask for at a time; the bytes are the same however they are asked for.
+    read : callable
+        ``read(source, first, last)`` makes rows ``[first, last)``, asking ``source`` for input.
+    """
+
+    shape: Shape
+    step: int
+    read: Callable[[Rows, int, int], FloatArray]
+
+
+class AnyLayer(Protocol):
+    """What every layer tells of itself before any value is computed."""
+
+    op: ClassVar[str]
+
+    @property
+    def keeps_channels(self) -> bool:
+        """Whether each output channel is a picture of one input channel."""
+
+    @property
+    def parameters(self) -> Mapping[str, FloatArray]:
+        """The arrays it was given, by the names their gradients have."""
+
+    def with_parameters(self, values: Mapping[str, FloatArray]) -> Self:
+        """Return the layer with some of its parameters exchanged."""
+
+    def window(self, shape: Shape) -> Window | None:
+        """Return where its window stands on an input of that shape; None if it has none."""
+
+    def notes(self, shape: Shape) -> tuple[str, ...]:
+        """Say what is likely to be a mistake for an input of that shape."""
+
+
+class Layer(AnyLayer, Protocol):
+    """A layer of one input."""
+
+    def output_shape(self, shape: Shape) -> Shape:
+        """Check an input shape (m, n_H, n_W, n_C) and return the output's."""
+
+    def output_groups(self, groups: Sequence[MapGroup]) -> tuple[MapGroup, ...]:
+        """Return which output channels belong together, and their names."""
+
+    def reads(self, shape: Shape, box: Box) -> Box:
+        """Return the box of input cells that a box of output cells depends on."""
+
+    def stage(self, shape: Shape, dtype: np.dtype[Any]) -> Stage:
+        """Prepare the layer for strips of one image of that shape and dtype."""
+
+    def forward(self, X: FloatArray) -> tuple[FloatArray, Any]:
+        """Return the layer's output and the cache its backward pass needs."""
+
+    def backward(self, dY: FloatArray, cache: Any) -> tuple[FloatArray, Gradients]:
+        """Return the gradient of the input, and of each parameter by name."""
+
+
+class Join(AnyLayer, Protocol):
+    """A layer of several inputs."""
+
+    def output_shape(self, *shapes: Shape) -> Shape:
+        """Check the inputs' shapes and return the output's."""
+
+    def output_groups(self, *groups: Sequence[MapGroup]) -> tuple[MapGroup, ...]:
+        """Return which output channels belong together, and their names."""
+
+    def reads(self, shape: Shape, box: Box) -> Box:
+        """Return the box of cells of an input of that shape that a box of output depends on."""
+
+    def forward(self, *inputs: FloatArray) -> tuple[FloatArray, Any]:
+        """Return the layer's output and the cache its backward pass needs."""
+
+    def backward(self, dY: FloatArray, cache: Any) -> tuple[tuple[FloatArray, ...], Gradients]:
+        """Return the gradient of each input, and of each parameter by name."""
+
+
+class Plain:
+    """The answers of a layer that has neither window nor parameters, and mixes no channels."""
+
+    keeps_channels: ClassVar[bool] = True
+
+    @property
+    def parameters(self) -> Mapping[str, FloatArray]:
+        """Nothing."""
+        return {}
+
+    def with_parameters(self, values: Mapping[str, FloatArray]) -> Self:
+        """Return the layer with some of its parameters exchanged."""
+        return type(self)(**{**vars(self), **values})
+
+    def window(self, shape: Shape) -> Window | None:
+        """Return None: every cell answers to the cell of its own place."""
+        return None
+
+    def notes(self, shape: Shape) -> tuple[str, ...]:
+        """Return nothing: every input will do."""
+        return ()
+
+
+class Pointwise(Plain, ABC):
+    """A layer that changes each pixel on its own and keeps the shape.
+
+    Those derived from it say how, in ``compute``.
+    """
+
+    @abstractmethod
+    def compute(self, X: FloatArray) -> FloatArray:
+        """Return the output of any rows."""
+
+    def output_shape(self, shape: Shape) -> Shape:
+        """Return the shape as it is."""
+        return shape
+
+    def output_groups(self, groups: Sequence[MapGroup]) -> tuple[MapGroup, ...]:
+        """Return the groups as they came."""
+        return tuple(groups)
+
+    def reads(self, shape: Shape, box: Box) -> Box:
+        """Return the box itself."""
+        return box
+
+    def stage(self, shape: Shape, dtype: np.dtype[Any]) -> Stage:
+        """Prepare nothing: values are changed where they stand."""
+        out = (1, *self.output_shape(shape)[1:])
+        return Stage(out, rows_at_once(out, dtype), lambda source, a, b: self.compute(source(a, b)))
+
+
+def has_strips(layer: Layer | Join) -> TypeGuard[Layer]:
+    """Tell whether a layer has one input, and so can be run strip by strip.
+
+    Examples
+    --------
+    >>> from cnncli.network.layers import AddLayer, PoolLayer
+    >>> has_strips(PoolLayer()), has_strips(AddLayer())
+    (True, False)
+    """
+    return hasattr(layer, "stage")
+
+
+def rows_at_once(shape: Shape, dtype: np.dtype[Any]) -> int:
+    """Return how many rows of an output of that shape are a strip.
+
+    Examples
+    --------
+    >>> rows_at_once((1, 100, 256, 4), np.dtype("float32"))
+    256
+    """
+    return max(1, STRIP_BYTES // (shape[2] * shape[3] * dtype.itemsize))

@@ -1,0 +1,321 @@
+"""Convolution as a layer: a bank over all channels, or 2-D filters on each."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar, Final
+
+import numpy as np
+
+from cnncli.core.activations import Activation, get_activation, slope_gradient
+from cnncli.core.algorithms.base import Task
+from cnncli.core.arrays import hollow_array, is_hollow
+from cnncli.core.borders import check_pad_mode
+from cnncli.core.conv import conv_backward, conv_forward, conv_plan, conv_window
+from cnncli.core.engine import Choice, Convolution, choose
+from cnncli.core.geometry import Box, PaddingLike, Pair, Window
+from cnncli.core.hparameters import CONV_DEFAULTS, read_hparameters
+from cnncli.errors import ShapeError
+from cnncli.filters.channels import check_channels, layout_notes
+from cnncli.filters.filter import Filter
+from cnncli.network.layers.base import (
+    FloatArray,
+    Gradients,
+    Rows,
+    Shape,
+    Stage,
+)
+from cnncli.network.layers.pointwise import check_slopes, shared_gradient
+from cnncli.render.options import MapGroup
+
+WHOLE: Final = np.dtype(np.int16)
+"""What sums of 8-bit pixels with whole weights are computed in: exact, in half of the memory."""
+
+WHOLE_ALGORITHM: Final = "shift-add"
+"""The one that needs nothing but additions and products."""
+
+MOST_TAPS: Final = 25
+"""Weights of a kernel that are not 0, up to which no way to a picture through floats is faster."""
+
+MOST_WEIGHT: Final = np.iinfo(WHOLE).max // 255
+"""Sum of a kernel's magnitudes up to which no sum of pixels is beyond `WHOLE`."""
+
+
+@dataclass(frozen=True, eq=False)
+class OneMap:
+    """What one output channel of a convolution is made with.
+
+    Parameters
+    ----------
+    weights : ndarray, shape (k_H, k_W, channels)
+    channels : range
+        The input channels that it reads.
+    bias : float
+    """
+
+    weights: FloatArray
+    channels: range
+    bias: float
+
+
+@dataclass(frozen=True, eq=False)
+class ConvLayer:
+    """One convolution: a bank over all channels, or 2-D filters on every channel on its own.
+
+    Parameters
+    ----------
+    filter : Filter
+        Weights, and the names of their maps.
+    bias : ndarray, shape (maps of the filter,) or (1,), optional
+        Default 0.
+    stride, padding, dilation, groups, pad_mode, pad_value
+        As in `conv_forward`.
+    activation : str
+        A name of `ACTIVATIONS`.
+    alpha : ndarray, shape (channels out,) or (1,), optional
+        Slopes of leaky-relu and prelu.
+    algorithm : str
+        ``auto``, or a name of `engine.ALGORITHMS`.
+
+    Examples
+    --------
+    >>> from cnncli.filters.filter import load_filter
+    >>> layer = ConvLayer(load_filter("1 0 -1"), padding="same")
+    >>> layer.output_shape((1, 4, 4, 3))
+    (1, 4, 4, 3)
+    """
+
+    filter: Filter
+    bias: FloatArray | None = None
+    stride: int | Pair = 1
+    padding: PaddingLike = "same"
+    dilation: int | Pair = 1
+    groups: int = 1
+    pad_mode: str = "zeros"
+    pad_value: float = 0.0
+    activation: str = "none"
+    alpha: FloatArray | None = None
+    algorithm: str = "auto"
+    op: ClassVar[str] = "conv"
+
+    @property
+    def keeps_channels(self) -> bool:
+        """Whether each output channel is a picture of one input channel."""
+        return self.filter.per_channel
+
+    def output_shape(self, shape: Shape) -> Shape:
+        """Check an input shape (m, n_H, n_W, n_C) and return the output's."""
+        self.activation_for(np.dtype(float))
+        check_pad_mode(self.pad_mode)
+        check_channels(self.filter, shape[3], self.groups)
+        if self.bias is not None and np.shape(self.bias) not in ((1,), (self.filter.maps,)):
+            raise ShapeError(
+                f"the bias must hold 1 value or {self.filter.maps}, got shape {np.shape(self.bias)}"
+            )
+        maps = self._bank_shape(shape[3])[3]
+        check_slopes(self.alpha, maps)
+        return (shape[0], *self.window(shape).out, maps)
+
+    @property
+    def parameters(self) -> Mapping[str, FloatArray]:
+        """Weights ``W``, biases ``b``, and the slopes ``alpha`` of prelu."""
+        bias = self.filter.bias if self.bias is None else self.bias
+        given = {"W": self.filter.weights, "b": bias}
+        given["alpha"] = self.alpha if self.activation == "prelu" else None
+        return {name: array for name, array in given.items() if array is not None}
+
+    def with_parameters(self, values: Mapping[str, FloatArray]) -> ConvLayer:
+        """Return the layer with some of its parameters exchanged."""
+        fields: dict[str, Any] = dict(values)
+        if "W" in fields:
+            fields["filter"] = replace(self.filter, weights=fields.pop("W"))
+        if "b" in fields:
+            fields["bias"] = fields.pop("b")
+        return replace(self, **fields)
+
+    def window(self, shape: Shape) -> Window:
+        """Return where the filters' window stands on an input of that shape."""
+        return conv_window(shape, self._bank_shape(shape[3]), self._fields(shape[3]))
+
+    def multiply_adds(self, shape: Shape) -> int:
+        """Return how many products the sums of an input of that shape have."""
+        rows, columns, depth, maps = self._bank_shape(shape[3])
+        n_H, n_W = self.window(shape).out
+        return shape[0] * n_H * n_W * rows * columns * depth * maps
+
+    def reads(self, shape: Shape, box: Box) -> Box:
+        """Return the input cells that a box of output cells is computed from."""
+        return self.window(shape).source(box, self.pad_mode)
+
+    def output_groups(self, groups: Sequence[MapGroup]) -> tuple[MapGroup, ...]:
+        """Return one group for each filter, or for 2-D filters each input group once a filter."""
+        names = self.filter.map_names
+        if not self.filter.per_channel:
+            return tuple(MapGroup(name, (index,)) for index, name in enumerate(names))
+        channels = sum(len(group.channels) for group in groups)
+        return tuple(
+            MapGroup(
+                "-".join(part for part in (name, group.name) if part),
+                tuple(index * channels + channel for channel in group.channels),
+            )
+            for index, name in enumerate(names)
+            for group in groups
+        )
+
+    def notes(self, shape: Shape) -> tuple[str, ...]:
+        """Say when the filter is likely to be in the other layout."""
+        return layout_notes(self.filter, shape[3], self.groups)
+
+    def stage(self, shape: Shape, dtype: np.dtype[Any]) -> Stage:
+        """Prepare filters and strips for one image: the fast path of every command."""
+        out = self.output_shape(shape)
+        layer = self._plan(shape, dtype)
+        activate = self.activation_for(dtype).forward
+
+        def read(source: Rows, first: int, last: int) -> FloatArray:
+            Z = layer.rows(lambda _, rows: source(rows.start, rows.stop), first, last, jobs=1)
+            return activate(self._reorder(Z, shape[3]))
+
+        return Stage(out, layer.grid.rows, read)
+
+    def one_map(self, channel: int, channels: int, dtype: np.dtype[Any]) -> OneMap:
+        """Return what one output channel is made with.
+
+        Parameters
+        ----------
+        channel : int
+            Of the output.
+        channels : int
+            Of the input.
+        dtype : dtype
+            Weights and bias are brought to it, as they are for a convolution of such an input.
+        """
+        weights, bias = self.filter.weights, self.parameters.get("b", np.zeros(1))
+        if self.filter.per_channel:
+            number, inputs = channel // channels, range(channel % channels, channel % channels + 1)
+            kernel = weights[:, :, number, None]
+        else:
+            depth = weights.shape[2]
+            group = channel // (self.filter.maps // self.groups)
+            number, inputs = channel, range(group * depth, (group + 1) * depth)
+            kernel = weights[:, :, :, number]
+        shift = np.broadcast_to(bias.astype(dtype), (self.filter.maps,))[number]
+        return OneMap(kernel.astype(dtype), inputs, float(shift))
+
+    def pixel_dtype(self, shape: Shape, pixels: np.dtype[Any]) -> np.dtype[Any] | None:
+        """Return `WHOLE` where sums of 8-bit pixels are whole and taps are few, else None."""
+        weights, bias = self.filter.weights, self.parameters.get("b")
+        fits = (
+            pixels == np.uint8
+            and self.filter.per_channel
+            and (self.algorithm, self.activation) == ("auto", "none")
+            and (self.pad_mode != "zeros" or self.pad_value == 0)
+            and (bias is None or not np.any(bias))
+            and not is_hollow(weights)
+            and np.count_nonzero(weights, axis=(0, 1)).max() <= MOST_TAPS
+            and np.abs(weights).sum(axis=(0, 1)).max() <= MOST_WEIGHT
+            and np.array_equal(weights, np.rint(weights))
+        )
+        return WHOLE if fits else None
+
+    def choice(self, shape: Shape, dtype: np.dtype[Any]) -> Choice:
+        """Return the algorithm for an input of that shape, and why it was taken."""
+        depthwise = self.groups == shape[3] or self.filter.per_channel
+        if not is_hollow(self.filter.weights):
+            bank = self._bank(shape[3], dtype)
+        else:
+            bank = hollow_array(dtype, self._bank_shape(shape[3]))
+            if depthwise:
+                return self._unknown_choice()
+        groups = shape[3] if self.filter.per_channel else self.groups
+        task = Task(self.window(shape), groups, 1, shape[3], bank.shape[3], dtype)
+        return choose(bank, task, self.algorithm)
+
+    def _unknown_choice(self) -> Choice:
+        if self.algorithm != "auto":
+            return Choice(self.algorithm, "asked for", 0.0)
+        return Choice("auto", "decided by the filters' values, which are not read", 0.0)
+
+    def _plan(self, shape: Shape, dtype: np.dtype[Any]) -> Convolution:
+        bank = self._bank(shape[3], dtype)
+        options = self._hparameters(shape[3])
+        algorithm = WHOLE_ALGORITHM if dtype == WHOLE else self.algorithm
+        return conv_plan((1, *shape[1:]), bank, self._biases(bank), options, algorithm)
+
+    def activation_for(self, dtype: np.dtype[Any]) -> Activation:
+        """Return the activation with its settings in that dtype."""
+        slopes = {} if self.alpha is None else {"alpha": self.alpha.astype(dtype)}
+        return get_activation(self.activation, **slopes)
+
+    def forward(self, X: FloatArray) -> tuple[FloatArray, Any]:
+        """Return the activated feature maps."""
+        channels = X.shape[3]
+        bank = self._bank(channels, X.dtype)
+        Z, cache = conv_forward(X, bank, self._biases(bank), self._hparameters(channels))
+        Z = self._reorder(Z, channels)
+        A = self.activation_for(X.dtype).forward(Z)
+        return A, (cache, Z, A)
+
+    def backward(self, dY: FloatArray, cache: Any) -> tuple[FloatArray, Gradients]:
+        """Return the gradients of the input, the filter (as given), the bias and the slopes."""
+        conv_cache, Z, A = cache
+        channels = conv_cache[0].shape[3]
+        dZ = self.activation_for(Z.dtype).backward(dY, Z, A)
+        dX, dW, db = conv_backward(self._restore_order(dZ, channels), conv_cache)
+        if self.filter.per_channel:
+            kernels = self.filter.weights.shape[2]
+            dW = dW.reshape(*dW.shape[:2], channels, kernels).sum(axis=2)
+            db = db.reshape(channels, kernels).sum(axis=0)
+        db = db.reshape(-1)
+        gradients = {"W": dW, "b": shared_gradient(db, self.parameters.get("b", db))}
+        if self.activation == "prelu" and self.alpha is not None:
+            gradients["alpha"] = shared_gradient(slope_gradient(dY, Z), self.alpha)
+        return dX, gradients
+
+    def _bank(self, channels: int, dtype: np.dtype[Any]) -> FloatArray:
+        """The filters as `conv_forward` takes them: 2-D ones repeated for every channel."""
+        weights = self.filter.weights.astype(dtype, copy=False)
+        if not self.filter.per_channel:
+            return weights
+        return np.tile(weights, (1, 1, channels))[:, :, None, :]
+
+    def _bank_shape(self, channels: int) -> Shape:
+        rows, columns, *_ = self.filter.weights.shape
+        if self.filter.per_channel:
+            return rows, columns, 1, self.filter.maps * channels
+        return rows, columns, self.filter.weights.shape[2], self.filter.maps
+
+    def _biases(self, bank: FloatArray) -> FloatArray:
+        bias = self.filter.bias if self.bias is None else self.bias
+        if bias is None:
+            bias = np.zeros(1)
+        each = np.broadcast_to(np.asarray(bias, bank.dtype), (self.filter.maps,))
+        return np.tile(each, bank.shape[3] // self.filter.maps).reshape(1, 1, 1, -1)
+
+    def _hparameters(self, channels: int) -> dict[str, Any]:
+        return {
+            "stride": self.stride,
+            "pad": self.padding,
+            "dilation": self.dilation,
+            "groups": channels if self.filter.per_channel else self.groups,
+            "pad_mode": self.pad_mode,
+            "pad_value": self.pad_value,
+        }
+
+    def _fields(self, channels: int) -> dict[str, Any]:
+        return read_hparameters(self._hparameters(channels), CONV_DEFAULTS)
+
+    def _reorder(self, Z: FloatArray, channels: int) -> FloatArray:
+        """Bring grouped output (channel by channel) into pictures (filter by filter)."""
+        kernels = len(self.filter.map_names)
+        if not self.filter.per_channel or kernels == 1 or channels == 1:
+            return Z
+        split = Z.reshape(*Z.shape[:3], channels, kernels)
+        return split.swapaxes(3, 4).reshape(Z.shape)
+
+    def _restore_order(self, dZ: FloatArray, channels: int) -> FloatArray:
+        if not self.filter.per_channel:
+            return dZ
+        split = dZ.reshape(*dZ.shape[:3], len(self.filter.map_names), channels)
+        return split.swapaxes(3, 4).reshape(dZ.shape)

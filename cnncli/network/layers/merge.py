@@ -1,0 +1,138 @@
+"""Layers of several inputs: sums, products and channels side by side."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import reduce
+from typing import Any, ClassVar
+
+import numpy as np
+
+from cnncli.core.geometry import Box
+from cnncli.errors import ShapeError
+from cnncli.network.layers.base import FloatArray, Gradients, Plain, Shape
+from cnncli.render.options import MapGroup
+
+
+class _Elementwise(Plain):
+    """What sums and products share: one output value from one value of each input.
+
+    An input of one row and one column, such as a global pool's, serves every place.
+    """
+
+    op: ClassVar[str]
+
+    def output_shape(self, *shapes: Shape) -> Shape:
+        """Check that the inputs have one shape, but for those of 1x1, and return it."""
+        largest = max(shapes, key=lambda shape: shape[1] * shape[2])
+        fits = [shape[1:] in (largest[1:], (1, 1, largest[3])) for shape in shapes]
+        if len(shapes) < 2:
+            raise ShapeError(f"{self.op} needs at least 2 inputs, got {len(shapes)}")
+        if not all(fits):
+            shown = ", ".join("x".join(map(str, shape[1:])) for shape in shapes)
+            raise ShapeError(f"inputs of {self.op} must have one shape, or be 1x1, got {shown}")
+        return largest
+
+    def output_groups(self, *groups: Sequence[MapGroup]) -> tuple[MapGroup, ...]:
+        """Return the groups of the first input."""
+        return tuple(groups[0])
+
+    def reads(self, shape: Shape, box: Box) -> Box:
+        """Return the box itself, or the one cell of an input of 1x1."""
+        return (slice(0, 1), slice(0, 1)) if shape[1:3] == (1, 1) else box
+
+
+@dataclass(frozen=True)
+class AddLayer(_Elementwise):
+    """The sum of its inputs: a residual connection.
+
+    Examples
+    --------
+    >>> AddLayer().output_shape((1, 4, 4, 8), (1, 4, 4, 8))
+    (1, 4, 4, 8)
+    """
+
+    op: ClassVar[str] = "add"
+
+    def forward(self, *inputs: FloatArray) -> tuple[FloatArray, Any]:
+        """Return the sum."""
+        return reduce(np.add, inputs), [each.shape for each in inputs]
+
+    def backward(self, dY: FloatArray, cache: Any) -> tuple[tuple[FloatArray, ...], Gradients]:
+        """Return the output's gradient for each input."""
+        return tuple(_summed(dY, shape) for shape in cache), {}
+
+
+@dataclass(frozen=True)
+class MulLayer(_Elementwise):
+    """The product of its inputs, as attention over channels takes it.
+
+    Examples
+    --------
+    >>> MulLayer().output_shape((1, 4, 4, 8), (1, 1, 1, 8))
+    (1, 4, 4, 8)
+    """
+
+    op: ClassVar[str] = "mul"
+
+    def forward(self, *inputs: FloatArray) -> tuple[FloatArray, Any]:
+        """Return the product."""
+        return reduce(np.multiply, inputs), inputs
+
+    def backward(self, dY: FloatArray, cache: Any) -> tuple[tuple[FloatArray, ...], Gradients]:
+        """Return for each input the output's gradient times all other inputs."""
+        others = [reduce(np.multiply, [*cache[:k], *cache[k + 1 :]]) for k in range(len(cache))]
+        return tuple(
+            _summed(dY * other, each.shape) for other, each in zip(others, cache, strict=True)
+        ), {}
+
+
+@dataclass(frozen=True)
+class ConcatLayer(Plain):
+    """The channels of all inputs side by side.
+
+    Examples
+    --------
+    >>> ConcatLayer().output_shape((1, 4, 4, 8), (1, 4, 4, 2))
+    (1, 4, 4, 10)
+    """
+
+    op: ClassVar[str] = "concat"
+
+    def output_shape(self, *shapes: Shape) -> Shape:
+        """Check that the inputs agree in all but channels."""
+        if len(shapes) < 2:
+            raise ShapeError(f"concat needs at least 2 inputs, got {len(shapes)}")
+        if len({shape[:3] for shape in shapes}) > 1:
+            shown = ", ".join("x".join(map(str, shape[1:])) for shape in shapes)
+            raise ShapeError(f"inputs of concat must agree in rows and columns, got {shown}")
+        return (*shapes[0][:3], sum(shape[3] for shape in shapes))
+
+    def output_groups(self, *groups: Sequence[MapGroup]) -> tuple[MapGroup, ...]:
+        """Return the groups of all inputs, their channels counted on."""
+        found, start = [], 0
+        for each in groups:
+            found += [
+                MapGroup(group.name, tuple(start + channel for channel in group.channels))
+                for group in each
+            ]
+            start += sum(len(group.channels) for group in each)
+        return tuple(found)
+
+    def reads(self, shape: Shape, box: Box) -> Box:
+        """Return the box itself."""
+        return box
+
+    def forward(self, *inputs: FloatArray) -> tuple[FloatArray, Any]:
+        """Return the joined channels."""
+        return np.concatenate(inputs, axis=3), [each.shape[3] for each in inputs]
+
+    def backward(self, dY: FloatArray, cache: Any) -> tuple[tuple[FloatArray, ...], Gradients]:
+        """Return each input's share of the channels."""
+        return tuple(np.split(dY, np.cumsum(cache)[:-1], axis=3)), {}
+
+
+def _summed(dY: FloatArray, shape: tuple[int, ...]) -> FloatArray:
+    """The gradient of an input: one of 1x1 gathers that of every place."""
+    return dY if dY.shape == shape else dY.sum(axis=(1, 2), keepdims=True)

@@ -1,0 +1,122 @@
+"""Pooling as a layer."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+
+from cnncli.core.geometry import Box, PaddingLike, Pair, Window
+from cnncli.core.hparameters import POOL_DEFAULTS, read_hparameters
+from cnncli.core.pool import check_mode, pool_backward, pool_forward, pool_rows, pool_window
+from cnncli.network.layers.base import (
+    FloatArray,
+    Gradients,
+    Plain,
+    Rows,
+    Shape,
+    Stage,
+    rows_at_once,
+)
+from cnncli.render.options import MapGroup
+
+
+@dataclass(frozen=True)
+class PoolLayer(Plain):
+    """One pooling layer.
+
+    Parameters
+    ----------
+    mode : {"max", "average", "min", "lp"}
+    size : int, (h, w) or "global"
+    stride : int, (h, w) or None
+        None: the size.
+    padding, dilation, ceil, count_include_pad, p
+        As in `pool_forward`.
+
+    Examples
+    --------
+    >>> PoolLayer(size=3, stride=2).output_shape((1, 7, 8, 3))
+    (1, 3, 3, 3)
+    """
+
+    mode: str = "max"
+    size: int | Pair | str = 2
+    stride: int | Pair | None = None
+    padding: PaddingLike = "valid"
+    dilation: int | Pair = 1
+    ceil: bool = False
+    count_include_pad: bool = False
+    p: float = 2.0
+    op: ClassVar[str] = "pool"
+
+    def output_shape(self, shape: Shape) -> Shape:
+        """Check an input shape (m, n_H, n_W, n_C) and return the output's."""
+        check_mode(self.mode)
+        return (shape[0], *self.window(shape).out, shape[3])
+
+    def window(self, shape: Shape) -> Window:
+        """Return where the pool's window stands on an input of that shape."""
+        return pool_window(shape, read_hparameters(self._hparameters(), POOL_DEFAULTS))
+
+    def reads(self, shape: Shape, box: Box) -> Box:
+        """Return the input cells that a box of output cells is pooled from."""
+        return self.window(shape).source(box)
+
+    def output_groups(self, groups: Sequence[MapGroup]) -> tuple[MapGroup, ...]:
+        """Return the groups as they came."""
+        return tuple(groups)
+
+    def notes(self, shape: Shape) -> tuple[str, ...]:
+        """Say when windows meet pads only, and so have no largest or smallest value."""
+        if self.mode not in ("max", "min"):
+            return ()
+        window = self.window(shape)
+        rows, cols = (axis.counts(include_pad=False) > 0 for axis in (window.rows, window.cols))
+        empty = rows.size * cols.size - int(rows.sum()) * int(cols.sum())
+        return (f"{empty} windows meet pads only, and hold no finite value",) if empty else ()
+
+    def stage(self, shape: Shape, dtype: np.dtype[Any]) -> Stage:
+        """Prepare the pool for strips of one image."""
+        out, options = self.output_shape(shape), self._hparameters()
+        rows = self.window(shape).rows
+        if not rows.always_meets_input:
+            # Windows of pads only have no input rows to ask for: one strip takes them all.
+            return Stage(out, out[1], lambda source, a, b: self._whole(source, shape)[:, a:b])
+        one = (1, *shape[1:])
+
+        def read(source: Rows, first: int, last: int) -> FloatArray:
+            return pool_rows(source, one, options, self.mode, first, last)
+
+        # A strip's input must not be much larger than its output.
+        # Nor may strips of whole numbers be taller: the first would wait for more to be decoded.
+        least = np.result_type(dtype, np.float32)
+        return Stage(out, max(1, rows_at_once(out, least) // rows.stride), read)
+
+    def pixel_dtype(self, shape: Shape, pixels: np.dtype[Any]) -> np.dtype[Any] | None:
+        """Return the pixels' dtype where they can be pooled as they are: extremes, not of pads."""
+        return pixels if self.mode in ("max", "min") and not self.notes(shape) else None
+
+    def _whole(self, source: Rows, shape: Shape) -> FloatArray:
+        return self.forward(source(0, shape[1]))[0]
+
+    def forward(self, X: FloatArray) -> tuple[FloatArray, Any]:
+        """Return the pooled maps."""
+        return pool_forward(X, self._hparameters(), self.mode)
+
+    def backward(self, dY: FloatArray, cache: Any) -> tuple[FloatArray, Gradients]:
+        """Return the gradient of the maps before pooling."""
+        return pool_backward(dY, cache, self.mode), {}
+
+    def _hparameters(self) -> dict[str, Any]:
+        return {
+            "f": self.size,
+            "stride": self.stride,
+            "pad": self.padding,
+            "dilation": self.dilation,
+            "ceil": self.ceil,
+            "count_include_pad": self.count_include_pad,
+            "p": self.p,
+        }

@@ -1,0 +1,55 @@
+"""Networks from files, told apart by their suffix."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from pathlib import Path
+from typing import Final
+
+from cnncli.core.geometry import Pair
+from cnncli.errors import FileProblem, quote
+from cnncli.network.graph import Model
+
+__all__ = ["Model", "load_model"]
+
+_READERS: Final = {
+    ".toml": "cnncli.network.toml_reader",
+    ".onnx": "cnncli.network.onnx.converter",
+}
+"""The module that reads files of a suffix, loaded when one is asked for."""
+
+
+def load_model(path: Path, *, weights: bool = True, size: Pair | None = None) -> Model:
+    """Return the network that a file describes, its shapes checked as far as they are known.
+
+    Parameters
+    ----------
+    path : Path
+        A network file (``.toml``) or an ONNX model (``.onnx``).
+    weights : bool
+        False reads no more of the files of weights than the headers of their arrays; filters then
+        have shapes, but no values.
+    size : (int, int), optional
+        Rows and columns that images are resized to, in place of what the file says.
+
+    Returns
+    -------
+    Model
+
+    Raises
+    ------
+    FileProblem
+        If the file, or one that it names, cannot be read or is no network.
+
+    Examples
+    --------
+    >>> load_model(Path("net.json"))
+    Traceback (most recent call last):
+    cnncli.errors.FileProblem: 'net.json': a network file must end in .toml or .onnx
+    """
+    reader = _READERS.get(path.suffix.lower())
+    if reader is None:
+        endings = " or ".join(_READERS)
+        raise FileProblem(f"{quote(path)}: a network file must end in {endings}")
+    found: Model = import_module(reader).read(path, weights=weights, size=size)
+    return found

@@ -1,0 +1,228 @@
+"""ONNX models as networks: each node that cnncli has a layer for becomes one of its name.
+
+A layer can be asked for by its own name, by that of its node in the ONNX file, or by that of the
+value the node makes; so can the nodes that become no layer, such as Dropout and Flatten, which mean
+the layer before them.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+
+from cnncli.core.geometry import Pair
+from cnncli.errors import CnnCliError, FileProblem, quote
+from cnncli.filters.files import safe_name
+from cnncli.network.graph import NORMALIZE, SOURCE, Model, Network, Node
+from cnncli.network.layers import ConvLayer, PoolLayer
+from cnncli.network.onnx.constants import fold
+from cnncli.network.onnx.model import OnnxGraph, OnnxNode, read_graph
+from cnncli.network.onnx.operators import OPERATORS
+from cnncli.network.onnx.values import Array, Call, Made, Signal, Unreadable
+
+# Larger than any window, so that only channels can fail to fit.
+_SIDE: Final = 2**40
+
+
+def read(path: Path, *, weights: bool = True, size: Pair | None = None) -> Model:
+    """Return the network of an ONNX file, as far as cnncli has layers for its nodes.
+
+    Parameters
+    ----------
+    path : Path
+    weights : bool
+        As in `cnncli.network.load.load_model`.
+    size : (int, int), optional
+        Rows and columns of the input, for a file that leaves them open.
+
+    Returns
+    -------
+    Model
+        Nodes that cannot be read, and all that depend on them, are left out and noted.
+
+    Raises
+    ------
+    FileProblem
+        If it is no ONNX file, its graph is not in order, it takes anything but one picture, or
+        its first node already cannot be read.
+    """
+    graph = read_graph(path, weights)
+    name, picture = _input(graph)
+    picture = picture if size is None else replace(picture, size=size)
+    builder = _Builder(graph, name, picture, weights)
+    for node in graph.nodes:
+        builder.add(node)
+    return builder.model()
+
+
+class _Builder:
+    """The layers of the nodes met so far, and what every value is."""
+
+    def __init__(self, graph: OnnxGraph, source: str, picture: Signal, weights: bool) -> None:
+        self.graph, self.weights, self.picture = graph, weights, picture
+        self.values: dict[str, Signal | Array | None] = {source: picture, "": None}
+        self.nodes: list[Node] = []
+        self.layers: dict[str, str] = {}
+        self.outputs: dict[str, str] = {}
+        self.missing: dict[str, str] = {}
+        self.notes: list[str] = []
+        self.taken = {SOURCE, NORMALIZE}
+
+    def add(self, node: OnnxNode) -> None:
+        """Read one node."""
+        lost = [self._check(node, name) for name in node.inputs]
+        reason = next(filter(None, lost), None)
+        if reason is None:
+            try:
+                self._read(node)
+                return
+            except (Unreadable, CnnCliError, ValueError, IndexError, TypeError) as error:
+                if isinstance(error, FileProblem):
+                    raise
+                reason = f"{node.label} cannot be read: {_line(error)}"
+            if not self.missing:
+                self.notes.append(reason)
+        for name in (node.name, *node.outputs):
+            self.missing.setdefault(name, reason)
+
+    def _check(self, node: OnnxNode, name: str) -> str | None:
+        """Return why a value is not there; None if it is."""
+        if name in self.values or name in self.graph.constants:
+            return None
+        if name in self.missing:
+            return self.missing[name]
+        made = name in self.graph.made
+        why = "only made by it or after it" if made else "nowhere in the file"
+        raise FileProblem(
+            f"{quote(self.graph.path)}: {node.label} needs {quote(name)}, which is {why}"
+        )
+
+    def _read(self, node: OnnxNode) -> None:
+        inputs = tuple(self._value(name) for name in node.inputs)
+        found: Signal | Array | None = self._fold(node, inputs)
+        found = self._made(node, inputs) if found is None else found
+        if not node.outputs:
+            raise Unreadable("it has no output")
+        self.values[node.outputs[0]] = found
+        for extra in node.outputs[1:]:
+            self.missing[extra] = f"{node.label} is read for its first output only"
+        if isinstance(found, Signal) and found.layer != SOURCE:
+            self.layers.setdefault(node.name, found.layer)
+            self.outputs.setdefault(node.outputs[0], found.layer)
+
+    def _made(self, node: OnnxNode, inputs: tuple[Signal | Array | None, ...]) -> Signal | Array:
+        if node.op not in OPERATORS:
+            raise Unreadable("cnncli has no layer for it")
+        name = self._name(node)
+        found = OPERATORS[node.op](Call(node, name, self.graph.opset, inputs, self.weights))
+        return self._place(name, found) if isinstance(found, Made) else found
+
+    def _value(self, name: str) -> Signal | Array | None:
+        if name in self.values:
+            return self.values[name]
+        found = self.graph.constants.read(name)
+        if found is None:
+            raise Unreadable(f"{quote(name)} holds something else than numbers")
+        return found
+
+    def _fold(self, node: OnnxNode, inputs: tuple[Signal | Array | None, ...]) -> Array | None:
+        arrays = [each for each in inputs if isinstance(each, np.ndarray)]
+        if not arrays or len(arrays) < len(inputs):
+            return None
+        return fold(node.op, arrays, node.attributes)
+
+    def _name(self, node: OnnxNode) -> str:
+        """Return a free name for a node's layer, safe in file names."""
+        base = safe_name(node.name or next(iter(node.outputs), "") or node.op)
+        name, number = base, 1
+        while name in self.taken:
+            number += 1
+            name = f"{base}-{number}"
+        return name
+
+    def _place(self, name: str, made: Made) -> Signal:
+        """Put a layer into the network; return what it gives."""
+        known = all(each.size is not None for each in made.inputs)
+        shapes = [(1, *(each.size or (_SIDE, _SIDE)), each.channels) for each in made.inputs]
+        layer: Any = made.layer
+        _, n_H, n_W, channels = layer.output_shape(*shapes)
+        axes = made.axes or made.inputs[0].axes
+        pixel = isinstance(layer, PoolLayer) and layer.size == "global"
+        pixel = pixel or (isinstance(layer, ConvLayer) and axes == "chw")
+        size = (1, 1) if pixel else (n_H, n_W) if known else None
+        self.taken.add(name)
+        self.nodes.append(Node(name, layer, tuple(each.layer for each in made.inputs)))
+        return Signal(name, channels, size, axes)
+
+    def model(self) -> Model:
+        """Return what was read."""
+        where = quote(self.graph.path)
+        if not self.nodes:
+            raise FileProblem(f"{where}: {next(iter(self.notes), 'no node works on its input')}")
+        ends = [self.outputs[name] for name in self.graph.outputs if name in self.outputs]
+        if ends and not any(ends[0] in node.inputs for node in self.nodes):
+            self.nodes.sort(key=lambda node: node.name == ends[0])
+        names = {node.name for node in self.nodes}
+        aliases = {**self.outputs, **self.layers, **{name: name for name in names}}
+        return Model(
+            Network(tuple(self.nodes)),
+            self.picture.channels == 1,
+            self.picture.size,
+            (self.graph.path, *sorted(self.graph.constants.files)),
+            tuple(self._said(ends)),
+            {name: layer for name, layer in aliases.items() if name and name != layer},
+            {name: why for name, why in self.missing.items() if name and name not in aliases},
+        )
+
+    def _said(self, ends: list[str]) -> Iterable[str]:
+        size = self.picture.size
+        if size is not None:
+            yield f"{self.graph.path.name} takes images of {size[0]}x{size[1]}: others are resized"
+        for note in self.notes:
+            yield f"{note}; it and what depends on it are left out"
+        if len(ends) > 1:
+            yield f"{self.graph.path.name}: its outputs are the layers {', '.join(ends)}"
+
+
+def _input(graph: OnnxGraph) -> tuple[str, Signal]:
+    """Return the name of the one picture that a graph takes, and what is known of it."""
+    where = quote(graph.path)
+    if len(graph.inputs) != 1:
+        names = ", ".join(quote(name) for name in graph.inputs) or "none"
+        raise FileProblem(f"{where}: a network must have one input, got {names}")
+    ((name, shape),) = graph.inputs.items()
+    shape = (None,) * 4 if shape is None else shape
+    if len(shape) != 4:
+        shown = ", ".join("?" if length is None else str(length) for length in shape)
+        raise FileProblem(f"{where}: its input must be (N, C, H, W), got ({shown})")
+    axes = "nhwc" if _is_turned_first(graph, name) else "nchw"
+    length = dict(zip(axes, shape, strict=True))
+    n_H, n_W = length["h"], length["w"]
+    size = None if n_H is None or n_W is None else (n_H, n_W)
+    return name, Signal(SOURCE, length["c"] or _channels(graph), size, axes)
+
+
+def _is_turned_first(graph: OnnxGraph, name: str) -> bool:
+    """Whether a picture comes with its channels last, as TensorFlow's exporters leave it."""
+    users = [node for node in graph.nodes if name in node.inputs]
+    return bool(users) and all(
+        node.op == "Transpose" and node.attributes.get("perm") == (0, 3, 1, 2) for node in users
+    )
+
+
+def _channels(graph: OnnxGraph) -> int:
+    """Return the channels that the first convolution takes; 3 if there is none."""
+    for node in graph.nodes:
+        if node.op == "Conv" and len(node.inputs) > 1 and node.inputs[1] in graph.constants:
+            dims = graph.constants.tensors[node.inputs[1]].dims
+            return int(math.prod(dims[1:2])) * int(node.attributes.get("group", 1))
+    return 3
+
+
+def _line(error: Exception) -> str:
+    return quote(" ".join(str(error).split()))[1:-1][:200]

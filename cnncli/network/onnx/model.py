@@ -1,0 +1,300 @@
+"""ONNX files as plain nodes and arrays, read without trusting them.
+
+Format: https://github.com/onnx/onnx/blob/main/docs/IR.md
+"""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import cached_property
+from importlib import import_module
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+
+from cnncli.core.arrays import hollow_array
+from cnncli.errors import FileProblem, quote
+from cnncli.io.npy import fault_text, open_regular
+
+Array = np.ndarray[Any, Any]
+
+MAX_BYTES: Final = 2**31
+"""What protobuf can hold in one message."""
+
+OWN_DOMAINS: Final = ("", "ai.onnx")
+_FLOAT_TYPES: Final = {"FLOAT": "f4", "DOUBLE": "f8", "FLOAT16": "f2"}
+_TYPES: Final = {**_FLOAT_TYPES, "INT64": "i8", "INT32": "i4", "INT16": "i2", "INT8": "i1"} | {
+    **{"UINT64": "u8", "UINT32": "u4", "UINT16": "u2", "UINT8": "u1", "BOOL": "?"}
+}
+
+
+@dataclass(frozen=True)
+class OnnxNode:
+    """A node of the graph.
+
+    Parameters
+    ----------
+    name, op : str
+        As the file has them; an operator from elsewhere than ONNX has its domain in front.
+    inputs, outputs : tuple of str
+        Names of values; an input that is left out has an empty one.
+    attributes : mapping of str to object
+        Numbers, texts, arrays, and tuples of those; what is none of them is None.
+    """
+
+    name: str
+    op: str
+    inputs: tuple[str, ...]
+    outputs: tuple[str, ...]
+    attributes: Mapping[str, Any]
+
+    @property
+    def label(self) -> str:
+        """How messages call it."""
+        name = self.name or next(filter(None, self.outputs), "")
+        return f"{quote(self.op)[1:-1]} {quote(name)}"
+
+
+@dataclass(frozen=True)
+class Constants:
+    """The arrays that a file holds, read when they are asked for.
+
+    Parameters
+    ----------
+    path : Path
+        The model's file.
+    tensors : mapping of str to TensorProto
+    weights : bool
+        False: arrays of floats are hollow, and no file beside the model is read for them.
+    files : set of Path
+        The files beside the model that were named.
+    """
+
+    path: Path
+    tensors: Mapping[str, Any]
+    weights: bool
+    files: set[Path] = field(default_factory=set)
+
+    def __contains__(self, name: str) -> bool:
+        return name in self.tensors
+
+    def read(self, name: str) -> Array | None:
+        """Return an array; None if it holds something else than numbers."""
+        return self.array(self.tensors[name], name)
+
+    def array(self, tensor: Any, name: str) -> Array | None:
+        """Return the array of a tensor; half floats become float32."""
+        with _problems(self.path, f"tensor {quote(name)}"):
+            onnx = _package(self.path)
+            kind = onnx.TensorProto.DataType.Name(tensor.data_type)
+            shape = tuple(tensor.dims)
+            if min(shape, default=0) < 0:
+                raise ValueError(f"its shape is {shape}")
+            if kind not in (*_TYPES, "BFLOAT16"):
+                return None
+            small = _TYPES.get(kind) not in _FLOAT_TYPES.values() or math.prod(shape) <= 1
+            dtype = np.dtype(_TYPES.get(kind, "u2"))
+            external = tensor.data_location == onnx.TensorProto.EXTERNAL
+            read = self.weights or small
+            if external:
+                found = _read_beside(self._place(tensor), dtype, shape, read)
+            else:
+                _check_data(tensor, dtype, shape)
+                found = onnx.numpy_helper.to_array(tensor) if read else None
+            if found is None:
+                return hollow_array("f8" if kind == "DOUBLE" else "f4", shape)
+            if external and kind == "BFLOAT16":
+                # The upper half of a float32.
+                found = (found.astype("u4") << 16).view("f4")
+            half = kind in ("FLOAT16", "BFLOAT16")
+            return np.asarray(found, np.float32) if half else np.asarray(found)
+
+    def _place(self, tensor: Any) -> tuple[Path, int, int | None]:
+        """Return the file, the first byte and the length of data beside the model."""
+        entries = {entry.key: _text(entry.value) for entry in tensor.external_data}
+        location = entries.get("location", "")
+        folder = self.path.parent.resolve()
+        path = folder / location
+        if not location or not path.resolve().is_relative_to(folder):
+            raise ValueError(f"its data must be in the model's folder, not in {quote(location)}")
+        self.files.add(self.path.parent / location)
+        length = entries.get("length")
+        return path, int(entries.get("offset", 0)), None if length is None else int(length)
+
+
+@dataclass(frozen=True)
+class OnnxGraph:
+    """What a file says, before anything is made of it.
+
+    Parameters
+    ----------
+    path : Path
+    opset : int
+        Version of ONNX's operators.
+    nodes : tuple of OnnxNode
+        In the order of the file.
+    constants : Constants
+    inputs : mapping of str to (tuple of (int or None) or None)
+        Their shapes, as far as they are known.
+    outputs : tuple of str
+    """
+
+    path: Path
+    opset: int
+    nodes: tuple[OnnxNode, ...]
+    constants: Constants
+    inputs: Mapping[str, tuple[int | None, ...] | None]
+    outputs: tuple[str, ...]
+
+    @cached_property
+    def made(self) -> frozenset[str]:
+        """The names of all values that nodes make."""
+        return frozenset(name for node in self.nodes for name in node.outputs)
+
+
+def read_graph(path: Path, weights: bool = True) -> OnnxGraph:
+    """Return the graph of an ONNX file.
+
+    Parameters
+    ----------
+    path : Path
+    weights : bool
+        False: arrays of floats get their shapes only.
+
+    Raises
+    ------
+    FileProblem
+        If it is no ONNX file, or the package ``onnx`` is missing.
+    """
+    onnx = _package(path)
+    with open_regular(path, name=os.fspath(path)) as stream:
+        size = os.fstat(stream.fileno()).st_size
+        if size > MAX_BYTES:
+            raise FileProblem(
+                f"{quote(path)}: an ONNX file may have {MAX_BYTES} bytes, got {size}",
+                hint="larger models keep their weights in a file beside",
+            )
+        data = stream.read()
+    with _problems(path, "not a readable ONNX file"):
+        model = onnx.load_model_from_string(data)
+        del data
+        if not model.ir_version or not model.graph.node:
+            raise ValueError("it holds no graph")
+        return _graph(path, model, weights)
+
+
+def _text(value: str | bytes) -> str:
+    """Return a text; protobuf gives bytes for what is none."""
+    if isinstance(value, bytes):
+        raise ValueError("one of its names is not UTF-8")
+    return value
+
+
+def shortest(value: float) -> float:
+    """Return the number that somebody meant who stored it as float32.
+
+    Examples
+    --------
+    >>> shortest(9.999999747378752e-06)
+    1e-05
+    """
+    return float(str(np.float32(value)))
+
+
+def _package(path: Path) -> Any:
+    try:
+        return import_module("onnx")
+    except ImportError:
+        raise FileProblem(
+            f"{quote(path)}: .onnx files need an extra package", hint="pip install 'cnncli[onnx]'"
+        ) from None
+
+
+@contextmanager
+def _problems(path: Path, what: str) -> Iterator[None]:
+    decode = import_module("google.protobuf.message").DecodeError
+    try:
+        yield
+    except (decode, ValueError, TypeError, OverflowError, RecursionError, OSError) as error:
+        raise FileProblem(f"{quote(path)}: {what}: {fault_text(error)}") from None
+
+
+def _graph(path: Path, model: Any, weights: bool) -> OnnxGraph:
+    graph = model.graph
+    tensors = {_text(tensor.name): tensor for tensor in graph.initializer}
+    constants = Constants(path, tensors, weights)
+    opsets = [each.version for each in model.opset_import if each.domain in OWN_DOMAINS]
+    if not opsets and model.ir_version >= 3:
+        raise ValueError("it names no version of its operators")
+    return OnnxGraph(
+        path=path,
+        opset=max(opsets, default=1),
+        nodes=tuple(_node(node, constants) for node in graph.node),
+        constants=constants,
+        inputs={_text(each.name): _shape(each) for each in graph.input if each.name not in tensors},
+        outputs=tuple(_text(each.name) for each in graph.output),
+    )
+
+
+def _node(node: Any, constants: Constants) -> OnnxNode:
+    domain = "" if node.domain in OWN_DOMAINS else f"{_text(node.domain)}."
+    return OnnxNode(
+        _text(node.name),
+        domain + _text(node.op_type),
+        tuple(map(_text, node.input)),
+        tuple(map(_text, node.output)),
+        {_text(each.name): _attribute(each, constants) for each in node.attribute},
+    )
+
+
+def _attribute(given: Any, constants: Constants) -> Any:
+    kind = given.AttributeType.Name(given.type)
+    if kind == "INT":
+        return given.i
+    if kind == "FLOAT":
+        return shortest(given.f)
+    if kind == "STRING":
+        return given.s.decode("utf-8")
+    if kind in ("INTS", "FLOATS"):
+        return tuple(getattr(given, kind.lower()))
+    return constants.array(given.t, given.name) if kind == "TENSOR" else None
+
+
+def _shape(value: Any) -> tuple[int | None, ...] | None:
+    kind = value.type.tensor_type
+    if not kind.HasField("shape"):
+        return None
+    return tuple(each.dim_value if each.dim_value > 0 else None for each in kind.shape.dim)
+
+
+def _check_data(tensor: Any, dtype: np.dtype[Any], shape: tuple[int, ...]) -> None:
+    """Raise ValueError unless a tensor holds as many numbers as its shape says."""
+    count = len(tensor.raw_data) // dtype.itemsize
+    if not tensor.HasField("raw_data"):
+        fields = (tensor.float_data, tensor.double_data, tensor.int32_data, tensor.int64_data)
+        count = sum(len(each) for each in (*fields, tensor.uint64_data))
+    if count != math.prod(shape):
+        raise ValueError(f"its shape is {shape}, but it holds {count} numbers")
+
+
+def _read_beside(
+    place: tuple[Path, int, int | None], dtype: np.dtype[Any], shape: tuple[int, ...], read: bool
+) -> Array | None:
+    """Return an array from a file beside the model; None if it shall only be checked."""
+    path, offset, length = place
+    count = math.prod(shape)
+    need = count * dtype.itemsize
+    with open_regular(path, name=os.fspath(path)) as stream:
+        size = os.fstat(stream.fileno()).st_size
+        if length not in (None, need) or not 0 <= offset <= size - need:
+            raise ValueError(f"{need} bytes at {offset} are not what {quote(path.name)} holds")
+        if not read:
+            return None
+        stream.seek(offset)
+        data = stream.read(need)
+    return np.frombuffer(data, dtype.newbyteorder("<"), count).reshape(shape).astype(dtype)

@@ -1,0 +1,213 @@
+"""Forward and backward passes through a network, layer by layer."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from cnncli.core.strips import run_all
+from cnncli.network.graph import SOURCE, Network, Node
+from cnncli.network.layers import ConvLayer, FloatArray, Gradients, Join, Layer, Shape
+from cnncli.network.layers.base import has_strips
+
+
+@dataclass(frozen=True, eq=False)
+class Forward:
+    """What a forward pass leaves for the backward pass.
+
+    Parameters
+    ----------
+    network : Network
+    values : dict of str to ndarray
+        Every layer's output by name, and the input.
+    caches : dict of str to object
+        What each layer's backward pass needs.
+    """
+
+    network: Network
+    values: dict[str, FloatArray]
+    caches: dict[str, Any]
+
+    def backward(self, upstream: Mapping[str, FloatArray]) -> Backward:
+        """Return the gradients of ``sum(upstream * value)`` over the layers named in it.
+
+        Examples
+        --------
+        >>> from cnncli.network.layers import PoolLayer
+        >>> done = forward(Network.chain(PoolLayer("average")), np.ones((1, 2, 2, 1)))
+        >>> done.backward({"pool1": np.ones((1, 1, 1, 1))}).values["input"].ravel()
+        array([0.25, 0.25, 0.25, 0.25])
+        """
+        found: dict[str, FloatArray] = dict(upstream)
+        parameters: dict[str, Gradients] = {}
+        for node in reversed(self.network.nodes):
+            if node.name not in found:
+                continue
+            given, parameters[node.name] = _backward(node, found[node.name], self.caches)
+            for name, dX in zip(node.inputs, given, strict=True):
+                found[name] = found[name] + dX if name in found else dX
+        return Backward(found, parameters)
+
+
+@dataclass(frozen=True, eq=False)
+class Backward:
+    """The gradients of one number.
+
+    Parameters
+    ----------
+    values : dict of str to ndarray
+        By every layer's output and the input (`SOURCE`); layers it does not depend on are left
+        out.
+    parameters : dict of str to (dict of str to ndarray)
+        By every parameter of every layer.
+    """
+
+    values: dict[str, FloatArray]
+    parameters: dict[str, Gradients]
+
+
+def forward(network: Network, X: FloatArray) -> Forward:
+    """Run a network and keep everything that its backward pass needs.
+
+    Examples
+    --------
+    >>> from cnncli.network.layers import PoolLayer
+    >>> sorted(forward(Network.chain(PoolLayer()), np.ones((1, 4, 4, 1))).values)
+    ['input', 'pool1']
+    """
+    values, caches = {SOURCE: X}, {}
+    for node in network.nodes:
+        given = (values[name] for name in node.inputs)
+        values[node.name], caches[node.name] = node.layer.forward(*given)
+    return Forward(network, values, caches)
+
+
+def _backward(
+    node: Node, dY: FloatArray, caches: Mapping[str, Any]
+) -> tuple[tuple[FloatArray, ...], Gradients]:
+    dX, gradients = node.layer.backward(dY, caches[node.name])
+    return (dX if isinstance(dX, tuple) else (dX,)), gradients
+
+
+def walk(
+    network: Network, X: FloatArray, wanted: Collection[str] = (), jobs: int | None = None
+) -> Iterator[tuple[str, FloatArray]]:
+    """Run a network layer by layer; an output is forgotten once no later layer needs it.
+
+    Parameters
+    ----------
+    network : Network
+    X : ndarray, shape (m, n_H, n_W, n_C)
+    wanted : collection of str
+        The layers whose outputs are yielded; without any, the last one's.
+    jobs : int, optional
+        Threads; default: one for each core. The bytes do not depend on it, and are those of
+        `Network.stage`.
+
+    Yields
+    ------
+    tuple of (str, ndarray)
+        A layer's name and its output.
+
+    Examples
+    --------
+    >>> from cnncli.network.layers import PoolLayer
+    >>> network = Network.chain(PoolLayer(), PoolLayer())
+    >>> [(name, Y.shape) for name, Y in walk(network, np.ones((1, 8, 8, 1)), ["pool1", "pool2"])]
+    [('pool1', (1, 4, 4, 1)), ('pool2', (1, 2, 2, 1))]
+    """
+    wanted = set(wanted) or {network.nodes[-1].name}
+    last_use = _last_uses(network)
+    values = {SOURCE: X}
+    del X
+    for number, node in enumerate(network.nodes):
+        values[node.name] = _infer(node.layer, [values[name] for name in node.inputs], jobs)
+        for name in [name for name in values if last_use.get(name, number) <= number]:
+            if name != node.name:
+                del values[name]
+        if node.name in wanted:
+            yield node.name, values[node.name]
+            wanted.remove(node.name)
+            if not wanted:
+                return
+
+
+def peak_bytes(network: Network, shape: Shape, dtype: np.dtype[Any]) -> int:
+    """Return the memory of the outputs that `walk` holds together at the most.
+
+    Examples
+    --------
+    >>> from cnncli.network.layers import PoolLayer
+    >>> peak_bytes(Network.chain(PoolLayer()), (1, 4, 4, 1), np.dtype("float32"))
+    80
+    """
+    return max(held_bytes(network, shape, dtype).values())
+
+
+def held_bytes(network: Network, shape: Shape, dtype: np.dtype[Any]) -> dict[str, int]:
+    """Return for each layer the memory of the outputs that `walk` holds while it runs.
+
+    Examples
+    --------
+    >>> from cnncli.network.layers import PoolLayer
+    >>> network = Network.chain(PoolLayer(), PoolLayer())
+    >>> held_bytes(network, (1, 4, 4, 1), np.dtype("float32"))
+    {'pool1': 80, 'pool2': 20}
+    """
+    shapes, last_use = network.shapes(shape), _last_uses(network)
+    held, alive = {}, {SOURCE}
+    for number, node in enumerate(network.nodes):
+        alive.add(node.name)
+        held[node.name] = sum(math.prod(shapes[name]) for name in alive) * dtype.itemsize
+        alive = {name for name in alive if name == node.name or last_use.get(name, -1) > number}
+    return held
+
+
+def backward_bytes(network: Network, shape: Shape, dtype: np.dtype[Any]) -> int:
+    """Estimate the memory that `forward` and `Forward.backward` take together at the most.
+
+    Every layer's output and its gradient, what an activation in a convolution keeps beside them,
+    and the largest of all four times more, for padded and temporary copies.
+
+    Examples
+    --------
+    >>> from cnncli.network.layers import PoolLayer
+    >>> backward_bytes(Network.chain(PoolLayer()), (1, 4, 4, 1), np.dtype("float32"))
+    416
+    """
+    shapes = network.shapes(shape)
+    sizes = {name: int(np.prod(each)) for name, each in shapes.items()}
+    inside = sum(
+        sizes[node.name]
+        for node in network.nodes
+        if isinstance(node.layer, ConvLayer) and node.layer.activation != "none"
+    )
+    return (2 * sum(sizes.values()) + inside + 4 * max(sizes.values())) * dtype.itemsize
+
+
+def _last_uses(network: Network) -> dict[str, int]:
+    return {name: number for number, node in enumerate(network.nodes) for name in node.inputs}
+
+
+def _infer(layer: Layer | Join, inputs: list[FloatArray], jobs: int | None) -> FloatArray:
+    """Return a layer's output: strips on threads where it has them."""
+    if not has_strips(layer):
+        return layer.forward(*inputs)[0]
+    (X,) = inputs
+    stage = layer.stage((1, *X.shape[1:]), X.dtype)
+    Y = np.empty((len(X), *stage.shape[1:]), X.dtype)
+    firsts = range(0, stage.shape[1], stage.step)
+    strips = [(image, first) for image in range(len(X)) for first in firsts]
+
+    def make(strip: tuple[int, int], _: object) -> None:
+        image, first = strip
+        last = min(first + stage.step, stage.shape[1])
+        one = X[image : image + 1]
+        Y[image, first:last] = stage.read(lambda a, b: one[:, a:b], first, last)[0]
+
+    run_all(make, strips, jobs)
+    return Y

@@ -1,0 +1,356 @@
+"""What a network will do to an input of some shape, found without a pixel or a weight."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from cnncli.core.engine import Choice
+from cnncli.core.geometry import Axis, Window
+from cnncli.core.receptive_field import Field, Mask, cells_read, runs_of, union
+from cnncli.network.graph import NORMALIZE, SOURCE, Network, Node
+from cnncli.network.layers import (
+    ActivationLayer,
+    BatchNormLayer,
+    ConvLayer,
+    Join,
+    Layer,
+    PadLayer,
+    PoolLayer,
+    Shape,
+)
+from cnncli.network.passes import held_bytes
+
+Fields = tuple[Field, Field]
+Runs = tuple[slice, ...]
+
+DTYPE = np.dtype(np.float32)
+"""What pictures are computed in."""
+
+_LISTED_RUNS = 3
+
+
+@dataclass(frozen=True)
+class Unread:
+    """Cells that nothing reads, as stretches ``[start, stop)``."""
+
+    rows: Runs = ()
+    columns: Runs = ()
+
+    def __bool__(self) -> bool:
+        return bool(self.rows or self.columns)
+
+
+@dataclass(frozen=True)
+class LayerPlan:
+    """What is known of one layer.
+
+    Parameters
+    ----------
+    name : str
+    type : str
+        As in network files.
+    label : str
+        The type with its window: ``conv 7x7/2``.
+    inputs : tuple of str
+        Earlier layers, or the network's input.
+    shape : (n_H, n_W, n_C)
+        Of its output.
+    window : Window or None
+        Where its window stands on its input; None if it has none.
+    parameters : int
+        Learned numbers: neither means and variances of batch normalisation, which are counted
+        from data, nor the scale of the network's input.
+    multiply_adds : int
+        Products in the sums of convolutions.
+    field : (Field, Field)
+        Receptive field along rows and columns.
+    unread : Unread
+        Cells of its input that it does not read.
+    bytes : int
+        Memory of its output.
+    held_bytes : int
+        Memory of all outputs that are held while it runs.
+    choice : Choice or None
+        The algorithm of a convolution, and why.
+    """
+
+    name: str
+    type: str
+    label: str
+    inputs: tuple[str, ...]
+    shape: tuple[int, int, int]
+    window: Window | None
+    parameters: int
+    multiply_adds: int
+    field: Fields
+    unread: Unread
+    bytes: int
+    held_bytes: int
+    choice: Choice | None
+
+
+@dataclass(frozen=True)
+class NetworkPlan:
+    """What is known of a network.
+
+    Parameters
+    ----------
+    input : (n_H, n_W, n_C)
+    layers : tuple of LayerPlan
+    unread : Unread
+        Cells of the input that do not reach the last layer's output.
+    warnings : tuple of str
+        What is computed for nothing, and what is likely to be a mistake.
+    """
+
+    input: tuple[int, int, int]
+    layers: tuple[LayerPlan, ...]
+    unread: Unread
+    warnings: tuple[str, ...]
+
+    @property
+    def parameters(self) -> int:
+        """Learned numbers of all layers."""
+        return sum(layer.parameters for layer in self.layers)
+
+    @property
+    def multiply_adds(self) -> int:
+        """Products in the sums of all convolutions."""
+        return sum(layer.multiply_adds for layer in self.layers)
+
+    @property
+    def peak_bytes(self) -> int:
+        """The most memory of outputs held at once."""
+        return max(layer.held_bytes for layer in self.layers)
+
+    @property
+    def last(self) -> LayerPlan:
+        """The layer whose output counts."""
+        return self.layers[-1]
+
+
+def plan_network(network: Network, shape: tuple[int, int, int]) -> NetworkPlan:
+    """Plan a network for one image.
+
+    Parameters
+    ----------
+    network : Network
+        Its arrays may be hollow, see `cnncli.core.arrays`.
+    shape : (n_H, n_W, n_C)
+        Of the image.
+
+    Returns
+    -------
+    NetworkPlan
+
+    Raises
+    ------
+    ShapeError, OptionError
+        As `Network.shapes` says.
+
+    Examples
+    --------
+    >>> network = Network.chain(PadLayer(1), PoolLayer(size=3, stride=2))
+    >>> plan = plan_network(network, (7, 8, 3))
+    >>> [(layer.name, layer.shape) for layer in plan.layers]
+    [('pad1', (9, 10, 3)), ('pool1', (4, 4, 3))]
+    >>> plan.warnings
+    ('column 9 of 0 to 9 of pad1 is never read: pool1 has (10+2*0-3)//2+1 = 4 columns',)
+    """
+    batch: Shape = (1, *shape)
+    shapes = network.shapes(batch)
+    held, fields = held_bytes(network, batch, DTYPE), receptive_fields(network, batch)
+    layers = tuple(
+        _layer_plan(node, shapes, fields[node.name], held[node.name]) for node in network.nodes
+    )
+    read = _cells_needed(network, shapes)
+    unread = _unread(read)
+    return NetworkPlan(shape, layers, unread, tuple(_warnings(network, shapes, unread)))
+
+
+def receptive_fields(network: Network, shape: Shape) -> dict[str, Fields]:
+    """Return the receptive field of every layer's units, along rows and columns.
+
+    Parameters
+    ----------
+    network : Network
+    shape : Shape
+        Of the network's input.
+
+    Examples
+    --------
+    >>> network = Network.chain(PoolLayer(size=2), PoolLayer(size=3, stride=1))
+    >>> receptive_fields(network, (1, 8, 8, 1))["pool2"][0]
+    Field(size=6, step=2, first=0)
+    """
+    shapes = network.shapes(shape)
+    found: dict[str, Fields] = {SOURCE: (Field(), Field())}
+    for node in network.nodes:
+        window = node.layer.window(shapes[node.inputs[0]])
+        out = shapes[node.name]
+        if window is not None:
+            rows, cols = found[node.inputs[0]]
+            found[node.name] = rows.through(window.rows), cols.through(window.cols)
+        else:
+            found[node.name] = (
+                union([_served(found[n][0], shapes[n][1], out[1]) for n in node.inputs], out[1]),
+                union([_served(found[n][1], shapes[n][2], out[2]) for n in node.inputs], out[2]),
+            )
+    return found
+
+
+def _served(field: Field, units: int, places: int) -> Field:
+    return field.broadcast() if units < places else field
+
+
+def _layer_plan(node: Node, shapes: dict[str, Shape], field: Fields, held: int) -> LayerPlan:
+    layer, given, out = node.layer, shapes[node.inputs[0]], shapes[node.name]
+    conv = layer if isinstance(layer, ConvLayer) else None
+    window = layer.window(given)
+    return LayerPlan(
+        name=node.name,
+        type=layer.op,
+        label=_label(layer, window),
+        inputs=node.inputs,
+        shape=out[1:],
+        window=window,
+        parameters=_parameters(node),
+        multiply_adds=0 if conv is None else conv.multiply_adds(given),
+        field=field,
+        unread=_unread(_cells_of(node, given, None)) if window is not None else Unread(),
+        bytes=math.prod(out) * DTYPE.itemsize,
+        held_bytes=held,
+        choice=None if conv is None else conv.choice(given, DTYPE),
+    )
+
+
+def _label(layer: Layer | Join, window: Window | None) -> str:
+    kind = layer.mode if isinstance(layer, PoolLayer) else ""
+    if isinstance(layer, ActivationLayer):
+        return layer.activation
+    words = [*([kind] if kind else []), layer.op]
+    if isinstance(layer, PoolLayer) and layer.size == "global":
+        words.append("global")
+    elif window is not None and layer.op != "pad":
+        words.append(_window_text(window))
+    if isinstance(layer, ConvLayer) and layer.activation != "none":
+        words.append(layer.activation)
+    return " ".join(words)
+
+
+def _window_text(window: Window) -> str:
+    rows, cols = window.rows, window.cols
+    stride = _both(rows.stride, cols.stride) if (rows.stride, cols.stride) != (1, 1) else ""
+    spread = _both(rows.dilation, cols.dilation) if (rows.dilation, cols.dilation) != (1, 1) else ""
+    text = f"{rows.kernel}x{cols.kernel}"
+    return text + (f"/{stride}" if stride else "") + (f" dilation {spread}" if spread else "")
+
+
+def _both(rows: int, cols: int) -> str:
+    return str(rows) if rows == cols else f"{rows},{cols}"
+
+
+def _parameters(node: Node) -> int:
+    if node.name == NORMALIZE:
+        return 0
+    counted = ("mean", "var") if isinstance(node.layer, BatchNormLayer) else ()
+    given = node.layer.parameters.items()
+    return sum(array.size for name, array in given if name not in counted)
+
+
+Masks = tuple[Mask, Mask]
+
+
+def _cells_of(node: Node, given: Shape, outputs: Masks | None) -> Masks:
+    """Which rows and columns of an input of that shape some outputs of a layer depend on."""
+    layer = node.layer
+    window = layer.window(given)
+    if window is not None:
+        mode = layer.pad_mode if isinstance(layer, (ConvLayer, PadLayer)) else "zeros"
+        rows, cols = outputs if outputs is not None else (None, None)
+        return cells_read(window.rows, mode, rows), cells_read(window.cols, mode, cols)
+    wanted = outputs if outputs is not None else (np.ones(given[1], bool), np.ones(given[2], bool))
+    rows, cols = (
+        mask if len(mask) == size else np.full(size, mask.any())
+        for mask, size in zip(wanted, given[1:3], strict=True)
+    )
+    return rows, cols
+
+
+def _cells_needed(network: Network, shapes: dict[str, Shape]) -> Masks:
+    """Which rows and columns of the input reach the last layer's output."""
+    last = network.nodes[-1].name
+    needed: dict[str, Masks] = {last: _all_cells(shapes[last])}
+    for node in reversed(network.nodes):
+        if node.name not in needed:
+            continue
+        for name in node.inputs:
+            rows, cols = _cells_of(node, shapes[name], needed[node.name])
+            before = needed.get(name)
+            needed[name] = (rows, cols) if before is None else (rows | before[0], cols | before[1])
+    return needed.get(SOURCE, _all_cells(shapes[SOURCE]))
+
+
+def _all_cells(shape: Shape) -> Masks:
+    return np.ones(shape[1], bool), np.ones(shape[2], bool)
+
+
+def _unread(read: Masks) -> Unread:
+    return Unread(runs_of(~read[0]), runs_of(~read[1]))
+
+
+def _warnings(network: Network, shapes: dict[str, Shape], unread: Unread) -> Iterator[str]:
+    for name in (SOURCE, *network.names):
+        readers = [node for node in network.nodes if name in node.inputs]
+        if readers:
+            yield from _waste(name, readers, shapes[name])
+    direct = [node for node in network.nodes if SOURCE in node.inputs]
+    if unread and unread != _shared(direct, shapes[SOURCE]):
+        for runs, size, what in _sides(unread, shapes[SOURCE]):
+            yield f"{_cells(runs, size, what, SOURCE)} of no use to {network.nodes[-1].name}"
+    for node in network.nodes:
+        for note in node.layer.notes(shapes[node.inputs[0]]):
+            yield f"{node.name}: {note}"
+
+
+def _waste(name: str, readers: Sequence[Node], shape: Shape) -> Iterator[str]:
+    """Say which rows and columns of an output no layer reads."""
+    for runs, size, what in _sides(_shared(readers, shape), shape):
+        because = ""
+        if len(readers) == 1 and (window := readers[0].layer.window(shape)) is not None:
+            axis: Axis = window.rows if what == "row" else window.cols
+            because = f": {readers[0].name} has {axis.formula} {what}s"
+        yield f"{_cells(runs, size, what, name)} never read{because}"
+
+
+def _shared(readers: Sequence[Node], shape: Shape) -> Unread:
+    """The cells that none of some layers reads."""
+    masks = [_cells_of(node, shape, None) for node in readers]
+    rows, cols = (np.logical_or.reduce([mask[side] for mask in masks]) for side in (0, 1))
+    return _unread((rows, cols))
+
+
+def _sides(unread: Unread, shape: Shape) -> list[tuple[Runs, int, str]]:
+    both = [(unread.rows, shape[1], "row"), (unread.columns, shape[2], "column")]
+    return [side for side in both if side[0]]
+
+
+def _cells(runs: Runs, size: int, what: str, name: str) -> str:
+    """Name cells of a layer, as the start of a sentence about them."""
+    count = sum(run.stop - run.start for run in runs)
+    owner = "the input" if name == SOURCE else name
+    place = f"of 0 to {size - 1} of {owner}"
+    if count == 1:
+        return f"{what} {runs[0].start} {place} is"
+    shown = ", ".join(_stretch(run) for run in runs[:_LISTED_RUNS])
+    more = f", ... ({count} in all)" if len(runs) > _LISTED_RUNS else ""
+    return f"{what}s {shown}{more} {place} are"
+
+
+def _stretch(run: slice) -> str:
+    last = run.stop - 1
+    return str(run.start) if last == run.start else f"{run.start} to {last}"

@@ -1,0 +1,434 @@
+"""Network files in TOML: layers with the options of the commands, and weights from other files."""
+
+from __future__ import annotations
+
+import os
+import re
+import tomllib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+
+from cnncli.core.geometry import Pair
+from cnncli.errors import CnnCliError, FileProblem, OptionError, quote
+from cnncli.filters import filter
+from cnncli.filters.builtin_names import among, builtin_names
+from cnncli.filters.files import given_files
+from cnncli.filters.filter import Filter
+from cnncli.io.npy import open_regular
+from cnncli.network.conventions import CONVENTIONS, Convention, by_convention
+from cnncli.network.graph import NORMALIZE, SOURCE, Model, Network, Node, default_name
+from cnncli.network.layers import (
+    ActivationLayer,
+    AddLayer,
+    BatchNormLayer,
+    ConcatLayer,
+    ConvLayer,
+    FloatArray,
+    Join,
+    Layer,
+    MulLayer,
+    PadLayer,
+    PoolLayer,
+    ScaleLayer,
+    Shape,
+)
+from cnncli.network.toml_schema import COMMON, INPUT, TYPES, at, read_fields
+
+MAX_BYTES: Final = 2**20
+MAX_LAYERS: Final = 1_000
+_MOST_BITS: Final = 4_096
+# A name of n parts joined by dots takes the TOML reader n * n steps.
+_MAX_STEPS: Final = 10**7
+_DECIMAL: Final = re.compile(r"(?<![\w.\"'-])\d+\.\d+(?:[eE][+-]?\d+)?(?![\w.])")
+# Larger than any window, so that only channels can fail to fit.
+_SIDE: Final = 2**40
+
+
+def read(path: Path, *, weights: bool = True, size: Pair | None = None) -> Model:
+    """Read a network file; see `cnncli.network.load.load_model`.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = Path(folder, "net.toml")
+    ...     size = path.write_text('[[layers]]\\ntype = "conv"\\nfilter = "edge"\\n')
+    ...     read(path).network.names
+    ('conv1',)
+    """
+    data = _content(path)
+    with at(quote(path)):
+        document = _parse(data)
+        for name in document:
+            if name not in ("input", "layers"):
+                raise FileProblem(f"no table {quote(name)}{among(name, ('input', 'layers'))}")
+        arrays = Arrays(os.path.dirname(path), weights)
+        with at("[input]"):
+            prepared = read_fields(_table(document.get("input", {})), INPUT)
+            first = _normalize(prepared, arrays)
+        nodes = _nodes(document.get("layers"), arrays, first)
+        model = Model(
+            Network(tuple(nodes)),
+            prepared.get("gray", False),
+            prepared.get("size"),
+            tuple(dict.fromkeys([path, *arrays.files])),
+            tuple(arrays.notes),
+        )
+        check_chain(model)
+    return model if size is None else replace(model, size=size)
+
+
+def check_chain(model: Model) -> None:
+    """Check the channels of all layers and, where the input's size is known, their sizes.
+
+    Raises
+    ------
+    FileProblem
+        With the name of the layer that fits no input that the first layers may take.
+    """
+    misfits = []
+    for channels in _channel_counts(model):
+        misfit = _misfit(model, channels)
+        if misfit is None:
+            return
+        misfits.append(misfit)
+    place, name, error = max(misfits, key=lambda each: each[0])
+    with at(f"layer {name}"):
+        raise error
+
+
+def _channel_counts(model: Model) -> list[int]:
+    """The numbers of channels an input may have, the likeliest first.
+
+    Every layer gives ``a * n + b`` channels for an input of n: what a layer needs tells n.
+    """
+    if model.gray:
+        return [1]
+    given: dict[str, tuple[int, int]] = {SOURCE: (1, 0)}
+    counts = [3, 1]
+    for node in model.network.nodes:
+        a, b = (sum(each) for each in zip(*(given[name] for name in node.inputs), strict=True))
+        if not isinstance(node.layer, ConcatLayer):
+            a, b = given[node.inputs[0]]
+        counts += [(need - b) // a for need in _needs(node.layer) if a and need > b]
+        if isinstance(node.layer, ConvLayer):
+            maps = node.layer.filter.maps
+            a, b = (a * maps, b * maps) if node.layer.filter.per_channel else (0, maps)
+        given[node.name] = a, b
+    return list(dict.fromkeys(counts))
+
+
+def _needs(layer: Layer | Join) -> list[int]:
+    """The numbers of channels that a layer may need of its input."""
+    if isinstance(layer, ConvLayer):
+        channels = layer.filter.channels_in
+        return [] if channels is None else [channels * layer.groups]
+    return [array.size for array in layer.parameters.values()]
+
+
+def _misfit(model: Model, channels: int) -> tuple[int, str, CnnCliError] | None:
+    """Return the first layer that does not fit an input of that many channels, and why."""
+    size = model.size or (_SIDE, _SIDE)
+    shapes: dict[str, Shape] = {SOURCE: (1, *size, channels)}
+    for place, node in enumerate(model.network.nodes):
+        try:
+            shape = node.layer.output_shape(*(shapes[name] for name in node.inputs))
+        except CnnCliError as error:
+            return place, node.name, error
+        # Without a size only channels are known: each layer meets an input as large as any.
+        shapes[node.name] = shape if model.size else (1, _SIDE, _SIDE, shape[3])
+    return None
+
+
+def _content(path: Path) -> bytes:
+    with open_regular(path, name=os.fspath(path)) as stream:
+        return stream.read(MAX_BYTES + 1)
+
+
+def _parse(data: bytes) -> dict[str, Any]:
+    if len(data) > MAX_BYTES:
+        raise FileProblem(
+            f"a network file may have {MAX_BYTES} bytes, got more: that is {MAX_LAYERS} layers "
+            "at the most, and no large arrays",
+            hint="weights go into .npy, .npz or .safetensors files",
+        )
+    # Parsing takes long enough to look first.
+    _check_count(len(re.findall(rb"^[ \t]*\[\[[ \t]*layers", data, re.MULTILINE)))
+    try:
+        text = data.decode("utf-8")
+        _check_names(text)
+        document = tomllib.loads(text)
+    except UnicodeDecodeError:
+        raise FileProblem("not a network file, which is TOML in UTF-8") from None
+    except (ValueError, RecursionError) as error:
+        reason = " ".join(str(error).split())
+        raise FileProblem(f"not TOML: {quote(reason)[1:-1][:200]}") from None
+    _check_whole(document)
+    return document
+
+
+def _check_count(layers: int) -> None:
+    if layers > MAX_LAYERS:
+        raise FileProblem(f"layers: at most {MAX_LAYERS} are read, got {layers}")
+
+
+def _check_names(text: str) -> None:
+    dots = (_DECIMAL.sub("", line).count(".") for line in text.splitlines())
+    if sum(count * count for count in dots) > _MAX_STEPS:
+        raise FileProblem("names of too many parts with dots between to be a network file")
+
+
+def _check_whole(document: dict[str, Any]) -> None:
+    """Refuse whole numbers that Python reads but refuses to show, so that no message could."""
+    waiting: list[Any] = [document]
+    while waiting:
+        value = waiting.pop()
+        if isinstance(value, dict | list):
+            waiting.extend(value.values() if isinstance(value, dict) else value)
+        elif isinstance(value, int) and value.bit_length() > _MOST_BITS:
+            raise FileProblem(f"a whole number of more than {_MOST_BITS} bits")
+
+
+def _table(value: Any) -> dict[str, Any]:
+    if not isinstance(value, dict):
+        raise FileProblem("must be a table of fields")
+    return value
+
+
+def _normalize(prepared: Mapping[str, Any], arrays: Arrays) -> list[Node]:
+    """Return the layer of ``x = (x * scale - mean) / std``, if there is anything to do."""
+    if not {"scale", "mean", "std"} & set(prepared):
+        return []
+    scale = np.full(1, prepared.get("scale", 1.0))
+    mean = arrays.numbers("mean", prepared.get("mean", 0.0))
+    std = arrays.numbers("std", prepared.get("std", 1.0))
+    if not std.all():
+        raise FileProblem("std must hold no 0")
+    if len({mean.size, std.size} - {1}) > 1:
+        raise FileProblem(f"mean and std must be equally long, got {mean.size} and {std.size}")
+    with np.errstate(over="ignore"):
+        factor, offset = np.broadcast_arrays(scale / std, -mean / std)
+    if not (np.isfinite(factor).all() and np.isfinite(offset).all()):
+        raise FileProblem("scale / std and mean / std must be finite")
+    return [Node(NORMALIZE, ScaleLayer(factor, offset), (SOURCE,))]
+
+
+def _nodes(tables: Any, arrays: Arrays, first: Sequence[Node]) -> list[Node]:
+    if not isinstance(tables, list) or not tables:
+        raise FileProblem("at least one [[layers]] must be given")
+    _check_count(len(tables))
+    taken = {SOURCE, NORMALIZE}
+    taken |= {table["name"] for table in tables if _has_name(table)}
+    nodes, seen = list(first), {SOURCE, NORMALIZE}
+    renamed = {SOURCE: nodes[-1].name if nodes else SOURCE}
+    for number, table in enumerate(tables, 1):
+        name = _layer_name(table, number, taken)
+        with at(f"layer {quote(name)[1:-1]}"):
+            if name in seen:
+                raise FileProblem("name: it is taken already, names must differ")
+            layer, inputs = _layer(table, name, arrays)
+            _check_inputs(inputs, seen - {NORMALIZE}, layer)
+        seen.add(name)
+        before = nodes[-1].name if nodes else SOURCE
+        given = tuple(renamed.get(each, each) for each in inputs) or (before,)
+        nodes.append(Node(name, layer, given))
+    return nodes
+
+
+def _has_name(table: Any) -> bool:
+    return isinstance(table, dict) and isinstance(table.get("name"), str)
+
+
+def _layer_name(table: Any, number: int, taken: set[str]) -> str:
+    """Return a layer's own name, or the default one of its type."""
+    if _has_name(table):
+        return str(table["name"])
+    kind = table.get("type") if isinstance(table, dict) else None
+    if not isinstance(kind, str) or kind not in TYPES:
+        return f"{number} (of no name)"
+    name = default_name(kind, taken)
+    taken.add(name)
+    return name
+
+
+def _check_inputs(inputs: Sequence[str], known: set[str], layer: Layer | Join) -> None:
+    for each in inputs:
+        if each not in known:
+            raise FileProblem(
+                f"inputs: {quote(each)} is no layer before it{among(each, sorted(known))}"
+            )
+    if not isinstance(layer, _JOINS) and len(inputs) > 1:
+        raise FileProblem(f"inputs: {layer.op} takes one, got {len(inputs)}")
+    if isinstance(layer, _JOINS) and len(inputs) < 2:
+        raise FileProblem(f"inputs: {layer.op} takes at least 2, got {len(inputs)}")
+
+
+def _layer(table: Any, name: str, arrays: Arrays) -> tuple[Layer | Join, tuple[str, ...]]:
+    kind = _table(table).get("type")
+    if not isinstance(kind, str) or kind not in TYPES:
+        got = "nothing" if kind is None else quote(str(kind))
+        near = among(kind, TYPES) if isinstance(kind, str) else ""
+        raise FileProblem(f"type must be one of {', '.join(TYPES)}, got {got}{near}")
+    values = read_fields(table, {**COMMON, **TYPES[kind]})
+    inputs = values.pop("inputs", ())
+    fields = {key: value for key, value in values.items() if key not in COMMON}
+    return _BUILDERS[kind](fields, name, arrays), inputs
+
+
+def _conv(fields: dict[str, Any], name: str, arrays: Arrays) -> ConvLayer:
+    given, layout = fields.pop("filter"), fields.pop("filter_layout", "hwio")
+    flip, normalize = fields.pop("flip", False), fields.pop("normalize", False)
+    bank = arrays.bank(given, layout, name)
+    # Both change values only, and without weights there are none.
+    if flip and arrays.weights:
+        bank = filter.flip(bank)
+    if normalize and arrays.weights:
+        bank = filter.normalize(bank)
+    arrays.notes += bank.notes
+    if "bias" in fields:
+        fields["bias"] = arrays.bias(fields["bias"], bank.maps)
+    _check_pad_value(fields)
+    convention = _convention(fields)
+    layer = ConvLayer(bank, **_with_numbers(fields, ("alpha",), arrays))
+    if convention is None:
+        return layer
+    return by_convention(layer, replace(convention, flip=convention.flip and arrays.weights))
+
+
+def _pool(fields: dict[str, Any], name: str, arrays: Arrays) -> PoolLayer:
+    convention = _convention(fields)
+    layer = PoolLayer(**fields)
+    return layer if convention is None else by_convention(layer, convention)
+
+
+def _convention(fields: dict[str, Any]) -> Convention | None:
+    name = fields.pop("convention", None)
+    return None if name is None else CONVENTIONS[name]
+
+
+def _pad(fields: dict[str, Any], name: str, arrays: Arrays) -> PadLayer:
+    _check_pad_value(fields)
+    return PadLayer(**fields)
+
+
+def _check_pad_value(fields: Mapping[str, Any]) -> None:
+    mode = fields.get("pad_mode", "zeros")
+    if fields.get("pad_value") and mode != "zeros":
+        raise FileProblem(f"pad_value is for pad_mode zeros, got pad_mode {mode}")
+
+
+def _activation(fields: dict[str, Any], name: str, arrays: Arrays) -> ActivationLayer:
+    return ActivationLayer(**_with_numbers(fields, ("alpha",), arrays))
+
+
+def _batchnorm(fields: dict[str, Any], name: str, arrays: Arrays) -> BatchNormLayer:
+    fields = {"gamma": 1.0, "beta": 0.0, **fields}
+    return BatchNormLayer(**_with_numbers(fields, ("gamma", "beta", "mean", "var"), arrays))
+
+
+def _scale(fields: dict[str, Any], name: str, arrays: Arrays) -> ScaleLayer:
+    fields = {"factor": 1.0, "offset": 0.0, **fields}
+    return ScaleLayer(**_with_numbers(fields, ("factor", "offset"), arrays))
+
+
+def _with_numbers(fields: dict[str, Any], names: Sequence[str], arrays: Arrays) -> dict[str, Any]:
+    read = {name: arrays.numbers(name, fields[name]) for name in names if name in fields}
+    return {**fields, **read}
+
+
+_JOINS: Final = (AddLayer, MulLayer, ConcatLayer)
+_Builder = Callable[[dict[str, Any], str, "Arrays"], "Layer | Join"]
+_BUILDERS: Final[dict[str, _Builder]] = {
+    "conv": _conv,
+    "pool": _pool,
+    "pad": _pad,
+    "activation": _activation,
+    "batchnorm": _batchnorm,
+    "scale": _scale,
+    "add": lambda fields, name, arrays: AddLayer(),
+    "mul": lambda fields, name, arrays: MulLayer(),
+    "concat": lambda fields, name, arrays: ConcatLayer(),
+}
+
+
+@dataclass
+class Arrays:
+    """The arrays a network file names, and what is to be said of them.
+
+    Parameters
+    ----------
+    folder : str
+        Where relative paths start.
+    weights : bool
+        Whether values are read, or headers only.
+    files : list of Path
+        What was read.
+    notes : list of str
+    """
+
+    folder: str
+    weights: bool
+    files: list[Path] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+    def bank(self, given: str | list[Any], layout: str, layer: str) -> Filter:
+        """Return the filters of a text, a list of texts, or nested lists of numbers.
+
+        Maps are named after their layer; those of built-ins and of lists keep their names.
+        """
+        with at("filter"):
+            if isinstance(given, str):
+                return _named(self._filter(given, layout), layer)
+            if all(isinstance(each, str) for each in given):
+                return filter.stack([self._filter(each, layout) for each in given])
+            made = filter.from_array(_as_array(given), name="inline", layout=layout)
+            return _named(made, layer)
+
+    def _filter(self, text: str, layout: str) -> Filter:
+        self.files += given_files([text], self.folder)
+        return filter.load_filter(text, layout=layout, folder=self.folder, hollow=not self.weights)
+
+    def bias(self, given: Any, count: int) -> FloatArray:
+        """Return one bias for each of `count` maps."""
+        if not isinstance(given, str):
+            return self.numbers("bias", given)
+        with at("bias"):
+            self.files += given_files([given], self.folder)
+            return filter.load_bias(given, count, folder=self.folder, hollow=not self.weights)
+
+    def numbers(self, name: str, given: Any) -> FloatArray:
+        """Return the numbers of a field in line."""
+        with at(name):
+            if isinstance(given, str):
+                self.files += given_files([given], self.folder)
+                return filter.load_numbers(given, name, folder=self.folder, hollow=not self.weights)
+            values = _as_array(given).reshape(-1)
+            if not values.size or not np.isfinite(values).all():
+                raise OptionError("every number must be finite, and there must be one")
+            return values
+
+
+def _as_array(given: Any) -> FloatArray:
+    """Return a number or nested lists of numbers as an array; nothing else is taken for one."""
+    try:
+        array = np.array(given)
+        if array.dtype.kind not in "iuf":
+            raise ValueError
+    except ValueError:
+        raise OptionError(
+            "lists must hold numbers only, and be equally long side by side"
+        ) from None
+    return np.asarray(array, np.float64)
+
+
+def _named(bank: Filter, layer: str) -> Filter:
+    """Return a bank with its maps named after its layer; built-ins keep their names."""
+    if bank.name in builtin_names():
+        return bank
+    digits = len(str(bank.maps - 1))
+    names = [f"{layer}-{index:0{digits}d}" for index in range(bank.maps)]
+    return replace(bank, name=layer, map_names=tuple(names) if bank.maps > 1 else (layer,))

@@ -1,0 +1,328 @@
+"""Networks to network files: TOML that a person can read on, and the arrays that go beside it."""
+
+from __future__ import annotations
+
+import io
+import os
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import fields
+from importlib import import_module
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+
+from cnncli.core.geometry import explicit_pads
+from cnncli.errors import FileProblem, OptionError, quote
+from cnncli.filters.files import split_key
+from cnncli.filters.filter import Filter
+from cnncli.io.atomic import exists_problem, write_whole
+from cnncli.network.graph import NORMALIZE, SOURCE, Model, Node
+from cnncli.network.layers import ConvLayer, FloatArray, ScaleLayer
+from cnncli.network.toml_reader import MAX_BYTES, MAX_LAYERS
+
+WEIGHT_SUFFIXES: Final = (".npz", ".safetensors")
+_SPOKEN: Final = ("mode", "size", "padding")
+"""Fields that are written though they are the default: few know what that is."""
+_ESCAPES: Final = {'"': '\\"', "\\": "\\\\"}
+
+
+def write_network(
+    model: Model, weights: str, prepare: Mapping[str, Any] | None = None, comment: str = ""
+) -> tuple[str, dict[str, FloatArray]]:
+    """Return a network as the text of a network file, and the arrays the text names.
+
+    Parameters
+    ----------
+    model : Model
+        Its layers keep their names.
+    weights : str
+        The file of the arrays, ``.npz`` or ``.safetensors``, as the network file shall name it:
+        relative to itself.
+    prepare : mapping, optional
+        ``scale``, ``mean`` and ``std`` of the input, as they shall be written. Default: those of
+        the model's layer `NORMALIZE`, if it has one.
+    comment : str
+        First lines of the file.
+
+    Returns
+    -------
+    text : str
+    arrays : dict of str to ndarray
+        ``conv1.weight`` and the like. Filters are HWIO; what is one number stands in the text.
+
+    Raises
+    ------
+    OptionError
+        If a name cannot be written.
+
+    Examples
+    --------
+    >>> from cnncli.network.layers import PoolLayer
+    >>> from cnncli.network.graph import Network
+    >>> text, arrays = write_network(Model(Network.chain(PoolLayer("max", 3, 2))), "net.npz")
+    >>> print(text)
+    [[layers]]
+    name = "pool1"
+    type = "pool"
+    mode = "max"
+    size = 3
+    stride = 2
+    padding = "valid"
+    <BLANKLINE>
+    """
+    store = _Store(weights)
+    nodes = [node for node in model.network.nodes if node.name != NORMALIZE]
+    paragraphs = [[f"# {line}" for line in comment.splitlines()]]
+    paragraphs.append(_table("[input]", _input_fields(model, prepare)))
+    before = SOURCE
+    for node in nodes:
+        paragraphs.append(_table("[[layers]]", _layer_fields(node, before, store)))
+        before = node.name
+    text = "\n\n".join("\n".join(lines) for lines in paragraphs if lines)
+    return f"{text}\n", store.arrays
+
+
+def encode_weights(arrays: Mapping[str, FloatArray], suffix: str) -> bytes:
+    """Return arrays as the bytes of a file of weights.
+
+    Parameters
+    ----------
+    arrays : mapping of str to ndarray
+    suffix : {".npz", ".safetensors"}
+
+    Raises
+    ------
+    OptionError
+        For another suffix.
+    FileProblem
+        If the package for ``.safetensors`` is missing.
+
+    Examples
+    --------
+    >>> encode_weights({"conv1.bias": np.zeros(2)}, ".npz")[:2]
+    b'PK'
+    """
+    plain = {key: np.ascontiguousarray(array) for key, array in arrays.items()}
+    if suffix == ".npz":
+        stream = io.BytesIO()
+        np.savez(stream, allow_pickle=False, **plain)
+        return stream.getvalue()
+    if suffix != ".safetensors":
+        raise OptionError(
+            f"weights must go into {' or '.join(WEIGHT_SUFFIXES)}, got {suffix or 'nothing'}"
+        )
+    try:
+        found: bytes = import_module("safetensors.numpy").save(plain)
+    except ImportError:
+        raise FileProblem(
+            ".safetensors files need an extra package", hint="pip install 'cnncli[safetensors]'"
+        ) from None
+    return found
+
+
+class _Store:
+    """The arrays of a network on their way into one file."""
+
+    def __init__(self, weights: str) -> None:
+        self.weights = weights
+        self.arrays: dict[str, FloatArray] = {}
+
+    def put(self, key: str, array: FloatArray) -> str:
+        """Keep an array; return how a network file names it."""
+        self.arrays[key] = array
+        return f"{self.weights}:{key}"
+
+    def numbers(self, key: str, array: FloatArray) -> str | float:
+        """Keep an array of several numbers; one number stands for itself."""
+        return array.item() if array.size == 1 else self.put(key, array)
+
+    def bank(self, key: str, given: Filter) -> str | list[str]:
+        """Keep a filter; 2-D kernels are one text each."""
+        if not given.per_channel:
+            return self.put(key, given.weights)
+        if given.maps == 1:
+            return self.put(key, given.weights[..., 0])
+        return [
+            self.put(f"{key}.{index}", given.weights[..., index]) for index in range(given.maps)
+        ]
+
+
+def _input_fields(model: Model, prepare: Mapping[str, Any] | None) -> Iterator[tuple[str, Any]]:
+    if model.gray:
+        yield "gray", True
+    if model.size is not None:
+        yield "size", model.size
+    first = model.network.nodes[0]
+    if prepare is None and first.name == NORMALIZE and isinstance(first.layer, ScaleLayer):
+        # x * factor + offset is (x - mean) / std.
+        std = 1 / first.layer.factor.astype(np.float64)
+        prepare = {"mean": -first.layer.offset * std, "std": std}
+    for key, value in (prepare or {}).items():
+        if value is not None:
+            yield key, np.asarray(value, np.float64).tolist()
+
+
+def _layer_fields(node: Node, before: str, store: _Store) -> Iterator[tuple[str, Any]]:
+    yield "name", node.name
+    yield "type", node.layer.op
+    inputs = tuple(SOURCE if name == NORMALIZE else name for name in node.inputs)
+    if inputs != (before,):
+        yield "inputs", inputs
+    for name, value in _settings(node):
+        if isinstance(value, Filter):
+            yield name, store.bank(f"{node.name}.weight", value)
+        elif isinstance(value, np.ndarray):
+            yield name, store.numbers(f"{node.name}.{name}", value)
+        elif name == "padding" and not isinstance(value, str):
+            yield name, _brief_pads(value)
+        else:
+            yield name, value
+
+
+def _settings(node: Node) -> Iterator[tuple[str, Any]]:
+    """Yield what a layer was given and is not its default, by the names of its fields."""
+    layer: Any = node.layer
+    for each in fields(layer):
+        value = getattr(layer, each.name)
+        if each.name == "bias" and value is None and isinstance(layer, ConvLayer):
+            value = layer.filter.bias
+        plain = not isinstance(value, (np.ndarray, Filter))
+        default = plain and each.name not in _SPOKEN and value == each.default
+        if value is not None and not default:
+            yield each.name, value
+
+
+def _brief_pads(padding: Any) -> Any:
+    """Return pads as one number, two or four."""
+    (top, bottom), (left, right) = explicit_pads(padding)
+    if top != bottom or left != right:
+        return top, bottom, left, right
+    return top if top == left else (top, left)
+
+
+def _table(title: str, given: Iterable[tuple[str, Any]]) -> list[str]:
+    lines = [f"{key} = {_value(value)}" for key, value in given]
+    return [title, *lines] if lines else []
+
+
+def _value(value: Any) -> str:
+    """Return a value as TOML (https://toml.io/en/v1.0.0)."""
+    if isinstance(value, str):
+        return _text(value)
+    if isinstance(value, (bool, np.bool_)):
+        return "true" if value else "false"
+    if isinstance(value, (int, np.integer)):
+        return str(int(value))
+    if isinstance(value, (float, np.floating)):
+        return repr(float(value))
+    return f"[{', '.join(_value(each) for each in value)}]"
+
+
+def _text(text: str) -> str:
+    """Return a basic string: what is not printable escaped, which TOML has for all of Unicode."""
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError:
+        raise OptionError(f"a network file is UTF-8, and cannot name {quote(text)}") from None
+    return f'"{"".join(_ESCAPES.get(c) or _shown(c) for c in text)}"'
+
+
+def _shown(character: str) -> str:
+    return character if character.isprintable() else f"\\U{ord(character):08X}"
+
+
+def relative(path: Path, folder: Path) -> str:
+    """Return how a file in one folder names another file.
+
+    Examples
+    --------
+    >>> relative(Path("nets/weights/w.npz"), Path("nets"))
+    'weights/w.npz'
+    """
+    return os.path.relpath(path, folder)
+
+
+def check_files(network: Path, weights: Path, overwrite: bool) -> None:
+    """Check that a network file and its weights can have these names.
+
+    Raises
+    ------
+    OptionError
+        For another suffix, or one name for both.
+    FileProblem
+        If one is there already, and may not be replaced.
+    """
+    if network.suffix.lower() != ".toml":
+        raise OptionError(f"a network file must end in .toml, got {quote(network)}")
+    if weights.suffix not in WEIGHT_SUFFIXES:
+        raise OptionError(
+            f"weights must go into {' or '.join(WEIGHT_SUFFIXES)}, got {quote(weights)}"
+        )
+    if split_key(f"{weights.name}:key") != (weights.name, "key"):
+        raise OptionError(f"a network file cannot name {quote(weights.name)}")
+    for path in (network, weights):
+        if not path.parent.is_dir():
+            raise FileProblem(f"{quote(path)}: no such folder")
+        if os.path.lexists(path) and not overwrite:
+            raise exists_problem(path)
+
+
+def save_network(
+    model: Model,
+    path: Path,
+    weights: Path,
+    *,
+    prepare: Mapping[str, Any] | None = None,
+    comment: str = "",
+    overwrite: bool = False,
+) -> dict[str, FloatArray]:
+    """Write a network as a network file and a file of weights, each whole or not at all.
+
+    Parameters
+    ----------
+    model : Model
+        None of the files that it was read from is replaced.
+    path, weights : Path
+        The network file, and the ``.npz`` or ``.safetensors`` file that it names.
+    prepare, comment
+        As in `write_network`.
+    overwrite : bool
+        Whether files of these names may be replaced.
+
+    Returns
+    -------
+    dict of str to ndarray
+        What is in the file of weights; if that is nothing, there is none.
+
+    Raises
+    ------
+    OptionError, FileProblem
+        As `check_files`, or if a file cannot be written or would not be read again.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from cnncli.network.layers import PoolLayer
+    >>> from cnncli.network.graph import Network
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path, weights = Path(folder, "net.toml"), Path(folder, "net.npz")
+    ...     arrays = save_network(Model(Network.chain(PoolLayer())), path, weights)
+    ...     len(arrays), path.exists(), weights.exists()
+    (0, True, False)
+    """
+    check_files(path, weights, overwrite)
+    read = {os.path.realpath(file): file for file in model.files}
+    for file in (path, weights):
+        if os.path.realpath(file) in read:
+            raise FileProblem(f"{quote(file)}: it is an input, and inputs are never replaced")
+    text, arrays = write_network(model, relative(weights, path.parent), prepare, comment)
+    layers = len(model.network.nodes)
+    if layers > MAX_LAYERS or len(text.encode()) > MAX_BYTES:
+        raise FileProblem(f"{quote(path)}: a network of {layers} layers is too large for a file")
+    data = encode_weights(arrays, weights.suffix)
+    # First, so that no network file ever names weights that are not there.
+    if arrays:
+        write_whole(weights, data, overwrite=overwrite)
+    write_whole(path, text.encode(), overwrite=overwrite)
+    return arrays

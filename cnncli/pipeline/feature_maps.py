@@ -1,0 +1,309 @@
+"""A network's result, made strip by strip on threads: an image never stands there as floats."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any, Final, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cnncli.core.strips import run_all
+from cnncli.io.images import Picture
+from cnncli.network.graph import Network
+from cnncli.network.layers import Shape, Stage
+from cnncli.network.layers.base import rows_at_once
+from cnncli.network.passes import peak_bytes, walk
+from cnncli.render.result_rows import LEVELS, Values
+
+HELD_BYTES: Final = 32 * 2**20
+"""A result up to this size is computed once and kept, where several passes over it are needed."""
+
+WHOLE_BYTES: Final = 256 * 2**20
+"""Layers whose outputs fit are run one after the other; in strips only from here on, where each
+layer computes rows twice that two strips of the next one need."""
+
+BLOCK_BYTES: Final = 8 * 2**20
+"""Rows that are written to an array file together."""
+
+ALONE_VALUES: Final = 2**20
+"""An image of fewer values, with those made of it, is filtered by one thread."""
+
+T = TypeVar("T")
+
+
+class _LastStage:
+    """Keeps the network that was prepared last: images of a batch are often of one size."""
+
+    def __init__(self) -> None:
+        self._known: tuple[Network, Shape, np.dtype[Any], Stage] | None = None
+
+    def of(self, network: Network, shape: Shape, dtype: np.dtype[Any]) -> Stage:
+        """Return the network prepared for images of that shape, in that dtype."""
+        known = self._known
+        if known is not None and known[1:3] == (shape, dtype) and _same(known[0], network):
+            return known[3]
+        # What was prepared before need not stand beside what is prepared now.
+        self._known = known = None
+        stage = network.folded().stage(shape, dtype)
+        self._known = network, shape, dtype, stage
+        return stage
+
+
+_last_stage: Final = _LastStage()
+
+
+def _same(one: Network, other: Network) -> bool:
+    """Whether two networks are the same layers, connected in the same way."""
+    return len(one.nodes) == len(other.nodes) and all(
+        a.layer is b.layer and (a.name, a.inputs) == (b.name, b.inputs)
+        for a, b in zip(one.nodes, other.nodes, strict=True)
+    )
+
+
+@dataclass(eq=False)
+class FeatureMaps:
+    """A network on a picture.
+
+    Parameters
+    ----------
+    network : Network
+    picture : Picture
+    jobs : int, optional
+        Threads; default: one for each core. The bytes do not depend on it.
+    held : ndarray, optional
+        The values, once `hold` has computed them.
+
+    Examples
+    --------
+    >>> from cnncli.network.layers import PoolLayer
+    >>> pixels = np.arange(16, dtype=np.uint8).reshape(1, 4, 4, 1)
+    >>> picture = Picture(pixels, 1.0, False, False, (), "a.npy")
+    >>> FeatureMaps(Network.chain(PoolLayer()), picture).whole().ravel().tolist()
+    [5.0, 7.0, 13.0, 15.0]
+    """
+
+    network: Network
+    picture: Picture
+    jobs: int | None = None
+    held: Values | None = None
+
+    @cached_property
+    def shape(self) -> Shape:
+        """(N, n_H, n_W, n_C)."""
+        return self.network.output_shape(self.picture.shape)
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """float32 or float64."""
+        return self.picture.dtype
+
+    def _stage(self, in_levels: bool = False) -> tuple[Stage, bool]:
+        """Return the network prepared for one image, and whether pixels go in as they are stored.
+
+        Pixels that come out as they are stored are exact as values too; sums are where they are
+        to be levels, while as values they would differ from sums of floats by rounding.
+        """
+        return self._level_stage if in_levels else self._value_stage
+
+    @cached_property
+    def _value_stage(self) -> tuple[Stage, bool]:
+        return self._prepared(self._pixel_dtype == self.picture.pixels.dtype)
+
+    @cached_property
+    def _level_stage(self) -> tuple[Stage, bool]:
+        levels = self._pixel_dtype is not None and self.picture.scale == LEVELS
+        return self._prepared(True) if levels else self._value_stage
+
+    def _prepared(self, raw: bool) -> tuple[Stage, bool]:
+        found = self._pixel_dtype
+        dtype = found if raw and found is not None else self.dtype
+        return _last_stage.of(self.network, (1, *self.picture.shape[1:]), dtype), raw
+
+    @cached_property
+    def _pixel_dtype(self) -> np.dtype[Any] | None:
+        return self.network.pixel_dtype(self.picture.shape, self.picture.pixels.dtype)
+
+    @cached_property
+    def _in_strips(self) -> bool:
+        """Whether rows are made when asked for, and not the whole layer by layer."""
+        return in_strips(self.network, self.picture.shape, self.dtype)
+
+    def each(self, action: Callable[[int, slice, Values], T], in_levels: bool = False) -> list[T]:
+        """Return ``action(image, rows, values)`` for all strips, in order; they run on threads.
+
+        Parameters
+        ----------
+        action : callable
+            Its values are (rows, n_W, n_C) and its own until it returns.
+        in_levels : bool
+            As in `Rows.each`.
+        """
+        strips = self._strips(in_levels)
+        items = [(image, rows) for image in range(self.shape[0]) for rows in strips]
+        results: list[Any] = [None] * len(items)
+
+        def work(index: int, _: object) -> None:
+            image, rows = items[index]
+            with self._wanted():
+                results[index] = action(image, rows, self._values(image, rows, in_levels))
+
+        run_all(work, range(len(items)), self._threads)
+        return results
+
+    def whole(self) -> Values:
+        """Return the whole result as one array (N, n_H, n_W, n_C), and keep it."""
+        if self.held is None and self._in_strips:
+            values = np.empty(self.shape, self.dtype)
+
+            def fill(image: int, rows: slice, strip: Values) -> None:
+                values[image, rows] = strip
+
+            self.each(fill)
+            self.held = values
+        elif self.held is None:
+            ((_, self.held),) = walk(self.network.folded(), self.picture.values(), jobs=self.jobs)
+        return self.held
+
+    def kept(self) -> FeatureMaps:
+        """Return this, with its values computed and held if they are few."""
+        if int(np.prod(self.shape)) * self.dtype.itemsize <= HELD_BYTES:
+            self.whole()
+        return self
+
+    def let_go(self) -> None:
+        """Forget the pixels: what was made of them is all that is wanted now."""
+        shape, dtype = self.picture.pixels.shape, self.picture.pixels.dtype
+        nothing = np.broadcast_to(np.zeros((), dtype), shape)
+        self.picture = replace(self.picture, pixels=nothing, arriving=None)
+
+    def blocks(self) -> Iterator[tuple[int, Values]]:
+        """Yield each image's number with blocks of its rows (rows, n_W, n_C), all in order."""
+        row = self.shape[2] * self.shape[3] * self.dtype.itemsize
+        strips = self._strips()
+        together = max(1, BLOCK_BYTES // (row * (strips[0].stop - strips[0].start)))
+        for image in range(self.shape[0]):
+            for index in range(0, len(strips), together):
+                yield image, self._block(image, strips[index : index + together])
+
+    def _block(self, image: int, strips: list[slice]) -> Values:
+        first = strips[0].start
+        block = np.empty((strips[-1].stop - first, *self.shape[2:]), self.dtype)
+
+        def work(rows: slice, _: object) -> None:
+            with self._wanted():
+                block[rows.start - first : rows.stop - first] = self._values(image, rows)
+
+        run_all(work, strips, self.jobs)
+        return block
+
+    @property
+    def _threads(self) -> int | None:
+        """As `jobs`, but to start a thread takes longer than to filter a small image."""
+        few = math.prod(self.shape) + math.prod(self.picture.shape) < ALONE_VALUES
+        return 1 if few and self.network.keeps_channels else self.jobs
+
+    @contextmanager
+    def _wanted(self) -> Iterator[None]:
+        """Let no thread wait for more of the picture once something in this block has failed."""
+        try:
+            yield
+        except BaseException:
+            if self.picture.arriving is not None:
+                self.picture.arriving.give_up()
+            raise
+
+    def _strips(self, in_levels: bool = False) -> list[slice]:
+        height = self.shape[1]
+        if self._in_strips and self.held is None:
+            step = self._stage(in_levels)[0].step
+        else:
+            self.whole()
+            step = rows_at_once(self.shape, self.dtype)
+        return [slice(first, min(first + step, height)) for first in range(0, height, step)]
+
+    def _values(self, image: int, rows: slice, in_levels: bool = False) -> Values:
+        if self.held is not None:
+            return self.held[image, rows]
+        stage, raw = self._stage(in_levels)
+
+        def source(first: int, last: int) -> NDArray[Any]:
+            pixels = self.picture.rows(slice(first, last))[image : image + 1]
+            return pixels if raw else self.picture.scaled(pixels)
+
+        values: Values = stage.read(source, rows.start, rows.stop)[0]
+        if not raw or (in_levels and self.picture.scale == LEVELS):
+            return values
+        return self.picture.scaled(values)
+
+
+def in_strips(network: Network, shape: Shape, dtype: np.dtype[Any]) -> bool:
+    """Tell whether rows of a network's result are made when asked for, and nothing is held.
+
+    Examples
+    --------
+    >>> from cnncli.network.layers import PoolLayer
+    >>> in_strips(Network.chain(PoolLayer()), (1, 8, 8, 1), np.dtype("float32"))
+    True
+    """
+    if len(network.nodes) == 1 or not network.is_chain:
+        return network.is_chain
+    return peak_bytes(network, shape, dtype) > WHOLE_BYTES
+
+
+def held_in_layers(
+    network: Network, shape: Shape, dtype: np.dtype[Any], names: Sequence[str]
+) -> int:
+    """Return the memory of the outputs that `layer_maps` holds together at the most.
+
+    Examples
+    --------
+    >>> from cnncli.network.layers import PoolLayer
+    >>> network = Network.chain(PoolLayer(), PoolLayer())
+    >>> held_in_layers(network, (1, 4, 4, 1), np.dtype("float32"), ["pool2"])
+    80
+    """
+    used = network.until(names[0]) if len(names) == 1 else network
+    return 0 if in_strips(used, shape, dtype) else peak_bytes(used, shape, dtype)
+
+
+def layer_maps(
+    network: Network, picture: Picture, names: Sequence[str], jobs: int | None = None
+) -> Iterator[tuple[str, FeatureMaps]]:
+    """Yield the results of several layers, in the network's order.
+
+    What fits into memory is computed once; what does not, in strips for each layer anew. A result
+    should be let go of before the next one is asked for; of a single one the pixels can be too.
+
+    Parameters
+    ----------
+    network : Network
+    picture : Picture
+    names : sequence of str
+        The layers.
+    jobs : int, optional
+        As in `FeatureMaps`.
+
+    Examples
+    --------
+    >>> from cnncli.network.layers import PoolLayer
+    >>> picture = Picture(np.ones((1, 8, 8, 1)), 1.0, False, False, (), "a.npy")
+    >>> network = Network.chain(PoolLayer(), PoolLayer())
+    >>> [(name, maps.shape) for name, maps in layer_maps(network, picture, network.names)]
+    [('pool1', (1, 4, 4, 1)), ('pool2', (1, 2, 2, 1))]
+    """
+    if len(names) == 1:
+        maps = FeatureMaps(network.until(names[0]), picture, jobs)
+        del picture
+        yield names[0], maps
+        return
+    if in_strips(network, picture.shape, picture.dtype):
+        for name in [name for name in network.names if name in names]:
+            yield name, FeatureMaps(network.until(name), picture, jobs)
+        return
+    for name, values in walk(network.folded(keep=names), picture.values(), names, jobs):
+        yield name, FeatureMaps(network.until(name), picture, jobs, values)

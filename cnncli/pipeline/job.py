@@ -1,0 +1,223 @@
+"""What is done to images, and what became of each."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from cnncli.errors import CnnCliError
+from cnncli.io.images import ReadOptions
+from cnncli.network.graph import Network
+from cnncli.pipeline.outputs import OutputOptions, Source, Target
+from cnncli.render.options import RenderOptions
+
+
+@dataclass(frozen=True)
+class Job:
+    """What is done to every image: picklable, so that a worker process can be given it.
+
+    Parameters
+    ----------
+    network : Network
+    read : ReadOptions
+    render : RenderOptions
+    output : OutputOptions
+    command : str
+        As typed, for the metadata of pictures.
+    layers : tuple of str
+        Of a network from a file, the layers that go out where there is room for several, the last
+        of them where there is not. Empty for a network of one layer.
+    several : bool
+        Whether there must be room for all of them.
+    filter_name : str, optional
+        The one named filter, for default output names.
+    notes : tuple of str
+        Said once with every image's report.
+    read_too : tuple of Path
+        Files of filters and biases: like the images they are never overwritten.
+    show_width : int
+        Columns of the terminal to draw the result for; 0: do not draw.
+    jobs : int, optional
+        Threads over the strips of an image; default: one for each core.
+    verbose : bool
+        Say how each layer is computed.
+    """
+
+    network: Network
+    read: ReadOptions
+    render: RenderOptions
+    output: OutputOptions
+    command: str
+    layers: tuple[str, ...] = ()
+    several: bool = False
+    filter_name: str | None = None
+    notes: tuple[str, ...] = ()
+    read_too: tuple[Path, ...] = ()
+    show_width: int = 0
+    jobs: int | None = None
+    verbose: bool = False
+
+    @property
+    def op(self) -> str:
+        """What the command is called in names of outputs."""
+        return "run" if self.layers else self.network.op
+
+
+@dataclass(frozen=True)
+class Task:
+    """One image of a batch: small and picklable, so that a worker process can be given it.
+
+    Parameters
+    ----------
+    index : int
+        Its place among the inputs, from 0.
+    target : Target
+        The image and where its result goes.
+    data : bytes, optional
+        The content of the image's file, for workers that cannot read it themselves.
+    """
+
+    index: int
+    target: Target
+    data: bytes | None = None
+
+    @property
+    def source(self) -> Source:
+        """The image."""
+        return self.target.source
+
+
+@dataclass(frozen=True)
+class Written:
+    """One file that was written.
+
+    Parameters
+    ----------
+    output : str
+        Path, or ``standard output``.
+    form : str
+        Size and kind in words.
+    shape : tuple of int
+        (n_H, n_W, n_C) of the values in it, with the batch in front if there is one.
+    maps : tuple of str
+        Names of its pictures.
+    low, high : float
+        Extremes of the finite values.
+    mapping : str
+        How values became pixels, ``values`` if they were written themselves.
+    range : tuple of (float, float), optional
+        The values shown black and white, if all maps share them.
+    clipped : float
+        Share of the values outside the range, 0..1.
+    non_finite : int
+        NaN and infinite values.
+    ranges : tuple of (float, float)
+        The range of each map.
+    layer : str, optional
+        Of a network from a file.
+    """
+
+    output: str
+    form: str
+    shape: tuple[int, ...]
+    maps: tuple[str, ...]
+    low: float
+    high: float
+    mapping: str
+    range: tuple[float, float] | None
+    clipped: float
+    non_finite: int
+    ranges: tuple[tuple[float, float], ...] = ()
+    layer: str | None = None
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of one image.
+
+    Parameters
+    ----------
+    source : Source
+    written : tuple of Written
+    notes : tuple of str
+    error : CnnCliError, optional
+    skipped : bool
+        Its outputs were there and were left.
+    planned : tuple of str
+        The files that a dry run would have written.
+    shown : str
+        The result drawn for the terminal.
+    to_stdout : bool
+        Whether its result goes to standard output, where nothing else may be then.
+    seconds : float
+        How long it took.
+    """
+
+    source: Source
+    written: tuple[Written, ...] = ()
+    notes: tuple[str, ...] = ()
+    error: CnnCliError | None = None
+    skipped: bool = False
+    planned: tuple[str, ...] = ()
+    shown: str = ""
+    to_stdout: bool = False
+    seconds: float = 0.0
+
+
+@dataclass
+class Report:
+    """Counts outcomes and yields the exit code.
+
+    Parameters
+    ----------
+    total : int
+        How many images there are.
+    written, skipped, failed : int
+        What became of those that ended.
+    warned : int
+        How many of them had warnings.
+    first_error : CnnCliError, optional
+
+    Examples
+    --------
+    >>> report = Report(3)
+    >>> for outcome in (Outcome(Source(None)), Outcome(Source(None), skipped=True)):
+    ...     report.add(outcome)
+    >>> report.exit_code, report.done, report.left
+    (0, 2, 1)
+    """
+
+    total: int = 1
+    written: int = 0
+    skipped: int = 0
+    failed: int = 0
+    warned: int = 0
+    first_error: CnnCliError | None = None
+
+    def add(self, outcome: Outcome) -> None:
+        """Take in one outcome."""
+        if outcome.error is not None:
+            self.failed += 1
+            self.first_error = self.first_error or outcome.error
+        elif outcome.skipped:
+            self.skipped += 1
+        else:
+            self.written += 1
+        self.warned += any(note.startswith("warning") for note in outcome.notes)
+
+    @property
+    def done(self) -> int:
+        """How many have their outputs, now or from before."""
+        return self.written + self.skipped
+
+    @property
+    def left(self) -> int:
+        """How many have not ended."""
+        return self.total - self.done - self.failed
+
+    @property
+    def exit_code(self) -> int:
+        """0 all done; a single image's own code; else 1 if any failed."""
+        if self.first_error is None:
+            return 0
+        return self.first_error.exit_code if self.total == 1 else 1

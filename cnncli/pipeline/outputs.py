@@ -1,0 +1,490 @@
+"""Where results go: names, templates, and every check that can be made before any work.
+
+`plan_targets` turns the word given to ``--output`` into one `Target` for each input. A target names
+the files of a result with `Target.files`, and `select_files` tells which of them to write.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+import sys
+from collections.abc import Collection, Container, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import chain
+from pathlib import Path
+
+from cnncli.batch.spool import HashSet, HashTable, hash64
+from cnncli.errors import FileProblem, OptionError, quote
+from cnncli.io.atomic import (
+    exists_problem,
+    is_special,
+    make_folder,
+    write_problem,
+    write_stdout,
+)
+from cnncli.io.formats import FORMATS, Format, check_format, find_format
+from cnncli.io.urls import Location, Url, is_url, parse_output
+from cnncli.pipeline.clashes import clash_problem
+from cnncli.pipeline.targets import OutFile, Result, Source, Target, is_device, source_hash
+from cnncli.pipeline.templates import Template
+
+__all__ = [
+    "FORMATS",
+    "Format",
+    "Identity",
+    "OutFile",
+    "OutputOptions",
+    "Plan",
+    "Result",
+    "Source",
+    "Target",
+    "Template",
+    "check_file",
+    "check_format",
+    "check_target",
+    "find_format",
+    "make_folders",
+    "plan_targets",
+    "select_files",
+    "write_stdout",
+]
+
+Identity = tuple[int, int]
+_FOLDERS_KEPT = 1000
+_FOLDER_HINT = "-o a folder (out/) or a template such as 'out/{stem}.png'"
+
+
+@dataclass(frozen=True)
+class OutputOptions:
+    """What the user said about outputs.
+
+    Parameters
+    ----------
+    output : str, optional
+        A file, a folder, a template, ``-`` or nothing.
+    format : str, optional
+        Name of a format that wins over extensions.
+    overwrite, skip_existing : bool
+        What to do about files that exist.
+    depth : str
+        ``8``, ``16`` or ``float``.
+    """
+
+    output: str | None = None
+    format: str | None = None
+    overwrite: bool = False
+    skip_existing: bool = False
+    depth: str = "8"
+
+
+@dataclass(frozen=True)
+class Targets:
+    """One target for each input, made whenever they are gone through.
+
+    Parameters
+    ----------
+    sources : collection of Source
+    pattern : Target
+        Of any source: all but the source is the same for all.
+    """
+
+    sources: Collection[Source]
+    pattern: Target
+
+    def __len__(self) -> int:
+        return len(self.sources)
+
+    def __iter__(self) -> Iterator[Target]:
+        like = self.pattern
+        shared = like.place, like.op, like.filter_name, like.format, like.layers
+        for source in self.sources:
+            yield Target(like.kind, source, *shared)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """All targets, checked.
+
+    Parameters
+    ----------
+    targets : Targets
+        One for each input, in order.
+    inputs : container of (int, int)
+        Device and inode of every input file, or `Url.identity`, for `select_files`.
+    """
+
+    targets: Targets
+    inputs: Container[Identity]
+
+
+def plan_targets(
+    sources: Collection[Source],
+    options: OutputOptions,
+    *,
+    op: str,
+    filter_name: str | None = None,
+    results: Sequence[Result] | None = None,
+    read_too: Sequence[Path] = (),
+    layers: Sequence[str] = (),
+) -> Plan:
+    """Decide where every result goes, and refuse what cannot work before any work is done.
+
+    Parameters
+    ----------
+    sources : collection of Source
+        Gone through several times, and never held in memory.
+    options : OutputOptions
+    op : str
+        Name of the command.
+    filter_name : str, optional
+        Name of the filter when there is one and it has a name.
+    results : sequence of Result, optional
+        What every input will give, when that is known; otherwise `select_files` looks at the files
+        of each input once it is.
+    read_too : sequence of Path
+        Further files that must not be overwritten.
+    layers : sequence of str
+        Of a network, the layers that may go out, see `Target`.
+
+    Returns
+    -------
+    Plan
+        A missing output folder is made by `make_folders`, once something is there to be written.
+
+    Raises
+    ------
+    OptionError
+        Several inputs for one name, an unknown extension, a bad template, an input as output, a
+        terminal as output.
+    FileProblem
+        A folder that is missing or read-only, an output that exists.
+
+    Examples
+    --------
+    >>> plan = plan_targets([Source(Path("cat.jpg"))], OutputOptions(), op="pool")
+    >>> [str(file.path) for target in plan.targets for file in target.files([Result(("0",))])]
+    ['cat-pool.png']
+    """
+    kind, place = _classify(sources, options, filter_name, bool(layers))
+    forced = find_format(options.format) if options.format else None
+    pattern = Target(kind, Source(None), place, op, filter_name, forced, tuple(layers))
+    targets = Targets(sources, pattern)
+    if kind == "stdout":
+        _check_stdout(sources)
+        # A report, say, must spare the inputs all the same.
+        return Plan(targets, HashSet(_identities(sources, read_too)))
+    if kind == "file" and len(sources) > 1:
+        raise OptionError(
+            f"--output must name one file for each image, got {quote(place)} for {len(sources)}",
+            hint=_FOLDER_HINT,
+        )
+    plan = Plan(targets, HashSet(_identities(sources, read_too)))
+    _Check(plan, options, results).all()
+    return plan
+
+
+def select_files(
+    files: Iterable[OutFile],
+    options: OutputOptions,
+    inputs: Container[Identity] = (),
+) -> tuple[OutFile, ...]:
+    """Choose the files that are to be written.
+
+    Parameters
+    ----------
+    files : iterable of OutFile
+    options : OutputOptions
+    inputs : container of (int, int)
+        `Plan.inputs`.
+
+    Returns
+    -------
+    tuple of OutFile
+        Those that do not exist; all of them with ``overwrite``. Empty when everything is there
+        and ``skip_existing`` is set.
+
+    Raises
+    ------
+    OptionError
+        When an output is one of the inputs, also through a link and with ``overwrite``.
+    FileProblem
+        When an output exists and neither option is set, or is a folder.
+    """
+    return tuple(file for file in files if _wanted(file.path, options, inputs))
+
+
+def check_file(path: Path, plan: Plan, overwrite: bool) -> None:
+    """Refuse a further file, such as a report, that must not or cannot be written.
+
+    Raises
+    ------
+    CnnCliError
+        If it exists, is an input or an output of the plan, or its folder is none.
+    """
+    _check_folder(path, may_be_made=False)
+    _wanted(path, OutputOptions(overwrite=overwrite), plan.inputs)
+    place, suffix = plan.targets.pattern.place, path.suffix.lower()
+    if os.path.splitext(place)[1].lower() == suffix:
+        real = os.path.realpath(path)
+        for target in plan.targets:
+            for file in target.files(target.unknown()):
+                if file.path is not None and os.path.realpath(file.path) == real:
+                    raise OptionError(f"{quote(path)} would hold the result of {target.source} too")
+
+
+def check_target(
+    file: OutFile, width: int, height: int, *, colour: bool = False, depth: str = "8"
+) -> None:
+    """Refuse a picture that a file's format cannot hold, naming the file.
+
+    Parameters
+    ----------
+    file : OutFile
+    width, height : int
+        Of the finished picture in pixels, see `cnncli.render.tiles.plan_grid`.
+    colour : bool
+    depth : str
+
+    Raises
+    ------
+    OptionError
+
+    Examples
+    --------
+    >>> file = OutFile(Path("a.jpg"), FORMATS["jpg"], 0, (0,))
+    >>> check_target(file, 70_000, 10)
+    Traceback (most recent call last):
+    cnncli.errors.OptionError: 'a.jpg': jpg holds at most 65500 pixels a side, got 70000x10
+    """
+    try:
+        check_format(file.format, width, height, colour=colour, depth=depth)
+    except OptionError as error:
+        where = "standard output" if file.path is None else quote(file.path)
+        raise OptionError(f"{where}: {error}", hint=error.hint) from None
+
+
+def _classify(
+    sources: Collection[Source], options: OutputOptions, filter_name: str | None, layered: bool
+) -> tuple[str, str]:
+    output = options.output
+    if output is None:
+        if len(sources) == 1 and next(iter(sources)).path is None and _piped():
+            return "stdout", ""
+        field = "layer" if layered else "filter" if filter_name is not None else "op"
+        return "default", f"{{stem}}-{{{field}}}.{options.format or 'png'}"
+    if not output:
+        raise OptionError("--output must name a file, got nothing", hint=_FOLDER_HINT)
+    if output in ("-", "/dev/stdout"):
+        return "stdout", ""
+    if is_url(output):
+        parse_output(output)
+    elif os.path.isdir(output):  # Path.is_dir raises for names that are too long
+        return "folder", output
+    if "{" in output or "}" in output:
+        if output.endswith("/"):
+            raise OptionError(
+                f"--output template must end in a file name, got {quote(output)}",
+                hint="add {stem}.png",
+            )
+        return "template", Template.parse(output).text
+    bucket = is_url(output) and parse_output(output).is_folder
+    return ("folder" if bucket or output.endswith("/") else "file"), output
+
+
+def _piped() -> bool:
+    return sys.stdout is not None and not sys.stdout.closed and not sys.stdout.isatty()
+
+
+def _check_stdout(sources: Collection[Source]) -> None:
+    if len(sources) > 1:
+        raise OptionError(
+            f"-o - takes the result of one image, got {len(sources)}", hint=_FOLDER_HINT
+        )
+    if sys.stdout is None or sys.stdout.closed:
+        raise FileProblem("standard output is closed", hint="-o FILE")
+    if sys.stdout.isatty():
+        raise OptionError(
+            "-o - needs a pipe or a file, got a terminal", hint="-o FILE, or --show to see it"
+        )
+
+
+class _Check:
+    """The check of a plan. It remembers folders and hashes: a million images take some 50 MB."""
+
+    def __init__(
+        self, plan: Plan, options: OutputOptions, results: Sequence[Result] | None
+    ) -> None:
+        self.plan, self.options, self.results = plan, options, results
+        self.owners = HashTable()
+        self.folders: dict[str, str] = {}
+        self.checked = ""
+
+    def all(self) -> None:
+        """Refuse what cannot work, in the order of the inputs."""
+        for target in self.plan.targets:
+            for file in self._files(target):
+                self._one(target, file)
+
+    def _files(self, target: Target) -> Sequence[OutFile]:
+        return target.files(target.unknown() if self.results is None else self.results)
+
+    def _one(self, target: Target, file: OutFile) -> None:
+        path = file.path
+        assert path is not None
+        name, is_there = self._real_name(path)
+        owner = self.owners.insert(hash64(name), source_hash(target.source))
+        if owner is not None and not (is_there and is_device(path)):
+            self._refuse_clash(target, path, name, owner)
+        if self.options.depth not in file.format.depths:
+            check_target(file, 1, 1, depth=self.options.depth)
+        if isinstance(path, Url):
+            # Whether it is there is asked before the image is read: the way there is long.
+            _check_no_input(path, path.identity, self.plan.inputs)
+            return
+        if is_there or os.path.dirname(name) != self.checked:
+            _check_folder(path, may_be_made=target.kind != "file")
+            self.checked = os.path.dirname(name)
+        if is_there and (self.results is not None or not target.per_map):
+            _wanted(path, self.options, self.plan.inputs)
+
+    def _real_name(self, path: Location) -> tuple[str, bool]:
+        """Return where a file will be, whatever links lead there, and whether it is there."""
+        if isinstance(path, Url):
+            return path.text, False
+        try:
+            is_link = stat.S_ISLNK(os.lstat(path).st_mode)
+        except (FileNotFoundError, NotADirectoryError):
+            return self._in_real_folder(path), False
+        except OSError as error:
+            raise write_problem(path, error) from error
+        return (os.path.realpath(path) if is_link else self._in_real_folder(path)), True
+
+    def _in_real_folder(self, path: Path) -> str:
+        folder, name = os.path.split(path)
+        real = self.folders.get(folder)
+        if real is None:
+            if len(self.folders) >= _FOLDERS_KEPT:
+                self.folders.clear()
+            real = self.folders[folder] = os.path.realpath(folder)
+        return os.path.join(real, name)
+
+    def _refuse_clash(self, target: Target, path: Location, name: str, owner: int) -> None:
+        """Raise OptionError if an earlier image has the same output, and not just the same hash."""
+        for other in self.plan.targets:
+            if source_hash(other.source) != owner:
+                continue
+            paths = (file.path for file in self._files(other) if file.path is not None)
+            if any(self._real_name(each)[0] == name for each in paths):
+                raise clash_problem(path, other, target)
+
+
+def _wanted(path: Location | None, options: OutputOptions, inputs: Container[Identity]) -> bool:
+    if path is None:
+        return True
+    if isinstance(path, Url):
+        return _wanted_object(path, options, inputs)
+    try:
+        status = path.stat()
+    except FileNotFoundError:
+        return True
+    except OSError as error:
+        raise write_problem(path, error) from error
+    if is_special(status):
+        _refuse_terminal(path, status)
+        return True
+    _check_no_input(path, (status.st_dev, status.st_ino), inputs)
+    if stat.S_ISDIR(status.st_mode):
+        raise FileProblem(f"{quote(path)}: is a folder")
+    if not (options.overwrite or options.skip_existing):
+        raise exists_problem(path)
+    return options.overwrite
+
+
+def _wanted_object(url: Url, options: OutputOptions, inputs: Container[Identity]) -> bool:
+    from cnncli.io.remote import object_exists
+
+    _check_no_input(url, url.identity, inputs)
+    if options.overwrite or not object_exists(url):
+        return True
+    if not options.skip_existing:
+        raise exists_problem(url)
+    return False
+
+
+def _check_no_input(path: Location, identity: Identity, inputs: Container[Identity]) -> None:
+    if identity in inputs:
+        raise OptionError(
+            f"{quote(path)}: is one of the inputs, which are never overwritten",
+            hint="-o another name",
+        )
+
+
+def _refuse_terminal(path: Path, status: os.stat_result) -> None:
+    if not stat.S_ISCHR(status.st_mode):
+        return
+    try:
+        descriptor = os.open(path, os.O_WRONLY | os.O_NOCTTY | os.O_NONBLOCK)
+    except OSError as error:
+        raise write_problem(path, error) from error
+    try:
+        if os.isatty(descriptor):
+            raise OptionError(f"{quote(path)}: a terminal cannot show files", hint="--show")
+    finally:
+        os.close(descriptor)
+
+
+def _check_folder(path: Path, *, may_be_made: bool) -> None:
+    if is_device(path):
+        return
+    folder = Path(os.path.realpath(path) if os.path.islink(path) else path).parent
+    if may_be_made:
+        folder = _nearest(folder)
+    try:
+        status = folder.stat()
+    except FileNotFoundError:
+        raise FileProblem(
+            f"{quote(path)}: its folder {quote(folder)} does not exist",
+            hint="make it first, or name a folder with / at its end",
+        ) from None
+    except OSError as error:
+        raise write_problem(path, error) from error
+    if not stat.S_ISDIR(status.st_mode):
+        raise FileProblem(f"{quote(path)}: {quote(folder)} is not a folder")
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise FileProblem(f"{quote(path)}: the folder {quote(folder)} cannot be written to")
+
+
+def _nearest(folder: Path) -> Path:
+    """Return the folder itself or the one it would be made in."""
+    folder = Path(os.path.realpath(folder)) if os.path.islink(folder) else folder
+    while not os.path.lexists(folder):
+        folder = folder.parent
+    return folder
+
+
+def make_folders(target: Target, files: Iterable[OutFile]) -> None:
+    """Make the folders of a target that the user named as a folder or in a template.
+
+    Raises
+    ------
+    FileProblem
+        If one cannot be made.
+    """
+    if target.kind == "file":
+        return
+    paths = (file.path for file in files)
+    for folder in dict.fromkeys(path.parent for path in paths if isinstance(path, Path)):
+        make_folder(folder)
+
+
+def _identities(sources: Iterable[Source], read_too: Iterable[Path]) -> Iterator[Identity]:
+    for path in chain((source.path for source in sources), read_too):
+        if isinstance(path, Url):
+            yield path.identity
+            continue
+        try:
+            status = os.fstat(0) if path is None else os.stat(path)
+        except OSError:
+            continue  # a missing input is reported when it is read
+        yield status.st_dev, status.st_ino

@@ -1,0 +1,400 @@
+"""Values to levels of grey and back: the range, its mapping, and rounding."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from cnncli.render.result_rows import LEVELS
+
+# Elements worked on at a time: three such buffers stay in a core's cache.
+_BLOCK = 1 << 16
+
+_DTYPES: dict[str, type[np.unsignedinteger]] = {"8": np.uint8, "16": np.uint16}
+
+
+@dataclass(frozen=True)
+class Extremes:
+    """Smallest and largest finite value of an array, and how many values are not finite.
+
+    Parts of a map may be measured one by one and joined with ``|``.
+
+    Parameters
+    ----------
+    lo, hi : float
+        ``inf`` and ``-inf`` while no finite value was seen.
+    non_finite : int
+        NaN and infinite values.
+    clipped : int
+        Finite values outside the range, where it was known.
+
+    Examples
+    --------
+    >>> Extremes(0.0, 1.0) | Extremes(-2.0, 0.5, 3)
+    Extremes(lo=-2.0, hi=1.0, non_finite=3, clipped=0)
+    """
+
+    lo: float = math.inf
+    hi: float = -math.inf
+    non_finite: int = 0
+    clipped: int = 0
+
+    def __or__(self, other: Extremes) -> Extremes:
+        return Extremes(
+            min(self.lo, other.lo),
+            max(self.hi, other.hi),
+            self.non_finite + other.non_finite,
+            self.clipped + other.clipped,
+        )
+
+
+@dataclass(frozen=True)
+class Mapping:
+    """A range of values and what it means.
+
+    Parameters
+    ----------
+    kind : str
+        ``clip``, ``minmax``, ``symmetric``, ``abs`` or ``fixed``.
+    lo, hi : float
+        The values shown black and white; equal for a constant map. With ``abs`` they are
+        magnitudes.
+
+    Examples
+    --------
+    >>> Mapping("clip", 0.0, 1.0).step("8") * 255
+    1.0
+    """
+
+    kind: str
+    lo: float
+    hi: float
+
+    def step(self, depth: str) -> float:
+        """Return the distance of two neighbouring levels in values."""
+        top = top_level(depth)
+        return self.hi / top - self.lo / top
+
+
+def top_level(depth: str) -> int:
+    """Return the level of white: 255 for depth ``8``, 65535 for ``16``."""
+    return int(np.iinfo(_DTYPES[depth]).max)
+
+
+def measure(values: np.ndarray) -> Extremes:
+    """Find the extremes of the finite values.
+
+    Parameters
+    ----------
+    values : ndarray of float, any shape
+
+    Returns
+    -------
+    Extremes
+
+    Examples
+    --------
+    >>> measure(np.array([1.0, np.nan, -3.0]))
+    Extremes(lo=-3.0, hi=1.0, non_finite=1, clipped=0)
+    """
+    found = Extremes()
+    for part in _blocks(values):
+        found |= _measured(values[part])
+    return found
+
+
+def _measured(block: np.ndarray) -> Extremes:
+    lo, hi = float(block.min()), float(block.max())
+    if math.isfinite(lo) and math.isfinite(hi):
+        return Extremes(lo, hi)
+    # NaN and infinities reach min or max, so only such blocks pay for a closer look.
+    finite = block[np.isfinite(block)]
+    others = block.size - finite.size
+    if not finite.size:
+        return Extremes(non_finite=others)
+    return Extremes(float(finite.min()), float(finite.max()), others)
+
+
+def level_dtype(depth: str) -> type[np.unsignedinteger]:
+    """Return the dtype of levels: uint8 for depth ``8``, uint16 for ``16``."""
+    return _DTYPES[depth]
+
+
+def is_fixed(spec: str | tuple[float, float], clip_by_default: bool) -> bool:
+    """Tell whether `choose_range` needs no look at the values.
+
+    Examples
+    --------
+    >>> is_fixed((0.0, 2.0), False), is_fixed("auto", True), is_fixed("minmax", True)
+    (True, True, False)
+    """
+    return not isinstance(spec, str) or spec == "clip" or (spec == "auto" and clip_by_default)
+
+
+def are_levels(mapping: Mapping, depth: str) -> bool:
+    """Tell whether whole numbers, `LEVELS` times the values, are the levels but for clipping.
+
+    Examples
+    --------
+    >>> are_levels(Mapping("clip", 0.0, 1.0), "8"), are_levels(Mapping("abs", 0.0, 1.0), "8")
+    (True, False)
+    """
+    return (mapping.lo, mapping.hi, depth) == (0, 1, "8") and mapping.kind != "abs"
+
+
+def choose_range(
+    values: np.ndarray | Extremes, spec: str | tuple[float, float], clip_by_default: bool
+) -> Mapping:
+    """Choose which values become black and white.
+
+    Parameters
+    ----------
+    values : ndarray of float, or Extremes
+        The map, or what `measure` found in it.
+    spec : str or (float, float)
+        ``auto``, ``clip`` (0..1), ``minmax``, ``symmetric`` (about 0), ``abs``, or two values.
+    clip_by_default : bool
+        What ``auto`` means: ``clip``, or else ``symmetric`` with negative values and ``minmax``
+        without.
+
+    Returns
+    -------
+    Mapping
+
+    Raises
+    ------
+    ValueError
+        For an unknown word.
+
+    Examples
+    --------
+    >>> choose_range(np.array([-2.0, 1.0]), "auto", clip_by_default=False)
+    Mapping(kind='symmetric', lo=-2.0, hi=2.0)
+    """
+    if not isinstance(spec, str):
+        return Mapping("fixed", float(spec[0]), float(spec[1]))
+    if spec == "clip" or (spec == "auto" and clip_by_default):
+        return Mapping("clip", 0.0, 1.0)
+    found = values if isinstance(values, Extremes) else measure(values)
+    lo, hi = (found.lo, found.hi) if found.lo <= found.hi else (0.0, 0.0)
+    if spec == "auto":
+        spec = "symmetric" if lo < 0 else "minmax"
+    most = max(-lo, hi, 0.0)
+    limits = {"minmax": (lo, hi), "symmetric": (-most, most), "abs": (0.0, most)}
+    if spec not in limits:
+        raise ValueError(f"unknown range {spec!r}")
+    return Mapping(spec, *limits[spec])
+
+
+def to_levels(values: np.ndarray, mapping: Mapping, depth: str = "8") -> np.ndarray:
+    """Turn values into levels: clip, then round half to even.
+
+    NaN becomes the level of ``lo``, infinities the levels of ``lo`` and ``hi``. Zero of a
+    symmetric range falls on 128 of 255 and 32768 of 65535. A constant map becomes level 0,
+    or the middle in a symmetric range.
+
+    Parameters
+    ----------
+    values : ndarray of float, any shape
+    mapping : Mapping
+    depth : str
+        ``8`` or ``16``.
+
+    Returns
+    -------
+    ndarray of uint8 or uint16
+
+    Examples
+    --------
+    >>> to_levels(np.array([-1.0, 0.0, 0.5, 2.0]), Mapping("clip", 0, 1)).tolist()
+    [0, 0, 128, 255]
+    """
+    levels = np.empty(values.shape, _DTYPES[depth])
+    paint_levels(values, mapping, depth, levels)
+    return levels
+
+
+def paint_levels(values: np.ndarray, mapping: Mapping, depth: str, out: np.ndarray) -> Extremes:
+    """Write the levels of values, and look at the values while they are in cache.
+
+    Works in small blocks and element by element, so strips of a map give what the whole would.
+
+    Parameters
+    ----------
+    values : ndarray of float, any shape
+        Or, where `are_levels` says yes, of whole numbers, `LEVELS` times the values.
+    mapping : Mapping
+    depth : str
+        ``8`` or ``16``.
+    out : ndarray of uint8 or uint16, the shape of `values`
+        Where to put the levels, see `to_levels`.
+
+    Returns
+    -------
+    Extremes
+        With the number of values that were clipped.
+
+    Examples
+    --------
+    >>> levels = np.empty(3, np.uint8)
+    >>> paint_levels(np.array([-1.0, 0.0, 2.0]), Mapping("clip", 0, 1), "8", levels).clipped
+    2
+    """
+    if values.dtype.kind != "f":
+        return _paint_whole(values, out)
+    top, seen = top_level(depth), Extremes()
+    constant = mapping.lo == mapping.hi
+    if constant:
+        out[...] = (top + 1) // 2 if mapping.kind == "symmetric" else 0
+    scaling = None if constant else _Scaling.of(mapping, top, values.dtype)
+    # Infinities and values far outside the range are clipped, which is what the user asked for.
+    with np.errstate(all="ignore"):
+        for part in _blocks(values):
+            block = values[part]
+            found = _measured(block)
+            if not (mapping.lo <= found.lo and found.hi <= mapping.hi):
+                clipped = count_clipped(block, mapping, not found.non_finite)
+                found = replace(found, clipped=clipped)
+            seen |= found
+            if scaling is not None:
+                scaled = scaling.apply(block, not found.non_finite)
+                np.copyto(out[part], scaled, casting="unsafe")
+    return seen
+
+
+def _paint_whole(values: np.ndarray, out: np.ndarray) -> Extremes:
+    """Write whole numbers as the levels that they are, clipped."""
+    seen = Extremes()
+    for part in _blocks(values):
+        block = values[part]
+        lo, hi, clipped = int(block.min()), int(block.max()), 0
+        if lo < 0 or hi > LEVELS:
+            clipped = int(np.count_nonzero((block < 0) | (block > LEVELS)))
+            block = np.clip(block, 0, int(LEVELS))
+        seen |= Extremes(lo / LEVELS, hi / LEVELS, clipped=clipped)
+        np.copyto(out[part], block, casting="unsafe")
+    return seen
+
+
+def from_levels(levels: np.ndarray, mapping: Mapping, depth: str = "8") -> np.ndarray:
+    """Turn levels back into values, to within half a step where nothing was clipped.
+
+    Parameters
+    ----------
+    levels : ndarray of uint8 or uint16
+    mapping : Mapping
+        The one that made them. After ``abs`` the values are magnitudes: the sign is lost.
+    depth : str
+        ``8`` or ``16``.
+
+    Returns
+    -------
+    ndarray of float32
+
+    Examples
+    --------
+    >>> from_levels(np.array([0, 51, 255], np.uint8), Mapping("fixed", 0, 5)).tolist()
+    [0.0, 1.0, 5.0]
+    """
+    share = levels / np.float64(top_level(depth))
+    with np.errstate(over="ignore"):
+        # Weighted ends, not lo + share * (hi - lo): that difference may be too large a number.
+        return (mapping.lo * (1 - share) + mapping.hi * share).astype(np.float32)
+
+
+def count_clipped(values: np.ndarray, mapping: Mapping, all_finite: bool = False) -> int:
+    """Count the finite values outside the range.
+
+    Parameters
+    ----------
+    values : ndarray of float, any shape
+    mapping : Mapping
+    all_finite : bool
+        Whether they are known to be, which saves a look at each.
+
+    Returns
+    -------
+    int
+
+    Examples
+    --------
+    >>> count_clipped(np.array([-1.0, 0.5, np.nan]), Mapping("clip", 0, 1))
+    1
+    """
+    total = 0
+    for part in _blocks(values):
+        block = np.abs(values[part]) if mapping.kind == "abs" else values[part]
+        if all_finite:
+            total += int(np.count_nonzero(block < mapping.lo))
+            total += int(np.count_nonzero(block > mapping.hi))
+            continue
+        outside = ((block < mapping.lo) | (block > mapping.hi)) & np.isfinite(block)
+        total += int(np.count_nonzero(outside))
+    return total
+
+
+@dataclass(frozen=True)
+class _Scaling:
+    """Levels are ``(2**exponent * x - shift) * factor + offset``, in one precision."""
+
+    dtype: np.dtype[Any]
+    exponent: int
+    shift: float
+    factor: float
+    offset: float
+    top: int
+    magnitude: bool
+
+    @classmethod
+    def of(cls, mapping: Mapping, top: int, dtype: np.dtype[Any]) -> _Scaling:
+        most = max(abs(mapping.lo), abs(mapping.hi))
+        # float32 keeps 8-bit levels exact for ranges of everyday size; 16 bits need more.
+        span = mapping.hi - mapping.lo
+        narrow = dtype == np.float32 and top == 255 and most < 1e30 and span > most * 1e-3 > 1e-30
+        # A power of two brings any range near 1, where no product overflows or vanishes.
+        exponent = 0 if narrow or 1e-200 < most < 1e200 else -math.frexp(most)[1]
+        lo, hi = math.ldexp(mapping.lo, exponent), math.ldexp(mapping.hi, exponent)
+        factor = top / (hi - lo)
+        # A range about 0 is not shifted, so that 0 is exactly half of top whatever the range.
+        shift, offset = (0.0, top / 2) if lo == -hi else (lo, 0.0)
+        used: np.dtype[Any] = np.dtype(np.float32 if narrow else np.float64)
+        return cls(used, exponent, shift, factor, offset, top, mapping.kind == "abs")
+
+    def apply(self, block: np.ndarray, finite: bool) -> np.ndarray:
+        values: np.ndarray = np.abs(block, dtype=self.dtype) if self.magnitude else block
+        if self.exponent:
+            values = np.ldexp(values, self.exponent, dtype=self.dtype)
+        work = np.empty(block.shape, self.dtype)
+        if self.shift:
+            np.subtract(values, self.dtype.type(self.shift), out=work, dtype=self.dtype)
+            values = work
+        np.multiply(values, self.dtype.type(self.factor), out=work, dtype=self.dtype)
+        if self.offset:
+            np.add(work, self.dtype.type(self.offset), out=work)
+        np.rint(work, out=work)
+        if not finite:
+            # clip would keep NaN, and take several times less.
+            np.fmax(work, 0, out=work)
+        return np.clip(work, 0, self.top, out=work)
+
+
+def _blocks(values: np.ndarray) -> Iterator[tuple[Any, ...]]:
+    """Yield indices that cut an array along its first axis, and further where rows are long."""
+    if values.size == 0:
+        return
+    if values.ndim == 0:
+        yield (...,)
+        return
+    row = values.size // len(values)
+    if row > _BLOCK and values.ndim > 1:
+        for index in range(len(values)):
+            for inner in _blocks(values[index]):
+                yield (slice(index, index + 1), *inner)
+        return
+    rows = max(1, _BLOCK // row)
+    for start in range(0, len(values), rows):
+        yield (slice(start, start + rows),)

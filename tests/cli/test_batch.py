@@ -1,0 +1,357 @@
+"""Many images: where they come from, where their results go, and what is said meanwhile."""
+
+from __future__ import annotations
+
+import json
+import os
+import pty
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tests.support.shell import (
+    peak_memory,
+    pixels,
+    refused_untouched,
+    run_cli,
+    run_shell,
+    save,
+    save_array,
+    snapshot,
+)
+
+RGB = np.random.default_rng(11).integers(0, 256, (6, 8, 3), np.uint8)
+
+pytestmark = pytest.mark.usefixtures("empty_folder")
+
+
+def make(*names: str) -> None:
+    for name in names:
+        Path(name).parent.mkdir(parents=True, exist_ok=True)
+        if name.endswith(".npy"):
+            save_array(name, RGB)
+        else:
+            save(name, RGB)
+
+
+def files(folder: str) -> list[str]:
+    return sorted(str(p.relative_to(folder)) for p in Path(folder).rglob("*") if p.is_file())
+
+
+def test_trees_are_mirrored() -> None:
+    make("in/a.png", "in/x/a.png", "in/x/y/a.png")
+    run_cli("pool", "in", "-r", "-o", "out/")
+    assert files("out") == ["a-pool.png", "x/a-pool.png", "x/y/a-pool.png"]
+    run_cli("pool", "in/**/a.png", "-o", "npy/", "--format", "npy")
+    assert files("npy") == ["a-pool.npy", "x/a-pool.npy", "x/y/a-pool.npy"]
+
+
+def test_without_a_folder_the_tree_is_made_here() -> None:
+    make("in/a.png", "in/x/a.png")
+    run_cli("pool", "in", "-r")
+    assert Path("a-pool.png").exists() and Path("x/a-pool.png").exists()
+
+
+@pytest.mark.parametrize(
+    ("template", "made"),
+    [
+        ("out/{dir}/{stem}.png", ["a.png", "x/a.png", "x/y/a.png"]),
+        ("out/{dir}-{stem}.png", ["-a.png", "x-a.png", "x/y-a.png"]),
+    ],
+)
+def test_the_field_dir(template: str, made: list[str]) -> None:
+    make("in/a.png", "in/x/a.png", "in/x/y/a.png")
+    run_cli("pool", "in", "-r", "-o", template)
+    assert files("out") == sorted(made)
+
+
+def test_dir_of_a_named_file_is_as_it_was_named_and_stays_below_the_output() -> None:
+    make("in/a.png")
+    run_cli("pool", "in/a.png", "-o", "one/{dir}/{stem}.png")
+    run_cli("pool", Path("in/a.png").resolve(), "-o", "two/{dir}/{stem}.png")
+    Path("in/sub").mkdir()
+    run_cli("pool", "in/sub/../a.png", "-o", "three/{dir}/{stem}.png")
+    assert files("one") == ["in/a.png"] and files("three") == ["in/sub/__/a.png"]
+    assert files("two") == [f"{Path('in').resolve()}/a.png"[1:]]
+
+
+@pytest.mark.parametrize(
+    ("words", "images"),
+    [
+        ("-o out/", "in/a.png in/a.gif"),
+        ("", "in/a.png in/a.gif"),
+        ("-o out/", "in/a.png other/a.png"),
+        ("-o 'out/{op}.png'", "in/a.png in/b.png"),
+        ("-o 'out/{stem}-x.npy'", "in/a.png in/a.gif"),
+        ("-o out/ --format png", "in/a.png in/a.gif"),
+        ("-o 'out/{stem}.png'", "in/a.png other/a.gif"),
+        ("-o '{{out}}/{stem}.png'", "in/a.png other/a.gif"),
+        ("-r -o out/", "tree"),
+        ("-r", "tree"),
+    ],
+)
+def test_the_hint_of_a_clash_names_what_works(words: str, images: str) -> None:
+    make("in/a.png", "in/b.png", "in/a.gif", "other/a.gif", "other/a.png")
+    make("tree/x/a.png", "tree/x/a.gif", "tree/y/b.png")
+    given = shlex.split(f"{words} {images}")
+    error = refused_untouched("pool", *given, code=2)
+    assert "would hold both" in error
+    hint = re.fullmatch(r"hint: -o '(.*)'", error.splitlines()[1])
+    assert hint, error
+    before = files(".")
+    kept = [word for word in given if word in ("-r", "--format", "png") or "/" in word]
+    kept = [word for word in kept if word != "out/" and "{" not in word]
+    images_given = kept if images != "tree" else [*kept, "tree"]
+    run_cli("pool", *images_given, "-o", hint[1])
+    assert len(files(".")) - len(before) == (3 if images == "tree" else 2)
+
+
+@pytest.mark.parametrize("other", ["in/a.png", "./in/a.png", "in/../in/a.png", "link.png"])
+def test_one_file_given_twice_is_named(other: str) -> None:
+    make("in/a.png")
+    Path("link.png").symlink_to("in/a.png")
+    output = ["-o", "{op}.png"] if other == "link.png" else []
+    error = refused_untouched("pool", "in/a.png", other, *output, code=2)
+    assert "hint: both are one file: give it once" in error
+
+
+def test_clashes_through_links_of_folders() -> None:
+    make("in/x/a.png", "in/y/a.png")
+    Path("out/x").mkdir(parents=True)
+    Path("out/y").symlink_to("x")
+    error = refused_untouched("pool", "-r", "in", "-o", "out/", code=2)
+    assert "would hold both" in error
+
+
+def test_outputs_in_the_input_folder_are_no_inputs_of_the_same_batch() -> None:
+    make("in/a.png", "in/b/c.png")
+    run_cli("pool", "-r", "in", "-o", "in/z/")
+    assert files("in") == ["a.png", "b/c.png", "z/a-pool.png", "z/b/c-pool.png"]
+
+
+def test_names_from_a_list() -> None:
+    odd = ["-x.png", "two\nlines.png", "\x1b[31m.png", "bad\udcff.png", "a b.png"]
+    make("x.png")
+    for name in odd:
+        Path("x.png").with_name(name).write_bytes(Path("x.png").read_bytes())
+    done = run_shell("find . -name '*.png' -print0 | cnncli pool --files-from - -o out/ -q")
+    assert done.returncode == 0 and done.stderr == b"", done.stderr
+    unsafe = str.maketrans("\n\x1b", "__")
+    assert {name.removesuffix("-pool.png") for name in files("out")} == {
+        name.removesuffix(".png").translate(unsafe) for name in (*odd, "x.png")
+    }
+
+
+def test_a_missing_file_of_a_list_stops_no_other() -> None:
+    make("a.png", "b.png")
+    Path("list").write_text("gone.png\na.png\n\nb.png")
+    result = run_cli("pool", "--files-from", "list", code=1)
+    assert "cnncli: error: 'gone.png': cannot be read: No such file" in result.stderr
+    assert Path("a-pool.png").exists() and Path("b-pool.png").exists()
+
+
+@pytest.mark.parametrize("output", ["in/out/", "in/out/{dir}/{stem}.png"])
+def test_results_below_the_images_are_no_images(output: str) -> None:
+    make("in/a.png", "in/deep/b.png")
+    given = ("pool", "in", "--recursive", "-o", output)
+    run_cli(*given)
+    made = files("in")
+    assert len(made) == 4
+    Path("in", next(name for name in made if name.startswith("out/"))).unlink()
+    result = run_cli(*given, "--skip-existing")
+    assert ": 1 done, 1 skipped" in result.stderr
+    assert files("in") == made
+
+
+def test_fail_fast_begins_no_more() -> None:
+    make(*(f"in/{index:02d}.png" for index in range(40)))
+    Path("in/00.png").write_bytes(b"no picture")
+    result = run_cli("pool", "in", "-o", "out/", "--fail-fast", "--jobs", 1, code=1)
+    last = result.stderr.splitlines()[-1]
+    counts = re.fullmatch(r"40 images in .* s: (\d+) done, 1 failed, (\d+) not done", last)
+    assert counts, last
+    assert int(counts[1]) == len(files("out")) == 0
+    assert int(counts[1]) + int(counts[2]) == 39
+    result = run_cli("pool", "in", "-o", "out/", "--jobs", 1, "--skip-existing", code=1)
+    assert ": 39 done, 1 failed" in result.stderr
+
+
+BANK = ("conv", "-f", "sobel_h", "-f", "sobel_v", "-f", "edge", "-f", "box")
+
+
+@pytest.mark.parametrize(
+    ("words", "count"),
+    [
+        ("pool in -r -o out/", 4),
+        ("pool in -r", 4),
+        ("pool in/*.png -o 'out/{dir}/{name}'", 2),
+        ("conv in -r -f sobel_h -f sobel_v -f edge -f box -o out/", 16),
+        ("conv in -r -f edge -f box -o 'out/{dir}/{map}-{name}.png'", 8),
+        ("conv in -f edge -o all/ --gray --format npy", 2),
+        ("pad batch.npy --padding 1 -o 'out/{stem}-{map}.png'", 3),
+        ("pool in -r -o out/ --skip-existing", 4),
+    ],
+)
+def test_a_dry_run_says_what_a_run_makes(words: str, count: int) -> None:
+    make("in/a.png", "in/b.png", "in/x/a.npy", "in/x/b.png")
+    save_array("batch.npy", np.zeros((3, 5, 6, 1)))
+    before = snapshot()
+    given = shlex.split(words)
+    rows = [json.loads(line) for line in run_cli(*given, "--dry-run", "--json").stdout.splitlines()]
+    assert snapshot() == before
+    planned = [name for row in rows for name in row["planned"]]
+    run_cli(*given)
+    made = set(files(".")) - set(before)
+    assert {os.path.normpath(name) for name in planned} == made and len(planned) == count
+
+
+def test_a_dry_run_tells_names_and_problems() -> None:
+    make("in/a.png", "in/c.png", "out/c.png")
+    Path("in/b.png").write_bytes(b"no picture")
+    save_array("two.npy", np.ones((4, 4, 2)))
+    before = snapshot()
+    words = ("conv", "in", "two.npy", "gone.png", "-f", "gabor_color", "-o", "out/{stem}.png")
+    result = run_cli(*words, "--dry-run", "--skip-existing", code=1)
+    assert snapshot() == before
+    assert result.stdout == "in/a.png -> out/a.png\n"
+    text = result.stderr
+    for problem in ("'in/b.png': not a picture", "'gone.png': cannot be read", "'two.npy': the"):
+        assert f"cnncli: error: {problem}" in text
+    assert "'in/c.png': skipped, its output exists" in text
+    assert "dry run of 5 images: 1 to do, 1 skipped, 3 failed" in text
+    quiet = run_cli(*words, "--dry-run", "--skip-existing", "-q", code=1)
+    assert quiet.stdout == "" and quiet.stderr.count("cnncli: error:") == 3
+    assert "dry run" not in quiet.stderr
+
+
+def test_a_dry_run_of_many_maps_names_the_first_and_the_last() -> None:
+    make("a.png")
+    result = run_cli(*BANK, "a.png", "-o", "out/", "--dry-run", "--gray")
+    assert result.stdout == "a.png -> out/a-sobel_h.png ... out/a-box.png (4 files)\n"
+    assert result.stderr == ""
+
+
+def test_a_dry_run_leaves_standard_input_alone() -> None:
+    make("a.png")
+    done = run_shell("(cnncli pool --dry-run -o out/; cnncli pool -o b.png -q) < a.png")
+    assert done.returncode == 0 and done.stdout == b"- -> out/\n", done.stderr
+    assert pixels("b.png").shape == (3, 4, 3)
+
+
+def test_a_dry_run_refuses_what_a_run_refuses() -> None:
+    make("a.png", "a-pool.png")
+    assert "is one of the inputs" in refused_untouched(
+        "pool", "a.png", "a-pool.png", "--dry-run", code=2
+    )
+    error = refused_untouched("pool", "a.png", "--dry-run", "--report", "r.json", code=2)
+    assert "--dry-run" in error and "--report" in error
+
+
+def test_one_line_at_the_end() -> None:
+    make("a.png", "b.png", "c.png")
+    Path("b.png").write_bytes(b"")
+    result = run_cli("pool", "a.png", "b.png", "c.png", code=1)
+    assert len(result.stderr.splitlines()) == 4
+    last = result.stderr.splitlines()[-1]
+    assert re.fullmatch(r"3 images in \d+\.\d s: 2 done, 1 failed", last)
+    result = run_cli("pool", "a.png", "c.png", "--skip-existing", "--json")
+    assert re.fullmatch(r"2 images in .*: 0 done, 2 skipped\n", result.stderr)
+    assert all(json.loads(line)["skipped"] for line in result.stdout.splitlines())
+    assert run_cli("pool", "a.png", "c.png", "-q", "--overwrite").stderr == ""
+    assert len(run_cli("pool", "a.png", "--overwrite").stderr.splitlines()) == 1
+
+
+def at_terminal(*args: object) -> tuple[int, list[str], str]:
+    """Run with standard error at a terminal; return the code, its screen and all that came."""
+    ours, theirs = pty.openpty()
+    command = [sys.executable, "-m", "cnncli", *map(str, args)]
+    with subprocess.Popen(command, stderr=theirs, stdout=subprocess.PIPE) as process:
+        os.close(theirs)
+        came = b""
+        while True:
+            try:
+                part = os.read(ours, 4096)
+            except OSError:
+                break
+            came += part
+        process.communicate(timeout=60)
+    os.close(ours)
+    text = came.decode().replace("\r\n", "\n")
+    return process.returncode, screen(text), text
+
+
+def screen(text: str) -> list[str]:
+    """What a terminal shows after some text."""
+    lines, column = [""], 0
+    for piece in re.findall(r"\x1b\[\??\d*[A-Za-z]|.|\n", text, re.S):
+        if piece == "\n":
+            lines.append("")
+            column = 0
+        elif piece == "\r":
+            column = 0
+        elif piece == "\x1b[K":
+            lines[-1] = lines[-1][:column]
+        elif not piece.startswith("\x1b"):
+            lines[-1] = lines[-1][:column].ljust(column) + piece + lines[-1][column + 1 :]
+            column += 1
+    return [line.rstrip() for line in lines]
+
+
+def test_a_terminal_gets_a_bar() -> None:
+    make(*(f"in/{index}.png" for index in range(12)))
+    for name in ("3", "7", "11"):
+        Path(f"in/{name}.png").write_bytes(b"no picture")
+    code, shown, text = at_terminal("pool", "in", "-o", "out/")
+    assert code == 1
+    *errors, bar, last, nothing = shown
+    assert nothing == "" and len(errors) == 3
+    for name in ("3", "7", "11"):
+        assert sum(e.startswith(f"cnncli: error: 'in/{name}.png': not a") for e in errors) == 1
+    assert re.fullmatch(r"\[#+\]  12/12  \S+ images/s", bar)
+    assert re.fullmatch(r"12 images in .* s: 9 done, 3 failed", last)
+    # The cursor that the bar hides is shown again.
+    assert text.rindex("\x1b[?25h") > text.rindex("\x1b[?25l")
+
+
+@pytest.mark.parametrize(
+    ("words", "lines"),
+    [("-q", 0), ("--dry-run", 1), ("-v", 3 * 2 + 2), ("--overwrite", 2)],
+)
+def test_what_else_a_terminal_gets(words: str, lines: int) -> None:
+    make("in/a.png", "in/b.png", "in/c.png")
+    code, shown, text = at_terminal("conv", "in", "-f", "1", "-o", "out/", words)
+    assert code == 0
+    assert len([line for line in shown if line]) == lines, shown
+    assert ("images/s" in text) == (words in ("-v", "--overwrite"))
+    assert sum(line.startswith("out/") for line in shown) == (3 if words == "-v" else 0)
+
+
+def test_one_image_needs_no_bar() -> None:
+    make("a.png")
+    code, shown, text = at_terminal("pool", "a.png")
+    assert code == 0 and "images" not in text and len(shown) == 2
+
+
+MANY = 10_000
+
+
+def test_memory_does_not_grow_with_the_number_of_images() -> None:
+    make("a.png")
+    for index in range(MANY):
+        folder = f"{'few' if index < 100 else 'many'}/{index // 1000}"
+        if index % 1000 in (0, 100):
+            os.makedirs(f"in/{folder}", exist_ok=True)
+            os.makedirs(f"out/{folder}", exist_ok=True)
+        os.link("a.png", f"in/{folder}/{index}.png")
+        Path(f"out/{folder}/{index}.png").touch()
+    words = ("pool", "--skip-existing", "-q", "--jobs", "2", "--report")
+    few = peak_memory((*words, "few.json", "-r", "in/few", "-o", "out/few/{dir}/{stem}.png"))
+    many = peak_memory((*words, "many.json", "-r", "in", "-o", "out/{dir}/{stem}.png"))
+    assert many < 1.1 * few, (few, many)
+    for name, count in (("few.json", 100), ("many.json", MANY)):
+        assert json.loads(Path(name).read_text())["skipped"] == count

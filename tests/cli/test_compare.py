@@ -1,0 +1,122 @@
+"""The command compare, as a user calls it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tests.support.shell import refused, run_cli, save, save_array
+
+PIXELS = np.random.default_rng(8).integers(0, 256, (12, 17, 3), dtype=np.uint8)
+
+
+@pytest.fixture(autouse=True)
+def photo(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    return save("photo.png", PIXELS)
+
+
+def test_equal_results_are_equal() -> None:
+    save_array("a.npy", PIXELS / 255)
+    done = run_cli("compare", "photo.png", "a.npy")
+    assert "12x17x3: equal, largest difference " in done.stdout
+
+
+def test_different_results_end_with_1_and_say_where() -> None:
+    other = PIXELS.copy()
+    other[5, 9, 1] ^= 128
+    save("other.png", other)
+    lines = run_cli("compare", "photo.png", "other.png", code=1).stdout.splitlines()
+    assert lines[0] == "'photo.png' and 'other.png', 12x17x3: different"
+    assert lines[1].startswith("largest difference 0.502 at row 5, column 9, channel 1: ")
+    assert lines[2].startswith("1 of 612 values (0.163 %) further apart than 0.00204")
+
+
+def test_a_flipped_filter_is_named() -> None:
+    run_cli("conv", "photo.png", "-f", "1 2 4; 0 0 8", "-o", "a.npy")
+    run_cli("conv", "photo.png", "-f", "1 2 4; 0 0 8", "--flip", "-o", "b.npy")
+    done = run_cli(
+        *("compare", "a.npy", "b.npy", "--image", "photo.png", "-f", "1 2 4; 0 0 8"), code=1
+    )
+    assert done.stdout.splitlines()[-2:] == [
+        "'a.npy' is equal to the operation as given",
+        "'b.npy' is equal to the operation if the filter is flipped",
+    ]
+
+
+def test_paddings_of_two_sizes_are_laid_over_each_other() -> None:
+    run_cli("conv", "photo.png", "-f", "edge", "-o", "a.npy")
+    run_cli("conv", "photo.png", "-f", "edge", "--padding", "valid", "-o", "b.npy")
+    lines = run_cli("compare", "a.npy", "b.npy", code=1).stdout.splitlines()
+    assert lines[0].endswith("12x17x3 and 10x15x3: of different sizes")
+    assert "second is padded by 1,1,1,1" in lines[1]
+    save_array("c.npy", np.ones((2, 3)))
+    assert "must have one shape" in refused("compare", "a.npy", "c.npy", code=2)
+
+
+def test_conventions_are_a_row_each() -> None:
+    lines = run_cli("compare", "photo.png", "-f", "1 2; 3 4").stdout.splitlines()
+    assert [line.split()[0] for line in lines] == [
+        *("torch", "tf", "onnx", "opencv", "scipy", "imagemagick")
+    ]
+    assert [" equal " in line for line in lines] == [True, True, True, False, False, False]
+    assert "flips the filter" in lines[4]
+    assert "rounds half up" in lines[5]
+
+
+def test_json_holds_the_numbers() -> None:
+    save_array("a.npy", np.zeros((2, 3)))
+    save_array("b.npy", np.eye(2, 3) / 4)
+    found = json.loads(run_cli("compare", "a.npy", "b.npy", "--json", code=1).stdout)
+    assert found["difference"]["largest"] == 0.25
+    assert found["difference"]["at"] == [0, 0, 0, 0]
+    assert (found["equal"], found["names"]) == (False, ["a.npy", "b.npy"])
+    rows = run_cli("compare", "photo.png", "--pool", "average", "--json").stdout.splitlines()
+    assert [json.loads(row)["error"] is None for row in rows] == [True] * 3 + [False] * 3
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ([], "got 0"),
+        (["photo.png"], "needs --filter or --pool"),
+        (["photo.png"] * 3, "got 3"),
+        (["photo.png"] * 2 + ["-f", "edge"], "belong together"),
+        (["photo.png"] * 2 + ["--image", "photo.png"], "belong together"),
+        (["photo.png"] * 2 + ["--against", "torch"], "--against is for one IMAGE"),
+        (["photo.png"] * 2 + ["--convention", "tf"], "--convention is for one IMAGE"),
+        (["photo.png", "-f", "edge", "--pool", "max"], "exclude each other"),
+        (["photo.png", "-f", "edge", "--image", "photo.png"], "--image is for two RESULTs"),
+        (["photo.png", "-f", "edge", "--convention", "keras"], "'keras' is not one of"),
+        (["photo.png", "-f", "edge", "--tolerance", "0"], "--tolerance"),
+    ],
+)
+def test_what_does_not_go_together_is_refused(given: list[str], said: str) -> None:
+    assert said in refused("compare", *given, code=2)
+
+
+def test_files_that_are_no_results_are_refused() -> None:
+    Path("text.npy").write_text("no numbers")
+    assert "'text.npy'" in refused("compare", "photo.png", "text.npy")
+    assert "'nowhere.png'" in refused("compare", "nowhere.png", "photo.png")
+
+
+def test_a_layer_a_peer_has_not_is_refused() -> None:
+    pytest.importorskip("torch")
+    said = refused("compare", "photo.png", "--pool", "lp", "--against", "torch", code=2)
+    assert "torch has no p-norm" in said
+
+
+def test_conv_by_a_convention_is_what_compare_says() -> None:
+    run_cli("conv", "photo.png", "-f", "1 2; 3 4", "--convention", "scipy", "-o", "a.npy")
+    run_cli("conv", "photo.png", "-f", "4 3; 2 1", "--pad-mode", "symmetric", "-o", "b.npy")
+    run_cli("compare", "a.npy", "b.npy")
+    assert "is not one of" in refused("pool", "photo.png", "--convention", "scipy", code=2)
+
+
+def test_addresses_are_refused_whole() -> None:
+    said = refused("compare", "s3://bucket/a.png", "photo.png", code=2)
+    assert "a file on this machine, got 's3://bucket/a.png'" in said

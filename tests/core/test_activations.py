@@ -1,0 +1,140 @@
+"""Activations: values, extremes, dtypes, slopes at their kinks."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+
+from cnncli.core.activations import ACTIVATIONS, LEAKY_SLOPE, Activation, get_activation
+from cnncli.errors import OptionError
+
+FORMULAS: dict[str, Callable[[float], float]] = {
+    "none": lambda z: z,
+    "relu": lambda z: z if z > 0 else 0.0,
+    "leaky-relu": lambda z: z if z > 0 else 0.01 * z,
+    "sigmoid": lambda z: 1 / (1 + math.exp(-z)),
+    "tanh": math.tanh,
+    "abs": abs,
+    "softmax": lambda z: 1.0,  # of one channel
+    "prelu": lambda z: z if z > 0 else 0.25 * z,
+    "clip": lambda z: min(max(z, -1.5), 2.25),
+    "hard-sigmoid": lambda z: min(max(0.2 * z + 0.5, 0.0), 1.0),
+    "hard-swish": lambda z: z * min(max(z / 6 + 0.5, 0.0), 1.0),
+}
+SETTINGS: dict[str, dict[str, float]] = {
+    "prelu": {"alpha": 0.25},
+    "clip": {"low": -1.5, "high": 2.25},
+}
+BELOW_THE_KINK = {"relu": 0.0, "leaky-relu": LEAKY_SLOPE, "abs": 0.0}
+
+
+def made(name: str) -> Activation:
+    return get_activation(name, **SETTINGS.get(name, {}))
+
+
+def test_every_activation_has_its_formula_here() -> None:
+    assert set(FORMULAS) == set(ACTIVATIONS)
+
+
+@pytest.mark.parametrize("name", FORMULAS)
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_values_and_dtype(name: str, dtype: type) -> None:
+    Z = np.linspace(-8, 8, 33).astype(dtype).reshape(1, 3, 11, 1)
+    A = made(name).forward(Z)
+    expected = [FORMULAS[name](float(z)) for z in Z.ravel()]
+    eps = np.finfo(dtype).eps
+    # The ramp of the hard ones crosses 0 by a difference of two numbers near 1/2.
+    atol = 8 * eps if name.startswith("hard") else 0
+    np.testing.assert_allclose(A.ravel(), expected, rtol=4 * eps, atol=atol)
+    assert A.dtype == dtype
+    assert A.shape == Z.shape
+
+
+@pytest.mark.parametrize("name", FORMULAS)
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_gradient_keeps_the_dtype(name: str, dtype: type) -> None:
+    Z = np.array([-1.0, 0.0, 2.0], dtype)
+    activation = made(name)
+    assert activation.backward(np.ones(3, dtype), Z, activation.forward(Z)).dtype == dtype
+
+
+@pytest.mark.parametrize(
+    ("name", "low", "high"),
+    [
+        ("none", -np.inf, np.inf),
+        ("relu", 0, np.inf),
+        ("leaky-relu", -np.inf, np.inf),
+        ("sigmoid", 0, 1),
+        ("tanh", -1, 1),
+        ("abs", np.inf, np.inf),
+    ],
+)
+def test_extremes_overflow_nowhere(name: str, low: float, high: float) -> None:
+    activation = made(name)
+    Z = np.array([-np.inf, np.inf])
+    np.testing.assert_array_equal(activation.forward(Z), [low, high])
+    large = np.array([-1e300, 1e300])
+    assert np.isfinite(activation.forward(large)).all()
+    assert np.isfinite(activation.backward(np.ones(2), large, activation.forward(large))).all()
+
+
+@pytest.mark.parametrize("name", FORMULAS)
+def test_nan_stays_nan(name: str) -> None:
+    assert np.isnan(made(name).forward(np.array([np.nan]))).all()
+
+
+@pytest.mark.parametrize("name", BELOW_THE_KINK)
+@pytest.mark.parametrize("zero", [0.0, -0.0])
+def test_slope_at_the_kink(name: str, zero: float) -> None:
+    Z = np.array([zero])
+    activation = made(name)
+    slope = activation.backward(np.ones(1), Z, activation.forward(Z))
+    np.testing.assert_array_equal(slope, [BELOW_THE_KINK[name]])
+
+
+@pytest.mark.parametrize("name", FORMULAS)
+def test_arguments_stay_as_they_were(name: str) -> None:
+    activation = made(name)
+    Z = np.linspace(-2, 2, 5)
+    dA = np.ones(5)
+    A = activation.forward(Z).copy()
+    for array in (Z, dA, A):
+        array.setflags(write=False)
+    activation.backward(dA, Z, A)
+    activation.forward(Z)
+
+
+def test_softmax_is_over_the_channels_and_never_overflows() -> None:
+    Z = np.random.default_rng(5).standard_normal((2, 3, 4, 5)) * 3
+    A = made("softmax").forward(Z)
+    np.testing.assert_allclose(A, np.exp(Z) / np.exp(Z).sum(axis=3, keepdims=True), rtol=1e-12)
+    large = np.array([[1e300, 1e300, -1e300]])
+    np.testing.assert_array_equal(made("softmax").forward(large), [[0.5, 0.5, 0]])
+
+
+def test_slopes_of_each_channel() -> None:
+    Z = np.array([-2.0, -2.0, 2.0])
+    A = get_activation("prelu", alpha=np.array([0.5, 0.25, 0.125])).forward(Z)
+    np.testing.assert_array_equal(A, [-1, -0.5, 2])
+
+
+@pytest.mark.parametrize(
+    ("name", "settings", "error"),
+    [
+        ("prelu", {}, "prelu needs alpha"),
+        ("relu", {"alpha": 0.1}, "relu has no setting alpha"),
+        ("clip", {"top": 0.1}, "clip has no setting top"),
+    ],
+)
+def test_settings_are_those_of_the_activation(name: str, settings: dict, error: str) -> None:
+    with pytest.raises(OptionError, match=error):
+        get_activation(name, **settings)
+
+
+def test_unknown_name() -> None:
+    with pytest.raises(OptionError, match="'swish'") as caught:
+        get_activation("swish")
+    assert all(name in str(caught.value) for name in ACTIVATIONS)

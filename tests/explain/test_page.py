@@ -1,0 +1,318 @@
+"""Pages of explain as texts: what is in them, what is not, and how large they are."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import re
+from html.parser import HTMLParser
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from cnncli.errors import OptionError
+from cnncli.explain.page import layer_data as scenes
+from cnncli.explain.page.assemble import page_text
+from cnncli.explain.page.layer_data import PRESETS, Place, Scene, crop, layer_scene
+from cnncli.explain.page.network_data import BUDGET, network_scene
+from cnncli.filters.filter import from_array, load_filter
+from cnncli.io.images import Picture, ReadOptions, read_image
+from cnncli.network.graph import SOURCE, Network, Node
+from cnncli.network.layers import ActivationLayer, AddLayer, ConvLayer, PoolLayer
+from cnncli.network.load import load_model
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+CHELSEA = REPOSITORY / "sample_images" / "chelsea.png"
+HOSTILE = '</script><script>alert(1)</script><img src=x onerror=alert(2)>&amp;"\u2028\udcff'
+
+
+class Reader(HTMLParser):
+    """Collects the elements of a page, and the text of its scripts and style."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.elements: list[tuple[str, dict[str, str | None]]] = []
+        self.texts: list[tuple[str, dict[str, str | None], str]] = []
+        self.within = False
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.elements.append((tag, dict(attrs)))
+        self.within = True
+
+    def handle_endtag(self, tag: str) -> None:
+        self.within = False
+
+    def handle_data(self, data: str) -> None:
+        if self.within and self.elements[-1][0] in ("script", "style", "title"):
+            self.texts.append((*self.elements[-1], data))
+
+    def text(self, tag: str, **attributes: str) -> list[str]:
+        wanted = attributes.items()
+        return [t for name, found, t in self.texts if name == tag and wanted <= found.items()]
+
+
+def picture_of(shape: tuple[int, int, int], dtype: str = "uint8") -> Picture:
+    values = np.random.default_rng(3).integers(0, 256, (1, *shape)).astype(dtype)
+    return Picture(values, 255.0, True, False, (), "photo.png")
+
+
+def photo_scene() -> Scene:
+    layer = ConvLayer(load_filter("edge"))
+    picture = read_image(CHELSEA, ReadOptions())
+    return layer_scene(picture, layer, Place((114, 172)), title="chelsea.png, edge")
+
+
+def net_scene(picture: Picture, title: str = "net.toml") -> Scene:
+    network = load_model(REPOSITORY / "examples" / "edges.toml").network
+    return network_scene(network, picture, "pooled", Place((1, 2), 3), title=title)
+
+
+@pytest.fixture(scope="module", params=["layer", "network"])
+def text(request: pytest.FixtureRequest) -> str:
+    """A page of each kind."""
+    gray = read_image(CHELSEA, ReadOptions(gray=True))
+    return page_text(photo_scene() if request.param == "layer" else net_scene(gray))
+
+
+def test_policy_names_the_hash_of_every_script_and_of_the_style(text: str) -> None:
+    page = Reader(text)
+    (policy,) = (
+        a["content"] or ""
+        for tag, a in page.elements
+        if tag == "meta" and a.get("http-equiv") == "Content-Security-Policy"
+    )
+    rules = {part.split()[0]: part.split()[1:] for part in policy.split("; ")}
+    scripts = [body for tag, a, body in page.texts if tag == "script" and "type" not in a]
+    assert len(scripts) > 1
+    assert rules["script-src"] == [hash_of(body) for body in scripts]
+    assert rules["style-src"] == [hash_of(body) for body in page.text("style")]
+    assert rules["default-src"] == rules["base-uri"] == rules["form-action"] == ["'none'"]
+    assert "unsafe" not in policy
+
+
+def hash_of(text: str) -> str:
+    return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
+
+
+def test_nothing_is_loaded_and_nothing_is_evaluated(text: str) -> None:
+    page = Reader(text)
+    loading = {"src", "href", "srcset", "action", "data", "poster", "style"}
+    named = [(tag, key, a[key]) for tag, a in page.elements for key in a if key in loading]
+    assert named == [("link", "href", "data:,")]
+    assert not [key for _, a in page.elements for key in a if key.startswith("on")]
+    own = " ".join(body for tag, a, body in page.texts if a.get("id") != "scene")
+    assert not re.search(r"\b(https?:|//\w+\.\w|@import|url\()", own)
+    assert not re.search(r"\b(eval|Function|fetch|XMLHttpRequest|innerHTML|outerHTML)\b", own)
+
+
+def test_every_file_of_the_page_is_plain_text_of_modest_size() -> None:
+    files = list(resources.files("cnncli.explain").joinpath("web").iterdir())
+    assert {"page.html", "page.css", "layer.js", "network.js"} <= {file.name for file in files}
+    for file in files:
+        lines = file.read_text("utf-8").splitlines()
+        assert len(lines) < 500, file.name
+
+
+@pytest.mark.parametrize("kind", ["layer", "network"])
+def test_names_are_only_text(kind: str) -> None:
+    bank = from_array(np.ones((1, 1, 1, 2)), name="bank")
+    bank = bank.__class__(**{**vars(bank), "map_names": (HOSTILE, "b"), "name": HOSTILE})
+    picture, layer = picture_of((4, 5, 1)), ConvLayer(bank)
+    if kind == "layer":
+        scene = layer_scene(picture, layer, Place((0, 0)), title=HOSTILE, notes=[HOSTILE])
+    else:
+        network = Network((Node(HOSTILE, layer, (SOURCE,)),))
+        scene = network_scene(network, picture, HOSTILE, Place((0, 0)), title=HOSTILE)
+    text = page_text(scene)
+    text.encode("utf-8")
+    page = Reader(text)
+    assert [tag for tag, _ in page.elements].count("img") == 0
+    (data,) = page.text("script", id="scene")
+    assert not re.search("[<>&]", data) and data.isascii()
+    assert json.loads(data)["title"] == HOSTILE
+
+
+def test_pages_of_a_photograph_are_a_few_megabytes_at_most(text: str) -> None:
+    assert len(text) < 5e6
+
+
+def test_the_page_of_one_photograph_is_under_a_megabyte() -> None:
+    assert len(page_text(photo_scene())) < 1e6
+
+
+def test_pixels_are_in_the_page_as_they_are() -> None:
+    picture = read_image(CHELSEA, ReadOptions())
+    held = photo_scene()["input"]
+    raw = np.frombuffer(base64.b64decode(held["data"]), held["dtype"])
+    np.testing.assert_array_equal(raw.reshape(picture.shape[1:]), picture.pixels[0])
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "uint16", "float32", "float64"])
+def test_a_large_image_is_cut_around_the_place(dtype: str, monkeypatch: Any) -> None:
+    monkeypatch.setattr(scenes, "MOST_CELLS", 30 * 30)
+    picture = picture_of((200, 300, 3), dtype)
+    layer = ConvLayer(load_filter("box_5"), stride=2)
+    scene = layer_scene(picture, layer, Place((99, 40)), title="")
+    held = scene["input"]
+    (top, bottom), (left, right) = held["rows"], held["cols"]
+    assert bottom - top == right - left == 30
+    assert bottom == 200 and left < 78 and right > 83
+    raw = np.frombuffer(base64.b64decode(held["data"]), held["dtype"]).reshape(30, 30, 3)
+    np.testing.assert_array_equal(raw, picture.pixels[0, top:bottom, left:right])
+    assert held["size"] == [200, 300]
+    assert "rows 170 to 199" in scene["notes"][0] and "no padding" in scene["notes"][0]
+
+
+def test_a_crop_holds_the_whole_window_wherever_it_is() -> None:
+    layer = ConvLayer(load_filter("gaussian_15"), stride=3)
+    window = layer.window((1, 90, 120, 1))
+    for row in range(window.rows.out):
+        for col in range(window.cols.out):
+            held = crop(window, "zeros", (row, col), (90, 120), 20 * 20)
+            needed = window.source((slice(row, row + 1), slice(col, col + 1)))
+            for have, need, size in zip(held, needed, (90, 120), strict=True):
+                assert 0 <= have.start <= need.start and need.stop <= have.stop <= size
+
+
+def test_an_output_whose_window_wraps_around_a_cut_image_is_said(monkeypatch: Any) -> None:
+    monkeypatch.setattr(scenes, "MOST_CELLS", 30 * 30)
+    layer = ConvLayer(load_filter("box"), pad_mode="wrap")
+    picture = picture_of((200, 300, 1))
+    far = layer_scene(picture, layer, Place((0, 0)), title="")["notes"]
+    near = layer_scene(picture, layer, Place((5, 5)), title="")["notes"]
+    assert len(near) == 1 and "row 0, column 0 needs pixels" in far[1]
+
+
+def test_a_place_outside_is_refused() -> None:
+    with pytest.raises(OptionError, match=r"--at must be 0,0 to 1,1, got 2,0"):
+        layer_scene(picture_of((4, 5, 1)), PoolLayer(), Place((2, 0)), title="")
+
+
+def test_an_activation_of_several_channels_is_refused() -> None:
+    layer = ConvLayer(load_filter("edge"), activation="softmax")
+    with pytest.raises(OptionError, match="activations none, relu"):
+        layer_scene(picture_of((4, 5, 1)), layer, Place((0, 0)), title="")
+
+
+def test_presets_are_built_in() -> None:
+    presets = photo_scene()["presets"]
+    assert [each["name"] for each in presets] == list(PRESETS) and len(PRESETS) == 12
+    assert presets[4] == {"name": "edge", "rows": [[-1, -1, -1], [-1, 8, -1], [-1, -1, -1]]}
+
+
+# The page of a network ----------------------------------------------------------------------
+
+
+def small_network() -> Network:
+    """A residual block with a stride, a border and a global pool."""
+    bank = from_array(np.random.default_rng(1).normal(size=(3, 3, 1, 4)), name="bank")
+    last = from_array(np.random.default_rng(2).normal(size=(3, 3, 4, 4)), name="last")
+    return Network(
+        (
+            Node("first", ConvLayer(bank, stride=2, pad_mode="wrap"), (SOURCE,)),
+            Node("second", ConvLayer(last, dilation=2, pad_mode="reflect"), ("first",)),
+            Node("sum", AddLayer(), ("first", "second")),
+            Node("relu", ActivationLayer("relu"), ("sum",)),
+            Node("pool", PoolLayer("max", 3, 2, "same", ceil=True), ("relu",)),
+            Node("all", PoolLayer("average", "global"), ("pool",)),
+        )
+    )
+
+
+def unpacked(record: dict[str, Any]) -> np.ndarray[Any, Any]:
+    return np.frombuffer(base64.b64decode(record["data"]), record["dtype"])
+
+
+def test_values_of_a_small_network_are_exact() -> None:
+    picture, network = picture_of((14, 17, 1)), small_network()
+    scene = network_scene(network, picture, "pool", Place((0, 0)), title="")
+    X = values = {SOURCE: picture.values()}
+    for node in network.nodes:
+        values[node.name] = node.layer.forward(*(X[name] for name in node.inputs))[0]
+    for layer in scene["layers"]:
+        planes = unpacked(layer).reshape(-1, *layer["shape"][:2])
+        expected = values[layer["name"]][0].transpose(2, 0, 1)
+        np.testing.assert_allclose(planes, expected, rtol=1e-5, atol=1e-5)
+        assert layer["steps"] == [0.0] * len(planes)
+
+
+def test_reads_are_those_of_the_geometry() -> None:
+    network = small_network()
+    scene = network_scene(network, picture_of((14, 17, 1)), "all", Place((0, 0)), title="")
+    shapes = network.shapes((1, 14, 17, 1))
+    for layer in scene["layers"][1:]:
+        node = network.node(layer["name"])
+        for name, reads in zip(node.inputs, layer["reads"], strict=True):
+            rows, cols = (unpacked(reads[axis]).reshape(-1, 2) for axis in ("rows", "cols"))
+            for row in range(len(rows)):
+                for col in range(len(cols)):
+                    box = slice(row, row + 1), slice(col, col + 1)
+                    expected = node.layer.reads(shapes[name], box)
+                    assert (slice(*rows[row]), slice(*cols[col])) == expected
+
+
+def test_rounded_values_are_as_precise_as_the_page_says() -> None:
+    picture = read_image(CHELSEA, ReadOptions(gray=True))
+    scene = net_scene(picture)
+    assert scene["notes"] == [
+        "Values are rounded to 16 bits of each map's range; each is shown with its precision."
+    ]
+    network = load_model(REPOSITORY / "examples" / "edges.toml").network
+    layer = scene["layers"][2]
+    expected = network.until("edges").stage(picture.shape, picture.dtype)
+    whole = expected.read(lambda a, b: picture.values(slice(a, b)), 0, 300)[0]
+    planes = unpacked(layer).reshape(8, 300, 451).astype(float)
+    for channel, plane in enumerate(planes):
+        step = layer["steps"][channel]
+        found = layer["ends"][channel][0] + plane * step
+        assert 0 < step < 1e-4
+        assert np.abs(found - whole[:, :, channel]).max() <= step / 2 + 1e-6
+
+
+def test_many_and_large_maps_are_cut_to_the_budget_and_the_unit_stays() -> None:
+    bank = from_array(np.ones((1, 1, 1, 300), np.float32), name="bank")
+    network = Network((Node("wide", ConvLayer(bank), (SOURCE,)),))
+    picture = picture_of((300, 400, 1))
+    scene = network_scene(network, picture, "wide", Place((299, 399), 250), title="")
+    wide = scene["layers"][1]
+    assert len(base64.b64decode(wide["data"])) <= BUDGET
+    assert 250 in [each["index"] for each in wide["pictures"]]
+    assert wide["rows"][1] == 300 and wide["cols"][1] == 400
+    assert "some of the maps" in scene["notes"][-1]
+
+
+def test_a_huge_image_is_cut_around_the_unit() -> None:
+    pixels = np.broadcast_to(np.zeros((), np.uint8), (1, 1500, 1600, 1))
+    picture = Picture(pixels, 255.0, True, False, (), "a.png")
+    network = Network.chain(PoolLayer(size=3, stride=2), PoolLayer())
+    scene = network_scene(network, picture, "pool2", Place((300, 10)), title="")
+    for layer, middle in zip(scene["layers"], (1200, 600, 300), strict=True):
+        rows, cols = layer["rows"], layer["cols"]
+        assert rows[0] < middle < rows[1] and cols[0] == 0 and cols[1] <= 512
+    assert "around the unit" in scene["notes"][-1]
+
+
+# Colours ------------------------------------------------------------------------------------
+
+
+def luminance(colour: str) -> float:
+    parts = [int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)]
+    linear = [p / 12.92 if p <= 0.04045 else ((p + 0.055) / 1.055) ** 2.4 for p in parts]
+    return float(np.dot(linear, [0.2126, 0.7152, 0.0722]))
+
+
+@pytest.mark.parametrize("theme", [0, 1])
+def test_text_stands_out_from_its_ground(theme: int) -> None:
+    """4.5 to 1 for text, 3 to 1 for lines that mean something (WCAG 2.2, AA)."""
+    style = resources.files("cnncli.explain").joinpath("web", "page.css").read_text("utf-8")
+    block = re.findall(r":root[^{]*\{(.*?)\}", style, re.S)[theme]
+    colours = dict(re.findall(r"--([\w-]+): (#\w{6})", block))
+    for ground in ("paper", "ground"):
+        for name, least in {"ink": 7, "dim": 4.5, "accent": 4.5, "path": 4.5, "wrong": 4.5}.items():
+            high, low = sorted((luminance(colours[name]), luminance(colours[ground])), reverse=True)
+            assert (high + 0.05) / (low + 0.05) >= least, (name, ground)

@@ -1,0 +1,98 @@
+"""Matrices as text: what is read, what is refused, and that nothing slips between."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from cnncli.errors import OptionError
+from cnncli.filters.matrix_text import looks_inline, parse_matrix, parse_number
+
+
+@pytest.mark.parametrize(
+    ("text", "rows"),
+    [
+        ("0 -1 0; -1 5 -1; 0 -1 0", [[0, -1, 0], [-1, 5, -1], [0, -1, 0]]),
+        ("1,2,3", [[1, 2, 3]]),
+        (" 1 ,2\t3 ; .5 5. 1e-3 ; ", [[1, 2, 3], [0.5, 5, 0.001]]),
+        ("1/9 -1/3 +2/.5", [[1 / 9, -1 / 3, 4]]),
+        ("5", [[5]]),
+        ("1 2\n3 4\n", [[1, 2], [3, 4]]),
+        ("1 2;\r\n3 4;\r\n", [[1, 2], [3, 4]]),
+        ("# head\n1, 2 # tail\n\n3, 4", [[1, 2], [3, 4]]),
+    ],
+)
+def test_matrix_grammar(text, rows):
+    assert parse_matrix(text) == rows
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("1 2; 3", "equally long, got 2 in row 1 and 1 in row 2"),
+        ("1,,2", "row 1: a number such as 2, -0.5, 1e-3 or 1/9 must stand here, got ''"),
+        ("1 / 9", "got '/'"),
+        ("1/0", "divide by zero"),
+        ("1e999", "must be finite"),
+        ("1/1e-400", "divide by zero"),
+        ("1;2 x", "row 2: .* got 'x'"),
+        ("1 nan", "got 'nan'"),
+        ("__import__('os').abort()", "got .__import__"),
+        ("1_000", "got '1_000'"),
+        ("١ ٢", "got '١'"),
+        ("", "at least one number"),
+        (" ; ;", "at least one number"),
+        ("1;2\n3;4", "line breaks or with ';', not both"),
+        ("\x1b[31m", r"got '\\x1b\[31m'"),
+        ("9" * 5000, "must be finite"),
+    ],
+)
+def test_bad_matrices(text, message):
+    with pytest.raises(OptionError, match=message) as caught:
+        parse_matrix(text)
+    assert str(caught.value).isprintable()
+    assert len(str(caught.value)) < 200
+
+
+numbers = st.floats(allow_nan=False, allow_infinity=False)
+
+
+matrices = st.integers(1, 5).flatmap(
+    lambda n: st.lists(st.lists(numbers, min_size=n, max_size=n), min_size=1, max_size=5)
+)
+ends = st.sampled_from([";", " ; ", "\n", ";\n"])
+gaps = st.sampled_from([" ", ",", "  ", " , "])
+
+
+@given(matrices, ends, gaps)
+def test_what_is_written_is_read_back_exactly(rows, end, gap):
+    text = end.join(gap.join(map(repr, row)) for row in rows)
+    assert looks_inline(text)
+    assert parse_matrix(text) == rows
+
+
+@given(st.integers(-(10**6), 10**6), st.integers(1, 10**6))
+def test_fractions_are_correctly_rounded(top, bottom):
+    assert parse_number(f"{top}/{bottom}") == float(Fraction(top, bottom))
+
+
+@given(st.text(max_size=60))
+def test_any_text_is_a_matrix_or_one_line_of_error(text):
+    try:
+        rows = parse_matrix(text)
+    except OptionError as error:
+        assert str(error).isprintable()
+    else:
+        assert np.isfinite(np.array(rows)).all()
+
+
+@pytest.mark.parametrize("text", ["9" * 10**6, "1" * 10**6 + "x", "1/" + "1" * 10**6 + "/"])
+def test_long_texts_are_not_parted_in_every_way(text):
+    # Reading digits in quadratic time would take hours here.
+    with pytest.raises(OptionError):
+        parse_matrix(text)
+    assert looks_inline(text[:-1]) and not looks_inline(text + "x")

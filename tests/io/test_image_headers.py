@@ -1,0 +1,100 @@
+"""Shapes from headers, held against what reading the whole file gives."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image, PngImagePlugin
+from PIL.JpegImagePlugin import JpegImageFile
+from PIL.WebPImagePlugin import WebPImageFile
+
+from cnncli.errors import FileProblem, ShapeError
+from cnncli.io.images import ReadOptions, read_image, read_shape
+from tests.support.picturefiles import ALPHA, DEEP, GREY, OPTIONS, RGB, encoded
+from tests.support.shell import npy_bytes
+
+
+def exif(orientation: int) -> Image.Exif:
+    found = Image.Exif()
+    found[274] = orientation
+    return found
+
+
+HEADERS: dict[str, bytes] = {
+    "RGB": encoded(RGB, "PNG"),
+    "grey": encoded(GREY, "PNG"),
+    "16 bits": encoded(DEEP, "PNG"),
+    "palette": encoded(Image.fromarray(RGB).convert("P"), "GIF"),
+    "1 bit": encoded(Image.fromarray(GREY).convert("1"), "PNG"),
+    "CMYK": encoded(Image.fromarray(RGB).convert("CMYK"), "JPEG"),
+    "alpha": encoded(np.dstack([RGB, ALPHA]), "PNG"),
+    "grey alpha": encoded(Image.fromarray(np.dstack([GREY, ALPHA])), "PNG"),
+    "float": encoded(GREY.astype(np.float32), "TIFF"),
+    "WebP": encoded(RGB, "WEBP"),
+    "PPM": encoded(RGB, "PPM"),
+    **{f"turned {turn} JPEG": encoded(RGB, "JPEG", exif=exif(turn)) for turn in (1, 3, 6, 8)},
+    **{f"turned {turn} PNG": encoded(RGB, "PNG", exif=exif(turn)) for turn in (2, 5)},
+    "(H,W)": npy_bytes(GREY),
+    "(H,W,C)": npy_bytes(RGB.astype(float)),
+    "(N,H,W,C)": npy_bytes(np.zeros((2, 3, 4, 5), np.float32)),
+}
+
+
+@pytest.mark.parametrize("name", HEADERS)
+@pytest.mark.parametrize("options", [OPTIONS, ReadOptions(size=(2, 9)), ReadOptions(gray=True)])
+def test_header_tells_the_shape_of_what_is_read(
+    tmp_path: Path, name: str, options: ReadOptions
+) -> None:
+    path = tmp_path / "picture"
+    path.write_bytes(HEADERS[name])
+    try:
+        expected = read_image(path, options).shape[1:]
+    except ShapeError:
+        assert name == "(N,H,W,C)" and options.gray, "five channels have no luminance"
+        return
+    assert read_shape(path, options) == expected
+
+
+@pytest.mark.parametrize("name", ["RGB", "alpha", "turned 5 PNG", "turned 6 JPEG", "WebP"])
+def test_header_is_all_that_is_read(
+    tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "picture"
+    path.write_bytes(HEADERS[name])
+    expected = read_image(path, OPTIONS).shape[1:]
+
+    def refuse(self: Image.Image) -> None:
+        raise AssertionError("pixels were decoded")
+
+    for kind in (PngImagePlugin.PngImageFile, JpegImageFile, WebPImageFile, Image.Image):
+        monkeypatch.setattr(kind, "load", refuse)
+    assert read_shape(path, OPTIONS) == expected
+
+
+def test_header_of_a_picture_too_large(tmp_path: Path) -> None:
+    path = tmp_path / "picture"
+    path.write_bytes(HEADERS["RGB"])
+    with pytest.raises(FileProblem, match="35 pixels, the limit is 34"):
+        read_shape(path, ReadOptions(max_pixels=34))
+
+
+@pytest.mark.parametrize("shape", [(3,), (0, 4), (1, 1, 1, 1, 1)])
+def test_header_of_an_array_that_is_no_image(tmp_path: Path, shape: tuple[int, ...]) -> None:
+    path = tmp_path / "x.npy"
+    path.write_bytes(npy_bytes(np.zeros(shape)))
+    with pytest.raises(ShapeError, match="an image array needs shape"):
+        read_shape(path, OPTIONS)
+
+
+@pytest.mark.parametrize("length", range(len(HEADERS["turned 5 PNG"])))
+def test_header_cut_anywhere_is_no_traceback(tmp_path: Path, length: int) -> None:
+    path = tmp_path / "picture"
+    path.write_bytes(HEADERS["turned 5 PNG"][:length])
+    try:
+        shape = read_shape(path, OPTIONS)
+    except FileProblem as problem:
+        assert str(problem).isprintable()
+    else:
+        assert shape in ((7, 5, 3), (5, 7, 3))

@@ -1,0 +1,436 @@
+"""ONNX files as networks: names, what is left out, weights of all kinds, and bad files."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from cnncli.errors import CnnCliError, FileProblem, OptionError
+from cnncli.network.load import load_model
+from cnncli.network.onnx.converter import read
+from cnncli.network.passes import forward
+from tests.support.onnxmodels import load, model, node, onnx, picture
+
+
+def numbers(*shape: int) -> Any:
+    """Return the same numbers each time for a shape."""
+    return np.random.default_rng(sum(shape)).normal(size=shape).astype(np.float32)
+
+
+def small(*, dtype: Any = np.float32) -> Any:
+    """A model of two convolutions."""
+    nodes = [
+        node("Conv", "x first.w first.b", "a", "first"),
+        node("Relu", "a", "b"),
+        node("Conv", "b second.w", "c", "second"),
+    ]
+    constants = {"first.w": numbers(6, 3, 3, 3), "first.b": numbers(6)}
+    constants["second.w"] = numbers(2, 6, 1, 1)
+    return model(nodes, {k: v.astype(dtype) for k, v in constants.items()}, (1, 3, "h", "w"))
+
+
+def save(made: Any, path: Path) -> Path:
+    path.write_bytes(made.SerializeToString())
+    return path
+
+
+def test_names_are_safe_and_unique() -> None:
+    nodes = [
+        node("Relu", "x", "/a/relu_out", "/layer1/0/relu/Relu"),
+        node("Relu", "/a/relu_out", "12"),
+        node("Relu", "12", "twelve", "12"),
+        node("Relu", "twelve", "in", "input"),
+        node("Relu", "in", "n", "normalize"),
+        node("Relu", "n", "../../up"),
+        node("Relu", "../../up", "y", "12"),
+    ]
+    found = load(model(nodes))
+    assert found.network.names == (
+        *("layer1_0_relu_Relu", "12", "12-2", "input-2", "normalize-2", "up", "12-3"),
+    )
+    for name in ("layer1_0_relu_Relu", "/layer1/0/relu/Relu", "/a/relu_out"):
+        assert found.find(name) == "layer1_0_relu_Relu"
+    assert found.find("twelve") == found.find("12-2") == "12-2"
+    assert found.find("../../up") == "up"
+
+
+def test_maps_are_named_after_their_layer() -> None:
+    found = load(small())
+    first: Any = found.network.node("first").layer
+    assert first.filter.map_names == tuple(f"first-{index}" for index in range(6))
+
+
+def test_nodes_that_become_no_layer_mean_the_one_before() -> None:
+    nodes = [
+        node("Identity", "x", "i", "nothing"),
+        node("Relu", "i", "r", "relu"),
+        node("Dropout", "r", "d", "drop"),
+        node("Flatten", "d", "f", "flat"),
+        node("Gemm", "f W", "y", "dense"),
+    ]
+    found = load(model(nodes, {"W": numbers(288, 2)}))
+    assert found.network.names == ("relu", "dense")
+    assert [found.find(n) for n in ("r", "drop", "d", "flat", "f")] == ["relu"] * 5
+    with pytest.raises(OptionError, match="no layer 'nothing'"):
+        found.find("nothing")
+
+
+def test_what_cannot_be_read_is_named_and_the_rest_still_runs() -> None:
+    nodes = [
+        node("Relu", "x", "a", "good"),
+        node("Elu", "a", "b", "bad"),
+        node("Tanh", "b", "c", "behind"),
+        node("Add", "c a", "d", "sum"),
+        node("Sigmoid", "a", "e", "beside"),
+    ]
+    found = load(model(nodes, outputs=("d",)))
+    assert found.network.names == ("good", "beside")
+    notes = [note for note in found.notes if "Elu" in note]
+    assert notes == [
+        "Elu 'bad' cannot be read: cnncli has no layer for it; "
+        "it and what depends on it are left out"
+    ]
+    for name in ("bad", "b", "behind", "c", "sum", "d"):
+        with pytest.raises(OptionError, match=r"no layer .*: Elu 'bad' cannot be read") as caught:
+            found.find(name)
+        assert caught.value.exit_code == 2
+    X = np.moveaxis(picture(), 1, -1)
+    np.testing.assert_allclose(
+        forward(found.network, X).values["beside"], 1 / (1 + np.exp(-np.maximum(X, 0))), rtol=1e-6
+    )
+
+
+UNREADABLE: dict[str, tuple[Any, dict[str, Any], str]] = {
+    "foreign": (
+        onnx.helper.make_node("FusedConv", ["r"], ["y"], domain="com.microsoft"),
+        {},
+        "com.microsoft.FusedConv 'y' cannot be read: cnncli has no layer for it",
+    ),
+    "filters of one axis": (node("Conv", "r W", "y"), {"W": numbers(2, 4, 3)}, "not two axes"),
+    "wrong channels": (node("Conv", "r W", "y"), {"W": numbers(2, 3, 1, 1)}, "3 channels"),
+    "computed filters": (node("Conv", "r r", "y"), {}, "input 2 depends on the picture"),
+    "no filters": (node("Conv", "r -", "y"), {}, "input 2 is missing"),
+    "a window too large": (node("MaxPool", "r", "y", kernel_shape=(10, 2)), {}, "10 of 9 rows"),
+    "a window of three axes": (node("MaxPool", "r", "y", kernel_shape=(2, 2, 2)), {}, "two axes"),
+    "cropping": (node("Pad", "r p", "y"), {"p": np.array([0, 0, -1, 0] * 2)}, "cuts off"),
+    "padded channels": (node("Pad", "r p", "y"), {"p": np.array([0, 1, 0, 0] * 2)}, "channels"),
+    "softmax over columns": (node("Softmax", "r", "y"), {}, "over the channels"),
+    "concat of rows": (node("Concat", "r r", "y", axis=2), {}, "side by side"),
+    "a constant for each column": (node("Mul", "r c", "y"), {"c": numbers(8)}, "each channel"),
+    "a constant that widens": (node("Add", "r c", "y"), {"c": numbers(3, 4, 1, 1)}, "channel"),
+    "division by 0": (node("Div", "r c", "y"), {"c": np.zeros(1, np.float32)}, "infinite"),
+    "a difference of pictures": (node("Sub", "r x", "y"), {}, "one picture from another"),
+    "upside down limits": (
+        node("Clip", "r a b", "y"),
+        {"a": np.float32(2), "b": np.float32(1)},
+        "low must be at most high",
+    ),
+    "a turned matrix": (node("Gemm", "r W", "y", transA=1), {"W": numbers(2, 2)}, "transposed"),
+    "a matrix on a picture": (node("MatMul", "r W", "y"), {"W": numbers(8, 2)}, "not flattened"),
+    "whole numbers": (node("Cast", "r", "y", to=6), {}, "whole numbers"),
+    "text": (node("Constant", "", "y", value_string="a"), {}, "else than numbers"),
+    "a mean over channels": (node("ReduceMean", "r", "y", axes=[1]), {}, "not over rows"),
+    "NaN": (node("Conv", "r W", "y"), {"W": np.full((1, 4, 1, 1), np.nan, np.float32)}, "NaN"),
+}
+
+
+@pytest.mark.parametrize("name", UNREADABLE)
+def test_reasons(name: str) -> None:
+    bad, constants, reason = UNREADABLE[name]
+    found = load(model([node("Relu", "x", "r"), bad], constants))
+    assert found.network.names == ("r",)
+    assert reason in found.missing["y"]
+
+
+def test_second_outputs_are_not_read() -> None:
+    pool = node("MaxPool", "x", "y places", kernel_shape=(2, 2))
+    found = load(model([pool, node("Relu", "places", "z")], outputs=("y",)))
+    assert found.network.names == ("y",)
+    assert "first output only" in found.missing["z"]
+
+
+def test_the_first_output_comes_last() -> None:
+    nodes = [node("Relu", "x", "a"), node("Tanh", "a", "p"), node("Sigmoid", "a", "q")]
+    found = load(model(nodes, outputs=("p", "q")))
+    assert found.network.names == ("a", "q", "p")
+    assert found.notes[-1] == "model.onnx: its outputs are the layers p, q"
+
+
+@pytest.mark.parametrize(
+    ("shape", "size", "gray"),
+    [
+        ((1, 1, 28, 20), (28, 20), True),
+        (("N", 3, 28, 28), (28, 28), False),
+        ((1, 3, "h", 28), None, False),
+        ((2, 7, 5, 5), (5, 5), False),
+        (None, None, False),
+    ],
+    ids=str,
+)
+def test_input(shape: Any, size: Any, gray: bool) -> None:
+    found = load(model([node("Relu", "x", "y")], shape=shape))
+    assert (found.size, found.gray) == (size, gray)
+    assert bool(found.notes) == (size is not None)
+    if size:
+        assert found.notes == (
+            f"model.onnx takes images of {size[0]}x{size[1]}: others are resized",
+        )
+
+
+def test_open_channels_are_those_of_the_first_convolution() -> None:
+    made = model([node("Conv", "x W", "y")], {"W": numbers(2, 1, 3, 3)}, ("n", "c", "h", "w"))
+    assert load(made).gray
+
+
+def test_dense_layers_need_a_size() -> None:
+    nodes = [node("Flatten", "x", "f"), node("Gemm", "f W", "y"), node("Relu", "x", "r")]
+    made = model(nodes, {"W": numbers(4 * 5 * 6, 2)}, (1, 4, "h", "w"))
+    found = load(made)
+    assert "the size of the picture must be known" in found.missing["y"]
+    whole = load(made, size=(5, 6))
+    assert whole.size == (5, 6)
+    assert whole.network.output_shape((1, 5, 6, 4)) == (1, 5, 6, 4)
+    assert whole.network.until("y").output_shape((1, 5, 6, 4)) == (1, 1, 1, 2)
+
+
+def test_graphs_older_than_ir_4_list_their_weights_as_inputs() -> None:
+    made = small()
+    made.ir_version = 3
+    made.graph.input.append(onnx.helper.make_tensor_value_info("first.w", 1, (6, 3, 3, 3)))
+    assert load(made).network.names == ("first", "b", "second")
+
+
+def test_old_broadcast_along_an_axis() -> None:
+    made = model([node("Add", "x c", "y", broadcast=1, axis=1)], {"c": numbers(4)}, opset=6)
+    layer: Any = load(made).network.nodes[0].layer
+    assert layer.offset.shape == (4,)
+
+
+# -- files ---------------------------------------------------------------------------------------
+
+
+def beside(folder: Path, location: str = "w.bin", **fields: Any) -> Path:
+    """Write the small model with the filters of its first layer in a file beside it."""
+    made = small()
+    (tensor,) = (t for t in made.graph.initializer if t.name == "first.w")
+    data = tensor.raw_data
+    tensor.ClearField("raw_data")
+    tensor.data_location = onnx.TensorProto.EXTERNAL
+    entries = {"location": location, "offset": 64, "length": len(data), **fields}
+    for key, value in entries.items():
+        if value is not None:
+            tensor.external_data.add(key=key, value=str(value))
+    folder.mkdir(exist_ok=True)
+    (folder / "w.bin").write_bytes(bytes(64) + data)
+    return save(made, folder / "model.onnx")
+
+
+def test_weights_beside_the_model(tmp_path: Path) -> None:
+    path = beside(tmp_path)
+    found = read(path)
+    layer: Any = found.network.node("first").layer
+    data = np.frombuffer((tmp_path / "w.bin").read_bytes()[64:], "<f4").reshape(6, 3, 3, 3)
+    np.testing.assert_array_equal(layer.filter.weights, data.transpose(2, 3, 1, 0))
+    assert found.files == (path, tmp_path / "w.bin")
+    without: Any = read(beside(tmp_path, length=None)).network.node("first").layer
+    np.testing.assert_array_equal(without.filter.weights, layer.filter.weights)
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"location": "../out/w.bin"},
+        {"location": "/etc/hostname"},
+        {"location": "link.bin"},
+        {"location": ""},
+        {"location": "nothing.bin"},
+        {"location": "."},
+        {"location": "pipe"},
+        {"offset": 68},
+        {"offset": -1},
+        {"offset": 10**15},
+        {"offset": "x"},
+        {"length": 8},
+        {"length": 10**15},
+    ],
+    ids=str,
+)
+def test_weights_that_are_not_beside_the_model(fields: dict[str, Any], tmp_path: Path) -> None:
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "w.bin").write_bytes(bytes(2**12))
+    path = beside(tmp_path / "in", **fields)
+    (tmp_path / "in" / "link.bin").symlink_to(tmp_path / "out" / "w.bin")
+    os.mkfifo(tmp_path / "in" / "pipe")
+    with pytest.raises(FileProblem):
+        read(path)
+
+
+def test_without_weights_only_shapes_are_read(tmp_path: Path) -> None:
+    path = beside(tmp_path)
+    expected = read(path)
+    found = read(path, weights=False)
+    assert found.files == expected.files
+    assert found.network.shapes((1, 9, 8, 3)) == expected.network.shapes((1, 9, 8, 3))
+    for ours, theirs in zip(found.network.nodes, expected.network.nodes, strict=True):
+        for name, array in theirs.layer.parameters.items():
+            hollow = ours.layer.parameters[name]
+            assert (hollow.shape, hollow.dtype) == (array.shape, array.dtype)
+            assert set(hollow.strides) == {0}
+
+
+def test_without_weights_every_kind_of_layer_has_its_shapes() -> None:
+    nodes = [
+        node("BatchNormalization", "x g g g g", "b"),
+        node("Div", "b s", "d"),
+        node("Sub", "s d", "e"),
+        node("PRelu", "e s", "p"),
+        node("Reshape", "p rows", "f"),
+        node("Gemm", "f W g", "y", alpha=2.0, beta=3.0),
+        node("Clip", "y low", "z"),
+    ]
+    constants = {"g": np.ones(4, np.float32), "s": numbers(4, 1, 1), "W": numbers(288, 4)}
+    constants |= {"rows": np.array([-1, 288]), "low": np.float32(0.5)}
+    made = model(nodes, constants)
+    found, whole = load(made, weights=False), load(made)
+    assert found.missing == whole.missing == {}
+    assert found.network.shapes((1, 9, 8, 4)) == whole.network.shapes((1, 9, 8, 4))
+    last: Any = found.network.node("z").layer
+    assert last.low == 0.5
+
+
+@pytest.mark.parametrize(("dtype", "kept"), [("f2", "f4"), ("f4", "f4"), ("f8", "f8")])
+def test_floats(dtype: str, kept: str) -> None:
+    made = small(dtype=dtype)
+    layer: Any = load(made).network.node("first").layer
+    assert layer.filter.weights.dtype == kept
+    (tensor,) = (t for t in made.graph.initializer if t.name == "first.w")
+    expected = onnx.numpy_helper.to_array(tensor).transpose(2, 3, 1, 0)
+    np.testing.assert_array_equal(layer.filter.weights, expected)
+
+
+@pytest.mark.parametrize("outside", [False, True])
+def test_bfloat16(outside: bool, tmp_path: Path) -> None:
+    made = model([node("Conv", "x w", "y")], {"w": np.ones((1, 4, 1, 2), np.float32)})
+    (tensor,) = made.graph.initializer
+    tensor.ClearField("raw_data")
+    tensor.data_type = onnx.TensorProto.BFLOAT16
+    # The upper halves of 1, -2, 0.5 and so on as float32.
+    data = np.array([0x3F80, 0xC000, 0x3F00, 0x3F80] * 2, "<u2").tobytes()
+    if outside:
+        (tmp_path / "w.bin").write_bytes(data)
+        tensor.data_location = onnx.TensorProto.EXTERNAL
+        tensor.external_data.add(key="location", value="w.bin")
+    else:
+        tensor.raw_data = data
+    layer: Any = read(save(made, tmp_path / "model.onnx")).network.nodes[0].layer
+    assert layer.filter.weights.ravel().tolist() == [1, 0.5, 1, 0.5, -2, 1, -2, 1]
+
+
+BAD_GRAPHS: dict[str, tuple[Any, str]] = {
+    "missing weights": (
+        model([node("Conv", "x W", "y")]),
+        "Conv 'y' needs 'W', which is nowhere in the file",
+    ),
+    "circle": (
+        model([node("Add", "x b", "a"), node("Relu", "a", "b")]),
+        "Add 'a' needs 'b', which is only made by it or after it",
+    ),
+    "itself": (model([node("Add", "x y", "y")]), "only made by it or after it"),
+    "flat input": (
+        model([node("Relu", "x", "y")], shape=("N", 10)),
+        "its input must be (N, C, H, W), got (?, 10)",
+    ),
+    "nothing readable": (model([node("Elu", "x", "y")]), "Elu 'y' cannot be read"),
+    "nothing but names": (model([node("Identity", "x", "y")]), "no node works on its input"),
+}
+
+
+@pytest.mark.parametrize("name", BAD_GRAPHS)
+def test_bad_graphs(name: str, tmp_path: Path) -> None:
+    made, reason = BAD_GRAPHS[name]
+    path = save(made, tmp_path / "model.onnx")
+    with pytest.raises(FileProblem) as caught:
+        read(path)
+    assert reason in str(caught.value) and str(caught.value).startswith(f"'{path}': ")
+
+
+def test_two_inputs() -> None:
+    made = model([node("Add", "x z", "y")])
+    made.graph.input.append(onnx.helper.make_tensor_value_info("z", 1, (1, 4, 9, 8)))
+    with pytest.raises(FileProblem, match="must have one input, got 'x', 'z'"):
+        load(made)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [b"", b"not a network", b"\x89PNG\r\n\x1a\n" + bytes(100), bytes(1000), b"\x08\x08"],
+    ids=["empty", "text", "picture", "zeros", "nothing but a version"],
+)
+def test_other_files(data: bytes, tmp_path: Path) -> None:
+    (tmp_path / "model.onnx").write_bytes(data)
+    with pytest.raises(FileProblem, match="not a readable ONNX file"):
+        load_model(tmp_path / "model.onnx")
+
+
+def test_cut_off_at_every_byte(tmp_path: Path) -> None:
+    data = small().SerializeToString()
+    path = tmp_path / "model.onnx"
+    for length in range(0, len(data), 3):
+        path.write_bytes(data[:length])
+        with pytest.raises(FileProblem):
+            read(path)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_changed_bytes(seed: int, tmp_path: Path) -> None:
+    """Whatever a byte says, the answer is a model or an error of cnncli's."""
+    whole, rng = bytearray(small().SerializeToString()), np.random.default_rng(seed)
+    path = tmp_path / "model.onnx"
+    refusals = 0
+    for _ in range(250):
+        data = bytearray(whole)
+        for place in rng.integers(0, len(data), rng.integers(1, 4)):
+            data[place] = rng.integers(256)
+        path.write_bytes(data)
+        try:
+            assert read(path).network.nodes
+        except CnnCliError:
+            refusals += 1
+    assert 0 < refusals < 250
+
+
+def test_too_large(tmp_path: Path) -> None:
+    path = tmp_path / "model.onnx"
+    path.touch()
+    # A hole: it takes no room on the disk.
+    os.truncate(path, 2**31 + 1)
+    with pytest.raises(FileProblem, match="may have 2147483648 bytes") as caught:
+        read(path)
+    assert caught.value.hint
+
+
+@pytest.mark.parametrize("dims", [(2**40, 3, 3, 3), (-1, 3, 3, 3), (6, 3, 3, 4), (2**62,) * 4])
+@pytest.mark.parametrize("weights", [True, False])
+@pytest.mark.parametrize("outside", [True, False])
+def test_shapes_that_lie(
+    dims: tuple[int, ...], weights: bool, outside: bool, tmp_path: Path
+) -> None:
+    path = beside(tmp_path) if outside else save(small(), tmp_path / "model.onnx")
+    made = onnx.ModelProto.FromString(path.read_bytes())
+    (tensor,) = (t for t in made.graph.initializer if t.name == "first.w")
+    tensor.dims[:] = dims
+    with pytest.raises(FileProblem, match=r"tensor 'first\.w': "):
+        read(save(made, path), weights=weights)
+
+
+def test_missing_package(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    path = save(small(), tmp_path / "model.onnx")
+    monkeypatch.setitem(sys.modules, "onnx", None)
+    with pytest.raises(FileProblem, match=r"\.onnx files need an extra package") as caught:
+        read(path)
+    assert caught.value.hint == "pip install 'cnncli[onnx]'"

@@ -1,0 +1,179 @@
+"""Conventions and peers, judged by the tools they speak of."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+from random import Random
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from cnncli.compare.peers import MODULES, run_peer
+from cnncli.errors import CnnCliError
+from cnncli.filters.filter import from_array
+from cnncli.network.conventions import CONVENTIONS, by_convention
+from cnncli.network.layers import ConvLayer, PoolLayer
+from tests.support.shell import run_cli
+
+SIDES = [(3, 3), (2, 2), (4, 3), (2, 5), (1, 6), (5, 4)]
+
+
+def conv_by(name: str, kernel: np.ndarray, image: np.ndarray) -> np.ndarray:
+    layer = by_convention(ConvLayer(from_array(kernel)), CONVENTIONS[name])
+    return layer.forward(image[None, :, :, None])[0][0, :, :, 0]
+
+
+def a_case(sides: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
+    rng = np.random.default_rng(sides)
+    return rng.normal(size=(11, 13)), rng.normal(size=sides)
+
+
+@pytest.mark.parametrize("sides", SIDES)
+def test_scipy_convolves_as_its_convention_says(sides: tuple[int, int]) -> None:
+    ndimage = pytest.importorskip("scipy.ndimage")
+    image, kernel = a_case(sides)
+    assert np.allclose(conv_by("scipy", kernel, image), ndimage.convolve(image, kernel))
+
+
+@pytest.mark.parametrize("sides", SIDES)
+def test_opencv_filters_as_its_convention_says(sides: tuple[int, int]) -> None:
+    cv2 = pytest.importorskip("cv2")
+    image, kernel = a_case(sides)
+    assert np.allclose(conv_by("opencv", kernel, image), cv2.filter2D(image, -1, kernel))
+
+
+@pytest.mark.parametrize("sides", SIDES)
+def test_torch_pads_as_its_convention_says(sides: tuple[int, int]) -> None:
+    torch = pytest.importorskip("torch")
+    image, kernel = a_case(sides)
+    with warnings.catch_warnings():
+        # Once a process it says that even kernels need a copy.
+        warnings.simplefilter("ignore", UserWarning)
+        theirs = torch.nn.functional.conv2d(
+            torch.from_numpy(image[None, None]), torch.from_numpy(kernel[None, None]),
+            padding="same",
+        )  # fmt: skip
+    assert np.allclose(conv_by("torch", kernel, image), theirs.numpy()[0, 0])
+
+
+def test_torch_averages_as_its_convention_says() -> None:
+    torch = pytest.importorskip("torch")
+    image = a_case((1, 1))[0]
+    pool = by_convention(PoolLayer("average", 3, 2, padding=1), CONVENTIONS["torch"])
+    theirs = torch.nn.functional.avg_pool2d(torch.from_numpy(image[None, None]), 3, 2, 1)
+    assert np.allclose(pool.forward(image[None, :, :, None])[0][0, :, :, 0], theirs[0, 0])
+
+
+def onnx_run(node: object, inputs: dict[str, np.ndarray]) -> np.ndarray:
+    onnx, runtime = pytest.importorskip("onnx"), pytest.importorskip("onnxruntime")
+    helper = onnx.helper
+    infos = [
+        helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, array.shape)
+        for name, array in inputs.items()
+    ]
+    out = helper.make_tensor_value_info("y", onnx.TensorProto.FLOAT, None)
+    graph = helper.make_graph([node], "g", infos, [out])
+    opset = [helper.make_opsetid("", 19)]
+    model = helper.make_model(graph, opset_imports=opset, ir_version=9)
+    session = runtime.InferenceSession(
+        model.SerializeToString(), providers=["CPUExecutionProvider"]
+    )
+    return np.asarray(session.run(None, inputs)[0])
+
+
+@pytest.mark.parametrize("sides", SIDES)
+@pytest.mark.parametrize("stride", [1, 2])
+def test_onnx_pads_as_its_convention_says(sides: tuple[int, int], stride: int) -> None:
+    onnx = pytest.importorskip("onnx")
+    image, kernel = (array.astype(np.float32) for array in a_case(sides))
+    node = onnx.helper.make_node(
+        "Conv", ["x", "w"], ["y"], auto_pad="SAME_UPPER", strides=[stride] * 2
+    )
+    theirs = onnx_run(node, {"x": image[None, None], "w": kernel[None, None]})
+    layer = by_convention(ConvLayer(from_array(kernel), stride=stride), CONVENTIONS["onnx"])
+    ours = layer.forward(image[None, :, :, None])[0]
+    assert np.allclose(ours[0, :, :, 0], theirs[0, 0], atol=1e-5)
+
+
+@pytest.mark.skipif(not shutil.which("convert"), reason="ImageMagick is not installed")
+@pytest.mark.parametrize("sides", SIDES)
+def test_imagemagick_convolves_as_its_convention_says(
+    sides: tuple[int, int], tmp_path: Path
+) -> None:
+    rng = np.random.default_rng(sides)
+    image = rng.integers(0, 256, (11, 13), dtype=np.uint8)
+    kernel = rng.integers(1, 9, sides).astype(float)
+    kernel /= kernel.sum()
+    Image.fromarray(image).save(tmp_path / "in.pgm")
+    rows = " ".join(",".join(repr(float(v)) for v in row) for row in kernel)
+    text = f"{sides[1]}x{sides[0]}: {rows}"
+    given = ["convert", "in.pgm", "-morphology", "Convolve", text, "out.pgm"]
+    subprocess.run(given, cwd=tmp_path, check=True)
+    with Image.open(tmp_path / "out.pgm") as picture:
+        theirs = np.asarray(picture).astype(float)
+    assert np.abs(conv_by("imagemagick", kernel, image.astype(float)) - theirs).max() < 0.52
+
+
+def layers(seed: int, count: int) -> Iterator[tuple[ConvLayer | PoolLayer, np.ndarray]]:
+    """Yield layers of every kind on batches of odd sizes; some do not fit theirs."""
+    chance, rng = Random(seed), np.random.default_rng(seed)
+    for _ in range(count):
+        dtype = chance.choice([np.float32, np.float64])
+        channels = chance.choice([1, 2, 4])
+        sizes = chance.choice([1, 2]), chance.randint(4, 11), chance.randint(4, 11), channels
+        padding = chance.choice(["same", "same-lower", "valid", 1, ((1, 0), (2, 1))])
+        if chance.random() < 0.4:
+            yield PoolLayer(
+                chance.choice(["max", "min", "average", "lp"]), chance.choice([2, (2, 3)]),
+                chance.choice([None, (1, 3)]), padding, chance.choice([1, 2]),
+                chance.random() < 0.4, chance.random() < 0.5, chance.choice([1.0, 2.0, 3.0]),
+            ), rng.normal(size=sizes).astype(dtype)  # fmt: skip
+            continue
+        sides, groups = (chance.randint(1, 4), chance.randint(1, 4)), chance.choice([1, channels])
+        shape = chance.choice([sides, (*sides, channels // groups, 2 * groups)])
+        bank = from_array(rng.normal(size=shape).astype(dtype))
+        yield ConvLayer(
+            bank, rng.normal(size=1), chance.choice([1, (2, 3)]), padding, chance.choice([1, 2]),
+            1 if len(shape) == 2 else groups,
+            chance.choice(["zeros", "edge", "reflect", "symmetric", "wrap"]),
+            activation=chance.choice(["none", "tanh"]),
+        ), rng.normal(size=sizes).astype(dtype)  # fmt: skip
+
+
+@pytest.mark.parametrize("peer", MODULES)
+def test_every_peer_gives_what_our_layers_give(peer: str) -> None:
+    for module in MODULES[peer]:
+        pytest.importorskip(module)
+    done = 0
+    for layer, X in layers(7, 300):
+        try:
+            ours, theirs = layer.forward(X)[0], run_peer(peer, layer, X)
+        except CnnCliError:
+            continue
+        assert theirs.shape == ours.shape
+        finite = np.isfinite(ours)
+        assert np.array_equal(finite, np.isfinite(theirs)), layer
+        close = 1e-4 if np.float32 in (ours.dtype, theirs.dtype) else 1e-9
+        assert np.allclose(ours[finite], theirs[finite], atol=close, rtol=close), layer
+        done += 1
+    assert done > 100
+
+
+@pytest.mark.parametrize("peer", MODULES)
+def test_a_layer_of_ours_equals_a_peers_from_the_shell(peer: str, tmp_path: Path) -> None:
+    for module in MODULES[peer]:
+        pytest.importorskip(module)
+    photo = tmp_path / "photo.png"
+    pixels = np.random.default_rng(3).integers(0, 256, (20, 31, 3), dtype=np.uint8)
+    Image.fromarray(pixels).save(photo)
+    said = run_cli("compare", photo, "--filter", "1 2; 3 4", "--stride", 2, "--against", peer)
+    assert said.stdout.startswith(f"{peer}  equal  largest difference")
+    said = run_cli(
+        "compare", photo, "--filter", "1 2; 3 4", "--against", peer, "--tolerance", 1e-30, code=1
+    )
+    assert "% differ" in said.stdout

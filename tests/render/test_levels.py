@@ -1,0 +1,167 @@
+"""Ranges, rounding and the way back."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+
+from cnncli.render.levels import (
+    Extremes,
+    Mapping,
+    choose_range,
+    count_clipped,
+    from_levels,
+    measure,
+    paint_levels,
+    to_levels,
+    top_level,
+)
+
+CLIP = Mapping("clip", 0.0, 1.0)
+FLOATS = (np.float32, np.float64)
+
+
+@pytest.mark.parametrize("dtype", FLOATS)
+@pytest.mark.parametrize("depth", ["8", "16"])
+def test_every_level_of_a_picture_comes_back(dtype: type, depth: str) -> None:
+    top = top_level(depth)
+    levels = np.arange(top + 1)
+    values = levels.astype(dtype) / dtype(top)
+    assert np.array_equal(to_levels(values, CLIP, depth), levels)
+    assert np.array_equal(
+        from_levels(to_levels(values, CLIP, depth), CLIP, depth), np.float32(values)
+    )
+
+
+@pytest.mark.parametrize("dtype", FLOATS)
+@pytest.mark.parametrize(("depth", "middle"), [("8", 128), ("16", 32768)])
+@pytest.mark.parametrize("most", [1.0, 0.1, 3.3333333, 7e-40, 1e-20, 5e20, 3.3e38])
+def test_zero_of_a_symmetric_range_is_the_middle(
+    dtype: type, depth: str, middle: int, most: float
+) -> None:
+    values = np.array([-most, 0.0, most], dtype)
+    mapping = choose_range(values, "symmetric", False)
+    assert to_levels(values, mapping, depth).tolist() == [0, middle, top_level(depth)]
+
+
+@pytest.mark.parametrize("most", [5e-324, 1e-300, 1e300, 1.7e308])
+@pytest.mark.parametrize("kind", ["symmetric", "minmax", "abs"])
+def test_extreme_float64_ranges(most: float, kind: str) -> None:
+    values = np.array([-most, 0.0, most])
+    mapping = choose_range(values, kind, False)
+    expected = {"symmetric": [0, 128, 255], "minmax": [0, 128, 255], "abs": [255, 0, 255]}
+    assert to_levels(values, mapping).tolist() == expected[kind]
+
+
+def test_rounds_half_to_even_and_never_wraps() -> None:
+    values = np.array([0.5, 1.5, 2.5, 3.5, -1e30, 1e30, 255.49, 256.0])
+    levels = to_levels(values, Mapping("fixed", 0.0, 255.0))
+    assert levels.tolist() == [0, 2, 2, 4, 0, 255, 255, 255]
+
+
+@pytest.mark.parametrize("kind", ["minmax", "symmetric", "abs"])
+@pytest.mark.parametrize("value", [0.0, 3.5, -2.0])
+def test_constant_maps(kind: str, value: float) -> None:
+    values = np.full((4, 5), value, np.float32)
+    mapping = choose_range(values, kind, False)
+    levels = to_levels(values, mapping)
+    shown = abs(values) if kind == "abs" else values
+    if value:
+        assert np.abs(from_levels(levels, mapping) - shown).max() <= mapping.step("8") / 2
+    else:
+        assert levels[0, 0] == (128 if kind == "symmetric" else 0)
+        assert np.array_equal(from_levels(levels, mapping), shown)
+
+
+@pytest.mark.parametrize(
+    ("spec", "clip_by_default", "values", "expected"),
+    [
+        ("auto", True, [-5.0, 5.0], ("clip", 0, 1)),
+        ("auto", False, [-5.0, 3.0], ("symmetric", -5, 5)),
+        ("auto", False, [2.0, 3.0], ("minmax", 2, 3)),
+        ("auto", False, [0.0, 0.0], ("minmax", 0, 0)),
+        ("minmax", True, [-5.0, 3.0], ("minmax", -5, 3)),
+        ("symmetric", True, [1.0, 3.0], ("symmetric", -3, 3)),
+        ("abs", True, [-4.0, 3.0], ("abs", 0, 4)),
+        ((-1.0, 2.0), True, [9.0], ("fixed", -1, 2)),
+        ("minmax", False, [np.nan, 1.0, np.inf, 2.0, -np.inf], ("minmax", 1, 2)),
+        ("auto", False, [np.nan, np.inf], ("minmax", 0, 0)),
+        ("auto", False, [], ("minmax", 0, 0)),
+    ],
+)
+def test_choose_range(
+    spec: str | tuple[float, float], clip_by_default: bool, values: list[float], expected: tuple
+) -> None:
+    assert choose_range(np.array(values), spec, clip_by_default) == Mapping(*expected)
+
+
+def test_unknown_range_is_refused() -> None:
+    with pytest.raises(ValueError, match="unknown range 'best'"):
+        choose_range(np.zeros(3), "best", False)
+
+
+@pytest.mark.parametrize("dtype", FLOATS)
+@pytest.mark.parametrize("kind", ["minmax", "symmetric", "abs", "clip"])
+def test_nan_is_low_and_infinities_are_ends(dtype: type, kind: str) -> None:
+    values = np.array([np.nan, np.inf, -np.inf, 0.25, 0.75], dtype)
+    mapping = choose_range(values, kind, False)
+    bottom = 255 if kind == "abs" else 0
+    assert to_levels(values, mapping)[:3].tolist() == [0, 255, bottom]
+    assert measure(values) == Extremes(0.25, 0.75, 3)
+    assert count_clipped(values, CLIP) == 0
+
+
+@given(hnp.arrays(np.float32, hnp.array_shapes(max_dims=3, max_side=9)))
+def test_any_floats_make_levels_and_parts_equal_the_whole(values: np.ndarray) -> None:
+    mapping = choose_range(values, "auto", False)
+    whole = to_levels(values, mapping)
+    out = np.zeros_like(whole)
+    for row in range(len(values)):
+        part = values[row : row + 1]
+        found = paint_levels(part, mapping, "8", out[row : row + 1])
+        assert replace(found, clipped=0) == measure(part)
+        assert found.clipped == count_clipped(part, mapping)
+    assert np.array_equal(out, whole)
+
+
+@given(
+    hnp.arrays(np.float32, st.integers(1, 40), elements=st.floats(-(2.0**100), 2.0**100, width=32)),
+    st.sampled_from(["8", "16"]),
+    st.sampled_from(["minmax", "symmetric", "abs"]),
+)
+def test_back_to_within_half_a_step(values: np.ndarray, depth: str, kind: str) -> None:
+    mapping = choose_range(values, kind, False)
+    back = from_levels(to_levels(values, mapping, depth), mapping, depth).astype(np.float64)
+    shown = np.abs(values) if kind == "abs" else values
+    # On top of half a step: the rounding of float32 itself.
+    slack = mapping.step(depth) * 1e-3 + max(abs(mapping.lo), abs(mapping.hi)) * 2.0**-24
+    assert np.abs(back - shown).max() <= mapping.step(depth) / 2 + slack
+
+
+def test_measure_joins_parts_and_long_rows() -> None:
+    values = np.random.default_rng(0).normal(size=(3, 70_000, 2))
+    values[1, 69_999, 1] = np.nan
+    values[2, 0, 0] = 1e9
+    parts = [measure(row) for row in values]
+    assert measure(values) == parts[0] | parts[1] | parts[2]
+    assert measure(values) == Extremes(float(np.nanmin(values)), 1e9, 1)
+
+
+def test_arguments_are_left_alone() -> None:
+    values = np.array([[-1.0, 0.5, np.nan]], np.float32)
+    values.flags.writeable = False
+    for kind in ("minmax", "symmetric", "abs"):
+        to_levels(values, choose_range(values, kind, False))
+    assert np.array_equal(values, np.array([[-1.0, 0.5, np.nan]], np.float32), equal_nan=True)
+
+
+def test_zero_dimensions_and_no_values() -> None:
+    assert to_levels(np.array(0.5), CLIP) == 128
+    assert to_levels(np.empty((0, 3)), CLIP).shape == (0, 3)
+    assert measure(np.empty((0, 3))).lo == math.inf

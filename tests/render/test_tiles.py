@@ -1,0 +1,147 @@
+"""Results to tiles, and the options that steer it."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from cnncli.errors import OptionError
+from cnncli.render import colormaps
+from cnncli.render.options import MapGroup, RenderOptions, parse_range, picture_names
+from cnncli.render.tiles import Mapping, render, render_notes
+
+
+def singles(count: int) -> list[MapGroup]:
+    return [MapGroup(f"map {k}", (k,)) for k in range(count)]
+
+
+def result(*shape: int, seed: int = 0) -> np.ndarray:
+    return np.random.default_rng(seed).normal(size=shape).astype(np.float32)
+
+
+@pytest.mark.parametrize("channels", [1, 3, 4, 5, 16, 17, 40])
+def test_each_map_has_its_own_range(channels: int) -> None:
+    values = result(2, 5, 7, channels)
+    tiles = render(values, singles(channels), RenderOptions(range="minmax"), False)
+    assert len(tiles) == 2 * channels
+    for index, tile in enumerate(tiles):
+        plane = values[index // channels, :, :, index % channels].astype(np.float64)
+        lo, hi = plane.min(), plane.max()
+        assert (tile.vmin, tile.vmax) == (lo, hi)
+        assert np.array_equal(tile.pixels, np.rint((plane - lo) / (hi - lo) * 255))
+        assert tile.channels == (index % channels,) and tile.image == index // channels
+
+
+def test_channels_in_any_order() -> None:
+    values = result(1, 4, 4, 40)
+    order = [39, 0, 17, 16, 1]
+    tiles = render(values, [MapGroup(str(k), (k,)) for k in order], RenderOptions(), False)
+    for channel, tile in zip(order, tiles, strict=True):
+        alone = render(values[..., [channel]], singles(1), RenderOptions(), False)[0]
+        assert np.array_equal(tile.pixels, alone.pixels)
+
+
+def test_shared_range() -> None:
+    values = result(2, 4, 4, 3)
+    tiles = render(values, singles(3), RenderOptions(shared_range=True), False)
+    most = float(np.abs(values).max())
+    assert {tile.mapping for tile in tiles} == {Mapping("symmetric", -most, most)}
+    assert [tile.vmax for tile in tiles] == values.max(axis=(1, 2)).reshape(-1).tolist()
+
+
+@pytest.mark.parametrize("channels", [(0, 1, 2), (2, 1, 0), (0, 2, 4)])
+def test_colour_has_one_range_for_its_channels(channels: tuple[int, ...]) -> None:
+    values = result(1, 3, 4, 5)
+    (tile,) = render(values, [MapGroup("photo", channels)], RenderOptions(range="minmax"), True)
+    chosen = values[0][..., list(channels)].astype(np.float64)
+    lo, hi = chosen.min(), chosen.max()
+    assert np.array_equal(tile.pixels, np.rint((chosen - lo) / (hi - lo) * 255))
+    assert tile.shape == (3, 4, 3) and tile.colour
+
+
+@pytest.mark.parametrize(("depth", "dtype"), [("8", np.uint8), ("16", np.uint16)])
+def test_depth(depth: str, dtype: type) -> None:
+    values = np.array([0, 1], np.float32).reshape(1, 1, 2, 1)
+    (tile,) = render(values, singles(1), RenderOptions(depth=depth), True)
+    assert tile.pixels.dtype == dtype
+    assert tile.pixels.tolist() == [[0, np.iinfo(dtype).max]]
+
+
+def test_colormap_is_for_single_maps_only() -> None:
+    values = np.abs(result(1, 3, 4, 4))
+    groups = [MapGroup("photo", (0, 1, 2)), MapGroup("edge", (3,))]
+    options = RenderOptions(colormap="viridis")
+    photo, edge = render(values, groups, options, False)
+    grey = render(values, groups, RenderOptions(), False)
+    assert np.array_equal(photo.pixels, grey[0].pixels) and photo.colormap == "gray"
+    assert np.array_equal(edge.pixels, colormaps.table("viridis")[grey[1].pixels])
+    assert render_notes(groups, options) == (
+        "--colormap viridis is for single maps: photo stays as it is",
+    )
+    assert render_notes(groups[1:], options) == render_notes(groups, RenderOptions()) == ()
+
+
+def test_counts_what_was_clipped_and_what_is_no_number() -> None:
+    values = np.array([-1.0, 0.5, 2.0, 1.0, np.nan, np.inf], np.float32).reshape(1, 2, 3, 1)
+    (tile,) = render(values, singles(1), RenderOptions(), True)
+    assert tile.clipped_fraction == 0.5
+    assert tile.non_finite == 2
+    assert (tile.vmin, tile.vmax) == (-1.0, 2.0)
+
+
+def test_nothing_but_nan() -> None:
+    (tile,) = render(np.full((1, 2, 2, 1), np.nan), singles(1), RenderOptions(), False)
+    assert (tile.vmin, tile.vmax, tile.clipped_fraction, tile.non_finite) == (0, 0, 0, 4)
+    assert not tile.pixels.any()
+
+
+def test_values_are_left_alone() -> None:
+    values = result(1, 4, 4, 6)
+    before = values.copy()
+    values.flags.writeable = False
+    render(values, [*singles(6), MapGroup("rgb", (0, 1, 2))], RenderOptions(range="abs"), False)
+    assert np.array_equal(values, before)
+
+
+def test_float_is_not_rendered() -> None:
+    with pytest.raises(ValueError, match="written as values"):
+        render(result(1, 2, 2, 1), singles(1), RenderOptions(depth="float"), False)
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({"range": "best"}, "--range must be one of auto"),
+        ({"range": (1.0, 1.0)}, "LO < HI"),
+        ({"range": (0.0, float("inf"))}, "finite"),
+        ({"colormap": "jet"}, "--colormap"),
+        ({"depth": "32"}, "--depth"),
+        ({"compress": "best"}, "--compress"),
+        ({"columns": 0}, "--columns"),
+        ({"depth": "16", "colormap": "magma"}, "--depth 16 needs --colormap gray"),
+    ],
+)
+def test_bad_options(settings: dict[str, object], words: str) -> None:
+    with pytest.raises(OptionError, match=words):
+        RenderOptions(**settings)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("text", ["", "best", "1", "1,2,3", "2,1", "0,nan", "a,b"])
+def test_bad_range_text(text: str) -> None:
+    with pytest.raises(OptionError, match="must be|needs finite"):
+        parse_range(text)
+
+
+@pytest.mark.parametrize(("text", "range"), [("clip", "clip"), ("-1e3,.5", (-1000.0, 0.5))])
+def test_range_text(text: str, range: str | tuple[float, float]) -> None:
+    assert parse_range(text) == range
+
+
+def test_names_of_a_batch() -> None:
+    assert picture_names(singles(2)) == ("map 0", "map 1")
+    assert picture_names(singles(2), 2) == ("map 0@0", "map 1@0", "map 0@1", "map 1@1")
+
+
+def test_a_group_has_one_or_three_channels() -> None:
+    with pytest.raises(ValueError, match="got 2"):
+        MapGroup("pair", (0, 1))

@@ -1,0 +1,52 @@
+"""A layer that does to its process what the height of its input tells: faults for worker tests."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from cnncli.network.layers import PoolLayer, Shape
+
+SOUND = 20
+SLOW, KILLED, HANG, WORKER_KILLED, WORKER_KILLED_ONCE, BUG = 21, 22, 23, 24, 25, 26
+
+
+@dataclass(frozen=True)
+class FaultLayer(PoolLayer):
+    """A pool that shapes of some heights do not survive.
+
+    Parameters
+    ----------
+    folder : str
+        Where it leaves marks.
+    """
+
+    folder: str = ""
+
+    def output_shape(self, shape: Shape) -> Shape:
+        self._befall(shape[1])
+        return super().output_shape(shape)
+
+    def _befall(self, height: int) -> None:
+        if height == SLOW:
+            time.sleep(0.03)  # shapes are asked for several times
+        elif height == KILLED:
+            os.kill(os.getpid(), signal.SIGKILL)
+        elif height == HANG:
+            time.sleep(60)
+        elif height == BUG:
+            raise ValueError("a bug")
+        elif height == WORKER_KILLED or (height == WORKER_KILLED_ONCE and self._is_first()):
+            # The process beside a Dask worker is the worker's child.
+            os.kill(os.getppid(), signal.SIGKILL)
+            time.sleep(60)
+
+    def _is_first(self) -> bool:
+        try:
+            Path(self.folder, "befallen").touch(exist_ok=False)
+        except FileExistsError:
+            return False
+        return True

@@ -1,0 +1,51 @@
+"""Pages of the documentation: their commands, their pictures, and a folder to run them in."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+IMAGES = REPOSITORY / "docs" / "images"
+
+
+def blocks(text: str) -> list[tuple[str, str | None]]:
+    """Return the blocks of commands, each with the output that stands right below it."""
+    found = re.findall(r"^```sh\n(.*?)^```(?:\n+```text\n(.*?)^```)?", text, re.M | re.S)
+    return [(commands, output or None) for commands, output in found]
+
+
+def pictures(text: str) -> list[str]:
+    """Return the names of the pictures in docs/images that a page shows."""
+    return re.findall(r"^!\[[^\]]*\]\((?:\.\./|docs/)*images/(.*?)\)", text, re.M)
+
+
+def prepare(folder: Path) -> None:
+    """Copy what the commands of pages work on."""
+    for given in ("sample_images", "examples"):
+        shutil.copytree(REPOSITORY / given, folder / given)
+
+
+def run_block(commands: str, folder: Path) -> str:
+    """Run a block of commands as a reader would; return what it printed."""
+    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+    done = subprocess.run(
+        ["bash", "-euo", "pipefail", "-c", commands],
+        cwd=folder,
+        env={**os.environ, "PATH": path, "COLUMNS": "80"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, (commands, done.stderr)
+    return done.stdout
+
+
+def same_output(printed: str, shown: str) -> bool:
+    """Compare outputs; the last digits of float32 may differ from one machine to the next."""
+    last = re.compile(r"difference .*")
+    return last.sub("", printed).rstrip() == last.sub("", shown).rstrip()

@@ -1,0 +1,177 @@
+"""Threads that are kept between layers: who works where, and what becomes of errors."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+
+import pytest
+
+from cnncli.system.threads import cores, together
+
+several = pytest.mark.skipif(cores() < 2, reason="needs two cores")
+
+
+def test_one_thread_is_the_callers_own() -> None:
+    seen: list[threading.Thread] = []
+    together(lambda: seen.append(threading.current_thread()), 1)
+    assert seen == [threading.current_thread()]
+
+
+def meet(names: list[str]) -> None:
+    """Two threads at once, or the barrier breaks."""
+    barrier = threading.Barrier(2)
+
+    def action() -> None:
+        barrier.wait(timeout=20)
+        names.append(threading.current_thread().name)
+
+    together(action, 2)
+
+
+def test_helpers_work_at_the_same_time_and_are_kept() -> None:
+    names: list[str] = []
+    for _ in range(20):
+        meet(names)
+    assert sorted(set(names)) == sorted({threading.current_thread().name, "cnncli-strip"})
+    assert names.count("cnncli-strip") == 20
+    alive = [each for each in threading.enumerate() if each.name == "cnncli-strip"]
+    assert len(alive) <= cores()
+
+
+@pytest.mark.parametrize("where", ["helper", "caller"])
+def test_an_error_of_any_thread_is_raised_after_all_have_ended(where: str) -> None:
+    barrier, ended = threading.Barrier(2), []
+
+    def action() -> None:
+        barrier.wait(timeout=20)
+        is_helper = threading.current_thread().name == "cnncli-strip"
+        if is_helper == (where == "helper"):
+            raise ZeroDivisionError(where)
+        ended.append(where)
+
+    with pytest.raises(ZeroDivisionError, match=where):
+        together(action, 2)
+    assert ended == [where]
+    meet(names := [])
+    assert len(names) == 2
+
+
+def test_many_callers_at_once_all_get_their_work_done() -> None:
+    done: list[int] = []
+
+    def call(number: int) -> None:
+        for _ in range(20):
+            together(lambda: done.append(number), 3)
+
+    callers = [threading.Thread(target=call, args=(number,)) for number in range(6)]
+    for caller in callers:
+        caller.start()
+    for caller in callers:
+        caller.join(timeout=30)
+    assert all(done.count(number) >= 20 for number in range(6))
+
+
+@several
+@pytest.mark.skipif(not hasattr(os, "sched_getaffinity"), reason="the system cannot")
+def test_threads_work_on_different_cores_and_the_callers_are_given_back() -> None:
+    before, barrier = os.sched_getaffinity(0), threading.Barrier(2)
+    allowed: list[set[int]] = []
+
+    def action() -> None:
+        barrier.wait(timeout=20)
+        allowed.append(os.sched_getaffinity(0))
+
+    together(action, 2)
+    assert not allowed[0] & allowed[1]
+    assert allowed[0] | allowed[1] == before
+    assert os.sched_getaffinity(0) == before
+
+
+@several
+@pytest.mark.skipif(not hasattr(os, "sched_getaffinity"), reason="the system cannot")
+def test_helpers_follow_a_caller_that_may_use_one_core_only() -> None:
+    before, barrier = os.sched_getaffinity(0), threading.Barrier(2)
+    allowed: list[set[int]] = []
+
+    def action() -> None:
+        barrier.wait(timeout=20)
+        allowed.append(os.sched_getaffinity(0))
+
+    try:
+        for core in sorted(before)[:2]:
+            os.sched_setaffinity(0, {core})
+            together(action, 2)
+            assert allowed[-2:] == [{core}, {core}]
+    finally:
+        os.sched_setaffinity(0, before)
+    together(action, 2)
+    assert not allowed[-2] & allowed[-1]
+
+
+@several
+@pytest.mark.skipif(not hasattr(os, "sched_getaffinity"), reason="the system cannot")
+def test_a_caller_without_helpers_may_run_anywhere() -> None:
+    before, barrier = os.sched_getaffinity(0), threading.Barrier(cores() + 2)
+    allowed: list[set[int]] = []
+
+    def busy() -> None:
+        barrier.wait(timeout=20)
+        barrier.wait(timeout=20)
+
+    others = threading.Thread(target=lambda: together(busy, cores() + 1))
+    others.start()
+    barrier.wait(timeout=20)
+    together(lambda: allowed.append(os.sched_getaffinity(0)), 2)
+    barrier.wait(timeout=20)
+    others.join(timeout=20)
+    assert allowed == [before]
+
+
+@several
+@pytest.mark.skipif(not hasattr(signal, "pthread_kill"), reason="needs POSIX signals")
+def test_ctrl_c_while_waiting_for_a_helper_loses_no_helper() -> None:
+    barrier, ended = threading.Barrier(2), []
+    caller = threading.current_thread()
+
+    def action() -> None:
+        barrier.wait(timeout=20)
+        if threading.current_thread() is caller:
+            return
+        # The caller is on its way to the wait, or in it.
+        time.sleep(0.2)
+        signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
+        time.sleep(0.2)
+        ended.append("helper")
+
+    assert caller is threading.main_thread()
+    with pytest.raises(KeyboardInterrupt):
+        together(action, 2)
+    assert ended == ["helper"]
+    meet(names := [])
+    assert len(names) == 2
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
+def test_a_forked_child_has_helpers_of_its_own() -> None:
+    code = """
+import os, warnings
+warnings.simplefilter("ignore")
+import numpy as np
+from cnncli import conv_forward
+A, W, b = np.ones((1, 200, 200, 3)), np.ones((3, 3, 3, 8)), np.ones((1, 1, 1, 8))
+run = lambda: conv_forward(A, W, b, {"stride": 1, "pad": 1})[0]
+before = run()
+child = os.fork()
+if child == 0:
+    os._exit(0 if np.array_equal(run(), before) else 1)
+print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True
+    )
+    assert done.stdout.strip() == "0"
