@@ -47,7 +47,7 @@ def preview(job: Job, task: Task, place: Place) -> Outcome:
     if place.all_there(target):
         return Outcome(task.source, skipped=True)
     shape = read_batch_shape(path, job.read) if isinstance(path, Path) else None
-    if shape is not None and not job.read.as_values:
+    if shape is not None and job.read.restore is None:
         _, files = choose(job, target, shape, place)
     elif target.per_map:
         return Outcome(task.source, planned=(target.place,))

@@ -10,7 +10,7 @@ import click
 
 from cnncli.cli.explain_options import compare_options
 from cnncli.cli.group import check_output_open
-from cnncli.cli.layer import either_layer
+from cnncli.cli.layer import either_layer, read_options
 from cnncli.core.choices import CONVENTION_NAMES
 
 if TYPE_CHECKING:
@@ -95,10 +95,8 @@ def _compare(
 
 
 def _read_options(options: dict[str, Any]) -> ReadOptions:
-    from cnncli.io.images import ReadOptions
-
     names = ("gray", "as_values", "max_pixels", "max_memory")
-    return ReadOptions(**{name: options[name] for name in names})
+    return read_options({name: options[name] for name in names})
 
 
 def _print(found: list[Comparison], as_json: bool) -> None:

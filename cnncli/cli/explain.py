@@ -15,7 +15,7 @@ from click.core import ParameterSource
 
 from cnncli.cli.explain_options import explain_options
 from cnncli.cli.group import check_output_open, start_work, tell
-from cnncli.cli.layer import CONV_OPTIONS, POOL_OPTIONS, either_layer
+from cnncli.cli.layer import CONV_OPTIONS, POOL_OPTIONS, either_layer, read_options
 from cnncli.cli.option_sections import ExplainCommand
 from cnncli.cli.progress import is_terminal
 
@@ -106,7 +106,6 @@ def _is_page(options: dict[str, Any]) -> bool:
 
 def _wanted(command: str, networks: Sequence[str], options: dict[str, Any]) -> ExplainJob:
     from cnncli.explain.run import ExplainJob
-    from cnncli.io.images import ReadOptions
     from cnncli.io.urls import local_path
     from cnncli.network.graph import Model, Network
     from cnncli.network.load import load_model
@@ -116,8 +115,7 @@ def _wanted(command: str, networks: Sequence[str], options: dict[str, Any]) -> E
 
     output = OutputOptions(options["output"], overwrite=options["overwrite"])
     # --size is a pool's window here; images are resized only as network files say.
-    fields = [name for name in ReadOptions.__dataclass_fields__ if name != "size"]
-    read = ReadOptions(**{name: options[name] for name in fields if name in options})
+    read = read_options({name: value for name, value in options.items() if name != "size"})
     if networks:
         model = load_model(local_path(networks[0], "NETWORK"))
         read = replace(read, gray=read.gray or model.gray, size=model.size)

@@ -13,7 +13,8 @@ import click
 from cnncli.cli.group import SuggestingGroup, check_output_open, tell
 from cnncli.cli.options import ONE_OR_TWO, filter_layout, overwrite_option
 from cnncli.cli.types import AnyParamType, FilterName, FiniteFloat
-from cnncli.filters.builtin_names import builtin_names, nearest
+from cnncli.errors import nearest
+from cnncli.filters.builtin_names import builtin_names
 from cnncli.filters.generators import KINDS, Kind, Parameter
 
 

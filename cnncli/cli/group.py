@@ -42,7 +42,7 @@ class SuggestingGroup(click.Group):
         try:
             return super().resolve_command(ctx, args)
         except click.UsageError as error:
-            from cnncli.filters.builtin_names import nearest
+            from cnncli.errors import nearest
 
             alike = nearest(args[0], self.list_commands(ctx))
             if not alike:

@@ -10,6 +10,7 @@ import click
 
 if TYPE_CHECKING:
     from cnncli.filters.filter import Filter
+    from cnncli.io.images import ReadOptions
     from cnncli.network.layers import ConvLayer, PoolLayer
 
 AnyLayer = TypeVar("AnyLayer", bound="ConvLayer | PoolLayer")
@@ -73,6 +74,15 @@ def check_pad_value(mode: str, value: float) -> None:
     """Refuse a constant where the border copies cells."""
     if value != 0 and mode != "zeros":
         raise click.UsageError(f"--pad-value is for --pad-mode zeros, got --pad-mode {mode}.")
+
+
+def read_options(options: dict[str, Any]) -> ReadOptions:
+    """Return how images are read; what is missing has its default."""
+    from cnncli.io.images import ReadOptions
+    from cnncli.render.metadata import restore_values
+
+    fields = {name: options[name] for name in ReadOptions.__dataclass_fields__ if name in options}
+    return ReadOptions(**fields, restore=restore_values if options.get("as_values") else None)
 
 
 def _given(options: dict[str, Any], names: Sequence[str]) -> dict[str, Any]:

@@ -21,6 +21,7 @@ from cnncli.cli.layer import (
     conv_layer,
     files_read,
     pool_layer,
+    read_options,
 )
 from cnncli.cli.option_sections import PictureCommand
 from cnncli.cli.options import (
@@ -190,17 +191,15 @@ def _job(command: str, layer: Layer, shared: dict[str, Any]) -> Job:
 
 def make_job(command: str, network: Network, shared: dict[str, Any]) -> Job:
     """Return the job of a network with the options that all commands on pictures share."""
-    from cnncli.io.images import ReadOptions
     from cnncli.pipeline.job import Job
     from cnncli.pipeline.outputs import OutputOptions
     from cnncli.render.tiles import RenderOptions
 
-    read = {name: shared[name] for name in ReadOptions.__dataclass_fields__ if name in shared}
     write = {name: shared[name] for name in ("output", "overwrite", "skip_existing", "depth")}
     look = {name: shared[name] for name in RenderOptions.__dataclass_fields__ if name != "range"}
     return Job(
         network=network,
-        read=ReadOptions(**read),
+        read=read_options(shared),
         render=RenderOptions(range=shared["value_range"], **look),
         output=OutputOptions(format=shared["format_name"], **write),
         command=result_command(command),

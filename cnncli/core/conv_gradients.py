@@ -18,7 +18,7 @@ from cnncli.core.algorithms.base import Border, FloatArray, Scratch, Task
 from cnncli.core.algorithms.matmul import sliding_cells
 from cnncli.core.engine import correlate
 from cnncli.core.geometry import Window, gradient_axis
-from cnncli.core.strips import STRIP_BYTES, Grid, Padder, run_all
+from cnncli.core.strips import STRIP_BYTES, Grid, Padder, run_strips
 
 BLOCK_CHANNELS: Final = 32
 """Input channels of a block of filters that one thread owns, and at most `BLOCKS` blocks."""
@@ -146,7 +146,7 @@ def filter_gradient(
             dZ_part = dZ[strip.images, strip.first : strip.last]
             dW[taps, :, :, inner] += _taps_gradient(X_pad, dZ_part, own, taps, scratch)
 
-    run_all(add_part, parts, jobs)
+    run_strips(add_part, parts, jobs)
     return dW.transpose(0, 1, 3, 2, 4).reshape(*window.kernel, n_C_prev // groups, n_C)
 
 

@@ -18,7 +18,7 @@ import numpy as np
 from cnncli.core.algorithms import banded, fourier, low_rank, matmul, shift_add, winograd
 from cnncli.core.algorithms.base import Border, FloatArray, Kernel, Scratch, Task, Work
 from cnncli.core.geometry import Window
-from cnncli.core.strips import FEWEST, Grid, Padder, RowSource, Strip, cut, run_all
+from cnncli.core.strips import FEWEST, Grid, Padder, RowSource, Strip, cut, run_strips
 from cnncli.errors import OptionError
 from cnncli.system import blas
 
@@ -175,7 +175,7 @@ class Convolution:
             self._strip(source, strip, channels, whole, scratch)
             np.copyto(target, whole[:, begin - strip.first : end - strip.first])
 
-        run_all(compute, items, 1 if self.choice.nanoseconds < THREADS_FROM else jobs)
+        run_strips(compute, items, 1 if self.choice.nanoseconds < THREADS_FROM else jobs)
         return Z
 
     def _strip(

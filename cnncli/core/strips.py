@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import threading
-from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
-from itertools import count, pairwise
 from typing import Final, TypeVar
 
 import numpy as np
@@ -16,8 +14,7 @@ from numpy.typing import NDArray
 from cnncli.core.algorithms.base import FloatArray, Scratch, Task
 from cnncli.core.borders import CONSTANT_CELL, border_index, border_runs
 from cnncli.core.geometry import Axis, Pair
-from cnncli.system import blas
-from cnncli.system.threads import cores, together
+from cnncli.system.threads import share_items
 
 RowSource = Callable[[slice, slice], FloatArray]
 """``source(images, rows)``: input rows, shape (images, rows, n_W_prev, n_C_prev)."""
@@ -174,36 +171,20 @@ class Padder:
         strip[:, :, cols.padded :] = self.task.border[1]
 
 
-def run_all(
+def run_strips(
     action: Callable[[Item, Scratch], None], items: Sequence[Item], jobs: int | None
 ) -> None:
-    """Call ``action(item, scratch)`` for every item on `jobs` threads (None: one for each core).
+    """Call ``action(item, scratch)`` for every item as `share_items` does.
 
-    The calling thread works too. Each thread has a run of neighbouring items, so that no two write
-    into one fresh page of memory, and helps with the ends of the others' when it is done. numpy's
-    matrix products are held to one thread meanwhile; where that is not possible the items run one
-    after the other and products use their own threads.
+    Each thread has one scratch for all its items.
     """
-    threads = max(1, min(cores() if jobs is None else jobs, len(items)))
-    edges = [len(items) * number // threads for number in range(threads + 1)]
-    runs = [deque(items[begin:end]) for begin, end in pairwise(edges)]
 
-    numbers = count()
+    def work(own: Iterator[Item]) -> None:
+        with _own_scratch() as scratch:
+            for item in own:
+                action(item, scratch)
 
-    def work() -> None:
-        # Infinities and NaN go where they go; and what pads of a transform hold is of no account.
-        with _own_scratch() as scratch, np.errstate(all="ignore"):
-            number = next(numbers)
-            try:
-                while (item := _next(runs, number)) is not None:
-                    action(item, scratch)
-            except BaseException:
-                for run in runs:
-                    run.clear()
-                raise
-
-    with blas.one_thread() as held:
-        together(work, threads if held else 1)
+    share_items(work, items, jobs)
 
 
 class _Buffers(threading.local):
@@ -225,13 +206,3 @@ def _own_scratch() -> Iterator[Scratch]:
     finally:
         scratch.shrink(KEPT_BYTES)
         _buffers.free.append(scratch)
-
-
-def _next(runs: Sequence[deque[Item]], own: int) -> Item | None:
-    """Take the next item of a thread's own run, or the last of another's; all may ask at once."""
-    with suppress(IndexError):
-        return runs[own].popleft()
-    for run in runs:
-        with suppress(IndexError):
-            return run.pop()
-    return None

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from cnncli.core.algorithms.base import Scratch, Task
 from cnncli.core.geometry import Axis, Window
-from cnncli.core.strips import Padder, Strip, cut, run_all
+from cnncli.core.strips import Padder, Strip, cut, run_strips
 
 Values = NDArray[Any]
 
@@ -75,7 +75,7 @@ def fold_windows(
         _fold_columns(rows, window.cols, combine, out)
 
     strips = grid.strips(m, window.rows.out, 0, window.rows.out)
-    run_all(fold, strips, jobs if A.size >= THREADS_FROM else 1)
+    run_strips(fold, strips, jobs if A.size >= THREADS_FROM else 1)
     return folded
 
 

@@ -21,7 +21,6 @@ from cnncli.explain.subject import (
     find_map,
     telling_place,
 )
-from cnncli.gradients.unit import channel_names
 from cnncli.io.images import Picture
 from cnncli.network.graph import SOURCE, Network, input_groups
 from cnncli.network.layers import FloatArray, Shape
@@ -29,6 +28,7 @@ from cnncli.network.passes import peak_bytes, walk
 from cnncli.pipeline.files import LocalPlace
 from cnncli.pipeline.job import Job, Task
 from cnncli.pipeline.outputs import Source, Target
+from cnncli.render.options import channel_names
 from cnncli.system.memory import check_memory
 
 

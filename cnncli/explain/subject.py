@@ -10,12 +10,10 @@ from typing import Any, Final
 import numpy as np
 
 from cnncli.core.geometry import Box, Pair, Window
-from cnncli.errors import OptionError, ShapeError
-from cnncli.filters.builtin_names import among
-from cnncli.gradients.unit import channel_names
+from cnncli.errors import OptionError, ShapeError, among
 from cnncli.network.layers import FloatArray, Join, Layer, Rows, Shape, Stage
 from cnncli.network.layers.base import has_strips
-from cnncli.render.options import MapGroup
+from cnncli.render.options import MapGroup, channel_names
 
 MIDDLE: Final = 64
 """Rows and columns at most among which the strongest output is looked for."""

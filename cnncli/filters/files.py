@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 
 from cnncli.core.arrays import hollow_array
-from cnncli.errors import CnnCliError, FileProblem, OptionError, quote
-from cnncli.filters.builtin_names import SUFFIX, builtin_file, builtin_names, nearest
+from cnncli.errors import CnnCliError, FileProblem, OptionError, nearest, quote
+from cnncli.filters.builtin_names import SUFFIX, builtin_file, builtin_names
 from cnncli.filters.matrix_text import looks_inline, parse_matrix, shorten
 from cnncli.io import npy
 

@@ -7,8 +7,7 @@ from dataclasses import dataclass
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from cnncli.errors import OptionError
-from cnncli.filters.builtin_names import nearest
+from cnncli.errors import OptionError, nearest
 
 if TYPE_CHECKING:
     import numpy as np

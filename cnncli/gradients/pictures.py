@@ -9,12 +9,12 @@ from typing import Final
 import numpy as np
 
 from cnncli.gradients.overlays import mark_winners, overlay
-from cnncli.gradients.unit import Gradient, channel_names, strongest, winner_counts
+from cnncli.gradients.unit import Gradient, strongest, winner_counts
 from cnncli.network.graph import SOURCE, Network, input_groups
 from cnncli.network.layers import FloatArray, Shape
 from cnncli.pipeline.write import Expected
 from cnncli.render.levels import choose_range, measure
-from cnncli.render.options import MapGroup, RenderOptions
+from cnncli.render.options import MapGroup, RenderOptions, channel_names
 
 Make = Callable[[Gradient], FloatArray]
 

@@ -9,8 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from cnncli.errors import OptionError, ShapeError
-from cnncli.filters.builtin_names import nearest
+from cnncli.errors import OptionError, ShapeError, nearest
 from cnncli.network.graph import SOURCE, Network
 from cnncli.network.layers import ConvLayer, FloatArray, Gradients, Join, Layer, PoolLayer, Shape
 from cnncli.network.passes import Backward, Forward, forward
@@ -18,7 +17,6 @@ from cnncli.render.options import MapGroup
 
 _FORM = "LAYER, LAYER:MAP or LAYER:MAP,ROW,COL"
 _PLACED = re.compile(r"(?P<map>.+?)(?:,(?P<row>\d{1,9}),(?P<col>\d{1,9}))?")
-_COLOURS = ("red", "green", "blue")
 
 
 @dataclass(frozen=True)
@@ -301,26 +299,6 @@ def winner_counts(done: Forward, name: str) -> FloatArray:
     counts, _ = node.layer.backward(np.ones_like(done.values[name]), done.caches[name])
     assert not isinstance(counts, tuple)
     return counts
-
-
-def channel_names(groups: Sequence[MapGroup]) -> tuple[str, ...]:
-    """Name each channel: by its map, and in a colour picture by its colour.
-
-    Examples
-    --------
-    >>> channel_names([MapGroup("photo", (0, 1, 2)), MapGroup("edge", (3,))])
-    ('photo-red', 'photo-green', 'photo-blue', 'edge')
-    """
-    names = {
-        channel: "-".join(filter(None, (group.name, *part)))
-        for group in groups
-        for channel, part in zip(group.channels, _parts(group), strict=True)
-    }
-    return tuple(names[channel] for channel in sorted(names))
-
-
-def _parts(group: MapGroup) -> Sequence[tuple[str, ...]]:
-    return [(colour,) for colour in _COLOURS] if group.colour else [()]
 
 
 def _channels(unit: Unit, count: int, groups: Sequence[MapGroup]) -> list[int]:

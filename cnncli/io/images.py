@@ -17,6 +17,7 @@ from cnncli.io.npy import fault_text, is_npy, is_zip, open_regular, read_npy, re
 from cnncli.io.pillow_reader import (
     INTEGERS_NOTE,
     ReadOptions,
+    Restore,
     Samples,
     check_decoded,
     check_pixels,
@@ -26,7 +27,6 @@ from cnncli.io.pillow_reader import (
 )
 from cnncli.io.png_reader import Arriving, start_decoding
 from cnncli.io.resize import resize
-from cnncli.render.result_rows import value_dtype
 
 __all__ = [
     "PICTURE_SUFFIXES",
@@ -58,6 +58,11 @@ _CHUNK = 2**20
 _ROWS = 256
 _ARRAY_SCALES = {"uint8": 255.0, "uint16": 65_535.0, "float32": 1.0, "float64": 1.0}
 _LUMINANCE = (0.299, 0.587, 0.114)
+
+
+def value_dtype(pixels: np.dtype[Any]) -> np.dtype[Any]:
+    """Return the type of the values of pixels: float64 for float64, else float32."""
+    return np.dtype(np.float64 if pixels == np.float64 else np.float32)
 
 
 @dataclass(frozen=True, eq=False)
@@ -365,8 +370,8 @@ def _kind(head: bytes, name: str) -> str:
 def _read_picture(stream: BinaryIO, kind: str, options: ReadOptions, name: str) -> Picture:
     background = background_colour(options.background)
     samples = decode(stream, kind, options, name)
-    if options.as_values:
-        values = _restored(samples, name)
+    if options.restore is not None:
+        values = _restored(samples, options.restore, name)
         batch = values if values.ndim == 4 else values[np.newaxis]
         picture = Picture(batch, 1.0, False, values.ndim == 4, samples.notes, name)
     else:
@@ -377,7 +382,7 @@ def _read_picture(stream: BinaryIO, kind: str, options: ReadOptions, name: str) 
 
 def _started(path: Path, options: ReadOptions, name: str) -> Picture | None:
     """Begin to read a large plain picture, if nothing but its samples is wanted."""
-    if options.frame is not None or options.as_values or options.size is not None:
+    if options.frame is not None or options.restore is not None or options.size is not None:
         return None
     background_colour(options.background)
     # The thread needs a file of its own: the caller's is closed at once.
@@ -411,10 +416,8 @@ def _flattened(
     return flat, 1.0, (*samples.notes, note)
 
 
-def _restored(samples: Samples, name: str) -> np.ndarray:
-    """Undo what `cnncli.render.tiles` did to show numbers as a picture, by the record it left."""
-    from cnncli.render.tiles import restore_values
-
+def _restored(samples: Samples, restore: Restore, name: str) -> np.ndarray:
+    """Return the numbers that a picture of cnncli's shows."""
     colour = samples.colour
     if not samples.record or samples.alpha is not None:
         raise FileProblem(
@@ -424,7 +427,7 @@ def _restored(samples: Samples, name: str) -> np.ndarray:
     if colour.dtype == np.float32:
         return np.ascontiguousarray(colour)
     plain = colour[:, :, 0] if colour.shape[2] == 1 else colour
-    return restore_values(plain, samples.record, name)
+    return restore(plain, samples.record, name)
 
 
 def _from_array(array: np.ndarray, options: ReadOptions, name: str) -> Picture:

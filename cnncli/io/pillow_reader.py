@@ -10,7 +10,7 @@ import re
 import sys
 import threading
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any, BinaryIO
 
@@ -42,6 +42,9 @@ _TIFF_BITS, _TIFF_PHOTOMETRIC, _DESCRIPTION, _TIFF_SAMPLE_FORMAT = 258, 262, 270
 _PROCESS_WIDE = threading.RLock()
 
 
+Restore = Callable[[np.ndarray, dict[str, Any], str], np.ndarray]
+
+
 @dataclass(frozen=True)
 class ReadOptions:
     """How to read an image.
@@ -54,8 +57,10 @@ class ReadOptions:
         What shows through transparency: a colour name, ``#rrggbb`` or the like.
     frame : int, optional
         Which frame of a multi-frame file, the first being 0. None is the first, with a note.
-    as_values : bool
-        Turn a picture that cnncli made back into the numbers it shows.
+    restore : callable, optional
+        ``restore(pixels, record, name)`` turns a picture that cnncli made back into the numbers it
+        shows, by the record it carries: `cnncli.render.metadata.restore_values`. None: the pixels
+        are the values.
     max_pixels : int
         The most pixels of a picture, checked before it is decoded.
     max_input_bytes : int
@@ -69,7 +74,7 @@ class ReadOptions:
     gray: bool = False
     background: str = "black"
     frame: int | None = None
-    as_values: bool = False
+    restore: Restore | None = None
     max_pixels: int = MAX_PIXELS
     max_input_bytes: int = MAX_INPUT_BYTES
     max_memory: int | None = None
@@ -198,7 +203,7 @@ def decode(stream: BinaryIO, kind: str, options: ReadOptions, name: str) -> Samp
     Returns
     -------
     Samples
-        With ``as_values``, with what the picture says of its own making.
+        With ``restore``, with what the picture says of its own making.
 
     Raises
     ------
@@ -262,13 +267,13 @@ def _decode(stream: BinaryIO, kind: str, options: ReadOptions, name: str) -> Sam
             _select_frame(image, options.frame, name)
         check_pixels(image.width * image.height, options.max_pixels, name)
         raw_mode, notes = _raw_mode(image), _depth_notes(image)
-        if options.size is not None and not options.as_values:
+        if options.size is not None and options.restore is None:
             draft(image, options.size)
         check_decoded(decoded_bytes(image, options.gray), options, name)
         image.load()
         notes += _turned_upright(image)
         samples = _samples(image, raw_mode, name)
-        if options.as_values:
+        if options.restore is not None:
             return _with_record(samples, image, options, name)
         if options.frame is None:
             notes += _frame_notes(image)

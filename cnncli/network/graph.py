@@ -10,8 +10,7 @@ from typing import Any, Final
 import numpy as np
 
 from cnncli.core.geometry import Box
-from cnncli.errors import CnnCliError, OptionError, ShapeError, quote
-from cnncli.filters.builtin_names import among
+from cnncli.errors import CnnCliError, OptionError, ShapeError, among, quote
 from cnncli.network.layers import (
     BatchNormLayer,
     ConvLayer,

@@ -9,10 +9,10 @@ from typing import Any
 
 import numpy as np
 
-from cnncli.core.strips import run_all
 from cnncli.network.graph import SOURCE, Network, Node
 from cnncli.network.layers import ConvLayer, FloatArray, Gradients, Join, Layer, Shape
 from cnncli.network.layers.base import has_strips
+from cnncli.system.threads import run_all
 
 
 @dataclass(frozen=True, eq=False)
@@ -203,7 +203,7 @@ def _infer(layer: Layer | Join, inputs: list[FloatArray], jobs: int | None) -> F
     firsts = range(0, stage.shape[1], stage.step)
     strips = [(image, first) for image in range(len(X)) for first in firsts]
 
-    def make(strip: tuple[int, int], _: object) -> None:
+    def make(strip: tuple[int, int]) -> None:
         image, first = strip
         last = min(first + stage.step, stage.shape[1])
         one = X[image : image + 1]

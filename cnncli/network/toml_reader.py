@@ -13,9 +13,9 @@ from typing import Any, Final
 import numpy as np
 
 from cnncli.core.geometry import Pair
-from cnncli.errors import CnnCliError, FileProblem, OptionError, quote
+from cnncli.errors import CnnCliError, FileProblem, OptionError, among, quote
 from cnncli.filters import filter
-from cnncli.filters.builtin_names import among, builtin_names
+from cnncli.filters.builtin_names import builtin_names
 from cnncli.filters.files import given_files
 from cnncli.filters.filter import Filter
 from cnncli.io.npy import open_regular

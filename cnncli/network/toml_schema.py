@@ -18,8 +18,7 @@ from cnncli.core.choices import (
     POOL_CONVENTION_NAMES,
     POOL_MODES,
 )
-from cnncli.errors import CnnCliError, FileProblem, quote
-from cnncli.filters.builtin_names import among
+from cnncli.errors import CnnCliError, FileProblem, among, quote
 from cnncli.filters.matrix_text import shorten
 
 MAX_CELLS: Final = 65_535

@@ -12,13 +12,14 @@ from typing import Any, Final, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from cnncli.core.strips import run_all
 from cnncli.io.images import Picture
 from cnncli.network.graph import Network
 from cnncli.network.layers import Shape, Stage
 from cnncli.network.layers.base import rows_at_once
 from cnncli.network.passes import peak_bytes, walk
-from cnncli.render.result_rows import LEVELS, Values
+from cnncli.render.levels import LEVELS
+from cnncli.render.result_rows import Values
+from cnncli.system.threads import run_all
 
 HELD_BYTES: Final = 32 * 2**20
 """A result up to this size is computed once and kept, where several passes over it are needed."""
@@ -147,7 +148,7 @@ class FeatureMaps:
         items = [(image, rows) for image in range(self.shape[0]) for rows in strips]
         results: list[Any] = [None] * len(items)
 
-        def work(index: int, _: object) -> None:
+        def work(index: int) -> None:
             image, rows = items[index]
             with self._wanted():
                 results[index] = action(image, rows, self._values(image, rows, in_levels))
@@ -194,7 +195,7 @@ class FeatureMaps:
         first = strips[0].start
         block = np.empty((strips[-1].stop - first, *self.shape[2:]), self.dtype)
 
-        def work(rows: slice, _: object) -> None:
+        def work(rows: slice) -> None:
             with self._wanted():
                 block[rows.start - first : rows.stop - first] = self._values(image, rows)
 

@@ -8,11 +8,11 @@ from collections.abc import Container, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from cnncli.batch.spool import HashTable, hash64
 from cnncli.errors import FileProblem, OptionError, quote
 from cnncli.io.atomic import Data, write_whole
 from cnncli.io.images import Picture, read_bytes, read_image, read_stream
 from cnncli.io.urls import Location, Url
+from cnncli.pipeline.hash_table import HashTable, hash64
 from cnncli.pipeline.job import Job, Task
 from cnncli.pipeline.outputs import (
     Identity,

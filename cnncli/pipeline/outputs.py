@@ -14,7 +14,6 @@ from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
 
-from cnncli.batch.spool import HashSet, HashTable, hash64
 from cnncli.errors import FileProblem, OptionError, quote
 from cnncli.io.atomic import (
     exists_problem,
@@ -26,6 +25,7 @@ from cnncli.io.atomic import (
 from cnncli.io.formats import FORMATS, Format, check_format, find_format
 from cnncli.io.urls import Location, Url, is_url, parse_output
 from cnncli.pipeline.clashes import clash_problem
+from cnncli.pipeline.hash_table import HashSet, HashTable, hash64
 from cnncli.pipeline.targets import OutFile, Result, Source, Target, is_device, source_hash
 from cnncli.pipeline.templates import Template
 

@@ -7,11 +7,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from cnncli.batch.spool import hash64
 from cnncli.errors import OptionError, quote
 from cnncli.io.atomic import is_special
 from cnncli.io.formats import FORMATS, NPY, NPZ, Format, find_format
 from cnncli.io.urls import Location, Url, is_url, join, parse_url
+from cnncli.pipeline.hash_table import hash64
 from cnncli.pipeline.templates import Template, distinct, safe_folder, safe_name
 
 

@@ -5,16 +5,18 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
-
-from cnncli.render.result_rows import LEVELS
 
 # Elements worked on at a time: three such buffers stay in a core's cache.
 _BLOCK = 1 << 16
 
 _DTYPES: dict[str, type[np.unsignedinteger]] = {"8": np.uint8, "16": np.uint16}
+
+
+LEVELS: Final = 255.0
+"""What values that come as whole numbers are to be divided by."""
 
 
 @dataclass(frozen=True)

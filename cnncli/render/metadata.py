@@ -11,7 +11,6 @@ The record is JSON in plain ASCII::
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Mapping as Record
 from collections.abc import Sequence
@@ -133,17 +132,6 @@ def printable(text: str) -> str:
     a\\x1bb
     """
     return quote(text)[1:-1]
-
-
-def to_text(metadata: Record[str, Any]) -> str:
-    """Write a record as one line of ASCII.
-
-    Examples
-    --------
-    >>> to_text({"cnncli": "1.0", "command": "é"})
-    '{"cnncli":"1.0","command":"\\\\u00e9"}'
-    """
-    return json.dumps(metadata, ensure_ascii=True, separators=(",", ":"))
 
 
 def restore_values(

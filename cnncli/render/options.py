@@ -14,6 +14,9 @@ DEPTHS = ("8", "16", "float")
 COMPRESSIONS = ("fast", "small")
 
 
+_COLOURS = ("red", "green", "blue")
+
+
 @dataclass(frozen=True)
 class MapGroup:
     """The channels of a result that are seen as one picture.
@@ -173,3 +176,23 @@ def picture_names(groups: Sequence[MapGroup], batch: int = 1) -> tuple[str, ...]
 def _one_of(option: str, word: str, words: Sequence[str]) -> None:
     if word not in words:
         raise OptionError(f"{option} must be one of {', '.join(words)}, got {word!r}")
+
+
+def channel_names(groups: Sequence[MapGroup]) -> tuple[str, ...]:
+    """Name each channel: by its map, and in a colour picture by its colour.
+
+    Examples
+    --------
+    >>> channel_names([MapGroup("photo", (0, 1, 2)), MapGroup("edge", (3,))])
+    ('photo-red', 'photo-green', 'photo-blue', 'edge')
+    """
+    names = {
+        channel: "-".join(filter(None, (group.name, *part)))
+        for group in groups
+        for channel, part in zip(group.channels, _parts(group), strict=True)
+    }
+    return tuple(names[channel] for channel in sorted(names))
+
+
+def _parts(group: MapGroup) -> Sequence[tuple[str, ...]]:
+    return [(colour,) for colour in _COLOURS] if group.colour else [()]

@@ -4,22 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Final, Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 
 Shape = tuple[int, int, int, int]
 Values = np.ndarray[Any, np.dtype[Any]]
 T = TypeVar("T")
-
-
-LEVELS: Final = 255.0
-"""What values that come as whole numbers are to be divided by."""
-
-
-def value_dtype(pixels: np.dtype[Any]) -> np.dtype[Any]:
-    """Return the type of the values of pixels: float64 for float64, else float32."""
-    return np.dtype(np.float64 if pixels == np.float64 else np.float32)
 
 
 class Rows(Protocol):

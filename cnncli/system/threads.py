@@ -13,9 +13,18 @@ from __future__ import annotations
 import ctypes
 import os
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from functools import cache
+from itertools import count, pairwise
+from typing import TypeVar
+
+import numpy as np
+
+from cnncli.system import blas
+
+Item = TypeVar("Item")
 
 Cores = frozenset[int]
 
@@ -104,6 +113,72 @@ class _Idle:
 
 
 _idle = _Idle()
+
+
+def run_all(action: Callable[[Item], None], items: Sequence[Item], jobs: int | None) -> None:
+    """Call ``action(item)`` for every item as `share_items` does.
+
+    Examples
+    --------
+    >>> squares = [0] * 4
+    >>> run_all(lambda n: squares.__setitem__(n, n * n), range(4), 2)
+    >>> squares
+    [0, 1, 4, 9]
+    """
+
+    def work(own: Iterator[Item]) -> None:
+        for item in own:
+            action(item)
+
+    share_items(work, items, jobs)
+
+
+def share_items(
+    work: Callable[[Iterator[Item]], None], items: Sequence[Item], jobs: int | None
+) -> None:
+    """Call ``work(own)`` on threads; all items are shared out among the iterators `own`.
+
+    The calling thread works too. Each thread has neighbouring items, so that no two write into one
+    fresh page of memory, and helps with the ends of the others' when its own are done. numpy's
+    matrix products are held to one thread meanwhile; where that is not possible the items run one
+    after the other and products use their own threads.
+
+    Parameters
+    ----------
+    work : callable
+        Goes through its iterator to the end.
+    items : sequence
+    jobs : int, optional
+        Threads; None: one for each core.
+    """
+    threads = max(1, min(cores() if jobs is None else jobs, len(items)))
+    edges = [len(items) * number // threads for number in range(threads + 1)]
+    shares = [deque(items[begin:end]) for begin, end in pairwise(edges)]
+    numbers = count()
+
+    def run() -> None:
+        # Infinities and NaN go where they go; and what pads of a transform hold is of no account.
+        with np.errstate(all="ignore"):
+            try:
+                work(_own_items(shares, next(numbers)))
+            except BaseException:
+                for share in shares:
+                    share.clear()
+                raise
+
+    with blas.one_thread() as held:
+        together(run, threads if held else 1)
+
+
+def _own_items(shares: Sequence[deque[Item]], number: int) -> Iterator[Item]:
+    """Yield a thread's own items, then the last ones of others' shares; all may ask at once."""
+    with suppress(IndexError):
+        while True:
+            yield shares[number].popleft()
+    for share in shares:
+        with suppress(IndexError):
+            while True:
+                yield share.pop()
 
 
 def together(action: Callable[[], None], threads: int) -> None:

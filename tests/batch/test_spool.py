@@ -9,7 +9,8 @@ import sys
 
 import pytest
 
-from cnncli.batch.spool import HashSet, HashTable, Spool, hash64
+from cnncli.batch.spool import Spool
+from cnncli.pipeline.hash_table import HashSet, HashTable, hash64
 
 
 def test_a_table_keeps_the_first_value_of_each_key() -> None:

@@ -28,6 +28,7 @@ from cnncli.io.images import (
     read_image,
     read_stream,
 )
+from cnncli.render.metadata import restore_values
 from tests.support.crafted import PNG_MAGIC, png_chunk
 from tests.support.picturefiles import (
     ALPHA,
@@ -384,7 +385,7 @@ def with_text(pixels: np.ndarray, text: str) -> bytes:
     return encoded(pixels, "PNG", pnginfo=chunks)
 
 
-AS_VALUES = ReadOptions(as_values=True)
+AS_VALUES = ReadOptions(restore=restore_values)
 
 
 @pytest.mark.parametrize("depth", ["8", "16"])

@@ -12,8 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cnncli.errors import FileProblem
+from cnncli.io.writers import to_text
 from cnncli.render.grid import Sheet, grid
-from cnncli.render.metadata import describe, restore_values, to_text
+from cnncli.render.metadata import describe, restore_values
 from cnncli.render.options import COLORMAPS, MapGroup, RenderOptions
 from cnncli.render.tiles import render
 
