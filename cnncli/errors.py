@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterable
+from typing import Self
 
 _ADDRESS = re.compile(r"[a-z][a-z0-9+.:-]*://", re.IGNORECASE)
 
@@ -18,23 +19,52 @@ class CnnCliError(Exception):
         What must hold and what was got, as one line.
     hint : str, optional
         The option or the step that helps.
+    path : str or path, optional
+        The file or address it is about; the text begins with its name.
 
     Examples
     --------
     >>> error = CnnCliError("stride must be at least 1, got 0", hint="--stride 1")
     >>> error.exit_code, str(error), error.hint
     (1, 'stride must be at least 1, got 0', '--stride 1')
+    >>> print(CnnCliError("is a folder", path="photos"))
+    'photos': is a folder
     """
 
     exit_code = 1
 
-    def __init__(self, message: str, *, hint: str | None = None) -> None:
+    def __init__(
+        self,
+        message: str,
+        *,
+        hint: str | None = None,
+        path: str | os.PathLike[str] | None = None,
+    ) -> None:
         super().__init__(message)
+        self.message = message
         self.hint = hint
+        self.path = None if path is None else os.fspath(path)
+
+    def __str__(self) -> str:
+        return self.message if self.path is None else f"{quote(self.path)}: {self.message}"
 
     def __reduce__(self) -> tuple[object, ...]:
-        # Exceptions rebuild themselves from args alone, and the hint is not one of them.
-        return (_rebuild, (type(self), str(self), self.hint))
+        # Exceptions rebuild themselves from args alone; hint and path are none of them.
+        return (_rebuild, (type(self), self.message, self.hint, self.path))
+
+    def about(self, path: str | os.PathLike[str]) -> Self:
+        """Return the same error about a file, unless it names one already.
+
+        Examples
+        --------
+        >>> print(OptionError("no such frame").about("a.gif"))
+        'a.gif': no such frame
+        >>> print(FileProblem("is a folder", path="photos").about("a.gif"))
+        'photos': is a folder
+        """
+        if self.path is not None:
+            return self
+        return type(self)(self.message, hint=self.hint, path=path)
 
 
 class FileProblem(CnnCliError):
@@ -53,8 +83,10 @@ class ShapeError(CnnCliError, ValueError):
     exit_code = 2
 
 
-def _rebuild(kind: type[CnnCliError], message: str, hint: str | None) -> CnnCliError:
-    return kind(message, hint=hint)
+def _rebuild(
+    kind: type[CnnCliError], message: str, hint: str | None, path: str | None
+) -> CnnCliError:
+    return kind(message, hint=hint, path=path)
 
 
 def quote(name: str | os.PathLike[str]) -> str:

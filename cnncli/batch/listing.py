@@ -15,7 +15,7 @@ from fnmatch import fnmatchcase
 from typing import BinaryIO, Final
 
 from cnncli.batch.spool import temporary_file, temporary_problem
-from cnncli.errors import FileProblem, quote
+from cnncli.errors import FileProblem
 from cnncli.io.npy import fault_text
 from cnncli.io.urls import is_url, parse_url
 
@@ -132,7 +132,7 @@ def pattern_files(pattern: str) -> Iterator[Found]:
             empty = False
             yield found
     if empty:
-        raise FileProblem(f"{quote(pattern)}: no file matches")
+        raise FileProblem("no file matches", path=pattern)
 
 
 def listed_files(list_name: str, max_bytes: int) -> Iterator[str]:
@@ -160,14 +160,14 @@ def listed_files(list_name: str, max_bytes: int) -> Iterator[str]:
     Traceback (most recent call last):
     cnncli.errors.FileProblem: '/nowhere.txt': cannot be read: No such file or directory
     """
-    shown = "'standard input'" if list_name == "-" else quote(list_name)
+    shown = "standard input" if list_name == "-" else list_name
     empty = True
     with _open_list(list_name, shown, max_bytes) as stream:
         for name in _names(stream, shown):
             empty = False
             yield os.fsdecode(name)
     if empty:
-        raise FileProblem(f"{shown}: a list without names", hint="one name a line")
+        raise FileProblem("a list without names", hint="one name a line", path=shown)
 
 
 def _tree(
@@ -185,7 +185,7 @@ def _tree(
             files, folders = _entries(os.path.join(root, below) or ".")
         except OSError as error:
             if not below:
-                raise _read_problem(quote(root), error) from error
+                raise _read_problem(root, error) from error
             yield os.path.join(root, below[:-1]), _parent(below)
             continue
         folder = below.removesuffix("/")
@@ -261,7 +261,7 @@ def _copied(stream: BinaryIO, shown: str, max_bytes: int) -> BinaryIO:
         if left < 0:
             copy.close()
             raise FileProblem(
-                f"{shown}: a list of more than {max_bytes} bytes", hint="--max-input-bytes"
+                f"a list of more than {max_bytes} bytes", hint="--max-input-bytes", path=shown
             )
         try:
             copy.write(chunk)
@@ -276,7 +276,7 @@ def _names(stream: BinaryIO, shown: str) -> Iterator[bytes]:
     for chunk in _chunks(stream):
         *names, rest = (rest + chunk).split(end)
         if len(rest) > _LONGEST_NAME:
-            raise FileProblem(f"{shown}: no list of names, one a line")
+            raise FileProblem("no list of names, one a line", path=shown)
         yield from filter(None, names if ends_with_nul else map(_line, names))
     yield from filter(None, [rest if ends_with_nul else _line(rest)])
 
@@ -294,4 +294,4 @@ def _chunks(stream: BinaryIO) -> Iterator[bytes]:
 
 
 def _read_problem(shown: str, error: OSError) -> FileProblem:
-    return FileProblem(f"{shown}: cannot be read: {fault_text(error)}")
+    return FileProblem(f"cannot be read: {fault_text(error)}", path=shown)

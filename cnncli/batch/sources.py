@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 
 from cnncli.batch.listing import folder_files, is_pattern, listed_files, pattern_files
 from cnncli.batch.spool import Spool
-from cnncli.errors import FileProblem, OptionError, quote
+from cnncli.errors import FileProblem, OptionError
 from cnncli.io.images import PICTURE_SUFFIXES
 from cnncli.io.limits import MAX_INPUT_BYTES
 from cnncli.io.urls import is_url, locate, parse_url
@@ -151,7 +151,7 @@ def _add(sources: Sources, word: str, recursive: bool, spared: str | None) -> No
             sources.add(name, below)
         if len(sources) == before:
             hint = None if recursive else "--recursive looks into sub-folders too"
-            raise FileProblem(f"{quote(word)}: a folder without images", hint=hint)
+            raise FileProblem("a folder without images", hint=hint, path=word)
     elif is_pattern(word):
         for name, below in pattern_files(word):
             sources.add(name, below)

@@ -71,11 +71,11 @@ def internal_error(error: Exception, source: Source) -> CnnCliError:
     >>> str(internal_error(KeyError("edge"), Source(Path("a.png"))))
     "'a.png': internal error: KeyError: 'edge'"
     """
-    label = "'standard input'" if source.path is None else str(source)
     reason = " ".join(str(error).split())
     return CnnCliError(
-        f"{label}: internal error: {type(error).__name__}: {reason}",
+        f"internal error: {type(error).__name__}: {reason}",
         hint=f"this is a bug of cnncli; {TRACEBACK}=1 shows where",
+        path=source.label,
     )
 
 
@@ -167,5 +167,4 @@ class GuardedPlace:
 
 def died(source: Source, reason: str, hint: str | None = None) -> FileProblem:
     """Return what is said of an image that its worker did not survive."""
-    label = "'standard input'" if source.path is None else str(source)
-    return FileProblem(f"{label}: {reason}", hint=hint)
+    return FileProblem(reason, hint=hint, path=source.label)

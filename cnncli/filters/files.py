@@ -245,16 +245,17 @@ def _read_text(path: str, key: str | None, hollow: bool) -> _Read:
         data = file.read(MAX_TEXT_BYTES + 1)
     if len(data) > MAX_TEXT_BYTES:
         raise FileProblem(
-            f"{quote(path)}: a matrix as text may have {MAX_TEXT_BYTES} bytes, got more",
+            f"a matrix as text may have {MAX_TEXT_BYTES} bytes, got more",
             hint="store it as .npy",
+            path=path,
         )
     try:
         # Spreadsheets begin their files with a byte order mark.
         return np.array(parse_matrix(data.decode("utf-8-sig"))), None, None
     except UnicodeDecodeError:
-        raise FileProblem(f"{quote(path)}: not a matrix in UTF-8 text") from None
+        raise FileProblem("not a matrix in UTF-8 text", path=path) from None
     except OptionError as error:
-        raise FileProblem(f"{quote(path)}: {error}", hint=error.hint) from None
+        raise FileProblem(error.message, hint=error.hint, path=path) from None
 
 
 def _read_safetensors(path: str, key: str | None, hollow: bool) -> _Read:
@@ -262,8 +263,9 @@ def _read_safetensors(path: str, key: str | None, hollow: bool) -> _Read:
         safetensors = import_module("safetensors")
     except ImportError:
         raise FileProblem(
-            f"{quote(path)}: .safetensors files need an extra package",
+            ".safetensors files need an extra package",
             hint="pip install 'cnncli[safetensors]'",
+            path=path,
         ) from None
     try:
         with safetensors.safe_open(path, framework="numpy") as tensors:
@@ -276,18 +278,18 @@ def _read_safetensors(path: str, key: str | None, hollow: bool) -> _Read:
             return tensors.get_tensor(chosen), None, key
     except (safetensors.SafetensorError, OSError) as error:
         reason = npy.fault_text(error)
-        raise FileProblem(f"{quote(path)}: not a readable safetensors file: {reason}") from None
+        raise FileProblem(f"not a readable safetensors file: {reason}", path=path) from None
 
 
 def _check_tensor(path: str, key: str, dtype: str, shape: list[int]) -> None:
     if dtype not in _SAFE_TYPES:
         raise FileProblem(
-            f"{quote(f'{path}:{key}')}: weights must be F64, F32, F16 or whole numbers, got {dtype}"
+            f"weights must be F64, F32, F16 or whole numbers, got {dtype}", path=f"{path}:{key}"
         )
     if 8 * math.prod(shape) > npy.DEFAULT_MAX_BYTES:
         raise FileProblem(
-            f"{quote(f'{path}:{key}')}: a filter may take {npy.DEFAULT_MAX_BYTES} bytes, "
-            f"got the shape {tuple(shape)}"
+            f"a filter may take {npy.DEFAULT_MAX_BYTES} bytes, got the shape {tuple(shape)}",
+            path=f"{path}:{key}",
         )
 
 
@@ -306,7 +308,7 @@ def _reader_for(head: bytes, path: str) -> _Reader:
         return _read_npy
     if npy.is_zip(head):
         return _read_npz
-    raise FileProblem(f"{quote(path)}: not a filter, which must be one of {' '.join(_READERS)}")
+    raise FileProblem(f"not a filter, which must be one of {' '.join(_READERS)}", path=path)
 
 
 def _weights_and_bias(keys: list[str]) -> tuple[str, str] | None:
@@ -324,10 +326,10 @@ def _choose(path: str, key: str | None, keys: list[str]) -> str:
         return key
     listed = _list_keys(nearest(key or "", keys) or sorted(keys))
     if key is None:
-        message = f"{quote(path)}: one of its {len(keys)} arrays must be named: {listed}"
+        message = f"one of its {len(keys)} arrays must be named: {listed}"
     else:
-        message = f"{quote(path)}: no array {shorten(key)} among its {len(keys)}: {listed}"
-    raise OptionError(message, hint=f"write {quote(f'{path}:KEY')}")
+        message = f"no array {shorten(key)} among its {len(keys)}: {listed}"
+    raise OptionError(message, hint=f"write {quote(f'{path}:KEY')}", path=path)
 
 
 def _list_keys(keys: list[str]) -> str:
@@ -343,14 +345,14 @@ def _unknown(path: str, what: str, builtins: bool) -> OptionError:
     if not path:
         return OptionError(f"a {what} must be a file, a name or a matrix, got an empty text")
     if os.path.isdir(path):
-        return OptionError(f"{quote(path)}: a {what} must be a file, got a folder")
+        return OptionError(f"a {what} must be a file, got a folder", path=path)
     names = nearest(Path(path).stem, builtin_names()) if builtins else []
     alike = f"; nearest built-in: {', '.join(names)}" if names else ""
     hint = _LIST_HINT if builtins else None
     if os.sep in path or _has_suffix(path):
-        return OptionError(f"{quote(path)}: no such file{alike}", hint=hint)
+        return OptionError(f"no such file{alike}", hint=hint, path=path)
     if "[" in path:
         hint = 'a matrix is written "1 2; 3 4", without brackets'
     if not builtins:
-        return OptionError(f"{quote(path)}: no such file, and no number", hint=f"--{what} NUMBER")
-    return OptionError(f"{quote(path)}: no such file and no such {what}{alike}", hint=hint)
+        return OptionError("no such file, and no number", hint=f"--{what} NUMBER", path=path)
+    return OptionError(f"no such file and no such {what}{alike}", hint=hint, path=path)

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import BinaryIO
 
-from cnncli.errors import FileProblem, quote
+from cnncli.errors import FileProblem
 from cnncli.system import signals
 
 Writer = Callable[[BinaryIO], object]
@@ -133,7 +133,7 @@ def make_folder(folder: Path) -> None:
         # mkdir does not follow a link to a folder that is still to be made.
         Path(os.path.realpath(folder)).mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise FileProblem(f"{quote(folder)}: cannot be made: {_reason(error)}") from error
+        raise FileProblem(f"cannot be made: {_reason(error)}", path=folder) from error
 
 
 def is_special(status: os.stat_result) -> bool:
@@ -143,12 +143,12 @@ def is_special(status: os.stat_result) -> bool:
 
 def exists_problem(path: str | os.PathLike[str]) -> FileProblem:
     """Return the error for an output that is there already."""
-    return FileProblem(f"{quote(path)}: exists already", hint=OVERWRITE_HINT)
+    return FileProblem("exists already", hint=OVERWRITE_HINT, path=path)
 
 
 def write_problem(path: Path, error: OSError) -> FileProblem:
     """Return the error for an output that cannot be written."""
-    return FileProblem(f"{quote(path)}: cannot be written: {_reason(error)}")
+    return FileProblem(f"cannot be written: {_reason(error)}", path=path)
 
 
 def _reason(error: OSError) -> str:

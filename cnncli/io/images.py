@@ -339,14 +339,15 @@ def _read_some(stream: BinaryIO, most: int, name: str) -> bytes:
     try:
         return stream.read(min(most, _CHUNK))
     except (OSError, ValueError) as error:
-        raise FileProblem(f"{quote(name)}: cannot be read: {fault_text(error)}") from error
+        raise FileProblem(f"cannot be read: {fault_text(error)}", path=name) from error
 
 
 def _check_input_size(size: int, options: ReadOptions, name: str) -> None:
     if size > options.max_input_bytes:
         raise FileProblem(
-            f"{quote(name)}: more than the limit of {options.max_input_bytes} bytes",
+            f"more than the limit of {options.max_input_bytes} bytes",
             hint="--max-input-bytes raises the limit",
+            path=name,
         )
 
 
@@ -358,13 +359,13 @@ def _kind(head: bytes, name: str) -> str:
         if magic.match(head):
             return kind
     if not head:
-        raise FileProblem(f"{quote(name)}: empty, a picture or .npy array is needed")
+        raise FileProblem("empty, a picture or .npy array is needed", path=name)
     if is_zip(head):
         raise FileProblem(
-            f"{quote(name)}: a zip archive such as .npz, an image is a picture or one .npy array"
+            "a zip archive such as .npz, an image is a picture or one .npy array", path=name
         )
     formats = " ".join(_SIGNATURES)
-    raise FileProblem(f"{quote(name)}: not a picture cnncli can read ({formats}, or .npy)")
+    raise FileProblem(f"not a picture cnncli can read ({formats}, or .npy)", path=name)
 
 
 def _read_picture(stream: BinaryIO, kind: str, options: ReadOptions, name: str) -> Picture:
@@ -421,8 +422,9 @@ def _restored(samples: Samples, restore: Restore, name: str) -> np.ndarray:
     colour = samples.colour
     if not samples.record or samples.alpha is not None:
         raise FileProblem(
-            f"{quote(name)}: carries no cnncli values",
+            "carries no cnncli values",
             hint="--as-values reads pictures that cnncli wrote; leave it away for others",
+            path=name,
         )
     if colour.dtype == np.float32:
         return np.ascontiguousarray(colour)
@@ -454,8 +456,9 @@ def _prepared(picture: Picture, options: ReadOptions) -> Picture:
 def _check_axes(shape: tuple[int, ...], name: str) -> None:
     if len(shape) not in (2, 3, 4) or 0 in shape:
         raise ShapeError(
-            f"{quote(name)}: an image array needs shape (H,W), (H,W,C) or (N,H,W,C) with "
-            f"no side of 0, got {shape}"
+            f"an image array needs shape (H,W), (H,W,C) or (N,H,W,C) with "
+            f"no side of 0, got {shape}",
+            path=name,
         )
 
 
@@ -485,7 +488,7 @@ def _luminance(picture: Picture) -> Picture:
     if channels == 1:
         return picture
     if channels != 3:
-        raise ShapeError(f"{quote(picture.name)}: --gray needs 1 or 3 channels, got {channels}")
+        raise ShapeError(f"--gray needs 1 or 3 channels, got {channels}", path=picture.name)
     grey = np.empty((n, height, width, 1), picture.dtype)
     weights = np.array(_LUMINANCE, picture.dtype)
     for top in range(0, height, _ROWS):

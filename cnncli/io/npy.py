@@ -20,7 +20,7 @@ from typing import Any, BinaryIO, TypeAlias
 
 import numpy as np
 
-from cnncli.errors import FileProblem, quote
+from cnncli.errors import FileProblem
 
 DEFAULT_MAX_BYTES = 2**31
 
@@ -229,7 +229,7 @@ def read_npy(source: Source, *, name: str, max_bytes: int = DEFAULT_MAX_BYTES) -
         size = len(source) if isinstance(source, bytes) else os.fstat(stream.fileno()).st_size
         check_length(header, size, name)
         if size > header.offset + max_bytes:
-            raise FileProblem(f"{quote(name)}: {header.nbytes} bytes, at most {max_bytes} are read")
+            raise FileProblem(f"{header.nbytes} bytes, at most {max_bytes} are read", path=name)
         try:
             return tidy(_raw_data(source, stream, header), header)
         except (OSError, ValueError, MemoryError) as error:
@@ -246,17 +246,18 @@ def _check_regular(status: os.stat_result, name: str) -> None:
     if stat.S_ISREG(status.st_mode):
         return
     if stat.S_ISDIR(status.st_mode):
-        raise FileProblem(f"{quote(name)}: a folder, where a file is needed")
+        raise FileProblem("a folder, where a file is needed", path=name)
     kinds = ((stat.S_ISFIFO, "a pipe"), (stat.S_ISSOCK, "a socket"))
     kind = next((word for test, word in kinds if test(status.st_mode)), "a device")
     raise FileProblem(
-        f"{quote(name)}: {kind}, where a file is needed",
+        f"{kind}, where a file is needed",
         hint="pipe the data in and give '-' for standard input",
+        path=name,
     )
 
 
 def unreadable(name: str, error: Exception) -> FileProblem:
-    return FileProblem(f"{quote(name)}: cannot be read: {fault_text(error)}")
+    return FileProblem(f"cannot be read: {fault_text(error)}", path=name)
 
 
 def but_is(head: bytes) -> str:
@@ -269,11 +270,11 @@ def read_header(stream: BinaryIO, name: str) -> ArrayHeader:
     """Read and check the header of a ``.npy`` stream; what follows it is the data."""
     head = stream.read(8)
     if len(head) < 8 or not is_npy(head):
-        raise FileProblem(f"{quote(name)}: not a NumPy array file (.npy){but_is(head)}")
+        raise FileProblem(f"not a NumPy array file (.npy){but_is(head)}", path=name)
     version = (head[6], head[7])
     if version not in _LENGTH_FORMATS:
         raise FileProblem(
-            f"{quote(name)}: .npy format version {version[0]}.{version[1]}, known are 1.0 to 3.0"
+            f".npy format version {version[0]}.{version[1]}, known are 1.0 to 3.0", path=name
         )
     text, offset = _header_text(stream, version, name)
     return _parsed(text, offset, name)
@@ -283,16 +284,16 @@ def _header_text(stream: BinaryIO, version: tuple[int, int], name: str) -> tuple
     form = _LENGTH_FORMATS[version]
     prefix = stream.read(struct.calcsize(form))
     if len(prefix) < struct.calcsize(form):
-        raise FileProblem(f"{quote(name)}: its .npy header is cut off")
+        raise FileProblem("its .npy header is cut off", path=name)
     length = struct.unpack(form, prefix)[0]
     raw = stream.read(length) if length <= _HEADER_BYTES else b""
     if len(raw) < length:
         fault = "is cut off" if length <= _HEADER_BYTES else f"claims {length} bytes"
-        raise FileProblem(f"{quote(name)}: its .npy header {fault}")
+        raise FileProblem(f"its .npy header {fault}", path=name)
     try:
         text = raw.decode("utf-8" if version == (3, 0) else "latin-1")
     except UnicodeDecodeError as error:
-        raise FileProblem(f"{quote(name)}: its .npy header is not UTF-8") from error
+        raise FileProblem("its .npy header is not UTF-8", path=name) from error
     return text.strip(), 8 + len(prefix) + length
 
 
@@ -300,12 +301,12 @@ def _parsed(text: str, offset: int, name: str) -> ArrayHeader:
     fields = _fields(text, name)
     shape, order = fields["shape"], fields["fortran_order"]
     if not isinstance(order, bool):
-        raise FileProblem(f"{quote(name)}: its .npy header needs fortran_order True or False")
+        raise FileProblem("its .npy header needs fortran_order True or False", path=name)
     header = ArrayHeader(_dtype(fields["descr"], name), _shape(shape, name), order, offset)
     extent = math.prod(n for n in header.shape if n) * header.dtype.itemsize
     # An axis of 0 hides what the others claim; numpy cannot hold them either.
     if extent > np.iinfo(np.intp).max:
-        raise FileProblem(f"{quote(name)}: its .npy header claims shape {_brief(shape)}, too large")
+        raise FileProblem(f"its .npy header claims shape {_brief(shape)}, too large", path=name)
     return header
 
 
@@ -316,12 +317,10 @@ def _fields(text: str, name: str) -> dict[str, Any]:
         fields = ast.literal_eval(text)
     except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError) as error:
         raise FileProblem(
-            f"{quote(name)}: its .npy header does not describe an array of plain numbers"
+            "its .npy header does not describe an array of plain numbers", path=name
         ) from error
     if not isinstance(fields, dict) or set(fields) != {"descr", "fortran_order", "shape"}:
-        raise FileProblem(
-            f"{quote(name)}: its .npy header needs exactly descr, fortran_order and shape"
-        )
+        raise FileProblem("its .npy header needs exactly descr, fortran_order and shape", path=name)
     return fields
 
 
@@ -330,11 +329,11 @@ def _shape(value: object, name: str) -> tuple[int, ...]:
     if isinstance(value, tuple) and all(type(n) is int and n >= 0 for n in value):
         if len(value) > _MAX_DIMENSIONS:
             raise FileProblem(
-                f"{quote(name)}: {len(value)} dimensions, at most {_MAX_DIMENSIONS} are read"
+                f"{len(value)} dimensions, at most {_MAX_DIMENSIONS} are read", path=name
             )
         return value
     raise FileProblem(
-        f"{quote(name)}: its .npy header needs whole sizes of 0 or more, got {_brief(value)}"
+        f"its .npy header needs whole sizes of 0 or more, got {_brief(value)}", path=name
     )
 
 
@@ -344,10 +343,10 @@ def _dtype(descr: object, name: str) -> np.dtype[Any]:
             return np.dtype(descr)
         except TypeError as error:
             raise FileProblem(
-                f"{quote(name)}: numbers of type {descr}, unknown to this computer"
+                f"numbers of type {descr}, unknown to this computer", path=name
             ) from error
     raise FileProblem(
-        f"{quote(name)}: holds {_content(descr)}, only booleans, integers and floats are read"
+        f"holds {_content(descr)}, only booleans, integers and floats are read", path=name
     )
 
 
@@ -369,8 +368,9 @@ def check_length(header: ArrayHeader, size: int, name: str) -> None:
     if needed != got:
         fault = "cut off" if got < needed else "followed by foreign bytes"
         raise FileProblem(
-            f"{quote(name)}: {fault}: its header {_brief(header.shape)} {header.dtype} needs "
-            f"{needed} bytes of data, got {got}"
+            f"{fault}: its header {_brief(header.shape)} {header.dtype} needs "
+            f"{needed} bytes of data, got {got}",
+            path=name,
         )
 
 

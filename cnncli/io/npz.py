@@ -137,13 +137,13 @@ def _archive(source: Source, name: str) -> Iterator[tuple[zipfile.ZipFile, int]]
     with opened(source, name) as stream:
         head = stream.read(8)
         if not is_zip(head):
-            raise FileProblem(f"{quote(name)}: not an .npz archive{but_is(head)}")
+            raise FileProblem(f"not an .npz archive{but_is(head)}", path=name)
         size = stream.seek(0, os.SEEK_END)
         try:
             with zipfile.ZipFile(stream) as archive:
                 yield archive, size
         except _ZIP_FAULTS as error:
-            raise FileProblem(f"{quote(name)}: corrupt archive: {fault_text(error)}") from error
+            raise FileProblem(f"corrupt archive: {fault_text(error)}", path=name) from error
         except MemoryError as error:
             raise unreadable(name, error) from error
 
@@ -152,14 +152,14 @@ def _members(archive: zipfile.ZipFile, size: int, name: str) -> dict[str, zipfil
     """Return the members by their arrays' names, each checked against the archive."""
     members = archive.infolist()
     if not members:
-        raise FileProblem(f"{quote(name)}: an empty archive, at least one array is needed")
+        raise FileProblem("an empty archive, at least one array is needed", path=name)
     if len(members) > _MAX_MEMBERS:
-        raise FileProblem(f"{quote(name)}: {len(members)} members, at most {_MAX_MEMBERS} are read")
+        raise FileProblem(f"{len(members)} members, at most {_MAX_MEMBERS} are read", path=name)
     found: dict[str, zipfile.ZipInfo] = {}
     for member in members:
         _check_member(member, size, name)
         if member.filename[:-4] in found:
-            raise FileProblem(f"{_where(name, member)}: there twice")
+            raise FileProblem(f"member {quote(member.orig_filename[:200])}: there twice", path=name)
         found[member.filename[:-4]] = member
     return found
 
@@ -168,27 +168,26 @@ def _check_unfolded(members: list[zipfile.ZipInfo], size: int, max_bytes: int, n
     total = sum(member.file_size for member in members)
     if total > max_bytes or (total > _BOMB_BYTES and total > _BOMB_RATIO * size):
         raise FileProblem(
-            f"{quote(name)}: {size} bytes that unfold to {total}, at most "
-            f"{min(max_bytes, max(_BOMB_BYTES, _BOMB_RATIO * size))} are read"
+            f"{size} bytes that unfold to {total}, at most "
+            f"{min(max_bytes, max(_BOMB_BYTES, _BOMB_RATIO * size))} are read",
+            path=name,
         )
 
 
 def _check_member(member: zipfile.ZipInfo, size: int, name: str) -> None:
-    where = _where(name, member)
+    where = f"member {quote(member.orig_filename[:200])}"
     if member.flag_bits & 0x1:
-        raise FileProblem(f"{where}: encrypted, only plain members are read")
+        raise FileProblem(f"{where}: encrypted, only plain members are read", path=name)
     if not member.filename.endswith(".npy") or member.orig_filename != member.filename:
-        raise FileProblem(f"{where}: not an array, an .npz archive holds .npy members only")
+        raise FileProblem(
+            f"{where}: not an array, an .npz archive holds .npy members only", path=name
+        )
     if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
-        raise FileProblem(f"{where}: an unusual compression, only deflate is read")
+        raise FileProblem(f"{where}: an unusual compression, only deflate is read", path=name)
     ratio = 1 if member.compress_type == zipfile.ZIP_STORED else _DEFLATE_RATIO
     beyond_end = member.header_offset + member.compress_size > size
     if beyond_end or member.file_size > ratio * member.compress_size:
-        raise FileProblem(f"{where}: corrupt: it declares more bytes than it can hold")
-
-
-def _where(name: str, member: zipfile.ZipInfo) -> str:
-    return f"{quote(name)}: member {quote(member.orig_filename[:200])}"
+        raise FileProblem(f"{where}: corrupt: it declares more bytes than it can hold", path=name)
 
 
 def _label(name: str, member: zipfile.ZipInfo) -> str:
@@ -205,10 +204,10 @@ def _member(archive: zipfile.ZipFile, member: zipfile.ZipInfo, name: str) -> np.
         for start in range(0, header.nbytes, _CHUNK):
             part = stream.read(min(_CHUNK, header.nbytes - start))
             if len(part) < min(_CHUNK, header.nbytes - start):
-                raise FileProblem(f"{quote(label)}: cut off")
+                raise FileProblem("cut off", path=label)
             data[start : start + len(part)] = np.frombuffer(part, np.uint8)
         # Reading past the last byte is what makes zipfile compare the checksum.
         if stream.read(1):
-            raise FileProblem(f"{quote(label)}: followed by foreign bytes")
+            raise FileProblem("followed by foreign bytes", path=label)
     raw = data if header.dtype.kind == "b" else data.view(header.dtype)
     return tidy(raw, header)

@@ -17,7 +17,7 @@ from typing import Any, BinaryIO
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
-from cnncli.errors import CnnCliError, FileProblem, OptionError, quote
+from cnncli.errors import CnnCliError, FileProblem, OptionError
 from cnncli.io.limits import MAX_INPUT_BYTES, MAX_PIXELS
 from cnncli.io.npy import fault_text
 from cnncli.io.resize import draft
@@ -134,7 +134,7 @@ def _broken(error: Exception, kind: str, options: ReadOptions, name: str) -> Fil
     # Pillow's own words for "no reader took it" show an address in memory.
     unread = isinstance(error, UnidentifiedImageError)
     reason = "its header is damaged, or of a kind not supported" if unread else fault_text(error)
-    return FileProblem(f"{quote(name)}: broken or truncated {kind}: {reason}")
+    return FileProblem(f"broken or truncated {kind}: {reason}", path=name)
 
 
 def check_pixels(pixels: int, limit: int, name: str) -> None:
@@ -152,8 +152,9 @@ def check_pixels(pixels: int, limit: int, name: str) -> None:
 
 def _too_large(pixels: str, limit: int, name: str) -> FileProblem:
     return FileProblem(
-        f"{quote(name)}: {pixels} pixels, the limit is {limit}",
+        f"{pixels} pixels, the limit is {limit}",
         hint="--max-pixels raises the limit",
+        path=name,
     )
 
 
@@ -164,9 +165,7 @@ def check_decoded(needed: int, options: ReadOptions, name: str) -> None:
     ------
     FileProblem
     """
-    check_memory(
-        needed, f"{quote(name)}: the picture", "a smaller picture", limit=options.max_memory
-    )
+    check_memory(needed, "the picture", "a smaller picture", limit=options.max_memory, path=name)
 
 
 def decoded_bytes(image: Image.Image, gray: bool = False) -> int:
@@ -342,7 +341,7 @@ def _select_frame(image: Image.Image, frame: int, name: str) -> None:
         if 0 <= frame < count:
             raise
         raise OptionError(
-            f"{quote(name)}: --frame must be from 0 to {count - 1}, got {frame}"
+            f"--frame must be from 0 to {count - 1}, got {frame}", path=name
         ) from error
 
 
@@ -404,7 +403,7 @@ def _samples(image: Image.Image, raw_mode: str, name: str) -> Samples:
     if image.mode.startswith("I") or image.mode == "F":
         return _deep_samples(image, raw_mode)
     if image.mode == "LAB":
-        raise FileProblem(f"{quote(name)}: CIE L*a*b* colour is not read, save it as RGB first")
+        raise FileProblem("CIE L*a*b* colour is not read, save it as RGB first", path=name)
     key = image.info.get("transparency")
     palette = image.mode in ("P", "PA")
     alpha = image.mode[-1] in "Aa" or (palette and key is not None)

@@ -17,7 +17,7 @@ from typing import BinaryIO, NamedTuple
 import numpy as np
 from PIL import Image
 
-from cnncli.errors import CnnCliError, FileProblem, quote
+from cnncli.errors import CnnCliError, FileProblem
 from cnncli.io.npy import fault_text
 from cnncli.io.pillow_reader import ReadOptions, check_decoded, check_pixels
 
@@ -169,7 +169,7 @@ def _fill(
     except Exception as error:
         damaged = isinstance(error, zlib.error)
         reason = "its compressed data are damaged" if damaged else fault_text(error)
-        problem = FileProblem(f"{quote(name)}: broken or truncated PNG: {reason}")
+        problem = FileProblem(f"broken or truncated PNG: {reason}", path=name)
         arriving.arrive(top, problem)
 
 

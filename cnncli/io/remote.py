@@ -147,9 +147,7 @@ def folder_entries(url: Url) -> tuple[list[str], list[str]]:
         For ``https://``, which has no folders.
     """
     if not url.is_store:
-        raise OptionError(
-            f"{quote(url)}: {_NO_STORE}", hint="name each image, or list them in a file"
-        )
+        raise OptionError(f"{_NO_STORE}", hint="name each image, or list them in a file", path=url)
 
     async def entries(system: Any) -> tuple[list[str], list[str]]:
         found = await asyncio.wait_for(system._ls(url.path, detail=True), LIST_SECONDS)
@@ -192,23 +190,23 @@ async def _get(system: Any, url: Url, max_bytes: int) -> bytes:
                 url = _redirected(url, answer.headers.get("Location", ""))
                 continue
             if answer.status != HTTPStatus.OK:
-                raise FileProblem(f"{quote(url)}: cannot be read: {_status(answer.status)}")
+                raise FileProblem(f"cannot be read: {_status(answer.status)}", path=url)
             _check_length(answer.content_length or 0, url, max_bytes)
             gathered = bytearray()
             async for chunk in answer.content.iter_chunked(_CHUNK):
                 gathered += chunk
                 _check_length(len(gathered), url, max_bytes)
             return bytes(gathered)
-    raise FileProblem(f"{quote(url)}: leads on more than {MAX_REDIRECTS} times")
+    raise FileProblem(f"leads on more than {MAX_REDIRECTS} times", path=url)
 
 
 def _redirected(url: Url, place: str) -> Url:
     try:
         found = parse_url(urljoin(url.text, place))
     except (OptionError, ValueError) as error:
-        raise FileProblem(f"{quote(url)}: leads elsewhere: {error}") from None
+        raise FileProblem(f"leads elsewhere: {error}", path=url) from None
     if found.is_store or (url.scheme, found.scheme) == ("https", "http"):
-        raise FileProblem(f"{quote(url)}: leads elsewhere: to {quote(found)}")
+        raise FileProblem(f"leads elsewhere: to {quote(found)}", path=url)
     return found
 
 
@@ -226,14 +224,15 @@ def _status(status: int) -> str:
 def _check_length(length: int, url: Url, max_bytes: int) -> None:
     if length > max_bytes:
         raise FileProblem(
-            f"{quote(url)}: more than the limit of {max_bytes} bytes",
+            f"more than the limit of {max_bytes} bytes",
             hint="--max-input-bytes raises the limit",
+            path=url,
         )
 
 
 def _not_a_file(url: Url) -> FileProblem:
     hint = f"{quote(str(url).rstrip('/'))[1:-1]}/ for its images" if url.is_store else None
-    return FileProblem(f"{quote(url)}: is a folder", hint=hint)
+    return FileProblem("is a folder", hint=hint, path=url)
 
 
 class _NoThreads(ThreadPoolExecutor):
@@ -321,7 +320,7 @@ def _ask(url: Url, work: Callable[[Any], Coroutine[Any, Any, T]], done: str) -> 
     # What the libraries below may raise has no end, and none of it is to reach the user.
     except Exception as error:
         reason, hint = _reason(error)
-        raise FileProblem(f"{quote(url)}: cannot be {done}: {reason}", hint=hint) from error
+        raise FileProblem(f"cannot be {done}: {reason}", hint=hint, path=url) from error
 
 
 def _filesystem(url: Url) -> Any:
@@ -331,8 +330,9 @@ def _filesystem(url: Url) -> Any:
         settings = options()
     except ImportError:
         raise FileProblem(
-            f"{quote(url)}: remote files need extra packages",
+            "remote files need extra packages",
             hint="pip install 'cnncli[remote]'",
+            path=url,
         ) from None
     # What it logs is about itself; what it raises is what the user is told.
     logging.getLogger(module.partition(".")[0]).addHandler(logging.NullHandler())

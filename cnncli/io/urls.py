@@ -211,7 +211,7 @@ def parse_url(text: str) -> Url:
         )
     url = Url(f"{scheme}{text[len(scheme) :]}")
     if not text.isprintable():
-        raise OptionError(f"{quote(text)}: an address has no such characters")
+        raise OptionError("an address has no such characters", path=text)
     if url.is_store:
         _check_bucket(url)
     else:
@@ -237,8 +237,9 @@ def parse_output(text: str) -> Url:
     url = parse_url(text)
     if not url.is_store:
         raise OptionError(
-            f"{quote(url)}: results go to s3://, gs:// or this machine, not to a web address",
+            "results go to s3://, gs:// or this machine, not to a web address",
             hint="-o out/, and copy from there",
+            path=url,
         )
     return url
 
@@ -247,13 +248,15 @@ def _check_bucket(url: Url) -> None:
     bucket = url.path.partition("/")[0]
     if "@" in bucket:
         raise OptionError(
-            f"{quote(url)}: credentials are not taken from an address",
+            "credentials are not taken from an address",
             hint="the variables and files of the service's own tools hold them",
+            path=url,
         )
     if not bucket or any(c in bucket for c in "*?[] \\"):
         raise OptionError(
-            f"{quote(url)}: an address needs the name of a bucket",
+            "an address needs the name of a bucket",
             hint=f"{url.scheme}://bucket/name.png",
+            path=url,
         )
 
 
@@ -264,12 +267,12 @@ def _check_host(url: Url) -> None:
     except ValueError:
         host, port = None, None
     if not host or "\\" in url.parts.netloc or port == 0:
-        raise OptionError(f"{quote(url)}: an address needs the name of a host")
+        raise OptionError("an address needs the name of a host", path=url)
     if url.scheme == "http" and not _is_this_machine(host):
         raise OptionError(
-            f"{quote(url)}: http:// is taken from this machine only, as anyone on the way "
-            "may read and change it",
+            "http:// is taken from this machine only, as anyone on the way may read and change it",
             hint="https://, or pipe the image in",
+            path=url,
         )
 
 

@@ -196,7 +196,7 @@ class Network:
     def _named(self, node: Node, error: CnnCliError) -> CnnCliError:
         if len(self.nodes) == 1:
             return error
-        return type(error)(f"layer {node.name}: {error}", hint=error.hint)
+        return type(error)(f"layer {node.name}: {error.message}", hint=error.hint, path=error.path)
 
     def output_shape(self, shape: Shape) -> Shape:
         """Check every layer's shapes in turn and return the last output's.

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Final
 
 from cnncli.core.geometry import Pair
-from cnncli.errors import FileProblem, quote
+from cnncli.errors import FileProblem
 from cnncli.network.graph import Model
 
 __all__ = ["Model", "load_model"]
@@ -50,6 +50,6 @@ def load_model(path: Path, *, weights: bool = True, size: Pair | None = None) ->
     reader = _READERS.get(path.suffix.lower())
     if reader is None:
         endings = " or ".join(_READERS)
-        raise FileProblem(f"{quote(path)}: a network file must end in {endings}")
+        raise FileProblem(f"a network file must end in {endings}", path=path)
     found: Model = import_module(reader).read(path, weights=weights, size=size)
     return found

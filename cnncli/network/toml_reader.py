@@ -36,7 +36,7 @@ from cnncli.network.layers import (
     ScaleLayer,
     Shape,
 )
-from cnncli.network.toml_schema import COMMON, INPUT, TYPES, at, read_fields
+from cnncli.network.toml_schema import COMMON, INPUT, TYPES, at, in_file, read_fields
 
 MAX_BYTES: Final = 2**20
 MAX_LAYERS: Final = 1_000
@@ -61,7 +61,7 @@ def read(path: Path, *, weights: bool = True, size: Pair | None = None) -> Model
     ('conv1',)
     """
     data = _content(path)
-    with at(quote(path)):
+    with in_file(path):
         document = _parse(data)
         for name in document:
             if name not in ("input", "layers"):

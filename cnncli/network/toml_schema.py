@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Final
 
 from cnncli.core.choices import (
@@ -45,6 +46,16 @@ class Field:
     read: Callable[[Any], Any]
     need: str
     required: bool = False
+
+
+@contextmanager
+def in_file(path: Path) -> Iterator[None]:
+    """Name the file in whatever error comes from within."""
+    try:
+        yield
+    except CnnCliError as error:
+        # An error of a file that this one names becomes part of the text: this one is to be mended.
+        raise FileProblem(str(error), hint=error.hint, path=path) from error
 
 
 @contextmanager

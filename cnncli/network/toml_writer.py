@@ -263,7 +263,7 @@ def check_files(network: Path, weights: Path, overwrite: bool) -> None:
         raise OptionError(f"a network file cannot name {quote(weights.name)}")
     for path in (network, weights):
         if not path.parent.is_dir():
-            raise FileProblem(f"{quote(path)}: no such folder")
+            raise FileProblem("no such folder", path=path)
         if os.path.lexists(path) and not overwrite:
             raise exists_problem(path)
 
@@ -315,11 +315,11 @@ def save_network(
     read = {os.path.realpath(file): file for file in model.files}
     for file in (path, weights):
         if os.path.realpath(file) in read:
-            raise FileProblem(f"{quote(file)}: it is an input, and inputs are never replaced")
+            raise FileProblem("it is an input, and inputs are never replaced", path=file)
     text, arrays = write_network(model, relative(weights, path.parent), prepare, comment)
     layers = len(model.network.nodes)
     if layers > MAX_LAYERS or len(text.encode()) > MAX_BYTES:
-        raise FileProblem(f"{quote(path)}: a network of {layers} layers is too large for a file")
+        raise FileProblem(f"a network of {layers} layers is too large for a file", path=path)
     data = encode_weights(arrays, weights.suffix)
     # First, so that no network file ever names weights that are not there.
     if arrays:

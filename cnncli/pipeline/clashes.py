@@ -28,11 +28,12 @@ def clash_problem(path: Location, first: Target, second: Target) -> OptionError:
     >>> targets = [Target("folder", Source(Path(name)), "o", "pool") for name in ("a.png", "a.gif")]
     >>> error = clash_problem(Path("o/a-pool.png"), *targets)
     >>> print(error, error.hint, sep="; ")
-    'o/a-pool.png' would hold both 'a.png' and 'a.gif'; -o 'o/{stem}-{ext}-{map:03d}.png'
+    'o/a-pool.png': would hold both 'a.png' and 'a.gif'; -o 'o/{stem}-{ext}-{map:03d}.png'
     """
     one, other = first.source, second.source
     return OptionError(
-        f"{quote(path)} would hold both {one} and {other}",
+        f"would hold both {one} and {other}",
+        path=path,
         hint="both are one file: give it once" if _same(one, other) else _hint(first, second),
     )
 

@@ -8,7 +8,7 @@ from collections.abc import Container, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from cnncli.errors import FileProblem, OptionError, quote
+from cnncli.errors import FileProblem, OptionError
 from cnncli.io.atomic import Data, write_whole
 from cnncli.io.images import Picture, read_bytes, read_image, read_stream
 from cnncli.io.urls import Location, Url
@@ -82,7 +82,7 @@ class Claimed:
     >>> claims.claim(first, [file])
     >>> claims.claim(second, [file])
     Traceback (most recent call last):
-    cnncli.errors.OptionError: 'a.npy' would hold both 'a.png' and 'a.jpg'
+    cnncli.errors.OptionError: 'a.npy': would hold both 'a.png' and 'a.jpg'
     """
 
     def __init__(self, sources: Iterable[Source] = ()) -> None:
@@ -98,7 +98,8 @@ class Claimed:
             owner = self._owners.insert(hash64(_real_name(file.path)), own)
             if owner not in (None, own):
                 raise OptionError(
-                    f"{quote(file.path)} would hold both {self._name(owner)} and {source}",
+                    f"would hold both {self._name(owner)} and {source}",
+                    path=file.path,
                     hint="a template such as 'out/{stem}-{ext}-{map:03d}.png'",
                 )
 

@@ -230,7 +230,7 @@ def check_file(path: Path, plan: Plan, overwrite: bool) -> None:
         for target in plan.targets:
             for file in target.files(target.unknown()):
                 if file.path is not None and os.path.realpath(file.path) == real:
-                    raise OptionError(f"{quote(path)} would hold the result of {target.source} too")
+                    raise OptionError(f"would hold the result of {target.source} too", path=path)
 
 
 def check_target(
@@ -260,8 +260,9 @@ def check_target(
     try:
         check_format(file.format, width, height, colour=colour, depth=depth)
     except OptionError as error:
-        where = "standard output" if file.path is None else quote(file.path)
-        raise OptionError(f"{where}: {error}", hint=error.hint) from None
+        if file.path is not None:
+            raise error.about(file.path) from None
+        raise OptionError(f"standard output: {error}", hint=error.hint) from None
 
 
 def _classify(
@@ -395,7 +396,7 @@ def _wanted(path: Location | None, options: OutputOptions, inputs: Container[Ide
         return True
     _check_no_input(path, (status.st_dev, status.st_ino), inputs)
     if stat.S_ISDIR(status.st_mode):
-        raise FileProblem(f"{quote(path)}: is a folder")
+        raise FileProblem("is a folder", path=path)
     if not (options.overwrite or options.skip_existing):
         raise exists_problem(path)
     return options.overwrite
@@ -415,8 +416,9 @@ def _wanted_object(url: Url, options: OutputOptions, inputs: Container[Identity]
 def _check_no_input(path: Location, identity: Identity, inputs: Container[Identity]) -> None:
     if identity in inputs:
         raise OptionError(
-            f"{quote(path)}: is one of the inputs, which are never overwritten",
+            "is one of the inputs, which are never overwritten",
             hint="-o another name",
+            path=path,
         )
 
 
@@ -429,7 +431,7 @@ def _refuse_terminal(path: Path, status: os.stat_result) -> None:
         raise write_problem(path, error) from error
     try:
         if os.isatty(descriptor):
-            raise OptionError(f"{quote(path)}: a terminal cannot show files", hint="--show")
+            raise OptionError("a terminal cannot show files", hint="--show", path=path)
     finally:
         os.close(descriptor)
 
@@ -444,15 +446,16 @@ def _check_folder(path: Path, *, may_be_made: bool) -> None:
         status = folder.stat()
     except FileNotFoundError:
         raise FileProblem(
-            f"{quote(path)}: its folder {quote(folder)} does not exist",
+            f"its folder {quote(folder)} does not exist",
             hint="make it first, or name a folder with / at its end",
+            path=path,
         ) from None
     except OSError as error:
         raise write_problem(path, error) from error
     if not stat.S_ISDIR(status.st_mode):
-        raise FileProblem(f"{quote(path)}: {quote(folder)} is not a folder")
+        raise FileProblem(f"{quote(folder)} is not a folder", path=path)
     if not os.access(folder, os.W_OK | os.X_OK):
-        raise FileProblem(f"{quote(path)}: the folder {quote(folder)} cannot be written to")
+        raise FileProblem(f"the folder {quote(folder)} cannot be written to", path=path)
 
 
 def _nearest(folder: Path) -> Path:

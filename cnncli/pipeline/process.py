@@ -249,8 +249,4 @@ def named_error(error: CnnCliError | MemoryError, source: Source) -> CnnCliError
     if isinstance(error, MemoryError):
         hint = "a smaller image, --stride, or fewer filters"
         error = CnnCliError("not enough memory for this image", hint=hint)
-    text = str(error)
-    if text.startswith("'"):
-        return error
-    label = "'standard input'" if source.path is None else str(source)
-    return type(error)(f"{label}: {text}", hint=error.hint)
+    return error.about(source.label)

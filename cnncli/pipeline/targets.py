@@ -53,6 +53,11 @@ class Source:
             return self.below or ""
         return self.path.folder if isinstance(self.path, Url) else os.path.dirname(self.path)
 
+    @property
+    def label(self) -> str:
+        """What errors about it name."""
+        return os.fspath(self.path) if self.path else "standard input"
+
     def __str__(self) -> str:
         return quote(self.path) if self.path else "standard input"
 
@@ -306,7 +311,7 @@ def _format_of(path: Location) -> Format:
     try:
         return find_format(extension, option="--output extension")
     except OptionError as error:
-        raise OptionError(f"{quote(path)}: {error}", hint=error.hint) from None
+        raise error.about(path) from None
 
 
 def _all(result: Result) -> tuple[int, ...]:

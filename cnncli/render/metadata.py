@@ -176,7 +176,7 @@ def restore_values(
     except (KeyError, TypeError, ValueError, OverflowError, AttributeError):
         reason = "carries metadata that is not a record of cnncli"
     hint = "leave --as-values away to read it as a picture"
-    raise FileProblem(f"{quote(name)}: {reason}", hint=hint) from None
+    raise FileProblem(f"{reason}", hint=hint, path=name) from None
 
 
 @dataclass(frozen=True)

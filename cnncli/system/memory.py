@@ -51,7 +51,13 @@ def available_bytes() -> int | None:
 
 
 def check_memory(
-    needed: int, work: str, hint: str, *, limit: int | None = None, held: int = 0
+    needed: int,
+    work: str,
+    hint: str,
+    *,
+    limit: int | None = None,
+    held: int = 0,
+    path: str | None = None,
 ) -> None:
     """Refuse work that needs more memory than there is, or than the user allows.
 
@@ -67,6 +73,8 @@ def check_memory(
         ``--max-memory``; default: what is available.
     held : int
         What is taken already and counts for the limit.
+    path : str, optional
+        The file that needs them.
 
     Raises
     ------
@@ -80,12 +88,13 @@ def check_memory(
     Traceback (most recent call last):
     cnncli.errors.CnnCliError: this network needs about 3 MB of memory, the limit is 2 MB
     """
-    kind = FileProblem if work.startswith("'") else CnnCliError
+    kind = CnnCliError if path is None else FileProblem
     if limit is not None:
         if needed + held > limit:
             raise kind(
                 f"{work} needs about {_size(needed + held)} of memory, the limit is {_size(limit)}",
                 hint=f"{hint}; --max-memory raises the limit",
+                path=path,
             )
         return
     if needed <= UNASKED:
@@ -93,7 +102,9 @@ def check_memory(
     free = available_bytes()
     if free is not None and needed > free:
         raise kind(
-            f"{work} needs about {_size(needed)} of memory, {_size(free)} are available", hint=hint
+            f"{work} needs about {_size(needed)} of memory, {_size(free)} are available",
+            hint=hint,
+            path=path,
         )
 
 

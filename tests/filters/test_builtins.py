@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cnncli.errors import OptionError
+from cnncli.errors import OptionError, nearest
 from cnncli.filters import kernels
-from cnncli.filters.builtin_names import builtin_file, builtin_names, nearest
+from cnncli.filters.builtin_names import builtin_file, builtin_names
 from cnncli.filters.builtins import BUILTINS, KINDS, main
 from cnncli.filters.generators import find_kind
 

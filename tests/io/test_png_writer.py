@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import itertools
 import json
-import shutil
 import subprocess
 import threading
 import zlib
@@ -21,6 +20,7 @@ from PIL import Image
 
 from cnncli.io.png_writer import PngFile, deflate_rows, piece_rows
 from cnncli.io.writers import encode
+from tests.support.imagemagick import imagemagick
 from tests.support.shell import run_cli
 
 RNG = np.random.default_rng(5)
@@ -109,7 +109,7 @@ def test_opencv_reads_the_same(name: str, compress: str) -> None:
 
 @pytest.mark.parametrize("name", pictures())
 def test_imagemagick_reads_the_same(name: str, tmp_path: Path) -> None:
-    convert = shutil.which("convert")
+    convert = imagemagick()
     if convert is None:
         pytest.skip("no ImageMagick")
     levels, path = pictures()[name], tmp_path / "a.png"

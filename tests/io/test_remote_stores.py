@@ -166,7 +166,7 @@ def test_an_input_is_never_overwritten(store: Store) -> None:
 def test_two_images_for_one_object_are_refused(store: Store) -> None:
     words = address(store, "a.png"), address(store, "in/b.png")
     error = refused(*POOL, *words, "-o", address(store, "out/{op}.png"), code=2)
-    assert f"'{address(store, 'out/pool.png')}' would hold both '{words[0]}' and" in error
+    assert f"'{address(store, 'out/pool.png')}': would hold both '{words[0]}' and" in error
     assert not results(store)
 
 

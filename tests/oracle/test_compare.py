@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import subprocess
 import warnings
 from collections.abc import Iterator
@@ -18,6 +17,7 @@ from cnncli.errors import CnnCliError
 from cnncli.filters.filter import from_array
 from cnncli.network.conventions import CONVENTIONS, by_convention
 from cnncli.network.layers import ConvLayer, PoolLayer
+from tests.support.imagemagick import imagemagick
 from tests.support.shell import run_cli
 
 SIDES = [(3, 3), (2, 2), (4, 3), (2, 5), (1, 6), (5, 4)]
@@ -100,7 +100,7 @@ def test_onnx_pads_as_its_convention_says(sides: tuple[int, int], stride: int) -
     assert np.allclose(ours[0, :, :, 0], theirs[0, 0], atol=1e-5)
 
 
-@pytest.mark.skipif(not shutil.which("convert"), reason="ImageMagick is not installed")
+@pytest.mark.skipif(not imagemagick(), reason="ImageMagick is not installed")
 @pytest.mark.parametrize("sides", SIDES)
 def test_imagemagick_convolves_as_its_convention_says(
     sides: tuple[int, int], tmp_path: Path

@@ -257,7 +257,7 @@ def stuck(*_):
     libc.pthread_mutex_lock(lock)
     print("stuck", flush=True)
     libc.pthread_mutex_lock(lock)
-batch.process = stuck
+process.process = stuck
 sys.argv[1:] = ["pool", "photo.png"]
 main()
 """
@@ -284,7 +284,7 @@ def wrap(*_):
         time.sleep(9)
     except KeyboardInterrupt as error:
         raise RuntimeError("Error calling __set_name__") from error
-batch.process = wrap
+process.process = wrap
 sys.argv[1:] = ["pool", "photo.png"]
 main()
 """

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from io import BytesIO
 from pathlib import Path
 
-from cnncli.errors import CnnCliError, FileProblem, quote
+from cnncli.errors import CnnCliError, FileProblem
 from cnncli.io.atomic import Data
 from cnncli.io.images import Picture
 from cnncli.io.npy import fault_text, open_regular
@@ -108,11 +108,12 @@ def _load(task: Task, limit: int) -> bytes:
             with open_regular(path, name=name) as stream:
                 data = stream.read(limit + 1)
     except OSError as error:
-        raise FileProblem(f"{quote(name)}: cannot be read: {fault_text(error)}") from error
+        raise FileProblem(f"cannot be read: {fault_text(error)}", path=name) from error
     if len(data) > limit:
         raise FileProblem(
-            f"{quote(name)}: more than the limit of {limit} bytes",
+            f"more than the limit of {limit} bytes",
             hint="--max-input-bytes raises the limit",
+            path=name,
         )
     return data
 

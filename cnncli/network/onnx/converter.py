@@ -98,9 +98,7 @@ class _Builder:
             return self.missing[name]
         made = name in self.graph.made
         why = "only made by it or after it" if made else "nowhere in the file"
-        raise FileProblem(
-            f"{quote(self.graph.path)}: {node.label} needs {quote(name)}, which is {why}"
-        )
+        raise FileProblem(f"{node.label} needs {quote(name)}, which is {why}", path=self.graph.path)
 
     def _read(self, node: OnnxNode) -> None:
         inputs = tuple(self._value(name) for name in node.inputs)
@@ -161,9 +159,10 @@ class _Builder:
 
     def model(self) -> Model:
         """Return what was read."""
-        where = quote(self.graph.path)
         if not self.nodes:
-            raise FileProblem(f"{where}: {next(iter(self.notes), 'no node works on its input')}")
+            raise FileProblem(
+                next(iter(self.notes), "no node works on its input"), path=self.graph.path
+            )
         ends = [self.outputs[name] for name in self.graph.outputs if name in self.outputs]
         if ends and not any(ends[0] in node.inputs for node in self.nodes):
             self.nodes.sort(key=lambda node: node.name == ends[0])
@@ -191,15 +190,14 @@ class _Builder:
 
 def _input(graph: OnnxGraph) -> tuple[str, Signal]:
     """Return the name of the one picture that a graph takes, and what is known of it."""
-    where = quote(graph.path)
     if len(graph.inputs) != 1:
         names = ", ".join(quote(name) for name in graph.inputs) or "none"
-        raise FileProblem(f"{where}: a network must have one input, got {names}")
+        raise FileProblem(f"a network must have one input, got {names}", path=graph.path)
     ((name, shape),) = graph.inputs.items()
     shape = (None,) * 4 if shape is None else shape
     if len(shape) != 4:
         shown = ", ".join("?" if length is None else str(length) for length in shape)
-        raise FileProblem(f"{where}: its input must be (N, C, H, W), got ({shown})")
+        raise FileProblem(f"its input must be (N, C, H, W), got ({shown})", path=graph.path)
     axes = "nhwc" if _is_turned_first(graph, name) else "nchw"
     length = dict(zip(axes, shape, strict=True))
     n_H, n_W = length["h"], length["w"]

@@ -176,8 +176,9 @@ def read_graph(path: Path, weights: bool = True) -> OnnxGraph:
         size = os.fstat(stream.fileno()).st_size
         if size > MAX_BYTES:
             raise FileProblem(
-                f"{quote(path)}: an ONNX file may have {MAX_BYTES} bytes, got {size}",
+                f"an ONNX file may have {MAX_BYTES} bytes, got {size}",
                 hint="larger models keep their weights in a file beside",
+                path=path,
             )
         data = stream.read()
     with _problems(path, "not a readable ONNX file"):
@@ -211,7 +212,7 @@ def _package(path: Path) -> Any:
         return import_module("onnx")
     except ImportError:
         raise FileProblem(
-            f"{quote(path)}: .onnx files need an extra package", hint="pip install 'cnncli[onnx]'"
+            ".onnx files need an extra package", hint="pip install 'cnncli[onnx]'", path=path
         ) from None
 
 
@@ -221,7 +222,7 @@ def _problems(path: Path, what: str) -> Iterator[None]:
     try:
         yield
     except (decode, ValueError, TypeError, OverflowError, RecursionError, OSError) as error:
-        raise FileProblem(f"{quote(path)}: {what}: {fault_text(error)}") from None
+        raise FileProblem(f"{what}: {fault_text(error)}", path=path) from None
 
 
 def _graph(path: Path, model: Any, weights: bool) -> OnnxGraph:
