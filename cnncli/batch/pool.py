@@ -25,11 +25,11 @@ from typing import Any, Final, NoReturn
 from cnncli.batch.pipes import Inbox, Outbox
 from cnncli.batch.worker import died, show_traceback, work
 from cnncli.errors import CnnCliError
-from cnncli.io.atomic import remove_hidden
 from cnncli.pipeline.files import LocalPlace
 from cnncli.pipeline.job import Job, Outcome, Task
 from cnncli.pipeline.outputs import OutFile, Source
 from cnncli.system import signals
+from cnncli.system.files import remove_hidden
 from cnncli.system.threads import cores
 
 WINDOW: Final = 2

@@ -16,7 +16,6 @@ from typing import Final, Protocol
 import numpy as np
 
 from cnncli.errors import CnnCliError, OptionError
-from cnncli.io.atomic import sync_folders
 from cnncli.io.images import background_colour
 from cnncli.pipeline.feature_maps import layer_maps
 from cnncli.pipeline.files import Claimed, LocalPlace, Place
@@ -32,6 +31,7 @@ from cnncli.pipeline.write import (
     shares_of,
 )
 from cnncli.render.result_rows import Shape
+from cnncli.system.files import sync_folders
 
 FOLDERS: Final = 256
 """Folders that are written to before their new names are put safely on the disk."""

@@ -8,13 +8,12 @@ import subprocess
 import sys
 import threading
 from pathlib import Path
-from typing import BinaryIO
 
 import pytest
 
 import cnncli
 from cnncli.errors import FileProblem
-from cnncli.io.atomic import write_stdout, write_whole
+from cnncli.io import atomic
 from cnncli.io.images import ReadOptions
 from cnncli.network.graph import Network
 from cnncli.network.layers import PoolLayer
@@ -24,7 +23,24 @@ from cnncli.pipeline.outputs import OutputOptions, Source
 from cnncli.render.tiles import RenderOptions
 
 PACKAGE = Path(cnncli.__file__).parents[1]
-HEAD = "import os, sys\nfrom pathlib import Path\nfrom cnncli.io.atomic import *\n"
+HEAD = """
+import os, sys
+from pathlib import Path
+from cnncli.io import atomic
+def write(path, *parts, overwrite=False):
+    with atomic.open(Path(path), overwrite=overwrite) as stream:
+        for part in parts:
+            stream.write(part)
+def write_stdout(*parts):
+    with atomic.open_stdout() as stream:
+        for part in parts:
+            stream.write(part)
+"""
+
+
+def write(path: Path, data: bytes, *, overwrite: bool = False, sync: bool = True) -> None:
+    with atomic.open(path, overwrite=overwrite, sync=sync) as stream:
+        stream.write(data)
 
 
 def run(script: str, folder: Path, **options: object) -> subprocess.CompletedProcess[str]:
@@ -59,13 +75,10 @@ def listing(folder: Path) -> dict[str, bytes]:
 
 @pytest.mark.usefixtures("way")
 @pytest.mark.parametrize("overwrite", [True, False])
-@pytest.mark.parametrize("as_function", [True, False])
-def test_new_file(tmp_path: Path, overwrite: bool, as_function: bool) -> None:
-    def write(stream: BinaryIO) -> None:
+def test_new_file(tmp_path: Path, overwrite: bool) -> None:
+    with atomic.open(tmp_path / "a.png", overwrite=overwrite) as stream:
         stream.write(b"one ")
         stream.write(b"two")
-
-    write_whole(tmp_path / "a.png", write if as_function else b"one two", overwrite=overwrite)
     assert listing(tmp_path) == {"a.png": b"one two"}
 
 
@@ -74,7 +87,7 @@ def test_new_file(tmp_path: Path, overwrite: bool, as_function: bool) -> None:
 def test_umask_rules_new_files(tmp_path: Path, umask: int) -> None:
     before = os.umask(umask)
     try:
-        write_whole(tmp_path / "a.png", b"x", overwrite=False)
+        write(tmp_path / "a.png", b"x")
     finally:
         os.umask(before)
     assert stat.S_IMODE((tmp_path / "a.png").stat().st_mode) == 0o666 & ~umask
@@ -85,7 +98,7 @@ def test_replacing_keeps_permissions(tmp_path: Path) -> None:
     path = tmp_path / "a.png"
     path.write_bytes(b"old")
     path.chmod(0o640)
-    write_whole(path, b"new", overwrite=True)
+    write(path, b"new", overwrite=True)
     assert listing(tmp_path) == {"a.png": b"new"}
     assert stat.S_IMODE(path.stat().st_mode) == 0o640
 
@@ -95,7 +108,7 @@ def test_nothing_is_overwritten_unasked(tmp_path: Path) -> None:
     path = tmp_path / "a.png"
     path.write_bytes(b"old")
     with pytest.raises(FileProblem, match="exists already") as caught:
-        write_whole(path, b"new", overwrite=False)
+        write(path, b"new")
     assert "--overwrite" in str(caught.value.hint)
     assert listing(tmp_path) == {"a.png": b"old"}
 
@@ -104,12 +117,9 @@ def test_nothing_is_overwritten_unasked(tmp_path: Path) -> None:
 def test_a_file_that_appears_meanwhile_is_kept(tmp_path: Path) -> None:
     path = tmp_path / "a.png"
 
-    def race(stream: BinaryIO) -> None:
+    with pytest.raises(FileProblem, match="exists already"), atomic.open(path) as stream:
         stream.write(b"new")
         path.write_bytes(b"somebody else's")
-
-    with pytest.raises(FileProblem, match="exists already"):
-        write_whole(path, race, overwrite=False)
     assert listing(tmp_path) == {"a.png": b"somebody else's"}
 
 
@@ -123,14 +133,11 @@ def test_any_interruption_leaves_no_trace(
         path.write_bytes(b"old")
     before = listing(tmp_path)
 
-    def fail(stream: BinaryIO) -> None:
+    with pytest.raises(error), atomic.open(path, overwrite=overwrite) as stream:
         stream.write(b"half" * 100_000)
         hidden = way == "under a hidden name"
         assert len(list(tmp_path.iterdir())) == len(before) + hidden
         raise error
-
-    with pytest.raises(error):
-        write_whole(path, fail, overwrite=overwrite)
     assert listing(tmp_path) == before
 
 
@@ -140,19 +147,19 @@ def test_links_keep_pointing(tmp_path: Path) -> None:
     target = tmp_path / "deep" / "target.png"
     link = tmp_path / "link.png"
     link.symlink_to(target)
-    write_whole(link, b"new", overwrite=False)
-    write_whole(link, b"newer", overwrite=True)
+    write(link, b"new")
+    write(link, b"newer", overwrite=True)
     assert link.is_symlink() and target.read_bytes() == b"newer"
     assert [path.name for path in target.parent.iterdir()] == ["target.png"]
     with pytest.raises(FileProblem):
-        write_whole(link, b"again", overwrite=False)
+        write(link, b"again")
 
 
 @pytest.mark.usefixtures("way")
 def test_names_of_full_length(tmp_path: Path) -> None:
     name = "n" * 251 + ".png"
-    write_whole(tmp_path / name, b"x", overwrite=False)
-    write_whole(tmp_path / name, b"y", overwrite=True)
+    write(tmp_path / name, b"x")
+    write(tmp_path / name, b"y", overwrite=True)
     assert listing(tmp_path) == {name: b"y"}
 
 
@@ -166,7 +173,7 @@ def test_places_that_cannot_be_written(tmp_path: Path, name: str, overwrite: boo
     (tmp_path / "folder").mkdir()
     (tmp_path / "loop").symlink_to("loop")
     with pytest.raises(FileProblem) as caught:
-        write_whole(tmp_path / name, b"x", overwrite=overwrite)
+        write(tmp_path / name, b"x", overwrite=overwrite)
     assert str(caught.value).startswith("'")
     assert len(list(tmp_path.iterdir())) == 3
 
@@ -178,7 +185,7 @@ def test_file_size_limit_leaves_the_old_file(tmp_path: Path, existing: bool) -> 
     before = listing(tmp_path)
     done = run(
         "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))\n"
-        "write_whole(Path('a.png'), b'x' * 5000, overwrite=True)",
+        "write('a.png', b'x' * 5000, overwrite=True)",
         tmp_path,
     )
     assert (done.returncode, done.stdout) == (1, "")
@@ -190,12 +197,12 @@ def test_file_size_limit_leaves_the_old_file(tmp_path: Path, existing: bool) -> 
 
 def test_full_device() -> None:
     with pytest.raises(FileProblem, match="'/dev/full': cannot be written: no space left"):
-        write_whole(Path("/dev/full"), b"x", overwrite=False)
+        write(Path("/dev/full"), b"x")
     assert stat.S_ISCHR(Path("/dev/full").stat().st_mode)
 
 
 def test_null_stays_a_device() -> None:
-    write_whole(Path("/dev/null"), b"x" * 100_000, overwrite=True)
+    write(Path("/dev/null"), b"x" * 100_000, overwrite=True)
     assert stat.S_ISCHR(Path("/dev/null").stat().st_mode)
 
 
@@ -206,14 +213,14 @@ def test_pipe_is_written_straight(tmp_path: Path, overwrite: bool) -> None:
     received: list[bytes] = []
     reader = threading.Thread(target=lambda: received.append(pipe.read_bytes()))
     reader.start()
-    write_whole(pipe, b"y" * 300_000, overwrite=overwrite)
+    write(pipe, b"y" * 300_000, overwrite=overwrite)
     reader.join(timeout=10)
     assert received == [b"y" * 300_000]
     assert stat.S_ISFIFO(pipe.stat().st_mode)
 
 
 def test_standard_output_by_its_device_name(tmp_path: Path) -> None:
-    done = run("write_whole(Path('/dev/stdout'), b'x' * 9, overwrite=False)", tmp_path)
+    done = run("write('/dev/stdout', b'x' * 9)", tmp_path)
     assert (done.returncode, done.stdout, done.stderr) == (0, "x" * 9, "")
 
 
@@ -225,8 +232,8 @@ def test_killed_while_writing_leaves_nothing_but_the_old_file(
         (tmp_path / "a.png").write_bytes(b"old")
     before = listing(tmp_path)
     done = run(
-        "write_whole(Path('a.png'), lambda f: (f.write(b'x' * 99999), os.kill(os.getpid(), 9)), "
-        f"overwrite={overwrite})",
+        f"with atomic.open(Path('a.png'), overwrite={overwrite}) as stream:\n"
+        "    stream.write(b'x' * 99999); os.kill(os.getpid(), 9)",
         tmp_path,
     )
     assert done.returncode == -9
@@ -242,7 +249,7 @@ def test_unnamed_files_that_cannot_be_named_are_copied(tmp_path: Path, old: byte
         path.write_bytes(old)
         path.chmod(0o640)
     script = (
-        f"{HEAD}write_whole(Path('a.png'), b'x' * 3_000_000, overwrite={old is not None})\n"
+        f"{HEAD}write('a.png', b'x' * 3_000_000, overwrite={old is not None})\n"
         "assert not os.path.exists('/proc/self')"
     )
     # A folder without /proc, as in some chroots: links go through it.
@@ -256,9 +263,7 @@ def test_unnamed_files_that_cannot_be_named_are_copied(tmp_path: Path, old: byte
 
 
 def test_stdout_gets_the_bytes(tmp_path: Path) -> None:
-    done = run(
-        "print('first'); write_stdout(b'second'); write_stdout(lambda f: f.write(b'!'))", tmp_path
-    )
+    done = run("print('first'); write_stdout(b'second', b'!')", tmp_path)
     assert (done.returncode, done.stdout, done.stderr) == (0, "first\nsecond!", "")
 
 
@@ -291,8 +296,8 @@ def test_stdout_whose_reader_has_gone(tmp_path: Path, size: int) -> None:
 
 def test_stdout_none_in_this_process(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "stdout", None)
-    with pytest.raises(FileProblem, match="standard output is closed"):
-        write_stdout(b"x")
+    with pytest.raises(FileProblem, match="is closed"), atomic.open_stdout():
+        pass
 
 
 @pytest.fixture
@@ -314,9 +319,9 @@ needs_proc = pytest.mark.skipif(not Path("/proc/self/fd").is_dir(), reason="need
 
 @needs_proc
 def test_a_file_is_synced_before_its_name(tmp_path: Path, synced: list[str]) -> None:
-    write_whole(tmp_path / "a.txt", b"x", overwrite=False)
+    write(tmp_path / "a.txt", b"x")
     assert synced == ["file", str(tmp_path)]
-    write_whole(tmp_path / "a.txt", b"y", overwrite=True, sync=False)
+    write(tmp_path / "a.txt", b"y", overwrite=True, sync=False)
     assert synced == ["file", str(tmp_path), "file"]
 
 
