@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -101,7 +100,8 @@ def _read_options(options: dict[str, Any]) -> ReadOptions:
 
 def _print(found: list[Comparison], as_json: bool) -> None:
     from cnncli.compare import run
+    from cnncli.render.to_json import json_text
 
-    said = [json.dumps(run.record(each)) for each in found] if as_json else run.lines(found)
+    said = [json_text(run.record(each)) for each in found] if as_json else run.lines(found)
     for line in said:
         click.echo(line)

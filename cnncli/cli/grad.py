@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -96,4 +95,6 @@ def _run(wanted: GradJob, image: str | None, options: dict[str, Any]) -> int:
 
 
 def _check_json(check: Check) -> str:
-    return json.dumps({"check": {**vars(check), "passed": check.passed}})
+    from cnncli.render.to_json import json_text
+
+    return json_text({"check": {**vars(check), "passed": check.passed}})

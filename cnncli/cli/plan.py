@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 import sys
 from pathlib import Path
@@ -115,6 +114,7 @@ def _draw(
 ) -> None:
     from cnncli.pipeline.outputs import OutputOptions
     from cnncli.plan.run import FieldJob, report_fields, report_line, write_field
+    from cnncli.render.to_json import json_text
 
     layer, unit = options["trace"]
     output = OutputOptions(options["output"], overwrite=options["overwrite"])
@@ -122,6 +122,6 @@ def _draw(
     done = write_field(job)
     say = tell if done.to_stdout else click.echo
     if options["as_json"]:
-        say(json.dumps(report_fields(done)))
+        say(json_text(report_fields(done)))
     elif not options["quiet"]:
         tell(report_line(done))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -25,6 +24,7 @@ from cnncli.io.images import Picture, ReadOptions, read_image
 from cnncli.network.conventions import CONVENTIONS, Convention, OneLayer, by_convention
 from cnncli.network.graph import Network
 from cnncli.pipeline.feature_maps import FeatureMaps
+from cnncli.render.text_table import text_table
 
 
 @dataclass(frozen=True)
@@ -234,13 +234,7 @@ def lines(found: Sequence[Comparison]) -> list[str]:
     """
     if found[0].kind == "results":
         return _results(found[0])
-    rows = [_row(each) for each in found]
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    padded = (
-        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True))
-        for row in rows
-    )
-    return [line.rstrip() for line in padded]
+    return text_table([_row(each) for each in found])
 
 
 def _results(found: Comparison) -> list[str]:
@@ -283,28 +277,15 @@ def _row(found: Comparison) -> tuple[str, ...]:
 
 
 def record(found: Comparison) -> dict[str, Any]:
-    """Return what was found of two results, for JSON."""
-    apart = found.difference
+    """Return what was found of two results, see `to_json`."""
     return {
         "kind": found.kind,
         "names": [name.strip("'") if found.kind == "results" else name for name in found.names],
-        "shapes": [list(shape) for shape in found.shapes],
+        "shapes": found.shapes,
         "equal": found.equal,
-        "difference": None if apart is None else _numbers(apart),
-        "explanations": list(found.explanations),
+        "difference": found.difference,
+        "explanations": found.explanations,
         "error": found.error,
-    }
-
-
-def _numbers(apart: Difference) -> dict[str, Any]:
-    return {
-        "largest": apart.largest if math.isfinite(apart.largest) else None,
-        "at": list(apart.at),
-        "values": [value if math.isfinite(value) else None for value in apart.values],
-        "mean": apart.mean if math.isfinite(apart.mean) else None,
-        "count": apart.count,
-        "size": apart.size,
-        "tolerance": apart.tolerance,
     }
 
 

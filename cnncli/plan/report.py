@@ -4,25 +4,28 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from cnncli.core.geometry import Pads
 from cnncli.errors import quote
-from cnncli.network.summary import LayerPlan, NetworkPlan, Runs, Unread
+from cnncli.network.summary import LayerPlan, NetworkPlan, Runs
+from cnncli.render.text_table import text_table
+from cnncli.render.to_json import json_text
 
 _GAP = "  "
-_ELLIPSIS = "…"
 _SIDES = ("top", "bottom", "left", "right")
 
 
 @dataclass(frozen=True)
 class _Column:
-    title: str
-    cell: Callable[[LayerPlan], str]
-    number: bool = False
+    cells: list[str]
+    number: bool
+
+    @property
+    def width(self) -> int:
+        return max(map(len, self.cells))
 
 
 def table(plan: NetworkPlan, width: int | None = None) -> list[str]:
@@ -51,66 +54,54 @@ def table(plan: NetworkPlan, width: int | None = None) -> list[str]:
     pool1  max pool 2x2/2  4x4x3   (8+2*0-2)//2+1 = 4  0
     pool2  max pool 2x2/2  2x2x3   (4+2*0-2)//2+1 = 2  0
     """
-    columns = [_filled(column, plan) for column in _columns(plan)]
-    name, *others = columns
+    name, *others = _columns(plan)
     lines: list[str] = []
     for block in _blocks(name, others, width):
+        right = [index for index, column in enumerate(block) if column.number]
+        rows = list(zip(*(column.cells for column in block), strict=True))
         lines += [""] if lines else []
-        lines += [_cut(_GAP.join(cells).rstrip(), width) for cells in zip(*block, strict=True)]
+        lines += text_table(rows, right=right, gap=_GAP, width=width)
     return [*lines, "", *_totals(plan)]
 
 
 def _columns(plan: NetworkPlan) -> list[_Column]:
-    square = all(_formula(layer, 0) == _formula(layer, 1) for layer in plan.layers)
-    formulas = [_Column("ROWS AND COLUMNS", lambda layer: _formula(layer, 0))]
-    if not square:
-        formulas = [
-            _Column("ROWS", lambda layer: _formula(layer, 0)),
-            _Column("COLUMNS", lambda layer: _formula(layer, 1)),
-        ]
+    def column(title: str, cell: Callable[[LayerPlan], str], number: bool = False) -> _Column:
+        return _Column([title, *map(cell, plan.layers)], number)
+
+    formulas = [
+        column("ROWS", lambda layer: _formula(layer, 0)),
+        column("COLUMNS", lambda layer: _formula(layer, 1)),
+    ]
+    if formulas[0].cells[1:] == formulas[1].cells[1:]:
+        formulas = [column("ROWS AND COLUMNS", lambda layer: _formula(layer, 0))]
     return [
-        _Column("LAYER", lambda layer: quote(layer.name)[1:-1]),
-        _Column("TYPE", lambda layer: layer.label),
-        _Column("OUTPUT", lambda layer: _sizes(layer.shape)),
+        column("LAYER", lambda layer: quote(layer.name)[1:-1]),
+        column("TYPE", lambda layer: layer.label),
+        column("OUTPUT", lambda layer: _sizes(layer.shape)),
         *formulas,
-        _Column("PADS", lambda layer: _pads(layer.window.pads) if layer.window else ""),
-        _Column("PARAMETERS", lambda layer: _count(layer.parameters), number=True),
-        _Column("MULTIPLY-ADDS", lambda layer: _count(layer.multiply_adds), number=True),
-        _Column("FIELD", lambda layer: _pair([f.size for f in layer.field], "x"), number=True),
-        _Column("STEP", lambda layer: _pair([f.step for f in layer.field], "x"), number=True),
-        _Column("CENTRE", lambda layer: _pair([f.centre for f in layer.field], ","), number=True),
-        _Column("MEMORY", lambda layer: _memory(layer.bytes), number=True),
-        _Column("HELD", lambda layer: _memory(layer.held_bytes), number=True),
-        _Column("ALGORITHM", lambda layer: layer.choice.algorithm if layer.choice else ""),
-        _Column("REASON", lambda layer: layer.choice.reason if layer.choice else ""),
+        column("PADS", lambda layer: _pads(layer.window.pads) if layer.window else ""),
+        column("PARAMETERS", lambda layer: _count(layer.parameters), number=True),
+        column("MULTIPLY-ADDS", lambda layer: _count(layer.multiply_adds), number=True),
+        column("FIELD", lambda layer: _pair([f.size for f in layer.field], "x"), number=True),
+        column("STEP", lambda layer: _pair([f.step for f in layer.field], "x"), number=True),
+        column("CENTRE", lambda layer: _pair([f.centre for f in layer.field], ","), number=True),
+        column("MEMORY", lambda layer: _memory(layer.bytes), number=True),
+        column("HELD", lambda layer: _memory(layer.held_bytes), number=True),
+        column("ALGORITHM", lambda layer: layer.choice.algorithm if layer.choice else ""),
+        column("REASON", lambda layer: layer.choice.reason if layer.choice else ""),
     ]
 
 
-def _filled(column: _Column, plan: NetworkPlan) -> list[str]:
-    """A column's title and cells, all of one width."""
-    cells = [column.title, *(column.cell(layer) for layer in plan.layers)]
-    wide = max(map(len, cells))
-    return [cell.rjust(wide) if column.number else cell.ljust(wide) for cell in cells]
-
-
-def _blocks(
-    name: list[str], others: Sequence[list[str]], width: int | None
-) -> list[list[list[str]]]:
-    """Columns side by side as far as there is room, and the others below."""
+def _blocks(name: _Column, others: Sequence[_Column], width: int | None) -> list[list[_Column]]:
+    """Columns side by side as far as they fit, and the others below."""
     blocks = [[name]]
     for column in others:
-        used = sum(len(each[0]) + len(_GAP) for each in blocks[-1])
+        used = sum(each.width + len(_GAP) for each in blocks[-1])
         # The last column of a block is cut at the edge, so only its longest cell counts.
-        if width is not None and len(blocks[-1]) > 1 and used + len(column[0]) > width:
+        if width is not None and len(blocks[-1]) > 1 and used + column.width > width:
             blocks.append([name])
         blocks[-1].append(column)
     return blocks
-
-
-def _cut(line: str, width: int | None) -> str:
-    if width is None or len(line) <= width:
-        return line
-    return line[: max(width - 1, 0)] + _ELLIPSIS
 
 
 def _totals(plan: NetworkPlan) -> list[str]:
@@ -175,7 +166,7 @@ def json_lines(plan: NetworkPlan) -> list[str]:
     Returns
     -------
     list of str
-        Unread cells are stretches ``[start, stop)``, counted from 0.
+        Unread cells are ranges ``[start, stop)``, counted from 0.
 
     Examples
     --------
@@ -183,48 +174,44 @@ def json_lines(plan: NetworkPlan) -> list[str]:
     >>> from cnncli.network.graph import Network
     >>> from cnncli.network.summary import plan_network
     >>> lines = json_lines(plan_network(Network.chain(PoolLayer()), (9, 8, 3)))
+    >>> import json
     >>> json.loads(lines[0])["shape"], json.loads(lines[0])["unread_rows"]
     ([4, 4, 3], [[8, 9]])
     """
-    return [
-        json.dumps(fields) for fields in (*map(_layer_fields, plan.layers), _total_fields(plan))
-    ]
+    totals = {
+        "layers": len(plan.layers),
+        "input": plan.input,
+        "output": plan.last.shape,
+        "parameters": plan.parameters,
+        "multiply_adds": plan.multiply_adds,
+        "receptive_field": _field_fields(plan.last),
+        "peak_bytes": plan.peak_bytes,
+        "unread_rows": plan.unread.rows,
+        "unread_columns": plan.unread.columns,
+        "warnings": plan.warnings,
+    }
+    return [json_text(fields) for fields in (*map(_layer_fields, plan.layers), {"totals": totals})]
 
 
 def _layer_fields(layer: LayerPlan) -> dict[str, Any]:
-    window = layer.window
+    window, choice = layer.window, layer.choice
     return {
         "layer": layer.name,
         "type": layer.type,
         "label": layer.label,
-        "inputs": list(layer.inputs),
-        "shape": list(layer.shape),
-        "formula": None if window is None else [window.rows.formula, window.cols.formula],
-        "pads": None if window is None else dict(zip(_SIDES, sum(window.pads, ()), strict=True)),
+        "inputs": layer.inputs,
+        "shape": layer.shape,
+        "formula": window and (window.rows.formula, window.cols.formula),
+        "pads": window and dict(zip(_SIDES, sum(window.pads, ()), strict=True)),
         "parameters": layer.parameters,
         "multiply_adds": layer.multiply_adds,
         "receptive_field": _field_fields(layer),
         "bytes": layer.bytes,
         "held_bytes": layer.held_bytes,
-        "algorithm": None if layer.choice is None else layer.choice.algorithm,
-        "reason": None if layer.choice is None else layer.choice.reason,
-        **_unread_fields(layer.unread),
-    }
-
-
-def _total_fields(plan: NetworkPlan) -> dict[str, Any]:
-    return {
-        "totals": {
-            "layers": len(plan.layers),
-            "input": list(plan.input),
-            "output": list(plan.last.shape),
-            "parameters": plan.parameters,
-            "multiply_adds": plan.multiply_adds,
-            "receptive_field": _field_fields(plan.last),
-            "peak_bytes": plan.peak_bytes,
-            **_unread_fields(plan.unread),
-            "warnings": list(plan.warnings),
-        }
+        "algorithm": choice and choice.algorithm,
+        "reason": choice and choice.reason,
+        "unread_rows": layer.unread.rows,
+        "unread_columns": layer.unread.columns,
     }
 
 
@@ -234,13 +221,6 @@ def _field_fields(layer: LayerPlan) -> dict[str, list[float]]:
         "step": [field.step for field in layer.field],
         "centre": [field.centre for field in layer.field],
     }
-
-
-def _unread_fields(unread: Unread) -> dict[str, list[list[int]]]:
-    def stretches(runs: Runs) -> list[list[int]]:
-        return [[run.start, run.stop] for run in runs]
-
-    return {"unread_rows": stretches(unread.rows), "unread_columns": stretches(unread.columns)}
 
 
 def csv_text(plan: NetworkPlan) -> str:
@@ -285,12 +265,12 @@ def _csv_fields(layer: LayerPlan) -> dict[str, Any]:
         **fields,
         "bytes": layer.bytes,
         "held_bytes": layer.held_bytes,
-        "algorithm": "" if layer.choice is None else layer.choice.algorithm,
-        "reason": "" if layer.choice is None else layer.choice.reason,
-        "unread_rows": _stretches(layer.unread.rows),
-        "unread_columns": _stretches(layer.unread.columns),
+        "algorithm": layer.choice and layer.choice.algorithm,
+        "reason": layer.choice and layer.choice.reason,
+        "unread_rows": _ranges(layer.unread.rows),
+        "unread_columns": _ranges(layer.unread.columns),
     }
 
 
-def _stretches(runs: Runs) -> str:
+def _ranges(runs: Runs) -> str:
     return " ".join(f"{run.start}:{run.stop}" for run in runs)

@@ -17,23 +17,14 @@ from cnncli.io.images import Picture, ReadOptions, read_image, read_shape
 from cnncli.io.writers import encode
 from cnncli.network.graph import input_groups
 from cnncli.network.load import Model
-from cnncli.pipeline.files import write_file
-from cnncli.pipeline.outputs import (
-    OutFile,
-    OutputOptions,
-    Result,
-    Source,
-    check_target,
-    make_folders,
-    plan_targets,
-    select_files,
-    write_stdout,
-)
+from cnncli.pipeline.one_output import one_output_file
+from cnncli.pipeline.outputs import OutputOptions, Source, check_target
 from cnncli.plan.draw import draw_field
 from cnncli.plan.trace import Reach, beyond_text, pixels_text, trace
 from cnncli.render.metadata import printable
 from cnncli.render.options import RenderOptions
 from cnncli.render.tiles import render
+from cnncli.render.to_json import to_json
 
 
 @dataclass(frozen=True)
@@ -96,39 +87,20 @@ def write_field(job: FieldJob) -> FieldDone:
         Before any work if the unit, the shapes or the output cannot be.
     """
     reaches = trace(job.model.network, (1, *job.shape), job.model.find(job.layer), job.unit)
-    file = _target(job)
-    picture, notes = _picture(job)
-    sheet = draw_field(_levels(picture), reaches)
-    data = encode(sheet.pixels, file.format, metadata=_record(job, reaches))
-    if file.path is None:
-        write_stdout(data)
-    else:
-        write_file(file.path, data, overwrite=job.output.overwrite)
-    name = "standard output" if file.path is None else str(file.path)
-    size = sheet.pixels.shape[1], sheet.pixels.shape[0]
-    return FieldDone(name, size, job.shape, reaches, notes, file.path is None)
-
-
-def _target(job: FieldJob) -> OutFile:
-    """Check where the picture goes, before any pixel is read."""
-    options = job.output
-    if options.output in ("-", "/dev/stdout"):
-        options = OutputOptions(options.output, "png", options.overwrite)
-    plan = plan_targets(
-        [Source(job.image)],
-        options,
-        op="field",
-        results=[Result(("",))],
-        read_too=job.model.files,
-    )
-    (target,) = plan.targets
-    files = target.files([Result(("",))])
-    (file,) = select_files(files, options, plan.inputs) if target.kind != "stdout" else files
-    if file.format is NPY:
+    output = one_output_file(Source(job.image), job.output, op="field", read_too=job.model.files)
+    if output.file.format is NPY:
         raise OptionError("--trace writes a picture, got .npy", hint="-o field.png")
-    check_target(file, 1, 1, colour=True)
-    make_folders(target, files)
-    return file
+    check_target(output.file, 1, 1, colour=True)
+    picture, notes = _picture(job)
+    drawn = draw_field(_levels(picture), reaches)
+    record = {
+        "cnncli": __version__,
+        "command": printable(job.command),
+        "trace": to_json(_boxes(reaches)),
+    }
+    output.write(encode(drawn.pixels, output.file.format, metadata=record))
+    height, width = drawn.pixels.shape[:2]
+    return FieldDone(str(output), (width, height), job.shape, reaches, notes, output.to_stdout)
 
 
 def _picture(job: FieldJob) -> tuple[Picture, tuple[str, ...]]:
@@ -152,22 +124,14 @@ def _levels(picture: Picture) -> np.ndarray:
     return render(values, groups, RenderOptions(), picture.is_picture)[0].pixels
 
 
-def _record(job: FieldJob, reaches: Sequence[Reach]) -> dict[str, Any]:
-    return {
-        "cnncli": __version__,
-        "command": printable(job.command),
-        "trace": _boxes(reaches),
-    }
-
-
 def _boxes(reaches: Sequence[Reach]) -> list[dict[str, Any]]:
     return [
         {
-            "layers": list(reach.layers),
-            "unit": list(reach.unit),
-            "rows": [reach.box[0].start, reach.box[0].stop],
-            "columns": [reach.box[1].start, reach.box[1].stop],
-            "beyond": list(reach.beyond),
+            "layers": reach.layers,
+            "unit": reach.unit,
+            "rows": reach.box[0],
+            "columns": reach.box[1],
+            "beyond": reach.beyond,
             "skipped": reach.skipped,
         }
         for reach in reaches
@@ -188,10 +152,10 @@ def report_line(done: FieldDone) -> str:
 
 
 def report_fields(done: FieldDone) -> dict[str, Any]:
-    """Return the report for programs."""
+    """Return the report for programs, see `to_json`."""
     return {
         "output": "-" if done.to_stdout else done.output,
-        "input": list(done.shape),
+        "input": done.shape,
         "trace": _boxes(done.reaches),
-        "notes": list(done.notes),
+        "notes": done.notes,
     }

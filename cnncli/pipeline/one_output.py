@@ -1,0 +1,93 @@
+"""The only file of a command that writes one: where it goes, and how it is written."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from cnncli.io.atomic import Data, make_folder, write_stdout
+from cnncli.pipeline.files import write_file
+from cnncli.pipeline.outputs import (
+    OutFile,
+    OutputOptions,
+    Result,
+    Source,
+    plan_targets,
+    select_files,
+)
+
+
+@dataclass(frozen=True)
+class OneOutput:
+    """A file that may be written.
+
+    Parameters
+    ----------
+    file : OutFile
+    overwrite : bool
+        Whether a file of that name may be replaced.
+    """
+
+    file: OutFile
+    overwrite: bool
+
+    @property
+    def to_stdout(self) -> bool:
+        """Whether it is standard output."""
+        return self.file.path is None
+
+    def __str__(self) -> str:
+        return "standard output" if self.file.path is None else str(self.file.path)
+
+    def write(self, data: Data) -> None:
+        """Write it whole or not at all; a folder that is missing is made.
+
+        Raises
+        ------
+        FileProblem
+            If it cannot be written.
+        """
+        path = self.file.path
+        if path is None:
+            write_stdout(data)
+            return
+        if isinstance(path, Path):
+            make_folder(path.parent)
+        write_file(path, data, overwrite=self.overwrite)
+
+
+def one_output_file(
+    source: Source, options: OutputOptions, *, op: str, read_too: Sequence[Path] = ()
+) -> OneOutput:
+    """Decide where a command's only file goes, before any work.
+
+    Parameters
+    ----------
+    source : Source
+        The image; without ``-o`` its name is the beginning of the file's.
+    options : OutputOptions
+        What ``-o`` and ``--overwrite`` say. On standard output a picture is PNG.
+    op : str
+        What the default name ends with.
+    read_too : sequence of Path
+        Further files that must not be overwritten.
+
+    Raises
+    ------
+    CnnCliError
+        If it cannot be written there, exists, or is an input.
+
+    Examples
+    --------
+    >>> output = one_output_file(Source(Path("cat.jpg")), OutputOptions(), op="field")
+    >>> str(output), output.to_stdout
+    ('cat-field.png', False)
+    """
+    if options.output in ("-", "/dev/stdout"):
+        options = replace(options, format="png")
+    results = [Result(("",))]
+    plan = plan_targets([source], options, op=op, results=results, read_too=read_too)
+    (target,) = plan.targets
+    (file,) = select_files(target.files(results), options, plan.inputs)
+    return OneOutput(file, options.overwrite)
