@@ -212,7 +212,7 @@ def picture_input(picture: Picture, image: int, names: tuple[str, ...]) -> Input
     """Return one image of a picture as an input, of which no more is read than is asked for."""
 
     def rows(first: int, last: int) -> FloatArray:
-        pixels = picture.rows(slice(first, last))[image : image + 1]
+        pixels = picture.pixels[image : image + 1, first:last]
         values: FloatArray = picture.scaled(pixels)
         return values
 

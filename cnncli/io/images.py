@@ -25,7 +25,6 @@ from cnncli.io.pillow_reader import (
     header_shape,
     process_quiet,
 )
-from cnncli.io.png_reader import Arriving, start_decoding
 from cnncli.io.resize import resize
 
 __all__ = [
@@ -83,8 +82,6 @@ class Picture:
         What was lost or chosen while reading.
     name : str
         The file name, or ``standard input``.
-    arriving : Arriving, optional
-        Of a picture that is still being decoded: rows must be waited for, as `rows` does.
     """
 
     pixels: np.ndarray
@@ -93,7 +90,6 @@ class Picture:
     batched: bool
     notes: tuple[str, ...]
     name: str
-    arriving: Arriving | None = None
 
     @property
     def shape(self) -> tuple[int, int, int, int]:
@@ -130,21 +126,9 @@ class Picture:
         >>> Picture(pixels, 255.0, True, False, (), "x.png").values().ravel().tolist()
         [0.0, 0.20000000298023224, 1.0]
         """
-        values = self.scaled(self.rows(rows)).view()
+        values = self.scaled(self.pixels[:, rows]).view()
         values.flags.writeable = False
         return values
-
-    def rows(self, rows: slice) -> np.ndarray:
-        """Return the pixels of some rows, (N, rows, W, C), once they are there.
-
-        Raises
-        ------
-        FileProblem
-            If the file turns out to be broken.
-        """
-        if self.arriving is not None:
-            self.arriving.wait(rows.indices(self.shape[1])[1])
-        return self.pixels[:, rows]
 
     def scaled(self, pixels: np.ndarray) -> np.ndarray:
         """Return some of the pixels, in any shape, as numbers: divided by ``scale``."""
@@ -156,7 +140,7 @@ class Picture:
         return values
 
 
-def read_image(path: Path, options: ReadOptions, early: bool = False) -> Picture:
+def read_image(path: Path, options: ReadOptions) -> Picture:
     """Read a picture or a ``.npy`` array, told apart by content.
 
     Parameters
@@ -165,8 +149,6 @@ def read_image(path: Path, options: ReadOptions, early: bool = False) -> Picture
         An ordinary file; a pipe or device is refused at once.
     options : ReadOptions
         How to read it.
-    early : bool
-        Whether to return a large picture before all of it is decoded; see `Picture.rows`.
 
     Returns
     -------
@@ -192,8 +174,6 @@ def read_image(path: Path, options: ReadOptions, early: bool = False) -> Picture
     # Quiet before the file is opened: with descriptor 2 closed, the file itself may get it.
     with process_quiet(options.max_pixels), open_regular(path, name=name) as stream:
         kind = _kind(_read_some(stream, _HEAD_BYTES, name), name)
-        if early and kind == "PNG" and (started := _started(path, options, name)):
-            return started
         if kind != "NPY":
             return _read_picture(stream, kind, options, name)
         _check_input_size(os.fstat(stream.fileno()).st_size, options, name)
@@ -381,22 +361,6 @@ def _read_picture(stream: BinaryIO, kind: str, options: ReadOptions, name: str) 
     return _prepared(picture, options)
 
 
-def _started(path: Path, options: ReadOptions, name: str) -> Picture | None:
-    """Begin to read a large plain picture, if nothing but its samples is wanted."""
-    if options.frame is not None or options.restore is not None or options.size is not None:
-        return None
-    background_colour(options.background)
-    # The thread needs a file of its own: the caller's is closed at once.
-    with open_regular(path, name=name) as opened:
-        stream = open(os.dup(opened.fileno()), "rb")  # noqa: SIM115
-    started = start_decoding(stream, options, name)
-    if started is None:
-        return None
-    pixels, arriving = started
-    picture = Picture(pixels[np.newaxis], 255.0, True, False, (), name, arriving)
-    return _luminance(picture) if options.gray else picture
-
-
 def _flattened(
     samples: Samples, background: tuple[int, ...], label: str
 ) -> tuple[np.ndarray, float, tuple[str, ...]]:
@@ -495,4 +459,4 @@ def _luminance(picture: Picture) -> Picture:
         rows = slice(top, top + _ROWS)
         red, green, blue = np.moveaxis(picture.values(rows) * weights, 3, 0)
         grey[:, rows, :, 0] = red + green + blue
-    return replace(picture, pixels=grey, scale=1.0, arriving=None)
+    return replace(picture, pixels=grey, scale=1.0)

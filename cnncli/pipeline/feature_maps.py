@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, Final, TypeVar
@@ -150,8 +149,7 @@ class FeatureMaps:
 
         def work(index: int) -> None:
             image, rows = items[index]
-            with self._wanted():
-                results[index] = action(image, rows, self._values(image, rows, in_levels))
+            results[index] = action(image, rows, self._values(image, rows, in_levels))
 
         run_all(work, range(len(items)), self._threads)
         return results
@@ -180,7 +178,7 @@ class FeatureMaps:
         """Forget the pixels: what was made of them is all that is wanted now."""
         shape, dtype = self.picture.pixels.shape, self.picture.pixels.dtype
         nothing = np.broadcast_to(np.zeros((), dtype), shape)
-        self.picture = replace(self.picture, pixels=nothing, arriving=None)
+        self.picture = replace(self.picture, pixels=nothing)
 
     def blocks(self) -> Iterator[tuple[int, Values]]:
         """Yield each image's number with blocks of its rows (rows, n_W, n_C), all in order."""
@@ -196,8 +194,7 @@ class FeatureMaps:
         block = np.empty((strips[-1].stop - first, *self.shape[2:]), self.dtype)
 
         def work(rows: slice) -> None:
-            with self._wanted():
-                block[rows.start - first : rows.stop - first] = self._values(image, rows)
+            block[rows.start - first : rows.stop - first] = self._values(image, rows)
 
         run_all(work, strips, self.jobs)
         return block
@@ -207,16 +204,6 @@ class FeatureMaps:
         """As `jobs`, but to start a thread takes longer than to filter a small image."""
         few = math.prod(self.shape) + math.prod(self.picture.shape) < ALONE_VALUES
         return 1 if few and self.network.keeps_channels else self.jobs
-
-    @contextmanager
-    def _wanted(self) -> Iterator[None]:
-        """Let no thread wait for more of the picture once something in this block has failed."""
-        try:
-            yield
-        except BaseException:
-            if self.picture.arriving is not None:
-                self.picture.arriving.give_up()
-            raise
 
     def _strips(self, in_levels: bool = False) -> list[slice]:
         height = self.shape[1]
@@ -233,7 +220,7 @@ class FeatureMaps:
         stage, raw = self._stage(in_levels)
 
         def source(first: int, last: int) -> NDArray[Any]:
-            pixels = self.picture.rows(slice(first, last))[image : image + 1]
+            pixels = self.picture.pixels[image : image + 1, first:last]
             return pixels if raw else self.picture.scaled(pixels)
 
         values: Values = stage.read(source, rows.start, rows.stop)[0]

@@ -209,7 +209,7 @@ def read_task(job: Job, task: Task) -> Picture:
 
         return read_bytes(read_url(path, job.read.max_input_bytes), job.read, str(path))
     if path is not None:
-        return read_image(path, job.read, early=job.jobs != 1)
+        return read_image(path, job.read)
     if sys.stdin is None or sys.stdin.closed:
         raise FileProblem("standard input is closed", hint="give an IMAGE")
     return read_stream(sys.stdin.buffer, job.read)

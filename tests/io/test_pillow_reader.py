@@ -7,7 +7,7 @@ import struct
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, PngImagePlugin
 
 from cnncli.errors import OptionError
 from cnncli.io.images import (
@@ -286,6 +286,14 @@ def test_exif_orientation(form: str, orientation: int) -> None:
     data = encoded(RGB, form, exif=exif, lossless=True)
     stored = RGB if form != "JPEG" else np.asarray(Image.open(io.BytesIO(data)))
     assert np.array_equal(read_bytes(data, OPTIONS).pixels[0], upright(stored, orientation))
+
+
+def test_xmp_orientation() -> None:
+    text = '<x:xmpmeta><rdf:Description tiff:Orientation="6"/></x:xmpmeta>'
+    info = PngImagePlugin.PngInfo()
+    info.add_itxt("XML:com.adobe.xmp", text)
+    picture = read_bytes(encoded(RGB, "PNG", pnginfo=info), OPTIONS)
+    assert np.array_equal(picture.pixels[0], upright(RGB, 6))
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))

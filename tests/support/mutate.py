@@ -46,7 +46,7 @@ class Trial:
     data: bytes
     words: tuple[str, ...]
     by_stdin: bool = False
-    in_rows: bool = False
+    jobs: int = 1
 
 
 class Source:
@@ -111,7 +111,7 @@ def _image_trial(rnd: random.Random, corpus: Sequence[tuple[str, bytes]]) -> Tri
     words = (*rnd.choice(commands), *limit)
     if not by_stdin and rnd.random() < 0.05:
         words = ("plan", "good.toml", "--image", name, *limit)
-    return Trial(name, data, words, by_stdin, in_rows=rnd.random() < 0.5)
+    return Trial(name, data, words, by_stdin, jobs=rnd.choice((1, 2)))
 
 
 def _filter_trial(rnd: random.Random, corpus: Sequence[tuple[str, bytes]]) -> Trial:
@@ -164,13 +164,8 @@ def _said() -> str:
 
 def _entry(trial: Trial) -> Any:
     from cnncli.cli import cli
-    from cnncli.io import png_reader
 
-    # Small pictures on the path of large ones: by rows, on a thread.
-    png_reader._LEAST_PIXELS = 1 if trial.in_rows else 2**20  # type: ignore[misc]
-    jobs = (
-        () if trial.words[0] in ("plan", "filters") else ("--jobs", "2" if trial.in_rows else "1")
-    )
+    jobs = () if trial.words[0] in ("plan", "filters") else ("--jobs", str(trial.jobs))
     return cli.main([*trial.words, *jobs], standalone_mode=False)
 
 

@@ -202,7 +202,7 @@ def _input(
     picture: Picture, image: int, held: tuple[slice, slice], groups: Sequence[MapGroup]
 ) -> Scene:
     rows, cols = held
-    pixels = picture.rows(slice(0, picture.shape[1]))[image]
+    pixels = picture.pixels[image]
     shown = choose_range(picture.scaled(pixels), "auto", clip_by_default=picture.is_picture)
     return {
         "size": list(picture.shape[1:3]),
