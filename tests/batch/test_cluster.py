@@ -33,6 +33,8 @@ from cnncli.batch.cluster import dask_client, scheduler
 from cnncli.batch.cluster.dask_client import ClusterProblem
 from cnncli.batch.cluster.runner import ClusterRunner
 
+pytestmark = pytest.mark.oracle
+
 RANDOM = np.random.default_rng(24)
 CERTIFICATES = ("CA_FILE", "CLIENT__CERT", "CLIENT__KEY")
 NOWHERE = "raise ImportError('not here')\n"

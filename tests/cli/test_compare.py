@@ -104,6 +104,7 @@ def test_files_that_are_no_results_are_refused() -> None:
     assert "'nowhere.png'" in refused("compare", "nowhere.png", "photo.png")
 
 
+@pytest.mark.oracle
 def test_a_layer_a_peer_has_not_is_refused() -> None:
     pytest.importorskip("torch")
     said = refused("compare", "photo.png", "--pool", "lp", "--against", "torch", code=2)

@@ -138,6 +138,7 @@ def test_filter_files_and_a_path_before_a_name(name: str) -> None:
     )
 
 
+@pytest.mark.oracle
 def test_safetensors() -> None:
     numpy_files = pytest.importorskip("safetensors.numpy")
     numpy_files.save_file({"conv1.weight": BANK.transpose(3, 2, 0, 1).copy()}, "w.safetensors")

@@ -131,6 +131,7 @@ def onnx_file(path: str = "model.onnx") -> Path:
     return Path(path)
 
 
+@pytest.mark.oracle
 @pytest.mark.parametrize("weights", ["net.npz", "net.safetensors"])
 def test_onnx_as_a_network_file(weights: str) -> None:
     pytest.importorskip("onnx")
@@ -150,6 +151,7 @@ def test_onnx_as_a_network_file(weights: str) -> None:
     np.testing.assert_array_equal(values("net.toml", picture()), values("model.onnx", picture()))
 
 
+@pytest.mark.oracle
 def test_run_an_onnx_model_until_a_node() -> None:
     pytest.importorskip("onnx")
     np.save("photo.npy", picture()[0])
@@ -165,6 +167,7 @@ def test_run_an_onnx_model_until_a_node() -> None:
     )
 
 
+@pytest.mark.oracle
 def test_plan_an_onnx_model() -> None:
     pytest.importorskip("onnx")
     onnx_file()
@@ -176,6 +179,7 @@ def test_plan_an_onnx_model() -> None:
     assert Path("field.png").exists()
 
 
+@pytest.mark.oracle
 def test_commands_on_a_file_that_is_no_model() -> None:
     pytest.importorskip("onnx")
     np.save("photo.npy", picture()[0])

@@ -187,8 +187,9 @@ def test_several_inputs_have_no_way_back(photo: Path) -> None:
     assert "--backward needs a layer of one input, both has several" in error
 
 
+@pytest.mark.oracle
 def test_layers_of_onnx_models(photo: Path) -> None:
-    onnxmodels = pytest.importorskip("onnxmodels")
+    onnxmodels = pytest.importorskip("tests.support.onnxmodels")
     W = RNG.normal(size=(5, 3, 3, 3)).astype(np.float32)
     nodes = [
         onnxmodels.node("Conv", "x w", "y", "first", pads=[1, 1, 1, 1]),

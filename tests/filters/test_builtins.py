@@ -349,6 +349,7 @@ def test_random_is_reproducible_and_he_normal():
     assert weights.var() == pytest.approx(2 / (25 * 16), rel=0.05)
 
 
+@pytest.mark.oracle
 @pytest.mark.parametrize("side", [3, 5, 7, 15])
 def test_gaussian_default_agrees_with_opencv(side):
     cv2 = pytest.importorskip("cv2")
@@ -357,6 +358,7 @@ def test_gaussian_default_agrees_with_opencv(side):
     np.testing.assert_allclose(kernels.gaussian(side), line @ line.T, rtol=1e-12)
 
 
+@pytest.mark.oracle
 @pytest.mark.parametrize("theta", [0, 30, 90, 135])
 def test_gabor_agrees_with_opencv(theta):
     cv2 = pytest.importorskip("cv2")

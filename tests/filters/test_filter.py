@@ -210,6 +210,7 @@ def test_hostile_keys_are_shown_and_used_safely():
     assert "and 16 more" in str(failure(OptionError, load_filter, "evil.npz"))
 
 
+@pytest.mark.oracle
 def test_safetensors(monkeypatch):
     numpy_files = pytest.importorskip("safetensors.numpy")
     weights = np.arange(24, dtype=np.float32).reshape(2, 3, 2, 2)

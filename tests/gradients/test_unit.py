@@ -13,7 +13,6 @@ from cnncli.gradients.check import TOLERANCE, check_gradient
 from cnncli.gradients.overlays import mark_winners, overlay
 from cnncli.gradients.unit import (
     Unit,
-    channel_names,
     check_upstream,
     find_gradient,
     parameter_names,
@@ -35,7 +34,7 @@ from cnncli.network.layers import (
     ScaleLayer,
 )
 from cnncli.network.passes import forward
-from cnncli.render.options import MapGroup
+from cnncli.render.options import MapGroup, channel_names
 from tests.support.judges import distinct_values, numeric_gradient
 
 X = distinct_values(np.random.default_rng(5), 1, 9, 8, 3) / 22

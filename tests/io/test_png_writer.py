@@ -97,6 +97,7 @@ def pictures() -> dict[str, np.ndarray]:
     return {"grainy": grainy, "flat": flat, "grey": grainy[..., 0], "deep": deep, "noise": noise}
 
 
+@pytest.mark.oracle
 @pytest.mark.parametrize("compress", ["fast", "small"])
 @pytest.mark.parametrize("name", pictures())
 def test_opencv_reads_the_same(name: str, compress: str) -> None:
@@ -107,6 +108,7 @@ def test_opencv_reads_the_same(name: str, compress: str) -> None:
     assert np.array_equal(read if levels.ndim == 2 else read[..., ::-1], levels)
 
 
+@pytest.mark.oracle
 @pytest.mark.parametrize("name", pictures())
 def test_imagemagick_reads_the_same(name: str, tmp_path: Path) -> None:
     convert = imagemagick()
@@ -172,6 +174,7 @@ def test_pieces_from_many_threads_stand_in_order() -> None:
     assert np.array_equal(np.asarray(Image.open(io.BytesIO(b"".join(parts)))), levels)
 
 
+@pytest.mark.oracle
 def test_sixteen_bit_colour_from_the_command(empty_folder: Path) -> None:
     cv2 = pytest.importorskip("cv2")
     values = RNG.random((40, 30, 3)).astype(np.float32)

@@ -37,6 +37,8 @@ from tests.support.webserver import ENDLESS, WebServer, serving
 pytest.importorskip("fsspec")
 pytest.importorskip("aiohttp")
 
+pytestmark = pytest.mark.oracle
+
 COLOURS = np.arange(48, dtype=np.uint8).reshape(4, 4, 3)
 POOL = ("pool", "--size", "2")
 

@@ -27,7 +27,10 @@ from tests.support.shell import (
 from tests.support.stores import BUCKET, S3, Google, Store, google_server, s3_server
 
 # Their servers' and clients' own affairs.
-pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::ResourceWarning")
+pytestmark = [
+    pytest.mark.oracle,
+    pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::ResourceWarning"),
+]
 
 COLOURS = np.arange(48, dtype=np.uint8).reshape(4, 4, 3)
 POOL = ("pool", "--size", "2")

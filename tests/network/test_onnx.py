@@ -16,6 +16,8 @@ from cnncli.network.onnx.converter import read
 from cnncli.network.passes import forward
 from tests.support.onnxmodels import load, model, node, onnx, picture
 
+pytestmark = pytest.mark.oracle
+
 
 def numbers(*shape: int) -> Any:
     """Return the same numbers each time for a shape."""

@@ -236,6 +236,7 @@ def test_weights_and_bias_of_one_archive() -> None:
     assert found.parameters["b"].tolist() == [5, 6]
 
 
+@pytest.mark.oracle
 def test_safetensors() -> None:
     pytest.importorskip("safetensors")
     from safetensors.numpy import save_file

@@ -206,7 +206,10 @@ def test_a_name_that_is_no_text() -> None:
         write_network(Model(branches()), "\udcff.npz")
 
 
-@pytest.mark.parametrize("weights", ["w.npz", "deep/w.npz", "w.safetensors"])
+@pytest.mark.parametrize(
+    "weights",
+    ["w.npz", "deep/w.npz", pytest.param("w.safetensors", marks=pytest.mark.oracle)],
+)
 def test_files_of_weights(weights: str, tmp_path: Path) -> None:
     if weights.endswith("safetensors"):
         pytest.importorskip("safetensors")

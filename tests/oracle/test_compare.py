@@ -20,6 +20,8 @@ from cnncli.network.layers import ConvLayer, PoolLayer
 from tests.support.imagemagick import imagemagick
 from tests.support.shell import run_cli
 
+pytestmark = pytest.mark.oracle
+
 SIDES = [(3, 3), (2, 2), (4, 3), (2, 5), (1, 6), (5, 4)]
 
 

@@ -13,6 +13,8 @@ from cnncli.network.passes import forward
 from tests.support.shell import save, values_of
 
 torch = pytest.importorskip("torch")
+
+pytestmark = pytest.mark.oracle
 F = torch.nn.functional
 torch.set_num_threads(1)
 

@@ -51,6 +51,8 @@ NOT_TWO_AXES = {
 ROUNDED = {"test_averagepool_2d_ceil_last_window_starts_on_pad": 1e-4}
 """The case whose expected values are written by hand, right to one unit of the fourth decimal."""
 
+pytestmark = pytest.mark.oracle
+
 POOL_MODES = {"MaxPool": "max", "AveragePool": "average", "LpPool": "lp"}
 PAD_MODES = {"constant": "zeros", "edge": "edge", "reflect": "reflect", "wrap": "wrap"}
 AUTO_PADS = {b"SAME_UPPER": "same", b"SAME_LOWER": "same-lower", b"VALID": "valid"}

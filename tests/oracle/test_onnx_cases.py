@@ -83,6 +83,8 @@ NO_LAYER = {
 ROUNDED = {"averagepool_2d_ceil_last_window_starts_on_pad": 1e-4}
 """The case whose expected values are written by hand, right to one unit of the fourth decimal."""
 
+pytestmark = pytest.mark.oracle
+
 
 @pytest.mark.parametrize("name", sorted(set(CASES) - set(NO_LAYER)))
 def test_case_of_onnx(name: str) -> None:

@@ -13,6 +13,8 @@ from tests.support.onnxmodels import SHAPE, check, load, model, node, ours, pict
 
 pytest.importorskip("onnxruntime")
 
+pytestmark = pytest.mark.oracle
+
 PADS = ({"auto_pad": "VALID"}, {"pads": [1, 1, 1, 1]}, {"pads": [1, 0, 0, 1]})
 SAMES = ({"auto_pad": "SAME_UPPER"}, {"auto_pad": "SAME_LOWER"})
 

@@ -10,6 +10,8 @@ import pytest
 from cnncli import conv_forward, pool_forward
 from cnncli.core.padding import pad_borders
 
+pytestmark = pytest.mark.oracle
+
 SCIPY_MODES = {
     "zeros": "constant",
     "edge": "nearest",

@@ -20,7 +20,10 @@ F = torch.nn.functional
 torch.set_num_threads(1)
 
 # PyTorch's test helpers and some of its calls warn of PyTorch's own plans.
-pytestmark = pytest.mark.filterwarnings("ignore::UserWarning", "ignore::DeprecationWarning")
+pytestmark = [
+    pytest.mark.oracle,
+    pytest.mark.filterwarnings("ignore::UserWarning", "ignore::DeprecationWarning"),
+]
 
 TORCH_MODES = {"edge": "replicate", "reflect": "reflect", "wrap": "circular"}
 

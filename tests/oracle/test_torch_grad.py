@@ -44,6 +44,8 @@ WEIGHTS = {
 }
 """Of which PyTorch differentiates every one."""
 
+pytestmark = pytest.mark.oracle
+
 
 def bank(name: str) -> Any:
     return from_array(WEIGHTS[name], name=name, layout="oihw")

@@ -31,6 +31,8 @@ GRADIENTS = {
 }
 """What PyTorch calls a parameter, and what its gradient is called here."""
 
+pytestmark = pytest.mark.oracle
+
 
 def conv(name: str, **fields: Any) -> str:
     """Return a convolution whose filter PyTorch calls ``NAME.weight``, in PyTorch's order."""

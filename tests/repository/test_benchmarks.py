@@ -376,6 +376,7 @@ def test_a_section_that_is_not_there_is_refused() -> None:
     assert "got paint" in done.stderr
 
 
+@pytest.mark.oracle
 def test_plots_are_drawn(tmp_path: Path) -> None:
     pytest.importorskip("matplotlib")
     from benchmarks import plot

@@ -72,6 +72,7 @@ def test_every_page_stands_in_the_menu() -> None:
     assert [name for name in PAGES if f": {name}\n" not in menu] == []
 
 
+@pytest.mark.oracle
 def test_the_site_builds_without_a_warning(tmp_path: Path) -> None:
     pytest.importorskip("mkdocs")
     command = [sys.executable, "-m", "mkdocs", "build", "--strict", "-d", str(tmp_path / "site")]

@@ -79,6 +79,7 @@ def test_the_shipped_network_reads_the_shipped_digits(digit: int) -> None:
     assert values.sum() == pytest.approx(1, abs=1e-5)
 
 
+@pytest.mark.oracle
 def test_training_from_nothing_reaches_97_percent(script: dict[str, Any], tmp_path: Path) -> None:
     pytest.importorskip("sklearn")
     command = [sys.executable, EXAMPLES / "train_digits.py"]

@@ -72,6 +72,7 @@ print(dict(os.environ) == before)
     assert printed(code) == "True"
 
 
+@pytest.mark.oracle
 @linux
 def test_the_command_loads_numpy_with_those_kernels() -> None:
     pytest.importorskip("threadpoolctl")
