@@ -82,7 +82,9 @@ def threads(repeats: int, size: float) -> Iterator[Row]:
         f"15x15 Gaussian, {size:g} MP": (plan_of(grey(size), kernels.gaussian(15)), grey(size)),
         f"15x15 random, {size:g} MP": (plan_of(grey(size), random_kernel(15)), grey(size)),
         "3x3 layer, 128->128, 112": (
-            engine.plan(W, place_window((112, 112), 3, padding=1), reuse=layers.REUSE),
+            engine.prepare_convolution(
+                W, place_window((112, 112), 3, padding=1), reuse=layers.REUSE
+            ),
             X,
         ),
     }
@@ -103,7 +105,7 @@ def grey(megapixels: float) -> Array:
 def plan_of(image: Array, kernel: Array) -> engine.Convolution:
     """Return the plan of a kernel on an image, zeros around it."""
     window = place_window(image.shape[1:3], kernel.shape, padding="same")
-    return engine.plan(kernel.astype(np.float32)[:, :, None, None], window)
+    return engine.prepare_convolution(kernel.astype(np.float32)[:, :, None, None], window)
 
 
 def filter_contenders(image: Array, kernel: Array) -> list[Contender]:

@@ -15,7 +15,7 @@ from cnncli.cli.options import ONE_OR_TWO, filter_layout, overwrite_option
 from cnncli.cli.types import AnyParamType, FilterName, FiniteFloat
 from cnncli.errors import nearest
 from cnncli.filters.builtin_names import builtin_names
-from cnncli.filters.generators import KINDS, Kind, Parameter
+from cnncli.filters.generators import GENERATORS, Generator, Parameter
 
 
 def _output_option(required: bool) -> Callable[[Any], Any]:
@@ -66,7 +66,7 @@ def show(name: str, filter_layout: str, as_json: bool) -> None:
 
     check_output_open()
     loaded = load_filter(name, layout=filter_layout)
-    facts = describe.examine(loaded)
+    facts = describe.describe(loaded)
     if as_json:
         click.echo(json.dumps(describe.to_json(facts)))
         return
@@ -98,10 +98,10 @@ class MakeGroup(SuggestingGroup):
     """One command for each kind, with the kind's parameters as options."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        return list(KINDS)
+        return list(GENERATORS)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        kind = KINDS.get(cmd_name)
+        kind = GENERATORS.get(cmd_name)
         return None if kind is None else _kind_command(kind)
 
 
@@ -110,7 +110,7 @@ def make() -> None:
     """Make a filter from its formula."""
 
 
-def _kind_command(kind: Kind) -> click.Command:
+def _kind_command(kind: Generator) -> click.Command:
     def run(output: str, overwrite: bool, **values: Any) -> None:
         from cnncli.filters.save import save_filter
 

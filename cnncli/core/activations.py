@@ -8,11 +8,9 @@ from functools import partial
 from typing import Any, Final
 
 import numpy as np
-from numpy.typing import NDArray
 
+from cnncli.core.arrays import FloatArray
 from cnncli.errors import OptionError
-
-FloatArray = NDArray[np.floating]
 
 LEAKY_SLOPE: Final = 0.01
 """Slope of leaky-relu below zero (Maas, Hannun and Ng, 2013)."""

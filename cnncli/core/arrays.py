@@ -1,4 +1,4 @@
-"""Arrays of which only shape and dtype count."""
+"""Types of arrays, the dtype to compute in, and placeholders without values of their own."""
 
 from __future__ import annotations
 
@@ -8,24 +8,51 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
+from cnncli.errors import OptionError
 
-def hollow_array(dtype: DTypeLike, shape: Sequence[int]) -> NDArray[Any]:
+FloatArray = NDArray[np.floating]
+Shape = tuple[int, int, int, int]
+"""(m, n_H, n_W, n_C)."""
+
+
+def float_dtype(*arrays: NDArray[Any]) -> np.dtype[np.floating]:
+    """Return the dtype to compute in: float32 if everything is float32 or smaller, else float64.
+
+    Raises
+    ------
+    OptionError
+        If an array holds no real numbers.
+
+    Examples
+    --------
+    >>> float_dtype(np.zeros(1, np.float32)), float_dtype(np.zeros(1, int))
+    (dtype('float32'), dtype('float64'))
+    """
+    for array in arrays:
+        if array.dtype.kind not in "biuf":
+            raise OptionError(f"arrays must hold real numbers, got dtype {array.dtype}")
+    kind = np.result_type(*arrays)
+    narrow = kind.kind == "f" and kind.itemsize <= 4
+    return np.dtype(np.float32 if narrow else np.float64)
+
+
+def placeholder(dtype: DTypeLike, shape: Sequence[int]) -> NDArray[Any]:
     """Return an array of any size that takes the memory of one number.
 
     Examples
     --------
-    >>> hollow_array("float32", (10**6, 10**6)).strides
+    >>> placeholder("float32", (10**6, 10**6)).strides
     (0, 0)
     """
     return np.broadcast_to(np.zeros((), dtype), tuple(shape))
 
 
-def is_hollow(array: NDArray[Any]) -> bool:
-    """Tell whether an array came from `hollow_array`, so that its values say nothing.
+def is_placeholder(array: NDArray[Any]) -> bool:
+    """Tell whether an array came from `placeholder`, so that its values mean nothing.
 
     Examples
     --------
-    >>> is_hollow(hollow_array("float32", (3, 3))), is_hollow(np.zeros((3, 3)))
+    >>> is_placeholder(placeholder("float32", (3, 3))), is_placeholder(np.zeros((3, 3)))
     (True, False)
     """
     return array.ndim > 0 and not any(array.strides)

@@ -6,15 +6,14 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from cnncli.core.engine import Convolution, plan
+from cnncli.core.arrays import FloatArray, float_dtype
+from cnncli.core.engine import Convolution, prepare_convolution
 from cnncli.core.geometry import Window, place_window
 from cnncli.core.hparameters import CONV_DEFAULTS, read_hparameters
 from cnncli.core.padding import check_batch, pad_borders_backward
-from cnncli.errors import OptionError, ShapeError
+from cnncli.errors import ShapeError
 
-FloatArray = NDArray[np.floating]
 ConvCache = tuple[FloatArray, FloatArray, FloatArray, Mapping[str, Any]]
 
 
@@ -196,7 +195,7 @@ def conv_plan(
     """
     fields = read_hparameters(hparameters, CONV_DEFAULTS)
     window = conv_window(input_shape, W.shape, fields)
-    return plan(
+    return prepare_convolution(
         W,
         window,
         fields["groups"],
@@ -260,28 +259,6 @@ def _as_floats(
     float_dtype(bias)
     dtype = float_dtype(A, weights)
     return tuple(array.astype(dtype, copy=False) for array in (A, weights, bias))  # type: ignore[return-value]
-
-
-def float_dtype(*arrays: NDArray[Any]) -> np.dtype[np.floating]:
-    """Return the dtype to compute in: float32 if everything is float32 or smaller, else float64.
-
-    Raises
-    ------
-    OptionError
-        If an array holds no real numbers.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> float_dtype(np.zeros(1, np.float32)), float_dtype(np.zeros(1, int))
-    (dtype('float32'), dtype('float64'))
-    """
-    for array in arrays:
-        if array.dtype.kind not in "biuf":
-            raise OptionError(f"arrays must hold real numbers, got dtype {array.dtype}")
-    kind = np.result_type(*arrays)
-    narrow = kind.kind == "f" and kind.itemsize <= 4
-    return np.dtype(np.float32 if narrow else np.float64)
 
 
 def _flat_bias(b: FloatArray, n_C: int) -> FloatArray:

@@ -14,11 +14,12 @@ from typing import Final
 
 import numpy as np
 
-from cnncli.core.algorithms.base import Border, FloatArray, Scratch, Task
+from cnncli.core.algorithms.base import Border, Scratch, Task
 from cnncli.core.algorithms.matmul import sliding_cells
+from cnncli.core.arrays import FloatArray
 from cnncli.core.engine import correlate
 from cnncli.core.geometry import Window, gradient_axis
-from cnncli.core.strips import STRIP_BYTES, Grid, Padder, run_strips
+from cnncli.core.strips import STRIP_BYTES, Padder, StripGrid, run_strips
 
 BLOCK_CHANNELS: Final = 32
 """Input channels of a block of filters that one thread owns, and at most `BLOCKS` blocks."""
@@ -129,7 +130,7 @@ def filter_gradient(
     values = _cells_of(parts[0]) * window.cols.kernel + n_C
     rows = max(1, STRIP_BYTES // (n_W * values * dZ.dtype.itemsize))
     # Small images go together: one by one, the calls around the products would cost more than they.
-    grid = Grid(max(1, rows // window.rows.out), rows)
+    grid = StripGrid(max(1, rows // window.rows.out), rows)
     strips = grid.strips(m, window.rows.out, 0, window.rows.out)
     dW = np.zeros((*window.kernel, groups, n_C_prev // groups, n_C // groups), dZ.dtype)
 

@@ -16,9 +16,10 @@ from typing import Any, Final
 import numpy as np
 
 from cnncli.core.algorithms import banded, fourier, low_rank, matmul, shift_add, winograd
-from cnncli.core.algorithms.base import Border, FloatArray, Kernel, Scratch, Task, Work
+from cnncli.core.algorithms.base import Border, Kernel, Scratch, Task, Work
+from cnncli.core.arrays import FloatArray
 from cnncli.core.geometry import Window
-from cnncli.core.strips import FEWEST, Grid, Padder, RowSource, Strip, cut, run_strips
+from cnncli.core.strips import FEWEST, Padder, RowSource, Strip, StripGrid, cut, run_strips
 from cnncli.errors import OptionError
 from cnncli.system import blas
 
@@ -136,7 +137,7 @@ class Convolution:
         The filters made ready; it adds the bias.
     blocks : tuple of slice
         Blocks of output channels that run apart.
-    grid : Grid
+    grid : StripGrid
         The strips; ``grid.rows`` is what a streaming caller should ask for at a time.
     padder : Padder
     bias : ndarray, shape (n_C,), or None
@@ -147,7 +148,7 @@ class Convolution:
     W: FloatArray
     kernel: Kernel
     blocks: tuple[slice, ...]
-    grid: Grid
+    grid: StripGrid
     padder: Padder
     bias: FloatArray | None
 
@@ -229,7 +230,7 @@ def _finite(values: FloatArray) -> bool:
     return bool(np.isfinite(np.einsum("mhwc,mhwc->", values, values)))
 
 
-def _blocks(task: Task, kernel: Kernel, grid: Grid) -> tuple[slice, ...]:
+def _blocks(task: Task, kernel: Kernel, grid: StripGrid) -> tuple[slice, ...]:
     """Blocks of output channels that run apart, for layers too small to make enough strips."""
     strips = len(grid.strips(task.images, task.window.rows.out, 0, task.window.rows.out))
     if strips >= FEWEST or not kernel.by_channels:
@@ -250,7 +251,7 @@ def _add_bias(out: FloatArray, bias: FloatArray) -> None:
         np.add(out, bias, out=out)
 
 
-def plan(
+def prepare_convolution(
     W: FloatArray,
     window: Window,
     groups: int = 1,
@@ -294,7 +295,7 @@ def plan(
     Examples
     --------
     >>> from cnncli.core.geometry import place_window
-    >>> layer = plan(np.ones((2, 2, 1, 1)), place_window((3, 3), 2))
+    >>> layer = prepare_convolution(np.ones((2, 2, 1, 1)), place_window((3, 3), 2))
     >>> layer(np.ones((1, 3, 3, 1))).ravel()
     array([4., 4., 4., 4.])
     >>> X = np.arange(9.0).reshape(1, 3, 3, 1)
@@ -335,7 +336,7 @@ def correlate(
     X : ndarray, shape (m, n_H_prev, n_W_prev, n_C_prev)
         Input of W's dtype.
     W, window, groups, border, bias, algorithm
-        As in `plan`.
+        As in `prepare_convolution`.
     jobs : int, optional
         Threads; default: one for each core. The bytes do not depend on it.
 
@@ -357,5 +358,7 @@ def correlate(
            [6., 9., 6.],
            [4., 6., 4.]])
     """
-    layer = plan(W, window, groups, border, images=len(X), bias=bias, algorithm=algorithm)
+    layer = prepare_convolution(
+        W, window, groups, border, images=len(X), bias=bias, algorithm=algorithm
+    )
     return layer(X, jobs)

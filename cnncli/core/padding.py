@@ -5,13 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
-from numpy.typing import NDArray
 
+from cnncli.core.arrays import FloatArray
 from cnncli.core.borders import CONSTANT_CELL, border_index, border_runs, check_pad_mode
 from cnncli.core.geometry import PaddingLike, Pads, explicit_pads
 from cnncli.errors import ShapeError
-
-FloatArray = NDArray[np.floating]
 
 
 def zero_pad(X: FloatArray, pad: PaddingLike) -> FloatArray:

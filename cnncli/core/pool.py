@@ -9,15 +9,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from cnncli.core.arrays import FloatArray, float_dtype
 from cnncli.core.choices import POOL_MODES
-from cnncli.core.conv import float_dtype
 from cnncli.core.geometry import Pads, Window, pair, place_window
 from cnncli.core.hparameters import POOL_DEFAULTS, read_hparameters
 from cnncli.core.padding import check_batch, pad_borders, pad_borders_backward
-from cnncli.core.window_reduce import fold_windows
+from cnncli.core.window_reduce import reduce_windows
 from cnncli.errors import OptionError, ShapeError
 
-FloatArray = NDArray[np.floating]
 PoolCache = tuple[FloatArray, Mapping[str, Any]]
 
 
@@ -291,12 +290,12 @@ def check_mode(mode: str) -> None:
 def _extremes(A: FloatArray, window: Window, better: np.ufunc, worst: float) -> FloatArray:
     if A.dtype.kind in "iu":
         limits = np.iinfo(A.dtype.name)
-        return fold_windows(A, window, better, limits.min if worst < 0 else limits.max)
-    return fold_windows(A, window, better, worst)
+        return reduce_windows(A, window, better, limits.min if worst < 0 else limits.max)
+    return reduce_windows(A, window, better, worst)
 
 
 def _sums(A: FloatArray, window: Window) -> FloatArray:
-    return fold_windows(A, window, np.add, 0.0)
+    return reduce_windows(A, window, np.add, 0.0)
 
 
 def _divisors(

@@ -20,7 +20,7 @@ Mask = NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
-class Field:
+class ReceptiveField:
     """The receptive field of a layer's units along one axis.
 
     Unit i depends on the input cells from ``first + i*step`` on, `size` of them.
@@ -36,11 +36,11 @@ class Field:
 
     Examples
     --------
-    >>> conv = Field().through(Axis(size=224, kernel=7, stride=2, begin=3, end=3))
+    >>> conv = ReceptiveField().through(Axis(size=224, kernel=7, stride=2, begin=3, end=3))
     >>> conv, conv.centre
-    (Field(size=7, step=2, first=-3), 0.0)
+    (ReceptiveField(size=7, step=2, first=-3), 0.0)
     >>> conv.through(Axis(size=112, kernel=3, stride=2, begin=1, end=1))
-    Field(size=11, step=4, first=-5)
+    ReceptiveField(size=11, step=4, first=-5)
     """
 
     size: int = 1
@@ -57,20 +57,20 @@ class Field:
         begin = self.first + unit * self.step
         return begin, begin + self.size
 
-    def through(self, axis: Axis) -> Field:
+    def through(self, axis: Axis) -> ReceptiveField:
         """Return the field of a window's outputs, this being that of its inputs."""
-        return Field(
+        return ReceptiveField(
             size=self.size + (axis.extent - 1) * self.step,
             step=self.step * axis.stride,
             first=self.first - axis.begin * self.step,
         )
 
-    def broadcast(self) -> Field:
+    def broadcast(self) -> ReceptiveField:
         """Return the field of a unit that serves every place."""
         return replace(self, step=0)
 
 
-def union(fields: Sequence[Field], units: int) -> Field:
+def union(fields: Sequence[ReceptiveField], units: int) -> ReceptiveField:
     """Return the field of units that depend on several inputs.
 
     Branches whose steps differ have no common step: the field then holds what any of the units
@@ -78,24 +78,24 @@ def union(fields: Sequence[Field], units: int) -> Field:
 
     Parameters
     ----------
-    fields : sequence of Field
+    fields : sequence of ReceptiveField
         One for each input.
     units : int
         How many there are along the axis.
 
     Examples
     --------
-    >>> union([Field(size=5, step=2, first=-2), Field(size=1, step=2, first=0)], units=8)
-    Field(size=5, step=2, first=-2)
-    >>> union([Field(size=3, step=1, first=-1), Field(size=8, step=0, first=0)], units=8)
-    Field(size=10, step=0, first=-1)
+    >>> union([ReceptiveField(5, 2, -2), ReceptiveField(1, 2, 0)], units=8)
+    ReceptiveField(size=5, step=2, first=-2)
+    >>> union([ReceptiveField(3, 1, -1), ReceptiveField(8, 0, 0)], units=8)
+    ReceptiveField(size=10, step=0, first=-1)
     """
     steps = {field.step for field in fields}
     # Fields move one way, so those of the first and the last unit bound all others.
     last = 0 if len(steps) == 1 else units - 1
     begin = min(field.span(0)[0] for field in fields)
     end = max(field.span(last)[1] for field in fields)
-    return Field(end - begin, steps.pop() if len(steps) == 1 else 0, begin)
+    return ReceptiveField(end - begin, steps.pop() if len(steps) == 1 else 0, begin)
 
 
 def cells_read(axis: Axis, mode: str = "zeros", outputs: Mask | None = None) -> Mask:

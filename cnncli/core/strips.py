@@ -11,7 +11,8 @@ from typing import Final, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from cnncli.core.algorithms.base import FloatArray, Scratch, Task
+from cnncli.core.algorithms.base import Scratch, Task
+from cnncli.core.arrays import FloatArray
 from cnncli.core.borders import CONSTANT_CELL, border_index, border_runs
 from cnncli.core.geometry import Axis, Pair
 from cnncli.system.threads import share_items
@@ -41,7 +42,7 @@ class Strip:
 
 
 @dataclass(frozen=True)
-class Grid:
+class StripGrid:
     """How a layer is cut: by its shapes alone, never by the number of threads.
 
     Parameters
@@ -64,7 +65,7 @@ class Grid:
         ]
 
 
-def cut(task: Task, bytes_per_row: float, step: int = 1, least_rows: int = 1) -> Grid:
+def cut(task: Task, bytes_per_row: float, step: int = 1, least_rows: int = 1) -> StripGrid:
     """Return strips that stay in cache, and enough of them for several threads.
 
     Parameters
@@ -78,12 +79,12 @@ def cut(task: Task, bytes_per_row: float, step: int = 1, least_rows: int = 1) ->
     rows, batch = task.window.rows.out, task.images
     fitting = max(least_rows, int(STRIP_BYTES / bytes_per_row))
     if fitting >= rows and batch > 1:
-        return Grid(max(1, min(fitting // rows, batch // FEWEST)), _up(rows, step))
+        return StripGrid(max(1, min(fitting // rows, batch // FEWEST)), _up(rows, step))
     needed = -(-rows // fitting)
     count = max(needed, min(_up(needed, -(-FEWEST // batch)), rows // least_rows))
     highest = _up(-(-rows // count), step)
     heights = range(highest, max(min(highest, least_rows), highest // 2, 1) - 1, -step)
-    return Grid(1, min(heights, key=lambda height: _longer_half(rows, height)))
+    return StripGrid(1, min(heights, key=lambda height: _longer_half(rows, height)))
 
 
 def _longer_half(rows: int, height: int) -> int:

@@ -27,7 +27,7 @@ THREADS_FROM: Final = 1_000_000
 """Input values below which threads cost more than they save: about a quarter of a millisecond."""
 
 
-def fold_windows(
+def reduce_windows(
     A: Values, window: Window, combine: np.ufunc, fill: float, jobs: int | None = None
 ) -> Values:
     """Combine the cells of every window, channel by channel.
@@ -53,7 +53,7 @@ def fold_windows(
     --------
     >>> from cnncli.core.geometry import place_window
     >>> A = np.arange(9, dtype=np.uint8).reshape(1, 3, 3, 1)
-    >>> fold_windows(A, place_window((3, 3), 2), np.maximum, 0)[0, :, :, 0]
+    >>> reduce_windows(A, place_window((3, 3), 2), np.maximum, 0)[0, :, :, 0]
     array([[4, 5],
            [7, 8]], dtype=uint8)
     """
@@ -71,30 +71,30 @@ def fold_windows(
         lines = X_pad.reshape(*X_pad.shape[:2], -1)
         shape = (len(out), out.shape[1], lines.shape[2])
         rows = scratch.take("rows", shape, A.dtype)
-        fold_axis(lines, 1, window.rows, combine, rows)
-        _fold_columns(rows, window.cols, combine, out)
+        reduce_axis(lines, 1, window.rows, combine, rows)
+        _reduce_columns(rows, window.cols, combine, out)
 
     strips = grid.strips(m, window.rows.out, 0, window.rows.out)
     run_strips(fold, strips, jobs if A.size >= THREADS_FROM else 1)
     return folded
 
 
-def _fold_columns(rows: Values, axis: Axis, combine: np.ufunc, out: Values) -> None:
+def _reduce_columns(rows: Values, axis: Axis, combine: np.ufunc, out: Values) -> None:
     """Combine along the columns of rows (m, n_H, columns * n_C) into (m, n_H, n_W, n_C)."""
     m, n_H, _, n_C = out.shape
     if axis.stride == 1:
         long = replace(axis, dilation=axis.dilation * n_C)
-        fold_axis(rows, 2, long, combine, out.reshape(m, n_H, -1))
+        reduce_axis(rows, 2, long, combine, out.reshape(m, n_H, -1))
         return
     pixels = rows.reshape(m, n_H, -1, n_C)
     if n_C >= MANY_CHANNELS:
-        fold_axis(pixels, 2, axis, combine, out)
+        reduce_axis(pixels, 2, axis, combine, out)
         return
     for channel in range(n_C):
-        fold_axis(pixels[..., channel], 2, axis, combine, out[..., channel])
+        reduce_axis(pixels[..., channel], 2, axis, combine, out[..., channel])
 
 
-def fold_axis(values: Values, dimension: int, axis: Axis, combine: np.ufunc, out: Values) -> None:
+def reduce_axis(values: Values, dimension: int, axis: Axis, combine: np.ufunc, out: Values) -> None:
     """Combine the taps along one dimension into `out`.
 
     Parameters
@@ -112,14 +112,14 @@ def fold_axis(values: Values, dimension: int, axis: Axis, combine: np.ufunc, out
     Examples
     --------
     >>> out = np.empty(3)
-    >>> fold_axis(np.arange(5.0), 0, Axis(size=5, kernel=3), np.add, out)
+    >>> reduce_axis(np.arange(5.0), 0, Axis(size=5, kernel=3), np.add, out)
     >>> out
     array([3., 6., 9.])
     """
     lead = (slice(None),) * dimension
     outputs = out.shape[dimension]
     if _doubling_pays(axis):
-        _fold_by_doubling(values, lead, axis, combine, out)
+        _reduce_by_doubling(values, lead, axis, combine, out)
         return
     first = values[(*lead, axis.tap(0, outputs))]
     if axis.kernel == 1:
@@ -136,7 +136,7 @@ def _doubling_pays(axis: Axis) -> bool:
     return pieces < axis.kernel - 1
 
 
-def _fold_by_doubling(
+def _reduce_by_doubling(
     values: Values, lead: tuple[slice, ...], axis: Axis, combine: np.ufunc, out: Values
 ) -> None:
     """Put each window together from pieces whose lengths are the powers of 2 in its own."""

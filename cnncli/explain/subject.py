@@ -11,7 +11,7 @@ import numpy as np
 
 from cnncli.core.geometry import Box, Pair, Window
 from cnncli.errors import OptionError, ShapeError, among
-from cnncli.network.layers import FloatArray, Join, Layer, Rows, Shape, Stage
+from cnncli.network.layers import FloatArray, Layer, MergeLayer, RowSource, Shape, StripStage
 from cnncli.network.layers.base import has_strips
 from cnncli.render.options import MapGroup, channel_names
 
@@ -29,14 +29,14 @@ class Input:
         The layer it comes from, or ``input``.
     shape : (1, n_H, n_W, n_C)
     rows : callable
-        As a `Stage` asks for them.
+        As a `StripStage` asks for them.
     names : tuple of str
         Of its channels.
     """
 
     name: str
     shape: Shape
-    rows: Rows
+    rows: RowSource
     names: tuple[str, ...]
 
 
@@ -48,7 +48,7 @@ class Subject:
     ----------
     name : str
         Of the layer in its network.
-    layer : Layer or Join
+    layer : Layer or MergeLayer
     inputs : tuple of Input
     groups : tuple of MapGroup
         The pictures of its output, as ``{map}`` in names of files counts them.
@@ -57,7 +57,7 @@ class Subject:
     """
 
     name: str
-    layer: Layer | Join
+    layer: Layer | MergeLayer
     inputs: tuple[Input, ...]
     groups: tuple[MapGroup, ...]
     dtype: np.dtype[Any]
@@ -78,7 +78,7 @@ class Subject:
         return channel_names(self.groups)
 
     @cached_property
-    def _stage(self) -> Stage | None:
+    def _stage(self) -> StripStage | None:
         layer = self.layer
         return layer.stage(self.inputs[0].shape, self.dtype) if has_strips(layer) else None
 
@@ -103,7 +103,7 @@ class Subject:
         return joined
 
 
-def _read(layer: Layer | Join, given: Input, box: Box) -> FloatArray:
+def _read(layer: Layer | MergeLayer, given: Input, box: Box) -> FloatArray:
     rows = layer.reads(given.shape, box)[0]
     return given.rows(rows.start, rows.stop)
 

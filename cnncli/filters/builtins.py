@@ -18,10 +18,10 @@ import numpy as np
 
 from cnncli.filters import kernels
 from cnncli.filters.builtin_names import PACKAGE
-from cnncli.filters.generators import KINDS, Kind, Parameter
+from cnncli.filters.generators import GENERATORS, Generator, Parameter
 from cnncli.filters.kernels import Weights
 
-__all__ = ["BUILTINS", "KINDS", "BuiltIn", "Kind", "Parameter", "main"]
+__all__ = ["BUILTINS", "GENERATORS", "BuiltIn", "Generator", "Parameter", "main"]
 
 _MARKS = ("<!-- table: begin -->", "<!-- table: end -->")
 _RING = ((0, 0), (0, 1), (0, 2), (1, 2), (2, 2), (2, 1), (2, 0), (1, 0))

@@ -38,7 +38,7 @@ class Separation:
 
     Examples
     --------
-    >>> examine(np.ones((2, 2))).maps[0].separable
+    >>> describe(np.ones((2, 2))).maps[0].separable
     (Separation(column=(1.0, 1.0), row=(1.0, 1.0)),)
     """
 
@@ -74,7 +74,7 @@ class MapFacts:
 
     Examples
     --------
-    >>> examine(np.array([[-1.0, 0, 1]])).maps[0].output_range
+    >>> describe(np.array([[-1.0, 0, 1]])).maps[0].output_range
     (-1.0, 1.0)
     """
 
@@ -118,7 +118,7 @@ class Facts:
 
     Examples
     --------
-    >>> examine(np.ones((3, 3, 1, 8))).weights
+    >>> describe(np.ones((3, 3, 1, 8))).weights
     72
     """
 
@@ -133,7 +133,7 @@ class Facts:
     maps: tuple[MapFacts, ...]
 
 
-def examine(given: Filter | Array, *, layout: str = "hwio") -> Facts:
+def describe(given: Filter | Array, *, layout: str = "hwio") -> Facts:
     """Return everything that can be known about a filter without a picture.
 
     Parameters
@@ -154,7 +154,7 @@ def examine(given: Filter | Array, *, layout: str = "hwio") -> Facts:
 
     Examples
     --------
-    >>> facts = examine(np.array([[-1.0, 0, 1], [-2, 0, 2], [-1, 0, 1]]))
+    >>> facts = describe(np.array([[-1.0, 0, 1], [-2, 0, 2], [-1, 0, 1]]))
     >>> facts.maps[0].zero_sum, facts.maps[0].antisymmetric, facts.maps[0].ranks
     (True, ('left-right', 'point'), (1,))
     """
@@ -181,7 +181,7 @@ def format_facts(facts: Facts) -> str:
     Parameters
     ----------
     facts : Facts
-        From `examine`.
+        From `describe`.
 
     Returns
     -------
@@ -190,7 +190,7 @@ def format_facts(facts: Facts) -> str:
 
     Examples
     --------
-    >>> print(format_facts(examine(np.array([[-1.0, 0, 1]]))))
+    >>> print(format_facts(describe(np.array([[-1.0, 0, 1]]))))
     filter      filter
     shape       (1,3): rows, columns; works on every channel on its own
     type        float64, 3 weights
@@ -217,7 +217,7 @@ def to_json(facts: Facts) -> dict[str, Any]:
     Parameters
     ----------
     facts : Facts
-        From `examine`.
+        From `describe`.
 
     Returns
     -------
@@ -226,7 +226,7 @@ def to_json(facts: Facts) -> dict[str, Any]:
 
     Examples
     --------
-    >>> to_json(examine(np.ones((2, 2))))["maps"][0]["output_range"]
+    >>> to_json(describe(np.ones((2, 2))))["maps"][0]["output_range"]
     [0.0, 4.0]
     """
     plain: dict[str, Any] = _plain(asdict(facts))

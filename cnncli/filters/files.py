@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from cnncli.core.arrays import hollow_array
+from cnncli.core.arrays import placeholder
 from cnncli.errors import CnnCliError, FileProblem, OptionError, nearest, quote
 from cnncli.filters.builtin_names import SUFFIX, builtin_file, builtin_names
 from cnncli.filters.matrix_text import looks_inline, parse_matrix, shorten
@@ -221,7 +221,7 @@ def _read_npy(path: str, key: str | None, hollow: bool) -> _Read:
         return npy.read_npy(Path(path), name=path), None, None
     header = npy.read_npy_header(Path(path), name=path)
     npy.check_length(header, os.path.getsize(path), path)
-    return hollow_array(header.dtype, header.shape), None, None
+    return placeholder(header.dtype, header.shape), None, None
 
 
 def _read_npz(path: str, key: str | None, hollow: bool) -> _Read:
@@ -233,7 +233,7 @@ def _read_npz(path: str, key: str | None, hollow: bool) -> _Read:
     chosen = pair or (_choose(path, key, keys),)
     if hollow:
         headers = [npz.read_npz_header(Path(path), each, name=path) for each in chosen]
-        arrays = [hollow_array(header.dtype, header.shape) for header in headers]
+        arrays = [placeholder(header.dtype, header.shape) for header in headers]
     else:
         found = npz.read_npz(Path(path), name=path, keys=chosen)
         arrays = [found[each] for each in chosen]
@@ -274,7 +274,7 @@ def _read_safetensors(path: str, key: str | None, hollow: bool) -> _Read:
             dtype, shape = part.get_dtype(), part.get_shape()
             _check_tensor(path, chosen, dtype, shape)
             if hollow:
-                return hollow_array(_SAFE_TYPES[dtype], shape), None, key
+                return placeholder(_SAFE_TYPES[dtype], shape), None, key
             return tensors.get_tensor(chosen), None, key
     except (safetensors.SafetensorError, OSError) as error:
         reason = npy.fault_text(error)

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from cnncli.core.arrays import hollow_array
+from cnncli.core.arrays import placeholder
 from cnncli.core.choices import FILTER_LAYOUTS
 from cnncli.errors import OptionError, ShapeError, quote
 from cnncli.filters.builtin_names import builtin_names
@@ -382,7 +382,7 @@ def _as_float(array: Array, found: Found) -> Array:
         raise found.problem(f"{found.label}: weights must be real numbers, got {array.dtype}")
     single = array.dtype.kind == "f" and array.dtype.itemsize <= 4
     if found.hollow:
-        return hollow_array(np.float32 if single else np.float64, array.shape)
+        return placeholder(np.float32 if single else np.float64, array.shape)
     # A long double beyond float64 becomes infinite, which the next check reports.
     with np.errstate(over="ignore"):
         return array.astype(np.float32 if single else np.float64)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from cnncli.errors import OptionError, nearest
+from cnncli.errors import OptionError
 
 if TYPE_CHECKING:
     import numpy as np
@@ -44,7 +44,7 @@ class Parameter:
 
 
 @dataclass(frozen=True)
-class Kind:
+class Generator:
     """One family of filters with parameters.
 
     Parameters
@@ -58,7 +58,7 @@ class Kind:
 
     Examples
     --------
-    >>> KINDS["box"].make(size=(1, 2)).tolist()
+    >>> GENERATORS["box"].make(size=(1, 2)).tolist()
     [[0.5, 0.5]]
     """
 
@@ -91,7 +91,7 @@ class Kind:
 
         Examples
         --------
-        >>> KINDS["sharpen"].make(amount=0.5)[1].tolist()
+        >>> GENERATORS["sharpen"].make(amount=0.5)[1].tolist()
         [-0.5, 3.0, -0.5]
         """
         self._check_names(values)
@@ -109,36 +109,6 @@ class Kind:
             )
 
 
-def find_kind(name: str) -> Kind:
-    """Return a kind by its name.
-
-    Parameters
-    ----------
-    name : str
-        As typed by the user.
-
-    Returns
-    -------
-    Kind
-
-    Raises
-    ------
-    OptionError
-        For an unknown name; the message lists the nearest.
-
-    Examples
-    --------
-    >>> find_kind("gabor").name
-    'gabor'
-    """
-    if name not in KINDS:
-        raise OptionError(
-            f"the kind must be one of {', '.join(KINDS)}, got {name!a}",
-            hint=", ".join(nearest(name, KINDS, 1)) or None,
-        )
-    return KINDS[name]
-
-
 def _size(default: int, what: str = "N or H,W") -> Parameter:
     return Parameter("size", "size", default, f"rows and columns of the window, {what}, 1 to 1001")
 
@@ -154,21 +124,21 @@ def _count(name: str, default: int, text: str) -> Parameter:
 _OPENCV_SIGMA = "in pixels; default 0.3*((N-1)/2 - 1) + 0.8 along each axis, as OpenCV"
 _WIDE_SIGMA = "in pixels; default a sixth of the smaller side of the window"
 
-_KINDS = (
-    Kind("identity", "changes nothing", (_size(3),)),
-    Kind("box", "mean of the window", (_size(3),)),
-    Kind("binomial", "smoothing by Pascal's triangle, near a Gaussian", (_size(3),)),
-    Kind(
+_GENERATORS = (
+    Generator("identity", "changes nothing", (_size(3),)),
+    Generator("box", "mean of the window", (_size(3),)),
+    Generator("binomial", "smoothing by Pascal's triangle, near a Gaussian", (_size(3),)),
+    Generator(
         "gaussian",
         "Gaussian blur, sampled at the pixels and divided by its sum",
         (_size(5), _number("sigma", None, _OPENCV_SIGMA)),
     ),
-    Kind(
+    Generator(
         "log",
         "Laplacian of Gaussian, zero-sum",
         (_size(9), _number("sigma", None, _WIDE_SIGMA)),
     ),
-    Kind(
+    Generator(
         "dog",
         "difference of two Gaussians, narrow minus wide, zero-sum",
         (
@@ -177,7 +147,7 @@ _KINDS = (
             _number("ratio", 1.6, "wide sigma / narrow sigma, above 1"),
         ),
     ),
-    Kind(
+    Generator(
         "gabor",
         "a wave in a Gaussian window, or a bank of them",
         (
@@ -190,7 +160,7 @@ _KINDS = (
             _count("orientations", 1, "above 1: a bank, theta turned by 180/orientations each"),
         ),
     ),
-    Kind(
+    Generator(
         "sobel",
         "derivative across an edge, binomial smoothing along it",
         (
@@ -198,17 +168,17 @@ _KINDS = (
             Parameter("axis", "choice", "h", "h: horizontal edges, v: vertical edges", ("h", "v")),
         ),
     ),
-    Kind(
+    Generator(
         "laplacian",
         "sum of the neighbours minus as many times the centre",
         (Parameter("neighbours", "choice", "4", "how many neighbours count", ("4", "8")),),
     ),
-    Kind(
+    Generator(
         "sharpen",
         "the picture minus its 4-neighbour Laplacian",
         (_number("amount", 1.0, "0 changes nothing"),),
     ),
-    Kind(
+    Generator(
         "unsharp",
         "the picture plus its difference from a Gaussian blur",
         (
@@ -217,12 +187,12 @@ _KINDS = (
             _number("amount", 1.0, "0 changes nothing"),
         ),
     ),
-    Kind(
+    Generator(
         "motion",
         "mean along a straight line through the centre",
         (_size(9), _number("angle", 0.0, "degrees counter-clockwise from rightwards")),
     ),
-    Kind(
+    Generator(
         "random",
         "He-normal weights, as an untrained ReLU layer has",
         (
@@ -233,4 +203,4 @@ _KINDS = (
         ),
     ),
 )
-KINDS: dict[str, Kind] = {kind.name: kind for kind in _KINDS}
+GENERATORS: dict[str, Generator] = {kind.name: kind for kind in _GENERATORS}

@@ -11,7 +11,15 @@ import numpy as np
 
 from cnncli.errors import OptionError, ShapeError, nearest
 from cnncli.network.graph import SOURCE, Network
-from cnncli.network.layers import ConvLayer, FloatArray, Gradients, Join, Layer, PoolLayer, Shape
+from cnncli.network.layers import (
+    ConvLayer,
+    FloatArray,
+    Gradients,
+    Layer,
+    MergeLayer,
+    PoolLayer,
+    Shape,
+)
 from cnncli.network.passes import Backward, Forward, forward
 from cnncli.render.options import MapGroup
 
@@ -214,7 +222,7 @@ def find_gradient(network: Network, X: FloatArray, layer: str, upstream: FloatAr
     return Gradient(done, upstream, done.backward({layer: upstream}))
 
 
-def parameter_names(layer: Layer | Join) -> tuple[str, ...]:
+def parameter_names(layer: Layer | MergeLayer) -> tuple[str, ...]:
     """Name a layer's gradients; a convolution has one by its biases, given or not.
 
     Examples

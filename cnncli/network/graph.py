@@ -15,13 +15,13 @@ from cnncli.network.layers import (
     BatchNormLayer,
     ConvLayer,
     FloatArray,
-    Join,
     Layer,
+    MergeLayer,
     PoolLayer,
-    Rows,
+    RowSource,
     ScaleLayer,
     Shape,
-    Stage,
+    StripStage,
 )
 from cnncli.network.layers.base import has_strips
 from cnncli.render.options import MapGroup
@@ -44,13 +44,13 @@ class Node:
     ----------
     name : str
         Unique in its network, and not `SOURCE`.
-    layer : Layer or Join
+    layer : Layer or MergeLayer
     inputs : tuple of str
         Names of earlier nodes, or `SOURCE`.
     """
 
     name: str
-    layer: Layer | Join
+    layer: Layer | MergeLayer
     inputs: tuple[str, ...]
 
 
@@ -267,7 +267,7 @@ class Network:
                 found[each] = _both(found[each], part) if each in found else part
         return found
 
-    def stage(self, shape: Shape, dtype: np.dtype[Any]) -> Stage:
+    def stage(self, shape: Shape, dtype: np.dtype[Any]) -> StripStage:
         """Prepare a chain for strips of one image: each layer asks the one before for its rows."""
         first, *more = (node.layer for node in self.nodes if has_strips(node.layer))
         chain = first.stage(shape, dtype)
@@ -400,13 +400,13 @@ def input_groups(channels: int) -> tuple[MapGroup, ...]:
     return tuple(MapGroup(str(channel), (channel,)) for channel in range(channels))
 
 
-def _after(before: Stage, stage: Stage) -> Stage:
+def _after(before: StripStage, stage: StripStage) -> StripStage:
     """Return two stages as one: the second asks the first for its input."""
 
-    def read(source: Rows, first: int, last: int) -> FloatArray:
+    def read(source: RowSource, first: int, last: int) -> FloatArray:
         return stage.read(lambda begin, end: before.read(source, begin, end), first, last)
 
-    return Stage(stage.shape, stage.step, read)
+    return StripStage(stage.shape, stage.step, read)
 
 
 def _both(one: Box, other: Box) -> Box:
@@ -422,7 +422,7 @@ def _both(one: Box, other: Box) -> Box:
     return rows, cols
 
 
-def _fold(conv: Layer | Join, norm: Layer | Join) -> ConvLayer | None:
+def _fold(conv: Layer | MergeLayer, norm: Layer | MergeLayer) -> ConvLayer | None:
     """Return a bank and a scale behind it as one bank; None if they are something else."""
     if isinstance(norm, BatchNormLayer):
         norm = norm.scale

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from cnncli.network.graph import SOURCE, Network, Node
-from cnncli.network.layers import ConvLayer, FloatArray, Gradients, Join, Layer, Shape
+from cnncli.network.layers import ConvLayer, FloatArray, Gradients, Layer, MergeLayer, Shape
 from cnncli.network.layers.base import has_strips
 from cnncli.system.threads import run_all
 
@@ -193,7 +193,7 @@ def _last_uses(network: Network) -> dict[str, int]:
     return {name: number for number, node in enumerate(network.nodes) for name in node.inputs}
 
 
-def _infer(layer: Layer | Join, inputs: list[FloatArray], jobs: int | None) -> FloatArray:
+def _infer(layer: Layer | MergeLayer, inputs: list[FloatArray], jobs: int | None) -> FloatArray:
     """Return a layer's output: strips on threads where it has them."""
     if not has_strips(layer):
         return layer.forward(*inputs)[0]

@@ -10,21 +10,21 @@ import numpy as np
 
 from cnncli.core.engine import Choice
 from cnncli.core.geometry import Axis, Window
-from cnncli.core.receptive_field import Field, Mask, cells_read, runs_of, union
+from cnncli.core.receptive_field import Mask, ReceptiveField, cells_read, runs_of, union
 from cnncli.network.graph import NORMALIZE, SOURCE, Network, Node
 from cnncli.network.layers import (
     ActivationLayer,
     BatchNormLayer,
     ConvLayer,
-    Join,
     Layer,
+    MergeLayer,
     PadLayer,
     PoolLayer,
     Shape,
 )
 from cnncli.network.passes import held_bytes
 
-Fields = tuple[Field, Field]
+Fields = tuple[ReceptiveField, ReceptiveField]
 Runs = tuple[slice, ...]
 
 DTYPE = np.dtype(np.float32)
@@ -66,7 +66,7 @@ class LayerPlan:
         from data, nor the scale of the network's input.
     multiply_adds : int
         Products in the sums of convolutions.
-    field : (Field, Field)
+    field : (ReceptiveField, ReceptiveField)
         Receptive field along rows and columns.
     unread : Unread
         Cells of its input that it does not read.
@@ -185,10 +185,10 @@ def receptive_fields(network: Network, shape: Shape) -> dict[str, Fields]:
     --------
     >>> network = Network.chain(PoolLayer(size=2), PoolLayer(size=3, stride=1))
     >>> receptive_fields(network, (1, 8, 8, 1))["pool2"][0]
-    Field(size=6, step=2, first=0)
+    ReceptiveField(size=6, step=2, first=0)
     """
     shapes = network.shapes(shape)
-    found: dict[str, Fields] = {SOURCE: (Field(), Field())}
+    found: dict[str, Fields] = {SOURCE: (ReceptiveField(), ReceptiveField())}
     for node in network.nodes:
         window = node.layer.window(shapes[node.inputs[0]])
         out = shapes[node.name]
@@ -203,7 +203,7 @@ def receptive_fields(network: Network, shape: Shape) -> dict[str, Fields]:
     return found
 
 
-def _served(field: Field, units: int, places: int) -> Field:
+def _served(field: ReceptiveField, units: int, places: int) -> ReceptiveField:
     return field.broadcast() if units < places else field
 
 
@@ -228,7 +228,7 @@ def _layer_plan(node: Node, shapes: dict[str, Shape], field: Fields, held: int) 
     )
 
 
-def _label(layer: Layer | Join, window: Window | None) -> str:
+def _label(layer: Layer | MergeLayer, window: Window | None) -> str:
     kind = layer.mode if isinstance(layer, PoolLayer) else ""
     if isinstance(layer, ActivationLayer):
         return layer.activation

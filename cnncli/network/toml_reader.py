@@ -28,8 +28,8 @@ from cnncli.network.layers import (
     ConcatLayer,
     ConvLayer,
     FloatArray,
-    Join,
     Layer,
+    MergeLayer,
     MulLayer,
     PadLayer,
     PoolLayer,
@@ -122,7 +122,7 @@ def _channel_counts(model: Model) -> list[int]:
     return list(dict.fromkeys(counts))
 
 
-def _needs(layer: Layer | Join) -> list[int]:
+def _needs(layer: Layer | MergeLayer) -> list[int]:
     """The numbers of channels that a layer may need of its input."""
     if isinstance(layer, ConvLayer):
         channels = layer.filter.channels_in
@@ -255,7 +255,7 @@ def _layer_name(table: Any, number: int, taken: set[str]) -> str:
     return name
 
 
-def _check_inputs(inputs: Sequence[str], known: set[str], layer: Layer | Join) -> None:
+def _check_inputs(inputs: Sequence[str], known: set[str], layer: Layer | MergeLayer) -> None:
     for each in inputs:
         if each not in known:
             raise FileProblem(
@@ -267,7 +267,7 @@ def _check_inputs(inputs: Sequence[str], known: set[str], layer: Layer | Join) -
         raise FileProblem(f"inputs: {layer.op} takes at least 2, got {len(inputs)}")
 
 
-def _layer(table: Any, name: str, arrays: Arrays) -> tuple[Layer | Join, tuple[str, ...]]:
+def _layer(table: Any, name: str, arrays: Arrays) -> tuple[Layer | MergeLayer, tuple[str, ...]]:
     kind = _table(table).get("type")
     if not isinstance(kind, str) or kind not in TYPES:
         got = "nothing" if kind is None else quote(str(kind))
@@ -341,7 +341,7 @@ def _with_numbers(fields: dict[str, Any], names: Sequence[str], arrays: Arrays) 
 
 
 _JOINS: Final = (AddLayer, MulLayer, ConcatLayer)
-_Builder = Callable[[dict[str, Any], str, "Arrays"], "Layer | Join"]
+_Builder = Callable[[dict[str, Any], str, "Arrays"], "Layer | MergeLayer"]
 _BUILDERS: Final[dict[str, _Builder]] = {
     "conv": _conv,
     "pool": _pool,

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from cnncli.io.images import Picture
 from cnncli.network.graph import Network
-from cnncli.network.layers import Shape, Stage
+from cnncli.network.layers import Shape, StripStage
 from cnncli.network.layers.base import rows_at_once
 from cnncli.network.passes import peak_bytes, walk
 from cnncli.render.levels import LEVELS
@@ -40,9 +40,9 @@ class _LastStage:
     """Keeps the network that was prepared last: images of a batch are often of one size."""
 
     def __init__(self) -> None:
-        self._known: tuple[Network, Shape, np.dtype[Any], Stage] | None = None
+        self._known: tuple[Network, Shape, np.dtype[Any], StripStage] | None = None
 
-    def of(self, network: Network, shape: Shape, dtype: np.dtype[Any]) -> Stage:
+    def of(self, network: Network, shape: Shape, dtype: np.dtype[Any]) -> StripStage:
         """Return the network prepared for images of that shape, in that dtype."""
         known = self._known
         if known is not None and known[1:3] == (shape, dtype) and _same(known[0], network):
@@ -102,7 +102,7 @@ class FeatureMaps:
         """float32 or float64."""
         return self.picture.dtype
 
-    def _stage(self, in_levels: bool = False) -> tuple[Stage, bool]:
+    def _stage(self, in_levels: bool = False) -> tuple[StripStage, bool]:
         """Return the network prepared for one image, and whether pixels go in as they are stored.
 
         Pixels that come out as they are stored are exact as values too; sums are where they are
@@ -111,15 +111,15 @@ class FeatureMaps:
         return self._level_stage if in_levels else self._value_stage
 
     @cached_property
-    def _value_stage(self) -> tuple[Stage, bool]:
+    def _value_stage(self) -> tuple[StripStage, bool]:
         return self._prepared(self._pixel_dtype == self.picture.pixels.dtype)
 
     @cached_property
-    def _level_stage(self) -> tuple[Stage, bool]:
+    def _level_stage(self) -> tuple[StripStage, bool]:
         levels = self._pixel_dtype is not None and self.picture.scale == LEVELS
         return self._prepared(True) if levels else self._value_stage
 
-    def _prepared(self, raw: bool) -> tuple[Stage, bool]:
+    def _prepared(self, raw: bool) -> tuple[StripStage, bool]:
         found = self._pixel_dtype
         dtype = found if raw and found is not None else self.dtype
         return _last_stage.of(self.network, (1, *self.picture.shape[1:]), dtype), raw

@@ -8,7 +8,7 @@ from itertools import groupby, pairwise
 from typing import Final
 
 from cnncli.core.geometry import Box, Pair
-from cnncli.core.receptive_field import Field
+from cnncli.core.receptive_field import ReceptiveField
 from cnncli.errors import OptionError
 from cnncli.network.graph import SOURCE, Network
 from cnncli.network.layers import Shape
@@ -141,7 +141,7 @@ def _one(unit: Pair) -> Box:
     return slice(unit[0], unit[0] + 1), slice(unit[1], unit[1] + 1)
 
 
-def _beyond(field: tuple[Field, Field], unit: Pair, shape: Shape) -> Sides:
+def _beyond(field: tuple[ReceptiveField, ReceptiveField], unit: Pair, shape: Shape) -> Sides:
     (top, bottom), (left, right) = (
         (max(0, -begin), max(0, end - size))
         for (begin, end), size in (
@@ -152,7 +152,9 @@ def _beyond(field: tuple[Field, Field], unit: Pair, shape: Shape) -> Sides:
     return top, bottom, left, right
 
 
-def _alike(places: Sequence[tuple[str, Pair, tuple[Field, Field]]]) -> list[list[str]]:
+def _alike(
+    places: Sequence[tuple[str, Pair, tuple[ReceptiveField, ReceptiveField]]],
+) -> list[list[str]]:
     """Put layers together that follow each other and see the same."""
     runs = groupby(places, key=lambda place: place[1:])
     return [[name for name, *_ in run] for _, run in runs]

@@ -55,7 +55,7 @@ def make_layer(
 def plan_layer(arrays: Arrays, fields: Mapping[str, Any], algorithm: str) -> engine.Convolution:
     X, W, b = arrays
     every = {**CONV_DEFAULTS, **fields}
-    return engine.plan(
+    return engine.prepare_convolution(
         W,
         conv_window(X.shape, W.shape, every),
         every["groups"],
@@ -149,7 +149,7 @@ def test_a_stream_reads_only_the_rows_it_needs(mode: str) -> None:
         return X[images, rows]
 
     Z = engine.correlate(X, W, window, border=(mode, 0.0), algorithm="matmul")
-    layer = engine.plan(W, window, border=(mode, 0.0), algorithm="matmul")
+    layer = engine.prepare_convolution(W, window, border=(mode, 0.0), algorithm="matmul")
     first = layer.grid.rows
     part = layer.rows(source, first, 2 * first)
     assert part.tobytes() == Z[:, first : 2 * first].tobytes()
@@ -205,7 +205,9 @@ def test_products_in_blocks_equal_whole_ones(
 
 def test_few_rows_and_many_filters_are_cut_by_filters() -> None:
     W = np.zeros((3, 3, 8, 600), np.float32)
-    layer = engine.plan(W, place_window((8, 8), 3, padding="same"), algorithm="winograd")
+    layer = engine.prepare_convolution(
+        W, place_window((8, 8), 3, padding="same"), algorithm="winograd"
+    )
     step = layer.kernel.by_channels
     assert len(layer.blocks) == 2
     assert [block.start % step for block in layer.blocks] == [0, 0]
@@ -215,7 +217,9 @@ def test_few_rows_and_many_filters_are_cut_by_filters() -> None:
 def test_halves_are_even_where_steps_allow_it() -> None:
     W = np.zeros((3, 3, 128, 128), np.float32)
     for size in (112, 56, 100, 61):
-        layer = engine.plan(W, place_window((size, size), 3, padding="same"), algorithm="winograd")
+        layer = engine.prepare_convolution(
+            W, place_window((size, size), 3, padding="same"), algorithm="winograd"
+        )
         heights = [strip.last - strip.first for strip in layer.grid.strips(1, size, 0, size)]
         halves = [0, 0]
         for height in heights:
@@ -451,7 +455,7 @@ def test_a_stream_of_strips_stays_in_little_memory(algorithm: str, kernel: tuple
     height, width = 3000, 600
     X, W = np.ones((1, height, width, 3), np.float32), np.ones((*kernel, 1, 3), np.float32)
     window = place_window((height, width), kernel, padding="same")
-    layer = engine.plan(W, window, 3, algorithm=algorithm)
+    layer = engine.prepare_convolution(W, window, 3, algorithm=algorithm)
 
     def stream() -> None:
         for first in range(0, height, layer.grid.rows):

@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 
 from cnncli import conv_backward, conv_forward, conv_single_step
+from cnncli.core.arrays import float_dtype
 from cnncli.core.choices import ALGORITHM_NAMES
-from cnncli.core.conv import conv_plan, float_dtype
+from cnncli.core.conv import conv_plan
 from cnncli.errors import OptionError, ShapeError
 from tests.support.judges import loop_conv_forward
 

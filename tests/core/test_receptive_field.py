@@ -10,7 +10,7 @@ import pytest
 from cnncli.core.borders import border_index
 from cnncli.core.choices import PAD_MODES
 from cnncli.core.geometry import Axis
-from cnncli.core.receptive_field import Field, cells_read, runs_of, union
+from cnncli.core.receptive_field import ReceptiveField, cells_read, runs_of, union
 from cnncli.network.graph import SOURCE, Network, Node
 from cnncli.network.layers import ConcatLayer, ConvLayer, MulLayer, PoolLayer
 from cnncli.network.summary import receptive_fields
@@ -77,8 +77,8 @@ def test_a_gate_of_the_whole_image_is_seen_by_all_units() -> None:
         )
     )
     rows, cols = receptive_fields(network, (1, 9, 6, 1))["mul"]
-    assert rows == Field(size=11, step=0, first=-1)
-    assert cols == Field(size=8, step=0, first=-1)
+    assert rows == ReceptiveField(size=11, step=0, first=-1)
+    assert cols == ReceptiveField(size=8, step=0, first=-1)
     image = np.random.default_rng(0).uniform(0.1, 0.2, (1, 9, 6, 1))
     assert reached(network, image, (2, 3)) == [(0, 9), (0, 6)]
 
@@ -91,14 +91,17 @@ def test_concat_takes_the_larger_field() -> None:
             Node("both", ConcatLayer(), ("small", "large")),
         )
     )
-    assert receptive_fields(network, (1, 9, 9, 1))["both"] == (Field(5, 1, -2),) * 2
+    assert receptive_fields(network, (1, 9, 9, 1))["both"] == (ReceptiveField(5, 1, -2),) * 2
 
 
 def test_union_of_steps_that_differ_bounds_every_unit() -> None:
-    fields, units = [Field(size=3, step=1, first=0), Field(size=1, step=3, first=2)], 4
+    fields, units = (
+        [ReceptiveField(size=3, step=1, first=0), ReceptiveField(size=1, step=3, first=2)],
+        4,
+    )
     whole = union(fields, units)
     spans = [field.span(unit) for field in fields for unit in range(units)]
-    assert whole == Field(12, 0, 0)
+    assert whole == ReceptiveField(12, 0, 0)
     assert whole.span(2) == (min(s[0] for s in spans), max(s[1] for s in spans))
 
 

@@ -20,8 +20,8 @@ from cnncli.network.layers import (
     BatchNormLayer,
     ConcatLayer,
     ConvLayer,
-    Join,
     Layer,
+    MergeLayer,
     MulLayer,
     PadLayer,
     PoolLayer,
@@ -34,7 +34,7 @@ RNG = np.random.default_rng(7)
 SHAPE = (1, 7, 10, 4)
 
 
-def subject_of(layer: Layer | Join, *arrays: np.ndarray) -> Subject:
+def subject_of(layer: Layer | MergeLayer, *arrays: np.ndarray) -> Subject:
     """Return a layer on arrays, each channel of its output a map of its own."""
     inputs = tuple(array_input(X, f"input{k}") for k, X in enumerate(arrays))
     maps = layer.output_shape(*(X.shape for X in arrays))[3]

@@ -21,8 +21,8 @@ from cnncli.network.layers import (
     AddLayer,
     BatchNormLayer,
     ConvLayer,
-    Join,
     Layer,
+    MergeLayer,
     PadLayer,
     PoolLayer,
 )
@@ -124,7 +124,7 @@ def test_averages_say_what_they_divide_by() -> None:
         assert float(line_of(lines, "result")) == pytest.approx(12 / divisor, abs=1e-5)
 
 
-CASES: list[tuple[Layer | Join, int]] = [
+CASES: list[tuple[Layer | MergeLayer, int]] = [
     (ConvLayer(from_array(RNG.normal(size=(3, 3, 3, 2))), activation="leaky-relu"), 3),
     (ConvLayer(from_array(RNG.normal(size=(5, 7, 3, 2))), dilation=2, pad_mode="wrap"), 3),
     (ConvLayer(from_array(RNG.normal(size=(25, 61, 1, 1)) * 1e-6), padding=30), 1),

@@ -10,14 +10,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from cnncli.filters.describe import examine, format_facts, format_matrix, to_json
+from cnncli.filters.describe import describe, format_facts, format_matrix, to_json
 from cnncli.filters.filter import builtin_names, from_array, load_filter, stack
 
 
 @pytest.mark.parametrize("name", builtin_names())
 def test_facts_of_every_builtin(name):
     loaded = load_filter(name)
-    facts = examine(loaded)
+    facts = describe(loaded)
     bank = loaded.weights[:, :, None, :] if loaded.per_channel else loaded.weights
     assert len(facts.maps) == loaded.maps
     for index, one in enumerate(facts.maps):
@@ -40,7 +40,7 @@ def test_output_range_is_reached_and_never_left(name):
     loaded = load_filter(name)
     bank = loaded.weights[:, :, None, :] if loaded.per_channel else loaded.weights
     random = np.random.default_rng(5).random((200, *bank.shape[:3]))
-    for index, one in enumerate(examine(loaded).maps):
+    for index, one in enumerate(describe(loaded).maps):
         weights = bank[..., index]
         low, high = one.output_range
         assert low == pytest.approx((weights * (weights < 0)).sum(), abs=1e-12)
@@ -66,16 +66,16 @@ SYMMETRIES = {
 
 @pytest.mark.parametrize(("name", "expected"), SYMMETRIES.items())
 def test_symmetries(name, expected):
-    one = examine(load_filter(name)).maps[0]
+    one = describe(load_filter(name)).maps[0]
     assert (" ".join(one.symmetric), " ".join(one.antisymmetric)) == expected
 
 
 def test_symmetry_needs_every_channel():
     weights = np.zeros((1, 3, 2))
     weights[0, :, 0] = weights[0, ::-1, 1] = [1, 2, 1]
-    assert "left-right" in examine(weights).maps[0].symmetric
+    assert "left-right" in describe(weights).maps[0].symmetric
     weights[0, :, 1] = [1, 2, 3]
-    assert "left-right" not in examine(weights).maps[0].symmetric
+    assert "left-right" not in describe(weights).maps[0].symmetric
 
 
 @pytest.mark.parametrize(
@@ -90,7 +90,7 @@ def test_symmetry_needs_every_channel():
     ],
 )
 def test_separable_pairs_are_readable(name, column, row):
-    pair = examine(load_filter(name)).maps[0].separable[0]
+    pair = describe(load_filter(name)).maps[0].separable[0]
     assert list(pair.column) == column
     assert list(pair.row) == pytest.approx(row)
 
@@ -101,7 +101,7 @@ lines = hnp.arrays(np.float64, st.integers(1, 6), elements=st.integers(-9, 9))
 @given(lines, lines)
 def test_products_of_lines_are_found_separable(column, row):
     kernel = np.outer(column, row)
-    one = examine(kernel).maps[0]
+    one = describe(kernel).maps[0]
     assert one.ranks == (int(kernel.any()),)
     if kernel.any():
         pair = one.separable[0]
@@ -113,7 +113,7 @@ shapes = st.tuples(st.integers(1, 5), st.integers(1, 5))
 
 @given(hnp.arrays(np.float32, shapes, elements=st.floats(-5, 5, width=32)))
 def test_any_kernel_gives_text_json_and_matrix(kernel):
-    facts = examine(kernel)
+    facts = describe(kernel)
     assert json.loads(json.dumps(to_json(facts))) == to_json(facts)
     assert format_facts(facts).isascii()
     assert len(format_matrix(kernel).splitlines()) - len(kernel) in (0, 1)
@@ -122,21 +122,21 @@ def test_any_kernel_gives_text_json_and_matrix(kernel):
 def test_bias_shifts_the_range():
     np_filter = load_filter("sobel_v")
     with_bias = type(np_filter)("s", np_filter.weights, True, ("s",), bias=np.array([0.5]))
-    one = examine(with_bias).maps[0]
+    one = describe(with_bias).maps[0]
     assert (one.bias, one.output_range) == (0.5, (-3.5, 4.5))
-    assert "bias        0.5" in format_facts(examine(with_bias))
+    assert "bias        0.5" in format_facts(describe(with_bias))
 
 
 def test_float32_rounding_is_no_asymmetry():
     weights = load_filter("gaussian_7").weights[:, :, 0].astype(np.float32)
-    one = examine(weights).maps[0]
+    one = describe(weights).maps[0]
     assert one.ranks == (1,) and one.symmetric == ("left-right", "up-down", "point")
     zero = load_filter("log").weights[:, :, 0].astype(np.float32)
-    assert examine(zero).maps[0].zero_sum
+    assert describe(zero).maps[0].zero_sum
 
 
 def test_facts_of_a_kernel_as_text():
-    assert format_facts(examine(load_filter("sobel_v"))).splitlines() == [
+    assert format_facts(describe(load_filter("sobel_v"))).splitlines() == [
         "filter      sobel_v",
         "shape       (3,3): rows, columns; works on every channel on its own",
         "type        float64, 9 weights",
@@ -156,15 +156,15 @@ def test_facts_of_a_kernel_as_text():
     ],
 )
 def test_layout_is_said(layout, line):
-    facts = examine(np.ones((2, 3, 4, 5)), layout=layout)
+    facts = describe(np.ones((2, 3, 4, 5)), layout=layout)
     assert f"shape       (2,3,4,5): {line}" in format_facts(facts).splitlines()
 
 
 def test_long_banks_are_cut_with_a_note():
     bank = from_array(np.random.default_rng(0).normal(size=(3, 3, 2, 40)))
-    assert format_facts(examine(bank)).endswith("and 24 more maps")
+    assert format_facts(describe(bank)).endswith("and 24 more maps")
     assert format_matrix(bank).endswith("(and 64 more kernels)")
-    assert len(to_json(examine(bank))["maps"]) == 40
+    assert len(to_json(describe(bank))["maps"]) == 40
 
 
 @pytest.mark.parametrize(

@@ -17,8 +17,8 @@ from cnncli.network.layers import (
     BatchNormLayer,
     ConcatLayer,
     ConvLayer,
-    Join,
     Layer,
+    MergeLayer,
     MulLayer,
     PadLayer,
     PoolLayer,
@@ -152,7 +152,7 @@ def test_gradients_of_activations(layer: ActivationLayer) -> None:
     assert gradients == {}
 
 
-JOINS: dict[str, tuple[Join, list[np.ndarray]]] = {
+JOINS: dict[str, tuple[MergeLayer, list[np.ndarray]]] = {
     "add": (AddLayer(), [X, X[::-1] * 0.5, X + 1]),
     "add of 1x1": (AddLayer(), [X, X[:, :1, :1]]),
     "mul": (MulLayer(), [X, X[::-1] * 0.5, X + 1]),

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from cnncli.core.arrays import hollow_array
+from cnncli.core.arrays import placeholder
 from cnncli.errors import ShapeError
 from cnncli.filters.filter import Filter, from_array
 from cnncli.network.graph import SOURCE, Network, Node
@@ -41,7 +41,7 @@ def norm(channels: int) -> BatchNormLayer:
 
 def hollow(*shape: int, per_channel: bool = False) -> Filter:
     maps = tuple(str(index) for index in range(shape[-1]))
-    return Filter("hollow", hollow_array(FLOAT32, shape), per_channel, maps)
+    return Filter("hollow", placeholder(FLOAT32, shape), per_channel, maps)
 
 
 STEM = Network(

@@ -12,7 +12,7 @@ from typing import Final
 
 import numpy as np
 
-from cnncli.core.algorithms.base import FloatArray, Kernel, Scratch, Task, Work, shared_planes
+from cnncli.core.algorithms.base import Kernel, Scratch, Task, Work, shared_planes
 from cnncli.core.algorithms.shift_add import (
     Term,
     collect_terms,
@@ -20,7 +20,8 @@ from cnncli.core.algorithms.shift_add import (
     row_cells,
     weighted_sum,
 )
-from cnncli.core.algorithms.toeplitz import DOWN, Lowering, down_block
+from cnncli.core.algorithms.toeplitz import DOWN, ColumnProduct, down_block
+from cnncli.core.arrays import FloatArray
 
 TOGETHER: Final = 4
 """Columns whose products are held at a time: few enough to stay in cache."""
@@ -59,22 +60,22 @@ def prepare(W: FloatArray, task: Task) -> Kernel:
         for number, parts in enumerate(filters):
             if not parts:
                 total.fill(0)
-            for index, (lowering, term) in enumerate(parts):
-                _add_columns(lowering, term, X, total, scratch, add=index > 0)
+            for index, (product, term) in enumerate(parts):
+                _add_columns(product, term, X, total, scratch, add=index > 0)
             if not direct:
                 sums = total[:, : out.shape[1]].reshape(*out.shape[:3], groups)
                 np.copyto(out[..., number::count], sums)
 
     # Input rows are read as they come; what is read again should stay in cache.
-    lowerings = [lowering for parts in filters for lowering, _ in parts]
-    held = max((lowering.n for lowering in lowerings), default=0)
+    products = [product for parts in filters for product, _ in parts]
+    held = max((product.n for product in products), default=0)
     row = task.window.cols.padded * task.n_C_prev * held + task.window.cols.out * task.n_C
     return Kernel(
         run,
         row * task.dtype.itemsize,
         step=DOWN,
         # The zeros of a matrix turn an infinity into NaN in every row of its block.
-        spreads=min((down_block(lowering.n) for lowering in lowerings), default=0),
+        spreads=min((down_block(product.n) for product in products), default=0),
         whole_rows=True,
         pads_columns=True,
     )
@@ -85,7 +86,7 @@ def _columns(plane: FloatArray) -> list[Term]:
     return collect_terms(plane.T[None], 1)
 
 
-def _parts(plane: FloatArray, task: Task) -> list[tuple[Lowering, Term]]:
+def _parts(plane: FloatArray, task: Task) -> list[tuple[ColumnProduct, Term]]:
     """Some columns at a time: how they run down, and ``(product, column)`` for what to add."""
     columns, parts = _columns(plane), []
     for first in range(0, len(columns), TOGETHER):
@@ -93,16 +94,21 @@ def _parts(plane: FloatArray, task: Task) -> list[tuple[Lowering, Term]]:
         kernels = np.array([np.broadcast_to(term.weight, len(plane)) for term in some])
         plus = tuple((d, j) for d, term in enumerate(some) for _, j in term.plus)
         minus = tuple((d, j) for d, term in enumerate(some) for _, j in term.minus)
-        parts.append((Lowering.of(kernels, task), Term(np.ones(()), plus, minus)))
+        parts.append((ColumnProduct.of(kernels, task), Term(np.ones(()), plus, minus)))
     return parts
 
 
 def _add_columns(
-    lowering: Lowering, term: Term, X: FloatArray, total: FloatArray, scratch: Scratch, add: bool
+    product: ColumnProduct,
+    term: Term,
+    X: FloatArray,
+    total: FloatArray,
+    scratch: Scratch,
+    add: bool,
 ) -> None:
     """Write the sum of some columns' results into `total` (m, rows, values), or add it."""
-    window, groups = lowering.task.window, lowering.task.groups
-    lowered = lowering.run(X, total.shape[1], scratch)
+    window, groups = product.task.window, product.task.groups
+    lowered = product.run(X, total.shape[1], scratch)
     lead, lines = lowered.shape[:4], lowered.reshape(-1, *lowered.shape[3:])
     phases = [each.reshape(*lead, -1) for each in long_rows(lines, window, scratch)]
     products = [

@@ -20,9 +20,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from cnncli.core.arrays import FloatArray
 from cnncli.core.geometry import Window
-
-FloatArray = NDArray[np.floating]
 
 Border = tuple[str, float]
 """Pad mode and the constant of "zeros"."""

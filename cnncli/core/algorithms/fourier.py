@@ -13,7 +13,8 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from cnncli.core.algorithms.base import FloatArray, Kernel, Scratch, Task, Work
+from cnncli.core.algorithms.base import Kernel, Scratch, Task, Work
+from cnncli.core.arrays import FloatArray
 from cnncli.core.geometry import Axis, Window
 
 SIDES: Final = (32, 64, 128, 256, 512, 1024)

@@ -12,7 +12,7 @@ from typing import Final
 
 import numpy as np
 
-from cnncli.core.algorithms.base import FloatArray, Kernel, Scratch, Task, Work, shared_planes
+from cnncli.core.algorithms.base import Kernel, Scratch, Task, Work, shared_planes
 from cnncli.core.algorithms.shift_add import (
     Term,
     collect_terms,
@@ -21,7 +21,8 @@ from cnncli.core.algorithms.shift_add import (
     row_cells,
     weighted_sum,
 )
-from cnncli.core.algorithms.toeplitz import ALONG, DOWN, Lowering, RowProduct
+from cnncli.core.algorithms.toeplitz import ALONG, DOWN, ColumnProduct, RowProduct
+from cnncli.core.arrays import FloatArray
 
 Factors = list[tuple[FloatArray, FloatArray]]
 Along = Callable[[list[FloatArray], FloatArray, Scratch], None]
@@ -62,7 +63,10 @@ def prepare(W: FloatArray, task: Task) -> Kernel:
     assert factors is not None
     groups, count, dtype = task.groups, task.multiplier, task.dtype
     kernels = [
-        [(Lowering.of(u.astype(dtype)[None], task), _along(v.astype(dtype), task)) for u, v in each]
+        [
+            (ColumnProduct.of(u.astype(dtype)[None], task), _along(v.astype(dtype), task))
+            for u, v in each
+        ]
         for each in factors
     ]
 
@@ -72,8 +76,8 @@ def prepare(W: FloatArray, task: Task) -> Kernel:
         direct = count == 1 and rows == out.shape[1]
         total = out.reshape(shape) if direct else scratch.take("total", shape, dtype)
         for number, kernel in enumerate(kernels):
-            for index, (lowering, along) in enumerate(kernel):
-                lowered = lowering.run(X, rows, scratch).reshape(len(X), rows, -1, groups)
+            for index, (product, along) in enumerate(kernel):
+                lowered = product.run(X, rows, scratch).reshape(len(X), rows, -1, groups)
                 phases = long_rows(lowered, task.window, scratch)
                 if index == 0:
                     along(phases, total, scratch)

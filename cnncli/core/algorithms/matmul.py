@@ -15,7 +15,8 @@ from typing import Final
 
 import numpy as np
 
-from cnncli.core.algorithms.base import FloatArray, Kernel, Scratch, Task, Work, product_flops
+from cnncli.core.algorithms.base import Kernel, Scratch, Task, Work, product_flops
+from cnncli.core.arrays import FloatArray
 from cnncli.core.geometry import Window
 from cnncli.system import blas
 

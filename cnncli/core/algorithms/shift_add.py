@@ -14,7 +14,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from cnncli.core.algorithms.base import FloatArray, Kernel, Scratch, Task, Work
+from cnncli.core.algorithms.base import Kernel, Scratch, Task, Work
+from cnncli.core.arrays import FloatArray
 from cnncli.core.geometry import Window
 
 Tap = tuple[int, int]

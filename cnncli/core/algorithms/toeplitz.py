@@ -18,7 +18,8 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from cnncli.core.algorithms.base import FloatArray, Scratch, Task
+from cnncli.core.algorithms.base import Scratch, Task
+from cnncli.core.arrays import FloatArray
 from cnncli.core.borders import CONSTANT_CELL, border_index
 from cnncli.core.geometry import Axis
 
@@ -73,7 +74,7 @@ def down_block(kernels: int) -> int:
 
 
 @dataclass(frozen=True)
-class Lowering:
+class ColumnProduct:
     """Runs 1-D kernels down unpadded rows and pads what they give at its left and right.
 
     Parameters
@@ -97,12 +98,12 @@ class Lowering:
     right: NDArray[np.intp]
 
     @staticmethod
-    def of(kernels: FloatArray, task: Task) -> Lowering:
-        """Return the lowering of kernels (n, k_H)."""
+    def of(kernels: FloatArray, task: Task) -> ColumnProduct:
+        """Return the product of kernels (n, k_H)."""
         cols = task.window.cols
         index = border_index(cols.size, cols.begin, cols.end, task.border[0])
         matrix = band_matrix(kernels, task.window.rows, down_block(len(kernels)))
-        return Lowering(
+        return ColumnProduct(
             matrix.reshape(-1, matrix.shape[2]),
             len(kernels),
             task,
@@ -131,7 +132,7 @@ class Lowering:
         >>> window = place_window((5, 1), (2, 1), padding=((0, 0), (1, 0)))
         >>> task = Task(window, 1, 1, 1, 1, np.dtype(float))
         >>> X = np.arange(5.0).reshape(1, 5, 1, 1)
-        >>> Lowering.of(np.array([[1.0, 2.0]]), task).run(X, 4, Scratch())[0, 0, 0, :, :, 0]
+        >>> ColumnProduct.of(np.array([[1.0, 2.0]]), task).run(X, 4, Scratch())[0, 0, 0, :, :, 0]
         array([[ 0.,  2.],
                [ 0.,  5.],
                [ 0.,  8.],

@@ -21,14 +21,8 @@ from typing import Final
 
 import numpy as np
 
-from cnncli.core.algorithms.base import (
-    FloatArray,
-    Kernel,
-    Scratch,
-    Task,
-    Work,
-    product_flops,
-)
+from cnncli.core.algorithms.base import Kernel, Scratch, Task, Work, product_flops
+from cnncli.core.arrays import FloatArray
 from cnncli.system import blas
 
 SPAN: Final = 6

@@ -2,16 +2,8 @@
 
 from __future__ import annotations
 
-from cnncli.network.layers.base import (
-    AnyLayer,
-    FloatArray,
-    Gradients,
-    Join,
-    Layer,
-    Rows,
-    Shape,
-    Stage,
-)
+from cnncli.core.arrays import FloatArray, Shape
+from cnncli.network.layers.base import AnyLayer, Gradients, Layer, MergeLayer, RowSource, StripStage
 from cnncli.network.layers.conv import ConvLayer
 from cnncli.network.layers.merge import AddLayer, ConcatLayer, MulLayer
 from cnncli.network.layers.pad import PadLayer
@@ -27,13 +19,13 @@ __all__ = [
     "ConvLayer",
     "FloatArray",
     "Gradients",
-    "Join",
+    "MergeLayer",
     "Layer",
     "MulLayer",
     "PadLayer",
     "PoolLayer",
-    "Rows",
+    "RowSource",
     "ScaleLayer",
     "Shape",
-    "Stage",
+    "StripStage",
 ]

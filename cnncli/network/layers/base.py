@@ -8,16 +8,14 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, Final, Protocol, Self, TypeGuard
 
 import numpy as np
-from numpy.typing import NDArray
 
+from cnncli.core.arrays import FloatArray, Shape
 from cnncli.core.geometry import Box, Window
 from cnncli.render.options import MapGroup
 
-FloatArray = NDArray[np.floating]
-Shape = tuple[int, int, int, int]
 Gradients = dict[str, FloatArray]
 
-Rows = Callable[[int, int], FloatArray]
+RowSource = Callable[[int, int], FloatArray]
 """``rows(first, last)``: those rows of one image, shape (1, rows, n_W, n_C)."""
 
 STRIP_BYTES: Final = 2**20
@@ -25,7 +23,7 @@ STRIP_BYTES: Final = 2**20
 
 
 @dataclass(frozen=True)
-class Stage:
+class StripStage:
     """A layer that makes any rows of its output from the rows of its input they need.
 
     Parameters
@@ -40,7 +38,7 @@ class Stage:
 
     shape: Shape
     step: int
-    read: Callable[[Rows, int, int], FloatArray]
+    read: Callable[[RowSource, int, int], FloatArray]
 
 
 class AnyLayer(Protocol):
@@ -78,7 +76,7 @@ class Layer(AnyLayer, Protocol):
     def reads(self, shape: Shape, box: Box) -> Box:
         """Return the box of input cells that a box of output cells depends on."""
 
-    def stage(self, shape: Shape, dtype: np.dtype[Any]) -> Stage:
+    def stage(self, shape: Shape, dtype: np.dtype[Any]) -> StripStage:
         """Prepare the layer for strips of one image of that shape and dtype."""
 
     def forward(self, X: FloatArray) -> tuple[FloatArray, Any]:
@@ -88,7 +86,7 @@ class Layer(AnyLayer, Protocol):
         """Return the gradient of the input, and of each parameter by name."""
 
 
-class Join(AnyLayer, Protocol):
+class MergeLayer(AnyLayer, Protocol):
     """A layer of several inputs."""
 
     def output_shape(self, *shapes: Shape) -> Shape:
@@ -107,7 +105,7 @@ class Join(AnyLayer, Protocol):
         """Return the gradient of each input, and of each parameter by name."""
 
 
-class Plain:
+class ChannelwiseDefaults:
     """The answers of a layer that has neither window nor parameters, and mixes no channels."""
 
     keeps_channels: ClassVar[bool] = True
@@ -130,7 +128,7 @@ class Plain:
         return ()
 
 
-class Pointwise(Plain, ABC):
+class Pointwise(ChannelwiseDefaults, ABC):
     """A layer that changes each pixel on its own and keeps the shape.
 
     Those derived from it say how, in ``compute``.
@@ -152,13 +150,15 @@ class Pointwise(Plain, ABC):
         """Return the box itself."""
         return box
 
-    def stage(self, shape: Shape, dtype: np.dtype[Any]) -> Stage:
+    def stage(self, shape: Shape, dtype: np.dtype[Any]) -> StripStage:
         """Prepare nothing: values are changed where they stand."""
         out = (1, *self.output_shape(shape)[1:])
-        return Stage(out, rows_at_once(out, dtype), lambda source, a, b: self.compute(source(a, b)))
+        return StripStage(
+            out, rows_at_once(out, dtype), lambda source, a, b: self.compute(source(a, b))
+        )
 
 
-def has_strips(layer: Layer | Join) -> TypeGuard[Layer]:
+def has_strips(layer: Layer | MergeLayer) -> TypeGuard[Layer]:
     """Tell whether a layer has one input, and so can be run strip by strip.
 
     Examples

@@ -10,7 +10,7 @@ import numpy as np
 
 from cnncli.core.activations import Activation, get_activation, slope_gradient
 from cnncli.core.algorithms.base import Task
-from cnncli.core.arrays import hollow_array, is_hollow
+from cnncli.core.arrays import FloatArray, Shape, is_placeholder, placeholder
 from cnncli.core.borders import check_pad_mode
 from cnncli.core.conv import conv_backward, conv_forward, conv_plan, conv_window
 from cnncli.core.engine import Choice, Convolution, choose
@@ -19,13 +19,7 @@ from cnncli.core.hparameters import CONV_DEFAULTS, read_hparameters
 from cnncli.errors import ShapeError
 from cnncli.filters.channels import check_channels, layout_notes
 from cnncli.filters.filter import Filter
-from cnncli.network.layers.base import (
-    FloatArray,
-    Gradients,
-    Rows,
-    Shape,
-    Stage,
-)
+from cnncli.network.layers.base import Gradients, RowSource, StripStage
 from cnncli.network.layers.pointwise import check_slopes, shared_gradient
 from cnncli.render.options import MapGroup
 
@@ -167,17 +161,17 @@ class ConvLayer:
         """Say when the filter is likely to be in the other layout."""
         return layout_notes(self.filter, shape[3], self.groups)
 
-    def stage(self, shape: Shape, dtype: np.dtype[Any]) -> Stage:
+    def stage(self, shape: Shape, dtype: np.dtype[Any]) -> StripStage:
         """Prepare filters and strips for one image: the fast path of every command."""
         out = self.output_shape(shape)
         layer = self._plan(shape, dtype)
         activate = self.activation_for(dtype).forward
 
-        def read(source: Rows, first: int, last: int) -> FloatArray:
+        def read(source: RowSource, first: int, last: int) -> FloatArray:
             Z = layer.rows(lambda _, rows: source(rows.start, rows.stop), first, last, jobs=1)
             return activate(self._reorder(Z, shape[3]))
 
-        return Stage(out, layer.grid.rows, read)
+        return StripStage(out, layer.grid.rows, read)
 
     def one_map(self, channel: int, channels: int, dtype: np.dtype[Any]) -> OneMap:
         """Return what one output channel is made with.
@@ -212,7 +206,7 @@ class ConvLayer:
             and (self.algorithm, self.activation) == ("auto", "none")
             and (self.pad_mode != "zeros" or self.pad_value == 0)
             and (bias is None or not np.any(bias))
-            and not is_hollow(weights)
+            and not is_placeholder(weights)
             and np.count_nonzero(weights, axis=(0, 1)).max() <= MOST_TAPS
             and np.abs(weights).sum(axis=(0, 1)).max() <= MOST_WEIGHT
             and np.array_equal(weights, np.rint(weights))
@@ -222,10 +216,10 @@ class ConvLayer:
     def choice(self, shape: Shape, dtype: np.dtype[Any]) -> Choice:
         """Return the algorithm for an input of that shape, and why it was taken."""
         depthwise = self.groups == shape[3] or self.filter.per_channel
-        if not is_hollow(self.filter.weights):
+        if not is_placeholder(self.filter.weights):
             bank = self._bank(shape[3], dtype)
         else:
-            bank = hollow_array(dtype, self._bank_shape(shape[3]))
+            bank = placeholder(dtype, self._bank_shape(shape[3]))
             if depthwise:
                 return self._unknown_choice()
         groups = shape[3] if self.filter.per_channel else self.groups

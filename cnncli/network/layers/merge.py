@@ -9,13 +9,14 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from cnncli.core.arrays import FloatArray, Shape
 from cnncli.core.geometry import Box
 from cnncli.errors import ShapeError
-from cnncli.network.layers.base import FloatArray, Gradients, Plain, Shape
+from cnncli.network.layers.base import ChannelwiseDefaults, Gradients
 from cnncli.render.options import MapGroup
 
 
-class _Elementwise(Plain):
+class _Elementwise(ChannelwiseDefaults):
     """What sums and products share: one output value from one value of each input.
 
     An input of one row and one column, such as a global pool's, serves every place.
@@ -89,7 +90,7 @@ class MulLayer(_Elementwise):
 
 
 @dataclass(frozen=True)
-class ConcatLayer(Plain):
+class ConcatLayer(ChannelwiseDefaults):
     """The channels of all inputs side by side.
 
     Examples

@@ -8,24 +8,22 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from cnncli.core.arrays import hollow_array
+from cnncli.core.arrays import FloatArray, Shape, placeholder
 from cnncli.core.borders import check_pad_mode
 from cnncli.core.geometry import Box, PaddingLike, Window, place_window
 from cnncli.core.padding import pad_borders, pad_borders_backward, pad_rows
 from cnncli.network.layers.base import (
-    FloatArray,
+    ChannelwiseDefaults,
     Gradients,
-    Plain,
-    Rows,
-    Shape,
-    Stage,
+    RowSource,
+    StripStage,
     rows_at_once,
 )
 from cnncli.render.options import MapGroup
 
 
 @dataclass(frozen=True)
-class PadLayer(Plain):
+class PadLayer(ChannelwiseDefaults):
     """A border around height and width.
 
     Examples
@@ -56,15 +54,15 @@ class PadLayer(Plain):
         """Return the input cells that a box of padded cells shows."""
         return self.window(shape).source(box, self.pad_mode)
 
-    def stage(self, shape: Shape, dtype: np.dtype[Any]) -> Stage:
+    def stage(self, shape: Shape, dtype: np.dtype[Any]) -> StripStage:
         """Prepare the border for strips of one image."""
         out, pads = self.output_shape(shape), self.window(shape).pads
-        like = hollow_array(dtype, (1, *shape[1:]))
+        like = placeholder(dtype, (1, *shape[1:]))
 
-        def read(source: Rows, first: int, last: int) -> FloatArray:
+        def read(source: RowSource, first: int, last: int) -> FloatArray:
             return pad_rows(source, like, pads, (self.pad_mode, self.pad_value), first, last)
 
-        return Stage(out, rows_at_once(out, dtype), read)
+        return StripStage(out, rows_at_once(out, dtype), read)
 
     def forward(self, X: FloatArray) -> tuple[FloatArray, Shape]:
         """Return the padded batch."""

@@ -9,8 +9,9 @@ from typing import Any, ClassVar
 import numpy as np
 
 from cnncli.core.activations import ACTIVATIONS, Activation, get_activation, slope_gradient
+from cnncli.core.arrays import FloatArray, Shape
 from cnncli.errors import OptionError, ShapeError
-from cnncli.network.layers.base import FloatArray, Gradients, Pointwise, Shape
+from cnncli.network.layers.base import Gradients, Pointwise
 
 
 @dataclass(frozen=True, eq=False)

@@ -8,23 +8,22 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from cnncli.core.arrays import FloatArray, Shape
 from cnncli.core.geometry import Box, PaddingLike, Pair, Window
 from cnncli.core.hparameters import POOL_DEFAULTS, read_hparameters
 from cnncli.core.pool import check_mode, pool_backward, pool_forward, pool_rows, pool_window
 from cnncli.network.layers.base import (
-    FloatArray,
+    ChannelwiseDefaults,
     Gradients,
-    Plain,
-    Rows,
-    Shape,
-    Stage,
+    RowSource,
+    StripStage,
     rows_at_once,
 )
 from cnncli.render.options import MapGroup
 
 
 @dataclass(frozen=True)
-class PoolLayer(Plain):
+class PoolLayer(ChannelwiseDefaults):
     """One pooling layer.
 
     Parameters
@@ -78,28 +77,28 @@ class PoolLayer(Plain):
         empty = rows.size * cols.size - int(rows.sum()) * int(cols.sum())
         return (f"{empty} windows meet pads only, and hold no finite value",) if empty else ()
 
-    def stage(self, shape: Shape, dtype: np.dtype[Any]) -> Stage:
+    def stage(self, shape: Shape, dtype: np.dtype[Any]) -> StripStage:
         """Prepare the pool for strips of one image."""
         out, options = self.output_shape(shape), self._hparameters()
         rows = self.window(shape).rows
         if not rows.always_meets_input:
             # Windows of pads only have no input rows to ask for: one strip takes them all.
-            return Stage(out, out[1], lambda source, a, b: self._whole(source, shape)[:, a:b])
+            return StripStage(out, out[1], lambda source, a, b: self._whole(source, shape)[:, a:b])
         one = (1, *shape[1:])
 
-        def read(source: Rows, first: int, last: int) -> FloatArray:
+        def read(source: RowSource, first: int, last: int) -> FloatArray:
             return pool_rows(source, one, options, self.mode, first, last)
 
         # A strip's input must not be much larger than its output.
         # Nor may strips of whole numbers be taller: the first would wait for more to be decoded.
         least = np.result_type(dtype, np.float32)
-        return Stage(out, max(1, rows_at_once(out, least) // rows.stride), read)
+        return StripStage(out, max(1, rows_at_once(out, least) // rows.stride), read)
 
     def pixel_dtype(self, shape: Shape, pixels: np.dtype[Any]) -> np.dtype[Any] | None:
         """Return the pixels' dtype where they can be pooled as they are: extremes, not of pads."""
         return pixels if self.mode in ("max", "min") and not self.notes(shape) else None
 
-    def _whole(self, source: Rows, shape: Shape) -> FloatArray:
+    def _whole(self, source: RowSource, shape: Shape) -> FloatArray:
         return self.forward(source(0, shape[1]))[0]
 
     def forward(self, X: FloatArray) -> tuple[FloatArray, Any]:

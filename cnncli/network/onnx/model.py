@@ -17,7 +17,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from cnncli.core.arrays import hollow_array
+from cnncli.core.arrays import placeholder
 from cnncli.errors import FileProblem, quote
 from cnncli.io.npy import fault_text, open_regular
 
@@ -107,7 +107,7 @@ class Constants:
                 _check_data(tensor, dtype, shape)
                 found = onnx.numpy_helper.to_array(tensor) if read else None
             if found is None:
-                return hollow_array("f8" if kind == "DOUBLE" else "f4", shape)
+                return placeholder("f8" if kind == "DOUBLE" else "f4", shape)
             if external and kind == "BFLOAT16":
                 # The upper half of a float32.
                 found = (found.astype("u4") << 16).view("f4")

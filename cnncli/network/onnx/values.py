@@ -8,9 +8,9 @@ from typing import Any, Final
 
 import numpy as np
 
-from cnncli.core.arrays import hollow_array
+from cnncli.core.arrays import placeholder
 from cnncli.core.geometry import Pair
-from cnncli.network.layers import FloatArray, Join, Layer
+from cnncli.network.layers import FloatArray, Layer, MergeLayer
 from cnncli.network.onnx.model import OnnxNode, shortest
 
 Array = np.ndarray[Any, Any]
@@ -75,13 +75,13 @@ class Made:
 
     Parameters
     ----------
-    layer : Layer or Join
+    layer : Layer or MergeLayer
     inputs : tuple of Signal
     axes : str, optional
         Order of its axes in ONNX; default: that of the first input.
     """
 
-    layer: Layer | Join
+    layer: Layer | MergeLayer
     inputs: tuple[Signal, ...]
     axes: str | None = None
 
@@ -165,7 +165,7 @@ class Call:
         """
         dtype = "f4" if array.dtype == np.float32 else "f8"
         if not self.weights:
-            return hollow_array(dtype, array.shape)
+            return placeholder(dtype, array.shape)
         found: FloatArray = np.array(array, dtype, order="C")
         if not np.isfinite(found).all():
             raise Unreadable("one of its numbers is NaN or infinite")
