@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from cnncli.io.images import read_batch_shape
-from cnncli.pipeline.files import LocalPlace, Place
+from cnncli.pipeline.files import FileAccess, LocalFiles
 from cnncli.pipeline.job import Job, Outcome, Task
 from cnncli.pipeline.process import attempt, choose
 
@@ -15,21 +15,21 @@ class PreviewRunner:
     """Goes through the images in place of a runner that works, and says what that would write."""
 
     def run(
-        self, job: Job, tasks: Iterable[Task], place: LocalPlace
+        self, job: Job, tasks: Iterable[Task], place: LocalFiles
     ) -> Iterator[tuple[Task, Outcome]]:
         """Yield what would become of each task, in order."""
         for task in tasks:
             yield task, attempt(job, task, place, preview)
 
 
-def preview(job: Job, task: Task, place: Place) -> Outcome:
+def preview(job: Job, task: Task, place: FileAccess) -> Outcome:
     """Name the files of one image by its header.
 
     Parameters
     ----------
     job : Job
     task : Task
-    place : Place
+    place : FileAccess
 
     Returns
     -------

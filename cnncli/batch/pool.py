@@ -25,7 +25,7 @@ from typing import Any, Final, NoReturn
 from cnncli.batch.pipes import Inbox, Outbox
 from cnncli.batch.worker import died, show_traceback, work
 from cnncli.errors import CnnCliError
-from cnncli.pipeline.files import LocalPlace
+from cnncli.pipeline.files import LocalFiles
 from cnncli.pipeline.job import Job, Outcome, Task
 from cnncli.pipeline.outputs import OutFile, Source
 from cnncli.system import signals
@@ -63,7 +63,7 @@ class WorkerRunner:
     ahead: bool = True
 
     def run(
-        self, job: Job, tasks: Iterable[Task], place: LocalPlace
+        self, job: Job, tasks: Iterable[Task], place: LocalFiles
     ) -> Iterator[tuple[Task, Outcome]]:
         """Yield what became of each task, as soon as it is known.
 
@@ -157,7 +157,7 @@ class _Pool:
     """The workers of one batch and what they are at."""
 
     def __init__(
-        self, runner: WorkerRunner, job: Job, place: LocalPlace, tasks: Iterator[Task]
+        self, runner: WorkerRunner, job: Job, place: LocalFiles, tasks: Iterator[Task]
     ) -> None:
         self.most = runner.jobs or cores()
         self.timeout = math.inf if runner.timeout is None else runner.timeout

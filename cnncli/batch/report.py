@@ -7,7 +7,7 @@ import math
 from typing import Any
 
 from cnncli.errors import quote
-from cnncli.pipeline.job import Outcome, Report, Written
+from cnncli.pipeline.job import Outcome, Report, WrittenFile
 
 NAMES_SHOWN = 3
 """Above this number of files a dry run names the first and the last."""
@@ -135,7 +135,7 @@ def duration(seconds: float) -> str:
     return f"{minutes // 60} h {minutes % 60} min"
 
 
-def _line(written: Written) -> str:
+def _line(written: WrittenFile) -> str:
     parts = [
         quote(written.output)[1:-1],
         *([] if written.layer is None else [quote(written.layer)[1:-1]]),
@@ -146,13 +146,13 @@ def _line(written: Written) -> str:
     return ", ".join(parts)
 
 
-def _extent(written: Written) -> str:
+def _extent(written: WrittenFile) -> str:
     if written.non_finite == math.prod(written.shape):
         return "no finite value"
     return f"values {_number(written.low)} to {_number(written.high)}"
 
 
-def _mapping(written: Written) -> str:
+def _mapping(written: WrittenFile) -> str:
     if written.mapping == "values":
         return "written as they are"
     if written.range is None:
@@ -161,7 +161,7 @@ def _mapping(written: Written) -> str:
     return f"range {written.mapping} {_number(low)}..{_number(high)}{_clipping(written)}"
 
 
-def _clipping(written: Written) -> str:
+def _clipping(written: WrittenFile) -> str:
     if not written.clipped:
         return ""
     share = f" ({_percent(written.clipped)} clipped"
@@ -181,7 +181,7 @@ def _number(value: float) -> str:
     return f"{value:.4g}"
 
 
-def written_fields(written: Written) -> dict[str, Any]:
+def written_fields(written: WrittenFile) -> dict[str, Any]:
     """Return what programs are told of one output."""
     return {
         "output": "-" if written.output == "standard output" else written.output,

@@ -19,7 +19,7 @@ from cnncli.batch.spool import Spool
 from cnncli.errors import OptionError, quote
 from cnncli.io.atomic import write_whole
 from cnncli.pipeline.job import Outcome, Report, Task
-from cnncli.pipeline.outputs import Plan, Source, check_file
+from cnncli.pipeline.outputs import OutputPlan, Source, check_file
 from cnncli.render.metadata import printable
 
 COLUMNS: Final = (
@@ -39,7 +39,7 @@ class ReportFile:
     ----------
     path : Path
         A ``.json`` or ``.csv`` file.
-    plan : Plan
+    plan : OutputPlan
         The inputs.
     overwrite : bool
         Whether there may be a file of that name.
@@ -50,7 +50,7 @@ class ReportFile:
         If it is neither, or cannot or must not be written.
     """
 
-    def __init__(self, path: Path, plan: Plan, overwrite: bool) -> None:
+    def __init__(self, path: Path, plan: OutputPlan, overwrite: bool) -> None:
         if path.suffix.lower() not in (".json", ".csv"):
             raise OptionError(f"--report must end in .json or .csv, got {quote(path)}")
         check_file(path, plan, overwrite)

@@ -13,7 +13,7 @@ from cnncli.batch.pipes import receive, send
 from cnncli.errors import CnnCliError, FileProblem
 from cnncli.io.atomic import Data
 from cnncli.io.images import Picture
-from cnncli.pipeline.files import LocalPlace
+from cnncli.pipeline.files import LocalFiles
 from cnncli.pipeline.job import Job, Outcome, Task
 from cnncli.pipeline.outputs import OutFile, Source, Target
 from cnncli.pipeline.process import attempt
@@ -24,13 +24,13 @@ TRACEBACK: Final = "CNNCLI_TRACEBACK"
 """Environment variable: where it is set, a worker prints where a bug of cnncli's showed."""
 
 
-def work(job: Job, place: LocalPlace, tasks: int, answers: int) -> None:
+def work(job: Job, place: LocalFiles, tasks: int, answers: int) -> None:
     """Do tasks until there are no more.
 
     Parameters
     ----------
     job : Job
-    place : LocalPlace
+    place : LocalFiles
     tasks, answers : int
         The pipes from and to the parent, see `Line`.
     """
@@ -123,14 +123,14 @@ class GuardedPlace:
 
     Parameters
     ----------
-    place : LocalPlace
+    place : LocalFiles
     line : Line
     begun : frozenset of str
         Files that an earlier worker, which died over this task, was about to write: that they are
         there by now stops nothing.
     """
 
-    place: LocalPlace
+    place: LocalFiles
     line: Line
     begun: frozenset[str] = frozenset()
 

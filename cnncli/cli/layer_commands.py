@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from cnncli.network.graph import Network
     from cnncli.network.layers import Layer
     from cnncli.pipeline.job import Job, Outcome, Report, Task
-    from cnncli.pipeline.outputs import Plan
+    from cnncli.pipeline.outputs import OutputPlan
 
 PAD_EXAMPLES = """\b
 Examples:
@@ -162,7 +162,7 @@ def _check_shared(shared: dict[str, Any]) -> None:
 
 @contextlib.contextmanager
 def _report_file(
-    job: Job, plan: Plan, report: Report, shared: dict[str, Any]
+    job: Job, plan: OutputPlan, report: Report, shared: dict[str, Any]
 ) -> Iterator[Callable[[Task, Outcome], None]]:
     """Give a function that keeps outcomes for --report, which is written whatever happens."""
     if shared["report"] is None:

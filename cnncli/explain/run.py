@@ -25,7 +25,7 @@ from cnncli.io.images import Picture
 from cnncli.network.graph import SOURCE, Network, input_groups
 from cnncli.network.layers import FloatArray, Shape
 from cnncli.network.passes import peak_bytes, walk
-from cnncli.pipeline.files import LocalPlace
+from cnncli.pipeline.files import LocalFiles
 from cnncli.pipeline.job import Job, Task
 from cnncli.pipeline.outputs import Source, Target
 from cnncli.render.options import channel_names
@@ -137,7 +137,7 @@ def run_backward(wanted: ExplainJob, source: Source) -> Returned:
 
 def _open(wanted: ExplainJob, source: Source) -> tuple[Subject, Picture, int]:
     job = wanted.job
-    picture = LocalPlace(job.output).read(job, Task(0, Target("stdout", source, "-", "explain")))
+    picture = LocalFiles(job.output).read(job, Task(0, Target("stdout", source, "-", "explain")))
     image = _image(wanted.image, picture)
     return find_subject(job.network, picture, wanted.layer, image), picture, image
 

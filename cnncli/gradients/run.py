@@ -32,8 +32,8 @@ from cnncli.network.graph import Network, input_groups
 from cnncli.network.layers import FloatArray, PadLayer
 from cnncli.network.passes import backward_bytes
 from cnncli.pipeline.feature_maps import FeatureMaps
-from cnncli.pipeline.files import LocalPlace
-from cnncli.pipeline.job import Job, Outcome, Task, Written
+from cnncli.pipeline.files import LocalFiles
+from cnncli.pipeline.job import Job, Outcome, Task, WrittenFile
 from cnncli.pipeline.outputs import (
     OutFile,
     Result,
@@ -43,7 +43,7 @@ from cnncli.pipeline.outputs import (
 )
 from cnncli.pipeline.process import named_error
 from cnncli.pipeline.templates import distinct, safe_name
-from cnncli.pipeline.write import check_format_of, deliver, notes_of, shares_of
+from cnncli.pipeline.write import check_format_of, notes_of, shares_of, write_results
 from cnncli.render.levels import measure
 from cnncli.system.memory import check_memory
 
@@ -84,7 +84,7 @@ class _Plan:
     network: Network
     unit: Unit
     target: Target
-    place: LocalPlace
+    place: LocalFiles
 
     @property
     def job(self) -> Job:
@@ -143,7 +143,7 @@ def _plan(wanted: GradJob, source: Source) -> _Plan:
     if wanted.params is not None:
         folder = replace(job.output, output=os.path.join(wanted.params, ""), format="npy")
         plan_targets([source], folder, op="grad")
-    place = LocalPlace(job.output, plan.inputs)
+    place = LocalFiles(job.output, plan.inputs)
     return _Plan(wanted, job.network.until(unit.layer), unit, target, place)
 
 
@@ -240,7 +240,7 @@ def _deliver(
     files: Sequence[OutFile],
     gradient: Gradient,
     picture: Picture,
-) -> tuple[tuple[Written, ...], tuple[str, ...], str]:
+) -> tuple[tuple[WrittenFile, ...], tuple[str, ...], str]:
     """Write each result to its files."""
     by_name = {look.expected.name: look for look in looks}
     shares = shares_of([look.expected for look in looks], files)
@@ -248,14 +248,14 @@ def _deliver(
         (share.expected.name, _as_maps(by_name[share.expected.name].make(gradient), picture))
         for share in shares
     )
-    return deliver(replace(task.job, render=looks[0].render), shares, made, task.place.write)
+    return write_results(replace(task.job, render=looks[0].render), shares, made, task.place.write)
 
 
 def _as_maps(values: FloatArray, picture: Picture) -> FeatureMaps:
     """Return values that are there as a result of a network that does nothing."""
     nothing = np.broadcast_to(np.zeros((), values.dtype), values.shape)
     plain = Picture(nothing, 1.0, False, picture.batched, (), picture.name)
-    return FeatureMaps(Network.chain(PadLayer(0)), plain, held=values)
+    return FeatureMaps(Network.chain(PadLayer(0)), plain, values=values)
 
 
 def _parameter_files(task: _Plan) -> dict[tuple[str, str], OutFile]:
@@ -276,14 +276,14 @@ def _parameter_files(task: _Plan) -> dict[tuple[str, str], OutFile]:
 
 def _write_parameters(
     task: _Plan, files: dict[tuple[str, str], OutFile], gradient: Gradient
-) -> tuple[Written, ...]:
+) -> tuple[WrittenFile, ...]:
     return tuple(
         _write_array(file, gradient.parameters[name][key], f"{name}-{key}", task.place)
         for (name, key), file in files.items()
     )
 
 
-def _write_array(file: OutFile, array: FloatArray, name: str, place: LocalPlace) -> Written:
+def _write_array(file: OutFile, array: FloatArray, name: str, place: LocalFiles) -> WrittenFile:
     assert file.path is not None
     if isinstance(file.path, Path):
         make_folder(file.path.parent)
@@ -291,7 +291,7 @@ def _write_array(file: OutFile, array: FloatArray, name: str, place: LocalPlace)
     place.write(file, lambda out: write_npy_blocks(out, array.shape, array.dtype, blocks))
     found = measure(array)
     finite = found.lo <= found.hi
-    return Written(
+    return WrittenFile(
         output=str(file.path),
         form=f"{'x'.join(map(str, array.shape))} {array.dtype} array",
         shape=array.shape,

@@ -52,7 +52,7 @@ def encode(
     depth : str
         ``8`` or ``16``, as the pixels are.
     metadata : dict, optional
-        What `describe` returned. BMP and PPM have no place for it.
+        What `picture_record` returned. BMP and PPM have no place for it.
     compress : str
         ``fast`` or ``small``. All but JPEG are lossless (GIF with up to 256 colours).
     jobs : int, optional

@@ -75,7 +75,7 @@ class FeatureMaps:
     picture : Picture
     jobs : int, optional
         Threads; default: one for each core. The bytes do not depend on it.
-    held : ndarray, optional
+    values : ndarray, optional
         The values, once `hold` has computed them.
 
     Examples
@@ -90,7 +90,7 @@ class FeatureMaps:
     network: Network
     picture: Picture
     jobs: int | None = None
-    held: Values | None = None
+    values: Values | None = None
 
     @cached_property
     def shape(self) -> Shape:
@@ -133,7 +133,9 @@ class FeatureMaps:
         """Whether rows are made when asked for, and not the whole layer by layer."""
         return in_strips(self.network, self.picture.shape, self.dtype)
 
-    def each(self, action: Callable[[int, slice, Values], T], in_levels: bool = False) -> list[T]:
+    def map_strips(
+        self, action: Callable[[int, slice, Values], T], in_levels: bool = False
+    ) -> list[T]:
         """Return ``action(image, rows, values)`` for all strips, in order; they run on threads.
 
         Parameters
@@ -141,7 +143,7 @@ class FeatureMaps:
         action : callable
             Its values are (rows, n_W, n_C) and its own until it returns.
         in_levels : bool
-            As in `Rows.each`.
+            As in `ResultRows.map_strips`.
         """
         strips = self._strips(in_levels)
         items = [(image, rows) for image in range(self.shape[0]) for rows in strips]
@@ -149,32 +151,32 @@ class FeatureMaps:
 
         def work(index: int) -> None:
             image, rows = items[index]
-            results[index] = action(image, rows, self._values(image, rows, in_levels))
+            results[index] = action(image, rows, self._strip_values(image, rows, in_levels))
 
         run_all(work, range(len(items)), self._threads)
         return results
 
     def whole(self) -> Values:
         """Return the whole result as one array (N, n_H, n_W, n_C), and keep it."""
-        if self.held is None and self._in_strips:
+        if self.values is None and self._in_strips:
             values = np.empty(self.shape, self.dtype)
 
             def fill(image: int, rows: slice, strip: Values) -> None:
                 values[image, rows] = strip
 
-            self.each(fill)
-            self.held = values
-        elif self.held is None:
-            ((_, self.held),) = walk(self.network.folded(), self.picture.values(), jobs=self.jobs)
-        return self.held
+            self.map_strips(fill)
+            self.values = values
+        elif self.values is None:
+            ((_, self.values),) = walk(self.network.folded(), self.picture.values(), jobs=self.jobs)
+        return self.values
 
     def kept(self) -> FeatureMaps:
-        """Return this, with its values computed and held if they are few."""
+        """Return this, with its values computed and kept if they are few."""
         if int(np.prod(self.shape)) * self.dtype.itemsize <= HELD_BYTES:
             self.whole()
         return self
 
-    def let_go(self) -> None:
+    def release_pixels(self) -> None:
         """Forget the pixels: what was made of them is all that is wanted now."""
         shape, dtype = self.picture.pixels.shape, self.picture.pixels.dtype
         nothing = np.broadcast_to(np.zeros((), dtype), shape)
@@ -194,7 +196,7 @@ class FeatureMaps:
         block = np.empty((strips[-1].stop - first, *self.shape[2:]), self.dtype)
 
         def work(rows: slice) -> None:
-            block[rows.start - first : rows.stop - first] = self._values(image, rows)
+            block[rows.start - first : rows.stop - first] = self._strip_values(image, rows)
 
         run_all(work, strips, self.jobs)
         return block
@@ -207,16 +209,16 @@ class FeatureMaps:
 
     def _strips(self, in_levels: bool = False) -> list[slice]:
         height = self.shape[1]
-        if self._in_strips and self.held is None:
+        if self._in_strips and self.values is None:
             step = self._stage(in_levels)[0].step
         else:
             self.whole()
             step = rows_at_once(self.shape, self.dtype)
         return [slice(first, min(first + step, height)) for first in range(0, height, step)]
 
-    def _values(self, image: int, rows: slice, in_levels: bool = False) -> Values:
-        if self.held is not None:
-            return self.held[image, rows]
+    def _strip_values(self, image: int, rows: slice, in_levels: bool = False) -> Values:
+        if self.values is not None:
+            return self.values[image, rows]
         stage, raw = self._stage(in_levels)
 
         def source(first: int, last: int) -> NDArray[Any]:
@@ -230,7 +232,7 @@ class FeatureMaps:
 
 
 def in_strips(network: Network, shape: Shape, dtype: np.dtype[Any]) -> bool:
-    """Tell whether rows of a network's result are made when asked for, and nothing is held.
+    """Tell whether rows of a network's result are made when asked for, and nothing is kept.
 
     Examples
     --------

@@ -27,10 +27,10 @@ from cnncli.pipeline.outputs import (
 from cnncli.pipeline.targets import is_device, source_hash
 
 
-class Place(Protocol):
+class FileAccess(Protocol):
     """What the work on one image needs of the world outside.
 
-    A batch on this machine has a `LocalPlace`. What runs elsewhere brings its own: it may have the
+    A batch on this machine has a `LocalFiles`. What runs elsewhere brings its own: it may have the
     image's bytes with the task, and hand the bytes of files back instead of writing them.
     """
 
@@ -63,7 +63,7 @@ class Claims(Protocol):
         ...
 
 
-class Claimed:
+class OutputClaims:
     """The files that the images of a batch were given so far, by their real names.
 
     Of each no more is kept than 64 bits, and 64 of its image.
@@ -78,7 +78,7 @@ class Claimed:
     >>> from pathlib import Path
     >>> from cnncli.io.formats import NPY
     >>> first, second = Source(Path("a.png")), Source(Path("a.jpg"))
-    >>> claims, file = Claimed([first, second]), OutFile(Path("a.npy"), NPY, 0, (0,))
+    >>> claims, file = OutputClaims([first, second]), OutFile(Path("a.npy"), NPY, 0, (0,))
     >>> claims.claim(first, [file])
     >>> claims.claim(second, [file])
     Traceback (most recent call last):
@@ -109,7 +109,7 @@ class Claimed:
 
 
 @dataclass(frozen=True)
-class LocalPlace:
+class LocalFiles:
     """Files, standard input and standard output of this process.
 
     Parameters
@@ -124,7 +124,7 @@ class LocalPlace:
 
     options: OutputOptions
     inputs: Container[Identity] = ()
-    claims: Claims = field(default_factory=Claimed)
+    claims: Claims = field(default_factory=OutputClaims)
     sync: bool = True
 
     def all_there(self, target: Target) -> bool:
@@ -146,7 +146,7 @@ class LocalPlace:
         >>> options = ReadOptions(), RenderOptions(), OutputOptions(), ""
         >>> job = Job(Network.chain(PoolLayer()), *options)
         >>> task = Task(0, Target("file", Source(Path("/nowhere.png")), "a.png", "pool"))
-        >>> LocalPlace(job.output).read(job, task)
+        >>> LocalFiles(job.output).read(job, task)
         Traceback (most recent call last):
         cnncli.errors.FileProblem: '/nowhere.png': cannot be read: No such file or directory
         """

@@ -88,7 +88,7 @@ class Task:
 
 
 @dataclass(frozen=True)
-class Written:
+class WrittenFile:
     """One file that was written.
 
     Parameters
@@ -102,7 +102,7 @@ class Written:
     maps : tuple of str
         Names of its pictures.
     low, high : float
-        Extremes of the finite values.
+        ValueRange of the finite values.
     mapping : str
         How values became pixels, ``values`` if they were written themselves.
     range : tuple of (float, float), optional
@@ -138,7 +138,7 @@ class Outcome:
     Parameters
     ----------
     source : Source
-    written : tuple of Written
+    written : tuple of WrittenFile
     notes : tuple of str
     error : CnnCliError, optional
     skipped : bool
@@ -154,7 +154,7 @@ class Outcome:
     """
 
     source: Source
-    written: tuple[Written, ...] = ()
+    written: tuple[WrittenFile, ...] = ()
     notes: tuple[str, ...] = ()
     error: CnnCliError | None = None
     skipped: bool = False

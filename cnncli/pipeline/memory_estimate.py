@@ -25,7 +25,7 @@ AT_ONCE: Final = 3
 """Strips that a thread keeps busy: what it reads, what it makes, what it makes of that."""
 
 
-def check_room(job: Job, picture: Picture, shares: Sequence[Share]) -> None:
+def check_memory_for(job: Job, picture: Picture, shares: Sequence[Share]) -> None:
     """Refuse an image for which the results, or their files, do not fit into memory.
 
     Parameters
@@ -88,7 +88,7 @@ def _threads(job: Job) -> int:
 
 
 def _share_bytes(job: Job, share: Share, dtype: np.dtype[Any], free: int, made: bool) -> int:
-    """What a layer takes on its way into its files, as `deliver` writes them."""
+    """What a layer takes on its way into its files, as `write_results` writes them."""
     valued = [file for file in share.files if holds_values(file.format, job.output.depth)]
     pictures = [file for file in share.files if file not in valued]
     shown = bool(job.show_width) and share.is_last

@@ -35,7 +35,7 @@ __all__ = [
     "Identity",
     "OutFile",
     "OutputOptions",
-    "Plan",
+    "OutputPlan",
     "Result",
     "Source",
     "Target",
@@ -103,7 +103,7 @@ class Targets:
 
 
 @dataclass(frozen=True)
-class Plan:
+class OutputPlan:
     """All targets, checked.
 
     Parameters
@@ -127,7 +127,7 @@ def plan_targets(
     results: Sequence[Result] | None = None,
     read_too: Sequence[Path] = (),
     layers: Sequence[str] = (),
-) -> Plan:
+) -> OutputPlan:
     """Decide where every result goes, and refuse what cannot work before any work is done.
 
     Parameters
@@ -149,7 +149,7 @@ def plan_targets(
 
     Returns
     -------
-    Plan
+    OutputPlan
         A missing output folder is made by `make_folders`, once something is there to be written.
 
     Raises
@@ -173,13 +173,13 @@ def plan_targets(
     if kind == "stdout":
         _check_stdout(sources)
         # A report, say, must spare the inputs all the same.
-        return Plan(targets, HashSet(_identities(sources, read_too)))
+        return OutputPlan(targets, HashSet(_identities(sources, read_too)))
     if kind == "file" and len(sources) > 1:
         raise OptionError(
             f"--output must name one file for each image, got {quote(place)} for {len(sources)}",
             hint=_FOLDER_HINT,
         )
-    plan = Plan(targets, HashSet(_identities(sources, read_too)))
+    plan = OutputPlan(targets, HashSet(_identities(sources, read_too)))
     _Check(plan, options, results).all()
     return plan
 
@@ -196,7 +196,7 @@ def select_files(
     files : iterable of OutFile
     options : OutputOptions
     inputs : container of (int, int)
-        `Plan.inputs`.
+        `OutputPlan.inputs`.
 
     Returns
     -------
@@ -214,7 +214,7 @@ def select_files(
     return tuple(file for file in files if _wanted(file.path, options, inputs))
 
 
-def check_file(path: Path, plan: Plan, overwrite: bool) -> None:
+def check_file(path: Path, plan: OutputPlan, overwrite: bool) -> None:
     """Refuse a further file, such as a report, that must not or cannot be written.
 
     Raises
@@ -314,7 +314,7 @@ class _Check:
     """The check of a plan. It remembers folders and hashes: a million images take some 50 MB."""
 
     def __init__(
-        self, plan: Plan, options: OutputOptions, results: Sequence[Result] | None
+        self, plan: OutputPlan, options: OutputOptions, results: Sequence[Result] | None
     ) -> None:
         self.plan, self.options, self.results = plan, options, results
         self.owners = HashTable()

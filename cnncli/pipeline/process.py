@@ -1,6 +1,6 @@
 """One job over many images; a bad one never stops the rest.
 
-A `Task` is one image, a `Place` the world outside as its work sees it, and a `Runner`
+A `Task` is one image, a `FileAccess` the world outside as its work sees it, and a `Runner`
 decides where and in which order the work is done.
 """
 
@@ -18,17 +18,17 @@ import numpy as np
 from cnncli.errors import CnnCliError, OptionError
 from cnncli.io.images import background_colour
 from cnncli.pipeline.feature_maps import layer_maps
-from cnncli.pipeline.files import Claimed, LocalPlace, Place
+from cnncli.pipeline.files import FileAccess, LocalFiles, OutputClaims
 from cnncli.pipeline.job import Job, Outcome, Task
-from cnncli.pipeline.memory_estimate import check_room
-from cnncli.pipeline.outputs import OutFile, Plan, Result, Source, Target, plan_targets
+from cnncli.pipeline.memory_estimate import check_memory_for
+from cnncli.pipeline.outputs import OutFile, OutputPlan, Result, Source, Target, plan_targets
 from cnncli.pipeline.write import (
     Expected,
     check_format_of,
-    deliver,
     expect,
     notes_of,
     shares_of,
+    write_results,
 )
 from cnncli.render.result_rows import Shape
 from cnncli.system.files import sync_folders
@@ -41,7 +41,7 @@ class Runner(Protocol):
     """Where the work of a batch is done."""
 
     def run(
-        self, job: Job, tasks: Iterable[Task], place: LocalPlace
+        self, job: Job, tasks: Iterable[Task], place: LocalFiles
     ) -> Iterator[tuple[Task, Outcome]]:
         """Do a job on every task and yield what became of it, each as soon as it is known.
 
@@ -50,7 +50,7 @@ class Runner(Protocol):
         job : Job
         tasks : iterable of Task
             Taken as they are needed: there may be a million.
-        place : LocalPlace
+        place : LocalFiles
             This machine's files, with the guards of the batch.
 
         Yields
@@ -65,7 +65,7 @@ class InlineRunner:
     """Does the work in this process, one image after the other."""
 
     def run(
-        self, job: Job, tasks: Iterable[Task], place: LocalPlace
+        self, job: Job, tasks: Iterable[Task], place: LocalFiles
     ) -> Iterator[tuple[Task, Outcome]]:
         """Yield what became of each task, in order."""
         for task in tasks:
@@ -73,14 +73,14 @@ class InlineRunner:
 
 
 def run(
-    job: Job, plan: Plan, runner: Runner | None = None, *, fail_fast: bool = False
+    job: Job, plan: OutputPlan, runner: Runner | None = None, *, fail_fast: bool = False
 ) -> Generator[tuple[Task, Outcome], None, None]:
     """Do a job on every image. Closing the generator ends what is at work.
 
     Parameters
     ----------
     job : Job
-    plan : Plan
+    plan : OutputPlan
         By `plan_batch`.
     runner : Runner, optional
         Where the work is done; default: in this process.
@@ -93,7 +93,7 @@ def run(
         One for each image that was begun, in whatever order they end. Names of files are safe on
         the disk when there are no more, or the generator is closed.
     """
-    place = LocalPlace(job.output, plan.inputs, Claimed(plan.targets.sources), sync=False)
+    place = LocalFiles(job.output, plan.inputs, OutputClaims(plan.targets.sources), sync=False)
     failed, folders = False, set[str]()
 
     def tasks() -> Iterator[Task]:
@@ -121,7 +121,7 @@ def run(
         sync_folders(folders)
 
 
-def plan_batch(job: Job, sources: Collection[Source]) -> Plan:
+def plan_batch(job: Job, sources: Collection[Source]) -> OutputPlan:
     """Make every check that needs no image.
 
     Raises
@@ -149,8 +149,8 @@ def plan_batch(job: Job, sources: Collection[Source]) -> Plan:
 def attempt(
     job: Job,
     task: Task,
-    place: Place,
-    work: Callable[[Job, Task, Place], Outcome] | None = None,
+    place: FileAccess,
+    work: Callable[[Job, Task, FileAccess], Outcome] | None = None,
 ) -> Outcome:
     """Do a job on one image; what goes wrong becomes part of the outcome.
 
@@ -158,7 +158,7 @@ def attempt(
     ----------
     job : Job
     task : Task
-    place : Place
+    place : FileAccess
     work : callable, optional
         What is done; default: `process`.
 
@@ -179,7 +179,7 @@ def attempt(
     )
 
 
-def process(job: Job, task: Task, place: Place) -> Outcome:
+def process(job: Job, task: Task, place: FileAccess) -> Outcome:
     """Do a job on one image.
 
     Parameters
@@ -187,7 +187,7 @@ def process(job: Job, task: Task, place: Place) -> Outcome:
     job : Job
     task : Task
         The image and where its result goes.
-    place : Place
+    place : FileAccess
         Where it is read from and written to.
 
     Returns
@@ -207,7 +207,7 @@ def process(job: Job, task: Task, place: Place) -> Outcome:
     if not files:
         return Outcome(task.source, skipped=True)
     shares = shares_of(expected, files)
-    check_room(job, picture, shares)
+    check_memory_for(job, picture, shares)
     said = notes_of(job, picture)
     names = [share.expected.name for share in shares]
     made = layer_maps(job.network, picture, names, job.jobs)
@@ -215,12 +215,12 @@ def process(job: Job, task: Task, place: Place) -> Outcome:
     del picture
     place.prepare(target, files)
     with np.errstate(all="ignore"):
-        written, notes, shown = deliver(job, shares, made, place.write)
+        written, notes, shown = write_results(job, shares, made, place.write)
     return Outcome(task.source, written, (*said, *notes), shown=shown)
 
 
 def choose(
-    job: Job, target: Target, shape: Shape, place: Place
+    job: Job, target: Target, shape: Shape, place: FileAccess
 ) -> tuple[list[Expected], tuple[OutFile, ...]]:
     """Return what an image of some shape will give, and those files of it that are to be written.
 

@@ -25,30 +25,30 @@ from cnncli.io.writers import (
 )
 from cnncli.network.graph import Network, input_groups
 from cnncli.pipeline.feature_maps import FeatureMaps
-from cnncli.pipeline.job import Job, Written
+from cnncli.pipeline.job import Job, WrittenFile
 from cnncli.pipeline.outputs import OutFile, check_target
 from cnncli.pipeline.targets import is_device
 from cnncli.pipeline.templates import distinct, safe_name
 from cnncli.render.metadata import describe_values
 from cnncli.render.result_rows import Shape, Values
 from cnncli.render.tiles import (
-    Extremes,
     MapGroup,
     Sheet,
     Tile,
-    describe,
+    ValueRange,
     grid,
+    make_tiles,
     measure,
     picture_names,
+    picture_record,
     plan_grid,
-    render,
     render_notes,
     render_rows,
     terminal_picture,
 )
 
 Write = Callable[[OutFile, Data], None]
-"""Writes one file: `cnncli.pipeline.files.Place.write`."""
+"""Writes one file: `cnncli.pipeline.files.FileAccess.write`."""
 
 ANSWERS: Final = 5
 """Units of a layer of one row and one column that the report tells."""
@@ -181,7 +181,7 @@ class View:
         options = self.job.render
         # Float files hold values; what is drawn beside them in the terminal has 8 bits.
         options = replace(options, depth="8") if options.depth == "float" else options
-        return render(self.result, self.groups, options, self.clip_by_default)
+        return make_tiles(self.result, self.groups, options, self.clip_by_default)
 
     def blocks(self, maps: tuple[int, ...]) -> Iterator[Values]:
         """Yield the values of some pictures in blocks of rows: of all of them, or of one."""
@@ -204,9 +204,9 @@ class View:
         return self.picture.batched and len(maps) == len(self.names)
 
 
-def deliver(
+def write_results(
     job: Job, shares: Sequence[Share], made: Iterator[tuple[str, FeatureMaps]], write: Write
-) -> tuple[tuple[Written, ...], tuple[str, ...], str]:
+) -> tuple[tuple[WrittenFile, ...], tuple[str, ...], str]:
     """Write results to their files as they come.
 
     Parameters
@@ -224,8 +224,8 @@ def deliver(
         What was written, what is to be said of it, and the drawing of the last layer.
     """
     if shares[0].files[0].format == NPZ:
-        return _deliver_archive(job, shares, made, write)
-    written: list[Written] = []
+        return _write_archive(job, shares, made, write)
+    written: list[WrittenFile] = []
     notes: list[str] = []
     shown = ""
     for share, (_, result) in zip(shares, made, strict=True):
@@ -238,19 +238,19 @@ def deliver(
     return tuple(written), tuple(dict.fromkeys(notes)), shown
 
 
-def _deliver_archive(
+def _write_archive(
     job: Job, shares: Sequence[Share], made: Iterator[tuple[str, FeatureMaps]], write: Write
-) -> tuple[tuple[Written, ...], tuple[str, ...], str]:
+) -> tuple[tuple[WrittenFile, ...], tuple[str, ...], str]:
     file = shares[0].files[0]
     members = distinct(_member_name(share.expected) for share in shares)
-    written: list[Written] = []
+    written: list[WrittenFile] = []
     notes: list[str] = []
     drawn: list[str] = [""]
 
     def arrays() -> Iterator[tuple[str, tuple[int, ...], np.dtype[Any], Iterator[Values]]]:
         for member, share, (_, result) in zip(members, shares, made, strict=True):
             view = View(result, share.expected, job, write)
-            seen = [Extremes()]
+            seen = [ValueRange()]
             every = tuple(range(len(view.names)))
             yield member, view.shape(every), result.dtype, _watched(view, every, seen)
             form = f"{result.dtype} array"
@@ -269,7 +269,7 @@ def _member_name(expected: Expected) -> str:
     return safe_name(expected.name) if ".." in expected.name else expected.name
 
 
-def _write_all(share: Share, view: View) -> tuple[list[Written], tuple[str, ...], str]:
+def _write_all(share: Share, view: View) -> tuple[list[WrittenFile], tuple[str, ...], str]:
     """Write a result to its files, values first."""
     job, files = view.job, share.files
     depth, show = job.output.depth, job.show_width and share.is_last
@@ -287,7 +287,7 @@ def _write_all(share: Share, view: View) -> tuple[list[Written], tuple[str, ...]
     spoilt = [sum(tile.non_finite for tile in tiles), *(done.non_finite for done in values if done)]
     notes = _notes(view, max(spoilt), tiles)
     # Encoding needs memory of its own: a decoded picture need not stand beside it.
-    view.result.let_go()
+    view.result.release_pixels()
     finished = [
         done or _write_picture(job, file, [tiles[index] for index in file.maps], view)
         for file, done in zip(files, values, strict=True)
@@ -321,7 +321,7 @@ def _answers(view: View) -> tuple[str, ...]:
     return (f"{view.expected.layer}, largest first: {answers}",)
 
 
-def _write_values(job: Job, file: OutFile, view: View) -> Written:
+def _write_values(job: Job, file: OutFile, view: View) -> WrittenFile:
     if file.format.pillow is None:
         found, form = _write_array(file, view)
     else:
@@ -330,10 +330,10 @@ def _write_values(job: Job, file: OutFile, view: View) -> Written:
 
 
 def _values_written(
-    file: OutFile, view: View, maps: tuple[int, ...], found: Extremes, form: str
-) -> Written:
+    file: OutFile, view: View, maps: tuple[int, ...], found: ValueRange, form: str
+) -> WrittenFile:
     shape, finite = view.shape(maps), found.lo <= found.hi
-    return Written(
+    return WrittenFile(
         output=_output_name(file),
         form=f"{'x'.join(map(str, shape))} {form}",
         shape=shape,
@@ -348,22 +348,22 @@ def _values_written(
     )
 
 
-def _write_array(file: OutFile, view: View) -> tuple[Extremes, str]:
+def _write_array(file: OutFile, view: View) -> tuple[ValueRange, str]:
     """Write a .npy file strip by strip, and look at the values on their way."""
-    dtype, seen = view.result.dtype, [Extremes()]
+    dtype, seen = view.result.dtype, [ValueRange()]
     blocks = _watched(view, file.maps, seen)
     view.write(file, lambda out: write_npy_blocks(out, view.shape(file.maps), dtype, blocks))
     return seen[0], f"{dtype} array"
 
 
-def _watched(view: View, maps: tuple[int, ...], seen: list[Extremes]) -> Iterator[Values]:
+def _watched(view: View, maps: tuple[int, ...], seen: list[ValueRange]) -> Iterator[Values]:
     """Yield the values of some pictures in blocks, and keep count of what was in them."""
     for block in view.blocks(maps):
         seen[0] |= measure(block)
         yield block
 
 
-def _write_float_tiff(job: Job, file: OutFile, view: View) -> tuple[Extremes, str]:
+def _write_float_tiff(job: Job, file: OutFile, view: View) -> tuple[ValueRange, str]:
     values = view.result.whole()
     if len(file.maps) < len(view.names):
         image, group = divmod(file.maps[0], len(view.groups))
@@ -375,9 +375,9 @@ def _write_float_tiff(job: Job, file: OutFile, view: View) -> tuple[Extremes, st
     return measure(values), "float32 pages"
 
 
-def _write_picture(job: Job, file: OutFile, tiles: Sequence[Tile], view: View) -> Written:
+def _write_picture(job: Job, file: OutFile, tiles: Sequence[Tile], view: View) -> WrittenFile:
     sheet = grid(tiles, job.render.columns, job.render.labels)
-    record = describe(tiles, job.command, __version__, sheet)
+    record = picture_record(tiles, job.command, __version__, sheet)
     data = encode(
         sheet.pixels,
         file.format,
@@ -390,7 +390,7 @@ def _write_picture(job: Job, file: OutFile, tiles: Sequence[Tile], view: View) -
     return _written(file, sheet, tiles, view)
 
 
-def _write_rows(file: OutFile, view: View) -> tuple[Written, Tile]:
+def _write_rows(file: OutFile, view: View) -> tuple[WrittenFile, Tile]:
     """Write a PNG picture strip by strip, as its rows are made."""
     job = view.job
     made: list[Tile] = []
@@ -399,7 +399,7 @@ def _write_rows(file: OutFile, view: View) -> tuple[Written, Tile]:
         started: list[PngFile] = []
 
         def begin(tile: Tile) -> Callable[[slice, np.ndarray], object]:
-            record = describe([tile], job.command, __version__)
+            record = picture_record([tile], job.command, __version__)
             options = job.output.depth, record, job.render.compress
             started.append(start_png(out.write, tile.shape, *options))
             return started[0].add
@@ -420,9 +420,9 @@ def _gathered(write: Callable[[BinaryIO], None]) -> memoryview:
     return stream.getbuffer()
 
 
-def _written(file: OutFile, sheet: Sheet, tiles: Sequence[Tile], view: View) -> Written:
+def _written(file: OutFile, sheet: Sheet, tiles: Sequence[Tile], view: View) -> WrittenFile:
     ranges = tuple((tile.mapping.lo, tile.mapping.hi) for tile in tiles)
-    return Written(
+    return WrittenFile(
         output=_output_name(file),
         form=_picture_form(sheet, tiles),
         shape=view.shape(file.maps),

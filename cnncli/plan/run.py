@@ -23,7 +23,7 @@ from cnncli.plan.draw import draw_field
 from cnncli.plan.trace import Reach, beyond_text, pixels_text, trace
 from cnncli.render.metadata import printable
 from cnncli.render.options import RenderOptions
-from cnncli.render.tiles import render
+from cnncli.render.tiles import make_tiles
 from cnncli.render.to_json import to_json
 
 
@@ -121,7 +121,7 @@ def _levels(picture: Picture) -> np.ndarray:
     if pixels.dtype == np.uint8:
         return pixels[0] if len(first) == 3 else pixels[0, :, :, 0]
     values, groups = picture.scaled(pixels), input_groups(len(first))
-    return render(values, groups, RenderOptions(), picture.is_picture)[0].pixels
+    return make_tiles(values, groups, RenderOptions(), picture.is_picture)[0].pixels
 
 
 def _boxes(reaches: Sequence[Reach]) -> list[dict[str, Any]]:

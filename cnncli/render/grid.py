@@ -181,9 +181,9 @@ def grid(tiles: Sequence[Picture], columns: int | None = None, labels: bool = Tr
 
     Examples
     --------
-    >>> from cnncli.render.tiles import MapGroup, RenderOptions, render
+    >>> from cnncli.render.tiles import MapGroup, RenderOptions, make_tiles
     >>> groups = [MapGroup("left", (0,)), MapGroup("right", (1,))]
-    >>> sheet = grid(render(np.zeros((1, 64, 64, 2)), groups, RenderOptions(), True))
+    >>> sheet = grid(make_tiles(np.zeros((1, 64, 64, 2)), groups, RenderOptions(), True))
     >>> sheet.pixels.shape, sheet.zoom
     ((162, 280), 2)
     """

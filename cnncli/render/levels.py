@@ -20,7 +20,7 @@ LEVELS: Final = 255.0
 
 
 @dataclass(frozen=True)
-class Extremes:
+class ValueRange:
     """Smallest and largest finite value of an array, and how many values are not finite.
 
     Parts of a map may be measured one by one and joined with ``|``.
@@ -36,8 +36,8 @@ class Extremes:
 
     Examples
     --------
-    >>> Extremes(0.0, 1.0) | Extremes(-2.0, 0.5, 3)
-    Extremes(lo=-2.0, hi=1.0, non_finite=3, clipped=0)
+    >>> ValueRange(0.0, 1.0) | ValueRange(-2.0, 0.5, 3)
+    ValueRange(lo=-2.0, hi=1.0, non_finite=3, clipped=0)
     """
 
     lo: float = math.inf
@@ -45,8 +45,8 @@ class Extremes:
     non_finite: int = 0
     clipped: int = 0
 
-    def __or__(self, other: Extremes) -> Extremes:
-        return Extremes(
+    def __or__(self, other: ValueRange) -> ValueRange:
+        return ValueRange(
             min(self.lo, other.lo),
             max(self.hi, other.hi),
             self.non_finite + other.non_finite,
@@ -87,7 +87,7 @@ def top_level(depth: str) -> int:
     return int(np.iinfo(_DTYPES[depth]).max)
 
 
-def measure(values: np.ndarray) -> Extremes:
+def measure(values: np.ndarray) -> ValueRange:
     """Find the extremes of the finite values.
 
     Parameters
@@ -96,29 +96,29 @@ def measure(values: np.ndarray) -> Extremes:
 
     Returns
     -------
-    Extremes
+    ValueRange
 
     Examples
     --------
     >>> measure(np.array([1.0, np.nan, -3.0]))
-    Extremes(lo=-3.0, hi=1.0, non_finite=1, clipped=0)
+    ValueRange(lo=-3.0, hi=1.0, non_finite=1, clipped=0)
     """
-    found = Extremes()
+    found = ValueRange()
     for part in _blocks(values):
         found |= _measured(values[part])
     return found
 
 
-def _measured(block: np.ndarray) -> Extremes:
+def _measured(block: np.ndarray) -> ValueRange:
     lo, hi = float(block.min()), float(block.max())
     if math.isfinite(lo) and math.isfinite(hi):
-        return Extremes(lo, hi)
+        return ValueRange(lo, hi)
     # NaN and infinities reach min or max, so only such blocks pay for a closer look.
     finite = block[np.isfinite(block)]
     others = block.size - finite.size
     if not finite.size:
-        return Extremes(non_finite=others)
-    return Extremes(float(finite.min()), float(finite.max()), others)
+        return ValueRange(non_finite=others)
+    return ValueRange(float(finite.min()), float(finite.max()), others)
 
 
 def level_dtype(depth: str) -> type[np.unsignedinteger]:
@@ -149,13 +149,13 @@ def are_levels(mapping: Mapping, depth: str) -> bool:
 
 
 def choose_range(
-    values: np.ndarray | Extremes, spec: str | tuple[float, float], clip_by_default: bool
+    values: np.ndarray | ValueRange, spec: str | tuple[float, float], clip_by_default: bool
 ) -> Mapping:
     """Choose which values become black and white.
 
     Parameters
     ----------
-    values : ndarray of float, or Extremes
+    values : ndarray of float, or ValueRange
         The map, or what `measure` found in it.
     spec : str or (float, float)
         ``auto``, ``clip`` (0..1), ``minmax``, ``symmetric`` (about 0), ``abs``, or two values.
@@ -181,7 +181,7 @@ def choose_range(
         return Mapping("fixed", float(spec[0]), float(spec[1]))
     if spec == "clip" or (spec == "auto" and clip_by_default):
         return Mapping("clip", 0.0, 1.0)
-    found = values if isinstance(values, Extremes) else measure(values)
+    found = values if isinstance(values, ValueRange) else measure(values)
     lo, hi = (found.lo, found.hi) if found.lo <= found.hi else (0.0, 0.0)
     if spec == "auto":
         spec = "symmetric" if lo < 0 else "minmax"
@@ -220,7 +220,7 @@ def to_levels(values: np.ndarray, mapping: Mapping, depth: str = "8") -> np.ndar
     return levels
 
 
-def paint_levels(values: np.ndarray, mapping: Mapping, depth: str, out: np.ndarray) -> Extremes:
+def paint_levels(values: np.ndarray, mapping: Mapping, depth: str, out: np.ndarray) -> ValueRange:
     """Write the levels of values, and look at the values while they are in cache.
 
     Works in small blocks and element by element, so strips of a map give what the whole would.
@@ -237,7 +237,7 @@ def paint_levels(values: np.ndarray, mapping: Mapping, depth: str, out: np.ndarr
 
     Returns
     -------
-    Extremes
+    ValueRange
         With the number of values that were clipped.
 
     Examples
@@ -248,7 +248,7 @@ def paint_levels(values: np.ndarray, mapping: Mapping, depth: str, out: np.ndarr
     """
     if values.dtype.kind != "f":
         return _paint_whole(values, out)
-    top, seen = top_level(depth), Extremes()
+    top, seen = top_level(depth), ValueRange()
     constant = mapping.lo == mapping.hi
     if constant:
         out[...] = (top + 1) // 2 if mapping.kind == "symmetric" else 0
@@ -268,16 +268,16 @@ def paint_levels(values: np.ndarray, mapping: Mapping, depth: str, out: np.ndarr
     return seen
 
 
-def _paint_whole(values: np.ndarray, out: np.ndarray) -> Extremes:
+def _paint_whole(values: np.ndarray, out: np.ndarray) -> ValueRange:
     """Write whole numbers as the levels that they are, clipped."""
-    seen = Extremes()
+    seen = ValueRange()
     for part in _blocks(values):
         block = values[part]
         lo, hi, clipped = int(block.min()), int(block.max()), 0
         if lo < 0 or hi > LEVELS:
             clipped = int(np.count_nonzero((block < 0) | (block > LEVELS)))
             block = np.clip(block, 0, int(LEVELS))
-        seen |= Extremes(lo / LEVELS, hi / LEVELS, clipped=clipped)
+        seen |= ValueRange(lo / LEVELS, hi / LEVELS, clipped=clipped)
         np.copyto(out[part], block, casting="unsafe")
     return seen
 

@@ -48,7 +48,7 @@ class RenderedTile(Protocol):
     def colormap(self) -> str: ...
 
 
-def describe(
+def picture_record(
     tiles: Sequence[RenderedTile], command: str, version: str, sheet: Sheet | None = None
 ) -> dict[str, Any]:
     """Record how a picture was made.
@@ -75,9 +75,9 @@ def describe(
 
     Examples
     --------
-    >>> from cnncli.render.tiles import MapGroup, RenderOptions, render
-    >>> tiles = render(np.zeros((1, 4, 6, 1)), [MapGroup("dot", (0,))], RenderOptions(), True)
-    >>> describe(tiles, "cnncli conv a.png", "1.0")["maps"][0]["box"]
+    >>> from cnncli.render.tiles import MapGroup, RenderOptions, make_tiles
+    >>> tiles = make_tiles(np.zeros((1, 4, 6, 1)), [MapGroup("dot", (0,))], RenderOptions(), True)
+    >>> picture_record(tiles, "cnncli conv a.png", "1.0")["maps"][0]["box"]
     [0, 0, 6, 4]
     """
     if sheet is None:
@@ -146,7 +146,7 @@ def restore_values(
     ----------
     pixels : ndarray of uint8 or uint16, shape (H, W) or (H, W, 3)
     metadata : dict
-        What `describe` returned, as read from the file.
+        What `picture_record` returned, as read from the file.
     name : str
         The file, for messages.
 
@@ -162,10 +162,10 @@ def restore_values(
 
     Examples
     --------
-    >>> from cnncli.render.tiles import MapGroup, RenderOptions, render
+    >>> from cnncli.render.tiles import MapGroup, RenderOptions, make_tiles
     >>> values = np.array([[[[-2.0], [0.5]]]])
-    >>> tiles = render(values, [MapGroup("edge", (0,))], RenderOptions(), False)
-    >>> back = restore_values(tiles[0].pixels, describe(tiles, "", "1.0"))
+    >>> tiles = make_tiles(values, [MapGroup("edge", (0,))], RenderOptions(), False)
+    >>> back = restore_values(tiles[0].pixels, picture_record(tiles, "", "1.0"))
     >>> bool(np.abs(back - values[0]).max() <= 2 / 255)
     True
     """

@@ -13,30 +13,32 @@ Values = np.ndarray[Any, np.dtype[Any]]
 T = TypeVar("T")
 
 
-class Rows(Protocol):
+class ResultRows(Protocol):
     """A result as rendering needs it: shape, dtype, and all its rows in strips."""
 
     @property
     def shape(self) -> tuple[int, int, int, int]:
         """(N, H, W, C)."""
 
-    def each(self, action: Callable[[int, slice, Values], T], in_levels: bool = False) -> list[T]:
+    def map_strips(
+        self, action: Callable[[int, slice, Values], T], in_levels: bool = False
+    ) -> list[T]:
         """Return ``action(image, rows, values)`` for all strips, in order.
 
         With `in_levels` the values of a strip may be whole numbers, `LEVELS` times what they are.
         """
 
-    def kept(self) -> Rows:
+    def kept(self) -> ResultRows:
         """Return what is cheap to pass over several times."""
 
 
 @dataclass(frozen=True, eq=False)
-class Whole:
+class ArrayRows:
     """An array as a result.
 
     Examples
     --------
-    >>> Whole(np.ones((2, 3, 4, 1))).each(lambda image, rows, values: values.shape)
+    >>> ArrayRows(np.ones((2, 3, 4, 1))).map_strips(lambda image, rows, values: values.shape)
     [(3, 4, 1), (3, 4, 1)]
     """
 
@@ -48,11 +50,13 @@ class Whole:
         n, height, width, channels = self.values.shape
         return n, height, width, channels
 
-    def each(self, action: Callable[[int, slice, Values], T], in_levels: bool = False) -> list[T]:
+    def map_strips(
+        self, action: Callable[[int, slice, Values], T], in_levels: bool = False
+    ) -> list[T]:
         """Return the action's value for each image."""
         rows = slice(0, self.shape[1])
         return [action(image, rows, values) for image, values in enumerate(self.values)]
 
-    def kept(self) -> Rows:
+    def kept(self) -> ResultRows:
         """Return itself."""
         return self

@@ -14,8 +14,8 @@ import numpy as np
 from cnncli.render import colormaps
 from cnncli.render.grid import Box, Layout, Sheet, grid, plan_grid
 from cnncli.render.levels import (
-    Extremes,
     Mapping,
+    ValueRange,
     are_levels,
     choose_range,
     count_clipped,
@@ -26,14 +26,14 @@ from cnncli.render.levels import (
     paint_levels,
     to_levels,
 )
-from cnncli.render.metadata import describe, restore_values
+from cnncli.render.metadata import picture_record, restore_values
 from cnncli.render.options import MapGroup, RenderOptions, picture_names
-from cnncli.render.result_rows import Rows, Whole
+from cnncli.render.result_rows import ArrayRows, ResultRows
 from cnncli.render.terminal import terminal_picture
 
 __all__ = [
     "Box",
-    "Extremes",
+    "ValueRange",
     "Layout",
     "MapGroup",
     "Mapping",
@@ -42,13 +42,13 @@ __all__ = [
     "Tile",
     "choose_range",
     "count_clipped",
-    "describe",
+    "picture_record",
     "from_levels",
     "grid",
     "measure",
     "picture_names",
     "plan_grid",
-    "render",
+    "make_tiles",
     "render_rows",
     "render_notes",
     "restore_values",
@@ -74,7 +74,7 @@ class Tile:
     clipped_fraction : float
         Share of the finite values outside the range, 0..1.
     vmin, vmax : float
-        Extremes of the finite values; both 0 when there is none.
+        ValueRange of the finite values; both 0 when there is none.
     non_finite : int
         NaN and infinite values.
     channels : tuple of int
@@ -109,8 +109,8 @@ class Tile:
         return self.pixels.ndim == 3
 
 
-def render(
-    result: np.ndarray | Rows,
+def make_tiles(
+    result: np.ndarray | ResultRows,
     groups: Sequence[MapGroup],
     options: RenderOptions,
     clip_by_default: bool,
@@ -141,7 +141,7 @@ def render(
 
     Examples
     --------
-    >>> tiles = render(
+    >>> tiles = make_tiles(
     ...     np.array([[[[-1.0], [0.0], [2.0]]]]), [MapGroup("edge", (0,))], RenderOptions(), False
     ... )
     >>> tiles[0].pixels.tolist(), tiles[0].mapping.kind
@@ -152,7 +152,7 @@ def render(
 
 
 def render_rows(
-    result: np.ndarray | Rows,
+    result: np.ndarray | ResultRows,
     group: MapGroup,
     options: RenderOptions,
     clip_by_default: bool,
@@ -163,7 +163,7 @@ def render_rows(
     Parameters
     ----------
     result, options, clip_by_default
-        As for `render`, with N = 1.
+        As for `make_tiles`, with N = 1.
     group : MapGroup
         The picture.
     begin : callable
@@ -193,9 +193,9 @@ def render_rows(
     one = _canvas(1, 1, colormap, options.depth)
     blank = np.broadcast_to(one[0, 0], (height, width, *one.shape[2:]))
     (name,) = picture_names(groups, 1)
-    take = begin(_tile(name, group, 0, options, (blank, mapping, Extremes())))
+    take = begin(_tile(name, group, 0, options, (blank, mapping, ValueRange())))
 
-    def paint(image: int, strip: slice, parts: list[np.ndarray]) -> list[Extremes]:
+    def paint(image: int, strip: slice, parts: list[np.ndarray]) -> list[ValueRange]:
         pixels = _canvas(strip.stop - strip.start, width, colormap, options.depth)
         found = _paint(parts[0], mapping, colormap, options.depth, pixels)
         take(strip, pixels)
@@ -206,18 +206,18 @@ def render_rows(
 
 
 def _ranged(
-    result: np.ndarray | Rows,
+    result: np.ndarray | ResultRows,
     groups: Sequence[MapGroup],
     options: RenderOptions,
     clip_by_default: bool,
-) -> tuple[Rows, list[Mapping]]:
+) -> tuple[ResultRows, list[Mapping]]:
     """Return what is to be painted, and the range of every picture."""
     if options.depth == "float":
         raise ValueError("depth float is written as values, not rendered")
-    rows: Rows = Whole(result) if isinstance(result, np.ndarray) else result
+    rows: ResultRows = ArrayRows(result) if isinstance(result, np.ndarray) else result
     count = rows.shape[0] * len(groups)
     if is_fixed(options.range, clip_by_default):
-        return rows, [choose_range(Extremes(), options.range, clip_by_default)] * count
+        return rows, [choose_range(ValueRange(), options.range, clip_by_default)] * count
     rows = rows.kept()
     found = _joined(rows, groups, lambda image, strip, parts: [measure(part) for part in parts])
     if options.shared_range:
@@ -225,33 +225,36 @@ def _ranged(
     return rows, [choose_range(extremes, options.range, clip_by_default) for extremes in found]
 
 
-def _union(found: Sequence[Extremes]) -> Extremes:
-    whole = Extremes()
+def _union(found: Sequence[ValueRange]) -> ValueRange:
+    whole = ValueRange()
     for extremes in found:
         whole |= extremes
     return whole
 
 
 def _joined(
-    rows: Rows,
+    rows: ResultRows,
     groups: Sequence[MapGroup],
-    look: Callable[[int, slice, list[np.ndarray]], list[Extremes]],
+    look: Callable[[int, slice, list[np.ndarray]], list[ValueRange]],
     in_levels: bool = False,
-) -> list[Extremes]:
+) -> list[ValueRange]:
     """Look at every strip of every picture, and join what was found in each picture."""
 
-    def at(image: int, strip: slice, values: np.ndarray) -> tuple[int, list[Extremes]]:
+    def at(image: int, strip: slice, values: np.ndarray) -> tuple[int, list[ValueRange]]:
         return image, look(image, strip, list(_parts(values, groups)))
 
-    found = [Extremes()] * (rows.shape[0] * len(groups))
-    for image, seen in rows.each(at, in_levels):
+    found = [ValueRange()] * (rows.shape[0] * len(groups))
+    for image, seen in rows.map_strips(at, in_levels):
         for index, extremes in enumerate(seen, image * len(groups)):
             found[index] |= extremes
     return found
 
 
 def _painted(
-    rows: Rows, groups: Sequence[MapGroup], options: RenderOptions, mappings: Sequence[Mapping]
+    rows: ResultRows,
+    groups: Sequence[MapGroup],
+    options: RenderOptions,
+    mappings: Sequence[Mapping],
 ) -> list[Tile]:
     n, height, width, _ = rows.shape
     maps = [None if group.colour else options.colormap for group in groups]
@@ -259,7 +262,7 @@ def _painted(
         _canvas(height, width, colormap, options.depth) for _ in range(n) for colormap in maps
     ]
 
-    def paint(image: int, strip: slice, parts: list[np.ndarray]) -> list[Extremes]:
+    def paint(image: int, strip: slice, parts: list[np.ndarray]) -> list[ValueRange]:
         seen = []
         for group, part in enumerate(parts):
             index = image * len(groups) + group
@@ -283,7 +286,7 @@ def _canvas(height: int, width: int, colormap: str | None, depth: str) -> np.nda
 
 def _paint(
     part: np.ndarray, mapping: Mapping, colormap: str | None, depth: str, out: np.ndarray
-) -> Extremes:
+) -> ValueRange:
     if colormap in (None, "gray"):
         return paint_levels(part, mapping, depth, out)
     levels = np.empty(part.shape, level_dtype(depth))
@@ -323,7 +326,7 @@ def _tile(
     group: MapGroup,
     image: int,
     options: RenderOptions,
-    made: tuple[np.ndarray, Mapping, Extremes],
+    made: tuple[np.ndarray, Mapping, ValueRange],
 ) -> Tile:
     pixels, mapping, found = made
     finite = found.lo <= found.hi

@@ -17,7 +17,7 @@ import pytest
 
 from cnncli.io.images import ReadOptions
 from cnncli.network.graph import Network
-from cnncli.pipeline.files import LocalPlace
+from cnncli.pipeline.files import LocalFiles
 from cnncli.pipeline.job import Job, Outcome, Task
 from cnncli.pipeline.outputs import OutputOptions, Source
 from cnncli.pipeline.process import InlineRunner, Runner, plan_batch
@@ -73,7 +73,7 @@ def outcomes(job: Job, sources: list[Source], runner: Runner) -> Iterator[Outcom
     """Yield what becomes of each image."""
     plan = plan_batch(job, sources)
     tasks = (Task(index, target) for index, target in enumerate(plan.targets))
-    for task, outcome in runner.run(job, tasks, LocalPlace(job.output, plan.inputs)):
+    for task, outcome in runner.run(job, tasks, LocalFiles(job.output, plan.inputs)):
         assert outcome.source == task.source
         yield outcome
 

@@ -18,7 +18,7 @@ from cnncli.io.atomic import Data
 from cnncli.io.images import Picture, ReadOptions
 from cnncli.network.graph import Network
 from cnncli.network.layers import PoolLayer
-from cnncli.pipeline.files import LocalPlace
+from cnncli.pipeline.files import LocalFiles
 from cnncli.pipeline.job import Job, Outcome, Task
 from cnncli.pipeline.outputs import OutFile, OutputOptions, Source
 from cnncli.pipeline.process import InlineRunner, Runner, plan_batch, run
@@ -35,7 +35,7 @@ def _in_a_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @dataclass(frozen=True)
-class Poisoned(LocalPlace):
+class Poisoned(LocalFiles):
     """This machine's files, where the names of images tell what befalls their workers."""
 
     def read(self, job: Job, task: Task) -> Picture:
@@ -188,7 +188,7 @@ def test_no_image_takes_a_file_of_another() -> None:
     plan = plan_batch(job_of("out/"), sources[:1])
     targets = [target for source in sources for target in plan_batch(job, [source]).targets]
     tasks = (Task(index, target) for index, target in enumerate(targets))
-    done = list(WorkerRunner(3).run(job, tasks, LocalPlace(job.output, plan.inputs)))
+    done = list(WorkerRunner(3).run(job, tasks, LocalFiles(job.output, plan.inputs)))
     errors = [str(outcome.error) for _, outcome in done if outcome.error is not None]
     assert len(errors) == 2 and all("'out/0.png' would hold both " in error for error in errors)
 
@@ -221,7 +221,7 @@ def test_tasks_are_taken_as_they_are_needed() -> None:
             yield Task(index, target)
 
     done = 0
-    for _ in WorkerRunner(2).run(job, tasks(), LocalPlace(job.output, plan.inputs)):
+    for _ in WorkerRunner(2).run(job, tasks(), LocalFiles(job.output, plan.inputs)):
         done += 1
         # Two workers with two images each, and as many that have just ended.
         assert len(taken) <= done + 8
@@ -240,7 +240,7 @@ def test_a_listing_that_fails_stops_nothing_in_work() -> None:
 
     done = []
     with pytest.raises(OSError, match="has gone"):
-        done.extend(WorkerRunner(2).run(job, tasks(), LocalPlace(job.output, plan.inputs)))
+        done.extend(WorkerRunner(2).run(job, tasks(), LocalFiles(job.output, plan.inputs)))
     assert sorted(snapshot("out")) == ["out/a.png", "out/b.png", "out/c.png"]
     assert has_no_children()
 
@@ -263,7 +263,7 @@ def test_tasks_longer_than_a_pipe_holds() -> None:
     plan = plan_batch(job, sources)
     content = Path("a.png").read_bytes() + bytes(10**6)
     tasks = (Task(index, target, content) for index, target in enumerate(plan.targets))
-    done = list(WorkerRunner(2).run(job, tasks, LocalPlace(job.output, plan.inputs)))
+    done = list(WorkerRunner(2).run(job, tasks, LocalFiles(job.output, plan.inputs)))
     assert [outcome.error for _, outcome in done] == [None] * 6
 
 

@@ -12,7 +12,7 @@ import pytest
 
 from cnncli.batch.report import json_line, lines
 from cnncli.errors import FileProblem, OptionError
-from cnncli.pipeline.job import Outcome, Report, Written
+from cnncli.pipeline.job import Outcome, Report, WrittenFile
 from cnncli.pipeline.outputs import Source
 from tests.support.shell import refused, run_cli, run_process, save, save_array
 
@@ -29,7 +29,7 @@ def inputs(empty_folder: Path) -> None:
     save_array("maps.npy", MAPS)
 
 
-def written(**changes: Any) -> Written:
+def written(**changes: Any) -> WrittenFile:
     """One ordinary picture."""
     fields: dict[str, Any] = {
         "output": "y.png",
@@ -43,7 +43,7 @@ def written(**changes: Any) -> Written:
         "clipped": 0.0,
         "non_finite": 0,
     }
-    return Written(**{**fields, **changes})
+    return WrittenFile(**{**fields, **changes})
 
 
 def line(**changes: Any) -> str:

@@ -12,8 +12,8 @@ from cnncli.io.images import Picture
 from cnncli.network.graph import Network
 from cnncli.network.layers import ConvLayer, PoolLayer
 from cnncli.pipeline.feature_maps import FeatureMaps
-from cnncli.render.levels import Extremes, Mapping, paint_levels, to_levels
-from cnncli.render.tiles import MapGroup, RenderOptions, render
+from cnncli.render.levels import Mapping, ValueRange, paint_levels, to_levels
+from cnncli.render.tiles import MapGroup, RenderOptions, make_tiles
 from tests.support.judges import loop_conv_forward
 from tests.support.shell import run_cli, save
 
@@ -66,7 +66,7 @@ def by_loop(layer: ConvLayer, pixels: np.ndarray) -> np.ndarray:
 def levels_of(layer: ConvLayer, pixels: np.ndarray) -> np.ndarray:
     """The layer's sums as they become levels, before they are clipped."""
     maps = FeatureMaps(Network.chain(layer), picture(pixels))
-    strips = maps.each(lambda image, rows, values: values.copy(), in_levels=True)
+    strips = maps.map_strips(lambda image, rows, values: values.copy(), in_levels=True)
     found = np.concatenate(strips)[None]
     assert found.dtype == np.int16 and found.shape == maps.shape
     return found
@@ -95,7 +95,7 @@ def test_values_are_those_of_the_floats(name: str) -> None:
     """A network's layer, alone or among others, has the same bytes."""
     network, image = Network.chain(EXACT[name]), picture()
     ours = FeatureMaps(network, image)
-    ours.each(lambda image, rows, values: None, in_levels=True)
+    ours.map_strips(lambda image, rows, values: None, in_levels=True)
     floats = Picture(image.values(), 1.0, False, False, (), "a.npy")
     assert ours.whole().tobytes() == FeatureMaps(network, floats).whole().tobytes()
 
@@ -119,8 +119,8 @@ def test_pictures_are_those_of_the_values(name: str, depth: str, spec: str) -> N
     options = RenderOptions(range=spec, depth=depth)
     groups = [MapGroup("", (0, 1, 2))]
     maps = FeatureMaps(Network.chain(EXACT[name]), picture())
-    (ours,) = render(maps, groups, options, True)
-    (expected,) = render(maps.whole(), groups, options, True)
+    (ours,) = make_tiles(maps, groups, options, True)
+    (expected,) = make_tiles(maps.whole(), groups, options, True)
     assert ours.pixels.tobytes() == expected.pixels.tobytes()
     told = [
         (tile.mapping, tile.non_finite, pytest.approx([tile.vmin, tile.vmax], abs=1e-6))
@@ -133,8 +133,8 @@ def test_pictures_are_those_of_the_values(name: str, depth: str, spec: str) -> N
 def test_pooled_pixels_are_shown_as_they_are() -> None:
     groups, options = [MapGroup("", (0, 1, 2))], RenderOptions(range="clip")
     maps = FeatureMaps(Network.chain(PoolLayer("max", 3, 2)), picture())
-    (tile,) = render(maps, groups, options, True)
-    (expected,) = render(maps.whole(), groups, options, True)
+    (tile,) = make_tiles(maps, groups, options, True)
+    (expected,) = make_tiles(maps.whole(), groups, options, True)
     assert tile.pixels.tobytes() == expected.pixels.tobytes()
 
 
@@ -144,7 +144,7 @@ def test_whole_numbers_are_levels() -> None:
     levels = np.empty(whole.shape, np.uint8)
     found = paint_levels(whole, mapping, "8", levels)
     assert levels.tolist() == [[0, 0, 0], [1, 128, 255], [255, 255, 0]]
-    assert found == Extremes(-32768 / 255, 32767 / 255, clipped=5)
+    assert found == ValueRange(-32768 / 255, 32767 / 255, clipped=5)
     assert levels.tolist() == to_levels(whole / np.float32(255), mapping).tolist()
 
 

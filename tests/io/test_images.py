@@ -392,11 +392,13 @@ AS_VALUES = ReadOptions(restore=restore_values)
 @pytest.mark.parametrize("form", ["PNG", "TIFF"])
 def test_values_come_back_from_pictures(form: str, depth: str) -> None:
     from cnncli.io.writers import encode
-    from cnncli.render.tiles import MapGroup, RenderOptions, describe, render
+    from cnncli.render.tiles import MapGroup, RenderOptions, make_tiles, picture_record
 
     values = RANDOM.normal(size=(1, 5, 7, 1)).astype(np.float32)
-    tiles = render(values, [MapGroup("edge", (0,))], RenderOptions(depth=depth), False)
-    data = encode(tiles[0].pixels, form.lower(), depth=depth, metadata=describe(tiles, "", "1"))
+    tiles = make_tiles(values, [MapGroup("edge", (0,))], RenderOptions(depth=depth), False)
+    data = encode(
+        tiles[0].pixels, form.lower(), depth=depth, metadata=picture_record(tiles, "", "1")
+    )
     picture = read_bytes(data, AS_VALUES)
     half_step = np.abs(values).max() / (255 if depth == "8" else 65_535)
     assert np.abs(picture.values() - values).max() <= half_step * 1.01

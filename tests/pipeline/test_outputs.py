@@ -16,7 +16,7 @@ from cnncli.errors import CnnCliError, FileProblem, OptionError
 from cnncli.pipeline.outputs import (
     FORMATS,
     OutputOptions,
-    Plan,
+    OutputPlan,
     Result,
     Source,
     Target,
@@ -39,7 +39,7 @@ def own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def plan(
     output: str | None, *sources: str, results: tuple[Result, ...] | None = ONE, **settings: Any
-) -> Plan:
+) -> OutputPlan:
     keys = ("op", "filter_name", "layers")
     names = {key: settings.pop(key) for key in keys if key in settings}
     options = OutputOptions(output, **settings)
@@ -47,11 +47,11 @@ def plan(
     return plan_targets(inputs, options, **{"op": "conv"} | names, results=results)
 
 
-def paths(made: Plan, results: tuple[Result, ...] = ONE) -> list[str]:
+def paths(made: OutputPlan, results: tuple[Result, ...] = ONE) -> list[str]:
     return [str(file.path) for target in made.targets for file in target.files(results)]
 
 
-def first(made: Plan) -> Target:
+def first(made: OutputPlan) -> Target:
     return next(iter(made.targets))
 
 

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from cnncli.render.levels import (
-    Extremes,
     Mapping,
+    ValueRange,
     choose_range,
     count_clipped,
     from_levels,
@@ -113,7 +113,7 @@ def test_nan_is_low_and_infinities_are_ends(dtype: type, kind: str) -> None:
     mapping = choose_range(values, kind, False)
     bottom = 255 if kind == "abs" else 0
     assert to_levels(values, mapping)[:3].tolist() == [0, 255, bottom]
-    assert measure(values) == Extremes(0.25, 0.75, 3)
+    assert measure(values) == ValueRange(0.25, 0.75, 3)
     assert count_clipped(values, CLIP) == 0
 
 
@@ -150,7 +150,7 @@ def test_measure_joins_parts_and_long_rows() -> None:
     values[2, 0, 0] = 1e9
     parts = [measure(row) for row in values]
     assert measure(values) == parts[0] | parts[1] | parts[2]
-    assert measure(values) == Extremes(float(np.nanmin(values)), 1e9, 1)
+    assert measure(values) == ValueRange(float(np.nanmin(values)), 1e9, 1)
 
 
 def test_arguments_are_left_alone() -> None:

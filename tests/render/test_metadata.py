@@ -14,18 +14,18 @@ from hypothesis import strategies as st
 from cnncli.errors import FileProblem
 from cnncli.io.writers import to_text
 from cnncli.render.grid import Sheet, grid
-from cnncli.render.metadata import describe, restore_values
+from cnncli.render.metadata import picture_record, restore_values
 from cnncli.render.options import COLORMAPS, MapGroup, RenderOptions
-from cnncli.render.tiles import render
+from cnncli.render.tiles import make_tiles
 
 
 def made(
     values: np.ndarray, groups: list[MapGroup], options: RenderOptions
 ) -> tuple[Sheet, dict[str, Any], float]:
     """Return the sheet, its record as read from a file, and half of the largest step."""
-    tiles = render(values, groups, options, False)
+    tiles = make_tiles(values, groups, options, False)
     sheet = grid(tiles, options.columns, options.labels)
-    record = json.loads(to_text(describe(tiles, "cnncli conv a.png", "1.0", sheet)))
+    record = json.loads(to_text(picture_record(tiles, "cnncli conv a.png", "1.0", sheet)))
     return sheet, record, max(tile.mapping.step(options.depth) for tile in tiles) / 2
 
 
@@ -84,8 +84,8 @@ def test_clipped_pictures_come_back_exactly() -> None:
 
 
 def test_record_is_printable_ascii() -> None:
-    tiles = render(result(1, 2, 2, 1), [MapGroup("\x1b[31m", (0,))], RenderOptions(), False)
-    text = to_text(describe(tiles, "cnncli conv '\udcff\n日本.png'", "1.0"))
+    tiles = make_tiles(result(1, 2, 2, 1), [MapGroup("\x1b[31m", (0,))], RenderOptions(), False)
+    text = to_text(picture_record(tiles, "cnncli conv '\udcff\n日本.png'", "1.0"))
     assert text.isascii() and text.isprintable()
     record = json.loads(text)
     assert record["command"] == "cnncli conv '\\udcff\\n日本.png'"
@@ -96,9 +96,9 @@ def test_record_is_printable_ascii() -> None:
 
 
 def test_several_tiles_need_their_sheet() -> None:
-    tiles = render(result(1, 2, 2, 2), singles(2), RenderOptions(), False)
+    tiles = make_tiles(result(1, 2, 2, 2), singles(2), RenderOptions(), False)
     with pytest.raises(ValueError, match="sheet"):
-        describe(tiles, "", "1.0")
+        picture_record(tiles, "", "1.0")
 
 
 BAD_FIELDS: list[tuple[str, Any]] = [

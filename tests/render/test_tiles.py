@@ -8,7 +8,7 @@ import pytest
 from cnncli.errors import OptionError
 from cnncli.render import colormaps
 from cnncli.render.options import MapGroup, RenderOptions, parse_range, picture_names
-from cnncli.render.tiles import Mapping, render, render_notes
+from cnncli.render.tiles import Mapping, make_tiles, render_notes
 
 
 def singles(count: int) -> list[MapGroup]:
@@ -22,7 +22,7 @@ def result(*shape: int, seed: int = 0) -> np.ndarray:
 @pytest.mark.parametrize("channels", [1, 3, 4, 5, 16, 17, 40])
 def test_each_map_has_its_own_range(channels: int) -> None:
     values = result(2, 5, 7, channels)
-    tiles = render(values, singles(channels), RenderOptions(range="minmax"), False)
+    tiles = make_tiles(values, singles(channels), RenderOptions(range="minmax"), False)
     assert len(tiles) == 2 * channels
     for index, tile in enumerate(tiles):
         plane = values[index // channels, :, :, index % channels].astype(np.float64)
@@ -35,15 +35,15 @@ def test_each_map_has_its_own_range(channels: int) -> None:
 def test_channels_in_any_order() -> None:
     values = result(1, 4, 4, 40)
     order = [39, 0, 17, 16, 1]
-    tiles = render(values, [MapGroup(str(k), (k,)) for k in order], RenderOptions(), False)
+    tiles = make_tiles(values, [MapGroup(str(k), (k,)) for k in order], RenderOptions(), False)
     for channel, tile in zip(order, tiles, strict=True):
-        alone = render(values[..., [channel]], singles(1), RenderOptions(), False)[0]
+        alone = make_tiles(values[..., [channel]], singles(1), RenderOptions(), False)[0]
         assert np.array_equal(tile.pixels, alone.pixels)
 
 
 def test_shared_range() -> None:
     values = result(2, 4, 4, 3)
-    tiles = render(values, singles(3), RenderOptions(shared_range=True), False)
+    tiles = make_tiles(values, singles(3), RenderOptions(shared_range=True), False)
     most = float(np.abs(values).max())
     assert {tile.mapping for tile in tiles} == {Mapping("symmetric", -most, most)}
     assert [tile.vmax for tile in tiles] == values.max(axis=(1, 2)).reshape(-1).tolist()
@@ -52,7 +52,7 @@ def test_shared_range() -> None:
 @pytest.mark.parametrize("channels", [(0, 1, 2), (2, 1, 0), (0, 2, 4)])
 def test_colour_has_one_range_for_its_channels(channels: tuple[int, ...]) -> None:
     values = result(1, 3, 4, 5)
-    (tile,) = render(values, [MapGroup("photo", channels)], RenderOptions(range="minmax"), True)
+    (tile,) = make_tiles(values, [MapGroup("photo", channels)], RenderOptions(range="minmax"), True)
     chosen = values[0][..., list(channels)].astype(np.float64)
     lo, hi = chosen.min(), chosen.max()
     assert np.array_equal(tile.pixels, np.rint((chosen - lo) / (hi - lo) * 255))
@@ -62,7 +62,7 @@ def test_colour_has_one_range_for_its_channels(channels: tuple[int, ...]) -> Non
 @pytest.mark.parametrize(("depth", "dtype"), [("8", np.uint8), ("16", np.uint16)])
 def test_depth(depth: str, dtype: type) -> None:
     values = np.array([0, 1], np.float32).reshape(1, 1, 2, 1)
-    (tile,) = render(values, singles(1), RenderOptions(depth=depth), True)
+    (tile,) = make_tiles(values, singles(1), RenderOptions(depth=depth), True)
     assert tile.pixels.dtype == dtype
     assert tile.pixels.tolist() == [[0, np.iinfo(dtype).max]]
 
@@ -71,8 +71,8 @@ def test_colormap_is_for_single_maps_only() -> None:
     values = np.abs(result(1, 3, 4, 4))
     groups = [MapGroup("photo", (0, 1, 2)), MapGroup("edge", (3,))]
     options = RenderOptions(colormap="viridis")
-    photo, edge = render(values, groups, options, False)
-    grey = render(values, groups, RenderOptions(), False)
+    photo, edge = make_tiles(values, groups, options, False)
+    grey = make_tiles(values, groups, RenderOptions(), False)
     assert np.array_equal(photo.pixels, grey[0].pixels) and photo.colormap == "gray"
     assert np.array_equal(edge.pixels, colormaps.table("viridis")[grey[1].pixels])
     assert render_notes(groups, options) == (
@@ -83,14 +83,14 @@ def test_colormap_is_for_single_maps_only() -> None:
 
 def test_counts_what_was_clipped_and_what_is_no_number() -> None:
     values = np.array([-1.0, 0.5, 2.0, 1.0, np.nan, np.inf], np.float32).reshape(1, 2, 3, 1)
-    (tile,) = render(values, singles(1), RenderOptions(), True)
+    (tile,) = make_tiles(values, singles(1), RenderOptions(), True)
     assert tile.clipped_fraction == 0.5
     assert tile.non_finite == 2
     assert (tile.vmin, tile.vmax) == (-1.0, 2.0)
 
 
 def test_nothing_but_nan() -> None:
-    (tile,) = render(np.full((1, 2, 2, 1), np.nan), singles(1), RenderOptions(), False)
+    (tile,) = make_tiles(np.full((1, 2, 2, 1), np.nan), singles(1), RenderOptions(), False)
     assert (tile.vmin, tile.vmax, tile.clipped_fraction, tile.non_finite) == (0, 0, 0, 4)
     assert not tile.pixels.any()
 
@@ -99,13 +99,13 @@ def test_values_are_left_alone() -> None:
     values = result(1, 4, 4, 6)
     before = values.copy()
     values.flags.writeable = False
-    render(values, [*singles(6), MapGroup("rgb", (0, 1, 2))], RenderOptions(range="abs"), False)
+    make_tiles(values, [*singles(6), MapGroup("rgb", (0, 1, 2))], RenderOptions(range="abs"), False)
     assert np.array_equal(values, before)
 
 
 def test_float_is_not_rendered() -> None:
     with pytest.raises(ValueError, match="written as values"):
-        render(result(1, 2, 2, 1), singles(1), RenderOptions(depth="float"), False)
+        make_tiles(result(1, 2, 2, 1), singles(1), RenderOptions(depth="float"), False)
 
 
 @pytest.mark.parametrize(

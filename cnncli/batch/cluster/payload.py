@@ -19,7 +19,7 @@ from cnncli.io.images import Picture
 from cnncli.io.npy import fault_text, open_regular
 from cnncli.io.remote import read_url
 from cnncli.io.urls import Url
-from cnncli.pipeline.files import LocalPlace, read_task
+from cnncli.pipeline.files import LocalFiles, read_task
 from cnncli.pipeline.job import Job, Outcome, Task
 from cnncli.pipeline.outputs import OutFile, Target
 
@@ -61,14 +61,14 @@ class Answer:
     files: tuple[tuple[OutFile, bytes], ...] = ()
 
 
-def pack(job: Job, task: Task, place: LocalPlace, folder: str | None) -> Parcel | None:
+def pack(job: Job, task: Task, place: LocalFiles, folder: str | None) -> Parcel | None:
     """Make a parcel of a task, or return None if there is nothing to do.
 
     Parameters
     ----------
     job : Job
     task : Task
-    place : LocalPlace
+    place : LocalFiles
         The client's, with the guards of the batch.
     folder : str, optional
         As in `Parcel`.
@@ -118,7 +118,7 @@ def _load(task: Task, limit: int) -> bytes:
     return data
 
 
-def unpack(answer: Answer, target: Target, place: LocalPlace) -> Outcome:
+def unpack(answer: Answer, target: Target, place: LocalFiles) -> Outcome:
     """Write the files of an answer, as far as they may be, and return what became of the image.
 
     Raises
@@ -179,7 +179,7 @@ class ParcelPlace:
 
 
 @dataclass(frozen=True)
-class SharedPlace(LocalPlace):
+class SharedPlace(LocalFiles):
     """Where a worker works that sees the same files as the client.
 
     Parameters

@@ -22,7 +22,7 @@ from cnncli.batch.cluster.dask_task import TRIES, Verdict
 from cnncli.batch.cluster.payload import Answer, Parcel, pack, unpack
 from cnncli.batch.cluster.scheduler import Desk, Trip
 from cnncli.errors import CnnCliError, OptionError
-from cnncli.pipeline.files import LocalPlace
+from cnncli.pipeline.files import LocalFiles
 from cnncli.pipeline.job import Job, Outcome, Task
 from cnncli.pipeline.process import named_error
 
@@ -53,7 +53,7 @@ class ClusterRunner:
     seconds: float | None = None
     shared: bool = False
 
-    def run(self, job: Job, tasks: Iterable[Task], place: LocalPlace) -> Iterator[Done]:
+    def run(self, job: Job, tasks: Iterable[Task], place: LocalFiles) -> Iterator[Done]:
         """Yield what became of each task, in order of completion.
 
         Raises
@@ -78,7 +78,7 @@ class _Batch:
 
     runner: ClusterRunner
     job: Job
-    place: LocalPlace
+    place: LocalFiles
     session: Session
     desk: Desk
     empty_since: float | None = None
@@ -202,7 +202,7 @@ def _failed(task: Task, error: CnnCliError | MemoryError) -> Outcome:
     return Outcome(task.source, error=named_error(error, task.source), to_stdout=stdout)
 
 
-def _check_shared(shared: bool, task: Task, place: LocalPlace) -> None:
+def _check_shared(shared: bool, task: Task, place: LocalFiles) -> None:
     """Refuse to let workers replace files by names that only they will know."""
     if shared and task.target.per_map and place.options.overwrite:
         raise OptionError(

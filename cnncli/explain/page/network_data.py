@@ -24,7 +24,7 @@ from cnncli.network.graph import SOURCE, Network, Node, input_groups
 from cnncli.network.layers import FloatArray, Shape
 from cnncli.network.passes import held_bytes, walk
 from cnncli.network.summary import LayerPlan, plan_network
-from cnncli.render.levels import Extremes, measure
+from cnncli.render.levels import ValueRange, measure
 from cnncli.render.options import MapGroup
 from cnncli.system.memory import check_memory
 
@@ -232,8 +232,8 @@ def _values(values: FloatArray, share: _Share, groups: Sequence[MapGroup], kind:
     }
 
 
-def _finite(found: Extremes) -> Extremes:
-    return found if found.lo <= found.hi else Extremes(0.0, 0.0)
+def _finite(found: ValueRange) -> ValueRange:
+    return found if found.lo <= found.hi else ValueRange(0.0, 0.0)
 
 
 def _rounded(plane: FloatArray, ends: tuple[float, float], step: float, kind: str) -> np.ndarray:
