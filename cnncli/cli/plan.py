@@ -87,10 +87,10 @@ def _input_shape(
 
 
 def _print_plan(model: Model, shape: tuple[int, int, int], options: dict[str, Any]) -> None:
-    from cnncli.network.summary import plan_network
+    from cnncli.network.summary import summarize
     from cnncli.plan import report
 
-    found = plan_network(model.network, shape)
+    found = summarize(model.network, shape)
     if options["as_json"]:
         lines = report.json_lines(found)
     elif options["as_csv"]:
@@ -113,13 +113,13 @@ def _draw(
     read: ReadOptions,
 ) -> None:
     from cnncli.pipeline.outputs import OutputOptions
-    from cnncli.plan.run import FieldJob, report_fields, report_line, write_field
+    from cnncli.plan.run import TraceRequest, report_fields, report_line, write_trace
     from cnncli.render.to_json import json_text
 
     layer, unit = options["trace"]
     output = OutputOptions(options["output"], overwrite=options["overwrite"])
-    job = FieldJob(model, shape, layer, unit, Path(options["image"]), read, output, command)
-    done = write_field(job)
+    job = TraceRequest(model, shape, layer, unit, Path(options["image"]), read, output, command)
+    done = write_trace(job)
     say = tell if done.to_stdout else click.echo
     if options["as_json"]:
         say(json_text(report_fields(done)))

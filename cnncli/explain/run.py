@@ -24,7 +24,7 @@ from cnncli.explain.subject import (
 from cnncli.io.images import Picture
 from cnncli.network.graph import SOURCE, Network, input_groups
 from cnncli.network.layers import FloatArray, Shape
-from cnncli.network.passes import peak_bytes, walk
+from cnncli.network.passes import forward_layers, peak_bytes
 from cnncli.pipeline.files import LocalFiles
 from cnncli.pipeline.job import Job, Task
 from cnncli.pipeline.outputs import Source, Target
@@ -229,4 +229,4 @@ def _layer_values(
     needed = peak_bytes(network, (1, *picture.shape[1:]), picture.dtype)
     check_memory(needed, "the layers before it", "a smaller image, or an earlier layer")
     X = picture.values()[image : image + 1]
-    return dict(walk(network.folded(keep=names), X, names))
+    return dict(forward_layers(network.with_batchnorm_folded(keep=names), X, names))

@@ -299,7 +299,7 @@ class Network:
             return None
         return first.pixel_dtype(shape, pixels)
 
-    def folded(self, keep: Collection[str] = ()) -> Network:
+    def with_batchnorm_folded(self, keep: Collection[str] = ()) -> Network:
         """Return the same network with each batch normalisation folded into its convolution.
 
         Parameters

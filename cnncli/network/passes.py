@@ -93,7 +93,7 @@ def _backward(
     return (dX if isinstance(dX, tuple) else (dX,)), gradients
 
 
-def walk(
+def forward_layers(
     network: Network, X: FloatArray, wanted: Collection[str] = (), jobs: int | None = None
 ) -> Iterator[tuple[str, FloatArray]]:
     """Run a network layer by layer; an output is forgotten once no later layer needs it.
@@ -117,7 +117,8 @@ def walk(
     --------
     >>> from cnncli.network.layers import PoolLayer
     >>> network = Network.chain(PoolLayer(), PoolLayer())
-    >>> [(name, Y.shape) for name, Y in walk(network, np.ones((1, 8, 8, 1)), ["pool1", "pool2"])]
+    >>> outputs = forward_layers(network, np.ones((1, 8, 8, 1)), ["pool1", "pool2"])
+    >>> [(name, Y.shape) for name, Y in outputs]
     [('pool1', (1, 4, 4, 1)), ('pool2', (1, 2, 2, 1))]
     """
     wanted = set(wanted) or {network.nodes[-1].name}
@@ -137,7 +138,7 @@ def walk(
 
 
 def peak_bytes(network: Network, shape: Shape, dtype: np.dtype[Any]) -> int:
-    """Return the memory of the outputs that `walk` holds together at the most.
+    """Return the memory of the outputs that `forward_layers` holds together at the most.
 
     Examples
     --------
@@ -149,7 +150,7 @@ def peak_bytes(network: Network, shape: Shape, dtype: np.dtype[Any]) -> int:
 
 
 def held_bytes(network: Network, shape: Shape, dtype: np.dtype[Any]) -> dict[str, int]:
-    """Return for each layer the memory of the outputs that `walk` holds while it runs.
+    """Return for each layer the memory of the outputs that `forward_layers` holds while it runs.
 
     Examples
     --------

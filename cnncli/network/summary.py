@@ -45,7 +45,7 @@ class Unread:
 
 
 @dataclass(frozen=True)
-class LayerPlan:
+class LayerSummary:
     """What is known of one layer.
 
     Parameters
@@ -94,13 +94,13 @@ class LayerPlan:
 
 
 @dataclass(frozen=True)
-class NetworkPlan:
+class NetworkSummary:
     """What is known of a network.
 
     Parameters
     ----------
     input : (n_H, n_W, n_C)
-    layers : tuple of LayerPlan
+    layers : tuple of LayerSummary
     unread : Unread
         Cells of the input that do not reach the last layer's output.
     warnings : tuple of str
@@ -108,7 +108,7 @@ class NetworkPlan:
     """
 
     input: tuple[int, int, int]
-    layers: tuple[LayerPlan, ...]
+    layers: tuple[LayerSummary, ...]
     unread: Unread
     warnings: tuple[str, ...]
 
@@ -128,12 +128,12 @@ class NetworkPlan:
         return max(layer.held_bytes for layer in self.layers)
 
     @property
-    def last(self) -> LayerPlan:
+    def last(self) -> LayerSummary:
         """The layer whose output counts."""
         return self.layers[-1]
 
 
-def plan_network(network: Network, shape: tuple[int, int, int]) -> NetworkPlan:
+def summarize(network: Network, shape: tuple[int, int, int]) -> NetworkSummary:
     """Plan a network for one image.
 
     Parameters
@@ -145,7 +145,7 @@ def plan_network(network: Network, shape: tuple[int, int, int]) -> NetworkPlan:
 
     Returns
     -------
-    NetworkPlan
+    NetworkSummary
 
     Raises
     ------
@@ -155,7 +155,7 @@ def plan_network(network: Network, shape: tuple[int, int, int]) -> NetworkPlan:
     Examples
     --------
     >>> network = Network.chain(PadLayer(1), PoolLayer(size=3, stride=2))
-    >>> plan = plan_network(network, (7, 8, 3))
+    >>> plan = summarize(network, (7, 8, 3))
     >>> [(layer.name, layer.shape) for layer in plan.layers]
     [('pad1', (9, 10, 3)), ('pool1', (4, 4, 3))]
     >>> plan.warnings
@@ -169,7 +169,7 @@ def plan_network(network: Network, shape: tuple[int, int, int]) -> NetworkPlan:
     )
     read = _cells_needed(network, shapes)
     unread = _unread(read)
-    return NetworkPlan(shape, layers, unread, tuple(_warnings(network, shapes, unread)))
+    return NetworkSummary(shape, layers, unread, tuple(_warnings(network, shapes, unread)))
 
 
 def receptive_fields(network: Network, shape: Shape) -> dict[str, Fields]:
@@ -207,11 +207,11 @@ def _served(field: ReceptiveField, units: int, places: int) -> ReceptiveField:
     return field.broadcast() if units < places else field
 
 
-def _layer_plan(node: Node, shapes: dict[str, Shape], field: Fields, held: int) -> LayerPlan:
+def _layer_plan(node: Node, shapes: dict[str, Shape], field: Fields, held: int) -> LayerSummary:
     layer, given, out = node.layer, shapes[node.inputs[0]], shapes[node.name]
     conv = layer if isinstance(layer, ConvLayer) else None
     window = layer.window(given)
-    return LayerPlan(
+    return LayerSummary(
         name=node.name,
         type=layer.op,
         label=_label(layer, window),

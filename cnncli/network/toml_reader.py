@@ -36,7 +36,7 @@ from cnncli.network.layers import (
     ScaleLayer,
     Shape,
 )
-from cnncli.network.toml_schema import COMMON, INPUT, TYPES, at, in_file, read_fields
+from cnncli.network.toml_schema import COMMON, INPUT, TYPES, error_context, in_file, read_fields
 
 MAX_BYTES: Final = 2**20
 MAX_LAYERS: Final = 1_000
@@ -66,8 +66,8 @@ def read(path: Path, *, weights: bool = True, size: Pair | None = None) -> Model
         for name in document:
             if name not in ("input", "layers"):
                 raise FileProblem(f"no table {quote(name)}{among(name, ('input', 'layers'))}")
-        arrays = Arrays(os.path.dirname(path), weights)
-        with at("[input]"):
+        arrays = WeightFiles(os.path.dirname(path), weights)
+        with error_context("[input]"):
             prepared = read_fields(_table(document.get("input", {})), INPUT)
             first = _normalize(prepared, arrays)
         nodes = _nodes(document.get("layers"), arrays, first)
@@ -97,7 +97,7 @@ def check_chain(model: Model) -> None:
             return
         misfits.append(misfit)
     place, name, error = max(misfits, key=lambda each: each[0])
-    with at(f"layer {name}"):
+    with error_context(f"layer {name}"):
         raise error
 
 
@@ -199,7 +199,7 @@ def _table(value: Any) -> dict[str, Any]:
     return value
 
 
-def _normalize(prepared: Mapping[str, Any], arrays: Arrays) -> list[Node]:
+def _normalize(prepared: Mapping[str, Any], arrays: WeightFiles) -> list[Node]:
     """Return the layer of ``x = (x * scale - mean) / std``, if there is anything to do."""
     if not {"scale", "mean", "std"} & set(prepared):
         return []
@@ -217,7 +217,7 @@ def _normalize(prepared: Mapping[str, Any], arrays: Arrays) -> list[Node]:
     return [Node(NORMALIZE, ScaleLayer(factor, offset), (SOURCE,))]
 
 
-def _nodes(tables: Any, arrays: Arrays, first: Sequence[Node]) -> list[Node]:
+def _nodes(tables: Any, arrays: WeightFiles, first: Sequence[Node]) -> list[Node]:
     if not isinstance(tables, list) or not tables:
         raise FileProblem("at least one [[layers]] must be given")
     _check_count(len(tables))
@@ -227,7 +227,7 @@ def _nodes(tables: Any, arrays: Arrays, first: Sequence[Node]) -> list[Node]:
     renamed = {SOURCE: nodes[-1].name if nodes else SOURCE}
     for number, table in enumerate(tables, 1):
         name = _layer_name(table, number, taken)
-        with at(f"layer {quote(name)[1:-1]}"):
+        with error_context(f"layer {quote(name)[1:-1]}"):
             if name in seen:
                 raise FileProblem("name: it is taken already, names must differ")
             layer, inputs = _layer(table, name, arrays)
@@ -267,7 +267,9 @@ def _check_inputs(inputs: Sequence[str], known: set[str], layer: Layer | MergeLa
         raise FileProblem(f"inputs: {layer.op} takes at least 2, got {len(inputs)}")
 
 
-def _layer(table: Any, name: str, arrays: Arrays) -> tuple[Layer | MergeLayer, tuple[str, ...]]:
+def _layer(
+    table: Any, name: str, arrays: WeightFiles
+) -> tuple[Layer | MergeLayer, tuple[str, ...]]:
     kind = _table(table).get("type")
     if not isinstance(kind, str) or kind not in TYPES:
         got = "nothing" if kind is None else quote(str(kind))
@@ -279,7 +281,7 @@ def _layer(table: Any, name: str, arrays: Arrays) -> tuple[Layer | MergeLayer, t
     return _BUILDERS[kind](fields, name, arrays), inputs
 
 
-def _conv(fields: dict[str, Any], name: str, arrays: Arrays) -> ConvLayer:
+def _conv(fields: dict[str, Any], name: str, arrays: WeightFiles) -> ConvLayer:
     given, layout = fields.pop("filter"), fields.pop("filter_layout", "hwio")
     flip, normalize = fields.pop("flip", False), fields.pop("normalize", False)
     bank = arrays.bank(given, layout, name)
@@ -299,7 +301,7 @@ def _conv(fields: dict[str, Any], name: str, arrays: Arrays) -> ConvLayer:
     return by_convention(layer, replace(convention, flip=convention.flip and arrays.weights))
 
 
-def _pool(fields: dict[str, Any], name: str, arrays: Arrays) -> PoolLayer:
+def _pool(fields: dict[str, Any], name: str, arrays: WeightFiles) -> PoolLayer:
     convention = _convention(fields)
     layer = PoolLayer(**fields)
     return layer if convention is None else by_convention(layer, convention)
@@ -310,7 +312,7 @@ def _convention(fields: dict[str, Any]) -> Convention | None:
     return None if name is None else CONVENTIONS[name]
 
 
-def _pad(fields: dict[str, Any], name: str, arrays: Arrays) -> PadLayer:
+def _pad(fields: dict[str, Any], name: str, arrays: WeightFiles) -> PadLayer:
     _check_pad_value(fields)
     return PadLayer(**fields)
 
@@ -321,27 +323,29 @@ def _check_pad_value(fields: Mapping[str, Any]) -> None:
         raise FileProblem(f"pad_value is for pad_mode zeros, got pad_mode {mode}")
 
 
-def _activation(fields: dict[str, Any], name: str, arrays: Arrays) -> ActivationLayer:
+def _activation(fields: dict[str, Any], name: str, arrays: WeightFiles) -> ActivationLayer:
     return ActivationLayer(**_with_numbers(fields, ("alpha",), arrays))
 
 
-def _batchnorm(fields: dict[str, Any], name: str, arrays: Arrays) -> BatchNormLayer:
+def _batchnorm(fields: dict[str, Any], name: str, arrays: WeightFiles) -> BatchNormLayer:
     fields = {"gamma": 1.0, "beta": 0.0, **fields}
     return BatchNormLayer(**_with_numbers(fields, ("gamma", "beta", "mean", "var"), arrays))
 
 
-def _scale(fields: dict[str, Any], name: str, arrays: Arrays) -> ScaleLayer:
+def _scale(fields: dict[str, Any], name: str, arrays: WeightFiles) -> ScaleLayer:
     fields = {"factor": 1.0, "offset": 0.0, **fields}
     return ScaleLayer(**_with_numbers(fields, ("factor", "offset"), arrays))
 
 
-def _with_numbers(fields: dict[str, Any], names: Sequence[str], arrays: Arrays) -> dict[str, Any]:
+def _with_numbers(
+    fields: dict[str, Any], names: Sequence[str], arrays: WeightFiles
+) -> dict[str, Any]:
     read = {name: arrays.numbers(name, fields[name]) for name in names if name in fields}
     return {**fields, **read}
 
 
 _JOINS: Final = (AddLayer, MulLayer, ConcatLayer)
-_Builder = Callable[[dict[str, Any], str, "Arrays"], "Layer | MergeLayer"]
+_Builder = Callable[[dict[str, Any], str, "WeightFiles"], "Layer | MergeLayer"]
 _BUILDERS: Final[dict[str, _Builder]] = {
     "conv": _conv,
     "pool": _pool,
@@ -356,7 +360,7 @@ _BUILDERS: Final[dict[str, _Builder]] = {
 
 
 @dataclass
-class Arrays:
+class WeightFiles:
     """The arrays a network file names, and what is to be said of them.
 
     Parameters
@@ -380,7 +384,7 @@ class Arrays:
 
         Maps are named after their layer; those of built-ins and of lists keep their names.
         """
-        with at("filter"):
+        with error_context("filter"):
             if isinstance(given, str):
                 return _named(self._filter(given, layout), layer)
             if all(isinstance(each, str) for each in given):
@@ -396,13 +400,13 @@ class Arrays:
         """Return one bias for each of `count` maps."""
         if not isinstance(given, str):
             return self.numbers("bias", given)
-        with at("bias"):
+        with error_context("bias"):
             self.files += given_files([given], self.folder)
             return filter.load_bias(given, count, folder=self.folder, hollow=not self.weights)
 
     def numbers(self, name: str, given: Any) -> FloatArray:
         """Return the numbers of a field in line."""
-        with at(name):
+        with error_context(name):
             if isinstance(given, str):
                 self.files += given_files([given], self.folder)
                 return filter.load_numbers(given, name, folder=self.folder, hollow=not self.weights)

@@ -59,12 +59,12 @@ def in_file(path: Path) -> Iterator[None]:
 
 
 @contextmanager
-def at(where: str) -> Iterator[None]:
+def error_context(where: str) -> Iterator[None]:
     """Put a place in front of whatever error comes from within; options become fields.
 
     Examples
     --------
-    >>> with at("layer conv1"):
+    >>> with error_context("layer conv1"):
     ...     raise FileProblem("bias must be a number", hint="--bias 1")
     Traceback (most recent call last):
     cnncli.errors.FileProblem: layer conv1: bias must be a number

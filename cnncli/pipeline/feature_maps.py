@@ -15,7 +15,7 @@ from cnncli.io.images import Picture
 from cnncli.network.graph import Network
 from cnncli.network.layers import Shape, StripStage
 from cnncli.network.layers.base import rows_at_once
-from cnncli.network.passes import peak_bytes, walk
+from cnncli.network.passes import forward_layers, peak_bytes
 from cnncli.render.levels import LEVELS
 from cnncli.render.result_rows import Values
 from cnncli.system.threads import run_all
@@ -49,7 +49,7 @@ class _LastStage:
             return known[3]
         # What was prepared before need not stand beside what is prepared now.
         self._known = known = None
-        stage = network.folded().stage(shape, dtype)
+        stage = network.with_batchnorm_folded().stage(shape, dtype)
         self._known = network, shape, dtype, stage
         return stage
 
@@ -167,7 +167,9 @@ class FeatureMaps:
             self.map_strips(fill)
             self.values = values
         elif self.values is None:
-            ((_, self.values),) = walk(self.network.folded(), self.picture.values(), jobs=self.jobs)
+            ((_, self.values),) = forward_layers(
+                self.network.with_batchnorm_folded(), self.picture.values(), jobs=self.jobs
+            )
         return self.values
 
     def kept(self) -> FeatureMaps:
@@ -295,5 +297,7 @@ def layer_maps(
         for name in [name for name in network.names if name in names]:
             yield name, FeatureMaps(network.until(name), picture, jobs)
         return
-    for name, values in walk(network.folded(keep=names), picture.values(), names, jobs):
+    for name, values in forward_layers(
+        network.with_batchnorm_folded(keep=names), picture.values(), names, jobs
+    ):
         yield name, FeatureMaps(network.until(name), picture, jobs, values)

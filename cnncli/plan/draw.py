@@ -82,7 +82,7 @@ class Panel:
 
 
 @dataclass(frozen=True, eq=False)
-class FieldSheet:
+class ReceptiveFieldPicture:
     """A finished picture.
 
     Parameters
@@ -99,7 +99,7 @@ class FieldSheet:
     colours: tuple[Colour, ...]
 
 
-def draw_field(image: np.ndarray, reaches: Sequence[Reach]) -> FieldSheet:
+def draw_receptive_field(image: np.ndarray, reaches: Sequence[Reach]) -> ReceptiveFieldPicture:
     """Draw which pixels reach a unit.
 
     Parameters
@@ -110,12 +110,12 @@ def draw_field(image: np.ndarray, reaches: Sequence[Reach]) -> FieldSheet:
 
     Returns
     -------
-    FieldSheet
+    ReceptiveFieldPicture
 
     Examples
     --------
     >>> seen = Reach(("conv1",), (0, 4), (slice(0, 2), slice(3, 6)), (1, 0, 0, 0))
-    >>> sheet = draw_field(np.full((8, 8), 200, np.uint8), [seen])
+    >>> sheet = draw_receptive_field(np.full((8, 8), 200, np.uint8), [seen])
     >>> sheet.panels[0].rect(seen.box)
     (216, 62, 408, 190)
     """
@@ -138,7 +138,7 @@ def draw_field(image: np.ndarray, reaches: Sequence[Reach]) -> FieldSheet:
         _connect(draw, panels, own)
     _legend(draw, entries, panels[-1], left)
     _boxes(draw, entries, panels[-1])
-    return FieldSheet(np.asarray(sheet), panels, colours)
+    return ReceptiveFieldPicture(np.asarray(sheet), panels, colours)
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from typing import Any
 
 from cnncli.core.geometry import Pads
 from cnncli.errors import quote
-from cnncli.network.summary import LayerPlan, NetworkPlan, Runs
+from cnncli.network.summary import LayerSummary, NetworkSummary, Runs
 from cnncli.render.text_table import text_table
 from cnncli.render.to_json import json_text
 
@@ -28,12 +28,12 @@ class _Column:
         return max(map(len, self.cells))
 
 
-def table(plan: NetworkPlan, width: int | None = None) -> list[str]:
+def table(plan: NetworkSummary, width: int | None = None) -> list[str]:
     """Return a plan as aligned columns, and below them its totals.
 
     Parameters
     ----------
-    plan : NetworkPlan
+    plan : NetworkSummary
     width : int, optional
         Columns of the terminal: what is wider goes on in a further table below, under the layers'
         names once more. None: as wide as it takes.
@@ -47,8 +47,8 @@ def table(plan: NetworkPlan, width: int | None = None) -> list[str]:
     --------
     >>> from cnncli.network.layers import PoolLayer
     >>> from cnncli.network.graph import Network
-    >>> from cnncli.network.summary import plan_network
-    >>> plan = plan_network(Network.chain(PoolLayer(), PoolLayer()), (8, 8, 3))
+    >>> from cnncli.network.summary import summarize
+    >>> plan = summarize(Network.chain(PoolLayer(), PoolLayer()), (8, 8, 3))
     >>> print("\\n".join(table(plan, 60)[:3]))
     LAYER  TYPE          OUTPUT  ROWS AND COLUMNS    PADS
     pool1  max pool 2x2/2  4x4x3   (8+2*0-2)//2+1 = 4  0
@@ -64,8 +64,8 @@ def table(plan: NetworkPlan, width: int | None = None) -> list[str]:
     return [*lines, "", *_totals(plan)]
 
 
-def _columns(plan: NetworkPlan) -> list[_Column]:
-    def column(title: str, cell: Callable[[LayerPlan], str], number: bool = False) -> _Column:
+def _columns(plan: NetworkSummary) -> list[_Column]:
+    def column(title: str, cell: Callable[[LayerSummary], str], number: bool = False) -> _Column:
         return _Column([title, *map(cell, plan.layers)], number)
 
     formulas = [
@@ -104,7 +104,7 @@ def _blocks(name: _Column, others: Sequence[_Column], width: int | None) -> list
     return blocks
 
 
-def _totals(plan: NetworkPlan) -> list[str]:
+def _totals(plan: NetworkSummary) -> list[str]:
     field = [f.size for f in plan.last.field]
     step = [f.step for f in plan.last.field]
     return [
@@ -116,7 +116,7 @@ def _totals(plan: NetworkPlan) -> list[str]:
     ]
 
 
-def _formula(layer: LayerPlan, side: int) -> str:
+def _formula(layer: LayerSummary, side: int) -> str:
     if layer.window is None:
         return ""
     return (layer.window.rows, layer.window.cols)[side].formula
@@ -151,17 +151,17 @@ def _memory(count: int) -> str:
     return f"{amount:,.0f} {unit}" if amount >= 100 else f"{amount:.3g} {unit}"
 
 
-def warnings(plan: NetworkPlan) -> list[str]:
+def warnings(plan: NetworkSummary) -> list[str]:
     """Return a plan's warnings as lines for people."""
     return [f"warning: {quote(text)[1:-1]}" for text in plan.warnings]
 
 
-def json_lines(plan: NetworkPlan) -> list[str]:
+def json_lines(plan: NetworkSummary) -> list[str]:
     """Return a plan as JSON: an object for each layer, then one for the totals.
 
     Parameters
     ----------
-    plan : NetworkPlan
+    plan : NetworkSummary
 
     Returns
     -------
@@ -172,8 +172,8 @@ def json_lines(plan: NetworkPlan) -> list[str]:
     --------
     >>> from cnncli.network.layers import PoolLayer
     >>> from cnncli.network.graph import Network
-    >>> from cnncli.network.summary import plan_network
-    >>> lines = json_lines(plan_network(Network.chain(PoolLayer()), (9, 8, 3)))
+    >>> from cnncli.network.summary import summarize
+    >>> lines = json_lines(summarize(Network.chain(PoolLayer()), (9, 8, 3)))
     >>> import json
     >>> json.loads(lines[0])["shape"], json.loads(lines[0])["unread_rows"]
     ([4, 4, 3], [[8, 9]])
@@ -193,7 +193,7 @@ def json_lines(plan: NetworkPlan) -> list[str]:
     return [json_text(fields) for fields in (*map(_layer_fields, plan.layers), {"totals": totals})]
 
 
-def _layer_fields(layer: LayerPlan) -> dict[str, Any]:
+def _layer_fields(layer: LayerSummary) -> dict[str, Any]:
     window, choice = layer.window, layer.choice
     return {
         "layer": layer.name,
@@ -215,7 +215,7 @@ def _layer_fields(layer: LayerPlan) -> dict[str, Any]:
     }
 
 
-def _field_fields(layer: LayerPlan) -> dict[str, list[float]]:
+def _field_fields(layer: LayerSummary) -> dict[str, list[float]]:
     return {
         "size": [field.size for field in layer.field],
         "step": [field.step for field in layer.field],
@@ -223,15 +223,15 @@ def _field_fields(layer: LayerPlan) -> dict[str, list[float]]:
     }
 
 
-def csv_text(plan: NetworkPlan) -> str:
+def csv_text(plan: NetworkSummary) -> str:
     """Return a plan as comma-separated values, a line for each layer under one of titles.
 
     Examples
     --------
     >>> from cnncli.network.layers import PoolLayer
     >>> from cnncli.network.graph import Network
-    >>> from cnncli.network.summary import plan_network
-    >>> text = csv_text(plan_network(Network.chain(PoolLayer()), (8, 8, 3)))
+    >>> from cnncli.network.summary import summarize
+    >>> text = csv_text(summarize(Network.chain(PoolLayer()), (8, 8, 3)))
     >>> text.splitlines()[1].split(",")[:7]
     ['pool1', 'pool', 'max pool 2x2/2', 'input', '4', '4', '3']
     """
@@ -243,7 +243,7 @@ def csv_text(plan: NetworkPlan) -> str:
     return stream.getvalue()
 
 
-def _csv_fields(layer: LayerPlan) -> dict[str, Any]:
+def _csv_fields(layer: LayerSummary) -> dict[str, Any]:
     pads = ("",) * 4 if layer.window is None else sum(layer.window.pads, ())
     fields: dict[str, Any] = {
         "layer": layer.name,

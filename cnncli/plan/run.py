@@ -19,7 +19,7 @@ from cnncli.network.graph import input_groups
 from cnncli.network.load import Model
 from cnncli.pipeline.one_output import one_output_file
 from cnncli.pipeline.outputs import OutputOptions, Source, check_target
-from cnncli.plan.draw import draw_field
+from cnncli.plan.draw import draw_receptive_field
 from cnncli.plan.trace import Reach, beyond_text, pixels_text, trace
 from cnncli.render.metadata import printable
 from cnncli.render.options import RenderOptions
@@ -28,7 +28,7 @@ from cnncli.render.to_json import to_json
 
 
 @dataclass(frozen=True)
-class FieldJob:
+class TraceRequest:
     """A picture to draw.
 
     Parameters
@@ -56,7 +56,7 @@ class FieldJob:
 
 
 @dataclass(frozen=True)
-class FieldDone:
+class TraceResult:
     """A picture that was written.
 
     Parameters
@@ -78,7 +78,7 @@ class FieldDone:
     to_stdout: bool
 
 
-def write_field(job: FieldJob) -> FieldDone:
+def write_trace(job: TraceRequest) -> TraceResult:
     """Draw the pixels that reach a unit, and write the picture.
 
     Raises
@@ -92,7 +92,7 @@ def write_field(job: FieldJob) -> FieldDone:
         raise OptionError("--trace writes a picture, got .npy", hint="-o field.png")
     check_target(output.file, 1, 1, colour=True)
     picture, notes = _picture(job)
-    drawn = draw_field(_levels(picture), reaches)
+    drawn = draw_receptive_field(_levels(picture), reaches)
     record = {
         "cnncli": __version__,
         "command": printable(job.command),
@@ -100,10 +100,10 @@ def write_field(job: FieldJob) -> FieldDone:
     }
     output.write(encode(drawn.pixels, output.file.format, metadata=record))
     height, width = drawn.pixels.shape[:2]
-    return FieldDone(str(output), (width, height), job.shape, reaches, notes, output.to_stdout)
+    return TraceResult(str(output), (width, height), job.shape, reaches, notes, output.to_stdout)
 
 
-def _picture(job: FieldJob) -> tuple[Picture, tuple[str, ...]]:
+def _picture(job: TraceRequest) -> tuple[Picture, tuple[str, ...]]:
     """The image in its colours, as large as the network's input."""
     size = job.shape[:2]
     stored = read_shape(job.image, job.read)[:2]
@@ -138,7 +138,7 @@ def _boxes(reaches: Sequence[Reach]) -> list[dict[str, Any]]:
     ]
 
 
-def report_line(done: FieldDone) -> str:
+def report_line(done: TraceResult) -> str:
     """Return the report for people: the file, and what the unit sees."""
     own = done.reaches[-1]
     outside = beyond_text(own)
@@ -151,7 +151,7 @@ def report_line(done: FieldDone) -> str:
     )
 
 
-def report_fields(done: FieldDone) -> dict[str, Any]:
+def report_fields(done: TraceResult) -> dict[str, Any]:
     """Return the report for programs, see `to_json`."""
     return {
         "output": "-" if done.to_stdout else done.output,

@@ -13,7 +13,7 @@ from cnncli.errors import OptionError, ShapeError
 from cnncli.filters.filter import Filter, from_array, load_filter, stack
 from cnncli.network.graph import Network, input_groups
 from cnncli.network.layers import ActivationLayer, ConvLayer, Layer, PadLayer, PoolLayer
-from cnncli.network.passes import walk
+from cnncli.network.passes import forward_layers
 from cnncli.render.options import MapGroup
 from tests.support.judges import distinct_values, numeric_gradient
 
@@ -28,7 +28,7 @@ def kernels(*seeds: int) -> Filter:
 
 
 def output(network: Network) -> np.ndarray:
-    ((_, Y),) = walk(network, X)
+    ((_, Y),) = forward_layers(network, X)
     return Y
 
 

@@ -24,7 +24,7 @@ from cnncli.network.layers import (
     PoolLayer,
     ScaleLayer,
 )
-from cnncli.network.passes import backward_bytes, forward, peak_bytes, walk
+from cnncli.network.passes import backward_bytes, forward, forward_layers, peak_bytes
 from tests.support.judges import distinct_values, numeric_gradient
 
 RANDOM = np.random.default_rng(41)
@@ -206,7 +206,7 @@ def test_walking_gives_what_the_layers_give(dtype: Any, jobs: int) -> None:
     network, given = residual(), X.astype(dtype)
     expected = forward(network, given).values
     wanted = ["conv1", "sum", "last"]
-    found = dict(walk(network, given, wanted, jobs))
+    found = dict(forward_layers(network, given, wanted, jobs))
     assert list(found) == wanted
     for name, Y in found.items():
         assert Y.dtype == dtype
@@ -224,12 +224,16 @@ def test_a_layer_is_run_up_to_and_with_what_it_needs() -> None:
 
 def test_normalisation_folds_into_the_bank_before_it() -> None:
     network = Network.chain(bank(3, 4), norm(4), ActivationLayer("relu"), bank(4, 2), norm(2))
-    folded = network.folded()
+    folded = network.with_batchnorm_folded()
     assert folded.names == ("batchnorm1", "activation1", "batchnorm2")
     expected = forward(network, X).values["batchnorm2"]
     np.testing.assert_allclose(forward(folded, X).values["batchnorm2"], expected, rtol=1e-10)
-    assert network.folded(keep=["conv1"]).names == ("conv1", *network.names[1:3], "batchnorm2")
-    assert residual().folded().names == residual().names  # conv1 is used twice
+    assert network.with_batchnorm_folded(keep=["conv1"]).names == (
+        "conv1",
+        *network.names[1:3],
+        "batchnorm2",
+    )
+    assert residual().with_batchnorm_folded().names == residual().names  # conv1 is used twice
 
 
 def test_folding_keeps_the_digits_of_float64_pictures() -> None:
@@ -240,7 +244,7 @@ def test_folding_keeps_the_digits_of_float64_pictures() -> None:
     )
     for behind in (last, ScaleLayer(last.gamma, last.beta)):
         network = Network.chain(conv, behind)
-        folded = network.folded()
+        folded = network.with_batchnorm_folded()
         assert len(folded.nodes) == 1
         expected = forward(network, X).values[network.names[-1]]
         got = forward(folded, X).values[network.names[-1]]
@@ -364,4 +368,4 @@ def test_the_layer_that_does_not_fit_is_named() -> None:
 
 def test_nothing_runs_behind_the_last_wanted_layer() -> None:
     network = Network.chain(PoolLayer(), PoolLayer(size=99))
-    assert [name for name, _ in walk(network, X, ["pool1"])] == ["pool1"]
+    assert [name for name, _ in forward_layers(network, X, ["pool1"])] == ["pool1"]

@@ -22,8 +22,8 @@ from cnncli.network.layers import (
     PadLayer,
     PoolLayer,
 )
-from cnncli.network.passes import forward, walk
-from cnncli.network.summary import plan_network
+from cnncli.network.passes import forward, forward_layers
+from cnncli.network.summary import summarize
 from cnncli.plan.report import csv_text, json_lines, table
 
 FLOAT32 = np.dtype("float32")
@@ -67,7 +67,7 @@ STEM = Network(
 
 
 def test_parameters_and_multiply_adds_of_a_resnet_stem() -> None:
-    plan = plan_network(STEM, (224, 224, 3))
+    plan = summarize(STEM, (224, 224, 3))
     found = {layer.name: layer for layer in plan.layers}
     # torch: sum(p.numel() for p in model.layer.parameters())
     assert found["conv1"].parameters == 9_408
@@ -89,9 +89,11 @@ def test_parameters_and_multiply_adds_of_a_resnet_stem() -> None:
 
 
 def test_shapes_memory_and_formulas_are_those_of_the_pass() -> None:
-    plan = plan_network(STEM, (45, 38, 3))
+    plan = summarize(STEM, (45, 38, 3))
     image = np.ones((1, 45, 38, 3), np.float32)
-    for (name, values), layer in zip(walk(STEM, image, STEM.names), plan.layers, strict=True):
+    for (name, values), layer in zip(
+        forward_layers(STEM, image, STEM.names), plan.layers, strict=True
+    ):
         assert name == layer.name
         assert layer.shape == values.shape[1:]
         assert layer.bytes == values.nbytes
@@ -133,7 +135,7 @@ def unread_input(network: Network, shape: tuple[int, int, int]) -> tuple[list[in
 )
 def test_unread_input_has_no_gradient(network: Network) -> None:
     for shape in ((19, 30, 1), (38, 31, 1)):
-        plan = plan_network(network, shape)
+        plan = summarize(network, shape)
         found = [
             [cell for run in runs for cell in range(run.start, run.stop)]
             for runs in (plan.unread.rows, plan.unread.columns)
@@ -174,7 +176,7 @@ def test_unread_input_has_no_gradient(network: Network) -> None:
     ],
 )
 def test_warnings(network: Network, shape: tuple[int, int, int], warnings: list[str]) -> None:
-    assert list(plan_network(network, shape).warnings) == warnings
+    assert list(summarize(network, shape).warnings) == warnings
 
 
 def test_what_another_branch_reads_is_no_waste() -> None:
@@ -185,7 +187,7 @@ def test_what_another_branch_reads_is_no_waste() -> None:
             Node("add", AddLayer(), ("conv", "short")),
         )
     )
-    plan = plan_network(network, (8, 8, 3))
+    plan = summarize(network, (8, 8, 3))
     assert plan.warnings == ()
     assert [run.start for run in plan.layers[1].unread.rows] == [1, 3, 5, 7]
     assert not plan.unread
@@ -194,7 +196,7 @@ def test_what_another_branch_reads_is_no_waste() -> None:
 def test_shapes_that_do_not_chain_name_the_layer_and_its_formula() -> None:
     network = Network.chain(PoolLayer(size=2), PoolLayer(size=9))
     with pytest.raises(ShapeError, match=r"^layer pool2: .*\(4\+2\*0-9\)//9\+1 = 0"):
-        plan_network(network, (8, 8, 3))
+        summarize(network, (8, 8, 3))
 
 
 def test_no_algorithm_is_claimed_where_values_decide() -> None:
@@ -207,8 +209,8 @@ def test_no_algorithm_is_claimed_where_values_decide() -> None:
         )
     )
     real = Network((Node("bank", conv(3, 3, 8), (SOURCE,)),))
-    bank, *others = plan_network(network, (64, 64, 3)).layers
-    assert bank.choice == plan_network(real, (64, 64, 3)).layers[0].choice
+    bank, *others = summarize(network, (64, 64, 3)).layers
+    assert bank.choice == summarize(real, (64, 64, 3)).layers[0].choice
     for layer in others:
         assert layer.choice is not None
         assert layer.choice.algorithm == "auto"
@@ -217,7 +219,7 @@ def test_no_algorithm_is_claimed_where_values_decide() -> None:
 
 def test_large_hollow_filters_take_no_memory() -> None:
     network = Network.chain(ConvLayer(hollow(64, 64, 512, 4096), padding="valid"))
-    plan = plan_network(network, (64, 64, 512))
+    plan = summarize(network, (64, 64, 512))
     assert plan.parameters == 64 * 64 * 512 * 4096
     assert plan.layers[0].shape == (1, 1, 4096)
 
@@ -250,7 +252,7 @@ outputs held at once, if each is made whole: 4.08 kB at most
 
 
 def test_table_wraps_its_columns() -> None:
-    text = "\n".join(table(plan_network(SMALL, (19, 20, 1)), 100)) + "\n"
+    text = "\n".join(table(summarize(SMALL, (19, 20, 1)), 100)) + "\n"
     shapes, costs, reasons, totals = text.split("\n\n")
     assert (shapes + "\n", costs + "\n", totals) == (SHAPES, COSTS, TOTALS)
     assert reasons.startswith("LAYER  REASON\nconv1  estimated ")
@@ -258,7 +260,7 @@ def test_table_wraps_its_columns() -> None:
 
 @pytest.mark.parametrize("width", [1, 12, 20, 40, 79, 100, 160])
 def test_table_keeps_to_its_width(width: int) -> None:
-    plan = plan_network(STEM, (224, 224, 3))
+    plan = summarize(STEM, (224, 224, 3))
     *blocks, _ = "\n".join(table(plan, width)).split("\n\n")
     assert max(len(line) for block in blocks for line in block.splitlines()) <= width
     # All layers stand under every heading, in order.
@@ -266,7 +268,7 @@ def test_table_keeps_to_its_width(width: int) -> None:
 
 
 def test_table_without_a_width_has_one_line_a_layer() -> None:
-    plan = plan_network(STEM, (224, 224, 3))
+    plan = summarize(STEM, (224, 224, 3))
     head, *lines = table(plan)[: 1 + len(plan.layers)]
     assert head.split()[:3] == ["LAYER", "TYPE", "OUTPUT"] and head.split()[-1] == "REASON"
     assert "(224+2*3-7)//2+1 = 112" in lines[0] and "118,013,952" in lines[0]
@@ -275,7 +277,7 @@ def test_table_without_a_width_has_one_line_a_layer() -> None:
 
 
 def test_json_and_csv_say_the_same() -> None:
-    plan = plan_network(SMALL, (19, 20, 1))
+    plan = summarize(SMALL, (19, 20, 1))
     *layers, last = map(json.loads, json_lines(plan))
     rows = list(csv.DictReader(io.StringIO(csv_text(plan))))
     assert len(layers) == len(rows) == 3
@@ -301,7 +303,7 @@ def test_json_and_csv_say_the_same() -> None:
 
 
 def test_stretches_of_unread_cells_in_json_and_csv() -> None:
-    plan = plan_network(Network.chain(PoolLayer(size=2, stride=3)), (9, 5, 3))
+    plan = summarize(Network.chain(PoolLayer(size=2, stride=3)), (9, 5, 3))
     fields = json.loads(json_lines(plan)[0])
     assert fields["unread_rows"] == [[2, 3], [5, 6], [8, 9]]
     assert fields["unread_columns"] == [[2, 3]]

@@ -27,7 +27,7 @@ from cnncli.network.layers import (
     ScaleLayer,
 )
 from cnncli.network.load import load_model
-from cnncli.network.passes import walk
+from cnncli.network.passes import forward_layers
 from cnncli.network.toml_reader import MAX_BYTES, MAX_LAYERS
 from cnncli.network.toml_schema import COMMON, TYPES
 from tests.support.judges import loop_conv_forward
@@ -62,7 +62,7 @@ def refusal(text: str, **settings: Any) -> str:
 
 
 def output(text: str, X: np.ndarray) -> np.ndarray:
-    ((_, Y),) = walk(model(text).network, X)
+    ((_, Y),) = forward_layers(model(text).network, X)
     return Y
 
 
@@ -153,7 +153,7 @@ def test_input_section_scales_in_front_of_all_that_read_the_input() -> None:
     assert found.network.names == ("normalize", "pool1", "add1")
     assert found.network.nodes[2].inputs == ("normalize", "pool1")
     X = RNG.random((1, 4, 6, 1))
-    ((_, Y),) = walk(found.network, X)
+    ((_, Y),) = forward_layers(found.network, X)
     np.testing.assert_allclose(Y, 2 * (X * 255 - 100) / 50)
 
 

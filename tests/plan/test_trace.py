@@ -10,7 +10,7 @@ import pytest
 from cnncli.errors import OptionError
 from cnncli.network.graph import SOURCE, Network, Node
 from cnncli.network.layers import ActivationLayer, PoolLayer
-from cnncli.plan.draw import DIM, OWN, FieldSheet, draw_field
+from cnncli.plan.draw import DIM, OWN, ReceptiveFieldPicture, draw_receptive_field
 from cnncli.plan.trace import Reach, beyond_text, pixels_text, trace
 from tests.support.receptive_chains import CHAINS, ones_conv, reached
 
@@ -71,7 +71,7 @@ def test_a_unit_that_sees_padding_only() -> None:
     network = Network.chain(ones_conv((1, 1), padding=2), PoolLayer("average", 1))
     reach = trace(network, (1, 4, 4, 1), "pool1", (0, 0))[-1]
     assert reach.empty and pixels_text(reach) == "no pixel"
-    sheet = draw_field(np.full((4, 4), 200, np.uint8), [reach])
+    sheet = draw_receptive_field(np.full((4, 4), 200, np.uint8), [reach])
     whole = sheet.panels[0].rect(sheet.panels[0].region)
     shown = sheet.pixels[whole[1] : whole[3], whole[0] : whole[2]]
     assert (shown == round(200 * DIM)).all()
@@ -96,7 +96,7 @@ def test_a_gate_leads_to_the_whole_image() -> None:
     assert own.box == (slice(0, 9), slice(0, 6))
 
 
-def colours_of(sheet: FieldSheet, rows: slice, columns: slice) -> set[tuple[int, ...]]:
+def colours_of(sheet: ReceptiveFieldPicture, rows: slice, columns: slice) -> set[tuple[int, ...]]:
     """Return the colours of a part of a sheet."""
     part = sheet.pixels[rows, columns].reshape(-1, 3)
     return {tuple(map(int, colour)) for colour in np.unique(part, axis=0)}
@@ -110,7 +110,7 @@ def test_picture_shows_the_boxes_and_dims_the_rest(name: str) -> None:
     height, width = SIZES[name]
     image = np.full((height, width, 3), (200, 100, 40), np.uint8)
     reaches = trace(DEEP, (1, height, width, 1), "conv2", (height // 4, width // 4))
-    sheet = draw_field(image, reaches)
+    sheet = draw_receptive_field(image, reaches)
     panel, own = sheet.panels[-1], reaches[-1]
     left, top, right, bottom = panel.rect(own.box)
     assert (right - left, bottom - top) == (own.size[1] * panel.zoom, own.size[0] * panel.zoom)
@@ -145,7 +145,7 @@ def test_picture_shows_the_boxes_and_dims_the_rest(name: str) -> None:
 def test_panels_by_size() -> None:
     def panels(height: int, width: int, unit: tuple[int, int]) -> list[tuple[int, int]]:
         reaches = trace(DEEP, (1, height, width, 1), "conv2", unit)
-        sheet = draw_field(np.zeros((height, width), np.uint8), reaches)
+        sheet = draw_receptive_field(np.zeros((height, width), np.uint8), reaches)
         return [(panel.zoom, panel.shrink) for panel in sheet.panels]
 
     assert panels(8, 8, (2, 2)) == [(64, 1)], "the field fills the image"
@@ -157,7 +157,7 @@ def test_panels_by_size() -> None:
 def test_every_reach_has_a_colour_of_its_own() -> None:
     layers = [ones_conv((3, 3), padding=1) for _ in range(12)]
     reaches = trace(Network.chain(*layers), (1, 64, 64, 1), "conv12", (30, 30))
-    sheet = draw_field(np.zeros((64, 64), np.uint8), reaches)
+    sheet = draw_receptive_field(np.zeros((64, 64), np.uint8), reaches)
     assert len(set(sheet.colours)) == len(reaches) == 12
     assert sheet.colours[-1] == OWN
     yellow = np.array(OWN) / 255
@@ -176,5 +176,5 @@ def test_of_many_boxes_some_are_shown() -> None:
     for reach in some:
         position += reach.skipped + 1
         assert (reach.layers, reach.box) == (whole[position].layers, whole[position].box)
-    sheet = draw_field(np.zeros((16, 16), np.uint8), some)
+    sheet = draw_receptive_field(np.zeros((16, 16), np.uint8), some)
     assert len(sheet.colours) == 7

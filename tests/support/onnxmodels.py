@@ -12,7 +12,7 @@ import pytest
 
 from cnncli.network.graph import Model
 from cnncli.network.onnx.converter import read
-from cnncli.network.passes import forward, walk
+from cnncli.network.passes import forward, forward_layers
 
 onnx = pytest.importorskip("onnx")
 
@@ -63,7 +63,7 @@ def picture(*shape: int) -> Any:
 
 
 def ours(made: Any, X: Any) -> Any:
-    """Return what cnncli makes of (N, C, H, W), all of the model read, as ``walk`` and ``forward``.
+    """Return what cnncli makes of (N, C, H, W), by both forward passes.
 
     Returns
     -------
@@ -75,7 +75,7 @@ def ours(made: Any, X: Any) -> Any:
     name = found.find(made.graph.output[0].name)
     last = found.network.until(name)
     X = np.ascontiguousarray(np.moveaxis(X, 1, -1))
-    ((_, Y),) = walk(last, X)
+    ((_, Y),) = forward_layers(last, X)
     np.testing.assert_allclose(Y, forward(last, X).values[name], rtol=1e-4, atol=1e-4)
     assert Y.dtype == X.dtype
     return np.moveaxis(Y, -1, 1)

@@ -22,8 +22,8 @@ from cnncli.explain.page.layer_data import (
 from cnncli.io.images import Picture
 from cnncli.network.graph import SOURCE, Network, Node, input_groups
 from cnncli.network.layers import FloatArray, Shape
-from cnncli.network.passes import held_bytes, walk
-from cnncli.network.summary import LayerPlan, plan_network
+from cnncli.network.passes import forward_layers, held_bytes
+from cnncli.network.summary import LayerSummary, summarize
 from cnncli.render.levels import ValueRange, measure
 from cnncli.render.options import MapGroup
 from cnncli.system.memory import check_memory
@@ -108,11 +108,11 @@ def network_scene(
     first = groups[layer][place.map].channels
     shares = _shares(shapes, _centres(network, shapes, layer, place.at), layer, first)
     kind = _kind(sum(share.values for share in shares.values()))
-    plans = {plan.name: plan for plan in plan_network(network, picture.shape[1:]).layers}
+    plans = {plan.name: plan for plan in summarize(network, picture.shape[1:]).layers}
     X = picture.values()[place.image : place.image + 1]
     records = {
         name: _values(values[0], shares[name], groups[name], kind)
-        for name, values in ((SOURCE, X), *walk(network, X, network.names, jobs))
+        for name, values in ((SOURCE, X), *forward_layers(network, X, network.names, jobs))
     }
     layers = [_source(picture) | records[SOURCE]]
     for node in network.nodes:
@@ -253,7 +253,7 @@ def _source(picture: Picture) -> Scene:
     }
 
 
-def _layer(node: Node, shapes: Mapping[str, Shape], plan: LayerPlan) -> Scene:
+def _layer(node: Node, shapes: Mapping[str, Shape], plan: LayerSummary) -> Scene:
     window = plan.window
     return {
         "name": node.name,

@@ -20,10 +20,10 @@ from cnncli.errors import CnnCliError, FileProblem, quote
 from cnncli.filters.files import safe_name
 from cnncli.network.graph import NORMALIZE, SOURCE, Model, Network, Node
 from cnncli.network.layers import ConvLayer, PoolLayer
-from cnncli.network.onnx.constants import fold
 from cnncli.network.onnx.model import OnnxGraph, OnnxNode, read_graph
 from cnncli.network.onnx.operators import OPERATORS
-from cnncli.network.onnx.values import Array, Call, Made, Signal, Unreadable
+from cnncli.network.onnx.shape_operators import evaluate_constant
+from cnncli.network.onnx.values import Array, BuiltLayer, NodeInputs, Signal, UnsupportedNode
 
 # Larger than any window, so that only channels can fail to fit.
 _SIDE: Final = 2**40
@@ -81,7 +81,7 @@ class _Builder:
             try:
                 self._read(node)
                 return
-            except (Unreadable, CnnCliError, ValueError, IndexError, TypeError) as error:
+            except (UnsupportedNode, CnnCliError, ValueError, IndexError, TypeError) as error:
                 if isinstance(error, FileProblem):
                     raise
                 reason = f"{node.label} cannot be read: {_line(error)}"
@@ -102,10 +102,14 @@ class _Builder:
 
     def _read(self, node: OnnxNode) -> None:
         inputs = tuple(self._value(name) for name in node.inputs)
-        found: Signal | Array | None = self._fold(node, inputs)
-        found = self._made(node, inputs) if found is None else found
+        found: Signal | Array | None = None
+        arrays = [value for value in inputs if isinstance(value, np.ndarray)]
+        if arrays and len(arrays) == len(inputs):
+            found = evaluate_constant(node.op, arrays, node.attributes)
+        if found is None:
+            found = self._made(node, inputs)
         if not node.outputs:
-            raise Unreadable("it has no output")
+            raise UnsupportedNode("it has no output")
         self.values[node.outputs[0]] = found
         for extra in node.outputs[1:]:
             self.missing[extra] = f"{node.label} is read for its first output only"
@@ -115,24 +119,20 @@ class _Builder:
 
     def _made(self, node: OnnxNode, inputs: tuple[Signal | Array | None, ...]) -> Signal | Array:
         if node.op not in OPERATORS:
-            raise Unreadable("cnncli has no layer for it")
+            raise UnsupportedNode("cnncli has no layer for it")
         name = self._name(node)
-        found = OPERATORS[node.op](Call(node, name, self.graph.opset, inputs, self.weights))
-        return self._place(name, found) if isinstance(found, Made) else found
+        found = OPERATORS[node.op](
+            NodeInputs(node.attributes, name, self.graph.opset, inputs, self.weights)
+        )
+        return self._place(name, found) if isinstance(found, BuiltLayer) else found
 
     def _value(self, name: str) -> Signal | Array | None:
         if name in self.values:
             return self.values[name]
         found = self.graph.constants.read(name)
         if found is None:
-            raise Unreadable(f"{quote(name)} holds something else than numbers")
+            raise UnsupportedNode(f"{quote(name)} holds something else than numbers")
         return found
-
-    def _fold(self, node: OnnxNode, inputs: tuple[Signal | Array | None, ...]) -> Array | None:
-        arrays = [each for each in inputs if isinstance(each, np.ndarray)]
-        if not arrays or len(arrays) < len(inputs):
-            return None
-        return fold(node.op, arrays, node.attributes)
 
     def _name(self, node: OnnxNode) -> str:
         """Return a free name for a node's layer, safe in file names."""
@@ -143,7 +143,7 @@ class _Builder:
             name = f"{base}-{number}"
         return name
 
-    def _place(self, name: str, made: Made) -> Signal:
+    def _place(self, name: str, made: BuiltLayer) -> Signal:
         """Put a layer into the network; return what it gives."""
         known = all(each.size is not None for each in made.inputs)
         shapes = [(1, *(each.size or (_SIDE, _SIDE)), each.channels) for each in made.inputs]

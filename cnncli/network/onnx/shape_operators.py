@@ -1,66 +1,70 @@
-"""Operators of ONNX that only look at values in another shape: they become no layer."""
+"""Operators of ONNX that become no layer: other shapes of a value, and arrays known beforehand."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from typing import Any, Final
 
-from cnncli.network.onnx.constants import axes_of
-from cnncli.network.onnx.values import ROWS_FIRST, Call, Signal, Unreadable
+import numpy as np
+
+from cnncli.network.onnx.values import ROWS_FIRST, Array, NodeInputs, Signal, UnsupportedNode
+
+Fields = Mapping[str, Any]
 
 
-def flatten(call: Call) -> Signal:
+def flatten(node: NodeInputs) -> Signal:
     """Make rows, columns and channels one axis."""
-    x = call.signal()
-    axis = call.get("axis", 1)
+    x = node.signal()
+    axis = node.get("axis", 1)
     if axis != 1 and axis != (-1 if x.flat else -3):
-        raise Unreadable(f"it flattens from axis {axis} on, not each picture")
+        raise UnsupportedNode(f"it flattens from axis {axis} on, not each picture")
     return _flat(x)
 
 
-def reshape(call: Call) -> Signal:
+def reshape(node: NodeInputs) -> Signal:
     """Give a shape that is written down."""
-    x, given = call.signal(), call.array(1)
-    shape = call.get("shape", ()) if given is None else given.reshape(-1).tolist()
+    x, given = node.signal(), node.array(1)
+    shape = node.get("shape", ()) if given is None else given.reshape(-1).tolist()
     shape = [int(length) for length in shape]
     if x.shape is None:
         if len(shape) != 2 or shape[0] not in (-1, 0, 1):
-            raise Unreadable("the size of the picture must be known")
+            raise UnsupportedNode("the size of the picture must be known")
         return _flat(x)
     return _view(x, _filled(shape, x.shape))
 
 
-def squeeze(call: Call) -> Signal:
+def squeeze(node: NodeInputs) -> Signal:
     """Leave out axes of length 1."""
-    x = call.signal()
-    shape, axes = _known(x), _axes(call)
+    x = node.signal()
+    shape, axes = _known(x), _axes(node)
     if any(shape[axis] != 1 for axis in axes):
-        raise Unreadable(f"it leaves out axes {axes} of {shape}")
+        raise UnsupportedNode(f"it leaves out axes {axes} of {shape}")
     dropped = {axis % len(shape) for axis in axes}
     return _view(x, [length for axis, length in enumerate(shape) if axis not in dropped])
 
 
-def unsqueeze(call: Call) -> Signal:
+def unsqueeze(node: NodeInputs) -> Signal:
     """Put in axes of length 1."""
-    x = call.signal()
-    shape, axes = list(_known(x)), _axes(call)
+    x = node.signal()
+    shape, axes = list(_known(x)), _axes(node)
     count = len(shape) + len(axes)
     for axis in sorted(axis % count for axis in axes):
         shape.insert(axis, 1)
     return _view(x, shape)
 
 
-def transpose(call: Call) -> Signal:
+def transpose(node: NodeInputs) -> Signal:
     """Put the axes into another order."""
-    x = call.signal()
+    x = node.signal()
     axes = "nc" if x.flat else x.axes
-    order = call.get("perm", tuple(range(len(axes)))[::-1])
+    order = node.get("perm", tuple(range(len(axes)))[::-1])
     found = "".join(axes[axis] for axis in order if 0 <= axis < len(axes))
     if x.flat and found == "nc":
         return x
     if found not in ROWS_FIRST:
-        raise Unreadable(f"it puts the axes into the order {order}")
+        raise UnsupportedNode(f"it puts the axes into the order {order}")
     return replace(x, axes=found)
 
 
@@ -70,15 +74,15 @@ def _flat(x: Signal) -> Signal:
 
 def _known(x: Signal) -> tuple[int, ...]:
     if x.shape is None:
-        raise Unreadable("the size of the picture must be known")
+        raise UnsupportedNode("the size of the picture must be known")
     return x.shape
 
 
-def _axes(call: Call) -> tuple[int, ...]:
-    given = call.array(1)
-    found = axes_of([] if given is None else [given, given], call.node.attributes)
+def _axes(node: NodeInputs) -> tuple[int, ...]:
+    given = node.array(1)
+    found = axes_of([] if given is None else [given, given], node.attributes)
     if found is None:
-        raise Unreadable("its axes are not written down")
+        raise UnsupportedNode("its axes are not written down")
     return found
 
 
@@ -101,4 +105,72 @@ def _view(x: Signal, shape: Sequence[int]) -> Signal:
     for axes in orders:
         if tuple(shape) == replace(x, axes=axes).shape:
             return replace(x, axes=axes)
-    raise Unreadable(f"it gives {x.shape} the shape {tuple(shape)}")
+    raise UnsupportedNode(f"it gives {x.shape} the shape {tuple(shape)}")
+
+
+def evaluate_constant(op: str, arrays: Sequence[Array], attributes: Fields) -> Array | None:
+    """Return what an operator makes of arrays; None if it is not known here.
+
+    Raises
+    ------
+    ValueError, IndexError, TypeError
+        If the arrays do not fit it.
+
+    Examples
+    --------
+    >>> evaluate_constant("Concat", [np.array([1]), np.array([-1])], {"axis": 0})
+    array([ 1, -1])
+    """
+    if op not in _ON_ARRAYS:
+        return None
+    # A placeholder holds zeros, and may be divided by.
+    with np.errstate(all="ignore"):
+        return np.asarray(_ON_ARRAYS[op](arrays, attributes))
+
+
+def axes_of(arrays: Sequence[Array], attributes: Fields) -> tuple[int, ...] | None:
+    """Return the axes that a node names: an input of newer operators, an attribute of older.
+
+    Examples
+    --------
+    >>> axes_of([np.zeros(3)], {"axes": (2, 3)})
+    (2, 3)
+    """
+    if len(arrays) > 1:
+        return tuple(int(axis) for axis in arrays[1].reshape(-1))
+    axes = attributes.get("axes")
+    return None if axes is None else tuple(axes)
+
+
+def _reshape_array(arrays: Sequence[Array], attributes: Fields) -> Array:
+    shape = arrays[1].reshape(-1) if len(arrays) > 1 else attributes["shape"]
+    kept = [arrays[0].shape[i] if n == 0 else int(n) for i, n in enumerate(shape)]
+    return arrays[0].reshape(kept)
+
+
+def _unsqueeze_array(arrays: Sequence[Array], attributes: Fields) -> Array:
+    return np.expand_dims(arrays[0], axes_of(arrays, attributes) or ())
+
+
+def _divide_arrays(arrays: Sequence[Array], attributes: Fields) -> Array:
+    if arrays[0].dtype.kind in "iu":
+        return np.asarray(arrays[0] // arrays[1])
+    return np.asarray(arrays[0] / arrays[1])
+
+
+_ON_ARRAYS: Final[dict[str, Callable[[Sequence[Array], Fields], Any]]] = {
+    "Identity": lambda arrays, attributes: arrays[0],
+    # All numbers become floats of the picture's kind in the end.
+    "Cast": lambda arrays, attributes: arrays[0],
+    "Shape": lambda arrays, attributes: np.array(arrays[0].shape),
+    "Transpose": lambda arrays, attributes: arrays[0].transpose(attributes.get("perm")),
+    "Reshape": _reshape_array,
+    "Squeeze": lambda arrays, attributes: np.squeeze(arrays[0], axes_of(arrays, attributes)),
+    "Unsqueeze": _unsqueeze_array,
+    "Concat": lambda arrays, attributes: np.concatenate(arrays, attributes["axis"]),
+    "Gather": lambda arrays, attributes: arrays[0].take(arrays[1], attributes.get("axis", 0)),
+    "Add": lambda arrays, attributes: np.add(*arrays),
+    "Sub": lambda arrays, attributes: np.subtract(*arrays),
+    "Mul": lambda arrays, attributes: np.multiply(*arrays),
+    "Div": _divide_arrays,
+}

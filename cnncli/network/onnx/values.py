@@ -1,8 +1,8 @@
-"""One node of an ONNX graph with what its inputs are, as the operators of `onnxlayers` see it."""
+"""The inputs of an ONNX node: values made from the picture, arrays known beforehand, attributes."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -11,7 +11,7 @@ import numpy as np
 from cnncli.core.arrays import placeholder
 from cnncli.core.geometry import Pair
 from cnncli.network.layers import FloatArray, Layer, MergeLayer
-from cnncli.network.onnx.model import OnnxNode, shortest
+from cnncli.network.onnx.model import shortest
 
 Array = np.ndarray[Any, Any]
 
@@ -24,7 +24,7 @@ _STATES: Final = {
 }
 
 
-class Unreadable(Exception):
+class UnsupportedNode(Exception):
     """A node that cannot become a layer; says why."""
 
 
@@ -70,7 +70,7 @@ class Signal:
 
 
 @dataclass(frozen=True)
-class Made:
+class BuiltLayer:
     """A layer made from a node.
 
     Parameters
@@ -87,12 +87,13 @@ class Made:
 
 
 @dataclass(frozen=True)
-class Call:
-    """A node and its inputs.
+class NodeInputs:
+    """A node's attributes and inputs.
 
     Parameters
     ----------
-    node : OnnxNode
+    attributes : mapping of str to object
+        As `OnnxNode` has them.
     name : str
         Of the layer that shall come of it.
     opset : int
@@ -102,7 +103,7 @@ class Call:
         Whether arrays of floats hold their values.
     """
 
-    node: OnnxNode
+    attributes: Mapping[str, Any]
     name: str
     opset: int
     inputs: tuple[Signal | Array | None, ...]
@@ -110,7 +111,7 @@ class Call:
 
     def get(self, name: str, default: Any = None) -> Any:
         """Return an attribute."""
-        return self.node.attributes.get(name, default)
+        return self.attributes.get(name, default)
 
     def given(self, index: int) -> Signal | Array | None:
         """Return an input; None if it is left out."""
@@ -121,14 +122,14 @@ class Call:
 
         Raises
         ------
-        Unreadable
+        UnsupportedNode
             If it does not, or has its axes in another order than those named.
         """
         found = self.given(index)
         if not isinstance(found, Signal):
-            raise Unreadable("it does not work on the picture")
+            raise UnsupportedNode("it does not work on the picture")
         if axes and found.axes not in axes:
-            raise Unreadable(f"its input is {_STATES[found.axes]}")
+            raise UnsupportedNode(f"its input is {_STATES[found.axes]}")
         return found
 
     def picture(self) -> Signal:
@@ -140,19 +141,19 @@ class Call:
 
         Raises
         ------
-        Unreadable
+        UnsupportedNode
             If it depends on the picture.
         """
         found = self.given(index)
         if isinstance(found, Signal):
-            raise Unreadable(f"its input {index + 1} depends on the picture")
+            raise UnsupportedNode(f"its input {index + 1} depends on the picture")
         return found
 
     def needed(self, index: int) -> Array:
         """Return an input that is known beforehand and must be there."""
         found = self.array(index)
         if found is None:
-            raise Unreadable(f"its input {index + 1} is missing")
+            raise UnsupportedNode(f"its input {index + 1} is missing")
         return found
 
     def parameter(self, array: Array) -> FloatArray:
@@ -160,7 +161,7 @@ class Call:
 
         Raises
         ------
-        Unreadable
+        UnsupportedNode
             If one is not.
         """
         dtype = "f4" if array.dtype == np.float32 else "f8"
@@ -168,7 +169,7 @@ class Call:
             return placeholder(dtype, array.shape)
         found: FloatArray = np.array(array, dtype, order="C")
         if not np.isfinite(found).all():
-            raise Unreadable("one of its numbers is NaN or infinite")
+            raise UnsupportedNode("one of its numbers is NaN or infinite")
         return found
 
     def number(self, index: int, default: float) -> float:
@@ -177,7 +178,7 @@ class Call:
         if found is None:
             return default
         if found.size != 1:
-            raise Unreadable(f"its input {index + 1} must be one number, got {found.shape}")
+            raise UnsupportedNode(f"its input {index + 1} must be one number, got {found.shape}")
         return shortest(found.item()) if found.dtype == np.float32 else float(found.item())
 
 
@@ -193,7 +194,7 @@ def per_channel(array: Array, signal: Signal, axis: int | None = None) -> Array:
 
     Raises
     ------
-    Unreadable
+    UnsupportedNode
         If it changes the shape, or differs from place to place.
 
     Examples
@@ -210,5 +211,5 @@ def per_channel(array: Array, signal: Signal, axis: int | None = None) -> Array:
     channel = 1 if signal.flat else signal.axes.index("c")
     one_each = len(shape) == count and shape[channel] == array.size == signal.channels
     if not one_each or (signal.flat and not signal.is_pixel):
-        raise Unreadable(f"its numbers {array.shape} are not one for each channel")
+        raise UnsupportedNode(f"its numbers {array.shape} are not one for each channel")
     return array.reshape(-1)
