@@ -24,7 +24,7 @@ collect_ignore = ["support"]
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
-    """Do not even import files of judges from outside that do not run: torch alone takes seconds."""
+    """Do not import judges from outside that do not run: torch alone takes seconds."""
     if collection_path.suffix != ".py" or "not oracle" not in config.getoption("markexpr"):
         return None
     return bool(WHOLLY_ORACLE.search(collection_path.read_text("utf-8"))) or None
