@@ -190,7 +190,7 @@ def test_no_image_takes_a_file_of_another() -> None:
     tasks = (Task(index, target) for index, target in enumerate(targets))
     done = list(WorkerRunner(3).run(job, tasks, LocalFiles(job.output, plan.inputs)))
     errors = [str(outcome.error) for _, outcome in done if outcome.error is not None]
-    assert len(errors) == 2 and all("'out/0.png' would hold both " in error for error in errors)
+    assert len(errors) == 2 and all("'out/0.png': would hold both " in error for error in errors)
 
 
 @pytest.mark.parametrize("output", ["{stem}.png", "{stem}.npy", "{stem}.webp", "{stem}-{map}.tif"])
