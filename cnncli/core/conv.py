@@ -7,11 +7,12 @@ from typing import Any
 
 import numpy as np
 
+from cnncli.core.algorithms.base import Border
 from cnncli.core.arrays import FloatArray, float_dtype
-from cnncli.core.engine import Convolution, prepare_convolution
+from cnncli.core.engine import prepare_convolution
 from cnncli.core.geometry import Window, place_window
 from cnncli.core.hparameters import CONV_DEFAULTS, read_hparameters
-from cnncli.core.padding import check_batch, pad_borders_backward
+from cnncli.core.padding import check_batch
 from cnncli.errors import ShapeError
 
 ConvCache = tuple[FloatArray, FloatArray, FloatArray, Mapping[str, Any]]
@@ -101,8 +102,10 @@ def conv_forward(
     >>> Z.shape, float(Z[0, 1, 1, 0])
     ((1, 3, 3, 5), 12.0)
     """
-    A, weights, bias = _as_floats(A_prev, W, b)
-    layer = conv_plan(A.shape, weights, bias, hparameters)
+    A, weights, bias, window, groups, border = _read(A_prev, W, b, hparameters)
+    if bias.size not in (1, weights.shape[3]):
+        raise ShapeError(f"b must have the shape (1, 1, 1, {weights.shape[3]}), got {bias.shape}")
+    layer = prepare_convolution(weights, window, groups, border, images=len(A), bias=bias)
     return layer(A), (A_prev, W, b, hparameters)
 
 
@@ -141,127 +144,41 @@ def conv_backward(dZ: FloatArray, cache: ConvCache) -> tuple[FloatArray, FloatAr
     (8.0, 8.0)
     """
     # Imported here because commands that only go forward would load it for nothing.
-    from cnncli.core.conv_gradients import filter_gradient, input_gradient
+    from cnncli.core.conv_gradients import gradients
 
-    A_prev, W, b, hparameters = cache
-    A, weights, bias = _as_floats(A_prev, W, b)
-    fields = read_hparameters(hparameters, CONV_DEFAULTS)
-    window = conv_window(A.shape, weights.shape, fields)
+    A, weights, bias, window, groups, border = _read(*cache)
     expected = (A.shape[0], *window.out, weights.shape[3])
     dZ = np.asarray(dZ, dtype=A.dtype)
     if dZ.shape != expected:
         raise ShapeError(f"dZ must have the shape of Z, {expected}, got {dZ.shape}")
-    border = (fields["pad_mode"], fields["pad_value"])
-    dA_pad = input_gradient(dZ, weights, window, fields["groups"])
-    dW = filter_gradient(dZ, A, window, fields["groups"], border)
-    dA_prev = pad_borders_backward(dA_pad, window.pads, fields["pad_mode"])
-    db = dZ.sum(axis=(0, 1, 2)).reshape(1, 1, 1, -1)
+    dA_prev, dW, db = gradients(dZ, A, weights, window, groups, border)
     # One bias shared by all filters gathers the gradients of all.
-    return dA_prev, dW, db if bias.size > 1 else db.sum(axis=3, keepdims=True)
+    db = db if bias.size > 1 else db.sum(keepdims=True)
+    return dA_prev, dW, db.reshape(1, 1, 1, -1)
 
 
-def conv_plan(
-    input_shape: tuple[int, ...],
-    W: FloatArray,
-    b: FloatArray,
-    hparameters: Mapping[str, Any],
-    algorithm: str = "auto",
-) -> Convolution:
-    """Prepare `conv_forward` for inputs of one shape: filters transformed, strips cut.
-
-    Parameters
-    ----------
-    input_shape : (m, n_H_prev, n_W_prev, n_C_prev)
-    W, b, hparameters
-        As in `conv_forward`; the inputs must have W's dtype.
-    algorithm : str
-        ``auto`` or a name of `engine.ALGORITHMS`.
-
-    Returns
-    -------
-    Convolution
-        Called with a batch, or asked for rows.
-
-    Raises
-    ------
-    ShapeError, OptionError
-        As `conv_forward` says.
-
-    Examples
-    --------
-    >>> layer = conv_plan((1, 3, 3, 1), np.ones((2, 2, 1, 1)), np.zeros(1), {})
-    >>> layer(np.ones((1, 3, 3, 1))).ravel()
-    array([4., 4., 4., 4.])
-    """
-    fields = read_hparameters(hparameters, CONV_DEFAULTS)
-    window = conv_window(input_shape, W.shape, fields)
-    return prepare_convolution(
-        W,
-        window,
-        fields["groups"],
-        (fields["pad_mode"], fields["pad_value"]),
-        images=input_shape[0],
-        bias=_flat_bias(b, W.shape[3]),
-        algorithm=algorithm,
-    )
-
-
-def conv_window(
-    input_shape: tuple[int, ...], filter_shape: tuple[int, ...], fields: Mapping[str, Any]
-) -> Window:
-    """Check the shapes of one convolution and return where its window stands.
-
-    Parameters
-    ----------
-    input_shape : (m, n_H_prev, n_W_prev, n_C_prev)
-    filter_shape : (k_H, k_W, n_C_prev / groups, n_C)
-    fields : mapping
-        All fields of the layer, as `read_hparameters` gives them.
-
-    Raises
-    ------
-    ShapeError, OptionError
-        As `conv_forward` says.
-
-    Examples
-    --------
-    >>> conv_window((1, 8, 8, 3), (3, 3, 3, 4), dict(CONV_DEFAULTS)).out
-    (6, 6)
-    """
-    if len(filter_shape) != 4 or 0 in filter_shape:
-        raise ShapeError(
-            f"W must have the shape (k_H, k_W, n_C_prev/groups, n_C), got {tuple(filter_shape)}"
-        )
-    groups = fields["groups"]
-    channels = input_shape[3]
-    if channels != filter_shape[2] * groups or filter_shape[3] % groups:
-        raise ShapeError(
-            f"W must have n_C_prev/groups input channels and a multiple of groups filters: "
-            f"input has {channels} channels, W {filter_shape[2]} and {filter_shape[3]} filters, "
-            f"groups is {groups}"
-        )
-    return place_window(
-        (input_shape[1], input_shape[2]),
-        (filter_shape[0], filter_shape[1]),
-        fields["stride"],
-        fields["pad"],
-        fields["dilation"],
-    )
-
-
-def _as_floats(
-    A_prev: FloatArray, W: FloatArray, b: FloatArray
-) -> tuple[FloatArray, FloatArray, FloatArray]:
-    """Bring input, weights and bias to one dtype, float32 or float64."""
-    A, weights = np.asarray(A_prev), np.asarray(W)
+def _read(
+    A_prev: FloatArray, W: FloatArray, b: FloatArray, hparameters: Mapping[str, Any]
+) -> tuple[FloatArray, FloatArray, FloatArray, Window, int, Border]:
+    """Check input, weights, bias and fields; bring the arrays to one dtype, float32 or float64."""
+    A, weights, bias = np.asarray(A_prev), np.asarray(W), np.asarray(b)
     check_batch(A, "A_prev")
-    bias = np.asarray(b)
     float_dtype(bias)
     dtype = float_dtype(A, weights)
-    return tuple(array.astype(dtype, copy=False) for array in (A, weights, bias))  # type: ignore[return-value]
-
-
-def _flat_bias(b: FloatArray, n_C: int) -> FloatArray:
-    if b.size not in (1, n_C):
-        raise ShapeError(f"b must have the shape (1, 1, 1, {n_C}), got {b.shape}")
-    return b.reshape(-1)
+    fields = read_hparameters(hparameters, CONV_DEFAULTS)
+    if weights.ndim != 4 or 0 in weights.shape:
+        raise ShapeError(
+            f"W must have the shape (k_H, k_W, n_C_prev/groups, n_C), got {weights.shape}"
+        )
+    (k_H, k_W, depth, n_C), groups = weights.shape, fields["groups"]
+    if A.shape[3] != depth * groups or n_C % groups:
+        raise ShapeError(
+            f"W must have n_C_prev/groups input channels and a multiple of groups filters: "
+            f"input has {A.shape[3]} channels, W {depth} and {n_C} filters, groups is {groups}"
+        )
+    window = place_window(
+        A.shape[1:3], (k_H, k_W), fields["stride"], fields["pad"], fields["dilation"]
+    )
+    border = (fields["pad_mode"], fields["pad_value"])
+    A, weights, bias = (array.astype(dtype, copy=False) for array in (A, weights, bias))
+    return A, weights, bias, window, groups, border

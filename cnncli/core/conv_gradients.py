@@ -19,12 +19,52 @@ from cnncli.core.algorithms.matmul import sliding_cells
 from cnncli.core.arrays import FloatArray
 from cnncli.core.engine import correlate
 from cnncli.core.geometry import Window, gradient_axis
+from cnncli.core.padding import pad_borders_backward
 from cnncli.core.strips import STRIP_BYTES, Padder, StripGrid, run_strips
 
 BLOCK_CHANNELS: Final = 32
 """Input channels of a block of filters that one thread owns, and at most `BLOCKS` blocks."""
 
 BLOCKS: Final = 4
+
+
+def gradients(
+    dZ: FloatArray, X: FloatArray, W: FloatArray, window: Window, groups: int, border: Border
+) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """Return the gradients of a convolution's input, filters and biases.
+
+    Parameters
+    ----------
+    dZ : ndarray, shape (m, n_H, n_W, n_C)
+        Gradient of the output.
+    X : ndarray, shape (m, n_H_prev, n_W_prev, n_C_prev)
+        The unpadded input.
+    W : ndarray, shape (k_H, k_W, n_C_prev / groups, n_C)
+        Filters, all three of one dtype.
+    window, groups, border
+        As in `correlate`.
+
+    Returns
+    -------
+    dX, dW : ndarray
+        Shaped as X and W.
+    db : ndarray, shape (n_C,)
+
+    Examples
+    --------
+    >>> from cnncli.core.geometry import place_window
+    >>> dZ, window = np.ones((1, 2, 2, 1)), place_window((3, 3), 2)
+    >>> dX, dW, db = gradients(
+    ...     dZ, np.ones((1, 3, 3, 1)), np.ones((2, 2, 1, 1)), window, 1, ("zeros", 0.0)
+    ... )
+    >>> dX[0, :, :, 0], float(dW[0, 0, 0, 0]), db
+    (array([[1., 2., 1.],
+           [2., 4., 2.],
+           [1., 2., 1.]]), 4.0, array([4.]))
+    """
+    dX_pad = input_gradient(dZ, W, window, groups)
+    dX = pad_borders_backward(dX_pad, window.pads, border[0])
+    return dX, filter_gradient(dZ, X, window, groups, border), dZ.sum(axis=(0, 1, 2))
 
 
 def input_gradient(

@@ -59,18 +59,16 @@ def read_hparameters(given: Mapping[str, Any], defaults: Mapping[str, Any]) -> d
     return fields
 
 
-def _is_number(value: object) -> bool:
-    return isinstance(value, Real) and not isinstance(value, bool) and value == value
-
-
 _MUST_HOLD: Final[dict[str, tuple[Callable[[Any], bool], str]]] = {
     "groups": (
         lambda v: isinstance(v, Integral) and not isinstance(v, bool) and int(v) >= 1,
         "a whole number of at least 1",
     ),
-    "pad_value": (_is_number, "a number"),
-    "p": (lambda v: _is_number(v) and v > 0, "above 0"),
+    "pad_value": (
+        lambda v: isinstance(v, Real) and not isinstance(v, bool) and v == v,
+        "a number",
+    ),
     "ceil": (lambda v: v in (True, False), "True or False"),
     "count_include_pad": (lambda v: v in (True, False), "True or False"),
 }
-"""What the fields that `geometry` does not check must hold."""
+"""What the fields must hold that neither `geometry` nor `pool` checks."""

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -11,7 +13,7 @@ from numpy.typing import NDArray
 
 from cnncli.core.arrays import FloatArray, float_dtype
 from cnncli.core.choices import POOL_MODES
-from cnncli.core.geometry import Pads, Window, pair, place_window
+from cnncli.core.geometry import PaddingLike, Pads, Pair, Window, pair, place_window
 from cnncli.core.hparameters import POOL_DEFAULTS, read_hparameters
 from cnncli.core.padding import check_batch, pad_borders, pad_borders_backward
 from cnncli.core.window_reduce import reduce_windows
@@ -60,68 +62,8 @@ def pool_forward(
     array([[ 5.,  7.],
            [13., 15.]])
     """
-    A_in, fields, window = _read(A_prev, hparameters, mode)
-    rows = slice(0, window.rows.out)
-    return _pooled(A_in, window, mode, fields, window, rows), (A_prev, hparameters)
-
-
-def _pooled(
-    A: FloatArray,
-    part: Window,
-    mode: str,
-    fields: Mapping[str, Any],
-    whole: Window,
-    rows: slice,
-) -> FloatArray:
-    """Pool the input of some output rows; averages need to know where they are in the whole."""
-    if mode == "max":
-        return _extremes(A, part, np.maximum, -np.inf)
-    if mode == "min":
-        return _extremes(A, part, np.minimum, np.inf)
-    if mode == "average":
-        averages: FloatArray = _sums(A, part)
-        averages /= _divisors(whole, fields, A.dtype, rows)
-        return averages
-    return _norms(A, part, fields["p"])
-
-
-def pool_rows(
-    source: Callable[[int, int], NDArray[Any]],
-    shape: tuple[int, ...],
-    hparameters: Mapping[str, Any],
-    mode: str,
-    first: int,
-    last: int,
-) -> NDArray[Any]:
-    """Return output rows ``[first, last)`` of `pool_forward` from the input rows they need.
-
-    Parameters
-    ----------
-    source : callable
-        ``source(begin, end)`` returns those input rows, shape (m, rows, n_W_prev, n_C): floats, or
-        for max and min whole numbers too, which are pooled as they are.
-    shape : (m, n_H_prev, n_W_prev, n_C)
-        Of the whole input; every window must span a row of it.
-    hparameters, mode
-        As in `pool_forward`.
-    first, last : int
-        Output rows.
-
-    Returns
-    -------
-    ndarray, shape (m, last - first, n_W, n_C)
-
-    Examples
-    --------
-    >>> A = np.arange(16.0).reshape(1, 4, 4, 1)
-    >>> pool_rows(lambda begin, end: A[:, begin:end], A.shape, {"f": 2}, "max", 1, 2).ravel()
-    array([13., 15.])
-    """
-    fields = read_hparameters(hparameters, POOL_DEFAULTS)
-    window = pool_window(shape, fields)
-    part, needed = window.part(first, last)
-    A = source(needed.start, needed.stop)
-    return _pooled(A, part, mode, fields, window, slice(first, last))
+    A, pooling = _read(A_prev, hparameters, mode)
+    return pool(A, pooling), (A_prev, hparameters)
 
 
 def pool_backward(dA: FloatArray, cache: PoolCache, mode: str = "max") -> FloatArray:
@@ -154,19 +96,12 @@ def pool_backward(dA: FloatArray, cache: PoolCache, mode: str = "max") -> FloatA
     array([[0., 1.],
            [0., 0.]])
     """
-    A_prev, hparameters = cache
-    A_in, fields, window = _read(A_prev, hparameters, mode)
-    expected = (A_in.shape[0], *window.out, A_in.shape[3])
-    dA = np.asarray(dA, dtype=A_in.dtype)
+    A, pooling = _read(*cache, mode)
+    expected = (A.shape[0], *pooling.window.out, A.shape[3])
+    dA = np.asarray(dA, dtype=A.dtype)
     if dA.shape != expected:
         raise ShapeError(f"dA must have the shape of A, {expected}, got {dA.shape}")
-    if mode == "max":
-        return _winners_backward(dA, A_in, window)
-    if mode == "min":
-        return _winners_backward(dA, -A_in, window)
-    if mode == "average":
-        return _sums_backward(dA / _divisors(window, fields, dA.dtype), A_in, window)
-    return _norms_backward(dA, A_in, window, fields["p"])
+    return pool_gradient(dA, A, pooling)
 
 
 def create_mask_from_window(x: FloatArray) -> NDArray[np.bool_]:
@@ -235,14 +170,125 @@ def distribute_value(dz: float, shape: tuple[int, int]) -> FloatArray:
     return np.full((n_H, n_W), dz / (n_H * n_W))
 
 
-def pool_window(input_shape: tuple[int, ...], fields: Mapping[str, Any]) -> Window:
-    """Check one pooling layer and return where its window stands.
+@dataclass(frozen=True)
+class Pooling:
+    """One pooling layer on inputs of one size.
 
     Parameters
     ----------
-    input_shape : (m, n_H_prev, n_W_prev, n_C)
-    fields : mapping
-        All fields of the layer, as `read_hparameters` gives them.
+    window : Window
+    mode : {"max", "average", "min", "lp"}
+    include_pad : bool
+        Whether explicit pads count in an average.
+    p : float
+        The power of lp, above 0.
+
+    Raises
+    ------
+    OptionError
+        If there is no such mode, or p is out of its range.
+
+    Examples
+    --------
+    >>> Pooling(pool_window((4, 4), 2), "max").window.out
+    (2, 2)
+    """
+
+    window: Window
+    mode: str
+    include_pad: bool = False
+    p: float = 2.0
+
+    def __post_init__(self) -> None:
+        if self.mode not in POOL_MODES:
+            raise OptionError(
+                f"mode must be one of {', '.join(POOL_MODES)}, got {self.mode!r}",
+                hint="--mode max",
+            )
+        if not isinstance(self.p, Real) or isinstance(self.p, bool) or not self.p > 0:
+            raise OptionError(f"p must be above 0, got {self.p!r}")
+
+
+def pool(A: NDArray[Any], pooling: Pooling) -> NDArray[Any]:
+    """Pool a batch (m, n_H_prev, n_W_prev, n_C) to (m, n_H, n_W, n_C).
+
+    Examples
+    --------
+    >>> A = np.arange(16.0).reshape(1, 4, 4, 1)
+    >>> pool(A, Pooling(pool_window((4, 4), 2), "max")).ravel()
+    array([ 5.,  7., 13., 15.])
+    """
+    return _pool_part(A, pooling.window, pooling, slice(None))
+
+
+def pool_rows(
+    source: Callable[[int, int], NDArray[Any]], pooling: Pooling, first: int, last: int
+) -> NDArray[Any]:
+    """Return output rows ``[first, last)`` of `pool` from the input rows they need.
+
+    Parameters
+    ----------
+    source : callable
+        ``source(begin, end)`` returns those input rows, shape (m, rows, n_W_prev, n_C): floats, or
+        for max and min whole numbers too, which are pooled as they are.
+    pooling : Pooling
+        Every window must span a row of the input.
+    first, last : int
+        Output rows.
+
+    Returns
+    -------
+    ndarray, shape (m, last - first, n_W, n_C)
+
+    Examples
+    --------
+    >>> A, pooling = np.arange(16.0).reshape(1, 4, 4, 1), Pooling(pool_window((4, 4), 2), "max")
+    >>> pool_rows(lambda begin, end: A[:, begin:end], pooling, 1, 2).ravel()
+    array([13., 15.])
+    """
+    part, needed = pooling.window.part(first, last)
+    return _pool_part(source(needed.start, needed.stop), part, pooling, slice(first, last))
+
+
+def pool_gradient(dA: FloatArray, A: FloatArray, pooling: Pooling) -> FloatArray:
+    """Return the gradient of `pool`: of its input, from that of its output.
+
+    Examples
+    --------
+    >>> A, pooling = np.arange(4.0).reshape(1, 2, 2, 1), Pooling(pool_window((2, 2), 2), "average")
+    >>> pool_gradient(np.ones((1, 1, 1, 1)), A, pooling).ravel()
+    array([0.25, 0.25, 0.25, 0.25])
+    """
+    window = pooling.window
+    if pooling.mode == "max":
+        return _winners_backward(dA, A, window)
+    if pooling.mode == "min":
+        return _winners_backward(dA, -A, window)
+    if pooling.mode == "average":
+        return _sums_backward(dA / _divisors(pooling, dA.dtype), A, window)
+    return _norms_backward(dA, A, window, pooling.p)
+
+
+def pool_window(
+    size: Pair,
+    f: int | Sequence[int] | str,
+    stride: int | Sequence[int] | None = None,
+    padding: PaddingLike = 0,
+    dilation: int | Sequence[int] = 1,
+    ceil: bool = False,
+) -> Window:
+    """Return where a pool's window stands.
+
+    Parameters
+    ----------
+    size : (int, int)
+        Input rows and columns.
+    f : int, (h, w) or "global"
+        The window; "global" is the whole input.
+    stride : int or (h, w), optional
+        Default: the window.
+    padding, dilation, ceil
+        As in `place_window`.
 
     Raises
     ------
@@ -251,40 +297,45 @@ def pool_window(input_shape: tuple[int, ...], fields: Mapping[str, Any]) -> Wind
 
     Examples
     --------
-    >>> pool_window((1, 5, 5, 3), {**POOL_DEFAULTS, "f": 3, "stride": 1}).out
-    (3, 3)
+    >>> pool_window((5, 5), 3, 1).out, pool_window((5, 4), "global").out
+    ((3, 3), (1, 1))
     """
-    size = (input_shape[1], input_shape[2])
-    f = fields["f"]
     if isinstance(f, str):
         if f != "global":
             raise OptionError(f"size must be whole numbers or global, got {f!r}", hint="--size 2")
         f = size
-    stride = f if fields["stride"] is None else fields["stride"]
-    return place_window(size, f, stride, fields["pad"], fields["dilation"], bool(fields["ceil"]))
+    return place_window(size, f, f if stride is None else stride, padding, dilation, ceil)
 
 
 def _read(
     A_prev: FloatArray, hparameters: Mapping[str, Any], mode: str
-) -> tuple[FloatArray, dict[str, Any], Window]:
+) -> tuple[FloatArray, Pooling]:
     A = np.asarray(A_prev)
     check_batch(A, "A_prev")
-    check_mode(mode)
     fields = read_hparameters(hparameters, POOL_DEFAULTS)
-    return A.astype(float_dtype(A), copy=False), fields, pool_window(A.shape, fields)
+    window = pool_window(
+        A.shape[1:3],
+        fields["f"],
+        fields["stride"],
+        fields["pad"],
+        fields["dilation"],
+        bool(fields["ceil"]),
+    )
+    pooling = Pooling(window, mode, bool(fields["count_include_pad"]), fields["p"])
+    return A.astype(float_dtype(A), copy=False), pooling
 
 
-def check_mode(mode: str) -> None:
-    """Raise OptionError unless `mode` is a way to pool.
-
-    Examples
-    --------
-    >>> check_mode("max")
-    """
-    if mode not in POOL_MODES:
-        raise OptionError(
-            f"mode must be one of {', '.join(POOL_MODES)}, got {mode!r}", hint="--mode max"
-        )
+def _pool_part(A: NDArray[Any], part: Window, pooling: Pooling, rows: slice) -> NDArray[Any]:
+    """Pool the input of some output rows; averages need to know where they are in the whole."""
+    if pooling.mode == "max":
+        return _extremes(A, part, np.maximum, -np.inf)
+    if pooling.mode == "min":
+        return _extremes(A, part, np.minimum, np.inf)
+    if pooling.mode == "average":
+        averages: FloatArray = _sums(A, part)
+        averages /= _divisors(pooling, A.dtype, rows)
+        return averages
+    return _norms(A, part, pooling.p)
 
 
 def _extremes(A: FloatArray, window: Window, better: np.ufunc, worst: float) -> FloatArray:
@@ -298,16 +349,11 @@ def _sums(A: FloatArray, window: Window) -> FloatArray:
     return reduce_windows(A, window, np.add, 0.0)
 
 
-def _divisors(
-    window: Window,
-    fields: Mapping[str, Any],
-    dtype: np.dtype[Any],
-    rows: slice = slice(None),
-) -> FloatArray:
+def _divisors(pooling: Pooling, dtype: np.dtype[Any], rows: slice = slice(None)) -> FloatArray:
     """How many cells each window's average divides by, shape (rows, n_W, 1)."""
-    include = bool(fields["count_include_pad"])
-    down = window.rows.counts(include)[rows].astype(dtype)
-    across = window.cols.counts(include).astype(dtype)
+    window = pooling.window
+    down = window.rows.counts(pooling.include_pad)[rows].astype(dtype)
+    across = window.cols.counts(pooling.include_pad).astype(dtype)
     # A dilated window can meet pads only; its sum is 0, and so is its average.
     return np.maximum(np.outer(down, across), 1)[:, :, None]
 
@@ -350,33 +396,17 @@ def _scatter(shape: tuple[int, ...], pads: Pads, dtype: np.dtype[Any]) -> FloatA
 
 def _winners_backward(dA: FloatArray, A: FloatArray, window: Window) -> FloatArray:
     pads = window.pads_with_overhang
-    winners = first_winners(A, window)
+    winners = _first_winners(A, window)
     dA_pad = _scatter(A.shape, pads, dA.dtype)
     for tap, (_, _, (rows, cols)) in enumerate(window.taps()):
         dA_pad[:, rows, cols] += np.where(winners == tap, dA, 0)
     return pad_borders_backward(dA_pad, pads)
 
 
-def first_winners(A: FloatArray, window: Window) -> NDArray[np.intp]:
-    """Return which tap of each window holds its first maximum in row-major order.
+def _first_winners(A: FloatArray, window: Window) -> NDArray[np.intp]:
+    """Return which tap ``i * k_W + j`` of each window holds its first maximum in row-major order.
 
-    Parameters
-    ----------
-    A : ndarray, shape (m, n_H_prev, n_W_prev, n_C)
-        Input; negate it for minimum pooling.
-    window : Window
-        Where the pool's window stands.
-
-    Returns
-    -------
-    ndarray of int, shape (m, n_H, n_W, n_C)
-        Tap ``i * k_W + j``; -1 where a window meets pads only. A NaN wins over every number.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> first_winners(np.arange(4.0).reshape(1, 2, 2, 1), place_window((2, 2), 2)).ravel()
-    array([3])
+    -1 where a window meets pads only. A NaN wins over every number.
     """
     padded = pad_borders(A, window.pads_with_overhang, value=-np.inf)
     shape = (A.shape[0], *window.out, A.shape[3])

@@ -13,10 +13,9 @@ from cnncli.core import engine, strips
 from cnncli.core.algorithms import low_rank, shift_add, winograd
 from cnncli.core.algorithms.base import Task
 from cnncli.core.choices import ALGORITHM_NAMES, PAD_MODES
-from cnncli.core.conv import conv_window
 from cnncli.core.geometry import place_window
 from cnncli.core.hparameters import CONV_DEFAULTS
-from cnncli.core.pool import pool_forward, pool_rows
+from cnncli.core.pool import Pooling, pool_forward, pool_rows, pool_window
 from cnncli.errors import OptionError, ShapeError
 from cnncli.system import blas
 from tests.support.judges import loop_conv_forward
@@ -57,7 +56,7 @@ def plan_layer(arrays: Arrays, fields: Mapping[str, Any], algorithm: str) -> eng
     every = {**CONV_DEFAULTS, **fields}
     return engine.prepare_convolution(
         W,
-        conv_window(X.shape, W.shape, every),
+        place_window(X.shape[1:3], W.shape[:2], every["stride"], every["pad"], every["dilation"]),
         every["groups"],
         (every["pad_mode"], every["pad_value"]),
         images=len(X),
@@ -483,14 +482,11 @@ def test_pixels_pool_as_floats_do(size: Any, fields: dict[str, Any], mode: str) 
         fields = {**fields, "dilation": 1}
     pixels = np.random.default_rng(8).integers(0, 256, (2, 33, 29, 3), np.uint8)
     A, _ = pool_forward(pixels, {**fields, "f": size}, mode)
-    pooled = pool_rows(
-        lambda begin, end: pixels[:, begin:end],
-        pixels.shape,
-        {**fields, "f": size},
-        mode,
-        0,
-        len(A[0]),
-    )
+    window = pool_window(
+        (33, 29), size, fields.get("stride"), fields.get("pad", 0), fields.get("dilation", 1),
+        "ceil" in fields,
+    )  # fmt: skip
+    pooled = pool_rows(lambda begin, end: pixels[:, begin:end], Pooling(window, mode), 0, len(A[0]))
     assert pooled.dtype == np.uint8
     assert np.array_equal(pooled, A)
 

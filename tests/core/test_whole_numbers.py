@@ -55,7 +55,9 @@ def by_loop(layer: ConvLayer, pixels: np.ndarray) -> np.ndarray:
     """The layer's sums of pixels as the plain loop finds them, in float64."""
     weights, channels = layer.filter.weights, pixels.shape[3]
     bank = np.tile(weights, (1, 1, channels))[:, :, None, :]
-    options = layer._hparameters(channels)
+    names = {"pad": "padding", **{name: name for name in ("stride", "dilation", "pad_mode")}}
+    options = {field: getattr(layer, name) for field, name in names.items()}
+    options["groups"] = channels
     found = loop_conv_forward(
         pixels.astype(float), bank, np.zeros((1, 1, 1, bank.shape[3])), options
     )

@@ -12,10 +12,8 @@ from cnncli.core.activations import Activation, get_activation, slope_gradient
 from cnncli.core.algorithms.base import Task
 from cnncli.core.arrays import FloatArray, Shape, is_placeholder, placeholder
 from cnncli.core.borders import check_pad_mode
-from cnncli.core.conv import conv_backward, conv_forward, conv_plan, conv_window
-from cnncli.core.engine import Choice, Convolution, choose
-from cnncli.core.geometry import Box, PaddingLike, Pair, Window
-from cnncli.core.hparameters import CONV_DEFAULTS, read_hparameters
+from cnncli.core.engine import Choice, Convolution, choose, prepare_convolution
+from cnncli.core.geometry import Box, PaddingLike, Pair, Window, place_window
 from cnncli.errors import ShapeError
 from cnncli.filters.channels import check_channels, layout_notes
 from cnncli.filters.filter import Filter
@@ -130,7 +128,9 @@ class ConvLayer:
 
     def window(self, shape: Shape) -> Window:
         """Return where the filters' window stands on an input of that shape."""
-        return conv_window(shape, self._bank_shape(shape[3]), self._fields(shape[3]))
+        return place_window(
+            shape[1:3], self.filter.window, self.stride, self.padding, self.dilation
+        )
 
     def multiply_adds(self, shape: Shape) -> int:
         """Return how many products the sums of an input of that shape have."""
@@ -164,14 +164,15 @@ class ConvLayer:
     def stage(self, shape: Shape, dtype: np.dtype[Any]) -> StripStage:
         """Prepare filters and strips for one image: the fast path of every command."""
         out = self.output_shape(shape)
-        layer = self._plan(shape, dtype)
+        algorithm = WHOLE_ALGORITHM if dtype == WHOLE else self.algorithm
+        convolution = self._prepare((1, *shape[1:]), dtype, algorithm)
         activate = self.activation_for(dtype).forward
 
         def read(source: RowSource, first: int, last: int) -> FloatArray:
-            Z = layer.rows(lambda _, rows: source(rows.start, rows.stop), first, last, jobs=1)
+            Z = convolution.rows(lambda _, rows: source(rows.start, rows.stop), first, last, jobs=1)
             return activate(self._reorder(Z, shape[3]))
 
-        return StripStage(out, layer.grid.rows, read)
+        return StripStage(out, convolution.grid.rows, read)
 
     def one_map(self, channel: int, channels: int, dtype: np.dtype[Any]) -> OneMap:
         """Return what one output channel is made with.
@@ -215,14 +216,13 @@ class ConvLayer:
 
     def choice(self, shape: Shape, dtype: np.dtype[Any]) -> Choice:
         """Return the algorithm for an input of that shape, and why it was taken."""
-        depthwise = self.groups == shape[3] or self.filter.per_channel
+        groups = self._groups(shape[3])
         if not is_placeholder(self.filter.weights):
             bank = self._bank(shape[3], dtype)
         else:
             bank = placeholder(dtype, self._bank_shape(shape[3]))
-            if depthwise:
+            if groups == shape[3]:
                 return self._unknown_choice()
-        groups = shape[3] if self.filter.per_channel else self.groups
         task = Task(self.window(shape), groups, 1, shape[3], bank.shape[3], dtype)
         return choose(bank, task, self.algorithm)
 
@@ -231,11 +231,17 @@ class ConvLayer:
             return Choice(self.algorithm, "asked for", 0.0)
         return Choice("auto", "decided by the filters' values, which are not read", 0.0)
 
-    def _plan(self, shape: Shape, dtype: np.dtype[Any]) -> Convolution:
+    def _prepare(self, shape: Shape, dtype: np.dtype[Any], algorithm: str) -> Convolution:
         bank = self._bank(shape[3], dtype)
-        options = self._hparameters(shape[3])
-        algorithm = WHOLE_ALGORITHM if dtype == WHOLE else self.algorithm
-        return conv_plan((1, *shape[1:]), bank, self._biases(bank), options, algorithm)
+        return prepare_convolution(
+            bank,
+            self.window(shape),
+            self._groups(shape[3]),
+            (self.pad_mode, self.pad_value),
+            images=shape[0],
+            bias=self._biases(bank),
+            algorithm=algorithm,
+        )
 
     def activation_for(self, dtype: np.dtype[Any]) -> Activation:
         """Return the activation with its settings in that dtype."""
@@ -244,28 +250,34 @@ class ConvLayer:
 
     def forward(self, X: FloatArray) -> tuple[FloatArray, Any]:
         """Return the activated feature maps."""
-        channels = X.shape[3]
-        bank = self._bank(channels, X.dtype)
-        Z, cache = conv_forward(X, bank, self._biases(bank), self._hparameters(channels))
-        Z = self._reorder(Z, channels)
+        Z = self._reorder(self._prepare(X.shape, X.dtype, "auto")(X), X.shape[3])
         A = self.activation_for(X.dtype).forward(Z)
-        return A, (cache, Z, A)
+        return A, (X, Z, A)
 
     def backward(self, dY: FloatArray, cache: Any) -> tuple[FloatArray, Gradients]:
         """Return the gradients of the input, the filter (as given), the bias and the slopes."""
-        conv_cache, Z, A = cache
-        channels = conv_cache[0].shape[3]
+        # Imported here because commands that only go forward would load it for nothing.
+        from cnncli.core.conv_gradients import gradients
+
+        X, Z, A = cache
+        channels = X.shape[3]
         dZ = self.activation_for(Z.dtype).backward(dY, Z, A)
-        dX, dW, db = conv_backward(self._restore_order(dZ, channels), conv_cache)
+        dX, dW, db = gradients(
+            self._restore_order(dZ, channels),
+            X,
+            self._bank(channels, X.dtype),
+            self.window(X.shape),
+            self._groups(channels),
+            (self.pad_mode, self.pad_value),
+        )
         if self.filter.per_channel:
             kernels = self.filter.weights.shape[2]
             dW = dW.reshape(*dW.shape[:2], channels, kernels).sum(axis=2)
             db = db.reshape(channels, kernels).sum(axis=0)
-        db = db.reshape(-1)
-        gradients = {"W": dW, "b": shared_gradient(db, self.parameters.get("b", db))}
+        parameters = {"W": dW, "b": shared_gradient(db, self.parameters.get("b", db))}
         if self.activation == "prelu" and self.alpha is not None:
-            gradients["alpha"] = shared_gradient(slope_gradient(dY, Z), self.alpha)
-        return dX, gradients
+            parameters["alpha"] = shared_gradient(slope_gradient(dY, Z), self.alpha)
+        return dX, parameters
 
     def _bank(self, channels: int, dtype: np.dtype[Any]) -> FloatArray:
         """The filters as `conv_forward` takes them: 2-D ones repeated for every channel."""
@@ -285,20 +297,10 @@ class ConvLayer:
         if bias is None:
             bias = np.zeros(1)
         each = np.broadcast_to(np.asarray(bias, bank.dtype), (self.filter.maps,))
-        return np.tile(each, bank.shape[3] // self.filter.maps).reshape(1, 1, 1, -1)
+        return np.tile(each, bank.shape[3] // self.filter.maps)
 
-    def _hparameters(self, channels: int) -> dict[str, Any]:
-        return {
-            "stride": self.stride,
-            "pad": self.padding,
-            "dilation": self.dilation,
-            "groups": channels if self.filter.per_channel else self.groups,
-            "pad_mode": self.pad_mode,
-            "pad_value": self.pad_value,
-        }
-
-    def _fields(self, channels: int) -> dict[str, Any]:
-        return read_hparameters(self._hparameters(channels), CONV_DEFAULTS)
+    def _groups(self, channels: int) -> int:
+        return channels if self.filter.per_channel else self.groups
 
     def _reorder(self, Z: FloatArray, channels: int) -> FloatArray:
         """Bring grouped output (channel by channel) into pictures (filter by filter)."""

@@ -10,8 +10,7 @@ import numpy as np
 
 from cnncli.core.arrays import FloatArray, Shape
 from cnncli.core.geometry import Box, PaddingLike, Pair, Window
-from cnncli.core.hparameters import POOL_DEFAULTS, read_hparameters
-from cnncli.core.pool import check_mode, pool_backward, pool_forward, pool_rows, pool_window
+from cnncli.core.pool import Pooling, pool, pool_gradient, pool_rows, pool_window
 from cnncli.network.layers.base import (
     ChannelwiseDefaults,
     Gradients,
@@ -53,12 +52,13 @@ class PoolLayer(ChannelwiseDefaults):
 
     def output_shape(self, shape: Shape) -> Shape:
         """Check an input shape (m, n_H, n_W, n_C) and return the output's."""
-        check_mode(self.mode)
-        return (shape[0], *self.window(shape).out, shape[3])
+        return (shape[0], *self._pooling(shape).window.out, shape[3])
 
     def window(self, shape: Shape) -> Window:
         """Return where the pool's window stands on an input of that shape."""
-        return pool_window(shape, read_hparameters(self._hparameters(), POOL_DEFAULTS))
+        return pool_window(
+            shape[1:3], self.size, self.stride, self.padding, self.dilation, self.ceil
+        )
 
     def reads(self, shape: Shape, box: Box) -> Box:
         """Return the input cells that a box of output cells is pooled from."""
@@ -79,15 +79,16 @@ class PoolLayer(ChannelwiseDefaults):
 
     def stage(self, shape: Shape, dtype: np.dtype[Any]) -> StripStage:
         """Prepare the pool for strips of one image."""
-        out, options = self.output_shape(shape), self._hparameters()
-        rows = self.window(shape).rows
+        out, pooling = self.output_shape(shape), self._pooling(shape)
+        rows = pooling.window.rows
         if not rows.always_meets_input:
             # Windows of pads only have no input rows to ask for: one strip takes them all.
-            return StripStage(out, out[1], lambda source, a, b: self._whole(source, shape)[:, a:b])
-        one = (1, *shape[1:])
+            return StripStage(
+                out, out[1], lambda source, a, b: pool(source(0, shape[1]), pooling)[:, a:b]
+            )
 
         def read(source: RowSource, first: int, last: int) -> FloatArray:
-            return pool_rows(source, one, options, self.mode, first, last)
+            return pool_rows(source, pooling, first, last)
 
         # A strip's input must not be much larger than its output.
         # Nor may strips of whole numbers be taller: the first would wait for more to be decoded.
@@ -98,24 +99,13 @@ class PoolLayer(ChannelwiseDefaults):
         """Return the pixels' dtype where they can be pooled as they are: extremes, not of pads."""
         return pixels if self.mode in ("max", "min") and not self.notes(shape) else None
 
-    def _whole(self, source: RowSource, shape: Shape) -> FloatArray:
-        return self.forward(source(0, shape[1]))[0]
-
     def forward(self, X: FloatArray) -> tuple[FloatArray, Any]:
         """Return the pooled maps."""
-        return pool_forward(X, self._hparameters(), self.mode)
+        return pool(X, self._pooling(X.shape)), X
 
     def backward(self, dY: FloatArray, cache: Any) -> tuple[FloatArray, Gradients]:
         """Return the gradient of the maps before pooling."""
-        return pool_backward(dY, cache, self.mode), {}
+        return pool_gradient(dY, cache, self._pooling(cache.shape)), {}
 
-    def _hparameters(self) -> dict[str, Any]:
-        return {
-            "f": self.size,
-            "stride": self.stride,
-            "pad": self.padding,
-            "dilation": self.dilation,
-            "ceil": self.ceil,
-            "count_include_pad": self.count_include_pad,
-            "p": self.p,
-        }
+    def _pooling(self, shape: Shape) -> Pooling:
+        return Pooling(self.window(shape), self.mode, self.count_include_pad, self.p)
