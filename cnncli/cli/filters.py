@@ -62,7 +62,7 @@ def show(name: str, filter_layout: str, as_json: bool) -> None:
     FILTER is a built-in name, a file or an inline matrix.
     """
     from cnncli.filters import describe
-    from cnncli.filters.filter import load_filter
+    from cnncli.filters.files import load_filter
 
     check_output_open()
     loaded = load_filter(name, layout=filter_layout)
@@ -82,8 +82,7 @@ def show(name: str, filter_layout: str, as_json: bool) -> None:
 def export(name: str, output: str | None, overwrite: bool) -> None:
     """Write a built-in filter as a file of your own."""
     from cnncli.errors import OptionError
-    from cnncli.filters.files import read_builtin
-    from cnncli.filters.save import save_filter
+    from cnncli.filters.files import read_builtin, save_filter
 
     bare = name.removesuffix(".npy")
     if bare not in builtin_names():
@@ -112,7 +111,7 @@ def make() -> None:
 
 def _kind_command(kind: Generator) -> click.Command:
     def run(output: str, overwrite: bool, **values: Any) -> None:
-        from cnncli.filters.save import save_filter
+        from cnncli.filters.files import save_filter
 
         weights = kind.make(**{key: v for key, v in values.items() if v is not None})
         place = save_filter(weights, kind.name, output, overwrite)

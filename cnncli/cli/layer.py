@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import click
@@ -35,15 +35,16 @@ POOL_OPTIONS: Final = (*_POOL_FIELDS, "convention")
 
 def conv_layer(options: dict[str, Any]) -> ConvLayer:
     """Return the convolution that options tell of; what is missing or None has its default."""
-    from cnncli.filters.filter import load_bias
+    from cnncli.filters.files import load_bias
     from cnncli.network.layers import ConvLayer
 
     fields = _given(options, _CONV_FIELDS)
     check_pad_value(fields.get("pad_mode", "zeros"), fields.get("pad_value", 0.0))
     bank = _load_bank(options)
-    bias = options["bias"]
-    biases = None if bias is None else load_bias(bias, bank.maps)
-    return _by_convention(ConvLayer(bank, biases, **fields), options)
+    if options["bias"] is not None:
+        bias = load_bias(options["bias"], bank.maps)
+        bank = replace(bank, bias=bias.array, files=(*bank.files, *bias.files))
+    return _by_convention(ConvLayer(bank, **fields), options)
 
 
 def pool_layer(options: dict[str, Any]) -> PoolLayer:
@@ -60,14 +61,6 @@ def either_layer(options: dict[str, Any]) -> ConvLayer | PoolLayer | None:
     if options["mode"] is not None:
         return pool_layer(options)
     return conv_layer(options) if options["filter_texts"] else None
-
-
-def files_read(options: dict[str, Any]) -> tuple[Path, ...]:
-    """Return the files of filters and of the bias: like images they are never overwritten."""
-    from cnncli.filters.files import given_files
-
-    bias = options["bias"]
-    return tuple(given_files([*options["filter_texts"], *([] if bias is None else [bias])]))
 
 
 def check_pad_value(mode: str, value: float) -> None:
@@ -99,10 +92,10 @@ def _by_convention(layer: AnyLayer, options: dict[str, Any]) -> AnyLayer:
 
 
 def _load_bank(options: dict[str, Any]) -> Filter:
-    from cnncli.filters import filter
+    from cnncli.filters import files, filter
 
     layout = options["filter_layout"]
-    loaded = [filter.load_filter(text, layout=layout) for text in options["filter_texts"]]
+    loaded = [files.load_filter(text, layout=layout) for text in options["filter_texts"]]
     bank = filter.stack(loaded)
     bank = filter.flip(bank) if options["flip"] else bank
     return filter.normalize(bank) if options["normalize"] else bank

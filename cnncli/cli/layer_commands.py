@@ -19,7 +19,6 @@ from cnncli.cli.layer import (
     POOL_OPTIONS,
     check_pad_value,
     conv_layer,
-    files_read,
     pool_layer,
     read_options,
 )
@@ -97,7 +96,7 @@ def conv(command: str, /, **options: Any) -> int:
         _job(command, layer, shared),
         filter_name=layer.filter.name if named else None,
         notes=layer.filter.notes,
-        read_too=files_read(layer_options),
+        read_too=layer.filter.files,
     )
     return run_job(job, shared)
 

@@ -56,7 +56,7 @@ def explain(subject: Subject, at: Pair, index: int = 0, image: int = 0) -> Expla
     Examples
     --------
     >>> from cnncli.explain.subject import array_input
-    >>> from cnncli.filters.filter import load_filter
+    >>> from cnncli.filters.files import load_filter
     >>> from cnncli.render.options import MapGroup
     >>> given = array_input(np.arange(9.0).reshape(1, 3, 3, 1))
     >>> layer = ConvLayer(load_filter("1 2"), padding="valid")

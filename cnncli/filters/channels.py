@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from cnncli.core.choices import FILTER_LAYOUTS
 from cnncli.errors import OptionError, ShapeError
-from cnncli.filters.filter import LAYOUTS, Filter
+from cnncli.filters.filter import Filter
 
 
 def check_channels(given: Filter, channels: int, groups: int = 1) -> None:
@@ -27,7 +28,7 @@ def check_channels(given: Filter, channels: int, groups: int = 1) -> None:
 
     Examples
     --------
-    >>> from cnncli.filters.filter import load_filter
+    >>> from cnncli.filters.files import load_filter
     >>> check_channels(load_filter("box"), 3)
     >>> check_channels(load_filter("kirsch"), 3)
     Traceback (most recent call last):
@@ -111,7 +112,7 @@ def _cure(given: Filter, channels: int, groups: int) -> str | None:
 
 
 def _other_layout(given: Filter) -> str:
-    return LAYOUTS[1 - LAYOUTS.index(given.layout)]
+    return FILTER_LAYOUTS[1 - FILTER_LAYOUTS.index(given.layout)]
 
 
 def _other_reading(given: Filter) -> tuple[int, tuple[int, int], int]:

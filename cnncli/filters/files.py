@@ -1,12 +1,13 @@
-"""Finding and reading what a filter or a bias is given as: file, built-in name or text."""
+"""Filters from text: read from a file, a built-in name or numbers as text; and filters to files."""
 
 from __future__ import annotations
 
+import io
 import math
 import os
 import re
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -14,10 +15,12 @@ from typing import Any
 import numpy as np
 
 from cnncli.core.arrays import placeholder
-from cnncli.errors import CnnCliError, FileProblem, OptionError, nearest, quote
+from cnncli.errors import FileProblem, OptionError, nearest, quote
 from cnncli.filters.builtin_names import SUFFIX, builtin_file, builtin_names
+from cnncli.filters.filter import Filter, LoadedArray, from_loaded, safe_name
 from cnncli.filters.matrix_text import looks_inline, parse_matrix, shorten
 from cnncli.io import npy
+from cnncli.io.atomic import is_special, make_folder, write_stdout, write_whole
 
 Array = np.ndarray[Any, Any]
 
@@ -32,53 +35,132 @@ _LIST_HINT = "'cnncli filters list' shows the built-in filters"
 _LISTED = 8
 
 
-@dataclass(frozen=True, eq=False)
-class Found:
-    """An array as it was given, before anything is made of its shape.
+def load_filter(
+    text: str, *, layout: str = "hwio", folder: str = "", headers_only: bool = False
+) -> Filter:
+    """Return the filter that a text on the command line stands for.
 
     Parameters
     ----------
-    array : ndarray
-        Of any shape.
-    name : str
-        Safe in file names: letters, digits and ``_ . + -`` only.
-    label : str
-        How messages call it, quoted and printable.
-    problem : type of CnnCliError
-        What is raised for bad numbers: `FileProblem` for files, `OptionError` for text.
-    bias : ndarray, optional
-        When the file held weights and bias.
-    named : bool
-        False for text.
-    builtin : bool
-        True when it came by the name of a built-in filter.
-    hollow : bool
-        Whether only the shape and the dtype of the array count: one zero stands for all values.
+    text : str
+        A path to ``.npy``, ``.npz``, ``.safetensors`` (both with ``:KEY`` when they hold
+        several arrays), ``.txt`` or ``.csv``; the name of a built-in, with or without ``.npy``;
+        or a matrix such as ``"0 -1 0; -1 5 -1; 0 -1 0"``. A path that exists wins over a name.
+    layout : {"hwio", "oihw"}
+        How to read the shape: rows, columns, channels in, maps out (Keras); or PyTorch's order.
+    folder, headers_only
+        As `load_array`; of headers alone a filter gets its shape and dtype, but no weights.
+
+    Returns
+    -------
+    Filter
+        Float32 stays, float16 becomes float32, everything else float64.
+
+    Raises
+    ------
+    FileProblem
+        If the file cannot be read, or holds NaN or infinite weights.
+    OptionError
+        If the text stands for nothing, is no matrix, or names no key where one is needed.
+    ShapeError
+        If the array is empty or has fewer than 2 or more than 4 axes.
 
     Examples
     --------
-    >>> find_array("1 2; 3 4").array.shape
-    (2, 2)
+    >>> load_filter("1/9 1/9 1/9").weights.shape
+    (1, 3, 1)
+    >>> load_filter("kirsch").map_names[0]
+    'kirsch_n'
     """
-
-    array: Array
-    name: str
-    label: str
-    problem: type[CnnCliError]
-    bias: Array | None = None
-    named: bool = True
-    builtin: bool = False
-    hollow: bool = False
+    return from_loaded(load_array(text, folder=folder, headers_only=headers_only), layout)
 
 
-def find_array(
+def load_bias(
+    text: str, count: int, *, folder: str = "", headers_only: bool = False
+) -> LoadedArray:
+    """Return the biases that a text on the command line stands for.
+
+    Parameters
+    ----------
+    text : str
+        A number or fraction, several of them, or a file as for `load_filter`.
+    count : int
+        Number of feature maps.
+    folder, headers_only
+        As `load_array`.
+
+    Returns
+    -------
+    LoadedArray
+        Its array has the shape (count,); a single number serves every map.
+
+    Raises
+    ------
+    FileProblem
+        If the file cannot be read or a value is not finite.
+    OptionError
+        If the text is neither number nor file.
+    ShapeError
+        If there are neither 1 nor `count` values.
+
+    Examples
+    --------
+    >>> load_bias("1/4", 2).array.tolist()
+    [0.25, 0.25]
+    """
+    loaded = load_array(text, what="bias", builtins=False, folder=folder, headers_only=headers_only)
+    if loaded.bias is not None:
+        # An archive of weights and bias: the weights are not what is asked for here.
+        loaded = replace(loaded, array=loaded.bias)
+    return replace(loaded, array=loaded.per_map(count))
+
+
+def load_numbers(
+    text: str, what: str, *, folder: str = "", headers_only: bool = False
+) -> LoadedArray:
+    """Return the numbers, in line, that a text stands for: slopes, factors, statistics.
+
+    Parameters
+    ----------
+    text : str
+        As for `load_bias`.
+    what : str
+        Used in messages.
+    folder, headers_only
+        As `load_array`.
+
+    Returns
+    -------
+    LoadedArray
+        Its array has the shape (n,).
+
+    Raises
+    ------
+    FileProblem, OptionError
+        As `load_bias`.
+
+    Examples
+    --------
+    >>> load_numbers("1/4 2", "gamma").array.tolist()
+    [0.25, 2.0]
+    """
+    loaded = load_array(text, what=what, builtins=False, folder=folder, headers_only=headers_only)
+    values = loaded.numbers()
+    if not values.size:
+        raise loaded.error("at least one number is needed, got none")
+    return replace(
+        loaded, array=values.reshape(-1) if values.size > 1 else np.full(1, values.item())
+    )
+
+
+def load_array(
     text: str,
     *,
     what: str = "filter",
     builtins: bool = True,
     folder: str = "",
-    hollow: bool = False,
-) -> Found:
+    headers_only: bool = False,
+) -> LoadedArray:
     """Return the array that a text on the command line stands for.
 
     Parameters
@@ -92,12 +174,12 @@ def find_array(
         Whether built-in names count.
     folder : str
         Where relative paths start; default: the current folder.
-    hollow : bool
+    headers_only : bool
         Read no more of files than the headers of their arrays; text files are read.
 
     Returns
     -------
-    Found
+    LoadedArray
 
     Raises
     ------
@@ -108,19 +190,58 @@ def find_array(
 
     Examples
     --------
-    >>> find_array("edge").array.shape, find_array("edge.npy").name
+    >>> load_array("edge").array.shape, load_array("edge.npy").name
     ((3, 3), 'edge')
     """
     path, key = split_key(os.path.join(folder, text))
     if os.path.exists(path) and not os.path.isdir(path):
-        return _read_file(path, key, hollow)
+        return _read_file(path, key, headers_only)
     name = text.removesuffix(SUFFIX)
     if builtins and name in builtin_names():
-        return Found(read_builtin(name), name, quote(name), FileProblem, builtin=True)
+        return LoadedArray(read_builtin(name), name, quote(name), builtin=True)
     if looks_inline(text) or (";" in text and not _has_suffix(path)):
         return _read_inline(text, what)
     is_path = os.sep in text or _has_suffix(path)
     raise _unknown(path if is_path else text, what, builtins)
+
+
+def save_filter(weights: Array, name: str, output: str, overwrite: bool) -> str:
+    """Write a filter's weights where the user says.
+
+    Parameters
+    ----------
+    weights : ndarray
+        Of any shape; text files hold 2-D ones.
+    name : str
+        For the file, where `output` is a folder.
+    output : str
+        A file ``.npy``, ``.txt`` or ``.csv``, a folder, or ``-`` for standard output (.npy).
+    overwrite : bool
+        Whether a file of that name may be replaced.
+
+    Returns
+    -------
+    str
+        The file, printable, or ``standard output``.
+
+    Raises
+    ------
+    OptionError
+        For another extension, or a bank as text.
+    FileProblem
+        If it cannot be written.
+    """
+    if output in ("-", "/dev/stdout"):
+        write_stdout(_encoded(weights, ".npy"))
+        return "standard output"
+    path = Path(output)
+    if output.endswith(os.sep) or path.is_dir():
+        path = path / f"{name}.npy"
+        make_folder(path.parent)
+    device = path.exists() and is_special(path.stat())
+    data = _encoded(weights, ".npy" if device else path.suffix)
+    write_whole(path, data, overwrite=overwrite)
+    return quote(path)[1:-1]
 
 
 def read_builtin(name: str) -> Array:
@@ -158,80 +279,45 @@ def split_key(text: str) -> tuple[str, str | None]:
     return match[1], match[2]
 
 
-def given_files(texts: Iterable[str], folder: str = "") -> list[Path]:
-    """Return the files among what filters or biases are given as; relative paths start in folder.
-
-    Examples
-    --------
-    >>> given_files(["1 0 -1", "edge"])
-    []
-    """
-    paths = (split_key(os.path.join(folder, text))[0] for text in texts)
-    return [Path(path) for path in paths if os.path.isfile(path)]
-
-
-def safe_name(text: str) -> str:
-    """Return a text as a name that is safe in file names and on a terminal.
-
-    Parameters
-    ----------
-    text : str
-        A file's stem or a key, possibly hostile.
-
-    Returns
-    -------
-    str
-        Letters, digits and ``_ . + -``, at most 80 of them, never empty, no ``..``, not beginning
-        with a dot or a dash.
-
-    Examples
-    --------
-    >>> safe_name("../../x"), safe_name("conv1.weight"), safe_name("\\x1b[31m")
-    ('x', 'conv1.weight', '31m')
-    """
-    plain = re.sub(r"[^\w.+-]+|\.{2,}", "_", text)
-    return re.sub(r"_{2,}", "_", plain).lstrip("._-")[:80] or "filter"
-
-
-def _read_inline(text: str, what: str) -> Found:
+def _read_inline(text: str, what: str) -> LoadedArray:
     label = f"the {what} {shorten(text)}"
     try:
         array = np.array(parse_matrix(text))
     except OptionError as error:
         raise OptionError(f"{label}: {error}", hint=error.hint) from None
-    return Found(array, "inline", label, OptionError, named=False)
+    return LoadedArray(array, "inline", label, named=False)
 
 
-def _read_file(path: str, key: str | None, hollow: bool) -> Found:
+def _read_file(path: str, key: str | None, headers_only: bool) -> LoadedArray:
     with npy.open_regular(Path(path), name=path) as file:
         head = file.read(16)
     reader = _READERS.get(Path(path).suffix.lower()) or _reader_for(head, path)
-    array, bias, key = reader(path, key, hollow)
-    stem = Path(path).stem
-    label = quote(path) if key is None else quote(f"{path}:{key}")
-    name = stem if key is None else f"{stem}-{key.lstrip('./')}"
-    return Found(array, safe_name(name), label, FileProblem, bias, hollow=hollow)
+    array, bias, key = reader(path, key, headers_only)
+    name, label = Path(path).stem, path
+    if key is not None:
+        name, label = f"{name}-{key.lstrip('./')}", f"{path}:{key}"
+    return LoadedArray(array, safe_name(name), label, Path(path), bias)
 
 
 _Read = tuple[Array, Array | None, str | None]
 
 
-def _read_npy(path: str, key: str | None, hollow: bool) -> _Read:
-    if not hollow:
+def _read_npy(path: str, key: str | None, headers_only: bool) -> _Read:
+    if not headers_only:
         return npy.read_npy(Path(path), name=path), None, None
     header = npy.read_npy_header(Path(path), name=path)
     npy.check_length(header, os.path.getsize(path), path)
     return placeholder(header.dtype, header.shape), None, None
 
 
-def _read_npz(path: str, key: str | None, hollow: bool) -> _Read:
+def _read_npz(path: str, key: str | None, headers_only: bool) -> _Read:
     # Loaded here: zipfile takes longer than a small image, and few filters are archives.
     from cnncli.io import npz
 
     keys = npz.npz_keys(Path(path), name=path)
     pair = _weights_and_bias(keys) if key is None else None
     chosen = pair or (_choose(path, key, keys),)
-    if hollow:
+    if headers_only:
         headers = [npz.read_npz_header(Path(path), each, name=path) for each in chosen]
         arrays = [placeholder(header.dtype, header.shape) for header in headers]
     else:
@@ -240,7 +326,7 @@ def _read_npz(path: str, key: str | None, hollow: bool) -> _Read:
     return arrays[0], arrays[1] if pair else None, key
 
 
-def _read_text(path: str, key: str | None, hollow: bool) -> _Read:
+def _read_text(path: str, key: str | None, headers_only: bool) -> _Read:
     with npy.open_regular(Path(path), name=path) as file:
         data = file.read(MAX_TEXT_BYTES + 1)
     if len(data) > MAX_TEXT_BYTES:
@@ -258,7 +344,7 @@ def _read_text(path: str, key: str | None, hollow: bool) -> _Read:
         raise FileProblem(error.message, hint=error.hint, path=path) from None
 
 
-def _read_safetensors(path: str, key: str | None, hollow: bool) -> _Read:
+def _read_safetensors(path: str, key: str | None, headers_only: bool) -> _Read:
     try:
         safetensors = import_module("safetensors")
     except ImportError:
@@ -273,7 +359,7 @@ def _read_safetensors(path: str, key: str | None, hollow: bool) -> _Read:
             part = tensors.get_slice(chosen)
             dtype, shape = part.get_dtype(), part.get_shape()
             _check_tensor(path, chosen, dtype, shape)
-            if hollow:
+            if headers_only:
                 return placeholder(_SAFE_TYPES[dtype], shape), None, key
             return tensors.get_tensor(chosen), None, key
     except (safetensors.SafetensorError, OSError) as error:
@@ -356,3 +442,19 @@ def _unknown(path: str, what: str, builtins: bool) -> OptionError:
     if not builtins:
         return OptionError("no such file, and no number", hint=f"--{what} NUMBER", path=path)
     return OptionError(f"no such file and no such {what}{alike}", hint=hint, path=path)
+
+
+def _encoded(weights: Array, suffix: str) -> bytes:
+    if suffix.lower() in (".txt", ".csv") and weights.ndim == 2:
+        separator = "," if suffix.lower() == ".csv" else " "
+        # repr gives the shortest text that reads back as the same number.
+        rows = (separator.join(repr(float(value)) for value in row) for row in weights)
+        return "".join(f"{row}\n" for row in rows).encode("ascii")
+    if suffix.lower() != ".npy":
+        raise OptionError(
+            f"--output must be .npy, or for 2-D filters .txt or .csv, got {suffix or 'nothing'}",
+            hint="-o filter.npy",
+        )
+    stream = io.BytesIO()
+    np.save(stream, weights)
+    return stream.getvalue()

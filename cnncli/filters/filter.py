@@ -1,42 +1,116 @@
-"""Filters: loading them by path, name or text, and the operations on whole filters."""
+"""Filters: banks of kernels made from arrays, and the operations on whole filters."""
 
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from cnncli.core.arrays import placeholder
+from cnncli.core.arrays import float_dtype, is_placeholder, placeholder
 from cnncli.core.choices import FILTER_LAYOUTS
-from cnncli.errors import OptionError, ShapeError, quote
-from cnncli.filters.builtin_names import builtin_names
-from cnncli.filters.files import Found, find_array, safe_name
-
-__all__ = [
-    "LAYOUTS",
-    "Filter",
-    "builtin_names",
-    "flip",
-    "from_array",
-    "load_bias",
-    "load_filter",
-    "load_numbers",
-    "normalize",
-    "stack",
-]
+from cnncli.errors import CnnCliError, FileProblem, OptionError, ShapeError, quote
 
 Array = np.ndarray[Any, Any]
 
-LAYOUTS = FILTER_LAYOUTS
 _SHAPES = {
     "hwio": "(kh,kw), (kh,kw,C_in) or (kh,kw,C_in,C_out)",
     "oihw": "(kh,kw), (C_in,kh,kw) or (C_out,C_in,kh,kw)",
 }
 # Relative to the sum of absolute weights: beneath it a sum is rounding error.
 ZERO_SUM = {np.dtype(np.float64): 1e-9, np.dtype(np.float32): 1e-5}
+
+
+@dataclass(frozen=True, eq=False)
+class LoadedArray:
+    """An array as it was read, before anything is made of its shape.
+
+    Parameters
+    ----------
+    array : ndarray
+        Of any shape; a placeholder where only a file's header was read.
+    name : str
+        Safe in file names: letters, digits and ``_ . + -`` only.
+    label : str
+        How messages call it: the file, with its key, or else a text of its own.
+    path : Path, optional
+        The file it came from.
+    bias : ndarray, optional
+        When the file held weights and bias.
+    named : bool
+        False for numbers written as text.
+    builtin : bool
+        True when it came by the name of a built-in filter.
+
+    Examples
+    --------
+    >>> LoadedArray(np.array([[0.5]]), "b", "b.npy", Path("b.npy")).per_map(3)
+    array([0.5, 0.5, 0.5])
+    """
+
+    array: Array
+    name: str
+    label: str
+    path: Path | None = None
+    bias: Array | None = None
+    named: bool = True
+    builtin: bool = False
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """The file it came from, if any."""
+        return () if self.path is None else (self.path,)
+
+    def error(self, message: str, kind: type[CnnCliError] | None = None) -> CnnCliError:
+        """Return an error about it; by default of its file, or of the option that held it."""
+        if self.path is None:
+            return (kind or OptionError)(f"{self.label}: {message}")
+        return (kind or FileProblem)(message, path=self.label)
+
+    def numbers(self) -> Array:
+        """Return its numbers: float32 stays, float16 becomes float32, everything else float64.
+
+        Raises
+        ------
+        FileProblem, OptionError
+            If they are no real numbers, or one is not finite.
+        """
+        array = self.array
+        if array.dtype.kind not in "biuf":
+            raise self.error(f"weights must be real numbers, got {array.dtype}")
+        dtype = float_dtype(array)
+        if is_placeholder(array):
+            return placeholder(dtype, array.shape)
+        # A long double beyond float64 becomes infinite.
+        with np.errstate(over="ignore"):
+            floats = array.astype(dtype)
+        bad = np.argwhere(~np.isfinite(floats))
+        if len(bad):
+            raise self.error(
+                f"every number must be finite, got {len(bad)} NaN or infinite, "
+                f"the first at index {_show(tuple(bad[0].tolist()))}"
+            )
+        return floats
+
+    def per_map(self, count: int) -> Array:
+        """Return its numbers as one bias for each of `count` feature maps; a single one serves all.
+
+        Raises
+        ------
+        FileProblem, OptionError
+            As `numbers`.
+        ShapeError
+            If there are neither 1 nor `count` values.
+        """
+        values = self.numbers()
+        if values.size not in (1, count):
+            need = "1 value" if count == 1 else f"1 value or {count}, one per feature map"
+            raise self.error(f"a bias must have {need}, got {_show(values.shape)}", ShapeError)
+        return np.array(np.broadcast_to(values.reshape(-1), (count,)))
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,10 +137,12 @@ class Filter:
         How the given array was read.
     source_shape : tuple of int
         Shape of the given array, as it was.
+    files : tuple of Path
+        What was read for it, a bias's file too.
 
     Examples
     --------
-    >>> load_filter("sobel_v").weights.shape
+    >>> from_array(np.ones((3, 3))).weights.shape
     (3, 3, 1)
     """
 
@@ -79,6 +155,7 @@ class Filter:
     named: bool = True
     layout: str = "hwio"
     source_shape: tuple[int, ...] = ()
+    files: tuple[Path, ...] = ()
 
     @property
     def window(self) -> tuple[int, int]:
@@ -94,49 +171,6 @@ class Filter:
     def channels_in(self) -> int | None:
         """Channels each map sums over, or None for 2-D kernels, which take any."""
         return None if self.per_channel else int(self.weights.shape[2])
-
-
-def load_filter(
-    text: str, *, layout: str = "hwio", folder: str = "", hollow: bool = False
-) -> Filter:
-    """Return the filter that a text on the command line stands for.
-
-    Parameters
-    ----------
-    text : str
-        A path to ``.npy``, ``.npz``, ``.safetensors`` (both with ``:KEY`` when they hold
-        several arrays), ``.txt`` or ``.csv``; the name of a built-in, with or without ``.npy``;
-        or a matrix such as ``"0 -1 0; -1 5 -1; 0 -1 0"``. A path that exists wins over a name.
-    layout : {"hwio", "oihw"}
-        How to read the shape: rows, columns, channels in, maps out (Keras); or PyTorch's order.
-    folder, hollow
-        As `find_array`; a hollow filter has a shape and a dtype, but no weights.
-
-    Returns
-    -------
-    Filter
-        Float32 stays, float16 becomes float32, everything else float64.
-
-    Raises
-    ------
-    FileProblem
-        If the file cannot be read, or holds NaN or infinite weights.
-    OptionError
-        If the text stands for nothing, is no matrix, or names no key where one is needed.
-    ShapeError
-        If the array is empty or has fewer than 2 or more than 4 axes.
-
-    Examples
-    --------
-    >>> load_filter("1/9 1/9 1/9").weights.shape
-    (1, 3, 1)
-    >>> load_filter("kirsch").map_names[0]
-    'kirsch_n'
-    """
-    _check_layout(layout)
-    found = find_array(text, folder=folder, hollow=hollow)
-    # Built-in files are HWIO whatever the layout of the user's own filters.
-    return _from_found(found, "hwio" if found.builtin else layout)
 
 
 def from_array(array: Array, *, name: str = "filter", layout: str = "hwio") -> Filter:
@@ -158,16 +192,40 @@ def from_array(array: Array, *, name: str = "filter", layout: str = "hwio") -> F
 
     Raises
     ------
-    ShapeError, OptionError
-        As `load_filter`.
+    ShapeError
+        If the array is empty or has fewer than 2 or more than 4 axes.
+    OptionError
+        If it holds anything but finite real numbers.
 
     Examples
     --------
     >>> from_array(np.ones((8, 3, 5, 5)), layout="oihw").weights.shape
     (5, 5, 3, 8)
     """
-    _check_layout(layout)
-    return _from_found(Found(array, safe_name(name), quote(name), OptionError), layout)
+    return from_loaded(LoadedArray(array, safe_name(name), quote(name)), layout)
+
+
+def safe_name(text: str) -> str:
+    """Return a text as a name that is safe in file names and on a terminal.
+
+    Parameters
+    ----------
+    text : str
+        A file's stem or a key, possibly hostile.
+
+    Returns
+    -------
+    str
+        Letters, digits and ``_ . + -``, at most 80 of them, never empty, no ``..``, not beginning
+        with a dot or a dash.
+
+    Examples
+    --------
+    >>> safe_name("../../x"), safe_name("conv1.weight"), safe_name("\\x1b[31m")
+    ('x', 'conv1.weight', '31m')
+    """
+    plain = re.sub(r"[^\w.+-]+|\.{2,}", "_", text)
+    return re.sub(r"_{2,}", "_", plain).lstrip("._-")[:80] or "filter"
 
 
 def stack(filters: Sequence[Filter]) -> Filter:
@@ -193,8 +251,8 @@ def stack(filters: Sequence[Filter]) -> Filter:
 
     Examples
     --------
-    >>> stack([load_filter("sobel_h"), load_filter("sobel_v")]).map_names
-    ('sobel_h', 'sobel_v')
+    >>> stack([from_array(np.ones((3, 3)), name=name) for name in ("one", "two")]).map_names
+    ('one', 'two')
     """
     if not filters:
         raise OptionError("at least one filter is needed, got none")
@@ -210,6 +268,7 @@ def stack(filters: Sequence[Filter]) -> Filter:
         bias=_stack_biases(filters),
         notes=tuple(note for each in filters for note in each.notes),
         named=False,
+        files=tuple(file for each in filters for file in each.files),
     )
 
 
@@ -228,7 +287,7 @@ def flip(given: Filter) -> Filter:
 
     Examples
     --------
-    >>> flip(load_filter("1 2 3")).weights[0, :, 0].tolist()
+    >>> flip(from_array(np.array([[1, 2, 3]]))).weights[0, :, 0].tolist()
     [3.0, 2.0, 1.0]
     """
     weights = np.ascontiguousarray(given.weights[::-1, ::-1])
@@ -258,8 +317,8 @@ def normalize(given: Filter) -> Filter:
 
     Examples
     --------
-    >>> normalize(load_filter("sobel_v")).notes
-    ('sobel_v: divided by 4, the sum of the positive weights',)
+    >>> normalize(from_array(np.array([[-4, 0, 4]]), name="edge")).notes
+    ('edge: divided by 4, the sum of the positive weights',)
     """
     weights = given.weights.astype(np.float64).reshape(-1, given.maps)
     sums = weights.sum(axis=0)
@@ -276,155 +335,56 @@ def normalize(given: Filter) -> Filter:
     )
 
 
-def load_bias(text: str, count: int, *, folder: str = "", hollow: bool = False) -> Array:
-    """Return the biases that a text on the command line stands for.
-
-    Parameters
-    ----------
-    text : str
-        A number or fraction, several of them, or a file as for `load_filter`.
-    count : int
-        Number of feature maps.
-    folder, hollow
-        As `find_array`.
-
-    Returns
-    -------
-    ndarray, shape (count,)
-        A single number serves every map.
-
-    Raises
-    ------
-    FileProblem
-        If the file cannot be read or a value is not finite.
-    OptionError
-        If the text is neither number nor file.
-    ShapeError
-        If there are neither 1 nor `count` values.
+def from_loaded(loaded: LoadedArray, layout: str) -> Filter:
+    """Return the filter of an array that was read; see `from_array`.
 
     Examples
     --------
-    >>> load_bias("1/4", 2).tolist()
-    [0.25, 0.25]
+    >>> from_loaded(LoadedArray(np.ones((3, 3, 8)), "w", "w.npy", Path("w.npy")), "hwio").files
+    (PosixPath('w.npy'),)
     """
-    found = find_array(text, what="bias", builtins=False, folder=folder, hollow=hollow)
-    # An archive of weights and bias: the weights are not what is asked for here.
-    array = found.array if found.bias is None else found.bias
-    return _as_bias(array, count, found)
-
-
-def load_numbers(text: str, what: str, *, folder: str = "", hollow: bool = False) -> Array:
-    """Return the numbers, in line, that a text stands for: slopes, factors, statistics.
-
-    Parameters
-    ----------
-    text : str
-        As for `load_bias`.
-    what : str
-        Used in messages.
-    folder, hollow
-        As `find_array`.
-
-    Returns
-    -------
-    ndarray, shape (n,)
-
-    Raises
-    ------
-    FileProblem, OptionError
-        As `load_bias`.
-
-    Examples
-    --------
-    >>> load_numbers("1/4 2", "gamma").tolist()
-    [0.25, 2.0]
-    """
-    found = find_array(text, what=what, builtins=False, folder=folder, hollow=hollow)
-    values = _as_float(found.array, found)
-    _check_finite(values, found)
-    return values.reshape(-1) if values.size > 1 else np.full(1, values.item())
-
-
-def _from_found(found: Found, layout: str) -> Filter:
-    array = _as_float(found.array, found)
-    if not 2 <= array.ndim <= 4 or array.size == 0:
-        raise ShapeError(
-            f"{found.label}: a filter must have the shape {_SHAPES[layout]} with no side 0, "
-            f"got {_show(array.shape)}"
+    if layout not in FILTER_LAYOUTS:
+        raise OptionError(f"the filter layout must be hwio or oihw, got {layout!a}")
+    shape = loaded.array.shape
+    if not 2 <= len(shape) <= 4 or 0 in shape:
+        raise loaded.error(
+            f"a filter must have the shape {_SHAPES[layout]} with no side 0, got {_show(shape)}",
+            ShapeError,
         )
-    _check_finite(array, found)
-    weights = _to_hwio(array, layout)
-    if not found.hollow:
-        weights = np.array(weights, order="C")
+    # Built-in files are HWIO whatever the layout of the user's own filters.
+    layout = "hwio" if loaded.builtin else layout
+    weights = loaded.numbers()
+    if layout == "oihw" and len(shape) > 2:
+        weights = np.moveaxis(weights, (-2, -1), (0, 1))
+        weights = np.swapaxes(weights, 2, 3) if len(shape) == 4 else weights
+    # A 2-D kernel becomes one of K, a 3-D filter the only map of a bank.
+    weights = weights if len(shape) == 4 else weights[..., None]
     maps = weights.shape[-1]
     return Filter(
-        name=found.name,
-        weights=weights,
-        per_channel=array.ndim == 2,
-        map_names=_map_names(found, maps),
-        bias=None if found.bias is None else _as_bias(found.bias, maps, found),
-        named=found.named,
+        name=loaded.name,
+        weights=weights if is_placeholder(weights) else np.array(weights, order="C"),
+        per_channel=len(shape) == 2,
+        map_names=_map_names(loaded, maps),
+        bias=None if loaded.bias is None else replace(loaded, array=loaded.bias).per_map(maps),
+        named=loaded.named,
         layout=layout,
-        source_shape=array.shape,
+        source_shape=shape,
+        files=loaded.files,
     )
 
 
-def _to_hwio(array: Array, layout: str) -> Array:
-    if layout == "oihw" and array.ndim > 2:
-        array = np.moveaxis(array, (-2, -1), (0, 1))
-        array = np.swapaxes(array, 2, 3) if array.ndim == 4 else array
-    # A 2-D kernel becomes one of K, a 3-D filter the only map of a bank.
-    return array if array.ndim == 4 else array[..., None]
-
-
-def _as_float(array: Array, found: Found) -> Array:
-    if array.dtype.kind not in "biuf":
-        raise found.problem(f"{found.label}: weights must be real numbers, got {array.dtype}")
-    single = array.dtype.kind == "f" and array.dtype.itemsize <= 4
-    if found.hollow:
-        return placeholder(np.float32 if single else np.float64, array.shape)
-    # A long double beyond float64 becomes infinite, which the next check reports.
-    with np.errstate(over="ignore"):
-        return array.astype(np.float32 if single else np.float64)
-
-
-def _check_finite(array: Array, found: Found) -> None:
-    if found.hollow:
-        return
-    bad = np.argwhere(~np.isfinite(array))
-    if len(bad):
-        raise found.problem(
-            f"{found.label}: every number must be finite, got {len(bad)} NaN or infinite, "
-            f"the first at index {_show(tuple(bad[0].tolist()))}"
-        )
-
-
-def _as_bias(array: Array, count: int, found: Found) -> Array:
-    values = _as_float(array, found)
-    _check_finite(values, found)
-    if values.size not in (1, count):
-        need = "1 value" if count == 1 else f"1 value or {count}, one per feature map"
-        raise ShapeError(f"{found.label}: a bias must have {need}, got {_show(values.shape)}")
-    return np.array(np.broadcast_to(values.reshape(-1), (count,)))
-
-
-def _map_names(found: Found, maps: int) -> tuple[str, ...]:
+def _map_names(loaded: LoadedArray, maps: int) -> tuple[str, ...]:
     if maps == 1:
-        return (found.name,)
-    if found.builtin:
+        return (loaded.name,)
+    if loaded.builtin:
         # The table of formulas is only needed for the few built-in banks.
         from cnncli.filters.builtins import BUILTINS
 
-        names = BUILTINS[found.name].map_names
+        names = BUILTINS[loaded.name].map_names
         if len(names) == maps:
             return names
     digits = len(str(maps - 1))
-    return tuple(f"{found.name}-{index:0{digits}d}" for index in range(maps))
-
-
-def _check_layout(layout: str) -> None:
-    if layout not in LAYOUTS:
-        raise OptionError(f"the filter layout must be hwio or oihw, got {layout!a}")
+    return tuple(f"{loaded.name}-{index:0{digits}d}" for index in range(maps))
 
 
 def _check_stackable(first: Filter, other: Filter) -> None:

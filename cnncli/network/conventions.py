@@ -102,7 +102,7 @@ def by_convention(layer: AnyLayer, convention: Convention) -> AnyLayer:
 
     Examples
     --------
-    >>> from cnncli.filters.filter import load_filter
+    >>> from cnncli.filters.files import load_filter
     >>> layer = ConvLayer(load_filter("1 2; 3 4"))
     >>> other = by_convention(layer, CONVENTIONS["opencv"])
     >>> other.padding, other.pad_mode

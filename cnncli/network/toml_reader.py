@@ -14,9 +14,8 @@ import numpy as np
 
 from cnncli.core.geometry import Pair
 from cnncli.errors import CnnCliError, FileProblem, OptionError, among, quote
-from cnncli.filters import filter
+from cnncli.filters import files, filter
 from cnncli.filters.builtin_names import builtin_names
-from cnncli.filters.files import given_files
 from cnncli.filters.filter import Filter
 from cnncli.io.npy import open_regular
 from cnncli.network.conventions import CONVENTIONS, Convention, by_convention
@@ -393,23 +392,32 @@ class WeightFiles:
             return _named(made, layer)
 
     def _filter(self, text: str, layout: str) -> Filter:
-        self.files += given_files([text], self.folder)
-        return filter.load_filter(text, layout=layout, folder=self.folder, hollow=not self.weights)
+        bank = files.load_filter(
+            text, layout=layout, folder=self.folder, headers_only=not self.weights
+        )
+        self.files += bank.files
+        return bank
 
     def bias(self, given: Any, count: int) -> FloatArray:
         """Return one bias for each of `count` maps."""
         if not isinstance(given, str):
             return self.numbers("bias", given)
         with error_context("bias"):
-            self.files += given_files([given], self.folder)
-            return filter.load_bias(given, count, folder=self.folder, hollow=not self.weights)
+            loaded = files.load_bias(
+                given, count, folder=self.folder, headers_only=not self.weights
+            )
+            self.files += loaded.files
+            return loaded.array
 
     def numbers(self, name: str, given: Any) -> FloatArray:
         """Return the numbers of a field in line."""
         with error_context(name):
             if isinstance(given, str):
-                self.files += given_files([given], self.folder)
-                return filter.load_numbers(given, name, folder=self.folder, hollow=not self.weights)
+                loaded = files.load_numbers(
+                    given, name, folder=self.folder, headers_only=not self.weights
+                )
+                self.files += loaded.files
+                return loaded.array
             values = _as_array(given).reshape(-1)
             if not values.size or not np.isfinite(values).all():
                 raise OptionError("every number must be finite, and there must be one")

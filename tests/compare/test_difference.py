@@ -17,7 +17,7 @@ from cnncli.compare.difference import (
 from cnncli.compare.peers import MODULES
 from cnncli.core.choices import CONVENTION_NAMES, PEER_NAMES
 from cnncli.errors import OptionError, ShapeError
-from cnncli.filters.filter import load_filter
+from cnncli.filters.files import load_filter
 from cnncli.network.conventions import CONVENTIONS, by_convention
 from cnncli.network.layers import ConvLayer, PoolLayer
 

@@ -7,7 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from cnncli.filters.filter import from_array, load_filter, stack
+from cnncli.filters.files import load_filter
+from cnncli.filters.filter import from_array, stack
 from cnncli.io.images import Picture
 from cnncli.network.graph import Network
 from cnncli.network.layers import ConvLayer, PoolLayer

@@ -12,7 +12,8 @@ from cnncli import conv_backward, conv_forward, pool_backward, pool_forward
 from cnncli.errors import OptionError, ShapeError
 from cnncli.explain.backward import Received, receive
 from cnncli.explain.subject import Subject
-from cnncli.filters.filter import from_array, load_filter
+from cnncli.filters.files import load_filter
+from cnncli.filters.filter import from_array
 from cnncli.network.layers import AddLayer, ConvLayer, Layer, PadLayer, PoolLayer
 from tests.explain.test_forward import NAMES, PADS, POINTWISE, POOLS, subject_of
 from tests.support.judges import distinct_values

@@ -22,7 +22,8 @@ from cnncli.explain.page import layer_data as scenes
 from cnncli.explain.page.assemble import page_text
 from cnncli.explain.page.layer_data import Place, Scene, layer_scene
 from cnncli.explain.page.network_data import network_scene
-from cnncli.filters.filter import Filter, from_array, load_filter
+from cnncli.filters.files import load_filter
+from cnncli.filters.filter import Filter, from_array
 from cnncli.io.images import Picture, ReadOptions, read_image
 from cnncli.network.layers import ConvLayer, PoolLayer
 from cnncli.network.load import load_model

@@ -13,7 +13,8 @@ from cnncli.errors import OptionError
 from cnncli.explain.forward import explain
 from cnncli.explain.model import Explanation, Step
 from cnncli.explain.subject import Subject, array_input, telling_place
-from cnncli.filters.filter import from_array, load_filter
+from cnncli.filters.files import load_filter
+from cnncli.filters.filter import from_array
 from cnncli.network.layers import (
     ActivationLayer,
     AddLayer,

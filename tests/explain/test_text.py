@@ -15,7 +15,8 @@ from cnncli.explain.subject import Subject, array_input
 from cnncli.explain.text.backward import received_lines
 from cnncli.explain.text.forward import View, text_lines
 from cnncli.explain.text.panels import MARKED, cut_window, numbers_for, painted
-from cnncli.filters.filter import from_array, load_filter
+from cnncli.filters.files import load_filter
+from cnncli.filters.filter import from_array
 from cnncli.network.layers import (
     ActivationLayer,
     AddLayer,

@@ -10,8 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
+from cnncli.filters.builtin_names import builtin_names
 from cnncli.filters.describe import describe, format_facts, format_matrix, to_json
-from cnncli.filters.filter import builtin_names, from_array, load_filter, stack
+from cnncli.filters.files import load_filter
+from cnncli.filters.filter import from_array, stack
 
 
 @pytest.mark.parametrize("name", builtin_names())

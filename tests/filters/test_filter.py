@@ -11,17 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cnncli.errors import CnnCliError, FileProblem, OptionError, ShapeError
+from cnncli.filters.builtin_names import builtin_names
 from cnncli.filters.channels import check_channels
-from cnncli.filters.files import MAX_TEXT_BYTES, safe_name
-from cnncli.filters.filter import (
-    builtin_names,
-    flip,
-    from_array,
-    load_bias,
-    load_filter,
-    normalize,
-    stack,
-)
+from cnncli.filters.files import MAX_TEXT_BYTES, load_bias, load_filter, safe_name
+from cnncli.filters.filter import flip, from_array, normalize, stack
 
 
 @pytest.fixture(autouse=True)
@@ -217,7 +210,7 @@ def test_safetensors(monkeypatch):
     numpy_files.save_file({"conv.weight": weights, "conv.bias": np.ones(2)}, "w.safetensors")
     loaded = load_filter("w.safetensors:conv.weight", layout="oihw")
     np.testing.assert_array_equal(loaded.weights, weights.transpose(2, 3, 1, 0))
-    assert load_bias("w.safetensors:conv.bias", 2).tolist() == [1, 1]
+    assert load_bias("w.safetensors:conv.bias", 2).array.tolist() == [1, 1]
     failure(OptionError, load_filter, "w.safetensors")
 
 
@@ -400,12 +393,12 @@ def test_bias_from_number_list_and_files():
     np.savez("net.npz", W=np.ones((2, 2)), b=np.array([3, 4]))
     with open("b.txt", "w") as file:
         file.write("5\n6\n")
-    assert load_bias("0.5", 3).tolist() == [0.5, 0.5, 0.5]
-    assert load_bias("-1/4", 1).tolist() == [-0.25]
-    assert load_bias("1, 2", 2).tolist() == [1, 2]
-    assert load_bias("b.npy", 2).dtype == np.float32
-    assert load_bias("net.npz:b", 2).tolist() == [3, 4]
-    assert load_bias("b.txt", 2).tolist() == [5, 6]
+    assert load_bias("0.5", 3).array.tolist() == [0.5, 0.5, 0.5]
+    assert load_bias("-1/4", 1).array.tolist() == [-0.25]
+    assert load_bias("1, 2", 2).array.tolist() == [1, 2]
+    assert load_bias("b.npy", 2).array.dtype == np.float32
+    assert load_bias("net.npz:b", 2).array.tolist() == [3, 4]
+    assert load_bias("b.txt", 2).array.tolist() == [5, 6]
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,8 @@ import pytest
 
 from cnncli import conv_forward, pool_forward
 from cnncli.errors import OptionError, ShapeError
-from cnncli.filters.filter import Filter, from_array, load_filter, stack
+from cnncli.filters.files import load_filter
+from cnncli.filters.filter import Filter, from_array, stack
 from cnncli.network.graph import Network, input_groups
 from cnncli.network.layers import ActivationLayer, ConvLayer, Layer, PadLayer, PoolLayer
 from cnncli.network.passes import forward_layers

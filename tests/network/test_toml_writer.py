@@ -12,7 +12,8 @@ import pytest
 
 from cnncli.core.activations import ACTIVATIONS
 from cnncli.errors import FileProblem, OptionError
-from cnncli.filters.filter import from_array, load_filter
+from cnncli.filters.files import load_filter
+from cnncli.filters.filter import from_array
 from cnncli.network.graph import NORMALIZE, SOURCE, Model, Network, Node
 from cnncli.network.layers import (
     ActivationLayer,

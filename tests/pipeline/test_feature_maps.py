@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from cnncli.filters.filter import from_array, load_filter, stack
+from cnncli.filters.files import load_filter
+from cnncli.filters.filter import from_array, stack
 from cnncli.io.images import Picture
 from cnncli.network.graph import Network, Node
 from cnncli.network.layers import ActivationLayer, AddLayer, ConvLayer, Layer, PadLayer, PoolLayer

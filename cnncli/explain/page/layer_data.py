@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from cnncli.core.choices import ACTIVATION_NAMES
 from cnncli.core.geometry import Pair, Window
 from cnncli.errors import OptionError
-from cnncli.filters.filter import load_filter
+from cnncli.filters.files import load_filter
 from cnncli.io.images import Picture
 from cnncli.network.graph import Network, input_groups
 from cnncli.network.layers import ConvLayer, PoolLayer, Shape

@@ -72,7 +72,7 @@ class ConvLayer:
 
     Examples
     --------
-    >>> from cnncli.filters.filter import load_filter
+    >>> from cnncli.filters.files import load_filter
     >>> layer = ConvLayer(load_filter("1 0 -1"), padding="same")
     >>> layer.output_shape((1, 4, 4, 3))
     (1, 4, 4, 3)

@@ -17,7 +17,7 @@ import numpy as np
 
 from cnncli.core.geometry import Pair
 from cnncli.errors import CnnCliError, FileProblem, quote
-from cnncli.filters.files import safe_name
+from cnncli.filters.filter import safe_name
 from cnncli.network.graph import NORMALIZE, SOURCE, Model, Network, Node
 from cnncli.network.layers import ConvLayer, PoolLayer
 from cnncli.network.onnx.model import OnnxGraph, OnnxNode, read_graph
