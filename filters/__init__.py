@@ -1,1 +1,1 @@
-"""The built-in filters as numpy files; README.md lists them, cnncli.filters.builtins makes them."""
+"""The built-in filters as numpy files; README.md lists them, tools/make_filters.py makes them."""

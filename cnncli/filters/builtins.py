@@ -1,29 +1,20 @@
 """The formula of every built-in filter.
 
-``python -m cnncli.filters.builtins`` writes them to the folder ``filters`` and its table; with
-``--check`` it only compares. All are cross-correlated, as every CNN does: nothing is flipped.
+``python tools/make_filters.py`` writes them to the folder ``filters``. All are cross-correlated, as
+every CNN does: nothing is flipped.
 A positive response to ``*_h`` means brighter downward, to ``*_v`` brighter to the right.
 """
 
 from __future__ import annotations
 
-import argparse
-import sys
 from collections.abc import Callable
 from dataclasses import dataclass
-from importlib.resources import files
-from pathlib import Path
 
 import numpy as np
 
 from cnncli.filters import kernels
-from cnncli.filters.builtin_names import PACKAGE
-from cnncli.filters.generators import GENERATORS, Generator, Parameter
 from cnncli.filters.kernels import Weights
 
-__all__ = ["BUILTINS", "GENERATORS", "BuiltIn", "Generator", "Parameter", "main"]
-
-_MARKS = ("<!-- table: begin -->", "<!-- table: end -->")
 _RING = ((0, 0), (0, 1), (0, 2), (1, 2), (2, 2), (2, 1), (2, 0), (1, 0))
 _COMPASS = ("n", "ne", "e", "se", "s", "sw", "w", "nw")
 
@@ -346,90 +337,3 @@ BUILTINS: dict[str, BuiltIn] = {
         "grey from colour, 1x1", "bright", _COLOR, _mix([0.299, 0.587, 0.114]), "ITU-R BT.601"
     ),
 }
-
-
-def _table() -> str:
-    lines = [
-        "| name | shape | sum | what it does | positive where | source |",
-        "|---|---|---|---|---|---|",
-    ]
-    for name, entry in sorted(BUILTINS.items()):
-        weights = entry.make()
-        shape = "x".join(map(str, weights.shape))
-        maps = 1 if weights.ndim == 2 else weights.shape[-1]
-        sums = np.round(weights.reshape(-1, maps).sum(axis=0), 6) + 0.0
-        total = f"{sums[0]:g}" if np.ptp(sums) == 0 else f"{sums.min():g} to {sums.max():g}"
-        cells = (f"`{name}`", shape, total, entry.summary, entry.sign, entry.source)
-        lines.append("| " + " | ".join(cells) + " |")
-    return "\n".join(lines)
-
-
-def _page(old: str) -> str:
-    """Return README's text with a fresh table between the marks."""
-    before, _, rest = old.partition(_MARKS[0])
-    _, _, after = rest.partition(_MARKS[1])
-    return f"{before}{_MARKS[0]}\n{_table()}\n{_MARKS[1]}{after}"
-
-
-def _agrees(path: Path, weights: Weights) -> bool:
-    """Tell whether a file holds these weights; exp and cos differ in the last bit between CPUs."""
-    if not path.exists():
-        return False
-    stored = np.load(path, allow_pickle=False)
-    same_type = stored.dtype == weights.dtype and stored.shape == weights.shape
-    return same_type and bool(np.allclose(stored, weights, rtol=1e-12, atol=1e-15))
-
-
-def _write(path: Path, weights: Weights) -> None:
-    np.save(path, np.ascontiguousarray(weights), allow_pickle=False)
-
-
-def _stale(folder: Path) -> list[str]:
-    """Name the files that differ from what the formulas give, and those without a formula."""
-    names = [name for name, b in BUILTINS.items() if not _agrees(folder / f"{name}.npy", b.make())]
-    foreign = [path.name for path in folder.glob("*.npy") if path.stem not in BUILTINS]
-    page = (folder / "README.md").read_text(encoding="utf-8")
-    return [f"{n}.npy" for n in names] + foreign + (["README.md"] if _page(page) != page else [])
-
-
-def main(arguments: list[str] | None = None) -> int:
-    """Write the built-in filters and their table, or check them.
-
-    Parameters
-    ----------
-    arguments : list of str, optional
-        As on the command line: ``--check``, ``--folder FOLDER``.
-
-    Returns
-    -------
-    int
-        0, or 1 when ``--check`` finds a file that its formula does not give.
-
-    Examples
-    --------
-    >>> main(["--check"])
-    0
-    """
-    parser = argparse.ArgumentParser(
-        prog="python -m cnncli.filters.builtins", description="Write the built-in filters."
-    )
-    parser.add_argument("--check", action="store_true", help="write nothing, name stale files")
-    parser.add_argument("--folder", type=Path, default=Path(str(files(PACKAGE))))
-    options = parser.parse_args(arguments)
-    stale = _stale(options.folder)
-    if options.check:
-        sys.stderr.writelines(f"stale: {name}\n" for name in stale)
-        return int(bool(stale))
-    for name in set(stale) - {"README.md"}:
-        path = options.folder / name
-        if path.stem in BUILTINS:
-            _write(path, BUILTINS[path.stem].make())
-        else:
-            sys.stderr.write(f"no formula: {name}\n")
-    page = options.folder / "README.md"
-    page.write_text(_page(page.read_text(encoding="utf-8")), encoding="utf-8")
-    return 0
-
-
-if __name__ == "__main__":
-    raise SystemExit(main())

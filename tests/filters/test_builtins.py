@@ -14,7 +14,9 @@ from hypothesis import strategies as st
 from cnncli.errors import OptionError, nearest
 from cnncli.filters import kernels
 from cnncli.filters.builtin_names import builtin_file, builtin_names
-from cnncli.filters.builtins import BUILTINS, GENERATORS, main
+from cnncli.filters.builtins import BUILTINS
+from cnncli.filters.generators import GENERATORS
+from tools.make_filters import main
 
 SIDE = 33
 ROWS, COLUMNS = np.mgrid[:SIDE, :SIDE] - SIDE // 2
