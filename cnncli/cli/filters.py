@@ -63,12 +63,13 @@ def show(name: str, filter_layout: str, as_json: bool) -> None:
     """
     from cnncli.filters import describe
     from cnncli.filters.files import load_filter
+    from cnncli.render.to_json import json_text
 
     check_output_open()
     loaded = load_filter(name, layout=filter_layout)
     facts = describe.describe(loaded)
     if as_json:
-        click.echo(json.dumps(describe.to_json(facts)))
+        click.echo(json_text(facts))
         return
     click.echo(describe.format_facts(facts))
     click.echo("")

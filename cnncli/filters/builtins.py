@@ -29,8 +29,6 @@ class BuiltIn:
         What it does, one line.
     sign : str
         What a positive response means.
-    family : str
-        Heading in lists.
     make : callable
         Returns the weights as float64, ``(kh, kw)`` or ``(kh, kw, C_in, C_out)``.
     source : str
@@ -46,7 +44,6 @@ class BuiltIn:
 
     summary: str
     sign: str
-    family: str
     make: Callable[[], Weights]
     source: str = ""
     map_names: tuple[str, ...] = ()
@@ -54,10 +51,6 @@ class BuiltIn:
 
 def _rows(*rows: list[float], divisor: float = 1) -> Callable[[], Weights]:
     return lambda: np.array(rows, dtype=float) / divisor
-
-
-def _edge() -> Weights:
-    return -kernels.laplacian("8")
 
 
 def _turned(row: list[float], *, down: bool) -> Callable[[], Weights]:
@@ -77,14 +70,6 @@ def _compass(ring: list[float]) -> Callable[[], Weights]:
         return bank
 
     return make
-
-
-def _unsharp() -> Weights:
-    return 2 * kernels.identity(5) - kernels.binomial(5)
-
-
-def _high_pass() -> Weights:
-    return kernels.identity(5) - kernels.gaussian(5)
 
 
 def _balanced(theta: float, phase: float, wavelength: float) -> Weights:
@@ -142,153 +127,122 @@ def _dct() -> Weights:
     return weights
 
 
-def _mix(*rows: list[float]) -> Callable[[], Weights]:
-    """Return a 1x1 filter; one row of input weights per feature map."""
-    return lambda: np.array(rows).T[None, None].copy()
-
-
 _DOWN, _RIGHT = "brighter downward", "brighter to the right"
 _LIGHT, _DARK = "brighter than its surroundings", "darker than its surroundings"
 _SAME = "bright (the mean is kept)"
-_GRADIENT, _SPOTS, _SHARP, _BLUR = "gradients", "spots and edges", "sharpening", "blurring"
-_LINES, _BANKS, _COLOR = "lines", "banks", "colour"
 _BRIGHT_LINE = "a line brighter than both sides"
 
 BUILTINS: dict[str, BuiltIn] = {
-    "identity": BuiltIn("changes nothing", _SAME, _SHARP, kernels.identity),
-    "sharpen": BuiltIn("picture minus its 4-neighbour Laplacian", _SAME, _SHARP, kernels.sharpen),
-    "unsharp": BuiltIn("twice the picture minus its 5x5 binomial blur", _SAME, _SHARP, _unsharp),
+    "identity": BuiltIn("changes nothing", _SAME, kernels.identity),
+    "sharpen": BuiltIn("picture minus its 4-neighbour Laplacian", _SAME, kernels.sharpen),
+    "unsharp": BuiltIn(
+        "twice the picture minus its 5x5 binomial blur",
+        _SAME,
+        lambda: 2 * kernels.identity(5) - kernels.binomial(5),
+    ),
     "emboss": BuiltIn(
         "relief: picture plus its slope to the lower right",
         "bright, or brighter to the lower right",
-        _SHARP,
         _rows([-2, -1, 0], [-1, 1, 1], [0, 1, 2]),
     ),
     "edge": BuiltIn(
-        "edge detector: 8 times the pixel minus its 8 neighbours", _LIGHT, _SPOTS, _edge
+        "edge detector: 8 times the pixel minus its 8 neighbours",
+        _LIGHT,
+        lambda: -kernels.laplacian("8"),
     ),
-    "high_pass": BuiltIn("picture minus its 5x5 Gaussian blur", _LIGHT, _SPOTS, _high_pass),
-    "laplacian": BuiltIn("4 neighbours minus 4 times the pixel", _DARK, _SPOTS, kernels.laplacian),
+    "high_pass": BuiltIn(
+        "picture minus its 5x5 Gaussian blur",
+        _LIGHT,
+        lambda: kernels.identity(5) - kernels.gaussian(5),
+    ),
+    "laplacian": BuiltIn("4 neighbours minus 4 times the pixel", _DARK, kernels.laplacian),
     "laplacian_8": BuiltIn(
-        "8 neighbours minus 8 times the pixel", _DARK, _SPOTS, lambda: kernels.laplacian("8")
+        "8 neighbours minus 8 times the pixel", _DARK, lambda: kernels.laplacian("8")
     ),
     "log": BuiltIn(
         "Laplacian of Gaussian, sigma 1.4",
         _DARK,
-        _SPOTS,
         lambda: kernels.log(9, 1.4),
         "Marr and Hildreth 1980",
     ),
     "dog": BuiltIn(
         "difference of Gaussians, sigma 1 minus 1.6",
         _LIGHT,
-        _SPOTS,
         lambda: kernels.dog(9, 1.0, 1.6),
         "Marr and Hildreth 1980",
     ),
     "sobel_h": BuiltIn(
-        "horizontal edges",
-        _DOWN,
-        _GRADIENT,
-        lambda: kernels.sobel(3, "h"),
-        "Sobel and Feldman 1968",
+        "horizontal edges", _DOWN, lambda: kernels.sobel(3, "h"), "Sobel and Feldman 1968"
     ),
     "sobel_v": BuiltIn(
-        "vertical edges",
-        _RIGHT,
-        _GRADIENT,
-        lambda: kernels.sobel(3, "v"),
-        "Sobel and Feldman 1968",
+        "vertical edges", _RIGHT, lambda: kernels.sobel(3, "v"), "Sobel and Feldman 1968"
     ),
-    "prewitt_h": BuiltIn(
-        "horizontal edges", _DOWN, _GRADIENT, _turned([1, 1, 1], down=True), "Prewitt 1970"
-    ),
-    "prewitt_v": BuiltIn(
-        "vertical edges", _RIGHT, _GRADIENT, _turned([1, 1, 1], down=False), "Prewitt 1970"
-    ),
+    "prewitt_h": BuiltIn("horizontal edges", _DOWN, _turned([1, 1, 1], down=True), "Prewitt 1970"),
+    "prewitt_v": BuiltIn("vertical edges", _RIGHT, _turned([1, 1, 1], down=False), "Prewitt 1970"),
     "scharr_h": BuiltIn(
         "horizontal edges, better at all angles",
         _DOWN,
-        _GRADIENT,
         _turned([3, 10, 3], down=True),
         "Scharr 2000",
     ),
     "scharr_v": BuiltIn(
         "vertical edges, better at all angles",
         _RIGHT,
-        _GRADIENT,
         _turned([3, 10, 3], down=False),
         "Scharr 2000",
     ),
     "roberts": BuiltIn(
         "roberts_a by its short name",
         "brighter to the upper left",
-        _GRADIENT,
         _rows([1, 0], [0, -1]),
         "Roberts 1963",
     ),
     "roberts_a": BuiltIn(
         "diagonal edges, falling pair",
         "brighter to the upper left",
-        _GRADIENT,
         _rows([1, 0], [0, -1]),
         "Roberts 1963",
     ),
     "roberts_b": BuiltIn(
         "diagonal edges, rising pair",
         "brighter to the upper right",
-        _GRADIENT,
         _rows([0, 1], [-1, 0]),
         "Roberts 1963",
     ),
     "central_difference_h": BuiltIn(
-        "horizontal edges, no smoothing", _DOWN, _GRADIENT, _rows([-1], [0], [1], divisor=2)
+        "horizontal edges, no smoothing", _DOWN, _rows([-1], [0], [1], divisor=2)
     ),
     "central_difference_v": BuiltIn(
-        "vertical edges, no smoothing", _RIGHT, _GRADIENT, _rows([-1, 0, 1], divisor=2)
+        "vertical edges, no smoothing", _RIGHT, _rows([-1, 0, 1], divisor=2)
     ),
     "line_h": BuiltIn(
-        "horizontal lines", _BRIGHT_LINE, _LINES, _rows([-1, -1, -1], [2, 2, 2], [-1, -1, -1])
+        "horizontal lines", _BRIGHT_LINE, _rows([-1, -1, -1], [2, 2, 2], [-1, -1, -1])
     ),
-    "line_v": BuiltIn(
-        "vertical lines", _BRIGHT_LINE, _LINES, _rows([-1, 2, -1], [-1, 2, -1], [-1, 2, -1])
-    ),
+    "line_v": BuiltIn("vertical lines", _BRIGHT_LINE, _rows([-1, 2, -1], [-1, 2, -1], [-1, 2, -1])),
     "line_45": BuiltIn(
-        "lines that rise to the right",
-        _BRIGHT_LINE,
-        _LINES,
-        _rows([-1, -1, 2], [-1, 2, -1], [2, -1, -1]),
+        "lines that rise to the right", _BRIGHT_LINE, _rows([-1, -1, 2], [-1, 2, -1], [2, -1, -1])
     ),
     "line_135": BuiltIn(
-        "lines that fall to the right",
-        _BRIGHT_LINE,
-        _LINES,
-        _rows([2, -1, -1], [-1, 2, -1], [-1, -1, 2]),
+        "lines that fall to the right", _BRIGHT_LINE, _rows([2, -1, -1], [-1, 2, -1], [-1, -1, 2])
     ),
-    "box": BuiltIn("3x3 mean", _SAME, _BLUR, kernels.box),
-    "box_5": BuiltIn("5x5 mean", _SAME, _BLUR, lambda: kernels.box(5)),
-    "binomial_3": BuiltIn("3x3 binomial blur, 1 2 1", _SAME, _BLUR, lambda: kernels.binomial(3)),
-    "binomial_5": BuiltIn(
-        "5x5 binomial blur, 1 4 6 4 1", _SAME, _BLUR, lambda: kernels.binomial(5)
-    ),
-    "gaussian": BuiltIn("gaussian_5 by its short name", _SAME, _BLUR, kernels.gaussian),
-    "gaussian_3": BuiltIn("3x3 Gaussian, sigma 0.8", _SAME, _BLUR, lambda: kernels.gaussian(3)),
-    "gaussian_5": BuiltIn("5x5 Gaussian, sigma 1.1", _SAME, _BLUR, lambda: kernels.gaussian(5)),
-    "gaussian_7": BuiltIn("7x7 Gaussian, sigma 1.4", _SAME, _BLUR, lambda: kernels.gaussian(7)),
-    "gaussian_15": BuiltIn("15x15 Gaussian, sigma 2.6", _SAME, _BLUR, lambda: kernels.gaussian(15)),
+    "box": BuiltIn("3x3 mean", _SAME, kernels.box),
+    "box_5": BuiltIn("5x5 mean", _SAME, lambda: kernels.box(5)),
+    "binomial_3": BuiltIn("3x3 binomial blur, 1 2 1", _SAME, lambda: kernels.binomial(3)),
+    "binomial_5": BuiltIn("5x5 binomial blur, 1 4 6 4 1", _SAME, lambda: kernels.binomial(5)),
+    "gaussian": BuiltIn("gaussian_5 by its short name", _SAME, kernels.gaussian),
+    "gaussian_3": BuiltIn("3x3 Gaussian, sigma 0.8", _SAME, lambda: kernels.gaussian(3)),
+    "gaussian_5": BuiltIn("5x5 Gaussian, sigma 1.1", _SAME, lambda: kernels.gaussian(5)),
+    "gaussian_7": BuiltIn("7x7 Gaussian, sigma 1.4", _SAME, lambda: kernels.gaussian(7)),
+    "gaussian_15": BuiltIn("15x15 Gaussian, sigma 2.6", _SAME, lambda: kernels.gaussian(15)),
     "motion_blur": BuiltIn(
         "blur along the diagonal that falls to the right, 9 pixels",
         _SAME,
-        _BLUR,
         lambda: kernels.motion(9, -45),
     ),
-    "motion_blur_h": BuiltIn(
-        "blur along rows, 9 pixels", _SAME, _BLUR, lambda: kernels.motion((1, 9), 0)
-    ),
+    "motion_blur_h": BuiltIn("blur along rows, 9 pixels", _SAME, lambda: kernels.motion((1, 9), 0)),
     "kirsch": BuiltIn(
         "edges in 8 directions",
         "brighter towards the map's compass point",
-        _BANKS,
         _compass([5, 5, 5, -3, -3, -3, -3, -3]),
         "Kirsch 1971",
         tuple(f"kirsch_{point}" for point in _COMPASS),
@@ -296,7 +250,6 @@ BUILTINS: dict[str, BuiltIn] = {
     "robinson": BuiltIn(
         "edges in 8 directions, Sobel's weights",
         "brighter towards the map's compass point",
-        _BANKS,
         _compass([1, 2, 1, 0, -1, -2, -1, 0]),
         "Robinson 1977",
         tuple(f"robinson_{point}" for point in _COMPASS),
@@ -304,7 +257,6 @@ BUILTINS: dict[str, BuiltIn] = {
     "gabor_bank": BuiltIn(
         "bars 6 pixels apart in 8 orientations, 22.5 degrees each",
         "a bright bar across the map's angle",
-        _BANKS,
         _gabor_bank,
         "Daugman 1985",
         tuple(f"gabor_{22.5 * i:g}" for i in range(8)),
@@ -312,7 +264,6 @@ BUILTINS: dict[str, BuiltIn] = {
     "dct_8": BuiltIn(
         "cosines of JPEG's 8x8 blocks, use --stride 8",
         "the wave of map 8u+v as it stands",
-        _BANKS,
         _dct,
         "Ahmed, Natarajan and Rao 1974",
         tuple(f"dct_{u}_{v}" for u in range(8) for v in range(8)),
@@ -320,7 +271,6 @@ BUILTINS: dict[str, BuiltIn] = {
     "gabor_color": BuiltIn(
         "bars and edges in grey, red-green, blue-yellow, as trained first layers have",
         "the map's first colour on the bar, or towards its angle",
-        _COLOR,
         _gabor_color,
         "after Krizhevsky, Sutskever and Hinton 2012",
         tuple(name for name, *_ in _GABOR_COLOUR),
@@ -328,12 +278,14 @@ BUILTINS: dict[str, BuiltIn] = {
     "color_opponent": BuiltIn(
         "red against green, blue against yellow, light; 5x5 Gaussian",
         "red, blue, light",
-        _COLOR,
         _color_opponent,
         "after Hering 1878",
         ("red_green", "blue_yellow", "black_white"),
     ),
     "luminance": BuiltIn(
-        "grey from colour, 1x1", "bright", _COLOR, _mix([0.299, 0.587, 0.114]), "ITU-R BT.601"
+        "grey from colour, 1x1",
+        "bright",
+        lambda: np.array([[[[0.299], [0.587], [0.114]]]]),
+        "ITU-R BT.601",
     ),
 }

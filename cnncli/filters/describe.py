@@ -1,16 +1,16 @@
-"""The filter doctor: what can be known about a filter without any picture."""
+"""Facts about a filter, such as its sum, symmetry and rank, and its numbers as text."""
 
 from __future__ import annotations
 
 import itertools
 import math
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from cnncli.filters.filter import ZERO_SUM, Filter, from_array
+from cnncli.filters.filter import ZERO_SUM, Filter
 
 Array = np.ndarray[Any, Any]
 
@@ -38,7 +38,8 @@ class Separation:
 
     Examples
     --------
-    >>> describe(np.ones((2, 2))).maps[0].separable
+    >>> from cnncli.filters.filter import from_array
+    >>> describe(from_array(np.ones((2, 2)))).maps[0].separable
     (Separation(column=(1.0, 1.0), row=(1.0, 1.0)),)
     """
 
@@ -74,7 +75,8 @@ class MapFacts:
 
     Examples
     --------
-    >>> describe(np.array([[-1.0, 0, 1]])).maps[0].output_range
+    >>> from cnncli.filters.filter import from_array
+    >>> describe(from_array(np.array([[-1.0, 0, 1]]))).maps[0].output_range
     (-1.0, 1.0)
     """
 
@@ -118,7 +120,8 @@ class Facts:
 
     Examples
     --------
-    >>> describe(np.ones((3, 3, 1, 8))).weights
+    >>> from cnncli.filters.filter import from_array
+    >>> describe(from_array(np.ones((3, 3, 1, 8)))).weights
     72
     """
 
@@ -133,45 +136,39 @@ class Facts:
     maps: tuple[MapFacts, ...]
 
 
-def describe(given: Filter | Array, *, layout: str = "hwio") -> Facts:
+def describe(bank: Filter) -> Facts:
     """Return everything that can be known about a filter without a picture.
 
     Parameters
     ----------
-    given : Filter or ndarray
-        An array is read as by `filters.from_array`.
-    layout : {"hwio", "oihw"}
-        For an array: the order of its axes.
+    bank : Filter
 
     Returns
     -------
     Facts
 
-    Raises
-    ------
-    ShapeError, OptionError
-        For an array that is no filter.
-
     Examples
     --------
-    >>> facts = describe(np.array([[-1.0, 0, 1], [-2, 0, 2], [-1, 0, 1]]))
+    >>> from cnncli.filters.filter import from_array
+    >>> facts = describe(from_array(np.array([[-1.0, 0, 1], [-2, 0, 2], [-1, 0, 1]])))
     >>> facts.maps[0].zero_sum, facts.maps[0].antisymmetric, facts.maps[0].ranks
     (True, ('left-right', 'point'), (1,))
     """
-    one = given if isinstance(given, Filter) else from_array(given, layout=layout)
-    bank = _bank(one)
+    weights = _banked(bank)
     # A stack of kernels (maps, channels, kh, kw), so that numpy ranks them all in one call.
-    ranks = np.linalg.matrix_rank(np.moveaxis(bank, (3, 2), (0, 1)))
+    ranks = np.linalg.matrix_rank(np.moveaxis(weights, (3, 2), (0, 1)))
     return Facts(
-        name=one.name,
-        shape=one.source_shape or one.weights.shape,
-        layout=one.layout,
-        per_channel=one.per_channel,
-        window=one.window,
-        channels_in=one.channels_in,
-        dtype=str(one.weights.dtype),
-        weights=one.weights.size,
-        maps=tuple(_map_facts(one, bank, index, ranks[index]) for index in range(one.maps)),
+        name=bank.name,
+        shape=bank.source_shape or bank.weights.shape,
+        layout=bank.layout,
+        per_channel=bank.per_channel,
+        window=bank.window,
+        channels_in=bank.channels_in,
+        dtype=str(weights.dtype),
+        weights=weights.size,
+        maps=tuple(
+            _map_facts(bank, weights[..., index], index, ranks[index]) for index in range(bank.maps)
+        ),
     )
 
 
@@ -190,7 +187,8 @@ def format_facts(facts: Facts) -> str:
 
     Examples
     --------
-    >>> print(format_facts(describe(np.array([[-1.0, 0, 1]]))))
+    >>> from cnncli.filters.filter import from_array
+    >>> print(format_facts(describe(from_array(np.array([[-1.0, 0, 1]])))))
     filter      filter
     shape       (1,3): rows, columns; works on every channel on its own
     type        float64, 3 weights
@@ -211,29 +209,7 @@ def format_facts(facts: Facts) -> str:
     return "\n".join(f"{label:<12}{value}".rstrip() for label, value in lines)
 
 
-def to_json(facts: Facts) -> dict[str, Any]:
-    """Return facts as plain dictionaries, lists, numbers and strings.
-
-    Parameters
-    ----------
-    facts : Facts
-        From `describe`.
-
-    Returns
-    -------
-    dict
-        By the names of the fields of `Facts`, `MapFacts` and `Separation`.
-
-    Examples
-    --------
-    >>> to_json(describe(np.ones((2, 2))))["maps"][0]["output_range"]
-    [0.0, 4.0]
-    """
-    plain: dict[str, Any] = _plain(asdict(facts))
-    return plain
-
-
-def format_matrix(given: Filter | Array) -> str:
+def format_matrix(bank: Filter) -> str:
     """Return a filter's weights as aligned numbers.
 
     Whole numbers stand as they are; weights that are whole numbers over a common divisor show it
@@ -241,8 +217,8 @@ def format_matrix(given: Filter | Array) -> str:
 
     Parameters
     ----------
-    given : Filter or ndarray
-        A 2-D kernel, or a bank, whose kernels follow one another under their map's name.
+    bank : Filter
+        Several kernels follow one another under their map's name.
 
     Returns
     -------
@@ -251,39 +227,39 @@ def format_matrix(given: Filter | Array) -> str:
 
     Examples
     --------
-    >>> print(format_matrix(np.array([[1.0, 2, 1], [2, 4, 2], [1, 2, 1]]) / 16))
+    >>> from cnncli.filters.filter import from_array
+    >>> print(format_matrix(from_array(np.array([[1.0, 2, 1], [2, 4, 2], [1, 2, 1]]) / 16)))
     1/16 *
       1  2  1
       2  4  2
       1  2  1
     """
-    one = given if isinstance(given, Filter) else from_array(given)
-    bank = _bank(one)
-    channels, maps = bank.shape[2:]
+    weights = _banked(bank)
+    channels, maps = weights.shape[2:]
     if channels * maps == 1:
-        return _block(bank[:, :, 0, 0])
-    places = itertools.islice(np.ndindex(maps, channels), _MAX_BLOCKS)
-    blocks = [
-        _heading(one, index, channel) + "\n" + _block(bank[:, :, channel, index])
-        for index, channel in places
-    ]
+        return _block(weights[:, :, 0, 0])
+    blocks = []
+    for index, channel in itertools.islice(np.ndindex(maps, channels), _MAX_BLOCKS):
+        which = f", channel {channel}" if channels > 1 else ""
+        block = _block(weights[:, :, channel, index])
+        blocks.append(f"{bank.map_names[index]}{which}:\n{block}")
     if channels * maps > _MAX_BLOCKS:
         blocks.append(f"(and {channels * maps - _MAX_BLOCKS} more kernels)")
     return "\n\n".join(blocks)
 
 
-def _bank(given: Filter) -> Array:
-    return given.weights[:, :, None, :] if given.per_channel else given.weights
+def _banked(bank: Filter) -> Array:
+    """Weights (kh, kw, channels in, maps), one channel for 2-D kernels."""
+    return bank.weights[:, :, None, :] if bank.per_channel else bank.weights
 
 
-def _map_facts(given: Filter, bank: Array, index: int, ranks: Array) -> MapFacts:
-    weights = bank[..., index]
+def _map_facts(bank: Filter, weights: Array, index: int, ranks: Array) -> MapFacts:
     wide = weights.astype(np.float64)
     total, l1 = math.fsum(wide.flat), math.fsum(np.abs(wide).flat)
-    bias = 0.0 if given.bias is None else float(given.bias[index])
+    bias = 0.0 if bank.bias is None else float(bank.bias[index])
     symmetric, antisymmetric = _symmetries(weights)
     return MapFacts(
-        name=given.map_names[index],
+        name=bank.map_names[index],
         sum=total,
         zero_sum=abs(total) <= ZERO_SUM[weights.dtype] * l1,
         symmetric=symmetric,
@@ -377,11 +353,6 @@ def _left_out(shape: tuple[int, ...]) -> list[str]:
     return [f"(the first {rows}x{columns} of {shape[0]}x{shape[1]})"]
 
 
-def _heading(given: Filter, index: int, channel: int) -> str:
-    several = given.channels_in not in (None, 1)
-    return given.map_names[index] + (f", channel {channel}" if several else "") + ":"
-
-
 def _shape_line(facts: Facts) -> str:
     shape = "(" + ",".join(map(str, facts.shape)) + ")"
     if facts.per_channel:
@@ -440,9 +411,3 @@ def _line(values: Iterable[float]) -> str:
 
 def _number(value: float) -> str:
     return f"{value + 0.0:.6g}"
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: _plain(each) for key, each in value.items()}
-    return [_plain(each) for each in value] if isinstance(value, tuple) else value

@@ -1,13 +1,10 @@
-"""The kinds of filter that `cnncli filters make` offers, with their parameters. Loads no numpy."""
+"""The formulas that `cnncli filters make` offers, with their parameters. Loads no numpy."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
-
-from cnncli.errors import OptionError
 
 if TYPE_CHECKING:
     import numpy as np
@@ -15,12 +12,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Parameter:
-    """One parameter of a kind.
+    """One parameter of a generator.
 
     Parameters
     ----------
     name : str
-        Argument of the function of the same name as the kind in `cnncli.filters.kernels`.
+        Argument of the generator's function in `cnncli.filters.kernels`.
     type : str
         ``"size"`` (an int or a pair ``(h, w)``), ``"int"``, ``"float"`` or ``"choice"``.
     default : object
@@ -45,7 +42,7 @@ class Parameter:
 
 @dataclass(frozen=True)
 class Generator:
-    """One family of filters with parameters.
+    """One formula of filters, with its parameters.
 
     Parameters
     ----------
@@ -66,13 +63,8 @@ class Generator:
     summary: str
     parameters: tuple[Parameter, ...]
 
-    @property
-    def defaults(self) -> dict[str, Any]:
-        """Every parameter's default by name."""
-        return {parameter.name: parameter.default for parameter in self.parameters}
-
     def make(self, **values: Any) -> np.ndarray[Any, np.dtype[np.float64]]:
-        """Return the filter of this kind for some values; the others take their defaults.
+        """Return the filter for some values; the others take their defaults.
 
         Parameters
         ----------
@@ -87,26 +79,18 @@ class Generator:
         Raises
         ------
         OptionError
-            For a parameter this kind does not have, or a value out of its range.
+            For a value out of its range.
 
         Examples
         --------
         >>> GENERATORS["sharpen"].make(amount=0.5)[1].tolist()
         [-0.5, 3.0, -0.5]
         """
-        self._check_names(values)
-        given = {name: value for name, value in values.items() if value is not None}
+        defaults = {parameter.name: parameter.default for parameter in self.parameters}
+        chosen = {name: value for name, value in values.items() if value is not None}
         function = getattr(import_module("cnncli.filters.kernels"), self.name)
-        weights: np.ndarray[Any, np.dtype[np.float64]] = function(**(self.defaults | given))
+        weights: np.ndarray[Any, np.dtype[np.float64]] = function(**(defaults | chosen))
         return weights
-
-    def _check_names(self, values: Mapping[str, Any]) -> None:
-        foreign = [n for n, v in values.items() if v is not None and n not in self.defaults]
-        if foreign:
-            raise OptionError(
-                f"the kind {self.name} has no parameter {foreign[0]}, only "
-                + ", ".join(self.defaults)
-            )
 
 
 def _size(default: int, what: str = "N or H,W") -> Parameter:
@@ -203,4 +187,4 @@ _GENERATORS = (
         ),
     ),
 )
-GENERATORS: dict[str, Generator] = {kind.name: kind for kind in _GENERATORS}
+GENERATORS: dict[str, Generator] = {one.name: one for one in _GENERATORS}

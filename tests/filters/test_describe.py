@@ -11,15 +11,28 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from cnncli.filters.builtin_names import builtin_names
-from cnncli.filters.describe import describe, format_facts, format_matrix, to_json
+from cnncli.filters.describe import Facts, describe, format_facts, format_matrix
 from cnncli.filters.files import load_filter
-from cnncli.filters.filter import from_array, stack
+from cnncli.filters.filter import Filter, from_array, stack
+from cnncli.render.to_json import json_text, to_json
+
+
+def as_filter(weights: Filter | np.ndarray, layout: str = "hwio") -> Filter:
+    return weights if isinstance(weights, Filter) else from_array(weights, layout=layout)
+
+
+def facts_of(weights: Filter | np.ndarray, layout: str = "hwio") -> Facts:
+    return describe(as_filter(weights, layout))
+
+
+def matrix_of(weights: Filter | np.ndarray) -> str:
+    return format_matrix(as_filter(weights))
 
 
 @pytest.mark.parametrize("name", builtin_names())
 def test_facts_of_every_builtin(name):
     loaded = load_filter(name)
-    facts = describe(loaded)
+    facts = facts_of(loaded)
     bank = loaded.weights[:, :, None, :] if loaded.per_channel else loaded.weights
     assert len(facts.maps) == loaded.maps
     for index, one in enumerate(facts.maps):
@@ -42,7 +55,7 @@ def test_output_range_is_reached_and_never_left(name):
     loaded = load_filter(name)
     bank = loaded.weights[:, :, None, :] if loaded.per_channel else loaded.weights
     random = np.random.default_rng(5).random((200, *bank.shape[:3]))
-    for index, one in enumerate(describe(loaded).maps):
+    for index, one in enumerate(facts_of(loaded).maps):
         weights = bank[..., index]
         low, high = one.output_range
         assert low == pytest.approx((weights * (weights < 0)).sum(), abs=1e-12)
@@ -68,16 +81,16 @@ SYMMETRIES = {
 
 @pytest.mark.parametrize(("name", "expected"), SYMMETRIES.items())
 def test_symmetries(name, expected):
-    one = describe(load_filter(name)).maps[0]
+    one = facts_of(load_filter(name)).maps[0]
     assert (" ".join(one.symmetric), " ".join(one.antisymmetric)) == expected
 
 
 def test_symmetry_needs_every_channel():
     weights = np.zeros((1, 3, 2))
     weights[0, :, 0] = weights[0, ::-1, 1] = [1, 2, 1]
-    assert "left-right" in describe(weights).maps[0].symmetric
+    assert "left-right" in facts_of(weights).maps[0].symmetric
     weights[0, :, 1] = [1, 2, 3]
-    assert "left-right" not in describe(weights).maps[0].symmetric
+    assert "left-right" not in facts_of(weights).maps[0].symmetric
 
 
 @pytest.mark.parametrize(
@@ -92,7 +105,7 @@ def test_symmetry_needs_every_channel():
     ],
 )
 def test_separable_pairs_are_readable(name, column, row):
-    pair = describe(load_filter(name)).maps[0].separable[0]
+    pair = facts_of(load_filter(name)).maps[0].separable[0]
     assert list(pair.column) == column
     assert list(pair.row) == pytest.approx(row)
 
@@ -103,7 +116,7 @@ lines = hnp.arrays(np.float64, st.integers(1, 6), elements=st.integers(-9, 9))
 @given(lines, lines)
 def test_products_of_lines_are_found_separable(column, row):
     kernel = np.outer(column, row)
-    one = describe(kernel).maps[0]
+    one = facts_of(kernel).maps[0]
     assert one.ranks == (int(kernel.any()),)
     if kernel.any():
         pair = one.separable[0]
@@ -115,30 +128,30 @@ shapes = st.tuples(st.integers(1, 5), st.integers(1, 5))
 
 @given(hnp.arrays(np.float32, shapes, elements=st.floats(-5, 5, width=32)))
 def test_any_kernel_gives_text_json_and_matrix(kernel):
-    facts = describe(kernel)
-    assert json.loads(json.dumps(to_json(facts))) == to_json(facts)
+    facts = facts_of(kernel)
+    assert json.loads(json_text(facts)) == to_json(facts)
     assert format_facts(facts).isascii()
-    assert len(format_matrix(kernel).splitlines()) - len(kernel) in (0, 1)
+    assert len(matrix_of(kernel).splitlines()) - len(kernel) in (0, 1)
 
 
 def test_bias_shifts_the_range():
     np_filter = load_filter("sobel_v")
     with_bias = type(np_filter)("s", np_filter.weights, True, ("s",), bias=np.array([0.5]))
-    one = describe(with_bias).maps[0]
+    one = facts_of(with_bias).maps[0]
     assert (one.bias, one.output_range) == (0.5, (-3.5, 4.5))
-    assert "bias        0.5" in format_facts(describe(with_bias))
+    assert "bias        0.5" in format_facts(facts_of(with_bias))
 
 
 def test_float32_rounding_is_no_asymmetry():
     weights = load_filter("gaussian_7").weights[:, :, 0].astype(np.float32)
-    one = describe(weights).maps[0]
+    one = facts_of(weights).maps[0]
     assert one.ranks == (1,) and one.symmetric == ("left-right", "up-down", "point")
     zero = load_filter("log").weights[:, :, 0].astype(np.float32)
-    assert describe(zero).maps[0].zero_sum
+    assert facts_of(zero).maps[0].zero_sum
 
 
 def test_facts_of_a_kernel_as_text():
-    assert format_facts(describe(load_filter("sobel_v"))).splitlines() == [
+    assert format_facts(facts_of(load_filter("sobel_v"))).splitlines() == [
         "filter      sobel_v",
         "shape       (3,3): rows, columns; works on every channel on its own",
         "type        float64, 9 weights",
@@ -158,15 +171,15 @@ def test_facts_of_a_kernel_as_text():
     ],
 )
 def test_layout_is_said(layout, line):
-    facts = describe(np.ones((2, 3, 4, 5)), layout=layout)
+    facts = facts_of(np.ones((2, 3, 4, 5)), layout=layout)
     assert f"shape       (2,3,4,5): {line}" in format_facts(facts).splitlines()
 
 
 def test_long_banks_are_cut_with_a_note():
     bank = from_array(np.random.default_rng(0).normal(size=(3, 3, 2, 40)))
-    assert format_facts(describe(bank)).endswith("and 24 more maps")
-    assert format_matrix(bank).endswith("(and 64 more kernels)")
-    assert len(to_json(describe(bank))["maps"]) == 40
+    assert format_facts(facts_of(bank)).endswith("and 24 more maps")
+    assert matrix_of(bank).endswith("(and 64 more kernels)")
+    assert len(to_json(facts_of(bank))["maps"]) == 40
 
 
 @pytest.mark.parametrize(
@@ -183,22 +196,22 @@ def test_long_banks_are_cut_with_a_note():
     ],
 )
 def test_matrix_text(text, expected):
-    assert format_matrix(load_filter(text)) == expected
+    assert matrix_of(load_filter(text)) == expected
 
 
 def test_matrix_text_shows_exact_values_only():
     nearly = np.array([[1 / 3 + 1e-12, 1 / 3]])
-    assert "1/3" not in format_matrix(nearly)
-    assert format_matrix(np.array([[1 / 3, 2 / 3]], dtype=np.float32)) == "1/3 *\n 1  2"
+    assert "1/3" not in matrix_of(nearly)
+    assert matrix_of(np.array([[1 / 3, 2 / 3]], dtype=np.float32)) == "1/3 *\n 1  2"
 
 
 def test_banks_name_their_kernels():
-    text = format_matrix(stack([load_filter("sobel_h"), load_filter("sobel_v")]))
+    text = matrix_of(stack([load_filter("sobel_h"), load_filter("sobel_v")]))
     assert text.startswith("sobel_h:\n -1  -2  -1\n") and "\n\nsobel_v:\n" in text
-    assert "blue_yellow, channel 2:" in format_matrix(load_filter("color_opponent"))
+    assert "blue_yellow, channel 2:" in matrix_of(load_filter("color_opponent"))
 
 
 def test_large_kernels_are_cut_with_a_note():
-    text = format_matrix(np.ones((3, 40)))
+    text = matrix_of(np.ones((3, 40)))
     assert text.splitlines()[-1] == "(the first 3x16 of 3x40)"
     assert len(text.splitlines()[0].split()) == 16

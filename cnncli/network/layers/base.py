@@ -70,7 +70,7 @@ class Layer(AnyLayer, Protocol):
     def output_shape(self, shape: Shape) -> Shape:
         """Check an input shape (m, n_H, n_W, n_C) and return the output's."""
 
-    def output_groups(self, groups: Sequence[MapGroup]) -> tuple[MapGroup, ...]:
+    def output_groups(self, groups: Sequence[MapGroup], /) -> tuple[MapGroup, ...]:
         """Return which output channels belong together, and their names."""
 
     def reads(self, shape: Shape, box: Box) -> Box:
@@ -106,7 +106,7 @@ class MergeLayer(AnyLayer, Protocol):
 
 
 class ChannelwiseDefaults:
-    """The answers of a layer that has neither window nor parameters, and mixes no channels."""
+    """The answers of a layer without window and parameters that works channel by channel."""
 
     keeps_channels: ClassVar[bool] = True
 
@@ -127,6 +127,14 @@ class ChannelwiseDefaults:
         """Return nothing: every input will do."""
         return ()
 
+    def output_groups(self, *groups: Sequence[MapGroup]) -> tuple[MapGroup, ...]:
+        """Return the groups of the first input."""
+        return tuple(groups[0])
+
+    def reads(self, shape: Shape, box: Box) -> Box:
+        """Return the box itself."""
+        return box
+
 
 class Pointwise(ChannelwiseDefaults, ABC):
     """A layer that changes each pixel on its own and keeps the shape.
@@ -142,16 +150,12 @@ class Pointwise(ChannelwiseDefaults, ABC):
         """Return the shape as it is."""
         return shape
 
-    def output_groups(self, groups: Sequence[MapGroup]) -> tuple[MapGroup, ...]:
-        """Return the groups as they came."""
-        return tuple(groups)
-
-    def reads(self, shape: Shape, box: Box) -> Box:
-        """Return the box itself."""
-        return box
+    def forward(self, X: FloatArray) -> tuple[FloatArray, Any]:
+        """Return the output, and the input for the backward pass."""
+        return self.compute(X), X
 
     def stage(self, shape: Shape, dtype: np.dtype[Any]) -> StripStage:
-        """Prepare nothing: values are changed where they stand."""
+        """Prepare nothing: each pixel is computed from itself."""
         out = (1, *self.output_shape(shape)[1:])
         return StripStage(
             out, rows_at_once(out, dtype), lambda source, a, b: self.compute(source(a, b))

@@ -18,7 +18,7 @@ from cnncli.errors import ShapeError
 from cnncli.filters.channels import check_channels, layout_notes
 from cnncli.filters.filter import Filter
 from cnncli.network.layers.base import Gradients, RowSource, StripStage
-from cnncli.network.layers.pointwise import check_slopes, shared_gradient
+from cnncli.network.layers.pointwise import check_per_channel, shared_gradient
 from cnncli.render.options import MapGroup
 
 WHOLE: Final = np.dtype(np.int16)
@@ -106,7 +106,8 @@ class ConvLayer:
                 f"the bias must hold 1 value or {self.filter.maps}, got shape {np.shape(self.bias)}"
             )
         maps = self._bank_shape(shape[3])[3]
-        check_slopes(self.alpha, maps)
+        if self.alpha is not None:
+            check_per_channel("alpha", self.alpha, maps)
         return (shape[0], *self.window(shape).out, maps)
 
     @property
@@ -219,17 +220,14 @@ class ConvLayer:
         groups = self._groups(shape[3])
         if not is_placeholder(self.filter.weights):
             bank = self._bank(shape[3], dtype)
-        else:
+        elif groups != shape[3]:
             bank = placeholder(dtype, self._bank_shape(shape[3]))
-            if groups == shape[3]:
-                return self._unknown_choice()
+        elif self.algorithm != "auto":
+            return Choice(self.algorithm, "asked for", 0.0)
+        else:
+            return Choice("auto", "decided by the filters' values, which are not read", 0.0)
         task = Task(self.window(shape), groups, 1, shape[3], bank.shape[3], dtype)
         return choose(bank, task, self.algorithm)
-
-    def _unknown_choice(self) -> Choice:
-        if self.algorithm != "auto":
-            return Choice(self.algorithm, "asked for", 0.0)
-        return Choice("auto", "decided by the filters' values, which are not read", 0.0)
 
     def _prepare(self, shape: Shape, dtype: np.dtype[Any], algorithm: str) -> Convolution:
         bank = self._bank(shape[3], dtype)
@@ -263,7 +261,7 @@ class ConvLayer:
         channels = X.shape[3]
         dZ = self.activation_for(Z.dtype).backward(dY, Z, A)
         dX, dW, db = gradients(
-            self._restore_order(dZ, channels),
+            self._reorder(dZ, channels, back=True),
             X,
             self._bank(channels, X.dtype),
             self.window(X.shape),
@@ -302,16 +300,9 @@ class ConvLayer:
     def _groups(self, channels: int) -> int:
         return channels if self.filter.per_channel else self.groups
 
-    def _reorder(self, Z: FloatArray, channels: int) -> FloatArray:
-        """Bring grouped output (channel by channel) into pictures (filter by filter)."""
-        kernels = len(self.filter.map_names)
-        if not self.filter.per_channel or kernels == 1 or channels == 1:
+    def _reorder(self, Z: FloatArray, channels: int, *, back: bool = False) -> FloatArray:
+        """Bring grouped output (channel by channel) into pictures (filter by filter), or back."""
+        if not self.filter.per_channel or 1 in (self.filter.maps, channels):
             return Z
-        split = Z.reshape(*Z.shape[:3], channels, kernels)
-        return split.swapaxes(3, 4).reshape(Z.shape)
-
-    def _restore_order(self, dZ: FloatArray, channels: int) -> FloatArray:
-        if not self.filter.per_channel:
-            return dZ
-        split = dZ.reshape(*dZ.shape[:3], len(self.filter.map_names), channels)
-        return split.swapaxes(3, 4).reshape(dZ.shape)
+        split = (self.filter.maps, channels) if back else (channels, self.filter.maps)
+        return Z.reshape(*Z.shape[:3], *split).swapaxes(3, 4).reshape(Z.shape)

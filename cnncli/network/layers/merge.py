@@ -35,10 +35,6 @@ class _Elementwise(ChannelwiseDefaults):
             raise ShapeError(f"inputs of {self.op} must have one shape, or be 1x1, got {shown}")
         return largest
 
-    def output_groups(self, *groups: Sequence[MapGroup]) -> tuple[MapGroup, ...]:
-        """Return the groups of the first input."""
-        return tuple(groups[0])
-
     def reads(self, shape: Shape, box: Box) -> Box:
         """Return the box itself, or the one cell of an input of 1x1."""
         return (slice(0, 1), slice(0, 1)) if shape[1:3] == (1, 1) else box
@@ -112,18 +108,12 @@ class ConcatLayer(ChannelwiseDefaults):
 
     def output_groups(self, *groups: Sequence[MapGroup]) -> tuple[MapGroup, ...]:
         """Return the groups of all inputs, their channels counted on."""
-        found, start = [], 0
-        for each in groups:
-            found += [
-                MapGroup(group.name, tuple(start + channel for channel in group.channels))
-                for group in each
-            ]
-            start += sum(len(group.channels) for group in each)
-        return tuple(found)
-
-    def reads(self, shape: Shape, box: Box) -> Box:
-        """Return the box itself."""
-        return box
+        joined, start = [], 0
+        for one_input in groups:
+            for name, channels in ((group.name, group.channels) for group in one_input):
+                joined.append(MapGroup(name, tuple(start + channel for channel in channels)))
+            start += sum(len(group.channels) for group in one_input)
+        return tuple(joined)
 
     def forward(self, *inputs: FloatArray) -> tuple[FloatArray, Any]:
         """Return the joined channels."""

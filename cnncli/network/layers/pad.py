@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -19,7 +18,6 @@ from cnncli.network.layers.base import (
     StripStage,
     rows_at_once,
 )
-from cnncli.render.options import MapGroup
 
 
 @dataclass(frozen=True)
@@ -45,10 +43,6 @@ class PadLayer(ChannelwiseDefaults):
         """Check an input shape (m, n_H, n_W, n_C) and return the output's."""
         check_pad_mode(self.pad_mode)
         return (shape[0], *self.window(shape).out, shape[3])
-
-    def output_groups(self, groups: Sequence[MapGroup]) -> tuple[MapGroup, ...]:
-        """Return the groups as they came."""
-        return tuple(groups)
 
     def reads(self, shape: Shape, box: Box) -> Box:
         """Return the input cells that a box of padded cells shows."""

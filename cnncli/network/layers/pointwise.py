@@ -49,7 +49,8 @@ class ActivationLayer(Pointwise):
     def output_shape(self, shape: Shape) -> Shape:
         """Check the activation's name and settings and return the shape."""
         self.activation_for(np.dtype(float))
-        check_slopes(self.alpha, shape[3])
+        if self.alpha is not None:
+            check_per_channel("alpha", self.alpha, shape[3])
         settings = ACTIVATIONS[self.activation].settings
         low = settings.get("low") if self.low is None else self.low
         high = settings.get("high") if self.high is None else self.high
@@ -117,10 +118,6 @@ class ScaleLayer(Pointwise):
         """Return the scaled values."""
         return X * self.factor.astype(X.dtype) + self.offset.astype(X.dtype)
 
-    def forward(self, X: FloatArray) -> tuple[FloatArray, FloatArray]:
-        """Return the scaled values."""
-        return self.compute(X), X
-
     def backward(self, dY: FloatArray, cache: FloatArray) -> tuple[FloatArray, Gradients]:
         """Return the gradients of the input, the factors and the offsets."""
         sums = {"factor": (dY * cache).sum(axis=(0, 1, 2)), "offset": dY.sum(axis=(0, 1, 2))}
@@ -181,10 +178,6 @@ class BatchNormLayer(Pointwise):
         """Return the normalised values."""
         return self.scale.compute(X)
 
-    def forward(self, X: FloatArray) -> tuple[FloatArray, FloatArray]:
-        """Return the normalised values."""
-        return self.compute(X), X
-
     def backward(self, dY: FloatArray, cache: FloatArray) -> tuple[FloatArray, Gradients]:
         """Return the gradients of the input and of all four parameters."""
         values = (v.astype(np.float64) for v in (self.gamma, self.mean, self.var))
@@ -203,17 +196,6 @@ class BatchNormLayer(Pointwise):
             for name, given in self.parameters.items()
         }
         return dY * (gamma / deviation).astype(dY.dtype), gradients
-
-
-def check_slopes(alpha: FloatArray | None, channels: int) -> None:
-    """Raise ShapeError unless there are no slopes, one, or one for each channel.
-
-    Examples
-    --------
-    >>> check_slopes(np.ones(3), 3)
-    """
-    if alpha is not None:
-        check_per_channel("alpha", alpha, channels)
 
 
 def check_per_channel(name: str, given: FloatArray, channels: int) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -18,7 +17,6 @@ from cnncli.network.layers.base import (
     StripStage,
     rows_at_once,
 )
-from cnncli.render.options import MapGroup
 
 
 @dataclass(frozen=True)
@@ -63,10 +61,6 @@ class PoolLayer(ChannelwiseDefaults):
     def reads(self, shape: Shape, box: Box) -> Box:
         """Return the input cells that a box of output cells is pooled from."""
         return self.window(shape).source(box)
-
-    def output_groups(self, groups: Sequence[MapGroup]) -> tuple[MapGroup, ...]:
-        """Return the groups as they came."""
-        return tuple(groups)
 
     def notes(self, shape: Shape) -> tuple[str, ...]:
         """Say when windows meet pads only, and so have no largest or smallest value."""
