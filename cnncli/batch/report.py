@@ -1,19 +1,80 @@
-"""What is said of an outcome: lines for people, objects for programs. Prints nothing itself."""
+"""The report of a batch: counts and exit code, lines for people, objects for programs."""
 
 from __future__ import annotations
 
 import json
 import math
+from dataclasses import dataclass
 from typing import Any
 
-from cnncli.errors import quote
-from cnncli.pipeline.job import Outcome, Report, WrittenFile
+from cnncli.errors import CnnCliError, quote
+from cnncli.pipeline.job import Outcome, WrittenFile
 
 NAMES_SHOWN = 3
 """Above this number of files a dry run names the first and the last."""
 
 MUCH_CLIPPED = 0.02
 """Above this share of clipped values the report says which option shows them."""
+
+
+@dataclass
+class Report:
+    """Counts outcomes and yields the exit code.
+
+    Parameters
+    ----------
+    total : int
+        How many images there are.
+    written, skipped, failed : int
+        What became of those that ended.
+    warned : int
+        How many of them had warnings.
+    first_error : CnnCliError, optional
+
+    Examples
+    --------
+    >>> from cnncli.pipeline.outputs import Source
+    >>> report = Report(3)
+    >>> for outcome in (Outcome(Source(None)), Outcome(Source(None), skipped=True)):
+    ...     report.add(outcome)
+    >>> report.exit_code, report.done, report.left
+    (0, 2, 1)
+    """
+
+    total: int = 1
+    written: int = 0
+    skipped: int = 0
+    failed: int = 0
+    warned: int = 0
+    first_error: CnnCliError | None = None
+
+    def add(self, outcome: Outcome) -> None:
+        """Take in one outcome."""
+        if outcome.error is not None:
+            self.failed += 1
+            self.first_error = self.first_error or outcome.error
+        elif outcome.skipped:
+            self.skipped += 1
+        else:
+            self.written += 1
+        self.warned += any(note.startswith("warning") for note in outcome.notes)
+
+    @property
+    def done(self) -> int:
+        """How many have their outputs, now or from before."""
+        return self.written + self.skipped
+
+    @property
+    def left(self) -> int:
+        """How many have not ended."""
+        return self.total - self.done - self.failed
+
+    @property
+    def exit_code(self) -> int:
+        """0 all done; a single image's own code; else 1 if any failed."""
+        if self.first_error is None:
+            return 0
+        return self.first_error.exit_code if self.total == 1 else 1
 
 
 def lines(outcome: Outcome) -> list[str]:

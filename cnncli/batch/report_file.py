@@ -14,11 +14,11 @@ from pathlib import Path
 from typing import Any, BinaryIO, Final
 
 from cnncli._version import __version__
-from cnncli.batch.report import written_fields
+from cnncli.batch.report import Report, written_fields
 from cnncli.batch.spool import Spool
 from cnncli.errors import OptionError, quote
 from cnncli.io.atomic import write_whole
-from cnncli.pipeline.job import Outcome, Report, Task
+from cnncli.pipeline.job import Outcome, Task
 from cnncli.pipeline.outputs import OutputPlan, Source, check_file
 from cnncli.render.metadata import printable
 

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 if TYPE_CHECKING:
+    from cnncli.batch.run import Runner
     from cnncli.pipeline.job import Job
-    from cnncli.pipeline.process import Runner
 
 WITH_VALUE: Final = ("-j", "--jobs", "--timeout", "--cluster", "--cluster-timeout")
 ALONE: Final = ("--shared-files",)
@@ -20,7 +20,7 @@ JOINED: Final = re.compile(r"(-[qrv]+)j(\d*)")
 
 def choose_runner(job: Job, count: int, shared: dict[str, Any]) -> Runner:
     """Return who does the work: a cluster, worker processes, or for one image this process."""
-    from cnncli.pipeline.process import InlineRunner
+    from cnncli.batch.run import InlineRunner
 
     if shared["shared_files"] and not shared["cluster"]:
         raise click.UsageError("--shared-files is for --cluster.")

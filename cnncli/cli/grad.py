@@ -79,9 +79,9 @@ def _grad_job(command: str, network: str, options: dict[str, Any]) -> GradJob:
 
 
 def _run(wanted: GradJob, image: str | None, options: dict[str, Any]) -> int:
+    from cnncli.batch.report import Report
     from cnncli.batch.sources import gather_one
     from cnncli.gradients import run
-    from cnncli.pipeline.job import Report
 
     report = Report()
     source = gather_one([] if image is None else [image], is_terminal(sys.stdin), "grad")

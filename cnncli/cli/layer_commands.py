@@ -35,9 +35,10 @@ from cnncli.errors import CnnCliError
 from cnncli.system import signals
 
 if TYPE_CHECKING:
+    from cnncli.batch.report import Report
     from cnncli.network.graph import Network
     from cnncli.network.layers import Layer
-    from cnncli.pipeline.job import Job, Outcome, Report, Task
+    from cnncli.pipeline.job import Job, Outcome, Task
     from cnncli.pipeline.outputs import OutputPlan
 
 PAD_EXAMPLES = """\b
@@ -122,9 +123,10 @@ def _split(options: dict[str, Any], names: Sequence[str]) -> tuple[dict[str, Any
 
 def run_job(job: Job, shared: dict[str, Any]) -> int:
     """Do a job on all images and report; return the exit code."""
+    from cnncli.batch.report import Report
+    from cnncli.batch.run import run
     from cnncli.batch.sources import gather
-    from cnncli.pipeline import process
-    from cnncli.pipeline.job import Report
+    from cnncli.pipeline.process import plan_batch
     from cnncli.pipeline.targets import output_folder
 
     _check_shared(shared)
@@ -132,7 +134,7 @@ def run_job(job: Job, shared: dict[str, Any]) -> int:
         job = replace(job, read_too=(*job.read_too, Path(shared["files_from"])))
     words = shared["images"], shared["recursive"], is_terminal(sys.stdin)
     lists = shared["files_from"], shared["max_input_bytes"]
-    plan = process.plan_batch(job, gather(*words, *lists, output_folder(shared["output"])))
+    plan = plan_batch(job, gather(*words, *lists, output_folder(shared["output"])))
     report = Report(len(plan.targets))
     runner = choose_runner(job, report.total, shared)
     start_work()
@@ -141,7 +143,7 @@ def run_job(job: Job, shared: dict[str, Any]) -> int:
     with (
         Teller(report, shared) as teller,
         _report_file(job, plan, report, shared) as keep,
-        contextlib.closing(process.run(job, plan, runner, fail_fast=shared["fail_fast"])) as done,
+        contextlib.closing(run(job, plan, runner, fail_fast=shared["fail_fast"])) as done,
     ):
         for task, outcome in done:
             teller.take(outcome)

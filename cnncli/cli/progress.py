@@ -13,7 +13,8 @@ import click
 from cnncli.cli.group import show_error, tell
 
 if TYPE_CHECKING:
-    from cnncli.pipeline.job import Outcome, Report
+    from cnncli.batch.report import Report
+    from cnncli.pipeline.job import Outcome
 
 CLEAR_LINE: Final = "\r\x1b[K"
 BETWEEN_LOOKS: Final = 0.1

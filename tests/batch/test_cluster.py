@@ -15,12 +15,13 @@ from typing import Any
 import numpy as np
 import pytest
 
+from cnncli.batch.run import InlineRunner, Runner
 from cnncli.io.images import ReadOptions
 from cnncli.network.graph import Network
 from cnncli.pipeline.files import LocalFiles
 from cnncli.pipeline.job import Job, Outcome, Task
 from cnncli.pipeline.outputs import OutputOptions, Source
-from cnncli.pipeline.process import InlineRunner, Runner, plan_batch
+from cnncli.pipeline.process import plan_batch
 from cnncli.render.tiles import RenderOptions
 from tests.support import faultlayer
 from tests.support.daskcluster import DaskCluster, dask_cluster, marked, wait_until, worker_of

@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 
 from cnncli.batch.pool import WorkerRunner, _Given, _Pool
+from cnncli.batch.run import InlineRunner, Runner, run
 from cnncli.io.atomic import Data
 from cnncli.io.images import Picture, ReadOptions
 from cnncli.network.graph import Network
@@ -21,7 +22,7 @@ from cnncli.network.layers import PoolLayer
 from cnncli.pipeline.files import LocalFiles
 from cnncli.pipeline.job import Job, Outcome, Task
 from cnncli.pipeline.outputs import OutFile, OutputOptions, Source
-from cnncli.pipeline.process import InlineRunner, Runner, plan_batch, run
+from cnncli.pipeline.process import plan_batch
 from cnncli.render.tiles import RenderOptions
 from tests.support.shell import error_lines, pixels, run_after, run_cli, save, snapshot
 
@@ -329,7 +330,7 @@ def test_a_batch_that_is_closed_early_puts_its_names_on_the_disk(
     jobs: int | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     synced = list[str]()
-    monkeypatch.setattr("cnncli.pipeline.process.sync_folders", synced.extend)
+    monkeypatch.setattr("cnncli.batch.run.sync_folders", synced.extend)
     job = job_of("out/{stem}.png")
     runner = InlineRunner() if jobs is None else WorkerRunner(jobs)
     running = run(job, plan_batch(job, images("a", "b", "c")), runner)

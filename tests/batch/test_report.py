@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from cnncli.batch.report import json_line, lines
+from cnncli.batch.report import Report, json_line, lines
 from cnncli.errors import FileProblem, OptionError
-from cnncli.pipeline.job import Outcome, Report, WrittenFile
+from cnncli.pipeline.job import Outcome, WrittenFile
 from cnncli.pipeline.outputs import Source
 from tests.support.shell import refused, run_cli, run_process, save, save_array
 

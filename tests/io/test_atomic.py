@@ -12,14 +12,15 @@ from pathlib import Path
 import pytest
 
 import cnncli
+from cnncli.batch import run as batch_run
 from cnncli.errors import FileProblem
 from cnncli.io import atomic
 from cnncli.io.images import ReadOptions
 from cnncli.network.graph import Network
 from cnncli.network.layers import PoolLayer
-from cnncli.pipeline import process
 from cnncli.pipeline.job import Job
 from cnncli.pipeline.outputs import OutputOptions, Source
+from cnncli.pipeline.process import plan_batch
 from cnncli.render.tiles import RenderOptions
 
 PACKAGE = Path(cnncli.__file__).parents[1]
@@ -336,7 +337,7 @@ def test_a_batch_syncs_every_folder_once(tmp_path: Path, synced: list[str]) -> N
     output = OutputOptions(str(tmp_path / "{stem}/{stem}.png"))
     network = Network.chain(PoolLayer())
     job = Job(network, ReadOptions(), RenderOptions(), output, "cnncli pool")
-    outcomes = [outcome for _, outcome in process.run(job, process.plan_batch(job, sources))]
+    outcomes = [outcome for _, outcome in batch_run.run(job, plan_batch(job, sources))]
     assert [outcome.error for outcome in outcomes] == [None] * 3
     assert synced[:3] == ["file"] * 3
     assert sorted(synced[3:]) == [str(tmp_path / "0"), str(tmp_path / "2")]

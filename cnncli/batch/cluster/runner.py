@@ -1,4 +1,4 @@
-"""The `cnncli.pipeline.process.Runner` that sends images to a Dask scheduler's workers."""
+"""The `cnncli.batch.run.Runner` that sends images to a Dask scheduler's workers."""
 
 from __future__ import annotations
 
