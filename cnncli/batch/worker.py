@@ -6,12 +6,12 @@ import os
 import traceback
 from collections import deque
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
-from typing import Any, Final
+from typing import Any, BinaryIO, Final
 
 from cnncli.batch.pipes import receive, send
 from cnncli.errors import CnnCliError, FileProblem
-from cnncli.io.atomic import Data
 from cnncli.io.images import Picture
 from cnncli.pipeline.files import LocalFiles
 from cnncli.pipeline.job import Job, Outcome, Task
@@ -157,12 +157,12 @@ class GuardedPlace:
         names = [str(file.path) for file in files if file.path is not None]
         self.line.send("begin", names)
 
-    def write(self, file: OutFile, data: Data) -> None:
-        """Write one file, whole or not at all."""
+    def open(self, file: OutFile) -> AbstractContextManager[BinaryIO]:
+        """Open a file to write, which appears whole or not at all."""
         place = self.place
         if str(file.path) in self.begun:
             place = replace(place, options=replace(place.options, overwrite=True))
-        place.write(file, data)
+        return place.open(file)
 
 
 def died(source: Source, reason: str, hint: str | None = None) -> FileProblem:

@@ -111,7 +111,7 @@ def _wanted(command: str, networks: Sequence[str], options: dict[str, Any]) -> E
     from cnncli.network.load import load_model
     from cnncli.pipeline.job import Job
     from cnncli.pipeline.outputs import OutputOptions
-    from cnncli.render.tiles import RenderOptions
+    from cnncli.render.options import RenderOptions
 
     output = OutputOptions(options["output"], overwrite=options["overwrite"])
     # --size is a pool's window here; images are resized only as network files say.

@@ -194,7 +194,7 @@ def make_job(command: str, network: Network, shared: dict[str, Any]) -> Job:
     """Return the job of a network with the options that all commands on pictures share."""
     from cnncli.pipeline.job import Job
     from cnncli.pipeline.outputs import OutputOptions
-    from cnncli.render.tiles import RenderOptions
+    from cnncli.render.options import RenderOptions
 
     write = {name: shared[name] for name in ("output", "overwrite", "skip_existing", "depth")}
     look = {name: shared[name] for name in RenderOptions.__dataclass_fields__ if name != "range"}

@@ -12,7 +12,7 @@ from cnncli.gradients.overlays import mark_winners, overlay
 from cnncli.gradients.unit import Gradient, strongest, winner_counts
 from cnncli.network.graph import SOURCE, Network, input_groups
 from cnncli.network.layers import FloatArray, Shape
-from cnncli.pipeline.write import Expected
+from cnncli.pipeline.targets import LayerResult
 from cnncli.render.levels import choose_range, measure
 from cnncli.render.options import MapGroup, RenderOptions, channel_names
 
@@ -28,13 +28,13 @@ class Look:
 
     Parameters
     ----------
-    expected : Expected
+    expected : LayerResult
     render : RenderOptions
     make : callable
         ``make(gradient)`` returns its values, of the expected shape.
     """
 
-    expected: Expected
+    expected: LayerResult
     render: RenderOptions
     make: Make
 
@@ -156,5 +156,5 @@ def _as_it_is(render: RenderOptions) -> RenderOptions:
 
 def _expected(
     name: str, shape: Shape, groups: Sequence[MapGroup], layer: str | None = None
-) -> Expected:
-    return Expected(name, layer, shape, tuple(groups), tuple(group.name for group in groups))
+) -> LayerResult:
+    return LayerResult(name, shape, tuple(groups), layer)

@@ -27,7 +27,7 @@ from cnncli.io.images import Picture
 from cnncli.io.limits import MAX_INPUT_BYTES
 from cnncli.io.npy import read_npy
 from cnncli.io.urls import join
-from cnncli.io.writers import holds_values, write_npy_blocks
+from cnncli.io.writers import NpyFile, holds_values
 from cnncli.network.graph import Network, input_groups
 from cnncli.network.layers import FloatArray, PadLayer
 from cnncli.network.passes import backward_bytes
@@ -36,14 +36,13 @@ from cnncli.pipeline.files import LocalFiles
 from cnncli.pipeline.job import Job, Outcome, Task, WrittenFile
 from cnncli.pipeline.outputs import (
     OutFile,
-    Result,
     Source,
     Target,
     plan_targets,
 )
 from cnncli.pipeline.process import named_error
 from cnncli.pipeline.templates import distinct, safe_name
-from cnncli.pipeline.write import check_format_of, notes_of, shares_of, write_results
+from cnncli.pipeline.write import check_format_of, notes_of, with_files, write_results
 from cnncli.render.levels import measure
 from cnncli.system.memory import check_memory
 
@@ -153,7 +152,7 @@ def _process(task: _Plan, source: Source) -> tuple[Outcome, Check | None]:
         raise OptionError(f"grad takes one image, got an array of {picture.shape[0]}")
     looks = _looks(task, picture)
     upstream = _upstream(task, picture)
-    results = [Result(look.expected.maps, look.expected.layer) for look in looks]
+    results = [look.expected for look in looks]
     files = task.place.select(task.target, task.target.files(results))
     if not files:
         return Outcome(source, skipped=True), None
@@ -243,12 +242,11 @@ def _deliver(
 ) -> tuple[tuple[WrittenFile, ...], tuple[str, ...], str]:
     """Write each result to its files."""
     by_name = {look.expected.name: look for look in looks}
-    shares = shares_of([look.expected for look in looks], files)
-    made = (
-        (share.expected.name, _as_maps(by_name[share.expected.name].make(gradient), picture))
-        for share in shares
+    results = with_files([look.expected for look in looks], files)
+    computed = (
+        (result.name, _as_maps(by_name[result.name].make(gradient), picture)) for result in results
     )
-    return write_results(replace(task.job, render=looks[0].render), shares, made, task.place.write)
+    return write_results(replace(task.job, render=looks[0].render), results, computed, task.place)
 
 
 def _as_maps(values: FloatArray, picture: Picture) -> FeatureMaps:
@@ -287,17 +285,17 @@ def _write_array(file: OutFile, array: FloatArray, name: str, place: LocalFiles)
     assert file.path is not None
     if isinstance(file.path, Path):
         make_folder(file.path.parent)
-    blocks = [np.ascontiguousarray(array)]
-    place.write(file, lambda out: write_npy_blocks(out, array.shape, array.dtype, blocks))
+    with place.open(file) as stream:
+        NpyFile(stream.write, array.shape, array.dtype).add(array)
     found = measure(array)
-    finite = found.lo <= found.hi
+    low, high = found.limits
     return WrittenFile(
         output=str(file.path),
         form=f"{'x'.join(map(str, array.shape))} {array.dtype} array",
         shape=array.shape,
         maps=(name,),
-        low=found.lo if finite else 0.0,
-        high=found.hi if finite else 0.0,
+        low=low,
+        high=high,
         mapping="values",
         range=None,
         clipped=0.0,

@@ -14,17 +14,18 @@ import mimetypes
 import os
 import re
 import threading
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from importlib import import_module
-from typing import Any, Final, TypeVar
+from typing import Any, BinaryIO, Final, TypeVar
 from urllib.parse import urljoin
 
 from cnncli._version import __version__
 from cnncli.errors import CnnCliError, FileProblem, OptionError, quote
-from cnncli.io.atomic import Data, exists_problem
+from cnncli.io.atomic import exists_problem
 from cnncli.io.urls import Url, parse_url
 
 CONNECT_SECONDS: Final = 10
@@ -72,27 +73,29 @@ def read_url(url: Url, max_bytes: int) -> bytes:
     return data
 
 
-def write_url(url: Url, data: Data, *, overwrite: bool) -> None:
-    """Write an object, which appears whole or not at all.
+@contextmanager
+def open_url(url: Url, *, overwrite: bool) -> Iterator[BinaryIO]:
+    """Open an object to write: it is sent, whole, when the ``with`` block ends.
 
     Parameters
     ----------
     url : Url
-    data : bytes or callable
-        The content, or a function that writes it to a binary stream.
     overwrite : bool
         Whether an object of that name may be replaced.
+
+    Yields
+    ------
+    binary stream
+        In memory.
 
     Raises
     ------
     FileProblem
         If it cannot be written or exists.
     """
-    if callable(data):
-        stream = io.BytesIO()
-        data(stream)
-        data = stream.getbuffer()
-    content = bytes(data)
+    stream = io.BytesIO()
+    yield stream
+    content = stream.getvalue()
     kind = mimetypes.guess_type(url.name)[0] or "application/octet-stream"
     options = {"s3": {"ContentType": kind}, "gs": {"content_type": kind}}[url.scheme]
     mode = "overwrite" if overwrite else "create"

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from collections.abc import Mapping as Record
-from typing import Any, BinaryIO, cast
+from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
 import numpy as np
 from PIL import Image
@@ -15,6 +15,9 @@ from cnncli.errors import FileProblem
 from cnncli.io.formats import Format, check_format, find_format
 from cnncli.io.png_writer import PngFile, piece_rows
 from cnncli.system.threads import run_all
+
+if TYPE_CHECKING:
+    import zipfile
 
 # Lossless WebP: quality is effort here. On a 1500x1500 photograph 0.5 s, against 1.2 s and 1 %
 # less for the small setting and 1.9 s for Pillow's defaults.
@@ -77,7 +80,7 @@ def encode(
     """
     chosen = format if isinstance(format, Format) else find_format(format)
     if chosen.pillow is None:
-        raise ValueError("npy holds values: use write_npy")
+        raise ValueError("npy holds values: use NpyFile")
     height, width = pixels.shape[:2]
     check_format(chosen, width, height, colour=pixels.ndim == 3, depth=depth)
     if chosen.pillow == "PNG":
@@ -206,120 +209,79 @@ def encode_float_tiff(
     return _save(first, "TIFF", settings | {"save_all": True, "append_images": rest})
 
 
-def write_npy(stream: BinaryIO, values: np.ndarray, batched: bool) -> None:
-    """Write values in the .npy format, little-endian and in C order, without a second copy.
+class NpyFile:
+    """An array on its way into a .npy stream, little-endian and in C order, strip by strip.
 
     Parameters
     ----------
-    stream : binary file
-        Needs only ``write``: a pipe will do.
-    values : ndarray of float, shape (N, H, W, C)
-    batched : bool
-        Whether to keep the first axis; without it N must be 1.
-
-    Raises
-    ------
-    ValueError
-        For several images that are not batched.
-
-    Examples
-    --------
-    >>> stream = io.BytesIO()
-    >>> write_npy(stream, np.ones((1, 2, 3, 4)), batched=False)
-    >>> np.load(io.BytesIO(stream.getvalue())).shape
-    (2, 3, 4)
-    """
-    if not batched and len(values) != 1:
-        raise ValueError(f"{len(values)} images need the batch axis")
-    shape = values.shape if batched else values.shape[1:]
-    write_npy_blocks(stream, shape, values.dtype, values)
-
-
-def write_npy_blocks(
-    stream: BinaryIO,
-    shape: tuple[int, ...],
-    dtype: np.dtype[Any],
-    blocks: Iterable[np.ndarray],
-) -> None:
-    """Write an array in the .npy format, little-endian and in C order, block by block.
-
-    Parameters
-    ----------
-    stream : binary file
-        Needs only ``write``: a pipe will do.
+    write : callable
+        Takes bytes.
     shape : tuple of int
         Of the whole array.
     dtype : dtype
-    blocks : iterable of ndarray
-        The array's values in order; together they must fill the shape.
 
     Examples
     --------
     >>> stream = io.BytesIO()
-    >>> write_npy_blocks(stream, (2, 1), np.dtype("f4"), [np.ones(1), np.zeros(1)])
+    >>> file = NpyFile(stream.write, (2, 1), np.dtype("f4"))
+    >>> file.add(np.ones(1))
+    >>> file.add(np.zeros(1))
     >>> np.load(io.BytesIO(stream.getvalue())).ravel()
     array([1., 0.], dtype=float32)
     """
-    little = dtype.newbyteorder("<")
-    header = {"descr": little.str, "fortran_order": False, "shape": tuple(shape)}
-    np.lib.format.write_array_header_1_0(stream, header)
-    # Not np.save: it asks real files for their position, which a pipe does not have.
-    for block in blocks:
-        contiguous = np.ascontiguousarray(block, little)
+
+    def __init__(
+        self, write: Callable[[Any], object], shape: tuple[int, ...], dtype: np.dtype[Any]
+    ) -> None:
+        self._write, self._dtype = write, dtype.newbyteorder("<")
+        fields = {"descr": self._dtype.str, "fortran_order": False, "shape": tuple(shape)}
+        header = io.BytesIO()
+        np.lib.format.write_array_header_1_0(header, fields)
+        write(header.getvalue())
+
+    def add(self, values: np.ndarray) -> None:
+        """Write the next values, which need no array of their own if they are as they are stored.
+
+        Parameters
+        ----------
+        values : ndarray
+            All together fill the shape.
+        """
+        # Not np.save: it asks real files for their position, which a pipe does not have.
+        contiguous = np.ascontiguousarray(values, self._dtype)
         if contiguous.size:
-            stream.write(contiguous.reshape(-1).view(np.uint8).data)
+            self._write(contiguous.reshape(-1).view(np.uint8).data)
 
 
-def write_npz(
-    stream: BinaryIO,
-    arrays: Iterable[tuple[str, tuple[int, ...], np.dtype[Any], Iterable[np.ndarray]]],
-) -> None:
-    """Write arrays as an .npz archive, one after the other and block by block.
+def open_npz(stream: BinaryIO) -> zipfile.ZipFile:
+    """Begin an .npz archive; `open_member` writes its arrays.
 
     Parameters
     ----------
     stream : binary file
         Needs only ``write``: a pipe will do.
-    arrays : iterable of (name, shape, dtype, blocks)
-        As `write_npy_blocks` takes them.
 
     Examples
     --------
     >>> stream = io.BytesIO()
-    >>> write_npz(stream, [("conv1", (2,), np.dtype("f4"), [np.ones(2)])])
+    >>> with open_npz(stream) as archive, open_member(archive, "conv1") as member:
+    ...     NpyFile(member.write, (2,), np.dtype("f4")).add(np.ones(2))
     >>> np.load(io.BytesIO(stream.getvalue()))["conv1"]
     array([1., 1.], dtype=float32)
     """
     # Loaded here because few results are archives.
     import zipfile
 
-    with zipfile.ZipFile(stream, "w") as archive:
-        for name, shape, dtype, blocks in arrays:
-            # A ZipInfo of its own has no time of day in it: equal values are equal bytes.
-            with archive.open(zipfile.ZipInfo(f"{name}.npy"), "w", force_zip64=True) as member:
-                write_npy_blocks(cast(BinaryIO, member), shape, dtype, blocks)
+    return zipfile.ZipFile(stream, "w")
 
 
-def encode_npy(values: np.ndarray, batched: bool) -> bytes:
-    """Return what `write_npy` writes, as bytes.
+def open_member(archive: zipfile.ZipFile, name: str) -> BinaryIO:
+    """Open an array of an archive to write it."""
+    import zipfile
 
-    Parameters
-    ----------
-    values : ndarray of float, shape (N, H, W, C)
-    batched : bool
-
-    Returns
-    -------
-    bytes
-
-    Examples
-    --------
-    >>> np.load(io.BytesIO(encode_npy(np.ones((2, 1, 1, 1)), batched=True))).shape
-    (2, 1, 1, 1)
-    """
-    stream = io.BytesIO()
-    write_npy(stream, values, batched)
-    return stream.getvalue()
+    # A ZipInfo of its own has no time of day in it: equal values are equal bytes.
+    member = archive.open(zipfile.ZipInfo(f"{name}.npy"), "w", force_zip64=True)
+    return cast(BinaryIO, member)
 
 
 def holds_values(format: Format, depth: str) -> bool:

@@ -172,11 +172,10 @@ class FeatureMaps:
             )
         return self.values
 
-    def kept(self) -> FeatureMaps:
-        """Return this, with its values computed and kept if they are few."""
+    def keep_if_small(self) -> None:
+        """Compute the values and keep them if they are few."""
         if int(np.prod(self.shape)) * self.dtype.itemsize <= HELD_BYTES:
             self.whole()
-        return self
 
     def release_pixels(self) -> None:
         """Forget the pixels: what was made of them is all that is wanted now."""
@@ -231,6 +230,32 @@ class FeatureMaps:
         if not raw or (in_levels and self.picture.scale == LEVELS):
             return values
         return self.picture.scaled(values)
+
+
+def clips_by_default(network: Network, picture: Picture, is_layer: bool = False) -> bool:
+    """Tell whether the range ``auto`` of a network's result is 0..1.
+
+    So it is for 2-D filters, for what keeps a picture a picture, and in network files for
+    probabilities, but not behind layers that scale.
+
+    Parameters
+    ----------
+    network : Network
+    picture : Picture
+    is_layer : bool
+        Whether the network is, or begins, one from a file.
+
+    Examples
+    --------
+    >>> from cnncli.network.layers import PoolLayer
+    >>> picture = Picture(np.zeros((1, 4, 6, 1), np.uint8), 255.0, True, False, (), "a.png")
+    >>> clips_by_default(Network.chain(PoolLayer()), picture)
+    True
+    """
+    if is_layer and network.gives_shares:
+        return True
+    pictures = network.filters_channels or (network.keeps_channels and picture.is_picture)
+    return pictures and not network.scales
 
 
 def in_strips(network: Network, shape: Shape, dtype: np.dtype[Any]) -> bool:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Container, Iterable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import BinaryIO, Protocol
 
 from cnncli.errors import FileProblem, OptionError
-from cnncli.io.atomic import Data, write_whole
+from cnncli.io import atomic
 from cnncli.io.images import Picture, read_bytes, read_image, read_stream
 from cnncli.io.urls import Location, Url
 from cnncli.pipeline.hash_table import HashTable, hash64
@@ -22,7 +23,6 @@ from cnncli.pipeline.outputs import (
     Target,
     make_folders,
     select_files,
-    write_stdout,
 )
 from cnncli.pipeline.targets import is_device, source_hash
 
@@ -50,8 +50,8 @@ class FileAccess(Protocol):
         """Make ready for files that are about to be written."""
         ...
 
-    def write(self, file: OutFile, data: Data) -> None:
-        """Write one file, whole or not at all."""
+    def open(self, file: OutFile) -> AbstractContextManager[BinaryIO]:
+        """Open a file to write: it is there, whole, once the ``with`` block has ended."""
         ...
 
 
@@ -119,7 +119,7 @@ class LocalFiles:
         Device and inode of all inputs of the batch, none of which is ever overwritten.
     claims : Claims
     sync : bool
-        Whether each file's name is put safely on the disk at once, see `write_whole`.
+        Whether each file's name is put safely on the disk at once, see `cnncli.io.atomic.open`.
     """
 
     options: OutputOptions
@@ -142,7 +142,7 @@ class LocalFiles:
         >>> from cnncli.network.layers import PoolLayer
         >>> from cnncli.network.graph import Network
         >>> from cnncli.io.images import ReadOptions
-        >>> from cnncli.render.tiles import RenderOptions
+        >>> from cnncli.render.options import RenderOptions
         >>> options = ReadOptions(), RenderOptions(), OutputOptions(), ""
         >>> job = Job(Network.chain(PoolLayer()), *options)
         >>> task = Task(0, Target("file", Source(Path("/nowhere.png")), "a.png", "pool"))
@@ -165,32 +165,32 @@ class LocalFiles:
         """Make the folders that are missing."""
         make_folders(target, files)
 
-    def write(self, file: OutFile, data: Data) -> None:
-        """Write a file whole or not at all, or to standard output."""
-        if file.path is None:
-            write_stdout(data)
-        else:
-            write_file(file.path, data, overwrite=self.options.overwrite, sync=self.sync)
+    def open(self, file: OutFile) -> AbstractContextManager[BinaryIO]:
+        """Open a file to write, which appears whole or not at all, or standard output."""
+        return open_output(file.path, overwrite=self.options.overwrite, sync=self.sync)
 
 
 def _real_name(path: Location) -> str:
     return path.text if isinstance(path, Url) else os.path.realpath(path)
 
 
-def write_file(path: Location, data: Data, *, overwrite: bool, sync: bool = True) -> None:
-    """Write a file or an object, whole or not at all.
+def open_output(
+    path: Location | None, *, overwrite: bool, sync: bool = True
+) -> AbstractContextManager[BinaryIO]:
+    """Open a file or an object to write, whole or not at all; None is standard output.
 
     Raises
     ------
     FileProblem
         When it cannot be written or exists. What was there before is still there, unchanged.
     """
+    if path is None:
+        return atomic.open_stdout()
     if isinstance(path, Url):
-        from cnncli.io.remote import write_url
+        from cnncli.io.remote import open_url
 
-        write_url(path, data, overwrite=overwrite)
-    else:
-        write_whole(path, data, overwrite=overwrite, sync=sync)
+        return open_url(path, overwrite=overwrite)
+    return atomic.open(path, overwrite=overwrite, sync=sync)
 
 
 def read_task(job: Job, task: Task) -> Picture:

@@ -6,12 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from cnncli.io.atomic import Data, make_folder, write_stdout
-from cnncli.pipeline.files import write_file
+from cnncli.io.atomic import make_folder
+from cnncli.pipeline.files import open_output
 from cnncli.pipeline.outputs import (
     OutFile,
     OutputOptions,
-    Result,
     Source,
     plan_targets,
     select_files,
@@ -40,7 +39,7 @@ class OneOutput:
     def __str__(self) -> str:
         return "standard output" if self.file.path is None else str(self.file.path)
 
-    def write(self, data: Data) -> None:
+    def write(self, data: bytes) -> None:
         """Write it whole or not at all; a folder that is missing is made.
 
         Raises
@@ -49,12 +48,10 @@ class OneOutput:
             If it cannot be written.
         """
         path = self.file.path
-        if path is None:
-            write_stdout(data)
-            return
         if isinstance(path, Path):
             make_folder(path.parent)
-        write_file(path, data, overwrite=self.overwrite)
+        with open_output(path, overwrite=self.overwrite) as stream:
+            stream.write(data)
 
 
 def one_output_file(
@@ -86,8 +83,7 @@ def one_output_file(
     """
     if options.output in ("-", "/dev/stdout"):
         options = replace(options, format="png")
-    results = [Result(("",))]
-    plan = plan_targets([source], options, op=op, results=results, read_too=read_too)
+    plan = plan_targets([source], options, op=op, one_picture=True, read_too=read_too)
     (target,) = plan.targets
-    (file,) = select_files(target.files(results), options, plan.inputs)
+    (file,) = select_files(target.files(target.unknown()), options, plan.inputs)
     return OneOutput(file, options.overwrite)

@@ -26,7 +26,7 @@ from cnncli.io.formats import FORMATS, Format, check_format, find_format
 from cnncli.io.urls import Location, Url, is_url, parse_output
 from cnncli.pipeline.clashes import clash_problem
 from cnncli.pipeline.hash_table import HashSet, HashTable, hash64
-from cnncli.pipeline.targets import OutFile, Result, Source, Target, is_device, source_hash
+from cnncli.pipeline.targets import OutFile, Source, Target, is_device, source_hash
 from cnncli.pipeline.templates import Template
 
 __all__ = [
@@ -36,7 +36,6 @@ __all__ = [
     "OutFile",
     "OutputOptions",
     "OutputPlan",
-    "Result",
     "Source",
     "Target",
     "Template",
@@ -124,7 +123,7 @@ def plan_targets(
     *,
     op: str,
     filter_name: str | None = None,
-    results: Sequence[Result] | None = None,
+    one_picture: bool = False,
     read_too: Sequence[Path] = (),
     layers: Sequence[str] = (),
 ) -> OutputPlan:
@@ -139,9 +138,9 @@ def plan_targets(
         Name of the command.
     filter_name : str, optional
         Name of the filter when there is one and it has a name.
-    results : sequence of Result, optional
-        What every input will give, when that is known; otherwise `select_files` looks at the files
-        of each input once it is.
+    one_picture : bool
+        Whether every input gives one picture; otherwise `select_files` looks at the files of each
+        input once its pictures are known.
     read_too : sequence of Path
         Further files that must not be overwritten.
     layers : sequence of str
@@ -163,7 +162,7 @@ def plan_targets(
     Examples
     --------
     >>> plan = plan_targets([Source(Path("cat.jpg"))], OutputOptions(), op="pool")
-    >>> [str(file.path) for target in plan.targets for file in target.files([Result(("0",))])]
+    >>> [str(file.path) for target in plan.targets for file in target.files(target.unknown())]
     ['cat-pool.png']
     """
     kind, place = _classify(sources, options, filter_name, bool(layers))
@@ -180,7 +179,7 @@ def plan_targets(
             hint=_FOLDER_HINT,
         )
     plan = OutputPlan(targets, HashSet(_identities(sources, read_too)))
-    _Check(plan, options, results).all()
+    _Check(plan, options, one_picture).all()
     return plan
 
 
@@ -313,10 +312,8 @@ def _check_stdout(sources: Collection[Source]) -> None:
 class _Check:
     """The check of a plan. It remembers folders and hashes: a million images take some 50 MB."""
 
-    def __init__(
-        self, plan: OutputPlan, options: OutputOptions, results: Sequence[Result] | None
-    ) -> None:
-        self.plan, self.options, self.results = plan, options, results
+    def __init__(self, plan: OutputPlan, options: OutputOptions, one_picture: bool) -> None:
+        self.plan, self.options, self.one_picture = plan, options, one_picture
         self.owners = HashTable()
         self.folders: dict[str, str] = {}
         self.checked = ""
@@ -324,11 +321,8 @@ class _Check:
     def all(self) -> None:
         """Refuse what cannot work, in the order of the inputs."""
         for target in self.plan.targets:
-            for file in self._files(target):
+            for file in target.files(target.unknown()):
                 self._one(target, file)
-
-    def _files(self, target: Target) -> Sequence[OutFile]:
-        return target.files(target.unknown() if self.results is None else self.results)
 
     def _one(self, target: Target, file: OutFile) -> None:
         path = file.path
@@ -346,7 +340,7 @@ class _Check:
         if is_there or os.path.dirname(name) != self.checked:
             _check_folder(path, may_be_made=target.kind != "file")
             self.checked = os.path.dirname(name)
-        if is_there and (self.results is not None or not target.per_map):
+        if is_there and (self.one_picture or not target.per_map):
             _wanted(path, self.options, self.plan.inputs)
 
     def _real_name(self, path: Location) -> tuple[str, bool]:
@@ -375,7 +369,7 @@ class _Check:
         for other in self.plan.targets:
             if source_hash(other.source) != owner:
                 continue
-            paths = (file.path for file in self._files(other) if file.path is not None)
+            paths = (file.path for file in other.files(other.unknown()) if file.path is not None)
             if any(self._real_name(each)[0] == name for each in paths):
                 raise clash_problem(path, other, target)
 

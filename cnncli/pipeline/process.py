@@ -14,13 +14,13 @@ from cnncli.pipeline.feature_maps import layer_maps
 from cnncli.pipeline.files import FileAccess
 from cnncli.pipeline.job import Job, Outcome, Task
 from cnncli.pipeline.memory_estimate import check_memory_for
-from cnncli.pipeline.outputs import OutFile, OutputPlan, Result, Source, Target, plan_targets
+from cnncli.pipeline.outputs import OutFile, OutputPlan, Source, Target, plan_targets
+from cnncli.pipeline.targets import LayerResult
 from cnncli.pipeline.write import (
-    Expected,
     check_format_of,
     expect,
     notes_of,
-    shares_of,
+    with_files,
     write_results,
 )
 from cnncli.render.result_rows import Shape
@@ -54,7 +54,7 @@ def plan_batch(job: Job, sources: Collection[Source]) -> OutputPlan:
 def attempt(
     job: Job,
     task: Task,
-    place: FileAccess,
+    access: FileAccess,
     work: Callable[[Job, Task, FileAccess], Outcome] | None = None,
 ) -> Outcome:
     """Do a job on one image; what goes wrong becomes part of the outcome.
@@ -63,7 +63,7 @@ def attempt(
     ----------
     job : Job
     task : Task
-    place : FileAccess
+    access : FileAccess
     work : callable, optional
         What is done; default: `process`.
 
@@ -74,7 +74,7 @@ def attempt(
     """
     begin = time.perf_counter()
     try:
-        outcome = (work or process)(job, task, place)
+        outcome = (work or process)(job, task, access)
     except (CnnCliError, MemoryError) as error:
         outcome = Outcome(task.source, error=named_error(error, task.source))
     return replace(
@@ -84,7 +84,7 @@ def attempt(
     )
 
 
-def process(job: Job, task: Task, place: FileAccess) -> Outcome:
+def process(job: Job, task: Task, access: FileAccess) -> Outcome:
     """Do a job on one image.
 
     Parameters
@@ -92,7 +92,7 @@ def process(job: Job, task: Task, place: FileAccess) -> Outcome:
     job : Job
     task : Task
         The image and where its result goes.
-    place : FileAccess
+    access : FileAccess
         Where it is read from and written to.
 
     Returns
@@ -105,28 +105,27 @@ def process(job: Job, task: Task, place: FileAccess) -> Outcome:
         If it cannot be done; nothing was written then.
     """
     target = task.target
-    if place.all_there(target):
+    if access.all_there(target):
         return Outcome(task.source, skipped=True)
-    picture = place.read(job, task)
-    expected, files = choose(job, target, picture.shape, place)
+    picture = access.read(job, task)
+    expected, files = choose(job, target, picture.shape, access)
     if not files:
         return Outcome(task.source, skipped=True)
-    shares = shares_of(expected, files)
-    check_memory_for(job, picture, shares)
-    said = notes_of(job, picture)
-    names = [share.expected.name for share in shares]
-    made = layer_maps(job.network, picture, names, job.jobs)
-    # The results let go of the pixels as soon as they can; nothing here may hold them.
+    results = with_files(expected, files)
+    check_memory_for(job, picture, results)
+    notes = notes_of(job, picture)
+    computed = layer_maps(job.network, picture, [result.name for result in results], job.jobs)
+    # The results release the pixels as soon as they can; nothing here may hold them.
     del picture
-    place.prepare(target, files)
+    access.prepare(target, files)
     with np.errstate(all="ignore"):
-        written, notes, shown = write_results(job, shares, made, place.write)
-    return Outcome(task.source, written, (*said, *notes), shown=shown)
+        written, more_notes, drawing = write_results(job, results, computed, access)
+    return Outcome(task.source, written, (*notes, *more_notes), shown=drawing)
 
 
 def choose(
-    job: Job, target: Target, shape: Shape, place: FileAccess
-) -> tuple[list[Expected], tuple[OutFile, ...]]:
+    job: Job, target: Target, shape: Shape, access: FileAccess
+) -> tuple[list[LayerResult], tuple[OutFile, ...]]:
     """Return what an image of some shape will give, and those files of it that are to be written.
 
     Raises
@@ -135,8 +134,7 @@ def choose(
         If the shapes do not fit, or a file must not be written or cannot hold its picture.
     """
     expected = expect(job, shape, target.wanted)
-    planned = target.files([Result(each.maps, each.layer) for each in expected])
-    files = place.select(target, planned)
+    files = access.select(target, target.files(expected))
     for file in files:
         check_format_of(job, file, expected[file.result])
     return expected, files

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cache, cached_property
 from pathlib import Path
 
 from cnncli.errors import OptionError, quote
@@ -13,6 +14,7 @@ from cnncli.io.formats import FORMATS, NPY, NPZ, Format, find_format
 from cnncli.io.urls import Location, Url, is_url, join, parse_url
 from cnncli.pipeline.hash_table import hash64
 from cnncli.pipeline.templates import Template, distinct, safe_folder, safe_name
+from cnncli.render.options import MapGroup, picture_names
 
 
 @dataclass(frozen=True)
@@ -68,22 +70,6 @@ def source_hash(source: Source) -> int:
 
 
 @dataclass(frozen=True)
-class Result:
-    """The pictures one input gives in one layer.
-
-    Parameters
-    ----------
-    maps : tuple of str
-        Their names, in order, see `cnncli.render.options.picture_names`.
-    layer : str, optional
-        None outside of networks.
-    """
-
-    maps: tuple[str, ...]
-    layer: str | None = None
-
-
-@dataclass(frozen=True)
 class OutFile:
     """One file to write.
 
@@ -93,7 +79,7 @@ class OutFile:
         None is standard output.
     format : Format
     result : int
-        Index of the `Result` it shows.
+        Index of the `LayerResult` it shows.
     maps : tuple of int
         Indices of that result's pictures in it; an archive holds those of all results.
     """
@@ -102,6 +88,55 @@ class OutFile:
     format: Format
     result: int
     maps: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class LayerResult:
+    """What one layer gives for an image: known before any value is computed.
+
+    Parameters
+    ----------
+    name : str
+        Of the layer in its network.
+    shape : (N, n_H, n_W, n_C)
+    groups : tuple of MapGroup
+        Which channels are one picture.
+    layer : str, optional
+        The name again for a network from a file: outputs and reports bear it.
+    files : tuple of OutFile
+        Where it goes.
+    is_last : bool
+        Whether it is the last layer that may go out.
+
+    Examples
+    --------
+    >>> LayerResult("conv1", (2, 8, 8, 1), (MapGroup("edge", (0,)),)).maps
+    ('edge@0', 'edge@1')
+    """
+
+    name: str
+    shape: tuple[int, int, int, int]
+    groups: tuple[MapGroup, ...]
+    layer: str | None = None
+    files: tuple[OutFile, ...] = ()
+    is_last: bool = False
+
+    @cached_property
+    def maps(self) -> tuple[str, ...]:
+        """Names of its pictures."""
+        return picture_names(self.groups, self.shape[0])
+
+    @property
+    def all_maps(self) -> tuple[int, ...]:
+        """Indices of its pictures."""
+        return tuple(range(len(self.maps)))
+
+
+@cache
+def unknown_results(layers: tuple[str, ...]) -> tuple[LayerResult, ...]:
+    """Return results whose one map of no name stands for all, however many there will be."""
+    one = LayerResult("", (1, 1, 1, 1), (MapGroup("", (0,)),))
+    return tuple(replace(one, name=name, layer=name) for name in layers) or (one,)
 
 
 @dataclass(frozen=True)
@@ -165,16 +200,16 @@ class Target:
         """The layers that go out."""
         return self.layers if self.per_layer else self.layers[-1:]
 
-    def unknown(self) -> tuple[Result, ...]:
+    def unknown(self) -> tuple[LayerResult, ...]:
         """Return results whose one map of no name stands for all, however many there will be."""
-        return tuple(Result(("",), layer) for layer in self.wanted) or (Result(("",)),)
+        return unknown_results(self.wanted)
 
-    def files(self, results: Sequence[Result]) -> tuple[OutFile, ...]:
+    def files(self, results: Sequence[LayerResult]) -> tuple[OutFile, ...]:
         """Name the files for the results of this input.
 
         Parameters
         ----------
-        results : sequence of Result
+        results : sequence of LayerResult
             One, or one for each of the layers that are `wanted`.
 
         Returns
@@ -189,35 +224,36 @@ class Target:
         Examples
         --------
         >>> target = Target("folder", Source(Path("cat.png")), "out", "conv")
-        >>> [str(file.path) for file in target.files([Result(("sobel", "emboss"))])]
+        >>> groups = MapGroup("sobel", (0,)), MapGroup("emboss", (1,))
+        >>> [str(file.path) for file in target.files([LayerResult("conv1", (1, 8, 8, 2), groups)])]
         ['out/cat-sobel.png', 'out/cat-emboss.png']
         """
         if self.archive:
             return (self._archive_file(results),)
         if self.kind == "stdout":
             format = self.format or NPY
-            return tuple(OutFile(None, format, k, _all(r)) for k, r in enumerate(results))
+            return tuple(OutFile(None, format, k, r.all_maps) for k, r in enumerate(results))
         if self.kind == "folder":
             return self._folder_files(results)
         if self.kind == "file":
-            return tuple(self._out(self.place, k, _all(r)) for k, r in enumerate(results))
+            return tuple(self._out(self.place, k, r.all_maps) for k, r in enumerate(results))
         return self._template_files(results)
 
-    def _archive_file(self, results: Sequence[Result]) -> OutFile:
+    def _archive_file(self, results: Sequence[LayerResult]) -> OutFile:
         if self.kind == "stdout":
-            return OutFile(None, NPZ, 0, _all(results[0]))
+            return OutFile(None, NPZ, 0, results[0].all_maps)
         if self.kind == "folder":
             path = join(self._folder, f"{safe_name(self.source.stem)}.npz")
-            return OutFile(path, NPZ, 0, _all(results[0]))
+            return OutFile(path, NPZ, 0, results[0].all_maps)
         if self.kind == "file":
-            return self._out(self.place, 0, _all(results[0]))
+            return self._out(self.place, 0, results[0].all_maps)
         template = Template.parse(self.place)
         if self.kind == "template" and template.fields & {"layer", "map"}:
             raise OptionError(
                 f"--output .npz holds all layers in one file, got {quote(self.place)}",
                 hint="leave {layer} and {map} away, or write .npy",
             )
-        return self._out(self._filled(template, results[0], 0), 0, _all(results[0]))
+        return self._out(self._filled(template, results[0], 0), 0, results[0].all_maps)
 
     @property
     def _folder(self) -> str:
@@ -228,7 +264,7 @@ class Target:
         """Where the image was found below the folder that was searched."""
         return safe_folder(self.source.below or "")
 
-    def _folder_files(self, results: Sequence[Result]) -> tuple[OutFile, ...]:
+    def _folder_files(self, results: Sequence[LayerResult]) -> tuple[OutFile, ...]:
         format = self.format or FORMATS["png"]
         places = [(k, maps) for k, result in enumerate(results) for maps in self._shares(result)]
         stems = distinct(
@@ -240,17 +276,17 @@ class Target:
             for stem, (k, maps) in zip(stems, places, strict=True)
         )
 
-    def _shares(self, result: Result) -> list[tuple[int, ...]]:
+    def _shares(self, result: LayerResult) -> list[tuple[int, ...]]:
         """The pictures of a result that go into one file each."""
-        return [(m,) for m in _all(result)] if self.per_map else [_all(result)]
+        return [(m,) for m in result.all_maps] if self.per_map else [result.all_maps]
 
-    def _parts(self, result: Result, maps: tuple[int, ...]) -> list[str]:
+    def _parts(self, result: LayerResult, maps: tuple[int, ...]) -> list[str]:
         if result.layer is not None:
             return [self.source.stem, result.layer]
         own = self.label if len(result.maps) == 1 else _map_name(result.maps, maps[0])
         return [self.source.stem, own]
 
-    def _template_files(self, results: Sequence[Result]) -> tuple[OutFile, ...]:
+    def _template_files(self, results: Sequence[LayerResult]) -> tuple[OutFile, ...]:
         template = Template.parse(self.place)
         found: dict[str, OutFile] = {}
         for k, result in enumerate(results):
@@ -265,11 +301,11 @@ class Target:
                 found[text] = self._out(text, k, maps)
         return tuple(found.values())
 
-    def _filled(self, template: Template, result: Result, index: int) -> str:
+    def _filled(self, template: Template, result: LayerResult, index: int) -> str:
         text = template.fill(self._values(result, index))
         return os.path.join(self._mirrored, text) if self.kind == "default" else text
 
-    def _values(self, result: Result, index: int) -> dict[str, str | int]:
+    def _values(self, result: LayerResult, index: int) -> dict[str, str | int]:
         several = self.filter_name is None and len(result.maps) > 1
         return {
             "stem": self.source.stem,
@@ -312,10 +348,6 @@ def _format_of(path: Location) -> Format:
         return find_format(extension, option="--output extension")
     except OptionError as error:
         raise error.about(path) from None
-
-
-def _all(result: Result) -> tuple[int, ...]:
-    return tuple(range(len(result.maps)))
 
 
 def _map_name(maps: Sequence[str], index: int) -> str:

@@ -1,117 +1,81 @@
-"""A result to its files and to the report: the last part of a job."""
+"""The results of an image to their files and to the report: values, pictures, or both."""
 
 from __future__ import annotations
 
-import io
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, BinaryIO, Final
+from typing import BinaryIO, Final
 
 import numpy as np
 
 from cnncli._version import __version__
-from cnncli.io.atomic import Data
 from cnncli.io.formats import NPZ
 from cnncli.io.images import Picture
-from cnncli.io.png_writer import PngFile
 from cnncli.io.writers import (
+    NpyFile,
     encode,
     encode_float_tiff,
     holds_values,
+    open_member,
+    open_npz,
     start_png,
-    write_npy_blocks,
-    write_npz,
 )
 from cnncli.network.graph import Network, input_groups
-from cnncli.pipeline.feature_maps import FeatureMaps
+from cnncli.pipeline.feature_maps import FeatureMaps, clips_by_default
+from cnncli.pipeline.files import FileAccess
 from cnncli.pipeline.job import Job, WrittenFile
 from cnncli.pipeline.outputs import OutFile, check_target
-from cnncli.pipeline.targets import is_device
+from cnncli.pipeline.targets import LayerResult
 from cnncli.pipeline.templates import distinct, safe_name
-from cnncli.render.metadata import describe_values
+from cnncli.render.grid import Sheet, grid, plan_grid
+from cnncli.render.levels import ValueRange, are_levels, measure
+from cnncli.render.metadata import describe_values, picture_record
 from cnncli.render.result_rows import Shape, Values
+from cnncli.render.terminal import terminal_picture
 from cnncli.render.tiles import (
-    MapGroup,
-    Sheet,
     Tile,
-    ValueRange,
-    grid,
     make_tiles,
-    measure,
-    picture_names,
-    picture_record,
-    plan_grid,
+    paint_strip,
+    plan_tiles,
     render_notes,
-    render_rows,
-    terminal_picture,
+    tile_values,
 )
-
-Write = Callable[[OutFile, Data], None]
-"""Writes one file: `cnncli.pipeline.files.FileAccess.write`."""
 
 ANSWERS: Final = 5
 """Units of a layer of one row and one column that the report tells."""
 
-
-@dataclass(frozen=True)
-class Expected:
-    """What a layer's result will be, known before it is computed.
-
-    Parameters
-    ----------
-    name : str
-        Of the layer in its network.
-    layer : str, optional
-        The same, for a network from a file.
-    shape : (N, n_H, n_W, n_C)
-    groups : tuple of MapGroup
-    maps : tuple of str
-        Names of its pictures.
-    """
-
-    name: str
-    layer: str | None
-    shape: Shape
-    groups: tuple[MapGroup, ...]
-    maps: tuple[str, ...]
+Outputs = tuple[tuple[WrittenFile, ...], tuple[str, ...], str]
+"""What was written, what the report says of it, and the drawing for the terminal."""
 
 
-@dataclass(frozen=True)
-class Share:
-    """The files of one layer."""
-
-    expected: Expected
-    files: tuple[OutFile, ...]
-    is_last: bool
-
-
-def expect(job: Job, shape: Shape, layers: Sequence[str]) -> list[Expected]:
-    """Check all shapes and return what the wanted layers will give; without any, the last."""
+def expect(job: Job, shape: Shape, layers: Sequence[str]) -> list[LayerResult]:
+    """Check all shapes and return what some layers will give; without any, the last."""
     shapes = job.network.shapes(shape)
     groups = job.network.groups(input_groups(shape[3]))
-    found = []
-    for name in layers or job.network.names[-1:]:
-        maps = picture_names(groups[name], shapes[name][0])
-        layer = name if job.layers else None
-        found.append(Expected(name, layer, shapes[name], groups[name], maps))
-    return found
+    return [
+        LayerResult(name, shapes[name], groups[name], name if job.layers else None)
+        for name in layers or job.network.names[-1:]
+    ]
 
 
-def shares_of(expected: Sequence[Expected], files: Sequence[OutFile]) -> list[Share]:
-    """Return the layers that have files, with them; an archive is a file of every layer."""
+def with_files(results: Sequence[LayerResult], files: Sequence[OutFile]) -> list[LayerResult]:
+    """Return the results that go to files, with those; an archive is a file of every layer."""
     archive = any(file.format == NPZ for file in files)
-    shares = []
-    for index, each in enumerate(expected):
-        own = tuple(file for file in files if archive or file.result == index)
-        if own:
-            shares.append(Share(each, own, index == len(expected) - 1))
-    return shares
+    with_own = (
+        replace(
+            result,
+            files=tuple(file for file in files if archive or file.result == index),
+            is_last=index == len(results) - 1,
+        )
+        for index, result in enumerate(results)
+    )
+    return [result for result in with_own if result.files]
 
 
-def check_format_of(job: Job, file: OutFile, expected: Expected) -> None:
+def check_format_of(job: Job, file: OutFile, result: LayerResult) -> None:
     """Refuse a picture that its file's format cannot hold, before the first pixel."""
-    shape, groups = expected.shape, expected.groups
+    shape, groups = result.shape, result.groups
     if holds_values(file.format, job.output.depth):
         check_target(file, shape[2], shape[1], depth=job.output.depth)
         return
@@ -133,309 +97,281 @@ def notes_of(job: Job, picture: Picture) -> tuple[str, ...]:
 
 
 def _choices(network: Network, picture: Picture) -> tuple[str, ...]:
-    said = network.choices(picture.shape, picture.dtype)
-    if not said or network.pixel_dtype(picture.shape, picture.pixels.dtype) is None:
-        return said
-    return (f"{said[0]}; 8-bit pictures of the range 0..1 by shift-add on whole numbers",)
+    choices = network.choices(picture.shape, picture.dtype)
+    if not choices or network.pixel_dtype(picture.shape, picture.pixels.dtype) is None:
+        return choices
+    return (f"{choices[0]}; 8-bit pictures of the range 0..1 by shift-add on whole numbers",)
+
+
+def write_results(
+    job: Job,
+    results: Sequence[LayerResult],
+    computed: Iterator[tuple[str, FeatureMaps]],
+    access: FileAccess,
+) -> Outputs:
+    """Write results to their files as they come.
+
+    Parameters
+    ----------
+    job : Job
+    results : sequence of LayerResult
+        Those that have files.
+    computed : iterator of (str, FeatureMaps)
+        Their layers, in the same order.
+    access : FileAccess
+        Opens the files.
+
+    Returns
+    -------
+    tuple
+        What was written, what the report says of it, and the drawing of the last layer.
+    """
+    if results[0].files[0].format == NPZ:
+        return _write_archive(job, results, computed, access)
+    written: list[WrittenFile] = []
+    notes: list[str] = []
+    drawing = ""
+    for result, (_, maps) in zip(results, computed, strict=True):
+        files, own_notes, drawing = ResultWriter(job, result, maps, access).write()
+        written += files
+        notes += own_notes
+        # What comes next may need its memory.
+        del maps
+    return tuple(written), tuple(dict.fromkeys(notes)), drawing
+
+
+def _write_archive(
+    job: Job,
+    results: Sequence[LayerResult],
+    computed: Iterator[tuple[str, FeatureMaps]],
+    access: FileAccess,
+) -> Outputs:
+    """Write all layers' values into one .npz file."""
+    file = results[0].files[0]
+    # A layer's own name, unless unpacking it as a file could leave the folder.
+    members = distinct(safe_name(r.name) if ".." in r.name else r.name for r in results)
+    written: list[WrittenFile] = []
+    notes: list[str] = []
+    drawing = ""
+    with access.open(file) as stream, open_npz(stream) as archive:
+        for member, result, (_, maps) in zip(members, results, computed, strict=True):
+            writer = ResultWriter(job, result, maps, access)
+            with open_member(archive, member) as out:
+                written.append(writer.write_array(out, replace(file, maps=result.all_maps)))
+            tiles = writer.tiles() if result.is_last and job.show_width else []
+            notes += writer.notes(written[-1].non_finite, tiles)
+            drawing = writer.drawing(tiles)
+            del maps, writer
+    return tuple(written), tuple(dict.fromkeys(notes)), drawing
 
 
 @dataclass(frozen=True, eq=False)
-class View:
-    """A result with what is needed to show any part of it."""
+class ResultWriter:
+    """Writes what one layer gives to its files.
 
-    result: FeatureMaps
-    expected: Expected
+    Parameters
+    ----------
+    job : Job
+    result : LayerResult
+    maps : FeatureMaps
+        Its values.
+    access : FileAccess
+        Opens the files.
+    """
+
     job: Job
-    write: Write
+    result: LayerResult
+    maps: FeatureMaps
+    access: FileAccess
+
+    def write(self) -> Outputs:
+        """Write all files, those of values first."""
+        job, files, depth = self.job, self.result.files, self.job.output.depth
+        show = job.show_width and self.result.is_last
+        if not show and len(self.result.maps) == len(files) == 1 and files[0].format.name == "png":
+            return self._write_png_in_strips(files[0])
+        value_files = [file for file in files if holds_values(file.format, depth)]
+        if len(value_files) > 1:
+            self.maps.whole()
+        written = {file: self._write_values(file) for file in value_files}
+        tiles = self.tiles() if show or len(value_files) < len(files) else []
+        in_values = (done.non_finite for done in written.values())
+        non_finite = max(sum(tile.non_finite for tile in tiles), *in_values, 0)
+        notes = self.notes(non_finite, tiles)
+        # Encoding needs memory of its own: a decoded picture need not stand beside it.
+        self.maps.release_pixels()
+        for file in files:
+            if file not in written:
+                written[file] = self._write_picture(file, [tiles[index] for index in file.maps])
+        return tuple(written[f] for f in files), notes, self.drawing(tiles if show else [])
+
+    def _write_png_in_strips(self, file: OutFile) -> Outputs:
+        """Write a picture as its rows are made: each strip is computed, painted and compressed."""
+        groups, render = self.result.groups, self.job.render
+        (tile,) = plan_tiles(self.maps, groups, render, self._clip_by_default)
+        record = picture_record([tile], self.job.command, __version__)
+        with self.access.open(file) as stream:
+            png = start_png(stream.write, tile.shape, tile.depth, record, render.compress)
+
+            def write_strip(_: int, rows: slice, values: Values) -> ValueRange:
+                pixels = np.empty((len(values), *tile.shape[1:]), tile.pixels.dtype)
+                (own,) = tile_values(values, groups)
+                seen = paint_strip(tile, own, pixels)
+                png.add(rows, pixels)
+                return seen
+
+            in_levels = are_levels(tile.mapping, tile.depth)
+            for seen in self.maps.map_strips(write_strip, in_levels):
+                tile = replace(tile, seen=tile.seen | seen)
+            png.close()
+        written = self._written_picture(file, grid([tile]), [tile])
+        return (written,), self.notes(tile.non_finite, [tile]), ""
+
+    def _write_values(self, file: OutFile) -> WrittenFile:
+        with self.access.open(file) as stream:
+            write = self.write_array if file.format.pillow is None else self._write_float_tiff
+            return write(stream, file)
+
+    def write_array(self, stream: BinaryIO, file: OutFile) -> WrittenFile:
+        """Write values in the .npy format, strip by strip."""
+        dtype, seen = self.maps.dtype, ValueRange()
+        array = NpyFile(stream.write, self._shape(file), dtype)
+        for strip in self._strips(file):
+            seen |= measure(strip)
+            array.add(strip)
+        return self._written_values(file, seen, f"{dtype} array")
+
+    def _write_float_tiff(self, stream: BinaryIO, file: OutFile) -> WrittenFile:
+        values = self.maps.whole()
+        if len(file.maps) < len(self.result.maps):
+            image, channels = self._part(file)
+            values = values[image : image + 1][..., list(channels)]
+        with np.errstate(over="ignore"):
+            values = values.astype(np.float32, copy=False)
+        record = describe_values(values.shape, self.job.command, __version__)
+        compress = self.job.render.compress
+        stream.write(encode_float_tiff(values, metadata=record, compress=compress))
+        return self._written_values(file, measure(values), "float32 pages")
+
+    def _write_picture(self, file: OutFile, tiles: Sequence[Tile]) -> WrittenFile:
+        job = self.job
+        sheet = grid(tiles, job.render.columns, job.render.labels)
+        data = encode(
+            sheet.pixels,
+            file.format,
+            depth=job.output.depth,
+            metadata=picture_record(tiles, job.command, __version__, sheet),
+            compress=job.render.compress,
+            jobs=job.jobs,
+        )
+        with self.access.open(file) as stream:
+            stream.write(data)
+        return self._written_picture(file, sheet, tiles)
 
     @property
-    def groups(self) -> tuple[MapGroup, ...]:
-        """Which of its channels belong together."""
-        return self.expected.groups
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        """Names of its pictures."""
-        return self.expected.maps
-
-    @property
-    def picture(self) -> Picture:
-        """The image."""
-        return self.result.picture
-
-    @property
-    def clip_by_default(self) -> bool:
-        """Whether the range auto means 0..1.
-
-        So it does for 2-D filters, for what keeps a picture a picture, and in network files for
-        probabilities, but not behind layers that scale.
-        """
-        network = self.result.network
-        if self.expected.layer is not None and network.gives_shares:
-            return True
-        pictures = network.filters_channels or (network.keeps_channels and self.picture.is_picture)
-        return pictures and not network.scales
+    def _clip_by_default(self) -> bool:
+        is_layer = self.result.layer is not None
+        return clips_by_default(self.maps.network, self.maps.picture, is_layer)
 
     def tiles(self) -> list[Tile]:
         """Return every picture of the result."""
         options = self.job.render
         # Float files hold values; what is drawn beside them in the terminal has 8 bits.
         options = replace(options, depth="8") if options.depth == "float" else options
-        return make_tiles(self.result, self.groups, options, self.clip_by_default)
+        return make_tiles(self.maps, self.result.groups, options, self._clip_by_default)
 
-    def blocks(self, maps: tuple[int, ...]) -> Iterator[Values]:
-        """Yield the values of some pictures in blocks of rows: of all of them, or of one."""
-        wanted, group = divmod(maps[0], len(self.groups))
-        for image, block in self.result.blocks():
-            if len(maps) == len(self.names):
-                yield block
-            elif image == wanted:
-                yield block[..., list(self.groups[group].channels)]
+    def drawing(self, tiles: Sequence[Tile]) -> str:
+        """Return tiles as text for the terminal."""
+        if not tiles:
+            return ""
+        sheet = grid(tiles, self.job.render.columns, self.job.render.labels)
+        return terminal_picture(sheet.pixels, self.job.show_width)
 
-    def shape(self, maps: tuple[int, ...]) -> tuple[int, ...]:
-        """Return the shape of those pictures' values, with the batch axis if it stays."""
-        n, height, width, channels = self.result.shape
-        if len(maps) < len(self.names):
-            channels = len(self.groups[maps[0] % len(self.groups)].channels)
-        return (n, height, width, channels) if self.batched(maps) else (height, width, channels)
+    def _part(self, file: OutFile) -> tuple[int, tuple[int, ...]]:
+        """Return the image and the channels of a file's one picture."""
+        image, group = divmod(file.maps[0], len(self.result.groups))
+        return image, self.result.groups[group].channels
 
-    def batched(self, maps: tuple[int, ...]) -> bool:
-        """Whether those pictures keep the batch axis of the input."""
-        return self.picture.batched and len(maps) == len(self.names)
+    def _strips(self, file: OutFile) -> Iterator[Values]:
+        """Yield the values in a file, in strips: of all pictures, or of one."""
+        own_image, channels = self._part(file)
+        for image, strip in self.maps.blocks():
+            if len(file.maps) == len(self.result.maps):
+                yield strip
+            elif image == own_image:
+                yield strip[..., list(channels)]
 
+    def _shape(self, file: OutFile) -> tuple[int, ...]:
+        """Return the shape of the values in a file, with the batch axis if it stays."""
+        n, height, width, channels = self.maps.shape
+        if len(file.maps) < len(self.result.maps):
+            return height, width, len(self._part(file)[1])
+        whole = height, width, channels
+        return (n, *whole) if self.maps.picture.batched else whole
 
-def write_results(
-    job: Job, shares: Sequence[Share], made: Iterator[tuple[str, FeatureMaps]], write: Write
-) -> tuple[tuple[WrittenFile, ...], tuple[str, ...], str]:
-    """Write results to their files as they come.
+    def _written_values(self, file: OutFile, seen: ValueRange, form: str) -> WrittenFile:
+        shape = self._shape(file)
+        low, high = seen.limits
+        return WrittenFile(
+            output=_output_name(file),
+            form=f"{'x'.join(map(str, shape))} {form}",
+            shape=shape,
+            maps=tuple(self.result.maps[index] for index in file.maps),
+            low=low,
+            high=high,
+            mapping="values",
+            range=None,
+            clipped=0.0,
+            non_finite=seen.non_finite,
+            layer=self.result.layer,
+        )
 
-    Parameters
-    ----------
-    job : Job
-    shares : sequence of Share
-    made : iterator of (str, FeatureMaps)
-        Their layers, in the same order.
-    write : callable
-        Writes a file.
+    def _written_picture(self, file: OutFile, sheet: Sheet, tiles: Sequence[Tile]) -> WrittenFile:
+        ranges = tuple((tile.mapping.lo, tile.mapping.hi) for tile in tiles)
+        return WrittenFile(
+            output=_output_name(file),
+            form=_picture_form(sheet, tiles),
+            shape=self._shape(file),
+            maps=tuple(tile.name for tile in tiles),
+            low=min(tile.vmin for tile in tiles),
+            high=max(tile.vmax for tile in tiles),
+            mapping=tiles[0].mapping.kind,
+            range=ranges[0] if len(set(ranges)) == 1 else None,
+            clipped=sum(tile.clipped_fraction for tile in tiles) / len(tiles),
+            non_finite=sum(tile.non_finite for tile in tiles),
+            ranges=ranges,
+            layer=self.result.layer,
+        )
 
-    Returns
-    -------
-    tuple
-        What was written, what is to be said of it, and the drawing of the last layer.
-    """
-    if shares[0].files[0].format == NPZ:
-        return _write_archive(job, shares, made, write)
-    written: list[WrittenFile] = []
-    notes: list[str] = []
-    shown = ""
-    for share, (_, result) in zip(shares, made, strict=True):
-        view = View(result, share.expected, job, write)
-        done, said, shown = _write_all(share, view)
-        written += done
-        notes += said
-        # What comes next may need its room.
-        del view, result
-    return tuple(written), tuple(dict.fromkeys(notes)), shown
+    def notes(self, non_finite: int, tiles: Sequence[Tile]) -> tuple[str, ...]:
+        """Return what the report says of the values and of what was made of them."""
+        return (
+            *(self._value_notes(non_finite) if non_finite else ()),
+            *(render_notes(self.result.groups, self.job.render) if tiles else ()),
+            *self._answers(),
+        )
 
+    def _value_notes(self, non_finite: int) -> tuple[str, ...]:
+        picture, layer = self.maps.picture, self.result.layer
+        if self.maps.network.notes(picture.shape):
+            why = ""
+        elif np.isfinite(picture.pixels).all():
+            why = ", the numbers grew too large"
+        else:
+            why = ", as some of the input are"
+        count = math.prod(self.maps.shape)
+        where = "" if layer is None else f" of {layer}"
+        return (f"warning: {non_finite} of {count} values{where} are infinite or NaN{why}",)
 
-def _write_archive(
-    job: Job, shares: Sequence[Share], made: Iterator[tuple[str, FeatureMaps]], write: Write
-) -> tuple[tuple[WrittenFile, ...], tuple[str, ...], str]:
-    file = shares[0].files[0]
-    members = distinct(_member_name(share.expected) for share in shares)
-    written: list[WrittenFile] = []
-    notes: list[str] = []
-    drawn: list[str] = [""]
-
-    def arrays() -> Iterator[tuple[str, tuple[int, ...], np.dtype[Any], Iterator[Values]]]:
-        for member, share, (_, result) in zip(members, shares, made, strict=True):
-            view = View(result, share.expected, job, write)
-            seen = [ValueRange()]
-            every = tuple(range(len(view.names)))
-            yield member, view.shape(every), result.dtype, _watched(view, every, seen)
-            form = f"{result.dtype} array"
-            written.append(_values_written(file, view, every, seen[0], form))
-            tiles = view.tiles() if share.is_last and job.show_width else []
-            notes.extend(_notes(view, seen[0].non_finite, tiles))
-            drawn[0] = _drawn(job, tiles)
-            del view, result
-
-    write(file, lambda out: write_npz(out, arrays()))
-    return tuple(written), tuple(dict.fromkeys(notes)), drawn[0]
-
-
-def _member_name(expected: Expected) -> str:
-    """The layer's own name, unless unpacking it as a file could leave the folder."""
-    return safe_name(expected.name) if ".." in expected.name else expected.name
-
-
-def _write_all(share: Share, view: View) -> tuple[list[WrittenFile], tuple[str, ...], str]:
-    """Write a result to its files, values first."""
-    job, files = view.job, share.files
-    depth, show = job.output.depth, job.show_width and share.is_last
-    if not show and len(view.names) == len(files) == 1 and files[0].format.pillow == "PNG":
-        done, tile = _write_rows(files[0], view)
-        return [done], _notes(view, tile.non_finite, [tile]), ""
-    drawn = show or not all(holds_values(file.format, depth) for file in files)
-    if sum(holds_values(file.format, depth) for file in files) > 1:
-        view.result.whole()
-    values = [
-        _write_values(job, file, view) if holds_values(file.format, depth) else None
-        for file in files
-    ]
-    tiles = view.tiles() if drawn else []
-    spoilt = [sum(tile.non_finite for tile in tiles), *(done.non_finite for done in values if done)]
-    notes = _notes(view, max(spoilt), tiles)
-    # Encoding needs memory of its own: a decoded picture need not stand beside it.
-    view.result.release_pixels()
-    finished = [
-        done or _write_picture(job, file, [tiles[index] for index in file.maps], view)
-        for file, done in zip(files, values, strict=True)
-    ]
-    return finished, notes, _drawn(job, tiles if show else [])
-
-
-def _drawn(job: Job, tiles: Sequence[Tile]) -> str:
-    if not tiles:
-        return ""
-    sheet = grid(tiles, job.render.columns, job.render.labels)
-    return terminal_picture(sheet.pixels, job.show_width)
-
-
-def _notes(view: View, spoilt: int, tiles: Sequence[Tile]) -> tuple[str, ...]:
-    return (
-        *(_value_notes(view, spoilt) if spoilt else ()),
-        *(render_notes(view.groups, view.job.render) if tiles else ()),
-        *_answers(view),
-    )
-
-
-def _answers(view: View) -> tuple[str, ...]:
-    """Say the largest values of a network's layer of one unit a map, such as a classifier's."""
-    n, height, width, maps = view.result.shape
-    if view.expected.layer is None or (n, height, width) != (1, 1, 1) or maps < 2:
-        return ()
-    values = view.result.whole().reshape(-1)
-    best = np.argsort(-values, kind="stable")[:ANSWERS]
-    answers = ", ".join(f"{view.names[index]} {values[index]:.4g}" for index in best)
-    return (f"{view.expected.layer}, largest first: {answers}",)
-
-
-def _write_values(job: Job, file: OutFile, view: View) -> WrittenFile:
-    if file.format.pillow is None:
-        found, form = _write_array(file, view)
-    else:
-        found, form = _write_float_tiff(job, file, view)
-    return _values_written(file, view, file.maps, found, form)
-
-
-def _values_written(
-    file: OutFile, view: View, maps: tuple[int, ...], found: ValueRange, form: str
-) -> WrittenFile:
-    shape, finite = view.shape(maps), found.lo <= found.hi
-    return WrittenFile(
-        output=_output_name(file),
-        form=f"{'x'.join(map(str, shape))} {form}",
-        shape=shape,
-        maps=tuple(view.names[index] for index in maps),
-        low=found.lo if finite else 0.0,
-        high=found.hi if finite else 0.0,
-        mapping="values",
-        range=None,
-        clipped=0.0,
-        non_finite=found.non_finite,
-        layer=view.expected.layer,
-    )
-
-
-def _write_array(file: OutFile, view: View) -> tuple[ValueRange, str]:
-    """Write a .npy file strip by strip, and look at the values on their way."""
-    dtype, seen = view.result.dtype, [ValueRange()]
-    blocks = _watched(view, file.maps, seen)
-    view.write(file, lambda out: write_npy_blocks(out, view.shape(file.maps), dtype, blocks))
-    return seen[0], f"{dtype} array"
-
-
-def _watched(view: View, maps: tuple[int, ...], seen: list[ValueRange]) -> Iterator[Values]:
-    """Yield the values of some pictures in blocks, and keep count of what was in them."""
-    for block in view.blocks(maps):
-        seen[0] |= measure(block)
-        yield block
-
-
-def _write_float_tiff(job: Job, file: OutFile, view: View) -> tuple[ValueRange, str]:
-    values = view.result.whole()
-    if len(file.maps) < len(view.names):
-        image, group = divmod(file.maps[0], len(view.groups))
-        values = values[image : image + 1][..., list(view.groups[group].channels)]
-    with np.errstate(over="ignore"):
-        values = values.astype(np.float32, copy=False)
-    record = describe_values(values.shape, job.command, __version__)
-    view.write(file, encode_float_tiff(values, metadata=record, compress=job.render.compress))
-    return measure(values), "float32 pages"
-
-
-def _write_picture(job: Job, file: OutFile, tiles: Sequence[Tile], view: View) -> WrittenFile:
-    sheet = grid(tiles, job.render.columns, job.render.labels)
-    record = picture_record(tiles, job.command, __version__, sheet)
-    data = encode(
-        sheet.pixels,
-        file.format,
-        depth=job.output.depth,
-        metadata=record,
-        compress=job.render.compress,
-        jobs=job.jobs,
-    )
-    view.write(file, data)
-    return _written(file, sheet, tiles, view)
-
-
-def _write_rows(file: OutFile, view: View) -> tuple[WrittenFile, Tile]:
-    """Write a PNG picture strip by strip, as its rows are made."""
-    job = view.job
-    made: list[Tile] = []
-
-    def write(out: BinaryIO) -> None:
-        started: list[PngFile] = []
-
-        def begin(tile: Tile) -> Callable[[slice, np.ndarray], object]:
-            record = picture_record([tile], job.command, __version__)
-            options = job.output.depth, record, job.render.compress
-            started.append(start_png(out.write, tile.shape, *options))
-            return started[0].add
-
-        options = job.render, view.clip_by_default, begin
-        made.append(render_rows(view.result, view.groups[0], *options))
-        started[0].close()
-
-    view.write(file, write if file.path and not is_device(file.path) else _gathered(write))
-    (tile,) = made
-    return _written(file, grid([tile]), [tile], view), tile
-
-
-def _gathered(write: Callable[[BinaryIO], None]) -> memoryview:
-    """Return all that is to be written: what a pipe got cannot be taken back."""
-    stream = io.BytesIO()
-    write(stream)
-    return stream.getbuffer()
-
-
-def _written(file: OutFile, sheet: Sheet, tiles: Sequence[Tile], view: View) -> WrittenFile:
-    ranges = tuple((tile.mapping.lo, tile.mapping.hi) for tile in tiles)
-    return WrittenFile(
-        output=_output_name(file),
-        form=_picture_form(sheet, tiles),
-        shape=view.shape(file.maps),
-        maps=tuple(tile.name for tile in tiles),
-        low=min(tile.vmin for tile in tiles),
-        high=max(tile.vmax for tile in tiles),
-        mapping=tiles[0].mapping.kind,
-        range=ranges[0] if len(set(ranges)) == 1 else None,
-        clipped=sum(tile.clipped_fraction for tile in tiles) / len(tiles),
-        non_finite=sum(tile.non_finite for tile in tiles),
-        ranges=ranges,
-        layer=view.expected.layer,
-    )
+    def _answers(self) -> tuple[str, ...]:
+        """Name the largest values of a layer of one unit a map, such as a classifier's."""
+        n, height, width, maps = self.maps.shape
+        if self.result.layer is None or (n, height, width) != (1, 1, 1) or maps < 2:
+            return ()
+        values = self.maps.whole().reshape(-1)
+        best = np.argsort(-values, kind="stable")[:ANSWERS]
+        answers = ", ".join(f"{self.result.maps[index]} {values[index]:.4g}" for index in best)
+        return (f"{self.result.layer}, largest first: {answers}",)
 
 
 def _picture_form(sheet: Sheet, tiles: Sequence[Tile]) -> str:
@@ -447,18 +383,6 @@ def _picture_form(sheet: Sheet, tiles: Sequence[Tile]) -> str:
         return form
     rows, columns = tiles[0].pixels.shape[:2]
     return f"{form}, {len(tiles)} maps of {columns}x{rows}"
-
-
-def _value_notes(view: View, spoilt: int) -> tuple[str, ...]:
-    if view.result.network.notes(view.picture.shape):
-        why = ""
-    elif np.isfinite(view.picture.pixels).all():
-        why = ", the numbers grew too large"
-    else:
-        why = ", as some of the input are"
-    count, layer = math.prod(view.result.shape), view.expected.layer
-    where = "" if layer is None else f" of {layer}"
-    return (f"warning: {spoilt} of {count} values{where} are infinite or NaN{why}",)
 
 
 def _output_name(file: OutFile) -> str:

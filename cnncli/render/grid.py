@@ -181,7 +181,8 @@ def grid(tiles: Sequence[Picture], columns: int | None = None, labels: bool = Tr
 
     Examples
     --------
-    >>> from cnncli.render.tiles import MapGroup, RenderOptions, make_tiles
+    >>> from cnncli.render.options import MapGroup, RenderOptions
+    >>> from cnncli.render.tiles import make_tiles
     >>> groups = [MapGroup("left", (0,)), MapGroup("right", (1,))]
     >>> sheet = grid(make_tiles(np.zeros((1, 64, 64, 2)), groups, RenderOptions(), True))
     >>> sheet.pixels.shape, sheet.zoom

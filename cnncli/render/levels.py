@@ -45,6 +45,11 @@ class ValueRange:
     non_finite: int = 0
     clipped: int = 0
 
+    @property
+    def limits(self) -> tuple[float, float]:
+        """The smallest and the largest finite value; zeros when there is none."""
+        return (self.lo, self.hi) if self.lo <= self.hi else (0.0, 0.0)
+
     def __or__(self, other: ValueRange) -> ValueRange:
         return ValueRange(
             min(self.lo, other.lo),
@@ -182,7 +187,7 @@ def choose_range(
     if spec == "clip" or (spec == "auto" and clip_by_default):
         return Mapping("clip", 0.0, 1.0)
     found = values if isinstance(values, ValueRange) else measure(values)
-    lo, hi = (found.lo, found.hi) if found.lo <= found.hi else (0.0, 0.0)
+    lo, hi = found.limits
     if spec == "auto":
         spec = "symmetric" if lo < 0 else "minmax"
     most = max(-lo, hi, 0.0)

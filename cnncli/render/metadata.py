@@ -15,7 +15,7 @@ import math
 from collections.abc import Mapping as Record
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 
@@ -24,32 +24,14 @@ from cnncli.render import colormaps
 from cnncli.render.grid import Box, Sheet
 from cnncli.render.levels import Mapping, from_levels
 from cnncli.render.options import COLORMAPS
+from cnncli.render.tiles import Tile
 
 _KINDS = ("clip", "minmax", "symmetric", "abs", "fixed")
 _DTYPES = {"8": np.dtype(np.uint8), "16": np.dtype(np.uint16)}
 
 
-class RenderedTile(Protocol):
-    """What a record needs of a tile."""
-
-    @property
-    def name(self) -> str: ...
-    @property
-    def pixels(self) -> np.ndarray: ...
-    @property
-    def mapping(self) -> Mapping: ...
-    @property
-    def channels(self) -> tuple[int, ...]: ...
-    @property
-    def image(self) -> int: ...
-    @property
-    def depth(self) -> str: ...
-    @property
-    def colormap(self) -> str: ...
-
-
 def picture_record(
-    tiles: Sequence[RenderedTile], command: str, version: str, sheet: Sheet | None = None
+    tiles: Sequence[Tile], command: str, version: str, sheet: Sheet | None = None
 ) -> dict[str, Any]:
     """Record how a picture was made.
 
@@ -75,7 +57,8 @@ def picture_record(
 
     Examples
     --------
-    >>> from cnncli.render.tiles import MapGroup, RenderOptions, make_tiles
+    >>> from cnncli.render.options import MapGroup, RenderOptions
+    >>> from cnncli.render.tiles import make_tiles
     >>> tiles = make_tiles(np.zeros((1, 4, 6, 1)), [MapGroup("dot", (0,))], RenderOptions(), True)
     >>> picture_record(tiles, "cnncli conv a.png", "1.0")["maps"][0]["box"]
     [0, 0, 6, 4]
@@ -162,7 +145,8 @@ def restore_values(
 
     Examples
     --------
-    >>> from cnncli.render.tiles import MapGroup, RenderOptions, make_tiles
+    >>> from cnncli.render.options import MapGroup, RenderOptions
+    >>> from cnncli.render.tiles import make_tiles
     >>> values = np.array([[[[-2.0], [0.5]]]])
     >>> tiles = make_tiles(values, [MapGroup("edge", (0,))], RenderOptions(), False)
     >>> back = restore_values(tiles[0].pixels, picture_record(tiles, "", "1.0"))

@@ -1,4 +1,4 @@
-"""What a result is for those who show it: rows in strips, in memory or made when asked for."""
+"""A result as rendering takes it: rows in strips, from an array or made when asked for."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ class ResultRows(Protocol):
         With `in_levels` the values of a strip may be whole numbers, `LEVELS` times what they are.
         """
 
-    def kept(self) -> ResultRows:
-        """Return what is cheap to pass over several times."""
+    def keep_if_small(self) -> None:
+        """Compute and keep the values if they are few: several passes over them follow."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,6 +57,5 @@ class ArrayRows:
         rows = slice(0, self.shape[1])
         return [action(image, rows, values) for image, values in enumerate(self.values)]
 
-    def kept(self) -> ResultRows:
-        """Return itself."""
-        return self
+    def keep_if_small(self) -> None:
+        """Do nothing: they are there."""

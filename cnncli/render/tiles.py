@@ -1,60 +1,27 @@
-"""Values to pictures: a result's channels become tiles, tiles become one sheet.
-
-The parts stand in their own modules and are offered here together: `levels` (range and rounding),
-`colormaps`, `grid` (labelled sheets), `metadata` (what made the picture, and back) and `terminal`.
-"""
+"""Values to pictures: each channel or colour of a result becomes a tile with its own range."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import reduce
+from operator import or_
 
 import numpy as np
 
 from cnncli.render import colormaps
-from cnncli.render.grid import Box, Layout, Sheet, grid, plan_grid
 from cnncli.render.levels import (
     Mapping,
     ValueRange,
     are_levels,
     choose_range,
-    count_clipped,
-    from_levels,
     is_fixed,
     level_dtype,
     measure,
     paint_levels,
-    to_levels,
 )
-from cnncli.render.metadata import picture_record, restore_values
 from cnncli.render.options import MapGroup, RenderOptions, picture_names
 from cnncli.render.result_rows import ArrayRows, ResultRows
-from cnncli.render.terminal import terminal_picture
-
-__all__ = [
-    "Box",
-    "ValueRange",
-    "Layout",
-    "MapGroup",
-    "Mapping",
-    "RenderOptions",
-    "Sheet",
-    "Tile",
-    "choose_range",
-    "count_clipped",
-    "picture_record",
-    "from_levels",
-    "grid",
-    "measure",
-    "picture_names",
-    "plan_grid",
-    "make_tiles",
-    "render_rows",
-    "render_notes",
-    "restore_values",
-    "terminal_picture",
-    "to_levels",
-]
 
 # Channels copied out together: 16 float32 values fill one cache line, so that each line of a
 # result is read once for all its channels instead of once for every map.
@@ -71,12 +38,8 @@ class Tile:
     pixels : ndarray of uint8 or uint16, shape (H, W) or (H, W, 3)
     mapping : Mapping
         The range that made the pixels.
-    clipped_fraction : float
-        Share of the finite values outside the range, 0..1.
-    vmin, vmax : float
-        ValueRange of the finite values; both 0 when there is none.
-    non_finite : int
-        NaN and infinite values.
+    seen : ValueRange
+        What was found in the values.
     channels : tuple of int
         The channels of the result it shows.
     image : int
@@ -89,10 +52,7 @@ class Tile:
     name: str
     pixels: np.ndarray
     mapping: Mapping
-    clipped_fraction: float
-    vmin: float
-    vmax: float
-    non_finite: int
+    seen: ValueRange
     channels: tuple[int, ...]
     image: int = 0
     depth: str = "8"
@@ -104,9 +64,25 @@ class Tile:
         return self.pixels.shape
 
     @property
-    def colour(self) -> bool:
-        """Whether the pixels have three samples."""
-        return self.pixels.ndim == 3
+    def vmin(self) -> float:
+        """The smallest finite value; 0 when there is none."""
+        return self.seen.limits[0]
+
+    @property
+    def vmax(self) -> float:
+        """The largest finite value; 0 when there is none."""
+        return self.seen.limits[1]
+
+    @property
+    def non_finite(self) -> int:
+        """How many values are NaN or infinite."""
+        return self.seen.non_finite
+
+    @property
+    def clipped_fraction(self) -> float:
+        """Share of the finite values outside the range, 0..1."""
+        count = self.shape[0] * self.shape[1] * len(self.channels) - self.non_finite
+        return self.seen.clipped / max(count, 1)
 
 
 def make_tiles(
@@ -147,152 +123,155 @@ def make_tiles(
     >>> tiles[0].pixels.tolist(), tiles[0].mapping.kind
     ([[64, 128, 255]], 'symmetric')
     """
-    rows, mappings = _ranged(result, groups, options, clip_by_default)
-    return _painted(rows, groups, options, mappings)
+    rows: ResultRows = ArrayRows(result) if isinstance(result, np.ndarray) else result
+    tiles = [
+        replace(tile, pixels=np.empty(tile.shape, tile.pixels.dtype))
+        for tile in plan_tiles(rows, groups, options, clip_by_default)
+    ]
+
+    def paint(index: int, strip: slice, values: np.ndarray) -> ValueRange:
+        return paint_strip(tiles[index], values, tiles[index].pixels[strip])
+
+    in_levels = all(are_levels(tile.mapping, tile.depth) for tile in tiles)
+    seen = _for_each_tile(rows, groups, paint, in_levels)
+    return [replace(tile, seen=found) for tile, found in zip(tiles, seen, strict=True)]
 
 
-def render_rows(
-    result: np.ndarray | ResultRows,
-    group: MapGroup,
-    options: RenderOptions,
-    clip_by_default: bool,
-    begin: Callable[[Tile], Callable[[slice, np.ndarray], object]],
-) -> Tile:
-    """Turn the result of one image into one picture, whose pixels never stand together.
+def plan_tiles(
+    rows: ResultRows, groups: Sequence[MapGroup], options: RenderOptions, clip_by_default: bool
+) -> list[Tile]:
+    """Choose the ranges of the pictures that `make_tiles` would make, without making them.
 
     Parameters
     ----------
-    result, options, clip_by_default
-        As for `make_tiles`, with N = 1.
-    group : MapGroup
-        The picture.
-    begin : callable
-        Called once with the picture as it will be, but for its pixels and what will be found in
-        the values. Returns a function of rows and their pixels, which strips call on threads, in
-        no order.
+    rows : ResultRows
+    groups, options, clip_by_default
+        As for `make_tiles`.
 
     Returns
     -------
-    Tile
-        Without its pixels: they only have their shape and dtype.
+    list of Tile
+        Their pixels have shape and dtype but take no memory; what is in the values is not known.
 
     Examples
     --------
-    >>> rows = []
-    >>> tile = render_rows(
-    ...     np.ones((1, 2, 3, 1)), MapGroup("", (0,)), RenderOptions(), True,
-    ...     lambda tile: lambda strip, pixels: rows.append(pixels.tolist()),
-    ... )
-    >>> rows, tile.shape
-    ([[[255, 255, 255], [255, 255, 255]]], (2, 3))
+    >>> rows = ArrayRows(np.ones((1, 2, 3, 1)))
+    >>> plan_tiles(rows, [MapGroup("", (0,))], RenderOptions(), True)[0].mapping
+    Mapping(kind='clip', lo=0.0, hi=1.0)
     """
-    groups = [group]
-    rows, (mapping,) = _ranged(result, groups, options, clip_by_default)
-    _, height, width, _ = rows.shape
-    colormap = None if group.colour else options.colormap
-    one = _canvas(1, 1, colormap, options.depth)
-    blank = np.broadcast_to(one[0, 0], (height, width, *one.shape[2:]))
-    (name,) = picture_names(groups, 1)
-    take = begin(_tile(name, group, 0, options, (blank, mapping, ValueRange())))
-
-    def paint(image: int, strip: slice, parts: list[np.ndarray]) -> list[ValueRange]:
-        pixels = _canvas(strip.stop - strip.start, width, colormap, options.depth)
-        found = _paint(parts[0], mapping, colormap, options.depth, pixels)
-        take(strip, pixels)
-        return [found]
-
-    (found,) = _joined(rows, groups, paint, are_levels(mapping, options.depth))
-    return _tile(name, group, 0, options, (blank, mapping, found))
-
-
-def _ranged(
-    result: np.ndarray | ResultRows,
-    groups: Sequence[MapGroup],
-    options: RenderOptions,
-    clip_by_default: bool,
-) -> tuple[ResultRows, list[Mapping]]:
-    """Return what is to be painted, and the range of every picture."""
     if options.depth == "float":
         raise ValueError("depth float is written as values, not rendered")
-    rows: ResultRows = ArrayRows(result) if isinstance(result, np.ndarray) else result
-    count = rows.shape[0] * len(groups)
+    n, height, width, _ = rows.shape
     if is_fixed(options.range, clip_by_default):
-        return rows, [choose_range(ValueRange(), options.range, clip_by_default)] * count
-    rows = rows.kept()
-    found = _joined(rows, groups, lambda image, strip, parts: [measure(part) for part in parts])
-    if options.shared_range:
-        found = [_union(found)] * count
-    return rows, [choose_range(extremes, options.range, clip_by_default) for extremes in found]
+        found = [ValueRange()] * (n * len(groups))
+    else:
+        rows.keep_if_small()
+        found = _for_each_tile(rows, groups, lambda index, strip, values: measure(values))
+        if options.shared_range:
+            found = [reduce(or_, found)] * len(found)
+    tiles = []
+    for index, name in enumerate(picture_names(groups, n)):
+        image, group = index // len(groups), groups[index % len(groups)]
+        is_grey = options.colormap == "gray" and not group.colour
+        one = np.zeros(() if is_grey else 3, level_dtype(options.depth))
+        tiles.append(
+            Tile(
+                name=name,
+                pixels=np.broadcast_to(one, (height, width, *one.shape)),
+                mapping=choose_range(found[index], options.range, clip_by_default),
+                seen=ValueRange(),
+                channels=group.channels,
+                image=image,
+                depth=options.depth,
+                colormap="gray" if group.colour else options.colormap,
+            )
+        )
+    return tiles
 
 
-def _union(found: Sequence[ValueRange]) -> ValueRange:
-    whole = ValueRange()
-    for extremes in found:
-        whole |= extremes
-    return whole
+def paint_strip(tile: Tile, values: np.ndarray, out: np.ndarray) -> ValueRange:
+    """Turn some rows of values into pixels, in the range of their tile.
+
+    Parameters
+    ----------
+    tile : Tile
+    values : ndarray of float, shape (rows, W) or (rows, W, 3)
+    out : ndarray of the tile's dtype, shape (rows, W) or (rows, W, 3)
+        Where to put the pixels.
+
+    Returns
+    -------
+    ValueRange
+        What was found in the values.
+
+    Examples
+    --------
+    >>> (tile,) = plan_tiles(
+    ...     ArrayRows(np.ones((1, 2, 3, 1))), [MapGroup("", (0,))], RenderOptions(), True
+    ... )
+    >>> pixels = np.empty((1, 3), np.uint8)
+    >>> paint_strip(tile, np.ones((1, 3)), pixels).hi, pixels.tolist()
+    (1.0, [[255, 255, 255]])
+    """
+    if tile.colormap == "gray":
+        return paint_levels(values, tile.mapping, tile.depth, out)
+    levels = np.empty(values.shape, level_dtype(tile.depth))
+    found = paint_levels(values, tile.mapping, tile.depth, levels)
+    out[...] = colormaps.apply(levels, tile.colormap)
+    return found
 
 
-def _joined(
+def _for_each_tile(
     rows: ResultRows,
     groups: Sequence[MapGroup],
-    look: Callable[[int, slice, list[np.ndarray]], list[ValueRange]],
+    action: Callable[[int, slice, np.ndarray], ValueRange],
     in_levels: bool = False,
 ) -> list[ValueRange]:
-    """Look at every strip of every picture, and join what was found in each picture."""
+    """Call ``action(index, strip, values)`` for each strip of each tile; join what it returns."""
 
-    def at(image: int, strip: slice, values: np.ndarray) -> tuple[int, list[ValueRange]]:
-        return image, look(image, strip, list(_parts(values, groups)))
+    def for_strip(image: int, strip: slice, values: np.ndarray) -> tuple[int, list[ValueRange]]:
+        first = image * len(groups)
+        parts = enumerate(tile_values(values, groups), first)
+        return first, [action(index, strip, part) for index, part in parts]
 
     found = [ValueRange()] * (rows.shape[0] * len(groups))
-    for image, seen in rows.map_strips(at, in_levels):
-        for index, extremes in enumerate(seen, image * len(groups)):
-            found[index] |= extremes
+    for first, ranges in rows.map_strips(for_strip, in_levels):
+        for index, each in enumerate(ranges, first):
+            found[index] |= each
     return found
 
 
-def _painted(
-    rows: ResultRows,
-    groups: Sequence[MapGroup],
-    options: RenderOptions,
-    mappings: Sequence[Mapping],
-) -> list[Tile]:
-    n, height, width, _ = rows.shape
-    maps = [None if group.colour else options.colormap for group in groups]
-    pixels = [
-        _canvas(height, width, colormap, options.depth) for _ in range(n) for colormap in maps
-    ]
+def tile_values(strip: np.ndarray, groups: Sequence[MapGroup]) -> Iterator[np.ndarray]:
+    """Yield the values of every picture of some rows of an image.
 
-    def paint(image: int, strip: slice, parts: list[np.ndarray]) -> list[ValueRange]:
-        seen = []
-        for group, part in enumerate(parts):
-            index = image * len(groups) + group
-            out = pixels[index][strip]
-            seen.append(_paint(part, mappings[index], maps[group], options.depth, out))
-        return seen
+    Parameters
+    ----------
+    strip : ndarray, shape (rows, W, C)
+    groups : sequence of MapGroup
 
-    in_levels = all(are_levels(mapping, options.depth) for mapping in mappings)
-    found = _joined(rows, groups, paint, in_levels)
-    names = picture_names(groups, n)
-    return [
-        _tile(names[index], groups[index % len(groups)], index // len(groups), options, each)
-        for index, each in enumerate(zip(pixels, mappings, found, strict=True))
-    ]
+    Yields
+    ------
+    ndarray, shape (rows, W) or (rows, W, 3)
 
-
-def _canvas(height: int, width: int, colormap: str | None, depth: str) -> np.ndarray:
-    shape = (height, width) if colormap == "gray" else (height, width, 3)
-    return np.empty(shape, level_dtype(depth))
-
-
-def _paint(
-    part: np.ndarray, mapping: Mapping, colormap: str | None, depth: str, out: np.ndarray
-) -> ValueRange:
-    if colormap in (None, "gray"):
-        return paint_levels(part, mapping, depth, out)
-    levels = np.empty(part.shape, level_dtype(depth))
-    found = paint_levels(part, mapping, depth, levels)
-    out[...] = colormaps.apply(levels, colormap or "gray")
-    return found
+    Examples
+    --------
+    >>> [part.shape for part in tile_values(np.ones((2, 4, 3)), [MapGroup("", (0, 1, 2))])]
+    [(2, 4, 3)]
+    """
+    block, first = strip[:, :, :0].transpose(2, 0, 1), 0
+    for group in groups:
+        channel = group.channels[0]
+        if group.channels == (channel, channel + 1, channel + 2):
+            yield strip[:, :, channel : channel + 3]
+        elif group.colour:
+            yield strip[:, :, list(group.channels)]
+        else:
+            if not first <= channel < first + len(block):
+                first = channel // _TOGETHER * _TOGETHER
+                block = strip[:, :, first : first + _TOGETHER].transpose(2, 0, 1)
+                if strip.shape[2] > 4:
+                    block = np.ascontiguousarray(block)
+            yield block[channel - first]
 
 
 def render_notes(groups: Sequence[MapGroup], options: RenderOptions) -> tuple[str, ...]:
@@ -319,51 +298,3 @@ def render_notes(groups: Sequence[MapGroup], options: RenderOptions) -> tuple[st
     more = f" and {len(coloured) - 1} more stay" if len(coloured) > 1 else " stays"
     line = f"--colormap {options.colormap} is for single maps: {coloured[0]}{more} as it is"
     return (line.replace("stay as it is", "stay as they are"),)
-
-
-def _tile(
-    name: str,
-    group: MapGroup,
-    image: int,
-    options: RenderOptions,
-    made: tuple[np.ndarray, Mapping, ValueRange],
-) -> Tile:
-    pixels, mapping, found = made
-    finite = found.lo <= found.hi
-    count = pixels.shape[0] * pixels.shape[1] * len(group.channels) - found.non_finite
-    return Tile(
-        name=name,
-        pixels=pixels,
-        mapping=mapping,
-        clipped_fraction=found.clipped / max(count, 1),
-        vmin=found.lo if finite else 0.0,
-        vmax=found.hi if finite else 0.0,
-        non_finite=found.non_finite,
-        channels=group.channels,
-        image=image,
-        depth=options.depth,
-        colormap="gray" if group.colour else options.colormap,
-    )
-
-
-def _parts(image: np.ndarray, groups: Sequence[MapGroup]) -> Iterator[np.ndarray]:
-    """Yield the values of every picture of some rows of an image, (H, W) or (H, W, 3)."""
-    block, first = image[:, :, :0].transpose(2, 0, 1), 0
-    for group in groups:
-        if group.colour:
-            yield _colour_part(image, group.channels)
-            continue
-        channel = group.channels[0]
-        if not first <= channel < first + len(block):
-            first = channel // _TOGETHER * _TOGETHER
-            block = image[:, :, first : first + _TOGETHER].transpose(2, 0, 1)
-            if image.shape[2] > 4:
-                block = np.ascontiguousarray(block)
-        yield block[channel - first]
-
-
-def _colour_part(image: np.ndarray, channels: tuple[int, ...]) -> np.ndarray:
-    first = channels[0]
-    if channels == (first, first + 1, first + 2):
-        return image[:, :, first : first + 3]
-    return image[:, :, list(channels)]

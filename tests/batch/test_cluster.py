@@ -22,7 +22,7 @@ from cnncli.pipeline.files import LocalFiles
 from cnncli.pipeline.job import Job, Outcome, Task
 from cnncli.pipeline.outputs import OutputOptions, Source
 from cnncli.pipeline.process import plan_batch
-from cnncli.render.tiles import RenderOptions
+from cnncli.render.options import RenderOptions
 from tests.support import faultlayer
 from tests.support.daskcluster import DaskCluster, dask_cluster, marked, wait_until, worker_of
 from tests.support.faultlayer import SLOW, SOUND, FaultLayer

@@ -6,16 +6,17 @@ import faulthandler
 import os
 import signal
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 import pytest
 
 from cnncli.batch.pool import WorkerRunner, _Given, _Pool
 from cnncli.batch.run import InlineRunner, Runner, run
-from cnncli.io.atomic import Data
 from cnncli.io.images import Picture, ReadOptions
 from cnncli.network.graph import Network
 from cnncli.network.layers import PoolLayer
@@ -23,7 +24,7 @@ from cnncli.pipeline.files import LocalFiles
 from cnncli.pipeline.job import Job, Outcome, Task
 from cnncli.pipeline.outputs import OutFile, OutputOptions, Source
 from cnncli.pipeline.process import plan_batch
-from cnncli.render.tiles import RenderOptions
+from cnncli.render.options import RenderOptions
 from tests.support.shell import error_lines, pixels, run_after, run_cli, save, snapshot
 
 RANDOM = np.random.default_rng(5)
@@ -43,8 +44,10 @@ class Poisoned(LocalFiles):
         befall(task.source.stem)
         return super().read(job, task)
 
-    def write(self, file: OutFile, data: Data) -> None:
-        super().write(file, data)
+    @contextmanager
+    def open(self, file: OutFile) -> Iterator[BinaryIO]:
+        with super().open(file) as stream:
+            yield stream
         assert file.path is not None
         if file.path.stem.startswith("written-then-killed"):
             once(file.path.stem, lambda: os.kill(os.getpid(), signal.SIGKILL))

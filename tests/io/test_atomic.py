@@ -21,7 +21,7 @@ from cnncli.network.layers import PoolLayer
 from cnncli.pipeline.job import Job
 from cnncli.pipeline.outputs import OutputOptions, Source
 from cnncli.pipeline.process import plan_batch
-from cnncli.render.tiles import RenderOptions
+from cnncli.render.options import RenderOptions
 
 PACKAGE = Path(cnncli.__file__).parents[1]
 HEAD = """

@@ -392,7 +392,9 @@ AS_VALUES = ReadOptions(restore=restore_values)
 @pytest.mark.parametrize("form", ["PNG", "TIFF"])
 def test_values_come_back_from_pictures(form: str, depth: str) -> None:
     from cnncli.io.writers import encode
-    from cnncli.render.tiles import MapGroup, RenderOptions, make_tiles, picture_record
+    from cnncli.render.metadata import picture_record
+    from cnncli.render.options import MapGroup, RenderOptions
+    from cnncli.render.tiles import make_tiles
 
     values = RANDOM.normal(size=(1, 5, 7, 1)).astype(np.float32)
     tiles = make_tiles(values, [MapGroup("edge", (0,))], RenderOptions(depth=depth), False)

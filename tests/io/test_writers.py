@@ -13,7 +13,7 @@ from PIL import Image
 
 from cnncli.errors import FileProblem, OptionError
 from cnncli.io.formats import FORMATS, check_format, find_format
-from cnncli.io.writers import encode, encode_float_tiff, encode_npy, holds_values, write_npy
+from cnncli.io.writers import NpyFile, encode, encode_float_tiff, holds_values
 
 RECORD = {"cnncli": "1.0", "command": "cnncli conv '\\udcff\\n日本.png' -f edge", "maps": []}
 RNG = np.random.default_rng(3)
@@ -117,25 +117,30 @@ def test_float_tiff_has_a_page_for_each_channel(compress: str) -> None:
         assert np.array_equal(np.asarray(image), values[page // 3, :, :, page % 3])
 
 
-@pytest.mark.parametrize("batched", [True, False])
+def npy_bytes(values: np.ndarray) -> bytes:
+    stream = io.BytesIO()
+    file = NpyFile(stream.write, values.shape, values.dtype)
+    for row in values:
+        file.add(row)
+    return stream.getvalue()
+
+
 @pytest.mark.parametrize("dtype", ["<f4", "<f8", ">f4", ">f8"])
 @pytest.mark.parametrize("order", ["C", "F"])
-def test_npy_holds_the_values(dtype: str, order: str, batched: bool) -> None:
-    values = np.array(RNG.normal(size=(1, 3, 4, 5)), dtype, order=order)
-    data = encode_npy(values, batched)
+def test_npy_holds_the_values(dtype: str, order: str) -> None:
+    values = np.array(RNG.normal(size=(3, 4, 5)), dtype, order=order)
+    data = npy_bytes(values)
     back = np.load(io.BytesIO(data), allow_pickle=False)
-    assert np.array_equal(back, values if batched else values[0])
+    assert np.array_equal(back, values)
     assert back.dtype.str == "<" + dtype[1:] and back.flags.c_contiguous
     usual = io.BytesIO()
     np.save(usual, np.ascontiguousarray(back))
     assert data == usual.getvalue()
 
 
-def test_npy_of_nothing_and_of_a_batch() -> None:
-    empty = np.load(io.BytesIO(encode_npy(np.zeros((1, 0, 4, 2), np.float32), False)))
+def test_npy_of_nothing() -> None:
+    empty = np.load(io.BytesIO(npy_bytes(np.zeros((0, 4, 2), np.float32))))
     assert empty.shape == (0, 4, 2)
-    with pytest.raises(ValueError, match="batch"):
-        write_npy(io.BytesIO(), np.zeros((2, 1, 1, 1)), False)
 
 
 def test_arguments_are_left_alone() -> None:
@@ -197,6 +202,6 @@ def test_pillow_giving_up_is_a_file_problem() -> None:
 
 
 def test_arrays_are_no_pictures() -> None:
-    with pytest.raises(ValueError, match="write_npy"):
+    with pytest.raises(ValueError, match="NpyFile"):
         encode(GREY, "npy")
     assert holds_values(FORMATS["npy"], "8") and not holds_values(FORMATS["tif"], "16")

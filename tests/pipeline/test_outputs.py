@@ -17,7 +17,6 @@ from cnncli.pipeline.outputs import (
     FORMATS,
     OutputOptions,
     OutputPlan,
-    Result,
     Source,
     Target,
     check_target,
@@ -25,9 +24,18 @@ from cnncli.pipeline.outputs import (
     plan_targets,
     select_files,
 )
+from cnncli.pipeline.targets import LayerResult
+from cnncli.render.options import MapGroup
 
-ONE = (Result(("edge",)),)
-THREE = (Result(("edge", "blur", "emboss")),)
+
+def layer(*maps: str, name: str | None = None) -> LayerResult:
+    """A layer that gives maps of these names."""
+    groups = tuple(MapGroup(text, (channel,)) for channel, text in enumerate(maps))
+    return LayerResult(name or "conv1", (1, 8, 8, len(maps)), groups, name)
+
+
+ONE = (layer("edge"),)
+THREE = (layer("edge", "blur", "emboss"),)
 CAT = Source(Path("cat.jpg"))
 
 
@@ -38,16 +46,16 @@ def own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def plan(
-    output: str | None, *sources: str, results: tuple[Result, ...] | None = ONE, **settings: Any
+    output: str | None, *sources: str, one_picture: bool = True, **settings: Any
 ) -> OutputPlan:
     keys = ("op", "filter_name", "layers")
     names = {key: settings.pop(key) for key in keys if key in settings}
     options = OutputOptions(output, **settings)
     inputs = [Source(Path(source)) for source in sources or ["cat.jpg"]]
-    return plan_targets(inputs, options, **{"op": "conv"} | names, results=results)
+    return plan_targets(inputs, options, **{"op": "conv"} | names, one_picture=one_picture)
 
 
-def paths(made: OutputPlan, results: tuple[Result, ...] = ONE) -> list[str]:
+def paths(made: OutputPlan, results: tuple[LayerResult, ...] = ONE) -> list[str]:
     return [str(file.path) for target in made.targets for file in target.files(results)]
 
 
@@ -85,12 +93,12 @@ def test_default_names(settings: dict[str, Any], expected: str) -> None:
         ("out.png", THREE, ["out.png"]),
         ("out/", ONE, ["out/cat-conv.png"]),
         ("out/", THREE, ["out/cat-edge.png", "out/cat-blur.png", "out/cat-emboss.png"]),
-        ("out/", (Result(("0", "1")),), ["out/cat-000.png", "out/cat-001.png"]),
-        ("out/", (Result(("", "")),), ["out/cat-000.png", "out/cat-001.png"]),
-        ("out/", (Result(("a/b", "a_b")),), ["out/cat-a_b.png", "out/cat-a_b-2.png"]),
+        ("out/", (layer("0", "1"),), ["out/cat-000.png", "out/cat-001.png"]),
+        ("out/", (layer("", ""),), ["out/cat-000.png", "out/cat-001.png"]),
+        ("out/", (layer("a/b", "a_b"),), ["out/cat-a_b.png", "out/cat-a_b-2.png"]),
         (
             "out/",
-            (Result(("0", "1"), "conv1"), Result(("x",), "pool")),
+            (layer("0", "1", name="conv1"), layer("x", name="pool")),
             ["out/cat-conv1.png", "out/cat-pool.png"],
         ),
         ("t/{stem}-{map:02d}.tif", THREE, [f"t/cat-0{k}.tif" for k in range(3)]),
@@ -98,14 +106,17 @@ def test_default_names(settings: dict[str, Any], expected: str) -> None:
         ("{stem}.npy", THREE, ["cat.npy"]),
         ("{name}.{ext}", ONE, ["cat.jpg.jpg"]),
         ("{op}-{layer}.png", ONE, ["conv-conv.png"]),
-        ("{layer}.png", (Result(("a",), "c1"), Result(("a", "b"), "../p")), ["c1.png", ".._p.png"]),
+        (
+            "{layer}.png",
+            (layer("a", name="c1"), layer("a", "b", name="../p")),
+            ["c1.png", ".._p.png"],
+        ),
         ("a{{b}}.png", ONE, ["a{b}.png"]),
     ],
 )
-def test_names(output: str, results: tuple[Result, ...], expected: list[str]) -> None:
+def test_names(output: str, results: tuple[LayerResult, ...], expected: list[str]) -> None:
     layers = [each.layer for each in results if each.layer is not None]
-    assert paths(plan(output, results=results, layers=layers), results) == expected
-    assert paths(plan(output, results=None, layers=layers), results) == expected
+    assert paths(plan(output, one_picture=False, layers=layers), results) == expected
 
 
 def test_files_know_their_maps() -> None:
@@ -130,7 +141,7 @@ def test_a_folder_that_exists_needs_no_slash_and_wins_over_braces() -> None:
 def test_folders_are_made_after_the_checks() -> None:
     Path("link").symlink_to("real")
     for output in ("a/b/", "c/{stem}-{map}.png", "link/"):
-        (target,) = plan(output, results=THREE).targets
+        (target,) = plan(output).targets
         assert not Path(output).parent.exists() or output == "link/"
         make_folders(target, target.files(THREE))
     assert all(Path(made).is_dir() for made in ("a/b", "c", "real"))
@@ -156,20 +167,20 @@ def test_folders_are_made_after_the_checks() -> None:
         ("{op}-{map}.png", ["a.png", "b.png"], "would hold both"),
     ],
 )
-@pytest.mark.parametrize("results", [ONE, None])
+@pytest.mark.parametrize("one_picture", [True, False])
 def test_refused_names(
-    output: str | None, sources: list[str], words: str, results: tuple[Result, ...] | None
+    output: str | None, sources: list[str], words: str, one_picture: bool
 ) -> None:
     with pytest.raises(OptionError) as caught:
-        plan(output, *sources, results=results)
+        plan(output, *sources, one_picture=one_picture)
     assert words in str(caught.value) and caught.value.hint
     assert os.listdir() == []
 
 
 def test_a_template_gives_each_layer_its_own_name() -> None:
-    layers = (Result(("a", "b"), "one"), Result(("a", "b"), "two"))
+    layers = (layer("a", "b", name="one"), layer("a", "b", name="two"))
     with pytest.raises(OptionError, match=r"got '0\.png' twice"):
-        plan("{map}.png", results=layers)
+        first(plan("{map}.png", layers=("one", "two"))).files(layers)
 
 
 @pytest.mark.parametrize(
@@ -229,7 +240,7 @@ def test_what_exists_is_kept(output: str) -> None:
 
 
 def test_resuming_writes_the_missing_maps() -> None:
-    files = first(plan("o/", results=None)).files(THREE)
+    files = first(plan("o/", one_picture=False)).files(THREE)
     Path("o").mkdir()
     Path("o/cat-blur.png").touch()
     left = select_files(files, OutputOptions("o/", skip_existing=True))
@@ -239,7 +250,7 @@ def test_resuming_writes_the_missing_maps() -> None:
 def test_maps_that_turn_out_to_be_an_input_are_refused() -> None:
     Path("o").mkdir()
     Path("o/cat-blur.png").touch()
-    made = plan("o/", "cat.jpg", "o/cat-blur.png", results=None, overwrite=True)
+    made = plan("o/", "cat.jpg", "o/cat-blur.png", one_picture=False, overwrite=True)
     with pytest.raises(OptionError, match="is one of the inputs"):
         select_files(first(made).files(THREE), OutputOptions(overwrite=True), made.inputs)
 
@@ -303,7 +314,7 @@ def test_standard_output() -> None:
 
 
 def test_standard_input_into_a_pipe_goes_to_standard_output() -> None:
-    made = plan_targets([Source(None)], OutputOptions(), op="pool", results=ONE)
+    made = plan_targets([Source(None)], OutputOptions(), op="pool", one_picture=True)
     assert first(made).kind == "stdout"
 
 
@@ -311,7 +322,7 @@ def test_standard_input_at_a_terminal_gets_a_file(
     terminal: TextIO, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sys, "stdout", terminal)
-    made = plan_targets([Source(None)], OutputOptions(), op="pool", results=ONE)
+    made = plan_targets([Source(None)], OutputOptions(), op="pool", one_picture=True)
     assert paths(made) == ["stdin-pool.png"]
 
 
@@ -354,5 +365,5 @@ def test_odd_names_stay_in_place_and_show_escaped(name: str) -> None:
 def test_targets_travel_to_workers() -> None:
     import pickle
 
-    target = first(plan("o/{stem}-{map}.png", results=None, format="tif"))
+    target = first(plan("o/{stem}-{map}.png", one_picture=False, format="tif"))
     assert pickle.loads(pickle.dumps(target)).files(THREE) == target.files(THREE)

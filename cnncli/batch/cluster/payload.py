@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from io import BytesIO
 from pathlib import Path
+from typing import BinaryIO
 
 from cnncli.errors import CnnCliError, FileProblem
-from cnncli.io.atomic import Data
 from cnncli.io.images import Picture
 from cnncli.io.npy import fault_text, open_regular
 from cnncli.io.remote import read_url
@@ -134,7 +135,8 @@ def unpack(answer: Answer, target: Target, place: LocalFiles) -> Outcome:
     place.prepare(target, chosen)
     for file, data in answer.files:
         if _name(file) in names:
-            place.write(file, data)
+            with place.open(file) as stream:
+                stream.write(data)
     written = tuple(each for each in outcome.written if each.output in names)
     return replace(outcome, written=written, skipped=not written)
 
@@ -169,13 +171,12 @@ class ParcelPlace:
     def prepare(self, target: Target, files: Sequence[OutFile]) -> None:
         """Make no folders: nothing is written here."""
 
-    def write(self, file: OutFile, data: Data) -> None:
+    @contextmanager
+    def open(self, file: OutFile) -> Iterator[BinaryIO]:
         """Keep a file's content."""
-        if callable(data):
-            stream = BytesIO()
-            data(stream)
-            data = stream.getvalue()
-        self.files.append((file, bytes(data)))
+        stream = BytesIO()
+        yield stream
+        self.files.append((file, stream.getvalue()))
 
 
 @dataclass(frozen=True)

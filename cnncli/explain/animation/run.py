@@ -19,7 +19,7 @@ from cnncli.explain.run import ExplainJob, run
 from cnncli.io.atomic import make_folder, write_whole
 from cnncli.io.urls import local_path
 from cnncli.io.writers import encode
-from cnncli.pipeline.outputs import OutputOptions, Result, Source, plan_targets, select_files
+from cnncli.pipeline.outputs import OutputOptions, Source, plan_targets, select_files
 from cnncli.system.memory import check_memory
 
 NUMBER: Final = re.compile(r"\{frame(?::0?(\d{1,2})d)?\}")
@@ -134,7 +134,7 @@ def _numbered(name: str, frame: int) -> str:
 
 def _paths(wanted: ExplainJob, source: Source, names: Sequence[str]) -> list[Path]:
     """Check where everything goes."""
-    results, paths = [Result(("",))], []
+    paths = []
     for name in names:
         # What stands in a folder that is still to be made cannot be there already.
         if NUMBER.search(_name(wanted)) and not Path(name).parent.exists():
@@ -144,11 +144,11 @@ def _paths(wanted: ExplainJob, source: Source, names: Sequence[str]) -> list[Pat
         plan = plan_targets(
             *([source], options),
             op="explain",
-            results=results,
+            one_picture=True,
             read_too=tuple(wanted.job.read_too),
         )
         (target,) = plan.targets
-        (file,) = select_files(target.files(results), options, plan.inputs)
+        (file,) = select_files(target.files(target.unknown()), options, plan.inputs)
         assert isinstance(file.path, Path)  # local_path sees to that
         paths.append(file.path)
     return paths

@@ -19,7 +19,6 @@ from cnncli.network.layers import ConvLayer, PoolLayer
 from cnncli.pipeline.outputs import (
     OutFile,
     OutputOptions,
-    Result,
     Source,
     plan_targets,
     select_files,
@@ -82,12 +81,11 @@ def _target(wanted: ExplainJob, source: Source) -> OutFile:
     name = os.fspath(local_path(output.output or "", "-o"))
     if Path(name).suffix.lower() not in SUFFIXES:
         raise OptionError(f"-o must end in .html, got {quote(name)}", hint="-o page.html")
-    results = [Result(("",))]
     # A page has no format among those of pictures; png stands for any that can be written.
     options = OutputOptions(name, "png", output.overwrite)
-    plan = plan_targets([source], options, op="explain", results=results, read_too=_read(wanted))
+    plan = plan_targets([source], options, op="explain", one_picture=True, read_too=_read(wanted))
     (target,) = plan.targets
-    (file,) = select_files(target.files(results), options, plan.inputs)
+    (file,) = select_files(target.files(target.unknown()), options, plan.inputs)
     return file
 
 
