@@ -11,13 +11,13 @@ import json
 from array import array
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, BinaryIO, Final
+from typing import Any, Final
 
 from cnncli._version import __version__
 from cnncli.batch.report import Report, written_fields
 from cnncli.batch.spool import Spool
 from cnncli.errors import OptionError, quote
-from cnncli.io.atomic import write_whole
+from cnncli.io import atomic
 from cnncli.pipeline.job import Outcome, Task
 from cnncli.pipeline.outputs import OutputPlan, Source, check_file
 from cnncli.render.metadata import printable
@@ -83,17 +83,15 @@ class ReportFile:
             If it cannot be written.
         """
 
-        def write(out: BinaryIO) -> None:
+        with atomic.open(self.path, overwrite=self.overwrite) as stream:
             if self._is_table:
-                out.write(_rows([list(COLUMNS)]))
-                out.writelines(self._all())
+                stream.write(_rows([list(COLUMNS)]))
+                stream.writelines(self._all())
                 return
-            out.write(_head(report, command, seconds))
+            stream.write(_head(report, command, seconds))
             for index, entry in enumerate(self._all()):
-                out.write(b",\n" * (index > 0) + entry)
-            out.write(b"\n]}\n")
-
-        write_whole(self.path, write, overwrite=self.overwrite)
+                stream.write(b",\n" * (index > 0) + entry)
+            stream.write(b"\n]}\n")
 
     def _all(self) -> Iterator[bytes]:
         for place, source in zip(self._places, self.sources, strict=True):

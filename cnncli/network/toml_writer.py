@@ -16,7 +16,7 @@ from cnncli.core.geometry import explicit_pads
 from cnncli.errors import FileProblem, OptionError, quote
 from cnncli.filters.files import split_key
 from cnncli.filters.filter import Filter
-from cnncli.io.atomic import exists_problem, write_whole
+from cnncli.io import atomic
 from cnncli.network.graph import NORMALIZE, SOURCE, Model, Node
 from cnncli.network.layers import ConvLayer, FloatArray, ScaleLayer
 from cnncli.network.toml_reader import MAX_BYTES, MAX_LAYERS
@@ -265,7 +265,7 @@ def check_files(network: Path, weights: Path, overwrite: bool) -> None:
         if not path.parent.is_dir():
             raise FileProblem("no such folder", path=path)
         if os.path.lexists(path) and not overwrite:
-            raise exists_problem(path)
+            raise atomic.exists_problem(path)
 
 
 def save_network(
@@ -323,6 +323,8 @@ def save_network(
     data = encode_weights(arrays, weights.suffix)
     # First, so that no network file ever names weights that are not there.
     if arrays:
-        write_whole(weights, data, overwrite=overwrite)
-    write_whole(path, text.encode(), overwrite=overwrite)
+        with atomic.open(weights, overwrite=overwrite) as stream:
+            stream.write(data)
+    with atomic.open(path, overwrite=overwrite) as stream:
+        stream.write(text.encode())
     return arrays

@@ -12,7 +12,7 @@ from cnncli.explain.page.assemble import page_text
 from cnncli.explain.page.layer_data import ACTIVATIONS, Place, Scene, layer_scene
 from cnncli.explain.page.network_data import network_scene
 from cnncli.explain.run import Explained, ExplainJob, run
-from cnncli.io.atomic import write_whole
+from cnncli.io import atomic
 from cnncli.io.urls import local_path
 from cnncli.network.graph import NORMALIZE, Network
 from cnncli.network.layers import ConvLayer, PoolLayer
@@ -70,7 +70,8 @@ def write_page(wanted: ExplainJob, source: Source) -> PageDone:
     done = run(wanted, source)
     data = page_text(_scene(wanted, done, source)).encode()
     assert isinstance(file.path, Path)  # _target sees to that
-    write_whole(file.path, data, overwrite=wanted.job.output.overwrite)
+    with atomic.open(file.path, overwrite=wanted.job.output.overwrite) as stream:
+        stream.write(data)
     found = done.explanation
     return PageDone(os.fspath(file.path), len(data), found.name, found.at, found.map, done.notes)
 
