@@ -74,14 +74,14 @@ class _Builder:
         self.taken = {SOURCE, NORMALIZE}
 
     def add(self, node: OnnxNode) -> None:
-        """Read one node."""
-        lost = [self._check(node, name) for name in node.inputs]
-        reason = next(filter(None, lost), None)
+        """Read one node; if it cannot be read, note why it and what it makes are missing."""
+        reasons = [self._why_missing(node, name) for name in node.inputs]
+        reason = next(filter(None, reasons), None)
         if reason is None:
             try:
                 self._read(node)
                 return
-            except (UnsupportedNode, CnnCliError, ValueError, IndexError, TypeError) as error:
+            except (UnsupportedNode, CnnCliError, ValueError, LookupError, TypeError) as error:
                 if isinstance(error, FileProblem):
                     raise
                 reason = f"{node.label} cannot be read: {_line(error)}"
@@ -90,8 +90,8 @@ class _Builder:
         for name in (node.name, *node.outputs):
             self.missing.setdefault(name, reason)
 
-    def _check(self, node: OnnxNode, name: str) -> str | None:
-        """Return why a value is not there; None if it is."""
+    def _why_missing(self, node: OnnxNode, name: str) -> str | None:
+        """Return why a node's input is not there; None if it is."""
         if name in self.values or name in self.graph.constants:
             return None
         if name in self.missing:
@@ -101,38 +101,39 @@ class _Builder:
         raise FileProblem(f"{node.label} needs {quote(name)}, which is {why}", path=self.graph.path)
 
     def _read(self, node: OnnxNode) -> None:
-        inputs = tuple(self._value(name) for name in node.inputs)
-        found: Signal | Array | None = None
-        arrays = [value for value in inputs if isinstance(value, np.ndarray)]
-        if arrays and len(arrays) == len(inputs):
-            found = evaluate_constant(node.op, arrays, node.attributes)
-        if found is None:
-            found = self._made(node, inputs)
+        value = self._evaluate(node, tuple(self._value(name) for name in node.inputs))
         if not node.outputs:
             raise UnsupportedNode("it has no output")
-        self.values[node.outputs[0]] = found
+        self.values[node.outputs[0]] = value
         for extra in node.outputs[1:]:
             self.missing[extra] = f"{node.label} is read for its first output only"
-        if isinstance(found, Signal) and found.layer != SOURCE:
-            self.layers.setdefault(node.name, found.layer)
-            self.outputs.setdefault(node.outputs[0], found.layer)
-
-    def _made(self, node: OnnxNode, inputs: tuple[Signal | Array | None, ...]) -> Signal | Array:
-        if node.op not in OPERATORS:
-            raise UnsupportedNode("cnncli has no layer for it")
-        name = self._name(node)
-        found = OPERATORS[node.op](
-            NodeInputs(node.attributes, name, self.graph.opset, inputs, self.weights)
-        )
-        return self._place(name, found) if isinstance(found, BuiltLayer) else found
+        if isinstance(value, Signal) and value.layer != SOURCE:
+            self.layers.setdefault(node.name, value.layer)
+            self.outputs.setdefault(node.outputs[0], value.layer)
 
     def _value(self, name: str) -> Signal | Array | None:
         if name in self.values:
             return self.values[name]
-        found = self.graph.constants.read(name)
-        if found is None:
+        array = self.graph.constants.read(name)
+        if array is None:
             raise UnsupportedNode(f"{quote(name)} holds something else than numbers")
-        return found
+        return array
+
+    def _evaluate(
+        self, node: OnnxNode, inputs: tuple[Signal | Array | None, ...]
+    ) -> Signal | Array:
+        """Return what a node makes: an array known beforehand, or the output of a new layer."""
+        arrays = [value for value in inputs if isinstance(value, np.ndarray)]
+        if arrays and len(arrays) == len(inputs):
+            array = evaluate_constant(node.op, arrays, node.attributes)
+            if array is not None:
+                return array
+        if node.op not in OPERATORS:
+            raise UnsupportedNode("cnncli has no layer for it")
+        name = self._name(node)
+        opset, weights = self.graph.opset, self.weights
+        result = OPERATORS[node.op](NodeInputs(node.attributes, name, opset, inputs, weights))
+        return self._place(name, result) if isinstance(result, BuiltLayer) else result
 
     def _name(self, node: OnnxNode) -> str:
         """Return a free name for a node's layer, safe in file names."""

@@ -25,7 +25,14 @@ from cnncli.network.layers import (
     PoolLayer,
     ScaleLayer,
 )
-from cnncli.network.onnx.shape_operators import flatten, reshape, squeeze, transpose, unsqueeze
+from cnncli.network.onnx.shape_operators import (
+    flatten,
+    named_axes,
+    reshape,
+    squeeze,
+    transpose,
+    unsqueeze,
+)
 from cnncli.network.onnx.values import (
     Array,
     BuiltLayer,
@@ -124,13 +131,11 @@ def _global_pool(mode: str) -> Callable[[NodeInputs], Result]:
 
 def _reduce_mean(node: NodeInputs) -> Result:
     x = node.signal(0, ("nchw", "nhwc"))
-    given = node.array(1)
-    axes = node.get("axes", ()) if given is None else tuple(int(axis) for axis in given.reshape(-1))
+    axes = named_axes(node.attributes, node.array(1)) or ()
     if {x.axes[axis] for axis in axes if -4 <= axis < 4} != {"h", "w"}:
         raise UnsupportedNode(f"it takes the mean over axes {axes}, not over rows and columns")
-    return BuiltLayer(
-        PoolLayer("average", "global"), (x,), None if node.get("keepdims", 1) else "chw"
-    )
+    order = None if node.get("keepdims", 1) else "chw"
+    return BuiltLayer(PoolLayer("average", "global"), (x,), order)
 
 
 def _pad(node: NodeInputs) -> Result:
@@ -204,43 +209,41 @@ def _softmax(node: NodeInputs) -> Result:
 
 
 def _add(node: NodeInputs) -> Result:
-    return _with_constant(node, lambda c: (np.ones(1), c)) or _join(node, AddLayer())
+    return _with_constant(node, lambda c: (np.ones(1), c), AddLayer())
 
 
 def _mul(node: NodeInputs) -> Result:
-    return _with_constant(node, lambda c: (c, np.zeros(1))) or _join(node, MulLayer())
+    return _with_constant(node, lambda c: (c, np.zeros(1)), MulLayer())
 
 
 def _sub(node: NodeInputs) -> Result:
-    if isinstance(node.given(0), Signal):
-        found = _with_constant(node, lambda c: (np.ones(1), -c))
-    else:
-        found = _with_constant(node, lambda c: (-np.ones(1), c))
-    if found is None:
-        raise UnsupportedNode("it subtracts one picture from another")
-    return found
+    sign = 1.0 if isinstance(node.given(0), Signal) else -1.0
+    why = "it subtracts one picture from another"
+    return _with_constant(node, lambda c: (np.full(1, sign), -c if sign > 0 else c), why)
 
 
 def _div(node: NodeInputs) -> Result:
     node.signal(0)
+    why = "it divides one picture by another"
     with np.errstate(divide="ignore"):
-        found = _with_constant(node, lambda c: (1 / c.astype(np.float64), np.zeros(1)))
-    if found is None:
-        raise UnsupportedNode("it divides one picture by another")
-    return found
+        return _with_constant(node, lambda c: (1 / c.astype(np.float64), np.zeros(1)), why)
 
 
 def _with_constant(
-    node: NodeInputs, scale: Callable[[Array], tuple[Array, Array]]
-) -> BuiltLayer | None:
-    """Return a picture and a constant as a scale; None if there is no constant."""
+    node: NodeInputs,
+    scale: Callable[[Array], tuple[Array, Array]],
+    pictures: AddLayer | MulLayer | str,
+) -> Result:
+    """Return a picture and a constant as a scale; two pictures as a layer, if there is one."""
     x, constant = node.given(0), node.given(1)
     if not isinstance(x, Signal):
         x, constant = constant, x
     if not isinstance(x, Signal) or constant is None:
         raise UnsupportedNode("it has not two inputs")
     if isinstance(constant, Signal):
-        return None
+        if isinstance(pictures, str):
+            raise UnsupportedNode(pictures)
+        return _join(node, pictures)
     axis = node.get("axis") if node.opset < 7 and node.get("broadcast", 0) else None
     factor, offset = scale(per_channel(constant, x, axis))
     return BuiltLayer(ScaleLayer(node.parameter(factor), node.parameter(offset)), (x,))

@@ -79,11 +79,10 @@ def _known(x: Signal) -> tuple[int, ...]:
 
 
 def _axes(node: NodeInputs) -> tuple[int, ...]:
-    given = node.array(1)
-    found = axes_of([] if given is None else [given, given], node.attributes)
-    if found is None:
+    axes = named_axes(node.attributes, node.array(1))
+    if axes is None:
         raise UnsupportedNode("its axes are not written down")
-    return found
+    return axes
 
 
 def _filled(shape: Sequence[int], old: Sequence[int]) -> list[int]:
@@ -113,7 +112,7 @@ def evaluate_constant(op: str, arrays: Sequence[Array], attributes: Fields) -> A
 
     Raises
     ------
-    ValueError, IndexError, TypeError
+    ValueError, LookupError, TypeError
         If the arrays do not fit it.
 
     Examples
@@ -125,52 +124,46 @@ def evaluate_constant(op: str, arrays: Sequence[Array], attributes: Fields) -> A
         return None
     # A placeholder holds zeros, and may be divided by.
     with np.errstate(all="ignore"):
-        return np.asarray(_ON_ARRAYS[op](arrays, attributes))
+        return np.asarray(_ON_ARRAYS[op](attributes, *arrays))
 
 
-def axes_of(arrays: Sequence[Array], attributes: Fields) -> tuple[int, ...] | None:
+def named_axes(attributes: Fields, given: Array | None = None) -> tuple[int, ...] | None:
     """Return the axes that a node names: an input of newer operators, an attribute of older.
 
     Examples
     --------
-    >>> axes_of([np.zeros(3)], {"axes": (2, 3)})
+    >>> named_axes({"axes": (2, 3)})
     (2, 3)
     """
-    if len(arrays) > 1:
-        return tuple(int(axis) for axis in arrays[1].reshape(-1))
-    axes = attributes.get("axes")
-    return None if axes is None else tuple(axes)
+    axes = attributes.get("axes") if given is None else given.reshape(-1)
+    return None if axes is None else tuple(int(axis) for axis in axes)
 
 
-def _reshape_array(arrays: Sequence[Array], attributes: Fields) -> Array:
-    shape = arrays[1].reshape(-1) if len(arrays) > 1 else attributes["shape"]
-    kept = [arrays[0].shape[i] if n == 0 else int(n) for i, n in enumerate(shape)]
-    return arrays[0].reshape(kept)
+def _reshape_array(attributes: Fields, array: Array, shape: Array | None = None) -> Array:
+    lengths = attributes["shape"] if shape is None else shape.reshape(-1)
+    return array.reshape([array.shape[i] if n == 0 else int(n) for i, n in enumerate(lengths)])
 
 
-def _unsqueeze_array(arrays: Sequence[Array], attributes: Fields) -> Array:
-    return np.expand_dims(arrays[0], axes_of(arrays, attributes) or ())
+def _divide_arrays(attributes: Fields, a: Array, b: Array) -> Array:
+    return np.asarray(a // b if a.dtype.kind in "iu" else a / b)
 
 
-def _divide_arrays(arrays: Sequence[Array], attributes: Fields) -> Array:
-    if arrays[0].dtype.kind in "iu":
-        return np.asarray(arrays[0] // arrays[1])
-    return np.asarray(arrays[0] / arrays[1])
-
-
-_ON_ARRAYS: Final[dict[str, Callable[[Sequence[Array], Fields], Any]]] = {
-    "Identity": lambda arrays, attributes: arrays[0],
+_ON_ARRAYS: Final[dict[str, Callable[..., Any]]] = {
+    "Identity": lambda attributes, array: array,
     # All numbers become floats of the picture's kind in the end.
-    "Cast": lambda arrays, attributes: arrays[0],
-    "Shape": lambda arrays, attributes: np.array(arrays[0].shape),
-    "Transpose": lambda arrays, attributes: arrays[0].transpose(attributes.get("perm")),
+    "Cast": lambda attributes, array: array,
+    "Shape": lambda attributes, array: np.array(array.shape),
+    "Transpose": lambda attributes, array: array.transpose(attributes.get("perm")),
     "Reshape": _reshape_array,
-    "Squeeze": lambda arrays, attributes: np.squeeze(arrays[0], axes_of(arrays, attributes)),
-    "Unsqueeze": _unsqueeze_array,
-    "Concat": lambda arrays, attributes: np.concatenate(arrays, attributes["axis"]),
-    "Gather": lambda arrays, attributes: arrays[0].take(arrays[1], attributes.get("axis", 0)),
-    "Add": lambda arrays, attributes: np.add(*arrays),
-    "Sub": lambda arrays, attributes: np.subtract(*arrays),
-    "Mul": lambda arrays, attributes: np.multiply(*arrays),
+    "Squeeze": lambda attributes, array, *axes: np.squeeze(array, named_axes(attributes, *axes)),
+    "Unsqueeze": lambda attributes, array, *axes: np.expand_dims(
+        array, named_axes(attributes, *axes) or ()
+    ),
+    "Concat": lambda attributes, *arrays: np.concatenate(arrays, attributes["axis"]),
+    "Gather": lambda attributes, array, index: array.take(index, attributes.get("axis", 0)),
+    "Add": lambda attributes, a, b: a + b,
+    "Sub": lambda attributes, a, b: a - b,
+    "Mul": lambda attributes, a, b: a * b,
     "Div": _divide_arrays,
 }
+"""What each operator makes of its attributes and arrays."""
