@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 import tomllib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
@@ -18,7 +18,7 @@ from cnncli.filters import files, filter
 from cnncli.filters.builtin_names import builtin_names
 from cnncli.filters.filter import Filter
 from cnncli.io.npy import open_regular
-from cnncli.network.conventions import CONVENTIONS, Convention, by_convention
+from cnncli.network.conventions import CONVENTIONS, by_convention
 from cnncli.network.graph import NORMALIZE, SOURCE, Model, Network, Node, default_name
 from cnncli.network.layers import (
     ActivationLayer,
@@ -260,9 +260,9 @@ def _check_inputs(inputs: Sequence[str], known: set[str], layer: Layer | MergeLa
             raise FileProblem(
                 f"inputs: {quote(each)} is no layer before it{among(each, sorted(known))}"
             )
-    if not isinstance(layer, _JOINS) and len(inputs) > 1:
+    if not isinstance(layer, _MERGES) and len(inputs) > 1:
         raise FileProblem(f"inputs: {layer.op} takes one, got {len(inputs)}")
-    if isinstance(layer, _JOINS) and len(inputs) < 2:
+    if isinstance(layer, _MERGES) and len(inputs) < 2:
         raise FileProblem(f"inputs: {layer.op} takes at least 2, got {len(inputs)}")
 
 
@@ -276,85 +276,50 @@ def _layer(
         raise FileProblem(f"type must be one of {', '.join(TYPES)}, got {got}{near}")
     values = read_fields(table, {**COMMON, **TYPES[kind]})
     inputs = values.pop("inputs", ())
-    fields = {key: value for key, value in values.items() if key not in COMMON}
-    return _BUILDERS[kind](fields, name, arrays), inputs
+    fields = _DEFAULTS.get(kind, {}) | {k: v for k, v in values.items() if k not in COMMON}
+    convention = fields.pop("convention", None)
+    if kind == "conv":
+        _read_filter(fields, name, arrays)
+    mode = fields.get("pad_mode", "zeros")
+    if fields.get("pad_value") and mode != "zeros":
+        raise FileProblem(f"pad_value is for pad_mode zeros, got pad_mode {mode}")
+    for key, schema in TYPES[kind].items():
+        if schema.array and key in fields:
+            fields[key] = arrays.numbers(key, fields[key])
+    layer = _LAYERS[kind](**fields)
+    if convention is not None:
+        chosen = CONVENTIONS[convention]
+        layer = by_convention(layer, replace(chosen, flip=chosen.flip and arrays.weights))
+    return layer, inputs
 
 
-def _conv(fields: dict[str, Any], name: str, arrays: WeightFiles) -> ConvLayer:
-    given, layout = fields.pop("filter"), fields.pop("filter_layout", "hwio")
+def _read_filter(fields: dict[str, Any], name: str, arrays: WeightFiles) -> None:
+    """Put the filter and the bias of a convolution in place of what names them."""
+    layout = fields.pop("filter_layout", "hwio")
     flip, normalize = fields.pop("flip", False), fields.pop("normalize", False)
-    bank = arrays.bank(given, layout, name)
+    bank = arrays.bank(fields["filter"], layout, name)
     # Both change values only, and without weights there are none.
     if flip and arrays.weights:
         bank = filter.flip(bank)
     if normalize and arrays.weights:
         bank = filter.normalize(bank)
     arrays.notes += bank.notes
+    fields["filter"] = bank
     if "bias" in fields:
         fields["bias"] = arrays.bias(fields["bias"], bank.maps)
-    _check_pad_value(fields)
-    convention = _convention(fields)
-    layer = ConvLayer(bank, **_with_numbers(fields, ("alpha",), arrays))
-    if convention is None:
-        return layer
-    return by_convention(layer, replace(convention, flip=convention.flip and arrays.weights))
 
 
-def _pool(fields: dict[str, Any], name: str, arrays: WeightFiles) -> PoolLayer:
-    convention = _convention(fields)
-    layer = PoolLayer(**fields)
-    return layer if convention is None else by_convention(layer, convention)
-
-
-def _convention(fields: dict[str, Any]) -> Convention | None:
-    name = fields.pop("convention", None)
-    return None if name is None else CONVENTIONS[name]
-
-
-def _pad(fields: dict[str, Any], name: str, arrays: WeightFiles) -> PadLayer:
-    _check_pad_value(fields)
-    return PadLayer(**fields)
-
-
-def _check_pad_value(fields: Mapping[str, Any]) -> None:
-    mode = fields.get("pad_mode", "zeros")
-    if fields.get("pad_value") and mode != "zeros":
-        raise FileProblem(f"pad_value is for pad_mode zeros, got pad_mode {mode}")
-
-
-def _activation(fields: dict[str, Any], name: str, arrays: WeightFiles) -> ActivationLayer:
-    return ActivationLayer(**_with_numbers(fields, ("alpha",), arrays))
-
-
-def _batchnorm(fields: dict[str, Any], name: str, arrays: WeightFiles) -> BatchNormLayer:
-    fields = {"gamma": 1.0, "beta": 0.0, **fields}
-    return BatchNormLayer(**_with_numbers(fields, ("gamma", "beta", "mean", "var"), arrays))
-
-
-def _scale(fields: dict[str, Any], name: str, arrays: WeightFiles) -> ScaleLayer:
-    fields = {"factor": 1.0, "offset": 0.0, **fields}
-    return ScaleLayer(**_with_numbers(fields, ("factor", "offset"), arrays))
-
-
-def _with_numbers(
-    fields: dict[str, Any], names: Sequence[str], arrays: WeightFiles
-) -> dict[str, Any]:
-    read = {name: arrays.numbers(name, fields[name]) for name in names if name in fields}
-    return {**fields, **read}
-
-
-_JOINS: Final = (AddLayer, MulLayer, ConcatLayer)
-_Builder = Callable[[dict[str, Any], str, "WeightFiles"], "Layer | MergeLayer"]
-_BUILDERS: Final[dict[str, _Builder]] = {
-    "conv": _conv,
-    "pool": _pool,
-    "pad": _pad,
-    "activation": _activation,
-    "batchnorm": _batchnorm,
-    "scale": _scale,
-    "add": lambda fields, name, arrays: AddLayer(),
-    "mul": lambda fields, name, arrays: MulLayer(),
-    "concat": lambda fields, name, arrays: ConcatLayer(),
+_MERGES: Final = (AddLayer, MulLayer, ConcatLayer)
+_LAYERS: Final[dict[str, type[Any]]] = {
+    layer.op: layer
+    for layer in (
+        *(ConvLayer, PoolLayer, PadLayer, ActivationLayer, BatchNormLayer, ScaleLayer),
+        *_MERGES,
+    )
+}
+_DEFAULTS: Final[dict[str, dict[str, Any]]] = {
+    "batchnorm": {"gamma": 1.0, "beta": 0.0},
+    "scale": {"factor": 1.0, "offset": 0.0},
 }
 
 

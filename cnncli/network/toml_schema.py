@@ -6,7 +6,7 @@ import math
 import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -35,17 +35,23 @@ class Field:
 
     Parameters
     ----------
-    read : callable
-        Returns the value as layers take it; raises ValueError for what it cannot be.
+    accepts : callable
+        Whether a value may stand there.
     need : str
         What must stand there, in words.
     required : bool
         Whether it must be given.
+    convert : callable
+        Returns the value as layers take it.
+    array : bool
+        Whether it becomes an array: what is in it is looked at where it is made one.
     """
 
-    read: Callable[[Any], Any]
+    accepts: Callable[[Any], bool]
     need: str
     required: bool = False
+    convert: Callable[[Any], Any] = lambda value: value
+    array: bool = False
 
 
 @contextmanager
@@ -107,9 +113,11 @@ def read_fields(table: Mapping[str, Any], fields: Mapping[str, Field]) -> dict[s
 
 def _value(name: str, value: Any, field: Field) -> Any:
     try:
-        return field.read(value)
-    except (ValueError, TypeError, OverflowError):
-        raise FileProblem(f"{name} must be {field.need}, got {_shown(value)}") from None
+        if field.accepts(value):
+            return field.convert(value)
+    except OverflowError:  # a whole number that no float can hold
+        pass
+    raise FileProblem(f"{name} must be {field.need}, got {_shown(value)}")
 
 
 def _shown(value: Any) -> str:
@@ -128,146 +136,109 @@ def _as_fields(text: str) -> str:
     return re.sub(r"(?<!\S)--([a-z][a-z-]*)", lambda match: match[1].replace("-", "_"), text)
 
 
-def _number(value: Any) -> float:
-    if isinstance(value, bool) or not isinstance(value, (int, float)):
-        raise ValueError
-    return float(value)
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
-def _finite(value: Any) -> float:
-    if not math.isfinite(number := _number(value)):
-        raise ValueError
-    return number
+def _is_finite(value: Any) -> bool:
+    return _is_number(value) and math.isfinite(value)
 
 
-def _limit(value: Any) -> float:
-    if math.isnan(number := _number(value)):
-        raise ValueError
-    return number
+def _is_limit(value: Any) -> bool:
+    return _is_number(value) and not math.isnan(value)
 
 
-def _above_zero(value: Any) -> float:
-    if not (number := _finite(value)) > 0:
-        raise ValueError
-    return number
+def _is_flag(value: Any) -> bool:
+    return isinstance(value, bool)
 
 
-def _power(value: Any) -> float:
-    return math.inf if value == math.inf else _above_zero(value)
+def _is_text(value: Any) -> bool:
+    return isinstance(value, str) and bool(value)
 
 
-def _whole(least: int) -> Callable[[Any], int]:
-    def read(value: Any) -> int:
-        if type(value) is not int or not least <= value <= MAX_CELLS:
-            raise ValueError
-        return value
-
-    return read
+def _is_name(value: Any) -> bool:
+    return _is_text(value) and (
+        value.isprintable() and len(value) <= MAX_NAME and value == value.strip()
+    )
 
 
-def _flag(value: Any) -> bool:
-    if not isinstance(value, bool):
-        raise ValueError
-    return value
+def _is_names(value: Any) -> bool:
+    return isinstance(value, list) and bool(value) and all(map(_is_text, value))
 
 
-def _text(value: Any) -> str:
-    if not isinstance(value, str) or not value:
-        raise ValueError
-    return value
+def _is_array(value: Any) -> bool:
+    return _is_number(value) or (isinstance(value, str | list) and value != "")
 
 
-def _name(value: Any) -> str:
-    text = _text(value)
-    if not text.isprintable() or len(text) > MAX_NAME or text != text.strip():
-        raise ValueError
-    return text
+def _is_weights(value: Any) -> bool:
+    return isinstance(value, str | list) and bool(value)
 
 
-def _names(value: Any) -> tuple[str, ...]:
-    if not isinstance(value, list) or not value:
-        raise ValueError
-    return tuple(_text(each) for each in value)
+def _is_whole(value: Any, least: int = 1) -> bool:
+    return type(value) is int and least <= value <= MAX_CELLS
 
 
-def _array(value: Any) -> Any:
-    """Pass a number, a text, or a list: what is in it is looked at where it is made an array."""
-    if isinstance(value, bool) or not isinstance(value, (int, float, str, list)) or value == "":
-        raise ValueError
-    return value
-
-
-def _weights(value: Any) -> Any:
-    if not isinstance(value, (str, list)) or not value:
-        raise ValueError
-    return value
-
-
-def _cells(
-    counts: tuple[int, ...], least: int, words: tuple[str, ...] = ()
-) -> Callable[[Any], Any]:
-    whole = _whole(least)
-
-    def read(value: Any) -> Any:
-        if value in words:
-            return value
-        if not isinstance(value, list):
-            return whole(value)
-        if len(value) not in counts:
-            raise ValueError
-        return tuple(whole(each) for each in value)
-
-    return read
-
-
-def _height_and_width(value: Any) -> Any:
+def _is_cells(value: Any, counts: tuple[int, ...] = (2,), least: int = 1) -> bool:
     if not isinstance(value, list):
-        raise ValueError
-    return _cells((2,), 1)(value)
+        return _is_whole(value, least)
+    return len(value) in counts and all(_is_whole(number, least) for number in value)
 
 
-def _words(words: tuple[str, ...]) -> Field:
-    def read(value: Any) -> str:
-        if value not in words:
-            raise ValueError
-        return str(value)
+def _as_tuple(value: Any) -> Any:
+    return tuple(value) if isinstance(value, list) else value
 
-    return Field(read, f"one of {', '.join(words)}")
+
+def _one_of(words: tuple[str, ...]) -> Field:
+    return Field(lambda value: value in words, f"one of {', '.join(words)}")
 
 
 _LIMITS = f"with whole numbers of {{}} to {MAX_CELLS}"
-_PAIR = Field(_cells((2,), 1), f"N or [H, W] {_LIMITS.format(1)}")
-_SIZE = Field(_cells((2,), 1, ("global",)), f"N, [H, W] {_LIMITS.format(1)} or global")
-_PADDING = Field(
-    _cells((2, 4), 0, NAMED_PADDINGS),
-    f"{', '.join(NAMED_PADDINGS)}, N, [H, W] or [TOP, BOTTOM, LEFT, RIGHT] {_LIMITS.format(0)}",
+_PAIR = Field(_is_cells, f"N or [H, W] {_LIMITS.format(1)}", convert=_as_tuple)
+_SIZE = Field(
+    lambda value: value == "global" or _is_cells(value),
+    f"N, [H, W] {_LIMITS.format(1)} or global",
+    convert=_as_tuple,
 )
-_NUMBER = Field(_finite, "a number")
-_LIMIT = Field(_limit, "a number, inf or -inf")
-_FLAG = Field(_flag, "true or false")
-_NUMBERS = Field(_array, "a number, a list of numbers or FILE:KEY")
-_NEEDED_NUMBERS = Field(_array, "a number, a list of numbers or FILE:KEY", required=True)
+_PADDING = Field(
+    lambda value: value in NAMED_PADDINGS or _is_cells(value, (2, 4), 0),
+    f"{', '.join(NAMED_PADDINGS)}, N, [H, W] or [TOP, BOTTOM, LEFT, RIGHT] {_LIMITS.format(0)}",
+    convert=_as_tuple,
+)
+_NUMBER = Field(_is_finite, "a number", convert=float)
+_ABOVE_ZERO = Field(
+    lambda value: _is_finite(value) and value > 0, "a number above 0", convert=float
+)
+_LIMIT = Field(_is_limit, "a number, inf or -inf", convert=float)
+_FLAG = Field(_is_flag, "true or false")
+_NUMBERS = Field(_is_array, "a number, a list of numbers or FILE:KEY", array=True)
 # Its name is checked where its settings are: in the layer.
-_ACTIVATION = Field(_text, "the name of an activation")
+_ACTIVATION = Field(_is_text, "the name of an activation")
 
-_BORDER = {"pad_mode": _words(PAD_MODES), "pad_value": _LIMIT}
+_BORDER = {"pad_mode": _one_of(PAD_MODES), "pad_value": _LIMIT}
 
-_LISTED = Field(_names, 'a list of names of earlier layers, or "input"')
+_INPUTS = Field(_is_names, 'a list of names of earlier layers, or "input"', convert=_as_tuple)
+
+
+def _required(field: Field) -> Field:
+    return replace(field, required=True)
+
 
 COMMON: Final[dict[str, Field]] = {
-    "name": Field(_name, f"a printable text of 1 to {MAX_NAME} letters"),
-    "type": Field(_text, "the kind of the layer", required=True),
-    "inputs": _LISTED,
+    "name": Field(_is_name, f"a printable text of 1 to {MAX_NAME} letters"),
+    "type": Field(_is_text, "the kind of the layer", required=True),
+    "inputs": _INPUTS,
 }
 """Fields of every layer."""
 
 TYPES: Final[dict[str, dict[str, Field]]] = {
     "conv": {
         "filter": Field(
-            _weights, "FILE, FILE:KEY, a built-in name, a matrix, or a list of those", required=True
+            _is_weights,
+            "FILE, FILE:KEY, a built-in name, a matrix, or a list of those",
+            required=True,
         ),
-        "filter_layout": _words(FILTER_LAYOUTS),
-        "bias": _NUMBERS,
+        "filter_layout": _one_of(FILTER_LAYOUTS),
+        "bias": replace(_NUMBERS, array=False),  # read with the filter: one for each map
         "flip": _FLAG,
         "normalize": _FLAG,
         "activation": _ACTIVATION,
@@ -276,24 +247,24 @@ TYPES: Final[dict[str, dict[str, Field]]] = {
         "padding": _PADDING,
         **_BORDER,
         "dilation": _PAIR,
-        "groups": Field(_whole(1), f"a whole number of 1 to {MAX_CELLS}"),
-        "algorithm": _words(("auto", *ALGORITHM_NAMES)),
-        "convention": _words(CONVENTION_NAMES),
+        "groups": Field(_is_whole, f"a whole number of 1 to {MAX_CELLS}"),
+        "algorithm": _one_of(("auto", *ALGORITHM_NAMES)),
+        "convention": _one_of(CONVENTION_NAMES),
     },
     "pool": {
-        "mode": _words(POOL_MODES),
+        "mode": _one_of(POOL_MODES),
         "size": _SIZE,
         "stride": _PAIR,
         "padding": _PADDING,
         "dilation": _PAIR,
         "ceil": _FLAG,
         "count_include_pad": _FLAG,
-        "p": Field(_power, "a number above 0"),
-        "convention": _words(POOL_CONVENTION_NAMES),
+        "p": Field(lambda value: _is_limit(value) and value > 0, "a number above 0", convert=float),
+        "convention": _one_of(POOL_CONVENTION_NAMES),
     },
-    "pad": {"padding": Field(_PADDING.read, _PADDING.need, required=True), **_BORDER},
+    "pad": {"padding": _required(_PADDING), **_BORDER},
     "activation": {
-        "activation": Field(_text, _ACTIVATION.need, required=True),
+        "activation": _required(_ACTIVATION),
         "alpha": _NUMBERS,
         "beta": _NUMBER,
         "low": _LIMIT,
@@ -302,22 +273,26 @@ TYPES: Final[dict[str, dict[str, Field]]] = {
     "batchnorm": {
         "gamma": _NUMBERS,
         "beta": _NUMBERS,
-        "mean": _NEEDED_NUMBERS,
-        "var": _NEEDED_NUMBERS,
-        "epsilon": Field(_above_zero, "a number above 0"),
+        "mean": _required(_NUMBERS),
+        "var": _required(_NUMBERS),
+        "epsilon": _ABOVE_ZERO,
     },
     "scale": {"factor": _NUMBERS, "offset": _NUMBERS},
-    "add": {"inputs": Field(_names, _LISTED.need, required=True)},
-    "mul": {"inputs": Field(_names, _LISTED.need, required=True)},
-    "concat": {"inputs": Field(_names, _LISTED.need, required=True)},
+    "add": {"inputs": _required(_INPUTS)},
+    "mul": {"inputs": _required(_INPUTS)},
+    "concat": {"inputs": _required(_INPUTS)},
 }
 """Fields of each type of layer."""
 
 INPUT: Final[dict[str, Field]] = {
     "gray": _FLAG,
-    "size": Field(_height_and_width, f"[H, W] {_LIMITS.format(1)}"),
-    "scale": Field(_finite, "a number"),
-    "mean": Field(_array, "a number or a list of numbers"),
-    "std": Field(_array, "a number or a list of numbers, none of them 0"),
+    "size": Field(
+        lambda value: isinstance(value, list) and _is_cells(value),
+        f"[H, W] {_LIMITS.format(1)}",
+        convert=_as_tuple,
+    ),
+    "scale": _NUMBER,
+    "mean": Field(_is_array, "a number or a list of numbers"),
+    "std": Field(_is_array, "a number or a list of numbers, none of them 0"),
 }
 """Fields of ``[input]``."""
