@@ -1,0 +1,87 @@
+"""The shape of the tests: each module has its own, and what needs more than `.[test]` says so."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+import pytest
+
+TESTS = Path(__file__).resolve().parents[1]
+PACKAGE = TESTS.parent / "cnncli"
+LINES = 60
+"""Modules with more lines have a file of tests of their name, or stand in ELSEWHERE."""
+
+ELSEWHERE = {
+    "batch/test_pool.py": "batch/pipes batch/worker pipeline/job pipeline/process",
+    "batch/test_sources.py": "batch/listing",
+    "batch/test_spool.py": "pipeline/hash_table",
+    "cli/test_batch.py": "cli/progress",
+    "cli/test_compare.py": "compare/run",
+    "cli/test_conv.py": "cli/layer cli/layer_commands",
+    "cli/test_explain.py": "cli/explain_options explain/run explain/to_json",
+    "cli/test_filters.py": "filters/save",
+    "cli/test_grad.py": "gradients/pictures gradients/run",
+    "cli/test_images.py": "cli/types",
+    "cli/test_output.py": "cli/options pipeline/clashes pipeline/targets pipeline/write",
+    "cli/test_plan.py": "plan/draw plan/report plan/run",
+    "core/test_algorithms.py": "core/engine core/strips system/blas",
+    "core/test_geometry.py": "core/hparameters",
+    "core/test_padding.py": "core/borders",
+    "core/test_pool.py": "core/window_reduce",
+    "explain/test_forward.py": "explain/model explain/pointwise explain/subject",
+    "faults/test_safety.py": "cli/group cli/option_sections",
+    "filters/test_builtins.py": "filters/generators filters/kernels",
+    "filters/test_filter.py": "filters/channels filters/files",
+    "gradients/test_unit.py": "gradients/check gradients/overlays",
+    "io/test_atomic.py": "system/files",
+    "io/test_npy.py": "io/npz",
+    "io/test_remote.py": "io/urls",
+    "io/test_writers.py": "io/formats",
+    "network/test_graph.py": "network/passes",
+    "network/test_toml_reader.py": "network/conventions network/toml_schema",
+    "oracle/test_compare.py": "compare/peers",
+    "pipeline/test_outputs.py": "pipeline/files",
+    "render/test_tiles.py": "render/options render/result_rows",
+}
+"""Files of tests that judge modules of other names: with others, or through a command."""
+
+
+def without_tests() -> set[str]:
+    """Return the modules that no file of tests is named after.
+
+    A module of a sub-package may be judged in the file that is named after the sub-package.
+    """
+    names = set()
+    for path in PACKAGE.rglob("*.py"):
+        package, *rest = path.relative_to(PACKAGE).with_suffix("").parts
+        if not rest or path.stem == "__init__" or len(path.read_text().splitlines()) <= LINES:
+            continue
+        if not any((TESTS / package / f"test_{part}.py").exists() for part in rest):
+            names.add("/".join((package, *rest)))
+    return names
+
+
+def test_every_module_has_its_tests() -> None:
+    listed = {name for modules in ELSEWHERE.values() for name in modules.split()}
+    assert without_tests() - listed == set(), "write tests/<package>/test_<module>.py or list it"
+    assert listed - without_tests() == set(), "not to be listed: gone, short, or with tests"
+    assert [file for file in ELSEWHERE if not (TESTS / file).exists()] == []
+
+
+FILES = sorted(TESTS.rglob("test_*.py"))
+
+
+def marks_of(node: ast.AST) -> set[str]:
+    """Return the names of what is read as an attribute: of ``pytest.mark.oracle`` both parts."""
+    return {inner.attr for inner in ast.walk(node) if isinstance(inner, ast.Attribute)}
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
+def test_what_needs_more_than_the_test_extra_is_an_oracle(path: Path) -> None:
+    body = ast.parse(path.read_text()).body
+    assigned = [node for node in body if isinstance(node, ast.Assign)]
+    if any("oracle" in marks_of(node) for node in assigned):
+        return
+    needing = [node for node in body if "importorskip" in marks_of(node)]
+    assert [ast.unparse(node) for node in needing if "oracle" not in marks_of(node)] == []
