@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -66,6 +66,15 @@ def check_pad_mode(mode: str) -> None:
         raise OptionError(
             f"pad mode must be one of {', '.join(PAD_MODES)}, got {mode!r}", hint="--pad-mode edge"
         )
+
+
+def fill_pads(
+    pads: NDArray[Any], inner: NDArray[Any], index: NDArray[np.intp], constant: Any
+) -> None:
+    """Fill columns of pads (..., columns, n_C) from the inner ones that `border_index` names."""
+    if len(index):
+        # Not `take`: of a view it copies all of it first.
+        pads[...] = constant if index[0] == CONSTANT_CELL else inner[..., index, :]
 
 
 @dataclass(frozen=True)

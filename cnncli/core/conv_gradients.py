@@ -118,8 +118,9 @@ def _phase(
     down, across = gradient_axis(window.rows, phase[0]), gradient_axis(window.cols, phase[1])
     if down is None or across is None:
         return np.zeros((1, 1, 1, 1), dZ.dtype)
-    taps = turned[down.taps, across.taps][::-1, ::-1]
-    return correlate(dZ, taps, Window(down.axis, across.axis), groups, jobs=jobs)
+    (row_taps, rows), (col_taps, cols) = down, across
+    taps = turned[row_taps, col_taps][::-1, ::-1]
+    return correlate(dZ, taps, Window(rows, cols), groups, jobs=jobs)
 
 
 def _exchange_channels(W: FloatArray, groups: int) -> FloatArray:

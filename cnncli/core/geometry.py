@@ -278,34 +278,19 @@ class Window:
         ]
 
 
-@dataclass(frozen=True)
-class GradientAxis:
-    """How the gradient of an axis's input arises, for every stride-th padded cell.
+def gradient_axis(axis: Axis, phase: int) -> tuple[slice, Axis] | None:
+    """Return how padded cells ``phase, phase + stride, ...`` get their gradient: taps and axis.
 
-    Parameters
-    ----------
-    taps : slice
-        The taps that meet these cells.
-    axis : Axis
-        The gradient of the output slides along it at stride 1, under those taps in reverse order.
-    """
-
-    taps: slice
-    axis: Axis
-
-
-def gradient_axis(axis: Axis, phase: int) -> GradientAxis | None:
-    """Return how padded cells ``phase, phase + stride, ...`` get their gradient.
-
+    The gradient of the output slides along the axis at stride 1, under those taps in reverse order.
     Padded cell ``o*s + i*d`` is met by tap i of output o. Of the taps only those with ``i*d % s``
     equal to the phase meet such a cell; counted in strides, they stand at one distance from each
     other. None if there is no such tap: then the gradient is 0.
 
     Examples
     --------
-    >>> gradient_axis(Axis(size=5, kernel=3, stride=2), phase=1)
-    GradientAxis(taps=slice(1, None, 2), axis=Axis(size=2, kernel=1, stride=1, dilation=1, \
-begin=0, end=0, ceil=False))
+    >>> taps, axis = gradient_axis(Axis(size=5, kernel=3, stride=2), phase=1)
+    >>> taps, axis.size, axis.kernel
+    (slice(1, None, 2), 2, 1)
     """
     common = gcd(axis.dilation, axis.stride)
     every, spacing = axis.stride // common, axis.dilation // common
@@ -322,7 +307,7 @@ begin=0, end=0, ceil=False))
         begin=shift + (taps - 1) * spacing,
         end=cells - axis.out - shift,
     )
-    return GradientAxis(slice(first, None, every), sliding)
+    return slice(first, None, every), sliding
 
 
 def pair(value: int | Sequence[int], what: str, least: int = 1) -> Pair:

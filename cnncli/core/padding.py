@@ -75,7 +75,11 @@ def pad_borders(X: FloatArray, pads: Pads, mode: str = "zeros", value: float = 0
     if pads == ((0, 0), (0, 0)):
         return X.copy()
     if mode == "zeros":
-        return _constant_border(X, pads, value)
+        (top, bottom), (left, right) = pads
+        m, n_H, n_W, n_C = X.shape
+        padded = np.full((m, top + n_H + bottom, left + n_W + right, n_C), value, X.dtype)
+        padded[:, top : top + n_H, left : left + n_W] = X
+        return padded
     rows = border_index(X.shape[1], *pads[0], mode)
     cols = border_index(X.shape[2], *pads[1], mode)
     return X.take(rows, axis=1).take(cols, axis=2)
@@ -123,14 +127,6 @@ def pad_rows(
         else:
             middle[:, run.begin : run.end] = source(run.source, run.source + run.end - run.begin)
     return pad_borders(middle, ((0, 0), pads[1]), mode, value)
-
-
-def _constant_border(X: FloatArray, pads: Pads, value: float) -> FloatArray:
-    (top, bottom), (left, right) = pads
-    m, n_H, n_W, n_C = X.shape
-    padded = np.full((m, top + n_H + bottom, left + n_W + right, n_C), value, X.dtype)
-    padded[:, top : top + n_H, left : left + n_W] = X
-    return padded
 
 
 def pad_borders_backward(dX_pad: FloatArray, pads: Pads, mode: str = "zeros") -> FloatArray:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Final, TypeVar
 
@@ -13,7 +12,7 @@ from numpy.typing import NDArray
 
 from cnncli.core.algorithms.base import Scratch, Task
 from cnncli.core.arrays import FloatArray
-from cnncli.core.borders import CONSTANT_CELL, border_index, border_runs
+from cnncli.core.borders import CONSTANT_CELL, border_index, border_runs, fill_pads
 from cnncli.core.geometry import Axis, Pair
 from cnncli.system.threads import share_items
 
@@ -30,6 +29,8 @@ FEWEST: Final = 4
 """A layer is cut into a multiple of this many strips where its rows and images allow it."""
 
 Item = TypeVar("Item")
+
+_thread = threading.local()
 
 
 @dataclass(frozen=True)
@@ -150,7 +151,10 @@ class Padder:
             else:
                 copied = slice(run.source, run.source + run.end - run.begin)
                 inner[:, run.begin : run.end] = source(images, copied)
-        self._fill_columns(strip, inner)
+        after, constant = cols.begin + cols.size, self.task.border[1]
+        fill_pads(strip[:, :, : cols.begin], inner, self.col_index[: cols.begin], constant)
+        fill_pads(strip[:, :, after : cols.padded], inner, self.col_index[after:], constant)
+        strip[:, :, cols.padded :] = constant
         return strip
 
     @property
@@ -158,52 +162,24 @@ class Padder:
         """Whether padded columns are just the input's columns."""
         return self.columns == self.cols.size
 
-    def _fill_columns(self, strip: FloatArray, inner: FloatArray) -> None:
-        cols = self.cols
-        after = cols.begin + cols.size
-        for edge, index in (
-            (strip[:, :, : cols.begin], self.col_index[: cols.begin]),
-            (strip[:, :, after : cols.padded], self.col_index[after:]),
-        ):
-            if len(index):
-                constant = index[0] == CONSTANT_CELL
-                # Not `take`: of a view it copies all of it first.
-                edge[...] = self.task.border[1] if constant else inner[:, :, index]
-        strip[:, :, cols.padded :] = self.task.border[1]
-
 
 def run_strips(
     action: Callable[[Item, Scratch], None], items: Sequence[Item], jobs: int | None
 ) -> None:
     """Call ``action(item, scratch)`` for every item as `share_items` does.
 
-    Each thread has one scratch for all its items.
+    Each thread has one scratch for all its items, and keeps it: fresh memory costs as much as
+    several passes over it. A chain of layers takes one for each that is at work at once.
     """
 
     def work(own: Iterator[Item]) -> None:
-        with _own_scratch() as scratch:
+        free: list[Scratch] = vars(_thread).setdefault("free", [])
+        scratch = free.pop() if free else Scratch()
+        try:
             for item in own:
                 action(item, scratch)
+        finally:
+            scratch.shrink(KEPT_BYTES)
+            free.append(scratch)
 
     share_items(work, items, jobs)
-
-
-class _Buffers(threading.local):
-    """This thread's buffers, one set for each layer of a chain that is at work at once."""
-
-    def __init__(self) -> None:
-        self.free: list[Scratch] = []
-
-
-_buffers = _Buffers()
-
-
-@contextmanager
-def _own_scratch() -> Iterator[Scratch]:
-    """Lend this thread's buffers: fresh memory costs as much as several passes over it."""
-    scratch = _buffers.free.pop() if _buffers.free else Scratch()
-    try:
-        yield scratch
-    finally:
-        scratch.shrink(KEPT_BYTES)
-        _buffers.free.append(scratch)

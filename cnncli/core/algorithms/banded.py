@@ -20,7 +20,7 @@ from cnncli.core.algorithms.shift_add import (
     row_cells,
     weighted_sum,
 )
-from cnncli.core.algorithms.toeplitz import DOWN, ColumnProduct, down_block
+from cnncli.core.algorithms.toeplitz import DOWN, ColumnProduct, down_block, sum_parts
 from cnncli.core.arrays import FloatArray
 
 TOGETHER: Final = 4
@@ -49,22 +49,13 @@ def prepare(W: FloatArray, task: Task) -> Kernel:
     """Lay the kernels' different columns into banded matrices."""
     planes = shared_planes(W, task.groups)
     assert planes is not None
-    groups, count = task.groups, task.multiplier
     filters = [_parts(plane, task) for plane in planes]
 
     def run(X: FloatArray, out: FloatArray, channels: slice, scratch: Scratch) -> None:
-        rows, values = -(-out.shape[1] // DOWN) * DOWN, out.shape[2] * groups
-        shape = (len(out), rows, values)
-        direct = count == 1 and rows == out.shape[1]
-        total = out.reshape(shape) if direct else scratch.take("total", shape, out.dtype)
-        for number, parts in enumerate(filters):
-            if not parts:
-                total.fill(0)
-            for index, (product, term) in enumerate(parts):
-                _add_columns(product, term, X, total, scratch, add=index > 0)
-            if not direct:
-                sums = total[:, : out.shape[1]].reshape(*out.shape[:3], groups)
-                np.copyto(out[..., number::count], sums)
+        def add(part: tuple[ColumnProduct, Term], total: FloatArray, first: bool) -> None:
+            _add_columns(*part, X, total, scratch, add=not first)
+
+        sum_parts(filters, add, out, task.groups, scratch)
 
     # Input rows are read as they come; what is read again should stay in cache.
     products = [product for parts in filters for product, _ in parts]

@@ -21,7 +21,7 @@ from cnncli.core.algorithms.shift_add import (
     row_cells,
     weighted_sum,
 )
-from cnncli.core.algorithms.toeplitz import ALONG, DOWN, ColumnProduct, RowProduct
+from cnncli.core.algorithms.toeplitz import ALONG, DOWN, ColumnProduct, RowProduct, sum_parts
 from cnncli.core.arrays import FloatArray
 
 Factors = list[tuple[FloatArray, FloatArray]]
@@ -61,7 +61,7 @@ def prepare(W: FloatArray, task: Task) -> Kernel:
     """Factor every kernel and make its factors ready."""
     factors = _all_factors(W, task)
     assert factors is not None
-    groups, count, dtype = task.groups, task.multiplier, task.dtype
+    dtype = task.dtype
     kernels = [
         [
             (ColumnProduct.of(u.astype(dtype)[None], task), _along(v.astype(dtype), task))
@@ -71,23 +71,16 @@ def prepare(W: FloatArray, task: Task) -> Kernel:
     ]
 
     def run(X: FloatArray, out: FloatArray, channels: slice, scratch: Scratch) -> None:
-        rows, values = -(-out.shape[1] // DOWN) * DOWN, out.shape[2] * groups
-        shape = (len(out), rows, values)
-        direct = count == 1 and rows == out.shape[1]
-        total = out.reshape(shape) if direct else scratch.take("total", shape, dtype)
-        for number, kernel in enumerate(kernels):
-            for index, (product, along) in enumerate(kernel):
-                lowered = product.run(X, rows, scratch).reshape(len(X), rows, -1, groups)
-                phases = long_rows(lowered, task.window, scratch)
-                if index == 0:
-                    along(phases, total, scratch)
-                else:
-                    more = scratch.take("more", shape, dtype)
-                    along(phases, more, scratch)
-                    np.add(total, more, out=total)
-            if not direct:
-                sums = total[:, : out.shape[1]].reshape(*out.shape[:3], groups)
-                np.copyto(out[..., number::count], sums)
+        def add(part: tuple[ColumnProduct, Along], total: FloatArray, first: bool) -> None:
+            product, along = part
+            columns = product.run(X, total.shape[1], scratch)
+            columns = columns.reshape(*total.shape[:2], -1, task.groups)
+            sums = total if first else scratch.take("more", total.shape, dtype)
+            along(long_rows(columns, task.window, scratch), sums, scratch)
+            if not first:
+                np.add(total, sums, out=total)
+
+        sum_parts(kernels, add, out, task.groups, scratch)
 
     # Input rows are read as they come; what is read again should stay in cache.
     row = task.window.cols.padded * task.n_C_prev + task.window.cols.out * task.n_C

@@ -12,15 +12,16 @@ copy's result. So no strip is copied for the sake of some columns at its ends.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from cnncli.core.algorithms.base import Scratch, Task
 from cnncli.core.arrays import FloatArray
-from cnncli.core.borders import CONSTANT_CELL, border_index
+from cnncli.core.borders import border_index, fill_pads
 from cnncli.core.geometry import Axis
 
 DOWN: Final = 4
@@ -28,6 +29,8 @@ DOWN: Final = 4
 
 ALONG: Final = 16
 """Neighbouring outputs of one product along a row: a vector register of AVX-512."""
+
+Part = TypeVar("Part")
 
 SMALL_PRODUCT: Final = 1_000_000
 """Multiplications up to which OpenBLAS computes without rearranging its operands first."""
@@ -146,8 +149,8 @@ class ColumnProduct:
         inner = lowered[..., cols.begin : cols.begin + columns, :]
         self._multiply(X, inner.reshape(m, shape[1], len(self.matrix), -1), block)
         constants = self.constants[:, None, None, None]
-        _fill(lowered[..., : cols.begin, :], inner, self.left, constants)
-        _fill(lowered[..., cols.begin + columns :, :], inner, self.right, constants)
+        fill_pads(lowered[..., : cols.begin, :], inner, self.left, constants)
+        fill_pads(lowered[..., cols.begin + columns :, :], inner, self.right, constants)
         return lowered
 
     def _multiply(self, X: FloatArray, out: FloatArray, block: int) -> None:
@@ -164,13 +167,30 @@ class ColumnProduct:
             np.matmul(self.matrix, below[..., part], out=out[..., part])
 
 
-def _fill(
-    pads: FloatArray, inner: FloatArray, index: NDArray[np.intp], constants: FloatArray
+def sum_parts(
+    filters: Sequence[Sequence[Part]],
+    add: Callable[[Part, FloatArray, bool], None],
+    out: FloatArray,
+    groups: int,
+    scratch: Scratch,
 ) -> None:
-    if len(index):
-        constant = index[0] == CONSTANT_CELL
-        # Not `take`: of a view it copies all of it first.
-        pads[...] = constants if constant else inner[..., index, :]
+    """Write the sum of each filter's parts into its channels of `out`.
+
+    ``add(part, total, first)`` writes a part into `total` (m, rows, values), rows being a multiple
+    of `DOWN`, or adds it where it is not the first.
+    """
+    rows = -(-out.shape[1] // DOWN) * DOWN
+    shape = (len(out), rows, out.shape[2] * groups)
+    direct = len(filters) == 1 and rows == out.shape[1]
+    total = out.reshape(shape) if direct else scratch.take("total", shape, out.dtype)
+    for number, parts in enumerate(filters):
+        if not parts:
+            total.fill(0)
+        for index, part in enumerate(parts):
+            add(part, total, index == 0)
+        if not direct:
+            sums = total[:, : out.shape[1]].reshape(*out.shape[:3], groups)
+            np.copyto(out[..., number :: len(filters)], sums)
 
 
 @dataclass(frozen=True)
