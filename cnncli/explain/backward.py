@@ -9,9 +9,8 @@ from itertools import product
 import numpy as np
 
 from cnncli.core.geometry import Pair
-from cnncli.explain.forward import conv_totals, pool_step
+from cnncli.explain.forward import conv_totals, pool_step, read_pixels
 from cnncli.explain.model import Sizes, stand
-from cnncli.explain.pointwise import read_pixels
 from cnncli.explain.subject import Subject, check_one_input, check_place
 from cnncli.network.layers import ConvLayer, FloatArray, PoolLayer
 

@@ -19,9 +19,9 @@ from cnncli.core.conv import conv_forward
 from cnncli.core.pool import pool_forward
 from cnncli.errors import CnnCliError
 from cnncli.explain.page import layer_data as scenes
-from cnncli.explain.page.assemble import page_text
 from cnncli.explain.page.layer_data import Place, Scene, layer_scene
 from cnncli.explain.page.network_data import network_scene
+from cnncli.explain.page.run import page_text
 from cnncli.filters.files import load_filter
 from cnncli.filters.filter import Filter, from_array
 from cnncli.io.images import Picture, ReadOptions, read_image

@@ -16,9 +16,9 @@ import pytest
 
 from cnncli.errors import OptionError
 from cnncli.explain.page import layer_data as scenes
-from cnncli.explain.page.assemble import page_text
 from cnncli.explain.page.layer_data import PRESETS, Place, Scene, crop, layer_scene
 from cnncli.explain.page.network_data import BUDGET, network_scene
+from cnncli.explain.page.run import page_text
 from cnncli.filters.files import load_filter
 from cnncli.filters.filter import from_array
 from cnncli.io.images import Picture, ReadOptions, read_image
