@@ -18,7 +18,7 @@ for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         own = signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL
         signal.signal(number, own)
 
-WHOLLY_ORACLE = re.compile(r"^pytestmark = .*pytest\.mark\.oracle\b", re.M)
+WHOLLY_ORACLE = re.compile(r"^pytestmark = \[?\s*pytest\.mark\.oracle\b", re.M)
 
 collect_ignore = ["support"]
 

@@ -24,8 +24,9 @@ from cnncli.pipeline.outputs import OutputOptions, Source
 from cnncli.pipeline.process import plan_batch
 from cnncli.render.options import RenderOptions
 from tests.support import faultlayer
-from tests.support.daskcluster import DaskCluster, dask_cluster, marked, wait_until, worker_of
+from tests.support.daskcluster import DaskCluster, dask_cluster, marked, worker_of
 from tests.support.faultlayer import SLOW, SOUND, FaultLayer
+from tests.support.patience import patient, until
 from tests.support.shell import error_lines, refused, run_cli, run_process, save, snapshot
 
 pytest.importorskip("distributed")
@@ -156,7 +157,7 @@ def test_workers_killed_midway_with_and_without_nanny_lose_nothing(
     sources = photos(**{f"p{index}": SLOW for index in range(24)})
     more = cluster.worker()
     nannies = cluster.processes[1:3]
-    wait_until(lambda: all(worker_of(nanny) for nanny in nannies))
+    until(lambda: all(worker_of(nanny) for nanny in nannies))
     worker = worker_of(nannies[0])
     assert worker is not None
     found = []
@@ -335,13 +336,13 @@ def test_ctrl_c_leaves_no_processes(seconds: float) -> None:
     process = subprocess.Popen(
         words, stderr=subprocess.PIPE, env={**os.environ, name: value}, start_new_session=True
     )
-    wait_until(lambda: len(marked(mark)) > 2)
+    until(lambda: len(marked(mark)) > 2)
     time.sleep(seconds)
     os.killpg(process.pid, signal.SIGINT)
-    _, said = process.communicate(timeout=30)
+    _, said = process.communicate(timeout=patient(10))
     assert process.returncode == 130, said
     errors = [line for line in said.splitlines() if line.startswith(b"cnncli: error")]
     assert len(errors) == 1 and errors[0].startswith(b"cnncli: error: interrupted"), said
     assert b"Traceback" not in said
-    wait_until(lambda: marked(mark) == [], seconds=5)
+    until(lambda: marked(mark) == [], seconds=5)
     assert not list(Path().rglob(".cnncli*"))

@@ -8,13 +8,13 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
+from tests.support.patience import patient, until
 from tests.support.shell import refused_untouched, run_cli, save, save_array
 
 RGB = np.random.default_rng(11).integers(0, 256, (6, 8, 3), np.uint8)
@@ -122,11 +122,9 @@ def interrupted(number: int, folder: str) -> str:
     with subprocess.Popen(
         [sys.executable, "-m", "cnncli", *words], stderr=subprocess.PIPE
     ) as process:
-        end = time.monotonic() + 30
-        while not (Path(folder).exists() and os.listdir(folder)) and time.monotonic() < end:
-            time.sleep(0.01)
+        until(lambda: Path(folder).exists() and os.listdir(folder))
         process.send_signal(number)
-        error = process.communicate(timeout=30)[1].decode()
+        error = process.communicate(timeout=patient(10))[1].decode()
     assert process.returncode == 128 + number
     return error
 

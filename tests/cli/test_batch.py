@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from tests.support.patience import patient
 from tests.support.shell import (
     peak_memory,
     pixels,
@@ -279,7 +280,7 @@ def at_terminal(*args: object) -> tuple[int, list[str], str]:
             except OSError:
                 break
             came += part
-        process.communicate(timeout=60)
+        process.communicate(timeout=patient(60))
     os.close(ours)
     text = came.decode().replace("\r\n", "\n")
     return process.returncode, screen(text), text
@@ -340,6 +341,7 @@ def test_one_image_needs_no_bar() -> None:
 MANY = 10_000
 
 
+@pytest.mark.slow
 def test_memory_does_not_grow_with_the_number_of_images() -> None:
     make("a.png")
     for index in range(MANY):

@@ -349,6 +349,7 @@ def test_what_does_not_fit_into_memory_is_refused_with_both_figures() -> None:
     run_cli(*words, "--max-memory", "21MB")
 
 
+@pytest.mark.slow
 def test_a_network_of_many_layers_lets_go_of_what_it_needs_no_more() -> None:
     # Twelve layers of 16 MB each, within what three of them take beside the interpreter.
     layers = ['type = "conv"\nfilter = "box"\npad_mode = "edge"'] * 12
@@ -359,6 +360,7 @@ def test_a_network_of_many_layers_lets_go_of_what_it_needs_no_more() -> None:
     assert all_of_them - few < 3 * 17e6
 
 
+@pytest.mark.slow
 def test_twelve_megapixels_through_three_layers_within_one_gigabyte() -> None:
     W1 = RNG.normal(size=(3, 3, 3, 16)).astype(np.float32)
     W2 = RNG.normal(size=(3, 3, 16, 8)).astype(np.float32)

@@ -19,6 +19,7 @@ from cnncli.core.pool import Pooling, pool_forward, pool_rows, pool_window
 from cnncli.errors import OptionError, ShapeError
 from cnncli.system import blas
 from tests.support.judges import loop_conv_forward
+from tests.support.sweep import sweep
 
 Arrays = tuple[Any, Any, Any]
 
@@ -75,9 +76,9 @@ def accepted(arrays: Arrays, fields: Mapping[str, Any]) -> dict[str, engine.Conv
     return plans
 
 
-@pytest.mark.parametrize("dtype", [np.float32, np.float64])
-@pytest.mark.parametrize("name", CHANNELS)
-@pytest.mark.parametrize("fields", SPACING, ids=str)
+@pytest.mark.parametrize(
+    ("fields", "name", "dtype"), sweep(SPACING, CHANNELS, [np.float32, np.float64], rounds=2)
+)
 def test_every_algorithm_equals_the_loop(fields: dict[str, Any], name: str, dtype: Any) -> None:
     fields = {**fields, "groups": CHANNELS[name][2]}
     for kernel in KERNELS:
@@ -250,19 +251,19 @@ def test_what_is_not_finite_stays_in_its_windows(algorithm: str, value: float) -
     assert np.array_equal(~np.isfinite(Z), marked)
 
 
+BORDERED: list[dict[str, Any]] = [
+    {"stride": 2, "pad": 1},
+    {"stride": (1, 3), "pad": ((0, 1), (2, 3)), "pad_mode": "edge"},
+    {"stride": 3, "dilation": 2, "pad": "same", "pad_mode": "wrap"},
+    {"pad": ((0, 1), (0, 5)), "pad_mode": "reflect"},
+]
+
+
 @pytest.mark.usefixtures("thin_strips")
 @pytest.mark.parametrize(
-    "fields",
-    [
-        {"stride": 2, "pad": 1},
-        {"stride": (1, 3), "pad": ((0, 1), (2, 3)), "pad_mode": "edge"},
-        {"stride": 3, "dilation": 2, "pad": "same", "pad_mode": "wrap"},
-        {"pad": ((0, 1), (0, 5)), "pad_mode": "reflect"},
-    ],
-    ids=str,
+    ("value", "channels", "fields"),
+    sweep([np.nan, np.inf, 1e200], [(1, 1, 1), (1, 5, 1), (3, 6, 3)], BORDERED),
 )
-@pytest.mark.parametrize("channels", [(1, 1, 1), (1, 5, 1), (3, 6, 3)], ids=str)
-@pytest.mark.parametrize("value", [np.nan, np.inf, 1e200])
 def test_what_is_not_finite_stays_in_its_windows_with_strides_and_borders(
     value: float, channels: tuple[int, int, int], fields: dict[str, Any]
 ) -> None:
@@ -309,7 +310,7 @@ def random_layer(rng: np.random.Generator) -> tuple[Arrays, dict[str, Any]]:
 
 
 @pytest.mark.usefixtures("thin_strips")
-@pytest.mark.parametrize("seed", range(8))
+@pytest.mark.parametrize("seed", sweep(range(8), keep=2))
 def test_random_layers_equal_the_loop_for_any_threads_and_rows(seed: int) -> None:
     rng = np.random.default_rng(seed)
     for number in range(12):

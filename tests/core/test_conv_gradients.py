@@ -12,6 +12,7 @@ from cnncli import conv_backward, conv_forward, pool_backward, pool_forward
 from cnncli.core.activations import ACTIVATIONS, get_activation
 from cnncli.core.padding import pad_borders, pad_borders_backward
 from tests.support.judges import distinct_values, numeric_gradient
+from tests.support.sweep import sweep
 
 CONV_PADS: list[Any] = [0, (1, 2), ((0, 1), (2, 0)), "same", "same-lower"]
 STRIDES: list[Any] = [1, 2, (2, 3)]
@@ -67,9 +68,7 @@ def check_conv(shape: tuple[int, ...], hparameters: dict[str, Any]) -> None:
         agree(gradient, numeric, (index, hparameters))
 
 
-@pytest.mark.parametrize("stride", STRIDES, ids=str)
-@pytest.mark.parametrize("pad", CONV_PADS, ids=str)
-@pytest.mark.parametrize("name", FILTERS)
+@pytest.mark.parametrize(("name", "pad", "stride"), sweep(FILTERS, CONV_PADS, STRIDES, rounds=2))
 def test_conv(name: str, pad: Any, stride: Any) -> None:
     shape, groups = FILTERS[name]
     for dilation in (1, (1, 2)):
@@ -93,8 +92,13 @@ def test_filters_gather_all_strips(rows: int, images: int, monkeypatch: Any) -> 
     agree(conv_backward(dZ, cache)[1], expected, rows)
 
 
-@pytest.mark.parametrize("pad", [(1, 2), ((0, 1), (2, 0)), "same", ((5, 0), (0, 6))], ids=str)
-@pytest.mark.parametrize("mode", ["zeros", "edge", "reflect", "symmetric", "wrap"])
+@pytest.mark.parametrize(
+    ("mode", "pad"),
+    sweep(
+        ["zeros", "edge", "reflect", "symmetric", "wrap"],
+        [(1, 2), ((0, 1), (2, 0)), "same", ((5, 0), (0, 6))],
+    ),
+)
 def test_conv_with_borders(mode: str, pad: Any) -> None:
     for stride, (shape, groups) in product((1, (2, 3)), (FILTERS["bank"], FILTERS["groups"])):
         fields = {"stride": stride, "pad": pad, "pad_mode": mode, "groups": groups}
@@ -130,8 +134,7 @@ def check_pool(hparameters: dict[str, Any], mode: str) -> None:
     agree(pool_backward(dA, cache, mode), numeric, (mode, hparameters))
 
 
-@pytest.mark.parametrize("pad", POOL_PADS, ids=str)
-@pytest.mark.parametrize("name", POOLS)
+@pytest.mark.parametrize(("name", "pad"), sweep(POOLS, POOL_PADS))
 def test_pool(name: str, pad: Any) -> None:
     mode, extra = POOLS[name]
     for window, ceil in product(WINDOWS, (False, True)):

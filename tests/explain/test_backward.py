@@ -17,6 +17,7 @@ from cnncli.filters.filter import from_array
 from cnncli.network.layers import AddLayer, ConvLayer, Layer, PadLayer, PoolLayer
 from tests.explain.test_forward import NAMES, PADS, POINTWISE, POOLS, subject_of
 from tests.support.judges import distinct_values
+from tests.support.sweep import sweep
 
 RNG = np.random.default_rng(23)
 SHAPE = (1, 6, 7, 4)
@@ -31,9 +32,7 @@ def everywhere(
     return [((i, j, c), receive(subject, (i, j), c, index)) for i, j, c in places]
 
 
-@pytest.mark.parametrize("pads", PADS, ids=str)
-@pytest.mark.parametrize("groups", [1, 2])
-@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize(("pads", "groups", "dtype"), sweep(PADS, [1, 2], [np.float32, np.float64]))
 def test_convolution(pads: dict[str, Any], groups: int, dtype: Any) -> None:
     for stride, dilation in [(1, 1), ((2, 1), (1, 2)), (3, 2)]:
         X = RNG.normal(size=SHAPE).astype(dtype)
@@ -85,9 +84,10 @@ def test_filters_of_two_axes() -> None:
         assert {path.channel for path in found.paths} == {c}
 
 
-@pytest.mark.parametrize("mode", ["max", "min", "average", "lp"])
-@pytest.mark.parametrize("fields", POOLS, ids=str)
-@pytest.mark.parametrize("ties", [False, True])
+@pytest.mark.parametrize(
+    ("mode", "fields", "ties"),
+    sweep(["max", "min", "average", "lp"], POOLS, [False, True], rounds=2),
+)
 def test_pools(mode: str, fields: dict[str, Any], ties: bool) -> None:
     X = distinct_values(RNG, 1, 7, 10, 2)
     if ties:

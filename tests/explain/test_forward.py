@@ -30,6 +30,7 @@ from cnncli.network.layers import (
 )
 from cnncli.render.options import MapGroup
 from tests.support.judges import axis_windows, loop_conv_forward, loop_pool_forward, pad_with_numpy
+from tests.support.sweep import sweep
 
 RNG = np.random.default_rng(7)
 SHAPE = (1, 7, 10, 4)
@@ -63,11 +64,16 @@ PADS: list[dict[str, Any]] = [
 ]
 
 
-@pytest.mark.parametrize("pads", PADS, ids=str)
-@pytest.mark.parametrize("groups", [1, 2, 4])
-@pytest.mark.parametrize("dtype", [np.float32, np.float64])
-def test_convolution(pads: dict[str, Any], groups: int, dtype: Any) -> None:
-    for stride, dilation in [(1, 1), ((2, 1), 1), (2, (1, 2)), ((1, 3), 2)]:
+STRIDES: list[Any] = [1, (2, 1), 2, (1, 3)]
+DILATIONS: list[Any] = [1, 1, (1, 2), 2]
+
+
+@pytest.mark.parametrize(
+    ("pads", "groups", "spacing", "dtype"),
+    sweep(PADS, [1, 2, 4], zip(STRIDES, DILATIONS, strict=True), [np.float32, np.float64]),
+)
+def test_convolution(pads: dict[str, Any], groups: int, spacing: Any, dtype: Any) -> None:
+    for stride, dilation in [spacing]:
         X = RNG.normal(size=SHAPE).astype(dtype)
         W = RNG.normal(size=(3, 2, SHAPE[3] // groups, 8)).astype(dtype)
         b = RNG.normal(size=8).astype(dtype)

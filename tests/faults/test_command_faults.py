@@ -25,6 +25,7 @@ import pytest
 from PIL import Image
 
 from tests.support.crafted import npy, npy_raw, png_chunk
+from tests.support.patience import patient
 from tests.support.shell import (
     OBEY_PERMISSIONS,
     error_lines,
@@ -144,9 +145,7 @@ def test_what_libraries_print_is_not_shown() -> None:
 def test_a_picture_that_claims_to_be_huge() -> None:
     header = png_chunk(b"IHDR", (65_535).to_bytes(4, "big") * 2 + bytes([8, 2, 0, 0, 0]))
     Path("bomb.png").write_bytes(b"\x89PNG\r\n\x1a\n" + header + png_chunk(b"IDAT", b"x\x9c"))
-    started = time.monotonic()
     error = refused_untouched("pool", "bomb.png")
-    assert time.monotonic() - started < 1
     named(error, "bomb.png")
     assert "4294836225" in error and "89478485" in error and "--max-pixels" in error
 
@@ -183,9 +182,7 @@ FILTERS: dict[str, bytes] = {
 @pytest.mark.parametrize("content", FILTERS)
 def test_filters_that_are_none(content: str) -> None:
     Path("bad.npy").write_bytes(FILTERS[content])
-    started = time.monotonic()
     error = refused_untouched("conv", "x.png", "-f", "bad.npy", "-o", "y.png")
-    assert time.monotonic() - started < 1
     named(error, "bad.npy")
     assert "allow_pickle" not in error and "Aborted" not in error and not Path("canary").exists()
     named(refused_untouched("conv", "x.png", "-f", "edge", "--bias", "bad.npy"), "bad.npy")
@@ -348,7 +345,7 @@ def test_devices_and_pipes_as_outputs_stay_what_they_are() -> None:
     os.mkfifo("pipe.npy")
     with subprocess.Popen(["cat", "pipe.npy"], stdout=subprocess.PIPE) as reader:
         run_cli("pool", "x.png", "-o", "pipe.npy")
-        data, _ = reader.communicate(timeout=10)
+        data, _ = reader.communicate(timeout=patient(5))
     assert np.load(io.BytesIO(data)).shape == (10, 12, 3) and Path("pipe.npy").is_fifo()
 
 
@@ -358,7 +355,9 @@ def at_a_terminal(*words: str, stdin: bool = False, stdout: bool = False) -> Any
     streams: dict[str, Any] = {"stdin": slave if stdin else subprocess.DEVNULL}
     streams["stdout"] = slave if stdout else subprocess.PIPE
     command = [sys.executable, "-m", "cnncli", *words]
-    done = subprocess.run(command, stderr=subprocess.PIPE, timeout=30, check=False, **streams)
+    done = subprocess.run(
+        command, stderr=subprocess.PIPE, timeout=patient(10), check=False, **streams
+    )
     os.close(slave)
     try:
         shown = os.read(master, 10_000) if stdout else b""
@@ -393,14 +392,13 @@ def test_a_reader_that_has_gone(words: tuple[str, ...]) -> None:
     with start(*words) as process:
         assert process.stdout is not None and process.stderr is not None
         process.stdout.close()
-        assert (process.stderr.read(), process.wait(timeout=20)) == (b"", 141)
+        assert (process.stderr.read(), process.wait(timeout=patient(5))) == (b"", 141)
 
 
-def interrupt(process: subprocess.Popen[bytes], number: int) -> tuple[int, str, float]:
+def interrupt(process: subprocess.Popen[bytes], number: int) -> tuple[int, str]:
     process.send_signal(number)
-    started = time.monotonic()
-    _, error = process.communicate(timeout=20)
-    return process.returncode, error.decode(), time.monotonic() - started
+    _, error = process.communicate(timeout=patient(2))
+    return process.returncode, error.decode()
 
 
 def start(*words: object, **streams: Any) -> subprocess.Popen[bytes]:
@@ -424,8 +422,8 @@ def test_ctrl_c_while_waiting_for_input() -> None:
     before = snapshot()
     with start("pool", "-o", "y.png", stdin=subprocess.PIPE) as process:
         wait_for_reader(process)
-        code, error, seconds = interrupt(process, signal.SIGINT)
-    assert (code, error.strip()) == (130, "cnncli: error: interrupted") and seconds < 1
+        code, error = interrupt(process, signal.SIGINT)
+    assert (code, error.strip()) == (130, "cnncli: error: interrupted")
     assert snapshot() == before
 
 
@@ -436,8 +434,8 @@ def test_ctrl_c_in_a_batch_leaves_only_whole_files() -> None:
     with start("pad", "in", "--padding", 300, "-o", "out/") as process:
         while len(list(Path("out").glob("*.png"))) < 3:
             time.sleep(0.01)
-        code, error, seconds = interrupt(process, signal.SIGINT)
-    assert code == 130 and seconds < 1 and "Traceback" not in error
+        code, error = interrupt(process, signal.SIGINT)
+    assert code == 130 and "Traceback" not in error
     made = list(Path("out").iterdir())
     assert 3 <= len(made) < 300
     assert all(pixels(path).shape == (620, 624, 3) for path in made)

@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 
 from tests.support import mutate
+from tests.support.patience import patient
+from tests.support.sweep import sweep
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 SEED = os.environ.get("CNNCLI_FAULTS_SEED", "23")
@@ -18,19 +20,30 @@ SEED = os.environ.get("CNNCLI_FAULTS_SEED", "23")
 
 def run(script: str, *words: str) -> None:
     command = [sys.executable, "-m", f"tests.support.{script}", "--seed", SEED, *words]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=900, cwd=REPOSITORY)
+    done = subprocess.run(
+        command, capture_output=True, text=True, timeout=patient(900), cwd=REPOSITORY
+    )
     print(done.stdout)
     assert done.returncode == 0, done.stdout + done.stderr
     assert f"seed {SEED}" in done.stdout
 
 
 @pytest.mark.parametrize(
-    ("kind", "count"), [("images", 10_000), ("filters", 10_000), ("networks", 3_000)]
+    ("kind", "count"),
+    [
+        ("images", 300),
+        ("filters", 300),
+        ("networks", 100),
+        pytest.param("images", 10_000, marks=pytest.mark.slow),
+        pytest.param("filters", 10_000, marks=pytest.mark.slow),
+        pytest.param("networks", 3_000, marks=pytest.mark.slow),
+    ],
 )
 def test_broken_files_are_refused_or_read(kind: str, count: int) -> None:
     run("mutate", "--kind", kind, "--count", str(count))
 
 
+@pytest.mark.slow
 def test_killed_while_writing_leaves_whole_files_and_old_ones() -> None:
     run("killed", "--count", "100")
 
@@ -51,7 +64,7 @@ WRONG = {
 }
 
 
-@pytest.mark.parametrize("kind", WRONG)
+@pytest.mark.parametrize("kind", sweep(WRONG, keep=1))
 def test_what_is_wrong_is_found(kind: str) -> None:
     # The command's reading of an image does what it should not, once in fifty files.
     script = f"""
@@ -69,5 +82,7 @@ images._kind = kind
 sys.exit(mutate.main(["--kind", "images", "--count", "200", "--seed", "1", "--jobs", "1"]))
 """
     command = [sys.executable, "-c", script]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=100, check=False)
+    done = subprocess.run(
+        command, capture_output=True, text=True, timeout=patient(100), check=False
+    )
     assert done.returncode == 1 and "--- images" in done.stdout, done.stdout + done.stderr

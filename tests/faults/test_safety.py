@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import resource
 from pathlib import Path
 
@@ -20,7 +21,8 @@ def test_two_images_never_share_a_file_of_maps(empty_folder: Path) -> None:
         save(name, NOISE)
     save_array("bank.npy", np.ones((1, 1, 3, 12)))
     result = run_cli("conv", "a.png", "a1.png", "-f", "bank.npy", "-o", "o/{stem}{map}.png", code=1)
-    assert "would hold both 'a.png' and 'a1.png'" in result.stderr
+    # Whichever of the two is last to begin finds the other's file.
+    assert re.search("would hold both 'a1?.png' and 'a1?.png'", result.stderr)
     assert len(list(Path("o").iterdir())) == 12
 
 

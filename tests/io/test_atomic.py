@@ -22,6 +22,7 @@ from cnncli.pipeline.job import Job
 from cnncli.pipeline.outputs import OutputOptions, Source
 from cnncli.pipeline.process import plan_batch
 from cnncli.render.options import RenderOptions
+from tests.support.patience import patient
 
 PACKAGE = Path(cnncli.__file__).parents[1]
 HEAD = """
@@ -56,7 +57,7 @@ def run(script: str, folder: Path, **options: object) -> subprocess.CompletedPro
         cwd=folder,
         env=os.environ | {"PYTHONPATH": str(PACKAGE)},
         text=True,
-        timeout=30,
+        timeout=patient(10),
         check=False,
         **{"stdout": subprocess.PIPE, "stderr": subprocess.PIPE} | options,  # type: ignore[call-overload]
     )
@@ -215,7 +216,7 @@ def test_pipe_is_written_straight(tmp_path: Path, overwrite: bool) -> None:
     reader = threading.Thread(target=lambda: received.append(pipe.read_bytes()))
     reader.start()
     write(pipe, b"y" * 300_000, overwrite=overwrite)
-    reader.join(timeout=10)
+    reader.join(timeout=patient(5))
     assert received == [b"y" * 300_000]
     assert stat.S_ISFIFO(pipe.stat().st_mode)
 

@@ -11,7 +11,6 @@ import struct
 import subprocess
 import sys
 import threading
-import time
 import tracemalloc
 from pathlib import Path
 from typing import Any
@@ -30,6 +29,7 @@ from cnncli.io.images import (
 )
 from cnncli.render.metadata import restore_values
 from tests.support.crafted import PNG_MAGIC, png_chunk
+from tests.support.patience import patient
 from tests.support.picturefiles import (
     ALPHA,
     DEEP,
@@ -241,14 +241,12 @@ def test_huge_header_is_refused_before_decoding() -> None:
     refusal(HUGE)
     tracemalloc.start()
     try:
-        start = time.perf_counter()
         problem = refusal(HUGE)
-        seconds = time.perf_counter() - start
         peak = tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
     assert str(65_535**2) in str(problem) and "--max-pixels" in str(problem.hint)
-    assert seconds < 0.5 and peak < 10 * 2**20
+    assert peak < 10 * 2**20
 
 
 @pytest.mark.parametrize("form", WHOLE)
@@ -291,7 +289,7 @@ def test_pipe_device_folder_missing(tmp_path: Path) -> None:
 
     reader = threading.Thread(target=read_all, daemon=True)
     reader.start()
-    reader.join(5)
+    reader.join(patient(5))
     assert outcome == list(cases.values())
 
 

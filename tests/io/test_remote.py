@@ -22,6 +22,7 @@ from cnncli.cli import cli
 from cnncli.errors import FileProblem, OptionError, hide_secrets
 from cnncli.io import remote
 from cnncli.io.urls import Url, parse_url
+from tests.support.patience import patient
 from tests.support.shell import (
     error_lines,
     npy_bytes,
@@ -337,7 +338,7 @@ assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 7
 
 def read_beside_a_fork(*urls: str) -> None:
     command = [sys.executable, "-W", "error", "-c", AFTER_A_FORK, *urls]
-    done = subprocess.run(command, capture_output=True, timeout=60, check=False)
+    done = subprocess.run(command, capture_output=True, timeout=patient(20), check=False)
     assert (done.returncode, done.stderr) == (0, b""), done.stderr.decode()
 
 

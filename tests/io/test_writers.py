@@ -95,7 +95,7 @@ def test_long_records_leave_the_picture_readable(format: str) -> None:
 
 def test_fast_png_is_about_as_small_as_the_default(samples: Path) -> None:
     """The promise of --compress, on the sample photographs and their edges."""
-    for name in ("astronaut.png", "camera.png", "chelsea.png", "rocket.jpg"):
+    for name in ("camera.png", "chelsea.png"):
         with Image.open(samples / name) as image:
             photo = np.asarray(image)
         edges = 128 + (np.diff(photo.astype(int), axis=0) // 2)

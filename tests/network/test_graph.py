@@ -17,6 +17,7 @@ from cnncli.network.layers import ActivationLayer, ConvLayer, Layer, PadLayer, P
 from cnncli.network.passes import forward_layers
 from cnncli.render.options import MapGroup
 from tests.support.judges import distinct_values, numeric_gradient
+from tests.support.sweep import sweep
 
 RANDOM = np.random.default_rng(29)
 X = RANDOM.standard_normal((2, 5, 6, 3))
@@ -221,12 +222,16 @@ def check_gradients(layer: Any, given: np.ndarray, parameters: dict[str, np.ndar
         np.testing.assert_allclose(gradients[name], numeric, rtol=1e-6, atol=1e-7, err_msg=name)
 
 
-@pytest.mark.parametrize("activation", ["none", "relu", "leaky-relu", "sigmoid", "tanh", "abs"])
-@pytest.mark.parametrize("count", [1, 3])
-@pytest.mark.parametrize("channels", [1, 3])
+SPACED = {"stride": (2, 1), "padding": (1, 2), "pad_mode": "edge", "dilation": (1, 2)}
+
+
 @pytest.mark.parametrize(
-    "fields", [{}, {"stride": (2, 1), "padding": (1, 2), "pad_mode": "edge", "dilation": (1, 2)}]
-)
+    ("activation", "count", "channels", "fields"),
+    sweep(
+        ["none", "relu", "leaky-relu", "sigmoid", "tanh", "abs"], [1, 3], [1, 3], [{}, SPACED],
+        rounds=2,
+    ),
+)  # fmt: skip
 def test_gradients_of_2d_filters(
     channels: int, count: int, activation: str, fields: dict[str, Any]
 ) -> None:
@@ -252,9 +257,10 @@ def test_gradients_without_a_bias(chosen: Filter) -> None:
     assert gradients["b"].shape == (chosen.maps,)
 
 
-@pytest.mark.parametrize("groups", [1, 3])
-@pytest.mark.parametrize("activation", ["none", "sigmoid", "relu"])
-@pytest.mark.parametrize("padding", ["same", "valid", (0, 1, 2, 0)])
+@pytest.mark.parametrize(
+    ("groups", "activation", "padding"),
+    sweep([1, 3], ["none", "sigmoid", "relu"], ["same", "valid", (0, 1, 2, 0)], rounds=2),
+)
 def test_gradients_of_banks(padding: Any, activation: str, groups: int) -> None:
     W = RANDOM.standard_normal((2, 3, 3 // groups, 6))
     b = np.arange(6) * 0.4 + 0.1

@@ -93,6 +93,7 @@ def test_the_algorithm_can_be_chosen_and_is_said(empty_folder: Path) -> None:
     assert "computed by " in run_cli("conv", "x.png", "-f", "sharpen", "-v", "-o", "v.npy").stderr
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "words",
     [

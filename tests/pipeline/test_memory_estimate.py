@@ -191,6 +191,7 @@ def told(words: tuple[str, ...], monkeypatch: pytest.MonkeyPatch) -> int:
     return max(estimates)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", [*READING, *WRITING])
 def test_estimates_are_about_what_it_takes(case: str, monkeypatch: pytest.MonkeyPatch) -> None:
     big("big.png", *((case, 3000) if case in READING else ("RGB", 2000)))

@@ -263,6 +263,7 @@ def test_a_command_tells_its_own_peak_memory_and_exit_code(tmp_path: Path) -> No
     assert busy.seconds > 0
 
 
+@pytest.mark.slow
 def test_pictures_are_made_once_and_in_the_size_asked_for(tmp_path: Path) -> None:
     shop = Workshop(tmp_path, quick=True)
     photo = shop.photo(12, ".png")
@@ -274,6 +275,7 @@ def test_pictures_are_made_once_and_in_the_size_asked_for(tmp_path: Path) -> Non
 
 
 @pytest.mark.skipif(not hasattr(os, "wait4"), reason="needs wait4")
+@pytest.mark.slow
 def test_a_command_whose_picture_differs_is_reported_and_not_timed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -309,6 +311,7 @@ def alone(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.skipif(not hasattr(os, "wait4"), reason="needs wait4")
+@pytest.mark.slow
 def test_a_batch_is_measured_by_image(tmp_path: Path, alone: None) -> None:
     shop = Workshop(tmp_path, quick=True)
     one, two = batches.batches(shop, ".jpg", 200)
@@ -322,6 +325,7 @@ def test_a_batch_is_measured_by_image(tmp_path: Path, alone: None) -> None:
 
 
 @pytest.mark.skipif(not hasattr(os, "wait4"), reason="needs wait4")
+@pytest.mark.slow
 def test_a_batch_with_one_wrong_picture_is_not_timed(
     tmp_path: Path, alone: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -336,6 +340,7 @@ def test_a_batch_with_one_wrong_picture_is_not_timed(
 
 
 @pytest.mark.skipif(not Path("/proc/self/smaps_rollup").exists(), reason="needs Linux")
+@pytest.mark.slow
 def test_the_memory_of_all_processes_is_summed(tmp_path: Path) -> None:
     hold = "import time; held = bytearray(60_000_000); held[::4096] = b'1' * 14649; time.sleep(0.5)"
     one = [sys.executable, "-S", "-c", hold]
@@ -356,6 +361,7 @@ def run_benchmarks(*words: str) -> subprocess.CompletedProcess[str]:
     )
 
 
+@pytest.mark.slow
 def test_a_quick_run_of_layers_on_cnncli_alone(tmp_path: Path) -> None:
     written = tmp_path / "report.json"
     words = ["--quick", "--repeats", "1", "--only", "layers,pooling", "--no-peers"]
@@ -370,6 +376,7 @@ def test_a_quick_run_of_layers_on_cnncli_alone(tmp_path: Path) -> None:
     assert curves == []
 
 
+@pytest.mark.slow
 def test_a_section_that_is_not_there_is_refused() -> None:
     done = run_benchmarks("--only", "layers,paint")
     assert done.returncode == 2

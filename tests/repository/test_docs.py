@@ -25,6 +25,7 @@ DOCS = REPOSITORY / "docs"
 PAGES = sorted(path.relative_to(DOCS).as_posix() for path in DOCS.rglob("*.md"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", PAGES)
 def test_commands_print_and_draw_what_the_page_shows(name: str, tmp_path: Path) -> None:
     text = (DOCS / name).read_text()

@@ -15,6 +15,7 @@ import pytest
 
 import cnncli
 from cnncli.cli import COMMANDS
+from tests.support.patience import patient
 
 PACKAGE = Path(cnncli.__file__).parent
 
@@ -200,7 +201,12 @@ assert heavy.isdisjoint(sys.modules), sorted(heavy & set(sys.modules))
 def run_python(*arguments: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-W", "error", *arguments]
     return subprocess.run(
-        command, cwd=PACKAGE.parent, capture_output=True, text=True, timeout=60, check=False
+        command,
+        cwd=PACKAGE.parent,
+        capture_output=True,
+        text=True,
+        timeout=patient(20),
+        check=False,
     )
 
 

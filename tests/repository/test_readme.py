@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 from pathlib import Path
 
+import click
 import numpy as np
 import pytest
 from PIL import Image
 
-from cnncli.cli import COMMANDS
+from cnncli.cli import COMMANDS, cli
 from cnncli.filters.builtin_names import builtin_names
 from tests.support.pages import (
     IMAGES,
     REPOSITORY,
     blocks,
+    command_lines,
     pictures,
     prepare,
     run_block,
@@ -24,6 +27,7 @@ from tests.support.shell import pixels
 
 README = (REPOSITORY / "README.md").read_text()
 BLOCKS = [commands for commands, _ in blocks(README)]
+PAGES = [REPOSITORY / "README.md", *sorted((REPOSITORY / "docs").rglob("*.md"))]
 SCREENSHOTS = {"page.png"}
 """Pictures that no command makes alone: a browser's, by tools/page_picture.py."""
 
@@ -47,8 +51,37 @@ def first_frame(path: Path) -> np.ndarray:
         return np.asarray(film.convert("RGB"))
 
 
+def test_the_first_commands_make_what_is_shown(tmp_path: Path) -> None:
+    prepare(tmp_path)
+    for commands in BLOCKS[2:5]:
+        run_block(commands, tmp_path)
+    names = [name for name in pictures(README) if (tmp_path / name).exists()]
+    assert len(names) == 3
+    for name in names:
+        check_picture(tmp_path, name)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_command_can_be_read(
+    page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    prepare(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    for words in command_lines(page.read_text()):
+        context, command, rest = click.Context(cli), cli, words
+        while isinstance(command, click.Group):
+            name, command, rest = command.resolve_command(context, rest)
+        with contextlib.suppress(click.exceptions.Exit):  # --help ends here
+            command.make_context(name, rest, parent=context)
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("name", sorted(set(pictures(README)) - SCREENSHOTS))
 def test_pictures_are_what_the_commands_make(results: Path, name: str) -> None:
+    check_picture(results, name)
+
+
+def check_picture(results: Path, name: str) -> None:
     made, shown = first_frame(results / name), first_frame(IMAGES / name)
     assert made.shape == shown.shape
     # Sums in another order may round one level differently on another machine, and neighbouring

@@ -8,10 +8,11 @@ import os
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+
+from tests.support.patience import until
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 
@@ -33,7 +34,7 @@ class DaskCluster:
         address = ("--host", "127.0.0.1", "--port", "0", "--dashboard-address", "127.0.0.1:0")
         file = ("--scheduler-file", str(self.file))
         self.scheduler = self._start("scheduler", *address, *file, *options, path=python_path)
-        wait_until(lambda: self.file.exists() and bool(self.file.read_text()))
+        until(lambda: self.file.exists() and bool(self.file.read_text()))
         self.address: str = json.loads(self.file.read_text())["address"]
 
     def worker(self, *options: str, path: str = "") -> subprocess.Popen[bytes]:
@@ -75,14 +76,6 @@ def dask_cluster(folder: Path, workers: int, **options: Any) -> Iterator[DaskClu
         yield cluster
     finally:
         cluster.stop()
-
-
-def wait_until(holds: Callable[[], bool], seconds: float = 40) -> None:
-    """Wait until something holds, and fail if it never does."""
-    end = time.monotonic() + seconds
-    while not holds():
-        assert time.monotonic() < end
-        time.sleep(0.05)
 
 
 def worker_of(nanny: subprocess.Popen[bytes]) -> int | None:

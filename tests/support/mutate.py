@@ -30,9 +30,10 @@ import numpy as np
 from PIL import Image
 
 from tests.support import mutants
+from tests.support.patience import patient
 
 KINDS = ("images", "filters", "networks")
-HANG_SECONDS = 20
+HANG_SECONDS = round(patient(2))
 ROOM = 2**30
 MOST_SHOWN = 20
 MAX_PIXELS = 10**6

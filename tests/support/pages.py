@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -22,6 +24,23 @@ def blocks(text: str) -> list[tuple[str, str | None]]:
 def pictures(text: str) -> list[str]:
     """Return the names of the pictures in docs/images that a page shows."""
     return re.findall(r"^!\[[^\]]*\]\((?:\.\./|docs/)*images/(.*?)\)", text, re.M)
+
+
+def command_lines(text: str) -> Iterator[list[str]]:
+    """Yield the words behind ``cnncli`` of every command in the blocks of a page."""
+    for commands, _ in blocks(text):
+        one_line = commands.replace("\\\n", " ").replace("\n", " ; ")
+        lexer = shlex.shlex(one_line, posix=True, punctuation_chars=";|&<>()")
+        lexer.whitespace_split = True
+        words: list[str] = []
+        for token in [*lexer, ";"]:
+            if not set(token) <= set(";|&<>()"):
+                words.append(token)
+                continue
+            if words[:1] == ["cnncli"]:
+                yield words[1:]
+            # The word behind < or > is the name of a file.
+            words = ["a file:"] if set(token) <= set("<>") else []
 
 
 def prepare(folder: Path) -> None:

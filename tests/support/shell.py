@@ -14,6 +14,7 @@ from click.testing import CliRunner, Result
 from PIL import Image
 
 from cnncli.cli import cli
+from tests.support.patience import patient
 
 
 def run_cli(*args: object, code: int = 0, stdin: bytes | None = None) -> Result:
@@ -38,7 +39,7 @@ def refused(*args: object, code: int = 1, stdin: bytes | None = None) -> str:
 def run_process(*args: object, **options: Any) -> subprocess.CompletedProcess[bytes]:
     """Run one command line as a process of its own."""
     command = [sys.executable, "-m", "cnncli", *map(str, args)]
-    return subprocess.run(command, capture_output=True, timeout=60, check=False, **options)
+    return subprocess.run(command, capture_output=True, timeout=patient(20), check=False, **options)
 
 
 def pixels(path: str | Path) -> np.ndarray:
@@ -106,7 +107,7 @@ def run_after(
     become = "os.execv(sys.executable, [sys.executable, *sys.argv[1:]])"
     script = f"import os, sys\n{preparation}\n{become}"
     command = [sys.executable, "-c", script, "-m", "cnncli", *map(str, args)]
-    return subprocess.run(command, capture_output=True, timeout=60, check=False, **options)
+    return subprocess.run(command, capture_output=True, timeout=patient(20), check=False, **options)
 
 
 # Root reads and writes what permissions forbid, unless it gives up the right to for what it starts.
@@ -122,12 +123,13 @@ def run_shell(line: str, **options: Any) -> subprocess.CompletedProcess[bytes]:
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     options["env"] = {**os.environ, **options.get("env", {}), "PATH": path}
     command = ["bash", "-o", "pipefail", "-c", line]
-    return subprocess.run(command, capture_output=True, timeout=60, check=False, **options)
+    return subprocess.run(command, capture_output=True, timeout=patient(20), check=False, **options)
 
 
 MEASURE = """
 import sys
 from cnncli.cli import cli
+from tests.support.patience import patient
 code = cli.main(sys.argv[1:], standalone_mode=False)
 assert code == 0, code
 # Not getrusage: its maximum counts the process that forked this one.
@@ -139,5 +141,5 @@ with open("/proc/self/status") as status:
 def peak_memory(words: tuple[str, ...]) -> int:
     """Return the most bytes that one command line, which must succeed, had in memory."""
     command = [sys.executable, "-c", MEASURE, *words]
-    done = subprocess.run(command, capture_output=True, check=True, timeout=60)
+    done = subprocess.run(command, capture_output=True, check=True, timeout=patient(20))
     return int(done.stdout) * 1024

@@ -5,13 +5,14 @@ from __future__ import annotations
 import socket
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, Protocol
 from urllib.request import Request, urlopen
 
 import pytest
+
+from tests.support.patience import until
 
 BUCKET = "photos"
 
@@ -114,10 +115,9 @@ def google_server() -> Iterator[str]:
 
 def wait_for(port: int) -> None:
     """Wait until somebody listens."""
-    end = time.monotonic() + 30
-    while time.monotonic() < end:
+
+    def listens() -> bool:
         with socket.socket() as probe:
-            if probe.connect_ex(("127.0.0.1", port)) == 0:
-                return
-        time.sleep(0.05)
-    raise AssertionError("the server did not start")
+            return probe.connect_ex(("127.0.0.1", port)) == 0
+
+    until(listens)

@@ -9,18 +9,18 @@ from typing import Any
 import pytest
 
 
-def sweep(*axes: Iterable[Any], rounds: int = 1) -> list[Any]:
+def sweep(*axes: Iterable[Any], rounds: int = 1, keep: int | None = None) -> list[Any]:
     """Return all combinations; slow but for a few, in which every value of every axis is met.
 
     The few are those along the diagonal, as often as the longest axis has values; each further
-    round begins one value later on every axis but the first.
+    round begins one value later on every axis but the first. With `keep` only the first so many.
     """
     values = [list(axis) for axis in axes]
     sizes = [len(axis) for axis in values]
     few = {
         tuple((step + turn * (axis > 0)) % size for axis, size in enumerate(sizes))
         for turn in range(rounds)
-        for step in range(max(sizes))
+        for step in range(keep or max(sizes))
     }
     return [
         pytest.param(

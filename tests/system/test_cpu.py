@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.patience import patient
+
 WIDE = "avx512f avx512dq avx512cd avx512bw avx512vl"
 CPUS = {
     "wide AMD": f"vendor_id\t: AuthenticAMD\nflags\t\t: fpu avx2 {WIDE} gfni\n",
@@ -33,7 +35,8 @@ def printed(code: str, *words: object, **variables: str) -> str:
     environ = {k: v for k, v in os.environ.items() if not k.startswith("OPENBLAS_")}
     done = subprocess.run(
         [sys.executable, "-c", code, *map(str, words)],
-        env={**environ, **variables}, capture_output=True, text=True, timeout=60, check=True,
+        env={**environ, **variables}, capture_output=True, text=True, check=True,
+        timeout=patient(20),
     )  # fmt: skip
     return done.stdout.strip()
 

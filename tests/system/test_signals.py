@@ -9,13 +9,15 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from tests.support.patience import patient, until
 from tests.support.shell import pixels, run_shell, save, snapshot
+from tests.support.sweep import sweep
 
 linux = pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="needs /proc")
 pytestmark = linux
@@ -43,16 +45,9 @@ def started(*words: object) -> Iterator[subprocess.Popen[bytes]]:
 def ended(process: subprocess.Popen[bytes], number: int) -> tuple[int, str]:
     """Send a signal; return exit code and errors, checked to come without a traceback."""
     process.send_signal(number)
-    _, error = process.communicate(timeout=30)
+    _, error = process.communicate(timeout=patient(10))
     assert b"Traceback" not in error
     return process.returncode, error.decode()
-
-
-def until(condition: Callable[[], object], seconds: float = 30) -> None:
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, "it did not come about"
-        time.sleep(0.005)
 
 
 def children(pid: int) -> list[int]:
@@ -95,8 +90,7 @@ def check_whole(side: int = 660) -> None:
     assert all(pixels(path).shape == (side, side, 3) for path in made())
 
 
-@pytest.mark.parametrize("jobs", [1, 2, 5])
-@pytest.mark.parametrize("number", CODES)
+@pytest.mark.parametrize(("number", "jobs"), sweep(CODES, [1, 2, 5]))
 def test_a_signal_to_a_batch(number: signal.Signals, jobs: int) -> None:
     with started(*slow_batch(jobs=jobs)) as process:
         until(lambda: len(made()) >= 3)
@@ -138,7 +132,7 @@ def test_a_signal_while_modules_load() -> None:
         with started("filters", "list") as process:
             time.sleep(delay)
             process.send_signal(signal.SIGINT)
-            _, error = process.communicate(timeout=30)
+            _, error = process.communicate(timeout=patient(10))
         # Before Python has begun with the command it has its own way to end.
         assert process.returncode in (130, -2, 0, 1), error
 
@@ -156,10 +150,11 @@ def test_workers_leave_ctrl_c_to_their_parent() -> None:
         for worker in children(process.pid):
             os.kill(worker, signal.SIGINT)
             os.kill(worker, signal.SIGHUP)
-        _, error = process.communicate(timeout=60)
+        _, error = process.communicate(timeout=patient(20))
     assert process.returncode == 0 and len(made()) == 60, error
 
 
+@pytest.mark.slow
 def test_a_killed_parent_leaves_nobody() -> None:
     photos(400)
     for _ in range(5):
@@ -170,11 +165,12 @@ def test_a_killed_parent_leaves_nobody() -> None:
             workers = children(process.pid)
             assert len(workers) == 3
             process.kill()
-            process.wait(timeout=30)
-            until(lambda workers=workers: not any(map(lives, workers)), seconds=10)
+            process.wait(timeout=patient(10))
+            until(lambda workers=workers: not any(map(lives, workers)))
         check_whole()
 
 
+@pytest.mark.slow
 def test_a_worker_killed_now_and_then_loses_no_image() -> None:
     shots = random.Random(2)
     with started(*slow_batch(150), "--json") as process:
@@ -185,7 +181,7 @@ def test_a_worker_killed_now_and_then_loses_no_image() -> None:
             until(lambda enough=enough: len(made()) >= enough)
             os.kill(shots.choice(children(process.pid)), signal.SIGKILL)
             killed, enough = killed + 1, len(made()) + 8
-        output, error = process.communicate(timeout=120)
+        output, error = process.communicate(timeout=patient(60))
     assert process.returncode == 0, error
     assert killed >= 5 and len(output.splitlines()) == len(made()) == 150
     assert len({line.split(b'"input": ')[1] for line in output.splitlines()}) == 150
@@ -228,7 +224,7 @@ before = handlers()
 import cnncli.cli, cnncli.system.signals, cnncli.batch.pool
 assert handlers() == before and signal.set_wakeup_fd(-1) == -1
 """
-    subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=patient(20))
 
 
 def test_a_second_signal_ends_at_once() -> None:
@@ -241,7 +237,7 @@ def test_a_second_signal_ends_at_once() -> None:
         process.send_signal(signal.SIGINT)
         time.sleep(0.05)
         code, error = ended(process, signal.SIGINT)
-        until(lambda: not any(map(lives, workers)), seconds=10)
+        until(lambda: not any(map(lives, workers)))
     assert code == 130 and error.splitlines()[-1].startswith("cnncli: error: interrupted: ")
     check_whole()
 
@@ -292,5 +288,7 @@ main()
     for number, exit_code in CODES.items():
         source = code.replace("NUMBER", str(int(number)))
         command = [sys.executable, "-c", source]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+        done = subprocess.run(
+            command, capture_output=True, text=True, timeout=patient(20), check=False
+        )
         assert (done.returncode, done.stderr) == (exit_code, "cnncli: error: interrupted\n")

@@ -12,6 +12,7 @@ import time
 import pytest
 
 from cnncli.system.threads import cores, together
+from tests.support.patience import patient
 
 several = pytest.mark.skipif(cores() < 2, reason="needs two cores")
 
@@ -27,7 +28,7 @@ def meet(names: list[str]) -> None:
     barrier = threading.Barrier(2)
 
     def action() -> None:
-        barrier.wait(timeout=20)
+        barrier.wait(timeout=patient(5))
         names.append(threading.current_thread().name)
 
     together(action, 2)
@@ -48,7 +49,7 @@ def test_an_error_of_any_thread_is_raised_after_all_have_ended(where: str) -> No
     barrier, ended = threading.Barrier(2), []
 
     def action() -> None:
-        barrier.wait(timeout=20)
+        barrier.wait(timeout=patient(5))
         is_helper = threading.current_thread().name == "cnncli-strip"
         if is_helper == (where == "helper"):
             raise ZeroDivisionError(where)
@@ -72,7 +73,7 @@ def test_many_callers_at_once_all_get_their_work_done() -> None:
     for caller in callers:
         caller.start()
     for caller in callers:
-        caller.join(timeout=30)
+        caller.join(timeout=patient(5))
     assert all(done.count(number) >= 20 for number in range(6))
 
 
@@ -83,7 +84,7 @@ def test_threads_work_on_different_cores_and_the_callers_are_given_back() -> Non
     allowed: list[set[int]] = []
 
     def action() -> None:
-        barrier.wait(timeout=20)
+        barrier.wait(timeout=patient(5))
         allowed.append(os.sched_getaffinity(0))
 
     together(action, 2)
@@ -99,7 +100,7 @@ def test_helpers_follow_a_caller_that_may_use_one_core_only() -> None:
     allowed: list[set[int]] = []
 
     def action() -> None:
-        barrier.wait(timeout=20)
+        barrier.wait(timeout=patient(5))
         allowed.append(os.sched_getaffinity(0))
 
     try:
@@ -120,15 +121,15 @@ def test_a_caller_without_helpers_may_run_anywhere() -> None:
     allowed: list[set[int]] = []
 
     def busy() -> None:
-        barrier.wait(timeout=20)
-        barrier.wait(timeout=20)
+        barrier.wait(timeout=patient(5))
+        barrier.wait(timeout=patient(5))
 
     others = threading.Thread(target=lambda: together(busy, cores() + 1))
     others.start()
-    barrier.wait(timeout=20)
+    barrier.wait(timeout=patient(5))
     together(lambda: allowed.append(os.sched_getaffinity(0)), 2)
-    barrier.wait(timeout=20)
-    others.join(timeout=20)
+    barrier.wait(timeout=patient(5))
+    others.join(timeout=patient(5))
     assert allowed == [before]
 
 
@@ -139,7 +140,7 @@ def test_ctrl_c_while_waiting_for_a_helper_loses_no_helper() -> None:
     caller = threading.current_thread()
 
     def action() -> None:
-        barrier.wait(timeout=20)
+        barrier.wait(timeout=patient(5))
         if threading.current_thread() is caller:
             return
         # The caller is on its way to the wait, or in it.
@@ -172,6 +173,10 @@ if child == 0:
 print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
 """
     done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        timeout=patient(20),
+        check=True,
     )
     assert done.stdout.strip() == "0"
