@@ -27,7 +27,7 @@ class Activation:
     backward : callable
         ``dZ = backward(dA, Z, A)``; at a kink the slope is that of the lower side, and 0 for abs.
     settings : mapping
-        What may be chosen by name, with the defaults; None must be given.
+        What may be chosen by name, with the defaults; None has no default.
     """
 
     forward: Callable[..., FloatArray]
@@ -139,17 +139,17 @@ def get_activation(name: str, **settings: Any) -> Activation:
             f"activation must be one of {', '.join(ACTIVATIONS)}, got {name!r}",
             hint="--activation relu",
         )
-    found = ACTIVATIONS[name]
-    chosen = {**found.settings, **settings}
-    unknown = [key for key in chosen if key not in found.settings]
+    activation = ACTIVATIONS[name]
+    chosen = {**activation.settings, **settings}
+    unknown = [key for key in chosen if key not in activation.settings]
     missing = [key for key, value in chosen.items() if value is None]
     if unknown:
         raise OptionError(f"activation {name} has no setting {unknown[0]}")
     if missing:
         raise OptionError(f"activation {name} needs {missing[0]}")
     if not chosen:
-        return found
-    return Activation(partial(found.forward, **chosen), partial(found.backward, **chosen))
+        return activation
+    return Activation(partial(activation.forward, **chosen), partial(activation.backward, **chosen))
 
 
 def slope_gradient(dA: FloatArray, Z: FloatArray) -> FloatArray:

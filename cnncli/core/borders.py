@@ -78,7 +78,7 @@ def fill_pads(
 
 
 @dataclass(frozen=True)
-class Run:
+class CopiedCells:
     """Padded cells ``[begin, end)`` that copy neighbouring input cells from `source` on.
 
     `source` is `CONSTANT_CELL` where they hold the border's constant.
@@ -89,11 +89,11 @@ class Run:
     source: int
 
 
-def border_runs(index: NDArray[np.intp], first: int, last: int) -> list[Run]:
+def copied_cells(index: NDArray[np.intp], first: int, last: int) -> list[CopiedCells]:
     """Return from which input cells the padded cells ``[first, last)`` are copied.
 
-    Inside the image that is one run; borders add short ones. Cells past the padding count as
-    constant. A strip of an image is filled from this list, so only its own rows are ever read.
+    Inside the image they are one slice of it; borders add short ones. Cells past the padding count
+    as constant. A strip of an image is filled from this list, so only its own rows are ever read.
 
     Parameters
     ----------
@@ -104,14 +104,14 @@ def border_runs(index: NDArray[np.intp], first: int, last: int) -> list[Run]:
 
     Examples
     --------
-    >>> border_runs(border_index(9, 1, 1), 0, 4)
-    [Run(begin=0, end=1, source=-1), Run(begin=1, end=4, source=0)]
+    >>> copied_cells(border_index(9, 1, 1), 0, 4)
+    [CopiedCells(begin=0, end=1, source=-1), CopiedCells(begin=1, end=4, source=0)]
     """
     cells = index[first:last]
     if len(cells) == last - first and cells.min() >= 0 and (np.diff(cells) == 1).all():
-        return [Run(0, len(cells), int(cells[0]))]
+        return [CopiedCells(0, len(cells), int(cells[0]))]
     cells = np.concatenate([cells, np.full(last - first - len(cells), CONSTANT_CELL)])
     constant = cells == CONSTANT_CELL
     joined = np.where(constant[:-1], constant[1:], np.diff(cells) == 1)
     bounds = [0, *(np.flatnonzero(~joined) + 1).tolist(), len(cells)]
-    return [Run(a, b, int(cells[a])) for a, b in pairwise(bounds)]
+    return [CopiedCells(a, b, int(cells[a])) for a, b in pairwise(bounds)]

@@ -168,8 +168,9 @@ def filter_gradient(
     n_C_prev = X.shape[3]
     task = Task(window, groups, m, n_C_prev, n_C, dZ.dtype, border)
     parts = _parts(task)
-    values = _cells_of(parts[0]) * window.cols.kernel + n_C
-    rows = max(1, STRIP_BYTES // (n_W * values * dZ.dtype.itemsize))
+    taps, channels = parts[0]
+    cells = (taps.stop - taps.start) * window.cols.kernel * (channels.stop - channels.start)
+    rows = max(1, STRIP_BYTES // (n_W * (cells + n_C) * dZ.dtype.itemsize))
     # Small images go together: one by one, the calls around the products would cost more than they.
     grid = StripGrid(max(1, rows // window.rows.out), rows)
     strips = grid.strips(m, window.rows.out, 0, window.rows.out)
@@ -200,11 +201,6 @@ def _parts(task: Task) -> list[tuple[slice, slice]]:
         return [(slice(i, i + 1), slice(0, task.n_C_prev)) for i in range(rows)]
     edges = [task.n_C_prev * number // count for number in range(count + 1)]
     return [(slice(0, rows), slice(begin, end)) for begin, end in pairwise(edges)]
-
-
-def _cells_of(part: tuple[slice, slice]) -> int:
-    taps, channels = part
-    return int((taps.stop - taps.start) * (channels.stop - channels.start))
 
 
 def _taps_gradient(

@@ -92,7 +92,13 @@ def choose(W: FloatArray, task: Task, algorithm: str = "auto", reuse: int = 1) -
     }
     if algorithm == "auto":
         best = min(prices, key=prices.__getitem__)
-        return Choice(best, _reason(best, prices), prices[best])
+        others = sorted((value, name) for name, value in prices.items() if name != best)
+        reason = f"estimated {prices[best] / 1e6:.3g} ms on one thread"
+        if others:
+            reason += f", next {others[0][1]} {others[0][0] / 1e6:.3g} ms"
+        else:
+            reason += "; no other algorithm does this layer"
+        return Choice(best, reason, prices[best])
     if algorithm not in prices:
         raise OptionError(f"the layer must be one that {algorithm} can do; matmul does them all")
     return Choice(algorithm, "asked for", prices[algorithm])
@@ -106,17 +112,9 @@ def price(work: Work, dtype: np.dtype[Any], reuse: int = 1) -> float:
     >>> price(Work(passes=1e6), np.dtype("float64")) / price(Work(passes=1e6), np.dtype("float32"))
     2.0
     """
-    units = sum(getattr(work, unit) * each for unit, each in PRICES.items())
+    units = sum(getattr(work, unit) * price for unit, price in PRICES.items())
     once = price(work.once, dtype) / reuse if work.once is not None else 0.0
     return float(units * dtype.itemsize / 4 + work.calls * CALL_PRICE + once)
-
-
-def _reason(best: str, prices: dict[str, float]) -> str:
-    others = sorted((value, name) for name, value in prices.items() if name != best)
-    milliseconds = f"estimated {prices[best] / 1e6:.3g} ms on one thread"
-    if not others:
-        return f"{milliseconds}; no other algorithm does this layer"
-    return f"{milliseconds}, next {others[0][1]} {others[0][0] / 1e6:.3g} ms"
 
 
 @dataclass(frozen=True)
@@ -358,7 +356,7 @@ def correlate(
            [6., 9., 6.],
            [4., 6., 4.]])
     """
-    layer = prepare_convolution(
+    convolution = prepare_convolution(
         W, window, groups, border, images=len(X), bias=bias, algorithm=algorithm
     )
-    return layer(X, jobs)
+    return convolution(X, jobs)

@@ -97,7 +97,7 @@ class Axis:
         """Return the padded cells ``[begin, end)`` that outputs ``[first, last)`` read."""
         return first * self.stride, (last - 1) * self.stride + self.extent
 
-    def part(self, first: int, last: int) -> tuple[Axis, slice]:
+    def strip(self, first: int, last: int) -> tuple[Axis, slice]:
         """Return the axis that gives outputs ``[first, last)`` alone, and the input it needs.
 
         What the windows span beyond that input become its pads, hanging over included.
@@ -105,14 +105,14 @@ class Axis:
         Examples
         --------
         >>> axis = Axis(size=10, kernel=3, begin=1, end=1)
-        >>> part, rows = axis.part(8, 10)
-        >>> rows, part.begin, part.end, part.out
+        >>> strip, rows = axis.strip(8, 10)
+        >>> rows, strip.begin, strip.end, strip.out
         (slice(7, 10, None), 0, 1, 2)
         """
         begin, end = (cell - self.begin for cell in self.cells(first, last))
         low, high = max(0, begin), min(self.size, end)
-        part = Axis(high - low, self.kernel, self.stride, self.dilation, low - begin, end - high)
-        return part, slice(low, high)
+        strip = Axis(high - low, self.kernel, self.stride, self.dilation, low - begin, end - high)
+        return strip, slice(low, high)
 
     def source(self, first: int, last: int, mode: str = "zeros") -> slice:
         """Return the input cells that outputs ``[first, last)`` depend on, copies in pads included.
@@ -256,9 +256,9 @@ class Window:
         (top, bottom), (left, right) = self.pads
         return (top, bottom + self.rows.overhang), (left, right + self.cols.overhang)
 
-    def part(self, first: int, last: int) -> tuple[Window, slice]:
+    def strip(self, first: int, last: int) -> tuple[Window, slice]:
         """Return the window that gives output rows ``[first, last)``, and the input rows for it."""
-        rows, needed = self.rows.part(first, last)
+        rows, needed = self.rows.strip(first, last)
         return Window(rows, self.cols), needed
 
     def source(self, box: Box, mode: str = "zeros") -> Box:

@@ -27,12 +27,12 @@ POOL_DEFAULTS: Final[Mapping[str, Any]] = {
 }
 
 
-def read_hparameters(given: Mapping[str, Any], defaults: Mapping[str, Any]) -> dict[str, Any]:
-    """Return all fields of a layer: the given ones, and the defaults of the others.
+def read_hparameters(hparameters: Mapping[str, Any], defaults: Mapping[str, Any]) -> dict[str, Any]:
+    """Return all fields of a layer: those that are set, and the defaults of the others.
 
     Parameters
     ----------
-    given : mapping
+    hparameters : mapping
         The course's ``hparameters``.
     defaults : mapping
         Every field the layer knows, with its default.
@@ -47,12 +47,12 @@ def read_hparameters(given: Mapping[str, Any], defaults: Mapping[str, Any]) -> d
     >>> read_hparameters({"stride": 2}, CONV_DEFAULTS)["pad"]
     0
     """
-    unknown = [str(key) for key in given if key not in defaults]
+    unknown = [str(key) for key in hparameters if key not in defaults]
     if unknown:
         raise OptionError(
             f"hparameters must hold only {', '.join(defaults)}; got {', '.join(unknown)}"
         )
-    fields = {**defaults, **given}
+    fields = {**defaults, **hparameters}
     for name, (holds, need) in _MUST_HOLD.items():
         if name in fields and not holds(fields[name]):
             raise OptionError(f"{name.replace('_', ' ')} must be {need}, got {fields[name]!r}")

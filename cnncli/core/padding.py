@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 
 from cnncli.core.arrays import FloatArray
-from cnncli.core.borders import CONSTANT_CELL, border_index, border_runs, check_pad_mode
+from cnncli.core.borders import CONSTANT_CELL, border_index, check_pad_mode, copied_cells
 from cnncli.core.geometry import PaddingLike, Pads, explicit_pads
 from cnncli.errors import ShapeError
 
@@ -121,11 +121,13 @@ def pad_rows(
     mode, value = border
     middle = np.empty((X.shape[0], last - first, *X.shape[2:]), X.dtype)
     index = border_index(X.shape[1], *pads[0], mode)
-    for run in border_runs(index, first, last):
-        if run.source == CONSTANT_CELL:
-            middle[:, run.begin : run.end] = value
+    for cells in copied_cells(index, first, last):
+        if cells.source == CONSTANT_CELL:
+            middle[:, cells.begin : cells.end] = value
         else:
-            middle[:, run.begin : run.end] = source(run.source, run.source + run.end - run.begin)
+            middle[:, cells.begin : cells.end] = source(
+                cells.source, cells.source + cells.end - cells.begin
+            )
     return pad_borders(middle, ((0, 0), pads[1]), mode, value)
 
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from cnncli.core.arrays import FloatArray, float_dtype
 from cnncli.core.choices import POOL_MODES
-from cnncli.core.geometry import PaddingLike, Pads, Pair, Window, pair, place_window
+from cnncli.core.geometry import PaddingLike, Pair, Window, pair, place_window
 from cnncli.core.hparameters import POOL_DEFAULTS, read_hparameters
 from cnncli.core.padding import check_batch, pad_borders, pad_borders_backward
 from cnncli.core.window_reduce import reduce_windows
@@ -218,7 +218,7 @@ def pool(A: NDArray[Any], pooling: Pooling) -> NDArray[Any]:
     >>> pool(A, Pooling(pool_window((4, 4), 2), "max")).ravel()
     array([ 5.,  7., 13., 15.])
     """
-    return _pool_part(A, pooling.window, pooling, slice(None))
+    return _pool_strip(A, pooling.window, pooling, slice(None))
 
 
 def pool_rows(
@@ -246,8 +246,8 @@ def pool_rows(
     >>> pool_rows(lambda begin, end: A[:, begin:end], pooling, 1, 2).ravel()
     array([13., 15.])
     """
-    part, needed = pooling.window.part(first, last)
-    return _pool_part(source(needed.start, needed.stop), part, pooling, slice(first, last))
+    strip, needed = pooling.window.strip(first, last)
+    return _pool_strip(source(needed.start, needed.stop), strip, pooling, slice(first, last))
 
 
 def pool_gradient(dA: FloatArray, A: FloatArray, pooling: Pooling) -> FloatArray:
@@ -265,7 +265,8 @@ def pool_gradient(dA: FloatArray, A: FloatArray, pooling: Pooling) -> FloatArray
     if pooling.mode == "min":
         return _winners_backward(dA, -A, window)
     if pooling.mode == "average":
-        return _sums_backward(dA / _divisors(pooling, dA.dtype), A, window)
+        shares = dA / _divisors(pooling, dA.dtype)
+        return _send_back(A, window, lambda *_: shares)
     return _norms_backward(dA, A, window, pooling.p)
 
 
@@ -325,17 +326,17 @@ def _read(
     return A.astype(float_dtype(A), copy=False), pooling
 
 
-def _pool_part(A: NDArray[Any], part: Window, pooling: Pooling, rows: slice) -> NDArray[Any]:
+def _pool_strip(A: NDArray[Any], strip: Window, pooling: Pooling, rows: slice) -> NDArray[Any]:
     """Pool the input of some output rows; averages need to know where they are in the whole."""
     if pooling.mode == "max":
-        return _extremes(A, part, np.maximum, -np.inf)
+        return _extremes(A, strip, np.maximum, -np.inf)
     if pooling.mode == "min":
-        return _extremes(A, part, np.minimum, np.inf)
+        return _extremes(A, strip, np.minimum, np.inf)
     if pooling.mode == "average":
-        averages: FloatArray = _sums(A, part)
+        averages: FloatArray = reduce_windows(A, strip, np.add, 0.0)
         averages /= _divisors(pooling, A.dtype, rows)
         return averages
-    return _norms(A, part, pooling.p)
+    return _norms(A, strip, pooling.p)
 
 
 def _extremes(A: FloatArray, window: Window, better: np.ufunc, worst: float) -> FloatArray:
@@ -343,10 +344,6 @@ def _extremes(A: FloatArray, window: Window, better: np.ufunc, worst: float) -> 
         limits = np.iinfo(A.dtype.name)
         return reduce_windows(A, window, better, limits.min if worst < 0 else limits.max)
     return reduce_windows(A, window, better, worst)
-
-
-def _sums(A: FloatArray, window: Window) -> FloatArray:
-    return reduce_windows(A, window, np.add, 0.0)
 
 
 def _divisors(pooling: Pooling, dtype: np.dtype[Any], rows: slice = slice(None)) -> FloatArray:
@@ -363,7 +360,8 @@ def _norms(A: FloatArray, window: Window, p: float) -> FloatArray:
     if np.isinf(p):
         return _extremes(magnitudes, window, np.maximum, 0.0)
     if _powers_are_safe(magnitudes, window, p):
-        return _sums(magnitudes ** A.dtype.type(p), window) ** A.dtype.type(1 / p)
+        powers = magnitudes ** A.dtype.type(p)
+        return reduce_windows(powers, window, np.add, 0.0) ** A.dtype.type(1 / p)
     return _scaled_norms(magnitudes, window, p)
 
 
@@ -389,18 +387,20 @@ def _scaled_norms(magnitudes: FloatArray, window: Window, p: float) -> FloatArra
     return (largest * total ** (1 / p)).astype(magnitudes.dtype, copy=False)
 
 
-def _scatter(shape: tuple[int, ...], pads: Pads, dtype: np.dtype[Any]) -> FloatArray:
-    m, n_H, n_W, n_C = shape
-    return np.zeros((m, n_H + sum(pads[0]), n_W + sum(pads[1]), n_C), dtype)
+def _send_back(
+    A: FloatArray, window: Window, gradient: Callable[[int, tuple[slice, slice]], FloatArray]
+) -> FloatArray:
+    """Sum the gradients that the taps send back: ``gradient(tap, padded cells that it meets)``."""
+    rows, cols = (axis.padded + axis.overhang for axis in (window.rows, window.cols))
+    dA_pad = np.zeros((len(A), rows, cols, A.shape[3]), A.dtype)
+    for tap, (_, _, cells) in enumerate(window.taps()):
+        dA_pad[:, cells[0], cells[1]] += gradient(tap, cells)
+    return pad_borders_backward(dA_pad, window.pads_with_overhang)
 
 
 def _winners_backward(dA: FloatArray, A: FloatArray, window: Window) -> FloatArray:
-    pads = window.pads_with_overhang
     winners = _first_winners(A, window)
-    dA_pad = _scatter(A.shape, pads, dA.dtype)
-    for tap, (_, _, (rows, cols)) in enumerate(window.taps()):
-        dA_pad[:, rows, cols] += np.where(winners == tap, dA, 0)
-    return pad_borders_backward(dA_pad, pads)
+    return _send_back(A, window, lambda tap, _: np.where(winners == tap, dA, 0))
 
 
 def _first_winners(A: FloatArray, window: Window) -> NDArray[np.intp]:
@@ -420,27 +420,18 @@ def _first_winners(A: FloatArray, window: Window) -> NDArray[np.intp]:
     return winners
 
 
-def _sums_backward(dS: FloatArray, A: FloatArray, window: Window) -> FloatArray:
-    pads = window.pads_with_overhang
-    dA_pad = _scatter(A.shape, pads, dS.dtype)
-    for _, _, (rows, cols) in window.taps():
-        dA_pad[:, rows, cols] += dS
-    return pad_borders_backward(dA_pad, pads)
-
-
 def _norms_backward(dA: FloatArray, A: FloatArray, window: Window, p: float) -> FloatArray:
     """d(sum |x|^p)^(1/p) = sign(x) (|x| / norm)^(p-1); 0 where the whole window is 0."""
     if np.isinf(p):
         return _winners_backward(dA, np.abs(A), window) * np.sign(A)
     norms = _norms(A, window, p)
-    pads = window.pads_with_overhang
-    padded = pad_borders(A, pads)
-    dA_pad = np.zeros_like(padded)
     safe = np.where(norms == 0, 1, norms)
-    for _, _, (rows, cols) in window.taps():
-        cells = padded[:, rows, cols]
-        shares = np.abs(cells) / safe
+    padded = pad_borders(A, window.pads_with_overhang)
+
+    def gradient(_: int, cells: tuple[slice, slice]) -> FloatArray:
+        met = padded[:, cells[0], cells[1]]
         # Below p = 1 the slope at 0 is infinite, and 0 is what a minimum's subgradient holds.
-        slopes = np.sign(cells) * np.where(cells == 0, 1, shares) ** (p - 1)
-        dA_pad[:, rows, cols] += dA * slopes
-    return pad_borders_backward(dA_pad, pads)
+        slopes = np.where(met == 0, 1, np.abs(met) / safe) ** (p - 1)
+        return dA * (np.sign(met) * slopes)
+
+    return _send_back(A, window, gradient)

@@ -118,27 +118,22 @@ def cells_read(axis: Axis, mode: str = "zeros", outputs: Mask | None = None) -> 
     >>> cells_read(Axis(size=6, kernel=2, stride=3)).astype(int)
     array([1, 1, 0, 1, 1, 0])
     """
-    wanted = np.ones(axis.out, bool) if outputs is None else outputs
+    reading = np.ones(axis.out, bool) if outputs is None else outputs
     padded = np.zeros(axis.padded + axis.overhang, bool)
-    if axis.kernel <= axis.out:
-        for index in range(axis.kernel):
-            padded[axis.tap(index)] |= wanted
-    else:
-        for output in np.flatnonzero(wanted).tolist():
-            begin, end = axis.cells(output, output + 1)
-            padded[begin : end : axis.dilation] = True
+    for index in range(axis.kernel):
+        padded[axis.tap(index)] |= reading
     sources = border_index(axis.size, axis.begin, axis.end, mode)[padded[: axis.padded]]
     read = np.zeros(axis.size, bool)
     read[sources[sources >= 0]] = True
     return read
 
 
-def runs_of(mask: Mask) -> tuple[slice, ...]:
-    """Return the stretches of True, in order.
+def true_slices(mask: Mask) -> tuple[slice, ...]:
+    """Return the slices of a mask that are True, in order.
 
     Examples
     --------
-    >>> runs_of(np.array([True, True, False, True]))
+    >>> true_slices(np.array([True, True, False, True]))
     (slice(0, 2, None), slice(3, 4, None))
     """
     edges = np.flatnonzero(np.diff(np.concatenate([[False], mask, [False]]))).tolist()

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from cnncli.core.algorithms.base import Scratch, Task
 from cnncli.core.arrays import FloatArray
-from cnncli.core.borders import CONSTANT_CELL, border_index, border_runs, fill_pads
+from cnncli.core.borders import CONSTANT_CELL, border_index, copied_cells, fill_pads
 from cnncli.core.geometry import Axis, Pair
 from cnncli.system.threads import share_items
 
@@ -108,7 +108,7 @@ class Padder:
     cols : Axis
         The columns, without pads where those are left to the kernel.
     columns : int
-        Padded columns wanted at least; cells past the padding hold the border's constant.
+        Least number of padded columns; cells past the padding hold the border's constant.
     """
 
     task: Task
@@ -118,10 +118,10 @@ class Padder:
     col_index: NDArray[np.intp]
 
     @staticmethod
-    def of(task: Task, columns: int = 0, bare: bool = False) -> Padder:
-        """Return the padder of a layer; a `bare` one adds rows only."""
+    def of(task: Task, columns: int = 0, rows_only: bool = False) -> Padder:
+        """Return the padder of a layer; with `rows_only` it leaves the columns."""
         rows, cols = task.window.rows, task.window.cols
-        if bare:
+        if rows_only:
             cols = Axis(size=cols.size, kernel=1)
         mode = task.border[0]
         return Padder(
@@ -136,7 +136,7 @@ class Padder:
         """Return padded rows ``[begin, end)``, (images, rows, columns, n_C_prev)."""
         begin, end = cells
         rows = self.task.window.rows
-        if self._bare and rows.begin <= begin and end <= rows.begin + rows.size:
+        if self._keeps_columns and rows.begin <= begin and end <= rows.begin + rows.size:
             X = source(images, slice(begin - rows.begin, end - rows.begin))
             if X.dtype == self.task.dtype and X.flags.c_contiguous:
                 return X
@@ -145,12 +145,12 @@ class Padder:
         strip = scratch.take("strip", shape, self.task.dtype)
         cols = self.cols
         inner = strip[:, :, cols.begin : cols.begin + cols.size]
-        for run in border_runs(self.row_index, begin, end):
-            if run.source == CONSTANT_CELL:
-                inner[:, run.begin : run.end] = self.task.border[1]
+        for copied in copied_cells(self.row_index, begin, end):
+            if copied.source == CONSTANT_CELL:
+                inner[:, copied.begin : copied.end] = self.task.border[1]
             else:
-                copied = slice(run.source, run.source + run.end - run.begin)
-                inner[:, run.begin : run.end] = source(images, copied)
+                copy_of = slice(copied.source, copied.source + copied.end - copied.begin)
+                inner[:, copied.begin : copied.end] = source(images, copy_of)
         after, constant = cols.begin + cols.size, self.task.border[1]
         fill_pads(strip[:, :, : cols.begin], inner, self.col_index[: cols.begin], constant)
         fill_pads(strip[:, :, after : cols.padded], inner, self.col_index[after:], constant)
@@ -158,7 +158,7 @@ class Padder:
         return strip
 
     @property
-    def _bare(self) -> bool:
+    def _keeps_columns(self) -> bool:
         """Whether padded columns are just the input's columns."""
         return self.columns == self.cols.size
 

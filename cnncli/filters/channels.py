@@ -7,12 +7,12 @@ from cnncli.errors import OptionError, ShapeError
 from cnncli.filters.filter import Filter
 
 
-def check_channels(given: Filter, channels: int, groups: int = 1) -> None:
+def check_channels(bank: Filter, channels: int, groups: int = 1) -> None:
     """Check that a filter fits the channels of its input.
 
     Parameters
     ----------
-    given : Filter
+    bank : Filter
         2-D kernels fit any number of channels.
     channels : int
         Of the input.
@@ -36,31 +36,35 @@ def check_channels(given: Filter, channels: int, groups: int = 1) -> None:
     """
     if groups < 1:
         raise OptionError(f"groups must be at least 1, got {groups}")
-    if given.channels_in is None:
+    if bank.channels_in is None:
         if groups != 1:
             raise OptionError(
                 f"groups need a filter of shape (kh,kw,C_in/{groups},C_out), got the 2-D "
-                f"{given.name}, which works on every channel on its own",
+                f"{bank.name}, which works on every channel on its own",
                 hint="leave out --groups",
             )
         return
-    if given.channels_in * groups != channels:
+    if bank.channels_in * groups != channels:
+        times = f" in each of {groups} groups" if groups > 1 else ""
+        plural = "" if bank.channels_in == 1 else "s"
         raise ShapeError(
-            _channel_message(given, channels, groups), hint=_cure(given, channels, groups)
+            f"the filter {bank.name} has {bank.channels_in} channel{plural}{times} in, "
+            f"the input has {channels}",
+            hint=_fitting_option(bank, channels, groups),
         )
-    if given.maps % groups:
+    if bank.maps % groups:
         raise ShapeError(
-            f"the feature maps of {given.name} must part evenly into {groups} groups, "
-            f"got {given.maps}"
+            f"the feature maps of {bank.name} must part evenly into {groups} groups, "
+            f"got {bank.maps}"
         )
 
 
-def layout_notes(given: Filter, channels: int, groups: int = 1) -> tuple[str, ...]:
+def layout_notes(bank: Filter, channels: int, groups: int = 1) -> tuple[str, ...]:
     """Say when a filter that fits is likely to be in the other layout.
 
     Parameters
     ----------
-    given : Filter
+    bank : Filter
     channels : int
         Of the input.
     groups : int
@@ -77,55 +81,43 @@ def layout_notes(given: Filter, channels: int, groups: int = 1) -> tuple[str, ..
     >>> layout_notes(from_array(np.ones((64, 3, 3, 3)), name="vgg"), 3)[0]
     'vgg read as hwio, window 64x3, 3 maps; --filter-layout oihw fits too, window 3x3, 64 maps'
     """
-    inputs, (rows, columns), maps = _other_reading(given)
-    high, wide = given.window
+    inputs, (rows, columns), maps = _other_reading(bank)
+    high, wide = bank.window
     if groups * inputs != channels or rows != columns or high == wide:
         return ()
     return (
-        f"{given.name} read as {given.layout}, window {high}x{wide}, {given.maps} maps; "
-        f"--filter-layout {_other_layout(given)} fits too, window {rows}x{columns}, {maps} maps",
+        f"{bank.name} read as {bank.layout}, window {high}x{wide}, {bank.maps} maps; "
+        f"--filter-layout {_other_layout(bank)} fits too, window {rows}x{columns}, {maps} maps",
     )
 
 
-def _channel_message(given: Filter, channels: int, groups: int) -> str:
-    count = given.channels_in or 0
-    times = f" in each of {groups} groups" if groups > 1 else ""
-    plural = "" if count == 1 else "s"
-    return (
-        f"the filter {given.name} has {count} channel{plural}{times} in, the input has {channels}"
-    )
-
-
-def _cure(given: Filter, channels: int, groups: int) -> str | None:
+def _fitting_option(bank: Filter, channels: int, groups: int) -> str | None:
     """Name the option under which the filter would fit, the likeliest first."""
-    inputs = given.channels_in or 0
+    inputs = bank.channels_in or 0
+    other_inputs, (rows, columns), _ = _other_reading(bank)
+    # Nearly all filters are square: a reading that makes them so is the likelier one.
+    likelier = rows == columns or bank.window[0] != bank.window[1]
     if inputs == 1 and channels == 3:
         return "--gray would fit: it makes the picture one channel"
-    if groups * _other_reading(given)[0] == channels and _reads_better_otherwise(given):
-        return f"--filter-layout {_other_layout(given)} would fit"
+    if groups * other_inputs == channels and likelier:
+        return f"--filter-layout {_other_layout(bank)} would fit"
     if channels == 1 and inputs == 3:
         return "it needs a colour image; for grey ones take a filter of shape (kh,kw)"
     fitting, rest = divmod(channels, inputs)
-    if rest == 0 and given.maps % fitting == 0:
+    if rest == 0 and bank.maps % fitting == 0:
         return f"--groups {fitting} would fit"
     return None
 
 
-def _other_layout(given: Filter) -> str:
-    return FILTER_LAYOUTS[1 - FILTER_LAYOUTS.index(given.layout)]
+def _other_layout(bank: Filter) -> str:
+    return FILTER_LAYOUTS[1 - FILTER_LAYOUTS.index(bank.layout)]
 
 
-def _other_reading(given: Filter) -> tuple[int, tuple[int, int], int]:
+def _other_reading(bank: Filter) -> tuple[int, tuple[int, int], int]:
     """Channels in, window and maps as the other layout reads the shape; zeros for 2-D filters."""
-    shape = given.source_shape
+    shape = bank.source_shape
     if len(shape) < 3:
         return 0, (0, 0), 0
-    if _other_layout(given) == "hwio":
+    if _other_layout(bank) == "hwio":
         return shape[2], (shape[0], shape[1]), shape[3] if len(shape) == 4 else 1
     return shape[-3], (shape[-2], shape[-1]), shape[0] if len(shape) == 4 else 1
-
-
-def _reads_better_otherwise(given: Filter) -> bool:
-    """Nearly all filters are square: a reading that makes them so is the likelier one."""
-    rows, columns = _other_reading(given)[1]
-    return rows == columns or given.window[0] != given.window[1]

@@ -318,11 +318,11 @@ def _read_npz(path: str, key: str | None, headers_only: bool) -> _Read:
     pair = _weights_and_bias(keys) if key is None else None
     chosen = pair or (_choose(path, key, keys),)
     if headers_only:
-        headers = [npz.read_npz_header(Path(path), each, name=path) for each in chosen]
+        headers = [npz.read_npz_header(Path(path), one, name=path) for one in chosen]
         arrays = [placeholder(header.dtype, header.shape) for header in headers]
     else:
-        found = npz.read_npz(Path(path), name=path, keys=chosen)
-        arrays = [found[each] for each in chosen]
+        stored = npz.read_npz(Path(path), name=path, keys=chosen)
+        arrays = [stored[one] for one in chosen]
     return arrays[0], arrays[1] if pair else None, key
 
 
@@ -356,27 +356,25 @@ def _read_safetensors(path: str, key: str | None, headers_only: bool) -> _Read:
     try:
         with safetensors.safe_open(path, framework="numpy") as tensors:
             chosen = _choose(path, key, list(tensors.keys()))
-            part = tensors.get_slice(chosen)
-            dtype, shape = part.get_dtype(), part.get_shape()
-            _check_tensor(path, chosen, dtype, shape)
+            header = tensors.get_slice(chosen)
+            dtype, shape = header.get_dtype(), header.get_shape()
+            if dtype not in _SAFE_TYPES:
+                raise FileProblem(
+                    f"weights must be F64, F32, F16 or whole numbers, got {dtype}",
+                    path=f"{path}:{chosen}",
+                )
+            if 8 * math.prod(shape) > npy.DEFAULT_MAX_BYTES:
+                raise FileProblem(
+                    f"a filter may take {npy.DEFAULT_MAX_BYTES} bytes, "
+                    f"got the shape {tuple(shape)}",
+                    path=f"{path}:{chosen}",
+                )
             if headers_only:
                 return placeholder(_SAFE_TYPES[dtype], shape), None, key
             return tensors.get_tensor(chosen), None, key
     except (safetensors.SafetensorError, OSError) as error:
         reason = npy.fault_text(error)
         raise FileProblem(f"not a readable safetensors file: {reason}", path=path) from None
-
-
-def _check_tensor(path: str, key: str, dtype: str, shape: list[int]) -> None:
-    if dtype not in _SAFE_TYPES:
-        raise FileProblem(
-            f"weights must be F64, F32, F16 or whole numbers, got {dtype}", path=f"{path}:{key}"
-        )
-    if 8 * math.prod(shape) > npy.DEFAULT_MAX_BYTES:
-        raise FileProblem(
-            f"a filter may take {npy.DEFAULT_MAX_BYTES} bytes, got the shape {tuple(shape)}",
-            path=f"{path}:{key}",
-        )
 
 
 _Reader = Callable[[str, str | None, bool], _Read]
@@ -410,17 +408,14 @@ def _choose(path: str, key: str | None, keys: list[str]) -> str:
         return keys[0]
     if key is not None and key in keys:
         return key
-    listed = _list_keys(nearest(key or "", keys) or sorted(keys))
+    near = nearest(key or "", keys) or sorted(keys)
+    more = f" and {len(near) - _LISTED} more" if len(near) > _LISTED else ""
+    listed = ", ".join(shorten(name) for name in near[:_LISTED]) + more
     if key is None:
         message = f"one of its {len(keys)} arrays must be named: {listed}"
     else:
         message = f"no array {shorten(key)} among its {len(keys)}: {listed}"
     raise OptionError(message, hint=f"write {quote(f'{path}:KEY')}", path=path)
-
-
-def _list_keys(keys: list[str]) -> str:
-    more = f" and {len(keys) - _LISTED} more" if len(keys) > _LISTED else ""
-    return ", ".join(shorten(key) for key in keys[:_LISTED]) + more
 
 
 def _has_suffix(path: str) -> bool:

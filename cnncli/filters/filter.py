@@ -134,9 +134,9 @@ class Filter:
     named : bool
         Whether it came from a file or a built-in rather than from text.
     layout : {"hwio", "oihw"}
-        How the given array was read.
+        How the array was read.
     source_shape : tuple of int
-        Shape of the given array, as it was.
+        Shape of the array as it was read.
     files : tuple of Path
         What was read for it, a bias's file too.
 
@@ -258,26 +258,37 @@ def stack(filters: Sequence[Filter]) -> Filter:
         raise OptionError("at least one filter is needed, got none")
     if len(filters) == 1:
         return filters[0]
+    first = filters[0]
     for other in filters[1:]:
-        _check_stackable(filters[0], other)
+        same = first.weights.shape[:-1] == other.weights.shape[:-1]
+        if not same or first.per_channel != other.per_channel:
+            raise ShapeError(
+                f"stacked filters must have equal shapes, got {_show(first.source_shape)} for "
+                f"{first.name} and {_show(other.source_shape)} for {other.name}",
+                hint="one command for each, or filters made with one --size",
+            )
+    biases = [bank.bias for bank in filters if bank.bias is not None]
+    if 0 < len(biases) < len(filters):
+        name = next(bank.name for bank in filters if bank.bias is None)
+        raise OptionError(f"stacked filters must all have a bias or none, {name} has none")
     return replace(
-        filters[0],
-        name="+".join(each.name for each in filters)[:80],
-        weights=np.concatenate([each.weights for each in filters], axis=-1),
-        map_names=_unique([name for each in filters for name in each.map_names]),
-        bias=_stack_biases(filters),
-        notes=tuple(note for each in filters for note in each.notes),
+        first,
+        name="+".join(bank.name for bank in filters)[:80],
+        weights=np.concatenate([bank.weights for bank in filters], axis=-1),
+        map_names=_unique([name for bank in filters for name in bank.map_names]),
+        bias=np.concatenate(biases) if biases else None,
+        notes=tuple(note for bank in filters for note in bank.notes),
         named=False,
-        files=tuple(file for each in filters for file in each.files),
+        files=tuple(file for bank in filters for file in bank.files),
     )
 
 
-def flip(given: Filter) -> Filter:
+def flip(bank: Filter) -> Filter:
     """Return a filter turned by 180 degrees: true convolution instead of cross-correlation.
 
     Parameters
     ----------
-    given : Filter
+    bank : Filter
         Unchanged.
 
     Returns
@@ -290,11 +301,11 @@ def flip(given: Filter) -> Filter:
     >>> flip(from_array(np.array([[1, 2, 3]]))).weights[0, :, 0].tolist()
     [3.0, 2.0, 1.0]
     """
-    weights = np.ascontiguousarray(given.weights[::-1, ::-1])
-    return replace(given, weights=weights, notes=(*given.notes, f"{given.name}: flipped"))
+    weights = np.ascontiguousarray(bank.weights[::-1, ::-1])
+    return replace(bank, weights=weights, notes=(*bank.notes, f"{bank.name}: flipped"))
 
 
-def normalize(given: Filter) -> Filter:
+def normalize(bank: Filter) -> Filter:
     """Return a filter whose maps are divided by their sum.
 
     Where a sum is zero to rounding, as for edge detectors, the map is divided by the sum of its
@@ -302,7 +313,7 @@ def normalize(given: Filter) -> Filter:
 
     Parameters
     ----------
-    given : Filter
+    bank : Filter
         Unchanged.
 
     Returns
@@ -320,18 +331,18 @@ def normalize(given: Filter) -> Filter:
     >>> normalize(from_array(np.array([[-4, 0, 4]]), name="edge")).notes
     ('edge: divided by 4, the sum of the positive weights',)
     """
-    weights = given.weights.astype(np.float64).reshape(-1, given.maps)
+    weights = bank.weights.astype(np.float64).reshape(-1, bank.maps)
     sums = weights.sum(axis=0)
     magnitudes = np.abs(weights).sum(axis=0)
     if not magnitudes.all():
-        name = given.map_names[int(np.flatnonzero(magnitudes == 0)[0])]
+        name = bank.map_names[int(np.flatnonzero(magnitudes == 0)[0])]
         raise OptionError(f"a filter needs a weight other than 0 to be normalized, {name} has none")
-    balanced = np.abs(sums) <= ZERO_SUM[given.weights.dtype] * magnitudes
+    balanced = np.abs(sums) <= ZERO_SUM[bank.weights.dtype] * magnitudes
     divisors = np.where(balanced, np.maximum(weights, 0).sum(axis=0), sums)
     return replace(
-        given,
-        weights=(given.weights / divisors).astype(given.weights.dtype),
-        notes=(*given.notes, _division_note(given.name, divisors, balanced)),
+        bank,
+        weights=(bank.weights / divisors).astype(bank.weights.dtype),
+        notes=(*bank.notes, _division_note(bank.name, divisors, balanced)),
     )
 
 
@@ -385,26 +396,6 @@ def _map_names(loaded: LoadedArray, maps: int) -> tuple[str, ...]:
             return names
     digits = len(str(maps - 1))
     return tuple(f"{loaded.name}-{index:0{digits}d}" for index in range(maps))
-
-
-def _check_stackable(first: Filter, other: Filter) -> None:
-    same = first.weights.shape[:-1] == other.weights.shape[:-1]
-    if not same or first.per_channel != other.per_channel:
-        raise ShapeError(
-            f"stacked filters must have equal shapes, got {_show(first.source_shape)} for "
-            f"{first.name} and {_show(other.source_shape)} for {other.name}",
-            hint="one command for each, or filters made with one --size",
-        )
-
-
-def _stack_biases(filters: Sequence[Filter]) -> Array | None:
-    biases = [each.bias for each in filters if each.bias is not None]
-    if not biases:
-        return None
-    if len(biases) < len(filters):
-        name = next(each.name for each in filters if each.bias is None)
-        raise OptionError(f"stacked filters must all have a bias or none, {name} has none")
-    return np.concatenate(biases)
 
 
 def _unique(names: Sequence[str]) -> tuple[str, ...]:

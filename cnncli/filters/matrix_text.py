@@ -21,7 +21,7 @@ def looks_inline(text: str) -> bool:
     Parameters
     ----------
     text : str
-        What was given as a filter.
+        What stands for a filter.
 
     Returns
     -------
@@ -118,7 +118,7 @@ def shorten(text: str) -> str:
     Parameters
     ----------
     text : str
-        Whatever was typed or found.
+        Any text.
 
     Returns
     -------

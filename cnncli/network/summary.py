@@ -10,7 +10,7 @@ import numpy as np
 
 from cnncli.core.engine import Choice
 from cnncli.core.geometry import Axis, Window
-from cnncli.core.receptive_field import Mask, ReceptiveField, cells_read, runs_of, union
+from cnncli.core.receptive_field import Mask, ReceptiveField, cells_read, true_slices, union
 from cnncli.network.graph import NORMALIZE, SOURCE, Network, Node
 from cnncli.network.layers import (
     ActivationLayer,
@@ -300,7 +300,7 @@ def _all_cells(shape: Shape) -> Masks:
 
 
 def _unread(read: Masks) -> Unread:
-    return Unread(runs_of(~read[0]), runs_of(~read[1]))
+    return Unread(true_slices(~read[0]), true_slices(~read[1]))
 
 
 def _warnings(network: Network, shapes: dict[str, Shape], unread: Unread) -> Iterator[str]:

@@ -10,7 +10,7 @@ import pytest
 from cnncli.core.borders import border_index
 from cnncli.core.choices import PAD_MODES
 from cnncli.core.geometry import Axis
-from cnncli.core.receptive_field import ReceptiveField, cells_read, runs_of, union
+from cnncli.core.receptive_field import ReceptiveField, cells_read, true_slices, union
 from cnncli.network.graph import SOURCE, Network, Node
 from cnncli.network.layers import ConcatLayer, ConvLayer, MulLayer, PoolLayer
 from cnncli.network.summary import receptive_fields
@@ -146,13 +146,13 @@ def test_cells_read_are_those_under_taps(mode: str) -> None:
     ],
 )
 def test_gaps_and_tails_are_unread(axis: Axis, unread: list[tuple[int, int]]) -> None:
-    assert [(run.start, run.stop) for run in runs_of(~cells_read(axis))] == unread
+    assert [(run.start, run.stop) for run in true_slices(~cells_read(axis))] == unread
 
 
 def test_what_padding_copies_is_read() -> None:
     axis = Axis(6, 1, 7, begin=1)
-    assert runs_of(cells_read(axis, "zeros")) == ()
-    assert runs_of(cells_read(axis, "wrap")) == (slice(5, 6),)
+    assert true_slices(cells_read(axis, "zeros")) == ()
+    assert true_slices(cells_read(axis, "wrap")) == (slice(5, 6),)
 
 
 def test_middle_is_a_cell_that_the_output_reads() -> None:

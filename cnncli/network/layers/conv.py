@@ -114,9 +114,9 @@ class ConvLayer:
     def parameters(self) -> Mapping[str, FloatArray]:
         """Weights ``W``, biases ``b``, and the slopes ``alpha`` of prelu."""
         bias = self.filter.bias if self.bias is None else self.bias
-        given = {"W": self.filter.weights, "b": bias}
-        given["alpha"] = self.alpha if self.activation == "prelu" else None
-        return {name: array for name, array in given.items() if array is not None}
+        alpha = self.alpha if self.activation == "prelu" else None
+        arrays = {"W": self.filter.weights, "b": bias, "alpha": alpha}
+        return {name: array for name, array in arrays.items() if array is not None}
 
     def with_parameters(self, values: Mapping[str, FloatArray]) -> ConvLayer:
         """Return the layer with some of its parameters exchanged."""
@@ -291,11 +291,9 @@ class ConvLayer:
         return rows, columns, self.filter.weights.shape[2], self.filter.maps
 
     def _biases(self, bank: FloatArray) -> FloatArray:
-        bias = self.filter.bias if self.bias is None else self.bias
-        if bias is None:
-            bias = np.zeros(1)
-        each = np.broadcast_to(np.asarray(bias, bank.dtype), (self.filter.maps,))
-        return np.tile(each, bank.shape[3] // self.filter.maps)
+        bias = self.parameters.get("b", np.zeros(1)).astype(bank.dtype)
+        per_map = np.broadcast_to(bias, (self.filter.maps,))
+        return np.tile(per_map, bank.shape[3] // self.filter.maps)
 
     def _groups(self, channels: int) -> int:
         return channels if self.filter.per_channel else self.groups

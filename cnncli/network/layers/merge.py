@@ -1,4 +1,4 @@
-"""Layers of several inputs: sums, products and channels side by side."""
+"""Layers of several inputs: sums, products and concatenated channels."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from cnncli.render.options import MapGroup
 class _Elementwise(ChannelwiseDefaults):
     """What sums and products share: one output value from one value of each input.
 
-    An input of one row and one column, such as a global pool's, serves every place.
+    An input of one row and one column, such as a global pool's, serves every pixel.
     """
 
     op: ClassVar[str]
@@ -54,7 +54,7 @@ class AddLayer(_Elementwise):
 
     def forward(self, *inputs: FloatArray) -> tuple[FloatArray, Any]:
         """Return the sum."""
-        return reduce(np.add, inputs), [each.shape for each in inputs]
+        return reduce(np.add, inputs), [X.shape for X in inputs]
 
     def backward(self, dY: FloatArray, cache: Any) -> tuple[tuple[FloatArray, ...], Gradients]:
         """Return the output's gradient for each input."""
@@ -81,7 +81,7 @@ class MulLayer(_Elementwise):
         """Return for each input the output's gradient times all other inputs."""
         others = [reduce(np.multiply, [*cache[:k], *cache[k + 1 :]]) for k in range(len(cache))]
         return tuple(
-            _summed(dY * other, each.shape) for other, each in zip(others, cache, strict=True)
+            _summed(dY * other, X.shape) for other, X in zip(others, cache, strict=True)
         ), {}
 
 
@@ -117,7 +117,7 @@ class ConcatLayer(ChannelwiseDefaults):
 
     def forward(self, *inputs: FloatArray) -> tuple[FloatArray, Any]:
         """Return the joined channels."""
-        return np.concatenate(inputs, axis=3), [each.shape[3] for each in inputs]
+        return np.concatenate(inputs, axis=3), [X.shape[3] for X in inputs]
 
     def backward(self, dY: FloatArray, cache: Any) -> tuple[tuple[FloatArray, ...], Gradients]:
         """Return each input's share of the channels."""
@@ -125,5 +125,5 @@ class ConcatLayer(ChannelwiseDefaults):
 
 
 def _summed(dY: FloatArray, shape: tuple[int, ...]) -> FloatArray:
-    """The gradient of an input: one of 1x1 gathers that of every place."""
+    """The gradient of an input: one of 1x1 gathers that of every pixel."""
     return dY if dY.shape == shape else dY.sum(axis=(1, 2), keepdims=True)

@@ -71,16 +71,16 @@ class ActivationLayer(Pointwise):
         """Return the gradient of the values before the activation, and of learned slopes."""
         Z, A = cache
         slopes = {
-            name: shared_gradient(slope_gradient(dY, Z), given)
-            for name, given in self.parameters.items()
+            name: shared_gradient(slope_gradient(dY, Z), alpha)
+            for name, alpha in self.parameters.items()
         }
         return self.activation_for(Z.dtype).backward(dY, Z, A), slopes
 
     def activation_for(self, dtype: np.dtype[Any]) -> Activation:
         """Return the activation with its settings in that dtype."""
         alpha = None if self.alpha is None else self.alpha.astype(dtype)
-        given = {"alpha": alpha, "beta": self.beta, "low": self.low, "high": self.high}
-        chosen = {name: value for name, value in given.items() if value is not None}
+        settings = {"alpha": alpha, "beta": self.beta, "low": self.low, "high": self.high}
+        chosen = {name: value for name, value in settings.items() if value is not None}
         return get_activation(self.activation, **chosen)
 
 
@@ -110,8 +110,8 @@ class ScaleLayer(Pointwise):
 
     def output_shape(self, shape: Shape) -> Shape:
         """Check that there is one number for all channels, or one for each."""
-        for name, given in self.parameters.items():
-            check_per_channel(name, given, shape[3])
+        for name, array in self.parameters.items():
+            check_per_channel(name, array, shape[3])
         return shape
 
     def compute(self, X: FloatArray) -> FloatArray:
@@ -159,8 +159,8 @@ class BatchNormLayer(Pointwise):
 
     def output_shape(self, shape: Shape) -> Shape:
         """Check that there is one number for all channels, or one for each."""
-        for name, given in self.parameters.items():
-            check_per_channel(name, given, shape[3])
+        for name, array in self.parameters.items():
+            check_per_channel(name, array, shape[3])
         if not self.epsilon > 0:
             raise OptionError(f"epsilon must be above 0, got {self.epsilon:g}")
         if not (self.var >= 0).all():
@@ -185,37 +185,38 @@ class BatchNormLayer(Pointwise):
         deviation = np.sqrt(var + self.epsilon)
         total, weighted = dY.sum(axis=(0, 1, 2)), (dY * cache).sum(axis=(0, 1, 2))
         dgamma = (weighted - mean * total) / deviation
-        each = {
+        per_channel = {
             "gamma": dgamma,
             "beta": total,
             "mean": -total * gamma / deviation,
             "var": -0.5 * dgamma * gamma / (var + self.epsilon),
         }
         gradients = {
-            name: shared_gradient(each[name].astype(dY.dtype, copy=False), given)
-            for name, given in self.parameters.items()
+            name: shared_gradient(per_channel[name].astype(dY.dtype, copy=False), array)
+            for name, array in self.parameters.items()
         }
         return dY * (gamma / deviation).astype(dY.dtype), gradients
 
 
-def check_per_channel(name: str, given: FloatArray, channels: int) -> None:
+def check_per_channel(name: str, array: FloatArray, channels: int) -> None:
     """Raise ShapeError unless an array holds one number, or one for each channel.
 
     Examples
     --------
     >>> check_per_channel("gamma", np.ones(1), 64)
     """
-    if given.shape not in ((1,), (channels,)):
+    if array.shape not in ((1,), (channels,)):
         need = "1 value" if channels == 1 else f"1 value or {channels}, one for each channel"
-        raise ShapeError(f"{name} must hold {need}, got shape {given.shape}")
+        raise ShapeError(f"{name} must hold {need}, got shape {array.shape}")
 
 
-def shared_gradient(each: FloatArray, given: FloatArray) -> FloatArray:
-    """Return the gradients of a parameter from those of all channels: one for all gathers all.
+def shared_gradient(per_channel: FloatArray, parameter: FloatArray) -> FloatArray:
+    """Return a parameter's gradient from those of each channel: a single number sums them all.
 
     Examples
     --------
     >>> shared_gradient(np.array([1.0, 2.0]), np.ones(1))
     array([3.])
     """
-    return each if given.shape == each.shape else each.sum(keepdims=True)
+    same = parameter.shape == per_channel.shape
+    return per_channel if same else per_channel.sum(keepdims=True)
