@@ -1,14 +1,14 @@
-"""How a gradient is seen: as a signed picture, numbers, over its photograph, or by winners."""
+"""What is written of a gradient: a signed picture, numbers, an overlay on its image, or winners."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Final
 
 import numpy as np
 
-from cnncli.gradients.overlays import mark_winners, overlay
 from cnncli.gradients.unit import Gradient, strongest, winner_counts
 from cnncli.network.graph import SOURCE, Network, input_groups
 from cnncli.network.layers import FloatArray, Shape
@@ -16,14 +16,21 @@ from cnncli.pipeline.targets import LayerResult
 from cnncli.render.levels import choose_range, measure
 from cnncli.render.options import MapGroup, RenderOptions, channel_names
 
-Make = Callable[[Gradient], FloatArray]
+Range = str | tuple[float, float]
 
 _SEEN_SIDE: Final = 256
 """Overlays are enlarged by a whole factor as long as they stay within it: they hold no values."""
 
+_RED: Final = np.array([1.0, 0.16, 0.12], np.float32)
+_BLUE: Final = np.array([0.16, 0.42, 1.0], np.float32)
+_WINNER_DARK: Final = np.array([0.8, 0.28, 0.0], np.float32)
+_WINNER_BRIGHT: Final = np.array([1.0, 0.85, 0.3], np.float32)
+_TINT: Final = 0.7
+_LUMINANCE: Final = np.array([0.299, 0.587, 0.114], np.float32)
+
 
 @dataclass(frozen=True, eq=False)
-class Look:
+class GradientView:
     """One result of a gradient: what is known of it before, how it is made and how it is rendered.
 
     Parameters
@@ -36,49 +43,48 @@ class Look:
 
     expected: LayerResult
     render: RenderOptions
-    make: Make
+    make: Callable[[Gradient], FloatArray]
 
 
-def plain_look(shape: Shape, as_values: bool, render: RenderOptions) -> Look:
+def plain_view(shape: Shape, as_values: bool, render: RenderOptions) -> GradientView:
     """Return the gradient of the input: all channels as numbers, the strongest as a picture.
 
     Examples
     --------
-    >>> plain_look((1, 8, 8, 3), False, RenderOptions()).expected.shape
+    >>> plain_view((1, 8, 8, 3), False, RenderOptions()).expected.shape
     (1, 8, 8, 1)
     """
     if not as_values:
         expected = _expected(SOURCE, (*shape[:3], 1), [MapGroup("", (0,))])
         render = replace(render, range=_about_zero(render.range))
-        return Look(expected, render, lambda gradient: strongest(gradient.input))
+        return GradientView(expected, render, lambda gradient: strongest(gradient.input))
     names = channel_names(input_groups(shape[3]))
     singles = [MapGroup(name, (channel,)) for channel, name in enumerate(names)]
-    return Look(_expected(SOURCE, shape, singles), render, lambda gradient: gradient.input)
+    return GradientView(_expected(SOURCE, shape, singles), render, lambda gradient: gradient.input)
 
 
-def overlay_look(shape: Shape, render: RenderOptions) -> Look:
+def overlay_view(shape: Shape, render: RenderOptions) -> GradientView:
     """Return the gradient laid over its image, which is enlarged where it is small.
 
     Examples
     --------
-    >>> overlay_look((1, 8, 8, 1), RenderOptions()).expected.shape
+    >>> overlay_view((1, 8, 8, 1), RenderOptions()).expected.shape
     (1, 256, 256, 3)
     """
-
     zoom = max(1, _SEEN_SIDE // max(shape[1:3]))
 
     def make(gradient: Gradient) -> FloatArray:
         signed = strongest(gradient.input)[0, :, :, 0]
         most = overlay_limit(gradient, render.range)
-        seen = overlay(gradient.done.values[SOURCE][0], signed, most)
-        return seen.repeat(zoom, axis=0).repeat(zoom, axis=1)[np.newaxis]
+        colours = overlay(gradient.done.values[SOURCE][0], signed, most)
+        return colours.repeat(zoom, axis=0).repeat(zoom, axis=1)[np.newaxis]
 
     size = (shape[0], shape[1] * zoom, shape[2] * zoom, 3)
     expected = _expected(SOURCE, size, [MapGroup("", (0, 1, 2))])
-    return Look(expected, _as_it_is(render), make)
+    return GradientView(expected, _unchanged(render), make)
 
 
-def overlay_limit(gradient: Gradient, spec: str | tuple[float, float]) -> float:
+def overlay_limit(gradient: Gradient, spec: Range) -> float:
     """Return the magnitude at which an overlay hides the image: the end of the range.
 
     Examples
@@ -90,19 +96,19 @@ def overlay_limit(gradient: Gradient, spec: str | tuple[float, float]) -> float:
     >>> overlay_limit(found, "auto"), overlay_limit(found, (-2.0, 1.0))
     (3.0, 2.0)
     """
-    found = measure(strongest(gradient.input))
-    mapping = choose_range(found, _about_zero(spec), clip_by_default=False)
+    values = measure(strongest(gradient.input))
+    mapping = choose_range(values, _about_zero(spec), clip_by_default=False)
     return max(abs(mapping.lo), abs(mapping.hi))
 
 
-def winner_looks(
+def winner_views(
     pools: Sequence[str],
     network: Network,
     shapes: Mapping[str, Shape],
     groups: Mapping[str, tuple[MapGroup, ...]],
     as_values: bool,
     render: RenderOptions,
-) -> list[Look]:
+) -> list[GradientView]:
     """Return for each pool the maps of its input with the cells that won; as numbers, how often.
 
     Examples
@@ -110,47 +116,45 @@ def winner_looks(
     >>> from cnncli.network.layers import PoolLayer
     >>> network = Network.chain(PoolLayer())
     >>> shapes, groups = network.shapes((1, 4, 4, 1)), network.groups(input_groups(1))
-    >>> looks = winner_looks(["pool1"], network, shapes, groups, True, RenderOptions())
-    >>> looks[0].expected.shape
+    >>> views = winner_views(["pool1"], network, shapes, groups, True, RenderOptions())
+    >>> views[0].expected.shape
     (1, 4, 4, 1)
     """
-    looks = []
+    views = []
     for pool in pools:
         (before,) = network.node(pool).inputs
         shape, names = shapes[before], channel_names(groups[before])
-        if as_values:
-            singles = [MapGroup(name, (channel,)) for channel, name in enumerate(names)]
-            made = _counts_of(pool)
-            looks.append(Look(_expected(pool, shape, singles, pool), render, made))
-            continue
-        colours = [MapGroup(name, (3 * k, 3 * k + 1, 3 * k + 2)) for k, name in enumerate(names)]
-        expected = _expected(pool, (*shape[:3], 3 * shape[3]), colours, pool)
-        looks.append(Look(expected, _as_it_is(render), _marked_of(pool, before, render.range)))
-    return looks
-
-
-def _counts_of(pool: str) -> Make:
-    return lambda gradient: winner_counts(gradient.done, pool)
-
-
-def _marked_of(pool: str, before: str, spec: str | tuple[float, float]) -> Make:
-    def make(gradient: Gradient) -> FloatArray:
-        values, counts = gradient.done.values[before][0], winner_counts(gradient.done, pool)[0]
-        marked = [
-            mark_winners(values[:, :, channel], counts[:, :, channel], spec)
-            for channel in range(values.shape[2])
+        size = 1 if as_values else 3
+        maps = [
+            MapGroup(name, tuple(range(size * index, size * (index + 1))))
+            for index, name in enumerate(names)
         ]
-        return np.concatenate(marked, axis=2)[np.newaxis]
+        expected = _expected(pool, (*shape[:3], size * shape[3]), maps, pool)
+        make = partial(_winners, pool, before, None if as_values else render.range)
+        views.append(GradientView(expected, render if as_values else _unchanged(render), make))
+    return views
 
-    return make
+
+def _winners(pool: str, before: str, spec: Range | None, gradient: Gradient) -> FloatArray:
+    """Return how often each cell of a pool's input won; with a range of its values, in colours."""
+    counts = winner_counts(gradient.done, pool)
+    if spec is None:
+        return counts
+    values = gradient.done.values[before][0]
+    marked = [
+        mark_winners(values[:, :, channel], counts[0, :, :, channel], spec)
+        for channel in range(values.shape[2])
+    ]
+    return np.concatenate(marked, axis=2)[np.newaxis]
 
 
-def _about_zero(spec: str | tuple[float, float]) -> str | tuple[float, float]:
+def _about_zero(spec: Range) -> Range:
     """What the range ``auto`` means for a gradient, even one without negatives."""
     return "symmetric" if spec == "auto" else spec
 
 
-def _as_it_is(render: RenderOptions) -> RenderOptions:
+def _unchanged(render: RenderOptions) -> RenderOptions:
+    """Return options that show colours in 0..1 as they are."""
     return replace(render, range="clip", colormap="gray")
 
 
@@ -158,3 +162,78 @@ def _expected(
     name: str, shape: Shape, groups: Sequence[MapGroup], layer: str | None = None
 ) -> LayerResult:
     return LayerResult(name, shape, tuple(groups), layer)
+
+
+def overlay(photo: FloatArray, gradient: FloatArray, most: float) -> FloatArray:
+    """Lay a signed map over a grey, dimmed photograph: red above 0, blue below.
+
+    Parameters
+    ----------
+    photo : ndarray, shape (n_H, n_W, n_C)
+        Values in 0..1; others are stretched to it.
+    gradient : ndarray, shape (n_H, n_W)
+    most : float
+        The magnitude that hides the photograph; at 0 nothing is laid over it.
+
+    Returns
+    -------
+    ndarray of float32, shape (n_H, n_W, 3)
+        In 0..1.
+
+    Examples
+    --------
+    >>> print(overlay(np.ones((1, 2, 1)), np.array([[0.0, -4.0]]), 2.0))
+    [[[0.6  0.6  0.6 ]
+      [0.16 0.42 1.  ]]]
+    """
+    shares = np.abs(gradient) / most if most else np.zeros(gradient.shape)
+    # Below 1, so that what is weak tints the photograph too.
+    shares = (np.nan_to_num(shares).clip(0, 1) ** _TINT)[..., None].astype(np.float32)
+    colours = np.where((gradient > 0)[..., None], _RED, _BLUE)
+    under = 0.1 + 0.5 * _unit_range(_grey(photo))
+    return np.asarray(under[..., None] * (1 - shares) + colours * shares)
+
+
+def mark_winners(values: FloatArray, wins: FloatArray, spec: Range) -> FloatArray:
+    """Show one map of a pool's input in dimmed grey, with the cells that won in orange.
+
+    Parameters
+    ----------
+    values : ndarray, shape (n_H, n_W)
+    wins : ndarray, shape (n_H, n_W)
+        How many windows each cell won.
+    spec : str or (float, float)
+        Range of the values, as `choose_range` takes it; brighter is larger, in both colours.
+
+    Returns
+    -------
+    ndarray of float32, shape (n_H, n_W, 3)
+        In 0..1.
+
+    Examples
+    --------
+    >>> print(mark_winners(np.array([[0.0, 2.0]]), np.array([[0.0, 1.0]]), "minmax"))
+    [[[0.15 0.15 0.15]
+      [1.   0.85 0.3 ]]]
+    """
+    mapping = choose_range(measure(values), spec, clip_by_default=False)
+    shown = np.abs(values) if mapping.kind == "abs" else values
+    width = mapping.hi - mapping.lo
+    shares = (shown - mapping.lo) / width if width else np.zeros(values.shape)
+    shares = np.nan_to_num(shares).clip(0, 1)[..., None].astype(np.float32)
+    grey = np.broadcast_to(0.15 + 0.6 * shares, (*values.shape, 3))
+    colour = _WINNER_DARK * (1 - shares) + _WINNER_BRIGHT * shares
+    return np.where((wins > 0)[..., None], colour, grey)
+
+
+def _grey(photo: FloatArray) -> FloatArray:
+    photo = photo.astype(np.float32, copy=False)
+    return photo @ _LUMINANCE if photo.shape[2] == 3 else photo.mean(axis=2)
+
+
+def _unit_range(grey: FloatArray) -> FloatArray:
+    seen = measure(grey)
+    if not 0 <= seen.lo <= seen.hi <= 1:
+        width = np.float32(seen.hi - seen.lo)
+        grey = (grey - np.float32(seen.lo)) / width if width > 0 else np.zeros_like(grey)
+    return np.nan_to_num(grey).clip(0, 1)

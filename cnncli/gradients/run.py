@@ -11,7 +11,13 @@ import numpy as np
 
 from cnncli.errors import CnnCliError, OptionError
 from cnncli.gradients.check import TOLERANCE, Check, check_gradient, check_line
-from cnncli.gradients.pictures import Look, overlay_limit, overlay_look, plain_look, winner_looks
+from cnncli.gradients.pictures import (
+    GradientView,
+    overlay_limit,
+    overlay_view,
+    plain_view,
+    winner_views,
+)
 from cnncli.gradients.unit import (
     Gradient,
     Unit,
@@ -59,7 +65,7 @@ class GradJob:
         By default the last layer.
     upstream : Path, optional
         A ``.npy`` file with the gradient of that layer's output.
-    look : str
+    shows : str
         ``gradient``, ``overlay`` or ``winners``.
     params : str, optional
         Folder for the gradients of all parameters.
@@ -70,7 +76,7 @@ class GradJob:
     job: Job
     unit: Unit | None = None
     upstream: Path | None = None
-    look: str = "gradient"
+    shows: str = "gradient"
     params: str | None = None
     check: int = 0
 
@@ -126,7 +132,7 @@ def _plan(wanted: GradJob, source: Source) -> _Plan:
             f"--upstream is for a whole layer, got --unit {unit}", hint=f"--unit {unit.layer}"
         )
     output, pools = job.output, tuple[str, ...]()
-    if wanted.look == "winners":
+    if wanted.shows == "winners":
         pools = winning_pools(job.network, unit.layer)
         if output.output is None and source.path is not None:
             name = f"{{stem}}-{{layer}}-winners.{output.format or 'png'}"
@@ -134,7 +140,7 @@ def _plan(wanted: GradJob, source: Source) -> _Plan:
     read_too = (*job.read_too, *([] if wanted.upstream is None else [wanted.upstream]))
     plan = plan_targets([source], output, op="grad", read_too=read_too, layers=pools)
     (target,) = plan.targets
-    if wanted.look == "overlay" and _as_values(target, job):
+    if wanted.shows == "overlay" and _as_values(target, job):
         raise OptionError(
             "--overlay is a picture, got an output of numbers",
             hint="leave --overlay away for the gradient itself",
@@ -150,22 +156,22 @@ def _process(task: _Plan, source: Source) -> tuple[Outcome, Check | None]:
     picture = task.place.read(task.job, Task(0, task.target))
     if picture.shape[0] > 1:
         raise OptionError(f"grad takes one image, got an array of {picture.shape[0]}")
-    looks = _looks(task, picture)
+    views = _views(task, picture)
     upstream = _upstream(task, picture)
-    results = [look.expected for look in looks]
+    results = [view.expected for view in views]
     files = task.place.select(task.target, task.target.files(results))
     if not files:
         return Outcome(source, skipped=True), None
     for file in files:
-        look = looks[file.result]
-        check_format_of(replace(task.job, render=look.render), file, look.expected)
+        view = views[file.result]
+        check_format_of(replace(task.job, render=view.render), file, view.expected)
     parameters = _parameter_files(task)
     _check_room(task, picture)
 
     gradient = find_gradient(task.network, picture.values(), task.unit.layer, upstream)
     check = _checked(task, picture, upstream)
     task.place.prepare(task.target, files)
-    written, notes, shown = _deliver(task, looks, files, gradient, picture)
+    written, notes, shown = _deliver(task, views, files, gradient, picture)
     written += _write_parameters(task, parameters, gradient)
     notes = (*notes_of(task.job, picture), *_notes(task, gradient, check), *notes)
     return Outcome(source, written, notes, shown=shown), check
@@ -177,17 +183,17 @@ def _as_values(target: Target, job: Job) -> bool:
     return holds_values(format, job.output.depth)
 
 
-def _looks(task: _Plan, picture: Picture) -> list[Look]:
+def _views(task: _Plan, picture: Picture) -> list[GradientView]:
     shape, render = picture.shape, task.job.render
     as_values = _as_values(task.target, task.job)
-    if task.wanted.look == "gradient":
-        return [plain_look(shape, as_values, render)]
-    if task.wanted.look == "overlay":
-        return [overlay_look(shape, render)]
+    if task.wanted.shows == "gradient":
+        return [plain_view(shape, as_values, render)]
+    if task.wanted.shows == "overlay":
+        return [overlay_view(shape, render)]
     shapes = task.network.shapes(shape)
     groups = task.network.groups(input_groups(shape[3]))
     pools = task.target.wanted
-    return winner_looks(pools, task.network, shapes, groups, as_values, render)
+    return winner_views(pools, task.network, shapes, groups, as_values, render)
 
 
 def _upstream(task: _Plan, picture: Picture) -> FloatArray:
@@ -235,18 +241,18 @@ def _checked(task: _Plan, picture: Picture, upstream: FloatArray) -> Check | Non
 
 def _deliver(
     task: _Plan,
-    looks: Sequence[Look],
+    views: Sequence[GradientView],
     files: Sequence[OutFile],
     gradient: Gradient,
     picture: Picture,
 ) -> tuple[tuple[WrittenFile, ...], tuple[str, ...], str]:
     """Write each result to its files."""
-    by_name = {look.expected.name: look for look in looks}
-    results = with_files([look.expected for look in looks], files)
+    by_name = {view.expected.name: view for view in views}
+    results = with_files([view.expected for view in views], files)
     computed = (
         (result.name, _as_maps(by_name[result.name].make(gradient), picture)) for result in results
     )
-    return write_results(replace(task.job, render=looks[0].render), results, computed, task.place)
+    return write_results(replace(task.job, render=views[0].render), results, computed, task.place)
 
 
 def _as_maps(values: FloatArray, picture: Picture) -> FeatureMaps:
@@ -305,14 +311,14 @@ def _write_array(file: OutFile, array: FloatArray, name: str, place: LocalFiles)
 
 def _notes(task: _Plan, gradient: Gradient, check: Check | None) -> tuple[str, ...]:
     wanted, notes = task.wanted, []
-    if wanted.upstream is None and wanted.look != "winners":
+    if wanted.upstream is None and wanted.shows != "winners":
         verb = "is" if np.count_nonzero(gradient.upstream) == 1 else "adds up to"
         notes.append(f"{task.unit} {verb} {gradient.value:.6g}")
     if not gradient.input.any():
         notes.append(f"no pixel changes {task.unit}: its gradient is 0 everywhere")
-    if wanted.look == "winners" and not _as_values(task.target, task.job):
+    if wanted.shows == "winners" and not _as_values(task.target, task.job):
         notes.append("orange cells won a window, grey ones none; the brighter, the larger")
-    if wanted.look == "overlay":
+    if wanted.shows == "overlay":
         most = overlay_limit(gradient, task.job.render.range)
         notes.append(f"full red is a gradient of {most:.4g} and more, full blue of {-most:.4g}")
     if wanted.params is not None:

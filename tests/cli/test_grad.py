@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from cnncli.gradients.overlays import mark_winners, overlay
+from cnncli.gradients.pictures import mark_winners, overlay
 from cnncli.network.layers import ScaleLayer
 from cnncli.render import colormaps
 from tests.support.shell import (

@@ -11,7 +11,7 @@ from cnncli.errors import OptionError, ShapeError
 from cnncli.filters.files import load_filter
 from cnncli.filters.filter import from_array
 from cnncli.gradients.check import TOLERANCE, check_gradient
-from cnncli.gradients.overlays import mark_winners, overlay
+from cnncli.gradients.pictures import mark_winners, overlay
 from cnncli.gradients.unit import (
     Unit,
     check_upstream,
