@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Final
 
 import numpy as np
@@ -109,26 +109,26 @@ def check_gradient(
     """
     upstream = upstream.astype(np.float64)
     rng = np.random.default_rng(seed)
-    found = []
+    checks = []
     with np.errstate(all="ignore"):
         gradient = find_gradient(network, X.astype(np.float64), layer, upstream)
         arrays = {(SOURCE, "pixels"): gradient.input}
         arrays |= {
             (name, key): dP
-            for name, each in gradient.parameters.items()
-            for key, dP in each.items()
+            for name, gradients in gradient.parameters.items()
+            for key, dP in gradients.items()
         }
         for (name, key), dP in arrays.items():
             changes = _Changes(gradient.done, upstream, name, key)
             among = _reached(gradient) if name == SOURCE else np.arange(dP.size)
             places = rng.choice(among, min(count, len(among)), replace=False)
             label = SOURCE if name == SOURCE else f"{name}-{key}"
-            found.append(_compare(changes, dP, places.tolist(), label))
-    worst = max(found, key=lambda check: check.relative)
+            checks.append(_compare(changes, dP, places.tolist(), label))
+    worst = max(checks, key=lambda check: check.relative)
     return Check(
-        sum(check.compared for check in found),
-        sum(check.left_out for check in found),
-        max(check.difference for check in found),
+        sum(check.compared for check in checks),
+        sum(check.left_out for check in checks),
+        max(check.difference for check in checks),
         worst.relative,
         worst.where,
     )
@@ -163,13 +163,12 @@ class _Changes:
     name: str
     key: str
 
-    def given(self, shape: tuple[int, ...]) -> FloatArray:
+    def array(self, shape: tuple[int, ...]) -> FloatArray:
         """The array that is changed; biases that were not given are 0."""
         if self.name == SOURCE:
             return self.done.values[SOURCE]
         parameters = self.done.network.node(self.name).layer.parameters
-        found = parameters.get(self.key, np.zeros(shape))
-        return found.astype(np.float64)
+        return parameters.get(self.key, np.zeros(shape)).astype(np.float64)
 
     def output(self, changed: FloatArray) -> FloatArray:
         """Return the last layer's output, running again what depends on the array."""
@@ -187,57 +186,49 @@ class _Changes:
             stale.add(node.name)
         return values[self.done.network.nodes[-1].name]
 
-    def slopes(self, given: FloatArray, place: int, size: float) -> Iterator[_Slope]:
-        """Yield the slope at one place for smaller and smaller steps."""
+    def slopes(self, array: FloatArray, index: int, size: float, doubt: float) -> list[_Slope]:
+        """Return the slopes at one place for smaller and smaller steps, until one is sure."""
+        slopes: list[_Slope] = []
         for relative in STEPS:
-            yield self._slope(given, place, relative * size)
+            slopes.append(self._slope(array, index, relative * size))
+            if slopes[-1].doubt <= doubt:
+                break
+        return slopes
 
-    def _slope(self, given: FloatArray, place: int, step: float) -> _Slope:
-        last = self._moved(given, place, -2 * step)
+    def _slope(self, array: FloatArray, index: int, step: float) -> _Slope:
         parts = []
-        for count in (-1, 0, 1, 2):
-            Y = self._moved(given, place, count * step)
+        for before, Y in pairwise(self._moved(array, index, k * step) for k in (-2, -1, 0, 1, 2)):
             # Cell by cell: what does not change takes no part, and brings no rounding.
-            parts.append(float(np.sum((Y - last) * self.upstream)) / step)
-            last = Y
+            parts.append(float(np.sum((Y - before) * self.upstream)) / step)
         a, b, c, d = parts
         bend = max(abs(a - 2 * b + c), abs(b - 2 * c + d))
         # Of all cells: those of a saturated softmax may change by less than their last digit.
-        size = float(np.linalg.norm(last * self.upstream))
+        size = float(np.linalg.norm(Y * self.upstream))
         rounding = np.finfo(np.float64).eps * size / step
         return _Slope((7 * (b + c) - a - d) / 12, max(bend, rounding))
 
-    def _moved(self, given: FloatArray, place: int, by: float) -> FloatArray:
-        changed = given.copy()
-        changed.flat[place] += by
+    def _moved(self, array: FloatArray, index: int, by: float) -> FloatArray:
+        changed = array.copy()
+        changed.flat[index] += by
         return self.output(changed)
 
 
 def _compare(changes: _Changes, gradient: FloatArray, places: list[int], label: str) -> Check:
-    given = changes.given(gradient.shape)
+    array = changes.array(gradient.shape)
     exact = gradient.ravel()
     largest = float(np.abs(exact).max())
-    typical = float(np.median(np.abs(given))) or 1.0
+    typical = float(np.median(np.abs(array))) or 1.0
     tried: dict[int, list[_Slope]] = {}
-    for place in places:
-        size = max(abs(float(given.flat[place])), typical)
-        tried[place] = _until_sure(changes.slopes(given, place, size), _SURE * largest)
+    for index in places:
+        size = max(abs(float(array.flat[index])), typical)
+        tried[index] = changes.slopes(array, index, size, _SURE * largest)
     # A gradient that is wrongly 0 must not be the measure of itself.
     firsts = [abs(slopes[0].value) for slopes in tried.values()]
     largest = max([largest, *(value for value in firsts if np.isfinite(value))])
     differences = []
-    for place, slopes in tried.items():
+    for index, slopes in tried.items():
         sure = [slope.value for slope in slopes if slope.doubt <= _SURE * largest]
-        differences += [abs(slope - float(exact[place])) for slope in sure[:1]]
+        differences += [abs(slope - float(exact[index])) for slope in sure[:1]]
     most = max(differences, default=0.0)
     relative = most / largest if largest else 0.0
     return Check(len(differences), len(places) - len(differences), most, relative, label)
-
-
-def _until_sure(slopes: Iterator[_Slope], doubt: float) -> list[_Slope]:
-    found = []
-    for slope in slopes:
-        found.append(slope)
-        if slope.doubt <= doubt:
-            break
-    return found

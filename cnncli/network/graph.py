@@ -189,14 +189,12 @@ class Network:
                 if out[3] > MAX_CHANNELS:
                     raise ShapeError(f"a layer may have {MAX_CHANNELS} channels, got {out[3]:.3g}")
             except CnnCliError as error:
-                raise self._named(node, error) from error
+                if len(self.nodes) == 1:
+                    raise
+                text = f"layer {node.name}: {error.message}"
+                raise type(error)(text, hint=error.hint, path=error.path) from error
             found[node.name] = out
         return found
-
-    def _named(self, node: Node, error: CnnCliError) -> CnnCliError:
-        if len(self.nodes) == 1:
-            return error
-        return type(error)(f"layer {node.name}: {error.message}", hint=error.hint, path=error.path)
 
     def output_shape(self, shape: Shape) -> Shape:
         """Check every layer's shapes in turn and return the last output's.

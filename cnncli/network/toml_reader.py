@@ -12,29 +12,17 @@ from typing import Any, Final
 
 import numpy as np
 
+from cnncli.core.arrays import FloatArray, Shape
 from cnncli.core.geometry import Pair
 from cnncli.errors import CnnCliError, FileProblem, OptionError, among, quote
 from cnncli.filters import files, filter
 from cnncli.filters.builtin_names import builtin_names
 from cnncli.filters.filter import Filter
 from cnncli.io.npy import open_regular
+from cnncli.network import layers
 from cnncli.network.conventions import CONVENTIONS, by_convention
 from cnncli.network.graph import NORMALIZE, SOURCE, Model, Network, Node, default_name
-from cnncli.network.layers import (
-    ActivationLayer,
-    AddLayer,
-    BatchNormLayer,
-    ConcatLayer,
-    ConvLayer,
-    FloatArray,
-    Layer,
-    MergeLayer,
-    MulLayer,
-    PadLayer,
-    PoolLayer,
-    ScaleLayer,
-    Shape,
-)
+from cnncli.network.layers import ConcatLayer, ConvLayer, Layer, MergeLayer, ScaleLayer
 from cnncli.network.toml_schema import COMMON, INPUT, TYPES, error_context, in_file, read_fields
 
 MAX_BYTES: Final = 2**20
@@ -260,9 +248,10 @@ def _check_inputs(inputs: Sequence[str], known: set[str], layer: Layer | MergeLa
             raise FileProblem(
                 f"inputs: {quote(each)} is no layer before it{among(each, sorted(known))}"
             )
-    if not isinstance(layer, _MERGES) and len(inputs) > 1:
+    merges = "inputs" in TYPES[layer.op]
+    if not merges and len(inputs) > 1:
         raise FileProblem(f"inputs: {layer.op} takes one, got {len(inputs)}")
-    if isinstance(layer, _MERGES) and len(inputs) < 2:
+    if merges and len(inputs) < 2:
         raise FileProblem(f"inputs: {layer.op} takes at least 2, got {len(inputs)}")
 
 
@@ -309,13 +298,16 @@ def _read_filter(fields: dict[str, Any], name: str, arrays: WeightFiles) -> None
         fields["bias"] = arrays.bias(fields["bias"], bank.maps)
 
 
-_MERGES: Final = (AddLayer, MulLayer, ConcatLayer)
 _LAYERS: Final[dict[str, type[Any]]] = {
-    layer.op: layer
-    for layer in (
-        *(ConvLayer, PoolLayer, PadLayer, ActivationLayer, BatchNormLayer, ScaleLayer),
-        *_MERGES,
-    )
+    "conv": layers.ConvLayer,
+    "pool": layers.PoolLayer,
+    "pad": layers.PadLayer,
+    "activation": layers.ActivationLayer,
+    "batchnorm": layers.BatchNormLayer,
+    "scale": layers.ScaleLayer,
+    "add": layers.AddLayer,
+    "mul": layers.MulLayer,
+    "concat": layers.ConcatLayer,
 }
 _DEFAULTS: Final[dict[str, dict[str, Any]]] = {
     "batchnorm": {"gamma": 1.0, "beta": 0.0},

@@ -10,15 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
-from cnncli.core.choices import (
-    ALGORITHM_NAMES,
-    CONVENTION_NAMES,
-    FILTER_LAYOUTS,
-    NAMED_PADDINGS,
-    PAD_MODES,
-    POOL_CONVENTION_NAMES,
-    POOL_MODES,
-)
+from cnncli.core import choices
 from cnncli.errors import CnnCliError, FileProblem, among, quote
 from cnncli.filters.matrix_text import shorten
 
@@ -200,8 +192,9 @@ _SIZE = Field(
     convert=_as_tuple,
 )
 _PADDING = Field(
-    lambda value: value in NAMED_PADDINGS or _is_cells(value, (2, 4), 0),
-    f"{', '.join(NAMED_PADDINGS)}, N, [H, W] or [TOP, BOTTOM, LEFT, RIGHT] {_LIMITS.format(0)}",
+    lambda value: value in choices.NAMED_PADDINGS or _is_cells(value, (2, 4), 0),
+    f"{', '.join(choices.NAMED_PADDINGS)}, N, [H, W] or [TOP, BOTTOM, LEFT, RIGHT] "
+    f"{_LIMITS.format(0)}",
     convert=_as_tuple,
 )
 _NUMBER = Field(_is_finite, "a number", convert=float)
@@ -214,7 +207,7 @@ _NUMBERS = Field(_is_array, "a number, a list of numbers or FILE:KEY", array=Tru
 # Its name is checked where its settings are: in the layer.
 _ACTIVATION = Field(_is_text, "the name of an activation")
 
-_BORDER = {"pad_mode": _one_of(PAD_MODES), "pad_value": _LIMIT}
+_BORDER = {"pad_mode": _one_of(choices.PAD_MODES), "pad_value": _LIMIT}
 
 _INPUTS = Field(_is_names, 'a list of names of earlier layers, or "input"', convert=_as_tuple)
 
@@ -237,7 +230,7 @@ TYPES: Final[dict[str, dict[str, Field]]] = {
             "FILE, FILE:KEY, a built-in name, a matrix, or a list of those",
             required=True,
         ),
-        "filter_layout": _one_of(FILTER_LAYOUTS),
+        "filter_layout": _one_of(choices.FILTER_LAYOUTS),
         "bias": replace(_NUMBERS, array=False),  # read with the filter: one for each map
         "flip": _FLAG,
         "normalize": _FLAG,
@@ -248,11 +241,11 @@ TYPES: Final[dict[str, dict[str, Field]]] = {
         **_BORDER,
         "dilation": _PAIR,
         "groups": Field(_is_whole, f"a whole number of 1 to {MAX_CELLS}"),
-        "algorithm": _one_of(("auto", *ALGORITHM_NAMES)),
-        "convention": _one_of(CONVENTION_NAMES),
+        "algorithm": _one_of(("auto", *choices.ALGORITHM_NAMES)),
+        "convention": _one_of(choices.CONVENTION_NAMES),
     },
     "pool": {
-        "mode": _one_of(POOL_MODES),
+        "mode": _one_of(choices.POOL_MODES),
         "size": _SIZE,
         "stride": _PAIR,
         "padding": _PADDING,
@@ -260,7 +253,7 @@ TYPES: Final[dict[str, dict[str, Field]]] = {
         "ceil": _FLAG,
         "count_include_pad": _FLAG,
         "p": Field(lambda value: _is_limit(value) and value > 0, "a number above 0", convert=float),
-        "convention": _one_of(POOL_CONVENTION_NAMES),
+        "convention": _one_of(choices.POOL_CONVENTION_NAMES),
     },
     "pad": {"padding": _required(_PADDING), **_BORDER},
     "activation": {

@@ -93,8 +93,6 @@ def encode_weights(arrays: Mapping[str, FloatArray], suffix: str) -> bytes:
 
     Raises
     ------
-    OptionError
-        For another suffix.
     FileProblem
         If the package for ``.safetensors`` is missing.
 
@@ -108,17 +106,13 @@ def encode_weights(arrays: Mapping[str, FloatArray], suffix: str) -> bytes:
         stream = io.BytesIO()
         np.savez(stream, allow_pickle=False, **plain)
         return stream.getvalue()
-    if suffix != ".safetensors":
-        raise OptionError(
-            f"weights must go into {' or '.join(WEIGHT_SUFFIXES)}, got {suffix or 'nothing'}"
-        )
     try:
-        found: bytes = import_module("safetensors.numpy").save(plain)
+        data: bytes = import_module("safetensors.numpy").save(plain)
     except ImportError:
         raise FileProblem(
             ".safetensors files need an extra package", hint="pip install 'cnncli[safetensors]'"
         ) from None
-    return found
+    return data
 
 
 class _Store:
@@ -232,17 +226,6 @@ def _shown(character: str) -> str:
     return character if character.isprintable() else f"\\U{ord(character):08X}"
 
 
-def relative(path: Path, folder: Path) -> str:
-    """Return how a file in one folder names another file.
-
-    Examples
-    --------
-    >>> relative(Path("nets/weights/w.npz"), Path("nets"))
-    'weights/w.npz'
-    """
-    return os.path.relpath(path, folder)
-
-
 def check_files(network: Path, weights: Path, overwrite: bool) -> None:
     """Check that a network file and its weights can have these names.
 
@@ -316,7 +299,8 @@ def save_network(
     for file in (path, weights):
         if os.path.realpath(file) in read:
             raise FileProblem("it is an input, and inputs are never replaced", path=file)
-    text, arrays = write_network(model, relative(weights, path.parent), prepare, comment)
+    name = os.path.relpath(weights, path.parent)
+    text, arrays = write_network(model, name, prepare, comment)
     layers = len(model.network.nodes)
     if layers > MAX_LAYERS or len(text.encode()) > MAX_BYTES:
         raise FileProblem(f"a network of {layers} layers is too large for a file", path=path)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import groupby, pairwise
 from typing import Final
@@ -15,6 +14,8 @@ from cnncli.network.layers import Shape
 from cnncli.network.summary import receptive_fields
 
 Sides = tuple[int, int, int, int]
+
+_SIDES: Final = (("row", "above"), ("row", "below"), ("column", "left of"), ("column", "right of"))
 
 MOST: Final = 24
 """Boxes that can still be told apart."""
@@ -98,18 +99,16 @@ def trace(
     shapes = part.shapes(shape)
     _check_unit(layer, unit, shapes[layer])
     fields, units = receptive_fields(part, shape), _units(part, shapes, unit)
-    groups = _alike([(name, units[name], fields[name]) for name in part.names])
-    shown = _spread(len(groups), most)
-    return tuple(
-        Reach(
-            layers=tuple(groups[index]),
-            unit=(place := units[groups[index][0]]),
-            box=part.reads(shape, groups[index][0], _one(place))[SOURCE],
-            beyond=_beyond(fields[groups[index][0]], place, shape),
-            skipped=index - before - 1,
-        )
-        for before, index in pairwise([-1, *shown])
-    )
+    # Layers that follow each other and see the same share a box.
+    groups = [tuple(g) for _, g in groupby(part.names, lambda name: (units[name], fields[name]))]
+    reaches = []
+    for before, index in pairwise([-1, *_spread(len(groups), most)]):
+        name = groups[index][0]
+        row, col = units[name]
+        box = part.reads(shape, name, (slice(row, row + 1), slice(col, col + 1)))[SOURCE]
+        beyond = _beyond(fields[name], units[name], shape)
+        reaches.append(Reach(groups[index], units[name], box, beyond, index - before - 1))
+    return tuple(reaches)
 
 
 def _check_unit(layer: str, unit: Pair, shape: Shape) -> None:
@@ -123,41 +122,23 @@ def _check_unit(layer: str, unit: Pair, shape: Shape) -> None:
 
 def _units(network: Network, shapes: dict[str, Shape], unit: Pair) -> dict[str, Pair]:
     """The unit itself, and of every layer before it one that it depends on."""
-    found = {network.nodes[-1].name: unit}
+    units = {network.nodes[-1].name: unit}
     for node in reversed(network.nodes):
-        row, col = found[node.name]
+        row, col = units[node.name]
         for name in node.inputs:
             window = node.layer.window(shapes[name])
             if window is not None:
-                place = window.rows.middle(row), window.cols.middle(col)
+                before = window.rows.middle(row), window.cols.middle(col)
             else:
-                # An input of one row and one column serves every place.
-                place = min(row, shapes[name][1] - 1), min(col, shapes[name][2] - 1)
-            found.setdefault(name, place)
-    return found
-
-
-def _one(unit: Pair) -> Box:
-    return slice(unit[0], unit[0] + 1), slice(unit[1], unit[1] + 1)
+                # An input of one row and one column serves every unit.
+                before = min(row, shapes[name][1] - 1), min(col, shapes[name][2] - 1)
+            units.setdefault(name, before)
+    return units
 
 
 def _beyond(field: tuple[ReceptiveField, ReceptiveField], unit: Pair, shape: Shape) -> Sides:
-    (top, bottom), (left, right) = (
-        (max(0, -begin), max(0, end - size))
-        for (begin, end), size in (
-            (field[0].span(unit[0]), shape[1]),
-            (field[1].span(unit[1]), shape[2]),
-        )
-    )
-    return top, bottom, left, right
-
-
-def _alike(
-    places: Sequence[tuple[str, Pair, tuple[ReceptiveField, ReceptiveField]]],
-) -> list[list[str]]:
-    """Put layers together that follow each other and see the same."""
-    runs = groupby(places, key=lambda place: place[1:])
-    return [[name for name, *_ in run] for _, run in runs]
+    (top, bottom), (left, right) = field[0].span(unit[0]), field[1].span(unit[1])
+    return max(0, -top), max(0, bottom - shape[1]), max(0, -left), max(0, right - shape[2])
 
 
 def _spread(count: int, most: int) -> list[int]:
@@ -177,15 +158,12 @@ def pixels_text(reach: Reach) -> str:
     """
     if reach.empty:
         return "no pixel"
-    rows, cols = (
-        f"{what} {side.start}" if side.stop - side.start == 1 else _stretch(what, side)
+    return ", ".join(
+        f"{what} {side.start}"
+        if side.stop - side.start == 1
+        else f"{what}s {side.start} to {side.stop - 1}"
         for what, side in zip(("row", "column"), reach.box, strict=True)
     )
-    return f"{rows}, {cols}"
-
-
-def _stretch(what: str, side: slice) -> str:
-    return f"{what}s {side.start} to {side.stop - 1}"
 
 
 def beyond_text(reach: Reach) -> str:
@@ -198,12 +176,9 @@ def beyond_text(reach: Reach) -> str:
     """
     parts = [
         f"{count} {what}{'s' if count > 1 else ''} of padding {where}"
-        for count, (what, where) in zip(reach.beyond, _PLACES, strict=True)
+        for count, (what, where) in zip(reach.beyond, _SIDES, strict=True)
         if count
     ]
     if len(parts) > 2:
         parts = [", ".join(parts[:-1]), parts[-1]]
     return f"{' and '.join(parts)} the image" if parts else ""
-
-
-_PLACES = (("row", "above"), ("row", "below"), ("column", "left of"), ("column", "right of"))

@@ -28,7 +28,7 @@ from cnncli.network.layers import (
 )
 from cnncli.network.load import load_model
 from cnncli.network.passes import forward
-from cnncli.network.toml_writer import encode_weights, relative, write_network
+from cnncli.network.toml_writer import check_files, encode_weights, write_network
 
 RNG = np.random.default_rng(70)
 
@@ -219,8 +219,8 @@ def test_files_of_weights(weights: str, tmp_path: Path) -> None:
 
 
 def test_other_files_of_weights_are_refused() -> None:
-    with pytest.raises(OptionError, match=r"\.npz or \.safetensors, got \.pt"):
-        encode_weights({}, ".pt")
+    with pytest.raises(OptionError, match=r"\.npz or \.safetensors, got 'w\.pt'"):
+        check_files(Path("net.toml"), Path("w.pt"), overwrite=False)
 
 
 def test_missing_package(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -233,7 +233,3 @@ def test_missing_package(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_weights_are_the_same_bytes_each_time() -> None:
     _, arrays = write_network(Model(branches()), "w.npz")
     assert encode_weights(arrays, ".npz") == encode_weights(arrays, ".npz")
-
-
-def test_relative_names() -> None:
-    assert relative(Path("/a/b/w.npz"), Path("/a/c")) == "../b/w.npz"

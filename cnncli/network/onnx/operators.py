@@ -11,28 +11,11 @@ from typing import Any, Final
 
 import numpy as np
 
+from cnncli.core.arrays import FloatArray
 from cnncli.core.geometry import PaddingLike
 from cnncli.filters.filter import Filter
-from cnncli.network.layers import (
-    ActivationLayer,
-    AddLayer,
-    BatchNormLayer,
-    ConcatLayer,
-    ConvLayer,
-    FloatArray,
-    MulLayer,
-    PadLayer,
-    PoolLayer,
-    ScaleLayer,
-)
-from cnncli.network.onnx.shape_operators import (
-    flatten,
-    named_axes,
-    reshape,
-    squeeze,
-    transpose,
-    unsqueeze,
-)
+from cnncli.network import layers
+from cnncli.network.onnx.shape_operators import SHAPE_OPERATORS, named_axes
 from cnncli.network.onnx.values import (
     Array,
     BuiltLayer,
@@ -57,9 +40,8 @@ def _conv(node: NodeInputs) -> Result:
     if node.get("kernel_shape", weights.shape[2:]) != weights.shape[2:]:
         raise UnsupportedNode("its kernel_shape is not that of its filters")
     bank = _bank(node, weights.transpose(2, 3, 1, 0))
-    return BuiltLayer(
-        ConvLayer(bank, _bias(node, bank.maps), **_window(node), groups=node.get("group", 1)), (x,)
-    )
+    fields = {**_window(node), "groups": node.get("group", 1)}
+    return BuiltLayer(layers.ConvLayer(bank, _bias(node, bank.maps), **fields), (x,))
 
 
 def _bank(node: NodeInputs, hwio: Array) -> Filter:
@@ -112,7 +94,7 @@ def _pool(mode: str) -> Callable[[NodeInputs], Result]:
         size = node.get("kernel_shape", ())
         if len(size) != 2:
             raise UnsupportedNode("its window has not two axes")
-        layer = PoolLayer(
+        layer = layers.PoolLayer(
             mode,
             _brief(size),
             **_window(node),
@@ -126,7 +108,7 @@ def _pool(mode: str) -> Callable[[NodeInputs], Result]:
 
 
 def _global_pool(mode: str) -> Callable[[NodeInputs], Result]:
-    return lambda node: BuiltLayer(PoolLayer(mode, "global"), (node.picture(),))
+    return lambda node: BuiltLayer(layers.PoolLayer(mode, "global"), (node.picture(),))
 
 
 def _reduce_mean(node: NodeInputs) -> Result:
@@ -135,7 +117,7 @@ def _reduce_mean(node: NodeInputs) -> Result:
     if {x.axes[axis] for axis in axes if -4 <= axis < 4} != {"h", "w"}:
         raise UnsupportedNode(f"it takes the mean over axes {axes}, not over rows and columns")
     order = None if node.get("keepdims", 1) else "chw"
-    return BuiltLayer(PoolLayer("average", "global"), (x,), order)
+    return BuiltLayer(layers.PoolLayer("average", "global"), (x,), order)
 
 
 def _pad(node: NodeInputs) -> Result:
@@ -153,7 +135,7 @@ def _pad(node: NodeInputs) -> Result:
     if any(sides["n"] + sides["c"]) or min(sides["h"] + sides["w"]) < 0:
         raise UnsupportedNode("it pads channels, or cuts off")
     value = node.number(2, node.get("value", 0.0)) if mode == "constant" else 0.0
-    return BuiltLayer(PadLayer((*sides["h"], *sides["w"]), _PAD_MODES[mode], value), (x,))
+    return BuiltLayer(layers.PadLayer((*sides["h"], *sides["w"]), _PAD_MODES[mode], value), (x,))
 
 
 def _batchnorm(node: NodeInputs) -> Result:
@@ -165,34 +147,36 @@ def _batchnorm(node: NodeInputs) -> Result:
     if not node.get("spatial", 1) and not x.is_pixel:
         raise UnsupportedNode("its numbers differ from place to place")
     gamma, beta, mean, var = (node.parameter(node.needed(index)) for index in range(1, 5))
-    return BuiltLayer(BatchNormLayer(gamma, beta, mean, var, node.get("epsilon", 1e-5)), (x,))
+    epsilon = node.get("epsilon", 1e-5)
+    return BuiltLayer(layers.BatchNormLayer(gamma, beta, mean, var, epsilon), (x,))
 
 
 def _activation(name: str) -> Callable[[NodeInputs], Result]:
-    return lambda node: BuiltLayer(ActivationLayer(name), (node.signal(),))
+    return lambda node: BuiltLayer(layers.ActivationLayer(name), (node.signal(),))
 
 
 def _leaky(node: NodeInputs) -> Result:
     alpha = np.array([node.get("alpha", 0.01)])
-    return BuiltLayer(ActivationLayer("leaky-relu", alpha), (node.signal(),))
+    return BuiltLayer(layers.ActivationLayer("leaky-relu", alpha), (node.signal(),))
 
 
 def _hard_sigmoid(node: NodeInputs) -> Result:
     alpha, beta = np.array([node.get("alpha", 0.2)]), node.get("beta", 0.5)
-    return BuiltLayer(ActivationLayer("hard-sigmoid", alpha, beta), (node.signal(),))
+    return BuiltLayer(layers.ActivationLayer("hard-sigmoid", alpha, beta), (node.signal(),))
 
 
 def _prelu(node: NodeInputs) -> Result:
     x, slopes = node.signal(), node.needed(1)
     axis = 1 if node.opset < 7 and slopes.ndim == 1 else None
-    return BuiltLayer(ActivationLayer("prelu", node.parameter(per_channel(slopes, x, axis))), (x,))
+    alpha = node.parameter(per_channel(slopes, x, axis))
+    return BuiltLayer(layers.ActivationLayer("prelu", alpha), (x,))
 
 
 def _clip(node: NodeInputs) -> Result:
     x = node.signal()
     low = node.number(1, node.get("min", -np.inf))
     high = node.number(2, node.get("max", np.inf))
-    return BuiltLayer(ActivationLayer("clip", low=low, high=high), (x,))
+    return BuiltLayer(layers.ActivationLayer("clip", low=low, high=high), (x,))
 
 
 def _softmax(node: NodeInputs) -> Result:
@@ -205,15 +189,15 @@ def _softmax(node: NodeInputs) -> Result:
     alone = x.is_pixel or (not x.flat and (new or axes.endswith("c")))
     if over != "c" or not alone:
         raise UnsupportedNode("it does not run over the channels of each place")
-    return BuiltLayer(ActivationLayer("softmax"), (x,))
+    return BuiltLayer(layers.ActivationLayer("softmax"), (x,))
 
 
 def _add(node: NodeInputs) -> Result:
-    return _with_constant(node, lambda c: (np.ones(1), c), AddLayer())
+    return _with_constant(node, lambda c: (np.ones(1), c), layers.AddLayer())
 
 
 def _mul(node: NodeInputs) -> Result:
-    return _with_constant(node, lambda c: (c, np.zeros(1)), MulLayer())
+    return _with_constant(node, lambda c: (c, np.zeros(1)), layers.MulLayer())
 
 
 def _sub(node: NodeInputs) -> Result:
@@ -232,7 +216,7 @@ def _div(node: NodeInputs) -> Result:
 def _with_constant(
     node: NodeInputs,
     scale: Callable[[Array], tuple[Array, Array]],
-    pictures: AddLayer | MulLayer | str,
+    pictures: layers.AddLayer | layers.MulLayer | str,
 ) -> Result:
     """Return a picture and a constant as a scale; two pictures as a layer, if there is one."""
     x, constant = node.given(0), node.given(1)
@@ -246,10 +230,10 @@ def _with_constant(
         return _join(node, pictures)
     axis = node.get("axis") if node.opset < 7 and node.get("broadcast", 0) else None
     factor, offset = scale(per_channel(constant, x, axis))
-    return BuiltLayer(ScaleLayer(node.parameter(factor), node.parameter(offset)), (x,))
+    return BuiltLayer(layers.ScaleLayer(node.parameter(factor), node.parameter(offset)), (x,))
 
 
-def _join(node: NodeInputs, layer: AddLayer | MulLayer) -> BuiltLayer | Signal:
+def _join(node: NodeInputs, layer: layers.AddLayer | layers.MulLayer) -> BuiltLayer | Signal:
     signals = [node.signal(index) for index in range(len(node.inputs))]
     if len(signals) == 1:
         return signals[0]
@@ -266,7 +250,7 @@ def _concat(node: NodeInputs) -> Result:
     axes, axis = "nc" if x.flat else x.axes, node.get("axis", 1)
     if axes[axis % len(axes)] != "c" or (x.axes == "hwc" and not x.is_pixel):
         raise UnsupportedNode("it does not put channels side by side")
-    return signals[0] if len(signals) == 1 else BuiltLayer(ConcatLayer(), tuple(signals))
+    return signals[0] if len(signals) == 1 else BuiltLayer(layers.ConcatLayer(), tuple(signals))
 
 
 def _gemm(node: NodeInputs) -> Result:
@@ -279,12 +263,12 @@ def _gemm(node: NodeInputs) -> Result:
     bias = _bias(node, bank.maps)
     if bias is not None and beta != 1:
         bias = node.parameter(bias * beta)
-    return BuiltLayer(ConvLayer(bank, bias, padding="valid"), (node.signal(),), "chw")
+    return BuiltLayer(layers.ConvLayer(bank, bias, padding="valid"), (node.signal(),), "chw")
 
 
 def _matmul(node: NodeInputs) -> Result:
     x, matrix = node.signal(), node.needed(1)
-    layer = ConvLayer(_dense(node, matrix), padding="valid")
+    layer = layers.ConvLayer(_dense(node, matrix), padding="valid")
     return BuiltLayer(layer, (x,), "nhwc" if x.axes == "nhwc" else "chw")
 
 
@@ -336,6 +320,7 @@ def _shape(node: NodeInputs) -> Result:
 
 
 OPERATORS: Final[dict[str, Callable[[NodeInputs], Result]]] = {
+    **SHAPE_OPERATORS,
     "Abs": _activation("abs"),
     "Add": _add,
     "AveragePool": _pool("average"),
@@ -347,7 +332,6 @@ OPERATORS: Final[dict[str, Callable[[NodeInputs], Result]]] = {
     "Conv": _conv,
     "Div": _div,
     "Dropout": _dropout,
-    "Flatten": flatten,
     "Gemm": _gemm,
     "GlobalAveragePool": _global_pool("average"),
     "GlobalMaxPool": _global_pool("max"),
@@ -362,15 +346,11 @@ OPERATORS: Final[dict[str, Callable[[NodeInputs], Result]]] = {
     "Pad": _pad,
     "ReduceMean": _reduce_mean,
     "Relu": _activation("relu"),
-    "Reshape": reshape,
     "Shape": _shape,
     "Sigmoid": _activation("sigmoid"),
     "Softmax": _softmax,
-    "Squeeze": squeeze,
     "Sub": _sub,
-    "Sum": lambda node: _join(node, AddLayer()),
+    "Sum": lambda node: _join(node, layers.AddLayer()),
     "Tanh": _activation("tanh"),
-    "Transpose": transpose,
-    "Unsqueeze": unsqueeze,
 }
 """What each operator becomes: a layer, its own input under another name, or an array."""

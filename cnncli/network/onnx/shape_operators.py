@@ -14,7 +14,7 @@ from cnncli.network.onnx.values import ROWS_FIRST, Array, NodeInputs, Signal, Un
 Fields = Mapping[str, Any]
 
 
-def flatten(node: NodeInputs) -> Signal:
+def _flatten(node: NodeInputs) -> Signal:
     """Make rows, columns and channels one axis."""
     x = node.signal()
     axis = node.get("axis", 1)
@@ -23,7 +23,7 @@ def flatten(node: NodeInputs) -> Signal:
     return _flat(x)
 
 
-def reshape(node: NodeInputs) -> Signal:
+def _reshape(node: NodeInputs) -> Signal:
     """Give a shape that is written down."""
     x, given = node.signal(), node.array(1)
     shape = node.get("shape", ()) if given is None else given.reshape(-1).tolist()
@@ -35,7 +35,7 @@ def reshape(node: NodeInputs) -> Signal:
     return _view(x, _filled(shape, x.shape))
 
 
-def squeeze(node: NodeInputs) -> Signal:
+def _squeeze(node: NodeInputs) -> Signal:
     """Leave out axes of length 1."""
     x = node.signal()
     shape, axes = _known(x), _axes(node)
@@ -45,7 +45,7 @@ def squeeze(node: NodeInputs) -> Signal:
     return _view(x, [length for axis, length in enumerate(shape) if axis not in dropped])
 
 
-def unsqueeze(node: NodeInputs) -> Signal:
+def _unsqueeze(node: NodeInputs) -> Signal:
     """Put in axes of length 1."""
     x = node.signal()
     shape, axes = list(_known(x)), _axes(node)
@@ -55,7 +55,7 @@ def unsqueeze(node: NodeInputs) -> Signal:
     return _view(x, shape)
 
 
-def transpose(node: NodeInputs) -> Signal:
+def _transpose(node: NodeInputs) -> Signal:
     """Put the axes into another order."""
     x = node.signal()
     axes = "nc" if x.flat else x.axes
@@ -66,6 +66,16 @@ def transpose(node: NodeInputs) -> Signal:
     if found not in ROWS_FIRST:
         raise UnsupportedNode(f"it puts the axes into the order {order}")
     return replace(x, axes=found)
+
+
+SHAPE_OPERATORS: Final[dict[str, Callable[[NodeInputs], Signal]]] = {
+    "Flatten": _flatten,
+    "Reshape": _reshape,
+    "Squeeze": _squeeze,
+    "Transpose": _transpose,
+    "Unsqueeze": _unsqueeze,
+}
+"""What each operator makes of a value that depends on the picture."""
 
 
 def _flat(x: Signal) -> Signal:
