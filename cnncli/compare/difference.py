@@ -1,4 +1,4 @@
-"""Two results beside each other: how far apart, where, and which convention would explain it."""
+"""How far two results are apart, where, and which change of a layer would make them equal."""
 
 from __future__ import annotations
 
@@ -89,7 +89,7 @@ def find_difference(a: Values, b: Values, tolerance: float) -> Difference:
     """
     if a.shape != b.shape:
         raise ShapeError(
-            f"results must have one shape, got {_show(a.shape)} and {_show(b.shape)}",
+            f"results must have one shape, got {_shape_text(a.shape)} and {_shape_text(b.shape)}",
             hint="give --image and --filter, to find out which padding or stride makes them so",
         )
     apart = _apart(a, b)
@@ -153,21 +153,21 @@ def explain(a: Values, b: Values, tolerance: float) -> str | None:
     >>> explain(a, -a, 1e-5)
     'equal if the signs are turned, as flipping an odd filter does'
     """
-    found = _explain(a, b, tolerance)
-    if found is not None:
-        return found
+    explanation = _explain(a, b, tolerance)
+    if explanation is not None:
+        return explanation
     if a.shape == b.shape and _equal(np.clip(a, 0, 1), np.clip(b, 0, 1), LEVEL_APART):
         return "equal to within one level of 255, cut off to 0..1: rounding"
     if not LEVEL / 2 <= tolerance < LEVEL_APART:
         return None
-    found = _explain(a, b, LEVEL_APART)
-    return found and f"{found}; to within one level of 255"
+    explanation = _explain(a, b, LEVEL_APART)
+    return explanation and f"{explanation}; to within one level of 255"
 
 
 def _explain(a: Values, b: Values, tolerance: float) -> str | None:
-    for words, pair in _views(a, b):
+    for explanation, pair in _simple_changes(a, b):
         if pair[0].shape == pair[1].shape and _equal(*pair, tolerance):
-            return words
+            return explanation
     return _inner(a, b, tolerance) or _moved(a, b, tolerance)
 
 
@@ -175,7 +175,7 @@ def _equal(a: Values, b: Values, tolerance: float) -> bool:
     return a.size > 0 and bool((_apart(a, b) <= tolerance).all())
 
 
-def _views(a: Values, b: Values) -> Iterator[tuple[str, tuple[Values, Values]]]:
+def _simple_changes(a: Values, b: Values) -> Iterator[tuple[str, tuple[Values, Values]]]:
     """Yield simple changes of the whole: signs, ranges, scales, orders of axes and channels."""
     yield "equal if the signs are turned, as flipping an odd filter does", (a, -b)
     yield "equal if the first is cut off to 0..1", (np.clip(a, 0, 1), b)
@@ -199,8 +199,8 @@ def _moved(a: Values, b: Values, tolerance: float) -> str | None:
         apart = _apart(_shift(a, rows, cols), _shift(b, -rows, -cols)) > tolerance
         border = _border(apart) if apart.any() else ""
         if border is not None:
-            said = f"equal but for {_cells(rows, cols)}, {_padded_side(rows, cols)}"
-            return f"{said}; and {border.removeprefix('equal ')}" if border else said
+            text = f"equal but for {_cells(rows, cols)}, {_padded_side(rows, cols)}"
+            return f"{text}; and {border.removeprefix('equal ')}" if border else text
     return None
 
 
@@ -270,7 +270,7 @@ def changes(layer: OneLayer) -> Iterator[tuple[str, OneLayer]]:
 
     Examples
     --------
-    >>> [words for words, _ in changes(PoolLayer(mode="average"))][:2]
+    >>> [change for change, _ in changes(PoolLayer(mode="average"))][:2]
     ['if an average divides by the pads too', 'if a window that hangs over the end counts']
     """
     if isinstance(layer, ConvLayer):
@@ -305,22 +305,22 @@ def _pool_changes(layer: PoolLayer) -> Iterator[tuple[str, OneLayer]]:
 
 
 def _paddings(layer: Any) -> Iterator[tuple[str, Any]]:
-    places = {"same": "bottom right", "same-lower": "top left"}
-    for padding, place in places.items():
+    sides = {"same": "bottom right", "same-lower": "top left"}
+    for padding, side in sides.items():
         if layer.padding != padding:
-            yield f"if the extra padding is at the {place}", replace(layer, padding=padding)
+            yield f"if the extra padding is at the {side}", replace(layer, padding=padding)
     if layer.padding != "valid":
         yield "if nothing is padded", replace(layer, padding="valid")
 
 
 def explain_by_layer(
-    given: Values, layer: OneLayer, compute: Compute, tolerance: float
+    result: Values, layer: OneLayer, compute: Compute, tolerance: float
 ) -> str | None:
     """Say how an operation must be done for a result to come out.
 
     Parameters
     ----------
-    given : ndarray, shape (N, H, W, C)
+    result : ndarray, shape (N, H, W, C)
         The result.
     layer : ConvLayer or PoolLayer
         The operation as it was meant.
@@ -333,15 +333,15 @@ def explain_by_layer(
     str or None
         ``as given``, or the first change under which it comes out.
     """
-    for words, other in (("as given", layer), *changes(layer)):
+    for change, other in (("as given", layer), *changes(layer)):
         try:
-            made = compute(other)
+            values = compute(other)
         except CnnCliError:
             continue
-        if made.shape == given.shape and _equal(made, given, tolerance):
-            return words
+        if values.shape == result.shape and _equal(values, result, tolerance):
+            return change
     return None
 
 
-def _show(shape: tuple[int, ...]) -> str:
+def _shape_text(shape: tuple[int, ...]) -> str:
     return "x".join(map(str, shape))

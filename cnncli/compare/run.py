@@ -1,4 +1,4 @@
-"""What `compare` does: from files and layers to what is said of them."""
+"""The comparisons of `cnncli compare`: two files, conventions or libraries; as text and JSON."""
 
 from __future__ import annotations
 
@@ -88,20 +88,20 @@ def compare_results(
     a, b = (picture.values() for picture in pictures)
     if tolerance is None:
         tolerance = tolerance_of(a, b, any(map(_has_levels, pictures)))
-    found = None if a.shape != b.shape else find_difference(a, b, tolerance)
+    difference = None if a.shape != b.shape else find_difference(a, b, tolerance)
     names = quote(paths[0]), quote(paths[1])
     shapes = a.shape, b.shape
-    if found is not None and found.equal:
-        return Comparison(names, shapes, found)
-    said = _by_layer(pictures, names, read, tolerance, layer, image)
-    alone = explain(a, b, tolerance)
-    said += [alone] if alone is not None and not said else []
-    if found is None and not said:
+    if difference is not None and difference.equal:
+        return Comparison(names, shapes, difference)
+    explanations = _by_layer(pictures, names, read, tolerance, layer, image)
+    explanation = explain(a, b, tolerance)
+    explanations += [explanation] if explanation is not None and not explanations else []
+    if difference is None and not explanations:
         raise ShapeError(
             f"results must have one shape, got {_size(a.shape)} and {_size(b.shape)}",
             hint="give --image and --filter, to find out which padding or stride makes them so",
         )
-    return Comparison(names, shapes, found, tuple(said))
+    return Comparison(names, shapes, difference, tuple(explanations))
 
 
 def _by_layer(
@@ -116,14 +116,14 @@ def _by_layer(
     if layer is None or image is None:
         return []
     source = read_image(image, read)
-    said = []
+    explanations = []
     for picture, name in zip(pictures, names, strict=True):
         for rounding, make in _makers(source, _has_levels(picture)):
-            words = explain_by_layer(picture.values(), layer, make, tolerance)
-            if words is not None:
-                said.append(f"{name} is equal to the operation {words}{rounding}")
+            change = explain_by_layer(picture.values(), layer, make, tolerance)
+            if change is not None:
+                explanations.append(f"{name} is equal to the operation {change}{rounding}")
                 break
-    return said
+    return explanations
 
 
 def _makers(source: Picture, levels: bool) -> list[tuple[str, Callable[[OneLayer], Values]]]:
@@ -145,8 +145,7 @@ def _as_levels(values: Values, rounding: str) -> Values:
     """Return values as an 8-bit picture holds them."""
     levels = np.clip(values, 0, 1) * 255
     whole = np.floor(levels + 0.5) if rounding == "half up" else np.rint(levels)
-    made: Values = whole / values.dtype.type(255)
-    return made
+    return np.asarray(whole / values.dtype.type(255))
 
 
 def _has_levels(picture: Picture) -> bool:
@@ -184,10 +183,11 @@ def _by_convention(
     if convention.rounding is not None and _has_levels(picture):
         one, other = _as_levels(ours, "half to even"), _as_levels(other, convention.rounding)
     shapes = one.shape, other.shape
-    said = Comparison(names, shapes, None, convention.words(layer), "convention")
+    comparison = Comparison(names, shapes, None, convention.words(layer), "convention")
     if one.shape != other.shape:
-        return said
-    return replace(said, difference=find_difference(one, other, tolerance or _close(one, other)))
+        return comparison
+    tolerance = tolerance or _close(one, other)
+    return replace(comparison, difference=find_difference(one, other, tolerance))
 
 
 def compare_peers(
@@ -206,15 +206,15 @@ def compare_peers(
     """
     picture = read_image(image, read)
     ours = _maker(picture)(layer)
-    found = []
+    comparisons = []
     for name in names:
         theirs = run_peer(name, layer, picture.values())
         limit = tolerance or _close(ours, theirs)
         difference = find_difference(ours, theirs, limit)
-        found.append(
+        comparisons.append(
             Comparison(("cnncli", name), (ours.shape, theirs.shape), difference, kind="peer")
         )
-    return found
+    return comparisons
 
 
 def _close(a: Values, b: Values) -> float:
@@ -224,68 +224,77 @@ def _close(a: Values, b: Values) -> float:
     return digits * max(float(finite.max(initial=0.0)), LEVEL)
 
 
-def lines(found: Sequence[Comparison]) -> list[str]:
+def lines(comparisons: Sequence[Comparison]) -> list[str]:
     """Return what is said of comparisons to people: of layers as a table.
 
     Parameters
     ----------
-    found : sequence of Comparison
+    comparisons : sequence of Comparison
         Of one kind, or of layers.
     """
-    if found[0].kind == "results":
-        return _results(found[0])
-    return text_table([_row(each) for each in found])
+    if comparisons[0].kind == "results":
+        return _results(comparisons[0])
+    return text_table([_row(comparison) for comparison in comparisons])
 
 
-def _results(found: Comparison) -> list[str]:
-    size = " and ".join(dict.fromkeys(map(_size, found.shapes)))
-    heading = f"{found.names[0]} and {found.names[1]}, {size}"
-    if found.difference is None:
-        return [f"{heading}: of different sizes", *found.explanations]
-    if found.equal:
-        return [f"{heading}: equal, {_largest(found.difference)}"]
-    return [f"{heading}: different", *_details(found.difference), *found.explanations]
+def _results(comparison: Comparison) -> list[str]:
+    size = " and ".join(dict.fromkeys(map(_size, comparison.shapes)))
+    heading = f"{comparison.names[0]} and {comparison.names[1]}, {size}"
+    if comparison.difference is None:
+        return [f"{heading}: of different sizes", *comparison.explanations]
+    if comparison.equal:
+        return [f"{heading}: equal, {_largest(comparison.difference)}"]
+    return [f"{heading}: different", *_details(comparison.difference), *comparison.explanations]
 
 
-def _details(found: Difference) -> list[str]:
-    share = f"{found.count} of {found.size} values ({100 * found.count / found.size:.3g} %)"
+def _details(difference: Difference) -> list[str]:
+    a, b = difference.values
     return [
-        f"{_largest(found)} {_place(found)}: {found.values[0]:.6g} and {found.values[1]:.6g}",
-        f"{share} further apart than {found.tolerance:.3g}, mean difference {found.mean:.3g}",
+        f"{_largest(difference)} {_position(difference)}: {a:.6g} and {b:.6g}",
+        f"{difference.count} of {difference.size} values ({_percent(difference)}) further apart "
+        f"than {difference.tolerance:.3g}, mean difference {difference.mean:.3g}",
     ]
 
 
-def _largest(found: Difference) -> str:
-    return f"largest difference {found.largest:.3g}"
+def _percent(difference: Difference) -> str:
+    return f"{100 * difference.count / difference.size:.3g} %"
 
 
-def _place(found: Difference) -> str:
-    image, row, column, channel = found.at
+def _largest(difference: Difference) -> str:
+    return f"largest difference {difference.largest:.3g}"
+
+
+def _position(difference: Difference) -> str:
+    image, row, column, channel = difference.at
     where = f"at row {row}, column {column}, channel {channel}"
     return where if not image else f"{where} of image {image}"
 
 
-def _row(found: Comparison) -> tuple[str, ...]:
-    name, words = found.names[1], "; ".join(found.explanations)
-    if found.error is not None:
-        return name, found.error, "", "", words
-    if found.difference is None:
-        return name, f"of another size, {_size(found.shapes[1])}", "", "", words
-    apart = found.difference
-    what = "equal" if apart.equal else f"{100 * apart.count / apart.size:.3g} % differ"
-    return name, what, _largest(apart), _place(apart) if apart.largest else "", words
+def _row(comparison: Comparison) -> tuple[str, ...]:
+    name, explanations = comparison.names[1], "; ".join(comparison.explanations)
+    if comparison.error is not None:
+        return name, comparison.error, "", "", explanations
+    if comparison.difference is None:
+        return name, f"of another size, {_size(comparison.shapes[1])}", "", "", explanations
+    difference = comparison.difference
+    what = "equal" if difference.equal else f"{_percent(difference)} differ"
+    where = _position(difference) if difference.largest else ""
+    return name, what, _largest(difference), where, explanations
 
 
-def record(found: Comparison) -> dict[str, Any]:
+def record(comparison: Comparison) -> dict[str, Any]:
     """Return what was found of two results, see `to_json`."""
+    names: Sequence[str] = comparison.names
+    if comparison.kind == "results":
+        names = [name.strip("'") for name in names]
     return {
-        "kind": found.kind,
-        "names": [name.strip("'") if found.kind == "results" else name for name in found.names],
-        "shapes": found.shapes,
-        "equal": found.equal,
-        "difference": found.difference,
-        "explanations": found.explanations,
-        "error": found.error,
+        "kind": comparison.kind,
+        "names": names,
+        "shapes": comparison.shapes,
+        "equal": comparison.equal,
+        "difference": comparison.difference,
+        "explanations": comparison.explanations,
+        "error": comparison.error,
     }
 
 

@@ -85,23 +85,23 @@ class GradJob:
 class _Plan:
     """A job with all that can be known before the image is read."""
 
-    wanted: GradJob
+    request: GradJob
     network: Network
     unit: Unit
     target: Target
-    place: LocalFiles
+    access: LocalFiles
 
     @property
     def job(self) -> Job:
-        return self.wanted.job
+        return self.request.job
 
 
-def run(wanted: GradJob, source: Source) -> tuple[Outcome, Check | None]:
+def run(request: GradJob, source: Source) -> tuple[Outcome, Check | None]:
     """Find a gradient and write it.
 
     Parameters
     ----------
-    wanted : GradJob
+    request : GradJob
     source : Source
 
     Returns
@@ -114,7 +114,7 @@ def run(wanted: GradJob, source: Source) -> tuple[Outcome, Check | None]:
     CnnCliError
         If it cannot work whatever the image; nothing was read by then.
     """
-    task = _plan(wanted, source)
+    task = _plan(request, source)
     to_stdout = task.target.kind == "stdout"
     try:
         with np.errstate(all="ignore"):
@@ -124,54 +124,54 @@ def run(wanted: GradJob, source: Source) -> tuple[Outcome, Check | None]:
     return replace(outcome, to_stdout=to_stdout), check
 
 
-def _plan(wanted: GradJob, source: Source) -> _Plan:
-    job = wanted.job
-    unit = wanted.unit or Unit(job.network.names[-1])
-    if wanted.upstream is not None and unit.map is not None:
+def _plan(request: GradJob, source: Source) -> _Plan:
+    job = request.job
+    unit = request.unit or Unit(job.network.names[-1])
+    if request.upstream is not None and unit.map is not None:
         raise OptionError(
             f"--upstream is for a whole layer, got --unit {unit}", hint=f"--unit {unit.layer}"
         )
     output, pools = job.output, tuple[str, ...]()
-    if wanted.shows == "winners":
+    if request.shows == "winners":
         pools = winning_pools(job.network, unit.layer)
         if output.output is None and source.path is not None:
             name = f"{{stem}}-{{layer}}-winners.{output.format or 'png'}"
             output = replace(output, output=name)
-    read_too = (*job.read_too, *([] if wanted.upstream is None else [wanted.upstream]))
+    read_too = (*job.read_too, *([] if request.upstream is None else [request.upstream]))
     plan = plan_targets([source], output, op="grad", read_too=read_too, layers=pools)
     (target,) = plan.targets
-    if wanted.shows == "overlay" and _as_values(target, job):
+    if request.shows == "overlay" and _as_values(target, job):
         raise OptionError(
             "--overlay is a picture, got an output of numbers",
             hint="leave --overlay away for the gradient itself",
         )
-    if wanted.params is not None:
-        folder = replace(job.output, output=os.path.join(wanted.params, ""), format="npy")
+    if request.params is not None:
+        folder = replace(job.output, output=os.path.join(request.params, ""), format="npy")
         plan_targets([source], folder, op="grad")
-    place = LocalFiles(job.output, plan.inputs)
-    return _Plan(wanted, job.network.until(unit.layer), unit, target, place)
+    access = LocalFiles(job.output, plan.inputs)
+    return _Plan(request, job.network.until(unit.layer), unit, target, access)
 
 
 def _process(task: _Plan, source: Source) -> tuple[Outcome, Check | None]:
-    picture = task.place.read(task.job, Task(0, task.target))
+    picture = task.access.read(task.job, Task(0, task.target))
     if picture.shape[0] > 1:
         raise OptionError(f"grad takes one image, got an array of {picture.shape[0]}")
     views = _views(task, picture)
     upstream = _upstream(task, picture)
     results = [view.expected for view in views]
-    files = task.place.select(task.target, task.target.files(results))
+    files = task.access.select(task.target, task.target.files(results))
     if not files:
         return Outcome(source, skipped=True), None
     for file in files:
         view = views[file.result]
         check_format_of(replace(task.job, render=view.render), file, view.expected)
     parameters = _parameter_files(task)
-    _check_room(task, picture)
+    _check_memory(task, picture)
 
     gradient = find_gradient(task.network, picture.values(), task.unit.layer, upstream)
     check = _checked(task, picture, upstream)
-    task.place.prepare(task.target, files)
-    written, notes, shown = _deliver(task, views, files, gradient, picture)
+    task.access.prepare(task.target, files)
+    written, notes, shown = _write_views(task, views, files, gradient, picture)
     written += _write_parameters(task, parameters, gradient)
     notes = (*notes_of(task.job, picture), *_notes(task, gradient, check), *notes)
     return Outcome(source, written, notes, shown=shown), check
@@ -186,9 +186,9 @@ def _as_values(target: Target, job: Job) -> bool:
 def _views(task: _Plan, picture: Picture) -> list[GradientView]:
     shape, render = picture.shape, task.job.render
     as_values = _as_values(task.target, task.job)
-    if task.wanted.shows == "gradient":
+    if task.request.shows == "gradient":
         return [plain_view(shape, as_values, render)]
-    if task.wanted.shows == "overlay":
+    if task.request.shows == "overlay":
         return [overlay_view(shape, render)]
     shapes = task.network.shapes(shape)
     groups = task.network.groups(input_groups(shape[3]))
@@ -197,18 +197,18 @@ def _views(task: _Plan, picture: Picture) -> list[GradientView]:
 
 
 def _upstream(task: _Plan, picture: Picture) -> FloatArray:
-    layer, path = task.unit.layer, task.wanted.upstream
+    layer, path = task.unit.layer, task.request.upstream
     shape = task.network.shapes(picture.shape)[layer]
     if path is None:
         groups = task.network.groups(input_groups(picture.shape[3]))
         return unit_upstream(task.unit, shape, groups[layer], picture.dtype)
-    given = read_npy(path, name=os.fspath(path), max_bytes=MAX_INPUT_BYTES)
-    return check_upstream(given.astype(picture.dtype), shape, layer)
+    upstream = read_npy(path, name=os.fspath(path), max_bytes=MAX_INPUT_BYTES)
+    return check_upstream(upstream.astype(picture.dtype), shape, layer)
 
 
-def _check_room(task: _Plan, picture: Picture) -> None:
+def _check_memory(task: _Plan, picture: Picture) -> None:
     needed = backward_bytes(task.network, picture.shape, picture.dtype)
-    if task.wanted.check:
+    if task.request.check:
         # The passes in float64 beside what is kept of the others, and outputs of changed numbers.
         needed += 2 * backward_bytes(task.network, picture.shape, np.dtype(np.float64))
     check_memory(
@@ -221,7 +221,7 @@ def _check_room(task: _Plan, picture: Picture) -> None:
 
 
 def _checked(task: _Plan, picture: Picture, upstream: FloatArray) -> Check | None:
-    count = task.wanted.check
+    count = task.request.check
     if not count:
         return None
     check = check_gradient(task.network, picture.values(), task.unit.layer, upstream, count)
@@ -239,7 +239,7 @@ def _checked(task: _Plan, picture: Picture, upstream: FloatArray) -> Check | Non
     return check
 
 
-def _deliver(
+def _write_views(
     task: _Plan,
     views: Sequence[GradientView],
     files: Sequence[OutFile],
@@ -252,7 +252,7 @@ def _deliver(
     computed = (
         (result.name, _as_maps(by_name[result.name].make(gradient), picture)) for result in results
     )
-    return write_results(replace(task.job, render=views[0].render), results, computed, task.place)
+    return write_results(replace(task.job, render=views[0].render), results, computed, task.access)
 
 
 def _as_maps(values: FloatArray, picture: Picture) -> FeatureMaps:
@@ -264,17 +264,17 @@ def _as_maps(values: FloatArray, picture: Picture) -> FeatureMaps:
 
 def _parameter_files(task: _Plan) -> dict[tuple[str, str], OutFile]:
     """Name a file for each parameter of each layer, and refuse those that must not be written."""
-    if task.wanted.params is None:
+    if task.request.params is None:
         return {}
     arrays = [
         (node.name, key) for node in task.network.nodes for key in parameter_names(node.layer)
     ]
     stems = distinct(safe_name(f"{name}-{key}") for name, key in arrays)
     files = {
-        array: OutFile(join(task.wanted.params, f"{stem}.npy"), NPY, 0, (0,))
+        array: OutFile(join(task.request.params, f"{stem}.npy"), NPY, 0, (0,))
         for array, stem in zip(arrays, stems, strict=True)
     }
-    chosen = task.place.select(task.target, tuple(files.values()))
+    chosen = task.access.select(task.target, tuple(files.values()))
     return {array: file for array, file in files.items() if file in chosen}
 
 
@@ -282,19 +282,19 @@ def _write_parameters(
     task: _Plan, files: dict[tuple[str, str], OutFile], gradient: Gradient
 ) -> tuple[WrittenFile, ...]:
     return tuple(
-        _write_array(file, gradient.parameters[name][key], f"{name}-{key}", task.place)
+        _write_array(file, gradient.parameters[name][key], f"{name}-{key}", task.access)
         for (name, key), file in files.items()
     )
 
 
-def _write_array(file: OutFile, array: FloatArray, name: str, place: LocalFiles) -> WrittenFile:
+def _write_array(file: OutFile, array: FloatArray, name: str, access: LocalFiles) -> WrittenFile:
     assert file.path is not None
     if isinstance(file.path, Path):
         make_folder(file.path.parent)
-    with place.open(file) as stream:
+    with access.open(file) as stream:
         NpyFile(stream.write, array.shape, array.dtype).add(array)
-    found = measure(array)
-    low, high = found.limits
+    values = measure(array)
+    low, high = values.limits
     return WrittenFile(
         output=str(file.path),
         form=f"{'x'.join(map(str, array.shape))} {array.dtype} array",
@@ -305,23 +305,23 @@ def _write_array(file: OutFile, array: FloatArray, name: str, place: LocalFiles)
         mapping="values",
         range=None,
         clipped=0.0,
-        non_finite=found.non_finite,
+        non_finite=values.non_finite,
     )
 
 
 def _notes(task: _Plan, gradient: Gradient, check: Check | None) -> tuple[str, ...]:
-    wanted, notes = task.wanted, []
-    if wanted.upstream is None and wanted.shows != "winners":
+    request, notes = task.request, []
+    if request.upstream is None and request.shows != "winners":
         verb = "is" if np.count_nonzero(gradient.upstream) == 1 else "adds up to"
         notes.append(f"{task.unit} {verb} {gradient.value:.6g}")
     if not gradient.input.any():
         notes.append(f"no pixel changes {task.unit}: its gradient is 0 everywhere")
-    if wanted.shows == "winners" and not _as_values(task.target, task.job):
+    if request.shows == "winners" and not _as_values(task.target, task.job):
         notes.append("orange cells won a window, grey ones none; the brighter, the larger")
-    if wanted.shows == "overlay":
+    if request.shows == "overlay":
         most = overlay_limit(gradient, task.job.render.range)
         notes.append(f"full red is a gradient of {most:.4g} and more, full blue of {-most:.4g}")
-    if wanted.params is not None:
+    if request.params is not None:
         after = [name for name in task.job.network.names if name not in task.network.names]
         if after:
             notes.append(f"no gradients of {', '.join(after)}: {task.unit} does not depend on them")

@@ -82,11 +82,11 @@ def parse_unit(text: str, find: Callable[[str], str]) -> Unit:
     except OptionError:
         if not colon:
             raise
-    found = _PLACED.fullmatch(rest)
-    if found is None or not layer:
+    match = _PLACED.fullmatch(rest)
+    if match is None or not layer:
         raise OptionError(f"--unit must be {_FORM}, got {text!r}")
-    place = None if found["row"] is None else (int(found["row"]), int(found["col"]))
-    return Unit(find(layer), found["map"], place)
+    place = None if match["row"] is None else (int(match["row"]), int(match["col"]))
+    return Unit(find(layer), match["map"], place)
 
 
 def unit_upstream(
@@ -130,8 +130,8 @@ def unit_upstream(
     return dY
 
 
-def check_upstream(given: FloatArray, shape: Shape, layer: str) -> FloatArray:
-    """Return a given upstream gradient as (m, n_H, n_W, n_C).
+def check_upstream(upstream: FloatArray, shape: Shape, layer: str) -> FloatArray:
+    """Return an upstream gradient that was given as (m, n_H, n_W, n_C).
 
     Raises
     ------
@@ -145,15 +145,15 @@ def check_upstream(given: FloatArray, shape: Shape, layer: str) -> FloatArray:
     >>> check_upstream(np.ones((2, 3, 4)), (1, 2, 3, 4), "conv1").shape
     (1, 2, 3, 4)
     """
-    fits = given.shape == shape or (shape[0] == 1 and given.shape == shape[1:])
+    fits = upstream.shape == shape or (shape[0] == 1 and upstream.shape == shape[1:])
     if not fits:
-        need = shape[1:] if shape[0] == 1 else shape
+        need, got = shape[1:] if shape[0] == 1 else shape, upstream.shape
         raise ShapeError(
-            f"--upstream must have the shape of layer {layer}'s output, {need}, got {given.shape}"
+            f"--upstream must have the shape of layer {layer}'s output, {need}, got {got}"
         )
-    if not np.isfinite(given).all():
+    if not np.isfinite(upstream).all():
         raise OptionError("--upstream must hold finite numbers, got NaN or infinity")
-    return given.reshape(shape)
+    return upstream.reshape(shape)
 
 
 @dataclass(frozen=True, eq=False)
@@ -188,9 +188,9 @@ class Gradient:
     @property
     def parameters(self) -> dict[str, Gradients]:
         """By every parameter of every layer that has some, in the network's order."""
-        found = self.backward.parameters
+        gradients = self.backward.parameters
         names = self.done.network.names
-        return {name: found[name] for name in names if found.get(name)}
+        return {name: gradients[name] for name in names if gradients.get(name)}
 
 
 def find_gradient(network: Network, X: FloatArray, layer: str, upstream: FloatArray) -> Gradient:
@@ -230,10 +230,10 @@ def parameter_names(layer: Layer | MergeLayer) -> tuple[str, ...]:
     >>> parameter_names(PoolLayer())
     ()
     """
-    given = tuple(layer.parameters)
+    names = tuple(layer.parameters)
     if isinstance(layer, ConvLayer):
-        return ("W", "b", *(name for name in given if name not in ("W", "b")))
-    return given
+        return ("W", "b", *(name for name in names if name not in ("W", "b")))
+    return names
 
 
 def strongest(gradient: FloatArray) -> FloatArray:
@@ -271,14 +271,14 @@ def winning_pools(network: Network, layer: str) -> tuple[str, ...]:
     >>> winning_pools(Network.chain(PoolLayer(), PoolLayer("average"), PoolLayer()), "pool2")
     ('pool1',)
     """
-    found = [
+    pools = [
         node.name
         for node in network.until(layer).nodes
         if isinstance(node.layer, PoolLayer) and node.layer.mode in ("max", "min")
     ]
-    if not found:
+    if not pools:
         raise OptionError(f"--winners needs a max or min pool, layer {layer} depends on none")
-    return (layer,) if layer in found else tuple(found)
+    return (layer,) if layer in pools else tuple(pools)
 
 
 def winner_counts(done: Forward, name: str) -> FloatArray:

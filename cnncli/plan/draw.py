@@ -122,7 +122,7 @@ def draw_receptive_field(image: np.ndarray, reaches: Sequence[Reach]) -> Recepti
     own, colours = reaches[-1], _colours(len(reaches))
     panels = _panels(image.shape[:2], own, _MARGIN + round(_TITLE * 1.6))
     entries = [_entry(reach, colour) for reach, colour in zip(reaches, colours, strict=True)]
-    title = f"unit {_place(own.unit)} of {own.layers[-1]}"
+    title = f"unit {_unit_text(own.unit)} of {own.layers[-1]}"
     left = panels[-1].left + panels[-1].size[0] + _LEGEND_GAP
     width = left + max(entry.width for entry in entries) + _SWATCH + 10 + _MARGIN
     height = max(panel.top + panel.size[1] for panel in panels)
@@ -132,8 +132,8 @@ def draw_receptive_field(image: np.ndarray, reaches: Sequence[Reach]) -> Recepti
     for panel in panels:
         sheet.paste(_shown(lit, panel), (panel.left, panel.top))
     draw = ImageDraw.Draw(sheet)
-    said = shorten(plain_text(f"What reaches {title}"), width - 2 * _MARGIN, label_font(_TITLE))
-    draw.text((_MARGIN, _MARGIN // 2 + 2), said, fill=_INK, font=label_font(_TITLE))
+    heading = shorten(plain_text(f"What reaches {title}"), width - 2 * _MARGIN, label_font(_TITLE))
+    draw.text((_MARGIN, _MARGIN // 2 + 2), heading, fill=_INK, font=label_font(_TITLE))
     if len(panels) > 1:
         _connect(draw, panels, own)
     _legend(draw, entries, panels[-1], left)
@@ -167,7 +167,7 @@ def _colours(count: int) -> tuple[Colour, ...]:
     return (*((round(r * 255), round(g * 255), round(b * 255)) for r, g, b in others), OWN)
 
 
-def _place(unit: Pair) -> str:
+def _unit_text(unit: Pair) -> str:
     return f"{unit[0]},{unit[1]}"
 
 
@@ -178,9 +178,9 @@ def _entry(reach: Reach, colour: Colour) -> _Entry:
     size = "padding only" if reach.empty else f"{rows}x{cols} pixels"
     font = label_font(_NAME)
     room = _LONGEST_TEXT - font.getlength(f":  {size}")
-    notes = [f"unit {_place(reach.unit)}"]
+    notes = [f"unit {_unit_text(reach.unit)}"]
     if not reach.empty:
-        notes = [f"unit {_place(reach.unit)} sees {pixels_text(reach)}"]
+        notes = [f"unit {_unit_text(reach.unit)} sees {pixels_text(reach)}"]
     notes += [f"and {text}" for text in (beyond_text(reach),) if text]
     if reach.skipped:
         notes += [f"({reach.skipped} boxes before it are left out)"]
@@ -280,8 +280,8 @@ def _legend_top(entries: Sequence[_Entry], panel: Panel) -> int:
     """Beside the first layer's box, or higher where there are many below it."""
     first = entries[0].reach
     lowest = panel.top + panel.size[1] - sum(entry.height for entry in entries)
-    wanted = panel.top if first.empty else panel.rect(first.box)[3] - _NAME
-    return max(panel.top, min(wanted, lowest))
+    top = panel.top if first.empty else panel.rect(first.box)[3] - _NAME
+    return max(panel.top, min(top, lowest))
 
 
 def _legend(draw: ImageDraw.ImageDraw, entries: Sequence[_Entry], panel: Panel, left: int) -> None:

@@ -96,7 +96,7 @@ def _blocks(name: _Column, others: Sequence[_Column], width: int | None) -> list
     """Columns side by side as far as they fit, and the others below."""
     blocks = [[name]]
     for column in others:
-        used = sum(each.width + len(_GAP) for each in blocks[-1])
+        used = sum(previous.width + len(_GAP) for previous in blocks[-1])
         # The last column of a block is cut at the edge, so only its longest cell counts.
         if width is not None and len(blocks[-1]) > 1 and used + column.width > width:
             blocks.append([name])
