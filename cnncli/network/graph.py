@@ -166,12 +166,12 @@ class Network:
         >>> Network.chain(PoolLayer(), PoolLayer()).until("pool1").names
         ('pool1',)
         """
-        wanted = set(self.node(name).inputs) | {name}
+        needed = set(self.node(name).inputs) | {name}
         kept: list[Node] = []
         for node in reversed(self.nodes[: self.names.index(name) + 1]):
-            if node.name in wanted:
+            if node.name in needed:
                 kept.insert(0, node)
-                wanted.update(node.inputs)
+                needed.update(node.inputs)
         return Network(tuple(kept))
 
     def shapes(self, shape: Shape) -> dict[str, Shape]:
@@ -182,10 +182,10 @@ class Network:
         ShapeError, OptionError
             As the first layer that does not fit says, with its name where there are several.
         """
-        found = {SOURCE: shape}
+        shapes = {SOURCE: shape}
         for node in self.nodes:
             try:
-                out = node.layer.output_shape(*(found[each] for each in node.inputs))
+                out = node.layer.output_shape(*(shapes[name] for name in node.inputs))
                 if out[3] > MAX_CHANNELS:
                     raise ShapeError(f"a layer may have {MAX_CHANNELS} channels, got {out[3]:.3g}")
             except CnnCliError as error:
@@ -193,8 +193,8 @@ class Network:
                     raise
                 text = f"layer {node.name}: {error.message}"
                 raise type(error)(text, hint=error.hint, path=error.path) from error
-            found[node.name] = out
-        return found
+            shapes[node.name] = out
+        return shapes
 
     def output_shape(self, shape: Shape) -> Shape:
         """Check every layer's shapes in turn and return the last output's.
@@ -208,11 +208,11 @@ class Network:
 
     def groups(self, groups: Sequence[MapGroup]) -> dict[str, tuple[MapGroup, ...]]:
         """Return which channels of each layer belong together, and their names."""
-        found = {SOURCE: tuple(groups)}
+        known = {SOURCE: tuple(groups)}
         for node in self.nodes:
-            given = [found[name] for name in node.inputs]
-            found[node.name] = node.layer.output_groups(*given)
-        return found
+            inputs = [known[name] for name in node.inputs]
+            known[node.name] = node.layer.output_groups(*inputs)
+        return known
 
     def output_groups(self, groups: Sequence[MapGroup]) -> tuple[MapGroup, ...]:
         """Return which output channels belong together, and their names."""
@@ -227,13 +227,13 @@ class Network:
 
     def choices(self, shape: Shape, dtype: np.dtype[Any]) -> tuple[str, ...]:
         """Say which algorithm each convolution takes in a dtype, and why."""
-        shapes, said = self.shapes(shape), []
+        shapes, texts = self.shapes(shape), []
         for node in self.nodes:
             if isinstance(node.layer, ConvLayer):
                 choice = node.layer.choice(shapes[node.inputs[0]], dtype)
                 which = f"{node.name} " if len(self.nodes) > 1 else ""
-                said.append(f"{which}computed by {choice.algorithm}: {choice.reason}")
-        return tuple(said)
+                texts.append(f"{which}computed by {choice.algorithm}: {choice.reason}")
+        return tuple(texts)
 
     def reads(self, shape: Shape, name: str, box: Box) -> dict[str, Box]:
         """Return for every layer before one, and the input, the box of cells it is made from.
@@ -258,12 +258,12 @@ class Network:
         >>> network.reads((1, 8, 8, 1), "pool2", (slice(1, 2), slice(0, 1)))["input"]
         (slice(4, 8, None), slice(0, 4, None))
         """
-        shapes, found = self.shapes(shape), {name: box}
+        shapes, boxes = self.shapes(shape), {name: box}
         for node in reversed(self.until(name).nodes):
-            for each in node.inputs:
-                part = node.layer.reads(shapes[each], found[node.name])
-                found[each] = _both(found[each], part) if each in found else part
-        return found
+            for before in node.inputs:
+                part = node.layer.reads(shapes[before], boxes[node.name])
+                boxes[before] = _both(boxes[before], part) if before in boxes else part
+        return boxes
 
     def stage(self, shape: Shape, dtype: np.dtype[Any]) -> StripStage:
         """Prepare a chain for strips of one image: each layer asks the one before for its rows."""

@@ -51,5 +51,5 @@ def load_model(path: Path, *, weights: bool = True, size: Pair | None = None) ->
     if reader is None:
         endings = " or ".join(_READERS)
         raise FileProblem(f"a network file must end in {endings}", path=path)
-    found: Model = import_module(reader).read(path, weights=weights, size=size)
-    return found
+    model: Model = import_module(reader).read(path, weights=weights, size=size)
+    return model

@@ -42,15 +42,15 @@ class Forward:
         >>> done.backward({"pool1": np.ones((1, 1, 1, 1))}).values["input"].ravel()
         array([0.25, 0.25, 0.25, 0.25])
         """
-        found: dict[str, FloatArray] = dict(upstream)
+        values: dict[str, FloatArray] = dict(upstream)
         parameters: dict[str, Gradients] = {}
         for node in reversed(self.network.nodes):
-            if node.name not in found:
+            if node.name not in values:
                 continue
-            given, parameters[node.name] = _backward(node, found[node.name], self.caches)
-            for name, dX in zip(node.inputs, given, strict=True):
-                found[name] = found[name] + dX if name in found else dX
-        return Backward(found, parameters)
+            dXs, parameters[node.name] = _backward(node, values[node.name], self.caches)
+            for name, dX in zip(node.inputs, dXs, strict=True):
+                values[name] = values[name] + dX if name in values else dX
+        return Backward(values, parameters)
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,8 +81,8 @@ def forward(network: Network, X: FloatArray) -> Forward:
     """
     values, caches = {SOURCE: X}, {}
     for node in network.nodes:
-        given = (values[name] for name in node.inputs)
-        values[node.name], caches[node.name] = node.layer.forward(*given)
+        inputs = (values[name] for name in node.inputs)
+        values[node.name], caches[node.name] = node.layer.forward(*inputs)
     return Forward(network, values, caches)
 
 
@@ -94,7 +94,7 @@ def _backward(
 
 
 def forward_layers(
-    network: Network, X: FloatArray, wanted: Collection[str] = (), jobs: int | None = None
+    network: Network, X: FloatArray, layers: Collection[str] = (), jobs: int | None = None
 ) -> Iterator[tuple[str, FloatArray]]:
     """Run a network layer by layer; an output is forgotten once no later layer needs it.
 
@@ -102,8 +102,8 @@ def forward_layers(
     ----------
     network : Network
     X : ndarray, shape (m, n_H, n_W, n_C)
-    wanted : collection of str
-        The layers whose outputs are yielded; without any, the last one's.
+    layers : collection of str
+        Those whose outputs are yielded; without any, the last one's.
     jobs : int, optional
         Threads; default: one for each core. The bytes do not depend on it, and are those of
         `Network.stage`.
@@ -121,7 +121,7 @@ def forward_layers(
     >>> [(name, Y.shape) for name, Y in outputs]
     [('pool1', (1, 4, 4, 1)), ('pool2', (1, 2, 2, 1))]
     """
-    wanted = set(wanted) or {network.nodes[-1].name}
+    layers = set(layers) or {network.nodes[-1].name}
     last_use = _last_uses(network)
     values = {SOURCE: X}
     del X
@@ -130,10 +130,10 @@ def forward_layers(
         for name in [name for name in values if last_use.get(name, number) <= number]:
             if name != node.name:
                 del values[name]
-        if node.name in wanted:
+        if node.name in layers:
             yield node.name, values[node.name]
-            wanted.remove(node.name)
-            if not wanted:
+            layers.remove(node.name)
+            if not layers:
                 return
 
 
@@ -181,7 +181,7 @@ def backward_bytes(network: Network, shape: Shape, dtype: np.dtype[Any]) -> int:
     416
     """
     shapes = network.shapes(shape)
-    sizes = {name: int(np.prod(each)) for name, each in shapes.items()}
+    sizes = {name: int(np.prod(size)) for name, size in shapes.items()}
     inside = sum(
         sizes[node.name]
         for node in network.nodes

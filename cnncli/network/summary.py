@@ -35,7 +35,7 @@ _LISTED_RUNS = 3
 
 @dataclass(frozen=True)
 class Unread:
-    """Cells that nothing reads, as stretches ``[start, stop)``."""
+    """Cells that nothing reads, as ranges ``[start, stop)``."""
 
     rows: Runs = ()
     columns: Runs = ()
@@ -165,7 +165,7 @@ def summarize(network: Network, shape: tuple[int, int, int]) -> NetworkSummary:
     shapes = network.shapes(batch)
     held, fields = held_bytes(network, batch, DTYPE), receptive_fields(network, batch)
     layers = tuple(
-        _layer_plan(node, shapes, fields[node.name], held[node.name]) for node in network.nodes
+        _layer_summary(node, shapes, fields[node.name], held[node.name]) for node in network.nodes
     )
     read = _cells_needed(network, shapes)
     unread = _unread(read)
@@ -188,29 +188,29 @@ def receptive_fields(network: Network, shape: Shape) -> dict[str, Fields]:
     ReceptiveField(size=6, step=2, first=0)
     """
     shapes = network.shapes(shape)
-    found: dict[str, Fields] = {SOURCE: (ReceptiveField(), ReceptiveField())}
+    fields: dict[str, Fields] = {SOURCE: (ReceptiveField(), ReceptiveField())}
     for node in network.nodes:
         window = node.layer.window(shapes[node.inputs[0]])
         out = shapes[node.name]
         if window is not None:
-            rows, cols = found[node.inputs[0]]
-            found[node.name] = rows.through(window.rows), cols.through(window.cols)
+            rows, cols = fields[node.inputs[0]]
+            fields[node.name] = rows.through(window.rows), cols.through(window.cols)
         else:
-            found[node.name] = (
-                union([_served(found[n][0], shapes[n][1], out[1]) for n in node.inputs], out[1]),
-                union([_served(found[n][1], shapes[n][2], out[2]) for n in node.inputs], out[2]),
+            fields[node.name] = (
+                union([_served(fields[n][0], shapes[n][1], out[1]) for n in node.inputs], out[1]),
+                union([_served(fields[n][1], shapes[n][2], out[2]) for n in node.inputs], out[2]),
             )
-    return found
+    return fields
 
 
 def _served(field: ReceptiveField, units: int, places: int) -> ReceptiveField:
     return field.broadcast() if units < places else field
 
 
-def _layer_plan(node: Node, shapes: dict[str, Shape], field: Fields, held: int) -> LayerSummary:
-    layer, given, out = node.layer, shapes[node.inputs[0]], shapes[node.name]
+def _layer_summary(node: Node, shapes: dict[str, Shape], field: Fields, held: int) -> LayerSummary:
+    layer, source, out = node.layer, shapes[node.inputs[0]], shapes[node.name]
     conv = layer if isinstance(layer, ConvLayer) else None
-    window = layer.window(given)
+    window = layer.window(source)
     return LayerSummary(
         name=node.name,
         type=layer.op,
@@ -219,12 +219,12 @@ def _layer_plan(node: Node, shapes: dict[str, Shape], field: Fields, held: int) 
         shape=out[1:],
         window=window,
         parameters=_parameters(node),
-        multiply_adds=0 if conv is None else conv.multiply_adds(given),
+        multiply_adds=0 if conv is None else conv.multiply_adds(source),
         field=field,
-        unread=_unread(_cells_of(node, given, None)) if window is not None else Unread(),
+        unread=_unread(_cells_of(node, source, None)) if window is not None else Unread(),
         bytes=math.prod(out) * DTYPE.itemsize,
         held_bytes=held,
-        choice=None if conv is None else conv.choice(given, DTYPE),
+        choice=None if conv is None else conv.choice(source, DTYPE),
     )
 
 
@@ -232,14 +232,14 @@ def _label(layer: Layer | MergeLayer, window: Window | None) -> str:
     kind = layer.mode if isinstance(layer, PoolLayer) else ""
     if isinstance(layer, ActivationLayer):
         return layer.activation
-    words = [*([kind] if kind else []), layer.op]
+    parts = [*([kind] if kind else []), layer.op]
     if isinstance(layer, PoolLayer) and layer.size == "global":
-        words.append("global")
+        parts.append("global")
     elif window is not None and layer.op != "pad":
-        words.append(_window_text(window))
+        parts.append(_window_text(window))
     if isinstance(layer, ConvLayer) and layer.activation != "none":
-        words.append(layer.activation)
-    return " ".join(words)
+        parts.append(layer.activation)
+    return " ".join(parts)
 
 
 def _window_text(window: Window) -> str:
@@ -258,25 +258,25 @@ def _parameters(node: Node) -> int:
     if node.name == NORMALIZE:
         return 0
     counted = ("mean", "var") if isinstance(node.layer, BatchNormLayer) else ()
-    given = node.layer.parameters.items()
-    return sum(array.size for name, array in given if name not in counted)
+    parameters = node.layer.parameters.items()
+    return sum(array.size for name, array in parameters if name not in counted)
 
 
 Masks = tuple[Mask, Mask]
 
 
-def _cells_of(node: Node, given: Shape, outputs: Masks | None) -> Masks:
+def _cells_of(node: Node, shape: Shape, outputs: Masks | None) -> Masks:
     """Which rows and columns of an input of that shape some outputs of a layer depend on."""
     layer = node.layer
-    window = layer.window(given)
+    window = layer.window(shape)
     if window is not None:
         mode = layer.pad_mode if isinstance(layer, (ConvLayer, PadLayer)) else "zeros"
         rows, cols = outputs if outputs is not None else (None, None)
         return cells_read(window.rows, mode, rows), cells_read(window.cols, mode, cols)
-    wanted = outputs if outputs is not None else (np.ones(given[1], bool), np.ones(given[2], bool))
+    masks = outputs if outputs is not None else (np.ones(shape[1], bool), np.ones(shape[2], bool))
     rows, cols = (
         mask if len(mask) == size else np.full(size, mask.any())
-        for mask, size in zip(wanted, given[1:3], strict=True)
+        for mask, size in zip(masks, shape[1:3], strict=True)
     )
     return rows, cols
 
@@ -343,14 +343,14 @@ def _cells(runs: Runs, size: int, what: str, name: str) -> str:
     """Name cells of a layer, as the start of a sentence about them."""
     count = sum(run.stop - run.start for run in runs)
     owner = "the input" if name == SOURCE else name
-    place = f"of 0 to {size - 1} of {owner}"
+    where = f"of 0 to {size - 1} of {owner}"
     if count == 1:
-        return f"{what} {runs[0].start} {place} is"
-    shown = ", ".join(_stretch(run) for run in runs[:_LISTED_RUNS])
+        return f"{what} {runs[0].start} {where} is"
+    shown = ", ".join(_range_text(run) for run in runs[:_LISTED_RUNS])
     more = f", ... ({count} in all)" if len(runs) > _LISTED_RUNS else ""
-    return f"{what}s {shown}{more} {place} are"
+    return f"{what}s {shown}{more} {where} are"
 
 
-def _stretch(run: slice) -> str:
+def _range_text(run: slice) -> str:
     last = run.stop - 1
     return str(run.start) if last == run.start else f"{run.start} to {last}"

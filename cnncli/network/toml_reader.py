@@ -83,7 +83,7 @@ def check_chain(model: Model) -> None:
         if misfit is None:
             return
         misfits.append(misfit)
-    place, name, error = max(misfits, key=lambda each: each[0])
+    index, name, error = max(misfits, key=lambda misfit: misfit[0])
     with error_context(f"layer {name}"):
         raise error
 
@@ -95,17 +95,17 @@ def _channel_counts(model: Model) -> list[int]:
     """
     if model.gray:
         return [1]
-    given: dict[str, tuple[int, int]] = {SOURCE: (1, 0)}
+    channels: dict[str, tuple[int, int]] = {SOURCE: (1, 0)}
     counts = [3, 1]
     for node in model.network.nodes:
-        a, b = (sum(each) for each in zip(*(given[name] for name in node.inputs), strict=True))
+        a, b = (sum(terms) for terms in zip(*(channels[name] for name in node.inputs), strict=True))
         if not isinstance(node.layer, ConcatLayer):
-            a, b = given[node.inputs[0]]
+            a, b = channels[node.inputs[0]]
         counts += [(need - b) // a for need in _needs(node.layer) if a and need > b]
         if isinstance(node.layer, ConvLayer):
             maps = node.layer.filter.maps
             a, b = (a * maps, b * maps) if node.layer.filter.per_channel else (0, maps)
-        given[node.name] = a, b
+        channels[node.name] = a, b
     return list(dict.fromkeys(counts))
 
 
@@ -121,11 +121,11 @@ def _misfit(model: Model, channels: int) -> tuple[int, str, CnnCliError] | None:
     """Return the first layer that does not fit an input of that many channels, and why."""
     size = model.size or (_SIDE, _SIDE)
     shapes: dict[str, Shape] = {SOURCE: (1, *size, channels)}
-    for place, node in enumerate(model.network.nodes):
+    for index, node in enumerate(model.network.nodes):
         try:
             shape = node.layer.output_shape(*(shapes[name] for name in node.inputs))
         except CnnCliError as error:
-            return place, node.name, error
+            return index, node.name, error
         # Without a size only channels are known: each layer meets an input as large as any.
         shapes[node.name] = shape if model.size else (1, _SIDE, _SIDE, shape[3])
     return None
@@ -221,8 +221,8 @@ def _nodes(tables: Any, arrays: WeightFiles, first: Sequence[Node]) -> list[Node
             _check_inputs(inputs, seen - {NORMALIZE}, layer)
         seen.add(name)
         before = nodes[-1].name if nodes else SOURCE
-        given = tuple(renamed.get(each, each) for each in inputs) or (before,)
-        nodes.append(Node(name, layer, given))
+        sources = tuple(renamed.get(name, name) for name in inputs) or (before,)
+        nodes.append(Node(name, layer, sources))
     return nodes
 
 
@@ -243,10 +243,10 @@ def _layer_name(table: Any, number: int, taken: set[str]) -> str:
 
 
 def _check_inputs(inputs: Sequence[str], known: set[str], layer: Layer | MergeLayer) -> None:
-    for each in inputs:
-        if each not in known:
+    for name in inputs:
+        if name not in known:
             raise FileProblem(
-                f"inputs: {quote(each)} is no layer before it{among(each, sorted(known))}"
+                f"inputs: {quote(name)} is no layer before it{among(name, sorted(known))}"
             )
     merges = "inputs" in TYPES[layer.op]
     if not merges and len(inputs) > 1:

@@ -1,4 +1,4 @@
-"""Networks to network files: TOML that a person can read on, and the arrays that go beside it."""
+"""Writes networks as network files: readable TOML, and a file of weights beside it."""
 
 from __future__ import annotations
 
@@ -131,15 +131,13 @@ class _Store:
         """Keep an array of several numbers; one number stands for itself."""
         return array.item() if array.size == 1 else self.put(key, array)
 
-    def bank(self, key: str, given: Filter) -> str | list[str]:
+    def bank(self, key: str, bank: Filter) -> str | list[str]:
         """Keep a filter; 2-D kernels are one text each."""
-        if not given.per_channel:
-            return self.put(key, given.weights)
-        if given.maps == 1:
-            return self.put(key, given.weights[..., 0])
-        return [
-            self.put(f"{key}.{index}", given.weights[..., index]) for index in range(given.maps)
-        ]
+        if not bank.per_channel:
+            return self.put(key, bank.weights)
+        if bank.maps == 1:
+            return self.put(key, bank.weights[..., 0])
+        return [self.put(f"{key}.{index}", bank.weights[..., index]) for index in range(bank.maps)]
 
 
 def _input_fields(model: Model, prepare: Mapping[str, Any] | None) -> Iterator[tuple[str, Any]]:
@@ -177,14 +175,14 @@ def _layer_fields(node: Node, before: str, store: _Store) -> Iterator[tuple[str,
 def _settings(node: Node) -> Iterator[tuple[str, Any]]:
     """Yield what a layer was given and is not its default, by the names of its fields."""
     layer: Any = node.layer
-    for each in fields(layer):
-        value = getattr(layer, each.name)
-        if each.name == "bias" and value is None and isinstance(layer, ConvLayer):
+    for field in fields(layer):
+        value = getattr(layer, field.name)
+        if field.name == "bias" and value is None and isinstance(layer, ConvLayer):
             value = layer.filter.bias
         plain = not isinstance(value, (np.ndarray, Filter))
-        default = plain and each.name not in _SPOKEN and value == each.default
+        default = plain and field.name not in _SPOKEN and value == field.default
         if value is not None and not default:
-            yield each.name, value
+            yield field.name, value
 
 
 def _brief_pads(padding: Any) -> Any:
@@ -195,8 +193,8 @@ def _brief_pads(padding: Any) -> Any:
     return top if top == left else (top, left)
 
 
-def _table(title: str, given: Iterable[tuple[str, Any]]) -> list[str]:
-    lines = [f"{key} = {_value(value)}" for key, value in given]
+def _table(title: str, fields: Iterable[tuple[str, Any]]) -> list[str]:
+    lines = [f"{key} = {_value(value)}" for key, value in fields]
     return [title, *lines] if lines else []
 
 
@@ -210,7 +208,7 @@ def _value(value: Any) -> str:
         return str(int(value))
     if isinstance(value, (float, np.floating)):
         return repr(float(value))
-    return f"[{', '.join(_value(each) for each in value)}]"
+    return f"[{', '.join(_value(item) for item in value)}]"
 
 
 def _text(text: str) -> str:

@@ -96,8 +96,8 @@ class _Builder:
             return None
         if name in self.missing:
             return self.missing[name]
-        made = name in self.graph.made
-        why = "only made by it or after it" if made else "nowhere in the file"
+        later = name in self.graph.made
+        why = "only made by it or after it" if later else "nowhere in the file"
         raise FileProblem(f"{node.label} needs {quote(name)}, which is {why}", path=self.graph.path)
 
     def _read(self, node: OnnxNode) -> None:
@@ -133,7 +133,7 @@ class _Builder:
         name = self._name(node)
         opset, weights = self.graph.opset, self.weights
         result = OPERATORS[node.op](NodeInputs(node.attributes, name, opset, inputs, weights))
-        return self._place(name, result) if isinstance(result, BuiltLayer) else result
+        return self._add_layer(name, result) if isinstance(result, BuiltLayer) else result
 
     def _name(self, node: OnnxNode) -> str:
         """Return a free name for a node's layer, safe in file names."""
@@ -144,18 +144,18 @@ class _Builder:
             name = f"{base}-{number}"
         return name
 
-    def _place(self, name: str, made: BuiltLayer) -> Signal:
+    def _add_layer(self, name: str, built: BuiltLayer) -> Signal:
         """Put a layer into the network; return what it gives."""
-        known = all(each.size is not None for each in made.inputs)
-        shapes = [(1, *(each.size or (_SIDE, _SIDE)), each.channels) for each in made.inputs]
-        layer: Any = made.layer
+        known = all(value.size is not None for value in built.inputs)
+        shapes = [(1, *(value.size or (_SIDE, _SIDE)), value.channels) for value in built.inputs]
+        layer: Any = built.layer
         _, n_H, n_W, channels = layer.output_shape(*shapes)
-        axes = made.axes or made.inputs[0].axes
+        axes = built.axes or built.inputs[0].axes
         pixel = isinstance(layer, PoolLayer) and layer.size == "global"
         pixel = pixel or (isinstance(layer, ConvLayer) and axes == "chw")
         size = (1, 1) if pixel else (n_H, n_W) if known else None
         self.taken.add(name)
-        self.nodes.append(Node(name, layer, tuple(each.layer for each in made.inputs)))
+        self.nodes.append(Node(name, layer, tuple(value.layer for value in built.inputs)))
         return Signal(name, channels, size, axes)
 
     def model(self) -> Model:
@@ -174,12 +174,12 @@ class _Builder:
             self.picture.channels == 1,
             self.picture.size,
             (self.graph.path, *sorted(self.graph.constants.files)),
-            tuple(self._said(ends)),
+            tuple(self._notes(ends)),
             {name: layer for name, layer in aliases.items() if name and name != layer},
             {name: why for name, why in self.missing.items() if name and name not in aliases},
         )
 
-    def _said(self, ends: list[str]) -> Iterable[str]:
+    def _notes(self, ends: list[str]) -> Iterable[str]:
         size = self.picture.size
         if size is not None:
             yield f"{self.graph.path.name} takes images of {size[0]}x{size[1]}: others are resized"

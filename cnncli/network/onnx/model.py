@@ -102,17 +102,17 @@ class Constants:
             external = tensor.data_location == onnx.TensorProto.EXTERNAL
             read = self.weights or small
             if external:
-                found = _read_beside(self._place(tensor), dtype, shape, read)
+                array = _read_beside(self._place(tensor), dtype, shape, read)
             else:
                 _check_data(tensor, dtype, shape)
-                found = onnx.numpy_helper.to_array(tensor) if read else None
-            if found is None:
+                array = onnx.numpy_helper.to_array(tensor) if read else None
+            if array is None:
                 return placeholder("f8" if kind == "DOUBLE" else "f4", shape)
             if external and kind == "BFLOAT16":
                 # The upper half of a float32.
-                found = (found.astype("u4") << 16).view("f4")
+                array = (array.astype("u4") << 16).view("f4")
             half = kind in ("FLOAT16", "BFLOAT16")
-            return np.asarray(found, np.float32) if half else np.asarray(found)
+            return np.asarray(array, np.float32) if half else np.asarray(array)
 
     def _place(self, tensor: Any) -> tuple[Path, int, int | None]:
         """Return the file, the first byte and the length of data beside the model."""
@@ -253,17 +253,17 @@ def _node(node: Any, constants: Constants) -> OnnxNode:
     )
 
 
-def _attribute(given: Any, constants: Constants) -> Any:
-    kind = given.AttributeType.Name(given.type)
+def _attribute(attribute: Any, constants: Constants) -> Any:
+    kind = attribute.AttributeType.Name(attribute.type)
     if kind == "INT":
-        return given.i
+        return attribute.i
     if kind == "FLOAT":
-        return shortest(given.f)
+        return shortest(attribute.f)
     if kind == "STRING":
-        return given.s.decode("utf-8")
+        return attribute.s.decode("utf-8")
     if kind in ("INTS", "FLOATS"):
-        return tuple(getattr(given, kind.lower()))
-    return constants.array(given.t, given.name) if kind == "TENSOR" else None
+        return tuple(getattr(attribute, kind.lower()))
+    return constants.array(attribute.t, attribute.name) if kind == "TENSOR" else None
 
 
 def _shape(value: Any) -> tuple[int | None, ...] | None:
@@ -284,10 +284,10 @@ def _check_data(tensor: Any, dtype: np.dtype[Any], shape: tuple[int, ...]) -> No
 
 
 def _read_beside(
-    place: tuple[Path, int, int | None], dtype: np.dtype[Any], shape: tuple[int, ...], read: bool
+    location: tuple[Path, int, int | None], dtype: np.dtype[Any], shape: tuple[int, ...], read: bool
 ) -> Array | None:
     """Return an array from a file beside the model; None if it shall only be checked."""
-    path, offset, length = place
+    path, offset, length = location
     count = math.prod(shape)
     need = count * dtype.itemsize
     with open_regular(path, name=os.fspath(path)) as stream:

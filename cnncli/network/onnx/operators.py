@@ -123,8 +123,8 @@ def _reduce_mean(node: NodeInputs) -> Result:
 def _pad(node: NodeInputs) -> Result:
     x = node.signal(0, ("nchw", "nhwc"))
     mode = node.get("mode", "constant")
-    given = node.array(1)
-    pads = node.get("pads", node.get("paddings", ())) if given is None else given.reshape(-1)
+    array = node.array(1)
+    pads = node.get("pads", node.get("paddings", ())) if array is None else array.reshape(-1)
     axes = node.array(3)
     places = range(4) if axes is None else [int(axis) % 4 for axis in axes.reshape(-1)]
     if len(pads) != 2 * len(places) or mode not in _PAD_MODES:
@@ -201,7 +201,7 @@ def _mul(node: NodeInputs) -> Result:
 
 
 def _sub(node: NodeInputs) -> Result:
-    sign = 1.0 if isinstance(node.given(0), Signal) else -1.0
+    sign = 1.0 if isinstance(node.input(0), Signal) else -1.0
     why = "it subtracts one picture from another"
     return _with_constant(node, lambda c: (np.full(1, sign), -c if sign > 0 else c), why)
 
@@ -219,7 +219,7 @@ def _with_constant(
     pictures: layers.AddLayer | layers.MulLayer | str,
 ) -> Result:
     """Return a picture and a constant as a scale; two pictures as a layer, if there is one."""
-    x, constant = node.given(0), node.given(1)
+    x, constant = node.input(0), node.input(1)
     if not isinstance(x, Signal):
         x, constant = constant, x
     if not isinstance(x, Signal) or constant is None:

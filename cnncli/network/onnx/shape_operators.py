@@ -25,14 +25,14 @@ def _flatten(node: NodeInputs) -> Signal:
 
 def _reshape(node: NodeInputs) -> Signal:
     """Give a shape that is written down."""
-    x, given = node.signal(), node.array(1)
-    shape = node.get("shape", ()) if given is None else given.reshape(-1).tolist()
+    x, array = node.signal(), node.array(1)
+    shape = node.get("shape", ()) if array is None else array.reshape(-1).tolist()
     shape = [int(length) for length in shape]
     if x.shape is None:
         if len(shape) != 2 or shape[0] not in (-1, 0, 1):
             raise UnsupportedNode("the size of the picture must be known")
         return _flat(x)
-    return _view(x, _filled(shape, x.shape))
+    return _reshaped(x, _filled(shape, x.shape))
 
 
 def _squeeze(node: NodeInputs) -> Signal:
@@ -42,7 +42,7 @@ def _squeeze(node: NodeInputs) -> Signal:
     if any(shape[axis] != 1 for axis in axes):
         raise UnsupportedNode(f"it leaves out axes {axes} of {shape}")
     dropped = {axis % len(shape) for axis in axes}
-    return _view(x, [length for axis, length in enumerate(shape) if axis not in dropped])
+    return _reshaped(x, [length for axis, length in enumerate(shape) if axis not in dropped])
 
 
 def _unsqueeze(node: NodeInputs) -> Signal:
@@ -52,7 +52,7 @@ def _unsqueeze(node: NodeInputs) -> Signal:
     count = len(shape) + len(axes)
     for axis in sorted(axis % count for axis in axes):
         shape.insert(axis, 1)
-    return _view(x, shape)
+    return _reshaped(x, shape)
 
 
 def _transpose(node: NodeInputs) -> Signal:
@@ -60,12 +60,12 @@ def _transpose(node: NodeInputs) -> Signal:
     x = node.signal()
     axes = "nc" if x.flat else x.axes
     order = node.get("perm", tuple(range(len(axes)))[::-1])
-    found = "".join(axes[axis] for axis in order if 0 <= axis < len(axes))
-    if x.flat and found == "nc":
+    axes_now = "".join(axes[axis] for axis in order if 0 <= axis < len(axes))
+    if x.flat and axes_now == "nc":
         return x
-    if found not in ROWS_FIRST:
+    if axes_now not in ROWS_FIRST:
         raise UnsupportedNode(f"it puts the axes into the order {order}")
-    return replace(x, axes=found)
+    return replace(x, axes=axes_now)
 
 
 SHAPE_OPERATORS: Final[dict[str, Callable[[NodeInputs], Signal]]] = {
@@ -97,15 +97,15 @@ def _axes(node: NodeInputs) -> tuple[int, ...]:
 
 def _filled(shape: Sequence[int], old: Sequence[int]) -> list[int]:
     """Return a shape with the lengths that 0 (as before) and -1 (what is left) stand for."""
-    found = [
+    lengths = [
         old[axis] if length == 0 and axis < len(old) else length
         for axis, length in enumerate(shape)
     ]
-    rest = math.prod(length for length in found if length != -1)
-    return [math.prod(old) // rest if length == -1 and rest else length for length in found]
+    rest = math.prod(length for length in lengths if length != -1)
+    return [math.prod(old) // rest if length == -1 and rest else length for length in lengths]
 
 
-def _view(x: Signal, shape: Sequence[int]) -> Signal:
+def _reshaped(x: Signal, shape: Sequence[int]) -> Signal:
     """Return a value in another shape, if that is an order of its axes or all in one."""
     flat = _flat(x)
     if tuple(shape) == flat.shape:
@@ -137,7 +137,7 @@ def evaluate_constant(op: str, arrays: Sequence[Array], attributes: Fields) -> A
         return np.asarray(_ON_ARRAYS[op](attributes, *arrays))
 
 
-def named_axes(attributes: Fields, given: Array | None = None) -> tuple[int, ...] | None:
+def named_axes(attributes: Fields, array: Array | None = None) -> tuple[int, ...] | None:
     """Return the axes that a node names: an input of newer operators, an attribute of older.
 
     Examples
@@ -145,7 +145,7 @@ def named_axes(attributes: Fields, given: Array | None = None) -> tuple[int, ...
     >>> named_axes({"axes": (2, 3)})
     (2, 3)
     """
-    axes = attributes.get("axes") if given is None else given.reshape(-1)
+    axes = attributes.get("axes") if array is None else array.reshape(-1)
     return None if axes is None else tuple(int(axis) for axis in axes)
 
 

@@ -113,7 +113,7 @@ class NodeInputs:
         """Return an attribute."""
         return self.attributes.get(name, default)
 
-    def given(self, index: int) -> Signal | Array | None:
+    def input(self, index: int) -> Signal | Array | None:
         """Return an input; None if it is left out."""
         return self.inputs[index] if index < len(self.inputs) else None
 
@@ -125,12 +125,12 @@ class NodeInputs:
         UnsupportedNode
             If it does not, or has its axes in another order than those named.
         """
-        found = self.given(index)
-        if not isinstance(found, Signal):
+        value = self.input(index)
+        if not isinstance(value, Signal):
             raise UnsupportedNode("it does not work on the picture")
-        if axes and found.axes not in axes:
-            raise UnsupportedNode(f"its input is {_STATES[found.axes]}")
-        return found
+        if axes and value.axes not in axes:
+            raise UnsupportedNode(f"its input is {_STATES[value.axes]}")
+        return value
 
     def picture(self) -> Signal:
         """Return the first input, which must have ONNX's four axes in their order."""
@@ -144,17 +144,17 @@ class NodeInputs:
         UnsupportedNode
             If it depends on the picture.
         """
-        found = self.given(index)
-        if isinstance(found, Signal):
+        value = self.input(index)
+        if isinstance(value, Signal):
             raise UnsupportedNode(f"its input {index + 1} depends on the picture")
-        return found
+        return value
 
     def needed(self, index: int) -> Array:
         """Return an input that is known beforehand and must be there."""
-        found = self.array(index)
-        if found is None:
+        value = self.array(index)
+        if value is None:
             raise UnsupportedNode(f"its input {index + 1} is missing")
-        return found
+        return value
 
     def parameter(self, array: Array) -> FloatArray:
         """Return an array as a parameter of a layer: floats, all of them finite.
@@ -167,19 +167,19 @@ class NodeInputs:
         dtype = "f4" if array.dtype == np.float32 else "f8"
         if not self.weights:
             return placeholder(dtype, array.shape)
-        found: FloatArray = np.array(array, dtype, order="C")
-        if not np.isfinite(found).all():
+        values: FloatArray = np.array(array, dtype, order="C")
+        if not np.isfinite(values).all():
             raise UnsupportedNode("one of its numbers is NaN or infinite")
-        return found
+        return values
 
     def number(self, index: int, default: float) -> float:
         """Return an input of one number."""
-        found = self.array(index)
-        if found is None:
+        value = self.array(index)
+        if value is None:
             return default
-        if found.size != 1:
-            raise UnsupportedNode(f"its input {index + 1} must be one number, got {found.shape}")
-        return shortest(found.item()) if found.dtype == np.float32 else float(found.item())
+        if value.size != 1:
+            raise UnsupportedNode(f"its input {index + 1} must be one number, got {value.shape}")
+        return shortest(value.item()) if value.dtype == np.float32 else float(value.item())
 
 
 def per_channel(array: Array, signal: Signal, axis: int | None = None) -> Array:
