@@ -199,7 +199,9 @@ def _moved(a: Values, b: Values, tolerance: float) -> str | None:
         apart = _apart(_shift(a, rows, cols), _shift(b, -rows, -cols)) > tolerance
         border = _border(apart) if apart.any() else ""
         if border is not None:
-            text = f"equal but for {_cells(rows, cols)}, {_padded_side(rows, cols)}"
+            cells = [f"{abs(n)} {what}" for n, what in ((rows, "row"), (cols, "column")) if n]
+            shift = f"a shift by {' and '.join(cells)}, {_padded_side(rows, cols)}"
+            text = f"equal but for {shift}"
             return f"{text}; and {border.removeprefix('equal ')}" if border else text
     return None
 
@@ -216,14 +218,6 @@ def _padded_side(rows: int, cols: int) -> str:
     which = "first" if rows + cols > 0 else "second"
     side = "top left" if rows and cols else "top" if rows else "left"
     return f"if the extra padding of the {which} is at the {side}"
-
-
-def _cells(rows: int, cols: int) -> str:
-    parts = [
-        *([f"{abs(rows)} row"] if rows else ()),
-        *([f"{abs(cols)} column"] if cols else ()),
-    ]
-    return "a shift by " + " and ".join(parts)
 
 
 def _inner(a: Values, b: Values, tolerance: float) -> str | None:

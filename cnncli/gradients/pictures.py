@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Final
@@ -104,8 +104,7 @@ def overlay_limit(gradient: Gradient, spec: Range) -> float:
 def winner_views(
     pools: Sequence[str],
     network: Network,
-    shapes: Mapping[str, Shape],
-    groups: Mapping[str, tuple[MapGroup, ...]],
+    shape: Shape,
     as_values: bool,
     render: RenderOptions,
 ) -> list[GradientView]:
@@ -115,21 +114,22 @@ def winner_views(
     --------
     >>> from cnncli.network.layers import PoolLayer
     >>> network = Network.chain(PoolLayer())
-    >>> shapes, groups = network.shapes((1, 4, 4, 1)), network.groups(input_groups(1))
-    >>> views = winner_views(["pool1"], network, shapes, groups, True, RenderOptions())
+    >>> views = winner_views(["pool1"], network, (1, 4, 4, 1), True, RenderOptions())
     >>> views[0].expected.shape
     (1, 4, 4, 1)
     """
+    shapes, groups = network.shapes(shape), network.groups(input_groups(shape[3]))
     views = []
     for pool in pools:
         (before,) = network.node(pool).inputs
-        shape, names = shapes[before], channel_names(groups[before])
+        n, n_H, n_W, n_C = shapes[before]
+        names = channel_names(groups[before])
         size = 1 if as_values else 3
         maps = [
             MapGroup(name, tuple(range(size * index, size * (index + 1))))
             for index, name in enumerate(names)
         ]
-        expected = _expected(pool, (*shape[:3], size * shape[3]), maps, pool)
+        expected = _expected(pool, (n, n_H, n_W, size * n_C), maps, pool)
         make = partial(_winners, pool, before, None if as_values else render.range)
         views.append(GradientView(expected, render if as_values else _unchanged(render), make))
     return views

@@ -190,10 +190,7 @@ def _views(task: _Plan, picture: Picture) -> list[GradientView]:
         return [plain_view(shape, as_values, render)]
     if task.request.shows == "overlay":
         return [overlay_view(shape, render)]
-    shapes = task.network.shapes(shape)
-    groups = task.network.groups(input_groups(shape[3]))
-    pools = task.target.wanted
-    return winner_views(pools, task.network, shapes, groups, as_values, render)
+    return winner_views(task.target.wanted, task.network, shape, as_values, render)
 
 
 def _upstream(task: _Plan, picture: Picture) -> FloatArray:
@@ -281,32 +278,30 @@ def _parameter_files(task: _Plan) -> dict[tuple[str, str], OutFile]:
 def _write_parameters(
     task: _Plan, files: dict[tuple[str, str], OutFile], gradient: Gradient
 ) -> tuple[WrittenFile, ...]:
-    return tuple(
-        _write_array(file, gradient.parameters[name][key], f"{name}-{key}", task.access)
-        for (name, key), file in files.items()
-    )
-
-
-def _write_array(file: OutFile, array: FloatArray, name: str, access: LocalFiles) -> WrittenFile:
-    assert file.path is not None
-    if isinstance(file.path, Path):
-        make_folder(file.path.parent)
-    with access.open(file) as stream:
-        NpyFile(stream.write, array.shape, array.dtype).add(array)
-    values = measure(array)
-    low, high = values.limits
-    return WrittenFile(
-        output=str(file.path),
-        form=f"{'x'.join(map(str, array.shape))} {array.dtype} array",
-        shape=array.shape,
-        maps=(name,),
-        low=low,
-        high=high,
-        mapping="values",
-        range=None,
-        clipped=0.0,
-        non_finite=values.non_finite,
-    )
+    written = []
+    for (name, key), file in files.items():
+        array = gradient.parameters[name][key]
+        if isinstance(file.path, Path):
+            make_folder(file.path.parent)
+        with task.access.open(file) as stream:
+            NpyFile(stream.write, array.shape, array.dtype).add(array)
+        values = measure(array)
+        low, high = values.limits
+        written.append(
+            WrittenFile(
+                output=str(file.path),
+                form=f"{'x'.join(map(str, array.shape))} {array.dtype} array",
+                shape=array.shape,
+                maps=(f"{name}-{key}",),
+                low=low,
+                high=high,
+                mapping="values",
+                range=None,
+                clipped=0.0,
+                non_finite=values.non_finite,
+            )
+        )
+    return tuple(written)
 
 
 def _notes(task: _Plan, gradient: Gradient, check: Check | None) -> tuple[str, ...]:

@@ -214,10 +214,6 @@ class Network:
             known[node.name] = node.layer.output_groups(*inputs)
         return known
 
-    def output_groups(self, groups: Sequence[MapGroup]) -> tuple[MapGroup, ...]:
-        """Return which output channels belong together, and their names."""
-        return self.groups(groups)[self.nodes[-1].name]
-
     def notes(self, shape: Shape) -> tuple[str, ...]:
         """Return what the layers say of an input of that shape."""
         shapes = self.shapes(shape)

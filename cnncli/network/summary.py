@@ -229,10 +229,9 @@ def _layer_summary(node: Node, shapes: dict[str, Shape], field: Fields, held: in
 
 
 def _label(layer: Layer | MergeLayer, window: Window | None) -> str:
-    kind = layer.mode if isinstance(layer, PoolLayer) else ""
     if isinstance(layer, ActivationLayer):
         return layer.activation
-    parts = [*([kind] if kind else []), layer.op]
+    parts = [layer.mode, layer.op] if isinstance(layer, PoolLayer) else [layer.op]
     if isinstance(layer, PoolLayer) and layer.size == "global":
         parts.append("global")
     elif window is not None and layer.op != "pad":
@@ -244,14 +243,14 @@ def _label(layer: Layer | MergeLayer, window: Window | None) -> str:
 
 def _window_text(window: Window) -> str:
     rows, cols = window.rows, window.cols
-    stride = _both(rows.stride, cols.stride) if (rows.stride, cols.stride) != (1, 1) else ""
-    spread = _both(rows.dilation, cols.dilation) if (rows.dilation, cols.dilation) != (1, 1) else ""
     text = f"{rows.kernel}x{cols.kernel}"
-    return text + (f"/{stride}" if stride else "") + (f" dilation {spread}" if spread else "")
-
-
-def _both(rows: int, cols: int) -> str:
-    return str(rows) if rows == cols else f"{rows},{cols}"
+    for sign, pair in (
+        ("/", (rows.stride, cols.stride)),
+        (" dilation ", (rows.dilation, cols.dilation)),
+    ):
+        if pair != (1, 1):
+            text += f"{sign}{pair[0]}" if pair[0] == pair[1] else f"{sign}{pair[0]},{pair[1]}"
+    return text
 
 
 def _parameters(node: Node) -> int:
@@ -284,7 +283,7 @@ def _cells_of(node: Node, shape: Shape, outputs: Masks | None) -> Masks:
 def _cells_needed(network: Network, shapes: dict[str, Shape]) -> Masks:
     """Which rows and columns of the input reach the last layer's output."""
     last = network.nodes[-1].name
-    needed: dict[str, Masks] = {last: _all_cells(shapes[last])}
+    needed = {last: _all_cells(shapes[last])}
     for node in reversed(network.nodes):
         if node.name not in needed:
             continue

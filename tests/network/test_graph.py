@@ -192,7 +192,7 @@ def test_groups_and_names(layer: Layer, groups: Any, expected: list[Any]) -> Non
 
 def test_groups_through_a_chain() -> None:
     chain = Network.chain(ConvLayer(kernels(1, 2)), PoolLayer(), ConvLayer(kernels(3)))
-    found = [(group.name, group.channels) for group in chain.output_groups(PHOTO)]
+    found = [(group.name, group.channels) for group in chain.groups(PHOTO)[chain.names[-1]]]
     assert found == [("k3-k1", (0, 1, 2)), ("k3-k2", (3, 4, 5))]
 
 
