@@ -168,11 +168,7 @@ def compare_conventions(
 
 
 def _by_convention(
-    picture: Picture,
-    ours: Values,
-    layer: OneLayer,
-    convention: Convention,
-    tolerance: float | None,
+    picture: Picture, ours: Values, layer: OneLayer, convention: Convention, tolerance: float | None
 ) -> Comparison:
     names = "cnncli", convention.name
     try:

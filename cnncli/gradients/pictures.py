@@ -102,11 +102,7 @@ def overlay_limit(gradient: Gradient, spec: Range) -> float:
 
 
 def winner_views(
-    pools: Sequence[str],
-    network: Network,
-    shape: Shape,
-    as_values: bool,
-    render: RenderOptions,
+    pools: Sequence[str], network: Network, shape: Shape, as_values: bool, render: RenderOptions
 ) -> list[GradientView]:
     """Return for each pool the maps of its input with the cells that won; as numbers, how often.
 

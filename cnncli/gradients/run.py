@@ -40,12 +40,7 @@ from cnncli.network.passes import backward_bytes
 from cnncli.pipeline.feature_maps import FeatureMaps
 from cnncli.pipeline.files import LocalFiles
 from cnncli.pipeline.job import Job, Outcome, Task, WrittenFile
-from cnncli.pipeline.outputs import (
-    OutFile,
-    Source,
-    Target,
-    plan_targets,
-)
+from cnncli.pipeline.outputs import OutFile, Source, Target, plan_targets
 from cnncli.pipeline.process import named_error
 from cnncli.pipeline.templates import distinct, safe_name
 from cnncli.pipeline.write import check_format_of, notes_of, with_files, write_results

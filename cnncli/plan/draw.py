@@ -1,4 +1,4 @@
-"""The picture of a receptive field: the image, dim where nothing is seen, and a box a layer."""
+"""Draws the picture of a receptive field: the image, dimmed outside it, and a box a layer."""
 
 from __future__ import annotations
 
@@ -128,9 +128,9 @@ def draw_receptive_field(image: np.ndarray, reaches: Sequence[Reach]) -> Recepti
     height = max(panel.top + panel.size[1] for panel in panels)
     height = max(height, panels[0].top + sum(entry.height for entry in entries)) + _MARGIN
     sheet = Image.new("RGB", (width, height), _BACKGROUND)
-    lit = _lit(image, own)
+    dimmed = _dim_outside(image, own)
     for panel in panels:
-        sheet.paste(_shown(lit, panel), (panel.left, panel.top))
+        sheet.paste(_scaled_part(dimmed, panel), (panel.left, panel.top))
     draw = ImageDraw.Draw(sheet)
     heading = shorten(plain_text(f"What reaches {title}"), width - 2 * _MARGIN, label_font(_TITLE))
     draw.text((_MARGIN, _MARGIN // 2 + 2), heading, fill=_INK, font=label_font(_TITLE))
@@ -177,14 +177,16 @@ def _entry(reach: Reach, colour: Colour) -> _Entry:
     rows, cols = reach.size
     size = "padding only" if reach.empty else f"{rows}x{cols} pixels"
     font = label_font(_NAME)
-    room = _LONGEST_TEXT - font.getlength(f":  {size}")
+    space = _LONGEST_TEXT - font.getlength(f":  {size}")
     notes = [f"unit {_unit_text(reach.unit)}"]
     if not reach.empty:
         notes = [f"unit {_unit_text(reach.unit)} sees {pixels_text(reach)}"]
     notes += [f"and {text}" for text in (beyond_text(reach),) if text]
     if reach.skipped:
         notes += [f"({reach.skipped} boxes before it are left out)"]
-    return _Entry(reach, colour, f"{shorten(plain_text(names), room, font)}:  {size}", tuple(notes))
+    return _Entry(
+        reach, colour, f"{shorten(plain_text(names), space, font)}:  {size}", tuple(notes)
+    )
 
 
 def _panels(size: Pair, own: Reach, top: int) -> tuple[Panel, ...]:
@@ -213,17 +215,17 @@ def _around(side: slice, size: int) -> slice:
     return slice(max(0, side.start - more), min(size, side.stop + more))
 
 
-def _lit(image: np.ndarray, own: Reach) -> np.ndarray:
+def _dim_outside(image: np.ndarray, own: Reach) -> np.ndarray:
     """The image in colour, dim outside the box."""
     colour = image if image.ndim == 3 else np.repeat(image[:, :, None], 3, axis=2)
-    lit: np.ndarray = _DIMMED[colour]
+    dimmed: np.ndarray = _DIMMED[colour]
     if not own.empty:
-        lit[own.box] = colour[own.box]
-    return lit
+        dimmed[own.box] = colour[own.box]
+    return dimmed
 
 
-def _shown(lit: np.ndarray, panel: Panel) -> Image.Image:
-    part = np.ascontiguousarray(lit[panel.region])
+def _scaled_part(image: np.ndarray, panel: Panel) -> Image.Image:
+    part = np.ascontiguousarray(image[panel.region])
     if panel.shrink > 1:
         return Image.fromarray(part).reduce(panel.shrink)
     return Image.fromarray(part.repeat(panel.zoom, axis=0).repeat(panel.zoom, axis=1))
@@ -248,23 +250,20 @@ def _boxes(draw: ImageDraw.ImageDraw, entries: Sequence[_Entry], panel: Panel) -
         if entry is entries[-1]:
             _outline(draw, rect, entry.colour, _THICK, outside=True)
             continue
-        _outline(draw, _beside(rect, drawn), entry.colour, _line(rect))
+        # Small boxes must not fill up.
+        line = _THIN if min(rect[2] - rect[0], rect[3] - rect[1]) > 3 * _THIN else 1
+        _outline(draw, _clear_of(rect, drawn), entry.colour, line)
         drawn.append(rect)
 
 
-def _line(rect: Rect) -> int:
-    """The width of a box's line: small boxes must not fill up."""
-    return _THIN if min(rect[2] - rect[0], rect[3] - rect[1]) > 3 * _THIN else 1
-
-
-def _beside(rect: Rect, drawn: Sequence[Rect]) -> Rect:
+def _clear_of(rect: Rect, drawn: Sequence[Rect]) -> Rect:
     """Move edges inwards that others have too, so that each line is seen."""
     left, top, right, bottom = (
         _THIN * sum(other[edge] == rect[edge] for other in drawn) for edge in range(4)
     )
     inner = rect[0] + left, rect[1] + top, rect[2] - right, rect[3] - bottom
-    roomy = inner[2] - inner[0] > 3 * _THIN and inner[3] - inner[1] > 3 * _THIN
-    return inner if roomy else rect
+    fits = inner[2] - inner[0] > 3 * _THIN and inner[3] - inner[1] > 3 * _THIN
+    return inner if fits else rect
 
 
 def _outline(

@@ -1,4 +1,4 @@
-"""The picture of a receptive field from an image to its file."""
+"""`cnncli plan --trace`: draws the picture of a receptive field and writes it to its file."""
 
 from __future__ import annotations
 
