@@ -9,9 +9,9 @@ from itertools import product
 import numpy as np
 
 from cnncli.core.geometry import Pair
+from cnncli.explain.explained_layer import Subject, check_one_input, check_place
 from cnncli.explain.forward import conv_totals, pool_step, read_pixels
 from cnncli.explain.model import Sizes, stand
-from cnncli.explain.subject import Subject, check_one_input, check_place
 from cnncli.network.layers import ConvLayer, FloatArray, PoolLayer
 
 
@@ -123,7 +123,7 @@ def receive(
 
     Examples
     --------
-    >>> from cnncli.explain.subject import array_input
+    >>> from cnncli.explain.explained_layer import array_input
     >>> from cnncli.filters.files import load_filter
     >>> from cnncli.render.options import MapGroup
     >>> given = array_input(np.arange(9.0).reshape(1, 3, 3, 1))

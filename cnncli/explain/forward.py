@@ -13,6 +13,7 @@ from cnncli.core.activations import ACTIVATIONS
 from cnncli.core.conv import conv_single_step
 from cnncli.core.geometry import Pair, Window
 from cnncli.core.pool import create_mask_from_window, pool_forward
+from cnncli.explain.explained_layer import Subject, check_place
 from cnncli.explain.model import (
     Block,
     Explanation,
@@ -22,7 +23,6 @@ from cnncli.explain.model import (
     read_window,
     stand,
 )
-from cnncli.explain.subject import Subject, check_place
 from cnncli.network.layers import (
     ActivationLayer,
     BatchNormLayer,
@@ -80,7 +80,7 @@ def explain(subject: Subject, at: Pair, index: int = 0, image: int = 0) -> Expla
 
     Examples
     --------
-    >>> from cnncli.explain.subject import array_input
+    >>> from cnncli.explain.explained_layer import array_input
     >>> from cnncli.filters.files import load_filter
     >>> from cnncli.render.options import MapGroup
     >>> given = array_input(np.arange(9.0).reshape(1, 3, 3, 1))

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cnncli.core.geometry import Axis, Pair
-from cnncli.explain.subject import Input
+from cnncli.explain.explained_layer import Input
 from cnncli.network.layers import FloatArray
 
 Sizes = tuple[int, int, int]
@@ -210,7 +210,7 @@ def read_window(
 
     Examples
     --------
-    >>> from cnncli.explain.subject import array_input
+    >>> from cnncli.explain.explained_layer import array_input
     >>> given, axis = array_input(np.ones((1, 3, 3, 1))), Axis(size=3, kernel=2, begin=1)
     >>> read_window(given, (stand(axis, 0), stand(axis, 0)), [0], 0.0)[:, :, 0]
     array([[0., 0.],

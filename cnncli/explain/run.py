@@ -10,9 +10,7 @@ import numpy as np
 from cnncli.core.geometry import Pair
 from cnncli.errors import OptionError
 from cnncli.explain.backward import Received, receive
-from cnncli.explain.forward import explain
-from cnncli.explain.model import Explanation
-from cnncli.explain.subject import (
+from cnncli.explain.explained_layer import (
     Input,
     Subject,
     array_input,
@@ -21,6 +19,8 @@ from cnncli.explain.subject import (
     find_map,
     telling_place,
 )
+from cnncli.explain.forward import explain
+from cnncli.explain.model import Explanation
 from cnncli.io.images import Picture
 from cnncli.network.graph import SOURCE, Network, input_groups
 from cnncli.network.layers import FloatArray, Shape

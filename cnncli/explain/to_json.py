@@ -27,7 +27,7 @@ def record(found: Explanation) -> dict[str, Any]:
     Examples
     --------
     >>> from cnncli.explain.forward import explain
-    >>> from cnncli.explain.subject import Subject, array_input
+    >>> from cnncli.explain.explained_layer import Subject, array_input
     >>> from cnncli.network.layers import PoolLayer
     >>> from cnncli.render.options import MapGroup
     >>> given = array_input(np.arange(16.0).reshape(1, 4, 4, 1))

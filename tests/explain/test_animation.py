@@ -14,7 +14,7 @@ from cnncli.core.conv import conv_forward
 from cnncli.explain.animation.draw import LEAST_TEXT, draw_frames, ink_on, plan_frames
 from cnncli.explain.animation.encode import PALETTE, encode_film, indexed
 from cnncli.explain.animation.frames import FrameOptions, Shots, shoot
-from cnncli.explain.subject import Subject, array_input
+from cnncli.explain.explained_layer import Subject, array_input
 from cnncli.filters.files import load_filter
 from cnncli.network.layers import ConvLayer, Layer, PadLayer, PoolLayer
 from cnncli.render.colormaps import apply

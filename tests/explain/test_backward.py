@@ -11,7 +11,7 @@ import pytest
 from cnncli import conv_backward, conv_forward, pool_backward, pool_forward
 from cnncli.errors import OptionError, ShapeError
 from cnncli.explain.backward import Received, receive
-from cnncli.explain.subject import Subject
+from cnncli.explain.explained_layer import Subject
 from cnncli.filters.files import load_filter
 from cnncli.filters.filter import from_array
 from cnncli.network.layers import AddLayer, ConvLayer, Layer, PadLayer, PoolLayer

@@ -10,9 +10,9 @@ import pytest
 
 from cnncli import conv_forward, pool_forward
 from cnncli.errors import OptionError
+from cnncli.explain.explained_layer import Subject, array_input, telling_place
 from cnncli.explain.forward import explain
 from cnncli.explain.model import Explanation, Step
-from cnncli.explain.subject import Subject, array_input, telling_place
 from cnncli.filters.files import load_filter
 from cnncli.filters.filter import from_array
 from cnncli.network.layers import (

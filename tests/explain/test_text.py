@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from cnncli.explain.backward import receive
+from cnncli.explain.explained_layer import Subject, array_input
 from cnncli.explain.forward import explain
 from cnncli.explain.model import Explanation
-from cnncli.explain.subject import Subject, array_input
 from cnncli.explain.text.backward import received_lines
 from cnncli.explain.text.forward import View, text_lines
 from cnncli.explain.text.panels import MARKED, cut_window, numbers_for, painted

@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 
 from cnncli.core.geometry import Axis, Pair
 from cnncli.errors import OptionError, ShapeError
+from cnncli.explain.explained_layer import Subject, check_place
 from cnncli.explain.forward import PADS, explain
 from cnncli.explain.model import Block, Explanation, Side, Step, read_window
-from cnncli.explain.subject import Subject, check_place
 from cnncli.network.layers import FloatArray
 
 MOST_CELLS: Final = 64
@@ -162,7 +162,7 @@ def shoot(
 
     Examples
     --------
-    >>> from cnncli.explain.subject import array_input
+    >>> from cnncli.explain.explained_layer import array_input
     >>> from cnncli.network.layers import PoolLayer
     >>> from cnncli.render.options import MapGroup
     >>> given = array_input(np.arange(64.0).reshape(1, 8, 8, 1))

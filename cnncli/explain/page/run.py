@@ -33,7 +33,7 @@ from cnncli.pipeline.outputs import (
 SUFFIXES: Final = (".html", ".htm")
 
 _PARTS: Final = {
-    "layer": ("arithmetic.js", "drawing.js", "layer.js", "why.js", "controls.js"),
+    "layer": ("arithmetic.js", "drawing.js", "layer.js", "arithmetic_panel.js", "controls.js"),
     "network": ("drawing.js", "network.js"),
 }
 """The scripts of each kind of page, in the order in which they run."""

@@ -47,7 +47,7 @@ def text_lines(found: Explanation, view: View) -> list[str]:
     Examples
     --------
     >>> from cnncli.explain.forward import explain
-    >>> from cnncli.explain.subject import Subject, array_input
+    >>> from cnncli.explain.explained_layer import Subject, array_input
     >>> from cnncli.network.layers import PoolLayer
     >>> from cnncli.render.options import MapGroup
     >>> given = array_input(np.arange(16.0).reshape(1, 4, 4, 1), names=[""])

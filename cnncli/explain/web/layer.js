@@ -1,6 +1,6 @@
 "use strict";
 // The page of one layer: its state, its two pictures, and how the window is moved over them.
-// What the numbers mean stands in arithmetic.js; why.js shows them, controls.js changes them.
+// What the numbers mean stands in arithmetic.js; arithmetic_panel.js shows them, controls.js changes them.
 
 const scene = JSON.parse(document.getElementById("scene").textContent);
 const byId = (id) => document.getElementById(id);
