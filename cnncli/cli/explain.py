@@ -21,7 +21,7 @@ from cnncli.cli.progress import is_terminal
 
 if TYPE_CHECKING:
     from cnncli.explain.run import ExplainJob
-    from cnncli.explain.text.forward import View
+    from cnncli.explain.text.forward import TextOptions
     from cnncli.network.layers import Layer
     from cnncli.pipeline.outputs import Source
 
@@ -156,43 +156,45 @@ def _show(wanted: ExplainJob, source: Source, options: dict[str, Any]) -> None:
 
 def _show_backward(wanted: ExplainJob, source: Source, options: dict[str, Any]) -> None:
     from cnncli.explain.run import run_backward
-    from cnncli.explain.text.backward import received_lines
-    from cnncli.explain.to_json import received_record
+    from cnncli.explain.text.backward import backward_lines
+    from cnncli.explain.to_json import record
 
     done = run_backward(wanted, source)
     if options["as_json"]:
-        _tell_json(received_record(done.received), done.notes)
+        _tell_json(record(done.explanation), done.notes)
     else:
-        _tell(received_lines(done.received, _view(options)), done.notes, options["quiet"])
+        _tell(backward_lines(done.explanation, _view(options)), done.notes, options["quiet"])
 
 
 def _write_page(wanted: ExplainJob, source: Source, options: dict[str, Any]) -> None:
-    from cnncli.explain.page.run import report_fields, report_line, write_page
+    from cnncli.explain.page.run import report_line, write_page
+    from cnncli.render.to_json import json_text
 
     done = write_page(wanted, source)
     if options["as_json"]:
-        click.echo(json.dumps(report_fields(done)))
+        click.echo(json_text(done))
     elif not options["quiet"]:
         tell(report_line(done))
 
 
 def _write_frames(wanted: ExplainJob, source: Source, options: dict[str, Any]) -> None:
     from cnncli.explain.animation.frames import FrameOptions
-    from cnncli.explain.animation.run import report_fields, report_line, write_frames
+    from cnncli.explain.animation.run import report_line, write_frames
+    from cnncli.render.to_json import json_text
 
     done = write_frames(wanted, source, FrameOptions(*(options[name] for name in FRAME_OPTIONS)))
     if options["as_json"]:
-        click.echo(json.dumps(report_fields(done)))
+        click.echo(json_text(done))
     elif not options["quiet"]:
         tell(report_line(done))
 
 
-def _view(options: dict[str, Any]) -> View:
-    from cnncli.explain.text.forward import View
+def _view(options: dict[str, Any]) -> TextOptions:
+    from cnncli.explain.text.forward import TextOptions
     from cnncli.render.terminal import colour_allowed
 
     colour = is_terminal(sys.stdout) and colour_allowed()
-    return View(shutil.get_terminal_size().columns, colour, options["channels"])
+    return TextOptions(shutil.get_terminal_size().columns, colour, options["channels"])
 
 
 def _tell_json(fields: dict[str, Any], notes: Sequence[str]) -> None:

@@ -1,22 +1,22 @@
-"""Which outputs of a layer send gradient to one input value, through which tap and weight."""
+"""How one input value gets its gradient: which outputs send some, by which tap and weight."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import product
 
 import numpy as np
 
 from cnncli.core.geometry import Pair
-from cnncli.explain.explained_layer import Subject, check_one_input, check_place
+from cnncli.explain.explained_layer import ExplainedLayer, check_position
 from cnncli.explain.forward import conv_totals, pool_step, read_pixels
-from cnncli.explain.model import Sizes, stand
+from cnncli.explain.model import Sizes
 from cnncli.network.layers import ConvLayer, FloatArray, PoolLayer
 
 
 @dataclass(frozen=True)
-class Path:
+class GradientPath:
     """One way from an output back to the input value.
 
     Parameters
@@ -27,12 +27,14 @@ class Path:
     name : str
         Of that channel.
     tap : (int, int)
-        The place in the window where the output reads the value, or a copy of it.
+        The tap of the window by which the output reads the value, or a copy of it.
     weight : float
         Of that tap; of pools the share of the window's gradient that it gets, of layers without a
         window the slope.
     upstream : float
         1, times the slope of the activation.
+    product : float
+        Weight times upstream: the gradient that arrives.
     """
 
     output: Pair
@@ -41,21 +43,19 @@ class Path:
     tap: Pair
     weight: float
     upstream: float
-
-    @property
-    def product(self) -> float:
-        """What arrives."""
-        return self.weight * self.upstream
+    product: float
 
 
 @dataclass(frozen=True, eq=False)
-class Received:
+class BackwardExplanation:
     """The gradient of one input value, if that of every output is 1.
 
     Parameters
     ----------
-    name, op, mode : str
-        Of the layer.
+    layer, type : str
+        Name and kind of the layer.
+    mode : str, optional
+        Of a pool.
     image : int
     at : (row, column)
         Of the input.
@@ -69,14 +69,16 @@ class Received:
     pad_mode : str
     activation : str
     value : float
-        What stands at that place.
-    paths : tuple of Path
+        The input value.
+    paths : tuple of GradientPath
         By outputs, row by row.
+    gradient : float
+        The sum of all products.
     """
 
-    name: str
-    op: str
-    mode: str
+    layer: str
+    type: str
+    mode: str | None
     image: int
     at: Pair
     channel: int
@@ -88,36 +90,32 @@ class Received:
     pad_mode: str
     activation: str
     value: float
-    paths: tuple[Path, ...]
-
-    @property
-    def total(self) -> float:
-        """The gradient."""
-        return float(sum(path.product for path in self.paths))
+    paths: tuple[GradientPath, ...]
+    gradient: float
 
 
-def receive(
-    subject: Subject, at: Pair, channel: int = 0, index: int | None = None, image: int = 0
-) -> Received:
-    """Tell which outputs send gradient to one value of a layer's input.
+def explain_backward(
+    explained: ExplainedLayer, at: Pair, channel: int = 0, index: int | None = None, image: int = 0
+) -> BackwardExplanation:
+    """Explain which outputs send gradient to one value of a layer's input.
 
     Parameters
     ----------
-    subject : Subject
+    explained : ExplainedLayer
         A layer of one input.
     at : (row, column)
         Of the input.
     channel : int
         Of the input.
     index : int, optional
-        The only one of the subject's maps that counts; None: all do.
+        The only one of the layer's maps that counts; None: all do.
     image : int
         Its number in a batch, for the record.
 
     Raises
     ------
     OptionError
-        If the place is outside of the input.
+        If the position is outside of the input.
     ShapeError
         If the layer has several inputs.
 
@@ -126,156 +124,145 @@ def receive(
     >>> from cnncli.explain.explained_layer import array_input
     >>> from cnncli.filters.files import load_filter
     >>> from cnncli.render.options import MapGroup
-    >>> given = array_input(np.arange(9.0).reshape(1, 3, 3, 1))
+    >>> source, groups = array_input(np.arange(9.0).reshape(1, 3, 3, 1)), (MapGroup("", (0,)),)
     >>> layer = ConvLayer(load_filter("1 2"), padding="valid")
-    >>> subject = Subject("conv1", layer, (given,), (MapGroup("", (0,)),), np.dtype(float))
-    >>> found = receive(subject, (0, 1))
-    >>> [(path.output, path.tap, path.weight) for path in found.paths], found.total
-    ([((0, 0), (0, 1), 2.0), ((0, 1), (0, 0), 1.0)], 3.0)
+    >>> conv = ExplainedLayer("conv1", layer, (source,), groups, np.dtype(float))
+    >>> explanation = explain_backward(conv, (0, 1))
+    >>> [(path.output, path.tap, path.weight) for path in explanation.paths]
+    [((0, 0), (0, 1), 2.0), ((0, 1), (0, 0), 1.0)]
+    >>> explanation.gradient
+    3.0
     """
-    given = check_one_input(subject, "--backward")
-    check_place(at, given.shape[1:3], "input")
-    every = range(subject.output_shape[3])
-    chosen = every if index is None else subject.groups[index].channels
-    # What is not finite is shown as it is.
+    source, layer = explained.only_input, explained.layer
+    check_position(at, source.shape[1:3], "input")
+    group = None if index is None else explained.groups[index]
+    chosen = range(explained.output_shape[3]) if group is None else group.channels
+    # Values that are not finite are shown as they are.
     with np.errstate(all="ignore"):
-        paths = tuple(_paths(subject, at, channel, chosen))
-    return Received(
-        name=subject.name,
-        op=subject.layer.op,
-        mode=getattr(subject.layer, "mode", ""),
+        paths = tuple(_paths(explained, at, channel, chosen))
+    return BackwardExplanation(
+        layer=explained.name,
+        type=layer.op,
+        mode=getattr(layer, "mode", None),
         image=image,
         at=at,
         channel=channel,
-        channel_name=given.names[channel],
-        input_shape=given.shape[1:],
-        output_shape=subject.output_shape[1:],
+        channel_name=source.names[channel],
+        input_shape=source.shape[1:],
+        output_shape=explained.output_shape[1:],
         map=index,
-        map_name="" if index is None else subject.groups[index].name,
-        pad_mode=getattr(subject.layer, "pad_mode", "zeros"),
-        activation=getattr(subject.layer, "activation", "none"),
-        value=float(given.rows(at[0], at[0] + 1)[0, 0, at[1], channel]),
+        map_name="" if group is None else group.name,
+        pad_mode=explained.pad_mode,
+        activation=getattr(layer, "activation", "none"),
+        value=float(source.rows(at[0], at[0] + 1)[0, 0, at[1], channel]),
         paths=paths,
+        gradient=float(sum(path.product for path in paths)),
     )
 
 
-Weigh = Callable[[Pair, Pair], Iterator[tuple[int, float, float]]]
-"""``weigh(output, tap)`` yields channels of that output, with weight and upstream gradient."""
-
-
-def _paths(subject: Subject, at: Pair, channel: int, chosen: Collection[int]) -> Iterator[Path]:
-    layer, window = subject.layer, subject.window
+def _paths(
+    explained: ExplainedLayer, at: Pair, channel: int, chosen: Collection[int]
+) -> Iterator[GradientPath]:
+    layer, window, mode = explained.layer, explained.window, explained.pad_mode
     if window is None:
-        yield from _pixel_paths(subject, at, channel, chosen)
+        yield from _pixel_paths(explained, at, channel, chosen)
         return
-    mode = getattr(layer, "pad_mode", "zeros")
-    weigh = _plain_weights(channel, chosen)
+    rows, cols = window.rows.seen_by(at[0], mode), window.cols.seen_by(at[1], mode)
+    readers = [((row, col), (i, j)) for (row, i), (col, j) in product(rows, cols)]
     if isinstance(layer, ConvLayer):
-        weigh = _conv_weights(subject, layer, channel, chosen)
-    elif isinstance(layer, PoolLayer):
-        weigh = _pool_shares(subject, layer, channel, chosen)
-    met = product(window.rows.seen_by(at[0], mode), window.cols.seen_by(at[1], mode))
-    for (row, down), (col, across) in met:
-        for number, weight, upstream in weigh((row, col), (down, across)):
-            name = subject.output_names[number]
-            yield Path((row, col), number, name, (down, across), weight, upstream)
+        yield from _conv_paths(explained, layer, readers, channel, chosen)
+    elif channel in chosen:
+        for output, tap in readers:
+            # A border copies values as they are.
+            weight = 1.0
+            if isinstance(layer, PoolLayer):
+                weight = _pool_share(explained, layer, output, tap, channel)
+            yield _path(explained, output, channel, tap, weight)
 
 
-def _plain_weights(channel: int, chosen: Collection[int]) -> Weigh:
-    """A border copies values as they are."""
+def _path(
+    explained: ExplainedLayer,
+    output: Pair,
+    channel: int,
+    tap: Pair,
+    weight: float,
+    upstream: float = 1.0,
+) -> GradientPath:
+    name = explained.output_names[channel]
+    return GradientPath(output, channel, name, tap, weight, upstream, weight * upstream)
 
-    def weigh(output: Pair, tap: Pair) -> Iterator[tuple[int, float, float]]:
-        if channel in chosen:
-            yield channel, 1.0, 1.0
 
-    return weigh
-
-
-def _conv_weights(
-    subject: Subject, layer: ConvLayer, channel: int, chosen: Collection[int]
-) -> Weigh:
+def _conv_paths(
+    explained: ExplainedLayer,
+    layer: ConvLayer,
+    readers: Iterable[tuple[Pair, Pair]],
+    channel: int,
+    chosen: Collection[int],
+) -> Iterator[GradientPath]:
     # A softmax lets the gradient of one map reach all of them.
-    sending = range(subject.output_shape[3]) if layer.activation == "softmax" else chosen
-    shape = subject.inputs[0].shape
-    all_maps = {k: layer.one_map(k, shape[3], subject.dtype) for k in sending}
+    sending = range(explained.output_shape[3]) if layer.activation == "softmax" else chosen
+    n_C = explained.inputs[0].shape[3]
+    all_maps = {k: layer.one_map(k, n_C, explained.dtype) for k in sending}
     maps = {k: one for k, one in all_maps.items() if channel in one.channels}
     slopes: dict[Pair, FloatArray] = {}
-
-    def weigh(output: Pair, tap: Pair) -> Iterator[tuple[int, float, float]]:
+    for output, tap in readers:
         if output not in slopes:
-            slopes[output] = _slopes(subject, layer, output, tuple(maps), chosen)
+            slopes[output] = _slopes(explained, layer, output, tuple(maps), chosen)
         for number, one in maps.items():
-            weight = one.weights[*tap, channel - one.channels.start]
-            yield number, float(weight), float(slopes[output][number])
-
-    return weigh
+            weight = float(one.weights[*tap, channel - one.channels.start])
+            yield _path(explained, output, number, tap, weight, float(slopes[output][number]))
 
 
 def _slopes(
-    subject: Subject,
+    explained: ExplainedLayer,
     layer: ConvLayer,
     output: Pair,
     channels: Collection[int],
     chosen: Collection[int],
 ) -> FloatArray:
-    """The gradients of a place's sums, if those of its chosen outputs are 1 each."""
-    dA = np.zeros((1, 1, 1, subject.output_shape[3]))
+    """The gradients of a position's sums, if those of its chosen outputs are 1 each."""
+    dA: FloatArray = np.zeros((1, 1, 1, explained.output_shape[3]))
     dA[..., list(chosen)] = 1
-    if layer.activation == "none":
-        plain: FloatArray = dA[0, 0, 0]
-        return plain
-    window = layer.window(subject.inputs[0].shape)
-    sides = (
-        stand(window.rows, output[0], layer.pad_mode),
-        stand(window.cols, output[1], layer.pad_mode),
-    )
-    Z = conv_totals(subject, layer, sides, tuple(channels))[None, None, None]
-    activation = layer.activation_for(np.dtype(float))
-    slopes: FloatArray = activation.backward(dA, Z, activation.forward(Z))[0, 0, 0]
+    axes = explained.place_window(output)
+    if layer.activation != "none" and axes is not None:
+        Z = conv_totals(explained, layer, axes, tuple(channels))[None, None, None]
+        activation = layer.activation_for(np.dtype(float))
+        dA = activation.backward(dA, Z, activation.forward(Z))
+    slopes: FloatArray = dA[0, 0, 0]
     return slopes
 
 
-def _pool_shares(
-    subject: Subject, layer: PoolLayer, channel: int, chosen: Collection[int]
-) -> Weigh:
-    window = layer.window(subject.inputs[0].shape)
-
-    def weigh(output: Pair, tap: Pair) -> Iterator[tuple[int, float, float]]:
-        if channel not in chosen:
-            return
-        sides = stand(window.rows, output[0]), stand(window.cols, output[1])
-        step = pool_step(subject, layer, sides, output, channel, np.nan)
-        (block,) = step.blocks
-        if block.winner is not None:
-            share = float(block.winner[tap])
-        elif step.divisor is not None:
-            share = 1 / step.divisor
-        else:
-            share = _norm_share(block.window.astype(np.float64), tap, step.value, layer.p)
-        yield channel, share, 1.0
-
-    return weigh
-
-
-def _norm_share(window: FloatArray, tap: Pair, norm: float, p: float) -> float:
-    """d(sum |x|^p)^(1/p) = sign(x) (|x| / norm)^(p-1); 0 at 0, as `pool_backward` has it."""
-    x = float(window[tap])
+def _pool_share(
+    explained: ExplainedLayer, layer: PoolLayer, output: Pair, tap: Pair, channel: int
+) -> float:
+    """How much of a window's gradient one of its cells gets."""
+    axes = explained.place_window(output)
+    assert axes is not None
+    step = pool_step(explained, layer, axes, output, channel)
+    (block,) = step.blocks
+    if block.winner is not None:
+        return float(block.winner[tap])
+    if step.divisor is not None:
+        return 1 / step.divisor
+    # d(sum |x|^p)^(1/p) = sign(x) (|x| / norm)^(p-1); 0 at 0, as `pool_backward` has it.
+    window = block.window.astype(np.float64)
+    x, p = float(window[tap]), layer.p
     if np.isinf(p):
-        first = np.abs(window).argmax() == np.ravel_multi_index(tap, window.shape)
-        return float(np.sign(x)) * float(first)
-    return 0.0 if x == 0 else float(np.sign(x)) * float(np.float64(abs(x) / norm) ** (p - 1))
+        is_first = np.abs(window).argmax() == np.ravel_multi_index(tap, window.shape)
+        return float(np.sign(x)) * float(is_first)
+    return 0.0 if x == 0 else float(np.sign(x)) * float(np.float64(abs(x) / step.value) ** (p - 1))
 
 
 def _pixel_paths(
-    subject: Subject, at: Pair, channel: int, chosen: Collection[int]
-) -> Iterator[Path]:
-    """How each output of a place changes with one input of it: the layer's own slopes."""
-    Y, cache = subject.layer.forward(*read_pixels(subject, at))
+    explained: ExplainedLayer, at: Pair, channel: int, chosen: Collection[int]
+) -> Iterator[GradientPath]:
+    """How each output of a position changes with one input of it: the layer's own slopes."""
+    Y, cache = explained.layer.forward(*read_pixels(explained, at))
     for number in chosen:
         dY = np.zeros_like(Y)
         dY[..., number] = 1
-        dX, _ = subject.layer.backward(dY, cache)
+        dX, _ = explained.layer.backward(dY, cache)
         assert not isinstance(dX, tuple)
         slope = float(dX[0, 0, 0, channel])
         if slope or number == channel:
-            yield Path(at, number, subject.output_names[number], (0, 0), slope, 1.0)
+            yield _path(explained, at, number, (0, 0), slope)

@@ -1,4 +1,4 @@
-"""What is explained: a layer in its place, with the values that reach it from one image."""
+"""The layer that is explained: its inputs, with their values from one image, and its window."""
 
 from __future__ import annotations
 
@@ -11,16 +11,28 @@ import numpy as np
 
 from cnncli.core.geometry import Box, Pair, Window
 from cnncli.errors import OptionError, ShapeError, among
-from cnncli.network.layers import FloatArray, Layer, MergeLayer, RowSource, Shape, StripStage
+from cnncli.explain.model import Axes, place_axis_window
+from cnncli.network.layers import (
+    FloatArray,
+    Layer,
+    MergeLayer,
+    PoolLayer,
+    RowSource,
+    Shape,
+    StripStage,
+)
 from cnncli.network.layers.base import has_strips
 from cnncli.render.options import MapGroup, channel_names
 
 MIDDLE: Final = 64
 """Rows and columns at most among which the strongest output is looked for."""
 
+POOL_PADDING: Final = {"max": -np.inf, "min": np.inf}
+"""What the padding of a pool holds: nothing that could win. In sums it is 0."""
+
 
 @dataclass(frozen=True, eq=False)
-class Input:
+class LayerInput:
     """What a layer reads.
 
     Parameters
@@ -39,9 +51,14 @@ class Input:
     rows: RowSource
     names: tuple[str, ...]
 
+    def read(self, box: Box) -> FloatArray:
+        """Return the values of some rows and columns, (1, rows, columns, n_C)."""
+        rows, cols = box
+        return self.rows(rows.start, rows.stop)[:, :, cols]
+
 
 @dataclass(frozen=True, eq=False)
-class Subject:
+class ExplainedLayer:
     """A layer and its inputs.
 
     Parameters
@@ -49,7 +66,7 @@ class Subject:
     name : str
         Of the layer in its network.
     layer : Layer or MergeLayer
-    inputs : tuple of Input
+    inputs : tuple of LayerInput
     groups : tuple of MapGroup
         The pictures of its output, as ``{map}`` in names of files counts them.
     dtype : dtype
@@ -58,19 +75,31 @@ class Subject:
 
     name: str
     layer: Layer | MergeLayer
-    inputs: tuple[Input, ...]
+    inputs: tuple[LayerInput, ...]
     groups: tuple[MapGroup, ...]
     dtype: np.dtype[Any]
 
     @cached_property
     def output_shape(self) -> Shape:
         """(1, n_H, n_W, n_C)."""
-        return self.layer.output_shape(*(given.shape for given in self.inputs))
+        return self.layer.output_shape(*(source.shape for source in self.inputs))
 
     @property
     def window(self) -> Window | None:
-        """Where the layer's window stands on its input."""
+        """The layer's window on its input."""
         return self.layer.window(self.inputs[0].shape)
+
+    @property
+    def pad_mode(self) -> str:
+        """How the padding is filled."""
+        return getattr(self.layer, "pad_mode", "zeros")
+
+    @property
+    def only_input(self) -> LayerInput:
+        """The input that ``--backward`` follows; ShapeError if there are several."""
+        if len(self.inputs) > 1:
+            raise ShapeError(f"--backward needs a layer of one input, {self.name} has several")
+        return self.inputs[0]
 
     @cached_property
     def output_names(self) -> tuple[str, ...]:
@@ -88,29 +117,57 @@ class Subject:
         Examples
         --------
         >>> from cnncli.network.layers import PoolLayer
-        >>> given = array_input(np.arange(16.0).reshape(1, 4, 4, 1))
+        >>> source = array_input(np.arange(16.0).reshape(1, 4, 4, 1))
         >>> groups = (MapGroup("", (0,)),)
-        >>> subject = Subject("pool1", PoolLayer(), (given,), groups, np.dtype(float))
-        >>> subject.output(1, 2)[0, :, 0]
+        >>> pool = ExplainedLayer("pool1", PoolLayer(), (source,), groups, np.dtype(float))
+        >>> pool.output(1, 2)[0, :, 0]
         array([13., 15.])
         """
         if self._stage is not None:
             strip: FloatArray = self._stage.read(self.inputs[0].rows, first, last)[0]
             return strip
         box = slice(first, last), slice(0, self.output_shape[2])
-        given = (_read(self.layer, each, box) for each in self.inputs)
-        joined: FloatArray = self.layer.forward(*given)[0][0]
-        return joined
+        parts = (source.read(self.layer.reads(source.shape, box)) for source in self.inputs)
+        output: FloatArray = self.layer.forward(*parts)[0][0]
+        return output
 
+    def place_window(self, at: Pair) -> Axes | None:
+        """Return the window of an output; None for layers without one."""
+        if self.window is None:
+            return None
+        rows, cols = self.window.rows, self.window.cols
+        return (
+            place_axis_window(rows, at[0], self.pad_mode),
+            place_axis_window(cols, at[1], self.pad_mode),
+        )
 
-def _read(layer: Layer | MergeLayer, given: Input, box: Box) -> FloatArray:
-    rows = layer.reads(given.shape, box)[0]
-    return given.rows(rows.start, rows.stop)
+    def read_window(self, axes: Axes, channels: Sequence[int]) -> FloatArray:
+        """Return the values under a window, and what the padding holds, (k_H, k_W, channels).
+
+        Examples
+        --------
+        >>> from cnncli.network.layers import PadLayer
+        >>> source, groups = array_input(np.ones((1, 3, 3, 1))), (MapGroup("", (0,)),)
+        >>> border = ExplainedLayer("pad1", PadLayer(1), (source,), groups, np.dtype(float))
+        >>> border.read_window(border.place_window((0, 1)), [0])[:, :, 0]
+        array([[0.]])
+        """
+        if isinstance(self.layer, PoolLayer):
+            fill = POOL_PADDING.get(self.layer.mode, 0.0)
+        else:
+            fill = getattr(self.layer, "pad_value", 0.0)
+        copied = [np.array([source is not None for source in axis.sources]) for axis in axes]
+        rows, cols = (np.array([s for s in axis.sources if s is not None], int) for axis in axes)
+        first, last = (rows.min(), rows.max() + 1) if rows.size else (0, 1)
+        values = self.inputs[0].rows(int(first), int(last))[0]
+        window = np.full((*(len(axis.cells) for axis in axes), len(channels)), fill, values.dtype)
+        window[np.ix_(*copied)] = values[np.ix_(rows - first, cols)][:, :, list(channels)]
+        return window
 
 
 def array_input(
     values: FloatArray, name: str = "input", names: Sequence[str] | None = None
-) -> Input:
+) -> LayerInput:
     """Return an array (1, n_H, n_W, n_C) as an input.
 
     Examples
@@ -119,112 +176,72 @@ def array_input(
     ('0', '1')
     """
     n, n_H, n_W, n_C = values.shape
-    known = tuple(map(str, range(n_C))) if names is None else tuple(names)
-    return Input(name, (n, n_H, n_W, n_C), lambda first, last: values[:, first:last], known)
+    names = tuple(map(str, range(n_C))) if names is None else tuple(names)
+    return LayerInput(name, (n, n_H, n_W, n_C), lambda first, last: values[:, first:last], names)
 
 
-def find_map(text: str | None, groups: Sequence[MapGroup]) -> int:
-    """Return the index of a map that is given by index or name; without either the first.
-
-    Raises
-    ------
-    OptionError
-        If there is none.
-
-    Examples
-    --------
-    >>> find_map("right", [MapGroup("left", (0,)), MapGroup("right", (1,))])
-    1
-    """
-    return 0 if text is None else _find("--map", text, [group.name for group in groups])
-
-
-def find_channel(text: str | None, given: Input) -> int:
-    """Return the index of an input channel that is given by index or name; by default the first.
+def find_index(option: str, text: str | None, names: Sequence[str]) -> int:
+    """Return the index of a map or channel given by index or name; without either the first.
 
     Raises
     ------
     OptionError
-        If there is none.
+        If there is none, naming the option.
 
     Examples
     --------
-    >>> find_channel("1", array_input(np.zeros((1, 4, 4, 3))))
-    1
+    >>> find_index("--map", "right", ["left", "right"]), find_index("--channel", "1", ["", ""])
+    (1, 1)
     """
-    return 0 if text is None else _find("--channel", text, given.names)
-
-
-def _find(option: str, text: str, names: Sequence[str]) -> int:
-    what = option.strip("-")
+    if text is None:
+        return 0
     if text in names:
         return names.index(text)
+    what = option.strip("-")
     if not text.isdecimal():
         raise OptionError(f"{option}: no {what} {text!r}{among(text, filter(None, names))}")
     if int(text) >= len(names):
-        raise OptionError(f"{option}: {_stretch(what + 's', len(names))}, got {text}")
+        raise OptionError(f"{option}: {what}s are 0 to {len(names) - 1}, got {text}")
     return int(text)
 
 
-def check_place(at: Pair, size: Pair, what: str) -> None:
+def check_position(at: Pair, size: Pair, what: str) -> None:
     """Raise OptionError unless a row and a column are within an array of that size.
 
     Examples
     --------
-    >>> check_place((0, 4), (3, 4), "output")
+    >>> check_position((0, 4), (3, 4), "output")
     Traceback (most recent call last):
     cnncli.errors.OptionError: --at: rows of the output are 0 to 2 and columns 0 to 3, got 0,4
     """
     if not (0 <= at[0] < size[0] and 0 <= at[1] < size[1]):
-        rows = _stretch(f"rows of the {what}", size[0])
-        raise OptionError(f"--at: {rows} and columns 0 to {size[1] - 1}, got {at[0]},{at[1]}")
+        raise OptionError(
+            f"--at: rows of the {what} are 0 to {size[0] - 1} and columns 0 to {size[1] - 1}, "
+            f"got {at[0]},{at[1]}"
+        )
 
 
-def _stretch(what: str, count: int) -> str:
-    return f"{what} are 0 to {count - 1}"
-
-
-def telling_place(subject: Subject, index: int) -> Pair:
-    """Return where in the middle part of a map its strongest value is.
+def strongest_position(explained: ExplainedLayer, index: int) -> Pair:
+    """Return the row and column of a map's strongest value in its middle part.
 
     Examples
     --------
     >>> from cnncli.network.layers import PadLayer
-    >>> given = array_input(np.eye(8)[None, ::-1, :, None])
-    >>> subject = Subject("pad1", PadLayer(0), (given,), (MapGroup("", (0,)),), np.dtype(float))
-    >>> telling_place(subject, 0)
+    >>> source, groups = array_input(np.eye(8)[None, ::-1, :, None]), (MapGroup("", (0,)),)
+    >>> border = ExplainedLayer("pad1", PadLayer(0), (source,), groups, np.dtype(float))
+    >>> strongest_position(border, 0)
     (2, 5)
     """
-    rows, cols = (_middle(size) for size in subject.output_shape[1:3])
-    values = subject.output(rows.start, rows.stop)[:, cols, list(subject.groups[index].channels)]
+    rows, cols = (_middle(size) for size in explained.output_shape[1:3])
+    channels = list(explained.groups[index].channels)
+    values = explained.output(rows.start, rows.stop)[:, cols, channels]
     strength = np.nan_to_num(np.abs(values), nan=0.0).max(axis=2)
     row, col = np.unravel_index(int(strength.argmax()), strength.shape)
     return rows.start + int(row), cols.start + int(col)
 
 
 def _middle(size: int) -> slice:
-    """The middle half of an axis, or as much of it as is looked at."""
+    """The middle half of an axis, but no more than `MIDDLE`."""
     length = min(max(size // 2, 1), MIDDLE)
     first = (size - length) // 2
     return slice(first, first + length)
-
-
-def check_one_input(subject: Subject, what: str) -> Input:
-    """Return a layer's only input.
-
-    Raises
-    ------
-    ShapeError
-        If it has several.
-
-    Examples
-    --------
-    >>> from cnncli.network.layers import PoolLayer
-    >>> given = array_input(np.zeros((1, 4, 4, 1)))
-    >>> subject = Subject("pool1", PoolLayer(), (given,), (MapGroup("", (0,)),), np.dtype(float))
-    >>> check_one_input(subject, "--backward") is given
-    True
-    """
-    if len(subject.inputs) > 1:
-        raise ShapeError(f"{what} needs a layer of one input, {subject.name} has several")
-    return subject.inputs[0]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Final
 
@@ -11,18 +11,10 @@ from numpy.typing import NDArray
 
 from cnncli.core.activations import ACTIVATIONS
 from cnncli.core.conv import conv_single_step
-from cnncli.core.geometry import Pair, Window
+from cnncli.core.geometry import Pair
 from cnncli.core.pool import create_mask_from_window, pool_forward
-from cnncli.explain.explained_layer import Subject, check_place
-from cnncli.explain.model import (
-    Block,
-    Explanation,
-    Operand,
-    Side,
-    Step,
-    read_window,
-    stand,
-)
+from cnncli.explain.explained_layer import POOL_PADDING, ExplainedLayer, check_position
+from cnncli.explain.model import Axes, Block, Explanation, Step, padding_of
 from cnncli.network.layers import (
     ActivationLayer,
     BatchNormLayer,
@@ -35,12 +27,10 @@ from cnncli.network.layers import (
     ScaleLayer,
 )
 
-PADS = {"max": -np.inf, "min": np.inf}
-"""What a pool's pads hold: nothing that could win. In sums they are 0."""
+Formula = tuple[str, tuple[tuple[str, float], ...]]
+"""A formula, and the names and numbers in it."""
 
-Words = tuple[str, tuple[Operand, ...]]
-
-ACTIVATION_WORDS: Final = {
+ACTIVATION_FORMULAS: Final = {
     "none": "",
     "relu": "max(0, z)",
     "leaky-relu": "z if z > 0, else alpha * z",
@@ -56,16 +46,16 @@ ACTIVATION_WORDS: Final = {
 """What each activation does to a value z."""
 
 
-def explain(subject: Subject, at: Pair, index: int = 0, image: int = 0) -> Explanation:
-    """Tell how one place of a layer's output gets its value.
+def explain(explained: ExplainedLayer, at: Pair, index: int = 0, image: int = 0) -> Explanation:
+    """Explain how one position of a layer's output gets its value.
 
     Parameters
     ----------
-    subject : Subject
+    explained : ExplainedLayer
     at : (row, column)
         Of the output.
     index : int
-        Which of the subject's maps.
+        Which of the layer's maps.
     image : int
         Its number in a batch, for the record.
 
@@ -76,311 +66,235 @@ def explain(subject: Subject, at: Pair, index: int = 0, image: int = 0) -> Expla
     Raises
     ------
     OptionError
-        If the place is outside of the output.
+        If the position is outside of the output.
 
     Examples
     --------
     >>> from cnncli.explain.explained_layer import array_input
     >>> from cnncli.filters.files import load_filter
     >>> from cnncli.render.options import MapGroup
-    >>> given = array_input(np.arange(9.0).reshape(1, 3, 3, 1))
+    >>> source, groups = array_input(np.arange(9.0).reshape(1, 3, 3, 1)), (MapGroup("", (0,)),)
     >>> layer = ConvLayer(load_filter("1 2"), padding="valid")
-    >>> subject = Subject("conv1", layer, (given,), (MapGroup("", (0,)),), np.dtype(float))
-    >>> (step,) = explain(subject, (1, 0)).steps
+    >>> conv = ExplainedLayer("conv1", layer, (source,), groups, np.dtype(float))
+    >>> (step,) = explain(conv, (1, 0)).steps
     >>> step.blocks[0].products.tolist(), step.value, step.difference
     ([[3.0, 8.0]], 11.0, 0.0)
     """
-    n_H, n_W, n_C = subject.output_shape[1:]
-    check_place(at, (n_H, n_W), "output")
-    layer, group = subject.layer, subject.groups[index]
-    sides = _sides(subject.window, at, getattr(layer, "pad_mode", "zeros"))
-    fast = subject.output(at[0], at[0] + 1)[0, at[1]]
-    # What is not finite is shown as it is.
+    n_H, n_W, n_C = explained.output_shape[1:]
+    check_position(at, (n_H, n_W), "output")
+    layer, group, axes = explained.layer, explained.groups[index], explained.place_window(at)
+    names, fast = explained.output_names, explained.output(at[0], at[0] + 1)[0, at[1]]
+    # Values that are not finite are shown as they are.
     with np.errstate(all="ignore"):
-        steps = _steps(subject, sides, at, group.channels, fast)
+        steps = tuple(
+            replace(step, name=names[step.channel], fast=float(fast[step.channel]))
+            for step in _steps(explained, axes, at, group.channels)
+        )
+    mode = getattr(layer, "mode", None)
     return Explanation(
-        name=subject.name,
-        op=layer.op,
+        layer=explained.name,
+        type=layer.op,
+        mode=mode,
+        p=getattr(layer, "p", None) if mode == "lp" else None,
         image=image,
         at=at,
-        inputs=tuple(given.name for given in subject.inputs),
-        input_shapes=tuple(given.shape[1:] for given in subject.inputs),
+        inputs=tuple(source.name for source in explained.inputs),
+        input_shapes=tuple(source.shape[1:] for source in explained.inputs),
         output_shape=(n_H, n_W, n_C),
-        rows=sides[0] if sides else None,
-        cols=sides[1] if sides else None,
-        pad_mode=getattr(layer, "pad_mode", "zeros"),
+        axes=axes,
+        padding=padding_of(axes),
+        pad_mode=explained.pad_mode,
         pad_value=getattr(layer, "pad_value", 0.0),
-        mode=getattr(layer, "mode", ""),
-        p=getattr(layer, "p", 2.0),
         map=index,
         map_name=group.name,
-        maps=len(subject.groups),
-        dtype=subject.dtype.name,
+        maps=len(explained.groups),
+        dtype=explained.dtype.name,
         steps=steps,
     )
 
 
-def _sides(window: Window | None, at: Pair, mode: str) -> tuple[Side, Side] | None:
-    if window is None:
-        return None
-    return stand(window.rows, at[0], mode), stand(window.cols, at[1], mode)
-
-
 def _steps(
-    subject: Subject,
-    sides: tuple[Side, Side] | None,
-    at: Pair,
-    channels: Sequence[int],
-    fast: FloatArray,
-) -> tuple[Step, ...]:
-    layer = subject.layer
-    if isinstance(layer, ConvLayer) and sides:
-        totals = conv_totals(subject, layer, sides, channels)
-        return tuple(_conv_step(subject, layer, sides, c, totals, fast) for c in channels)
-    if isinstance(layer, PoolLayer) and sides:
-        return tuple(pool_step(subject, layer, sides, at, c, float(fast[c])) for c in channels)
-    if isinstance(layer, PadLayer) and sides:
-        return tuple(_pad_step(subject, layer, sides, c, float(fast[c])) for c in channels)
-    return tuple(pixel_step(subject, at, c, float(fast[c])) for c in channels)
+    explained: ExplainedLayer, axes: Axes | None, at: Pair, channels: Sequence[int]
+) -> Iterator[Step]:
+    """Yield each channel's step, without its name and what the fast path gives."""
+    layer = explained.layer
+    if isinstance(layer, ConvLayer) and axes:
+        totals = conv_totals(explained, layer, axes, channels)
+        yield from (_conv_step(explained, layer, axes, c, totals) for c in channels)
+    elif isinstance(layer, PoolLayer) and axes:
+        yield from (pool_step(explained, layer, axes, at, c) for c in channels)
+    elif isinstance(layer, PadLayer) and axes:
+        for channel in channels:
+            window = explained.read_window(axes, [channel])[:, :, 0]
+            value = float(window.item())
+            block = Block(explained.inputs[0].names[channel], channel, window, sum=value)
+            yield Step(channel=channel, blocks=(block,), total=value, value=value)
+    else:
+        pixels = read_pixels(explained, at)
+        output = layer.forward(*pixels)[0][0, 0, 0]
+        for channel in channels:
+            value = float(output[channel])
+            formula, operands = _formula(explained, [x[0, 0, 0] for x in pixels], channel)
+            yield Step(
+                channel=channel, operands=operands, formula=formula, total=value, value=value
+            )
 
 
 def conv_totals(
-    subject: Subject, layer: ConvLayer, sides: tuple[Side, Side], channels: Sequence[int]
+    explained: ExplainedLayer, layer: ConvLayer, axes: Axes, channels: Sequence[int]
 ) -> FloatArray:
-    """Return a convolution's sums with their biases for one place, by `conv_single_step`.
+    """Return a convolution's sums with their biases at one position, by `conv_single_step`.
 
     Parameters
     ----------
-    subject, layer
+    explained, layer
         The layer twice: here its type is known.
-    sides : (Side, Side)
+    axes : (AxisWindow, AxisWindow)
     channels : sequence of int
-        Those wanted; the others are 0, but before a softmax, which sees all.
+        Those that are computed; the others are 0. Before a softmax, which reads all, all are.
 
     Returns
     -------
     ndarray, shape (n_C,)
     """
-    given = subject.inputs[0]
-    n_C = subject.output_shape[3]
+    n_C = explained.output_shape[3]
     totals = np.zeros(n_C)
     for channel in range(n_C) if layer.activation == "softmax" else channels:
-        one = layer.one_map(channel, given.shape[3], subject.dtype)
-        window = read_window(given, sides, one.channels, layer.pad_value)
+        one = layer.one_map(channel, explained.inputs[0].shape[3], explained.dtype)
+        window = explained.read_window(axes, one.channels)
         totals[channel] = conv_single_step(window, one.weights, one.bias)
     return totals
 
 
 def _conv_step(
-    subject: Subject,
-    layer: ConvLayer,
-    sides: tuple[Side, Side],
-    channel: int,
-    totals: FloatArray,
-    fast: FloatArray,
+    explained: ExplainedLayer, layer: ConvLayer, axes: Axes, channel: int, totals: FloatArray
 ) -> Step:
-    given = subject.inputs[0]
-    one = layer.one_map(channel, given.shape[3], subject.dtype)
-    window = read_window(given, sides, one.channels, layer.pad_value)
-    blocks = tuple(
-        _products(given.names[c], c, window[:, :, [k]], one.weights[:, :, [k]])
-        for k, c in enumerate(one.channels)
-    )
+    source = explained.inputs[0]
+    one = layer.one_map(channel, source.shape[3], explained.dtype)
+    window = explained.read_window(axes, one.channels)
+    blocks = []
+    for k, c in enumerate(one.channels):
+        values, weights = window[:, :, [k]], one.weights[:, :, [k]]
+        products = np.multiply(values, weights, dtype=np.float64)[:, :, 0]
+        total = float(conv_single_step(values, weights, 0.0))
+        blocks.append(Block(source.names[c], c, values[:, :, 0], weights[:, :, 0], products, total))
     activation = layer.activation_for(np.dtype(float))
-    formula, operands = activation_words(layer, totals, channel)
+    formula, operands = activation_formula(layer, totals, channel)
     return Step(
         channel=channel,
-        name=subject.output_names[channel],
-        blocks=blocks,
+        blocks=tuple(blocks),
         operands=operands,
-        formula=formula,
+        formula=formula or None,
         bias=one.bias,
         total=float(totals[channel]),
         activation=layer.activation,
         value=float(activation.forward(totals[None, None, None])[0, 0, 0, channel]),
-        fast=float(fast[channel]),
     )
 
 
-def _products(name: str, channel: int, window: FloatArray, weights: FloatArray) -> Block:
-    products = np.multiply(window, weights, dtype=np.float64)[:, :, 0]
-    total = float(conv_single_step(window, weights, 0.0))
-    return Block(name, channel, window[:, :, 0], weights[:, :, 0], products, total)
-
-
 def pool_step(
-    subject: Subject,
-    layer: PoolLayer,
-    sides: tuple[Side, Side],
-    at: Pair,
-    channel: int,
-    fast: float,
+    explained: ExplainedLayer, layer: PoolLayer, axes: Axes, at: Pair, channel: int
 ) -> Step:
     """Return how one window is pooled."""
-    given = subject.inputs[0]
-    window = read_window(given, sides, [channel], PADS.get(layer.mode, 0.0))[:, :, 0]
-    real = np.logical_and.outer(sides[0].real, sides[1].real)
-    block, divisor = Block(given.names[channel], channel, window), None
-    if layer.mode in PADS:
-        block = _winner(block, real, layer.mode)
+    window = explained.read_window(axes, [channel])[:, :, 0]
+    block, divisor = Block(explained.inputs[0].names[channel], channel, window), None
+    if layer.mode in POOL_PADDING:
+        block = _winner(block, ~padding_of(axes), layer.mode)
         value = block.sum
     elif layer.mode == "average":
-        counts = (side.axis.counts(layer.count_include_pad) for side in sides)
+        counts = (axis.axis.counts(layer.count_include_pad) for axis in axes)
         down, across = (int(c[k]) for c, k in zip(counts, at, strict=True))
-        # A dilated window can meet pads only; its sum is 0, and so is its average.
+        # A dilated window can meet padding only; its sum is 0, and so is its average.
         divisor = max(down * across, 1)
         block = replace(block, sum=float(window.sum(dtype=np.float64)))
         value = block.sum / divisor
     else:
         block, value = _norm(block, layer.p)
-    return Step(
-        channel=channel,
-        name=subject.output_names[channel],
-        blocks=(block,),
-        divisor=divisor,
-        total=value,
-        value=value,
-        fast=fast,
-    )
+    return Step(channel=channel, blocks=(block,), divisor=divisor, total=value, value=value)
 
 
-def _winner(block: Block, real: NDArray[np.bool_], mode: str) -> Block:
-    """Mark the first winner among the input cells; a window of pads only has none."""
-    winner, met = np.zeros(real.shape, bool), block.window[real]
-    if not met.size:
-        return replace(block, sum=float(PADS[mode]), winner=winner)
-    winner[real] = create_mask_from_window(met if mode == "max" else -met)
+def _winner(block: Block, inside: NDArray[np.bool_], mode: str) -> Block:
+    """Mark the first winner among the input cells; a window of padding only has none."""
+    winner, cells = np.zeros(inside.shape, bool), block.window[inside]
+    if not cells.size:
+        return replace(block, sum=float(POOL_PADDING[mode]), winner=winner)
+    winner[inside] = create_mask_from_window(cells if mode == "max" else -cells)
     best = block.window[winner][0]
-    ties = 1 if np.isnan(best) else int(np.count_nonzero(met == best))
+    ties = 1 if np.isnan(best) else int(np.count_nonzero(cells == best))
     return replace(block, sum=float(best), winner=winner, ties=ties)
 
 
 def _norm(block: Block, p: float) -> tuple[Block, float]:
     window = np.abs(block.window, dtype=np.float64)
     pooled, _ = pool_forward(window[None, :, :, None], {"f": window.shape, "p": p}, "lp")
-    if np.isinf(p):
-        return replace(block, products=window, sum=float(window.max())), float(pooled.item())
-    powers = window**p
-    return replace(block, products=powers, sum=float(powers.sum())), float(pooled.item())
+    powers = window if np.isinf(p) else window**p
+    total = float(powers.max() if np.isinf(p) else powers.sum())
+    return replace(block, products=powers, sum=total), float(pooled.item())
 
 
-def _pad_step(
-    subject: Subject, layer: PadLayer, sides: tuple[Side, Side], channel: int, fast: float
-) -> Step:
-    given = subject.inputs[0]
-    window = read_window(given, sides, [channel], layer.pad_value)[:, :, 0]
-    value = float(window.item())
-    return Step(
-        channel=channel,
-        name=subject.output_names[channel],
-        blocks=(Block(given.names[channel], channel, window, sum=value),),
-        total=value,
-        value=value,
-        fast=fast,
-    )
-
-
-def activation_words(layer: ConvLayer | ActivationLayer, z: FloatArray, channel: int) -> Words:
-    """Return an activation's formula, and what stands in it.
+def activation_formula(layer: ConvLayer | ActivationLayer, z: FloatArray, channel: int) -> Formula:
+    """Return an activation's formula, and the numbers in it.
 
     Parameters
     ----------
     layer : ConvLayer or ActivationLayer
     z : ndarray, shape (n_C,)
-        All values of one place.
+        All values of one position.
     channel : int
         The one that is explained.
 
     Examples
     --------
-    >>> activation_words(ActivationLayer("leaky-relu"), np.array([-2.0]), 0)
-    ('z if z > 0, else alpha * z', (Operand(name='z', value=-2.0), Operand(name='alpha', \
-value=0.01)))
+    >>> activation_formula(ActivationLayer("leaky-relu"), np.array([-2.0]), 0)
+    ('z if z > 0, else alpha * z', (('z', -2.0), ('alpha', 0.01)))
     """
     name = layer.activation
-    operands = [Operand("z", float(z[channel]))]
+    operands = [("z", float(z[channel]))]
     for key, default in ACTIVATIONS[name].settings.items():
-        given = getattr(layer, key, None)
-        operands.append(Operand(key, _of_channel(default if given is None else given, channel)))
+        setting = getattr(layer, key, None)
+        operands.append((key, _of_channel(default if setting is None else setting, channel)))
     if name == "softmax":
         largest = float(z.max())
-        operands += [
-            Operand("largest", largest),
-            Operand("total", float(np.exp(z - largest).sum())),
-        ]
-    return ACTIVATION_WORDS[name], tuple(operands) if name != "none" else ()
+        operands += [("largest", largest), ("total", float(np.exp(z - largest).sum()))]
+    return ACTIVATION_FORMULAS[name], tuple(operands) if name != "none" else ()
 
 
-def _of_channel(given: FloatArray | float, channel: int) -> float:
-    """One of a parameter's numbers, or the one that serves all channels."""
-    flat = np.ravel(given)
+def _of_channel(parameter: FloatArray | float, channel: int) -> float:
+    """A channel's number of a parameter, which may have one for all channels."""
+    flat = np.ravel(parameter)
     return float(flat[channel if flat.size > 1 else 0])
 
 
-def pixel_step(subject: Subject, at: Pair, channel: int, fast: float) -> Step:
-    """Return how a layer without a window makes one value, in float64.
+def read_pixels(explained: ExplainedLayer, at: Pair) -> list[FloatArray]:
+    """Return the values of one position in every input, (1, 1, 1, channels) of float64.
 
-    Parameters
-    ----------
-    subject : Subject
-    at : (row, column)
-    channel : int
-        Of the output.
-    fast : float
-        What every command gets.
-    """
-    pixels = read_pixels(subject, at)
-    value = float(subject.layer.forward(*pixels)[0][0, 0, 0, channel])
-    formula, operands = _words(subject, [pixel[0, 0, 0] for pixel in pixels], channel)
-    return Step(
-        channel=channel,
-        name=subject.output_names[channel],
-        blocks=(),
-        operands=operands,
-        formula=formula,
-        total=value,
-        value=value,
-        fast=fast,
-    )
-
-
-def read_pixels(subject: Subject, at: Pair) -> list[FloatArray]:
-    """Return the values of one place in every input, (1, 1, 1, channels) of float64.
-
-    An input of 1x1 serves every place.
+    An input of 1x1 serves every position.
     """
     box = slice(at[0], at[0] + 1), slice(at[1], at[1] + 1)
-    boxes = [subject.layer.reads(given.shape, box) for given in subject.inputs]
     return [
-        given.rows(rows.start, rows.stop)[:, :, cols].astype(np.float64)
-        for given, (rows, cols) in zip(subject.inputs, boxes, strict=True)
+        source.read(explained.layer.reads(source.shape, box)).astype(np.float64)
+        for source in explained.inputs
     ]
 
 
-def _words(subject: Subject, pixels: list[FloatArray], channel: int) -> Words:
-    layer = subject.layer
+def _formula(explained: ExplainedLayer, pixels: list[FloatArray], channel: int) -> Formula:
+    """The formula of a layer without a window."""
+    layer, names = explained.layer, [source.name for source in explained.inputs]
     if isinstance(layer, ActivationLayer):
-        return activation_words(layer, pixels[0], channel)
+        return activation_formula(layer, pixels[0], channel)
     if isinstance(layer, ConcatLayer):
-        return _joined(subject, pixels, channel)
+        number = 0
+        while channel >= len(pixels[number]):
+            channel -= len(pixels[number])
+            number += 1
+        operand = names[number], float(pixels[number][channel])
+        return f"channel {channel} of {names[number]}", (operand,)
     if not isinstance(layer, (ScaleLayer, BatchNormLayer)):
-        names = [given.name for given in subject.inputs]
-        operands = (Operand(n, float(p[channel])) for n, p in zip(names, pixels, strict=True))
+        operands = [(name, float(x[channel])) for name, x in zip(names, pixels, strict=True)]
         return (" * " if isinstance(layer, MulLayer) else " + ").join(names), tuple(operands)
-    values = [Operand("x", float(pixels[0][channel]))]
-    values += [Operand(k, _of_channel(v, channel)) for k, v in layer.parameters.items()]
+    operands = [("x", float(pixels[0][channel]))]
+    operands += [(key, _of_channel(v, channel)) for key, v in layer.parameters.items()]
     if isinstance(layer, ScaleLayer):
-        return "factor * x + offset", tuple(values)
-    values.append(Operand("epsilon", layer.epsilon))
-    return "gamma * (x - mean) / sqrt(var + epsilon) + beta", tuple(values)
-
-
-def _joined(subject: Subject, pixels: list[FloatArray], channel: int) -> Words:
-    """Which input a channel of joined ones comes from."""
-    for given, pixel in zip(subject.inputs, pixels, strict=True):
-        if channel < len(pixel):
-            return f"channel {channel} of {given.name}", (
-                Operand(given.name, float(pixel[channel])),
-            )
-        channel -= len(pixel)
-    raise IndexError(channel)
+        return "factor * x + offset", tuple(operands)
+    operands.append(("epsilon", layer.epsilon))
+    return "gamma * (x - mean) / sqrt(var + epsilon) + beta", tuple(operands)

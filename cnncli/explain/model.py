@@ -1,23 +1,21 @@
-"""What an explanation is made of: windows in their places, blocks of numbers, steps."""
+"""The records of an explanation: the window on the input, blocks of numbers, steps, the whole."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from cnncli.core.geometry import Axis, Pair
-from cnncli.explain.explained_layer import Input
 from cnncli.network.layers import FloatArray
 
 Sizes = tuple[int, int, int]
 
 
 @dataclass(frozen=True)
-class Side:
-    """A window along one axis, where it stands for one output.
+class AxisWindow:
+    """A window along one axis, at one of its positions.
 
     Parameters
     ----------
@@ -33,9 +31,32 @@ class Side:
     sources: tuple[int | None, ...]
 
     @property
-    def real(self) -> NDArray[np.bool_]:
-        """Whether each tap stands on an input cell, and not on padding."""
+    def inside(self) -> NDArray[np.bool_]:
+        """Whether each tap reads an input cell, and not padding."""
         return np.array([0 <= cell < self.axis.size for cell in self.cells])
+
+
+Axes = tuple[AxisWindow, AxisWindow]
+"""Rows and columns of a window."""
+
+
+def place_axis_window(axis: Axis, output: int, mode: str = "zeros") -> AxisWindow:
+    """Return the window along one axis at the position of an output.
+
+    Examples
+    --------
+    >>> place_axis_window(Axis(size=10, kernel=3, begin=1, end=1), 0).cells
+    (-1, 0, 1)
+    """
+    cells, sources = zip(*axis.under(output, mode), strict=True)
+    return AxisWindow(axis, cells, sources)
+
+
+def padding_of(axes: Axes | None) -> NDArray[np.bool_]:
+    """Tell which cells of a window are padding, shape (k_H, k_W); (0, 0) without a window."""
+    if axes is None:
+        return np.zeros((0, 0), bool)
+    return ~np.logical_and.outer(axes[0].inside, axes[1].inside)
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,21 +91,7 @@ class Block:
     ties: int = 0
 
 
-@dataclass(frozen=True)
-class Operand:
-    """A number in the formula of a single value.
-
-    Parameters
-    ----------
-    name : str
-    value : float
-    """
-
-    name: str
-    value: float
-
-
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, kw_only=True)
 class Step:
     """How one output channel gets its value.
 
@@ -94,33 +101,33 @@ class Step:
     name : str
     blocks : tuple of Block
         One for each input channel that it reads; none where a layer changes single values.
+    operands : tuple of (str, float)
+        Names and numbers in the formula of a layer without a window, or of an activation.
+    formula : str, optional
+        On the operands.
+    bias : float, optional
+    divisor : int, optional
+        Of an average.
     total : float
         Before the activation.
+    activation : str
     value : float
         In float64.
     fast : float
         What every command gets.
-    operands : tuple of Operand
-        What a layer without a window, or an activation that sees other channels, works with.
-    formula : str
-        In words, on the operands.
-    bias : float, optional
-    divisor : int, optional
-        Of an average.
-    activation : str
     """
 
     channel: int
-    name: str
-    blocks: tuple[Block, ...]
-    total: float
-    value: float
-    fast: float
-    operands: tuple[Operand, ...] = ()
-    formula: str = ""
+    name: str = ""
+    blocks: tuple[Block, ...] = ()
+    operands: tuple[tuple[str, float], ...] = ()
+    formula: str | None = None
     bias: float | None = None
     divisor: int | None = None
+    total: float
     activation: str = "none"
+    value: float
+    fast: float = np.nan
 
     @property
     def difference(self) -> float:
@@ -131,12 +138,16 @@ class Step:
 
 @dataclass(frozen=True, eq=False)
 class Explanation:
-    """How one place of one map gets its values.
+    """How one position of one map gets its values.
 
     Parameters
     ----------
-    name, op : str
-        Of the layer.
+    layer, type : str
+        Name and kind of the layer.
+    mode : str, optional
+        Of a pool.
+    p : float, optional
+        Of an lp pool.
     image : int
         Of a batch.
     at : (row, column)
@@ -145,14 +156,12 @@ class Explanation:
         Names of the layers it reads.
     input_shapes : tuple of (n_H, n_W, n_C)
     output_shape : (n_H, n_W, n_C)
-    rows, cols : Side, optional
-        None for layers without a window.
+    axes : (AxisWindow, AxisWindow), optional
+        Rows and columns of the window; None for layers without one.
+    padding : ndarray of bool, shape (k_H, k_W)
+        Which cells of the window are padding.
     pad_mode : str
     pad_value : float
-    mode : str
-        Of a pool.
-    p : float
-        Of an lp pool.
     map : int
         The picture of the output.
     map_name : str
@@ -164,62 +173,21 @@ class Explanation:
         One for each channel of the map.
     """
 
-    name: str
-    op: str
+    layer: str
+    type: str
+    mode: str | None
+    p: float | None
     image: int
     at: Pair
     inputs: tuple[str, ...]
     input_shapes: tuple[Sizes, ...]
     output_shape: Sizes
-    rows: Side | None
-    cols: Side | None
+    axes: Axes | None
+    padding: NDArray[np.bool_]
     pad_mode: str
     pad_value: float
-    mode: str
-    p: float
     map: int
     map_name: str
     maps: int
     dtype: str
     steps: tuple[Step, ...]
-
-    @property
-    def padding(self) -> NDArray[np.bool_]:
-        """Which cells of the window are padding, shape (k_H, k_W); (0, 0) without a window."""
-        if self.rows is None or self.cols is None:
-            return np.zeros((0, 0), bool)
-        return ~np.logical_and.outer(self.rows.real, self.cols.real)
-
-
-def stand(axis: Axis, output: int, mode: str = "zeros") -> Side:
-    """Return where the window of an output stands along one axis.
-
-    Examples
-    --------
-    >>> stand(Axis(size=10, kernel=3, begin=1, end=1), 0).cells
-    (-1, 0, 1)
-    """
-    cells, sources = zip(*axis.under(output, mode), strict=True)
-    return Side(axis, cells, sources)
-
-
-def read_window(
-    given: Input, sides: tuple[Side, Side], channels: Sequence[int], fill: float
-) -> FloatArray:
-    """Return the values under a window, (k_H, k_W, channels); `fill` where it copies no cell.
-
-    Examples
-    --------
-    >>> from cnncli.explain.explained_layer import array_input
-    >>> given, axis = array_input(np.ones((1, 3, 3, 1))), Axis(size=3, kernel=2, begin=1)
-    >>> read_window(given, (stand(axis, 0), stand(axis, 0)), [0], 0.0)[:, :, 0]
-    array([[0., 0.],
-           [0., 1.]])
-    """
-    met = [np.array([source is not None for source in side.sources]) for side in sides]
-    rows, cols = (np.array([s for s in side.sources if s is not None], int) for side in sides)
-    first, last = (rows.min(), rows.max() + 1) if rows.size else (0, 1)
-    values = given.rows(int(first), int(last))[0]
-    window = np.full((*(len(side.cells) for side in sides), len(channels)), fill, values.dtype)
-    window[np.ix_(*met)] = values[np.ix_(rows - first, cols)][:, :, list(channels)]
-    return window

@@ -1,29 +1,28 @@
-"""One explanation from an image: read it, find the layer's inputs and the place, explain."""
+"""From an image to an explanation: read it, find the layer's inputs and the position, explain."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Generic, TypeVar
 
 import numpy as np
 
 from cnncli.core.geometry import Pair
 from cnncli.errors import OptionError
-from cnncli.explain.backward import Received, receive
+from cnncli.explain.backward import BackwardExplanation, explain_backward
 from cnncli.explain.explained_layer import (
-    Input,
-    Subject,
+    ExplainedLayer,
+    LayerInput,
     array_input,
-    check_one_input,
-    find_channel,
-    find_map,
-    telling_place,
+    find_index,
+    strongest_position,
 )
 from cnncli.explain.forward import explain
 from cnncli.explain.model import Explanation
 from cnncli.io.images import Picture
 from cnncli.network.graph import SOURCE, Network, input_groups
-from cnncli.network.layers import FloatArray, Shape
+from cnncli.network.layers import FloatArray
 from cnncli.network.passes import forward_layers, peak_bytes
 from cnncli.pipeline.files import LocalFiles
 from cnncli.pipeline.job import Job, Task
@@ -43,14 +42,14 @@ class ExplainJob:
     layer : str, optional
         By default the last one.
     at : (row, column), optional
-        Of the layer's output, by default the strongest of the middle part; of the way back of its
-        input, by default the middle.
+        Of the layer's output, by default the strongest of the middle part; backward of its input,
+        by default the middle.
     map : str, optional
-        Index or name; by default the first, of the way back all.
+        Index or name; by default the first, backward all.
     image : int, optional
         Of a batch; by default the first.
     channel : str, optional
-        Of the layer's input, for the way back; by default the first.
+        Of the layer's input, backward; by default the first.
     """
 
     job: Job
@@ -61,59 +60,56 @@ class ExplainJob:
     channel: str | None = None
 
 
+AnyExplanation = TypeVar("AnyExplanation", Explanation, BackwardExplanation)
+
+
 @dataclass(frozen=True, eq=False)
-class Explained:
-    """What came of it.
+class ExplainResult(Generic[AnyExplanation]):
+    """An explanation, and what it was made from.
 
     Parameters
     ----------
-    subject : Subject
-        The layer with its inputs.
-    explanation : Explanation
+    explanation : Explanation or BackwardExplanation
+    explained : ExplainedLayer
     picture : Picture
+    image_notes : tuple of str
+        On the image and the network.
     notes : tuple of str
+        All: also what was chosen for want of an option.
     """
 
-    subject: Subject
-    explanation: Explanation
+    explanation: AnyExplanation
+    explained: ExplainedLayer
     picture: Picture
+    image_notes: tuple[str, ...]
     notes: tuple[str, ...]
 
 
-@dataclass(frozen=True, eq=False)
-class Returned:
-    """What came of an explanation of the way back.
-
-    Parameters
-    ----------
-    received : Received
-    notes : tuple of str
-    """
-
-    received: Received
-    notes: tuple[str, ...]
-
-
-def run(wanted: ExplainJob, source: Source) -> Explained:
-    """Read an image and explain one place of one layer.
+def run(job: ExplainJob, source: Source) -> ExplainResult[Explanation]:
+    """Read an image and explain one position of one layer's output.
 
     Raises
     ------
     CnnCliError
-        If the image cannot be read, does not fit the network, or has no such place.
+        If the image cannot be read, does not fit the network, or has no such position.
     """
-    # What is not finite in an image is shown as it is.
+    # Values of an image that are not finite are shown as they are.
     with np.errstate(all="ignore"):
-        subject, picture, image = _open(wanted, source)
-        index = find_map(wanted.map, subject.groups)
-        at = telling_place(subject, index) if wanted.at is None else wanted.at
-        found = explain(subject, at, index, image)
-    notes = (*_notes(wanted, picture), *_choices(wanted, found))
-    return Explained(subject, found, picture, notes)
+        explained, picture, image = _open(job, source)
+        groups = explained.groups
+        index = find_index("--map", job.map, [group.name for group in groups])
+        at = strongest_position(explained, index) if job.at is None else job.at
+        explanation = explain(explained, at, index, image)
+    notes, choices = _notes(job, picture), []
+    if job.at is None:
+        choices.append(f"--at {at[0]},{at[1]} was chosen: the strongest output of the middle part")
+    if job.map is None and len(groups) > 1:
+        choices.append(f"map 0 of 0 to {len(groups) - 1}; --map takes another, by index or name")
+    return ExplainResult(explanation, explained, picture, notes, (*notes, *choices))
 
 
-def run_backward(wanted: ExplainJob, source: Source) -> Returned:
-    """Read an image and explain what comes back to one place of a layer's input.
+def run_backward(job: ExplainJob, source: Source) -> ExplainResult[BackwardExplanation]:
+    """Read an image and explain the gradient of one value of a layer's input.
 
     Raises
     ------
@@ -121,25 +117,28 @@ def run_backward(wanted: ExplainJob, source: Source) -> Returned:
         As `run` says.
     """
     with np.errstate(all="ignore"):
-        subject, picture, image = _open(wanted, source)
-        given = check_one_input(subject, "--backward")
-        channel = find_channel(wanted.channel, given)
-        index = None if wanted.map is None else find_map(wanted.map, subject.groups)
-        at = (given.shape[1] // 2, given.shape[2] // 2) if wanted.at is None else wanted.at
-        found = receive(subject, at, channel, index, image)
-    notes = _notes(wanted, picture)
-    if wanted.at is None:
-        notes += (f"--at {at[0]},{at[1]} was chosen: the middle of the input",)
-    if wanted.channel is None and given.shape[3] > 1:
-        notes += (f"channel 0 of 0 to {given.shape[3] - 1}; --channel takes another",)
-    return Returned(found, notes)
+        explained, picture, image = _open(job, source)
+        _, n_H, n_W, n_C = explained.only_input.shape
+        channel = find_index("--channel", job.channel, explained.only_input.names)
+        names = [group.name for group in explained.groups]
+        index = None if job.map is None else find_index("--map", job.map, names)
+        at = (n_H // 2, n_W // 2) if job.at is None else job.at
+        explanation = explain_backward(explained, at, channel, index, image)
+    notes, choices = _notes(job, picture), []
+    if job.at is None:
+        choices.append(f"--at {at[0]},{at[1]} was chosen: the middle of the input")
+    if job.channel is None and n_C > 1:
+        choices.append(f"channel 0 of 0 to {n_C - 1}; --channel takes another")
+    return ExplainResult(explanation, explained, picture, notes, (*notes, *choices))
 
 
-def _open(wanted: ExplainJob, source: Source) -> tuple[Subject, Picture, int]:
-    job = wanted.job
+def _open(wanted: ExplainJob, source: Source) -> tuple[ExplainedLayer, Picture, int]:
+    job, image = wanted.job, wanted.image or 0
     picture = LocalFiles(job.output).read(job, Task(0, Target("stdout", source, "-", "explain")))
-    image = _image(wanted.image, picture)
-    return find_subject(job.network, picture, wanted.layer, image), picture, image
+    count = picture.shape[0]
+    if image >= count:
+        raise OptionError(f"--image: images of {picture.name} are 0 to {count - 1}, got {image}")
+    return find_layer(job.network, picture, wanted.layer, image), picture, image
 
 
 def _notes(wanted: ExplainJob, picture: Picture) -> tuple[str, ...]:
@@ -147,33 +146,15 @@ def _notes(wanted: ExplainJob, picture: Picture) -> tuple[str, ...]:
     return (*wanted.job.notes, *picture.notes, *wanted.job.network.notes(shape))
 
 
-def _image(number: int | None, picture: Picture) -> int:
-    count = picture.shape[0]
-    if number is not None and number >= count:
-        raise OptionError(f"--image: images of {picture.name} are 0 to {count - 1}, got {number}")
-    return number or 0
-
-
-def _choices(wanted: ExplainJob, found: Explanation) -> tuple[str, ...]:
-    """Say what was chosen for want of an option."""
-    said = []
-    if wanted.at is None:
-        place = f"{found.at[0]},{found.at[1]}"
-        said.append(f"--at {place} was chosen: the strongest output of the middle part")
-    if wanted.map is None and found.maps > 1:
-        said.append(f"map 0 of 0 to {found.maps - 1}; --map takes another, by index or name")
-    return tuple(said)
-
-
-def find_subject(network: Network, picture: Picture, layer: str | None, image: int) -> Subject:
+def find_layer(network: Network, picture: Picture, name: str | None, image: int) -> ExplainedLayer:
     """Return a layer of a network with the values that reach it from one image.
 
     Parameters
     ----------
     network : Network
     picture : Picture
-    layer : str, optional
-        By default the last one.
+    name : str, optional
+        Of the layer; by default the last one.
     image : int
         Of the picture's batch.
 
@@ -186,38 +167,30 @@ def find_subject(network: Network, picture: Picture, layer: str | None, image: i
     --------
     >>> from cnncli.network.layers import PoolLayer
     >>> picture = Picture(np.ones((1, 8, 8, 1)), 1.0, False, False, (), "a.npy")
-    >>> subject = find_subject(Network.chain(PoolLayer(), PoolLayer()), picture, "pool2", 0)
-    >>> subject.inputs[0].name, subject.inputs[0].shape
+    >>> explained = find_layer(Network.chain(PoolLayer(), PoolLayer()), picture, "pool2", 0)
+    >>> explained.inputs[0].name, explained.inputs[0].shape
     ('pool1', (1, 4, 4, 1))
     """
-    name = network.names[-1] if layer is None else layer
+    name = network.names[-1] if name is None else name
     network = network.until(name)
     node = network.node(name)
     shape = (1, *picture.shape[1:])
-    shapes, groups = network.shapes(shape), network.groups(input_groups(shape[3]))
+    network.shapes(shape)
+    groups = network.groups(input_groups(shape[3]))
     values = _layer_values(network, picture, image, [n for n in node.inputs if n != SOURCE])
 
-    def one(each: str) -> Input:
-        names = channel_names(groups[each])
-        if each == SOURCE:
-            return picture_input(picture, image, names)
-        return array_input(values[each], each, names)
-
-    inputs = tuple(one(each) for each in node.inputs)
-    assert node.layer.output_shape(*(given.shape for given in inputs)) == shapes[name]
-    return Subject(name, node.layer, inputs, groups[name], picture.dtype)
-
-
-def picture_input(picture: Picture, image: int, names: tuple[str, ...]) -> Input:
-    """Return one image of a picture as an input, of which no more is read than is asked for."""
-
-    def rows(first: int, last: int) -> FloatArray:
+    def image_rows(first: int, last: int) -> FloatArray:
         pixels = picture.pixels[image : image + 1, first:last]
-        values: FloatArray = picture.scaled(pixels)
-        return values
+        rows: FloatArray = picture.scaled(pixels)
+        return rows
 
-    shape: Shape = (1, *picture.shape[1:])
-    return Input(SOURCE, shape, rows, names)
+    inputs = tuple(
+        LayerInput(SOURCE, shape, image_rows, channel_names(groups[SOURCE]))
+        if before == SOURCE
+        else array_input(values[before], before, channel_names(groups[before]))
+        for before in node.inputs
+    )
+    return ExplainedLayer(name, node.layer, inputs, groups[name], picture.dtype)
 
 
 def _layer_values(

@@ -30,7 +30,7 @@ def photo(empty_folder: Path) -> Path:
 def scene_in(path: str) -> dict[str, Any]:
     """Return the data of a page."""
     text = Path(path).read_text("utf-8")
-    (data,) = re.findall(r'<script type="application/json" id="scene">(.*?)</script>', text)
+    (data,) = re.findall(r'<script type="application/json" id="page-data">(.*?)</script>', text)
     found: dict[str, Any] = json.loads(data)
     return found
 

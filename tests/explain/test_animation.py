@@ -11,10 +11,10 @@ import pytest
 from PIL import Image, ImageSequence
 
 from cnncli.core.conv import conv_forward
-from cnncli.explain.animation.draw import LEAST_TEXT, draw_frames, ink_on, plan_frames
-from cnncli.explain.animation.encode import PALETTE, encode_film, indexed
-from cnncli.explain.animation.frames import FrameOptions, Shots, shoot
-from cnncli.explain.explained_layer import Subject, array_input
+from cnncli.explain.animation.draw import LEAST_TEXT, draw_frames, ink_on, layout_frames
+from cnncli.explain.animation.encode import PALETTE, encode_animation, indexed
+from cnncli.explain.animation.frames import Animation, FrameOptions, plan_animation
+from cnncli.explain.explained_layer import ExplainedLayer, array_input
 from cnncli.filters.files import load_filter
 from cnncli.network.layers import ConvLayer, Layer, PadLayer, PoolLayer
 from cnncli.render.colormaps import apply
@@ -52,26 +52,26 @@ def colours(path: str | Path) -> np.ndarray:
 
 def frames_of(path: str | Path) -> tuple[list[np.ndarray], list[int]]:
     """Return the frames of an animation and how long each is seen."""
-    with Image.open(path) as film:
+    with Image.open(path) as animation:
         seen = [
             (np.asarray(frame.convert("RGB")), round(frame.info["duration"]))
-            for frame in ImageSequence.Iterator(film)
+            for frame in ImageSequence.Iterator(animation)
         ]
     return [pixels for pixels, _ in seen], [time for _, time in seen]
 
 
-def subject_of(layer: Layer, values: np.ndarray) -> Subject:
+def subject_of(layer: Layer, values: np.ndarray) -> ExplainedLayer:
     """Return a layer on an array, each of its channels a map."""
     given = array_input(values)
     count = layer.output_shape(given.shape)[3]
     groups = tuple(MapGroup(str(c), (c,)) for c in range(count))
-    return Subject("layer1", layer, (given,), groups, np.dtype(float))
+    return ExplainedLayer("layer1", layer, (given,), groups, np.dtype(float))
 
 
-def middle_colours(picture: np.ndarray, shots: Shots) -> np.ndarray:
+def middle_colours(picture: np.ndarray, animation: Animation) -> np.ndarray:
     """Return the colour at the upper left of each output cell, where no letter and no line is."""
-    spot = plan_frames(shots).outputs[0][1]
-    rows, cols = len(shots.rows.outputs), len(shots.cols.outputs)
+    spot = layout_frames(animation).outputs[0][2]
+    rows, cols = len(animation.rows.outputs), len(animation.cols.outputs)
     corners = [[spot.box(r, c)[:2] for c in range(cols)] for r in range(rows)]
     return np.array([[picture[y + 4, x + 4] for x, y in row] for row in corners])
 
@@ -108,24 +108,26 @@ def test_places_follow_the_stride_and_stay_inside(photo: Path) -> None:
 def test_the_cells_shown_are_those_of_the_padded_input(pad_mode: str) -> None:
     values = RNG.normal(size=(1, 9, 8, 1))
     layer = ConvLayer(load_filter("1 2 3; 4 5 6; 7 8 9"), pad_mode=pad_mode, stride=2)
-    shots = shoot(subject_of(layer, values), (0, 0), FrameOptions(cells=6))
+    animation = plan_animation(subject_of(layer, values), (0, 0), FrameOptions(cells=6))
     border = {"zeros": "constant"}.get(pad_mode, pad_mode)
     padded = np.pad(values[0, :, :, 0], 1, mode=border)  # type: ignore[call-overload]
-    begins = [side.side.axis.begin for side in (shots.rows, shots.cols)]
+    begins = [span.window.axis.begin for span in (animation.rows, animation.cols)]
     first = [1 - begin for begin in begins]
-    rows, cols = shots.bands[0].crop.shape
+    rows, cols = animation.channels[0].crop.shape
     assert (rows, cols) == (6, 6)
-    shown = ~shots.unread
+    shown = ~animation.unread
     wanted = padded[first[0] : first[0] + rows, first[1] : first[1] + cols]
-    np.testing.assert_array_equal(shots.bands[0].crop[shown], wanted[shown])
-    assert shots.padding[0].all() if begins[0] else not shots.padding[0, begins[1] :].any()
+    np.testing.assert_array_equal(animation.channels[0].crop[shown], wanted[shown])
+    assert animation.padding[0].all() if begins[0] else not animation.padding[0, begins[1] :].any()
 
 
 def test_padding_that_no_window_reads_is_left_empty() -> None:
     layer = ConvLayer(load_filter("1"), padding=3, stride=2)
-    shots = shoot(subject_of(layer, np.ones((1, 4, 4, 1))), (0, 0), FrameOptions(cells=4))
-    assert shots.rows.side.cells == (-3, -2, -1, 0)
-    assert shots.rows.unread == (False, True, False, False)
+    animation = plan_animation(
+        subject_of(layer, np.ones((1, 4, 4, 1))), (0, 0), FrameOptions(cells=4)
+    )
+    assert animation.rows.window.cells == (-3, -2, -1, 0)
+    assert animation.rows.unread == (False, True, False, False)
 
 
 @pytest.mark.parametrize(("suffix", "least"), sweep([".gif", ".webp", ".png"], [-1.0, 0.0]))
@@ -134,23 +136,23 @@ def test_output_cells_have_the_colours_of_the_rendered_output(suffix: str, least
     weights = RNG.uniform(0.1, 1, (3, 3))
     text = "; ".join(" ".join(map(repr, row)) for row in weights.tolist())
     layer = ConvLayer(load_filter(text), padding="valid", activation="none" if least else "sigmoid")
-    shots = shoot(subject_of(layer, values), (2, 3), FrameOptions())
-    frames = list(draw_frames(shots, plan_frames(shots)))
-    Path(f"a{suffix}").write_bytes(encode_film(frames, [100] * len(frames), suffix))
+    animation = plan_animation(subject_of(layer, values), (2, 3), FrameOptions())
+    frames = list(draw_frames(animation, layout_frames(animation)))
+    Path(f"a{suffix}").write_bytes(encode_animation(frames, [100] * len(frames), suffix))
     pictures, _ = frames_of(f"a{suffix}")
     bank = weights[:, :, None, None]
     Z, _ = conv_forward(values, bank, np.zeros((1, 1, 1, 1)), {"stride": 1, "pad": 0})
     Z = Z if least else 1 / (1 + np.exp(-Z))
-    rows, cols = shots.rows.outputs, shots.cols.outputs
+    rows, cols = animation.rows.outputs, animation.cols.outputs
     part = Z[0, rows.start : rows.stop, cols.start : cols.stop, 0]
     assert (part.min() < 0) == (least < 0)
     mapping = choose_range(part, "symmetric" if least else "clip", False)
     wanted = apply(to_levels(part, mapping), "diverging" if least else "gray")
     wanted = wanted if wanted.ndim == 3 else np.repeat(wanted[:, :, None], 3, axis=2)
     # The last cell carries the mark of the place.
-    last = middle_colours(pictures[-1], shots).reshape(-1, 3)
+    last = middle_colours(pictures[-1], animation).reshape(-1, 3)
     np.testing.assert_array_equal(last[:-1], wanted.reshape(-1, 3)[:-1])
-    empty = middle_colours(pictures[0], shots).reshape(-1, 3)[1:]
+    empty = middle_colours(pictures[0], animation).reshape(-1, 3)[1:]
     assert len(np.unique(empty, axis=0)) == 1
 
 
@@ -212,9 +214,9 @@ def test_the_channels_of_a_photograph_stand_below_each_other() -> None:
     values = RNG.uniform(size=(1, 9, 9, 3))
     layer = ConvLayer(load_filter("1 2; 3 4"))
     subject = subject_of(layer, values)
-    both = Subject("c", layer, subject.inputs, (MapGroup("m", (0, 1, 2)),), np.dtype(float))
-    plan = plan_frames(shoot(both, (4, 4), FrameOptions()))
-    (_, first), (_, second), _ = plan.outputs
+    both = ExplainedLayer("c", layer, subject.inputs, (MapGroup("m", (0, 1, 2)),), np.dtype(float))
+    plan = layout_frames(plan_animation(both, (4, 4), FrameOptions()))
+    (_, _, first), (_, _, second), _ = plan.outputs
     assert first.left == second.left and second.top > first.top
 
 
@@ -223,14 +225,18 @@ def test_the_channels_of_a_photograph_stand_below_each_other() -> None:
 def test_numbers_fit_their_cells_or_are_left_out(scale: float, cells: int) -> None:
     values = RNG.normal(size=(1, 70, 70, 1)) * scale
     layer = ConvLayer(load_filter("0.1 2 -3; 1 1 1; 4 5 6"))
-    shots = shoot(subject_of(layer, values), (30, 30), FrameOptions(cells=cells, most=4))
-    plan = plan_frames(shots)
+    animation = plan_animation(
+        subject_of(layer, values), (30, 30), FrameOptions(cells=cells, most=4)
+    )
+    plan = layout_frames(animation)
     assert plan.font == 0 or plan.font >= LEAST_TEXT
     assert plan.width <= 2800
-    for look in plan.looks[0]:
-        texts = [look.numbers.write(float(v)).strip() for v in shots.bands[0].crop.ravel()]
-        if plan.font and look is plan.looks[0][0]:
-            assert max(label_font(plan.font).getlength(text) for text in texts) < plan.cell
+    for look in plan.styles[0]:
+        texts = [look.form.write(float(v)).strip() for v in animation.channels[0].crop.ravel()]
+        if plan.font and look is plan.styles[0][0]:
+            assert (
+                max(label_font(plan.font).getlength(text) for text in texts) < plan.inputs[0].cell
+            )
 
 
 def test_letters_stand_out_on_every_colour() -> None:
@@ -254,8 +260,10 @@ def test_values_that_are_not_finite_are_shown() -> None:
     values[0, 3, 4] = -np.inf
     for layer in (ConvLayer(load_filter("edge")), PoolLayer(), PadLayer(1)):
         with np.errstate(all="ignore"):
-            shots = shoot(subject_of(layer, values), (1, 1), FrameOptions())
-        assert sum(1 for _ in draw_frames(shots, plan_frames(shots))) == len(shots.found)
+            animation = plan_animation(subject_of(layer, values), (1, 1), FrameOptions())
+        assert sum(1 for _ in draw_frames(animation, layout_frames(animation))) == len(
+            animation.explanations
+        )
 
 
 def test_a_palette_keeps_the_most_frequent_colours() -> None:

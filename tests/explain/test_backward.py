@@ -10,8 +10,8 @@ import pytest
 
 from cnncli import conv_backward, conv_forward, pool_backward, pool_forward
 from cnncli.errors import OptionError, ShapeError
-from cnncli.explain.backward import Received, receive
-from cnncli.explain.explained_layer import Subject
+from cnncli.explain.backward import BackwardExplanation, explain_backward
+from cnncli.explain.explained_layer import ExplainedLayer
 from cnncli.filters.files import load_filter
 from cnncli.filters.filter import from_array
 from cnncli.network.layers import AddLayer, ConvLayer, Layer, PadLayer, PoolLayer
@@ -24,12 +24,12 @@ SHAPE = (1, 6, 7, 4)
 
 
 def everywhere(
-    subject: Subject, index: int | None = None
-) -> list[tuple[tuple[int, int, int], Received]]:
+    subject: ExplainedLayer, index: int | None = None
+) -> list[tuple[tuple[int, int, int], BackwardExplanation]]:
     """Explain the gradient of every input value."""
     _, n_H, n_W, n_C = subject.inputs[0].shape
     places = product(range(n_H), range(n_W), range(n_C))
-    return [((i, j, c), receive(subject, (i, j), c, index)) for i, j, c in places]
+    return [((i, j, c), explain_backward(subject, (i, j), c, index)) for i, j, c in places]
 
 
 @pytest.mark.parametrize(("pads", "groups", "dtype"), sweep(PADS, [1, 2], [np.float32, np.float64]))
@@ -49,7 +49,7 @@ def test_convolution(pads: dict[str, Any], groups: int, dtype: Any) -> None:
                 dZ[..., [c for c in range(4) if c != index]] = 0
             wanted = conv_backward(dZ, cache)[0]
             for (i, j, c), found in everywhere(subject_of(layer, X), index):
-                assert found.total == pytest.approx(wanted[0, i, j, c], abs=1e-5)
+                assert found.gradient == pytest.approx(wanted[0, i, j, c], abs=1e-5)
                 assert found.value == X[0, i, j, c]
                 for path in found.paths:
                     depth = SHAPE[3] // groups
@@ -69,7 +69,7 @@ def test_activations_of_convolutions(activation: str, index: int | None) -> None
     wanted, _ = layer.backward(dY, cache)
     upstream: set[float] = set()
     for (i, j, c), found in everywhere(subject_of(layer, X), index):
-        assert found.total == pytest.approx(wanted[0, i, j, c], abs=1e-12)
+        assert found.gradient == pytest.approx(wanted[0, i, j, c], abs=1e-12)
         upstream |= {path.upstream for path in found.paths}
     assert upstream - {1.0}
 
@@ -80,7 +80,7 @@ def test_filters_of_two_axes() -> None:
     Y, cache = layer.forward(X)
     wanted, _ = layer.backward(np.ones_like(Y), cache)
     for (i, j, c), found in everywhere(subject_of(layer, X)):
-        assert found.total == pytest.approx(wanted[0, i, j, c], abs=1e-6)
+        assert found.gradient == pytest.approx(wanted[0, i, j, c], abs=1e-6)
         assert {path.channel for path in found.paths} == {c}
 
 
@@ -98,7 +98,7 @@ def test_pools(mode: str, fields: dict[str, Any], ties: bool) -> None:
         A, cache = pool_forward(X, given, mode)
         wanted = pool_backward(np.ones_like(A), cache, mode)
         for (i, j, c), found in everywhere(subject_of(layer, X)):
-            assert found.total == pytest.approx(wanted[0, i, j, c], abs=1e-12)
+            assert found.gradient == pytest.approx(wanted[0, i, j, c], abs=1e-12)
 
 
 @pytest.mark.parametrize("mode", ["zeros", "edge", "reflect", "symmetric", "wrap"])
@@ -108,7 +108,7 @@ def test_borders(mode: str) -> None:
     Y, cache = layer.forward(X)
     wanted, _ = layer.backward(np.ones_like(Y), cache)
     for (i, j, c), found in everywhere(subject_of(layer, X)):
-        assert found.total == wanted[0, i, j, c]
+        assert found.gradient == wanted[0, i, j, c]
         for path in found.paths:
             assert Y[0, *path.output, path.channel] == X[0, i, j, c]
 
@@ -124,18 +124,18 @@ def test_layers_without_a_window(layer: Layer, _: Any) -> None:
         wanted, _ = layer.backward(dY, cache)
         assert not isinstance(wanted, tuple)
         for (i, j, c), found in everywhere(subject_of(layer, X), index):
-            assert found.total == pytest.approx(wanted[0, i, j, c], abs=1e-12)
+            assert found.gradient == pytest.approx(wanted[0, i, j, c], abs=1e-12)
 
 
 def test_values_that_no_window_reads() -> None:
     subject = subject_of(PoolLayer(size=2), np.ones((1, 5, 4, 1)))
-    assert receive(subject, (4, 0)).paths == ()
-    assert receive(subject, (4, 0)).total == 0
+    assert explain_backward(subject, (4, 0)).paths == ()
+    assert explain_backward(subject, (4, 0)).gradient == 0
 
 
 def test_refusals() -> None:
     X = np.ones((1, 5, 4, 1))
     with pytest.raises(OptionError, match="rows of the input are 0 to 4 and columns 0 to 3"):
-        receive(subject_of(PoolLayer(), X), (5, 0))
+        explain_backward(subject_of(PoolLayer(), X), (5, 0))
     with pytest.raises(ShapeError, match="--backward needs a layer of one input, it has several"):
-        receive(subject_of(AddLayer(), X, X), (0, 0))
+        explain_backward(subject_of(AddLayer(), X, X), (0, 0))

@@ -18,9 +18,9 @@ from cnncli.core.activations import get_activation
 from cnncli.core.conv import conv_forward
 from cnncli.core.pool import pool_forward
 from cnncli.errors import CnnCliError
-from cnncli.explain.page import layer_data as scenes
-from cnncli.explain.page.layer_data import Place, Scene, layer_scene
-from cnncli.explain.page.network_data import network_scene
+from cnncli.explain.page import layer_data
+from cnncli.explain.page.layer_data import PageData, Unit, layer_page_data
+from cnncli.explain.page.network_data import network_page_data
 from cnncli.explain.page.run import page_text
 from cnncli.filters.files import load_filter
 from cnncli.filters.filter import Filter, from_array
@@ -77,8 +77,8 @@ class Watched:
     asked: list[str] = field(default_factory=list)
     said: list[str] = field(default_factory=list)
 
-    def open(self, path: Path, scene: Scene) -> Any:
-        path.write_text(page_text(scene), "utf-8")
+    def open(self, path: Path, data: PageData) -> Any:
+        path.write_text(page_text(data), "utf-8")
         self.tab.on("request", lambda request: self.asked.append(request.url))
         self.tab.on("console", lambda message: self.said.append(message.text))
         self.tab.on("pageerror", lambda error: self.said.append(str(error)))
@@ -111,14 +111,14 @@ Opener = Callable[..., Any]
 
 @pytest.fixture
 def show(browser: Any, tmp_path: Path) -> Iterator[Opener]:
-    """Open the page of a scene; afterwards nothing was asked for, nothing complained of."""
+    """Open the page of a page's data; afterwards nothing was asked for, nothing complained of."""
     opened: list[tuple[Any, Watched]] = []
 
-    def opener(scene: Scene, **options: Any) -> Any:
+    def opener(data: PageData, **options: Any) -> Any:
         context = browser.new_context(**{"viewport": {"width": 1280, "height": 900}, **options})
         watched = Watched(context.new_page())
         opened.append((context, watched))
-        return watched.open(tmp_path / f"page{len(opened)}.html", scene)
+        return watched.open(tmp_path / f"page{len(opened)}.html", data)
 
     yield opener
     for context, watched in opened:
@@ -139,10 +139,10 @@ def random_picture(shape: tuple[int, int, int], dtype: str = "uint8") -> Picture
     return picture_of(rng.normal(size=(1, *shape)).astype(dtype))
 
 
-def scene_of(
+def page_data_of(
     picture: Picture, layer: ConvLayer | PoolLayer, at: Any = (0, 0), **more: Any
-) -> Scene:
-    return layer_scene(picture, layer, Place(at, **more), title="photo.png")
+) -> PageData:
+    return layer_page_data(picture, layer, Unit(at, **more), title="photo.png")
 
 
 def bank(shape: tuple[int, ...], dtype: str = "float32") -> Any:
@@ -179,7 +179,7 @@ def two_filters() -> Filter:
     return Filter("two", bank((2, 4, 2, 1)).weights[..., 0], True, ("a", "b"))
 
 
-CONV_SCENES: dict[str, tuple[Picture, ConvLayer]] = {
+CONV_PAGES: dict[str, tuple[Picture, ConvLayer]] = {
     "photo": (random_picture((13, 11, 3)), ConvLayer(load_filter("edge"))),
     "two 2-D": (random_picture((9, 12, 3)), ConvLayer(two_filters())),
     "bank": (random_picture((12, 10, 3)), ConvLayer(bank((3, 2, 3, 4)))),
@@ -192,7 +192,9 @@ CONV_SCENES: dict[str, tuple[Picture, ConvLayer]] = {
 }
 
 
-def random_conv(rng: np.random.Generator, layer: ConvLayer, dtype: Any) -> tuple[ConvLayer, Scene]:
+def random_conv(
+    rng: np.random.Generator, layer: ConvLayer, dtype: Any
+) -> tuple[ConvLayer, PageData]:
     """A layer with other settings, and the changes that lead the page there."""
     pads = [int(pad) for pad in rng.integers(0, 5, 4)]
     named = ["same", "same-lower", "valid", pads, pads, pads][rng.integers(6)]
@@ -224,7 +226,7 @@ def random_conv(rng: np.random.Generator, layer: ConvLayer, dtype: Any) -> tuple
     return changed, page
 
 
-def random_pool(rng: np.random.Generator) -> tuple[PoolLayer, Scene]:
+def random_pool(rng: np.random.Generator) -> tuple[PoolLayer, PageData]:
     size, stride = (tuple(int(v) for v in rng.integers(1, 5, 2)) for _ in range(2))
     pads = [int(pad) for pad in rng.integers(0, 3, 4)]
     fields = {
@@ -247,7 +249,7 @@ def random_pool(rng: np.random.Generator) -> tuple[PoolLayer, Scene]:
     return layer, page
 
 
-def compare(read: Scene, layer: ConvLayer | PoolLayer, picture: Picture) -> float:
+def compare(read: PageData, layer: ConvLayer | PoolLayer, picture: Picture) -> float:
     """Compare what a page shows with the core; returns the largest difference."""
     try:
         expected = forward(layer, picture.values())
@@ -277,11 +279,11 @@ def number(text: str) -> float:
     return float(text.replace("Infinity", "inf"))
 
 
-@pytest.mark.parametrize("name", CONV_SCENES)
+@pytest.mark.parametrize("name", CONV_PAGES)
 def test_random_convolutions_equal_the_core(show: Opener, name: str) -> None:
-    picture, layer = CONV_SCENES[name]
+    picture, layer = CONV_PAGES[name]
     rng = np.random.default_rng(len(name))
-    tab = show(scene_of(picture, layer))
+    tab = show(page_data_of(picture, layer))
     worst = 0.0
     for _ in range(SETTINGS_EACH):
         changed, page = random_conv(rng, layer, picture.dtype)
@@ -297,7 +299,7 @@ def test_random_convolutions_equal_the_core(show: Opener, name: str) -> None:
 def test_random_pools_equal_the_core(show: Opener, dtype: str) -> None:
     picture = random_picture((11, 12, 3), dtype)
     rng = np.random.default_rng(len(dtype))
-    tab = show(scene_of(picture, PoolLayer()))
+    tab = show(page_data_of(picture, PoolLayer()))
     worst = 0.0
     for _ in range(SETTINGS_EACH):
         changed, page = random_pool(rng)
@@ -310,10 +312,10 @@ def test_random_pools_equal_the_core(show: Opener, dtype: str) -> None:
 
 @pytest.mark.parametrize("mode", ["zeros", "reflect", "wrap"])
 def test_the_edge_of_a_crop_is_no_padding(show: Opener, monkeypatch: Any, mode: str) -> None:
-    monkeypatch.setattr(scenes, "MOST_CELLS", 12 * 12)
+    monkeypatch.setattr(layer_data, "MOST_CELLS", 12 * 12)
     picture = random_picture((40, 50, 1))
     layer = ConvLayer(load_filter("sobel_v"), np.zeros(1), pad_mode=mode)
-    tab = show(scene_of(picture, layer, (0, 20)))
+    tab = show(page_data_of(picture, layer, (0, 20)))
     for stride, dilation in ((1, 1), (2, 1), (1, 3)):
         changed = replace(layer, stride=stride, dilation=dilation)
         page = {"stride": [stride] * 2, "dilation": [dilation] * 2}
@@ -360,7 +362,7 @@ def near(value: float) -> Any:
 
 def test_the_mouse_moves_the_window_and_a_click_holds_it(show: Opener) -> None:
     picture, layer = random_picture((10, 12, 3)), ConvLayer(load_filter("edge"), np.zeros(1))
-    tab, expected = show(scene_of(picture, layer)), forward(layer, picture.values())
+    tab, expected = show(page_data_of(picture, layer)), forward(layer, picture.values())
     for row, col in ((0, 0), (4, 7), (9, 11)):
         hover(tab, row, col)
         assert shown_value(tab) == near(expected[row, col, 0])
@@ -378,7 +380,7 @@ def test_the_mouse_moves_the_window_and_a_click_holds_it(show: Opener) -> None:
 
 def test_keys_move_the_window_and_it_is_said(show: Opener) -> None:
     picture, layer = random_picture((14, 16, 1)), ConvLayer(load_filter("box"), np.zeros(1))
-    tab, expected = show(scene_of(picture, layer, (2, 2))), forward(layer, picture.values())
+    tab, expected = show(page_data_of(picture, layer, (2, 2))), forward(layer, picture.values())
     tab.focus("#output")
     moves = {"ArrowDown": (3, 2), "ArrowRight": (3, 3), "Shift+ArrowRight": (3, 13), "End": (3, 15)}
     moves |= {"ArrowUp": (2, 15), "Home": (2, 0), "ArrowLeft": (2, 0), "PageDown": (12, 0)}
@@ -393,7 +395,7 @@ def test_keys_move_the_window_and_it_is_said(show: Opener) -> None:
 
 def test_a_finger_moves_the_window(show: Opener) -> None:
     picture, layer = random_picture((10, 12, 1)), ConvLayer(load_filter("box"), np.zeros(1))
-    tab = show(scene_of(picture, layer), has_touch=True, viewport={"width": 360, "height": 740})
+    tab = show(page_data_of(picture, layer), has_touch=True, viewport={"width": 360, "height": 740})
     x, y = hover(tab, 6, 4)
     tab.touchscreen.tap(x, y)
     assert shown_value(tab) == near(forward(layer, picture.values())[6, 4, 0])
@@ -401,7 +403,7 @@ def test_a_finger_moves_the_window(show: Opener) -> None:
 
 def test_every_control_of_a_convolution_recomputes(show: Opener) -> None:
     picture, layer = photo()
-    tab = show(scene_of(picture, layer, (30, 40)))
+    tab = show(page_data_of(picture, layer, (30, 40)))
     X, at = picture.values(), (30, 40)
 
     def check(changed: ConvLayer) -> ConvLayer:
@@ -444,7 +446,7 @@ def test_every_control_of_a_convolution_recomputes(show: Opener) -> None:
 
 def test_a_window_that_does_not_fit_is_said(show: Opener) -> None:
     layer = ConvLayer(load_filter("edge"), np.zeros(1))
-    tab = show(scene_of(random_picture((5, 9, 1)), layer))
+    tab = show(page_data_of(random_picture((5, 9, 1)), layer))
     tab.select_option("#padding", "valid")
     tab.fill("#dilation", "4")
     settle(tab)
@@ -456,7 +458,7 @@ def test_a_window_that_does_not_fit_is_said(show: Opener) -> None:
 
 def test_padding_is_marked_in_the_arithmetic(show: Opener) -> None:
     layer = ConvLayer(load_filter("edge"), np.zeros(1), pad_mode="reflect")
-    tab = show(scene_of(random_picture((6, 6, 1)), layer))
+    tab = show(page_data_of(random_picture((6, 6, 1)), layer))
     cells = tab.locator("#blocks table:first-of-type td.pad")
     assert cells.count() == 5
     assert "5 cells of 9 are padding (copied pixels)" in tab.text_content("#sentence")
@@ -465,7 +467,7 @@ def test_padding_is_marked_in_the_arithmetic(show: Opener) -> None:
 
 def test_window_times_weights_are_the_products_that_stand_there(show: Opener) -> None:
     picture, layer = photo()
-    tab = show(scene_of(picture, layer, (114, 172)))
+    tab = show(page_data_of(picture, layer, (114, 172)))
     tables = [t.locator("td").all_text_contents() for t in tab.locator("#blocks table").all()]
     window = picture.values()[0, 113:116, 171:174, 0].ravel()
     weights = layer.filter.weights[:, :, 0].ravel()
@@ -478,7 +480,7 @@ def test_window_times_weights_are_the_products_that_stand_there(show: Opener) ->
 def test_a_pool_shows_its_winner_and_says_ties(show: Opener, mode: str) -> None:
     values = np.array([[1, 5, 2, 0], [5, 1, 0, 3], [0, 0, 0, 0], [9, 0, 0, 0]], np.float64)
     picture = picture_of(values.reshape(1, 4, 4, 1))
-    tab = show(scene_of(picture, PoolLayer(mode)))
+    tab = show(page_data_of(picture, PoolLayer(mode)))
     winner = tab.locator("#blocks td.winner")
     place, text = ("0,1", "5") if mode == "max" else ("0,0", "1")
     assert winner.get_attribute("data-tap") == place
@@ -489,7 +491,7 @@ def test_a_pool_shows_its_winner_and_says_ties(show: Opener, mode: str) -> None:
 def test_every_control_of_a_pool_recomputes(show: Opener) -> None:
     picture = random_picture((20, 21, 3))
     layer, X = PoolLayer(), picture.values()
-    tab = show(scene_of(picture, layer, (2, 3)))
+    tab = show(page_data_of(picture, layer, (2, 3)))
 
     def check(changed: PoolLayer) -> PoolLayer:
         assert shown_value(tab) == near(forward(changed, X)[2, 3, 0])
@@ -519,7 +521,10 @@ def test_every_control_of_a_pool_recomputes(show: Opener) -> None:
 def test_a_bank_has_a_strip_of_maps_and_sums_of_channels(show: Opener) -> None:
     picture = random_picture((9, 9, 5), "float32")
     layer = ConvLayer(bank((3, 3, 5, 4)), np.arange(4.0))
-    tab, expected = show(scene_of(picture, layer, (4, 4), map=1)), forward(layer, picture.values())
+    tab, expected = (
+        show(page_data_of(picture, layer, (4, 4), map=1)),
+        forward(layer, picture.values()),
+    )
     assert shown_value(tab) == near(expected[4, 4, 1])
     assert tab.locator("#maps button").count() == 4
     tab.click("#maps button:nth-child(4)")
@@ -539,7 +544,7 @@ def test_a_bank_has_a_strip_of_maps_and_sums_of_channels(show: Opener) -> None:
 
 def test_play_slides_and_stops(show: Opener) -> None:
     layer = ConvLayer(load_filter("box"), np.zeros(1))
-    tab = show(scene_of(random_picture((4, 4, 1)), layer, (0, 3)))
+    tab = show(page_data_of(random_picture((4, 4, 1)), layer, (0, 3)))
     tab.click("#play")
     until(tab, "cnncli.state.at.join() === '1,1'")
     tab.click("#play")
@@ -548,8 +553,8 @@ def test_play_slides_and_stops(show: Opener) -> None:
 
 def test_who_wants_less_motion_gets_single_steps(show: Opener) -> None:
     layer = ConvLayer(load_filter("box"), np.zeros(1))
-    scene = scene_of(random_picture((4, 4, 1)), layer, (3, 3))
-    tab = show(scene, reduced_motion="reduce")
+    data = page_data_of(random_picture((4, 4, 1)), layer, (3, 3))
+    tab = show(data, reduced_motion="reduce")
     assert tab.text_content("#play") == "Next"
     tab.click("#play")
     assert tab.evaluate("[cnncli.state.at.join(), cnncli.state.playing]") == ["0,0", False]
@@ -558,17 +563,17 @@ def test_who_wants_less_motion_gets_single_steps(show: Opener) -> None:
 # Networks, names, looks -----------------------------------------------------------------------
 
 
-def net() -> tuple[Any, Picture, Scene]:
+def net() -> tuple[Any, Picture, PageData]:
     model = load_model(REPOSITORY / "examples" / "digits.toml")
     digit = REPOSITORY / "examples" / "digits" / "7.png"
     picture = read_image(digit, ReadOptions(gray=True, size=model.size))
-    scene = network_scene(model.network, picture, "pool2", Place((1, 0), 5), title="digits.toml")
-    return model.network, picture, scene
+    data = network_page_data(model.network, picture, "pool2", Unit((1, 0), 5), title="digits.toml")
+    return model.network, picture, data
 
 
 def test_a_click_on_a_unit_lights_its_receptive_field(show: Opener) -> None:
-    network, picture, scene = net()
-    tab = show(scene)
+    network, picture, data = net()
+    tab = show(data)
     shape = picture.shape
     for name in ("pool2", "conv2", "conv1"):
         canvas = tab.locator(f"li:has(h2:text-is('{name}')) .large")
@@ -594,8 +599,8 @@ def stretch(what: str, side: slice) -> str:
 
 
 def test_values_of_units_are_those_of_the_network(show: Opener) -> None:
-    network, picture, scene = net()
-    tab = show(scene)
+    network, picture, data = net()
+    tab = show(data)
     values = {"input": picture.values()}
     for node in network.nodes:
         values[node.name] = node.layer.forward(values[node.inputs[0]])[0]
@@ -627,8 +632,8 @@ def test_hostile_names_run_nothing(show: Opener) -> None:
     hostile = "</script><script>window.pwned=1</script><img src=x onerror='window.pwned=2'>"
     made = bank((1, 1, 1, 2))
     made = replace(made, name=hostile, map_names=(hostile, hostile + "2"))
-    scene = layer_scene(random_picture((4, 4, 1)), ConvLayer(made), Place((0, 0)), title=hostile)
-    tab = show(scene)
+    data = layer_page_data(random_picture((4, 4, 1)), ConvLayer(made), Unit((0, 0)), title=hostile)
+    tab = show(data)
     assert tab.evaluate("window.pwned") is None
     assert tab.text_content("h1") == hostile
     assert tab.title().startswith(hostile)
@@ -637,7 +642,9 @@ def test_hostile_names_run_nothing(show: Opener) -> None:
 def test_what_is_not_finite_is_shown_as_it_is(show: Opener) -> None:
     values = np.zeros((1, 5, 5, 1))
     values[0, 2, 2], values[0, 0, 0] = np.inf, np.nan
-    tab = show(scene_of(picture_of(values), ConvLayer(load_filter("edge"), np.zeros(1)), (2, 2)))
+    tab = show(
+        page_data_of(picture_of(values), ConvLayer(load_filter("edge"), np.zeros(1)), (2, 2))
+    )
     assert "∞" in tab.text_content("#headline")
     assert np.isnan(tab.evaluate("cnncli.values(0)[0]"))
 
@@ -655,8 +662,10 @@ def test_every_control_has_a_name_and_fits_a_telephone(show: Opener, kind: str) 
         "pool": PoolLayer(),
         "bank": ConvLayer(load_filter("gabor_color"), stride=4),
     }
-    scene = net()[2] if kind == "network" else scene_of(random_picture((40, 48, 3)), layers[kind])
-    tab = show(scene, viewport={"width": 360, "height": 740}, is_mobile=True)
+    data = (
+        net()[2] if kind == "network" else page_data_of(random_picture((40, 48, 3)), layers[kind])
+    )
+    tab = show(data, viewport={"width": 360, "height": 740}, is_mobile=True)
     settle(tab)
     assert tab.evaluate(NAMELESS) == []
     assert tab.evaluate("document.documentElement.scrollWidth") <= 360
@@ -666,7 +675,7 @@ def test_every_control_has_a_name_and_fits_a_telephone(show: Opener, kind: str) 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_the_theme_is_that_of_the_system_until_it_is_changed(show: Opener, scheme: str) -> None:
     picture, layer = photo()
-    tab = show(scene_of(picture, layer, (114, 172)), color_scheme=scheme)
+    tab = show(page_data_of(picture, layer, (114, 172)), color_scheme=scheme)
     ground = "getComputedStyle(document.body).backgroundColor"
     light, dark = "rgb(243, 244, 246)", "rgb(18, 22, 27)"
     first, second = (light, dark) if scheme == "light" else (dark, light)

@@ -10,7 +10,7 @@ import pytest
 
 from cnncli import conv_forward, pool_forward
 from cnncli.errors import OptionError
-from cnncli.explain.explained_layer import Subject, array_input, telling_place
+from cnncli.explain.explained_layer import ExplainedLayer, array_input, strongest_position
 from cnncli.explain.forward import explain
 from cnncli.explain.model import Explanation, Step
 from cnncli.filters.files import load_filter
@@ -36,15 +36,15 @@ RNG = np.random.default_rng(7)
 SHAPE = (1, 7, 10, 4)
 
 
-def subject_of(layer: Layer | MergeLayer, *arrays: np.ndarray) -> Subject:
+def subject_of(layer: Layer | MergeLayer, *arrays: np.ndarray) -> ExplainedLayer:
     """Return a layer on arrays, each channel of its output a map of its own."""
     inputs = tuple(array_input(X, f"input{k}") for k, X in enumerate(arrays))
     maps = layer.output_shape(*(X.shape for X in arrays))[3]
     groups = tuple(MapGroup(f"m{c}", (c,)) for c in range(maps))
-    return Subject("it", layer, inputs, groups, arrays[0].dtype)
+    return ExplainedLayer("it", layer, inputs, groups, arrays[0].dtype)
 
 
-def everywhere(subject: Subject) -> list[tuple[tuple[int, int, int], Explanation]]:
+def everywhere(subject: ExplainedLayer) -> list[tuple[tuple[int, int, int], Explanation]]:
     """Explain every output value."""
     _, n_H, n_W, n_C = subject.output_shape
     places = product(range(n_H), range(n_W), range(n_C))
@@ -138,7 +138,7 @@ def test_filters_of_two_axes_work_on_each_channel() -> None:
 def test_a_colour_map_has_three_steps() -> None:
     X = RNG.random((1, 5, 6, 3))
     layer = ConvLayer(load_filter("edge"))
-    subject = Subject(
+    subject = ExplainedLayer(
         "it", layer, (array_input(X),), (MapGroup("edge", (0, 1, 2)),), np.dtype(float)
     )
     found = explain(subject, (2, 3))
@@ -215,8 +215,8 @@ def test_borders(mode: str) -> None:
     judge = pad_with_numpy(X, ((1, 2), (3, 0)), {"pad_mode": mode, "pad_value": 0.25})
     for (i, j, c), found in everywhere(subject_of(layer, X)):
         assert step_of(found).value == step_of(found).fast == judge[0, i, j, c]
-        assert found.rows is not None and found.rows.cells == (i - 1,)
-        (row,), (col,) = found.rows.sources, found.cols.sources
+        assert found.axes is not None and found.axes[0].cells == (i - 1,)
+        (row,), (col,) = (axis.sources for axis in found.axes)
         if row is not None and col is not None:
             assert X[0, row, col, c] == judge[0, i, j, c]
 
@@ -246,7 +246,7 @@ def test_activations_of_convolutions(activation: str) -> None:
         assert step.total == pytest.approx(Z[0, i, j, c], abs=1e-12)
         assert step.value == pytest.approx(wanted[0, i, j, c], abs=1e-12)
         assert step.fast == pytest.approx(wanted[0, i, j, c], abs=1e-12)
-        assert activation == "none" or step.operands[0].value == step.total
+        assert activation == "none" or step.operands[0][1] == step.total
 
 
 POINTWISE: list[Any] = [
@@ -271,7 +271,7 @@ def test_formulas_give_the_value(layer: Layer, _: Any) -> None:
         step = step_of(found)
         assert step.value == pytest.approx(wanted[0, i, j, c], abs=1e-12)
         assert step.difference == pytest.approx(0, abs=1e-12)
-        names = {each.name: each.value for each in step.operands}
+        names = dict(step.operands)
         formula = step.formula.replace(", else", " else")
         assert eval(formula, dict(FORMULAS), names) == pytest.approx(step.value, abs=1e-12)
 
@@ -287,9 +287,9 @@ def test_joins() -> None:
         for (i, j, c), found in everywhere(subject_of(layer, *arrays)):
             step = step_of(found)
             assert step.value == step.fast == wanted[0, i, j, c]
-            assert found.rows is None and found.padding.shape == (0, 0)
+            assert found.axes is None and found.padding.shape == (0, 0)
             assert found.inputs == tuple(f"input{k}" for k in range(len(arrays)))
-    assert step.operands[0].name == "input1" and step.formula == "channel 0 of input1"
+    assert step.operands[0][0] == "input1" and step.formula == "channel 0 of input1"
 
 
 @pytest.mark.parametrize("at", [(-1, 0), (7, 0), (0, 10), (0, -1)])
@@ -302,5 +302,5 @@ def test_places_outside(at: tuple[int, int]) -> None:
 def test_the_chosen_place_is_the_strongest_of_the_middle() -> None:
     X = np.zeros((1, 40, 60, 1))
     X[0, 2, 2], X[0, 15, 44], X[0, 25, 20] = 9, -3, 2
-    assert telling_place(subject_of(PadLayer(0), X), 0) == (15, 44)
-    assert telling_place(subject_of(PadLayer(0), np.full((1, 1, 1, 1), np.nan)), 0) == (0, 0)
+    assert strongest_position(subject_of(PadLayer(0), X), 0) == (15, 44)
+    assert strongest_position(subject_of(PadLayer(0), np.full((1, 1, 1, 1), np.nan)), 0) == (0, 0)

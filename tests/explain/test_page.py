@@ -14,10 +14,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from cnncli.errors import OptionError
-from cnncli.explain.page import layer_data as scenes
-from cnncli.explain.page.layer_data import PRESETS, Place, Scene, crop, layer_scene
-from cnncli.explain.page.network_data import BUDGET, network_scene
+from cnncli.explain.page import layer_data
+from cnncli.explain.page.layer_data import PRESETS, PageData, Unit, crop, layer_page_data
+from cnncli.explain.page.network_data import BUDGET, network_page_data
 from cnncli.explain.page.run import page_text
 from cnncli.filters.files import load_filter
 from cnncli.filters.filter import from_array
@@ -62,22 +61,22 @@ def picture_of(shape: tuple[int, int, int], dtype: str = "uint8") -> Picture:
     return Picture(values, 255.0, True, False, (), "photo.png")
 
 
-def photo_scene() -> Scene:
+def photo_data() -> PageData:
     layer = ConvLayer(load_filter("edge"))
     picture = read_image(CHELSEA, ReadOptions())
-    return layer_scene(picture, layer, Place((114, 172)), title="chelsea.png, edge")
+    return layer_page_data(picture, layer, Unit((114, 172)), title="chelsea.png, edge")
 
 
-def net_scene(picture: Picture, title: str = "net.toml") -> Scene:
+def net_data(picture: Picture, title: str = "net.toml") -> PageData:
     network = load_model(REPOSITORY / "examples" / "edges.toml").network
-    return network_scene(network, picture, "pooled", Place((1, 2), 3), title=title)
+    return network_page_data(network, picture, "pooled", Unit((1, 2), 3), title=title)
 
 
 @pytest.fixture(scope="module", params=["layer", "network"])
 def text(request: pytest.FixtureRequest) -> str:
     """A page of each kind."""
     gray = read_image(CHELSEA, ReadOptions(gray=True))
-    return page_text(photo_scene() if request.param == "layer" else net_scene(gray))
+    return page_text(photo_data() if request.param == "layer" else net_data(gray))
 
 
 def test_policy_names_the_hash_of_every_script_and_of_the_style(text: str) -> None:
@@ -106,7 +105,7 @@ def test_nothing_is_loaded_and_nothing_is_evaluated(text: str) -> None:
     named = [(tag, key, a[key]) for tag, a in page.elements for key in a if key in loading]
     assert named == [("link", "href", "data:,")]
     assert not [key for _, a in page.elements for key in a if key.startswith("on")]
-    own = " ".join(body for tag, a, body in page.texts if a.get("id") != "scene")
+    own = " ".join(body for tag, a, body in page.texts if a.get("id") != "page-data")
     assert not re.search(r"\b(https?:|//\w+\.\w|@import|url\()", own)
     assert not re.search(r"\b(eval|Function|fetch|XMLHttpRequest|innerHTML|outerHTML)\b", own)
 
@@ -125,15 +124,15 @@ def test_names_are_only_text(kind: str) -> None:
     bank = bank.__class__(**{**vars(bank), "map_names": (HOSTILE, "b"), "name": HOSTILE})
     picture, layer = picture_of((4, 5, 1)), ConvLayer(bank)
     if kind == "layer":
-        scene = layer_scene(picture, layer, Place((0, 0)), title=HOSTILE, notes=[HOSTILE])
+        data = layer_page_data(picture, layer, Unit((0, 0)), title=HOSTILE, notes=[HOSTILE])
     else:
         network = Network((Node(HOSTILE, layer, (SOURCE,)),))
-        scene = network_scene(network, picture, HOSTILE, Place((0, 0)), title=HOSTILE)
-    text = page_text(scene)
+        data = network_page_data(network, picture, HOSTILE, Unit((0, 0)), title=HOSTILE)
+    text = page_text(data)
     text.encode("utf-8")
     page = Reader(text)
     assert [tag for tag, _ in page.elements].count("img") == 0
-    (data,) = page.text("script", id="scene")
+    (data,) = page.text("script", id="page-data")
     assert not re.search("[<>&]", data) and data.isascii()
     assert json.loads(data)["title"] == HOSTILE
 
@@ -143,30 +142,30 @@ def test_pages_of_a_photograph_are_a_few_megabytes_at_most(text: str) -> None:
 
 
 def test_the_page_of_one_photograph_is_under_a_megabyte() -> None:
-    assert len(page_text(photo_scene())) < 1e6
+    assert len(page_text(photo_data())) < 1e6
 
 
 def test_pixels_are_in_the_page_as_they_are() -> None:
     picture = read_image(CHELSEA, ReadOptions())
-    held = photo_scene()["input"]
+    held = photo_data()["input"]
     raw = np.frombuffer(base64.b64decode(held["data"]), held["dtype"])
     np.testing.assert_array_equal(raw.reshape(picture.shape[1:]), picture.pixels[0])
 
 
 @pytest.mark.parametrize("dtype", ["uint8", "uint16", "float32", "float64"])
 def test_a_large_image_is_cut_around_the_place(dtype: str, monkeypatch: Any) -> None:
-    monkeypatch.setattr(scenes, "MOST_CELLS", 30 * 30)
+    monkeypatch.setattr(layer_data, "MOST_CELLS", 30 * 30)
     picture = picture_of((200, 300, 3), dtype)
     layer = ConvLayer(load_filter("box_5"), stride=2)
-    scene = layer_scene(picture, layer, Place((99, 40)), title="")
-    held = scene["input"]
+    data = layer_page_data(picture, layer, Unit((99, 40)), title="")
+    held = data["input"]
     (top, bottom), (left, right) = held["rows"], held["cols"]
     assert bottom - top == right - left == 30
     assert bottom == 200 and left < 78 and right > 83
     raw = np.frombuffer(base64.b64decode(held["data"]), held["dtype"]).reshape(30, 30, 3)
     np.testing.assert_array_equal(raw, picture.pixels[0, top:bottom, left:right])
     assert held["size"] == [200, 300]
-    assert "rows 170 to 199" in scene["notes"][0] and "no padding" in scene["notes"][0]
+    assert "rows 170 to 199" in data["notes"][0] and "no padding" in data["notes"][0]
 
 
 def test_a_crop_holds_the_whole_window_wherever_it_is() -> None:
@@ -181,27 +180,16 @@ def test_a_crop_holds_the_whole_window_wherever_it_is() -> None:
 
 
 def test_an_output_whose_window_wraps_around_a_cut_image_is_said(monkeypatch: Any) -> None:
-    monkeypatch.setattr(scenes, "MOST_CELLS", 30 * 30)
+    monkeypatch.setattr(layer_data, "MOST_CELLS", 30 * 30)
     layer = ConvLayer(load_filter("box"), pad_mode="wrap")
     picture = picture_of((200, 300, 1))
-    far = layer_scene(picture, layer, Place((0, 0)), title="")["notes"]
-    near = layer_scene(picture, layer, Place((5, 5)), title="")["notes"]
+    far = layer_page_data(picture, layer, Unit((0, 0)), title="")["notes"]
+    near = layer_page_data(picture, layer, Unit((5, 5)), title="")["notes"]
     assert len(near) == 1 and "row 0, column 0 needs pixels" in far[1]
 
 
-def test_a_place_outside_is_refused() -> None:
-    with pytest.raises(OptionError, match=r"--at must be 0,0 to 1,1, got 2,0"):
-        layer_scene(picture_of((4, 5, 1)), PoolLayer(), Place((2, 0)), title="")
-
-
-def test_an_activation_of_several_channels_is_refused() -> None:
-    layer = ConvLayer(load_filter("edge"), activation="softmax")
-    with pytest.raises(OptionError, match="activations none, relu"):
-        layer_scene(picture_of((4, 5, 1)), layer, Place((0, 0)), title="")
-
-
 def test_presets_are_built_in() -> None:
-    presets = photo_scene()["presets"]
+    presets = photo_data()["presets"]
     assert [each["name"] for each in presets] == list(PRESETS) and len(PRESETS) == 12
     assert presets[4] == {"name": "edge", "rows": [[-1, -1, -1], [-1, 8, -1], [-1, -1, -1]]}
 
@@ -231,11 +219,11 @@ def unpacked(record: dict[str, Any]) -> np.ndarray[Any, Any]:
 
 def test_values_of_a_small_network_are_exact() -> None:
     picture, network = picture_of((14, 17, 1)), small_network()
-    scene = network_scene(network, picture, "pool", Place((0, 0)), title="")
+    data = network_page_data(network, picture, "pool", Unit((0, 0)), title="")
     X = values = {SOURCE: picture.values()}
     for node in network.nodes:
         values[node.name] = node.layer.forward(*(X[name] for name in node.inputs))[0]
-    for layer in scene["layers"]:
+    for layer in data["layers"]:
         planes = unpacked(layer).reshape(-1, *layer["shape"][:2])
         expected = values[layer["name"]][0].transpose(2, 0, 1)
         np.testing.assert_allclose(planes, expected, rtol=1e-5, atol=1e-5)
@@ -244,9 +232,9 @@ def test_values_of_a_small_network_are_exact() -> None:
 
 def test_reads_are_those_of_the_geometry() -> None:
     network = small_network()
-    scene = network_scene(network, picture_of((14, 17, 1)), "all", Place((0, 0)), title="")
+    data = network_page_data(network, picture_of((14, 17, 1)), "all", Unit((0, 0)), title="")
     shapes = network.shapes((1, 14, 17, 1))
-    for layer in scene["layers"][1:]:
+    for layer in data["layers"][1:]:
         node = network.node(layer["name"])
         for name, reads in zip(node.inputs, layer["reads"], strict=True):
             rows, cols = (unpacked(reads[axis]).reshape(-1, 2) for axis in ("rows", "cols"))
@@ -259,12 +247,12 @@ def test_reads_are_those_of_the_geometry() -> None:
 
 def test_rounded_values_are_as_precise_as_the_page_says() -> None:
     picture = read_image(CHELSEA, ReadOptions(gray=True))
-    scene = net_scene(picture)
-    assert scene["notes"] == [
+    data = net_data(picture)
+    assert data["notes"] == [
         "Values are rounded to 16 bits of each map's range; each is shown with its precision."
     ]
     network = load_model(REPOSITORY / "examples" / "edges.toml").network
-    layer = scene["layers"][2]
+    layer = data["layers"][2]
     expected = network.until("edges").stage(picture.shape, picture.dtype)
     whole = expected.read(lambda a, b: picture.values(slice(a, b)), 0, 300)[0]
     planes = unpacked(layer).reshape(8, 300, 451).astype(float)
@@ -279,23 +267,23 @@ def test_many_and_large_maps_are_cut_to_the_budget_and_the_unit_stays() -> None:
     bank = from_array(np.ones((1, 1, 1, 300), np.float32), name="bank")
     network = Network((Node("wide", ConvLayer(bank), (SOURCE,)),))
     picture = picture_of((300, 400, 1))
-    scene = network_scene(network, picture, "wide", Place((299, 399), 250), title="")
-    wide = scene["layers"][1]
+    data = network_page_data(network, picture, "wide", Unit((299, 399), 250), title="")
+    wide = data["layers"][1]
     assert len(base64.b64decode(wide["data"])) <= BUDGET
     assert 250 in [each["index"] for each in wide["pictures"]]
     assert wide["rows"][1] == 300 and wide["cols"][1] == 400
-    assert "some of the maps" in scene["notes"][-1]
+    assert "some of the maps" in data["notes"][-1]
 
 
 def test_a_huge_image_is_cut_around_the_unit() -> None:
     pixels = np.broadcast_to(np.zeros((), np.uint8), (1, 1500, 1600, 1))
     picture = Picture(pixels, 255.0, True, False, (), "a.png")
     network = Network.chain(PoolLayer(size=3, stride=2), PoolLayer())
-    scene = network_scene(network, picture, "pool2", Place((300, 10)), title="")
-    for layer, middle in zip(scene["layers"], (1200, 600, 300), strict=True):
+    data = network_page_data(network, picture, "pool2", Unit((300, 10)), title="")
+    for layer, middle in zip(data["layers"], (1200, 600, 300), strict=True):
         rows, cols = layer["rows"], layer["cols"]
         assert rows[0] < middle < rows[1] and cols[0] == 0 and cols[1] <= 512
-    assert "around the unit" in scene["notes"][-1]
+    assert "around the unit" in data["notes"][-1]
 
 
 # Colours ------------------------------------------------------------------------------------

@@ -8,13 +8,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from cnncli.explain.backward import receive
-from cnncli.explain.explained_layer import Subject, array_input
+from cnncli.explain.backward import explain_backward
+from cnncli.explain.explained_layer import ExplainedLayer, array_input
 from cnncli.explain.forward import explain
 from cnncli.explain.model import Explanation
-from cnncli.explain.text.backward import received_lines
-from cnncli.explain.text.forward import View, text_lines
-from cnncli.explain.text.panels import MARKED, cut_window, numbers_for, painted
+from cnncli.explain.text.backward import backward_lines
+from cnncli.explain.text.forward import TextOptions, text_lines
+from cnncli.explain.text.panels import MARKED, choose_format, choose_part, paint
 from cnncli.filters.files import load_filter
 from cnncli.filters.filter import from_array
 from cnncli.network.layers import (
@@ -36,7 +36,7 @@ NUMBER = re.compile(r"-?(?:\d+\.\d+|\d+)(?:e[-+]\d+)?|-?inf|nan")
 
 
 def shown(found: Explanation, **view: Any) -> list[str]:
-    return text_lines(found, View(**view))
+    return text_lines(found, TextOptions(**view))
 
 
 def line_of(lines: list[str], label: str) -> str:
@@ -112,7 +112,7 @@ def test_winners_and_ties() -> None:
     assert line_of(lines, "largest") == "3 at row 0, column 1"
     assert any("a tie: 3 cells hold it" in line for line in lines)
     coloured = "\n".join(shown(explain(subject_of(PoolLayer(), X), (0, 0)), colour=True))
-    assert painted("*3 ", MARKED["*"]) in coloured and painted("=3 ", MARKED["="]) in coloured
+    assert paint("*3 ", MARKED["*"]) in coloured and paint("=3 ", MARKED["="]) in coloured
 
 
 def test_averages_say_what_they_divide_by() -> None:
@@ -151,10 +151,10 @@ def test_lines_fit_and_look_the_same_with_colour(width: int, layer: Layer, chann
         assert not CODE.search("\n".join(plain))
         coloured = shown(found, width=width, colour=True)
         assert [CODE.sub("", line).rstrip() for line in coloured] == plain
-        back = receive(subject, (5, 6))
-        lines = received_lines(back, View(width))
+        back = explain_backward(subject, (5, 6))
+        lines = backward_lines(back, TextOptions(width))
         assert max(map(len, lines)) <= width
-        coloured = received_lines(back, View(width, True))
+        coloured = backward_lines(back, TextOptions(width, True))
         assert [CODE.sub("", line) for line in coloured] == lines
 
 
@@ -202,7 +202,7 @@ def test_joins_name_their_inputs() -> None:
 def test_names_of_colours() -> None:
     given = array_input(RNG.random((1, 4, 4, 3)), names=("red", "green", "blue"))
     layer = ConvLayer(from_array(RNG.normal(size=(3, 3, 3, 1))))
-    subject = Subject("it", layer, (given,), (MapGroup("", (0,)),), np.dtype(float))
+    subject = ExplainedLayer("it", layer, (given,), (MapGroup("", (0,)),), np.dtype(float))
     lines = shown(explain(subject, (1, 1)))
     assert [line for line in lines if line in ("red", "green", "blue")] == ["red", "green", "blue"]
     assert line_of(lines, "sum").startswith("red ")
@@ -216,11 +216,11 @@ def test_numbers() -> None:
         (np.nan, np.inf): ["nan", "inf"],
         (-0.0, 0.00001): ["0", "1.000e-05"],
     }.items():
-        write = numbers_for(np.array(values))
+        write = choose_format(np.array(values))
         assert [write.write(value).strip() for value in values] == texts
 
 
 def test_cuts_are_near_the_middle_when_all_weighs_the_same() -> None:
-    assert cut_window(np.ones((9, 9)), (3, 5)).rows == slice(3, 6)
-    assert cut_window(np.ones((9, 9)), (3, 5)).cols == slice(2, 7)
-    assert cut_window(np.ones((2, 3)), (9, 9)).whole
+    assert choose_part(np.ones((9, 9)), (3, 5)).rows == slice(3, 6)
+    assert choose_part(np.ones((9, 9)), (3, 5)).cols == slice(2, 7)
+    assert choose_part(np.ones((2, 3)), (9, 9)).whole

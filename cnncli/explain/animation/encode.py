@@ -1,4 +1,4 @@
-"""Frames to the bytes of an animation."""
+"""Encode frames as an animation: GIF, WebP or APNG."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ SETTINGS: Final[dict[str, dict[str, Any]]] = {
 }
 
 PALETTE: Final = 255
-"""One is left for what stays as it was in the frame before."""
+"""Colours. One more index is left for pixels that are as in the frame before."""
 _NEAREST_AT_ONCE: Final = 1 << 12
 
 
-def encode_film(frames: Sequence[Pixels], durations: Sequence[int], suffix: str) -> bytes:
+def encode_animation(frames: Sequence[Pixels], durations: Sequence[int], suffix: str) -> bytes:
     """Encode an animation that begins again and again.
 
     Parameters
@@ -48,8 +48,8 @@ def encode_film(frames: Sequence[Pixels], durations: Sequence[int], suffix: str)
     Examples
     --------
     >>> frames = [np.full((8, 8, 3), level, np.uint8) for level in (0, 90)]
-    >>> with Image.open(io.BytesIO(encode_film(frames, [100, 300], ".gif"))) as film:
-    ...     film.n_frames, film.info["duration"]
+    >>> with Image.open(io.BytesIO(encode_animation(frames, [100, 300], ".gif"))) as animation:
+    ...     animation.n_frames, animation.info["duration"]
     (2, 100)
     """
     kind = FORMATS[suffix]
@@ -65,7 +65,7 @@ def encode_film(frames: Sequence[Pixels], durations: Sequence[int], suffix: str)
 
 
 def indexed(frames: Sequence[Pixels]) -> list[Image.Image]:
-    """Turn frames into pictures with one palette: cells keep their colours, letters' edges may not.
+    """Turn frames into pictures with one palette, in which cells keep their colours.
 
     Examples
     --------
@@ -75,12 +75,12 @@ def indexed(frames: Sequence[Pixels]) -> list[Image.Image]:
     """
     counted = [np.unique(_codes(frame), return_counts=True) for frame in frames]
     codes = np.concatenate([code for code, _ in counted])
-    found, inverse = np.unique(codes, return_inverse=True)
+    distinct, inverse = np.unique(codes, return_inverse=True)
     counts = np.bincount(inverse, np.concatenate([count for _, count in counted]))
-    palette = found[np.argsort(-counts, kind="stable")[:PALETTE]]
-    index = _nearest(_parts(found), _parts(palette))
+    palette = distinct[np.argsort(-counts, kind="stable")[:PALETTE]]
+    index = _nearest(_parts(distinct), _parts(palette))
     table = _parts(palette).astype(np.uint8).tobytes()
-    return [_picture(index[np.searchsorted(found, _codes(frame))], table) for frame in frames]
+    return [_picture(index[np.searchsorted(distinct, _codes(frame))], table) for frame in frames]
 
 
 def _picture(index: Pixels, palette: bytes) -> Image.Image:

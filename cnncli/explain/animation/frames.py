@@ -1,8 +1,8 @@
-"""The window sliding over a part of the input: which places, and what each frame shows."""
+"""The frames of a sliding window: its positions, and the part of the input that they show."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 
 from cnncli.core.geometry import Axis, Pair
 from cnncli.errors import OptionError, ShapeError
-from cnncli.explain.explained_layer import Subject, check_place
-from cnncli.explain.forward import PADS, explain
-from cnncli.explain.model import Block, Explanation, Side, Step, read_window
+from cnncli.explain.explained_layer import ExplainedLayer, check_position
+from cnncli.explain.forward import explain
+from cnncli.explain.model import AxisWindow, Block, Explanation, padding_of
 from cnncli.network.layers import FloatArray
 
 MOST_CELLS: Final = 64
@@ -21,11 +21,11 @@ MOST_CELLS: Final = 64
 COMMON_CELLS: Final = 16
 """No more are shown unless they are asked for or the window spans more."""
 
-BANDS: Final = 3
+MOST_CHANNELS: Final = 3
 """Input channels that are shown, each with its window; of more the strongest."""
 
 LAST_HELD: Final = 1.5
-"""Seconds that the last frame stays at least, to be read before all begins again."""
+"""Seconds at least that the last frame stays, before all begins again."""
 
 
 @dataclass(frozen=True)
@@ -35,8 +35,8 @@ class FrameOptions:
     Parameters
     ----------
     cells : int, optional
-        Rows and columns of the input that are shown; by default enough for five places a side,
-        or three where several channels are shown.
+        Rows and columns of the input that are shown; by default enough for five positions a
+        side, or three where several channels are shown.
     fps : float
         Frames in a second.
     most : int
@@ -55,41 +55,41 @@ class FrameOptions:
         >>> FrameOptions(fps=2).durations(3), FrameOptions(fps=3).durations(2)
         ((500, 500, 1500), (330, 1500))
         """
-        each = max(round(100 / self.fps), 1) * 10
-        return (*[each] * (count - 1), max(3 * each, round(LAST_HELD * 1000)))
+        one = max(round(100 / self.fps), 1) * 10
+        return (*[one] * (count - 1), max(3 * one, round(LAST_HELD * 1000)))
 
 
 @dataclass(frozen=True)
-class Stretch:
-    """What is shown along one axis.
+class AxisSpan:
+    """The part of one axis that the frames show.
 
     Parameters
     ----------
     outputs : range
-        Where the window goes.
-    side : Side
+        The positions of the window.
+    window : AxisWindow
         The input cells that are shown, as one wide window.
     unread : tuple of bool
-        Which of these are padding that no window of the stretch reads.
+        Which of these are padding that the window reads at none of its positions.
     """
 
     outputs: range
-    side: Side
+    window: AxisWindow
     unread: tuple[bool, ...]
 
-    def place(self, cell: int) -> int:
-        """Return where among the cells shown one is."""
-        return cell - self.side.cells[0]
+    def index(self, cell: int) -> int:
+        """Return the index of an input cell among those shown."""
+        return cell - self.window.cells[0]
 
 
 @dataclass(frozen=True, eq=False)
-class Band:
-    """One input channel of one output channel.
+class ChannelRow:
+    """One input channel of one output channel: a row of panels in each frame.
 
     Parameters
     ----------
     step, block : int
-        Its place in each explanation.
+        Its indices in each explanation.
     crop : ndarray, shape (rows, columns)
         The cells of the input.
     """
@@ -98,65 +98,64 @@ class Band:
     block: int
     crop: FloatArray
 
-    def of(self, found: Explanation) -> tuple[Step, Block]:
-        """Return what it shows of one place."""
-        step = found.steps[self.step]
-        return step, step.blocks[self.block]
+    def block_of(self, explanation: Explanation) -> Block:
+        """Return the channel's block in an explanation."""
+        return explanation.steps[self.step].blocks[self.block]
 
 
 @dataclass(frozen=True, eq=False)
-class Shots:
-    """What the frames of a film show.
+class Animation:
+    """The content of the frames.
 
     Parameters
     ----------
-    rows, cols : Stretch
-    bands : tuple of Band
-    found : tuple of Explanation
+    rows, cols : AxisSpan
+    channels : tuple of ChannelRow
+    explanations : tuple of Explanation
         One a frame, row by row.
     notes : tuple of str
         What is left out.
     """
 
-    rows: Stretch
-    cols: Stretch
-    bands: tuple[Band, ...]
-    found: tuple[Explanation, ...]
+    rows: AxisSpan
+    cols: AxisSpan
+    channels: tuple[ChannelRow, ...]
+    explanations: tuple[Explanation, ...]
     notes: tuple[str, ...]
 
     @property
     def padding(self) -> NDArray[np.bool_]:
         """Which of the cells shown are padding, shape (rows, columns)."""
-        return ~np.logical_and.outer(self.rows.side.real, self.cols.side.real)
+        return padding_of((self.rows.window, self.cols.window))
 
     @property
     def unread(self) -> NDArray[np.bool_]:
-        """Which of them hold nothing to show: padding that is never read, or cannot win."""
+        """Which of them are padding that is never read."""
         unread: NDArray[np.bool_] = np.logical_or.outer(self.rows.unread, self.cols.unread)
         return unread
 
 
-def shoot(
-    subject: Subject, at: Pair, options: FrameOptions, index: int = 0, image: int = 0
-) -> Shots:
-    """Explain every place of the window around one.
+def plan_animation(
+    explained: ExplainedLayer, at: Pair, options: FrameOptions, index: int = 0, image: int = 0
+) -> Animation:
+    """Explain every position of the window around one.
 
     Parameters
     ----------
-    subject : Subject
+    explained : ExplainedLayer
         A layer with a window.
     at : (row, column)
         Of the output.
     options : FrameOptions
     index : int
-        Which of the subject's maps.
+        Which of the layer's maps.
     image : int
         Its number in a batch, for the record.
 
     Raises
     ------
     OptionError
-        If the place is outside of the output, or the window spans more cells than are shown.
+        If the position is outside of the output, or the window spans more cells than are shown.
     ShapeError
         If the layer has no window.
 
@@ -165,34 +164,39 @@ def shoot(
     >>> from cnncli.explain.explained_layer import array_input
     >>> from cnncli.network.layers import PoolLayer
     >>> from cnncli.render.options import MapGroup
-    >>> given = array_input(np.arange(64.0).reshape(1, 8, 8, 1))
-    >>> groups = (MapGroup("", (0,)),)
-    >>> subject = Subject("pool1", PoolLayer(), (given,), groups, np.dtype(float))
-    >>> shots = shoot(subject, (1, 1), FrameOptions(cells=4))
-    >>> [(found.at, found.steps[0].value) for found in shots.found]
+    >>> source, groups = array_input(np.arange(64.0).reshape(1, 8, 8, 1)), (MapGroup("", (0,)),)
+    >>> pool = ExplainedLayer("pool1", PoolLayer(), (source,), groups, np.dtype(float))
+    >>> animation = plan_animation(pool, (1, 1), FrameOptions(cells=4))
+    >>> [(frame.at, frame.steps[0].value) for frame in animation.explanations]
     [((0, 0), 9.0), ((0, 1), 11.0), ((1, 0), 25.0), ((1, 1), 27.0)]
     """
-    window = subject.window
+    window = explained.window
     if window is None:
-        raise ShapeError(f"frames need a layer with a window, {subject.name} has none")
-    check_place(at, subject.output_shape[1:3], "output")
-    mode = getattr(subject.layer, "pad_mode", "zeros")
-    there = explain(subject, at, index, image)
-    chosen, more = _bands(there)
-    wanted = _cells(options.cells, (window.rows, window.cols), 5 if len(chosen) == 1 else 3)
-    rows, cols = (
-        _stretch(axis, place, most, mode)
-        for axis, place, most in zip((window.rows, window.cols), at, wanted, strict=True)
+        raise ShapeError(f"frames need a layer with a window, {explained.name} has none")
+    check_position(at, explained.output_shape[1:3], "output")
+    first = explain(explained, at, index, image)
+    chosen, channel_notes = _choose_channels(first)
+    axes = window.rows, window.cols
+    counts = _cell_counts(options.cells, axes, 5 if len(chosen) == 1 else 3)
+    mode = explained.pad_mode
+    rows, cols = (_axis_span(*side, mode) for side in zip(axes, at, counts, strict=True))
+    (downs, acrosses), notes = _limit_frames((rows.outputs, cols.outputs), at, options.most)
+    explanations = (explain(explained, (r, c), index, image) for r in downs for c in acrosses)
+    windows = rows.window, cols.window
+    channels = []
+    for step, block in chosen:
+        crop = explained.read_window(windows, [first.steps[step].blocks[block].channel])
+        channels.append(ChannelRow(step, block, crop[:, :, 0]))
+    return Animation(
+        replace(rows, outputs=downs),
+        replace(cols, outputs=acrosses),
+        tuple(channels),
+        tuple(explanations),
+        (*notes, *channel_notes),
     )
-    downs, acrosses = _fewer((rows.outputs, cols.outputs), at, options.most)
-    notes = _left_out((rows.outputs, cols.outputs), (downs, acrosses))
-    rows, cols = Stretch(downs, rows.side, rows.unread), Stretch(acrosses, cols.side, cols.unread)
-    found = tuple(explain(subject, (r, c), index, image) for r in downs for c in acrosses)
-    bands = tuple(_band(subject, s, b, there, (rows.side, cols.side)) for s, b in chosen)
-    return Shots(rows, cols, bands, found, (*notes, *more))
 
 
-def _cells(cells: int | None, axes: tuple[Axis, Axis], places: int) -> list[int]:
+def _cell_counts(cells: int | None, axes: tuple[Axis, Axis], positions: int) -> list[int]:
     """How many cells are shown along each axis."""
     spans = [axis.extent for axis in axes]
     if max(spans) > MOST_CELLS:
@@ -201,69 +205,59 @@ def _cells(cells: int | None, axes: tuple[Axis, Axis], places: int) -> list[int]
             hint="-o page.html shows large windows",
         )
     if cells is None:
-        common = [min(axis.extent + (places - 1) * axis.stride, COMMON_CELLS) for axis in axes]
-        return [max(some, span) for some, span in zip(common, spans, strict=True)]
+        common = [min(axis.extent + (positions - 1) * axis.stride, COMMON_CELLS) for axis in axes]
+        return [max(count, span) for count, span in zip(common, spans, strict=True)]
     if cells < max(spans):
         raise OptionError(f"--cells: the window spans {max(spans)} cells, got {cells}")
     return [cells, cells]
 
 
-def _stretch(axis: Axis, at: int, most: int, mode: str) -> Stretch:
-    """As many places around one as their windows fit among so many cells."""
+def _axis_span(axis: Axis, at: int, most: int, mode: str) -> AxisSpan:
+    """As many positions around one as their windows fit among so many cells."""
     count = min(1 + (most - axis.extent) // axis.stride, axis.out)
     first = min(max(at - count // 2, 0), axis.out - count)
     outputs = range(first, first + count)
     sources = {cell: source for out in outputs for cell, source in axis.under(out, mode)}
     lowest = min(0, axis.under(0)[0][0])
     highest = max(axis.size, axis.under(axis.out - 1)[-1][0] + 1)
-    # What is left of the cells goes behind the last window, or before the first.
+    # Cells that are left are shown behind the last window, or before the first.
     stop = min(max(max(sources) + 1, min(sources) + most), highest)
     start = min(min(sources), max(lowest, stop - most))
     cells = range(start, stop)
     inside = {cell: cell for cell in cells if 0 <= cell < axis.size}
-    side = Side(axis, tuple(cells), tuple((inside | sources).get(cell) for cell in cells))
-    return Stretch(outputs, side, tuple(c not in inside and c not in sources for c in cells))
+    window = AxisWindow(axis, tuple(cells), tuple((inside | sources).get(cell) for cell in cells))
+    return AxisSpan(outputs, window, tuple(c not in inside and c not in sources for c in cells))
 
 
-def _fewer(outputs: tuple[range, range], at: Pair, most: int) -> tuple[range, range]:
-    """Leave out rows and columns, the farthest from a place first, until few enough are left."""
+def _limit_frames(
+    outputs: tuple[range, range], at: Pair, most: int
+) -> tuple[tuple[range, range], tuple[str, ...]]:
+    """Leave out rows and columns, the farthest from a position first, until few enough are left."""
     kept = list(outputs)
     while len(kept[0]) * len(kept[1]) > most:
         longer = int(len(kept[1]) >= len(kept[0]))
-        side, place = kept[longer], at[longer]
-        before = place - side.start > side.stop - 1 - place
-        kept[longer] = side[1:] if before else side[:-1]
-    return kept[0], kept[1]
-
-
-def _left_out(all_of: tuple[range, range], kept: tuple[range, range]) -> tuple[str, ...]:
-    there, shown = (len(rows) * len(cols) for rows, cols in (all_of, kept))
-    if there == shown:
-        return ()
-    rows, cols = (f"{side.start} to {side.stop - 1}" for side in kept)
-    return (
+        positions, middle = kept[longer], at[longer]
+        before = middle - positions.start > positions.stop - 1 - middle
+        kept[longer] = positions[1:] if before else positions[:-1]
+    there, shown = (len(rows) * len(cols) for rows, cols in (outputs, kept))
+    rows, cols = (f"{positions.start} to {positions.stop - 1}" for positions in kept)
+    note = (
         f"{shown} of {there} places are shown, rows {rows} and columns {cols} of the output; "
-        "--frames shows more",
+        "--frames shows more"
     )
+    return (kept[0], kept[1]), (note,) if shown < there else ()
 
 
-def _bands(found: Explanation) -> tuple[list[Pair], tuple[str, ...]]:
-    """Choose which channels are shown."""
-    pairs = [(s, b) for s, step in enumerate(found.steps) for b in range(len(step.blocks))]
-    if len(pairs) <= BANDS:
+def _choose_channels(explanation: Explanation) -> tuple[list[Pair], tuple[str, ...]]:
+    """Choose the channels that are shown, as indices of steps and blocks."""
+    steps = explanation.steps
+    pairs = [(s, b) for s, step in enumerate(steps) for b in range(len(step.blocks))]
+    if len(pairs) <= MOST_CHANNELS:
         return pairs, ()
-    if len(found.steps) > 1:
-        return pairs[:BANDS], (f"{BANDS} of {len(pairs)} channels are shown, the first",)
-    sums = [abs(found.steps[s].blocks[b].sum) for s, b in pairs]
-    strength = np.nan_to_num(sums, nan=np.inf)
-    chosen = sorted(np.argsort(-strength, kind="stable")[:BANDS].tolist())
-    note = f"{BANDS} of {len(pairs)} input channels are shown, the strongest at the place"
+    if len(steps) > 1:
+        note = f"{MOST_CHANNELS} of {len(pairs)} channels are shown, the first"
+        return pairs[:MOST_CHANNELS], (note,)
+    strength = np.nan_to_num([abs(steps[s].blocks[b].sum) for s, b in pairs], nan=np.inf)
+    chosen = sorted(np.argsort(-strength, kind="stable")[:MOST_CHANNELS].tolist())
+    note = f"{MOST_CHANNELS} of {len(pairs)} input channels are shown, the strongest at the place"
     return [pairs[k] for k in chosen], (f"{note}; all count",)
-
-
-def _band(
-    subject: Subject, step: int, block: int, found: Explanation, sides: tuple[Side, Side]
-) -> Band:
-    fill = PADS.get(found.mode, 0.0) if found.op == "pool" else found.pad_value
-    channel = found.steps[step].blocks[block].channel
-    return Band(step, block, read_window(subject.inputs[0], sides, [channel], fill)[:, :, 0])

@@ -1,4 +1,4 @@
-"""What a page shows, as plain data: an image and a layer, or a network with all its maps."""
+"""The data of the page of one layer: an image, and the layer that the page applies to it."""
 
 from __future__ import annotations
 
@@ -12,20 +12,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cnncli.core.choices import ACTIVATION_NAMES
-from cnncli.core.geometry import Pair, Window
-from cnncli.errors import OptionError
+from cnncli.core.geometry import Box, Pair, Window
 from cnncli.filters.files import load_filter
 from cnncli.io.images import Picture
 from cnncli.network.graph import Network, input_groups
 from cnncli.network.layers import ConvLayer, PoolLayer, Shape
 from cnncli.render.colormaps import table
 from cnncli.render.levels import choose_range
-from cnncli.render.options import MapGroup, RenderOptions
+from cnncli.render.options import MapGroup
 
-Scene = dict[str, Any]
+PageData = dict[str, Any]
 
 MOST_CELLS: Final = 512 * 512
-"""Rows times columns of an image that are in a page; of a larger one, those around the place."""
+"""Rows times columns of an image that are in a page; of a larger one, those around the unit."""
 
 MOST_BYTES: Final = 3 * 2**19
 """Memory of an image's pixels that are in a page."""
@@ -51,8 +50,8 @@ ACTIVATIONS: Final = (*ACTIVATION_NAMES, "prelu")
 
 
 @dataclass(frozen=True)
-class Place:
-    """What a page begins with.
+class Unit:
+    """The output value that a page begins with.
 
     Parameters
     ----------
@@ -69,29 +68,27 @@ class Place:
     image: int = 0
 
 
-def layer_scene(
+def layer_page_data(
     picture: Picture,
     layer: ConvLayer | PoolLayer,
-    place: Place,
+    unit: Unit,
     *,
     title: str,
-    render: RenderOptions | None = None,
     notes: Sequence[str] = (),
-) -> Scene:
+) -> PageData:
     """Return what the page of one layer shows.
 
     Parameters
     ----------
     picture : Picture
     layer : ConvLayer or PoolLayer
-    place : Place
+        Its activation must be one of `ACTIVATIONS`.
+    unit : Unit
         The output that the page begins with.
     title : str
         Such as the names of the image and the filter; may hold anything.
-    render : RenderOptions, optional
-        Its range and colormap.
     notes : sequence of str
-        What is to be said of the image.
+        On the image.
 
     Returns
     -------
@@ -100,70 +97,48 @@ def layer_scene(
 
     Raises
     ------
-    ShapeError, OptionError
-        If the layer does not fit, there is no such output, or its activation needs more than one
-        value.
+    ShapeError
+        If the layer does not fit.
 
     Examples
     --------
     >>> picture = Picture(np.zeros((1, 4, 6, 1), np.uint8), 255.0, True, False, (), "a.png")
-    >>> scene = layer_scene(picture, PoolLayer(), Place((1, 2)), title="a.png")
-    >>> scene["layer"]["mode"], scene["input"]["size"], scene["input"]["rows"]
+    >>> data = layer_page_data(picture, PoolLayer(), Unit((1, 2)), title="a.png")
+    >>> data["layer"]["mode"], data["input"]["size"], data["input"]["rows"]
     ('max', [4, 6], [0, 4])
     """
-    shape: Shape = (1, *picture.shape[1:])
-    check_place(place.at, layer.output_shape(shape))
-    groups = input_groups(shape[3])
-    held = held_cells(layer.window(shape), _pad_mode(layer), place.at, picture)
-    looks = render or RenderOptions()
+    _, height, width, channels = picture.shape
+    shape: Shape = (1, height, width, channels)
+    groups = input_groups(channels)
+    most = min(MOST_CELLS, MOST_BYTES // (channels * picture.pixels.itemsize))
+    pad_mode = layer.pad_mode if isinstance(layer, ConvLayer) else "zeros"
+    box = crop(layer.window(shape), pad_mode, unit.at, (height, width), most)
     return {
         "kind": "layer",
         "title": title,
-        "input": _input(picture, place.image, held, groups),
+        "input": _input(picture, unit.image, box, groups),
         "layer": _layer(layer, shape, picture.dtype),
-        "pictures": pictures_of(layer.output_groups(groups)),
-        "at": list(place.at),
-        "map": place.map,
-        "range": looks.range if isinstance(looks.range, str) else list(looks.range),
+        "pictures": picture_list(layer.output_groups(groups)),
+        "at": list(unit.at),
+        "map": unit.map,
         "clipByDefault": clips_by_default(Network.chain(layer), picture),
-        "colormap": looks.colormap,
-        "tables": tables_of(looks.colormap),
+        "tables": colour_tables(),
         "presets": _presets() if isinstance(layer, ConvLayer) else [],
-        "notes": [*notes, *_crop_notes(held, picture), *_far_notes(layer, shape, place.at, held)],
+        "notes": [*notes, *_crop_notes(layer, shape, unit.at, box)],
     }
 
 
-def check_place(at: Pair, shape: Shape) -> None:
-    """Raise OptionError unless an output of that shape has that row and column.
+def crop(window: Window, mode: str, at: Pair, size: Pair, most: int) -> Box:
+    """Return at most so many cells of an image around those that an output is made from.
 
-    Examples
-    --------
-    >>> check_place((1, 2), (1, 2, 3, 1))
-    """
-    if not (0 <= at[0] < shape[1] and 0 <= at[1] < shape[2]):
-        raise OptionError(f"--at must be 0,0 to {shape[1] - 1},{shape[2] - 1}, got {at[0]},{at[1]}")
-
-
-def held_cells(window: Window, mode: str, at: Pair, picture: Picture) -> tuple[slice, slice]:
-    """Return the rows and columns of an image that a page gets: all, or those around a place.
-
-    What lies outside them is never taken for padding: the page knows the image's whole size.
+    Cells outside of them are never taken for padding: the page knows the image's whole size.
 
     Examples
     --------
     >>> from cnncli.core.geometry import place_window
-    >>> pixels = np.broadcast_to(np.zeros((), np.uint8), (1, 3000, 4000, 3))
-    >>> picture = Picture(pixels, 255.0, True, False, (), "a.png")
-    >>> held_cells(place_window((3000, 4000), 3), "zeros", (0, 2000), picture)
+    >>> crop(place_window((3000, 4000), 3), "zeros", (0, 2000), (3000, 4000), MOST_CELLS)
     (slice(0, 512, None), slice(1745, 2257, None))
     """
-    _, height, width, channels = picture.shape
-    each = channels * picture.pixels.itemsize
-    return crop(window, mode, at, (height, width), min(MOST_CELLS, MOST_BYTES // each))
-
-
-def crop(window: Window, mode: str, at: Pair, size: Pair, most: int) -> tuple[slice, slice]:
-    """Return at most so many cells around those that an output is made from; never none."""
     height, width = size
     if height * width <= most:
         return slice(0, height), slice(0, width)
@@ -173,35 +148,40 @@ def crop(window: Window, mode: str, at: Pair, size: Pair, most: int) -> tuple[sl
     rows = min(height, max(1, most // cols))
     box = window.source((slice(at[0], at[0] + 1), slice(at[1], at[1] + 1)), mode)
     middles = window.rows.middle(at[0]), window.cols.middle(at[1])
-    sides = zip(box, middles, (rows, cols), size, strict=True)
-    down, across = (_around(*side) for side in sides)
-    return down, across
+    sides = []
+    for part, middle, count, total in zip(box, middles, (rows, cols), size, strict=True):
+        fits = 0 < part.stop - part.start <= count
+        centre = (part.start + part.stop) // 2 if fits else middle
+        sides.append(slice_around(centre, count, total))
+    return sides[0], sides[1]
 
 
-def _around(source: slice, middle: int, length: int, size: int) -> slice:
-    """Cells of that many around a stretch of them, or around its middle if it is too long."""
-    fits = 0 < source.stop - source.start <= length
-    centre = (source.start + source.stop) // 2 if fits else middle
-    first = min(max(0, centre - length // 2), size - length)
-    return slice(first, first + length)
+def slice_around(centre: int, count: int, size: int) -> slice:
+    """Return so many cells of an axis around one of them.
+
+    Examples
+    --------
+    >>> slice_around(5, 4, 10), slice_around(9, 4, 10)
+    (slice(3, 7, None), slice(6, 10, None))
+    """
+    first = min(max(0, centre - count // 2), size - count)
+    return slice(first, first + count)
 
 
-def packed(values: NDArray[Any]) -> dict[str, str]:
+def pack_array(values: NDArray[Any]) -> dict[str, str]:
     """Return an array as base64 of little-endian numbers, with its type.
 
     Examples
     --------
-    >>> packed(np.array([1, 2], np.uint8))
+    >>> pack_array(np.array([1, 2], np.uint8))
     {'dtype': 'uint8', 'data': 'AQI='}
     """
     little = np.ascontiguousarray(values, values.dtype.newbyteorder("<"))
     return {"dtype": values.dtype.name, "data": base64.b64encode(little.tobytes()).decode()}
 
 
-def _input(
-    picture: Picture, image: int, held: tuple[slice, slice], groups: Sequence[MapGroup]
-) -> Scene:
-    rows, cols = held
+def _input(picture: Picture, image: int, box: Box, groups: Sequence[MapGroup]) -> PageData:
+    rows, cols = box
     pixels = picture.pixels[image]
     shown = choose_range(picture.scaled(pixels), "auto", clip_by_default=picture.is_picture)
     return {
@@ -211,12 +191,12 @@ def _input(
         "cols": [cols.start, cols.stop],
         "scale": picture.scale,
         "range": {"kind": shown.kind, "lo": shown.lo, "hi": shown.hi},
-        "pictures": pictures_of(groups),
-        **packed(pixels[rows, cols]),
+        "pictures": picture_list(groups),
+        **pack_array(pixels[rows, cols]),
     }
 
 
-def _layer(layer: ConvLayer | PoolLayer, shape: Shape, dtype: np.dtype[Any]) -> Scene:
+def _layer(layer: ConvLayer | PoolLayer, shape: Shape, dtype: np.dtype[Any]) -> PageData:
     window = layer.window(shape)
     named = layer.padding if isinstance(layer.padding, str) else None
     common = {
@@ -230,40 +210,32 @@ def _layer(layer: ConvLayer | PoolLayer, shape: Shape, dtype: np.dtype[Any]) -> 
     return common | (_pool(layer) if isinstance(layer, PoolLayer) else _conv(layer, dtype))
 
 
-def _pool(layer: PoolLayer) -> Scene:
+def _pool(layer: PoolLayer) -> PageData:
     return {
         "mode": layer.mode,
         "ceil": layer.ceil,
         "countIncludePad": layer.count_include_pad,
-        "p": packed(np.array([layer.p], np.float64)),
+        "p": pack_array(np.array([layer.p], np.float64)),
     }
 
 
-def _conv(layer: ConvLayer, dtype: np.dtype[Any]) -> Scene:
-    if layer.activation not in ACTIVATIONS:
-        raise OptionError(
-            f"the page takes activations {', '.join(ACTIVATIONS)}, got {layer.activation!r}"
-        )
-    given = layer.parameters.get("b", np.zeros(1))
-    alpha = None if layer.alpha is None else packed(layer.alpha.astype(dtype))
+def _conv(layer: ConvLayer, dtype: np.dtype[Any]) -> PageData:
+    bias = layer.parameters.get("b", np.zeros(1))
+    alpha = None if layer.alpha is None else pack_array(layer.alpha.astype(dtype))
     return {
-        "weights": packed(layer.filter.weights.astype(dtype)),
+        "weights": pack_array(layer.filter.weights.astype(dtype)),
         "maps": layer.filter.maps,
         "perChannel": layer.filter.per_channel,
         "filterName": layer.filter.name,
         "kernelNames": list(layer.filter.map_names),
         "groups": layer.groups,
-        "bias": packed(np.asarray(given, dtype).reshape(-1)),
+        "bias": pack_array(np.asarray(bias, dtype).reshape(-1)),
         "padMode": layer.pad_mode,
         # An array as well: JSON has no infinity.
-        "padValue": packed(np.array([layer.pad_value], dtype)),
+        "padValue": pack_array(np.array([layer.pad_value], dtype)),
         "activation": layer.activation,
         "alpha": alpha,
     }
-
-
-def _pad_mode(layer: ConvLayer | PoolLayer) -> str:
-    return layer.pad_mode if isinstance(layer, ConvLayer) else "zeros"
 
 
 def clips_by_default(network: Network, picture: Picture, is_layer: bool = False) -> bool:
@@ -281,42 +253,38 @@ def clips_by_default(network: Network, picture: Picture, is_layer: bool = False)
     return pictures and not network.scales
 
 
-def pictures_of(groups: Sequence[MapGroup]) -> list[Scene]:
+def picture_list(groups: Sequence[MapGroup]) -> list[PageData]:
+    """Return the names and channels of pictures."""
     return [{"name": group.name, "channels": list(group.channels)} for group in groups]
 
 
-def tables_of(colormap: str) -> Scene:
-    names = {"diverging", colormap} - {"gray"}
-    return {name: base64.b64encode(table(name).tobytes()).decode() for name in sorted(names)}
+def colour_tables() -> dict[str, str]:
+    """Return the colour tables of a page, 256 RGB colours each, as base64."""
+    return {"diverging": base64.b64encode(table("diverging").tobytes()).decode()}
 
 
-def _presets() -> list[Scene]:
-    filters = [load_filter(name) for name in PRESETS]
-    return [{"name": each.name, "rows": each.weights[:, :, 0].tolist()} for each in filters]
+def _presets() -> list[PageData]:
+    weights = {name: load_filter(name).weights for name in PRESETS}
+    return [{"name": name, "rows": W[:, :, 0].tolist()} for name, W in weights.items()]
 
 
-def _crop_notes(held: tuple[slice, slice], picture: Picture) -> list[str]:
-    rows, cols = held
-    _, height, width, _ = picture.shape
+def _crop_notes(layer: ConvLayer | PoolLayer, shape: Shape, at: Pair, box: Box) -> list[str]:
+    """Say what the page does not hold, and if even the output asked for needs some of it."""
+    rows, cols = box
+    _, height, width, _ = shape
     if (rows.stop - rows.start, cols.stop - cols.start) == (height, width):
         return []
-    return [
+    notes = [
         f"This page holds rows {rows.start} to {rows.stop - 1} and columns {cols.start} to "
         f"{cols.stop - 1} of an image of {height} rows and {width} columns. Its edges are no "
         "padding: outputs that need other pixels are left blank."
     ]
-
-
-def _far_notes(
-    layer: ConvLayer | PoolLayer, shape: Shape, at: Pair, held: tuple[slice, slice]
-) -> list[str]:
-    """Say when even the output that was asked for needs pixels from elsewhere."""
-    box = layer.reads(shape, (slice(at[0], at[0] + 1), slice(at[1], at[1] + 1)))
-    sides = zip(held, box, strict=True)
-    empty = any(need.stop <= need.start for need in box)
-    if empty or all(have.start <= need.start and need.stop <= have.stop for have, need in sides):
-        return []
-    return [
-        f"The output at row {at[0]}, column {at[1]} needs pixels that this page does not hold: "
-        "it begins at another."
-    ]
+    needed = layer.reads(shape, (slice(at[0], at[0] + 1), slice(at[1], at[1] + 1)))
+    is_padding = any(part.stop <= part.start for part in needed)
+    pairs = zip(box, needed, strict=True)
+    if not is_padding and any(p.start < b.start or p.stop > b.stop for b, p in pairs):
+        notes.append(
+            f"The output at row {at[0]}, column {at[1]} needs pixels that this page does not "
+            "hold: it begins at another."
+        )
+    return notes

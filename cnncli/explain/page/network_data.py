@@ -1,4 +1,4 @@
-"""What the page of a network shows: every layer's maps, and which cells reach which."""
+"""The data of the page of a network: every layer's maps, and which cells read which."""
 
 from __future__ import annotations
 
@@ -11,20 +11,20 @@ import numpy as np
 from cnncli.core.geometry import Box, Pair
 from cnncli.explain.page.layer_data import (
     MOST_CELLS,
-    Place,
-    Scene,
-    check_place,
+    PageData,
+    Unit,
     clips_by_default,
-    packed,
-    pictures_of,
-    tables_of,
+    colour_tables,
+    pack_array,
+    picture_list,
+    slice_around,
 )
 from cnncli.io.images import Picture
 from cnncli.network.graph import SOURCE, Network, Node, input_groups
 from cnncli.network.layers import FloatArray, Shape
 from cnncli.network.passes import forward_layers, held_bytes
 from cnncli.network.summary import LayerSummary, summarize
-from cnncli.render.levels import ValueRange, measure
+from cnncli.render.levels import measure
 from cnncli.render.options import MapGroup
 from cnncli.system.memory import check_memory
 
@@ -34,32 +34,32 @@ BUDGET: Final = 7 * 2**19
 MOST_MAPS: Final = 64
 """Channels of one layer that are in a page."""
 
-_SIDES: Final = (512, 256, 128, 64, 32)
-_KINDS: Final = ("float32", "uint16", "uint8")
+_LENGTHS: Final = (512, 256, 128, 64, 32)
+_DTYPES: Final = ("float32", "uint16", "uint8")
 
 
 @dataclass(frozen=True)
-class _Share:
-    """What a page gets of one layer: a box of cells, and so many channels."""
+class _LayerPart:
+    """The part of a layer that is in the page: a box of cells, and some channels."""
 
     box: Box
     channels: tuple[int, ...]
 
     @property
-    def values(self) -> int:
+    def size(self) -> int:
         return _area(self.box) * len(self.channels)
 
 
-def network_scene(
+def network_page_data(
     network: Network,
     picture: Picture,
     layer: str,
-    place: Place,
+    unit: Unit,
     *,
     title: str,
     notes: Sequence[str] = (),
     jobs: int | None = None,
-) -> Scene:
+) -> PageData:
     """Run a network on an image and return what its page shows.
 
     Parameters
@@ -67,13 +67,13 @@ def network_scene(
     network : Network
     picture : Picture
     layer : str
-        The layer of the unit that the page begins with.
-    place : Place
-        The unit.
+        The layer of the unit.
+    unit : Unit
+        The output that the page begins with.
     title : str
         May hold anything.
     notes : sequence of str
-        What is to be said of the image.
+        On the image.
     jobs : int, optional
         Threads.
 
@@ -85,8 +85,8 @@ def network_scene(
 
     Raises
     ------
-    ShapeError, OptionError
-        If the image does not fit, or there is no such layer or unit.
+    ShapeError
+        If the image does not fit.
     CnnCliError
         If memory does not suffice.
 
@@ -95,37 +95,45 @@ def network_scene(
     >>> from cnncli.network.layers import PoolLayer
     >>> picture = Picture(np.zeros((1, 8, 8, 1), np.uint8), 255.0, True, False, (), "a.png")
     >>> network = Network.chain(PoolLayer(), PoolLayer())
-    >>> scene = network_scene(network, picture, "pool2", Place((1, 0)), title="a.png")
-    >>> [layer["name"] for layer in scene["layers"]]
+    >>> data = network_page_data(network, picture, "pool2", Unit((1, 0)), title="a.png")
+    >>> [layer["name"] for layer in data["layers"]]
     ['input', 'pool1', 'pool2']
     """
-    network.node(layer)
     shape: Shape = (1, *picture.shape[1:])
     shapes, groups = network.shapes(shape), network.groups(input_groups(shape[3]))
-    check_place(place.at, shapes[layer])
     most = max(held_bytes(network, shape, picture.dtype).values())
     check_memory(most, "the layers' outputs", "a smaller image")
-    first = groups[layer][place.map].channels
-    shares = _shares(shapes, _centres(network, shapes, layer, place.at), layer, first)
-    kind = _kind(sum(share.values for share in shares.values()))
-    plans = {plan.name: plan for plan in summarize(network, picture.shape[1:]).layers}
-    X = picture.values()[place.image : place.image + 1]
-    records = {
-        name: _values(values[0], shares[name], groups[name], kind)
-        for name, values in ((SOURCE, X), *forward_layers(network, X, network.names, jobs))
+    first = groups[layer][unit.map].channels
+    parts = _choose_parts(shapes, _centres(network, shapes, layer, unit.at), layer, first)
+    size = sum(part.size for part in parts.values())
+    fitting = [dtype for dtype in _DTYPES if size * np.dtype(dtype).itemsize <= BUDGET]
+    dtype = (*fitting, _DTYPES[-1])[0]
+    summaries = {plan.name: plan for plan in summarize(network, picture.shape[1:]).layers}
+    X = picture.values()[unit.image : unit.image + 1]
+    values = {
+        name: _values(Y[0], parts[name], groups[name], dtype)
+        for name, Y in ((SOURCE, X), *forward_layers(network, X, network.names, jobs))
     }
-    layers = [_source(picture) | records[SOURCE]]
+    source = {
+        "name": SOURCE,
+        "label": "input",
+        "shape": list(picture.shape[1:]),
+        "inputs": [],
+        "reads": [],
+        "clipByDefault": picture.is_picture,
+    }
+    layers = [source | values[SOURCE]]
     for node in network.nodes:
         clips = clips_by_default(network.until(node.name), picture, is_layer=True)
-        about = _layer(node, shapes, plans[node.name])
-        layers.append(about | records[node.name] | {"clipByDefault": clips})
+        facts = _layer_facts(node, shapes, summaries[node.name])
+        layers.append(facts | values[node.name] | {"clipByDefault": clips})
     return {
         "kind": "network",
         "title": title,
         "layers": layers,
-        "unit": {"layer": layer, "map": place.map, "at": list(place.at)},
-        "tables": tables_of("diverging"),
-        "notes": [*notes, *_notes(kind, shapes, shares)],
+        "unit": {"layer": layer, "map": unit.map, "at": list(unit.at)},
+        "tables": colour_tables(),
+        "notes": [*notes, *_notes(dtype, shapes, parts)],
     }
 
 
@@ -135,62 +143,52 @@ def _centres(
     """Return the cell of every layer around which a page shows it, where it cannot show all."""
     one = slice(at[0], at[0] + 1), slice(at[1], at[1] + 1)
     reads = network.reads(shapes[SOURCE], layer, one)
-    out, found = shapes[layer], {}
+    output, centres = shapes[layer], {}
     for name, shape in shapes.items():
         if name in reads and all(side.stop > side.start for side in reads[name]):
             rows, cols = reads[name]
-            found[name] = (rows.start + rows.stop) // 2, (cols.start + cols.stop) // 2
+            centres[name] = (rows.start + rows.stop) // 2, (cols.start + cols.stop) // 2
         else:
             # Layers behind or beside the unit: the same part of the picture.
-            found[name] = at[0] * shape[1] // out[1], at[1] * shape[2] // out[2]
-    return found
+            centres[name] = at[0] * shape[1] // output[1], at[1] * shape[2] // output[2]
+    return centres
 
 
-def _shares(
+def _choose_parts(
     shapes: Mapping[str, Shape], centres: Mapping[str, Pair], layer: str, first: tuple[int, ...]
-) -> dict[str, _Share]:
-    """Share the budget out: as many cells of each layer as can be, then as many maps."""
+) -> dict[str, _LayerPart]:
+    """Share the budget out: as many cells of each layer as fit, then as many maps."""
+
+    def size(boxes: Mapping[str, Box], most: int) -> int:
+        return sum(_area(box) * min(most, shapes[name][3]) for name, box in boxes.items())
+
     boxes: dict[str, Box] = {}
-    for side in _SIDES:
-        boxes = {name: _box(shape, centres[name], side) for name, shape in shapes.items()}
-        if sum(_area(box) * min(3, shapes[n][3]) for n, box in boxes.items()) <= BUDGET:
+    for length in _LENGTHS:
+        boxes = {name: _box(shape, centres[name], length) for name, shape in shapes.items()}
+        if size(boxes, 3) <= BUDGET:
             break
     most = MOST_MAPS
-    while most > 3 and sum(_area(b) * min(most, shapes[n][3]) for n, b in boxes.items()) > BUDGET:
-        # What large layers give up first: small ones keep all of theirs.
+    while most > 3 and size(boxes, most) > BUDGET:
         most -= 1
-    return {
-        name: _Share(
-            box, _chosen(shapes[name][3], _count(box, most), first if name == layer else ())
-        )
-        for name, box in boxes.items()
-    }
+    parts = {}
+    for name, box in boxes.items():
+        # Only large layers give maps up: small ones keep all of theirs.
+        count = min(shapes[name][3], MOST_MAPS if _area(box) <= 1024 else most)
+        missing = [channel for channel in first if channel >= count] if name == layer else []
+        channels = (*range(max(0, count - len(missing))), *missing)
+        parts[name] = _LayerPart(box, channels)
+    return parts
 
 
-def _count(box: Box, most: int) -> int:
-    return MOST_MAPS if _area(box) <= 1024 else most
-
-
-def _chosen(channels: int, most: int, first: tuple[int, ...]) -> tuple[int, ...]:
-    """Return the first channels, and those that must be among them."""
-    kept = list(range(min(channels, most)))
-    missing = [channel for channel in first if channel not in kept]
-    return tuple(kept[: max(0, most - len(missing))] + missing) if missing else tuple(kept)
-
-
-def _box(shape: Shape, centre: Pair, side: int) -> Box:
-    if shape[1] * shape[2] <= min(side * side, MOST_CELLS):
+def _box(shape: Shape, centre: Pair, length: int) -> Box:
+    """A square of cells around a centre, or all cells if they are as few."""
+    if shape[1] * shape[2] <= min(length * length, MOST_CELLS):
         return slice(0, shape[1]), slice(0, shape[2])
     rows, cols = (
-        _stretch(size, middle, side) for size, middle in zip(shape[1:3], centre, strict=True)
+        slice_around(middle, min(size, length), size)
+        for middle, size in zip(centre, shape[1:3], strict=True)
     )
     return rows, cols
-
-
-def _stretch(size: int, middle: int, length: int) -> slice:
-    length = min(size, length)
-    first = min(max(0, middle - length // 2), size - length)
-    return slice(first, first + length)
 
 
 def _area(box: Box) -> int:
@@ -198,105 +196,84 @@ def _area(box: Box) -> int:
     return down * across
 
 
-def _kind(values: int) -> str:
-    fitting = [kind for kind in _KINDS if values * np.dtype(kind).itemsize <= BUDGET]
-    return fitting[0] if fitting else _KINDS[-1]
-
-
-def _values(values: FloatArray, share: _Share, groups: Sequence[MapGroup], kind: str) -> Scene:
-    """Return the values of the chosen channels, each with its range."""
-    rows, cols = share.box
-    planes = np.ascontiguousarray(values[rows, cols][:, :, share.channels].transpose(2, 0, 1))
-    kept = set(share.channels)
-    whole = [group for group in groups if kept.issuperset(group.channels)]
-    found = [measure(values[:, :, list(group.channels)]) for group in whole]
-    limits = [measure(plane) for plane in planes]
-    ends = [(x.lo, x.hi) if x.lo <= x.hi else (0.0, 0.0) for x in limits]
+def _values(
+    values: FloatArray, part: _LayerPart, groups: Sequence[MapGroup], dtype: str
+) -> PageData:
+    """Return the values of the chosen channels, and the ranges of their maps."""
+    rows, cols = part.box
+    planes = np.ascontiguousarray(values[rows, cols][:, :, part.channels].transpose(2, 0, 1))
+    ends = [_ends(plane) for plane in planes]
     steps = [0.0] * len(ends)
-    if kind != "float32":
-        top = np.iinfo(kind).max
-        steps = [(hi - lo) / top for lo, hi in ends]
-        planes = np.stack([_rounded(*each, kind) for each in zip(planes, ends, steps, strict=True)])
+    if dtype != "float32":
+        steps = [(hi - lo) / np.iinfo(dtype).max for lo, hi in ends]
+        rounded = zip(planes, ends, steps, strict=True)
+        planes = np.stack([_round(plane, *limits, step) for plane, limits, step in rounded])
+    pictures = []
+    for index, (group, record) in enumerate(zip(groups, picture_list(groups), strict=True)):
+        if set(group.channels) <= set(part.channels):
+            lo, hi = _ends(values[:, :, list(group.channels)])
+            pictures.append({**record, "index": index, "lo": lo, "hi": hi})
     return {
         "rows": [rows.start, rows.stop],
         "cols": [cols.start, cols.stop],
-        "channels": list(share.channels),
+        "channels": list(part.channels),
         "ends": [list(pair) for pair in ends],
         "steps": steps,
-        "pictures": [
-            {**each, "index": groups.index(group), "lo": x.lo, "hi": x.hi}
-            for each, group, x in zip(pictures_of(whole), whole, map(_finite, found), strict=True)
-        ],
+        "pictures": pictures,
         "maps": len(groups),
-        **packed(planes.astype(kind, copy=False)),
+        **pack_array(planes.astype(dtype, copy=False)),
     }
 
 
-def _finite(found: ValueRange) -> ValueRange:
-    return found if found.lo <= found.hi else ValueRange(0.0, 0.0)
+def _ends(values: FloatArray) -> tuple[float, float]:
+    """The smallest and the largest finite value, or zeros."""
+    measured = measure(values)
+    return (measured.lo, measured.hi) if measured.lo <= measured.hi else (0.0, 0.0)
 
 
-def _rounded(plane: FloatArray, ends: tuple[float, float], step: float, kind: str) -> np.ndarray:
-    lo, hi = ends
-    held = np.clip(np.nan_to_num(plane.astype(np.float64), nan=lo, posinf=hi, neginf=lo), lo, hi)
-    return np.rint((held - lo) / step if step else held * 0).astype(kind)
+def _round(plane: FloatArray, lo: float, hi: float, step: float) -> np.ndarray:
+    """The number of steps from the smallest value to each."""
+    finite = np.nan_to_num(plane.astype(np.float64), nan=lo, posinf=hi, neginf=lo)
+    clipped = np.clip(finite, lo, hi)
+    return np.rint((clipped - lo) / step if step else clipped * 0)
 
 
-def _source(picture: Picture) -> Scene:
-    return {
-        "name": SOURCE,
-        "label": "input",
-        "shape": list(picture.shape[1:]),
-        "inputs": [],
-        "reads": [],
-        "clipByDefault": picture.is_picture,
-    }
-
-
-def _layer(node: Node, shapes: Mapping[str, Shape], plan: LayerSummary) -> Scene:
-    window = plan.window
+def _layer_facts(node: Node, shapes: Mapping[str, Shape], summary: LayerSummary) -> PageData:
+    window, output, one = summary.window, shapes[node.name], slice(0, 1)
+    reads = []
+    # For each output row and column the input's cells that it depends on.
+    for shape in (shapes[name] for name in node.inputs):
+        rows = [node.layer.reads(shape, (slice(o, o + 1), one))[0] for o in range(output[1])]
+        cols = [node.layer.reads(shape, (one, slice(o, o + 1)))[1] for o in range(output[2])]
+        reads.append({"rows": _pack_slices(rows), "cols": _pack_slices(cols)})
     return {
         "name": node.name,
-        "label": plan.label,
-        "shape": list(plan.shape),
+        "label": summary.label,
+        "shape": list(summary.shape),
         "inputs": list(node.inputs),
         "formula": None if window is None else [window.rows.formula, window.cols.formula],
-        "field": [plan.field[0].size, plan.field[1].size],
-        "parameters": plan.parameters,
-        "reads": [_reads(node, shapes[name], shapes[node.name]) for name in node.inputs],
+        "field": [summary.field[0].size, summary.field[1].size],
+        "parameters": summary.parameters,
+        "reads": reads,
     }
 
 
-def _reads(node: Node, given: Shape, out: Shape) -> Scene:
-    """Return for each output row and column the input's cells that it depends on."""
-    one = slice(0, 1)
-    rows = [node.layer.reads(given, (slice(o, o + 1), one))[0] for o in range(out[1])]
-    cols = [node.layer.reads(given, (one, slice(o, o + 1)))[1] for o in range(out[2])]
-    return {"rows": _spans(rows), "cols": _spans(cols)}
+def _pack_slices(slices: Sequence[slice]) -> dict[str, str]:
+    return pack_array(np.array([[part.start, part.stop] for part in slices], np.int32))
 
 
-def _spans(spans: Sequence[slice]) -> dict[str, str]:
-    return packed(np.array([[span.start, span.stop] for span in spans], np.int32))
-
-
-def _notes(kind: str, shapes: Mapping[str, Shape], shares: Mapping[str, _Share]) -> list[str]:
-    notes = []
-    if kind == "float32":
-        notes.append("Values are float32, as they were computed.")
-    else:
-        bits = np.dtype(kind).itemsize * 8
-        notes.append(
+def _notes(dtype: str, shapes: Mapping[str, Shape], parts: Mapping[str, _LayerPart]) -> list[str]:
+    notes = ["Values are float32, as they were computed."]
+    if dtype != "float32":
+        bits = np.dtype(dtype).itemsize * 8
+        notes = [
             f"Values are rounded to {bits} bits of each map's range; each is shown with its "
             "precision."
-        )
-    cut = [
-        name
-        for name, share in shares.items()
-        if _area(share.box) < shapes[name][1] * shapes[name][2]
-    ]
+        ]
+    cut = [n for n, part in parts.items() if _area(part.box) < shapes[n][1] * shapes[n][2]]
     if cut:
         notes.append(f"Of {', '.join(cut)} the page holds the part around the unit it began with.")
-    fewer = [name for name, share in shares.items() if len(share.channels) < shapes[name][3]]
+    fewer = [name for name, part in parts.items() if len(part.channels) < shapes[name][3]]
     if fewer:
         notes.append(f"Of {', '.join(fewer)} the page holds some of the maps.")
     return notes

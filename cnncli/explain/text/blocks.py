@@ -1,4 +1,4 @@
-"""One input channel under the window: its values, weights and products as aligned blocks."""
+"""One input channel under the window: its values, weights and products as aligned panels."""
 
 from __future__ import annotations
 
@@ -8,53 +8,52 @@ from typing import Final
 
 import numpy as np
 
-from cnncli.explain.model import Block, Explanation, Side, Step
+from cnncli.explain.model import Block, Explanation
 from cnncli.explain.text.panels import (
     BOLD,
     DIGITS,
     RESET,
-    Colours,
-    Cut,
-    Numbers,
-    Panel,
-    colours_for,
-    cut_window,
-    flow,
-    grid_rows,
+    ColourScale,
+    NumberFormat,
+    WindowPart,
+    arrange_panels,
+    choose_colours,
+    choose_format,
+    choose_part,
+    make_panel,
     number,
-    numbers_for,
-    panel,
-    wrapped,
+    number_rows,
+    wrap,
 )
 from cnncli.explain.text.phrases import channel_name
 from cnncli.network.layers import FloatArray
 
 MOST_ROWS: Final = 15
-"""Windows of more rows are cut."""
-CUT_ROWS: Final = 9
-"""To so many rows, and at most as many columns."""
+"""Of windows of more rows, or of more columns than fit, a part is shown."""
+PART_ROWS: Final = 9
+"""So many rows, and at most as many columns."""
 
 
 @dataclass(frozen=True)
-class Kind:
-    """What one sort of block has in common over all channels: its look.
+class PanelStyle:
+    """How one kind of panel (window, weights or products) looks for all channels.
 
     Parameters
     ----------
-    title, joint : str
-    numbers : Numbers
-    colours : Colours
+    title, sign : str
+    form : NumberFormat
+    colours : ColourScale
     """
 
     title: str
-    joint: str
-    numbers: Numbers
-    colours: Colours
+    sign: str
+    form: NumberFormat
+    colours: ColourScale
 
     @property
     def cell(self) -> int:
         """Columns of the terminal that one number takes, with its marks."""
-        return self.numbers.width + 2
+        return self.form.width + 2
 
 
 @dataclass(frozen=True)
@@ -63,171 +62,151 @@ class Layout:
 
     Parameters
     ----------
-    kinds : tuple of Kind
+    styles : tuple of PanelStyle
         Window, weights and products, as far as there are any.
-    cut : Cut
+    part : WindowPart
     label : int
         Columns for the rows' numbers.
     width : int
         Of the terminal.
     """
 
-    kinds: tuple[Kind, ...]
-    cut: Cut
+    styles: tuple[PanelStyle, ...]
+    part: WindowPart
     label: int
     width: int
 
 
-def choose_layout(found: Explanation, step: Step, blocks: Sequence[Block], width: int) -> Layout:
-    """Choose digits and the part of the window, so that blocks fit and, if they can, side by side.
+def choose_layout(explanation: Explanation, blocks: Sequence[Block], width: int) -> Layout:
+    """Choose digits and the part of the window, so that panels fit and, if they can, side by side.
 
     Parameters
     ----------
-    found : Explanation
-    step : Step
+    explanation : Explanation
     blocks : sequence of Block
         Those that are shown.
     width : int
         Columns of the terminal.
     """
-    assert found.rows is not None and found.cols is not None
-    label = max(len(str(cell)) for cell in found.rows.cells) + 1
-    least = max(len(str(cell)) for cell in found.cols.cells)
-    tried = [_kinds(found, blocks, digits, least) for digits in (DIGITS, DIGITS - 1, DIGITS - 2)]
-    columns = len(found.cols.cells)
+    assert explanation.axes is not None
+    rows, cols = (axis.cells for axis in explanation.axes)
+    label = max(len(str(cell)) for cell in rows) + 1
+    least = max(len(str(cell)) for cell in cols)
+    tried = [_styles(explanation, blocks, DIGITS - k, least) for k in range(3)]
 
-    def together(kinds: tuple[Kind, ...]) -> int:
-        return label + sum(len(kind.joint) + kind.cell * columns for kind in kinds)
+    def together(styles: tuple[PanelStyle, ...]) -> int:
+        return label + sum(len(style.sign) + style.cell * len(cols) for style in styles)
 
-    def widest(kinds: tuple[Kind, ...]) -> int:
-        return label + max(len(kind.joint) + kind.cell for kind in kinds) * columns
+    def widest(styles: tuple[PanelStyle, ...]) -> int:
+        return label + max(len(style.sign) + style.cell for style in styles) * len(cols)
 
-    fitting = [kinds for kinds in tried[:2] if together(kinds) <= width]
-    fitting += [kinds for kinds in tried if widest(kinds) <= width]
-    kinds = fitting[0] if fitting else tried[1]
-    weight = sum(np.abs(_importance(block)) for block in blocks)
-    room = max(1, (width - label - 3) // max(kind.cell for kind in kinds))
-    if len(found.rows.cells) <= MOST_ROWS and columns <= room:
-        cut = cut_window(np.asarray(weight), (MOST_ROWS, room))
-    else:
-        cut = cut_window(np.asarray(weight), (CUT_ROWS, min(CUT_ROWS, room)))
-    return Layout(kinds, cut, label, width)
+    fitting = [styles for styles in tried[:2] if together(styles) <= width]
+    fitting += [styles for styles in tried if widest(styles) <= width]
+    styles = fitting[0] if fitting else tried[1]
+    importance = np.asarray(sum(np.abs(_importance(block)) for block in blocks))
+    most = max(1, (width - label - 3) // max(style.cell for style in styles))
+    whole = len(rows) <= MOST_ROWS and len(cols) <= most
+    limits = (MOST_ROWS, most) if whole else (PART_ROWS, min(PART_ROWS, most))
+    return Layout(styles, choose_part(importance, limits), label, width)
 
 
 def _importance(block: Block) -> FloatArray:
-    """What a window is cut around: weights, powers or the winner."""
-    weighty = [block.weights, block.products, block.winner, np.ones(block.window.shape)]
-    given = next(array for array in weighty if array is not None)
-    return np.nan_to_num(given.astype(np.float64))
+    """What decides on the part of a window: weights, powers or the winner."""
+    arrays = [block.weights, block.products, block.winner, np.ones(block.window.shape)]
+    first = next(array for array in arrays if array is not None)
+    return np.nan_to_num(first.astype(np.float64))
 
 
-def _kinds(
-    found: Explanation, blocks: Sequence[Block], digits: int, least: int
-) -> tuple[Kind, ...]:
+def _styles(
+    explanation: Explanation, blocks: Sequence[Block], digits: int, least: int
+) -> tuple[PanelStyle, ...]:
     windows = np.stack([block.window for block in blocks])
-    # A pool's pads hold infinities, or the zeros that sums need; neither is a pixel.
-    seen = windows[:, ~found.padding] if found.op == "pool" else windows
-    numbers = numbers_for(seen, digits)
-    wide = max(numbers.width, least)
-    kinds = [Kind("window", "", Numbers(numbers.decimals, wide), colours_for(seen, signed=False))]
-    for title, joint, given in (
+    is_pool = explanation.type == "pool"
+    # A pool's padding holds infinities, or the zeros that sums need; neither is a pixel.
+    pixels = windows[:, ~explanation.padding] if is_pool else windows
+    form = choose_format(pixels, digits)
+    form = NumberFormat(form.decimals, max(form.width, least))
+    styles = [PanelStyle("window", "", form, choose_colours(pixels, signed=False))]
+    products = "products"
+    if explanation.p is not None:
+        products = "|x|" if np.isinf(explanation.p) else f"|x|^{explanation.p:g}"
+    for title, sign, arrays in (
         ("weights", " x ", [block.weights for block in blocks]),
-        (_products_title(found), " = ", [block.products for block in blocks]),
+        (products, " = ", [block.products for block in blocks]),
     ):
-        values = [array for array in given if array is not None]
+        values = [array for array in arrays if array is not None]
         if values:
-            stacked = np.stack(values)
-            kinds.append(
-                Kind(title, joint, numbers_for(stacked, digits), colours_for(stacked, signed=True))
-            )
-    return tuple(kinds)
-
-
-def _products_title(found: Explanation) -> str:
-    if found.op != "pool":
-        return "products"
-    return "|x|" if np.isinf(found.p) else f"|x|^{found.p:g}"
+            both = choose_format(np.stack(values), digits), choose_colours(np.stack(values), True)
+            styles.append(PanelStyle(title, sign, *both))
+    return tuple(styles)
 
 
 def block_lines(
-    found: Explanation, block: Block, layout: Layout, colour: bool, named: bool
+    explanation: Explanation, block: Block, layout: Layout, colour: bool, is_named: bool
 ) -> list[str]:
-    """Return one input channel's blocks, with what is not shown of them.
+    """Return one input channel's panels, and a note on what is not shown of them.
 
     Parameters
     ----------
-    found : Explanation
+    explanation : Explanation
     block : Block
     layout : Layout
     colour : bool
-    named : bool
-        Whether the channel's name stands above.
+    is_named : bool
+        Whether the channel's name is above and its sum below.
     """
-    panels = [_window_panel(found, block, layout, colour)]
-    for kind in layout.kinds[1:]:
-        values = block.weights if kind.title == "weights" else block.products
+    part, label = layout.part, layout.label
+    assert explanation.axes is not None
+    rows, cols = (axis.cells for axis in explanation.axes)
+    panels = []
+    for style in layout.styles:
+        values = {"window": block.window, "weights": block.weights}.get(style.title, block.products)
         assert values is not None
-        part = values[layout.cut.rows, layout.cut.cols]
-        rows = grid_rows(part, kind.numbers, kind.colours if colour else None)
-        wide = kind.cell * part.shape[1]
-        panels.append(panel(kind.title, ["", *rows], wide, kind.joint))
-    lines = flow(panels, layout.width)
-    if named:
-        name = channel_name(block.name, block.channel)
-        lines = [f"{BOLD}{name}{RESET}" if colour else name, *lines]
-    under = _under(found, block, layout, named)
-    return [*lines, *(line for text in under for line in wrapped(text, layout.width))]
+        shown, colours = values[part.rows, part.cols], style.colours if colour else None
+        wide = style.cell * shown.shape[1]
+        if style.title == "window":
+            marks = _marks(explanation, block)[part.rows, part.cols]
+            # A pool's padding holds infinities or zeros, none of the numbers that are pooled.
+            blank = explanation.type == "pool"
+            numbers = number_rows(shown, style.form, colours, marks, blank_padding=blank)
+            lines = [f"{r:>{label - 1}} {n}" for r, n in zip(rows[part.rows], numbers, strict=True)]
+            head = "".join(f" {col:>{style.form.width}} " for col in cols[part.cols])
+            lines = [" " * label + head, *lines]
+            panels.append(make_panel(" " * label + " window", lines, label + wide))
+        else:
+            numbers = number_rows(shown, style.form, colours)
+            panels.append(make_panel(style.title, ["", *numbers], wide, style.sign))
+    lines = arrange_panels(panels, layout.width)
+    if not part.whole:
+        lines += wrap(_part_note(block, part, rows, cols), layout.width)
+    if not is_named:
+        return lines
+    name = channel_name(block.name, block.channel)
+    name = f"{BOLD}{name}{RESET}" if colour else name
+    return [name, *lines, *wrap(f"sum {number(block.sum)}", layout.width)]
 
 
-def _window_panel(found: Explanation, block: Block, layout: Layout, colour: bool) -> Panel:
-    assert found.rows is not None and found.cols is not None
-    kind, cut, label = layout.kinds[0], layout.cut, layout.label
-    part = block.window[cut.rows, cut.cols]
-    marks = _marks(found, block)[cut.rows, cut.cols]
-    # What a pool's padding holds, infinities or zeros, is none of the numbers that are pooled.
-    hollow = found.op == "pool"
-    rows = grid_rows(part, kind.numbers, kind.colours if colour else None, marks, hollow)
-    head = "".join(f" {cell:>{kind.numbers.width}} " for cell in found.cols.cells[cut.cols])
-    named = [
-        f"{cell:>{label - 1}} {row}"
-        for cell, row in zip(found.rows.cells[cut.rows], rows, strict=True)
-    ]
-    wide = label + kind.cell * part.shape[1]
-    return panel(" " * label + " window", [" " * label + head, *named], wide)
-
-
-def _marks(found: Explanation, block: Block) -> np.ndarray:
+def _marks(explanation: Explanation, block: Block) -> np.ndarray:
     """Brackets around padding, a star before the winner, = before those that tie with it."""
-    marks = np.where(found.padding, "[]", "  ")
+    marks = np.where(explanation.padding, "[]", "  ")
     if block.winner is not None and block.winner.any():
         best = block.window[block.winner][0]
-        marks[(block.window == best) & ~found.padding] = "= "
+        marks[(block.window == best) & ~explanation.padding] = "= "
         marks[block.winner] = "* "
     return marks
 
 
-def _under(found: Explanation, block: Block, layout: Layout, named: bool) -> list[str]:
-    """The sum of a channel's products, and what was left out of the blocks."""
-    lines, cut = [], layout.cut
-    if not cut.whole:
-        lines.append(_left_out(found, block, cut))
-    if named:
-        lines.append(f"sum {number(block.sum)}")
-    return lines
-
-
-def _left_out(found: Explanation, block: Block, cut: Cut) -> str:
-    assert found.rows is not None and found.cols is not None
-    shown, size = _part(cut, found.rows, found.cols), block.window.shape
-    text = f"shown: {shown} of the window's {size[0]}x{size[1]}"
+def _part_note(block: Block, part: WindowPart, rows: Sequence[int], cols: Sequence[int]) -> str:
+    """Say which part is shown, and what the other products add up to."""
+    down, across = rows[part.rows], cols[part.cols]
+    height, width = block.window.shape
+    text = (
+        f"shown: rows {down[0]} to {down[-1]} and columns {across[0]} to {across[-1]} "
+        f"of the window's {height}x{width}"
+    )
     if block.products is None:
         return text
     rest = block.products.copy()
-    count = rest.size - rest[cut.rows, cut.cols].size
-    rest[cut.rows, cut.cols] = 0
+    count = rest.size - rest[part.rows, part.cols].size
+    rest[part.rows, part.cols] = 0
     return f"{text}; the other {count} products add up to {number(float(rest.sum()))}"
-
-
-def _part(cut: Cut, rows: Side, cols: Side) -> str:
-    down, across = rows.cells[cut.rows], cols.cells[cut.cols]
-    return f"rows {down[0]} to {down[-1]} and columns {across[0]} to {across[-1]}"

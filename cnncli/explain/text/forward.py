@@ -1,4 +1,4 @@
-"""An explanation as text for the terminal. Prints nothing itself."""
+"""An explanation as text for the terminal: the window, its products, and the sums to the result."""
 
 from __future__ import annotations
 
@@ -10,11 +10,12 @@ import numpy as np
 
 from cnncli.explain.model import Block, Explanation, Step
 from cnncli.explain.text.blocks import block_lines, choose_layout
-from cnncli.explain.text.panels import number, wrapped
-from cnncli.explain.text.phrases import channel_name, gist, sizes, standing, title
+from cnncli.explain.text.panels import number, wrap
+from cnncli.explain.text.phrases import channel_name, output_size, summary, title, window_cells
+from cnncli.render.text_table import text_table
 
 LABEL: Final = 11
-"""Columns of what stands before each line of the reckoning."""
+"""Columns of the label before each line."""
 
 IN_FULL: Final = 4
 """So many input channels are shown in full; of more only the strongest are."""
@@ -22,8 +23,8 @@ STRONGEST: Final = 3
 
 
 @dataclass(frozen=True)
-class View:
-    """How an explanation is seen.
+class TextOptions:
+    """How an explanation is printed.
 
     Parameters
     ----------
@@ -41,19 +42,19 @@ class View:
     channels: int | None = None
 
 
-def text_lines(found: Explanation, view: View) -> list[str]:
+def text_lines(explanation: Explanation, options: TextOptions) -> list[str]:
     """Return an explanation as lines.
 
     Examples
     --------
+    >>> from cnncli.explain.explained_layer import ExplainedLayer, array_input
     >>> from cnncli.explain.forward import explain
-    >>> from cnncli.explain.explained_layer import Subject, array_input
     >>> from cnncli.network.layers import PoolLayer
     >>> from cnncli.render.options import MapGroup
-    >>> given = array_input(np.arange(16.0).reshape(1, 4, 4, 1), names=[""])
+    >>> source = array_input(np.arange(16.0).reshape(1, 4, 4, 1), names=[""])
     >>> groups = (MapGroup("", (0,)),)
-    >>> subject = Subject("pool1", PoolLayer(), (given,), groups, np.dtype(float))
-    >>> print("\\n".join(text_lines(explain(subject, (0, 1)), View())))
+    >>> pool = ExplainedLayer("pool1", PoolLayer(), (source,), groups, np.dtype(float))
+    >>> print("\\n".join(text_lines(explain(pool, (0, 1)), TextOptions())))
     pool1, max pool: the output at row 0, column 1 of 2x2
     the largest number under the window goes on
     <BLANKLINE>
@@ -70,86 +71,78 @@ def text_lines(found: Explanation, view: View) -> list[str]:
     result     7
     fast path  7 in float64, difference 0
     """
-    lines = [*wrapped(title(found), view.width), *wrapped(gist(found), view.width)]
-    facts = [*said("size", sizes(found), view.width), *said("window", standing(found), view.width)]
-    lines += ["", *facts] if facts else []
-    for step in found.steps:
-        lines += ["", *step_lines(found, step, view)]
+    width = options.width
+    lines = [*wrap(title(explanation), width), *wrap(summary(explanation), width)]
+    if explanation.axes is not None:
+        lines += ["", *labelled("size", output_size(explanation), width)]
+        lines += labelled("window", window_cells(explanation), width)
+    for step in explanation.steps:
+        lines += ["", *_step_lines(explanation, step, options)]
     return lines
 
 
-def said(label: str, texts: Sequence[str], width: int) -> list[str]:
+def labelled(label: str, texts: Sequence[str], width: int) -> list[str]:
     """Return texts under each other behind a label.
 
     Examples
     --------
-    >>> said("size", ["rows 3", "columns 4"], 80)
+    >>> labelled("size", ["rows 3", "columns 4"], 80)
     ['size       rows 3', '           columns 4']
     """
     lines = []
     for k, text in enumerate(texts):
         head = (label if k == 0 else "").ljust(LABEL)
-        lines += wrapped(head + text, width, " " * LABEL)
+        lines += wrap(head + text, width, " " * LABEL)
     return lines
 
 
-def step_lines(found: Explanation, step: Step, view: View) -> list[str]:
-    """Return how one output channel gets its value."""
-    lines = [step.name] if len(found.steps) > 1 else []
-    shown, rest = _parted(step.blocks, view.channels)
-    if shown:
-        layout = choose_layout(found, step, shown, view.width)
-        for block in shown:
-            several = len(step.blocks) > 1
-            lines += block_lines(found, block, layout, view.colour, named=several)
-            lines += [""]
-    if rest:
-        lines += [*_table(rest, view.width), ""]
-    off = f"{step.difference:.2g}" if step.difference else "0"
-    fast = f"{number(step.fast)} in {found.dtype}, difference {off}"
-    return [*lines, *reckoning(found, step, view.width), *said("fast path", [fast], view.width)]
-
-
-def _parted(
-    blocks: Sequence[Block], channels: int | None
-) -> tuple[tuple[Block, ...], tuple[Block, ...]]:
-    """The channels to show in full, and the others, each in their order."""
-    count = channels
+def _step_lines(explanation: Explanation, step: Step, options: TextOptions) -> list[str]:
+    lines = [step.name] if len(explanation.steps) > 1 else []
+    count = options.channels
     if count is None:
-        count = len(blocks) if len(blocks) <= IN_FULL else STRONGEST
-    strength = np.nan_to_num([abs(block.sum) for block in blocks], nan=np.inf)
-    chosen = set(np.argsort(-strength, kind="stable")[:count].tolist())
-    shown = tuple(block for k, block in enumerate(blocks) if k in chosen)
-    return shown, tuple(block for k, block in enumerate(blocks) if k not in chosen)
+        count = len(step.blocks) if len(step.blocks) <= IN_FULL else STRONGEST
+    strength = np.nan_to_num([abs(block.sum) for block in step.blocks], nan=np.inf)
+    strongest = set(np.argsort(-strength, kind="stable")[:count].tolist())
+    shown = [block for k, block in enumerate(step.blocks) if k in strongest]
+    rest = [block for k, block in enumerate(step.blocks) if k not in strongest]
+    if shown:
+        layout = choose_layout(explanation, shown, options.width)
+        for block in shown:
+            is_named = len(step.blocks) > 1
+            lines += [*block_lines(explanation, block, layout, options.colour, is_named), ""]
+    if rest:
+        lines += [*_sums(rest, options.width), ""]
+    off = f"{step.difference:.2g}" if step.difference else "0"
+    fast = f"{number(step.fast)} in {explanation.dtype}, difference {off}"
+    lines += result_lines(explanation, step, options.width)
+    return [*lines, *labelled("fast path", [fast], options.width)]
 
 
-def _table(rest: Sequence[Block], width: int) -> list[str]:
-    """The sums of channels that are not shown in full, in columns."""
-    names = [block.name or str(block.channel) for block in rest]
-    sums = [number(block.sum) for block in rest]
-    wide = max(map(len, names)), max(map(len, sums))
-    cells = [f"{n.ljust(wide[0])} {s.rjust(wide[1])}" for n, s in zip(names, sums, strict=True)]
+def _sums(rest: Sequence[Block], width: int) -> list[str]:
+    """The sums of channels that are not shown in full, as many in a line as fit."""
+    sums = [(block.name or str(block.channel), number(block.sum)) for block in rest]
+    cells = text_table(sums, right=[1], gap=" ")
     across = max(1, (width + 3) // (len(cells[0]) + 3))
     total = number(float(sum(block.sum for block in rest)))
     head = f"the products of the other {len(rest)} channels add up to {total}:"
     rows = [cells[k : k + across] for k in range(0, len(cells), across)]
-    return [*wrapped(head, width), *("   ".join(row) for row in rows)]
+    return [*wrap(head, width), *("   ".join(row) for row in rows)]
 
 
-def reckoning(found: Explanation, step: Step, width: int) -> list[str]:
+def result_lines(explanation: Explanation, step: Step, width: int) -> list[str]:
     """Return the lines from the sums to the result."""
-    if found.op == "conv":
-        lines = _conv_reckoning(step, width)
-    elif found.op == "pool":
-        lines = _pool_reckoning(found, step, width)
-    elif found.op == "pad":
-        lines = _pad_reckoning(found, width)
+    if explanation.type == "conv":
+        lines = _conv_lines(step, width)
+    elif explanation.type == "pool":
+        lines = _pool_lines(explanation, step, width)
+    elif explanation.type == "pad":
+        lines = _pad_lines(explanation, width)
     else:
-        lines = _formula("formula", step, width)
-    return [*lines, *said("result", [number(step.value)], width)]
+        lines = _formula_lines("formula", step, width)
+    return [*lines, *labelled("result", [number(step.value)], width)]
 
 
-def _conv_reckoning(step: Step, width: int) -> list[str]:
+def _conv_lines(step: Step, width: int) -> list[str]:
     products = sum(block.sum for block in step.blocks)
     blocks, bias = step.blocks, step.bias or 0.0
     count = sum(block.window.size for block in blocks)
@@ -161,54 +154,54 @@ def _conv_reckoning(step: Step, width: int) -> list[str]:
         text = f"{terms} = {number(products)}"
     elif len(blocks) > 1:
         text += f" in {len(blocks)} channels"
-    lines = said("sum", [text], width)
+    lines = labelled("sum", [text], width)
     plus = f"+ {number(bias)} = {number(step.total)}" if bias else "none"
-    lines += said("bias", [plus], width)
+    lines += labelled("bias", [plus], width)
     if step.activation != "none":
-        lines += _formula(step.activation, step, width)
+        lines += _formula_lines(step.activation, step, width)
     return lines
 
 
-def _formula(label: str, step: Step, width: int) -> list[str]:
-    """A formula and, below, what stands in it."""
-    formula, operands, value = step.formula, step.operands, step.value
-    values = ", ".join(f"{each.name} = {number(each.value)}" for each in operands)
-    texts = [f"{formula} = {number(value)}", f"with {values}"]
+def _formula_lines(label: str, step: Step, width: int) -> list[str]:
+    """A formula and, below, the numbers in it."""
+    values = ", ".join(f"{name} = {number(value)}" for name, value in step.operands)
+    texts = [f"{step.formula} = {number(step.value)}", f"with {values}"]
     if len(label) >= LABEL:
-        return [*wrapped(label, width), *said("", texts, width)]
-    return said(label, texts, width)
+        return [*wrap(label, width), *labelled("", texts, width)]
+    return labelled(label, texts, width)
 
 
-def _pool_reckoning(found: Explanation, step: Step, width: int) -> list[str]:
+def _pool_lines(explanation: Explanation, step: Step, width: int) -> list[str]:
     (block,) = step.blocks
+    total = number(block.sum)
     if block.winner is not None:
-        return said("largest" if found.mode == "max" else "smallest", _won(found, block), width)
-    real = int((~found.padding).sum())
+        label = "largest" if explanation.mode == "max" else "smallest"
+        return labelled(label, _winner_texts(explanation, block), width)
     if step.divisor is not None:
-        pads = found.padding.size - real
-        counted = "padding counts" if step.divisor > real else "padding does not count"
-        why = f", {counted}" if pads else ""
-        texts = [
-            f"{number(block.sum)}, of {real} input cells",
-            f"{number(block.sum)} / {step.divisor} = {number(step.value)}{why}",
+        cells, padding = explanation.padding.size, int(explanation.padding.sum())
+        counted = "padding counts" if step.divisor > cells - padding else "padding does not count"
+        average = f"{total} / {step.divisor} = {number(step.value)}"
+        return [
+            *labelled("sum", [f"{total}, of {cells - padding} input cells"], width),
+            *labelled("average", [f"{average}, {counted}" if padding else average], width),
         ]
-        return [*said("sum", texts[:1], width), *said("average", texts[1:], width)]
-    if np.isinf(found.p):
-        return said("largest", [f"{number(block.sum)}, without its sign"], width)
-    root = f"{number(block.sum)} ^ (1/{found.p:g}) = {number(step.value)}"
+    assert explanation.p is not None
+    if np.isinf(explanation.p):
+        return labelled("largest", [f"{total}, without its sign"], width)
+    root = f"{total} ^ (1/{explanation.p:g}) = {number(step.value)}"
     return [
-        *said("sum", [f"{number(block.sum)}, of the powers |x|^{found.p:g}"], width),
-        *said("root", [root], width),
+        *labelled("sum", [f"{total}, of the powers |x|^{explanation.p:g}"], width),
+        *labelled("root", [root], width),
     ]
 
 
-def _won(found: Explanation, block: Block) -> list[str]:
-    assert block.winner is not None and found.rows is not None and found.cols is not None
+def _winner_texts(explanation: Explanation, block: Block) -> list[str]:
+    assert block.winner is not None and explanation.axes is not None
     if not block.winner.any():
         return [f"{number(block.sum)}: the window meets padding only"]
-    i, j = (int(k[0]) for k in np.nonzero(block.winner))
-    place = f"row {found.rows.cells[i]}, column {found.cols.cells[j]}"
-    texts = [f"{number(block.sum)} at {place}"]
+    taps = (int(k[0]) for k in np.nonzero(block.winner))
+    row, column = (axis.cells[k] for axis, k in zip(explanation.axes, taps, strict=True))
+    texts = [f"{number(block.sum)} at row {row}, column {column}"]
     if block.ties > 1:
         texts.append(
             f"a tie: {block.ties} cells hold it (= marks the others); the first in reading order "
@@ -217,10 +210,10 @@ def _won(found: Explanation, block: Block) -> list[str]:
     return texts
 
 
-def _pad_reckoning(found: Explanation, width: int) -> list[str]:
-    assert found.rows is not None and found.cols is not None
-    (row,), (col,) = found.rows.sources, found.cols.sources
+def _pad_lines(explanation: Explanation, width: int) -> list[str]:
+    assert explanation.axes is not None
+    (row,), (col,) = (axis.sources for axis in explanation.axes)
     if row is None or col is None:
-        return said("border", [f"the constant {found.pad_value:g}"], width)
-    what = "border" if found.padding.any() else "inside"
-    return said(what, [f"a copy of the input at row {row}, column {col}"], width)
+        return labelled("border", [f"the constant {explanation.pad_value:g}"], width)
+    label = "border" if explanation.padding.any() else "inside"
+    return labelled(label, [f"a copy of the input at row {row}, column {col}"], width)

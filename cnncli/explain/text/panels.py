@@ -1,4 +1,4 @@
-"""Blocks of numbers for the terminal: aligned, coloured by value, side by side as they fit."""
+"""Panels of numbers for the terminal: aligned, coloured by value, side by side as they fit."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ DIGITS: Final = 4
 """Of the largest number in a block; the others have as many decimals."""
 
 MARKED: Final = {"*": (240, 140, 20), "=": (250, 205, 140)}
-"""What a winner, and those that tie with it, stand on."""
+"""The colours of a winner, and of those that tie with it."""
 
 Marks = NDArray[np.str_]
-"""What stands left and right of each number, two characters, shape (rows, columns)."""
+"""The characters left and right of each number, shape (rows, columns)."""
 
 
 @dataclass(frozen=True)
@@ -36,17 +36,17 @@ class Panel:
     lines : tuple of str
         The title, the columns' numbers, rows; colour codes in them have no width.
     width : int
-    joint : str
-        What stands before it, in its middle line, when others are before it.
+    sign : str
+        Between it and the panel before it, in its middle line.
     """
 
     lines: tuple[str, ...]
     width: int
-    joint: str = ""
+    sign: str = ""
 
 
 @dataclass(frozen=True)
-class Cut:
+class WindowPart:
     """The part of a window that is shown.
 
     Parameters
@@ -62,8 +62,8 @@ class Cut:
 
 
 @dataclass(frozen=True)
-class Numbers:
-    """One way to write numbers, so that they stand under each other.
+class NumberFormat:
+    """One way to write all numbers of a block, so that they are aligned.
 
     Parameters
     ----------
@@ -78,10 +78,10 @@ class Numbers:
 
     def write(self, value: float) -> str:
         """Return a number as text, not longer than the width."""
-        return (_write(value, self.decimals)).rjust(self.width)
+        return _write(value, self.decimals).rjust(self.width)
 
 
-def numbers_for(values: FloatArray, digits: int = DIGITS) -> Numbers:
+def choose_format(values: FloatArray, digits: int = DIGITS) -> NumberFormat:
     """Choose how to write the numbers of a block.
 
     Parameters
@@ -92,8 +92,8 @@ def numbers_for(values: FloatArray, digits: int = DIGITS) -> Numbers:
 
     Examples
     --------
-    >>> numbers_for(np.array([0.5, -0.25])), numbers_for(np.array([-1.0, 8.0]))
-    (Numbers(decimals=4, width=7), Numbers(decimals=0, width=2))
+    >>> choose_format(np.array([0.5, -0.25])), choose_format(np.array([-1.0, 8.0]))
+    (NumberFormat(decimals=4, width=7), NumberFormat(decimals=0, width=2))
     """
     finite = values[np.isfinite(values)].astype(np.float64)
     most = float(np.abs(finite).max()) if finite.size else 0.0
@@ -105,20 +105,20 @@ def numbers_for(values: FloatArray, digits: int = DIGITS) -> Numbers:
     else:
         decimals = min(max(0, digits - math.ceil(math.log10(most))), 8)
     texts = {_write(float(value), decimals) for value in np.unique(values)}
-    return Numbers(decimals, max(map(len, texts), default=1))
+    return NumberFormat(decimals, max(map(len, texts), default=1))
 
 
 def _write(value: float, decimals: int) -> str:
     if decimals < 0:
         return f"{value:.{DIGITS - 1}e}" if value else "0"
     text = f"{value:.{decimals}f}"
-    # Minus nought would be a riddle.
+    # Do not print -0.
     return text[1:] if text.startswith("-") and not text.strip("-0.") else text
 
 
 @dataclass(frozen=True)
-class Colours:
-    """Which colours numbers stand on.
+class ColourScale:
+    """The colours of numbers.
 
     Parameters
     ----------
@@ -140,25 +140,25 @@ class Colours:
         return red, green, blue
 
 
-def colours_for(values: FloatArray, signed: bool) -> Colours:
-    """Choose colours: grey for pictures, red and blue about white for what has signs.
+def choose_colours(values: FloatArray, signed: bool) -> ColourScale:
+    """Choose colours: grey for pictures, red and blue about white for signed numbers.
 
     Examples
     --------
-    >>> colours_for(np.array([0.2, 0.8]), signed=False)
-    Colours(limits=(0.0, 1.0), map='gray')
-    >>> colours_for(np.array([-1.0, 8.0]), signed=True)
-    Colours(limits=(-8.0, 8.0), map='diverging')
+    >>> choose_colours(np.array([0.2, 0.8]), signed=False)
+    ColourScale(limits=(0.0, 1.0), map='gray')
+    >>> choose_colours(np.array([-1.0, 8.0]), signed=True)
+    ColourScale(limits=(-8.0, 8.0), map='diverging')
     """
     finite = values[np.isfinite(values)]
     low, high = (float(finite.min()), float(finite.max())) if finite.size else (0.0, 0.0)
     if signed or low < 0:
         most = max(-low, high)
-        return Colours((-most, most), "diverging")
-    return Colours((0.0, 1.0) if high <= 1 else (low, high), "gray")
+        return ColourScale((-most, most), "diverging")
+    return ColourScale((0.0, 1.0) if high <= 1 else (low, high), "gray")
 
 
-def painted(text: str, background: tuple[int, int, int]) -> str:
+def paint(text: str, background: tuple[int, int, int]) -> str:
     """Return a text on a colour, black or white as it can be read."""
     red, green, blue = background
     luminance = 0.299 * red + 0.587 * green + 0.114 * blue
@@ -166,30 +166,30 @@ def painted(text: str, background: tuple[int, int, int]) -> str:
     return f"\x1b[38;2;{front};48;2;{red};{green};{blue}m{text}{RESET}"
 
 
-def grid_rows(
+def number_rows(
     values: FloatArray,
-    write: Numbers,
-    colours: Colours | None,
+    form: NumberFormat,
+    colours: ColourScale | None,
     marks: Marks | None = None,
-    hollow: bool = False,
+    blank_padding: bool = False,
 ) -> list[str]:
     """Return a line for each row of a block of numbers.
 
     Parameters
     ----------
     values : ndarray, shape (rows, columns)
-    write : Numbers
+    form : NumberFormat
     colours : Colours, optional
         None: no colour at all.
     marks : ndarray of str, optional
         Spaces by default.
-    hollow : bool
-        Whether what is marked as padding holds no number.
+    blank_padding : bool
+        Whether padding is shown without numbers.
 
     Examples
     --------
     >>> block = np.array([[1.0, -2.0]])
-    >>> grid_rows(block, numbers_for(block), None, np.array([["[]", "  "]]))
+    >>> number_rows(block, choose_format(block), None, np.array([["[]", "  "]]))
     ['[ 1] -2 ']
     """
     lines = []
@@ -197,65 +197,62 @@ def grid_rows(
         cells = []
         for j, value in enumerate(row):
             mark = "  " if marks is None else str(marks[i, j])
-            if hollow and mark == "[]":
-                cells.append(f"[{' ' * write.width}]")
+            if blank_padding and mark == "[]":
+                cells.append(f"[{' ' * form.width}]")
                 continue
-            text = f"{mark[0]}{write.write(value)}{mark[1]}"
+            text = f"{mark[0]}{form.write(value)}{mark[1]}"
             ground = MARKED.get(mark[0]) or (colours.background(value) if colours else None)
-            cells.append(painted(text, ground) if colours and ground else text)
+            cells.append(paint(text, ground) if colours and ground else text)
         lines.append("".join(cells))
     return lines
 
 
-def panel(title: str, lines: Sequence[str], width: int, joint: str = "") -> Panel:
+def make_panel(title: str, lines: Sequence[str], width: int, sign: str = "") -> Panel:
     """Return lines of one width under a title; all are filled up to it where it is wider.
 
     Examples
     --------
-    >>> panel("weights", ["  1  "], 5).lines
+    >>> make_panel("weights", ["  1  "], 5).lines
     ('weights', '  1    ')
     """
     wide = max(width, len(title))
     filled = (line + " " * (wide - width) if line else " " * wide for line in lines)
-    return Panel((title.ljust(wide), *filled), wide, joint)
+    return Panel((title.ljust(wide), *filled), wide, sign)
 
 
-def flow(panels: Sequence[Panel], width: int) -> list[str]:
+def arrange_panels(panels: Sequence[Panel], width: int) -> list[str]:
     """Set panels side by side, as many as fit, and the others below.
 
     Examples
     --------
-    >>> one, two = panel("a", ["", " 1 "], 3), panel("b", ["", " 2 "], 3, " x ")
-    >>> flow([one, two], 9), flow([one, two], 8)
+    >>> one, two = make_panel("a", ["", " 1 "], 3), make_panel("b", ["", " 2 "], 3, " x ")
+    >>> arrange_panels([one, two], 9), arrange_panels([one, two], 8)
     (['a     b', ' 1  x  2'], ['a', ' 1', '   b', ' x  2'])
     """
-    bands: list[list[Panel]] = []
+    rows: list[list[Panel]] = []
     used = 0
-    for each in panels:
-        wanted = len(each.joint) + each.width
-        if bands and used + wanted <= width:
-            bands[-1].append(each)
-            used += wanted
-        else:
-            bands.append([each])
-            used = wanted
-    return [line for band in bands for line in _side_by_side(band)]
+    for panel in panels:
+        more = len(panel.sign) + panel.width
+        if not rows or used + more > width:
+            rows.append([])
+            used = 0
+        rows[-1].append(panel)
+        used += more
+    return [line for row in rows for line in _side_by_side(row)]
 
 
-def _side_by_side(band: Sequence[Panel]) -> list[str]:
-    height = max(len(each.lines) for each in band)
-    lines = [""] * height
-    for each in band:
-        middle = (len(each.lines) + 1) // 2
-        for k in range(height):
-            joint = each.joint if k == middle else " " * len(each.joint)
-            text = each.lines[k] if k < len(each.lines) else " " * each.width
-            lines[k] += joint + text
+def _side_by_side(panels: Sequence[Panel]) -> list[str]:
+    lines = [""] * max(len(panel.lines) for panel in panels)
+    for panel in panels:
+        middle = (len(panel.lines) + 1) // 2
+        for k in range(len(lines)):
+            sign = panel.sign if k == middle else " " * len(panel.sign)
+            lines[k] += sign + (panel.lines[k] if k < len(panel.lines) else " " * panel.width)
     # Second lines are the columns' numbers, which panels without a window on the input leave empty.
     return [line.rstrip() for k, line in enumerate(lines) if k != 1 or line.strip()]
 
 
-def cut_window(weights: FloatArray, most: tuple[int, int]) -> Cut:
+def choose_part(weights: FloatArray, most: tuple[int, int]) -> WindowPart:
     """Choose the part of a window that is shown: where its weights are the largest.
 
     Parameters
@@ -267,8 +264,8 @@ def cut_window(weights: FloatArray, most: tuple[int, int]) -> Cut:
 
     Examples
     --------
-    >>> cut_window(np.eye(9), (3, 3))
-    Cut(rows=slice(3, 6, None), cols=slice(3, 6, None), whole=False)
+    >>> choose_part(np.eye(9), (3, 3))
+    WindowPart(rows=slice(3, 6, None), cols=slice(3, 6, None), whole=False)
     """
     rows, cols = (min(k, room) for k, room in zip(weights.shape, most, strict=True))
     sums = np.zeros((weights.shape[0] + 1, weights.shape[1] + 1))
@@ -279,16 +276,16 @@ def cut_window(weights: FloatArray, most: tuple[int, int]) -> Cut:
     away = np.where(heavy, np.add.outer(down**2, across**2), np.inf)
     top, left = (int(k) for k in np.unravel_index(int(away.argmin()), away.shape))
     whole = (rows, cols) == weights.shape
-    return Cut(slice(top, top + rows), slice(left, left + cols), whole)
+    return WindowPart(slice(top, top + rows), slice(left, left + cols), whole)
 
 
-def wrapped(text: str, width: int, indent: str = "") -> list[str]:
+def wrap(text: str, width: int, indent: str = "") -> list[str]:
     """Return a text in lines of a width, further ones indented."""
     return textwrap.wrap(text, max(width, 20), subsequent_indent=indent, break_on_hyphens=False)
 
 
 def number(value: float) -> str:
-    """Return a number of the reckoning, with six digits.
+    """Return a number with six digits.
 
     Examples
     --------

@@ -1,14 +1,14 @@
-"""Where a window stands, in words."""
+"""Phrases of explanations: titles, names of channels, sizes, the window's rows and columns."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Final
 
-from cnncli.explain.model import Explanation, Side
+from cnncli.explain.model import AxisWindow, Explanation
 
 LISTED: Final = 8
-"""So many cells are named one by one; more are a stretch in steps."""
+"""So many cells are named one by one; of more only the first, the last and the step."""
 
 KINDS: Final = {
     "conv": "convolution",
@@ -21,7 +21,7 @@ KINDS: Final = {
 """What layers are called where their own name would say too little."""
 
 
-def kind(op: str, mode: str = "") -> str:
+def kind(type: str, mode: str | None = None) -> str:
     """Name a layer's kind.
 
     Examples
@@ -29,7 +29,7 @@ def kind(op: str, mode: str = "") -> str:
     >>> kind("conv"), kind("pool", "max")
     ('convolution', 'max pool')
     """
-    return f"{mode} {op}" if mode else KINDS.get(op, op)
+    return f"{mode} {type}" if mode else KINDS.get(type, type)
 
 
 def channel_name(name: str, channel: int) -> str:
@@ -43,21 +43,33 @@ def channel_name(name: str, channel: int) -> str:
     return name if name and not name.isdecimal() else f"channel {name or channel}"
 
 
-def title(found: Explanation) -> str:
+def map_label(map: int, name: str) -> str:
+    """Name a map by its number, and by its name if that says more.
+
+    Examples
+    --------
+    >>> map_label(3, "edge"), map_label(3, "3")
+    ('map 3 (edge)', 'map 3')
+    """
+    return f"map {map} ({name})" if name not in ("", str(map)) else f"map {map}"
+
+
+def title(explanation: Explanation) -> str:
     """Say which value is explained."""
-    n_H, n_W, _ = found.output_shape
-    place = f"row {found.at[0]}, column {found.at[1]} of {n_H}x{n_W}"
-    chosen = ""
-    if found.maps > 1:
-        named = f" ({found.map_name})" if found.map_name not in ("", str(found.map)) else ""
-        chosen = f", map {found.map}{named} of {found.maps}"
-    elif found.map_name:
-        chosen = f", map {found.map_name}"
-    image = f", image {found.image}" if found.image else ""
-    return f"{found.name}, {kind(found.op, found.mode)}{chosen}{image}: the output at {place}"
+    n_H, n_W, _ = explanation.output_shape
+    row, column = explanation.at
+    parts = [explanation.layer, kind(explanation.type, explanation.mode)]
+    if explanation.maps > 1:
+        label = map_label(explanation.map, explanation.map_name)
+        parts.append(f"{label} of {explanation.maps}")
+    elif explanation.map_name:
+        parts.append(f"map {explanation.map_name}")
+    if explanation.image:
+        parts.append(f"image {explanation.image}")
+    return f"{', '.join(parts)}: the output at row {row}, column {column} of {n_H}x{n_W}"
 
 
-GISTS: Final = {
+SUMMARIES: Final = {
     "conv": "each number under the window times its weight; the products and the bias add up",
     "max": "the largest number under the window goes on",
     "min": "the smallest number under the window goes on",
@@ -67,53 +79,47 @@ GISTS: Final = {
 }
 
 
-def gist(found: Explanation) -> str:
+def summary(explanation: Explanation) -> str:
     """Say in a line how a layer makes one value; nothing where the formula says it."""
-    return GISTS.get(found.mode or found.op, "")
+    return SUMMARIES.get(explanation.mode or explanation.type, "")
 
 
-def sizes(found: Explanation) -> list[str]:
+def output_size(explanation: Explanation) -> list[str]:
     """Return the output's size with the numbers filled into its formula, rows and columns."""
-    if found.rows is None or found.cols is None:
+    if explanation.axes is None:
         return []
-    rows, cols = found.rows.axis.formula, found.cols.axis.formula
-    if rows == cols:
-        return [f"rows and columns {rows}"]
-    return [f"rows {rows}", f"columns {cols}"]
+    rows, cols = (axis.axis.formula for axis in explanation.axes)
+    return [f"rows and columns {rows}"] if rows == cols else [f"rows {rows}", f"columns {cols}"]
 
 
-def standing(found: Explanation) -> list[str]:
-    """Return which rows and columns of the input the window stands on, and what is padding."""
-    if found.rows is None or found.cols is None:
+def window_cells(explanation: Explanation) -> list[str]:
+    """Return which rows and columns of the input are under the window, and what is padding."""
+    if explanation.axes is None:
         return []
-    constant = "" if found.op == "pool" else f"{found.pad_value:g}"
-    marked = ["[ ] marks padding"] if found.padding.any() else []
-    return [
-        *_stretch("row", found.rows, constant),
-        *_stretch("column", found.cols, constant),
-        *marked,
-    ]
+    constant = "" if explanation.type == "pool" else f", {explanation.pad_value:g}"
+    rows, cols = explanation.axes
+    lines = [*_axis_cells("row", rows, constant), *_axis_cells("column", cols, constant)]
+    return [*lines, "[ ] marks padding"] if explanation.padding.any() else lines
 
 
-def _stretch(word: str, side: Side, constant: str) -> list[str]:
-    size, cells = side.axis.size, side.cells
-    said = [f"{_named(word, cells)} of 0 to {size - 1}"]
+def _axis_cells(word: str, window: AxisWindow, constant: str) -> list[str]:
+    size, cells = window.axis.size, window.cells
+    lines = [f"{_cell_range(word, cells)} of 0 to {size - 1}"]
     # What copies the other axis's border copies nothing along this one.
-    copies = [(c, s) for c, s in zip(cells, side.sources, strict=True) if not 0 <= c < size]
-    before = [c for c, s in copies if s is None and c < 0]
-    after = [c for c, s in copies if s is None and c >= size]
-    holding = f", {constant}" if constant else ""
+    padding = [(c, s) for c, s in zip(cells, window.sources, strict=True) if not 0 <= c < size]
+    before = [c for c, s in padding if s is None and c < 0]
+    after = [c for c, s in padding if s is None and c >= size]
     for outside in filter(None, (before, after)):
-        said.append(f"{_named(word, outside)}: padding{holding}")
-    copied = [f"{c} copies {s}" for c, s in copies if s is not None]
+        lines.append(f"{_cell_range(word, outside)}: padding{constant}")
+    copied = [f"{c} copies {s}" for c, s in padding if s is not None]
     if copied:
         shown = [*copied[:LISTED], *(["and so on"] if len(copied) > LISTED else [])]
-        said.append(f"padding: {word} {', '.join(shown)}")
-    return said
+        lines.append(f"padding: {word} {', '.join(shown)}")
+    return lines
 
 
-def _named(word: str, cells: Sequence[int]) -> str:
-    """Name rows or columns: one, a stretch, single ones, or a stretch in steps."""
+def _cell_range(word: str, cells: Sequence[int]) -> str:
+    """Name rows or columns: one, all from one to another, single ones, or those in steps."""
     first, last, count = cells[0], cells[-1], len(cells)
     if count == 1:
         return f"{word} {first}"

@@ -440,12 +440,12 @@ function startControls() {
   pairField("dilation", "Dilation", 1, MOST.dilation);
   if (scene.layer.op === "pool") poolFields();
   else convFields();
-  const ranges = Array.isArray(scene.range) ? [...WORDS.ranges, ["fixed", scene.range.join(" to ")]] : WORDS.ranges;
-  const colormaps = [...new Set(["gray", "diverging", scene.colormap])];
+  const ranges = Array.isArray("auto") ? [...WORDS.ranges, ["fixed", "auto".join(" to ")]] : WORDS.ranges;
+  const colormaps = [...new Set(["gray", "diverging", "gray"])];
   field(
     "Drawn by",
     choice("range", "Range of values", ranges, () => (Array.isArray(state.range) ? "fixed" : state.range), (range) =>
-      apply({ range: range === "fixed" ? scene.range : range }),
+      apply({ range: range === "fixed" ? "auto" : range }),
     ),
     choice("colormap", "Colours", colormaps, () => state.colormap, (colormap) =>
       apply({ colormap }),
@@ -453,7 +453,7 @@ function startControls() {
   );
   updates.push(drawMaps);
   byId("reset").addEventListener("click", () => {
-    apply({ layer: readLayer(scene.layer), at: scene.at, map: scene.map, range: scene.range, colormap: scene.colormap, channel: 0, block: 0 });
+    apply({ layer: readLayer(scene.layer), at: scene.at, map: scene.map, range: "auto", colormap: "gray", channel: 0, block: 0 });
   });
   startTaps();
 }

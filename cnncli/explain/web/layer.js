@@ -2,7 +2,7 @@
 // The page of one layer: its state, its two pictures, and how the window is moved over them.
 // What the numbers mean stands in arithmetic.js; arithmetic_panel.js shows them, controls.js changes them.
 
-const scene = JSON.parse(document.getElementById("scene").textContent);
+const scene = JSON.parse(document.getElementById("page-data").textContent);
 const byId = (id) => document.getElementById(id);
 const tables = Object.fromEntries(
   Object.entries(scene.tables).map(([name, data]) => [name, bytesOf(data)]),
@@ -21,8 +21,8 @@ const state = {
   block: 0,
   pinned: false,
   playing: false,
-  range: scene.range,
-  colormap: scene.colormap,
+  range: "auto",
+  colormap: "gray",
 };
 
 /** What was computed from it. */

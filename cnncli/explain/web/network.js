@@ -3,7 +3,7 @@
 // layers before it. Which cells read which was found by cnncli/core/geometry.py and stands in the
 // data: for each output row and column the stretch of input cells.
 
-const scene = JSON.parse(document.getElementById("scene").textContent);
+const scene = JSON.parse(document.getElementById("page-data").textContent);
 const byId = (id) => document.getElementById(id);
 const tables = Object.fromEntries(
   Object.entries(scene.tables).map(([name, data]) => [name, bytesOf(data)]),
