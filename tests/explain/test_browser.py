@@ -462,7 +462,7 @@ def test_padding_is_marked_in_the_arithmetic(show: Opener) -> None:
     cells = tab.locator("#blocks table:first-of-type td.pad")
     assert cells.count() == 5
     assert "5 cells of 9 are padding (copied pixels)" in tab.text_content("#sentence")
-    assert "Input rows -1 to 1, columns -1 to 1" in tab.text_content("#input-lens-note")
+    assert "Input rows -1 to 1, columns -1 to 1" in tab.text_content("#input-closeup-note")
 
 
 def test_window_times_weights_are_the_products_that_stand_there(show: Opener) -> None:

@@ -1,9 +1,9 @@
 "use strict";
-// The arithmetic of a layer, as cnncli/core does it: sizes, borders, convolution, pooling and
-// activations. Arrays in, arrays out; nothing here touches the page. tests/explain/test_browser.py compares
-// every part with the core.
+// The arithmetic of one layer, as cnncli/core does it: sizes, borders, convolution, pooling and
+// activations. Arrays in, arrays out; nothing here touches the page.
+// tests/explain/test_browser.py compares every part with the core.
 
-/** What a table of source cells holds for a border's constant, and for a cell not in this page. */
+/** In a table of source cells: a border's constant, and a cell that is not in this page. */
 const CONSTANT = -1;
 const ELSEWHERE = -2;
 
@@ -16,15 +16,15 @@ const LEAKY_SLOPE = 0.01;
 function makeAxis(size, kernel, stride, dilation, begin, end, ceil) {
   const extent = dilation * (kernel - 1) + 1;
   const padded = size + begin + end;
-  const room = padded - extent;
-  let out = Math.floor(room / stride) + 1;
-  if (ceil && room >= 0) {
-    out = Math.ceil(room / stride) + 1;
+  const steps = padded - extent;
+  let out = Math.floor(steps / stride) + 1;
+  if (ceil && steps >= 0) {
+    out = Math.ceil(steps / stride) + 1;
     // A window may not start in the end pad.
     if ((out - 1) * stride >= size + begin) out -= 1;
   }
   const overhang = Math.max(0, (out - 1) * stride + extent - padded);
-  const fits = out >= 1 && room >= 0;
+  const fits = out >= 1 && steps >= 0;
   return { size, kernel, stride, dilation, begin, end, ceil, extent, padded, out, overhang, fits };
 }
 
@@ -76,15 +76,15 @@ function borderSource(cell, size, mode) {
 }
 
 /**
- * For each padded cell of an axis, and those that windows hang over the end: the place of its
- * source among the cells [first, last) that this page has, CONSTANT, or ELSEWHERE.
+ * For each padded cell of an axis, and those of windows beyond the end: the index of its source
+ * among the cells [first, last) that this page has, CONSTANT, or ELSEWHERE.
  */
-function sourceTable(axis, mode, held) {
+function sourceTable(axis, mode, cells) {
   const table = new Int32Array(axis.padded + axis.overhang);
-  for (let place = 0; place < table.length; place += 1) {
-    const cell = place < axis.padded ? borderSource(place - axis.begin, axis.size, mode) : CONSTANT;
-    const here = cell === CONSTANT || (cell >= held[0] && cell < held[1]);
-    table[place] = !here ? ELSEWHERE : cell === CONSTANT ? CONSTANT : cell - held[0];
+  for (let k = 0; k < table.length; k += 1) {
+    const cell = k < axis.padded ? borderSource(k - axis.begin, axis.size, mode) : CONSTANT;
+    const isHere = cell >= cells[0] && cell < cells[1];
+    table[k] = cell === CONSTANT ? CONSTANT : isHere ? cell - cells[0] : ELSEWHERE;
   }
   return table;
 }
@@ -169,8 +169,8 @@ class LayerArithmetic {
     return this.input.planes[channel][r * (this.input.cols[1] - this.input.cols[0]) + c];
   }
 
-  /** Whether a padded cell lies outside the image, and whether in what hangs over the pads. */
-  place(row, col) {
+  /** Whether a padded cell is outside of the image, and whether it is beyond the padding. */
+  outside(row, col) {
     const { rows, cols } = this.window;
     const inside = (cell, axis) => cell >= axis.begin && cell < axis.begin + axis.size;
     return {
@@ -184,23 +184,23 @@ class LayerArithmetic {
    * row by row. What the page does not know is NaN.
    */
   values(channel, outRows, outCols) {
-    const found =
+    const values =
       this.layer.op === "pool"
         ? this.pooled(channel, outRows, outCols)
         : this.convolved(channel, outRows, outCols);
     for (let a = 0; a < outRows.length; a += 1) {
       for (let b = 0; b < outCols.length; b += 1) {
-        if (!this.knows(outRows[a], outCols[b])) found[a * outCols.length + b] = NaN;
+        if (!this.knows(outRows[a], outCols[b])) values[a * outCols.length + b] = NaN;
       }
     }
-    return found;
+    return values;
   }
 
   convolved(channel, outRows, outCols) {
     const { rows, cols } = this.window;
     const { map, channels } = this.sources(channel);
     const width = outCols.length;
-    const found = new Float64Array(outRows.length * width);
+    const sums = new Float64Array(outRows.length * width);
     channels.forEach((source, depth) => {
       const plane = this.paddedPlane(source);
       for (let i = 0; i < rows.kernel; i += 1) {
@@ -210,15 +210,15 @@ class LayerArithmetic {
             const row = (outRows[a] * rows.stride + i * rows.dilation) * this.colTable.length;
             const shift = row + j * cols.dilation;
             for (let b = 0; b < width; b += 1) {
-              found[a * width + b] += weight * plane[shift + outCols[b] * cols.stride];
+              sums[a * width + b] += weight * plane[shift + outCols[b] * cols.stride];
             }
           }
         }
       }
     });
     const bias = this.bias(map);
-    for (let k = 0; k < found.length; k += 1) found[k] = this.activate(found[k] + bias, channel);
-    return found;
+    for (let k = 0; k < sums.length; k += 1) sums[k] = this.activate(sums[k] + bias, channel);
+    return sums;
   }
 
   /** One channel with its border, kept until the layer changes. */
@@ -238,13 +238,13 @@ class LayerArithmetic {
   }
 
   pooled(channel, outRows, outCols) {
-    const found = new Float64Array(outRows.length * outCols.length);
+    const values = new Float64Array(outRows.length * outCols.length);
     for (let a = 0; a < outRows.length; a += 1) {
       for (let b = 0; b < outCols.length; b += 1) {
-        found[a * outCols.length + b] = this.poolWindow(channel, outRows[a], outCols[b]).value;
+        values[a * outCols.length + b] = this.poolWindow(channel, outRows[a], outCols[b]).value;
       }
     }
-    return found;
+    return values;
   }
 
   /** One window of a pool: its value, and what led to it. Pads never win; NaN does. */
@@ -328,7 +328,7 @@ class LayerArithmetic {
   /**
    * Everything about one output value: for each input channel under the window a block
    * { channel, depth, cells } with cells { value, weight, product, pad, overhang } in reading
-   * order and their sum; then bias, total and value, or what a pool found.
+   * order and their sum; then bias, total and value, or the results of `poolWindow`.
    */
   step(channel, row, col) {
     const { rows, cols } = this.window;
@@ -341,7 +341,7 @@ class LayerArithmetic {
           const down = row * rows.stride + i * rows.dilation;
           const across = col * cols.stride + j * cols.dilation;
           const value = this.cell(source, down, across);
-          const cell = { i, j, value, ...this.place(down, across) };
+          const cell = { i, j, value, ...this.outside(down, across) };
           if (!isPool) {
             cell.weight = this.weight(i, j, depth, map);
             cell.product = value * cell.weight;

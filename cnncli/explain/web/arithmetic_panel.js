@@ -1,22 +1,22 @@
 "use strict";
-// Why one output has its value: the pixels around the window, the window times the weights cell by
-// cell, the sums, and what becomes of them.
+// The panel on the arithmetic of one output: close-ups of the pixels around it, the window times
+// the weights cell by cell, the sums, and the result.
 
 const LISTED_SIDE = 15;
 const LISTED_BLOCKS = 3;
 const LISTED_CELLS = 75;
-let telling = 0;
+let announceTimer = 0;
 
-/** Show how the output at `state.at` comes about. */
-function drawWhy() {
+/** Show how the output at `state.at` is computed. */
+function drawArithmetic() {
   const channel = outputChannel();
   const [row, col] = state.at;
   const known = shown.arithmetic.knows(row, col);
   const step = shown.arithmetic.step(channel, row, col);
   const value = known ? step.value : NaN;
   drawChannels();
-  drawInputLens();
-  drawOutputLens();
+  drawInputCloseup();
+  drawOutputCloseup();
   const name = shown.picture.channels.length === 3 ? `, ${COLOURS[state.channel]}` : "";
   const headline = `Output at row ${row}, column ${col}${name}: ${known ? numberText(value) : "not known here"}`;
   byId("headline").textContent = headline;
@@ -28,13 +28,13 @@ function drawWhy() {
   byId("blocks").replaceChildren(...(known ? blockElements(step) : []));
   byId("result").replaceChildren(...(known ? [resultElement(step)] : []));
   byId("result").dataset.value = String(value);
-  tell(`${headline}. ${sentence}`);
+  announce(`${headline}. ${sentence}`);
 }
 
-/** Say it to those who listen, once the window rests. */
-function tell(text) {
-  clearTimeout(telling);
-  telling = setTimeout(() => {
+/** Announce a text to screen readers, once the window stays where it is. */
+function announce(text) {
+  clearTimeout(announceTimer);
+  announceTimer = setTimeout(() => {
     byId("live").textContent = text;
   }, 500);
 }
@@ -67,7 +67,7 @@ function sentenceOf(step) {
 
 function poolSentence(step, all, pads) {
   const { mode, p } = state.layer;
-  const real = pads ? ` Padding (${countText(pads, "cell")}) never wins.` : "";
+  const padding = pads ? ` Padding (${countText(pads, "cell")}) never wins.` : "";
   if (mode === "average") {
     return `The sum of the window, ${numberText(step.sum)}, divided by ${step.divisor}.`;
   }
@@ -77,10 +77,10 @@ function poolSentence(step, all, pads) {
   if (step.winner < 0) return "The window meets padding only: there is no value to choose.";
   const which = mode === "max" ? "largest" : "smallest";
   const tie = step.ties > 1 ? ` ${step.ties} cells tie; the first one gets the gradient.` : "";
-  const where = winnerPlace(step);
+  const [row, col] = winnerCell(step);
   return (
-    `The ${which} of ${countText(all - pads, "cell")}, at row ${where[0]}, column ${where[1]} ` +
-    `of the input.${real}${tie}`
+    `The ${which} of ${countText(all - pads, "cell")}, at row ${row}, column ${col} ` +
+    `of the input.${padding}${tie}`
   );
 }
 
@@ -92,8 +92,8 @@ function drawChannels() {
   if (bar.hidden) return;
   const [row, col] = state.at;
   const { outRows, outCols, planes } = shown;
-  const place = (row - outRows[0]) * outCols.length + col - outCols[0];
-  const texts = channels.map((_, index) => `${COLOURS[index]} ${numberText(planes[index][place], 3)}`);
+  const index = (row - outRows[0]) * outCols.length + col - outCols[0];
+  const texts = channels.map((_, k) => `${COLOURS[k]} ${numberText(planes[k][index], 3)}`);
   if (bar.children.length !== channels.length) {
     bar.replaceChildren(
       ...channels.map((_, index) => {
@@ -138,27 +138,27 @@ function blockElements(step) {
 function blockElement(block, step) {
   const isPool = state.layer.op === "pool";
   const [kh, kw] = state.layer.kernel;
-  const made = element("div", { class: "block" });
+  const row = element("div", { class: "block" });
   const caption = state.input.channels === 1 ? "window" : `window, ${channelName(block.channel)}`;
   if (kh > LISTED_SIDE || kw > LISTED_SIDE) {
-    made.append(element("p", { text: `${kh} × ${kw} cells are too many to list here.` }));
-    return made;
+    row.append(element("p", { text: `${kh} × ${kw} cells are too many to list here.` }));
+    return row;
   }
   const { range } = state.input;
   const grey = (value) => colourOf(levelOf(value, range), null);
   if (isPool) {
     const winner = (cell) => step.winner === cell.i * kw + cell.j;
     const showsWinner = ["max", "min"].includes(state.layer.mode);
-    made.append(
+    row.append(
       cellTable(caption, block, (cell) => poolText(cell), grey, showsWinner ? winner : null),
     );
-    return made;
+    return row;
   }
   const weights = Math.max(...block.cells.map((cell) => Math.abs(cell.weight)), 1e-300);
   const products = Math.max(...block.cells.map((cell) => Math.abs(cell.product)), 1e-300);
   const signed = (value, most) =>
     colourOf(levelOf(Number.isFinite(value) ? value : 0, { kind: "symmetric", lo: -most, hi: most }), tables.diverging);
-  made.append(
+  row.append(
     cellTable(caption, block, (cell) => cell.value, grey, null),
     element("span", { class: "sign", text: "×" }),
     cellTable("weights", block, (cell) => cell.weight, (v) => signed(v, 1.5 * weights), null),
@@ -166,15 +166,15 @@ function blockElement(block, step) {
     cellTable("products", block, (cell) => cell.product, (v) => signed(v, 1.5 * products), null),
   );
   if (step.blocks.length > 1) {
-    made.append(
+    row.append(
       element("span", { class: "sign", text: "Σ" }),
       element("b", { class: "blocksum", text: numberText(block.sum) }),
     );
   }
-  return made;
+  return row;
 }
 
-/** What a pool makes of a cell: pads hold nothing that could win. */
+/** The number that a pool's table shows in a cell: padding has none that could win. */
 function poolText(cell) {
   const { mode, countIncludePad } = state.layer;
   if (!cell.pad) return cell.value;
@@ -182,7 +182,7 @@ function poolText(cell) {
   return mode === "average" && (cell.overhang || !countIncludePad) ? NaN : 0;
 }
 
-/** A table of the window's cells, each on its colour. */
+/** A table of the window's cells, coloured by value. */
 function cellTable(caption, block, valueOf, colour, marked) {
   const kw = state.layer.kernel[1];
   const size = kw <= 3 ? "wide" : kw <= 5 ? "middling" : "narrow";
@@ -224,7 +224,7 @@ function resultElement(step) {
       add("sum", step.sum);
       add("÷ cells", step.divisor);
     } else if (step.winner >= 0 && layer.mode !== "lp") {
-      const [row, col] = winnerPlace(step);
+      const [row, col] = winnerCell(step);
       lines.push([`row ${row}, column ${col}`, step.value, ""]);
     } else if (layer.mode === "lp" && Number.isFinite(layer.p)) add(`Σ |x|^${power}`, step.powers);
   } else {
@@ -247,22 +247,22 @@ function resultElement(step) {
   }
   const table = element("table", { class: "result" });
   for (const [label, value, kind] of lines) {
-    table.append(lineElement(label, numberText(value), kind));
+    table.append(rowElement(label, numberText(value), kind));
   }
-  const last = lineElement("output", numberText(step.value), "total value");
+  const last = rowElement("output", numberText(step.value), "total value");
   table.append(last);
-  return element("div", {}, table, shownElement(step.value));
+  return element("div", {}, table, levelElement(step.value));
 }
 
 /** The input cell that won a pool's window. */
-function winnerPlace(step) {
+function winnerCell(step) {
   const { rows, cols } = shown.arithmetic.window;
   const [row, col] = windowStart();
   const tap = [Math.floor(step.winner / cols.kernel), step.winner % cols.kernel];
   return [row + tap[0] * rows.dilation, col + tap[1] * cols.dilation];
 }
 
-function lineElement(label, text, kind) {
+function rowElement(label, text, kind) {
   return element(
     "tr",
     { class: kind },
@@ -271,65 +271,65 @@ function lineElement(label, text, kind) {
   );
 }
 
-/** How the value becomes a pixel. */
-function shownElement(value) {
+/** The level and colour at which the value is drawn. */
+function levelElement(value) {
   const { range } = shown;
   const level = levelOf(value, range);
   const table = shown.picture.channels.length === 3 ? null : tables[state.colormap];
   const swatch = element("span", { class: "swatch" });
   swatch.style.backgroundColor = `rgb(${colourOf(level, table).join(" ")})`;
-  const given = range.kind === "abs" ? Math.abs(value) : value;
+  const drawn = range.kind === "abs" ? Math.abs(value) : value;
   let text = `drawn as level ${level} of 255`;
-  if (given < range.lo) text = `below ${numberText(range.lo)}, the range: drawn black`;
-  if (given > range.hi) text = `above ${numberText(range.hi)}, the range: drawn white`;
+  if (drawn < range.lo) text = `below ${numberText(range.lo)}, the range: drawn black`;
+  if (drawn > range.hi) text = `above ${numberText(range.hi)}, the range: drawn white`;
   return element("p", { class: "drawn dim" }, swatch, text);
 }
 
-/** The cells [first, last) of an axis that a lens shows: some on both sides of a stretch. */
-function lensSpan(start, extent) {
+/** The cells [first, last) of an axis in a close-up: the window and some on both sides. */
+function closeupSpan(start, extent) {
   const margin = Math.max(2, Math.ceil((9 - extent) / 2));
   return [start - margin, start + extent + margin];
 }
 
-/** As many pixels as the style gives a lens. */
-function lensSize() {
-  return parseFloat(getComputedStyle(byId("input-lens").parentElement).width) || 198;
+/** The width of a close-up in pixels, by the style. */
+function closeupSize() {
+  return parseFloat(getComputedStyle(byId("input-closeup").parentElement).width) || 198;
 }
 
-function drawInputLens() {
+function drawInputCloseup() {
   const { rows, cols } = shown.arithmetic.window;
   const [row, col] = windowStart();
-  const canvas = byId("input-lens");
+  const canvas = byId("input-closeup");
   const tooLarge = rows.extent > 64 || cols.extent > 64;
   canvas.parentElement.hidden = tooLarge;
   if (tooLarge) return;
-  const [top, bottom] = lensSpan(row, rows.extent);
-  const [left, right] = lensSpan(col, cols.extent);
+  const [top, bottom] = closeupSpan(row, rows.extent);
+  const [left, right] = closeupSpan(col, cols.extent);
   const [height, width] = [bottom - top, right - left];
-  const cell = Math.max(1, Math.floor(lensSize() / Math.max(height, width)));
+  const cell = Math.max(1, Math.floor(closeupSize() / Math.max(height, width)));
   const picture = cellPicture(height, width, (r, c) => inputColour(r + top, c + left));
   const context = prepareCanvas(canvas, width * cell, height * cell);
   const colours = themeColours();
   drawCells(context, picture, cell);
   hatchPads(context, [top, bottom, left, right], cell, colours);
   const box = [row - top, col - left, row - top + rows.extent, col - left + cols.extent];
-  veilOutside(context, box, cell, width * cell, height * cell);
+  dimOutside(context, box, cell, width * cell, height * cell);
   outlineCells(context, box, cell, colours.window, colours.halo, 3);
   markTaps(context, row - top, col - left, cell, colours);
   const pads = shown.arithmetic
     .step(outputChannel(), ...state.at)
-    .blocks[0].cells.some((each) => each.pad);
-  const stretch = (from, to) => (to - from === 1 ? `${from}` : `${from} to ${to - 1}`);
-  byId("input-lens-note").textContent =
-    `Input rows ${stretch(row, row + rows.extent)}, columns ${stretch(col, col + cols.extent)}` +
+    .blocks[0].cells.some((windowCell) => windowCell.pad);
+  const rangeText = (from, to) => (to - from === 1 ? `${from}` : `${from} to ${to - 1}`);
+  byId("input-closeup-note").textContent =
+    `Input rows ${rangeText(row, row + rows.extent)}, columns ${rangeText(col, col + cols.extent)}` +
     (pads ? "; hatched is padding" : "");
 }
 
-/** Dim what is around the window, so that the eye goes to it. */
-function veilOutside(context, box, cell, width, height) {
+/** Dim the cells around the window. */
+function dimOutside(context, box, cell, width, height) {
   const [top, left, bottom, right] = box.map((edge) => edge * cell);
   context.save();
-  // Only over what was drawn: beyond the padding there is nothing.
+  // Only over what was drawn: beyond the padding the canvas is empty.
   context.globalCompositeOperation = "source-atop";
   context.fillStyle = "rgb(0 0 0 / 0.25)";
   context.beginPath();
@@ -339,37 +339,37 @@ function veilOutside(context, box, cell, width, height) {
   context.restore();
 }
 
-const OUTPUT_LENS = 9;
+const OUTPUT_CLOSEUP = 9;
 
-function outputLensStart() {
-  const half = (OUTPUT_LENS - 1) / 2;
+function outputCloseupStart() {
+  const half = (OUTPUT_CLOSEUP - 1) / 2;
   return [state.at[0] - half, state.at[1] - half];
 }
 
-function drawOutputLens() {
+function drawOutputCloseup() {
   const { outRows, outCols } = shown;
-  const few = outRows.length < 3 && outCols.length < 3;
-  byId("output-lens-figure").hidden = few;
-  if (few) return;
-  const [top, left] = outputLensStart();
-  const cell = Math.floor(lensSize() / OUTPUT_LENS);
-  const picture = cellPicture(OUTPUT_LENS, OUTPUT_LENS, (r, c) => outputColour(r + top, c + left));
-  const size = OUTPUT_LENS * cell;
-  const context = prepareCanvas(byId("output-lens"), size, size);
+  const isSmall = outRows.length < 3 && outCols.length < 3;
+  byId("output-closeup-figure").hidden = isSmall;
+  if (isSmall) return;
+  const [top, left] = outputCloseupStart();
+  const cell = Math.floor(closeupSize() / OUTPUT_CLOSEUP);
+  const picture = cellPicture(OUTPUT_CLOSEUP, OUTPUT_CLOSEUP, (r, c) => outputColour(r + top, c + left));
+  const size = OUTPUT_CLOSEUP * cell;
+  const context = prepareCanvas(byId("output-closeup"), size, size);
   const colours = themeColours();
   drawCells(context, picture, cell);
-  const half = (OUTPUT_LENS - 1) / 2;
+  const half = (OUTPUT_CLOSEUP - 1) / 2;
   const box = [half, half, half + 1, half + 1];
   outlineCells(context, box, cell, colours.window, colours.halo, 3);
-  byId("output-lens-note").textContent = `The output around row ${state.at[0]}, column ${state.at[1]}`;
+  byId("output-closeup-note").textContent = `The output around row ${state.at[0]}, column ${state.at[1]}`;
 }
 
-/** The output cell under a pointer on the output's lens. */
-function lensCell(event) {
-  const box = byId("output-lens").getBoundingClientRect();
-  const [top, left] = outputLensStart();
-  const row = Math.floor(((event.clientY - box.top) / box.height) * OUTPUT_LENS) + top;
-  const col = Math.floor(((event.clientX - box.left) / box.width) * OUTPUT_LENS) + left;
+/** The output cell under a pointer on the output's close-up. */
+function closeupCell(event) {
+  const box = byId("output-closeup").getBoundingClientRect();
+  const [top, left] = outputCloseupStart();
+  const row = Math.floor(((event.clientY - box.top) / box.height) * OUTPUT_CLOSEUP) + top;
+  const col = Math.floor(((event.clientX - box.left) / box.width) * OUTPUT_CLOSEUP) + left;
   return outputColour(row, col) ? [row, col] : null;
 }
 

@@ -1,12 +1,13 @@
 "use strict";
-// What changes the layer: the filter's grid and presets, or the pool's mode, and the settings of
-// both. Every control calls `apply`; `drawControls` brings all of them up to what is so.
+// The controls of the layer's page: the filter's weights and presets or the pool's mode, settings,
+// and the strip of maps. Every control calls `apply`; `drawControls` shows the state in all of them.
 
-const WORDS = {
+const OPTIONS = {
   padModes: ["zeros", "edge", "reflect", "symmetric", "wrap"],
   activations: ["none", "relu", "leaky-relu", "sigmoid", "tanh", "abs"],
   pools: ["max", "average", "min", "lp"],
   ranges: ["auto", "clip", "minmax", "symmetric", "abs"],
+  colormaps: ["gray", "diverging"],
   paddings: [
     ["same", "same"],
     ["same-lower", "same-lower"],
@@ -14,9 +15,9 @@ const WORDS = {
     ["sides", "by hand"],
   ],
 };
-const MOST = { stride: 8, dilation: 8, padding: 8, kernel: 15 };
+const LARGEST = { stride: 8, dilation: 8, padding: 8, kernel: 15 };
 
-/** Functions that bring a control up to the state, in the order the controls were made. */
+/** Functions that show the state in a control, in the order in which the controls were made. */
 const updates = [];
 
 function drawControls() {
@@ -29,7 +30,7 @@ function drawControls() {
   );
 }
 
-/** Set a control's value, but not under the fingers of whoever is typing into it. */
+/** Set a control's value, unless the user is typing into it. */
 function setValue(control, value) {
   if (document.activeElement !== control || control.type === "range") control.value = value;
 }
@@ -41,11 +42,11 @@ function field(label, ...controls) {
   return group;
 }
 
-function choice(name, label, words, read, change) {
+function selectInput(name, label, values, read, change) {
   const select = element("select", { id: name, "aria-label": label });
   select.append(
-    ...words.map((word) => {
-      const [value, text] = Array.isArray(word) ? word : [word, word];
+    ...values.map((option) => {
+      const [value, text] = Array.isArray(option) ? option : [option, option];
       return element("option", { value, text });
     }),
   );
@@ -54,7 +55,7 @@ function choice(name, label, words, read, change) {
   return select;
 }
 
-function number(name, label, limits, read, change) {
+function numberInput(name, label, limits, read, change) {
   const input = element("input", { type: "number", id: name, "aria-label": label, ...limits });
   input.addEventListener("input", () => {
     const value = input.valueAsNumber;
@@ -69,7 +70,7 @@ function number(name, label, limits, read, change) {
   return input;
 }
 
-function check(name, label, read, change) {
+function checkbox(name, label, read, change) {
   const input = element("input", { type: "checkbox", id: name });
   input.addEventListener("change", () => change(input.checked));
   updates.push(() => {
@@ -78,22 +79,22 @@ function check(name, label, read, change) {
   return element("label", { class: "inline" }, input, ` ${label}`);
 }
 
-/** A slider for both axes and a number for each. */
+/** A slider for both axes and a number for preset. */
 function pairField(name, label, least, most) {
   const read = () => state.layer[name];
-  const top = Math.max(most, ...read());
+  const largest = Math.max(most, ...read());
   const change = (pair) => applyPair(name, pair);
-  const slider = element("input", { type: "range", id: name, min: least, max: top });
+  const slider = element("input", { type: "range", id: name, min: least, max: largest });
   slider.setAttribute("aria-label", `${label} of rows and columns`);
   slider.addEventListener("input", () => {
     change([slider.valueAsNumber, slider.valueAsNumber]);
   });
   updates.push(() => setValue(slider, Math.max(...read())));
   const limits = { min: least, max: top, step: 1 };
-  const rows = number(`${name}-rows`, `${label} of rows`, limits, () => read()[0], (value) =>
+  const rows = numberInput(`${name}-rows`, `${label} of rows`, limits, () => read()[0], (value) =>
     change([value, read()[1]]),
   );
-  const cols = number(`${name}-cols`, `${label} of columns`, limits, () => read()[1], (value) =>
+  const cols = numberInput(`${name}-cols`, `${label} of columns`, limits, () => read()[1], (value) =>
     change([read()[0], value]),
   );
   return field(label, slider, element("span", { class: "pair" }, rows, "×", cols));
@@ -101,14 +102,14 @@ function pairField(name, label, least, most) {
 
 function applyPair(name, pair) {
   const layer = { [name]: pair };
-  // A pool whose stride is its window keeps it so.
+  // A pool whose stride equals its window keeps them equal.
   if (name === "kernel" && state.layer.stride.join() === state.layer.kernel.join()) {
     layer.stride = pair;
   }
   apply({ layer });
 }
 
-/** The pads of all sides, however they were given. */
+/** The padding of the four sides in numbers. */
 function resolvedPads() {
   const { rows, cols } = shown.arithmetic.window;
   return [rows.begin, rows.end, cols.begin, cols.end];
@@ -116,17 +117,17 @@ function resolvedPads() {
 
 function paddingField() {
   const named = () => (Array.isArray(state.layer.padding) ? "sides" : state.layer.padding);
-  const select = choice("padding", "Padding", WORDS.paddings, named, (value) =>
+  const select = selectInput("padding", "Padding", OPTIONS.paddings, named, (value) =>
     apply({ layer: { padding: value === "sides" ? resolvedPads() : value } }),
   );
-  const slider = element("input", { type: "range", id: "padding-all", min: 0, max: MOST.padding });
+  const slider = element("input", { type: "range", id: "padding-all", min: 0, max: LARGEST.padding });
   slider.setAttribute("aria-label", "Padding of all sides");
   slider.addEventListener("input", () => {
     apply({ layer: { padding: Array(4).fill(slider.valueAsNumber) } });
   });
   updates.push(() => setValue(slider, Math.max(...resolvedPads())));
   const sides = ["top", "bottom", "left", "right"].map((side, index) =>
-    number(`padding-${side}`, `Padding ${side}`, { min: 0, max: 64, step: 1 }, () => resolvedPads()[index], (value) => {
+    numberInput(`padding-${side}`, `Padding ${side}`, { min: 0, max: 64, step: 1 }, () => resolvedPads()[index], (value) => {
       const padding = resolvedPads();
       padding[index] = value;
       apply({ layer: { padding } });
@@ -142,27 +143,27 @@ function paddingField() {
 function convFields() {
   field(
     "Border",
-    choice("pad-mode", "What the padding holds", WORDS.padModes, () => state.layer.padMode, (padMode) =>
+    selectInput("pad-mode", "What the padding holds", OPTIONS.padModes, () => state.layer.padMode, (padMode) =>
       apply({ layer: { padMode } }),
     ),
     valueField(),
   );
-  const activations = [...new Set([...WORDS.activations, scene.layer.activation])];
+  const activations = [...new Set([...OPTIONS.activations, pageData.layer.activation])];
   field(
     "Bias and activation",
-    number("bias", "Bias", { step: "any" }, () => shortest(state.layer.bias[biasIndex()]), (value) => {
+    numberInput("bias", "Bias", { step: "any" }, () => shortest(state.layer.bias[biasIndex()]), (value) => {
       const bias = state.layer.bias.slice();
       bias[biasIndex()] = value;
       apply({ layer: { bias } });
     }),
-    choice("activation", "Activation", activations, () => state.layer.activation, (activation) =>
+    selectInput("activation", "Activation", activations, () => state.layer.activation, (activation) =>
       apply({ layer: { activation } }),
     ),
   );
 }
 
 function valueField() {
-  const input = number("pad-value", "Value of the padding", { step: "any" }, () => shortest(state.layer.padValue), (value) =>
+  const input = numberInput("pad-value", "Value of the padding", { step: "any" }, () => shortest(state.layer.padValue), (value) =>
     apply({ layer: { padValue: state.layer.single ? Math.fround(value) : value } }),
   );
   updates.push(() => {
@@ -175,7 +176,7 @@ function biasIndex() {
   return state.layer.bias.length === 1 ? 0 : chosenKernel();
 }
 
-/** The kernel behind the output channel looked at. */
+/** The kernel of the chosen output channel. */
 function chosenKernel() {
   return shown.problem ? 0 : shown.arithmetic.sources(outputChannel()).map;
 }
@@ -183,27 +184,27 @@ function chosenKernel() {
 function poolFields() {
   field(
     "How",
-    check("ceil", "count a last window that hangs over", () => state.layer.ceil, (ceil) =>
+    checkbox("ceil", "count a last window that hangs over", () => state.layer.ceil, (ceil) =>
       apply({ layer: { ceil } }),
     ),
-    check("count-include-pad", "averages count padding", () => state.layer.countIncludePad, (countIncludePad) =>
+    checkbox("count-include-pad", "averages count padding", () => state.layer.countIncludePad, (countIncludePad) =>
       apply({ layer: { countIncludePad } }),
     ),
   );
   field(
     "Power of lp",
-    number("p", "Power", { min: 0.01, step: "any" }, () => state.layer.p, (p) => apply({ layer: { p } })),
+    numberInput("p", "Power", { min: 0.01, step: "any" }, () => state.layer.p, (p) => apply({ layer: { p } })),
   );
 }
 
-/** A number as it was meant: 0.1, not the float32 nearest to it. */
+/** A number with seven digits: 0.1, not the float32 nearest to it. */
 function shortest(value) {
   return Number(value.toPrecision(7));
 }
 
 // The filter --------------------------------------------------------------------------------
 
-/** The weights of the kernel and input channel looked at, row by row. */
+/** The weights of the chosen kernel and input channel, row by row. */
 function shownKernel() {
   const { kernel } = state.layer;
   const depth = shownDepth();
@@ -230,13 +231,13 @@ function setWeight(i, j, value) {
   apply({ layer: { weights } });
 }
 
-/** Whether a preset can take the place of the kernel: a bank's kernels are of one size. */
+/** Whether a preset can replace the kernel: a bank's kernels are of one size. */
 function presetFits(rows) {
   const { kernel, maps } = state.layer;
   return (maps === 1 && depths() === 1) || (rows.length === kernel[0] && rows[0].length === kernel[1]);
 }
 
-function takePreset(rows) {
+function applyPreset(rows) {
   const { maps, single } = state.layer;
   const kind = single ? Float32Array : Float64Array;
   if (maps === 1 && depths() === 1) {
@@ -256,14 +257,14 @@ function takePreset(rows) {
 function filterPanel() {
   const select = element("select", { id: "preset", "aria-label": "Take a built-in filter" });
   select.addEventListener("change", () => {
-    const preset = scene.presets.find((each) => each.name === select.value);
-    if (preset) takePreset(preset.rows);
+    const preset = pageData.presets.find((preset) => preset.name === select.value);
+    if (preset) applyPreset(preset.rows);
   });
   updates.push(() => {
-    const same = scene.presets.find((each) => sameKernel(each.rows));
-    const options = scene.presets
-      .filter((each) => presetFits(each.rows))
-      .map((each) => element("option", { value: each.name, text: each.name }));
+    const same = pageData.presets.find((preset) => sameKernel(preset.rows));
+    const options = pageData.presets
+      .filter((preset) => presetFits(preset.rows))
+      .map((preset) => element("option", { value: preset.name, text: preset.name }));
     const own = element("option", { value: "", text: "choose a filter" });
     select.replaceChildren(own, ...options);
     select.value = same ? same.name : "";
@@ -296,11 +297,11 @@ function sameKernel(rows) {
   return rows.every((line, i) => line.every((value, j) => Math.abs(value - kernel[i][j]) < 1e-6));
 }
 
-// From so many columns on, weights are buttons and one of them has the number.
+// Kernels with more columns have buttons, and a number for the chosen weight.
 const GRID_INPUTS = 5;
 let chosenWeight = [0, 0];
 
-/** The weights on the colours of their signs. */
+/** The weights, coloured by sign and size. */
 function drawGrid(grid, single) {
   const kernel = shownKernel();
   const [height, width] = [kernel.length, kernel[0].length];
@@ -371,50 +372,50 @@ function singleWeight() {
 
 function poolPanel() {
   byId("filter-title").textContent = "Pool";
-  const select = choice("mode", "Mode", WORDS.pools, () => state.layer.mode, (mode) =>
+  const select = selectInput("mode", "Mode", OPTIONS.pools, () => state.layer.mode, (mode) =>
     apply({ layer: { mode } }),
   );
-  const words = element("p", { class: "pool-words" });
+  const text = element("p", { class: "pool-text" });
   updates.push(() => {
     const [kh, kw] = state.layer.kernel;
     const { mode, stride } = state.layer;
     const what = { max: "the largest", min: "the smallest", average: "the mean", lp: "the p-norm" };
-    words.textContent = `Each output is ${what[mode]} of a window of ${kh} × ${kw} cells.`;
+    text.textContent = `Each output is ${what[mode]} of a window of ${kh} × ${kw} cells.`;
     byId("filter-size").textContent = `${kh} × ${kw}, every ${stride.join(" × ")}`;
   });
-  byId("filter-body").append(select, words);
+  byId("filter-body").append(select, text);
 }
 
 // The maps of a bank --------------------------------------------------------------------------
 
 const THUMB = 64;
 
-/** One small picture for each map, made of some of its values. */
+/** One small picture for preset map, from some of its values. */
 function drawMaps() {
   const { arithmetic, problem } = shown;
-  byId("maps-panel").hidden = scene.pictures.length === 1;
+  byId("maps-panel").hidden = pageData.pictures.length === 1;
   if (byId("maps-panel").hidden || problem) return;
   const strip = byId("maps");
-  if (strip.children.length !== scene.pictures.length) {
-    strip.replaceChildren(...scene.pictures.map((picture, index) => mapButton(picture, index)));
+  if (strip.children.length !== pageData.pictures.length) {
+    strip.replaceChildren(...pageData.pictures.map((picture, index) => mapButton(picture, index)));
   }
   const some = (list) => {
     const every = Math.max(1, Math.ceil(list.length / THUMB));
     return list.filter((_, index) => index % every === 0);
   };
   const [rows, cols] = [some(shown.outRows), some(shown.outCols)];
-  scene.pictures.forEach((picture, index) => {
+  pageData.pictures.forEach((picture, index) => {
     const button = strip.children[index];
     button.setAttribute("aria-pressed", String(index === state.map));
     const planes = picture.channels.map((channel) => arithmetic.values(channel, rows, cols));
-    const range = chooseRange(planes, state.range, scene.clipByDefault);
-    const made = cellPicture(rows.length, cols.length, (r, c) => {
+    const range = chooseRange(planes, state.range, pageData.clipByDefault);
+    const thumbnail = cellPicture(rows.length, cols.length, (r, c) => {
       const levels = planes.map((plane) => levelOf(plane[r * cols.length + c], range));
       return levels.length === 3 ? levels : colourOf(levels[0], tables[state.colormap]);
     });
     const canvas = button.querySelector("canvas");
     const cell = THUMB / Math.max(rows.length, cols.length);
-    drawCells(prepareCanvas(canvas, cols.length * cell, rows.length * cell), made, cell);
+    drawCells(prepareCanvas(canvas, cols.length * cell, rows.length * cell), thumbnail, cell);
   });
 }
 
@@ -431,29 +432,27 @@ function mapButton(picture, index) {
 }
 
 function startControls() {
-  if (scene.layer.op === "pool") {
+  if (pageData.layer.op === "pool") {
     poolPanel();
-    pairField("kernel", "Window", 1, MOST.kernel);
+    pairField("kernel", "Window", 1, LARGEST.kernel);
   } else filterPanel();
-  pairField("stride", "Stride", 1, MOST.stride);
+  pairField("stride", "Stride", 1, LARGEST.stride);
   paddingField();
-  pairField("dilation", "Dilation", 1, MOST.dilation);
-  if (scene.layer.op === "pool") poolFields();
+  pairField("dilation", "Dilation", 1, LARGEST.dilation);
+  if (pageData.layer.op === "pool") poolFields();
   else convFields();
-  const ranges = Array.isArray("auto") ? [...WORDS.ranges, ["fixed", "auto".join(" to ")]] : WORDS.ranges;
-  const colormaps = [...new Set(["gray", "diverging", "gray"])];
   field(
     "Drawn by",
-    choice("range", "Range of values", ranges, () => (Array.isArray(state.range) ? "fixed" : state.range), (range) =>
-      apply({ range: range === "fixed" ? "auto" : range }),
+    selectInput("range", "Range of values", OPTIONS.ranges, () => state.range, (range) =>
+      apply({ range }),
     ),
-    choice("colormap", "Colours", colormaps, () => state.colormap, (colormap) =>
+    selectInput("colormap", "Colours", OPTIONS.colormaps, () => state.colormap, (colormap) =>
       apply({ colormap }),
     ),
   );
   updates.push(drawMaps);
   byId("reset").addEventListener("click", () => {
-    apply({ layer: readLayer(scene.layer), at: scene.at, map: scene.map, range: "auto", colormap: "gray", channel: 0, block: 0 });
+    apply({ layer: readLayer(pageData.layer), at: pageData.at, map: pageData.map, range: "auto", colormap: "gray", channel: 0, block: 0 });
   });
   startTaps();
 }

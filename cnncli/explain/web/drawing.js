@@ -1,5 +1,5 @@
 "use strict";
-// Values to colours and cells to canvases: what both pages draw with.
+// Drawing for both pages: values to colours, cells to canvases, elements, the theme.
 
 /** Bytes of a base64 text. */
 function bytesOf(text) {
@@ -21,10 +21,9 @@ function arrayOf(record) {
 
 /**
  * The range of values that becomes black to white, as cnncli chooses it:
- * { kind, lo, hi } of "auto", "clip", "minmax", "symmetric", "abs" or [lo, hi].
+ * { kind, lo, hi } of "auto", "clip", "minmax", "symmetric" or "abs".
  */
 function chooseRange(planes, spec, clipByDefault) {
-  if (Array.isArray(spec)) return { kind: "fixed", lo: spec[0], hi: spec[1] };
   if (spec === "clip" || (spec === "auto" && clipByDefault)) return { kind: "clip", lo: 0, hi: 1 };
   let [lo, hi] = [Infinity, -Infinity];
   for (const plane of planes) {
@@ -44,21 +43,21 @@ function chooseRange(planes, spec, clipByDefault) {
 /** The level 0..255 of a value. */
 function levelOf(value, range) {
   if (range.lo === range.hi) return range.kind === "symmetric" ? 128 : 0;
-  const given = range.kind === "abs" ? Math.abs(value) : value;
-  // A range about 0 puts 0 at 127.5, which rounds up to 128 here and, by evenness, in cnncli.
-  const level = ((given - range.lo) / (range.hi - range.lo)) * 255;
+  const drawn = range.kind === "abs" ? Math.abs(value) : value;
+  // A range about 0 puts 0 at 127.5, which rounds to 128 here and, half to even, in cnncli.
+  const level = ((drawn - range.lo) / (range.hi - range.lo)) * 255;
   return Number.isNaN(level) ? 0 : Math.round(Math.min(Math.max(level, 0), 255));
 }
 
-/** A table of 256 colours, or null for grey. */
+/** The colour of a level: of a table of 256 colours, or grey without one. */
 function colourOf(level, table) {
   return table ? [...table.subarray(3 * level, 3 * level + 3)] : [level, level, level];
 }
 
-/** Of what size the numbers of this page are: beneath a ten-millionth of it all is rounding. */
+/** The largest input value of this page: below a ten-millionth of it all is rounding. */
 const magnitude = { value: 0 };
 
-/** A number with four digits that count, as short as it can be. */
+/** A number with four significant digits, as short as it can be. */
 function numberText(value, digits = 4) {
   if (Number.isNaN(value)) return "NaN";
   if (!Number.isFinite(value)) return value > 0 ? "∞" : "−∞";
@@ -72,18 +71,18 @@ function numberText(value, digits = 4) {
 
 /** An element with properties, attributes and children; text stays text. */
 function element(tag, attributes = {}, ...children) {
-  const made = document.createElement(tag);
+  const node = document.createElement(tag);
   for (const [name, value] of Object.entries(attributes)) {
-    if (name === "class") made.className = value;
-    else if (name === "text") made.textContent = value;
-    else if (value === true) made.setAttribute(name, "");
-    else if (value !== false && value !== undefined) made.setAttribute(name, value);
+    if (name === "class") node.className = value;
+    else if (name === "text") node.textContent = value;
+    else if (value === true) node.setAttribute(name, "");
+    else if (value !== false && value !== undefined) node.setAttribute(name, value);
   }
-  made.append(...children);
-  return made;
+  node.append(...children);
+  return node;
 }
 
-/** Colours of the page that canvases need, as the theme has them. */
+/** The theme's colours that canvases need. */
 function themeColours() {
   const style = getComputedStyle(document.documentElement);
   const read = (name) => style.getPropertyValue(name).trim();
@@ -97,7 +96,7 @@ function themeColours() {
   };
 }
 
-/** Give a canvas the pixels of its screen; returns its context and its size in CSS pixels. */
+/** Give a canvas a size in CSS pixels and the resolution of the screen; returns its context. */
 function prepareCanvas(canvas, width, height) {
   const scale = window.devicePixelRatio || 1;
   const [w, h] = [Math.round(width * scale), Math.round(height * scale)];
@@ -138,7 +137,7 @@ function drawCells(context, picture, cell) {
 /** Outline a box of cells, visible on light and dark. */
 function outlineCells(context, box, cell, colour, halo, width = 2) {
   const [top, left, bottom, right] = box.map((edge) => edge * cell);
-  // Too small a box would drown in its own outline.
+  // A small box is enlarged, so that its outline does not cover it.
   const grow = Math.max(0, (7 - Math.min(bottom - top, right - left)) / 2);
   const frame = [left - grow, top - grow, right - left + 2 * grow, bottom - top + 2 * grow];
   context.lineJoin = "round";
@@ -150,7 +149,7 @@ function outlineCells(context, box, cell, colour, halo, width = 2) {
   context.strokeRect(...frame);
 }
 
-/** Hatch a box of cells: what is not a pixel of the image. */
+/** Hatch a box of cells, which marks padding. */
 function hatchCells(context, box, cell, colour) {
   const [top, left, bottom, right] = box.map((edge) => edge * cell);
   if (bottom <= top || right <= left) return;
@@ -162,7 +161,7 @@ function hatchCells(context, box, cell, colour) {
   context.lineWidth = 1;
   context.beginPath();
   const step = 6;
-  // Lines through a lattice of the canvas, so that neighbouring boxes meet without a seam.
+  // Lines start from multiples of the step, so that those of neighbouring boxes meet.
   const first = Math.floor((top + left) / step) * step;
   for (let sum = first; sum < bottom + right; sum += step) {
     context.moveTo(sum - top, top);
@@ -172,7 +171,7 @@ function hatchCells(context, box, cell, colour) {
   context.restore();
 }
 
-/** The theme: as the system has it, until the button changes it. Remembered nowhere. */
+/** The theme is that of the system until the button changes it; it is not stored. */
 function startTheme(redraw) {
   const button = document.getElementById("theme");
   const system = window.matchMedia("(prefers-color-scheme: dark)");

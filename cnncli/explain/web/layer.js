@@ -1,22 +1,23 @@
 "use strict";
-// The page of one layer: its state, its two pictures, and how the window is moved over them.
-// What the numbers mean stands in arithmetic.js; arithmetic_panel.js shows them, controls.js changes them.
+// The page of one layer: its state, its two pictures, and moving the window over them.
+// arithmetic.js computes, arithmetic_panel.js shows one output's numbers, controls.js changes the
+// layer.
 
-const scene = JSON.parse(document.getElementById("page-data").textContent);
+const pageData = JSON.parse(document.getElementById("page-data").textContent);
 const byId = (id) => document.getElementById(id);
 const tables = Object.fromEntries(
-  Object.entries(scene.tables).map(([name, data]) => [name, bytesOf(data)]),
+  Object.entries(pageData.tables).map(([name, data]) => [name, bytesOf(data)]),
 );
 const COLOURS = ["red", "green", "blue"];
 const STEP_MILLISECONDS = 220;
 
-/** What is shown now. Only `apply` changes it. */
+/** What the user chose. Only `apply` changes it. */
 const state = {
-  input: readInput(scene.input, scene.layer.single),
-  layer: readLayer(scene.layer),
-  at: scene.at,
-  map: scene.map,
-  // Which channel of a colour picture, and which input channel of a bank, is looked at.
+  input: readInput(pageData.input, pageData.layer.single),
+  layer: readLayer(pageData.layer),
+  at: pageData.at,
+  map: pageData.map,
+  // The chosen channel of a colour picture, and the chosen input channel of a bank.
   channel: 0,
   block: 0,
   pinned: false,
@@ -25,30 +26,30 @@ const state = {
   colormap: "gray",
 };
 
-/** What was computed from it. */
+/** What was computed from the state, and is shown. */
 let shown = null;
 
-function readInput(given, single) {
-  const { rows, cols, channels } = given;
-  const raw = arrayOf(given);
+function readInput(record, single) {
+  const { rows, cols, channels } = record;
+  const raw = arrayOf(record);
   const count = (rows[1] - rows[0]) * (cols[1] - cols[0]);
   const kind = single ? Float32Array : Float64Array;
   const planes = Array.from({ length: channels }, () => new kind(count));
   for (let cell = 0; cell < count; cell += 1) {
     for (let channel = 0; channel < channels; channel += 1) {
-      planes[channel][cell] = raw[cell * channels + channel] / given.scale;
+      planes[channel][cell] = raw[cell * channels + channel] / record.scale;
     }
   }
-  return { ...given, planes };
+  return { ...record, planes };
 }
 
-function readLayer(given) {
-  const layer = { ...given };
+function readLayer(record) {
+  const layer = { ...record };
   for (const name of ["weights", "bias", "alpha"]) {
-    if (given[name]) layer[name] = arrayOf(given[name]);
+    if (record[name]) layer[name] = arrayOf(record[name]);
   }
   for (const name of ["padValue", "p"]) {
-    if (given[name]) [layer[name]] = arrayOf(given[name]);
+    if (record[name]) [layer[name]] = arrayOf(record[name]);
   }
   return layer;
 }
@@ -68,7 +69,7 @@ function apply(changes) {
   if (recompute || !shown) shown = compute();
   if (shown.problem === "") {
     const { outRows, outCols } = shown;
-    const clamp = (place, list) => Math.min(Math.max(place, list[0]), list[list.length - 1]);
+    const clamp = (index, list) => Math.min(Math.max(index, list[0]), list[list.length - 1]);
     state.at = [clamp(state.at[0], outRows), clamp(state.at[1], outCols)];
   }
   requestDraw(recompute || ["channel", "block", "colormap"].some((name) => name in view));
@@ -85,18 +86,18 @@ function compute() {
       "the padded input. Take more padding, less dilation or a smaller window.";
     return { arithmetic, problem };
   }
-  const [outRows, outCols] = [arithmetic.knownRows, arithmetic.knownCols].map(stretchOf);
+  const [outRows, outCols] = [arithmetic.knownRows, arithmetic.knownCols].map(outputRange);
   if (!outRows.length || !outCols.length) {
     return { arithmetic, problem: "This page has not the pixels that such a layer needs." };
   }
-  const picture = scene.pictures[state.map];
+  const picture = pageData.pictures[state.map];
   const planes = picture.channels.map((channel) => arithmetic.values(channel, outRows, outCols));
-  const range = chooseRange(planes, state.range, scene.clipByDefault);
+  const range = chooseRange(planes, state.range, pageData.clipByDefault);
   return { arithmetic, problem: "", outRows, outCols, picture, planes, range, pictures: {} };
 }
 
-/** All places from the first to the last that is known. */
-function stretchOf(known) {
+/** All indices from the first to the last that is known. */
+function outputRange(known) {
   const first = known.indexOf(1);
   if (first < 0) return [];
   return Array.from({ length: known.lastIndexOf(1) - first + 1 }, (_, i) => first + i);
@@ -109,7 +110,7 @@ function outputChannel() {
 }
 
 function channelName(index) {
-  const { channels } = scene.input;
+  const { channels } = pageData.input;
   return channels === 3 ? COLOURS[index] : channels === 1 ? "grey" : `channel ${index}`;
 }
 
@@ -135,17 +136,17 @@ function draw(everything) {
   if (shown.problem) return;
   drawInput();
   drawOutput();
-  drawWhy();
+  drawArithmetic();
   drawStatus();
 }
 
-/** The picture of the input's cells from `first` on, and the size of its cells. */
+/** The input's cells that are shown, with their border: [top, bottom, left, right]. */
 function inputRegion() {
   const { rows, cols } = shown.arithmetic.window;
   const { input } = state;
-  const span = (axis, held) => [
-    held[0] === 0 ? -axis.begin : held[0],
-    held[1] === axis.size ? axis.size + axis.end + axis.overhang : held[1],
+  const span = (axis, cells) => [
+    cells[0] === 0 ? -axis.begin : cells[0],
+    cells[1] === axis.size ? axis.size + axis.end + axis.overhang : cells[1],
   ];
   return [...span(rows, input.rows), ...span(cols, input.cols)];
 }
@@ -165,24 +166,24 @@ function inputColour(row, col) {
   return levels.length === 3 ? levels : colourOf(levels[0], null);
 }
 
-/** The picture of the input that holds the channel looked at. */
+/** The picture of the input that has the chosen channel. */
 function inputGroup() {
   const { channels } = shown.arithmetic.sources(outputChannel());
   const channel = channels[Math.min(state.block, channels.length - 1)];
   return state.input.pictures.find((group) => group.channels.includes(channel));
 }
 
-/** The size of a cell at which rows x cols of them fill the stage around a canvas. */
-function cellSize(stage, height, width) {
-  const most = Math.max(stage.clientHeight, 120);
-  const cell = Math.min(stage.clientWidth / width, most / height, 36);
+/** The size of a cell at which height x width of them fill the box around a canvas. */
+function cellSize(box, height, width) {
+  const most = Math.max(box.clientHeight, 120);
+  const cell = Math.min(box.clientWidth / width, most / height, 36);
   return cell >= 3 ? Math.floor(cell) : cell;
 }
 
 function drawInput() {
   const [top, bottom, left, right] = inputRegion();
   const [height, width] = [bottom - top, right - left];
-  const cell = cellSize(byId("input-stage"), height, width);
+  const cell = cellSize(byId("input-box"), height, width);
   const key = inputGroup().channels.join();
   if (!shown.pictures[key]) {
     shown.pictures[key] = cellPicture(height, width, (r, c) => inputColour(r + top, c + left));
@@ -204,7 +205,7 @@ function windowStart() {
   return [state.at[0] * rows.stride - rows.begin, state.at[1] * cols.stride - cols.begin];
 }
 
-/** Hatch what a region of the input shows of its padding. */
+/** Hatch the padding within a region of the input. */
 function hatchPads(context, region, cell, colours) {
   const [top, bottom, left, right] = region;
   const { rows, cols } = shown.arithmetic.window;
@@ -262,7 +263,7 @@ function outputColour(row, col) {
 function drawOutput() {
   const { outRows, outCols } = shown;
   const [height, width] = [outRows.length, outCols.length];
-  const cell = cellSize(byId("output-stage"), height, width);
+  const cell = cellSize(byId("output-box"), height, width);
   const key = `output ${state.colormap}`;
   if (!shown.pictures[key]) {
     shown.pictures[key] = cellPicture(height, width, (r, c) =>
@@ -276,20 +277,20 @@ function drawOutput() {
   outlineCells(context, [row, col, row + 1, col + 1], cell, colours.window, colours.halo);
 }
 
-/** Sizes, ranges and places in words. */
+/** Sizes, ranges, and the window's position. */
 function drawStatus() {
   const { arithmetic, outRows, outCols, range } = shown;
   const { rows, cols } = arithmetic.window;
   const { size, channels } = state.input;
   byId("input-size").textContent = `${size[0]} × ${size[1]} × ${channels}`;
   byId("output-size").textContent = `${rows.out} × ${cols.out} × ${arithmetic.channels}`;
-  const words = {
+  const explained = {
     clip: "what is beyond is cut off",
     minmax: "smallest to largest",
     symmetric: "0 is the middle",
   };
   const of = range.kind === "abs" ? "magnitudes " : "";
-  const what = words[range.kind] ? `; ${words[range.kind]}` : "";
+  const what = explained[range.kind] ? `; ${explained[range.kind]}` : "";
   const isColoured = tables[state.colormap] && shown.picture.channels.length === 1;
   const [low, high] = isColoured ? ["one end of the colours", "the other"] : ["black", "white"];
   const part = outRows.length < rows.out || outCols.length < cols.out;
@@ -299,7 +300,7 @@ function drawStatus() {
       ? `. Shown: rows ${outRows[0]} to ${outRows[outRows.length - 1]}, columns ${outCols[0]} to ` +
         `${outCols[outCols.length - 1]}.`
       : "");
-  byId("input-note").textContent = state.layer.op === "conv" ? padWords() : "";
+  byId("input-note").textContent = state.layer.op === "conv" ? paddingText() : "";
   for (const [index, id] of ["at-row", "at-col"].entries()) {
     if (document.activeElement !== byId(id)) byId(id).value = state.at[index];
     byId(id).max = [rows.out, cols.out][index] - 1;
@@ -310,16 +311,16 @@ function drawStatus() {
   byId("play").setAttribute("aria-pressed", String(state.playing));
 }
 
-/** What lies around the image, in words. */
-function padWords() {
+/** The padding around the image, in words. */
+function paddingText() {
   const { rows, cols } = shown.arithmetic.window;
   const pads = [rows.begin, rows.end, cols.begin, cols.end];
   if (!pads.some(Boolean)) return "no padding";
   const { padMode, padValue } = state.layer;
   const same = pads.every((pad) => pad === pads[0]);
   const count = same ? `${pads[0]}` : `${pads.join(", ")} (top, bottom, left, right)`;
-  const held = padMode === "zeros" ? `of ${numberText(padValue)}` : `by ${padMode}`;
-  return `padding ${held}: ${count}`;
+  const fill = padMode === "zeros" ? `of ${numberText(padValue)}` : `by ${padMode}`;
+  return `padding ${fill}: ${count}`;
 }
 
 /** The output cell under a pointer. */
@@ -368,9 +369,9 @@ function startMoving() {
     } else return;
     event.preventDefault();
   });
-  byId("output-lens").addEventListener("pointerdown", (event) => {
-    const place = lensCell(event);
-    if (place) apply({ at: place, pinned: true });
+  byId("output-closeup").addEventListener("pointerdown", (event) => {
+    const at = closeupCell(event);
+    if (at) apply({ at, pinned: true });
   });
   for (const [index, id] of ["at-row", "at-col"].entries()) {
     byId(id).addEventListener("input", () => {
@@ -383,11 +384,11 @@ function startMoving() {
   byId("pin").addEventListener("click", () => apply({ pinned: !state.pinned }));
 }
 
-// Whoever asks for less motion gets one step for each press instead of a film.
+// With reduced motion each press moves the window one step.
 const reduced = window.matchMedia("(prefers-reduced-motion: reduce)");
 
 /** The next output in reading order, from the last one back to the first. */
-function nextPlace() {
+function nextPosition() {
   const { outRows, outCols } = shown;
   let [row, col] = [state.at[0], state.at[1] + 1];
   if (col > outCols[outCols.length - 1]) [row, col] = [row + 1, outCols[0]];
@@ -397,20 +398,20 @@ function nextPlace() {
 function startPlaying() {
   byId("play").addEventListener("click", () => {
     if (shown.problem) return;
-    if (reduced.matches) apply({ at: nextPlace(), pinned: true });
+    if (reduced.matches) apply({ at: nextPosition(), pinned: true });
     else apply({ playing: !state.playing, pinned: true });
   });
   setInterval(() => {
-    if (state.playing && !shown.problem) apply({ at: nextPlace() });
+    if (state.playing && !shown.problem) apply({ at: nextPosition() });
   }, STEP_MILLISECONDS);
 }
 
-/** Begin: everything above and in the other files is only defined by now. */
+/** Start the page, once all scripts are loaded. */
 function startLayerPage() {
-  byId("title").textContent = scene.title;
-  const { lo, hi } = scene.input.range;
+  byId("title").textContent = pageData.title;
+  const { lo, hi } = pageData.input.range;
   magnitude.value = Math.max(Math.abs(lo), Math.abs(hi));
-  byId("notes").replaceChildren(...scene.notes.map((text) => element("p", { text })));
+  byId("notes").replaceChildren(...pageData.notes.map((text) => element("p", { text })));
   startControls();
   startMoving();
   startPlaying();
@@ -418,7 +419,7 @@ function startLayerPage() {
   new ResizeObserver(() => requestDraw(false)).observe(document.body);
   apply({});
   requestDraw(true);
-  // For tests and the curious: what the controls use.
+  // For tests, and for trying things in the browser's console.
   window.cnncli = {
     apply,
     state,

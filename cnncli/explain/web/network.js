@@ -1,46 +1,46 @@
 "use strict";
-// The page of a network: every layer with its maps; one unit and what it depends on, lit in all
-// layers before it. Which cells read which was found by cnncli/core/geometry.py and stands in the
-// data: for each output row and column the stretch of input cells.
+// The page of a network: every layer with its maps, one unit, and its receptive field in all layers
+// before it. The data tells which cells read which, by cnncli/core/geometry.py: for each output row
+// and column the first and the last input cell.
 
-const scene = JSON.parse(document.getElementById("page-data").textContent);
+const pageData = JSON.parse(document.getElementById("page-data").textContent);
 const byId = (id) => document.getElementById(id);
 const tables = Object.fromEntries(
-  Object.entries(scene.tables).map(([name, data]) => [name, bytesOf(data)]),
+  Object.entries(pageData.tables).map(([name, data]) => [name, bytesOf(data)]),
 );
 const LARGE = 230;
 const THUMB = 56;
-let telling = 0;
+let announceTimer = 0;
 
-const layers = scene.layers.map(readLayer);
+const layers = pageData.layers.map(readLayer);
 const byName = new Map(layers.map((layer) => [layer.name, layer]));
 
-/** The unit that is looked at; of every layer the map that is shown large. Only `apply` changes it. */
+/** The chosen unit, and of every layer the map that is shown large. Only `apply` changes it. */
 const state = {
-  unit: { ...scene.unit },
+  unit: { ...pageData.unit },
   maps: Object.fromEntries(layers.map((layer) => [layer.name, firstMap(layer)])),
 };
 
-function readLayer(given) {
-  const raw = arrayOf(given);
-  const count = (given.rows[1] - given.rows[0]) * (given.cols[1] - given.cols[0]);
+function readLayer(record) {
+  const raw = arrayOf(record);
+  const count = (record.rows[1] - record.rows[0]) * (record.cols[1] - record.cols[0]);
   const planes = new Map();
-  given.channels.forEach((channel, index) => {
+  record.channels.forEach((channel, index) => {
     const part = raw.subarray(index * count, (index + 1) * count);
-    const [lo, step] = [given.ends[index][0], given.steps[index]];
-    planes.set(channel, { step, at: step ? (cell) => lo + part[cell] * step : (cell) => (given.dtype === "float32" ? part[cell] : lo) });
+    const [lo, step] = [record.ends[index][0], record.steps[index]];
+    planes.set(channel, { step, at: step ? (cell) => lo + part[cell] * step : (cell) => (record.dtype === "float32" ? part[cell] : lo) });
   });
-  const reads = given.reads.map((each) => ({ rows: arrayOf(each.rows), cols: arrayOf(each.cols) }));
-  const ranges = given.pictures.map((picture) =>
-    chooseRange([[picture.lo, picture.hi]], "auto", given.clipByDefault),
+  const reads = record.reads.map((axes) => ({ rows: arrayOf(axes.rows), cols: arrayOf(axes.cols) }));
+  const ranges = record.pictures.map((picture) =>
+    chooseRange([[picture.lo, picture.hi]], "auto", record.clipByDefault),
   );
-  return { ...given, planes, reads, ranges, drawn: new Map() };
+  return { ...record, planes, reads, ranges, drawn: new Map() };
 }
 
-/** The place among a layer's pictures of the one it begins with. */
+/** The index of the picture that a layer begins with. */
 function firstMap(layer) {
-  if (layer.name !== scene.unit.layer) return 0;
-  return Math.max(0, layer.pictures.findIndex((picture) => picture.index === scene.unit.map));
+  if (layer.name !== pageData.unit.layer) return 0;
+  return Math.max(0, layer.pictures.findIndex((picture) => picture.index === pageData.unit.map));
 }
 
 /**
@@ -50,9 +50,9 @@ function firstMap(layer) {
 function apply({ unit, maps }) {
   if (unit) {
     const layer = byName.get(unit.layer);
-    const at = unit.at.map((place, axis) => {
+    const at = unit.at.map((index, axis) => {
       const [first, last] = axis ? layer.cols : layer.rows;
-      return Math.min(Math.max(place, first), last - 1);
+      return Math.min(Math.max(index, first), last - 1);
     });
     state.unit = { ...unit, at };
     state.maps[unit.layer] = layer.pictures.findIndex((picture) => picture.index === unit.map);
@@ -69,17 +69,17 @@ function receptiveField() {
     const box = boxes.get(layer.name);
     if (!box) continue;
     layer.inputs.forEach((name, index) => {
-      const rows = hull(layer.reads[index].rows, box[0], box[2]);
-      const cols = hull(layer.reads[index].cols, box[1], box[3]);
-      const found = rows && cols ? [rows[0], cols[0], rows[1], cols[1]] : [0, 0, 0, 0];
-      boxes.set(name, boxes.has(name) ? both(boxes.get(name), found) : found);
+      const rows = readRange(layer.reads[index].rows, box[0], box[2]);
+      const cols = readRange(layer.reads[index].cols, box[1], box[3]);
+      const read = rows && cols ? [rows[0], cols[0], rows[1], cols[1]] : [0, 0, 0, 0];
+      boxes.set(name, boxes.has(name) ? unionBox(boxes.get(name), read) : read);
     });
   }
   return boxes;
 }
 
 /** The cells from the first to the last that outputs [first, last) read; null if none. */
-function hull(spans, first, last) {
+function readRange(spans, first, last) {
   let [low, high] = [Infinity, -Infinity];
   for (let output = first; output < last; output += 1) {
     const [begin, end] = [spans[2 * output], spans[2 * output + 1]];
@@ -90,8 +90,8 @@ function hull(spans, first, last) {
   return low < high ? [low, high] : null;
 }
 
-/** The smallest box around two; empty ones count for nothing. */
-function both(one, other) {
+/** The smallest box around two; empty ones do not count. */
+function unionBox(one, other) {
   if (one[2] <= one[0]) return other;
   if (other[2] <= other[0]) return one;
   return [0, 1].map((i) => Math.min(one[i], other[i])).concat([2, 3].map((i) => Math.max(one[i], other[i])));
@@ -112,7 +112,7 @@ function valueText(layer, picture, row, col) {
   return texts.join(", ");
 }
 
-/** One cell a pixel, made when first wanted. */
+/** A map as a picture of one pixel a cell, drawn once. */
 function pictureOf(layer, index) {
   if (!layer.drawn.has(index)) {
     const picture = layer.pictures[index];
@@ -131,7 +131,7 @@ function pictureOf(layer, index) {
   return layer.drawn.get(index);
 }
 
-/** Draw a map with what is lit on it. */
+/** Draw a map, and the box of cells that the unit depends on. */
 function drawMap(canvas, layer, index, size, box, colours) {
   const picture = pictureOf(layer, index);
   let cell = Math.min(size / Math.max(picture.width, picture.height), 40);
@@ -139,10 +139,10 @@ function drawMap(canvas, layer, index, size, box, colours) {
   const context = prepareCanvas(canvas, picture.width * cell, picture.height * cell);
   drawCells(context, picture, cell);
   if (!box || box[2] <= box[0]) return;
-  const placed = box.map((edge, side) => edge - (side % 2 ? layer.cols[0] : layer.rows[0]));
+  const inMap = box.map((edge, side) => edge - (side % 2 ? layer.cols[0] : layer.rows[0]));
   const isUnit = layer.name === state.unit.layer;
   const width = size === LARGE ? 2.5 : 1.5;
-  outlineCells(context, placed, cell, isUnit ? colours.window : colours.path, colours.halo, width);
+  outlineCells(context, inMap, cell, isUnit ? colours.window : colours.path, colours.halo, width);
 }
 
 function draw() {
@@ -164,15 +164,15 @@ function draw() {
         : "It depends on no pixel of the input.";
   byId("headline").textContent = headline;
   byId("sentence").textContent = sentence;
-  clearTimeout(telling);
-  telling = setTimeout(() => {
+  clearTimeout(announceTimer);
+  announceTimer = setTimeout(() => {
     byId("live").textContent = `${headline}. ${sentence}`;
   }, 500);
 }
 
 function boxText(box) {
-  const stretch = (what, from, to) => (to - from === 1 ? `${what} ${from}` : `${what}s ${from} to ${to - 1}`);
-  return `${stretch("row", box[0], box[2])}, ${stretch("column", box[1], box[3])}`;
+  const rangeText = (what, from, to) => (to - from === 1 ? `${what} ${from}` : `${what}s ${from} to ${to - 1}`);
+  return `${rangeText("row", box[0], box[2])}, ${rangeText("column", box[1], box[3])}`;
 }
 
 function mapName(picture) {
@@ -200,7 +200,7 @@ function drawLayer(layer, box, colours) {
   card.querySelector(".range").textContent = `${numberText(range.lo)} ${low}, ${numberText(range.hi)} ${high}`;
 }
 
-/** What is known of a layer, in its card. */
+/** The card of a layer: its facts, the large map, and the strip of maps. */
 function makeCard(layer) {
   const [height, width, channels] = layer.shape;
   const text = element("div", { class: "about" });
@@ -210,9 +210,9 @@ function makeCard(layer) {
     element("p", { class: "shape", text: `${height} × ${width} × ${channels}` }),
   );
   if (layer.formula) {
-    const [rows, cols] = layer.formula.map((each) => each.replaceAll("*", "×").replaceAll("//", " // "));
+    const [rows, cols] = layer.formula.map((formula) => formula.replaceAll("*", "×").replaceAll("//", " // "));
     const texts = rows === cols ? [`rows and columns: ${rows}`] : [`rows: ${rows}`, `columns: ${cols}`];
-    text.append(...texts.map((each) => element("p", { class: "dim", text: each })));
+    text.append(...texts.map((line) => element("p", { class: "dim", text: line })));
   }
   if (layer.field) {
     const seen = `each unit sees ${layer.field.join(" × ")} pixels of the input`;
@@ -226,8 +226,8 @@ function makeCard(layer) {
     "aria-label": `A map of ${layer.name}. Arrow keys move the unit.`,
   });
   startMoving(large, layer);
-  const view = element("figure", { class: "view" }, large, element("figcaption", { class: "dim range" }));
-  const card = element("li", { class: "panel card" }, text, view);
+  const figure = element("figure", { class: "map-figure" }, large, element("figcaption", { class: "dim range" }));
+  const card = element("li", { class: "panel card" }, text, figure);
   if (layer.pictures.length > 1) card.append(makeStrip(layer));
   return card;
 }
@@ -248,7 +248,7 @@ function makeStrip(layer) {
       element("canvas", { "aria-hidden": "true" }),
       element("span", { text: label }),
     );
-    // A layer of one cell has its numbers in the strip: such as a classifier's answers.
+    // A layer of one cell, such as a classifier's output, has its numbers in the strip.
     if (single) {
       button.append(element("b", { text: valueText(layer, picture, layer.rows[0], layer.cols[0]) }));
     }
@@ -269,18 +269,18 @@ function makeStrip(layer) {
 const KEYS = { ArrowUp: [-1, 0], ArrowDown: [1, 0], ArrowLeft: [0, -1], ArrowRight: [0, 1] };
 
 function startMoving(canvas, layer) {
-  const pick = (at) =>
+  const choose = (at) =>
     apply({ unit: { layer: layer.name, map: layer.pictures[state.maps[layer.name]].index, at } });
-  const place = (event) => {
+  const cellAt = (event) => {
     const box = canvas.getBoundingClientRect();
     const [height, width] = [layer.rows[1] - layer.rows[0], layer.cols[1] - layer.cols[0]];
     const row = Math.floor(((event.clientY - box.top) / box.height) * height);
     const col = Math.floor(((event.clientX - box.left) / box.width) * width);
     return [row + layer.rows[0], col + layer.cols[0]];
   };
-  canvas.addEventListener("pointerdown", (event) => pick(place(event)));
+  canvas.addEventListener("pointerdown", (event) => choose(cellAt(event)));
   canvas.addEventListener("pointermove", (event) => {
-    if (event.buttons) pick(place(event));
+    if (event.buttons) choose(cellAt(event));
   });
   canvas.addEventListener("keydown", (event) => {
     if (!KEYS[event.key]) return;
@@ -289,20 +289,20 @@ function startMoving(canvas, layer) {
     const middle = [(layer.rows[0] + layer.rows[1]) >> 1, (layer.cols[0] + layer.cols[1]) >> 1];
     const isUnit = layer.name === state.unit.layer;
     const from = isUnit ? state.unit.at : middle;
-    pick(from.map((each, axis) => each + times * (isUnit ? KEYS[event.key][axis] : 0)));
+    choose(from.map((index, axis) => index + times * (isUnit ? KEYS[event.key][axis] : 0)));
   });
 }
 
 function startNetworkPage() {
-  byId("title").textContent = scene.title;
-  byId("notes").replaceChildren(...scene.notes.map((text) => element("p", { text })));
+  byId("title").textContent = pageData.title;
+  byId("notes").replaceChildren(...pageData.notes.map((text) => element("p", { text })));
   for (const layer of layers) {
     layer.card = makeCard(layer);
     byId("layers").append(layer.card);
   }
   startTheme(draw);
   apply({ unit: state.unit });
-  // For tests and the curious: what clicks use.
+  // For tests, and for trying things in the browser's console.
   window.cnncli = {
     apply,
     state,
