@@ -1,1 +1,1 @@
-"""See it happen: the arithmetic of one output value, and what one input value takes part in."""
+"""Explain one output value, or one input value's gradient: as text, JSON, page or animation."""

@@ -132,18 +132,18 @@ def run_backward(job: ExplainJob, source: Source) -> ExplainResult[BackwardExpla
     return ExplainResult(explanation, explained, picture, notes, (*notes, *choices))
 
 
-def _open(wanted: ExplainJob, source: Source) -> tuple[ExplainedLayer, Picture, int]:
-    job, image = wanted.job, wanted.image or 0
+def _open(request: ExplainJob, source: Source) -> tuple[ExplainedLayer, Picture, int]:
+    job, image = request.job, request.image or 0
     picture = LocalFiles(job.output).read(job, Task(0, Target("stdout", source, "-", "explain")))
     count = picture.shape[0]
     if image >= count:
         raise OptionError(f"--image: images of {picture.name} are 0 to {count - 1}, got {image}")
-    return find_layer(job.network, picture, wanted.layer, image), picture, image
+    return find_layer(job.network, picture, request.layer, image), picture, image
 
 
-def _notes(wanted: ExplainJob, picture: Picture) -> tuple[str, ...]:
+def _notes(request: ExplainJob, picture: Picture) -> tuple[str, ...]:
     shape = (1, *picture.shape[1:])
-    return (*wanted.job.notes, *picture.notes, *wanted.job.network.notes(shape))
+    return (*request.job.notes, *picture.notes, *request.job.network.notes(shape))
 
 
 def find_layer(network: Network, picture: Picture, name: str | None, image: int) -> ExplainedLayer:

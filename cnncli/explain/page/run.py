@@ -86,8 +86,8 @@ def write_page(job: ExplainJob, source: Source) -> PageDone:
     explanation = result.explanation
     data = page_text(_page_data(job, result, source)).encode()
     output.write(data)
-    place = explanation.layer, explanation.at, explanation.map
-    return PageDone(str(output), len(data), *place, result.notes)
+    unit = explanation.layer, explanation.at, explanation.map
+    return PageDone(str(output), len(data), *unit, result.notes)
 
 
 def _page_data(job: ExplainJob, result: ExplainResult[Explanation], source: Source) -> PageData:
@@ -181,7 +181,7 @@ def _hash(text: str) -> str:
 
 
 def _json(data: Any) -> str:
-    """Return JSON that may stand in a script element: no character of it means anything there."""
+    """Return JSON for a script element, without the characters that mean something there."""
     text = json.dumps(data, ensure_ascii=True, separators=(",", ":"), allow_nan=False)
     return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
 

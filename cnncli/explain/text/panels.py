@@ -267,7 +267,7 @@ def choose_part(weights: FloatArray, most: tuple[int, int]) -> WindowPart:
     >>> choose_part(np.eye(9), (3, 3))
     WindowPart(rows=slice(3, 6, None), cols=slice(3, 6, None), whole=False)
     """
-    rows, cols = (min(k, room) for k, room in zip(weights.shape, most, strict=True))
+    rows, cols = (min(k, limit) for k, limit in zip(weights.shape, most, strict=True))
     sums = np.zeros((weights.shape[0] + 1, weights.shape[1] + 1))
     sums[1:, 1:] = np.nan_to_num(np.abs(weights)).cumsum(0).cumsum(1)
     parts = sums[rows:, cols:] - sums[:-rows, cols:] - sums[rows:, :-cols] + sums[:-rows, :-cols]
