@@ -11,10 +11,11 @@ import pytest
 from PIL import Image, ImageSequence
 
 from cnncli.core.conv import conv_forward
-from cnncli.explain.animation.draw import LEAST_TEXT, draw_frames, ink_on, layout_frames
+from cnncli.explain.animation.draw import LEAST_TEXT, draw_frames, layout_frames
 from cnncli.explain.animation.encode import PALETTE, encode_animation, indexed
 from cnncli.explain.animation.frames import Animation, FrameOptions, plan_animation
 from cnncli.explain.explained_layer import ExplainedLayer, array_input
+from cnncli.explain.text.panels import ink_on
 from cnncli.filters.files import load_filter
 from cnncli.network.layers import ConvLayer, Layer, PadLayer, PoolLayer
 from cnncli.render.colormaps import apply
@@ -116,8 +117,8 @@ def test_the_cells_shown_are_those_of_the_padded_input(pad_mode: str) -> None:
     rows, cols = animation.channels[0].crop.shape
     assert (rows, cols) == (6, 6)
     shown = ~animation.unread
-    wanted = padded[first[0] : first[0] + rows, first[1] : first[1] + cols]
-    np.testing.assert_array_equal(animation.channels[0].crop[shown], wanted[shown])
+    expected = padded[first[0] : first[0] + rows, first[1] : first[1] + cols]
+    np.testing.assert_array_equal(animation.channels[0].crop[shown], expected[shown])
     assert animation.padding[0].all() if begins[0] else not animation.padding[0, begins[1] :].any()
 
 
@@ -147,11 +148,11 @@ def test_output_cells_have_the_colours_of_the_rendered_output(suffix: str, least
     part = Z[0, rows.start : rows.stop, cols.start : cols.stop, 0]
     assert (part.min() < 0) == (least < 0)
     mapping = choose_range(part, "symmetric" if least else "clip", False)
-    wanted = apply(to_levels(part, mapping), "diverging" if least else "gray")
-    wanted = wanted if wanted.ndim == 3 else np.repeat(wanted[:, :, None], 3, axis=2)
+    expected = apply(to_levels(part, mapping), "diverging" if least else "gray")
+    expected = expected if expected.ndim == 3 else np.repeat(expected[:, :, None], 3, axis=2)
     # The last cell carries the mark of the place.
     last = middle_colours(pictures[-1], animation).reshape(-1, 3)
-    np.testing.assert_array_equal(last[:-1], wanted.reshape(-1, 3)[:-1])
+    np.testing.assert_array_equal(last[:-1], expected.reshape(-1, 3)[:-1])
     empty = middle_colours(pictures[0], animation).reshape(-1, 3)[1:]
     assert len(np.unique(empty, axis=0)) == 1
 

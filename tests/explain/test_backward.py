@@ -47,11 +47,11 @@ def test_convolution(pads: dict[str, Any], groups: int, dtype: Any) -> None:
             dZ = np.ones_like(Z)
             if index is not None:
                 dZ[..., [c for c in range(4) if c != index]] = 0
-            wanted = conv_backward(dZ, cache)[0]
-            for (i, j, c), found in everywhere(subject_of(layer, X), index):
-                assert found.gradient == pytest.approx(wanted[0, i, j, c], abs=1e-5)
-                assert found.value == X[0, i, j, c]
-                for path in found.paths:
+            expected = conv_backward(dZ, cache)[0]
+            for (i, j, c), explanation in everywhere(subject_of(layer, X), index):
+                assert explanation.gradient == pytest.approx(expected[0, i, j, c], abs=1e-5)
+                assert explanation.value == X[0, i, j, c]
+                for path in explanation.paths:
                     depth = SHAPE[3] // groups
                     assert path.weight == W[*path.tap, c % depth, path.channel]
                     assert path.upstream == 1
@@ -66,11 +66,11 @@ def test_activations_of_convolutions(activation: str, index: int | None) -> None
     dY = np.ones_like(Y)
     if index is not None:
         dY[..., [c for c in range(3) if c != index]] = 0
-    wanted, _ = layer.backward(dY, cache)
+    expected, _ = layer.backward(dY, cache)
     upstream: set[float] = set()
-    for (i, j, c), found in everywhere(subject_of(layer, X), index):
-        assert found.gradient == pytest.approx(wanted[0, i, j, c], abs=1e-12)
-        upstream |= {path.upstream for path in found.paths}
+    for (i, j, c), explanation in everywhere(subject_of(layer, X), index):
+        assert explanation.gradient == pytest.approx(expected[0, i, j, c], abs=1e-12)
+        upstream |= {path.upstream for path in explanation.paths}
     assert upstream - {1.0}
 
 
@@ -78,10 +78,10 @@ def test_filters_of_two_axes() -> None:
     X = RNG.random((1, 5, 6, 3))
     layer = ConvLayer(load_filter("sobel_h"), padding=1, pad_mode="edge")
     Y, cache = layer.forward(X)
-    wanted, _ = layer.backward(np.ones_like(Y), cache)
-    for (i, j, c), found in everywhere(subject_of(layer, X)):
-        assert found.gradient == pytest.approx(wanted[0, i, j, c], abs=1e-6)
-        assert {path.channel for path in found.paths} == {c}
+    expected, _ = layer.backward(np.ones_like(Y), cache)
+    for (i, j, c), explanation in everywhere(subject_of(layer, X)):
+        assert explanation.gradient == pytest.approx(expected[0, i, j, c], abs=1e-6)
+        assert {path.channel for path in explanation.paths} == {c}
 
 
 @pytest.mark.parametrize(
@@ -96,9 +96,9 @@ def test_pools(mode: str, fields: dict[str, Any], ties: bool) -> None:
         given = {**fields, "p": p}
         layer = PoolLayer(mode, **{NAMES.get(k, k): v for k, v in given.items()})
         A, cache = pool_forward(X, given, mode)
-        wanted = pool_backward(np.ones_like(A), cache, mode)
-        for (i, j, c), found in everywhere(subject_of(layer, X)):
-            assert found.gradient == pytest.approx(wanted[0, i, j, c], abs=1e-12)
+        expected = pool_backward(np.ones_like(A), cache, mode)
+        for (i, j, c), explanation in everywhere(subject_of(layer, X)):
+            assert explanation.gradient == pytest.approx(expected[0, i, j, c], abs=1e-12)
 
 
 @pytest.mark.parametrize("mode", ["zeros", "edge", "reflect", "symmetric", "wrap"])
@@ -106,10 +106,10 @@ def test_borders(mode: str) -> None:
     X = RNG.random((1, 4, 5, 2))
     layer = PadLayer(((1, 2), (3, 0)), mode)
     Y, cache = layer.forward(X)
-    wanted, _ = layer.backward(np.ones_like(Y), cache)
-    for (i, j, c), found in everywhere(subject_of(layer, X)):
-        assert found.gradient == wanted[0, i, j, c]
-        for path in found.paths:
+    expected, _ = layer.backward(np.ones_like(Y), cache)
+    for (i, j, c), explanation in everywhere(subject_of(layer, X)):
+        assert explanation.gradient == expected[0, i, j, c]
+        for path in explanation.paths:
             assert Y[0, *path.output, path.channel] == X[0, i, j, c]
 
 
@@ -121,10 +121,10 @@ def test_layers_without_a_window(layer: Layer, _: Any) -> None:
         dY = np.ones_like(Y)
         if index is not None:
             dY[..., [0, 1, 3]] = 0
-        wanted, _ = layer.backward(dY, cache)
-        assert not isinstance(wanted, tuple)
-        for (i, j, c), found in everywhere(subject_of(layer, X), index):
-            assert found.gradient == pytest.approx(wanted[0, i, j, c], abs=1e-12)
+        expected, _ = layer.backward(dY, cache)
+        assert not isinstance(expected, tuple)
+        for (i, j, c), explanation in everywhere(subject_of(layer, X), index):
+            assert explanation.gradient == pytest.approx(expected[0, i, j, c], abs=1e-12)
 
 
 def test_values_that_no_window_reads() -> None:

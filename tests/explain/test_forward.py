@@ -51,8 +51,8 @@ def everywhere(subject: ExplainedLayer) -> list[tuple[tuple[int, int, int], Expl
     return [((i, j, c), explain(subject, (i, j), c)) for i, j, c in places]
 
 
-def step_of(found: Explanation) -> Step:
-    (step,) = found.steps
+def step_of(explanation: Explanation) -> Step:
+    (step,) = explanation.steps
     return step
 
 
@@ -88,8 +88,8 @@ def test_convolution(pads: dict[str, Any], groups: int, spacing: Any, dtype: Any
         rows, row_pads = axis_windows(SHAPE[1], 3, 0, fields)
         cols, col_pads = axis_windows(SHAPE[2], 2, 1, fields)
         padded = pad_with_numpy(X, (row_pads, col_pads), fields)[0]
-        for (i, j, c), found in everywhere(subject_of(layer, X)):
-            step = step_of(found)
+        for (i, j, c), explanation in everywhere(subject_of(layer, X)):
+            step = step_of(explanation)
             assert step.value == judge[0, i, j, c]
             assert step.fast == Z[0, i, j, c]
             assert step.difference == step.fast - step.value
@@ -112,7 +112,7 @@ def test_convolution(pads: dict[str, Any], groups: int, spacing: Any, dtype: Any
                 (rows[i] >= row_pads[0]) & (rows[i] < row_pads[0] + SHAPE[1]),
                 (cols[j] >= col_pads[0]) & (cols[j] < col_pads[0] + SHAPE[2]),
             )
-            assert np.array_equal(found.padding, ~inside)
+            assert np.array_equal(explanation.padding, ~inside)
 
 
 def test_filters_of_two_axes_work_on_each_channel() -> None:
@@ -123,13 +123,13 @@ def test_filters_of_two_axes_work_on_each_channel() -> None:
         type(bank)("two", weights, True, ("a", "b")), np.array([0.5, -0.5]), activation="tanh"
     )
     subject = subject_of(layer, X)
-    for (i, j, c), found in everywhere(subject):
+    for (i, j, c), explanation in everywhere(subject):
         kernel, channel = divmod(c, 3)
         Z = loop_conv_forward(
             X[..., [channel]], weights[:, :, None, [kernel]],
             np.array([0.5, -0.5])[None, None, None, [kernel]], {"pad": "same"},
         )  # fmt: skip
-        step = step_of(found)
+        step = step_of(explanation)
         assert [block.channel for block in step.blocks] == [channel]
         assert step.value == pytest.approx(np.tanh(Z[0, i, j, 0]), abs=1e-12)
         assert step.fast == pytest.approx(step.value, abs=1e-12)
@@ -141,11 +141,11 @@ def test_a_colour_map_has_three_steps() -> None:
     subject = ExplainedLayer(
         "it", layer, (array_input(X),), (MapGroup("edge", (0, 1, 2)),), np.dtype(float)
     )
-    found = explain(subject, (2, 3))
-    assert [step.name for step in found.steps] == ["edge-red", "edge-green", "edge-blue"]
+    explanation = explain(subject, (2, 3))
+    assert [step.name for step in explanation.steps] == ["edge-red", "edge-green", "edge-blue"]
     judge = loop_conv_forward(X[..., [1]], layer.filter.weights[..., None], np.zeros((1, 1, 1, 1)),
                               {"pad": "same"})  # fmt: skip
-    assert found.steps[1].value == judge[0, 2, 3, 0]
+    assert explanation.steps[1].value == judge[0, 2, 3, 0]
 
 
 POOLS: list[dict[str, Any]] = [
@@ -168,19 +168,21 @@ def test_pools(mode: str, fields: dict[str, Any], dtype: Any) -> None:
     layer = PoolLayer(mode, p=3.0, **{NAMES.get(k, k): v for k, v in fields.items()})
     judge = loop_pool_forward(X.astype(float), {**fields, "p": 3.0}, mode)
     fast, _ = pool_forward(X, {**fields, "p": 3.0}, mode)
-    for (i, j, c), found in everywhere(subject_of(layer, X)):
-        step = step_of(found)
+    for (i, j, c), explanation in everywhere(subject_of(layer, X)):
+        step = step_of(explanation)
         (block,) = step.blocks
         assert step.value == pytest.approx(judge[0, i, j, c], abs=1e-9)
         assert step.fast == fast[0, i, j, c]
-        met = block.window[~found.padding]
+        met = block.window[~explanation.padding]
         if mode in ("max", "min"):
             assert block.winner is not None and block.winner.sum() == 1
             best = met.max() if mode == "max" else met.min()
             assert block.window[block.winner] == best
             assert block.ties == np.count_nonzero(met == best)
             # The first in row-major order.
-            assert block.winner.argmax() == (((block.window == best) & ~found.padding).argmax())
+            assert block.winner.argmax() == (
+                ((block.window == best) & ~explanation.padding).argmax()
+            )
         elif mode == "average":
             assert step.divisor is not None
             assert block.sum == met.sum()
@@ -191,11 +193,11 @@ def test_windows_of_padding_only() -> None:
     X = RNG.random((1, 4, 4, 1))
     for mode, value in {"max": -np.inf, "min": np.inf, "average": 0.0, "lp": 0.0}.items():
         layer = PoolLayer(mode, size=2, stride=1, padding=2)
-        found = explain(subject_of(layer, X), (0, 0))
-        assert found.padding.all()
-        assert step_of(found).value == step_of(found).fast == value
-        assert step_of(found).difference == 0
-        assert step_of(found).blocks[0].ties == 0
+        explanation = explain(subject_of(layer, X), (0, 0))
+        assert explanation.padding.all()
+        assert step_of(explanation).value == step_of(explanation).fast == value
+        assert step_of(explanation).difference == 0
+        assert step_of(explanation).blocks[0].ties == 0
 
 
 def test_not_a_number_wins_and_infinities_stay() -> None:
@@ -213,10 +215,10 @@ def test_borders(mode: str) -> None:
     X = RNG.random((1, 4, 5, 2))
     layer = PadLayer(((1, 2), (3, 0)), mode, 0.25 if mode == "zeros" else 0.0)
     judge = pad_with_numpy(X, ((1, 2), (3, 0)), {"pad_mode": mode, "pad_value": 0.25})
-    for (i, j, c), found in everywhere(subject_of(layer, X)):
-        assert step_of(found).value == step_of(found).fast == judge[0, i, j, c]
-        assert found.axes is not None and found.axes[0].cells == (i - 1,)
-        (row,), (col,) = (axis.sources for axis in found.axes)
+    for (i, j, c), explanation in everywhere(subject_of(layer, X)):
+        assert step_of(explanation).value == step_of(explanation).fast == judge[0, i, j, c]
+        assert explanation.axes is not None and explanation.axes[0].cells == (i - 1,)
+        (row,), (col,) = (axis.sources for axis in explanation.axes)
         if row is not None and col is not None:
             assert X[0, row, col, c] == judge[0, i, j, c]
 
@@ -231,7 +233,7 @@ def test_activations_of_convolutions(activation: str) -> None:
     alpha = np.array([0.1, 0.2, 0.3, 0.4]) if activation == "prelu" else None
     layer = ConvLayer(from_array(W), activation=activation, alpha=alpha)
     Z = loop_conv_forward(X, W, np.zeros((1, 1, 1, 4)), {"pad": "same"})
-    wanted = {
+    expected = {
         "none": Z,
         "relu": np.maximum(Z, 0),
         "leaky-relu": np.where(Z > 0, Z, 0.01 * Z),
@@ -241,11 +243,11 @@ def test_activations_of_convolutions(activation: str) -> None:
         "softmax": np.exp(Z) / np.exp(Z).sum(axis=3, keepdims=True),
         "prelu": np.where(Z > 0, Z, Z * (0 if alpha is None else alpha)),
     }[activation]
-    for (i, j, c), found in everywhere(subject_of(layer, X)):
-        step = step_of(found)
+    for (i, j, c), explanation in everywhere(subject_of(layer, X)):
+        step = step_of(explanation)
         assert step.total == pytest.approx(Z[0, i, j, c], abs=1e-12)
-        assert step.value == pytest.approx(wanted[0, i, j, c], abs=1e-12)
-        assert step.fast == pytest.approx(wanted[0, i, j, c], abs=1e-12)
+        assert step.value == pytest.approx(expected[0, i, j, c], abs=1e-12)
+        assert step.fast == pytest.approx(expected[0, i, j, c], abs=1e-12)
         assert activation == "none" or step.operands[0][1] == step.total
 
 
@@ -266,10 +268,10 @@ FORMULAS = {
 def test_formulas_give_the_value(layer: Layer, _: Any) -> None:
     """The words are Python but for `if ... else`, so they can be held to what they say."""
     X = RNG.normal(size=(1, 3, 4, 4))
-    wanted = layer.forward(X)[0]
-    for (i, j, c), found in everywhere(subject_of(layer, X)):
-        step = step_of(found)
-        assert step.value == pytest.approx(wanted[0, i, j, c], abs=1e-12)
+    expected = layer.forward(X)[0]
+    for (i, j, c), explanation in everywhere(subject_of(layer, X)):
+        step = step_of(explanation)
+        assert step.value == pytest.approx(expected[0, i, j, c], abs=1e-12)
         assert step.difference == pytest.approx(0, abs=1e-12)
         names = dict(step.operands)
         formula = step.formula.replace(", else", " else")
@@ -279,16 +281,16 @@ def test_formulas_give_the_value(layer: Layer, _: Any) -> None:
 def test_joins() -> None:
     X, Y, one = RNG.normal(size=(1, 3, 4, 2)), RNG.normal(size=(1, 3, 4, 2)), np.ones((1, 1, 1, 2))
     one *= 1.5
-    for layer, arrays, wanted in [
+    for layer, arrays, expected in [
         (AddLayer(), (X, Y, one), X + Y + one),
         (MulLayer(), (one, X), one * X),
         (ConcatLayer(), (X, Y[..., :1]), np.concatenate([X, Y[..., :1]], axis=3)),
     ]:
-        for (i, j, c), found in everywhere(subject_of(layer, *arrays)):
-            step = step_of(found)
-            assert step.value == step.fast == wanted[0, i, j, c]
-            assert found.axes is None and found.padding.shape == (0, 0)
-            assert found.inputs == tuple(f"input{k}" for k in range(len(arrays)))
+        for (i, j, c), explanation in everywhere(subject_of(layer, *arrays)):
+            step = step_of(explanation)
+            assert step.value == step.fast == expected[0, i, j, c]
+            assert explanation.axes is None and explanation.padding.shape == (0, 0)
+            assert explanation.inputs == tuple(f"input{k}" for k in range(len(arrays)))
     assert step.operands[0][0] == "input1" and step.formula == "channel 0 of input1"
 
 

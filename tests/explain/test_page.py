@@ -52,8 +52,8 @@ class Reader(HTMLParser):
             self.texts.append((*self.elements[-1], data))
 
     def text(self, tag: str, **attributes: str) -> list[str]:
-        wanted = attributes.items()
-        return [t for name, found, t in self.texts if name == tag and wanted <= found.items()]
+        expected = attributes.items()
+        return [t for name, found, t in self.texts if name == tag and expected <= found.items()]
 
 
 def picture_of(shape: tuple[int, int, int], dtype: str = "uint8") -> Picture:

@@ -35,8 +35,8 @@ CODE = re.compile(r"\x1b\[[\d;]*m")
 NUMBER = re.compile(r"-?(?:\d+\.\d+|\d+)(?:e[-+]\d+)?|-?inf|nan")
 
 
-def shown(found: Explanation, **view: Any) -> list[str]:
-    return text_lines(found, TextOptions(**view))
+def shown(explanation: Explanation, **view: Any) -> list[str]:
+    return text_lines(explanation, TextOptions(**view))
 
 
 def line_of(lines: list[str], label: str) -> str:
@@ -145,11 +145,11 @@ def test_lines_fit_and_look_the_same_with_colour(width: int, layer: Layer, chann
     subject = subject_of(layer, RNG.random((1, 30, 70, channels)))
     n_H, n_W = subject.output_shape[1:3]
     for at in {(0, 0), (n_H - 1, n_W - 1), (n_H // 2, n_W // 2)}:
-        found = explain(subject, at)
-        plain = shown(found, width=width)
+        explanation = explain(subject, at)
+        plain = shown(explanation, width=width)
         assert max(map(len, plain)) <= width
         assert not CODE.search("\n".join(plain))
-        coloured = shown(found, width=width, colour=True)
+        coloured = shown(explanation, width=width, colour=True)
         assert [CODE.sub("", line).rstrip() for line in coloured] == plain
         back = explain_backward(subject, (5, 6))
         lines = backward_lines(back, TextOptions(width))
@@ -173,9 +173,9 @@ def test_large_windows_are_cut_around_their_weight() -> None:
 def test_of_many_channels_the_strongest_are_shown_and_the_others_add_up() -> None:
     X = RNG.random((1, 5, 5, 64))
     subject = subject_of(ConvLayer(from_array(RNG.normal(size=(3, 3, 64, 1)))), X)
-    found = explain(subject, (2, 2))
-    lines = shown(found)
-    strongest = sorted(found.steps[0].blocks, key=lambda block: -abs(block.sum))[:3]
+    explanation = explain(subject, (2, 2))
+    lines = shown(explanation)
+    strongest = sorted(explanation.steps[0].blocks, key=lambda block: -abs(block.sum))[:3]
     assert {line for line in lines if line.startswith("channel ")} == {
         f"channel {block.channel}" for block in strongest
     }
@@ -186,10 +186,10 @@ def test_of_many_channels_the_strongest_are_shown_and_the_others_add_up() -> Non
     assert len(cells) == 122
     assert sum(map(float, cells[1::2])) == pytest.approx(total, abs=1e-4)
     assert total + sum(block.sum for block in strongest) == pytest.approx(
-        found.steps[0].total, rel=1e-5
+        explanation.steps[0].total, rel=1e-5
     )
-    assert sum("window" in line for line in shown(found, channels=2**31)) == 64 + 2
-    assert not any(line.startswith("channel ") for line in shown(found, channels=0))
+    assert sum("window" in line for line in shown(explanation, channels=2**31)) == 64 + 2
+    assert not any(line.startswith("channel ") for line in shown(explanation, channels=0))
 
 
 def test_joins_name_their_inputs() -> None:

@@ -18,16 +18,17 @@ from cnncli.explain.animation.frames import Animation
 from cnncli.explain.model import Block
 from cnncli.explain.text.panels import (
     MARKED,
+    Colour,
     ColourScale,
     NumberFormat,
     choose_colours,
     choose_format,
+    ink_on,
 )
 from cnncli.explain.text.phrases import channel_name, summary, title
 from cnncli.network.layers import FloatArray
 from cnncli.render.grid import label_font, plain_text, shorten
 
-Colour = tuple[int, int, int]
 Corners = tuple[int, int, int, int]
 Draw = ImageDraw.ImageDraw
 
@@ -342,21 +343,6 @@ def _draw_cell(
         centre = (left + right) / 2, (top + bottom) / 2
         text = style.form.write(value).strip()
         draw.text(centre, text, fill=ink_on(fill), font=label_font(font), anchor="mm")
-
-
-def ink_on(ground: Colour) -> Colour:
-    """Return black or white, whichever stands out more, by WCAG 2's relative luminance.
-
-    Examples
-    --------
-    >>> ink_on((255, 255, 0)), ink_on((0, 0, 255))
-    ((0, 0, 0), (255, 255, 255))
-    """
-    shares = [part / 255 for part in ground]
-    linear = [s / 12.92 if s <= 0.04045 else ((s + 0.055) / 1.055) ** 2.4 for s in shares]
-    luminance = 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
-    # Where (1 + 0.05) / (L + 0.05) = (L + 0.05) / 0.05.
-    return (0, 0, 0) if luminance > 0.179 else (255, 255, 255)
 
 
 def _mark_window(draw: Draw, grid: CellGrid, downs: Sequence[int], acrosses: Sequence[int]) -> None:

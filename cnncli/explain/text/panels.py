@@ -23,6 +23,7 @@ DIGITS: Final = 4
 MARKED: Final = {"*": (240, 140, 20), "=": (250, 205, 140)}
 """The colours of a winner, and of those that tie with it."""
 
+Colour = tuple[int, int, int]
 Marks = NDArray[np.str_]
 """The characters left and right of each number, shape (rows, columns)."""
 
@@ -131,7 +132,7 @@ class ColourScale:
     limits: tuple[float, float]
     map: str
 
-    def background(self, value: float) -> tuple[int, int, int]:
+    def background(self, value: float) -> Colour:
         """Return the colour of a value."""
         low, high = self.limits
         share = (value - low) / (high - low) if high > low else 0.5
@@ -158,12 +159,25 @@ def choose_colours(values: FloatArray, signed: bool) -> ColourScale:
     return ColourScale((0.0, 1.0) if high <= 1 else (low, high), "gray")
 
 
-def paint(text: str, background: tuple[int, int, int]) -> str:
+def paint(text: str, background: Colour) -> str:
     """Return a text on a colour, black or white as it can be read."""
-    red, green, blue = background
-    luminance = 0.299 * red + 0.587 * green + 0.114 * blue
-    front = "0;0;0" if luminance > 127 else "255;255;255"
-    return f"\x1b[38;2;{front};48;2;{red};{green};{blue}m{text}{RESET}"
+    front, ground = (";".join(map(str, colour)) for colour in (ink_on(background), background))
+    return f"\x1b[38;2;{front};48;2;{ground}m{text}{RESET}"
+
+
+def ink_on(ground: Colour) -> Colour:
+    """Return black or white, whichever stands out more, by WCAG 2's relative luminance.
+
+    Examples
+    --------
+    >>> ink_on((255, 255, 0)), ink_on((0, 0, 255))
+    ((0, 0, 0), (255, 255, 255))
+    """
+    shares = [part / 255 for part in ground]
+    linear = [s / 12.92 if s <= 0.04045 else ((s + 0.055) / 1.055) ** 2.4 for s in shares]
+    luminance = 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+    # Where (1 + 0.05) / (L + 0.05) = (L + 0.05) / 0.05.
+    return (0, 0, 0) if luminance > 0.179 else (255, 255, 255)
 
 
 def number_rows(

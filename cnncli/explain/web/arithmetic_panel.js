@@ -197,9 +197,7 @@ function cellTable(caption, block, valueOf, colour, marked) {
     const isPad = cell.pad && caption.startsWith("window");
     const text = isPad && Number.isNaN(value) ? "–" : numberText(value, kw <= 5 ? 3 : 2);
     const box = element("td", { text, "data-tap": `${cell.i},${cell.j}` });
-    const [red, green, blue] = colour(Number.isNaN(value) ? 0 : value);
-    box.style.backgroundColor = `rgb(${red} ${green} ${blue})`;
-    box.style.color = 0.299 * red + 0.587 * green + 0.114 * blue > 140 ? "#111" : "#fff";
+    setBackground(box, colour(Number.isNaN(value) ? 0 : value));
     if (isPad) {
       box.className = "pad";
       box.append(element("span", { class: "hidden", text: " (padding)" }));

@@ -322,9 +322,7 @@ function drawGrid(grid, single) {
     line.forEach((weight, j) => {
       const control = grid.rows[i].cells[j].firstChild;
       const level = levelOf(weight, { kind: "symmetric", lo: -most, hi: most });
-      const [red, green, blue] = colourOf(level, tables.diverging);
-      control.style.backgroundColor = `rgb(${red} ${green} ${blue})`;
-      control.style.color = 0.299 * red + 0.587 * green + 0.114 * blue > 140 ? "#111" : "#fff";
+      setBackground(control, colourOf(level, tables.diverging));
       if (!isWide) return setValue(control, shortest(weight));
       const isChosen = chosenWeight[0] === i && chosenWeight[1] === j;
       control.setAttribute("aria-pressed", String(isChosen));

@@ -54,6 +54,12 @@ function colourOf(level, table) {
   return table ? [...table.subarray(3 * level, 3 * level + 3)] : [level, level, level];
 }
 
+/** Give an element a background, and a text colour that stands out from it. */
+function setBackground(node, [red, green, blue]) {
+  node.style.backgroundColor = `rgb(${red} ${green} ${blue})`;
+  node.style.color = 0.299 * red + 0.587 * green + 0.114 * blue > 140 ? "#111" : "#fff";
+}
+
 /** The largest input value of this page: below a ten-millionth of it all is rounding. */
 const magnitude = { value: 0 };
 
