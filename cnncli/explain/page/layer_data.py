@@ -17,6 +17,7 @@ from cnncli.filters.files import load_filter
 from cnncli.io.images import Picture
 from cnncli.network.graph import Network, input_groups
 from cnncli.network.layers import ConvLayer, PoolLayer, Shape
+from cnncli.pipeline.feature_maps import clips_by_default
 from cnncli.render.colormaps import table
 from cnncli.render.levels import choose_range
 from cnncli.render.options import MapGroup
@@ -236,21 +237,6 @@ def _conv(layer: ConvLayer, dtype: np.dtype[Any]) -> PageData:
         "activation": layer.activation,
         "alpha": alpha,
     }
-
-
-def clips_by_default(network: Network, picture: Picture, is_layer: bool = False) -> bool:
-    """Tell whether the range auto is 0..1, as the commands have it for such a result.
-
-    Examples
-    --------
-    >>> picture = Picture(np.zeros((1, 4, 6, 1), np.uint8), 255.0, True, False, (), "a.png")
-    >>> clips_by_default(Network.chain(PoolLayer()), picture)
-    True
-    """
-    if is_layer and network.gives_shares:
-        return True
-    pictures = network.filters_channels or (network.keeps_channels and picture.is_picture)
-    return pictures and not network.scales
 
 
 def picture_list(groups: Sequence[MapGroup]) -> list[PageData]:

@@ -13,7 +13,6 @@ from cnncli.explain.page.layer_data import (
     MOST_CELLS,
     PageData,
     Unit,
-    clips_by_default,
     colour_tables,
     pack_array,
     picture_list,
@@ -24,6 +23,7 @@ from cnncli.network.graph import SOURCE, Network, Node, input_groups
 from cnncli.network.layers import FloatArray, Shape
 from cnncli.network.passes import forward_layers, held_bytes
 from cnncli.network.summary import LayerSummary, summarize
+from cnncli.pipeline.feature_maps import clips_by_default
 from cnncli.render.levels import measure
 from cnncli.render.options import MapGroup
 from cnncli.system.memory import check_memory
