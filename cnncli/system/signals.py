@@ -11,17 +11,22 @@ from __future__ import annotations
 
 import _thread
 import contextlib
-import fcntl
 import os
 import select
 import signal
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
-from typing import Final
+from typing import Any, Final
 
-STOPS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+FROM_TERMINAL: Final = tuple(
+    getattr(signal, name) for name in ("SIGINT", "SIGHUP") if hasattr(signal, name)
+)
+"""A terminal sends these to all of its processes."""
+
+STOPS: Final = (signal.SIGTERM, *FROM_TERMINAL)
 
 UNWIND: Final = 0.45
 """Seconds in which the main thread may end by itself, its workers within them."""
@@ -29,7 +34,10 @@ UNWIND: Final = 0.45
 WORKER_UNWIND: Final = 0.15
 """The same in a worker, whose parent does not wait for long either."""
 
-_ABOVE_STANDARD_STREAMS: Final = 3
+_LAST_STANDARD_STREAM: Final = 2
+
+_CALLBACK_SECONDS: Final = 0.01
+"""Longer than what Python calls by itself takes."""
 
 
 class Interrupted(KeyboardInterrupt):
@@ -45,9 +53,11 @@ class _State:
     def forget(self) -> None:
         """Begin anew; a forked child must not undo what its parent does."""
         self.number = 0
+        self.raised = False
         self.undo: list[Callable[[], object]] = []
         self.progress: Callable[[], str] | None = None
         self.said = _thread.allocate_lock()
+        self.leaving = _thread.allocate_lock()
 
 
 _state = _State()
@@ -55,37 +65,50 @@ _state = _State()
 
 def install() -> None:
     """Let signals end this process as the command promises; those that it ignores stay so."""
-    # Who started this may have ignored the ends of children; they tell what befell a worker.
-    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-    wanted = [number for number in STOPS if signal.getsignal(number) is not signal.SIG_IGN]
-    # Decoders silence descriptor 2 for a while, and a signal may come then.
+    if hasattr(signal, "SIGCHLD"):
+        # Who started this may have ignored the ends of children; they tell what befell a worker.
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    errors = None
     with contextlib.suppress(OSError):
-        _listen(wanted, None, fcntl.fcntl(2, fcntl.F_DUPFD_CLOEXEC, _ABOVE_STANDARD_STREAMS))
-        return
-    _listen(wanted, None, None)
+        # Decoders silence descriptor 2 for a while, and a signal may come then.
+        errors = _above_standard_streams(os.dup(_LAST_STANDARD_STREAM))
+    heard, signalled = pipe()
+    if hasattr(os, "set_blocking"):
+        os.set_blocking(signalled, False)
+    signal.set_wakeup_fd(signalled, warn_on_full_buffer=False)
+    _handle([number for number in STOPS if signal.getsignal(number) is not signal.SIG_IGN])
+    _thread.start_new_thread(_watch, (heard, errors))
 
 
-def become_worker(lifeline: int) -> None:
-    """Let a forked child end by SIGTERM alone, or when its parent has ended, however it did.
-
-    Parameters
-    ----------
-    lifeline : int
-        The end to read of a pipe that nobody writes to, and that the parent alone holds open.
-    """
+def become_child() -> None:
+    """Let a child end by SIGTERM alone, or by `end_child`."""
     signal.set_wakeup_fd(-1)
     _state.forget()
-    # A terminal sends these to all of its processes; the parent says what is to become of workers.
-    for number in (signal.SIGINT, signal.SIGHUP):
+    # The parent says what is to become of workers.
+    for number in FROM_TERMINAL:
         signal.signal(number, signal.SIG_IGN)
-    _listen([signal.SIGTERM], lifeline, None)
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, STOPS)
+    _handle([signal.SIGTERM])
+    if hasattr(signal, "pthread_sigmask"):
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, STOPS)
+
+
+def end_child() -> None:
+    """End this child, whatever its main thread does; called on another thread."""
+    _thread.interrupt_main(signal.SIGTERM)
+    time.sleep(WORKER_UNWIND)
+    _leave(signal.SIGTERM, None)
 
 
 @contextmanager
-def blocked() -> Iterator[None]:
-    """Hold signals back: none is lost or doubled by a fork in here."""
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, STOPS)
+def blocked(*numbers: int) -> Iterator[None]:
+    """Hold signals back, where the system can: none is lost or doubled by a fork in here.
+
+    Threads and processes that are started meanwhile never get them.
+    """
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, numbers or STOPS)
     try:
         yield
     finally:
@@ -152,56 +175,67 @@ def exit_code() -> int:
 
 def pipe() -> tuple[int, int]:
     """Return the two ends of a pipe, to read and to write, that are no standard streams."""
-    ends = os.pipe()
-    if min(ends) >= _ABOVE_STANDARD_STREAMS:
-        return ends
-    # One of the standard streams is closed, and libraries write to its number all the same.
-    moved = [fcntl.fcntl(end, fcntl.F_DUPFD_CLOEXEC, _ABOVE_STANDARD_STREAMS) for end in ends]
-    for end in ends:
-        os.close(end)
-    return moved[0], moved[1]
+    reading, writing = os.pipe()
+    return _above_standard_streams(reading), _above_standard_streams(writing)
 
 
-def _listen(numbers: list[signal.Signals], lifeline: int | None, errors: int | None) -> None:
-    heard, signalled = pipe()
-    os.set_blocking(signalled, False)
-    signal.set_wakeup_fd(signalled, warn_on_full_buffer=False)
+def _above_standard_streams(descriptor: int) -> int:
+    """Move a descriptor: libraries write to a standard stream's number though it is closed."""
+    if descriptor > _LAST_STANDARD_STREAM:
+        return descriptor
+    try:
+        return _above_standard_streams(os.dup(descriptor))
+    finally:
+        os.close(descriptor)
+
+
+def _handle(numbers: list[signal.Signals]) -> None:
     for number in numbers:
         signal.signal(number, _interrupt)
-    _thread.start_new_thread(_watch, (heard, lifeline, errors))
+    sys.unraisablehook = _show_unraisable
 
 
 def _interrupt(number: int, frame: FrameType | None) -> None:
     # The thread sees to a second one; raised here it would meet what cleans up after the first.
-    if not _state.number:
-        _state.number = number
+    if not _state.raised:
+        _state.number, _state.raised = number, True
         raise Interrupted
 
 
-def _watch(heard: int, lifeline: int | None, errors: int | None) -> None:
-    number = _next_signal(heard, lifeline, None)
-    if number is not None:
-        _next_signal(heard, lifeline, UNWIND if lifeline is None else WORKER_UNWIND)
-    _leave(number or signal.SIGTERM, errors)
+def _show_unraisable(unraisable: Any) -> None:
+    """Raise an interruption again that was raised where Python ignores errors, as in a callback."""
+    if not isinstance(unraisable.exc_value, Interrupted):
+        sys.__unraisablehook__(unraisable)
+        return
+
+    def again() -> None:
+        time.sleep(_CALLBACK_SECONDS)
+        _state.raised = False
+        _thread.interrupt_main(signal.Signals(_state.number))
+
+    _thread.start_new_thread(again, ())
 
 
-def _next_signal(heard: int, lifeline: int | None, seconds: float | None) -> int | None:
-    """Return the next signal; None if the parent is gone or the time is over before it comes."""
-    waiting = select.poll()
-    for descriptor in (heard, *([] if lifeline is None else [lifeline])):
-        waiting.register(descriptor, select.POLLIN)
-    end = None if seconds is None else time.monotonic() + seconds
-    while True:
-        left = None if end is None else max(0.0, end - time.monotonic())
-        ready = dict(waiting.poll(None if left is None else left * 1000))
-        if not ready or lifeline in ready:
-            return None
-        if (number := os.read(heard, 1)[0]) in STOPS:
-            return number
+def _watch(heard: int, errors: int | None) -> None:
+    number = _next_stop(heard)
+
+    def leave_in_time() -> None:
+        time.sleep(UNWIND)
+        _leave(number, errors)
+
+    _thread.start_new_thread(leave_in_time, ())
+    _leave(_next_stop(heard), errors)
+
+
+def _next_stop(heard: int) -> int:
+    while (number := os.read(heard, 1)[0]) not in STOPS:
+        pass
+    return number
 
 
 def _leave(number: int, errors: int | None) -> None:
     """End the process whatever its main thread does."""
+    _state.leaving.acquire()
     for action in reversed(_state.undo[:]):
         with contextlib.suppress(Exception):
             action()
@@ -213,6 +247,7 @@ def _leave(number: int, errors: int | None) -> None:
 
 def _takes_a_line(descriptor: int) -> bool:
     """Whether writing would not wait: a terminal may be held, a pipe full."""
-    waiting = select.poll()
-    waiting.register(descriptor, select.POLLOUT)
-    return bool(waiting.poll(0))
+    try:
+        return bool(select.select([], [descriptor], [], 0)[1])
+    except (OSError, ValueError):
+        return True  # a system that can tell of sockets alone

@@ -15,7 +15,7 @@ from typing import Any, BinaryIO
 import numpy as np
 import pytest
 
-from cnncli.batch.pool import WorkerRunner, _Given, _Pool
+from cnncli.batch.pool import WorkerRunner, _Assignment, _Pool
 from cnncli.batch.run import InlineRunner, Runner, run
 from cnncli.io.images import Picture, ReadOptions
 from cnncli.network.graph import Network
@@ -328,10 +328,13 @@ def test_a_late_image_that_ends_all_the_same_costs_no_other(
     def hear_too_late(pool: _Pool) -> None:
         hear(pool)
         worker = pool.workers[0] if pool.workers else None
-        if worker is not None and not worker.given and not told:
+        if worker is not None and not worker.assignments and not told:
             told.append(worker.pid)
-            worker.kill(signal.SIGTERM)
-            worker.late, worker.deadline = _Given(pool.ended[0][0]), time.monotonic() + patient(5)
+            worker.stop()
+            worker.late, worker.deadline = (
+                _Assignment(pool.ended[0][0]),
+                time.monotonic() + patient(5),
+            )
 
     monkeypatch.setattr("cnncli.batch.pool.WINDOW", 1)
     monkeypatch.setattr(_Pool, "hear", hear_too_late)

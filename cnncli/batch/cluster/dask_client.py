@@ -13,7 +13,6 @@ import multiprocessing
 import os
 import queue
 import shutil
-import signal
 import sys
 import tempfile
 import threading
@@ -405,11 +404,11 @@ def _within(seconds: float, action: Callable[[], Any]) -> Any:
 
     def act() -> None:
         # Inherited by all that Dask starts: Ctrl-C is for the command alone to hear.
-        signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGINT, signal.SIGHUP))
-        try:
-            results.put((action(), None))
-        except Exception as error:
-            results.put((None, error))
+        with signals.blocked(*signals.FROM_TERMINAL):
+            try:
+                results.put((action(), None))
+            except Exception as error:
+                results.put((None, error))
 
     threading.Thread(target=act, daemon=True).start()
     try:

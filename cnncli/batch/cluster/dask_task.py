@@ -7,17 +7,19 @@ the next images, and end with their worker, or after some seconds without work.
 
 from __future__ import annotations
 
+import contextlib
 import os
-import select
+import pickle
+import queue
 import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable
 from importlib import import_module
 from typing import Any, Final
 
-from cnncli.batch.pipes import Inbox, Outbox
+from cnncli.batch.cluster.child_process import serve
+from cnncli.system.processes import Child
 
 TRIES: Final = 2
 """How often an image may end its process, or take too long, before it is named."""
@@ -33,39 +35,34 @@ Verdict = tuple[str, Any]
 None)`` or ``("unfit", facts)``."""
 
 
-class Child:
+class _ImageProcess(Child):
     """A process that works on one image at a time."""
 
     def __init__(self) -> None:
-        command = [sys.executable, "-m", "cnncli.batch.cluster.child_process"]
-        pipe = subprocess.PIPE
-        self.process = subprocess.Popen(command, stdin=pipe, stdout=pipe, env=_environment())
-        assert self.process.stdin is not None and self.process.stdout is not None
-        self.outbox = Outbox(self.process.stdin.fileno())
-        self.inbox = Inbox(self.process.stdout.fileno())
+        self.events: queue.SimpleQueue[tuple[Child, bytes | None]] = queue.SimpleQueue()
+        # No fork: numpy is loaded here, with other kernels than the command's.
+        null, environment = subprocess.DEVNULL, _environment()
+        super().__init__(self.events, serve, fork=False, stdin=null, stdout=null, env=environment)
         self.facts: dict[str, str] | None = None
         self.job = ""
         self.since = time.monotonic()
 
     def ask(self, kind: str, content: bytes, ready: Callable[[], str]) -> Verdict:
         """Send a message and wait for the answer; ``ready`` tells why to wait no longer."""
-        self.outbox.send((kind, content))
-        while not self.inbox.ended:
-            writing = [self.outbox.descriptor] if self.outbox.waiting else []
-            readable, writable, _ = select.select([self.inbox.descriptor], writing, [], TICK)
-            if writable:
-                self.outbox.flush()
-            if readable:
-                for message in self.inbox.messages():
-                    return "answer", message
+        self.send((kind, content))
+        while True:
+            with contextlib.suppress(queue.Empty):
+                _, message = self.events.get(timeout=TICK)
+                if message is None:
+                    return "died", self.wait()
+                return "answer", pickle.loads(message)
             if reason := ready():
                 return reason, None
-        return "died", self.process.wait()
 
     def close(self) -> None:
         """End the process, whatever it does."""
-        self.process.kill()
-        self.process.communicate()
+        self.kill()
+        self.wait()
 
 
 class _Children:
@@ -73,9 +70,9 @@ class _Children:
 
     def __init__(self) -> None:
         self.lock = threading.Lock()
-        self.idle: list[Child] = []
+        self.idle: list[_ImageProcess] = []
 
-    def take(self, job: str) -> Child:
+    def take(self, job: str) -> _ImageProcess:
         """Return a process, best one that knows the job; a new one if none is idle."""
         with self.lock:
             if self.idle:
@@ -83,9 +80,9 @@ class _Children:
                 child = (knowing or self.idle)[-1]
                 self.idle.remove(child)
                 return child
-        return Child()
+        return _ImageProcess()
 
-    def give_back(self, child: Child) -> None:
+    def give_back(self, child: _ImageProcess) -> None:
         """Keep a process for the next image."""
         child.since = time.monotonic()
         with self.lock:
@@ -145,7 +142,7 @@ def answer(
 
 
 def _asked(
-    child: Child,
+    child: _ImageProcess,
     parcel: bytes,
     job: bytes,
     key: str,
@@ -161,7 +158,7 @@ def _asked(
     if child.facts != wanted:
         return "unfit", child.facts
     if child.job != key:
-        child.outbox.send(("job", job))
+        child.send(("job", job))
         child.job = key
     end = None if seconds is None else time.monotonic() + seconds
 
