@@ -219,7 +219,7 @@ def _parent(below: str) -> str:
 
 def _split(pattern: str) -> tuple[str, list[str]]:
     """Part a pattern: the folder before the first star, and what is behind it."""
-    words = pattern.split("/")
+    words = pattern.replace(os.sep, "/").split("/")
     first = next(k for k, word in enumerate(words) if re.search(r"[*?[]", word))
     root = "/".join([*words[:first], ""])
     parts = [word for word in words[first:] if word not in ("", ".")]

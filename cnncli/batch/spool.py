@@ -72,13 +72,15 @@ class Spool:
             begin -= self._written
             return bytes(self._late[begin : begin + size])
         assert self._file is not None
-        return os.pread(self._file.fileno(), min(size, self._written - begin), begin)
+        self._file.seek(begin)
+        return self._file.read(min(size, self._written - begin))
 
     def _write(self) -> None:
         try:
             if self._file is None:
                 self._file = temporary_file()
                 weakref.finalize(self, self._file.close)
+            self._file.seek(0, os.SEEK_END)
             self._file.write(self._late)
             self._file.flush()
         except OSError as error:

@@ -20,7 +20,14 @@ from cnncli.filters.builtin_names import SUFFIX, builtin_file, builtin_names
 from cnncli.filters.filter import Filter, LoadedArray, from_loaded, safe_name
 from cnncli.filters.matrix_text import looks_inline, parse_matrix, shorten
 from cnncli.io import npy
-from cnncli.io.atomic import is_special, make_folder, write_stdout, write_whole
+from cnncli.io.atomic import (
+    is_folder_name,
+    is_special,
+    is_stdout,
+    make_folder,
+    write_stdout,
+    write_whole,
+)
 
 Array = np.ndarray[Any, Any]
 
@@ -231,11 +238,11 @@ def save_filter(weights: Array, name: str, output: str, overwrite: bool) -> str:
     FileProblem
         If it cannot be written.
     """
-    if output in ("-", "/dev/stdout"):
+    if is_stdout(output):
         write_stdout(_encoded(weights, ".npy"))
         return "standard output"
     path = Path(output)
-    if output.endswith(os.sep) or path.is_dir():
+    if is_folder_name(output) or path.is_dir():
         path = path / f"{name}.npy"
         make_folder(path.parent)
     device = path.exists() and is_special(path.stat())

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from cnncli.errors import FileProblem
-from cnncli.system.files import BUFFER_BYTES, open_new, sync_folders
+from cnncli.system.files import BUFFER_BYTES, STDOUT_NAMES, open_new, sync_folders
 
 Writer = Callable[[BinaryIO], object]
 Data = bytes | memoryview | Writer
@@ -65,7 +65,7 @@ def open(path: Path, *, overwrite: bool = False, sync: bool = True) -> Iterator[
     try:
         before = _status(path)
         if before is not None and is_special(before):
-            # By its own name: /dev/stdout leads to a pipe that has no other.
+            # By its own name: that of standard output leads to a pipe that has no other.
             with path.open("wb", buffering=BUFFER_BYTES) as stream:
                 yield stream
             return
@@ -149,6 +149,22 @@ def make_folder(folder: Path) -> None:
         Path(os.path.realpath(folder)).mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise FileProblem(f"cannot be made: {_reason(error)}", path=folder) from error
+
+
+def is_stdout(output: str) -> bool:
+    """Tell whether the name of an output means standard output."""
+    return output in STDOUT_NAMES
+
+
+def is_folder_name(output: str) -> bool:
+    """Tell whether the name of an output means a folder, which need not exist.
+
+    Examples
+    --------
+    >>> is_folder_name("out/"), is_folder_name("out.png")
+    (True, False)
+    """
+    return output.endswith(("/", os.sep))
 
 
 def is_special(status: os.stat_result) -> bool:

@@ -21,6 +21,7 @@ from typing import Any, BinaryIO, TypeAlias
 import numpy as np
 
 from cnncli.errors import FileProblem
+from cnncli.system.files import open_to_read
 
 DEFAULT_MAX_BYTES = 2**31
 
@@ -157,11 +158,9 @@ def open_regular(path: Path, *, name: str) -> Iterator[BinaryIO]:
     Traceback (most recent call last):
     cnncli.errors.FileProblem: '/': a folder, where a file is needed
     """
-    # Without O_NONBLOCK a pipe that takes the file's place after the first check could hang us.
-    flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
     try:
         _check_regular(os.stat(path), name)
-        descriptor = os.open(path, flags)
+        descriptor = open_to_read(path)
     except (OSError, ValueError) as error:
         raise unreadable(name, error) from error
     with _Bounded(io.FileIO(descriptor, "rb")) as stream:

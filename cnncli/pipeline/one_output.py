@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from cnncli.io.atomic import make_folder
+from cnncli.io.atomic import is_stdout, make_folder
 from cnncli.pipeline.files import open_output
 from cnncli.pipeline.outputs import (
     OutFile,
@@ -81,7 +81,7 @@ def one_output_file(
     >>> str(output), output.to_stdout
     ('cat-field.png', False)
     """
-    if options.output in ("-", "/dev/stdout"):
+    if options.output is not None and is_stdout(options.output):
         options = replace(options, format="png")
     plan = plan_targets([source], options, op=op, one_picture=True, read_too=read_too)
     (target,) = plan.targets

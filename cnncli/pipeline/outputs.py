@@ -17,7 +17,9 @@ from pathlib import Path
 from cnncli.errors import FileProblem, OptionError, quote
 from cnncli.io.atomic import (
     exists_problem,
+    is_folder_name,
     is_special,
+    is_stdout,
     make_folder,
     write_problem,
     write_stdout,
@@ -28,6 +30,7 @@ from cnncli.pipeline.clashes import clash_problem
 from cnncli.pipeline.hash_table import HashSet, HashTable, hash64
 from cnncli.pipeline.targets import OutFile, Source, Target, is_device, source_hash
 from cnncli.pipeline.templates import Template
+from cnncli.system.files import is_terminal
 
 __all__ = [
     "FORMATS",
@@ -275,21 +278,21 @@ def _classify(
         return "default", f"{{stem}}-{{{field}}}.{options.format or 'png'}"
     if not output:
         raise OptionError("--output must name a file, got nothing", hint=_FOLDER_HINT)
-    if output in ("-", "/dev/stdout"):
+    if is_stdout(output):
         return "stdout", ""
     if is_url(output):
         parse_output(output)
     elif os.path.isdir(output):  # Path.is_dir raises for names that are too long
         return "folder", output
     if "{" in output or "}" in output:
-        if output.endswith("/"):
+        if is_folder_name(output):
             raise OptionError(
                 f"--output template must end in a file name, got {quote(output)}",
                 hint="add {stem}.png",
             )
         return "template", Template.parse(output).text
     bucket = is_url(output) and parse_output(output).is_folder
-    return ("folder" if bucket or output.endswith("/") else "file"), output
+    return ("folder" if bucket or is_folder_name(output) else "file"), output
 
 
 def _piped() -> bool:
@@ -420,14 +423,11 @@ def _refuse_terminal(path: Path, status: os.stat_result) -> None:
     if not stat.S_ISCHR(status.st_mode):
         return
     try:
-        descriptor = os.open(path, os.O_WRONLY | os.O_NOCTTY | os.O_NONBLOCK)
+        terminal = is_terminal(path)
     except OSError as error:
         raise write_problem(path, error) from error
-    try:
-        if os.isatty(descriptor):
-            raise OptionError("a terminal cannot show files", hint="--show", path=path)
-    finally:
-        os.close(descriptor)
+    if terminal:
+        raise OptionError("a terminal cannot show files", hint="--show", path=path)
 
 
 def _check_folder(path: Path, *, may_be_made: bool) -> None:

@@ -9,7 +9,7 @@ from functools import cache, cached_property
 from pathlib import Path
 
 from cnncli.errors import OptionError, quote
-from cnncli.io.atomic import is_special
+from cnncli.io.atomic import is_folder_name, is_special
 from cnncli.io.formats import FORMATS, NPY, NPZ, Format, find_format
 from cnncli.io.urls import Location, Url, is_url, join, parse_url
 from cnncli.pipeline.hash_table import hash64
@@ -371,4 +371,4 @@ def output_folder(output: str | None) -> str | None:
         return None
     if "{" in output:
         return os.path.dirname(output.partition("{")[0]) or None
-    return output if output.endswith("/") or os.path.isdir(output) else None
+    return output if is_folder_name(output) or os.path.isdir(output) else None

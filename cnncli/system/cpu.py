@@ -41,9 +41,9 @@ def choose_blas_kernels(
     {'OPENBLAS_NUM_THREADS': '1'}
     """
     environ = os.environ if environ is None else environ
-    if sys.platform != "linux" or os.uname().machine != "x86_64" or "numpy" in sys.modules:
+    if "numpy" in sys.modules or any(name.startswith("OPENBLAS_") for name in environ):
         return
-    if not any(name.startswith("OPENBLAS_") for name in environ) and _is_wide_amd(cpuinfo):
+    if hasattr(os, "uname") and os.uname().machine == "x86_64" and _is_wide_amd(cpuinfo):
         environ["OPENBLAS_CORETYPE"] = "SkylakeX"
 
 

@@ -9,11 +9,35 @@ import shutil
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, Final
 
 from cnncli.system import signals
 
-BUFFER_BYTES = 1 << 20
+BUFFER_BYTES: Final = 1 << 20
+
+STDOUT_NAMES: Final = ("-", "/dev/stdout")
+
+
+def open_to_read(path: Path) -> int:
+    """Open a file and return its descriptor; never wait for anybody to write it, as to a pipe."""
+    flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
+    return os.open(path, flags)
+
+
+def is_terminal(device: Path) -> bool:
+    """Tell whether a device is a terminal, without becoming the process that it controls.
+
+    Raises
+    ------
+    OSError
+        If it cannot be opened to write.
+    """
+    flags = os.O_WRONLY | getattr(os, "O_NOCTTY", 0) | getattr(os, "O_NONBLOCK", 0)
+    descriptor = os.open(device, flags)
+    try:
+        return os.isatty(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 @contextmanager

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ctypes
-import resource
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
@@ -29,8 +29,8 @@ def keep_freed() -> None:
     each page before it lends it again: a seventh of the time of a small photograph. Does nothing
     where there is another C library.
     """
-    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
-    if mallopt is not None:
+    with suppress(AttributeError, OSError, TypeError):
+        mallopt = ctypes.CDLL(None).mallopt
         mallopt(_M_MMAP_THRESHOLD, _HEAP_BYTES)
         mallopt(_M_TRIM_THRESHOLD, _KEPT_BYTES)
 
@@ -140,6 +140,10 @@ def _left_in_group() -> int | None:
 
 
 def _left_of_limit() -> int | None:
+    try:
+        import resource
+    except ImportError:
+        return None
     most, _ = resource.getrlimit(resource.RLIMIT_AS)
     if most == resource.RLIM_INFINITY:
         return None

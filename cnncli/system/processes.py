@@ -56,8 +56,8 @@ class Child:
         Called in the child, with a `Connection` and the arguments. A function of a module.
     *arguments : objects
         Pickled where the system cannot fork.
-    fork : bool
-        Whether the child may be a fork.
+    may_fork : bool
+        Whether the child may be a copy of this process.
     **options : objects
         For `subprocess.Popen`, of a child that is no fork.
 
@@ -72,7 +72,7 @@ class Child:
         events: SimpleQueue[tuple[Any, bytes | None]],
         target: Callable[..., object],
         *arguments: object,
-        fork: bool = True,
+        may_fork: bool = True,
         **options: Any,
     ) -> None:
         opened = [*signals.pipe()]
@@ -82,7 +82,7 @@ class Child:
             _start_reading(receiving, lambda data: events.put((self, data)))
             opened.remove(receiving)
             self._process: _Fork | subprocess.Popen[bytes]
-            if fork and hasattr(os, "fork"):
+            if may_fork and hasattr(os, "fork"):
                 self._process = _Fork(lambda: self._work(opened, target, arguments))
             else:
                 self._process = _spawn(tasks, answers, options)

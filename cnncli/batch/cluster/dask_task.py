@@ -41,8 +41,8 @@ class _ImageProcess(Child):
     def __init__(self) -> None:
         self.events: queue.SimpleQueue[tuple[Child, bytes | None]] = queue.SimpleQueue()
         # No fork: numpy is loaded here, with other kernels than the command's.
-        null, environment = subprocess.DEVNULL, _environment()
-        super().__init__(self.events, serve, fork=False, stdin=null, stdout=null, env=environment)
+        streams = dict.fromkeys(("stdin", "stdout"), subprocess.DEVNULL)
+        super().__init__(self.events, serve, may_fork=False, env=_environment(), **streams)
         self.facts: dict[str, str] | None = None
         self.job = ""
         self.since = time.monotonic()

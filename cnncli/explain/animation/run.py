@@ -17,6 +17,7 @@ from cnncli.explain.animation.draw import draw_frames, layout_frames
 from cnncli.explain.animation.encode import FORMATS, encode_animation
 from cnncli.explain.animation.frames import FrameOptions, plan_animation
 from cnncli.explain.run import ExplainJob, run
+from cnncli.io.atomic import is_folder_name
 from cnncli.io.formats import find_format
 from cnncli.io.urls import local_path
 from cnncli.io.writers import encode
@@ -118,7 +119,7 @@ def _file_name(job: ExplainJob) -> str:
     """The name of the file or, with ``{frame}`` in it, of the files."""
     text = job.job.output.output or ""
     name = os.fspath(local_path(text, "-o"))
-    if text.endswith(os.sep) or Path(name).is_dir():
+    if is_folder_name(text) or Path(name).is_dir():
         name = os.path.join(name, "{frame:03d}.png")
     if Path(name).suffix.lower() not in FORMATS:
         raise OptionError(
