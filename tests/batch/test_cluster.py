@@ -212,7 +212,7 @@ def other_version(folder: Path) -> str:
     return str(folder)
 
 
-def test_no_workers_then_unfit_ones(
+def test_no_workers_then_rejected_ones(
     tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(dask_client, "WORKER_SECONDS", 1.5)
@@ -234,7 +234,7 @@ def test_no_workers_then_unfit_ones(
     assert not Path("out").exists()
 
 
-def test_a_worker_that_joins_is_used_if_it_is_fit(
+def test_a_worker_that_joins_is_used_if_it_is_accepted(
     tmp_path_factory: pytest.TempPathFactory,
 ) -> None:
     sources = photos(**{f"p{index}": SLOW for index in range(30)})

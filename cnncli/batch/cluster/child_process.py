@@ -11,14 +11,16 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from cnncli.batch.cluster.payload import Answer, Parcel
+    from cnncli.batch.cluster.payload import PayloadResult, TaskPayload
     from cnncli.pipeline.job import Job
     from cnncli.system.processes import Connection
 
 
 def serve(connection: Connection) -> None:
-    """Answer messages until there are no more: ``("job", pickled Job)``, ``("facts", b"")`` and
-    ``("parcel", pickled Parcel)``."""
+    """Answer messages: ``("job", bytes)``, ``("versions", b"")`` and ``("payload", bytes)``.
+
+    Those of a payload, a pickled `TaskPayload`, are pickled too.
+    """
     import cnncli.batch.cluster.payload  # noqa: F401  (numpy: what asks after its BLAS remembers the answer)
     from cnncli.system import blas
 
@@ -28,29 +30,29 @@ def serve(connection: Connection) -> None:
             kind, content = connection.receive()
             if kind == "job":
                 job = replace(pickle.loads(content), jobs=1)
-            elif kind == "facts":
-                from cnncli.batch.cluster.versions import facts
+            elif kind == "versions":
+                from cnncli.batch.cluster.versions import versions
 
-                connection.send(facts())
+                connection.send(versions())
             else:
                 answer = work(job, pickle.loads(content))
                 connection.send(pickle.dumps(answer, pickle.HIGHEST_PROTOCOL))
 
 
-def work(job: Job, parcel: Parcel) -> Answer:
-    """Do a job on the image of a parcel."""
-    from cnncli.batch.cluster.payload import Answer, ParcelPlace, shared_place
+def work(job: Job, payload: TaskPayload) -> PayloadResult:
+    """Do a job on the image of a payload."""
+    from cnncli.batch.cluster.payload import InMemoryFiles, PayloadResult, shared_files
     from cnncli.batch.worker import internal_error
     from cnncli.errors import CnnCliError
     from cnncli.pipeline.job import Outcome
     from cnncli.pipeline.process import attempt, named_error
 
-    source, place = parcel.task.source, ParcelPlace(parcel.only)
+    source, files = payload.task.source, InMemoryFiles(payload.only)
     try:
-        if parcel.folder is not None:
-            return Answer(attempt(job, parcel.task, shared_place(job, parcel)))
-        return Answer(attempt(job, parcel.task, place), tuple(place.files))
+        if payload.folder is not None:
+            return PayloadResult(attempt(job, payload.task, shared_files(job, payload)))
+        return PayloadResult(attempt(job, payload.task, files), tuple(files.files))
     except CnnCliError as error:
-        return Answer(Outcome(source, error=named_error(error, source)))
+        return PayloadResult(Outcome(source, error=named_error(error, source)))
     except Exception as error:
-        return Answer(Outcome(source, error=internal_error(error, source)))
+        return PayloadResult(Outcome(source, error=internal_error(error, source)))

@@ -24,7 +24,7 @@ from contextlib import contextmanager
 from importlib import import_module
 from typing import Any, Final
 
-from cnncli.batch.cluster.versions import difference, facts
+from cnncli.batch.cluster.versions import difference, versions
 from cnncli.errors import CnnCliError
 from cnncli.io.pillow_reader import stderr_silenced
 from cnncli.system import signals
@@ -50,7 +50,7 @@ CHECK_SECONDS: Final = 10.0
 INSTALL_HINT: Final = "pip install 'cnncli[cluster]'"
 
 Event = tuple[str, Any]
-"""``("workers", {address: threads})``, ``("answer", (worker, key, Verdict))``, ``("failed",
+"""``("workers", {address: threads})``, ``("answer", (worker, key, TaskResult))``, ``("failed",
 (worker, key, error))`` or ``("gone", why)``."""
 
 _SETTINGS: Final = {
@@ -79,40 +79,40 @@ class Session:
     def __init__(self, client: Any, address: str, timeout: float) -> None:
         self.client, self.address, self.timeout = client, address, timeout
         self.events: queue.Queue[Event] = queue.Queue()
-        self.facts = facts()
-        self.fit: set[str] = set()
-        self.unfit: dict[str, str] = {}
+        self.versions = versions()
+        self.accepted: set[str] = set()
+        self.rejected: dict[str, str] = {}
         self._name = f"cnncli-{uuid.uuid4().hex[:12]}"
-        self._flights: dict[tuple[str, Any], Any] = {}
+        self._answers: dict[tuple[str, Any], Any] = {}
         self._sent = 0
         self._job: Any = None
         self._loop: asyncio.AbstractEventLoop = client.loop.asyncio_loop
         self._begin(self._watch())
 
-    def bring(self, job: bytes) -> None:
+    def send_job(self, job: bytes) -> None:
         """Give the cluster a job; workers fetch it from each other, once each."""
         self._job = self.client.submit(_same(), job, key=f"{self._name}-job")
 
     def check(self, workers: dict[str, int]) -> dict[str, int]:
         """Return those workers that are as they must be; look at new ones first."""
-        new = [worker for worker in workers if worker not in self.fit | self.unfit.keys()]
+        new = [worker for worker in workers if worker not in self.accepted | self.rejected.keys()]
         if new:
-            for worker, found in self._facts_of(new).items():
+            for worker, found in self._versions_of(new).items():
                 if isinstance(found, OSError):
                     continue  # it is going; if not, it will be asked again
-                wrong = found if isinstance(found, str) else difference(self.facts, found)
+                wrong = found if isinstance(found, str) else difference(self.versions, found)
                 if wrong:
-                    self.unfit[worker] = wrong
+                    self.rejected[worker] = wrong
                 else:
-                    self.fit.add(worker)
-        self.fit &= workers.keys()
-        self.unfit = {worker: why for worker, why in self.unfit.items() if worker in workers}
-        return {worker: threads for worker, threads in workers.items() if worker in self.fit}
+                    self.accepted.add(worker)
+        self.accepted &= workers.keys()
+        self.rejected = {worker: why for worker, why in self.rejected.items() if worker in workers}
+        return {worker: threads for worker, threads in workers.items() if worker in self.accepted}
 
-    def refuse_unfit(self) -> None:
+    def refuse_rejected(self) -> None:
         """Raise ClusterProblem if a worker is not as it must be."""
-        for worker, wrong in self.unfit.items():
-            raise unfit_problem(worker, wrong)
+        for worker, wrong in self.rejected.items():
+            raise rejection(worker, wrong)
 
     def first_workers(self) -> dict[str, int]:
         """Wait for workers and return them, checked.
@@ -129,26 +129,26 @@ class Session:
                 if kind == "gone":
                     raise ClusterProblem(content)
                 workers = self.check(content)
-                self.refuse_unfit()
+                self.refuse_rejected()
                 if workers:
                     return workers
         raise self.no_workers()
 
     def no_workers(self) -> ClusterProblem:
         """Return the error for a scheduler that nobody works for."""
-        for worker, wrong in self.unfit.items():
-            return unfit_problem(worker, wrong)
+        for worker, wrong in self.rejected.items():
+            return rejection(worker, wrong)
         text = f"the scheduler {self.address} has had no workers for {WORKER_SECONDS:.0f} seconds"
         return ClusterProblem(text, hint=f"start some: dask worker {self.address}")
 
-    def send(self, worker: str, key: Any, parcel: bytes, seconds: float | None) -> None:
-        """Send a parcel to a worker; what becomes of it will be an event."""
+    def send(self, worker: str, key: Any, payload: bytes, seconds: float | None) -> None:
+        """Send a payload to a worker; what becomes of it will be an event."""
         self._sent += 1
         name = f"{self._name}-{self._sent}"
         try:
             future = self.client.submit(
                 _answer(),
-                *(parcel, self._job, self._name, self.facts, seconds),
+                *(payload, self._job, self._name, self.versions, seconds),
                 key=name,
                 workers=[worker],
                 pure=False,
@@ -156,17 +156,17 @@ class Session:
         except Exception as error:
             self.events.put(("gone", self._lost(error)))
             return
-        self._flights[worker, key] = self._begin(self._follow(future, worker, key))
+        self._answers[worker, key] = self._begin(self._follow(future, worker, key))
 
     def forget(self, worker: str, key: Any) -> None:
         """Wait no longer for an answer; Dask drops what was not begun."""
-        flight = self._flights.pop((worker, key), None)
-        if flight is not None:
-            flight.cancel()
+        answer = self._answers.pop((worker, key), None)
+        if answer is not None:
+            answer.cancel()
 
     def forget_lost(self, workers: dict[str, int]) -> None:
         """Wait no longer for workers that are not there."""
-        for worker, key in [flight for flight in self._flights if flight[0] not in workers]:
+        for worker, key in [answer for answer in self._answers if answer[0] not in workers]:
             self.forget(worker, key)
 
     def _begin(self, work: Any) -> Any:
@@ -187,23 +187,23 @@ class Session:
     async def _follow(self, future: Any, worker: str, key: Any) -> None:
         """Wait for one answer."""
         try:
-            verdict = await future
+            result = await future
         except Exception as error:
             if getattr(error, "reason", "") == "scheduler-connection-lost":
                 self.events.put(("gone", self._lost(error)))
             else:
                 self.events.put(("failed", (worker, key, error)))
         else:
-            self.events.put(("answer", (worker, key, verdict)))
+            self.events.put(("answer", (worker, key, result)))
 
     def _lost(self, error: BaseException) -> str:
         if isinstance(error, TimeoutError):
             return f"the scheduler {self.address} has not answered for {self.timeout:g} seconds"
         return f"the scheduler {self.address} is gone"
 
-    def _facts_of(self, workers: list[str]) -> dict[str, dict[str, str] | str | OSError]:
+    def _versions_of(self, workers: list[str]) -> dict[str, dict[str, str] | str | OSError]:
         """Ask workers for their versions; what is wrong with an answer is text."""
-        asked = self._begin(_ask_facts(self.client, workers))
+        asked = self._begin(_ask_versions(self.client, workers))
         try:
             found: dict[str, Any] = asked.result(CHECK_SECONDS)
         except (TimeoutError, OSError):
@@ -214,7 +214,7 @@ class Session:
         }
 
 
-def unfit_problem(worker: str, wrong: str) -> ClusterProblem:
+def rejection(worker: str, wrong: str) -> ClusterProblem:
     """Return the error for a worker that is not as it must be."""
     hint = "the same versions everywhere: pip install 'cnncli[cluster]' on the worker"
     return ClusterProblem(f"the worker {worker} {wrong}", hint=hint)
@@ -225,12 +225,12 @@ def _checked(found: Any) -> dict[str, str] | str | OSError:
     return found if usable else f"cannot be asked: {type(found).__name__}"
 
 
-async def _ask_facts(client: Any, workers: list[str]) -> Any:
+async def _ask_versions(client: Any, workers: list[str]) -> Any:
     # By value: a worker without cnncli could not import the function.
-    cloudpickle, module = import_module("cloudpickle"), sys.modules[facts.__module__]
+    cloudpickle, module = import_module("cloudpickle"), sys.modules[versions.__module__]
     cloudpickle.register_pickle_by_value(module)
     try:
-        return await client.run(facts, workers=workers, on_error="return")
+        return await client.run(versions, workers=workers, on_error="return")
     finally:
         cloudpickle.unregister_pickle_by_value(module)
 

@@ -1,4 +1,4 @@
-"""What a Dask worker does with a parcel: hand it to a process of ours beside it, and wait.
+"""What a Dask worker does with an image: hand it to a process of ours beside it, and wait.
 
 A worker's threads cannot be stopped and share one numpy; a process can be killed when an image
 takes too long, may be killed by one, and is set up as the command itself. Processes are kept for
@@ -30,9 +30,9 @@ IDLE_SECONDS: Final = 10.0
 TICK: Final = 0.5
 """Seconds between two looks whether the client still wants the answer."""
 
-Verdict = tuple[str, Any]
-"""``("answer", pickled Answer)``, ``("died", exit code)``, ``("late", None)``, ``("unwanted",
-None)`` or ``("unfit", facts)``."""
+TaskResult = tuple[str, Any]
+"""``("answer", pickled PayloadResult)``, ``("died", exit code)``, ``("late", None)``,
+``("unwanted", None)`` or ``("rejected", versions)``."""
 
 
 class _ImageProcess(Child):
@@ -43,11 +43,11 @@ class _ImageProcess(Child):
         # No fork: numpy is loaded here, with other kernels than the command's.
         streams = dict.fromkeys(("stdin", "stdout"), subprocess.DEVNULL)
         super().__init__(self.events, serve, may_fork=False, env=_environment(), **streams)
-        self.facts: dict[str, str] | None = None
+        self.versions: dict[str, str] | None = None
         self.job = ""
         self.since = time.monotonic()
 
-    def ask(self, kind: str, content: bytes, ready: Callable[[], str]) -> Verdict:
+    def ask(self, kind: str, content: bytes, ready: Callable[[], str]) -> TaskResult:
         """Send a message and wait for the answer; ``ready`` tells why to wait no longer."""
         self.send((kind, content))
         while True:
@@ -65,8 +65,8 @@ class _ImageProcess(Child):
         self.wait()
 
 
-class _Children:
-    """The processes of this Dask worker that have no work."""
+class _ImageProcesses:
+    """The processes beside this Dask worker that have no work."""
 
     def __init__(self) -> None:
         self.lock = threading.Lock()
@@ -101,62 +101,62 @@ class _Children:
             child.close()
 
 
-_children = _Children()
+_processes = _ImageProcesses()
 
 
 def answer(
-    parcel: bytes, job: bytes, key: str, wanted: dict[str, str], seconds: float | None
-) -> Verdict:
-    """Work on the image of a parcel.
+    payload: bytes, job: bytes, key: str, client_versions: dict[str, str], seconds: float | None
+) -> TaskResult:
+    """Work on the image of a payload.
 
     Parameters
     ----------
-    parcel, job : bytes
+    payload, job : bytes
         Pickled, not for this process to read.
     key : str
         Of the job.
-    wanted : dict
-        The facts of the client.
+    client_versions : dict
+        The client's, which must be the same here.
     seconds : float, optional
         How long an image may take.
 
     Returns
     -------
-    Verdict
+    TaskResult
     """
-    verdict: Verdict = ("died", 0)
+    result: TaskResult = ("died", 0)
     for _ in range(TRIES):
-        child = _children.take(key)
+        child = _processes.take(key)
         try:
-            verdict = _asked(child, parcel, job, key, wanted, seconds)
+            result = _asked(child, payload, job, key, client_versions, seconds)
         except BaseException:
             child.close()
             raise
-        if verdict[0] == "answer":
-            _children.give_back(child)
-            return verdict
+        if result[0] == "answer":
+            _processes.give_back(child)
+            return result
         child.close()
-        if verdict[0] not in ("died", "late"):
-            return verdict
-    return verdict
+        if result[0] not in ("died", "late"):
+            return result
+    return result
 
 
 def _asked(
     child: _ImageProcess,
-    parcel: bytes,
+    payload: bytes,
     job: bytes,
     key: str,
-    wanted: dict[str, str],
+    client_versions: dict[str, str],
     seconds: float | None,
-) -> Verdict:
+) -> TaskResult:
     unwanted = _unwanted()
-    if child.facts is None:
-        kind, content = child.ask("facts", b"", unwanted)
+    if child.versions is None:
+        kind, content = child.ask("versions", b"", unwanted)
         if kind != "answer":
             return kind, content
-        child.facts = content
-    if child.facts != wanted:
-        return "unfit", child.facts
+        child.versions = content
+    if child.versions != client_versions:
+        return "rejected", child.versions
     if child.job != key:
         child.send(("job", job))
         child.job = key
@@ -165,7 +165,7 @@ def _asked(
     def ready() -> str:
         return "late" if end is not None and time.monotonic() > end else unwanted()
 
-    return child.ask("parcel", parcel, ready)
+    return child.ask("payload", payload, ready)
 
 
 def _unwanted() -> Callable[[], str]:

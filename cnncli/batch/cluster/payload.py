@@ -1,6 +1,6 @@
-"""An image on its way to a worker, and its files on their way back.
+"""What is sent to a worker for an image, and the files that come back.
 
-The client makes every check that it can before a parcel leaves, and writes what comes back; with
+The client makes every check that it can before a payload is sent, and writes what comes back; with
 shared files the worker reads and writes itself, and the client's guards go along.
 """
 
@@ -26,7 +26,7 @@ from cnncli.pipeline.outputs import OutFile, Target
 
 
 @dataclass(frozen=True)
-class Parcel:
+class TaskPayload:
     """What a worker needs for one image.
 
     Parameters
@@ -48,8 +48,8 @@ class Parcel:
 
 
 @dataclass(frozen=True)
-class Answer:
-    """What became of a parcel.
+class PayloadResult:
+    """What became of a payload.
 
     Parameters
     ----------
@@ -62,36 +62,36 @@ class Answer:
     files: tuple[tuple[OutFile, bytes], ...] = ()
 
 
-def pack(job: Job, task: Task, place: LocalFiles, folder: str | None) -> Parcel | None:
-    """Make a parcel of a task, or return None if there is nothing to do.
+def make_payload(job: Job, task: Task, local: LocalFiles, folder: str | None) -> TaskPayload | None:
+    """Make a payload of a task, or return None if there is nothing to do.
 
     Parameters
     ----------
     job : Job
     task : Task
-    place : LocalFiles
+    local : LocalFiles
         The client's, with the guards of the batch.
     folder : str, optional
-        As in `Parcel`.
+        As in `TaskPayload`.
 
     Raises
     ------
     CnnCliError
         If an output may not be written, or the image cannot be read.
     """
-    if place.all_there(task.target):
+    if local.all_there(task.target):
         return None
     only = None
     if not task.target.per_map:
-        # Names do not depend on the image: all guards can stand in front of the journey.
-        files = place.select(task.target, task.target.files(task.target.unknown()))
+        # Names do not depend on the image: all checks can be made before it is sent.
+        files = local.select(task.target, task.target.files(task.target.unknown()))
         only = frozenset(map(_name, files))
         if not only:
             return None
     path = task.source.path
     if task.data is None and (folder is None or path is None):
         task = replace(task, data=_load(task, job.read.max_input_bytes))
-    return Parcel(task, only, folder if path is not None else None)
+    return TaskPayload(task, only, folder if path is not None else None)
 
 
 def _load(task: Task, limit: int) -> bytes:
@@ -119,7 +119,7 @@ def _load(task: Task, limit: int) -> bytes:
     return data
 
 
-def unpack(answer: Answer, target: Target, place: LocalFiles) -> Outcome:
+def write_files(answer: PayloadResult, target: Target, local: LocalFiles) -> Outcome:
     """Write the files of an answer, as far as they may be, and return what became of the image.
 
     Raises
@@ -130,25 +130,25 @@ def unpack(answer: Answer, target: Target, place: LocalFiles) -> Outcome:
     outcome = answer.outcome
     if outcome.error is not None or not answer.files:
         return outcome
-    chosen = place.select(target, [file for file, _ in answer.files])
+    chosen = local.select(target, [file for file, _ in answer.files])
     names = frozenset(map(_name, chosen))
-    place.prepare(target, chosen)
+    local.prepare(target, chosen)
     for file, data in answer.files:
         if _name(file) in names:
-            with place.open(file) as stream:
+            with local.open(file) as stream:
                 stream.write(data)
-    written = tuple(each for each in outcome.written if each.output in names)
+    written = tuple(done for done in outcome.written if done.output in names)
     return replace(outcome, written=written, skipped=not written)
 
 
 @dataclass
-class ParcelPlace:
+class InMemoryFiles:
     """Where a worker without shared files works: bytes come with the task, and go back.
 
     Parameters
     ----------
     only : frozenset of str, optional
-        As in `Parcel`.
+        As in `TaskPayload`.
     files : list of (OutFile, bytes)
         What was made so far.
     """
@@ -180,13 +180,13 @@ class ParcelPlace:
 
 
 @dataclass(frozen=True)
-class SharedPlace(LocalFiles):
+class SharedFiles(LocalFiles):
     """Where a worker works that sees the same files as the client.
 
     Parameters
     ----------
     only : frozenset of str, optional
-        As in `Parcel`.
+        As in `TaskPayload`.
     """
 
     only: frozenset[str] | None = None
@@ -196,35 +196,35 @@ class SharedPlace(LocalFiles):
         return super().select(target, _wanted(planned, self.only))
 
 
-def shared_place(job: Job, parcel: Parcel) -> SharedPlace:
-    """Return the place of a worker with shared files, in the client's folder.
+def shared_files(job: Job, payload: TaskPayload) -> SharedFiles:
+    """Return the files of a worker that shares them, in the client's folder.
 
     Raises
     ------
     CnnCliError
         If this machine does not have that folder.
     """
-    assert parcel.folder is not None
+    assert payload.folder is not None
     try:
-        os.chdir(parcel.folder)
+        os.chdir(payload.folder)
     except OSError as error:
         reason = (error.strerror or str(error)).lower()
         raise CnnCliError(
-            f"--shared-files: the worker cannot enter the folder '{parcel.folder}': {reason}",
+            f"--shared-files: the worker cannot enter the folder '{payload.folder}': {reason}",
             hint="mount it there too, or leave --shared-files away",
         ) from error
     options = job.output
-    if parcel.again and not options.overwrite:
+    if payload.again and not options.overwrite:
         # What is there now came from the lost worker, which wrote whole files: names known before
-        # were free when the parcel left, and other ones are refused unless they were.
-        known = parcel.only is not None
+        # were free when the payload was sent, and other ones are refused unless they were.
+        known = payload.only is not None
         options = replace(options, overwrite=known, skip_existing=not known)
-    paths = [parcel.task.source.path, *job.read_too]
+    paths = [payload.task.source.path, *job.read_too]
     inputs = frozenset(
         (status.st_dev, status.st_ino)
         for status in (path.stat() for path in paths if isinstance(path, Path) and path.exists())
     )
-    return SharedPlace(options, inputs, only=parcel.only)
+    return SharedFiles(options, inputs, only=payload.only)
 
 
 def _wanted(planned: Sequence[OutFile], only: frozenset[str] | None) -> tuple[OutFile, ...]:

@@ -2,25 +2,25 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import pickle
 import queue
 import time
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from cnncli.batch.cluster.dask_client import (
     WORKER_SECONDS,
     ClusterProblem,
-    Event,
     Session,
     connected,
-    unfit_problem,
+    rejection,
 )
-from cnncli.batch.cluster.dask_task import TRIES, Verdict
-from cnncli.batch.cluster.payload import Answer, Parcel, pack, unpack
-from cnncli.batch.cluster.scheduler import Desk, Trip
+from cnncli.batch.cluster.dask_task import TRIES, TaskResult
+from cnncli.batch.cluster.payload import TaskPayload, make_payload, write_files
+from cnncli.batch.cluster.scheduler import Attempt, Scheduler
 from cnncli.errors import CnnCliError, OptionError
 from cnncli.pipeline.files import LocalFiles
 from cnncli.pipeline.job import Job, Outcome, Task
@@ -53,7 +53,7 @@ class ClusterRunner:
     seconds: float | None = None
     shared: bool = False
 
-    def run(self, job: Job, tasks: Iterable[Task], place: LocalFiles) -> Iterator[Done]:
+    def run(self, job: Job, tasks: Iterable[Task], files: LocalFiles) -> Iterator[Done]:
         """Yield what became of each task, in order of completion.
 
         Raises
@@ -66,10 +66,11 @@ class ClusterRunner:
         """
         with connected(self.address, self.timeout) as session:
             workers = session.first_workers()
-            session.bring(pickle.dumps(replace(job, jobs=1), pickle.HIGHEST_PROTOCOL))
-            desk = Desk(iter(tasks))
-            desk.staff(workers)
-            yield from _Batch(self, job, place, session, desk).run()
+            session.send_job(pickle.dumps(replace(job, jobs=1), pickle.HIGHEST_PROTOCOL))
+            scheduler = Scheduler(iter(tasks))
+            scheduler.set_workers(workers)
+            folder = os.getcwd() if self.shared else None
+            yield from _Batch(self, job, files, session, scheduler, folder).run()
 
 
 @dataclass
@@ -78,91 +79,80 @@ class _Batch:
 
     runner: ClusterRunner
     job: Job
-    place: LocalFiles
+    files: LocalFiles
     session: Session
-    desk: Desk
+    scheduler: Scheduler
+    folder: str | None
     empty_since: float | None = None
-    folder: str | None = field(init=False)
-
-    def __post_init__(self) -> None:
-        self.folder = os.getcwd() if self.runner.shared else None
 
     def run(self) -> Iterator[Done]:
         """Send, wait and yield until all is done, or nothing can be."""
         try:
             while True:
                 yield from self._send_all()
-                if self.desk.idle:
+                if self.scheduler.idle:
                     break
-                yield from self._take(self._event())
+                with contextlib.suppress(queue.Empty):
+                    yield from self._take(*self.session.events.get(timeout=1))
         except ClusterProblem as problem:
-            for task in self.desk.remaining():
+            for task in self.scheduler.remaining():
                 yield task, _failed(task, CnnCliError(f"not done: {problem}"))
-        if self.desk.failure is not None:
-            raise self.desk.failure
+        if self.scheduler.failure is not None:
+            raise self.scheduler.failure
 
     def _send_all(self) -> Iterator[Done]:
-        for worker, trip in self.desk.sendings():
-            outcome = self._send(worker, trip)
+        for worker, attempt in self.scheduler.assign():
+            outcome = self._send(worker, attempt)
             if outcome is not None:
-                self.desk.arrived(worker, trip.key)
-                yield trip.task, outcome
+                self.scheduler.finish(worker, attempt.key)
+                yield attempt.task, outcome
 
-    def _send(self, worker: str, trip: Trip) -> Outcome | None:
+    def _send(self, worker: str, attempt: Attempt) -> Outcome | None:
         """Send a task to a worker, or return what became of it already."""
-        task = trip.task
+        task = attempt.task
         try:
-            parcel = self._parcel(trip)
+            payload = self._payload(attempt)
         except (CnnCliError, MemoryError) as error:
             return _failed(task, error)
-        if parcel is None:
+        if payload is None:
             return Outcome(task.source, skipped=True)
-        trip.only = parcel.only
+        attempt.only = payload.only
         if task.source.path is None:
-            trip.task = parcel.task  # standard input can be read once
-        data = pickle.dumps(parcel, pickle.HIGHEST_PROTOCOL)
-        self.desk.weighed(trip, len(data))
-        self.session.send(worker, trip.key, data, self.runner.seconds)
+            attempt.task = payload.task  # standard input can be read once
+        data = pickle.dumps(payload, pickle.HIGHEST_PROTOCOL)
+        self.scheduler.set_size(attempt, len(data))
+        self.session.send(worker, attempt.key, data, self.runner.seconds)
         return None
 
-    def _parcel(self, trip: Trip) -> Parcel | None:
-        if trip.losses and self.folder is not None and trip.task.data is None:
-            return Parcel(trip.task, trip.only, self.folder, again=True)
-        _check_shared(self.runner.shared, trip.task, self.place)
-        return pack(self.job, trip.task, self.place, self.folder)
+    def _payload(self, attempt: Attempt) -> TaskPayload | None:
+        if attempt.losses and self.folder is not None and attempt.task.data is None:
+            return TaskPayload(attempt.task, attempt.only, self.folder, again=True)
+        _check_shared(self.runner.shared, attempt.task, self.files)
+        return make_payload(self.job, attempt.task, self.files, self.folder)
 
-    def _event(self) -> Event:
-        """Wait for the next event, or for too long without workers."""
-        while True:
-            try:
-                return self.session.events.get(timeout=1)
-            except queue.Empty:
-                continue
-
-    def _take(self, event: Event) -> Iterator[Done]:
-        kind, content = event
+    def _take(self, kind: str, content: Any) -> Iterator[Done]:
         if kind == "gone":
             raise ClusterProblem(content)
         if kind == "workers":
-            yield from self._staff(content)
+            yield from self._set_workers(content)
             return
-        worker, key, what = content
+        worker, key, result = content
         self.session.forget(worker, key)
         if kind == "failed":
-            yield from self._failed(worker, key, what)
-            return
-        if what[0] == "unfit":
-            raise unfit_problem(worker, "has other versions than when it was asked first")
-        trip = self.desk.arrived(worker, key)
-        if trip is not None:
-            yield trip.task, self._outcome(trip.task, worker, what)
+            # What Dask lost is tried again; what it could not begin will not go better next time.
+            if isinstance(result, ImportError | AttributeError):
+                raise rejection(worker, "has no cnncli that can work here")
+            yield from map(_given_up, self.scheduler.lose(worker, key))
+        elif result[0] == "rejected":
+            raise rejection(worker, "has other versions than when it was asked first")
+        elif (attempt := self.scheduler.finish(worker, key)) is not None:
+            yield attempt.task, self._outcome(attempt.task, worker, result)
 
-    def _staff(self, found: dict[str, int]) -> Iterator[Done]:
-        workers = self.session.check(found)
-        given_up = self.desk.staff(workers)
+    def _set_workers(self, threads: dict[str, int]) -> Iterator[Done]:
+        workers = self.session.check(threads)
+        given_up = self.scheduler.set_workers(workers)
         self.session.forget_lost(workers)
-        for trip in given_up:
-            yield trip.task, _failed(trip.task, _deadly(trip))
+        yield from map(_given_up, given_up)
         if workers:
             self.empty_since = None
             return
@@ -170,19 +160,11 @@ class _Batch:
         if time.monotonic() - self.empty_since > WORKER_SECONDS:
             raise self.session.no_workers()
 
-    def _failed(self, worker: str, key: Any, error: Exception) -> Iterator[Done]:
-        """Try again what Dask lost; what it could not even begin will not go better next time."""
-        if isinstance(error, ImportError | AttributeError):
-            raise unfit_problem(worker, "has no cnncli that can work here")
-        for trip in self.desk.lost(worker, key):
-            yield trip.task, _failed(trip.task, _deadly(trip))
-
-    def _outcome(self, task: Task, worker: str, verdict: Verdict) -> Outcome:
-        kind, content = verdict
+    def _outcome(self, task: Task, worker: str, result: TaskResult) -> Outcome:
+        kind, content = result
         if kind == "answer":
-            answer: Answer = pickle.loads(content)
             try:
-                outcome = unpack(answer, task.target, self.place)
+                outcome = write_files(pickle.loads(content), task.target, self.files)
             except (CnnCliError, MemoryError) as error:
                 return _failed(task, error)
             return replace(outcome, to_stdout=task.target.kind == "stdout")
@@ -193,8 +175,9 @@ class _Batch:
         return _failed(task, CnnCliError(f"its process on {worker} died {TRIES} times"))
 
 
-def _deadly(trip: Trip) -> CnnCliError:
-    return CnnCliError(f"{trip.losses} workers were lost over it, the last with nothing beside it")
+def _given_up(attempt: Attempt) -> Done:
+    text = f"{attempt.losses} workers were lost over it, the last with nothing beside it"
+    return attempt.task, _failed(attempt.task, CnnCliError(text))
 
 
 def _failed(task: Task, error: CnnCliError | MemoryError) -> Outcome:
@@ -202,9 +185,9 @@ def _failed(task: Task, error: CnnCliError | MemoryError) -> Outcome:
     return Outcome(task.source, error=named_error(error, task.source), to_stdout=stdout)
 
 
-def _check_shared(shared: bool, task: Task, place: LocalFiles) -> None:
+def _check_shared(shared: bool, task: Task, files: LocalFiles) -> None:
     """Refuse to let workers replace files by names that only they will know."""
-    if shared and task.target.per_map and place.options.overwrite:
+    if shared and task.target.per_map and files.options.overwrite:
         raise OptionError(
             "--shared-files writes a file for each map only without --overwrite",
             hint="-o with a template without {map}, or leave --shared-files away",

@@ -1,7 +1,7 @@
-"""Which image goes to which worker, and again to another when its worker is lost.
+"""Which image goes to which Dask worker, and again to another when its worker is lost.
 
 Knows nothing of Dask. Dask can count lost workers itself, but then blames every image that waited
-for the one that did it, and takes no notice that a restarted worker is a new one: so each parcel
+for the one that did it, and takes no notice that a restarted worker is a new one: so each image
 is meant for one worker here, and what was lost with a worker is tried alone on the next.
 """
 
@@ -27,7 +27,7 @@ on its worker. Many, for images end their own process at most: a lost worker is 
 
 
 @dataclass
-class Trip:
+class Attempt:
     """A task that is not done yet.
 
     Parameters
@@ -49,36 +49,31 @@ class Trip:
 
     @property
     def key(self) -> tuple[int, int]:
-        """Tells this try from those before it."""
+        """Tells this attempt from those before it."""
         return self.task.index, self.losses
 
 
 @dataclass
-class Seat:
+class WorkerSlot:
     """A worker with what it was sent."""
 
     threads: int
-    trips: dict[tuple[int, int], Trip] = field(default_factory=dict)
-
-    @property
-    def alone(self) -> bool:
-        """Whether it was sent something that may have cost a worker."""
-        return any(trip.losses for trip in self.trips.values())
+    attempts: dict[tuple[int, int], Attempt] = field(default_factory=dict)
 
     @property
     def load(self) -> float:
-        """How much it has to do."""
-        return len(self.trips) / max(1, self.threads)
+        """How many images it has for each of its threads."""
+        return len(self.attempts) / max(1, self.threads)
 
     @property
     def full(self) -> bool:
-        """Whether it has enough to do."""
-        return self.alone or self.load >= AHEAD
+        """Whether it has enough, or something that may have cost a worker and must be alone."""
+        return self.load >= AHEAD or any(attempt.losses for attempt in self.attempts.values())
 
 
 @dataclass
-class Desk:
-    """Who works on what.
+class Scheduler:
+    """Which worker works on what.
 
     Parameters
     ----------
@@ -88,110 +83,99 @@ class Desk:
     --------
     >>> from cnncli.pipeline.targets import Source, Target
     >>> target = Target("file", Source(None), "a.png", "pool")
-    >>> desk = Desk(iter([Task(0, target), Task(1, target), Task(2, target)]))
-    >>> desk.staff({"tcp://a": 1})
+    >>> scheduler = Scheduler(iter([Task(0, target), Task(1, target), Task(2, target)]))
+    >>> scheduler.set_workers({"tcp://a": 1})
     []
-    >>> [trip.task.index for _, trip in desk.sendings()]
+    >>> [attempt.task.index for _, attempt in scheduler.assign()]
     [0, 1]
-    >>> [lost.task.index for lost in desk.staff({"tcp://b": 1})]
+    >>> [attempt.task.index for attempt in scheduler.set_workers({"tcp://b": 1})]
     []
-    >>> [(worker, trip.task.index) for worker, trip in desk.sendings()]
+    >>> [(worker, attempt.task.index) for worker, attempt in scheduler.assign()]
     [('tcp://b', 0)]
     """
 
     tasks: Iterator[Task]
-    seats: dict[str, Seat] = field(default_factory=dict)
-    again: deque[Trip] = field(default_factory=deque)
+    slots: dict[str, WorkerSlot] = field(default_factory=dict)
+    retries: deque[Attempt] = field(default_factory=deque)
     size: int = 0
-    finished: bool = False
+    exhausted: bool = False
     failure: Exception | None = None
 
     @property
     def idle(self) -> bool:
         """Whether everything is done."""
-        return self.finished and not self.again and not self.under_way
+        working = any(slot.attempts for slot in self.slots.values())
+        return self.exhausted and not self.retries and not working
 
-    @property
-    def under_way(self) -> bool:
-        """Whether workers have something to do."""
-        return any(seat.trips for seat in self.seats.values())
-
-    def staff(self, workers: dict[str, int]) -> list[Trip]:
+    def set_workers(self, workers: dict[str, int]) -> list[Attempt]:
         """Take note of who works now, with how many threads.
 
         Returns
         -------
-        list of Trip
+        list of Attempt
             Those that have cost too many workers.
         """
-        given_up: list[Trip] = []
-        for gone in [address for address in self.seats if address not in workers]:
-            for key in list(self.seats[gone].trips):
-                given_up += self.lost(gone, key)
-            del self.seats[gone]
+        given_up: list[Attempt] = []
+        for address in [address for address in self.slots if address not in workers]:
+            for key in list(self.slots[address].attempts):
+                given_up += self.lose(address, key)
+            del self.slots[address]
         for address, threads in workers.items():
-            self.seats.setdefault(address, Seat(threads))
+            self.slots.setdefault(address, WorkerSlot(threads))
         return given_up
 
-    def lost(self, worker: str, key: tuple[int, int]) -> list[Trip]:
-        """Take note that one try is lost; return what is to be tried no more."""
-        trip = self.arrived(worker, key)
-        return [] if trip is None else self._lost(trip)
+    def lose(self, worker: str, key: tuple[int, int]) -> list[Attempt]:
+        """Take note that an attempt is lost; return it if it is the last one."""
+        if (attempt := self.finish(worker, key)) is None:
+            return []
+        attempt = replace(attempt, losses=attempt.losses + 1, size=0)
+        if attempt.losses >= LOSSES:
+            return [attempt]
+        self.retries.append(attempt)
+        return []
 
-    def arrived(self, worker: str, key: tuple[int, int]) -> Trip | None:
+    def finish(self, worker: str, key: tuple[int, int]) -> Attempt | None:
         """Return what an answer belongs to; None if nobody waits for it any more."""
-        seat = self.seats.get(worker)
-        trip = None if seat is None else seat.trips.pop(key, None)
-        if trip is not None:
-            self.size -= trip.size
-        return trip
+        slot = self.slots.get(worker)
+        attempt = None if slot is None else slot.attempts.pop(key, None)
+        if attempt is not None:
+            self.size -= attempt.size
+        return attempt
 
-    def sendings(self) -> Iterator[tuple[str, Trip]]:
-        """Yield who is to be sent what now: always the worker with the least to do."""
-        while (sending := self._sending()) is not None:
-            yield sending
-
-    def weighed(self, trip: Trip, size: int) -> None:
+    def set_size(self, attempt: Attempt, size: int) -> None:
         """Take note of how many bytes were sent."""
-        trip.size = size
+        attempt.size = size
         self.size += size
+
+    def assign(self) -> Iterator[tuple[str, Attempt]]:
+        """Yield who is to be sent what now: always the worker with the least to do."""
+        while True:
+            order = sorted(self.slots, key=lambda worker: self.slots[worker].load)
+            if self.retries and order and not self.slots[order[0]].attempts:
+                worker, attempt = order[0], self.retries.popleft()
+            else:
+                # As many workers are kept free as there are attempts that have to be alone.
+                free = (name for name in order[len(self.retries) :] if not self.slots[name].full)
+                if not (worker := next(free, "")) or (task := self._next()) is None:
+                    return
+                attempt = Attempt(task)
+            self.slots[worker].attempts[attempt.key] = attempt
+            yield worker, attempt
 
     def remaining(self) -> Iterator[Task]:
         """Yield all that is not done."""
-        for seat in self.seats.values():
-            yield from (trip.task for trip in seat.trips.values())
-        yield from (trip.task for trip in self.again)
+        for slot in self.slots.values():
+            yield from (attempt.task for attempt in slot.attempts.values())
+        yield from (attempt.task for attempt in self.retries)
         yield from self.tasks
 
-    def _sending(self) -> tuple[str, Trip] | None:
-        order = sorted(self.seats, key=lambda worker: self.seats[worker].load)
-        if self.again and order and not self.seats[order[0]].trips:
-            return self._seated(order[0], self.again.popleft())
-        # As many workers are kept free as there are tries that have to be alone.
-        for worker in order[len(self.again) :]:
-            if not self.seats[worker].full:
-                trip = self._next()
-                return None if trip is None else self._seated(worker, trip)
-        return None
-
-    def _next(self) -> Trip | None:
-        if self.finished or self.size >= BYTES_AHEAD:
+    def _next(self) -> Task | None:
+        if self.exhausted or self.size >= BYTES_AHEAD:
             return None
         try:
             task = next(self.tasks, None)
         except Exception as error:
             # What is under way is done before anybody hears of it.
             self.failure, task = error, None
-        self.finished = task is None
-        return None if task is None else Trip(task)
-
-    def _seated(self, worker: str, trip: Trip) -> tuple[str, Trip]:
-        self.seats[worker].trips[trip.key] = trip
-        return worker, trip
-
-    def _lost(self, trip: Trip) -> list[Trip]:
-        trip = replace(trip, losses=trip.losses + 1, size=0)
-        if trip.losses >= LOSSES:
-            return [trip]
-        self.again.append(trip)
-        return []
+        self.exhausted = task is None
+        return task

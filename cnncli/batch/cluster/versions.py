@@ -1,18 +1,18 @@
 """What must be the same on two machines for their results to be the same bytes.
 
-`facts` goes to workers by value: it must run where there is no cnncli, and imports all that it
+`versions` goes to workers by value: it must run where there is no cnncli, and imports all that it
 needs itself.
 """
 
 from __future__ import annotations
 
 
-def facts() -> dict[str, str]:
+def versions() -> dict[str, str]:
     """Return the versions of what computes and writes; an empty text where it is missing.
 
     Examples
     --------
-    >>> sorted(facts())
+    >>> sorted(versions())
     ['cnncli', 'numpy', 'pillow', 'python']
     """
     import importlib
