@@ -15,28 +15,28 @@ class PreviewRunner:
     """Goes through the images in place of a runner that works, and says what that would write."""
 
     def run(
-        self, job: Job, tasks: Iterable[Task], place: LocalFiles
+        self, job: Job, tasks: Iterable[Task], files: LocalFiles
     ) -> Iterator[tuple[Task, Outcome]]:
         """Yield what would become of each task, in order."""
         for task in tasks:
-            yield task, attempt(job, task, place, preview)
+            yield task, attempt(job, task, files, preview)
 
 
-def preview(job: Job, task: Task, place: FileAccess) -> Outcome:
+def preview(job: Job, task: Task, access: FileAccess) -> Outcome:
     """Name the files of one image by its header.
 
     Parameters
     ----------
     job : Job
     task : Task
-    place : FileAccess
+    access : FileAccess
 
     Returns
     -------
     Outcome
         With `planned` files. Of what is no file of this machine, and of pictures that stand for
-        other values, maps are not known: where files are named by them, the folder or template is
-        told.
+        other values, maps are not known: where files are named by them, that of the folder or
+        template is given.
 
     Raises
     ------
@@ -44,14 +44,14 @@ def preview(job: Job, task: Task, place: FileAccess) -> Outcome:
         If the header already tells that it cannot be done.
     """
     target, path = task.target, task.source.path
-    if place.all_there(target):
+    if access.all_there(target):
         return Outcome(task.source, skipped=True)
     shape = read_batch_shape(path, job.read) if isinstance(path, Path) else None
     if shape is not None and job.read.restore is None:
-        _, files = choose(job, target, shape, place)
+        _, files = choose(job, target, shape, access)
     elif target.per_map:
         return Outcome(task.source, planned=(target.place,))
     else:
-        files = place.select(target, target.files(target.unknown()))
+        files = access.select(target, target.files(target.unknown()))
     names = tuple("-" if file.path is None else str(file.path) for file in files)
     return Outcome(task.source, planned=names, skipped=not names)

@@ -19,7 +19,7 @@ from cnncli.errors import FileProblem
 from cnncli.io.npy import fault_text
 from cnncli.io.urls import is_url, parse_url
 
-Found = tuple[str, str]
+ListedFile = tuple[str, str]
 """The name of a file, and its folder below the one that was searched: "" for that one itself."""
 
 _CHUNK: Final = 1 << 20
@@ -27,8 +27,8 @@ _LONGEST_NAME: Final = 1 << 16
 
 
 def folder_files(
-    folder: str, recursive: bool, suffixes: frozenset[str], spared: str | None = None
-) -> Iterator[Found]:
+    folder: str, recursive: bool, suffixes: frozenset[str], excluded: str | None = None
+) -> Iterator[ListedFile]:
     """Yield the files of a folder, sorted, by their extension in any case.
 
     Parameters
@@ -40,7 +40,7 @@ def folder_files(
         cannot be listed is yielded itself: reading it as a file says why.
     suffixes : frozenset of str
         In lower case, with their dots.
-    spared : str, optional
+    excluded : str, optional
         The real path of a sub-folder that is left out: that of the results.
 
     Yields
@@ -58,12 +58,12 @@ def folder_files(
     Traceback (most recent call last):
     cnncli.errors.FileProblem: '/nowhere': cannot be read: No such file or directory
     """
-    real = None if spared is None else os.path.realpath(folder)
+    real = None if excluded is None else os.path.realpath(folder)
 
     def enter(below: str, name: str, link: bool) -> bool:
         if not recursive or link or name.startswith("."):
             return False
-        return real is None or os.path.join(real, below, name) != spared
+        return real is None or os.path.join(real, below, name) != excluded
 
     return _tree(
         folder,
@@ -74,8 +74,8 @@ def folder_files(
     )
 
 
-def is_pattern(word: str) -> bool:
-    """Tell whether a word is a pattern: it has a ``*``, ``?`` or ``[``, and is no file's name.
+def is_pattern(name: str) -> bool:
+    """Tell whether a name is a pattern: it has a ``*``, ``?`` or ``[``, and there is no such file.
 
     In an address of the web only ``*`` counts.
 
@@ -84,12 +84,12 @@ def is_pattern(word: str) -> bool:
     >>> is_pattern("photos/**/*.jpg"), is_pattern("photo.jpg")
     (True, False)
     """
-    if is_url(word):
-        return parse_url(word).is_pattern
-    return re.search(r"[*?[]", word) is not None and not os.path.lexists(word)
+    if is_url(name):
+        return parse_url(name).is_pattern
+    return re.search(r"[*?[]", name) is not None and not os.path.lexists(name)
 
 
-def pattern_files(pattern: str) -> Iterator[Found]:
+def pattern_files(pattern: str) -> Iterator[ListedFile]:
     """Yield the files that a pattern fits, sorted, as the shell finds them.
 
     Parameters
@@ -128,9 +128,9 @@ def pattern_files(pattern: str) -> Iterator[Found]:
 
     empty = True
     if is_url(root) or os.path.isdir(root or "."):
-        for found in _tree(root, enter, take):
+        for file in _tree(root, enter, take):
             empty = False
-            yield found
+            yield file
     if empty:
         raise FileProblem("no file matches", path=pattern)
 
@@ -172,7 +172,7 @@ def listed_files(list_name: str, max_bytes: int) -> Iterator[str]:
 
 def _tree(
     root: str, enter: Callable[[str, str, bool], bool], take: Callable[[str, str], bool]
-) -> Iterator[Found]:
+) -> Iterator[ListedFile]:
     """Yield the files of folders: of each first its own, then those of its sub-folders.
 
     Both functions are given the path below the root, with a slash at its end, and a name in it;
@@ -218,11 +218,11 @@ def _parent(below: str) -> str:
 
 
 def _split(pattern: str) -> tuple[str, list[str]]:
-    """Part a pattern: the folder before the first star, and what is behind it."""
-    words = pattern.replace(os.sep, "/").split("/")
-    first = next(k for k, word in enumerate(words) if re.search(r"[*?[]", word))
-    root = "/".join([*words[:first], ""])
-    parts = [word for word in words[first:] if word not in ("", ".")]
+    """Split a pattern: the folder before the first star, and the parts behind it."""
+    steps = pattern.replace(os.sep, "/").split("/")
+    first = next(k for k, step in enumerate(steps) if re.search(r"[*?[]", step))
+    root = "/".join([*steps[:first], ""])
+    parts = [step for step in steps[first:] if step not in ("", ".")]
     return root, [*parts, "*"] if parts[-1] == "**" else parts
 
 

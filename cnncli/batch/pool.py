@@ -20,8 +20,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
-from cnncli.batch.worker import died, work
-from cnncli.errors import CnnCliError
+from cnncli.batch.worker import work
+from cnncli.errors import CnnCliError, FileProblem
 from cnncli.pipeline.files import LocalFiles, OutputClaims
 from cnncli.pipeline.job import Job, Outcome, Task
 from cnncli.pipeline.outputs import OutFile, Source
@@ -61,13 +61,13 @@ class WorkerRunner:
     ahead: bool = True
 
     def run(
-        self, job: Job, tasks: Iterable[Task], place: LocalFiles
+        self, job: Job, tasks: Iterable[Task], files: LocalFiles
     ) -> Iterator[tuple[Task, Outcome]]:
         """Yield what became of each task, as soon as it is known.
 
         Closing the generator stops the workers and what they are at.
         """
-        pool = _Pool(self, job, place, iter(tasks))
+        pool = _Pool(self, job, files, iter(tasks))
         with signals.undone_by(pool.kill):
             try:
                 yield from pool.outcomes()
@@ -298,10 +298,13 @@ class _Pool:
             if assignment.may_be_repeated:
                 self.repeated.append(assignment)
             else:
-                error = self._too_late(assignment) if late else _died(assignment, code)
-                to_stdout = assignment.task.target.kind == "stdout"
+                source = assignment.task.source
+                reason, hint = self._reason(code, late)
                 outcome = Outcome(
-                    assignment.task.source, error=error, to_stdout=to_stdout, seconds=seconds
+                    source,
+                    error=FileProblem(reason, hint=hint, path=source.label),
+                    to_stdout=assignment.task.target.kind == "stdout",
+                    seconds=seconds,
                 )
                 self.ended.append((assignment.task, outcome))
         self.returned.extendleft(reversed(worker.assignments))
@@ -326,16 +329,15 @@ class _Pool:
                     worker.kill()
                 worker.deadline = now + STOP_GRACE
 
-    def _too_late(self, assignment: _Assignment) -> CnnCliError:
-        reason = f"took longer than --timeout {self.timeout:g} s"
-        return died(assignment.task.source, reason, "a larger --timeout, or a smaller image")
-
-
-def _died(assignment: _Assignment, code: int) -> CnnCliError:
-    if code == KILLED:
-        reason = "its worker died (signal 9: killed, perhaps out of memory)"
-        return died(assignment.task.source, reason, "--jobs 1, or a smaller image")
-    what = f"exit code {code}"
-    if code < 0:
-        what = f"signal {-code}: {(signal.strsignal(-code) or 'unknown').lower()}"
-    return died(assignment.task.source, f"its worker died ({what})")
+    def _reason(self, code: int, late: bool) -> tuple[str, str | None]:
+        """Return why a worker ended, and what may help."""
+        if late:
+            text = f"took longer than --timeout {self.timeout:g} s"
+            return text, "a larger --timeout, or a smaller image"
+        if code == KILLED:
+            text = "its worker died (signal 9: killed, perhaps out of memory)"
+            return text, "--jobs 1, or a smaller image"
+        if code < 0:
+            name = (signal.strsignal(-code) or "unknown").lower()
+            return f"its worker died (signal {-code}: {name})", None
+        return f"its worker died (exit code {code})", None

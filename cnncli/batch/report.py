@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import math
 from dataclasses import dataclass
 from typing import Any
 
 from cnncli.errors import CnnCliError, quote
 from cnncli.pipeline.job import Outcome, WrittenFile
+from cnncli.render.to_json import json_text, to_json
 
 NAMES_SHOWN = 3
 """Above this number of files a dry run names the first and the last."""
@@ -120,16 +120,16 @@ def json_line(outcome: Outcome) -> list[str]:
     ['{"input": "-", "skipped": true}']
     """
     source = "-" if outcome.source.path is None else str(outcome.source.path)
+    records: list[dict[str, Any]]
     if outcome.error is not None:
-        return [_dump({"input": source, "error": str(outcome.error), "hint": outcome.error.hint})]
-    if outcome.skipped:
-        return [_dump({"input": source, "skipped": True})]
-    if outcome.planned:
-        return [_dump({"input": source, "planned": list(outcome.planned)})]
-    return [
-        _dump({"input": source, **written_fields(written), "notes": list(outcome.notes)})
-        for written in outcome.written
-    ]
+        records = [{"error": str(outcome.error), "hint": outcome.error.hint}]
+    elif outcome.skipped:
+        records = [{"skipped": True}]
+    elif outcome.planned:
+        records = [{"planned": outcome.planned}]
+    else:
+        records = [{**written_fields(w), "notes": outcome.notes} for w in outcome.written]
+    return [json_text({"input": source, **record}) for record in records]
 
 
 def planned_line(outcome: Outcome) -> str:
@@ -172,12 +172,13 @@ def summary(report: Report, seconds: float | None, brief: bool = False) -> str:
         "not done": report.left,
     }
     first, *others = counts.items()
-    told = ", ".join(f"{n} {word}" for word, n in (first, *(pair for pair in others if pair[1])))
+    shown = [first, *(pair for pair in others if pair[1])]
+    text = ", ".join(f"{count} {kind}" for kind, count in shown)
     if brief and report.warned:
-        told += f"; {report.warned} with warnings, which -v and --report tell"
+        text += f"; {report.warned} with warnings, which -v and --report tell"
     if seconds is None:
-        return f"dry run of {report.total} images: {told}"
-    return f"{report.total} images in {duration(seconds)}: {told}"
+        return f"dry run of {report.total} images: {text}"
+    return f"{report.total} images in {duration(seconds)}: {text}"
 
 
 def duration(seconds: float) -> str:
@@ -197,20 +198,11 @@ def duration(seconds: float) -> str:
 
 
 def _line(written: WrittenFile) -> str:
-    parts = [
-        quote(written.output)[1:-1],
-        *([] if written.layer is None else [quote(written.layer)[1:-1]]),
-        written.form,
-        _extent(written),
-        _mapping(written),
-    ]
-    return ", ".join(parts)
-
-
-def _extent(written: WrittenFile) -> str:
+    names = [quote(name)[1:-1] for name in (written.output, written.layer) if name is not None]
+    values = f"values {written.low:.4g} to {written.high:.4g}"
     if written.non_finite == math.prod(written.shape):
-        return "no finite value"
-    return f"values {_number(written.low)} to {_number(written.high)}"
+        values = "no finite value"
+    return ", ".join([*names, written.form, values, _mapping(written)])
 
 
 def _mapping(written: WrittenFile) -> str:
@@ -219,13 +211,14 @@ def _mapping(written: WrittenFile) -> str:
     if written.range is None:
         return f"range {written.mapping}, each map its own{_clipping(written)}"
     low, high = written.range
-    return f"range {written.mapping} {_number(low)}..{_number(high)}{_clipping(written)}"
+    return f"range {written.mapping} {low:.4g}..{high:.4g}{_clipping(written)}"
 
 
 def _clipping(written: WrittenFile) -> str:
     if not written.clipped:
         return ""
-    share = f" ({_percent(written.clipped)} clipped"
+    percent = "under 1 %" if written.clipped < 0.01 else f"{100 * written.clipped:.0f} %"
+    share = f" ({percent} clipped"
     if written.clipped < MUCH_CLIPPED:
         return share + ")"
     if written.mapping == "clip" and written.low >= 0 and 100 < written.high <= 255:
@@ -234,34 +227,19 @@ def _clipping(written: WrittenFile) -> str:
     return f"{share}; --range {better} shows all)"
 
 
-def _percent(share: float) -> str:
-    return "under 1 %" if share < 0.01 else f"{share:.0%}".replace("%", " %")
-
-
-def _number(value: float) -> str:
-    return f"{value:.4g}"
-
-
-def written_fields(written: WrittenFile) -> dict[str, Any]:
-    """Return what programs are told of one output."""
-    return {
+def written_fields(written: WrittenFile) -> Any:
+    """Return the fields of one output, for programs."""
+    fields = {
         "output": "-" if written.output == "standard output" else written.output,
         **({} if written.layer is None else {"layer": written.layer}),
-        "shape": list(written.shape),
-        "maps": list(written.maps),
-        "min": _finite(written.low),
-        "max": _finite(written.high),
+        "shape": written.shape,
+        "maps": written.maps,
+        "min": written.low,
+        "max": written.high,
         "mapping": written.mapping,
-        "range": None if written.range is None else [_finite(v) for v in written.range],
-        "ranges": [[_finite(low), _finite(high)] for low, high in written.ranges],
+        "range": written.range,
+        "ranges": written.ranges,
         "clipped": written.clipped,
         "non_finite": written.non_finite,
     }
-
-
-def _finite(value: float) -> float | None:
-    return value if math.isfinite(value) else None
-
-
-def _dump(fields: dict[str, Any]) -> str:
-    return json.dumps(fields)
+    return to_json(fields)

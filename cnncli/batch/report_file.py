@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 from array import array
 from collections.abc import Iterator
 from pathlib import Path
@@ -21,6 +20,7 @@ from cnncli.io import atomic
 from cnncli.pipeline.job import Outcome, Task
 from cnncli.pipeline.outputs import OutputPlan, Source, check_file
 from cnncli.render.metadata import printable
+from cnncli.render.to_json import json_text
 
 COLUMNS: Final = (
     *("input", "status", "output", "layer", "shape", "min", "max", "mapping", "low", "high"),
@@ -101,7 +101,7 @@ class ReportFile:
                 yield self._encoded(_entry(source, None))
 
     def _encoded(self, entry: dict[str, Any]) -> bytes:
-        return _rows(_table(entry)) if self._is_table else json.dumps(entry).encode()
+        return _rows(_table(entry)) if self._is_table else json_text(entry).encode()
 
 
 def _head(report: Report, command: str, seconds: float) -> bytes:
@@ -115,7 +115,7 @@ def _head(report: Report, command: str, seconds: float) -> bytes:
         "not_done": report.left,
         "seconds": round(seconds, 3),
     }
-    return json.dumps(fields)[:-1].encode() + b', "inputs": [\n'
+    return json_text(fields)[:-1].encode() + b', "inputs": [\n'
 
 
 def _entry(source: Source, outcome: Outcome | None) -> dict[str, Any]:
@@ -130,7 +130,7 @@ def _entry(source: Source, outcome: Outcome | None) -> dict[str, Any]:
         "status": status,
         "seconds": round(outcome.seconds, 6),
         "outputs": [written_fields(written) for written in outcome.written],
-        "notes": list(outcome.notes),
+        "notes": outcome.notes,
         **({} if error is None else {"error": str(error), "hint": error.hint}),
     }
 

@@ -60,7 +60,7 @@ def gather(
     stdin_is_terminal: bool,
     files_from: str | None = None,
     max_bytes: int = MAX_INPUT_BYTES,
-    spared: str | None = None,
+    excluded: str | None = None,
 ) -> Sources:
     """Find what the IMAGE arguments stand for.
 
@@ -76,7 +76,7 @@ def gather(
         A list of further files, or ``-``; see `cnncli.batch.listing.listed_files`.
     max_bytes : int
         How long the list may be.
-    spared : str, optional
+    excluded : str, optional
         A folder that is left out below others: that of the results, which a second run would take
         for images.
 
@@ -98,12 +98,12 @@ def gather(
     >>> [source.name for source in gather(["a.png", "b.npy"], False, True)]
     ['a.png', 'b.npy']
     """
-    words = list(images) or ([] if files_from else ["-"])
-    _check_stdin(words, files_from, stdin_is_terminal)
+    names = list(images) or ([] if files_from else ["-"])
+    _check_stdin(names, files_from, stdin_is_terminal)
     sources = Sources()
-    real = None if spared is None else os.path.realpath(spared)
-    for word in words:
-        _add(sources, word, recursive, real)
+    real = None if excluded is None else os.path.realpath(excluded)
+    for name in names:
+        _add(sources, name, recursive, real)
     if files_from is not None:
         for name in listed_files(files_from, max_bytes):
             sources.add(name)
@@ -124,36 +124,36 @@ def gather_one(images: Sequence[str], stdin_is_terminal: bool, command: str) -> 
     return next(iter(sources))
 
 
-def _check_stdin(words: Sequence[str], files_from: str | None, is_terminal: bool) -> None:
-    asked = [*words, files_from].count("-")
+def _check_stdin(names: Sequence[str], files_from: str | None, is_terminal: bool) -> None:
+    asked = [*names, files_from].count("-")
     if asked > 1:
         raise OptionError("standard input can be read once, got '-' several times")
     if asked and is_terminal:
-        what = "an IMAGE" if "-" in words else "a list of names"
+        what = "an IMAGE" if "-" in names else "a list of names"
         raise OptionError(
             f"{what} must be given or piped in, but standard input is a terminal",
             hint="give a file or folder, or pipe an image in: < photo.png"
-            if "-" in words
+            if "-" in names
             else "find photos -name '*.png' | cnncli ... --files-from -",
         )
 
 
-def _is_folder(word: str) -> bool:
-    return parse_url(word).is_folder if is_url(word) else os.path.isdir(word)
+def _is_folder(name: str) -> bool:
+    return parse_url(name).is_folder if is_url(name) else os.path.isdir(name)
 
 
-def _add(sources: Sources, word: str, recursive: bool, spared: str | None) -> None:
-    if word == "-":
+def _add(sources: Sources, name: str, recursive: bool, excluded: str | None) -> None:
+    if name == "-":
         sources.add(None)
-    elif _is_folder(word):
+    elif _is_folder(name):
         before = len(sources)
-        for name, below in folder_files(word, recursive, PICTURE_SUFFIXES, spared):
-            sources.add(name, below)
+        for file, below in folder_files(name, recursive, PICTURE_SUFFIXES, excluded):
+            sources.add(file, below)
         if len(sources) == before:
             hint = None if recursive else "--recursive looks into sub-folders too"
-            raise FileProblem("a folder without images", hint=hint, path=word)
-    elif is_pattern(word):
-        for name, below in pattern_files(word):
-            sources.add(name, below)
+            raise FileProblem("a folder without images", hint=hint, path=name)
+    elif is_pattern(name):
+        for file, below in pattern_files(name):
+            sources.add(file, below)
     else:
-        sources.add(word)
+        sources.add(name)

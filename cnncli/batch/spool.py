@@ -19,15 +19,15 @@ class Spool:
     Examples
     --------
     >>> spool = Spool()
-    >>> places = [spool.append(b"one"), spool.append(b"two")]
-    >>> list(spool), spool.read(places[1]), len(spool)
+    >>> positions = [spool.append(b"one"), spool.append(b"two")]
+    >>> list(spool), spool.read(positions[1]), len(spool)
     ([b'one', b'two'], b'two', 2)
     """
 
     def __init__(self) -> None:
         self._count = 0
         self._written = 0
-        self._late = bytearray()
+        self._pending = bytearray()
         self._file: BinaryIO | None = None
 
     def __len__(self) -> int:
@@ -41,36 +41,36 @@ class Spool:
         FileProblem
             If the disk for temporary files is full.
         """
-        place = self._written + len(self._late)
-        self._late += len(record).to_bytes(_LENGTH, "little") + record
+        position = self._written + len(self._pending)
+        self._pending += len(record).to_bytes(_LENGTH, "little") + record
         self._count += 1
-        if len(self._late) > _IN_MEMORY:
+        if len(self._pending) > _IN_MEMORY:
             self._write()
-        return place
+        return position
 
-    def read(self, place: int) -> bytes:
-        """Return the record at a place."""
-        begin = place + _LENGTH
-        return self._part(begin, int.from_bytes(self._part(place, _LENGTH), "little"))
+    def read(self, position: int) -> bytes:
+        """Return the record at a position."""
+        begin = position + _LENGTH
+        return self._part(begin, int.from_bytes(self._part(position, _LENGTH), "little"))
 
     def __iter__(self) -> Iterator[bytes]:
-        place = 0
-        while place < self._written + len(self._late):
-            part = self._part(place, _IN_MEMORY)
+        position = 0
+        while position < self._written + len(self._pending):
+            part = self._part(position, _IN_MEMORY)
             done = 0
             for record in _records(part):
                 yield record
                 done += _LENGTH + len(record)
             if not done:
-                yield (record := self.read(place))
+                yield (record := self.read(position))
                 done = _LENGTH + len(record)
-            place += done
+            position += done
 
     def _part(self, begin: int, size: int) -> bytes:
-        """Return bytes from a place on; those on disk and those in memory come one by one."""
+        """Return bytes from a position on; those on disk and those in memory come one by one."""
         if begin >= self._written:
             begin -= self._written
-            return bytes(self._late[begin : begin + size])
+            return bytes(self._pending[begin : begin + size])
         assert self._file is not None
         self._file.seek(begin)
         return self._file.read(min(size, self._written - begin))
@@ -81,12 +81,12 @@ class Spool:
                 self._file = temporary_file()
                 weakref.finalize(self, self._file.close)
             self._file.seek(0, os.SEEK_END)
-            self._file.write(self._late)
+            self._file.write(self._pending)
             self._file.flush()
         except OSError as error:
             raise temporary_problem(error) from error
-        self._written += len(self._late)
-        self._late.clear()
+        self._written += len(self._pending)
+        self._pending.clear()
 
 
 def _records(part: bytes) -> Iterator[bytes]:

@@ -8,7 +8,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from typing import Any, BinaryIO
 
-from cnncli.errors import CnnCliError, FileProblem
+from cnncli.errors import CnnCliError
 from cnncli.io.images import Picture
 from cnncli.pipeline.files import LocalFiles
 from cnncli.pipeline.job import Job, Outcome, Task
@@ -144,8 +144,3 @@ class WorkerFiles:
         if str(file.path) in self.begun:
             local = replace(local, options=replace(local.options, overwrite=True))
         return local.open(file)
-
-
-def died(source: Source, reason: str, hint: str | None = None) -> FileProblem:
-    """Return what is said of an image that its worker did not survive."""
-    return FileProblem(reason, hint=hint, path=source.label)

@@ -134,8 +134,8 @@ class CommandGroup(LazyGroup):
 
 def _interruption() -> click.exceptions.Exit:
     """Say that the command was interrupted, unless that was said, and return how to leave."""
-    if (word := signals.last_word()) is not None:
-        show_error(word)
+    if (text := signals.interruption_text()) is not None:
+        show_error(text)
     return click.exceptions.Exit(signals.exit_code())
 
 

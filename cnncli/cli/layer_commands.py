@@ -139,7 +139,7 @@ def run_job(job: Job, shared: dict[str, Any]) -> int:
     runner = choose_runner(job, report.total, shared)
     start_work()
     if report.total > 1:
-        signals.tell_progress(lambda: f"{report.done} of {report.total} done")
+        signals.set_progress(lambda: f"{report.done} of {report.total} done")
     with (
         Teller(report, shared) as teller,
         _report_file(job, plan, report, shared) as keep,

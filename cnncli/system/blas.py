@@ -107,8 +107,8 @@ def _function(name: str) -> Any:
     """A function of numpy's OpenBLAS, or None."""
     library = _library()
     names = (f"{prefix}{name}{suffix}" for prefix in PREFIXES for suffix in SUFFIXES)
-    found = (getattr(library, each, None) for each in names)
-    return next((function for function in found if function is not None), None)
+    functions = (getattr(library, full_name, None) for full_name in names)
+    return next((function for function in functions if function is not None), None)
 
 
 @cache

@@ -122,8 +122,8 @@ def _free() -> int | None:
     except OSError:
         return None
     fields = dict(line.split(":", 1) for line in lines if ":" in line)
-    words = fields.get("MemAvailable", "").split()
-    return int(words[0]) * 1024 if words else None
+    size = fields.get("MemAvailable", "").split()
+    return int(size[0]) * 1024 if size else None
 
 
 def _left_in_group() -> int | None:

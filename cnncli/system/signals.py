@@ -56,7 +56,7 @@ class _State:
         self.raised = False
         self.undo: list[Callable[[], object]] = []
         self.progress: Callable[[], str] | None = None
-        self.said = _thread.allocate_lock()
+        self.reported = _thread.allocate_lock()
         self.leaving = _thread.allocate_lock()
 
 
@@ -132,27 +132,27 @@ def undone_by(action: Callable[[], object]) -> Iterator[None]:
 
 
 def begin() -> None:
-    """Begin a command: nothing is done yet, and nothing was said."""
+    """Begin a command: nothing is done yet, and nothing was printed."""
     _state.progress = None
-    _state.said = _thread.allocate_lock()
+    _state.reported = _thread.allocate_lock()
 
 
-def tell_progress(progress: Callable[[], str]) -> None:
-    """Set what is said of the work done so far, such as ``12 of 40 done``."""
+def set_progress(progress: Callable[[], str]) -> None:
+    """Set the function that tells how much is done, such as ``12 of 40 done``."""
     _state.progress = progress
 
 
-def last_word() -> str | None:
-    """Return what is to be said of the interruption; None if it has been said already.
+def interruption_text() -> str | None:
+    """Return what to print about the interruption; None if that was returned before.
 
     Examples
     --------
-    >>> tell_progress(lambda: "12 of 40 done")
-    >>> last_word(), last_word()
+    >>> set_progress(lambda: "12 of 40 done")
+    >>> interruption_text(), interruption_text()
     ('interrupted: 12 of 40 done', None)
     >>> begin()
     """
-    if not _state.said.acquire(blocking=False):
+    if not _state.reported.acquire(blocking=False):
         return None
     return f"interrupted: {_state.progress()}" if _state.progress else "interrupted"
 
@@ -239,9 +239,9 @@ def _leave(number: int, errors: int | None) -> None:
     for action in reversed(_state.undo[:]):
         with contextlib.suppress(Exception):
             action()
-    if errors is not None and (word := last_word()) is not None and _takes_a_line(errors):
+    if errors is not None and (text := interruption_text()) is not None and _takes_a_line(errors):
         with contextlib.suppress(OSError):
-            os.write(errors, f"cnncli: error: {word}\n".encode())
+            os.write(errors, f"cnncli: error: {text}\n".encode())
     os._exit(128 + number)
 
 

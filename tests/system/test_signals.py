@@ -292,3 +292,34 @@ main()
             command, capture_output=True, text=True, timeout=patient(20), check=False
         )
         assert (done.returncode, done.stderr) == (exit_code, "cnncli: error: interrupted\n")
+
+
+def test_an_interruption_in_a_callback_is_raised_again() -> None:
+    # Python ignores what a callback raises, and would show its traceback.
+    code = """
+import os, sys, time, weakref
+from cnncli.pipeline import process
+from cnncli.system import signals
+from cnncli.__main__ import main
+signals.UNWIND = 600
+class Thing:
+    pass
+def callback(_):
+    os.kill(os.getpid(), NUMBER)
+    time.sleep(0.1)
+def wait(*_):
+    thing = Thing()
+    reference = weakref.ref(thing, callback)
+    del thing
+    while True:
+        time.sleep(0.01)
+process.process = wait
+sys.argv[1:] = ["pool", "photo.png"]
+main()
+"""
+    photos(0)
+    for number, exit_code in CODES.items():
+        source = code.replace("NUMBER", str(int(number)))
+        command = [sys.executable, "-c", source]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+        assert (done.returncode, done.stderr) == (exit_code, "cnncli: error: interrupted\n")
