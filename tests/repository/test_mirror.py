@@ -13,7 +13,7 @@ LINES = 60
 """Modules with more lines have a file of tests of their name, or stand in ELSEWHERE."""
 
 ELSEWHERE = {
-    "batch/test_pool.py": "batch/pipes batch/worker pipeline/job pipeline/process",
+    "batch/test_pool.py": "batch/worker pipeline/job pipeline/process",
     "batch/test_sources.py": "batch/listing",
     "batch/test_spool.py": "pipeline/hash_table",
     "cli/test_batch.py": "batch/run cli/progress",
