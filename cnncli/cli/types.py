@@ -31,53 +31,32 @@ MAX_WORKERS: Final = 1024
 """The most worker processes that ``--cluster local:N`` starts."""
 
 
-class Numbers(AnyParamType):
-    """One, two or four whole numbers with commas between, or one of some words.
+class TextType(AnyParamType):
+    """A value that is read from a text; what is none, such as a default, stays as it is.
 
-    Parameters
-    ----------
-    counts : tuple of int
-        How many numbers there may be.
-    least : int
-        The smallest allowed.
-    words : tuple of str
-        Words taken as they are.
-    metavar : str
-        The form shown in help and errors.
+    Subclasses say what the text must be (`form`), and `parse` returns None for any other.
     """
 
-    name = "numbers"
+    form = ""
+    metavar: str | None = None
+    words: tuple[str, ...] = ()
+    """Texts taken as they are, which shells complete."""
 
-    def __init__(
-        self, counts: tuple[int, ...], least: int, metavar: str, words: tuple[str, ...] = ()
-    ) -> None:
-        self.counts, self.least, self.metavar, self.words = counts, least, metavar, words
-
-    def get_metavar(self, param: click.Parameter, ctx: click.Context | None = None) -> str:
+    def get_metavar(self, param: click.Parameter, ctx: click.Context | None = None) -> str | None:
         return self.metavar
 
-    def convert(
-        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
-    ) -> str | int | tuple[int, ...]:
-        """Return a word, one number, or a tuple of numbers."""
-        if not isinstance(value, str) or value in self.words:
-            return value  # type: ignore[no-any-return]
-        numbers = self._parse(value)
-        if len(numbers) not in self.counts:
-            self.fail(
-                f"must be {self.metavar} with whole numbers of {self.least} to {MAX_CELLS}, "
-                f"got {value!r}.",
-                param,
-                ctx,
-            )
-        return numbers if len(numbers) > 1 else numbers[0]
+    def parse(self, text: str) -> Any:
+        """Return the value of a text."""
+        raise NotImplementedError
 
-    def _parse(self, text: str) -> tuple[int, ...]:
-        try:
-            numbers = tuple(int(part) for part in text.split(","))
-        except ValueError:
-            return ()
-        return numbers if all(self.least <= n <= MAX_CELLS for n in numbers) else ()
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Return the value, or fail with what the text must be."""
+        if not isinstance(value, str) or value in self.words:
+            return value
+        parsed = self.parse(value)
+        if parsed is None:
+            self.fail(f"must be {self.form}, got {value!r}.", param, ctx)
+        return parsed
 
     def shell_complete(
         self, ctx: click.Context, param: click.Parameter, incomplete: str
@@ -86,166 +65,174 @@ class Numbers(AnyParamType):
         return [CompletionItem(word) for word in self.words if word.startswith(incomplete)]
 
 
-class RangeType(AnyParamType):
+class Numbers(TextType):
+    """One, two or four whole numbers with commas between, or one of some words.
+
+    Parameters
+    ----------
+    counts : tuple of int
+        How many numbers there may be.
+    least : int
+        The smallest allowed.
+    metavar : str
+        The form shown in help and errors.
+    words : tuple of str
+        Words taken as they are.
+    """
+
+    name = "numbers"
+
+    def __init__(
+        self, counts: tuple[int, ...], least: int, metavar: str, words: tuple[str, ...] = ()
+    ) -> None:
+        self.counts, self.least, self.metavar, self.words = counts, least, metavar, words
+        self.form = f"{metavar} with whole numbers of {least} to {MAX_CELLS}"
+
+    def parse(self, text: str) -> int | tuple[int, ...] | None:
+        """Return one number, or a tuple of numbers."""
+        try:
+            numbers = tuple(int(part) for part in text.split(","))
+        except ValueError:
+            return None
+        if len(numbers) not in self.counts or not all(
+            self.least <= number <= MAX_CELLS for number in numbers
+        ):
+            return None
+        return numbers if len(numbers) > 1 else numbers[0]
+
+
+class RangeType(TextType):
     """A named range or ``LO,HI``."""
 
     name = "range"
+    metavar = "|".join((*RANGES, "LO,HI"))
+    words = RANGES
 
-    def get_metavar(self, param: click.Parameter, ctx: click.Context | None = None) -> str:
-        return "|".join((*RANGES, "LO,HI"))
-
-    def convert(
-        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
-    ) -> str | tuple[float, float]:
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         """Return the word, or the two numbers."""
-        if not isinstance(value, str):
-            return value  # type: ignore[no-any-return]
         try:
-            return parse_range(value)
+            return parse_range(value) if isinstance(value, str) else value
         except OptionError as error:
             self.fail(str(error), param, ctx)
 
-    def shell_complete(
-        self, ctx: click.Context, param: click.Parameter, incomplete: str
-    ) -> list[CompletionItem]:
-        """Offer the words."""
-        return [CompletionItem(word) for word in RANGES if word.startswith(incomplete)]
 
-
-class FiniteFloat(AnyParamType):
+class FiniteFloat(TextType):
     """A finite number, above a bound if there is one."""
 
     name = "number"
 
     def __init__(self, above: float | None = None, allow_inf: bool = False) -> None:
         self.above, self.allow_inf = above, allow_inf
+        self.form = "a number" if above is None else f"a number above {above:g}"
 
-    def convert(
-        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
-    ) -> float:
+    def parse(self, text: str) -> float | None:
         """Return the number."""
         try:
-            number = float(value)
+            number = float(text)
         except ValueError:
-            number = float("nan")
-        finite = abs(number) < float("inf") or (self.allow_inf and number == float("inf"))
-        if not finite or (self.above is not None and number <= self.above):
-            bound = "" if self.above is None else f" above {self.above:g}"
-            self.fail(f"must be a number{bound}, got {str(value)!r}.", param, ctx)
-        return number
+            return None
+        if number != number or (abs(number) == float("inf") and not self.allow_inf):
+            return None
+        return number if self.above is None or number > self.above else None
 
 
-class ChannelCount(AnyParamType):
-    """How many channels: a whole number from 0, or all."""
+class Floats(TextType):
+    """Finite numbers with commas between."""
+
+    name = "N,N,..."
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Return one number, or a tuple of numbers."""
+        if not isinstance(value, str):
+            return value
+        numbers = [FiniteFloat().convert(part, param, ctx) for part in value.split(",")]
+        return tuple(numbers) if len(numbers) > 1 else numbers[0]
+
+
+class ChannelCount(TextType):
+    """How many channels: a whole number from 0, or all, which is more than there can be."""
 
     name = "channels"
+    metavar = "N|all"
+    form = "a whole number from 0, or all"
 
-    def get_metavar(self, param: click.Parameter, ctx: click.Context | None = None) -> str:
-        return "N|all"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
-        """Return the number; all is more than there can be."""
-        if value == "all":
+    def parse(self, text: str) -> int | None:
+        """Return the number."""
+        if text == "all":
             return MAX_CHANNELS
-        if isinstance(value, str) and not (value.isascii() and value.isdigit() and len(value) < 8):
-            self.fail(f"must be a whole number from 0, or all, got {value!r}.", param, ctx)
-        return int(value)
+        return int(text) if text.isascii() and text.isdigit() and len(text) < 8 else None
 
 
-class ByteCount(AnyParamType):
+class ByteCount(TextType):
     """A number of bytes, with a unit or without: ``500MB``, ``1.5GiB``, ``4096``."""
 
     name = "bytes"
+    metavar = "BYTES"
+    form = "a number of bytes such as 500MB or 2GiB"
 
-    def get_metavar(self, param: click.Parameter, ctx: click.Context | None = None) -> str:
-        return "BYTES"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+    def parse(self, text: str) -> int | None:
         """Return the whole number of bytes."""
-        if not isinstance(value, str):
-            return value  # type: ignore[no-any-return]
-        match = _BYTES.fullmatch(value.strip().upper())
+        match = _BYTES.fullmatch(text.strip().upper())
         unit = UNITS.get(match[2]) if match else None
         count = int(float(match[1]) * unit) if match and unit else 0
-        if not 1 <= count <= MOST_BYTES:
-            self.fail(
-                f"must be a number of bytes such as 500MB or 2GiB, got {value!r}.", param, ctx
-            )
-        return count
+        return count if 1 <= count <= MOST_BYTES else None
 
 
-class InputSize(AnyParamType):
+class InputSize(TextType):
     """``HxWxC``: height, width and channels; or ``HxW``."""
 
     name = "size"
+    metavar = "HxWxC"
+    form = f"HxWxC or HxW with whole numbers of 1 to {MAX_CELLS}"
 
-    def get_metavar(self, param: click.Parameter, ctx: click.Context | None = None) -> str:
-        return "HxWxC"
-
-    def convert(
-        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
-    ) -> tuple[int, ...]:
+    def parse(self, text: str) -> tuple[int, ...] | None:
         """Return the two or three numbers."""
-        if not isinstance(value, str):
-            return value  # type: ignore[no-any-return]
-        parts = value.lower().split("x")
-        if len(parts) in (2, 3) and all(part.isascii() and part.isdigit() for part in parts):
-            numbers = tuple(int(part) for part in parts if len(part) < 6)
-            if len(numbers) == len(parts) and all(1 <= n <= MAX_CELLS for n in numbers):
-                return numbers
-        self.fail(
-            f"must be HxWxC or HxW with whole numbers of 1 to {MAX_CELLS}, got {value!r}.",
-            param,
-            ctx,
-        )
+        parts = text.lower().split("x")
+        if len(parts) not in (2, 3) or not all(map(_is_number, parts)):
+            return None
+        numbers = tuple(map(int, parts))
+        return numbers if all(1 <= number <= MAX_CELLS for number in numbers) else None
 
 
-class UnitPlace(AnyParamType):
+class UnitPlace(TextType):
     """``LAYER:ROW,COL``: a unit of a layer's output."""
 
     name = "unit"
+    metavar = "LAYER:ROW,COL"
+    form = "LAYER:ROW,COL with numbers from 0"
 
-    def get_metavar(self, param: click.Parameter, ctx: click.Context | None = None) -> str:
-        return "LAYER:ROW,COL"
-
-    def convert(
-        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
-    ) -> tuple[str, tuple[int, int]]:
+    def parse(self, text: str) -> tuple[str, tuple[int, int]] | None:
         """Return the layer's name and the row and column."""
-        if not isinstance(value, str):
-            return value  # type: ignore[no-any-return]
-        layer, _, place = value.rpartition(":")
+        layer, _, place = text.rpartition(":")
         parts = place.split(",")
-        digits = all(part.isascii() and part.isdigit() and len(part) < 6 for part in parts)
-        if not layer or len(parts) != 2 or not digits:
-            self.fail(f"must be LAYER:ROW,COL with numbers from 0, got {value!r}.", param, ctx)
+        if not layer or len(parts) != 2 or not all(map(_is_number, parts)):
+            return None
         return layer, (int(parts[0]), int(parts[1]))
 
 
-class ClusterAddress(AnyParamType):
+class ClusterAddress(TextType):
     """``tcp://HOST:PORT`` or ``tls://HOST:PORT`` of a Dask scheduler, or ``local:N``."""
 
     name = "cluster"
+    metavar = "tcp://HOST:PORT|tls://HOST:PORT|local:N"
+    form = "tcp://HOST:PORT, tls://HOST:PORT or local:N"
 
-    def get_metavar(self, param: click.Parameter, ctx: click.Context | None = None) -> str:
-        return "tcp://HOST:PORT|tls://HOST:PORT|local:N"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+    def parse(self, text: str) -> str | None:
         """Return the address."""
-        host, _, number = str(value).rpartition(":")
-        digits = number.isascii() and number.isdigit() and len(number) < 6
+        host, _, number = text.rpartition(":")
         most = MAX_WORKERS if host == "local" else 65_535
         named = host == "local" or (host.startswith(("tcp://", "tls://")) and len(host) > 6)
-        if not (named and digits and 1 <= int(number) <= most):
-            forms = "tcp://HOST:PORT, tls://HOST:PORT or local:N"
-            self.fail(f"must be {forms}, got {str(value)!r}.", param, ctx)
-        return str(value)
+        return text if named and _is_number(number) and 1 <= int(number) <= most else None
 
 
-class FilterName(AnyParamType):
+class FilterName(TextType):
     """A filter file, a built-in's name or an inline matrix; `filters` reads the text."""
 
     name = "filter"
+
+    def parse(self, text: str) -> str:
+        """Return the text."""
+        return text
 
     def shell_complete(
         self, ctx: click.Context, param: click.Parameter, incomplete: str
@@ -253,3 +240,7 @@ class FilterName(AnyParamType):
         """Offer the built-in names, and leave files to the shell."""
         names = [name for name in builtin_names() if name.startswith(incomplete)]
         return [CompletionItem(name) for name in names] or [CompletionItem(incomplete, type="file")]
+
+
+def _is_number(text: str) -> bool:
+    return text.isascii() and text.isdigit() and len(text) < 6
