@@ -31,7 +31,7 @@ Examples:
 """
 
 
-@click.group(cls=CommandGroup, places=COMMANDS, context_settings=CONTEXT, epilog=EPILOG)
+@click.group(cls=CommandGroup, modules=COMMANDS, context_settings=CONTEXT, epilog=EPILOG)
 @click.version_option(__version__, prog_name="cnncli", message="%(prog)s %(version)s")
 def cli() -> None:
     """Convolution and pooling on images, as a CNN layer does them."""

@@ -9,7 +9,7 @@ import shlex
 import sys
 from collections.abc import Sequence
 from importlib import import_module
-from typing import IO, Any, Final
+from typing import Any, Final
 
 import click
 
@@ -17,19 +17,6 @@ from cnncli.errors import CnnCliError, FileProblem, hide_secrets, quote
 from cnncli.system import signals
 
 BROKEN_PIPE: Final = 141
-
-
-class Refusal(click.ClickException):
-    """A CnnCliError on its way through click."""
-
-    def __init__(self, error: CnnCliError) -> None:
-        super().__init__(str(error))
-        self.exit_code = error.exit_code  # type: ignore[misc]
-        self.hint = error.hint
-
-    def show(self, file: IO[Any] | None = None) -> None:
-        """Print the error as `show_error` does."""
-        show_error(self.message, self.hint)
 
 
 class SuggestingGroup(click.Group):
@@ -56,23 +43,23 @@ class LazyGroup(SuggestingGroup):
 
     Parameters
     ----------
-    places : dict
+    modules : dict
         The module of each command, which holds it by its name.
     """
 
-    def __init__(self, *args: Any, places: dict[str, str], **settings: Any) -> None:
+    def __init__(self, *args: Any, modules: dict[str, str], **settings: Any) -> None:
         super().__init__(*args, **settings)
-        self.places = places
+        self.modules = modules
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Return the names without importing anything."""
-        return list(self.places)
+        return list(self.modules)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """Import one command."""
-        if cmd_name not in self.places:
+        if cmd_name not in self.modules:
             return None
-        command: click.Command = getattr(import_module(self.places[cmd_name]), cmd_name)
+        command: click.Command = getattr(import_module(self.modules[cmd_name]), cmd_name)
         return command
 
 
@@ -88,22 +75,22 @@ class CommandGroup(LazyGroup):
         **extra: Any,
     ) -> Any:
         """Run a command line and leave with its exit code."""
-        words = list(sys.argv[1:] if args is None else args)
+        arguments = list(sys.argv[1:] if args is None else args)
         signals.begin()
-        extra.setdefault("obj", shlex.join(["cnncli", *map(hide_secrets, words)]))
+        extra.setdefault("obj", shlex.join(["cnncli", *map(hide_secrets, arguments)]))
         try:
-            code = super().main(words, prog_name or "cnncli", complete_var, False, **extra)
+            code = super().main(arguments, prog_name or "cnncli", complete_var, False, **extra)
             _flush_output()
         except click.exceptions.NoArgsIsHelpError as error:
             error.show()
             code = error.exit_code
-        except click.ClickException as error:
-            _show_click_error(error)
-            code = error.exit_code
+        except (CnnCliError, MemoryError, click.ClickException) as error:
+            code = show_error(error)
         except click.Abort:
             code = signals.exit_code()
         except OSError as error:
-            code = _output_failed(error)
+            _close_output()
+            code = BROKEN_PIPE if isinstance(error, BrokenPipeError) else show_error(error)
         except SystemExit:
             # click leaves like this, and only for this, when a reader has gone.
             code = BROKEN_PIPE
@@ -112,19 +99,14 @@ class CommandGroup(LazyGroup):
         sys.exit(code if isinstance(code, int) else 0)
 
     def invoke(self, ctx: click.Context) -> Any:
-        """Run the command; turn what the user can mend into a click exception."""
+        """Run the command; tell a reader that has gone and an interruption from other errors."""
         try:
             return super().invoke(ctx)
-        except CnnCliError as error:
-            raise Refusal(error) from error
         except BrokenPipeError:
             _close_output()
             raise click.exceptions.Exit(BROKEN_PIPE) from None
         except KeyboardInterrupt:
             raise _interruption() from None
-        except MemoryError:
-            hint = "a smaller image, --stride, or fewer filters"
-            raise Refusal(CnnCliError("not enough memory for this job", hint=hint)) from None
         except Exception:
             # Python and libraries make errors of their own of whatever is raised within them.
             if signals.is_ending():
@@ -134,16 +116,29 @@ class CommandGroup(LazyGroup):
 
 def _interruption() -> click.exceptions.Exit:
     """Say that the command was interrupted, unless that was said, and return how to leave."""
-    if (text := signals.interruption_text()) is not None:
-        show_error(text)
+    if (message := signals.interruption_text()) is not None:
+        show_error(CnnCliError(message))
     return click.exceptions.Exit(signals.exit_code())
 
 
-def show_error(message: str, hint: str | None = None) -> None:
-    """Print one error line and at most one hint line on standard error."""
+def show_error(error: Exception) -> int:
+    """Print one error line and at most one hint line on standard error; return the exit code."""
+    if isinstance(error, MemoryError):
+        memory_hint = "a smaller image, --stride, or fewer filters"
+        error = CnnCliError("not enough memory for this job", hint=memory_hint)
+    elif isinstance(error, OSError):
+        # Modules that know a file's name have met all others.
+        error = CnnCliError(f"standard output: {(error.strerror or str(error)).lower()}")
+    message = str(error)
+    hint: str | None = getattr(error, "hint", None)
+    if isinstance(error, click.ClickException):
+        message = error.format_message()
+    if isinstance(error, click.UsageError) and error.ctx is not None:
+        hint = f"{error.ctx.command_path} --help"
     tell(f"cnncli: error: {_one_line(message)}")
     if hint:
         tell(f"hint: {_one_line(hint)}")
+    return int(getattr(error, "exit_code", 1))
 
 
 def tell(line: str, newline: bool = True) -> None:
@@ -156,26 +151,15 @@ def _one_line(text: str) -> str:
     return quote(" ".join(text.splitlines()))[1:-1]
 
 
-def _show_click_error(error: click.ClickException) -> None:
-    hint = getattr(error, "hint", None)
-    if isinstance(error, click.UsageError) and error.ctx is not None:
-        hint = f"{error.ctx.command_path} --help"
-    show_error(error.format_message(), hint)
-
-
 def _flush_output() -> None:
     """Meet a full disk or a closed pipe here, where it is an error, and not at interpreter exit."""
     if sys.stdout is not None and not sys.stdout.closed:
         sys.stdout.flush()
 
 
-def _output_failed(error: OSError) -> int:
-    """Say why standard output failed; modules that know a file's name have met all other errors."""
-    _close_output()
-    if isinstance(error, BrokenPipeError):
-        return BROKEN_PIPE
-    show_error(f"standard output: {(error.strerror or str(error)).lower()}")
-    return 1
+def typed_command() -> str:
+    """Return the command line as typed, without what may be secret."""
+    return str(click.get_current_context().obj)
 
 
 def start_work() -> None:

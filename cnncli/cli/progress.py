@@ -118,7 +118,7 @@ def tell_outcome(outcome: Outcome, quiet: bool, as_json: bool) -> None:
     from cnncli.batch import report
 
     if outcome.error is not None:
-        show_error(str(outcome.error), outcome.error.hint)
+        show_error(outcome.error)
     if as_json:
         for line in report.json_line(outcome):
             tell(line) if outcome.to_stdout else click.echo(line)
