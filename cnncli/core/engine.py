@@ -279,7 +279,7 @@ def prepare_convolution(
     algorithm : str
         "auto" or a name from `ALGORITHMS`.
     reuse : int
-        How many times the plan will run.
+        How many times it will run.
 
     Returns
     -------

@@ -86,10 +86,6 @@ def _balanced(theta: float, phase: float, wavelength: float) -> Weights:
     return balanced
 
 
-def _gabor_bank() -> Weights:
-    return np.stack([_balanced(22.5 * i, 0, 6) for i in range(8)], axis=-1)[:, :, None, :]
-
-
 _COLOURS = {"bw": (1 / 3, 1 / 3, 1 / 3), "rg": (1.0, -1.0, 0.0), "by": (-0.5, -0.5, 1.0)}
 _GABOR_COLOUR = tuple(
     (f"{colour}_{form}_{theta}", colour, phase, wavelength, theta)
@@ -257,7 +253,7 @@ BUILTINS: dict[str, BuiltIn] = {
     "gabor_bank": BuiltIn(
         "bars 6 pixels apart in 8 orientations, 22.5 degrees each",
         "a bright bar across the map's angle",
-        _gabor_bank,
+        lambda: np.stack([_balanced(22.5 * i, 0, 6) for i in range(8)], axis=-1)[:, :, None],
         "Daugman 1985",
         tuple(f"gabor_{22.5 * i:g}" for i in range(8)),
     ),

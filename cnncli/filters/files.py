@@ -298,7 +298,10 @@ def _read_inline(text: str, what: str) -> LoadedArray:
 def _read_file(path: str, key: str | None, headers_only: bool) -> LoadedArray:
     with npy.open_regular(Path(path), name=path) as file:
         head = file.read(16)
-    reader = _READERS.get(Path(path).suffix.lower()) or _reader_for(head, path)
+    by_content = _read_npy if npy.is_npy(head) else _read_npz if npy.is_zip(head) else None
+    reader = _READERS.get(Path(path).suffix.lower(), by_content)
+    if reader is None:
+        raise FileProblem(f"not a filter, which must be one of {' '.join(_READERS)}", path=path)
     array, bias, key = reader(path, key, headers_only)
     name, label = Path(path).stem, path
     if key is not None:
@@ -392,14 +395,6 @@ _READERS: dict[str, _Reader] = {
     ".txt": _read_text,
     ".csv": _read_text,
 }
-
-
-def _reader_for(head: bytes, path: str) -> _Reader:
-    if npy.is_npy(head):
-        return _read_npy
-    if npy.is_zip(head):
-        return _read_npz
-    raise FileProblem(f"not a filter, which must be one of {' '.join(_READERS)}", path=path)
 
 
 def _weights_and_bias(keys: list[str]) -> tuple[str, str] | None:

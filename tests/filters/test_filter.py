@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pickle
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,7 +14,7 @@ from hypothesis import strategies as st
 from cnncli.errors import CnnCliError, FileProblem, OptionError, ShapeError
 from cnncli.filters.builtin_names import builtin_names
 from cnncli.filters.channels import check_channels
-from cnncli.filters.files import MAX_TEXT_BYTES, load_bias, load_filter, safe_name
+from cnncli.filters.files import MAX_TEXT_BYTES, load_bias, load_filter, load_numbers, safe_name
 from cnncli.filters.filter import flip, from_array, normalize, stack
 
 
@@ -463,3 +464,20 @@ def test_groups_must_part_the_maps_and_suit_the_filter():
     error = failure(OptionError, check_channels, load_filter("edge"), 3, 3)
     assert error.hint == "leave out --groups"
     failure(OptionError, check_channels, bank, 4, 0)
+
+
+def test_no_numbers_are_an_error_of_their_file():
+    error = failure(FileProblem, load_numbers, save("none.npy", np.zeros(0)), "gamma")
+    assert str(error) == "'none.npy': at least one number is needed, got none"
+
+
+def test_what_was_read_is_told(tmp_path):
+    save("one.npy", np.ones((3, 3)))
+    np.savez("two.npz", W=np.ones((3, 3)), b=np.ones(1))
+    assert load_filter("one.npy", folder=str(tmp_path)).files == (tmp_path / "one.npy",)
+    assert load_filter("edge").files == load_filter("1 0 -1").files == ()
+    assert stack([load_filter("one.npy"), load_filter("two.npz:W")]).files == (
+        Path("one.npy"),
+        Path("two.npz"),
+    )
+    assert load_bias("two.npz", 1).files == (Path("two.npz"),)

@@ -95,7 +95,14 @@ def output_transform(tile: int) -> FloatArray:
 
 def work(W: FloatArray, task: Task) -> Work | None:
     """Count transforms and products; None unless 3x3 or 5x5, dense, float32, one group."""
-    if not _accepts(task):
+    rows, cols = task.window.rows, task.window.cols
+    if (
+        task.dtype != np.float32
+        or task.groups != 1
+        or rows.kernel != cols.kernel
+        or rows.kernel not in SIDES
+        or not (rows.stride, rows.dilation) == (cols.stride, cols.dilation) == (1, 1)
+    ):
         return None
     tile = SPAN + 1 - W.shape[0]
     n_H, n_W = task.window.out
@@ -110,17 +117,6 @@ def work(W: FloatArray, task: Task) -> Work | None:
         + product_flops(tile * tile, PLACES, tiles * task.n_C),
         # Their memory is fresh, and touching it first takes several times as long as writing it.
         once=Work(flops=product_flops(PLACES, W[..., 0, 0].size, filters), copies=180 * filters),
-    )
-
-
-def _accepts(task: Task) -> bool:
-    rows, cols = task.window.rows, task.window.cols
-    return (
-        task.dtype == np.float32
-        and task.groups == 1
-        and rows.kernel == cols.kernel
-        and rows.kernel in SIDES
-        and (rows.stride, rows.dilation) == (cols.stride, cols.dilation) == (1, 1)
     )
 
 
