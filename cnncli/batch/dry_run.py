@@ -49,9 +49,9 @@ def preview(job: Job, task: Task, access: FileAccess) -> Outcome:
     shape = read_batch_shape(path, job.read) if isinstance(path, Path) else None
     if shape is not None and job.read.restore is None:
         _, files = choose(job, target, shape, access)
-    elif target.per_map:
-        return Outcome(task.source, planned=(target.place,))
+    elif target.pattern.per_map:
+        return Outcome(task.source, planned=(target.pattern.text,))
     else:
-        files = access.select(target, target.files(target.unknown()))
+        files = access.select(target, target.unknown_files())
     names = tuple("-" if file.path is None else str(file.path) for file in files)
     return Outcome(task.source, planned=names, skipped=not names)

@@ -22,8 +22,9 @@ from typing import Final
 
 from cnncli.batch.worker import work
 from cnncli.errors import CnnCliError, FileProblem
-from cnncli.pipeline.files import LocalFiles, OutputClaims
+from cnncli.pipeline.files import LocalFiles
 from cnncli.pipeline.job import Job, Outcome, Task
+from cnncli.pipeline.known_files import OutputClaims
 from cnncli.pipeline.outputs import OutFile, Source
 from cnncli.system import signals
 from cnncli.system.files import remove_hidden
@@ -89,7 +90,7 @@ class _Assignment:
     @property
     def may_be_repeated(self) -> bool:
         """Whether its input can be read again, and none of its output is on its way already."""
-        streams = self.task.source.path is None or self.task.target.kind == "stdout"
+        streams = self.task.source.path is None or self.task.target.to_stdout
         return self.deaths < TRIES and not streams
 
 
@@ -303,7 +304,7 @@ class _Pool:
                 outcome = Outcome(
                     source,
                     error=FileProblem(reason, hint=hint, path=source.label),
-                    to_stdout=assignment.task.target.kind == "stdout",
+                    to_stdout=assignment.task.target.to_stdout,
                     seconds=seconds,
                 )
                 self.ended.append((assignment.task, outcome))

@@ -7,8 +7,9 @@ import os
 from collections.abc import Generator, Iterable, Iterator
 from typing import Final, Protocol
 
-from cnncli.pipeline.files import LocalFiles, OutputClaims
+from cnncli.pipeline.files import LocalFiles
 from cnncli.pipeline.job import Job, Outcome, Task
+from cnncli.pipeline.known_files import OutputClaims
 from cnncli.pipeline.outputs import OutputPlan
 from cnncli.pipeline.process import attempt
 from cnncli.system.files import sync_folders
@@ -73,7 +74,7 @@ def run(
         One for each image that was begun, in whatever order they end. Names of files are safe on
         the disk when there are no more, or the generator is closed.
     """
-    files = LocalFiles(job.output, plan.inputs, OutputClaims(plan.targets.sources), sync=False)
+    files = LocalFiles(job.output, plan.inputs, OutputClaims(), sync=False)
     failed, folders = False, set[str]()
 
     def tasks() -> Iterator[Task]:

@@ -126,7 +126,7 @@ class WorkerFiles:
     def select(self, target: Target, planned: Sequence[OutFile]) -> tuple[OutFile, ...]:
         """Choose the files to write; the parent knows what the other images write."""
         local = self.files
-        if target.per_map:
+        if target.pattern.per_map:
             local = replace(local, claims=self.parent)
         others = [file for file in planned if str(file.path) not in self.begun]
         chosen = {*local.select(target, others)}

@@ -24,9 +24,9 @@ from cnncli.io.images import Picture
 from cnncli.network.graph import SOURCE, Network, input_groups
 from cnncli.network.layers import FloatArray
 from cnncli.network.passes import forward_layers, peak_bytes
-from cnncli.pipeline.files import LocalFiles
-from cnncli.pipeline.job import Job, Task
-from cnncli.pipeline.outputs import Source, Target
+from cnncli.pipeline.files import read_source
+from cnncli.pipeline.job import Job
+from cnncli.pipeline.outputs import Source
 from cnncli.render.options import channel_names
 from cnncli.system.memory import check_memory
 
@@ -134,7 +134,7 @@ def run_backward(job: ExplainJob, source: Source) -> ExplainResult[BackwardExpla
 
 def _open(request: ExplainJob, source: Source) -> tuple[ExplainedLayer, Picture, int]:
     job, image = request.job, request.image or 0
-    picture = LocalFiles(job.output).read(job, Task(0, Target("stdout", source, "-", "explain")))
+    picture = read_source(source, job.read)
     count = picture.shape[0]
     if image >= count:
         raise OptionError(f"--image: images of {picture.name} are 0 to {count - 1}, got {image}")

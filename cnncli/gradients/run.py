@@ -110,7 +110,7 @@ def run(request: GradJob, source: Source) -> tuple[Outcome, Check | None]:
         If it cannot work whatever the image; nothing was read by then.
     """
     task = _plan(request, source)
-    to_stdout = task.target.kind == "stdout"
+    to_stdout = task.target.to_stdout
     try:
         with np.errstate(all="ignore"):
             outcome, check = _process(task, source)
@@ -174,7 +174,7 @@ def _process(task: _Plan, source: Source) -> tuple[Outcome, Check | None]:
 
 def _as_values(target: Target, job: Job) -> bool:
     """Whether numbers go out; all files of a target have one format."""
-    format = target.files(target.unknown())[0].format
+    format = target.unknown_files()[0].format
     return holds_values(format, job.output.depth)
 
 
@@ -185,7 +185,7 @@ def _views(task: _Plan, picture: Picture) -> list[GradientView]:
         return [plain_view(shape, as_values, render)]
     if task.request.shows == "overlay":
         return [overlay_view(shape, render)]
-    return winner_views(task.target.wanted, task.network, shape, as_values, render)
+    return winner_views(task.target.pattern.chosen_layers, task.network, shape, as_values, render)
 
 
 def _upstream(task: _Plan, picture: Picture) -> FloatArray:

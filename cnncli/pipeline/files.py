@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import os
 import sys
-from collections.abc import Container, Iterable, Sequence
+from collections.abc import Container, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import BinaryIO, Protocol
 
-from cnncli.errors import FileProblem, OptionError
+from cnncli.errors import FileProblem
 from cnncli.io import atomic
-from cnncli.io.images import Picture, read_bytes, read_image, read_stream
+from cnncli.io.images import Picture, ReadOptions, read_bytes, read_image, read_stream
 from cnncli.io.urls import Location, Url
-from cnncli.pipeline.hash_table import HashTable, hash64
 from cnncli.pipeline.job import Job, Task
+from cnncli.pipeline.known_files import Identity, OutputClaims
 from cnncli.pipeline.outputs import (
-    Identity,
     OutFile,
     OutputOptions,
     Source,
@@ -24,7 +22,6 @@ from cnncli.pipeline.outputs import (
     make_folders,
     select_files,
 )
-from cnncli.pipeline.targets import is_device, source_hash
 
 
 class FileAccess(Protocol):
@@ -63,51 +60,6 @@ class Claims(Protocol):
         ...
 
 
-class OutputClaims:
-    """The files that the images of a batch were given so far, by their real names.
-
-    Of each no more is kept than 64 bits, and 64 of its image.
-
-    Parameters
-    ----------
-    sources : iterable of Source
-        The batch, to tell the name of an image by its bits.
-
-    Examples
-    --------
-    >>> from pathlib import Path
-    >>> from cnncli.io.formats import NPY
-    >>> first, second = Source(Path("a.png")), Source(Path("a.jpg"))
-    >>> claims, file = OutputClaims([first, second]), OutFile(Path("a.npy"), NPY, 0, (0,))
-    >>> claims.claim(first, [file])
-    >>> claims.claim(second, [file])
-    Traceback (most recent call last):
-    cnncli.errors.OptionError: 'a.npy': would hold both 'a.png' and 'a.jpg'
-    """
-
-    def __init__(self, sources: Iterable[Source] = ()) -> None:
-        self._sources = sources
-        self._owners = HashTable()
-
-    def claim(self, source: Source, files: Sequence[OutFile]) -> None:
-        """Refuse a file that another image was given; the rest is this image's from now on."""
-        own = source_hash(source)
-        for file in files:
-            if file.path is None or is_device(file.path):
-                continue
-            owner = self._owners.insert(hash64(_real_name(file.path)), own)
-            if owner not in (None, own):
-                raise OptionError(
-                    f"would hold both {self._name(owner)} and {source}",
-                    path=file.path,
-                    hint="a template such as 'out/{stem}-{ext}-{map:03d}.png'",
-                )
-
-    def _name(self, owner: int | None) -> str:
-        names = (str(source) for source in self._sources if source_hash(source) == owner)
-        return next(names, "another image")
-
-
 @dataclass(frozen=True)
 class LocalFiles:
     """Files, standard input and standard output of this process.
@@ -129,35 +81,20 @@ class LocalFiles:
 
     def all_there(self, target: Target) -> bool:
         """Whether nothing is to be written, known before the image is read."""
-        if target.per_map or not self.options.skip_existing:
+        if target.pattern.per_map or not self.options.skip_existing:
             return False
-        return not select_files(target.files(target.unknown()), self.options, self.inputs)
+        return not select_files(target.unknown_files(), self.options, self.inputs)
 
     def read(self, job: Job, task: Task) -> Picture:
-        """Read the image that came with the task, or its file, or standard input.
-
-        Examples
-        --------
-        >>> from pathlib import Path
-        >>> from cnncli.network.layers import PoolLayer
-        >>> from cnncli.network.graph import Network
-        >>> from cnncli.io.images import ReadOptions
-        >>> from cnncli.render.options import RenderOptions
-        >>> options = ReadOptions(), RenderOptions(), OutputOptions(), ""
-        >>> job = Job(Network.chain(PoolLayer()), *options)
-        >>> task = Task(0, Target("file", Source(Path("/nowhere.png")), "a.png", "pool"))
-        >>> LocalFiles(job.output).read(job, task)
-        Traceback (most recent call last):
-        cnncli.errors.FileProblem: '/nowhere.png': cannot be read: No such file or directory
-        """
-        return read_task(job, task)
+        """Read the image that came with the task, or its file, or standard input."""
+        return read_source(task.source, job.read, task.data)
 
     def select(self, target: Target, planned: Sequence[OutFile]) -> tuple[OutFile, ...]:
         """Choose the files to write: the overwrite guard.
 
         Files of each map are claimed: how many there are was not known to `plan_targets`.
         """
-        if target.per_map:
+        if target.pattern.per_map:
             self.claims.claim(target.source, planned)
         return select_files(planned, self.options, self.inputs)
 
@@ -168,10 +105,6 @@ class LocalFiles:
     def open(self, file: OutFile) -> AbstractContextManager[BinaryIO]:
         """Open a file to write, which appears whole or not at all, or standard output."""
         return open_output(file.path, overwrite=self.options.overwrite, sync=self.sync)
-
-
-def _real_name(path: Location) -> str:
-    return path.text if isinstance(path, Url) else os.path.realpath(path)
 
 
 def open_output(
@@ -193,23 +126,30 @@ def open_output(
     return atomic.open(path, overwrite=overwrite, sync=sync)
 
 
-def read_task(job: Job, task: Task) -> Picture:
-    """Read the image that came with the task, or its file, its address, or standard input.
+def read_source(source: Source, options: ReadOptions, data: bytes | None = None) -> Picture:
+    """Read an image: the bytes of its file if they are there, or its file, or standard input.
 
     Raises
     ------
     FileProblem
         If it cannot be read.
+
+    Examples
+    --------
+    >>> from pathlib import Path
+    >>> read_source(Source(Path("/nowhere.png")), ReadOptions())
+    Traceback (most recent call last):
+    cnncli.errors.FileProblem: '/nowhere.png': cannot be read: No such file or directory
     """
-    path = task.source.path
-    if task.data is not None:
-        return read_bytes(task.data, job.read, "standard input" if path is None else str(path))
+    path = source.path
+    if data is not None:
+        return read_bytes(data, options, source.label)
     if isinstance(path, Url):
         from cnncli.io.remote import read_url
 
-        return read_bytes(read_url(path, job.read.max_input_bytes), job.read, str(path))
+        return read_bytes(read_url(path, options.max_input_bytes), options, str(path))
     if path is not None:
-        return read_image(path, job.read)
+        return read_image(path, options)
     if sys.stdin is None or sys.stdin.closed:
         raise FileProblem("standard input is closed", hint="give an IMAGE")
-    return read_stream(sys.stdin.buffer, job.read)
+    return read_stream(sys.stdin.buffer, options)

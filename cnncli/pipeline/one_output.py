@@ -85,5 +85,5 @@ def one_output_file(
         options = replace(options, format="png")
     plan = plan_targets([source], options, op=op, one_picture=True, read_too=read_too)
     (target,) = plan.targets
-    (file,) = select_files(target.files(target.unknown()), options, plan.inputs)
+    (file,) = select_files(target.unknown_files(), options, plan.inputs)
     return OneOutput(file, options.overwrite)

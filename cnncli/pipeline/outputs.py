@@ -9,10 +9,12 @@ from __future__ import annotations
 import os
 import stat
 import sys
+from array import array
 from collections.abc import Collection, Container, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import chain
 from pathlib import Path
+
+import numpy as np
 
 from cnncli.errors import FileProblem, OptionError, quote
 from cnncli.io.atomic import (
@@ -22,20 +24,24 @@ from cnncli.io.atomic import (
     is_stdout,
     make_folder,
     write_problem,
-    write_stdout,
 )
 from cnncli.io.formats import FORMATS, Format, check_format, find_format
 from cnncli.io.urls import Location, Url, is_url, parse_output
-from cnncli.pipeline.clashes import clash_problem
-from cnncli.pipeline.hash_table import HashSet, HashTable, hash64
-from cnncli.pipeline.targets import OutFile, Source, Target, is_device, source_hash
+from cnncli.pipeline.known_files import Identity, InputFiles, hash64
+from cnncli.pipeline.targets import (
+    OutFile,
+    OutputKind,
+    OutputPattern,
+    Source,
+    Target,
+    is_device,
+)
 from cnncli.pipeline.templates import Template
 from cnncli.system.files import is_terminal
 
 __all__ = [
     "FORMATS",
     "Format",
-    "Identity",
     "OutFile",
     "OutputOptions",
     "OutputPlan",
@@ -49,10 +55,8 @@ __all__ = [
     "make_folders",
     "plan_targets",
     "select_files",
-    "write_stdout",
 ]
 
-Identity = tuple[int, int]
 _FOLDERS_KEPT = 1000
 _FOLDER_HINT = "-o a folder (out/) or a template such as 'out/{stem}.png'"
 
@@ -87,21 +91,17 @@ class Targets:
     Parameters
     ----------
     sources : collection of Source
-    pattern : Target
-        Of any source: all but the source is the same for all.
+    pattern : OutputPattern
     """
 
     sources: Collection[Source]
-    pattern: Target
+    pattern: OutputPattern
 
     def __len__(self) -> int:
         return len(self.sources)
 
     def __iter__(self) -> Iterator[Target]:
-        like = self.pattern
-        shared = like.place, like.op, like.filter_name, like.format, like.layers
-        for source in self.sources:
-            yield Target(like.kind, source, *shared)
+        return (Target(source, self.pattern) for source in self.sources)
 
 
 @dataclass(frozen=True)
@@ -165,24 +165,23 @@ def plan_targets(
     Examples
     --------
     >>> plan = plan_targets([Source(Path("cat.jpg"))], OutputOptions(), op="pool")
-    >>> [str(file.path) for target in plan.targets for file in target.files(target.unknown())]
+    >>> [str(file.path) for target in plan.targets for file in target.unknown_files()]
     ['cat-pool.png']
     """
-    kind, place = _classify(sources, options, filter_name, bool(layers))
+    kind, text = _classify(sources, options, filter_name, bool(layers))
     forced = find_format(options.format) if options.format else None
-    pattern = Target(kind, Source(None), place, op, filter_name, forced, tuple(layers))
-    targets = Targets(sources, pattern)
-    if kind == "stdout":
+    pattern = OutputPattern(kind, text, op, filter_name, forced, tuple(layers))
+    if kind is OutputKind.STDOUT:
         _check_stdout(sources)
-        # A report, say, must spare the inputs all the same.
-        return OutputPlan(targets, HashSet(_identities(sources, read_too)))
-    if kind == "file" and len(sources) > 1:
+    elif kind is OutputKind.FILE and len(sources) > 1:
         raise OptionError(
-            f"--output must name one file for each image, got {quote(place)} for {len(sources)}",
+            f"--output must name one file for each image, got {quote(text)} for {len(sources)}",
             hint=_FOLDER_HINT,
         )
-    plan = OutputPlan(targets, HashSet(_identities(sources, read_too)))
-    _Check(plan, options, one_picture).all()
+    # On standard output too: a report, say, must spare the inputs all the same.
+    plan = OutputPlan(Targets(sources, pattern), InputFiles(sources, read_too))
+    if kind is not OutputKind.STDOUT:
+        _check_files(plan, options, one_picture)
     return plan
 
 
@@ -213,7 +212,7 @@ def select_files(
     FileProblem
         When an output exists and neither option is set, or is a folder.
     """
-    return tuple(file for file in files if _wanted(file.path, options, inputs))
+    return tuple(file for file in files if _is_to_be_written(file.path, options, inputs))
 
 
 def check_file(path: Path, plan: OutputPlan, overwrite: bool) -> None:
@@ -225,12 +224,11 @@ def check_file(path: Path, plan: OutputPlan, overwrite: bool) -> None:
         If it exists, is an input or an output of the plan, or its folder is none.
     """
     _check_folder(path, may_be_made=False)
-    _wanted(path, OutputOptions(overwrite=overwrite), plan.inputs)
-    place, suffix = plan.targets.pattern.place, path.suffix.lower()
-    if os.path.splitext(place)[1].lower() == suffix:
+    _is_to_be_written(path, OutputOptions(overwrite=overwrite), plan.inputs)
+    if os.path.splitext(plan.targets.pattern.text)[1].lower() == path.suffix.lower():
         real = os.path.realpath(path)
         for target in plan.targets:
-            for file in target.files(target.unknown()):
+            for file in target.unknown_files():
                 if file.path is not None and os.path.realpath(file.path) == real:
                     raise OptionError(f"would hold the result of {target.source} too", path=path)
 
@@ -269,30 +267,31 @@ def check_target(
 
 def _classify(
     sources: Collection[Source], options: OutputOptions, filter_name: str | None, layered: bool
-) -> tuple[str, str]:
+) -> tuple[OutputKind, str]:
     output = options.output
     if output is None:
         if len(sources) == 1 and next(iter(sources)).path is None and _piped():
-            return "stdout", ""
+            return OutputKind.STDOUT, ""
         field = "layer" if layered else "filter" if filter_name is not None else "op"
-        return "default", f"{{stem}}-{{{field}}}.{options.format or 'png'}"
+        return OutputKind.DEFAULT, f"{{stem}}-{{{field}}}.{options.format or 'png'}"
     if not output:
         raise OptionError("--output must name a file, got nothing", hint=_FOLDER_HINT)
     if is_stdout(output):
-        return "stdout", ""
+        return OutputKind.STDOUT, ""
     if is_url(output):
         parse_output(output)
     elif os.path.isdir(output):  # Path.is_dir raises for names that are too long
-        return "folder", output
+        return OutputKind.FOLDER, output
     if "{" in output or "}" in output:
         if is_folder_name(output):
             raise OptionError(
                 f"--output template must end in a file name, got {quote(output)}",
                 hint="add {stem}.png",
             )
-        return "template", Template.parse(output).text
+        return OutputKind.TEMPLATE, Template.parse(output).text
     bucket = is_url(output) and parse_output(output).is_folder
-    return ("folder" if bucket or is_folder_name(output) else "file"), output
+    is_folder = bucket or is_folder_name(output)
+    return OutputKind.FOLDER if is_folder else OutputKind.FILE, output
 
 
 def _piped() -> bool:
@@ -312,76 +311,95 @@ def _check_stdout(sources: Collection[Source]) -> None:
         )
 
 
-class _Check:
-    """The check of a plan. It remembers folders and hashes: a million images take some 50 MB."""
+def _check_files(plan: OutputPlan, options: OutputOptions, one_picture: bool) -> None:
+    """Refuse what cannot work, in the order of the inputs; a million names take 8 bytes each."""
+    folders = _RealFolders()
+    names, checked = array("Q"), ""
+    for target in plan.targets:
+        for file in target.unknown_files():
+            path = file.path
+            assert path is not None
+            name, is_there = folders.real_name(path)
+            if not (is_there and is_device(path)):
+                names.append(hash64(name))
+            if options.depth not in file.format.depths:
+                check_target(file, 1, 1, depth=options.depth)
+            if isinstance(path, Url):
+                # Whether it is there is asked before the image is read: the way there is long.
+                _check_no_input(path, path.identity, plan.inputs)
+                continue
+            if is_there or os.path.dirname(name) != checked:
+                _check_folder(path, may_be_made=target.pattern.kind is not OutputKind.FILE)
+                checked = os.path.dirname(name)
+            if is_there and (one_picture or not target.pattern.per_map):
+                _is_to_be_written(path, options, plan.inputs)
+    # Not np.unique, which loads numpy.ma.
+    hashes = np.sort(np.array(names))
+    twice = hashes[1:][hashes[1:] == hashes[:-1]]
+    if twice.size:
+        _refuse_clash(plan, folders, frozenset(twice.tolist()))
 
-    def __init__(self, plan: OutputPlan, options: OutputOptions, one_picture: bool) -> None:
-        self.plan, self.options, self.one_picture = plan, options, one_picture
-        self.owners = HashTable()
-        self.folders: dict[str, str] = {}
-        self.checked = ""
 
-    def all(self) -> None:
-        """Refuse what cannot work, in the order of the inputs."""
-        for target in self.plan.targets:
-            for file in target.files(target.unknown()):
-                self._one(target, file)
+def _refuse_clash(plan: OutputPlan, folders: _RealFolders, hashes: frozenset[int]) -> None:
+    """Raise OptionError for the first file of two images, told by the hashes of such files."""
+    owners: dict[str, Source] = {}
+    for target in plan.targets:
+        for file in target.unknown_files():
+            assert file.path is not None
+            name, is_there = folders.real_name(file.path)
+            if hash64(name) not in hashes or (is_there and is_device(file.path)):
+                continue
+            if name in owners:
+                raise _clash_problem(file.path, owners[name], target.source)
+            owners[name] = target.source
 
-    def _one(self, target: Target, file: OutFile) -> None:
-        path = file.path
-        assert path is not None
-        name, is_there = self._real_name(path)
-        owner = self.owners.insert(hash64(name), source_hash(target.source))
-        if owner is not None and not (is_there and is_device(path)):
-            self._refuse_clash(target, path, name, owner)
-        if self.options.depth not in file.format.depths:
-            check_target(file, 1, 1, depth=self.options.depth)
-        if isinstance(path, Url):
-            # Whether it is there is asked before the image is read: the way there is long.
-            _check_no_input(path, path.identity, self.plan.inputs)
-            return
-        if is_there or os.path.dirname(name) != self.checked:
-            _check_folder(path, may_be_made=target.kind != "file")
-            self.checked = os.path.dirname(name)
-        if is_there and (self.one_picture or not target.per_map):
-            _wanted(path, self.options, self.plan.inputs)
 
-    def _real_name(self, path: Location) -> tuple[str, bool]:
-        """Return where a file will be, whatever links lead there, and whether it is there."""
+def _clash_problem(path: Location, one: Source, other: Source) -> OptionError:
+    try:
+        is_same = os.path.samefile(one.path or 0, other.path or 0)
+    except OSError:
+        is_same = one.path == other.path
+    hint = "a template with {dir} and {ext} in it, such as 'out/{dir}/{stem}-{ext}.png'"
+    if is_same:
+        hint = "both are one file: give it once"
+    elif (one.folder, one.name) == (other.folder, other.name):
+        hint = "another output folder for each: run cnncli once for each"
+    return OptionError(f"would hold both {one} and {other}", path=path, hint=hint)
+
+
+class _RealFolders:
+    """Where files will be, whatever links lead there; remembers the folders met last."""
+
+    def __init__(self) -> None:
+        self._known: dict[str, str] = {}
+
+    def real_name(self, path: Location) -> tuple[str, bool]:
+        """Return where a file will be, and whether it is there."""
         if isinstance(path, Url):
             return path.text, False
         try:
-            is_link = stat.S_ISLNK(os.lstat(path).st_mode)
+            status = os.lstat(path)
         except (FileNotFoundError, NotADirectoryError):
-            return self._in_real_folder(path), False
+            status = None
         except OSError as error:
             raise write_problem(path, error) from error
-        return (os.path.realpath(path) if is_link else self._in_real_folder(path)), True
-
-    def _in_real_folder(self, path: Path) -> str:
+        if status is not None and stat.S_ISLNK(status.st_mode):
+            return os.path.realpath(path), True
         folder, name = os.path.split(path)
-        real = self.folders.get(folder)
-        if real is None:
-            if len(self.folders) >= _FOLDERS_KEPT:
-                self.folders.clear()
-            real = self.folders[folder] = os.path.realpath(folder)
-        return os.path.join(real, name)
-
-    def _refuse_clash(self, target: Target, path: Location, name: str, owner: int) -> None:
-        """Raise OptionError if an earlier image has the same output, and not just the same hash."""
-        for other in self.plan.targets:
-            if source_hash(other.source) != owner:
-                continue
-            paths = (file.path for file in other.files(other.unknown()) if file.path is not None)
-            if any(self._real_name(each)[0] == name for each in paths):
-                raise clash_problem(path, other, target)
+        if folder not in self._known:
+            if len(self._known) >= _FOLDERS_KEPT:
+                self._known.clear()
+            self._known[folder] = os.path.realpath(folder)
+        return os.path.join(self._known[folder], name), status is not None
 
 
-def _wanted(path: Location | None, options: OutputOptions, inputs: Container[Identity]) -> bool:
+def _is_to_be_written(
+    path: Location | None, options: OutputOptions, inputs: Container[Identity]
+) -> bool:
     if path is None:
         return True
     if isinstance(path, Url):
-        return _wanted_object(path, options, inputs)
+        return _object_is_to_be_written(path, options, inputs)
     try:
         status = path.stat()
     except FileNotFoundError:
@@ -399,7 +417,7 @@ def _wanted(path: Location | None, options: OutputOptions, inputs: Container[Ide
     return options.overwrite
 
 
-def _wanted_object(url: Url, options: OutputOptions, inputs: Container[Identity]) -> bool:
+def _object_is_to_be_written(url: Url, options: OutputOptions, inputs: Container[Identity]) -> bool:
     from cnncli.io.remote import object_exists
 
     _check_no_input(url, url.identity, inputs)
@@ -468,20 +486,8 @@ def make_folders(target: Target, files: Iterable[OutFile]) -> None:
     FileProblem
         If one cannot be made.
     """
-    if target.kind == "file":
+    if target.pattern.kind is OutputKind.FILE:
         return
     paths = (file.path for file in files)
     for folder in dict.fromkeys(path.parent for path in paths if isinstance(path, Path)):
         make_folder(folder)
-
-
-def _identities(sources: Iterable[Source], read_too: Iterable[Path]) -> Iterator[Identity]:
-    for path in chain((source.path for source in sources), read_too):
-        if isinstance(path, Url):
-            yield path.identity
-            continue
-        try:
-            status = os.fstat(0) if path is None else os.stat(path)
-        except OSError:
-            continue  # a missing input is reported when it is read
-        yield status.st_dev, status.st_ino

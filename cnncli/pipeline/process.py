@@ -79,7 +79,7 @@ def attempt(
         outcome = Outcome(task.source, error=named_error(error, task.source))
     return replace(
         outcome,
-        to_stdout=task.target.kind == "stdout",
+        to_stdout=task.target.to_stdout,
         seconds=time.perf_counter() - begin,
     )
 
@@ -133,7 +133,7 @@ def choose(
     CnnCliError
         If the shapes do not fit, or a file must not be written or cannot hold its picture.
     """
-    expected = expect(job, shape, target.wanted)
+    expected = expect(job, shape, target.pattern.chosen_layers)
     files = access.select(target, target.files(expected))
     for file in files:
         check_format_of(job, file, expected[file.result])

@@ -5,16 +5,19 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import cache, cached_property
+from enum import Enum
+from functools import cached_property
 from pathlib import Path
 
 from cnncli.errors import OptionError, quote
 from cnncli.io.atomic import is_folder_name, is_special
 from cnncli.io.formats import FORMATS, NPY, NPZ, Format, find_format
 from cnncli.io.urls import Location, Url, is_url, join, parse_url
-from cnncli.pipeline.hash_table import hash64
 from cnncli.pipeline.templates import Template, distinct, safe_folder, safe_name
 from cnncli.render.options import MapGroup, picture_names
+
+_Part = tuple[int, tuple[int, ...]]
+"""What goes into one file: a result's index, and the indices of its pictures."""
 
 
 @dataclass(frozen=True)
@@ -62,11 +65,6 @@ class Source:
 
     def __str__(self) -> str:
         return quote(self.path) if self.path else "standard input"
-
-
-def source_hash(source: Source) -> int:
-    """Return 64 bits that stand for an image in tables of a million."""
-    return hash64("" if source.path is None else os.fspath(source.path))
 
 
 @dataclass(frozen=True)
@@ -132,11 +130,79 @@ class LayerResult:
         return tuple(range(len(self.maps)))
 
 
-@cache
-def unknown_results(layers: tuple[str, ...]) -> tuple[LayerResult, ...]:
-    """Return results whose one map of no name stands for all, however many there will be."""
-    one = LayerResult("", (1, 1, 1, 1), (MapGroup("", (0,)),))
-    return tuple(replace(one, name=name, layer=name) for name in layers) or (one,)
+class OutputKind(Enum):
+    """What ``--output`` names."""
+
+    STDOUT = "standard output"
+    FILE = "one file"
+    FOLDER = "a folder"
+    TEMPLATE = "names with fields such as {stem}"
+    DEFAULT = "a template of ours: nothing was named"
+
+
+@dataclass(frozen=True)
+class OutputPattern:
+    """How the files of any input are named.
+
+    Parameters
+    ----------
+    kind : OutputKind
+    text : str
+        The file, folder or template.
+    op : str
+        Name of the command.
+    filter_name : str, optional
+        The one filter; with several filters each map bears its filter's name.
+    format : Format, optional
+        The forced format.
+    layers : tuple of str
+        Of a network, the layers that may go out. Empty outside of networks.
+
+    Examples
+    --------
+    >>> OutputPattern(OutputKind.TEMPLATE, "{stem}-{map}.png", "conv").per_map
+    True
+    """
+
+    kind: OutputKind
+    text: str
+    op: str
+    filter_name: str | None = None
+    format: Format | None = None
+    layers: tuple[str, ...] = ()
+
+    @cached_property
+    def is_archive(self) -> bool:
+        """Whether one file holds the values of all layers."""
+        if self.format is not None or self.kind in (OutputKind.STDOUT, OutputKind.FOLDER):
+            return self.format == NPZ
+        return self.text.lower().endswith(".npz")
+
+    @cached_property
+    def per_map(self) -> bool:
+        """Whether each map gets its own file."""
+        if self.kind is OutputKind.TEMPLATE:
+            fields = Template.parse(self.text).fields
+            return "map" in fields or ("filter" in fields and self.filter_name is None)
+        return self.kind is OutputKind.FOLDER and not self.layers and not self.is_archive
+
+    @cached_property
+    def per_layer(self) -> bool:
+        """Whether there may be several layers of a network."""
+        if self.is_archive or self.kind is OutputKind.FOLDER:
+            return True
+        return self.kind is OutputKind.TEMPLATE and "layer" in Template.parse(self.text).fields
+
+    @cached_property
+    def chosen_layers(self) -> tuple[str, ...]:
+        """The layers that go out: all, or the last where only one may."""
+        return self.layers if self.per_layer else self.layers[-1:]
+
+    @cached_property
+    def unknown_results(self) -> tuple[LayerResult, ...]:
+        """Results whose one map of no name stands for all, however many there will be."""
+        one = LayerResult("", (1, 1, 1, 1), (MapGroup("", (0,)),))
+        return tuple(replace(one, name=name, layer=name) for name in self.chosen_layers) or (one,)
 
 
 @dataclass(frozen=True)
@@ -145,64 +211,22 @@ class Target:
 
     Parameters
     ----------
-    kind : str
-        ``stdout``, ``file``, ``folder``, ``template``, or ``default``, a template of ours.
     source : Source
-    place : str
-        The file, folder or template text.
-    op : str
-        Name of the command.
-    filter_name : str or None
-        The one filter; with several filters each map bears its filter's name.
-    format : Format or None
-        The forced format.
-    layers : tuple of str
-        Of a network, the layers that may go out: all of them where there is room for several, else
-        the last of them. Empty outside of networks.
+    pattern : OutputPattern
+        The same for all inputs of a batch.
     """
 
-    kind: str
     source: Source
-    place: str
-    op: str
-    filter_name: str | None = None
-    format: Format | None = None
-    layers: tuple[str, ...] = ()
+    pattern: OutputPattern
 
     @property
-    def label(self) -> str:
-        """What default names end with: the filter's name, or else the operation's."""
-        return self.filter_name or self.op
+    def to_stdout(self) -> bool:
+        """Whether they go to standard output."""
+        return self.pattern.kind is OutputKind.STDOUT
 
-    @property
-    def archive(self) -> bool:
-        """Whether one file holds the values of all layers."""
-        own = self.place.lower().endswith(".npz") and self.kind not in ("stdout", "folder")
-        return self.format == NPZ or (self.format is None and own)
-
-    @property
-    def per_map(self) -> bool:
-        """Whether each map gets its own file."""
-        if self.kind == "template":
-            fields = Template.parse(self.place).fields
-            return "map" in fields or ("filter" in fields and self.filter_name is None)
-        return self.kind == "folder" and not self.layers and not self.archive
-
-    @property
-    def per_layer(self) -> bool:
-        """Whether there is room for several layers of a network."""
-        if self.kind == "template" and not self.archive:
-            return "layer" in Template.parse(self.place).fields
-        return self.kind == "folder" or self.archive
-
-    @property
-    def wanted(self) -> tuple[str, ...]:
-        """The layers that go out."""
-        return self.layers if self.per_layer else self.layers[-1:]
-
-    def unknown(self) -> tuple[LayerResult, ...]:
-        """Return results whose one map of no name stands for all, however many there will be."""
-        return unknown_results(self.wanted)
+    def unknown_files(self) -> tuple[OutFile, ...]:
+        """Name the files as far as they are known before the image is."""
+        return self.files(self.pattern.unknown_results)
 
     def files(self, results: Sequence[LayerResult]) -> tuple[OutFile, ...]:
         """Name the files for the results of this input.
@@ -210,7 +234,7 @@ class Target:
         Parameters
         ----------
         results : sequence of LayerResult
-            One, or one for each of the layers that are `wanted`.
+            One, or one for each of the pattern's `chosen_layers`.
 
         Returns
         -------
@@ -223,111 +247,103 @@ class Target:
 
         Examples
         --------
-        >>> target = Target("folder", Source(Path("cat.png")), "out", "conv")
+        >>> pattern = OutputPattern(OutputKind.FOLDER, "out", "conv")
+        >>> target = Target(Source(Path("cat.png")), pattern)
         >>> groups = MapGroup("sobel", (0,)), MapGroup("emboss", (1,))
         >>> [str(file.path) for file in target.files([LayerResult("conv1", (1, 8, 8, 2), groups)])]
         ['out/cat-sobel.png', 'out/cat-emboss.png']
         """
-        if self.archive:
-            return (self._archive_file(results),)
-        if self.kind == "stdout":
-            format = self.format or NPY
-            return tuple(OutFile(None, format, k, r.all_maps) for k, r in enumerate(results))
-        if self.kind == "folder":
-            return self._folder_files(results)
-        if self.kind == "file":
-            return tuple(self._out(self.place, k, r.all_maps) for k, r in enumerate(results))
-        return self._template_files(results)
+        parts = self._parts(results)
+        if self.to_stdout:
+            format = self.pattern.format or NPY
+            return tuple(OutFile(None, format, index, maps) for index, maps in parts)
+        if self.pattern.kind is OutputKind.FOLDER:
+            return self._folder_files(results, parts)
+        return self._named_files(results, parts)
 
-    def _archive_file(self, results: Sequence[LayerResult]) -> OutFile:
-        if self.kind == "stdout":
-            return OutFile(None, NPZ, 0, results[0].all_maps)
-        if self.kind == "folder":
-            path = join(self._folder, f"{safe_name(self.source.stem)}.npz")
-            return OutFile(path, NPZ, 0, results[0].all_maps)
-        if self.kind == "file":
-            return self._out(self.place, 0, results[0].all_maps)
-        template = Template.parse(self.place)
-        if self.kind == "template" and template.fields & {"layer", "map"}:
-            raise OptionError(
-                f"--output .npz holds all layers in one file, got {quote(self.place)}",
-                hint="leave {layer} and {map} away, or write .npy",
-            )
-        return self._out(self._filled(template, results[0], 0), 0, results[0].all_maps)
-
-    @property
-    def _folder(self) -> str:
-        return os.path.join(self.place, self._mirrored)
+    def _parts(self, results: Sequence[LayerResult]) -> list[_Part]:
+        """Return what goes into one file each; an archive is named by its first result."""
+        if self.pattern.is_archive:
+            return [(0, results[0].all_maps)]
+        if not self.pattern.per_map:
+            return [(index, result.all_maps) for index, result in enumerate(results)]
+        return [(index, (m,)) for index, result in enumerate(results) for m in result.all_maps]
 
     @property
     def _mirrored(self) -> str:
         """Where the image was found below the folder that was searched."""
         return safe_folder(self.source.below or "")
 
-    def _folder_files(self, results: Sequence[LayerResult]) -> tuple[OutFile, ...]:
-        format = self.format or FORMATS["png"]
-        places = [(k, maps) for k, result in enumerate(results) for maps in self._shares(result)]
-        stems = distinct(
-            "-".join(safe_name(part) for part in self._parts(results[k], maps))
-            for k, maps in places
-        )
+    def _folder_files(
+        self, results: Sequence[LayerResult], parts: Sequence[_Part]
+    ) -> tuple[OutFile, ...]:
+        folder = os.path.join(self.pattern.text, self._mirrored)
+        format = self.pattern.format or FORMATS["png"]
+        stem = safe_name(self.source.stem)
+        if self.pattern.is_archive:
+            stems = [stem]
+        else:
+            ends = (self._map_name(results[index], maps) for index, maps in parts)
+            stems = distinct(f"{stem}-{safe_name(end)}" for end in ends)
         return tuple(
-            OutFile(join(self._folder, f"{stem}.{format.name}"), format, k, maps)
-            for stem, (k, maps) in zip(stems, places, strict=True)
+            OutFile(join(folder, f"{stem}.{format.name}"), format, index, maps)
+            for stem, (index, maps) in zip(stems, parts, strict=True)
         )
 
-    def _shares(self, result: LayerResult) -> list[tuple[int, ...]]:
-        """The pictures of a result that go into one file each."""
-        return [(m,) for m in result.all_maps] if self.per_map else [result.all_maps]
-
-    def _parts(self, result: LayerResult, maps: tuple[int, ...]) -> list[str]:
+    def _map_name(self, result: LayerResult, maps: tuple[int, ...]) -> str:
         if result.layer is not None:
-            return [self.source.stem, result.layer]
-        own = self.label if len(result.maps) == 1 else _map_name(result.maps, maps[0])
-        return [self.source.stem, own]
+            return result.layer
+        if len(result.maps) == 1:
+            return self.pattern.filter_name or self.pattern.op
+        name = result.maps[maps[0]]
+        if name and not name.isdecimal():
+            return name
+        digits = max(3, len(str(len(result.maps) - 1)))
+        return f"{int(name) if name else maps[0]:0{digits}d}"
 
-    def _template_files(self, results: Sequence[LayerResult]) -> tuple[OutFile, ...]:
-        template = Template.parse(self.place)
-        found: dict[str, OutFile] = {}
-        for k, result in enumerate(results):
-            for maps in self._shares(result):
-                text = self._filled(template, result, maps[0] if maps else 0)
-                if text in found:
-                    raise OptionError(
-                        f"--output template must give each map its own name, got {quote(text)} "
-                        "twice",
-                        hint="add {map}, and {layer} for several layers",
-                    )
-                found[text] = self._out(text, k, maps)
-        return tuple(found.values())
+    def _named_files(
+        self, results: Sequence[LayerResult], parts: Sequence[_Part]
+    ) -> tuple[OutFile, ...]:
+        pattern = self.pattern
+        is_template = pattern.kind is OutputKind.TEMPLATE
+        fields = Template.parse(pattern.text).fields if is_template else frozenset()
+        if pattern.is_archive and fields & {"layer", "map"}:
+            raise OptionError(
+                f"--output .npz holds all layers in one file, got {quote(pattern.text)}",
+                hint="leave {layer} and {map} away, or write .npy",
+            )
+        files: dict[str, OutFile] = {}
+        for index, maps in parts:
+            text = pattern.text
+            if pattern.kind is not OutputKind.FILE:
+                text = Template.parse(text).fill(self._fields(results[index], maps[0]))
+            if pattern.kind is OutputKind.DEFAULT:
+                text = os.path.join(self._mirrored, text)
+            if text in files:
+                raise OptionError(
+                    f"--output template must give each map its own name, got {quote(text)} twice",
+                    hint="add {map}, and {layer} for several layers",
+                )
+            # By what the user wrote: names that come into a template lead nowhere else.
+            path = parse_url(text) if is_url(pattern.text) else Path(text)
+            files[text] = OutFile(path, pattern.format or _format_of(path), index, maps)
+        return tuple(files.values())
 
-    def _filled(self, template: Template, result: LayerResult, index: int) -> str:
-        text = template.fill(self._values(result, index))
-        return os.path.join(self._mirrored, text) if self.kind == "default" else text
-
-    def _values(self, result: LayerResult, index: int) -> dict[str, str | int]:
-        several = self.filter_name is None and len(result.maps) > 1
+    def _fields(self, result: LayerResult, index: int) -> dict[str, str | int]:
+        source, pattern = self.source, self.pattern
+        several = pattern.filter_name is None and len(result.maps) > 1
+        suffix = source.path.suffix.removeprefix(".") if source.path else ""
+        own = suffix if suffix.lower() in FORMATS else "png"
         return {
-            "stem": self.source.stem,
-            "name": self.source.name,
-            "dir": self.source.folder,
-            "op": self.op,
-            "filter": result.maps[index] if several else self.label,
-            "layer": self.op if result.layer is None else result.layer,
+            "stem": source.stem,
+            "name": source.name,
+            "dir": source.folder,
+            "op": pattern.op,
+            "filter": result.maps[index] if several else pattern.filter_name or pattern.op,
+            "layer": pattern.op if result.layer is None else result.layer,
             "map": index,
-            "ext": self._extension(),
+            "ext": own if pattern.format is None else pattern.format.name,
         }
-
-    def _extension(self) -> str:
-        if self.format is not None:
-            return self.format.name
-        own = self.source.path.suffix.removeprefix(".") if self.source.path else ""
-        return own if own.lower() in FORMATS else "png"
-
-    def _out(self, text: str, result: int, maps: tuple[int, ...]) -> OutFile:
-        # By what the user wrote: names that come into a template lead nowhere else.
-        path = parse_url(text) if is_url(self.place) else Path(text)
-        return OutFile(path, self.format or _format_of(path), result, maps)
 
 
 def is_device(path: Location) -> bool:
@@ -348,13 +364,6 @@ def _format_of(path: Location) -> Format:
         return find_format(extension, option="--output extension")
     except OptionError as error:
         raise error.about(path) from None
-
-
-def _map_name(maps: Sequence[str], index: int) -> str:
-    name = maps[index]
-    if name and not name.isdecimal():
-        return name
-    return f"{int(name) if name else index:0{max(3, len(str(len(maps) - 1)))}d}"
 
 
 def output_folder(output: str | None) -> str | None:

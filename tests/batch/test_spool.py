@@ -1,4 +1,4 @@
-"""Hashes of many names, and records that wait on disk."""
+"""Records that wait on disk."""
 
 from __future__ import annotations
 
@@ -10,40 +10,6 @@ import sys
 import pytest
 
 from cnncli.batch.spool import Spool
-from cnncli.pipeline.hash_table import HashSet, HashTable, hash64
-
-
-def test_a_table_keeps_the_first_value_of_each_key() -> None:
-    table, kept = HashTable(), dict[int, int]()
-    numbers = random.Random(3)
-    # Some collide wherever they belong, as their last bits are alike, and most come twice.
-    keys = [number << 40 | 5 for number in range(300)]
-    keys += [numbers.getrandbits(64) for _ in range(20_000)]
-    for key in numbers.choices(keys, k=50_000):
-        value = numbers.getrandbits(64)
-        assert table.insert(key, value) == kept.get(key)
-        kept.setdefault(key, value)
-    assert len(table) == len(kept)
-
-
-def test_a_table_takes_every_key() -> None:
-    table = HashTable()
-    for key in (0, 2**64 - 1, 2**63):
-        assert table.insert(key, 7) is None
-        assert table.insert(key, 8) == 7
-
-
-def test_a_set_knows_its_members() -> None:
-    pairs = [(number % 7, number) for number in range(10_000)]
-    numbers = HashSet(pairs)
-    assert all(pair in numbers for pair in pairs) and len(numbers) == 10_000
-    assert not any((number % 7 + 1, number) in numbers for number in range(10_000))
-    assert (1, 2) not in HashSet()
-
-
-def test_hashes_of_names_fill_64_bits() -> None:
-    hashes = [hash64(f"{number}.png") for number in range(1000)]
-    assert len(set(hashes)) == 1000 and 2**63 < max(hashes) < 2**64
 
 
 @pytest.mark.parametrize("length", [1, 300, 300_000])

@@ -129,7 +129,7 @@ def test_files_know_their_maps() -> None:
 def test_one_named_filter_fills_filter_and_keeps_maps_together() -> None:
     made = plan("{filter}.png", filter_name="bank")
     assert paths(made, THREE) == ["bank.png"]
-    assert not first(made).per_map
+    assert not made.targets.pattern.per_map
 
 
 def test_a_folder_that_exists_needs_no_slash_and_wins_over_braces() -> None:
@@ -315,7 +315,7 @@ def test_standard_output() -> None:
 
 def test_standard_input_into_a_pipe_goes_to_standard_output() -> None:
     made = plan_targets([Source(None)], OutputOptions(), op="pool", one_picture=True)
-    assert first(made).kind == "stdout"
+    assert first(made).to_stdout
 
 
 def test_standard_input_at_a_terminal_gets_a_file(
@@ -339,7 +339,7 @@ def test_closed_standard_output(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "stdout", None)
     with pytest.raises(FileProblem, match="standard output is closed"):
         plan("-")
-    assert first(plan_targets([Source(None)], OutputOptions(), op="pool")).kind == "default"
+    assert paths(plan_targets([Source(None)], OutputOptions(), op="pool")) == ["stdin-pool.png"]
 
 
 def test_devices_and_pipes_need_neither_extension_nor_overwrite() -> None:

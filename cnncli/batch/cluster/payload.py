@@ -20,7 +20,7 @@ from cnncli.io.images import Picture
 from cnncli.io.npy import fault_text, open_regular
 from cnncli.io.remote import read_url
 from cnncli.io.urls import Url
-from cnncli.pipeline.files import LocalFiles, read_task
+from cnncli.pipeline.files import LocalFiles, read_source
 from cnncli.pipeline.job import Job, Outcome, Task
 from cnncli.pipeline.outputs import OutFile, Target
 
@@ -82,9 +82,9 @@ def make_payload(job: Job, task: Task, local: LocalFiles, folder: str | None) ->
     if local.all_there(task.target):
         return None
     only = None
-    if not task.target.per_map:
+    if not task.target.pattern.per_map:
         # Names do not depend on the image: all checks can be made before it is sent.
-        files = local.select(task.target, task.target.files(task.target.unknown()))
+        files = local.select(task.target, task.target.unknown_files())
         only = frozenset(map(_name, files))
         if not only:
             return None
@@ -162,7 +162,7 @@ class InMemoryFiles:
 
     def read(self, job: Job, task: Task) -> Picture:
         """Read the image that came with the task."""
-        return read_task(job, task)
+        return read_source(task.source, job.read, task.data)
 
     def select(self, target: Target, planned: Sequence[OutFile]) -> tuple[OutFile, ...]:
         """Choose what the client wants; it guards its files itself."""

@@ -167,7 +167,7 @@ class _Batch:
                 outcome = write_files(pickle.loads(content), task.target, self.files)
             except (CnnCliError, MemoryError) as error:
                 return _failed(task, error)
-            return replace(outcome, to_stdout=task.target.kind == "stdout")
+            return replace(outcome, to_stdout=task.target.to_stdout)
         if kind == "late":
             text = f"took longer than --timeout {self.runner.seconds:g} s"
             hint = "a larger --timeout, or a smaller image"
@@ -181,13 +181,13 @@ def _given_up(attempt: Attempt) -> Done:
 
 
 def _failed(task: Task, error: CnnCliError | MemoryError) -> Outcome:
-    stdout = task.target.kind == "stdout"
+    stdout = task.target.to_stdout
     return Outcome(task.source, error=named_error(error, task.source), to_stdout=stdout)
 
 
 def _check_shared(shared: bool, task: Task, files: LocalFiles) -> None:
     """Refuse to let workers replace files by names that only they will know."""
-    if shared and task.target.per_map and files.options.overwrite:
+    if shared and task.target.pattern.per_map and files.options.overwrite:
         raise OptionError(
             "--shared-files writes a file for each map only without --overwrite",
             hint="-o with a template without {map}, or leave --shared-files away",

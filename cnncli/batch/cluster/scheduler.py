@@ -81,8 +81,8 @@ class Scheduler:
 
     Examples
     --------
-    >>> from cnncli.pipeline.targets import Source, Target
-    >>> target = Target("file", Source(None), "a.png", "pool")
+    >>> from cnncli.pipeline.targets import OutputKind, OutputPattern, Source, Target
+    >>> target = Target(Source(None), OutputPattern(OutputKind.FILE, "a.png", "pool"))
     >>> scheduler = Scheduler(iter([Task(0, target), Task(1, target), Task(2, target)]))
     >>> scheduler.set_workers({"tcp://a": 1})
     []
