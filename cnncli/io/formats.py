@@ -95,13 +95,13 @@ def find_format(name: str, *, option: str = "--format") -> Format:
     >>> find_format(".JPEG").name
     'jpg'
     """
-    found = FORMATS.get(name.lower().removeprefix("."))
-    if found is None:
+    format = FORMATS.get(name.lower().removeprefix("."))
+    if format is None:
         got = quote(name) if name else "no extension"
         raise OptionError(
             f"{option} must be one of {' '.join(FORMATS)}, got {got}", hint="--format png"
         )
-    return found
+    return format
 
 
 def check_format(

@@ -155,13 +155,13 @@ def _members(archive: zipfile.ZipFile, size: int, name: str) -> dict[str, zipfil
         raise FileProblem("an empty archive, at least one array is needed", path=name)
     if len(members) > _MAX_MEMBERS:
         raise FileProblem(f"{len(members)} members, at most {_MAX_MEMBERS} are read", path=name)
-    found: dict[str, zipfile.ZipInfo] = {}
+    by_name: dict[str, zipfile.ZipInfo] = {}
     for member in members:
         _check_member(member, size, name)
-        if member.filename[:-4] in found:
+        if member.filename[:-4] in by_name:
             raise FileProblem(f"member {quote(member.orig_filename[:200])}: there twice", path=name)
-        found[member.filename[:-4]] = member
-    return found
+        by_name[member.filename[:-4]] = member
+    return by_name
 
 
 def _check_unfolded(members: list[zipfile.ZipInfo], size: int, max_bytes: int, name: str) -> None:

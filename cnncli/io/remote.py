@@ -120,14 +120,14 @@ def object_exists(url: Url) -> bool:
         If nobody can tell.
     """
 
-    async def look(system: Any) -> bool:
+    async def is_file(system: Any) -> bool:
         try:
-            found = await asyncio.wait_for(system._info(url.path), ANSWER_SECONDS)
+            entry = await asyncio.wait_for(system._info(url.path), ANSWER_SECONDS)
         except FileNotFoundError:
             return False
-        return bool(found["type"] == "file")
+        return bool(entry["type"] == "file")
 
-    return _ask(url, look, "looked up")
+    return _ask(url, is_file, "looked up")
 
 
 def folder_entries(url: Url) -> tuple[list[str], list[str]]:
@@ -153,8 +153,8 @@ def folder_entries(url: Url) -> tuple[list[str], list[str]]:
         raise OptionError(f"{_NO_STORE}", hint="name each image, or list them in a file", path=url)
 
     async def entries(system: Any) -> tuple[list[str], list[str]]:
-        found = await asyncio.wait_for(system._ls(url.path, detail=True), LIST_SECONDS)
-        own = [(entry["name"].rpartition("/")[2], entry["type"]) for entry in found]
+        infos = await asyncio.wait_for(system._ls(url.path, detail=True), LIST_SECONDS)
+        own = [(entry["name"].rpartition("/")[2], entry["type"]) for entry in infos]
         # An object that stands for its folder has no name of its own.
         files = sorted(name for name, kind in own if kind == "file" and name)
         return files, sorted(name for name, kind in own if kind == "directory" and name)
@@ -163,11 +163,11 @@ def folder_entries(url: Url) -> tuple[list[str], list[str]]:
 
 
 async def _read_object(system: Any, url: Url, max_bytes: int) -> bytes:
-    found = await asyncio.wait_for(system._info(url.path), ANSWER_SECONDS)
-    if found["type"] != "file":
+    info = await asyncio.wait_for(system._info(url.path), ANSWER_SECONDS)
+    if info["type"] != "file":
         raise _not_a_file(url)
-    _check_length(found["size"], url, max_bytes)
-    if not found["size"]:
+    _check_length(info["size"], url, max_bytes)
+    if not info["size"]:
         return b""  # of which no range can be asked
     data: bytes = await system._cat_file(url.path, start=0, end=max_bytes + 1)
     _check_length(len(data), url, max_bytes)
@@ -203,14 +203,14 @@ async def _get(system: Any, url: Url, max_bytes: int) -> bytes:
     raise FileProblem(f"leads on more than {MAX_REDIRECTS} times", path=url)
 
 
-def _redirected(url: Url, place: str) -> Url:
+def _redirected(url: Url, address: str) -> Url:
     try:
-        found = parse_url(urljoin(url.text, place))
+        target = parse_url(urljoin(url.text, address))
     except (OptionError, ValueError) as error:
         raise FileProblem(f"leads elsewhere: {error}", path=url) from None
-    if found.is_store or (url.scheme, found.scheme) == ("https", "http"):
-        raise FileProblem(f"leads elsewhere: to {quote(found)}", path=url)
-    return found
+    if target.is_store or (url.scheme, target.scheme) == ("https", "http"):
+        raise FileProblem(f"leads elsewhere: to {quote(target)}", path=url)
+    return target
 
 
 def _status(status: int) -> str:
@@ -296,14 +296,14 @@ _left_behind: list[_Session] = []
 
 def _session() -> _Session:
     """Return this thread's session. A forked process begins its own: the other is its parent's."""
-    found: _Session | None = getattr(_here, "session", None)
-    if found is not None and found.process != os.getpid():
+    session: _Session | None = getattr(_here, "session", None)
+    if session is not None and session.process != os.getpid():
         # Kept, never closed: its connections are in use elsewhere.
-        _left_behind.append(found)
-        found = None
-    if found is None:
-        found = _here.session = _Session()
-    return found
+        _left_behind.append(session)
+        session = None
+    if session is None:
+        session = _here.session = _Session()
+    return session
 
 
 @atexit.register

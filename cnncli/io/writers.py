@@ -304,15 +304,36 @@ def _image(pixels: np.ndarray, format: Format) -> tuple[Image.Image, bool]:
 
 def _indexed(pixels: np.ndarray) -> Image.Image | None:
     """Make a palette picture when there are few colours: Pillow would only approximate them."""
-    parts = pixels.astype(np.uint32)
-    codes = (parts[..., 0] << 16) | (parts[..., 1] << 8) | parts[..., 2]
-    colours, index = np.unique(codes, return_inverse=True)
+    colours, index = np.unique(pack_rgb(pixels), return_inverse=True)
     if len(colours) > 256:
         return None
-    palette = np.stack([colours >> 16, colours >> 8 & 255, colours & 255], axis=1)
-    image = Image.fromarray(index.reshape(codes.shape).astype(np.uint8))
-    image.putpalette(palette.astype(np.uint8).tobytes())
+    image = Image.fromarray(index.reshape(pixels.shape[:2]).astype(np.uint8))
+    image.putpalette(unpack_rgb(colours).tobytes())
     return image
+
+
+def pack_rgb(pixels: np.ndarray) -> np.ndarray:
+    """Return each colour as one number.
+
+    Examples
+    --------
+    >>> pack_rgb(np.array([[1, 2, 3]], np.uint8)).tolist() == [0x010203]
+    True
+    """
+    parts = pixels.astype(np.uint32)
+    codes: np.ndarray = (parts[..., 0] << 16) | (parts[..., 1] << 8) | parts[..., 2]
+    return codes
+
+
+def unpack_rgb(codes: np.ndarray) -> np.ndarray:
+    """Return the colours of `pack_rgb`, (..., 3) of uint8.
+
+    Examples
+    --------
+    >>> unpack_rgb(np.array([0x010203])).tolist()
+    [[1, 2, 3]]
+    """
+    return np.stack([codes >> 16, codes >> 8 & 255, codes & 255], axis=-1).astype(np.uint8)
 
 
 def to_text(metadata: Record[str, Any]) -> str:

@@ -127,14 +127,14 @@ def distinct(names: Iterable[str]) -> list[str]:
     ['edge', 'Edge-2', 'edge-2-2']
     """
     taken: set[str] = set()
-    found = []
+    free_names = []
     for name in names:
         free, number = name, 2
         while free.casefold() in taken:
             free, number = f"{name}-{number}", number + 1
         taken.add(free.casefold())
-        found.append(free)
-    return found
+        free_names.append(free)
+    return free_names
 
 
 def _unsafe(character: str) -> bool:

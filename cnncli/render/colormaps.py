@@ -99,10 +99,10 @@ def invert(pixels: np.ndarray, name: str) -> np.ndarray:
     """
     codes = _codes(table(name))
     order = np.argsort(codes)
-    wanted = _codes(pixels)
-    place = np.minimum(np.searchsorted(codes, wanted, sorter=order), 255)
-    levels = order[place].astype(np.uint8)
-    if not np.array_equal(codes[levels], wanted):
+    pixel_codes = _codes(pixels)
+    nearest = np.minimum(np.searchsorted(codes, pixel_codes, sorter=order), 255)
+    levels = order[nearest].astype(np.uint8)
+    if not np.array_equal(codes[levels], pixel_codes):
         raise FileProblem(
             f"holds colours that are not in the colormap {name}: the picture was changed",
             hint="keep feature maps in PNG or .npy",
@@ -111,5 +111,5 @@ def invert(pixels: np.ndarray, name: str) -> np.ndarray:
 
 
 def _codes(colours: np.ndarray) -> np.ndarray:
-    parts = colours.astype(np.uint32)
-    return (parts[..., 0] << 16) | (parts[..., 1] << 8) | parts[..., 2]
+    """Return each colour as one number."""
+    return colours.astype(np.uint32) @ np.array([1 << 16, 1 << 8, 1], np.uint32)

@@ -286,5 +286,5 @@ def _write_label(sheet: np.ndarray, box: Box, name: str, layout: Layout) -> None
     shades = np.rint((_BACKGROUND + (_INK - _BACKGROUND) * ink) * scale).astype(sheet.dtype)
     left = box.left - (layout.cell_width - box.width) // 2
     top = box.top + box.height
-    place = sheet[top : top + len(shades), left : left + layout.cell_width]
-    place[...] = shades[:, :, None] if sheet.ndim == 3 else shades
+    area = sheet[top : top + len(shades), left : left + layout.cell_width]
+    area[...] = shades[:, :, None] if sheet.ndim == 3 else shades

@@ -108,10 +108,10 @@ def measure(values: np.ndarray) -> ValueRange:
     >>> measure(np.array([1.0, np.nan, -3.0]))
     ValueRange(lo=-3.0, hi=1.0, non_finite=1, clipped=0)
     """
-    found = ValueRange()
-    for part in _blocks(values):
-        found |= _measured(values[part])
-    return found
+    seen = ValueRange()
+    for block in _blocks(values):
+        seen |= _measured(values[block])
+    return seen
 
 
 def _measured(block: np.ndarray) -> ValueRange:
@@ -186,8 +186,8 @@ def choose_range(
         return Mapping("fixed", float(spec[0]), float(spec[1]))
     if spec == "clip" or (spec == "auto" and clip_by_default):
         return Mapping("clip", 0.0, 1.0)
-    found = values if isinstance(values, ValueRange) else measure(values)
-    lo, hi = found.limits
+    seen = values if isinstance(values, ValueRange) else measure(values)
+    lo, hi = seen.limits
     if spec == "auto":
         spec = "symmetric" if lo < 0 else "minmax"
     most = max(-lo, hi, 0.0)

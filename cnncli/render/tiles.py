@@ -134,7 +134,7 @@ def make_tiles(
 
     in_levels = all(are_levels(tile.mapping, tile.depth) for tile in tiles)
     seen = _for_each_tile(rows, groups, paint, in_levels)
-    return [replace(tile, seen=found) for tile, found in zip(tiles, seen, strict=True)]
+    return [replace(tile, seen=own) for tile, own in zip(tiles, seen, strict=True)]
 
 
 def plan_tiles(
@@ -163,12 +163,12 @@ def plan_tiles(
         raise ValueError("depth float is written as values, not rendered")
     n, height, width, _ = rows.shape
     if is_fixed(options.range, clip_by_default):
-        found = [ValueRange()] * (n * len(groups))
+        seen = [ValueRange()] * (n * len(groups))
     else:
         rows.keep_if_small()
-        found = _for_each_tile(rows, groups, lambda index, strip, values: measure(values))
+        seen = _for_each_tile(rows, groups, lambda index, strip, values: measure(values))
         if options.shared_range:
-            found = [reduce(or_, found)] * len(found)
+            seen = [reduce(or_, seen)] * len(seen)
     tiles = []
     for index, name in enumerate(picture_names(groups, n)):
         image, group = index // len(groups), groups[index % len(groups)]
@@ -178,7 +178,7 @@ def plan_tiles(
             Tile(
                 name=name,
                 pixels=np.broadcast_to(one, (height, width, *one.shape)),
-                mapping=choose_range(found[index], options.range, clip_by_default),
+                mapping=choose_range(seen[index], options.range, clip_by_default),
                 seen=ValueRange(),
                 channels=group.channels,
                 image=image,
@@ -216,9 +216,9 @@ def paint_strip(tile: Tile, values: np.ndarray, out: np.ndarray) -> ValueRange:
     if tile.colormap == "gray":
         return paint_levels(values, tile.mapping, tile.depth, out)
     levels = np.empty(values.shape, level_dtype(tile.depth))
-    found = paint_levels(values, tile.mapping, tile.depth, levels)
+    seen = paint_levels(values, tile.mapping, tile.depth, levels)
     out[...] = colormaps.apply(levels, tile.colormap)
-    return found
+    return seen
 
 
 def _for_each_tile(
@@ -234,11 +234,11 @@ def _for_each_tile(
         parts = enumerate(tile_values(values, groups), first)
         return first, [action(index, strip, part) for index, part in parts]
 
-    found = [ValueRange()] * (rows.shape[0] * len(groups))
+    seen = [ValueRange()] * (rows.shape[0] * len(groups))
     for first, ranges in rows.map_strips(for_strip, in_levels):
-        for index, each in enumerate(ranges, first):
-            found[index] |= each
-    return found
+        for index, value_range in enumerate(ranges, first):
+            seen[index] |= value_range
+    return seen
 
 
 def tile_values(strip: np.ndarray, groups: Sequence[MapGroup]) -> Iterator[np.ndarray]:
