@@ -19,14 +19,13 @@ from cnncli.errors import FileProblem, OptionError, nearest, quote
 from cnncli.filters.builtin_names import SUFFIX, builtin_file, builtin_names
 from cnncli.filters.filter import Filter, LoadedArray, from_loaded, safe_name
 from cnncli.filters.matrix_text import looks_inline, parse_matrix, shorten
-from cnncli.io import npy
+from cnncli.io import atomic, npy
 from cnncli.io.atomic import (
     is_folder_name,
     is_special,
     is_stdout,
     make_folder,
-    write_stdout,
-    write_whole,
+    open_stdout,
 )
 
 Array = np.ndarray[Any, Any]
@@ -239,7 +238,8 @@ def save_filter(weights: Array, name: str, output: str, overwrite: bool) -> str:
         If it cannot be written.
     """
     if is_stdout(output):
-        write_stdout(_encoded(weights, ".npy"))
+        with open_stdout() as stream:
+            stream.write(_encoded(weights, ".npy"))
         return "standard output"
     path = Path(output)
     if is_folder_name(output) or path.is_dir():
@@ -247,7 +247,8 @@ def save_filter(weights: Array, name: str, output: str, overwrite: bool) -> str:
         make_folder(path.parent)
     device = path.exists() and is_special(path.stat())
     data = _encoded(weights, ".npy" if device else path.suffix)
-    write_whole(path, data, overwrite=overwrite)
+    with atomic.open(path, overwrite=overwrite) as stream:
+        stream.write(data)
     return quote(path)[1:-1]
 
 

@@ -8,17 +8,13 @@ import io
 import os
 import stat
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
 from cnncli.errors import FileProblem
 from cnncli.system.files import BUFFER_BYTES, STDOUT_NAMES, open_new, sync_folders
-
-Writer = Callable[[BinaryIO], object]
-Data = bytes | memoryview | Writer
-"""Content of a file, or a function that writes it to a binary stream."""
 
 OVERWRITE_HINT = "--overwrite replaces it"
 _STDOUT = "standard output"
@@ -85,12 +81,6 @@ def open(path: Path, *, overwrite: bool = False, sync: bool = True) -> Iterator[
         raise write_problem(path, error) from error
 
 
-def write_whole(path: Path, data: Data, *, overwrite: bool, sync: bool = True) -> None:
-    """Write a file whole or not at all, see `open`."""
-    with open(path, overwrite=overwrite, sync=sync) as stream:
-        _pour(stream, data)
-
-
 @contextmanager
 def open_stdout() -> Iterator[BinaryIO]:
     """Open standard output for bytes, and make sure that they arrived when the block ends.
@@ -128,12 +118,6 @@ def open_stdout() -> Iterator[BinaryIO]:
         if isinstance(error, BrokenPipeError):
             raise
         raise FileProblem(f"{_STDOUT}: {_reason(error)}") from error
-
-
-def write_stdout(data: Data) -> None:
-    """Write to standard output, see `open_stdout`."""
-    with open_stdout() as stream:
-        _pour(stream, data)
 
 
 def make_folder(folder: Path) -> None:
@@ -193,13 +177,6 @@ def _status(path: Path) -> os.stat_result | None:
         return path.stat()
     except FileNotFoundError:
         return None
-
-
-def _pour(stream: BinaryIO, data: Data) -> None:
-    if callable(data):
-        data(stream)
-    else:
-        stream.write(data)
 
 
 def _give_up_stdout() -> None:

@@ -15,7 +15,6 @@ LINES = 60
 ELSEWHERE = {
     "batch/test_pool.py": "batch/worker pipeline/job pipeline/process",
     "batch/test_sources.py": "batch/listing",
-    "batch/test_spool.py": "pipeline/hash_table",
     "cli/test_batch.py": "batch/run cli/progress",
     "cli/test_compare.py": "compare/run",
     "cli/test_conv.py": "cli/layer cli/layer_commands",
@@ -23,7 +22,7 @@ ELSEWHERE = {
     "cli/test_filters.py": "filters/save",
     "cli/test_grad.py": "gradients/pictures gradients/run",
     "cli/test_images.py": "cli/types",
-    "cli/test_output.py": "cli/options pipeline/clashes pipeline/targets pipeline/write",
+    "cli/test_output.py": "cli/options pipeline/targets pipeline/write",
     "cli/test_plan.py": "plan/draw plan/report plan/run",
     "core/test_algorithms.py": "core/engine core/strips system/blas",
     "core/test_geometry.py": "core/hparameters",
