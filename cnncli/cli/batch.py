@@ -1,16 +1,31 @@
-"""Where the work on images is done, by the options that say so and change no result."""
+"""One job on all images of a command: where the work is done, its report and its exit code."""
 
 from __future__ import annotations
 
+import contextlib
 import re
 import shlex
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import click
 
+from cnncli.cli.group import check_output_open, start_work, typed_command
+from cnncli.cli.options import BatchOptions, ImageOptions, ResultOptions, make, read_options
+from cnncli.cli.progress import ProgressReporter, is_terminal
+from cnncli.errors import CnnCliError
+from cnncli.system import signals
+
 if TYPE_CHECKING:
+    from cnncli.batch.report import Report
     from cnncli.batch.run import Runner
-    from cnncli.pipeline.job import Job
+    from cnncli.network.graph import Model
+    from cnncli.pipeline.job import Job, Outcome, Task
+    from cnncli.pipeline.outputs import OutputPlan
 
 WITH_VALUE: Final = ("-j", "--jobs", "--timeout", "--cluster", "--cluster-timeout")
 ALONE: Final = ("--shared-files",)
@@ -18,26 +33,115 @@ JOINED: Final = re.compile(r"(-[qrv]+)j(\d*)")
 """Short options without a value and ``-j`` in one word."""
 
 
-def choose_runner(job: Job, count: int, shared: dict[str, Any]) -> Runner:
+def run_batch(
+    model: Model, images: ImageOptions, batch: BatchOptions, results: ResultOptions, **settings: Any
+) -> int:
+    """Run a model on all images and report; return the exit code.
+
+    Parameters
+    ----------
+    model : Model
+    images : ImageOptions
+    batch : BatchOptions
+    results : ResultOptions
+    **settings
+        Further fields of the `Job`.
+    """
+    from cnncli.batch.report import Report
+    from cnncli.batch.run import run
+    from cnncli.batch.sources import gather
+    from cnncli.pipeline.process import plan_batch
+    from cnncli.pipeline.targets import output_folder
+
+    job = make_job(model, images, results, jobs=batch.jobs, **results.job_fields(), **settings)
+    results.check()
+    if batch.dry_run and batch.report is not None:
+        raise click.UsageError("--dry-run writes nothing, so it excludes --report.")
+    if batch.dry_run:
+        check_output_open()
+    if batch.files_from not in (None, "-"):
+        job = replace(job, read_too=(*job.read_too, Path(batch.files_from)))
+    names = batch.images, batch.recursive, is_terminal(sys.stdin)
+    lists = batch.files_from, images.max_input_bytes
+    plan = plan_batch(job, gather(*names, *lists, output_folder(results.output)))
+    report = Report(len(plan.targets))
+    runner = _choose_runner(job, report.total, batch)
+    start_work()
+    if report.total > 1:
+        signals.set_progress(lambda: f"{report.done} of {report.total} done")
+    with (
+        ProgressReporter(report, results, batch.dry_run) as progress,
+        _report_file(batch.report, job, plan, report) as keep,
+        contextlib.closing(run(job, plan, runner, fail_fast=batch.fail_fast)) as outcomes,
+    ):
+        for task, outcome in outcomes:
+            progress.take(outcome)
+            keep(task, outcome)
+    progress.sum_up()
+    return report.exit_code
+
+
+def make_job(model: Model, images: ImageOptions, results: object, **settings: Any) -> Job:
+    """Return the job of a model; `results` is a group with options of rendering or of outputs."""
+    from cnncli.pipeline.job import Job
+    from cnncli.pipeline.outputs import OutputOptions
+    from cnncli.render.options import RenderOptions
+
+    return Job(
+        network=model.network,
+        read=read_options(images, gray=images.gray or model.gray, size=model.size),
+        render=make(RenderOptions, results),
+        output=make(OutputOptions, results),
+        command=result_command(typed_command()),
+        notes=model.notes,
+        read_too=model.files,
+        **settings,
+    )
+
+
+@contextlib.contextmanager
+def _report_file(
+    path: str | None, job: Job, plan: OutputPlan, report: Report
+) -> Iterator[Callable[[Task, Outcome], None]]:
+    """Give a function that keeps outcomes for --report, which is written whatever happens."""
+    if path is None:
+        yield lambda task, outcome: None
+        return
+    from cnncli.batch.report_file import ReportFile
+    from cnncli.io.urls import local_path
+
+    begin = time.monotonic()
+    file = ReportFile(local_path(path, "--report"), plan, job.output.overwrite)
+    try:
+        yield file.add
+    except BaseException:
+        # What ended the batch is told, and not what may be wrong with its report as well.
+        with contextlib.suppress(CnnCliError):
+            file.finish(report, job.command, time.monotonic() - begin)
+        raise
+    file.finish(report, job.command, time.monotonic() - begin)
+
+
+def _choose_runner(job: Job, count: int, batch: BatchOptions) -> Runner:
     """Return who does the work: a cluster, worker processes, or for one image this process."""
     from cnncli.batch.run import InlineRunner
 
-    if shared["shared_files"] and not shared["cluster"]:
+    if batch.shared_files and not batch.cluster:
         raise click.UsageError("--shared-files is for --cluster.")
-    if shared["dry_run"]:
+    if batch.dry_run:
         from cnncli.batch.dry_run import PreviewRunner
 
         return PreviewRunner()
-    if shared["cluster"]:
+    if batch.cluster:
         from cnncli.batch.cluster.runner import ClusterRunner
 
-        where = shared["cluster"], shared["cluster_timeout"]
-        return ClusterRunner(*where, shared["timeout"], shared["shared_files"])
-    if count == 1 and shared["timeout"] is None:
+        where = batch.cluster, batch.cluster_timeout
+        return ClusterRunner(*where, batch.timeout, batch.shared_files)
+    if count == 1 and batch.timeout is None:
         return InlineRunner()
     from cnncli.batch.pool import WorkerRunner
 
-    return WorkerRunner(job.jobs, shared["timeout"], ahead=not shared["fail_fast"])
+    return WorkerRunner(job.jobs, batch.timeout, ahead=not batch.fail_fast)
 
 
 def result_command(command: str) -> str:
@@ -57,12 +161,12 @@ def result_command(command: str) -> str:
     for word in words:
         if word == "--":
             return shlex.join([*kept, word, *words])
-        name, given, _ = word.partition("=")
+        name, equals, _ = word.partition("=")
         if joined := JOINED.fullmatch(word):
             kept.append(joined[1])
             if not joined[2]:
                 next(words, None)
-        elif name in WITH_VALUE and not given:
+        elif name in WITH_VALUE and not equals:
             next(words, None)
         elif name not in (*WITH_VALUE, *ALONE) and not re.fullmatch(r"-j\d+", word):
             kept.append(word)

@@ -2,19 +2,29 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import click
 
-from cnncli.cli.explain_options import compare_options
 from cnncli.cli.group import check_output_open
-from cnncli.cli.layer import either_layer, read_options
-from cnncli.core.choices import CONVENTION_NAMES
+from cnncli.cli.layer import either_layer
+from cnncli.cli.options import (
+    FILE,
+    Command,
+    ImageOptions,
+    LayerOptions,
+    argument,
+    flag,
+    max_memory_option,
+    max_pixels_option,
+    option,
+    read_options,
+)
+from cnncli.cli.types import FiniteFloat
+from cnncli.core.choices import CONVENTION_NAMES, PEER_NAMES
 
 if TYPE_CHECKING:
-    from cnncli.compare.run import Comparison
-    from cnncli.io.images import ReadOptions
     from cnncli.network.layers import ConvLayer, PoolLayer
 
 EXAMPLES = """\b
@@ -27,11 +37,45 @@ Examples:
 """
 
 
-@click.command(epilog=EXAMPLES)
-@click.argument("paths", metavar="RESULT RESULT | IMAGE", nargs=-1, type=click.Path(readable=False))
-@compare_options
-@click.pass_context
-def compare(context: click.Context, /, paths: tuple[str, ...], **options: Any) -> int:
+# fmt: off
+@dataclass(frozen=True)
+class CompareOptions:
+    """What is compared with what."""
+
+    paths: tuple[str, ...] = argument("paths", metavar="RESULT RESULT | IMAGE", nargs=-1, type=FILE)
+    image: str | None = option(
+        "--image", type=FILE, metavar="IMAGE",
+        help="What two results were made of, by the layer given: finds what sets them apart.",
+    )
+    conventions: tuple[str, ...] = option(
+        "--convention", multiple=True, type=click.Choice(CONVENTION_NAMES),
+        help="Compare with the same layer as that tool does it.  [default: all]",
+    )
+    peers: tuple[str, ...] = option(
+        "--against", multiple=True, type=click.Choice(PEER_NAMES),
+        help="Run the layer by that library, if it is installed, and compare.",
+    )
+    tolerance: float | None = option(
+        "--tolerance", type=FiniteFloat(above=0), metavar="T",
+        help="Largest difference that counts as equal.  [default: half a level of 8-bit pictures, "
+        "else 1e-5; 1e-4 of the largest value against others]",
+    )
+
+
+@dataclass(frozen=True)
+class CompareImageOptions:
+    """How images are read, and the form of the report."""
+
+    gray: bool = ImageOptions.gray
+    as_values: bool = ImageOptions.as_values
+    max_pixels: int = max_pixels_option
+    max_memory: int | None = max_memory_option
+    as_json: bool = flag("--json", help="A JSON object for each comparison.")
+# fmt: on
+
+
+@click.command(cls=Command, epilog=EXAMPLES)
+def compare(options: CompareOptions, layer: LayerOptions, images: CompareImageOptions) -> int:
     """Tell how far two results are apart, where, and why.
 
     Two RESULTs are pictures or .npy arrays. If one is what the other would be with the signs
@@ -45,63 +89,44 @@ def compare(context: click.Context, /, paths: tuple[str, ...], **options: Any) -
 
     The exit code is 1 if two results, or cnncli and a library, differ.
     """
-    from cnncli.io.urls import local_path
-
-    layer = either_layer(options)
-    _check(paths, layer, options)
-    check_output_open()
-    found = _compare([local_path(path, "compare") for path in paths], layer, options)
-    _print(found, options["as_json"])
-    return 0 if all(each.equal or each.kind == "convention" for each in found) else 1
-
-
-def _check(
-    paths: tuple[str, ...], layer: ConvLayer | PoolLayer | None, options: dict[str, Any]
-) -> None:
-    if len(paths) not in (1, 2):
-        raise click.UsageError(f"Two RESULTs or one IMAGE must be given, got {len(paths)}.")
-    if len(paths) == 1 and layer is None:
-        raise click.UsageError("One IMAGE needs --filter or --pool; two RESULTs need neither.")
-    for name in ("conventions", "peers"):
-        if len(paths) == 2 and options[name]:
-            option = "--convention" if name == "conventions" else "--against"
-            raise click.UsageError(f"{option} is for one IMAGE with --filter or --pool.")
-    if len(paths) == 1 and options["image"] is not None:
-        raise click.UsageError("--image is for two RESULTs.")
-    if len(paths) == 2 and (layer is None) != (options["image"] is None):
-        raise click.UsageError("--image and the layer that it went through belong together.")
-
-
-def _compare(
-    paths: list[Path], layer: ConvLayer | PoolLayer | None, options: dict[str, Any]
-) -> list[Comparison]:
     from cnncli.compare import run
     from cnncli.io.urls import local_path
-
-    read, tolerance = _read_options(options), options["tolerance"]
-    if len(paths) == 2:
-        given = options["image"]
-        image = None if given is None else local_path(given, "--image")
-        return [run.compare_results(paths, read, tolerance, layer, image)]
-    assert layer is not None
-    found = []
-    if options["peers"]:
-        found += run.compare_peers(paths[0], read, layer, options["peers"], tolerance)
-    if options["conventions"] or not options["peers"]:
-        names = options["conventions"] or CONVENTION_NAMES
-        found += run.compare_conventions(paths[0], read, layer, names, tolerance)
-    return found
-
-
-def _read_options(options: dict[str, Any]) -> ReadOptions:
-    names = ("gray", "as_values", "max_pixels", "max_memory")
-    return read_options({name: options[name] for name in names})
-
-
-def _print(found: list[Comparison], as_json: bool) -> None:
-    from cnncli.compare import run
     from cnncli.render.to_json import json_text
 
-    said = [json_text(run.record(each)) for each in found] if as_json else run.lines(found)
-    for line in said:
+    operation = either_layer(layer)
+    _check(options, operation)
+    check_output_open()
+    paths = [local_path(path, "compare") for path in options.paths]
+    read, tolerance = read_options(images), options.tolerance
+    comparisons: list[run.Comparison] = []
+    if operation is None or len(paths) == 2:
+        image = None if options.image is None else local_path(options.image, "--image")
+        comparisons.append(run.compare_results(paths, read, tolerance, operation, image))
+    else:
+        (path,) = paths
+        if options.peers:
+            comparisons += run.compare_peers(path, read, operation, options.peers, tolerance)
+        if options.conventions or not options.peers:
+            names = options.conventions or CONVENTION_NAMES
+            comparisons += run.compare_conventions(path, read, operation, names, tolerance)
+    lines = (
+        map(json_text, map(run.record, comparisons)) if images.as_json else run.lines(comparisons)
+    )
+    for line in lines:
         click.echo(line)
+    return 0 if all(c.equal or c.kind == "convention" for c in comparisons) else 1
+
+
+def _check(options: CompareOptions, layer: ConvLayer | PoolLayer | None) -> None:
+    count = len(options.paths)
+    if count not in (1, 2):
+        raise click.UsageError(f"Two RESULTs or one IMAGE must be given, got {count}.")
+    if count == 1 and layer is None:
+        raise click.UsageError("One IMAGE needs --filter or --pool; two RESULTs need neither.")
+    for name, values in (("--convention", options.conventions), ("--against", options.peers)):
+        if count == 2 and values:
+            raise click.UsageError(f"{name} is for one IMAGE with --filter or --pool.")
+    if count == 1 and options.image is not None:
+        raise click.UsageError("--image is for two RESULTs.")
+    if count == 2 and (layer is None) != (options.image is None):
+        raise click.UsageError("--image and the layer that it went through belong together.")

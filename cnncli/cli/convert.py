@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from cnncli.cli.group import tell
-from cnncli.cli.options import ONE_OR_TWO, network_argument, overwrite_option
-from cnncli.cli.types import AnyParamType, FiniteFloat
+from cnncli.cli.options import ONE_OR_TWO, Command, flag, network_argument, option, overwrite_option
+from cnncli.cli.types import FiniteFloat, Floats
 from cnncli.errors import OptionError, quote
 
 if TYPE_CHECKING:
+    from cnncli.core.geometry import Pair
     from cnncli.network.load import Model
 
 EXAMPLES = """\b
@@ -23,43 +25,36 @@ Examples:
 """
 
 
-class Floats(AnyParamType):
-    """Finite numbers with commas between."""
+# fmt: off
+@dataclass(frozen=True)
+class ConvertOptions:
+    """The model, the files that are written, and how images are prepared for it."""
 
-    name = "N,N,..."
+    network: str = network_argument
+    output: str = option(
+        "-o", "--output", metavar="NET.toml", required=True, help="The network file."
+    )
+    weights: str | None = option(
+        "--weights", metavar="FILE",
+        help="File .npz or .safetensors.  [default: NET.npz beside NET.toml]",
+    )
+    size: int | Pair | None = option("--size", type=ONE_OR_TWO, help="Resize images to this first.")
+    scale: float | None = option(
+        "--scale", type=FiniteFloat(), help="x*scale - mean, divided by std; x is 0..1."
+    )
+    mean: float | tuple[float, ...] | None = option(
+        "--mean", type=Floats(), help="One number, or one for each channel."
+    )
+    std: float | tuple[float, ...] | None = option(
+        "--std", type=Floats(), help="One number, or one for each channel."
+    )
+    overwrite: bool = overwrite_option
+    quiet: bool = flag("-q", "--quiet", help="No report; errors still show.")
+# fmt: on
 
-    def convert(
-        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
-    ) -> tuple[float, ...]:
-        """Return the numbers."""
-        if not isinstance(value, str):
-            return value  # type: ignore[no-any-return]
-        return tuple(FiniteFloat().convert(part, param, ctx) for part in value.split(","))
 
-
-@click.command(epilog=EXAMPLES)
-@network_argument
-@click.option("-o", "--output", metavar="NET.toml", required=True, help="The network file.")
-@click.option(
-    "--weights",
-    metavar="FILE",
-    help="File .npz or .safetensors.  [default: NET.npz beside NET.toml]",
-)
-@click.option("--size", type=ONE_OR_TWO, help="Resize images to this first.")
-@click.option("--scale", type=FiniteFloat(), help="x*scale - mean, divided by std; x is 0..1.")
-@click.option("--mean", type=Floats(), help="One number, or one for each channel.")
-@click.option("--std", type=Floats(), help="One number, or one for each channel.")
-@overwrite_option
-@click.option("-q", "--quiet", is_flag=True, help="No report; errors still show.")
-def convert(
-    network: str,
-    output: str,
-    weights: str | None,
-    size: int | tuple[int, int] | None,
-    overwrite: bool,
-    quiet: bool,
-    **prepare: Any,
-) -> None:
+@click.command(cls=Command, epilog=EXAMPLES)
+def convert(options: ConvertOptions) -> None:
     """Write a model as a network file, and its weights beside it.
 
     NETWORK is an ONNX model (.onnx), or a network file (.toml) whose weights shall be gathered.
@@ -69,33 +64,32 @@ def convert(
     from cnncli.network.load import load_model
     from cnncli.network.toml_writer import check_files, save_network
 
-    _check(prepare)
-    path = local_path(output, "--output")
-    beside = path.with_suffix(".npz") if weights is None else Path(weights)
-    check_files(path, beside, overwrite)
-    model = load_model(
-        local_path(network, "NETWORK"), size=(size, size) if isinstance(size, int) else size
-    )
-    given = prepare if any(value is not None for value in prepare.values()) else None
-    comment = "\n".join(
-        (f"Written by cnncli convert from {quote(Path(network).name)}.", *model.notes)
-    )
+    _check(options)
+    path = local_path(options.output, "--output")
+    weights = path.with_suffix(".npz") if options.weights is None else Path(options.weights)
+    check_files(path, weights, options.overwrite)
+    size = (options.size, options.size) if isinstance(options.size, int) else options.size
+    model = load_model(local_path(options.network, "NETWORK"), size=size)
+    values = {"scale": options.scale, "mean": options.mean, "std": options.std}
     arrays = save_network(
-        model, path, beside, prepare=given, comment=comment, overwrite=overwrite
-    )  # fmt: skip
-    if not quiet:
-        _report(model, path, beside, arrays)
+        model,
+        path,
+        weights,
+        prepare=values if any(value is not None for value in values.values()) else None,
+        comment="\n".join(
+            (f"Written by cnncli convert from {quote(Path(options.network).name)}.", *model.notes)
+        ),
+        overwrite=options.overwrite,
+    )
+    if not options.quiet:
+        _report(model, path, weights, arrays)
 
 
-def _check(prepare: dict[str, Any]) -> None:
-    """Check what `[input]` would refuse, before any work; one number stands alone."""
-    for name in ("mean", "std"):
-        if prepare[name] is not None and len(prepare[name]) == 1:
-            (prepare[name],) = prepare[name]
-    lengths = {len(value) for value in prepare.values() if isinstance(value, tuple)}
-    if len(lengths) > 1:
+def _check(options: ConvertOptions) -> None:
+    """Check what `[input]` would refuse, before any work."""
+    mean, std = options.mean, options.std
+    if isinstance(mean, tuple) and isinstance(std, tuple) and len(mean) != len(std):
         raise OptionError("--mean and --std must be equally long")
-    std = prepare["std"]
     if std is not None and 0 in (std if isinstance(std, tuple) else (std,)):
         raise OptionError("--std must hold no 0")
 

@@ -2,27 +2,39 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 import sys
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import click
 from click.core import ParameterSource
 
-from cnncli.cli.explain_options import explain_options
+from cnncli.cli.batch import make_job
 from cnncli.cli.group import check_output_open, start_work, tell
-from cnncli.cli.layer import CONV_OPTIONS, POOL_OPTIONS, either_layer, read_options
-from cnncli.cli.option_sections import ExplainCommand
-from cnncli.cli.progress import is_terminal
+from cnncli.cli.layer import either_layer
+from cnncli.cli.options import (
+    FILE_OR_STDIN,
+    Command,
+    ConvOptions,
+    ImageOptions,
+    LayerOptions,
+    PoolOptions,
+    argument,
+    flag,
+    make,
+    option,
+    overwrite_option,
+)
+from cnncli.cli.progress import is_terminal, tell_file
+from cnncli.cli.types import ChannelCount, Numbers
 
 if TYPE_CHECKING:
+    from cnncli.core.geometry import Pair
     from cnncli.explain.run import ExplainJob
-    from cnncli.explain.text.forward import TextOptions
-    from cnncli.network.layers import Layer
+    from cnncli.network.graph import Model
     from cnncli.pipeline.outputs import Source
 
 EXAMPLES = """\b
@@ -37,17 +49,96 @@ Examples:
 """
 
 NETWORKS: Final = (".toml", ".onnx")
-
-NETWORK_OPTIONS: Final = ("layer",)
-
 PAGES: Final = (".html", ".htm")
 FRAME_OPTIONS: Final = ("cells", "fps", "most")
 
 
-@click.command(cls=ExplainCommand, epilog=EXAMPLES)
-@explain_options
-@click.pass_obj
-def explain(command: str, /, words: tuple[str, ...], **options: Any) -> None:
+# fmt: off
+@dataclass(frozen=True)
+class PlaceOptions:
+    """The layer of a network, and which of its values is explained."""
+
+    paths: tuple[str, ...] = argument(
+        "paths", metavar="[NETWORK] [IMAGE]", nargs=-1, type=FILE_OR_STDIN
+    )
+    layer: str | None = option(
+        "--layer", metavar="NAME", help="Layer of NETWORK.  [default: the last]"
+    )
+    at: Pair | None = option(
+        "--at", type=Numbers((2,), 0, "ROW,COL"),
+        help="Row and column of the output, with --backward of the input, from 0.  "
+        "[default: the strongest output of the middle part; the middle of the input]",
+    )
+    map: str | None = option(
+        "--map", metavar="K",
+        help="Map of the output, by index or name.  [default: 0, with --backward all]",
+    )
+    image: int | None = option(
+        "--image", type=click.IntRange(min=0), metavar="N",
+        help="Image of an array of several, from 0.  [default: 0]",
+    )
+    backward: bool = flag(
+        "--backward",
+        help="Show instead which outputs send gradient to one input value, if that of each is 1.",
+    )
+    channel: str | None = option(
+        "--channel", metavar="C",
+        help="Channel of the input, by index or name, with --backward.  [default: 0]",
+    )
+
+
+@dataclass(frozen=True)
+class ExplainedLayerOptions(LayerOptions):
+    """The same, as another tool does it."""
+
+    convention: str | None = ConvOptions.convention
+
+
+@dataclass(frozen=True)
+class ExplanationOptions:
+    """How the explanation is shown or written."""
+
+    section = "Results out"
+
+    channels: int | None = option(
+        "--channels", type=ChannelCount(),
+        help="Input channels shown in full, the strongest first; of the others only the sums.  "
+        "[default: 3 where there are more than 4]",
+    )
+    output: str | None = option(
+        "-o", "--output", metavar="FILE",
+        help="Write a file instead: .html an interactive page; .gif, .webp or .png an animation of "
+        "the window around --at; a folder/ or {frame:03d}.png a picture for each frame.",
+    )
+    cells: int | None = option(
+        "--cells", type=click.IntRange(1, 64), metavar="N",
+        help="Rows and columns of the input in frames.  [default: enough for five places a side]",
+    )
+    fps: float = option(
+        "--fps", type=click.FloatRange(0.1, 50), default=2, metavar="F", help="Frames in a second."
+    )
+    most: int = option(
+        "--frames", type=click.IntRange(1, 500), default=60, metavar="N",
+        help="Frames at most; of more places those around --at.",
+    )
+    overwrite: bool = overwrite_option
+    as_json: bool = flag("--json", help="All numbers as one JSON object.")
+    quiet: bool = flag("-q", "--quiet", help="No notes; errors still show.")
+
+    @property
+    def is_page(self) -> bool:
+        """Whether no frames are asked for."""
+        return self.output is None or Path(self.output).suffix.lower() in PAGES
+# fmt: on
+
+
+@click.command(cls=Command, own_section="Layer and place", epilog=EXAMPLES)
+def explain(
+    place: PlaceOptions,
+    layer: ExplainedLayerOptions,
+    images: ImageOptions,
+    results: ExplanationOptions,
+) -> None:
     """Show how one output value comes about, number by number.
 
     IMAGE is a picture, a .npy array or - for standard input. The layer is a convolution by
@@ -56,153 +147,111 @@ def explain(command: str, /, words: tuple[str, ...], **options: Any) -> None:
     result, and the value that all other commands get.
     """
     from cnncli.batch.sources import gather_one
-
-    networks = [word for word in words if Path(word).suffix.lower() in NETWORKS]
-    images = [word for word in words if word not in networks]
-    _check(networks, images, options)
-    if options["output"] is None:
-        check_output_open()
-    source = gather_one(images, is_terminal(sys.stdin), "explain")
-    start_work()
-    wanted = _wanted(command, networks, options)
-    show = _show_backward if options["backward"] else _show
-    if options["output"] is not None:
-        show = _write_page if _is_page(options) else _write_frames
-    show(wanted, source, options)
-
-
-def _check(networks: Sequence[str], images: Sequence[str], options: dict[str, Any]) -> None:
-    given = [bool(options["filter_texts"]), options["mode"] is not None, bool(networks)]
-    if len(networks) > 1 or len(images) > 1:
-        raise click.UsageError("explain takes one NETWORK at most, and one IMAGE.")
-    if sum(given) != 1:
-        raise click.UsageError("exactly one of --filter, --pool and NETWORK must be given.")
-    own = (CONV_OPTIONS, POOL_OPTIONS, NETWORK_OPTIONS)[given.index(True)]
-    what = ("--filter", "--pool", "a layer of NETWORK")[given.index(True)]
-    context = click.get_current_context()
-    for option in context.command.params:
-        name = option.name or ""
-        others = name in (*CONV_OPTIONS, *POOL_OPTIONS, *NETWORK_OPTIONS) and name not in own
-        if others and context.get_parameter_source(name) is ParameterSource.COMMANDLINE:
-            raise click.UsageError(f"{option.opts[-1]} does not go with {what}.")
-    if options["channel"] is not None and not options["backward"]:
-        raise click.UsageError("--channel is for --backward.")
-    if options["backward"] and options["output"] is not None:
-        raise click.UsageError("--backward and -o exclude each other.")
-    if options["overwrite"] and options["output"] is None:
-        raise click.UsageError("--overwrite is for the file of -o.")
-
-    for option in context.command.params:
-        given_here = context.get_parameter_source(option.name or "") is ParameterSource.COMMANDLINE
-        if option.name in FRAME_OPTIONS and given_here and _is_page(options):
-            raise click.UsageError(f"{option.opts[0]} is for the frames of -o steps.gif.")
-
-
-def _is_page(options: dict[str, Any]) -> bool:
-    """Whether no frames are asked for."""
-    output = options["output"]
-    return output is None or Path(output).suffix.lower() in PAGES
-
-
-def _wanted(command: str, networks: Sequence[str], options: dict[str, Any]) -> ExplainJob:
     from cnncli.explain.run import ExplainJob
+
+    networks = [path for path in place.paths if Path(path).suffix.lower() in NETWORKS]
+    pictures = [path for path in place.paths if path not in networks]
+    _check(networks, place, layer, results)
+    if results.output is None:
+        check_output_open()
+    source = gather_one(pictures, is_terminal(sys.stdin), "explain")
+    start_work()
+    model = _model(networks, layer)
+    name = None if place.layer is None else model.find(place.layer)
+    job = make(ExplainJob, place, job=make_job(model, images, results, jobs=1), layer=name)
+    if results.output is None:
+        _print(job, source, place.backward, results)
+    else:
+        _write(job, source, results)
+
+
+def _check(
+    networks: Sequence[str], place: PlaceOptions, layer: LayerOptions, results: ExplanationOptions
+) -> None:
+    if len(networks) > 1 or len(place.paths) - len(networks) > 1:
+        raise click.UsageError("explain takes one NETWORK at most, and one IMAGE.")
+    kinds = {
+        "--filter": (bool(layer.filter_texts), {*ConvOptions.__dataclass_fields__}),
+        "--pool": (layer.mode is not None, {*PoolOptions.__dataclass_fields__}),
+        "a layer of NETWORK": (bool(networks), {"layer"}),
+    }
+    chosen = [(kind, names) for kind, (is_chosen, names) in kinds.items() if is_chosen]
+    if len(chosen) != 1:
+        raise click.UsageError("exactly one of --filter, --pool and NETWORK must be given.")
+    kind, own = chosen[0]
+    others = set().union(*(names for _, names in kinds.values())) - own
+    context = click.get_current_context()
+    typed = {
+        param.name or "": param
+        for param in context.command.params
+        if context.get_parameter_source(param.name or "") is ParameterSource.COMMANDLINE
+    }
+    for name in typed:
+        if name in others:
+            raise click.UsageError(f"{typed[name].opts[-1]} does not go with {kind}.")
+    if place.channel is not None and not place.backward:
+        raise click.UsageError("--channel is for --backward.")
+    if place.backward and results.output is not None:
+        raise click.UsageError("--backward and -o exclude each other.")
+    if results.overwrite and results.output is None:
+        raise click.UsageError("--overwrite is for the file of -o.")
+    for name in FRAME_OPTIONS:
+        if name in typed and results.is_page:
+            raise click.UsageError(f"{typed[name].opts[-1]} is for the frames of -o steps.gif.")
+
+
+def _model(networks: Sequence[str], options: LayerOptions) -> Model:
+    """Load the network, or make one of the layer of the command line."""
     from cnncli.io.urls import local_path
     from cnncli.network.graph import Model, Network
-    from cnncli.network.load import load_model
-    from cnncli.pipeline.job import Job
-    from cnncli.pipeline.outputs import OutputOptions
-    from cnncli.render.options import RenderOptions
-
-    output = OutputOptions(options["output"], overwrite=options["overwrite"])
-    # --size is a pool's window here; images are resized only as network files say.
-    read = read_options({name: value for name, value in options.items() if name != "size"})
-    if networks:
-        model = load_model(local_path(networks[0], "NETWORK"))
-        read = replace(read, gray=read.gray or model.gray, size=model.size)
-    else:
-        layer, notes = _layer(options)
-        model = Model(Network.chain(layer), notes=notes)
-    job = Job(
-        *(model.network, read, RenderOptions(), output, command),
-        notes=model.notes,
-        read_too=model.files,
-        jobs=1,
-    )
-    name = None if options["layer"] is None else model.find(options["layer"])
-    chosen = (options[name] for name in ("at", "map", "number", "channel"))
-    return ExplainJob(job, name, *chosen)
-
-
-def _layer(options: dict[str, Any]) -> tuple[Layer, tuple[str, ...]]:
-    """Return the layer of the command line, and what was done to its filters."""
     from cnncli.network.layers import ConvLayer
+    from cnncli.network.load import load_model
 
+    if networks:
+        return load_model(local_path(networks[0], "NETWORK"))
     layer = either_layer(options)
     assert layer is not None  # _check has seen to that
-    return layer, layer.filter.notes if isinstance(layer, ConvLayer) else ()
+    notes = layer.filter.notes if isinstance(layer, ConvLayer) else ()
+    return Model(Network.chain(layer), notes=notes)
 
 
-def _show(wanted: ExplainJob, source: Source, options: dict[str, Any]) -> None:
-    from cnncli.explain.run import run
-    from cnncli.explain.text.forward import text_lines
-    from cnncli.explain.to_json import record
-
-    done = run(wanted, source)
-    if options["as_json"]:
-        _tell_json(record(done.explanation), done.notes)
-    else:
-        _tell(text_lines(done.explanation, _view(options)), done.notes, options["quiet"])
-
-
-def _show_backward(wanted: ExplainJob, source: Source, options: dict[str, Any]) -> None:
-    from cnncli.explain.run import run_backward
+def _print(job: ExplainJob, source: Source, backward: bool, results: ExplanationOptions) -> None:
+    """Print the way to an output, or the way back to an input."""
+    from cnncli.explain.backward import BackwardExplanation
+    from cnncli.explain.run import run, run_backward
     from cnncli.explain.text.backward import backward_lines
+    from cnncli.explain.text.forward import TextOptions, text_lines
     from cnncli.explain.to_json import record
-
-    done = run_backward(wanted, source)
-    if options["as_json"]:
-        _tell_json(record(done.explanation), done.notes)
-    else:
-        _tell(backward_lines(done.explanation, _view(options)), done.notes, options["quiet"])
-
-
-def _write_page(wanted: ExplainJob, source: Source, options: dict[str, Any]) -> None:
-    from cnncli.explain.page.run import report_line, write_page
-    from cnncli.render.to_json import json_text
-
-    done = write_page(wanted, source)
-    if options["as_json"]:
-        click.echo(json_text(done))
-    elif not options["quiet"]:
-        tell(report_line(done))
-
-
-def _write_frames(wanted: ExplainJob, source: Source, options: dict[str, Any]) -> None:
-    from cnncli.explain.animation.frames import FrameOptions
-    from cnncli.explain.animation.run import report_line, write_frames
-    from cnncli.render.to_json import json_text
-
-    done = write_frames(wanted, source, FrameOptions(*(options[name] for name in FRAME_OPTIONS)))
-    if options["as_json"]:
-        click.echo(json_text(done))
-    elif not options["quiet"]:
-        tell(report_line(done))
-
-
-def _view(options: dict[str, Any]) -> TextOptions:
-    from cnncli.explain.text.forward import TextOptions
     from cnncli.render.terminal import colour_allowed
+    from cnncli.render.to_json import json_text
 
+    result = run_backward(job, source) if backward else run(job, source)
+    explanation = result.explanation
+    if results.as_json:
+        click.echo(json_text({**record(explanation), "notes": result.notes}))
+        return
     colour = is_terminal(sys.stdout) and colour_allowed()
-    return TextOptions(shutil.get_terminal_size().columns, colour, options["channels"])
-
-
-def _tell_json(fields: dict[str, Any], notes: Sequence[str]) -> None:
-    click.echo(json.dumps({**fields, "notes": list(notes)}))
-
-
-def _tell(lines: Sequence[str], notes: Sequence[str], quiet: bool) -> None:
+    text = TextOptions(shutil.get_terminal_size().columns, colour, results.channels)
+    if isinstance(explanation, BackwardExplanation):
+        lines = backward_lines(explanation, text)
+    else:
+        lines = text_lines(explanation, text)
     for line in lines:
         click.echo(line)
-    for note in () if quiet else notes:
+    for note in () if results.quiet else result.notes:
         tell(f"note: {note}")
+
+
+def _write(job: ExplainJob, source: Source, results: ExplanationOptions) -> None:
+    """Write a page, or frames."""
+    if results.is_page:
+        from cnncli.explain.page import run as page
+
+        written = page.write_page(job, source)
+        tell_file(page.report_line(written), written, results.quiet, results.as_json)
+    else:
+        from cnncli.explain.animation import run as animation
+        from cnncli.explain.animation.frames import FrameOptions
+
+        frames = animation.write_frames(job, source, make(FrameOptions, results))
+        tell_file(animation.report_line(frames), frames, results.quiet, results.as_json)

@@ -2,28 +2,28 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 import sys
-from collections.abc import Callable
 from typing import Any
 
 import click
 
 from cnncli.cli.group import SuggestingGroup, check_output_open, tell
-from cnncli.cli.options import ONE_OR_TWO, filter_layout, overwrite_option
+from cnncli.cli.options import ONE_OR_TWO, argument, layout_option, option, overwrite_option
+from cnncli.cli.progress import is_terminal
 from cnncli.cli.types import AnyParamType, FilterName, FiniteFloat
 from cnncli.errors import nearest
 from cnncli.filters.builtin_names import builtin_names
 from cnncli.filters.generators import GENERATORS, Generator, Parameter
 
 
-def _output_option(required: bool) -> Callable[[Any], Any]:
-    default = "" if required else "  [default: NAME.npy]"
-    return click.option(
-        "-o", "--output", metavar="PATH", required=required,
+def _output_option(default: str = "", **settings: Any) -> Any:
+    return option(
+        *("-o", "--output"),
+        metavar="PATH",
         help=f"File .npy, .txt or .csv, folder/ or - for standard output.{default}",
-    )  # fmt: skip
+        **settings,
+    )
 
 
 @click.group(cls=SuggestingGroup)
@@ -36,6 +36,8 @@ def filters() -> None:
 def list_filters(as_json: bool) -> None:
     """List the built-in filters: name, shape, what it does, what a positive response means."""
     from cnncli.filters.builtins import BUILTINS
+    from cnncli.render.text_table import text_table
+    from cnncli.render.to_json import json_text
 
     check_output_open()
     rows = []
@@ -44,18 +46,22 @@ def list_filters(as_json: bool) -> None:
         rows.append((name, shape, BUILTINS[name].summary, BUILTINS[name].sign))
     if as_json:
         for row in rows:
-            fields = dict(zip(("name", "shape", "summary", "positive"), row, strict=True))
-            click.echo(json.dumps(fields))
+            fields = zip(("name", "shape", "summary", "positive"), row, strict=True)
+            click.echo(json_text(dict(fields)))
         return
-    wide = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
-    for line in _aligned([("NAME", "SHAPE", "WHAT IT DOES", "POSITIVE MEANS"), *rows]):
-        click.echo(line if wide is None or len(line) <= wide else f"{line[: wide - 1]}…")
+    width = shutil.get_terminal_size().columns if is_terminal(sys.stdout) else None
+    titles = ("NAME", "SHAPE", "WHAT IT DOES", "POSITIVE MEANS")
+    for line in text_table([titles, *rows], width=width):
+        click.echo(line)
 
 
-@filters.command()
-@click.argument("name", metavar="FILTER", type=FilterName())
-@filter_layout
-@click.option("--json", "as_json", is_flag=True, help="One JSON object.")
+@filters.command(
+    params=[
+        argument("name", metavar="FILTER", type=FilterName()),
+        layout_option,
+        option("--json", "as_json", is_flag=True, help="One JSON object."),
+    ]
+)
 def show(name: str, filter_layout: str, as_json: bool) -> None:
     """Show the numbers of any filter and the facts about it.
 
@@ -76,10 +82,13 @@ def show(name: str, filter_layout: str, as_json: bool) -> None:
     click.echo(describe.format_matrix(loaded))
 
 
-@filters.command()
-@click.argument("name", metavar="NAME", type=FilterName())
-@_output_option(required=False)
-@overwrite_option
+@filters.command(
+    params=[
+        argument("name", metavar="NAME", type=FilterName()),
+        _output_option("  [default: NAME.npy]"),
+        overwrite_option,
+    ]
+)
 def export(name: str, output: str | None, overwrite: bool) -> None:
     """Write a built-in filter as a file of your own."""
     from cnncli.errors import OptionError
@@ -90,19 +99,18 @@ def export(name: str, output: str | None, overwrite: bool) -> None:
         near = ", ".join(nearest(bare, builtin_names()))
         alike = f"; nearest: {near}" if near else ""
         raise OptionError(f"{bare!r} is no built-in filter{alike}", hint="cnncli filters list")
-    place = save_filter(read_builtin(bare), bare, output or f"{bare}.npy", overwrite)
-    tell(place)
+    tell(save_filter(read_builtin(bare), bare, output or f"{bare}.npy", overwrite))
 
 
 class MakeGroup(SuggestingGroup):
-    """One command for each kind, with the kind's parameters as options."""
+    """One command for each generator, with its parameters as options."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(GENERATORS)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        kind = GENERATORS.get(cmd_name)
-        return None if kind is None else _kind_command(kind)
+        generator = GENERATORS.get(cmd_name)
+        return None if generator is None else _make_command(generator)
 
 
 @filters.command(cls=MakeGroup)
@@ -110,22 +118,20 @@ def make() -> None:
     """Make a filter from its formula."""
 
 
-def _kind_command(kind: Generator) -> click.Command:
+def _make_command(generator: Generator) -> click.Command:
     def run(output: str, overwrite: bool, **values: Any) -> None:
         from cnncli.filters.files import save_filter
 
-        weights = kind.make(**{key: v for key, v in values.items() if v is not None})
-        place = save_filter(weights, kind.name, output, overwrite)
+        weights = generator.make(**{key: v for key, v in values.items() if v is not None})
+        path = save_filter(weights, generator.name, output, overwrite)
         shape = "x".join(map(str, weights.shape))
-        tell(f"{place}: {shape}, sum {weights.sum():.6g}")
+        tell(f"{path}: {shape}, sum {weights.sum():.6g}")
 
-    options: list[click.Parameter] = [_kind_option(parameter) for parameter in kind.parameters]
-    command = click.Command(kind.name, params=options, callback=run, help=kind.summary)
-    decorated: click.Command = overwrite_option(_output_option(required=True)(command))
-    return decorated
+    params = [*map(_parameter_option, generator.parameters), _output_option(required=True), overwrite_option]
+    return click.Command(generator.name, params=params, callback=run, help=generator.summary)
 
 
-def _kind_option(parameter: Parameter) -> click.Option:
+def _parameter_option(parameter: Parameter) -> click.Option:
     types: dict[str, AnyParamType] = {
         "size": ONE_OR_TWO,
         "int": click.INT,
@@ -139,11 +145,3 @@ def _kind_option(parameter: Parameter) -> click.Option:
         show_default=parameter.default is not None,
         help=parameter.help,
     )
-
-
-def _aligned(rows: list[tuple[str, ...]]) -> list[str]:
-    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
-    return [
-        "  ".join(cell.ljust(w) for cell, w in zip(row, widths, strict=True)).rstrip()
-        for row in rows
-    ]

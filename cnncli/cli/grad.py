@@ -3,20 +3,26 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
 
 import click
 
-from cnncli.cli.group import check_output_open, tell
-from cnncli.cli.layer_commands import make_job
-from cnncli.cli.option_sections import NetworkCommand
-from cnncli.cli.options import grad_options, network_argument, one_picture_command
+from cnncli.cli.batch import make_job
+from cnncli.cli.group import tell
+from cnncli.cli.options import (
+    FILE,
+    FILE_OR_STDIN,
+    LAYER_FIELDS,
+    Command,
+    ImageOptions,
+    ResultOptions,
+    argument,
+    flag,
+    network_argument,
+    option,
+    output_option,
+)
 from cnncli.cli.progress import is_terminal, tell_outcome
-
-if TYPE_CHECKING:
-    from cnncli.gradients.check import Check
-    from cnncli.gradients.run import GradJob
 
 EXAMPLES = """\b
 Examples:
@@ -31,12 +37,53 @@ DEFAULTS = {"colormap": "diverging"}
 """White is 0, red what raises the unit and blue what lowers it; the range auto is about 0."""
 
 
-@click.command(cls=NetworkCommand, epilog=EXAMPLES, context_settings={"default_map": DEFAULTS})
-@network_argument
-@grad_options
-@one_picture_command
-@click.pass_obj
-def grad(command: str, /, network: str, image: str | None, **options: Any) -> int:
+# fmt: off
+@dataclass(frozen=True)
+class GradOptions:
+    """The network and the image, and which gradient is shown how."""
+
+    network: str = network_argument
+    image: str | None = argument("image", metavar="[IMAGE]", required=False, type=FILE_OR_STDIN)
+    unit: str | None = option(
+        "--unit", metavar="LAYER:MAP[,ROW,COL]",
+        help="What the gradient is of: one value, the sum of a map (by index or name), or with "
+        "LAYER alone of a whole layer.",
+    )
+    upstream: str | None = option(
+        "--upstream", metavar="FILE.npy", type=FILE,
+        help="Gradient of the output of --unit LAYER, or of the last layer, to start from.",
+    )
+    overlay: bool = flag("--overlay", help="Lay the gradient over the dimmed grey photo.")
+    winners: bool = flag(
+        "--winners",
+        help="Show instead which input cells won in the max pools before the unit, or in the one "
+        "that --unit names; .npy holds how often.",
+    )
+    params: str | None = option(
+        "--params", metavar="DIR",
+        help="Write the gradient of every parameter of every layer too: DIR/conv1-W.npy and so on.",
+    )
+    check: int | None = option(
+        "--check", type=click.IntRange(min=1), is_flag=False, flag_value=20, metavar="[N]",
+        help="Compare with finite differences in float64 at N random places (20) of the input and "
+        "of each parameter; fail above 1e-6.",
+    )
+# fmt: on
+
+
+class GradResultOptions(ResultOptions):
+    """The same, of a gradient."""
+
+    output: str | None = output_option("a file for each map", LAYER_FIELDS, "{stem}-grad.png")
+
+
+@click.command(
+    cls=Command,
+    own_section="Network",
+    epilog=EXAMPLES,
+    context_settings={"default_map": DEFAULTS},
+)
+def grad(options: GradOptions, images: ImageOptions, results: GradResultOptions) -> int:
     """Show which pixels raise a unit of a network, and which lower it.
 
     NETWORK is a network file, IMAGE a picture, a .npy array or - for standard input. The unit's
@@ -44,57 +91,35 @@ def grad(command: str, /, network: str, image: str | None, **options: Any) -> in
     where brighter pixels raise the unit, blue where they lower it, of the channel with the
     strongest gradient. A .npy output holds all channels.
     """
-    if options["unit"] is None and options["upstream"] is None:
-        raise click.UsageError("--unit or --upstream must be given.")
-    if options["overlay"] and options["winners"]:
-        raise click.UsageError("--overlay and --winners exclude each other.")
-    if options["overwrite"] and options["skip_existing"]:
-        raise click.UsageError("--overwrite and --skip-existing exclude each other.")
-    if options["as_json"] or options["show"]:
-        check_output_open()
-    return _run(_grad_job(command, network, options), image, options)
-
-
-def _grad_job(command: str, network: str, options: dict[str, Any]) -> GradJob:
-    from cnncli.gradients.run import GradJob
+    from cnncli.batch.report import Report
+    from cnncli.batch.sources import gather_one
+    from cnncli.gradients.run import GradJob, run
     from cnncli.gradients.unit import parse_unit
     from cnncli.io.urls import local_path
     from cnncli.network.load import load_model
-
-    model = load_model(local_path(network, "NETWORK"))
-    job = make_job(command, model.network, {**options, "jobs": None})
-    job = replace(
-        job,
-        read=replace(job.read, gray=job.read.gray or model.gray, size=model.size),
-        notes=model.notes,
-        read_too=model.files,
-    )
-    look = "overlay" if options["overlay"] else "winners" if options["winners"] else "gradient"
-    upstream = (
-        None if options["upstream"] is None else local_path(options["upstream"], "--upstream")
-    )
-    unit = None if options["unit"] is None else parse_unit(options["unit"], model.find)
-    check = options["check"] or 0
-    return GradJob(job, unit, upstream, look, options["params"], check)
-
-
-def _run(wanted: GradJob, image: str | None, options: dict[str, Any]) -> int:
-    from cnncli.batch.report import Report
-    from cnncli.batch.sources import gather_one
-    from cnncli.gradients import run
-
-    report = Report()
-    source = gather_one([] if image is None else [image], is_terminal(sys.stdin), "grad")
-    outcome, check = run.run(wanted, source)
-    report.add(outcome)
-    tell_outcome(outcome, options["quiet"], options["as_json"])
-    if check is not None and options["as_json"]:
-        line = _check_json(check)
-        tell(line) if outcome.to_stdout else click.echo(line)
-    return report.exit_code
-
-
-def _check_json(check: Check) -> str:
     from cnncli.render.to_json import json_text
 
-    return json_text({"check": {**vars(check), "passed": check.passed}})
+    if options.unit is None and options.upstream is None:
+        raise click.UsageError("--unit or --upstream must be given.")
+    if options.overlay and options.winners:
+        raise click.UsageError("--overlay and --winners exclude each other.")
+    results.check()
+    model = load_model(local_path(options.network, "NETWORK"))
+    upstream = None if options.upstream is None else local_path(options.upstream, "--upstream")
+    job = GradJob(
+        make_job(model, images, results, **results.job_fields()),
+        None if options.unit is None else parse_unit(options.unit, model.find),
+        upstream,
+        "overlay" if options.overlay else "winners" if options.winners else "gradient",
+        options.params,
+        options.check or 0,
+    )
+    paths = [] if options.image is None else [options.image]
+    outcome, check = run(job, gather_one(paths, is_terminal(sys.stdin), "grad"))
+    report = Report()
+    report.add(outcome)
+    tell_outcome(outcome, results.quiet, results.as_json)
+    if check is not None and results.as_json:
+        fields = {**vars(check), "passed": check.passed}
+        (tell if outcome.to_stdout else click.echo)(json_text({"check": fields}))
+    return report.exit_code

@@ -4,15 +4,30 @@ from __future__ import annotations
 
 import shutil
 import sys
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
-from cnncli.cli.group import check_output_open, tell
-from cnncli.cli.options import plan_options
+from cnncli.cli.group import check_output_open, tell, typed_command
+from cnncli.cli.options import (
+    FILE,
+    Command,
+    flag,
+    make,
+    max_memory_option,
+    max_pixels_option,
+    network_argument,
+    option,
+    overwrite_option,
+    read_options,
+)
+from cnncli.cli.progress import is_terminal, tell_file
+from cnncli.cli.types import InputSize, UnitPlace
 
 if TYPE_CHECKING:
+    from cnncli.core.geometry import Pair
     from cnncli.io.images import ReadOptions
     from cnncli.network.load import Model
 
@@ -24,10 +39,41 @@ Examples:
 """
 
 
-@click.command(epilog=EXAMPLES)
-@plan_options
-@click.pass_obj
-def plan(command: str, /, network: str, size: tuple[int, ...] | None, **options: Any) -> None:
+# fmt: off
+@dataclass(frozen=True)
+class PlanOptions:
+    """The network and its input, and what is told or drawn."""
+
+    network: str = network_argument
+    input: tuple[int, ...] | None = option(
+        "--input", type=InputSize(),
+        help="Height, width and channels of the image.  "
+        "[default: the network's own size, or that of --image]",
+    )
+    image: str | None = option(
+        "--image", type=FILE, metavar="IMAGE",
+        help="Take the size from the header of a picture or .npy array; --trace draws on it.",
+    )
+    as_json: bool = flag("--json", help="A JSON object a layer, then the totals.")
+    as_csv: bool = flag("--csv", help="Comma-separated values, a line a layer.")
+    trace: tuple[str, Pair] | None = option(
+        "--trace", type=UnitPlace(),
+        help="Draw the pixels of --image that reach a unit, layer by layer; rows and columns "
+        "from 0.",
+    )
+    output: str | None = option(
+        "-o", "--output", metavar="PATH",
+        help="File, folder/ or template for --trace's picture.  [default: {stem}-field.png]",
+    )
+    overwrite: bool = overwrite_option
+    max_pixels: int = max_pixels_option
+    max_memory: int | None = max_memory_option
+    quiet: bool = flag("-q", "--quiet", help="No warnings and no report.")
+# fmt: on
+
+
+@click.command(cls=Command, epilog=EXAMPLES)
+def plan(options: PlanOptions) -> None:
     """Tell what each layer of a network does to an input, without running it.
 
     NETWORK is a network file (.toml) or an ONNX model (.onnx). Shown are output shapes with their
@@ -35,93 +81,83 @@ def plan(command: str, /, network: str, size: tuple[int, ...] | None, **options:
     unit), memory, algorithms, and which rows and columns are never read. No pixel is read, and of
     weights the headers only.
     """
-    from cnncli.io.images import ReadOptions
     from cnncli.io.urls import local_path
     from cnncli.network.load import load_model
 
     _check(options)
-    fixed = None if size is None else (size[0], size[1])
-    model = load_model(local_path(network, "NETWORK"), weights=False, size=fixed)
-    limits = {name: options[name] for name in ("max_pixels", "max_memory")}
-    read = ReadOptions(gray=model.gray, **limits)
-    shape = _input_shape(model, size, options["image"], read)
-    if options["trace"] is None:
+    size = None if options.input is None else (options.input[0], options.input[1])
+    model = load_model(local_path(options.network, "NETWORK"), weights=False, size=size)
+    read = read_options(options, gray=model.gray)
+    shape = _input_shape(model, options, read)
+    if options.trace is None:
         _print_plan(model, shape, options)
     else:
-        _draw(command, model, shape, options, read)
+        _draw(model, shape, options, read)
 
 
-def _check(options: dict[str, Any]) -> None:
-    if options["as_json"] and options["as_csv"]:
+def _check(options: PlanOptions) -> None:
+    if options.as_json and options.as_csv:
         raise click.UsageError("--json and --csv exclude each other.")
-    if options["trace"] is None:
-        for name in ("output", "overwrite"):
-            if options[name]:
-                raise click.UsageError(f"--{name} is for the picture of --trace.")
+    if options.trace is None:
+        for name, value in (("--output", options.output), ("--overwrite", options.overwrite)):
+            if value:
+                raise click.UsageError(f"{name} is for the picture of --trace.")
         check_output_open()
-    elif options["image"] is None:
+    elif options.image is None:
         raise click.UsageError("--trace draws on a picture: --image IMAGE is needed.")
-    elif options["as_csv"]:
+    elif options.as_csv:
         raise click.UsageError("--trace and --csv exclude each other.")
 
 
-def _input_shape(
-    model: Model, size: tuple[int, ...] | None, image: str | None, read: ReadOptions
-) -> tuple[int, int, int]:
+def _input_shape(model: Model, options: PlanOptions, read: ReadOptions) -> tuple[int, int, int]:
     """Return the (H, W, C) that the network will be given."""
     from cnncli.io.images import read_shape
     from cnncli.io.urls import local_path
 
-    found = None if image is None else read_shape(local_path(image, "--image"), read)
-    channels = found[2] if found else (1 if model.gray else 3)
-    if size is not None:
-        height, width, channels = size if len(size) == 3 else (*size, channels)
+    image = options.image
+    stored = None if image is None else read_shape(local_path(image, "--image"), read)
+    channels = stored[2] if stored else (1 if model.gray else 3)
+    if options.input is not None:
+        height, width, channels = (*options.input, channels)[:3]
     elif model.size is not None:
         height, width = model.size
-    elif found is not None:
-        height, width = found[:2]
+    elif stored is not None:
+        height, width = stored[:2]
     else:
         raise click.UsageError("--input HxWxC or --image IMAGE is needed: the size of an image.")
     # Of a colour image a grey network takes the luminance first.
     return height, width, 1 if model.gray and channels == 3 else channels
 
 
-def _print_plan(model: Model, shape: tuple[int, int, int], options: dict[str, Any]) -> None:
+def _print_plan(model: Model, shape: tuple[int, int, int], options: PlanOptions) -> None:
     from cnncli.network.summary import summarize
     from cnncli.plan import report
 
-    found = summarize(model.network, shape)
-    if options["as_json"]:
-        lines = report.json_lines(found)
-    elif options["as_csv"]:
-        lines = report.csv_text(found).splitlines()
+    summary = summarize(model.network, shape)
+    if options.as_json:
+        lines = report.json_lines(summary)
+    elif options.as_csv:
+        lines = report.csv_text(summary).splitlines()
     else:
-        wide = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
-        lines = report.table(found, wide)
+        width = shutil.get_terminal_size().columns if is_terminal(sys.stdout) else None
+        lines = report.table(summary, width)
     for line in lines:
         click.echo(line)
-    if not (options["quiet"] or options["as_json"]):
-        for said in (*(f"note: {note}" for note in model.notes), *report.warnings(found)):
-            tell(said)
+    if not (options.quiet or options.as_json):
+        for line in (*(f"note: {note}" for note in model.notes), *report.warnings(summary)):
+            tell(line)
 
 
 def _draw(
-    command: str,
-    model: Model,
-    shape: tuple[int, int, int],
-    options: dict[str, Any],
-    read: ReadOptions,
+    model: Model, shape: tuple[int, int, int], options: PlanOptions, read: ReadOptions
 ) -> None:
     from cnncli.pipeline.outputs import OutputOptions
     from cnncli.plan.run import TraceRequest, report_fields, report_line, write_trace
-    from cnncli.render.to_json import json_text
 
-    layer, unit = options["trace"]
-    output = OutputOptions(options["output"], overwrite=options["overwrite"])
-    job = TraceRequest(model, shape, layer, unit, Path(options["image"]), read, output, command)
+    assert options.trace is not None and options.image is not None  # _check has seen to that
+    output = make(OutputOptions, options)
+    job = TraceRequest(model, shape, *options.trace, Path(options.image), read, output, typed_command())
     done = write_trace(job)
-    say = tell if done.to_stdout else click.echo
-    if options["as_json"]:
-        say(json_text(report_fields(done)))
-    elif not options["quiet"]:
-        tell(report_line(done))
+    tell_file(
+        *(report_line(done), report_fields(done)), options.quiet, options.as_json, done.to_stdout
+    )

@@ -1,4 +1,4 @@
-"""What is said while images are worked on, and at the end: lines, a progress bar, a summary."""
+"""The report of a command while it works and at the end: lines, a progress bar, a summary."""
 
 from __future__ import annotations
 
@@ -14,33 +14,33 @@ from cnncli.cli.group import show_error, tell
 
 if TYPE_CHECKING:
     from cnncli.batch.report import Report
+    from cnncli.cli.options import ResultOptions
     from cnncli.pipeline.job import Outcome
 
 CLEAR_LINE: Final = "\r\x1b[K"
-BETWEEN_LOOKS: Final = 0.1
+REDRAW_SECONDS: Final = 0.1
 """Seconds in which the bar stays as it is: drawing it takes longer than a small image."""
 
 
-class Teller:
-    """Says what becomes of images: on a terminal a bar for many of them, else lines.
+class ProgressReporter:
+    """Reports what becomes of images: on a terminal a bar for many of them, else lines.
 
     Parameters
     ----------
     report : Report
-        Counts what was told.
-    options : dict
-        ``quiet``, ``as_json``, ``verbose``, ``show`` and ``dry_run`` of the command line.
+        Counts the outcomes.
+    results : ResultOptions
+    dry_run : bool
+        Whether nothing is written.
     """
 
-    def __init__(self, report: Report, options: dict[str, Any]) -> None:
-        self.report = report
-        self.quiet, self.as_json = options["quiet"], options["as_json"]
-        self.dry_run, self.verbose = options["dry_run"], options["verbose"]
+    def __init__(self, report: Report, results: ResultOptions, dry_run: bool) -> None:
+        self.report, self.results, self.dry_run = report, results, dry_run
         self.begin = time.monotonic()
-        has_bar = report.total > 1 and _has_room_for_bar(options)
+        has_bar = report.total > 1 and not dry_run and _allows_bar(results)
         self.bar = _Bar(report.total, self.begin) if has_bar else None
 
-    def __enter__(self) -> Teller:
+    def __enter__(self) -> ProgressReporter:
         if self.bar is not None:
             self.bar.open()
         return self
@@ -53,21 +53,22 @@ class Teller:
         """Count one outcome and say what became of it."""
         self.report.add(outcome)
         if self.bar is None:
-            tell_outcome(outcome, self.quiet, self.as_json)
+            tell_outcome(outcome, self.results.quiet, self.results.as_json)
             return
-        speaks = outcome.error is not None or self.verbose
-        if speaks:
+        verbose = self.results.verbose
+        prints = outcome.error is not None or verbose
+        if prints:
             self.bar.clear()
-        tell_outcome(outcome, not self.verbose, self.as_json)
-        self.bar.step(self.report, at_once=speaks)
+        tell_outcome(outcome, not verbose, self.results.as_json)
+        self.bar.step(self.report, at_once=prints)
 
     def sum_up(self) -> None:
         """Say in one line what became of several images."""
         from cnncli.batch.report import summary
 
-        if self.report.total > 1 and not self.quiet:
+        if self.report.total > 1 and not self.results.quiet:
             seconds = None if self.dry_run else time.monotonic() - self.begin
-            hidden = self.bar is not None and not self.verbose
+            hidden = self.bar is not None and not self.results.verbose
             tell(summary(self.report, seconds, hidden))
 
 
@@ -76,7 +77,7 @@ class _Bar:
 
     def __init__(self, total: int, begin: float) -> None:
         columns = shutil.get_terminal_size().columns
-        self.begin, self.looked, self.waiting = begin, begin, 0
+        self.begin, self.drawn, self.waiting = begin, begin, 0
         self.bar = click.progressbar(
             length=total,
             file=sys.stderr,
@@ -99,12 +100,12 @@ class _Bar:
         """Take in one more image."""
         now = time.monotonic()
         self.waiting += 1
-        if not at_once and now < self.looked + BETWEEN_LOOKS and report.left:
+        if not at_once and now < self.drawn + REDRAW_SECONDS and report.left:
             return
         rate = (report.written + report.failed) / max(now - self.begin, 1e-3)
         with contextlib.suppress(OSError, ValueError):
             self.bar.update(self.waiting, f"{rate:.3g} images/s")
-        self.looked, self.waiting = now, 0
+        self.drawn, self.waiting = now, 0
 
     def close(self) -> None:
         """Leave it as it is, with all images in it, and show the cursor again."""
@@ -131,13 +132,25 @@ def tell_outcome(outcome: Outcome, quiet: bool, as_json: bool) -> None:
         click.echo(outcome.shown, nl=False, err=as_json or outcome.to_stdout, color=True)
 
 
+def tell_file(
+    line: str, fields: object, quiet: bool, as_json: bool, to_stdout: bool = False
+) -> None:
+    """Report on a command's only file: a line for people, or an object for programs."""
+    from cnncli.render.to_json import json_text
+
+    if as_json:
+        (tell if to_stdout else click.echo)(json_text(fields))
+    elif not quiet:
+        tell(line)
+
+
 def is_terminal(stream: Any) -> bool:
     """Tell whether a standard stream is there and a person sits behind it."""
     return stream is not None and not stream.closed and bool(stream.isatty())
 
 
-def _has_room_for_bar(options: dict[str, Any]) -> bool:
+def _allows_bar(results: ResultOptions) -> bool:
     """Whether a bar on standard error disturbs nothing, and is not disturbed."""
-    if options["quiet"] or options["dry_run"] or options["show"] or not is_terminal(sys.stderr):
+    if results.quiet or results.show or not is_terminal(sys.stderr):
         return False
-    return not (options["as_json"] and is_terminal(sys.stdout))
+    return not (results.as_json and is_terminal(sys.stdout))

@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 import click
 
-from cnncli.cli.layer_commands import make_job, run_job
-from cnncli.cli.option_sections import NetworkCommand
-from cnncli.cli.options import network_argument, network_command, run_options
+from cnncli.cli.batch import run_batch
+from cnncli.cli.options import (
+    BatchOptions,
+    Command,
+    ImageOptions,
+    LayerResultOptions,
+    network_argument,
+    option,
+)
 
 if TYPE_CHECKING:
     from cnncli.network.graph import Network
@@ -25,13 +31,26 @@ Examples:
 """
 
 
-@click.command(cls=NetworkCommand, epilog=EXAMPLES)
-@network_argument
-@run_options
-@network_command
-@click.pass_obj
+# fmt: off
+@dataclass(frozen=True)
+class NetworkOptions:
+    """The network, and which of its layers are run and written."""
+
+    network: str = network_argument
+    until: str | None = option(
+        "--until", metavar="NAME", help="Stop at this layer.  [default: the last]"
+    )
+    layers: tuple[str, ...] = option(
+        "--layer", metavar="NAME", multiple=True,
+        help="The layer that goes out; several times for a folder, a template with {layer} or an "
+        ".npz file.  [default: all for those, else the last]",
+    )
+# fmt: on
+
+
+@click.command(cls=Command, own_section="Network", epilog=EXAMPLES)
 def run(
-    command: str, /, network: str, until: str | None, layers: tuple[str, ...], **shared: Any
+    options: NetworkOptions, images: ImageOptions, batch: BatchOptions, results: LayerResultOptions
 ) -> int:
     """Run a network on images and show what its layers see.
 
@@ -43,21 +62,15 @@ def run(
     from cnncli.io.urls import local_path
     from cnncli.network.load import load_model
 
-    model = load_model(local_path(network, "NETWORK"))
-    found = model.network.until(model.find(until)) if until else model.network
-    job = make_job(command, found, shared)
-    job = replace(
-        job,
-        read=replace(job.read, gray=job.read.gray or model.gray, size=model.size),
-        notes=model.notes,
-        read_too=model.files,
-        layers=_chosen(found, [model.find(name) for name in layers]),
-        several=len(set(layers)) > 1,
-    )
-    return run_job(job, shared)
+    model = load_model(local_path(options.network, "NETWORK"))
+    network = model.network.until(model.find(options.until)) if options.until else model.network
+    layers = _layers_written(network, [model.find(name) for name in options.layers])
+    several = len(set(options.layers)) > 1
+    model = replace(model, network=network)
+    return run_batch(model, images, batch, results, layers=layers, several=several)
 
 
-def _chosen(network: Network, names: Sequence[str]) -> tuple[str, ...]:
+def _layers_written(network: Network, names: Sequence[str]) -> tuple[str, ...]:
     """Return the layers asked for, in the network's order; without any, all of the file."""
     from cnncli.network.graph import NORMALIZE
 

@@ -8,7 +8,6 @@ import time
 from pathlib import Path
 from typing import Any
 
-import click
 import numpy as np
 import pytest
 
@@ -417,11 +416,11 @@ def test_sizes_wait_for_the_image_where_none_is_given() -> None:
 
 def test_every_option_of_the_commands_has_its_field() -> None:
     from cnncli.cli.layer_commands import conv, pad, pool
-    from cnncli.cli.option_sections import section
+    from cnncli.cli.options import Option
 
     for command in (conv, pool, pad):
-        own = [p for p in command.params if isinstance(p, click.Option) and section(p) is None]
-        options = {option.name for option in own} - {"help"}
+        own = [p for p in command.params if isinstance(p, Option) and p.section is None]
+        options = {option.name for option in own}
         assert "padding" in options
         fields = {
             "filter_texts" if name == "filter" else name for name in TYPES[command.name or ""]
