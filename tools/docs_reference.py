@@ -17,32 +17,32 @@ WIDTH = 96
 def pages() -> dict[str, str]:
     """Return every page of the reference by its name: one for each command, and their list."""
     context = click.Context(cli, info_name="cnncli", **CONTEXT)
-    found = {}
+    texts = {}
     rows = []
     for name in cli.list_commands(context):
         command = cli.get_command(context, name)
         assert command is not None
-        found[f"{name}.md"] = f"# cnncli {name}\n{_texts(command, f'cnncli {name}', context)}"
+        texts[f"{name}.md"] = f"# cnncli {name}\n{_texts(command, f'cnncli {name}', context)}"
         rows.append(f"| [`cnncli {name}`]({name}.md) | {command.get_short_help_str(120)} |")
     table = "\n".join(["| command | does |", "|---|---|", *rows])
-    found["index.md"] = (
+    texts["index.md"] = (
         f"# Commands\n\n{table}\n\nEach tells all this itself: `cnncli conv --help`.\n"
     )
-    return found
+    return texts
 
 
 def _texts(command: click.Command, name: str, parent: click.Context) -> str:
     """Return the help of a command, and of those below it."""
     context = click.Context(command, info_name=name.split()[-1], parent=parent, **CONTEXT)
     context.max_content_width = context.terminal_width = WIDTH
-    own = f"\n```text\n{command.get_help(context).rstrip()}\n```\n"
+    text = f"\n```text\n{command.get_help(context).rstrip()}\n```\n"
     if not isinstance(command, click.Group):
-        return own
-    for below in command.list_commands(context):
-        inner = command.get_command(context, below)
+        return text
+    for subcommand in command.list_commands(context):
+        inner = command.get_command(context, subcommand)
         assert inner is not None
-        own += f"\n## {name} {below}\n{_texts(inner, f'{name} {below}', context)}"
-    return own
+        text += f"\n## {name} {subcommand}\n{_texts(inner, f'{name} {subcommand}', context)}"
+    return text
 
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:

@@ -16,8 +16,6 @@ from cnncli.cli.options import (
     LayerOptions,
     argument,
     flag,
-    max_memory_option,
-    max_pixels_option,
     option,
     read_options,
 )
@@ -68,8 +66,8 @@ class CompareImageOptions:
 
     gray: bool = ImageOptions.gray
     as_values: bool = ImageOptions.as_values
-    max_pixels: int = max_pixels_option
-    max_memory: int | None = max_memory_option
+    max_pixels: int = ImageOptions.max_pixels
+    max_memory: int | None = ImageOptions.max_memory
     as_json: bool = flag("--json", help="A JSON object for each comparison.")
 # fmt: on
 
@@ -109,9 +107,9 @@ def compare(options: CompareOptions, layer: LayerOptions, images: CompareImageOp
         if options.conventions or not options.peers:
             names = options.conventions or CONVENTION_NAMES
             comparisons += run.compare_conventions(path, read, operation, names, tolerance)
-    lines = (
-        map(json_text, map(run.record, comparisons)) if images.as_json else run.lines(comparisons)
-    )
+    lines = run.lines(comparisons)
+    if images.as_json:
+        lines = [json_text(run.record(comparison)) for comparison in comparisons]
     for line in lines:
         click.echo(line)
     return 0 if all(c.equal or c.kind == "convention" for c in comparisons) else 1

@@ -9,21 +9,27 @@ from typing import Any
 import click
 
 from cnncli.cli.group import SuggestingGroup, check_output_open, tell
-from cnncli.cli.options import ONE_OR_TWO, argument, layout_option, option, overwrite_option
+from cnncli.cli.options import ONE_OR_TWO, argument, flag, layout_option, option, overwrite_option
 from cnncli.cli.progress import is_terminal
 from cnncli.cli.types import AnyParamType, FilterName, FiniteFloat
 from cnncli.errors import nearest
 from cnncli.filters.builtin_names import builtin_names
 from cnncli.filters.generators import GENERATORS, Generator, Parameter
 
-
-def _output_option(default: str = "", **settings: Any) -> Any:
-    return option(
-        *("-o", "--output"),
-        metavar="PATH",
-        help=f"File .npy, .txt or .csv, folder/ or - for standard output.{default}",
-        **settings,
-    )
+# fmt: off
+filter_argument = argument("name", metavar="FILTER", type=FilterName())
+builtin_argument = argument("name", metavar="NAME", type=FilterName())
+output_option = option(
+    "-o", "--output", metavar="PATH", required=True,
+    help="File .npy, .txt or .csv, folder/ or - for standard output.",
+)
+export_option = option(
+    "-o", "--output", metavar="PATH",
+    help="File .npy, .txt or .csv, folder/ or - for standard output.  [default: NAME.npy]",
+)
+lines_option = flag("--json", "as_json", help="One JSON object a line.")
+object_option = flag("--json", "as_json", help="One JSON object.")
+# fmt: on
 
 
 @click.group(cls=SuggestingGroup)
@@ -31,8 +37,7 @@ def filters() -> None:
     """List, show, make and export filters."""
 
 
-@filters.command("list")
-@click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
+@filters.command("list", params=[lines_option])
 def list_filters(as_json: bool) -> None:
     """List the built-in filters: name, shape, what it does, what a positive response means."""
     from cnncli.filters.builtins import BUILTINS
@@ -55,13 +60,7 @@ def list_filters(as_json: bool) -> None:
         click.echo(line)
 
 
-@filters.command(
-    params=[
-        argument("name", metavar="FILTER", type=FilterName()),
-        layout_option,
-        option("--json", "as_json", is_flag=True, help="One JSON object."),
-    ]
-)
+@filters.command(params=[filter_argument, layout_option, object_option])
 def show(name: str, filter_layout: str, as_json: bool) -> None:
     """Show the numbers of any filter and the facts about it.
 
@@ -82,13 +81,7 @@ def show(name: str, filter_layout: str, as_json: bool) -> None:
     click.echo(describe.format_matrix(loaded))
 
 
-@filters.command(
-    params=[
-        argument("name", metavar="NAME", type=FilterName()),
-        _output_option("  [default: NAME.npy]"),
-        overwrite_option,
-    ]
-)
+@filters.command(params=[builtin_argument, export_option, overwrite_option])
 def export(name: str, output: str | None, overwrite: bool) -> None:
     """Write a built-in filter as a file of your own."""
     from cnncli.errors import OptionError
@@ -127,7 +120,7 @@ def _make_command(generator: Generator) -> click.Command:
         shape = "x".join(map(str, weights.shape))
         tell(f"{path}: {shape}, sum {weights.sum():.6g}")
 
-    params = [*map(_parameter_option, generator.parameters), _output_option(required=True), overwrite_option]
+    params = [*map(_parameter_option, generator.parameters), output_option, overwrite_option]
     return click.Command(generator.name, params=params, callback=run, help=generator.summary)
 
 
@@ -139,7 +132,7 @@ def _parameter_option(parameter: Parameter) -> click.Option:
         "choice": click.Choice(parameter.choices),
     }
     return click.Option(
-        [f"--{parameter.name.replace('_', '-')}", parameter.name],
+        [f"--{parameter.name.replace('_', '-')}"],
         type=types[parameter.type],
         default=parameter.default,
         show_default=parameter.default is not None,

@@ -80,7 +80,9 @@ class CommandGroup(LazyGroup):
         extra.setdefault("obj", shlex.join(["cnncli", *map(hide_secrets, arguments)]))
         try:
             code = super().main(arguments, prog_name or "cnncli", complete_var, False, **extra)
-            _flush_output()
+            # A full disk or a closed pipe is an error here, and not at the interpreter's exit.
+            if sys.stdout is not None and not sys.stdout.closed:
+                sys.stdout.flush()
         except click.exceptions.NoArgsIsHelpError as error:
             error.show()
             code = error.exit_code
@@ -149,12 +151,6 @@ def tell(line: str, newline: bool = True) -> None:
 
 def _one_line(text: str) -> str:
     return quote(" ".join(text.splitlines()))[1:-1]
-
-
-def _flush_output() -> None:
-    """Meet a full disk or a closed pipe here, where it is an error, and not at interpreter exit."""
-    if sys.stdout is not None and not sys.stdout.closed:
-        sys.stdout.flush()
 
 
 def typed_command() -> str:

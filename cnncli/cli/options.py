@@ -162,16 +162,6 @@ def read_options(options: object, **values: Any) -> ReadOptions:
 
 
 # fmt: off
-max_pixels_option = option(
-    "--max-pixels", type=click.IntRange(min=1), default=MAX_PIXELS, metavar="N",
-    envvar="CNNCLI_MAX_PIXELS",
-    help="Refuse larger pictures.",
-)
-max_memory_option = option(
-    "--max-memory", type=ByteCount(), envvar="CNNCLI_MAX_MEMORY",
-    help="Refuse images that need more memory, such as 500MB or 2GiB.  "
-    "[default: what is available]",
-)
 overwrite_option = flag("--overwrite", help="Replace outputs that exist.")
 layout_option = option(
     "--filter-layout", type=click.Choice(FILTER_LAYOUTS), default="hwio",
@@ -198,8 +188,15 @@ class ImageOptions:
     as_values: bool = flag(
         "--as-values", help="Read back the numbers that a picture of cnncli's shows."
     )
-    max_pixels: int = max_pixels_option
-    max_memory: int | None = max_memory_option
+    max_pixels: int = option(
+        "--max-pixels", type=click.IntRange(min=1), default=MAX_PIXELS, metavar="N",
+        envvar="CNNCLI_MAX_PIXELS", help="Refuse larger pictures.",
+    )
+    max_memory: int | None = option(
+        "--max-memory", type=ByteCount(), envvar="CNNCLI_MAX_MEMORY",
+        help="Refuse images that need more memory, such as 500MB or 2GiB.  "
+        "[default: what is available]",
+    )
     max_input_bytes: int = option(
         "--max-input-bytes", type=ByteCount(), default=MAX_INPUT_BYTES,
         envvar="CNNCLI_MAX_INPUT_BYTES",

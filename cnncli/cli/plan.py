@@ -14,10 +14,9 @@ from cnncli.cli.group import check_output_open, tell, typed_command
 from cnncli.cli.options import (
     FILE,
     Command,
+    ImageOptions,
     flag,
     make,
-    max_memory_option,
-    max_pixels_option,
     network_argument,
     option,
     overwrite_option,
@@ -66,8 +65,8 @@ class PlanOptions:
         help="File, folder/ or template for --trace's picture.  [default: {stem}-field.png]",
     )
     overwrite: bool = overwrite_option
-    max_pixels: int = max_pixels_option
-    max_memory: int | None = max_memory_option
+    max_pixels: int = ImageOptions.max_pixels
+    max_memory: int | None = ImageOptions.max_memory
     quiet: bool = flag("-q", "--quiet", help="No warnings and no report.")
 # fmt: on
 
@@ -156,7 +155,9 @@ def _draw(
 
     assert options.trace is not None and options.image is not None  # _check has seen to that
     output = make(OutputOptions, options)
-    job = TraceRequest(model, shape, *options.trace, Path(options.image), read, output, typed_command())
+    job = TraceRequest(
+        model, shape, *options.trace, Path(options.image), read, output, typed_command()
+    )
     done = write_trace(job)
     tell_file(
         *(report_line(done), report_fields(done)), options.quiet, options.as_json, done.to_stdout

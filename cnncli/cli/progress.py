@@ -145,7 +145,7 @@ def tell_file(
 
 
 def is_terminal(stream: Any) -> bool:
-    """Tell whether a standard stream is there and a person sits behind it."""
+    """Return whether a standard stream is open and a terminal."""
     return stream is not None and not stream.closed and bool(stream.isatty())
 
 
