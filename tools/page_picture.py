@@ -17,27 +17,27 @@ from PIL import Image
 from playwright.sync_api import sync_playwright
 
 REPOSITORY = Path(__file__).resolve().parent.parent
-PICTURE = REPOSITORY / "docs" / "images" / "page.png"
-WORDS = ["explain", "sample_images/chelsea.png", "--filter", "edge.npy", "--at", "107,173"]
-SIZE = {"width": 1280, "height": 800}
+OUTPUT = REPOSITORY / "docs" / "images" / "page.png"
+ARGUMENTS = ["explain", "sample_images/chelsea.png", "--filter", "edge.npy", "--at", "107,173"]
+VIEWPORT = {"width": 1280, "height": 800}
 
 
 def main() -> None:
-    """Write the page as README's command does, open it and keep what is seen."""
+    """Write the page as the command in README does, open it and save a screenshot."""
     chromium = shutil.which("chromium") or shutil.which("google-chrome")
     if chromium is None:
         sys.exit("page_picture: no chromium is installed")
     with tempfile.TemporaryDirectory() as folder, sync_playwright() as driver:
         page = Path(folder, "page.html")
-        command = [sys.executable, "-m", "cnncli", *WORDS, "-o", str(page)]
+        command = [sys.executable, "-m", "cnncli", *ARGUMENTS, "-o", str(page)]
         subprocess.run(command, cwd=REPOSITORY, check=True)
         browser = driver.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
-        tab = browser.new_page(viewport=SIZE, color_scheme="light")
+        tab = browser.new_page(viewport=VIEWPORT, color_scheme="light")
         tab.goto(page.as_uri())
         tab.wait_for_timeout(500)
-        seen = tab.screenshot()
+        screenshot = tab.screenshot()
         browser.close()
-    Image.open(io.BytesIO(seen)).convert("RGB").save(PICTURE, optimize=True)
+    Image.open(io.BytesIO(screenshot)).convert("RGB").save(OUTPUT, optimize=True)
 
 
 if __name__ == "__main__":

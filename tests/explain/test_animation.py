@@ -232,9 +232,9 @@ def test_numbers_fit_their_cells_or_are_left_out(scale: float, cells: int) -> No
     plan = layout_frames(animation)
     assert plan.font == 0 or plan.font >= LEAST_TEXT
     assert plan.width <= 2800
-    for look in plan.styles[0]:
-        texts = [look.form.write(float(v)).strip() for v in animation.channels[0].crop.ravel()]
-        if plan.font and look is plan.styles[0][0]:
+    for style in plan.styles[0]:
+        texts = [style.form.write(float(v)).strip() for v in animation.channels[0].crop.ravel()]
+        if plan.font and style is plan.styles[0][0]:
             assert (
                 max(label_font(plan.font).getlength(text) for text in texts) < plan.inputs[0].cell
             )
