@@ -157,7 +157,6 @@ class _Pool:
         self.returned: deque[_Assignment] = deque()
         self.repeated: deque[_Assignment] = deque()
         self.ended: deque[tuple[Task, Outcome]] = deque()
-        self.failure: Exception | None = None
 
     def outcomes(self) -> Iterator[tuple[Task, Outcome]]:
         """Yield what becomes of each task."""
@@ -167,8 +166,6 @@ class _Pool:
                 yield self.ended.popleft()
             else:
                 self.hear()
-        if self.failure is not None:
-            raise self.failure
 
     def hand_out(self) -> bool:
         """Give out tasks as far as workers are free; return whether to wait for workers."""
@@ -232,12 +229,7 @@ class _Pool:
     def _next(self) -> _Assignment | None:
         if self.returned:
             return self.returned.popleft()
-        try:
-            task = next(self.tasks, None)
-        except Exception as error:
-            # What is in work is done before anybody hears of it.
-            self.failure, self.tasks = error, iter(())
-            return None
+        task = next(self.tasks, None)
         return None if task is None else _Assignment(task)
 
     def _free_worker(self) -> _Worker | None:

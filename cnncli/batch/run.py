@@ -76,12 +76,18 @@ def run(
     """
     files = LocalFiles(job.output, plan.inputs, OutputClaims(), sync=False)
     failed, folders = False, set[str]()
+    failure: Exception | None = None
 
     def tasks() -> Iterator[Task]:
-        for index, target in enumerate(plan.targets):
-            if failed and fail_fast:
-                return
-            yield Task(index, target)
+        nonlocal failure
+        try:
+            for index, target in enumerate(plan.targets):
+                if failed and fail_fast:
+                    return
+                yield Task(index, target)
+        except Exception as error:
+            # What is in work is done before anybody hears of it.
+            failure = error
 
     def results() -> Generator[tuple[Task, Outcome], None, None]:
         yield from (runner or InlineRunner()).run(job, tasks(), files)
@@ -98,5 +104,7 @@ def run(
                     sync_folders(folders)
                     folders.clear()
                 yield task, outcome
+        if failure is not None:
+            raise failure
     finally:
         sync_folders(folders)

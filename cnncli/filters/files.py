@@ -20,13 +20,7 @@ from cnncli.filters.builtin_names import SUFFIX, builtin_file, builtin_names
 from cnncli.filters.filter import Filter, LoadedArray, from_loaded, safe_name
 from cnncli.filters.matrix_text import looks_inline, parse_matrix, shorten
 from cnncli.io import atomic, npy
-from cnncli.io.atomic import (
-    is_folder_name,
-    is_special,
-    is_stdout,
-    make_folder,
-    open_stdout,
-)
+from cnncli.io.atomic import is_folder_name, is_special, is_stdout, make_folder
 
 Array = np.ndarray[Any, Any]
 
@@ -238,7 +232,7 @@ def save_filter(weights: Array, name: str, output: str, overwrite: bool) -> str:
         If it cannot be written.
     """
     if is_stdout(output):
-        with open_stdout() as stream:
+        with atomic.open_stdout() as stream:
             stream.write(_encoded(weights, ".npy"))
         return "standard output"
     path = Path(output)

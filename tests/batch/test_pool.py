@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import faulthandler
+import itertools
 import os
 import signal
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -251,14 +252,17 @@ def test_a_listing_that_fails_stops_nothing_in_work() -> None:
     job = job_of("out/{stem}.png")
     plan = plan_batch(job, sources)
 
-    def tasks() -> Any:
-        for index, target in enumerate(plan.targets):
-            yield Task(index, target)
-        raise OSError("the folder has gone")
+    class Failing:
+        sources = plan.targets.sources
 
-    done = []
+        def __iter__(self) -> Any:
+            yield from plan.targets
+            raise OSError("the folder has gone")
+
+    done = run(job, replace(plan, targets=Failing()), WorkerRunner(2))  # type: ignore[arg-type]
+    assert [outcome.error for _, outcome in itertools.islice(done, 3)] == [None] * 3
     with pytest.raises(OSError, match="has gone"):
-        done.extend(WorkerRunner(2).run(job, tasks(), LocalFiles(job.output, plan.inputs)))
+        next(done)
     assert sorted(snapshot("out")) == ["out/a.png", "out/b.png", "out/c.png"]
     assert has_no_children()
 

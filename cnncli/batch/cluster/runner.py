@@ -97,8 +97,6 @@ class _Batch:
         except ClusterProblem as problem:
             for task in self.scheduler.remaining():
                 yield task, _failed(task, CnnCliError(f"not done: {problem}"))
-        if self.scheduler.failure is not None:
-            raise self.scheduler.failure
 
     def _send_all(self) -> Iterator[Done]:
         for worker, attempt in self.scheduler.assign():

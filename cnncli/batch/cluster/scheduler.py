@@ -99,7 +99,6 @@ class Scheduler:
     retries: deque[Attempt] = field(default_factory=deque)
     size: int = 0
     exhausted: bool = False
-    failure: Exception | None = None
 
     @property
     def idle(self) -> bool:
@@ -172,10 +171,6 @@ class Scheduler:
     def _next(self) -> Task | None:
         if self.exhausted or self.size >= BYTES_AHEAD:
             return None
-        try:
-            task = next(self.tasks, None)
-        except Exception as error:
-            # What is under way is done before anybody hears of it.
-            self.failure, task = error, None
+        task = next(self.tasks, None)
         self.exhausted = task is None
         return task
