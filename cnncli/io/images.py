@@ -102,11 +102,6 @@ class Picture:
         """The type of the values: float64 for a float64 array, else float32."""
         return value_dtype(self.pixels.dtype)
 
-    @property
-    def colour(self) -> bool:
-        """Whether there are three channels."""
-        return self.shape[3] == 3
-
     def values(self, rows: slice = slice(None)) -> np.ndarray:
         """Return some rows as numbers.
 

@@ -78,7 +78,7 @@ def needed_bytes(
 def _strip_bytes(job: Job, shape: Shape, dtype: np.dtype[Any]) -> int:
     shapes = (shape, *job.network.shapes(shape).values())
     row = max(width * channels for _, _, width, channels in shapes) * dtype.itemsize
-    all_rows = max(math.prod(each) for each in shapes) * dtype.itemsize
+    all_rows = max(math.prod(shape) for shape in shapes) * dtype.itemsize
     return min(_threads(job) * max(STRIP_BYTES, row), all_rows) * AT_ONCE
 
 
@@ -87,20 +87,20 @@ def _threads(job: Job) -> int:
 
 
 def _result_bytes(
-    job: Job, result: LayerResult, dtype: np.dtype[Any], free: int, made: bool
+    job: Job, result: LayerResult, dtype: np.dtype[Any], free: int, kept_in_layers: bool
 ) -> int:
     """What a layer takes on its way into its files, as `write_results` writes them."""
-    valued = [file for file in result.files if holds_values(file.format, job.output.depth)]
-    pictures = [file for file in result.files if file not in valued]
+    value_files = [file for file in result.files if holds_values(file.format, job.output.depth)]
+    pictures = [file for file in result.files if file not in value_files]
     shown = bool(job.show_width) and result.is_last
     single = len(result.maps) == len(result.files) == len(pictures) == 1
     if single and not shown and pictures[0].format.pillow == "PNG":
-        kept = 0 if made else _kept_bytes(result, dtype, whole=False)
+        kept = 0 if kept_in_layers else _kept_bytes(result, dtype, whole=False)
         # Strips wait in memory for those above them.
         _, height, width, _ = result.shape
         threads = _threads(job)
         return kept + height * width * _pixel_bytes(job, result) * (threads - 1) // threads
-    values = _value_bytes(result, dtype, valued, made)
+    values = _value_bytes(result, dtype, value_files, kept_in_layers)
     return values + (_drawn_bytes(job, result, pictures, free) if pictures or shown else 0)
 
 
@@ -111,11 +111,11 @@ def _kept_bytes(result: LayerResult, dtype: np.dtype[Any], whole: bool) -> int:
 
 
 def _value_bytes(
-    result: LayerResult, dtype: np.dtype[Any], valued: Sequence[OutFile], made: bool
+    result: LayerResult, dtype: np.dtype[Any], value_files: Sequence[OutFile], kept_in_layers: bool
 ) -> int:
     """Values and float pictures of them."""
-    floats = any(file.format.pillow is not None for file in valued)
-    kept = 0 if made else _kept_bytes(result, dtype, whole=floats or len(valued) > 1)
+    floats = any(file.format.pillow is not None for file in value_files)
+    kept = 0 if kept_in_layers else _kept_bytes(result, dtype, whole=floats or len(value_files) > 1)
     # The planes that Pillow is given, and the file made of them.
     planes = math.prod(result.shape) * np.dtype(np.float32).itemsize
     return kept + (2 * planes if floats else 0)
