@@ -54,6 +54,7 @@ class _State:
         """Begin anew; a forked child must not undo what its parent does."""
         self.number = 0
         self.raised = False
+        self.raised_again = 0
         self.undo: list[Callable[[], object]] = []
         self.progress: Callable[[], str] | None = None
         self.reported = _thread.allocate_lock()
@@ -211,20 +212,26 @@ def _show_unraisable(unraisable: Any) -> None:
     def again() -> None:
         time.sleep(_CALLBACK_SECONDS)
         _state.raised = False
+        _state.raised_again += 1
         _thread.interrupt_main(signal.Signals(_state.number))
 
     _thread.start_new_thread(again, ())
 
 
 def _watch(heard: int, errors: int | None) -> None:
-    number = _next_stop(heard)
+    first = _next_stop(heard)
 
     def leave_in_time() -> None:
         time.sleep(UNWIND)
-        _leave(number, errors)
+        _leave(first, errors)
 
     _thread.start_new_thread(leave_in_time, ())
-    _leave(_next_stop(heard), errors)
+    second = _next_stop(heard)
+    while _state.raised_again:
+        # That was the first one, from `_show_unraisable`.
+        _state.raised_again -= 1
+        second = _next_stop(heard)
+    _leave(second, errors)
 
 
 def _next_stop(heard: int) -> int:
