@@ -60,7 +60,7 @@ def test_json_lists_every_input_in_order() -> None:
     assert output["mapping"] == "clip" and output["range"] == [0.0, 1.0]
     pooled = (RGB / 255).reshape(3, 2, 4, 2, 3).max(axis=(1, 3))
     assert np.isclose(output["min"], pooled.min()) and np.isclose(output["max"], pooled.max())
-    assert 0 < first["seconds"] < 60 and 0 < report["seconds"] < 60
+    assert first["seconds"] > 0 and report["seconds"] > 0
     assert bad["outputs"] == [] and bad["error"].startswith("'b.png': not a picture")
 
 

@@ -62,57 +62,53 @@ PADS: list[dict[str, Any]] = [
     {"pad": ((2, 0), (1, 3)), "pad_value": -0.5},
     *({"pad": 2, "pad_mode": mode} for mode in ("edge", "reflect", "symmetric", "wrap")),
 ]
-
-
-STRIDES: list[Any] = [1, (2, 1), 2, (1, 3)]
-DILATIONS: list[Any] = [1, 1, (1, 2), 2]
+SPACINGS: list[Any] = [(1, 1), ((2, 1), 1), (2, (1, 2)), ((1, 3), 2)]
+"""Strides and dilations."""
 
 
 @pytest.mark.parametrize(
     ("pads", "groups", "spacing", "dtype"),
-    sweep(PADS, [1, 2, 4], zip(STRIDES, DILATIONS, strict=True), [np.float32, np.float64]),
+    sweep(PADS, [1, 2, 4], SPACINGS, [np.float32, np.float64]),
 )
 def test_convolution(pads: dict[str, Any], groups: int, spacing: Any, dtype: Any) -> None:
-    for stride, dilation in [spacing]:
-        X = RNG.normal(size=SHAPE).astype(dtype)
-        W = RNG.normal(size=(3, 2, SHAPE[3] // groups, 8)).astype(dtype)
-        b = RNG.normal(size=8).astype(dtype)
-        fields = {"stride": stride, "dilation": dilation, "groups": groups, **pads}
-        layer = ConvLayer(
-            from_array(W), b, stride, pads["pad"], dilation, groups,
-            pads.get("pad_mode", "zeros"), pads.get("pad_value", 0.0),
-        )  # fmt: skip
-        bias = b.reshape(1, 1, 1, -1)
-        judge = loop_conv_forward(X, W, bias, fields)
-        Z, _ = conv_forward(X, W, bias, fields)
-        rows, row_pads = axis_windows(SHAPE[1], 3, 0, fields)
-        cols, col_pads = axis_windows(SHAPE[2], 2, 1, fields)
-        padded = pad_with_numpy(X, (row_pads, col_pads), fields)[0]
-        for (i, j, c), explanation in everywhere(subject_of(layer, X)):
-            step = step_of(explanation)
-            assert step.value == judge[0, i, j, c]
-            assert step.fast == Z[0, i, j, c]
-            assert step.difference == step.fast - step.value
-            depth = SHAPE[3] // groups
-            first = c // (8 // groups) * depth
-            assert [block.channel for block in step.blocks] == list(range(first, first + depth))
-            for k, block in enumerate(step.blocks):
-                assert np.array_equal(
-                    block.window, padded[np.ix_(rows[i], cols[j])][..., first + k]
-                )
-                assert block.weights is not None and block.products is not None
-                assert np.array_equal(block.weights, W[:, :, k, c])
-                assert np.array_equal(
-                    block.products, block.window.astype(float) * block.weights.astype(float)
-                )
-                assert block.sum == pytest.approx(block.products.sum(), abs=1e-12)
-            sums = sum(block.sum for block in step.blocks)
-            assert step.total == pytest.approx(sums + float(b[c]), abs=1e-12)
-            inside = np.logical_and.outer(
-                (rows[i] >= row_pads[0]) & (rows[i] < row_pads[0] + SHAPE[1]),
-                (cols[j] >= col_pads[0]) & (cols[j] < col_pads[0] + SHAPE[2]),
+    stride, dilation = spacing
+    X = RNG.normal(size=SHAPE).astype(dtype)
+    W = RNG.normal(size=(3, 2, SHAPE[3] // groups, 8)).astype(dtype)
+    b = RNG.normal(size=8).astype(dtype)
+    fields = {"stride": stride, "dilation": dilation, "groups": groups, **pads}
+    layer = ConvLayer(
+        from_array(W), b, stride, pads["pad"], dilation, groups,
+        pads.get("pad_mode", "zeros"), pads.get("pad_value", 0.0),
+    )  # fmt: skip
+    bias = b.reshape(1, 1, 1, -1)
+    judge = loop_conv_forward(X, W, bias, fields)
+    Z, _ = conv_forward(X, W, bias, fields)
+    rows, row_pads = axis_windows(SHAPE[1], 3, 0, fields)
+    cols, col_pads = axis_windows(SHAPE[2], 2, 1, fields)
+    padded = pad_with_numpy(X, (row_pads, col_pads), fields)[0]
+    for (i, j, c), explanation in everywhere(subject_of(layer, X)):
+        step = step_of(explanation)
+        assert step.value == judge[0, i, j, c]
+        assert step.fast == Z[0, i, j, c]
+        assert step.difference == step.fast - step.value
+        depth = SHAPE[3] // groups
+        first = c // (8 // groups) * depth
+        assert [block.channel for block in step.blocks] == list(range(first, first + depth))
+        for k, block in enumerate(step.blocks):
+            assert np.array_equal(block.window, padded[np.ix_(rows[i], cols[j])][..., first + k])
+            assert block.weights is not None and block.products is not None
+            assert np.array_equal(block.weights, W[:, :, k, c])
+            assert np.array_equal(
+                block.products, block.window.astype(float) * block.weights.astype(float)
             )
-            assert np.array_equal(explanation.padding, ~inside)
+            assert block.sum == pytest.approx(block.products.sum(), abs=1e-12)
+        sums = sum(block.sum for block in step.blocks)
+        assert step.total == pytest.approx(sums + float(b[c]), abs=1e-12)
+        inside = np.logical_and.outer(
+            (rows[i] >= row_pads[0]) & (rows[i] < row_pads[0] + SHAPE[1]),
+            (cols[j] >= col_pads[0]) & (cols[j] < col_pads[0] + SHAPE[2]),
+        )
+        assert np.array_equal(explanation.padding, ~inside)
 
 
 def test_filters_of_two_axes_work_on_each_channel() -> None:

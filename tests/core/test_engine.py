@@ -1,0 +1,120 @@
+"""The engine: which algorithm it chooses, how it cuts a layer into strips, and its memory."""
+
+from __future__ import annotations
+
+import tracemalloc
+from typing import Any
+
+import numpy as np
+import pytest
+
+from cnncli.core import engine, strips
+from cnncli.core.algorithms.base import Task
+from cnncli.core.choices import ALGORITHM_NAMES
+from cnncli.core.geometry import place_window
+
+Arrays = tuple[Any, Any, Any]
+
+
+def test_few_rows_and_many_filters_are_cut_by_filters() -> None:
+    W = np.zeros((3, 3, 8, 600), np.float32)
+    layer = engine.prepare_convolution(
+        W, place_window((8, 8), 3, padding="same"), algorithm="winograd"
+    )
+    step = layer.kernel.by_channels
+    assert len(layer.blocks) == 2
+    assert [block.start % step for block in layer.blocks] == [0, 0]
+    assert (layer.blocks[0].start, layer.blocks[-1].stop) == (0, 600)
+
+
+def test_halves_are_even_where_steps_allow_it() -> None:
+    W = np.zeros((3, 3, 128, 128), np.float32)
+    for size in (112, 56, 100, 61):
+        layer = engine.prepare_convolution(
+            W, place_window((size, size), 3, padding="same"), algorithm="winograd"
+        )
+        heights = [strip.last - strip.first for strip in layer.grid.strips(1, size, 0, size)]
+        halves = [0, 0]
+        for height in heights:
+            halves[int(np.argmin(halves))] += height
+        assert max(halves) <= 1.2 * size / 2, size
+
+
+def make_task(shape: tuple[int, int], W: Any, groups: int) -> Task:
+    window = place_window(shape, W.shape[:2], padding="same")
+    return Task(window, groups, 1, W.shape[2] * groups, W.shape[3], W.dtype)
+
+
+def depthwise(kernel: Any, channels: int = 3) -> Any:
+    return np.repeat(kernel[:, :, None, None], channels, axis=3).astype(np.float32)
+
+
+SMOOTH = np.hanning(63)[1:-1]
+
+
+@pytest.mark.parametrize(
+    ("kernel", "expected"),
+    [
+        (np.array([[0.0, 1, 0], [1, -4, 1], [0, 1, 0]]), "banded"),
+        (np.outer(SMOOTH, SMOOTH), "low-rank"),
+        (np.random.default_rng(3).standard_normal((7, 7)), "banded"),
+        (np.random.default_rng(3).standard_normal((61, 61)), "fourier"),
+    ],
+    ids=["laplacian", "smooth", "random 7x7", "random 61x61"],
+)
+def test_choice_for_a_photo(kernel: Any, expected: str) -> None:
+    W = depthwise(kernel)
+    choice = engine.choose(W, make_task((2000, 3000), W, 3))
+    assert choice.algorithm == expected
+    assert "estimated" in choice.reason and "next" in choice.reason
+
+
+def test_choice_for_layers() -> None:
+    rng = np.random.default_rng(4)
+    deep = rng.standard_normal((3, 3, 128, 128)).astype(np.float32)
+    assert engine.choose(deep, make_task((112, 112), deep, 1)).algorithm == "winograd"
+    wide = rng.standard_normal((1, 1, 64, 64)).astype(np.float32)
+    choice = engine.choose(wide, make_task((56, 56), wide, 1))
+    assert choice.algorithm == "matmul"
+    assert "no other algorithm" in choice.reason
+
+
+def test_the_filters_own_price_is_counted() -> None:
+    W = np.ones((3, 3, 512, 512), np.float32)
+    task = make_task((14, 14), W, 1)
+    once = engine.choose(W, task, "winograd")
+    often = engine.choose(W, task, "winograd", reuse=1000)
+    assert once.nanoseconds > 1.5 * often.nanoseconds
+    assert once.reason == "asked for"
+
+
+def peak_bytes(action: Any) -> int:
+    tracemalloc.start()
+    try:
+        action()
+        return tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+
+
+@pytest.mark.parametrize(
+    ("algorithm", "kernel"),
+    [("shift-add", (5, 5)), ("banded", (5, 5)), ("low-rank", (15, 15)), ("matmul", (5, 5)),
+     ("fourier", (15, 15))],
+)  # fmt: skip
+def test_a_stream_of_strips_stays_in_little_memory(algorithm: str, kernel: tuple[int, int]) -> None:
+    height, width = 3000, 600
+    X, W = np.ones((1, height, width, 3), np.float32), np.ones((*kernel, 1, 3), np.float32)
+    window = place_window((height, width), kernel, padding="same")
+    layer = engine.prepare_convolution(W, window, 3, algorithm=algorithm)
+
+    def stream() -> None:
+        for first in range(0, height, layer.grid.rows):
+            last = min(height, first + layer.grid.rows)
+            layer.rows(lambda images, rows: X[images, rows], first, last)
+
+    assert peak_bytes(stream) < 4 * strips.STRIP_BYTES < X.nbytes
+
+
+def test_the_command_lines_names_are_the_engines() -> None:
+    assert tuple(engine.ALGORITHMS) == ALGORITHM_NAMES
