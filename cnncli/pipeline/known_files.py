@@ -1,4 +1,4 @@
-"""The inputs and outputs of a batch by their identities: a million of them in little memory."""
+"""Which files a batch reads, and which image writes which: none is overwritten or written twice."""
 
 from __future__ import annotations
 
@@ -85,18 +85,17 @@ class OutputClaims:
     """
 
     def __init__(self) -> None:
-        # By 64 bits of their real names, which take a tenth of the memory.
-        self._owners: dict[int, str] = {}
+        self._owners: dict[int, Source] = {}
+        """By 64 bits of the file's real name."""
 
     def claim(self, source: Source, files: Sequence[OutFile]) -> None:
         """Refuse a file that another image was given; the rest is this image's from now on."""
-        own = str(source)
         for file in files:
             if file.path is None or is_device(file.path):
                 continue
             name = file.path.text if isinstance(file.path, Url) else os.path.realpath(file.path)
-            owner = self._owners.setdefault(hash64(name), own)
-            if owner != own:
+            owner = self._owners.setdefault(hash64(name), source)
+            if owner != source:
                 raise OptionError(
                     f"would hold both {owner} and {source}",
                     path=file.path,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -26,7 +27,7 @@ from cnncli.pipeline.feature_maps import FeatureMaps, clips_by_default
 from cnncli.pipeline.files import FileAccess
 from cnncli.pipeline.job import Job, WrittenFile
 from cnncli.pipeline.outputs import OutFile, check_target
-from cnncli.pipeline.targets import LayerResult
+from cnncli.pipeline.targets import LayerResult, is_device
 from cnncli.pipeline.templates import distinct, safe_name
 from cnncli.render.grid import Sheet, grid, plan_grid
 from cnncli.render.levels import ValueRange, are_levels, measure
@@ -206,26 +207,37 @@ class ResultWriter:
         return tuple(written[f] for f in files), notes, self.drawing(tiles if show else [])
 
     def _write_png_in_strips(self, file: OutFile) -> Outputs:
-        """Write a picture as its rows are made: each strip is computed, painted and compressed."""
+        """Write a picture as its strips are made; a pipe gives nothing back and gets it whole."""
+        if file.path is None or is_device(file.path):
+            gathered = io.BytesIO()
+            tile = self._paint_png(gathered)
+            with self.access.open(file) as stream:
+                stream.write(gathered.getbuffer())
+        else:
+            with self.access.open(file) as stream:
+                tile = self._paint_png(stream)
+        written = self._written_picture(file, grid([tile]), [tile])
+        return (written,), self.notes(tile.non_finite, [tile]), ""
+
+    def _paint_png(self, stream: BinaryIO) -> Tile:
+        """Compute, paint and compress each strip."""
         groups, render = self.result.groups, self.job.render
         (tile,) = plan_tiles(self.maps, groups, render, self._clip_by_default)
         record = picture_record([tile], self.job.command, __version__)
-        with self.access.open(file) as stream:
-            png = start_png(stream.write, tile.shape, tile.depth, record, render.compress)
+        png = start_png(stream.write, tile.shape, tile.depth, record, render.compress)
 
-            def write_strip(_: int, rows: slice, values: Values) -> ValueRange:
-                pixels = np.empty((len(values), *tile.shape[1:]), tile.pixels.dtype)
-                (own,) = tile_values(values, groups)
-                seen = paint_strip(tile, own, pixels)
-                png.add(rows, pixels)
-                return seen
+        def write_strip(_: int, rows: slice, values: Values) -> ValueRange:
+            pixels = np.empty((len(values), *tile.shape[1:]), tile.pixels.dtype)
+            (own,) = tile_values(values, groups)
+            seen = paint_strip(tile, own, pixels)
+            png.add(rows, pixels)
+            return seen
 
-            in_levels = are_levels(tile.mapping, tile.depth)
-            for seen in self.maps.map_strips(write_strip, in_levels):
-                tile = replace(tile, seen=tile.seen | seen)
-            png.close()
-        written = self._written_picture(file, grid([tile]), [tile])
-        return (written,), self.notes(tile.non_finite, [tile]), ""
+        in_levels = are_levels(tile.mapping, tile.depth)
+        for seen in self.maps.map_strips(write_strip, in_levels):
+            tile = replace(tile, seen=tile.seen | seen)
+        png.close()
+        return tile
 
     def _write_values(self, file: OutFile) -> WrittenFile:
         with self.access.open(file) as stream:

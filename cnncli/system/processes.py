@@ -79,13 +79,17 @@ class Child:
         try:
             opened += signals.pipe()
             receiving, answers, tasks, self._sending = opened
-            _start_reading(receiving, lambda data: events.put((self, data)))
-            opened.remove(receiving)
             self._process: _Fork | subprocess.Popen[bytes]
             if may_fork and hasattr(os, "fork"):
                 self._process = _Fork(lambda: self._work(opened, target, arguments))
             else:
                 self._process = _spawn(tasks, answers, options)
+            try:
+                _start_reading(receiving, lambda data: events.put((self, data)))
+            except BaseException:
+                self._process.kill()
+                self._process.wait()
+                raise
         except BaseException:
             for descriptor in opened:
                 os.close(descriptor)
@@ -101,7 +105,8 @@ class Child:
         # As long as anybody else holds these, a child would not see its parent end.
         for child in (*_children, self):
             child.stop()
-        answers, tasks, _ = opened
+        receiving, answers, tasks, _ = opened
+        os.close(receiving)
         _work(tasks, answers, lambda connection: target(connection, *arguments))
 
     def send(self, message: object) -> None:

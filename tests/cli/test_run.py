@@ -195,6 +195,17 @@ def test_nothing_that_exists_or_is_read_is_overwritten() -> None:
         assert "never overwritten" in error
 
 
+def test_a_pipe_gets_a_whole_picture_or_nothing(
+    monkeypatch: pytest.MonkeyPatch, samples: Path
+) -> None:
+    def fails(*_: object) -> object:
+        raise MemoryError
+
+    monkeypatch.setattr("cnncli.pipeline.write.paint_strip", fails)
+    picture = samples / "camera.png"
+    refused("conv", picture, "-f", "edge", "-o", "-", "--format", "png")
+
+
 def test_a_failing_archive_leaves_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     def fails(*_: object) -> object:
         raise MemoryError

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
+from cnncli.errors import OptionError
+from cnncli.io.formats import NPY
 from cnncli.io.urls import parse_url
-from cnncli.pipeline.known_files import InputFiles, hash64
-from cnncli.pipeline.targets import Source
+from cnncli.pipeline.known_files import InputFiles, OutputClaims, hash64
+from cnncli.pipeline.targets import OutFile, Source
 
 
 def test_inputs_are_known_among_many(tmp_path: Path) -> None:
@@ -23,3 +27,13 @@ def test_inputs_are_known_among_many(tmp_path: Path) -> None:
 def test_hashes_of_names_fill_64_bits() -> None:
     hashes = [hash64(f"{number}.png") for number in range(1000)]
     assert len(set(hashes)) == 1000 and 2**63 < max(hashes) < 2**64
+
+
+def test_images_that_differ_in_what_is_never_shown_are_two_images() -> None:
+    first, second = (Source(parse_url(f"https://h.org/get.png?id={number}")) for number in (1, 2))
+    assert str(first) == str(second)
+    claims, file = OutputClaims(), OutFile(Path("get-000.npy"), NPY, 0, (0,))
+    claims.claim(first, [file])
+    claims.claim(first, [file])
+    with pytest.raises(OptionError, match="would hold both"):
+        claims.claim(second, [file])

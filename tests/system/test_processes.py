@@ -111,3 +111,16 @@ def test_it_finds_modules_where_its_parent_does(monkeypatch: pytest.MonkeyPatch)
 
 def send_path(connection: Connection) -> None:
     connection.send(sys.path)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="forks are what fails")
+def test_a_child_that_cannot_begin_is_never_heard_of(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse() -> int:
+        raise BlockingIOError("no more processes")
+
+    monkeypatch.setattr(os, "fork", refuse)
+    events: Events = SimpleQueue()
+    before = threading.active_count()
+    with pytest.raises(BlockingIOError):
+        Child(events, answer, 1)
+    assert events.empty() and threading.active_count() == before
