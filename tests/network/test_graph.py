@@ -229,7 +229,6 @@ SPACED = {"stride": (2, 1), "padding": (1, 2), "pad_mode": "edge", "dilation": (
     ("activation", "count", "channels", "fields"),
     sweep(
         ["none", "relu", "leaky-relu", "sigmoid", "tanh", "abs"], [1, 3], [1, 3], [{}, SPACED],
-        rounds=2,
     ),
 )  # fmt: skip
 def test_gradients_of_2d_filters(
