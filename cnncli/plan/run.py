@@ -12,7 +12,6 @@ import numpy as np
 from cnncli._version import __version__
 from cnncli.core.geometry import Pair
 from cnncli.errors import OptionError, quote
-from cnncli.io.formats import NPY
 from cnncli.io.images import Picture, ReadOptions, read_image, read_shape
 from cnncli.io.writers import encode
 from cnncli.network.graph import input_groups
@@ -88,8 +87,9 @@ def write_trace(job: TraceRequest) -> TraceResult:
     """
     reaches = trace(job.model.network, (1, *job.shape), job.model.find(job.layer), job.unit)
     output = one_output_file(Source(job.image), job.output, op="field", read_too=job.model.files)
-    if output.file.format is NPY:
-        raise OptionError("--trace writes a picture, got .npy", hint="-o field.png")
+    if output.file.format.pillow is None:
+        kind = output.file.format.name
+        raise OptionError(f"--trace writes a picture, got .{kind}", hint="-o field.png")
     check_target(output.file, 1, 1, colour=True)
     picture, notes = _picture(job)
     drawn = draw_receptive_field(_levels(picture), reaches)

@@ -170,6 +170,7 @@ def test_neither_pixels_nor_weights_are_read() -> None:
         (["--image", "photo.png", "--trace", "conv9:1,1"], "no layer 'conv9' in the network"),
         (["--image", "photo.png", "--trace", "conv2:1,1", "--csv"], "exclude each other"),
         (["--image", "photo.png", "--trace", "conv2:1,1", "-o", "x.npy"], "got .npy"),
+        (["--image", "photo.png", "--trace", "conv2:1,1", "-o", "x.npz"], "got .npz"),
         (["--image", "photo.png", "--trace", "conv2:1,1", "-o", "x.pgm"], "pgm"),
         (["--image", "photo.png", "--trace", "conv2:1,1", "-o", "photo.png", "--overwrite"],
          "never overwritten"),
