@@ -89,6 +89,18 @@ def _rebuild(
     return kind(message, hint=hint, path=path)
 
 
+def memory_problem(work: str) -> CnnCliError:
+    """Return the error for work that the system has no memory for.
+
+    Examples
+    --------
+    >>> print(memory_problem("image"))
+    not enough memory for this image
+    """
+    hint = "a smaller image, --stride, or fewer filters"
+    return CnnCliError(f"not enough memory for this {work}", hint=hint)
+
+
 def quote(name: str | os.PathLike[str]) -> str:
     """Return a file name in quotes with everything unprintable made visible.
 

@@ -16,7 +16,7 @@ import click
 
 from cnncli.cli.group import check_output_open, start_work, typed_command
 from cnncli.cli.options import BatchOptions, ImageOptions, ResultOptions, make, read_options
-from cnncli.cli.progress import ProgressReporter, is_terminal
+from cnncli.cli.progress import ProgressReporter, is_terminal_stream
 from cnncli.errors import CnnCliError
 from cnncli.system import signals
 
@@ -61,7 +61,7 @@ def run_batch(
         check_output_open()
     if batch.files_from not in (None, "-"):
         job = replace(job, read_too=(*job.read_too, Path(batch.files_from)))
-    names = batch.images, batch.recursive, is_terminal(sys.stdin)
+    names = batch.images, batch.recursive, is_terminal_stream(sys.stdin)
     lists = batch.files_from, images.max_input_bytes
     plan = plan_batch(job, gather(*names, *lists, output_folder(results.output)))
     report = Report(len(plan.targets))

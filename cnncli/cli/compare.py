@@ -14,6 +14,7 @@ from cnncli.cli.options import (
     Command,
     ImageOptions,
     LayerOptions,
+    OptionGroup,
     argument,
     flag,
     option,
@@ -37,7 +38,7 @@ Examples:
 
 # fmt: off
 @dataclass(frozen=True)
-class CompareOptions:
+class CompareOptions(OptionGroup):
     """What is compared with what."""
 
     paths: tuple[str, ...] = argument("paths", metavar="RESULT RESULT | IMAGE", nargs=-1, type=FILE)
@@ -61,7 +62,7 @@ class CompareOptions:
 
 
 @dataclass(frozen=True)
-class CompareImageOptions:
+class CompareImageOptions(OptionGroup):
     """How images are read, and the form of the report."""
 
     gray: bool = ImageOptions.gray

@@ -9,7 +9,15 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from cnncli.cli.group import tell
-from cnncli.cli.options import ONE_OR_TWO, Command, flag, network_argument, option, overwrite_option
+from cnncli.cli.options import (
+    ONE_OR_TWO,
+    Command,
+    OptionGroup,
+    flag,
+    network_argument,
+    option,
+    overwrite_option,
+)
 from cnncli.cli.types import FiniteFloat, Floats
 from cnncli.errors import OptionError, quote
 
@@ -27,7 +35,7 @@ Examples:
 
 # fmt: off
 @dataclass(frozen=True)
-class ConvertOptions:
+class ConvertOptions(OptionGroup):
     """The model, the files that are written, and how images are prepared for it."""
 
     network: str = network_argument

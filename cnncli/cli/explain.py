@@ -21,6 +21,7 @@ from cnncli.cli.options import (
     ConvOptions,
     ImageOptions,
     LayerOptions,
+    OptionGroup,
     PoolOptions,
     argument,
     flag,
@@ -28,14 +29,14 @@ from cnncli.cli.options import (
     option,
     overwrite_option,
 )
-from cnncli.cli.progress import is_terminal, tell_file
+from cnncli.cli.progress import is_terminal_stream, tell_file
 from cnncli.cli.types import ChannelCount, Numbers
 
 if TYPE_CHECKING:
     from cnncli.core.geometry import Pair
     from cnncli.explain.run import ExplainJob
     from cnncli.network.graph import Model
-    from cnncli.pipeline.outputs import Source
+    from cnncli.pipeline.targets import Source
 
 EXAMPLES = """\b
 Examples:
@@ -55,7 +56,7 @@ FRAME_OPTIONS: Final = ("cells", "fps", "most")
 
 # fmt: off
 @dataclass(frozen=True)
-class PlaceOptions:
+class PlaceOptions(OptionGroup):
     """The layer of a network, and which of its values is explained."""
 
     paths: tuple[str, ...] = argument(
@@ -95,7 +96,7 @@ class ExplainedLayerOptions(LayerOptions):
 
 
 @dataclass(frozen=True)
-class ExplanationOptions:
+class ExplanationOptions(OptionGroup):
     """How the explanation is shown or written."""
 
     section = "Results out"
@@ -154,7 +155,7 @@ def explain(
     _check(networks, place, layer, results)
     if results.output is None:
         check_output_open()
-    source = gather_one(pictures, is_terminal(sys.stdin), "explain")
+    source = gather_one(pictures, is_terminal_stream(sys.stdin), "explain")
     start_work()
     model = _model(networks, layer)
     name = None if place.layer is None else model.find(place.layer)
@@ -230,7 +231,7 @@ def _print(job: ExplainJob, source: Source, backward: bool, results: Explanation
     if results.as_json:
         click.echo(json_text({**record(explanation), "notes": result.notes}))
         return
-    colour = is_terminal(sys.stdout) and colour_allowed()
+    colour = is_terminal_stream(sys.stdout) and colour_allowed()
     text = TextOptions(shutil.get_terminal_size().columns, colour, results.channels)
     if isinstance(explanation, BackwardExplanation):
         lines = backward_lines(explanation, text)

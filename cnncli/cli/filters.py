@@ -10,7 +10,7 @@ import click
 
 from cnncli.cli.group import SuggestingGroup, check_output_open, tell
 from cnncli.cli.options import ONE_OR_TWO, argument, flag, layout_option, option, overwrite_option
-from cnncli.cli.progress import is_terminal
+from cnncli.cli.progress import is_terminal_stream
 from cnncli.cli.types import AnyParamType, FilterName, FiniteFloat
 from cnncli.errors import nearest
 from cnncli.filters.builtin_names import builtin_names
@@ -54,7 +54,7 @@ def list_filters(as_json: bool) -> None:
             fields = zip(("name", "shape", "summary", "positive"), row, strict=True)
             click.echo(json_text(dict(fields)))
         return
-    width = shutil.get_terminal_size().columns if is_terminal(sys.stdout) else None
+    width = shutil.get_terminal_size().columns if is_terminal_stream(sys.stdout) else None
     titles = ("NAME", "SHAPE", "WHAT IT DOES", "POSITIVE MEANS")
     for line in text_table([titles, *rows], width=width):
         click.echo(line)

@@ -15,6 +15,7 @@ from cnncli.cli.options import (
     LAYER_FIELDS,
     Command,
     ImageOptions,
+    OptionGroup,
     ResultOptions,
     argument,
     flag,
@@ -22,7 +23,7 @@ from cnncli.cli.options import (
     option,
     output_option,
 )
-from cnncli.cli.progress import is_terminal, tell_outcome
+from cnncli.cli.progress import is_terminal_stream, tell_outcome
 
 EXAMPLES = """\b
 Examples:
@@ -39,7 +40,7 @@ DEFAULTS = {"colormap": "diverging"}
 
 # fmt: off
 @dataclass(frozen=True)
-class GradOptions:
+class GradOptions(OptionGroup):
     """The network and the image, and which gradient is shown how."""
 
     network: str = network_argument
@@ -115,7 +116,7 @@ def grad(options: GradOptions, images: ImageOptions, results: GradResultOptions)
         options.check or 0,
     )
     paths = [] if options.image is None else [options.image]
-    outcome, check = run(job, gather_one(paths, is_terminal(sys.stdin), "grad"))
+    outcome, check = run(job, gather_one(paths, is_terminal_stream(sys.stdin), "grad"))
     report = Report()
     report.add(outcome)
     tell_outcome(outcome, results.quiet, results.as_json)

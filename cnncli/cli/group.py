@@ -13,7 +13,7 @@ from typing import Any, Final
 
 import click
 
-from cnncli.errors import CnnCliError, FileProblem, hide_secrets, quote
+from cnncli.errors import CnnCliError, FileProblem, hide_secrets, memory_problem, quote
 from cnncli.system import signals
 
 BROKEN_PIPE: Final = 141
@@ -126,8 +126,7 @@ def _interruption() -> click.exceptions.Exit:
 def show_error(error: Exception) -> int:
     """Print one error line and at most one hint line on standard error; return the exit code."""
     if isinstance(error, MemoryError):
-        memory_hint = "a smaller image, --stride, or fewer filters"
-        error = CnnCliError("not enough memory for this job", hint=memory_hint)
+        error = memory_problem("job")
     elif isinstance(error, OSError):
         # Modules that know a file's name have met all others.
         error = CnnCliError(f"standard output: {(error.strerror or str(error)).lower()}")

@@ -5,9 +5,10 @@ A group's fields are its options: `Command` is called with an object of each of 
 
 from __future__ import annotations
 
+import copy
 import shutil
 from dataclasses import dataclass, is_dataclass
-from typing import TYPE_CHECKING, Any, Final, TypeVar, get_type_hints
+from typing import TYPE_CHECKING, Any, ClassVar, Final, TypeVar, get_type_hints
 
 import click
 
@@ -57,9 +58,31 @@ class Option(click.Option):
 
     section: str | None = None
 
-    def __set_name__(self, group: type, name: str) -> None:
-        self.name = name
-        self.section = getattr(group, "section", self.section)
+
+class OptionGroup:
+    """Options that a command takes together: a subclass is a dataclass, and its fields are options.
+
+    Examples
+    --------
+    >>> PadOptions(padding=1)
+    Traceback (most recent call last):
+    TypeError: PadOptions needs a value for pad_mode
+    """
+
+    section: ClassVar[str | None] = None
+
+    def __init_subclass__(cls) -> None:
+        for name, param in tuple(vars(cls).items()):
+            if isinstance(param, Option):
+                # A copy, for other groups may have the same option.
+                own = copy.copy(param)
+                own.name, own.section = name, cls.section or param.section
+                setattr(cls, name, own)
+
+    def __post_init__(self) -> None:
+        for name, value in vars(self).items():
+            if isinstance(value, click.Parameter):
+                raise TypeError(f"{type(self).__name__} needs a value for {name}")
 
 
 def option(*flags: str, **settings: Any) -> Any:
@@ -172,7 +195,7 @@ network_argument = argument("network", metavar="NETWORK", type=FILE)
 
 
 @dataclass(frozen=True)
-class ImageOptions:
+class ImageOptions(OptionGroup):
     """How images are read."""
 
     section = "Images in"
@@ -205,7 +228,7 @@ class ImageOptions:
 
 
 @dataclass(frozen=True)
-class BatchOptions:
+class BatchOptions(OptionGroup):
     """Which images there are, and where the work on them is done."""
 
     section = "Many images"
@@ -264,7 +287,7 @@ def output_option(folder: str, fields: str, default: str) -> Any:
 
 
 @dataclass(frozen=True)
-class ResultOptions:
+class ResultOptions(OptionGroup):
     """How results are written, and what is reported of them."""
 
     section = "Results out"
@@ -337,7 +360,7 @@ def _padding_option(**settings: Any) -> Any:
 
 
 @dataclass(frozen=True)
-class PadOptions:
+class PadOptions(OptionGroup):
     """The border that `pad` adds."""
 
     padding: PaddingLike = _padding_option(required=True)
@@ -360,7 +383,7 @@ def _filter_option(**settings: Any) -> Any:
 
 
 @dataclass(frozen=True)
-class ConvOptions:
+class ConvOptions(OptionGroup):
     """The layer of `conv`."""
 
     filter_texts: tuple[str, ...] = _filter_option(required=True)
@@ -396,7 +419,7 @@ class ConvOptions:
 
 
 @dataclass(frozen=True)
-class PoolOptions:
+class PoolOptions(OptionGroup):
     """The layer of `pool`."""
 
     mode: str = option(
@@ -425,7 +448,7 @@ class PoolOptions:
 
 
 @dataclass(frozen=True)
-class LayerOptions:
+class LayerOptions(OptionGroup):
     """One layer of either kind, a convolution or a pool: for commands that look at one."""
 
     filter_texts: tuple[str, ...] = _filter_option()

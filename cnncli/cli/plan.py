@@ -15,6 +15,7 @@ from cnncli.cli.options import (
     FILE,
     Command,
     ImageOptions,
+    OptionGroup,
     flag,
     make,
     network_argument,
@@ -22,7 +23,7 @@ from cnncli.cli.options import (
     overwrite_option,
     read_options,
 )
-from cnncli.cli.progress import is_terminal, tell_file
+from cnncli.cli.progress import is_terminal_stream, tell_file
 from cnncli.cli.types import InputSize, UnitPlace
 
 if TYPE_CHECKING:
@@ -40,7 +41,7 @@ Examples:
 
 # fmt: off
 @dataclass(frozen=True)
-class PlanOptions:
+class PlanOptions(OptionGroup):
     """The network and its input, and what is told or drawn."""
 
     network: str = network_argument
@@ -138,7 +139,7 @@ def _print_plan(model: Model, shape: tuple[int, int, int], options: PlanOptions)
     elif options.as_csv:
         lines = report.csv_text(summary).splitlines()
     else:
-        width = shutil.get_terminal_size().columns if is_terminal(sys.stdout) else None
+        width = shutil.get_terminal_size().columns if is_terminal_stream(sys.stdout) else None
         lines = report.table(summary, width)
     for line in lines:
         click.echo(line)

@@ -144,13 +144,13 @@ def tell_file(
         tell(line)
 
 
-def is_terminal(stream: Any) -> bool:
+def is_terminal_stream(stream: Any) -> bool:
     """Return whether a standard stream is open and a terminal."""
     return stream is not None and not stream.closed and bool(stream.isatty())
 
 
 def _allows_bar(results: ResultOptions) -> bool:
     """Whether a bar on standard error disturbs nothing, and is not disturbed."""
-    if results.quiet or results.show or not is_terminal(sys.stderr):
+    if results.quiet or results.show or not is_terminal_stream(sys.stderr):
         return False
-    return not (results.as_json and is_terminal(sys.stdout))
+    return not (results.as_json and is_terminal_stream(sys.stdout))

@@ -14,6 +14,7 @@ from cnncli.cli.options import (
     Command,
     ImageOptions,
     LayerResultOptions,
+    OptionGroup,
     network_argument,
     option,
 )
@@ -33,7 +34,7 @@ Examples:
 
 # fmt: off
 @dataclass(frozen=True)
-class NetworkOptions:
+class NetworkOptions(OptionGroup):
     """The network, and which of its layers are run and written."""
 
     network: str = network_argument

@@ -14,14 +14,8 @@ from cnncli.io.images import Picture, ReadOptions, read_bytes, read_image, read_
 from cnncli.io.urls import Location, Url
 from cnncli.pipeline.job import Job, Task
 from cnncli.pipeline.known_files import Identity, OutputClaims
-from cnncli.pipeline.outputs import (
-    OutFile,
-    OutputOptions,
-    Source,
-    Target,
-    make_folders,
-    select_files,
-)
+from cnncli.pipeline.outputs import OutputOptions, make_folders, select_files
+from cnncli.pipeline.targets import OutFile, Source, Target
 
 
 class FileAccess(Protocol):

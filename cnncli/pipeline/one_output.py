@@ -8,13 +8,8 @@ from pathlib import Path
 
 from cnncli.io.atomic import is_stdout, make_folder
 from cnncli.pipeline.files import open_output
-from cnncli.pipeline.outputs import (
-    OutFile,
-    OutputOptions,
-    Source,
-    plan_targets,
-    select_files,
-)
+from cnncli.pipeline.outputs import OutputOptions, plan_targets, select_files
+from cnncli.pipeline.targets import OutFile, Source
 
 
 @dataclass(frozen=True)

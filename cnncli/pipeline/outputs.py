@@ -25,37 +25,23 @@ from cnncli.io.atomic import (
     make_folder,
     write_problem,
 )
-from cnncli.io.formats import FORMATS, Format, check_format, find_format
+from cnncli.io.formats import check_format, find_format
 from cnncli.io.urls import Location, Url, is_url, parse_output
 from cnncli.pipeline.known_files import Identity, InputFiles, hash64
 from cnncli.pipeline.targets import (
-    OutFile,
+    OutFile as OutFile,
+)
+from cnncli.pipeline.targets import (
     OutputKind,
     OutputPattern,
-    Source,
     Target,
     is_device,
 )
+from cnncli.pipeline.targets import (
+    Source as Source,
+)
 from cnncli.pipeline.templates import Template
-from cnncli.system.files import is_terminal
-
-__all__ = [
-    "FORMATS",
-    "Format",
-    "OutFile",
-    "OutputOptions",
-    "OutputPlan",
-    "Source",
-    "Target",
-    "Template",
-    "check_file",
-    "check_format",
-    "check_target",
-    "find_format",
-    "make_folders",
-    "plan_targets",
-    "select_files",
-]
+from cnncli.system.files import is_terminal_device
 
 _FOLDERS_KEPT = 1000
 _FOLDER_HINT = "-o a folder (out/) or a template such as 'out/{stem}.png'"
@@ -242,7 +228,7 @@ def check_target(
     ----------
     file : OutFile
     width, height : int
-        Of the finished picture in pixels, see `cnncli.render.tiles.plan_grid`.
+        Of the finished picture in pixels, see `cnncli.render.grid.plan_grid`.
     colour : bool
     depth : str
 
@@ -441,7 +427,7 @@ def _refuse_terminal(path: Path, status: os.stat_result) -> None:
     if not stat.S_ISCHR(status.st_mode):
         return
     try:
-        terminal = is_terminal(path)
+        terminal = is_terminal_device(path)
     except OSError as error:
         raise write_problem(path, error) from error
     if terminal:
@@ -453,7 +439,7 @@ def _check_folder(path: Path, *, may_be_made: bool) -> None:
         return
     folder = Path(os.path.realpath(path) if os.path.islink(path) else path).parent
     if may_be_made:
-        folder = _nearest(folder)
+        folder = _existing_parent(folder)
     try:
         status = folder.stat()
     except FileNotFoundError:
@@ -470,7 +456,7 @@ def _check_folder(path: Path, *, may_be_made: bool) -> None:
         raise FileProblem(f"the folder {quote(folder)} cannot be written to", path=path)
 
 
-def _nearest(folder: Path) -> Path:
+def _existing_parent(folder: Path) -> Path:
     """Return the folder itself or the one it would be made in."""
     folder = Path(os.path.realpath(folder)) if os.path.islink(folder) else folder
     while not os.path.lexists(folder):

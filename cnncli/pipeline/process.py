@@ -8,14 +8,14 @@ from dataclasses import replace
 
 import numpy as np
 
-from cnncli.errors import CnnCliError, OptionError
+from cnncli.errors import CnnCliError, OptionError, memory_problem
 from cnncli.io.images import background_colour
 from cnncli.pipeline.feature_maps import layer_maps
 from cnncli.pipeline.files import FileAccess
 from cnncli.pipeline.job import Job, Outcome, Task
 from cnncli.pipeline.memory_estimate import check_memory_for
-from cnncli.pipeline.outputs import OutFile, OutputPlan, Source, Target, plan_targets
-from cnncli.pipeline.targets import LayerResult
+from cnncli.pipeline.outputs import OutputPlan, plan_targets
+from cnncli.pipeline.targets import LayerResult, OutFile, Source, Target
 from cnncli.pipeline.write import (
     check_format_of,
     expect,
@@ -150,6 +150,5 @@ def named_error(error: CnnCliError | MemoryError, source: Source) -> CnnCliError
     "'a.gif': no such frame"
     """
     if isinstance(error, MemoryError):
-        hint = "a smaller image, --stride, or fewer filters"
-        error = CnnCliError("not enough memory for this image", hint=hint)
+        error = memory_problem("image")
     return error.about(source.label)

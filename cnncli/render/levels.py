@@ -197,36 +197,12 @@ def choose_range(
     return Mapping(spec, *limits[spec])
 
 
-def to_levels(values: np.ndarray, mapping: Mapping, depth: str = "8") -> np.ndarray:
-    """Turn values into levels: clip, then round half to even.
-
-    NaN becomes the level of ``lo``, infinities the levels of ``lo`` and ``hi``. Zero of a
-    symmetric range falls on 128 of 255 and 32768 of 65535. A constant map becomes level 0,
-    or the middle in a symmetric range.
-
-    Parameters
-    ----------
-    values : ndarray of float, any shape
-    mapping : Mapping
-    depth : str
-        ``8`` or ``16``.
-
-    Returns
-    -------
-    ndarray of uint8 or uint16
-
-    Examples
-    --------
-    >>> to_levels(np.array([-1.0, 0.0, 0.5, 2.0]), Mapping("clip", 0, 1)).tolist()
-    [0, 0, 128, 255]
-    """
-    levels = np.empty(values.shape, _DTYPES[depth])
-    paint_levels(values, mapping, depth, levels)
-    return levels
-
-
 def paint_levels(values: np.ndarray, mapping: Mapping, depth: str, out: np.ndarray) -> ValueRange:
     """Write the levels of values, and look at the values while they are in cache.
+
+    Values are clipped, then rounded half to even. NaN becomes the level of ``lo``, infinities the
+    levels of ``lo`` and ``hi``. Zero of a symmetric range falls on 128 of 255 and 32768 of 65535.
+    A constant map becomes level 0, or the middle in a symmetric range.
 
     Works in small blocks and element by element, so strips of a map give what the whole would.
 
@@ -238,7 +214,7 @@ def paint_levels(values: np.ndarray, mapping: Mapping, depth: str, out: np.ndarr
     depth : str
         ``8`` or ``16``.
     out : ndarray of uint8 or uint16, the shape of `values`
-        Where to put the levels, see `to_levels`.
+        Where to put the levels.
 
     Returns
     -------
@@ -248,8 +224,10 @@ def paint_levels(values: np.ndarray, mapping: Mapping, depth: str, out: np.ndarr
     Examples
     --------
     >>> levels = np.empty(3, np.uint8)
-    >>> paint_levels(np.array([-1.0, 0.0, 2.0]), Mapping("clip", 0, 1), "8", levels).clipped
+    >>> paint_levels(np.array([-1.0, 0.5, 2.0]), Mapping("clip", 0, 1), "8", levels).clipped
     2
+    >>> levels.tolist()
+    [0, 128, 255]
     """
     if values.dtype.kind != "f":
         return _paint_whole(values, out)
@@ -262,13 +240,13 @@ def paint_levels(values: np.ndarray, mapping: Mapping, depth: str, out: np.ndarr
     with np.errstate(all="ignore"):
         for part in _blocks(values):
             block = values[part]
-            found = _measured(block)
-            if not (mapping.lo <= found.lo and found.hi <= mapping.hi):
-                clipped = count_clipped(block, mapping, not found.non_finite)
-                found = replace(found, clipped=clipped)
-            seen |= found
+            limits = _measured(block)
+            if not (mapping.lo <= limits.lo and limits.hi <= mapping.hi):
+                clipped = count_clipped(block, mapping, not limits.non_finite)
+                limits = replace(limits, clipped=clipped)
+            seen |= limits
             if scaling is not None:
-                scaled = scaling.apply(block, not found.non_finite)
+                scaled = scaling.apply(block, not limits.non_finite)
                 np.copyto(out[part], scaled, casting="unsafe")
     return seen
 

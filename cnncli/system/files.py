@@ -24,7 +24,7 @@ def open_to_read(path: Path) -> int:
     return os.open(path, flags)
 
 
-def is_terminal(device: Path) -> bool:
+def is_terminal_device(device: Path) -> bool:
     """Tell whether a device is a terminal, without becoming the process that it controls.
 
     Raises

@@ -13,10 +13,11 @@ from cnncli.io.images import Picture
 from cnncli.network.graph import Network
 from cnncli.network.layers import ConvLayer, PoolLayer
 from cnncli.pipeline.feature_maps import FeatureMaps
-from cnncli.render.levels import Mapping, ValueRange, paint_levels, to_levels
+from cnncli.render.levels import Mapping, ValueRange, paint_levels
 from cnncli.render.options import MapGroup, RenderOptions
 from cnncli.render.tiles import make_tiles
 from tests.support.judges import loop_conv_forward
+from tests.support.levels import to_levels
 from tests.support.shell import run_cli, save
 
 RANDOM = np.random.default_rng(5)

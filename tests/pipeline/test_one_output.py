@@ -8,7 +8,8 @@ import pytest
 
 from cnncli.errors import FileProblem, OptionError
 from cnncli.pipeline.one_output import one_output_file
-from cnncli.pipeline.outputs import OutputOptions, Source
+from cnncli.pipeline.outputs import OutputOptions
+from cnncli.pipeline.targets import Source
 
 
 @pytest.fixture

@@ -13,18 +13,16 @@ from typing import Any, TextIO
 import pytest
 
 from cnncli.errors import CnnCliError, FileProblem, OptionError
+from cnncli.io.formats import FORMATS
 from cnncli.pipeline.outputs import (
-    FORMATS,
     OutputOptions,
     OutputPlan,
-    Source,
-    Target,
     check_target,
     make_folders,
     plan_targets,
     select_files,
 )
-from cnncli.pipeline.targets import LayerResult
+from cnncli.pipeline.targets import LayerResult, Source, Target
 from cnncli.render.options import MapGroup
 
 
@@ -285,8 +283,9 @@ def test_read_only_folder() -> None:
         "import os, sys; from pathlib import Path\n"
         "Path('locked').mkdir(mode=0o555); Path().chmod(0o755)\n"
         "os.setresuid(65534, 65534, 65534) if os.getuid() == 0 else None\n"
-        "from cnncli.pipeline.outputs import *\n"
         "from cnncli.errors import FileProblem\n"
+        "from cnncli.pipeline.outputs import OutputOptions, plan_targets\n"
+        "from cnncli.pipeline.targets import Source\n"
         "for output in ('locked/a.png', 'locked/', 'locked/new/', 'locked/{stem}.png'):\n"
         "    try: plan_targets([Source(Path('c.png'))], OutputOptions(output), op='conv')\n"
         "    except FileProblem as problem: print(problem)\n"

@@ -19,9 +19,9 @@ from cnncli.render.levels import (
     from_levels,
     measure,
     paint_levels,
-    to_levels,
     top_level,
 )
+from tests.support.levels import to_levels
 
 CLIP = Mapping("clip", 0.0, 1.0)
 FLOATS = (np.float32, np.float64)

@@ -22,7 +22,7 @@ from cnncli.io.remote import read_url
 from cnncli.io.urls import Url
 from cnncli.pipeline.files import LocalFiles, read_source
 from cnncli.pipeline.job import Job, Outcome, Task
-from cnncli.pipeline.outputs import OutFile, Target
+from cnncli.pipeline.targets import OutFile, Target
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ Input tiles of 6x6 and filters are transformed, multiplied place by place (36 ma
 the channels), and transformed back to tiles of outputs (Lavin and Gray, "Fast algorithms for
 convolutional neural networks", 2016). A filter of side k gives tiles of side 7 - k; the points at
 which polynomials are multiplied are the same for all. The transforms hold factors up to 25 and
-their sums cancel, so a value may be off by `ERROR_BOUND` times what the same sum over magnitudes
+their sums cancel, so a value may be off by 1e-5 times what the same sum over magnitudes
 would give. That is near float32's own rounding over hundreds of channels, but not near float64's:
 those layers take an exact way.
 
@@ -45,9 +45,6 @@ PACKED_COLUMNS: Final = 128
 
 CELL_BYTES: Final = 2**19
 """Memory of tiles on their way to or from the 36 places, so that they stay in cache."""
-
-ERROR_BOUND: Final = 1e-5
-"""Largest error, relative to ``sum |window * W|`` at its largest, in float32."""
 
 POINTS: Final = np.array([0.0, 1, -1, 2, -2])
 """Where the polynomials are multiplied, besides infinity."""
