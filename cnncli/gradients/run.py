@@ -40,8 +40,9 @@ from cnncli.network.passes import backward_bytes
 from cnncli.pipeline.feature_maps import FeatureMaps
 from cnncli.pipeline.files import LocalFiles
 from cnncli.pipeline.job import Job, Outcome, Task, WrittenFile
-from cnncli.pipeline.outputs import OutFile, Source, Target, plan_targets
+from cnncli.pipeline.outputs import plan_targets
 from cnncli.pipeline.process import named_error
+from cnncli.pipeline.targets import OutFile, Source, Target
 from cnncli.pipeline.templates import distinct, safe_name
 from cnncli.pipeline.write import check_format_of, notes_of, with_files, write_results
 from cnncli.render.levels import measure
@@ -77,7 +78,7 @@ class GradJob:
 
 
 @dataclass(frozen=True)
-class _Plan:
+class _GradPlan:
     """A job with all that can be known before the image is read."""
 
     request: GradJob
@@ -109,17 +110,17 @@ def run(request: GradJob, source: Source) -> tuple[Outcome, Check | None]:
     CnnCliError
         If it cannot work whatever the image; nothing was read by then.
     """
-    task = _plan(request, source)
-    to_stdout = task.target.to_stdout
+    plan = _plan(request, source)
+    to_stdout = plan.target.to_stdout
     try:
         with np.errstate(all="ignore"):
-            outcome, check = _process(task, source)
+            outcome, check = _process(plan, source)
     except (CnnCliError, MemoryError) as error:
         return Outcome(source, error=named_error(error, source), to_stdout=to_stdout), None
     return replace(outcome, to_stdout=to_stdout), check
 
 
-def _plan(request: GradJob, source: Source) -> _Plan:
+def _plan(request: GradJob, source: Source) -> _GradPlan:
     job = request.job
     unit = request.unit or Unit(job.network.names[-1])
     if request.upstream is not None and unit.map is not None:
@@ -133,8 +134,8 @@ def _plan(request: GradJob, source: Source) -> _Plan:
             name = f"{{stem}}-{{layer}}-winners.{output.format or 'png'}"
             output = replace(output, output=name)
     read_too = (*job.read_too, *([] if request.upstream is None else [request.upstream]))
-    plan = plan_targets([source], output, op="grad", read_too=read_too, layers=pools)
-    (target,) = plan.targets
+    targets = plan_targets([source], output, op="grad", read_too=read_too, layers=pools)
+    (target,) = targets.targets
     if request.shows == "overlay" and _as_values(target, job):
         raise OptionError(
             "--overlay is a picture, got an output of numbers",
@@ -143,32 +144,32 @@ def _plan(request: GradJob, source: Source) -> _Plan:
     if request.params is not None:
         folder = replace(job.output, output=os.path.join(request.params, ""), format="npy")
         plan_targets([source], folder, op="grad")
-    access = LocalFiles(job.output, plan.inputs)
-    return _Plan(request, job.network.until(unit.layer), unit, target, access)
+    access = LocalFiles(job.output, targets.inputs)
+    return _GradPlan(request, job.network.until(unit.layer), unit, target, access)
 
 
-def _process(task: _Plan, source: Source) -> tuple[Outcome, Check | None]:
-    picture = task.access.read(task.job, Task(0, task.target))
+def _process(plan: _GradPlan, source: Source) -> tuple[Outcome, Check | None]:
+    picture = plan.access.read(plan.job, Task(0, plan.target))
     if picture.shape[0] > 1:
         raise OptionError(f"grad takes one image, got an array of {picture.shape[0]}")
-    views = _views(task, picture)
-    upstream = _upstream(task, picture)
+    views = _views(plan, picture)
+    upstream = _upstream(plan, picture)
     results = [view.expected for view in views]
-    files = task.access.select(task.target, task.target.files(results))
+    files = plan.access.select(plan.target, plan.target.files(results))
     if not files:
         return Outcome(source, skipped=True), None
     for file in files:
         view = views[file.result]
-        check_format_of(replace(task.job, render=view.render), file, view.expected)
-    parameters = _parameter_files(task)
-    _check_memory(task, picture)
+        check_format_of(replace(plan.job, render=view.render), file, view.expected)
+    parameters = _parameter_files(plan)
+    _check_memory(plan, picture)
 
-    gradient = find_gradient(task.network, picture.values(), task.unit.layer, upstream)
-    check = _checked(task, picture, upstream)
-    task.access.prepare(task.target, files)
-    written, notes, shown = _write_views(task, views, files, gradient, picture)
-    written += _write_parameters(task, parameters, gradient)
-    notes = (*notes_of(task.job, picture), *_notes(task, gradient, check), *notes)
+    gradient = find_gradient(plan.network, picture.values(), plan.unit.layer, upstream)
+    check = _checked(plan, picture, upstream)
+    plan.access.prepare(plan.target, files)
+    written, notes, shown = _write_views(plan, views, files, gradient, picture)
+    written += _write_parameters(plan, parameters, gradient)
+    notes = (*notes_of(plan.job, picture), *_notes(plan, gradient, check), *notes)
     return Outcome(source, written, notes, shown=shown), check
 
 
@@ -178,45 +179,45 @@ def _as_values(target: Target, job: Job) -> bool:
     return holds_values(format, job.output.depth)
 
 
-def _views(task: _Plan, picture: Picture) -> list[GradientView]:
-    shape, render = picture.shape, task.job.render
-    as_values = _as_values(task.target, task.job)
-    if task.request.shows == "gradient":
+def _views(plan: _GradPlan, picture: Picture) -> list[GradientView]:
+    shape, render = picture.shape, plan.job.render
+    as_values = _as_values(plan.target, plan.job)
+    if plan.request.shows == "gradient":
         return [plain_view(shape, as_values, render)]
-    if task.request.shows == "overlay":
+    if plan.request.shows == "overlay":
         return [overlay_view(shape, render)]
-    return winner_views(task.target.pattern.chosen_layers, task.network, shape, as_values, render)
+    return winner_views(plan.target.pattern.chosen_layers, plan.network, shape, as_values, render)
 
 
-def _upstream(task: _Plan, picture: Picture) -> FloatArray:
-    layer, path = task.unit.layer, task.request.upstream
-    shape = task.network.shapes(picture.shape)[layer]
+def _upstream(plan: _GradPlan, picture: Picture) -> FloatArray:
+    layer, path = plan.unit.layer, plan.request.upstream
+    shape = plan.network.shapes(picture.shape)[layer]
     if path is None:
-        groups = task.network.groups(input_groups(picture.shape[3]))
-        return unit_upstream(task.unit, shape, groups[layer], picture.dtype)
+        groups = plan.network.groups(input_groups(picture.shape[3]))
+        return unit_upstream(plan.unit, shape, groups[layer], picture.dtype)
     upstream = read_npy(path, name=os.fspath(path), max_bytes=MAX_INPUT_BYTES)
     return check_upstream(upstream.astype(picture.dtype), shape, layer)
 
 
-def _check_memory(task: _Plan, picture: Picture) -> None:
-    needed = backward_bytes(task.network, picture.shape, picture.dtype)
-    if task.request.check:
+def _check_memory(plan: _GradPlan, picture: Picture) -> None:
+    needed = backward_bytes(plan.network, picture.shape, picture.dtype)
+    if plan.request.check:
         # The passes in float64 beside what is kept of the others, and outputs of changed numbers.
-        needed += 2 * backward_bytes(task.network, picture.shape, np.dtype(np.float64))
+        needed += 2 * backward_bytes(plan.network, picture.shape, np.dtype(np.float64))
     check_memory(
         needed,
         "the backward pass",
         "a smaller image, or a layer nearer to it",
-        limit=task.job.read.max_memory,
+        limit=plan.job.read.max_memory,
         held=picture.pixels.nbytes,
     )
 
 
-def _checked(task: _Plan, picture: Picture, upstream: FloatArray) -> Check | None:
-    count = task.request.check
+def _checked(plan: _GradPlan, picture: Picture, upstream: FloatArray) -> Check | None:
+    count = plan.request.check
     if not count:
         return None
-    check = check_gradient(task.network, picture.values(), task.unit.layer, upstream, count)
+    check = check_gradient(plan.network, picture.values(), plan.unit.layer, upstream, count)
     if check.compared == 0:
         raise CnnCliError(
             f"none of {check.left_out} places can be compared: slopes differ from one side to the "
@@ -232,7 +233,7 @@ def _checked(task: _Plan, picture: Picture, upstream: FloatArray) -> Check | Non
 
 
 def _write_views(
-    task: _Plan,
+    plan: _GradPlan,
     views: Sequence[GradientView],
     files: Sequence[OutFile],
     gradient: Gradient,
@@ -244,7 +245,7 @@ def _write_views(
     computed = (
         (result.name, _as_maps(by_name[result.name].make(gradient), picture)) for result in results
     )
-    return write_results(replace(task.job, render=views[0].render), results, computed, task.access)
+    return write_results(replace(plan.job, render=views[0].render), results, computed, plan.access)
 
 
 def _as_maps(values: FloatArray, picture: Picture) -> FeatureMaps:
@@ -254,31 +255,31 @@ def _as_maps(values: FloatArray, picture: Picture) -> FeatureMaps:
     return FeatureMaps(Network.chain(PadLayer(0)), plain, values=values)
 
 
-def _parameter_files(task: _Plan) -> dict[tuple[str, str], OutFile]:
+def _parameter_files(plan: _GradPlan) -> dict[tuple[str, str], OutFile]:
     """Name a file for each parameter of each layer, and refuse those that must not be written."""
-    if task.request.params is None:
+    if plan.request.params is None:
         return {}
     arrays = [
-        (node.name, key) for node in task.network.nodes for key in parameter_names(node.layer)
+        (node.name, key) for node in plan.network.nodes for key in parameter_names(node.layer)
     ]
     stems = distinct(safe_name(f"{name}-{key}") for name, key in arrays)
     files = {
-        array: OutFile(join(task.request.params, f"{stem}.npy"), NPY, 0, (0,))
+        array: OutFile(join(plan.request.params, f"{stem}.npy"), NPY, 0, (0,))
         for array, stem in zip(arrays, stems, strict=True)
     }
-    chosen = task.access.select(task.target, tuple(files.values()))
+    chosen = plan.access.select(plan.target, tuple(files.values()))
     return {array: file for array, file in files.items() if file in chosen}
 
 
 def _write_parameters(
-    task: _Plan, files: dict[tuple[str, str], OutFile], gradient: Gradient
+    plan: _GradPlan, files: dict[tuple[str, str], OutFile], gradient: Gradient
 ) -> tuple[WrittenFile, ...]:
     written = []
     for (name, key), file in files.items():
         array = gradient.parameters[name][key]
         if isinstance(file.path, Path):
             make_folder(file.path.parent)
-        with task.access.open(file) as stream:
+        with plan.access.open(file) as stream:
             NpyFile(stream.write, array.shape, array.dtype).add(array)
         values = measure(array)
         low, high = values.limits
@@ -299,22 +300,22 @@ def _write_parameters(
     return tuple(written)
 
 
-def _notes(task: _Plan, gradient: Gradient, check: Check | None) -> tuple[str, ...]:
-    request, notes = task.request, []
+def _notes(plan: _GradPlan, gradient: Gradient, check: Check | None) -> tuple[str, ...]:
+    request, notes = plan.request, []
     if request.upstream is None and request.shows != "winners":
         verb = "is" if np.count_nonzero(gradient.upstream) == 1 else "adds up to"
-        notes.append(f"{task.unit} {verb} {gradient.value:.6g}")
+        notes.append(f"{plan.unit} {verb} {gradient.value:.6g}")
     if not gradient.input.any():
-        notes.append(f"no pixel changes {task.unit}: its gradient is 0 everywhere")
-    if request.shows == "winners" and not _as_values(task.target, task.job):
+        notes.append(f"no pixel changes {plan.unit}: its gradient is 0 everywhere")
+    if request.shows == "winners" and not _as_values(plan.target, plan.job):
         notes.append("orange cells won a window, grey ones none; the brighter, the larger")
     if request.shows == "overlay":
-        most = overlay_limit(gradient, task.job.render.range)
+        most = overlay_limit(gradient, plan.job.render.range)
         notes.append(f"full red is a gradient of {most:.4g} and more, full blue of {-most:.4g}")
     if request.params is not None:
-        after = [name for name in task.job.network.names if name not in task.network.names]
+        after = [name for name in plan.job.network.names if name not in plan.network.names]
         if after:
-            notes.append(f"no gradients of {', '.join(after)}: {task.unit} does not depend on them")
+            notes.append(f"no gradients of {', '.join(after)}: {plan.unit} does not depend on them")
     if check is not None:
         notes.append(check_line(check))
     return tuple(notes)

@@ -290,9 +290,11 @@ class ConvLayer:
             return rows, columns, 1, self.filter.maps * channels
         return rows, columns, self.filter.weights.shape[2], self.filter.maps
 
-    def _biases(self, bank: FloatArray) -> FloatArray:
-        bias = self.parameters.get("b", np.zeros(1)).astype(bank.dtype)
-        per_map = np.broadcast_to(bias, (self.filter.maps,))
+    def _biases(self, bank: FloatArray) -> FloatArray | None:
+        bias = self.parameters.get("b")
+        if bias is None:
+            return None
+        per_map = np.broadcast_to(bias.astype(bank.dtype), (self.filter.maps,))
         return np.tile(per_map, bank.shape[3] // self.filter.maps)
 
     def _groups(self, channels: int) -> int:
