@@ -145,19 +145,19 @@ def hide_secrets(word: str) -> str:
     >>> hide_secrets("s3://bucket/photo?.jpg")
     's3://bucket/photo?.jpg'
     """
-    found = _ADDRESS.search(word)
-    if found is None:
+    scheme = _ADDRESS.search(word)
+    if scheme is None:
         return word
-    begin, address = word[: found.end()], word[found.end() :]
+    begin, address = word[: scheme.end()], word[scheme.end() :]
     end = re.search(r"[/?#]|$", address)
-    place = address[: end.start()] if end else address
-    host, rest = place.rpartition("@")[2], address[len(place) :]
-    if re.search(r":(?!\d*$)", host.rpartition("]")[2]) and not _is_store(found.group()):
+    server = address[: end.start()] if end else address
+    host, rest = server.rpartition("@")[2], address[len(server) :]
+    if re.search(r":(?!\d*$)", host.rpartition("]")[2]) and not _is_store(scheme.group()):
         # No port: a password with a slash in it looks like this.
         return f"{begin}..."
     query = re.search(r"[?#]", rest)
     # In names of objects both are letters like any others; in a query there is an = too.
-    if query is None or (_is_store(found.group()) and "=" not in rest[query.start() :]):
+    if query is None or (_is_store(scheme.group()) and "=" not in rest[query.start() :]):
         return begin + host + rest
     return f"{begin}{host}{rest[: query.start()]}?..."
 

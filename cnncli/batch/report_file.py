@@ -60,12 +60,12 @@ class ReportFile:
         self._is_table = path.suffix.lower() == ".csv"
         self._entries = Spool()
         # Where the entry of each input is, counted from 1.
-        self._places = array("Q", bytes(8 * len(self.sources)))
+        self._entry_numbers = array("Q", bytes(8 * len(self.sources)))
 
     def add(self, task: Task, outcome: Outcome) -> None:
         """Take in what became of one input."""
         entry = _entry(outcome.source, outcome)
-        self._places[task.index] = 1 + self._entries.append(self._encoded(entry))
+        self._entry_numbers[task.index] = 1 + self._entries.append(self._encoded(entry))
 
     def finish(self, report: Report, command: str, seconds: float) -> None:
         """Write the file: with inputs not done too, whatever made the batch end.
@@ -95,9 +95,9 @@ class ReportFile:
             stream.write(b"\n]}\n")
 
     def _all(self) -> Iterator[bytes]:
-        for place, source in zip(self._places, self.sources, strict=True):
-            if place:
-                yield self._entries.read(place - 1)
+        for number, source in zip(self._entry_numbers, self.sources, strict=True):
+            if number:
+                yield self._entries.read(number - 1)
             else:
                 yield self._encoded(_entry(source, None))
 

@@ -56,7 +56,7 @@ FRAME_OPTIONS: Final = ("cells", "fps", "most")
 
 # fmt: off
 @dataclass(frozen=True)
-class PlaceOptions(OptionGroup):
+class ValueOptions(OptionGroup):
     """The layer of a network, and which of its values is explained."""
 
     paths: tuple[str, ...] = argument(
@@ -135,7 +135,7 @@ class ExplanationOptions(OptionGroup):
 
 @click.command(cls=Command, own_section="Layer and place", epilog=EXAMPLES)
 def explain(
-    place: PlaceOptions,
+    value: ValueOptions,
     layer: ExplainedLayerOptions,
     images: ImageOptions,
     results: ExplanationOptions,
@@ -150,26 +150,26 @@ def explain(
     from cnncli.batch.sources import gather_one
     from cnncli.explain.run import ExplainJob
 
-    networks = [path for path in place.paths if Path(path).suffix.lower() in NETWORKS]
-    pictures = [path for path in place.paths if path not in networks]
-    _check(networks, place, layer, results)
+    networks = [path for path in value.paths if Path(path).suffix.lower() in NETWORKS]
+    pictures = [path for path in value.paths if path not in networks]
+    _check(networks, value, layer, results)
     if results.output is None:
         check_output_open()
     source = gather_one(pictures, is_terminal_stream(sys.stdin), "explain")
     start_work()
     model = _model(networks, layer)
-    name = None if place.layer is None else model.find(place.layer)
-    job = make(ExplainJob, place, job=make_job(model, images, results, jobs=1), layer=name)
+    name = None if value.layer is None else model.find(value.layer)
+    job = make(ExplainJob, value, job=make_job(model, images, results, jobs=1), layer=name)
     if results.output is None:
-        _print(job, source, place.backward, results)
+        _print(job, source, value.backward, results)
     else:
         _write(job, source, results)
 
 
 def _check(
-    networks: Sequence[str], place: PlaceOptions, layer: LayerOptions, results: ExplanationOptions
+    networks: Sequence[str], value: ValueOptions, layer: LayerOptions, results: ExplanationOptions
 ) -> None:
-    if len(networks) > 1 or len(place.paths) - len(networks) > 1:
+    if len(networks) > 1 or len(value.paths) - len(networks) > 1:
         raise click.UsageError("explain takes one NETWORK at most, and one IMAGE.")
     kinds = {
         "--filter": (bool(layer.filter_texts), {*ConvOptions.__dataclass_fields__}),
@@ -190,9 +190,9 @@ def _check(
     for name in typed:
         if name in others:
             raise click.UsageError(f"{typed[name].opts[-1]} does not go with {kind}.")
-    if place.channel is not None and not place.backward:
+    if value.channel is not None and not value.backward:
         raise click.UsageError("--channel is for --backward.")
-    if place.backward and results.output is not None:
+    if value.backward and results.output is not None:
         raise click.UsageError("--backward and -o exclude each other.")
     if results.overwrite and results.output is None:
         raise click.UsageError("--overwrite is for the file of -o.")

@@ -24,7 +24,7 @@ from cnncli.cli.options import (
     read_options,
 )
 from cnncli.cli.progress import is_terminal_stream, tell_file
-from cnncli.cli.types import InputSize, UnitPlace
+from cnncli.cli.types import InputSize, UnitType
 
 if TYPE_CHECKING:
     from cnncli.core.geometry import Pair
@@ -57,7 +57,7 @@ class PlanOptions(OptionGroup):
     as_json: bool = flag("--json", help="A JSON object a layer, then the totals.")
     as_csv: bool = flag("--csv", help="Comma-separated values, a line a layer.")
     trace: tuple[str, Pair] | None = option(
-        "--trace", type=UnitPlace(),
+        "--trace", type=UnitType(),
         help="Draw the pixels of --image that reach a unit, layer by layer; rows and columns "
         "from 0.",
     )

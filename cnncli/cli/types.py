@@ -194,7 +194,7 @@ class InputSize(TextType):
         return numbers if all(1 <= number <= MAX_CELLS for number in numbers) else None
 
 
-class UnitPlace(TextType):
+class UnitType(TextType):
     """``LAYER:ROW,COL``: a unit of a layer's output."""
 
     name = "unit"

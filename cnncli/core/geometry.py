@@ -68,10 +68,10 @@ class Axis:
     @cached_property
     def out(self) -> int:
         """Output cells, ``(n+pb+pe-ke)//s + 1``; less than 1 when the window does not fit."""
-        room = self.padded - self.extent
-        if not self.ceil or room < 0:
-            return room // self.stride + 1
-        count = -(-room // self.stride) + 1
+        last_start = self.padded - self.extent
+        if not self.ceil or last_start < 0:
+            return last_start // self.stride + 1
+        count = -(-last_start // self.stride) + 1
         starts_in_end_pad = (count - 1) * self.stride >= self.size + self.begin
         return count - starts_in_end_pad
 
@@ -79,10 +79,10 @@ class Axis:
     def formula(self) -> str:
         """The output size with its numbers filled in."""
         pads = f"2*{self.begin}" if self.begin == self.end else f"{self.begin}+{self.end}"
-        room = f"{self.size}+{pads}-{self.extent}"
+        last_start = f"{self.size}+{pads}-{self.extent}"
         if self.ceil:
-            return f"ceil(({room})/{self.stride})+1 = {self.out}"
-        return f"({room})//{self.stride}+1 = {self.out}"
+            return f"ceil(({last_start})/{self.stride})+1 = {self.out}"
+        return f"({last_start})//{self.stride}+1 = {self.out}"
 
     @property
     def overhang(self) -> int:

@@ -180,9 +180,9 @@ def decoded_bytes(image: Image.Image, gray: bool = False) -> int:
     1400
     """
     transparent = "transparency" in image.info
-    each = _PIXEL_BYTES.get("" if transparent else image.mode, _PIXEL_BYTES[""])
+    pixel = _PIXEL_BYTES.get("" if transparent else image.mode, _PIXEL_BYTES[""])
     luminance = 4 if gray and image.mode not in _GREY_MODES else 0
-    return image.width * image.height * (each + luminance)
+    return image.width * image.height * (pixel + luminance)
 
 
 def decode(stream: BinaryIO, kind: str, options: ReadOptions, name: str) -> Samples:

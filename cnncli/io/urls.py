@@ -202,8 +202,8 @@ def parse_url(text: str) -> Url:
     cnncli.errors.OptionError: remote files need s3://, gs://, https:// and, on this machine,
     http://, got 'ftp://host.org/cat.jpg'
     """
-    found = _ADDRESS.match(text)
-    scheme = found.group(1).lower() if found else ""
+    match = _ADDRESS.match(text)
+    scheme = match.group(1).lower() if match else ""
     if scheme not in SCHEMES:
         raise OptionError(
             f"remote files need {_ALLOWED}, got {quote(text)}",

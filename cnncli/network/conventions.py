@@ -61,8 +61,8 @@ class Convention:
 
 
 CONVENTIONS: Final = {
-    each.name: each
-    for each in (
+    convention.name: convention
+    for convention in (
         Convention("torch", "torch.nn.functional conv2d, avg_pool2d", count_include_pad=True),
         Convention("tf", "tf.nn conv2d, avg_pool2d, padding SAME"),
         Convention("onnx", "Conv, AveragePool, auto_pad SAME_UPPER"),

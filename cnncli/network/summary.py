@@ -139,7 +139,7 @@ def summarize(network: Network, shape: tuple[int, int, int]) -> NetworkSummary:
     Parameters
     ----------
     network : Network
-        Its arrays may be hollow, see `cnncli.core.arrays`.
+        Its arrays may be placeholders, see `cnncli.core.arrays`.
     shape : (n_H, n_W, n_C)
         Of the image.
 

@@ -335,18 +335,18 @@ class WeightFiles:
     files: list[Path] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
 
-    def bank(self, given: str | list[Any], layout: str, layer: str) -> Filter:
+    def bank(self, filters: str | list[Any], layout: str, layer: str) -> Filter:
         """Return the filters of a text, a list of texts, or nested lists of numbers.
 
         Maps are named after their layer; those of built-ins and of lists keep their names.
         """
         with error_context("filter"):
-            if isinstance(given, str):
-                return _named(self._filter(given, layout), layer)
-            if all(isinstance(each, str) for each in given):
-                return filter.stack([self._filter(each, layout) for each in given])
-            made = filter.from_array(_as_array(given), name="inline", layout=layout)
-            return _named(made, layer)
+            if isinstance(filters, str):
+                return _named(self._filter(filters, layout), layer)
+            if all(isinstance(text, str) for text in filters):
+                return filter.stack([self._filter(text, layout) for text in filters])
+            inline = filter.from_array(_as_array(filters), name="inline", layout=layout)
+            return _named(inline, layer)
 
     def _filter(self, text: str, layout: str) -> Filter:
         bank = files.load_filter(
@@ -355,36 +355,36 @@ class WeightFiles:
         self.files += bank.files
         return bank
 
-    def bias(self, given: Any, count: int) -> FloatArray:
+    def bias(self, value: Any, count: int) -> FloatArray:
         """Return one bias for each of `count` maps."""
-        if not isinstance(given, str):
-            return self.numbers("bias", given)
+        if not isinstance(value, str):
+            return self.numbers("bias", value)
         with error_context("bias"):
             loaded = files.load_bias(
-                given, count, folder=self.folder, headers_only=not self.weights
+                value, count, folder=self.folder, headers_only=not self.weights
             )
             self.files += loaded.files
             return loaded.array
 
-    def numbers(self, name: str, given: Any) -> FloatArray:
+    def numbers(self, name: str, value: Any) -> FloatArray:
         """Return the numbers of a field in line."""
         with error_context(name):
-            if isinstance(given, str):
+            if isinstance(value, str):
                 loaded = files.load_numbers(
-                    given, name, folder=self.folder, headers_only=not self.weights
+                    value, name, folder=self.folder, headers_only=not self.weights
                 )
                 self.files += loaded.files
                 return loaded.array
-            values = _as_array(given).reshape(-1)
+            values = _as_array(value).reshape(-1)
             if not values.size or not np.isfinite(values).all():
                 raise OptionError("every number must be finite, and there must be one")
             return values
 
 
-def _as_array(given: Any) -> FloatArray:
+def _as_array(value: Any) -> FloatArray:
     """Return a number or nested lists of numbers as an array; nothing else is taken for one."""
     try:
-        array = np.array(given)
+        array = np.array(value)
         if array.dtype.kind not in "iuf":
             raise ValueError
     except ValueError:

@@ -120,8 +120,8 @@ class FeatureMaps:
         return self._prepared(True) if levels else self._value_stage
 
     def _prepared(self, raw: bool) -> tuple[StripStage, bool]:
-        found = self._pixel_dtype
-        dtype = found if raw and found is not None else self.dtype
+        pixel_dtype = self._pixel_dtype
+        dtype = pixel_dtype if raw and pixel_dtype is not None else self.dtype
         return _last_stage.of(self.network, (1, *self.picture.shape[1:]), dtype), raw
 
     @cached_property

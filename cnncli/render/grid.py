@@ -278,10 +278,10 @@ def _write_label(sheet: np.ndarray, box: Box, name: str, layout: Layout) -> None
 
     font = label_font(layout.font_size)
     text = shorten(plain_text(name), layout.cell_width, font)
-    room = Image.new("L", (layout.cell_width, round(layout.font_size * 1.5)), 0)
+    label = Image.new("L", (layout.cell_width, round(layout.font_size * 1.5)), 0)
     start = (layout.cell_width - font.getlength(text)) / 2
-    ImageDraw.Draw(room).text((start, layout.font_size * 0.15), text, fill=255, font=font)
-    ink = np.asarray(room, np.float32) / 255
+    ImageDraw.Draw(label).text((start, layout.font_size * 0.15), text, fill=255, font=font)
+    ink = np.asarray(label, np.float32) / 255
     scale = 257 if sheet.dtype == np.uint16 else 1
     shades = np.rint((_BACKGROUND + (_INK - _BACKGROUND) * ink) * scale).astype(sheet.dtype)
     left = box.left - (layout.cell_width - box.width) // 2

@@ -38,13 +38,13 @@ class _Helper:
         self._end.acquire()
         self._action: Callable[[], None] = _nothing
         self._error: BaseException | None = None
-        self._wanted: Cores = frozenset()
+        self._next_cores: Cores = frozenset()
         self._cores: Cores = frozenset()
         threading.Thread(target=self._serve, name="cnncli-strip", daemon=True).start()
 
     def start(self, action: Callable[[], None], cores: Cores) -> None:
         """Begin an action on one of these cores; where it is, if there are none."""
-        self._action, self._wanted = action, cores
+        self._action, self._next_cores = action, cores
         self._begin.release()
 
     def wait(self) -> BaseException | None:
@@ -75,9 +75,9 @@ class _Helper:
             self._end.release()
 
     def _move(self) -> None:
-        if self._wanted and self._wanted != self._cores:
-            os.sched_setaffinity(0, self._wanted)
-            self._cores = self._wanted
+        if self._next_cores and self._next_cores != self._cores:
+            os.sched_setaffinity(0, self._next_cores)
+            self._cores = self._next_cores
 
 
 def _nothing() -> None:
@@ -93,17 +93,17 @@ class _Idle:
     def forget(self) -> None:
         """Begin without helpers: a forked child inherits the list, but none of the threads."""
         self.helpers: list[_Helper] = []
-        self.made = 0
+        self.started = 0
         self.lock = threading.Lock()
 
-    def take(self, wanted: int) -> list[_Helper]:
+    def take(self, count: int) -> list[_Helper]:
         """Return up to that many helpers."""
         with self.lock:
-            new = max(0, min(wanted - len(self.helpers), cores() - self.made))
-            self.made += new
+            new = max(0, min(count - len(self.helpers), cores() - self.started))
+            self.started += new
             self.helpers += [_Helper() for _ in range(new)]
-            taken = self.helpers[:wanted]
-            del self.helpers[:wanted]
+            taken = self.helpers[:count]
+            del self.helpers[:count]
         return taken
 
     def give_back(self, helper: _Helper) -> None:

@@ -97,10 +97,10 @@ class Session:
         """Return those workers that are as they must be; look at new ones first."""
         new = [worker for worker in workers if worker not in self.accepted | self.rejected.keys()]
         if new:
-            for worker, found in self._versions_of(new).items():
-                if isinstance(found, OSError):
+            for worker, answer in self._versions_of(new).items():
+                if isinstance(answer, OSError):
                     continue  # it is going; if not, it will be asked again
-                wrong = found if isinstance(found, str) else difference(self.versions, found)
+                wrong = answer if isinstance(answer, str) else difference(self.versions, answer)
                 if wrong:
                     self.rejected[worker] = wrong
                 else:
@@ -203,14 +203,14 @@ class Session:
 
     def _versions_of(self, workers: list[str]) -> dict[str, dict[str, str] | str | OSError]:
         """Ask workers for their versions; what is wrong with an answer is text."""
-        asked = self._begin(_ask_versions(self.client, workers))
+        request = self._begin(_ask_versions(self.client, workers))
         try:
-            found: dict[str, Any] = asked.result(CHECK_SECONDS)
+            answers: dict[str, Any] = request.result(CHECK_SECONDS)
         except (TimeoutError, OSError):
-            found = {}
+            answers = {}
         late = f"has not told its versions for {CHECK_SECONDS:.0f} seconds"
         return {
-            worker: late if worker not in found else _checked(found[worker]) for worker in workers
+            worker: _checked(answers[worker]) if worker in answers else late for worker in workers
         }
 
 
@@ -220,9 +220,9 @@ def rejection(worker: str, wrong: str) -> ClusterProblem:
     return ClusterProblem(f"the worker {worker} {wrong}", hint=hint)
 
 
-def _checked(found: Any) -> dict[str, str] | str | OSError:
-    usable = isinstance(found, dict | OSError)
-    return found if usable else f"cannot be asked: {type(found).__name__}"
+def _checked(answer: Any) -> dict[str, str] | str | OSError:
+    usable = isinstance(answer, dict | OSError)
+    return answer if usable else f"cannot be asked: {type(answer).__name__}"
 
 
 async def _ask_versions(client: Any, workers: list[str]) -> Any:

@@ -18,13 +18,13 @@ def versions() -> dict[str, str]:
     import importlib
     import sys
 
-    found = {"python": f"{sys.version_info.major}.{sys.version_info.minor}"}
+    numbers = {"python": f"{sys.version_info.major}.{sys.version_info.minor}"}
     for name, module in (("cnncli", "cnncli"), ("numpy", "numpy"), ("pillow", "PIL")):
         try:
-            found[name] = str(importlib.import_module(module).__version__)
+            numbers[name] = str(importlib.import_module(module).__version__)
         except Exception:
-            found[name] = ""
-    return found
+            numbers[name] = ""
+    return numbers
 
 
 def difference(ours: dict[str, str], theirs: dict[str, str]) -> str:

@@ -101,9 +101,9 @@ def _add_columns(
     window, groups = product.task.window, product.task.groups
     lowered = product.run(X, total.shape[1], scratch)
     lead, lines = lowered.shape[:4], lowered.reshape(-1, *lowered.shape[3:])
-    phases = [each.reshape(*lead, -1) for each in long_rows(lines, window, scratch)]
+    phases = [phase.reshape(*lead, -1) for phase in long_rows(lines, window, scratch)]
     products = [
-        row_cells([each[:, :, d] for each in phases], window, groups) for d in range(lead[2])
+        row_cells([phase[:, :, d] for phase in phases], window, groups) for d in range(lead[2])
     ]
     blocks = total.reshape(*lead[:2], lead[3], -1)
     weighted_sum([term], lambda d, j: products[d](0, j), blocks, blocks, add)

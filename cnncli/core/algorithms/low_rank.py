@@ -65,9 +65,9 @@ def prepare(W: FloatArray, task: Task) -> Kernel:
     kernels = [
         [
             (ColumnProduct.of(u.astype(dtype)[None], task), _along(v.astype(dtype), task))
-            for u, v in each
+            for u, v in kernel
         ]
-        for each in factors
+        for kernel in factors
     ]
 
     def run(X: FloatArray, out: FloatArray, channels: slice, scratch: Scratch) -> None:
@@ -84,7 +84,7 @@ def prepare(W: FloatArray, task: Task) -> Kernel:
 
     # Input rows are read as they come; what is read again should stay in cache.
     row = task.window.cols.padded * task.n_C_prev + task.window.cols.out * task.n_C
-    along_rows = any(_multiplied(v, task) for each in factors for _, v in each)
+    along_rows = any(_multiplied(v, task) for kernel in factors for _, v in kernel)
     return Kernel(
         run,
         row * dtype.itemsize,
@@ -149,9 +149,8 @@ def _all_factors(W: FloatArray, task: Task) -> list[Factors] | None:
     planes = shared_planes(W, task.groups) if task.depthwise else None
     if planes is None:
         return None
-    found = [factor(plane) for plane in planes]
-    factors = [kernel for kernel in found if kernel is not None]
-    return factors if len(factors) == len(found) else None
+    factors = [kernel for kernel in map(factor, planes) if kernel is not None]
+    return factors if len(factors) == len(planes) else None
 
 
 def _terms(v: FloatArray) -> list[Term]:

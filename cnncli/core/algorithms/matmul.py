@@ -130,7 +130,7 @@ def _over_planes(W: FloatArray, task: Task, bias: FloatArray | None = None) -> K
         _bytes_per_row(task, W.shape[0] * W.shape[1] * task.n_C_prev),
         columns=-(-window.cols.padded // window.cols.stride) * window.cols.stride,
         by_channels=int(groups == 1),
-        with_bias=None if bias is not None else lambda given: _over_planes(W, task, given),
+        with_bias=None if bias is not None else lambda added: _over_planes(W, task, added),
     )
 
 

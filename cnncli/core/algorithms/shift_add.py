@@ -139,7 +139,7 @@ def collect_terms(plane: FloatArray, out_columns: int) -> list[Term]:
         # Adding 0 turns -0 into 0, so that equal weights have equal bytes.
         _, plus, minus = taps.setdefault((signed + 0).tobytes(), (signed, [], []))
         (plus if sign > 0 else minus).append((i, j))
-    terms = [_make_term(*found, out_columns) for found in taps.values()]
+    terms = [_make_term(*weighted, out_columns) for weighted in taps.values()]
     return sorted(terms, key=lambda term: -term.plain * len(term.plus))
 
 

@@ -182,7 +182,7 @@ def _styles(animation: Animation, row: int) -> tuple[CellStyle, CellStyle, CellS
     colours = choose_colours(crop, signed=False)
     tint = TINTS.get(block.name) if colours.map == "gray" else None
     inputs = middle = CellStyle(colours, choose_format(crop, 2), tint)
-    values = np.array([each.steps[channel.step].fast for each in animation.explanations])
+    values = np.array([one.steps[channel.step].fast for one in animation.explanations])
     outputs = CellStyle(choose_colours(values, signed=False), choose_format(values, 2))
     if block.weights is not None:
         weights = np.asarray(block.weights, np.float64)

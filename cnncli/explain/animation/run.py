@@ -108,7 +108,7 @@ def write_frames(job: ExplainJob, source: Source, options: FrameOptions) -> Fram
         bytes=size,
         layer=explanation.layer,
         map=explanation.map,
-        frames=tuple(each.at for each in animation.explanations),
+        frames=tuple(one.at for one in animation.explanations),
         size=(layout.height, layout.width),
         durations=durations,
         notes=(*result.notes, *animation.notes),

@@ -96,7 +96,7 @@ class _Builder:
             return None
         if name in self.missing:
             return self.missing[name]
-        later = name in self.graph.made
+        later = name in self.graph.computed
         why = "only made by it or after it" if later else "nowhere in the file"
         raise FileProblem(f"{node.label} needs {quote(name)}, which is {why}", path=self.graph.path)
 

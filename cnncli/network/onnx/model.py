@@ -70,7 +70,7 @@ class Constants:
         The model's file.
     tensors : mapping of str to TensorProto
     weights : bool
-        False: arrays of floats are hollow, and no file beside the model is read for them.
+        False: arrays of floats are placeholders, and no file beside the model is read for them.
     files : set of Path
         The files beside the model that were named.
     """
@@ -102,7 +102,7 @@ class Constants:
             external = tensor.data_location == onnx.TensorProto.EXTERNAL
             read = self.weights or small
             if external:
-                array = _read_beside(self._place(tensor), dtype, shape, read)
+                array = _read_beside(self._location(tensor), dtype, shape, read)
             else:
                 _check_data(tensor, dtype, shape)
                 array = onnx.numpy_helper.to_array(tensor) if read else None
@@ -114,7 +114,7 @@ class Constants:
             half = kind in ("FLOAT16", "BFLOAT16")
             return np.asarray(array, np.float32) if half else np.asarray(array)
 
-    def _place(self, tensor: Any) -> tuple[Path, int, int | None]:
+    def _location(self, tensor: Any) -> tuple[Path, int, int | None]:
         """Return the file, the first byte and the length of data beside the model."""
         entries = {entry.key: _text(entry.value) for entry in tensor.external_data}
         location = entries.get("location", "")
@@ -152,8 +152,8 @@ class OnnxGraph:
     outputs: tuple[str, ...]
 
     @cached_property
-    def made(self) -> frozenset[str]:
-        """The names of all values that nodes make."""
+    def computed(self) -> frozenset[str]:
+        """The names of all values that nodes compute."""
         return frozenset(name for node in self.nodes for name in node.outputs)
 
 
@@ -229,7 +229,7 @@ def _graph(path: Path, model: Any, weights: bool) -> OnnxGraph:
     graph = model.graph
     tensors = {_text(tensor.name): tensor for tensor in graph.initializer}
     constants = Constants(path, tensors, weights)
-    opsets = [each.version for each in model.opset_import if each.domain in OWN_DOMAINS]
+    opsets = [opset.version for opset in model.opset_import if opset.domain in OWN_DOMAINS]
     if not opsets and model.ir_version >= 3:
         raise ValueError("it names no version of its operators")
     return OnnxGraph(
@@ -237,8 +237,10 @@ def _graph(path: Path, model: Any, weights: bool) -> OnnxGraph:
         opset=max(opsets, default=1),
         nodes=tuple(_node(node, constants) for node in graph.node),
         constants=constants,
-        inputs={_text(each.name): _shape(each) for each in graph.input if each.name not in tensors},
-        outputs=tuple(_text(each.name) for each in graph.output),
+        inputs={
+            _text(value.name): _shape(value) for value in graph.input if value.name not in tensors
+        },
+        outputs=tuple(_text(value.name) for value in graph.output),
     )
 
 
@@ -249,7 +251,7 @@ def _node(node: Any, constants: Constants) -> OnnxNode:
         domain + _text(node.op_type),
         tuple(map(_text, node.input)),
         tuple(map(_text, node.output)),
-        {_text(each.name): _attribute(each, constants) for each in node.attribute},
+        {_text(attribute.name): _attribute(attribute, constants) for attribute in node.attribute},
     )
 
 
@@ -270,7 +272,7 @@ def _shape(value: Any) -> tuple[int | None, ...] | None:
     kind = value.type.tensor_type
     if not kind.HasField("shape"):
         return None
-    return tuple(each.dim_value if each.dim_value > 0 else None for each in kind.shape.dim)
+    return tuple(axis.dim_value if axis.dim_value > 0 else None for axis in kind.shape.dim)
 
 
 def _check_data(tensor: Any, dtype: np.dtype[Any], shape: tuple[int, ...]) -> None:
@@ -278,7 +280,7 @@ def _check_data(tensor: Any, dtype: np.dtype[Any], shape: tuple[int, ...]) -> No
     count = len(tensor.raw_data) // dtype.itemsize
     if not tensor.HasField("raw_data"):
         fields = (tensor.float_data, tensor.double_data, tensor.int32_data, tensor.int64_data)
-        count = sum(len(each) for each in (*fields, tensor.uint64_data))
+        count = sum(len(numbers) for numbers in (*fields, tensor.uint64_data))
     if count != math.prod(shape):
         raise ValueError(f"its shape is {shape}, but it holds {count} numbers")
 
