@@ -1,4 +1,4 @@
-"""What a batch would do: no pixel is read, nothing is written or made."""
+"""``--dry-run``: what a batch would do, found without reading a pixel or writing a file."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One job over many images: where each is worked on, and in which order; none stops the others."""
+"""Runs one job on many images: here, on worker processes or on a cluster, in order."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the IMAGE arguments stand for."""
+"""The images that the arguments IMAGE of a command name: files, folders, patterns, lists, stdin."""
 
 from __future__ import annotations
 

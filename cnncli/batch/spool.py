@@ -1,4 +1,4 @@
-"""Records of a large batch, in the order they come: many of them wait on disk."""
+"""A list of records in the order they come, of which a large one is kept on disk."""
 
 from __future__ import annotations
 

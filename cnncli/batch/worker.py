@@ -1,4 +1,4 @@
-"""What a worker process does: one image after the other, each behind the guards of the batch."""
+"""The loop of a worker process: it takes tasks from the parent process and does them in turn."""
 
 from __future__ import annotations
 
@@ -90,7 +90,7 @@ class ParentConnection:
         self._connection.send(("begin", names))
 
     def claim(self, source: Source, files: Sequence[OutFile]) -> None:
-        """Ask the parent for files, as `cnncli.pipeline.files.Claims.claim` does."""
+        """Ask the parent for files; raise its error when another image has one of them."""
         self._connection.send(("claim", source, files))
         while (message := self._connection.receive())[0] != "claimed":
             self._tasks.append(message[1:])

@@ -1,4 +1,4 @@
-"""The command line: a group, and one thin command for each thing it does."""
+"""The command line: the group ``cnncli`` and its commands."""
 
 from __future__ import annotations
 

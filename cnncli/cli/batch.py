@@ -1,4 +1,4 @@
-"""One job on all images of a command: where the work is done, its report and its exit code."""
+"""Runs the job of a command on all its images, reports on them and returns the exit code."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``cnncli compare``: two results, or one layer by the conventions and the hands of others."""
+"""``cnncli compare``: two results, or one layer as other conventions and libraries compute it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The command group: one place where every error becomes one line, a hint and an exit code."""
+"""The group of all commands: it imports them when needed and shows errors with a hint."""
 
 from __future__ import annotations
 

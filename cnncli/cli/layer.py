@@ -1,4 +1,4 @@
-"""From the options of a command to one layer."""
+"""Makes a layer of the options of a command."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The words that name a layer's choices, for the core and, without numpy, for the command line."""
+"""The names of paddings, borders, activations, algorithms and conventions; loads no numpy."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Sizes, pads and which input cells feed which output cells: the only place with that arithmetic.
+"""The arithmetic of windows: output sizes, pads, and which input cells feed which output cells.
 
 Per axis: ``n`` input cells, ``k`` filter taps, ``s`` stride, ``d`` dilation, ``pb`` and ``pe`` pads
 at the beginning and the end, and ``ke = d*(k-1) + 1`` the cells a window spans.

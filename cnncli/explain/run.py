@@ -1,4 +1,4 @@
-"""From an image to an explanation: read it, find the layer's inputs and the position, explain."""
+"""Explains a value of an image's result: reads the image, finds the layer's inputs, explains."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is written of a gradient: a signed picture, numbers, an overlay on its image, or winners."""
+"""The pictures and arrays of a gradient: signed values, an overlay on the image, pool winners."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One gradient from an image to its files: read, forward, backward, check, write, report."""
+"""``cnncli grad``: computes a gradient of one image, checks it and writes its files."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""NumPy array files, read without trusting a byte of them: no pickles, no bombs, no surprises.
+"""Reads ``.npy`` files without trusting their content: no pickles, no false sizes.
 
 Format: https://numpy.org/doc/stable/reference/generated/numpy.lib.format.html
 """

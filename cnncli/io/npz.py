@@ -1,4 +1,4 @@
-"""Archives of NumPy arrays (``.npz``), read member by member with the same distrust."""
+"""Reads archives of arrays (``.npz``) member by member without trusting their content."""
 
 from __future__ import annotations
 

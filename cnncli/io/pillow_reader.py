@@ -1,4 +1,4 @@
-"""Pillow's part: a picture file becomes upright raw samples, and every way it can fail an error."""
+"""Decodes picture files with Pillow: raw samples the right way up, or an error of cnncli's."""
 
 from __future__ import annotations
 

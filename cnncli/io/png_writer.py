@@ -1,4 +1,4 @@
-"""PNG files written in pieces of rows, each filtered and deflated on its own by any thread.
+"""Writes PNG files in strips, each filtered and deflated on its own by any thread.
 
 The format is that of the PNG specification (W3C, third edition), zlib's and deflate's those of
 RFC 1950 and RFC 1951.

@@ -1,4 +1,4 @@
-"""Remote files through fsspec: bytes in, bytes out, what is in folders; limits and plain errors.
+"""Reads, writes and lists remote files through fsspec, with limits and errors of one line.
 
 The filesystems run in an event loop of the thread that asks, and start no threads: fsspec's own
 loop would run in one, and a process that has threads is not to be forked.

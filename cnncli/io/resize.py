@@ -1,4 +1,4 @@
-"""Pictures and arrays to the size that a network takes, by Pillow's resampling."""
+"""Resizes pictures and arrays by Pillow's resampling."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Everything is a network: named layers, each on the outputs of earlier ones."""
+"""`Network`: named layers, each on the outputs of earlier ones."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A network's result, made strip by strip on threads: an image never stands there as floats."""
+"""The result of a network on an image, computed in strips of rows on threads."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class _LastStage:
         known = self._known
         if known is not None and known[1:3] == (shape, dtype) and _same(known[0], network):
             return known[3]
-        # What was prepared before need not stand beside what is prepared now.
+        # Dropped first, so that memory never holds two.
         self._known = known = None
         stage = network.with_batchnorm_folded().stage(shape, dtype)
         self._known = network, shape, dtype, stage
@@ -76,7 +76,7 @@ class FeatureMaps:
     jobs : int, optional
         Threads; default: one for each core. The bytes do not depend on it.
     values : ndarray, optional
-        The values, once `hold` has computed them.
+        The values, where they are computed already.
 
     Examples
     --------
@@ -178,7 +178,7 @@ class FeatureMaps:
             self.whole()
 
     def release_pixels(self) -> None:
-        """Forget the pixels: what was made of them is all that is wanted now."""
+        """Drop the pixels, once `values` holds all that is still needed."""
         shape, dtype = self.picture.pixels.shape, self.picture.pixels.dtype
         nothing = np.broadcast_to(np.zeros((), dtype), shape)
         self.picture = replace(self.picture, pixels=nothing)
@@ -293,8 +293,8 @@ def layer_maps(
 ) -> Iterator[tuple[str, FeatureMaps]]:
     """Yield the results of several layers, in the network's order.
 
-    What fits into memory is computed once; what does not, in strips for each layer anew. A result
-    should be let go of before the next one is asked for; of a single one the pixels can be too.
+    What fits into memory is computed once; what does not, in strips for each layer anew. Keep no
+    result while the next one is computed; of a single one, `release_pixels` can be called too.
 
     Parameters
     ----------

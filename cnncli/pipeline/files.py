@@ -1,4 +1,4 @@
-"""Where images come from and results go: the world outside, as one image's work sees it."""
+"""Reads images and writes results: the files, pipes and remote objects of one image's work."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is done to images, and what became of each."""
+"""The records of the work on images: the job, the task of one image, and its outcome."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One image from its file to the files of its results: read, forward, render, write."""
+"""Does a job on one image: reads it, computes the layers, renders and writes the results."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The results of an image to their files and to the report: values, pictures, or both."""
+"""Writes the results of an image, as arrays or pictures, and describes them for the report."""
 
 from __future__ import annotations
 

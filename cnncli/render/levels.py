@@ -1,4 +1,4 @@
-"""Values to levels of grey and back: the range, its mapping, and rounding."""
+"""Turns values into levels of grey and back: the range, its mapping, and rounding."""
 
 from __future__ import annotations
 

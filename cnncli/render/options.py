@@ -1,4 +1,4 @@
-"""What a result is made of and how the user wants to see it. Knows neither numpy nor Pillow."""
+"""The options of rendering, groups of maps and their names. Knows neither numpy nor Pillow."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A result as rendering takes it: rows in strips, from an array or made when asked for."""
+"""`ResultRows`: a result in strips of rows, from an array or computed when asked for."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Pictures as text, for a look without leaving the terminal."""
+"""Pictures as text for the terminal: coloured half blocks or ASCII characters."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Any record of the program as the plain values that JSON can hold."""
+"""Turns records of the program into JSON."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Files with no name until they are whole, and what else systems do differently with files."""
+"""New files without a name until they are whole, terminals, and folders synced to the disk."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How much memory a job may take: estimated before the work, and refused when it is too much."""
+"""Memory: what is available, refusing work that needs more, and keeping what was freed."""
 
 from __future__ import annotations
 

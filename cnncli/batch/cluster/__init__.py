@@ -1,4 +1,4 @@
-"""Many images on many machines: a Dask scheduler's workers do what worker processes do at home.
+"""A batch on many machines: the workers of a Dask scheduler do what worker processes do here.
 
 Imports nothing, for its modules run in different places: `runner`, `dask_client` and `scheduler`
 where the command is typed, `dask_task` inside a Dask worker, `child_process` in a process of

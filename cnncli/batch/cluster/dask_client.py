@@ -1,4 +1,4 @@
-"""The connection to a Dask scheduler: to reach it in time, to check its workers, to hear from it.
+"""The client of a Dask scheduler: connects, checks the workers' versions, reports events.
 
 Everything that happens comes as an event through one queue, whatever Dask calls it and in whichever
 of its threads it notices.

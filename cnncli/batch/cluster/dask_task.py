@@ -1,4 +1,4 @@
-"""What a Dask worker does with an image: hand it to a process of ours beside it, and wait.
+"""The task of a Dask worker: it has a process on its machine work on one image, and waits.
 
 A worker's threads cannot be stopped and share one numpy; a process can be killed when an image
 takes too long, may be killed by one, and is set up as the command itself. Processes are kept for

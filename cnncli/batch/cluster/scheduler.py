@@ -1,4 +1,4 @@
-"""Which image goes to which Dask worker, and again to another when its worker is lost.
+"""Assigns images to Dask workers, and again to others when a worker is lost.
 
 Knows nothing of Dask. Dask can count lost workers itself, but then blames every image that waited
 for the one that did it, and takes no notice that a restarted worker is a new one: so each image

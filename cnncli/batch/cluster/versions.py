@@ -1,4 +1,4 @@
-"""What must be the same on two machines for their results to be the same bytes.
+"""The versions of cnncli, Python, numpy and Pillow, and how those of two machines differ.
 
 `versions` goes to workers by value: it must run where there is no cnncli, and imports all that it
 needs itself.

@@ -1,4 +1,4 @@
-"""What every algorithm is given and what it hands back.
+"""The types that all algorithms share: the task of a convolution, and filters made ready for it.
 
 An algorithm is a module with two functions:
 

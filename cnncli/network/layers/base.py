@@ -1,4 +1,4 @@
-"""What a network asks of a layer, and what most layers answer alike."""
+"""What every layer offers, as protocols, and defaults for layers without a window."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ class AnyLayer(Protocol):
         """Return the layer with some of its parameters exchanged."""
 
     def window(self, shape: Shape) -> Window | None:
-        """Return where its window stands on an input of that shape; None if it has none."""
+        """Return the positions of its window on an input of that shape; None without a window."""
 
     def notes(self, shape: Shape) -> tuple[str, ...]:
         """Say what is likely to be a mistake for an input of that shape."""
@@ -120,7 +120,7 @@ class ChannelwiseDefaults:
         return type(self)(**{**vars(self), **values})
 
     def window(self, shape: Shape) -> Window | None:
-        """Return None: every cell answers to the cell of its own place."""
+        """Return None: a cell of the output depends only on the same cell of the input."""
         return None
 
     def notes(self, shape: Shape) -> tuple[str, ...]:

@@ -1,4 +1,4 @@
-"""A border as a layer."""
+"""The layer that adds a border."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Pooling as a layer."""
+"""The pooling layer."""
 
 from __future__ import annotations
 
