@@ -27,7 +27,7 @@ from cnncli.pipeline.feature_maps import FeatureMaps, clips_by_default
 from cnncli.pipeline.files import FileAccess
 from cnncli.pipeline.job import Job, WrittenFile
 from cnncli.pipeline.outputs import check_target
-from cnncli.pipeline.targets import LayerResult, OutFile
+from cnncli.pipeline.targets import LayerResult, OutFile, is_device
 from cnncli.pipeline.templates import distinct, safe_name
 from cnncli.render.grid import Sheet, grid, plan_grid
 from cnncli.render.levels import ValueRange, are_levels, measure
