@@ -1,4 +1,4 @@
-"""Runs one job on many images: here, on worker processes or on a cluster, in order."""
+"""Runs one job on many images, in this process or by a `Runner`; no error stops the others."""
 
 from __future__ import annotations
 

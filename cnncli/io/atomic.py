@@ -1,4 +1,4 @@
-"""Writes files whole or not at all, and standard output with an error when it fails."""
+"""Files that appear whole or not at all, and standard output that fails out loud."""
 
 from __future__ import annotations
 

@@ -178,7 +178,7 @@ class FeatureMaps:
             self.whole()
 
     def release_pixels(self) -> None:
-        """Drop the pixels, once `values` holds all that is still needed."""
+        """Drop the pixels, once all that is needed was computed from them."""
         shape, dtype = self.picture.pixels.shape, self.picture.pixels.dtype
         nothing = np.broadcast_to(np.zeros((), dtype), shape)
         self.picture = replace(self.picture, pixels=nothing)
