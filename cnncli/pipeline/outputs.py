@@ -238,6 +238,7 @@ def check_target(
 
     Examples
     --------
+    >>> from cnncli.io.formats import FORMATS
     >>> file = OutFile(Path("a.jpg"), FORMATS["jpg"], 0, (0,))
     >>> check_target(file, 70_000, 10)
     Traceback (most recent call last):
