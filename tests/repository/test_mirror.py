@@ -21,7 +21,7 @@ ELSEWHERE = {
     "cli/test_explain.py": "explain/run explain/to_json",
     "cli/test_grad.py": "gradients/pictures gradients/run",
     "cli/test_images.py": "cli/types",
-    "cli/test_output.py": "cli/options pipeline/targets pipeline/write",
+    "cli/test_output.py": "pipeline/targets pipeline/write",
     "cli/test_plan.py": "plan/draw plan/report plan/run",
     "core/test_algorithms.py": "core/strips system/blas",
     "core/test_geometry.py": "core/hparameters",
