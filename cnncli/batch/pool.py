@@ -25,7 +25,7 @@ from cnncli.errors import CnnCliError, FileProblem
 from cnncli.pipeline.files import LocalFiles
 from cnncli.pipeline.job import Job, Outcome, Task
 from cnncli.pipeline.known_files import OutputClaims
-from cnncli.pipeline.outputs import OutFile, Source
+from cnncli.pipeline.targets import OutFile, Source
 from cnncli.system import signals
 from cnncli.system.files import remove_hidden
 from cnncli.system.processes import KILLED, Child

@@ -29,16 +29,12 @@ from cnncli.io.formats import check_format, find_format
 from cnncli.io.urls import Location, Url, is_url, parse_output
 from cnncli.pipeline.known_files import Identity, InputFiles, hash64
 from cnncli.pipeline.targets import (
-    OutFile as OutFile,
-)
-from cnncli.pipeline.targets import (
+    OutFile,
     OutputKind,
     OutputPattern,
+    Source,
     Target,
     is_device,
-)
-from cnncli.pipeline.targets import (
-    Source as Source,
 )
 from cnncli.pipeline.templates import Template
 from cnncli.system.files import is_terminal_device
