@@ -129,7 +129,6 @@ def run_shell(line: str, **options: Any) -> subprocess.CompletedProcess[bytes]:
 MEASURE = """
 import sys
 from cnncli.cli import cli
-from tests.support.patience import patient
 code = cli.main(sys.argv[1:], standalone_mode=False)
 assert code == 0, code
 # Not getrusage: its maximum counts the process that forked this one.
