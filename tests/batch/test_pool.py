@@ -315,12 +315,12 @@ def test_jobs_of_the_command_give_the_same_pixels() -> None:
     Path("in").mkdir()
     for index in range(6):
         save(f"in/{index}.png", RANDOM.integers(0, 256, (30, 30 + index, 3), np.uint8))
-    for jobs in (1, 2, 5):
+    for jobs in (1, 3):
         run_cli("conv", "in", "-f", "edge", "-o", f"{jobs}/{{stem}}.npy", "--jobs", jobs)
         run_cli("conv", "in", "-f", "edge", "-o", f"{jobs}/{{stem}}.png", "--jobs", jobs)
     for index in range(6):
-        arrays = {Path(f"{jobs}/{index}.npy").read_bytes() for jobs in (1, 2, 5)}
-        pictures = {pixels(f"{jobs}/{index}.png").tobytes() for jobs in (1, 2, 5)}
+        arrays = {Path(f"{jobs}/{index}.npy").read_bytes() for jobs in (1, 3)}
+        pictures = {pixels(f"{jobs}/{index}.png").tobytes() for jobs in (1, 3)}
         assert len(arrays) == len(pictures) == 1
 
 

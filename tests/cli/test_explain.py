@@ -21,6 +21,7 @@ import pytest
 from tests.support.judges import loop_conv_forward
 from tests.support.netfiles import layer
 from tests.support.shell import npy_bytes, refused_untouched, run_cli, save, save_array, values_of
+from tests.support.sweep import sweep
 
 pytestmark = pytest.mark.usefixtures("empty_folder")
 
@@ -224,15 +225,15 @@ def on_terminal(*args: object, columns: int, **environment: str) -> str:
     return read.decode().replace("\r\n", "\n")
 
 
-def test_colours_are_for_terminals_that_want_them(photo: Path) -> None:
+@pytest.mark.parametrize("columns", sweep([40, 80, 200], keep=1))
+def test_colours_are_for_terminals_that_want_them(photo: Path, columns: int) -> None:
     command = ("explain", photo, "--filter", "gabor_color", "--at", "0,0", "-q")
-    for columns in (40, 200):
-        coloured = on_terminal(*command, columns=columns, TERM="xterm-256color")
-        plain = on_terminal(*command, columns=columns, TERM="xterm-256color", NO_COLOR="1")
-        assert "\x1b[38;2;" in coloured and "\x1b" not in plain
-        uncoloured = re.sub(r"\x1b\[[\d;]*m", "", coloured)
-        assert [line.rstrip() for line in uncoloured.splitlines()] == plain.splitlines()
-        assert max(map(len, plain.splitlines())) <= columns
+    coloured = on_terminal(*command, columns=columns, TERM="xterm-256color")
+    plain = on_terminal(*command, columns=columns, TERM="xterm-256color", NO_COLOR="1")
+    assert "\x1b[38;2;" in coloured and "\x1b" not in plain
+    uncoloured = re.sub(r"\x1b\[[\d;]*m", "", coloured)
+    assert [line.rstrip() for line in uncoloured.splitlines()] == plain.splitlines()
+    assert max(map(len, plain.splitlines())) <= columns
     assert "\x1b" not in on_terminal(*command, columns=80, TERM="dumb")
 
 

@@ -179,13 +179,12 @@ def products(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) ->
 
 
 @pytest.mark.usefixtures("products")
-@pytest.mark.parametrize("n_C", [7, 64, 130, 600])
 @pytest.mark.parametrize(
-    ("n_C_prev", "kernel", "stride"), [(2, 3, 2), (2, 4, 3), (40, 3, 1), (40, 5, 1), (300, 1, 1)]
+    ("n_C", "layer"),
+    sweep([7, 64, 130, 600], [(2, 3, 2), (2, 4, 3), (40, 3, 1), (40, 5, 1), (300, 1, 1)]),
 )
-def test_products_in_blocks_equal_whole_ones(
-    n_C_prev: int, kernel: int, stride: int, n_C: int
-) -> None:
+def test_products_in_blocks_equal_whole_ones(layer: tuple[int, int, int], n_C: int) -> None:
+    n_C_prev, kernel, stride = layer
     rng = np.random.default_rng(n_C)
     X = rng.standard_normal((2, 18, 37, n_C_prev)).astype(np.float32)
     W = rng.standard_normal((kernel, kernel, n_C_prev, n_C)).astype(np.float32)
@@ -198,10 +197,10 @@ def test_products_in_blocks_equal_whole_ones(
     )[:, ::stride, ::stride]
     expected = np.tensordot(windows, W.transpose(2, 0, 1, 3), 3) + b
     scale = np.abs(X).max() * np.abs(W).sum(axis=(0, 1, 2)).max() + 1
-    for algorithm, layer in accepted((X, W, b), fields).items():
-        Z = layer(X, jobs=2)
+    for algorithm, prepared in accepted((X, W, b), fields).items():
+        Z = prepared(X, jobs=2)
         assert np.abs(Z - expected).max() <= WINOGRAD_BOUND * scale, algorithm
-        assert layer(X, jobs=1).tobytes() == Z.tobytes()
+        assert prepared(X, jobs=1).tobytes() == Z.tobytes()
 
 
 def test_float64_takes_an_exact_path() -> None:

@@ -32,29 +32,32 @@ def everywhere(
     return [((i, j, c), explain_backward(subject, (i, j), c, index)) for i, j, c in places]
 
 
-@pytest.mark.parametrize(("pads", "groups", "dtype"), sweep(PADS, [1, 2], [np.float32, np.float64]))
-def test_convolution(pads: dict[str, Any], groups: int, dtype: Any) -> None:
-    for stride, dilation in [(1, 1), ((2, 1), (1, 2)), (3, 2)]:
-        X = RNG.normal(size=SHAPE).astype(dtype)
-        W = RNG.normal(size=(3, 2, SHAPE[3] // groups, 4)).astype(dtype)
-        fields = {"stride": stride, "dilation": dilation, "groups": groups, **pads}
-        layer = ConvLayer(
-            from_array(W), None, stride, pads["pad"], dilation, groups,
-            pads.get("pad_mode", "zeros"), pads.get("pad_value", 0.0),
-        )  # fmt: skip
-        Z, cache = conv_forward(X, W, np.zeros((1, 1, 1, 4), dtype), fields)
-        for index in (None, 3):
-            dZ = np.ones_like(Z)
-            if index is not None:
-                dZ[..., [c for c in range(4) if c != index]] = 0
-            expected = conv_backward(dZ, cache)[0]
-            for (i, j, c), explanation in everywhere(subject_of(layer, X), index):
-                assert explanation.gradient == pytest.approx(expected[0, i, j, c], abs=1e-5)
-                assert explanation.value == X[0, i, j, c]
-                for path in explanation.paths:
-                    depth = SHAPE[3] // groups
-                    assert path.weight == W[*path.tap, c % depth, path.channel]
-                    assert path.upstream == 1
+@pytest.mark.parametrize(
+    ("pads", "groups", "spacing", "dtype"),
+    sweep(PADS, [1, 2], [(1, 1), ((2, 1), (1, 2)), (3, 2)], [np.float32, np.float64]),
+)
+def test_convolution(pads: dict[str, Any], groups: int, spacing: Any, dtype: Any) -> None:
+    stride, dilation = spacing
+    X = RNG.normal(size=SHAPE).astype(dtype)
+    W = RNG.normal(size=(3, 2, SHAPE[3] // groups, 4)).astype(dtype)
+    fields = {"stride": stride, "dilation": dilation, "groups": groups, **pads}
+    layer = ConvLayer(
+        from_array(W), None, stride, pads["pad"], dilation, groups,
+        pads.get("pad_mode", "zeros"), pads.get("pad_value", 0.0),
+    )  # fmt: skip
+    Z, cache = conv_forward(X, W, np.zeros((1, 1, 1, 4), dtype), fields)
+    for index in (None, 3):
+        dZ = np.ones_like(Z)
+        if index is not None:
+            dZ[..., [c for c in range(4) if c != index]] = 0
+        expected = conv_backward(dZ, cache)[0]
+        for (i, j, c), explanation in everywhere(subject_of(layer, X), index):
+            assert explanation.gradient == pytest.approx(expected[0, i, j, c], abs=1e-5)
+            assert explanation.value == X[0, i, j, c]
+            for path in explanation.paths:
+                depth = SHAPE[3] // groups
+                assert path.weight == W[*path.tap, c % depth, path.channel]
+                assert path.upstream == 1
 
 
 @pytest.mark.parametrize("activation", ["relu", "leaky-relu", "sigmoid", "tanh", "abs", "softmax"])

@@ -29,6 +29,7 @@ from cnncli.network.layers import (
 )
 from cnncli.render.options import MapGroup
 from tests.explain.test_forward import subject_of
+from tests.support.sweep import sweep
 
 RNG = np.random.default_rng(31)
 CODE = re.compile(r"\x1b\[[\d;]*m")
@@ -139,9 +140,9 @@ CASES: list[tuple[Layer | MergeLayer, int]] = [
 ]
 
 
-@pytest.mark.parametrize("width", [40, 80, 200])
-@pytest.mark.parametrize(("layer", "channels"), CASES)
-def test_lines_fit_and_look_the_same_with_colour(width: int, layer: Layer, channels: int) -> None:
+@pytest.mark.parametrize(("width", "case"), sweep([40, 80, 200], CASES))
+def test_lines_fit_and_look_the_same_with_colour(width: int, case: tuple[Layer, int]) -> None:
+    layer, channels = case
     subject = subject_of(layer, RNG.random((1, 30, 70, channels)))
     n_H, n_W = subject.output_shape[1:3]
     for at in {(0, 0), (n_H - 1, n_W - 1), (n_H // 2, n_W // 2)}:

@@ -409,7 +409,7 @@ def bomb(megabytes: int) -> bytes:
 
 
 def test_bomb_is_refused_without_unfolding_it() -> None:
-    data = bomb(256)
+    data = bomb(64)
     assert len(data) < 400_000
     tracemalloc.start()
     try:
