@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import signal
 from pathlib import Path
@@ -11,6 +12,9 @@ from hypothesis import settings
 
 settings.register_profile("cnncli", derandomize=True, deadline=None, max_examples=60)
 settings.load_profile("cnncli")
+
+# Else each process that a test starts would compile all of cnncli anew.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
     # Shells and nohup start things with signals ignored, and commands would inherit that from here.
