@@ -150,8 +150,12 @@ def test_what_came_meanwhile_is_not_replaced_either(store: Store) -> None:
     if store.scheme == "gs":
         pytest.skip("the emulator does not know ifGenerationMatch")
     store.put("late.png", b"mine")
-    with pytest.raises(FileProblem, match="exists already"):
-        remote.write_url(parse_url(address(store, "late.png")), b"ours", overwrite=False)
+    url = parse_url(address(store, "late.png"))
+    with (
+        pytest.raises(FileProblem, match="exists already"),
+        remote.open_url(url, overwrite=False) as stream,
+    ):
+        stream.write(b"ours")
     assert results(store) == {"late.png": b"mine"}
 
 
