@@ -23,9 +23,9 @@ from typing import Final
 from cnncli.batch.worker import work
 from cnncli.errors import CnnCliError, FileProblem
 from cnncli.pipeline.files import LocalFiles
+from cnncli.pipeline.files_of_batch import OutputClaims
 from cnncli.pipeline.job import Job, Outcome, Task
-from cnncli.pipeline.known_files import OutputClaims
-from cnncli.pipeline.targets import OutFile, Source
+from cnncli.pipeline.output_names import OutFile, Source
 from cnncli.system import signals
 from cnncli.system.files import remove_hidden
 from cnncli.system.processes import KILLED, Child

@@ -33,7 +33,7 @@ class Report:
 
     Examples
     --------
-    >>> from cnncli.pipeline.outputs import Source
+    >>> from cnncli.pipeline.output_checks import Source
     >>> report = Report(3)
     >>> for outcome in (Outcome(Source(None)), Outcome(Source(None), skipped=True)):
     ...     report.add(outcome)
@@ -90,7 +90,7 @@ def lines(outcome: Outcome) -> list[str]:
 
     Examples
     --------
-    >>> from cnncli.pipeline.outputs import Source
+    >>> from cnncli.pipeline.output_checks import Source
     >>> lines(Outcome(Source(None), skipped=True))
     ['standard input: skipped, its output exists']
     """
@@ -115,7 +115,7 @@ def json_line(outcome: Outcome) -> list[str]:
 
     Examples
     --------
-    >>> from cnncli.pipeline.outputs import Source
+    >>> from cnncli.pipeline.output_checks import Source
     >>> json_line(Outcome(Source(None), skipped=True))
     ['{"input": "-", "skipped": true}']
     """
@@ -138,7 +138,7 @@ def planned_line(outcome: Outcome) -> str:
     Examples
     --------
     >>> from pathlib import Path
-    >>> from cnncli.pipeline.outputs import Source
+    >>> from cnncli.pipeline.output_checks import Source
     >>> planned_line(Outcome(Source(Path("photo.png")), planned=("out/photo-edge.png",)))
     'photo.png -> out/photo-edge.png'
     """

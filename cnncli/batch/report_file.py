@@ -18,8 +18,8 @@ from cnncli.batch.spool import Spool
 from cnncli.errors import OptionError, quote
 from cnncli.io import atomic
 from cnncli.pipeline.job import Outcome, Task
-from cnncli.pipeline.outputs import OutputPlan, check_file
-from cnncli.pipeline.targets import Source
+from cnncli.pipeline.output_checks import OutputPlan, check_file
+from cnncli.pipeline.output_names import Source
 from cnncli.render.metadata import printable
 from cnncli.render.to_json import json_text
 

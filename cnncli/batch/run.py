@@ -8,9 +8,9 @@ from collections.abc import Generator, Iterable, Iterator
 from typing import Final, Protocol
 
 from cnncli.pipeline.files import LocalFiles
+from cnncli.pipeline.files_of_batch import OutputClaims
 from cnncli.pipeline.job import Job, Outcome, Task
-from cnncli.pipeline.known_files import OutputClaims
-from cnncli.pipeline.outputs import OutputPlan
+from cnncli.pipeline.output_checks import OutputPlan
 from cnncli.pipeline.process import attempt
 from cnncli.system.files import sync_folders
 

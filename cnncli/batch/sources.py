@@ -12,7 +12,7 @@ from cnncli.errors import FileProblem, OptionError
 from cnncli.io.images import PICTURE_SUFFIXES
 from cnncli.io.limits import MAX_INPUT_BYTES
 from cnncli.io.urls import is_url, locate, parse_url
-from cnncli.pipeline.targets import Source
+from cnncli.pipeline.output_names import Source
 
 
 class Sources:

@@ -12,8 +12,8 @@ from cnncli.errors import CnnCliError
 from cnncli.io.images import Picture
 from cnncli.pipeline.files import LocalFiles
 from cnncli.pipeline.job import Job, Outcome, Task
+from cnncli.pipeline.output_names import OutFile, Source, Target
 from cnncli.pipeline.process import attempt
-from cnncli.pipeline.targets import OutFile, Source, Target
 from cnncli.system import blas
 from cnncli.system.memory import keep_freed
 from cnncli.system.processes import TRACEBACK, Connection, show_traceback

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from cnncli.batch.run import Runner
     from cnncli.network.graph import Model
     from cnncli.pipeline.job import Job, Outcome, Task
-    from cnncli.pipeline.outputs import OutputPlan
+    from cnncli.pipeline.output_checks import OutputPlan
 
 WITH_VALUE: Final = ("-j", "--jobs", "--timeout", "--cluster", "--cluster-timeout")
 ALONE: Final = ("--shared-files",)
@@ -50,8 +50,8 @@ def run_batch(
     from cnncli.batch.report import Report
     from cnncli.batch.run import run
     from cnncli.batch.sources import gather
+    from cnncli.pipeline.output_names import output_folder
     from cnncli.pipeline.process import plan_batch
-    from cnncli.pipeline.targets import output_folder
 
     job = make_job(model, images, results, jobs=batch.jobs, **results.job_fields(), **settings)
     results.check()
@@ -84,7 +84,7 @@ def run_batch(
 def make_job(model: Model, images: ImageOptions, results: object, **settings: Any) -> Job:
     """Return the job of a model; `results` is a group with options of rendering or of outputs."""
     from cnncli.pipeline.job import Job
-    from cnncli.pipeline.outputs import OutputOptions
+    from cnncli.pipeline.output_checks import OutputOptions
     from cnncli.render.options import RenderOptions
 
     return Job(

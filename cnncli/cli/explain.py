@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from cnncli.core.geometry import Pair
     from cnncli.explain.run import ExplainJob
     from cnncli.network.graph import Model
-    from cnncli.pipeline.targets import Source
+    from cnncli.pipeline.output_names import Source
 
 EXAMPLES = """\b
 Examples:

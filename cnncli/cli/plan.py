@@ -151,7 +151,7 @@ def _print_plan(model: Model, shape: tuple[int, int, int], options: PlanOptions)
 def _draw(
     model: Model, shape: tuple[int, int, int], options: PlanOptions, read: ReadOptions
 ) -> None:
-    from cnncli.pipeline.outputs import OutputOptions
+    from cnncli.pipeline.output_checks import OutputOptions
     from cnncli.plan.run import TraceRequest, report_fields, report_line, write_trace
 
     assert options.trace is not None and options.image is not None  # _check has seen to that

@@ -14,7 +14,7 @@ from typing import Final
 
 import numpy as np
 
-from cnncli.core.algorithms.base import Border, Scratch, Task
+from cnncli.core.algorithms.base import Border, ConvTask, Scratch
 from cnncli.core.algorithms.matmul import sliding_cells
 from cnncli.core.arrays import FloatArray
 from cnncli.core.engine import correlate
@@ -166,7 +166,7 @@ def filter_gradient(
     """
     m, _, n_W, n_C = dZ.shape
     n_C_prev = X.shape[3]
-    task = Task(window, groups, m, n_C_prev, n_C, dZ.dtype, border)
+    task = ConvTask(window, groups, m, n_C_prev, n_C, dZ.dtype, border)
     parts = _parts(task)
     taps, channels = parts[0]
     cells = (taps.stop - taps.start) * window.cols.kernel * (channels.stop - channels.start)
@@ -193,7 +193,7 @@ def filter_gradient(
     return dW.transpose(0, 1, 3, 2, 4).reshape(*window.kernel, n_C_prev // groups, n_C)
 
 
-def _parts(task: Task) -> list[tuple[slice, slice]]:
+def _parts(task: ConvTask) -> list[tuple[slice, slice]]:
     """Rows of filters and input channels that a thread owns: few channels are not parted."""
     rows = task.window.rows.kernel
     count = min(task.n_C_prev // BLOCK_CHANNELS, BLOCKS) if task.groups == 1 else 1
@@ -204,7 +204,7 @@ def _parts(task: Task) -> list[tuple[slice, slice]]:
 
 
 def _taps_gradient(
-    X_pad: FloatArray, dZ: FloatArray, task: Task, taps: slice, scratch: Scratch
+    X_pad: FloatArray, dZ: FloatArray, task: ConvTask, taps: slice, scratch: Scratch
 ) -> FloatArray:
     """One strip's share for rows of the filters, (rows, k_W, groups, C_in, C_out)."""
     groups = task.groups

@@ -16,7 +16,7 @@ from typing import Any, Final
 import numpy as np
 
 from cnncli.core.algorithms import banded, fourier, low_rank, matmul, shift_add, winograd
-from cnncli.core.algorithms.base import Border, Kernel, Scratch, Task, Work
+from cnncli.core.algorithms.base import Border, ConvTask, Kernel, Scratch, Work
 from cnncli.core.arrays import FloatArray
 from cnncli.core.geometry import Window
 from cnncli.core.strips import FEWEST, Padder, RowSource, Strip, StripGrid, cut, run_strips
@@ -54,7 +54,7 @@ class Choice:
     --------
     >>> from cnncli.core.geometry import place_window
     >>> window = place_window((99, 99), 9)
-    >>> task = Task(window, groups=1, images=1, n_C_prev=1, n_C=1, dtype=np.dtype("float32"))
+    >>> task = ConvTask(window, groups=1, images=1, n_C_prev=1, n_C=1, dtype=np.dtype("float32"))
     >>> choose(np.ones((9, 9, 1, 1), np.float32), task).algorithm
     'low-rank'
     """
@@ -64,14 +64,14 @@ class Choice:
     nanoseconds: float
 
 
-def choose(W: FloatArray, task: Task, algorithm: str = "auto", reuse: int = 1) -> Choice:
+def choose(W: FloatArray, task: ConvTask, algorithm: str = "auto", reuse: int = 1) -> Choice:
     """Return the algorithm for a layer.
 
     Parameters
     ----------
     W : ndarray, shape (k_H, k_W, n_C_prev / groups, n_C)
         Filters of the task's dtype.
-    task : Task
+    task : ConvTask
         The layer.
     algorithm : str
         "auto" for the cheapest, or a name from `ALGORITHMS`.
@@ -127,7 +127,7 @@ class Convolution:
 
     Parameters
     ----------
-    task : Task
+    task : ConvTask
     choice : Choice
     W : ndarray
         The filters as given.
@@ -141,7 +141,7 @@ class Convolution:
     bias : ndarray, shape (n_C,), or None
     """
 
-    task: Task
+    task: ConvTask
     choice: Choice
     W: FloatArray
     kernel: Kernel
@@ -228,7 +228,7 @@ def _finite(values: FloatArray) -> bool:
     return bool(np.isfinite(np.einsum("mhwc,mhwc->", values, values)))
 
 
-def _blocks(task: Task, kernel: Kernel, grid: StripGrid) -> tuple[slice, ...]:
+def _blocks(task: ConvTask, kernel: Kernel, grid: StripGrid) -> tuple[slice, ...]:
     """Blocks of output channels that run apart, for layers too small to make enough strips."""
     strips = len(grid.strips(task.images, task.window.rows.out, 0, task.window.rows.out))
     if strips >= FEWEST or not kernel.by_channels:
@@ -301,9 +301,9 @@ def prepare_convolution(
     array([20., 24.])
     """
     W = np.ascontiguousarray(W)
-    task = Task(window, groups, images, W.shape[2] * groups, W.shape[3], W.dtype, border)
+    task = ConvTask(window, groups, images, W.shape[2] * groups, W.shape[3], W.dtype, border)
     choice = choose(W, task, algorithm, reuse)
-    prepare: Callable[[FloatArray, Task], Kernel] = ALGORITHMS[choice.algorithm].prepare
+    prepare: Callable[[FloatArray, ConvTask], Kernel] = ALGORITHMS[choice.algorithm].prepare
     # A BLAS thread goes on spinning after its last product and would slow the strips down.
     with blas.one_thread():
         flat = None

@@ -10,7 +10,7 @@ from typing import Final, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from cnncli.core.algorithms.base import Scratch, Task
+from cnncli.core.algorithms.base import ConvTask, Scratch
 from cnncli.core.arrays import FloatArray
 from cnncli.core.borders import CONSTANT_CELL, border_index, copied_cells, fill_pads
 from cnncli.core.geometry import Axis, Pair
@@ -66,12 +66,12 @@ class StripGrid:
         ]
 
 
-def cut(task: Task, bytes_per_row: float, step: int = 1, least_rows: int = 1) -> StripGrid:
+def cut(task: ConvTask, bytes_per_row: float, step: int = 1, least_rows: int = 1) -> StripGrid:
     """Return strips that stay in cache, and enough of them for several threads.
 
     Parameters
     ----------
-    task : Task
+    task : ConvTask
     bytes_per_row : float
         Memory that one output row of one image keeps busy.
     step, least_rows : int
@@ -104,21 +104,21 @@ class Padder:
 
     Parameters
     ----------
-    task : Task
+    task : ConvTask
     cols : Axis
         The columns, without pads where those are left to the kernel.
     columns : int
         Least number of padded columns; cells past the padding hold the border's constant.
     """
 
-    task: Task
+    task: ConvTask
     cols: Axis
     columns: int
     row_index: NDArray[np.intp]
     col_index: NDArray[np.intp]
 
     @staticmethod
-    def of(task: Task, columns: int = 0, rows_only: bool = False) -> Padder:
+    def of(task: ConvTask, columns: int = 0, rows_only: bool = False) -> Padder:
         """Return the padder of a layer; with `rows_only` it leaves the columns."""
         rows, cols = task.window.rows, task.window.cols
         if rows_only:

@@ -14,7 +14,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from cnncli.core.algorithms.base import Scratch, Task
+from cnncli.core.algorithms.base import ConvTask, Scratch
 from cnncli.core.geometry import Axis, Window
 from cnncli.core.strips import Padder, Strip, cut, run_strips
 
@@ -58,7 +58,7 @@ def reduce_windows(
            [7, 8]], dtype=uint8)
     """
     m, _, _, n_C = A.shape
-    task = Task(window, n_C, m, n_C, n_C, A.dtype, ("zeros", fill))
+    task = ConvTask(window, n_C, m, n_C, n_C, A.dtype, ("zeros", fill))
     padder = Padder.of(task, window.cols.reach(window.cols.out))
     folded = np.empty((m, *window.out, n_C), A.dtype)
     # Input rows are read as they come; what is read again should stay in cache.

@@ -26,7 +26,7 @@ from cnncli.network.layers import FloatArray
 from cnncli.network.passes import forward_layers, peak_bytes
 from cnncli.pipeline.files import read_source
 from cnncli.pipeline.job import Job
-from cnncli.pipeline.targets import Source
+from cnncli.pipeline.output_names import Source
 from cnncli.render.options import channel_names
 from cnncli.system.memory import check_memory
 

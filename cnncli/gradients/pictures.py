@@ -12,7 +12,7 @@ import numpy as np
 from cnncli.gradients.unit import Gradient, strongest, winner_counts
 from cnncli.network.graph import SOURCE, Network, input_groups
 from cnncli.network.layers import FloatArray, Shape
-from cnncli.pipeline.targets import LayerResult
+from cnncli.pipeline.output_names import LayerResult
 from cnncli.render.levels import choose_range, measure
 from cnncli.render.options import MapGroup, RenderOptions, channel_names
 

@@ -47,12 +47,12 @@ class Unit:
 
     layer: str
     map: str | None = None
-    place: tuple[int, int] | None = None
+    position: tuple[int, int] | None = None
 
     def __str__(self) -> str:
         part = "" if self.map is None else f":{self.map}"
-        place = "" if self.place is None else f",{self.place[0]},{self.place[1]}"
-        return f"{self.layer}{part}{place}"
+        position = "" if self.position is None else f",{self.position[0]},{self.position[1]}"
+        return f"{self.layer}{part}{position}"
 
 
 def parse_unit(text: str, find: Callable[[str], str]) -> Unit:
@@ -122,9 +122,9 @@ def unit_upstream(
     """
     channels = _channels(unit, shape[3], groups)
     rows, cols = slice(None), slice(None)
-    if unit.place is not None:
-        rows = _within(unit, "row", unit.place[0], shape[1])
-        cols = _within(unit, "column", unit.place[1], shape[2])
+    if unit.position is not None:
+        rows = _within(unit, "row", unit.position[0], shape[1])
+        cols = _within(unit, "column", unit.position[1], shape[2])
     dY = np.zeros(shape, dtype)
     dY[:, rows, cols, channels] = 1
     return dY

@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-# Raw bytes of the pieces that a whole picture is cut into: never by the number of threads.
+# Raw bytes of the strips that a whole picture is cut into: never by the number of threads.
 _PIECE = 1 << 20
 # Every so many bytes of a row are enough to tell which filter suits it.
 _EVERY = 7
@@ -74,7 +74,7 @@ class PngFile:
         small: bool = False,
     ) -> None:
         self._write, self._height, self._small = write, shape[0], small
-        self._lock, self._waiting = threading.Lock(), dict[int, tuple[int, Piece]]()
+        self._lock, self._waiting = threading.Lock(), dict[int, tuple[int, DeflatedStrip]]()
         self._next, self._adler = 0, 1
         write(_SIGNATURE)
         colour = 2 if len(shape) == 3 else 0
@@ -94,12 +94,12 @@ class PngFile:
             Where in the picture they are.
         levels : ndarray of uint8 or uint16, shape (rows, W) or (rows, W, 3)
         """
-        piece = deflate_rows(levels, self._small)
+        strip = deflate_rows(levels, self._small)
         with self._lock:
-            self._waiting[rows.start] = (rows.stop, piece)
+            self._waiting[rows.start] = (rows.stop, strip)
             while self._next in self._waiting:
-                self._next, piece = self._waiting.pop(self._next)
-                self._add(piece)
+                self._next, strip = self._waiting.pop(self._next)
+                self._add(strip)
 
     def close(self) -> None:
         """Write the end; the stream stays open."""
@@ -108,9 +108,9 @@ class PngFile:
         self._chunk(b"IDAT", _END + struct.pack(">I", self._adler))
         self._chunk(b"IEND", b"")
 
-    def _add(self, piece: Piece) -> None:
-        self._adler = _joined(self._adler, piece.adler, piece.size)
-        self._chunk(b"IDAT", piece.data)
+    def _add(self, strip: DeflatedStrip) -> None:
+        self._adler = _joined(self._adler, strip.adler, strip.size)
+        self._chunk(b"IDAT", strip.data)
 
     def _chunk(self, kind: bytes, data: bytes) -> None:
         self._write(struct.pack(">I", len(data)) + kind)
@@ -118,7 +118,7 @@ class PngFile:
         self._write(struct.pack(">I", zlib.crc32(data, zlib.crc32(kind))))
 
 
-class Piece(NamedTuple):
+class DeflatedStrip(NamedTuple):
     """Deflated rows that may follow any others, with the checksum and number of their bytes."""
 
     data: bytes
@@ -126,18 +126,18 @@ class Piece(NamedTuple):
     size: int
 
 
-def piece_rows(shape: tuple[int, ...], itemsize: int) -> int:
-    """Return the rows of a piece of a whole picture.
+def strip_rows(shape: tuple[int, ...], itemsize: int) -> int:
+    """Return the rows of a strip of a whole picture.
 
     Examples
     --------
-    >>> piece_rows((3000, 4000, 3), 1)
+    >>> strip_rows((3000, 4000, 3), 1)
     87
     """
     return max(1, _PIECE // (shape[1] * (shape[2] if len(shape) == 3 else 1) * itemsize))
 
 
-def deflate_rows(levels: np.ndarray, small: bool = False) -> Piece:
+def deflate_rows(levels: np.ndarray, small: bool = False) -> DeflatedStrip:
     """Filter and deflate some rows, which depends on nothing but them.
 
     Every row takes the filter that leaves the smallest residuals, as the PNG specification
@@ -152,12 +152,12 @@ def deflate_rows(levels: np.ndarray, small: bool = False) -> Piece:
 
     Returns
     -------
-    Piece
+    DeflatedStrip
 
     Examples
     --------
-    >>> piece = deflate_rows(np.zeros((2, 3), np.uint8))
-    >>> zlib.decompressobj(-15).decompress(piece.data)
+    >>> strip = deflate_rows(np.zeros((2, 3), np.uint8))
+    >>> zlib.decompressobj(-15).decompress(strip.data)
     b'\\x01\\x00\\x00\\x00\\x01\\x00\\x00\\x00'
     """
     big_endian = np.ascontiguousarray(levels, levels.dtype.newbyteorder(">"))
@@ -167,7 +167,7 @@ def deflate_rows(levels: np.ndarray, small: bool = False) -> Piece:
     level, strategy = _SMALL if small else fast
     packer = zlib.compressobj(level, zlib.DEFLATED, _RAW_DEFLATE, 9, strategy)
     data = packer.compress(rows.data) + packer.flush(zlib.Z_FULL_FLUSH)
-    return Piece(data, zlib.adler32(rows.data), rows.size)
+    return DeflatedStrip(data, zlib.adler32(rows.data), rows.size)
 
 
 def _filtered(raw: np.ndarray, step: int, small: bool) -> tuple[np.ndarray, float]:
@@ -184,7 +184,7 @@ def _filtered(raw: np.ndarray, step: int, small: bool) -> tuple[np.ndarray, floa
         _residuals(raw, step, kind, out)
     seen = tried[:, :, ::every]
     sizes = np.abs(seen.view(np.int8)).view(np.uint8).sum(axis=2, dtype=np.uint32)
-    # The first row of a piece knows no row above.
+    # The first row of a strip knows no row above.
     sizes[1::2, :1] = sizes[4:, :1] = np.iinfo(np.uint32).max
     best = sizes.argmin(axis=0)
     rows = np.empty((count, width + 1), np.uint8)

@@ -13,7 +13,7 @@ from PIL import Image
 
 from cnncli.errors import FileProblem
 from cnncli.io.formats import Format, check_format, find_format
-from cnncli.io.png_writer import PngFile, piece_rows
+from cnncli.io.png_writer import PngFile, strip_rows
 from cnncli.system.threads import run_all
 
 if TYPE_CHECKING:
@@ -168,9 +168,9 @@ def _encode_png(
         raise FileProblem("cannot be encoded as PNG: it has no pixels")
     stream = io.BytesIO()
     file = start_png(stream.write, pixels.shape, depth, metadata, compress)
-    step, height = piece_rows(pixels.shape, pixels.itemsize), len(pixels)
-    pieces = [slice(top, min(top + step, height)) for top in range(0, height, step)]
-    run_all(lambda rows: file.add(rows, pixels[rows]), pieces, jobs)
+    step, height = strip_rows(pixels.shape, pixels.itemsize), len(pixels)
+    strips = [slice(top, min(top + step, height)) for top in range(0, height, step)]
+    run_all(lambda rows: file.add(rows, pixels[rows]), strips, jobs)
     file.close()
     return stream.getvalue()
 

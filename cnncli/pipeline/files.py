@@ -12,10 +12,10 @@ from cnncli.errors import FileProblem
 from cnncli.io import atomic
 from cnncli.io.images import Picture, ReadOptions, read_bytes, read_image, read_stream
 from cnncli.io.urls import Location, Url
+from cnncli.pipeline.files_of_batch import Identity, OutputClaims
 from cnncli.pipeline.job import Job, Task
-from cnncli.pipeline.known_files import Identity, OutputClaims
-from cnncli.pipeline.outputs import OutputOptions, make_folders, select_files
-from cnncli.pipeline.targets import OutFile, Source, Target
+from cnncli.pipeline.output_checks import OutputOptions, make_folders, select_files
+from cnncli.pipeline.output_names import OutFile, Source, Target
 
 
 class FileAccess(Protocol):

@@ -8,8 +8,8 @@ from pathlib import Path
 from cnncli.errors import CnnCliError
 from cnncli.io.images import ReadOptions
 from cnncli.network.graph import Network
-from cnncli.pipeline.outputs import OutputOptions
-from cnncli.pipeline.targets import Source, Target
+from cnncli.pipeline.output_checks import OutputOptions
+from cnncli.pipeline.output_names import Source, Target
 from cnncli.render.options import RenderOptions
 
 

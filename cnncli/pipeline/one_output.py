@@ -8,8 +8,8 @@ from pathlib import Path
 
 from cnncli.io.atomic import is_stdout, make_folder
 from cnncli.pipeline.files import open_output
-from cnncli.pipeline.outputs import OutputOptions, plan_targets, select_files
-from cnncli.pipeline.targets import OutFile, Source
+from cnncli.pipeline.output_checks import OutputOptions, plan_targets, select_files
+from cnncli.pipeline.output_names import OutFile, Source
 
 
 @dataclass(frozen=True)

@@ -14,8 +14,8 @@ from cnncli.pipeline.feature_maps import layer_maps
 from cnncli.pipeline.files import FileAccess
 from cnncli.pipeline.job import Job, Outcome, Task
 from cnncli.pipeline.memory_estimate import check_memory_for
-from cnncli.pipeline.outputs import OutputPlan, plan_targets
-from cnncli.pipeline.targets import LayerResult, OutFile, Source, Target
+from cnncli.pipeline.output_checks import OutputPlan, plan_targets
+from cnncli.pipeline.output_names import LayerResult, OutFile, Source, Target
 from cnncli.pipeline.write import (
     check_format_of,
     expect,

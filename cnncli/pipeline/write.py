@@ -26,8 +26,8 @@ from cnncli.network.graph import Network, input_groups
 from cnncli.pipeline.feature_maps import FeatureMaps, clips_by_default
 from cnncli.pipeline.files import FileAccess
 from cnncli.pipeline.job import Job, WrittenFile
-from cnncli.pipeline.outputs import check_target
-from cnncli.pipeline.targets import LayerResult, OutFile, is_device
+from cnncli.pipeline.output_checks import check_target
+from cnncli.pipeline.output_names import LayerResult, OutFile, is_device
 from cnncli.pipeline.templates import distinct, safe_name
 from cnncli.render.grid import Sheet, grid, plan_grid
 from cnncli.render.levels import ValueRange, are_levels, measure

@@ -17,8 +17,8 @@ from cnncli.io.writers import encode
 from cnncli.network.graph import input_groups
 from cnncli.network.load import Model
 from cnncli.pipeline.one_output import one_output_file
-from cnncli.pipeline.outputs import OutputOptions, check_target
-from cnncli.pipeline.targets import Source
+from cnncli.pipeline.output_checks import OutputOptions, check_target
+from cnncli.pipeline.output_names import Source
 from cnncli.plan.draw import draw_receptive_field
 from cnncli.plan.trace import Reach, beyond_text, pixels_text, trace
 from cnncli.render.metadata import printable

@@ -23,9 +23,9 @@ from cnncli.network.graph import Network
 from cnncli.network.layers import PoolLayer
 from cnncli.pipeline.files import LocalFiles
 from cnncli.pipeline.job import Job, Outcome, Task
-from cnncli.pipeline.outputs import OutputOptions
+from cnncli.pipeline.output_checks import OutputOptions
+from cnncli.pipeline.output_names import OutFile, Source
 from cnncli.pipeline.process import plan_batch
-from cnncli.pipeline.targets import OutFile, Source
 from cnncli.render.options import RenderOptions
 from tests.support.patience import patient
 from tests.support.shell import error_lines, pixels, run_after, run_cli, save, snapshot

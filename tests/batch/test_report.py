@@ -13,7 +13,7 @@ import pytest
 from cnncli.batch.report import Report, json_line, lines
 from cnncli.errors import FileProblem, OptionError
 from cnncli.pipeline.job import Outcome, WrittenFile
-from cnncli.pipeline.targets import Source
+from cnncli.pipeline.output_names import Source
 from tests.support.shell import refused, run_cli, run_process, save, save_array
 
 RANDOM = np.random.default_rng(17)

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from cnncli.core import engine, strips
-from cnncli.core.algorithms.base import Task
+from cnncli.core.algorithms.base import ConvTask
 from cnncli.core.choices import ALGORITHM_NAMES
 from cnncli.core.geometry import place_window
 
@@ -40,9 +40,9 @@ def test_halves_are_even_where_steps_allow_it() -> None:
         assert max(halves) <= 1.2 * size / 2, size
 
 
-def make_task(shape: tuple[int, int], W: Any, groups: int) -> Task:
+def make_task(shape: tuple[int, int], W: Any, groups: int) -> ConvTask:
     window = place_window(shape, W.shape[:2], padding="same")
-    return Task(window, groups, 1, W.shape[2] * groups, W.shape[3], W.dtype)
+    return ConvTask(window, groups, 1, W.shape[2] * groups, W.shape[3], W.dtype)
 
 
 def depthwise(kernel: Any, channels: int = 3) -> Any:

@@ -1,4 +1,4 @@
-"""PNG files written in pieces, judged by other readers."""
+"""PNG files written in strips, judged by other readers."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from PIL import Image
 
-from cnncli.io.png_writer import PngFile, deflate_rows, piece_rows
+from cnncli.io.png_writer import PngFile, deflate_rows, strip_rows
 from cnncli.io.writers import encode
 from tests.support.imagemagick import imagemagick
 from tests.support.shell import run_cli
@@ -32,7 +32,7 @@ LEVELS = st.sampled_from([np.uint8, np.uint16]).flatmap(
 
 
 def file_of(levels: np.ndarray, cuts: list[int], small: bool = False) -> bytes:
-    """The file of a picture cut below these rows, its pieces given from the last to the first."""
+    """The file of a picture cut below these rows, its strips given from the last to the first."""
     parts: list[bytes] = []
     file = PngFile(parts.append, levels.shape, levels.itemsize * 8, None, small)
     edges = [0, *cuts, len(levels)]
@@ -137,12 +137,12 @@ def test_a_flat_picture_is_about_as_small_as_the_default() -> None:
 @pytest.mark.parametrize("compress", ["fast", "small"])
 def test_the_bytes_do_not_depend_on_the_threads(compress: str) -> None:
     levels = np.add.outer(np.arange(1200), np.arange(2000)).astype(np.uint8)
-    assert len(levels) > 2 * piece_rows(levels.shape, 1)
+    assert len(levels) > 2 * strip_rows(levels.shape, 1)
     one, two = (encode(levels, "png", compress=compress, jobs=jobs) for jobs in (1, 2))
     assert one == two
 
 
-def test_the_first_row_of_a_piece_needs_no_row_above() -> None:
+def test_the_first_row_of_a_strip_needs_no_row_above() -> None:
     levels = np.repeat(RNG.integers(0, 256, (1, 50), np.uint8), 9, axis=0)
     for small in (False, True):
         rows = zlib.decompressobj(-15).decompress(deflate_rows(levels, small).data)
@@ -150,7 +150,7 @@ def test_the_first_row_of_a_piece_needs_no_row_above() -> None:
         assert set(rows[51::51]) == {2}
 
 
-def test_a_missing_piece_is_noticed() -> None:
+def test_a_missing_strip_is_noticed() -> None:
     parts: list[bytes] = []
     file = PngFile(parts.append, (4, 4), 8)
     file.add(slice(2, 4), np.zeros((2, 4), np.uint8))
@@ -158,7 +158,7 @@ def test_a_missing_piece_is_noticed() -> None:
         file.close()
 
 
-def test_pieces_from_many_threads_stand_in_order() -> None:
+def test_strips_from_many_threads_stand_in_order() -> None:
     levels = RNG.integers(0, 256, (64, 30, 3), np.uint8)
     parts: list[bytes] = []
     file = PngFile(parts.append, levels.shape, 8)

@@ -8,8 +8,8 @@ import pytest
 
 from cnncli.errors import FileProblem, OptionError
 from cnncli.pipeline.one_output import one_output_file
-from cnncli.pipeline.outputs import OutputOptions
-from cnncli.pipeline.targets import Source
+from cnncli.pipeline.output_checks import OutputOptions
+from cnncli.pipeline.output_names import Source
 
 
 @pytest.fixture

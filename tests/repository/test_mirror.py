@@ -21,7 +21,7 @@ ELSEWHERE = {
     "cli/test_explain.py": "explain/run explain/to_json",
     "cli/test_grad.py": "gradients/pictures gradients/run",
     "cli/test_images.py": "cli/types",
-    "cli/test_output.py": "pipeline/targets pipeline/write",
+    "cli/test_output.py": "pipeline/output_names pipeline/write",
     "cli/test_plan.py": "plan/draw plan/report plan/run",
     "core/test_algorithms.py": "core/strips system/blas",
     "core/test_geometry.py": "core/hparameters",
@@ -39,7 +39,7 @@ ELSEWHERE = {
     "network/test_graph.py": "network/passes",
     "network/test_toml_reader.py": "network/conventions",
     "oracle/test_compare.py": "compare/peers",
-    "pipeline/test_outputs.py": "pipeline/files",
+    "pipeline/test_output_checks.py": "pipeline/files",
     "render/test_tiles.py": "render/options render/result_rows",
 }
 """Files of tests that judge modules of other names: with others, or through a command."""

@@ -22,7 +22,7 @@ from cnncli.io.remote import read_url
 from cnncli.io.urls import Url
 from cnncli.pipeline.files import LocalFiles, read_source
 from cnncli.pipeline.job import Job, Outcome, Task
-from cnncli.pipeline.targets import OutFile, Target
+from cnncli.pipeline.output_names import OutFile, Target
 
 
 @dataclass(frozen=True)
@@ -166,7 +166,7 @@ class InMemoryFiles:
 
     def select(self, target: Target, planned: Sequence[OutFile]) -> tuple[OutFile, ...]:
         """Choose what the client wants; it guards its files itself."""
-        return _wanted(planned, self.only)
+        return _chosen(planned, self.only)
 
     def prepare(self, target: Target, files: Sequence[OutFile]) -> None:
         """Make no folders: nothing is written here."""
@@ -193,7 +193,7 @@ class SharedFiles(LocalFiles):
 
     def select(self, target: Target, planned: Sequence[OutFile]) -> tuple[OutFile, ...]:
         """Choose what the client wants, by its guard and this machine's."""
-        return super().select(target, _wanted(planned, self.only))
+        return super().select(target, _chosen(planned, self.only))
 
 
 def shared_files(job: Job, payload: TaskPayload) -> SharedFiles:
@@ -227,7 +227,7 @@ def shared_files(job: Job, payload: TaskPayload) -> SharedFiles:
     return SharedFiles(options, inputs, only=payload.only)
 
 
-def _wanted(planned: Sequence[OutFile], only: frozenset[str] | None) -> tuple[OutFile, ...]:
+def _chosen(planned: Sequence[OutFile], only: frozenset[str] | None) -> tuple[OutFile, ...]:
     return tuple(file for file in planned if only is None or _name(file) in only)
 
 

@@ -81,7 +81,7 @@ class Scheduler:
 
     Examples
     --------
-    >>> from cnncli.pipeline.targets import OutputKind, OutputPattern, Source, Target
+    >>> from cnncli.pipeline.output_names import OutputKind, OutputPattern, Source, Target
     >>> target = Target(Source(None), OutputPattern(OutputKind.FILE, "a.png", "pool"))
     >>> scheduler = Scheduler(iter([Task(0, target), Task(1, target), Task(2, target)]))
     >>> scheduler.set_workers({"tcp://a": 1})

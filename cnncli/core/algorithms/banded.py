@@ -12,7 +12,7 @@ from typing import Final
 
 import numpy as np
 
-from cnncli.core.algorithms.base import Kernel, Scratch, Task, Work, shared_planes
+from cnncli.core.algorithms.base import ConvTask, Kernel, Scratch, Work, shared_planes
 from cnncli.core.algorithms.shift_add import (
     Term,
     collect_terms,
@@ -27,7 +27,7 @@ TOGETHER: Final = 4
 """Columns whose products are held at a time: few enough to stay in cache."""
 
 
-def work(W: FloatArray, task: Task) -> Work | None:
+def work(W: FloatArray, task: ConvTask) -> Work | None:
     """Count products and additions; None unless every channel meets the same 2-D kernels."""
     planes = shared_planes(W, task.groups) if task.depthwise else None
     if planes is None:
@@ -45,7 +45,7 @@ def work(W: FloatArray, task: Task) -> Work | None:
     )
 
 
-def prepare(W: FloatArray, task: Task) -> Kernel:
+def prepare(W: FloatArray, task: ConvTask) -> Kernel:
     """Lay the kernels' different columns into banded matrices."""
     planes = shared_planes(W, task.groups)
     assert planes is not None
@@ -77,7 +77,7 @@ def _columns(plane: FloatArray) -> list[Term]:
     return collect_terms(plane.T[None], 1)
 
 
-def _parts(plane: FloatArray, task: Task) -> list[tuple[ColumnProduct, Term]]:
+def _parts(plane: FloatArray, task: ConvTask) -> list[tuple[ColumnProduct, Term]]:
     """Some columns at a time: how they run down, and ``(product, column)`` for what to add."""
     columns, parts = _columns(plane), []
     for first in range(0, len(columns), TOGETHER):

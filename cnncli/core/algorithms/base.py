@@ -28,7 +28,7 @@ Border = tuple[str, float]
 
 
 @dataclass(frozen=True)
-class Task:
+class ConvTask:
     """One convolution layer: everything but the numbers in its arrays.
 
     Parameters

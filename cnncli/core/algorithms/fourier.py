@@ -13,7 +13,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from cnncli.core.algorithms.base import Kernel, Scratch, Task, Work
+from cnncli.core.algorithms.base import ConvTask, Kernel, Scratch, Work
 from cnncli.core.arrays import FloatArray
 from cnncli.core.geometry import Axis, Window
 
@@ -21,7 +21,7 @@ SIDES: Final = (32, 64, 128, 256, 512, 1024)
 """Tile sides: powers of 2, for which numpy's transform is quickest."""
 
 
-def work(W: FloatArray, task: Task) -> Work | None:
+def work(W: FloatArray, task: ConvTask) -> Work | None:
     """Count transforms and products of spectra; None for strides, where most would be thrown away.
 
     Layers that sum over many channels are left to matrix products as well.
@@ -62,7 +62,7 @@ def tile_side(axis: Axis) -> int:
     return min(fitting, key=cost)
 
 
-def prepare(W: FloatArray, task: Task) -> Kernel:
+def prepare(W: FloatArray, task: ConvTask) -> Kernel:
     """Transform the kernels, flipped as correlation wants them."""
     window = task.window
     sides = tile_side(window.rows), tile_side(window.cols)

@@ -12,7 +12,7 @@ from typing import Final
 
 import numpy as np
 
-from cnncli.core.algorithms.base import Kernel, Scratch, Task, Work, shared_planes
+from cnncli.core.algorithms.base import ConvTask, Kernel, Scratch, Work, shared_planes
 from cnncli.core.algorithms.shift_add import (
     Term,
     collect_terms,
@@ -38,7 +38,7 @@ LEAST_SCALE: Final = 1 / 16
 """Factors are rescaled only by this much, which keeps them far from overflow."""
 
 
-def work(W: FloatArray, task: Task) -> Work | None:
+def work(W: FloatArray, task: ConvTask) -> Work | None:
     """Count the 1-D products and passes; None unless channels share kernels of low rank."""
     factors = _all_factors(W, task)
     if factors is None:
@@ -57,7 +57,7 @@ def work(W: FloatArray, task: Task) -> Work | None:
     )
 
 
-def prepare(W: FloatArray, task: Task) -> Kernel:
+def prepare(W: FloatArray, task: ConvTask) -> Kernel:
     """Factor every kernel and make its factors ready."""
     factors = _all_factors(W, task)
     assert factors is not None
@@ -144,7 +144,7 @@ def _scaled(u: FloatArray, v: FloatArray) -> tuple[FloatArray, FloatArray]:
     return u * scale, v / scale
 
 
-def _all_factors(W: FloatArray, task: Task) -> list[Factors] | None:
+def _all_factors(W: FloatArray, task: ConvTask) -> list[Factors] | None:
     """The factors of each of the kernels that all channels share."""
     planes = shared_planes(W, task.groups) if task.depthwise else None
     if planes is None:
@@ -157,24 +157,24 @@ def _terms(v: FloatArray) -> list[Term]:
     return collect_terms(v[None, :, None], 1)
 
 
-def _band_flops(v: FloatArray, task: Task) -> int:
+def _band_flops(v: FloatArray, task: ConvTask) -> int:
     """Operations per output of a kernel along rows as a product."""
     return 2 * (ALONG + (len(v) - 1) * task.window.cols.dilation * task.groups)
 
 
-def _passes(v: FloatArray, task: Task) -> int:
+def _passes(v: FloatArray, task: ConvTask) -> int:
     """Elementwise calls of a kernel along rows."""
     return 2 if _is_pair_of_pairs(v, task) else count_passes(v[None, :, None])
 
 
-def _multiplied(v: FloatArray, task: Task) -> bool:
+def _multiplied(v: FloatArray, task: ConvTask) -> bool:
     """Whether a kernel runs along rows as a product rather than in passes."""
     cols = task.window.cols
     fits = cols.stride == 1 and cols.out * task.groups >= ALONG
     return fits and _band_flops(v, task) < PASS_FLOPS * _passes(v, task)
 
 
-def _along(v: FloatArray, task: Task) -> Along:
+def _along(v: FloatArray, task: ConvTask) -> Along:
     """Return the function that runs a 1-D kernel along padded rows."""
     terms, window, groups = _terms(v), task.window, task.groups
     step = window.cols.dilation * groups
@@ -191,7 +191,7 @@ def _along(v: FloatArray, task: Task) -> Along:
     return add
 
 
-def _is_pair_of_pairs(v: FloatArray, task: Task) -> bool:
+def _is_pair_of_pairs(v: FloatArray, task: ConvTask) -> bool:
     """Whether a kernel is 1 2 1 at stride 1: the sums of neighbours, summed once more."""
     return task.window.cols.stride == 1 and v.tolist() == [1, 2, 1]
 

@@ -15,7 +15,7 @@ from typing import Final
 
 import numpy as np
 
-from cnncli.core.algorithms.base import Kernel, Scratch, Task, Work, product_flops
+from cnncli.core.algorithms.base import ConvTask, Kernel, Scratch, Work, product_flops
 from cnncli.core.arrays import FloatArray
 from cnncli.core.geometry import Window
 from cnncli.system import blas
@@ -26,11 +26,11 @@ FEW_CHANNELS: Final = 16
 LEAST_COLUMNS: Final = 14
 """Output columns from which products of single rows beat one of all rows."""
 
-Gather = Callable[[FloatArray, FloatArray, Task, Scratch], FloatArray]
+Gather = Callable[[FloatArray, FloatArray, ConvTask, Scratch], FloatArray]
 """``gather(X_pad, out, task, scratch)``: windows (m, groups, n_H, n_W, cells)."""
 
 
-def work(W: FloatArray, task: Task) -> Work | None:
+def work(W: FloatArray, task: ConvTask) -> Work | None:
     """Count the gathered cells and the products; every layer is possible."""
     taps = W.shape[0] * W.shape[1]
     inner = taps * W.shape[2]
@@ -41,7 +41,7 @@ def work(W: FloatArray, task: Task) -> Work | None:
     return Work(copies=gathered + spread, flops=flops)
 
 
-def prepare(W: FloatArray, task: Task) -> Kernel:
+def prepare(W: FloatArray, task: ConvTask) -> Kernel:
     """Lay the filters out as the windows will lie."""
     window, n_C_group = task.window, W.shape[2]
     if _is_pointwise(window) and task.groups == 1:
@@ -55,7 +55,7 @@ def _is_pointwise(window: Window) -> bool:
     return window.kernel == (1, 1) and window.rows.stride == window.cols.stride == 1
 
 
-def _bytes_per_row(task: Task, cells: int) -> float:
+def _bytes_per_row(task: ConvTask, cells: int) -> float:
     """Memory that an output row of windows with so many cells keeps busy.
 
     The outputs are not counted: they are written once and not looked at again.
@@ -65,7 +65,7 @@ def _bytes_per_row(task: Task, cells: int) -> float:
     return (cells * window.cols.out + inputs) * task.dtype.itemsize
 
 
-def _over_pixels(W: FloatArray, task: Task, gather: Gather) -> Kernel:
+def _over_pixels(W: FloatArray, task: ConvTask, gather: Gather) -> Kernel:
     """Multiply windows that hold the channels of each cell side by side."""
     # (taps * C_in, groups, C_out) -> (groups, taps * C_in, C_out)
     split = W.reshape(-1, task.groups, task.multiplier)
@@ -88,12 +88,14 @@ def _over_pixels(W: FloatArray, task: Task, gather: Gather) -> Kernel:
 
 
 def _pixels_as_they_lie(
-    X_pad: FloatArray, out: FloatArray, task: Task, scratch: Scratch
+    X_pad: FloatArray, out: FloatArray, task: ConvTask, scratch: Scratch
 ) -> FloatArray:
     return X_pad[:, None]
 
 
-def _gather_pixels(X_pad: FloatArray, out: FloatArray, task: Task, scratch: Scratch) -> FloatArray:
+def _gather_pixels(
+    X_pad: FloatArray, out: FloatArray, task: ConvTask, scratch: Scratch
+) -> FloatArray:
     """Gather windows (m, groups, n_H, n_W, taps * C_in): runs of neighbouring channels."""
     cells = sliding_cells(X_pad, task.window, out.shape[1])
     by_group = np.moveaxis(cells.reshape(*cells.shape[:5], task.groups, -1), 5, 1)
@@ -102,7 +104,7 @@ def _gather_pixels(X_pad: FloatArray, out: FloatArray, task: Task, scratch: Scra
     return gathered.reshape(*by_group.shape[:4], -1)
 
 
-def _over_planes(W: FloatArray, task: Task, bias: FloatArray | None = None) -> Kernel:
+def _over_planes(W: FloatArray, task: ConvTask, bias: FloatArray | None = None) -> Kernel:
     """Multiply windows that are gathered channel by channel, whole rows of pixels at a time.
 
     A bias is one more cell of every window, which holds 1.
@@ -135,7 +137,7 @@ def _over_planes(W: FloatArray, task: Task, bias: FloatArray | None = None) -> K
 
 
 def _gather_planes(
-    X_pad: FloatArray, windows: FloatArray, task: Task, columns: int, scratch: Scratch
+    X_pad: FloatArray, windows: FloatArray, task: ConvTask, columns: int, scratch: Scratch
 ) -> None:
     """Fill windows (m, groups, row blocks, C_in * taps, places of a block).
 
@@ -165,7 +167,7 @@ def _gather_planes(
         np.copyto(part, np.ndarray(part.shape, planes.dtype, planes, offset, strides))
 
 
-def _split_columns(X_pad: FloatArray, task: Task, scratch: Scratch) -> FloatArray:
+def _split_columns(X_pad: FloatArray, task: ConvTask, scratch: Scratch) -> FloatArray:
     """Return planes (m, groups, C_in, rows, stride, columns / stride) of a strip's channels."""
     m, n_H, n_W, n_C = X_pad.shape
     groups, stride = task.groups, task.window.cols.stride

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from cnncli.core.algorithms.base import Kernel, Scratch, Task, Work
+from cnncli.core.algorithms.base import ConvTask, Kernel, Scratch, Work
 from cnncli.core.arrays import FloatArray
 from cnncli.core.geometry import Window
 
@@ -50,7 +50,7 @@ class Term:
         return len(self.plus) + len(self.minus) + (not self.plain)
 
 
-def work(W: FloatArray, task: Task) -> Work | None:
+def work(W: FloatArray, task: ConvTask) -> Work | None:
     """Count the passes over the output, or return None unless filters see one channel each."""
     if not task.depthwise:
         return None
@@ -65,7 +65,7 @@ def work(W: FloatArray, task: Task) -> Work | None:
     )
 
 
-def prepare(W: FloatArray, task: Task) -> Kernel:
+def prepare(W: FloatArray, task: ConvTask) -> Kernel:
     """Sort the taps of every filter by weight."""
     banks = [collect_terms(plane, task.window.cols.out) for plane in _planes(W, task)]
     window, groups = task.window, task.groups
@@ -86,7 +86,7 @@ def prepare(W: FloatArray, task: Task) -> Kernel:
     return Kernel(run, bytes_per_row=(row + window.cols.out * groups) * task.dtype.itemsize)
 
 
-def _planes(W: FloatArray, task: Task) -> list[FloatArray]:
+def _planes(W: FloatArray, task: ConvTask) -> list[FloatArray]:
     """The kernels of each filter of a group, (k_H, k_W, groups)."""
     return [W[:, :, 0, number :: task.multiplier] for number in range(task.multiplier)]
 

@@ -19,7 +19,7 @@ from typing import Final, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from cnncli.core.algorithms.base import Scratch, Task
+from cnncli.core.algorithms.base import ConvTask, Scratch
 from cnncli.core.arrays import FloatArray
 from cnncli.core.borders import border_index, fill_pads
 from cnncli.core.geometry import Axis
@@ -86,7 +86,7 @@ class ColumnProduct:
         The kernels, as `band_matrix` lays them out.
     n : int
         Kernels.
-    task : Task
+    task : ConvTask
     constants : ndarray, shape (n,)
         What each kernel makes of a column of the border's constant.
     left, right : ndarray of int
@@ -95,13 +95,13 @@ class ColumnProduct:
 
     matrix: FloatArray
     n: int
-    task: Task
+    task: ConvTask
     constants: FloatArray
     left: NDArray[np.intp]
     right: NDArray[np.intp]
 
     @staticmethod
-    def of(kernels: FloatArray, task: Task) -> ColumnProduct:
+    def of(kernels: FloatArray, task: ConvTask) -> ColumnProduct:
         """Return the product of kernels (n, k_H)."""
         cols = task.window.cols
         index = border_index(cols.size, cols.begin, cols.end, task.border[0])
@@ -133,7 +133,7 @@ class ColumnProduct:
         --------
         >>> from cnncli.core.geometry import place_window
         >>> window = place_window((5, 1), (2, 1), padding=((0, 0), (1, 0)))
-        >>> task = Task(window, 1, 1, 1, 1, np.dtype(float))
+        >>> task = ConvTask(window, 1, 1, 1, 1, np.dtype(float))
         >>> X = np.arange(5.0).reshape(1, 5, 1, 1)
         >>> ColumnProduct.of(np.array([[1.0, 2.0]]), task).run(X, 4, Scratch())[0, 0, 0, :, :, 0]
         array([[ 0.,  2.],

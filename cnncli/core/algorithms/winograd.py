@@ -21,7 +21,7 @@ from typing import Final
 
 import numpy as np
 
-from cnncli.core.algorithms.base import Kernel, Scratch, Task, Work, product_flops
+from cnncli.core.algorithms.base import ConvTask, Kernel, Scratch, Work, product_flops
 from cnncli.core.arrays import FloatArray
 from cnncli.system import blas
 
@@ -90,7 +90,7 @@ def output_transform(tile: int) -> FloatArray:
     return np.hstack([values, np.eye(tile)[:, -1:]])
 
 
-def work(W: FloatArray, task: Task) -> Work | None:
+def work(W: FloatArray, task: ConvTask) -> Work | None:
     """Count transforms and products; None unless 3x3 or 5x5, dense, float32, one group."""
     rows, cols = task.window.rows, task.window.cols
     if (
@@ -117,7 +117,7 @@ def work(W: FloatArray, task: Task) -> Work | None:
     )
 
 
-def prepare(W: FloatArray, task: Task) -> Kernel:
+def prepare(W: FloatArray, task: ConvTask) -> Kernel:
     """Transform the filters."""
     layer = _Layer.of(W, task)
     tile, tile_columns = layer.tile, layer.tile_columns
@@ -160,7 +160,7 @@ class _Layer:
     back: FloatArray
 
     @staticmethod
-    def of(W: FloatArray, task: Task) -> _Layer:
+    def of(W: FloatArray, task: ConvTask) -> _Layer:
         tile = SPAN + 1 - W.shape[0]
         tile_rows, tile_columns = (-(-size // tile) for size in task.window.out)
         columns = _block_columns(task, task.images * tile_rows * tile_columns)
@@ -245,7 +245,7 @@ class _Layer:
             _lay(tiles, out[image, rows.start * tile : rows.stop * tile])
 
 
-def _block_columns(task: Task, tiles: int) -> int:
+def _block_columns(task: ConvTask, tiles: int) -> int:
     """How many filters lie side by side."""
     for columns in FILTER_COLUMNS:
         most = blas.unpacked_size() // (columns * task.n_C_prev)

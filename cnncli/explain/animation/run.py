@@ -22,7 +22,7 @@ from cnncli.io.formats import find_format
 from cnncli.io.urls import local_path
 from cnncli.io.writers import encode
 from cnncli.pipeline.one_output import OneOutput, one_output_file
-from cnncli.pipeline.targets import OutFile, Source
+from cnncli.pipeline.output_names import OutFile, Source
 from cnncli.system.memory import check_memory
 
 FRAME_NUMBER: Final = re.compile(r"\{frame(?::0?(\d{1,2})d)?\}")

@@ -24,7 +24,7 @@ from cnncli.io.urls import local_path
 from cnncli.network.graph import NORMALIZE
 from cnncli.network.layers import ConvLayer, PoolLayer
 from cnncli.pipeline.one_output import one_output_file
-from cnncli.pipeline.targets import Source
+from cnncli.pipeline.output_names import Source
 
 SUFFIXES: Final = (".html", ".htm")
 

@@ -9,7 +9,7 @@ from typing import Any, ClassVar, Final
 import numpy as np
 
 from cnncli.core.activations import Activation, get_activation, slope_gradient
-from cnncli.core.algorithms.base import Task
+from cnncli.core.algorithms.base import ConvTask
 from cnncli.core.arrays import FloatArray, Shape, is_placeholder, placeholder
 from cnncli.core.borders import check_pad_mode
 from cnncli.core.engine import Choice, Convolution, choose, prepare_convolution
@@ -226,7 +226,7 @@ class ConvLayer:
             return Choice(self.algorithm, "asked for", 0.0)
         else:
             return Choice("auto", "decided by the filters' values, which are not read", 0.0)
-        task = Task(self.window(shape), groups, 1, shape[3], bank.shape[3], dtype)
+        task = ConvTask(self.window(shape), groups, 1, shape[3], bank.shape[3], dtype)
         return choose(bank, task, self.algorithm)
 
     def _prepare(self, shape: Shape, dtype: np.dtype[Any], algorithm: str) -> Convolution:

@@ -14,7 +14,7 @@ import pytest
 
 from cnncli.errors import CnnCliError, FileProblem, OptionError
 from cnncli.io.formats import FORMATS
-from cnncli.pipeline.outputs import (
+from cnncli.pipeline.output_checks import (
     OutputOptions,
     OutputPlan,
     check_target,
@@ -22,7 +22,7 @@ from cnncli.pipeline.outputs import (
     plan_targets,
     select_files,
 )
-from cnncli.pipeline.targets import LayerResult, Source, Target
+from cnncli.pipeline.output_names import LayerResult, Source, Target
 from cnncli.render.options import MapGroup
 
 
@@ -284,8 +284,8 @@ def test_read_only_folder() -> None:
         "Path('locked').mkdir(mode=0o555); Path().chmod(0o755)\n"
         "os.setresuid(65534, 65534, 65534) if os.getuid() == 0 else None\n"
         "from cnncli.errors import FileProblem\n"
-        "from cnncli.pipeline.outputs import OutputOptions, plan_targets\n"
-        "from cnncli.pipeline.targets import Source\n"
+        "from cnncli.pipeline.output_checks import OutputOptions, plan_targets\n"
+        "from cnncli.pipeline.output_names import Source\n"
         "for output in ('locked/a.png', 'locked/', 'locked/new/', 'locked/{stem}.png'):\n"
         "    try: plan_targets([Source(Path('c.png'))], OutputOptions(output), op='conv')\n"
         "    except FileProblem as problem: print(problem)\n"
@@ -295,7 +295,7 @@ def test_read_only_folder() -> None:
         [
             sys.executable,
             "-c",
-            "import cnncli.pipeline.outputs, cnncli.pipeline.templates\n" + script,
+            "import cnncli.pipeline.output_checks, cnncli.pipeline.templates\n" + script,
         ],
         env=os.environ | {"PYTHONPATH": str(package)},
         capture_output=True,

@@ -27,8 +27,8 @@ from cnncli.io.atomic import (
 )
 from cnncli.io.formats import check_format, find_format
 from cnncli.io.urls import Location, Url, is_url, parse_output
-from cnncli.pipeline.known_files import Identity, InputFiles, hash64
-from cnncli.pipeline.targets import (
+from cnncli.pipeline.files_of_batch import Identity, InputFiles, hash64
+from cnncli.pipeline.output_names import (
     OutFile,
     OutputKind,
     OutputPattern,

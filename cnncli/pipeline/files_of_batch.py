@@ -12,7 +12,7 @@ import numpy as np
 
 from cnncli.errors import OptionError
 from cnncli.io.urls import Url
-from cnncli.pipeline.targets import OutFile, Source, is_device
+from cnncli.pipeline.output_names import OutFile, Source, is_device
 
 Identity = tuple[int, int]
 """Device and inode of a file, or `Url.identity`."""

@@ -9,8 +9,8 @@ import pytest
 from cnncli.errors import OptionError
 from cnncli.io.formats import NPY
 from cnncli.io.urls import parse_url
-from cnncli.pipeline.known_files import InputFiles, OutputClaims, hash64
-from cnncli.pipeline.targets import OutFile, Source
+from cnncli.pipeline.files_of_batch import InputFiles, OutputClaims, hash64
+from cnncli.pipeline.output_names import OutFile, Source
 
 
 def test_inputs_are_known_among_many(tmp_path: Path) -> None:
