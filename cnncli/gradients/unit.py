@@ -74,7 +74,7 @@ def parse_unit(text: str, find: Callable[[str], str]) -> Unit:
     --------
     >>> from cnncli.network.graph import Model
     >>> parse_unit("pool1:0,2,3", Model(Network.chain(PoolLayer())).find)
-    Unit(layer='pool1', map='0', place=(2, 3))
+    Unit(layer='pool1', map='0', position=(2, 3))
     """
     layer, colon, rest = text.rpartition(":")
     try:
@@ -85,8 +85,8 @@ def parse_unit(text: str, find: Callable[[str], str]) -> Unit:
     match = _PLACED.fullmatch(rest)
     if match is None or not layer:
         raise OptionError(f"--unit must be {_FORM}, got {text!r}")
-    place = None if match["row"] is None else (int(match["row"]), int(match["col"]))
-    return Unit(find(layer), match["map"], place)
+    position = None if match["row"] is None else (int(match["row"]), int(match["col"]))
+    return Unit(find(layer), match["map"], position)
 
 
 def unit_upstream(
