@@ -10,6 +10,7 @@ from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
 
 from cnncli.cli import CONTEXT, cli
+from cnncli.cli.help import SHOW_ALL
 
 WIDTH = 96
 
@@ -25,15 +26,15 @@ def pages() -> dict[str, str]:
         texts[f"{name}.md"] = f"# cnncli {name}\n{_texts(command, f'cnncli {name}', context)}"
         rows.append(f"| [`cnncli {name}`]({name}.md) | {command.get_short_help_str(120)} |")
     table = "\n".join(["| command | does |", "|---|---|", *rows])
-    texts["index.md"] = (
-        f"# Commands\n\n{table}\n\nEach tells all this itself: `cnncli conv --help`.\n"
-    )
+    all_options = "`cnncli conv --help-all` shows this text; `--help` only what people use first."
+    texts["index.md"] = f"# Commands\n\n{table}\n\n{all_options}\n"
     return texts
 
 
 def _texts(command: click.Command, name: str, parent: click.Context) -> str:
     """Return the help of a command, and of those below it."""
     context = click.Context(command, info_name=name.split()[-1], parent=parent, **CONTEXT)
+    context.meta[SHOW_ALL] = True
     context.max_content_width = context.terminal_width = WIDTH
     text = f"\n```text\n{command.get_help(context).rstrip()}\n```\n"
     if not isinstance(command, click.Group):

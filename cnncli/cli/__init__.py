@@ -28,6 +28,8 @@ Examples:
   cnncli conv photo.png --filter sobel_v --range symmetric --colormap diverging
   cnncli conv photo.png --filter edge -o - | cnncli pool --mode max -o pooled.png
   cnncli filters list
+
+cnncli COMMAND --help shows the options that people use first, --help-all shows all.
 """
 
 

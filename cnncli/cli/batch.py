@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
+from cnncli.cli.command import make
 from cnncli.cli.group import check_output_open, start_work, typed_command
-from cnncli.cli.options import BatchOptions, ImageOptions, ResultOptions, make, read_options
+from cnncli.cli.options import BatchOptions, ImageOptions, ResultOptions, read_options
 from cnncli.cli.progress import ProgressReporter, is_terminal_stream
 from cnncli.errors import CnnCliError
 from cnncli.system import signals

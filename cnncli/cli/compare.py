@@ -7,20 +7,11 @@ from typing import TYPE_CHECKING
 
 import click
 
+from cnncli.cli.command import Command, OptionGroup, argument, flag, option
 from cnncli.cli.group import check_output_open
 from cnncli.cli.layer import either_layer
-from cnncli.cli.options import (
-    FILE,
-    Command,
-    ImageOptions,
-    LayerOptions,
-    OptionGroup,
-    argument,
-    flag,
-    option,
-    read_options,
-)
-from cnncli.cli.types import FiniteFloat
+from cnncli.cli.options import FILE, ImageOptions, LayerOptions, read_options
+from cnncli.cli.types import Choice, FiniteFloat
 from cnncli.core.choices import CONVENTION_NAMES, PEER_NAMES
 
 if TYPE_CHECKING:
@@ -43,21 +34,21 @@ class CompareOptions(OptionGroup):
 
     paths: tuple[str, ...] = argument("paths", metavar="RESULT RESULT | IMAGE", nargs=-1, type=FILE)
     image: str | None = option(
-        "--image", type=FILE, metavar="IMAGE",
-        help="What two results were made of, by the layer given: finds what sets them apart.",
+        "--image", type=FILE, metavar="IMAGE", common=True,
+        help="The picture that both results were made of, by the layer given: to find the cause.",
     )
     conventions: tuple[str, ...] = option(
-        "--convention", multiple=True, type=click.Choice(CONVENTION_NAMES),
+        "--convention", multiple=True, type=Choice(CONVENTION_NAMES), common=True,
         help="Compare with the same layer as that tool does it.  [default: all]",
     )
     peers: tuple[str, ...] = option(
-        "--against", multiple=True, type=click.Choice(PEER_NAMES),
+        "--against", multiple=True, type=Choice(PEER_NAMES), common=True,
         help="Run the layer by that library, if it is installed, and compare.",
     )
     tolerance: float | None = option(
-        "--tolerance", type=FiniteFloat(above=0), metavar="T",
-        help="Largest difference that counts as equal.  [default: half a level of 8-bit pictures, "
-        "else 1e-5; 1e-4 of the largest value against others]",
+        "--tolerance", type=FiniteFloat(above=0), metavar="T", common=True,
+        help="Largest difference that counts as equal.  [default: half a level of 8-bit pictures; "
+        "for arrays 1e-5; for --against 1e-4 of the largest value]",
     )
 
 
@@ -69,22 +60,21 @@ class CompareImageOptions(OptionGroup):
     as_values: bool = ImageOptions.as_values
     max_pixels: int = ImageOptions.max_pixels
     max_memory: int | None = ImageOptions.max_memory
-    as_json: bool = flag("--json", help="A JSON object for each comparison.")
+    as_json: bool = flag("--json", common=True, help="Print a JSON object for each comparison.")
 # fmt: on
 
 
 @click.command(cls=Command, epilog=EXAMPLES)
 def compare(options: CompareOptions, layer: LayerOptions, images: CompareImageOptions) -> int:
-    """Tell how far two results are apart, where, and why.
+    """Show how far two results are apart, where, and why.
 
-    Two RESULTs are pictures or .npy arrays. If one is what the other would be with the signs
-    turned, the channels reversed, a cell moved or another border, that is said; with --image and
-    the layer that made them also if it is by a flipped filter, another side of padding, another
-    divisor, or as another tool does it.
+    Two RESULTs are pictures or .npy arrays. Causes are named: opposite signs, channels in reverse
+    order, a shift by one cell, another border; with --image and the layer also a flipped filter,
+    the other side of an odd padding, another divisor, or another tool's convention.
 
-    One IMAGE with --filter or --pool: how the layer would differ by the conventions of PyTorch,
-    TensorFlow, ONNX, OpenCV, SciPy and ImageMagick, or how far what a library makes of it is
-    from what cnncli does (--against).
+    One IMAGE with --filter or --pool: what the conventions of PyTorch, TensorFlow, ONNX, OpenCV,
+    SciPy and ImageMagick would change; with --against, how far the library's own result is from
+    that of cnncli.
 
     The exit code is 1 if two results, or cnncli and a library, differ.
     """

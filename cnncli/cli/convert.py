@@ -8,16 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from cnncli.cli.command import Command, OptionGroup, flag, option
 from cnncli.cli.group import tell
-from cnncli.cli.options import (
-    ONE_OR_TWO,
-    Command,
-    OptionGroup,
-    flag,
-    network_argument,
-    option,
-    overwrite_option,
-)
+from cnncli.cli.options import ONE_OR_TWO, network_argument, overwrite_option
 from cnncli.cli.types import FiniteFloat, Floats
 from cnncli.errors import OptionError, quote
 
@@ -43,21 +36,24 @@ class ConvertOptions(OptionGroup):
         "-o", "--output", metavar="NET.toml", required=True, help="The network file."
     )
     weights: str | None = option(
-        "--weights", metavar="FILE",
+        "--weights", metavar="FILE", common=True,
         help="File .npz or .safetensors.  [default: NET.npz beside NET.toml]",
     )
-    size: int | Pair | None = option("--size", type=ONE_OR_TWO, help="Resize images to this first.")
+    size: int | Pair | None = option(
+        "--size", type=ONE_OR_TWO, common=True, help="Resize images to this size first."
+    )
     scale: float | None = option(
-        "--scale", type=FiniteFloat(), help="x*scale - mean, divided by std; x is 0..1."
+        "--scale", type=FiniteFloat(), common=True,
+        help="Multiply pixels of 0..1 by this, then subtract --mean and divide by --std.",
     )
     mean: float | tuple[float, ...] | None = option(
-        "--mean", type=Floats(), help="One number, or one for each channel."
+        "--mean", type=Floats(), common=True, help="One number, or one for each channel."
     )
     std: float | tuple[float, ...] | None = option(
-        "--std", type=Floats(), help="One number, or one for each channel."
+        "--std", type=Floats(), common=True, help="One number, or one for each channel."
     )
     overwrite: bool = overwrite_option
-    quiet: bool = flag("-q", "--quiet", help="No report; errors still show.")
+    quiet: bool = flag("-q", "--quiet", common=True, help="No report; errors still show.")
 # fmt: on
 
 

@@ -13,20 +13,15 @@ import click
 from click.core import ParameterSource
 
 from cnncli.cli.batch import make_job
+from cnncli.cli.command import Command, OptionGroup, argument, flag, make, option
 from cnncli.cli.group import check_output_open, start_work, tell
 from cnncli.cli.layer import either_layer
 from cnncli.cli.options import (
     FILE_OR_STDIN,
-    Command,
     ConvOptions,
     ImageOptions,
     LayerOptions,
-    OptionGroup,
     PoolOptions,
-    argument,
-    flag,
-    make,
-    option,
     overwrite_option,
 )
 from cnncli.cli.progress import is_terminal_stream, tell_file
@@ -63,15 +58,15 @@ class ValueOptions(OptionGroup):
         "paths", metavar="[NETWORK] [IMAGE]", nargs=-1, type=FILE_OR_STDIN
     )
     layer: str | None = option(
-        "--layer", metavar="NAME", help="Layer of NETWORK.  [default: the last]"
+        "--layer", metavar="NAME", common=True, help="Layer of NETWORK.  [default: the last]"
     )
     at: Pair | None = option(
-        "--at", type=Numbers((2,), 0, "ROW,COL"),
-        help="Row and column of the output, with --backward of the input, from 0.  "
-        "[default: the strongest output of the middle part; the middle of the input]",
+        "--at", type=Numbers((2,), 0, "ROW,COL"), common=True,
+        help="Row and column of the output, from 0; with --backward of the input.  "
+        "[default: the strongest output near the middle; the middle of the input]",
     )
     map: str | None = option(
-        "--map", metavar="K",
+        "--map", metavar="K", common=True,
         help="Map of the output, by index or name.  [default: 0, with --backward all]",
     )
     image: int | None = option(
@@ -79,8 +74,8 @@ class ValueOptions(OptionGroup):
         help="Image of an array of several, from 0.  [default: 0]",
     )
     backward: bool = flag(
-        "--backward",
-        help="Show instead which outputs send gradient to one input value, if that of each is 1.",
+        "--backward", common=True,
+        help="Show instead the gradient of one input value, if every output's gradient is 1.",
     )
     channel: str | None = option(
         "--channel", metavar="C",
@@ -103,28 +98,28 @@ class ExplanationOptions(OptionGroup):
 
     channels: int | None = option(
         "--channels", type=ChannelCount(),
-        help="Input channels shown in full, the strongest first; of the others only the sums.  "
-        "[default: 3 where there are more than 4]",
+        help="Show N input channels in full, the strongest first, and the sums of the others.  "
+        "[default: 3 if there are more than 4]",
     )
     output: str | None = option(
-        "-o", "--output", metavar="FILE",
-        help="Write a file instead: .html an interactive page; .gif, .webp or .png an animation of "
-        "the window around --at; a folder/ or {frame:03d}.png a picture for each frame.",
+        "-o", "--output", metavar="FILE", common=True,
+        help="Write a file instead. .html: an interactive page. .gif, .webp, .png: an animation "
+        "of the window around --at. folder/ or {frame:03d}.png: a picture for each frame.",
     )
     cells: int | None = option(
         "--cells", type=click.IntRange(1, 64), metavar="N",
-        help="Rows and columns of the input in frames.  [default: enough for five places a side]",
+        help="Show N rows and columns of the input.  [default: enough for 5x5 outputs]",
     )
     fps: float = option(
-        "--fps", type=click.FloatRange(0.1, 50), default=2, metavar="F", help="Frames in a second."
+        "--fps", type=click.FloatRange(0.1, 50), default=2, metavar="F", help="Frames per second."
     )
     most: int = option(
         "--frames", type=click.IntRange(1, 500), default=60, metavar="N",
-        help="Frames at most; of more places those around --at.",
+        help="Show at most N frames, those around --at.",
     )
     overwrite: bool = overwrite_option
-    as_json: bool = flag("--json", help="All numbers as one JSON object.")
-    quiet: bool = flag("-q", "--quiet", help="No notes; errors still show.")
+    as_json: bool = flag("--json", common=True, help="Print all numbers as one JSON object.")
+    quiet: bool = flag("-q", "--quiet", common=True, help="No notes; errors still show.")
 
     @property
     def is_page(self) -> bool:
@@ -143,9 +138,9 @@ def explain(
     """Show how one output value comes about, number by number.
 
     IMAGE is a picture, a .npy array or - for standard input. The layer is a convolution by
-    --filter, a pool by --pool, or one of NETWORK, a network file (.toml) or an ONNX model. Shown
-    are the window on the input with its padding, weights, products and sums, bias, activation and
-    result, and the value that all other commands get.
+    --filter, a pool by --pool, or one of NETWORK, a network file (.toml) or an ONNX model. The
+    text has the window with its padding, the weights, products and sums, the bias, the activation
+    and the result.
     """
     from cnncli.batch.sources import gather_one
     from cnncli.explain.run import ExplainJob

@@ -8,10 +8,12 @@ from typing import Any
 
 import click
 
+from cnncli.cli.command import argument, flag, option
 from cnncli.cli.group import SuggestingGroup, check_output_open, tell
-from cnncli.cli.options import ONE_OR_TWO, argument, flag, layout_option, option, overwrite_option
+from cnncli.cli.help import HelpfulCommand
+from cnncli.cli.options import ONE_OR_TWO, layout_option, overwrite_option
 from cnncli.cli.progress import is_terminal_stream
-from cnncli.cli.types import AnyParamType, FilterName, FiniteFloat
+from cnncli.cli.types import AnyParamType, Choice, FilterName, FiniteFloat
 from cnncli.errors import nearest
 from cnncli.filters.builtin_names import builtin_names
 from cnncli.filters.generators import GENERATORS, Generator, Parameter
@@ -20,26 +22,35 @@ from cnncli.filters.generators import GENERATORS, Generator, Parameter
 filter_argument = argument("name", metavar="FILTER", type=FilterName())
 builtin_argument = argument("name", metavar="NAME", type=FilterName())
 output_option = option(
-    "-o", "--output", metavar="PATH", required=True,
+    "-o", "--output", metavar="PATH", required=True, common=True,
     help="File .npy, .txt or .csv, folder/ or - for standard output.",
 )
 export_option = option(
-    "-o", "--output", metavar="PATH",
+    "-o", "--output", metavar="PATH", common=True,
     help="File .npy, .txt or .csv, folder/ or - for standard output.  [default: NAME.npy]",
 )
-lines_option = flag("--json", "as_json", help="One JSON object a line.")
-object_option = flag("--json", "as_json", help="One JSON object.")
+lines_option = flag("--json", "as_json", common=True, help="Print a JSON object for each filter.")
+object_option = flag("--json", "as_json", common=True, help="Print one JSON object.")
 # fmt: on
 
 
-@click.group(cls=SuggestingGroup)
+def _examples(*commands: str) -> str:
+    return "\n".join(["\b", "Examples:", *(f"  cnncli filters {command}" for command in commands)])
+
+
+@click.group(
+    cls=SuggestingGroup, epilog=_examples("list", "show sobel_v", "make gaussian -o blur.npy")
+)
 def filters() -> None:
     """List, show, make and export filters."""
 
 
-@filters.command("list", params=[lines_option])
+@filters.command("list", params=[lines_option], epilog=_examples("list", "list --json"))
 def list_filters(as_json: bool) -> None:
-    """List the built-in filters: name, shape, what it does, what a positive response means."""
+    """List the built-in filters.
+
+    Each with its shape, what it does, and what a positive response means.
+    """
     from cnncli.filters.builtins import BUILTINS
     from cnncli.render.text_table import text_table
     from cnncli.render.to_json import json_text
@@ -60,7 +71,10 @@ def list_filters(as_json: bool) -> None:
         click.echo(line)
 
 
-@filters.command(params=[filter_argument, layout_option, object_option])
+@filters.command(
+    params=[filter_argument, layout_option, object_option],
+    epilog=_examples("show sobel_v", "show mine.npy", "show '0 -1 0; -1 5 -1; 0 -1 0'"),
+)
 def show(name: str, filter_layout: str, as_json: bool) -> None:
     """Show the numbers of any filter and the facts about it.
 
@@ -81,7 +95,10 @@ def show(name: str, filter_layout: str, as_json: bool) -> None:
     click.echo(describe.format_matrix(loaded))
 
 
-@filters.command(params=[builtin_argument, export_option, overwrite_option])
+@filters.command(
+    params=[builtin_argument, export_option, overwrite_option],
+    epilog=_examples("export edge", "export edge -o edge.txt"),
+)
 def export(name: str, output: str | None, overwrite: bool) -> None:
     """Write a built-in filter as a file of your own."""
     from cnncli.errors import OptionError
@@ -106,7 +123,10 @@ class MakeGroup(SuggestingGroup):
         return None if generator is None else _make_command(generator)
 
 
-@filters.command(cls=MakeGroup)
+@filters.command(
+    cls=MakeGroup,
+    epilog=_examples("make gaussian --size 9 --sigma 2 -o blur.npy", "make gabor --help"),
+)
 def make() -> None:
     """Make a filter from its formula."""
 
@@ -121,7 +141,13 @@ def _make_command(generator: Generator) -> click.Command:
         tell(f"{path}: {shape}, sum {weights.sum():.6g}")
 
     params = [*map(_parameter_option, generator.parameters), output_option, overwrite_option]
-    return click.Command(generator.name, params=params, callback=run, help=generator.summary)
+    return HelpfulCommand(
+        generator.name,
+        params=params,
+        callback=run,
+        help=_sentence(generator.summary),
+        epilog=_examples(f"make {generator.name} -o {generator.name}.npy"),
+    )
 
 
 def _parameter_option(parameter: Parameter) -> click.Option:
@@ -129,12 +155,16 @@ def _parameter_option(parameter: Parameter) -> click.Option:
         "size": ONE_OR_TWO,
         "int": click.INT,
         "float": FiniteFloat(),
-        "choice": click.Choice(parameter.choices),
+        "choice": Choice(parameter.choices),
     }
     return click.Option(
         [f"--{parameter.name.replace('_', '-')}"],
         type=types[parameter.type],
         default=parameter.default,
         show_default=parameter.default is not None,
-        help=parameter.help,
+        help=_sentence(parameter.help),
     )
+
+
+def _sentence(text: str) -> str:
+    return f"{text[0].upper()}{text[1:]}."

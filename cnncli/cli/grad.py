@@ -8,19 +8,15 @@ from dataclasses import dataclass
 import click
 
 from cnncli.cli.batch import make_job
+from cnncli.cli.command import Command, OptionGroup, argument, flag, option
 from cnncli.cli.group import tell
 from cnncli.cli.options import (
     FILE,
     FILE_OR_STDIN,
     LAYER_FIELDS,
-    Command,
     ImageOptions,
-    OptionGroup,
     ResultOptions,
-    argument,
-    flag,
     network_argument,
-    option,
     output_option,
 )
 from cnncli.cli.progress import is_terminal_stream, tell_outcome
@@ -46,28 +42,29 @@ class GradOptions(OptionGroup):
     network: str = network_argument
     image: str | None = argument("image", metavar="[IMAGE]", required=False, type=FILE_OR_STDIN)
     unit: str | None = option(
-        "--unit", metavar="LAYER:MAP[,ROW,COL]",
-        help="What the gradient is of: one value, the sum of a map (by index or name), or with "
-        "LAYER alone of a whole layer.",
+        "--unit", metavar="LAYER:MAP[,ROW,COL]", common=True,
+        help="The gradient of what: one value, the sum of a map (index or name), or LAYER alone: "
+        "the sum of a layer.",
     )
     upstream: str | None = option(
-        "--upstream", metavar="FILE.npy", type=FILE,
+        "--upstream", metavar="FILE.npy", type=FILE, common=True,
         help="Gradient of the output of --unit LAYER, or of the last layer, to start from.",
     )
-    overlay: bool = flag("--overlay", help="Lay the gradient over the dimmed grey photo.")
+    overlay: bool = flag("--overlay", common=True, help="Lay the gradient over the grey picture.")
     winners: bool = flag(
-        "--winners",
-        help="Show instead which input cells won in the max pools before the unit, or in the one "
-        "that --unit names; .npy holds how often.",
+        "--winners", common=True,
+        help="Show instead which cells won in the max pools before the unit, or in the one that "
+        "--unit names. .npy counts how often.",
     )
     params: str | None = option(
-        "--params", metavar="DIR",
-        help="Write the gradient of every parameter of every layer too: DIR/conv1-W.npy and so on.",
+        "--params", metavar="DIR", common=True,
+        help="Write the gradients of all weights and biases: DIR/conv1-W.npy and so on.",
     )
     check: int | None = option(
         "--check", type=click.IntRange(min=1), is_flag=False, flag_value=20, metavar="[N]",
-        help="Compare with finite differences in float64 at N random places (20) of the input and "
-        "of each parameter; fail above 1e-6.",
+        common=True,
+        help="Compare with finite differences in float64 at N random cells (20) of the input and "
+        "of each parameter. Fail above 1e-6.",
     )
 # fmt: on
 
@@ -87,10 +84,10 @@ class GradResultOptions(ResultOptions):
 def grad(options: GradOptions, images: ImageOptions, results: GradResultOptions) -> int:
     """Show which pixels raise a unit of a network, and which lower it.
 
-    NETWORK is a network file, IMAGE a picture, a .npy array or - for standard input. The unit's
-    gradient by each pixel value (0..1, before any scaling in the network) becomes a picture: red
-    where brighter pixels raise the unit, blue where they lower it, of the channel with the
-    strongest gradient. A .npy output holds all channels.
+    NETWORK is a network file (.toml) or an ONNX model (.onnx); IMAGE is a picture, a .npy array or
+    - for standard input. The result is a picture of the unit's gradient with respect to each
+    pixel: red where a brighter pixel raises the unit, blue where it lowers it. It shows the channel
+    with the strongest gradient; a .npy output holds all channels.
     """
     from cnncli.batch.report import Report
     from cnncli.batch.sources import gather_one

@@ -13,14 +13,21 @@ from typing import Any, Final
 
 import click
 
+from cnncli.cli.help import HelpfulCommand
 from cnncli.errors import CnnCliError, FileProblem, hide_secrets, memory_problem, quote
 from cnncli.system import signals
 
 BROKEN_PIPE: Final = 141
 
 
-class SuggestingGroup(click.Group):
+class SuggestingGroup(HelpfulCommand, click.Group):
     """A group that says which command a mistyped one is like."""
+
+    command_class = HelpfulCommand
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Return the names in the order in which they were defined."""
+        return list(self.commands)
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
@@ -29,9 +36,12 @@ class SuggestingGroup(click.Group):
         try:
             return super().resolve_command(ctx, args)
         except click.UsageError as error:
+            from cnncli.cli.synonyms import meant_command
             from cnncli.errors import nearest
 
-            alike = nearest(args[0], self.list_commands(ctx))
+            names = self.list_commands(ctx)
+            meant = meant_command(args[0])
+            alike = (meant,) if meant in names else nearest(args[0], names)
             if not alike:
                 raise
             message = f"{error.message} Did you mean {' or '.join(alike)}?"
@@ -135,7 +145,8 @@ def show_error(error: Exception) -> int:
     if isinstance(error, click.ClickException):
         message = error.format_message()
     if isinstance(error, click.UsageError) and error.ctx is not None:
-        hint = f"{error.ctx.command_path} --help"
+        more = "-all" if isinstance(error, click.NoSuchOption) else ""
+        hint = f"{error.ctx.command_path} --help{more}"
     tell(f"cnncli: error: {_one_line(message)}")
     if hint:
         tell(f"hint: {_one_line(hint)}")

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, TypeVar
 
 import click
 
-from cnncli.cli.options import ConvOptions, LayerOptions, PoolOptions, make
+from cnncli.cli.command import make
+from cnncli.cli.options import ConvOptions, LayerOptions, PoolOptions
 
 if TYPE_CHECKING:
     from cnncli.network.layers import ConvLayer, PoolLayer

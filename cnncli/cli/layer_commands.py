@@ -5,10 +5,10 @@ from __future__ import annotations
 import click
 
 from cnncli.cli.batch import run_batch
+from cnncli.cli.command import Command
 from cnncli.cli.layer import check_pad_value, conv_layer, pool_layer
 from cnncli.cli.options import (
     BatchOptions,
-    Command,
     ConvOptions,
     FilterResultOptions,
     ImageOptions,
@@ -80,7 +80,7 @@ def conv(
 def pool(
     layer: PoolOptions, images: ImageOptions, batch: BatchOptions, results: ResultOptions
 ) -> int:
-    """Pool images: the largest, average, smallest or p-norm value of each window.
+    """Pool images: make one value of each window.
 
     IMAGE is a picture, a .npy array, a folder, a quoted pattern or - for standard input.
     """

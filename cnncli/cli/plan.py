@@ -10,19 +10,9 @@ from typing import TYPE_CHECKING
 
 import click
 
+from cnncli.cli.command import Command, OptionGroup, flag, make, option
 from cnncli.cli.group import check_output_open, tell, typed_command
-from cnncli.cli.options import (
-    FILE,
-    Command,
-    ImageOptions,
-    OptionGroup,
-    flag,
-    make,
-    network_argument,
-    option,
-    overwrite_option,
-    read_options,
-)
+from cnncli.cli.options import FILE, ImageOptions, network_argument, overwrite_option, read_options
 from cnncli.cli.progress import is_terminal_stream, tell_file
 from cnncli.cli.types import InputSize, UnitType
 
@@ -46,40 +36,44 @@ class PlanOptions(OptionGroup):
 
     network: str = network_argument
     input: tuple[int, ...] | None = option(
-        "--input", type=InputSize(),
+        "--input", type=InputSize(), common=True,
         help="Height, width and channels of the image.  "
         "[default: the network's own size, or that of --image]",
     )
     image: str | None = option(
-        "--image", type=FILE, metavar="IMAGE",
-        help="Take the size from the header of a picture or .npy array; --trace draws on it.",
+        "--image", type=FILE, metavar="IMAGE", common=True,
+        help="Take the size of this picture or .npy file. --trace draws on it.",
     )
-    as_json: bool = flag("--json", help="A JSON object a layer, then the totals.")
-    as_csv: bool = flag("--csv", help="Comma-separated values, a line a layer.")
+    as_json: bool = flag(
+        "--json", common=True, help="Print a JSON object for each layer, then the totals."
+    )
+    as_csv: bool = flag(
+        "--csv", common=True, help="Print comma-separated values, a line for each layer."
+    )
     trace: tuple[str, Pair] | None = option(
-        "--trace", type=UnitType(),
-        help="Draw the pixels of --image that reach a unit, layer by layer; rows and columns "
-        "from 0.",
+        "--trace", type=UnitType(), common=True,
+        help="Draw the pixels of --image that reach one unit, layer by layer. Rows and columns "
+        "count from 0.",
     )
     output: str | None = option(
-        "-o", "--output", metavar="PATH",
+        "-o", "--output", metavar="PATH", common=True,
         help="File, folder/ or template for --trace's picture.  [default: {stem}-field.png]",
     )
     overwrite: bool = overwrite_option
     max_pixels: int = ImageOptions.max_pixels
     max_memory: int | None = ImageOptions.max_memory
-    quiet: bool = flag("-q", "--quiet", help="No warnings and no report.")
+    quiet: bool = flag("-q", "--quiet", common=True, help="No warnings and no report.")
 # fmt: on
 
 
 @click.command(cls=Command, epilog=EXAMPLES)
 def plan(options: PlanOptions) -> None:
-    """Tell what each layer of a network does to an input, without running it.
+    """Show the shapes, sizes and costs of a network without running it.
 
-    NETWORK is a network file (.toml) or an ONNX model (.onnx). Shown are output shapes with their
-    formulas, pads, parameters, multiply-adds, receptive fields (size, step, centre of the first
-    unit), memory, algorithms, and which rows and columns are never read. No pixel is read, and of
-    weights the headers only.
+    NETWORK is a network file (.toml) or an ONNX model (.onnx). For each layer the table has the
+    output's shape with its formula, padding, parameters, multiply-adds, receptive field (size,
+    step, centre of the first unit) and memory. A warning names rows and columns that are never
+    read. Neither pixels nor weights are read.
     """
     from cnncli.io.urls import local_path
     from cnncli.network.load import load_model

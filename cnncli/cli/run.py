@@ -9,15 +9,8 @@ from typing import TYPE_CHECKING
 import click
 
 from cnncli.cli.batch import run_batch
-from cnncli.cli.options import (
-    BatchOptions,
-    Command,
-    ImageOptions,
-    LayerResultOptions,
-    OptionGroup,
-    network_argument,
-    option,
-)
+from cnncli.cli.command import Command, OptionGroup, option
+from cnncli.cli.options import BatchOptions, ImageOptions, LayerResultOptions, network_argument
 
 if TYPE_CHECKING:
     from cnncli.network.graph import Network
@@ -39,12 +32,12 @@ class NetworkOptions(OptionGroup):
 
     network: str = network_argument
     until: str | None = option(
-        "--until", metavar="NAME", help="Stop at this layer.  [default: the last]"
+        "--until", metavar="NAME", common=True, help="Stop at this layer.  [default: the last]"
     )
     layers: tuple[str, ...] = option(
-        "--layer", metavar="NAME", multiple=True,
-        help="The layer that goes out; several times for a folder, a template with {layer} or an "
-        ".npz file.  [default: all for those, else the last]",
+        "--layer", metavar="NAME", multiple=True, common=True,
+        help="Write this layer; may be given several times for a folder, a template with {layer} "
+        "or an .npz file.  [default: all of them there, else the last]",
     )
 # fmt: on
 

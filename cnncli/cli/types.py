@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
 import click
@@ -51,18 +52,58 @@ class TextType(AnyParamType):
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         """Return the value, or fail with what the text must be."""
-        if not isinstance(value, str) or value in self.words:
+        if not isinstance(value, str):
             return value
+        if value.lower() in self.words:
+            return value.lower()
         parsed = self.parse(value)
         if parsed is None:
-            self.fail(f"must be {self.form}, got {value!r}.", param, ctx)
+            self.fail(f"must be {self.form}, got {value!r}.{self._answer(value)}", param, ctx)
         return parsed
+
+    def _answer(self, text: str) -> str:
+        """Return what to write for a text with other separators, or a word of another tool."""
+        from cnncli.cli.synonyms import meant_value
+
+        for typed, ours in ((" ", ""), ("x", ","), (",", "x")):
+            other = text.replace(typed, ours)
+            if other != text and self.parse(other) is not None:
+                return f" Did you mean {other}?"
+        meant = meant_value(text, self.words)
+        return f" Did you mean {meant}?" if meant else ""
 
     def shell_complete(
         self, ctx: click.Context, param: click.Parameter, incomplete: str
     ) -> list[CompletionItem]:
         """Offer the words."""
         return [CompletionItem(word) for word in self.words if word.startswith(incomplete)]
+
+
+class Choice(click.Choice[str]):
+    """One of some words; the answer to a word of another tool is ours for the same.
+
+    Parameters
+    ----------
+    choices : iterable of str
+    accepted : dict
+        Words that are taken too, with the choice that each stands for.
+    """
+
+    def __init__(self, choices: Iterable[str], accepted: Mapping[str, str] | None = None) -> None:
+        super().__init__(tuple(choices))
+        self.accepted = accepted or {}
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """Return the choice, or fail with all of them."""
+        try:
+            return super().convert(self.accepted.get(value, value), param, ctx)
+        except click.BadParameter as error:
+            from cnncli.cli.synonyms import meant_value
+
+            meant = meant_value(str(value), self.choices)
+            if meant is None:
+                raise
+            self.fail(f"{error.message} Did you mean {meant}?", param, ctx)
 
 
 class Numbers(TextType):

@@ -160,7 +160,7 @@ _GENERATORS = (
     Generator(
         "sharpen",
         "the picture minus its 4-neighbour Laplacian",
-        (_number("amount", 1.0, "0 changes nothing"),),
+        (_number("amount", 1.0, "strength; 0 changes nothing"),),
     ),
     Generator(
         "unsharp",
@@ -168,7 +168,7 @@ _GENERATORS = (
         (
             _size(5, "N or H,W, odd"),
             _number("sigma", None, _OPENCV_SIGMA),
-            _number("amount", 1.0, "0 changes nothing"),
+            _number("amount", 1.0, "strength; 0 changes nothing"),
         ),
     ),
     Generator(

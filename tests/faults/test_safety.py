@@ -107,7 +107,7 @@ def test_json_of_a_sheet_has_the_range_of_each_map(empty_folder: Path) -> None:
 
 def test_help_is_in_sections_that_hold_every_option() -> None:
     for command in ("pad", "conv", "pool"):
-        text = run_cli(command, "--help").stdout
+        text = run_cli(command, "--help-all").stdout
         sections = [text.index(title) for title in ("Layer:", "Images in:", "Results out:")]
         assert sections == sorted(sections)
         assert text.index("--padding") < sections[1] < text.index("--gray") < sections[2]

@@ -95,8 +95,8 @@ def test_faults_are_named_with_layer_and_field(text: str, words: list[str]) -> N
 
 
 def test_every_option_of_the_commands_has_its_field() -> None:
+    from cnncli.cli.command import Option
     from cnncli.cli.layer_commands import conv, pad, pool
-    from cnncli.cli.options import Option
 
     for command in (conv, pool, pad):
         own = [p for p in command.params if isinstance(p, Option) and p.section is None]

@@ -17,6 +17,7 @@ ELSEWHERE = {
     "batch/test_sources.py": "batch/listing",
     "cli/test_batch.py": "batch/run cli/progress",
     "cli/test_compare.py": "compare/run",
+    "cli/test_command.py": "cli/options",
     "cli/test_conv.py": "cli/layer cli/layer_commands",
     "cli/test_explain.py": "explain/run explain/to_json",
     "cli/test_grad.py": "gradients/pictures gradients/run",

@@ -17,9 +17,14 @@ from cnncli.cli import cli
 from tests.support.patience import patient
 
 
-def run_cli(*args: object, code: int = 0, stdin: bytes | None = None) -> Result:
+def run_cli(
+    *args: object,
+    code: int = 0,
+    stdin: bytes | None = None,
+    env: dict[str, str] | None = None,
+) -> Result:
     """Run one command line, check its exit code and that no error shows a traceback."""
-    result = CliRunner().invoke(cli, [str(a) for a in args], input=stdin)
+    result = CliRunner().invoke(cli, [str(a) for a in args], input=stdin, env=env)
     shown = f"{args}\nexit {result.exit_code}\n{result.stderr}\n{result.stdout_bytes[:500]!r}"
     assert result.exit_code == code, f"{shown}\n{result.exception!r}"
     assert "Traceback" not in result.stderr, shown

@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from cnncli.cli.options import OptionGroup, PadOptions, flag
+from cnncli.cli.command import OptionGroup, flag
+from cnncli.cli.options import PadOptions
 
 SHARED = flag("--shared", help="Of two groups.")
 

@@ -1,0 +1,69 @@
+"""Help in two lengths, and the right answer to options of other tools: the base of all commands."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+import click
+
+SHOW_ALL: Final = "cnncli.show_all_options"
+"""Key of a context's `meta`: whether its help shows rare options too."""
+
+
+class HelpfulCommand(click.Command):
+    """A command whose --help shows the common options, and --help-all every one."""
+
+    def __init__(self, *args: Any, **settings: Any) -> None:
+        super().__init__(*args, **settings)
+        self._help_all = click.Option(
+            ["--help-all"],
+            is_flag=True,
+            is_eager=True,
+            expose_value=False,
+            help="Show all options and exit.",
+            callback=_show_all,
+        )
+
+    def get_params(self, ctx: click.Context) -> list[click.Parameter]:
+        """Return the parameters with --help and --help-all."""
+        return [*super().get_params(ctx), self._help_all]
+
+    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the examples, and where the options are that are not shown."""
+        super().format_epilog(ctx, formatter)
+        options = [param for param in self.get_params(ctx) if isinstance(param, click.Option)]
+        if any(option.get_help_record(ctx) is None for option in options):
+            formatter.write_paragraph()
+            formatter.write_text(f"All {len(options)} options: {ctx.command_path} --help-all")
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Parse a command line; answer options of other tools with those of this command."""
+        words = list(args)
+        self._refuse_one_dash(ctx, words)
+        try:
+            return super().parse_args(ctx, args)
+        except click.NoSuchOption as error:
+            from cnncli.cli.synonyms import meant_option
+
+            typed, use = meant_option(self, ctx, error.option_name, words)
+            if use is None:
+                raise
+            raise click.NoSuchOption(typed, f"No such option {typed!r}. {use}", ctx=ctx) from error
+
+    def _refuse_one_dash(self, ctx: click.Context, words: Sequence[str]) -> None:
+        """Refuse ``-filter``, as ImageMagick has it, which would be read as ``-f ilter``."""
+        known = {flag for param in self.get_params(ctx) for flag in param.opts if flag[:2] == "--"}
+        for word in words:
+            if word == "--":
+                return
+            typed = word.partition("=")[0]
+            if len(typed) > 2 and f"-{typed}" in known:
+                raise click.NoSuchOption(typed, ctx=ctx, possibilities=[f"-{typed}"])
+
+
+def _show_all(ctx: click.Context, _: click.Parameter, asked: bool) -> None:
+    if asked and not ctx.resilient_parsing:
+        ctx.meta[SHOW_ALL] = True
+        click.echo(ctx.get_help(), color=ctx.color)
+        ctx.exit()

@@ -1,0 +1,217 @@
+"""What other tools call our options and values: for the answer to one that is unknown here."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+import click
+
+OPTIONS: Final = {
+    "size": "kernel-size ksize pool-size window window-size filter-size",
+    "filter": "kernel kernels weight weights mask matrix convolve morphology k w kernel-size ksize",
+    "padding": "pad pads border borders pad-width",
+    "pad-mode": "padding-mode border-type border-mode virtual-pixel boundary edge-mode",
+    "pad-value": "border-value bordercolor constant cval fill",
+    "stride": "strides step subsample stride-h stride-w stride-x stride-y",
+    "dilation": "dilations dilation-rate rate atrous dilation-h dilation-w",
+    "groups": "group num-groups",
+    "mode": "pooling pool-mode pool-type pool method type reduce statistic",
+    "pool": "pooling pool-mode pool-type mode",
+    "ceil": "ceil-mode",
+    "count-include-pad": "include-pad exclude-pad count-padding",
+    "p": "norm norm-type power",
+    "bias": "delta offset b",
+    "activation": "act nonlinearity nonlin",
+    "filter-layout": "layout data-format kernel-layout weight-layout format-in",
+    "flip": "convolution true-convolution rotate rotate180 flip-kernel",
+    "normalize": "normalise norm divisor",
+    "output": "out outfile out-file output-file output-path dest save write to",
+    "format": "type output-format out-format ext",
+    "depth": "bits bit-depth bitdepth dtype ddepth",
+    "range": "clim vmin vmax rescale levels normalize auto-level contrast-stretch",
+    "colormap": "cmap color-map colour-map colourmap palette clut colors",
+    "columns": "cols ncols ncol nrow tile grid",
+    "no-labels": "nolabels hide-labels",
+    "gray": "grayscale greyscale mono luminance colorspace color-mode",
+    "background": "bg matte",
+    "overwrite": "force replace clobber yes y",
+    "skip-existing": "no-clobber resume continue",
+    "quiet": "silent no-progress s",
+    "show": "display view imshow preview",
+    "recursive": "recurse R",
+    "jobs": "threads workers num-workers n-jobs cores processes parallel thread",
+    "files-from": "list input-list file-list",
+    "timeout": "time-limit max-time",
+    "cluster": "dask scheduler",
+    "max-memory": "memory limit",
+    "dry-run": "n simulate check",
+    "input": "input-shape input-size shape size",
+    "layer": "node output-layer name",
+    "until": "stop stop-at up-to last",
+    "at": "position pos pixel coord coords point location row col",
+    "map": "channel out-channel filter-index index",
+    "unit": "target neuron class output-unit node",
+    "tolerance": "atol rtol tol eps epsilon fuzz",
+    "against": "peer with library backend",
+    "convention": "like as style",
+    "mean": "means subtract",
+    "std": "stddev norm-std",
+    "bgr": "swap-rb swaprb channel-order",
+    "json": "as-json",
+    "help": "?",
+}
+"""Words of PyTorch, Keras, ONNX, OpenCV, SciPy and ImageMagick for each option, without dashes."""
+
+SPELLED_OUT: Final = {
+    "output-dir": "Use -o FOLDER/.",
+    "out-dir": "Use -o FOLDER/.",
+    "outdir": "Use -o FOLDER/.",
+    "output-folder": "Use -o FOLDER/.",
+    "suffix": "Use a template such as -o '{stem}-edge.png'.",
+    "stride-h": "Use --stride H,W.",
+    "stride-w": "Use --stride H,W.",
+    "dilation-h": "Use --dilation H,W.",
+    "dilation-w": "Use --dilation H,W.",
+    "relu": "Use --activation relu.",
+    "avg": "Use --mode average.",
+    "max": "Use --mode max.",
+    "verbosity": "Use -v or -q.",
+}
+"""What to write where a name alone would not be enough."""
+
+COMMANDS: Final = {
+    "conv": "convolve convolution conv2d convolute filter blur sharpen morphology filter2d",
+    "pool": "pooling maxpool max-pool maxpool2d avgpool avg-pool avgpool2d downsample",
+    "pad": "border padding",
+    "run": "infer inference predict forward network net classify activations",
+    "plan": "summary info inspect shapes describe",
+    "grad": "gradient gradients saliency backward backprop",
+    "explain": "show why step visualize visualise",
+    "compare": "diff cmp",
+    "convert": "export import onnx",
+    "filters": "filter-list kernels list builtins",
+}
+"""Words of other tools for the commands."""
+
+VALUES: Final = {
+    "average": "avg mean avgpool averagepool",
+    "max": "maximum maxpool amax",
+    "min": "minimum minpool amin",
+    "lp": "l2 l1 norm lppool",
+    "zeros": "constant zero black border_constant",
+    "edge": "replicate nearest clamp border_replicate replication",
+    "reflect": "mirror reflection reflect_101 reflect101 border_reflect_101 border_reflect101",
+    "symmetric": "border_reflect half-sample",
+    "wrap": "circular tile periodic border_wrap grid-wrap",
+    "none": "linear identity off no",
+    "leaky-relu": "leakyrelu leaky_relu lrelu",
+    "sigmoid": "logistic",
+    "hwio": "keras tensorflow tf nhwc",
+    "oihw": "torch pytorch onnx nchw",
+    "torch": "pytorch",
+    "tf": "tensorflow keras",
+    "onnx": "onnxruntime ort",
+    "onnxruntime": "onnx ort",
+    "opencv": "cv2 cv",
+    "imagemagick": "magick convert im",
+    "float": "32 32f float32 cv_32f f32",
+    "16": "16bit uint16 u16",
+    "8": "8bit uint8 u8",
+    "same": "same_upper full-size",
+    "same-lower": "same_lower",
+    "valid": "none no explicit notset",
+    "diverging": "coolwarm bwr seismic rdbu",
+    "jpg": "jpeg",
+    "tif": "tiff",
+    "npy": "numpy",
+}
+"""Words of other tools for the values of options with a choice."""
+
+
+def meant_option(
+    command: click.Command, ctx: click.Context, name: str, words: Sequence[str]
+) -> tuple[str, str | None]:
+    """Return an unknown option as it was typed, and what to write instead.
+
+    Parameters
+    ----------
+    command : click.Command
+    ctx : click.Context
+    name : str
+        The option as click found it: of ``-kernel`` only ``-k``.
+    words : sequence of str
+        The command line.
+
+    Returns
+    -------
+    typed : str
+    use : str or None
+        None where nothing is known of it, or click knows a name like it.
+    """
+    typed = name if name.startswith("--") else _whole_word(name, words)
+    bare = typed.lstrip("-").replace("_", "-")
+    own = {flag for param in command.get_params(ctx) for flag in param.opts}
+    if f"--{bare}" in own:
+        return typed, f"Did you mean --{bare}?"
+    if use := SPELLED_OUT.get(bare.lower()):
+        return typed, use if use.split()[1].rstrip(".") in own else None
+    for option, synonyms in OPTIONS.items():
+        if bare.lower() in synonyms.lower().split() and f"--{option}" in own:
+            return typed, f"Did you mean --{option}?"
+    return typed, _of_other_command(ctx, f"--{bare}", command.name)
+
+
+def meant_command(word: str) -> str | None:
+    """Return the command that a word of another tool stands for, or None.
+
+    Examples
+    --------
+    >>> meant_command("maxpool")
+    'pool'
+    """
+    found = [name for name, words in COMMANDS.items() if word.lower() in words.split()]
+    return found[0] if found else None
+
+
+def _whole_word(name: str, words: Sequence[str]) -> str:
+    """Return the word with one dash in which click met a letter that is no option."""
+    for word in words:
+        if word.startswith("-") and not word.startswith("--") and name[1:] in word[1:]:
+            return word.partition("=")[0]
+    return name
+
+
+def _of_other_command(ctx: click.Context, name: str, own: str | None) -> str | None:
+    """Say which commands have an option of that name."""
+    group = ctx.find_root().command
+    if not isinstance(group, click.Group):
+        return None
+    having = []
+    for other in group.list_commands(ctx):
+        command = group.get_command(ctx, other)
+        if command and other != own and any(name in param.opts for param in command.params):
+            having.append(f"cnncli {other}")
+    if not having:
+        return None
+    *others, last = having
+    return f"It is an option of {', '.join(others)}{' and ' if others else ''}{last}."
+
+
+def meant_value(value: str, choices: Sequence[str]) -> str | None:
+    """Return the choice that a word of another tool stands for, or None.
+
+    Examples
+    --------
+    >>> meant_value("replicate", ("zeros", "edge"))
+    'edge'
+    >>> meant_value("AVG", ("max", "average"))
+    'average'
+    """
+    word = value.lower()
+    if word in choices:
+        return word
+    for choice in choices:
+        if word in VALUES.get(choice, "").split():
+            return choice
+    return None

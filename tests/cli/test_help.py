@@ -1,0 +1,96 @@
+"""--help is short and plain, --help-all has every option; neither loads numpy."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Iterator
+
+import click
+import pytest
+
+from cnncli.cli import CONTEXT, cli
+from tests.support.shell import refused, run_cli
+
+LINES, COLUMNS = 60, 80
+
+
+def commands(group: click.Group = cli, names: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
+    """Yield the words of every command, those of groups too."""
+    yield names
+    context = click.Context(group)
+    for name in group.list_commands(context):
+        command = group.get_command(context, name)
+        if isinstance(command, click.Group):
+            yield from commands(command, (*names, name))
+        else:
+            yield (*names, name)
+
+
+COMMANDS = sorted(set(commands()))
+
+
+def options_of(words: tuple[str, ...]) -> list[click.Option]:
+    """Return the options of a command, those that are added for help too."""
+    context = click.Context(cli, **CONTEXT)  # type: ignore[arg-type]
+    command: click.Command = cli
+    for name in words:
+        assert isinstance(command, click.Group)
+        found = command.get_command(context, name)
+        assert found is not None
+        command, context = found, click.Context(found, parent=context, info_name=name)
+    return [param for param in command.get_params(context) if isinstance(param, click.Option)]
+
+
+@pytest.mark.parametrize("words", COMMANDS, ids=" ".join)
+def test_help_is_short_and_help_all_has_every_option(words: tuple[str, ...]) -> None:
+    options = options_of(words)
+    short = run_cli(*words, "--help", env={"COLUMNS": str(COLUMNS)}).stdout
+    full = run_cli(*words, "--help-all", env={"COLUMNS": str(COLUMNS)}).stdout
+    assert len(short.splitlines()) <= LINES
+    assert "Examples:" in short
+    assert all(any(name in full for name in option.opts) for option in options)
+    assert [option.opts for option in options if not option.help] == []
+    assert run_cli(*words, "-h", env={"COLUMNS": str(COLUMNS)}).stdout == short
+    for option in options:
+        if option.required:
+            assert option.opts[-1] in short
+    # A test's command line is called cli, not cnncli.
+    last = f"All {len(options)} options: {' '.join(('cli', *words))} --help-all"
+    assert (short.splitlines()[-1] == last) == (short.count("\n") < full.count("\n"))
+
+
+def test_the_first_help_shows_what_people_use_first() -> None:
+    text = run_cli("conv", "--help").stdout
+    for name in ("--filter", "--stride", "--padding", "--output", "--range", "--gray", "--show"):
+        assert name in text
+    for name in ("--cluster", "--max-memory", "--algorithm", "--timeout", "--report", "--compress"):
+        assert name not in text
+
+
+def test_help_and_answers_load_no_numpy() -> None:
+    code = (
+        "import sys; from cnncli.cli import cli\n"
+        "for words in (('conv', '--help'), ('run', '--help-all'), ('conv', '--kernel')):\n"
+        "    cli.main(words, standalone_mode=False)\n"
+        "assert not {'numpy', 'PIL'} & set(sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", code], capture_output=True, check=True)
+
+
+@pytest.mark.parametrize("words", COMMANDS, ids=" ".join)
+def test_texts_of_options_are_sentences(words: tuple[str, ...]) -> None:
+    for option in options_of(words):
+        text = (option.help or "").split("  [")[0]
+        assert text[0].isupper() or text[0] in "-.", option.opts
+        assert text.endswith("."), option.opts
+
+
+def test_an_option_with_one_dash_is_refused() -> None:
+    said = refused("conv", "a.png", "-filter", "edge", code=2)
+    assert "No such option '-filter'. Did you mean '--filter'?" in said
+    assert "conv --help-all" in said
+
+
+def test_a_value_that_follows_two_dashes_may_look_like_an_option() -> None:
+    assert "'-filter'" in refused("pool", "--", "-filter")

@@ -1,0 +1,82 @@
+"""Options, values and commands of other tools are answered with ours."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+import numpy as np
+import pytest
+
+from cnncli.cli import COMMANDS as OUR_COMMANDS
+from cnncli.cli import cli
+from cnncli.cli.synonyms import COMMANDS, OPTIONS, SPELLED_OUT, VALUES
+from tests.support.shell import refused, save, values_of
+
+ANSWERS = [
+    ("conv a.png --kernel edge", "'--kernel'. Did you mean --filter?"),
+    ("conv a.png -kernel edge", "'-kernel'. Did you mean --filter?"),
+    ("conv a.png --kernel-size 3", "Did you mean --filter?"),
+    ("pool a.png --kernel-size 3", "Did you mean --size?"),
+    ("conv a.png --pad 1", "'--pad'. Did you mean --padding?"),
+    ("conv a.png -virtual-pixel edge", "'-virtual-pixel'. Did you mean --pad-mode?"),
+    ("conv a.png --stride-h 2", "Use --stride H,W."),
+    ("pool a.png --output-dir out", "Use -o FOLDER/."),
+    ("pool a.png --pooling avg", "Did you mean --mode?"),
+    ("explain a.png --pooling avg", "Did you mean --pool?"),
+    ("pool a.png --count_include_pad", "Did you mean --count-include-pad?"),
+    ("conv a.png --mode max", "It is an option of cnncli pool."),
+    ("plan a.toml --format png", "It is an option of cnncli pad, cnncli conv"),
+    ("compare a.png b.png --eps 1", "Did you mean --tolerance?"),
+    ("conv a.png --paddin 1", "Did you mean one of: '--pad-mode', '--padding'?"),
+    ("conv a.png -f edge --pad-mode replicate", "Did you mean edge?"),
+    ("conv a.png -f edge --pad-mode BORDER_REFLECT_101", "Did you mean reflect?"),
+    ("conv a.png -f edge --padding SAME_LOWER", "Did you mean same-lower?"),
+    ("conv a.png -f edge --padding 3x3", "got '3x3'. Did you mean 3,3?"),
+    ("conv a.png -f edge --activation leaky_relu", "Did you mean leaky-relu?"),
+    ("conv a.png -f edge --filter-layout pytorch", "Did you mean oihw?"),
+    ("pool a.png --size 3x2", "Did you mean 3,2?"),
+    ("plan a.toml --input 224,224,3", "Did you mean 224x224x3?"),
+    ("maxpool a.png", "No such command 'maxpool'. Did you mean pool?"),
+    ("blur a.png", "Did you mean conv?"),
+    ("filters lst", "Did you mean list?"),
+]
+
+
+@pytest.mark.parametrize(("words", "answer"), ANSWERS, ids=[words for words, _ in ANSWERS])
+def test_words_of_other_tools_are_answered_with_ours(words: str, answer: str) -> None:
+    assert answer in refused(*words.split(), code=2).splitlines()[0]
+
+
+@pytest.mark.parametrize("word", ["avg", "mean"])
+def test_pooling_by_its_short_name_is_average(word: str, empty_folder: object) -> None:
+    save("a.png", np.arange(16, dtype=np.uint8).reshape(4, 4) * 10)
+    asked = values_of("pool", "a.png", "--mode", word)
+    np.testing.assert_array_equal(asked, values_of("pool", "a.png", "--mode", "average"))
+
+
+def test_names_of_paddings_are_taken_in_capitals(empty_folder: object) -> None:
+    save("a.png", np.arange(16, dtype=np.uint8).reshape(4, 4) * 10)
+    asked = values_of("conv", "a.png", "--filter", "edge", "--padding", "VALID")
+    wanted = values_of("conv", "a.png", "--filter", "edge", "--padding", "valid")
+    np.testing.assert_array_equal(asked, wanted)
+
+
+def test_the_tables_lead_to_what_there_is() -> None:
+    context = click.Context(cli)
+    params: list[Any] = []
+    for name in OUR_COMMANDS:
+        command = cli.get_command(context, name)
+        assert command is not None
+        params += command.params
+    flags = {flag for param in params for flag in (*param.opts, *param.secondary_opts)}
+    assert {f"--{name}" for name in OPTIONS} - flags <= {"--help", "--mean", "--std", "--bgr"}
+    uses = {word.rstrip(".") for text in SPELLED_OUT.values() for word in text.split()}
+    assert {word for word in uses if word.startswith("-")} <= flags
+    choices = {
+        choice
+        for param in params
+        for choice in (*getattr(param.type, "choices", ()), *getattr(param.type, "words", ()))
+    }
+    assert set(VALUES) <= choices
+    assert set(COMMANDS) == set(OUR_COMMANDS)
