@@ -10,7 +10,7 @@ import click
 
 from cnncli.cli.command import Command, OptionGroup, flag, option
 from cnncli.cli.group import tell
-from cnncli.cli.options import ONE_OR_TWO, network_argument, overwrite_option
+from cnncli.cli.options import ONE_OR_TWO, network_argument, overwrite_option, until_option
 from cnncli.cli.types import FiniteFloat, Floats
 from cnncli.errors import OptionError, quote
 
@@ -39,6 +39,7 @@ class ConvertOptions(OptionGroup):
         "--weights", metavar="FILE", common=True,
         help="File .npz or .safetensors.  [default: NET.npz beside NET.toml]",
     )
+    until: str | None = until_option
     size: int | Pair | None = option(
         "--size", type=ONE_OR_TWO, common=True, help="Resize images to this size first."
     )
@@ -62,7 +63,6 @@ def convert(options: ConvertOptions) -> None:
     """Write a model as a network file, and its weights beside it.
 
     NETWORK is an ONNX model (.onnx), or a network file (.toml) whose weights shall be gathered.
-    Nodes that cnncli has no layer for are left out, with all that depends on them, and named.
     """
     from cnncli.io.urls import local_path
     from cnncli.network.load import load_model
@@ -73,7 +73,8 @@ def convert(options: ConvertOptions) -> None:
     weights = path.with_suffix(".npz") if options.weights is None else Path(options.weights)
     check_files(path, weights, options.overwrite)
     size = (options.size, options.size) if isinstance(options.size, int) else options.size
-    model = load_model(local_path(options.network, "NETWORK"), size=size)
+    source, part = local_path(options.network, "NETWORK"), options.until is not None
+    model = load_model(source, size=size, part=part).until(options.until)
     values = {"scale": options.scale, "mean": options.mean, "std": options.std}
     arrays = save_network(
         model,

@@ -152,7 +152,7 @@ def explain(
         check_output_open()
     source = gather_one(pictures, is_terminal_stream(sys.stdin), "explain")
     start_work()
-    model = _model(networks, layer)
+    model = _model(networks, value.layer, layer)
     name = None if value.layer is None else model.find(value.layer)
     job = make(ExplainJob, value, job=make_job(model, images, results, jobs=1), layer=name)
     if results.output is None:
@@ -196,7 +196,7 @@ def _check(
             raise click.UsageError(f"{typed[name].opts[-1]} is for the frames of -o steps.gif.")
 
 
-def _model(networks: Sequence[str], options: LayerOptions) -> Model:
+def _model(networks: Sequence[str], layer_name: str | None, options: LayerOptions) -> Model:
     """Load the network, or make one of the layer of the command line."""
     from cnncli.io.urls import local_path
     from cnncli.network.graph import Model, Network
@@ -204,7 +204,8 @@ def _model(networks: Sequence[str], options: LayerOptions) -> Model:
     from cnncli.network.load import load_model
 
     if networks:
-        return load_model(local_path(networks[0], "NETWORK"))
+        part = layer_name is not None
+        return load_model(local_path(networks[0], "NETWORK"), part=part, part_option="--layer")
     layer = either_layer(options)
     assert layer is not None  # _check has seen to that
     notes = layer.filter.notes if isinstance(layer, ConvLayer) else ()

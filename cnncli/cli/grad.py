@@ -18,6 +18,7 @@ from cnncli.cli.options import (
     ResultOptions,
     network_argument,
     output_option,
+    until_option,
 )
 from cnncli.cli.progress import is_terminal_stream, tell_outcome
 
@@ -40,6 +41,7 @@ class GradOptions(OptionGroup):
     """The network and the image, and which gradient is shown how."""
 
     network: str = network_argument
+    until: str | None = until_option
     image: str | None = argument("image", metavar="[IMAGE]", required=False, type=FILE_OR_STDIN)
     unit: str | None = option(
         "--unit", metavar="LAYER:MAP[,ROW,COL]", common=True,
@@ -102,7 +104,8 @@ def grad(options: GradOptions, images: ImageOptions, results: GradResultOptions)
     if options.overlay and options.winners:
         raise click.UsageError("--overlay and --winners exclude each other.")
     results.check()
-    model = load_model(local_path(options.network, "NETWORK"))
+    path, part = local_path(options.network, "NETWORK"), options.until is not None
+    model = load_model(path, part=part).until(options.until)
     upstream = None if options.upstream is None else local_path(options.upstream, "--upstream")
     job = GradJob(
         make_job(model, images, results, **results.job_fields()),

@@ -71,6 +71,9 @@ layout_option = option(
 )
 network_argument = argument("network", metavar="NETWORK", type=FILE)
 """The file of a network."""
+until_option = option(
+    "--until", metavar="NAME", common=True, help="Stop at this layer.  [default: the last]"
+)
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,14 @@ import click
 
 from cnncli.cli.command import Command, OptionGroup, flag, make, option
 from cnncli.cli.group import check_output_open, tell, typed_command
-from cnncli.cli.options import FILE, ImageOptions, network_argument, overwrite_option, read_options
+from cnncli.cli.options import (
+    FILE,
+    ImageOptions,
+    network_argument,
+    overwrite_option,
+    read_options,
+    until_option,
+)
 from cnncli.cli.progress import is_terminal_stream, tell_file
 from cnncli.cli.types import InputSize, UnitType
 
@@ -35,6 +42,7 @@ class PlanOptions(OptionGroup):
     """The network and its input, and what is told or drawn."""
 
     network: str = network_argument
+    until: str | None = until_option
     input: tuple[int, ...] | None = option(
         "--input", type=InputSize(), common=True,
         help="Height, width and channels of the image.  "
@@ -80,7 +88,8 @@ def plan(options: PlanOptions) -> None:
 
     _check(options)
     size = None if options.input is None else (options.input[0], options.input[1])
-    model = load_model(local_path(options.network, "NETWORK"), weights=False, size=size)
+    path, part = local_path(options.network, "NETWORK"), options.until is not None
+    model = load_model(path, weights=False, size=size, part=part).until(options.until)
     read = read_options(options, gray=model.gray)
     shape = _input_shape(model, options, read)
     if options.trace is None:

@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import click
 
 from cnncli.cli.batch import run_batch
 from cnncli.cli.command import Command, OptionGroup, option
-from cnncli.cli.options import BatchOptions, ImageOptions, LayerResultOptions, network_argument
+from cnncli.cli.options import (
+    BatchOptions,
+    ImageOptions,
+    LayerResultOptions,
+    network_argument,
+    until_option,
+)
 
 if TYPE_CHECKING:
     from cnncli.network.graph import Network
@@ -31,9 +37,7 @@ class NetworkOptions(OptionGroup):
     """The network, and which of its layers are run and written."""
 
     network: str = network_argument
-    until: str | None = option(
-        "--until", metavar="NAME", common=True, help="Stop at this layer.  [default: the last]"
-    )
+    until: str | None = until_option
     layers: tuple[str, ...] = option(
         "--layer", metavar="NAME", multiple=True, common=True,
         help="Write this layer; may be given several times for a folder, a template with {layer} "
@@ -56,11 +60,10 @@ def run(
     from cnncli.io.urls import local_path
     from cnncli.network.load import load_model
 
-    model = load_model(local_path(options.network, "NETWORK"))
-    network = model.network.until(model.find(options.until)) if options.until else model.network
-    layers = _layers_written(network, [model.find(name) for name in options.layers])
+    part = options.until is not None or bool(options.layers)
+    model = load_model(local_path(options.network, "NETWORK"), part=part).until(options.until)
+    layers = _layers_written(model.network, [model.find(name) for name in options.layers])
     several = len(set(options.layers)) > 1
-    model = replace(model, network=network)
     return run_batch(model, images, batch, results, layers=layers, several=several)
 
 

@@ -25,7 +25,7 @@ from cnncli.io.pillow_reader import (
     header_shape,
     process_quiet,
 )
-from cnncli.io.resize import resize
+from cnncli.io.resize import resize, resize_notes
 
 __all__ = [
     "PICTURE_SUFFIXES",
@@ -398,7 +398,7 @@ def _from_array(array: np.ndarray, options: ReadOptions, name: str) -> Picture:
     if batch.dtype.name not in _ARRAY_SCALES:
         check_decoded(batch.size * (8 if _is_wide(batch.dtype) else 4), options, name)
     pixels, scale = _array_pixels(batch)
-    notes = _order_notes(array)
+    notes = _order_notes(array) + resize_notes(batch.shape[1:3], options.size)
     if array.dtype.kind in "iu" and scale == 1.0:
         notes += (INTEGERS_NOTE,)
     return _prepared(Picture(pixels, scale, False, array.ndim == 4, notes, name), options)

@@ -20,7 +20,7 @@ from PIL import Image, UnidentifiedImageError
 from cnncli.errors import CnnCliError, FileProblem, OptionError
 from cnncli.io.limits import MAX_INPUT_BYTES, MAX_PIXELS
 from cnncli.io.npy import fault_text
-from cnncli.io.resize import draft
+from cnncli.io.resize import draft, resize_notes
 from cnncli.system.memory import check_memory
 
 _PLUGINS = {"JPEG": "Jpeg", "PNG": "Png", "TIFF": "Tiff", "WEBP": "WebP", "PPM": "Ppm"}
@@ -266,11 +266,15 @@ def _decode(stream: BinaryIO, kind: str, options: ReadOptions, name: str) -> Sam
             _select_frame(image, options.frame, name)
         check_pixels(image.width * image.height, options.max_pixels, name)
         raw_mode, notes = _raw_mode(image), _depth_notes(image)
+        stored = image.size
         if options.size is not None and options.restore is None:
             draft(image, options.size)
         check_decoded(decoded_bytes(image, options.gray), options, name)
         image.load()
+        decoded = image.size
         notes += _turned_upright(image)
+        width, height = stored if image.size == decoded else stored[::-1]
+        notes += resize_notes((height, width), options.size)
         samples = _samples(image, raw_mode, name)
         if options.restore is not None:
             return _with_record(samples, image, options, name)

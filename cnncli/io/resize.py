@@ -51,6 +51,19 @@ def resize(pixels: NDArray[Any], size: tuple[int, int]) -> NDArray[Any]:
     return out
 
 
+def resize_notes(old: tuple[int, int], size: tuple[int, int] | None) -> tuple[str, ...]:
+    """Say that an image is resized, if it is.
+
+    Examples
+    --------
+    >>> resize_notes((300, 451), (224, 224)), resize_notes((224, 224), (224, 224))
+    (('resized from 300x451 to 224x224',), ())
+    """
+    if size is None or old == size:
+        return ()
+    return (f"resized from {old[0]}x{old[1]} to {size[0]}x{size[1]}",)
+
+
 def draft(image: Image.Image, size: tuple[int, int]) -> None:
     """Let a JPEG picture that will be shrunk be decoded small; others stay as they are.
 

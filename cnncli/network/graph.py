@@ -10,7 +10,7 @@ from typing import Any, Final
 import numpy as np
 
 from cnncli.core.geometry import Box
-from cnncli.errors import CnnCliError, OptionError, ShapeError, among, quote
+from cnncli.errors import CnnCliError, FileProblem, OptionError, ShapeError, among, quote
 from cnncli.network.layers import (
     BatchNormLayer,
     ConvLayer,
@@ -342,6 +342,10 @@ class Model:
         Further names of layers.
     missing : mapping of str to str
         Names in its file that became no layer, and why.
+    stopper : str
+        Why its file could not be read to its end; empty if it could.
+    readable : str
+        If it could not: the last layer before that.
     """
 
     network: Network
@@ -351,6 +355,8 @@ class Model:
     notes: tuple[str, ...] = ()
     aliases: Mapping[str, str] = field(default_factory=dict)
     missing: Mapping[str, str] = field(default_factory=dict)
+    stopper: str = ""
+    readable: str = ""
 
     def find(self, name: str) -> str:
         """Return the layer that a name stands for.
@@ -358,11 +364,20 @@ class Model:
         Raises
         ------
         OptionError
-            If there is none; with the reason, or the nearest names.
+            If there is none; with the nearest names.
+        FileProblem
+            If it became no layer; with the reason.
         """
         if name not in self.aliases and name in self.missing:
-            raise OptionError(f"no layer {quote(name)}: {self.missing[name]}")
+            raise FileProblem(f"no layer {quote(name)}: {self.missing[name]}")
         return self.network.node(self.aliases.get(name, name)).name
+
+    def until(self, name: str | None) -> Model:
+        """Return the model of a layer, by any of its names, and those that it depends on.
+
+        Without a name all of it. Errors are those of `find`.
+        """
+        return self if name is None else replace(self, network=self.network.until(self.find(name)))
 
 
 def default_name(op: str, taken: Collection[str]) -> str:

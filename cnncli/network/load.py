@@ -19,7 +19,14 @@ _READERS: Final = {
 """The module that reads files of a suffix, loaded when one is asked for."""
 
 
-def load_model(path: Path, *, weights: bool = True, size: Pair | None = None) -> Model:
+def load_model(
+    path: Path,
+    *,
+    weights: bool = True,
+    size: Pair | None = None,
+    part: bool = False,
+    part_option: str = "--until",
+) -> Model:
     """Return the network that a file describes, its shapes checked as far as they are known.
 
     Parameters
@@ -31,6 +38,10 @@ def load_model(path: Path, *, weights: bool = True, size: Pair | None = None) ->
         have shapes, but no values.
     size : (int, int), optional
         Rows and columns that images are resized to, in place of what the file says.
+    part : bool
+        Whether a part will do, if the file cannot be read to its end.
+    part_option : str
+        The option that asks for a part, for the hint.
 
     Returns
     -------
@@ -39,7 +50,8 @@ def load_model(path: Path, *, weights: bool = True, size: Pair | None = None) ->
     Raises
     ------
     FileProblem
-        If the file, or one that it names, cannot be read or is no network.
+        If the file, or one that it names, cannot be read or is no network; unless `part`, also if
+        it cannot be read to its end.
 
     Examples
     --------
@@ -52,4 +64,7 @@ def load_model(path: Path, *, weights: bool = True, size: Pair | None = None) ->
         endings = " or ".join(_READERS)
         raise FileProblem(f"a network file must end in {endings}", path=path)
     model: Model = import_module(reader).read(path, weights=weights, size=size)
+    if model.stopper and not part:
+        hint = f"{part_option} {model.readable} takes the part that can be read"
+        raise FileProblem(model.stopper, hint=hint, path=path)
     return model

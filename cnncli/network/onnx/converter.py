@@ -2,13 +2,12 @@
 
 A layer can be asked for by its own name, by that of its node in the ONNX file, or by that of the
 value the node makes; so can the nodes that become no layer, such as Dropout and Flatten, which mean
-the layer before them.
+the layer before them. A name that is both a node's and a value's means the value.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
@@ -43,7 +42,8 @@ def read(path: Path, *, weights: bool = True, size: Pair | None = None) -> Model
     Returns
     -------
     Model
-        Nodes that cannot be read, and all that depend on them, are left out and noted.
+        Nodes that cannot be read, and all that depend on them, are left out; if that leaves out an
+        output of the graph, `Model.stopper` says why.
 
     Raises
     ------
@@ -70,7 +70,7 @@ class _Builder:
         self.layers: dict[str, str] = {}
         self.outputs: dict[str, str] = {}
         self.missing: dict[str, str] = {}
-        self.notes: list[str] = []
+        self.stops: dict[str, str] = {}
         self.taken = {SOURCE, NORMALIZE}
 
     def add(self, node: OnnxNode) -> None:
@@ -84,11 +84,17 @@ class _Builder:
             except (UnsupportedNode, CnnCliError, ValueError, LookupError, TypeError) as error:
                 if isinstance(error, FileProblem):
                     raise
-                reason = f"{node.label} cannot be read: {_line(error)}"
-            if not self.missing:
-                self.notes.append(reason)
+                reason = _reason(node, error)
+            self.stops[reason] = self._last_before(node)
         for name in (node.name, *node.outputs):
             self.missing.setdefault(name, reason)
+
+    def _last_before(self, node: OnnxNode) -> str:
+        """Return the layer that a node works on, or the last one there is."""
+        before = [self.values.get(name) for name in node.inputs]
+        layers = [value.layer for value in before if isinstance(value, Signal)]
+        read = [name for name in layers if name != SOURCE] or [node.name for node in self.nodes]
+        return next(iter(read[-1:]), "")
 
     def _why_missing(self, node: OnnxNode, name: str) -> str | None:
         """Return why a node's input is not there; None if it is."""
@@ -98,7 +104,10 @@ class _Builder:
             return self.missing[name]
         later = name in self.graph.computed
         why = "only made by it or after it" if later else "nowhere in the file"
-        raise FileProblem(f"{node.label} needs {quote(name)}, which is {why}", path=self.graph.path)
+        raise FileProblem(
+            f"{node.operator} ({node.label}) needs {quote(name)}, which is {why}",
+            path=self.graph.path,
+        )
 
     def _read(self, node: OnnxNode) -> None:
         value = self._evaluate(node, tuple(self._value(name) for name in node.inputs))
@@ -106,7 +115,9 @@ class _Builder:
             raise UnsupportedNode("it has no output")
         self.values[node.outputs[0]] = value
         for extra in node.outputs[1:]:
-            self.missing[extra] = f"{node.label} is read for its first output only"
+            self.missing[extra] = (
+                f"unsupported {node.operator} ({node.label}): it is read for its first output only"
+            )
         if isinstance(value, Signal) and value.layer != SOURCE:
             self.layers.setdefault(node.name, value.layer)
             self.outputs.setdefault(node.outputs[0], value.layer)
@@ -129,17 +140,22 @@ class _Builder:
             if array is not None:
                 return array
         if node.op not in OPERATORS:
-            raise UnsupportedNode("cnncli has no layer for it")
+            raise _UnsupportedOperator
         name = self._name(node)
         opset, weights = self.graph.opset, self.weights
         result = OPERATORS[node.op](NodeInputs(node.attributes, name, opset, inputs, weights))
         return self._add_layer(name, result) if isinstance(result, BuiltLayer) else result
 
     def _name(self, node: OnnxNode) -> str:
-        """Return a free name for a node's layer, safe in file names."""
-        base = safe_name(node.name or next(iter(node.outputs), "") or node.op)
+        """Return a free name for a node's layer, safe in file names.
+
+        It is never the name of a value that another node makes.
+        """
+        foreign = self.graph.computed - {*node.outputs}
+        own = node.name if node.name not in foreign else ""
+        base = safe_name(own or next(iter(node.outputs), "") or node.op)
         name, number = base, 1
-        while name in self.taken:
+        while name in self.taken or name in foreign:
             number += 1
             name = f"{base}-{number}"
         return name
@@ -160,33 +176,51 @@ class _Builder:
 
     def model(self) -> Model:
         """Return what was read."""
-        if not self.nodes:
-            raise FileProblem(
-                next(iter(self.notes), "no node works on its input"), path=self.graph.path
-            )
         ends = [self.outputs[name] for name in self.graph.outputs if name in self.outputs]
+        stopper = self._stopper()
+        if not self.nodes:
+            reason = stopper or next(iter(self.stops), "no node works on its input")
+            raise FileProblem(reason, path=self.graph.path)
         if ends and not any(ends[0] in node.inputs for node in self.nodes):
             self.nodes.sort(key=lambda node: node.name == ends[0])
-        names = {node.name for node in self.nodes}
-        aliases = {**self.outputs, **self.layers, **{name: name for name in names}}
+        own = {node.name: node.name for node in self.nodes}
+        values = {name for node in self.graph.nodes for name in node.outputs}
+        lost = {name for name in values if name in self.missing}
+        aliases = {**own, **self.layers, **self.outputs}
+        known = {name: layer for name, layer in aliases.items() if name and name not in lost}
+        several = f"{self.graph.path.name}: its outputs are the layers {', '.join(ends)}"
         return Model(
             Network(tuple(self.nodes)),
             self.picture.channels == 1,
             self.picture.size,
             (self.graph.path, *sorted(self.graph.constants.files)),
-            tuple(self._notes(ends)),
-            {name: layer for name, layer in aliases.items() if name and name != layer},
-            {name: why for name, why in self.missing.items() if name and name not in aliases},
+            (several,) if len(ends) > 1 else (),
+            {name: layer for name, layer in known.items() if name != layer},
+            {name: why for name, why in self.missing.items() if name and name not in known},
+            stopper,
+            self.stops.get(stopper, self.nodes[-1].name),
         )
 
-    def _notes(self, ends: list[str]) -> Iterable[str]:
-        size = self.picture.size
-        if size is not None:
-            yield f"{self.graph.path.name} takes images of {size[0]}x{size[1]}: others are resized"
-        for note in self.notes:
-            yield f"{note}; it and what depends on it are left out"
-        if len(ends) > 1:
-            yield f"{self.graph.path.name}: its outputs are the layers {', '.join(ends)}"
+    def _stopper(self) -> str:
+        """Return why the graph cannot be read to its outputs; nothing if it can."""
+        reasons = {self.missing[name] for name in self.graph.outputs if name in self.missing}
+        for reason in self.stops:
+            if reason in reasons:
+                return reason
+        for name in self.graph.outputs:
+            if name not in self.outputs and name not in self.missing and self.nodes:
+                return f"its output {quote(name)} does not depend on the picture"
+        return next(iter(reasons), "")
+
+
+class _UnsupportedOperator(UnsupportedNode):
+    """There is no layer for an operator."""
+
+
+def _reason(node: OnnxNode, error: Exception) -> str:
+    if isinstance(error, _UnsupportedOperator):
+        return f"unsupported operator {node.operator} ({node.label})"
+    return f"unsupported {node.operator} ({node.label}): {_line(error)}"
 
 
 def _input(graph: OnnxGraph) -> tuple[str, Signal]:

@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
+from heapq import heappop, heappush
 from importlib import import_module
 from pathlib import Path
 from typing import Any, Final
@@ -54,10 +55,14 @@ class OnnxNode:
     attributes: Mapping[str, Any]
 
     @property
+    def operator(self) -> str:
+        """How messages call its operator."""
+        return quote(self.op)[1:-1]
+
+    @property
     def label(self) -> str:
         """How messages call it."""
-        name = self.name or next(filter(None, self.outputs), "")
-        return f"{quote(self.op)[1:-1]} {quote(name)}"
+        return f"node {quote(self.name or next(filter(None, self.outputs), ''))}"
 
 
 @dataclass(frozen=True)
@@ -137,11 +142,13 @@ class OnnxGraph:
     opset : int
         Version of ONNX's operators.
     nodes : tuple of OnnxNode
-        In the order of the file.
+        Each after those that make its inputs, else in the order of the file.
     constants : Constants
     inputs : mapping of str to (tuple of (int or None) or None)
         Their shapes, as far as they are known.
     outputs : tuple of str
+    types : mapping of str to str
+        What the inputs hold: ``FLOAT``, ``UINT8`` and so on.
     """
 
     path: Path
@@ -150,6 +157,7 @@ class OnnxGraph:
     constants: Constants
     inputs: Mapping[str, tuple[int | None, ...] | None]
     outputs: tuple[str, ...]
+    types: Mapping[str, str]
 
     @cached_property
     def computed(self) -> frozenset[str]:
@@ -232,16 +240,36 @@ def _graph(path: Path, model: Any, weights: bool) -> OnnxGraph:
     opsets = [opset.version for opset in model.opset_import if opset.domain in OWN_DOMAINS]
     if not opsets and model.ir_version >= 3:
         raise ValueError("it names no version of its operators")
+    inputs = [value for value in graph.input if value.name not in tensors]
     return OnnxGraph(
         path=path,
         opset=max(opsets, default=1),
-        nodes=tuple(_node(node, constants) for node in graph.node),
+        nodes=_in_order([_node(node, constants) for node in graph.node]),
         constants=constants,
-        inputs={
-            _text(value.name): _shape(value) for value in graph.input if value.name not in tensors
-        },
+        inputs={_text(value.name): _shape(value) for value in inputs},
         outputs=tuple(_text(value.name) for value in graph.output),
+        types={_text(value.name): _type(value) for value in inputs},
     )
+
+
+def _in_order(nodes: Sequence[OnnxNode]) -> tuple[OnnxNode, ...]:
+    """Return nodes with each after those that make its inputs; those of a circle come last."""
+    makers = {name: index for index, node in enumerate(nodes) for name in node.outputs if name}
+    waits = [{makers[name] for name in node.inputs if name in makers} for node in nodes]
+    users: list[list[int]] = [[] for _ in nodes]
+    for index, before in enumerate(waits):
+        for maker in before:
+            users[maker].append(index)
+    ready = [index for index, before in enumerate(waits) if not before]
+    order: list[int] = []
+    while ready:
+        order.append(heappop(ready))
+        for user in users[order[-1]]:
+            waits[user].discard(order[-1])
+            if not waits[user]:
+                heappush(ready, user)
+    circle = sorted(set(range(len(nodes))) - set(order))
+    return tuple(nodes[index] for index in (*order, *circle))
 
 
 def _node(node: Any, constants: Constants) -> OnnxNode:
@@ -273,6 +301,11 @@ def _shape(value: Any) -> tuple[int | None, ...] | None:
     if not kind.HasField("shape"):
         return None
     return tuple(axis.dim_value if axis.dim_value > 0 else None for axis in kind.shape.dim)
+
+
+def _type(value: Any) -> str:
+    kind = import_module("onnx").TensorProto.DataType
+    return str(kind.Name(value.type.tensor_type.elem_type))
 
 
 def _check_data(tensor: Any, dtype: np.dtype[Any], shape: tuple[int, ...]) -> None:

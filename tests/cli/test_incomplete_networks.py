@@ -1,0 +1,75 @@
+"""Models that cannot be read to their end: every command says so, unless a part is asked for."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tests.support.shell import refused_untouched, run_cli, values_of
+
+pytestmark = pytest.mark.oracle
+
+STOPPER = "'model.onnx': unsupported operator ArgMax (node '/argmax')"
+
+COMMANDS = {
+    "run": ["run", "model.onnx", "photo.npy"],
+    "run quiet": ["run", "model.onnx", "photo.npy", "-q"],
+    "run a batch": ["run", "model.onnx", "photo.npy", "other.npy", "-o", "out/", "-j", 2],
+    "dry run": ["run", "model.onnx", "photo.npy", "--dry-run"],
+    "plan": ["plan", "model.onnx", "--input", "12x10x3"],
+    "plan quiet": ["plan", "model.onnx", "--input", "12x10x3", "-q", "--json"],
+    "trace": ["plan", "model.onnx", "--trace", "relu:0,0", "--image", "photo.npy"],
+    "convert": ["convert", "model.onnx", "-o", "net.toml"],
+    "convert quiet": ["convert", "model.onnx", "-o", "net.toml", "-q"],
+    "grad": ["grad", "model.onnx", "photo.npy", "--unit", "relu"],
+    "explain": ["explain", "model.onnx", "photo.npy"],
+}
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Work in a folder with such a model and two arrays."""
+    from tests.support.onnxmodels import model, node
+
+    monkeypatch.chdir(tmp_path)
+    weights = np.random.default_rng(2).normal(size=(4, 3, 3, 3)).astype(np.float32)
+    nodes = [
+        node("Conv", "x w", "c", "/conv", pads=[1, 1, 1, 1]),
+        node("Relu", "c", "r", "/relu"),
+        node("Dropout", "r", "d mask", "/drop"),
+        node("ArgMax", "d", "y", "/argmax", axis=1),
+    ]
+    made = model(nodes, {"w": weights}, ("N", 3, "H", "W"))
+    Path("model.onnx").write_bytes(made.SerializeToString())
+    for name in ("photo.npy", "other.npy"):
+        np.save(name, np.random.default_rng(1).random((12, 10, 3), np.float32))
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_is_refused_with_what_stops_it(name: str) -> None:
+    error = refused_untouched(*COMMANDS[name])
+    assert error.splitlines()[0] == f"cnncli: error: {STOPPER}"
+    option = "--layer" if name == "explain" else "--until"
+    assert error.splitlines()[1] == f"hint: {option} relu takes the part that can be read"
+
+
+def test_a_part_that_is_asked_for() -> None:
+    expected = values_of("run", "model.onnx", "photo.npy", "--until", "relu")
+    assert expected.shape == (12, 10, 4)
+    layer = values_of("run", "model.onnx", "photo.npy", "--layer", "/drop", "-q")
+    np.testing.assert_array_equal(layer, expected)
+    assert "12x10x4" in run_cli("plan", "model.onnx", "--input", "12x10x3", "--until", "r").stdout
+    run_cli("convert", "model.onnx", "-o", "net.toml", "--until", "/relu")
+    np.testing.assert_array_equal(values_of("run", "net.toml", "photo.npy"), expected)
+    run_cli("grad", "model.onnx", "photo.npy", "--until", "relu", "--unit", "conv", "-o", "g.npy")
+    assert np.load("g.npy").shape == (12, 10, 3)
+    explained = run_cli("explain", "model.onnx", "photo.npy", "--layer", "relu", "--at", "0,0")
+    assert "relu" in explained.stdout
+
+
+@pytest.mark.parametrize("option", ["--until", "--layer"])
+def test_the_part_itself_cannot_be_read(option: str) -> None:
+    error = refused_untouched("run", "model.onnx", "photo.npy", option, "/argmax")
+    assert "no layer '/argmax': unsupported operator ArgMax (node '/argmax')" in error
