@@ -218,6 +218,10 @@ def _clipping(written: WrittenFile) -> str:
     if not written.clipped:
         return ""
     percent = "under 1 %" if written.clipped < 0.01 else f"{100 * written.clipped:.0f} %"
+    if written.mapping in ("symmetric", "minmax"):
+        # Only the range auto cuts off; the same word, asked for, shows all.
+        percent = "under 0.1 %" if written.clipped < 0.001 else f"{100 * written.clipped:.1f} %"
+        return f" ({percent} clipped; --range {written.mapping} shows all)"
     share = f" ({percent} clipped"
     if written.clipped < MUCH_CLIPPED:
         return share + ")"

@@ -188,7 +188,7 @@ class ResultOptions(OptionGroup):
         metavar="RANGE",
         help="Values that become black and white: clip (0 and 1), minmax (smallest and largest), "
         "symmetric (0 is mid-grey), abs, LO,HI, or auto: clip for images, else symmetric or "
-        "minmax.",
+        "minmax without the 0.3 % most extreme values.",
     )
     shared_range: bool = flag("--shared-range", help="Show all maps with one range.")
     colormap: str = option(

@@ -13,11 +13,12 @@ from numpy.typing import NDArray
 
 from cnncli.io.images import Picture
 from cnncli.network.graph import Network
+from cnncli.network.inner_cells import inner_cells
 from cnncli.network.layers import Shape, StripStage
 from cnncli.network.layers.base import rows_at_once
 from cnncli.network.passes import forward_layers, peak_bytes
 from cnncli.render.levels import LEVELS
-from cnncli.render.result_rows import Values
+from cnncli.render.result_rows import Box, Values
 from cnncli.system.threads import run_all
 
 HELD_BYTES: Final = 32 * 2**20
@@ -101,6 +102,11 @@ class FeatureMaps:
     def dtype(self) -> np.dtype[Any]:
         """float32 or float64."""
         return self.picture.dtype
+
+    @cached_property
+    def inner_cells(self) -> Box:
+        """Rows and columns that saw no padding, by which ranges are chosen."""
+        return inner_cells(self.network, self.picture.shape)
 
     def _stage(self, in_levels: bool = False) -> tuple[StripStage, bool]:
         """Return the network prepared for one image, and whether pixels go in as they are stored.
@@ -236,7 +242,7 @@ def clips_by_default(network: Network, picture: Picture, is_layer: bool = False)
     """Tell whether the range ``auto`` of a network's result is 0..1.
 
     So it is for 2-D filters, for what keeps a picture a picture, and in network files for
-    probabilities, but not behind layers that scale.
+    probabilities, but not behind layers that scale, nor of arrays with negative values.
 
     Parameters
     ----------
@@ -255,7 +261,9 @@ def clips_by_default(network: Network, picture: Picture, is_layer: bool = False)
     if is_layer and network.gives_shares:
         return True
     pictures = network.filters_channels or (network.keeps_channels and picture.is_picture)
-    return pictures and not network.scales
+    if not pictures or network.scales:
+        return False
+    return picture.pixels.dtype.kind == "u" or not bool((picture.pixels < 0).any())
 
 
 def in_strips(network: Network, shape: Shape, dtype: np.dtype[Any]) -> bool:

@@ -32,7 +32,7 @@ from cnncli.pipeline.templates import distinct, safe_name
 from cnncli.render.grid import Sheet, grid, plan_grid
 from cnncli.render.levels import ValueRange, are_levels, measure
 from cnncli.render.metadata import describe_values, picture_record
-from cnncli.render.result_rows import Shape, Values
+from cnncli.render.result_rows import Shape, Values, picture_values
 from cnncli.render.terminal import terminal_picture
 from cnncli.render.tiles import (
     Tile,
@@ -40,7 +40,6 @@ from cnncli.render.tiles import (
     paint_strip,
     plan_tiles,
     render_notes,
-    tile_values,
 )
 
 ANSWERS: Final = 5
@@ -228,7 +227,7 @@ class ResultWriter:
 
         def write_strip(_: int, rows: slice, values: Values) -> ValueRange:
             pixels = np.empty((len(values), *tile.shape[1:]), tile.pixels.dtype)
-            (own,) = tile_values(values, groups)
+            (own,) = picture_values(values, groups)
             seen = paint_strip(tile, own, pixels)
             png.add(rows, pixels)
             return seen

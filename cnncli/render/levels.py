@@ -131,17 +131,6 @@ def level_dtype(depth: str) -> type[np.unsignedinteger]:
     return _DTYPES[depth]
 
 
-def is_fixed(spec: str | tuple[float, float], clip_by_default: bool) -> bool:
-    """Tell whether `choose_range` needs no look at the values.
-
-    Examples
-    --------
-    >>> is_fixed((0.0, 2.0), False), is_fixed("auto", True), is_fixed("minmax", True)
-    (True, True, False)
-    """
-    return not isinstance(spec, str) or spec == "clip" or (spec == "auto" and clip_by_default)
-
-
 def are_levels(mapping: Mapping, depth: str) -> bool:
     """Tell whether whole numbers, `LEVELS` times the values, are the levels but for clipping.
 

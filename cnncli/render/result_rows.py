@@ -1,16 +1,24 @@
-"""`ResultRows`: a result in strips of rows, from an array or computed when asked for."""
+"""`ResultRows`: a result in strips of rows, and the pictures that its channels make."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol, TypeVar
+from typing import Any, Final, Protocol, TypeVar
 
 import numpy as np
 
+from cnncli.render.levels import ValueRange
+from cnncli.render.options import MapGroup
+
 Shape = tuple[int, int, int, int]
+Box = tuple[slice, slice]
 Values = np.ndarray[Any, np.dtype[Any]]
 T = TypeVar("T")
+
+_TOGETHER: Final = 16
+"""Channels copied out together: so many float32 values fill one cache line, and each line of a
+result is read once for all its channels instead of once for every map."""
 
 
 class ResultRows(Protocol):
@@ -19,6 +27,10 @@ class ResultRows(Protocol):
     @property
     def shape(self) -> tuple[int, int, int, int]:
         """(N, H, W, C)."""
+
+    @property
+    def inner_cells(self) -> Box | None:
+        """Rows and columns that saw no padding, by which ranges are chosen; None for all."""
 
     def map_strips(
         self, action: Callable[[int, slice, Values], T], in_levels: bool = False
@@ -43,6 +55,7 @@ class ArrayRows:
     """
 
     values: Values
+    inner_cells: Box | None = None
 
     @property
     def shape(self) -> Shape:
@@ -59,3 +72,73 @@ class ArrayRows:
 
     def keep_if_small(self) -> None:
         """Do nothing: they are there."""
+
+
+def map_pictures(
+    rows: ResultRows,
+    groups: Sequence[MapGroup],
+    action: Callable[[int, slice, np.ndarray], ValueRange],
+    in_levels: bool = False,
+) -> list[ValueRange]:
+    """Call ``action(index, strip, values)`` for each strip of each picture; join what it returns.
+
+    Parameters
+    ----------
+    rows : ResultRows
+    groups : sequence of MapGroup
+    action : callable
+        It gets the index of the picture, image by image and group by group.
+    in_levels : bool
+        As in `ResultRows.map_strips`.
+
+    Examples
+    --------
+    >>> from cnncli.render.levels import measure
+    >>> rows = ArrayRows(np.ones((1, 2, 3, 1)))
+    >>> map_pictures(rows, [MapGroup("", (0,))], lambda index, strip, values: measure(values))
+    [ValueRange(lo=1.0, hi=1.0, non_finite=0, clipped=0)]
+    """
+
+    def for_strip(image: int, strip: slice, values: np.ndarray) -> tuple[int, list[ValueRange]]:
+        first = image * len(groups)
+        parts = enumerate(picture_values(values, groups), first)
+        return first, [action(index, strip, part) for index, part in parts]
+
+    seen = [ValueRange()] * (rows.shape[0] * len(groups))
+    for first, ranges in rows.map_strips(for_strip, in_levels):
+        for index, value_range in enumerate(ranges, first):
+            seen[index] |= value_range
+    return seen
+
+
+def picture_values(strip: np.ndarray, groups: Sequence[MapGroup]) -> Iterator[np.ndarray]:
+    """Yield the values of every picture of some rows of an image.
+
+    Parameters
+    ----------
+    strip : ndarray, shape (rows, W, C)
+    groups : sequence of MapGroup
+
+    Yields
+    ------
+    ndarray, shape (rows, W) or (rows, W, 3)
+
+    Examples
+    --------
+    >>> [part.shape for part in picture_values(np.ones((2, 4, 3)), [MapGroup("", (0, 1, 2))])]
+    [(2, 4, 3)]
+    """
+    block, first = strip[:, :, :0].transpose(2, 0, 1), 0
+    for group in groups:
+        channel = group.channels[0]
+        if group.channels == (channel, channel + 1, channel + 2):
+            yield strip[:, :, channel : channel + 3]
+        elif group.colour:
+            yield strip[:, :, list(group.channels)]
+        else:
+            if not first <= channel < first + len(block):
+                first = channel // _TOGETHER * _TOGETHER
+                block = strip[:, :, first : first + _TOGETHER].transpose(2, 0, 1)
+                if strip.shape[2] > 4:
+                    block = np.ascontiguousarray(block)
+            yield block[channel - first]

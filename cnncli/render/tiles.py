@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import reduce
-from operator import or_
 
 import numpy as np
 
@@ -14,18 +12,12 @@ from cnncli.render.levels import (
     Mapping,
     ValueRange,
     are_levels,
-    choose_range,
-    is_fixed,
     level_dtype,
-    measure,
     paint_levels,
 )
 from cnncli.render.options import MapGroup, RenderOptions, picture_names
-from cnncli.render.result_rows import ArrayRows, ResultRows
-
-# Channels copied out together: 16 float32 values fill one cache line, so that each line of a
-# result is read once for all its channels instead of once for every map.
-_TOGETHER = 16
+from cnncli.render.ranges import layer_ranges
+from cnncli.render.result_rows import ArrayRows, ResultRows, map_pictures
 
 
 @dataclass(frozen=True, eq=False)
@@ -133,7 +125,7 @@ def make_tiles(
         return paint_strip(tiles[index], values, tiles[index].pixels[strip])
 
     in_levels = all(are_levels(tile.mapping, tile.depth) for tile in tiles)
-    seen = _for_each_tile(rows, groups, paint, in_levels)
+    seen = map_pictures(rows, groups, paint, in_levels)
     return [replace(tile, seen=own) for tile, own in zip(tiles, seen, strict=True)]
 
 
@@ -162,13 +154,14 @@ def plan_tiles(
     if options.depth == "float":
         raise ValueError("depth float is written as values, not rendered")
     n, height, width, _ = rows.shape
-    if is_fixed(options.range, clip_by_default):
-        seen = [ValueRange()] * (n * len(groups))
-    else:
-        rows.keep_if_small()
-        seen = _for_each_tile(rows, groups, lambda index, strip, values: measure(values))
-        if options.shared_range:
-            seen = [reduce(or_, seen)] * len(seen)
+    ranges = layer_ranges(
+        rows,
+        groups,
+        options.range,
+        clip_by_default,
+        shared=options.shared_range,
+        about_zero=options.colormap == "diverging" and not any(group.colour for group in groups),
+    )
     tiles = []
     for index, name in enumerate(picture_names(groups, n)):
         image, group = index // len(groups), groups[index % len(groups)]
@@ -178,7 +171,7 @@ def plan_tiles(
             Tile(
                 name=name,
                 pixels=np.broadcast_to(one, (height, width, *one.shape)),
-                mapping=choose_range(seen[index], options.range, clip_by_default),
+                mapping=ranges[index],
                 seen=ValueRange(),
                 channels=group.channels,
                 image=image,
@@ -219,59 +212,6 @@ def paint_strip(tile: Tile, values: np.ndarray, out: np.ndarray) -> ValueRange:
     seen = paint_levels(values, tile.mapping, tile.depth, levels)
     out[...] = colormaps.apply(levels, tile.colormap)
     return seen
-
-
-def _for_each_tile(
-    rows: ResultRows,
-    groups: Sequence[MapGroup],
-    action: Callable[[int, slice, np.ndarray], ValueRange],
-    in_levels: bool = False,
-) -> list[ValueRange]:
-    """Call ``action(index, strip, values)`` for each strip of each tile; join what it returns."""
-
-    def for_strip(image: int, strip: slice, values: np.ndarray) -> tuple[int, list[ValueRange]]:
-        first = image * len(groups)
-        parts = enumerate(tile_values(values, groups), first)
-        return first, [action(index, strip, part) for index, part in parts]
-
-    seen = [ValueRange()] * (rows.shape[0] * len(groups))
-    for first, ranges in rows.map_strips(for_strip, in_levels):
-        for index, value_range in enumerate(ranges, first):
-            seen[index] |= value_range
-    return seen
-
-
-def tile_values(strip: np.ndarray, groups: Sequence[MapGroup]) -> Iterator[np.ndarray]:
-    """Yield the values of every picture of some rows of an image.
-
-    Parameters
-    ----------
-    strip : ndarray, shape (rows, W, C)
-    groups : sequence of MapGroup
-
-    Yields
-    ------
-    ndarray, shape (rows, W) or (rows, W, 3)
-
-    Examples
-    --------
-    >>> [part.shape for part in tile_values(np.ones((2, 4, 3)), [MapGroup("", (0, 1, 2))])]
-    [(2, 4, 3)]
-    """
-    block, first = strip[:, :, :0].transpose(2, 0, 1), 0
-    for group in groups:
-        channel = group.channels[0]
-        if group.channels == (channel, channel + 1, channel + 2):
-            yield strip[:, :, channel : channel + 3]
-        elif group.colour:
-            yield strip[:, :, list(group.channels)]
-        else:
-            if not first <= channel < first + len(block):
-                first = channel // _TOGETHER * _TOGETHER
-                block = strip[:, :, first : first + _TOGETHER].transpose(2, 0, 1)
-                if strip.shape[2] > 4:
-                    block = np.ascontiguousarray(block)
-            yield block[channel - first]
 
 
 def render_notes(groups: Sequence[MapGroup], options: RenderOptions) -> tuple[str, ...]:

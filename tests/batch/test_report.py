@@ -83,6 +83,13 @@ def test_the_hint_names_a_range_that_shows_all(low: float, better: str) -> None:
     assert f"--range {better} shows all" in said
 
 
+@pytest.mark.parametrize(("share", "percent"), [(0.003, "0.3 %"), (0.0001, "under 0.1 %")])
+def test_what_auto_cut_off_is_told_with_the_word_that_shows_all(share: float, percent: str) -> None:
+    expected = f"range symmetric -2..2 ({percent} clipped; --range symmetric shows all)"
+    assert line(clipped=share).endswith(expected)
+    assert line(clipped=share, range=None).endswith(f"own ({percent}{expected.split(percent)[1]}")
+
+
 @pytest.mark.parametrize("name", ["a\nb.png", "\x1b[31m.png", "bad\udcff.png", "\u202egnp.png"])
 def test_names_are_shown_in_printable_letters_on_one_line(name: str) -> None:
     outcome = Outcome(Source(Path(name)), (written(output=name),), notes=("said",))

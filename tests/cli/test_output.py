@@ -233,7 +233,8 @@ def test_zero_is_mid_grey(depth: str, middle: int) -> None:
     ("args", "kind"),
     [
         (("conv", "x.png", "-f", "sobel_v"), "clip"),
-        (("conv", "one.npy", "-f", "sobel_v"), "clip"),
+        (("conv", "one.npy", "-f", "sobel_v"), "symmetric"),
+        (("conv", "light.npy", "-f", "sobel_v"), "clip"),
         (("pool", "x.png"), "clip"),
         (("pad", "x.png", "--padding", "1"), "clip"),
         (("conv", "x.png", "-f", "luminance"), "minmax"),
@@ -243,9 +244,71 @@ def test_zero_is_mid_grey(depth: str, middle: int) -> None:
     ],
 )
 def test_the_range_of_auto(args: tuple[str, ...], kind: str) -> None:
+    save_array("light.npy", np.abs(VALUES))
+    args = (*args, "--padding", "0") if args[0] == "conv" else args
     run_cli(*args, "-o", "auto.png")
     run_cli(*args, "-o", "said.png", "--range", kind)
+    # Few enough cells that nothing is cut off, and none that saw padding.
     assert np.array_equal(pixels("auto.png"), pixels("said.png"))
+
+
+def told(*args: object) -> dict[str, Any]:
+    """What the report for programs says of a picture."""
+    first, *_ = run_cli(*args, "--json", "--overwrite").stdout.splitlines()
+    record: dict[str, Any] = json.loads(first)
+    return record
+
+
+def test_one_negative_map_makes_all_symmetric_and_zero_has_one_colour() -> None:
+    maps = np.stack([np.full((4, 4), v) for v in (0.0, 2.0, -3.0, 0.0)], axis=2)
+    maps[0, 0] = 0
+    save_array("signed.npy", maps)
+    for colormap, middle in (("gray", [128]), ("diverging", [245, 245, 245])):
+        record = told("pad", "signed.npy", "--padding=0", "-o", "y/", "--colormap", colormap)
+        assert record["mapping"] == "symmetric"
+        for index in range(4):
+            assert pixels(f"y/signed-00{index}.png")[0, 0].reshape(-1).tolist() == middle
+
+
+@pytest.mark.parametrize(("sign", "absent"), [(1, 2), (-1, 0)])
+def test_diverging_has_no_blue_for_positive_values_and_no_red_for_negative(
+    sign: int, absent: int
+) -> None:
+    save_array("one_sign.npy", sign * np.abs(MAPS))
+    told("pad", "one_sign.npy", "--padding=0", "-o", "y.png", "--colormap", "diverging")
+    colours = pixels("y.png").astype(int)
+    # The red and the blue end: what the sheet's greys and the middle have alike.
+    assert (colours[..., absent] <= colours[..., 2 - absent] + 1).all()
+    assert (colours[..., 2 - absent] - colours[..., absent]).max() > 100
+
+
+@pytest.mark.parametrize("spot", [1e4, -1e4])
+def test_one_hot_pixel_does_not_grey_out_a_feature_map(spot: float) -> None:
+    maps = RANDOM.uniform(1, 2, (40, 50, 2))
+    maps[7, 9, 0] = spot
+    save_array("hot.npy", maps)
+    record = told("pad", "hot.npy", "--padding=0", "-o", "y.png")
+    (lo, hi), other = record["ranges"]
+    assert hi <= 2 and (lo == -hi if spot < 0 else lo >= 1)
+    assert record["mapping"] == ("symmetric" if spot < 0 else "minmax")
+    # At most 0.3 % of each map.
+    assert 0 < record["clipped"] <= 0.003
+    assert (maps[..., 1] <= other[1]).mean() >= 0.997
+    exact = told("pad", "hot.npy", "--padding=0", "-o", "y.png", "--range", "minmax")
+    assert exact["ranges"][0] == [maps[..., 0].min(), maps[..., 0].max()]
+
+
+def test_a_border_of_zeros_does_not_grey_out_a_feature_map() -> None:
+    # Bright and flat but for a little noise: inside a Laplacian finds it, at the border a step.
+    image = 0.9 + RANDOM.uniform(-0.01, 0.01, (30, 40, 1))
+    save_array("bright.npy", image)
+    save_array("bank.npy", np.array([[0, 1, 0], [1, -4, 1], [0, 1, 0]])[:, :, None, None])
+    record = told("conv", "bright.npy", "-f", "bank.npy", "--pad-mode", "zeros", "-o", "y.png")
+    assert record["mapping"] == "symmetric" and record["range"][1] < 0.1
+    assert abs(record["min"]) > 0.8
+    explicit = ("--pad-mode", "zeros", "--range", "symmetric")
+    exact = told("conv", "bright.npy", "-f", "bank.npy", *explicit, "-o", "y.png")
+    assert exact["range"][1] > 0.8
 
 
 def test_a_colour_picture_has_one_range() -> None:
