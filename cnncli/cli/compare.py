@@ -69,8 +69,8 @@ def compare(options: CompareOptions, layer: LayerOptions, images: CompareImageOp
     """Show how far two results are apart, where, and why.
 
     Two RESULTs are pictures or .npy arrays. Causes are named: opposite signs, channels in reverse
-    order, a shift by one cell, another border; with --image and the layer also a flipped filter,
-    the other side of an odd padding, another divisor, or another tool's convention.
+    order, a shift by one cell, a stride, another border; with --image and the layer also a flipped
+    filter, another padding or divisor, several causes together, and all conventions that fit.
 
     One IMAGE with --filter or --pool: what the conventions of PyTorch, TensorFlow, ONNX, OpenCV,
     SciPy and ImageMagick would change; with --against, how far the library's own result is from

@@ -1,23 +1,18 @@
-"""How far two results are apart, where, and which change of a layer would make them equal."""
+"""How far two results are apart, where, and what would make them equal by what they hold."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
-from typing import Any, Final
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import product
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from cnncli.core.choices import PAD_MODES
-from cnncli.errors import CnnCliError, ShapeError
-from cnncli.filters.filter import flip
-from cnncli.network.conventions import CONVENTIONS, OneLayer, by_convention
-from cnncli.network.layers import ConvLayer, PoolLayer
+from cnncli.errors import ShapeError
 
 Values = NDArray[np.floating]
-Compute = Callable[[OneLayer], Values]
-"""Returns what a layer makes of the image."""
 
 LEVEL: Final = 1 / 255
 """One step of an 8-bit picture."""
@@ -27,6 +22,18 @@ LEVEL_APART: Final = 1.02 * LEVEL
 
 MOST_CROPPED: Final = 128
 """Rows or columns by which results of two paddings may differ to be laid over each other."""
+
+MOST_STRIDE: Final = 16
+"""Larger strides are not tried."""
+
+BORDER_SHARE: Final = 0.05
+"""Share of a border's values that must differ before another border is named as the cause."""
+
+LEAST_SIDE: Final = 3
+"""Rows and columns below which a part of a result is equal to another by chance."""
+
+SAMPLED: Final = 64
+"""Rows and columns that are compared before all are."""
 
 
 @dataclass(frozen=True)
@@ -88,11 +95,8 @@ def find_difference(a: Values, b: Values, tolerance: float) -> Difference:
     (0.5, (0, 1, 0, 0), 1)
     """
     if a.shape != b.shape:
-        raise ShapeError(
-            f"results must have one shape, got {_shape_text(a.shape)} and {_shape_text(b.shape)}",
-            hint="give --image and --filter, to find out which padding or stride makes them so",
-        )
-    apart = _apart(a, b)
+        raise shape_error(a, b)
+    apart = absolute_difference(a, b)
     at = tuple(int(i) for i in np.unravel_index(int(np.argmax(apart)), apart.shape))
     return Difference(
         largest=float(apart[at]),
@@ -105,8 +109,33 @@ def find_difference(a: Values, b: Values, tolerance: float) -> Difference:
     )
 
 
-def _apart(a: Values, b: Values) -> Values:
-    """Return absolute differences; equal infinities and pairs of NaN are no difference."""
+def shape_error(a: Values, b: Values) -> ShapeError:
+    """Return the error of results whose sizes differ."""
+    return ShapeError(
+        f"results must have one shape, got {size_text(a.shape)} and {size_text(b.shape)}",
+        hint="give --image and --filter, to find out which padding or stride makes them so",
+    )
+
+
+def size_text(shape: tuple[int, ...]) -> str:
+    """Return the sizes of a result (N, H, W, C) as text; of one image without N.
+
+    Examples
+    --------
+    >>> size_text((1, 3, 4, 2)), size_text((5, 3, 4, 2))
+    ('3x4x2', '5x3x4x2')
+    """
+    return "x".join(map(str, shape[1:] if shape[0] == 1 else shape))
+
+
+def absolute_difference(a: Values, b: Values) -> Values:
+    """Return absolute differences, in float64; equal infinities and pairs of NaN are none.
+
+    Examples
+    --------
+    >>> absolute_difference(np.array([1.0, np.inf, np.nan]), np.array([3.0, np.inf, 0.0]))
+    array([ 2.,  0., inf])
+    """
     with np.errstate(invalid="ignore", over="ignore"):
         apart = np.abs(a.astype(np.float64) - b.astype(np.float64))
     same = (a == b) | (np.isnan(a) & np.isnan(b))
@@ -153,33 +182,63 @@ def explain(a: Values, b: Values, tolerance: float) -> str | None:
     >>> explain(a, -a, 1e-5)
     'equal if the signs are turned, as flipping an odd filter does'
     """
-    explanation = _explain(a, b, tolerance)
-    if explanation is not None:
+    if (explanation := _simple(a, b, tolerance)) is not None:
         return explanation
-    if a.shape == b.shape and _equal(np.clip(a, 0, 1), np.clip(b, 0, 1), LEVEL_APART):
-        return "equal to within one level of 255, cut off to 0..1: rounding"
+    if _is_rounding(a, b, tolerance):
+        return "equal to within one level of 255, clipped to 0..1: rounding"
+    if (explanation := _in_part(a, b, tolerance)) is not None:
+        return explanation
     if not LEVEL / 2 <= tolerance < LEVEL_APART:
         return None
-    explanation = _explain(a, b, LEVEL_APART)
+    explanation = _simple(a, b, LEVEL_APART) or _in_part(a, b, LEVEL_APART)
     return explanation and f"{explanation}; to within one level of 255"
 
 
-def _explain(a: Values, b: Values, tolerance: float) -> str | None:
+def _is_rounding(a: Values, b: Values, tolerance: float) -> bool:
+    """Whether values clipped to 0..1 are at most a level apart, and one result holds levels."""
+    if a.shape != b.shape or not _equal(np.clip(a, 0, 1), np.clip(b, 0, 1), LEVEL_APART):
+        return False
+    if tolerance >= LEVEL / 2:
+        return True
+    with np.errstate(invalid="ignore"):
+        return any(np.abs(v * 255 - np.rint(v * 255)).max() < 1e-3 for v in (a, b))
+
+
+def _simple(a: Values, b: Values, tolerance: float) -> str | None:
     for explanation, pair in _simple_changes(a, b):
-        if pair[0].shape == pair[1].shape and _equal(*pair, tolerance):
+        if _equal(*pair, tolerance):
             return explanation
-    return _inner(a, b, tolerance) or _moved(a, b, tolerance)
+    return None
+
+
+def _in_part(a: Values, b: Values, tolerance: float) -> str | None:
+    """Find a part in which they are equal, or are so after a simple change."""
+    for first, pair in (("", (a, b)), *_simple_changes(a, b)):
+        for find in (_inner, _strided, _moved):
+            if (second := find(*pair, tolerance)) is not None:
+                return f"{first}; then {second}" if first else second
+    return None
 
 
 def _equal(a: Values, b: Values, tolerance: float) -> bool:
-    return a.size > 0 and bool((_apart(a, b) <= tolerance).all())
+    if a.shape != b.shape or a.size == 0:
+        return False
+    return all(
+        bool((absolute_difference(a[box], b[box]) <= tolerance).all())
+        for box in (_sample(a.shape), ...)
+    )
+
+
+def _sample(shape: tuple[int, ...]) -> tuple[slice, ...]:
+    """Every so many rows and columns: most pairs that differ do so there."""
+    return (slice(0, 1), *(slice(0, None, max(1, size // SAMPLED)) for size in shape[1:3]))
 
 
 def _simple_changes(a: Values, b: Values) -> Iterator[tuple[str, tuple[Values, Values]]]:
     """Yield simple changes of the whole: signs, ranges, scales, orders of axes and channels."""
     yield "equal if the signs are turned, as flipping an odd filter does", (a, -b)
-    yield "equal if the first is cut off to 0..1", (np.clip(a, 0, 1), b)
-    yield "equal if the second is cut off to 0..1", (a, np.clip(b, 0, 1))
+    yield "equal if the first is clipped to 0..1", (np.clip(a, 0, 1), b)
+    yield "equal if the second is clipped to 0..1", (a, np.clip(b, 0, 1))
     yield "equal if signs are dropped", (np.abs(a), np.abs(b))
     yield "equal if the first is multiplied by 255", (a * 255, b)
     yield "equal if the second is multiplied by 255", (a, b * 255)
@@ -190,14 +249,55 @@ def _simple_changes(a: Values, b: Values) -> Iterator[tuple[str, tuple[Values, V
     yield "equal if the channels of the first come first, not last", (np.moveaxis(a, 1, 3), b)
 
 
+def _strided(a: Values, b: Values, tolerance: float) -> str | None:
+    """Take every so many rows and columns of the larger, from each of the first ones."""
+    if (a.shape[0], a.shape[3]) != (b.shape[0], b.shape[3]) or a.shape == b.shape:
+        return None
+    ((large, which), (small, other)) = (a, "first"), (b, "second")
+    if a.size < b.size:
+        (large, which), (small, other) = (b, "second"), (a, "first")
+    if min(small.shape[1:3]) < LEAST_SIDE:
+        return None
+    axes = [_steps(large.shape[i], small.shape[i]) for i in (1, 2)]
+    for (down, row), (across, col) in product(*axes):
+        part = large[:, row::down, col::across]
+        # A stride may leave out the last window.
+        part = part[:, : small.shape[1], : small.shape[2]]
+        rest = "" if _equal(part, small, tolerance) else _border(part, small, tolerance)
+        if rest is not None:
+            steps = str(down) if down == across else f"{down},{across}"
+            text = (
+                f"equal if the {other} has a stride of {steps}: it is {_every(down)} row and "
+                f"{_every(across)} column of the {which}, from row {row} and column {col}"
+            )
+            return f"{text}; and {rest.removeprefix('equal ')}" if rest else text
+    return None
+
+
+def _every(step: int) -> str:
+    ending = {2: "nd", 3: "rd"}.get(step, "th")
+    return f"every {step}{ending}" if step > 1 else "every"
+
+
+def _steps(large: int, small: int) -> list[tuple[int, int]]:
+    """Strides and first cells by which an axis of one size becomes one of the other."""
+    steps = [(1, 0)] if large == small else []
+    for step in range(2, MOST_STRIDE + 1):
+        for first in range(step):
+            count = len(range(first, large, step))
+            if small <= count <= small + 1:
+                steps.append((step, first))
+    return steps
+
+
 def _moved(a: Values, b: Values, tolerance: float) -> str | None:
     """Lay one over the other, moved by a cell: where an odd cell of padding went."""
-    if a.shape != b.shape or min(a.shape[1:3]) < 3:
+    if a.shape != b.shape or min(a.shape[1:3]) < LEAST_SIDE:
         return None
     steps = [(rows, cols) for rows in (0, 1, -1) for cols in (0, 1, -1) if rows or cols]
     for rows, cols in steps:
-        apart = _apart(_shift(a, rows, cols), _shift(b, -rows, -cols)) > tolerance
-        border = _border(apart) if apart.any() else ""
+        pair = _shift(a, rows, cols), _shift(b, -rows, -cols)
+        border = "" if _equal(*pair, tolerance) else _border(*pair, tolerance)
         if border is not None:
             cells = [f"{abs(n)} {what}" for n, what in ((rows, "row"), (cols, "column")) if n]
             shift = f"a shift by {' and '.join(cells)}, {_padded_side(rows, cols)}"
@@ -223,7 +323,7 @@ def _padded_side(rows: int, cols: int) -> str:
 def _inner(a: Values, b: Values, tolerance: float) -> str | None:
     """Find a border outside of which both are equal, or where the smaller lies in the larger."""
     if a.shape == b.shape:
-        return _border(_apart(a, b) > tolerance)
+        return _border(a, b, tolerance)
     if a.shape[0] != b.shape[0] or a.shape[3] != b.shape[3]:
         return None
     rows, cols = (a.shape[i] - b.shape[i] for i in (1, 2))
@@ -240,102 +340,21 @@ def _inner(a: Values, b: Values, tolerance: float) -> str | None:
     return None
 
 
-def _border(wrong: NDArray[np.bool_]) -> str | None:
-    height, width = wrong.shape[1:3]
-    for reach in range(1, min(height, width) // 4 + 1):
-        inner = wrong[:, reach : height - reach, reach : width - reach]
-        if not inner.any():
-            cells = "cell" if reach == 1 else f"{reach} cells"
-            return f"equal but for the outermost {cells}: their borders differ (--pad-mode)"
-    return None
-
-
-def changes(layer: OneLayer) -> Iterator[tuple[str, OneLayer]]:
-    """Yield a layer with one of its conventions changed, then as each tool does it.
-
-    Parameters
-    ----------
-    layer : ConvLayer or PoolLayer
-
-    Yields
-    ------
-    tuple of (str, layer)
-        What is said when that explains a result.
-
-    Examples
-    --------
-    >>> [change for change, _ in changes(PoolLayer(mode="average"))][:2]
-    ['if an average divides by the pads too', 'if a window that hangs over the end counts']
-    """
-    if isinstance(layer, ConvLayer):
-        yield from _conv_changes(layer)
-    else:
-        yield from _pool_changes(layer)
-    for name, convention in CONVENTIONS.items():
-        try:
-            other = by_convention(layer, convention)
-        except CnnCliError:
-            continue
-        yield f"by the convention {name} ({'; '.join(convention.words(layer))})", other
-
-
-def _conv_changes(layer: ConvLayer) -> Iterator[tuple[str, OneLayer]]:
-    yield "if the filter is flipped", replace(layer, filter=flip(layer.filter))
-    yield from _paddings(layer)
-    for mode in PAD_MODES:
-        yield f"if the border is {mode}", replace(layer, pad_mode=mode, pad_value=0.0)
-    yield "without the bias", replace(layer, bias=np.zeros(1))
-    yield "without the activation", replace(layer, activation="none", alpha=None)
-
-
-def _pool_changes(layer: PoolLayer) -> Iterator[tuple[str, OneLayer]]:
-    if layer.mode == "average":
-        other = replace(layer, count_include_pad=not layer.count_include_pad)
-        how = "by the pads too" if other.count_include_pad else "by real cells only"
-        yield f"if an average divides {how}", other
-    over = "counts" if not layer.ceil else "does not count"
-    yield f"if a window that hangs over the end {over}", replace(layer, ceil=not layer.ceil)
-    yield from _paddings(layer)
-
-
-def _paddings(layer: Any) -> Iterator[tuple[str, Any]]:
-    sides = {"same": "bottom right", "same-lower": "top left"}
-    for padding, side in sides.items():
-        if layer.padding != padding:
-            yield f"if the extra padding is at the {side}", replace(layer, padding=padding)
-    if layer.padding != "valid":
-        yield "if nothing is padded", replace(layer, padding="valid")
-
-
-def explain_by_layer(
-    result: Values, layer: OneLayer, compute: Compute, tolerance: float
-) -> str | None:
-    """Say how an operation must be done for a result to come out.
-
-    Parameters
-    ----------
-    result : ndarray, shape (N, H, W, C)
-        The result.
-    layer : ConvLayer or PoolLayer
-        The operation as it was meant.
-    compute : callable
-        Returns what a layer makes of the image.
-    tolerance : float
-
-    Returns
-    -------
-    str or None
-        ``as given``, or the first change under which it comes out.
-    """
-    for change, other in (("as given", layer), *changes(layer)):
-        try:
-            values = compute(other)
-        except CnnCliError:
-            continue
-        if values.shape == result.shape and _equal(values, result, tolerance):
-            return change
-    return None
-
-
-def _shape_text(shape: tuple[int, ...]) -> str:
-    return "x".join(map(str, shape))
+def _border(a: Values, b: Values, tolerance: float) -> str | None:
+    """Say how wide a border is outside of which both are equal; None if there is none."""
+    height, width = a.shape[1:3]
+    most = min(height, width) // 4
+    if most == 0:
+        return None
+    inner = slice(None), slice(most, height - most), slice(most, width - most)
+    if not _equal(a[inner], b[inner], tolerance):
+        return None
+    wrong = absolute_difference(a, b) > tolerance
+    reaches = range(1, most + 1)
+    reach = next(k for k in reaches if not wrong[:, k : height - k, k : width - k].any())
+    border = wrong.size - wrong[:, reach : height - reach, reach : width - reach].size
+    count = int(np.count_nonzero(wrong))
+    cells = "outermost cell" if reach == 1 else f"outermost {reach} cells"
+    if count < BORDER_SHARE * border:
+        return f"equal but for {count} of the {border} values in the {cells}"
+    return f"equal but for the {cells}: their borders differ (--pad-mode)"

@@ -2,28 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from cnncli.compare.causes import Operation, ResultForm, find_causes
 from cnncli.compare.difference import (
     LEVEL,
     Difference,
     Values,
+    absolute_difference,
     explain,
-    explain_by_layer,
     find_difference,
+    shape_error,
+    size_text,
     tolerance_of,
 )
 from cnncli.compare.peers import run_peer
-from cnncli.errors import CnnCliError, ShapeError, quote
+from cnncli.errors import CnnCliError, quote
 from cnncli.io.images import Picture, ReadOptions, read_image
 from cnncli.network.conventions import CONVENTIONS, Convention, OneLayer, by_convention
-from cnncli.network.graph import Network
-from cnncli.pipeline.feature_maps import FeatureMaps
 from cnncli.render.text_table import text_table
 
 
@@ -88,7 +89,7 @@ def compare_results(
     a, b = (picture.values() for picture in pictures)
     if tolerance is None:
         tolerance = tolerance_of(a, b, any(map(_has_levels, pictures)))
-    difference = None if a.shape != b.shape else find_difference(a, b, tolerance)
+    difference = find_difference(a, b, tolerance) if a.shape == b.shape else None
     names = quote(paths[0]), quote(paths[1])
     shapes = a.shape, b.shape
     if difference is not None and difference.equal:
@@ -97,10 +98,7 @@ def compare_results(
     explanation = explain(a, b, tolerance)
     explanations += [explanation] if explanation is not None and not explanations else []
     if difference is None and not explanations:
-        raise ShapeError(
-            f"results must have one shape, got {_size(a.shape)} and {_size(b.shape)}",
-            hint="give --image and --filter, to find out which padding or stride makes them so",
-        )
+        raise shape_error(a, b)
     return Comparison(names, shapes, difference, tuple(explanations))
 
 
@@ -115,30 +113,44 @@ def _by_layer(
     """Say how the operation must be done for each of the results to come out."""
     if layer is None or image is None:
         return []
-    source = read_image(image, read)
-    explanations = []
-    for picture, name in zip(pictures, names, strict=True):
-        for rounding, make in _makers(source, _has_levels(picture)):
-            change = explain_by_layer(picture.values(), layer, make, tolerance)
-            if change is not None:
-                explanations.append(f"{name} is equal to the operation {change}{rounding}")
-                break
-    return explanations
-
-
-def _makers(source: Picture, levels: bool) -> list[tuple[str, Callable[[OneLayer], Values]]]:
-    """Return what makes values that a result may hold; ImageMagick 6 rounds down to 8-bit PNG."""
-    make = _maker(source)
-    if not levels:
-        return [("", make)]
+    operation = Operation(layer, read_image(image, read))
     return [
-        ("", lambda layer: np.clip(make(layer), 0, 1)),
-        (", rounded down", lambda layer: np.clip(make(layer), 0, 1) - LEVEL / 2),
+        f"{name} is equal to the operation {cause}"
+        for picture, name in zip(pictures, names, strict=True)
+        for cause in find_causes(picture.values(), operation, _forms(picture, tolerance))
     ]
 
 
-def _maker(source: Picture) -> Callable[[OneLayer], Values]:
-    return lambda layer: FeatureMaps(Network.chain(layer), source).whole()
+def _forms(picture: Picture, tolerance: float) -> list[ResultForm]:
+    """Return how a file may hold a result: as it is, or as whole levels made of it."""
+    if picture.scale == 1:
+        return [ResultForm("", tolerance=tolerance)]
+    level = 1 / picture.scale
+
+    def clipped(made: Values, held: Values) -> Values:
+        return absolute_difference(np.clip(made, 0, 1), held)
+
+    def rounded_down(made: Values, held: Values) -> Values:
+        return absolute_difference(np.clip(made, 0, 1) - level / 2, held)
+
+    def wrapped(made: Values, held: Values) -> Values:
+        size = picture.scale + 1
+        apart = absolute_difference(made * picture.scale, held * picture.scale) % size
+        return np.asarray(np.minimum(apart, size - apart))
+
+    tolerance = max(tolerance, 0.52 * level)
+    forms = [
+        ResultForm("", clipped, tolerance),
+        # As ImageMagick 6 does to 8-bit PNG, and whoever casts to integers.
+        ResultForm(", rounded down", rounded_down, tolerance),
+    ]
+    most = f"{picture.scale:.0f}"
+    if tolerance < 1.02 * level:
+        words = f", to within one level of {most}"
+        forms.append(ResultForm(words, clipped, 1.02 * level, loose=True))
+    words = f", with an overflow: what is beyond 0..{most} wraps around"
+    forms.append(ResultForm(words, wrapped, 1.02, loose=True))
+    return forms
 
 
 def _as_levels(values: Values, rounding: str) -> Values:
@@ -163,7 +175,7 @@ def compare_conventions(
         One for each convention; the explanation is what the convention does.
     """
     picture = read_image(image, read)
-    ours = _maker(picture)(layer)
+    ours = Operation(layer, picture).output()
     return [_by_convention(picture, ours, layer, CONVENTIONS[name], tolerance) for name in names]
 
 
@@ -172,7 +184,7 @@ def _by_convention(
 ) -> Comparison:
     names = "cnncli", convention.name
     try:
-        other = _maker(picture)(by_convention(layer, convention))
+        other = Operation(by_convention(layer, convention), picture).output()
     except CnnCliError as error:
         return Comparison(names, (ours.shape,), kind="convention", error=str(error))
     one = ours
@@ -201,7 +213,7 @@ def compare_peers(
         If one is not installed or has no such layer.
     """
     picture = read_image(image, read)
-    ours = _maker(picture)(layer)
+    ours = Operation(layer, picture).output()
     comparisons = []
     for name in names:
         theirs = run_peer(name, layer, picture.values())
@@ -234,7 +246,7 @@ def lines(comparisons: Sequence[Comparison]) -> list[str]:
 
 
 def _results(comparison: Comparison) -> list[str]:
-    size = " and ".join(dict.fromkeys(map(_size, comparison.shapes)))
+    size = " and ".join(dict.fromkeys(map(size_text, comparison.shapes)))
     heading = f"{comparison.names[0]} and {comparison.names[1]}, {size}"
     if comparison.difference is None:
         return [f"{heading}: of different sizes", *comparison.explanations]
@@ -271,7 +283,7 @@ def _row(comparison: Comparison) -> tuple[str, ...]:
     if comparison.error is not None:
         return name, comparison.error, "", "", explanations
     if comparison.difference is None:
-        return name, f"of another size, {_size(comparison.shapes[1])}", "", "", explanations
+        return name, f"of another size, {size_text(comparison.shapes[1])}", "", "", explanations
     difference = comparison.difference
     what = "equal" if difference.equal else f"{_percent(difference)} differ"
     where = _position(difference) if difference.largest else ""
@@ -292,8 +304,3 @@ def record(comparison: Comparison) -> dict[str, Any]:
         "explanations": comparison.explanations,
         "error": comparison.error,
     }
-
-
-def _size(shape: tuple[int, ...]) -> str:
-    n, height, width, channels = shape
-    return f"{height}x{width}x{channels}" if n == 1 else f"{n}x{height}x{width}x{channels}"

@@ -139,6 +139,8 @@ class Filter:
         Shape of the array as it was read.
     files : tuple of Path
         What was read for it, a bias's file too.
+    flipped : bool
+        Whether it was turned by 180 degrees since it was read.
 
     Examples
     --------
@@ -156,6 +158,7 @@ class Filter:
     layout: str = "hwio"
     source_shape: tuple[int, ...] = ()
     files: tuple[Path, ...] = ()
+    flipped: bool = False
 
     @property
     def window(self) -> tuple[int, int]:
@@ -302,7 +305,8 @@ def flip(bank: Filter) -> Filter:
     [3.0, 2.0, 1.0]
     """
     weights = np.ascontiguousarray(bank.weights[::-1, ::-1])
-    return replace(bank, weights=weights, notes=(*bank.notes, f"{bank.name}: flipped"))
+    notes = (*bank.notes, f"{bank.name}: flipped")
+    return replace(bank, weights=weights, notes=notes, flipped=not bank.flipped)
 
 
 def normalize(bank: Filter) -> Filter:

@@ -81,6 +81,12 @@ CONVENTIONS: Final = {
 }  # fmt: skip
 """Each found by running the tool on filters of even and of odd sides, and so tested."""
 
+SCIPY_CORRELATE: Final = Convention(
+    "scipy.ndimage.correlate", "scipy.ndimage.correlate", same="same-lower", pad_mode="symmetric",
+    image_filter=True,
+)  # fmt: skip
+"""What `compare` recognizes too; a layer with --pad-mode symmetric is as much."""
+
 
 def by_convention(layer: AnyLayer, convention: Convention) -> AnyLayer:
     """Return a layer as a tool would do it.
@@ -117,8 +123,10 @@ def _conv_fields(layer: ConvLayer, convention: Convention) -> dict[str, Any]:
     padding = layer.padding
     if isinstance(padding, str) and padding.startswith("same"):
         padding = _same(layer, convention)
+    # A filter that was flipped already (--flip) is not turned back.
+    flips = convention.flip and not layer.filter.flipped
     return {
-        "filter": flip(layer.filter) if convention.flip else layer.filter,
+        "filter": flip(layer.filter) if flips else layer.filter,
         "pad_mode": convention.pad_mode if layer.pad_mode == "zeros" else layer.pad_mode,
         "padding": padding,
     }

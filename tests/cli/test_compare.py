@@ -47,6 +47,29 @@ def test_a_flipped_filter_is_named() -> None:
     ]
 
 
+def test_two_causes_at_once_and_a_stride_are_named() -> None:
+    layer = ["-f", "1 2 4; 0 0 8; 5 1 1", "--normalize"]
+    run_cli("conv", "photo.png", *layer, "--pad-mode", "zeros", "-o", "a.npy")
+    save("bgr.png", PIXELS[..., ::-1])
+    changed = ["--flip", "--stride", "2", "--pad-mode", "wrap"]
+    run_cli("conv", "bgr.png", *layer, *changed, "-o", "b.npy")
+    given = ["--image", "photo.png", *layer, "--pad-mode", "zeros"]
+    lines = run_cli("compare", "a.npy", "b.npy", *given, code=1).stdout.splitlines()
+    assert lines == [
+        "'a.npy' and 'b.npy', 12x17x3 and 6x9x3: of different sizes",
+        "'a.npy' is equal to the operation as given",
+        "'b.npy' is equal to the operation if the filter is flipped and the border is wrap and "
+        "the stride is 2 and the image's channels are reversed (BGR and RGB)",
+    ]
+
+
+def test_a_convention_and_flip_flip_once() -> None:
+    tilted = ["-f", "1 2; 3 4", "--convention", "scipy"]
+    run_cli("conv", "photo.png", *tilted, "-o", "a.npy")
+    run_cli("conv", "photo.png", *tilted, "--flip", "-o", "b.npy")
+    run_cli("compare", "a.npy", "b.npy")
+
+
 def test_paddings_of_two_sizes_are_laid_over_each_other() -> None:
     run_cli("conv", "photo.png", "-f", "edge", "-o", "a.npy")
     run_cli("conv", "photo.png", "-f", "edge", "--padding", "valid", "-o", "b.npy")

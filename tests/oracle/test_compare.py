@@ -179,3 +179,76 @@ def test_a_layer_of_ours_equals_a_peers_from_the_shell(peer: str, tmp_path: Path
         "compare", photo, "--filter", "1 2; 3 4", "--against", peer, "--tolerance", 1e-30, code=1
     )
     assert "% differ" in said.stdout
+
+
+KERNEL = np.array([[1, 2, 4], [0, 0, 8], [-3, 0, 2]]) / 14
+PIXELS = np.random.default_rng(5).integers(0, 256, (20, 31, 3), dtype=np.uint8)
+
+
+def by_scipy(name: str, image: np.ndarray, kernel: np.ndarray = KERNEL) -> np.ndarray:
+    run = getattr(pytest.importorskip("scipy.ndimage"), name)
+    return np.stack([run(image[..., c], kernel) for c in range(3)], axis=-1)
+
+
+def by_torch(image: np.ndarray, kernel: np.ndarray, **options: int) -> np.ndarray:
+    torch = pytest.importorskip("torch")
+    x = torch.from_numpy(np.ascontiguousarray(image.transpose(2, 0, 1)[:, None]))
+    w = torch.from_numpy(np.ascontiguousarray(kernel)[None, None])
+    result = torch.nn.functional.conv2d(x, w, **options)[:, 0]
+    return np.asarray(result.numpy().transpose(1, 2, 0))
+
+
+def by_opencv(image: np.ndarray, **options: int) -> np.ndarray:
+    cv2 = pytest.importorskip("cv2")
+    return np.asarray(cv2.filter2D(image, -1, KERNEL, **options))
+
+
+SHARES = PIXELS / 255
+BGR = PIXELS[..., ::-1]
+RESULTS = {
+    "by the convention scipy (": lambda: by_scipy("convolve", SHARES),
+    "by the convention scipy.ndimage.correlate (": lambda: by_scipy("correlate", SHARES),
+    "(flips the filter; odd padding at the end; border symmetric) and if the stride is 2": (
+        lambda: by_scipy("convolve", SHARES)[::2, ::2]
+    ),
+    "wraps around": lambda: by_scipy("convolve", PIXELS, KERNEL * 3),
+    "by the convention opencv (": lambda: by_opencv(PIXELS),
+    "if the border is reflect and the image's channels are reversed (BGR and RGB)": (
+        lambda: by_opencv(BGR)
+    ),
+    "if the border is edge and the image's channels are reversed (BGR and RGB) and pixels are "
+    "0..255, not 0..1": lambda: by_opencv(BGR.astype(np.float32), borderType=1),
+    "if the filter is flipped and the padding is 1,1 and the stride is 2": (
+        lambda: by_torch(SHARES, KERNEL[::-1, ::-1], stride=2, padding=1)
+    ),
+    "if the filter is flipped and the border is edge": lambda: by_torch(
+        np.pad(SHARES, ((1, 1), (1, 1), (0, 0)), mode="edge"), KERNEL[::-1, ::-1]
+    ),
+    "if nothing is padded and the stride is 3": lambda: by_torch(SHARES, KERNEL, stride=3),
+}
+
+
+@pytest.mark.parametrize("words", RESULTS)
+def test_what_a_tool_did_is_found(words: str, tmp_path: Path) -> None:
+    result = RESULTS[words]()
+    photo, given, blank = (tmp_path / name for name in ("photo.png", "r.npy", "blank.npy"))
+    Image.fromarray(PIXELS).save(photo)
+    np.save(given, result)
+    np.save(blank, np.full_like(result, 7 if result.dtype == np.uint8 else -7))
+    matrix = KERNEL * 3 if words == "wraps around" else KERNEL
+    text = "; ".join(" ".join(repr(float(v)) for v in row) for row in matrix)
+    said = run_cli("compare", given, blank, "--image", photo, "--filter", text, code=1).stdout
+    assert f"'{given}' is equal to the operation " in said
+    assert words in said
+
+
+@pytest.mark.skipif(not imagemagick(), reason="ImageMagick is not installed")
+def test_what_imagemagick_did_is_found(tmp_path: Path) -> None:
+    Image.fromarray(PIXELS).save(tmp_path / "photo.ppm")
+    rows = " ".join(",".join(repr(float(v)) for v in row) for row in KERNEL)
+    given = ["convert", "photo.ppm", "-morphology", "Convolve", f"3x3: {rows}", "out.ppm"]
+    subprocess.run(given, cwd=tmp_path, check=True)
+    text = rows.replace(" ", ";")
+    names = tmp_path / "out.ppm", tmp_path / "photo.ppm"
+    said = run_cli("compare", *names, "--image", names[1], "--filter", text, code=1).stdout
+    assert "by the convention imagemagick (" in said
