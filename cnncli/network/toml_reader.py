@@ -338,7 +338,7 @@ class WeightFiles:
     def bank(self, filters: str | list[Any], layout: str, layer: str) -> Filter:
         """Return the filters of a text, a list of texts, or nested lists of numbers.
 
-        Maps are named after their layer; those of built-ins and of lists keep their names.
+        Maps are numbered; those of built-ins and of lists keep their filters' names.
         """
         with error_context("filter"):
             if isinstance(filters, str):
@@ -395,9 +395,10 @@ def _as_array(value: Any) -> FloatArray:
 
 
 def _named(bank: Filter, layer: str) -> Filter:
-    """Return a bank with its maps named after its layer; built-ins keep their names."""
+    """Return a bank named after its layer, with its maps numbered; built-ins keep their names."""
     if bank.name in builtin_names():
         return bank
-    digits = len(str(bank.maps - 1))
-    names = [f"{layer}-{index:0{digits}d}" for index in range(bank.maps)]
-    return replace(bank, name=layer, map_names=tuple(names) if bank.maps > 1 else (layer,))
+    # One 2-D filter leaves the maps their names.
+    alone = bank.per_channel and bank.maps == 1
+    names = ("",) if alone else tuple(map(str, range(bank.maps)))
+    return replace(bank, name=layer, map_names=names)

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from cnncli.filters.files import load_filter
 from cnncli.gradients.pictures import mark_winners, overlay
 from cnncli.network.layers import ScaleLayer
 from cnncli.render import colormaps
@@ -135,10 +136,15 @@ def test_gradients_are_by_pixel_values_before_normalisation(net: str) -> None:
     assert patch.any() == (plain > 0)
 
 
-def test_maps_by_index_and_by_name(net: str) -> None:
-    by_index = values_of("grad", net, "photo.png", "--unit", "conv2:2")
+@pytest.mark.usefixtures("net")
+def test_maps_by_index_and_by_name() -> None:
+    Path("named.toml").write_text(
+        '[input]\ngray = true\n[[layers]]\ntype = "conv"\nfilter = "kirsch"\n'
+    )
+    by_index = values_of("grad", "named.toml", "photo.png", "--unit", "conv1:2")
+    name = load_filter("kirsch").map_names[2]
     np.testing.assert_array_equal(
-        by_index, values_of("grad", net, "photo.png", "--unit", "conv2:conv2-2")
+        by_index, values_of("grad", "named.toml", "photo.png", "--unit", f"conv1:{name}")
     )
 
 
@@ -319,7 +325,7 @@ def test_outputs_that_exist_are_kept_or_skipped(net: str) -> None:
         ([], 2, "--unit or --upstream must be given"),
         (["--unit", "conv3:1"], 2, "no layer 'conv3' in the network; nearest: conv2, conv1"),
         (["--unit", "conv2:3"], 2, "maps of layer conv2 are 0 to 2, got 3"),
-        (["--unit", "conv2:conv1-1"], 2, "has no map 'conv1-1'; nearest: conv2-1"),
+        (["--unit", "conv2:conv1-1"], 2, "has no map 'conv1-1'; they are 0 to 2"),
         (["--unit", "conv2:1,3,0"], 2, "rows of layer conv2 are 0 to 2, got 3"),
         (["--unit", "conv2:1,0,5"], 2, "columns of layer conv2 are 0 to 4, got 5"),
         (["--unit", "conv2:1", "--overlay", "--winners"], 2, "exclude each other"),

@@ -13,7 +13,15 @@ from cnncli.errors import OptionError, ShapeError
 from cnncli.filters.files import load_filter
 from cnncli.filters.filter import Filter, from_array, stack
 from cnncli.network.graph import Network, input_groups
-from cnncli.network.layers import ActivationLayer, ConvLayer, Layer, PadLayer, PoolLayer
+from cnncli.network.layers import (
+    ActivationLayer,
+    AddLayer,
+    ConcatLayer,
+    ConvLayer,
+    Layer,
+    PadLayer,
+    PoolLayer,
+)
 from cnncli.network.passes import forward_layers
 from cnncli.render.options import MapGroup
 from tests.support.judges import distinct_values, numeric_gradient
@@ -188,6 +196,18 @@ def test_groups_of_inputs() -> None:
 def test_groups_and_names(layer: Layer, groups: Any, expected: list[Any]) -> None:
     found = [(group.name, group.channels) for group in layer.output_groups(groups)]
     assert found == expected
+
+
+def test_maps_of_joins_bear_no_other_nodes_names() -> None:
+    k4, k5 = (
+        [MapGroup("k4", (0,)), MapGroup("1", (1,))],
+        [MapGroup("k5", (0,)), MapGroup("1", (1,))],
+    )
+    added = AddLayer().output_groups(k4, k5)
+    assert [(g.name, g.channels) for g in added] == [("0", (0,)), ("1", (1,))]
+    assert AddLayer().output_groups(PHOTO, PHOTO) == tuple(PHOTO)
+    joined = ConcatLayer().output_groups(k4, [MapGroup("", (0,))], k5, PHOTO)
+    assert [g.name for g in joined] == ["k4", "1", "2", "k5", "4", PHOTO[0].name]
 
 
 def test_groups_through_a_chain() -> None:

@@ -181,12 +181,12 @@ def names_of(fields: str) -> tuple[str, ...]:
     return found.filter.map_names
 
 
-def test_maps_are_named_after_their_layer_or_their_filter() -> None:
+def test_maps_are_numbered_or_named_after_their_filter() -> None:
     save_array("w.npy", np.ones((1, 1, 3, 12)))
     save_array("one.npy", np.ones((1, 1, 3)))
-    assert names_of('filter = "w.npy"')[:2] == ("c-00", "c-01")
-    assert names_of('filter = "one.npy"') == ("c",)
-    assert names_of('filter = "1 2"') == names_of("filter = [[1, 2]]") == ("c",)
+    assert names_of('filter = "w.npy"')[:2] == ("0", "1")
+    assert names_of('filter = "one.npy"') == ("0",)
+    assert names_of('filter = "1 2"') == names_of("filter = [[1, 2]]") == ("",)
     assert names_of('filter = "robinson"')[0] == "robinson_n"
     assert names_of('filter = ["sobel_h", "edge.npy"]') == ("sobel_h", "edge")
 

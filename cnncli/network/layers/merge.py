@@ -35,6 +35,13 @@ class _Elementwise(ChannelwiseDefaults):
             raise ShapeError(f"inputs of {self.op} must have one shape, or be 1x1, got {shown}")
         return largest
 
+    def output_groups(self, *groups: Sequence[MapGroup]) -> tuple[MapGroup, ...]:
+        """Return the inputs' groups if all have the same; else numbered maps: no filter's alone."""
+        if all(tuple(others) == tuple(groups[0]) for others in groups):
+            return tuple(groups[0])
+        channels = sorted(channel for group in groups[0] for channel in group.channels)
+        return tuple(MapGroup(str(channel), (channel,)) for channel in channels)
+
     def reads(self, shape: Shape, box: Box) -> Box:
         """Return the box itself, or the one cell of an input of 1x1."""
         return (slice(0, 1), slice(0, 1)) if shape[1:3] == (1, 1) else box
@@ -107,11 +114,13 @@ class ConcatLayer(ChannelwiseDefaults):
         return (*shapes[0][:3], sum(shape[3] for shape in shapes))
 
     def output_groups(self, *groups: Sequence[MapGroup]) -> tuple[MapGroup, ...]:
-        """Return the groups of all inputs, their channels counted on."""
+        """Return the groups of all inputs, their channels and their numbers counted on."""
         joined, start = [], 0
         for one_input in groups:
-            for name, channels in ((group.name, group.channels) for group in one_input):
-                joined.append(MapGroup(name, tuple(start + channel for channel in channels)))
+            for name, (first, *more) in ((group.name, group.channels) for group in one_input):
+                channels = tuple(start + channel for channel in (first, *more))
+                is_number = name == str(first) or not (name or more)
+                joined.append(MapGroup(str(channels[0]) if is_number else name, channels))
             start += sum(len(group.channels) for group in one_input)
         return tuple(joined)
 

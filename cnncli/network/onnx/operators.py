@@ -45,16 +45,13 @@ def _conv(node: NodeInputs) -> Result:
 
 
 def _bank(node: NodeInputs, hwio: Array) -> Filter:
-    """Return filters whose maps are named after their layer."""
+    """Return filters named after their layer, with their maps numbered."""
     weights = node.parameter(hwio)
-    maps = weights.shape[3]
-    digits = len(str(maps - 1))
-    names = tuple(f"{node.name}-{index:0{digits}d}" for index in range(maps))
     return Filter(
         name=node.name,
         weights=weights,
         per_channel=False,
-        map_names=names if maps > 1 else (node.name,),
+        map_names=tuple(map(str, range(weights.shape[3]))),
         source_shape=weights.shape,
     )
 
