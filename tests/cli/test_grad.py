@@ -136,8 +136,8 @@ def test_gradients_are_by_pixel_values_before_normalisation(net: str) -> None:
     assert patch.any() == (plain > 0)
 
 
-@pytest.mark.usefixtures("net")
 def test_maps_by_index_and_by_name() -> None:
+    save("photo.png", PHOTO)
     Path("named.toml").write_text(
         '[input]\ngray = true\n[[layers]]\ntype = "conv"\nfilter = "kirsch"\n'
     )
