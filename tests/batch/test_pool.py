@@ -133,19 +133,22 @@ DEATHS = {
     "deaf": f"took longer than --timeout {LATE:g} s",
     "bug": "internal error: ValueError: neither nor",
 }
+LASTING = {"hang", "deaf"}
 
 
 @pytest.mark.parametrize(
     ("poison", "jobs"),
     [
-        pytest.param(poison, jobs, marks=() if jobs > 1 and poison != "deaf" else pytest.mark.slow)
+        pytest.param(
+            poison, jobs, marks=() if jobs > 1 and poison not in LASTING else pytest.mark.slow
+        )
         for poison in DEATHS
         for jobs in (1, 3)
     ],
 )
 def test_what_befalls_a_worker_costs_its_own_image_only(poison: str, jobs: int) -> None:
     good = [f"good-{index}" for index in range(7)]
-    slow = poison in ("hang", "deaf")
+    slow = poison in LASTING
     names = [*good[:2], f"{poison}-1", *good[2:4], *([] if slow else [f"{poison}-2"]), *good[4:]]
     found = outcomes_of(images(*names), WorkerRunner(jobs, timeout=LATE if slow else None))
     for name, outcome in found.items():
@@ -212,7 +215,7 @@ def test_no_image_takes_a_file_of_another() -> None:
 
 
 @pytest.mark.parametrize(
-    "output", sweep(["{stem}.png", "{stem}-{map}.tif", "{stem}.npy", "{stem}.webp"], keep=2)
+    "output", sweep(["{stem}.png", "{stem}-{map}.tif", "{stem}.npy", "{stem}.webp"], keep=1)
 )
 def test_the_same_bytes_for_any_number_of_workers(output: str) -> None:
     rng = np.random.default_rng(7)

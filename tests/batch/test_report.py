@@ -15,6 +15,7 @@ from cnncli.errors import FileProblem, OptionError
 from cnncli.pipeline.job import Outcome, WrittenFile
 from cnncli.pipeline.output_names import Source
 from tests.support.shell import refused, run_cli, run_process, save, save_array
+from tests.support.sweep import sweep
 
 RANDOM = np.random.default_rng(17)
 RGB = RANDOM.integers(0, 256, (6, 8, 3), np.uint8)
@@ -213,8 +214,9 @@ def test_json_of_the_skipped() -> None:
 
 
 @INPUTS
-@pytest.mark.parametrize("option", ["--json", "--show"])
-@pytest.mark.parametrize("words", [("x.png", "-o", "-"), ("-",)])
+@pytest.mark.parametrize(
+    ("option", "words"), sweep(["--json", "--show"], [("x.png", "-o", "-"), ("-",)])
+)
 def test_nothing_else_is_mixed_into_a_result_on_standard_output(
     words: tuple[str, ...], option: str
 ) -> None:

@@ -16,6 +16,7 @@ import pytest
 
 from tests.support.patience import patient, until
 from tests.support.shell import refused_untouched, run_cli, save, save_array
+from tests.support.sweep import sweep
 
 RGB = np.random.default_rng(11).integers(0, 256, (6, 8, 3), np.uint8)
 ODD = ["=1+2.png", "@x.png", "-y.png", "+z.png", "two\nlines.png", "\x1b[31m.png", "bad\udcff.png"]
@@ -129,7 +130,7 @@ def interrupted(number: int, folder: str) -> str:
     return error
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", sweep([signal.SIGINT, signal.SIGTERM], keep=1))
 def test_an_interrupted_batch_has_its_report(number: int) -> None:
     Path("in").mkdir()
     for index in range(300):

@@ -319,7 +319,12 @@ def test_a_terminal_gets_a_bar() -> None:
 
 @pytest.mark.parametrize(
     ("words", "lines"),
-    [("-q", 0), ("--dry-run", 1), ("-v", 3 * 2 + 2), ("--overwrite", 2)],
+    [
+        ("-q", 0),
+        ("-v", 3 * 2 + 2),
+        pytest.param("--dry-run", 1, marks=pytest.mark.slow),
+        pytest.param("--overwrite", 2, marks=pytest.mark.slow),
+    ],
 )
 def test_what_else_a_terminal_gets(words: str, lines: int) -> None:
     make("in/a.png", "in/b.png", "in/c.png")

@@ -219,27 +219,29 @@ def repeated_archive() -> bytes:
     return data.replace(b"V.npy", b"W.npy")
 
 
+def corrupt_archive() -> bytes:
+    whole = archive(**{"W.npy": npy_bytes(RANDOM.random((9, 9)))})
+    return whole[:200] + bytes([whole[200] ^ 255]) + whole[201:]
+
+
 ARCHIVES = {
-    "empty": archive(),
-    "foreign": archive(**{"readme.txt": b"hello"}),
-    "object": archive(**{"W.npy": CONTENTS["object array"]}),
-    "pickle": archive(**{"W.npy": CONTENTS["pickle"]}),
-    "lying": lying_archive(),
-    "encrypted": encrypted_archive(),
-    "duplicate": repeated_archive(),
-    "cut": archive(**{"W.npy": npy_bytes(np.ones((3, 3)))})[:-30],
-    "corrupt": archive(**{"W.npy": npy_bytes(RANDOM.random((9, 9)))}).replace(b"\x93NUMPY", b"?"),
-    "bomb": archive(**{"W.npy": npy("'<f8'", "(16384, 16384)", b"\0" * 2**22)}),
+    "empty": archive,
+    "foreign": lambda: archive(**{"readme.txt": b"hello"}),
+    "object": lambda: archive(**{"W.npy": CONTENTS["object array"]}),
+    "pickle": lambda: archive(**{"W.npy": CONTENTS["pickle"]}),
+    "lying": lying_archive,
+    "encrypted": encrypted_archive,
+    "duplicate": repeated_archive,
+    "cut": lambda: archive(**{"W.npy": npy_bytes(np.ones((3, 3)))})[:-30],
+    "corrupt": corrupt_archive,
+    "bomb": lambda: archive(**{"W.npy": npy("'<f8'", "(16384, 16384)", b"\0" * 2**22)}),
 }
+"""What makes each: some are large, and not wanted while tests are collected."""
 
 
 @pytest.mark.parametrize("content", ARCHIVES)
 def test_archives_that_are_none(content: str) -> None:
-    data = ARCHIVES[content]
-    if content == "corrupt":
-        whole = archive(**{"W.npy": npy_bytes(RANDOM.random((9, 9)))})
-        data = whole[:200] + bytes([whole[200] ^ 255]) + whole[201:]
-    Path("bad.npz").write_bytes(data)
+    Path("bad.npz").write_bytes(ARCHIVES[content]())
     for key in ("", ":W"):
         error = refused_untouched("conv", "x.png", "-f", f"bad.npz{key}", "-o", "y.png")
         assert "'bad.npz" in error and "allow_" not in error and "unpickl" not in error

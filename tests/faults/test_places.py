@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import subprocess
 from collections.abc import Iterator
@@ -9,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from tests.support.mutants import picture_corpus
 from tests.support.shell import (
@@ -21,14 +23,23 @@ from tests.support.shell import (
     save_array,
     snapshot,
 )
+from tests.support.sweep import sweep
 
 RANDOM = np.random.default_rng(4)
 RGB = RANDOM.integers(0, 256, (400, 500, 3), np.uint8)
 
 
+@pytest.fixture(scope="module")
+def encoded() -> bytes:
+    """The noise as PNG, which takes a while to compress."""
+    stream = io.BytesIO()
+    Image.fromarray(RGB).save(stream, "png")
+    return stream.getvalue()
+
+
 @pytest.fixture(autouse=True)
-def inputs(empty_folder: Path) -> None:
-    save("x.png", RGB)
+def inputs(empty_folder: Path, encoded: bytes) -> None:
+    Path("x.png").write_bytes(encoded)
     save_array("x.npy", RGB)
     Path("net.toml").write_text('[[layers]]\ntype = "pool"\n')
 
@@ -74,9 +85,15 @@ def test_a_full_small_disk_in_a_batch_and_for_maps(small_disk: Path) -> None:
     assert all(pixels(path).shape[1:] == (300, 3) for path in written)
 
 
-@pytest.mark.parametrize("kind", ["pipe", "/dev/zero", "/dev/null", "folder", "gone"])
-@pytest.mark.parametrize("command", ["run", "plan", "grad", "convert"])
-@pytest.mark.parametrize("suffix", [".toml", ".onnx"])
+@pytest.mark.parametrize(
+    ("kind", "command", "suffix"),
+    sweep(
+        ["pipe", "/dev/zero", "/dev/null", "folder", "gone"],
+        ["run", "plan", "grad", "convert"],
+        [".toml", ".onnx"],
+        rounds=2,
+    ),
+)
 def test_networks_that_are_no_files(kind: str, command: str, suffix: str) -> None:
     name = kind if kind.startswith("/") else kind + suffix
     if kind == "pipe":
@@ -151,8 +168,7 @@ NUMBERS = [
 ]
 
 
-@pytest.mark.parametrize("digits", [20, 400, 5_000])
-@pytest.mark.parametrize("option", NUMBERS)
+@pytest.mark.parametrize(("option", "digits"), sweep(NUMBERS, [20, 400, 5_000]))
 def test_numbers_of_many_digits(option: str, digits: int) -> None:
     before = snapshot()
     code = run_cli_any("pool", "x.png", "-o", "y.png", option, "9" * digits)

@@ -187,7 +187,7 @@ def report() -> dict[str, object]:
     return table.pack(machine.describe(), rows, [curve])
 
 
-def test_a_report_survives_json_and_tells_what_is_not_reached() -> None:
+def test_a_report_survives_json_and_tells_what_is_not_reached(alone: None) -> None:
     text = table.render(json.loads(json.dumps(report())))
     for words in ("### layers", "### memory", "growth", "2 of 4 rows that have a goal reach it"):
         assert words in text
@@ -201,7 +201,7 @@ def test_a_missed_geometric_mean_is_told() -> None:
     assert "- filters, geometric mean: 1.50 x OpenCV, 1 wanted" in table.not_reached(rows, [])
 
 
-def test_tables_go_between_the_marks_of_readme(tmp_path: Path) -> None:
+def test_tables_go_between_the_marks_of_readme(tmp_path: Path, alone: None) -> None:
     readme = tmp_path / "README.md"
     readme.write_text(table.README.read_text("utf-8"), "utf-8")
     measured = tmp_path / "report.json"

@@ -54,7 +54,7 @@ def test_the_gradient_of_the_loss(script: dict[str, Any]) -> None:
                 moved = with_floats(network, {name: {key: changed}})
                 return np.array(script["loss_and_gradients"](moved, X, labels)[0])
 
-            numeric = numeric_gradient(loss, value, np.ones(()), every=61)
+            numeric = numeric_gradient(loss, value, np.ones(()), every=151)
             looked_at = ~np.isnan(numeric)
             actual = gradients[name][key][looked_at]
             np.testing.assert_allclose(actual, numeric[looked_at], rtol=1e-6, atol=1e-8)

@@ -3,13 +3,8 @@
 from __future__ import annotations
 
 import ast
-from pathlib import Path
 
-import pytest
-
-import cnncli
-
-PACKAGE = Path(cnncli.__file__).parent
+from tests.support.sources import syntax_trees
 
 NAMES = {
     # Modules that only some systems have.
@@ -24,13 +19,11 @@ NAMES = {
 BEGINNINGS = ("RLIMIT_", "SIGALRM", "SIGCHLD", "SIGHUP", "SIGKILL", "sched_")
 BEGINNINGS_OF_TEXTS = (*BEGINNINGS, "/dev/", "/proc/", "/sys/")
 
-FILES = {path.relative_to(PACKAGE).as_posix(): path for path in sorted(PACKAGE.rglob("*.py"))}
-
 
 def platform_names(file: str) -> set[str]:
     """Return what a module names that only some systems have."""
     names: set[str] = set()
-    for node in ast.walk(ast.parse(FILES[file].read_text("utf-8"))):
+    for node in ast.walk(syntax_trees()[file]):
         if isinstance(node, ast.Import | ast.ImportFrom):
             names |= {alias.name for alias in node.names}
             names |= {node.module or ""} if isinstance(node, ast.ImportFrom) else set()
@@ -43,9 +36,10 @@ def platform_names(file: str) -> set[str]:
     return {n for n in names if n in NAMES or n.startswith(BEGINNINGS_OF_TEXTS)}
 
 
-@pytest.mark.parametrize("file", [file for file in FILES if not file.startswith("system/")])
-def test_only_the_package_system_knows_the_platform(file: str) -> None:
-    assert platform_names(file) == set()
+def test_only_the_package_system_knows_the_platform() -> None:
+    others = [file for file in syntax_trees() if not file.startswith("system/")]
+    found = {file: platform_names(file) for file in others}
+    assert others and {file: names for file, names in found.items() if names} == {}
 
 
 def test_the_names_are_found_where_they_are() -> None:
@@ -54,9 +48,13 @@ def test_the_names_are_found_where_they_are() -> None:
     assert {"resource", "CDLL", "/proc/meminfo"} <= platform_names("system/memory.py")
 
 
-@pytest.mark.parametrize("file", FILES)
-def test_nobody_asks_for_the_name_of_the_platform(file: str) -> None:
+def test_nobody_asks_for_the_name_of_the_platform() -> None:
     """What counts is what the interpreter has."""
-    tree = ast.parse(FILES[file].read_text("utf-8"))
-    asked = {ast.unparse(node) for node in ast.walk(tree) if isinstance(node, ast.Attribute)}
-    assert asked.isdisjoint({"sys.platform", "os.name", "platform.system"})
+    asked = {
+        (file, f"{node.value.id}.{node.attr}")
+        for file, tree in syntax_trees().items()
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name)
+    }
+    names = {"sys.platform", "os.name", "platform.system"}
+    assert asked and [(file, name) for file, name in asked if name in names] == []

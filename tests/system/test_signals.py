@@ -107,7 +107,7 @@ def test_a_signal_to_a_batch(number: signal.Signals, jobs: int) -> None:
     check_whole()
 
 
-@pytest.mark.parametrize("number", CODES)
+@pytest.mark.parametrize("number", sweep(CODES, keep=1))
 def test_a_signal_to_one_image(number: signal.Signals) -> None:
     save("big.png", RANDOM.integers(0, 256, (3000, 3000, 3), np.uint8), compress_level=0)
     before = snapshot()
@@ -145,13 +145,13 @@ def test_what_is_ignored_stays_so() -> None:
 
 
 def test_workers_leave_ctrl_c_to_their_parent() -> None:
-    with started(*slow_batch(60)) as process:
+    with started(*slow_batch(24)) as process:
         until(lambda: len(made()) >= 2)
         for worker in children(process.pid):
             os.kill(worker, signal.SIGINT)
             os.kill(worker, signal.SIGHUP)
         _, error = process.communicate(timeout=patient(20))
-    assert process.returncode == 0 and len(made()) == 60, error
+    assert process.returncode == 0 and len(made()) == 24, error
 
 
 @pytest.mark.slow
@@ -242,7 +242,8 @@ def test_a_second_signal_ends_at_once() -> None:
     check_whole()
 
 
-def test_a_call_that_does_not_end_is_left() -> None:
+@pytest.mark.parametrize("number", sweep(CODES, keep=1))
+def test_a_call_that_does_not_end_is_left(number: signal.Signals) -> None:
     # A lock taken twice: the main thread is in C for good, and its handlers never run.
     code = """
 import ctypes, sys
@@ -259,16 +260,17 @@ main()
 """
     photos(0)
     before = snapshot()
-    for number, exit_code in CODES.items():
-        command = [sys.executable, "-c", code]
-        pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-        with subprocess.Popen(command, **pipes) as process:
-            assert process.stdout is not None and process.stdout.readline() == b"stuck\n"
-            assert ended(process, number) == (exit_code, "cnncli: error: interrupted\n")
+    command = [sys.executable, "-c", code]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdout is not None and process.stdout.readline() == b"stuck\n"
+        assert ended(process, number) == (CODES[number], "cnncli: error: interrupted\n")
     assert snapshot() == before
 
 
-def test_an_interruption_that_became_another_error_is_one_all_the_same() -> None:
+@pytest.mark.parametrize("number", sweep(CODES, keep=1))
+def test_an_interruption_that_became_another_error_is_one_all_the_same(
+    number: signal.Signals,
+) -> None:
     # As Python 3.11 does to a signal that comes while a class is being made.
     code = """
 import os, signal, sys, time
@@ -285,16 +287,21 @@ sys.argv[1:] = ["pool", "photo.png"]
 main()
 """
     photos(0)
-    for number, exit_code in CODES.items():
-        source = code.replace("NUMBER", str(int(number)))
-        command = [sys.executable, "-c", source]
-        done = subprocess.run(
-            command, capture_output=True, text=True, timeout=patient(20), check=False
-        )
-        assert (done.returncode, done.stderr) == (exit_code, "cnncli: error: interrupted\n")
+    assert run_python(code.replace("NUMBER", str(int(number)))) == (
+        CODES[number],
+        "cnncli: error: interrupted\n",
+    )
 
 
-def test_an_interruption_in_a_callback_is_raised_again() -> None:
+def run_python(source: str) -> tuple[int, str]:
+    """Run some Python in a process of its own; return its exit code and errors."""
+    command = [sys.executable, "-c", source]
+    done = subprocess.run(command, capture_output=True, timeout=patient(20), check=False)
+    return done.returncode, done.stderr.decode()
+
+
+@pytest.mark.parametrize("number", sweep(CODES, keep=1))
+def test_an_interruption_in_a_callback_is_raised_again(number: signal.Signals) -> None:
     # Python ignores what a callback raises, and would show its traceback.
     code = """
 import os, sys, time, weakref
@@ -318,8 +325,7 @@ sys.argv[1:] = ["pool", "photo.png"]
 main()
 """
     photos(0)
-    for number, exit_code in CODES.items():
-        source = code.replace("NUMBER", str(int(number)))
-        command = [sys.executable, "-c", source]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
-        assert (done.returncode, done.stderr) == (exit_code, "cnncli: error: interrupted\n")
+    assert run_python(code.replace("NUMBER", str(int(number)))) == (
+        CODES[number],
+        "cnncli: error: interrupted\n",
+    )
