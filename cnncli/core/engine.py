@@ -154,6 +154,13 @@ class Convolution:
         """Return the whole output of a batch (m, n_H_prev, n_W_prev, n_C_prev)."""
         return self.rows(lambda images, rows: X[images, rows], 0, self.task.window.rows.out, jobs)
 
+    def read(self, source: Callable[[int, int], FloatArray], first: int, last: int) -> FloatArray:
+        """Return output rows ``[first, last)`` of one image, on this thread.
+
+        ``source(begin, end)`` gives those rows of the image, (1, rows, n_W_prev, n_C_prev).
+        """
+        return self.rows(lambda _, rows: source(rows.start, rows.stop), first, last, jobs=1)
+
     def rows(self, source: RowSource, first: int, last: int, jobs: int | None = None) -> FloatArray:
         """Return output rows ``[first, last)``, asking `source` only for the rows they need."""
         task = self.task

@@ -7,8 +7,9 @@ from collections.abc import Callable
 import numpy as np
 
 from cnncli.core.arrays import FloatArray
-from cnncli.core.borders import CONSTANT_CELL, border_index, check_pad_mode, copied_cells
+from cnncli.core.borders import CONSTANT_CELL, border_index, check_pad_mode
 from cnncli.core.geometry import PaddingLike, Pads, explicit_pads
+from cnncli.core.strips import copied_cells
 from cnncli.errors import ShapeError
 
 

@@ -5,14 +5,15 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Final, TypeVar
+from itertools import pairwise
+from typing import Any, Final, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from cnncli.core.algorithms.base import ConvTask, Scratch
 from cnncli.core.arrays import FloatArray
-from cnncli.core.borders import CONSTANT_CELL, border_index, copied_cells, fill_pads
+from cnncli.core.borders import CONSTANT_CELL, border_index
 from cnncli.core.geometry import Axis, Pair
 from cnncli.system.threads import share_items
 
@@ -161,6 +162,55 @@ class Padder:
     def _keeps_columns(self) -> bool:
         """Whether padded columns are just the input's columns."""
         return self.columns == self.cols.size
+
+
+def fill_pads(
+    pads: NDArray[Any], inner: NDArray[Any], index: NDArray[np.intp], constant: Any
+) -> None:
+    """Fill columns of pads (..., columns, n_C) from the inner ones that `border_index` names."""
+    if len(index):
+        # Not `take`: of a view it copies all of it first.
+        pads[...] = constant if index[0] == CONSTANT_CELL else inner[..., index, :]
+
+
+@dataclass(frozen=True)
+class CopiedCells:
+    """Padded cells ``[begin, end)`` that copy neighbouring input cells from `source` on.
+
+    `source` is `CONSTANT_CELL` where they hold the border's constant.
+    """
+
+    begin: int
+    end: int
+    source: int
+
+
+def copied_cells(index: NDArray[np.intp], first: int, last: int) -> list[CopiedCells]:
+    """Return from which input cells the padded cells ``[first, last)`` are copied.
+
+    Inside the image they are one slice of it; borders add short ones. Cells past the padding count
+    as constant. A strip of an image is filled from this list, so only its own rows are ever read.
+
+    Parameters
+    ----------
+    index : ndarray of int
+        The axis as `border_index` gives it.
+    first, last : int
+        Padded cells, counted from the first pad.
+
+    Examples
+    --------
+    >>> copied_cells(border_index(9, 1, 1), 0, 4)
+    [CopiedCells(begin=0, end=1, source=-1), CopiedCells(begin=1, end=4, source=0)]
+    """
+    cells = index[first:last]
+    if len(cells) == last - first and cells.min() >= 0 and (np.diff(cells) == 1).all():
+        return [CopiedCells(0, len(cells), int(cells[0]))]
+    cells = np.concatenate([cells, np.full(last - first - len(cells), CONSTANT_CELL)])
+    constant = cells == CONSTANT_CELL
+    joined = np.where(constant[:-1], constant[1:], np.diff(cells) == 1)
+    bounds = [0, *(np.flatnonzero(~joined) + 1).tolist(), len(cells)]
+    return [CopiedCells(a, b, int(cells[a])) for a, b in pairwise(bounds)]
 
 
 def run_strips(

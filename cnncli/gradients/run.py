@@ -35,17 +35,23 @@ from cnncli.io.npy import read_npy
 from cnncli.io.urls import join
 from cnncli.io.writers import NpyFile, holds_values
 from cnncli.network.graph import Network, input_groups
-from cnncli.network.layers import FloatArray, PadLayer
+from cnncli.network.layers import FloatArray
 from cnncli.network.passes import backward_bytes
-from cnncli.pipeline.feature_maps import FeatureMaps
 from cnncli.pipeline.files import LocalFiles
 from cnncli.pipeline.job import Job, Outcome, Task, WrittenFile
 from cnncli.pipeline.output_checks import plan_targets
 from cnncli.pipeline.output_names import OutFile, Source, Target
 from cnncli.pipeline.process import named_error
 from cnncli.pipeline.templates import distinct, safe_name
-from cnncli.pipeline.write import check_format_of, notes_of, with_files, write_results
+from cnncli.pipeline.write import (
+    check_format_of,
+    notes_of,
+    with_files,
+    write_results,
+    written_values,
+)
 from cnncli.render.levels import measure
+from cnncli.render.result_rows import ArrayRows
 from cnncli.system.memory import check_memory
 
 
@@ -115,7 +121,9 @@ def run(request: GradJob, source: Source) -> tuple[Outcome, Check | None]:
     try:
         with np.errstate(all="ignore"):
             outcome, check = _process(plan, source)
-    except (CnnCliError, MemoryError) as error:
+    except BrokenPipeError:
+        raise
+    except (CnnCliError, MemoryError, OSError) as error:
         return Outcome(source, error=named_error(error, source), to_stdout=to_stdout), None
     return replace(outcome, to_stdout=to_stdout), check
 
@@ -241,18 +249,9 @@ def _write_views(
 ) -> tuple[tuple[WrittenFile, ...], tuple[str, ...], str]:
     """Write each result to its files."""
     by_name = {view.expected.name: view for view in views}
-    results = with_files([view.expected for view in views], files)
-    computed = (
-        (result.name, _as_maps(by_name[result.name].make(gradient), picture)) for result in results
-    )
+    results = with_files([replace(view.expected, batched=picture.batched) for view in views], files)
+    computed = ((result.name, ArrayRows(by_name[result.name].make(gradient))) for result in results)
     return write_results(replace(plan.job, render=views[0].render), results, computed, plan.access)
-
-
-def _as_maps(values: FloatArray, picture: Picture) -> FeatureMaps:
-    """Return values that are there as a result of a network that does nothing."""
-    nothing = np.broadcast_to(np.zeros((), values.dtype), values.shape)
-    plain = Picture(nothing, 1.0, False, picture.batched, (), picture.name)
-    return FeatureMaps(Network.chain(PadLayer(0)), plain, values=values)
 
 
 def _parameter_files(plan: _GradPlan) -> dict[tuple[str, str], OutFile]:
@@ -281,22 +280,8 @@ def _write_parameters(
             make_folder(file.path.parent)
         with plan.access.open(file) as stream:
             NpyFile(stream.write, array.shape, array.dtype).add(array)
-        values = measure(array)
-        low, high = values.limits
-        written.append(
-            WrittenFile(
-                output=str(file.path),
-                form=f"{'x'.join(map(str, array.shape))} {array.dtype} array",
-                shape=array.shape,
-                maps=(f"{name}-{key}",),
-                low=low,
-                high=high,
-                mapping="values",
-                range=None,
-                clipped=0.0,
-                non_finite=values.non_finite,
-            )
-        )
+        form, maps = f"{array.dtype} array", (f"{name}-{key}",)
+        written.append(written_values(file, array.shape, measure(array), form, maps))
     return tuple(written)
 
 

@@ -8,10 +8,10 @@ import io
 import os
 import stat
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO, cast
 
 from cnncli.errors import FileProblem
 from cnncli.system.files import BUFFER_BYTES, STDOUT_NAMES, open_new, sync_folders
@@ -46,7 +46,9 @@ def open(path: Path, *, overwrite: bool = False, sync: bool = True) -> Iterator[
     Raises
     ------
     FileProblem
-        When it cannot be written or exists; any OSError of the block is taken for such a reason.
+        When it cannot be written or exists.
+    OSError
+        Of the block, as it was raised: what fails to be computed is no fault of the output.
 
     Examples
     --------
@@ -58,27 +60,75 @@ def open(path: Path, *, overwrite: bool = False, sync: bool = True) -> Iterator[
     9
     b'all of it'
     """
-    try:
-        before = _status(path)
-        if before is not None and is_special(before):
-            # By its own name: that of standard output leads to a pipe that has no other.
-            with path.open("wb", buffering=BUFFER_BYTES) as stream:
-                yield stream
-            return
-        if before is not None and not overwrite:
-            raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST))
-        if before is not None and stat.S_ISDIR(before.st_mode):
-            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
-        real = Path(os.path.realpath(path))
-        mode = None if before is None else stat.S_IMODE(before.st_mode)
-        with open_new(real, overwrite=overwrite, mode=mode) as stream:
+    with _named_errors(
+        _opened(path, overwrite, sync), lambda error: _problem(path, error)
+    ) as stream:
+        yield stream
+
+
+@contextmanager
+def _opened(path: Path, overwrite: bool, sync: bool) -> Iterator[BinaryIO]:
+    before = _status(path)
+    if before is not None and is_special(before):
+        # By its own name: that of standard output leads to a pipe that has no other.
+        with path.open("wb", buffering=BUFFER_BYTES) as stream:
             yield stream
-        if sync:
-            sync_folders([real.parent])
-    except FileExistsError:
-        raise exists_problem(path) from None
+        return
+    if before is not None and not overwrite:
+        raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST))
+    if before is not None and stat.S_ISDIR(before.st_mode):
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+    real = Path(os.path.realpath(path))
+    mode = None if before is None else stat.S_IMODE(before.st_mode)
+    with open_new(real, overwrite=overwrite, mode=mode) as stream:
+        yield stream
+    if sync:
+        sync_folders([real.parent])
+
+
+def _problem(path: Path, error: OSError) -> FileProblem:
+    if isinstance(error, FileExistsError):
+        return exists_problem(path)
+    return write_problem(path, error)
+
+
+@contextmanager
+def _named_errors(
+    output: AbstractContextManager[BinaryIO], problem: Callable[[OSError], Exception]
+) -> Iterator[BinaryIO]:
+    """Raise an output's own OSErrors as `problem` says, and those of the block as they are."""
+    foreign: OSError | None = None
+    try:
+        with output as stream:
+            try:
+                yield cast(BinaryIO, _Output(stream, problem))
+            except OSError as error:
+                foreign = error
+                raise
     except OSError as error:
-        raise write_problem(path, error) from error
+        if error is foreign:
+            raise
+        raise problem(error) from error
+
+
+class _Output:
+    """A stream that raises its own errors as `problem` says."""
+
+    def __init__(self, stream: BinaryIO, problem: Callable[[OSError], Exception]) -> None:
+        self._stream, self._problem = stream, problem
+
+    def __getattr__(self, name: str) -> Any:
+        value = getattr(self._stream, name)
+        if not callable(value):
+            return value
+
+        def call(*arguments: Any) -> Any:
+            try:
+                return value(*arguments)
+            except OSError as error:
+                raise self._problem(error) from error
+
+        return call
 
 
 @contextmanager
@@ -98,26 +148,33 @@ def open_stdout() -> Iterator[BinaryIO]:
     """
     if sys.stdout is None or sys.stdout.closed:
         raise FileProblem(f"{_STDOUT} is closed", hint="-o FILE")
+    with _named_errors(_stdout(), _stdout_problem) as stream:
+        yield stream
+
+
+@contextmanager
+def _stdout() -> Iterator[BinaryIO]:
+    sys.stdout.flush()
+    stream = sys.stdout.buffer
+    if not isinstance(stream, io.RawIOBase):
+        yield stream
+        stream.flush()
+        return
+    # With PYTHONUNBUFFERED the stream is raw, and a raw write may take only a part.
+    buffered = io.BufferedWriter(stream, buffer_size=BUFFER_BYTES)
     try:
-        sys.stdout.flush()
-        stream = sys.stdout.buffer
-        if not isinstance(stream, io.RawIOBase):
-            yield stream
-            stream.flush()
-            return
-        # With PYTHONUNBUFFERED the stream is raw, and a raw write may take only a part.
-        buffered = io.BufferedWriter(stream, buffer_size=BUFFER_BYTES)
-        try:
-            yield buffered
-            buffered.flush()
-        finally:
-            with contextlib.suppress(OSError):
-                buffered.detach()
-    except OSError as error:
-        _give_up_stdout()
-        if isinstance(error, BrokenPipeError):
-            raise
-        raise FileProblem(f"{_STDOUT}: {_reason(error)}") from error
+        yield buffered
+        buffered.flush()
+    finally:
+        with contextlib.suppress(OSError):
+            buffered.detach()
+
+
+def _stdout_problem(error: OSError) -> Exception:
+    _give_up_stdout()
+    if isinstance(error, BrokenPipeError):
+        return error
+    return FileProblem(f"{_STDOUT}: {_reason(error)}")
 
 
 def make_folder(folder: Path) -> None:

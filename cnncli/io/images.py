@@ -16,7 +16,6 @@ from cnncli.errors import FileProblem, OptionError, ShapeError, quote
 from cnncli.io.npy import fault_text, is_npy, is_zip, open_regular, read_npy, read_npy_header
 from cnncli.io.pillow_reader import (
     INTEGERS_NOTE,
-    ReadOptions,
     Restore,
     Samples,
     check_decoded,
@@ -25,19 +24,8 @@ from cnncli.io.pillow_reader import (
     header_shape,
     process_quiet,
 )
+from cnncli.io.pillow_reader import ReadOptions as ReadOptions
 from cnncli.io.resize import resize, resize_notes
-
-__all__ = [
-    "PICTURE_SUFFIXES",
-    "Picture",
-    "background_colour",
-    "ReadOptions",
-    "read_batch_shape",
-    "read_bytes",
-    "read_image",
-    "read_shape",
-    "read_stream",
-]
 
 _SUFFIX_WORDS = "png apng jpg jpeg jpe jfif gif bmp tif tiff webp ppm pgm pbm pnm pfm npy"
 PICTURE_SUFFIXES = frozenset("." + word for word in _SUFFIX_WORDS.split())

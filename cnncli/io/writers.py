@@ -84,9 +84,11 @@ def encode(
     height, width = pixels.shape[:2]
     check_format(chosen, width, height, colour=pixels.ndim == 3, depth=depth)
     if chosen.pillow == "PNG":
-        return _encode_png(pixels, depth, metadata, compress, jobs)
+        text = None if metadata is None else to_text(metadata)
+        return _encode_png(pixels, depth, text, compress, jobs)
     image, exact = _image(pixels, chosen)
-    text = None if metadata is None else to_text(_marked(metadata, exact))
+    marked = metadata if metadata is None or exact else {**metadata, "exact": False}
+    text = None if marked is None else to_text(marked)
     settings = _settings(chosen.pillow, text, compress, pixels)
     return _save(image, chosen.pillow, settings)
 
@@ -125,49 +127,13 @@ def encoding_bytes(
     return pixels * (encoded + working)
 
 
-def start_png(
-    write: Callable[[bytes], object],
-    shape: tuple[int, ...],
-    depth: str,
-    metadata: Record[str, Any] | None,
-    compress: str,
-) -> PngFile:
-    """Begin a PNG picture that gets its rows as they are made.
-
-    Parameters
-    ----------
-    write : callable
-        Takes bytes.
-    shape : tuple of int
-        (H, W) or (H, W, 3).
-    depth, metadata, compress
-        As for `encode`.
-
-    Returns
-    -------
-    PngFile
-
-    Examples
-    --------
-    >>> file = start_png(lambda data: None, (2, 6), "8", None, "fast")
-    >>> file.add(slice(0, 2), np.zeros((2, 6), np.uint8))
-    >>> file.close()
-    """
-    text = None if metadata is None else to_text(metadata)
-    return PngFile(write, shape, int(depth), text, compress == "small")
-
-
 def _encode_png(
-    pixels: np.ndarray,
-    depth: str,
-    metadata: Record[str, Any] | None,
-    compress: str,
-    jobs: int | None,
+    pixels: np.ndarray, depth: str, text: str | None, compress: str, jobs: int | None
 ) -> bytes:
     if not pixels.size:
         raise FileProblem("cannot be encoded as PNG: it has no pixels")
     stream = io.BytesIO()
-    file = start_png(stream.write, pixels.shape, depth, metadata, compress)
+    file = PngFile(stream.write, pixels.shape, int(depth), text, compress == "small")
     step, height = strip_rows(pixels.shape, pixels.itemsize), len(pixels)
     strips = [slice(top, min(top + step, height)) for top in range(0, height, step)]
     run_all(lambda rows: file.add(rows, pixels[rows]), strips, jobs)
@@ -345,10 +311,6 @@ def to_text(metadata: Record[str, Any]) -> str:
     '{"cnncli":"1.0","command":"\\\\u00e9"}'
     """
     return json.dumps(metadata, ensure_ascii=True, separators=(",", ":"))
-
-
-def _marked(metadata: Record[str, Any], exact: bool) -> dict[str, Any]:
-    return dict(metadata) if exact else {**metadata, "exact": False}
 
 
 def _settings(pillow: str, text: str | None, compress: str, pixels: np.ndarray) -> dict[str, Any]:

@@ -183,6 +183,10 @@ class FeatureMaps:
         if int(np.prod(self.shape)) * self.dtype.itemsize <= HELD_BYTES:
             self.whole()
 
+    def input_is_finite(self) -> bool:
+        """Tell whether no pixel is infinite or NaN."""
+        return bool(np.isfinite(self.picture.pixels).all())
+
     def release_pixels(self) -> None:
         """Drop the pixels, once all that is needed was computed from them."""
         shape, dtype = self.picture.pixels.shape, self.picture.pixels.dtype

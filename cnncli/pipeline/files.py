@@ -27,23 +27,18 @@ class FileAccess(Protocol):
 
     def all_there(self, target: Target) -> bool:
         """Whether nothing is to be written, known before the image is read."""
-        ...
 
     def read(self, job: Job, task: Task) -> Picture:
         """Read the image."""
-        ...
 
     def select(self, target: Target, planned: Sequence[OutFile]) -> tuple[OutFile, ...]:
         """Choose the files to write; refuse what must not be, before the first pixel is made."""
-        ...
 
     def prepare(self, target: Target, files: Sequence[OutFile]) -> None:
         """Make ready for files that are about to be written."""
-        ...
 
     def open(self, file: OutFile) -> AbstractContextManager[BinaryIO]:
         """Open a file to write: it is there, whole, once the ``with`` block has ended."""
-        ...
 
 
 class Claims(Protocol):
@@ -51,7 +46,6 @@ class Claims(Protocol):
 
     def claim(self, source: Source, files: Sequence[OutFile]) -> None:
         """Refuse a file that another image was given; the rest is this image's from now on."""
-        ...
 
 
 @dataclass(frozen=True)

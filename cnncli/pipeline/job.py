@@ -104,14 +104,14 @@ class WrittenFile:
         Names of its pictures.
     low, high : float
         ValueRange of the finite values.
+    non_finite : int
+        NaN and infinite values.
     mapping : str
         How values became pixels, ``values`` if they were written themselves.
     range : tuple of (float, float), optional
         The values shown black and white, if all maps share them.
     clipped : float
         Share of the values outside the range, 0..1.
-    non_finite : int
-        NaN and infinite values.
     ranges : tuple of (float, float)
         The range of each map.
     layer : str, optional
@@ -124,10 +124,10 @@ class WrittenFile:
     maps: tuple[str, ...]
     low: float
     high: float
-    mapping: str
-    range: tuple[float, float] | None
-    clipped: float
     non_finite: int
+    mapping: str = "values"
+    range: tuple[float, float] | None = None
+    clipped: float = 0.0
     ranges: tuple[tuple[float, float], ...] = ()
     layer: str | None = None
 

@@ -101,6 +101,12 @@ class LayerResult:
         Which channels are one picture.
     layer : str, optional
         The name again for a network from a file: outputs and reports bear it.
+    clips : bool
+        Whether its range ``auto`` is 0..1.
+    batched : bool
+        Whether the batch axis stays in files of values.
+    is_noted : bool
+        Whether notes tell what is likely to be a mistake, and so why values may be infinite or NaN.
     files : tuple of OutFile
         Where it goes.
     is_last : bool
@@ -116,6 +122,9 @@ class LayerResult:
     shape: tuple[int, int, int, int]
     groups: tuple[MapGroup, ...]
     layer: str | None = None
+    clips: bool = False
+    batched: bool = False
+    is_noted: bool = False
     files: tuple[OutFile, ...] = ()
     is_last: bool = False
 

@@ -10,6 +10,7 @@ import numpy as np
 
 from cnncli.errors import CnnCliError, OptionError, memory_problem
 from cnncli.io.images import background_colour
+from cnncli.io.npy import fault_text
 from cnncli.pipeline.feature_maps import layer_maps
 from cnncli.pipeline.files import FileAccess
 from cnncli.pipeline.job import Job, Outcome, Task
@@ -20,6 +21,7 @@ from cnncli.pipeline.write import (
     check_format_of,
     expect,
     notes_of,
+    with_facts,
     with_files,
     write_results,
 )
@@ -75,7 +77,9 @@ def attempt(
     begin = time.perf_counter()
     try:
         outcome = (work or process)(job, task, access)
-    except (CnnCliError, MemoryError) as error:
+    except BrokenPipeError:
+        raise
+    except (CnnCliError, MemoryError, OSError) as error:
         outcome = Outcome(task.source, error=named_error(error, task.source))
     return replace(
         outcome,
@@ -111,7 +115,7 @@ def process(job: Job, task: Task, access: FileAccess) -> Outcome:
     expected, files = choose(job, target, picture.shape, access)
     if not files:
         return Outcome(task.source, skipped=True)
-    results = with_files(expected, files)
+    results = [with_facts(job, picture, result) for result in with_files(expected, files)]
     check_memory_for(job, picture, results)
     notes = notes_of(job, picture)
     computed = layer_maps(job.network, picture, [result.name for result in results], job.jobs)
@@ -140,7 +144,7 @@ def choose(
     return expected, files
 
 
-def named_error(error: CnnCliError | MemoryError, source: Source) -> CnnCliError:
+def named_error(error: CnnCliError | MemoryError | OSError, source: Source) -> CnnCliError:
     """Return the error with the image's name in front, unless it names a file already.
 
     Examples
@@ -151,4 +155,7 @@ def named_error(error: CnnCliError | MemoryError, source: Source) -> CnnCliError
     """
     if isinstance(error, MemoryError):
         error = memory_problem("image")
+    elif isinstance(error, OSError):
+        # Files name themselves, so this comes from what is computed.
+        error = CnnCliError(f"cannot be computed: {fault_text(error)}")
     return error.about(source.label)

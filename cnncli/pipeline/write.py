@@ -13,6 +13,7 @@ import numpy as np
 from cnncli._version import __version__
 from cnncli.io.formats import NPZ
 from cnncli.io.images import Picture
+from cnncli.io.png_writer import PngFile
 from cnncli.io.writers import (
     NpyFile,
     encode,
@@ -20,10 +21,10 @@ from cnncli.io.writers import (
     holds_values,
     open_member,
     open_npz,
-    start_png,
+    to_text,
 )
 from cnncli.network.graph import Network, input_groups
-from cnncli.pipeline.feature_maps import FeatureMaps, clips_by_default
+from cnncli.pipeline.feature_maps import clips_by_default
 from cnncli.pipeline.files import FileAccess
 from cnncli.pipeline.job import Job, WrittenFile
 from cnncli.pipeline.output_checks import check_target
@@ -32,15 +33,9 @@ from cnncli.pipeline.templates import distinct, safe_name
 from cnncli.render.grid import Sheet, grid, plan_grid
 from cnncli.render.levels import ValueRange, are_levels, measure
 from cnncli.render.metadata import describe_values, picture_record
-from cnncli.render.result_rows import Shape, Values, picture_values
+from cnncli.render.result_rows import ResultRows, Shape, Values
 from cnncli.render.terminal import terminal_picture
-from cnncli.render.tiles import (
-    Tile,
-    make_tiles,
-    paint_strip,
-    plan_tiles,
-    render_notes,
-)
+from cnncli.render.tiles import Tile, make_tiles, plan_tiles, render_notes
 
 ANSWERS: Final = 5
 """Units of a layer of one row and one column that the report tells."""
@@ -71,6 +66,17 @@ def with_files(results: Sequence[LayerResult], files: Sequence[OutFile]) -> list
         for index, result in enumerate(results)
     )
     return [result for result in with_own if result.files]
+
+
+def with_facts(job: Job, picture: Picture, result: LayerResult) -> LayerResult:
+    """Return a result with what the image it is computed from tells of its values."""
+    network = job.network.until(result.name)
+    return replace(
+        result,
+        clips=clips_by_default(network, picture, result.layer is not None),
+        batched=picture.batched,
+        is_noted=bool(network.notes(picture.shape)),
+    )
 
 
 def check_format_of(job: Job, file: OutFile, result: LayerResult) -> None:
@@ -106,7 +112,7 @@ def _choices(network: Network, picture: Picture) -> tuple[str, ...]:
 def write_results(
     job: Job,
     results: Sequence[LayerResult],
-    computed: Iterator[tuple[str, FeatureMaps]],
+    computed: Iterator[tuple[str, ResultRows]],
     access: FileAccess,
 ) -> Outputs:
     """Write results to their files as they come.
@@ -116,7 +122,7 @@ def write_results(
     job : Job
     results : sequence of LayerResult
         Those that have files.
-    computed : iterator of (str, FeatureMaps)
+    computed : iterator of (str, ResultRows)
         Their layers, in the same order.
     access : FileAccess
         Opens the files.
@@ -143,7 +149,7 @@ def write_results(
 def _write_archive(
     job: Job,
     results: Sequence[LayerResult],
-    computed: Iterator[tuple[str, FeatureMaps]],
+    computed: Iterator[tuple[str, ResultRows]],
     access: FileAccess,
 ) -> Outputs:
     """Write all layers' values into one .npz file."""
@@ -173,7 +179,7 @@ class ResultWriter:
     ----------
     job : Job
     result : LayerResult
-    maps : FeatureMaps
+    maps : ResultRows
         Its values.
     access : FileAccess
         Opens the files.
@@ -181,7 +187,7 @@ class ResultWriter:
 
     job: Job
     result: LayerResult
-    maps: FeatureMaps
+    maps: ResultRows
     access: FileAccess
 
     def write(self) -> Outputs:
@@ -220,15 +226,16 @@ class ResultWriter:
 
     def _paint_png(self, stream: BinaryIO) -> Tile:
         """Compute, paint and compress each strip."""
-        groups, render = self.result.groups, self.job.render
-        (tile,) = plan_tiles(self.maps, groups, render, self._clip_by_default)
-        record = picture_record([tile], self.job.command, __version__)
-        png = start_png(stream.write, tile.shape, tile.depth, record, render.compress)
+        render, is_colour = self.job.render, self.result.groups[0].colour
+        (tile,) = plan_tiles(self.maps, self.result.groups, render, self.result.clips)
+        text = to_text(picture_record([tile], self.job.command, __version__))
+        bits, small = int(tile.depth), render.compress == "small"
+        png = PngFile(stream.write, tile.shape, bits, text, small)
+        paint, row, dtype = tile.painter, tile.shape[1:], tile.pixels.dtype
 
         def write_strip(_: int, rows: slice, values: Values) -> ValueRange:
-            pixels = np.empty((len(values), *tile.shape[1:]), tile.pixels.dtype)
-            (own,) = picture_values(values, groups)
-            seen = paint_strip(tile, own, pixels)
+            pixels = np.empty((len(values), *row), dtype)
+            seen = paint(values if is_colour else values[:, :, 0], out=pixels)
             png.add(rows, pixels)
             return seen
 
@@ -279,17 +286,12 @@ class ResultWriter:
             stream.write(data)
         return self._written_picture(file, sheet, tiles)
 
-    @property
-    def _clip_by_default(self) -> bool:
-        is_layer = self.result.layer is not None
-        return clips_by_default(self.maps.network, self.maps.picture, is_layer)
-
     def tiles(self) -> list[Tile]:
         """Return every picture of the result."""
         options = self.job.render
         # Float files hold values; what is drawn beside them in the terminal has 8 bits.
         options = replace(options, depth="8") if options.depth == "float" else options
-        return make_tiles(self.maps, self.result.groups, options, self._clip_by_default)
+        return make_tiles(self.maps, self.result.groups, options, self.result.clips)
 
     def drawing(self, tiles: Sequence[Tile]) -> str:
         """Return tiles as text for the terminal."""
@@ -318,24 +320,11 @@ class ResultWriter:
         if len(file.maps) < len(self.result.maps):
             return height, width, len(self._part(file)[1])
         whole = height, width, channels
-        return (n, *whole) if self.maps.picture.batched else whole
+        return (n, *whole) if self.result.batched else whole
 
     def _written_values(self, file: OutFile, seen: ValueRange, form: str) -> WrittenFile:
-        shape = self._shape(file)
-        low, high = seen.limits
-        return WrittenFile(
-            output=_output_name(file),
-            form=f"{'x'.join(map(str, shape))} {form}",
-            shape=shape,
-            maps=tuple(self.result.maps[index] for index in file.maps),
-            low=low,
-            high=high,
-            mapping="values",
-            range=None,
-            clipped=0.0,
-            non_finite=seen.non_finite,
-            layer=self.result.layer,
-        )
+        maps = tuple(self.result.maps[index] for index in file.maps)
+        return written_values(file, self._shape(file), seen, form, maps, self.result.layer)
 
     def _written_picture(self, file: OutFile, sheet: Sheet, tiles: Sequence[Tile]) -> WrittenFile:
         ranges = tuple((tile.mapping.lo, tile.mapping.hi) for tile in tiles)
@@ -363,16 +352,14 @@ class ResultWriter:
         )
 
     def _value_notes(self, non_finite: int) -> tuple[str, ...]:
-        picture, layer = self.maps.picture, self.result.layer
-        if self.maps.network.notes(picture.shape):
+        count, layer = math.prod(self.maps.shape), self.result.layer
+        values = "values" if layer is None else f"values of {layer}"
+        why = ", the numbers grew too large"
+        if self.result.is_noted:
             why = ""
-        elif np.isfinite(picture.pixels).all():
-            why = ", the numbers grew too large"
-        else:
+        elif not self.maps.input_is_finite():
             why = ", as some of the input are"
-        count = math.prod(self.maps.shape)
-        where = "" if layer is None else f" of {layer}"
-        return (f"warning: {non_finite} of {count} values{where} are infinite or NaN{why}",)
+        return (f"warning: {non_finite} of {count} {values} are infinite or NaN{why}",)
 
     def _answers(self) -> tuple[str, ...]:
         """Name the largest values of a layer of one unit a map, such as a classifier's."""
@@ -383,6 +370,21 @@ class ResultWriter:
         best = np.argsort(-values, kind="stable")[:ANSWERS]
         answers = ", ".join(f"{self.result.maps[index]} {values[index]:.4g}" for index in best)
         return (f"{self.result.layer}, largest first: {answers}",)
+
+
+def written_values(
+    file: OutFile,
+    shape: tuple[int, ...],
+    seen: ValueRange,
+    form: str,
+    maps: tuple[str, ...],
+    layer: str | None = None,
+) -> WrittenFile:
+    """Describe a file that values were written to as they are."""
+    text, (low, high) = f"{'x'.join(map(str, shape))} {form}", seen.limits
+    return WrittenFile(
+        _output_name(file), text, shape, maps, low, high, seen.non_finite, layer=layer
+    )
 
 
 def _picture_form(sheet: Sheet, tiles: Sequence[Tile]) -> str:

@@ -20,9 +20,12 @@ _TOGETHER: Final = 16
 """Channels copied out together: so many float32 values fill one cache line, and each line of a
 result is read once for all its channels instead of once for every map."""
 
+STRIP_BYTES: Final = 2**20
+"""Values of an array that are rendered at a time."""
+
 
 class ResultRows(Protocol):
-    """A result as rendering needs it: shape, dtype, and all its rows in strips."""
+    """A result as rendering and writing need it: shape, dtype, and all its rows in strips."""
 
     @property
     def shape(self) -> tuple[int, int, int, int]:
@@ -32,6 +35,10 @@ class ResultRows(Protocol):
     def inner_cells(self) -> Box | None:
         """Rows and columns that saw no padding, by which ranges are chosen; None for all."""
 
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """float32 or float64."""
+
     def map_strips(
         self, action: Callable[[int, slice, Values], T], in_levels: bool = False
     ) -> list[T]:
@@ -40,8 +47,20 @@ class ResultRows(Protocol):
         With `in_levels` the values of a strip may be whole numbers, `LEVELS` times what they are.
         """
 
+    def blocks(self) -> Iterator[tuple[int, Values]]:
+        """Yield each image's number with blocks of its rows (rows, W, C), all in order."""
+
+    def whole(self) -> Values:
+        """Return all values as one array, and keep it."""
+
     def keep_if_small(self) -> None:
         """Compute and keep the values if they are few: several passes over them follow."""
+
+    def input_is_finite(self) -> bool:
+        """Tell whether nothing that the values are computed from is infinite or NaN."""
+
+    def release_pixels(self) -> None:
+        """Drop what the values are computed from, once they all were."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,15 +82,37 @@ class ArrayRows:
         n, height, width, channels = self.values.shape
         return n, height, width, channels
 
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """That of the array."""
+        return self.values.dtype
+
     def map_strips(
         self, action: Callable[[int, slice, Values], T], in_levels: bool = False
     ) -> list[T]:
-        """Return the action's value for each image."""
-        rows = slice(0, self.shape[1])
-        return [action(image, rows, values) for image, values in enumerate(self.values)]
+        """Return the action's value for each strip."""
+        n, height, width, channels = self.shape
+        step = max(1, STRIP_BYTES // (width * channels * self.dtype.itemsize))
+        strips = [slice(top, min(top + step, height)) for top in range(0, height, step)]
+        return [action(i, rows, self.values[i, rows]) for i in range(n) for rows in strips]
+
+    def blocks(self) -> Iterator[tuple[int, Values]]:
+        """Yield each image's number with its values."""
+        yield from enumerate(self.values)
+
+    def whole(self) -> Values:
+        """Return the array."""
+        return self.values
 
     def keep_if_small(self) -> None:
         """Do nothing: they are there."""
+
+    def input_is_finite(self) -> bool:
+        """Return True: nothing is known to be else."""
+        return True
+
+    def release_pixels(self) -> None:
+        """Do nothing: there are none."""
 
 
 def map_pictures(

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 
@@ -49,6 +50,19 @@ class Tile:
     image: int = 0
     depth: str = "8"
     colormap: str = "gray"
+
+    @property
+    def painter(self) -> Callable[..., ValueRange]:
+        """``painter(values, out=pixels)`` turns some rows into pixels, in the tile's range."""
+        if self.colormap == "gray":
+            return partial(paint_levels, mapping=self.mapping, depth=self.depth)
+        return self._paint_colours
+
+    def _paint_colours(self, values: np.ndarray, out: np.ndarray) -> ValueRange:
+        levels = np.empty(values.shape, level_dtype(self.depth))
+        seen = paint_levels(values, self.mapping, self.depth, levels)
+        out[...] = colormaps.apply(levels, self.colormap)
+        return seen
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -122,7 +136,7 @@ def make_tiles(
     ]
 
     def paint(index: int, strip: slice, values: np.ndarray) -> ValueRange:
-        return paint_strip(tiles[index], values, tiles[index].pixels[strip])
+        return tiles[index].painter(values, out=tiles[index].pixels[strip])
 
     in_levels = all(are_levels(tile.mapping, tile.depth) for tile in tiles)
     seen = map_pictures(rows, groups, paint, in_levels)
@@ -180,38 +194,6 @@ def plan_tiles(
             )
         )
     return tiles
-
-
-def paint_strip(tile: Tile, values: np.ndarray, out: np.ndarray) -> ValueRange:
-    """Turn some rows of values into pixels, in the range of their tile.
-
-    Parameters
-    ----------
-    tile : Tile
-    values : ndarray of float, shape (rows, W) or (rows, W, 3)
-    out : ndarray of the tile's dtype, shape (rows, W) or (rows, W, 3)
-        Where to put the pixels.
-
-    Returns
-    -------
-    ValueRange
-        What was found in the values.
-
-    Examples
-    --------
-    >>> (tile,) = plan_tiles(
-    ...     ArrayRows(np.ones((1, 2, 3, 1))), [MapGroup("", (0,))], RenderOptions(), True
-    ... )
-    >>> pixels = np.empty((1, 3), np.uint8)
-    >>> paint_strip(tile, np.ones((1, 3)), pixels).hi, pixels.tolist()
-    (1.0, [[255, 255, 255]])
-    """
-    if tile.colormap == "gray":
-        return paint_levels(values, tile.mapping, tile.depth, out)
-    levels = np.empty(values.shape, level_dtype(tile.depth))
-    seen = paint_levels(values, tile.mapping, tile.depth, levels)
-    out[...] = colormaps.apply(levels, tile.colormap)
-    return seen
 
 
 def render_notes(groups: Sequence[MapGroup], options: RenderOptions) -> tuple[str, ...]:

@@ -113,6 +113,7 @@ class _Idle:
 
 
 _idle = _Idle()
+_this_thread = threading.local()
 
 
 def run_all(action: Callable[[Item], None], items: Sequence[Item], jobs: int | None) -> None:
@@ -151,6 +152,10 @@ def share_items(
     jobs : int, optional
         Threads; None: one for each core.
     """
+    if jobs == 1 and getattr(_this_thread, "has_items", False):
+        # Inside an item of an outer call, which has made all ready on this thread.
+        work(iter(items))
+        return
     threads = max(1, min(cores() if jobs is None else jobs, len(items)))
     edges = [len(items) * number // threads for number in range(threads + 1)]
     shares = [deque(items[begin:end]) for begin, end in pairwise(edges)]
@@ -159,12 +164,16 @@ def share_items(
     def run() -> None:
         # Infinities and NaN go where they go; and what pads of a transform hold is of no account.
         with np.errstate(all="ignore"):
+            outer = getattr(_this_thread, "has_items", False)
+            _this_thread.has_items = True
             try:
                 work(_own_items(shares, next(numbers)))
             except BaseException:
                 for share in shares:
                     share.clear()
                 raise
+            finally:
+                _this_thread.has_items = outer
 
     with blas.one_thread() as held:
         together(run, threads if held else 1)

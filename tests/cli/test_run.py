@@ -201,7 +201,7 @@ def test_a_pipe_gets_a_whole_picture_or_nothing(
     def fails(*_: object) -> object:
         raise MemoryError
 
-    monkeypatch.setattr("cnncli.pipeline.write.paint_strip", fails)
+    monkeypatch.setattr("cnncli.pipeline.write.PngFile", fails)
     picture = samples / "camera.png"
     refused("conv", picture, "-f", "edge", "-o", "-", "--format", "png")
 

@@ -23,7 +23,7 @@ ELSEWHERE = {
     "cli/test_grad.py": "gradients/pictures gradients/run",
     "cli/test_images.py": "cli/types",
     "cli/test_incomplete_networks.py": "network/load",
-    "cli/test_output.py": "pipeline/output_names pipeline/write",
+    "cli/test_output.py": "pipeline/output_names",
     "cli/test_plan.py": "plan/draw plan/report plan/run",
     "core/test_algorithms.py": "core/strips system/blas",
     "core/test_geometry.py": "core/hparameters",

@@ -21,8 +21,9 @@ from numpy.typing import NDArray
 
 from cnncli.core.algorithms.base import ConvTask, Scratch
 from cnncli.core.arrays import FloatArray
-from cnncli.core.borders import border_index, fill_pads
+from cnncli.core.borders import border_index
 from cnncli.core.geometry import Axis
+from cnncli.core.strips import fill_pads
 
 DOWN: Final = 4
 """Rows of a product down the columns at least, and the multiple of output rows that it takes."""

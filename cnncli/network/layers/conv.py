@@ -167,11 +167,12 @@ class ConvLayer:
         out = self.output_shape(shape)
         algorithm = WHOLE_ALGORITHM if dtype == WHOLE else self.algorithm
         convolution = self._prepare((1, *shape[1:]), dtype, algorithm)
+        if self.activation == "none" and 1 in (self.filter.maps, shape[3]):
+            return StripStage(out, convolution.grid.rows, convolution.read)
         activate = self.activation_for(dtype).forward
 
         def read(source: RowSource, first: int, last: int) -> FloatArray:
-            Z = convolution.rows(lambda _, rows: source(rows.start, rows.stop), first, last, jobs=1)
-            return activate(self._reorder(Z, shape[3]))
+            return activate(self._reorder(convolution.read(source, first, last), shape[3]))
 
         return StripStage(out, convolution.grid.rows, read)
 

@@ -1,0 +1,57 @@
+"""Results on their way into files: how many modules a row passes, and whose fault an error is."""
+
+from __future__ import annotations
+
+import errno
+import sys
+from pathlib import Path
+from types import FrameType
+
+import numpy as np
+import pytest
+
+import cnncli
+from cnncli.pipeline.feature_maps import FeatureMaps
+from tests.support.shell import refused_untouched, run_cli, save
+
+pytestmark = pytest.mark.usefixtures("empty_folder")
+
+PACKAGE = Path(cnncli.__file__).parent
+MOST_FILES = 12
+STRIP = "FeatureMaps.map_strips.<locals>.work"
+GREY = np.arange(64 * 96, dtype=np.uint8).reshape(64, 96)
+
+
+@pytest.mark.parametrize("name", ["edge", "0.5 0; 0 -0.5"])
+def test_a_row_of_pixels_passes_at_most_twelve_files(name: str) -> None:
+    photo, passed, depth = save("photo.png", GREY), set[str](), 0
+
+    def watch(frame: FrameType, event: str, _: object) -> None:
+        nonlocal depth
+        code = frame.f_code
+        if code.co_qualname == STRIP:
+            depth += {"call": 1, "return": -1}.get(event, 0)
+        if depth and event == "call" and Path(code.co_filename).is_relative_to(PACKAGE):
+            passed.add(code.co_filename)
+
+    sys.setprofile(watch)
+    try:
+        run_cli("conv", photo, "--filter", name, "-o", "out.png", "--jobs", "1")
+    finally:
+        sys.setprofile(None)
+    assert str(PACKAGE / "io/png_writer.py") in passed
+    assert str(PACKAGE / "core/engine.py") in passed
+    assert len(passed) <= MOST_FILES, sorted(passed)
+
+
+@pytest.mark.parametrize("output", ["out.png", "out.npy", "out.jpg"])
+def test_what_fails_in_the_computation_is_no_fault_of_the_output(
+    output: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(*_: object) -> object:
+        raise OSError(errno.EIO, "Input/output error")
+
+    photo = save("photo.png", GREY)
+    monkeypatch.setattr(FeatureMaps, "_strip_values", fails)
+    error = refused_untouched("conv", photo, "--filter", "edge", "-o", output)
+    assert error == "cnncli: error: 'photo.png': cannot be computed: Input/output error\n"
