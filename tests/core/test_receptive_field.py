@@ -24,7 +24,7 @@ def test_fields_hold_the_cells_with_a_gradient(name: str) -> None:
     _, n_H, n_W, _ = network.output_shape(shape)
     fields = receptive_fields(network, shape)[network.nodes[-1].name]
     whole = 0
-    for unit in product(range(0, n_H, 4), range(0, n_W, 7)):
+    for unit in product(range(0, n_H, 3), range(0, n_W, 5)):
         spans = [field.span(place) for field, place in zip(fields, unit, strict=True)]
         met = reached(network, image, unit)
         clipped = [
