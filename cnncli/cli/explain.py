@@ -4,24 +4,21 @@ from __future__ import annotations
 
 import shutil
 import sys
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import click
-from click.core import ParameterSource
 
 from cnncli.cli.batch import make_job
 from cnncli.cli.command import Command, OptionGroup, argument, flag, make, option
 from cnncli.cli.group import check_output_open, start_work, tell
-from cnncli.cli.layer import either_layer
+from cnncli.cli.layer import network_or_layer, typed_options
 from cnncli.cli.options import (
     FILE_OR_STDIN,
     ConvOptions,
     ImageOptions,
     LayerOptions,
-    PoolOptions,
     overwrite_option,
 )
 from cnncli.cli.progress import is_terminal_stream, tell_file
@@ -30,7 +27,6 @@ from cnncli.cli.types import ChannelCount, Numbers
 if TYPE_CHECKING:
     from cnncli.core.geometry import Pair
     from cnncli.explain.run import ExplainJob
-    from cnncli.network.graph import Model
     from cnncli.pipeline.output_names import Source
 
 EXAMPLES = """\b
@@ -44,7 +40,6 @@ Examples:
   cnncli explain photo.png --filter edge --at 120,240 -o steps.gif
 """
 
-NETWORKS: Final = (".toml", ".onnx")
 PAGES: Final = (".html", ".htm")
 FRAME_OPTIONS: Final = ("cells", "fps", "most")
 
@@ -145,14 +140,13 @@ def explain(
     from cnncli.batch.sources import gather_one
     from cnncli.explain.run import ExplainJob
 
-    networks = [path for path in value.paths if Path(path).suffix.lower() in NETWORKS]
-    pictures = [path for path in value.paths if path not in networks]
-    _check(networks, value, layer, results)
+    chosen = network_or_layer(value.paths, layer, frozenset({"layer"}))
+    _check(value, results)
     if results.output is None:
         check_output_open()
-    source = gather_one(pictures, is_terminal_stream(sys.stdin), "explain")
+    source = gather_one(chosen.pictures, is_terminal_stream(sys.stdin), "explain")
     start_work()
-    model = _model(networks, value.layer, layer)
+    model = chosen.model(value.layer is not None, "--layer")
     name = None if value.layer is None else model.find(value.layer)
     job = make(ExplainJob, value, job=make_job(model, images, results, jobs=1), layer=name)
     if results.output is None:
@@ -161,55 +155,17 @@ def explain(
         _write(job, source, results)
 
 
-def _check(
-    networks: Sequence[str], value: ValueOptions, layer: LayerOptions, results: ExplanationOptions
-) -> None:
-    if len(networks) > 1 or len(value.paths) - len(networks) > 1:
-        raise click.UsageError("explain takes one NETWORK at most, and one IMAGE.")
-    kinds = {
-        "--filter": (bool(layer.filter_texts), {*ConvOptions.__dataclass_fields__}),
-        "--pool": (layer.mode is not None, {*PoolOptions.__dataclass_fields__}),
-        "a layer of NETWORK": (bool(networks), {"layer"}),
-    }
-    chosen = [(kind, names) for kind, (is_chosen, names) in kinds.items() if is_chosen]
-    if len(chosen) != 1:
-        raise click.UsageError("exactly one of --filter, --pool and NETWORK must be given.")
-    kind, own = chosen[0]
-    others = set().union(*(names for _, names in kinds.values())) - own
-    context = click.get_current_context()
-    typed = {
-        param.name or "": param
-        for param in context.command.params
-        if context.get_parameter_source(param.name or "") is ParameterSource.COMMANDLINE
-    }
-    for name in typed:
-        if name in others:
-            raise click.UsageError(f"{typed[name].opts[-1]} does not go with {kind}.")
+def _check(value: ValueOptions, results: ExplanationOptions) -> None:
     if value.channel is not None and not value.backward:
         raise click.UsageError("--channel is for --backward.")
     if value.backward and results.output is not None:
         raise click.UsageError("--backward and -o exclude each other.")
     if results.overwrite and results.output is None:
         raise click.UsageError("--overwrite is for the file of -o.")
+    typed = typed_options()
     for name in FRAME_OPTIONS:
         if name in typed and results.is_page:
             raise click.UsageError(f"{typed[name].opts[-1]} is for the frames of -o steps.gif.")
-
-
-def _model(networks: Sequence[str], layer_name: str | None, options: LayerOptions) -> Model:
-    """Load the network, or make one of the layer of the command line."""
-    from cnncli.io.urls import local_path
-    from cnncli.network.graph import Model, Network
-    from cnncli.network.layers import ConvLayer
-    from cnncli.network.load import load_model
-
-    if networks:
-        part = layer_name is not None
-        return load_model(local_path(networks[0], "NETWORK"), part=part, part_option="--layer")
-    layer = either_layer(options)
-    assert layer is not None  # _check has seen to that
-    notes = layer.filter.notes if isinstance(layer, ConvLayer) else ()
-    return Model(Network.chain(layer), notes=notes)
 
 
 def _print(job: ExplainJob, source: Source, backward: bool, results: ExplanationOptions) -> None:

@@ -10,25 +10,29 @@ import click
 from cnncli.cli.batch import make_job
 from cnncli.cli.command import Command, OptionGroup, argument, flag, option
 from cnncli.cli.group import tell
+from cnncli.cli.layer import network_or_layer
 from cnncli.cli.options import (
     FILE,
     FILE_OR_STDIN,
     LAYER_FIELDS,
+    POOL_MODE,
     ImageOptions,
+    LayerOptions,
     ResultOptions,
-    network_argument,
     output_option,
     until_option,
 )
 from cnncli.cli.progress import is_terminal_stream, tell_outcome
+from cnncli.cli.types import RangeType
 
 EXAMPLES = """\b
 Examples:
-  cnncli grad net.toml photo.png --unit conv2:7
   cnncli grad net.toml photo.png --unit conv2:7,20,31 --overlay -o over.png
   cnncli grad net.toml photo.png --unit softmax:3 -o gradient.npy --params gradients/
   cnncli grad net.toml photo.png --unit pool1 --winners
   cnncli grad net.toml photo.png --upstream g.npy --check
+  cnncli grad x.npy --filter W.npy --bias b.npy --padding 2 --upstream dZ.npy --params grads/
+  cnncli grad x.npy --pool max --size 2 --upstream dA.npy -o dx.npy
 """
 
 DEFAULTS = {"colormap": "diverging"}
@@ -40,13 +44,15 @@ DEFAULTS = {"colormap": "diverging"}
 class GradOptions(OptionGroup):
     """The network and the image, and which gradient is shown how."""
 
-    network: str = network_argument
+    rare = ("until",)
+
+    paths: tuple[str, ...] = argument(
+        "paths", metavar="[NETWORK] [IMAGE]", nargs=-1, type=FILE_OR_STDIN
+    )
     until: str | None = until_option
-    image: str | None = argument("image", metavar="[IMAGE]", required=False, type=FILE_OR_STDIN)
     unit: str | None = option(
         "--unit", metavar="LAYER:MAP[,ROW,COL]", common=True,
-        help="The gradient of what: one value, the sum of a map (index or name), or LAYER alone: "
-        "the sum of a layer.",
+        help="Of one value, of the sum of a map (index or name), or with LAYER alone of a layer.",
     )
     upstream: str | None = option(
         "--upstream", metavar="FILE.npy", type=FILE, common=True,
@@ -55,8 +61,7 @@ class GradOptions(OptionGroup):
     overlay: bool = flag("--overlay", common=True, help="Lay the gradient over the grey picture.")
     winners: bool = flag(
         "--winners", common=True,
-        help="Show instead which cells won in the max pools before the unit, or in the one that "
-        "--unit names. .npy counts how often.",
+        help="Show which cells won in the max pools before the unit, or in the pool that it is.",
     )
     params: str | None = option(
         "--params", metavar="DIR", common=True,
@@ -71,41 +76,62 @@ class GradOptions(OptionGroup):
 # fmt: on
 
 
+@dataclass(frozen=True)
+class GradLayerOptions(LayerOptions):
+    """The same; a pool also by the option of `cnncli pool`."""
+
+    mode: str | None = option(
+        "--pool", "--mode", type=POOL_MODE, common=True, help="A pooling layer instead of a filter."
+    )
+
+
 class GradResultOptions(ResultOptions):
     """The same, of a gradient."""
 
+    rare = ("colormap",)
+
     output: str | None = output_option("a file for each map", LAYER_FIELDS, "{stem}-grad.png")
+    range: str | tuple[float, float] = option(
+        "--range",
+        type=RangeType(),
+        default="auto",
+        common=True,
+        metavar="RANGE",
+        help="Gradients of full blue and red: symmetric, minmax, abs or LO,HI.",
+    )
+    colormap: str = ResultOptions.colormap
 
 
 @click.command(
     cls=Command,
-    own_section="Network",
+    own_section="Network or layer",
     epilog=EXAMPLES,
     context_settings={"default_map": DEFAULTS},
 )
-def grad(options: GradOptions, images: ImageOptions, results: GradResultOptions) -> int:
+def grad(
+    options: GradOptions, layer: GradLayerOptions, images: ImageOptions, results: GradResultOptions
+) -> int:
     """Show which pixels raise a unit of a network, and which lower it.
 
-    NETWORK is a network file (.toml) or an ONNX model (.onnx); IMAGE is a picture, a .npy array or
-    - for standard input. The result is a picture of the unit's gradient with respect to each
-    pixel: red where a brighter pixel raises the unit, blue where it lowers it. It shows the channel
-    with the strongest gradient; a .npy output holds all channels.
+    NETWORK is a network file (.toml) or an ONNX model (.onnx); --filter or --pool is one layer
+    instead. IMAGE is a picture, a .npy array or - for standard input. The picture shows the unit's
+    gradient by each pixel: red where a brighter one raises the unit, blue where it lowers it, of
+    the channel with the strongest gradient. A .npy output holds all channels.
     """
     from cnncli.batch.report import Report
     from cnncli.batch.sources import gather_one
     from cnncli.gradients.run import GradJob, run
     from cnncli.gradients.unit import parse_unit
     from cnncli.io.urls import local_path
-    from cnncli.network.load import load_model
     from cnncli.render.to_json import json_text
 
-    if options.unit is None and options.upstream is None:
+    chosen = network_or_layer(options.paths, layer, frozenset({"until"}))
+    if chosen.network and options.unit is None and options.upstream is None:
         raise click.UsageError("--unit or --upstream must be given.")
     if options.overlay and options.winners:
         raise click.UsageError("--overlay and --winners exclude each other.")
     results.check()
-    path, part = local_path(options.network, "NETWORK"), options.until is not None
-    model = load_model(path, part=part).until(options.until)
+    model = chosen.model(options.until is not None).until(options.until)
     upstream = None if options.upstream is None else local_path(options.upstream, "--upstream")
     job = GradJob(
         make_job(model, images, results, **results.job_fields()),
@@ -115,8 +141,8 @@ def grad(options: GradOptions, images: ImageOptions, results: GradResultOptions)
         options.params,
         options.check or 0,
     )
-    paths = [] if options.image is None else [options.image]
-    outcome, check = run(job, gather_one(paths, is_terminal_stream(sys.stdin), "grad"))
+    source = gather_one(chosen.pictures, is_terminal_stream(sys.stdin), "grad")
+    outcome, check = run(job, source)
     report = Report()
     report.add(outcome)
     tell_outcome(outcome, results.quiet, results.as_json)

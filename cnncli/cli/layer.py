@@ -1,19 +1,26 @@
-"""Makes a layer of the options of a command."""
+"""Makes a layer, or a model of one layer, of the options of a command."""
 
 from __future__ import annotations
 
-from dataclasses import replace
-from typing import TYPE_CHECKING, TypeVar
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Final, TypeVar
 
 import click
+from click.core import ParameterSource
 
 from cnncli.cli.command import make
 from cnncli.cli.options import ConvOptions, LayerOptions, PoolOptions
 
 if TYPE_CHECKING:
+    from cnncli.network.graph import Model
     from cnncli.network.layers import ConvLayer, PoolLayer
 
 AnyLayer = TypeVar("AnyLayer", bound="ConvLayer | PoolLayer")
+
+NETWORKS: Final = (".toml", ".onnx")
+"""Endings of the files of networks."""
 
 
 def conv_layer(options: ConvOptions | LayerOptions) -> ConvLayer:
@@ -46,6 +53,91 @@ def either_layer(options: LayerOptions) -> ConvLayer | PoolLayer | None:
     if options.mode is not None:
         return pool_layer(options)
     return conv_layer(options) if options.filter_texts else None
+
+
+@dataclass(frozen=True)
+class NetworkOrLayer:
+    """What a command works on: the network of a file, or the one layer of its options.
+
+    Parameters
+    ----------
+    network : str, optional
+        The file.
+    pictures : tuple of str
+        IMAGE, if it was given.
+    layer : LayerOptions
+    """
+
+    network: str | None
+    pictures: tuple[str, ...]
+    layer: LayerOptions
+
+    def model(self, part: bool = False, part_option: str = "--until") -> Model:
+        """Load the network, or make one of the layer; the arguments are those of `load_model`."""
+        from cnncli.io.urls import local_path
+        from cnncli.network.graph import Model, Network
+        from cnncli.network.layers import ConvLayer
+        from cnncli.network.load import load_model
+
+        if self.network is not None:
+            path = local_path(self.network, "NETWORK")
+            return load_model(path, part=part, part_option=part_option)
+        layer = either_layer(self.layer)
+        assert layer is not None  # network_or_layer has seen to that
+        bank = layer.filter if isinstance(layer, ConvLayer) else None
+        network = Network.chain(layer)
+        return Model(network, notes=bank.notes, files=bank.files) if bank else Model(network)
+
+
+def network_or_layer(
+    paths: Sequence[str], layer: LayerOptions, network_fields: frozenset[str]
+) -> NetworkOrLayer:
+    """Tell the arguments [NETWORK] [IMAGE] apart, and check that there is one network or layer.
+
+    Parameters
+    ----------
+    paths : sequence of str
+    layer : LayerOptions
+    network_fields : frozenset of str
+        Fields of the command's options that only a network has.
+
+    Raises
+    ------
+    click.UsageError
+        If there are two networks, images or layers, none, or options of another kind of layer.
+    """
+    command = click.get_current_context()
+    networks = [path for path in paths if Path(path).suffix.lower() in NETWORKS]
+    pictures = tuple(path for path in paths if path not in networks)
+    if len(networks) > 1 or len(pictures) > 1:
+        raise click.UsageError(f"{command.info_name} takes one NETWORK at most, and one IMAGE.")
+    kinds = {
+        "--filter": (bool(layer.filter_texts), {*ConvOptions.__dataclass_fields__}),
+        "--pool": (layer.mode is not None, {*PoolOptions.__dataclass_fields__}),
+        "a layer of NETWORK": (bool(networks), network_fields),
+    }
+    chosen = [(kind, names) for kind, (is_chosen, names) in kinds.items() if is_chosen]
+    if len(chosen) != 1:
+        raise click.UsageError(
+            "exactly one of --filter, --pool and NETWORK (.toml or .onnx) must be given."
+        )
+    kind, own = chosen[0]
+    others = set().union(*(names for _, names in kinds.values())) - own
+    for name, param in typed_options().items():
+        if name in others:
+            long = next(opt for opt in param.opts if opt.startswith("--"))
+            raise click.UsageError(f"{long} does not go with {kind}.")
+    return NetworkOrLayer(networks[0] if networks else None, pictures, layer)
+
+
+def typed_options() -> dict[str, click.Parameter]:
+    """Return the options that stand on the command line, by the names of their fields."""
+    context = click.get_current_context()
+    return {
+        param.name or "": param
+        for param in context.command.params
+        if context.get_parameter_source(param.name or "") is ParameterSource.COMMANDLINE
+    }
 
 
 def check_pad_value(mode: str, value: float) -> None:

@@ -74,10 +74,10 @@ def overlay_view(shape: Shape, render: RenderOptions) -> GradientView:
     zoom = max(1, _SEEN_SIDE // max(shape[1:3]))
 
     def make(gradient: Gradient) -> FloatArray:
-        signed = strongest(gradient.input)[0, :, :, 0]
         most = overlay_limit(gradient, render.range)
-        colours = overlay(gradient.done.values[SOURCE][0], signed, most)
-        return colours.repeat(zoom, axis=0).repeat(zoom, axis=1)[np.newaxis]
+        pairs = zip(gradient.done.values[SOURCE], strongest(gradient.input), strict=True)
+        colours = np.stack([overlay(photo, signed[:, :, 0], most) for photo, signed in pairs])
+        return colours.repeat(zoom, axis=1).repeat(zoom, axis=2)
 
     size = (shape[0], shape[1] * zoom, shape[2] * zoom, 3)
     expected = _expected(SOURCE, size, [MapGroup("", (0, 1, 2))])
@@ -136,12 +136,14 @@ def _winners(pool: str, before: str, spec: Range | None, gradient: Gradient) -> 
     counts = winner_counts(gradient.done, pool)
     if spec is None:
         return counts
-    values = gradient.done.values[before][0]
     marked = [
-        mark_winners(values[:, :, channel], counts[0, :, :, channel], spec)
-        for channel in range(values.shape[2])
+        [
+            mark_winners(values[:, :, channel], wins[:, :, channel], spec)
+            for channel in range(values.shape[2])
+        ]
+        for values, wins in zip(gradient.done.values[before], counts, strict=True)
     ]
-    return np.concatenate(marked, axis=2)[np.newaxis]
+    return np.stack([np.concatenate(maps, axis=2) for maps in marked])
 
 
 def _about_zero(spec: Range) -> Range:

@@ -158,8 +158,6 @@ def _plan(request: GradJob, source: Source) -> _GradPlan:
 
 def _process(plan: _GradPlan, source: Source) -> tuple[Outcome, Check | None]:
     picture = plan.access.read(plan.job, Task(0, plan.target))
-    if picture.shape[0] > 1:
-        raise OptionError(f"grad takes one image, got an array of {picture.shape[0]}")
     views = _views(plan, picture)
     upstream = _upstream(plan, picture)
     results = [view.expected for view in views]

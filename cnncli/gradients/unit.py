@@ -136,7 +136,8 @@ def check_upstream(upstream: FloatArray, shape: Shape, layer: str) -> FloatArray
     Raises
     ------
     ShapeError
-        If it has not the shape of the layer's output, with or without the batch axis.
+        If it has not the shape of the layer's output; axes of a batch of one and of a single
+        channel may be left out, as in images.
     OptionError
         If it holds NaN or infinities.
 
@@ -145,8 +146,10 @@ def check_upstream(upstream: FloatArray, shape: Shape, layer: str) -> FloatArray
     >>> check_upstream(np.ones((2, 3, 4)), (1, 2, 3, 4), "conv1").shape
     (1, 2, 3, 4)
     """
-    fits = upstream.shape == shape or (shape[0] == 1 and upstream.shape == shape[1:])
-    if not fits:
+    shapes: list[tuple[int, ...]] = [shape]
+    if shape[0] == 1:
+        shapes += [shape[1:], *([shape[1:3]] if shape[3] == 1 else [])]
+    if upstream.shape not in shapes:
         need, got = shape[1:] if shape[0] == 1 else shape, upstream.shape
         raise ShapeError(
             f"--upstream must have the shape of layer {layer}'s output, {need}, got {got}"

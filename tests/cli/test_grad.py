@@ -347,15 +347,117 @@ def test_what_cannot_work_is_refused(net: str, options: list[str], code: int, er
     assert error in refused_untouched("grad", net, "photo.png", *options, code=code)
 
 
-def test_one_image_only(net: str) -> None:
-    save_array("batch.npy", np.ones((2, 9, 12, 3)))
-    error = refused_untouched("grad", net, "batch.npy", "--unit", "conv2:1", code=2)
-    assert "'batch.npy': grad takes one image, got an array of 2" in error
+def test_one_image_or_one_array(net: str) -> None:
     save("photo2.png", PHOTO)
     error = refused_untouched("grad", net, ".", "--unit", "conv2:1", code=2)
     assert "grad takes one IMAGE, got " in error
     save_array("one.npy", np.ones((1, 9, 12, 3)))
     assert values_of("grad", net, "one.npy", "--unit", "conv2:1").shape == (1, 9, 12, 3)
+
+
+def test_a_batch_is_what_its_images_are(net: str) -> None:
+    batch = np.random.default_rng(8).random((3, 9, 12, 3))
+    save_array("batch.npy", batch)
+    for index, image in enumerate(batch):
+        save_array(f"{index}.npy", image)
+    options = ["--unit", "conv2:1,1,1"]
+    single = [values_of("grad", net, f"{index}.npy", *options) for index in range(3)]
+    together = values_of("grad", net, "batch.npy", *options, "--params", "sums")
+    np.testing.assert_allclose(together, single, rtol=1e-12)
+    parts = []
+    for index in range(3):
+        run_cli(
+            "grad", net, f"{index}.npy", *options, "--params", f"p{index}", "-o", f"g{index}.npy"
+        )
+        parts.append(np.load(f"p{index}/conv2-W.npy"))
+    np.testing.assert_allclose(np.load("sums/conv2-W.npy"), sum(parts), rtol=1e-12)
+    wins = values_of("grad", net, "batch.npy", "--unit", "pool1", "--winners")
+    for index in range(3):
+        one = values_of("grad", net, f"{index}.npy", "--unit", "pool1", "--winners")
+        np.testing.assert_array_equal(wins[index], one)
+
+
+def boxes_of(name: str) -> list[np.ndarray]:
+    """Return the maps of a sheet, a pixel for each cell."""
+    with Image.open(name) as image:
+        record, shown = json.loads(image.text["cnncli"]), np.asarray(image)  # type: ignore[attr-defined]
+    tiles = []
+    for item in record["maps"]:
+        left, top, width, height = item["box"]
+        zoom = item["zoom"]
+        tiles.append(shown[top : top + height : zoom, left : left + width : zoom])
+    return tiles
+
+
+def test_pictures_of_a_batch_show_every_image() -> None:
+    batch = np.random.default_rng(8).random((3, 9, 12, 1))
+    save_array("batch.npy", batch)
+    layer = ["--filter", "1 2; -3 4", "--padding", "valid", "--unit", "conv1:0,3,5"]
+    run_cli("grad", "batch.npy", *layer, "--overlay", "-o", "over.png", "--no-labels")
+    signed = np.zeros((9, 12))
+    signed[3:5, 5:7] = [[1, 2], [-3, 4]]
+    tiles = boxes_of("over.png")
+    assert len(tiles) == 3
+    for tile, image in zip(tiles, batch, strict=True):
+        assert np.abs(tile[10::21, 10::21] - np.rint(overlay(image, signed, 4.0) * 255)).max() <= 1
+    run_cli("grad", "batch.npy", "--pool", "max", "--winners", "-o", "wins.png", "--no-labels")
+    wins = values_of("grad", "batch.npy", "--pool", "max", "--winners")
+    for tile, image, won in zip(boxes_of("wins.png"), batch, wins, strict=True):
+        expected = mark_winners(image[..., 0], won[..., 0], "auto")
+        assert np.abs(tile - np.rint(expected * 255)).max() <= 1
+
+
+def test_the_backward_cell_of_the_course_from_the_shell() -> None:
+    np.random.seed(1)
+    for name, shape in (("x", (10, 4, 4, 3)), ("W", (2, 2, 3, 8)), ("b", (1, 1, 1, 8))):
+        save_array(f"{name}.npy", np.random.randn(*shape))
+    layer = ["--filter", "W.npy", "--bias", "b.npy", "--stride", "2", "--padding", "2"]
+    run_cli("conv", "x.npy", *layer, "-o", "Z.npy")
+    run_cli(
+        *("grad", "x.npy", *layer, "--upstream", "Z.npy", "--params", "grads/", "-o", "dA.npy"),
+        "--check",
+    )
+    dA, dW, db = (np.load(f) for f in ("dA.npy", "grads/conv1-W.npy", "grads/conv1-b.npy"))
+    assert (dA.shape, dW.shape, db.shape) == ((10, 4, 4, 3), (2, 2, 3, 8), (8,))
+    means = [array.mean() for array in (dA, dW, db)]
+    np.testing.assert_allclose(means, [1.452437777539, 1.726991458314, 7.839232564617], rtol=1e-11)
+
+
+def test_the_pool_of_one_layer_by_hand() -> None:
+    save_array("x.npy", np.array([[1.0, 3], [2, 0]]))
+    save_array("dA.npy", np.array([[6.0]]))
+    largest = values_of("grad", "x.npy", "--mode", "max", "--size", "2", "--upstream", "dA.npy")
+    np.testing.assert_array_equal(largest[..., 0], [[0, 6], [0, 0]])
+    average = values_of("grad", "x.npy", "--pool", "average", "--upstream", "dA.npy")
+    np.testing.assert_array_equal(average[..., 0], np.full((2, 2), 1.5))
+    # Without --upstream the gradient of the sum of all outputs.
+    np.testing.assert_array_equal(
+        values_of("grad", "x.npy", "--pool", "max")[..., 0], largest[..., 0] / 6
+    )
+
+
+@pytest.mark.parametrize(
+    ("options", "error"),
+    [
+        (["photo.png"], "exactly one of --filter, --pool and NETWORK (.toml or .onnx)"),
+        (["net.toml", "photo.png", "--filter", "edge"], "exactly one of"),
+        (
+            ["net.toml", "photo.png", "--stride", "2", "--unit", "conv1"],
+            "--stride does not go with",
+        ),
+        (["photo.png", "--pool", "max", "--bias", "1"], "--bias does not go with --pool"),
+        (
+            ["photo.png", "--filter", "edge", "--until", "conv1"],
+            "--until does not go with --filter",
+        ),
+        (
+            ["photo.png", "a.png", "--filter", "edge"],
+            "grad takes one NETWORK at most, and one IMAGE",
+        ),
+    ],
+)
+def test_layers_and_networks_exclude_each_other(net: str, options: list[str], error: str) -> None:
+    assert error in refused_untouched("grad", *options, code=2)
 
 
 def test_what_does_not_fit_into_memory_is_refused_before_any_work(net: str) -> None:

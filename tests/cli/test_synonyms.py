@@ -25,7 +25,7 @@ ANSWERS = [
     ("pool a.png --pooling avg", "Did you mean --mode?"),
     ("explain a.png --pooling avg", "Did you mean --pool?"),
     ("pool a.png --count_include_pad", "Did you mean --count-include-pad?"),
-    ("conv a.png --mode max", "It is an option of cnncli pool."),
+    ("conv a.png --mode max", "It is an option of cnncli pool and cnncli grad."),
     ("plan a.toml --format png", "It is an option of cnncli pad, cnncli conv"),
     ("compare a.png b.png --eps 1", "Did you mean --tolerance?"),
     ("conv a.png --paddin 1", "Did you mean one of: '--pad-mode', '--padding'?"),
