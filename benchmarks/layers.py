@@ -24,9 +24,6 @@ from cnncli.core.geometry import place_window
 
 Array = NDArray[Any]
 
-REUSE: Final = 1000
-"""How many times a plan expects to run: often enough that preparing it costs nothing."""
-
 
 @dataclass(frozen=True)
 class Layer:
@@ -124,7 +121,7 @@ def operands(layer: Layer) -> tuple[Array, Array, Array]:
 def prepared(layer: Layer, X: Array, W: Array, b: Array) -> Callable[[], Array]:
     """Return our layer, planned as a network would: once, to be run often."""
     window = place_window(X.shape[1:3], layer.kernel, layer.stride, layer.pad)
-    plan = engine.prepare_convolution(W, window, bias=b, reuse=REUSE)
+    plan = engine.prepare_convolution(W, window, bias=b)
     return partial(plan, X, THREADS)
 
 

@@ -82,9 +82,7 @@ def threads(repeats: int, size: float) -> Iterator[Row]:
         f"15x15 Gaussian, {size:g} MP": (plan_of(grey(size), kernels.gaussian(15)), grey(size)),
         f"15x15 random, {size:g} MP": (plan_of(grey(size), random_kernel(15)), grey(size)),
         "3x3 layer, 128->128, 112": (
-            engine.prepare_convolution(
-                W, place_window((112, 112), 3, padding=1), reuse=layers.REUSE
-            ),
+            engine.prepare_convolution(W, place_window((112, 112), 3, padding=1)),
             X,
         ),
     }

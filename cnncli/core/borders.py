@@ -14,7 +14,9 @@ CONSTANT_CELL: Final = -1
 """What `border_index` holds where a padded cell copies no input cell."""
 
 
-def border_index(size: int, begin: int, end: int, mode: str = "zeros") -> NDArray[np.intp]:
+def border_index(
+    size: int, begin: int, end: int, mode: str = "zeros", first: int = 0, last: int | None = None
+) -> NDArray[np.intp]:
     """Return for each padded cell the input cell it copies, or -1 for a constant.
 
     Padding forward, its gradient and strips of rows all read this one table.
@@ -27,10 +29,13 @@ def border_index(size: int, begin: int, end: int, mode: str = "zeros") -> NDArra
         Pads.
     mode : {"zeros", "edge", "reflect", "symmetric", "wrap"}
         Border mode with numpy's meanings.
+    first, last : int
+        Which padded cells, counted from the first pad; default: all. Cells past the padding count
+        as constant.
 
     Returns
     -------
-    ndarray of int, shape (begin + size + end,)
+    ndarray of int, shape (last - first,)
 
     Raises
     ------
@@ -45,12 +50,23 @@ def border_index(size: int, begin: int, end: int, mode: str = "zeros") -> NDArra
     array([-1,  0,  1, -1])
     """
     check_pad_mode(mode)
-    cells = np.arange(size)
-    if begin == end == 0:
-        return cells
+    cells = np.arange(first - begin, (size + end if last is None else last - begin))
+    return np.where(cells < size + end, _copied(cells, size, mode), CONSTANT_CELL)
+
+
+def _copied(cells: NDArray[np.intp], size: int, mode: str) -> NDArray[np.intp]:
+    """The input cells that cells copy; those before the input are negative."""
     if mode == "zeros":
-        return np.pad(cells, (begin, end), constant_values=CONSTANT_CELL)
-    return np.pad(cells, (begin, end), mode=mode)  # type: ignore[call-overload, no-any-return]
+        return np.where((cells >= 0) & (cells < size), cells, CONSTANT_CELL)
+    if mode == "edge":
+        return np.clip(cells, 0, size - 1)
+    if mode == "wrap":
+        return cells % size
+    # There and back again; `reflect` meets the first and the last cell once.
+    once = int(mode == "reflect")
+    period = max(1, 2 * (size - once))
+    there = cells % period
+    return np.minimum(there, period - 1 + once - there)
 
 
 def check_pad_mode(mode: str) -> None:

@@ -9,6 +9,7 @@ import numpy as np
 
 from cnncli.core.algorithms.base import Border
 from cnncli.core.arrays import FloatArray, float_dtype
+from cnncli.core.borders import check_pad_mode
 from cnncli.core.engine import prepare_convolution
 from cnncli.core.geometry import Window, place_window
 from cnncli.core.hparameters import CONV_DEFAULTS, read_hparameters
@@ -179,6 +180,7 @@ def _read(
     window = place_window(
         A.shape[1:3], (k_H, k_W), fields["stride"], fields["pad"], fields["dilation"]
     )
+    check_pad_mode(fields["pad_mode"])
     border = (fields["pad_mode"], fields["pad_value"])
     A, weights, bias = (array.astype(dtype, copy=False) for array in (A, weights, bias))
     return A, weights, bias, window, groups, border

@@ -64,7 +64,7 @@ class Choice:
     nanoseconds: float
 
 
-def choose(W: FloatArray, task: ConvTask, algorithm: str = "auto", reuse: int = 1) -> Choice:
+def choose(W: FloatArray, task: ConvTask, algorithm: str = "auto") -> Choice:
     """Return the algorithm for a layer.
 
     Parameters
@@ -75,8 +75,6 @@ def choose(W: FloatArray, task: ConvTask, algorithm: str = "auto", reuse: int = 
         The layer.
     algorithm : str
         "auto" for the cheapest, or a name from `ALGORITHMS`.
-    reuse : int
-        How many times the prepared filters will be used.
 
     Raises
     ------
@@ -87,9 +85,7 @@ def choose(W: FloatArray, task: ConvTask, algorithm: str = "auto", reuse: int = 
         raise OptionError(f"algorithm must be auto or {', '.join(ALGORITHMS)}, got {algorithm!r}")
     asked = ALGORITHMS if algorithm == "auto" else {algorithm: ALGORITHMS[algorithm]}
     counted = {name: module.work(W, task) for name, module in asked.items()}
-    prices = {
-        name: price(work, task.dtype, reuse) for name, work in counted.items() if work is not None
-    }
+    prices = {name: price(work, task.dtype) for name, work in counted.items() if work is not None}
     if algorithm == "auto":
         best = min(prices, key=prices.__getitem__)
         others = sorted((value, name) for name, value in prices.items() if name != best)
@@ -104,7 +100,7 @@ def choose(W: FloatArray, task: ConvTask, algorithm: str = "auto", reuse: int = 
     return Choice(algorithm, "asked for", prices[algorithm])
 
 
-def price(work: Work, dtype: np.dtype[Any], reuse: int = 1) -> float:
+def price(work: Work, dtype: np.dtype[Any]) -> float:
     """Return the nanoseconds that one thread is expected to need.
 
     Examples
@@ -113,7 +109,7 @@ def price(work: Work, dtype: np.dtype[Any], reuse: int = 1) -> float:
     2.0
     """
     units = sum(getattr(work, unit) * price for unit, price in PRICES.items())
-    once = price(work.once, dtype) / reuse if work.once is not None else 0.0
+    once = price(work.once, dtype) if work.once is not None else 0.0
     return float(units * dtype.itemsize / 4 + work.calls * CALL_PRICE + once)
 
 
@@ -214,12 +210,12 @@ def _with_bias(kernel: Kernel, bias: FloatArray | None) -> Kernel:
     """Return a kernel that adds the bias (n_C,) as well."""
     if bias is None:
         return kernel
-    if kernel.with_bias is not None:
-        return kernel.with_bias(bias)
+    same = bool((bias == bias[0]).all())
 
     def run(X_pad: FloatArray, out: FloatArray, channels: slice, scratch: Scratch) -> None:
         kernel.run(X_pad, out, channels, scratch)
-        _add_bias(out, bias[channels])
+        # numpy is quicker with one number than with a row of a few.
+        np.add(out, bias[0] if same else bias[channels], out=out)
 
     return replace(kernel, run=run)
 
@@ -240,20 +236,9 @@ def _blocks(task: ConvTask, kernel: Kernel, grid: StripGrid) -> tuple[slice, ...
     strips = len(grid.strips(task.images, task.window.rows.out, 0, task.window.rows.out))
     if strips >= FEWEST or not kernel.by_channels:
         return (slice(0, task.n_C),)
-    step, count = kernel.by_channels, max(1, task.n_C // BLOCK_CHANNELS)
-    edges = [task.n_C * number // (count * step) * step for number in range(count)]
-    return tuple(slice(begin, end) for begin, end in pairwise([*edges, task.n_C]) if begin < end)
-
-
-def _add_bias(out: FloatArray, bias: FloatArray) -> None:
-    if (bias == bias[0]).all():
-        np.add(out, bias[0], out=out)
-    elif len(bias) < 16 and out.flags.c_contiguous:
-        # One long axis: numpy is slow on many rows of a few numbers.
-        long = out.reshape(-1, out.shape[2] * out.shape[3])
-        np.add(long, np.tile(bias, out.shape[2]), out=long)
-    else:
-        np.add(out, bias, out=out)
+    count = max(1, task.n_C // BLOCK_CHANNELS)
+    edges = [task.n_C * number // count for number in range(count + 1)]
+    return tuple(slice(begin, end) for begin, end in pairwise(edges))
 
 
 def prepare_convolution(
@@ -265,7 +250,6 @@ def prepare_convolution(
     images: int = 1,
     bias: FloatArray | None = None,
     algorithm: str = "auto",
-    reuse: int = 1,
 ) -> Convolution:
     """Choose an algorithm, prepare the filters and cut the strips.
 
@@ -285,8 +269,6 @@ def prepare_convolution(
         Added once after the sum.
     algorithm : str
         "auto" or a name from `ALGORITHMS`.
-    reuse : int
-        How many times it will run.
 
     Returns
     -------
@@ -309,7 +291,7 @@ def prepare_convolution(
     """
     W = np.ascontiguousarray(W)
     task = ConvTask(window, groups, images, W.shape[2] * groups, W.shape[3], W.dtype, border)
-    choice = choose(W, task, algorithm, reuse)
+    choice = choose(W, task, algorithm)
     prepare: Callable[[FloatArray, ConvTask], Kernel] = ALGORITHMS[choice.algorithm].prepare
     # A BLAS thread goes on spinning after its last product and would slow the strips down.
     with blas.one_thread():

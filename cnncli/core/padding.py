@@ -7,9 +7,9 @@ from collections.abc import Callable
 import numpy as np
 
 from cnncli.core.arrays import FloatArray
-from cnncli.core.borders import CONSTANT_CELL, border_index, check_pad_mode
-from cnncli.core.geometry import PaddingLike, Pads, explicit_pads
-from cnncli.core.strips import copied_cells
+from cnncli.core.borders import border_index
+from cnncli.core.geometry import Axis, PaddingLike, Pads, Window, explicit_pads
+from cnncli.core.strips import fill_padded
 from cnncli.errors import ShapeError
 
 
@@ -72,18 +72,9 @@ def pad_borders(X: FloatArray, pads: Pads, mode: str = "zeros", value: float = 0
     array([3., 2., 1., 2., 3., 4., 3., 2.])
     """
     check_batch(X, "X")
-    check_pad_mode(mode)
-    if pads == ((0, 0), (0, 0)):
-        return X.copy()
-    if mode == "zeros":
-        (top, bottom), (left, right) = pads
-        m, n_H, n_W, n_C = X.shape
-        padded = np.full((m, top + n_H + bottom, left + n_W + right, n_C), value, X.dtype)
-        padded[:, top : top + n_H, left : left + n_W] = X
-        return padded
-    rows = border_index(X.shape[1], *pads[0], mode)
-    cols = border_index(X.shape[2], *pads[1], mode)
-    return X.take(rows, axis=1).take(cols, axis=2)
+    (top, bottom), _ = pads
+    rows = top + X.shape[1] + bottom
+    return pad_rows(lambda first, last: X[:, first:last], X, pads, (mode, value), 0, rows)
 
 
 def pad_rows(
@@ -119,17 +110,13 @@ def pad_rows(
     >>> pad_rows(rows, X, ((2, 0), (0, 0)), ("reflect", 0.0), 0, 4).ravel()
     array([2., 1., 0., 1.])
     """
-    mode, value = border
-    middle = np.empty((X.shape[0], last - first, *X.shape[2:]), X.dtype)
-    index = border_index(X.shape[1], *pads[0], mode)
-    for cells in copied_cells(index, first, last):
-        if cells.source == CONSTANT_CELL:
-            middle[:, cells.begin : cells.end] = value
-        else:
-            middle[:, cells.begin : cells.end] = source(
-                cells.source, cells.source + cells.end - cells.begin
-            )
-    return pad_borders(middle, ((0, 0), pads[1]), mode, value)
+    m, n_H, n_W, n_C = X.shape
+    rows, cols = (
+        Axis(size, 1, begin=pads[i][0], end=pads[i][1]) for i, size in enumerate((n_H, n_W))
+    )
+    padded = np.empty((m, last - first, cols.padded, n_C), X.dtype)
+    fill_padded(padded, source, Window(rows, cols), border, first)
+    return padded
 
 
 def pad_borders_backward(dX_pad: FloatArray, pads: Pads, mode: str = "zeros") -> FloatArray:

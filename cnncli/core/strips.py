@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from cnncli.core.algorithms.base import ConvTask, Scratch
 from cnncli.core.arrays import FloatArray
 from cnncli.core.borders import CONSTANT_CELL, border_index
-from cnncli.core.geometry import Axis, Pair
+from cnncli.core.geometry import Axis, Pair, Window
 from cnncli.system.threads import share_items
 
 RowSource = Callable[[slice, slice], FloatArray]
@@ -115,102 +115,98 @@ class Padder:
     task: ConvTask
     cols: Axis
     columns: int
-    row_index: NDArray[np.intp]
-    col_index: NDArray[np.intp]
 
     @staticmethod
     def of(task: ConvTask, columns: int = 0, rows_only: bool = False) -> Padder:
         """Return the padder of a layer; with `rows_only` it leaves the columns."""
-        rows, cols = task.window.rows, task.window.cols
+        cols = task.window.cols
         if rows_only:
             cols = Axis(size=cols.size, kernel=1)
-        mode = task.border[0]
-        return Padder(
-            task,
-            cols,
-            max(columns, cols.padded),
-            border_index(rows.size, rows.begin, rows.end, mode),
-            border_index(cols.size, cols.begin, cols.end, mode),
-        )
+        return Padder(task, cols, max(columns, cols.padded))
 
     def strip(self, source: RowSource, images: slice, cells: Pair, scratch: Scratch) -> FloatArray:
         """Return padded rows ``[begin, end)``, (images, rows, columns, n_C_prev)."""
         begin, end = cells
         rows = self.task.window.rows
-        if self._keeps_columns and rows.begin <= begin and end <= rows.begin + rows.size:
+        if self.columns == self.cols.size and rows.begin <= begin and end <= rows.begin + rows.size:
             X = source(images, slice(begin - rows.begin, end - rows.begin))
             if X.dtype == self.task.dtype and X.flags.c_contiguous:
                 return X
         count = len(range(*images.indices(self.task.images)))
         shape = (count, end - begin, self.columns, self.task.n_C_prev)
         strip = scratch.take("strip", shape, self.task.dtype)
-        cols = self.cols
-        inner = strip[:, :, cols.begin : cols.begin + cols.size]
-        for copied in copied_cells(self.row_index, begin, end):
-            if copied.source == CONSTANT_CELL:
-                inner[:, copied.begin : copied.end] = self.task.border[1]
-            else:
-                copy_of = slice(copied.source, copied.source + copied.end - copied.begin)
-                inner[:, copied.begin : copied.end] = source(images, copy_of)
-        after, constant = cols.begin + cols.size, self.task.border[1]
-        fill_pads(strip[:, :, : cols.begin], inner, self.col_index[: cols.begin], constant)
-        fill_pads(strip[:, :, after : cols.padded], inner, self.col_index[after:], constant)
-        strip[:, :, cols.padded :] = constant
+        window = Window(rows, self.cols)
+        fill_padded(
+            strip, lambda a, b: source(images, slice(a, b)), window, self.task.border, begin
+        )
         return strip
 
-    @property
-    def _keeps_columns(self) -> bool:
-        """Whether padded columns are just the input's columns."""
-        return self.columns == self.cols.size
 
-
-def fill_pads(
-    pads: NDArray[Any], inner: NDArray[Any], index: NDArray[np.intp], constant: Any
+def fill_padded(
+    padded: FloatArray,
+    source: Callable[[int, int], FloatArray],
+    window: Window,
+    border: tuple[str, float],
+    first: int,
 ) -> None:
-    """Fill columns of pads (..., columns, n_C) from the inner ones that `border_index` names."""
-    if len(index):
-        # Not `take`: of a view it copies all of it first.
-        pads[...] = constant if index[0] == CONSTANT_CELL else inner[..., index, :]
+    """Fill an array (m, rows, columns, n_C) with the padded rows from `first` on.
 
-
-@dataclass(frozen=True)
-class CopiedCells:
-    """Padded cells ``[begin, end)`` that copy neighbouring input cells from `source` on.
-
-    `source` is `CONSTANT_CELL` where they hold the border's constant.
+    Rows and columns past the padding hold the border's constant. ``source(begin, end)`` gives the
+    input rows to copy; a window of any kernel has the pads.
     """
+    (mode, constant), rows, cols = border, window.rows, window.cols
+    inner = padded[:, :, cols.begin : cols.begin + cols.size]
+    last = first + padded.shape[1]
+    index = border_index(rows.size, rows.begin, rows.end, mode, first, last)
+    for begin, end, copied in copied_cells(index):
+        constants = copied == CONSTANT_CELL
+        inner[:, begin:end] = constant if constants else source(copied, copied + end - begin)
+    fill_columns(padded, cols, mode, constant)
+    padded[:, :, cols.padded :] = constant
 
-    begin: int
-    end: int
-    source: int
+
+def fill_columns(padded: FloatArray, cols: Axis, mode: str, constant: Any) -> None:
+    """Fill the pads at the left and right of columns (..., columns, n_C) from those between.
+
+    Examples
+    --------
+    >>> padded = np.array([0.0, 1.0, 2.0, 0.0]).reshape(4, 1)
+    >>> fill_columns(padded, Axis(size=2, kernel=1, begin=1, end=1), "edge", 0.0)
+    >>> padded.ravel()
+    array([1., 1., 2., 2.])
+    """
+    after = cols.begin + cols.size
+    inner = padded[..., cols.begin : after, :]
+    for first, last in ((0, cols.begin), (after, cols.padded)):
+        if first == last or mode == "zeros":
+            padded[..., first:last, :] = constant
+        else:
+            # Not `take`: of a view it copies all of it first.
+            index = border_index(cols.size, cols.begin, cols.end, mode, first, last)
+            padded[..., first:last, :] = inner[..., index, :]
 
 
-def copied_cells(index: NDArray[np.intp], first: int, last: int) -> list[CopiedCells]:
-    """Return from which input cells the padded cells ``[first, last)`` are copied.
+def copied_cells(index: NDArray[np.intp]) -> list[tuple[int, int, int]]:
+    """Return the slices of an input that neighbouring padded cells copy: (begin, end, source).
 
-    Inside the image they are one slice of it; borders add short ones. Cells past the padding count
-    as constant. A strip of an image is filled from this list, so only its own rows are ever read.
+    Padded cells ``[begin, end)`` copy those from `source` on, or hold the constant where that is
+    `CONSTANT_CELL`. Inside the image they are one slice of it; borders add short ones. A strip of
+    an image is filled from this list, so only its own rows are ever read.
 
     Parameters
     ----------
     index : ndarray of int
-        The axis as `border_index` gives it.
-    first, last : int
-        Padded cells, counted from the first pad.
+        As `border_index` gives it; not empty.
 
     Examples
     --------
-    >>> copied_cells(border_index(9, 1, 1), 0, 4)
-    [CopiedCells(begin=0, end=1, source=-1), CopiedCells(begin=1, end=4, source=0)]
+    >>> copied_cells(border_index(9, 1, 1, first=0, last=4))
+    [(0, 1, -1), (1, 4, 0)]
     """
-    cells = index[first:last]
-    if len(cells) == last - first and cells.min() >= 0 and (np.diff(cells) == 1).all():
-        return [CopiedCells(0, len(cells), int(cells[0]))]
-    cells = np.concatenate([cells, np.full(last - first - len(cells), CONSTANT_CELL)])
-    constant = cells == CONSTANT_CELL
-    joined = np.where(constant[:-1], constant[1:], np.diff(cells) == 1)
-    bounds = [0, *(np.flatnonzero(~joined) + 1).tolist(), len(cells)]
-    return [CopiedCells(a, b, int(cells[a])) for a, b in pairwise(bounds)]
+    constant = index == CONSTANT_CELL
+    joined = np.where(constant[:-1], constant[1:], np.diff(index) == 1)
+    bounds = [0, *(np.flatnonzero(~joined) + 1).tolist(), len(index)]
+    return [(a, b, int(index[a])) for a, b in pairwise(bounds)]
 
 
 def run_strips(

@@ -1,9 +1,7 @@
 """Combines the cells of every window by a maximum, a minimum or a sum, one axis after the other.
 
-Rows of pixels first, because whole rows are one long axis, then columns of what is left. Long
-windows are put together from pieces of 1, 2, 4, 8, ... cells, each twice the one before: log2 of
-the window's cells instead of all of them. For sums that is a tree, which rounds less than adding
-cell by cell; running sums would be quicker still, but their differences lose digits.
+Rows of pixels first, because whole rows are one long axis, then columns of what is left. Running
+sums would be quicker for long windows, but their differences lose digits.
 """
 
 from __future__ import annotations
@@ -19,9 +17,6 @@ from cnncli.core.geometry import Axis, Window
 from cnncli.core.strips import Padder, Strip, cut, run_strips
 
 Values = NDArray[Any]
-
-MANY_CHANNELS: Final = 16
-"""From here on numpy's inner loop over a pixel's channels is long enough."""
 
 THREADS_FROM: Final = 1_000_000
 """Input values below which threads cost more than they save: about a quarter of a millisecond."""
@@ -86,12 +81,7 @@ def _reduce_columns(rows: Values, axis: Axis, combine: np.ufunc, out: Values) ->
         long = replace(axis, dilation=axis.dilation * n_C)
         reduce_axis(rows, 2, long, combine, out.reshape(m, n_H, -1))
         return
-    pixels = rows.reshape(m, n_H, -1, n_C)
-    if n_C >= MANY_CHANNELS:
-        reduce_axis(pixels, 2, axis, combine, out)
-        return
-    for channel in range(n_C):
-        reduce_axis(pixels[..., channel], 2, axis, combine, out[..., channel])
+    reduce_axis(rows.reshape(m, n_H, -1, n_C), 2, axis, combine, out)
 
 
 def reduce_axis(values: Values, dimension: int, axis: Axis, combine: np.ufunc, out: Values) -> None:
@@ -118,9 +108,6 @@ def reduce_axis(values: Values, dimension: int, axis: Axis, combine: np.ufunc, o
     """
     lead = (slice(None),) * dimension
     outputs = out.shape[dimension]
-    if _doubling_pays(axis):
-        _reduce_by_doubling(values, lead, axis, combine, out)
-        return
     first = values[(*lead, axis.tap(0, outputs))]
     if axis.kernel == 1:
         np.copyto(out, first)
@@ -128,33 +115,3 @@ def reduce_axis(values: Values, dimension: int, axis: Axis, combine: np.ufunc, o
     combine(first, values[(*lead, axis.tap(1, outputs))], out=out)
     for index in range(2, axis.kernel):
         combine(out, values[(*lead, axis.tap(index, outputs))], out=out)
-
-
-def _doubling_pays(axis: Axis) -> bool:
-    """Whether pieces for every cell take fewer passes than all taps for every output."""
-    pieces = (axis.kernel.bit_length() - 1) * axis.stride + axis.kernel.bit_count()
-    return pieces < axis.kernel - 1
-
-
-def _reduce_by_doubling(
-    values: Values, lead: tuple[slice, ...], axis: Axis, combine: np.ufunc, out: Values
-) -> None:
-    """Put each window together from pieces whose lengths are the powers of 2 in its own."""
-    outputs = out.shape[len(lead)]
-    piece, size, done = values, 1, 0
-    while True:
-        if axis.kernel & size:
-            start = done * axis.dilation
-            part = piece[
-                (*lead, slice(start, start + (outputs - 1) * axis.stride + 1, axis.stride))
-            ]
-            if done:
-                combine(out, part, out=out)
-            else:
-                np.copyto(out, part)
-            done += size
-        if done == axis.kernel:
-            return
-        step = size * axis.dilation
-        piece = combine(piece[(*lead, slice(None, -step))], piece[(*lead, slice(step, None))])
-        size *= 2

@@ -9,7 +9,7 @@ import numpy as np
 from cnncli.errors import FileProblem
 from cnncli.render.options import COLORMAPS
 
-__all__ = ["COLORMAPS", "apply", "invert", "table"]
+__all__ = ["COLORMAPS", "apply", "invert", "pack", "table"]
 
 
 @cache
@@ -97,9 +97,9 @@ def invert(pixels: np.ndarray, name: str) -> np.ndarray:
     >>> bool((invert(apply(levels, "diverging"), "diverging") == levels).all())
     True
     """
-    codes = _codes(table(name))
+    codes = pack(table(name))
     order = np.argsort(codes)
-    pixel_codes = _codes(pixels)
+    pixel_codes = pack(pixels)
     nearest = np.minimum(np.searchsorted(codes, pixel_codes, sorter=order), 255)
     levels = order[nearest].astype(np.uint8)
     if not np.array_equal(codes[levels], pixel_codes):
@@ -110,6 +110,12 @@ def invert(pixels: np.ndarray, name: str) -> np.ndarray:
     return levels
 
 
-def _codes(colours: np.ndarray) -> np.ndarray:
-    """Return each colour as one number."""
+def pack(colours: np.ndarray) -> np.ndarray:
+    """Return each colour (..., 3) as one number, red first.
+
+    Examples
+    --------
+    >>> pack(np.array([[0, 1, 2]], np.uint8))
+    array([258], dtype=uint32)
+    """
     return colours.astype(np.uint32) @ np.array([1 << 16, 1 << 8, 1], np.uint32)

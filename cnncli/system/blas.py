@@ -20,12 +20,6 @@ from typing import Any, Final
 SUFFIXES: Final = ("", "64_", "_64")
 PREFIXES: Final = ("scipy_openblas_", "openblas_")
 
-UNPACKED: Final = 100**3
-"""The largest m * n * k that OpenBLAS's AVX-512 kernels take as it lies."""
-
-WITHOUT_PACKING: Final = frozenset({"skylakex", "cooperlake", "sapphirerapids"})
-"""OpenBLAS's kernels that have such a way."""
-
 
 class _Hold:
     """Counts who holds the BLAS, so that nested and parallel calls restore it once."""
@@ -72,25 +66,6 @@ def one_thread() -> Iterator[bool]:
             _hold.holders -= 1
             if _hold.holders == 0:
                 write(_hold.before)
-
-
-@cache
-def unpacked_size() -> int:
-    """Return up to which m * n * k the BLAS multiplies matrices as they lie, 0 if it never does.
-
-    OpenBLAS copies operands into the order of its kernels first; where it has wide vectors it does
-    without for small products, which then run at full speed however few rows they have.
-
-    Examples
-    --------
-    >>> unpacked_size() in (0, UNPACKED)
-    True
-    """
-    name = _function("get_corename")
-    if name is None:
-        return 0
-    name.restype = ctypes.c_char_p
-    return UNPACKED if name().decode().lower() in WITHOUT_PACKING else 0
 
 
 @cache

@@ -15,7 +15,6 @@ from cnncli.core.geometry import place_window
 from cnncli.core.hparameters import CONV_DEFAULTS
 from cnncli.core.pool import Pooling, pool_forward, pool_rows, pool_window
 from cnncli.errors import OptionError, ShapeError
-from cnncli.system import blas
 from tests.support.judges import loop_conv_forward
 from tests.support.sweep import sweep
 
@@ -170,15 +169,6 @@ def test_winograd_keeps_its_error_bound(channels: tuple[int, int], side: int) ->
     assert np.abs(Z - exact).max() <= WINOGRAD_BOUND * magnitudes.max()
 
 
-@pytest.fixture(params=["unpacked", "packed"])
-def products(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
-    """The BLAS as one that multiplies small matrices as they lie, and as one that never does."""
-    size = blas.UNPACKED if request.param == "unpacked" else 0
-    monkeypatch.setattr(blas, "unpacked_size", lambda: size)
-    return str(request.param)
-
-
-@pytest.mark.usefixtures("products")
 @pytest.mark.parametrize(
     ("n_C", "layer"),
     sweep([7, 64, 130, 600], [(2, 3, 2), (2, 4, 3), (40, 3, 1), (40, 5, 1), (300, 1, 1)]),

@@ -169,15 +169,13 @@ class Kernel:
         Padded columns it reads; what lies past the padding is constant. Default: all there are.
     least_rows : int
         Strips are not cut thinner than this many output rows.
-    by_channels : int
-        Blocks of filters that `run` may be asked for begin at multiples of this; 0: all at once.
+    by_channels : bool
+        Whether `run` may be asked for some of the filters.
     spreads : int
         0 unless an infinity or NaN may reach outputs whose windows do not hold it. Then every so
         many rows of a strip show whether it did.
     whole_rows : bool
         Whether padded rows must cover whole steps, as if the output had a multiple of `step` rows.
-    with_bias : callable, optional
-        Returns the kernel that adds a bias (n_C,) too, for less than a pass over the output.
     pads_columns : bool
         Whether it is given rows without pads at their left and right, and sees to those itself.
     """
@@ -187,10 +185,9 @@ class Kernel:
     step: int = 1
     columns: int = 0
     least_rows: int = 1
-    by_channels: int = 0
+    by_channels: bool = False
     spreads: int = 0
     whole_rows: bool = False
-    with_bias: Callable[[FloatArray], Kernel] | None = None
     pads_columns: bool = False
 
 

@@ -7,14 +7,12 @@ Prewitt have rank 1; a difference of Gaussians, a Laplacian of Gaussian and a Ga
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import partial
 from typing import Final
 
 import numpy as np
 
 from cnncli.core.algorithms.base import ConvTask, Kernel, Scratch, Work, shared_planes
 from cnncli.core.algorithms.shift_add import (
-    Term,
     collect_terms,
     count_passes,
     long_rows,
@@ -153,10 +151,6 @@ def _all_factors(W: FloatArray, task: ConvTask) -> list[Factors] | None:
     return factors if len(factors) == len(planes) else None
 
 
-def _terms(v: FloatArray) -> list[Term]:
-    return collect_terms(v[None, :, None], 1)
-
-
 def _band_flops(v: FloatArray, task: ConvTask) -> int:
     """Operations per output of a kernel along rows as a product."""
     return 2 * (ALONG + (len(v) - 1) * task.window.cols.dilation * task.groups)
@@ -164,7 +158,7 @@ def _band_flops(v: FloatArray, task: ConvTask) -> int:
 
 def _passes(v: FloatArray, task: ConvTask) -> int:
     """Elementwise calls of a kernel along rows."""
-    return 2 if _is_pair_of_pairs(v, task) else count_passes(v[None, :, None])
+    return count_passes(v[None, :, None])
 
 
 def _multiplied(v: FloatArray, task: ConvTask) -> bool:
@@ -176,30 +170,14 @@ def _multiplied(v: FloatArray, task: ConvTask) -> bool:
 
 def _along(v: FloatArray, task: ConvTask) -> Along:
     """Return the function that runs a 1-D kernel along padded rows."""
-    terms, window, groups = _terms(v), task.window, task.groups
+    terms, window, groups = collect_terms(v[None, :, None], 1), task.window, task.groups
     step = window.cols.dilation * groups
     if _multiplied(v, task):
         product = RowProduct.of(v, step)
         return lambda phases, out, scratch: product.run(phases[0], out)
-    if _is_pair_of_pairs(v, task):
-        return partial(_add_pairs, step=step)
 
     def add(phases: list[FloatArray], out: FloatArray, scratch: Scratch) -> None:
         spare = scratch.take("spare", out.shape, out.dtype)
         weighted_sum(terms, row_cells(phases, window, groups), out, spare)
 
     return add
-
-
-def _is_pair_of_pairs(v: FloatArray, task: ConvTask) -> bool:
-    """Whether a kernel is 1 2 1 at stride 1: the sums of neighbours, summed once more."""
-    return task.window.cols.stride == 1 and v.tolist() == [1, 2, 1]
-
-
-def _add_pairs(phases: list[FloatArray], out: FloatArray, scratch: Scratch, step: int) -> None:
-    """Run the kernel 1 2 1 along rows in two passes."""
-    m, rows, values = out.shape
-    row = phases[0]
-    pairs = scratch.take("spare", (m, rows, values + step), out.dtype)
-    np.add(row[..., : values + step], row[..., step : values + 2 * step], out=pairs)
-    np.add(pairs[..., :values], pairs[..., step:], out=out)

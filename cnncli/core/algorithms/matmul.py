@@ -3,14 +3,11 @@
 The general way, for every stride, dilation and number of groups. Only the windows of one strip are
 gathered, so memory does not grow with the image. A 1x1 layer gathers nothing. Where few channels
 would mean copying a few numbers at a time, windows are gathered channel by channel instead, whole
-rows of pixels at a time. Where the BLAS multiplies small matrices without packing them, every
-output row is a product of its own.
+rows of pixels at a time.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from itertools import pairwise
 from typing import Final
 
 import numpy as np
@@ -18,16 +15,9 @@ import numpy as np
 from cnncli.core.algorithms.base import ConvTask, Kernel, Scratch, Work, product_flops
 from cnncli.core.arrays import FloatArray
 from cnncli.core.geometry import Window
-from cnncli.system import blas
 
 FEW_CHANNELS: Final = 16
 """Below this many neighbouring values, whole rows of pixels are copied instead."""
-
-LEAST_COLUMNS: Final = 14
-"""Output columns from which products of single rows beat one of all rows."""
-
-Gather = Callable[[FloatArray, FloatArray, ConvTask, Scratch], FloatArray]
-"""``gather(X_pad, out, task, scratch)``: windows (m, groups, n_H, n_W, cells)."""
 
 
 def work(W: FloatArray, task: ConvTask) -> Work | None:
@@ -45,10 +35,10 @@ def prepare(W: FloatArray, task: ConvTask) -> Kernel:
     """Lay the filters out as the windows will lie."""
     window, n_C_group = task.window, W.shape[2]
     if _is_pointwise(window) and task.groups == 1:
-        return _over_pixels(W, task, _pixels_as_they_lie)
+        return _over_pixels(W, task, gathers=False)
     if window.cols.kernel * n_C_group < FEW_CHANNELS or n_C_group < FEW_CHANNELS // 2:
         return _over_planes(W, task)
-    return _over_pixels(W, task, _gather_pixels)
+    return _over_pixels(W, task)
 
 
 def _is_pointwise(window: Window) -> bool:
@@ -65,32 +55,19 @@ def _bytes_per_row(task: ConvTask, cells: int) -> float:
     return (cells * window.cols.out + inputs) * task.dtype.itemsize
 
 
-def _over_pixels(W: FloatArray, task: ConvTask, gather: Gather) -> Kernel:
+def _over_pixels(W: FloatArray, task: ConvTask, gathers: bool = True) -> Kernel:
     """Multiply windows that hold the channels of each cell side by side."""
     # (taps * C_in, groups, C_out) -> (groups, taps * C_in, C_out)
     split = W.reshape(-1, task.groups, task.multiplier)
     matrices = np.ascontiguousarray(split.transpose(1, 0, 2))
 
     def run(X_pad: FloatArray, out: FloatArray, channels: slice, scratch: Scratch) -> None:
-        chosen = matrices[:, :, channels]
-        windows = gather(X_pad, out, task, scratch)
-        m, groups, rows, columns, _ = windows.shape
-        if not _takes_rows(columns, chosen):
-            rows, columns = 1, rows * columns
-        _multiply(
-            windows.reshape(m, groups, rows, columns, -1),
-            chosen,
-            out.reshape(m, rows, columns, groups, -1).transpose(0, 3, 1, 2, 4),
-        )
+        windows = _gather_pixels(X_pad, out, task, scratch) if gathers else X_pad[:, None]
+        by_window = windows.reshape(*windows.shape[:2], -1, windows.shape[4])
+        _multiply(by_window, matrices, channels, out)
 
-    cells = 0 if gather is _pixels_as_they_lie else W.shape[0] * W.shape[1] * task.n_C_prev
-    return Kernel(run, _bytes_per_row(task, cells), by_channels=int(task.groups == 1))
-
-
-def _pixels_as_they_lie(
-    X_pad: FloatArray, out: FloatArray, task: ConvTask, scratch: Scratch
-) -> FloatArray:
-    return X_pad[:, None]
+    cells = gathers * W.shape[0] * W.shape[1] * task.n_C_prev
+    return Kernel(run, _bytes_per_row(task, cells), by_channels=task.groups == 1)
 
 
 def _gather_pixels(
@@ -104,65 +81,44 @@ def _gather_pixels(
     return gathered.reshape(*by_group.shape[:4], -1)
 
 
-def _over_planes(W: FloatArray, task: ConvTask, bias: FloatArray | None = None) -> Kernel:
-    """Multiply windows that are gathered channel by channel, whole rows of pixels at a time.
-
-    A bias is one more cell of every window, which holds 1.
-    """
+def _over_planes(W: FloatArray, task: ConvTask) -> Kernel:
+    """Multiply windows that are gathered channel by channel, whole rows of pixels at a time."""
     window, groups = task.window, task.groups
     # (C_in * taps, groups, C_out) -> (groups, C_in * taps, C_out)
-    split = W.transpose(2, 0, 1, 3).reshape(-1, groups, task.multiplier).transpose(1, 0, 2)
-    extra = [] if bias is None else [bias.reshape(groups, 1, -1)]
-    matrices = np.concatenate([split, *extra], axis=1)
+    split = W.transpose(2, 0, 1, 3).reshape(-1, groups, task.multiplier)
+    matrices = np.ascontiguousarray(split.transpose(1, 0, 2))
 
     def run(X_pad: FloatArray, out: FloatArray, channels: slice, scratch: Scratch) -> None:
-        chosen = matrices[:, :, channels]
         m, rows, columns, _ = out.shape
-        together = 1 if _takes_rows(columns, chosen) else rows
-        shape = (m, groups, rows // together, matrices.shape[1], together * columns)
+        shape = (m, groups, W.shape[2], *window.kernel, rows, columns)
         windows = scratch.take("windows", shape, X_pad.dtype)
-        taps = W[..., 0].size
-        _gather_planes(X_pad, windows[:, :, :, :taps], task, columns, scratch)
-        windows[:, :, :, taps:] = 1
-        split_out = out.reshape(m, rows // together, together * columns, groups, -1)
-        _multiply(windows.swapaxes(3, 4), chosen, split_out.transpose(0, 3, 1, 2, 4))
+        _gather_planes(X_pad, windows, task, scratch)
+        cells = windows.reshape(m, groups, -1, rows * columns)
+        _multiply(cells.swapaxes(2, 3), matrices, channels, out)
 
     return Kernel(
         run,
         _bytes_per_row(task, W.shape[0] * W.shape[1] * task.n_C_prev),
         columns=-(-window.cols.padded // window.cols.stride) * window.cols.stride,
-        by_channels=int(groups == 1),
-        with_bias=None if bias is not None else lambda added: _over_planes(W, task, added),
+        by_channels=groups == 1,
     )
 
 
 def _gather_planes(
-    X_pad: FloatArray, windows: FloatArray, task: ConvTask, columns: int, scratch: Scratch
+    X_pad: FloatArray, windows: FloatArray, task: ConvTask, scratch: Scratch
 ) -> None:
-    """Fill windows (m, groups, row blocks, C_in * taps, places of a block).
+    """Fill windows (m, groups, C_in, k_H, k_W, n_H, n_W).
 
     Columns that neighbouring outputs read come to stand side by side first.
     """
     rows, cols = task.window.rows, task.window.cols
     planes = _split_columns(X_pad, task, scratch)
-    m, groups, n_C = planes.shape[:3]
-    blocks, together = windows.shape[2], windows.shape[4] // columns
-    gathered = windows.reshape(m, groups, blocks, n_C, rows.kernel, cols.kernel, together, columns)
     s_m, s_g, s_n, s_r, s_p, s_c = planes.strides
-    down = s_r * rows.stride
+    down, across = s_r * rows.dilation, s_c * cols.dilation
+    strides = s_m, s_g, s_n, down, across, s_r * rows.stride, s_c
     for tap in range(min(cols.stride, cols.kernel)):
         shift, phase = divmod(tap * cols.dilation, cols.stride)
-        part = gathered[:, :, :, :, :, tap :: cols.stride]
-        strides = (
-            s_m,
-            s_g,
-            down * together,
-            s_n,
-            s_r * rows.dilation,
-            s_c * cols.dilation,
-            down,
-            s_c,
-        )
+        part = windows[:, :, :, :, tap :: cols.stride]
         offset = phase * s_p + shift * s_c
         np.copyto(part, np.ndarray(part.shape, planes.dtype, planes, offset, strides))
 
@@ -198,24 +154,17 @@ def sliding_cells(X_pad: FloatArray, window: Window, out_rows: int) -> FloatArra
     )
 
 
-def _takes_rows(columns: int, matrices: FloatArray) -> bool:
-    """Whether products of single output rows are small enough not to be packed, and worth it."""
-    most: int = blas.unpacked_size() // (matrices.shape[1] * matrices.shape[2])
-    return min(most, columns) >= LEAST_COLUMNS
-
-
-def _multiply(windows: FloatArray, matrices: FloatArray, out: FloatArray) -> None:
-    """Multiply each group's windows by its filters.
+def _multiply(windows: FloatArray, matrices: FloatArray, channels: slice, out: FloatArray) -> None:
+    """Multiply each group's windows by some of its filters.
 
     Parameters
     ----------
-    windows : ndarray, shape (m, groups, rows, columns, inner)
+    windows : ndarray, shape (m, groups, n_H * n_W, inner)
     matrices : ndarray, shape (groups, inner, n_C / groups)
-    out : ndarray, shape (m, groups, rows, columns, n_C / groups)
+    channels : slice
+        Which filters; all of them where there are several groups.
+    out : ndarray, shape (m, n_H, n_W, channels)
     """
-    columns, parts = out.shape[3], 1
-    if _takes_rows(columns, matrices):
-        parts = -(-columns * matrices.shape[1] * matrices.shape[2] // blas.unpacked_size())
-    edges = [columns * part // parts for part in range(parts + 1)]
-    for begin, end in pairwise(edges):
-        np.matmul(windows[:, :, :, begin:end], matrices[:, None], out=out[:, :, :, begin:end])
+    m, groups, cells, _ = windows.shape
+    target = out.reshape(m, cells, groups, -1).swapaxes(1, 2)
+    np.matmul(windows, matrices[:, :, channels], out=target)

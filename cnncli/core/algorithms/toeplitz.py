@@ -17,13 +17,11 @@ from dataclasses import dataclass
 from typing import Final, TypeVar
 
 import numpy as np
-from numpy.typing import NDArray
 
 from cnncli.core.algorithms.base import ConvTask, Scratch
 from cnncli.core.arrays import FloatArray
-from cnncli.core.borders import border_index
 from cnncli.core.geometry import Axis
-from cnncli.core.strips import fill_pads
+from cnncli.core.strips import fill_columns
 
 DOWN: Final = 4
 """Rows of a product down the columns at least, and the multiple of output rows that it takes."""
@@ -32,9 +30,6 @@ ALONG: Final = 16
 """Neighbouring outputs of one product along a row: a vector register of AVX-512."""
 
 Part = TypeVar("Part")
-
-SMALL_PRODUCT: Final = 1_000_000
-"""Multiplications up to which OpenBLAS computes without rearranging its operands first."""
 
 
 def band_matrix(columns: FloatArray, axis: Axis, block: int) -> FloatArray:
@@ -90,30 +85,22 @@ class ColumnProduct:
     task : ConvTask
     constants : ndarray, shape (n,)
         What each kernel makes of a column of the border's constant.
-    left, right : ndarray of int
-        Input columns that the pads copy, as in `border_index`.
     """
 
     matrix: FloatArray
     n: int
     task: ConvTask
     constants: FloatArray
-    left: NDArray[np.intp]
-    right: NDArray[np.intp]
 
     @staticmethod
     def of(kernels: FloatArray, task: ConvTask) -> ColumnProduct:
         """Return the product of kernels (n, k_H)."""
-        cols = task.window.cols
-        index = border_index(cols.size, cols.begin, cols.end, task.border[0])
         matrix = band_matrix(kernels, task.window.rows, down_block(len(kernels)))
         return ColumnProduct(
             matrix.reshape(-1, matrix.shape[2]),
             len(kernels),
             task,
             (kernels.sum(axis=1) * task.border[1]).astype(kernels.dtype),
-            index[: cols.begin],
-            index[cols.begin + cols.size :],
         )
 
     def run(self, X: FloatArray, outputs: int, scratch: Scratch) -> FloatArray:
@@ -150,8 +137,7 @@ class ColumnProduct:
         inner = lowered[..., cols.begin : cols.begin + columns, :]
         self._multiply(X, inner.reshape(m, shape[1], len(self.matrix), -1), block)
         constants = self.constants[:, None, None, None]
-        fill_pads(lowered[..., : cols.begin, :], inner, self.left, constants)
-        fill_pads(lowered[..., cols.begin + columns :, :], inner, self.right, constants)
+        fill_columns(lowered, cols, self.task.border[0], constants)
         return lowered
 
     def _multiply(self, X: FloatArray, out: FloatArray, block: int) -> None:
@@ -162,10 +148,7 @@ class ColumnProduct:
         # Not the stride of the channels: that of a single one may be anything.
         steps = (image, block * self.task.window.rows.stride * row, row, X.itemsize)
         below: FloatArray = np.ndarray(shape, X.dtype, X, 0, steps)
-        width = max(1, SMALL_PRODUCT // self.matrix.size)
-        for first in range(0, out.shape[3], width):
-            part = slice(first, first + width)
-            np.matmul(self.matrix, below[..., part], out=out[..., part])
+        np.matmul(self.matrix, below, out=out)
 
 
 def sum_parts(

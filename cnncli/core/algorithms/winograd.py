@@ -23,7 +23,6 @@ import numpy as np
 
 from cnncli.core.algorithms.base import ConvTask, Kernel, Scratch, Work, product_flops
 from cnncli.core.arrays import FloatArray
-from cnncli.system import blas
 
 SPAN: Final = 6
 """Input rows and columns of a tile."""
@@ -36,15 +35,6 @@ SIDES: Final = (3, 5)
 
 LEAST_TILES: Final = 48
 """Tiles in a strip from which matrix products run at full speed."""
-
-FILTER_COLUMNS: Final = (64, 32)
-"""Filters that lie side by side in memory, for products that are small enough not to be packed."""
-
-PACKED_COLUMNS: Final = 128
-"""The same where the BLAS packs every product."""
-
-CELL_BYTES: Final = 2**19
-"""Memory of tiles on their way to or from the 36 places, so that they stay in cache."""
 
 POINTS: Final = np.array([0.0, 1, -1, 2, -2])
 """Where the polynomials are multiplied, besides infinity."""
@@ -130,7 +120,7 @@ def prepare(W: FloatArray, task: ConvTask) -> Kernel:
         step=tile,
         columns=tile_columns * tile + SPAN - tile,
         least_rows=-(-least // tile_columns) * tile,
-        by_channels=layer.filters.shape[3],
+        by_channels=True,
         spreads=1,
         whole_rows=True,
     )
@@ -144,10 +134,7 @@ class _Layer:
     ----------
     tile, tile_columns : int
         Side of a tile of outputs, and how many stand in a row.
-    filters : ndarray, shape (36, blocks, n_C_prev, columns)
-        All whole blocks of filters, each with its columns side by side.
-    rest : ndarray, shape (36, n_C_prev, n_C - blocks * columns)
-        The filters that fill no block.
+    filters : ndarray, shape (36, n_C_prev, n_C)
     into, back : ndarray, shapes (36, 36) and (tile * tile, 36)
         Transforms of input tiles and of products.
     """
@@ -155,46 +142,34 @@ class _Layer:
     tile: int
     tile_columns: int
     filters: FloatArray
-    rest: FloatArray
     into: FloatArray
     back: FloatArray
 
     @staticmethod
     def of(W: FloatArray, task: ConvTask) -> _Layer:
         tile = SPAN + 1 - W.shape[0]
-        tile_rows, tile_columns = (-(-size // tile) for size in task.window.out)
-        columns = _block_columns(task, task.images * tile_rows * tile_columns)
-        whole = W.shape[3] // columns * columns
-        blocked = W[..., :whole].reshape(*W.shape[:3], -1, columns)
         into, back = (
             np.kron(matrix, matrix).astype(W.dtype)
             for matrix in (INPUT_TRANSFORM, output_transform(tile))
         )
-        filters = transform_filters(np.moveaxis(blocked, 3, 2))
-        rest = transform_filters(W[..., whole:])
-        return _Layer(tile, tile_columns, filters, rest, into, back)
+        return _Layer(tile, -(-task.window.cols.out // tile), transform_filters(W), into, back)
 
     def run(self, X_pad: FloatArray, out: FloatArray, channels: slice, scratch: Scratch) -> None:
         spectrum = self._transform(X_pad, scratch)
         shape = (PLACES, spectrum.shape[1], out.shape[3])
         products = scratch.take("products", shape, out.dtype)
-        self._multiply(spectrum, channels, products)
+        np.matmul(spectrum, self.filters[:, :, channels], out=products)
         self._transform_back(products, out, scratch)
 
     def _transform(self, X_pad: FloatArray, scratch: Scratch) -> FloatArray:
         """Return the spectrum of a strip's 6x6 tiles, (36, tiles, n_C_prev)."""
         cells = self._tiles_of(X_pad)
-        m, tile_rows, tile_columns, n_C = *cells.shape[:3], X_pad.shape[3]
-        spectrum = scratch.take(
-            "spectrum", (PLACES, m * tile_rows * tile_columns, n_C), X_pad.dtype
-        )
-        by_tile = spectrum.reshape(PLACES, m, tile_rows, tile_columns, n_C).transpose(1, 2, 3, 0, 4)
-        for image, rows in self._rows_in_cache(m, tile_rows, PLACES * n_C * X_pad.itemsize):
-            part = cells[image, rows]
-            gathered = scratch.take("tiles", part.shape, X_pad.dtype)
-            np.copyto(gathered, part)
-            by_cell = gathered.reshape(*part.shape[:2], PLACES, n_C)
-            np.matmul(self.into, by_cell, out=by_tile[image, rows])
+        gathered = scratch.take("tiles", cells.shape, X_pad.dtype)
+        np.copyto(gathered, cells)
+        by_tile = gathered.reshape(-1, PLACES, X_pad.shape[3])
+        shape = (PLACES, len(by_tile), by_tile.shape[2])
+        spectrum = scratch.take("spectrum", shape, X_pad.dtype)
+        np.matmul(self.into, by_tile, out=spectrum.swapaxes(0, 1))
         return spectrum
 
     def _tiles_of(self, X_pad: FloatArray) -> FloatArray:
@@ -209,49 +184,15 @@ class _Layer:
             writeable=False,
         )
 
-    def _rows_in_cache(
-        self, images: int, tile_rows: int, tile_bytes: int
-    ) -> Iterator[tuple[int, slice]]:
-        """Cut a strip into a few rows of tiles at a time."""
-        step = max(1, CELL_BYTES // (self.tile_columns * tile_bytes))
-        for image in range(images):
-            for begin in range(0, tile_rows, step):
-                yield image, slice(begin, min(begin + step, tile_rows))
-
-    def _multiply(self, spectrum: FloatArray, channels: slice, products: FloatArray) -> None:
-        """Multiply every place of all tiles by that place of some filters."""
-        columns = self.filters.shape[3]
-        first, last = channels.start // columns, channels.stop // columns
-        whole = (last - first) * columns
-        if whole:
-            blocked = products[..., :whole].reshape(*products.shape[:2], -1, columns)
-            filters = self.filters[:, first:last]
-            np.matmul(spectrum[:, None], filters, out=blocked.swapaxes(1, 2))
-        if whole < products.shape[2]:
-            np.matmul(spectrum, self.rest, out=products[..., whole:])
-
     def _transform_back(self, products: FloatArray, out: FloatArray, scratch: Scratch) -> None:
         """Turn products into tiles of outputs and lay them into `out`."""
         m, n_H, _, n_C = out.shape
-        tile = self.tile
-        tile_rows = -(-n_H // tile)
-        by_tile = products.reshape(PLACES, m, tile_rows, self.tile_columns, n_C)
-        by_tile = by_tile.transpose(1, 2, 3, 0, 4)
-        for image, rows in self._rows_in_cache(m, tile_rows, tile * tile * n_C * out.itemsize):
-            shape = (rows.stop - rows.start, self.tile_columns, tile, tile, n_C)
-            tiles = scratch.take("tiles", shape, out.dtype)
-            part = by_tile[image, rows]
-            np.matmul(self.back, part, out=tiles.reshape(*part.shape[:2], -1, n_C))
-            _lay(tiles, out[image, rows.start * tile : rows.stop * tile])
-
-
-def _block_columns(task: ConvTask, tiles: int) -> int:
-    """How many filters lie side by side."""
-    for columns in FILTER_COLUMNS:
-        most = blas.unpacked_size() // (columns * task.n_C_prev)
-        if most >= min(tiles, LEAST_TILES):
-            return columns
-    return PACKED_COLUMNS
+        shape = (m, -(-n_H // self.tile), self.tile_columns, self.tile, self.tile, n_C)
+        tiles = scratch.take("tiles", shape, out.dtype)
+        by_tile = tiles.reshape(-1, self.tile * self.tile, n_C)
+        np.matmul(self.back, products.swapaxes(0, 1), out=by_tile)
+        for image, one in zip(out, tiles, strict=True):
+            _lay(one, image)
 
 
 def transform_filters(W: FloatArray) -> FloatArray:

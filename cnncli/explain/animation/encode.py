@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from cnncli.errors import FileProblem
+from cnncli.render import colormaps
 
 Pixels = NDArray[np.uint8]
 
@@ -73,14 +74,16 @@ def indexed(frames: Sequence[Pixels]) -> list[Image.Image]:
     >>> image.getpalette()[:6], np.asarray(image).tolist()
     ([1, 2, 3, 9, 9, 9], [[0, 0, 1]])
     """
-    counted = [np.unique(_codes(frame), return_counts=True) for frame in frames]
+    counted = [np.unique(colormaps.pack(frame), return_counts=True) for frame in frames]
     codes = np.concatenate([code for code, _ in counted])
     distinct, inverse = np.unique(codes, return_inverse=True)
     counts = np.bincount(inverse, np.concatenate([count for _, count in counted]))
     palette = distinct[np.argsort(-counts, kind="stable")[:PALETTE]]
     index = _nearest(_parts(distinct), _parts(palette))
     table = _parts(palette).astype(np.uint8).tobytes()
-    return [_picture(index[np.searchsorted(distinct, _codes(frame))], table) for frame in frames]
+    return [
+        _picture(index[np.searchsorted(distinct, colormaps.pack(frame))], table) for frame in frames
+    ]
 
 
 def _picture(index: Pixels, palette: bytes) -> Image.Image:
@@ -89,14 +92,8 @@ def _picture(index: Pixels, palette: bytes) -> Image.Image:
     return image
 
 
-def _codes(frame: Pixels) -> NDArray[np.int64]:
-    parts = frame.astype(np.int64)
-    codes: NDArray[np.int64] = (parts[..., 0] << 16) | (parts[..., 1] << 8) | parts[..., 2]
-    return codes
-
-
-def _parts(codes: NDArray[np.int64]) -> NDArray[np.int64]:
-    return np.stack([codes >> 16, codes >> 8 & 255, codes & 255], axis=-1)
+def _parts(codes: NDArray[np.uint32]) -> NDArray[np.int64]:
+    return np.stack([codes >> 16, codes >> 8 & 255, codes & 255], axis=-1).astype(np.int64)
 
 
 def _nearest(colours: NDArray[np.int64], palette: NDArray[np.int64]) -> Pixels:
