@@ -1,56 +1,38 @@
-"""The pages of explain in a real browser: what is read off them against the core's own values.
-
-Needs Playwright and a Chromium; without them these tests are left out.
-"""
+"""The pages of explain in a real browser: what is read off them against the core's own values."""
 
 from __future__ import annotations
 
-import shutil
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field, replace
-from pathlib import Path
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
 
-from cnncli.core.activations import get_activation
-from cnncli.core.conv import conv_forward
-from cnncli.core.pool import pool_forward
 from cnncli.errors import CnnCliError
 from cnncli.explain.page import layer_data
-from cnncli.explain.page.layer_data import PageData, Unit, layer_page_data
-from cnncli.explain.page.network_data import network_page_data
-from cnncli.explain.page.run import page_text
+from cnncli.explain.page.layer_data import PageData
 from cnncli.filters.files import load_filter
 from cnncli.filters.filter import Filter, from_array
-from cnncli.io.images import Picture, ReadOptions, read_image
+from cnncli.io.images import Picture
 from cnncli.network.layers import ConvLayer, PoolLayer
-from cnncli.network.load import load_model
+from tests.support.browser import (
+    TOLERANCE,
+    Opener,
+    bank,
+    forward,
+    near,
+    number,
+    page_data_of,
+    photo,
+    picture_of,
+    random_picture,
+    settle,
+    shown_value,
+)
 
-playwright = pytest.importorskip("playwright.sync_api")
+pytestmark = pytest.mark.oracle
 
-NAMES = ("chromium", "chromium-browser", "google-chrome", "chrome")
-CHROMIUM = next(filter(None, map(shutil.which, NAMES)), None)
-pytestmark = [
-    pytest.mark.oracle,
-    pytest.mark.skipif(CHROMIUM is None, reason="no Chromium is installed"),
-]
-
-REPOSITORY = Path(__file__).resolve().parents[2]
-CHELSEA = REPOSITORY / "sample_images" / "chelsea.png"
-# The first as root; the others keep Chromium from asking the network for anything of its own.
-FLAGS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
 SETTINGS_EACH = 25
-TOLERANCE = 1e-5
 
 APPLY = """async (changes) => {
   cnncli.apply(changes);
@@ -67,111 +49,6 @@ APPLY = """async (changes) => {
   };
 }"""
 """Change settings as the controls do, wait until they are drawn, and read what is there."""
-
-
-@dataclass
-class Watched:
-    """A tab, and all that it must not do."""
-
-    tab: Any
-    asked: list[str] = field(default_factory=list)
-    said: list[str] = field(default_factory=list)
-
-    def open(self, path: Path, data: PageData) -> Any:
-        path.write_text(page_text(data), "utf-8")
-        self.tab.on("request", lambda request: self.asked.append(request.url))
-        self.tab.on("console", lambda message: self.said.append(message.text))
-        self.tab.on("pageerror", lambda error: self.said.append(str(error)))
-        self.tab.goto(path.as_uri())
-        self.asked.remove(path.as_uri())
-        until(self.tab, "document.getElementById('headline').textContent !== ''")
-        return self.tab
-
-
-def until(tab: Any, holds: str) -> None:
-    """Wait for something to hold; Playwright's own way needs `eval`, which the page forbids."""
-    for _ in range(500):
-        if tab.evaluate(holds):
-            return
-        tab.wait_for_timeout(20)
-    raise AssertionError(f"never: {holds}")
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    """One Chromium for all tests of this file."""
-    with playwright.sync_playwright() as driver:
-        chromium = driver.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-        yield chromium
-        chromium.close()
-
-
-Opener = Callable[..., Any]
-
-
-@pytest.fixture
-def show(browser: Any, tmp_path: Path) -> Iterator[Opener]:
-    """Open the page of a page's data; afterwards nothing was asked for, nothing complained of."""
-    opened: list[tuple[Any, Watched]] = []
-
-    def opener(data: PageData, **options: Any) -> Any:
-        context = browser.new_context(**{"viewport": {"width": 1280, "height": 900}, **options})
-        watched = Watched(context.new_page())
-        opened.append((context, watched))
-        return watched.open(tmp_path / f"page{len(opened)}.html", data)
-
-    yield opener
-    for context, watched in opened:
-        assert watched.asked == []
-        assert watched.said == []
-        context.close()
-
-
-def picture_of(values: np.ndarray[Any, Any]) -> Picture:
-    is_picture = values.dtype.kind == "u"
-    return Picture(values, 255.0 if is_picture else 1.0, is_picture, False, (), "photo.png")
-
-
-def random_picture(shape: tuple[int, int, int], dtype: str = "uint8") -> Picture:
-    rng = np.random.default_rng(sum(shape))
-    if dtype == "uint8":
-        return picture_of(rng.integers(0, 256, (1, *shape)).astype(dtype))
-    return picture_of(rng.normal(size=(1, *shape)).astype(dtype))
-
-
-def page_data_of(
-    picture: Picture, layer: ConvLayer | PoolLayer, at: Any = (0, 0), **more: Any
-) -> PageData:
-    return layer_page_data(picture, layer, Unit(at, **more), title="photo.png")
-
-
-def bank(shape: tuple[int, ...], dtype: str = "float32") -> Any:
-    rng = np.random.default_rng(sum(shape))
-    return from_array(rng.normal(size=shape).astype(dtype), name="bank")
-
-
-def forward(layer: ConvLayer | PoolLayer, X: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
-    """The layer by the functions of the core: (n_H, n_W, n_C)."""
-    if isinstance(layer, PoolLayer):
-        names = ("stride", "dilation", "ceil", "count_include_pad", "p")
-        fields = {name: getattr(layer, name) for name in names}
-        return pool_forward(X, {**fields, "f": layer.size, "pad": layer.padding}, layer.mode)[0][0]
-    fields = {n: getattr(layer, n) for n in ("stride", "dilation", "pad_mode", "pad_value")}
-    weights, maps, channels = layer.filter.weights, layer.filter.maps, X.shape[3]
-    assert layer.bias is not None
-    each = np.broadcast_to(layer.bias, (maps,)).astype(X.dtype)
-    fields |= {"pad": layer.padding, "groups": layer.groups}
-    activate = get_activation(layer.activation).forward
-    if not layer.filter.per_channel:
-        Z = conv_forward(X, weights.astype(X.dtype), each.reshape(1, 1, 1, -1), fields)[0]
-        return activate(Z)[0]
-    # A 2-D filter, channel by channel: filter k of channel c is picture k, channel c.
-    planes = [
-        conv_forward(X[..., [c]], weights[:, :, [k]][..., None].astype(X.dtype), each[k], fields)[0]
-        for k in range(maps)
-        for c in range(channels)
-    ]
-    return activate(np.concatenate(planes, axis=3))[0]
 
 
 def two_filters() -> Filter:
@@ -275,10 +152,6 @@ def compare(read: PageData, layer: ConvLayer | PoolLayer, picture: Picture) -> f
     return float(np.abs(found[finite] - part[finite]).max(initial=0.0))
 
 
-def number(text: str) -> float:
-    return float(text.replace("Infinity", "inf"))
-
-
 @pytest.mark.parametrize("name", CONV_PAGES)
 def test_random_convolutions_equal_the_core(show: Opener, name: str) -> None:
     picture, layer = CONV_PAGES[name]
@@ -332,116 +205,42 @@ def test_the_edge_of_a_crop_is_no_padding(show: Opener, monkeypatch: Any, mode: 
         assert (down[0] == 0) == (mode != "wrap" or window.rows.begin == 0)
 
 
-def settle(tab: Any) -> None:
-    tab.evaluate("new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
-
-
-def shown_value(tab: Any) -> float:
-    settle(tab)
-    return number(tab.get_attribute("#result", "data-value"))
-
-
-def hover(tab: Any, row: int, col: int, selector: str = "#output") -> tuple[float, float]:
-    """Return where on the screen the middle of an output cell is, and move the mouse there."""
-    settle(tab)
-    box = tab.locator(selector).bounding_box()
-    rows, cols = tab.evaluate("[cnncli.shown().outRows.length, cnncli.shown().outCols.length]")
-    x = box["x"] + (col + 0.5) * box["width"] / cols
-    y = box["y"] + (row + 0.5) * box["height"] / rows
-    tab.mouse.move(x, y)
-    return x, y
-
-
-def photo() -> tuple[Picture, ConvLayer]:
-    return read_image(CHELSEA, ReadOptions()), ConvLayer(load_filter("edge"), np.zeros(1))
-
-
-def near(value: float) -> Any:
-    return pytest.approx(float(value), rel=TOLERANCE, abs=TOLERANCE)
-
-
-def test_the_mouse_moves_the_window_and_a_click_holds_it(show: Opener) -> None:
-    picture, layer = random_picture((10, 12, 3)), ConvLayer(load_filter("edge"), np.zeros(1))
-    tab, expected = show(page_data_of(picture, layer)), forward(layer, picture.values())
-    for row, col in ((0, 0), (4, 7), (9, 11)):
-        hover(tab, row, col)
-        assert shown_value(tab) == near(expected[row, col, 0])
-        assert f"row {row}, column {col}, red" in tab.text_content("#headline")
-    tab.mouse.click(*hover(tab, 3, 5))
-    hover(tab, 8, 8)
-    assert shown_value(tab) == near(expected[3, 5, 0])
-    assert tab.get_attribute("#pin", "aria-pressed") == "true"
-    tab.click("#pin")
-    hover(tab, 8, 8)
-    assert shown_value(tab) == near(expected[8, 8, 0])
-    tab.click("#channels button:nth-child(3)")
-    assert shown_value(tab) == near(expected[8, 8, 2])
-
-
-def test_keys_move_the_window_and_it_is_said(show: Opener) -> None:
-    picture, layer = random_picture((14, 16, 1)), ConvLayer(load_filter("box"), np.zeros(1))
-    tab, expected = show(page_data_of(picture, layer, (2, 2))), forward(layer, picture.values())
-    tab.focus("#output")
-    moves = {"ArrowDown": (3, 2), "ArrowRight": (3, 3), "Shift+ArrowRight": (3, 13), "End": (3, 15)}
-    moves |= {"ArrowUp": (2, 15), "Home": (2, 0), "ArrowLeft": (2, 0), "PageDown": (12, 0)}
-    for key, (row, col) in moves.items():
-        tab.keyboard.press(key)
-        assert shown_value(tab) == near(expected[row, col, 0]), key
-    said = "document.getElementById('live').textContent.startsWith('Output at row 12, column 0')"
-    until(tab, said)
-    tab.fill("#at-row", "7")
-    assert shown_value(tab) == near(expected[7, 0, 0])
-
-
-def test_a_finger_moves_the_window(show: Opener) -> None:
-    picture, layer = random_picture((10, 12, 1)), ConvLayer(load_filter("box"), np.zeros(1))
-    tab = show(page_data_of(picture, layer), has_touch=True, viewport={"width": 360, "height": 740})
-    x, y = hover(tab, 6, 4)
-    tab.touchscreen.tap(x, y)
-    assert shown_value(tab) == near(forward(layer, picture.values())[6, 4, 0])
+WEIGHT = ".grid tr:nth-child(2) td:nth-child(3) input"
+EDGE = load_filter("edge").weights[:, :, 0].copy()
+EDGE[1, 2] = 0.7
+CONTROLS: list[tuple[str, str, dict[str, Any]]] = [
+    ("#stride", "3", {"stride": 3}),
+    ("#stride-cols", "2", {"stride": (3, 2)}),
+    ("#padding", "valid", {"padding": "valid"}),
+    ("#padding-all", "4", {"padding": 4}),
+    ("#padding-left", "7", {"padding": ((4, 4), (7, 4))}),
+    ("#dilation", "2", {"dilation": 2}),
+    ("#pad-mode", "symmetric", {"pad_mode": "symmetric"}),
+    ("#bias", "-0.25", {"bias": np.array([-0.25])}),
+    ("#activation", "leaky-relu", {"activation": "leaky-relu"}),
+    (WEIGHT, "0.7", {"filter": from_array(EDGE, name="edge")}),
+    ("#preset", "gaussian_5", {"filter": load_filter("gaussian_5")}),
+]
+"""Controls of a convolution one after the other, what each is set to, and what that changes."""
 
 
 def test_every_control_of_a_convolution_recomputes(show: Opener) -> None:
     picture, layer = photo()
     tab = show(page_data_of(picture, layer, (30, 40)))
-    X, at = picture.values(), (30, 40)
-
-    def check(changed: ConvLayer) -> ConvLayer:
-        assert shown_value(tab) == near(forward(changed, X)[(*at, 0)])
-        return changed
-
-    check(layer)
-    tab.fill("#stride", "3")
-    layer = check(replace(layer, stride=3))
-    tab.fill("#stride-cols", "2")
-    layer = check(replace(layer, stride=(3, 2)))
-    tab.select_option("#padding", "valid")
-    layer = check(replace(layer, padding="valid"))
-    tab.fill("#padding-all", "4")
-    layer = check(replace(layer, padding=4))
-    tab.fill("#padding-left", "7")
-    layer = check(replace(layer, padding=((4, 4), (7, 4))))
-    tab.fill("#dilation", "2")
-    layer = check(replace(layer, dilation=2))
-    tab.select_option("#pad-mode", "symmetric")
-    layer = check(replace(layer, pad_mode="symmetric"))
-    tab.fill("#bias", "-0.25")
-    layer = check(replace(layer, bias=np.array([-0.25])))
-    tab.select_option("#activation", "leaky-relu")
-    layer = check(replace(layer, activation="leaky-relu"))
-    tab.fill(".grid tr:nth-child(2) td:nth-child(3) input", "0.7")
-    weights = layer.filter.weights.copy()
-    weights[1, 2] = 0.7
-    layer = check(replace(layer, filter=replace(layer.filter, weights=weights)))
-    tab.select_option("#preset", "gaussian_5")
-    layer = check(replace(layer, filter=load_filter("gaussian_5")))
+    X = picture.values()
+    first = shown_value(tab)
+    assert first == near(forward(layer, X)[30, 40, 0])
+    for control, value, changes in CONTROLS:
+        layer = replace(layer, **changes)
+        is_list = tab.locator(control).evaluate("(e) => e.tagName") == "SELECT"
+        (tab.select_option if is_list else tab.fill)(control, value)
+        assert shown_value(tab) == near(forward(layer, X)[30, 40, 0]), control
     rows, _ = tab.locator("#formula span").all_text_contents()[:2]
     assert rows.endswith(f"= {layer.window((1, 300, 451, 3)).rows.out}")
     tab.fill("#dilation", "8")
     tab.select_option("#padding", "valid")
     tab.click("#reset")
-    at = (30, 40)
-    check(ConvLayer(load_filter("edge"), np.zeros(1)))
+    assert shown_value(tab) == first
 
 
 def test_a_window_that_does_not_fit_is_said(show: Opener) -> None:
@@ -542,103 +341,6 @@ def test_a_bank_has_a_strip_of_maps_and_sums_of_channels(show: Opener) -> None:
     )
 
 
-def test_play_slides_and_stops(show: Opener) -> None:
-    layer = ConvLayer(load_filter("box"), np.zeros(1))
-    tab = show(page_data_of(random_picture((4, 4, 1)), layer, (0, 3)))
-    tab.click("#play")
-    until(tab, "cnncli.state.at.join() === '1,1'")
-    tab.click("#play")
-    assert tab.evaluate("cnncli.state.playing") is False
-
-
-def test_who_wants_less_motion_gets_single_steps(show: Opener) -> None:
-    layer = ConvLayer(load_filter("box"), np.zeros(1))
-    data = page_data_of(random_picture((4, 4, 1)), layer, (3, 3))
-    tab = show(data, reduced_motion="reduce")
-    assert tab.text_content("#play") == "Next"
-    tab.click("#play")
-    assert tab.evaluate("[cnncli.state.at.join(), cnncli.state.playing]") == ["0,0", False]
-
-
-# Networks, names, looks -----------------------------------------------------------------------
-
-
-def net() -> tuple[Any, Picture, PageData]:
-    model = load_model(REPOSITORY / "examples" / "digits.toml")
-    digit = REPOSITORY / "examples" / "digits" / "7.png"
-    picture = read_image(digit, ReadOptions(gray=True, size=model.size))
-    data = network_page_data(model.network, picture, "pool2", Unit((1, 0), 5), title="digits.toml")
-    return model.network, picture, data
-
-
-def test_a_click_on_a_unit_lights_its_receptive_field(show: Opener) -> None:
-    network, picture, data = net()
-    tab = show(data)
-    shape = picture.shape
-    for name in ("pool2", "conv2", "conv1"):
-        canvas = tab.locator(f"li:has(h2:text-is('{name}')) .large")
-        _, height, width, _ = network.shapes(shape)[name]
-        canvas.scroll_into_view_if_needed()
-        box = canvas.bounding_box()
-        row, col = height - 1, 0
-        canvas.click(position={"x": 3, "y": box["height"] * (row + 0.5) / height})
-        expected = network.reads(shape, name, (slice(row, row + 1), slice(col, col + 1)))
-        read = {
-            layer: (slice(box[0], box[2]), slice(box[1], box[3]))
-            for layer, box in tab.evaluate("cnncli.field()").items()
-        }
-        assert read == expected
-        rows, cols = expected["input"]
-        lit = tab.text_content("li:has(h2:text-is('input')) .lit-text")
-        assert lit == f"lit: {stretch('row', rows)}, {stretch('column', cols)}"
-
-
-def stretch(what: str, side: slice) -> str:
-    one = side.stop - side.start == 1
-    return f"{what} {side.start}" if one else f"{what}s {side.start} to {side.stop - 1}"
-
-
-def test_values_of_units_are_those_of_the_network(show: Opener) -> None:
-    network, picture, data = net()
-    tab = show(data)
-    values = {"input": picture.values()}
-    for node in network.nodes:
-        values[node.name] = node.layer.forward(values[node.inputs[0]])[0]
-    assert tab.text_content("#headline").startswith("pool2, map 5 (conv3-05), row 1, column 0: ")
-    for name, Y in values.items():
-        _, n_H, n_W, n_C = Y.shape
-        read = tab.evaluate(
-            """([name, h, w, c]) => Array.from({ length: h * w * c }, (_, k) => cnncli.value(
-                name, k % c, Math.floor(k / c / w), Math.floor(k / c) % w).value)""",
-            [name, n_H, n_W, n_C],
-        )
-        np.testing.assert_allclose(read, Y.ravel(), rtol=TOLERANCE, atol=TOLERANCE)
-    tab.click("li:has(h2:text-is('probability')) .thumb:nth-child(8)")
-    settle(tab)
-    assert "probability, map 7" in tab.text_content("#headline")
-
-
-def test_keys_move_the_unit_of_a_network(show: Opener) -> None:
-    tab = show(net()[2])
-    tab.focus("li:has(h2:text-is('conv2')) .large")
-    tab.keyboard.press("ArrowDown")
-    assert tab.evaluate("[cnncli.state.unit.layer, ...cnncli.state.unit.at]") == ["conv2", 4, 4]
-    tab.keyboard.press("ArrowDown")
-    tab.keyboard.press("ArrowLeft")
-    assert tab.evaluate("cnncli.state.unit.at") == [5, 3]
-
-
-def test_hostile_names_run_nothing(show: Opener) -> None:
-    hostile = "</script><script>window.pwned=1</script><img src=x onerror='window.pwned=2'>"
-    made = bank((1, 1, 1, 2))
-    made = replace(made, name=hostile, map_names=(hostile, hostile + "2"))
-    data = layer_page_data(random_picture((4, 4, 1)), ConvLayer(made), Unit((0, 0)), title=hostile)
-    tab = show(data)
-    assert tab.evaluate("window.pwned") is None
-    assert tab.text_content("h1") == hostile
-    assert tab.title().startswith(hostile)
-
-
 def test_what_is_not_finite_is_shown_as_it_is(show: Opener) -> None:
     values = np.zeros((1, 5, 5, 1))
     values[0, 2, 2], values[0, 0, 0] = np.inf, np.nan
@@ -647,41 +349,3 @@ def test_what_is_not_finite_is_shown_as_it_is(show: Opener) -> None:
     )
     assert "∞" in tab.text_content("#headline")
     assert np.isnan(tab.evaluate("cnncli.values(0)[0]"))
-
-
-NAMELESS = """[...document.querySelectorAll("button, input, select, canvas, [tabindex]")]
-  .filter((e) => !e.closest("[hidden]") && e.getAttribute("aria-hidden") !== "true")
-  .filter((e) => !(e.getAttribute("aria-label") || e.textContent.trim() || e.labels?.length))
-  .map((e) => e.outerHTML)"""
-
-
-@pytest.mark.parametrize("kind", ["conv", "pool", "bank", "network"])
-def test_every_control_has_a_name_and_fits_a_telephone(show: Opener, kind: str) -> None:
-    layers = {
-        "conv": ConvLayer(load_filter("edge")),
-        "pool": PoolLayer(),
-        "bank": ConvLayer(load_filter("gabor_color"), stride=4),
-    }
-    data = (
-        net()[2] if kind == "network" else page_data_of(random_picture((40, 48, 3)), layers[kind])
-    )
-    tab = show(data, viewport={"width": 360, "height": 740}, is_mobile=True)
-    settle(tab)
-    assert tab.evaluate(NAMELESS) == []
-    assert tab.evaluate("document.documentElement.scrollWidth") <= 360
-    assert tab.evaluate("document.querySelectorAll('h1').length") == 1
-
-
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_the_theme_is_that_of_the_system_until_it_is_changed(show: Opener, scheme: str) -> None:
-    picture, layer = photo()
-    tab = show(page_data_of(picture, layer, (114, 172)), color_scheme=scheme)
-    ground = "getComputedStyle(document.body).backgroundColor"
-    light, dark = "rgb(243, 244, 246)", "rgb(18, 22, 27)"
-    first, second = (light, dark) if scheme == "light" else (dark, light)
-    assert tab.evaluate(ground) == first
-    before = tab.screenshot()
-    tab.click("#theme")
-    settle(tab)
-    assert tab.evaluate(ground) == second
-    assert tab.screenshot() != before

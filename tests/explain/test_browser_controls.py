@@ -1,0 +1,206 @@
+"""The pages of explain in a real browser, used by mouse, keys and finger, light and dark."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from cnncli.explain.page.layer_data import PageData, Unit, layer_page_data
+from cnncli.explain.page.network_data import network_page_data
+from cnncli.filters.files import load_filter
+from cnncli.io.images import Picture, ReadOptions, read_image
+from cnncli.network.layers import ConvLayer, PoolLayer
+from cnncli.network.load import load_model
+from tests.support.browser import (
+    REPOSITORY,
+    TOLERANCE,
+    Opener,
+    bank,
+    forward,
+    hover,
+    near,
+    page_data_of,
+    photo,
+    random_picture,
+    settle,
+    shown_value,
+    until,
+)
+
+pytestmark = pytest.mark.oracle
+
+
+def test_the_mouse_moves_the_window_and_a_click_holds_it(show: Opener) -> None:
+    picture, layer = random_picture((10, 12, 3)), ConvLayer(load_filter("edge"), np.zeros(1))
+    tab, expected = show(page_data_of(picture, layer)), forward(layer, picture.values())
+    for row, col in ((0, 0), (4, 7), (9, 11)):
+        hover(tab, row, col)
+        assert shown_value(tab) == near(expected[row, col, 0])
+        assert f"row {row}, column {col}, red" in tab.text_content("#headline")
+    tab.mouse.click(*hover(tab, 3, 5))
+    hover(tab, 8, 8)
+    assert shown_value(tab) == near(expected[3, 5, 0])
+    assert tab.get_attribute("#pin", "aria-pressed") == "true"
+    tab.click("#pin")
+    hover(tab, 8, 8)
+    assert shown_value(tab) == near(expected[8, 8, 0])
+    tab.click("#channels button:nth-child(3)")
+    assert shown_value(tab) == near(expected[8, 8, 2])
+
+
+def test_keys_move_the_window_and_it_is_said(show: Opener) -> None:
+    picture, layer = random_picture((14, 16, 1)), ConvLayer(load_filter("box"), np.zeros(1))
+    tab, expected = show(page_data_of(picture, layer, (2, 2))), forward(layer, picture.values())
+    tab.focus("#output")
+    moves = {"ArrowDown": (3, 2), "ArrowRight": (3, 3), "Shift+ArrowRight": (3, 13), "End": (3, 15)}
+    moves |= {"ArrowUp": (2, 15), "Home": (2, 0), "ArrowLeft": (2, 0), "PageDown": (12, 0)}
+    for key, (row, col) in moves.items():
+        tab.keyboard.press(key)
+        assert shown_value(tab) == near(expected[row, col, 0]), key
+    said = "document.getElementById('live').textContent.startsWith('Output at row 12, column 0')"
+    until(tab, said)
+    tab.fill("#at-row", "7")
+    assert shown_value(tab) == near(expected[7, 0, 0])
+
+
+def test_a_finger_moves_the_window(show: Opener) -> None:
+    picture, layer = random_picture((10, 12, 1)), ConvLayer(load_filter("box"), np.zeros(1))
+    tab = show(page_data_of(picture, layer), has_touch=True, viewport={"width": 360, "height": 740})
+    x, y = hover(tab, 6, 4)
+    tab.touchscreen.tap(x, y)
+    assert shown_value(tab) == near(forward(layer, picture.values())[6, 4, 0])
+
+
+def test_play_slides_and_stops(show: Opener) -> None:
+    layer = ConvLayer(load_filter("box"), np.zeros(1))
+    tab = show(page_data_of(random_picture((4, 4, 1)), layer, (0, 3)))
+    tab.click("#play")
+    until(tab, "cnncli.state.at.join() === '1,1'")
+    tab.click("#play")
+    assert tab.evaluate("cnncli.state.playing") is False
+
+
+def test_who_wants_less_motion_gets_single_steps(show: Opener) -> None:
+    layer = ConvLayer(load_filter("box"), np.zeros(1))
+    data = page_data_of(random_picture((4, 4, 1)), layer, (3, 3))
+    tab = show(data, reduced_motion="reduce")
+    assert tab.text_content("#play") == "Next"
+    tab.click("#play")
+    assert tab.evaluate("[cnncli.state.at.join(), cnncli.state.playing]") == ["0,0", False]
+
+
+def net() -> tuple[Any, Picture, PageData]:
+    model = load_model(REPOSITORY / "examples" / "digits.toml")
+    digit = REPOSITORY / "examples" / "digits" / "7.png"
+    picture = read_image(digit, ReadOptions(gray=True, size=model.size))
+    data = network_page_data(model.network, picture, "pool2", Unit((1, 0), 5), title="digits.toml")
+    return model.network, picture, data
+
+
+def test_a_click_on_a_unit_lights_its_receptive_field(show: Opener) -> None:
+    network, picture, data = net()
+    tab = show(data)
+    shape = picture.shape
+    for name in ("pool2", "conv2", "conv1"):
+        canvas = tab.locator(f"li:has(h2:text-is('{name}')) .large")
+        _, height, width, _ = network.shapes(shape)[name]
+        canvas.scroll_into_view_if_needed()
+        box = canvas.bounding_box()
+        row, col = height - 1, 0
+        canvas.click(position={"x": 3, "y": box["height"] * (row + 0.5) / height})
+        expected = network.reads(shape, name, (slice(row, row + 1), slice(col, col + 1)))
+        read = {
+            layer: (slice(box[0], box[2]), slice(box[1], box[3]))
+            for layer, box in tab.evaluate("cnncli.field()").items()
+        }
+        assert read == expected
+        rows, cols = expected["input"]
+        lit = tab.text_content("li:has(h2:text-is('input')) .lit-text")
+        assert lit == f"lit: {stretch('row', rows)}, {stretch('column', cols)}"
+
+
+def stretch(what: str, side: slice) -> str:
+    one = side.stop - side.start == 1
+    return f"{what} {side.start}" if one else f"{what}s {side.start} to {side.stop - 1}"
+
+
+def test_values_of_units_are_those_of_the_network(show: Opener) -> None:
+    network, picture, data = net()
+    tab = show(data)
+    values = {"input": picture.values()}
+    for node in network.nodes:
+        values[node.name] = node.layer.forward(values[node.inputs[0]])[0]
+    assert tab.text_content("#headline").startswith("pool2, map 5, row 1, column 0: ")
+    for name, Y in values.items():
+        _, n_H, n_W, n_C = Y.shape
+        read = tab.evaluate(
+            """([name, h, w, c]) => Array.from({ length: h * w * c }, (_, k) => cnncli.value(
+                name, k % c, Math.floor(k / c / w), Math.floor(k / c) % w).value)""",
+            [name, n_H, n_W, n_C],
+        )
+        np.testing.assert_allclose(read, Y.ravel(), rtol=TOLERANCE, atol=TOLERANCE)
+    tab.click("li:has(h2:text-is('probability')) .thumb:nth-child(8)")
+    settle(tab)
+    assert "probability, map 7" in tab.text_content("#headline")
+
+
+def test_keys_move_the_unit_of_a_network(show: Opener) -> None:
+    tab = show(net()[2])
+    tab.focus("li:has(h2:text-is('conv2')) .large")
+    tab.keyboard.press("ArrowDown")
+    assert tab.evaluate("[cnncli.state.unit.layer, ...cnncli.state.unit.at]") == ["conv2", 4, 4]
+    tab.keyboard.press("ArrowDown")
+    tab.keyboard.press("ArrowLeft")
+    assert tab.evaluate("cnncli.state.unit.at") == [5, 3]
+
+
+def test_hostile_names_run_nothing(show: Opener) -> None:
+    hostile = "</script><script>window.pwned=1</script><img src=x onerror='window.pwned=2'>"
+    made = bank((1, 1, 1, 2))
+    made = replace(made, name=hostile, map_names=(hostile, hostile + "2"))
+    data = layer_page_data(random_picture((4, 4, 1)), ConvLayer(made), Unit((0, 0)), title=hostile)
+    tab = show(data)
+    assert tab.evaluate("window.pwned") is None
+    assert tab.text_content("h1") == hostile
+    assert tab.title().startswith(hostile)
+
+
+NAMELESS = """[...document.querySelectorAll("button, input, select, canvas, [tabindex]")]
+  .filter((e) => !e.closest("[hidden]") && e.getAttribute("aria-hidden") !== "true")
+  .filter((e) => !(e.getAttribute("aria-label") || e.textContent.trim() || e.labels?.length))
+  .map((e) => e.outerHTML)"""
+
+
+@pytest.mark.parametrize("kind", ["conv", "pool", "bank", "network"])
+def test_every_control_has_a_name_and_fits_a_telephone(show: Opener, kind: str) -> None:
+    layers = {
+        "conv": ConvLayer(load_filter("edge")),
+        "pool": PoolLayer(),
+        "bank": ConvLayer(load_filter("gabor_color"), stride=4),
+    }
+    data = (
+        net()[2] if kind == "network" else page_data_of(random_picture((40, 48, 3)), layers[kind])
+    )
+    tab = show(data, viewport={"width": 360, "height": 740}, is_mobile=True)
+    settle(tab)
+    assert tab.evaluate(NAMELESS) == []
+    assert tab.evaluate("document.documentElement.scrollWidth") <= 360
+    assert tab.evaluate("document.querySelectorAll('h1').length") == 1
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_the_theme_is_that_of_the_system_until_it_is_changed(show: Opener, scheme: str) -> None:
+    picture, layer = photo()
+    tab = show(page_data_of(picture, layer, (114, 172)), color_scheme=scheme)
+    ground = "getComputedStyle(document.body).backgroundColor"
+    light, dark = "rgb(243, 244, 246)", "rgb(18, 22, 27)"
+    first, second = (light, dark) if scheme == "light" else (dark, light)
+    assert tab.evaluate(ground) == first
+    before = tab.screenshot()
+    tab.click("#theme")
+    settle(tab)
+    assert tab.evaluate(ground) == second
+    assert tab.screenshot() != before
