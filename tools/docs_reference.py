@@ -1,13 +1,17 @@
 """The reference of the documentation, from what the commands say of themselves.
 
-MkDocs calls `on_files` when it builds the site, so the pages are never older than the commands.
+MkDocs calls `on_files` and `on_page_markdown` when it builds the site, so the pages are never older
+than the commands.
 """
 
 from __future__ import annotations
 
+import re
+
 import click
 from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
+from mkdocs.structure.pages import Page
 
 from cnncli.cli import CONTEXT, cli
 from cnncli.cli.help import SHOW_ALL
@@ -16,18 +20,13 @@ WIDTH = 96
 
 
 def pages() -> dict[str, str]:
-    """Return every page of the reference by its name: one for each command, and their list."""
+    """Return every page of the reference by its name: one for each command."""
     context = click.Context(cli, info_name="cnncli", **CONTEXT)
     texts = {}
-    rows = []
     for name in cli.list_commands(context):
         command = cli.get_command(context, name)
         assert command is not None
         texts[f"{name}.md"] = f"# cnncli {name}\n{_texts(command, f'cnncli {name}', context)}"
-        rows.append(f"| [`cnncli {name}`]({name}.md) | {command.get_short_help_str(120)} |")
-    table = "\n".join(["| command | does |", "|---|---|", *rows])
-    all_options = "`cnncli conv --help-all` shows this text; `--help` only what people use first."
-    texts["index.md"] = f"# Commands\n\n{table}\n\n{all_options}\n"
     return texts
 
 
@@ -51,3 +50,10 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
     for name, text in pages().items():
         files.append(File.generated(config, f"reference/{name}", content=text))
     return files
+
+
+def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Files) -> str:
+    """Let the list of commands lead to their pages, which only the site has."""
+    if page.file.src_uri != "commands.md":
+        return markdown
+    return re.sub(r"^\| (`cnncli (\w+)`)", r"| [\1](reference/\2.md)", markdown, flags=re.M)

@@ -1,4 +1,4 @@
-"""Make README's picture of the page of explain again, in a real browser.
+"""Make the picture of the page of explain again, in a real browser.
 
 Run it from the repository's folder: ``python tools/page_picture.py``. It needs Playwright (the
 extra ``browser``) and a Chromium.
@@ -23,7 +23,7 @@ VIEWPORT = {"width": 1280, "height": 800}
 
 
 def main() -> None:
-    """Write the page as the command in README does, open it and save a screenshot."""
+    """Write the page as the command in its page of docs/ does, and save a screenshot of it."""
     chromium = shutil.which("chromium") or shutil.which("google-chrome")
     if chromium is None:
         sys.exit("page_picture: no chromium is installed")
