@@ -104,10 +104,12 @@ ACTIVATIONS: Final[dict[str, Activation]] = {
     "clip": Activation(_clip, _clip_backward, {"low": 0.0, "high": 1.0}),
     "hard-sigmoid": Activation(_ramp, _ramp_backward, {"alpha": 0.2, "beta": 0.5}),
     "hard-swish": Activation(lambda Z: Z * _ramp(Z, 1 / 6, 0.5), _swish_backward),
+    "truncate": Activation(np.trunc, lambda dA, Z, A: np.zeros_like(dA)),
 }
 """softmax runs over the channels of each pixel. prelu (He and others, 2015) takes the slope below
 zero of each channel; clip holds values in [low, high]; hard-sigmoid is ``alpha * z + beta`` held in
-0..1, and hard-swish ``z * hard-sigmoid(z)`` with 1/6 and 1/2 (Howard and others, 2019)."""
+0..1, and hard-swish ``z * hard-sigmoid(z)`` with 1/6 and 1/2 (Howard and others, 2019); truncate
+drops what is behind the point, as a conversion to whole numbers does."""
 
 
 def get_activation(name: str, **settings: Any) -> Activation:

@@ -13,10 +13,12 @@ from cnncli.core.geometry import Box, Pair, Window
 from cnncli.errors import OptionError, ShapeError, among
 from cnncli.explain.model import Axes, place_axis_window
 from cnncli.network.layers import (
+    ConvTransposeLayer,
     FloatArray,
     Layer,
     MergeLayer,
     PoolLayer,
+    ResizeLayer,
     RowSource,
     Shape,
     StripStage,
@@ -96,9 +98,14 @@ class ExplainedLayer:
 
     @property
     def only_input(self) -> LayerInput:
-        """The input that ``--backward`` follows; ShapeError if there are several."""
+        """The input that ``--backward`` follows; ShapeError where it cannot."""
         if len(self.inputs) > 1:
             raise ShapeError(f"--backward needs a layer of one input, {self.name} has several")
+        if isinstance(self.layer, (ConvTransposeLayer, ResizeLayer)):
+            raise ShapeError(
+                f"--backward cannot follow {self.layer.op}, got layer {self.name}",
+                hint="cnncli grad shows the gradient through any layer",
+            )
         return self.inputs[0]
 
     @cached_property

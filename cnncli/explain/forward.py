@@ -15,6 +15,7 @@ from cnncli.core.geometry import Pair
 from cnncli.core.pool import create_mask_from_window, pool_forward
 from cnncli.explain.explained_layer import POOL_PADDING, ExplainedLayer, check_position
 from cnncli.explain.model import Axes, Block, Explanation, Step, padding_of
+from cnncli.explain.resized import is_resized, resized_terms
 from cnncli.network.layers import (
     ActivationLayer,
     BatchNormLayer,
@@ -129,6 +130,14 @@ def _steps(
             value = float(window.item())
             block = Block(explained.inputs[0].names[channel], channel, window, sum=value)
             yield Step(channel=channel, blocks=(block,), total=value, value=value)
+    elif is_resized(layer):
+        values = explained.output(at[0], at[0] + 1)[0, at[1]]
+        for channel in channels:
+            formula, terms = resized_terms(explained, at, channel)
+            value = float(values[channel])
+            yield Step(
+                channel=channel, operands=tuple(terms), formula=formula, total=value, value=value
+            )
     else:
         pixels = read_pixels(explained, at)
         output = layer.forward(*pixels)[0][0, 0, 0]

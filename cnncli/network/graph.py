@@ -32,6 +32,9 @@ SOURCE: Final = "input"
 MAX_CHANNELS: Final = 2**20
 """More than any network has; layers that multiply channels would soon have more than memory."""
 
+SIZE_UNKNOWN: Final = "the size of the picture must be known"
+"""Why a file that leaves the size open may not be read to its end."""
+
 NORMALIZE: Final = "normalize"
 """Name of the layer that scales the input as a network's file says."""
 
@@ -435,7 +438,7 @@ def _fold(conv: Layer | MergeLayer, norm: Layer | MergeLayer) -> ConvLayer | Non
     """Return a bank and a scale behind it as one bank; None if they are something else."""
     if isinstance(norm, BatchNormLayer):
         norm = norm.scale
-    if not isinstance(norm, ScaleLayer) or not isinstance(conv, ConvLayer):
+    if not isinstance(norm, ScaleLayer) or norm.whole or not isinstance(conv, ConvLayer):
         return None
     if conv.activation != "none" or conv.filter.per_channel:
         return None

@@ -8,7 +8,7 @@ from typing import Final
 
 from cnncli.core.geometry import Pair
 from cnncli.errors import FileProblem
-from cnncli.network.graph import Model
+from cnncli.network.graph import SIZE_UNKNOWN, Model
 
 __all__ = ["Model", "load_model"]
 
@@ -66,5 +66,7 @@ def load_model(
     model: Model = import_module(reader).read(path, weights=weights, size=size)
     if model.stopper and not part:
         hint = f"{part_option} {model.readable} takes the part that can be read"
+        if SIZE_UNKNOWN in model.stopper:
+            hint = "--size H,W"
         raise FileProblem(model.stopper, hint=hint, path=path)
     return model

@@ -16,10 +16,12 @@ from cnncli.network.layers import (
     ActivationLayer,
     BatchNormLayer,
     ConvLayer,
+    ConvTransposeLayer,
     Layer,
     MergeLayer,
     PadLayer,
     PoolLayer,
+    ResizeLayer,
     Shape,
 )
 from cnncli.network.passes import held_bytes
@@ -31,6 +33,7 @@ DTYPE = np.dtype(np.float32)
 """What pictures are computed in."""
 
 _LISTED_RUNS = 3
+_SUMS = (ConvLayer, ConvTransposeLayer)
 
 
 @dataclass(frozen=True)
@@ -204,7 +207,14 @@ def receptive_fields(network: Network, shape: Shape) -> dict[str, Fields]:
 
 
 def _served(field: ReceptiveField, units: int, places: int) -> ReceptiveField:
-    return field.broadcast() if units < places else field
+    """Return the field of units behind a layer without a window.
+
+    One unit serves all places; where units are resized, all of them together have one field.
+    """
+    if units == places:
+        return field
+    begin, end = field.first, field.span(units - 1)[1]
+    return ReceptiveField(end - begin, 0, begin)
 
 
 def _layer_summary(node: Node, shapes: dict[str, Shape], field: Fields, held: int) -> LayerSummary:
@@ -219,7 +229,7 @@ def _layer_summary(node: Node, shapes: dict[str, Shape], field: Fields, held: in
         shape=out[1:],
         window=window,
         parameters=_parameters(node),
-        multiply_adds=0 if conv is None else conv.multiply_adds(source),
+        multiply_adds=layer.multiply_adds(source) if isinstance(layer, _SUMS) else 0,
         field=field,
         unread=_unread(_cells_of(node, source, None)) if window is not None else Unread(),
         bytes=math.prod(out) * DTYPE.itemsize,
@@ -238,7 +248,18 @@ def _label(layer: Layer | MergeLayer, window: Window | None) -> str:
         parts.append(_window_text(window))
     if isinstance(layer, ConvLayer) and layer.activation != "none":
         parts.append(layer.activation)
+    if isinstance(layer, ConvTransposeLayer):
+        (kh, kw), stride = layer.filter.window, layer.stride
+        parts.append(f"{kh}x{kw}" + ("" if stride in (1, (1, 1)) else f"/{_short(stride)}"))
+    if isinstance(layer, ResizeLayer):
+        parts += [layer.mode] + ([] if layer.scale is None else [f"x{_short(layer.scale)}"])
     return " ".join(parts)
+
+
+def _short(pair: float | tuple[float, float]) -> str:
+    """Write a number, or two that differ."""
+    both = pair if isinstance(pair, tuple) else (pair,)
+    return ",".join(dict.fromkeys(f"{number:g}" for number in both))
 
 
 def _window_text(window: Window) -> str:

@@ -22,7 +22,16 @@ from cnncli.io.npy import open_regular
 from cnncli.network import layers
 from cnncli.network.conventions import CONVENTIONS, by_convention
 from cnncli.network.graph import NORMALIZE, SOURCE, Model, Network, Node, default_name
-from cnncli.network.layers import ConcatLayer, ConvLayer, Layer, MergeLayer, ScaleLayer
+from cnncli.network.layers import (
+    ConcatLayer,
+    ConvLayer,
+    ConvTransposeLayer,
+    Layer,
+    MergeLayer,
+    PadChannelsLayer,
+    ScaleLayer,
+    SliceLayer,
+)
 from cnncli.network.toml_schema import COMMON, INPUT, TYPES, error_context, in_file, read_fields
 
 MAX_BYTES: Final = 2**20
@@ -105,6 +114,12 @@ def _channel_counts(model: Model) -> list[int]:
         if isinstance(node.layer, ConvLayer):
             maps = node.layer.filter.maps
             a, b = (a * maps, b * maps) if node.layer.filter.per_channel else (0, maps)
+        elif isinstance(node.layer, ConvTransposeLayer):
+            a, b = 0, node.layer.channels_out
+        elif isinstance(node.layer, SliceLayer):
+            a, b = 0, len(range(node.layer.start, node.layer.stop, node.layer.step))
+        elif isinstance(node.layer, PadChannelsLayer):
+            b += sum(node.layer.counts)
         channels[node.name] = a, b
     return list(dict.fromkeys(counts))
 
@@ -114,6 +129,8 @@ def _needs(layer: Layer | MergeLayer) -> list[int]:
     if isinstance(layer, ConvLayer):
         channels = layer.filter.channels_in
         return [] if channels is None else [channels * layer.groups]
+    if isinstance(layer, ConvTransposeLayer):
+        return [layer.filter.maps]
     return [array.size for array in layer.parameters.values()]
 
 
@@ -267,8 +284,8 @@ def _layer(
     inputs = values.pop("inputs", ())
     fields = _DEFAULTS.get(kind, {}) | {k: v for k, v in values.items() if k not in COMMON}
     convention = fields.pop("convention", None)
-    if kind == "conv":
-        _read_filter(fields, name, arrays)
+    if kind in ("conv", "conv-transpose"):
+        _read_filter(kind, fields, name, arrays)
     mode = fields.get("pad_mode", "zeros")
     if fields.get("pad_value") and mode != "zeros":
         raise FileProblem(f"pad_value is for pad_mode zeros, got pad_mode {mode}")
@@ -282,7 +299,7 @@ def _layer(
     return layer, inputs
 
 
-def _read_filter(fields: dict[str, Any], name: str, arrays: WeightFiles) -> None:
+def _read_filter(kind: str, fields: dict[str, Any], name: str, arrays: WeightFiles) -> None:
     """Put the filter and the bias of a convolution in place of what names them."""
     layout = fields.pop("filter_layout", "hwio")
     flip, normalize = fields.pop("flip", False), fields.pop("normalize", False)
@@ -295,7 +312,9 @@ def _read_filter(fields: dict[str, Any], name: str, arrays: WeightFiles) -> None
     arrays.notes += bank.notes
     fields["filter"] = bank
     if "bias" in fields:
-        fields["bias"] = arrays.bias(fields["bias"], bank.maps)
+        turned = kind == "conv-transpose" and bank.weights.ndim == 4
+        count = bank.weights.shape[2] * fields.get("groups", 1) if turned else bank.maps
+        fields["bias"] = arrays.bias(fields["bias"], count)
 
 
 _LAYERS: Final[dict[str, type[Any]]] = {
@@ -307,6 +326,11 @@ _LAYERS: Final[dict[str, type[Any]]] = {
     "scale": layers.ScaleLayer,
     "add": layers.AddLayer,
     "mul": layers.MulLayer,
+    "quotient": layers.QuotientLayer,
+    "resize": layers.ResizeLayer,
+    "conv-transpose": layers.ConvTransposeLayer,
+    "slice": layers.SliceLayer,
+    "pad-channels": layers.PadChannelsLayer,
     "concat": layers.ConcatLayer,
 }
 _DEFAULTS: Final[dict[str, dict[str, Any]]] = {

@@ -13,6 +13,8 @@ from typing import Any, Final
 from cnncli.core import choices
 from cnncli.errors import CnnCliError, FileProblem, among, quote
 from cnncli.filters.matrix_text import shorten
+from cnncli.network.graph import MAX_CHANNELS
+from cnncli.network.layers.resize import COORDINATES, RESIZE_MODES, ROUNDINGS
 
 MAX_CELLS: Final = 65_535
 """The largest size, stride, dilation or pad, as on the command line."""
@@ -162,6 +164,12 @@ def _is_array(value: Any) -> bool:
     return _is_number(value) or (isinstance(value, str | list) and value != "")
 
 
+def _listed(value: Any, count: int) -> list[Any]:
+    """Return a value as a list; [None] if it is a list of another length."""
+    values = value if isinstance(value, list) else [value]
+    return values if len(values) in (1, count) else [None]
+
+
 def _is_weights(value: Any) -> bool:
     return isinstance(value, str | list) and bool(value)
 
@@ -216,6 +224,13 @@ def _required(field: Field) -> Field:
     return replace(field, required=True)
 
 
+_WEIGHTS = Field(_is_weights, "FILE, FILE:KEY, a built-in name, a matrix, or a list of those")
+_GROUPS = Field(_is_whole, f"a whole number of 1 to {MAX_CELLS}")
+_CHANNEL = Field(
+    lambda value: type(value) is int and 0 <= value <= MAX_CHANNELS,
+    f"a whole number of 0 to {MAX_CHANNELS}",
+)
+
 COMMON: Final[dict[str, Field]] = {
     "name": Field(_is_name, f"a printable text of 1 to {MAX_NAME} letters"),
     "type": Field(_is_text, "the kind of the layer", required=True),
@@ -225,11 +240,7 @@ COMMON: Final[dict[str, Field]] = {
 
 TYPES: Final[dict[str, dict[str, Field]]] = {
     "conv": {
-        "filter": Field(
-            _is_weights,
-            "FILE, FILE:KEY, a built-in name, a matrix, or a list of those",
-            required=True,
-        ),
+        "filter": _required(_WEIGHTS),
         "filter_layout": _one_of(choices.FILTER_LAYOUTS),
         "bias": replace(_NUMBERS, array=False),  # read with the filter: one for each map
         "flip": _FLAG,
@@ -240,7 +251,7 @@ TYPES: Final[dict[str, dict[str, Field]]] = {
         "padding": _PADDING,
         **_BORDER,
         "dilation": _PAIR,
-        "groups": Field(_is_whole, f"a whole number of 1 to {MAX_CELLS}"),
+        "groups": _GROUPS,
         "algorithm": _one_of(("auto", *choices.ALGORITHM_NAMES)),
         "convention": _one_of(choices.CONVENTION_NAMES),
     },
@@ -270,7 +281,43 @@ TYPES: Final[dict[str, dict[str, Field]]] = {
         "var": _required(_NUMBERS),
         "epsilon": _ABOVE_ZERO,
     },
-    "scale": {"factor": _NUMBERS, "offset": _NUMBERS},
+    "scale": {"factor": _NUMBERS, "offset": _NUMBERS, "whole": _FLAG},
+    "quotient": {"divisor": _required(_NUMBERS)},
+    "resize": {
+        "size": _PAIR,
+        "scale": Field(
+            lambda value: all(_is_finite(v) and v > 0 for v in _listed(value, 2)),
+            "a number above 0, or [H, W]",
+            convert=_as_tuple,
+        ),
+        "mode": _one_of(RESIZE_MODES),
+        "coordinates": _one_of(tuple(COORDINATES)),
+        "rounding": _one_of(tuple(ROUNDINGS)),
+    },
+    "conv-transpose": {
+        "filter": _required(_WEIGHTS),
+        "filter_layout": _one_of(choices.FILTER_LAYOUTS),
+        "bias": replace(_NUMBERS, array=False),
+        "stride": _PAIR,
+        "padding": Field(
+            lambda value: _is_cells(value, (2, 4), 0),
+            f"N, [H, W] or [TOP, BOTTOM, LEFT, RIGHT] {_LIMITS.format(0)}",
+            convert=_as_tuple,
+        ),
+        "output_padding": Field(
+            lambda value: _is_cells(value, (2,), 0),
+            f"N or [H, W] {_LIMITS.format(0)}",
+            convert=_as_tuple,
+        ),
+        "dilation": _PAIR,
+        "groups": _GROUPS,
+    },
+    "slice": {
+        "start": _required(_CHANNEL),
+        "stop": _required(_CHANNEL),
+        "step": _CHANNEL,
+    },
+    "pad-channels": {"before": _NUMBERS, "after": _NUMBERS},
     "add": {"inputs": _required(_INPUTS)},
     "mul": {"inputs": _required(_INPUTS)},
     "concat": {"inputs": _required(_INPUTS)},

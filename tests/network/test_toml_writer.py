@@ -21,10 +21,15 @@ from cnncli.network.layers import (
     BatchNormLayer,
     ConcatLayer,
     ConvLayer,
+    ConvTransposeLayer,
     MulLayer,
+    PadChannelsLayer,
     PadLayer,
     PoolLayer,
+    QuotientLayer,
+    ResizeLayer,
     ScaleLayer,
+    SliceLayer,
 )
 from cnncli.network.load import load_model
 from cnncli.network.passes import forward
@@ -81,6 +86,17 @@ LAYERS = {
     "batchnorm": BatchNormLayer(numbers(3), numbers(3), numbers(3), positive(3), 1e-3),
     "batchnorm of one number": BatchNormLayer(np.ones(1), numbers(3), numbers(1), positive(1)),
     "scale": ScaleLayer(numbers(3), numbers(1)),
+    "whole scale": ScaleLayer(np.array([255.0]), np.array([0.0]), whole=True),
+    "quotient": QuotientLayer(np.array([2.0, 3.0, -4.0])),
+    "resize": ResizeLayer(scale=(2.0, 1.5), mode="linear", coordinates="align-corners"),
+    "resize to a size": ResizeLayer((5, 20), rounding="ceil"),
+    "conv-transpose": ConvTransposeLayer(
+        bank(3, 2, 2, 3), numbers(2), stride=2, padding=(1, 0, 0, 1), output_padding=(1, 0)
+    ),
+    "conv-transpose in groups": ConvTransposeLayer(bank(2, 2, 1, 3), groups=3, dilation=2),
+    "slice": SliceLayer(0, 3, 2),
+    "pad-channels": PadChannelsLayer(numbers(2), numbers(1)),
+    "pad-channels behind": PadChannelsLayer(after=np.zeros(4)),
     **{
         name: ActivationLayer(name)
         for name, made in ACTIVATIONS.items()

@@ -4,11 +4,19 @@ from __future__ import annotations
 
 from cnncli.core.arrays import FloatArray, Shape
 from cnncli.network.layers.base import AnyLayer, Gradients, Layer, MergeLayer, RowSource, StripStage
+from cnncli.network.layers.channels import PadChannelsLayer, SliceLayer
 from cnncli.network.layers.conv import ConvLayer
+from cnncli.network.layers.conv_transpose import ConvTransposeLayer
 from cnncli.network.layers.merge import AddLayer, ConcatLayer, MulLayer
 from cnncli.network.layers.pad import PadLayer
-from cnncli.network.layers.pointwise import ActivationLayer, BatchNormLayer, ScaleLayer
+from cnncli.network.layers.pointwise import (
+    ActivationLayer,
+    BatchNormLayer,
+    QuotientLayer,
+    ScaleLayer,
+)
 from cnncli.network.layers.pool import PoolLayer
+from cnncli.network.layers.resize import ResizeLayer
 
 __all__ = [
     "ActivationLayer",
@@ -17,15 +25,20 @@ __all__ = [
     "BatchNormLayer",
     "ConcatLayer",
     "ConvLayer",
+    "ConvTransposeLayer",
     "FloatArray",
     "Gradients",
     "MergeLayer",
     "Layer",
     "MulLayer",
+    "PadChannelsLayer",
     "PadLayer",
     "PoolLayer",
+    "QuotientLayer",
+    "ResizeLayer",
     "RowSource",
     "ScaleLayer",
     "Shape",
+    "SliceLayer",
     "StripStage",
 ]

@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from cnncli.core.activations import ACTIVATIONS, Activation, get_activation, slope_gradient
-from cnncli.core.arrays import FloatArray, Shape
+from cnncli.core.arrays import FloatArray, Shape, is_placeholder
 from cnncli.errors import OptionError, ShapeError
 from cnncli.network.layers.base import Gradients, Pointwise
 
@@ -91,6 +91,9 @@ class ScaleLayer(Pointwise):
     Parameters
     ----------
     factor, offset : ndarray, shape (n_C,) or (1,)
+    whole : bool
+        Whether results are rounded, half to even, as pixels for networks of whole numbers are. The
+        gradient is that without rounding.
 
     Examples
     --------
@@ -101,6 +104,7 @@ class ScaleLayer(Pointwise):
 
     factor: FloatArray
     offset: FloatArray
+    whole: bool = False
     op: ClassVar[str] = "scale"
 
     @property
@@ -116,13 +120,48 @@ class ScaleLayer(Pointwise):
 
     def compute(self, X: FloatArray) -> FloatArray:
         """Return the scaled values."""
-        return X * self.factor.astype(X.dtype) + self.offset.astype(X.dtype)
+        Y = X * self.factor.astype(X.dtype) + self.offset.astype(X.dtype)
+        return np.rint(Y) if self.whole else Y
 
     def backward(self, dY: FloatArray, cache: FloatArray) -> tuple[FloatArray, Gradients]:
         """Return the gradients of the input, the factors and the offsets."""
         sums = {"factor": (dY * cache).sum(axis=(0, 1, 2)), "offset": dY.sum(axis=(0, 1, 2))}
         gradients = {name: shared_gradient(sums[name], v) for name, v in self.parameters.items()}
         return dY * self.factor.astype(dY.dtype), gradients
+
+
+@dataclass(frozen=True, eq=False)
+class QuotientLayer(Pointwise):
+    """Whole numbers divided as whole numbers: what is left over is dropped, toward zero.
+
+    Parameters
+    ----------
+    divisor : ndarray, shape (n_C,) or (1,)
+
+    Examples
+    --------
+    >>> layer = QuotientLayer(np.array([2.0]))
+    >>> layer.forward(np.array([7.0, -7.0]).reshape(1, 1, 1, 2))[0].ravel()
+    array([ 3., -3.])
+    """
+
+    divisor: FloatArray
+    op: ClassVar[str] = "quotient"
+
+    def output_shape(self, shape: Shape) -> Shape:
+        """Check that there is one number for all channels, or one for each, and none is 0."""
+        check_per_channel("divisor", self.divisor, shape[3])
+        if not is_placeholder(self.divisor) and not self.divisor.all():
+            raise OptionError("divisor must hold no 0")
+        return shape
+
+    def compute(self, X: FloatArray) -> FloatArray:
+        """Return the quotients; division rounds right, so a whole quotient is never missed."""
+        return np.trunc(X / self.divisor.astype(X.dtype))
+
+    def backward(self, dY: FloatArray, cache: FloatArray) -> tuple[FloatArray, Gradients]:
+        """Return the gradient of the input: 0, for quotients stay or jump."""
+        return np.zeros_like(dY), {}
 
 
 @dataclass(frozen=True, eq=False)

@@ -8,6 +8,7 @@ the layer before them. A name that is both a node's and a value's means the valu
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
@@ -16,16 +17,27 @@ import numpy as np
 
 from cnncli.core.geometry import Pair
 from cnncli.errors import CnnCliError, FileProblem, quote
-from cnncli.filters.filter import safe_name
-from cnncli.network.graph import NORMALIZE, SOURCE, Model, Network, Node
-from cnncli.network.layers import ConvLayer, PoolLayer
+from cnncli.filters.filter import Filter, safe_name
+from cnncli.network.graph import NORMALIZE, SIZE_UNKNOWN, SOURCE, Model, Network, Node
+from cnncli.network.layers import ConvLayer, PoolLayer, ResizeLayer
+from cnncli.network.onnx.constants import evaluate_constant
 from cnncli.network.onnx.model import OnnxGraph, OnnxNode, read_graph
 from cnncli.network.onnx.operators import OPERATORS
-from cnncli.network.onnx.shape_operators import evaluate_constant
 from cnncli.network.onnx.values import Array, BuiltLayer, NodeInputs, Signal, UnsupportedNode
+
+Sides = tuple[int | None, int | None]
+"""Rows and columns of a picture, as far as they are known."""
 
 # Larger than any window, so that only channels can fail to fit.
 _SIDE: Final = 2**40
+_PICTURES: Final = (1, 3)
+_TRIED: Final = ((97, 131), (160, 224), (231, 188))
+"""Sizes of pictures, even and odd, that tell whether a network depends on the size."""
+_ELEMENTWISE: Final = (
+    *("Cast", "Add", "Sub", "Mul", "Div", "Clip", "Identity", "Dropout", "DequantizeLinear"),
+    *("Relu", "Sigmoid", "Tanh", "Abs", "LeakyRelu", "HardSigmoid", "HardSwish"),
+)
+"""Operators that leave the order of the axes open."""
 
 
 def read(path: Path, *, weights: bool = True, size: Pair | None = None) -> Model:
@@ -52,12 +64,54 @@ def read(path: Path, *, weights: bool = True, size: Pair | None = None) -> Model
         its first node already cannot be read.
     """
     graph = read_graph(path, weights)
-    name, picture = _input(graph)
+    name, picture, sides = _input(graph)
     picture = picture if size is None else replace(picture, size=size)
+    model, builder = _built(graph, name, picture, weights)
+    if model.stopper and picture.size is None and builder.needs_size:
+        return _of_any_size(graph, name, picture, weights, sides) or model
+    return model
+
+
+def _built(graph: OnnxGraph, name: str, picture: Signal, weights: bool) -> tuple[Model, _Builder]:
     builder = _Builder(graph, name, picture, weights)
     for node in graph.nodes:
         builder.add(node)
-    return builder.model()
+    return builder.model(), builder
+
+
+def _of_any_size(
+    graph: OnnxGraph, name: str, picture: Signal, weights: bool, sides: Sides
+) -> Model | None:
+    """Return the model that comes out the same for pictures of several sizes; else None.
+
+    So does what computes shapes from the picture's, but in the end only takes them along.
+    """
+    models = []
+    for n_H, n_W in _TRIED:
+        size = sides[0] or n_H, sides[1] or n_W
+        models.append(_built(graph, name, replace(picture, size=size), weights)[0])
+    first, *others = models
+    if any(model.stopper or not _same(first.network, model.network) for model in models):
+        return None
+    return replace(first, size=None)
+
+
+def _same(one: Network, other: Network) -> bool:
+    """Whether two networks are equal, in all arrays too."""
+    if [(n.name, n.inputs) for n in one.nodes] != [(n.name, n.inputs) for n in other.nodes]:
+        return False
+    pairs = [(a.layer, b.layer) for a, b in zip(one.nodes, other.nodes, strict=True)]
+    return all(type(a) is type(b) and _equal(vars(a), vars(b)) for a, b in pairs)
+
+
+def _equal(one: Any, other: Any) -> bool:
+    if isinstance(one, dict):
+        return one.keys() == other.keys() and all(_equal(one[k], other[k]) for k in one)
+    if isinstance(one, Filter):
+        return _equal(one.weights, other.weights)
+    if isinstance(one, np.ndarray):
+        return np.array_equal(one, other)
+    return bool(one == other)
 
 
 class _Builder:
@@ -89,6 +143,11 @@ class _Builder:
         for name in (node.name, *node.outputs):
             self.missing.setdefault(name, reason)
 
+    @property
+    def needs_size(self) -> bool:
+        """Whether anything could not be read because the size of the picture is open."""
+        return any(SIZE_UNKNOWN in reason for reason in self.stops)
+
     def _last_before(self, node: OnnxNode) -> str:
         """Return the layer that a node works on, or the last one there is."""
         before = [self.values.get(name) for name in node.inputs]
@@ -110,17 +169,20 @@ class _Builder:
         )
 
     def _read(self, node: OnnxNode) -> None:
-        value = self._evaluate(node, tuple(self._value(name) for name in node.inputs))
+        results = self._evaluate(node, tuple(self._value(name) for name in node.inputs))
         if not node.outputs:
             raise UnsupportedNode("it has no output")
-        self.values[node.outputs[0]] = value
-        for extra in node.outputs[1:]:
+        for name, result in zip(node.outputs, results, strict=False):
+            own = self._name(node) if len(results) == 1 else self._free_name(name, node)
+            value = self._add_layer(own, result) if isinstance(result, BuiltLayer) else result
+            self.values[name] = value
+            if isinstance(value, Signal) and value.layer != SOURCE:
+                self.layers.setdefault(node.name, value.layer)
+                self.outputs.setdefault(name, value.layer)
+        for extra in node.outputs[len(results) :]:
             self.missing[extra] = (
                 f"unsupported {node.operator} ({node.label}): it is read for its first output only"
             )
-        if isinstance(value, Signal) and value.layer != SOURCE:
-            self.layers.setdefault(node.name, value.layer)
-            self.outputs.setdefault(node.outputs[0], value.layer)
 
     def _value(self, name: str) -> Signal | Array | None:
         if name in self.values:
@@ -132,28 +194,35 @@ class _Builder:
 
     def _evaluate(
         self, node: OnnxNode, inputs: tuple[Signal | Array | None, ...]
-    ) -> Signal | Array:
-        """Return what a node makes: an array known beforehand, or the output of a new layer."""
-        arrays = [value for value in inputs if isinstance(value, np.ndarray)]
-        if arrays and len(arrays) == len(inputs):
+    ) -> Sequence[Signal | Array | BuiltLayer]:
+        """Return what a node makes: arrays known beforehand, or new layers."""
+        arrays = [value for value in inputs if not isinstance(value, Signal)]
+        if len(arrays) == len(inputs) and any(array is not None for array in arrays):
             array = evaluate_constant(node.op, arrays, node.attributes)
             if array is not None:
-                return array
+                return (array,)
         if node.op not in OPERATORS:
             raise _UnsupportedOperator
         name = self._name(node)
-        opset, weights = self.graph.opset, self.weights
-        result = OPERATORS[node.op](NodeInputs(node.attributes, name, opset, inputs, weights))
-        return self._add_layer(name, result) if isinstance(result, BuiltLayer) else result
+        opset, weights, count = self.graph.opset, self.weights, len(node.outputs)
+        result = OPERATORS[node.op](
+            NodeInputs(node.attributes, name, opset, inputs, weights, count)
+        )
+        return result if isinstance(result, tuple) else (result,)
 
     def _name(self, node: OnnxNode) -> str:
-        """Return a free name for a node's layer, safe in file names.
+        """Return the name of a node's only layer."""
+        foreign = self.graph.computed - {*node.outputs}
+        own = node.name if node.name not in foreign else ""
+        return self._free_name(own or next(iter(node.outputs), "") or node.op, node)
+
+    def _free_name(self, text: str, node: OnnxNode) -> str:
+        """Return a free name for a layer, safe in file names.
 
         It is never the name of a value that another node makes.
         """
         foreign = self.graph.computed - {*node.outputs}
-        own = node.name if node.name not in foreign else ""
-        base = safe_name(own or next(iter(node.outputs), "") or node.op)
+        base = safe_name(text)
         name, number = base, 1
         while name in self.taken or name in foreign:
             number += 1
@@ -167,12 +236,14 @@ class _Builder:
         layer: Any = built.layer
         _, n_H, n_W, channels = layer.output_shape(*shapes)
         axes = built.axes or built.inputs[0].axes
+        type = built.type or built.inputs[0].type
         pixel = isinstance(layer, PoolLayer) and layer.size == "global"
         pixel = pixel or (isinstance(layer, ConvLayer) and axes == "chw")
+        known = known or (isinstance(layer, ResizeLayer) and layer.size is not None)
         size = (1, 1) if pixel else (n_H, n_W) if known else None
         self.taken.add(name)
         self.nodes.append(Node(name, layer, tuple(value.layer for value in built.inputs)))
-        return Signal(name, channels, size, axes)
+        return Signal(name, channels, size, axes, type)
 
     def model(self) -> Model:
         """Return what was read."""
@@ -223,8 +294,8 @@ def _reason(node: OnnxNode, error: Exception) -> str:
     return f"unsupported {node.operator} ({node.label}): {_line(error)}"
 
 
-def _input(graph: OnnxGraph) -> tuple[str, Signal]:
-    """Return the name of the one picture that a graph takes, and what is known of it."""
+def _input(graph: OnnxGraph) -> tuple[str, Signal, Sides]:
+    """Return the name of the one picture that a graph takes, what is known of it, and its sides."""
     if len(graph.inputs) != 1:
         names = ", ".join(quote(name) for name in graph.inputs) or "none"
         raise FileProblem(f"a network must have one input, got {names}", path=graph.path)
@@ -233,19 +304,30 @@ def _input(graph: OnnxGraph) -> tuple[str, Signal]:
     if len(shape) != 4:
         shown = ", ".join("?" if length is None else str(length) for length in shape)
         raise FileProblem(f"its input must be (N, C, H, W), got ({shown})", path=graph.path)
-    axes = "nhwc" if _is_turned_first(graph, name) else "nchw"
+    axes = "nhwc" if _has_channels_last(graph, name, shape) else "nchw"
     length = dict(zip(axes, shape, strict=True))
     n_H, n_W = length["h"], length["w"]
     size = None if n_H is None or n_W is None else (n_H, n_W)
-    return name, Signal(SOURCE, length["c"] or _channels(graph), size, axes)
+    return name, Signal(SOURCE, length["c"] or _channels(graph), size, axes), (n_H, n_W)
 
 
-def _is_turned_first(graph: OnnxGraph, name: str) -> bool:
-    """Whether a picture comes with its channels last, as TensorFlow's exporters leave it."""
-    users = [node for node in graph.nodes if name in node.inputs]
-    return bool(users) and all(
-        node.op == "Transpose" and node.attributes.get("perm") == (0, 3, 1, 2) for node in users
-    )
+def _has_channels_last(graph: OnnxGraph, name: str, shape: tuple[int | None, ...]) -> bool:
+    """Whether a picture comes with its channels last, as TensorFlow's exporters leave it.
+
+    So it does if all that is done before they are put first works on every number on its own; if
+    nothing tells, the lengths of the axes do.
+    """
+    reached, users = {name}, []
+    for node in graph.nodes:
+        if reached & {*node.inputs}:
+            if node.op in _ELEMENTWISE:
+                reached.update(node.outputs)
+            else:
+                users.append(node)
+    if users:
+        perms = [node.attributes.get("perm") for node in users if node.op == "Transpose"]
+        return len(perms) == len(users) and set(perms) == {(0, 3, 1, 2)}
+    return shape[3] in _PICTURES and shape[1] not in _PICTURES
 
 
 def _channels(graph: OnnxGraph) -> int:

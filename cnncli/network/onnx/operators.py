@@ -7,6 +7,7 @@ versions, Changelog.md beside it.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any, Final
 
 import numpy as np
@@ -15,7 +16,16 @@ from cnncli.core.arrays import FloatArray
 from cnncli.core.geometry import PaddingLike
 from cnncli.filters.filter import Filter
 from cnncli.network import layers
-from cnncli.network.onnx.shape_operators import SHAPE_OPERATORS, named_axes
+from cnncli.network.graph import SIZE_UNKNOWN
+from cnncli.network.onnx.constants import FLOATS, TYPES, named_axes
+from cnncli.network.onnx.resize_operators import (
+    concat,
+    resize,
+    slice_channels,
+    split,
+    upsample,
+)
+from cnncli.network.onnx.shape_operators import SHAPE_OPERATORS
 from cnncli.network.onnx.values import (
     Array,
     BuiltLayer,
@@ -25,12 +35,12 @@ from cnncli.network.onnx.values import (
     per_channel,
 )
 
-Result = BuiltLayer | Signal | Array
+Result = BuiltLayer | Signal | Array | tuple[BuiltLayer, ...]
 
 _AUTO_PADS: Final = {"SAME_UPPER": "same", "SAME_LOWER": "same-lower", "VALID": "valid"}
 _PAD_MODES: Final = {"constant": "zeros", "edge": "edge", "reflect": "reflect", "wrap": "wrap"}
-_FLOATS: Final = (1, 10, 11, 16)
-"""The numbers of float, half, double and bfloat16."""
+_WRAPPING: Final = ("UINT8", "INT8", "UINT16", "INT16", "UINT32", "UINT64")
+"""Whole numbers that wrap around where sums go beyond them."""
 
 
 def _conv(node: NodeInputs) -> Result:
@@ -129,10 +139,70 @@ def _pad(node: NodeInputs) -> Result:
     sides = dict.fromkeys(x.axes, (0, 0))
     for index, axis in enumerate(places):
         sides[x.axes[axis]] = int(pads[index]), int(pads[index + len(places)])
-    if any(sides["n"] + sides["c"]) or min(sides["h"] + sides["w"]) < 0:
-        raise UnsupportedNode("it pads channels, or cuts off")
+    if any(sides["n"]) or min(sum(sides.values(), ())) < 0:
+        raise UnsupportedNode("it pads the batch, or cuts off")
+    if any(sides["c"]):
+        return _pad_channels(node, x, sides)
     value = node.number(2, node.get("value", 0.0)) if mode == "constant" else 0.0
     return BuiltLayer(layers.PadLayer((*sides["h"], *sides["w"]), _PAD_MODES[mode], value), (x,))
+
+
+def _pad_channels(node: NodeInputs, x: Signal, sides: dict[str, tuple[int, int]]) -> Result:
+    if any(sides["h"] + sides["w"]) or node.get("mode", "constant") != "constant":
+        raise UnsupportedNode("it pads channels and more")
+    value = node.number(2, node.get("value", 0.0))
+    added = [np.full(count, value) if count else None for count in sides["c"]]
+    return BuiltLayer(layers.PadChannelsLayer(*added), (x,))
+
+
+def _conv_transpose(node: NodeInputs) -> Result:
+    x, weights = node.picture(), node.needed(1)
+    if weights.ndim != 4 or node.get("kernel_shape", weights.shape[2:]) != weights.shape[2:]:
+        raise UnsupportedNode(f"its filters have the shape {weights.shape}, not two axes of places")
+    bank = _bank(node, weights.transpose(2, 3, 1, 0))
+    stride, dilation = node.get("strides", (1, 1)), node.get("dilations", (1, 1))
+    extra = node.get("output_padding", (0, 0))
+    pads, groups = node.get("pads", (0, 0, 0, 0)), node.get("group", 1)
+    auto, given = node.get("auto_pad", "NOTSET"), node.get("output_shape")
+    if given is not None or auto not in ("NOTSET", "VALID"):
+        pads, extra = _transposed_pads(node, bank, (stride, dilation, extra), given, auto)
+    if min(pads) < 0 or max(len(stride), len(dilation), len(extra)) != 2:
+        raise UnsupportedNode(f"its pads are {tuple(pads)}")
+    top, left, bottom, right = pads
+    bias = _bias(node, weights.shape[1] * groups)
+    layer = layers.ConvTransposeLayer(
+        bank,
+        bias,
+        _brief(stride),
+        _brief((top, left)) if (top, left) == (bottom, right) else (top, bottom, left, right),
+        _brief(extra),
+        _brief(dilation),
+        groups,
+    )
+    return BuiltLayer(layer, (x,))
+
+
+def _transposed_pads(
+    node: NodeInputs, bank: Filter, window: tuple[Any, Any, Any], given: Any, auto: str
+) -> tuple[tuple[int, ...], tuple[int, int]]:
+    """Return the pads, and the output padding, that give a transposed convolution its size."""
+    stride, dilation, extra = window
+    size = node.picture().size
+    begins, ends, extras = [], [], []
+    for axis in (0, 1):
+        extent = dilation[axis] * (bank.window[axis] - 1) + 1
+        if given is None:
+            total = extra[axis] + extent - stride[axis]
+        elif size is None:
+            raise UnsupportedNode(SIZE_UNKNOWN)
+        else:
+            total = stride[axis] * (size[axis] - 1) + extra[axis] + extent - given[axis - 2]
+        extras.append(extra[axis] + max(-total, 0))
+        small, large = max(total, 0) // 2, max(total, 0) - max(total, 0) // 2
+        upper = auto == "SAME_UPPER"
+        begins.append(small if upper else large)
+        ends.append(large if upper else small)
+    return (*begins, *ends), (extras[0], extras[1])
 
 
 def _batchnorm(node: NodeInputs) -> Result:
@@ -204,7 +274,10 @@ def _sub(node: NodeInputs) -> Result:
 
 
 def _div(node: NodeInputs) -> Result:
-    node.signal(0)
+    x, divisor = node.signal(0), node.input(1)
+    if x.is_whole and isinstance(divisor, np.ndarray):
+        divisors = node.parameter(per_channel(divisor, x))
+        return BuiltLayer(layers.QuotientLayer(divisors), (x,))
     why = "it divides one picture by another"
     with np.errstate(divide="ignore"):
         return _with_constant(node, lambda c: (1 / c.astype(np.float64), np.zeros(1)), why)
@@ -221,6 +294,8 @@ def _with_constant(
         x, constant = constant, x
     if not isinstance(x, Signal) or constant is None:
         raise UnsupportedNode("it has not two inputs")
+    if x.type in _WRAPPING:
+        raise UnsupportedNode(f"it computes with {x.type}, which wraps around")
     if isinstance(constant, Signal):
         if isinstance(pictures, str):
             raise UnsupportedNode(pictures)
@@ -237,17 +312,6 @@ def _join(node: NodeInputs, layer: layers.AddLayer | layers.MulLayer) -> BuiltLa
     if len({(signal.axes, signal.channels) for signal in signals}) > 1:
         raise UnsupportedNode("its inputs differ in channels or in the order of their axes")
     return BuiltLayer(layer, tuple(signals))
-
-
-def _concat(node: NodeInputs) -> Result:
-    signals = [node.signal(index) for index in range(len(node.inputs))]
-    x = signals[0]
-    if len({signal.axes for signal in signals}) > 1:
-        raise UnsupportedNode("its inputs differ in the order of their axes")
-    axes, axis = "nc" if x.flat else x.axes, node.get("axis", 1)
-    if axes[axis % len(axes)] != "c" or (x.axes == "hwc" and not x.is_pixel):
-        raise UnsupportedNode("it does not put channels side by side")
-    return signals[0] if len(signals) == 1 else BuiltLayer(layers.ConcatLayer(), tuple(signals))
 
 
 def _gemm(node: NodeInputs) -> Result:
@@ -280,7 +344,7 @@ def _dense(node: NodeInputs, matrix: Array) -> Filter:
     elif x.size is not None:
         n_H, n_W = x.size
     else:
-        raise UnsupportedNode("the size of the picture must be known")
+        raise UnsupportedNode(SIZE_UNKNOWN)
     if rows != n_H * n_W * x.channels:
         raise UnsupportedNode(f"its matrix takes {rows} values, not {n_H}x{n_W}x{x.channels}")
     if x.axes == "chw":
@@ -297,9 +361,27 @@ def _constant(node: NodeInputs) -> Result:
 
 
 def _cast(node: NodeInputs) -> Result:
-    if node.get("to") not in _FLOATS:
-        raise UnsupportedNode("it makes whole numbers")
-    return node.signal()
+    x, kind = node.signal(), TYPES.get(node.get("to"), "")
+    if kind in FLOATS:
+        return replace(x, type="FLOAT")
+    if "INT" not in kind or (x.is_whole and _bits(kind) < _bits(x.type)):
+        raise UnsupportedNode(f"it makes {kind or 'an unknown type'} of {x.type}")
+    if x.is_whole:
+        return replace(x, type=kind)
+    return BuiltLayer(layers.ActivationLayer("truncate"), (x,), type=kind)
+
+
+def _bits(kind: str) -> int:
+    return int(kind.removeprefix("U").removeprefix("INT"))
+
+
+def _dequantize(node: NodeInputs) -> Result:
+    x, scale, zero = node.signal(), node.needed(1), node.array(2)
+    if scale.size != 1:
+        raise UnsupportedNode("it has a scale for each channel")
+    shift = 0.0 if zero is None else float(zero.item())
+    factor = node.parameter(scale.reshape(1))
+    return BuiltLayer(layers.ScaleLayer(factor, -shift * factor), (x,), type="FLOAT")
 
 
 def _dropout(node: NodeInputs) -> Result:
@@ -312,7 +394,7 @@ def _dropout(node: NodeInputs) -> Result:
 def _shape(node: NodeInputs) -> Result:
     shape = node.signal().shape
     if shape is None:
-        raise UnsupportedNode("the size of the picture must be known")
+        raise UnsupportedNode(SIZE_UNKNOWN)
     return np.array(shape)[node.get("start", 0) : node.get("end")]
 
 
@@ -324,9 +406,11 @@ OPERATORS: Final[dict[str, Callable[[NodeInputs], Result]]] = {
     "BatchNormalization": _batchnorm,
     "Cast": _cast,
     "Clip": _clip,
-    "Concat": _concat,
+    "Concat": concat,
     "Constant": _constant,
     "Conv": _conv,
+    "ConvTranspose": _conv_transpose,
+    "DequantizeLinear": _dequantize,
     "Div": _div,
     "Dropout": _dropout,
     "Gemm": _gemm,
@@ -343,11 +427,15 @@ OPERATORS: Final[dict[str, Callable[[NodeInputs], Result]]] = {
     "Pad": _pad,
     "ReduceMean": _reduce_mean,
     "Relu": _activation("relu"),
+    "Resize": resize,
     "Shape": _shape,
     "Sigmoid": _activation("sigmoid"),
+    "Slice": slice_channels,
     "Softmax": _softmax,
+    "Split": split,
     "Sub": _sub,
     "Sum": lambda node: _join(node, layers.AddLayer()),
     "Tanh": _activation("tanh"),
+    "Upsample": upsample,
 }
 """What each operator becomes: a layer, its own input under another name, or an array."""

@@ -1,17 +1,15 @@
-"""Operators of ONNX that become no layer: other shapes of a value, and arrays known beforehand."""
+"""Operators of ONNX that become no layer: other shapes of a value."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import Any, Final
+from typing import Final
 
-import numpy as np
-
-from cnncli.network.onnx.values import ROWS_FIRST, Array, NodeInputs, Signal, UnsupportedNode
-
-Fields = Mapping[str, Any]
+from cnncli.network.graph import SIZE_UNKNOWN
+from cnncli.network.onnx.constants import named_axes
+from cnncli.network.onnx.values import ROWS_FIRST, NodeInputs, Signal, UnsupportedNode
 
 
 def _flatten(node: NodeInputs) -> Signal:
@@ -30,7 +28,7 @@ def _reshape(node: NodeInputs) -> Signal:
     shape = [int(length) for length in shape]
     if x.shape is None:
         if len(shape) != 2 or shape[0] not in (-1, 0, 1):
-            raise UnsupportedNode("the size of the picture must be known")
+            raise UnsupportedNode(SIZE_UNKNOWN)
         return _flat(x)
     return _reshaped(x, _filled(shape, x.shape))
 
@@ -84,7 +82,7 @@ def _flat(x: Signal) -> Signal:
 
 def _known(x: Signal) -> tuple[int, ...]:
     if x.shape is None:
-        raise UnsupportedNode("the size of the picture must be known")
+        raise UnsupportedNode(SIZE_UNKNOWN)
     return x.shape
 
 
@@ -115,65 +113,3 @@ def _reshaped(x: Signal, shape: Sequence[int]) -> Signal:
         if tuple(shape) == replace(x, axes=axes).shape:
             return replace(x, axes=axes)
     raise UnsupportedNode(f"it gives {x.shape} the shape {tuple(shape)}")
-
-
-def evaluate_constant(op: str, arrays: Sequence[Array], attributes: Fields) -> Array | None:
-    """Return what an operator makes of arrays; None if it is not known here.
-
-    Raises
-    ------
-    ValueError, LookupError, TypeError
-        If the arrays do not fit it.
-
-    Examples
-    --------
-    >>> evaluate_constant("Concat", [np.array([1]), np.array([-1])], {"axis": 0})
-    array([ 1, -1])
-    """
-    if op not in _ON_ARRAYS:
-        return None
-    # A placeholder holds zeros, and may be divided by.
-    with np.errstate(all="ignore"):
-        return np.asarray(_ON_ARRAYS[op](attributes, *arrays))
-
-
-def named_axes(attributes: Fields, array: Array | None = None) -> tuple[int, ...] | None:
-    """Return the axes that a node names: an input of newer operators, an attribute of older.
-
-    Examples
-    --------
-    >>> named_axes({"axes": (2, 3)})
-    (2, 3)
-    """
-    axes = attributes.get("axes") if array is None else array.reshape(-1)
-    return None if axes is None else tuple(int(axis) for axis in axes)
-
-
-def _reshape_array(attributes: Fields, array: Array, shape: Array | None = None) -> Array:
-    lengths = attributes["shape"] if shape is None else shape.reshape(-1)
-    return array.reshape([array.shape[i] if n == 0 else int(n) for i, n in enumerate(lengths)])
-
-
-def _divide_arrays(attributes: Fields, a: Array, b: Array) -> Array:
-    return np.asarray(a // b if a.dtype.kind in "iu" else a / b)
-
-
-_ON_ARRAYS: Final[dict[str, Callable[..., Any]]] = {
-    "Identity": lambda attributes, array: array,
-    # All numbers become floats of the picture's kind in the end.
-    "Cast": lambda attributes, array: array,
-    "Shape": lambda attributes, array: np.array(array.shape),
-    "Transpose": lambda attributes, array: array.transpose(attributes.get("perm")),
-    "Reshape": _reshape_array,
-    "Squeeze": lambda attributes, array, *axes: np.squeeze(array, named_axes(attributes, *axes)),
-    "Unsqueeze": lambda attributes, array, *axes: np.expand_dims(
-        array, named_axes(attributes, *axes) or ()
-    ),
-    "Concat": lambda attributes, *arrays: np.concatenate(arrays, attributes["axis"]),
-    "Gather": lambda attributes, array, index: array.take(index, attributes.get("axis", 0)),
-    "Add": lambda attributes, a, b: a + b,
-    "Sub": lambda attributes, a, b: a - b,
-    "Mul": lambda attributes, a, b: a * b,
-    "Div": _divide_arrays,
-}
-"""What each operator makes of its attributes and arrays."""

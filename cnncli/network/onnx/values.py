@@ -15,6 +15,7 @@ from cnncli.network.onnx.model import shortest
 
 Array = np.ndarray[Any, Any]
 
+
 ROWS_FIRST: Final = ("nchw", "nhwc")
 """Orders of the axes of a value that is still a picture."""
 
@@ -41,12 +42,20 @@ class Signal:
         Rows and columns, if they are known.
     axes : {"nchw", "nhwc", "chw", "hwc"}
         The order in which ONNX has its axes; without n they were flattened into one.
+    type : str
+        What ONNX holds it in: ``FLOAT``, ``UINT8`` and so on.
     """
 
     layer: str
     channels: int
     size: Pair | None
     axes: str = "nchw"
+    type: str = "FLOAT"
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether it holds whole numbers."""
+        return "INT" in self.type
 
     @property
     def flat(self) -> bool:
@@ -77,13 +86,14 @@ class BuiltLayer:
     ----------
     layer : Layer or MergeLayer
     inputs : tuple of Signal
-    axes : str, optional
-        Order of its axes in ONNX; default: that of the first input.
+    axes, type : str, optional
+        Order of its axes in ONNX, and what ONNX holds it in; default: those of the first input.
     """
 
     layer: Layer | MergeLayer
     inputs: tuple[Signal, ...]
     axes: str | None = None
+    type: str | None = None
 
 
 @dataclass(frozen=True)
@@ -101,6 +111,8 @@ class NodeInputs:
         None where an input is left out.
     weights : bool
         Whether arrays of floats hold their values.
+    outputs : int
+        How many the node has.
     """
 
     attributes: Mapping[str, Any]
@@ -108,6 +120,7 @@ class NodeInputs:
     opset: int
     inputs: tuple[Signal | Array | None, ...]
     weights: bool = True
+    outputs: int = 1
 
     def get(self, name: str, default: Any = None) -> Any:
         """Return an attribute."""

@@ -1,0 +1,66 @@
+"""Explanations of layers that resize, or take or add channels: the terms add up to the value."""
+
+from __future__ import annotations
+
+import re
+from itertools import product
+from typing import Any
+
+import numpy as np
+import pytest
+
+from cnncli.errors import ShapeError
+from cnncli.explain.explained_layer import ExplainedLayer, array_input
+from cnncli.explain.resized import is_resized, resized_terms
+from cnncli.filters.filter import from_array
+from cnncli.network.layers import (
+    ConvTransposeLayer,
+    Layer,
+    PadChannelsLayer,
+    ResizeLayer,
+    SliceLayer,
+)
+
+RANDOM = np.random.default_rng(5)
+X = RANDOM.standard_normal((1, 4, 5, 4))
+
+LAYERS: dict[str, Layer] = {
+    "nearest": ResizeLayer(scale=2.0),
+    "linear": ResizeLayer((7, 3), mode="linear"),
+    "cubic": ResizeLayer(scale=1.5, mode="cubic"),
+    "back": ConvTransposeLayer(
+        from_array(RANDOM.standard_normal((3, 2, 2, 4))),
+        np.array([1.0, 2.0]),
+        stride=2,
+        padding=(1, 0, 0, 1),
+    ),
+    "back in groups": ConvTransposeLayer(
+        from_array(RANDOM.standard_normal((3, 3, 2, 4))), groups=2, dilation=2
+    ),
+    "channels": SliceLayer(1, 4, 2),
+    "more channels": PadChannelsLayer(np.zeros(1), np.zeros(2)),
+}
+
+
+def explained(layer: Layer) -> ExplainedLayer:
+    source: Any = array_input(X)
+    return ExplainedLayer("layer", layer, (source,), (), np.dtype(float))
+
+
+@pytest.mark.parametrize("name", LAYERS)
+def test_terms_add_up_to_the_value(name: str) -> None:
+    one = explained(LAYERS[name])
+    assert is_resized(one.layer)
+    _, n_H, n_W, n_C = one.output_shape
+    for row, column, channel in product(range(n_H), range(n_W), range(n_C)):
+        formula, terms = resized_terms(one, (row, column), channel)
+        weights = [float(w) for w in re.findall(r"(-?[\d.e-]+) \* x", formula)] or [1] * len(terms)
+        total = sum(weight * value for weight, (_, value) in zip(weights, terms, strict=True))
+        value = one.output(row, row + 1)[0, column, channel]
+        assert total == pytest.approx(value, abs=2e-3 if "*" in formula else 1e-9)
+
+
+@pytest.mark.parametrize("name", ["linear", "back"])
+def test_backward_is_refused(name: str) -> None:
+    with pytest.raises(ShapeError, match="--backward cannot follow"):
+        _ = explained(LAYERS[name]).only_input

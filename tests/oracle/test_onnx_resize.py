@@ -1,0 +1,202 @@
+"""ONNX Runtime as judge of operators that resize, split and cast, and of what models take."""
+
+from __future__ import annotations
+
+from itertools import product
+from typing import Any
+
+import numpy as np
+import pytest
+
+from cnncli.errors import FileProblem
+from tests.support.onnxmodels import SHAPE, check, load, model, node, ours, picture, runtime
+
+pytest.importorskip("onnxruntime")
+
+pytestmark = pytest.mark.oracle
+
+NEAREST = ("round_prefer_floor", "round_prefer_ceil", "floor", "ceil")
+COORDINATES = ("half_pixel", "pytorch_half_pixel", "asymmetric", "align_corners")
+
+
+def numbers(*shape: int, seed: int = 81) -> Any:
+    return np.random.default_rng(seed).normal(size=shape).astype(np.float32)
+
+
+def resized(opset: int = 17, scales: Any = None, sizes: Any = None, **attributes: Any) -> Any:
+    given = {"s": np.float32(scales)} if sizes is None else {"s": np.array(sizes)}
+    inputs = "x - s" if sizes is None else "x - - s"
+    if opset == 11:
+        # There the region must be given, though it is not used.
+        inputs, given = "x roi s", {**given, "roi": np.float32([])}
+    return model([node("Resize", inputs, "y", **attributes)], given, SHAPE, opset)
+
+
+@pytest.mark.parametrize("coordinates", COORDINATES)
+@pytest.mark.parametrize("opset", [11, 13, 19])
+def test_resize_by_scales(coordinates: str, opset: int) -> None:
+    for scales in ([1, 1, 2, 2], [1, 1, 1.5, 3], [1, 1, 0.5, 0.7]):
+        options = {"opset": opset, "coordinate_transformation_mode": coordinates}
+        for rounding in NEAREST:
+            check(resized(scales=scales, nearest_mode=rounding, **options))
+        check(resized(scales=scales, mode="linear", **options))
+        check(resized(scales=scales, mode="cubic", **options))
+
+
+@pytest.mark.parametrize("mode", ["nearest", "linear", "cubic"])
+def test_resize_to_a_size(mode: str) -> None:
+    for sizes, coordinates in product([(2, 4, 18, 16), (2, 4, 5, 11), (2, 4, 9, 24)], COORDINATES):
+        check(resized(sizes=sizes, mode=mode, coordinate_transformation_mode=coordinates))
+
+
+@pytest.mark.parametrize("mode", ["nearest", "linear"])
+def test_upsample_and_the_first_resize(mode: str) -> None:
+    scales = {"s": np.float32([1, 1, 2, 3])}
+    check(model([node("Upsample", "x s", "y", mode=mode)], scales, SHAPE, 9))
+    check(model([node("Upsample", "x", "y", mode=mode, scales=[1, 1, 2, 3.0])], {}, SHAPE, 7))
+    check(model([node("Resize", "x s", "y", mode=mode)], scales, SHAPE, 10))
+
+
+@pytest.mark.parametrize("group", [1, 2])
+@pytest.mark.parametrize("extra", [{}, {"auto_pad": "SAME_UPPER"}, {"auto_pad": "SAME_LOWER"}])
+def test_conv_transpose(group: int, extra: Any) -> None:
+    W, b = numbers(4, 3, 3, 2), numbers(3 * group, seed=82)
+    for strides, dilations in product([(1, 1), (2, 2), (3, 2)], [(1, 1), (2, 1)]):
+        options = {"strides": strides, "dilations": dilations, "group": group, **extra}
+        if not extra:
+            options["pads"] = [1, 0, 0, 1]
+            if strides == (3, 2):
+                options["output_padding"] = (1, 1)
+        made = node("ConvTranspose", "x W b", "y", **options)
+        check(model([made], {"W": W, "b": b}))
+    shaped = node("ConvTranspose", "x W", "y", strides=(2, 2), output_shape=(18, 16))
+    check(model([shaped], {"W": W}))
+
+
+@pytest.mark.parametrize("opset", [11, 13, 18])
+def test_split_and_slice(opset: int) -> None:
+    parts = {"split": [1, 3]} if opset < 13 else {}
+    inputs = "x" if opset < 13 else "x parts"
+    nodes = [
+        node("Split", inputs, "p q", "split", axis=1, **parts),
+        node("Relu", "q", "r"),
+        node("Concat", "r p q", "c", axis=1),
+        node("Slice", "c first end axes steps", "y"),
+    ]
+    constants = {"parts": np.array([1, 3]), "first": np.array([-6]), "end": np.array([2**62])}
+    constants |= {"axes": np.array([-3]), "steps": np.array([2])}
+    made = model(nodes, constants, SHAPE, opset)
+    check(made)
+    assert load(made).network.names == ("p", "q", "r", "c", "y")
+    halves = [node("Split", "x", "a b", axis=-3, **({"num_outputs": 2} if opset == 18 else {}))]
+    check(model([*halves, node("Sub" if opset > 99 else "Add", "a b", "y")], {}, SHAPE, opset))
+
+
+def test_constants_beside_a_picture() -> None:
+    shape = np.array([1, 2, 9, 8])
+    nodes = [
+        node("ConstantOfShape", "shape", "z"),
+        node("Concat", "z x c", "j", axis=1),
+        node("Pad", "j pads", "y"),
+    ]
+    c = np.broadcast_to(np.float32([5, -1])[:, None, None], (1, 2, 9, 8))
+    pads = np.array([0, 1, 0, 0, 0, 2, 0, 0])
+    made = model(nodes, {"shape": shape, "c": np.array(c), "pads": pads}, (1, 4, 9, 8))
+    check(made, picture(1, 4, 9, 8))
+
+
+@pytest.mark.parametrize("zero", [None, np.uint8(128), np.uint8([1, 2, 3, 4, 5, 6])], ids=str)
+def test_quantised_weights(zero: Any) -> None:
+    q = np.random.default_rng(3).integers(0, 255, (6, 4, 3, 3), np.uint8)
+    each = zero is not None and zero.ndim
+    scale = numbers(6) if each else np.float32(0.02)
+    constants = {"q": q, "s": scale} | ({} if zero is None else {"z": zero})
+    inputs = "q s" if zero is None else "q s z"
+    axis = {"axis": 0} if each else {}
+    check(
+        model([node("DequantizeLinear", inputs, "W", **axis), node("Conv", "x W", "y")], constants)
+    )
+
+
+def test_casts_of_constants_truncate() -> None:
+    W = numbers(3, 4, 3, 3) * 3
+    nodes = [
+        node("Cast", "W", "i", to=6),
+        node("Div", "i two", "h"),
+        node("Cast", "h", "V", to=1),
+        node("Conv", "x V", "y"),
+    ]
+    made = model(nodes, {"W": W, "two": np.array(-2, np.int32)})
+    check(made)
+    layer: Any = load(made).network.node("y").layer
+    expected = np.trunc(np.trunc(W) / -2)
+    np.testing.assert_array_equal(layer.filter.weights, expected.transpose(2, 3, 1, 0))
+
+
+def test_casts_of_values_truncate() -> None:
+    nodes = [
+        node("Mul", "x ten", "t"),
+        node("Cast", "t", "i", to=6),
+        node("Div", "i three", "d"),
+        node("Sub", "d one", "e"),
+        node("Cast", "e", "y", to=1),
+    ]
+    constants = {"ten": np.float32(10), "three": np.array(-3, np.int32), "one": np.int32([1])}
+    check(model(nodes, constants), tolerance=0)
+
+
+@pytest.mark.parametrize(
+    "first",
+    [
+        [node("Mul", "x k", "a"), node("Sub", "a k", "b")],
+        [node("Sub", "x mu", "a"), node("Div", "a sd", "b")],
+        [node("Clip", "x", "a"), node("Cast", "a", "b", to=1)],
+    ],
+    ids=["a number", "a number for each channel", "no constant"],
+)
+def test_channels_last_with_arithmetic_before_the_transpose(first: Any) -> None:
+    nodes = [
+        *first,
+        node("Transpose", "b", "t", perm=(0, 3, 1, 2)),
+        node("Conv", "t K", "y", pads=[1, 1, 1, 1]),
+    ]
+    constants = {"k": np.float32([2]), "mu": numbers(3), "sd": np.float32([1, 2, 3])}
+    made = model(nodes, {**constants, "K": numbers(4, 3, 3, 3)}, (1, 32, 31, 3))
+    X = picture(1, 3, 32, 31)
+    expected = runtime(made, np.ascontiguousarray(np.moveaxis(X, 1, -1)))
+    np.testing.assert_allclose(ours(made, X), expected, rtol=0, atol=1e-4)
+
+
+def test_a_shape_that_the_picture_gives() -> None:
+    nodes = [
+        node("Conv", "x W", "a", pads=[1, 1, 1, 1]),
+        node("Shape", "a", "s"),
+        node("Reshape", "a s", "b"),
+        node("Shape", "b", "all"),
+        node("Slice", "all two four", "sides"),
+        node("Mul", "sides factor", "larger"),
+        node("Slice", "all zero two", "rest"),
+        node("Concat", "rest larger", "sizes", axis=0),
+        node("Resize", "b - - sizes", "r", mode="nearest"),
+        node("Relu", "r", "y"),
+    ]
+    constants = {"W": numbers(5, 4, 3, 3), "factor": np.array([2])}
+    constants |= {k: np.array([v]) for k, v in (("zero", 0), ("two", 2), ("four", 4))}
+    made = model(nodes, constants, ("n", 4, "h", "w"))
+    for shape in ((1, 4, 9, 8), (2, 4, 17, 30)):
+        check(made, picture(*shape))
+    assert load(made).size is None
+
+
+def test_a_size_that_must_be_given() -> None:
+    nodes = [
+        node("Resize", "x - - sizes", "r"),
+        node("Flatten", "r", "f"),
+        node("Gemm", "f W", "y"),
+    ]
+    constants = {"W": numbers(4 * 5 * 6, 2), "sizes": np.array([1, 4, 5, 6])}
+    check(model(nodes, constants, (1, 4, "h", "w")), picture(1, 4, 9, 8))
+    without = model([node("Flatten", "x", "f"), nodes[2]], constants, (1, 4, "h", "w"))
+    with pytest.raises(FileProblem, match="the size of the picture must be known"):
+        load(without)
+    assert load(without, size=(5, 6)).network.output_shape((1, 5, 6, 4)) == (1, 1, 1, 2)
