@@ -202,7 +202,12 @@ def _line(written: WrittenFile) -> str:
     values = f"values {written.low:.4g} to {written.high:.4g}"
     if written.non_finite == math.prod(written.shape):
         values = "no finite value"
-    return ", ".join([*names, written.form, values, _mapping(written)])
+    parts = [*names, written.form, values, _mapping(written)]
+    if written.strongest is not None:
+        index, name, value = written.strongest
+        named = f"{index}" if name == str(index) else f"{index} {quote(name)[1:-1]}"
+        parts.append(f"strongest {named} ({value:.4g})")
+    return ", ".join(parts)
 
 
 def _mapping(written: WrittenFile) -> str:
@@ -233,7 +238,7 @@ def _clipping(written: WrittenFile) -> str:
 
 def written_fields(written: WrittenFile) -> Any:
     """Return the fields of one output, for programs."""
-    fields = {
+    fields: dict[str, Any] = {
         "output": "-" if written.output == "standard output" else written.output,
         **({} if written.layer is None else {"layer": written.layer}),
         "shape": written.shape,
@@ -246,4 +251,6 @@ def written_fields(written: WrittenFile) -> Any:
         "clipped": written.clipped,
         "non_finite": written.non_finite,
     }
+    if written.strongest is not None:
+        fields["strongest"] = dict(zip(("map", "name", "value"), written.strongest, strict=True))
     return to_json(fields)

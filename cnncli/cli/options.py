@@ -199,6 +199,7 @@ class ResultOptions(OptionGroup):
         "--columns", type=click.IntRange(min=1), metavar="N",
         help="Columns of the sheet of maps.  [default: about square]",
     )
+    legend: bool = flag("--legend", help="Add colour bars with numbers.")
     labels: bool = option(
         "--labels/--no-labels", default=True, show_default=False,
         help="Write the name of each map on the sheet.",

@@ -14,7 +14,7 @@ from cnncli.io.writers import encoding_bytes, holds_values
 from cnncli.pipeline.feature_maps import BLOCK_BYTES, HELD_BYTES, held_in_layers
 from cnncli.pipeline.job import Job
 from cnncli.pipeline.output_names import LayerResult, OutFile
-from cnncli.render.grid import plan_grid
+from cnncli.pipeline.sheets import sheet_size
 from cnncli.render.result_rows import Shape
 from cnncli.system.memory import check_memory
 from cnncli.system.threads import cores
@@ -129,13 +129,11 @@ def _drawn_bytes(job: Job, result: LayerResult, pictures: Sequence[OutFile], fre
 
 
 def _file_bytes(job: Job, result: LayerResult, file: OutFile) -> int:
-    _, height, width, _ = result.shape
-    render = job.render
-    layout = plan_grid(height, width, len(file.maps), render.columns, render.labels)
-    pixels = layout.height * layout.width
+    width, height = sheet_size(result, file.maps, job.render, job.op)
+    pixels = height * width
     sheet = pixels * _pixel_bytes(job, result) if len(file.maps) > 1 else 0
     colour = _is_colour(job, result)
-    settings = {"depth": job.output.depth, "compress": render.compress}
+    settings = {"depth": job.output.depth, "compress": job.render.compress}
     return sheet + encoding_bytes(file.format, pixels, colour=colour, **settings)
 
 

@@ -6,6 +6,7 @@ import io
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import BinaryIO, Final
 
 import numpy as np
@@ -29,12 +30,13 @@ from cnncli.pipeline.files import FileAccess
 from cnncli.pipeline.job import Job, WrittenFile
 from cnncli.pipeline.output_checks import check_target
 from cnncli.pipeline.output_names import LayerResult, OutFile, is_device
+from cnncli.pipeline.sheets import draw_for_terminal, make_sheet, sheet_size, shows_scores
 from cnncli.pipeline.templates import distinct, safe_name
-from cnncli.render.grid import Sheet, grid, plan_grid
+from cnncli.render.grid import Sheet, grid
 from cnncli.render.levels import ValueRange, are_levels, measure
 from cnncli.render.metadata import describe_values, picture_record
 from cnncli.render.result_rows import ResultRows, Shape, Values
-from cnncli.render.terminal import terminal_picture
+from cnncli.render.scores import strongest
 from cnncli.render.tiles import Tile, make_tiles, plan_tiles, render_notes
 
 ANSWERS: Final = 5
@@ -86,10 +88,10 @@ def check_format_of(job: Job, file: OutFile, result: LayerResult) -> None:
         check_target(file, shape[2], shape[1], depth=job.output.depth)
         return
     options = job.render
-    layout = plan_grid(shape[1], shape[2], len(file.maps), options.columns, options.labels)
+    width, height = sheet_size(result, file.maps, options, job.op)
     shown = [groups[index % len(groups)] for index in file.maps]
     colour = options.colormap != "gray" or any(group.colour for group in shown)
-    check_target(file, layout.width, layout.height, colour=colour, depth=job.output.depth)
+    check_target(file, width, height, colour=colour, depth=job.output.depth)
 
 
 def notes_of(job: Job, picture: Picture) -> tuple[str, ...]:
@@ -194,7 +196,10 @@ class ResultWriter:
         """Write all files, those of values first."""
         job, files, depth = self.job, self.result.files, self.job.output.depth
         show = job.show_width and self.result.is_last
-        if not show and len(self.result.maps) == len(files) == 1 and files[0].format.name == "png":
+        as_it_is = len(self.result.maps) == len(files) == 1 and not (
+            job.render.legend or shows_scores(self.result)
+        )
+        if as_it_is and not show and files[0].format.name == "png":
             return self._write_png_in_strips(files[0])
         value_files = [file for file in files if holds_values(file.format, depth)]
         if len(value_files) > 1:
@@ -273,7 +278,7 @@ class ResultWriter:
 
     def _write_picture(self, file: OutFile, tiles: Sequence[Tile]) -> WrittenFile:
         job = self.job
-        sheet = grid(tiles, job.render.columns, job.render.labels)
+        sheet = make_sheet(self.result, file.maps, tiles, job.render, job.op)
         data = encode(
             sheet.pixels,
             file.format,
@@ -295,10 +300,7 @@ class ResultWriter:
 
     def drawing(self, tiles: Sequence[Tile]) -> str:
         """Return tiles as text for the terminal."""
-        if not tiles:
-            return ""
-        sheet = grid(tiles, self.job.render.columns, self.job.render.labels)
-        return terminal_picture(sheet.pixels, self.job.show_width)
+        return draw_for_terminal(self.result, tiles, self.job.render, self.job.show_width)
 
     def _part(self, file: OutFile) -> tuple[int, tuple[int, ...]]:
         """Return the image and the channels of a file's one picture."""
@@ -324,7 +326,8 @@ class ResultWriter:
 
     def _written_values(self, file: OutFile, seen: ValueRange, form: str) -> WrittenFile:
         maps = tuple(self.result.maps[index] for index in file.maps)
-        return written_values(file, self._shape(file), seen, form, maps, self.result.layer)
+        written = written_values(file, self._shape(file), seen, form, maps, self.result.layer)
+        return replace(written, strongest=self._strongest(file))
 
     def _written_picture(self, file: OutFile, sheet: Sheet, tiles: Sequence[Tile]) -> WrittenFile:
         ranges = tuple((tile.mapping.lo, tile.mapping.hi) for tile in tiles)
@@ -341,6 +344,7 @@ class ResultWriter:
             non_finite=sum(tile.non_finite for tile in tiles),
             ranges=ranges,
             layer=self.result.layer,
+            strongest=self._strongest(file),
         )
 
     def notes(self, non_finite: int, tiles: Sequence[Tile]) -> tuple[str, ...]:
@@ -361,14 +365,32 @@ class ResultWriter:
             why = ", as some of the input are"
         return (f"warning: {non_finite} of {count} {values} are infinite or NaN{why}",)
 
+    @cached_property
+    def _scores(self) -> Values | None:
+        """The values of maps of one row and column, such as a classifier's; else None.
+
+        First asked for while the pixels are there.
+        """
+        if not shows_scores(self.result) or len(self.result.maps) < 2:
+            return None
+        order = [channel for group in self.result.groups for channel in group.channels]
+        return self.maps.whole()[:, 0, 0, order].reshape(-1)
+
+    def _strongest(self, file: OutFile) -> tuple[int, str, float] | None:
+        """Return index, name and value of the strongest map of a file of several."""
+        if self._scores is None or len(file.maps) < 2:
+            return None
+        (best,) = strongest(self._scores, 1)
+        return best, self.result.maps[best], float(self._scores[best])
+
     def _answers(self) -> tuple[str, ...]:
         """Name the largest values of a layer of one unit a map, such as a classifier's."""
-        n, height, width, maps = self.maps.shape
-        if self.result.layer is None or (n, height, width) != (1, 1, 1) or maps < 2:
+        values = self._scores
+        if values is None or self.result.layer is None or self.result.shape[0] > 1:
             return ()
-        values = self.maps.whole().reshape(-1)
-        best = np.argsort(-values, kind="stable")[:ANSWERS]
-        answers = ", ".join(f"{self.result.maps[index]} {values[index]:.4g}" for index in best)
+        answers = ", ".join(
+            f"{self.result.maps[index]} {values[index]:.4g}" for index in strongest(values, ANSWERS)
+        )
         return (f"{self.result.layer}, largest first: {answers}",)
 
 

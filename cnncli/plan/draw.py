@@ -12,7 +12,7 @@ from PIL import Image, ImageDraw
 
 from cnncli.core.geometry import Box, Pair
 from cnncli.plan.trace import Reach, beyond_text, pixels_text
-from cnncli.render.grid import label_font, plain_text, shorten
+from cnncli.render.text import label_font, plain_text, shorten
 
 Colour = tuple[int, int, int]
 Rect = tuple[int, int, int, int]

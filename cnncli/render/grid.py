@@ -1,32 +1,43 @@
-"""Labelled grids: many tiles on one sheet, each under its name."""
+"""Labelled sheets: many tiles under one title, each with its name, and colour bars."""
 
 from __future__ import annotations
 
 import math
-import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
-from PIL import Image
 
-from cnncli.errors import quote
+from cnncli.render.legend import Legend, draw_legend
+from cnncli.render.levels import Mapping
+from cnncli.render.text import (
+    BACKGROUND,
+    LINE_HEIGHT,
+    label_font,
+    plain_text,
+    short_names,
+    shorten,
+    wrap,
+    write_lines,
+)
 
 if TYPE_CHECKING:
-    from PIL import ImageFont
+    from cnncli.render.text import Font
 
 # Smaller maps are enlarged by a whole factor to about this many pixels, so that they can be seen
 # and their names fit.
 _LEAST_SIDE = 96
 _LEAST_GAP = 8
-_BACKGROUND, _INK = 232, 24
-_ELLIPSIS = "..."
+# Cells grow with their names up to this width; longer names are wrapped.
+_MOST_NAME = 192
+# The numbers of a colour bar need as much.
+_LEAST_BAR = 120
+_MOST_TITLE = 720
 
 
 class Picture(Protocol):
-    """What a grid needs of a tile."""
+    """What a sheet needs of a tile."""
 
     @property
     def name(self) -> str:
@@ -35,6 +46,18 @@ class Picture(Protocol):
     @property
     def pixels(self) -> np.ndarray:
         """Levels or colours, (H, W) or (H, W, 3)."""
+
+
+class MappedPicture(Picture, Protocol):
+    """What a colour bar needs of a tile."""
+
+    @property
+    def mapping(self) -> Mapping:
+        """The range that made the pixels."""
+
+    @property
+    def colormap(self) -> str:
+        """The colours of a single map."""
 
 
 @dataclass(frozen=True)
@@ -64,6 +87,25 @@ class Box:
 
 
 @dataclass(frozen=True)
+class SheetText:
+    """What stands on a sheet beside its tiles.
+
+    Parameters
+    ----------
+    title : str
+        Above all tiles; parts that may stand on lines of their own end with ``", "``.
+    names : tuple of str
+        Of the tiles; empty for a sheet without labels.
+    legend : {"", "each", "one"}
+        Colour bars with numbers: below each tile, or one for all.
+    """
+
+    title: str = ""
+    names: tuple[str, ...] = ()
+    legend: Legend = ""
+
+
+@dataclass(frozen=True)
 class Layout:
     """Where everything on a sheet goes.
 
@@ -78,7 +120,13 @@ class Layout:
     cell_width : int
         Room for a label.
     font_size : int
-        In pixels; 0 without labels.
+        In pixels; 0 without text.
+    title : tuple of str
+        Its lines.
+    labels : tuple of tuple of str
+        The lines of each.
+    bars : tuple of Box
+        Of the colour bars, with their numbers.
     """
 
     width: int
@@ -87,6 +135,9 @@ class Layout:
     boxes: tuple[Box, ...]
     cell_width: int
     font_size: int
+    title: tuple[str, ...] = ()
+    labels: tuple[tuple[str, ...], ...] = ()
+    bars: tuple[Box, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -106,7 +157,11 @@ class Sheet:
 
 
 def plan_grid(
-    height: int, width: int, count: int, columns: int | None = None, labels: bool = True
+    height: int,
+    width: int,
+    count: int,
+    columns: int | None = None,
+    text: SheetText | None = None,
 ) -> Layout:
     """Lay out a sheet without making it: its size is known before any work is done.
 
@@ -118,46 +173,83 @@ def plan_grid(
         Tiles.
     columns : int, optional
         By default the square root of the count, rounded up.
-    labels : bool
-        Leave room for names.
+    text : SheetText, optional
 
     Returns
     -------
     Layout
-        A single tile fills the whole sheet, as it is.
+        A single tile without a legend fills the whole sheet, as it is.
 
     Examples
     --------
-    >>> layout = plan_grid(28, 28, 6)
+    >>> layout = plan_grid(28, 28, 6, text=SheetText(names=("0", "1", "2", "3", "4", "5")))
     >>> layout.zoom, layout.width, layout.boxes[0]
     (4, 368, Box(left=8, top=8, width=112, height=112))
     """
-    if count == 1:
+    text = text or SheetText()
+    if count == 1 and not text.legend:
         return Layout(width, height, 1, (Box(0, 0, width, height),), width, 0)
     zoom = max(1, math.ceil(_LEAST_SIDE / max(height, width)))
     tile_width, tile_height = width * zoom, height * zoom
-    cell_width = max(tile_width, _LEAST_SIDE)
+    cell_width = max(tile_width, _LEAST_BAR if text.legend else _LEAST_SIDE)
     # Large sheets are looked at from afar, so their letters grow with the tiles.
-    font_size = min(max(12, round(cell_width * 0.045)), 96) if labels else 0
+    font_size = min(max(12, round(cell_width * 0.045)), 96)
+    line, font = round(font_size * LINE_HEIGHT), label_font(font_size)
+    names = [plain_text(name) for name in short_names(text.names if count > 1 else ())]
+    longest = max((math.ceil(font.getlength(name[:_MOST_NAME])) + 2 for name in names), default=0)
+    cell_width = max(cell_width, min(longest, _MOST_NAME))
+    labels = tuple(tuple(wrap(name, cell_width, font)) for name in names)
+    below = max(map(len, labels), default=0) * line + (2 * line if text.legend == "each" else 0)
     gap = max(_LEAST_GAP, cell_width // 64)
-    step_x = cell_width + gap
-    step_y = tile_height + gap + round(font_size * 1.5)
+    step_x, step_y = cell_width + gap, tile_height + gap + below
     across = min(columns or math.ceil(math.sqrt(count)), count)
     down = math.ceil(count / across)
+    title = _title_lines(text.title, gap + across * step_x - 2 * gap, font)
+    room = max((math.ceil(font.getlength(part)) for part in title), default=0) + 2 * gap
+    top = gap + (len(title) * line + gap // 2 if title else 0)
     boxes = tuple(
         Box(
             gap + index % across * step_x + (cell_width - tile_width) // 2,
-            gap + index // across * step_y,
+            top + index // across * step_y,
             tile_width,
             tile_height,
         )
         for index in range(count)
     )
-    size = gap + across * step_x, gap + down * step_y
-    return Layout(*size, zoom, boxes, cell_width, font_size)
+    size = max(gap + across * step_x, room), top + down * step_y
+    bars: tuple[Box, ...] = ()
+    if text.legend == "each":
+        under = tile_height + below - 2 * line
+        bars = tuple(
+            Box(box.left - (cell_width - tile_width) // 2, box.top + under, cell_width, 2 * line)
+            for box in boxes
+        )
+    elif text.legend == "one":
+        bars = (Box(gap, size[1], min(size[0] - 2 * gap, 4 * _LEAST_SIDE), 2 * line),)
+        size = size[0], size[1] + 2 * line + gap
+    return Layout(*size, zoom, boxes, cell_width, font_size, title, labels, bars)
 
 
-def grid(tiles: Sequence[Picture], columns: int | None = None, labels: bool = True) -> Sheet:
+def _title_lines(title: str, width: int, font: Font) -> tuple[str, ...]:
+    """The title on one line, or its parts on as many as they need; a long part widens the sheet."""
+    lines: list[str] = []
+    for part in plain_text(title).split(", ") if title else ():
+        joined = f"{lines[-1]}, {part}" if lines else part
+        if lines and font.getlength(joined) <= width:
+            lines[-1] = joined
+        else:
+            lines.append(part)
+    return tuple(shorten(line, max(width, _MOST_TITLE), font) for line in lines)
+
+
+def grid(
+    tiles: Sequence[Picture],
+    columns: int | None = None,
+    labels: bool = True,
+    *,
+    title: str = "",
+    legend: Sequence[MappedPicture] = (),
+) -> Sheet:
     """Put tiles of one size on a sheet, each with its name below.
 
     Parameters
@@ -167,12 +259,16 @@ def grid(tiles: Sequence[Picture], columns: int | None = None, labels: bool = Tr
     columns : int, optional
         By default the sheet is as square as can be.
     labels : bool
-        Whether names are written.
+        Whether names and the title are written.
+    title : str
+        As in `SheetText`.
+    legend : sequence of Tile
+        The same tiles, for a sheet with colour bars: one, where all have one range.
 
     Returns
     -------
     Sheet
-        A single tile is returned as it is, without label or enlarging.
+        A single tile without a legend is returned as it is, without label or enlarging.
 
     Raises
     ------
@@ -192,99 +288,44 @@ def grid(tiles: Sequence[Picture], columns: int | None = None, labels: bool = Tr
     if len(sizes) != 1:
         raise ValueError(f"a grid needs tiles of one size, got {sorted(sizes)}")
     ((height, width),) = sizes
-    layout = plan_grid(height, width, len(tiles), columns, labels)
-    if len(tiles) == 1:
+    kind: Legend = ""
+    if legend:
+        kind = "one" if len({(tile.mapping, tile.colormap) for tile in legend}) == 1 else "each"
+    names = tuple(tile.name for tile in tiles) if labels else ()
+    text = SheetText(title if labels else "", names, kind)
+    layout = plan_grid(height, width, len(tiles), columns, text)
+    if len(tiles) == 1 and not legend:
         return Sheet(tiles[0].pixels, layout.boxes)
-    pixels = _empty_sheet(tiles, layout)
+    pixels = empty_sheet(tiles, layout.height, layout.width)
+    size, gap = layout.font_size, layout.boxes[0].top
+    if layout.title:
+        gap = max(_LEAST_GAP, layout.cell_width // 64)
+        write_lines(pixels, layout.title, (gap, gap // 2), layout.width - 2 * gap, size, 0)
     for tile, box in zip(tiles, layout.boxes, strict=True):
-        pixels[box.rows, box.columns] = _enlarged(_like(tile.pixels, pixels), layout.zoom)
-        if layout.font_size:
-            _write_label(pixels, box, tile.name, layout)
+        paste(pixels, tile.pixels, box, layout.zoom)
+    for lines, box in zip(layout.labels, layout.boxes, strict=bool(layout.labels)):
+        left = box.left - (layout.cell_width - box.width) // 2
+        write_lines(pixels, lines, (left, box.top + box.height), layout.cell_width, size)
+    for tile, bar in zip(legend, layout.bars, strict=False):
+        corner = bar.left, bar.top
+        draw_legend(pixels, corner, bar.width, size, tile.mapping, tile.colormap)
     return Sheet(pixels, layout.boxes, layout.zoom)
 
 
-def shorten(text: str, width: float, font: ImageFont.FreeTypeFont | ImageFont.ImageFont) -> str:
-    """Take letters from the middle of a name until it fits: its end often tells maps apart.
-
-    Parameters
-    ----------
-    text : str
-    width : float
-        Room in pixels.
-    font : Pillow font
-
-    Returns
-    -------
-    str
-        Empty when not even the ellipsis fits.
-
-    Examples
-    --------
-    >>> shorten("block3-conv2-filter-017", 90, label_font(12))
-    'block3-...ter-017'
-    """
-    if font.getlength(text) <= width:
-        return text
-    # More letters than pixels cannot fit; cutting first keeps very long names cheap.
-    keep = min(len(text) - 1, max(int(width), 0))
-    while keep > 0:
-        short = text[: (keep + 1) // 2] + _ELLIPSIS + text[len(text) - keep // 2 :]
-        if font.getlength(short) <= width:
-            return short
-        keep -= 1
-    return _ELLIPSIS if font.getlength(_ELLIPSIS) <= width else ""
-
-
-@cache
-def label_font(size: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
-    """Return the font of labels; without FreeType, Pillow's small bitmap font."""
-    from PIL import ImageFont, features
-
-    if features.check("freetype2"):
-        return ImageFont.load_default(size)
-    return ImageFont.load_default_imagefont()
-
-
-def _empty_sheet(tiles: Sequence[Picture], layout: Layout) -> np.ndarray:
+def empty_sheet(tiles: Sequence[Picture], height: int, width: int) -> np.ndarray:
+    """Return a sheet as rich as the richest of some tiles, in the colour of its background."""
     colour = any(tile.pixels.ndim == 3 for tile in tiles)
     dtype = np.result_type(*{tile.pixels.dtype for tile in tiles})
-    shape = (layout.height, layout.width, 3) if colour else (layout.height, layout.width)
-    return np.full(shape, _BACKGROUND * (257 if dtype == np.uint16 else 1), dtype)
+    shape = (height, width, 3) if colour else (height, width)
+    return np.full(shape, BACKGROUND * (257 if dtype == np.uint16 else 1), dtype)
 
 
-def _like(pixels: np.ndarray, sheet: np.ndarray) -> np.ndarray:
+def paste(sheet: np.ndarray, pixels: np.ndarray, box: Box, zoom: int) -> None:
+    """Put a tile into its box, every pixel zoom x zoom times."""
     if pixels.dtype != sheet.dtype:
         pixels = pixels.astype(sheet.dtype) * 257
-    return pixels[:, :, None] if pixels.ndim < sheet.ndim else pixels
-
-
-def _enlarged(pixels: np.ndarray, zoom: int) -> np.ndarray:
-    return pixels if zoom == 1 else pixels.repeat(zoom, axis=0).repeat(zoom, axis=1)
-
-
-def plain_text(name: str) -> str:
-    """Reduce a name to the letters the font has: ASCII, accents dropped."""
-    parts = unicodedata.normalize("NFKD", quote(name)[1:-1])
-    return (
-        "".join(c for c in parts if not unicodedata.combining(c))
-        .encode("ascii", "replace")
-        .decode()
-    )
-
-
-def _write_label(sheet: np.ndarray, box: Box, name: str, layout: Layout) -> None:
-    # Loaded here, as the fonts are: only grids have labels.
-    from PIL import ImageDraw
-
-    font = label_font(layout.font_size)
-    text = shorten(plain_text(name), layout.cell_width, font)
-    label = Image.new("L", (layout.cell_width, round(layout.font_size * 1.5)), 0)
-    start = (layout.cell_width - font.getlength(text)) / 2
-    ImageDraw.Draw(label).text((start, layout.font_size * 0.15), text, fill=255, font=font)
-    ink = np.asarray(label, np.float32) / 255
-    scale = 257 if sheet.dtype == np.uint16 else 1
-    shades = np.rint((_BACKGROUND + (_INK - _BACKGROUND) * ink) * scale).astype(sheet.dtype)
-    left = box.left - (layout.cell_width - box.width) // 2
-    top = box.top + box.height
-    area = sheet[top : top + len(shades), left : left + layout.cell_width]
-    area[...] = shades[:, :, None] if sheet.ndim == 3 else shades
+    if pixels.ndim < sheet.ndim:
+        pixels = pixels[:, :, None]
+    if zoom > 1:
+        pixels = pixels.repeat(zoom, axis=0).repeat(zoom, axis=1)
+    sheet[box.rows, box.columns] = pixels

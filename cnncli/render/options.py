@@ -68,7 +68,9 @@ class RenderOptions:
     depth : str
         ``8`` or ``16`` bits a pixel, or ``float``.
     labels : bool
-        Names in a grid.
+        Names and a title in a grid.
+    legend : bool
+        Colour bars with numbers.
     columns : int, optional
         Columns of a grid; by default the grid is as square as can be.
     compress : str
@@ -90,6 +92,7 @@ class RenderOptions:
     colormap: str = "gray"
     depth: str = "8"
     labels: bool = True
+    legend: bool = False
     columns: int | None = None
     compress: str = "fast"
 

@@ -19,9 +19,9 @@ from cnncli.explain.text.panels import ink_on
 from cnncli.filters.files import load_filter
 from cnncli.network.layers import ConvLayer, Layer, PadLayer, PoolLayer
 from cnncli.render.colormaps import apply
-from cnncli.render.grid import label_font
 from cnncli.render.levels import choose_range
 from cnncli.render.options import MapGroup
+from cnncli.render.text import label_font
 from tests.support.levels import to_levels
 from tests.support.netfiles import layer as layer_table
 from tests.support.shell import refused_untouched, run_cli, save, save_array, values_of

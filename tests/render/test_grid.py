@@ -7,7 +7,11 @@ from dataclasses import dataclass
 import numpy as np
 import pytest
 
-from cnncli.render.grid import grid, label_font, plan_grid, shorten
+from cnncli.render.grid import SheetText, grid, plan_grid
+from cnncli.render.legend import legend_numbers
+from cnncli.render.levels import Mapping
+from cnncli.render.options import MapGroup, RenderOptions
+from cnncli.render.tiles import make_tiles
 
 
 @dataclass
@@ -48,7 +52,8 @@ def test_every_tile_is_found_in_its_box(
         covered[box.rows, box.columns] += 1
     assert covered.max() == 1
     assert all(np.array_equal(a.pixels, b) for a, b in zip(made, before, strict=True))
-    layout = plan_grid(height, width, count, columns, labels)
+    text = SheetText(names=tuple(tile.name for tile in made) if labels else ())
+    layout = plan_grid(height, width, count, columns, text)
     assert (layout.height, layout.width) == sheet.pixels.shape
     assert layout.boxes == sheet.boxes
 
@@ -103,20 +108,77 @@ def test_tiles_of_one_size(wrong: list[Plain]) -> None:
         grid(wrong)
 
 
-@pytest.mark.parametrize("width", [5, 20, 60, 96, 150])
-@pytest.mark.parametrize("text", ["edge", "block3-conv2-filter-017", "W" * 5000])
-def test_names_are_shortened_to_fit(text: str, width: int) -> None:
-    font = label_font(12)
-    short = shorten(text, width, font)
-    assert font.getlength(short) <= width
-    assert short == text or "..." in short or width < 12
-    if short != text and len(short) > 5:
-        assert short[-1] == text[-1] and short[0] == text[0]
-
-
 @pytest.mark.parametrize(
     "name", ["", "two\nlines", "esc\x1b[31m", "\udcff", "Größe", "日本", "x" * 9999]
 )
 def test_any_name_can_be_a_label(name: str) -> None:
     sheet = grid([Plain(name, np.zeros((96, 96), np.uint8))] * 2)
-    assert sheet.pixels.shape == grid(tiles(2, 96, 96)).pixels.shape
+    assert len(sheet.boxes) == 2 and (sheet.pixels < 100).any()
+
+
+def ink_right_of(sheet: np.ndarray, top: int, bottom: int) -> int:
+    """The last column with ink in some rows."""
+    return int(np.nonzero((sheet[top:bottom] < 100).any(axis=0))[0].max())
+
+
+def test_long_names_widen_their_cells_then_wrap_and_are_never_cut_in_the_middle() -> None:
+    white = np.full((40, 40), 255, np.uint8)
+    for name, lines in (("gaussian_5-luminance-filter", 1), ("block3-conv2-" * 4 + "end", 3)):
+        text = SheetText(names=(name, "b", "c"))
+        layout = plan_grid(40, 40, 3, text=text)
+        assert len(layout.labels[0]) <= lines
+        assert "".join(layout.labels[0]) == name and layout.labels[1] == ("b",)
+        sheet = grid([Plain(name, white) for name in text.names]).pixels
+        assert sheet.shape == (layout.height, layout.width)
+        # Rows do not run into each other, and nothing is cut at the right.
+        assert layout.boxes[2].top >= layout.boxes[0].top + 40 + 18 * len(layout.labels[0])
+        assert ink_right_of(sheet, 0, len(sheet)) < layout.width - 2
+
+
+@pytest.mark.parametrize("side", [8, 300])
+def test_a_title_stands_above_all_tiles_on_as_many_lines_as_it_needs(side: int) -> None:
+    made = tiles(3, side, side)
+    title = "features.denseblock1.conv2 28x28x3, symmetric -1.2..1.2"
+    plain, titled = grid(made), grid(made, title=title)
+    moved = titled.boxes[0].top - plain.boxes[0].top
+    assert moved >= 18
+    band = titled.pixels[: titled.boxes[0].top]
+    assert (band < 100).any() and ink_right_of(band, 0, len(band)) < titled.pixels.shape[1] - 2
+    lines = plan_grid(side, side, 3, text=SheetText(title)).title
+    assert ", ".join(lines) == title and len(lines) == (2 if side == 8 else 1)
+    assert (
+        grid(made, labels=False, title=title).pixels.shape == grid(made, labels=False).pixels.shape
+    )
+
+
+@pytest.mark.parametrize("colormap", ["gray", "diverging"])
+@pytest.mark.parametrize("shared", [False, True])
+@pytest.mark.parametrize("count", [1, 3])
+def test_a_legend_has_every_level_from_left_to_right(
+    colormap: str, shared: bool, count: int
+) -> None:
+    values = np.random.default_rng(5).normal(size=(1, 30, 30, count))
+    groups = [MapGroup(str(k), (k,)) for k in range(count)]
+    options = RenderOptions("symmetric", shared_range=shared, colormap=colormap)
+    made = make_tiles(values, groups, options, False)
+    sheet = grid(made, legend=made)
+    text = SheetText(
+        names=("0", "1", "2")[:count], legend="one" if shared or count == 1 else "each"
+    )
+    bars = plan_grid(30, 30, count, text=text).bars
+    assert len(bars) == (count if text.legend == "each" else 1)
+    for bar in bars:
+        row = sheet.pixels[bar.top + bar.height // 4, bar.columns].astype(int)
+        red, blue = (row[:, 0], row[:, 2]) if colormap != "gray" else (row, -row)
+        assert (np.diff(red - blue) >= 0).all() and np.ptp(red - blue) > 200
+        numbers = sheet.pixels[bar.top + bar.height // 2 : bar.top + bar.height, bar.columns]
+        assert (numbers < 100).any()
+    for tile, box in zip(made, sheet.boxes, strict=True):
+        step = slice(None, None, sheet.zoom)
+        assert np.array_equal(sheet.pixels[box.rows, box.columns][step, step], tile.pixels)
+
+
+def test_the_legend_of_a_constant_map_has_one_number() -> None:
+    assert legend_numbers(Mapping("minmax", 2.0, 2.0)) == ("2",)
+    made = make_tiles(np.full((1, 4, 4, 1), 2.0), [MapGroup("", (0,))], RenderOptions(), False)
+    assert grid(made, legend=made).pixels.shape[1] > 100

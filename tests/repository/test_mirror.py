@@ -42,6 +42,7 @@ ELSEWHERE = {
     "network/test_toml_reader.py": "network/conventions",
     "oracle/test_compare.py": "compare/peers",
     "pipeline/test_output_checks.py": "pipeline/files",
+    "render/test_grid.py": "render/legend",
     "render/test_tiles.py": "render/options render/result_rows",
 }
 """Files of tests that judge modules of other names: with others, or through a command."""

@@ -27,7 +27,7 @@ from cnncli.explain.text.panels import (
 )
 from cnncli.explain.text.phrases import channel_name, summary, title
 from cnncli.network.layers import FloatArray
-from cnncli.render.grid import label_font, plain_text, shorten
+from cnncli.render.text import label_font, plain_text, shorten
 
 Corners = tuple[int, int, int, int]
 Draw = ImageDraw.ImageDraw

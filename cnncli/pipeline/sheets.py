@@ -1,0 +1,132 @@
+"""The sheet of a file: which of a result's pictures are on it, under which title."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from cnncli.pipeline.output_names import LayerResult
+from cnncli.render.grid import Sheet, SheetText, grid, plan_grid
+from cnncli.render.options import RenderOptions
+from cnncli.render.scores import (
+    are_scores,
+    number_text,
+    plan_scores,
+    score_lines,
+    score_names,
+    score_sheet,
+    strongest,
+)
+from cnncli.render.terminal import colour_allowed, terminal_picture
+from cnncli.render.tiles import Tile
+
+_WIDEST_RANGE = "symmetric -1.234e-05..-1.234e-05"
+
+
+def shows_scores(result: LayerResult) -> bool:
+    """Tell whether a result is shown as bars and numbers."""
+    return are_scores(result.shape, result.groups, result.layer is not None)
+
+
+def sheet_size(
+    result: LayerResult, maps: Sequence[int], render: RenderOptions, op: str
+) -> tuple[int, int]:
+    """Return the (width, height) that the sheet of some maps has at the most, before it is made.
+
+    Parameters
+    ----------
+    result : LayerResult
+    maps : sequence of int
+        Indices of its pictures.
+    render : RenderOptions
+    op : str
+        Name of the command, for a result that is no layer's.
+    """
+    head = _head(result, op)
+    if shows_scores(result):
+        names = score_names(result.maps)
+        title = [f"{head}, {_WIDEST_RANGE}", "strongest"] if render.labels else []
+        layout = plan_scores([names[index] for index in maps], title)
+        return layout.width, layout.height
+    shown = tuple(result.maps[index] for index in maps)
+    text = SheetText(legend="each" if render.legend else "")
+    if render.labels:
+        text = replace(text, title=f"{head}, {_WIDEST_RANGE}", names=shown)
+    sheet = plan_grid(*result.shape[1:3], len(maps), render.columns, text)
+    return sheet.width, sheet.height
+
+
+def make_sheet(
+    result: LayerResult,
+    maps: Sequence[int],
+    tiles: Sequence[Tile],
+    render: RenderOptions,
+    op: str,
+) -> Sheet:
+    """Put some pictures of a result on a sheet: a single one as it is, scores as bars.
+
+    Parameters
+    ----------
+    result : LayerResult
+    maps : sequence of int
+        Indices of its pictures.
+    tiles : sequence of Tile
+        Those.
+    render : RenderOptions
+    op : str
+        Name of the command, for a result that is no layer's.
+    """
+    title = f"{_head(result, op)}, {_range_text(tiles)}"
+    if shows_scores(result):
+        names = score_names(result.maps)
+        lines = [title, *_strongest_line(names, tiles)] if render.labels else []
+        return score_sheet(tiles, [names[index] for index in maps], lines)
+    legend = tiles if render.legend else ()
+    return grid(tiles, render.columns, render.labels, title=title, legend=legend)
+
+
+def draw_for_terminal(
+    result: LayerResult, tiles: Sequence[Tile], render: RenderOptions, width: int
+) -> str:
+    """Return a result as text: pictures as coloured blocks, scores as bars with numbers.
+
+    Parameters
+    ----------
+    result : LayerResult
+    tiles : sequence of Tile
+        All of its pictures.
+    render : RenderOptions
+    width : int
+        Columns of the terminal.
+    """
+    if not tiles:
+        return ""
+    if shows_scores(result):
+        values = [float("nan") if tile.non_finite else tile.vmin for tile in tiles]
+        lines = score_lines(score_names(result.maps), values, width, colour_allowed())
+        return "".join(f"{line}\n" for line in lines)
+    # Letters of a sheet would be specks in the terminal.
+    return terminal_picture(grid(tiles, render.columns, labels=False).pixels, width)
+
+
+def _head(result: LayerResult, op: str) -> str:
+    n, *whole = result.shape
+    shape = "x".join(map(str, whole if n == 1 else result.shape))
+    return f"{op if result.layer is None else result.layer} {shape}"
+
+
+def _range_text(tiles: Sequence[Tile]) -> str:
+    mappings = {tile.mapping for tile in tiles}
+    first = tiles[0].mapping
+    if len(mappings) > 1:
+        return f"{first.kind}, each map its own range"
+    return f"{first.kind} {first.lo:.4g}..{first.hi:.4g}"
+
+
+def _strongest_line(names: Sequence[str], tiles: Sequence[Tile]) -> list[str]:
+    """Name the strongest of all maps of a sheet; of a single one there is none to name."""
+    if len(tiles) < 2:
+        return []
+    values = [float("nan") if tile.non_finite else tile.vmin for tile in tiles]
+    (best,) = strongest(values, 1)
+    return [f"strongest: {names[best]} ({number_text(values[best])})"]

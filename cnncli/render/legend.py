@@ -1,0 +1,71 @@
+"""Colour bars with numbers: which value has which grey or colour."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import numpy as np
+
+from cnncli.render import colormaps
+from cnncli.render.levels import Mapping
+from cnncli.render.text import LINE_HEIGHT, label_font, write_lines
+
+Legend = Literal["", "each", "one"]
+
+
+def draw_legend(
+    sheet: np.ndarray,
+    corner: tuple[int, int],
+    width: int,
+    size: int,
+    mapping: Mapping,
+    colormap: str,
+) -> None:
+    """Draw a bar of all levels, with the values of its ends and of its middle below.
+
+    Parameters
+    ----------
+    sheet : ndarray of uint8 or uint16, shape (H, W) or (H, W, 3)
+        Written into.
+    corner : (left, top)
+        In pixels.
+    width : int
+        Of the bar.
+    size : int
+        Of the font; bar and numbers take two lines of it.
+    mapping : Mapping
+    colormap : str
+    """
+    left, top = corner
+    line = round(size * LINE_HEIGHT)
+    levels = np.rint(np.linspace(0, 255, width)).astype(np.uint8)
+    if mapping.lo == mapping.hi:
+        levels[...] = 128 if mapping.kind == "symmetric" else 0
+    bar: np.ndarray = colormaps.apply(levels, colormap)
+    if sheet.dtype == np.uint16:
+        bar = bar.astype(np.uint16) * 257
+    if bar.ndim < sheet.ndim - 1:
+        bar = bar[:, None]
+    sheet[top + line // 4 : top + line, left : left + width] = bar
+    numbers, font = legend_numbers(mapping), label_font(size)
+    if sum(font.getlength(number) + 1.5 * size for number in numbers) > width:
+        numbers = (numbers[0], numbers[-1])
+    share = width // len(numbers)
+    for index, number in enumerate(numbers):
+        align = 0.5 if len(numbers) == 1 else index / (len(numbers) - 1)
+        start = left + round(align * (width - share))
+        write_lines(sheet, [number], (start, top + line), share, size, align)
+
+
+def legend_numbers(mapping: Mapping) -> tuple[str, ...]:
+    """Return the values at a bar's left end, middle and right end; one of a constant map.
+
+    Examples
+    --------
+    >>> legend_numbers(Mapping("symmetric", -0.25, 0.25)), legend_numbers(Mapping("minmax", 3, 3))
+    (('-0.25', '0', '0.25'), ('3',))
+    """
+    if mapping.lo == mapping.hi:
+        return (f"{mapping.lo:.3g}",)
+    middle = mapping.lo / 2 + mapping.hi / 2
+    return tuple(f"{value:.3g}" for value in (mapping.lo, middle, mapping.hi))

@@ -1,0 +1,268 @@
+"""Sheets of maps of one row and one column, such as class scores: bars with names and numbers."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+
+from cnncli.render.grid import Box, Sheet, empty_sheet, paste
+from cnncli.render.options import MapGroup
+from cnncli.render.text import (
+    LINE_HEIGHT,
+    label_font,
+    plain_text,
+    short_names,
+    shorten,
+    write_lines,
+)
+from cnncli.render.tiles import Tile
+
+MOST_BARS: Final = 20
+"""Of more maps the strongest are shown as bars, above small squares of all."""
+
+_SIZE: Final = 14
+_LINE: Final = round(_SIZE * LINE_HEIGHT)
+_GAP: Final = 8
+_BAR: Final = 240
+_NUMBER: Final = 72
+_LEAST_NAME, _MOST_NAME = 24, 260
+_LEAST_WIDTH: Final = 320
+_AXIS, _WEAK, _STRONG = 200, 140, 40
+"""Greys of the line at zero, of bars, and of the strongest one's."""
+
+
+def are_scores(shape: Sequence[int], groups: Sequence[MapGroup], is_layer: bool) -> bool:
+    """Tell whether a result is shown as numbers: single maps of one row and one column.
+
+    A single map that is no layer's of a network is written as the one pixel that it is.
+
+    Examples
+    --------
+    >>> ten = [MapGroup(str(k), (k,)) for k in range(10)]
+    >>> are_scores((1, 1, 1, 10), ten, False), are_scores((1, 1, 1, 1), ten[:1], False)
+    (True, False)
+    """
+    single = tuple(shape[1:3]) == (1, 1) and not any(group.colour for group in groups)
+    return single and (is_layer or shape[0] * len(groups) > 1)
+
+
+def strongest(values: Sequence[float] | np.ndarray, count: int) -> list[int]:
+    """Return the indices of the largest values, NaN last, the first one first among equals.
+
+    Examples
+    --------
+    >>> strongest([0.5, float("nan"), 2.0, 2.0], 3)
+    [2, 3, 0]
+    """
+    order: list[int] = np.argsort(-np.asarray(values, float), kind="stable")[:count].tolist()
+    return order
+
+
+@dataclass(frozen=True)
+class ScoreLayout:
+    """Where everything on a sheet of scores goes.
+
+    Parameters
+    ----------
+    width, height : int
+        Of the sheet, in pixels.
+    top : int
+        Of the first bar.
+    name_width : int
+        Room for a name.
+    boxes : tuple of Box
+        The square of each map.
+    zoom : int
+        Side of a square.
+    title : tuple of str
+        Its lines.
+    """
+
+    width: int
+    height: int
+    top: int
+    name_width: int
+    boxes: tuple[Box, ...]
+    zoom: int
+    title: tuple[str, ...]
+
+
+def plan_scores(names: Sequence[str], title: Sequence[str] = ()) -> ScoreLayout:
+    """Lay out a sheet of scores; its size depends on the names and the title.
+
+    Parameters
+    ----------
+    names : sequence of str
+        Of the maps that are on it.
+    title : sequence of str
+        Lines.
+
+    Returns
+    -------
+    ScoreLayout
+
+    Examples
+    --------
+    >>> layout = plan_scores([str(k) for k in range(1000)])
+    >>> len(layout.boxes), layout.zoom, (layout.width, layout.height)
+    (1000, 8, (399, 654))
+    """
+    font, bars = label_font(_SIZE), min(len(names), MOST_BARS)
+    # The names of most letters have the widest among them.
+    longest_names = sorted(names, key=len)[-MOST_BARS:]
+    longest = max(math.ceil(font.getlength(plain_text(name)[:100])) for name in longest_names) + 2
+    name_width = min(max(longest, _LEAST_NAME), _MOST_NAME)
+    width = 5 * _GAP + name_width + _LINE + _BAR + _NUMBER
+    needed = max((math.ceil(font.getlength(line)) for line in title), default=0) + 2 * _GAP
+    width = max(width, min(needed, 2 * _LEAST_WIDTH))
+    top = _GAP + len(title) * _LINE + (_GAP if title else 0)
+    if len(names) <= MOST_BARS:
+        zoom = _LINE - 4
+        boxes = tuple(
+            Box(2 * _GAP + name_width, top + index * _LINE + 2, zoom, zoom)
+            for index in range(len(names))
+        )
+        height = top + bars * _LINE + _GAP
+    else:
+        # As large as a page of squares allows, down to a pixel for each.
+        zoom = max(1, min(8, math.isqrt(width * width // len(names))))
+        across, below = (width - 2 * _GAP) // zoom, top + (bars + 2) * _LINE
+        boxes = tuple(
+            Box(_GAP + index % across * zoom, below + index // across * zoom, zoom, zoom)
+            for index in range(len(names))
+        )
+        height = below + math.ceil(len(names) / across) * zoom + _GAP
+    return ScoreLayout(width, height, top, name_width, boxes, zoom, tuple(title))
+
+
+def score_sheet(tiles: Sequence[Tile], names: Sequence[str], title: Sequence[str] = ()) -> Sheet:
+    """Draw maps of one row and one column: a bar, a name and a number for each.
+
+    Of more than `MOST_BARS` the strongest have bars, strongest first, and all of them squares.
+
+    Parameters
+    ----------
+    tiles : sequence of Tile
+        Of 1x1 pixels and one range.
+    names : sequence of str
+        What stands beside them.
+    title : sequence of str
+        Lines.
+
+    Returns
+    -------
+    Sheet
+    """
+    layout = plan_scores(names, title)
+    sheet = empty_sheet(tiles, layout.height, layout.width)
+    if title:
+        lines = [shorten(line, layout.width - 2 * _GAP, label_font(_SIZE)) for line in title]
+        write_lines(sheet, lines, (_GAP, _GAP // 2), layout.width - 2 * _GAP, _SIZE, 0)
+    values = np.array([np.nan if tile.non_finite else tile.vmin for tile in tiles])
+    ranked = strongest(values, MOST_BARS)
+    shown = ranked if len(tiles) > MOST_BARS else range(len(tiles))
+    for row, index in enumerate(shown):
+        top = layout.top + row * _LINE
+        name = shorten(plain_text(names[index]), layout.name_width, label_font(_SIZE))
+        write_lines(sheet, [name], (_GAP, top), layout.name_width, _SIZE, 1)
+        is_best = len(tiles) > 1 and index == ranked[0]
+        _draw_bar(sheet, layout, top, tiles[index], float(values[index]), is_best)
+    if len(tiles) > MOST_BARS:
+        top = layout.top + (len(shown) + 1) * _LINE - 4
+        text = f"all {len(tiles)}, in their order from the left:"
+        write_lines(sheet, [text], (_GAP, top), layout.width - 2 * _GAP, _SIZE, 0)
+    for tile, box in zip(tiles, layout.boxes, strict=True):
+        paste(sheet, tile.pixels, box, layout.zoom)
+    return Sheet(sheet, layout.boxes, layout.zoom)
+
+
+def _draw_bar(
+    sheet: np.ndarray, layout: ScoreLayout, top: int, tile: Tile, value: float, is_best: bool
+) -> None:
+    """Draw a value as a bar from zero, and its number behind the longest bar."""
+    left = 3 * _GAP + layout.name_width + _LINE
+    lo, hi = min(tile.mapping.lo, 0.0), max(tile.mapping.hi, 0.0)
+    scale = 257 if sheet.dtype == np.uint16 else 1
+    if hi > lo:
+        shown = abs(value) if tile.mapping.kind == "abs" else value
+        # Halves, because the difference of two large numbers may be too large a number.
+        ends = [(min(max(x, lo), hi) / 2 - lo / 2) / (hi / 2 - lo / 2) for x in (0.0, shown)]
+        zero, end = (left + round(_BAR * share) if math.isfinite(share) else left for share in ends)
+        sheet[top + 1 : top + _LINE - 1, zero : zero + 1] = _AXIS * scale
+        if math.isfinite(value):
+            first, last = sorted((zero, end))
+            grey = _STRONG if is_best else _WEAK
+            sheet[top + 5 : top + _LINE - 5, first : last + 1] = grey * scale
+    number = number_text(value)
+    write_lines(sheet, [number], (left + _BAR + _GAP, top), _NUMBER, _SIZE, 0)
+
+
+def number_text(value: float) -> str:
+    """Return a value as short as four digits allow.
+
+    Examples
+    --------
+    >>> number_text(0.00012345), number_text(-12.3456), number_text(float("nan"))
+    ('0.0001235', '-12.35', 'not finite')
+    """
+    return f"{value:.4g}" if math.isfinite(value) else "not finite"
+
+
+def score_names(names: Sequence[str]) -> list[str]:
+    """Return what stands beside scores: the map's index, and its name if it has one.
+
+    Examples
+    --------
+    >>> score_names(["cat", "1", "dog"])
+    ['0 cat', '1', '2 dog']
+    """
+    short = short_names(names)
+    return [
+        name if name.partition("@")[0].isdecimal() else f"{index} {name}"
+        for index, name in enumerate(short)
+    ]
+
+
+def score_lines(
+    names: Sequence[str], values: Sequence[float], width: int, blocks: bool
+) -> list[str]:
+    """Return scores as lines of text for the terminal, the strongest first where there are many.
+
+    Parameters
+    ----------
+    names : sequence of str
+        As in `score_names`.
+    values : sequence of float
+    width : int
+        Columns of the terminal.
+    blocks : bool
+        Whether bars are made of blocks, or else of ``#``.
+
+    Returns
+    -------
+    list of str
+
+    Examples
+    --------
+    >>> score_lines(["0", "1"], [1.0, 0.25], 24, blocks=False)
+    ['0 ######### 1', '1 ##        0.25']
+    """
+    ranked = strongest(np.array(values), MOST_BARS)
+    shown = ranked if len(values) > MOST_BARS else list(range(len(values)))
+    finite = [abs(value) for value in values if math.isfinite(value)]
+    most = max(finite, default=0.0) or 1.0
+    space = max(len(plain_text(names[index])) for index in shown)
+    room = min(max(width - space - 14, 1), 40)
+    lines = []
+    for index in shown:
+        value = values[index]
+        length = round(abs(value) / most * room) if math.isfinite(value) else 0
+        signs = "\N{FULL BLOCK}\N{LIGHT SHADE}" if blocks else "#-"
+        sign = signs[int(value < 0)]
+        bar = f"{sign * length:{room}}"
+        lines.append(f"{plain_text(names[index]):>{space}} {bar} {number_text(value)}")
+    return lines

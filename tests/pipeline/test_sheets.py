@@ -1,0 +1,128 @@
+"""The sheets of results: class scores as bars with numbers, other maps under one title."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from cnncli.pipeline.output_names import LayerResult
+from cnncli.pipeline.sheets import make_sheet, sheet_size
+from cnncli.render.options import MapGroup, RenderOptions
+from cnncli.render.tiles import make_tiles
+from tests.support.netfiles import layer
+from tests.support.shell import pixels, run_cli, save, save_array, values_of
+
+pytestmark = pytest.mark.usefixtures("empty_folder")
+
+RNG = np.random.default_rng(8)
+
+
+def classifier(classes: int, names: bool = False) -> np.ndarray:
+    """Write a network of scores and an image; return the scores."""
+    image = RNG.integers(0, 256, (4, 5), np.uint8)
+    save("x.png", image)
+    weights = RNG.standard_normal((4, 5, 1, classes))
+    np.savez("w.npz", w=weights)
+    for k in range(classes if names else 0):
+        save_array(f"class_{'abc'[k]}.npy", weights[:, :, :, k])
+    filters = [f"class_{'abc'[k]}.npy" for k in range(classes)] if names else "w.npz:w"
+    Path("net.toml").write_text(layer("conv", name="fc", filter=filters, padding="valid"))
+    scores: np.ndarray = np.tensordot(image / 255, weights[:, :, 0], 2)
+    return scores
+
+
+@pytest.mark.parametrize("classes", [2, 10, 1000])
+def test_class_scores_are_a_legible_sheet_and_the_strongest_is_named(classes: int) -> None:
+    scores = classifier(classes)
+    best = int(scores.argmax())
+    done = run_cli("run", "net.toml", "x.png", "-o", "y.png")
+    assert f"strongest {best} ({scores[best]:.4g})" in done.stderr.splitlines()[0]
+    sheet = pixels("y.png")
+    # Room for numbers, and ink: not a black sheet.
+    assert 300 < sheet.shape[1] < 800 and 40 < sheet.shape[0] < 800
+    assert (sheet > 200).mean() > 0.5 and (sheet < 100).any()
+    back = values_of("pad", "y.png", "--as-values", "--padding", "0")
+    np.testing.assert_allclose(back[0, 0], scores, atol=np.abs(scores).max() / 255 * 1.01)
+    told = json.loads(run_cli("run", "net.toml", "x.png", "-o", "z.png", "--json").stdout)
+    assert told["strongest"]["map"] == best and told["strongest"]["name"] == str(best)
+    assert told["strongest"]["value"] == pytest.approx(scores[best], rel=1e-4)
+    assert told["range"] == pytest.approx([-np.abs(scores).max(), np.abs(scores).max()], rel=1e-4)
+
+
+def test_a_class_with_a_name_is_named_by_index_and_name() -> None:
+    scores = classifier(3, names=True)
+    best = int(scores.argmax())
+    done = run_cli("run", "net.toml", "x.png", "-o", "y.png")
+    assert f"strongest {best} class_{'abc'[best]} ({scores[best]:.4g})" in done.stderr
+
+
+def test_scores_in_a_file_each_are_small_pictures_with_the_common_range() -> None:
+    scores = classifier(10)
+    run_cli("run", "net.toml", "x.png", "-o", "s/{layer}-{map:02d}.png")
+    most = np.abs(scores).max()
+    for index in range(10):
+        with Image.open(f"s/fc-{index:02d}.png") as image:
+            assert 200 < image.width < 800 and 20 < image.height < 120
+        (value,) = values_of(
+            "pad", f"s/fc-{index:02d}.png", "--as-values", "--padding", "0"
+        ).ravel()
+        assert abs(value - scores[index]) <= most / 255 * 1.01
+
+
+@pytest.mark.parametrize("colour", ["", "1"])
+def test_scores_in_the_terminal_are_lines(colour: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NO_COLOR", colour)
+    scores = classifier(10)
+    lines = run_cli("run", "net.toml", "x.png", "--show", "-q").stdout.splitlines()
+    assert [line.split()[0] for line in lines] == [str(k) for k in range(10)]
+    assert [line.split()[-1] for line in lines] == [f"{score:.4g}" for score in scores]
+
+
+def test_the_scores_of_pools_and_banks_outside_of_networks_are_shown_alike() -> None:
+    maps = RNG.uniform(0, 1, (6, 6, 5))
+    save_array("maps.npy", maps)
+    done = run_cli("pool", "maps.npy", "--size", "global", "--mode", "average", "-o", "y.png")
+    means = maps.mean(axis=(0, 1))
+    assert f"strongest {means.argmax()} ({means.max():.4g})" in done.stderr
+    assert pixels("y.png").shape[1] > 300
+    save("photo.png", RNG.integers(0, 256, (6, 6, 3), np.uint8))
+    run_cli("pool", "photo.png", "--size", "global", "-o", "one.png")
+    assert pixels("one.png").shape == (1, 1, 3)
+
+
+@pytest.mark.parametrize("shape", [(1, 8, 8, 5), (2, 1, 9, 3), (1, 1, 1, 7), (1, 300, 200, 2)])
+@pytest.mark.parametrize("labels", [True, False])
+@pytest.mark.parametrize("legend", [True, False])
+def test_no_sheet_is_larger_than_was_planned(
+    shape: tuple[int, int, int, int], labels: bool, legend: bool
+) -> None:
+    groups = tuple(MapGroup(f"a-long-name-of-a-map-{k}", (k,)) for k in range(shape[3]))
+    result = LayerResult("features.0.conv", shape, groups, "features.0.conv")
+    render = RenderOptions(labels=labels, legend=legend)
+    tiles = make_tiles(RNG.standard_normal(shape), groups, render, False)
+    sheet = make_sheet(result, result.all_maps, tiles, render, "run")
+    width, height = sheet_size(result, result.all_maps, render, "run")
+    assert sheet.pixels.shape[0] <= height and sheet.pixels.shape[1] <= width
+
+
+def test_legend_and_title_change_no_value() -> None:
+    maps = RNG.standard_normal((12, 9, 4))
+    save_array("maps.npy", maps)
+    plain = ("pad", "maps.npy", "--padding=0", "--range=symmetric")
+    for words in ((), ("--legend",), ("--legend", "--no-labels"), ("--legend", "--shared-range")):
+        run_cli(*plain, "-o", "y.png", "--overwrite", *words)
+        back = values_of("pad", "y.png", "--as-values", "--padding=0")
+        assert np.abs(back - maps).max() <= np.abs(maps).max() / 255 * 1.01
+    run_cli("pad", "maps.npy", "--padding=0", "-o", "m/", "--legend")
+    assert pixels("m/maps-000.png").shape > (60, 100)
+
+
+def test_the_record_counts_with_the_title() -> None:
+    # JPEG holds 65,500 pixels a side: the title must not lift a sheet over it unseen.
+    save_array("tall.npy", np.zeros((32_760, 1, 2)))
+    error = run_cli("pad", "tall.npy", "--padding=0", "--columns=1", "-o", "y.jpg", code=2).stderr
+    assert "at most 65500 pixels" in error

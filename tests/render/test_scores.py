@@ -1,0 +1,106 @@
+"""Sheets of scores: every value can be read from them, by eye and by `--as-values`."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+
+from cnncli.io.writers import to_text
+from cnncli.render.metadata import picture_record, restore_values
+from cnncli.render.options import MapGroup, RenderOptions
+from cnncli.render.scores import (
+    MOST_BARS,
+    are_scores,
+    plan_scores,
+    score_lines,
+    score_names,
+    score_sheet,
+    strongest,
+)
+from cnncli.render.tiles import Tile, make_tiles
+
+
+def tiles_of(values: np.ndarray, options: RenderOptions | None = None) -> list[Tile]:
+    groups = [MapGroup(str(k), (k,)) for k in range(values.size)]
+    return make_tiles(values.reshape(1, 1, 1, -1), groups, options or RenderOptions(), False)
+
+
+def bar_lengths(values: np.ndarray) -> list[int]:
+    """Right end minus left end of each bar on the sheet, signed by the side of zero it is on."""
+    names = score_names([str(k) for k in range(values.size)])
+    layout, sheet = plan_scores(names), score_sheet(tiles_of(values), names).pixels
+    lengths = []
+    for row in range(values.size):
+        box = layout.boxes[row]
+        line = sheet[box.top + box.height // 2, box.left + box.width + 4 : layout.width - 72 - 16]
+        zero = int(np.nonzero(sheet[box.top, box.left + box.width + 4 : -88] == 200)[0][0])
+        dark = np.nonzero(line < 180)[0]
+        right = dark.max() - zero if dark.size else 0
+        left = zero - dark.min() if dark.size else 0
+        lengths.append(int(right if right >= left else -left))
+    return lengths
+
+
+def test_bars_are_as_long_as_their_values() -> None:
+    values = np.array([3.0, -1.5, 0.75, 0.0])
+    found = np.array(bar_lengths(values)) / 240
+    np.testing.assert_allclose(found, values / 6, atol=0.01)
+    found = np.array(bar_lengths(np.array([0.2, 0.8, 0.4]))) / 240
+    np.testing.assert_allclose(found, [0.25, 1, 0.5], atol=0.01)
+
+
+def test_the_strongest_bar_is_the_darkest() -> None:
+    values = np.array([0.3, 0.9, 0.2])
+    names = ["0", "1", "2"]
+    layout, sheet = plan_scores(names), score_sheet(tiles_of(values), names).pixels
+    boxes = layout.boxes
+    greys = [int(sheet[b.top + 8, b.left + b.width + 8 : layout.width - 90].min()) for b in boxes]
+    assert greys[1] < greys[0] == greys[2]
+
+
+@pytest.mark.parametrize("count", [1, 2, 10, MOST_BARS, MOST_BARS + 1, 1000, 5000])
+@pytest.mark.parametrize("options", [RenderOptions(), RenderOptions(colormap="diverging")])
+def test_all_numbers_come_back(count: int, options: RenderOptions) -> None:
+    values = np.random.default_rng(count).normal(size=count)
+    made = tiles_of(values, options)
+    names = score_names([tile.name for tile in made])
+    sheet = score_sheet(made, names, ["title", "strongest: 3"])
+    layout = plan_scores(names, ["title", "strongest: 3"])
+    assert sheet.pixels.shape[:2] == (layout.height, layout.width)
+    assert layout.width < 800 and layout.height < 1200
+    record = json.loads(to_text(picture_record(made, "", "1.0", sheet)))
+    back = restore_values(sheet.pixels, record)
+    assert back.shape == (1, 1, count)
+    assert np.abs(back[0, 0] - values).max() <= made[0].mapping.step("8") / 2 * 1.001 + 1e-6
+
+
+def test_deep_sheets_and_values_that_are_no_numbers() -> None:
+    values = np.array([np.nan, 1.0, np.inf, -2.0])
+    sheet = score_sheet(tiles_of(values, RenderOptions(depth="16")), ["a", "b", "c", "d"])
+    assert sheet.pixels.dtype == np.uint16
+    score_sheet(tiles_of(np.array([1e308, -1e308])), ["a", "b"])
+    score_sheet(tiles_of(np.zeros(3)), ["a", "b", "c"])
+
+
+def test_what_is_shown_as_scores() -> None:
+    grey, two = (MapGroup("", (0,)),), (MapGroup("0", (0,)), MapGroup("1", (1,)))
+    colour = (MapGroup("", (0, 1, 2)),)
+    assert are_scores((1, 1, 1, 2), two, False) and are_scores((3, 1, 1, 1), grey, False)
+    assert are_scores((1, 1, 1, 1), grey, True) and not are_scores((1, 1, 1, 1), grey, False)
+    assert not are_scores((1, 1, 1, 3), colour, True) and not are_scores((1, 1, 2, 2), two, True)
+
+
+def test_the_strongest_come_first_and_what_is_no_number_last() -> None:
+    assert strongest(np.array([1.0, np.nan, 3.0, 3.0, -1.0]), 5) == [2, 3, 0, 4, 1]
+
+
+def test_lines_for_the_terminal() -> None:
+    values = np.random.default_rng(2).normal(size=100)
+    lines = score_lines(score_names([str(k) for k in range(100)]), values.tolist(), 60, False)
+    assert len(lines) == MOST_BARS and max(map(len, lines)) <= 60
+    assert lines[0].split()[0] == str(values.argmax())
+    assert lines[0].split()[-1] == f"{values.max():.4g}"
+    (said,) = score_lines(["0"], [float("nan")], 40, True)
+    assert "not finite" in said
