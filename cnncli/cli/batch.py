@@ -49,7 +49,7 @@ def run_batch(
         Further fields of the `Job`.
     """
     from cnncli.batch.report import Report
-    from cnncli.batch.run import run
+    from cnncli.batch.run import InlineRunner, run
     from cnncli.batch.sources import gather
     from cnncli.pipeline.output_names import output_folder
     from cnncli.pipeline.process import plan_batch
@@ -67,11 +67,12 @@ def run_batch(
     plan = plan_batch(job, gather(*names, *lists, output_folder(results.output)))
     report = Report(len(plan.targets))
     runner = _choose_runner(job, report.total, batch)
+    inline = isinstance(runner, InlineRunner)
     start_work()
     if report.total > 1:
         signals.set_progress(lambda: f"{report.done} of {report.total} done")
     with (
-        ProgressReporter(report, results, batch.dry_run) as progress,
+        ProgressReporter(report, results, batch.dry_run, inline) as progress,
         _report_file(batch.report, job, plan, report) as keep,
         contextlib.closing(run(job, plan, runner, fail_fast=batch.fail_fast)) as outcomes,
     ):

@@ -11,10 +11,15 @@ from cnncli.cli.command import Command, OptionGroup, argument, flag, option
 from cnncli.cli.group import check_output_open
 from cnncli.cli.layer import either_layer
 from cnncli.cli.options import FILE, ImageOptions, LayerOptions, read_options
+from cnncli.cli.progress import show_steps
 from cnncli.cli.types import Choice, FiniteFloat
 from cnncli.core.choices import CONVENTION_NAMES, PEER_NAMES
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
+    from cnncli.compare.run import Comparison
+    from cnncli.io.images import ReadOptions
     from cnncli.network.layers import ConvLayer, PoolLayer
 
 EXAMPLES = """\b
@@ -61,6 +66,7 @@ class CompareImageOptions(OptionGroup):
     max_pixels: int = ImageOptions.max_pixels
     max_memory: int | None = ImageOptions.max_memory
     as_json: bool = flag("--json", common=True, help="Print a JSON object for each comparison.")
+    quiet: bool = flag("-q", "--quiet", common=True, help="Print nothing: the exit code tells.")
 # fmt: on
 
 
@@ -86,24 +92,36 @@ def compare(options: CompareOptions, layer: LayerOptions, images: CompareImageOp
     _check(options, operation)
     check_output_open()
     paths = [local_path(path, "compare") for path in options.paths]
-    read, tolerance = read_options(images), options.tolerance
-    comparisons: list[run.Comparison] = []
-    if operation is None or len(paths) == 2:
-        image = None if options.image is None else local_path(options.image, "--image")
-        comparisons.append(run.compare_results(paths, read, tolerance, operation, image))
-    else:
-        (path,) = paths
-        if options.peers:
-            comparisons += run.compare_peers(path, read, operation, options.peers, tolerance)
-        if options.conventions or not options.peers:
-            names = options.conventions or CONVENTION_NAMES
-            comparisons += run.compare_conventions(path, read, operation, names, tolerance)
+    image = None if options.image is None else local_path(options.image, "--image")
+    with show_steps(images.quiet):
+        comparisons = _compare(options, operation, paths, image, read_options(images))
     lines = run.lines(comparisons)
     if images.as_json:
         lines = [json_text(run.record(comparison)) for comparison in comparisons]
-    for line in lines:
+    for line in () if images.quiet else lines:
         click.echo(line)
     return 0 if all(c.equal or c.kind == "convention" for c in comparisons) else 1
+
+
+def _compare(
+    options: CompareOptions,
+    operation: ConvLayer | PoolLayer | None,
+    paths: list[Path],
+    image: Path | None,
+    read: ReadOptions,
+) -> list[Comparison]:
+    from cnncli.compare import run
+
+    if operation is None or len(paths) == 2:
+        return [run.compare_results(paths, read, options.tolerance, operation, image)]
+    (path,), settings = paths, (read, operation)
+    comparisons: list[Comparison] = []
+    if options.peers:
+        comparisons += run.compare_peers(path, *settings, options.peers, options.tolerance)
+    if options.conventions or not options.peers:
+        names = options.conventions or CONVENTION_NAMES
+        comparisons += run.compare_conventions(path, *settings, names, options.tolerance)
+    return comparisons
 
 
 def _check(options: CompareOptions, layer: ConvLayer | PoolLayer | None) -> None:

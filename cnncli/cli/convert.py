@@ -11,6 +11,7 @@ import click
 from cnncli.cli.command import Command, OptionGroup, flag, option
 from cnncli.cli.group import tell
 from cnncli.cli.options import ONE_OR_TWO, network_argument, overwrite_option, until_option
+from cnncli.cli.progress import show_steps
 from cnncli.cli.types import FiniteFloat, Floats
 from cnncli.errors import OptionError, quote
 
@@ -74,18 +75,18 @@ def convert(options: ConvertOptions) -> None:
     check_files(path, weights, options.overwrite)
     size = (options.size, options.size) if isinstance(options.size, int) else options.size
     source, part = local_path(options.network, "NETWORK"), options.until is not None
-    model = load_model(source, size=size, part=part).until(options.until)
     values = {"scale": options.scale, "mean": options.mean, "std": options.std}
-    arrays = save_network(
-        model,
-        path,
-        weights,
-        prepare=values if any(value is not None for value in values.values()) else None,
-        comment="\n".join(
-            (f"Written by cnncli convert from {quote(Path(options.network).name)}.", *model.notes)
-        ),
-        overwrite=options.overwrite,
-    )
+    written_from = f"Written by cnncli convert from {quote(Path(options.network).name)}."
+    with show_steps(options.quiet):
+        model = load_model(source, size=size, part=part).until(options.until)
+        arrays = save_network(
+            model,
+            path,
+            weights,
+            prepare=values if any(value is not None for value in values.values()) else None,
+            comment="\n".join((written_from, *model.notes)),
+            overwrite=options.overwrite,
+        )
     if not options.quiet:
         _report(model, path, weights, arrays)
 

@@ -6,7 +6,7 @@ import shutil
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
@@ -21,12 +21,14 @@ from cnncli.cli.options import (
     LayerOptions,
     overwrite_option,
 )
-from cnncli.cli.progress import is_terminal_stream, tell_file
+from cnncli.cli.progress import is_terminal_stream, show_steps, tell_file
 from cnncli.cli.types import ChannelCount, Numbers
 
 if TYPE_CHECKING:
     from cnncli.core.geometry import Pair
-    from cnncli.explain.run import ExplainJob
+    from cnncli.explain.animation.run import FramesDone
+    from cnncli.explain.page.run import PageDone
+    from cnncli.explain.run import ExplainJob, ExplainResult
     from cnncli.pipeline.output_names import Source
 
 EXAMPLES = """\b
@@ -138,7 +140,7 @@ def explain(
     and the result.
     """
     from cnncli.batch.sources import gather_one
-    from cnncli.explain.run import ExplainJob
+    from cnncli.explain.run import ExplainJob, ExplainResult
 
     chosen = network_or_layer(value.paths, layer, frozenset({"layer"}))
     _check(value, results)
@@ -146,13 +148,15 @@ def explain(
         check_output_open()
     source = gather_one(chosen.pictures, is_terminal_stream(sys.stdin), "explain")
     start_work()
-    model = chosen.model(value.layer is not None, "--layer")
-    name = None if value.layer is None else model.find(value.layer)
-    job = make(ExplainJob, value, job=make_job(model, images, results, jobs=1), layer=name)
-    if results.output is None:
-        _print(job, source, value.backward, results)
+    with show_steps(results.quiet):
+        model = chosen.model(value.layer is not None, "--layer")
+        name = None if value.layer is None else model.find(value.layer)
+        job = make(ExplainJob, value, job=make_job(model, images, results, jobs=1), layer=name)
+        done = _explain(job, source, value.backward, results)
+    if isinstance(done, ExplainResult):
+        _print(done, results)
     else:
-        _write(job, source, results)
+        tell_file(done.report_line, done, results.quiet, results.as_json)
 
 
 def _check(value: ValueOptions, results: ExplanationOptions) -> None:
@@ -168,43 +172,41 @@ def _check(value: ValueOptions, results: ExplanationOptions) -> None:
             raise click.UsageError(f"{typed[name].opts[-1]} is for the frames of -o steps.gif.")
 
 
-def _print(job: ExplainJob, source: Source, backward: bool, results: ExplanationOptions) -> None:
+def _explain(
+    job: ExplainJob, source: Source, backward: bool, results: ExplanationOptions
+) -> ExplainResult[Any] | PageDone | FramesDone:
+    """Explain an output or an input; write that if it goes to a file: a page, or frames."""
+    from cnncli.explain import run
+
+    if results.output is None:
+        return run.run_backward(job, source) if backward else run.run(job, source)
+    if results.is_page:
+        from cnncli.explain.page.run import write_page
+
+        return write_page(job, source)
+    from cnncli.explain.animation.frames import FrameOptions
+    from cnncli.explain.animation.run import write_frames
+
+    return write_frames(job, source, make(FrameOptions, results))
+
+
+def _print(result: ExplainResult[Any], results: ExplanationOptions) -> None:
     """Print the way to an output, or the way back to an input."""
     from cnncli.explain.backward import BackwardExplanation
-    from cnncli.explain.run import run, run_backward
     from cnncli.explain.text.backward import backward_lines
     from cnncli.explain.text.forward import TextOptions, text_lines
     from cnncli.explain.to_json import record
     from cnncli.render.terminal import colour_allowed
     from cnncli.render.to_json import json_text
 
-    result = run_backward(job, source) if backward else run(job, source)
     explanation = result.explanation
     if results.as_json:
         click.echo(json_text({**record(explanation), "notes": result.notes}))
         return
     colour = is_terminal_stream(sys.stdout) and colour_allowed()
     text = TextOptions(shutil.get_terminal_size().columns, colour, results.channels)
-    if isinstance(explanation, BackwardExplanation):
-        lines = backward_lines(explanation, text)
-    else:
-        lines = text_lines(explanation, text)
-    for line in lines:
+    write = backward_lines if isinstance(explanation, BackwardExplanation) else text_lines
+    for line in write(explanation, text):
         click.echo(line)
     for note in () if results.quiet else result.notes:
         tell(f"note: {note}")
-
-
-def _write(job: ExplainJob, source: Source, results: ExplanationOptions) -> None:
-    """Write a page, or frames."""
-    if results.is_page:
-        from cnncli.explain.page import run as page
-
-        written = page.write_page(job, source)
-        tell_file(page.report_line(written), written, results.quiet, results.as_json)
-    else:
-        from cnncli.explain.animation import run as animation
-        from cnncli.explain.animation.frames import FrameOptions
-
-        frames = animation.write_frames(job, source, make(FrameOptions, results))
-        tell_file(animation.report_line(frames), frames, results.quiet, results.as_json)

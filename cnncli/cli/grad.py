@@ -22,8 +22,8 @@ from cnncli.cli.options import (
     output_option,
     until_option,
 )
-from cnncli.cli.progress import is_terminal_stream, tell_outcome
-from cnncli.cli.types import RangeType
+from cnncli.cli.progress import is_terminal_stream, show_steps, tell_outcome
+from cnncli.cli.types import Numbers, RangeType
 
 EXAMPLES = """\b
 Examples:
@@ -67,11 +67,11 @@ class GradOptions(OptionGroup):
         "--params", metavar="DIR", common=True,
         help="Write the gradients of all weights and biases: DIR/conv1-W.npy and so on.",
     )
-    check: int | None = option(
-        "--check", type=click.IntRange(min=1), is_flag=False, flag_value=20, metavar="[N]",
-        common=True,
-        help="Compare with finite differences in float64 at N random cells (20) of the input and "
-        "of each parameter. Fail above 1e-6.",
+    check: int | str | None = option(
+        "--check", type=Numbers((1,), 1, "N", words=("auto",)), is_flag=False, flag_value="auto",
+        metavar="[N]", common=True,
+        help="Compare with finite differences in float64 at N random cells of the input and of "
+        "each parameter (20, fewer in large networks). Fail above 1e-6.",
     )
 # fmt: on
 
@@ -131,18 +131,19 @@ def grad(
     if options.overlay and options.winners:
         raise click.UsageError("--overlay and --winners exclude each other.")
     results.check()
-    model = chosen.model(options.until is not None).until(options.until)
     upstream = None if options.upstream is None else local_path(options.upstream, "--upstream")
-    job = GradJob(
-        make_job(model, images, results, **results.job_fields()),
-        None if options.unit is None else parse_unit(options.unit, model.find),
-        upstream,
-        "overlay" if options.overlay else "winners" if options.winners else "gradient",
-        options.params,
-        options.check or 0,
-    )
     source = gather_one(chosen.pictures, is_terminal_stream(sys.stdin), "grad")
-    outcome, check = run(job, source)
+    with show_steps(results.quiet):
+        model = chosen.model(options.until is not None).until(options.until)
+        job = GradJob(
+            make_job(model, images, results, **results.job_fields()),
+            None if options.unit is None else parse_unit(options.unit, model.find),
+            upstream,
+            "overlay" if options.overlay else "winners" if options.winners else "gradient",
+            options.params,
+            options.check,
+        )
+        outcome, check = run(job, source)
     report = Report()
     report.add(outcome)
     tell_outcome(outcome, results.quiet, results.as_json)

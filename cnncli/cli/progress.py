@@ -5,12 +5,15 @@ from __future__ import annotations
 import contextlib
 import shutil
 import sys
+import threading
 import time
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, Final
 
 import click
 
 from cnncli.cli.group import show_error, tell
+from cnncli.system import progress, signals
 
 if TYPE_CHECKING:
     from cnncli.batch.report import Report
@@ -21,9 +24,75 @@ CLEAR_LINE: Final = "\r\x1b[K"
 REDRAW_SECONDS: Final = 0.1
 """Seconds in which the bar stays as it is: drawing it takes longer than a small image."""
 
+SILENT_SECONDS: Final = 1.5
+"""Seconds of work without a word about it."""
+
+
+@contextlib.contextmanager
+def show_steps(quiet: bool) -> Iterator[None]:
+    """Show on a terminal what the work inside has reached, if it takes longer than a moment.
+
+    It is one line on standard error, which is gone at the end.
+
+    Parameters
+    ----------
+    quiet : bool
+        Whether nothing is shown.
+    """
+    if quiet or not is_terminal_stream(sys.stderr):
+        yield
+        return
+    line = _StepLine()
+    with signals.undone_by(line.close):
+        line.open()
+        try:
+            yield
+        finally:
+            line.close()
+
+
+class _StepLine:
+    """A line that tells the step and the seconds, drawn anew by a thread of its own."""
+
+    def __init__(self) -> None:
+        self.begin = time.monotonic()
+        self.ended = threading.Event()
+        self.drawing = threading.Lock()
+        self.drawn = False
+        progress.set_step("working")
+
+    def open(self) -> None:
+        """Begin to watch."""
+        threading.Thread(target=self._watch, daemon=True).start()
+
+    def close(self) -> None:
+        """End, and leave an empty line."""
+        self.ended.set()
+        with self.drawing:
+            if self.drawn:
+                tell(CLEAR_LINE, newline=False)
+                self.drawn = False
+
+    def _watch(self) -> None:
+        self.ended.wait(SILENT_SECONDS)
+        while not self.ended.is_set():
+            self._draw()
+            self.ended.wait(REDRAW_SECONDS)
+
+    def _draw(self) -> None:
+        seconds = time.monotonic() - self.begin
+        text = f"{progress.step_text()}, {seconds:.0f} s"
+        width = shutil.get_terminal_size().columns - 1
+        with self.drawing:
+            if not self.ended.is_set():
+                self.drawn = True
+                tell(f"{CLEAR_LINE}{text[:width]}", newline=False)
+
 
 class ProgressReporter:
     """Reports what becomes of images: on a terminal a bar for many of them, else lines.
+
+    While a single image takes long, a terminal shows the step that it has reached.
 
     Parameters
     ----------
@@ -32,26 +101,34 @@ class ProgressReporter:
     results : ResultOptions
     dry_run : bool
         Whether nothing is written.
+    inline : bool
+        Whether this process does the work.
     """
 
-    def __init__(self, report: Report, results: ResultOptions, dry_run: bool) -> None:
+    def __init__(self, report: Report, results: ResultOptions, dry_run: bool, inline: bool) -> None:
         self.report, self.results, self.dry_run = report, results, dry_run
         self.begin = time.monotonic()
         has_bar = report.total > 1 and not dry_run and _allows_bar(results)
         self.bar = _Bar(report.total, self.begin) if has_bar else None
+        self.has_steps = report.total == 1 and inline
+        self.steps = contextlib.ExitStack()
 
     def __enter__(self) -> ProgressReporter:
         if self.bar is not None:
             self.bar.open()
+        elif self.has_steps:
+            self.steps.enter_context(show_steps(self.results.quiet))
         return self
 
     def __exit__(self, *error: object) -> None:
+        self.steps.close()
         if self.bar is not None:
             self.bar.close()
 
     def take(self, outcome: Outcome) -> None:
         """Count one outcome and say what became of it."""
         self.report.add(outcome)
+        self.steps.close()
         if self.bar is None:
             tell_outcome(outcome, self.results.quiet, self.results.as_json)
             return

@@ -17,6 +17,7 @@ from cnncli.cli.options import (
     network_argument,
     until_option,
 )
+from cnncli.cli.progress import show_steps
 
 if TYPE_CHECKING:
     from cnncli.network.graph import Network
@@ -61,7 +62,8 @@ def run(
     from cnncli.network.load import load_model
 
     part = options.until is not None or bool(options.layers)
-    model = load_model(local_path(options.network, "NETWORK"), part=part).until(options.until)
+    with show_steps(results.quiet):
+        model = load_model(local_path(options.network, "NETWORK"), part=part).until(options.until)
     layers = _layers_written(model.network, [model.find(name) for name in options.layers])
     several = len(set(options.layers)) > 1
     return run_batch(model, images, batch, results, layers=layers, several=several)

@@ -25,6 +25,7 @@ from cnncli.network.conventions import (
 from cnncli.network.graph import Network
 from cnncli.network.layers import ConvLayer, PoolLayer
 from cnncli.pipeline.feature_maps import FeatureMaps
+from cnncli.system.progress import track
 
 MOST_TOGETHER: Final = 2
 """Changes of the layer that are tried together, beside those of `BESIDE`."""
@@ -168,7 +169,11 @@ def find_causes(result: Values, operation: Operation, forms: Sequence[ResultForm
     loose: list[tuple[ResultForm, Way]] = []
     by_tools: dict[ResultForm, list[Way]] = {}
     for ways in _ways(operation, result.shape):
-        found = [(form, way) for way, other in ways for form in _fitting(other, sample, forms)]
+        found = [
+            (form, way)
+            for way, other in track(ways, "looking for the cause, changes tried")
+            for form in _fitting(other, sample, forms)
+        ]
         loose += [(form, way) for form, way in found if form.loose]
         for form in by_tools or [form for form in forms if not form.loose]:
             confirmed = _confirm(result, operation, form, found)

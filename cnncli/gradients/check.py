@@ -1,7 +1,8 @@
-"""Gradients against finite differences, at random places, in float64."""
+"""Gradients against finite differences, at random cells, in float64."""
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Final
@@ -9,16 +10,26 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from cnncli.gradients.unit import Gradient, find_gradient
+from cnncli.gradients.unit import Gradient, find_gradient, parameter_names
 from cnncli.network.graph import SOURCE, Network
-from cnncli.network.layers import FloatArray
+from cnncli.network.layers import ConvLayer, FloatArray, Shape
 from cnncli.network.passes import Forward
+from cnncli.system import progress
 
 TOLERANCE: Final = 1e-6
 """The largest difference allowed, relative to the largest gradient by the same array."""
 
 STEPS: Final = (1e-3, 1e-4, 1e-5, 1e-6)
-"""Relative to the number that is changed; a smaller one is tried where a kink is met."""
+"""Relative to the number that is changed; the next one is tried where a kink is met."""
+
+MOST_CELLS, LEAST_CELLS = 20, 3
+"""Cells of each array that are compared, if no number is asked for."""
+
+QUICK_WORK: Final = 2e10
+"""Products of a check that takes some seconds: large networks have fewer cells compared."""
+
+VALUE_WORK: Final = 20
+"""Products that take as long as one value of an output, beside the sums of convolutions."""
 
 _SURE: Final = TOLERANCE / 4
 _OTHERS: Final = ((0, 2, 3), (0, 1, 3))
@@ -31,9 +42,9 @@ class Check:
     Parameters
     ----------
     compared : int
-        Places.
+        Cells of the input and of parameters.
     left_out : int
-        Places whose slopes differ from one side to the other however small the step, because a
+        Cells whose slopes differ from one side to the other however small the step, because a
         relu or a maximum has its kink there, or drown in rounding.
     difference : float
         The largest one.
@@ -61,10 +72,10 @@ def check_line(check: Check) -> str:
     Examples
     --------
     >>> check_line(Check(90, 2, 1e-9, 2e-10, "conv1-W"))[:76]
-    'gradients checked at 90 places: largest difference 1e-09, relative 2e-10 (co'
+    'gradients checked at 90 cells: largest difference 1e-09, relative 2e-10 (con'
     """
     line = (
-        f"gradients checked at {check.compared} places: largest difference {check.difference:.3g}, "
+        f"gradients checked at {check.compared} cells: largest difference {check.difference:.3g}, "
         f"relative {check.relative:.3g} ({check.where})"
     )
     if not check.left_out:
@@ -73,6 +84,38 @@ def check_line(check: Check) -> str:
         f"{line}; {check.left_out} more left out: slopes that differ from side to side, as at the "
         "kink of a relu, or are lost in rounding"
     )
+
+
+def quick_count(network: Network, shape: Shape) -> int:
+    """Return of how many cells of each array a check is done in some seconds.
+
+    Parameters
+    ----------
+    network : Network
+    shape : (m, n_H, n_W, n_C)
+
+    Returns
+    -------
+    int
+        From `LEAST_CELLS` to `MOST_CELLS`.
+
+    Examples
+    --------
+    >>> from cnncli.network.layers import PoolLayer
+    >>> network = Network.chain(PoolLayer())
+    >>> quick_count(network, (1, 8, 8, 1)), quick_count(network, (1, 20000, 20000, 3))
+    (20, 3)
+    """
+    shapes = network.shapes(shape)
+    total = after = 0
+    for node in reversed(network.nodes):
+        after += VALUE_WORK * math.prod(shapes[node.name])
+        if isinstance(node.layer, ConvLayer):
+            after += node.layer.multiply_adds(shapes[node.inputs[0]])
+        # A change of a parameter is followed from its layer to the end.
+        total += after * len(parameter_names(node.layer))
+    total += after
+    return min(max(int(QUICK_WORK / (4 * total)), LEAST_CELLS), MOST_CELLS)
 
 
 def check_gradient(
@@ -85,7 +128,7 @@ def check_gradient(
     network, X, layer, upstream
         As in `find_gradient`; computed in float64 whatever their dtype.
     count : int
-        Random places that are looked at: of the input cells that the layer is made from, and of
+        Random cells that are compared: of the input cells that the layer is made from, and of
         each parameter.
     seed : int
 
@@ -118,12 +161,15 @@ def check_gradient(
             for name, gradients in gradient.parameters.items()
             for key, dP in gradients.items()
         }
+        chosen = {}
+        for (name, key), dP in arrays.items():
+            among = _reached(gradient) if name == SOURCE else np.arange(dP.size)
+            chosen[name, key] = rng.choice(among, min(count, len(among)), replace=False)
+        steps = _Steps(sum(map(len, chosen.values())))
         for (name, key), dP in arrays.items():
             changes = _Changes(gradient.done, upstream, name, key)
-            among = _reached(gradient) if name == SOURCE else np.arange(dP.size)
-            places = rng.choice(among, min(count, len(among)), replace=False)
             label = SOURCE if name == SOURCE else f"{name}-{key}"
-            checks.append(_compare(changes, dP, places.tolist(), label))
+            checks.append(_compare(changes, dP, chosen[name, key].tolist(), label, steps))
     worst = max(checks, key=lambda check: check.relative)
     return Check(
         sum(check.compared for check in checks),
@@ -144,6 +190,19 @@ def _reached(gradient: Gradient) -> NDArray[np.intp]:
     m, n_H, n_W, n_C = X.shape
     down, across = network.reads((m, n_H, n_W, n_C), network.names[-1], box)[SOURCE]
     return np.arange(X.size).reshape(X.shape)[:, down, across].ravel()
+
+
+@dataclass
+class _Steps:
+    """How many cells are compared, and how many of them were."""
+
+    total: int
+    done: int = 0
+
+    def take_one(self) -> None:
+        """Tell that another one begins."""
+        progress.set_step("checking the gradient", self.done, self.total)
+        self.done += 1
 
 
 @dataclass(frozen=True)
@@ -186,12 +245,19 @@ class _Changes:
             stale.add(node.name)
         return values[self.done.network.nodes[-1].name]
 
-    def slopes(self, array: FloatArray, index: int, size: float, doubt: float) -> list[_Slope]:
-        """Return the slopes at one place for smaller and smaller steps, until one is sure."""
+    def slopes(
+        self, array: FloatArray, index: int, size: float, doubt: float, steps: list[float]
+    ) -> list[_Slope]:
+        """Return the slopes at one cell by one step after the other, until one is sure.
+
+        That step moves to the front of `steps`: it is likely to do for the next cell too.
+        """
         slopes: list[_Slope] = []
-        for relative in STEPS:
+        for relative in tuple(steps):
             slopes.append(self._slope(array, index, relative * size))
             if slopes[-1].doubt <= doubt:
+                steps.remove(relative)
+                steps.insert(0, relative)
                 break
         return slopes
 
@@ -208,20 +274,26 @@ class _Changes:
         return _Slope((7 * (b + c) - a - d) / 12, max(bend, rounding))
 
     def _moved(self, array: FloatArray, index: int, by: float) -> FloatArray:
+        if by == 0:
+            return self.done.values[self.done.network.names[-1]]
         changed = array.copy()
         changed.flat[index] += by
         return self.output(changed)
 
 
-def _compare(changes: _Changes, gradient: FloatArray, places: list[int], label: str) -> Check:
+def _compare(
+    changes: _Changes, gradient: FloatArray, cells: list[int], label: str, steps: _Steps
+) -> Check:
     array = changes.array(gradient.shape)
     exact = gradient.ravel()
     largest = float(np.abs(exact).max())
     typical = float(np.median(np.abs(array))) or 1.0
     tried: dict[int, list[_Slope]] = {}
-    for index in places:
+    relative_steps = list(STEPS)
+    for index in cells:
+        steps.take_one()
         size = max(abs(float(array.flat[index])), typical)
-        tried[index] = changes.slopes(array, index, size, _SURE * largest)
+        tried[index] = changes.slopes(array, index, size, _SURE * largest, relative_steps)
     # A gradient that is wrongly 0 must not be the measure of itself.
     firsts = [abs(slopes[0].value) for slopes in tried.values()]
     largest = max([largest, *(value for value in firsts if np.isfinite(value))])
@@ -231,4 +303,4 @@ def _compare(changes: _Changes, gradient: FloatArray, places: list[int], label: 
         differences += [abs(slope - float(exact[index])) for slope in sure[:1]]
     most = max(differences, default=0.0)
     relative = most / largest if largest else 0.0
-    return Check(len(differences), len(places) - len(differences), most, relative, label)
+    return Check(len(differences), len(cells) - len(differences), most, relative, label)

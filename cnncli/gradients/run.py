@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from cnncli.errors import CnnCliError, OptionError
-from cnncli.gradients.check import TOLERANCE, Check, check_gradient, check_line
+from cnncli.gradients.check import TOLERANCE, Check, check_gradient, check_line, quick_count
 from cnncli.gradients.pictures import (
     GradientView,
     overlay_limit,
@@ -71,8 +71,9 @@ class GradJob:
         ``gradient``, ``overlay`` or ``winners``.
     params : str, optional
         Folder for the gradients of all parameters.
-    check : int
-        Random places to compare with finite differences; 0: none.
+    check : int or "auto", optional
+        Random cells of each array to compare with finite differences; auto: as many as take some
+        seconds.
     """
 
     job: Job
@@ -80,7 +81,7 @@ class GradJob:
     upstream: Path | None = None
     shows: str = "gradient"
     params: str | None = None
-    check: int = 0
+    check: int | str | None = None
 
 
 @dataclass(frozen=True)
@@ -221,14 +222,16 @@ def _check_memory(plan: _GradPlan, picture: Picture) -> None:
 
 def _checked(plan: _GradPlan, picture: Picture, upstream: FloatArray) -> Check | None:
     count = plan.request.check
-    if not count:
+    if count is None:
         return None
+    if not isinstance(count, int):
+        count = quick_count(plan.network, picture.shape)
     check = check_gradient(plan.network, picture.values(), plan.unit.layer, upstream, count)
     if check.compared == 0:
         raise CnnCliError(
-            f"none of {check.left_out} places can be compared: slopes differ from one side to the "
+            f"none of {check.left_out} cells can be compared: slopes differ from one side to the "
             "other, or are lost in rounding",
-            hint="a unit that is neither silent nor saturated, as before a softmax, or more places",
+            hint="a unit that is neither silent nor saturated, as before a softmax, or more cells",
         )
     if not check.passed:
         raise CnnCliError(

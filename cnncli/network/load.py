@@ -9,6 +9,7 @@ from typing import Final
 from cnncli.core.geometry import Pair
 from cnncli.errors import FileProblem
 from cnncli.network.graph import SIZE_UNKNOWN, Model
+from cnncli.system import progress
 
 __all__ = ["Model", "load_model"]
 
@@ -63,6 +64,7 @@ def load_model(
     if reader is None:
         endings = " or ".join(_READERS)
         raise FileProblem(f"a network file must end in {endings}", path=path)
+    progress.set_step("reading the network")
     model: Model = import_module(reader).read(path, weights=weights, size=size)
     if model.stopper and not part:
         hint = f"{part_option} {model.readable} takes the part that can be read"

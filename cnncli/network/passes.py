@@ -12,6 +12,7 @@ import numpy as np
 from cnncli.network.graph import SOURCE, Network, Node
 from cnncli.network.layers import ConvLayer, FloatArray, Gradients, Layer, MergeLayer, Shape
 from cnncli.network.layers.base import has_strips
+from cnncli.system import progress
 from cnncli.system.threads import run_all
 
 
@@ -44,9 +45,10 @@ class Forward:
         """
         values: dict[str, FloatArray] = dict(upstream)
         parameters: dict[str, Gradients] = {}
-        for node in reversed(self.network.nodes):
+        for number, node in enumerate(reversed(self.network.nodes)):
             if node.name not in values:
                 continue
+            progress.set_step(f"backward pass, {node.name}", number, len(self.network.nodes))
             dXs, parameters[node.name] = _backward(node, values[node.name], self.caches)
             for name, dX in zip(node.inputs, dXs, strict=True):
                 values[name] = values[name] + dX if name in values else dX
@@ -80,7 +82,8 @@ def forward(network: Network, X: FloatArray) -> Forward:
     ['input', 'pool1']
     """
     values, caches = {SOURCE: X}, {}
-    for node in network.nodes:
+    for number, node in enumerate(network.nodes):
+        progress.set_step(f"forward pass, {node.name}", number, len(network.nodes))
         inputs = (values[name] for name in node.inputs)
         values[node.name], caches[node.name] = node.layer.forward(*inputs)
     return Forward(network, values, caches)
@@ -126,6 +129,7 @@ def forward_layers(
     values = {SOURCE: X}
     del X
     for number, node in enumerate(network.nodes):
+        progress.set_step(f"computing {node.name}", number, len(network.nodes))
         values[node.name] = _infer(node.layer, [values[name] for name in node.inputs], jobs)
         for name in [name for name in values if last_use.get(name, number) <= number]:
             if name != node.name:

@@ -20,6 +20,7 @@ from cnncli.io import atomic
 from cnncli.network.graph import NORMALIZE, SOURCE, Model, Node
 from cnncli.network.layers import ConvLayer, FloatArray, ScaleLayer
 from cnncli.network.toml_reader import MAX_BYTES, MAX_LAYERS
+from cnncli.system.progress import set_step
 
 WEIGHT_SUFFIXES: Final = (".npz", ".safetensors")
 _SPOKEN: Final = ("mode", "size", "padding")
@@ -72,6 +73,7 @@ def write_network(
     <BLANKLINE>
     """
     store = _Store(weights)
+    set_step("gathering the weights")
     nodes = [node for node in model.network.nodes if node.name != NORMALIZE]
     paragraphs = [[f"# {line}" for line in comment.splitlines()]]
     paragraphs.append(_table("[input]", _input_fields(model, prepare)))
@@ -101,6 +103,7 @@ def encode_weights(arrays: Mapping[str, FloatArray], suffix: str) -> bytes:
     >>> encode_weights({"conv1.bias": np.zeros(2)}, ".npz")[:2]
     b'PK'
     """
+    set_step("writing the weights")
     plain = {key: np.ascontiguousarray(array) for key, array in arrays.items()}
     if suffix == ".npz":
         stream = io.BytesIO()

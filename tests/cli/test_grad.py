@@ -256,9 +256,9 @@ def test_checks_say_how_close_the_gradients_are(net: str) -> None:
     check = lines[-1]["check"]
     assert check["passed"] and check["relative"] < 1e-6
     assert check["compared"] > 60
-    assert lines[0]["notes"][-1].startswith(f"gradients checked at {check['compared']} places: ")
+    assert lines[0]["notes"][-1].startswith(f"gradients checked at {check['compared']} cells: ")
     result = run_cli("grad", net, "photo.png", "--unit", "conv2:0", "--check", "2", "--overwrite")
-    assert "gradients checked at 12 places" in result.stderr
+    assert "gradients checked at 12 cells" in result.stderr
 
 
 def test_a_check_that_fails_writes_nothing(net: str, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -278,7 +278,7 @@ def test_a_check_that_can_compare_nothing_fails() -> None:
     save("black.png", np.zeros((4, 4), np.uint8))
     Path("relu.toml").write_text('[[layers]]\ntype = "activation"\nactivation = "relu"\n')
     error = refused_untouched("grad", "relu.toml", "black.png", "--unit", "activation1", "--check")
-    assert "none of 16 places can be compared" in error
+    assert "none of 16 cells can be compared" in error
 
 
 def test_float64_stays(net: str) -> None:
@@ -338,7 +338,7 @@ def test_outputs_that_exist_are_kept_or_skipped(net: str) -> None:
         (["--unit", "conv2:1", "-o", "photo.png", "--overwrite"], 2, "one of the inputs"),
         (["--unit", "conv2:1", "--params", "x.npy"], 1, "not a folder"),
         (["--unit", "conv2:1", "--depth", "16"], 2, "--depth 16 needs --colormap gray"),
-        (["--unit", "conv2:1", "--check", "0"], 2, "x>=1"),
+        (["--unit", "conv2:1", "--check", "0"], 2, "whole numbers of 1 to"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else None,
 )

@@ -15,7 +15,7 @@ LINES = 60
 ELSEWHERE = {
     "batch/test_pool.py": "batch/worker pipeline/job pipeline/process",
     "batch/test_sources.py": "batch/listing",
-    "cli/test_batch.py": "batch/run cli/progress",
+    "cli/test_batch.py": "batch/run",
     "cli/test_compare.py": "compare/run",
     "cli/test_command.py": "cli/options",
     "cli/test_conv.py": "cli/layer cli/layer_commands",

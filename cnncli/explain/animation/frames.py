@@ -14,6 +14,7 @@ from cnncli.explain.explained_layer import ExplainedLayer, check_position
 from cnncli.explain.forward import explain
 from cnncli.explain.model import AxisWindow, Block, Explanation, padding_of
 from cnncli.network.layers import FloatArray
+from cnncli.system.progress import track
 
 MOST_CELLS: Final = 64
 """Rows and columns of the input that a frame has room for."""
@@ -181,7 +182,11 @@ def plan_animation(
     mode = explained.pad_mode
     rows, cols = (_axis_span(*side, mode) for side in zip(axes, at, counts, strict=True))
     (downs, acrosses), notes = _limit_frames((rows.outputs, cols.outputs), at, options.most)
-    explanations = (explain(explained, (r, c), index, image) for r in downs for c in acrosses)
+    positions = [(row, col) for row in downs for col in acrosses]
+    explanations = (
+        explain(explained, position, index, image)
+        for position in track(positions, "explaining the frames", len(positions))
+    )
     windows = rows.window, cols.window
     channels = []
     for step, block in chosen:

@@ -24,6 +24,7 @@ from cnncli.io.writers import encode
 from cnncli.pipeline.one_output import OneOutput, one_output_file
 from cnncli.pipeline.output_names import OutFile, Source
 from cnncli.system.memory import check_memory
+from cnncli.system.progress import set_step, track
 
 FRAME_NUMBER: Final = re.compile(r"\{frame(?::0?(\d{1,2})d)?\}")
 PIXEL_BYTES: Final = 24
@@ -48,6 +49,13 @@ class FramesDone:
     durations : tuple of int
         Milliseconds.
     notes : tuple of str
+
+    Examples
+    --------
+    >>> frames = ((3, 4), (3, 5))
+    >>> done = FramesDone(("a.gif",), 9000, "conv1", 0, frames, (300, 640), (500, 1500), ())
+    >>> done.report_line
+    'a.gif, 9 kB, 2 frames of 640x300: rows 3 to 3 and columns 4 to 5 of conv1'
     """
 
     outputs: tuple[str, ...]
@@ -58,6 +66,19 @@ class FramesDone:
     size: Pair
     durations: tuple[int, ...]
     notes: tuple[str, ...]
+
+    @property
+    def report_line(self) -> str:
+        """The report for people."""
+        files = self.outputs[0] if len(self.outputs) == 1 else f"{self.outputs[0]} and so on"
+        rows, cols = zip(*self.frames, strict=True)
+        notes = "".join(f"; {note}" for note in self.notes)
+        height, width = self.size
+        return (
+            f"{quote(files)[1:-1]}, {round(self.bytes / 1000)} kB, {len(self.frames)} frames of "
+            f"{width}x{height}: rows {min(rows)} to {max(rows)} and columns {min(cols)} to "
+            f"{max(cols)} of {quote(self.layer)[1:-1]}{notes}"
+        )
 
 
 def write_frames(job: ExplainJob, source: Source, options: FrameOptions) -> FramesDone:
@@ -94,11 +115,14 @@ def write_frames(job: ExplainJob, source: Source, options: FrameOptions) -> Fram
         *(needed, f"{held} frames of {layout.width}x{layout.height}", "fewer --cells or --frames"),
         limit=job.job.read.max_memory,
     )
-    frames, durations = draw_frames(animation, layout), options.durations(count)
+    frames = track(draw_frames(animation, layout), "drawing the frames", count)
+    durations = options.durations(count)
     if is_numbered:
         files: Iterable[bytes] = (encode(frame, outputs[0].file.format) for frame in frames)
     else:
-        files = [encode_animation(list(frames), durations, Path(name).suffix.lower())]
+        drawn = list(frames)
+        set_step("encoding the animation")
+        files = [encode_animation(drawn, durations, Path(name).suffix.lower())]
     size = 0
     for output, data in zip(outputs, files, strict=True):
         output.write(data)
@@ -139,24 +163,3 @@ def _output(job: ExplainJob, source: Source, name: str, frame: int) -> OneOutput
         return OneOutput(OutFile(path, find_format(path.suffix), 0, (0,)), options.overwrite)
     options = replace(options, output=numbered)
     return one_output_file(source, options, op="explain", read_too=read_too)
-
-
-def report_line(done: FramesDone) -> str:
-    """Return the report for people.
-
-    Examples
-    --------
-    >>> frames = ((3, 4), (3, 5))
-    >>> done = FramesDone(("a.gif",), 9000, "conv1", 0, frames, (300, 640), (500, 1500), ())
-    >>> report_line(done)
-    'a.gif, 9 kB, 2 frames of 640x300: rows 3 to 3 and columns 4 to 5 of conv1'
-    """
-    files = done.outputs[0] if len(done.outputs) == 1 else f"{done.outputs[0]} and so on"
-    rows, cols = zip(*done.frames, strict=True)
-    notes = "".join(f"; {note}" for note in done.notes)
-    height, width = done.size
-    return (
-        f"{quote(files)[1:-1]}, {round(done.bytes / 1000)} kB, {len(done.frames)} frames of "
-        f"{width}x{height}: rows {min(rows)} to {max(rows)} and columns {min(cols)} to {max(cols)} "
-        f"of {quote(done.layer)[1:-1]}{notes}"
-    )

@@ -27,6 +27,7 @@ from cnncli.pipeline.feature_maps import clips_by_default
 from cnncli.render.levels import measure
 from cnncli.render.options import MapGroup
 from cnncli.system.memory import check_memory
+from cnncli.system.progress import track
 
 BUDGET: Final = 7 * 2**19
 """Bytes of all values in a page."""
@@ -123,7 +124,7 @@ def network_page_data(
         "clipByDefault": picture.is_picture,
     }
     layers = [source | values[SOURCE]]
-    for node in network.nodes:
+    for node in track(network.nodes, "describing the layers", len(network.nodes)):
         clips = clips_by_default(network.until(node.name), picture, is_layer=True)
         facts = _layer_facts(node, shapes, summaries[node.name])
         layers.append(facts | values[node.name] | {"clipByDefault": clips})

@@ -50,6 +50,11 @@ class PageDone:
     at : (row, column)
     map : int
     notes : tuple of str
+
+    Examples
+    --------
+    >>> PageDone("page.html", 633_000, "conv1", (3, 4), 0, ("cut",)).report_line
+    'page.html, 633 kB, begins at row 3, column 4 of conv1; cut'
     """
 
     output: str
@@ -58,6 +63,15 @@ class PageDone:
     at: Pair
     map: int
     notes: tuple[str, ...]
+
+    @property
+    def report_line(self) -> str:
+        """The report for people."""
+        notes = "".join(f"; {note}" for note in self.notes)
+        return (
+            f"{quote(self.output)[1:-1]}, {round(self.bytes / 1000)} kB, begins at row "
+            f"{self.at[0]}, column {self.at[1]} of {quote(self.layer)[1:-1]}{notes}"
+        )
 
 
 def write_page(job: ExplainJob, source: Source) -> PageDone:
@@ -109,21 +123,6 @@ def _page_data(job: ExplainJob, result: ExplainResult[Explanation], source: Sour
         return layer_page_data(picture, layer, unit, title=title, notes=notes)
     name = explanation.layer
     return network_page_data(network, picture, name, unit, title=title, notes=notes)
-
-
-def report_line(done: PageDone) -> str:
-    """Return the report for people.
-
-    Examples
-    --------
-    >>> report_line(PageDone("page.html", 633_000, "conv1", (3, 4), 0, ("cut",)))
-    'page.html, 633 kB, begins at row 3, column 4 of conv1; cut'
-    """
-    notes = "".join(f"; {note}" for note in done.notes)
-    return (
-        f"{quote(done.output)[1:-1]}, {round(done.bytes / 1000)} kB, begins at row {done.at[0]}, "
-        f"column {done.at[1]} of {quote(done.layer)[1:-1]}{notes}"
-    )
 
 
 def page_text(data: PageData) -> str:

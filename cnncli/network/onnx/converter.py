@@ -24,6 +24,7 @@ from cnncli.network.onnx.constants import evaluate_constant
 from cnncli.network.onnx.model import OnnxGraph, OnnxNode, read_graph
 from cnncli.network.onnx.operators import OPERATORS
 from cnncli.network.onnx.values import Array, BuiltLayer, NodeInputs, Signal, UnsupportedNode
+from cnncli.system.progress import track
 
 Sides = tuple[int | None, int | None]
 """Rows and columns of a picture, as far as they are known."""
@@ -74,7 +75,7 @@ def read(path: Path, *, weights: bool = True, size: Pair | None = None) -> Model
 
 def _built(graph: OnnxGraph, name: str, picture: Signal, weights: bool) -> tuple[Model, _Builder]:
     builder = _Builder(graph, name, picture, weights)
-    for node in graph.nodes:
+    for node in track(graph.nodes, "reading the nodes of the model", len(graph.nodes)):
         builder.add(node)
     return builder.model(), builder
 
