@@ -25,6 +25,7 @@ from cnncli.network.layers import (
     MulLayer,
     PadLayer,
     PoolLayer,
+    QuotientLayer,
     ScaleLayer,
 )
 
@@ -43,6 +44,7 @@ ACTIVATION_FORMULAS: Final = {
     "clip": "min(max(z, low), high)",
     "hard-sigmoid": "min(max(alpha * z + beta, 0), 1)",
     "hard-swish": "z * min(max(z / 6 + 1/2, 0), 1)",
+    "truncate": "trunc(z)",
 }
 """What each activation does to a value z."""
 
@@ -298,12 +300,16 @@ def _formula(explained: ExplainedLayer, pixels: list[FloatArray], channel: int) 
             number += 1
         operand = names[number], float(pixels[number][channel])
         return f"channel {channel} of {names[number]}", (operand,)
-    if not isinstance(layer, (ScaleLayer, BatchNormLayer)):
+    if not isinstance(layer, (ScaleLayer, BatchNormLayer, QuotientLayer)):
         operands = [(name, float(x[channel])) for name, x in zip(names, pixels, strict=True)]
         return (" * " if isinstance(layer, MulLayer) else " + ").join(names), tuple(operands)
     operands = [("x", float(pixels[0][channel]))]
     operands += [(key, _of_channel(v, channel)) for key, v in layer.parameters.items()]
     if isinstance(layer, ScaleLayer):
-        return "factor * x + offset", tuple(operands)
+        line = "factor * x + offset"
+        return f"round({line})" if layer.whole else line, tuple(operands)
+    if isinstance(layer, QuotientLayer):
+        operands.append(("divisor", _of_channel(layer.divisor, channel)))
+        return "trunc(x / divisor)", tuple(operands)
     operands.append(("epsilon", layer.epsilon))
     return "gamma * (x - mean) / sqrt(var + epsilon) + beta", tuple(operands)

@@ -21,7 +21,14 @@ from cnncli.filters.filter import Filter
 from cnncli.io.npy import open_regular
 from cnncli.network import layers
 from cnncli.network.conventions import CONVENTIONS, by_convention
-from cnncli.network.graph import NORMALIZE, SOURCE, Model, Network, Node, default_name
+from cnncli.network.graph import (
+    NORMALIZE,
+    SOURCE,
+    Model,
+    Network,
+    Node,
+    default_name,
+)
 from cnncli.network.layers import (
     ConcatLayer,
     ConvLayer,

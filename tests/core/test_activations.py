@@ -23,6 +23,7 @@ FORMULAS: dict[str, Callable[[float], float]] = {
     "clip": lambda z: min(max(z, -1.5), 2.25),
     "hard-sigmoid": lambda z: min(max(0.2 * z + 0.5, 0.0), 1.0),
     "hard-swish": lambda z: z * min(max(z / 6 + 0.5, 0.0), 1.0),
+    "truncate": math.trunc,
 }
 SETTINGS: dict[str, dict[str, float]] = {
     "prelu": {"alpha": 0.25},

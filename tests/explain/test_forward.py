@@ -26,6 +26,7 @@ from cnncli.network.layers import (
     MulLayer,
     PadLayer,
     PoolLayer,
+    QuotientLayer,
     ScaleLayer,
 )
 from cnncli.render.options import MapGroup
@@ -254,8 +255,12 @@ POINTWISE: list[Any] = [
     (ActivationLayer("hard-sigmoid", beta=0.4), ()),
     (ScaleLayer(np.array([2.0]), np.array([0.5, 0.25, 0.125, 1.0])), ()),
     (BatchNormLayer(**PER_CHANNEL), ()),
+    (ActivationLayer("truncate"), ()),
+    (ScaleLayer(np.array([10.0]), np.array([0.5]), whole=True), ()),
+    (QuotientLayer(np.array([0.25])), ()),
 ]
 FORMULAS = {
+    "trunc": np.trunc, "round": np.rint,
     "exp": np.exp, "sqrt": np.sqrt, "max": max, "min": min, "tanh": np.tanh, "__builtins__": {},
 }  # fmt: skip
 
