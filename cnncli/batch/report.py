@@ -207,6 +207,8 @@ def _line(written: WrittenFile) -> str:
         index, name, value = written.strongest
         named = f"{index}" if name == str(index) else f"{index} {quote(name)[1:-1]}"
         parts.append(f"strongest {named} ({value:.4g})")
+    if written.pad_mode is not None:
+        parts.append(f"pad mode {written.pad_mode}")
     return ", ".join(parts)
 
 
@@ -250,6 +252,7 @@ def written_fields(written: WrittenFile) -> Any:
         "ranges": written.ranges,
         "clipped": written.clipped,
         "non_finite": written.non_finite,
+        "pad_mode": written.pad_mode,
     }
     if written.strongest is not None:
         fields["strongest"] = dict(zip(("map", "name", "value"), written.strongest, strict=True))

@@ -25,10 +25,11 @@ NETWORKS: Final = (".toml", ".onnx")
 
 def conv_layer(options: ConvOptions | LayerOptions) -> ConvLayer:
     """Load filters and bias, and return their convolution."""
+    from cnncli.core.borders import asked_mode
     from cnncli.filters import files, filter
     from cnncli.network.layers import ConvLayer
 
-    check_pad_value(options.pad_mode, options.pad_value)
+    mode = asked_mode(options.pad_mode, options.pad_value)
     layout = options.filter_layout
     bank = filter.stack([files.load_filter(text, layout=layout) for text in options.filter_texts])
     bank = filter.flip(bank) if options.flip else bank
@@ -36,7 +37,7 @@ def conv_layer(options: ConvOptions | LayerOptions) -> ConvLayer:
     if options.bias is not None:
         bias = files.load_bias(options.bias, bank.maps)
         bank = replace(bank, bias=bias.array, files=(*bank.files, *bias.files))
-    return _by_convention(make(ConvLayer, options, filter=bank, bias=None), options)
+    return _by_convention(make(ConvLayer, options, filter=bank, bias=None, pad_mode=mode), options)
 
 
 def pool_layer(options: PoolOptions | LayerOptions) -> PoolLayer:
@@ -138,12 +139,6 @@ def typed_options() -> dict[str, click.Parameter]:
         for param in context.command.params
         if context.get_parameter_source(param.name or "") is ParameterSource.COMMANDLINE
     }
-
-
-def check_pad_value(mode: str, value: float) -> None:
-    """Refuse a constant where the border copies cells."""
-    if value != 0 and mode != "zeros":
-        raise click.UsageError(f"--pad-value is for --pad-mode zeros, got --pad-mode {mode}.")
 
 
 def _by_convention(layer: AnyLayer, options: object) -> AnyLayer:

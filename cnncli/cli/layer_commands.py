@@ -5,8 +5,8 @@ from __future__ import annotations
 import click
 
 from cnncli.cli.batch import run_batch
-from cnncli.cli.command import Command
-from cnncli.cli.layer import check_pad_value, conv_layer, pool_layer
+from cnncli.cli.command import Command, make
+from cnncli.cli.layer import conv_layer, pool_layer
 from cnncli.cli.options import (
     BatchOptions,
     ConvOptions,
@@ -47,11 +47,12 @@ def pad(
 
     IMAGE is a picture, a .npy array, a folder, a quoted pattern or - for standard input.
     """
+    from cnncli.core.borders import asked_mode
     from cnncli.network.graph import Model, Network
     from cnncli.network.layers import PadLayer
 
-    check_pad_value(border.pad_mode, border.pad_value)
-    layer = PadLayer(border.padding, border.pad_mode, border.pad_value)
+    mode = asked_mode(border.pad_mode, border.pad_value)
+    layer = make(PadLayer, border, pad_mode=mode)
     return run_batch(Model(Network.chain(layer)), images, batch, results)
 
 

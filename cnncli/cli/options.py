@@ -28,7 +28,7 @@ from cnncli.core.choices import (
     CONVENTION_NAMES,
     FILTER_LAYOUTS,
     NAMED_PADDINGS,
-    PAD_MODES,
+    PAD_MODE_NAMES,
     POOL_CONVENTION_NAMES,
     POOL_MODES,
 )
@@ -254,11 +254,11 @@ class PadOptions(OptionGroup):
 
     padding: PaddingLike = _padding_option(required=True)
     pad_mode: str = option(
-        "--pad-mode", type=Choice(PAD_MODES), default="zeros", common=True,
-        help="What the border holds: zeros, or copies of the picture.",
+        "--pad-mode", type=Choice(PAD_MODE_NAMES), default="auto", common=True,
+        help="What the border holds; auto: edge for 2-D filters, else zeros.",
     )
-    pad_value: float = option(
-        "--pad-value", type=FiniteFloat(), default=0.0, metavar="V",
+    pad_value: float | None = option(
+        "--pad-value", type=FiniteFloat(), metavar="V",
         help="Value of the border instead of 0, with --pad-mode zeros.",
     )
 
@@ -294,7 +294,7 @@ class ConvOptions(OptionGroup):
     )
     padding: PaddingLike = _padding_option(default="same")
     pad_mode: str = PadOptions.pad_mode
-    pad_value: float = PadOptions.pad_value
+    pad_value: float | None = PadOptions.pad_value
     dilation: int | Pair = option(
         "--dilation", type=ONE_OR_TWO, default=1, common=True,
         help="Distance between the cells of the window.",
@@ -371,7 +371,7 @@ class LayerOptions(OptionGroup):
         "[default: same, for pools valid]",
     )
     pad_mode: str = ConvOptions.pad_mode
-    pad_value: float = ConvOptions.pad_value
+    pad_value: float | None = ConvOptions.pad_value
     dilation: int | Pair = ConvOptions.dilation
     groups: int = ConvOptions.groups
     ceil: bool = PoolOptions.ceil

@@ -307,7 +307,7 @@ def _layer_change(text: str, kind: str, **fields: Any) -> Change:
 def _conv_changes(layer: ConvLayer) -> Iterator[Change]:
     yield _layer_change("the filter is flipped", "flip", filter=flip)
     for mode in PAD_MODES:
-        if mode != layer.pad_mode or layer.pad_value:
+        if mode != layer.border_mode or layer.pad_value:
             yield _layer_change(f"the border is {mode}", "border", pad_mode=mode, pad_value=0.0)
     if np.any(layer.parameters.get("b", 0)):
         yield _layer_change("the bias is left out", "bias", bias=np.zeros(1))
@@ -384,7 +384,7 @@ def _convention_change(layer: OneLayer, convention: Convention) -> Change:
         layer = operation.layer
         if isinstance(layer, ConvLayer):
             # Its border as well, whatever was asked for.
-            layer = replace(layer, pad_mode="zeros", pad_value=0.0)
+            layer = replace(layer, pad_mode="auto", pad_value=0.0)
         return replace(operation, layer=by_convention(layer, convention))
 
     kinds = frozenset({"flip", "padding", "border", "divisor"})

@@ -137,9 +137,9 @@ def _torch(modules: list[Any], layer: Any, X: Values, window: Window, bank: _Ban
     (top, bottom), (left, right) = window.pads
     sides, stride, dilation = (left, right, top, bottom), _strides(window), _dilations(window)
     if bank is not None:
-        if layer.pad_mode not in ("zeros", *_TORCH_MODES):
-            raise _cannot("torch", f"border {layer.pad_mode}")
-        mode = _TORCH_MODES.get(layer.pad_mode, "constant")
+        if layer.border_mode not in ("zeros", *_TORCH_MODES):
+            raise _cannot("torch", f"border {layer.border_mode}")
+        mode = _TORCH_MODES.get(layer.border_mode, "constant")
         value = {"value": layer.pad_value} if mode == "constant" else {}
         padded = functional.pad(x, sides, mode=mode, **value)
         weights, biases = torch.from_numpy(bank.weights), torch.from_numpy(bank.biases)
@@ -197,12 +197,12 @@ def _onnx_nodes(node: Any, layer: Any, window: Window, bank: _Bank | None) -> An
         if layer.mode == "lp":
             fields["p"] = int(layer.p)
         return [node(_ONNX_POOLS[layer.mode], ["x"], ["y"], **fields)], {}
-    if layer.pad_mode not in _ONNX_MODES:
-        raise _cannot("onnxruntime", f"border {layer.pad_mode}")
+    if layer.border_mode not in _ONNX_MODES:
+        raise _cannot("onnxruntime", f"border {layer.border_mode}")
     arrays: dict[str, Any] = {"W": bank.weights, "b": bank.biases, "value": layer.pad_value}
     arrays = {name: np.asarray(array, np.float32) for name, array in arrays.items()}
     arrays["pads"] = np.array([0, 0, top, left, 0, 0, bottom, right])
-    mode = _ONNX_MODES[layer.pad_mode]
+    mode = _ONNX_MODES[layer.border_mode]
     nodes = [
         node("Pad", ["x", "pads", "value"], ["padded"], mode=mode),
         node("Conv", ["padded", "W", "b"], ["y"], group=bank.groups, **fields),
@@ -275,7 +275,7 @@ class _PlaneFilters:
             for index, kernels in enumerate(bank.weights):
                 first = index // maps * channels
                 sums = [
-                    self._correlated(plane, kernel, self.layer.pad_mode, self.layer.pad_value)
+                    self._correlated(plane, kernel, self.layer.border_mode, self.layer.pad_value)
                     for plane, kernel in zip(image[first:], kernels, strict=False)
                 ]
                 planes.append(np.sum(sums, axis=0) + bank.biases[index])

@@ -69,6 +69,56 @@ def _copied(cells: NDArray[np.intp], size: int, mode: str) -> NDArray[np.intp]:
     return np.minimum(there, period - 1 + once - there)
 
 
+def border_mode(mode: str, image_filter: bool) -> str:
+    """Return the border mode that a layer's ``pad_mode`` stands for.
+
+    Filters of images continue the picture beyond its edge, so that no picture gets a frame that is
+    not in it; the layers of networks pad with zeros.
+
+    Parameters
+    ----------
+    mode : str
+        A border mode, which is returned as it is, or ``auto``.
+    image_filter : bool
+        Whether the layer is a 2-D filter, which works on every channel on its own.
+
+    Examples
+    --------
+    >>> border_mode("auto", True), border_mode("auto", False), border_mode("wrap", True)
+    ('edge', 'zeros', 'wrap')
+    """
+    if mode != "auto":
+        return mode
+    return "edge" if image_filter else "zeros"
+
+
+def asked_mode(mode: str, value: float | None) -> str:
+    """Return the ``pad_mode`` that is asked for when a constant border may be.
+
+    Parameters
+    ----------
+    mode : str
+        A border mode, or ``auto``.
+    value : float, optional
+        The constant, if one was given.
+
+    Raises
+    ------
+    OptionError
+        If the border copies cells and a constant other than 0 was given.
+
+    Examples
+    --------
+    >>> asked_mode("auto", 1.0), asked_mode("auto", None)
+    ('zeros', 'auto')
+    """
+    if value is None:
+        return mode
+    if value != 0 and mode not in ("auto", "zeros"):
+        raise OptionError(f"--pad-value is for --pad-mode zeros, got --pad-mode {mode}")
+    return "zeros" if mode == "auto" else mode
+
+
 def check_pad_mode(mode: str) -> None:
     """Raise OptionError unless `mode` is a border mode.
 

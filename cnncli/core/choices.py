@@ -6,6 +6,8 @@ from typing import Final
 
 NAMED_PADDINGS: Final = ("same", "same-lower", "valid")
 PAD_MODES: Final = ("zeros", "edge", "reflect", "symmetric", "wrap")
+PAD_MODE_NAMES: Final = ("auto", *PAD_MODES)
+"""What can be asked for; `borders.border_mode` says what auto is."""
 POOL_MODES: Final = ("max", "average", "min", "lp")
 ACTIVATION_NAMES: Final = ("none", "relu", "leaky-relu", "sigmoid", "tanh", "abs")
 FILTER_LAYOUTS: Final = ("hwio", "oihw")

@@ -94,7 +94,7 @@ class ExplainedLayer:
     @property
     def pad_mode(self) -> str:
         """How the padding is filled."""
-        return getattr(self.layer, "pad_mode", "zeros")
+        return getattr(self.layer, "border_mode", "zeros")
 
     @property
     def only_input(self) -> LayerInput:

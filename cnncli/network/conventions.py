@@ -99,7 +99,7 @@ def by_convention(layer: AnyLayer, convention: Convention) -> AnyLayer:
     Returns
     -------
     ConvLayer or PoolLayer
-        Padding in numbers stays as it was given.
+        Padding in numbers stays as it was given, and so does a border other than ``auto``.
 
     Raises
     ------
@@ -127,7 +127,7 @@ def _conv_fields(layer: ConvLayer, convention: Convention) -> dict[str, Any]:
     flips = convention.flip and not layer.filter.flipped
     return {
         "filter": flip(layer.filter) if flips else layer.filter,
-        "pad_mode": convention.pad_mode if layer.pad_mode == "zeros" else layer.pad_mode,
+        "pad_mode": convention.pad_mode if layer.pad_mode == "auto" else layer.pad_mode,
         "padding": padding,
     }
 

@@ -24,6 +24,7 @@ from cnncli.network.layers import (
     ResizeLayer,
     Shape,
 )
+from cnncli.network.layers.base import border_of
 from cnncli.network.passes import held_bytes
 
 Fields = tuple[ReceptiveField, ReceptiveField]
@@ -64,6 +65,8 @@ class LayerSummary:
         Of its output.
     window : Window or None
         Where its window stands on its input; None if it has none.
+    pad_mode : str or None
+        What its border holds; None without one.
     parameters : int
         Learned numbers: neither means and variances of batch normalisation, which are counted
         from data, nor the scale of the network's input.
@@ -87,6 +90,7 @@ class LayerSummary:
     inputs: tuple[str, ...]
     shape: tuple[int, int, int]
     window: Window | None
+    pad_mode: str | None
     parameters: int
     multiply_adds: int
     field: Fields
@@ -228,6 +232,7 @@ def _layer_summary(node: Node, shapes: dict[str, Shape], field: Fields, held: in
         inputs=node.inputs,
         shape=out[1:],
         window=window,
+        pad_mode=border_of(layer, source),
         parameters=_parameters(node),
         multiply_adds=layer.multiply_adds(source) if isinstance(layer, _SUMS) else 0,
         field=field,
@@ -290,7 +295,7 @@ def _cells_of(node: Node, shape: Shape, outputs: Masks | None) -> Masks:
     layer = node.layer
     window = layer.window(shape)
     if window is not None:
-        mode = layer.pad_mode if isinstance(layer, (ConvLayer, PadLayer)) else "zeros"
+        mode = layer.border_mode if isinstance(layer, (ConvLayer, PadLayer)) else "zeros"
         rows, cols = outputs if outputs is not None else (None, None)
         return cells_read(window.rows, mode, rows), cells_read(window.cols, mode, cols)
     masks = outputs if outputs is not None else (np.ones(shape[1], bool), np.ones(shape[2], bool))

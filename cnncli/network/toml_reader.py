@@ -13,6 +13,7 @@ from typing import Any, Final
 import numpy as np
 
 from cnncli.core.arrays import FloatArray, Shape
+from cnncli.core.borders import asked_mode
 from cnncli.core.geometry import Pair
 from cnncli.errors import CnnCliError, FileProblem, OptionError, among, quote
 from cnncli.filters import files, filter
@@ -293,9 +294,8 @@ def _layer(
     convention = fields.pop("convention", None)
     if kind in ("conv", "conv-transpose"):
         _read_filter(kind, fields, name, arrays)
-    mode = fields.get("pad_mode", "zeros")
-    if fields.get("pad_value") and mode != "zeros":
-        raise FileProblem(f"pad_value is for pad_mode zeros, got pad_mode {mode}")
+    if "pad_value" in fields:
+        fields["pad_mode"] = asked_mode(fields.get("pad_mode", "auto"), fields["pad_value"])
     for key, schema in TYPES[kind].items():
         if schema.array and key in fields:
             fields[key] = arrays.numbers(key, fields[key])

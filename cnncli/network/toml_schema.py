@@ -215,7 +215,7 @@ _NUMBERS = Field(_is_array, "a number, a list of numbers or FILE:KEY", array=Tru
 # Its name is checked where its settings are: in the layer.
 _ACTIVATION = Field(_is_text, "the name of an activation")
 
-_BORDER = {"pad_mode": _one_of(choices.PAD_MODES), "pad_value": _LIMIT}
+_BORDER = {"pad_mode": _one_of(choices.PAD_MODE_NAMES), "pad_value": _LIMIT}
 
 _INPUTS = Field(_is_names, 'a list of names of earlier layers, or "input"', convert=_as_tuple)
 

@@ -116,6 +116,8 @@ class WrittenFile:
         The range of each map.
     layer : str, optional
         Of a network from a file.
+    pad_mode : str, optional
+        What the layer's border holds, if it has one.
     strongest : tuple of (int, str, float), optional
         Of maps of one row and column the one of the largest value: its index, name and value.
     """
@@ -132,6 +134,7 @@ class WrittenFile:
     clipped: float = 0.0
     ranges: tuple[tuple[float, float], ...] = ()
     layer: str | None = None
+    pad_mode: str | None = None
     strongest: tuple[int, str, float] | None = None
 
 

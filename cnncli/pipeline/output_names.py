@@ -107,6 +107,8 @@ class LayerResult:
         Whether the batch axis stays in files of values.
     is_noted : bool
         Whether notes tell what is likely to be a mistake, and so why values may be infinite or NaN.
+    pad_mode : str, optional
+        What the layer's border holds, if it has one.
     files : tuple of OutFile
         Where it goes.
     is_last : bool
@@ -125,6 +127,7 @@ class LayerResult:
     clips: bool = False
     batched: bool = False
     is_noted: bool = False
+    pad_mode: str | None = None
     files: tuple[OutFile, ...] = ()
     is_last: bool = False
 

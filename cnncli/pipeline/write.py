@@ -25,6 +25,7 @@ from cnncli.io.writers import (
     to_text,
 )
 from cnncli.network.graph import Network, input_groups
+from cnncli.network.layers.base import border_of
 from cnncli.pipeline.feature_maps import clips_by_default
 from cnncli.pipeline.files import FileAccess
 from cnncli.pipeline.job import Job, WrittenFile
@@ -73,10 +74,13 @@ def with_files(results: Sequence[LayerResult], files: Sequence[OutFile]) -> list
 def with_facts(job: Job, picture: Picture, result: LayerResult) -> LayerResult:
     """Return a result with what the image it is computed from tells of its values."""
     network = job.network.until(result.name)
+    node = network.nodes[-1]
+    source = network.shapes(picture.shape)[node.inputs[0]]
     return replace(
         result,
         clips=clips_by_default(network, picture, result.layer is not None),
         batched=picture.batched,
+        pad_mode=border_of(node.layer, source),
         is_noted=bool(network.notes(picture.shape)),
     )
 
@@ -327,7 +331,7 @@ class ResultWriter:
     def _written_values(self, file: OutFile, seen: ValueRange, form: str) -> WrittenFile:
         maps = tuple(self.result.maps[index] for index in file.maps)
         written = written_values(file, self._shape(file), seen, form, maps, self.result.layer)
-        return replace(written, strongest=self._strongest(file))
+        return replace(written, strongest=self._strongest(file), pad_mode=self.result.pad_mode)
 
     def _written_picture(self, file: OutFile, sheet: Sheet, tiles: Sequence[Tile]) -> WrittenFile:
         ranges = tuple((tile.mapping.lo, tile.mapping.hi) for tile in tiles)
@@ -345,6 +349,7 @@ class ResultWriter:
             ranges=ranges,
             layer=self.result.layer,
             strongest=self._strongest(file),
+            pad_mode=self.result.pad_mode,
         )
 
     def notes(self, non_finite: int, tiles: Sequence[Tile]) -> tuple[str, ...]:

@@ -8,7 +8,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from cnncli.core.geometry import Pads
 from cnncli.errors import quote
 from cnncli.network.summary import LayerSummary, NetworkSummary, Runs
 from cnncli.render.text_table import text_table
@@ -79,7 +78,7 @@ def _columns(plan: NetworkSummary) -> list[_Column]:
         column("TYPE", lambda layer: layer.label),
         column("OUTPUT", lambda layer: _sizes(layer.shape)),
         *formulas,
-        column("PADS", lambda layer: _pads(layer.window.pads) if layer.window else ""),
+        column("PADS", _pads),
         column("PARAMETERS", lambda layer: _count(layer.parameters), number=True),
         column("MULTIPLY-ADDS", lambda layer: _count(layer.multiply_adds), number=True),
         column("FIELD", lambda layer: _pair([f.size for f in layer.field], "x"), number=True),
@@ -126,12 +125,15 @@ def _sizes(shape: Sequence[int]) -> str:
     return "x".join(map(str, shape))
 
 
-def _pads(pads: Pads) -> str:
-    """Write pads as --padding takes them."""
-    (top, bottom), (left, right) = pads
+def _pads(layer: LayerSummary) -> str:
+    """Write pads as --padding takes them, and what they hold if that is not 0."""
+    if layer.window is None:
+        return ""
+    mode = "" if layer.pad_mode in (None, "zeros") else f" {layer.pad_mode}"
+    (top, bottom), (left, right) = layer.window.pads
     if top == bottom and left == right:
-        return str(top) if top == left else f"{top},{left}"
-    return f"{top},{bottom},{left},{right}"
+        return (str(top) if top == left else f"{top},{left}") + mode
+    return f"{top},{bottom},{left},{right}{mode}"
 
 
 def _pair(numbers: Sequence[float], joint: str) -> str:
@@ -203,6 +205,7 @@ def _layer_fields(layer: LayerSummary) -> dict[str, Any]:
         "shape": layer.shape,
         "formula": window and (window.rows.formula, window.cols.formula),
         "pads": window and dict(zip(_SIDES, sum(window.pads, ()), strict=True)),
+        "pad_mode": layer.pad_mode,
         "parameters": layer.parameters,
         "multiply_adds": layer.multiply_adds,
         "receptive_field": _field_fields(layer),
@@ -254,6 +257,7 @@ def _csv_fields(layer: LayerSummary) -> dict[str, Any]:
         "rows_formula": _formula(layer, 0),
         "columns_formula": _formula(layer, 1),
         **{f"pad_{side}": pad for side, pad in zip(_SIDES, pads, strict=True)},
+        "pad_mode": layer.pad_mode,
         "parameters": layer.parameters,
         "multiply_adds": layer.multiply_adds,
     }

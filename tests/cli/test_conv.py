@@ -53,7 +53,8 @@ def correlate(
 
 
 def each_channel(X: np.ndarray, kernel: np.ndarray, *settings: Any, **named: Any) -> np.ndarray:
-    """(H, W, C) with (kh, kw), channel by channel."""
+    """(H, W, C) with (kh, kw), channel by channel; the picture goes on beyond its edge."""
+    named = {"mode": "edge", **named}
     weights = kernel[:, :, None, None]
     parts = [correlate(X[:, :, [c]], weights, *settings, **named) for c in range(X.shape[2])]
     return np.concatenate(parts, axis=2)

@@ -169,7 +169,18 @@ def test_refusals(photo: Path, options: tuple[str, ...], message: str) -> None:
 
 
 def test_the_way_back(photo: Path) -> None:
-    done = record_of(photo, "--filter", "edge", "--backward", "--at", "0,0", "--channel", "green")
+    done = record_of(
+        photo,
+        "--filter",
+        "edge",
+        "--backward",
+        "--at",
+        "0,0",
+        "--channel",
+        "green",
+        "--pad-mode",
+        "zeros",
+    )
     assert done["channel"] == 1 and done["gradient"] == 8 - 3
     assert [(path["output"], path["tap"], path["weight"]) for path in done["paths"]] == [
         ([0, 0], [1, 1], 8), ([0, 1], [1, 0], -1), ([1, 0], [0, 1], -1), ([1, 1], [0, 0], -1),
@@ -247,8 +258,10 @@ def test_what_was_chosen_is_said(photo: Path) -> None:
 def test_values_against_the_loop(photo: Path) -> None:
     X = values_of("pad", photo, "--padding", "0")[None]
     W = np.ones((3, 3, 1, 1))
-    judge = loop_conv_forward(X[..., [2]].astype(float), W, np.zeros((1, 1, 1, 1)), {"pad": "same"})
+    judge = loop_conv_forward(
+        X[..., [2]].astype(float), W, np.zeros((1, 1, 1, 1)), {"pad": "same", "pad_mode": "edge"}
+    )
     found = record_of(photo, "--filter", "1 1 1; 1 1 1; 1 1 1", "--at", "11,16")
     assert found["steps"][2]["value"] == pytest.approx(judge[0, 11, 16, 0], abs=1e-12)
-    assert found["rows"]["cells"] == [10, 11, 12] and found["rows"]["sources"] == [10, 11, None]
+    assert found["rows"]["cells"] == [10, 11, 12] and found["rows"]["sources"] == [10, 11, 11]
     assert found["padding"][2] == [True, True, True]

@@ -40,7 +40,7 @@ def slide(x: np.ndarray, kernel: np.ndarray, border: str = "zeros", stride: int 
     return np.einsum("nijcrs,rs->nijc", windows, kernel)[:, ::stride, ::stride]
 
 
-CONV = ConvLayer(load_filter("1 2 4; 8 16 -5; 3 0 7"))
+CONV = ConvLayer(load_filter("1 2 4; 8 16 -5; 3 0 7"), pad_mode="zeros")
 BY_HAND: dict[str, np.ndarray] = {
     "as given": slide(X, WEIGHTS),
     "if the filter is flipped": slide(X, WEIGHTS[::-1, ::-1]),

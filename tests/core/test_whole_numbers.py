@@ -42,7 +42,7 @@ NOT_WHOLE = {
     "shares": ConvLayer(load_filter("box")),
     "too heavy": ConvLayer(load_filter("100 29")),
     "bias": ConvLayer(load_filter(SHARPEN), np.array([1.0])),
-    "grey pads": ConvLayer(load_filter(SHARPEN), pad_value=0.5),
+    "grey pads": ConvLayer(load_filter(SHARPEN), pad_mode="zeros", pad_value=0.5),
     "activation": ConvLayer(load_filter(SHARPEN), activation="relu"),
     "asked for": ConvLayer(load_filter(SHARPEN), algorithm="fourier"),
     "across channels": ConvLayer(from_array(np.ones((3, 3, 3)), name="sum")),
@@ -58,7 +58,8 @@ def by_loop(layer: ConvLayer, pixels: np.ndarray) -> np.ndarray:
     """The layer's sums of pixels as the plain loop finds them, in float64."""
     weights, channels = layer.filter.weights, pixels.shape[3]
     bank = np.tile(weights, (1, 1, channels))[:, :, None, :]
-    names = {"pad": "padding", **{name: name for name in ("stride", "dilation", "pad_mode")}}
+    names = {"pad": "padding", "pad_mode": "border_mode"}
+    names |= {name: name for name in ("stride", "dilation")}
     options = {field: getattr(layer, name) for field, name in names.items()}
     options["groups"] = channels
     found = loop_conv_forward(

@@ -124,7 +124,7 @@ def test_filters_of_two_axes_work_on_each_channel() -> None:
         kernel, channel = divmod(c, 3)
         Z = loop_conv_forward(
             X[..., [channel]], weights[:, :, None, [kernel]],
-            np.array([0.5, -0.5])[None, None, None, [kernel]], {"pad": "same"},
+            np.array([0.5, -0.5])[None, None, None, [kernel]], {"pad": "same", "pad_mode": "edge"},
         )  # fmt: skip
         step = step_of(explanation)
         assert [block.channel for block in step.blocks] == [channel]

@@ -95,7 +95,8 @@ def test_windows_and_weights_are_printed_in_their_places() -> None:
 
 def test_padding_is_marked() -> None:
     X = RNG.random((1, 5, 5, 1))
-    lines = shown(explain(subject_of(ConvLayer(load_filter("1 1 1; 1 1 1; 1 1 1")), X), (0, 4)))
+    zeros = ConvLayer(load_filter("1 1 1; 1 1 1; 1 1 1"), pad_mode="zeros")
+    lines = shown(explain(subject_of(zeros, X), (0, 4)))
     rows = [line for line in lines if re.match(r" ?-?\d+ [ \[]", line)]
     assert [line.count("[") for line in rows] == [3, 1, 1]
     assert "           row -1: padding, 0" in lines and "           column 5: padding, 0" in lines

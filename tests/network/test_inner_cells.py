@@ -12,7 +12,9 @@ from cnncli.network.layers import ActivationLayer, AddLayer, ConvLayer, PadLayer
 
 
 def conv(size: int, **options: object) -> ConvLayer:
-    return ConvLayer(from_array(np.ones((size, size))), pad_value=np.nan, **options)
+    return ConvLayer(
+        from_array(np.ones((size, size))), pad_mode="zeros", pad_value=np.nan, **options
+    )
 
 
 CHAINS = {

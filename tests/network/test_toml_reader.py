@@ -80,7 +80,7 @@ OPTIONS: list[tuple[str, dict[str, Any]]] = [
     ("padding = [1, 2]", {"padding": (1, 2)}),
     ("padding = [1, 2, 3, 4]", {"padding": (1, 2, 3, 4)}),
     ('padding = 1\npad_mode = "wrap"', {"padding": 1, "pad_mode": "wrap"}),
-    ("padding = 1\npad_value = -0.5", {"padding": 1, "pad_value": -0.5}),
+    ("padding = 1\npad_value = -0.5", {"padding": 1, "pad_mode": "zeros", "pad_value": -0.5}),
     ("dilation = [1, 2]", {"dilation": (1, 2)}),
 ]
 

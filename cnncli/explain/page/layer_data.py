@@ -112,7 +112,7 @@ def layer_page_data(
     shape: Shape = (1, height, width, channels)
     groups = input_groups(channels)
     most = min(MOST_CELLS, MOST_BYTES // (channels * picture.pixels.itemsize))
-    pad_mode = layer.pad_mode if isinstance(layer, ConvLayer) else "zeros"
+    pad_mode = layer.border_mode if isinstance(layer, ConvLayer) else "zeros"
     box = crop(layer.window(shape), pad_mode, unit.at, (height, width), most)
     return {
         "kind": "layer",
@@ -231,7 +231,7 @@ def _conv(layer: ConvLayer, dtype: np.dtype[Any]) -> PageData:
         "kernelNames": list(layer.filter.map_names),
         "groups": layer.groups,
         "bias": pack_array(np.asarray(bias, dtype).reshape(-1)),
-        "padMode": layer.pad_mode,
+        "padMode": layer.border_mode,
         # An array as well: JSON has no infinity.
         "padValue": pack_array(np.array([layer.pad_value], dtype)),
         "activation": layer.activation,

@@ -174,6 +174,22 @@ def has_strips(layer: Layer | MergeLayer) -> TypeGuard[Layer]:
     return hasattr(layer, "stage")
 
 
+def border_of(layer: AnyLayer, shape: Shape) -> str | None:
+    """Return what the border of a layer holds on an input of that shape; None without one.
+
+    Pools have none: their pads hold no values.
+
+    Examples
+    --------
+    >>> from cnncli.network.layers import PadLayer
+    >>> border_of(PadLayer(1), (1, 4, 4, 1)), border_of(PadLayer(0), (1, 4, 4, 1))
+    ('zeros', None)
+    """
+    window = layer.window(shape)
+    padded = window is not None and window.pads != ((0, 0), (0, 0))
+    return getattr(layer, "border_mode", None) if padded else None
+
+
 def rows_at_once(shape: Shape, dtype: np.dtype[Any]) -> int:
     """Return how many rows of an output of that shape are a strip.
 

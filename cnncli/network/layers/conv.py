@@ -11,7 +11,7 @@ import numpy as np
 from cnncli.core.activations import Activation, get_activation, slope_gradient
 from cnncli.core.algorithms.base import ConvTask
 from cnncli.core.arrays import FloatArray, Shape, is_placeholder, placeholder
-from cnncli.core.borders import check_pad_mode
+from cnncli.core.borders import border_mode, check_pad_mode
 from cnncli.core.engine import Choice, Convolution, choose, prepare_convolution
 from cnncli.core.geometry import Box, PaddingLike, Pair, Window, place_window
 from cnncli.errors import ShapeError
@@ -61,8 +61,10 @@ class ConvLayer:
         Weights, and the names of their maps.
     bias : ndarray, shape (maps of the filter,) or (1,), optional
         Default 0.
-    stride, padding, dilation, groups, pad_mode, pad_value
+    stride, padding, dilation, groups, pad_value
         As in `conv_forward`.
+    pad_mode : str
+        As there, or ``auto``; `border_mode` is what it stands for.
     activation : str
         A name of `ACTIVATIONS`.
     alpha : ndarray, shape (channels out,) or (1,), optional
@@ -84,7 +86,7 @@ class ConvLayer:
     padding: PaddingLike = "same"
     dilation: int | Pair = 1
     groups: int = 1
-    pad_mode: str = "zeros"
+    pad_mode: str = "auto"
     pad_value: float = 0.0
     activation: str = "none"
     alpha: FloatArray | None = None
@@ -96,10 +98,15 @@ class ConvLayer:
         """Whether each output channel is a picture of one input channel."""
         return self.filter.per_channel
 
+    @property
+    def border_mode(self) -> str:
+        """What the border holds: one of `PAD_MODES`."""
+        return border_mode(self.pad_mode, self.filter.per_channel)
+
     def output_shape(self, shape: Shape) -> Shape:
         """Check an input shape (m, n_H, n_W, n_C) and return the output's."""
         self.activation_for(np.dtype(float))
-        check_pad_mode(self.pad_mode)
+        check_pad_mode(self.border_mode)
         check_channels(self.filter, shape[3], self.groups)
         if self.bias is not None and np.shape(self.bias) not in ((1,), (self.filter.maps,)):
             raise ShapeError(
@@ -141,7 +148,7 @@ class ConvLayer:
 
     def reads(self, shape: Shape, box: Box) -> Box:
         """Return the input cells that a box of output cells is computed from."""
-        return self.window(shape).source(box, self.pad_mode)
+        return self.window(shape).source(box, self.border_mode)
 
     def output_groups(self, groups: Sequence[MapGroup]) -> tuple[MapGroup, ...]:
         """Return one group for each filter, or for 2-D filters each input group once a filter."""
@@ -207,7 +214,7 @@ class ConvLayer:
             pixels == np.uint8
             and self.filter.per_channel
             and (self.algorithm, self.activation) == ("auto", "none")
-            and (self.pad_mode != "zeros" or self.pad_value == 0)
+            and (self.border_mode != "zeros" or self.pad_value == 0)
             and (bias is None or not np.any(bias))
             and not is_placeholder(weights)
             and np.count_nonzero(weights, axis=(0, 1)).max() <= MOST_TAPS
@@ -236,7 +243,7 @@ class ConvLayer:
             bank,
             self.window(shape),
             self._groups(shape[3]),
-            (self.pad_mode, self.pad_value),
+            (self.border_mode, self.pad_value),
             images=shape[0],
             bias=self._biases(bank),
             algorithm=algorithm,
@@ -267,7 +274,7 @@ class ConvLayer:
             self._bank(channels, X.dtype),
             self.window(X.shape),
             self._groups(channels),
-            (self.pad_mode, self.pad_value),
+            (self.border_mode, self.pad_value),
         )
         if self.filter.per_channel:
             kernels = self.filter.weights.shape[2]

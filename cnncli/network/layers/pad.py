@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from cnncli.core.arrays import FloatArray, Shape, placeholder
-from cnncli.core.borders import check_pad_mode
+from cnncli.core.borders import border_mode, check_pad_mode
 from cnncli.core.geometry import Box, PaddingLike, Window, place_window
 from cnncli.core.padding import pad_borders, pad_borders_backward, pad_rows
 from cnncli.network.layers.base import (
@@ -31,9 +31,14 @@ class PadLayer(ChannelwiseDefaults):
     """
 
     padding: PaddingLike
-    pad_mode: str = "zeros"
+    pad_mode: str = "auto"
     pad_value: float = 0.0
     op: ClassVar[str] = "pad"
+
+    @property
+    def border_mode(self) -> str:
+        """What the border holds: one of `PAD_MODES`."""
+        return border_mode(self.pad_mode, image_filter=False)
 
     def window(self, shape: Shape) -> Window:
         """Return the window of one cell whose pads are this layer's."""
@@ -41,12 +46,12 @@ class PadLayer(ChannelwiseDefaults):
 
     def output_shape(self, shape: Shape) -> Shape:
         """Check an input shape (m, n_H, n_W, n_C) and return the output's."""
-        check_pad_mode(self.pad_mode)
+        check_pad_mode(self.border_mode)
         return (shape[0], *self.window(shape).out, shape[3])
 
     def reads(self, shape: Shape, box: Box) -> Box:
         """Return the input cells that a box of padded cells shows."""
-        return self.window(shape).source(box, self.pad_mode)
+        return self.window(shape).source(box, self.border_mode)
 
     def stage(self, shape: Shape, dtype: np.dtype[Any]) -> StripStage:
         """Prepare the border for strips of one image."""
@@ -54,15 +59,15 @@ class PadLayer(ChannelwiseDefaults):
         like = placeholder(dtype, (1, *shape[1:]))
 
         def read(source: RowSource, first: int, last: int) -> FloatArray:
-            return pad_rows(source, like, pads, (self.pad_mode, self.pad_value), first, last)
+            return pad_rows(source, like, pads, (self.border_mode, self.pad_value), first, last)
 
         return StripStage(out, rows_at_once(out, dtype), read)
 
     def forward(self, X: FloatArray) -> tuple[FloatArray, Shape]:
         """Return the padded batch."""
         shape: Shape = X.shape
-        return pad_borders(X, self.window(shape).pads, self.pad_mode, self.pad_value), shape
+        return pad_borders(X, self.window(shape).pads, self.border_mode, self.pad_value), shape
 
     def backward(self, dY: FloatArray, cache: Shape) -> tuple[FloatArray, Gradients]:
         """Return the gradient of the batch before padding."""
-        return pad_borders_backward(dY, self.window(cache).pads, self.pad_mode), {}
+        return pad_borders_backward(dY, self.window(cache).pads, self.border_mode), {}
