@@ -98,7 +98,8 @@ def forward(layer: ConvLayer | PoolLayer, X: np.ndarray[Any, Any]) -> np.ndarray
         names = ("stride", "dilation", "ceil", "count_include_pad", "p")
         fields = {name: getattr(layer, name) for name in names}
         return pool_forward(X, {**fields, "f": layer.size, "pad": layer.padding}, layer.mode)[0][0]
-    fields = {n: getattr(layer, n) for n in ("stride", "dilation", "pad_mode", "pad_value")}
+    fields = {n: getattr(layer, n) for n in ("stride", "dilation", "pad_value")}
+    fields["pad_mode"] = layer.border_mode
     weights, maps, channels = layer.filter.weights, layer.filter.maps, X.shape[3]
     assert layer.bias is not None
     each = np.broadcast_to(layer.bias, (maps,)).astype(X.dtype)
