@@ -210,19 +210,11 @@ class Network:
         return self.shapes(shape)[self.nodes[-1].name]
 
     def groups(self, groups: Sequence[MapGroup]) -> dict[str, tuple[MapGroup, ...]]:
-        """Return which channels of each layer belong together, and their names.
-
-        Maps that would bear the name of another layer are counted under that of their own.
-        """
-        known, layers = {SOURCE: tuple(groups)}, set(self.names)
+        """Return which channels of each layer belong together, and their names."""
+        known = {SOURCE: tuple(groups)}
         for node in self.nodes:
             inputs = [known[name] for name in node.inputs]
-            found = node.layer.output_groups(*inputs)
-            if all(_is_counted(group.name, layers) for group in found):
-                names = counted_names(node.name, len(found))
-                pairs = zip(names, found, strict=True)
-                found = tuple(MapGroup(name, group.channels) for name, group in pairs)
-            known[node.name] = found
+            known[node.name] = node.layer.output_groups(*inputs)
         return known
 
     def notes(self, shape: Shape) -> tuple[str, ...]:
@@ -403,25 +395,6 @@ def default_name(op: str, taken: Collection[str]) -> str:
     while f"{op}{number}" in taken:
         number += 1
     return f"{op}{number}"
-
-
-def counted_names(layer: str, count: int) -> tuple[str, ...]:
-    """Return the names of a layer's maps.
-
-    Examples
-    --------
-    >>> counted_names("conv1", 2), counted_names("gray", 1)
-    (('conv1-0', 'conv1-1'), ('gray',))
-    """
-    digits = len(str(count - 1))
-    names = tuple(f"{layer}-{index:0{digits}d}" for index in range(count))
-    return names if count > 1 else (layer,)
-
-
-def _is_counted(name: str, layers: Collection[str]) -> bool:
-    """Whether a map is named after a layer."""
-    layer, _, number = name.rpartition("-")
-    return name in layers or (number.isdecimal() and layer in layers)
 
 
 def input_groups(channels: int) -> tuple[MapGroup, ...]:

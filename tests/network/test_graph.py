@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import FrozenInstanceError, replace
+from dataclasses import FrozenInstanceError
 from typing import Any
 
 import numpy as np
@@ -12,7 +12,7 @@ from cnncli import conv_forward, pool_forward
 from cnncli.errors import OptionError, ShapeError
 from cnncli.filters.files import load_filter
 from cnncli.filters.filter import Filter, from_array, stack
-from cnncli.network.graph import SOURCE, Network, Node, input_groups
+from cnncli.network.graph import Network, input_groups
 from cnncli.network.layers import (
     ActivationLayer,
     AddLayer,
@@ -346,19 +346,3 @@ def test_a_network_needs_a_layer_and_finds_the_one_that_does_not_fit() -> None:
         Network.chain()
     with pytest.raises(ShapeError, match="1 channel in, the input has 3"):
         Network.chain(PoolLayer(), ConvLayer(load_filter("kirsch"))).output_shape(X.shape)
-
-
-def test_maps_bear_the_name_of_their_own_layer() -> None:
-    bank = replace(from_array(np.ones((1, 1, 3, 2))), map_names=("conv1-0", "conv1-1"))
-    network = Network(
-        (
-            Node("conv1", ConvLayer(bank), (SOURCE,)),
-            Node("relu1", ActivationLayer("relu"), ("conv1",)),
-            Node("sum", AddLayer(), ("conv1", "relu1")),
-        )
-    )
-    names = {layer: [g.name for g in groups] for layer, groups in network.groups(PHOTO).items()}
-    assert names["relu1"] == ["relu1-0", "relu1-1"]
-    assert names["sum"] == ["sum-0", "sum-1"]
-    edges = Network.chain(ConvLayer(load_filter("sobel_h")), ActivationLayer("abs"))
-    assert [g.name for g in edges.groups(PHOTO)["activation1"]] == ["sobel_h"]

@@ -143,7 +143,7 @@ def test_names_of_channels() -> None:
         *("photo-green", "photo-blue", "edge"),
     ]
     names = [g.name for g in PadChannelsLayer(after=np.zeros(1)).output_groups(groups)]
-    assert names == ["photo-red", "photo-green", "photo-blue", "edge", "value-4"]
+    assert names == ["photo-red", "photo-green", "photo-blue", "edge", "4"]
 
 
 BAD: dict[str, tuple[Layer, str]] = {

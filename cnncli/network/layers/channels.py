@@ -47,7 +47,7 @@ class SliceLayer(Pointwise):
     def output_groups(self, *groups: Sequence[MapGroup]) -> tuple[MapGroup, ...]:
         """Return one group for each channel that is left."""
         names = channel_names(groups[0])[self.start : self.stop : self.step]
-        return tuple(MapGroup(name, (index,)) for index, name in enumerate(names))
+        return _numbered(names)
 
     def compute(self, X: FloatArray) -> FloatArray:
         """Return those channels."""
@@ -97,8 +97,7 @@ class PadChannelsLayer(Pointwise):
     def output_groups(self, *groups: Sequence[MapGroup]) -> tuple[MapGroup, ...]:
         """Return one group for each channel."""
         before, after = self.counts
-        names = ("",) * before + channel_names(groups[0]) + ("",) * after
-        return tuple(MapGroup(n or f"value-{i}", (i,)) for i, n in enumerate(names))
+        return _numbered(("",) * before + channel_names(groups[0]) + ("",) * after)
 
     def compute(self, X: FloatArray) -> FloatArray:
         """Return the channels with those beside them."""
@@ -114,3 +113,11 @@ class PadChannelsLayer(Pointwise):
         """Return the gradient of the input's channels."""
         before, after = self.counts
         return dY[..., before : dY.shape[3] - after], {}
+
+
+def _numbered(names: Sequence[str]) -> tuple[MapGroup, ...]:
+    """Return a group for each channel: its number, unless it has another name."""
+    return tuple(
+        MapGroup(str(index) if not name or name.isdecimal() else name, (index,))
+        for index, name in enumerate(names)
+    )

@@ -146,11 +146,7 @@ class ConvTransposeLayer:
 
     def output_groups(self, groups: Sequence[MapGroup]) -> tuple[MapGroup, ...]:
         """Return one group for each channel of the output."""
-        digits = len(str(self.channels_out - 1))
-        return tuple(
-            MapGroup(f"{self.filter.name}-{index:0{digits}d}", (index,))
-            for index in range(self.channels_out)
-        )
+        return tuple(MapGroup(str(index), (index,)) for index in range(self.channels_out))
 
     def reads(self, shape: Shape, box: Box) -> Box:
         """Return the input cells that a box of output cells is made of."""
