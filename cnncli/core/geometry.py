@@ -14,7 +14,7 @@ from math import gcd
 import numpy as np
 from numpy.typing import NDArray
 
-from cnncli.core.borders import CONSTANT_CELL, border_index
+from cnncli.core.borders import CONSTANT_CELL, border_index, join_runs, source_cells, source_runs
 from cnncli.core.choices import NAMED_PADDINGS
 from cnncli.errors import OptionError, ShapeError
 
@@ -127,9 +127,9 @@ class Axis:
         slice(0, 10, None)
         """
         begin, end = self.cells(first, last)
-        copied = border_index(self.size, self.begin, self.end, mode)[begin:end]
-        met = copied[copied != CONSTANT_CELL]
-        return slice(int(met.min()), int(met.max()) + 1) if met.size else slice(0, 0)
+        spanned = begin - self.begin, min(end, self.padded) - self.begin
+        met = source_runs([spanned], self.size, mode)
+        return slice(met[0][0], met[-1][1]) if met else slice(0, 0)
 
     def middle(self, output: int) -> int:
         """Return the input cell under an output's middle tap, or the nearest to it.
@@ -155,7 +155,7 @@ class Axis:
         ----------
         output : int
         mode : str
-            Border mode, see `border_index`.
+            Border mode, see `source_cells`.
 
         Returns
         -------
@@ -169,12 +169,13 @@ class Axis:
         >>> axis.under(0), axis.under(0, "reflect")
         ([(-1, None), (0, 0), (1, 1)], [(-1, 1), (0, 0), (1, 1)])
         """
-        copied = border_index(self.size, self.begin, self.end, mode)
-        met = [output * self.stride + tap * self.dilation for tap in range(self.kernel)]
-        sources = [int(copied[at]) if at < len(copied) else CONSTANT_CELL for at in met]
+        cells = np.arange(self.kernel) * self.dilation + output * self.stride - self.begin
+        sources = np.where(
+            cells < self.size + self.end, source_cells(cells, self.size, mode), CONSTANT_CELL
+        )
         return [
-            (at - self.begin, None if source == CONSTANT_CELL else source)
-            for at, source in zip(met, sources, strict=True)
+            (cell, None if source == CONSTANT_CELL else source)
+            for cell, source in zip(cells.tolist(), sources.tolist(), strict=True)
         ]
 
     def seen_by(self, cell: int, mode: str = "zeros") -> list[Pair]:
@@ -215,11 +216,28 @@ class Axis:
         include_pad : bool
             Whether explicit pads count. What `ceil` lets hang over the end never does.
         """
-        cells = (np.arange(self.out) * self.stride)[:, None]
-        cells = cells + np.arange(self.kernel) * self.dilation
+        starts = np.arange(self.out) * self.stride
         low, high = (0, self.padded) if include_pad else (self.begin, self.begin + self.size)
-        met = (cells >= low) & (cells < high)
-        return np.asarray(met.sum(axis=1), np.int64)
+        below, inside = (
+            np.clip(-((starts - cell) // self.dilation), 0, self.kernel) for cell in (low, high)
+        )
+        return np.asarray(inside - below, np.int64)
+
+    def outputs_on_input(self) -> int:
+        """Return how many outputs read an input cell, and not pads only.
+
+        Examples
+        --------
+        >>> axis = Axis(size=1, kernel=2, dilation=2, begin=2, end=2)
+        >>> axis.out, axis.outputs_on_input()
+        (3, 2)
+        """
+        firsts = [self.begin - tap * self.dilation for tap in range(self.kernel)]
+        edges = [
+            (-(-first // self.stride), -(-(first + self.size) // self.stride)) for first in firsts
+        ]
+        met = join_runs((max(0, begin), min(end, self.out)) for begin, end in edges)
+        return sum(end - begin for begin, end in met)
 
 
 @dataclass(frozen=True)

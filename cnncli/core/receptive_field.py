@@ -7,16 +7,16 @@ cells, so a field may reach beyond the input.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from itertools import chain
+from typing import Final
 
-import numpy as np
-from numpy.typing import NDArray
+from cnncli.core.borders import Runs, source_runs
+from cnncli.core.geometry import Axis, Pair
 
-from cnncli.core.borders import border_index
-from cnncli.core.geometry import Axis
-
-Mask = NDArray[np.bool_]
+MOST_APART: Final = 2**14
+"""Taps of windows that lie apart up to which each is looked at."""
 
 
 @dataclass(frozen=True)
@@ -98,7 +98,7 @@ def union(fields: Sequence[ReceptiveField], units: int) -> ReceptiveField:
     return ReceptiveField(end - begin, steps.pop() if len(steps) == 1 else 0, begin)
 
 
-def cells_read(axis: Axis, mode: str = "zeros", outputs: Mask | None = None) -> Mask:
+def cells_read(axis: Axis, mode: str = "zeros", outputs: Runs | None = None) -> Runs:
     """Return which input cells some outputs depend on, copies in the padding included.
 
     Parameters
@@ -106,35 +106,62 @@ def cells_read(axis: Axis, mode: str = "zeros", outputs: Mask | None = None) -> 
     axis : Axis
     mode : str
         The border's mode, as in `border_index`.
-    outputs : ndarray of bool, shape (axis.out,), optional
-        Which outputs; default: all of them.
+    outputs : tuple of (int, int), optional
+        Which outputs, as runs; default: all of them.
 
     Returns
     -------
-    ndarray of bool, shape (axis.size,)
+    tuple of (int, int)
+        Runs of cells; the cells between windows too if `gaps_left_out`.
 
     Examples
     --------
-    >>> cells_read(Axis(size=6, kernel=2, stride=3)).astype(int)
-    array([1, 1, 0, 1, 1, 0])
+    >>> cells_read(Axis(size=6, kernel=2, stride=3))
+    ((0, 2), (3, 5))
     """
-    reading = np.ones(axis.out, bool) if outputs is None else outputs
-    padded = np.zeros(axis.padded + axis.overhang, bool)
-    for index in range(axis.kernel):
-        padded[axis.tap(index)] |= reading
-    sources = border_index(axis.size, axis.begin, axis.end, mode)[padded[: axis.padded]]
-    read = np.zeros(axis.size, bool)
-    read[sources[sources >= 0]] = True
-    return read
+    runs: Iterable[Pair] = ((0, axis.out),) if outputs is None else outputs
+    if mode == "zeros":
+        # Windows that lie in the padding read nothing, however many there are.
+        first = max(0, -((axis.extent - 1 - axis.begin) // axis.stride))
+        last = (axis.begin + axis.size - 1) // axis.stride + 1
+        runs = [(max(a, first), min(b, last)) for a, b in runs if a < last and b > first]
+    if _lie_apart(axis) and not gaps_left_out(axis):
+        runs = [(output, output + 1) for a, b in runs for output in range(a, b)]
+    taps = range(axis.kernel) if axis.dilation > 1 and not gaps_left_out(axis) else range(1)
+    reach = axis.extent if len(taps) == 1 else 1
+    spans = (
+        (a * axis.stride + tap * axis.dilation, (b - 1) * axis.stride + tap * axis.dilation + reach)
+        for a, b in runs
+        for tap in taps
+    )
+    inside = ((a - axis.begin, min(b, axis.padded) - axis.begin) for a, b in spans)
+    return source_runs(inside, axis.size, mode)
 
 
-def true_slices(mask: Mask) -> tuple[slice, ...]:
-    """Return the slices of a mask that are True, in order.
+def gaps_left_out(axis: Axis) -> bool:
+    """Tell whether so many windows leave cells between them that `cells_read` does not list those.
 
     Examples
     --------
-    >>> true_slices(np.array([True, True, False, True]))
-    (slice(0, 2, None), slice(3, 4, None))
+    >>> gaps_left_out(Axis(size=10**9, kernel=3)), gaps_left_out(Axis(10**9, kernel=1, stride=2))
+    (False, True)
     """
-    edges = np.flatnonzero(np.diff(np.concatenate([[False], mask, [False]]))).tolist()
-    return tuple(slice(a, b) for a, b in zip(edges[::2], edges[1::2], strict=True))
+    return _lie_apart(axis) and axis.out * axis.kernel > MOST_APART
+
+
+def _lie_apart(axis: Axis) -> bool:
+    """Whether taps of neighbouring windows may leave cells between them."""
+    return axis.stride > (axis.kernel if axis.dilation == 1 else 1)
+
+
+def gaps(runs: Runs, size: int) -> tuple[slice, ...]:
+    """Return the cells of an axis that are in none of some runs, as slices in order.
+
+    Examples
+    --------
+    >>> gaps(((0, 2), (3, 4)), 4), gaps(((0, 4),), 4)
+    ((slice(2, 3, None),), ())
+    """
+    edges = [0, *chain.from_iterable(runs), size]
+    pairs = zip(edges[::2], edges[1::2], strict=True)
+    return tuple(slice(begin, end) for begin, end in pairs if begin < end)

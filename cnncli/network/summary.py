@@ -5,12 +5,20 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain
 
 import numpy as np
 
+from cnncli.core.borders import Runs, join_runs
 from cnncli.core.engine import Choice
 from cnncli.core.geometry import Axis, Window
-from cnncli.core.receptive_field import Mask, ReceptiveField, cells_read, true_slices, union
+from cnncli.core.receptive_field import (
+    ReceptiveField,
+    cells_read,
+    gaps,
+    gaps_left_out,
+    union,
+)
 from cnncli.network.graph import NORMALIZE, SOURCE, Network, Node
 from cnncli.network.layers import (
     ActivationLayer,
@@ -28,7 +36,7 @@ from cnncli.network.layers.base import border_of
 from cnncli.network.passes import held_bytes
 
 Fields = tuple[ReceptiveField, ReceptiveField]
-Runs = tuple[slice, ...]
+Ranges = tuple[slice, ...]
 
 DTYPE = np.dtype(np.float32)
 """What pictures are computed in."""
@@ -41,8 +49,8 @@ _SUMS = (ConvLayer, ConvTransposeLayer)
 class Unread:
     """Cells that nothing reads, as ranges ``[start, stop)``."""
 
-    rows: Runs = ()
-    columns: Runs = ()
+    rows: Ranges = ()
+    columns: Ranges = ()
 
     def __bool__(self) -> bool:
         return bool(self.rows or self.columns)
@@ -174,8 +182,7 @@ def summarize(network: Network, shape: tuple[int, int, int]) -> NetworkSummary:
     layers = tuple(
         _layer_summary(node, shapes, fields[node.name], held[node.name]) for node in network.nodes
     )
-    read = _cells_needed(network, shapes)
-    unread = _unread(read)
+    unread = _unread(_cells_needed(network, shapes), batch)
     return NetworkSummary(shape, layers, unread, tuple(_warnings(network, shapes, unread)))
 
 
@@ -236,7 +243,7 @@ def _layer_summary(node: Node, shapes: dict[str, Shape], field: Fields, held: in
         parameters=_parameters(node),
         multiply_adds=layer.multiply_adds(source) if isinstance(layer, _SUMS) else 0,
         field=field,
-        unread=_unread(_cells_of(node, source, None)) if window is not None else Unread(),
+        unread=_shared([node], source) if window is not None else Unread(),
         bytes=math.prod(out) * DTYPE.itemsize,
         held_bytes=held,
         choice=None if conv is None else conv.choice(source, DTYPE),
@@ -287,26 +294,27 @@ def _parameters(node: Node) -> int:
     return sum(array.size for name, array in parameters if name not in counted)
 
 
-Masks = tuple[Mask, Mask]
+BothRuns = tuple[Runs, Runs]
+"""Cells along rows and along columns."""
 
 
-def _cells_of(node: Node, shape: Shape, outputs: Masks | None) -> Masks:
+def _cells_of(node: Node, shape: Shape, out: Shape, outputs: BothRuns) -> BothRuns:
     """Which rows and columns of an input of that shape some outputs of a layer depend on."""
     layer = node.layer
     window = layer.window(shape)
     if window is not None:
         mode = layer.border_mode if isinstance(layer, (ConvLayer, PadLayer)) else "zeros"
-        rows, cols = outputs if outputs is not None else (None, None)
+        rows, cols = outputs
         return cells_read(window.rows, mode, rows), cells_read(window.cols, mode, cols)
-    masks = outputs if outputs is not None else (np.ones(shape[1], bool), np.ones(shape[2], bool))
+    # An input of one row and one column serves every unit, a resized one is read whole.
     rows, cols = (
-        mask if len(mask) == size else np.full(size, mask.any())
-        for mask, size in zip(masks, shape[1:3], strict=True)
+        runs if out[side] == shape[side] else ((0, shape[side]),)[: len(runs)]
+        for side, runs in zip((1, 2), outputs, strict=True)
     )
     return rows, cols
 
 
-def _cells_needed(network: Network, shapes: dict[str, Shape]) -> Masks:
+def _cells_needed(network: Network, shapes: dict[str, Shape]) -> BothRuns:
     """Which rows and columns of the input reach the last layer's output."""
     last = network.nodes[-1].name
     needed = {last: _all_cells(shapes[last])}
@@ -314,18 +322,22 @@ def _cells_needed(network: Network, shapes: dict[str, Shape]) -> Masks:
         if node.name not in needed:
             continue
         for name in node.inputs:
-            rows, cols = _cells_of(node, shapes[name], needed[node.name])
-            before = needed.get(name)
-            needed[name] = (rows, cols) if before is None else (rows | before[0], cols | before[1])
+            read = _cells_of(node, shapes[name], shapes[node.name], needed[node.name])
+            needed[name] = _joined([read, needed[name]]) if name in needed else read
     return needed.get(SOURCE, _all_cells(shapes[SOURCE]))
 
 
-def _all_cells(shape: Shape) -> Masks:
-    return np.ones(shape[1], bool), np.ones(shape[2], bool)
+def _all_cells(shape: Shape) -> BothRuns:
+    return ((0, shape[1]),), ((0, shape[2]),)
 
 
-def _unread(read: Masks) -> Unread:
-    return Unread(true_slices(~read[0]), true_slices(~read[1]))
+def _joined(parts: Sequence[BothRuns]) -> BothRuns:
+    rows, cols = (join_runs(chain.from_iterable(side)) for side in zip(*parts, strict=True))
+    return rows, cols
+
+
+def _unread(read: BothRuns, shape: Shape) -> Unread:
+    return Unread(gaps(read[0], shape[1]), gaps(read[1], shape[2]))
 
 
 def _warnings(network: Network, shapes: dict[str, Shape], unread: Unread) -> Iterator[str]:
@@ -338,6 +350,9 @@ def _warnings(network: Network, shapes: dict[str, Shape], unread: Unread) -> Ite
         for runs, size, what in _sides(unread, shapes[SOURCE]):
             yield f"{_cells(runs, size, what, SOURCE)} of no use to {network.nodes[-1].name}"
     for node in network.nodes:
+        window = node.layer.window(shapes[node.inputs[0]])
+        if window is not None and (gaps_left_out(window.rows) or gaps_left_out(window.cols)):
+            yield f"{node.name}: too many windows to say which cells between them are never read"
         for note in node.layer.notes(shapes[node.inputs[0]]):
             yield f"{node.name}: {note}"
 
@@ -354,17 +369,22 @@ def _waste(name: str, readers: Sequence[Node], shape: Shape) -> Iterator[str]:
 
 def _shared(readers: Sequence[Node], shape: Shape) -> Unread:
     """The cells that none of some layers reads."""
-    masks = [_cells_of(node, shape, None) for node in readers]
-    rows, cols = (np.logical_or.reduce([mask[side] for mask in masks]) for side in (0, 1))
-    return _unread((rows, cols))
+    return _unread(_joined([_read_by(node, shape) for node in readers]), shape)
 
 
-def _sides(unread: Unread, shape: Shape) -> list[tuple[Runs, int, str]]:
+def _read_by(node: Node, shape: Shape) -> BothRuns:
+    """The rows and columns of an input of that shape that a layer reads."""
+    window = node.layer.window(shape)
+    out = shape if window is None else (1, *window.out, 1)
+    return _cells_of(node, shape, out, _all_cells(out))
+
+
+def _sides(unread: Unread, shape: Shape) -> list[tuple[Ranges, int, str]]:
     both = [(unread.rows, shape[1], "row"), (unread.columns, shape[2], "column")]
     return [side for side in both if side[0]]
 
 
-def _cells(runs: Runs, size: int, what: str, name: str) -> str:
+def _cells(runs: Ranges, size: int, what: str, name: str) -> str:
     """Name cells of a layer, as the start of a sentence about them."""
     count = sum(run.stop - run.start for run in runs)
     owner = "the input" if name == SOURCE else name

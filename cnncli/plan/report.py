@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from cnncli.errors import quote
-from cnncli.network.summary import LayerSummary, NetworkSummary, Runs
+from cnncli.network.summary import LayerSummary, NetworkSummary, Ranges
 from cnncli.render.text_table import text_table
 from cnncli.render.to_json import json_text
 
@@ -276,5 +276,5 @@ def _csv_fields(layer: LayerSummary) -> dict[str, Any]:
     }
 
 
-def _ranges(runs: Runs) -> str:
+def _ranges(runs: Ranges) -> str:
     return " ".join(f"{run.start}:{run.stop}" for run in runs)

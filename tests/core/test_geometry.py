@@ -227,3 +227,21 @@ def test_no_window_too_large_is_let_through() -> None:
             assert not fits, (n, k, s, d, pe, ceil)
         else:
             assert fits, (n, k, s, d, pe, ceil)
+
+
+def test_counts_are_those_of_taps_one_by_one() -> None:
+    swept = 0
+    for n, k, s, d, pb, pe, ceil in product(
+        (1, 2, 5), (1, 2, 4), (1, 3), (1, 2, 5), (0, 3, 7), (0, 4), (False, True)
+    ):
+        axis = Axis(n, k, s, d, pb, pe, ceil)
+        if axis.extent > axis.padded or axis.out < 1:
+            continue
+        swept += 1
+        cells = [[o * s + tap * d for tap in range(k)] for o in range(axis.out)]
+        real = [sum(pb <= cell < pb + n for cell in window) for window in cells]
+        padded = [sum(cell < axis.padded for cell in window) for window in cells]
+        assert axis.counts(include_pad=False).tolist() == real, axis
+        assert axis.counts(include_pad=True).tolist() == padded, axis
+        assert axis.outputs_on_input() == sum(count > 0 for count in real), axis
+    assert swept > 200

@@ -5,13 +5,17 @@ from __future__ import annotations
 import csv
 import io
 import json
+import tracemalloc
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import pytest
 
 from cnncli.core.arrays import placeholder
+from cnncli.core.choices import PAD_MODES
 from cnncli.errors import ShapeError
+from cnncli.filters.files import load_filter
 from cnncli.filters.filter import Filter, from_array
 from cnncli.network.graph import SOURCE, Network, Node
 from cnncli.network.layers import (
@@ -25,6 +29,7 @@ from cnncli.network.layers import (
 from cnncli.network.passes import forward, forward_layers
 from cnncli.network.summary import summarize
 from cnncli.plan.report import csv_text, json_lines, table
+from cnncli.plan.trace import trace
 
 FLOAT32 = np.dtype("float32")
 
@@ -309,3 +314,39 @@ def test_stretches_of_unread_cells_in_json_and_csv() -> None:
     assert fields["unread_columns"] == [[2, 3]]
     (row,) = csv.DictReader(io.StringIO(csv_text(plan)))
     assert (row["unread_rows"], row["unread_columns"]) == ("2:3 5:6 8:9", "2:3")
+
+
+def peak_bytes(action: Callable[[], object]) -> int:
+    tracemalloc.start()
+    try:
+        action()
+        return tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+
+
+@pytest.mark.parametrize("mode", PAD_MODES)
+def test_the_length_of_pads_costs_nothing(mode: str) -> None:
+    pads = [PadLayer(65535, mode)] * 25
+    apart = ConvLayer(load_filter("edge"), padding=65535, stride=4, dilation=3, pad_mode=mode)
+    network = Network.chain(*pads, PoolLayer(size=3, stride=2), apart, PoolLayer())
+    plans = []
+
+    def plan() -> None:
+        plans.append(summarize(network, (20, 24, 3)))
+        trace(network, (1, 20, 24, 3), "pool2", (100_000, 7))
+
+    # A mark for each of the last pad's rows would take 3 MB.
+    assert peak_bytes(plan) < 1_500_000
+    (notes,) = [plan.warnings for plan in plans]
+    assert any("conv1: too many windows" in note for note in notes)
+
+
+def test_tails_and_gaps_behind_long_pads_are_found() -> None:
+    network = Network.chain(PadLayer((0, 6_000), "wrap"), PoolLayer(size=1, stride=2))
+    plan = summarize(network, (5, 7, 1))
+    assert plan.unread.rows == (slice(1, 2), slice(3, 4))
+    assert plan.unread.columns == ()
+    zeros = summarize(Network.chain(PadLayer((0, 6_001)), PoolLayer(size=1, stride=3)), (5, 7, 1))
+    # Column 0 is padded column 6,001, which is one past a multiple of 3.
+    assert zeros.unread.columns == (slice(0, 2), slice(3, 5), slice(6, 7))

@@ -67,8 +67,8 @@ class PoolLayer(ChannelwiseDefaults):
         if self.mode not in ("max", "min"):
             return ()
         window = self.window(shape)
-        rows, cols = (axis.counts(include_pad=False) > 0 for axis in (window.rows, window.cols))
-        empty = rows.size * cols.size - int(rows.sum()) * int(cols.sum())
+        n_H, n_W = window.out
+        empty = n_H * n_W - window.rows.outputs_on_input() * window.cols.outputs_on_input()
         return (f"{empty} windows meet pads only, and hold no finite value",) if empty else ()
 
     def stage(self, shape: Shape, dtype: np.dtype[Any]) -> StripStage:
