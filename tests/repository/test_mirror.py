@@ -27,7 +27,6 @@ ELSEWHERE = {
     "cli/test_plan.py": "plan/draw plan/report plan/run",
     "core/test_algorithms.py": "core/strips system/blas",
     "core/test_geometry.py": "core/hparameters",
-    "core/test_padding.py": "core/borders",
     "core/test_pool.py": "core/window_reduce",
     "explain/test_forward.py": "explain/explained_layer explain/model",
     "faults/test_safety.py": "cli/group",
