@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from cnncli.errors import CnnCliError, quote
-from cnncli.pipeline.job import Outcome, WrittenFile
+from cnncli.pipeline.job import WARNING, Outcome, WrittenFile
 from cnncli.render.to_json import json_text, to_json
 
 NAMES_SHOWN = 3
@@ -57,7 +57,7 @@ class Report:
             self.skipped += 1
         else:
             self.written += 1
-        self.warned += any(note.startswith("warning") for note in outcome.notes)
+        self.warned += any(note.startswith(WARNING) for note in outcome.notes)
 
     @property
     def done(self) -> int:
@@ -96,8 +96,12 @@ def lines(outcome: Outcome) -> list[str]:
     """
     if outcome.skipped:
         return [f"{outcome.source}: skipped, its output exists"]
-    source = str(outcome.source)
-    return [*map(_line, outcome.written), *(f"note: {source}: {note}" for note in outcome.notes)]
+    return [*map(_line, outcome.written), *(_note(outcome, note) for note in outcome.notes)]
+
+
+def _note(outcome: Outcome, note: str) -> str:
+    kind = WARNING if note.startswith(WARNING) else "note: "
+    return f"{kind}{outcome.source}: {note.removeprefix(WARNING)}"
 
 
 def json_line(outcome: Outcome) -> list[str]:
@@ -175,7 +179,7 @@ def summary(report: Report, seconds: float | None, brief: bool = False) -> str:
     shown = [first, *(pair for pair in others if pair[1])]
     text = ", ".join(f"{count} {kind}" for kind, count in shown)
     if brief and report.warned:
-        text += f"; {report.warned} with warnings, which -v and --report tell"
+        text += f"; {report.warned} with warnings (-v shows them)"
     if seconds is None:
         return f"dry run of {report.total} images: {text}"
     return f"{report.total} images in {duration(seconds)}: {text}"
@@ -214,7 +218,7 @@ def _line(written: WrittenFile) -> str:
 
 def _mapping(written: WrittenFile) -> str:
     if written.mapping == "values":
-        return "written as they are"
+        return "values unchanged"
     if written.range is None:
         return f"range {written.mapping}, each map its own{_clipping(written)}"
     low, high = written.range

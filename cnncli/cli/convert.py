@@ -95,9 +95,9 @@ def _check(options: ConvertOptions) -> None:
     """Check what `[input]` would refuse, before any work."""
     mean, std = options.mean, options.std
     if isinstance(mean, tuple) and isinstance(std, tuple) and len(mean) != len(std):
-        raise OptionError("--mean and --std must be equally long")
+        raise OptionError("--mean and --std must have the same length")
     if std is not None and 0 in (std if isinstance(std, tuple) else (std,)):
-        raise OptionError("--std must hold no 0")
+        raise OptionError("--std must not contain 0")
 
 
 def _report(model: Model, path: Path, weights: Path, arrays: dict[str, Any]) -> None:

@@ -108,7 +108,7 @@ def export(name: str, output: str | None, overwrite: bool) -> None:
     if bare not in builtin_names():
         near = ", ".join(nearest(bare, builtin_names()))
         alike = f"; nearest: {near}" if near else ""
-        raise OptionError(f"{bare!r} is no built-in filter{alike}", hint="cnncli filters list")
+        raise OptionError(f"{bare!r} is not a built-in filter{alike}", hint="cnncli filters list")
     tell(save_filter(read_builtin(bare), bare, output or f"{bare}.npy", overwrite))
 
 

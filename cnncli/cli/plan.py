@@ -6,7 +6,7 @@ import shutil
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import click
 
@@ -34,6 +34,8 @@ Examples:
   cnncli plan net.toml --image photo.jpg --json
   cnncli plan net.toml --trace conv2:20,30 --image photo.jpg -o field.png
 """
+
+COLUMNS: Final = 80
 
 
 # fmt: off
@@ -70,6 +72,10 @@ class PlanOptions(OptionGroup):
     overwrite: bool = overwrite_option
     max_pixels: int = ImageOptions.max_pixels
     max_memory: int | None = ImageOptions.max_memory
+    verbose: bool = flag(
+        "-v", "--verbose", common=True,
+        help="Show also the algorithm of each layer, and why it was chosen.",
+    )
     quiet: bool = flag("-q", "--quiet", common=True, help="No warnings and no report.")
 # fmt: on
 
@@ -142,8 +148,11 @@ def _print_plan(model: Model, shape: tuple[int, int, int], options: PlanOptions)
     elif options.as_csv:
         lines = report.csv_text(summary).splitlines()
     else:
-        width = shutil.get_terminal_size().columns if is_terminal_stream(sys.stdout) else None
-        lines = report.table(summary, width)
+        # A pipe gets the columns that every terminal has, and of --verbose all.
+        width = None if options.verbose else COLUMNS
+        if is_terminal_stream(sys.stdout):
+            width = shutil.get_terminal_size().columns
+        lines = report.table(summary, width, options.verbose)
     for line in lines:
         click.echo(line)
     if not (options.quiet or options.as_json):

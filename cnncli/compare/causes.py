@@ -332,7 +332,9 @@ def _pool_changes(layer: PoolLayer) -> Iterator[Change]:
         how = "by the pads too" if included else "by real cells only"
         yield _layer_change(f"an average divides {how}", "divisor", count_include_pad=included)
     over = "counts" if not layer.ceil else "does not count"
-    yield _layer_change(f"a window that hangs over the end {over}", "ceil", ceil=not layer.ceil)
+    yield _layer_change(
+        f"a last window that reaches over the end {over}", "ceil", ceil=not layer.ceil
+    )
 
 
 def _padding_changes(operation: Operation) -> Iterator[Change]:

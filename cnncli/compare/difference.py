@@ -112,7 +112,7 @@ def find_difference(a: Values, b: Values, tolerance: float) -> Difference:
 def shape_error(a: Values, b: Values) -> ShapeError:
     """Return the error of results whose sizes differ."""
     return ShapeError(
-        f"results must have one shape, got {size_text(a.shape)} and {size_text(b.shape)}",
+        f"results must have the same shape, got {size_text(a.shape)} and {size_text(b.shape)}",
         hint="give --image and --filter, to find out which padding or stride makes them so",
     )
 

@@ -88,8 +88,9 @@ def _load(name: str, module: str) -> Any:
     try:
         return import_module(module)
     except ImportError as error:
+        package = module.partition(".")[0]
         raise CnnCliError(
-            f"--against {name} needs the package {module.partition('.')[0]}, which is not there",
+            f"--against {name} needs the package {package}, which is not installed",
             hint=f"pip install {PACKAGES[name]}",
         ) from error
 

@@ -51,7 +51,9 @@ def conv_single_step(a_slice_prev: FloatArray, W: FloatArray, b: FloatArray | fl
     """
     a, w, bias = np.asarray(a_slice_prev), np.asarray(W), np.asarray(b)
     if a.shape != w.shape:
-        raise ShapeError(f"window and weights must have one shape, got {a.shape} and {w.shape}")
+        raise ShapeError(
+            f"window and weights must have the same shape, got {a.shape} and {w.shape}"
+        )
     if bias.size != 1:
         raise ShapeError(f"the bias of one step must be one number, got shape {bias.shape}")
     return np.float64(np.multiply(a, w, dtype=np.float64).sum() + bias.item())

@@ -102,9 +102,9 @@ def run(job: ExplainJob, source: Source) -> ExplainResult[Explanation]:
         explanation = explain(explained, at, index, image)
     notes, choices = _notes(job, picture), []
     if job.at is None:
-        choices.append(f"--at {at[0]},{at[1]} was chosen: the strongest output of the middle part")
+        choices.append(f"--at {at[0]},{at[1]} was chosen: the strongest output near the middle")
     if job.map is None and len(groups) > 1:
-        choices.append(f"map 0 of 0 to {len(groups) - 1}; --map takes another, by index or name")
+        choices.append(f"map 0 of {len(groups)} is shown; --map K shows another")
     return ExplainResult(explanation, explained, picture, notes, (*notes, *choices))
 
 
@@ -128,7 +128,7 @@ def run_backward(job: ExplainJob, source: Source) -> ExplainResult[BackwardExpla
     if job.at is None:
         choices.append(f"--at {at[0]},{at[1]} was chosen: the middle of the input")
     if job.channel is None and n_C > 1:
-        choices.append(f"channel 0 of 0 to {n_C - 1}; --channel takes another")
+        choices.append(f"channel 0 of {n_C} is shown; --channel C shows another")
     return ExplainResult(explanation, explained, picture, notes, (*notes, *choices))
 
 

@@ -54,7 +54,7 @@ def check_channels(bank: Filter, channels: int, groups: int = 1) -> None:
         )
     if bank.maps % groups:
         raise ShapeError(
-            f"the feature maps of {bank.name} must part evenly into {groups} groups, "
+            f"the feature maps of {bank.name} must divide evenly into {groups} groups, "
             f"got {bank.maps}"
         )
 

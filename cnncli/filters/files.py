@@ -18,7 +18,7 @@ from cnncli.core.arrays import placeholder
 from cnncli.errors import FileProblem, OptionError, nearest, quote
 from cnncli.filters.builtin_names import SUFFIX, builtin_file, builtin_names
 from cnncli.filters.filter import Filter, LoadedArray, from_loaded, safe_name
-from cnncli.filters.matrix_text import looks_inline, parse_matrix, shorten
+from cnncli.filters.matrix_text import INLINE, looks_inline, parse_matrix, shorten
 from cnncli.io import atomic, npy
 from cnncli.io.atomic import is_folder_name, is_special, is_stdout, make_folder
 
@@ -287,7 +287,7 @@ def _read_inline(text: str, what: str) -> LoadedArray:
         array = np.array(parse_matrix(text))
     except OptionError as error:
         raise OptionError(f"{label}: {error}", hint=error.hint) from None
-    return LoadedArray(array, "inline", label, named=False)
+    return LoadedArray(array, INLINE, label, named=False)
 
 
 def _read_file(path: str, key: str | None, headers_only: bool) -> LoadedArray:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+from typing import Final
 
 from cnncli.errors import OptionError, quote
 
@@ -13,6 +14,9 @@ _NUMBER = re.compile(rf"([+-]?{_DECIMAL})(?:/({_DECIMAL}))?")
 _INLINE = re.compile(r"[eE+\-./;,\s]*[0-9][0-9eE+\-./;,\s]*")
 _GAP = re.compile(r"\s*,\s*|\s+")
 _SHOWN = 40
+
+INLINE: Final = "your-filter"
+"""Name of a filter that was typed as numbers."""
 
 
 def looks_inline(text: str) -> bool:

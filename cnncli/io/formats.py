@@ -98,9 +98,8 @@ def find_format(name: str, *, option: str = "--format") -> Format:
     format = FORMATS.get(name.lower().removeprefix("."))
     if format is None:
         got = quote(name) if name else "no extension"
-        raise OptionError(
-            f"{option} must be one of {' '.join(FORMATS)}, got {got}", hint="--format png"
-        )
+        hint = "--format png" if option == "--format" else "a name that ends in .png"
+        raise OptionError(f"{option} must be one of {' '.join(FORMATS)}, got {got}", hint=hint)
     return format
 
 

@@ -369,7 +369,7 @@ def _restored(samples: Samples, restore: Restore, name: str) -> np.ndarray:
     colour = samples.colour
     if not samples.record or samples.alpha is not None:
         raise FileProblem(
-            "carries no cnncli values",
+            "holds no values of cnncli",
             hint="--as-values reads pictures that cnncli wrote; leave it away for others",
             path=name,
         )

@@ -69,7 +69,7 @@ def read_npz(
     ------
     FileProblem
         If the archive is empty or corrupt, unfolds to too much, or has a member that is encrypted,
-        there twice or anything but an array of plain numbers.
+        appears twice or anything but an array of plain numbers.
 
     Examples
     --------
@@ -159,7 +159,9 @@ def _members(archive: zipfile.ZipFile, size: int, name: str) -> dict[str, zipfil
     for member in members:
         _check_member(member, size, name)
         if member.filename[:-4] in by_name:
-            raise FileProblem(f"member {quote(member.orig_filename[:200])}: there twice", path=name)
+            raise FileProblem(
+                f"member {quote(member.orig_filename[:200])}: appears twice", path=name
+            )
         by_name[member.filename[:-4]] = member
     return by_name
 
@@ -168,7 +170,7 @@ def _check_unfolded(members: list[zipfile.ZipInfo], size: int, max_bytes: int, n
     total = sum(member.file_size for member in members)
     if total > max_bytes or (total > _BOMB_BYTES and total > _BOMB_RATIO * size):
         raise FileProblem(
-            f"{size} bytes that unfold to {total}, at most "
+            f"{size} bytes that unpack to {total}, at most "
             f"{min(max_bytes, max(_BOMB_BYTES, _BOMB_RATIO * size))} are read",
             path=name,
         )

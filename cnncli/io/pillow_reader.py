@@ -133,7 +133,9 @@ def _broken(error: Exception, kind: str, options: ReadOptions, name: str) -> Fil
         return _too_large(claimed.group() if claimed else "too many", options.max_pixels, name)
     # Pillow's own words for "no reader took it" show an address in memory.
     unread = isinstance(error, UnidentifiedImageError)
-    reason = "its header is damaged, or of a kind not supported" if unread else fault_text(error)
+    reason = (
+        "its header is damaged, or of a kind that is not supported" if unread else fault_text(error)
+    )
     return FileProblem(f"broken or truncated {kind}: {reason}", path=name)
 
 
@@ -207,7 +209,7 @@ def decode(stream: BinaryIO, kind: str, options: ReadOptions, name: str) -> Samp
     Raises
     ------
     FileProblem
-        If it is broken, too large or of a kind not supported.
+        If it is broken, too large or of a kind that is not supported.
     OptionError
         If there is no such frame.
 

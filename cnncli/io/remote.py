@@ -200,16 +200,19 @@ async def _get(system: Any, url: Url, max_bytes: int) -> bytes:
                 gathered += chunk
                 _check_length(len(gathered), url, max_bytes)
             return bytes(gathered)
-    raise FileProblem(f"leads on more than {MAX_REDIRECTS} times", path=url)
+    raise FileProblem(f"redirects more than {MAX_REDIRECTS} times", path=url)
 
 
 def _redirected(url: Url, address: str) -> Url:
     try:
         target = parse_url(urljoin(url.text, address))
     except (OptionError, ValueError) as error:
-        raise FileProblem(f"leads elsewhere: {error}", path=url) from None
+        raise FileProblem(
+            f"redirects to an address that is not allowed: {error}", path=url
+        ) from None
     if target.is_store or (url.scheme, target.scheme) == ("https", "http"):
-        raise FileProblem(f"leads elsewhere: to {quote(target)}", path=url)
+        text = f"redirects to an address that is not allowed: {quote(target)}"
+        raise FileProblem(text, path=url)
     return target
 
 
@@ -386,7 +389,7 @@ _SYSTEMS: Final[dict[str, tuple[str, str, Callable[[], dict[str, Any]]]]] = {
 # By name, as none of these classes is there before its package is loaded.
 _REASONS: Final = {
     "ClientConnectorDNSError": "its host is not found",
-    "ClientConnectorCertificateError": "its certificate is not to be trusted",
+    "ClientConnectorCertificateError": "its certificate is not trusted",
     "ClientSSLError": "no secure connection to it",
     "SSLError": "no secure connection to it",
     "ClientPayloadError": "the connection ended before the file did",

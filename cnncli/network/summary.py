@@ -388,7 +388,7 @@ def _cells(runs: Ranges, size: int, what: str, name: str) -> str:
     """Name cells of a layer, as the start of a sentence about them."""
     count = sum(run.stop - run.start for run in runs)
     owner = "the input" if name == SOURCE else name
-    where = f"of 0 to {size - 1} of {owner}"
+    where = f"of {owner} (0 to {size - 1})"
     if count == 1:
         return f"{what} {runs[0].start} {where} is"
     shown = ", ".join(_range_text(run) for run in runs[:_LISTED_RUNS])

@@ -19,6 +19,7 @@ from cnncli.errors import CnnCliError, FileProblem, OptionError, among, quote
 from cnncli.filters import files, filter
 from cnncli.filters.builtin_names import builtin_names
 from cnncli.filters.filter import Filter
+from cnncli.filters.matrix_text import INLINE
 from cnncli.io.npy import open_regular
 from cnncli.network import layers
 from cnncli.network.conventions import CONVENTIONS, by_convention
@@ -191,7 +192,7 @@ def _check_count(layers: int) -> None:
 def _check_names(text: str) -> None:
     dots = (_DECIMAL.sub("", line).count(".") for line in text.splitlines())
     if sum(count * count for count in dots) > _MAX_STEPS:
-        raise FileProblem("names of too many parts with dots between to be a network file")
+        raise FileProblem("too many dotted names for a network file")
 
 
 def _check_whole(document: dict[str, Any]) -> None:
@@ -219,9 +220,9 @@ def _normalize(prepared: Mapping[str, Any], arrays: WeightFiles) -> list[Node]:
     mean = arrays.numbers("mean", prepared.get("mean", 0.0))
     std = arrays.numbers("std", prepared.get("std", 1.0))
     if not std.all():
-        raise FileProblem("std must hold no 0")
+        raise FileProblem("std must not contain 0")
     if len({mean.size, std.size} - {1}) > 1:
-        raise FileProblem(f"mean and std must be equally long, got {mean.size} and {std.size}")
+        raise FileProblem(f"mean and std must have the same length, got {mean.size} and {std.size}")
     with np.errstate(over="ignore"):
         factor, offset = np.broadcast_arrays(scale / std, -mean / std)
     if not (np.isfinite(factor).all() and np.isfinite(offset).all()):
@@ -241,7 +242,7 @@ def _nodes(tables: Any, arrays: WeightFiles, first: Sequence[Node]) -> list[Node
         name = _layer_name(table, number, taken)
         with error_context(f"layer {quote(name)[1:-1]}"):
             if name in seen:
-                raise FileProblem("name: it is taken already, names must differ")
+                raise FileProblem("name: it is taken already by another layer")
             layer, inputs = _layer(table, name, arrays)
             _check_inputs(inputs, seen - {NORMALIZE}, layer)
         seen.add(name)
@@ -376,7 +377,7 @@ class WeightFiles:
                 return _named(self._filter(filters, layout), layer)
             if all(isinstance(text, str) for text in filters):
                 return filter.stack([self._filter(text, layout) for text in filters])
-            inline = filter.from_array(_as_array(filters), name="inline", layout=layout)
+            inline = filter.from_array(_as_array(filters), name=INLINE, layout=layout)
             return _named(inline, layer)
 
     def _filter(self, text: str, layout: str) -> Filter:
@@ -419,9 +420,7 @@ def _as_array(value: Any) -> FloatArray:
         if array.dtype.kind not in "iuf":
             raise ValueError
     except ValueError:
-        raise OptionError(
-            "lists must hold numbers only, and be equally long side by side"
-        ) from None
+        raise OptionError("lists must hold numbers only, and rows of the same length") from None
     return np.asarray(array, np.float64)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 from cnncli.errors import CnnCliError
 from cnncli.io.images import ReadOptions
@@ -11,6 +12,9 @@ from cnncli.network.graph import Network
 from cnncli.pipeline.output_checks import OutputOptions
 from cnncli.pipeline.output_names import Source, Target
 from cnncli.render.options import RenderOptions
+
+WARNING: Final = "warning: "
+"""How a note begins that tells of a likely mistake."""
 
 
 @dataclass(frozen=True)

@@ -47,7 +47,7 @@ def plan_batch(job: Job, sources: Collection[Source]) -> OutputPlan:
     )
     if job.several and not plan.targets.pattern.per_layer:
         raise OptionError(
-            f"--output has room for one layer, got {len(job.layers)}",
+            f"--output names one file, for one layer; got {len(job.layers)} layers",
             hint="-o a folder (out/), a template with {layer}, or an .npz file",
         )
     return plan

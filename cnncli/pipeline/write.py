@@ -28,7 +28,7 @@ from cnncli.network.graph import Network, input_groups
 from cnncli.network.layers.base import border_of
 from cnncli.pipeline.feature_maps import clips_by_default
 from cnncli.pipeline.files import FileAccess
-from cnncli.pipeline.job import Job, WrittenFile
+from cnncli.pipeline.job import WARNING, Job, WrittenFile
 from cnncli.pipeline.output_checks import check_target
 from cnncli.pipeline.output_names import LayerResult, OutFile, is_device
 from cnncli.pipeline.sheets import draw_for_terminal, make_sheet, sheet_size, shows_scores
@@ -363,12 +363,12 @@ class ResultWriter:
     def _value_notes(self, non_finite: int) -> tuple[str, ...]:
         count, layer = math.prod(self.maps.shape), self.result.layer
         values = "values" if layer is None else f"values of {layer}"
-        why = ", the numbers grew too large"
+        why = ": the numbers grew too large"
         if self.result.is_noted:
             why = ""
         elif not self.maps.input_is_finite():
-            why = ", as some of the input are"
-        return (f"warning: {non_finite} of {count} {values} are infinite or NaN{why}",)
+            why = ", as is some of the input"
+        return (f"{WARNING}{non_finite} of {count} {values} are infinite or NaN{why}",)
 
     @cached_property
     def _scores(self) -> Values | None:

@@ -132,7 +132,9 @@ def draw_receptive_field(image: np.ndarray, reaches: Sequence[Reach]) -> Recepti
     for panel in panels:
         sheet.paste(_scaled_part(dimmed, panel), (panel.left, panel.top))
     draw = ImageDraw.Draw(sheet)
-    heading = shorten(plain_text(f"What reaches {title}"), width - 2 * _MARGIN, label_font(_TITLE))
+    heading = shorten(
+        plain_text(f"Pixels that reach {title}"), width - 2 * _MARGIN, label_font(_TITLE)
+    )
     draw.text((_MARGIN, _MARGIN // 2 + 2), heading, fill=_INK, font=label_font(_TITLE))
     if len(panels) > 1:
         _connect(draw, panels, own)
@@ -183,7 +185,7 @@ def _entry(reach: Reach, colour: Colour) -> _Entry:
         notes = [f"unit {_unit_text(reach.unit)} sees {pixels_text(reach)}"]
     notes += [f"and {text}" for text in (beyond_text(reach),) if text]
     if reach.skipped:
-        notes += [f"({reach.skipped} boxes before it are left out)"]
+        notes += [f"({reach.skipped} layers before it are left out)"]
     return _Entry(
         reach, colour, f"{shorten(plain_text(names), space, font)}:  {size}", tuple(notes)
     )

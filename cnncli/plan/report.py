@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import csv
 import io
+import textwrap
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from cnncli.errors import quote
 from cnncli.network.summary import LayerSummary, NetworkSummary, Ranges
-from cnncli.render.text_table import text_table
+from cnncli.render.text_table import ELLIPSIS, text_table
 from cnncli.render.to_json import json_text
 
 _GAP = "  "
+MOST_NAME: Final = 30
+"""Letters of a layer's name that the table shows."""
 _SIDES = ("top", "bottom", "left", "right")
 
 
@@ -27,7 +30,7 @@ class _Column:
         return max(map(len, self.cells))
 
 
-def table(plan: NetworkSummary, width: int | None = None) -> list[str]:
+def table(plan: NetworkSummary, width: int | None = None, verbose: bool = False) -> list[str]:
     """Return a plan as aligned columns, and below them its totals.
 
     Parameters
@@ -36,6 +39,8 @@ def table(plan: NetworkSummary, width: int | None = None) -> list[str]:
     width : int, optional
         Columns of the terminal: what is wider goes on in a further table below, under the layers'
         names once more. None: as wide as it takes.
+    verbose : bool
+        Also the algorithm of each layer, and why it was chosen.
 
     Returns
     -------
@@ -53,17 +58,27 @@ def table(plan: NetworkSummary, width: int | None = None) -> list[str]:
     pool1  max pool 2x2/2  4x4x3   (8+2*0-2)//2+1 = 4  0
     pool2  max pool 2x2/2  2x2x3   (4+2*0-2)//2+1 = 2  0
     """
-    name, *others = _columns(plan)
+    name, *others = _columns(plan, verbose)
+    if width is not None and not verbose:
+        name = _Column([_end(cell) for cell in name.cells], name.number)
     lines: list[str] = []
     for block in _blocks(name, others, width):
         right = [index for index, column in enumerate(block) if column.number]
         rows = list(zip(*(column.cells for column in block), strict=True))
         lines += [""] if lines else []
         lines += text_table(rows, right=right, gap=_GAP, width=width)
-    return [*lines, "", *_totals(plan)]
+    totals = _totals(plan)
+    if width is not None:
+        totals = [part for line in totals for part in textwrap.wrap(line, max(width, 40))]
+    return [*lines, "", *totals]
 
 
-def _columns(plan: NetworkSummary) -> list[_Column]:
+def _end(name: str) -> str:
+    """Return a long name's end: in models of ONNX the beginning is that of many."""
+    return name if len(name) <= MOST_NAME else f"{ELLIPSIS}{name[1 - MOST_NAME :]}"
+
+
+def _columns(plan: NetworkSummary, verbose: bool) -> list[_Column]:
     def column(title: str, cell: Callable[[LayerSummary], str], number: bool = False) -> _Column:
         return _Column([title, *map(cell, plan.layers)], number)
 
@@ -73,6 +88,10 @@ def _columns(plan: NetworkSummary) -> list[_Column]:
     ]
     if formulas[0].cells[1:] == formulas[1].cells[1:]:
         formulas = [column("ROWS AND COLUMNS", lambda layer: _formula(layer, 0))]
+    reasons = [
+        column("ALGORITHM", lambda layer: layer.choice.algorithm if layer.choice else ""),
+        column("REASON", lambda layer: layer.choice.reason if layer.choice else ""),
+    ]
     return [
         column("LAYER", lambda layer: quote(layer.name)[1:-1]),
         column("TYPE", lambda layer: layer.label),
@@ -85,9 +104,8 @@ def _columns(plan: NetworkSummary) -> list[_Column]:
         column("STEP", lambda layer: _pair([f.step for f in layer.field], "x"), number=True),
         column("CENTRE", lambda layer: _pair([f.centre for f in layer.field], ","), number=True),
         column("MEMORY", lambda layer: _memory(layer.bytes), number=True),
-        column("HELD", lambda layer: _memory(layer.held_bytes), number=True),
-        column("ALGORITHM", lambda layer: layer.choice.algorithm if layer.choice else ""),
-        column("REASON", lambda layer: layer.choice.reason if layer.choice else ""),
+        column("PEAK MEMORY", lambda layer: _memory(layer.held_bytes), number=True),
+        *(reasons if verbose else []),
     ]
 
 
@@ -107,11 +125,11 @@ def _totals(plan: NetworkSummary) -> list[str]:
     field = [f.size for f in plan.last.field]
     step = [f.step for f in plan.last.field]
     return [
-        f"{_sizes(plan.input)} to {_sizes(plan.last.shape)}, layers: {len(plan.layers)}, "
+        f"{_sizes(plan.input)} to {_sizes(plan.last.shape)}, {len(plan.layers)} layers",
         f"parameters: {plan.parameters:,}, multiply-adds: {plan.multiply_adds:,}",
         f"receptive field of a unit of {quote(plan.last.name)[1:-1]}: {field[0]}x{field[1]} of "
         f"{plan.input[0]}x{plan.input[1]} input cells, step {step[0]}x{step[1]}",
-        f"outputs held at once, if each is made whole: {_memory(plan.peak_bytes)} at most",
+        f"peak memory: {_memory(plan.peak_bytes)} for the outputs held at once",
     ]
 
 

@@ -102,7 +102,7 @@ def check_memory(
     free = available_bytes()
     if free is not None and needed > free:
         raise kind(
-            f"{work} needs about {_size(needed)} of memory, {_size(free)} are available",
+            f"{work} needs about {_size(needed)} of memory, {_size(free)} is available",
             hint=hint,
             path=path,
         )

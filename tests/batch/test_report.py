@@ -62,7 +62,7 @@ def test_a_line_has_name_size_values_and_mapping() -> None:
 
 
 def test_values_are_not_mapped() -> None:
-    assert line(mapping="values", range=None).endswith("values -2 to 1.5, written as they are")
+    assert line(mapping="values", range=None).endswith("values -2 to 1.5, values unchanged")
 
 
 def test_maps_of_unequal_ranges() -> None:

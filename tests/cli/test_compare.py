@@ -77,7 +77,7 @@ def test_paddings_of_two_sizes_are_laid_over_each_other() -> None:
     assert lines[0].endswith("12x17x3 and 10x15x3: of different sizes")
     assert "second is padded by 1,1,1,1" in lines[1]
     save_array("c.npy", np.ones((2, 3)))
-    assert "must have one shape" in refused("compare", "a.npy", "c.npy", code=2)
+    assert "must have the same shape" in refused("compare", "a.npy", "c.npy", code=2)
 
 
 def test_conventions_are_a_row_each() -> None:

@@ -403,7 +403,7 @@ def test_a_batch_and_standard_input() -> None:
         (("-f", "edge", "--groups", 0), "--groups"),
         (("-f", "edge", "--activation", "selu"), "--activation"),
         (("-f", "edge", "--filter-layout", "hwoi"), "--filter-layout"),
-        (("-f", "1 2; 3"), "equally long"),
+        (("-f", "1 2; 3"), "same length"),
         (("-f", "1 x; 3 4"), "row 1"),
         (("-f", "1/0"), "zero"),
         (("-f", ""), "empty"),

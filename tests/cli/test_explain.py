@@ -186,7 +186,7 @@ def test_the_way_back(photo: Path) -> None:
         ([0, 0], [1, 1], 8), ([0, 1], [1, 0], -1), ([1, 0], [0, 1], -1), ([1, 1], [0, 0], -1),
     ]  # fmt: skip
     text = run_cli("explain", photo, "--pool", "max", "--backward", "--map", "0").stdout
-    assert "a window sends its whole gradient to its winner" in text
+    assert "each window sends its gradient to the cell that won" in text
     result = run_cli("explain", photo, "--pool", "max", "--backward")
     assert "note: --at 6,8 was chosen: the middle of the input" in result.stderr
 
@@ -251,7 +251,7 @@ def test_colours_are_for_terminals_that_want_them(photo: Path, columns: int) -> 
 def test_what_was_chosen_is_said(photo: Path) -> None:
     done = run_cli("explain", photo, "--filter", "gabor_color")
     assert re.search(r"^note: --at \d+,\d+ was chosen: the strongest output", done.stderr, re.M)
-    assert "note: map 0 of 0 to 15; --map takes another" in done.stderr
+    assert "note: map 0 of 16 is shown" in done.stderr
     assert run_cli("explain", photo, "--filter", "gabor_color", "-q").stderr == ""
 
 

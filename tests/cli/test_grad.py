@@ -466,7 +466,7 @@ def test_what_does_not_fit_into_memory_is_refused_before_any_work(net: str) -> N
     done = run_after(limit, "grad", net, "big.npy", "--unit", "conv1:1")
     error = done.stderr.decode()
     assert done.returncode == 1, error
-    assert "'big.npy': the backward pass needs about " in error and " are available" in error
+    assert "'big.npy': the backward pass needs about " in error and " is available" in error
 
 
 def test_the_command_as_a_process(net: str) -> None:

@@ -48,11 +48,11 @@ def network(empty_folder: Path) -> None:
 
 
 def test_table() -> None:
-    result = run_cli("plan", "net.toml", "--input", "20x33x3")
+    result = run_cli("plan", "net.toml", "--input", "20x33x3", "-v")
     lines = result.stdout.splitlines()
     assert lines[0].split() == [
         *("LAYER", "TYPE", "OUTPUT", "ROWS", "COLUMNS", "PADS", "PARAMETERS", "MULTIPLY-ADDS"),
-        *("FIELD", "STEP", "CENTRE", "MEMORY", "HELD", "ALGORITHM", "REASON"),
+        *("FIELD", "STEP", "CENTRE", "MEMORY", "PEAK", "MEMORY", "ALGORITHM", "REASON"),
     ]
     assert lines[1].split()[:18] == [
         *("conv1", "conv", "3x3", "relu", "20x33x4", "(20+2*1-3)//1+1", "=", "20"),
@@ -65,14 +65,25 @@ def test_table() -> None:
     ]
     assert lines[4:] == [
         "",
-        "20x33x3 to 8x14x12, layers: 3, parameters: 544, multiply-adds: 119,664",
+        "20x33x3 to 8x14x12, 3 layers",
+        "parameters: 544, multiply-adds: 119,664",
         "receptive field of a unit of conv2: 8x8 of 20x33 input cells, step 2x2",
-        "outputs held at once, if each is made whole: 18.5 kB at most",
+        "peak memory: 18.5 kB for the outputs held at once",
     ]
     assert result.stderr == (
-        "warning: column 32 of 0 to 32 of conv1 is never read: "
+        "warning: column 32 of conv1 (0 to 32) is never read: "
         "pool1 has (33+2*0-2)//2+1 = 16 columns\n"
     )
+
+
+def test_it_fits_80_columns_and_shows_algorithms_when_asked() -> None:
+    long = "a_long_name_of_a_layer/with/parts/of/a/path/as/in/models/of/onnx/Conv"
+    Path("net.toml").write_text(NET.replace('type = "pool"', f'type = "pool"\nname = "{long}"'))
+    text = run_cli("plan", "net.toml", "--input", "224x224x3").stdout
+    assert max(map(len, text.splitlines())) <= 80
+    assert "ALGORITHM" not in text and "PEAK MEMORY" in text and "onnx/Conv" in text
+    verbose = run_cli("plan", "net.toml", "--input", "224x224x3", "-v").stdout
+    assert "ALGORITHM" in verbose and long in verbose
 
 
 def test_quiet_leaves_the_warnings_out() -> None:

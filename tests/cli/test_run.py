@@ -134,7 +134,7 @@ def test_layers_may_be_picked_for_a_folder() -> None:
     hint = refused_untouched(
         *("run", "net.toml", "x.npy", "-o", "o.png", "--layer", "conv1", "--layer", "pool1"), code=2
     )
-    assert "room for one layer, got 2" in hint and "{layer}" in hint
+    assert "for one layer; got 2" in hint and "{layer}" in hint
 
 
 @pytest.mark.parametrize("layer", LAYERS)

@@ -111,7 +111,7 @@ POOL_CHANGES: dict[str, tuple[PoolLayer, dict[str, Any]]] = {
     "if the mode is max": (POOL, {"mode": "max"}),
     "if the stride is 3": (POOL, {"stride": 3}),
     "if the mode is min and the stride is 1": (HALF, {"mode": "min", "stride": 1}),
-    "if a window that hangs over the end counts": (HALF, {"ceil": True}),
+    "if a last window that reaches over the end counts": (HALF, {"ceil": True}),
     "if the padding is same-lower": (HALF, {"padding": "same-lower"}),
     "if the extra padding is at the top left": (
         *(replace(HALF, padding="same"), {"padding": "same-lower"}),

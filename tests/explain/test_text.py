@@ -90,7 +90,7 @@ def test_windows_and_weights_are_printed_in_their_places() -> None:
     body = [line for line in lines if re.match(r"[13] ", line)]
     for row, line in zip((1, 3), body, strict=True):
         assert NUMBER.findall(line)[:4] == [str(n) for n in (row, *range(row * 8 + 3, row * 8 + 6))]
-    assert "rows 1, 3 of 0 to 5" in line_of(lines, "window")
+    assert "rows 1, 3; the input has rows 0 to 5" in line_of(lines, "window")
 
 
 def test_padding_is_marked() -> None:

@@ -93,7 +93,7 @@ def test_channels_first_is_said(empty_folder: Path) -> None:
 def test_windows_of_pads_only_are_said(empty_folder: Path) -> None:
     save("in.png", NOISE)
     result = run_cli("pool", "in.png", "--padding", 5, "-o", "out.npy")
-    assert "windows meet pads only" in result.stderr
+    assert "windows lie in the padding only" in result.stderr
     assert "grew too large" not in result.stderr
 
 

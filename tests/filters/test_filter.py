@@ -83,7 +83,7 @@ def test_folder_of_a_builtin_name_does_not_hide_it():
 
 def test_inline_filter_is_not_named():
     loaded = load_filter("0 1; 2 3")
-    assert not loaded.named and loaded.name == "inline" and loaded.per_channel
+    assert not loaded.named and loaded.name == "your-filter" and loaded.per_channel
     assert loaded.weights[:, :, 0].tolist() == [[0, 1], [2, 3]]
 
 
@@ -313,7 +313,7 @@ def test_unknown_layout():
 def test_stack_of_kernels_keeps_order_and_names():
     both = stack([load_filter("sobel_h"), load_filter("1 2 1; 0 0 0; 1 2 1"), load_filter("edge")])
     assert both.weights.shape == (3, 3, 3) and both.per_channel and not both.named
-    assert both.map_names == ("sobel_h", "inline", "edge")
+    assert both.map_names == ("sobel_h", "your-filter", "edge")
     np.testing.assert_array_equal(both.weights[:, :, 2], load_filter("edge").weights[:, :, 0])
 
 
@@ -354,10 +354,10 @@ def test_flip_turns_space_only():
 @pytest.mark.parametrize(
     ("text", "divisor", "note"),
     [
-        ("1 2 1", 4, "inline: divided by 4, the sum of the weights"),
-        ("-1 -2", -3, "inline: divided by -3, the sum of the weights"),
+        ("1 2 1", 4, "your-filter: divided by 4, the sum of the weights"),
+        ("-1 -2", -3, "your-filter: divided by -3, the sum of the weights"),
         ("sobel_h", 4, "sobel_h: divided by 4, the sum of the positive weights"),
-        (".1 .2 -.3", 0.3, "inline: divided by 0.3, the sum of the positive weights"),
+        (".1 .2 -.3", 0.3, "your-filter: divided by 0.3, the sum of the positive weights"),
     ],
 )
 def test_normalize(text, divisor, note):
@@ -383,7 +383,7 @@ def test_normalize_works_map_by_map():
 
 
 def test_normalize_refuses_a_map_of_zeros():
-    assert "inline has none" in str(failure(OptionError, normalize, load_filter("0 0")))
+    assert "your-filter has none" in str(failure(OptionError, normalize, load_filter("0 0")))
 
 
 # Bias

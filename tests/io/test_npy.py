@@ -363,7 +363,7 @@ BAD_ARCHIVES = {
     "no archive": (saved(np.zeros(1)), "not an .npz"),
     "empty file": (b"", "empty"),
     "empty": (archive({}), "empty archive"),
-    "duplicate": (twice(), "there twice"),
+    "duplicate": (twice(), "appears twice"),
     "encrypted": (patched(ONE, 8, b"\x01\x00", local=6), "encrypted"),
     "foreign": (archive({"a.npy": saved(np.zeros(1)), "run.sh": b"#!"}), "run.sh"),
     "folder": (archive({"a/": b""}), "not an array"),
@@ -417,7 +417,7 @@ def test_bomb_is_refused_without_unfolding_it() -> None:
         peak = tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
-    assert "unfold" in message
+    assert "unpack" in message
     assert peak < 10 * 2**20
 
 
@@ -428,7 +428,7 @@ def test_modest_zeros_are_no_bomb() -> None:
 def test_total_limit_counts_all_members() -> None:
     data = archive({f"{i}.npy": saved(np.zeros(100)) for i in range(5)})
     assert len(read_npz(data, name="x.npz", max_bytes=5 * 928)) == 5
-    with pytest.raises(FileProblem, match="unfold to 4640"):
+    with pytest.raises(FileProblem, match="unpack to 4640"):
         read_npz(data, name="x.npz", max_bytes=5 * 928 - 1)
 
 

@@ -332,7 +332,7 @@ def test_names_are_checked(nodes: list[Any], error: str) -> None:
     ("layer", "shapes", "error"),
     [
         (AddLayer(), [(1, 4, 4, 2)], "at least 2 inputs"),
-        (AddLayer(), [(1, 4, 4, 2), (1, 4, 5, 2)], "one shape, or be 1x1, got 4x4x2, 4x5x2"),
+        (AddLayer(), [(1, 4, 4, 2), (1, 4, 5, 2)], "the same shape, or be 1x1, got 4x4x2, 4x5x2"),
         (MulLayer(), [(1, 4, 4, 2), (1, 1, 1, 3)], "got 4x4x2, 1x1x3"),
         (ConcatLayer(), [(1, 4, 4, 2), (1, 4, 5, 2)], "agree in rows and columns"),
         (norm(4), [(1, 4, 4, 2)], "gamma must hold 1 value or 2"),

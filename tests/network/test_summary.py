@@ -155,28 +155,28 @@ def test_unread_input_has_no_gradient(network: Network) -> None:
         (
             Network.chain(PoolLayer()),
             (5, 4, 3),
-            ["row 4 of 0 to 4 of the input is never read: pool1 has (5+2*0-2)//2+1 = 2 rows"],
+            ["row 4 of the input (0 to 4) is never read: pool1 has (5+2*0-2)//2+1 = 2 rows"],
         ),
         (
             Network.chain(PoolLayer(size=2), PoolLayer(size=2)),
             (8, 6, 3),
             [
-                "column 2 of 0 to 2 of pool1 is never read: pool2 has (3+2*0-2)//2+1 = 1 columns",
-                "columns 4 to 5 of 0 to 5 of the input are of no use to pool2",
+                "column 2 of pool1 (0 to 2) is never read: pool2 has (3+2*0-2)//2+1 = 1 columns",
+                "columns 4 to 5 of the input (0 to 5) are of no use to pool2",
             ],
         ),
         (
             Network.chain(conv(1, 3, 1, stride=(1, 2), padding=0)),
             (4, 9, 3),
             [
-                "columns 1, 3, 5, ... (4 in all) of 0 to 8 of the input are never read: "
+                "columns 1, 3, 5, ... (4 in all) of the input (0 to 8) are never read: "
                 "conv1 has (9+2*0-1)//2+1 = 5 columns"
             ],
         ),
         (
             Network.chain(PoolLayer(size=2, padding=(2, 0, 0, 0))),
             (4, 4, 3),
-            ["pool1: 2 windows meet pads only, and hold no finite value"],
+            ["pool1: 2 windows lie in the padding only and have no finite value"],
         ),
     ],
 )
@@ -244,20 +244,21 @@ crop   conv 2x2 dilation 2  7x19x2  (8+0+1-3)//1+1 = 7       (20+1+0-3)//1+1 = 1
 pool1  max pool 3x3/2       3x9x2   ceil((7+2*0-3)/2)+1 = 3  ceil((19+2*0-3)/2)+1 = 9  0
 """
 COSTS = """\
-LAYER  PARAMETERS  MULTIPLY-ADDS  FIELD  STEP  CENTRE   MEMORY     HELD  ALGORITHM
-conv1         100         16,000    5x5   2x1     2,0  2.56 kB  4.08 kB  matmul
-crop           32          4,256    9x7   2x1     4,0  1.06 kB  3.62 kB  matmul
-pool1                              13x9   4x2     6,1    216 B  1.28 kB
+LAYER  PARAMETERS  MULTIPLY-ADDS  FIELD  STEP  CENTRE   MEMORY  PEAK MEMORY  ALGORITHM
+conv1         100         16,000    5x5   2x1     2,0  2.56 kB      4.08 kB  matmul
+crop           32          4,256    9x7   2x1     4,0  1.06 kB      3.62 kB  matmul
+pool1                              13x9   4x2     6,1    216 B      1.28 kB
 """
 TOTALS = """\
-19x20x1 to 3x9x2, layers: 3, parameters: 132, multiply-adds: 20,256
+19x20x1 to 3x9x2, 3 layers
+parameters: 132, multiply-adds: 20,256
 receptive field of a unit of pool1: 13x9 of 19x20 input cells, step 4x2
-outputs held at once, if each is made whole: 4.08 kB at most
+peak memory: 4.08 kB for the outputs held at once
 """
 
 
 def test_table_wraps_its_columns() -> None:
-    text = "\n".join(table(summarize(SMALL, (19, 20, 1)), 100)) + "\n"
+    text = "\n".join(table(summarize(SMALL, (19, 20, 1)), 100, verbose=True)) + "\n"
     shapes, costs, reasons, totals = text.split("\n\n")
     assert (shapes + "\n", costs + "\n", totals) == (SHAPES, COSTS, TOTALS)
     assert reasons.startswith("LAYER  REASON\nconv1  estimated ")
@@ -266,7 +267,7 @@ def test_table_wraps_its_columns() -> None:
 @pytest.mark.parametrize("width", [1, 12, 20, 40, 79, 100, 160])
 def test_table_keeps_to_its_width(width: int) -> None:
     plan = summarize(STEM, (224, 224, 3))
-    *blocks, _ = "\n".join(table(plan, width)).split("\n\n")
+    *blocks, _ = "\n".join(table(plan, width, verbose=True)).split("\n\n")
     assert max(len(line) for block in blocks for line in block.splitlines()) <= width
     # All layers stand under every heading, in order.
     assert {len(block.splitlines()) for block in blocks} == {1 + len(plan.layers)}
@@ -274,7 +275,7 @@ def test_table_keeps_to_its_width(width: int) -> None:
 
 def test_table_without_a_width_has_one_line_a_layer() -> None:
     plan = summarize(STEM, (224, 224, 3))
-    head, *lines = table(plan)[: 1 + len(plan.layers)]
+    head, *lines = table(plan, verbose=True)[: 1 + len(plan.layers)]
     assert head.split()[:3] == ["LAYER", "TYPE", "OUTPUT"] and head.split()[-1] == "REASON"
     assert "(224+2*3-7)//2+1 = 112" in lines[0] and "118,013,952" in lines[0]
     assert [line.split()[0] for line in lines] == list(STEM.names)

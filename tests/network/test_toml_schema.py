@@ -21,7 +21,7 @@ FAULTS = [
     (f"[input]\nsize = 224\n{POOL}", ["[input]: size must be [H, W]", "224"]),
     (f"[input]\nmean = true\n{POOL}", ["[input]: mean must be", "true"]),
     (f'[input]\nmean = ["a"]\n{POOL}', ["[input]: mean: ", "numbers only"]),
-    (f"[input]\nstd = [1, 0, 1]\n{POOL}", ["[input]: std must hold no 0"]),
+    (f"[input]\nstd = [1, 0, 1]\n{POOL}", ["[input]: std must not contain 0"]),
     (f"[input]\nmean = [1, 2]\nstd = [1, 2, 3]\n{POOL}", ["[input]: mean and std", "2 and 3"]),
     ("[[layers]\n", ["not TOML", "line 1"]),
     ("a = " + "[" * 5000, ["not TOML"]),
@@ -55,7 +55,7 @@ FAULTS = [
     (f'{CONV}filter = "w.npz:a"', ["layer c: filter: 'w.npz': no such file"]),
     (f'{CONV}filter = ["edge", "box_5"]', ["layer c: filter: ", "equal shapes"]),
     (f'{CONV}filter = ["edge", 3]', ["layer c: filter: ", "numbers only"]),
-    (f"{CONV}filter = [[1, 2], [3]]", ["layer c: filter: ", "equally long"]),
+    (f"{CONV}filter = [[1, 2], [3]]", ["layer c: filter: ", "same length"]),
     (f"{CONV}filter = [[1, nan]]", ["layer c: filter: ", "finite"]),
     (f'{CONV}filter = "edge"\nbias = "x.npy"', ["layer c: bias: 'x.npy': no such file"]),
     (f'{CONV}filter = "edge"\nbias = [1, 2]', ["layer c: the bias must hold", "(2,)"]),
@@ -83,7 +83,7 @@ FAULTS = [
     (
         f'{CONV}filter = "kirsch"\n[[layers]]\ntype = "add"\ninputs = ["input", "c"]\n'
         '[[layers]]\ntype = "conv"\nfilter = "gabor_color"',
-        ["layer add1: inputs of add must have one shape"],
+        ["layer add1: inputs of add must have the same shape"],
     ),
 ]
 

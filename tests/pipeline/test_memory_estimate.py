@@ -87,7 +87,7 @@ def test_what_is_available_is_the_limit_without_one() -> None:
     words = ("pad", "x.png", "--padding", "65535", "--jobs", "2", "-o", "y.png")
     done = run_process(*words, preexec_fn=little_memory)
     error = error_lines(done, 1)
-    assert re.search(r"'x.png': pad needs about 2\d\.\d GB of memory, [\d.]+ [GM]B are", error)
+    assert re.search(r"'x.png': pad needs about 2\d\.\d GB of memory, [\d.]+ [GM]B is", error)
     assert not Path("y.png").exists()
 
 
@@ -96,7 +96,7 @@ def test_the_limit_may_be_raised_beyond_what_is_available(
 ) -> None:
     monkeypatch.setattr(memory, "available_bytes", lambda: 1000)
     words = ("pad", "x.png", "--padding", "1000", "-o", "y.tif")
-    assert "1 kB are available" in refused(*words)
+    assert "1 kB is available" in refused(*words)
     run_cli(*words, "--max-memory", "1GB")
 
 

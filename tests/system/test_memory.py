@@ -22,7 +22,7 @@ print(available_bytes())
 
 
 def test_both_figures_are_said() -> None:
-    error = r"^this network needs about 1000000\.0 GB of memory, [\d.]+ [GM]B are available$"
+    error = r"^this network needs about 1000000\.0 GB of memory, [\d.]+ [GM]B is available$"
     with pytest.raises(CnnCliError, match=error) as caught:
         memory.check_memory(10**15, "this network", "a smaller image")
     assert caught.value.hint == "a smaller image"

@@ -208,7 +208,7 @@ class Session:
             answers: dict[str, Any] = request.result(CHECK_SECONDS)
         except (TimeoutError, OSError):
             answers = {}
-        late = f"has not told its versions for {CHECK_SECONDS:.0f} seconds"
+        late = f"has not reported its versions for {CHECK_SECONDS:.0f} seconds"
         return {
             worker: _checked(answers[worker]) if worker in answers else late for worker in workers
         }

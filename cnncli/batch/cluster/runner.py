@@ -139,10 +139,10 @@ class _Batch:
         if kind == "failed":
             # What Dask lost is tried again; what it could not begin will not go better next time.
             if isinstance(result, ImportError | AttributeError):
-                raise rejection(worker, "has no cnncli that can work here")
+                raise rejection(worker, "has no cnncli that works")
             yield from map(_given_up, self.scheduler.lose(worker, key))
         elif result[0] == "rejected":
-            raise rejection(worker, "has other versions than when it was asked first")
+            raise rejection(worker, "has other versions than at first")
         elif (attempt := self.scheduler.finish(worker, key)) is not None:
             yield attempt.task, self._outcome(attempt.task, worker, result)
 
@@ -174,7 +174,7 @@ class _Batch:
 
 
 def _given_up(attempt: Attempt) -> Done:
-    text = f"{attempt.losses} workers were lost over it, the last with nothing beside it"
+    text = f"{attempt.losses} workers were lost while computing it, the last with no other image"
     return attempt.task, _failed(attempt.task, CnnCliError(text))
 
 

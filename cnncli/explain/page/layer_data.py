@@ -262,15 +262,15 @@ def _crop_notes(layer: ConvLayer | PoolLayer, shape: Shape, at: Pair, box: Box) 
         return []
     notes = [
         f"This page holds rows {rows.start} to {rows.stop - 1} and columns {cols.start} to "
-        f"{cols.stop - 1} of an image of {height} rows and {width} columns. Its edges are no "
-        "padding: outputs that need other pixels are left blank."
+        f"{cols.stop - 1} of an image of {height} rows and {width} columns. Outputs that need "
+        "other pixels are left blank."
     ]
     needed = layer.reads(shape, (slice(at[0], at[0] + 1), slice(at[1], at[1] + 1)))
     is_padding = any(part.stop <= part.start for part in needed)
     pairs = zip(box, needed, strict=True)
     if not is_padding and any(p.start < b.start or p.stop > b.stop for b, p in pairs):
         notes.append(
-            f"The output at row {at[0]}, column {at[1]} needs pixels that this page does not "
-            "hold: it begins at another."
+            f"The page begins at another output: the one at row {at[0]}, column {at[1]} needs "
+            "pixels that it does not hold."
         )
     return notes

@@ -264,7 +264,7 @@ def _pack_slices(slices: Sequence[slice]) -> dict[str, str]:
 
 
 def _notes(dtype: str, shapes: Mapping[str, Shape], parts: Mapping[str, _LayerPart]) -> list[str]:
-    notes = ["Values are float32, as they were computed."]
+    notes = ["Values are float32, as computed."]
     if dtype != "float32":
         bits = np.dtype(dtype).itemsize * 8
         notes = [
@@ -273,8 +273,8 @@ def _notes(dtype: str, shapes: Mapping[str, Shape], parts: Mapping[str, _LayerPa
         ]
     cut = [n for n, part in parts.items() if _area(part.box) < shapes[n][1] * shapes[n][2]]
     if cut:
-        notes.append(f"Of {', '.join(cut)} the page holds the part around the unit it began with.")
+        notes.append(f"The page holds only a part of {', '.join(cut)}, around the first unit.")
     fewer = [name for name, part in parts.items() if len(part.channels) < shapes[name][3]]
     if fewer:
-        notes.append(f"Of {', '.join(fewer)} the page holds some of the maps.")
+        notes.append(f"The page holds only some maps of {', '.join(fewer)}.")
     return notes

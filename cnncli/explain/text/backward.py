@@ -17,13 +17,12 @@ MOST_PATHS: Final = 25
 
 WEIGHTS: Final = {"conv": "weight", "pool": "share", "pad": "weight"}
 SUMMARIES: Final = {
-    "conv": "every output that reads this value sends back its own gradient times the weight it "
-    "reads it with",
-    "max": "a window sends its whole gradient to its winner",
-    "min": "a window sends its whole gradient to its winner",
-    "average": "a window sends each of its input cells an equal share of its gradient",
-    "lp": "a window sends a value sign(x) (|x| / output)^(p-1) of its gradient",
-    "pad": "every output that shows this value sends its gradient back",
+    "conv": "each output that reads this value sends back its gradient times the weight",
+    "max": "each window sends its gradient to the cell that won",
+    "min": "each window sends its gradient to the cell that won",
+    "average": "each window sends an equal share of its gradient to all its cells",
+    "lp": "each window sends a cell x its gradient times sign(x) (|x| / output)^(p-1)",
+    "pad": "each output that copies this value sends back its gradient",
 }
 
 
@@ -41,9 +40,9 @@ def backward_lines(explanation: BackwardExplanation, options: TextOptions) -> li
     >>> pool = ExplainedLayer("pool1", layer, (source,), groups, np.dtype(float))
     >>> print("\\n".join(backward_lines(explain_backward(pool, (1, 3)), TextOptions())))
     pool1, max pool, backward: the input at row 1, column 3 of 4x4, 7
-    a window sends its whole gradient to its winner
+    each window sends its gradient to the cell that won
     <BLANKLINE>
-    output at  tap   share x upstream = product
+    output at  cell  share x upstream = product
     0,2        1,1       1          1         1
     1,2        0,1       0          1         0
     <BLANKLINE>
@@ -58,7 +57,7 @@ def backward_lines(explanation: BackwardExplanation, options: TextOptions) -> li
     rest = [paths[k].product for k in order[MOST_PATHS:]]
     if rest:
         others = f"the other {len(rest)} add up to {number(sum(rest))}"
-        lines += wrap(f"shown: the strongest {MOST_PATHS}; {others}", width)
+        lines += wrap(f"the strongest {MOST_PATHS} are shown; {others}", width)
     terms = f"the sum of {len(paths)} products" if len(paths) > 1 else "one product"
     return [*lines, "", *labelled("gradient", [f"{number(explanation.gradient)}, {terms}"], width)]
 
@@ -77,7 +76,7 @@ def _title(explanation: BackwardExplanation) -> str:
 def _summary(explanation: BackwardExplanation) -> str:
     text = SUMMARIES.get(
         explanation.mode or explanation.type,
-        "a value's gradient is its output's times the slope",
+        "the gradient of the output times the slope",
     )
     if explanation.activation != "none" and explanation.type == "conv":
         text += f"; upstream is 1 times the slope of {explanation.activation}"
@@ -92,7 +91,7 @@ def _table(type: str, paths: Sequence[GradientPath], options: TextOptions) -> li
     if len({path.channel for path in paths}) > 1:
         texts["map"] = [path.name or str(path.channel) for path in paths]
     if type in ("conv", "pool"):
-        texts["tap"] = [f"{path.tap[0]},{path.tap[1]}" for path in paths]
+        texts["cell"] = [f"{path.tap[0]},{path.tap[1]}" for path in paths]
     weights = {WEIGHTS.get(type, "slope"): [path.weight for path in paths]}
     upstream, products = [path.upstream for path in paths], [path.product for path in paths]
     numbers = {**weights, "x upstream": upstream, "= product": products}

@@ -20,6 +20,8 @@ LABEL: Final = 11
 IN_FULL: Final = 4
 """So many input channels are shown in full; of more only the strongest are."""
 STRONGEST: Final = 3
+COMMANDS: Final = ("conv", "pool", "pad")
+"""Layers that have a command of their own; `run` computes the others."""
 
 
 @dataclass(frozen=True)
@@ -56,11 +58,11 @@ def text_lines(explanation: Explanation, options: TextOptions) -> list[str]:
     >>> pool = ExplainedLayer("pool1", PoolLayer(), (source,), groups, np.dtype(float))
     >>> print("\\n".join(text_lines(explain(pool, (0, 1)), TextOptions())))
     pool1, max pool: the output at row 0, column 1 of 2x2
-    the largest number under the window goes on
+    the largest value under the window
     <BLANKLINE>
     size       rows and columns (4+2*0-2)//2+1 = 2
-    window     rows 0 to 1 of 0 to 3
-               columns 2 to 3 of 0 to 3
+    window     rows 0 to 1; the input has rows 0 to 3
+               columns 2 to 3; the input has columns 0 to 3
     <BLANKLINE>
        window
        2  3
@@ -69,7 +71,7 @@ def text_lines(explanation: Explanation, options: TextOptions) -> list[str]:
     <BLANKLINE>
     largest    7 at row 1, column 3
     result     7
-    fast path  7 in float64, difference 0
+    as computed by pool: 7
     """
     width = options.width
     lines = [*wrap(title(explanation), width), *wrap(summary(explanation), width)]
@@ -112,10 +114,11 @@ def _step_lines(explanation: Explanation, step: Step, options: TextOptions) -> l
             lines += [*block_lines(explanation, block, layout, options.colour, is_named), ""]
     if rest:
         lines += [*_sums(rest, options.width), ""]
-    off = f"{step.difference:.2g}" if step.difference else "0"
-    fast = f"{number(step.fast)} in {explanation.dtype}, difference {off}"
     lines += result_lines(explanation, step, options.width)
-    return [*lines, *labelled("fast path", [fast], options.width)]
+    command = explanation.type if explanation.type in COMMANDS else "run"
+    rounding = f" (rounding {abs(step.difference):.2g})" if step.difference else ""
+    computed = f"as computed by {command}: {number(step.fast)}{rounding}"
+    return [*lines, *wrap(computed, options.width)]
 
 
 def _sums(rest: Sequence[Block], width: int) -> list[str]:
@@ -205,7 +208,7 @@ def _winner_texts(explanation: Explanation, block: Block) -> list[str]:
     if block.ties > 1:
         texts.append(
             f"a tie: {block.ties} cells hold it (= marks the others); the first in reading order "
-            "counts as the winner, and gets the gradient"
+            "wins, and gets the gradient"
         )
     return texts
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from cnncli.explain.model import AxisWindow, Explanation
+from cnncli.filters.matrix_text import INLINE
 
 LISTED: Final = 8
 """So many cells are named one by one; of more only the first, the last and the step."""
@@ -63,18 +64,19 @@ def title(explanation: Explanation) -> str:
         label = map_label(explanation.map, explanation.map_name)
         parts.append(f"{label} of {explanation.maps}")
     elif explanation.map_name:
-        parts.append(f"map {explanation.map_name}")
+        own = explanation.map_name == INLINE
+        parts.append("your filter" if own else f"map {explanation.map_name}")
     if explanation.image:
         parts.append(f"image {explanation.image}")
     return f"{', '.join(parts)}: the output at row {row}, column {column} of {n_H}x{n_W}"
 
 
 SUMMARIES: Final = {
-    "conv": "each number under the window times its weight; the products and the bias add up",
-    "max": "the largest number under the window goes on",
-    "min": "the smallest number under the window goes on",
-    "average": "the numbers under the window add up, and the sum is divided by their count",
-    "lp": "powers of the numbers under the window add up, and a root is taken of the sum",
+    "conv": "each value under the window times its weight, all added up, plus the bias",
+    "max": "the largest value under the window",
+    "min": "the smallest value under the window",
+    "average": "the average of the values under the window",
+    "lp": "the p-norm of the values under the window: powers added up, and a root of the sum",
     "pad": "the input with a border around it",
 }
 
@@ -104,7 +106,7 @@ def window_cells(explanation: Explanation) -> list[str]:
 
 def _axis_cells(word: str, window: AxisWindow, constant: str) -> list[str]:
     size, cells = window.axis.size, window.cells
-    lines = [f"{_cell_range(word, cells)} of 0 to {size - 1}"]
+    lines = [f"{_cell_range(word, cells)}; the input has {word}s 0 to {size - 1}"]
     # What copies the other axis's border copies nothing along this one.
     padding = [(c, s) for c, s in zip(cells, window.sources, strict=True) if not 0 <= c < size]
     before = [c for c, s in padding if s is None and c < 0]

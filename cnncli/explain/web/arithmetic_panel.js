@@ -22,7 +22,7 @@ function drawArithmetic() {
   byId("headline").textContent = headline;
   const sentence = known
     ? sentenceOf(step)
-    : "It needs pixels of the image that are not in this page.";
+    : "It needs pixels of the image that this page does not hold.";
   byId("sentence").textContent = sentence;
   byId("blocks").parentElement.classList.toggle("large", state.layer.kernel[1] > 3);
   byId("blocks").replaceChildren(...(known ? blockElements(step) : []));
@@ -54,8 +54,8 @@ function sentenceOf(step) {
   else {
     const across = step.blocks.length > 1 ? ` in each of ${step.blocks.length} channels` : "";
     text =
-      `The ${countText(all, "cell")} under the window${across}, each times the weight in its ` +
-      `place, added up${step.bias ? ", plus the bias" : ""}` +
+      `The ${countText(all, "cell")} under the window${across}, each times its weight, ` +
+      `added up${step.bias ? ", plus the bias" : ""}` +
       `${layer.activation !== "none" ? `, through ${layer.activation}` : ""}.`;
     if (pads) {
       const what = layer.padMode === "zeros" ? numberText(layer.padValue) : "copied pixels";
@@ -72,7 +72,7 @@ function poolSentence(step, all, pads) {
     return `The sum of the window, ${numberText(step.sum)}, divided by ${step.divisor}.`;
   }
   if (mode === "lp") {
-    return `The sum of |x| to the power ${numberText(p)}, and of that the root.`;
+    return `The p-norm: the sum of |x| to the power ${numberText(p)}, and a root of the sum.`;
   }
   if (step.winner < 0) return "The window meets padding only: there is no value to choose.";
   const which = mode === "max" ? "largest" : "smallest";
@@ -278,8 +278,8 @@ function levelElement(value) {
   swatch.style.backgroundColor = `rgb(${colourOf(level, table).join(" ")})`;
   const drawn = range.kind === "abs" ? Math.abs(value) : value;
   let text = `drawn as level ${level} of 255`;
-  if (drawn < range.lo) text = `below ${numberText(range.lo)}, the range: drawn black`;
-  if (drawn > range.hi) text = `above ${numberText(range.hi)}, the range: drawn white`;
+  if (drawn < range.lo) text = `below ${numberText(range.lo)}, where the range begins: drawn black`;
+  if (drawn > range.hi) text = `above ${numberText(range.hi)}, where the range ends: drawn white`;
   return element("p", { class: "drawn dim" }, swatch, text);
 }
 

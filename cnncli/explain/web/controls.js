@@ -12,7 +12,7 @@ const OPTIONS = {
     ["same", "same"],
     ["same-lower", "same-lower"],
     ["valid", "valid (none)"],
-    ["sides", "by hand"],
+    ["sides", "numbers"],
   ],
 };
 const LARGEST = { stride: 8, dilation: 8, padding: 8, kernel: 15 };
@@ -184,10 +184,10 @@ function chosenKernel() {
 function poolFields() {
   field(
     "How",
-    checkbox("ceil", "count a last window that hangs over", () => state.layer.ceil, (ceil) =>
+    checkbox("ceil", "add a last window that reaches over the end", () => state.layer.ceil, (ceil) =>
       apply({ layer: { ceil } }),
     ),
-    checkbox("count-include-pad", "averages count padding", () => state.layer.countIncludePad, (countIncludePad) =>
+    checkbox("count-include-pad", "divide averages by the padding too", () => state.layer.countIncludePad, (countIncludePad) =>
       apply({ layer: { countIncludePad } }),
     ),
   );
@@ -255,7 +255,7 @@ function applyPreset(rows) {
 }
 
 function filterPanel() {
-  const select = element("select", { id: "preset", "aria-label": "Take a built-in filter" });
+  const select = element("select", { id: "preset", "aria-label": "Choose a built-in filter" });
   select.addEventListener("change", () => {
     const preset = pageData.presets.find((preset) => preset.name === select.value);
     if (preset) applyPreset(preset.rows);
@@ -275,7 +275,7 @@ function filterPanel() {
   const single = singleWeight();
   byId("filter-body").append(element("div", { class: "row" }, select, depth), grid, single);
   byId("filter-body").append(
-    element("p", { class: "dim", text: "Change any weight: the output follows." }),
+    element("p", { class: "dim", text: "Change any weight; the output is computed again." }),
   );
   updates.push(() => {
     depth.hidden = depths() === 1;
@@ -440,7 +440,7 @@ function startControls() {
   if (pageData.layer.op === "pool") poolFields();
   else convFields();
   field(
-    "Drawn by",
+    "Display",
     selectInput("range", "Range of values", OPTIONS.ranges, () => state.range, (range) =>
       apply({ range }),
     ),

@@ -88,7 +88,7 @@ function compute() {
   }
   const [outRows, outCols] = [arithmetic.knownRows, arithmetic.knownCols].map(outputRange);
   if (!outRows.length || !outCols.length) {
-    return { arithmetic, problem: "This page has not the pixels that such a layer needs." };
+    return { arithmetic, problem: "This page does not hold the pixels that this layer needs." };
   }
   const picture = pageData.pictures[state.map];
   const planes = picture.channels.map((channel) => arithmetic.values(channel, outRows, outCols));
@@ -285,7 +285,7 @@ function drawStatus() {
   byId("input-size").textContent = `${size[0]} × ${size[1]} × ${channels}`;
   byId("output-size").textContent = `${rows.out} × ${cols.out} × ${arithmetic.channels}`;
   const explained = {
-    clip: "what is beyond is cut off",
+    clip: "values outside 0..1 are clipped",
     minmax: "smallest to largest",
     symmetric: "0 is the middle",
   };
@@ -306,8 +306,8 @@ function drawStatus() {
     byId(id).max = [rows.out, cols.out][index] - 1;
   }
   byId("pin").setAttribute("aria-pressed", String(state.pinned));
-  byId("pin").textContent = state.pinned ? "Let go" : "Hold";
-  byId("play").textContent = reduced.matches ? "Next" : state.playing ? "❚❚ Stop" : "▶ Slide";
+  byId("pin").textContent = state.pinned ? "Release" : "Hold";
+  byId("play").textContent = reduced.matches ? "Next" : state.playing ? "❚❚ Stop" : "▶ Play";
   byId("play").setAttribute("aria-pressed", String(state.playing));
 }
 

@@ -233,7 +233,7 @@ class ConvLayer:
         elif self.algorithm != "auto":
             return Choice(self.algorithm, "asked for", 0.0)
         else:
-            return Choice("auto", "decided by the filters' values, which are not read", 0.0)
+            return Choice("auto", "depends on the filter's values, which plan does not read", 0.0)
         task = ConvTask(self.window(shape), groups, 1, shape[3], bank.shape[3], dtype)
         return choose(bank, task, self.algorithm)
 

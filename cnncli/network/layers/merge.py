@@ -32,7 +32,9 @@ class _Elementwise(ChannelwiseDefaults):
             raise ShapeError(f"{self.op} needs at least 2 inputs, got {len(shapes)}")
         if not all(fits):
             shown = ", ".join("x".join(map(str, shape[1:])) for shape in shapes)
-            raise ShapeError(f"inputs of {self.op} must have one shape, or be 1x1, got {shown}")
+            raise ShapeError(
+                f"inputs of {self.op} must have the same shape, or be 1x1, got {shown}"
+            )
         return largest
 
     def output_groups(self, *groups: Sequence[MapGroup]) -> tuple[MapGroup, ...]:

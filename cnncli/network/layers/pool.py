@@ -69,7 +69,8 @@ class PoolLayer(ChannelwiseDefaults):
         window = self.window(shape)
         n_H, n_W = window.out
         empty = n_H * n_W - window.rows.outputs_on_input() * window.cols.outputs_on_input()
-        return (f"{empty} windows meet pads only, and hold no finite value",) if empty else ()
+        text = f"{empty} windows lie in the padding only and have no finite value"
+        return (text,) if empty else ()
 
     def stage(self, shape: Shape, dtype: np.dtype[Any]) -> StripStage:
         """Prepare the pool for strips of one image."""
