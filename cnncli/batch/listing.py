@@ -206,11 +206,19 @@ def _entries(folder: str) -> tuple[list[str], list[tuple[str, bool]]]:
     files, folders = [], []
     with os.scandir(folder) as entries:
         for entry in entries:
-            if entry.is_dir():
+            if _is_folder(entry):
                 folders.append((entry.name, entry.is_symlink()))
             else:
                 files.append(entry.name)
     return sorted(files), sorted(folders)
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:
+        # Such as a link that leads to itself: reading it as a file says so, if it is taken.
+        return False
 
 
 def _parent(below: str) -> str:

@@ -2,7 +2,9 @@
 
 Each worker has an image in hand and one waiting. An image whose worker died is done again by a
 fresh worker, with nothing beside it if memory may have been short; when that dies too, the image
-is named. So is one that takes longer than `timeout` twice.
+is named, unless its files are in place by then. Where workers die over several images none of them
+need be the cause, so each is tried more often. An image that takes longer than `timeout` twice is
+named too.
 """
 
 from __future__ import annotations
@@ -16,11 +18,11 @@ import signal
 import time
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final
 
-from cnncli.batch.worker import work
+from cnncli.batch.worker import FileState, file_state, work
 from cnncli.errors import CnnCliError, FileProblem
 from cnncli.pipeline.files import LocalFiles
 from cnncli.pipeline.files_of_batch import OutputClaims
@@ -35,6 +37,10 @@ WINDOW: Final = 2
 """Images that a worker has: one in hand, and one that waits so that it need not."""
 
 TRIES: Final = 2
+"""How often an image may end its worker, or take too long, before it is named."""
+
+MORE_TRIES: Final = 3
+"""How many tries more it gets at most, one for each other image that workers died over."""
 
 STOP_GRACE: Final = 0.25
 """Seconds in which a worker that is told to stop may tidy up."""
@@ -84,14 +90,19 @@ class _Assignment:
     deaths: int = 0
     alone: bool = False
     """Whether nothing else may be at work meanwhile."""
-    begun: frozenset[str] = frozenset()
-    """The files that its work was about to write."""
+    begun: dict[str, FileState] = field(default_factory=dict)
+    """The files that its work was about to write, as they were before the first of its tries."""
 
     @property
     def may_be_repeated(self) -> bool:
         """Whether its input can be read again, and none of its output is on its way already."""
-        streams = self.task.source.path is None or self.task.target.to_stdout
-        return self.deaths < TRIES and not streams
+        return self.task.source.path is not None and not self.task.target.to_stdout
+
+    @property
+    def is_in_place(self) -> bool:
+        """Whether all its files were written: each appears whole or not at all."""
+        states = ((file_state(name), before) for name, before in self.begun.items())
+        return bool(self.begun) and all(now not in (None, before) for now, before in states)
 
 
 class _Worker(Child):
@@ -122,7 +133,7 @@ class _Worker(Child):
         self.assignments.append(assignment)
         if len(self.assignments) == 1:
             self._begin()
-        self.send(("task", assignment.task, assignment.begun))
+        self.send(("task", assignment.task, frozenset(assignment.begun)))
 
     def finish(self) -> _Assignment:
         """Take the first task as done; what waited is in hand now."""
@@ -157,6 +168,8 @@ class _Pool:
         self.returned: deque[_Assignment] = deque()
         self.repeated: deque[_Assignment] = deque()
         self.ended: deque[tuple[Task, Outcome]] = deque()
+        self.died_over: set[int] = set()
+        """The images that workers died over, but for those that are to blame."""
 
     def outcomes(self) -> Iterator[tuple[Task, Outcome]]:
         """Yield what becomes of each task."""
@@ -264,7 +277,8 @@ class _Pool:
             return
         kind, *content = pickle.loads(message)
         if kind == "begin":
-            worker.assignments[0].begun |= frozenset(content[0])
+            begun = worker.assignments[0].begun
+            begun |= {name: state for name, state in content[0].items() if name not in begun}
         elif kind == "claim":
             worker.send(("claimed", self._claim(*content)))
         elif content[0] is None:
@@ -288,19 +302,29 @@ class _Pool:
             assignment = worker.assignments.popleft()
             assignment.deaths += 1
             assignment.alone = code == KILLED and not late
-            if assignment.may_be_repeated:
+            if assignment.may_be_repeated and assignment.deaths < self._tries(assignment, late):
                 self.repeated.append(assignment)
             else:
-                source = assignment.task.source
-                reason, hint = self._reason(code, late)
-                outcome = Outcome(
-                    source,
-                    error=FileProblem(reason, hint=hint, path=source.label),
-                    to_stdout=assignment.task.target.to_stdout,
-                    seconds=seconds,
-                )
-                self.ended.append((assignment.task, outcome))
+                outcome = self._last_outcome(assignment, code, late)
+                self.ended.append((assignment.task, replace(outcome, seconds=seconds)))
         self.returned.extendleft(reversed(worker.assignments))
+
+    def _tries(self, assignment: _Assignment, late: bool) -> int:
+        """Return how often a task may end its worker, by what is known now."""
+        if late:
+            return TRIES
+        self.died_over.add(assignment.task.index)
+        return TRIES + min(len(self.died_over) - 1, MORE_TRIES)
+
+    def _last_outcome(self, assignment: _Assignment, code: int, late: bool) -> Outcome:
+        """Return what became of a task that is not tried again."""
+        source, to_stdout = assignment.task.source, assignment.task.target.to_stdout
+        if assignment.is_in_place:
+            return Outcome(source, in_place=tuple(assignment.begun), to_stdout=to_stdout)
+        self.died_over.discard(assignment.task.index)
+        reason, hint = self._reason(code, late)
+        error = FileProblem(reason, hint=hint, path=source.label)
+        return Outcome(source, error=error, to_stdout=to_stdout)
 
     def _reap(self, worker: _Worker) -> int:
         """Return a worker's exit code, or minus the signal that ended it."""

@@ -96,7 +96,12 @@ def lines(outcome: Outcome) -> list[str]:
     """
     if outcome.skipped:
         return [f"{outcome.source}: skipped, its output exists"]
-    return [*map(_line, outcome.written), *(_note(outcome, note) for note in outcome.notes)]
+    names = [quote(name)[1:-1] for name in outcome.in_place]
+    return [
+        *map(_line, outcome.written),
+        *(f"{name}, written; its worker died before it told more" for name in names),
+        *(_note(outcome, note) for note in outcome.notes),
+    ]
 
 
 def _note(outcome: Outcome, note: str) -> str:
@@ -132,7 +137,7 @@ def json_line(outcome: Outcome) -> list[str]:
     elif outcome.planned:
         records = [{"planned": outcome.planned}]
     else:
-        records = [{**written_fields(w), "notes": outcome.notes} for w in outcome.written]
+        records = [{**fields, "notes": outcome.notes} for fields in output_fields(outcome)]
     return [json_text({"input": source, **record}) for record in records]
 
 
@@ -242,8 +247,13 @@ def _clipping(written: WrittenFile) -> str:
     return f"{share}; --range {better} shows all)"
 
 
-def written_fields(written: WrittenFile) -> Any:
-    """Return the fields of one output, for programs."""
+def output_fields(outcome: Outcome) -> list[dict[str, Any]]:
+    """Return the fields of each output of an image, for programs."""
+    in_place = [{"output": name} for name in outcome.in_place]
+    return [*map(_written_fields, outcome.written), *in_place]
+
+
+def _written_fields(written: WrittenFile) -> Any:
     fields: dict[str, Any] = {
         "output": "-" if written.output == "standard output" else written.output,
         **({} if written.layer is None else {"layer": written.layer}),

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from cnncli._version import __version__
-from cnncli.batch.report import Report, written_fields
+from cnncli.batch.report import Report, output_fields
 from cnncli.batch.spool import Spool
 from cnncli.errors import OptionError, quote
 from cnncli.io import atomic
@@ -130,7 +130,7 @@ def _entry(source: Source, outcome: Outcome | None) -> dict[str, Any]:
         "input": name,
         "status": status,
         "seconds": round(outcome.seconds, 6),
-        "outputs": [written_fields(written) for written in outcome.written],
+        "outputs": output_fields(outcome),
         "notes": outcome.notes,
         **({} if error is None else {"error": str(error), "hint": error.hint}),
     }

@@ -97,9 +97,8 @@ def run(
         with contextlib.closing(results()) as done:
             for task, outcome in done:
                 failed = failed or outcome.error is not None
-                folders.update(
-                    os.path.dirname(os.path.realpath(written.output)) for written in outcome.written
-                )
+                names = (*(written.output for written in outcome.written), *outcome.in_place)
+                folders.update(os.path.dirname(os.path.realpath(name)) for name in names)
                 if len(folders) > FOLDERS:
                     sync_folders(folders)
                     folders.clear()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import stat
 from collections import deque
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
@@ -17,6 +19,8 @@ from cnncli.pipeline.process import attempt
 from cnncli.system import blas
 from cnncli.system.memory import keep_freed
 from cnncli.system.processes import TRACEBACK, Connection, show_traceback
+
+FileState = tuple[int, int] | None
 
 
 def work(connection: Connection, job: Job, files: LocalFiles) -> None:
@@ -69,11 +73,20 @@ def internal_error(error: Exception, source: Source) -> CnnCliError:
     )
 
 
+def file_state(name: str) -> FileState:
+    """Return what tells a file from one that is put in its place; None without a regular file."""
+    try:
+        status = os.stat(name)
+    except (OSError, ValueError):
+        return None
+    return (status.st_ino, status.st_mtime_ns) if stat.S_ISREG(status.st_mode) else None
+
+
 class ParentConnection:
     """What a worker and its parent tell each other.
 
     The parent sends ``("task", task, begun)`` and ``("claimed", error)``; it is sent ``("claim",
-    source, files)``, ``("begin", names)`` and ``("done", outcome)``. Where `begun` names files, an
+    source, files)``, ``("begin", states)`` and ``("done", outcome)``. Where `begun` names files, an
     earlier worker died over the task and may have written them.
     """
 
@@ -85,9 +98,9 @@ class ParentConnection:
         """Return the next task and its files; raise EOFError after the last."""
         return self._tasks.popleft() if self._tasks else self._connection.receive()[1:]
 
-    def begin(self, names: list[str]) -> None:
-        """Say which files are about to be written."""
-        self._connection.send(("begin", names))
+    def begin(self, states: dict[str, FileState]) -> None:
+        """Say which files are about to be written, and how they are now."""
+        self._connection.send(("begin", states))
 
     def claim(self, source: Source, files: Sequence[OutFile]) -> None:
         """Ask the parent for files; raise its error when another image has one of them."""
@@ -136,7 +149,7 @@ class WorkerFiles:
         """Make ready for files that are about to be written, and say so before they are."""
         self.files.prepare(target, files)
         names = [str(file.path) for file in files if file.path is not None]
-        self.parent.begin(names)
+        self.parent.begin({name: file_state(name) for name in names})
 
     def open(self, file: OutFile) -> AbstractContextManager[BinaryIO]:
         """Open a file to write, which appears whole or not at all."""

@@ -156,6 +156,8 @@ class Outcome:
         Its outputs were there and were left.
     planned : tuple of str
         The files that a dry run would have written.
+    in_place : tuple of str
+        The files of an image whose worker died after it wrote them, before it told of them.
     shown : str
         The result drawn for the terminal.
     to_stdout : bool
@@ -170,6 +172,7 @@ class Outcome:
     error: CnnCliError | None = None
     skipped: bool = False
     planned: tuple[str, ...] = ()
+    in_place: tuple[str, ...] = ()
     shown: str = ""
     to_stdout: bool = False
     seconds: float = 0.0

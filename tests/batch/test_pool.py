@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import faulthandler
 import itertools
+import json
 import os
 import signal
 import time
@@ -17,6 +18,7 @@ import numpy as np
 import pytest
 
 from cnncli.batch.pool import WorkerRunner, _Assignment, _Pool
+from cnncli.batch.report import json_line, lines
 from cnncli.batch.run import InlineRunner, Runner, run
 from cnncli.io.images import Picture, ReadOptions
 from cnncli.network.graph import Network
@@ -53,6 +55,8 @@ class Poisoned(LocalFiles):
         with super().open(file) as stream:
             yield stream
         assert file.path is not None
+        if file.path.stem.startswith("placed"):
+            os.kill(os.getpid(), signal.SIGKILL)
         if file.path.stem.startswith("written-then-killed"):
             once(file.path.stem, lambda: os.kill(os.getpid(), signal.SIGKILL))
 
@@ -75,6 +79,9 @@ def befall(name: str) -> None:
         raise ValueError("neither\nnor")
     elif kind == "once":
         once(name, lambda: os.kill(os.getpid(), signal.SIGKILL))
+    elif kind == "twice":
+        once(name, lambda: os.kill(os.getpid(), signal.SIGKILL))
+        once(f"{name}-again", lambda: os.kill(os.getpid(), signal.SIGKILL))
     elif kind == "late":
         once(name, lambda: time.sleep(patient(60)))
 
@@ -176,6 +183,35 @@ def test_a_worker_that_dies_after_writing_loses_nothing(options: dict[str, bool]
     assert all(outcome.error is None and outcome.written for outcome in found.values())
     assert len(list(Path().glob("*.befallen"))) == 2
     assert all(pixels(f"out/{name}.png").shape == (10, 12, 3) for name in names)
+
+
+@pytest.mark.parametrize("overwrite", [False, True])
+def test_a_file_in_place_is_no_failure_however_its_workers_end(overwrite: bool) -> None:
+    sources = images("placed-1", "good", "killed-1")
+    if overwrite:
+        Path("out").mkdir()
+        for name in ("placed-1", "killed-1"):
+            save(f"out/{name}.png", RGB)
+    found = outcomes_of(sources, WorkerRunner(2), job_of("out/{stem}.png", overwrite=overwrite))
+    assert found["placed-1"].error is None
+    assert found["placed-1"].in_place == ("out/placed-1.png",)
+    assert pixels("out/placed-1.png").shape == (10, 12, 3)
+    assert lines(found["placed-1"]) == [
+        "out/placed-1.png, written; its worker died before it told more"
+    ]
+    (record,) = map(json.loads, json_line(found["placed-1"]))
+    assert record == {"input": "placed-1.png", "output": "out/placed-1.png", "notes": []}
+    # The old file of an image whose worker wrote nothing is no result.
+    assert DEATHS["killed"] in str(found["killed-1"].error)
+    assert Path("out/killed-1.png").exists() == overwrite
+
+
+def test_workers_that_die_over_several_images_are_no_fault_of_these() -> None:
+    found = outcomes_of(images("twice-a"), WorkerRunner(2))
+    assert DEATHS["killed"] in str(found["twice-a"].error)
+    names = ["twice-b", "good", "twice-c", "twice-d"]
+    found = outcomes_of(images(*names), WorkerRunner(4))
+    assert {name: outcome.error for name, outcome in found.items()} == dict.fromkeys(names)
 
 
 def test_what_was_there_before_a_death_is_still_kept() -> None:

@@ -7,12 +7,13 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from cnncli.batch.listing import listed_files
 from cnncli.batch.sources import Sources, gather
 from cnncli.errors import FileProblem, OptionError
-from tests.support.shell import run_shell
+from tests.support.shell import run_cli, run_shell, save
 
 ODD = ["-x.png", "two\nlines.png", "\x1b[31m.png", "bad\udcff.png", " .png", "a\rb.png"]
 
@@ -60,6 +61,23 @@ def test_a_sub_folder_that_cannot_be_listed_stops_no_other() -> None:
     )
     os.chmod("in/b", 0o755)
     assert done.stdout.decode() == "['in/a.png', 'in/b', 'in/c/c.png']\n", done.stderr
+
+
+def test_a_link_that_leads_to_itself_costs_itself_alone() -> None:
+    touch("in/a.png")
+    save("in/a.png", np.zeros((4, 4), np.uint8))
+    for name in ("loop", "loop.png"):
+        Path(f"in/{name}").symlink_to(name)
+    assert found("in", recursive=True) == ["in/a.png", "in/loop.png"]
+    result = run_cli("pool", "in", "-o", "out/{stem}.png", code=1)
+    error, *_, last = result.stderr.splitlines()
+    assert error.startswith("cnncli: error: 'in/loop.png': cannot be read: ")
+    assert last.endswith("1 done, 1 failed") and Path("out/a.png").exists()
+    Path("in/loop.png").unlink()
+    for images in ("in", "in/*.png", "in/**/*"):
+        Path("out/a.png").unlink()
+        run_cli("pool", images, "-o", "out/{stem}.png", code=int(images == "in/**/*"))
+        assert Path("out/a.png").exists()
 
 
 @pytest.mark.parametrize(
