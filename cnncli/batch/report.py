@@ -158,6 +158,21 @@ def planned_line(outcome: Outcome) -> str:
     return f"{names[0]} -> {names[1]} ... {names[-1]} ({len(outcome.planned)} files)"
 
 
+def left_out_lines(left_out: dict[str, int]) -> list[str]:
+    """Return what is said of results of earlier runs that are not taken for images.
+
+    Examples
+    --------
+    >>> left_out_lines({"photos": 2})
+    ["note: 'photos': 2 results of earlier runs left out; a pattern or their names takes them"]
+    """
+    return [
+        f"note: {quote(folder)}: {count} {'result' if count == 1 else 'results'} of earlier runs "
+        "left out; a pattern or their names takes them"
+        for folder, count in left_out.items()
+    ]
+
+
 def summary(report: Report, seconds: float | None, brief: bool = False) -> str:
     """Return the last line on several images.
 

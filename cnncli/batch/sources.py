@@ -7,6 +7,7 @@ import os
 from collections.abc import Iterator, Sequence
 
 from cnncli.batch.listing import folder_files, is_pattern, listed_files, pattern_files
+from cnncli.batch.own_results import OwnResults
 from cnncli.batch.spool import Spool
 from cnncli.errors import FileProblem, OptionError
 from cnncli.io.images import PICTURE_SUFFIXES
@@ -29,6 +30,8 @@ class Sources:
 
     def __init__(self) -> None:
         self._records = Spool()
+        self.left_out: dict[str, int] = {}
+        """How many results of earlier runs were not taken from which folders."""
 
     def __len__(self) -> int:
         return len(self._records)
@@ -68,6 +71,7 @@ def gather(
     ----------
     images : sequence of str
         Files, folders, patterns and ``-``; none means standard input, unless there is a list.
+        Results of earlier runs beside their images are not taken from folders, see `OwnResults`.
     recursive : bool
         Whether folders are taken with their sub-folders.
     stdin_is_terminal : bool
@@ -147,8 +151,12 @@ def _add(sources: Sources, name: str, recursive: bool, excluded: str | None) -> 
         sources.add(None)
     elif _is_folder(name):
         before = len(sources)
-        for file, below in folder_files(name, recursive, PICTURE_SUFFIXES, excluded):
+        own = OwnResults()
+        files = folder_files(name, recursive, PICTURE_SUFFIXES, excluded)
+        for file, below in files if is_url(name) else own.without(files):
             sources.add(file, below)
+        if own.left_out:
+            sources.left_out[name] = own.left_out
         if len(sources) == before:
             hint = None if recursive else "--recursive looks into sub-folders too"
             raise FileProblem("a folder without images", hint=hint, path=name)

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from cnncli.cli.command import make
-from cnncli.cli.group import check_output_open, start_work, typed_command
+from cnncli.cli.group import check_output_open, start_work, tell, typed_command
 from cnncli.cli.options import BatchOptions, ImageOptions, ResultOptions, read_options
 from cnncli.cli.progress import ProgressReporter, is_terminal_stream
 from cnncli.errors import CnnCliError
@@ -48,7 +48,7 @@ def run_batch(
     **settings
         Further fields of the `Job`.
     """
-    from cnncli.batch.report import Report
+    from cnncli.batch.report import Report, left_out_lines
     from cnncli.batch.run import InlineRunner, run
     from cnncli.batch.sources import gather
     from cnncli.pipeline.output_names import output_folder
@@ -64,11 +64,14 @@ def run_batch(
         job = replace(job, read_too=(*job.read_too, Path(batch.files_from)))
     names = batch.images, batch.recursive, is_terminal_stream(sys.stdin)
     lists = batch.files_from, images.max_input_bytes
-    plan = plan_batch(job, gather(*names, *lists, output_folder(results.output)))
+    sources = gather(*names, *lists, output_folder(results.output))
+    plan = plan_batch(job, sources)
     report = Report(len(plan.targets))
     runner = _choose_runner(job, report.total, batch)
     inline = isinstance(runner, InlineRunner)
     start_work()
+    for line in [] if results.quiet else left_out_lines(sources.left_out):
+        tell(line)
     if report.total > 1:
         signals.set_progress(lambda: f"{report.done} of {report.total} done")
     with (

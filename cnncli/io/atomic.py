@@ -17,6 +17,7 @@ from cnncli.errors import FileProblem
 from cnncli.system.files import BUFFER_BYTES, STDOUT_NAMES, open_new, sync_folders
 
 OVERWRITE_HINT = "--overwrite replaces it"
+SKIP_HINT = f"{OVERWRITE_HINT}, --skip-existing leaves it"
 _STDOUT = "standard output"
 
 
@@ -213,9 +214,9 @@ def is_special(status: os.stat_result) -> bool:
     return not (stat.S_ISREG(status.st_mode) or stat.S_ISDIR(status.st_mode))
 
 
-def exists_problem(path: str | os.PathLike[str]) -> FileProblem:
-    """Return the error for an output that is there already."""
-    return FileProblem("exists already", hint=OVERWRITE_HINT, path=path)
+def exists_problem(path: str | os.PathLike[str], *, may_skip: bool = False) -> FileProblem:
+    """Return the error for an output that is there already, of a command with --skip-existing."""
+    return FileProblem("exists already", hint=SKIP_HINT if may_skip else OVERWRITE_HINT, path=path)
 
 
 def write_problem(path: Path, error: OSError) -> FileProblem:

@@ -18,6 +18,7 @@ from cnncli.io.pillow_reader import (
     INTEGERS_NOTE,
     Restore,
     Samples,
+    carried_record,
     check_decoded,
     check_pixels,
     decode,
@@ -201,6 +202,22 @@ def read_batch_shape(path: Path, options: ReadOptions) -> tuple[int, int, int, i
     if options.size is not None:
         height, width = options.size
     return n, height, width, 1 if options.gray else channels
+
+
+def is_own_picture(path: str) -> bool:
+    """Tell whether cnncli made a picture, by the record that it carries; it is not decoded.
+
+    Examples
+    --------
+    >>> is_own_picture("/nowhere.png")
+    False
+    """
+    try:
+        with process_quiet(ReadOptions().max_pixels), open_regular(Path(path), name=path) as stream:
+            kind = _kind(_read_some(stream, _HEAD_BYTES, path), path)
+            return kind != "NPY" and "cnncli" in carried_record(stream, kind)
+    except FileProblem:
+        return False
 
 
 def read_bytes(data: bytes, options: ReadOptions, name: str = "standard input") -> Picture:

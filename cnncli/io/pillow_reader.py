@@ -255,6 +255,18 @@ def header_shape(
         raise _broken(error, kind, options, name) from error
 
 
+def carried_record(stream: BinaryIO, kind: str) -> dict[str, Any]:
+    """Return what a picture says of its own making, without decoding it; empty for others.
+
+    Call it inside `process_quiet`. What is broken is another's picture.
+    """
+    try:
+        with _opened(stream, kind) as image:
+            return _record(image)
+    except Exception:
+        return {}
+
+
 def _opened(stream: BinaryIO, kind: str) -> Image.Image:
     stream.seek(0)
     # Imported here because Pillow would otherwise import all its plugins to find these.
@@ -307,7 +319,9 @@ def _with_record(samples: Samples, image: Image.Image, options: ReadOptions, nam
 def _record(image: Image.Image) -> dict[str, Any]:
     """Read cnncli's JSON from where each format keeps text; empty when there is none."""
     text = image.info.get("cnncli") or image.info.get("comment")
-    text = text or _tiff_tag(image, _DESCRIPTION, None) or image.getexif().get(_DESCRIPTION)
+    text = text or _tiff_tag(image, _DESCRIPTION, None)
+    # Not the plugin's own getexif: that of PNG decodes the pixels to look behind them.
+    text = text or Image.Image.getexif(image).get(_DESCRIPTION)
     try:
         if text is None or len(text) > _RECORD_CHARACTERS:
             return {}

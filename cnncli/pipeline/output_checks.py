@@ -53,8 +53,10 @@ class OutputOptions:
         A file, a folder, a template, ``-`` or nothing.
     format : str, optional
         Name of a format that wins over extensions.
-    overwrite, skip_existing : bool
-        What to do about files that exist.
+    overwrite : bool
+        Whether files that exist are replaced.
+    skip_existing : bool, optional
+        Whether they are left; None: the command has no such option.
     depth : str
         ``8``, ``16`` or ``float``.
     """
@@ -62,7 +64,7 @@ class OutputOptions:
     output: str | None = None
     format: str | None = None
     overwrite: bool = False
-    skip_existing: bool = False
+    skip_existing: bool | None = None
     depth: str = "8"
 
 
@@ -396,7 +398,7 @@ def _is_to_be_written(
     if stat.S_ISDIR(status.st_mode):
         raise FileProblem("is a folder", path=path)
     if not (options.overwrite or options.skip_existing):
-        raise exists_problem(path)
+        raise exists_problem(path, may_skip=options.skip_existing is not None)
     return options.overwrite
 
 
@@ -407,7 +409,7 @@ def _object_is_to_be_written(url: Url, options: OutputOptions, inputs: Container
     if options.overwrite or not object_exists(url):
         return True
     if not options.skip_existing:
-        raise exists_problem(url)
+        raise exists_problem(url, may_skip=options.skip_existing is not None)
     return False
 
 

@@ -138,7 +138,7 @@ def test_nothing_that_exists_is_replaced_unless_asked(store: Store) -> None:
     out = address(store, "out.png")
     store.put("out.png", b"mine")
     error = refused_untouched(*POOL, address(store, "a.png"), "-o", out)
-    assert "exists already\nhint: --overwrite replaces it" in error
+    assert "exists already\nhint: --overwrite replaces it, --skip-existing leaves it" in error
     done = run_cli(*POOL, address(store, "a.png"), "-o", out, "--skip-existing")
     assert "skipped, its output exists" in done.stderr
     assert results(store) == {"out.png": b"mine"}
