@@ -64,7 +64,8 @@ class ValueOptions(OptionGroup):
     )
     map: str | None = option(
         "--map", metavar="K", common=True,
-        help="Map of the output, by index or name.  [default: 0, with --backward all]",
+        help="Map of the output, by index or name.  [default: that of the strongest output, with "
+        "--at 0, with --backward all]",
     )
     image: int | None = option(
         "--image", type=click.IntRange(min=0), metavar="N",

@@ -228,23 +228,37 @@ def check_position(at: Pair, size: Pair, what: str) -> None:
         )
 
 
-def strongest_position(explained: ExplainedLayer, index: int) -> Pair:
-    """Return the row and column of a map's strongest value in its middle part.
+def strongest_output(explained: ExplainedLayer, index: int | None = None) -> tuple[int, Pair]:
+    """Return where the middle part of an output has its strongest value: its map, row and column.
+
+    Parameters
+    ----------
+    explained : ExplainedLayer
+    index : int, optional
+        The only map that is looked at; by default all are.
 
     Examples
     --------
     >>> from cnncli.network.layers import PadLayer
-    >>> source, groups = array_input(np.eye(8)[None, ::-1, :, None]), (MapGroup("", (0,)),)
+    >>> values = np.stack([np.eye(8)[::-1], np.diag(np.arange(8.0))], axis=2)
+    >>> source, groups = array_input(values[None]), (MapGroup("", (0,)), MapGroup("", (1,)))
     >>> border = ExplainedLayer("pad1", PadLayer(0), (source,), groups, np.dtype(float))
-    >>> strongest_position(border, 0)
-    (2, 5)
+    >>> strongest_output(border, 0), strongest_output(border)
+    ((0, (2, 5)), (1, (5, 5)))
     """
     rows, cols = (_middle(size) for size in explained.output_shape[1:3])
-    channels = list(explained.groups[index].channels)
-    values = explained.output(rows.start, rows.stop)[:, cols, channels]
-    strength = np.nan_to_num(np.abs(values), nan=0.0).max(axis=2)
-    row, col = np.unravel_index(int(strength.argmax()), strength.shape)
-    return rows.start + int(row), cols.start + int(col)
+    values = explained.output(rows.start, rows.stop)[:, cols]
+    strength = np.nan_to_num(np.abs(values), nan=0.0)
+    best: tuple[float, int, Pair] | None = None
+    for number, group in enumerate(explained.groups):
+        if index not in (None, number):
+            continue
+        one = strength[:, :, list(group.channels)].max(axis=2)
+        row, col = (int(k) for k in np.unravel_index(int(one.argmax()), one.shape))
+        if best is None or float(one[row, col]) > best[0]:
+            best = float(one[row, col]), number, (rows.start + row, cols.start + col)
+    assert best is not None
+    return best[1:]
 
 
 def _middle(size: int) -> slice:

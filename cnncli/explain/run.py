@@ -16,7 +16,7 @@ from cnncli.explain.explained_layer import (
     LayerInput,
     array_input,
     find_index,
-    strongest_position,
+    strongest_output,
 )
 from cnncli.explain.forward import explain
 from cnncli.explain.model import Explanation
@@ -42,10 +42,10 @@ class ExplainJob:
     layer : str, optional
         By default the last one.
     at : (row, column), optional
-        Of the layer's output, by default the strongest of the middle part; backward of its input,
+        Of the layer's output, by default the strongest near the middle; backward of its input,
         by default the middle.
     map : str, optional
-        Index or name; by default the first, backward all.
+        Index or name; by default that of the strongest output, with `at` the first, backward all.
     image : int, optional
         Of a batch; by default the first.
     channel : str, optional
@@ -97,13 +97,19 @@ def run(job: ExplainJob, source: Source) -> ExplainResult[Explanation]:
     with np.errstate(all="ignore"):
         explained, picture, image = _open(job, source)
         groups = explained.groups
-        index = find_index("--map", job.map, [group.name for group in groups])
-        at = strongest_position(explained, index) if job.at is None else job.at
+        names = [group.name for group in groups]
+        index = None if job.map is None else find_index("--map", job.map, names)
+        if job.at is None:
+            index, at = strongest_output(explained, index)
+        else:
+            index, at = index or 0, job.at
         explanation = explain(explained, at, index, image)
     notes, choices = _notes(job, picture), []
+    is_any_map = job.map is None and len(groups) > 1
     if job.at is None:
-        choices.append(f"--at {at[0]},{at[1]} was chosen: the strongest output near the middle")
-    if job.map is None and len(groups) > 1:
+        chosen = f"--at {at[0]},{at[1]}{f' --map {index}' if is_any_map else ''}"
+        choices.append(f"{chosen} was chosen: the strongest output near the middle")
+    elif is_any_map:
         choices.append(f"map 0 of {len(groups)} is shown; --map K shows another")
     return ExplainResult(explanation, explained, picture, notes, (*notes, *choices))
 

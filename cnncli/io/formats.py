@@ -141,6 +141,6 @@ def check_format(
         )
     if max(width, height) > format.max_side:
         raise OptionError(
-            f"{format.name} holds at most {format.max_side} pixels a side, got {width}x{height}",
+            f"{format.name} holds at most {format.max_side} pixels a side, got {height}x{width}",
             hint="png or tif" if format.pillow != "PNG" else ".npy",
         )

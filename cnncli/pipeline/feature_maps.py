@@ -19,7 +19,6 @@ from cnncli.network.layers.base import rows_at_once
 from cnncli.network.passes import forward_layers, peak_bytes
 from cnncli.render.levels import LEVELS
 from cnncli.render.result_rows import Box, Values
-from cnncli.system.progress import set_step
 from cnncli.system.threads import run_all
 
 HELD_BYTES: Final = 32 * 2**20
@@ -158,7 +157,6 @@ class FeatureMaps:
 
         def work(index: int) -> None:
             image, rows = items[index]
-            set_step("computing", index, len(items))
             results[index] = action(image, rows, self._strip_values(image, rows, in_levels))
 
         run_all(work, range(len(items)), self._threads)

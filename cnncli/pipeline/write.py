@@ -418,11 +418,11 @@ def _picture_form(sheet: Sheet, tiles: Sequence[Tile]) -> str:
     height, width = sheet.pixels.shape[:2]
     kind = "RGB" if sheet.pixels.ndim == 3 else "grey"
     deep = " 16-bit" if sheet.pixels.dtype == np.uint16 else ""
-    form = f"{width}x{height}{deep} {kind}"
+    form = f"{height}x{width}{deep} {kind}"
     if len(tiles) == 1:
         return form
     rows, columns = tiles[0].pixels.shape[:2]
-    return f"{form}, {len(tiles)} maps of {columns}x{rows}"
+    return f"{form}, {len(tiles)} maps of {rows}x{columns}"
 
 
 def _output_name(file: OutFile) -> str:

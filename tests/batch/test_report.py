@@ -171,7 +171,7 @@ def test_one_line_an_output() -> None:
     low, high = RGB.min() / 255, RGB.max() / 255
     (line,) = result.stderr.splitlines()
     assert result.stdout == ""
-    for words in ("y.png", "8x6", "RGB", f"{low:.4g} to {high:.4g}", "clip 0..1"):
+    for words in ("y.png", "6x8", "RGB", f"{low:.4g} to {high:.4g}", "clip 0..1"):
         assert words in line
     assert "clipped" not in line
 

@@ -250,8 +250,20 @@ def test_colours_are_for_terminals_that_want_them(photo: Path, columns: int) -> 
 
 def test_what_was_chosen_is_said(photo: Path) -> None:
     done = run_cli("explain", photo, "--filter", "gabor_color")
-    assert re.search(r"^note: --at \d+,\d+ was chosen: the strongest output", done.stderr, re.M)
-    assert "note: map 0 of 16 is shown" in done.stderr
+    values = values_of("conv", photo, "--filter", "gabor_color")
+    chosen = re.search(
+        r"^note: --at (\d+),(\d+) --map (\d+) was chosen: the strongest output near the middle$",
+        *(done.stderr, re.M),
+    )
+    assert chosen is not None
+    row, col, number = map(int, chosen.groups())
+    n_H, n_W, _ = values.shape
+    middle = np.abs(values[n_H // 4 : n_H - n_H // 4, n_W // 4 : n_W - n_W // 4])
+    assert abs(values[row, col, number]) == middle.max()
+    one = run_cli("explain", photo, "--filter", "gabor_color", "--map", "3")
+    assert re.search(r"^note: --at \d+,\d+ was chosen: the strongest", one.stderr, re.M)
+    there = run_cli("explain", photo, "--filter", "gabor_color", "--at", "3,4")
+    assert "note: map 0 of 16 is shown" in there.stderr
     assert run_cli("explain", photo, "--filter", "gabor_color", "-q").stderr == ""
 
 

@@ -122,6 +122,31 @@ def test_a_click_on_a_unit_lights_its_receptive_field(show: Opener) -> None:
         assert lit == f"lit: {stretch('row', rows)}, {stretch('column', cols)}"
 
 
+def test_a_page_opens_with_maps_that_feed_the_unit(show: Opener) -> None:
+    model = load_model(REPOSITORY / "examples" / "edges.toml")
+    picture = random_picture((24, 30, 1))
+    data = network_page_data(model.network, picture, "pooled", Unit((4, 5), 3), title="edges.toml")
+    tab = show(data)
+    maps = tab.evaluate("cnncli.state.maps")
+    assert (maps["pooled"], maps["edges"], maps["smooth"]) == (3, 3, 0)
+    assert tab.evaluate("cnncli.channels()") == {
+        **{"pooled": [3, 4], "edges": [3, 4], "smooth": [0, 1], "input": [0, 1]}
+    }
+    outlined = """[...document.querySelectorAll("li.card")]
+        .filter((card) => card.querySelector("h2").textContent === "edges")
+        .flatMap((card) => [...card.querySelectorAll(".thumb canvas")])
+        .map((canvas) => canvas.toDataURL())"""
+    before = tab.evaluate(outlined)
+    tab.evaluate("cnncli.apply({ unit: { layer: 'pooled', map: 6, at: [4, 5] } })")
+    settle(tab)
+    after = tab.evaluate(outlined)
+    assert [k for k in range(8) if before[k] != after[k]] == [3, 6]
+    assert tab.evaluate("cnncli.state.maps.edges") == 6
+    tab.evaluate("cnncli.apply({ maps: { edges: 1 } })")
+    lit = tab.text_content("li:has(h2:text-is('edges')) .lit-text")
+    assert lit == "the unit does not depend on this map"
+
+
 def stretch(what: str, side: slice) -> str:
     one = side.stop - side.start == 1
     return f"{what} {side.start}" if one else f"{what}s {side.start} to {side.stop - 1}"

@@ -10,7 +10,7 @@ import pytest
 
 from cnncli import conv_forward, pool_forward
 from cnncli.errors import OptionError
-from cnncli.explain.explained_layer import ExplainedLayer, array_input, strongest_position
+from cnncli.explain.explained_layer import ExplainedLayer, array_input, strongest_output
 from cnncli.explain.forward import explain
 from cnncli.explain.model import Explanation, Step
 from cnncli.filters.files import load_filter
@@ -305,5 +305,5 @@ def test_places_outside(at: tuple[int, int]) -> None:
 def test_the_chosen_place_is_the_strongest_of_the_middle() -> None:
     X = np.zeros((1, 40, 60, 1))
     X[0, 2, 2], X[0, 15, 44], X[0, 25, 20] = 9, -3, 2
-    assert strongest_position(subject_of(PadLayer(0), X), 0) == (15, 44)
-    assert strongest_position(subject_of(PadLayer(0), np.full((1, 1, 1, 1), np.nan)), 0) == (0, 0)
+    assert strongest_output(subject_of(PadLayer(0), X), 0) == (0, (15, 44))
+    assert strongest_output(subject_of(PadLayer(0), np.full((1, 1, 1, 1), np.nan))) == (0, (0, 0))

@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 
 from cnncli.explain.page import layer_data
+from cnncli.explain.page.channels import channel_spans
 from cnncli.explain.page.layer_data import PRESETS, PageData, Unit, crop, layer_page_data
 from cnncli.explain.page.network_data import BUDGET, network_page_data
 from cnncli.explain.page.run import page_text
@@ -22,7 +23,16 @@ from cnncli.filters.files import load_filter
 from cnncli.filters.filter import from_array
 from cnncli.io.images import Picture, ReadOptions, read_image
 from cnncli.network.graph import SOURCE, Network, Node
-from cnncli.network.layers import ActivationLayer, AddLayer, ConvLayer, PoolLayer
+from cnncli.network.layers import (
+    ActivationLayer,
+    AddLayer,
+    AnyLayer,
+    ConcatLayer,
+    ConvLayer,
+    PadChannelsLayer,
+    PoolLayer,
+    SliceLayer,
+)
 from cnncli.network.load import load_model
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -243,6 +253,49 @@ def test_reads_are_those_of_the_geometry() -> None:
                     box = slice(row, row + 1), slice(col, col + 1)
                     expected = node.layer.reads(shapes[name], box)
                     assert (slice(*rows[row]), slice(*cols[col])) == expected
+
+
+CHANNEL_LAYERS: dict[str, AnyLayer] = {
+    "bank": ConvLayer(from_array(np.ones((1, 1, 6, 4)))),
+    "groups": ConvLayer(from_array(np.ones((1, 1, 3, 4))), groups=2),
+    "2-D filters": ConvLayer(load_filter("2")),
+    "softmax": ActivationLayer("softmax"),
+    "softmax of groups": ConvLayer(
+        from_array(np.ones((1, 1, 3, 4))), groups=2, activation="softmax"
+    ),
+    "relu": ActivationLayer("relu"),
+    "pool": PoolLayer(size=1),
+    "slice": SliceLayer(1, 6, 2),
+    "more channels": PadChannelsLayer(np.zeros(2), np.zeros(3)),
+    "concat": ConcatLayer(),
+    "add": AddLayer(),
+}
+
+
+@pytest.mark.parametrize("name", CHANNEL_LAYERS)
+def test_channels_are_those_that_change_an_output(name: str) -> None:
+    layer = CHANNEL_LAYERS[name]
+    rng = np.random.default_rng(4)
+    inputs = [1 + rng.random((1, 1, 1, 6)) for _ in range(2 if name in ("concat", "add") else 1)]
+    before = layer.forward(*inputs)[0][0, 0, 0]
+    for number in range(len(inputs)):
+        shapes = [(1, 1, 1, 6)] * len(inputs)
+        spans = channel_spans(layer, shapes, number, len(before))
+        for channel in range(6):
+            changed = [X.copy() for X in inputs]
+            changed[number][..., channel] += 1
+            after = layer.forward(*changed)[0][0, 0, 0]
+            inside = (spans[:, 0] <= channel) & (channel < spans[:, 1])
+            np.testing.assert_array_equal(inside, after != before)
+
+
+def test_a_page_holds_a_map_that_feeds_the_unit() -> None:
+    bank = from_array(np.ones((1, 1, 1, 300), np.float32), name="bank")
+    network = Network.chain(ConvLayer(bank), PoolLayer())
+    picture = picture_of((300, 400, 1))
+    data = network_page_data(network, picture, "pool1", Unit((0, 0), 250), title="")
+    for layer in data["layers"][1:]:
+        assert 250 in [each["index"] for each in layer["pictures"]]
 
 
 def test_rounded_values_are_as_precise_as_the_page_says() -> None:

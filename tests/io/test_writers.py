@@ -156,7 +156,7 @@ def test_arguments_are_left_alone() -> None:
 @pytest.mark.parametrize(
     ("format", "width", "settings", "words"),
     [
-        ("jpg", 70_000, {}, "jpg holds at most 65500 pixels a side, got 70000x2"),
+        ("jpg", 70_000, {}, "jpg holds at most 65500 pixels a side, got 2x70000"),
         ("webp", 20_000, {}, "webp holds at most 16383"),
         ("gif", 65_536, {}, "gif holds at most 65535"),
         ("jpg", 9, {"depth": "16"}, "--depth 16 needs png tif tiff ppm pgm pnm npy npz, got jpg"),

@@ -198,7 +198,7 @@ def test_depths_a_format_lacks(output: str, settings: dict[str, str], words: str
 @pytest.mark.parametrize(("name", "width"), [("a.jpg", 70_000), ("a.webp", 20_000)])
 def test_check_target_names_the_file(name: str, width: int) -> None:
     (file,) = first(plan(name)).files(ONE)
-    with pytest.raises(OptionError, match=f"^'{name}': .* got {width}x5"):
+    with pytest.raises(OptionError, match=f"^'{name}': .* got 5x{width}"):
         check_target(file, width, 5)
     check_target(file, 100, 5, colour=True)
 

@@ -55,7 +55,7 @@ class FramesDone:
     >>> frames = ((3, 4), (3, 5))
     >>> done = FramesDone(("a.gif",), 9000, "conv1", 0, frames, (300, 640), (500, 1500), ())
     >>> done.report_line
-    'a.gif, 9 kB, 2 frames of 640x300: rows 3 to 3 and columns 4 to 5 of conv1'
+    'a.gif, 9 kB, 2 frames of 300x640: rows 3 to 3 and columns 4 to 5 of conv1'
     """
 
     outputs: tuple[str, ...]
@@ -76,7 +76,7 @@ class FramesDone:
         height, width = self.size
         return (
             f"{quote(files)[1:-1]}, {round(self.bytes / 1000)} kB, {len(self.frames)} frames of "
-            f"{width}x{height}: rows {min(rows)} to {max(rows)} and columns {min(cols)} to "
+            f"{height}x{width}: rows {min(rows)} to {max(rows)} and columns {min(cols)} to "
             f"{max(cols)} of {quote(self.layer)[1:-1]}{notes}"
         )
 
@@ -112,7 +112,7 @@ def write_frames(job: ExplainJob, source: Source, options: FrameOptions) -> Fram
     held = 1 if is_numbered else count
     needed = PIXEL_BYTES * layout.width * layout.height * held
     check_memory(
-        *(needed, f"{held} frames of {layout.width}x{layout.height}", "fewer --cells or --frames"),
+        *(needed, f"{held} frames of {layout.height}x{layout.width}", "fewer --cells or --frames"),
         limit=job.job.read.max_memory,
     )
     frames = track(draw_frames(animation, layout), "drawing the frames", count)

@@ -9,6 +9,7 @@ from typing import Final
 import numpy as np
 
 from cnncli.core.geometry import Box, Pair
+from cnncli.explain.page.channels import channel_spans, channels_behind
 from cnncli.explain.page.layer_data import (
     MOST_CELLS,
     PageData,
@@ -34,6 +35,9 @@ BUDGET: Final = 7 * 2**19
 
 MOST_MAPS: Final = 64
 """Channels of one layer that are in a page."""
+
+MOST_WANTED: Final = 3
+"""Channels of a layer before the unit that feed it and are in the page in any case."""
 
 _LENGTHS: Final = (512, 256, 128, 64, 32)
 _DTYPES: Final = ("float32", "uint16", "uint8")
@@ -105,7 +109,9 @@ def network_page_data(
     most = max(held_bytes(network, shape, picture.dtype).values())
     check_memory(most, "the layers' outputs", "a smaller image")
     first = groups[layer][unit.map].channels
-    parts = _choose_parts(shapes, _centres(network, shapes, layer, unit.at), layer, first)
+    behind = channels_behind(network, shapes, layer, first)
+    wanted = {name: tuple(span[:MOST_WANTED]) for name, span in behind.items()} | {layer: first}
+    parts = _choose_parts(shapes, _centres(network, shapes, layer, unit.at), wanted)
     size = sum(part.size for part in parts.values())
     fitting = [dtype for dtype in _DTYPES if size * np.dtype(dtype).itemsize <= BUDGET]
     dtype = (*fitting, _DTYPES[-1])[0]
@@ -156,7 +162,9 @@ def _centres(
 
 
 def _choose_parts(
-    shapes: Mapping[str, Shape], centres: Mapping[str, Pair], layer: str, first: tuple[int, ...]
+    shapes: Mapping[str, Shape],
+    centres: Mapping[str, Pair],
+    wanted: Mapping[str, tuple[int, ...]],
 ) -> dict[str, _LayerPart]:
     """Share the budget out: as many cells of each layer as fit, then as many maps."""
 
@@ -175,7 +183,7 @@ def _choose_parts(
     for name, box in boxes.items():
         # Only large layers give maps up: small ones keep all of theirs.
         count = min(shapes[name][3], MOST_MAPS if _area(box) <= 1024 else most)
-        missing = [channel for channel in first if channel >= count] if name == layer else []
+        missing = [channel for channel in wanted.get(name, ()) if channel >= count]
         channels = (*range(max(0, count - len(missing))), *missing)
         parts[name] = _LayerPart(box, channels)
     return parts
@@ -242,11 +250,14 @@ def _round(plane: FloatArray, lo: float, hi: float, step: float) -> np.ndarray:
 def _layer_facts(node: Node, shapes: Mapping[str, Shape], summary: LayerSummary) -> PageData:
     window, output, one = summary.window, shapes[node.name], slice(0, 1)
     reads = []
-    # For each output row and column the input's cells that it depends on.
-    for shape in (shapes[name] for name in node.inputs):
+    # For each output row, column and channel the input's that it depends on.
+    inputs = [shapes[name] for name in node.inputs]
+    for number, shape in enumerate(inputs):
         rows = [node.layer.reads(shape, (slice(o, o + 1), one))[0] for o in range(output[1])]
         cols = [node.layer.reads(shape, (one, slice(o, o + 1)))[1] for o in range(output[2])]
-        reads.append({"rows": _pack_slices(rows), "cols": _pack_slices(cols)})
+        channels = channel_spans(node.layer, inputs, number, output[3])
+        packed = {"rows": _pack_slices(rows), "cols": _pack_slices(cols)}
+        reads.append(packed | {"channels": pack_array(channels)})
     return {
         "name": node.name,
         "label": summary.label,

@@ -1,7 +1,7 @@
 "use strict";
 // The page of a network: every layer with its maps, one unit, and its receptive field in all layers
-// before it. The data tells which cells read which, by cnncli/core/geometry.py: for each output row
-// and column the first and the last input cell.
+// before it. The data tells which cells read which, by cnncli/core/geometry.py: for each output row,
+// column and channel the first input row, column and channel, and the one after the last.
 
 const pageData = JSON.parse(document.getElementById("page-data").textContent);
 const byId = (id) => document.getElementById(id);
@@ -30,7 +30,11 @@ function readLayer(record) {
     const [lo, step] = [record.ends[index][0], record.steps[index]];
     planes.set(channel, { step, at: step ? (cell) => lo + part[cell] * step : (cell) => (record.dtype === "float32" ? part[cell] : lo) });
   });
-  const reads = record.reads.map((axes) => ({ rows: arrayOf(axes.rows), cols: arrayOf(axes.cols) }));
+  const reads = record.reads.map((axes) => ({
+    rows: arrayOf(axes.rows),
+    cols: arrayOf(axes.cols),
+    channels: arrayOf(axes.channels),
+  }));
   const ranges = record.pictures.map((picture) =>
     chooseRange([[picture.lo, picture.hi]], "auto", record.clipByDefault),
   );
@@ -58,7 +62,46 @@ function apply({ unit, maps }) {
     state.maps[unit.layer] = layer.pictures.findIndex((picture) => picture.index === unit.map);
   }
   Object.assign(state.maps, maps);
+  if (unit) showFeedingMaps();
   draw();
+}
+
+/** Of layers before the unit, let the large map be one that the unit is made from. */
+function showFeedingMaps() {
+  const channels = channelsBehind();
+  for (const layer of layers) {
+    const span = channels.get(layer.name);
+    if (!span || layer.name === state.unit.layer || isInSpan(layer, state.maps[layer.name], span)) continue;
+    const feeding = layer.pictures.findIndex((_, index) => isInSpan(layer, index, span));
+    if (feeding >= 0) state.maps[layer.name] = feeding;
+  }
+}
+
+/** Whether a map has one of the channels [first, last). */
+function isInSpan(layer, index, [first, last]) {
+  return layer.pictures[index].channels.some((channel) => channel >= first && channel < last);
+}
+
+/** Channels [first, last) that the unit is made from, by layer. */
+function channelsBehind() {
+  const { channels } = unitPicture();
+  const spans = new Map([[state.unit.layer, [Math.min(...channels), Math.max(...channels) + 1]]]);
+  for (const layer of [...layers].reverse()) {
+    const span = spans.get(layer.name);
+    if (!span) continue;
+    layer.inputs.forEach((name, index) => {
+      const read = readRange(layer.reads[index].channels, span[0], span[1]);
+      if (!read) return;
+      const known = spans.get(name) ?? read;
+      spans.set(name, [Math.min(known[0], read[0]), Math.max(known[1], read[1])]);
+    });
+  }
+  return spans;
+}
+
+/** The map that the unit is on. */
+function unitPicture() {
+  return byName.get(state.unit.layer).pictures[state.maps[state.unit.layer]];
 }
 
 /** Boxes [top, left, bottom, right] of the cells that the unit depends on, by layer. */
@@ -147,11 +190,12 @@ function drawMap(canvas, layer, index, size, box, colours) {
 
 function draw() {
   const boxes = receptiveField();
+  const channels = channelsBehind();
   const colours = themeColours();
-  for (const layer of layers) drawLayer(layer, boxes.get(layer.name), colours);
+  for (const layer of layers) drawLayer(layer, boxes.get(layer.name), channels.get(layer.name), colours);
   const { unit } = state;
   const layer = byName.get(unit.layer);
-  const picture = layer.pictures[state.maps[unit.layer]];
+  const picture = unitPicture();
   const [row, col] = unit.at;
   const name = layer.maps > 1 ? `, map ${mapName(picture)}` : "";
   const headline = `${unit.layer}${name}, row ${row}, column ${col}: ${valueText(layer, picture, row, col)}`;
@@ -181,19 +225,22 @@ function mapName(picture) {
     : String(picture.index);
 }
 
-function drawLayer(layer, box, colours) {
+function drawLayer(layer, box, span, colours) {
   const { card } = layer;
+  /** The cells to outline in a map: none in one that the unit is not made from. */
+  const boxOf = (index) => (box && span && isInSpan(layer, index, span) ? box : null);
   const isUnit = layer.name === state.unit.layer;
   card.classList.toggle("chosen", isUnit);
   card.classList.toggle("lit", Boolean(box) && !isUnit);
   const lit = card.querySelector(".lit-text");
   if (!box || isUnit) lit.textContent = "";
+  else if (!boxOf(state.maps[layer.name])) lit.textContent = "the unit does not depend on this map";
   else lit.textContent = box[2] > box[0] ? `lit: ${boxText(box)}` : "lit: nothing, only padding";
   const large = state.maps[layer.name];
-  drawMap(card.querySelector(".large"), layer, large, LARGE, box, colours);
+  drawMap(card.querySelector(".large"), layer, large, LARGE, boxOf(large), colours);
   card.querySelectorAll(".thumb").forEach((button, index) => {
     button.setAttribute("aria-pressed", String(index === large));
-    drawMap(button.querySelector("canvas"), layer, index, THUMB, box, colours);
+    drawMap(button.querySelector("canvas"), layer, index, THUMB, boxOf(index), colours);
   });
   const range = layer.ranges[large];
   const [low, high] = range.kind === "symmetric" && layer.pictures[large].channels.length === 1 ? ["blue", "red"] : ["black", "white"];
@@ -307,6 +354,7 @@ function startNetworkPage() {
     apply,
     state,
     field: () => Object.fromEntries(receptiveField()),
+    channels: () => Object.fromEntries(channelsBehind()),
     value: (name, channel, row, col) => valueAt(byName.get(name), channel, row, col),
   };
 }
