@@ -15,9 +15,6 @@ from PIL import ImageColor
 from cnncli.errors import FileProblem, OptionError, ShapeError, quote
 from cnncli.io.npy import fault_text, is_npy, is_zip, open_regular, read_npy, read_npy_header
 from cnncli.io.pillow_reader import (
-    INTEGERS_NOTE,
-    Restore,
-    Samples,
     carried_record,
     check_decoded,
     check_pixels,
@@ -25,10 +22,15 @@ from cnncli.io.pillow_reader import (
     header_shape,
     process_quiet,
 )
-from cnncli.io.pillow_reader import ReadOptions as ReadOptions
+from cnncli.io.read_options import ReadOptions as ReadOptions
+from cnncli.io.read_options import Restore
 from cnncli.io.resize import resize, resize_notes
+from cnncli.io.samples import INTEGERS_NOTE, Samples
 
-_SUFFIX_WORDS = "png apng jpg jpeg jpe jfif gif bmp tif tiff webp ppm pgm pbm pnm pfm npy"
+_SUFFIX_WORDS = (
+    "png apng jpg jpeg jpe jfif gif bmp tif tiff webp avif jp2 j2k jpx ico qoi"
+    " ppm pgm pbm pnm pfm npy"
+)
 PICTURE_SUFFIXES = frozenset("." + word for word in _SUFFIX_WORDS.split())
 
 # Nothing else is ever tried: Pillow's EPS reader, for one, would start Ghostscript.
@@ -40,6 +42,10 @@ _SIGNATURES = {
     "TIFF": re.compile(rb"II[*+]\x00|MM\x00[*+]"),
     "WEBP": re.compile(rb"RIFF.{4}WEBP", re.DOTALL),
     "PPM": re.compile(rb"P(?:[1-6f][\s#]|0CMYK\s)"),
+    "AVIF": re.compile(rb".{4}ftypavi[fs]", re.DOTALL),
+    "JPEG2000": re.compile(rb"\x00\x00\x00\x0cjP  \r\n\x87\n|\xff\x4f\xff\x51"),
+    "ICO": re.compile(rb"\x00\x00\x01\x00"),
+    "QOI": re.compile(rb"qoif"),
 }
 _HEAD_BYTES = 32
 _CHUNK = 2**20

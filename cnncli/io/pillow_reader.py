@@ -10,24 +10,30 @@ import re
 import sys
 import threading
 import warnings
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
-from typing import Any, BinaryIO
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
-from PIL import Image, UnidentifiedImageError
+from PIL import Image, UnidentifiedImageError, features
 
 from cnncli.errors import CnnCliError, FileProblem, OptionError
-from cnncli.io.limits import MAX_INPUT_BYTES, MAX_PIXELS
+from cnncli.io.deep_samples import bits_of_file, has_deep_colour, raw_mode, read_deep_colour
 from cnncli.io.npy import fault_text
+from cnncli.io.read_options import ReadOptions
 from cnncli.io.resize import draft, resize_notes
+from cnncli.io.samples import INTEGERS_NOTE, Samples, turn_upright, unlike_colour
 from cnncli.system.memory import check_memory
 
-_PLUGINS = {"JPEG": "Jpeg", "PNG": "Png", "TIFF": "Tiff", "WEBP": "WebP", "PPM": "Ppm"}
+if TYPE_CHECKING:
+    from cnncli.io.tiff_samples import Layout
+
+_PLUGINS = {"WEBP": "WebP", "JPEG2000": "Jpeg2K"}
+_FEATURES = {"AVIF": "avif", "JPEG2000": "jpg_2000", "WEBP": "webp"}
+"""What Pillow may have been built without."""
 _BAND_PIXELS = 2**20
 _FRAMES_COUNTED = 1_000
 _RECORD_CHARACTERS = 2**24
-INTEGERS_NOTE = "whole numbers kept as they are, not scaled to 0..1"
 _ORIENTATION = 274
 _ON_THEIR_SIDE = (5, 6, 7, 8)
 _PIXEL_BYTES = {"1": 2, "L": 2, "P": 8, "RGB": 7, "YCbCr": 11, "CMYK": 11, "F": 8, "I": 12} | {
@@ -36,60 +42,11 @@ _PIXEL_BYTES = {"1": 2, "L": 2, "P": 8, "RGB": 7, "YCbCr": 11, "CMYK": 11, "F": 
     # All others have colour and alpha, or may have.
     "": 20,
 }
+_DEEP_BYTES = 24
 _GREY_MODES = ("1", "L", "LA", "La", "F")
 _TIFF_BITS, _TIFF_PHOTOMETRIC, _DESCRIPTION, _TIFF_SAMPLE_FORMAT = 258, 262, 270, 339
 # Pillow's size limit, the warning filters and file descriptor 2 belong to the whole process.
 _PROCESS_WIDE = threading.RLock()
-
-
-Restore = Callable[[np.ndarray, dict[str, Any], str], np.ndarray]
-
-
-@dataclass(frozen=True)
-class ReadOptions:
-    """How to read an image.
-
-    Attributes
-    ----------
-    gray : bool
-        Reduce three channels to their luminance.
-    background : str
-        What shows through transparency: a colour name, ``#rrggbb`` or the like.
-    frame : int, optional
-        Which frame of a multi-frame file, the first being 0. None is the first, with a note.
-    restore : callable, optional
-        ``restore(pixels, record, name)`` turns a picture that cnncli made back into the numbers it
-        shows, by the record it carries: `cnncli.render.metadata.restore_values`. None: the pixels
-        are the values.
-    max_pixels : int
-        The most pixels of a picture, checked before it is decoded.
-    max_input_bytes : int
-        The most bytes of standard input or of a ``.npy`` array.
-    max_memory : int, optional
-        The most bytes that an image and what is made of it may take; default: what is available.
-    size : (int, int), optional
-        Rows and columns that the image is resized to.
-    """
-
-    gray: bool = False
-    background: str = "black"
-    frame: int | None = None
-    restore: Restore | None = None
-    max_pixels: int = MAX_PIXELS
-    max_input_bytes: int = MAX_INPUT_BYTES
-    max_memory: int | None = None
-    size: tuple[int, int] | None = None
-
-
-@dataclass(frozen=True)
-class Samples:
-    """A decoded picture before transparency is flattened: (H, W, C) and perhaps (H, W)."""
-
-    colour: np.ndarray
-    scale: float
-    notes: tuple[str, ...] = ()
-    alpha: np.ndarray | None = None
-    record: dict[str, Any] | None = None
 
 
 @contextlib.contextmanager
@@ -241,11 +198,19 @@ def header_shape(
     >>> header_shape(BytesIO(b"P5 200 100 255 "), "PPM", ReadOptions(), "a.pgm")
     (100, 200, 1)
     """
+    image: Any
     try:
         with _opened(stream, kind) as image:
             check_pixels(image.width * image.height, options.max_pixels, name)
             channels = 1 if image.mode in _GREY_MODES or image.mode.startswith("I") else 3
             size = image.height, image.width
+            if kind == "TIFF":
+                from cnncli.io.tiff_samples import layout_of
+
+                # Pillow may have turned its own size already.
+                page = layout_of(image)
+                size = page.height, page.width
+                channels = channels if _own_layout(image, name) is None else page.channels
             # Not the plugin's own getexif: that of PNG decodes the pixels to look behind them.
             turned = Image.Image.getexif(image).get(_ORIENTATION) in _ON_THEIR_SIDE
             return (*(size[::-1] if turned else size), channels)
@@ -268,9 +233,15 @@ def carried_record(stream: BinaryIO, kind: str) -> dict[str, Any]:
 
 
 def _opened(stream: BinaryIO, kind: str) -> Image.Image:
+    if kind in _FEATURES and not features.check(_FEATURES[kind]):
+        raise FileProblem(f"this Pillow was built without {kind}", hint="pip install -U pillow")
     stream.seek(0)
     # Imported here because Pillow would otherwise import all its plugins to find these.
     importlib.import_module(f"PIL.{_PLUGINS.get(kind, kind.title())}ImagePlugin")
+    if kind == "TIFF":
+        from cnncli.io.tiff_samples import TiffFile
+
+        return TiffFile(stream)
     return Image.open(stream, formats=(kind,))
 
 
@@ -279,7 +250,12 @@ def _decode(stream: BinaryIO, kind: str, options: ReadOptions, name: str) -> Sam
         if options.frame is not None:
             _select_frame(image, options.frame, name)
         check_pixels(image.width * image.height, options.max_pixels, name)
-        raw_mode, notes = _raw_mode(image), _depth_notes(image)
+        if (deep := _deep_samples(image, stream, kind, options, name)) is not None:
+            notes = resize_notes(deep.colour.shape[:2], options.size) + deep.notes
+            notes += _frame_notes(image) if options.frame is None else ()
+            record = {} if options.restore is None else _record(image)
+            return replace(deep, notes=notes, record=record)
+        layout, notes = raw_mode(image), _depth_notes(image, stream)
         stored = image.size
         if options.size is not None and options.restore is None:
             draft(image, options.size)
@@ -289,12 +265,50 @@ def _decode(stream: BinaryIO, kind: str, options: ReadOptions, name: str) -> Sam
         notes += _turned_upright(image)
         width, height = stored if image.size == decoded else stored[::-1]
         notes += resize_notes((height, width), options.size)
-        samples = _samples(image, raw_mode, name)
+        samples = _samples(image, layout, name)
         if options.restore is not None:
             return _with_record(samples, image, options, name)
         if options.frame is None:
             notes += _frame_notes(image)
     return replace(samples, notes=notes + samples.notes)
+
+
+def _deep_samples(
+    image: Any, stream: BinaryIO, kind: str, options: ReadOptions, name: str
+) -> Samples | None:
+    """Return the samples of a picture that Pillow would lose bits of, or cannot read; else None."""
+    if kind == "TIFF":
+        from cnncli.io.tiff_samples import read_tiff
+
+        page = _own_layout(image, name)
+        # Numbers that cnncli wrote are read page by page.
+        if page is None or (options.restore is not None and image.mode == "F"):
+            return None
+        needed = 3 * page.unpacked_bytes + 4 * page.width * page.height * page.samples
+        check_decoded(needed, options, name)
+        samples, orientation = read_tiff(image, stream), _tiff_tag(image, _ORIENTATION, 1)
+    # Later frames of an animation are laid over the ones before, in 8 bits.
+    elif has_deep_colour(image) and not options.frame:
+        check_decoded(image.width * image.height * _DEEP_BYTES, options, name)
+        samples = read_deep_colour(image, stream, lambda: _opened(stream, kind))
+        orientation = image.getexif().get(_ORIENTATION, 1)
+    else:
+        return None
+    alpha = None if samples.alpha is None else turn_upright(samples.alpha, orientation)
+    return replace(samples, colour=turn_upright(samples.colour, orientation), alpha=alpha)
+
+
+def _own_layout(image: Any, name: str) -> Layout | None:
+    """Return the layout of a TIFF page that is read here; refuse one that nothing reads."""
+    from cnncli.io.tiff_samples import layout_of, needs_own_reader
+
+    if not needs_own_reader(image):
+        return None
+    layout = layout_of(image)
+    problem = layout.problem()
+    if problem is not None and not image.is_known:
+        raise FileProblem(f"{problem} is not read", path=name)
+    return layout if problem is None else None
 
 
 def _with_record(samples: Samples, image: Image.Image, options: ReadOptions, name: str) -> Samples:
@@ -347,7 +361,7 @@ def _turned_upright(image: Image.Image) -> tuple[str, ...]:
         raise
     except Exception:
         # The pixels are turned first; what fails is writing back the other tags, never used here.
-        return ()
+        pass
     return ()
 
 
@@ -378,6 +392,9 @@ def _frame_count(image: Image.Image) -> int:
 
 
 def _frame_notes(image: Image.Image) -> tuple[str, ...]:
+    if image.format == "ICO":
+        sizes = len(image.info.get("sizes", ()))
+        return (f"largest of {sizes} pictures in the file",) if sizes > 1 else ()
     # The further pictures of an MPO are previews and depth maps of the same photograph.
     if image.format == "MPO" or not getattr(image, "is_animated", False):
         return ()
@@ -389,39 +406,21 @@ def _frame_notes(image: Image.Image) -> tuple[str, ...]:
     return (f"first of {count} frames (--frame N picks another)",)
 
 
-def _raw_mode(image: Image.Image) -> str:
-    """The layout of the samples in the file, in Pillow's terms: ``LA;16B`` for example."""
-    args = _decoder_arguments(image)
-    return str(args[0] if isinstance(args, tuple) and args else args)
-
-
-def _decoder_arguments(image: Image.Image) -> Any:
-    tiles = getattr(image, "tile", None)
-    return tiles[0].args if tiles else ""
-
-
-def _depth_notes(image: Image.Image) -> tuple[str, ...]:
-    """Say when Pillow keeps only the high byte of what the file holds."""
+def _depth_notes(image: Image.Image, stream: BinaryIO) -> tuple[str, ...]:
+    """Say when Pillow keeps only the high bits of what the file holds."""
     if image.mode.startswith("I") or image.mode == "F":
         return ()
-    args = _decoder_arguments(image)
-    deep = ";16" in _raw_mode(image) or (
-        image.format == "PPM" and isinstance(args, tuple) and args[-1] > 255
-    )
-    return ("16-bit colour read as 8-bit",) if deep or _tiff_bits(image) > 8 else ()
-
-
-def _tiff_bits(image: Image.Image) -> int:
-    return int(max(_tiff_tag(image, _TIFF_BITS, (0,))))
+    bits = max(*_tiff_tag(image, _TIFF_BITS, (0,)), bits_of_file(image, stream))
+    return (f"{bits}-bit colour read as 8-bit",) if bits > 8 else ()
 
 
 def _tiff_tag(image: Image.Image, tag: int, default: Any) -> Any:
     return getattr(image, "tag_v2", {}).get(tag, default)
 
 
-def _samples(image: Image.Image, raw_mode: str, name: str) -> Samples:
+def _samples(image: Image.Image, layout: str, name: str) -> Samples:
     if image.mode.startswith("I") or image.mode == "F":
-        return _deep_samples(image, raw_mode)
+        return _single_samples(image, layout)
     if image.mode == "LAB":
         raise FileProblem("CIE L*a*b* colour is not read, save it as RGB first", path=name)
     key = image.info.get("transparency")
@@ -432,12 +431,13 @@ def _samples(image: Image.Image, raw_mode: str, name: str) -> Samples:
     target = ("L" if grey else "RGB") + ("A" if alpha else "")
     plain = image if image.mode == target else image.convert(target)
     array = _array(plain).reshape(plain.height, plain.width, -1)
-    if raw_mode.startswith("LA;16"):
+    if layout.startswith("LA;16"):
         array = array[:, :, [0, 3]]
     if alpha:
         return Samples(array[:, :, :-1], 255.0, alpha=array[:, :, -1])
     if key is not None and np.size(key) == array.shape[2]:
-        return Samples(array, 255.0, alpha=_unlike_key(array, key, raw_mode))
+        step = {"L;2": 85, "L;4": 17}.get(layout, 1)
+        return Samples(array, 255.0, alpha=unlike_colour(array, np.multiply(key, step)))
     if _tiff_tag(image, _TIFF_SAMPLE_FORMAT, (1,))[0] == 2:
         return Samples(array.view(np.int8).astype(np.float32), 1.0, (INTEGERS_NOTE,))
     return Samples(array, 255.0)
@@ -457,18 +457,7 @@ def _array(image: Image.Image) -> np.ndarray:
     return samples
 
 
-def _unlike_key(array: np.ndarray, key: object, raw_mode: str) -> np.ndarray:
-    """Alpha where one colour stands for transparent, given as deep as the file's samples."""
-    colour = np.atleast_1d(np.asarray(key, np.int64))
-    if raw_mode.startswith("RGB;16"):
-        colour = colour >> 8
-    elif raw_mode in ("L;2", "L;4"):
-        colour = colour * (85 if raw_mode == "L;2" else 17)
-    full = np.iinfo(array.dtype).max
-    return np.where((array == colour).all(axis=2), 0, full).astype(array.dtype)
-
-
-def _deep_samples(image: Image.Image, raw_mode: str) -> Samples:
+def _single_samples(image: Image.Image, layout: str) -> Samples:
     array = _array(image)
     array = array.astype(array.dtype.newbyteorder("="), copy=False)[:, :, np.newaxis]
     if image.mode == "F":
@@ -477,12 +466,12 @@ def _deep_samples(image: Image.Image, raw_mode: str) -> Samples:
         unsigned = _tiff_tag(image, _TIFF_SAMPLE_FORMAT, (1,))[0] == 1
         numbers = array.view(np.uint32) if unsigned else array
         return Samples(numbers.astype(np.float32), 1.0, (INTEGERS_NOTE,))
-    if raw_mode == "I;12":
+    if layout == "I;12":
         return Samples(array.astype(np.float32) / np.float32(4095), 1.0)
     array = array.astype(np.uint16, copy=False)
     if _tiff_tag(image, _TIFF_PHOTOMETRIC, 1) == 0:
         # White is zero here; Pillow inverts that for 8 bits and forgets it for 16.
         array = np.uint16(65_535) - array
     key = image.info.get("transparency")
-    alpha = None if key is None else _unlike_key(array, key, raw_mode)
+    alpha = None if key is None else unlike_colour(array, key)
     return Samples(array, 65_535.0, alpha=alpha)

@@ -12,6 +12,7 @@ from PIL.WebPImagePlugin import WebPImageFile
 
 from cnncli.errors import FileProblem, ShapeError
 from cnncli.io.images import ReadOptions, read_image, read_shape
+from tests.support.crafted import png, tiff
 from tests.support.picturefiles import ALPHA, DEEP, GREY, OPTIONS, RGB, encoded
 from tests.support.shell import npy_bytes
 
@@ -36,6 +37,13 @@ HEADERS: dict[str, bytes] = {
     "PPM": encoded(RGB, "PPM"),
     **{f"turned {turn} JPEG": encoded(RGB, "JPEG", exif=exif(turn)) for turn in (1, 3, 6, 8)},
     **{f"turned {turn} PNG": encoded(RGB, "PNG", exif=exif(turn)) for turn in (2, 5)},
+    **{f"turned {turn} TIFF": encoded(RGB, "TIFF", exif=exif(turn)) for turn in (1, 6)},
+    **{
+        f"turned TIFF of {bits}-bit samples": tiff(7, 5, (bits,) * 3, 2, data, extra={274: (8,)})
+        for bits, data in ((16, bytes(210)), (32, bytes(420)))
+    },
+    "two channels": tiff(7, 5, (8, 8), 1, bytes(70), extra={338: (0,)}),
+    "16-bit colour": png(7, 5, 16, 2, [bytes(42)] * 5),
     "(H,W)": npy_bytes(GREY),
     "(H,W,C)": npy_bytes(RGB.astype(float)),
     "(N,H,W,C)": npy_bytes(np.zeros((2, 3, 4, 5), np.float32)),
@@ -52,7 +60,8 @@ def test_header_tells_the_shape_of_what_is_read(
     try:
         expected = read_image(path, options).shape[1:]
     except ShapeError:
-        assert name == "(N,H,W,C)" and options.gray, "five channels have no luminance"
+        several = name in ("(N,H,W,C)", "two channels")
+        assert several and options.gray, "two and five channels have no luminance"
         return
     assert read_shape(path, options) == expected
 

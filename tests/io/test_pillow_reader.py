@@ -92,9 +92,6 @@ def test_tiff_unsigned_32_bit_12_bit_and_white_is_zero() -> None:
 def test_pixel_maps_of_other_depths() -> None:
     ten = read_bytes(b"P5 2 1 1023 " + struct.pack(">2H", 500, 1023), OPTIONS)
     assert ten.pixels.ravel().tolist() == [round(500 / 1023 * 65_535), 65_535]
-    deep = read_bytes(b"P6 1 1 65535 " + struct.pack(">3H", 0x1200, 0xFFFF, 0), OPTIONS)
-    assert deep.notes == ("16-bit colour read as 8-bit",)
-    assert deep.pixels.ravel().tolist() == [18, 255, 0]
     floats = read_bytes(b"Pf\n2 1\n-1.0\n" + struct.pack("<2f", 1.5, -2), OPTIONS)
     assert floats.values().ravel().tolist() == [1.5, -2.0]
 
@@ -184,7 +181,7 @@ def test_one_transparent_colour(case: str) -> None:
 def test_rarer_tiff_layouts(order: str) -> None:
     samples = bytes([50, 100, 7, 255])
     cases: list[tuple[bytes, list[float]]] = [
-        (tiff(2, 1, (8, 8), 1, samples, order=order, extra={338: (0,)}), [50, 7]),
+        (tiff(2, 1, (8, 8), 1, samples, order=order, extra={338: (0,)}), [50, 100, 7, 255]),
         (tiff(2, 1, (8, 8), 1, samples, order=order, extra={338: (1,)}), [50, 7]),
         (tiff(2, 1, (8, 8), 1, samples, order=order, extra={338: (2,)}), [50 * 100 / 255, 7]),
         (tiff(1, 1, (8,) * 4, 2, samples, order=order, extra={338: (0,)}), [50, 100, 7]),
@@ -246,21 +243,107 @@ def test_lab_is_refused_by_name() -> None:
     assert "L*a*b*" in str(refusal(tiff(1, 1, (8,) * 3, 8, b"\1\2\3")))
 
 
+SIXTEEN = {
+    "PNG": (png(1, 1, 16, 2, [b"\x12\x34\xff\xff\0\xff"]), [0x1234, 65_535, 255]),
+    "TIFF": (tiff(1, 1, (16,) * 3, 2, b"\x34\x12\xff\xff\xff\0"), [0x1234, 65_535, 255]),
+    "big-endian": (
+        tiff(1, 1, (16,) * 3, 2, b"\x12\x34\xff\xff\0\xff", order=">"),
+        [0x1234, 65_535, 255],
+    ),
+    "PPM": (b"P6 1 1 65535 " + struct.pack(">3H", 0x1234, 0xFFFF, 255), [0x1234, 65_535, 255]),
+    "PPM of 10 bits": (b"P6 1 1 1023 " + struct.pack(">3H", 500, 1023, 0), [32_031, 65_535, 0]),
+    "PPM as text": (b"P3 1 1 65535 #c\n4660 65535 #d\n255", [0x1234, 65_535, 255]),
+}
+
+
+@pytest.mark.parametrize("case", SIXTEEN)
+def test_sixteen_bit_colour_keeps_sixteen_bits(case: str) -> None:
+    data, pixels = SIXTEEN[case]
+    picture = read_bytes(data, OPTIONS)
+    assert picture.pixels.dtype == np.uint16 and picture.notes == ()
+    assert picture.pixels.ravel().tolist() == pixels
+
+
+def test_sixteen_bit_alpha_and_one_transparent_colour() -> None:
+    grey = png(1, 1, 16, 4, [b"\x12\x34\x40\x01"])
+    colour = png(1, 1, 16, 6, [b"\x12\x34\x80\0\0\0\x40\x01"])
+    share = 0x4001 / 65_535
+    for data, levels in ((grey, [0x1234]), (colour, [0x1234, 0x8000, 0])):
+        got = read_bytes(data, ReadOptions(background="white")).values().ravel()
+        assert np.allclose(got, np.array(levels) / 65_535 * share + 1 - share, atol=1e-6)
+    rows = [b"\x12\x34\0\1\0\2" + b"\x12\x35\0\1\0\2"]
+    keyed = png(2, 1, 16, 2, rows, png_chunk(b"tRNS", b"\x12\x34\0\1\0\2"))
+    got = read_bytes(keyed, ReadOptions(background="white")).values()[0, 0]
+    # The second differs from the transparent one in its low byte only.
+    assert np.allclose(got, [[1, 1, 1], np.array([0x1235, 1, 2]) / 65_535], atol=1e-6)
+
+
+def test_sixteen_bit_cmyk() -> None:
+    ink = struct.pack("<4H", 0, 65_535, 13_107, 13_107)
+    got = read_bytes(tiff(1, 1, (16,) * 4, 5, ink), OPTIONS).values().ravel()
+    assert np.allclose(got, [0.8, 0, 0.64], atol=1e-6)
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_sixteen_bit_pictures_are_turned_upright(orientation: int) -> None:
+    levels = np.arange(18, dtype=np.uint16).reshape(2, 3, 3) * 1000
+    eight = Image.fromarray((levels // 1000).astype(np.uint8))
+    exif = Image.Exif()
+    exif[274] = orientation
+    file = encoded(eight, "PNG", exif=exif)
+    expected = read_bytes(file, OPTIONS).pixels[0].astype(np.uint16) * 1000
+    rows = [row.astype(">u2").tobytes() for row in levels]
+    deep = png(3, 2, 16, 2, rows, png_chunk(b"eXIf", exif.tobytes().removeprefix(b"Exif\0\0")))
+    tags = {274: (orientation,)}
+    deep_tiff = tiff(3, 2, (16,) * 3, 2, levels.astype("<u2").tobytes(), extra=tags)
+    for data in (deep, deep_tiff):
+        assert np.array_equal(read_bytes(data, OPTIONS).pixels[0], expected)
+
+
+FLOATS = [-1.5, 0.25, 300.0]
+
+
+@pytest.mark.parametrize("order", ["<", ">"])
+@pytest.mark.parametrize("code", ["e", "f", "d"])
+def test_float_tiff_of_every_size(code: str, order: str) -> None:
+    size = struct.calcsize(code) * 8
+    data = struct.pack(order + code * 3, *FLOATS)
+    grey = tiff(3, 1, (size,), 1, data, order=order, sample_format=3)
+    colour = tiff(1, 1, (size,) * 3, 2, data, order=order, sample_format=3)
+    for file, shape in ((grey, (1, 1, 3, 1)), (colour, (1, 1, 1, 3))):
+        picture = read_bytes(file, OPTIONS)
+        assert picture.shape == shape and picture.values().ravel().tolist() == FLOATS
+        assert picture.notes == (("64-bit floats read as 32-bit",) if code == "d" else ())
+
+
+def test_twelve_bit_colour() -> None:
+    data = bytes([0x12, 0x3F, 0xFF, 0x00, 0x00])
+    got = read_bytes(tiff(1, 1, (12,) * 3, 2, data), OPTIONS).values().ravel()
+    assert np.allclose(got, [0x123 / 4095, 1, 0], rtol=1e-6)
+
+
+def test_planes_of_tiff_are_put_together() -> None:
+    data = struct.pack("<6H", 1, 2, 300, 400, 50_000, 60_000)
+    planar = {284: (2,), 273: (8, 12, 16), 279: (4, 4, 4)}
+    picture = read_bytes(tiff(2, 1, (16,) * 3, 2, data, extra=planar), OPTIONS)
+    assert picture.pixels.ravel().tolist() == [1, 300, 50_000, 2, 400, 60_000]
+
+
 @pytest.mark.parametrize(
-    ("data", "pixels"),
+    ("data", "words"),
     [
-        (png(1, 1, 16, 2, [b"\x12\x34\xff\xff\0\xff"]), [0x12, 255, 0]),
-        (png(1, 1, 16, 6, [b"\x12\x34\x80\0\0\0\xff\xff"]), [0x12, 128, 0]),
-        (png(1, 1, 16, 4, [b"\x12\x34\xff\xff"]), [0x12]),
-        (tiff(1, 1, (16,) * 3, 2, b"\x34\x12\xff\xff\xff\0"), [0x12, 255, 0]),
-        (tiff(1, 1, (16,) * 3, 2, b"\x12\x34\xff\xff\0\xff", order=">"), [0x12, 255, 0]),
-        (tiff(1, 1, (16,) * 4, 5, b"\0\0" * 4), [255, 255, 255]),
+        (tiff(1, 1, (64,), 1, bytes(8), sample_format=6), "64-bit complex samples"),
+        (tiff(1, 1, (24,), 1, bytes(3), sample_format=3), "24-bit float samples"),
+        (tiff(1, 1, (16,), 32803, bytes(2)), "kind 32803"),
     ],
 )
-def test_lost_depth_is_said(data: bytes, pixels: list[int]) -> None:
-    picture = read_bytes(data, OPTIONS)
-    assert picture.notes == ("16-bit colour read as 8-bit",)
-    assert picture.pixels.ravel().tolist() == pixels
+def test_tiff_that_is_not_read_is_named_for_what_it_is(data: bytes, words: str) -> None:
+    assert words in str(refusal(data))
+
+
+def test_what_has_no_more_than_eight_bits_in_pillow_is_said() -> None:
+    cmyk = read_bytes(b"P0CMYK 1 1 65535 " + bytes(8), OPTIONS)
+    assert cmyk.notes == ("16-bit colour read as 8-bit",)
 
 
 def upright(stored: np.ndarray, orientation: int) -> np.ndarray:
@@ -351,3 +434,23 @@ def test_large_pictures_come_in_bands(shape: tuple[int, ...]) -> None:
         samples[..., 3] = 255
     got = read_bytes(encoded(samples, "PPM" if shape[-1] != 4 else "TIFF"), OPTIONS).pixels[0]
     np.testing.assert_array_equal(got, samples.reshape(*shape[:2], -1)[..., :3])
+
+
+@pytest.mark.parametrize("form", ["JPEG2000", "ICO", "QOI"])
+def test_further_lossless_formats(form: str) -> None:
+    picture = read_bytes(encoded(RGB, form), OPTIONS)
+    assert np.array_equal(picture.pixels[0], RGB) and picture.notes == ()
+
+
+def test_avif() -> None:
+    smooth = np.asarray(Image.radial_gradient("L").resize((40, 30)).convert("RGB"))
+    picture = read_bytes(encoded(smooth, "AVIF", quality=100), OPTIONS)
+    assert picture.pixels.shape == (1, 30, 40, 3) and picture.notes == ()
+    assert np.abs(picture.pixels[0].astype(int) - smooth).max() <= 3
+
+
+def test_the_largest_picture_of_an_icon_is_used() -> None:
+    icon = Image.fromarray(np.kron(RGB[:4, :4], np.ones((8, 8, 1), np.uint8)))
+    picture = read_bytes(encoded(icon, "ICO", sizes=[(16, 16), (32, 32)]), OPTIONS)
+    assert picture.shape == (1, 32, 32, 3)
+    assert picture.notes == ("largest of 2 pictures in the file",)

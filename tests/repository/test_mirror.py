@@ -35,6 +35,7 @@ ELSEWHERE = {
     "gradients/test_unit.py": "gradients/check",
     "io/test_atomic.py": "system/files",
     "io/test_npy.py": "io/npz",
+    "io/test_pillow_reader.py": "io/deep_samples io/tiff_samples",
     "io/test_remote.py": "io/urls",
     "io/test_writers.py": "io/formats",
     "network/test_graph.py": "network/passes",

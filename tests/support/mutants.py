@@ -13,6 +13,8 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from tests.support.crafted import png, tiff
+
 Mutation = Callable[[random.Random, bytes, Sequence[bytes]], bytes]
 
 ODD = (0, 1, 2, 3, 7, 8, 16, 127, 128, 255, 256, 257, 32_767, 32_768, 65_535, 65_536, 2**24) + (
@@ -204,10 +206,41 @@ def picture_corpus() -> list[tuple[str, bytes]]:
         *(("webp", rgb, {"lossless": True}), ("webp", rgb, {}), ("webp", alpha, {})),
         *(("webp", rgb, {"save_all": True, "append_images": [rgb.rotate(90)]}),),
         *(("ppm", each, {}) for each in (rgb, grey, grey.convert("1"), deep)),
+        *(("avif", each, {}) for each in (rgb, alpha, smooth)),
+        *(("jp2", each, {}) for each in (rgb, grey, alpha, deep)),
+        *(("qoi", rgb, {}), ("qoi", alpha, {}), ("ico", rgb, {}), ("ico", alpha, {})),
+        ("ico", smooth, {"bitmap_format": "bmp", "sizes": [(16, 16), (32, 32)]}),
     ]
     texts = [b"P3 2 2 255 1 2 3 4 5 6 7 8 9 10 11 12\n", b"P2 3 1 9 1 2 3", b"P1\n2 2\n1 0 0 1"]
     texts += [b"Pf 2 1 -1.0\n" + struct.pack("<2f", 0.5, 2), b"P5 3 1 1000 " + bytes(6)]
-    return [(suffix, _saved(*each)) for suffix, *each in _named(made)] + [("pnm", t) for t in texts]
+    texts += [b"P6 2 1 65535 " + bytes(12), b"P3 1 1 1000 999 1 0"]
+    files = [(suffix, _saved(*each)) for suffix, *each in _named(made)]
+    return [*files, *(("pnm", text) for text in texts), *_deep_pictures(rnd)]
+
+
+def _deep_pictures(rnd: np.random.Generator) -> list[tuple[str, bytes]]:
+    """Return 16-bit colour, and TIFF files in layouts that Pillow does not read."""
+    levels = rnd.integers(0, 65_536, (4, 5, 4), np.uint16)
+    rows = [[row.astype(">u2").tobytes() for row in levels[..., :n]] for n in (2, 3, 4)]
+    files = [("png", png(5, 4, 16, kind, r)) for kind, r in zip((4, 2, 6), rows, strict=True)]
+    floats, bits = rnd.normal(size=(4, 5, 3)), (16, 16, 16)
+    tiffs = [
+        *(tiff(5, 4, bits, 2, levels[..., :3].astype(f"{o}u2").tobytes(), order=o) for o in "<>"),
+        tiff(5, 4, (12,) * 3, 2, bytes(range(92)), extra={317: (2,)}),
+        *(
+            tiff(5, 4, (size * 8,) * 3, 2, floats.astype(f"f{size}").tobytes(), sample_format=3)
+            for size in (2, 4, 8)
+        ),
+    ]
+    for pack, number in ((zlib.compress, 8), (zlib.compress, 32946)):
+        for predictor in (1, 2, 3):
+            tags = {259: (number,), 317: (predictor,)}
+            data = pack(floats.astype("f4").tobytes())
+            kind = 3 if predictor == 3 else 1
+            tiffs.append(tiff(5, 4, (32,) * 3, 2, data, sample_format=kind, extra=tags))
+    planes = {284: (2,), 273: (8, 48, 88), 279: (40, 40, 40)}
+    tiffs.append(tiff(5, 4, bits, 2, levels[..., :3].tobytes(), extra=planes))
+    return files + [("tif", data) for data in tiffs]
 
 
 def _named(made: Sequence[tuple[str, Image.Image, dict[str, Any]]]) -> list[tuple[Any, ...]]:
@@ -216,7 +249,7 @@ def _named(made: Sequence[tuple[str, Image.Image, dict[str, Any]]]) -> list[tupl
 
 def _saved(suffix: str, image: Image.Image, settings: dict[str, Any]) -> bytes:
     stream = io.BytesIO()
-    forms = {"jpg": "JPEG", "tif": "TIFF"}
+    forms = {"jpg": "JPEG", "tif": "TIFF", "jp2": "JPEG2000"}
     image.save(stream, forms.get(suffix, suffix.upper()), **settings)
     return stream.getvalue()
 

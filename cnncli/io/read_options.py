@@ -1,0 +1,49 @@
+"""`ReadOptions`: how an image is read."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from cnncli.io.limits import MAX_INPUT_BYTES, MAX_PIXELS
+
+Restore = Callable[[np.ndarray, dict[str, Any], str], np.ndarray]
+
+
+@dataclass(frozen=True)
+class ReadOptions:
+    """How to read an image.
+
+    Attributes
+    ----------
+    gray : bool
+        Reduce three channels to their luminance.
+    background : str
+        What shows through transparency: a colour name, ``#rrggbb`` or the like.
+    frame : int, optional
+        Which frame of a multi-frame file, the first being 0. None is the first, with a note.
+    restore : callable, optional
+        ``restore(pixels, record, name)`` turns a picture that cnncli made back into the numbers it
+        shows, by the record it carries: `cnncli.render.metadata.restore_values`. None: the pixels
+        are the values.
+    max_pixels : int
+        The most pixels of a picture, checked before it is decoded.
+    max_input_bytes : int
+        The most bytes of standard input or of a ``.npy`` array.
+    max_memory : int, optional
+        The most bytes that an image and what is made of it may take; default: what is available.
+    size : (int, int), optional
+        Rows and columns that the image is resized to.
+    """
+
+    gray: bool = False
+    background: str = "black"
+    frame: int | None = None
+    restore: Restore | None = None
+    max_pixels: int = MAX_PIXELS
+    max_input_bytes: int = MAX_INPUT_BYTES
+    max_memory: int | None = None
+    size: tuple[int, int] | None = None

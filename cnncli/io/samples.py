@@ -1,0 +1,57 @@
+"""`Samples`: a decoded picture before transparency is flattened."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+
+INTEGERS_NOTE: Final = "whole numbers kept as they are, not scaled to 0..1"
+
+
+@dataclass(frozen=True)
+class Samples:
+    """A decoded picture before transparency is flattened: (H, W, C) and perhaps (H, W)."""
+
+    colour: np.ndarray
+    scale: float
+    notes: tuple[str, ...] = ()
+    alpha: np.ndarray | None = None
+    record: dict[str, Any] | None = None
+
+
+def unlike_colour(array: np.ndarray, colour: object) -> np.ndarray:
+    """Return the alpha of a picture in which one colour stands for transparent.
+
+    Parameters
+    ----------
+    array : ndarray of uint8 or uint16, shape (H, W, C)
+    colour : int or sequence of int
+        As deep as the array.
+
+    Examples
+    --------
+    >>> unlike_colour(np.array([[[7], [8]]], np.uint8), 7)
+    array([[  0, 255]], dtype=uint8)
+    """
+    full = np.iinfo(array.dtype).max
+    alike = (array == np.atleast_1d(np.asarray(colour, np.int64))).all(axis=2)
+    return np.where(alike, 0, full).astype(array.dtype)
+
+
+def turn_upright(array: np.ndarray, orientation: int) -> np.ndarray:
+    """Return a picture (H, W, ...) the right way up, by the number that EXIF has for its turn.
+
+    Examples
+    --------
+    >>> turn_upright(np.array([[1, 2, 3]]), 6).tolist()
+    [[1], [2], [3]]
+    """
+    if orientation in (5, 6, 7, 8):
+        array = array.swapaxes(0, 1)
+    if orientation in (3, 4, 7, 8):
+        array = array[::-1]
+    if orientation in (2, 3, 6, 7):
+        array = array[:, ::-1]
+    return array
