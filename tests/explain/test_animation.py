@@ -162,13 +162,25 @@ def test_output_cells_have_the_colours_of_the_rendered_output(suffix: str, least
 
 def test_at_most_so_many_frames_around_the_place(photo: Path) -> None:
     report = report_of(photo, "--filter", "edge", "--at", "7,8", "--frames", 6, "-o", "a.gif")
-    assert (
-        report["frames"] == [[r, c] for r in (6, 7, 8) for c in (8, 9)]
-        or len(report["frames"]) == 6
-    )
-    assert [7, 8] in report["frames"]
-    assert any("6 of 25 places are shown" in note for note in report["notes"])
+    assert len(report["frames"]) == 6 and [7, 8] in report["frames"]
+    assert any("6 of 25 positions are shown" in note for note in report["notes"])
     assert len(frames_of("a.gif")[0]) == 6
+
+
+@pytest.mark.parametrize("count", [2, 3, 5, 7, 23])
+def test_as_many_frames_as_may_be_shown(count: int) -> None:
+    subject = subject_of(ConvLayer(load_filter("edge")), RNG.normal(size=(1, 20, 20, 1)))
+    for at in ((0, 0), (9, 10), (19, 19)):
+        made = plan_animation(subject, at, FrameOptions(most=count)).explanations
+        # 5x5 positions are there at most: 7 of them cannot be shown as a rectangle, but 6 can.
+        assert len(made) == {7: 6, 23: 20}.get(count, count)
+        assert at in [one.at for one in made]
+
+
+def test_the_report_names_one_row_as_one(photo: Path) -> None:
+    given = ("explain", photo, "--filter", "edge", "--at", "7,8", "--frames", 3, "-o", "a.gif")
+    said = run_cli(*given).stderr
+    assert "3 frames of " in said and "row 7 and columns 7 to 9 of conv1" in said
 
 
 def test_one_place_is_one_frame(photo: Path) -> None:

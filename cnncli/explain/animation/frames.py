@@ -237,20 +237,20 @@ def _axis_span(axis: Axis, at: int, most: int, mode: str) -> AxisSpan:
 def _limit_frames(
     outputs: tuple[range, range], at: Pair, most: int
 ) -> tuple[tuple[range, range], tuple[str, ...]]:
-    """Leave out rows and columns, the farthest from a position first, until few enough are left."""
-    kept = list(outputs)
-    while len(kept[0]) * len(kept[1]) > most:
-        longer = int(len(kept[1]) >= len(kept[0]))
-        positions, middle = kept[longer], at[longer]
-        before = middle - positions.start > positions.stop - 1 - middle
-        kept[longer] = positions[1:] if before else positions[:-1]
-    there, shown = (len(rows) * len(cols) for rows, cols in (outputs, kept))
-    rows, cols = (f"{positions.start} to {positions.stop - 1}" for positions in kept)
-    note = (
-        f"{shown} of {there} places are shown, rows {rows} and columns {cols} of the output; "
-        "--frames shows more"
-    )
-    return (kept[0], kept[1]), (note,) if shown < there else ()
+    """Take as many positions as may be shown, around one; of equal counts the squarest."""
+    rows, cols = map(len, outputs)
+    pairs = ((r, min(cols, most // r)) for r in range(1, min(rows, most) + 1))
+    counts = max(pairs, key=lambda pair: (pair[0] * pair[1], min(pair)))
+    kept = tuple(map(_nearest_to, outputs, at, counts))
+    shown = counts[0] * counts[1]
+    note = f"{shown} of {rows * cols} positions are shown; --frames N shows more"
+    return (kept[0], kept[1]), (note,) if shown < rows * cols else ()
+
+
+def _nearest_to(positions: range, middle: int, count: int) -> range:
+    """Return so many neighbouring positions with one in their middle, as far as there are."""
+    first = max(positions.start, min(middle - count // 2, positions.stop - count))
+    return range(first, first + count)
 
 
 def _choose_channels(explanation: Explanation) -> tuple[list[Pair], tuple[str, ...]]:
@@ -260,9 +260,9 @@ def _choose_channels(explanation: Explanation) -> tuple[list[Pair], tuple[str, .
     if len(pairs) <= MOST_CHANNELS:
         return pairs, ()
     if len(steps) > 1:
-        note = f"{MOST_CHANNELS} of {len(pairs)} channels are shown, the first"
+        note = f"{MOST_CHANNELS} of {len(pairs)} channels are shown, the first ones"
         return pairs[:MOST_CHANNELS], (note,)
     strength = np.nan_to_num([abs(steps[s].blocks[b].sum) for s, b in pairs], nan=np.inf)
     chosen = sorted(np.argsort(-strength, kind="stable")[:MOST_CHANNELS].tolist())
-    note = f"{MOST_CHANNELS} of {len(pairs)} input channels are shown, the strongest at the place"
+    note = f"{MOST_CHANNELS} of {len(pairs)} input channels are shown, the strongest ones"
     return [pairs[k] for k in chosen], (f"{note}; all count",)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
@@ -55,7 +55,7 @@ class FramesDone:
     >>> frames = ((3, 4), (3, 5))
     >>> done = FramesDone(("a.gif",), 9000, "conv1", 0, frames, (300, 640), (500, 1500), ())
     >>> done.report_line
-    'a.gif, 9 kB, 2 frames of 300x640: rows 3 to 3 and columns 4 to 5 of conv1'
+    'a.gif, 9 kB, 2 frames of 300x640: row 3 and columns 4 to 5 of conv1'
     """
 
     outputs: tuple[str, ...]
@@ -71,14 +71,26 @@ class FramesDone:
     def report_line(self) -> str:
         """The report for people."""
         files = self.outputs[0] if len(self.outputs) == 1 else f"{self.outputs[0]} and so on"
-        rows, cols = zip(*self.frames, strict=True)
+        rows, cols = map(_span_text, ("row", "column"), zip(*self.frames, strict=True))
+        count = f"{len(self.frames)} frame{'s' if len(self.frames) > 1 else ''}"
         notes = "".join(f"; {note}" for note in self.notes)
         height, width = self.size
         return (
-            f"{quote(files)[1:-1]}, {round(self.bytes / 1000)} kB, {len(self.frames)} frames of "
-            f"{height}x{width}: rows {min(rows)} to {max(rows)} and columns {min(cols)} to "
-            f"{max(cols)} of {quote(self.layer)[1:-1]}{notes}"
+            f"{quote(files)[1:-1]}, {round(self.bytes / 1000)} kB, {count} of "
+            f"{height}x{width}: {rows} and {cols} of {quote(self.layer)[1:-1]}{notes}"
         )
+
+
+def _span_text(what: str, indices: Sequence[int]) -> str:
+    """Name rows or columns.
+
+    Examples
+    --------
+    >>> _span_text("row", (3, 4, 5)), _span_text("column", (5, 5))
+    ('rows 3 to 5', 'column 5')
+    """
+    first, last = min(indices), max(indices)
+    return f"{what} {first}" if first == last else f"{what}s {first} to {last}"
 
 
 def write_frames(job: ExplainJob, source: Source, options: FrameOptions) -> FramesDone:
