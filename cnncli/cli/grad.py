@@ -70,8 +70,8 @@ class GradOptions(OptionGroup):
     check: int | str | None = option(
         "--check", type=Numbers((1,), 1, "N", words=("auto",)), is_flag=False, flag_value="auto",
         metavar="[N]", common=True,
-        help="Compare with finite differences in float64 at N random cells of the input and of "
-        "each parameter (20, fewer in large networks). Fail above 1e-6.",
+        help="Compare with finite differences at N random cells of the input and of each "
+        "parameter; fail above 1e-6.  [default: 20, fewer in large networks]",
     )
 # fmt: on
 

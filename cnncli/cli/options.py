@@ -186,9 +186,8 @@ class ResultOptions(OptionGroup):
     range: str | tuple[float, float] = option(
         "--range", type=RangeType(), default="auto", common=True,
         metavar="RANGE",
-        help="Values that become black and white: clip (0 and 1), minmax (smallest and largest), "
-        "symmetric (0 is mid-grey), abs, LO,HI, or auto: clip for images, else symmetric or "
-        "minmax without the 0.3 % most extreme values.",
+        help="Values that become black and white: auto, clip (0 and 1), minmax, symmetric (0 is "
+        "mid-grey), abs or LO,HI.",
     )
     shared_range: bool = flag("--shared-range", help="Show all maps with one range.")
     colormap: str = option(

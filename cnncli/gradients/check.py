@@ -81,8 +81,8 @@ def check_line(check: Check) -> str:
     if not check.left_out:
         return line
     return (
-        f"{line}; {check.left_out} more left out: slopes that differ from side to side, as at the "
-        "kink of a relu, or are lost in rounding"
+        f"{line}; {check.left_out} cells left out: their slope differs from side to side, as at "
+        "the kink of a relu, or is lost in rounding"
     )
 
 

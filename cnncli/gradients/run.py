@@ -229,9 +229,9 @@ def _checked(plan: _GradPlan, picture: Picture, upstream: FloatArray) -> Check |
     check = check_gradient(plan.network, picture.values(), plan.unit.layer, upstream, count)
     if check.compared == 0:
         raise CnnCliError(
-            f"none of {check.left_out} cells can be compared: slopes differ from one side to the "
-            "other, or are lost in rounding",
-            hint="a unit that is neither silent nor saturated, as before a softmax, or more cells",
+            f"none of {check.left_out} cells can be compared: their slope differs from side to "
+            "side, or is lost in rounding",
+            hint="a unit before the softmax, or more cells: --check 100",
         )
     if not check.passed:
         raise CnnCliError(
@@ -294,7 +294,7 @@ def _notes(plan: _GradPlan, gradient: Gradient, check: Check | None) -> tuple[st
     if not gradient.input.any():
         notes.append(f"no pixel changes {plan.unit}: its gradient is 0 everywhere")
     if request.shows == "winners" and not _as_values(plan.target, plan.job):
-        notes.append("orange cells won a window, grey ones none; the brighter, the larger")
+        notes.append("orange cells won a window, grey cells did not; brighter means larger")
     if request.shows == "overlay":
         most = overlay_limit(gradient, plan.job.render.range)
         notes.append(f"full red is a gradient of {most:.4g} and more, full blue of {-most:.4g}")
