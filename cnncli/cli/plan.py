@@ -96,7 +96,7 @@ def plan(options: PlanOptions) -> None:
     size = None if options.input is None else (options.input[0], options.input[1])
     path, part = local_path(options.network, "NETWORK"), options.until is not None
     model = load_model(path, weights=False, size=size, part=part).until(options.until)
-    read = read_options(options, gray=model.gray)
+    read = read_options(options, gray=model.gray, channels=model.channels)
     shape = _input_shape(model, options, read)
     if options.trace is None:
         _print_plan(model, shape, options)

@@ -207,7 +207,8 @@ def read_batch_shape(path: Path, options: ReadOptions) -> tuple[int, int, int, i
             n, height, width, channels = full
     if options.size is not None:
         height, width = options.size
-    return n, height, width, 1 if options.gray else channels
+    channels = 1 if options.gray else channels
+    return n, height, width, channels if kind == "NPY" else options.channels or channels
 
 
 def is_own_picture(path: str) -> bool:
@@ -420,7 +421,21 @@ def _prepared(picture: Picture, options: ReadOptions) -> Picture:
         height, width = options.size
         check_pixels(len(picture.pixels) * height * width, options.max_pixels, picture.name)
         picture = replace(picture, pixels=resize(picture.pixels, options.size))
-    return _luminance(picture) if options.gray else picture
+    picture = _luminance(picture) if options.gray else picture
+    return _with_channels(picture, options.channels) if picture.is_picture else picture
+
+
+def _with_channels(picture: Picture, wanted: int | None) -> Picture:
+    """Make a grey picture colour or the reverse, as a network wants it."""
+    if wanted is None or picture.shape[3] == wanted:
+        return picture
+    if wanted == 1:
+        note = "reduced to luminance: the network takes grey pictures"
+        picture = _luminance(picture)
+    else:
+        note = f"grey, repeated to {wanted} channels: the network takes colour pictures"
+        picture = replace(picture, pixels=np.repeat(picture.pixels, wanted, axis=3))
+    return replace(picture, notes=(*picture.notes, note))
 
 
 def _check_axes(shape: tuple[int, ...], name: str) -> None:

@@ -21,6 +21,8 @@ class ReadOptions:
     ----------
     gray : bool
         Reduce three channels to their luminance.
+    channels : int, optional
+        1 or 3: pictures, not arrays, of the other are made these, with a note.
     background : str
         What shows through transparency: a colour name, ``#rrggbb`` or the like.
     frame : int, optional
@@ -40,6 +42,7 @@ class ReadOptions:
     """
 
     gray: bool = False
+    channels: int | None = None
     background: str = "black"
     frame: int | None = None
     restore: Restore | None = None

@@ -349,6 +349,8 @@ class Model:
         Why its file could not be read to its end; empty if it could.
     readable : str
         If it could not: the last layer before that.
+    channels : int, optional
+        How many channels its pictures must have: 1 or 3.
     """
 
     network: Network
@@ -360,6 +362,7 @@ class Model:
     missing: Mapping[str, str] = field(default_factory=dict)
     stopper: str = ""
     readable: str = ""
+    channels: int | None = None
 
     def find(self, name: str) -> str:
         """Return the layer that a name stands for.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
 from typing import Final
@@ -9,6 +10,7 @@ from typing import Final
 from cnncli.core.geometry import Pair
 from cnncli.errors import FileProblem
 from cnncli.network.graph import SIZE_UNKNOWN, Model
+from cnncli.network.input_channels import wanted_channels
 from cnncli.system import progress
 
 __all__ = ["Model", "load_model"]
@@ -71,4 +73,4 @@ def load_model(
         if SIZE_UNKNOWN in model.stopper:
             hint = "--size H,W"
         raise FileProblem(model.stopper, hint=hint, path=path)
-    return model
+    return replace(model, channels=wanted_channels(model.network, model.size))
