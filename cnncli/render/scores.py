@@ -163,14 +163,19 @@ def score_sheet(tiles: Sequence[Tile], names: Sequence[str], title: Sequence[str
         lines = [shorten(line, layout.width - 2 * _GAP, label_font(_SIZE)) for line in title]
         write_lines(sheet, lines, (_GAP, _GAP // 2), layout.width - 2 * _GAP, _SIZE, 0)
     values = np.array([np.nan if tile.non_finite else tile.vmin for tile in tiles])
+    finite = np.where(np.isfinite(values).any(), values, 0.0)
     ranked = strongest(values, MOST_BARS)
     shown = ranked if len(tiles) > MOST_BARS else range(len(tiles))
+    # A single map of several has the range of all; beside others the longest bar is the largest.
+    first = tiles[0].mapping
+    ends = (first.lo, first.hi) if len(tiles) == 1 else (np.nanmin(finite), np.nanmax(finite))
+    scale = min(float(ends[0]), 0.0), max(float(ends[1]), 0.0)
     for row, index in enumerate(shown):
         top = layout.top + row * _LINE
         name = shorten(plain_text(names[index]), layout.name_width, label_font(_SIZE))
         write_lines(sheet, [name], (_GAP, top), layout.name_width, _SIZE, 1)
         is_best = len(tiles) > 1 and index == ranked[0]
-        _draw_bar(sheet, layout, top, tiles[index], float(values[index]), is_best)
+        _draw_bar(sheet, layout, top, scale, float(values[index]), is_best)
     if len(tiles) > MOST_BARS:
         top = layout.top + (len(shown) + 1) * _LINE - 4
         text = f"all {len(tiles)}, in their order from the left:"
@@ -181,17 +186,21 @@ def score_sheet(tiles: Sequence[Tile], names: Sequence[str], title: Sequence[str
 
 
 def _draw_bar(
-    sheet: np.ndarray, layout: ScoreLayout, top: int, tile: Tile, value: float, is_best: bool
+    sheet: np.ndarray,
+    layout: ScoreLayout,
+    top: int,
+    ends: tuple[float, float],
+    value: float,
+    is_best: bool,
 ) -> None:
     """Draw a value as a bar from zero, and its number behind the longest bar."""
     left = 3 * _GAP + layout.name_width + _LINE
-    lo, hi = min(tile.mapping.lo, 0.0), max(tile.mapping.hi, 0.0)
+    lo, hi = ends
     scale = 257 if sheet.dtype == np.uint16 else 1
     if hi > lo:
-        shown = abs(value) if tile.mapping.kind == "abs" else value
         # Halves, because the difference of two large numbers may be too large a number.
-        ends = [(min(max(x, lo), hi) / 2 - lo / 2) / (hi / 2 - lo / 2) for x in (0.0, shown)]
-        zero, end = (left + round(_BAR * share) if math.isfinite(share) else left for share in ends)
+        shares = [(min(max(x, lo), hi) / 2 - lo / 2) / (hi / 2 - lo / 2) for x in (0.0, value)]
+        zero, end = (left + round(_BAR * s) if math.isfinite(s) else left for s in shares)
         sheet[top + 1 : top + _LINE - 1, zero : zero + 1] = _AXIS * scale
         if math.isfinite(value):
             first, last = sorted((zero, end))

@@ -46,7 +46,7 @@ def bar_lengths(values: np.ndarray) -> list[int]:
 def test_bars_are_as_long_as_their_values() -> None:
     values = np.array([3.0, -1.5, 0.75, 0.0])
     found = np.array(bar_lengths(values)) / 240
-    np.testing.assert_allclose(found, values / 6, atol=0.01)
+    np.testing.assert_allclose(found, values / 4.5, atol=0.01)
     found = np.array(bar_lengths(np.array([0.2, 0.8, 0.4]))) / 240
     np.testing.assert_allclose(found, [0.25, 1, 0.5], atol=0.01)
 
