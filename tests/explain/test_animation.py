@@ -17,6 +17,7 @@ from cnncli.explain.animation.frames import Animation, FrameOptions, plan_animat
 from cnncli.explain.explained_layer import ExplainedLayer, array_input
 from cnncli.explain.text.panels import ink_on
 from cnncli.filters.files import load_filter
+from cnncli.filters.filter import from_array
 from cnncli.network.layers import ConvLayer, Layer, PadLayer, PoolLayer
 from cnncli.render.colormaps import apply
 from cnncli.render.levels import choose_range
@@ -349,3 +350,28 @@ def test_a_layer_without_a_window_has_no_frames() -> None:
     Path("net.toml").write_text(layer_table("activation", activation="relu"))
     said = refused_untouched("explain", "net.toml", "a.npy", "-o", "a.gif", code=2)
     assert "frames need a layer with a window" in said
+
+
+def test_names_have_room_in_full() -> None:
+    name = "a-very-long-name-of-a-filter-for-faces"
+    layer = ConvLayer(from_array(RNG.normal(size=(3, 3)), name=name))
+    subject = subject_of(layer, RNG.uniform(size=(1, 9, 9, 3)))
+    groups = layer.output_groups([MapGroup("", (0, 1, 2))])
+    both = ExplainedLayer("c", layer, subject.inputs, groups, np.dtype(float))
+    animation = plan_animation(both, (4, 4), FrameOptions())
+    plan = layout_frames(animation)
+    steps = animation.explanations[0].steps
+    assert all(name in step.name for step in steps)
+    text = max(label_font(13).getlength(f"output, {step.name}") for step in steps)
+    assert all(plan.width - grid.left >= text for _, _, grid in plan.outputs)
+    assert plan.label_width - 6 >= max(label_font(11).getlength(step.name) for step in steps)
+
+
+def test_one_negative_channel_gives_all_outputs_one_mapping() -> None:
+    values = RNG.uniform(0.1, 1, (1, 9, 9, 3)) * [1, 1, -1]
+    subject = subject_of(ConvLayer(load_filter("1 1")), values)
+    groups = (MapGroup("m", (0, 1, 2)),)
+    both = ExplainedLayer("c", subject.layer, subject.inputs, groups, np.dtype(float))
+    plan = layout_frames(plan_animation(both, (4, 4), FrameOptions()))
+    assert {styles[2].colours.map for styles in plan.styles} == {"diverging"}
+    assert {styles[2].fill(0.0) for styles in plan.styles} == {(245, 245, 245)}

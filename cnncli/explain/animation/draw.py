@@ -44,9 +44,10 @@ LEAST_TEXT: Final = 11
 MARGIN, GAP, NUMBERS, HEAD = 16, 34, 30, 22
 """Pixels: around a frame, between panels, for the numbers of lines, and for a panel's name."""
 LEADING: Final = 18
-LABEL_WIDTH: Final = 104
-HEAD_WIDTH: Final = 64
-LEAST_WIDTH: Final = 640
+LABEL_WIDTH, MOST_LABEL = 104, 260
+HEAD_WIDTH, MOST_HEAD = 64, 360
+LEAST_WIDTH, MOST_TITLE = 640, 1200
+"""Pixels: at least, and at most for long names."""
 MOST_PANEL, COMMON_CELL, LEAST_CELL = 900, 40, 9
 """Pixels: of a panel's cells together at most, of a cell where there is room, and of any cell."""
 
@@ -113,6 +114,8 @@ class FrameLayout:
         Indices of output channels and of the rows of panels they are in.
     below : int
         The top of the caption.
+    label_width : int
+        Of the labels in the caption.
     styles : tuple of (CellStyle, CellStyle, CellStyle)
         Of input, middle and output, for each row of panels.
     """
@@ -124,6 +127,7 @@ class FrameLayout:
     middles: tuple[CellGrid, ...]
     outputs: tuple[tuple[int, int, CellGrid], ...]
     below: int
+    label_width: int
     styles: tuple[tuple[CellStyle, CellStyle, CellStyle], ...]
 
 
@@ -149,30 +153,51 @@ def layout_frames(animation: Animation) -> FrameLayout:
     left = MARGIN + NUMBERS
     middle = left + cols * cell + GAP
     right = middle + kernel[1] * cell + GAP + NUMBERS
-    width = max(right + max(outputs[1] * cell, HEAD_WIDTH) + MARGIN, LEAST_WIDTH)
+    explanation = animation.explanations[0]
+    heads = [_output_name(animation, channel.step) for channel in animation.channels]
+    head = max(outputs[1] * cell, HEAD_WIDTH, min(_length(heads, TEXT), MOST_HEAD))
+    # Rows and columns of later frames may have more digits.
+    over = min(_length([title(explanation)], TITLE) + 40, MOST_TITLE) + 2 * MARGIN
+    width = max(right + head + MARGIN, LEAST_WIDTH, over)
     tops = [top + k * row_height + HEAD + NUMBERS // 2 for k in range(count)]
     # The output of several channels is in the last of their rows, where the sum is complete.
     last = {channel.step: k for k, channel in enumerate(animation.channels)}
     below = top + count * row_height + 6
+    labels = [label for label, _ in caption(animation, 0, _chars(width, LABEL_WIDTH))]
+    label_width = max(LABEL_WIDTH, min(_length(labels, TEXT) + 8, MOST_LABEL))
+    lines = len(caption(animation, 0, _chars(width, label_width)))
 
     def grid(x: int, row: int, cells: int) -> CellGrid:
         return CellGrid(x, tops[row] + (tall - cells * cell) // 2, cell)
 
     return FrameLayout(
         width=width,
-        height=below + len(caption(animation, 0, _chars(width))) * LEADING + MARGIN,
+        height=below + lines * LEADING + MARGIN,
         font=font,
         inputs=tuple(grid(left, row, rows) for row in range(count)),
         middles=tuple(grid(middle, row, kernel[0]) for row in range(count)),
         outputs=tuple((step, row, grid(right, row, outputs[0])) for step, row in last.items()),
         below=below,
+        label_width=label_width,
         styles=styles,
     )
 
 
-def _chars(width: int) -> int:
+def _length(texts: Sequence[str], size: int) -> int:
+    """The width of the longest of some texts."""
+    font = label_font(size)
+    # Names may have thousands of letters, of which no more are ever shown.
+    return math.ceil(max(font.getlength(plain_text(text)[:400]) for text in texts)) + 2
+
+
+def _output_name(animation: Animation, step: int) -> str:
+    several = len({channel.step for channel in animation.channels}) > 1
+    return f"output, {animation.explanations[0].steps[step].name}" if several else "output"
+
+
+def _chars(width: int, label_width: int) -> int:
     """How many characters a line has room for, in the mean."""
-    return (width - 2 * MARGIN) // 7
+    return (width - 2 * MARGIN - (label_width - LABEL_WIDTH)) // 7
 
 
 def _styles(animation: Animation, row: int) -> tuple[CellStyle, CellStyle, CellStyle]:
@@ -183,7 +208,10 @@ def _styles(animation: Animation, row: int) -> tuple[CellStyle, CellStyle, CellS
     tint = TINTS.get(block.name) if colours.map == "gray" else None
     inputs = middle = CellStyle(colours, choose_format(crop, 2), tint)
     values = np.array([one.steps[channel.step].fast for one in animation.explanations])
-    outputs = CellStyle(choose_colours(values, signed=False), choose_format(values, 2))
+    # As in sheets: if any map of the layer has negative values, zero has one colour in all.
+    every = np.array([step.fast for one in animation.explanations for step in one.steps])
+    signed = bool((every[np.isfinite(every)] < 0).any())
+    outputs = CellStyle(choose_colours(values, signed=signed), choose_format(values, 2))
     if block.weights is not None:
         weights = np.asarray(block.weights, np.float64)
         middle = CellStyle(choose_colours(weights, signed=True), choose_format(weights, 2))
@@ -243,10 +271,11 @@ def _draw_still(draw: Draw, animation: Animation, layout: FrameLayout) -> None:
         block = channel.block_of(explanation)
         inputs, middle = layout.inputs[k], layout.middles[k]
         name = f"input, {channel_name(block.name, block.channel)}" if several else "input"
-        _head(draw, inputs, name, len(cols), layout)
+        _head(draw, inputs, name, middle.left - 8)
         kind = f"{explanation.mode} of window" if explanation.mode else "copied"
         name = kind if block.weights is None else "weights"
-        _head(draw, middle, name, explanation.padding.shape[1], layout, GAP - 8)
+        beside = [grid.left - 8 for _, row, grid in layout.outputs if row == k]
+        _head(draw, middle, name, min(beside, default=layout.width - MARGIN))
         _number_lines(draw, inputs, rows, cols)
         padding, unread = animation.padding, animation.unread
         for at, value in np.ndenumerate(channel.crop):
@@ -258,9 +287,7 @@ def _draw_still(draw: Draw, animation: Animation, layout: FrameLayout) -> None:
         _sign(draw, center, ">" if block.weights is None else "x")
     rows, cols = tuple(animation.rows.outputs), tuple(animation.cols.outputs)
     for step, _, grid in layout.outputs:
-        several = len(layout.outputs) > 1
-        name = f"output, {explanation.steps[step].name}" if several else "output"
-        _head(draw, grid, name, len(cols), layout)
+        _head(draw, grid, _output_name(animation, step), layout.width - 4)
         _number_lines(draw, grid, rows, cols)
         for row, col in np.ndindex(len(rows), len(cols)):
             draw.rectangle(grid.box(row, col), fill=EMPTY, outline=LINE)
@@ -286,10 +313,12 @@ def _draw_moving(draw: Draw, animation: Animation, layout: FrameLayout, number: 
     at = divmod(number, len(animation.cols.outputs))
     for _, _, grid in layout.outputs:
         _mark(draw, grid.box(*at))
-    for k, (label, text) in enumerate(caption(animation, number, _chars(layout.width))):
+    label_width = layout.label_width
+    lines = caption(animation, number, _chars(layout.width, label_width))
+    for k, (label, text) in enumerate(lines):
         y = layout.below + k * LEADING
-        _text(draw, (MARGIN, y), label, TEXT, FAINT, LABEL_WIDTH - 6)
-        _text(draw, (MARGIN + LABEL_WIDTH, y), text, TEXT, INK, width - LABEL_WIDTH)
+        _text(draw, (MARGIN, y), label, TEXT, FAINT, label_width - 6)
+        _text(draw, (MARGIN + label_width, y), text, TEXT, INK, width - label_width)
 
 
 def _draw_middle(
@@ -361,11 +390,10 @@ def _mark(draw: Draw, box: Corners) -> None:
     draw.rectangle((left - 1, top - 1, right + 1, bottom + 1), outline=MARK, width=3)
 
 
-def _head(
-    draw: Draw, grid: CellGrid, name: str, cells: int, layout: FrameLayout, more: int = 0
-) -> None:
-    width = min(max(cells * grid.cell + more, HEAD_WIDTH), layout.width - grid.left - 4)
-    _text(draw, (grid.left, grid.top - HEAD - NUMBERS // 2 + 2), name, TEXT, INK, width)
+def _head(draw: Draw, grid: CellGrid, name: str, right: int) -> None:
+    """Write a panel's name above it; it may reach as far as there is nothing else."""
+    at = grid.left, grid.top - HEAD - NUMBERS // 2 + 2
+    _text(draw, at, name, TEXT, INK, right - grid.left)
 
 
 def _number_lines(draw: Draw, grid: CellGrid, rows: Sequence[int], cols: Sequence[int]) -> None:
@@ -385,6 +413,9 @@ def _sign(draw: Draw, centre: tuple[float, float], sign: str) -> None:
 
 
 def _text(draw: Draw, at: Pair, text: str, size: int, colour: Colour, width: int) -> None:
-    """Write a text, shortened where it is wider than its room."""
+    """Write a text, in smaller letters where its room is small, and shortened if all else fails."""
+    shown = plain_text(text)
+    while size > LEAST_TEXT and label_font(size).getlength(shown) > width:
+        size -= 1
     font = label_font(size)
-    draw.text(at, shorten(plain_text(text), width, font), fill=colour, font=font)
+    draw.text(at, shorten(shown, width, font), fill=colour, font=font)
