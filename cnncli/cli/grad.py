@@ -29,7 +29,6 @@ EXAMPLES = """\b
 Examples:
   cnncli grad net.toml photo.png --unit conv2:7,20,31 --overlay -o over.png
   cnncli grad net.toml photo.png --unit softmax:3 -o gradient.npy --params gradients/
-  cnncli grad net.toml photo.png --unit pool1 --winners
   cnncli grad net.toml photo.png --upstream g.npy --check
   cnncli grad x.npy --filter W.npy --bias b.npy --padding 2 --upstream dZ.npy --params grads/
   cnncli grad x.npy --pool max --size 2 --upstream dA.npy -o dx.npy
@@ -52,7 +51,7 @@ class GradOptions(OptionGroup):
     until: str | None = until_option
     unit: str | None = option(
         "--unit", metavar="LAYER:MAP[,ROW,COL]", common=True,
-        help="Of one value, of the sum of a map (index or name), or with LAYER alone of a layer.",
+        help="What the gradient is of: one value, the sum of a map, or a whole LAYER.",
     )
     upstream: str | None = option(
         "--upstream", metavar="FILE.npy", type=FILE, common=True,
@@ -81,7 +80,12 @@ class GradLayerOptions(LayerOptions):
     """The same; a pool also by the option of `cnncli pool`."""
 
     mode: str | None = option(
-        "--pool", "--mode", type=POOL_MODE, common=True, help="A pooling layer instead of a filter."
+        "--pool",
+        "--mode",
+        type=POOL_MODE,
+        metavar="MODE",
+        common=True,
+        help="A pool instead of a filter: max, average, min or lp.",
     )
 
 

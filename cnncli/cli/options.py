@@ -352,7 +352,8 @@ class LayerOptions(OptionGroup):
 
     filter_texts: tuple[str, ...] = _filter_option()
     mode: str | None = option(
-        "--pool", type=POOL_MODE, common=True, help="A pooling layer instead of a filter."
+        "--pool", type=POOL_MODE, metavar="MODE", common=True,
+        help="A pool instead of a filter: max, average, min or lp.",
     )
     filter_layout: str = layout_option
     bias: str | None = ConvOptions.bias

@@ -17,6 +17,7 @@ from urllib.parse import quote
 import pytest
 
 from cnncli.cli import COMMANDS
+from cnncli.network.toml_schema import INPUT, TYPES
 from tests.support.pages import (
     IMAGES,
     REPOSITORY,
@@ -75,6 +76,11 @@ def test_every_page_stands_in_the_menu() -> None:
 def test_the_page_of_commands_has_all() -> None:
     text = (DOCS / "commands.md").read_text()
     assert re.findall(r"^\| `cnncli (\w+)`", text, re.M) == list(COMMANDS)
+
+
+def test_every_layer_stands_in_the_page_of_network_files() -> None:
+    text = (DOCS / "network-files.md").read_text()
+    assert [name for name in (*TYPES, *INPUT) if f"`{name}" not in text] == []
 
 
 @pytest.fixture(scope="module")

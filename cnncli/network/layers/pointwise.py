@@ -152,7 +152,7 @@ class QuotientLayer(Pointwise):
         """Check that there is one number for all channels, or one for each, and none is 0."""
         check_per_channel("divisor", self.divisor, shape[3])
         if not is_placeholder(self.divisor) and not self.divisor.all():
-            raise OptionError("divisor must hold no 0")
+            raise OptionError("divisor must not contain 0")
         return shape
 
     def compute(self, X: FloatArray) -> FloatArray:
