@@ -14,13 +14,14 @@ from typing import Final
 
 import numpy as np
 
-from cnncli.core.algorithms.base import Border, ConvTask, Scratch
+from cnncli.core.algorithms.base import Border, ConvTask
 from cnncli.core.algorithms.matmul import sliding_cells
 from cnncli.core.arrays import FloatArray
 from cnncli.core.engine import correlate
 from cnncli.core.geometry import Window, gradient_axis
 from cnncli.core.padding import pad_borders_backward
 from cnncli.core.strips import STRIP_BYTES, Padder, StripGrid, run_strips
+from cnncli.system.threads import Scratch
 
 BLOCK_CHANNELS: Final = 32
 """Input channels of a block of filters that one thread owns, and at most `BLOCKS` blocks."""

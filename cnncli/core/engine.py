@@ -16,12 +16,13 @@ from typing import Any, Final
 import numpy as np
 
 from cnncli.core.algorithms import banded, fourier, low_rank, matmul, shift_add, winograd
-from cnncli.core.algorithms.base import Border, ConvTask, Kernel, Scratch, Work
+from cnncli.core.algorithms.base import Border, ConvTask, Kernel, Work
 from cnncli.core.arrays import FloatArray
 from cnncli.core.geometry import Window
 from cnncli.core.strips import FEWEST, Padder, RowSource, Strip, StripGrid, cut, run_strips
 from cnncli.errors import OptionError
 from cnncli.system import blas
+from cnncli.system.threads import Scratch
 
 ALGORITHMS: Final[dict[str, ModuleType]] = {
     "shift-add": shift_add,

@@ -11,11 +11,11 @@ from typing import Any, Final, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from cnncli.core.algorithms.base import ConvTask, Scratch
+from cnncli.core.algorithms.base import ConvTask
 from cnncli.core.arrays import FloatArray
 from cnncli.core.borders import CONSTANT_CELL, border_index
 from cnncli.core.geometry import Axis, Pair, Window
-from cnncli.system.threads import share_items
+from cnncli.system.threads import Scratch, share_items
 
 RowSource = Callable[[slice, slice], FloatArray]
 """``source(images, rows)``: input rows, shape (images, rows, n_W_prev, n_C_prev)."""

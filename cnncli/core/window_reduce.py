@@ -12,9 +12,10 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from cnncli.core.algorithms.base import ConvTask, Scratch
+from cnncli.core.algorithms.base import ConvTask
 from cnncli.core.geometry import Axis, Window
 from cnncli.core.strips import Padder, Strip, cut, run_strips
+from cnncli.system.threads import Scratch
 
 Values = NDArray[Any]
 

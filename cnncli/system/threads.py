@@ -16,17 +16,57 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
 from functools import cache
 from itertools import count, pairwise
-from typing import TypeVar
+from math import prod
+from typing import Any, TypeVar
 
 import numpy as np
+from numpy.typing import NDArray
 
 from cnncli.system import blas
 
 Item = TypeVar("Item")
 
 Cores = frozenset[int]
+
+
+@dataclass
+class Scratch:
+    """One thread's buffers, kept from strip to strip so that memory is touched once."""
+
+    buffers: dict[tuple[str, int], NDArray[Any]] = field(default_factory=dict)
+
+    def take(self, name: str, shape: tuple[int, ...], dtype: np.dtype[Any]) -> NDArray[Any]:
+        """Return an array of that shape; it holds whatever its last user left.
+
+        Examples
+        --------
+        >>> scratch = Scratch()
+        >>> scratch.take("sum", (2, 3), np.dtype("float32")).shape
+        (2, 3)
+        """
+        size = prod(shape)
+        key = (name, dtype.num)
+        buffer = self.buffers.get(key)
+        if buffer is None or buffer.size < size:
+            buffer = self.buffers[key] = np.empty(size, dtype)
+        return buffer[:size].reshape(shape)
+
+    def shrink(self, limit: int) -> None:
+        """Give all memory back if it is more than `limit` bytes.
+
+        Examples
+        --------
+        >>> scratch = Scratch()
+        >>> _ = scratch.take("sum", (2, 3), np.dtype("float32"))
+        >>> scratch.shrink(limit=0)
+        >>> len(scratch.buffers)
+        0
+        """
+        if sum(buffer.nbytes for buffer in self.buffers.values()) > limit:
+            self.buffers.clear()
 
 
 class _Helper:

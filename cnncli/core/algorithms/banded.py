@@ -12,7 +12,7 @@ from typing import Final
 
 import numpy as np
 
-from cnncli.core.algorithms.base import ConvTask, Kernel, Scratch, Work, shared_planes
+from cnncli.core.algorithms.base import ConvTask, Kernel, Work, shared_planes
 from cnncli.core.algorithms.shift_add import (
     Term,
     collect_terms,
@@ -22,6 +22,7 @@ from cnncli.core.algorithms.shift_add import (
 )
 from cnncli.core.algorithms.toeplitz import DOWN, ColumnProduct, down_block, sum_parts
 from cnncli.core.arrays import FloatArray
+from cnncli.system.threads import Scratch
 
 TOGETHER: Final = 4
 """Columns whose products are held at a time: few enough to stay in cache."""

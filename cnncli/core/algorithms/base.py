@@ -13,15 +13,15 @@ An algorithm is a module with two functions:
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from math import prod
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from cnncli.core.arrays import FloatArray
 from cnncli.core.geometry import Window
+from cnncli.system.threads import Scratch
 
 Border = tuple[str, float]
 """Pad mode and the constant of "zeros"."""
@@ -109,43 +109,6 @@ def product_flops(rows: float, inner: float, columns: float) -> float:
     4.0
     """
     return 2.0 * rows * (inner + 8) * (columns + 8)
-
-
-@dataclass
-class Scratch:
-    """One thread's buffers, kept from strip to strip so that memory is touched once."""
-
-    buffers: dict[tuple[str, int], NDArray[Any]] = field(default_factory=dict)
-
-    def take(self, name: str, shape: tuple[int, ...], dtype: np.dtype[Any]) -> NDArray[Any]:
-        """Return an array of that shape; it holds whatever its last user left.
-
-        Examples
-        --------
-        >>> scratch = Scratch()
-        >>> scratch.take("sum", (2, 3), np.dtype("float32")).shape
-        (2, 3)
-        """
-        size = prod(shape)
-        key = (name, dtype.num)
-        buffer = self.buffers.get(key)
-        if buffer is None or buffer.size < size:
-            buffer = self.buffers[key] = np.empty(size, dtype)
-        return buffer[:size].reshape(shape)
-
-    def shrink(self, limit: int) -> None:
-        """Give all memory back if it is more than `limit` bytes.
-
-        Examples
-        --------
-        >>> scratch = Scratch()
-        >>> _ = scratch.take("sum", (2, 3), np.dtype("float32"))
-        >>> scratch.shrink(limit=0)
-        >>> len(scratch.buffers)
-        0
-        """
-        if sum(buffer.nbytes for buffer in self.buffers.values()) > limit:
-            self.buffers.clear()
 
 
 StripFunction = Callable[[FloatArray, FloatArray, slice, Scratch], None]

@@ -13,9 +13,10 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from cnncli.core.algorithms.base import ConvTask, Kernel, Scratch, Work
+from cnncli.core.algorithms.base import ConvTask, Kernel, Work
 from cnncli.core.arrays import FloatArray
 from cnncli.core.geometry import Axis, Window
+from cnncli.system.threads import Scratch
 
 SIDES: Final = (32, 64, 128, 256, 512, 1024)
 """Tile sides: powers of 2, for which numpy's transform is quickest."""

@@ -11,7 +11,7 @@ from typing import Final
 
 import numpy as np
 
-from cnncli.core.algorithms.base import ConvTask, Kernel, Scratch, Work, shared_planes
+from cnncli.core.algorithms.base import ConvTask, Kernel, Work, shared_planes
 from cnncli.core.algorithms.shift_add import (
     collect_terms,
     count_passes,
@@ -21,6 +21,7 @@ from cnncli.core.algorithms.shift_add import (
 )
 from cnncli.core.algorithms.toeplitz import ALONG, DOWN, ColumnProduct, RowProduct, sum_parts
 from cnncli.core.arrays import FloatArray
+from cnncli.system.threads import Scratch
 
 Factors = list[tuple[FloatArray, FloatArray]]
 Along = Callable[[list[FloatArray], FloatArray, Scratch], None]

@@ -12,9 +12,10 @@ from typing import Final
 
 import numpy as np
 
-from cnncli.core.algorithms.base import ConvTask, Kernel, Scratch, Work, product_flops
+from cnncli.core.algorithms.base import ConvTask, Kernel, Work, product_flops
 from cnncli.core.arrays import FloatArray
 from cnncli.core.geometry import Window
+from cnncli.system.threads import Scratch
 
 FEW_CHANNELS: Final = 16
 """Below this many neighbouring values, whole rows of pixels are copied instead."""

@@ -14,9 +14,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from cnncli.core.algorithms.base import ConvTask, Kernel, Scratch, Work
+from cnncli.core.algorithms.base import ConvTask, Kernel, Work
 from cnncli.core.arrays import FloatArray
 from cnncli.core.geometry import Window
+from cnncli.system.threads import Scratch
 
 Tap = tuple[int, int]
 Cells = Callable[[int, int], FloatArray]

@@ -18,10 +18,11 @@ from typing import Final, TypeVar
 
 import numpy as np
 
-from cnncli.core.algorithms.base import ConvTask, Scratch
+from cnncli.core.algorithms.base import ConvTask
 from cnncli.core.arrays import FloatArray
 from cnncli.core.geometry import Axis
 from cnncli.core.strips import fill_columns
+from cnncli.system.threads import Scratch
 
 DOWN: Final = 4
 """Rows of a product down the columns at least, and the multiple of output rows that it takes."""

@@ -21,8 +21,9 @@ from typing import Final
 
 import numpy as np
 
-from cnncli.core.algorithms.base import ConvTask, Kernel, Scratch, Work, product_flops
+from cnncli.core.algorithms.base import ConvTask, Kernel, Work, product_flops
 from cnncli.core.arrays import FloatArray
+from cnncli.system.threads import Scratch
 
 SPAN: Final = 6
 """Input rows and columns of a tile."""
