@@ -158,8 +158,9 @@ def find_causes(result: Values, operation: Operation, forms: Sequence[ResultForm
     >>> from cnncli.filters.files import load_filter
     >>> pixels = np.arange(24.0).reshape(1, 4, 6, 1) ** 2
     >>> picture = Picture(pixels, 1.0, False, False, (), "")
-    >>> meant = Operation(ConvLayer(load_filter("1 2 4")), picture)
-    >>> turned = replace(meant, layer=ConvLayer(load_filter("4 2 1"))).output()
+    >>> layer = ConvLayer(load_filter("1 2 4"), pad_mode="zeros")
+    >>> meant = Operation(layer, picture)
+    >>> turned = replace(meant, layer=replace(layer, filter=load_filter("4 2 1"))).output()
     >>> find_causes(turned, meant, [ResultForm("", tolerance=1e-9)])
     ['if the filter is flipped']
     """

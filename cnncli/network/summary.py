@@ -174,7 +174,7 @@ def summarize(network: Network, shape: tuple[int, int, int]) -> NetworkSummary:
     >>> [(layer.name, layer.shape) for layer in plan.layers]
     [('pad1', (9, 10, 3)), ('pool1', (4, 4, 3))]
     >>> plan.warnings
-    ('column 9 of 0 to 9 of pad1 is never read: pool1 has (10+2*0-3)//2+1 = 4 columns',)
+    ('column 9 of pad1 (0 to 9) is never read: pool1 has (10+2*0-3)//2+1 = 4 columns',)
     """
     batch: Shape = (1, *shape)
     shapes = network.shapes(batch)

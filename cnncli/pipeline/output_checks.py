@@ -240,7 +240,7 @@ def check_target(
     >>> file = OutFile(Path("a.jpg"), FORMATS["jpg"], 0, (0,))
     >>> check_target(file, 70_000, 10)
     Traceback (most recent call last):
-    cnncli.errors.OptionError: 'a.jpg': jpg holds at most 65500 pixels a side, got 70000x10
+    cnncli.errors.OptionError: 'a.jpg': jpg holds at most 65500 pixels a side, got 10x70000
     """
     try:
         check_format(file.format, width, height, colour=colour, depth=depth)

@@ -215,7 +215,7 @@ def number_text(value: float) -> str:
 
     Examples
     --------
-    >>> number_text(0.00012345), number_text(-12.3456), number_text(float("nan"))
+    >>> number_text(0.00012347), number_text(-12.3456), number_text(float("nan"))
     ('0.0001235', '-12.35', 'not finite')
     """
     return f"{value:.4g}" if math.isfinite(value) else "not finite"
