@@ -14,7 +14,7 @@ from cnncli.errors import CnnCliError
 from cnncli.io.images import Picture
 from cnncli.pipeline.files import LocalFiles
 from cnncli.pipeline.job import Job, Outcome, Task
-from cnncli.pipeline.output_names import OutFile, Source, Target
+from cnncli.pipeline.output_names import LayerResult, OutFile, Source, Target
 from cnncli.pipeline.process import attempt
 from cnncli.system import blas
 from cnncli.system.memory import keep_freed
@@ -144,6 +144,12 @@ class WorkerFiles:
         others = [file for file in planned if str(file.path) not in self.begun]
         chosen = {*local.select(target, others)}
         return tuple(f for f in planned if f in chosen or str(f.path) in self.begun)
+
+    def check_disk(
+        self, job: Job, files: Sequence[OutFile], results: Sequence[LayerResult]
+    ) -> None:
+        """Refuse files that do not fit on their disk."""
+        self.files.check_disk(job, files, results)
 
     def prepare(self, target: Target, files: Sequence[OutFile]) -> None:
         """Make ready for files that are about to be written, and say so before they are."""

@@ -12,10 +12,11 @@ from cnncli.errors import FileProblem
 from cnncli.io import atomic
 from cnncli.io.images import Picture, ReadOptions, read_bytes, read_image, read_stream
 from cnncli.io.urls import Location, Url
+from cnncli.pipeline.disk_estimate import check_disk
 from cnncli.pipeline.files_of_batch import Identity, OutputClaims
 from cnncli.pipeline.job import Job, Task
 from cnncli.pipeline.output_checks import OutputOptions, make_folders, select_files
-from cnncli.pipeline.output_names import OutFile, Source, Target
+from cnncli.pipeline.output_names import LayerResult, OutFile, Source, Target
 
 
 class FileAccess(Protocol):
@@ -33,6 +34,11 @@ class FileAccess(Protocol):
 
     def select(self, target: Target, planned: Sequence[OutFile]) -> tuple[OutFile, ...]:
         """Choose the files to write; refuse what must not be, before the first pixel is made."""
+
+    def check_disk(
+        self, job: Job, files: Sequence[OutFile], results: Sequence[LayerResult]
+    ) -> None:
+        """Refuse files that do not fit on their disk."""
 
     def prepare(self, target: Target, files: Sequence[OutFile]) -> None:
         """Make ready for files that are about to be written."""
@@ -85,6 +91,12 @@ class LocalFiles:
         if target.pattern.per_map:
             self.claims.claim(target.source, planned)
         return select_files(planned, self.options, self.inputs)
+
+    def check_disk(
+        self, job: Job, files: Sequence[OutFile], results: Sequence[LayerResult]
+    ) -> None:
+        """Refuse files that do not fit on their disk."""
+        check_disk(job, files, results)
 
     def prepare(self, target: Target, files: Sequence[OutFile]) -> None:
         """Make the folders that are missing."""

@@ -438,7 +438,7 @@ def _check_folder(path: Path, *, may_be_made: bool) -> None:
         return
     folder = Path(os.path.realpath(path) if os.path.islink(path) else path).parent
     if may_be_made:
-        folder = _existing_parent(folder)
+        folder = existing_parent(folder)
     try:
         status = folder.stat()
     except FileNotFoundError:
@@ -455,7 +455,7 @@ def _check_folder(path: Path, *, may_be_made: bool) -> None:
         raise FileProblem(f"the folder {quote(folder)} cannot be written to", path=path)
 
 
-def _existing_parent(folder: Path) -> Path:
+def existing_parent(folder: Path) -> Path:
     """Return the folder itself or the one it would be made in."""
     folder = Path(os.path.realpath(folder)) if os.path.islink(folder) else folder
     while not os.path.lexists(folder):

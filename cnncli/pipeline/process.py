@@ -135,12 +135,14 @@ def choose(
     Raises
     ------
     CnnCliError
-        If the shapes do not fit, or a file must not be written or cannot hold its picture.
+        If the shapes do not fit, or a file must not be written, cannot hold its picture or does
+        not fit on its disk.
     """
     expected = expect(job, shape, target.pattern.chosen_layers)
     files = access.select(target, target.files(expected))
     for file in files:
         check_format_of(job, file, expected[file.result])
+    access.check_disk(job, files, expected)
     return expected, files
 
 

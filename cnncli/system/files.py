@@ -184,6 +184,20 @@ def remove_hidden(folder: Path, pid: int) -> None:
             left.unlink()
 
 
+def free_bytes(folder: Path) -> int | None:
+    """Return how much may still be written to the disk of a folder; None if nobody knows.
+
+    Examples
+    --------
+    >>> free_bytes(Path("/nowhere")) is None
+    True
+    """
+    try:
+        return shutil.disk_usage(folder).free
+    except OSError:
+        return None
+
+
 def sync_folders(folders: Iterable[str | Path]) -> None:
     """Put the names in folders safely on the disk.
 

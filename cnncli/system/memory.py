@@ -92,7 +92,8 @@ def check_memory(
     if limit is not None:
         if needed + held > limit:
             raise kind(
-                f"{work} needs about {_size(needed + held)} of memory, the limit is {_size(limit)}",
+                f"{work} needs about {size_text(needed + held)} of memory, "
+                f"the limit is {size_text(limit)}",
                 hint=f"{hint}; --max-memory raises the limit",
                 path=path,
             )
@@ -102,13 +103,20 @@ def check_memory(
     free = available_bytes()
     if free is not None and needed > free:
         raise kind(
-            f"{work} needs about {_size(needed)} of memory, {_size(free)} is available",
+            f"{work} needs about {size_text(needed)} of memory, {size_text(free)} is available",
             hint=hint,
             path=path,
         )
 
 
-def _size(count: int) -> str:
+def size_text(count: int) -> str:
+    """Return a number of bytes in words.
+
+    Examples
+    --------
+    >>> size_text(43_200_000_000), size_text(999)
+    ('43.2 GB', '999 bytes')
+    """
     for unit, size in (("GB", 10**9), ("MB", 10**6), ("kB", 1000)):
         if count >= size:
             places = 1 if unit == "GB" else 0

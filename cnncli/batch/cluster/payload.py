@@ -22,7 +22,7 @@ from cnncli.io.remote import read_url
 from cnncli.io.urls import Url
 from cnncli.pipeline.files import LocalFiles, read_source
 from cnncli.pipeline.job import Job, Outcome, Task
-from cnncli.pipeline.output_names import OutFile, Target
+from cnncli.pipeline.output_names import LayerResult, OutFile, Target
 
 
 @dataclass(frozen=True)
@@ -167,6 +167,11 @@ class InMemoryFiles:
     def select(self, target: Target, planned: Sequence[OutFile]) -> tuple[OutFile, ...]:
         """Choose what the client wants; it guards its files itself."""
         return _chosen(planned, self.only)
+
+    def check_disk(
+        self, job: Job, files: Sequence[OutFile], results: Sequence[LayerResult]
+    ) -> None:
+        """Refuse nothing: they are written to a disk of the client's."""
 
     def prepare(self, target: Target, files: Sequence[OutFile]) -> None:
         """Make no folders: nothing is written here."""

@@ -1,0 +1,81 @@
+"""Refuses results that the disk has no room for, before any work."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+from cnncli.errors import FileProblem
+from cnncli.io.writers import holds_values
+from cnncli.pipeline.job import Job
+from cnncli.pipeline.output_checks import existing_parent
+from cnncli.pipeline.output_names import LayerResult, OutFile, is_device
+from cnncli.pipeline.sheets import sheet_size
+from cnncli.system.files import free_bytes
+from cnncli.system.memory import size_text
+
+UNCOMPRESSED: Final = {"npy", "bmp", "ppm", "pgm"}
+
+LEAST_VALUE_BYTES: Final = 4
+"""Of float32; float64 takes twice as many."""
+
+
+def check_disk(job: Job, files: Sequence[OutFile], results: Sequence[LayerResult]) -> None:
+    """Refuse files of one image that do not fit on their disk.
+
+    What compresses takes less than its pixels: such a file counts only where it has more pixels
+    than ``--max-pixels``.
+
+    Parameters
+    ----------
+    job : Job
+    files : sequence of OutFile
+        Those that are to be written.
+    results : sequence of LayerResult
+
+    Raises
+    ------
+    FileProblem
+        With what is needed and what is free.
+    """
+    needed: dict[Path, int] = defaultdict(int)
+    most_pixels = 0
+    for file in files:
+        if not isinstance(file.path, Path) or is_device(file.path):
+            continue
+        pixels, size = _pixels_and_bytes(job, file, results[file.result])
+        if _compresses(job, file):
+            if pixels <= job.read.max_pixels:
+                continue
+            most_pixels = max(most_pixels, pixels)
+        folder = existing_parent(file.path.parent)
+        needed[folder] += size
+        free = free_bytes(folder)
+        if free is not None and needed[folder] > free:
+            hint = "a smaller image, less padding or another disk"
+            if most_pixels:
+                hint = f"--max-pixels {most_pixels} if it compresses well"
+            raise FileProblem(
+                f"needs about {size_text(needed[folder])} of disk, {size_text(free)} is free",
+                hint=hint,
+                path=file.path,
+            )
+
+
+def _compresses(job: Job, file: OutFile) -> bool:
+    plain = file.format.name == "tif" and job.render.compress == "fast"
+    return not plain and file.format.name not in UNCOMPRESSED
+
+
+def _pixels_and_bytes(job: Job, file: OutFile, result: LayerResult) -> tuple[int, int]:
+    """Return how many pixels a file has, and the bytes that they take uncompressed."""
+    shown = [result.groups[index % len(result.groups)] for index in file.maps]
+    if holds_values(file.format, job.output.depth):
+        pixels = result.shape[1] * result.shape[2]
+        return pixels, pixels * LEAST_VALUE_BYTES * sum(len(group.channels) for group in shown)
+    width, height = sheet_size(result, file.maps, job.render, job.op)
+    colour = job.render.colormap != "gray" or any(group.colour for group in shown)
+    samples = (3 if colour else 1) * (2 if job.output.depth == "16" else 1)
+    return width * height, width * height * samples
