@@ -319,8 +319,7 @@ function paddingText() {
   const { padMode, padValue } = state.layer;
   const same = pads.every((pad) => pad === pads[0]);
   const count = same ? `${pads[0]}` : `${pads.join(", ")} (top, bottom, left, right)`;
-  const fill = padMode === "zeros" ? `of ${numberText(padValue)}` : `by ${padMode}`;
-  return `padding ${fill}: ${count}`;
+  return `padding: ${count}, ${padMode === "zeros" ? `value ${numberText(padValue)}` : padMode}`;
 }
 
 /** The output cell under a pointer. */
