@@ -25,7 +25,6 @@ from cnncli.compare.peers import run_peer
 from cnncli.errors import CnnCliError, quote
 from cnncli.io.images import Picture, ReadOptions, read_image
 from cnncli.network.conventions import CONVENTIONS, Convention, OneLayer, by_convention
-from cnncli.render.text_table import text_table
 
 
 @dataclass(frozen=True)
@@ -233,7 +232,7 @@ def _close(a: Values, b: Values) -> float:
 
 
 def lines(comparisons: Sequence[Comparison]) -> list[str]:
-    """Return what is said of comparisons to people: of layers as a table.
+    """Return what is said of comparisons to people.
 
     Parameters
     ----------
@@ -242,7 +241,8 @@ def lines(comparisons: Sequence[Comparison]) -> list[str]:
     """
     if comparisons[0].kind == "results":
         return _results(comparisons[0])
-    return text_table([_row(comparison) for comparison in comparisons])
+    indent = max(len(comparison.names[1]) for comparison in comparisons) + 2
+    return [line for comparison in comparisons for line in _of_layer(comparison, indent)]
 
 
 def _results(comparison: Comparison) -> list[str]:
@@ -278,16 +278,21 @@ def _position(difference: Difference) -> str:
     return where if not image else f"{where} of image {image}"
 
 
-def _row(comparison: Comparison) -> tuple[str, ...]:
-    name, explanations = comparison.names[1], "; ".join(comparison.explanations)
-    if comparison.error is not None:
-        return name, comparison.error, "", "", explanations
-    if comparison.difference is None:
-        return name, f"of another size, {size_text(comparison.shapes[1])}", "", "", explanations
+def _of_layer(comparison: Comparison, indent: int) -> list[str]:
+    """Two lines: how far a layer is apart from another tool's, and what that tool does."""
     difference = comparison.difference
-    what = "equal" if difference.equal else f"{_percent(difference)} differ"
-    where = _position(difference) if difference.largest else ""
-    return name, what, _largest(difference), where, explanations
+    if comparison.error is not None:
+        text = comparison.error.removeprefix(f"{comparison.names[1]} has ")
+    elif difference is None:
+        text = f"of another size, {size_text(comparison.shapes[1])}"
+    elif difference.equal:
+        text = f"equal, {_largest(difference)}"
+    else:
+        text = f"{_percent(difference)} differ, {_largest(difference)} {_position(difference)}"
+    lines = [comparison.names[1].ljust(indent) + text]
+    if comparison.explanations:
+        lines.append(" " * indent + "; ".join(comparison.explanations))
+    return lines
 
 
 def record(comparison: Comparison) -> dict[str, Any]:

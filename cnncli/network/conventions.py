@@ -50,8 +50,8 @@ class Convention:
         """What it does where a layer leaves a choice, one phrase each."""
         odd = "odd padding at the " + ("start" if self.same == "same-lower" else "end")
         if isinstance(layer, PoolLayer):
-            taps = "all taps" if self.count_include_pad else "real cells"
-            return odd, f"averages divide by {taps}"
+            cells = "all cells" if self.count_include_pad else "cells that are no padding"
+            return odd, f"averages divide by {cells}"
         return (
             "flips the filter" if self.flip else "does not flip",
             odd,

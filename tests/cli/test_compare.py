@@ -80,14 +80,20 @@ def test_paddings_of_two_sizes_are_laid_over_each_other() -> None:
     assert "must have the same shape" in refused("compare", "a.npy", "c.npy", code=2)
 
 
-def test_conventions_are_a_row_each() -> None:
+def test_conventions_are_two_lines_each() -> None:
     lines = run_cli("compare", "photo.png", "-f", "1 2; 3 4").stdout.splitlines()
-    assert [line.split()[0] for line in lines] == [
+    assert [line.split()[0] for line in lines[::2]] == [
         *("torch", "tf", "onnx", "opencv", "scipy", "imagemagick")
     ]
-    assert [" equal " in line for line in lines] == [False] * 6
-    assert "flips the filter" in lines[4]
-    assert "rounds half up" in lines[5]
+    assert [" equal, " in line for line in lines[::2]] == [False] * 6
+    assert "flips the filter" in lines[9]
+    assert "rounds half up" in lines[11]
+    assert max(map(len, lines)) <= 90
+
+
+def test_a_tool_without_pooling_says_so() -> None:
+    lines = run_cli("compare", "photo.png", "--pool", "average").stdout.splitlines()
+    assert lines[-1].split() == ["imagemagick", "no", "pooling"]
 
 
 def test_json_holds_the_numbers() -> None:
