@@ -30,8 +30,8 @@ from cnncli.system.progress import track
 MOST_TOGETHER: Final = 2
 """Changes of the layer that are tried together, beside those of `BESIDE`."""
 
-BESIDE: Final = frozenset({"channels", "pixels", "stride"})
-"""How the image was read, and the stride, which the size of a result tells."""
+BESIDE: Final = frozenset({"channels", "pixels", "padding", "stride"})
+"""How the image was read; the padding and the stride, of which the size of a result leaves few."""
 
 MOST_WAYS: Final = 12
 """Ways with equally many changes that are named."""

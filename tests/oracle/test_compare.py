@@ -228,6 +228,18 @@ RESULTS = {
 }
 
 
+def test_a_strided_result_of_torch_is_found_from_the_border_of_pictures(tmp_path: Path) -> None:
+    photo, given = tmp_path / "photo.png", tmp_path / "r.npy"
+    Image.fromarray(PIXELS).save(photo)
+    np.save(given, by_torch(SHARES, KERNEL[::-1, ::-1], stride=2, padding=1))
+    text = "; ".join(" ".join(repr(float(v)) for v in row) for row in KERNEL)
+    said = run_cli("compare", given, photo, "--image", photo, "--filter", text, code=1).stdout
+    assert (
+        "if the filter is flipped and the border is zeros and the padding is 1,1 and the stride "
+        "is 2" in said
+    )
+
+
 @pytest.mark.parametrize("words", RESULTS)
 def test_what_a_tool_did_is_found(words: str, tmp_path: Path) -> None:
     result = RESULTS[words]()
@@ -237,7 +249,8 @@ def test_what_a_tool_did_is_found(words: str, tmp_path: Path) -> None:
     np.save(blank, np.full_like(result, 7 if result.dtype == np.uint8 else -7))
     matrix = KERNEL * 3 if words == "wraps around" else KERNEL
     text = "; ".join(" ".join(repr(float(v)) for v in row) for row in matrix)
-    said = run_cli("compare", given, blank, "--image", photo, "--filter", text, code=1).stdout
+    layer = ["--filter", text, "--pad-mode", "zeros"]
+    said = run_cli("compare", given, blank, "--image", photo, *layer, code=1).stdout
     assert f"'{given}' is equal to the operation " in said
     assert words in said
 
