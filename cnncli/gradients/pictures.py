@@ -13,7 +13,8 @@ from cnncli.gradients.unit import Gradient, strongest, winner_counts
 from cnncli.network.graph import SOURCE, Network, input_groups
 from cnncli.network.layers import FloatArray, Shape
 from cnncli.pipeline.output_names import LayerResult
-from cnncli.render.levels import choose_range, measure
+from cnncli.render.legend import ColourKey, legend_numbers
+from cnncli.render.levels import Mapping, choose_range, measure
 from cnncli.render.options import MapGroup, RenderOptions, channel_names
 
 Range = str | tuple[float, float]
@@ -26,6 +27,7 @@ _BLUE: Final = np.array([0.16, 0.42, 1.0], np.float32)
 _WINNER_DARK: Final = np.array([0.8, 0.28, 0.0], np.float32)
 _WINNER_BRIGHT: Final = np.array([1.0, 0.85, 0.3], np.float32)
 _TINT: Final = 0.7
+_MID_GREY: Final = np.full((1, 256, 1), 0.5)
 _LUMINANCE: Final = np.array([0.299, 0.587, 0.114], np.float32)
 
 
@@ -39,23 +41,27 @@ class GradientView:
     render : RenderOptions
     make : callable
         ``make(gradient)`` returns its values, of the expected shape.
+    keys : callable
+        ``keys(gradient)`` returns what colours mean that are no levels of a range.
     """
 
     expected: LayerResult
     render: RenderOptions
     make: Callable[[Gradient], FloatArray]
+    keys: Callable[[Gradient], tuple[ColourKey, ...]] = lambda gradient: ()
 
 
-def plain_view(shape: Shape, as_values: bool, render: RenderOptions) -> GradientView:
+def plain_view(shape: Shape, unit: str, as_values: bool, render: RenderOptions) -> GradientView:
     """Return the gradient of the input: all channels as numbers, the strongest as a picture.
 
     Examples
     --------
-    >>> plain_view((1, 8, 8, 3), False, RenderOptions()).expected.shape
+    >>> plain_view((1, 8, 8, 3), "conv1:0", False, RenderOptions()).expected.shape
     (1, 8, 8, 1)
     """
     if not as_values:
         expected = _expected(SOURCE, (*shape[:3], 1), [MapGroup("", (0,))])
+        expected = replace(expected, title=f"gradient of {unit}")
         render = replace(render, range=_about_zero(render.range))
         return GradientView(expected, render, lambda gradient: strongest(gradient.input))
     names = channel_names(input_groups(shape[3]))
@@ -63,12 +69,12 @@ def plain_view(shape: Shape, as_values: bool, render: RenderOptions) -> Gradient
     return GradientView(_expected(SOURCE, shape, singles), render, lambda gradient: gradient.input)
 
 
-def overlay_view(shape: Shape, render: RenderOptions) -> GradientView:
+def overlay_view(shape: Shape, unit: str, render: RenderOptions) -> GradientView:
     """Return the gradient laid over its image, which is enlarged where it is small.
 
     Examples
     --------
-    >>> overlay_view((1, 8, 8, 1), RenderOptions()).expected.shape
+    >>> overlay_view((1, 8, 8, 1), "conv1:0", RenderOptions()).expected.shape
     (1, 256, 256, 3)
     """
     zoom = max(1, _SEEN_SIDE // max(shape[1:3]))
@@ -79,9 +85,34 @@ def overlay_view(shape: Shape, render: RenderOptions) -> GradientView:
         colours = np.stack([overlay(photo, signed[:, :, 0], most) for photo, signed in pairs])
         return colours.repeat(zoom, axis=1).repeat(zoom, axis=2)
 
+    def keys(gradient: Gradient) -> tuple[ColourKey, ...]:
+        return (overlay_key(unit, overlay_limit(gradient, render.range)),)
+
     size = (shape[0], shape[1] * zoom, shape[2] * zoom, 3)
     expected = _expected(SOURCE, size, [MapGroup("", (0, 1, 2))])
-    return GradientView(expected, _unchanged(render), make)
+    expected = replace(expected, title="", keys=(overlay_key(unit, 1.0),))
+    return GradientView(expected, _unchanged(render), make, keys)
+
+
+def overlay_key(unit: str, most: float) -> ColourKey:
+    """Return what the colours of an overlay mean.
+
+    Parameters
+    ----------
+    unit : str
+    most : float
+        The magnitude that hides the photograph.
+
+    Examples
+    --------
+    >>> overlay_key("conv1:0", 0.25).numbers
+    ('-0.25', '0', '0.25')
+    """
+    caption = f"gradient of {unit}, red: a brighter pixel raises it, blue: lowers it"
+    if not most:
+        return ColourKey(caption, overlay(_MID_GREY, np.zeros((1, 256)), 0.0)[0], ("0",))
+    colours = overlay(_MID_GREY, np.linspace(-most, most, 256)[np.newaxis], most)[0]
+    return ColourKey(caption, colours, (f"{-most:.3g}", "0", f"{most:.3g}"))
 
 
 def overlay_limit(gradient: Gradient, spec: Range) -> float:
@@ -126,24 +157,56 @@ def winner_views(
             for index, name in enumerate(names)
         ]
         expected = _expected(pool, (n, n_H, n_W, size * n_C), maps, pool)
-        make = partial(_winners, pool, before, None if as_values else render.range)
-        views.append(GradientView(expected, render if as_values else _unchanged(render), make))
+        if as_values:
+            make = partial(_winner_counts, pool)
+            views.append(GradientView(expected, render, make))
+            continue
+        make = partial(_winners, pool, before, render.range)
+        keys = partial(_winner_keys, pool, before, render.range)
+        unknown = winner_keys(pool, Mapping("minmax", 0.0, 1.0))
+        expected = replace(expected, title=f"input of {pool}", keys=unknown)
+        views.append(GradientView(expected, _unchanged(render), make, keys))
     return views
 
 
-def _winners(pool: str, before: str, spec: Range | None, gradient: Gradient) -> FloatArray:
-    """Return how often each cell of a pool's input won; with a range of its values, in colours."""
+def _winner_counts(pool: str, gradient: Gradient) -> FloatArray:
+    return winner_counts(gradient.done, pool)
+
+
+def _winners(pool: str, before: str, spec: Range, gradient: Gradient) -> FloatArray:
+    """Return the maps of a pool's input in colours, with one range for all."""
+    values, mapping = gradient.done.values[before], _value_range(gradient, before, spec)
     counts = winner_counts(gradient.done, pool)
-    if spec is None:
-        return counts
     marked = [
-        [
-            mark_winners(values[:, :, channel], wins[:, :, channel], spec)
-            for channel in range(values.shape[2])
-        ]
-        for values, wins in zip(gradient.done.values[before], counts, strict=True)
+        mark_winners(values[..., channel], counts[..., channel], mapping)
+        for channel in range(values.shape[3])
     ]
-    return np.stack([np.concatenate(maps, axis=2) for maps in marked])
+    return np.concatenate(marked, axis=3)
+
+
+def _winner_keys(pool: str, before: str, spec: Range, gradient: Gradient) -> tuple[ColourKey, ...]:
+    return winner_keys(pool, _value_range(gradient, before, spec))
+
+
+def _value_range(gradient: Gradient, before: str, spec: Range) -> Mapping:
+    return choose_range(measure(gradient.done.values[before]), spec, clip_by_default=False)
+
+
+def winner_keys(pool: str, mapping: Mapping) -> tuple[ColourKey, ColourKey]:
+    """Return what the colours of winners mean, and of which values they are.
+
+    Examples
+    --------
+    >>> [key.numbers for key in winner_keys("pool1", Mapping("minmax", 0.0, 2.0))]
+    [('0', '1', '2'), ('0', '1', '2')]
+    """
+    values = np.linspace(mapping.lo, mapping.hi, 256)[np.newaxis]
+    won, lost = (mark_winners(values, np.full((1, 256), n), mapping)[0] for n in (1, 0))
+    numbers = legend_numbers(mapping)
+    return (
+        ColourKey(f"orange: values that won a window of {pool}", won, numbers),
+        ColourKey("grey: values that won none", lost, numbers),
+    )
 
 
 def _about_zero(spec: Range) -> Range:
@@ -192,29 +255,29 @@ def overlay(photo: FloatArray, gradient: FloatArray, most: float) -> FloatArray:
     return np.asarray(under[..., None] * (1 - shares) + colours * shares)
 
 
-def mark_winners(values: FloatArray, wins: FloatArray, spec: Range) -> FloatArray:
-    """Show one map of a pool's input in dimmed grey, with the cells that won in orange.
+def mark_winners(values: FloatArray, wins: FloatArray, mapping: Mapping) -> FloatArray:
+    """Show maps of a pool's input in dimmed grey, with the cells that won in orange.
 
     Parameters
     ----------
-    values : ndarray, shape (n_H, n_W)
-    wins : ndarray, shape (n_H, n_W)
+    values : ndarray, shape (..., n_W)
+    wins : ndarray, shape (..., n_W)
         How many windows each cell won.
-    spec : str or (float, float)
-        Range of the values, as `choose_range` takes it; brighter is larger, in both colours.
+    mapping : Mapping
+        Range of the values; brighter is larger, in both colours.
 
     Returns
     -------
-    ndarray of float32, shape (n_H, n_W, 3)
+    ndarray of float32, shape (..., n_W, 3)
         In 0..1.
 
     Examples
     --------
-    >>> print(mark_winners(np.array([[0.0, 2.0]]), np.array([[0.0, 1.0]]), "minmax"))
+    >>> given = np.array([[0.0, 2.0]]), np.array([[0.0, 1.0]])
+    >>> print(mark_winners(*given, Mapping("minmax", 0.0, 2.0)))
     [[[0.15 0.15 0.15]
       [1.   0.85 0.3 ]]]
     """
-    mapping = choose_range(measure(values), spec, clip_by_default=False)
     shown = np.abs(values) if mapping.kind == "abs" else values
     width = mapping.hi - mapping.lo
     shares = (shown - mapping.lo) / width if width else np.zeros(values.shape)

@@ -190,9 +190,9 @@ def _views(plan: _GradPlan, picture: Picture) -> list[GradientView]:
     shape, render = picture.shape, plan.job.render
     as_values = _as_values(plan.target, plan.job)
     if plan.request.shows == "gradient":
-        return [plain_view(shape, as_values, render)]
+        return [plain_view(shape, str(plan.unit), as_values, render)]
     if plan.request.shows == "overlay":
-        return [overlay_view(shape, render)]
+        return [overlay_view(shape, str(plan.unit), render)]
     return winner_views(plan.target.pattern.chosen_layers, plan.network, shape, as_values, render)
 
 
@@ -250,7 +250,13 @@ def _write_views(
 ) -> tuple[tuple[WrittenFile, ...], tuple[str, ...], str]:
     """Write each result to its files."""
     by_name = {view.expected.name: view for view in views}
-    results = with_files([replace(view.expected, batched=picture.batched) for view in views], files)
+    results = with_files(
+        [
+            replace(view.expected, batched=picture.batched, keys=view.keys(gradient))
+            for view in views
+        ],
+        files,
+    )
     computed = ((result.name, ArrayRows(by_name[result.name].make(gradient))) for result in results)
     return write_results(replace(plan.job, render=views[0].render), results, computed, plan.access)
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from enum import Enum
 from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from cnncli.errors import OptionError, quote
 from cnncli.io.atomic import is_folder_name, is_special
@@ -15,6 +16,9 @@ from cnncli.io.formats import FORMATS, NPY, NPZ, Format, find_format
 from cnncli.io.urls import Location, Url, is_url, join, parse_url
 from cnncli.pipeline.templates import Template, distinct, safe_folder, safe_name
 from cnncli.render.options import MapGroup, picture_names
+
+if TYPE_CHECKING:
+    from cnncli.render.legend import ColourKey
 
 _Part = tuple[int, tuple[int, ...]]
 """What goes into one file: a result's index, and the indices of its pictures."""
@@ -113,6 +117,10 @@ class LayerResult:
         Where it goes.
     is_last : bool
         Whether it is the last layer that may go out.
+    title : str, optional
+        Of a sheet of its pictures; by default its layer and shape.
+    keys : tuple of ColourKey
+        What the colours of its pictures mean, if they are no levels of a range.
 
     Examples
     --------
@@ -130,6 +138,8 @@ class LayerResult:
     pad_mode: str | None = None
     files: tuple[OutFile, ...] = ()
     is_last: bool = False
+    title: str | None = None
+    keys: tuple[ColourKey, ...] = ()
 
     @cached_property
     def maps(self) -> tuple[str, ...]:

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from cnncli.pipeline.output_names import LayerResult
 from cnncli.render.grid import Sheet, SheetText, grid, plan_grid
+from cnncli.render.legend import ColourKey
 from cnncli.render.options import RenderOptions
 from cnncli.render.scores import (
     are_scores,
@@ -49,9 +50,11 @@ def sheet_size(
         layout = plan_scores([names[index] for index in maps], title)
         return layout.width, layout.height
     shown = tuple(result.maps[index] for index in maps)
-    text = SheetText(legend="each" if render.legend else "")
+    captions = tuple(key.caption for key in _keys(result, render))
+    text = SheetText(legend="each" if _has_legend(result, render) else "", captions=captions)
     if render.labels:
-        text = replace(text, title=f"{head}, {_WIDEST_RANGE}", names=shown)
+        line = head if result.keys else f"{head}, {_WIDEST_RANGE}"
+        text = replace(text, title=line, names=shown)
     sheet = plan_grid(*result.shape[1:3], len(maps), render.columns, text)
     return sheet.width, sheet.height
 
@@ -76,13 +79,23 @@ def make_sheet(
     op : str
         Name of the command, for a result that is no layer's.
     """
-    title = f"{_head(result, op)}, {_range_text(tiles)}"
+    head = _head(result, op)
+    title = head if result.keys else f"{head}, {_range_text(tiles)}"
     if shows_scores(result):
         names = score_names(result.maps)
         lines = [title, *_strongest_line(names, tiles)] if render.labels else []
         return score_sheet(tiles, [names[index] for index in maps], lines)
-    legend = tiles if render.legend else ()
-    return grid(tiles, render.columns, render.labels, title=title, legend=legend)
+    legend = tiles if _has_legend(result, render) else ()
+    keys = _keys(result, render)
+    return grid(tiles, render.columns, render.labels, title=title, legend=legend, keys=keys)
+
+
+def _has_legend(result: LayerResult, render: RenderOptions) -> bool:
+    return render.legend and not result.keys
+
+
+def _keys(result: LayerResult, render: RenderOptions) -> tuple[ColourKey, ...]:
+    return result.keys if render.labels or render.legend else ()
 
 
 def draw_for_terminal(
@@ -110,6 +123,8 @@ def draw_for_terminal(
 
 
 def _head(result: LayerResult, op: str) -> str:
+    if result.title is not None:
+        return result.title
     n, *whole = result.shape
     shape = "x".join(map(str, whole if n == 1 else result.shape))
     return f"{op if result.layer is None else result.layer} {shape}"

@@ -201,7 +201,7 @@ class ResultWriter:
         job, files, depth = self.job, self.result.files, self.job.output.depth
         show = job.show_width and self.result.is_last
         as_it_is = len(self.result.maps) == len(files) == 1 and not (
-            job.render.legend or shows_scores(self.result)
+            job.render.legend or self.result.keys or shows_scores(self.result)
         )
         if as_it_is and not show and files[0].format.name == "png":
             return self._write_png_in_strips(files[0])

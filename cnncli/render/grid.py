@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
-from cnncli.render.legend import Legend, draw_legend
+from cnncli.render.legend import ColourKey, Legend, draw_key, draw_legend
 from cnncli.render.levels import Mapping
 from cnncli.render.text import (
     BACKGROUND,
@@ -98,11 +98,14 @@ class SheetText:
         Of the tiles; empty for a sheet without labels.
     legend : {"", "each", "one"}
         Colour bars with numbers: below each tile, or one for all.
+    captions : tuple of str
+        Of the keys below all tiles.
     """
 
     title: str = ""
     names: tuple[str, ...] = ()
     legend: Legend = ""
+    captions: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -127,6 +130,10 @@ class Layout:
         The lines of each.
     bars : tuple of Box
         Of the colour bars, with their numbers.
+    captions : tuple of tuple of str
+        The lines of each.
+    keys : tuple of Box
+        Of the keys' bars, with their numbers; the captions are above.
     """
 
     width: int
@@ -138,6 +145,8 @@ class Layout:
     title: tuple[str, ...] = ()
     labels: tuple[tuple[str, ...], ...] = ()
     bars: tuple[Box, ...] = ()
+    captions: tuple[tuple[str, ...], ...] = ()
+    keys: tuple[Box, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -187,11 +196,12 @@ def plan_grid(
     (4, 368, Box(left=8, top=8, width=112, height=112))
     """
     text = text or SheetText()
-    if count == 1 and not text.legend:
+    if count == 1 and not text.legend and not text.captions:
         return Layout(width, height, 1, (Box(0, 0, width, height),), width, 0)
     zoom = max(1, math.ceil(_LEAST_SIDE / max(height, width)))
     tile_width, tile_height = width * zoom, height * zoom
-    cell_width = max(tile_width, _LEAST_BAR if text.legend else _LEAST_SIDE)
+    has_bars = bool(text.legend or text.captions)
+    cell_width = max(tile_width, _LEAST_BAR if has_bars else _LEAST_SIDE)
     # Large sheets are looked at from afar, so their letters grow with the tiles.
     font_size = min(max(12, round(cell_width * 0.045)), 96)
     line, font = round(font_size * LINE_HEIGHT), label_font(font_size)
@@ -205,7 +215,9 @@ def plan_grid(
     across = min(columns or math.ceil(math.sqrt(count)), count)
     down = math.ceil(count / across)
     title = _title_lines(text.title, gap + across * step_x - 2 * gap, font)
-    room = max((math.ceil(font.getlength(part)) for part in title), default=0) + 2 * gap
+    captions = tuple(_title_lines(c, gap + across * step_x - 2 * gap, font) for c in text.captions)
+    lines = [*title, *(part for caption in captions for part in caption)]
+    room = max((math.ceil(font.getlength(part)) for part in lines), default=0) + 2 * gap
     top = gap + (len(title) * line + gap // 2 if title else 0)
     boxes = tuple(
         Box(
@@ -227,7 +239,19 @@ def plan_grid(
     elif text.legend == "one":
         bars = (Box(gap, size[1], min(size[0] - 2 * gap, 4 * _LEAST_SIDE), 2 * line),)
         size = size[0], size[1] + 2 * line + gap
-    return Layout(*size, zoom, boxes, cell_width, font_size, title, labels, bars)
+    keys = []
+    for caption in captions:
+        under = size[1] + len(caption) * line
+        keys.append(Box(gap, under, min(size[0] - 2 * gap, 4 * _LEAST_SIDE), 2 * line))
+        size = size[0], under + 2 * line + gap
+    return Layout(
+        *(*size, zoom, boxes, cell_width, font_size),
+        title=title,
+        labels=labels,
+        bars=bars,
+        captions=captions,
+        keys=tuple(keys),
+    )
 
 
 def _title_lines(title: str, width: int, font: Font) -> tuple[str, ...]:
@@ -249,6 +273,7 @@ def grid(
     *,
     title: str = "",
     legend: Sequence[MappedPicture] = (),
+    keys: Sequence[ColourKey] = (),
 ) -> Sheet:
     """Put tiles of one size on a sheet, each with its name below.
 
@@ -264,6 +289,8 @@ def grid(
         As in `SheetText`.
     legend : sequence of Tile
         The same tiles, for a sheet with colour bars: one, where all have one range.
+    keys : sequence of ColourKey
+        Further bars below all tiles.
 
     Returns
     -------
@@ -292,9 +319,10 @@ def grid(
     if legend:
         kind = "one" if len({(tile.mapping, tile.colormap) for tile in legend}) == 1 else "each"
     names = tuple(tile.name for tile in tiles) if labels else ()
-    text = SheetText(title if labels else "", names, kind)
+    captions = tuple(key.caption for key in keys)
+    text = SheetText(title if labels else "", names, kind, captions)
     layout = plan_grid(height, width, len(tiles), columns, text)
-    if len(tiles) == 1 and not legend:
+    if len(tiles) == 1 and not legend and not keys:
         return Sheet(tiles[0].pixels, layout.boxes)
     pixels = empty_sheet(tiles, layout.height, layout.width)
     size, gap = layout.font_size, layout.boxes[0].top
@@ -309,6 +337,10 @@ def grid(
     for tile, bar in zip(legend, layout.bars, strict=False):
         corner = bar.left, bar.top
         draw_legend(pixels, corner, bar.width, size, tile.mapping, tile.colormap)
+    for key, lines, bar in zip(keys, layout.captions, layout.keys, strict=True):
+        above = bar.top - round(size * LINE_HEIGHT) * len(lines)
+        write_lines(pixels, lines, (bar.left, above), layout.width - 2 * bar.left, size, 0)
+        draw_key(pixels, (bar.left, bar.top), bar.width, size, key)
     return Sheet(pixels, layout.boxes, layout.zoom)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
@@ -11,6 +12,25 @@ from cnncli.render.levels import Mapping
 from cnncli.render.text import LINE_HEIGHT, label_font, write_lines
 
 Legend = Literal["", "each", "one"]
+
+
+@dataclass(frozen=True, eq=False)
+class ColourKey:
+    """A bar for colours that are no levels of one range, with its caption.
+
+    Parameters
+    ----------
+    caption : str
+        What the colours mean; parts that may stand on lines of their own end with ``", "``.
+    colours : ndarray of float, shape (n, 3)
+        From the left to the right, in 0..1.
+    numbers : tuple of str
+        Below the bar, from its left end to its right.
+    """
+
+    caption: str
+    colours: np.ndarray
+    numbers: tuple[str, ...]
 
 
 def draw_legend(
@@ -36,18 +56,33 @@ def draw_legend(
     mapping : Mapping
     colormap : str
     """
-    left, top = corner
-    line = round(size * LINE_HEIGHT)
     levels = np.rint(np.linspace(0, 255, width)).astype(np.uint8)
     if mapping.lo == mapping.hi:
         levels[...] = 128 if mapping.kind == "symmetric" else 0
     bar: np.ndarray = colormaps.apply(levels, colormap)
+    _draw_bar(sheet, corner, bar, size, legend_numbers(mapping))
+
+
+def draw_key(
+    sheet: np.ndarray, corner: tuple[int, int], width: int, size: int, key: ColourKey
+) -> None:
+    """Draw the bar of a key, with its numbers below; the arguments are those of `draw_legend`."""
+    chosen = np.rint(np.linspace(0, len(key.colours) - 1, width)).astype(int)
+    bar = np.rint(key.colours[chosen] * 255).astype(np.uint8)
+    _draw_bar(sheet, corner, bar, size, key.numbers)
+
+
+def _draw_bar(
+    sheet: np.ndarray, corner: tuple[int, int], bar: np.ndarray, size: int, numbers: tuple[str, ...]
+) -> None:
+    (left, top), width = corner, len(bar)
+    line = round(size * LINE_HEIGHT)
     if sheet.dtype == np.uint16:
         bar = bar.astype(np.uint16) * 257
     if bar.ndim < sheet.ndim - 1:
         bar = bar[:, None]
     sheet[top + line // 4 : top + line, left : left + width] = bar
-    numbers, font = legend_numbers(mapping), label_font(size)
+    font = label_font(size)
     if sum(font.getlength(number) + 1.5 * size for number in numbers) > width:
         numbers = (numbers[0], numbers[-1])
     share = width // len(numbers)

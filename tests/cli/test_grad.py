@@ -15,6 +15,7 @@ from cnncli.filters.files import load_filter
 from cnncli.gradients.pictures import mark_winners, overlay
 from cnncli.network.layers import ScaleLayer
 from cnncli.render import colormaps
+from cnncli.render.levels import Mapping
 from tests.support.shell import (
     pixels,
     refused_untouched,
@@ -29,6 +30,8 @@ from tests.support.shell import (
 pytestmark = pytest.mark.usefixtures("empty_folder")
 
 PHOTO = np.random.default_rng(3).integers(0, 256, (9, 12, 3), np.uint8)
+
+RED, BLUE = np.array([1.0, 0.16, 0.12]), np.array([0.16, 0.42, 1.0])
 
 TWO_STAGES = """
 [input]
@@ -86,6 +89,19 @@ def linear(matrix: str, name: str = "linear.toml") -> str:
     """A network of one filter: its gradient is the filter, wherever the window stands."""
     Path(name).write_text(FIRST.format(matrix))
     return name
+
+
+def tiles_of(name: str, zoomed: bool = False) -> list[np.ndarray]:
+    """Return the maps of a sheet, a pixel for each cell; zoomed as they are on it."""
+    with Image.open(name) as image:
+        record = json.loads(image.text["cnncli"])  # type: ignore[attr-defined]
+        shown = np.asarray(image)
+    tiles = []
+    for item in record["maps"]:
+        left, top, width, height = item["box"]
+        step = 1 if zoomed else item["zoom"]
+        tiles.append(shown[top : top + height : step, left : left + width : step])
+    return tiles
 
 
 def report(*args: object) -> list[dict[str, Any]]:
@@ -173,7 +189,7 @@ def test_the_overlay_by_pixel() -> None:
     signed[3:5, 5:7] = [[1, 2], [-3, 4]]
     expected = np.rint(overlay(PHOTO / 255, signed, 4.0) * 255)
     # Enlarged by a whole factor, so that so small a picture can be seen.
-    shown = pixels("over.png")
+    (shown,) = tiles_of("over.png", zoomed=True)
     assert shown.shape == (9 * 21, 12 * 21, 3)
     assert (shown == shown[::21, ::21].repeat(21, axis=0).repeat(21, axis=1)).all()
     shown = shown[10::21, 10::21]
@@ -189,8 +205,27 @@ def test_the_overlay_says_what_full_colour_is_and_takes_a_range() -> None:
     assert "full red is a gradient of 4 " in run_cli("grad", matrix, *options).stderr
     result = run_cli("grad", matrix, *options, "--range", "-2,2")
     assert "full red is a gradient of 2 " in result.stderr
-    shown = pixels("photo-grad.png")[::21, ::21]
+    (shown,) = tiles_of("photo-grad.png")
+    shown = shown[::21, ::21]
     np.testing.assert_array_equal(shown[3, 6], shown[4, 6])
+
+
+def test_the_overlay_has_a_bar_that_says_what_its_colours_mean() -> None:
+    save("photo.png", PHOTO)
+    unit = [linear("1 2; -3 4"), "photo.png", "--unit", "sum:0,3,5", "--overlay"]
+    run_cli("grad", *unit, "-o", "bar.png")
+    run_cli("grad", *unit, "-o", "plain.png", "--no-labels")
+    shown, plain = pixels("bar.png"), pixels("plain.png")
+    assert plain.shape == (9 * 21, 12 * 21, 3)
+    (picture,) = tiles_of("bar.png", zoomed=True)
+    np.testing.assert_array_equal(picture, plain)
+    below = shown[9 * 21 + 20 :].astype(int)
+    # The bar runs from full blue at -4 by grey at 0 to full red at 4.
+    blue, red = (np.abs(below - np.rint(255 * _of)).sum(axis=2) for _of in (BLUE, RED))
+    (row, left), (_, right) = (np.argwhere(found <= 2)[0] for found in (blue, red))
+    middle = below[row, (left + right) // 2]
+    assert left < right and np.ptp(middle) < 40
+    assert (below[row + 10 :] < 100).any(), "numbers below the bar"
 
 
 def test_winners_of_the_named_pool_by_pixel(net: str) -> None:
@@ -200,19 +235,14 @@ def test_winners_of_the_named_pool_by_pixel(net: str) -> None:
     assert "photo-pool1-winners.png, pool1, " in result.stderr
     assert sorted(map(str, Path().glob("*.png"))) == ["photo-pool1-winners.png", "photo.png"]
     before = values_of("run", net, "photo.png", "--layer", "conv1")
-    with Image.open("photo-pool1-winners.png") as image:
-        record = json.loads(image.text["cnncli"])  # type: ignore[attr-defined]
-        shown = np.asarray(image)
     wins = np.zeros((9, 12, 4))
     for i, j, c in np.ndindex(4, 6, 4):
         window = before[2 * i : 2 * i + 2, 2 * j : 2 * j + 2, c]
         row, col = np.unravel_index(window.argmax(), (2, 2))
         wins[2 * i + row, 2 * j + col, c] = 1
-    for c, item in enumerate(record["maps"]):
-        left, top, width, height = item["box"]
-        zoom = item["zoom"]
-        tile = shown[top : top + height : zoom, left : left + width : zoom]
-        expected = np.rint(mark_winners(before[..., c], wins[..., c], "auto") * 255)
+    mapping = Mapping("minmax", before.min(), before.max())
+    for c, tile in enumerate(tiles_of("photo-pool1-winners.png")):
+        expected = np.rint(mark_winners(before[..., c], wins[..., c], mapping) * 255)
         assert np.abs(tile - expected).max() <= 1
     np.testing.assert_array_equal(
         values_of("grad", net, "photo.png", "--unit", "pool1", "--winners"), wins
@@ -377,18 +407,6 @@ def test_a_batch_is_what_its_images_are(net: str) -> None:
         np.testing.assert_array_equal(wins[index], one)
 
 
-def boxes_of(name: str) -> list[np.ndarray]:
-    """Return the maps of a sheet, a pixel for each cell."""
-    with Image.open(name) as image:
-        record, shown = json.loads(image.text["cnncli"]), np.asarray(image)  # type: ignore[attr-defined]
-    tiles = []
-    for item in record["maps"]:
-        left, top, width, height = item["box"]
-        zoom = item["zoom"]
-        tiles.append(shown[top : top + height : zoom, left : left + width : zoom])
-    return tiles
-
-
 def test_pictures_of_a_batch_show_every_image() -> None:
     batch = np.random.default_rng(8).random((3, 9, 12, 1))
     save_array("batch.npy", batch)
@@ -396,14 +414,15 @@ def test_pictures_of_a_batch_show_every_image() -> None:
     run_cli("grad", "batch.npy", *layer, "--overlay", "-o", "over.png", "--no-labels")
     signed = np.zeros((9, 12))
     signed[3:5, 5:7] = [[1, 2], [-3, 4]]
-    tiles = boxes_of("over.png")
+    tiles = tiles_of("over.png")
     assert len(tiles) == 3
     for tile, image in zip(tiles, batch, strict=True):
         assert np.abs(tile[10::21, 10::21] - np.rint(overlay(image, signed, 4.0) * 255)).max() <= 1
     run_cli("grad", "batch.npy", "--pool", "max", "--winners", "-o", "wins.png", "--no-labels")
     wins = values_of("grad", "batch.npy", "--pool", "max", "--winners")
-    for tile, image, won in zip(boxes_of("wins.png"), batch, wins, strict=True):
-        expected = mark_winners(image[..., 0], won[..., 0], "auto")
+    for tile, image, won in zip(tiles_of("wins.png"), batch, wins, strict=True):
+        mapping = Mapping("minmax", batch.min(), batch.max())
+        expected = mark_winners(image[..., 0], won[..., 0], mapping)
         assert np.abs(tile - np.rint(expected * 255)).max() <= 1
 
 
