@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import product
 
@@ -10,9 +10,10 @@ import numpy as np
 
 from cnncli.core.geometry import Pair
 from cnncli.explain.explained_layer import ExplainedLayer, check_position
-from cnncli.explain.forward import conv_totals, pool_step, read_pixels
+from cnncli.explain.forward import conv_maps, conv_totals, pool_step, read_pixels
 from cnncli.explain.model import Sizes
 from cnncli.network.layers import ConvLayer, FloatArray, PoolLayer
+from cnncli.network.layers.conv import OneMap
 
 
 @dataclass(frozen=True)
@@ -200,14 +201,14 @@ def _conv_paths(
     chosen: Collection[int],
 ) -> Iterator[GradientPath]:
     # A softmax lets the gradient of one map reach all of them.
-    sending = range(explained.output_shape[3]) if layer.activation == "softmax" else chosen
-    n_C = explained.inputs[0].shape[3]
-    all_maps = {k: layer.one_map(k, n_C, explained.dtype) for k in sending}
-    maps = {k: one for k, one in all_maps.items() if channel in one.channels}
+    computed = conv_maps(explained, layer, chosen)
+    maps = {k: one for k, one in computed.items() if channel in one.channels}
+    if layer.activation != "softmax":
+        computed = maps
     slopes: dict[Pair, FloatArray] = {}
     for output, tap in readers:
         if output not in slopes:
-            slopes[output] = _slopes(explained, layer, output, tuple(maps), chosen)
+            slopes[output] = _slopes(explained, layer, output, computed, chosen)
         for number, one in maps.items():
             weight = float(one.weights[*tap, channel - one.channels.start])
             yield _path(explained, output, number, tap, weight, float(slopes[output][number]))
@@ -217,7 +218,7 @@ def _slopes(
     explained: ExplainedLayer,
     layer: ConvLayer,
     output: Pair,
-    channels: Collection[int],
+    maps: Mapping[int, OneMap],
     chosen: Collection[int],
 ) -> FloatArray:
     """The gradients of a position's sums, if those of its chosen outputs are 1 each."""
@@ -225,7 +226,7 @@ def _slopes(
     dA[..., list(chosen)] = 1
     axes = explained.place_window(output)
     if layer.activation != "none" and axes is not None:
-        Z = conv_totals(explained, layer, axes, tuple(channels))[None, None, None]
+        Z = conv_totals(explained, axes, maps)[None, None, None]
         activation = layer.activation_for(np.dtype(float))
         dA = activation.backward(dA, Z, activation.forward(Z))
     slopes: FloatArray = dA[0, 0, 0]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Final
 
@@ -28,6 +28,7 @@ from cnncli.network.layers import (
     QuotientLayer,
     ScaleLayer,
 )
+from cnncli.network.layers.conv import OneMap
 
 Formula = tuple[str, tuple[tuple[str, float], ...]]
 """A formula, and the names and numbers in it."""
@@ -122,8 +123,9 @@ def _steps(
     """Yield each channel's step, without its name and what the fast path gives."""
     layer = explained.layer
     if isinstance(layer, ConvLayer) and axes:
-        totals = conv_totals(explained, layer, axes, channels)
-        yield from (_conv_step(explained, layer, axes, c, totals) for c in channels)
+        maps = conv_maps(explained, layer, channels)
+        totals = conv_totals(explained, axes, maps)
+        yield from (_conv_step(explained, layer, axes, c, maps[c], totals) for c in channels)
     elif isinstance(layer, PoolLayer) and axes:
         yield from (pool_step(explained, layer, axes, at, c) for c in channels)
     elif isinstance(layer, PadLayer) and axes:
@@ -151,37 +153,54 @@ def _steps(
             )
 
 
-def conv_totals(
-    explained: ExplainedLayer, layer: ConvLayer, axes: Axes, channels: Sequence[int]
-) -> FloatArray:
-    """Return a convolution's sums with their biases at one position, by `conv_single_step`.
+def conv_maps(
+    explained: ExplainedLayer, layer: ConvLayer, channels: Iterable[int]
+) -> dict[int, OneMap]:
+    """Return what some output channels are made with; before a softmax, which reads all, all are.
 
     Parameters
     ----------
     explained, layer
         The layer twice: here its type is known.
+    channels : iterable of int
+    """
+    if layer.activation == "softmax":
+        channels = range(explained.output_shape[3])
+    n_C = explained.inputs[0].shape[3]
+    return {channel: layer.one_map(channel, n_C, explained.dtype) for channel in channels}
+
+
+def conv_totals(explained: ExplainedLayer, axes: Axes, maps: Mapping[int, OneMap]) -> FloatArray:
+    """Return a convolution's sums with their biases at one position, by `conv_single_step`.
+
+    Parameters
+    ----------
+    explained : ExplainedLayer
     axes : (AxisWindow, AxisWindow)
-    channels : sequence of int
-        Those that are computed; the others are 0. Before a softmax, which reads all, all are.
+    maps : dict of int to OneMap
+        The channels that are computed; the others are 0.
 
     Returns
     -------
     ndarray, shape (n_C,)
     """
-    n_C = explained.output_shape[3]
-    totals = np.zeros(n_C)
-    for channel in range(n_C) if layer.activation == "softmax" else channels:
-        one = layer.one_map(channel, explained.inputs[0].shape[3], explained.dtype)
-        window = explained.read_window(axes, one.channels)
-        totals[channel] = conv_single_step(window, one.weights, one.bias)
+    totals = np.zeros(explained.output_shape[3])
+    window = explained.read_window(axes, range(explained.inputs[0].shape[3]))
+    for channel, one in maps.items():
+        read = window[:, :, one.channels.start : one.channels.stop]
+        totals[channel] = conv_single_step(read, one.weights, one.bias)
     return totals
 
 
 def _conv_step(
-    explained: ExplainedLayer, layer: ConvLayer, axes: Axes, channel: int, totals: FloatArray
+    explained: ExplainedLayer,
+    layer: ConvLayer,
+    axes: Axes,
+    channel: int,
+    one: OneMap,
+    totals: FloatArray,
 ) -> Step:
     source = explained.inputs[0]
-    one = layer.one_map(channel, source.shape[3], explained.dtype)
     window = explained.read_window(axes, one.channels)
     blocks = []
     for k, c in enumerate(one.channels):
