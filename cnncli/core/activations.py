@@ -89,7 +89,8 @@ def _ramp_backward(
 
 
 def _swish_backward(dA: FloatArray, Z: FloatArray, A: FloatArray) -> FloatArray:
-    return dA * (_ramp(Z, 1 / 6, 0.5) + Z * _ramp_slope(Z, 1 / 6, 0.5))
+    # Beyond -3 and 3 the slope of the ramp is 0, also at an infinity.
+    return dA * (_ramp(Z, 1 / 6, 0.5) + np.clip(Z, -3, 3) * _ramp_slope(Z, 1 / 6, 0.5))
 
 
 ACTIVATIONS: Final[dict[str, Activation]] = {

@@ -193,16 +193,18 @@ class Convolution:
         outputs = -(-rows // kernel.step) * kernel.step if kernel.whole_rows else rows
         cells = self.task.window.rows.cells(strip.first, strip.first + outputs)
         X_pad = self.padder.strip(source, strip.images, cells, scratch)
-        kernel.run(X_pad, out, channels, scratch)
-        if kernel.spreads and not _finite(out[:, :: kernel.spreads]):
-            contained, padder = self._contained
-            cells = self.task.window.rows.cells(strip.first, strip.last)
-            X_pad = padder.strip(source, strip.images, cells, scratch)
-            contained.run(X_pad, out, channels, scratch)
+        if not kernel.skips or (np.isfinite(self.task.border[1]) and _finite(X_pad)):
+            kernel.run(X_pad, out, channels, scratch)
+            if not kernel.spreads or _finite(out[:, :: kernel.spreads]):
+                return
+        contained, padder = self._contained
+        cells = self.task.window.rows.cells(strip.first, strip.last)
+        X_pad = padder.strip(source, strip.images, cells, scratch)
+        contained.run(X_pad, out, channels, scratch)
 
     @cached_property
     def _contained(self) -> tuple[Kernel, Padder]:
-        """Keeps an infinity or NaN inside the windows that hold it."""
+        """Brings an infinity or NaN into all windows that hold it, and no others."""
         kernel = _with_bias(matmul.prepare(self.W, self.task), self.bias)
         return kernel, Padder.of(self.task, kernel.columns, kernel.pads_columns)
 
@@ -222,10 +224,12 @@ def _with_bias(kernel: Kernel, bias: FloatArray | None) -> Kernel:
 
 
 def _finite(values: FloatArray) -> bool:
-    """Whether no value is infinite or NaN; large ones may be taken for infinite.
+    """Whether no value is infinite or NaN; large floats may be taken for infinite.
 
     A product with itself reads the values once and is several times faster than looking at each.
     """
+    if values.dtype.kind != "f":
+        return True
     if values[:1, :1].flags.c_contiguous:
         rows = values.reshape(*values.shape[:2], 1, -1)
         return bool(np.isfinite(np.matmul(rows, rows.swapaxes(2, 3))).all())

@@ -366,10 +366,10 @@ def _norms(A: FloatArray, window: Window, p: float) -> FloatArray:
 
 
 def _powers_are_safe(magnitudes: FloatArray, window: Window, p: float) -> bool:
-    """Whether no power of a value under- or overflows, nor their sum."""
+    """Whether no power of a finite value under- or overflows, nor their sum."""
     limits = np.finfo(magnitudes.dtype)
-    nonzero = magnitudes[magnitudes > 0]
-    if not nonzero.size or not np.isfinite(nonzero).all():
+    nonzero = magnitudes[(magnitudes > 0) & (magnitudes < np.inf)]
+    if not nonzero.size:
         return True
     cells = math.log2(window.rows.kernel * window.cols.kernel)
     high = max(0.0, p * math.log2(nonzero.max())) + cells
@@ -380,7 +380,7 @@ def _scaled_norms(magnitudes: FloatArray, window: Window, p: float) -> FloatArra
     """Divide each window by its largest value before the powers, and multiply after the root."""
     padded = pad_borders(magnitudes, window.pads_with_overhang)
     largest = _extremes(magnitudes, window, np.maximum, 0.0)
-    safe = np.where(largest == 0, 1, largest)
+    safe = np.where((largest > 0) & (largest < np.inf), largest, 1)
     total = np.zeros_like(largest)
     for _, _, (rows, cols) in window.taps():
         total += (padded[:, rows, cols] / safe) ** p

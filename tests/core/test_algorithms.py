@@ -200,23 +200,6 @@ def test_float64_takes_an_exact_path() -> None:
     assert plan_layer(arrays, {}, "auto").choice.algorithm == "matmul"
 
 
-@pytest.mark.parametrize("algorithm", list(engine.ALGORITHMS))
-@pytest.mark.parametrize("value", [np.nan, np.inf])
-def test_what_is_not_finite_stays_in_its_windows(algorithm: str, value: float) -> None:
-    X = np.ones((1, 40, 30, 1), np.float32)
-    X[0, 20, 15, 0] = value
-    kernel = np.random.default_rng(1).uniform(1, 2, (9, 3) if algorithm != "winograd" else (3, 3))
-    if algorithm == "low-rank":
-        kernel = np.outer(kernel[:, 0], kernel[0])
-    W = kernel.astype(np.float32)[:, :, None, None]
-    window = place_window((40, 30), kernel.shape, padding="same")
-    Z = engine.correlate(X, W, window, algorithm=algorithm)[0, :, :, 0]
-    half = len(kernel) // 2
-    marked = np.zeros((40, 30), bool)
-    marked[20 - half : 21 + half, 14:17] = True
-    assert np.array_equal(~np.isfinite(Z), marked)
-
-
 BORDERED: list[dict[str, Any]] = [
     {"stride": 2, "pad": 1},
     {"stride": (1, 3), "pad": ((0, 1), (2, 3)), "pad_mode": "edge"},
@@ -301,15 +284,6 @@ def test_random_layers_equal_the_loop_for_any_threads_and_rows(seed: int) -> Non
                 assert layer(X, jobs).tobytes() == Z.tobytes(), case
                 rows = layer.rows(lambda images, r, X=X: X[images, r], first, last, jobs)
                 assert rows.tobytes() == Z[:, first:last].tobytes(), case
-
-
-def test_taps_of_weight_zero_are_left_out() -> None:
-    X = np.zeros((1, 5, 5, 1))
-    X[0, 2, 2, 0] = np.inf
-    laplacian = np.array([[0.0, 1, 0], [1, -4, 1], [0, 1, 0]])[:, :, None, None]
-    window = place_window((5, 5), 3, padding=1)
-    Z = engine.correlate(X, laplacian, window, algorithm="shift-add")[0, :, :, 0]
-    assert (np.isfinite(Z).sum(), Z[1, 1], Z[2, 2]) == (20, 0, -np.inf)
 
 
 @pytest.mark.parametrize(

@@ -3,8 +3,8 @@
 For filters that see one channel each (a 2-D kernel on every channel, depthwise layers). A row of
 pixels with its channels interleaved is one long axis on which a tap is a plain offset, so every
 numpy call runs over thousands of neighbouring numbers whatever the number of channels. Taps of
-weight 0 are left out (so an infinity under one leaves no NaN), and taps of equal weight are summed
-before they are multiplied: Sobel takes 6 passes instead of 17.
+weight 0 are left out, and taps of equal weight are summed before they are multiplied: Sobel takes 6
+passes instead of 17.
 """
 
 from __future__ import annotations
@@ -84,7 +84,8 @@ def prepare(W: FloatArray, task: ConvTask) -> Kernel:
             out[..., number :: len(banks)] = total.reshape(*out.shape[:3], groups)
 
     row = window.cols.padded * task.n_C_prev * window.rows.stride + window.cols.out * task.n_C
-    return Kernel(run, bytes_per_row=(row + window.cols.out * groups) * task.dtype.itemsize)
+    values = row + window.cols.out * groups
+    return Kernel(run, values * task.dtype.itemsize, skips=not W.all())
 
 
 def _planes(W: FloatArray, task: ConvTask) -> list[FloatArray]:

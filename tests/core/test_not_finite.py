@@ -1,0 +1,222 @@
+"""NaN and infinities: every algorithm gives what the loop over conv_single_step gives."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from cnncli import conv_forward
+from cnncli.core import engine, strips
+from cnncli.core.choices import PAD_MODES
+from cnncli.core.geometry import place_window
+from cnncli.core.hparameters import CONV_DEFAULTS
+from cnncli.core.pool import pool_forward
+from cnncli.errors import ShapeError
+from tests.support.judges import loop_conv_forward, loop_pool_forward
+from tests.support.sweep import sweep
+
+Array = Any
+
+KERNELS: dict[str, Array] = {
+    "identity": [[0, 0, 0], [0, 1, 0], [0, 0, 0]],
+    "nothing": np.zeros((3, 3)),
+    "corner": [[0, 0, 0], [0, 0, 0], [0, 0, 2]],
+    "left column": [[1, 0, 0], [2, 0, 0], [3, 0, 0]],
+    "top row": [[1, -2, 1], [0, 0, 0], [0, 0, 0]],
+    "sobel": [[1, 0, -1], [2, 0, -2], [1, 0, -1]],
+    "laplacian": [[0, 1, 0], [1, -4, 1], [0, 1, 0]],
+    "1 0 0 0 1": [[1, 0, 0, 0, 1]],
+    "dense": [[1.5, 2, -1], [0.5, 3, 1], [-2, 1, 4]],
+    "rank 2": np.outer([1, 2, 1], [1, 0, 1]) + np.outer([0, 1, -1], [0, 1, 0]),
+    "wide": np.outer(np.hanning(11), np.hanning(9)),
+}
+LAYERS: list[dict[str, Any]] = [
+    {"pad": 1},
+    {},
+    {"stride": 2, "pad": 2},
+    {"stride": (1, 3), "pad": (0, 4)},
+    {"dilation": (2, 3), "pad": "same"},
+    {"stride": 3, "dilation": 2, "pad": ((4, 5), (3, 1))},
+]
+BROKEN = [np.nan, np.inf, -np.inf]
+
+
+@pytest.fixture(params=[False, True], ids=["whole", "strips"])
+def thin_strips(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    if request.param:
+        monkeypatch.setattr(strips, "STRIP_BYTES", 2048)
+
+
+def run_all(X: Array, W: Array, b: Array, fields: dict[str, Any]) -> dict[str, Array]:
+    """What every algorithm that can do the layer makes of it."""
+    every = {**CONV_DEFAULTS, **fields}
+    window = place_window(
+        X.shape[1:3], W.shape[:2], every["stride"], every["pad"], every["dilation"]
+    )
+    plain = engine.prepare_convolution(W, window, every["groups"], images=len(X))
+    results = {}
+    for name, module in engine.ALGORITHMS.items():
+        if module.work(W, plain.task) is not None:
+            border = every["pad_mode"], every["pad_value"]
+            results[name] = engine.correlate(
+                X, W, window, every["groups"], border, bias=b, algorithm=name, jobs=1
+            )
+    return results
+
+
+def assert_as_the_loop(X: Array, W: Array, fields: dict[str, Any]) -> set[str]:
+    b = np.linspace(-1, 1, W.shape[3]).astype(W.dtype)
+    with np.errstate(all="ignore"):
+        expected = loop_conv_forward(X, W, b.reshape(1, 1, 1, -1), fields)
+    results = run_all(X, W, b, fields)
+    for name, Z in results.items():
+        finite = np.isfinite(expected)
+        # Equal NaN in equal cells, infinities of the same sign, numbers as near as always.
+        np.testing.assert_array_equal(Z[~finite], expected[~finite], err_msg=f"{name} {fields}")
+        bound = 1e-4 if W.dtype == np.float32 else 1e-10
+        np.testing.assert_allclose(Z[finite], expected[finite], atol=bound, err_msg=name)
+    return set(results)
+
+
+def broken_batch(rng: np.random.Generator, shape: tuple[int, ...], dtype: Any) -> Array:
+    """Two pictures, of which some cells in one are not finite: at a corner, an edge, inside."""
+    X = rng.uniform(-1, 1, shape).astype(dtype)
+    n_H, n_W, n_C = shape[1:]
+    for row, col in ((0, n_W - 1), (n_H - 1, n_W // 2), (n_H // 2, 3)):
+        if rng.random() < 0.6:
+            X[0, row, col, rng.integers(n_C)] = rng.choice(BROKEN)
+    return X
+
+
+@pytest.mark.usefixtures("thin_strips")
+@pytest.mark.parametrize(
+    ("kernel", "fields", "dtype"), sweep(KERNELS, LAYERS, [np.float32, np.float64])
+)
+def test_image_filters(kernel: str, fields: dict[str, Any], dtype: Any) -> None:
+    rng = np.random.default_rng(len(kernel))
+    plane = np.array(KERNELS[kernel], dtype)
+    W = np.tile(plane[:, :, None, None], (1, 1, 1, 3))
+    for mode in rng.permutation(PAD_MODES)[:2].tolist():
+        X = broken_batch(rng, (2, 13, 14, 3), dtype)
+        done = assert_as_the_loop(X, W, {**fields, "groups": 3, "pad_mode": mode})
+        assert {"shift-add", "banded", "matmul"} <= done
+
+
+@pytest.mark.usefixtures("thin_strips")
+@pytest.mark.parametrize(
+    ("channels", "fields", "side"),
+    sweep([(3, 5, 1), (4, 6, 2), (3, 6, 3), (9, 2, 1), (1, 4, 1)], LAYERS, [1, 3, 5]),
+)
+def test_banks(channels: tuple[int, int, int], fields: dict[str, Any], side: int) -> None:
+    rng = np.random.default_rng(1)
+    n_C_prev, n_C, groups = channels
+    for dtype in (np.float32, np.float64):
+        W = rng.uniform(-1, 1, (side, side, n_C_prev // groups, n_C)).astype(dtype)
+        W[rng.random(W.shape) < 0.4] = 0
+        X = broken_batch(rng, (2, 13, 14, n_C_prev), dtype)
+        assert_as_the_loop(X, W, {**fields, "groups": groups})
+
+
+@pytest.mark.parametrize("algorithm", list(engine.ALGORITHMS))
+def test_one_nan_makes_nine_under_an_identity(algorithm: str) -> None:
+    X = np.ones((2, 24, 20, 1), np.float32)
+    X[0, 11, 9] = np.nan
+    W = np.zeros((3, 3, 1, 1), np.float32)
+    W[1, 1] = 1
+    window = place_window((24, 20), 3, padding=1)
+    Z = engine.correlate(X, W, window, algorithm=algorithm)
+    marked = np.zeros(X.shape, bool)
+    marked[0, 10:13, 8:11] = True
+    np.testing.assert_array_equal(np.isnan(Z), marked)
+    np.testing.assert_allclose(Z[~marked], 1, atol=1e-5)
+
+
+@pytest.mark.parametrize("value", [np.inf, -np.inf])
+def test_infinite_pads_under_taps_of_weight_zero(value: float) -> None:
+    X = np.ones((1, 6, 7, 1))
+    for kernel in ("identity", "left column", "laplacian"):
+        W = np.array(KERNELS[kernel], float)[:, :, None, None]
+        assert_as_the_loop(X, W, {"pad": 1, "pad_value": value})
+
+
+@pytest.mark.usefixtures("thin_strips")
+@pytest.mark.parametrize(
+    ("mode", "fields", "dtype"),
+    sweep(
+        ["max", "min", "average", "lp"],
+        [
+            {"f": 2},
+            {"f": (3, 4), "stride": 1, "pad": 1},
+            {"f": 3, "stride": 2, "dilation": 2, "pad": 2, "ceil": True},
+            {"f": 9, "stride": 1, "pad": 4, "count_include_pad": True},
+            {"f": "global"},
+        ],
+        [np.float32, np.float64],
+    ),
+)
+def test_pools(mode: str, fields: dict[str, Any], dtype: Any) -> None:
+    rng = np.random.default_rng(3)
+    for _ in range(4):
+        A_prev = broken_batch(rng, (2, 13, 14, 3), dtype)
+        with np.errstate(all="ignore"):
+            expected = loop_pool_forward(A_prev, fields, mode)
+        A, _ = pool_forward(A_prev, fields, mode)
+        np.testing.assert_allclose(A, expected, rtol=1e-5, atol=1e-6, err_msg=f"{fields}")
+
+
+def test_one_infinity_leaves_the_norms_of_other_windows() -> None:
+    A_prev = np.array([np.inf, 1, 3e30, 4e30, np.nan, 1, 3e-30, 4e-30], np.float32)
+    A, _ = pool_forward(A_prev.reshape(1, 1, 8, 1), {"f": (1, 2)}, "lp")
+    np.testing.assert_allclose(A.ravel(), [np.inf, 5e30, np.nan, 5e-30], rtol=1e-6)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(20))
+def test_random_layers(seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    rng = np.random.default_rng(seed)
+    monkeypatch.setattr(strips, "STRIP_BYTES", int(rng.choice([1024, 8192, 2**22])))
+    for _ in range(8):
+        groups, multiplier = int(rng.integers(1, 4)), int(rng.integers(1, 4))
+        inner, dtype = int(rng.choice([1, 1, 2, 9])), rng.choice([np.float32, np.float64])
+        W = rng.uniform(-1, 1, (*rng.integers(1, 7, 2), inner, groups * multiplier))
+        W[rng.random(W.shape) < rng.choice([0, 0.3, 0.7])] = 0
+        if inner == 1 and rng.random() < 0.6:
+            W[...] = W[:, :, :, :1]
+        fields = {
+            "groups": groups,
+            "stride": tuple(int(s) for s in rng.integers(1, 4, 2)),
+            "dilation": tuple(int(d) for d in rng.integers(1, 4, 2)),
+            "pad": tuple(int(p) for p in rng.integers(0, 9, 2)),
+            "pad_mode": str(rng.choice(PAD_MODES)),
+        }
+        X = broken_batch(rng, (2, *rng.integers(5, 24, 2), groups * inner), dtype)
+        try:
+            assert_as_the_loop(X, W.astype(dtype), fields)
+        except ShapeError:
+            continue  # no window fits
+
+
+@pytest.mark.oracle
+@pytest.mark.parametrize("kernel", list(KERNELS))
+def test_footprints_are_torch_s(kernel: str) -> None:
+    torch = pytest.importorskip("torch")
+    rng = np.random.default_rng(2)
+    plane = np.array(KERNELS[kernel], np.float32)
+    W = np.tile(plane[:, :, None, None], (1, 1, 1, 3))
+    for stride, dilation in ((1, 1), (2, 1), (1, 2)):
+        X = broken_batch(rng, (2, 26, 27, 3), np.float32)
+        fields = {"pad": 3, "stride": stride, "dilation": dilation, "groups": 3}
+        Z, _ = conv_forward(X, W, np.zeros((1, 1, 1, 3), np.float32), fields)
+        expected = torch.nn.functional.conv2d(
+            torch.from_numpy(X.transpose(0, 3, 1, 2).copy()),
+            torch.from_numpy(W.transpose(3, 2, 0, 1).copy()),
+            padding=3,
+            stride=stride,
+            dilation=dilation,
+            groups=3,
+        )
+        expected = expected.numpy().transpose(0, 2, 3, 1)
+        np.testing.assert_array_equal(np.isnan(Z), np.isnan(expected))
+        np.testing.assert_allclose(Z, expected, atol=1e-4)
