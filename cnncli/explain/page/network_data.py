@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
@@ -21,12 +21,17 @@ from cnncli.explain.page.layer_data import (
 )
 from cnncli.io.images import Picture
 from cnncli.network.graph import SOURCE, Network, Node, input_groups
+from cnncli.network.inner_cells import inner_cells
 from cnncli.network.layers import FloatArray, Shape
 from cnncli.network.passes import forward_layers, held_bytes
 from cnncli.network.summary import LayerSummary, summarize
 from cnncli.pipeline.feature_maps import clips_by_default
+from cnncli.render.levels import Mapping as LevelMapping
 from cnncli.render.levels import measure
 from cnncli.render.options import MapGroup
+from cnncli.render.ranges import layer_ranges
+from cnncli.render.result_rows import ArrayRows
+from cnncli.render.scores import MOST_BARS, strongest
 from cnncli.system.memory import check_memory
 from cnncli.system.progress import track
 
@@ -35,6 +40,9 @@ BUDGET: Final = 7 * 2**19
 
 MOST_MAPS: Final = 64
 """Channels of one layer that are in a page."""
+
+MOST_SCORES: Final = 4096
+"""The same, of a layer of one row and one column."""
 
 MOST_WANTED: Final = 3
 """Channels of a layer before the unit that feed it and are in the page in any case."""
@@ -117,23 +125,24 @@ def network_page_data(
     dtype = (*fitting, _DTYPES[-1])[0]
     summaries = {plan.name: plan for plan in summarize(network, picture.shape[1:]).layers}
     X = picture.values()[unit.image : unit.image + 1]
-    values = {
-        name: _values(Y[0], parts[name], groups[name], dtype)
-        for name, Y in ((SOURCE, X), *forward_layers(network, X, network.names, jobs))
-    }
+    values = {}
+    for name, Y in ((SOURCE, X), *forward_layers(network, X, network.names, jobs)):
+        rows, clips = ArrayRows(Y), picture.is_picture
+        if name != SOURCE:
+            rows = replace(rows, inner_cells=inner_cells(network.until(name), shape))
+            clips = clips_by_default(network.until(name), picture, is_layer=True)
+        ranges = layer_ranges(rows, groups[name], "auto", clips)
+        values[name] = _values(Y[0], parts[name], groups[name], ranges, dtype)
     source = {
         "name": SOURCE,
         "label": "input",
         "shape": list(picture.shape[1:]),
         "inputs": [],
         "reads": [],
-        "clipByDefault": picture.is_picture,
     }
     layers = [source | values[SOURCE]]
     for node in track(network.nodes, "describing the layers", len(network.nodes)):
-        clips = clips_by_default(network.until(node.name), picture, is_layer=True)
-        facts = _layer_facts(node, shapes, summaries[node.name])
-        layers.append(facts | values[node.name] | {"clipByDefault": clips})
+        layers.append(_layer_facts(node, shapes, summaries[node.name]) | values[node.name])
     return {
         "kind": "network",
         "title": title,
@@ -182,7 +191,8 @@ def _choose_parts(
     parts = {}
     for name, box in boxes.items():
         # Only large layers give maps up: small ones keep all of theirs.
-        count = min(shapes[name][3], MOST_MAPS if _area(box) <= 1024 else most)
+        allowed = MOST_SCORES if shapes[name][1:3] == (1, 1) else MOST_MAPS
+        count = min(shapes[name][3], allowed if _area(box) <= 1024 else most)
         missing = [channel for channel in wanted.get(name, ()) if channel >= count]
         channels = (*range(max(0, count - len(missing))), *missing)
         parts[name] = _LayerPart(box, channels)
@@ -206,9 +216,13 @@ def _area(box: Box) -> int:
 
 
 def _values(
-    values: FloatArray, part: _LayerPart, groups: Sequence[MapGroup], dtype: str
+    values: FloatArray,
+    part: _LayerPart,
+    groups: Sequence[MapGroup],
+    ranges: Sequence[LevelMapping],
+    dtype: str,
 ) -> PageData:
-    """Return the values of the chosen channels, and the ranges of their maps."""
+    """Return the values of the chosen channels, the ranges of their maps, and the strongest."""
     rows, cols = part.box
     planes = np.ascontiguousarray(values[rows, cols][:, :, part.channels].transpose(2, 0, 1))
     ends = [_ends(plane) for plane in planes]
@@ -220,8 +234,12 @@ def _values(
     pictures = []
     for index, (group, record) in enumerate(zip(groups, picture_list(groups), strict=True)):
         if set(group.channels) <= set(part.channels):
-            lo, hi = _ends(values[:, :, list(group.channels)])
-            pictures.append({**record, "index": index, "lo": lo, "hi": hi})
+            own = ranges[index]
+            shown = {"kind": own.kind, "lo": own.lo, "hi": own.hi}
+            pictures.append({**record, "index": index, "range": shown})
+    scores = []
+    if values.shape[:2] == (1, 1) and len(groups) == values.shape[2] > 1:
+        scores = strongest(values[0, 0, [group.channels[0] for group in groups]], MOST_BARS)
     return {
         "rows": [rows.start, rows.stop],
         "cols": [cols.start, cols.stop],
@@ -230,6 +248,7 @@ def _values(
         "steps": steps,
         "pictures": pictures,
         "maps": len(groups),
+        "strongest": scores,
         **pack_array(planes.astype(dtype, copy=False)),
     }
 

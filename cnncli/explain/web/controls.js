@@ -397,16 +397,12 @@ function drawMaps() {
   if (strip.children.length !== pageData.pictures.length) {
     strip.replaceChildren(...pageData.pictures.map((picture, index) => mapButton(picture, index)));
   }
-  const some = (list) => {
-    const every = Math.max(1, Math.ceil(list.length / THUMB));
-    return list.filter((_, index) => index % every === 0);
-  };
-  const [rows, cols] = [some(shown.outRows), some(shown.outCols)];
+  const { rows, cols, maps } = shown.small;
   pageData.pictures.forEach((picture, index) => {
     const button = strip.children[index];
     button.setAttribute("aria-pressed", String(index === state.map));
-    const planes = picture.channels.map((channel) => arithmetic.values(channel, rows, cols));
-    const range = chooseRange(planes, state.range, pageData.clipByDefault);
+    const planes = maps[index];
+    const range = rangeOf(arithmetic, planes, rows, cols, shown.small);
     const thumbnail = cellPicture(rows.length, cols.length, (r, c) => {
       const levels = planes.map((plane) => levelOf(plane[r * cols.length + c], range));
       return levels.length === 3 ? levels : colourOf(levels[0], tables[state.colormap]);

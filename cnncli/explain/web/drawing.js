@@ -19,12 +19,22 @@ function arrayOf(record) {
   return new ARRAYS[record.dtype](bytesOf(record.data).buffer);
 }
 
+/** Share of the values of a feature map that the range "auto" may leave out, as in render/ranges.py. */
+const CUT = 0.003;
+
 /**
- * The range of values that becomes black to white, as cnncli chooses it:
+ * The range of values that becomes black to white, as cnncli chooses it (render/ranges.py):
  * { kind, lo, hi } of "auto", "clip", "minmax", "symmetric" or "abs".
+ *
+ * With "auto" `negative` tells whether any map of the layer has negative values, and `inner` are
+ * the values that saw no padding.
  */
-function chooseRange(planes, spec, clipByDefault) {
+function chooseRange(planes, spec, clipByDefault, { negative = false, inner = planes } = {}) {
   if (spec === "clip" || (spec === "auto" && clipByDefault)) return { kind: "clip", lo: 0, hi: 1 };
+  if (spec === "auto") {
+    const kind = negative || planes.some(hasNegative) ? "symmetric" : "minmax";
+    return trimmedRange(inner, kind) || chooseRange(planes, kind, false);
+  }
   let [lo, hi] = [Infinity, -Infinity];
   for (const plane of planes) {
     for (const value of plane) {
@@ -34,10 +44,35 @@ function chooseRange(planes, spec, clipByDefault) {
     }
   }
   if (lo > hi) [lo, hi] = [0, 0];
-  const kind = spec !== "auto" ? spec : lo < 0 ? "symmetric" : "minmax";
+  const kind = spec;
   const most = Math.max(-lo, hi, 0);
   if (kind === "symmetric") return { kind, lo: -most, hi: most };
   return kind === "abs" ? { kind, lo: 0, hi: most } : { kind, lo, hi };
+}
+
+/** Whether any finite value is below 0. */
+function hasNegative(plane) {
+  return plane.some((value) => value < 0 && value !== -Infinity);
+}
+
+/** The narrowest range that holds all values but for a share of `CUT`; null if it is a constant's. */
+function trimmedRange(planes, kind) {
+  const values = Float64Array.from(planes.flatMap((plane) => [...plane].filter(Number.isFinite)));
+  if (kind === "symmetric") values.forEach((value, index) => (values[index] = Math.abs(value)));
+  values.sort();
+  for (const cut of [Math.floor(CUT * values.length), 0]) {
+    const kept = values.length - cut;
+    if (kept < 1) return null;
+    let first = 0;
+    for (let index = 1; kind === "minmax" && index <= cut; index += 1) {
+      const width = values[index + kept - 1] - values[index];
+      if (width < values[first + kept - 1] - values[first]) first = index;
+    }
+    const hi = values[first + kept - 1];
+    const lo = kind === "symmetric" ? -hi : values[first];
+    if (lo < hi) return { kind, lo, hi };
+  }
+  return null;
 }
 
 /** The level 0..255 of a value. */

@@ -63,7 +63,7 @@ function readLayer(record) {
  */
 function apply(changes) {
   const { layer, ...view } = changes;
-  const recompute = Boolean(layer) || ["map", "range"].some((name) => name in view);
+  const recompute = Boolean(layer) || ["map", "range", "colormap"].some((name) => name in view);
   Object.assign(state, view);
   if (layer) state.layer = { ...state.layer, ...layer };
   if (recompute || !shown) shown = compute();
@@ -92,8 +92,52 @@ function compute() {
   }
   const picture = pageData.pictures[state.map];
   const planes = picture.channels.map((channel) => arithmetic.values(channel, outRows, outCols));
-  const range = chooseRange(planes, state.range, pageData.clipByDefault);
-  return { arithmetic, problem: "", outRows, outCols, picture, planes, range, pictures: {} };
+  const small = smallMaps(arithmetic, outRows, outCols);
+  const range = rangeOf(arithmetic, planes, outRows, outCols, small);
+  return { arithmetic, problem: "", outRows, outCols, picture, planes, range, small, pictures: {} };
+}
+
+/** All maps with a part of their rows and columns, for thumbnails and for what is common to all. */
+function smallMaps(arithmetic, outRows, outCols) {
+  const some = (list) => {
+    const every = Math.max(1, Math.ceil(list.length / THUMB));
+    return list.filter((_, index) => index % every === 0);
+  };
+  const [rows, cols] = [some(outRows), some(outCols)];
+  const maps = pageData.pictures.map((picture) =>
+    picture.channels.map((channel) => arithmetic.values(channel, rows, cols)),
+  );
+  return { rows, cols, maps, negative: maps.some((planes) => planes.some(hasNegative)) };
+}
+
+/** The range of a map, by the rule for whole layers. */
+function rangeOf(arithmetic, planes, outRows, outCols, small) {
+  const single = pageData.pictures.every((picture) => picture.channels.length === 1);
+  const aboutZero = state.colormap === "diverging" && single;
+  const clips = pageData.clipByDefault && !aboutZero;
+  const negative = small.negative || aboutZero;
+  if (outRows.length === 1 && outCols.length === 1) {
+    // Maps of one cell share a range, and none is cut off.
+    const spec = state.range !== "auto" || clips ? state.range : negative ? "symmetric" : "minmax";
+    return chooseRange(small.maps.flat(), spec, clips);
+  }
+  const inner = innerValues(arithmetic.window, planes, outRows, outCols);
+  return chooseRange(planes, state.range, clips, { negative, inner });
+}
+
+/** The values whose windows saw no padding, if they are at least half of all. */
+function innerValues(window, planes, outRows, outCols) {
+  const isInner = (axis) => (output) => {
+    const first = output * axis.stride - axis.begin;
+    return first >= 0 && first + axis.extent <= axis.size;
+  };
+  const rows = outRows.map(isInner(window.rows));
+  const cols = outCols.map(isInner(window.cols));
+  const count = rows.filter(Boolean).length * cols.filter(Boolean).length;
+  if (2 * count < rows.length * cols.length) return planes;
+  return planes.map((plane) =>
+    plane.filter((_, cell) => rows[Math.floor(cell / cols.length)] && cols[cell % cols.length]),
+  );
 }
 
 /** All indices from the first to the last that is known. */

@@ -10,6 +10,7 @@ const tables = Object.fromEntries(
 );
 const LARGE = 230;
 const THUMB = 56;
+const SWATCH = 16;
 let announceTimer = 0;
 
 const layers = pageData.layers.map(readLayer);
@@ -35,9 +36,7 @@ function readLayer(record) {
     cols: arrayOf(axes.cols),
     channels: arrayOf(axes.channels),
   }));
-  const ranges = record.pictures.map((picture) =>
-    chooseRange([[picture.lo, picture.hi]], "auto", record.clipByDefault),
-  );
+  const ranges = record.pictures.map((picture) => picture.range);
   return { ...record, planes, reads, ranges, drawn: new Map() };
 }
 
@@ -219,6 +218,10 @@ function boxText(box) {
   return `${rangeText("row", box[0], box[2])}, ${rangeText("column", box[1], box[3])}`;
 }
 
+function mapLabel(picture) {
+  return picture.name || String(picture.index);
+}
+
 function mapName(picture) {
   return picture.name && picture.name !== String(picture.index)
     ? `${picture.index} (${picture.name})`
@@ -238,9 +241,11 @@ function drawLayer(layer, box, span, colours) {
   else lit.textContent = box[2] > box[0] ? `lit: ${boxText(box)}` : "lit: nothing, only padding";
   const large = state.maps[layer.name];
   drawMap(card.querySelector(".large"), layer, large, LARGE, boxOf(large), colours);
-  card.querySelectorAll(".thumb").forEach((button, index) => {
+  const size = isSingle(layer) ? SWATCH : THUMB;
+  card.querySelectorAll(".thumb").forEach((button) => {
+    const index = Number(button.dataset.map);
     button.setAttribute("aria-pressed", String(index === large));
-    drawMap(button.querySelector("canvas"), layer, index, THUMB, boxOf(index), colours);
+    drawMap(button.querySelector("canvas"), layer, index, size, boxOf(index), colours);
   });
   const range = layer.ranges[large];
   const [low, high] = range.kind === "symmetric" && layer.pictures[large].channels.length === 1 ? ["blue", "red"] : ["black", "white"];
@@ -284,18 +289,58 @@ function aboutText(layer) {
   return layer.name === "input" ? "the image" : `${layer.label}${from}`;
 }
 
+/** Whether a layer has one row and one column, such as a classifier's output. */
+function isSingle(layer) {
+  return layer.shape[0] === 1 && layer.shape[1] === 1;
+}
+
+/** The pictures of a strip: all, or of many scores the strongest, strongest first. */
+function stripOrder(layer) {
+  const all = layer.pictures.map((_, index) => index);
+  if (!layer.strongest.length || all.length <= layer.strongest.length) return all;
+  const places = new Map(layer.pictures.map((picture, index) => [picture.index, index]));
+  return layer.strongest.map((index) => places.get(index)).filter((index) => index !== undefined);
+}
+
+/** A bar from zero to a value, along a line that holds those of all maps. */
+function scoreBar(layer, value) {
+  const values = layer.pictures.map((picture) => valueAt(layer, picture.channels[0], 0, 0).value);
+  const finite = values.filter(Number.isFinite);
+  const [lo, hi] = [Math.min(0, ...finite), Math.max(0, ...finite)];
+  const share = (number) => (hi > lo ? (100 * (number - lo)) / (hi - lo) : 0);
+  const bar = element("span", { class: "bar" });
+  const shown = Number.isFinite(value) ? value : 0;
+  bar.style.left = `${share(Math.min(0, shown))}%`;
+  bar.style.width = `${share(Math.max(0, shown)) - share(Math.min(0, shown))}%`;
+  return element("span", { class: "track", "aria-hidden": "true" }, bar);
+}
+
 function makeStrip(layer) {
-  const strip = element("div", { class: "strip wrap", role: "group", "aria-label": `Maps of ${layer.name}` });
-  const single = layer.rows[1] - layer.rows[0] === 1 && layer.cols[1] - layer.cols[0] === 1;
-  layer.pictures.forEach((picture, index) => {
-    const label = picture.name || String(picture.index);
+  const single = isSingle(layer);
+  const scores = layer.strongest.length > 0;
+  const name = `Maps of ${layer.name}`;
+  const strip = element("div", { class: scores ? "strip scores" : "strip wrap", role: "group", "aria-label": name });
+  if (scores) {
+    const longest = Math.max(...layer.pictures.map((picture) => mapLabel(picture).length));
+    strip.style.setProperty("--label", `${Math.min(longest, 24) + 1}ch`);
+    const picture = layer.pictures.find(({ index }) => index === layer.strongest[0]);
+    const best = picture ? `strongest: ${mapName(picture)} (${valueText(layer, picture, 0, 0)})` : "";
+    strip.append(element("p", { class: "strongest", text: best }));
+  }
+  stripOrder(layer).forEach((index) => {
+    const picture = layer.pictures[index];
+    const label = mapLabel(picture);
     const button = element(
       "button",
       { type: "button", class: "thumb", "aria-label": `Map ${mapName(picture)} of ${layer.name}` },
       element("canvas", { "aria-hidden": "true" }),
       element("span", { text: label }),
     );
-    // A layer of one cell, such as a classifier's output, has its numbers in the strip.
+    button.dataset.map = index;
+    if (scores) {
+      button.append(scoreBar(layer, valueAt(layer, picture.channels[0], 0, 0).value));
+      button.classList.toggle("best", picture.index === layer.strongest[0]);
+    }
     if (single) {
       button.append(element("b", { text: valueText(layer, picture, layer.rows[0], layer.cols[0]) }));
     }
@@ -307,8 +352,9 @@ function makeStrip(layer) {
     });
     strip.append(button);
   });
-  if (layer.pictures.length < layer.maps) {
-    strip.append(element("span", { class: "dim", text: `${layer.pictures.length} of ${layer.maps} maps` }));
+  const count = strip.querySelectorAll(".thumb").length;
+  if (count < layer.maps) {
+    strip.append(element("span", { class: "dim", text: `${count} of ${layer.maps} maps` }));
   }
   return strip;
 }

@@ -1,0 +1,126 @@
+"""Which values are black and white on the pages of explain: as everywhere else."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from cnncli.explain.page.layer_data import Unit
+from cnncli.explain.page.network_data import network_page_data
+from cnncli.filters.filter import from_array
+from cnncli.network.graph import Network, input_groups
+from cnncli.network.inner_cells import inner_cells
+from cnncli.network.layers import ActivationLayer, ConvLayer, PoolLayer
+from cnncli.pipeline.feature_maps import clips_by_default
+from cnncli.render.ranges import layer_ranges
+from cnncli.render.result_rows import ArrayRows
+from tests.support.browser import Opener, bank, page_data_of, picture_of, settle
+
+pytestmark = pytest.mark.oracle
+
+RNG = np.random.default_rng(12)
+
+
+def spotted(size: tuple[int, int, int]) -> np.ndarray[Any, Any]:
+    """Bright noise with one hot pixel: its border of zeros and the spot are extremes."""
+    values = RNG.uniform(0.8, 1, (1, *size))
+    values[0, size[0] // 2, size[1] // 2] = 40
+    return values
+
+
+LAYERS: dict[str, tuple[np.ndarray[Any, Any], Any]] = {
+    "bank": (spotted((40, 44, 2)), ConvLayer(bank((3, 3, 2, 4)), padding="same")),
+    "one negative map": (
+        spotted((30, 30, 1)),
+        ConvLayer(from_array(np.array([[[[1.0, -1.0, 0.5]]]])), padding="same"),
+    ),
+    "relu": (
+        spotted((40, 30, 1)),
+        ConvLayer(bank((5, 5, 1, 3)), padding="same", activation="relu"),
+    ),
+    "few inner cells": (spotted((5, 5, 1)), ConvLayer(bank((5, 5, 1, 2)), padding="same")),
+    "one cell": (spotted((6, 6, 1)), ConvLayer(bank((6, 6, 1, 5)), padding="valid")),
+    "signed pool": (-spotted((20, 20, 1)), PoolLayer(size=2)),
+    "2-D filter": (spotted((9, 9, 3)), ConvLayer(from_array(np.ones((3, 3)) / 9))),
+}
+
+
+@pytest.mark.parametrize("colormap", ["gray", "diverging"])
+@pytest.mark.parametrize(("values", "layer"), LAYERS.values(), ids=LAYERS)
+def test_the_range_of_a_layers_page_is_that_of_its_pictures(
+    show: Opener, values: np.ndarray[Any, Any], layer: Any, colormap: str
+) -> None:
+    picture = picture_of(values)
+    network = Network.chain(layer)
+    output, _ = layer.forward(values)
+    tab = show(page_data_of(picture, layer))
+    groups = network.groups(input_groups(values.shape[3]))[network.names[-1]]
+    ranges = layer_ranges(
+        ArrayRows(output, inner_cells(network, values.shape)),
+        groups,
+        "auto",
+        clips_by_default(network, picture),
+        about_zero=colormap == "diverging" and not any(group.colour for group in groups),
+    )
+    for index, expected in enumerate(ranges):
+        tab.evaluate("changes => cnncli.apply(changes)", {"map": index, "colormap": colormap})
+        settle(tab)
+        found = tab.evaluate("cnncli.shown().range")
+        assert found["kind"] == expected.kind
+        assert (found["lo"], found["hi"]) == pytest.approx((expected.lo, expected.hi), rel=1e-6)
+
+
+@pytest.mark.parametrize("classes", [3, 300])
+def test_the_scores_of_a_network_are_bars_and_the_strongest_is_named(
+    show: Opener, classes: int
+) -> None:
+    values = RNG.uniform(0, 1, (1, 6, 7, 1))
+    network = Network.chain(
+        ConvLayer(bank((3, 3, 1, 4)), padding="same"),
+        ActivationLayer("relu"),
+        ConvLayer(bank((6, 7, 4, classes)), padding="valid"),
+    )
+    last = network.names[-1]
+    scores = values
+    for node in network.nodes:
+        scores, _ = node.layer.forward(scores)
+    best = int(scores.argmax())
+    tab = show(network_page_data(network, picture_of(values), last, Unit((0, 0)), title="net"))
+    card = tab.locator(".card").last
+    said = card.locator(".strongest").text_content()
+    assert said.startswith(f"strongest: {best} (")
+    assert float(said.rpartition("(")[2].rstrip(")")) == pytest.approx(scores.max(), rel=1e-3)
+    rows = card.locator(".thumb")
+    assert rows.count() == min(classes, 20)
+    numbers = [float(t.replace("−", "-")) for t in rows.locator("b").all_text_contents()]
+    ordered = np.sort(scores.ravel())[::-1][:20] if classes > 20 else scores.ravel()
+    np.testing.assert_allclose(numbers, ordered, rtol=1e-3, atol=1e-4)
+    widths = [box.bounding_box()["width"] for box in rows.locator(".bar").all()]
+    assert np.argmax(np.abs(ordered)) == np.argmax(widths)
+    rows.nth(1).click()
+    chosen = int(np.argsort(-scores.ravel(), kind="stable")[1]) if classes > 20 else 1
+    assert tab.evaluate("cnncli.state.unit.map") == chosen
+
+
+def test_maps_of_a_network_follow_the_rule_for_whole_layers(show: Opener) -> None:
+    values = spotted((30, 30, 1))
+    network = Network.chain(ConvLayer(bank((3, 3, 1, 4)), padding="same"), PoolLayer(size=1))
+    data = network_page_data(network, picture_of(values), "pool1", Unit((3, 3)), title="net")
+    output, _ = network.nodes[0].layer.forward(values)
+    groups = network.groups(input_groups(1))
+    for layer in data["layers"][1:]:
+        expected = layer_ranges(
+            ArrayRows(output, inner_cells(network.until(layer["name"]), values.shape)),
+            groups[layer["name"]],
+            "auto",
+            False,
+        )
+        found = [picture["range"] for picture in layer["pictures"]]
+        assert {one["kind"] for one in found} == {"symmetric"}
+        for one, mapping in zip(found, expected, strict=True):
+            assert (one["lo"], one["hi"]) == pytest.approx((mapping.lo, mapping.hi))
+    tab = show(data)
+    text = tab.locator(".card").nth(1).locator(".range").text_content()
+    assert "blue" in text and "red" in text
