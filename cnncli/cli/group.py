@@ -37,14 +37,11 @@ class SuggestingGroup(HelpfulCommand, click.Group):
             return super().resolve_command(ctx, args)
         except click.UsageError as error:
             from cnncli.cli.synonyms import meant_command
-            from cnncli.errors import nearest
 
-            names = self.list_commands(ctx)
-            meant = meant_command(args[0])
-            alike = (meant,) if meant in names else nearest(args[0], names)
-            if not alike:
+            meant = meant_command(args[0], self.list_commands(ctx))
+            if meant is None:
                 raise
-            message = f"{error.message} Did you mean {' or '.join(alike)}?"
+            message = f"{error.message} Did you mean {meant}?"
             raise click.UsageError(message, ctx) from error
 
 

@@ -7,6 +7,12 @@ from typing import Final
 
 import click
 
+from cnncli.errors import nearest
+from cnncli.filters.builtin_names import builtin_names
+
+LONGEST: Final = 100
+"""Letters of a word that an answer repeats."""
+
 OPTIONS: Final = {
     "size": "kernel-size ksize pool-size window window-size filter-size",
     "filter": "kernel kernels weight weights mask matrix convolve morphology k w kernel-size ksize",
@@ -162,16 +168,24 @@ def meant_option(
     return typed, _of_other_command(ctx, f"--{bare}", command.name)
 
 
-def meant_command(word: str) -> str | None:
-    """Return the command that a word of another tool stands for, or None.
+def meant_command(word: str, names: Sequence[str]) -> str | None:
+    """Return what to write instead of a word that is none of a group's commands, or None.
 
     Examples
     --------
-    >>> meant_command("maxpool")
-    'pool'
+    >>> meant_command("maxpool", ["conv", "pool"]), meant_command("cnov", ["conv", "pool"])
+    ('pool', 'conv')
+    >>> meant_command("photo.png", ["conv"]), meant_command("sobel_v", ["conv"])
+    ('cnncli conv photo.png --filter edge', 'cnncli conv IMAGE --filter sobel_v')
     """
     found = [name for name, words in COMMANDS.items() if word.lower() in words.split()]
-    return found[0] if found else None
+    if found and found[0] in names:
+        return found[0]
+    if "conv" in names and word in builtin_names():
+        return f"cnncli conv IMAGE --filter {word}"
+    if "conv" in names and "." in word and len(word) <= LONGEST:
+        return f"cnncli conv {word} --filter edge"
+    return " or ".join(nearest(word, names)) or None
 
 
 def _whole_word(name: str, words: Sequence[str]) -> str:

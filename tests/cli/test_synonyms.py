@@ -39,6 +39,8 @@ ANSWERS = [
     ("plan a.toml --input 224,224,3", "Did you mean 224x224x3?"),
     ("maxpool a.png", "No such command 'maxpool'. Did you mean pool?"),
     ("blur a.png", "Did you mean conv?"),
+    ("photo.png", "Did you mean cnncli conv photo.png --filter edge?"),
+    ("edge photo.png", "Did you mean cnncli conv IMAGE --filter edge?"),
     ("filters lst", "Did you mean list?"),
 ]
 
