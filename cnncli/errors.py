@@ -197,7 +197,7 @@ def nearest(text: str, names: Iterable[str], count: int = 3) -> list[str]:
     # difflib's time grows with the product of the lengths; no name is longer than this.
     typed = text[:64].lower().replace("-", "_")
     by_lower = {name.lower(): name for name in names}
-    matches = difflib.get_close_matches(typed, by_lower, n=count, cutoff=0.5)
+    matches = difflib.get_close_matches(typed, by_lower, n=count, cutoff=0.6)
     return [by_lower[match] for match in matches]
 
 

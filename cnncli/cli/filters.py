@@ -11,12 +11,13 @@ import click
 from cnncli.cli.command import argument, flag, option
 from cnncli.cli.group import SuggestingGroup, check_output_open, tell
 from cnncli.cli.help import HelpfulCommand
-from cnncli.cli.options import ONE_OR_TWO, layout_option, overwrite_option
+from cnncli.cli.options import layout_option, overwrite_option
 from cnncli.cli.progress import is_terminal_stream
-from cnncli.cli.types import AnyParamType, Choice, FilterName, FiniteFloat
+from cnncli.cli.types import AnyParamType, Choice, FilterName, FiniteFloat, Numbers
 from cnncli.errors import nearest
 from cnncli.filters.builtin_names import builtin_names
 from cnncli.filters.generators import GENERATORS, Generator, Parameter
+from cnncli.io.limits import MAX_SIDE
 
 # fmt: off
 filter_argument = argument("name", metavar="FILTER", type=FilterName())
@@ -85,7 +86,7 @@ def show(name: str, filter_layout: str, as_json: bool) -> None:
     from cnncli.render.to_json import json_text
 
     check_output_open()
-    loaded = load_filter(name, layout=filter_layout)
+    loaded = load_filter(name, layout=filter_layout, stdin=True)
     facts = describe.describe(loaded)
     if as_json:
         click.echo(json_text(facts))
@@ -128,7 +129,10 @@ class MakeGroup(SuggestingGroup):
     epilog=_examples("make gaussian --size 9 --sigma 2 -o blur.npy", "make gabor --help"),
 )
 def make() -> None:
-    """Make a filter from its formula."""
+    """Make a filter from its formula.
+
+    Where a filter is asked for, KIND:VALUE makes it too: gaussian:2.5, box:1x5, gabor:8,theta=30.
+    """
 
 
 def _make_command(generator: Generator) -> click.Command:
@@ -152,7 +156,7 @@ def _make_command(generator: Generator) -> click.Command:
 
 def _parameter_option(parameter: Parameter) -> click.Option:
     types: dict[str, AnyParamType] = {
-        "size": ONE_OR_TWO,
+        "size": Numbers((1, 2), 1, "N|H,W", most=MAX_SIDE),
         "int": click.INT,
         "float": FiniteFloat(),
         "choice": Choice(parameter.choices),

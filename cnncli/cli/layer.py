@@ -23,15 +23,25 @@ NETWORKS: Final = (".toml", ".onnx")
 """Endings of the files of networks."""
 
 
-def conv_layer(options: ConvOptions | LayerOptions) -> ConvLayer:
-    """Load filters and bias, and return their convolution."""
+def conv_layer(
+    options: ConvOptions | LayerOptions, images: Sequence[str] | None = None
+) -> ConvLayer:
+    """Load filters and bias, and return their convolution; `images` are those it is for."""
     from cnncli.core.borders import asked_mode
     from cnncli.filters import files, filter
+    from cnncli.network.conventions import CONVENTIONS, centres_lower
     from cnncli.network.layers import ConvLayer
 
+    check_stdin((*options.filter_texts, options.bias or ""), images)
     mode = asked_mode(options.pad_mode, options.pad_value)
     layout = options.filter_layout
-    bank = filter.stack([files.load_filter(text, layout=layout) for text in options.filter_texts])
+    banks = [files.load_filter(text, layout=layout, stdin=True) for text in options.filter_texts]
+    convention = CONVENTIONS.get(getattr(options, "convention", None) or "")
+    bank = filter.stack(
+        banks,
+        lower=centres_lower(options.padding, options.flip, convention),
+        dilated=options.dilation not in (1, (1, 1)),
+    )
     bank = filter.flip(bank) if options.flip else bank
     bank = filter.normalize(bank) if options.normalize else bank
     if options.bias is not None:
@@ -47,13 +57,24 @@ def pool_layer(options: PoolOptions | LayerOptions) -> PoolLayer:
     return _by_convention(make(PoolLayer, options), options)
 
 
-def either_layer(options: LayerOptions) -> ConvLayer | PoolLayer | None:
+def check_stdin(texts: Sequence[str], images: Sequence[str] | None) -> None:
+    """Refuse standard input for two things: two filters, or a filter and an image."""
+    asked = list(texts).count("-")
+    if asked > 1:
+        raise click.UsageError("standard input can be read once, got '-' several times.")
+    if asked and images is not None and (not images or "-" in images):
+        raise click.UsageError("standard input is the filter here, so an IMAGE must be given.")
+
+
+def either_layer(
+    options: LayerOptions, images: Sequence[str] | None = None
+) -> ConvLayer | PoolLayer | None:
     """Return the layer of a command that takes --filter or --pool; None without either."""
     if options.filter_texts and options.mode is not None:
         raise click.UsageError("--filter and --pool exclude each other.")
     if options.mode is not None:
         return pool_layer(options)
-    return conv_layer(options) if options.filter_texts else None
+    return conv_layer(options, images) if options.filter_texts else None
 
 
 @dataclass(frozen=True)
@@ -83,7 +104,7 @@ class NetworkOrLayer:
         if self.network is not None:
             path = local_path(self.network, "NETWORK")
             return load_model(path, part=part, part_option=part_option)
-        layer = either_layer(self.layer)
+        layer = either_layer(self.layer, self.pictures)
         assert layer is not None  # network_or_layer has seen to that
         bank = layer.filter if isinstance(layer, ConvLayer) else None
         network = Network.chain(layer)

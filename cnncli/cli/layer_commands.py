@@ -69,7 +69,7 @@ def conv(
     """
     from cnncli.network.graph import Model, Network
 
-    convolution = conv_layer(layer)
+    convolution = conv_layer(layer, (*batch.images, *filter(None, [batch.files_from])))
     bank = convolution.filter
     network = Network.chain(convolution)
     model = Model(network, notes=bank.notes, files=bank.files)

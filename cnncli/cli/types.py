@@ -119,15 +119,23 @@ class Numbers(TextType):
         The form shown in help and errors.
     words : tuple of str
         Words taken as they are.
+    most : int
+        The largest allowed.
     """
 
     name = "numbers"
 
     def __init__(
-        self, counts: tuple[int, ...], least: int, metavar: str, words: tuple[str, ...] = ()
+        self,
+        counts: tuple[int, ...],
+        least: int,
+        metavar: str,
+        words: tuple[str, ...] = (),
+        most: int = MAX_CELLS,
     ) -> None:
-        self.counts, self.least, self.metavar, self.words = counts, least, metavar, words
-        self.form = f"{metavar} with whole numbers of {least} to {MAX_CELLS}"
+        self.counts, self.least, self.most = counts, least, most
+        self.metavar, self.words = metavar, words
+        self.form = f"{metavar} with whole numbers of {least} to {most}"
 
     def parse(self, text: str) -> int | tuple[int, ...] | None:
         """Return one number, or a tuple of numbers."""
@@ -136,7 +144,7 @@ class Numbers(TextType):
         except ValueError:
             return None
         if len(numbers) not in self.counts or not all(
-            self.least <= number <= MAX_CELLS for number in numbers
+            self.least <= number <= self.most for number in numbers
         ):
             return None
         return numbers if len(numbers) > 1 else numbers[0]

@@ -3,40 +3,46 @@
 from __future__ import annotations
 
 import io
-import math
+import itertools
 import os
 import re
-from collections.abc import Callable
 from dataclasses import replace
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from cnncli.core.arrays import placeholder
-from cnncli.errors import FileProblem, OptionError, nearest, quote
+from cnncli.errors import OptionError, ShapeError, nearest, quote
 from cnncli.filters.builtin_names import SUFFIX, builtin_file, builtin_names
 from cnncli.filters.filter import Filter, LoadedArray, from_loaded, safe_name
+from cnncli.filters.generators import GENERATORS, make_by_text
 from cnncli.filters.matrix_text import INLINE, looks_inline, parse_matrix, shorten
+from cnncli.filters.readers import FOREIGN, READERS, read_file, read_stdin
 from cnncli.io import atomic, npy
 from cnncli.io.atomic import is_folder_name, is_special, is_stdout, make_folder
 
 Array = np.ndarray[Any, Any]
 
-MAX_TEXT_BYTES = 4 * 2**20
-_KEYED = re.compile(r"(.+?\.(?:npz|safetensors)):(.*)", re.IGNORECASE | re.DOTALL)
-_WEIGHT_KEYS = ("w", "weight", "weights", "kernel")
-_BIAS_KEYS = ("b", "bias", "biases")
-_SAFE_TYPES = {"BOOL": "bool", "U8": "u1", "I8": "i1", "U16": "u2", "I16": "i2"} | {
-    **{"U32": "u4", "I32": "i4", "U64": "u8", "I64": "i8", "F16": "f2", "F32": "f4", "F64": "f8"}
-}
+_KEYED = re.compile(
+    rf"(.+?\.(?:npz|safetensors|onnx|{'|'.join(suffix[1:] for suffix in FOREIGN)})):(.*)",
+    re.IGNORECASE | re.DOTALL,
+)
+_DENSE_KEY = re.compile(r"(?:^|[._/\d])(?:fc|linear|dense|classifier|head|proj|mlp)(?:[._/\d]|$)")
+_LARGEST = 128
+_LONGEST = 4
+"""More rows or columns than the first, or more times as many of the one, has no image filter."""
+_ARCHIVES = (".safetensors", ".npz")
+_MOST_ENTRIES = 10_000
 _LIST_HINT = "'cnncli filters list' shows the built-in filters"
-_LISTED = 8
 
 
 def load_filter(
-    text: str, *, layout: str = "hwio", folder: str = "", headers_only: bool = False
+    text: str,
+    *,
+    layout: str = "hwio",
+    folder: str = "",
+    headers_only: bool = False,
+    stdin: bool = False,
 ) -> Filter:
     """Return the filter that a text on the command line stands for.
 
@@ -45,10 +51,11 @@ def load_filter(
     text : str
         A path to ``.npy``, ``.npz``, ``.safetensors`` (both with ``:KEY`` when they hold
         several arrays), ``.txt`` or ``.csv``; the name of a built-in, with or without ``.npy``;
-        or a matrix such as ``"0 -1 0; -1 5 -1; 0 -1 0"``. A path that exists wins over a name.
+        a kind with its parameter such as ``gaussian:2.5``; or a matrix such as
+        ``"0 -1 0; -1 5 -1; 0 -1 0"``. A path that exists wins over a name.
     layout : {"hwio", "oihw"}
         How to read the shape: rows, columns, channels in, maps out (Keras); or PyTorch's order.
-    folder, headers_only
+    folder, headers_only, stdin
         As `load_array`; of headers alone a filter gets its shape and dtype, but no weights.
 
     Returns
@@ -63,7 +70,8 @@ def load_filter(
     OptionError
         If the text stands for nothing, is no matrix, or names no key where one is needed.
     ShapeError
-        If the array is empty or has fewer than 2 or more than 4 axes.
+        If the array is empty or has fewer than 2 or more than 4 axes, or is the matrix of a dense
+        layer.
 
     Examples
     --------
@@ -72,7 +80,9 @@ def load_filter(
     >>> load_filter("kirsch").map_names[0]
     'kirsch_n'
     """
-    return from_loaded(load_array(text, folder=folder, headers_only=headers_only), layout)
+    loaded = load_array(text, folder=folder, headers_only=headers_only, stdin=stdin)
+    _check_image_filter(loaded)
+    return from_loaded(loaded, layout)
 
 
 def load_bias(
@@ -160,14 +170,15 @@ def load_array(
     builtins: bool = True,
     folder: str = "",
     headers_only: bool = False,
+    stdin: bool = False,
 ) -> LoadedArray:
     """Return the array that a text on the command line stands for.
 
     Parameters
     ----------
     text : str
-        A path (``weights.npz:W`` with a key), the name of a built-in filter, or a matrix. A file
-        that exists wins.
+        A path (``weights.npz:W`` with a key), the name of a built-in filter, a kind of
+        `GENERATORS` with its parameter, or a matrix. A file that exists wins.
     what : str
         Used in messages.
     builtins : bool
@@ -176,6 +187,8 @@ def load_array(
         Where relative paths start; default: the current folder.
     headers_only : bool
         Read no more of files than the headers of their arrays; text files are read.
+    stdin : bool
+        Whether ``-`` is standard input.
 
     Returns
     -------
@@ -193,12 +206,17 @@ def load_array(
     >>> load_array("edge").array.shape, load_array("edge.npy").name
     ((3, 3), 'edge')
     """
+    if text == "-" and stdin:
+        return read_stdin()
     path, key = split_key(os.path.join(folder, text))
     if os.path.exists(path) and not os.path.isdir(path):
-        return _read_file(path, key, headers_only)
+        return read_file(path, key, headers_only)
     name = text.removesuffix(SUFFIX)
     if builtins and name in builtin_names():
         return LoadedArray(read_builtin(name), name, quote(name), builtin=True)
+    if builtins and ":" in text and text.partition(":")[0] in GENERATORS:
+        made = make_by_text(text)
+        return LoadedArray(made, safe_name(text.replace(":", "-")), quote(text), builtin=True)
     if looks_inline(text) or (";" in text and not _has_suffix(path)):
         return _read_inline(text, what)
     is_path = os.sep in text or _has_suffix(path)
@@ -290,133 +308,29 @@ def _read_inline(text: str, what: str) -> LoadedArray:
     return LoadedArray(array, INLINE, label, named=False)
 
 
-def _read_file(path: str, key: str | None, headers_only: bool) -> LoadedArray:
-    with npy.open_regular(Path(path), name=path) as file:
-        head = file.read(16)
-    by_content = _read_npy if npy.is_npy(head) else _read_npz if npy.is_zip(head) else None
-    reader = _READERS.get(Path(path).suffix.lower(), by_content)
-    if reader is None:
-        raise FileProblem(f"not a filter, which must be one of {' '.join(_READERS)}", path=path)
-    array, bias, key = reader(path, key, headers_only)
-    name, label = Path(path).stem, path
-    if key is not None:
-        name, label = f"{name}-{key.lstrip('./')}", f"{path}:{key}"
-    return LoadedArray(array, safe_name(name), label, Path(path), bias)
-
-
-_Read = tuple[Array, Array | None, str | None]
-
-
-def _read_npy(path: str, key: str | None, headers_only: bool) -> _Read:
-    if not headers_only:
-        return npy.read_npy(Path(path), name=path), None, None
-    header = npy.read_npy_header(Path(path), name=path)
-    npy.check_length(header, os.path.getsize(path), path)
-    return placeholder(header.dtype, header.shape), None, None
-
-
-def _read_npz(path: str, key: str | None, headers_only: bool) -> _Read:
-    # Loaded here: zipfile takes longer than a small image, and few filters are archives.
-    from cnncli.io import npz
-
-    keys = npz.npz_keys(Path(path), name=path)
-    pair = _weights_and_bias(keys) if key is None else None
-    chosen = pair or (_choose(path, key, keys),)
-    if headers_only:
-        headers = [npz.read_npz_header(Path(path), one, name=path) for one in chosen]
-        arrays = [placeholder(header.dtype, header.shape) for header in headers]
-    else:
-        stored = npz.read_npz(Path(path), name=path, keys=chosen)
-        arrays = [stored[one] for one in chosen]
-    return arrays[0], arrays[1] if pair else None, key
-
-
-def _read_text(path: str, key: str | None, headers_only: bool) -> _Read:
-    with npy.open_regular(Path(path), name=path) as file:
-        data = file.read(MAX_TEXT_BYTES + 1)
-    if len(data) > MAX_TEXT_BYTES:
-        raise FileProblem(
-            f"a matrix as text may have {MAX_TEXT_BYTES} bytes, got more",
-            hint="store it as .npy",
-            path=path,
-        )
-    try:
-        # Spreadsheets begin their files with a byte order mark.
-        return np.array(parse_matrix(data.decode("utf-8-sig"))), None, None
-    except UnicodeDecodeError:
-        raise FileProblem("not a matrix in UTF-8 text", path=path) from None
-    except OptionError as error:
-        raise FileProblem(error.message, hint=error.hint, path=path) from None
-
-
-def _read_safetensors(path: str, key: str | None, headers_only: bool) -> _Read:
-    try:
-        safetensors = import_module("safetensors")
-    except ImportError:
-        raise FileProblem(
-            ".safetensors files need an extra package",
-            hint="pip install 'cnncli[safetensors]'",
-            path=path,
-        ) from None
-    try:
-        with safetensors.safe_open(path, framework="numpy") as tensors:
-            chosen = _choose(path, key, list(tensors.keys()))
-            header = tensors.get_slice(chosen)
-            dtype, shape = header.get_dtype(), header.get_shape()
-            if dtype not in _SAFE_TYPES:
-                raise FileProblem(
-                    f"weights must be F64, F32, F16 or whole numbers, got {dtype}",
-                    path=f"{path}:{chosen}",
-                )
-            if 8 * math.prod(shape) > npy.DEFAULT_MAX_BYTES:
-                raise FileProblem(
-                    f"a filter may take {npy.DEFAULT_MAX_BYTES} bytes, "
-                    f"got the shape {tuple(shape)}",
-                    path=f"{path}:{chosen}",
-                )
-            if headers_only:
-                return placeholder(_SAFE_TYPES[dtype], shape), None, key
-            return tensors.get_tensor(chosen), None, key
-    except (safetensors.SafetensorError, OSError) as error:
-        reason = npy.fault_text(error)
-        raise FileProblem(f"not a readable safetensors file: {reason}", path=path) from None
-
-
-_Reader = Callable[[str, str | None, bool], _Read]
-_READERS: dict[str, _Reader] = {
-    ".npy": _read_npy,
-    ".npz": _read_npz,
-    ".safetensors": _read_safetensors,
-    ".txt": _read_text,
-    ".csv": _read_text,
-}
-
-
-def _weights_and_bias(keys: list[str]) -> tuple[str, str] | None:
-    weights = [key for key in keys if key.lower() in _WEIGHT_KEYS]
-    biases = [key for key in keys if key.lower() in _BIAS_KEYS]
-    if len(keys) == 2 and len(weights) == 1 and len(biases) == 1:
-        return weights[0], biases[0]
-    return None
-
-
-def _choose(path: str, key: str | None, keys: list[str]) -> str:
-    if key is None and len(keys) == 1:
-        return keys[0]
-    if key is not None and key in keys:
-        return key
-    near = nearest(key or "", keys) or sorted(keys)
-    more = f" and {len(near) - _LISTED} more" if len(near) > _LISTED else ""
-    listed = ", ".join(shorten(name) for name in near[:_LISTED]) + more
-    if key is None:
-        message = f"one of its {len(keys)} arrays must be named: {listed}"
-    else:
-        message = f"no array {shorten(key)} among its {len(keys)}: {listed}"
-    raise OptionError(message, hint=f"write {quote(f'{path}:KEY')}", path=path)
+def _check_image_filter(loaded: LoadedArray) -> None:
+    """Refuse a matrix of a file of weights that must be that of a dense layer."""
+    shape = loaded.array.shape
+    if loaded.path is None or len(shape) != 2 or loaded.path.suffix.lower() not in _ARCHIVES:
+        return
+    short, long = sorted(shape)
+    key = loaded.label.rpartition(":")[2] if ":" in loaded.label else ""
+    named_dense = _DENSE_KEY.search(key) is not None
+    is_line = short == 1 and long <= _LARGEST
+    looks_dense = long > _LARGEST or (not is_line and long > max(16, _LONGEST * short))
+    # cnncli writes 2-D filters of networks into archives itself, by the names of their layers.
+    is_model = loaded.path.suffix.lower() == ".safetensors"
+    if not (named_dense and looks_dense) and not (is_model and (named_dense or looks_dense)):
+        return
+    raise loaded.error(
+        f"a matrix of {shape[0]}x{shape[1]} is the weight of a dense layer, no image filter",
+        ShapeError,
+        hint='a layer with type = "dense" in a network file takes it; a file .npy is any filter',
+    )
 
 
 def _has_suffix(path: str) -> bool:
-    return Path(path).suffix.lower() in _READERS
+    return Path(path).suffix.lower() in (*READERS, *FOREIGN)
 
 
 def _unknown(path: str, what: str, builtins: bool) -> OptionError:
@@ -428,12 +342,23 @@ def _unknown(path: str, what: str, builtins: bool) -> OptionError:
     alike = f"; nearest built-in: {', '.join(names)}" if names else ""
     hint = _LIST_HINT if builtins else None
     if os.sep in path or _has_suffix(path):
-        return OptionError(f"no such file{alike}", hint=hint, path=path)
-    if "[" in path:
-        hint = 'a matrix is written "1 2; 3 4", without brackets'
+        return OptionError(f"no such file{alike}", hint=_files_like(path) or hint, path=path)
     if not builtins:
         return OptionError("no such file, and no number", hint=f"--{what} NUMBER", path=path)
     return OptionError(f"no such file and no such {what}{alike}", hint=hint, path=path)
+
+
+def _files_like(path: str) -> str | None:
+    """Name the files of a missing one's folder that may be meant."""
+    folder = os.path.dirname(path)
+    try:
+        with os.scandir(folder or ".") as entries:
+            names = [entry.name for entry in itertools.islice(entries, _MOST_ENTRIES)]
+    except (OSError, ValueError):
+        return None
+    suffix = Path(path).suffix.lower()
+    near = nearest(os.path.basename(path), [n for n in names if Path(n).suffix.lower() == suffix])
+    return f"there is {', '.join(map(shorten, near))}" if near else None
 
 
 def _encoded(weights: Array, suffix: str) -> bytes:

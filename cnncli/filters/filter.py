@@ -65,11 +65,13 @@ class LoadedArray:
         """The file it came from, if any."""
         return () if self.path is None else (self.path,)
 
-    def error(self, message: str, kind: type[CnnCliError] | None = None) -> CnnCliError:
+    def error(
+        self, message: str, kind: type[CnnCliError] | None = None, hint: str | None = None
+    ) -> CnnCliError:
         """Return an error about it; by default of its file, or of the option that held it."""
         if self.path is None:
-            return (kind or OptionError)(f"{self.label}: {message}")
-        return (kind or FileProblem)(message, path=self.label)
+            return (kind or OptionError)(f"{self.label}: {message}", hint=hint)
+        return (kind or FileProblem)(message, hint=hint, path=self.label)
 
     def numbers(self) -> Array:
         """Return its numbers: float32 stays, float16 becomes float32, everything else float64.
@@ -231,24 +233,29 @@ def safe_name(text: str) -> str:
     return re.sub(r"_{2,}", "_", plain).lstrip("._-")[:80] or "filter"
 
 
-def stack(filters: Sequence[Filter]) -> Filter:
+def stack(filters: Sequence[Filter], *, lower: bool = False, dilated: bool = False) -> Filter:
     """Return one bank of several filters, in their order.
 
     Parameters
     ----------
     filters : sequence of Filter
-        Of equal window and equal number of input channels; all 2-D or none. A single one is
-        returned as it is.
+        Of an equal number of input channels; all 2-D or none. A single one is returned as it is.
+    lower : bool
+        Whether the odd row and column of ``same`` padding come first: a filter of an even side has
+        its centre behind its middle then, not before it.
+    dilated : bool
+        Whether the layer has dilation: centres of even and odd sides lie between taps then.
 
     Returns
     -------
     Filter
-        Its maps keep their filters' names; a second one of a name gets ``-2``.
+        Its maps keep their filters' names; a second one of a name gets ``-2``. Smaller windows
+        have zeros around them, so that each centre meets the same cell; a note says so.
 
     Raises
     ------
     ShapeError
-        If two shapes differ.
+        If channels differ, or with dilation even and odd sides are mixed.
     OptionError
         If there are no filters, or only some have a bias.
 
@@ -256,6 +263,8 @@ def stack(filters: Sequence[Filter]) -> Filter:
     --------
     >>> stack([from_array(np.ones((3, 3)), name=name) for name in ("one", "two")]).map_names
     ('one', 'two')
+    >>> stack([from_array(np.ones((1, 2))), from_array(np.ones((1, 3)))]).weights[0, :, 0].tolist()
+    [0.0, 1.0, 1.0]
     """
     if not filters:
         raise OptionError("at least one filter is needed, got none")
@@ -263,13 +272,21 @@ def stack(filters: Sequence[Filter]) -> Filter:
         return filters[0]
     first = filters[0]
     for other in filters[1:]:
-        same = first.weights.shape[:-1] == other.weights.shape[:-1]
-        if not same or first.per_channel != other.per_channel:
+        if first.channels_in != other.channels_in:
             raise ShapeError(
-                f"stacked filters must have equal shapes, got {_show(first.source_shape)} for "
+                f"stacked filters must have equal channels, got {_show(first.source_shape)} for "
                 f"{first.name} and {_show(other.source_shape)} for {other.name}",
-                hint="one command for each, or filters made with one --size",
+                hint="one command for each",
             )
+        if dilated and any((a - b) % 2 for a, b in zip(first.window, other.window, strict=True)):
+            raise ShapeError(
+                "with --dilation, stacked filters must have all even or all odd sides, got "
+                f"{_sides(first.window)} for {first.name} and {_sides(other.window)} for "
+                f"{other.name}",
+                hint="one command for each",
+            )
+    rows, columns = (max(bank.window[axis] for bank in filters) for axis in (0, 1))
+    filters = [_widen(bank, (rows, columns), lower) for bank in filters]
     biases = [bank.bias for bank in filters if bank.bias is not None]
     if 0 < len(biases) < len(filters):
         name = next(bank.name for bank in filters if bank.bias is None)
@@ -284,6 +301,27 @@ def stack(filters: Sequence[Filter]) -> Filter:
         named=False,
         files=tuple(file for bank in filters for file in bank.files),
     )
+
+
+def _widen(bank: Filter, window: tuple[int, int], lower: bool) -> Filter:
+    """Return a filter with zeros around it: its centre where that of the larger window is."""
+    if bank.window == window:
+        return bank
+    pads = []
+    for large, small in zip(window, bank.window, strict=True):
+        begin = large // 2 - small // 2 if lower else (large - 1) // 2 - (small - 1) // 2
+        pads.append((begin, large - small - begin))
+    pads += [(0, 0)] * (bank.weights.ndim - 2)
+    if is_placeholder(bank.weights):
+        weights = placeholder(bank.weights.dtype, (*window, *bank.weights.shape[2:]))
+    else:
+        weights = np.pad(bank.weights, pads)
+    note = f"{bank.name}: {_sides(bank.window)}, zeros around it to {_sides(window)}"
+    return replace(bank, weights=weights, notes=(*bank.notes, note))
+
+
+def _sides(window: tuple[int, int]) -> str:
+    return f"{window[0]}x{window[1]}"
 
 
 def flip(bank: Filter) -> Filter:
@@ -395,9 +433,9 @@ def _map_names(loaded: LoadedArray, maps: int) -> tuple[str, ...]:
         # The table of formulas is only needed for the few built-in banks.
         from cnncli.filters.builtins import BUILTINS
 
-        names = BUILTINS[loaded.name].map_names
-        if len(names) == maps:
-            return names
+        builtin = BUILTINS.get(loaded.name)
+        if builtin is not None and len(builtin.map_names) == maps:
+            return builtin.map_names
     digits = len(str(maps - 1))
     return tuple(f"{loaded.name}-{index:0{digits}d}" for index in range(maps))
 

@@ -6,6 +6,9 @@ from dataclasses import dataclass
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from cnncli.errors import OptionError, among
+from cnncli.io.limits import MAX_SIDE
+
 if TYPE_CHECKING:
     import numpy as np
 
@@ -52,6 +55,8 @@ class Generator:
         One line.
     parameters : tuple of Parameter
         In the order of the function's arguments.
+    main : str
+        The parameter that a text such as ``gaussian:2.5`` gives.
 
     Examples
     --------
@@ -62,6 +67,7 @@ class Generator:
     name: str
     summary: str
     parameters: tuple[Parameter, ...]
+    main: str = "size"
 
     def make(self, **values: Any) -> np.ndarray[Any, np.dtype[np.float64]]:
         """Return the filter for some values; the others take their defaults.
@@ -93,8 +99,73 @@ class Generator:
         return weights
 
 
+def make_by_text(text: str) -> np.ndarray[Any, np.dtype[np.float64]]:
+    """Return the filter of a kind with its parameter, and further ones by their names.
+
+    Parameters
+    ----------
+    text : str
+        ``KIND:VALUE`` or ``KIND:VALUE,NAME=VALUE``, such as ``gaussian:2.5``, ``box:5x1`` or
+        ``gabor:8,theta=30``. The kind must be one of `GENERATORS`.
+
+    Raises
+    ------
+    OptionError
+        For an unknown parameter, or a value that is none or out of range.
+
+    Examples
+    --------
+    >>> make_by_text("box:1x2").tolist(), make_by_text("gaussian:2").shape
+    ([[0.5, 0.5]], (13, 13))
+    """
+    kind, _, rest = text.partition(":")
+    generator = GENERATORS[kind]
+    parameters = {parameter.name: parameter for parameter in generator.parameters}
+    values: dict[str, Any] = {}
+    for part in rest.split(","):
+        name, equals, value = part.partition("=")
+        if not equals:
+            name, value = generator.main, part
+        if name not in parameters or name in values:
+            what = "given twice" if name in values else "no parameter"
+            raise OptionError(
+                f"{text[:80]!a}: {what}: {name[:40]!a}{among(name, parameters)}",
+                hint=f"{kind}:{generator.main.upper()}, or {kind}:NAME=VALUE,NAME=VALUE",
+            )
+        values[name] = _read_value(text, parameters[name], value)
+    try:
+        return generator.make(**values)
+    except OptionError as error:
+        raise OptionError(f"{text[:80]!a}: {error}", hint=error.hint) from None
+
+
+def _read_value(text: str, parameter: Parameter, value: str) -> Any:
+    """Return the value of a parameter that a text gives."""
+    try:
+        if parameter.type == "size":
+            sides = [int(side) for side in value.split("x")]
+            return sides[0] if len(sides) == 1 else sides
+        if parameter.type == "choice":
+            return value
+        return float(value) if parameter.type == "float" else int(value)
+    except ValueError:
+        need = {"size": "N or HxW", "int": "a whole number"}.get(parameter.type, "a number")
+        raise OptionError(
+            f"{text[:80]!a}: {parameter.name} must be {need}, got {value[:40]!a}"
+        ) from None
+
+
+_SIDES = f"1 to {MAX_SIDE}"
+
+
 def _size(default: int, what: str = "N or H,W") -> Parameter:
-    return Parameter("size", "size", default, f"rows and columns of the window, {what}, 1 to 1001")
+    return Parameter("size", "size", default, f"rows and columns of the window, {what}, {_SIDES}")
+
+
+def _window(default: int, given: str = "sigma", what: str = "N or H,W") -> Parameter:
+    """The size of a filter that is as large as its Gaussian, unless it is given."""
+    text = f"rows and columns of the window, {what}, {_SIDES}; default {default}, or 3 sigma to "
+    return Parameter("size", "size", None, f"{text}each side when {given} is given")
 
 
 def _number(name: str, default: float | None, text: str) -> Parameter:
@@ -115,34 +186,38 @@ _GENERATORS = (
     Generator(
         "gaussian",
         "Gaussian blur, sampled at the pixels and divided by its sum",
-        (_size(5), _number("sigma", None, _OPENCV_SIGMA)),
+        (_window(5), _number("sigma", None, _OPENCV_SIGMA)),
+        "sigma",
     ),
     Generator(
         "log",
         "Laplacian of Gaussian, zero-sum",
-        (_size(9), _number("sigma", None, _WIDE_SIGMA)),
+        (_window(9), _number("sigma", None, _WIDE_SIGMA)),
+        "sigma",
     ),
     Generator(
         "dog",
         "difference of two Gaussians, narrow minus wide, zero-sum",
         (
-            _size(9),
+            _window(9),
             _number("sigma", None, f"of the narrow one, {_WIDE_SIGMA} times the ratio"),
             _number("ratio", 1.6, "wide sigma / narrow sigma, above 1"),
         ),
+        "sigma",
     ),
     Generator(
         "gabor",
         "a wave in a Gaussian window, or a bank of them",
         (
-            _size(15),
-            _number("wavelength", 6.0, "in pixels, at least 2"),
+            _window(15, "sigma or wavelength"),
+            _number("wavelength", None, "in pixels, at least 2; default 6"),
             _number("theta", 0.0, "direction of the wave, degrees clockwise from rightwards"),
             _number("sigma", None, "in pixels along the wave; default 0.56 wavelengths"),
             _number("gamma", 0.5, "sigma along the wave / sigma across it, above 0"),
             _number("phase", 0.0, "degrees: 0 a bright bar, -90 an edge rising along theta"),
             _count("orientations", 1, "above 1: a bank, theta turned by 180/orientations each"),
         ),
+        "wavelength",
     ),
     Generator(
         "sobel",
@@ -156,20 +231,23 @@ _GENERATORS = (
         "laplacian",
         "sum of the neighbours minus as many times the centre",
         (Parameter("neighbours", "choice", "4", "how many neighbours count", ("4", "8")),),
+        "neighbours",
     ),
     Generator(
         "sharpen",
         "the picture minus its 4-neighbour Laplacian",
         (_number("amount", 1.0, "strength; 0 changes nothing"),),
+        "amount",
     ),
     Generator(
         "unsharp",
         "the picture plus its difference from a Gaussian blur",
         (
-            _size(5, "N or H,W, odd"),
+            _window(5, what="N or H,W, odd"),
             _number("sigma", None, _OPENCV_SIGMA),
             _number("amount", 1.0, "strength; 0 changes nothing"),
         ),
+        "sigma",
     ),
     Generator(
         "motion",
@@ -185,6 +263,7 @@ _GENERATORS = (
             _count("channels_out", 8, "feature maps"),
             _count("seed", 0, "the same seed gives the same weights"),
         ),
+        "channels_out",
     ),
 )
 GENERATORS: dict[str, Generator] = {one.name: one for one in _GENERATORS}

@@ -13,11 +13,11 @@ from typing import Any
 import numpy as np
 
 from cnncli.errors import OptionError
+from cnncli.io.limits import MAX_SIDE
 
 Weights = np.ndarray[Any, np.dtype[np.float64]]
 Size = int | Sequence[int]
 
-MAX_SIDE = 1001
 MAX_WEIGHTS = 2**25
 _MAX_SOBEL = 31
 
@@ -97,13 +97,13 @@ def binomial(size: Size = 3) -> Weights:
     return np.outer(column, row)
 
 
-def gaussian(size: Size = 5, sigma: float | None = None) -> Weights:
+def gaussian(size: Size | None = None, sigma: float | None = None) -> Weights:
     """Return a Gaussian sampled at the pixels, divided by its sum.
 
     Parameters
     ----------
-    size : int or (int, int)
-        Rows and columns.
+    size : int or (int, int), optional
+        Rows and columns. By default 5, or 3 sigma to each side.
     sigma : float, optional
         Standard deviation in pixels, 0.01 to 10000. By default
         ``0.3 * ((k - 1) / 2 - 1) + 0.8`` for a side of k pixels, the rule of OpenCV's
@@ -121,18 +121,18 @@ def gaussian(size: Size = 5, sigma: float | None = None) -> Weights:
     """
     column, row = (
         _gaussian_1d(k, 0.3 * ((k - 1) * 0.5 - 1) + 0.8 if sigma is None else _check_sigma(sigma))
-        for k in _check_size(size)
+        for k in _window(size, 5, sigma)
     )
     return np.outer(column, row)
 
 
-def log(size: Size = 9, sigma: float | None = None) -> Weights:
+def log(size: Size | None = None, sigma: float | None = None) -> Weights:
     """Return the Laplacian of a Gaussian, zero-sum.
 
     Parameters
     ----------
-    size : int or (int, int)
-        Rows and columns.
+    size : int or (int, int), optional
+        Rows and columns. By default 9, or 3 sigma to each side.
     sigma : float, optional
         In pixels; by default a sixth of the smaller side.
 
@@ -153,7 +153,7 @@ def log(size: Size = 9, sigma: float | None = None) -> Weights:
     >>> bool(abs(log(9, 1.4).sum()) < 1e-12), bool(log(9, 1.4)[4, 4] < 0)
     (True, True)
     """
-    height, width = _check_size(size)
+    height, width = _window(size, 9, sigma)
     sigma = _check_sigma(min(height, width) / 6 if sigma is None else sigma)
     squares = _offsets(height)[:, None] ** 2 + _offsets(width)[None, :] ** 2
     window = gaussian((height, width), sigma)
@@ -161,13 +161,13 @@ def log(size: Size = 9, sigma: float | None = None) -> Weights:
     return weights
 
 
-def dog(size: Size = 9, sigma: float | None = None, ratio: float = 1.6) -> Weights:
+def dog(size: Size | None = None, sigma: float | None = None, ratio: float = 1.6) -> Weights:
     """Return a narrow Gaussian minus a wide one.
 
     Parameters
     ----------
-    size : int or (int, int)
-        Rows and columns.
+    size : int or (int, int), optional
+        Rows and columns. By default 9, or 3 sigma to each side.
     sigma : float, optional
         Of the narrow Gaussian, in pixels; by default a sixth of the smaller side over `ratio`.
     ratio : float
@@ -188,15 +188,15 @@ def dog(size: Size = 9, sigma: float | None = None, ratio: float = 1.6) -> Weigh
     >>> bool(abs(dog(9).sum()) < 1e-12), bool(dog(9)[4, 4] > 0)
     (True, True)
     """
-    height, width = _check_size(size)
     ratio = _check_number("ratio", ratio, 1, 1000, above=True)
+    height, width = _window(size, 9, None if sigma is None else sigma * ratio)
     sigma = _check_sigma(min(height, width) / 6 / ratio if sigma is None else sigma)
     return gaussian((height, width), sigma) - gaussian((height, width), sigma * ratio)
 
 
 def gabor(
-    size: Size = 15,
-    wavelength: float = 6.0,
+    size: Size | None = None,
+    wavelength: float | None = None,
     theta: float = 0.0,
     sigma: float | None = None,
     gamma: float = 0.5,
@@ -207,10 +207,10 @@ def gabor(
 
     Parameters
     ----------
-    size : int or (int, int)
-        Rows and columns.
+    size : int or (int, int), optional
+        Rows and columns. By default 15, or 3 sigma to each side.
     wavelength : float
-        In pixels, 2 to 10000.
+        In pixels, 2 to 10000; by default 6.
     theta : float
         Direction in which the wave runs, degrees clockwise from rightwards: 0 answers
         vertical structures, 90 horizontal ones.
@@ -238,11 +238,12 @@ def gabor(
     >>> gabor(15).shape, gabor(15, orientations=8).shape
     ((15, 15), (15, 15, 1, 8))
     """
-    height, width = _check_size(size)
-    count = _check_count("orientations", orientations, MAX_WEIGHTS // (height * width))
-    wavelength = _check_number("wavelength", wavelength, 2, 10_000)
+    follows = sigma is not None or wavelength is not None
+    wavelength = _check_number("wavelength", 6.0 if wavelength is None else wavelength, 2, 10_000)
     sigma = _check_sigma(0.56 * wavelength if sigma is None else sigma)
     gamma = _check_number("gamma", gamma, 0.001, 1000)
+    height, width = _window(size, 15, sigma / min(1.0, gamma) if follows else None)
+    count = _check_count("orientations", orientations, MAX_WEIGHTS // (height * width))
     theta = math.radians(_check_number("theta", theta, -36_000, 36_000))
     phase = math.radians(_check_number("phase", phase, -36_000, 36_000))
     angles = theta + np.pi * np.arange(count) / count
@@ -334,13 +335,13 @@ def sharpen(amount: float = 1.0) -> Weights:
     return identity(3) - amount * laplacian() + 0.0
 
 
-def unsharp(size: Size = 5, sigma: float | None = None, amount: float = 1.0) -> Weights:
+def unsharp(size: Size | None = None, sigma: float | None = None, amount: float = 1.0) -> Weights:
     """Return the identity plus `amount` times its difference from a Gaussian blur.
 
     Parameters
     ----------
-    size : int or (int, int)
-        Rows and columns, odd.
+    size : int or (int, int), optional
+        Rows and columns, odd. By default 5, or 3 sigma to each side.
     sigma : float, optional
         As for `gaussian`.
     amount : float
@@ -356,7 +357,7 @@ def unsharp(size: Size = 5, sigma: float | None = None, amount: float = 1.0) -> 
     >>> float(unsharp(5).sum().round(12))
     1.0
     """
-    height, width = _check_size(size)
+    height, width = _window(size, 5, sigma)
     if height % 2 == 0 or width % 2 == 0:
         raise OptionError(f"size must be odd for unsharp, got {height},{width}")
     amount = _check_number("amount", amount, -1000, 1000)
@@ -462,6 +463,16 @@ def _check_size(size: Size) -> tuple[int, int]:
     return int(sides[0]), int(sides[1])
 
 
+def _window(size: Size | None, default: int, sigma: float | None) -> tuple[int, int]:
+    """Return rows and columns: as given, or 3 sigma to each side, or the default."""
+    if size is not None or sigma is None:
+        return _check_size(default if size is None else size)
+    side = 2 * math.ceil(3 * _check_sigma(sigma)) + 1
+    if side > MAX_SIDE:
+        raise OptionError(f"sigma {sigma:g} needs a window of {side}, over {MAX_SIDE}: give a size")
+    return side, side
+
+
 def _is_whole(value: object) -> bool:
     return isinstance(value, Integral) and not isinstance(value, bool)
 
@@ -472,9 +483,7 @@ def _check_count(name: str, value: int, high: int, *, low: int = 1) -> int:
     return int(value)
 
 
-def _check_number(
-    name: str, value: float, low: float, high: float, *, above: bool = False
-) -> float:
+def _check_number(name: str, value: float, low: float, high: float, above: bool = False) -> float:
     if not low <= value <= high or (above and value == low):
         least = f"above {low:g}" if above else f"at least {low:g}"
         raise OptionError(f"{name} must be {least} and at most {high:g}, got {value}")

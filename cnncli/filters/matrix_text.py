@@ -4,16 +4,23 @@ from __future__ import annotations
 
 import math
 import re
-from typing import Final
+from typing import Any, Final
 
 from cnncli.errors import OptionError, quote
 
 # One way to match each text: two ways to part the same digits would take quadratic time.
 _DECIMAL = r"(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?"
 _NUMBER = re.compile(rf"([+-]?{_DECIMAL})(?:/({_DECIMAL}))?")
-_INLINE = re.compile(r"[eE+\-./;,\s]*[0-9][0-9eE+\-./;,\s]*")
+_INLINE = re.compile(r"[eE+\-./;,\s\[\]]*[0-9][0-9eE+\-./;,\s\[\]]*")
+_LISTS = re.compile(r"(\[[^\[\]]*\])|([\[\]])|(,)|(\s+)|([^\[\],\s]+)")
+_COMMA = re.compile(r"\s*,\s*")
+_SPACE = re.compile(r"\s")
 _GAP = re.compile(r"\s*,\s*|\s+")
 _SHOWN = 40
+_MOST_AXES = 4
+
+Nested = list[Any]
+"""Lists in lists, and numbers in the innermost."""
 
 INLINE: Final = "your-filter"
 """Name of a filter that was typed as numbers."""
@@ -77,12 +84,13 @@ def parse_number(text: str) -> float:
     return value
 
 
-def parse_matrix(text: str) -> list[list[float]]:
+def parse_matrix(text: str) -> Nested:
     """Return the rows of a matrix written as text.
 
-    Rows end with ``;`` or a line break, numbers are parted by spaces or one comma, and ``#``
-    starts a comment that lasts to the end of its line. Lines that themselves hold several
-    ``;``-parted rows are refused: spreadsheets in many countries write columns that way.
+    Rows end with ``;`` or a line break, the numbers of a row are separated by spaces or by commas
+    but not by both, and ``#`` starts a comment that lasts to the end of its line. Lines that
+    themselves hold several rows with ``;`` between are refused: in many countries spreadsheets
+    write columns that way. Lists in brackets, as Python prints them, may be nested four deep.
 
     Parameters
     ----------
@@ -92,7 +100,7 @@ def parse_matrix(text: str) -> list[list[float]]:
     Returns
     -------
     list of list of float
-        Rows of equal length, at least one, all values finite.
+        Rows of equal length, at least one, all values finite; lists of those for more brackets.
 
     Raises
     ------
@@ -103,7 +111,11 @@ def parse_matrix(text: str) -> list[list[float]]:
     --------
     >>> parse_matrix("1/2 1; 0, -1")
     [[0.5, 1.0], [0.0, -1.0]]
+    >>> parse_matrix("[[0, -1, 0], [-1, 5, -1]]")
+    [[0.0, -1.0, 0.0], [-1.0, 5.0, -1.0]]
     """
+    if text.lstrip().startswith("["):
+        return _parse_lists(text)
     rows = [_parse_row(row, number) for number, row in enumerate(_rows(text), 1)]
     if not rows:
         raise OptionError("a matrix needs at least one number, got none")
@@ -151,7 +163,51 @@ def _rows(text: str) -> list[str]:
     return [row.strip() for line in lines for row in line.split(";") if row.strip()]
 
 
+def _parse_lists(text: str) -> Nested:
+    """Return the lists that a text of brackets holds: at least two deep, all of one shape."""
+    whole: Nested = []
+    open_lists, rows = [whole], 0
+    for row, bracket, comma, space, _ in _LISTS.findall(text):
+        if row and open_lists:
+            rows += 1
+            open_lists[-1].append(_parse_row(row[1:-1].strip(), rows))
+        elif bracket == "[" and 0 < len(open_lists) <= _MOST_AXES:
+            inner: Nested = []
+            open_lists[-1].append(inner)
+            open_lists.append(inner)
+        elif bracket == "]" and len(open_lists) > 1:
+            open_lists.pop()
+        elif not (comma or space):
+            raise OptionError(
+                f"lists in brackets must be closed and hold numbers only, got {shorten(text)}",
+                hint='such as "[[0, -1, 0], [-1, 5, -1], [0, -1, 0]]"',
+            )
+    if len(open_lists) != 1 or len(whole) != 1:
+        raise OptionError(f"every [ needs its ], around all of them, got {shorten(text)}")
+    found: Nested = whole if isinstance(whole[0][0], float) else whole[0]
+    if _shape(found) is None:
+        raise OptionError("lists side by side must be equally long and equally deep")
+    return found
+
+
+def _shape(nested: Any) -> tuple[int, ...] | None:
+    """Return the lengths of lists in lists; None if those side by side differ."""
+    if isinstance(nested, float):
+        return ()
+    shapes = {_shape(part) for part in nested}
+    inner = shapes.pop() if len(shapes) == 1 else None
+    return None if inner is None else (len(nested), *inner)
+
+
 def _parse_row(row: str, number: int) -> list[float]:
+    items = _COMMA.split(row)
+    if len(items) > 1 and any(_SPACE.search(item) for item in items):
+        spaced = " ".join(_GAP.split(row))
+        raise OptionError(
+            f"row {number}: numbers must be separated by spaces or by commas, not by both, "
+            f"got {shorten(row)}",
+            hint=f"write {shorten(spaced)}, and decimals with a point: 0.5",
+        )
     try:
         return [parse_number(item) for item in _GAP.split(row)]
     except OptionError as error:

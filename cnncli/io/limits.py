@@ -16,3 +16,6 @@ UNITS: Final = {"": 1, "B": 1} | {
     for name, base in ((f"{letter}B", 1000), (f"{letter}IB", 1024), (letter, 1000))
 }
 """What numbers of bytes may be followed by, in capitals."""
+
+MAX_SIDE: Final = 1001
+"""The most rows or columns of a filter that is made from its formula."""

@@ -88,6 +88,28 @@ SCIPY_CORRELATE: Final = Convention(
 """What `compare` recognizes too; a layer with --pad-mode symmetric is as much."""
 
 
+def centres_lower(padding: object, flips: bool, convention: Convention | None) -> bool:
+    """Tell whether filters of even sides have their centre behind the middle, as they are stacked.
+
+    Parameters
+    ----------
+    padding : PaddingLike or None
+        Of the layer; that of the convention counts more.
+    flips : bool
+        Whether the filters will be flipped.
+    convention : Convention, optional
+        Whose padding and flip come after.
+
+    Examples
+    --------
+    >>> centres_lower("same", False, None), centres_lower("same", False, CONVENTIONS["opencv"])
+    (False, True)
+    """
+    same = padding if convention is None else convention.same
+    flips = flips or (convention is not None and convention.flip)
+    return (same == "same-lower") != flips
+
+
 def by_convention(layer: AnyLayer, convention: Convention) -> AnyLayer:
     """Return a layer as a tool would do it.
 

@@ -22,7 +22,7 @@ from cnncli.filters.filter import Filter
 from cnncli.filters.matrix_text import INLINE
 from cnncli.io.npy import open_regular
 from cnncli.network import layers
-from cnncli.network.conventions import CONVENTIONS, by_convention
+from cnncli.network.conventions import CONVENTIONS, Convention, by_convention, centres_lower
 from cnncli.network.graph import (
     NORMALIZE,
     SOURCE,
@@ -294,7 +294,7 @@ def _layer(
     fields = _DEFAULTS.get(kind, {}) | {k: v for k, v in values.items() if k not in COMMON}
     convention = fields.pop("convention", None)
     if kind in ("conv", "conv-transpose"):
-        _read_filter(kind, fields, name, arrays)
+        _read_filter(kind, fields, name, arrays, CONVENTIONS.get(convention or ""))
     if "pad_value" in fields:
         fields["pad_mode"] = asked_mode(fields.get("pad_mode", "auto"), fields["pad_value"])
     for key, schema in TYPES[kind].items():
@@ -307,11 +307,19 @@ def _layer(
     return layer, inputs
 
 
-def _read_filter(kind: str, fields: dict[str, Any], name: str, arrays: WeightFiles) -> None:
+def _read_filter(
+    kind: str,
+    fields: dict[str, Any],
+    name: str,
+    arrays: WeightFiles,
+    convention: Convention | None = None,
+) -> None:
     """Put the filter and the bias of a convolution in place of what names them."""
     layout = fields.pop("filter_layout", "hwio")
     flip, normalize = fields.pop("flip", False), fields.pop("normalize", False)
-    bank = arrays.bank(fields["filter"], layout, name)
+    lower = centres_lower(fields.get("padding", "same"), flip, convention)
+    dilated = fields.get("dilation", 1) not in (1, (1, 1))
+    bank = arrays.bank(fields["filter"], layout, name, lower, dilated)
     # Both change values only, and without weights there are none.
     if flip and arrays.weights:
         bank = filter.flip(bank)
@@ -367,16 +375,25 @@ class WeightFiles:
     files: list[Path] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
 
-    def bank(self, filters: str | list[Any], layout: str, layer: str) -> Filter:
+    def bank(
+        self,
+        filters: str | list[Any],
+        layout: str,
+        layer: str,
+        lower: bool = False,
+        dilated: bool = False,
+    ) -> Filter:
         """Return the filters of a text, a list of texts, or nested lists of numbers.
 
-        Maps are numbered; those of built-ins and of lists keep their filters' names.
+        Maps are numbered; those of built-ins and of lists keep their filters' names. `lower` and
+        `dilated` are those of `filter.stack`.
         """
         with error_context("filter"):
             if isinstance(filters, str):
                 return _named(self._filter(filters, layout), layer)
             if all(isinstance(text, str) for text in filters):
-                return filter.stack([self._filter(text, layout) for text in filters])
+                banks = [self._filter(text, layout) for text in filters]
+                return filter.stack(banks, lower=lower, dilated=dilated)
             inline = filter.from_array(_as_array(filters), name=INLINE, layout=layout)
             return _named(inline, layer)
 

@@ -235,11 +235,58 @@ def test_several_filters_stack_in_their_order_and_keep_their_names() -> None:
         assert np.array_equal(pixels(f"maps/x-{name}.png"), np.rint(np.clip(part, 0, 1) * 255))
 
 
-@pytest.mark.parametrize("other", ["box_5", "kirsch", "1 2 3"])
-def test_filters_of_unequal_shape_do_not_stack(other: str) -> None:
+def test_filters_of_unequal_channels_do_not_stack() -> None:
     save("x.png", RGB)
-    error = refused_untouched("conv", "x.png", "--gray", "-f", "edge", "-f", other, code=2)
-    assert "equal shapes" in error and "(3,3)" in error
+    error = refused_untouched("conv", "x.png", "--gray", "-f", "edge", "-f", "kirsch", code=2)
+    assert "equal channels" in error and "(3,3)" in error
+
+
+SIZES = ("edge", "1 2; 3 4", "box_5", "1 2 3 4", "9")
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        (),
+        ("--padding", "same-lower"),
+        ("--flip",),
+        ("--padding", "same-lower", "--flip"),
+        *(("--convention", name) for name in ("torch", "opencv", "scipy", "imagemagick")),
+    ],
+    ids=" ".join,
+)
+def test_filters_of_different_sizes_make_the_maps_that_each_makes_alone(
+    options: tuple[str, ...],
+) -> None:
+    save_array("x.npy", VALUES)
+    given = [word for name in SIZES for word in ("-f", name)]
+    done = run_cli("conv", "x.npy", *given, *options, "-o", "bank.npy")
+    alone = [values_of("conv", "x.npy", "-f", name, *options) for name in SIZES]
+    # The border may be wider in the bank, but holds the same cells.
+    agree(np.load("bank.npy"), np.concatenate(alone, axis=2), 1e-9)
+    assert "edge: 3x3, zeros around it to 5x5" in done.stderr
+
+
+def test_with_dilation_even_and_odd_sides_have_no_common_centre() -> None:
+    save_array("x.npy", VALUES)
+    given = ("-f", "edge", "-f", "1 2; 3 4", "--dilation", "2")
+    error = refused_untouched("conv", "x.npy", *given, code=2)
+    assert "must have all even or all odd sides, got 3x3 for edge and 2x2" in error
+    odd = ("edge", "box_5", "1 2 3")
+    bank = values_of("conv", "x.npy", *(w for n in odd for w in ("-f", n)), "--dilation", "2")
+    alone = [values_of("conv", "x.npy", "-f", name, "--dilation", "2") for name in odd]
+    agree(bank, np.concatenate(alone, axis=2), 1e-9)
+
+
+def test_a_network_file_has_the_same_bank() -> None:
+    save_array("x.npy", VALUES)
+    listed = ", ".join(f'"{name}"' for name in SIZES)
+    Path("net.toml").write_text(
+        f'[[layers]]\ntype = "conv"\nfilter = [{listed}]\nconvention = "imagemagick"\n'
+    )
+    given = [word for name in SIZES for word in ("-f", name)]
+    expected = values_of("conv", "x.npy", *given, "--convention", "imagemagick")
+    assert np.array_equal(values_of("run", "net.toml", "x.npy"), expected)
 
 
 @pytest.mark.parametrize("flip", [False, True])

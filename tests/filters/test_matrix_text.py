@@ -18,7 +18,12 @@ from cnncli.filters.matrix_text import looks_inline, parse_matrix, parse_number
     [
         ("0 -1 0; -1 5 -1; 0 -1 0", [[0, -1, 0], [-1, 5, -1], [0, -1, 0]]),
         ("1,2,3", [[1, 2, 3]]),
-        (" 1 ,2\t3 ; .5 5. 1e-3 ; ", [[1, 2, 3], [0.5, 5, 0.001]]),
+        (" 1 ,2 , 3 ; .5\t5. 1e-3 ; ", [[1, 2, 3], [0.5, 5, 0.001]]),
+        ("[[0,-1,0],[-1,5,-1],[0,-1,0]]", [[0, -1, 0], [-1, 5, -1], [0, -1, 0]]),
+        ("[[ 0. -1.]\n [1/9  5.]]\n", [[0, -1], [1 / 9, 5]]),
+        (" [1, 2]", [[1, 2]]),
+        ("[[[1, 2]], [[3, 4]]]", [[[1, 2]], [[3, 4]]]),
+        ("[[[[1], [2]]]]", [[[[1], [2]]]]),
         ("1/9 -1/3 +2/.5", [[1 / 9, -1 / 3, 4]]),
         ("5", [[5]]),
         ("1 2\n3 4\n", [[1, 2], [3, 4]]),
@@ -49,6 +54,17 @@ def test_matrix_grammar(text, rows):
         ("1;2\n3;4", "line breaks or with ';', not both"),
         ("\x1b[31m", r"got '\\x1b\[31m'"),
         ("9" * 5000, "must be finite"),
+        ("1, 2 3", "row 1: numbers must be separated by spaces or by commas, not by both"),
+        ("1 2; 0,5 1", "row 2: .* got '0,5 1'"),
+        ("[[1, 2 3]]", "by spaces or by commas"),
+        ("[[1, 2], [3]]", "equally long and equally deep"),
+        ("[[1], [[2]]]", "equally long and equally deep"),
+        ("[[1, 2]", r"every \[ needs its \]"),
+        ("[[1]] [2]", r"every \[ needs its \]"),
+        ("[[1], 2]", "lists in brackets"),
+        ("[1]]", "lists in brackets"),
+        ("[[[[[[1]]]]]]", "lists in brackets"),
+        ("[[]]", "must stand here"),
     ],
 )
 def test_bad_matrices(text, message):
@@ -96,3 +112,9 @@ def test_long_texts_are_not_parted_in_every_way(text):
     with pytest.raises(OptionError):
         parse_matrix(text)
     assert looks_inline(text[:-1]) and not looks_inline(text + "x")
+
+
+def test_the_hint_spells_a_mixed_row_right():
+    with pytest.raises(OptionError) as caught:
+        parse_matrix("1 2 3; 1, 2 3")
+    assert caught.value.hint == "write '1 2 3', and decimals with a point: 0.5"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -247,16 +246,6 @@ def test_safetensors() -> None:
     hollow = layer(f'{fields}bias="w.safetensors:c.bias"', weights=False)
     assert hollow.filter.weights.shape == (3, 3, 3, 4)
     assert not hollow.filter.weights.any() and hollow.filter.weights.dtype == np.float32
-
-
-def test_a_missing_extra_names_its_install_line(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "safetensors", None)
-    Path("w.safetensors").write_bytes(b"\x00" * 16)
-    text = '[[layers]]\ntype="conv"\nfilter="w.safetensors:c"\n'
-    with pytest.raises(FileProblem) as caught:
-        model(text)
-    assert str(caught.value).startswith("'net.toml': layer conv1: filter: 'w.safetensors': ")
-    assert caught.value.hint == "pip install 'cnncli[safetensors]'"
 
 
 def sparse_npy(path: str, shape: tuple[int, ...]) -> None:

@@ -31,7 +31,7 @@ ELSEWHERE = {
     "explain/test_forward.py": "explain/explained_layer explain/model",
     "faults/test_places.py": "pipeline/disk_estimate",
     "faults/test_safety.py": "cli/group",
-    "filters/test_builtins.py": "filters/generators filters/kernels",
+    "filters/test_builtins.py": "filters/kernels",
     "filters/test_filter.py": "filters/channels filters/files",
     "gradients/test_unit.py": "gradients/check",
     "io/test_atomic.py": "system/files",

@@ -1,0 +1,136 @@
+"""Filters that are piped in, files that are no filters, and what the errors advise."""
+
+from __future__ import annotations
+
+import io
+import shlex
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from cnncli.errors import FileProblem, OptionError
+from cnncli.filters.files import load_filter
+from cnncli.filters.readers import FOREIGN, read_stream
+from tests.support.shell import (
+    npy_bytes,
+    refused_untouched,
+    run_cli,
+    run_shell,
+    save_array,
+    values_of,
+)
+
+pytestmark = pytest.mark.usefixtures("empty_folder")
+
+KERNEL = np.array([[1.0, -2], [0.5, 3]])
+X = np.arange(20.0).reshape(4, 5)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [npy_bytes(KERNEL), b"1 -2; 1/2 3", b"# mine\n1,-2\n.5,3\n", b"[[1, -2], [0.5, 3]]\n"],
+    ids=["npy", "inline", "lines", "lists"],
+)
+def test_standard_input_is_a_filter(data: bytes) -> None:
+    save_array("x.npy", X)
+    save_array("k.npy", KERNEL)
+    expected = values_of("conv", "x.npy", "-f", "k.npy")
+    assert np.array_equal(values_of("conv", "x.npy", "-f", "-", stdin=data), expected)
+    run_cli("explain", "x.npy", "-f", "-", stdin=data)
+    assert "shape       (2,2)" in run_cli("filters", "show", "-", stdin=data).stdout
+    run_cli("conv", "x.npy", "-f", "-", stdin=data)
+    assert Path("x-conv.png").exists()
+
+
+@pytest.mark.parametrize("data", [b"", b"\x89PNG\r\n\x1a\n", npy_bytes(KERNEL)[:-3], b"1 x"])
+def test_bad_standard_input(data: bytes) -> None:
+    save_array("x.npy", X)
+    error = refused_untouched("conv", "x.npy", "-f", "-", stdin=data)
+    assert error.startswith("cnncli: error: 'standard input': ")
+
+
+@pytest.mark.parametrize("words", [("-f", "-"), ("-", "-f", "-"), ("x.npy", "-f", "-", "-f", "-")])
+def test_standard_input_is_one_thing(words: tuple[str, ...]) -> None:
+    save_array("x.npy", X)
+    assert "standard input" in refused_untouched("conv", *words, code=2, stdin=b"1 2")
+
+
+def test_process_substitution_is_read() -> None:
+    save_array("x.npy", X)
+    save_array("k.npy", KERNEL)
+    done = run_shell(
+        "cnncli conv x.npy -f <(cat k.npy) -f <(echo '1 -2; 0.5 3') --padding valid -o y.npy"
+    )
+    assert done.returncode == 0, done.stderr
+    both = np.load("y.npy")
+    assert np.array_equal(both[..., 0], both[..., 1])
+    assert both[0, 0, 0] == (X[:2, :2] * KERNEL).sum()
+
+
+def test_a_stream_is_read_up_to_a_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("cnncli.io.npy.DEFAULT_MAX_BYTES", 100)
+    with pytest.raises(FileProblem, match="may take 100 bytes, got more"):
+        read_stream(io.BytesIO(bytes(101)), "standard input")
+
+
+@pytest.mark.parametrize("key", ["", ":conv1.weight"])
+@pytest.mark.parametrize("suffix", FOREIGN)
+def test_files_of_other_frameworks_get_the_line_that_saves_them(suffix: str, key: str) -> None:
+    Path(f"w{suffix}").write_bytes(b"\x80\x02}q\x00.")
+    with pytest.raises(FileProblem) as caught:
+        load_filter(f"w{suffix}{key}")
+    hint = caught.value.hint or ""
+    assert hint.startswith('save it as safetensors: python -c "')
+    python, flag, line = shlex.split(hint.partition(": ")[2])
+    assert (python, flag) == ("python", "-c")
+    compile(line, "hint", "exec")
+    assert "save_file" in line and len(str(caught.value)) + len(hint) < 500
+
+
+@pytest.mark.oracle
+def test_the_line_for_torch_works() -> None:
+    torch = pytest.importorskip("torch")
+    layer = torch.nn.Conv2d(3, 4, 3)
+    torch.save(layer.state_dict(), "w.pt")
+    with pytest.raises(FileProblem) as caught:
+        load_filter("w.pt:weight")
+    line = shlex.split((caught.value.hint or "").partition(": ")[2])[2]
+    exec(line)
+    found = load_filter("w.safetensors:weight", layout="oihw").weights
+    np.testing.assert_array_equal(found, layer.weight.detach().numpy().transpose(2, 3, 1, 0))
+
+
+def test_a_model_is_no_filter() -> None:
+    Path("net.onnx").write_bytes(b"\x08\x07")
+    with pytest.raises(FileProblem) as caught:
+        load_filter("net.onnx")
+    assert "cnncli run" in (caught.value.hint or "")
+
+
+@pytest.mark.parametrize(
+    ("missing", "hint"),
+    [
+        ("model.safetensors", "there is 'model-v2.safetensors'"),
+        ("modelv2.safetensors:conv1.weight", "there is 'model-v2.safetensors'"),
+        ("sub/kernel.npy", "there is 'kernels.npy'"),
+        ("zzz.npy", "'cnncli filters list' shows the built-in filters"),
+    ],
+)
+def test_a_missing_file_names_those_beside_it(missing: str, hint: str) -> None:
+    Path("sub").mkdir()
+    for name in ("model-v2.safetensors", "sub/kernels.npy", "model.txt"):
+        Path(name).touch()
+    with pytest.raises(OptionError, match="no such file") as caught:
+        load_filter(missing)
+    assert caught.value.hint == hint
+
+
+@pytest.mark.parametrize(
+    ("typed", "meant"),
+    [("edgee", "edge"), ("sobelv", "sobel_v"), ("gausian", "gaussian"), ("embos", "emboss")],
+)
+def test_a_mistyped_name_is_answered_with_the_one_meant(typed: str, meant: str) -> None:
+    with pytest.raises(OptionError, match=f"nearest built-in: {meant}") as caught:
+        load_filter(typed)
+    assert "dog" not in str(caught.value)
