@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -21,7 +20,6 @@ from cnncli.io import npy
 Array = np.ndarray[Any, Any]
 
 MAX_TEXT_BYTES: Final = 4 * 2**20
-_PIPE: Final = re.compile(r"/dev/fd/\d+|/proc/self/fd/\d+")
 _WEIGHT_KEYS: Final = ("w", "weight", "weights", "kernel")
 _BIAS_KEYS: Final = ("b", "bias", "biases")
 _LISTED: Final = 8
@@ -60,9 +58,10 @@ def read_file(path: str, key: str | None = None, headers_only: bool = False) -> 
     OptionError
         If a key is needed, or there is none of that name.
     """
-    if _PIPE.fullmatch(path) and not Path(path).is_file():
-        with open(path, "rb") as stream:
-            return read_stream(stream, path)
+    pipe = npy.open_shell_pipe(path)
+    if pipe is not None:
+        with pipe:
+            return read_stream(pipe, path)
     with npy.open_regular(Path(path), name=path) as file:
         head = file.read(16)
     by_content = _read_npy if npy.is_npy(head) else _read_npz if npy.is_zip(head) else None

@@ -21,7 +21,7 @@ from typing import Any, BinaryIO, TypeAlias
 import numpy as np
 
 from cnncli.errors import FileProblem
-from cnncli.system.files import open_to_read
+from cnncli.system.files import is_shell_pipe, open_to_read
 
 DEFAULT_MAX_BYTES = 2**31
 
@@ -166,6 +166,17 @@ def open_regular(path: Path, *, name: str) -> Iterator[BinaryIO]:
     with _Bounded(io.FileIO(descriptor, "rb")) as stream:
         _check_regular(os.fstat(descriptor), name)
         yield stream
+
+
+def open_shell_pipe(path: str) -> BinaryIO | None:
+    """Open what a shell puts for ``<(...)``; None for anything else.
+
+    Examples
+    --------
+    >>> open_shell_pipe("/dev/null") is None
+    True
+    """
+    return open(path, "rb") if is_shell_pipe(Path(path)) else None
 
 
 def read_npy_header(source: Source, *, name: str) -> ArrayHeader:

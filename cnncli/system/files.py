@@ -24,6 +24,13 @@ def open_to_read(path: Path) -> int:
     return os.open(path, flags)
 
 
+def is_shell_pipe(path: Path) -> bool:
+    """Tell whether a path is what a shell puts for ``<(...)``: an open pipe that has a writer."""
+    name = str(path)
+    begins = name.startswith(("/dev/fd/", "/proc/self/fd/"))
+    return begins and name.rpartition("/")[2].isdecimal() and path.is_fifo()
+
+
 def is_terminal_device(device: Path) -> bool:
     """Tell whether a device is a terminal, without becoming the process that it controls.
 
