@@ -94,9 +94,7 @@ def make_job(model: Model, images: ImageOptions, results: object, **settings: An
 
     return Job(
         network=model.network,
-        read=read_options(
-            images, gray=images.gray or model.gray, channels=model.channels, size=model.size
-        ),
+        read=read_options(images, **model.reading(images.gray)),
         render=make(RenderOptions, results),
         output=make(OutputOptions, results),
         command=result_command(typed_command()),

@@ -19,6 +19,7 @@ from cnncli.cli.options import (
     ConvOptions,
     ImageOptions,
     LayerOptions,
+    PrepareOptions,
     overwrite_option,
 )
 from cnncli.cli.progress import is_terminal_stream, show_steps, tell_file
@@ -130,6 +131,7 @@ class ExplanationOptions(OptionGroup):
 def explain(
     value: ValueOptions,
     layer: ExplainedLayerOptions,
+    inputs: PrepareOptions,
     images: ImageOptions,
     results: ExplanationOptions,
 ) -> None:
@@ -150,7 +152,7 @@ def explain(
     source = gather_one(chosen.pictures, is_terminal_stream(sys.stdin), "explain")
     start_work()
     with show_steps(results.quiet):
-        model = chosen.model(value.layer is not None, "--layer")
+        model = chosen.model(inputs, value.layer is not None, "--layer")
         name = None if value.layer is None else model.find(value.layer)
         job = make(ExplainJob, value, job=make_job(model, images, results, jobs=1), layer=name)
         done = _explain(job, source, value.backward, results)

@@ -18,6 +18,7 @@ from cnncli.cli.options import (
     POOL_MODE,
     ImageOptions,
     LayerOptions,
+    PrepareOptions,
     ResultOptions,
     output_option,
     until_option,
@@ -113,7 +114,11 @@ class GradResultOptions(ResultOptions):
     context_settings={"default_map": DEFAULTS},
 )
 def grad(
-    options: GradOptions, layer: GradLayerOptions, images: ImageOptions, results: GradResultOptions
+    options: GradOptions,
+    layer: GradLayerOptions,
+    inputs: PrepareOptions,
+    images: ImageOptions,
+    results: GradResultOptions,
 ) -> int:
     """Show which pixels raise a unit of a network, and which lower it.
 
@@ -138,7 +143,7 @@ def grad(
     upstream = None if options.upstream is None else local_path(options.upstream, "--upstream")
     source = gather_one(chosen.pictures, is_terminal_stream(sys.stdin), "grad")
     with show_steps(results.quiet):
-        model = chosen.model(options.until is not None).until(options.until)
+        model = chosen.model(inputs, options.until is not None).until(options.until)
         job = GradJob(
             make_job(model, images, results, **results.job_fields()),
             None if options.unit is None else parse_unit(options.unit, model.find),

@@ -11,7 +11,7 @@ import click
 from click.core import ParameterSource
 
 from cnncli.cli.command import make
-from cnncli.cli.options import ConvOptions, LayerOptions, PoolOptions
+from cnncli.cli.options import ConvOptions, LayerOptions, PoolOptions, PrepareOptions
 
 if TYPE_CHECKING:
     from cnncli.network.graph import Model
@@ -77,6 +77,9 @@ def either_layer(
     return conv_layer(options, images) if options.filter_texts else None
 
 
+_PREPARE: Final = tuple(PrepareOptions.__dataclass_fields__)
+
+
 @dataclass(frozen=True)
 class NetworkOrLayer:
     """What a command works on: the network of a file, or the one layer of its options.
@@ -94,16 +97,28 @@ class NetworkOrLayer:
     pictures: tuple[str, ...]
     layer: LayerOptions
 
-    def model(self, part: bool = False, part_option: str = "--until") -> Model:
-        """Load the network, or make one of the layer; the arguments are those of `load_model`."""
-        from cnncli.io.urls import local_path
+    def model(
+        self, inputs: PrepareOptions, part: bool = False, part_option: str = "--until"
+    ) -> Model:
+        """Load the network, or make one of the layer.
+
+        Parameters
+        ----------
+        inputs : PrepareOptions
+            Only a network has them.
+        part, part_option
+            As in `load_model`.
+        """
+        from cnncli.cli.networks import load_network
         from cnncli.network.graph import Model, Network
         from cnncli.network.layers import ConvLayer
-        from cnncli.network.load import load_model
 
         if self.network is not None:
-            path = local_path(self.network, "NETWORK")
-            return load_model(path, part=part, part_option=part_option)
+            size = self.layer.size if "size" in typed_options() else None
+            if isinstance(size, str):
+                raise click.UsageError("--size of NETWORK's pictures must be N or H,W.")
+            picture = next(iter(self.pictures), None)
+            return load_network(self.network, inputs.prepare(size), picture, part, part_option)
         layer = either_layer(self.layer, self.pictures)
         assert layer is not None  # network_or_layer has seen to that
         bank = layer.filter if isinstance(layer, ConvLayer) else None
@@ -136,7 +151,7 @@ def network_or_layer(
     kinds = {
         "--filter": (bool(layer.filter_texts), {*ConvOptions.__dataclass_fields__}),
         "--pool": (layer.mode is not None, {*PoolOptions.__dataclass_fields__}),
-        "a layer of NETWORK": (bool(networks), network_fields),
+        "a layer of NETWORK": (bool(networks), network_fields | {*_PREPARE, "size"}),
     }
     chosen = [(kind, names) for kind, (is_chosen, names) in kinds.items() if is_chosen]
     if len(chosen) != 1:

@@ -19,6 +19,7 @@ from cnncli.cli.types import (
     ClusterAddress,
     FilterName,
     FiniteFloat,
+    Floats,
     Numbers,
     RangeType,
 )
@@ -27,11 +28,13 @@ from cnncli.core.choices import (
     ALGORITHM_NAMES,
     CONVENTION_NAMES,
     FILTER_LAYOUTS,
+    FITS,
     NAMED_PADDINGS,
     PAD_MODE_NAMES,
     POOL_CONVENTION_NAMES,
     POOL_MODES,
 )
+from cnncli.errors import OptionError
 from cnncli.io.formats import FORMATS
 from cnncli.io.limits import MAX_INPUT_BYTES, MAX_PIXELS
 from cnncli.render.options import COLORMAPS, COMPRESSIONS, DEPTHS
@@ -108,6 +111,62 @@ class ImageOptions(OptionGroup):
         envvar="CNNCLI_MAX_INPUT_BYTES",
         help="Refuse longer standard input, .npy files and lists.",
     )
+
+
+@dataclass(frozen=True)
+class PrepareOptions(OptionGroup):
+    """What is done to images for a network, in place of what its file says."""
+
+    section = "Images in"
+
+    fit: str | None = option(
+        "--fit", type=click.Choice(FITS),
+        help="Pictures of another shape than the network's: stretch, crop the middle, or pad with "
+        "black.  [default: stretch]",
+    )
+    bgr: bool = flag("--bgr", help="Turn the channels: blue first, as OpenCV has them.")
+    scale: float | None = option(
+        "--scale", type=FiniteFloat(), metavar="N",
+        help="Multiply pixels of 0..1 by this, then subtract --mean and divide by --std.",
+    )
+    mean: float | tuple[float, ...] | None = option(
+        "--mean", type=Floats(), help="One number, or one for each channel."
+    )
+    std: float | tuple[float, ...] | None = option(
+        "--std", type=Floats(), help="One number, or one for each channel."
+    )
+
+    def prepare(self, size: int | Pair | None = None) -> dict[str, Any]:
+        """Return what is given, as fields of `Preparation`.
+
+        Raises
+        ------
+        OptionError
+            If numbers do not fit together, before any work.
+        """
+        mean, std = self.mean, self.std
+        if isinstance(mean, tuple) and isinstance(std, tuple) and len(mean) != len(std):
+            raise OptionError("--mean and --std must have the same length")
+        if std is not None and 0 in (std if isinstance(std, tuple) else (std,)):
+            raise OptionError("--std must not contain 0")
+        sides = (size, size) if isinstance(size, int) else size
+        given: dict[str, Any] = {"size": sides, "fit": self.fit, "bgr": self.bgr or None}
+        given |= {"scale": self.scale, "mean": mean, "std": std}
+        return {name: value for name, value in given.items() if value is not None}
+
+
+@dataclass(frozen=True)
+class InputOptions(PrepareOptions):
+    """The same with the size, for commands without a window's."""
+
+    size: int | Pair | None = option(
+        "--size", type=ONE_OR_TWO, common=True,
+        help="Resize pictures to this first.  [default: the network's own size]",
+    )
+
+    def prepare(self, size: int | Pair | None = None) -> dict[str, Any]:
+        """Return what is given, as fields of `Preparation`."""
+        return super().prepare(self.size if size is None else size)
 
 
 @dataclass(frozen=True)

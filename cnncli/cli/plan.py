@@ -95,8 +95,9 @@ def plan(options: PlanOptions) -> None:
     _check(options)
     size = None if options.input is None else (options.input[0], options.input[1])
     path, part = local_path(options.network, "NETWORK"), options.until is not None
-    model = load_model(path, weights=False, size=size, part=part).until(options.until)
-    read = read_options(options, gray=model.gray, channels=model.channels)
+    prepare = {} if size is None else {"size": size}
+    model = load_model(path, weights=False, prepare=prepare, part=part).until(options.until)
+    read = read_options(options, **model.reading())
     shape = _input_shape(model, options, read)
     if options.trace is None:
         _print_plan(model, shape, options)
@@ -125,17 +126,17 @@ def _input_shape(model: Model, options: PlanOptions, read: ReadOptions) -> tuple
 
     image = options.image
     stored = None if image is None else read_shape(local_path(image, "--image"), read)
-    channels = stored[2] if stored else (1 if model.gray else 3)
+    channels = stored[2] if stored else model.channels or 3
     if options.input is not None:
         height, width, channels = (*options.input, channels)[:3]
-    elif model.size is not None:
-        height, width = model.size
+    elif model.input.size is not None:
+        height, width = model.input.size
     elif stored is not None:
         height, width = stored[:2]
     else:
         raise click.UsageError("--input HxWxC or --image IMAGE is needed: the size of an image.")
     # Of a colour image a grey network takes the luminance first.
-    return height, width, 1 if model.gray and channels == 3 else channels
+    return height, width, 1 if model.channels == 1 and channels == 3 else channels
 
 
 def _print_plan(model: Model, shape: tuple[int, int, int], options: PlanOptions) -> None:

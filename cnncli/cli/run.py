@@ -13,6 +13,7 @@ from cnncli.cli.command import Command, OptionGroup, option
 from cnncli.cli.options import (
     BatchOptions,
     ImageOptions,
+    InputOptions,
     LayerResultOptions,
     network_argument,
     until_option,
@@ -49,7 +50,11 @@ class NetworkOptions(OptionGroup):
 
 @click.command(cls=Command, own_section="Network", epilog=EXAMPLES)
 def run(
-    options: NetworkOptions, images: ImageOptions, batch: BatchOptions, results: LayerResultOptions
+    options: NetworkOptions,
+    inputs: InputOptions,
+    images: ImageOptions,
+    batch: BatchOptions,
+    results: LayerResultOptions,
 ) -> int:
     """Run a network on images and show what its layers see.
 
@@ -58,12 +63,12 @@ def run(
     labelled sheet; a folder, or a template with {layer}, gets a sheet for every layer, and {map}
     a file for every map. An .npz file gets all layers' values.
     """
-    from cnncli.io.urls import local_path
-    from cnncli.network.load import load_model
+    from cnncli.cli.networks import load_network
 
+    prepare, picture = inputs.prepare(), next(iter(batch.images), None)
     part = options.until is not None or bool(options.layers)
     with show_steps(results.quiet):
-        model = load_model(local_path(options.network, "NETWORK"), part=part).until(options.until)
+        model = load_network(options.network, prepare, picture, part).until(options.until)
     layers = _layers_written(model.network, [model.find(name) for name in options.layers])
     several = len(set(options.layers)) > 1
     return run_batch(model, images, batch, results, layers=layers, several=several)

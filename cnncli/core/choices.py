@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 NAMED_PADDINGS: Final = ("same", "same-lower", "valid")
+FITS: Final = ("stretch", "crop", "pad")
 PAD_MODES: Final = ("zeros", "edge", "reflect", "symmetric", "wrap")
 PAD_MODE_NAMES: Final = ("auto", *PAD_MODES)
 """What can be asked for; `borders.border_mode` says what auto is."""

@@ -410,9 +410,10 @@ def _from_array(array: np.ndarray, options: ReadOptions, name: str) -> Picture:
     if batch.dtype.name not in _ARRAY_SCALES:
         check_decoded(batch.size * (8 if _is_wide(batch.dtype) else 4), options, name)
     pixels, scale = _array_pixels(batch)
-    notes = _order_notes(array) + resize_notes(batch.shape[1:3], options.size)
+    notes = _order_notes(array) + resize_notes(batch.shape[1:3], options.size, options.fit)
     if array.dtype.kind in "iu" and scale == 1.0:
-        notes += (INTEGERS_NOTE,)
+        scale = options.whole_scale
+        notes += (INTEGERS_NOTE,) if scale == 1.0 else ()
     return _prepared(Picture(pixels, scale, False, array.ndim == 4, notes, name), options)
 
 
@@ -420,9 +421,12 @@ def _prepared(picture: Picture, options: ReadOptions) -> Picture:
     if options.size is not None:
         height, width = options.size
         check_pixels(len(picture.pixels) * height * width, options.max_pixels, picture.name)
-        picture = replace(picture, pixels=resize(picture.pixels, options.size))
+        picture = replace(picture, pixels=resize(picture.pixels, options.size, options.fit))
     picture = _luminance(picture) if options.gray else picture
-    return _with_channels(picture, options.channels) if picture.is_picture else picture
+    picture = _with_channels(picture, options.channels) if picture.is_picture else picture
+    if options.bgr and picture.shape[3] == 3:
+        picture = replace(picture, pixels=np.ascontiguousarray(picture.pixels[..., ::-1]))
+    return picture
 
 
 def _with_channels(picture: Picture, wanted: int | None) -> Picture:

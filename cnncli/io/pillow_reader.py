@@ -264,7 +264,7 @@ def _decode(stream: BinaryIO, kind: str, options: ReadOptions, name: str) -> Sam
         decoded = image.size
         notes += _turned_upright(image)
         width, height = stored if image.size == decoded else stored[::-1]
-        notes += resize_notes((height, width), options.size)
+        notes += resize_notes((height, width), options.size, options.fit)
         samples = _samples(image, layout, name)
         if options.restore is not None:
             return _with_record(samples, image, options, name)

@@ -39,6 +39,12 @@ class ReadOptions:
         The most bytes that an image and what is made of it may take; default: what is available.
     size : (int, int), optional
         Rows and columns that the image is resized to.
+    fit : {"stretch", "crop", "pad"}
+        What is done to an image of another shape, as in `resize`.
+    bgr : bool
+        Whether the three channels of colour are turned, blue first.
+    whole_scale : float
+        What whole numbers without a scale of their own, such as int32 arrays, are divided by.
     """
 
     gray: bool = False
@@ -50,3 +56,6 @@ class ReadOptions:
     max_input_bytes: int = MAX_INPUT_BYTES
     max_memory: int | None = None
     size: tuple[int, int] | None = None
+    fit: str = "stretch"
+    bgr: bool = False
+    whole_scale: float = 1.0

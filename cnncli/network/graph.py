@@ -24,6 +24,7 @@ from cnncli.network.layers import (
     StripStage,
 )
 from cnncli.network.layers.base import has_strips
+from cnncli.network.preparation import Preparation
 from cnncli.render.options import MapGroup
 
 SOURCE: Final = "input"
@@ -34,6 +35,8 @@ MAX_CHANNELS: Final = 2**20
 
 SIZE_UNKNOWN: Final = "the size of the picture must be known"
 """Why a file that leaves the size open may not be read to its end."""
+
+SIZE_HINT: Final = "--size H,W"
 
 NORMALIZE: Final = "normalize"
 """Name of the layer that scales the input as a network's file says."""
@@ -333,10 +336,8 @@ class Model:
     ----------
     network : Network
         With the scale of its input, where there is one, as the first layer `NORMALIZE`.
-    gray : bool
-        Whether it takes luminance.
-    size : (int, int), optional
-        Rows and columns that images are resized to first.
+    input : Preparation
+        What is done to images first.
     files : tuple of Path
         All files that it was read from.
     notes : tuple of str
@@ -351,11 +352,12 @@ class Model:
         If it could not: the last layer before that.
     channels : int, optional
         How many channels its pictures must have: 1 or 3.
+    classes : tuple of str
+        Names of what the last layer's channels stand for, if the file has them.
     """
 
     network: Network
-    gray: bool = False
-    size: tuple[int, int] | None = None
+    input: Preparation = field(default_factory=Preparation)
     files: tuple[Path, ...] = ()
     notes: tuple[str, ...] = ()
     aliases: Mapping[str, str] = field(default_factory=dict)
@@ -363,6 +365,25 @@ class Model:
     stopper: str = ""
     readable: str = ""
     channels: int | None = None
+    classes: tuple[str, ...] = ()
+
+    def reading(self, gray: bool = False) -> dict[str, Any]:
+        """Return how images are read for it, as fields of `ReadOptions`.
+
+        Parameters
+        ----------
+        gray : bool
+            Whether they become luminance in any case.
+        """
+        own = self.input
+        return {
+            "gray": gray or own.gray,
+            "channels": self.channels,
+            "size": own.size,
+            "fit": own.fit,
+            "bgr": own.bgr,
+            "whole_scale": own.scale if own.whole else 1.0,
+        }
 
     def find(self, name: str) -> str:
         """Return the layer that a name stands for.

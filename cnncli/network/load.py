@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
-from cnncli.core.geometry import Pair
 from cnncli.errors import FileProblem
-from cnncli.network.graph import SIZE_UNKNOWN, Model
+from cnncli.network.graph import SIZE_HINT, SIZE_UNKNOWN, Model
 from cnncli.network.input_channels import wanted_channels
 from cnncli.system import progress
 
@@ -26,7 +26,7 @@ def load_model(
     path: Path,
     *,
     weights: bool = True,
-    size: Pair | None = None,
+    prepare: Mapping[str, Any] | None = None,
     part: bool = False,
     part_option: str = "--until",
 ) -> Model:
@@ -39,8 +39,8 @@ def load_model(
     weights : bool
         False reads no more of the files of weights than the headers of their arrays; filters then
         have shapes, but no values.
-    size : (int, int), optional
-        Rows and columns that images are resized to, in place of what the file says.
+    prepare : mapping of str to object, optional
+        Fields of `Preparation` in place of what the file says.
     part : bool
         Whether a part will do, if the file cannot be read to its end.
     part_option : str
@@ -67,10 +67,12 @@ def load_model(
         endings = " or ".join(_READERS)
         raise FileProblem(f"a network file must end in {endings}", path=path)
     progress.set_step("reading the network")
-    model: Model = import_module(reader).read(path, weights=weights, size=size)
+    model: Model = import_module(reader).read(path, weights=weights, prepare=prepare)
     if model.stopper and not part:
         hint = f"{part_option} {model.readable} takes the part that can be read"
         if SIZE_UNKNOWN in model.stopper:
-            hint = "--size H,W"
+            hint = SIZE_HINT
         raise FileProblem(model.stopper, hint=hint, path=path)
-    return replace(model, channels=wanted_channels(model.network, model.size))
+    known = 1 if model.input.gray else model.channels
+    wanted = known or wanted_channels(model.network, model.input.size)
+    return replace(model, channels=wanted)

@@ -14,7 +14,6 @@ import numpy as np
 
 from cnncli.core.arrays import FloatArray, Shape
 from cnncli.core.borders import asked_mode
-from cnncli.core.geometry import Pair
 from cnncli.errors import CnnCliError, FileProblem, OptionError, among, quote
 from cnncli.filters import files, filter
 from cnncli.filters.builtin_names import builtin_names
@@ -38,10 +37,18 @@ from cnncli.network.layers import (
     Layer,
     MergeLayer,
     PadChannelsLayer,
-    ScaleLayer,
     SliceLayer,
 )
-from cnncli.network.toml_schema import COMMON, INPUT, TYPES, error_context, in_file, read_fields
+from cnncli.network.preparation import Preparation
+from cnncli.network.toml_schema import (
+    COMMON,
+    INPUT,
+    TOP,
+    TYPES,
+    error_context,
+    in_file,
+    read_fields,
+)
 
 MAX_BYTES: Final = 2**20
 MAX_LAYERS: Final = 1_000
@@ -53,7 +60,7 @@ _DECIMAL: Final = re.compile(r"(?<![\w.\"'-])\d+\.\d+(?:[eE][+-]?\d+)?(?![\w.])"
 _SIDE: Final = 2**40
 
 
-def read(path: Path, *, weights: bool = True, size: Pair | None = None) -> Model:
+def read(path: Path, *, weights: bool = True, prepare: Mapping[str, Any] | None = None) -> Model:
     """Read a network file; see `cnncli.network.load.load_model`.
 
     Examples
@@ -69,22 +76,25 @@ def read(path: Path, *, weights: bool = True, size: Pair | None = None) -> Model
     with in_file(path):
         document = _parse(data)
         for name in document:
-            if name not in ("input", "layers"):
-                raise FileProblem(f"no table {quote(name)}{among(name, ('input', 'layers'))}")
+            if name not in TOP:
+                raise FileProblem(f"no table {quote(name)}{among(name, TOP)}")
         arrays = WeightFiles(os.path.dirname(path), weights)
         with error_context("[input]"):
-            prepared = read_fields(_table(document.get("input", {})), INPUT)
-            first = _normalize(prepared, arrays)
+            fields = read_fields(_table(document.get("input", {})), INPUT)
+            own = Preparation(**fields)
+            prepared = own.changed(prepare or {})
+            first = _normalize(prepared)
         nodes = _nodes(document.get("layers"), arrays, first)
         model = Model(
             Network(tuple(nodes)),
-            prepared.get("gray", False),
-            prepared.get("size"),
+            prepared,
             tuple(dict.fromkeys([path, *arrays.files])),
             tuple(arrays.notes),
+            classes=_classes(document.get("classes", ()), path),
         )
-        check_chain(model)
-    return model if size is None else replace(model, size=size)
+        # By the size that the file gives: another one is no fault of the file.
+        check_chain(replace(model, input=own))
+    return model
 
 
 def check_chain(model: Model) -> None:
@@ -111,7 +121,7 @@ def _channel_counts(model: Model) -> list[int]:
 
     Every layer gives ``a * n + b`` channels for an input of n: what a layer needs tells n.
     """
-    if model.gray:
+    if model.input.gray:
         return [1]
     channels: dict[str, tuple[int, int]] = {SOURCE: (1, 0)}
     counts = [3, 1]
@@ -145,7 +155,7 @@ def _needs(layer: Layer | MergeLayer) -> list[int]:
 
 def _misfit(model: Model, channels: int) -> tuple[int, str, CnnCliError] | None:
     """Return the first layer that does not fit an input of that many channels, and why."""
-    size = model.size or (_SIDE, _SIDE)
+    size = model.input.size or (_SIDE, _SIDE)
     shapes: dict[str, Shape] = {SOURCE: (1, *size, channels)}
     for index, node in enumerate(model.network.nodes):
         try:
@@ -153,7 +163,7 @@ def _misfit(model: Model, channels: int) -> tuple[int, str, CnnCliError] | None:
         except CnnCliError as error:
             return index, node.name, error
         # Without a size only channels are known: each layer meets an input as large as any.
-        shapes[node.name] = shape if model.size else (1, _SIDE, _SIDE, shape[3])
+        shapes[node.name] = shape if model.input.size else (1, _SIDE, _SIDE, shape[3])
     return None
 
 
@@ -212,22 +222,25 @@ def _table(value: Any) -> dict[str, Any]:
     return value
 
 
-def _normalize(prepared: Mapping[str, Any], arrays: WeightFiles) -> list[Node]:
+def _normalize(prepared: Preparation) -> list[Node]:
     """Return the layer of ``x = (x * scale - mean) / std``, if there is anything to do."""
-    if not {"scale", "mean", "std"} & set(prepared):
-        return []
-    scale = np.full(1, prepared.get("scale", 1.0))
-    mean = arrays.numbers("mean", prepared.get("mean", 0.0))
-    std = arrays.numbers("std", prepared.get("std", 1.0))
-    if not std.all():
-        raise FileProblem("std must not contain 0")
-    if len({mean.size, std.size} - {1}) > 1:
-        raise FileProblem(f"mean and std must have the same length, got {mean.size} and {std.size}")
-    with np.errstate(over="ignore"):
-        factor, offset = np.broadcast_arrays(scale / std, -mean / std)
-    if not (np.isfinite(factor).all() and np.isfinite(offset).all()):
-        raise FileProblem("scale / std and mean / std must be finite")
-    return [Node(NORMALIZE, ScaleLayer(factor, offset), (SOURCE,))]
+    layer = prepared.layer()
+    return [] if layer is None else [Node(NORMALIZE, layer, (SOURCE,))]
+
+
+def _classes(value: Any, path: Path) -> tuple[str, ...]:
+    """Return names of classes: a list of them, or a text file with one a line."""
+    if isinstance(value, str) and value:
+        with error_context("classes"):
+            data = _content(path.parent / value)
+            try:
+                lines = data.decode("utf-8").splitlines()
+            except UnicodeDecodeError:
+                raise FileProblem("the file of names must be text in UTF-8") from None
+        value = [line.strip() for line in lines if line.strip()]
+    if not isinstance(value, list | tuple) or not all(isinstance(name, str) for name in value):
+        raise FileProblem("classes must be a list of names, or a text file with one a line")
+    return tuple(value)
 
 
 def _nodes(tables: Any, arrays: WeightFiles, first: Sequence[Node]) -> list[Node]:

@@ -170,6 +170,12 @@ def _listed(value: Any, count: int) -> list[Any]:
     return values if len(values) in (1, count) else [None]
 
 
+def _is_numbers(value: Any) -> bool:
+    return _is_finite(value) or (
+        isinstance(value, list) and bool(value) and all(map(_is_finite, value))
+    )
+
+
 def _is_weights(value: Any) -> bool:
     return isinstance(value, str | list) and bool(value)
 
@@ -324,6 +330,9 @@ TYPES: Final[dict[str, dict[str, Field]]] = {
 }
 """Fields of each type of layer."""
 
+TOP: Final = ("input", "layers", "classes")
+"""What stands at the top of a network file."""
+
 INPUT: Final[dict[str, Field]] = {
     "gray": _FLAG,
     "size": Field(
@@ -331,8 +340,11 @@ INPUT: Final[dict[str, Field]] = {
         f"[H, W] {_LIMITS.format(1)}",
         convert=_as_tuple,
     ),
+    "fit": _one_of(choices.FITS),
+    "bgr": _FLAG,
     "scale": _NUMBER,
-    "mean": Field(_is_array, "a number or a list of numbers"),
-    "std": Field(_is_array, "a number or a list of numbers, none of them 0"),
+    "mean": Field(_is_numbers, "a number or a list of numbers", convert=_as_tuple),
+    "std": Field(_is_numbers, "a number or a list of numbers, none of them 0", convert=_as_tuple),
+    "whole": _FLAG,
 }
 """Fields of ``[input]``."""

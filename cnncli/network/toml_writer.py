@@ -18,7 +18,7 @@ from cnncli.filters.files import split_key
 from cnncli.filters.filter import Filter
 from cnncli.io import atomic
 from cnncli.network.graph import NORMALIZE, SOURCE, Model, Node
-from cnncli.network.layers import ConvLayer, FloatArray, ScaleLayer
+from cnncli.network.layers import ConvLayer, FloatArray
 from cnncli.network.toml_reader import MAX_BYTES, MAX_LAYERS
 from cnncli.system.progress import set_step
 
@@ -29,7 +29,7 @@ _ESCAPES: Final = {'"': '\\"', "\\": "\\\\"}
 
 
 def write_network(
-    model: Model, weights: str, prepare: Mapping[str, Any] | None = None, comment: str = ""
+    model: Model, weights: str, comment: str = ""
 ) -> tuple[str, dict[str, FloatArray]]:
     """Return a network as the text of a network file, and the arrays the text names.
 
@@ -40,9 +40,6 @@ def write_network(
     weights : str
         The file of the arrays, ``.npz`` or ``.safetensors``, as the network file shall name it:
         relative to itself.
-    prepare : mapping, optional
-        ``scale``, ``mean`` and ``std`` of the input, as they shall be written. Default: those of
-        the model's layer `NORMALIZE`, if it has one.
     comment : str
         First lines of the file.
 
@@ -76,7 +73,8 @@ def write_network(
     set_step("gathering the weights")
     nodes = [node for node in model.network.nodes if node.name != NORMALIZE]
     paragraphs = [[f"# {line}" for line in comment.splitlines()]]
-    paragraphs.append(_table("[input]", _input_fields(model, prepare)))
+    paragraphs.append([f"classes = {_value(model.classes)}"] if model.classes else [])
+    paragraphs.append(_table("[input]", model.input.given.items()))
     before = SOURCE
     for node in nodes:
         paragraphs.append(_table("[[layers]]", _layer_fields(node, before, store)))
@@ -141,21 +139,6 @@ class _Store:
         if bank.maps == 1:
             return self.put(key, bank.weights[..., 0])
         return [self.put(f"{key}.{index}", bank.weights[..., index]) for index in range(bank.maps)]
-
-
-def _input_fields(model: Model, prepare: Mapping[str, Any] | None) -> Iterator[tuple[str, Any]]:
-    if model.gray:
-        yield "gray", True
-    if model.size is not None:
-        yield "size", model.size
-    first = model.network.nodes[0]
-    if prepare is None and first.name == NORMALIZE and isinstance(first.layer, ScaleLayer):
-        # x * factor + offset is (x - mean) / std.
-        std = 1 / first.layer.factor.astype(np.float64)
-        prepare = {"mean": -first.layer.offset * std, "std": std}
-    for key, value in (prepare or {}).items():
-        if value is not None:
-            yield key, np.asarray(value, np.float64).tolist()
 
 
 def _layer_fields(node: Node, before: str, store: _Store) -> Iterator[tuple[str, Any]]:
@@ -257,7 +240,6 @@ def save_network(
     path: Path,
     weights: Path,
     *,
-    prepare: Mapping[str, Any] | None = None,
     comment: str = "",
     overwrite: bool = False,
 ) -> dict[str, FloatArray]:
@@ -269,7 +251,7 @@ def save_network(
         None of the files that it was read from is replaced.
     path, weights : Path
         The network file, and the ``.npz`` or ``.safetensors`` file that it names.
-    prepare, comment
+    comment
         As in `write_network`.
     overwrite : bool
         Whether files of these names may be replaced.
@@ -301,7 +283,7 @@ def save_network(
         if os.path.realpath(file) in read:
             raise FileProblem("it is an input, and inputs are never replaced", path=file)
     name = os.path.relpath(weights, path.parent)
-    text, arrays = write_network(model, name, prepare, comment)
+    text, arrays = write_network(model, name, comment)
     layers = len(model.network.nodes)
     if layers > MAX_LAYERS or len(text.encode()) > MAX_BYTES:
         raise FileProblem(f"a network of {layers} layers is too large for a file", path=path)

@@ -12,7 +12,7 @@ import numpy as np
 from cnncli._version import __version__
 from cnncli.core.geometry import Pair
 from cnncli.errors import OptionError, quote
-from cnncli.io.images import Picture, ReadOptions, read_image, read_shape
+from cnncli.io.images import Picture, ReadOptions, read_image
 from cnncli.io.writers import encode
 from cnncli.network.graph import input_groups
 from cnncli.network.load import Model
@@ -106,13 +106,9 @@ def write_trace(job: TraceRequest) -> TraceResult:
 
 def _picture(job: TraceRequest) -> tuple[Picture, tuple[str, ...]]:
     """The image in its colours, as large as the network's input."""
-    size = job.shape[:2]
-    stored = read_shape(job.image, job.read)[:2]
-    picture = read_image(job.image, replace(job.read, gray=False, size=size))
-    if stored == size:
-        return picture, picture.notes
-    old, new = (f"{height}x{width}" for height, width in (stored, size))
-    return picture, (*picture.notes, f"{old} pixels resized to {new}")
+    options = replace(job.read, gray=False, channels=None, bgr=False, size=job.shape[:2])
+    picture = read_image(job.image, options)
+    return picture, picture.notes
 
 
 def _levels(picture: Picture) -> np.ndarray:

@@ -63,9 +63,9 @@ def test_input_section_by_options() -> None:
         **{"size": [20, 30], "scale": 255.0},
         **{"mean": [1.0, 2.0, 3.0], "std": 2.0},
     }
-    assert load_model(Path("own.toml")).size == (20, 30)
+    assert load_model(Path("own.toml")).input.size == (20, 30)
     run_cli("convert", "net.toml", "-o", "square.toml", "--size", 16)
-    assert load_model(Path("square.toml")).size == (16, 16)
+    assert load_model(Path("square.toml")).input.size == (16, 16)
 
 
 def test_other_place_of_weights() -> None:

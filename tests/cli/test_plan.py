@@ -269,7 +269,7 @@ def test_trace_on_a_picture_of_another_size(args: list[str]) -> None:
     Path("net.toml").write_text(("" if args else "[input]\nsize = [10, 11]\n") + NET)
     result = run_cli(*TRACE, "conv2:1,1", *args, "-o", "field.jpg")
     assert "of 10x11 pixels" in result.stderr
-    assert "20x33 pixels resized to 10x11" in result.stderr
+    assert "resized from 20x33 to 10x11" in result.stderr
 
 
 @pytest.mark.parametrize(

@@ -95,7 +95,7 @@ def test_who_wants_less_motion_gets_single_steps(show: Opener) -> None:
 def net() -> tuple[Any, Picture, PageData]:
     model = load_model(REPOSITORY / "examples" / "digits.toml")
     digit = REPOSITORY / "examples" / "digits" / "7.png"
-    picture = read_image(digit, ReadOptions(gray=True, size=model.size))
+    picture = read_image(digit, ReadOptions(gray=True, size=model.input.size))
     data = network_page_data(model.network, picture, "pool2", Unit((1, 0), 5), title="digits.toml")
     return model.network, picture, data
 

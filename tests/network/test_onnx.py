@@ -217,13 +217,13 @@ def test_the_first_output_comes_last() -> None:
 )
 def test_input(shape: Any, size: Any, gray: bool) -> None:
     found = load(model([node("Relu", "x", "y")], shape=shape))
-    assert (found.size, found.gray) == (size, gray)
+    assert (found.input.size, found.channels == 1) == (size, gray)
     assert found.notes == ()
 
 
 def test_open_channels_are_those_of_the_first_convolution() -> None:
     made = model([node("Conv", "x W", "y")], {"W": numbers(2, 1, 3, 3)}, ("n", "c", "h", "w"))
-    assert load(made).gray
+    assert load(made).channels == 1
 
 
 def test_dense_layers_need_a_size() -> None:
@@ -231,8 +231,8 @@ def test_dense_layers_need_a_size() -> None:
     made = model(nodes, {"W": numbers(4 * 5 * 6, 2)}, (1, 4, "h", "w"))
     found = load(made)
     assert "the size of the picture must be known" in found.missing["y"]
-    whole = load(made, size=(5, 6))
-    assert whole.size == (5, 6)
+    whole = load(made, prepare={"size": (5, 6)})
+    assert whole.input.size == (5, 6)
     assert whole.network.output_shape((1, 5, 6, 4)) == (1, 5, 6, 4)
     assert whole.network.until("y").output_shape((1, 5, 6, 4)) == (1, 1, 1, 2)
 

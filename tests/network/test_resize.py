@@ -159,7 +159,7 @@ BAD: dict[str, tuple[Layer, str]] = {
     "padding": (transpose(padding=5), "leaves nothing"),
     "named padding": (transpose(padding="same"), "must be numbers"),
     "values": (PadChannelsLayer(np.ones((1, 1))), "list of numbers"),
-    "divisor": (QuotientLayer(np.zeros(1)), "no 0"),
+    "divisor": (QuotientLayer(np.zeros(1)), "not contain 0"),
 }
 
 

@@ -145,7 +145,7 @@ def test_input_section_scales_in_front_of_all_that_read_the_input() -> None:
         "[input]\ngray = true\nsize = [4, 6]\nscale = 255\nmean = 100.0\nstd = [50]\n"
         '[[layers]]\ntype="pool"\nsize=1\n[[layers]]\ntype="add"\ninputs=["input", "pool1"]\n'
     )
-    assert (found.gray, found.size) == (True, (4, 6))
+    assert (found.input.gray, found.input.size) == (True, (4, 6))
     assert found.network.names == ("normalize", "pool1", "add1")
     assert found.network.nodes[2].inputs == ("normalize", "pool1")
     X = RNG.random((1, 4, 6, 1))
@@ -315,7 +315,7 @@ def test_what_is_no_network_file(name: str) -> None:
 
 def test_sizes_wait_for_the_image_where_none_is_given() -> None:
     # 7x7 fits no input of 4 rows, yet many others.
-    assert model(f"{POOL}size = 7").size is None
+    assert model(f"{POOL}size = 7").input.size is None
 
 
 def test_a_file_that_is_not_there_is_named_once(empty_folder: Path) -> None:

@@ -33,6 +33,7 @@ from cnncli.network.layers import (
 )
 from cnncli.network.load import load_model
 from cnncli.network.passes import forward
+from cnncli.network.preparation import Preparation
 from cnncli.network.toml_writer import check_files, encode_weights, write_network
 
 RNG = np.random.default_rng(70)
@@ -124,7 +125,8 @@ def values(network: Network, channels: int = 3) -> dict[str, Any]:
 
 def check_same(found: Model, written: Model) -> None:
     """Compare two models to the last bit of what they compute, and their input sections."""
-    assert (found.gray, found.size) == (written.gray, written.size)
+    assert found.input.given == written.input.given
+    assert found.classes == written.classes
     assert found.network.nodes
     assert [(n.name, type(n.layer), n.inputs) for n in found.network.nodes] == [
         (n.name, type(n.layer), n.inputs) for n in written.network.nodes
@@ -177,21 +179,35 @@ def test_joins(tmp_path: Path) -> None:
 
 
 def test_input_section(tmp_path: Path) -> None:
-    first = Node(
-        NORMALIZE, ScaleLayer(np.array([4.0, 2.0, 0.5]), np.array([1.0, 0, -2])), (SOURCE,)
+    prepared = Preparation(
+        **{"gray": True, "size": (20, 30), "fit": "crop", "scale": 255.0, "mean": 0.25},
+        **{"std": 2.0, "whole": True},
     )
-    node = Node("max", PoolLayer(), (NORMALIZE,))
-    model = Model(Network((first, node)), size=(20, 30))
-    check_same(read_back(model, tmp_path), model)
-    gray = Model(Network((Node("max", PoolLayer(), (SOURCE,)),)), gray=True)
-    assert read_back(gray, tmp_path).gray
+    layer = prepared.layer()
+    assert layer is not None
+    nodes = Node(NORMALIZE, layer, (SOURCE,)), Node("max", PoolLayer(), (NORMALIZE,))
+    model = Model(Network(nodes), prepared, classes=("cat", 'a "dog"'))
+    text, _ = write_network(model, "w.npz")
+    assert tomllib.loads(text)["input"] == {
+        **{"gray": True, "size": [20, 30], "fit": "crop", "scale": 255.0, "mean": 0.25},
+        **{"std": 2.0, "whole": True},
+    }
+    (tmp_path / "net.toml").write_text(text)
+    found = load_model(tmp_path / "net.toml")
+    assert (found.input, found.classes) == (prepared, model.classes)
+    X = np.random.default_rng(71).random((1, 9, 8, 1))
+    np.testing.assert_array_equal(
+        forward(found.network, X).values["max"], forward(model.network, X).values["max"]
+    )
 
 
-def test_preparation_is_written_as_it_is_given(tmp_path: Path) -> None:
-    prepare = {"scale": 255.0, "mean": (1.5, 2, 3), "std": None}
-    text, _ = write_network(Model(Network.chain(PoolLayer())), "w.npz", prepare)
-    assert tomllib.loads(text)["input"] == {"scale": 255.0, "mean": [1.5, 2.0, 3.0]}
-    found = read_back(Model(Network.chain(PoolLayer())), tmp_path, prepare=prepare)
+def test_means_of_each_channel(tmp_path: Path) -> None:
+    prepared = Preparation(scale=255.0, mean=(1.5, 2.0, 3.0), bgr=True)
+    layer = prepared.layer()
+    assert layer is not None
+    nodes = Node(NORMALIZE, layer, (SOURCE,)), Node("max", PoolLayer(), (NORMALIZE,))
+    found = read_back(Model(Network(nodes), prepared), tmp_path)
+    assert found.input == prepared
     X = np.full((1, 2, 2, 3), 0.5)
     expected = [127.5 - 1.5, 127.5 - 2, 127.5 - 3]
     np.testing.assert_allclose(forward(found.network, X).values[NORMALIZE][0, 0, 0], expected)

@@ -185,7 +185,7 @@ def test_a_shape_that_the_picture_gives() -> None:
     made = model(nodes, constants, ("n", 4, "h", "w"))
     for shape in ((1, 4, 9, 8), (2, 4, 17, 30)):
         check(made, picture(*shape))
-    assert load(made).size is None
+    assert load(made).input.size is None
 
 
 def test_a_size_that_must_be_given() -> None:
@@ -199,4 +199,9 @@ def test_a_size_that_must_be_given() -> None:
     without = model([node("Flatten", "x", "f"), nodes[2]], constants, (1, 4, "h", "w"))
     with pytest.raises(FileProblem, match="the size of the picture must be known"):
         load(without)
-    assert load(without, size=(5, 6)).network.output_shape((1, 5, 6, 4)) == (1, 1, 1, 2)
+    assert load(without, prepare={"size": (5, 6)}).network.output_shape((1, 5, 6, 4)) == (
+        1,
+        1,
+        1,
+        2,
+    )

@@ -8,8 +8,9 @@ the layer before them. A name that is both a node's and a value's means the valu
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -18,19 +19,20 @@ import numpy as np
 from cnncli.core.geometry import Pair
 from cnncli.errors import CnnCliError, FileProblem, quote
 from cnncli.filters.filter import Filter, safe_name
-from cnncli.network.graph import NORMALIZE, SIZE_UNKNOWN, SOURCE, Model, Network, Node
+from cnncli.network.graph import NORMALIZE, SIZE_HINT, SIZE_UNKNOWN, SOURCE, Model, Network, Node
 from cnncli.network.layers import ConvLayer, PoolLayer, ResizeLayer
 from cnncli.network.onnx.constants import evaluate_constant
 from cnncli.network.onnx.model import OnnxGraph, OnnxNode, read_graph
 from cnncli.network.onnx.operators import OPERATORS
 from cnncli.network.onnx.values import Array, BuiltLayer, NodeInputs, Signal, UnsupportedNode
-from cnncli.system.progress import track
+from cnncli.network.preparation import PIXEL_SCALES, Preparation
 
 Sides = tuple[int | None, int | None]
 """Rows and columns of a picture, as far as they are known."""
 
 # Larger than any window, so that only channels can fail to fit.
 _SIDE: Final = 2**40
+_BEFORE: Final = (SOURCE, NORMALIZE)
 _PICTURES: Final = (1, 3)
 _TRIED: Final = ((97, 131), (160, 224), (231, 188))
 """Sizes of pictures, even and odd, that tell whether a network depends on the size."""
@@ -41,7 +43,7 @@ _ELEMENTWISE: Final = (
 """Operators that leave the order of the axes open."""
 
 
-def read(path: Path, *, weights: bool = True, size: Pair | None = None) -> Model:
+def read(path: Path, *, weights: bool = True, prepare: Mapping[str, Any] | None = None) -> Model:
     """Return the network of an ONNX file, as far as cnncli has layers for its nodes.
 
     Parameters
@@ -49,8 +51,8 @@ def read(path: Path, *, weights: bool = True, size: Pair | None = None) -> Model
     path : Path
     weights : bool
         As in `cnncli.network.load.load_model`.
-    size : (int, int), optional
-        Rows and columns of the input, for a file that leaves them open.
+    prepare : mapping of str to object, optional
+        Fields of `Preparation` in place of what the file says.
 
     Returns
     -------
@@ -65,36 +67,51 @@ def read(path: Path, *, weights: bool = True, size: Pair | None = None) -> Model
         its first node already cannot be read.
     """
     graph = read_graph(path, weights)
+    prepare = prepare or {}
     name, picture, sides = _input(graph)
-    picture = picture if size is None else replace(picture, size=size)
-    model, builder = _built(graph, name, picture, weights)
+    picture = replace(picture, size=prepare.get("size", picture.size))
+    prepared = _preparation(graph, name, picture).changed(prepare)
+    make = partial(_built, graph, name, picture, prepared, weights)
+    model, builder = make()
     if model.stopper and picture.size is None and builder.needs_size:
-        return _of_any_size(graph, name, picture, weights, sides) or model
+        return _of_any_size(make, picture, sides) or model
     return model
 
 
-def _built(graph: OnnxGraph, name: str, picture: Signal, weights: bool) -> tuple[Model, _Builder]:
-    builder = _Builder(graph, name, picture, weights)
-    for node in track(graph.nodes, "reading the nodes of the model", len(graph.nodes)):
+def _preparation(graph: OnnxGraph, name: str, picture: Signal) -> Preparation:
+    """Return what a graph says of its pictures: networks of whole numbers get whole numbers."""
+    whole = graph.types[name] in PIXEL_SCALES
+    scale = PIXEL_SCALES.get(graph.types[name], 1.0)
+    return Preparation(size=picture.size, scale=scale, whole=whole)
+
+
+def _built(
+    graph: OnnxGraph,
+    name: str,
+    picture: Signal,
+    prepared: Preparation,
+    weights: bool,
+    size: Pair | None = None,
+) -> tuple[Model, _Builder]:
+    picture = picture if size is None else replace(picture, size=size)
+    builder = _Builder(graph, name, picture, prepared, weights)
+    for node in graph.nodes:
         builder.add(node)
     return builder.model(), builder
 
 
 def _of_any_size(
-    graph: OnnxGraph, name: str, picture: Signal, weights: bool, sides: Sides
+    make: Callable[..., tuple[Model, _Builder]], picture: Signal, sides: Sides
 ) -> Model | None:
     """Return the model that comes out the same for pictures of several sizes; else None.
 
     So does what computes shapes from the picture's, but in the end only takes them along.
     """
-    models = []
-    for n_H, n_W in _TRIED:
-        size = sides[0] or n_H, sides[1] or n_W
-        models.append(_built(graph, name, replace(picture, size=size), weights)[0])
+    models = [make(size=(sides[0] or n_H, sides[1] or n_W))[0] for n_H, n_W in _TRIED]
     first, *others = models
     if any(model.stopper or not _same(first.network, model.network) for model in models):
         return None
-    return replace(first, size=None)
+    return first
 
 
 def _same(one: Network, other: Network) -> bool:
@@ -118,10 +135,22 @@ def _equal(one: Any, other: Any) -> bool:
 class _Builder:
     """The layers of the nodes met so far, and what every value is."""
 
-    def __init__(self, graph: OnnxGraph, source: str, picture: Signal, weights: bool) -> None:
-        self.graph, self.weights, self.picture = graph, weights, picture
-        self.values: dict[str, Signal | Array | None] = {source: picture, "": None}
+    def __init__(
+        self,
+        graph: OnnxGraph,
+        source: str,
+        picture: Signal,
+        prepared: Preparation,
+        weights: bool,
+    ) -> None:
+        self.graph, self.weights, self.prepared = graph, weights, prepared
+        self.picture = picture
         self.nodes: list[Node] = []
+        scale = prepared.layer()
+        if scale is not None:
+            self.nodes.append(Node(NORMALIZE, scale, (SOURCE,)))
+            picture = replace(picture, layer=NORMALIZE)
+        self.values: dict[str, Signal | Array | None] = {source: picture, "": None}
         self.layers: dict[str, str] = {}
         self.outputs: dict[str, str] = {}
         self.missing: dict[str, str] = {}
@@ -153,7 +182,7 @@ class _Builder:
         """Return the layer that a node works on, or the last one there is."""
         before = [self.values.get(name) for name in node.inputs]
         layers = [value.layer for value in before if isinstance(value, Signal)]
-        read = [name for name in layers if name != SOURCE] or [node.name for node in self.nodes]
+        read = [name for name in layers if name not in _BEFORE] or [n.name for n in self.nodes]
         return next(iter(read[-1:]), "")
 
     def _why_missing(self, node: OnnxNode, name: str) -> str | None:
@@ -177,7 +206,7 @@ class _Builder:
             own = self._name(node) if len(results) == 1 else self._free_name(name, node)
             value = self._add_layer(own, result) if isinstance(result, BuiltLayer) else result
             self.values[name] = value
-            if isinstance(value, Signal) and value.layer != SOURCE:
+            if isinstance(value, Signal) and value.layer not in _BEFORE:
                 self.layers.setdefault(node.name, value.layer)
                 self.outputs.setdefault(name, value.layer)
         for extra in node.outputs[len(results) :]:
@@ -250,9 +279,10 @@ class _Builder:
         """Return what was read."""
         ends = [self.outputs[name] for name in self.graph.outputs if name in self.outputs]
         stopper = self._stopper()
-        if not self.nodes:
+        if {node.name for node in self.nodes} <= {*_BEFORE}:
             reason = stopper or next(iter(self.stops), "no node works on its input")
-            raise FileProblem(reason, path=self.graph.path)
+            hint = SIZE_HINT if SIZE_UNKNOWN in reason else None
+            raise FileProblem(reason, hint=hint, path=self.graph.path)
         if ends and not any(ends[0] in node.inputs for node in self.nodes):
             self.nodes.sort(key=lambda node: node.name == ends[0])
         own = {node.name: node.name for node in self.nodes}
@@ -263,14 +293,15 @@ class _Builder:
         several = f"{self.graph.path.name}: its outputs are the layers {', '.join(ends)}"
         return Model(
             Network(tuple(self.nodes)),
-            self.picture.channels == 1,
-            self.picture.size,
+            self.prepared,
             (self.graph.path, *sorted(self.graph.constants.files)),
             (several,) if len(ends) > 1 else (),
             {name: layer for name, layer in known.items() if name != layer},
             {name: why for name, why in self.missing.items() if name and name not in known},
             stopper,
             self.stops.get(stopper, self.nodes[-1].name),
+            self.picture.channels if self.picture.channels in _PICTURES else None,
+            self.graph.classes,
         )
 
     def _stopper(self) -> str:
@@ -309,7 +340,8 @@ def _input(graph: OnnxGraph) -> tuple[str, Signal, Sides]:
     length = dict(zip(axes, shape, strict=True))
     n_H, n_W = length["h"], length["w"]
     size = None if n_H is None or n_W is None else (n_H, n_W)
-    return name, Signal(SOURCE, length["c"] or _channels(graph), size, axes), (n_H, n_W)
+    picture = Signal(SOURCE, length["c"] or _channels(graph), size, axes, graph.types[name])
+    return name, picture, (n_H, n_W)
 
 
 def _has_channels_last(graph: OnnxGraph, name: str, shape: tuple[int | None, ...]) -> bool:

@@ -5,6 +5,8 @@ Format: https://github.com/onnx/onnx/blob/main/docs/IR.md
 
 from __future__ import annotations
 
+import ast
+import json
 import math
 import os
 from collections.abc import Iterator, Mapping, Sequence
@@ -26,6 +28,11 @@ Array = np.ndarray[Any, Any]
 
 MAX_BYTES: Final = 2**31
 """What protobuf can hold in one message."""
+
+_MOST_METADATA: Final = 2**20
+
+_SCALES: Final = 4
+"""Floats up to this many are read even without weights: limits, and the scales of a resize."""
 
 OWN_DOMAINS: Final = ("", "ai.onnx")
 _FLOAT_TYPES: Final = {"FLOAT": "f4", "DOUBLE": "f8", "FLOAT16": "f2"}
@@ -75,7 +82,8 @@ class Constants:
         The model's file.
     tensors : mapping of str to TensorProto
     weights : bool
-        False: arrays of floats are placeholders, and no file beside the model is read for them.
+        False: arrays of more than a few floats are placeholders, and no file beside the model is
+        read for them.
     files : set of Path
         The files beside the model that were named.
     """
@@ -102,7 +110,7 @@ class Constants:
                 raise ValueError(f"its shape is {shape}")
             if kind not in (*_TYPES, "BFLOAT16"):
                 return None
-            small = _TYPES.get(kind) not in _FLOAT_TYPES.values() or math.prod(shape) <= 1
+            small = _TYPES.get(kind) not in _FLOAT_TYPES.values() or math.prod(shape) <= _SCALES
             dtype = np.dtype(_TYPES.get(kind, "u2"))
             external = tensor.data_location == onnx.TensorProto.EXTERNAL
             read = self.weights or small
@@ -149,6 +157,8 @@ class OnnxGraph:
     outputs : tuple of str
     types : mapping of str to str
         What the inputs hold: ``FLOAT``, ``UINT8`` and so on.
+    classes : tuple of str
+        The names of classes that the file has, as some exporters leave them.
     """
 
     path: Path
@@ -158,6 +168,7 @@ class OnnxGraph:
     inputs: Mapping[str, tuple[int | None, ...] | None]
     outputs: tuple[str, ...]
     types: Mapping[str, str]
+    classes: tuple[str, ...]
 
     @cached_property
     def computed(self) -> frozenset[str]:
@@ -249,7 +260,28 @@ def _graph(path: Path, model: Any, weights: bool) -> OnnxGraph:
         inputs={_text(value.name): _shape(value) for value in inputs},
         outputs=tuple(_text(value.name) for value in graph.output),
         types={_text(value.name): _type(value) for value in inputs},
+        classes=_classes({entry.key: entry.value for entry in model.metadata_props}),
     )
+
+
+def _classes(metadata: Mapping[str, str]) -> tuple[str, ...]:
+    """Return names of classes: a list, or a mapping of numbers to them, as JSON or as Python."""
+    for key in ("names", "classes", "class_names", "labels"):
+        text = metadata.get(key, "")[:_MOST_METADATA]
+        try:
+            value = json.loads(text)
+        except ValueError:
+            try:
+                value = ast.literal_eval(text)
+            except (ValueError, SyntaxError, MemoryError, RecursionError):
+                value = text.split(",")
+        if isinstance(value, dict):
+            numbered = {str(key): name for key, name in value.items()}
+            value = [numbered.get(str(number)) for number in range(len(numbered))]
+        names = value if isinstance(value, list | tuple) else []
+        if len(names) > 1 and all(isinstance(name, str) for name in names):
+            return tuple(name.strip() for name in names)
+    return ()
 
 
 def _in_order(nodes: Sequence[OnnxNode]) -> tuple[OnnxNode, ...]:

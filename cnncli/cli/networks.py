@@ -1,0 +1,56 @@
+"""Loads networks for commands: with the options that prepare images, and a picture's size."""
+
+from __future__ import annotations
+
+import os
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from cnncli.errors import FileProblem
+
+if TYPE_CHECKING:
+    from cnncli.network.graph import Model
+
+
+def load_network(
+    network: str,
+    prepare: dict[str, Any],
+    picture: str | None,
+    part: bool = False,
+    part_option: str = "--until",
+) -> Model:
+    """Load a network; where its file leaves the size of pictures open, the first one tells it.
+
+    Parameters
+    ----------
+    network : str
+        The file, as typed.
+    prepare : dict
+        As `load_model` takes it.
+    picture : str, optional
+        The first IMAGE as typed, which is asked only if it is a file.
+    part, part_option
+        As in `load_model`.
+    """
+    from cnncli.io.images import ReadOptions, read_shape
+    from cnncli.io.urls import local_path
+    from cnncli.network.graph import SIZE_UNKNOWN
+    from cnncli.network.load import load_model
+
+    path = local_path(network, "NETWORK")
+    load = partial(load_model, path, part=part, part_option=part_option)
+    try:
+        model = load(prepare=prepare)
+        if SIZE_UNKNOWN not in model.stopper:
+            return model
+    except FileProblem as error:
+        if SIZE_UNKNOWN not in error.message or not _is_file(picture):
+            raise
+    if not _is_file(picture):
+        return model
+    height, width, _ = read_shape(local_path(str(picture), "IMAGE"), ReadOptions())
+    return load(prepare={**prepare, "size": (height, width)})
+
+
+def _is_file(picture: str | None) -> bool:
+    return picture is not None and os.path.isfile(picture)

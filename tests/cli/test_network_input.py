@@ -1,0 +1,231 @@
+"""How networks get their pictures: size, fit, scale, mean, std, order and number of channels."""
+
+from __future__ import annotations
+
+import json
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from tests.support.shell import pixels, refused_untouched, run_cli, save, save_array, values_of
+
+RNG = np.random.default_rng(9)
+PHOTO = RNG.integers(0, 256, (12, 20, 3), np.uint8)
+SUMS = """
+[[layers]]
+name = "taken"
+type = "scale"
+
+[[layers]]
+name = "sum"
+type = "conv"
+filter = {filter}
+padding = "valid"
+"""
+COLOUR = SUMS.format(filter="[[[[1.0], [2.0], [4.0]]]]")
+GREY = SUMS.format(filter="[[[[1.0]]]]")
+GIVEN = ["--scale", 255, "--mean", "10,20,30", "--std", "2,4,8"]
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Work in a folder with networks for colour and for grey, and pictures of both."""
+    monkeypatch.chdir(tmp_path)
+    Path("net.toml").write_text(COLOUR)
+    Path("grey.toml").write_text(GREY)
+    save("photo.png", PHOTO)
+    save("grey.png", PHOTO[..., 0])
+
+
+def taken(*args: Any, network: str = "net.toml", image: str = "photo.png") -> Any:
+    """Return what the first layer of a network is given."""
+    return values_of("run", network, image, "--layer", "taken", *args)
+
+
+def test_numbers_are_those_of_the_formula() -> None:
+    expected = (PHOTO - np.array([10.0, 20, 30])) / np.array([2.0, 4, 8])
+    np.testing.assert_allclose(taken(*GIVEN), expected, rtol=1e-5, atol=1e-4)
+    turned = (PHOTO[..., ::-1] - np.array([10.0, 20, 30])) / np.array([2.0, 4, 8])
+    np.testing.assert_allclose(taken(*GIVEN, "--bgr"), turned, rtol=1e-5, atol=1e-4)
+
+
+def test_options_take_the_place_of_single_fields_of_the_file() -> None:
+    Path("net.toml").write_text("[input]\nscale = 255.0\nmean = 100.0\nbgr = true\n" + COLOUR)
+    np.testing.assert_allclose(taken(), PHOTO[..., ::-1] - 100.0, atol=1e-3)
+    np.testing.assert_allclose(taken("--mean", 0), PHOTO[..., ::-1], atol=1e-3)
+    np.testing.assert_allclose(taken("--scale", 1), PHOTO[..., ::-1] / 255 - 100, atol=1e-3)
+
+
+def resized(size: tuple[int, int], box: Any = None) -> Any:
+    """What Pillow makes of the photo."""
+    picture = Image.fromarray(PHOTO).resize(size[::-1], Image.Resampling.BILINEAR, box)
+    return np.asarray(picture) / 255
+
+
+@pytest.mark.parametrize("where", ["option", "file"])
+def test_fit(where: str) -> None:
+    def fitted(size: str, fit: str) -> Any:
+        if where == "option":
+            return taken("--size", size, "--fit", fit)
+        Path("own.toml").write_text(f'[input]\nsize = [{size}]\nfit = "{fit}"\n{COLOUR}')
+        return taken(network="own.toml")
+
+    np.testing.assert_allclose(fitted("6,6", "stretch"), resized((6, 6)), atol=1e-6)
+    middle = resized((6, 6), (4, 0, 16, 12))
+    np.testing.assert_allclose(fitted("6,6", "crop"), middle, atol=1e-6)
+    padded = fitted("10,10", "pad")
+    np.testing.assert_allclose(padded[2:8], resized((6, 10)), atol=1e-6)
+    assert not padded[:2].any() and not padded[8:].any()
+
+
+@pytest.mark.parametrize(
+    ("options", "note"),
+    [
+        (["--size", "6,10"], "resized from 12x20 to 6x10\n"),
+        (["--size", "6"], "resized from 12x20 to 6x6, stretched (see --fit)\n"),
+        (["--size", 6, "--fit", "crop"], "cropped to its middle and resized from 12x20 to 6x6\n"),
+        (["--size", 10, "--fit", "pad"], "to 10x10, 6x10 of that in black\n"),
+    ],
+)
+def test_resizing_is_said_once_with_both_sizes(options: list[Any], note: str) -> None:
+    error = run_cli("run", "net.toml", "photo.png", *options).stderr
+    assert error.count("resized") == 1 and note in error
+    error = run_cli("run", "net.toml", "photo.png", "--size", "12,20", "--overwrite").stderr
+    assert "resized" not in error
+
+
+def test_grey_runs_through_a_network_for_colour() -> None:
+    grey = PHOTO[..., :1] / 255
+    np.testing.assert_allclose(taken(image="grey.png"), np.repeat(grey, 3, 2), atol=1e-6)
+    error = run_cli("run", "net.toml", "grey.png").stderr
+    assert "grey, repeated to 3 channels" in error
+
+
+def test_colour_runs_through_a_network_for_grey() -> None:
+    luminance = PHOTO @ np.array([0.299, 0.587, 0.114]) / 255
+    found = taken(network="grey.toml")
+    np.testing.assert_allclose(found[..., 0], luminance, atol=1e-6)
+    assert "reduced to luminance" in run_cli("run", "grey.toml", "photo.png").stderr
+    alpha = np.dstack([PHOTO, np.full(PHOTO.shape[:2], 255, np.uint8)])
+    save("alpha.png", alpha)
+    np.testing.assert_allclose(taken(network="grey.toml", image="alpha.png"), found, atol=1e-6)
+    save("soft.png", np.dstack([PHOTO[..., 0], np.full(PHOTO.shape[:2], 51, np.uint8)]))
+    faint = taken(image="soft.png")
+    np.testing.assert_allclose(faint[..., 2], PHOTO[..., 0] / 255 * 0.2, atol=1e-5)
+
+
+def test_networks_that_take_either_get_what_there_is() -> None:
+    Path("any.toml").write_text('[[layers]]\nname = "taken"\ntype = "pool"\n')
+    assert taken(network="any.toml").shape == (6, 10, 3)
+    assert taken(network="any.toml", image="grey.png").shape == (6, 10, 1)
+
+
+def test_a_dry_run_and_a_plan_know_of_the_channels() -> None:
+    run_cli("run", "net.toml", "grey.png", "--dry-run")
+    shown = run_cli("plan", "net.toml", "--image", "grey.png").stdout
+    assert "12x20x3 to 12x20x1" in shown
+
+
+def test_grad_and_explain_take_them_too() -> None:
+    unit = ["grad", "net.toml", "photo.png", "--unit", "sum:0,0,0", *GIVEN, "--bgr"]
+    run_cli(*unit, "-o", "g.npy")
+    gradient = np.load("g.npy")
+    # By each pixel of 0..1, in the order that the network takes them: weight * scale / std.
+    np.testing.assert_allclose(gradient[0, 0], 255 * np.array([1 / 2, 2 / 4, 4 / 8]), rtol=1e-5)
+    assert not gradient[1:].any()
+    at = ["explain", "net.toml", "photo.png", "--layer", "taken", "--at", "2,3", "--json"]
+    steps = json.loads(run_cli(*at, *GIVEN).stdout)["steps"]
+    expected = (PHOTO[2, 3] - np.array([10.0, 20, 30])) / np.array([2.0, 4, 8])
+    np.testing.assert_allclose([step["value"] for step in steps], expected, rtol=1e-5)
+    assert "resized from 12x20 to 6x10" in run_cli(*at, "--size", "6,10").stdout
+
+
+@pytest.mark.parametrize(
+    ("command", "message"),
+    [
+        (["explain", "photo.png", "--filter", "edge", "--mean", "1"], "--mean does not go with"),
+        (["grad", "photo.png", "--filter", "edge", "--bgr"], "--bgr does not go with"),
+        (["explain", "net.toml", "photo.png", "--size", "global"], "--size of NETWORK's pictures"),
+        (["run", "net.toml", "photo.png", "--std", "0"], "--std must not contain 0"),
+        (["run", "net.toml", "photo.png", "--mean", "1,2", "--std", "1,2,3"], "the same length"),
+        (["run", "net.toml", "photo.png", "--fit", "fill"], "--fit"),
+    ],
+)
+def test_refused(command: list[str], message: str) -> None:
+    assert message in refused_untouched(*command, code=2)
+
+
+def test_convert_writes_them() -> None:
+    options = [*GIVEN, "--bgr", "--fit", "crop", "--size", "6"]
+    run_cli("convert", "net.toml", "-o", "own.toml", *options)
+    assert tomllib.loads(Path("own.toml").read_text())["input"] == {
+        **{"size": [6, 6], "fit": "crop", "bgr": True, "scale": 255.0},
+        **{"mean": [10.0, 20.0, 30.0], "std": [2.0, 4.0, 8.0]},
+    }
+    np.testing.assert_array_equal(taken(network="own.toml"), taken(*options))
+
+
+@pytest.mark.oracle
+@pytest.mark.parametrize(
+    ("kind", "image", "most"),
+    [("UINT8", "photo.png", 255), ("INT32", "photo.png", 255), ("UINT16", "deep.png", 65_535)],
+)
+def test_networks_of_whole_numbers_get_whole_numbers(kind: str, image: str, most: int) -> None:
+    from tests.support.onnxmodels import model, node, onnx
+
+    deep = RNG.integers(0, 65_536, (12, 20), np.uint16)
+    Image.fromarray(deep).save("deep.png")
+    channels = 1 if image == "deep.png" else 3
+    weights = np.eye(channels, dtype=np.float32)[:, :, None, None]
+    nodes = [node("Cast", "x", "f", to=1), node("Conv", "f W", "y")]
+    made = model(nodes, {"W": weights}, (1, channels, 12, 20), kind=getattr(onnx.TensorProto, kind))
+    Path("whole.onnx").write_bytes(made.SerializeToString())
+    expected = deep[..., None] if channels == 1 else PHOTO
+    np.testing.assert_array_equal(values_of("run", "whole.onnx", image), expected)
+    run_cli("convert", "whole.onnx", "-o", "whole.toml")
+    np.testing.assert_array_equal(values_of("run", "whole.toml", image), expected)
+    save_array("whole.npy", expected.astype(np.int32))
+    if most == 255:
+        np.testing.assert_array_equal(values_of("run", "whole.onnx", "whole.npy"), expected)
+    # Pixels that are resized or of floats are rounded.
+    save_array("floats.npy", (expected / most).astype(np.float32))
+    found = values_of("run", "whole.onnx", "floats.npy")
+    assert np.abs(found - expected).max() <= (0 if most == 255 else 1)
+    np.testing.assert_array_equal(found, np.rint(found))
+
+
+@pytest.mark.oracle
+def test_a_picture_gives_the_size_that_a_model_leaves_open() -> None:
+    from tests.support.onnxmodels import model, node
+
+    nodes = [node("Flatten", "x", "f"), node("Gemm", "f W", "y")]
+    W = RNG.normal(size=(720, 4)).astype(np.float32)
+    Path("open.onnx").write_bytes(model(nodes, {"W": W}, (1, 3, "h", "w")).SerializeToString())
+    expected = (PHOTO / 255).transpose(2, 0, 1).reshape(-1) @ W
+    found = values_of("run", "open.onnx", "photo.png")
+    np.testing.assert_allclose(found.ravel(), expected, rtol=1e-4, atol=1e-4)
+    run_cli("grad", "open.onnx", "photo.png", "--unit", "y:1", "-o", "g.png")
+    assert pixels("g.png").shape[:2] == (12, 20)
+    run_cli("explain", "open.onnx", "photo.png")
+    error = refused_untouched("convert", "open.onnx", "-o", "own.toml")
+    assert "the size of the picture must be known" in error and "hint: --size H,W" in error
+    run_cli("convert", "open.onnx", "-o", "own.toml", "--size", "12,20")
+
+
+def test_names_of_classes(tmp_path: Path) -> None:
+    from cnncli.network.load import load_model
+
+    Path("net.toml").write_text('classes = ["cat", "dog"]\n' + COLOUR)
+    assert load_model(Path("net.toml")).classes == ("cat", "dog")
+    Path("names.txt").write_text("cat\n\nowl \n")
+    Path("net.toml").write_text('classes = "names.txt"\n' + COLOUR)
+    assert load_model(Path("net.toml")).classes == ("cat", "owl")
+    run_cli("convert", "net.toml", "-o", "own.toml")
+    assert load_model(Path("own.toml")).classes == ("cat", "owl")
+    for bad in ("classes = 3\n", 'classes = "none.txt"\n', "classes = [1]\n"):
+        Path("net.toml").write_text(bad + COLOUR)
+        assert "classes" in refused_untouched("run", "net.toml", "photo.png")
