@@ -5,15 +5,20 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import product
+from typing import Final
 
 import numpy as np
 
 from cnncli.core.geometry import Pair
+from cnncli.errors import ShapeError
 from cnncli.explain.explained_layer import ExplainedLayer, check_position
 from cnncli.explain.forward import conv_maps, conv_totals, pool_step, read_pixels
 from cnncli.explain.model import Sizes
 from cnncli.network.layers import ConvLayer, FloatArray, PoolLayer
 from cnncli.network.layers.conv import OneMap
+
+MOST_READERS: Final = 2**17
+"""Ways from outputs to a value that are listed, for each of the layer's maps."""
 
 
 @dataclass(frozen=True)
@@ -118,7 +123,7 @@ def explain_backward(
     OptionError
         If the position is outside of the input.
     ShapeError
-        If the layer has several inputs.
+        If the layer has several inputs, or too many outputs read the value.
 
     Examples
     --------
@@ -169,6 +174,12 @@ def _paths(
         yield from _pixel_paths(explained, at, channel, chosen)
         return
     rows, cols = window.rows.seen_by(at[0], mode), window.cols.seen_by(at[1], mode)
+    if len(rows) * len(cols) > MOST_READERS:
+        raise ShapeError(
+            f"an input value must be read at most {MOST_READERS:,} times, "
+            f"got {len(rows) * len(cols):,}: its copies in the padding count",
+            hint="--at another position, or less padding",
+        )
     readers = [((row, col), (i, j)) for (row, i), (col, j) in product(rows, cols)]
     if isinstance(layer, ConvLayer):
         yield from _conv_paths(explained, layer, readers, channel, chosen)

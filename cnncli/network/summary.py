@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain
+from typing import Final
 
 import numpy as np
 
@@ -19,6 +20,7 @@ from cnncli.core.receptive_field import (
     gaps_left_out,
     union,
 )
+from cnncli.errors import ShapeError
 from cnncli.network.graph import NORMALIZE, SOURCE, Network, Node
 from cnncli.network.layers import (
     ActivationLayer,
@@ -40,6 +42,9 @@ Ranges = tuple[slice, ...]
 
 DTYPE = np.dtype(np.float32)
 """What pictures are computed in."""
+
+MOST_FIELD: Final = 2**53
+"""Cells of a receptive field: larger numbers are no longer exact in JSON, nor of any use."""
 
 _LISTED_RUNS = 3
 _SUMS = (ConvLayer, ConvTransposeLayer)
@@ -195,6 +200,11 @@ def receptive_fields(network: Network, shape: Shape) -> dict[str, Fields]:
     shape : Shape
         Of the network's input.
 
+    Raises
+    ------
+    ShapeError
+        If one has more than `MOST_FIELD` cells.
+
     Examples
     --------
     >>> network = Network.chain(PoolLayer(size=2), PoolLayer(size=3, stride=1))
@@ -214,6 +224,8 @@ def receptive_fields(network: Network, shape: Shape) -> dict[str, Fields]:
                 union([_served(fields[n][0], shapes[n][1], out[1]) for n in node.inputs], out[1]),
                 union([_served(fields[n][1], shapes[n][2], out[2]) for n in node.inputs], out[2]),
             )
+        if max(max(field.size, abs(field.first)) for field in fields[node.name]) > MOST_FIELD:
+            raise ShapeError(f"the receptive field of {node.name} must be below 2^53 cells")
     return fields
 
 

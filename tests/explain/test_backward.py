@@ -142,3 +142,11 @@ def test_refusals() -> None:
         explain_backward(subject_of(PoolLayer(), X), (5, 0))
     with pytest.raises(ShapeError, match="--backward needs a layer of one input, it has several"):
         explain_backward(subject_of(AddLayer(), X, X), (0, 0))
+
+
+def test_a_value_with_copies_without_end_is_refused() -> None:
+    layer = ConvLayer(load_filter("edge"), padding=400, pad_mode="edge")
+    explained = subject_of(layer, np.ones((1, 4, 4, 1)))
+    with pytest.raises(ShapeError, match="at most 131,072 times, got 1,"):
+        explain_backward(explained, (0, 0))
+    assert len(explain_backward(explained, (1, 1)).paths) == 9

@@ -351,3 +351,9 @@ def test_tails_and_gaps_behind_long_pads_are_found() -> None:
     zeros = summarize(Network.chain(PadLayer((0, 6_001)), PoolLayer(size=1, stride=3)), (5, 7, 1))
     # Column 0 is padded column 6,001, which is one past a multiple of 3.
     assert zeros.unread.columns == (slice(0, 2), slice(3, 5), slice(6, 7))
+
+
+def test_fields_larger_than_numbers_are_refused() -> None:
+    network = Network.chain(*[PoolLayer(size=9999, stride=9999, padding=9999)] * 30)
+    with pytest.raises(ShapeError, match=r"receptive field of pool4 must be below 2\^53"):
+        summarize(network, (20, 24, 3))
