@@ -14,11 +14,9 @@ from cnncli.errors import ShapeError
 
 Values = NDArray[np.floating]
 
-LEVEL: Final = 1 / 255
-"""One step of an 8-bit picture."""
-
-LEVEL_APART: Final = 1.02 * LEVEL
-"""What two pictures may differ by that rounded one value differently."""
+ROUNDED, APART = 0.52, 1.02
+"""Of a level of a picture: what rounding changes, also a tool of 16 bits before it rounds to 8; and
+what two pictures differ by if one value is rounded differently."""
 
 MOST_CROPPED: Final = 128
 """Rows or columns by which results of two paddings may differ to be laid over each other."""
@@ -109,11 +107,12 @@ def find_difference(a: Values, b: Values, tolerance: float) -> Difference:
     )
 
 
-def shape_error(a: Values, b: Values) -> ShapeError:
-    """Return the error of results whose sizes differ."""
+def shape_error(a: Values, b: Values, hint: bool = True) -> ShapeError:
+    """Return the error of results whose sizes differ; the hint is for those without a layer."""
+    way = "give --image and --filter, to find out which padding or stride makes them so"
     return ShapeError(
         f"results must have the same shape, got {size_text(a.shape)} and {size_text(b.shape)}",
-        hint="give --image and --filter, to find out which padding or stride makes them so",
+        hint=way if hint else None,
     )
 
 
@@ -142,34 +141,35 @@ def absolute_difference(a: Values, b: Values) -> Values:
     return np.where(same, 0.0, np.where(np.isfinite(apart), apart, np.inf))
 
 
-def tolerance_of(a: Values, b: Values, pictures: bool) -> float:
+def tolerance_of(a: Values, b: Values, levels: float | None = None) -> float:
     """Return the difference below which results count as equal.
 
     Parameters
     ----------
     a, b : ndarray
-    pictures : bool
-        Whether one of them comes from an 8-bit picture, whose values are whole levels.
+    levels : float, optional
+        255 or 65535, if one of them comes from a picture of that many levels above black.
 
     Examples
     --------
-    >>> tolerance_of(np.ones(3), np.ones(3), pictures=False)
-    1e-05
+    >>> tolerance_of(np.ones(3), np.ones(3)), tolerance_of(np.ones(3), np.ones(3), 52.0)
+    (1e-05, 0.01)
     """
-    if pictures:
-        # Half a level, and what a tool of 16 bits rounds before it rounds to 8.
-        return 0.52 * LEVEL
+    if levels is not None:
+        return ROUNDED / levels
     finite = [np.abs(v[np.isfinite(v)]) for v in (a, b)]
     return 1e-5 * max([1.0, *(float(v.max()) for v in finite if v.size)])
 
 
-def explain(a: Values, b: Values, tolerance: float) -> str | None:
+def explain(a: Values, b: Values, tolerance: float, levels: float | None = None) -> str | None:
     """Say what would make two results equal, as far as they tell by themselves.
 
     Parameters
     ----------
     a, b : ndarray, shape (N, H, W, C)
     tolerance : float
+    levels : float, optional
+        As in `tolerance_of`.
 
     Returns
     -------
@@ -182,38 +182,29 @@ def explain(a: Values, b: Values, tolerance: float) -> str | None:
     >>> explain(a, -a, 1e-5)
     'equal if the signs are turned, as flipping an odd filter does'
     """
-    if (explanation := _simple(a, b, tolerance)) is not None:
+    if (explanation := _simple(a, b, tolerance, levels)) is not None:
         return explanation
-    if _is_rounding(a, b, tolerance):
-        return "equal to within one level of 255, clipped to 0..1: rounding"
-    if (explanation := _in_part(a, b, tolerance)) is not None:
+    apart = None if levels is None else APART / levels
+    if apart is not None and _equal(np.clip(a, 0, 1), np.clip(b, 0, 1), apart):
+        return f"equal to within one level of {levels:.0f}, clipped to 0..1: rounding"
+    if (explanation := _in_part(a, b, tolerance, levels)) is not None:
         return explanation
-    if not LEVEL / 2 <= tolerance < LEVEL_APART:
+    if apart is None or tolerance >= apart:
         return None
-    explanation = _simple(a, b, LEVEL_APART) or _in_part(a, b, LEVEL_APART)
-    return explanation and f"{explanation}; to within one level of 255"
+    explanation = _simple(a, b, apart, levels) or _in_part(a, b, apart, levels)
+    return explanation and f"{explanation}; to within one level of {levels:.0f}"
 
 
-def _is_rounding(a: Values, b: Values, tolerance: float) -> bool:
-    """Whether values clipped to 0..1 are at most a level apart, and one result holds levels."""
-    if a.shape != b.shape or not _equal(np.clip(a, 0, 1), np.clip(b, 0, 1), LEVEL_APART):
-        return False
-    if tolerance >= LEVEL / 2:
-        return True
-    with np.errstate(invalid="ignore"):
-        return any(np.abs(v * 255 - np.rint(v * 255)).max() < 1e-3 for v in (a, b))
-
-
-def _simple(a: Values, b: Values, tolerance: float) -> str | None:
-    for explanation, pair in _simple_changes(a, b):
+def _simple(a: Values, b: Values, tolerance: float, levels: float | None) -> str | None:
+    for explanation, pair in _simple_changes(a, b, levels):
         if _equal(*pair, tolerance):
             return explanation
     return None
 
 
-def _in_part(a: Values, b: Values, tolerance: float) -> str | None:
+def _in_part(a: Values, b: Values, tolerance: float, levels: float | None) -> str | None:
     """Find a part in which they are equal, or are so after a simple change."""
-    for first, pair in (("", (a, b)), *_simple_changes(a, b)):
+    for first, pair in (("", (a, b)), *_simple_changes(a, b, levels)):
         for find in (_inner, _strided, _moved):
             if (second := find(*pair, tolerance)) is not None:
                 return f"{first}; then {second}" if first else second
@@ -234,14 +225,20 @@ def _sample(shape: tuple[int, ...]) -> tuple[slice, ...]:
     return (slice(0, 1), *(slice(0, None, max(1, size // SAMPLED)) for size in shape[1:3]))
 
 
-def _simple_changes(a: Values, b: Values) -> Iterator[tuple[str, tuple[Values, Values]]]:
+def _simple_changes(
+    a: Values, b: Values, levels: float | None
+) -> Iterator[tuple[str, tuple[Values, Values]]]:
     """Yield simple changes of the whole: signs, ranges, scales, orders of axes and channels."""
     yield "equal if the signs are turned, as flipping an odd filter does", (a, -b)
     yield "equal if the first is clipped to 0..1", (np.clip(a, 0, 1), b)
     yield "equal if the second is clipped to 0..1", (a, np.clip(b, 0, 1))
     yield "equal if signs are dropped", (np.abs(a), np.abs(b))
-    yield "equal if the first is multiplied by 255", (a * 255, b)
-    yield "equal if the second is multiplied by 255", (a, b * 255)
+    larger = (a * 255, b), (a, b * 255)
+    if levels is not None:
+        # Pictures hold 0..1, and are as precise as their levels.
+        larger = (a, np.clip(b / 255, 0, 1)), (np.clip(a / 255, 0, 1), b)
+    for which, pair in zip(("first", "second"), larger, strict=True):
+        yield f"equal if the {which} is multiplied by 255", pair
     if a.shape[3] == b.shape[3] > 1:
         yield "equal if the channels are reversed (BGR and RGB)", (a, b[..., ::-1])
     yield "equal if rows and columns are exchanged", (a, b.swapaxes(1, 2))

@@ -11,7 +11,8 @@ import numpy as np
 
 from cnncli.compare.causes import Operation, ResultForm, find_causes
 from cnncli.compare.difference import (
-    LEVEL,
+    APART,
+    ROUNDED,
     Difference,
     Values,
     absolute_difference,
@@ -25,6 +26,8 @@ from cnncli.compare.peers import run_peer
 from cnncli.errors import CnnCliError, quote
 from cnncli.io.images import Picture, ReadOptions, read_image
 from cnncli.network.conventions import CONVENTIONS, Convention, OneLayer, by_convention
+from cnncli.render.levels import measure
+from cnncli.render.metadata import restore_values
 
 
 @dataclass(frozen=True)
@@ -73,8 +76,8 @@ def compare_results(
         Pictures or ``.npy`` arrays.
     read : ReadOptions
     tolerance : float, optional
-        Default: half a level of 255 if one is an 8-bit picture, else 1e-5 of the largest value, at
-        least 1e-5.
+        Default: half a level if one is a picture of 8 or 16 bits, else 1e-5 of the largest value,
+        at least 1e-5.
     layer : ConvLayer or PoolLayer, optional
         What made them.
     image : Path, optional
@@ -86,18 +89,23 @@ def compare_results(
     """
     pictures = [read_image(path, read) for path in paths]
     a, b = (picture.values() for picture in pictures)
+    levels = min((picture.scale for picture in pictures if picture.scale != 1), default=None)
     if tolerance is None:
-        tolerance = tolerance_of(a, b, any(map(_has_levels, pictures)))
+        tolerance = tolerance_of(a, b, levels)
     difference = find_difference(a, b, tolerance) if a.shape == b.shape else None
     names = quote(paths[0]), quote(paths[1])
     shapes = a.shape, b.shape
     if difference is not None and difference.equal:
         return Comparison(names, shapes, difference)
     explanations = _by_layer(pictures, names, read, tolerance, layer, image)
-    explanation = explain(a, b, tolerance)
-    explanations += [explanation] if explanation is not None and not explanations else []
+    explanation = None if explanations else explain(a, b, tolerance, levels)
+    if explanation is not None:
+        explanations.append(explanation)
+    elif not explanations:
+        pairs = zip(paths, pictures, strict=True)
+        explanations += [text for pair in pairs if (text := _other_values(*pair, read))]
     if difference is None and not explanations:
-        raise shape_error(a, b)
+        raise shape_error(a, b, hint=layer is None)
     return Comparison(names, shapes, difference, tuple(explanations))
 
 
@@ -120,6 +128,20 @@ def _by_layer(
     ]
 
 
+def _other_values(path: Path, picture: Picture, read: ReadOptions) -> str | None:
+    """Say that a picture of ours stands for other numbers than its pixels are."""
+    if read.restore is not None or picture.scale == 1:
+        return None
+    try:
+        values = read_image(path, replace(read, restore=restore_values)).values()
+    except CnnCliError:
+        return None
+    if values.shape == picture.shape and np.allclose(values, picture.values(), atol=1 / 255):
+        return None
+    low, high = measure(values).limits
+    return f"{quote(path)} shows values from {low:.4g} to {high:.4g}: --as-values reads those"
+
+
 def _forms(picture: Picture, tolerance: float) -> list[ResultForm]:
     """Return how a file may hold a result: as it is, or as whole levels made of it."""
     if picture.scale == 1:
@@ -137,18 +159,18 @@ def _forms(picture: Picture, tolerance: float) -> list[ResultForm]:
         apart = absolute_difference(made * picture.scale, held * picture.scale) % size
         return np.asarray(np.minimum(apart, size - apart))
 
-    tolerance = max(tolerance, 0.52 * level)
+    tolerance = max(tolerance, ROUNDED * level)
     forms = [
         ResultForm("", clipped, tolerance),
         # As ImageMagick 6 does to 8-bit PNG, and whoever casts to integers.
         ResultForm(", rounded down", rounded_down, tolerance),
     ]
     most = f"{picture.scale:.0f}"
-    if tolerance < 1.02 * level:
+    if tolerance < APART * level:
         words = f", to within one level of {most}"
-        forms.append(ResultForm(words, clipped, 1.02 * level, loose=True))
+        forms.append(ResultForm(words, clipped, APART * level, loose=True))
     words = f", with an overflow: what is beyond 0..{most} wraps around"
-    forms.append(ResultForm(words, wrapped, 1.02, loose=True))
+    forms.append(ResultForm(words, wrapped, APART, loose=True))
     return forms
 
 
@@ -157,10 +179,6 @@ def _as_levels(values: Values, rounding: str) -> Values:
     levels = np.clip(values, 0, 1) * 255
     whole = np.floor(levels + 0.5) if rounding == "half up" else np.rint(levels)
     return np.asarray(whole / values.dtype.type(255))
-
-
-def _has_levels(picture: Picture) -> bool:
-    return picture.pixels.dtype == np.uint8
 
 
 def compare_conventions(
@@ -187,7 +205,7 @@ def _by_convention(
     except CnnCliError as error:
         return Comparison(names, (ours.shape,), kind="convention", error=str(error))
     one = ours
-    if convention.rounding is not None and _has_levels(picture):
+    if convention.rounding is not None and picture.pixels.dtype == np.uint8:
         one, other = _as_levels(ours, "half to even"), _as_levels(other, convention.rounding)
     shapes = one.shape, other.shape
     comparison = Comparison(names, shapes, None, convention.words(layer), "convention")
@@ -228,7 +246,7 @@ def _close(a: Values, b: Values) -> float:
     """Return what rounding in sums may come to: of the larger type's digits, the fewer."""
     finite = np.abs(a[np.isfinite(a)])
     digits = 1e-4 if np.float32 in (a.dtype, b.dtype) else 1e-9
-    return digits * max(float(finite.max(initial=0.0)), LEVEL)
+    return digits * max(float(finite.max(initial=0.0)), 1 / 255)
 
 
 def lines(comparisons: Sequence[Comparison]) -> list[str]:

@@ -29,6 +29,9 @@ from cnncli.render.options import MapGroup, channel_names
 MIDDLE: Final = 64
 """Rows and columns at most among which the strongest output is looked for."""
 
+MOST_DIGITS: Final = 9
+"""Of an index: Python turns no text of thousands of digits into a number."""
+
 POOL_PADDING: Final = {"max": -np.inf, "min": np.inf}
 """What the padding of a pool holds: nothing that could win. In sums it is 0."""
 
@@ -202,14 +205,15 @@ def find_index(option: str, text: str | None, names: Sequence[str]) -> int:
     """
     if text is None:
         return 0
+    # An index counts, as in names of files and in --unit; names may be numbers as well.
+    if text.isdecimal() and len(text) <= MOST_DIGITS and int(text) < len(names):
+        return int(text)
     if text in names:
         return names.index(text)
     what = option.strip("-")
     if not text.isdecimal():
         raise OptionError(f"{option}: no {what} {text!r}{among(text, filter(None, names))}")
-    if int(text) >= len(names):
-        raise OptionError(f"{option}: {what}s are 0 to {len(names) - 1}, got {text}")
-    return int(text)
+    raise OptionError(f"{option}: {what}s are 0 to {len(names) - 1}, got {text}")
 
 
 def check_position(at: Pair, size: Pair, what: str) -> None:

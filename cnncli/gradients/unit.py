@@ -316,7 +316,8 @@ def _channels(unit: Unit, count: int, groups: Sequence[MapGroup]) -> list[int]:
     if unit.map is None:
         return list(range(count))
     if unit.map.isdecimal():
-        if int(unit.map) >= count:
+        # Python turns no text of thousands of digits into a number.
+        if len(unit.map) > 9 or int(unit.map) >= count:
             raise OptionError(
                 f"--unit: maps of layer {unit.layer} are 0 to {count - 1}, got {unit.map}"
             )

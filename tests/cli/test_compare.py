@@ -63,6 +63,22 @@ def test_two_causes_at_once_and_a_stride_are_named() -> None:
     ]
 
 
+def test_a_picture_of_other_values_is_told() -> None:
+    run_cli("conv", "photo.png", "-f", "sobel_v", "-o", "a.npy")
+    run_cli("conv", "photo.png", "-f", "sobel_v", "--range", "symmetric", "-o", "a.png")
+    lines = run_cli("compare", "a.npy", "a.png", code=1).stdout.splitlines()
+    values = np.load("a.npy")
+    most = np.abs(values).max()
+    assert lines[-1].startswith("'a.png' shows values from ") and lines[-1].endswith("reads those")
+    run_cli("compare", "a.npy", "a.png", "--as-values", "--tolerance", most / 254)
+
+
+def test_quiet_tells_by_the_exit_code_alone() -> None:
+    save("other.png", PIXELS[::-1])
+    assert run_cli("compare", "photo.png", "other.png", "-q", code=1).output == ""
+    assert run_cli("compare", "photo.png", "photo.png", "-q").output == ""
+
+
 def test_a_convention_and_flip_flip_once() -> None:
     tilted = ["-f", "1 2; 3 4", "--convention", "scipy"]
     run_cli("conv", "photo.png", *tilted, "-o", "a.npy")

@@ -355,6 +355,7 @@ def test_outputs_that_exist_are_kept_or_skipped(net: str) -> None:
         ([], 2, "--unit or --upstream must be given"),
         (["--unit", "conv3:1"], 2, "no layer 'conv3' in the network; nearest: conv2, conv1"),
         (["--unit", "conv2:3"], 2, "maps of layer conv2 are 0 to 2, got 3"),
+        (["--unit", "conv2:" + "9" * 5000], 2, "maps of layer conv2 are 0 to 2, got 99"),
         (["--unit", "conv2:conv1-1"], 2, "has no map 'conv1-1'; they are 0 to 2"),
         (["--unit", "conv2:1,3,0"], 2, "rows of layer conv2 are 0 to 2, got 3"),
         (["--unit", "conv2:1,0,5"], 2, "columns of layer conv2 are 0 to 4, got 5"),

@@ -52,9 +52,9 @@ def test_results_of_two_sizes_are_no_pair() -> None:
 
 
 def test_the_tolerance_grows_with_the_values() -> None:
-    assert tolerance_of(X, 1e6 * np.ones(2), pictures=False) == pytest.approx(10.0)
-    assert tolerance_of(X, np.array([np.nan]), pictures=False) < 1e-4
-    assert 0.5 / 255 < tolerance_of(X, X, pictures=True) < 0.6 / 255
+    assert tolerance_of(X, 1e6 * np.ones(2)) == pytest.approx(10.0)
+    assert tolerance_of(X, np.array([np.nan])) < 1e-4
+    assert 0.5 / 255 < tolerance_of(X, X, 255.0) < 0.6 / 255
 
 
 FRAMED = np.pad(X[:, 1:-1, 1:-1], ((0, 0), (1, 1), (1, 1), (0, 0)))
@@ -82,7 +82,6 @@ EXPLAINED = {
     ),
     "second is padded by 2,1,0,3": (X, X[:, 2:-1, :-3]),
     "first is padded by 1,1,1,1": (X[:, 1:-1, 1:-1], X),
-    "one level of 255": (np.rint(SHARES * 255) / 255, np.floor(SHARES * 255) / 255),
 }
 
 
@@ -106,13 +105,31 @@ def with_changes(at: list[tuple[int, int]], by: int) -> np.ndarray:
 
 @pytest.mark.parametrize("at", [[(0, 5), (29, 7), (12, 39)], [(0, 5), (15, 20), (12, 39)]])
 def test_a_few_rounded_pixels_are_no_other_border(at: list[tuple[int, int]]) -> None:
-    said = explain(LEVELS / 255, with_changes(at, -1), tolerance_of(X, X, pictures=True))
+    said = explain(LEVELS / 255, with_changes(at, -1), 0.52 / 255, 255.0)
     assert said == "equal to within one level of 255, clipped to 0..1: rounding"
 
 
 def test_a_few_other_pixels_at_the_edge_are_counted_and_no_cause_is_guessed() -> None:
-    said = explain(LEVELS / 255, with_changes([(0, 5), (29, 7), (12, 39)], 90), 0.5 / 255)
+    said = explain(LEVELS / 255, with_changes([(0, 5), (29, 7), (12, 39)], 90), 0.5 / 255, 255)
     assert said == f"equal but for 3 of the {3 * (2 * 40 + 2 * 28)} values in the outermost cell"
+
+
+@pytest.mark.parametrize("most", [255, 65535])
+def test_pictures_rounded_otherwise_are_told_so(most: int) -> None:
+    half, down = np.rint(SHARES * most) / most, np.floor(SHARES * most) / most
+    said = explain(half, down, 0.52 / most, most)
+    assert said == f"equal to within one level of {most}, clipped to 0..1: rounding"
+
+
+def test_numbers_of_0_to_255_equal_the_picture_that_was_made_of_them() -> None:
+    values = 300 * SHARES - 20
+    picture = np.clip(np.rint(values), 0, 255) / 255
+    words = "equal if the second is multiplied by 255"
+    assert explain(values, picture, 0.52 / 255, 255) == words
+    framed = np.pad(picture[:, 1:-1, 1:-1], ((0, 0), (1, 1), (1, 1), (0, 0)))
+    said = explain(values, framed, 0.52 / 255, 255)
+    assert said is not None
+    assert said.startswith(f"{words}; then equal but for the outermost cell: their borders differ")
 
 
 def test_small_differences_of_numbers_are_not_called_rounding() -> None:

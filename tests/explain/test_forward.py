@@ -10,7 +10,12 @@ import pytest
 
 from cnncli import conv_forward, pool_forward
 from cnncli.errors import OptionError
-from cnncli.explain.explained_layer import ExplainedLayer, array_input, strongest_output
+from cnncli.explain.explained_layer import (
+    ExplainedLayer,
+    array_input,
+    find_index,
+    strongest_output,
+)
 from cnncli.explain.forward import explain
 from cnncli.explain.model import Explanation, Step
 from cnncli.filters.files import load_filter
@@ -307,3 +312,10 @@ def test_the_chosen_place_is_the_strongest_of_the_middle() -> None:
     X[0, 2, 2], X[0, 15, 44], X[0, 25, 20] = 9, -3, 2
     assert strongest_output(subject_of(PadLayer(0), X), 0) == (0, (15, 44))
     assert strongest_output(subject_of(PadLayer(0), np.full((1, 1, 1, 1), np.nan))) == (0, (0, 0))
+
+
+def test_an_index_is_an_index_though_a_name_is_the_same_number() -> None:
+    assert [find_index("--map", text, ["2", "0", "7"]) for text in ("0", "2", "7")] == [0, 2, 2]
+    for text in ("3", "9" * 5000):
+        with pytest.raises(OptionError, match="maps are 0 to 2"):
+            find_index("--map", text, ["2", "0", "7"])
