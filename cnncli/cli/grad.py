@@ -56,22 +56,22 @@ class GradOptions(OptionGroup):
     )
     upstream: str | None = option(
         "--upstream", metavar="FILE.npy", type=FILE, common=True,
-        help="Gradient of the output of --unit LAYER, or of the last layer, to start from.",
+        help="Start from this gradient of LAYER, or of the last layer.",
     )
     overlay: bool = flag("--overlay", common=True, help="Lay the gradient over the grey picture.")
     winners: bool = flag(
         "--winners", common=True,
-        help="Show which cells won in the max pools before the unit, or in the pool that it is.",
+        help="Show which cells won in the max pools before the unit.",
     )
     params: str | None = option(
         "--params", metavar="DIR", common=True,
-        help="Write the gradients of all weights and biases: DIR/conv1-W.npy and so on.",
+        help="Write the gradients of weights and biases too.",
     )
     check: int | str | None = option(
         "--check", type=Numbers((1,), 1, "N", words=("auto",)), is_flag=False, flag_value="auto",
         metavar="[N]", common=True,
-        help="Compare with finite differences at N random cells of the input and of each "
-        "parameter; fail above 1e-6.  [default: 20, fewer in large networks]",
+        help="Compare with finite differences at N random cells of each array; fail above "
+        "1e-6.  [default: 20, fewer in large networks]",
     )
 # fmt: on
 
@@ -86,7 +86,7 @@ class GradLayerOptions(LayerOptions):
         type=POOL_MODE,
         metavar="MODE",
         common=True,
-        help="A pool instead of a filter: max, average, min or lp.",
+        help="Or a pool: max, average, min or lp.",
     )
 
 

@@ -108,7 +108,7 @@ class ImageOptions(OptionGroup):
     )
     max_input_bytes: int = option(
         "--max-input-bytes", type=ByteCount(), default=MAX_INPUT_BYTES,
-        envvar="CNNCLI_MAX_INPUT_BYTES",
+        show_default="1GiB", envvar="CNNCLI_MAX_INPUT_BYTES",
         help="Refuse longer standard input, .npy files and lists.",
     )
 
@@ -120,20 +120,20 @@ class PrepareOptions(OptionGroup):
     section = "Images in"
 
     fit: str | None = option(
-        "--fit", type=click.Choice(FITS),
-        help="Pictures of another shape than the network's: stretch, crop the middle, or pad with "
-        "black.  [default: stretch]",
+        "--fit", type=Choice(FITS),
+        help="How a picture gets the size: stretch it, crop its middle, or pad it with black.  "
+        "[default: stretch]",
     )
-    bgr: bool = flag("--bgr", help="Turn the channels: blue first, as OpenCV has them.")
+    bgr: bool = flag("--bgr", help="Give the network blue first, as OpenCV does.")
     scale: float | None = option(
         "--scale", type=FiniteFloat(), metavar="N",
-        help="Multiply pixels of 0..1 by this, then subtract --mean and divide by --std.",
+        help="Multiply pixels of 0..1 by N, before --mean and --std.",
     )
     mean: float | tuple[float, ...] | None = option(
-        "--mean", type=Floats(), help="One number, or one for each channel."
+        "--mean", type=Floats(), common=True, help="Subtract a number, or one for each channel."
     )
     std: float | tuple[float, ...] | None = option(
-        "--std", type=Floats(), help="One number, or one for each channel."
+        "--std", type=Floats(), common=True, help="Divide by a number, or one for each channel."
     )
 
     def prepare(self, size: int | Pair | None = None) -> dict[str, Any]:
@@ -412,7 +412,7 @@ class LayerOptions(OptionGroup):
     filter_texts: tuple[str, ...] = _filter_option()
     mode: str | None = option(
         "--pool", type=POOL_MODE, metavar="MODE", common=True,
-        help="A pool instead of a filter: max, average, min or lp.",
+        help="Or a pool: max, average, min or lp.",
     )
     filter_layout: str = layout_option
     bias: str | None = ConvOptions.bias
@@ -422,12 +422,12 @@ class LayerOptions(OptionGroup):
     size: int | Pair | str = PoolOptions.size
     stride: int | Pair | None = option(
         "--stride", type=ONE_OR_TWO, common=True,
-        help="Step of the window.  [default: 1, for pools the size]",
+        help="Step of the window.  [default: 1; pools: size]",
     )
     padding: PaddingLike | None = option(
         "--padding", type=PADDING, metavar="P", common=True,
         help="Border: same, same-lower, valid, N, H,W or TOP,BOTTOM,LEFT,RIGHT.  "
-        "[default: same, for pools valid]",
+        "[default: same; pools: valid]",
     )
     pad_mode: str = ConvOptions.pad_mode
     pad_value: float | None = ConvOptions.pad_value
