@@ -4,20 +4,24 @@ from __future__ import annotations
 
 import shutil
 import sys
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from cnncli.cli.command import argument, flag, option
-from cnncli.cli.group import SuggestingGroup, check_output_open, tell
+from cnncli.cli.group import SuggestingGroup, check_output_open, tell, typed_command
 from cnncli.cli.help import HelpfulCommand
 from cnncli.cli.options import layout_option, overwrite_option
 from cnncli.cli.progress import is_terminal_stream
-from cnncli.cli.types import AnyParamType, Choice, FilterName, FiniteFloat, Numbers
+from cnncli.cli.types import AnyParamType, Choice, FilterName, FiniteFloat, Numbers, RangeType
 from cnncli.errors import nearest
 from cnncli.filters.builtin_names import builtin_names
 from cnncli.filters.generators import GENERATORS, Generator, Parameter
 from cnncli.io.limits import MAX_SIDE
+from cnncli.render.options import COLORMAPS
+
+if TYPE_CHECKING:
+    from cnncli.filters.filter import Filter
 
 # fmt: off
 filter_argument = argument("name", metavar="FILTER", type=FilterName())
@@ -29,6 +33,18 @@ output_option = option(
 export_option = option(
     "-o", "--output", metavar="PATH", common=True,
     help="File .npy, .txt or .csv, folder/ or - for standard output.  [default: NAME.npy]",
+)
+picture_option = option(
+    "-o", "--output", metavar="PATH", common=True,
+    help="Draw the weights into this picture instead; - is standard output.",
+)
+range_option = option(
+    "--range", type=RangeType(), default="symmetric", common=True,
+    help="Which weights are black and white in the picture; symmetric: 0 in the middle.",
+)
+colormap_option = option(
+    "--colormap", type=Choice(COLORMAPS), default="gray", common=True,
+    help="Colours of kernels in the picture.",
 )
 lines_option = flag("--json", "as_json", common=True, help="Print a JSON object for each filter.")
 object_option = flag("--json", "as_json", common=True, help="Print one JSON object.")
@@ -53,7 +69,7 @@ def list_filters(as_json: bool) -> None:
     Each with its shape, what it does, and what a positive response means.
     """
     from cnncli.filters.builtins import BUILTINS
-    from cnncli.render.text_table import text_table
+    from cnncli.render.text_table import text_table, wrapped_table
     from cnncli.render.to_json import json_text
 
     check_output_open()
@@ -66,27 +82,58 @@ def list_filters(as_json: bool) -> None:
             fields = zip(("name", "shape", "summary", "positive"), row, strict=True)
             click.echo(json_text(dict(fields)))
         return
-    width = shutil.get_terminal_size().columns if is_terminal_stream(sys.stdout) else None
-    titles = ("NAME", "SHAPE", "WHAT IT DOES", "POSITIVE MEANS")
-    for line in text_table([titles, *rows], width=width):
-        click.echo(line)
+    table = [("NAME", "SHAPE", "WHAT IT DOES", "POSITIVE MEANS"), *rows]
+    if is_terminal_stream(sys.stdout):
+        lines = wrapped_table(table, shutil.get_terminal_size().columns, long=(2, 3))
+    else:
+        # For grep and the like: a line for each filter.
+        lines = text_table(table)
+    click.echo("\n".join(lines))
 
 
 @filters.command(
-    params=[filter_argument, layout_option, object_option],
-    epilog=_examples("show sobel_v", "show mine.npy", "show '0 -1 0; -1 5 -1; 0 -1 0'"),
+    params=[
+        filter_argument,
+        layout_option,
+        object_option,
+        picture_option,
+        range_option,
+        colormap_option,
+        overwrite_option,
+    ],
+    epilog=_examples(
+        "show sobel_v",
+        "show '0 -1 0; -1 5 -1; 0 -1 0'",
+        "show w.safetensors:conv1.weight --filter-layout oihw -o weights.png",
+        "show model.onnx:conv1 -o weights.png",
+    ),
 )
-def show(name: str, filter_layout: str, as_json: bool) -> None:
-    """Show the numbers of any filter and the facts about it.
+def show(
+    name: str,
+    filter_layout: str,
+    as_json: bool,
+    output: str | None,
+    range: str | tuple[float, float],
+    colormap: str,
+    overwrite: bool,
+) -> None:
+    """Show the numbers of any filter and the facts about it, or its weights as a picture.
 
-    FILTER is a built-in name, a file or an inline matrix.
+    FILTER is a built-in name, a file, numbers, KIND:VALUE, - for standard input, or a layer of a
+    network: net.toml:conv1, model.onnx:conv1.
     """
+    from cnncli.cli.layer import load_any_filter
     from cnncli.filters import describe
-    from cnncli.filters.files import load_filter
     from cnncli.render.to_json import json_text
 
-    check_output_open()
-    loaded = load_filter(name, layout=filter_layout, stdin=True)
+    if output is None:
+        check_output_open()
+    loaded = load_any_filter(name, filter_layout)
+    if output is not None:
+        if as_json:
+            raise click.UsageError("--json and --output exclude each other.")
+        _draw(loaded, output, range, colormap, overwrite)
+        return
     facts = describe.describe(loaded)
     if as_json:
         click.echo(json_text(facts))
@@ -94,6 +141,24 @@ def show(name: str, filter_layout: str, as_json: bool) -> None:
     click.echo(describe.format_facts(facts))
     click.echo("")
     click.echo(describe.format_matrix(loaded))
+
+
+def _draw(
+    bank: Filter,
+    output: str,
+    range: str | tuple[float, float],
+    colormap: str,
+    overwrite: bool,
+) -> None:
+    """Write the weights of a filter as a picture."""
+    from cnncli.pipeline.output_checks import OutputOptions
+    from cnncli.pipeline.weight_pictures import write_weights
+    from cnncli.render.options import RenderOptions
+
+    options = RenderOptions(range=range, shared_range=True, colormap=colormap)
+    target = OutputOptions(output, overwrite=overwrite)
+    for line in write_weights(bank, options, target, typed_command()):
+        tell(line)
 
 
 @filters.command(

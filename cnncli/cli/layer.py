@@ -14,6 +14,7 @@ from cnncli.cli.command import make
 from cnncli.cli.options import ConvOptions, LayerOptions, PoolOptions, PrepareOptions
 
 if TYPE_CHECKING:
+    from cnncli.filters.filter import Filter
     from cnncli.network.graph import Model
     from cnncli.network.layers import ConvLayer, PoolLayer
 
@@ -55,6 +56,32 @@ def pool_layer(options: PoolOptions | LayerOptions) -> PoolLayer:
     from cnncli.network.layers import PoolLayer
 
     return _by_convention(make(PoolLayer, options), options)
+
+
+def load_any_filter(text: str, layout: str) -> Filter:
+    """Load a filter as `--filter` does, or that of a layer of a network: ``model.onnx:conv1``."""
+    from cnncli.errors import OptionError, quote
+    from cnncli.filters.files import load_filter
+    from cnncli.network.load import load_model
+
+    path, _, name = text.rpartition(":")
+    named = Path(path).suffix.lower() in NETWORKS and Path(path).is_file()
+    if not named and Path(text).suffix.lower() in NETWORKS and Path(text).is_file():
+        path, name, named = text, "", True
+    if not named:
+        return load_filter(text, layout=layout, stdin=True)
+    model = load_model(Path(path), part=True)
+    filters = {n.name: n.layer.filter for n in model.network.nodes if hasattr(n.layer, "filter")}
+    found = filters.get(model.find(name)) if name else None
+    if found is None:
+        listed = ", ".join(list(filters)[:12]) or "none"
+        raise OptionError(
+            f"a layer with a filter must be named: {listed}",
+            hint=f"write {quote(f'{path}:NAME')}",
+            path=path,
+        )
+    bank: Filter = replace(found, files=model.files)
+    return bank
 
 
 def check_stdin(texts: Sequence[str], images: Sequence[str] | None) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from itertools import zip_longest
+from textwrap import wrap
 
 ELLIPSIS = "…"
 
@@ -38,7 +40,7 @@ def text_table(
     ['NAME   SIZE', 'edge      9', 'gabor   121']
     """
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    lines = []
+    lines: list[str] = []
     for row in rows:
         cells = [
             cell.rjust(wide) if column in right else cell.ljust(wide)
@@ -49,3 +51,42 @@ def text_table(
             line = line[: max(width - 1, 0)] + ELLIPSIS
         lines.append(line)
     return lines
+
+
+def wrapped_table(
+    rows: Sequence[Sequence[str]], width: int, *, long: Collection[int], gap: str = "  "
+) -> list[str]:
+    """Return rows as lines of at most `width` characters, on which long cells are wrapped.
+
+    Parameters
+    ----------
+    rows : sequence of sequence of str
+        All of one length.
+    width : int
+        Characters of the terminal.
+    long : collection of int
+        Indices of the columns that may be wrapped; they share what the others leave, each by the
+        length of its longest cell.
+    gap : str
+        Between two columns.
+
+    Examples
+    --------
+    >>> wrapped_table([("box", "the mean of the window")], 16, long=[1])
+    ['box  the mean of', '     the window']
+    """
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    used = sum(wide for column, wide in enumerate(widths) if column not in long)
+    left = width - used - len(gap) * (len(widths) - 1)
+    wanted = sum(widths[column] for column in long)
+    if wanted > left:
+        for column in long:
+            widths[column] = max(8, left * widths[column] // wanted)
+    cells = [
+        [wrap(cell, wide) or [""] for cell, wide in zip(row, widths, strict=True)] for row in rows
+    ]
+    lines = [line for row in cells for line in zip_longest(*row, fillvalue="")]
+    return [
+        gap.join(part.ljust(wide) for part, wide in zip(line, widths, strict=True)).rstrip()
+        for line in lines
+    ]

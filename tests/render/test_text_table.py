@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from cnncli.render.text_table import text_table
+import pytest
+
+from cnncli.render.text_table import text_table, wrapped_table
 
 ROWS = [("NAME", "SIZE", "NOTE"), ("edge", "9", ""), ("gabor", "121", "many taps")]
 
@@ -22,3 +24,14 @@ def test_longer_lines_than_the_terminal_are_cut() -> None:
 
 def test_no_rows_are_no_lines() -> None:
     assert text_table([]) == []
+
+
+@pytest.mark.parametrize("width", [30, 50, 80, 200])
+def test_wrapped_tables_keep_to_the_terminal_and_every_word(width: int) -> None:
+    rows = [("NAME", "WHAT", "ANSWERS"), ("box_15", "the mean of the window " * 3, "bright " * 5)]
+    lines = wrapped_table(rows, width, long=(1, 2))
+    assert max(map(len, lines)) <= width
+    words = " ".join(lines).split()
+    assert sorted(words) == sorted(" ".join(" ".join(row) for row in rows).split())
+    assert lines[0].startswith("NAME") and lines[1].startswith("box_15")
+    assert all(line.startswith(" ") for line in lines[2:])
