@@ -11,8 +11,8 @@ from cnncli.cli.options import (
     BatchOptions,
     ConvOptions,
     FilterResultOptions,
-    ImageOptions,
     PadOptions,
+    PictureOptions,
     PoolOptions,
     ResultOptions,
 )
@@ -41,7 +41,7 @@ Examples:
 
 @click.command(cls=Command, own_section="Layer", epilog=PAD_EXAMPLES)
 def pad(
-    border: PadOptions, images: ImageOptions, batch: BatchOptions, results: ResultOptions
+    border: PadOptions, images: PictureOptions, batch: BatchOptions, results: ResultOptions
 ) -> int:
     """Add a border to images.
 
@@ -58,7 +58,7 @@ def pad(
 
 @click.command(cls=Command, own_section="Layer", epilog=CONV_EXAMPLES)
 def conv(
-    layer: ConvOptions, images: ImageOptions, batch: BatchOptions, results: FilterResultOptions
+    layer: ConvOptions, images: PictureOptions, batch: BatchOptions, results: FilterResultOptions
 ) -> int:
     """Convolve images with filters, as a CNN layer does.
 
@@ -79,7 +79,7 @@ def conv(
 
 @click.command(cls=Command, own_section="Layer", epilog=POOL_EXAMPLES)
 def pool(
-    layer: PoolOptions, images: ImageOptions, batch: BatchOptions, results: ResultOptions
+    layer: PoolOptions, images: PictureOptions, batch: BatchOptions, results: ResultOptions
 ) -> int:
     """Pool images: make one value of each window.
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 import click
+from click.core import ParameterSource
 
 from cnncli.cli.command import OptionGroup, argument, flag, make, option
 from cnncli.cli.group import check_output_open
@@ -110,6 +111,16 @@ class ImageOptions(OptionGroup):
         "--max-input-bytes", type=ByteCount(), default=MAX_INPUT_BYTES,
         show_default="1GiB", envvar="CNNCLI_MAX_INPUT_BYTES",
         help="Refuse longer standard input, .npy files and lists.",
+    )
+
+
+@dataclass(frozen=True)
+class PictureOptions(ImageOptions):
+    """The same, of commands that make pictures of pictures."""
+
+    alpha: str = option(
+        "--alpha", type=Choice(("flatten", "keep")), default="flatten",
+        help="Lay transparency on --background, or keep it beside a picture of the same size.",
     )
 
 
@@ -239,8 +250,9 @@ class ResultOptions(OptionGroup):
         help="Format of the output.  [default: by the name's ending; npy to a pipe]",
     )
     depth: str = option(
-        "--depth", type=Choice(DEPTHS), default="8",
-        help="Bits per sample: 16 for PNG and grey TIFF, float for TIFF.",
+        "--depth", type=Choice(DEPTHS), default="8", show_default=False,
+        help="Bits per sample: 16 for PNG and TIFF, float for TIFF.  [default: 8, or 16 where a "
+        "16-bit image becomes a PNG or TIFF picture]",
     )
     range: str | tuple[float, float] = option(
         "--range", type=RangeType(), default="auto", common=True,
@@ -283,7 +295,9 @@ class ResultOptions(OptionGroup):
     def job_fields(self) -> dict[str, Any]:
         """Return what else is reported of an image, as fields of a `Job`."""
         width = shutil.get_terminal_size().columns if self.show else 0
-        return {"show_width": width, "verbose": self.verbose}
+        source = click.get_current_context().get_parameter_source("depth")
+        own_depth = source is ParameterSource.DEFAULT
+        return {"show_width": width, "verbose": self.verbose, "own_depth": own_depth}
 
 
 class FilterResultOptions(ResultOptions):

@@ -12,9 +12,9 @@ from cnncli.cli.batch import run_batch
 from cnncli.cli.command import Command, OptionGroup, option
 from cnncli.cli.options import (
     BatchOptions,
-    ImageOptions,
     InputOptions,
     LayerResultOptions,
+    PictureOptions,
     network_argument,
     until_option,
 )
@@ -52,7 +52,7 @@ class NetworkOptions(OptionGroup):
 def run(
     options: NetworkOptions,
     inputs: InputOptions,
-    images: ImageOptions,
+    images: PictureOptions,
     batch: BatchOptions,
     results: LayerResultOptions,
 ) -> int:

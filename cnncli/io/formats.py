@@ -27,6 +27,8 @@ class Format:
         Whether it can hold a colour picture.
     deep_colour : bool
         Whether a colour picture may have 16 bits.
+    alpha : bool
+        Whether it can hold transparency.
     note : str or None
         Where the metadata goes, in words; None when there is no place for it.
     """
@@ -38,14 +40,22 @@ class Format:
     depths: tuple[str, ...] = ("8",)
     colour: bool = True
     deep_colour: bool = False
+    alpha: bool = False
     note: str | None = None
 
 
 # Pillow's own limit for JPEG is libjpeg's 65,500, a little under the 65,535 of the format.
-_PNG = Format("png", "PNG", 2**31 - 1, depths=("8", "16"), deep_colour=True, note="text chunk")
+_DEEP = ("8", "16")
+_TIFF_DEPTHS = ("8", "16", "float")
+_PNG = Format("png", "PNG", 2**31 - 1, True, _DEEP, deep_colour=True, alpha=True, note="text chunk")
 _JPEG = Format("jpg", "JPEG", 65_500, lossless=False, note="comment")
-_TIFF = Format("tif", "TIFF", 2**31 - 1, depths=("8", "16", "float"), note="ImageDescription")
-_WEBP = Format("webp", "WEBP", 16_383, note="EXIF ImageDescription")
+_TIFF = Format(
+    *("tif", "TIFF", 2**31 - 1, True, _TIFF_DEPTHS),
+    deep_colour=True,
+    alpha=True,
+    note="ImageDescription",
+)
+_WEBP = Format("webp", "WEBP", 16_383, alpha=True, note="EXIF ImageDescription")
 _GIF = Format("gif", "GIF", 65_535, note="comment")
 _BMP = Format("bmp", "BMP", 2**31 - 1)
 _PPM = Format("ppm", "PPM", 2**31 - 1, depths=("8", "16"))
@@ -137,7 +147,7 @@ def check_format(
     if colour and depth == "16" and not format.deep_colour:
         raise OptionError(
             f"16-bit colour cannot be written as {format.name}",
-            hint="png, .npy, .tif with --depth float, or --gray",
+            hint="png, tif, .npy, or --gray",
         )
     if max(width, height) > format.max_side:
         raise OptionError(

@@ -14,6 +14,7 @@ from PIL import ImageColor
 
 from cnncli.errors import FileProblem, OptionError, ShapeError, quote
 from cnncli.io.npy import fault_text, is_npy, is_zip, open_regular, read_npy, read_npy_header
+from cnncli.io.origin import Origin
 from cnncli.io.pillow_reader import (
     carried_record,
     check_decoded,
@@ -25,7 +26,7 @@ from cnncli.io.pillow_reader import (
 from cnncli.io.read_options import ReadOptions as ReadOptions
 from cnncli.io.read_options import Restore
 from cnncli.io.resize import resize, resize_notes
-from cnncli.io.samples import INTEGERS_NOTE, Samples
+from cnncli.io.samples import INTEGERS_NOTE, Samples, flattened, is_opaque
 
 _SUFFIX_WORDS = (
     "png apng jpg jpeg jpe jfif gif bmp tif tiff webp avif jp2 j2k jpx ico qoi"
@@ -77,6 +78,8 @@ class Picture:
         What was lost or chosen while reading.
     name : str
         The file name, or ``standard input``.
+    origin : Origin
+        What the file holds beside the colours.
     """
 
     pixels: np.ndarray
@@ -85,6 +88,7 @@ class Picture:
     batched: bool
     notes: tuple[str, ...]
     name: str
+    origin: Origin = Origin()
 
     @property
     def shape(self) -> tuple[int, int, int, int]:
@@ -363,35 +367,18 @@ def _read_picture(stream: BinaryIO, kind: str, options: ReadOptions, name: str) 
         batch = values if values.ndim == 4 else values[np.newaxis]
         picture = Picture(batch, 1.0, False, values.ndim == 4, samples.notes, name)
     else:
-        pixels, scale, notes = _flattened(samples, background, options.background)
-        picture = Picture(pixels[np.newaxis], scale, True, False, notes, name)
+        if options.alpha == "flatten" or is_opaque(samples.alpha):
+            samples = flattened(samples, background, options.background)
+        colour = np.ascontiguousarray(samples.colour)[np.newaxis]
+        origin = replace(samples.origin, alpha=samples.alpha)
+        picture = Picture(colour, samples.scale, True, False, samples.notes, name, origin)
     return _prepared(picture, options)
-
-
-def _flattened(
-    samples: Samples, background: tuple[int, ...], label: str
-) -> tuple[np.ndarray, float, tuple[str, ...]]:
-    colour, alpha = samples.colour, samples.alpha
-    full = None if alpha is None else np.iinfo(alpha.dtype).max
-    if alpha is None or bool((alpha == full).all()):
-        return np.ascontiguousarray(colour), samples.scale, samples.notes
-    behind = np.array(background, np.float32) / np.float32(255)
-    if colour.shape[2] == 1 and len(set(background)) == 1:
-        behind = behind[:1]
-    flat = np.empty((*alpha.shape, len(behind)), np.float32)
-    for top in range(0, len(flat), _ROWS):
-        rows = slice(top, top + _ROWS)
-        share = (alpha[rows].astype(np.float32) / np.float32(full))[:, :, np.newaxis]
-        values = colour[rows].astype(np.float32) / np.float32(samples.scale)
-        flat[rows] = values * share + behind * (1 - share)
-    note = f"transparency flattened on {label} (--background)"
-    return flat, 1.0, (*samples.notes, note)
 
 
 def _restored(samples: Samples, restore: Restore, name: str) -> np.ndarray:
     """Return the numbers that a picture of cnncli's shows."""
     colour = samples.colour
-    if not samples.record or samples.alpha is not None:
+    if not samples.record:
         raise FileProblem(
             "holds no values of cnncli",
             hint="--as-values reads pictures that cnncli wrote; leave it away for others",
@@ -421,7 +408,14 @@ def _prepared(picture: Picture, options: ReadOptions) -> Picture:
     if options.size is not None:
         height, width = options.size
         check_pixels(len(picture.pixels) * height * width, options.max_pixels, picture.name)
-        picture = replace(picture, pixels=resize(picture.pixels, options.size, options.fit))
+        origin = picture.origin
+        if origin.alpha is not None:
+            batch = origin.alpha[np.newaxis, :, :, np.newaxis]
+            alpha = resize(batch, options.size, options.fit)
+            origin = replace(origin, alpha=np.rint(alpha[0, :, :, 0]).astype(origin.alpha.dtype))
+        picture = replace(
+            picture, pixels=resize(picture.pixels, options.size, options.fit), origin=origin
+        )
     picture = _luminance(picture) if options.gray else picture
     picture = _with_channels(picture, options.channels) if picture.is_picture else picture
     if options.bgr and picture.shape[3] == 3:
@@ -431,14 +425,14 @@ def _prepared(picture: Picture, options: ReadOptions) -> Picture:
 
 def _with_channels(picture: Picture, wanted: int | None) -> Picture:
     """Make a grey picture colour or the reverse, as a network wants it."""
-    if wanted is None or picture.shape[3] == wanted:
+    if (picture.shape[3], wanted) not in ((1, 3), (3, 1)):
         return picture
     if wanted == 1:
         note = "reduced to luminance: the network takes grey pictures"
         picture = _luminance(picture)
     else:
-        note = f"grey, repeated to {wanted} channels: the network takes colour pictures"
-        picture = replace(picture, pixels=np.repeat(picture.pixels, wanted, axis=3))
+        note = "grey, repeated to 3 channels: the network takes colour pictures"
+        picture = replace(picture, pixels=np.repeat(picture.pixels, 3, axis=3))
     return replace(picture, notes=(*picture.notes, note))
 
 

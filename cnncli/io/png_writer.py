@@ -28,6 +28,7 @@ _SEARCH_BELOW, _RUNS_BELOW = 1 / 32, 0.9
 _SMALL = (9, zlib.Z_FILTERED)
 # Pillow refuses to read a whole picture when a compressed text in it unfolds to more than this.
 _COMPRESSED_TEXT = 1_000_000
+_COLOUR_TYPES = {1: 0, 2: 4, 3: 2, 4: 6}
 _ADLER_BASE = 65_521
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _RAW_DEFLATE = -15
@@ -45,11 +46,13 @@ class PngFile:
     write : callable
         Takes bytes.
     shape : tuple of int
-        (H, W) or (H, W, 3).
+        (H, W) or (H, W, C): grey with alpha, RGB, RGB with alpha.
     bits : int
         8 or 16.
     text : str, optional
         ASCII, for a text chunk named ``cnncli``.
+    profile, exif : bytes, optional
+        ICC profile, and EXIF as JPEG files have it.
     small : bool
         Look for the smallest file, not for a fast one.
 
@@ -72,13 +75,19 @@ class PngFile:
         bits: int,
         text: str | None = None,
         small: bool = False,
+        profile: bytes | None = None,
+        exif: bytes | None = None,
     ) -> None:
         self._write, self._height, self._small = write, shape[0], small
         self._lock, self._waiting = threading.Lock(), dict[int, tuple[int, DeflatedStrip]]()
         self._next, self._adler = 0, 1
         write(_SIGNATURE)
-        colour = 2 if len(shape) == 3 else 0
+        colour = _COLOUR_TYPES[shape[2] if len(shape) == 3 else 1]
         self._chunk(b"IHDR", struct.pack(">IIBBBBB", shape[1], shape[0], bits, colour, 0, 0, 0))
+        if profile is not None:
+            self._chunk(b"iCCP", b"ICC profile\0\0" + zlib.compress(profile))
+        if exif is not None:
+            self._chunk(b"eXIf", exif.removeprefix(b"Exif\0\0"))
         if text is not None:
             self._chunk(*_text_chunk(text.encode("ascii")))
         self._chunk(b"IDAT", _ZLIB_HEADER)

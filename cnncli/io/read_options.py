@@ -23,6 +23,8 @@ class ReadOptions:
         Reduce three channels to their luminance.
     channels : int, optional
         1 or 3: pictures, not arrays, of the other are made these, with a note.
+    alpha : str
+        ``flatten`` lays transparency on the background, ``keep`` carries it along.
     background : str
         What shows through transparency: a colour name, ``#rrggbb`` or the like.
     frame : int, optional
@@ -49,6 +51,7 @@ class ReadOptions:
 
     gray: bool = False
     channels: int | None = None
+    alpha: str = "flatten"
     background: str = "black"
     frame: int | None = None
     restore: Restore | None = None

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import numpy as np
 
+from cnncli.io.origin import Origin
+
+_ROWS: Final = 256
 INTEGERS_NOTE: Final = "whole numbers kept as they are, not scaled to 0..1"
 
 
@@ -19,6 +22,7 @@ class Samples:
     notes: tuple[str, ...] = ()
     alpha: np.ndarray | None = None
     record: dict[str, Any] | None = None
+    origin: Origin = Origin()
 
 
 def unlike_colour(array: np.ndarray, colour: object) -> np.ndarray:
@@ -55,3 +59,27 @@ def turn_upright(array: np.ndarray, orientation: int) -> np.ndarray:
     if orientation in (2, 3, 6, 7):
         array = array[:, ::-1]
     return array
+
+
+def is_opaque(alpha: np.ndarray | None) -> bool:
+    """Tell whether nothing shows through a picture with this alpha."""
+    return alpha is None or bool((alpha == np.iinfo(alpha.dtype).max).all())
+
+
+def flattened(samples: Samples, background: tuple[int, ...], label: str) -> Samples:
+    """Return a picture laid on a background, which the note calls by its label."""
+    colour, alpha = samples.colour, samples.alpha
+    if alpha is None or is_opaque(alpha):
+        return replace(samples, alpha=None)
+    full = np.iinfo(alpha.dtype).max
+    behind = np.array(background, np.float32) / np.float32(255)
+    if colour.shape[2] == 1 and len(set(background)) == 1:
+        behind = behind[:1]
+    flat = np.empty((*alpha.shape, len(behind)), np.float32)
+    for top in range(0, len(flat), _ROWS):
+        rows = slice(top, top + _ROWS)
+        share = (alpha[rows].astype(np.float32) / np.float32(full))[:, :, np.newaxis]
+        values = colour[rows].astype(np.float32) / np.float32(samples.scale)
+        flat[rows] = values * share + behind * (1 - share)
+    notes = (*samples.notes, f"transparency flattened on {label} (--background)")
+    return replace(samples, colour=flat, scale=1.0, notes=notes, alpha=None)

@@ -7,9 +7,10 @@ bytes mean is read here, as TIFF 6.0 and Adobe's notes on predictors say it.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from io import BytesIO
+from itertools import accumulate
 from typing import Any, BinaryIO, Final
 
 import numpy as np
@@ -293,21 +294,37 @@ def _unpacked(layout: Layout, packed: list[bytes]) -> np.ndarray:
     if layout.compression == 1:
         data = b"".join(chunk[: layout.tile[1] * row] for chunk in packed)
         return np.frombuffer(data, np.uint8, rows * row).reshape(rows, row)
+    head = {256: row, 257: rows, 258: 8, 259: layout.compression, 262: 1, 277: 1}
+    file = tiff_file({**head, 278: layout.tile[1]}, packed)
+    with TiffImagePlugin.TiffImageFile(BytesIO(file)) as grey:
+        grey.load()
+        return np.asarray(grey)
+
+
+def tiff_file(tags: Mapping[int, Any], strips: Sequence[bytes]) -> bytes:
+    """Return a TIFF file of one page.
+
+    Parameters
+    ----------
+    tags : mapping
+        All but where the strips are, and how long.
+    strips : sequence of bytes
+
+    Examples
+    --------
+    >>> tags = {256: 2, 257: 1, 258: 16, 259: 1, 262: 1, 277: 1, 278: 1}
+    >>> np.asarray(TiffFile(BytesIO(tiff_file(tags, [bytes([1, 0, 2, 0])])))).tolist()
+    [[1, 2]]
+    """
     entries = TiffImagePlugin.ImageFileDirectory_v2()
-    sizes = [len(chunk) for chunk in packed]
-    offsets = tuple(sum(sizes[:index]) for index in range(len(sizes)))
-    for tag, value in {
-        **{256: row, 257: rows, 258: 8, 259: layout.compression, 262: 1},
-        **{273: offsets, 277: 1, 278: layout.tile[1], 279: tuple(sizes)},
-    }.items():
+    sizes = [len(strip) for strip in strips]
+    offsets = tuple(accumulate(sizes[:-1], initial=0))
+    for tag, value in {**tags, 273: offsets, 279: tuple(sizes)}.items():
         entries[tag] = value
     file = BytesIO()
     entries.save(file)
-    file.write(b"".join(packed))
-    file.seek(0)
-    with TiffImagePlugin.TiffImageFile(file) as grey:
-        grey.load()
-        return np.asarray(grey)
+    file.write(b"".join(strips))
+    return file.getvalue()
 
 
 def _numbers(layout: Layout, data: np.ndarray) -> np.ndarray:

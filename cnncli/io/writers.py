@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import io
 import json
+import zlib
 from collections.abc import Callable
 from collections.abc import Mapping as Record
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
 import numpy as np
@@ -13,6 +15,7 @@ from PIL import Image
 
 from cnncli.errors import FileProblem
 from cnncli.io.formats import Format, check_format, find_format
+from cnncli.io.origin import Origin
 from cnncli.io.png_writer import PngFile, strip_rows
 from cnncli.system.threads import run_all
 
@@ -30,6 +33,7 @@ _JPEG = {
     "small": {"quality": 95, "optimize": True},
 }
 
+_PROFILE = 34675
 _DESCRIPTION = 270  # ImageDescription, in TIFF and EXIF alike
 _JPEG_COMMENT = 65_533  # a marker's length is 16 bits and counts itself
 # TIFF offsets are 32 bits, with some room for the directory.
@@ -44,12 +48,14 @@ def encode(
     metadata: Record[str, Any] | None = None,
     compress: str = "fast",
     jobs: int | None = None,
+    origin: Origin | None = None,
 ) -> bytes:
     """Encode a picture.
 
     Parameters
     ----------
-    pixels : ndarray of uint8 or uint16, shape (H, W) or (H, W, 3)
+    pixels : ndarray of uint8 or uint16, shape (H, W) or (H, W, C)
+        Grey, RGB, or either with alpha behind.
     format : str or Format
         A name such as ``png``.
     depth : str
@@ -60,6 +66,8 @@ def encode(
         ``fast`` or ``small``. All but JPEG are lossless (GIF with up to 256 colours).
     jobs : int, optional
         Threads, for PNG; default: one for each core. The bytes do not depend on it.
+    origin : Origin, optional
+        Whose ICC profile and EXIF go into files that can hold them.
 
     Returns
     -------
@@ -82,15 +90,29 @@ def encode(
     if chosen.pillow is None:
         raise ValueError("npy holds values: use NpyFile")
     height, width = pixels.shape[:2]
-    check_format(chosen, width, height, colour=pixels.ndim == 3, depth=depth)
+    colour = pixels.shape[2:] in ((3,), (4,))
+    check_format(chosen, width, height, colour=colour, depth=depth)
+    origin = origin or Origin()
+    carried = Carried(origin.profile_for(colour), origin.exif)
     if chosen.pillow == "PNG":
-        text = None if metadata is None else to_text(metadata)
-        return _encode_png(pixels, depth, text, compress, jobs)
+        carried = replace(carried, text=None if metadata is None else to_text(metadata))
+        return _encode_png(pixels, depth, carried, compress, jobs)
+    if chosen.pillow == "TIFF" and pixels.dtype == np.uint16 and pixels.ndim == 3:
+        carried = replace(carried, text=None if metadata is None else to_text(metadata))
+        return _encode_deep_tiff(pixels, carried, compress)
     image, exact = _image(pixels, chosen)
     marked = metadata if metadata is None or exact else {**metadata, "exact": False}
-    text = None if marked is None else to_text(marked)
-    settings = _settings(chosen.pillow, text, compress, pixels)
-    return _save(image, chosen.pillow, settings)
+    carried = replace(carried, text=None if marked is None else to_text(marked))
+    return _save(image, chosen.pillow, _settings(chosen.pillow, carried, compress, pixels))
+
+
+@dataclass(frozen=True)
+class Carried:
+    """What a picture's file holds beside the pixels: ICC profile, EXIF and our own record."""
+
+    profile: bytes | None = None
+    exif: bytes | None = None
+    text: str | None = None
 
 
 def encoding_bytes(
@@ -128,17 +150,45 @@ def encoding_bytes(
 
 
 def _encode_png(
-    pixels: np.ndarray, depth: str, text: str | None, compress: str, jobs: int | None
+    pixels: np.ndarray, depth: str, carried: Carried, compress: str, jobs: int | None
 ) -> bytes:
     if not pixels.size:
         raise FileProblem("cannot be encoded as PNG: it has no pixels")
     stream = io.BytesIO()
-    file = PngFile(stream.write, pixels.shape, int(depth), text, compress == "small")
+    small = compress == "small"
+    file = PngFile(stream.write, pixels.shape, int(depth), small=small, **vars(carried))
     step, height = strip_rows(pixels.shape, pixels.itemsize), len(pixels)
     strips = [slice(top, min(top + step, height)) for top in range(0, height, step)]
     run_all(lambda rows: file.add(rows, pixels[rows]), strips, jobs)
     file.close()
     return stream.getvalue()
+
+
+def _encode_deep_tiff(pixels: np.ndarray, carried: Carried, compress: str) -> bytes:
+    """Encode 16-bit colour or grey with alpha, which Pillow does not write."""
+    from cnncli.io.tiff_samples import tiff_file
+
+    if pixels.nbytes > _TIFF_BYTES:
+        raise FileProblem("16-bit colour of over 4 GiB does not fit into a TIFF file", hint="png")
+    height, width, samples = pixels.shape
+    rows = strip_rows(pixels.shape, pixels.itemsize)
+    strips = [pixels[top : top + rows].astype("<u2").tobytes() for top in range(0, height, rows)]
+    small = compress == "small"
+    tags: dict[int, Any] = {
+        **{256: width, 257: height, 258: (16,) * samples, 259: 8 if small else 1},
+        **{262: 2 if samples > 2 else 1, 277: samples, 278: rows},
+    }
+    if samples in (2, 4):
+        tags[338] = 2
+    exif = Image.Exif()
+    if carried.exif is not None:
+        exif.load(carried.exif)
+    tags |= {tag: exif.get_ifd(tag) or value for tag, value in exif.items()}
+    if carried.text is not None:
+        tags[_DESCRIPTION] = carried.text
+    if carried.profile is not None:
+        tags[_PROFILE] = carried.profile
+    return tiff_file(tags, [zlib.compress(strip) for strip in strips] if small else strips)
 
 
 def encode_float_tiff(
@@ -171,7 +221,7 @@ def encode_float_tiff(
         planes = np.ascontiguousarray(values.transpose(0, 3, 1, 2), dtype=np.float32)
     first, *rest = [Image.fromarray(plane) for image in planes for plane in image]
     text = None if metadata is None else to_text(metadata)
-    settings = _settings("TIFF", text, compress, planes)
+    settings = _settings("TIFF", Carried(text=text), compress, planes)
     return _save(first, "TIFF", settings | {"save_all": True, "append_images": rest})
 
 
@@ -313,18 +363,23 @@ def to_text(metadata: Record[str, Any]) -> str:
     return json.dumps(metadata, ensure_ascii=True, separators=(",", ":"))
 
 
-def _settings(pillow: str, text: str | None, compress: str, pixels: np.ndarray) -> dict[str, Any]:
-    if pillow == "TIFF":
-        return _tiff(compress, pixels) | ({"description": text} if text else {})
-    if pillow == "WEBP":
-        return _WEBP[compress] | _exif(text)
+def _settings(pillow: str, carried: Carried, compress: str, pixels: np.ndarray) -> dict[str, Any]:
+    text = carried.text
     comment = {"comment": text.encode("ascii")} if text else {}
-    if pillow == "JPEG":
-        fits = text is not None and len(text) <= _JPEG_COMMENT
-        return _JPEG[compress] | (comment if fits else {})
     if pillow == "GIF":
         return {"optimize": False} | comment
-    return {}
+    if pillow not in ("TIFF", "WEBP", "JPEG"):
+        return {}
+    exif = _described(carried.exif, text if pillow == "WEBP" else None)
+    own = {"exif": exif, "icc_profile": carried.profile}
+    settings = {name: value for name, value in own.items() if value}
+    if pillow == "TIFF":
+        return settings | _tiff(compress, pixels) | ({"description": text} if text else {})
+    if pillow == "WEBP":
+        # Colours under full transparency are kept as well.
+        return settings | _WEBP[compress] | {"exact": True}
+    fits = text is not None and len(text) <= _JPEG_COMMENT
+    return settings | _JPEG[compress] | (comment if fits else {})
 
 
 def _tiff(compress: str, pixels: np.ndarray) -> dict[str, Any]:
@@ -334,12 +389,13 @@ def _tiff(compress: str, pixels: np.ndarray) -> dict[str, Any]:
     return settings
 
 
-def _exif(text: str | None) -> dict[str, Any]:
-    if text is None:
-        return {}
+def _described(data: bytes | None, text: str | None) -> bytes | None:
+    """Return EXIF with the text as its description."""
     exif = Image.Exif()
-    exif[_DESCRIPTION] = text
-    return {"exif": exif}
+    exif.load(data or b"")
+    if text is not None:
+        exif[_DESCRIPTION] = text
+    return exif.tobytes() if exif else None
 
 
 def _save(image: Image.Image, pillow: str, settings: dict[str, Any]) -> bytes:

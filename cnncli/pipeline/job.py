@@ -46,6 +46,8 @@ class Job:
         Threads over the strips of an image; default: one for each core.
     verbose : bool
         Say how each layer is computed.
+    own_depth : bool
+        Whether pictures made of 16-bit images may have 16 bits: no depth was asked for.
     """
 
     network: Network
@@ -61,6 +63,7 @@ class Job:
     show_width: int = 0
     jobs: int | None = None
     verbose: bool = False
+    own_depth: bool = False
 
     @property
     def op(self) -> str:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from cnncli.errors import OptionError, quote
 from cnncli.io.atomic import is_folder_name, is_special
 from cnncli.io.formats import FORMATS, NPY, NPZ, Format, find_format
+from cnncli.io.origin import Origin
 from cnncli.io.urls import Location, Url, is_url, join, parse_url
 from cnncli.pipeline.templates import Template, distinct, safe_folder, safe_name
 from cnncli.render.options import MapGroup, picture_names
@@ -109,6 +110,8 @@ class LayerResult:
         Whether its range ``auto`` is 0..1.
     batched : bool
         Whether the batch axis stays in files of values.
+    origin : Origin
+        What the image's file holds beside its colours.
     is_noted : bool
         Whether notes tell what is likely to be a mistake, and so why values may be infinite or NaN.
     pad_mode : str, optional
@@ -134,6 +137,7 @@ class LayerResult:
     layer: str | None = None
     clips: bool = False
     batched: bool = False
+    origin: Origin = Origin()
     is_noted: bool = False
     pad_mode: str | None = None
     files: tuple[OutFile, ...] = ()

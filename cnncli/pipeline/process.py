@@ -18,6 +18,8 @@ from cnncli.pipeline.memory_estimate import check_memory_for
 from cnncli.pipeline.output_checks import OutputPlan, plan_targets
 from cnncli.pipeline.output_names import LayerResult, OutFile, Source, Target
 from cnncli.pipeline.write import (
+    at_depth_of,
+    check_alpha,
     check_format_of,
     expect,
     notes_of,
@@ -112,10 +114,13 @@ def process(job: Job, task: Task, access: FileAccess) -> Outcome:
     if access.all_there(target):
         return Outcome(task.source, skipped=True)
     picture = access.read(job, task)
+    job = at_depth_of(job, target, picture)
     expected, files = choose(job, target, picture.shape, access)
     if not files:
         return Outcome(task.source, skipped=True)
     results = [with_facts(job, picture, result) for result in with_files(expected, files)]
+    if picture.origin.alpha is not None:
+        check_alpha(job, results)
     check_memory_for(job, picture, results)
     notes = notes_of(job, picture)
     computed = layer_maps(job.network, picture, [result.name for result in results], job.jobs)

@@ -7,11 +7,13 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import BinaryIO, Final
+from typing import Any, BinaryIO, Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from cnncli._version import __version__
+from cnncli.errors import OptionError
 from cnncli.io.formats import NPZ
 from cnncli.io.images import Picture
 from cnncli.io.png_writer import PngFile
@@ -30,7 +32,7 @@ from cnncli.pipeline.feature_maps import clips_by_default
 from cnncli.pipeline.files import FileAccess
 from cnncli.pipeline.job import WARNING, Job, WrittenFile
 from cnncli.pipeline.output_checks import check_target
-from cnncli.pipeline.output_names import LayerResult, OutFile, is_device
+from cnncli.pipeline.output_names import LayerResult, OutFile, Target, is_device
 from cnncli.pipeline.sheets import draw_for_terminal, make_sheet, sheet_size, shows_scores
 from cnncli.pipeline.templates import distinct, safe_name
 from cnncli.render.grid import Sheet, grid
@@ -80,9 +82,60 @@ def with_facts(job: Job, picture: Picture, result: LayerResult) -> LayerResult:
         result,
         clips=clips_by_default(network, picture, result.layer is not None),
         batched=picture.batched,
+        origin=picture.origin,
         pad_mode=border_of(node.layer, source),
         is_noted=bool(network.notes(picture.shape)),
     )
+
+
+def at_depth_of(job: Job, target: Target, picture: Picture) -> Job:
+    """Return the job with 16 bits for a picture made of a 16-bit one, unless a depth was asked for.
+
+    So it is for PNG and TIFF, and for values that are shown as they are.
+    """
+    formats = {file.format.name for file in target.unknown_files()}
+    names = target.pattern.chosen_layers or job.network.names[-1:]
+    plain = job.render.range in ("auto", "clip") and job.render.colormap == "gray"
+    deep = job.own_depth and picture.origin.bits == 16 and formats <= {"png", "tif"} and plain
+    if not deep or not all(
+        clips_by_default(job.network.until(name), picture, bool(job.layers)) for name in names
+    ):
+        return job
+    return replace(
+        job, render=replace(job.render, depth="16"), output=replace(job.output, depth="16")
+    )
+
+
+def check_alpha(job: Job, results: Sequence[LayerResult]) -> None:
+    """Refuse to keep transparency where a file cannot hold it, or a picture has another size."""
+    for result in results:
+        alpha = result.origin.alpha
+        for file in result.files:
+            fits = alpha is not None and result.shape[1:3] == alpha.shape
+            single = len(result.maps) == 1 and not (job.render.legend or shows_scores(result))
+            holds = file.format.alpha and not holds_values(file.format, job.output.depth)
+            if not (fits and single and holds):
+                height, width = result.shape[1:3]
+                raise OptionError(
+                    "--alpha keep needs one picture of the image's size, in png, tif or webp; "
+                    f"got {len(result.maps)} of {height}x{width} in {file.format.name}",
+                    hint="--alpha flatten",
+                )
+
+
+def with_alpha(pixels: Values, alpha: NDArray[Any] | None) -> Values:
+    """Return a picture with its transparency behind the colours, as deep as they are.
+
+    Examples
+    --------
+    >>> with_alpha(np.zeros((1, 2), np.uint8), np.array([[0, 65535]], np.uint16)).tolist()
+    [[[0, 0], [0, 255]]]
+    """
+    if alpha is None:
+        return pixels
+    share = alpha / np.iinfo(alpha.dtype).max
+    levels = np.rint(share * np.iinfo(pixels.dtype).max).astype(pixels.dtype)
+    return np.dstack([pixels, levels])
 
 
 def check_format_of(job: Job, file: OutFile, result: LayerResult) -> None:
@@ -239,13 +292,16 @@ class ResultWriter:
         (tile,) = plan_tiles(self.maps, self.result.groups, render, self.result.clips)
         text = to_text(picture_record([tile], self.job.command, __version__))
         bits, small = int(tile.depth), render.compress == "small"
-        png = PngFile(stream.write, tile.shape, bits, text, small)
+        origin, alpha = self.result.origin, self.result.origin.alpha
+        shape = tile.shape if alpha is None else (*tile.shape[:2], 4 if is_colour else 2)
+        profile = origin.profile_for(is_colour)
+        png = PngFile(stream.write, shape, bits, text, small, profile, origin.exif)
         paint, row, dtype = tile.painter, tile.shape[1:], tile.pixels.dtype
 
         def write_strip(_: int, rows: slice, values: Values) -> ValueRange:
             pixels = np.empty((len(values), *row), dtype)
             seen = paint(values if is_colour else values[:, :, 0], out=pixels)
-            png.add(rows, pixels)
+            png.add(rows, pixels if alpha is None else with_alpha(pixels, alpha[rows]))
             return seen
 
         in_levels = are_levels(tile.mapping, tile.depth)
@@ -283,13 +339,15 @@ class ResultWriter:
     def _write_picture(self, file: OutFile, tiles: Sequence[Tile]) -> WrittenFile:
         job = self.job
         sheet = make_sheet(self.result, file.maps, tiles, job.render, job.op)
+        is_single = len(tiles) == 1 and sheet.pixels.shape == tiles[0].shape
         data = encode(
-            sheet.pixels,
+            with_alpha(sheet.pixels, self.result.origin.alpha),
             file.format,
             depth=job.output.depth,
             metadata=picture_record(tiles, job.command, __version__, sheet),
             compress=job.render.compress,
             jobs=job.jobs,
+            origin=self.result.origin if is_single else None,
         )
         with self.access.open(file) as stream:
             stream.write(data)

@@ -409,7 +409,7 @@ def test_pictures_on_standard_output(form: str) -> None:
     ("args", "words"),
     [
         (("x.png", "-o", "y.pgm"), "pgm"),
-        (("x.png", "-o", "y.tif", "--depth", "16"), "16-bit colour"),
+        (("x.png", "-o", "y.ppm", "--depth", "16"), "16-bit colour"),
         (("one.npy", "-o", "y.jpg", "--depth", "16"), "--depth 16 needs"),
         (("one.npy", "-o", "y.png", "--depth", "float"), "--depth float needs"),
         (("one.npy", "-o", "y.png", "--depth", "16", "--colormap", "magma"), "--colormap"),

@@ -436,7 +436,7 @@ def test_untrusted_pages(shape: str) -> None:
 
 @pytest.mark.parametrize("form", WHOLE)
 def test_pictures_without_values(form: str) -> None:
-    assert "carries no cnncli values" in str(refusal(WHOLE[form], AS_VALUES))
+    assert "holds no values of cnncli" in str(refusal(WHOLE[form], AS_VALUES))
 
 
 def test_threads_do_not_disturb_each_other() -> None:

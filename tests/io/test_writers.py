@@ -161,7 +161,7 @@ def test_arguments_are_left_alone() -> None:
         ("gif", 65_536, {}, "gif holds at most 65535"),
         ("jpg", 9, {"depth": "16"}, "--depth 16 needs png tif tiff ppm pgm pnm npy npz, got jpg"),
         ("png", 9, {"depth": "float"}, "--depth float needs tif tiff npy npz, got png"),
-        ("tif", 9, {"depth": "16", "colour": True}, "16-bit colour cannot be written as tif"),
+        ("ppm", 9, {"depth": "16", "colour": True}, "16-bit colour cannot be written as ppm"),
         ("pgm", 9, {"colour": True}, "does not fit into pgm"),
     ],
 )

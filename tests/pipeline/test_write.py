@@ -22,8 +22,7 @@ STRIP = "FeatureMaps.map_strips.<locals>.work"
 GREY = np.arange(64 * 96, dtype=np.uint8).reshape(64, 96)
 
 
-@pytest.mark.parametrize("name", ["edge", "0.5 0; 0 -0.5"])
-def test_a_row_of_pixels_passes_at_most_twelve_files(name: str) -> None:
+def test_a_row_of_pixels_passes_at_most_twelve_files() -> None:
     photo, passed, depth = save("photo.png", GREY), set[str](), 0
 
     def watch(frame: FrameType, event: str, _: object) -> None:
@@ -36,12 +35,12 @@ def test_a_row_of_pixels_passes_at_most_twelve_files(name: str) -> None:
 
     sys.setprofile(watch)
     try:
-        run_cli("conv", photo, "--filter", name, "-o", "out.png", "--jobs", "1")
+        run_cli("conv", photo, "--filter", "edge", "-o", "out.png", "--jobs", "1")
     finally:
         sys.setprofile(None)
     assert str(PACKAGE / "io/png_writer.py") in passed
     assert str(PACKAGE / "core/engine.py") in passed
-    assert len(passed) <= MOST_FILES, sorted(passed)
+    assert len(passed) <= MOST_FILES, [Path(name).name for name in sorted(passed)]
 
 
 @pytest.mark.parametrize("output", ["out.png", "out.npy", "out.jpg"])
