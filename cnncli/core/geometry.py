@@ -232,9 +232,14 @@ class Axis:
         >>> axis.out, axis.outputs_on_input()
         (3, 2)
         """
-        firsts = [self.begin - tap * self.dilation for tap in range(self.kernel)]
+        # Taps no further apart than the input is long meet it one after the other.
+        apart = self.dilation > self.size
+        taps, reach = (self.kernel, 0) if apart else (1, self.extent - 1)
+        lasts = [self.begin - tap * self.dilation for tap in range(taps)]
+        # A tap meets a cell from the output on that begins at or after it.
         edges = [
-            (-(-first // self.stride), -(-(first + self.size) // self.stride)) for first in firsts
+            (-((reach - cell) // self.stride), -(-(cell + self.size) // self.stride))
+            for cell in lasts
         ]
         met = join_runs((max(0, begin), min(end, self.out)) for begin, end in edges)
         return sum(end - begin for begin, end in met)

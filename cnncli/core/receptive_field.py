@@ -125,9 +125,10 @@ def cells_read(axis: Axis, mode: str = "zeros", outputs: Runs | None = None) -> 
         first = max(0, -((axis.extent - 1 - axis.begin) // axis.stride))
         last = (axis.begin + axis.size - 1) // axis.stride + 1
         runs = [(max(a, first), min(b, last)) for a, b in runs if a < last and b > first]
-    if _lie_apart(axis) and not gaps_left_out(axis):
+    listed = not gaps_left_out(axis)
+    if _lie_apart(axis) and listed:
         runs = [(output, output + 1) for a, b in runs for output in range(a, b)]
-    taps = range(axis.kernel) if axis.dilation > 1 and not gaps_left_out(axis) else range(1)
+    taps = range(axis.kernel if axis.dilation > 1 and listed else 1)
     reach = axis.extent if len(taps) == 1 else 1
     spans = (
         (a * axis.stride + tap * axis.dilation, (b - 1) * axis.stride + tap * axis.dilation + reach)
