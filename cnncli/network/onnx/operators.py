@@ -118,13 +118,16 @@ def _global_pool(mode: str) -> Callable[[NodeInputs], Result]:
     return lambda node: BuiltLayer(layers.PoolLayer(mode, "global"), (node.picture(),))
 
 
-def _reduce_mean(node: NodeInputs) -> Result:
-    x = node.signal(0, ("nchw", "nhwc"))
-    axes = named_axes(node.attributes, node.array(1)) or ()
-    if {x.axes[axis] for axis in axes if -4 <= axis < 4} != {"h", "w"}:
-        raise UnsupportedNode(f"it takes the mean over axes {axes}, not over rows and columns")
-    order = None if node.get("keepdims", 1) else "chw"
-    return BuiltLayer(layers.PoolLayer("average", "global"), (x,), order)
+def _reduce(mode: str) -> Callable[[NodeInputs], Result]:
+    def make(node: NodeInputs) -> Result:
+        x = node.signal(0, ("nchw", "nhwc"))
+        axes = named_axes(node.attributes, node.array(1)) or ()
+        if {x.axes[axis] for axis in axes if -4 <= axis < 4} != {"h", "w"}:
+            raise UnsupportedNode(f"it works over axes {axes}, not over rows and columns")
+        order = None if node.get("keepdims", 1) else "chw"
+        return BuiltLayer(layers.PoolLayer(mode, "global"), (x,), order)
+
+    return make
 
 
 def _pad(node: NodeInputs) -> Result:
@@ -425,7 +428,9 @@ OPERATORS: Final[dict[str, Callable[[NodeInputs], Result]]] = {
     "Mul": _mul,
     "PRelu": _prelu,
     "Pad": _pad,
-    "ReduceMean": _reduce_mean,
+    "ReduceMax": _reduce("max"),
+    "ReduceMean": _reduce("average"),
+    "ReduceMin": _reduce("min"),
     "Relu": _activation("relu"),
     "Resize": resize,
     "Shape": _shape,
