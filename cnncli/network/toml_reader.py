@@ -6,22 +6,18 @@ import os
 import re
 import tomllib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Final
-
-import numpy as np
+from typing import Any, ClassVar, Final
 
 from cnncli.core.arrays import FloatArray, Shape
 from cnncli.core.borders import asked_mode
-from cnncli.errors import CnnCliError, FileProblem, OptionError, among, quote
-from cnncli.filters import files, filter
-from cnncli.filters.builtin_names import builtin_names
-from cnncli.filters.filter import Filter
-from cnncli.filters.matrix_text import INLINE
+from cnncli.errors import CnnCliError, FileProblem, among, quote
+from cnncli.filters import filter
 from cnncli.io.npy import open_regular
 from cnncli.network import layers
 from cnncli.network.conventions import CONVENTIONS, Convention, by_convention, centres_lower
+from cnncli.network.dense import dense_bank, dense_input
 from cnncli.network.graph import (
     NORMALIZE,
     SOURCE,
@@ -49,6 +45,7 @@ from cnncli.network.toml_schema import (
     in_file,
     read_fields,
 )
+from cnncli.network.weight_files import WeightFiles
 
 MAX_BYTES: Final = 2**20
 MAX_LAYERS: Final = 1_000
@@ -84,7 +81,7 @@ def read(path: Path, *, weights: bool = True, prepare: Mapping[str, Any] | None 
             own = Preparation(**fields)
             prepared = own.changed(prepare or {})
             first = _normalize(prepared)
-        nodes = _nodes(document.get("layers"), arrays, first)
+        nodes = _nodes(document.get("layers"), arrays, first, prepared)
         model = Model(
             Network(tuple(nodes)),
             prepared,
@@ -243,7 +240,9 @@ def _classes(value: Any, path: Path) -> tuple[str, ...]:
     return tuple(value)
 
 
-def _nodes(tables: Any, arrays: WeightFiles, first: Sequence[Node]) -> list[Node]:
+def _nodes(
+    tables: Any, arrays: WeightFiles, first: Sequence[Node], prepared: Preparation
+) -> list[Node]:
     if not isinstance(tables, list) or not tables:
         raise FileProblem("at least one [[layers]] must be given")
     _check_count(len(tables))
@@ -258,9 +257,11 @@ def _nodes(tables: Any, arrays: WeightFiles, first: Sequence[Node]) -> list[Node
                 raise FileProblem("name: it is taken already by another layer")
             layer, inputs = _layer(table, name, arrays)
             _check_inputs(inputs, seen - {NORMALIZE}, layer)
+            before = nodes[-1].name if nodes else SOURCE
+            sources = tuple(renamed.get(name, name) for name in inputs) or (before,)
+            if isinstance(layer, _Matrix):
+                layer = layer.on(nodes, sources[0], prepared)
         seen.add(name)
-        before = nodes[-1].name if nodes else SOURCE
-        sources = tuple(renamed.get(name, name) for name in inputs) or (before,)
         nodes.append(Node(name, layer, sources))
     return nodes
 
@@ -281,7 +282,9 @@ def _layer_name(table: Any, number: int, taken: set[str]) -> str:
     return name
 
 
-def _check_inputs(inputs: Sequence[str], known: set[str], layer: Layer | MergeLayer) -> None:
+def _check_inputs(
+    inputs: Sequence[str], known: set[str], layer: Layer | MergeLayer | _Matrix
+) -> None:
     for name in inputs:
         if name not in known:
             raise FileProblem(
@@ -296,7 +299,7 @@ def _check_inputs(inputs: Sequence[str], known: set[str], layer: Layer | MergeLa
 
 def _layer(
     table: Any, name: str, arrays: WeightFiles
-) -> tuple[Layer | MergeLayer, tuple[str, ...]]:
+) -> tuple[Layer | MergeLayer | _Matrix, tuple[str, ...]]:
     kind = _table(table).get("type")
     if not isinstance(kind, str) or kind not in TYPES:
         got = "nothing" if kind is None else quote(str(kind))
@@ -313,11 +316,37 @@ def _layer(
     for key, schema in TYPES[kind].items():
         if schema.array and key in fields:
             fields[key] = arrays.numbers(key, fields[key])
+    if kind == "dense":
+        layout = fields.pop("filter_layout", "hwio")
+        matrix = arrays.matrix(fields.pop("filter"), layout)
+        if "bias" in fields:
+            fields["bias"] = arrays.bias(fields["bias"], matrix.shape[1])
+        return _Matrix(name, matrix, "chw" if layout == "oihw" else "hwc", fields), inputs
     layer = _LAYERS[kind](**fields)
     if convention is not None:
         chosen = CONVENTIONS[convention]
         layer = by_convention(layer, replace(chosen, flip=chosen.flip and arrays.weights))
     return layer, inputs
+
+
+@dataclass(frozen=True, eq=False)
+class _Matrix:
+    """A dense layer before it is known how large its input is."""
+
+    name: str
+    weights: FloatArray
+    order: str
+    fields: Mapping[str, Any]
+    op: ClassVar[str] = "dense"
+
+    def on(self, nodes: Sequence[Node], source: str, prepared: Preparation) -> ConvLayer:
+        """Return the layer on what some nodes give: a convolution that sees all of it."""
+        counts = [1] if prepared.gray else [3, 1]
+        if nodes:
+            counts = _channel_counts(Model(Network(tuple(nodes)), prepared))
+        shape = dense_input(nodes, source, prepared.size, counts, self.weights.shape[0])
+        bank = dense_bank(self.name, self.weights, shape, self.order)
+        return ConvLayer(bank, padding="valid", **self.fields)
 
 
 def _read_filter(
@@ -366,99 +395,3 @@ _DEFAULTS: Final[dict[str, dict[str, Any]]] = {
     "batchnorm": {"gamma": 1.0, "beta": 0.0},
     "scale": {"factor": 1.0, "offset": 0.0},
 }
-
-
-@dataclass
-class WeightFiles:
-    """The arrays a network file names, and what is to be said of them.
-
-    Parameters
-    ----------
-    folder : str
-        Where relative paths start.
-    weights : bool
-        Whether values are read, or headers only.
-    files : list of Path
-        What was read.
-    notes : list of str
-    """
-
-    folder: str
-    weights: bool
-    files: list[Path] = field(default_factory=list)
-    notes: list[str] = field(default_factory=list)
-
-    def bank(
-        self,
-        filters: str | list[Any],
-        layout: str,
-        layer: str,
-        lower: bool = False,
-        dilated: bool = False,
-    ) -> Filter:
-        """Return the filters of a text, a list of texts, or nested lists of numbers.
-
-        Maps are numbered; those of built-ins and of lists keep their filters' names. `lower` and
-        `dilated` are those of `filter.stack`.
-        """
-        with error_context("filter"):
-            if isinstance(filters, str):
-                return _named(self._filter(filters, layout), layer)
-            if all(isinstance(text, str) for text in filters):
-                banks = [self._filter(text, layout) for text in filters]
-                return filter.stack(banks, lower=lower, dilated=dilated)
-            inline = filter.from_array(_as_array(filters), name=INLINE, layout=layout)
-            return _named(inline, layer)
-
-    def _filter(self, text: str, layout: str) -> Filter:
-        bank = files.load_filter(
-            text, layout=layout, folder=self.folder, headers_only=not self.weights
-        )
-        self.files += bank.files
-        return bank
-
-    def bias(self, value: Any, count: int) -> FloatArray:
-        """Return one bias for each of `count` maps."""
-        if not isinstance(value, str):
-            return self.numbers("bias", value)
-        with error_context("bias"):
-            loaded = files.load_bias(
-                value, count, folder=self.folder, headers_only=not self.weights
-            )
-            self.files += loaded.files
-            return loaded.array
-
-    def numbers(self, name: str, value: Any) -> FloatArray:
-        """Return the numbers of a field in line."""
-        with error_context(name):
-            if isinstance(value, str):
-                loaded = files.load_numbers(
-                    value, name, folder=self.folder, headers_only=not self.weights
-                )
-                self.files += loaded.files
-                return loaded.array
-            values = _as_array(value).reshape(-1)
-            if not values.size or not np.isfinite(values).all():
-                raise OptionError("every number must be finite, and there must be one")
-            return values
-
-
-def _as_array(value: Any) -> FloatArray:
-    """Return a number or nested lists of numbers as an array; nothing else is taken for one."""
-    try:
-        array = np.array(value)
-        if array.dtype.kind not in "iuf":
-            raise ValueError
-    except ValueError:
-        raise OptionError("lists must hold numbers only, and rows of the same length") from None
-    return np.asarray(array, np.float64)
-
-
-def _named(bank: Filter, layer: str) -> Filter:
-    """Return a bank named after its layer, with its maps numbered; built-ins keep their names."""
-    if bank.name in builtin_names():
-        return bank
-    # One 2-D filter leaves the maps their names.
-    alone = bank.per_channel and bank.maps == 1
-    names = ("",) if alone else tuple(map(str, range(bank.maps)))
-    return replace(bank, name=layer, map_names=names)

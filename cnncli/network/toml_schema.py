@@ -318,6 +318,13 @@ TYPES: Final[dict[str, dict[str, Field]]] = {
         "dilation": _PAIR,
         "groups": _GROUPS,
     },
+    "dense": {
+        "filter": Field(_is_weights, "FILE, FILE:KEY, or a matrix", required=True),
+        "filter_layout": _one_of(choices.FILTER_LAYOUTS),
+        "bias": replace(_NUMBERS, array=False),
+        "activation": _ACTIVATION,
+        "alpha": _NUMBERS,
+    },
     "slice": {
         "start": _required(_CHANNEL),
         "stop": _required(_CHANNEL),

@@ -156,7 +156,7 @@ def test_each_layer(name: str, tmp_path: Path) -> None:
 def test_every_type_of_layer_is_among_them() -> None:
     from cnncli.network.toml_schema import TYPES
 
-    assert {layer.op for layer in LAYERS.values()} | {"add", "mul", "concat"} == set(TYPES)
+    assert {layer.op for layer in LAYERS.values()} | {"add", "mul", "concat", "dense"} == set(TYPES)
 
 
 def branches() -> Network:

@@ -43,7 +43,7 @@ ELSEWHERE = {
     "io/test_remote.py": "io/urls",
     "io/test_writers.py": "io/formats",
     "network/test_graph.py": "network/passes",
-    "network/test_toml_reader.py": "network/conventions",
+    "network/test_toml_reader.py": "network/conventions network/weight_files",
     "oracle/test_compare.py": "compare/peers",
     "pipeline/test_output_checks.py": "pipeline/files",
     "render/test_grid.py": "render/legend",

@@ -16,6 +16,7 @@ from cnncli.core.arrays import FloatArray
 from cnncli.core.geometry import PaddingLike
 from cnncli.filters.filter import Filter
 from cnncli.network import layers
+from cnncli.network.dense import dense_bank
 from cnncli.network.graph import SIZE_UNKNOWN
 from cnncli.network.onnx.constants import FLOATS, TYPES, named_axes
 from cnncli.network.onnx.resize_operators import (
@@ -348,11 +349,8 @@ def _dense(node: NodeInputs, matrix: Array) -> Filter:
         n_H, n_W = x.size
     else:
         raise UnsupportedNode(SIZE_UNKNOWN)
-    if rows != n_H * n_W * x.channels:
-        raise UnsupportedNode(f"its matrix takes {rows} values, not {n_H}x{n_W}x{x.channels}")
-    if x.axes == "chw":
-        return _bank(node, matrix.reshape(x.channels, n_H, n_W, maps).transpose(1, 2, 0, 3))
-    return _bank(node, matrix.reshape(n_H, n_W, x.channels, maps))
+    order = "chw" if x.axes == "chw" else "hwc"
+    return dense_bank(node.name, node.parameter(matrix), (n_H, n_W, x.channels), order)
 
 
 def _constant(node: NodeInputs) -> Result:

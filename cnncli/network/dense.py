@@ -1,0 +1,109 @@
+"""Dense layers as convolutions as large as their input."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any, Final
+
+import numpy as np
+
+from cnncli.core.arrays import is_placeholder, placeholder
+from cnncli.errors import CnnCliError, ShapeError
+from cnncli.filters.filter import Filter
+from cnncli.network.graph import Network, Node
+
+Array = np.ndarray[Any, Any]
+
+OPEN: Final = 2**40
+"""Rows and columns where none are known: more than any picture has."""
+
+_MOST_KNOWN: Final = 2**20
+
+
+def dense_bank(name: str, matrix: Array, shape: tuple[int, int, int], order: str) -> Filter:
+    """Return the matrix of a dense layer as filters that see all of their input.
+
+    Parameters
+    ----------
+    name : str
+        Of the layer.
+    matrix : ndarray, shape (values in, values out)
+    shape : (int, int, int)
+        Rows, columns and channels of the input.
+    order : {"chw", "hwc"}
+        In which the values of the input were counted: PyTorch's, or Keras's.
+
+    Raises
+    ------
+    ShapeError
+        If the matrix takes another number of values.
+
+    Examples
+    --------
+    >>> bank = dense_bank("fc", np.arange(8.0).reshape(8, 1), (1, 2, 4), "chw")
+    >>> bank.weights.shape, bank.weights[0, :, 0, 0]
+    ((1, 2, 4, 1), array([0., 1.]))
+    """
+    n_H, n_W, channels = shape
+    rows, maps = matrix.shape
+    if rows != n_H * n_W * channels:
+        raise ShapeError(f"its matrix takes {rows} values, not {n_H}x{n_W}x{channels}")
+    if is_placeholder(matrix):
+        weights: Array = placeholder(matrix.dtype, (n_H, n_W, channels, maps))
+    elif order == "chw":
+        weights = matrix.reshape(channels, n_H, n_W, maps).transpose(1, 2, 0, 3)
+    else:
+        weights = matrix.reshape(n_H, n_W, channels, maps)
+    return Filter(
+        name=name,
+        weights=np.asarray(weights, order="C") if not is_placeholder(matrix) else weights,
+        per_channel=False,
+        map_names=tuple(map(str, range(maps))),
+        source_shape=weights.shape,
+    )
+
+
+def dense_input(
+    nodes: Sequence[Node],
+    source: str,
+    size: tuple[int, int] | None,
+    counts: Sequence[int],
+    values: int,
+) -> tuple[int, int, int]:
+    """Return the rows, columns and channels of what a dense layer works on.
+
+    Parameters
+    ----------
+    nodes : sequence of Node
+        The layers before it.
+    source : str
+        The one of them, or `SOURCE`, that it reads.
+    size : (int, int), optional
+        Rows and columns of the network's input; unknown ones are those of a square.
+    counts : sequence of int
+        Channels that the network's input may have.
+    values : int
+        How many values the layer takes.
+
+    Raises
+    ------
+    ShapeError
+        If nothing fits.
+    """
+    shown = ""
+    for count in counts:
+        shape = (1, *(size or (OPEN, OPEN)), count)
+        try:
+            _, n_H, n_W, channels = Network(tuple(nodes)).shapes(shape)[source] if nodes else shape
+        except CnnCliError:
+            continue
+        if max(n_H, n_W) > _MOST_KNOWN:
+            n_H = n_W = math.isqrt(values // channels)
+        if n_H * n_W * channels == values:
+            return n_H, n_W, channels
+        shown = shown or f"{n_H}x{n_W}x{channels} of {source}"
+    raise ShapeError(
+        f"its matrix takes {values} values, not {shown or 'what its input gives'}",
+        hint="size = [H, W] in [input] says how large images are",
+    )

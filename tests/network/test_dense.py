@@ -1,0 +1,92 @@
+"""Dense layers of network files: as PyTorch and Keras count the values, by hand."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from cnncli.errors import FileProblem
+from cnncli.network.load import load_model
+from cnncli.network.passes import forward
+from tests.support.shell import run_cli, save_array, values_of
+
+RNG = np.random.default_rng(12)
+X = RNG.random((1, 4, 6, 3))
+W = RNG.normal(size=(24 // 4 * 3, 5))
+POOLED = X.reshape(1, 2, 2, 3, 2, 3).max(axis=(2, 4))
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    np.savez("w.npz", fc=W, bias=np.arange(5.0))
+    save_array("x.npy", X[0])
+
+
+def output(dense: str, before: str = "type = 'pool'", top: str = "") -> Any:
+    text = f"{top}\n[[layers]]\n{before}\n[[layers]]\nname = 'fc'\ntype = 'dense'\n{dense}"
+    Path("net.toml").write_text(text)
+    return load_model(Path("net.toml"))
+
+
+SIZED = "[input]\nsize = [4, 6]\n"
+
+
+def test_keras_counts_channels_last_and_pytorch_first() -> None:
+    given = 'filter = "w.npz:fc"\nbias = "w.npz:bias"'
+    network = output(given, top=SIZED).network
+    expected = POOLED.reshape(-1) @ W + np.arange(5)
+    found = forward(network, X).values["fc"]
+    assert found.shape == (1, 1, 1, 5)
+    np.testing.assert_allclose(found.ravel(), expected)
+    np.savez("w.npz", fc=W.T, bias=np.arange(5.0))
+    network = output(f'{given}\nfilter_layout = "oihw"', top=SIZED).network
+    expected = POOLED.transpose(0, 3, 1, 2).reshape(-1) @ W + np.arange(5)
+    np.testing.assert_allclose(forward(network, X).values["fc"].ravel(), expected)
+
+
+def test_sizes_that_need_not_be_given() -> None:
+    pool = "type = 'pool'\nmode = 'average'\nsize = 'global'"
+    behind = output("filter = [[1, 0], [0, 1], [1, 1.5]]\nactivation = 'softmax'", pool)
+    mean = X.mean(axis=(1, 2)).ravel()
+    scores = np.exp([mean[0] + mean[2], mean[1] + 1.5 * mean[2]])
+    found = forward(behind.network, X).values["fc"].ravel()
+    np.testing.assert_allclose(found, scores / scores.sum())
+    square = output('filter = "w.npz:fc"', "type = 'conv'\nfilter = [[[[1, 0]], [[0, 1]]]]")
+    assert square.network.node("fc").layer.output_shape((1, 3, 3, 2)) == (1, 1, 1, 5)
+
+
+def test_plan_reads_no_weights_and_convert_writes_it() -> None:
+    output('filter = "w.npz:fc"', top=SIZED)
+    assert "1x1x5" in run_cli("plan", "net.toml").stdout
+    run_cli("convert", "net.toml", "-o", "own.toml")
+    own = values_of("run", "own.toml", "x.npy")
+    np.testing.assert_array_equal(own, values_of("run", "net.toml", "x.npy"))
+    np.testing.assert_allclose(own.ravel(), POOLED.reshape(-1) @ W, rtol=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("dense", "top", "message"),
+    [
+        ('filter = "w.npz:fc"', "[input]\nsize = [8, 8]\n", "18 values, not 4x4x3 of pool1"),
+        ('filter = "w.npz:bias"', SIZED, r"needs a matrix, got shape \(5,\)"),
+        ("filter = [[[1]]]", SIZED, "needs a matrix"),
+        ('filter = "none.npy"', SIZED, "no such file"),
+        ('filter = "w.npz:fc"\nbias = [1, 2]', SIZED, "bias"),
+        ('filter = "w.npz:fc"\nstride = 2', SIZED, "no field"),
+        ('filter = "w.npz:fc"\nactivation = "soft"', SIZED, "activation"),
+    ],
+)
+def test_refused(dense: str, top: str, message: str) -> None:
+    with pytest.raises(FileProblem, match=message) as caught:
+        output(dense, top=top)
+    assert "layer fc" in str(caught.value)
+
+
+def test_a_size_that_must_be_given() -> None:
+    with pytest.raises(FileProblem, match="30 values") as caught:
+        output("filter = " + str(np.ones((30, 2)).tolist()))
+    assert caught.value.hint == "size = [H, W] in [input] says how large images are"
