@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 import pytest
 
-from cnncli.cli import COMMANDS, cli
+from cnncli.cli import COMMANDS, CONTEXT, cli
 from cnncli.filters.builtin_names import builtin_names
 from tests.support.pages import (
     IMAGES,
@@ -41,7 +41,7 @@ def test_every_command_can_be_read(
     prepare(tmp_path)
     monkeypatch.chdir(tmp_path)
     for words in command_lines(page.read_text()):
-        context, command, rest = click.Context(cli), cli, words
+        context, command, rest = click.Context(cli, **CONTEXT), cli, words
         while isinstance(command, click.Group):
             name, command, rest = command.resolve_command(context, rest)
         with contextlib.suppress(click.exceptions.Exit):  # --help ends here
