@@ -174,7 +174,7 @@ def test_a_layer_of_ours_equals_a_peers_from_the_shell(peer: str, tmp_path: Path
     pixels = np.random.default_rng(3).integers(0, 256, (20, 31, 3), dtype=np.uint8)
     Image.fromarray(pixels).save(photo)
     said = run_cli("compare", photo, "--filter", "1 2; 3 4", "--stride", 2, "--against", peer)
-    assert said.stdout.startswith(f"{peer}  equal  largest difference")
+    assert said.stdout.startswith(f"{peer}  equal, largest difference")
     said = run_cli(
         "compare", photo, "--filter", "1 2; 3 4", "--against", peer, "--tolerance", 1e-30, code=1
     )
