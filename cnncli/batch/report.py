@@ -254,7 +254,7 @@ def _clipping(written: WrittenFile) -> str:
         percent = "under 0.1 %" if written.clipped < 0.001 else f"{100 * written.clipped:.1f} %"
         return f" ({percent} clipped; --range {written.mapping} shows all)"
     share = f" ({percent} clipped"
-    if written.clipped < MUCH_CLIPPED:
+    if written.clipped < MUCH_CLIPPED or written.has_white_note:
         return share + ")"
     if written.mapping == "clip" and written.low >= 0 and 100 < written.high <= 255:
         return f"{share}; pictures hold 0..1: --range 0,255 for values of 8 bits)"

@@ -39,13 +39,13 @@ from cnncli.network.layers import FloatArray
 from cnncli.network.passes import backward_bytes
 from cnncli.pipeline.files import LocalFiles
 from cnncli.pipeline.job import Job, Outcome, Task, WrittenFile
+from cnncli.pipeline.notes import notes_of
 from cnncli.pipeline.output_checks import plan_targets
 from cnncli.pipeline.output_names import OutFile, Source, Target
 from cnncli.pipeline.process import named_error
 from cnncli.pipeline.templates import distinct, safe_name
 from cnncli.pipeline.write import (
     check_format_of,
-    notes_of,
     with_files,
     write_results,
     written_values,

@@ -127,6 +127,8 @@ class WrittenFile:
         What the layer's border holds, if it has one.
     strongest : tuple of (int, str, float), optional
         Of maps of one row and column the one of the largest value: its index, name and value.
+    has_white_note : bool
+        Whether a note tells that a number was meant for pixels of 8 bits: no range would help.
     """
 
     output: str
@@ -143,6 +145,7 @@ class WrittenFile:
     layer: str | None = None
     pad_mode: str | None = None
     strongest: tuple[int, str, float] | None = None
+    has_white_note: bool = False
 
 
 @dataclass(frozen=True)

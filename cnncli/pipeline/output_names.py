@@ -112,6 +112,8 @@ class LayerResult:
         Whether the batch axis stays in files of values.
     origin : Origin
         What the image's file holds beside its colours.
+    has_white_note : bool
+        Whether a note tells that a number was meant for pixels of 8 bits.
     is_noted : bool
         Whether notes tell what is likely to be a mistake, and so why values may be infinite or NaN.
     pad_mode : str, optional
@@ -138,6 +140,7 @@ class LayerResult:
     clips: bool = False
     batched: bool = False
     origin: Origin = Origin()
+    has_white_note: bool = False
     is_noted: bool = False
     pad_mode: str | None = None
     files: tuple[OutFile, ...] = ()

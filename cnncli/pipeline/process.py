@@ -15,6 +15,7 @@ from cnncli.pipeline.feature_maps import layer_maps
 from cnncli.pipeline.files import FileAccess
 from cnncli.pipeline.job import Job, Outcome, Task
 from cnncli.pipeline.memory_estimate import check_memory_for
+from cnncli.pipeline.notes import notes_of
 from cnncli.pipeline.output_checks import OutputPlan, plan_targets
 from cnncli.pipeline.output_names import LayerResult, OutFile, Source, Target
 from cnncli.pipeline.write import (
@@ -22,7 +23,6 @@ from cnncli.pipeline.write import (
     check_alpha,
     check_format_of,
     expect,
-    notes_of,
     with_facts,
     with_files,
     write_results,

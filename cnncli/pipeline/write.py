@@ -26,11 +26,12 @@ from cnncli.io.writers import (
     open_npz,
     to_text,
 )
-from cnncli.network.graph import Network, input_groups
+from cnncli.network.graph import input_groups
 from cnncli.network.layers.base import border_of
 from cnncli.pipeline.feature_maps import clips_by_default
 from cnncli.pipeline.files import FileAccess
 from cnncli.pipeline.job import WARNING, Job, WrittenFile
+from cnncli.pipeline.notes import white_notes
 from cnncli.pipeline.output_checks import check_target
 from cnncli.pipeline.output_names import LayerResult, OutFile, Target, is_device
 from cnncli.pipeline.sheets import draw_for_terminal, make_sheet, sheet_size, shows_scores
@@ -83,6 +84,7 @@ def with_facts(job: Job, picture: Picture, result: LayerResult) -> LayerResult:
         clips=clips_by_default(network, picture, result.layer is not None),
         batched=picture.batched,
         origin=picture.origin,
+        has_white_note=bool(white_notes(job, picture)),
         pad_mode=border_of(node.layer, source),
         is_noted=bool(network.notes(picture.shape)),
     )
@@ -149,23 +151,6 @@ def check_format_of(job: Job, file: OutFile, result: LayerResult) -> None:
     shown = [groups[index % len(groups)] for index in file.maps]
     colour = options.colormap != "gray" or any(group.colour for group in shown)
     check_target(file, width, height, colour=colour, depth=job.output.depth)
-
-
-def notes_of(job: Job, picture: Picture) -> tuple[str, ...]:
-    """Return what is to be said of an image before anything is computed."""
-    return (
-        *picture.notes,
-        *job.notes,
-        *job.network.notes(picture.shape),
-        *(_choices(job.network, picture) if job.verbose else ()),
-    )
-
-
-def _choices(network: Network, picture: Picture) -> tuple[str, ...]:
-    choices = network.choices(picture.shape, picture.dtype)
-    if not choices or network.pixel_dtype(picture.shape, picture.pixels.dtype) is None:
-        return choices
-    return (f"{choices[0]}; 8-bit pictures of the range 0..1 by shift-add on whole numbers",)
 
 
 def write_results(
@@ -408,6 +393,7 @@ class ResultWriter:
             layer=self.result.layer,
             strongest=self._strongest(file),
             pad_mode=self.result.pad_mode,
+            has_white_note=self.result.has_white_note,
         )
 
     def notes(self, non_finite: int, tiles: Sequence[Tile]) -> tuple[str, ...]:

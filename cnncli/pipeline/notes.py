@@ -1,0 +1,62 @@
+"""What is said of an image before anything is computed: what is likely to be a mistake, and how."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from cnncli.io.images import Picture
+from cnncli.network.graph import Network
+from cnncli.network.layers import ConvLayer
+from cnncli.pipeline.job import Job
+
+_BYTE, _FULL = 255, 65_535
+_BRIGHT = 2
+"""Multiples of white from which a number is taken for one of 8 or 16 bits."""
+
+
+def notes_of(job: Job, picture: Picture) -> tuple[str, ...]:
+    """Return what is to be said of an image before anything is computed."""
+    return (
+        *picture.notes,
+        *job.notes,
+        *job.network.notes(picture.shape),
+        *white_notes(job, picture),
+        *(_choices(job.network, picture) if job.verbose else ()),
+    )
+
+
+def _choices(network: Network, picture: Picture) -> tuple[str, ...]:
+    choices = network.choices(picture.shape, picture.dtype)
+    if not choices or network.pixel_dtype(picture.shape, picture.pixels.dtype) is None:
+        return choices
+    return (f"{choices[0]}; 8-bit pictures of the range 0..1 by shift-add on whole numbers",)
+
+
+def white_notes(job: Job, picture: Picture) -> tuple[str, ...]:
+    """Say that white is 1, of borders, biases and ranges that are meant for pixels of 8 bits."""
+    if job.network.scales or not picture.is_picture:
+        return ()
+    numbers = dict(_numbers(job))
+    if not numbers or (picture.scale == 1 and picture.pixels.max() > 1):
+        return ()
+    return tuple(
+        f"pictures hold 0..1, where white is 1: for {number:g} of {top} levels give "
+        f"{option} {number / top:.4g}"
+        for option, number in numbers.items()
+        for top in (_BYTE if abs(number) <= _BYTE else _FULL,)
+    )
+
+
+def _numbers(job: Job) -> Iterator[tuple[str, float]]:
+    """Yield the options whose numbers are of 8 or 16 bits, with these."""
+    for node in job.network.nodes:
+        layer = node.layer
+        value = getattr(layer, "pad_value", 0.0)
+        if _BRIGHT <= abs(value) <= _FULL and getattr(layer, "border_mode", None) == "zeros":
+            yield "--pad-value", value
+        if isinstance(layer, ConvLayer) and layer.filter.per_channel:
+            bias = float(max(layer.parameters.get("b", np.zeros(1)), key=abs))
+            if _BRIGHT <= abs(bias) <= _FULL:
+                yield "--bias", bias
