@@ -53,7 +53,10 @@ def conv_layer(
 
 def pool_layer(options: PoolOptions | LayerOptions) -> PoolLayer:
     """Return a pool."""
+    from cnncli.core.pool import check_mode_settings
     from cnncli.network.layers import PoolLayer
+
+    check_mode_settings(options.mode or "max", typed_options())
 
     return _by_convention(make(PoolLayer, options), options)
 

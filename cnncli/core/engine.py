@@ -33,6 +33,16 @@ ALGORITHMS: Final[dict[str, ModuleType]] = {
     "fourier": fourier,
 }
 
+NEEDS: Final = {
+    "shift-add": "2-D filters, or one channel in each group",
+    "low-rank": "2-D filters, or one channel in each group, of low rank",
+    "banded": "the same 2-D filters on every channel",
+    "matmul": "nothing",
+    "winograd": "a window of 3x3 or 5x5, stride 1, dilation 1, one group and float32",
+    "fourier": "2-D filters, or one channel in each group, stride 1 and finite weights",
+}
+"""What a layer must be, for each algorithm to do it."""
+
 PRICES: Final = {"passes": 0.17, "copies": 0.15, "flops": 0.0115, "butterflies": 0.42}
 """Nanoseconds of one thread for each unit of `Work` in float32; float64 takes twice that."""
 
@@ -97,7 +107,10 @@ def choose(W: FloatArray, task: ConvTask, algorithm: str = "auto") -> Choice:
             reason += "; no other algorithm does this layer"
         return Choice(best, reason, prices[best])
     if algorithm not in prices:
-        raise OptionError(f"the layer must be one that {algorithm} can do; matmul does them all")
+        raise OptionError(
+            f"{algorithm} needs {NEEDS[algorithm]}: it cannot do this layer",
+            hint="--algorithm auto takes the quickest that can; matmul does every layer",
+        )
     return Choice(algorithm, "asked for", prices[algorithm])
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from numbers import Real
 from typing import Any
@@ -168,6 +168,26 @@ def distribute_value(dz: float, shape: tuple[int, int]) -> FloatArray:
         raise OptionError(f"the window's shape must be (n_H, n_W), got {shape!r}")
     n_H, n_W = pair(shape, "shape")
     return np.full((n_H, n_W), dz / (n_H * n_W))
+
+
+def check_mode_settings(mode: str, given: Collection[str]) -> None:
+    """Refuse settings that a mode of pooling would ignore.
+
+    Parameters
+    ----------
+    mode : {"max", "average", "min", "lp"}
+    given : collection of str
+        Names of fields that were given.
+
+    Examples
+    --------
+    >>> check_mode_settings("max", ["size", "p"])
+    Traceback (most recent call last):
+    cnncli.errors.OptionError: --p is for lp pooling, got max
+    """
+    for name, needed in (("p", "lp"), ("count_include_pad", "average")):
+        if name in given and mode != needed:
+            raise OptionError(f"--{name.replace('_', '-')} is for {needed} pooling, got {mode}")
 
 
 @dataclass(frozen=True)

@@ -122,7 +122,7 @@ def parse_matrix(text: str) -> Nested:
     for number, row in enumerate(rows, 1):
         if len(row) != len(rows[0]):
             raise OptionError(
-                "the rows of a matrix must be equally long, got "
+                "the rows of a matrix must have the same length, got "
                 f"{len(rows[0])} in row 1 and {len(row)} in row {number}"
             )
     return rows
@@ -186,7 +186,7 @@ def _parse_lists(text: str) -> Nested:
         raise OptionError(f"every [ needs its ], around all of them, got {shorten(text)}")
     found: Nested = whole if isinstance(whole[0][0], float) else whole[0]
     if _shape(found) is None:
-        raise OptionError("lists side by side must be equally long and equally deep")
+        raise OptionError("lists side by side must have the same length and the same depth")
     return found
 
 

@@ -12,6 +12,7 @@ from typing import Any, ClassVar, Final
 
 from cnncli.core.arrays import FloatArray, Shape
 from cnncli.core.borders import asked_mode
+from cnncli.core.pool import check_mode_settings
 from cnncli.errors import CnnCliError, FileProblem, among, quote
 from cnncli.filters import filter
 from cnncli.io.npy import open_regular
@@ -311,6 +312,8 @@ def _layer(
     convention = fields.pop("convention", None)
     if kind in ("conv", "conv-transpose"):
         _read_filter(kind, fields, name, arrays, CONVENTIONS.get(convention or ""))
+    if kind == "pool":
+        check_mode_settings(fields.get("mode", "max"), fields)
     if "pad_value" in fields:
         fields["pad_mode"] = asked_mode(fields.get("pad_mode", "auto"), fields["pad_value"])
     for key, schema in TYPES[kind].items():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from pathlib import Path
 from typing import Any
@@ -461,3 +462,23 @@ def test_a_batch_and_standard_input() -> None:
 def test_options_that_cannot_be(options: tuple[Any, ...], words: str) -> None:
     save("x.png", RGB[:4, :5])
     assert words in refused_untouched("conv", "x.png", *options, code=2)
+
+
+@pytest.mark.parametrize(
+    ("words", "need"),
+    [
+        (
+            ("-f", "edge", "--algorithm", "winograd", "--stride", 2),
+            "winograd needs a window of 3x3",
+        ),
+        (("-f", "edge", "--algorithm", "fourier", "--stride", 2), "fourier needs .* stride 1"),
+        (("-f", "bank.npy", "--algorithm", "shift-add"), "shift-add needs 2-D filters"),
+        (("-f", "bank.npy", "--algorithm", "banded"), "banded needs the same 2-D filters"),
+        (("-f", "bank.npy", "--algorithm", "low-rank"), "low-rank needs 2-D filters"),
+    ],
+)
+def test_an_algorithm_says_what_it_needs(words: tuple[object, ...], need: str) -> None:
+    save_array("x.npy", VALUES)
+    save_array("bank.npy", BANK)
+    error = refused_untouched("conv", "x.npy", *words, code=2)
+    assert re.search(need, error) and "hint: --algorithm auto" in error

@@ -220,3 +220,24 @@ def test_a_batch_from_standard_input() -> None:
 def test_options_that_cannot_be(options: tuple[Any, ...], words: str) -> None:
     save("x.png", RGB)
     assert words in refused_untouched("pool", "x.png", *options, code=2)
+
+
+@pytest.mark.parametrize(
+    ("mode", "options", "said"),
+    [
+        ("max", ("--p", 3), "--p is for lp pooling, got max"),
+        ("average", ("--p", 2), "--p is for lp pooling, got average"),
+        ("max", ("--count-include-pad",), "--count-include-pad is for average pooling, got max"),
+        ("lp", ("--count-include-pad",), "--count-include-pad is for average pooling, got lp"),
+    ],
+)
+def test_what_a_mode_would_ignore_is_refused(
+    mode: str, options: tuple[object, ...], said: str
+) -> None:
+    save_array("x.npy", np.ones((4, 4)))
+    assert said in refused_untouched("pool", "x.npy", "--mode", mode, *options, code=2)
+    assert said in refused_untouched("explain", "x.npy", "--pool", mode, *options, code=2)
+    field = "p = 3" if "--p" in options else "count_include_pad = true"
+    Path("net.toml").write_text(f'[[layers]]\ntype = "pool"\nmode = "{mode}"\n{field}\n')
+    error = refused_untouched("run", "net.toml", "x.npy")
+    assert f"layer pool1: {said[2:].replace('-', '_', 2).split(' is')[0]}" in error

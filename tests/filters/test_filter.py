@@ -132,7 +132,7 @@ def test_text_files(suffix):
     ("content", "message"),
     [
         (b"", "at least one number"),
-        (b"1 2\n3", "equally long"),
+        (b"1 2\n3", "same length"),
         (b"\xff\xfe1", "not a matrix in UTF-8 text"),
         (b"\x89PNG\r\n\x1a\n", "not a matrix in UTF-8 text"),
         (b"1 " * (MAX_TEXT_BYTES // 2 + 1), "got more"),

@@ -38,7 +38,7 @@ def test_matrix_grammar(text, rows):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("1 2; 3", "equally long, got 2 in row 1 and 1 in row 2"),
+        ("1 2; 3", "same length, got 2 in row 1 and 1 in row 2"),
         ("1,,2", "row 1: a number such as 2, -0.5, 1e-3 or 1/9 must stand here, got ''"),
         ("1 / 9", "got '/'"),
         ("1/0", "divide by zero"),
@@ -57,8 +57,8 @@ def test_matrix_grammar(text, rows):
         ("1, 2 3", "row 1: numbers must be separated by spaces or by commas, not by both"),
         ("1 2; 0,5 1", "row 2: .* got '0,5 1'"),
         ("[[1, 2 3]]", "by spaces or by commas"),
-        ("[[1, 2], [3]]", "equally long and equally deep"),
-        ("[[1], [[2]]]", "equally long and equally deep"),
+        ("[[1, 2], [3]]", "same length and the same depth"),
+        ("[[1], [[2]]]", "same length and the same depth"),
         ("[[1, 2]", r"every \[ needs its \]"),
         ("[[1]] [2]", r"every \[ needs its \]"),
         ("[[1], 2]", "lists in brackets"),

@@ -99,10 +99,13 @@ def test_fields_of_conv_are_its_options(fields: str, expected: dict[str, Any]) -
     [
         *((text, want) for text, want in OPTIONS if "pad_" not in text),
         ('mode = "lp"\np = 3', {"mode": "lp", "p": 3.0}),
-        ("p = inf", {"p": np.inf}),
+        ('mode = "lp"\np = inf', {"mode": "lp", "p": np.inf}),
         ('size = "global"', {"size": "global"}),
         ("size = [3, 2]\nceil = true", {"size": (3, 2), "ceil": True}),
-        ("count_include_pad = true", {"count_include_pad": True}),
+        (
+            'mode = "average"\ncount_include_pad = true',
+            {"mode": "average", "count_include_pad": True},
+        ),
     ],
 )
 def test_fields_of_pool_are_its_options(fields: str, expected: dict[str, Any]) -> None:
