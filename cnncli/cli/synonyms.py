@@ -14,7 +14,7 @@ LONGEST: Final = 100
 """Letters of a word that an answer repeats."""
 
 OPTIONS: Final = {
-    "size": "kernel-size ksize pool-size window window-size filter-size",
+    "size": "kernel-size ksize pool-size window window-size filter-size resize geometry",
     "filter": "kernel kernels weight weights mask matrix convolve morphology k w kernel-size ksize",
     "padding": "pad pads border borders pad-width",
     "pad-mode": "padding-mode border-type border-mode virtual-pixel boundary edge-mode",
@@ -63,6 +63,10 @@ OPTIONS: Final = {
     "convention": "like as style",
     "mean": "means subtract",
     "std": "stddev norm-std",
+    "fit": "resize-mode crop letterbox aspect",
+    "alpha": "transparency keep-alpha",
+    "legend": "colorbar colourbar color-bar key",
+    "as-values": "restore",
     "bgr": "swap-rb swaprb channel-order",
     "json": "as-json",
     "help": "?",

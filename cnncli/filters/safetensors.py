@@ -79,7 +79,7 @@ def read_header(stream: BinaryIO, path: str) -> dict[str, Entry]:
             if name != "__metadata__"
         }
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
-        raise _unreadable(path, "its table is not what it must be") from None
+        raise _unreadable(path, "its table is damaged") from None
     late = next((name for name, entry in entries.items() if entry.end > size), None)
     if late is not None:
         raise _unreadable(path, "it ends before its last tensor does")

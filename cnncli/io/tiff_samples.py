@@ -204,7 +204,7 @@ def read_tiff(image: TiffImagePlugin.TiffImageFile, stream: BinaryIO) -> Samples
     array = _array(layout, image.tag_v2, stream)
     colours, alpha, extras = layout.colours, None, layout.extras
     if layout.samples < colours:
-        raise ValueError(f"{layout.samples} samples a pixel, its colour has {colours}")
+        raise ValueError(f"{layout.samples} samples per pixel, its colour has {colours}")
     if extras[:1] in ((1,), (2,)) or (not extras and layout.samples == colours + 1 == _RGBA):
         alpha = array[:, :, colours]
     elif colours == 1:
