@@ -295,7 +295,7 @@ def stack(filters: Sequence[Filter], *, lower: bool = False, dilated: bool = Fal
         first,
         name="+".join(bank.name for bank in filters)[:80],
         weights=np.concatenate([bank.weights for bank in filters], axis=-1),
-        map_names=_unique([name for bank in filters for name in bank.map_names]),
+        map_names=unique([name for bank in filters for name in bank.map_names]),
         bias=np.concatenate(biases) if biases else None,
         notes=tuple(note for bank in filters for note in bank.notes),
         named=False,
@@ -440,7 +440,14 @@ def _map_names(loaded: LoadedArray, maps: int) -> tuple[str, ...]:
     return tuple(f"{loaded.name}-{index:0{digits}d}" for index in range(maps))
 
 
-def _unique(names: Sequence[str]) -> tuple[str, ...]:
+def unique(names: Sequence[str]) -> tuple[str, ...]:
+    """Return names with numbers behind those that would be there twice.
+
+    Examples
+    --------
+    >>> unique(["crane", "crane"])
+    ('crane', 'crane-2')
+    """
     taken: dict[str, None] = {}
     for name in names:
         number, fresh = 1, name

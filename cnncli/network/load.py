@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from cnncli.errors import FileProblem
+from cnncli.network.class_names import with_class_names
 from cnncli.network.graph import SIZE_HINT, SIZE_UNKNOWN, Model
 from cnncli.network.input_channels import wanted_channels
 from cnncli.system import progress
@@ -75,4 +76,14 @@ def load_model(
         raise FileProblem(model.stopper, hint=hint, path=path)
     known = 1 if model.input.gray else model.channels
     wanted = known or wanted_channels(model.network, model.input.size)
-    return replace(model, channels=wanted)
+    return _with_class_names(replace(model, channels=wanted))
+
+
+def _with_class_names(model: Model) -> Model:
+    if not model.classes:
+        return model
+    named = with_class_names(model.network, model.classes)
+    if named is not None:
+        return replace(model, network=named)
+    note = f"{len(model.classes)} names of classes fit no last layer, and are not used"
+    return model if model.stopper else replace(model, notes=(*model.notes, note))

@@ -216,7 +216,46 @@ def test_a_picture_gives_the_size_that_a_model_leaves_open() -> None:
     run_cli("convert", "open.onnx", "-o", "own.toml", "--size", "12,20")
 
 
-def test_names_of_classes(tmp_path: Path) -> None:
+def test_scores_bear_the_names_of_classes() -> None:
+    dense = """
+    classes = ["cat", "big dog", "cat"]
+    [[layers]]
+    type = "pool"
+    size = "global"
+    [[layers]]
+    name = "scores"
+    type = "dense"
+    filter = [[1, 2, 0], [0, 1, 3], [0, 0, 1]]
+    [[layers]]
+    type = "activation"
+    activation = "softmax"
+    """
+    Path("net.toml").write_text(dense)
+    error = run_cli("run", "net.toml", "photo.png").stderr
+    assert "strongest 2 cat-2 (" in error and "big dog 0." in error
+    run_cli("grad", "net.toml", "photo.png", "--unit", "scores:big dog", "-o", "g.png")
+    Path("net.toml").write_text(dense.replace('"big dog", ', ""))
+    error = run_cli("run", "net.toml", "photo.png", "--overwrite").stderr
+    assert "2 names of classes fit no last layer" in error
+
+
+@pytest.mark.oracle
+@pytest.mark.parametrize(
+    "text", ["{0: 'cat', 1: 'dog'}", '["cat", "dog"]', "cat,dog", '{"0": "cat", "1": "dog"}']
+)
+def test_names_of_classes_in_metadata(text: str) -> None:
+    from cnncli.network.load import load_model
+    from tests.support.onnxmodels import model, node
+
+    made = model([node("Conv", "x W", "y")], {"W": np.ones((2, 3, 1, 1), np.float32)}, (1, 3, 4, 4))
+    made.metadata_props.add(key="names", value=text)
+    Path("named.onnx").write_bytes(made.SerializeToString())
+    assert load_model(Path("named.onnx")).classes == ("cat", "dog")
+    Path("bad.onnx").write_bytes(made.SerializeToString().replace(b"names", b"other"))
+    assert load_model(Path("bad.onnx")).classes == ()
+
+
+def test_names_of_classes() -> None:
     from cnncli.network.load import load_model
 
     Path("net.toml").write_text('classes = ["cat", "dog"]\n' + COLOUR)
