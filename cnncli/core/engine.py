@@ -206,7 +206,7 @@ class Convolution:
         outputs = -(-rows // kernel.step) * kernel.step if kernel.whole_rows else rows
         cells = self.task.window.rows.cells(strip.first, strip.first + outputs)
         X_pad = self.padder.strip(source, strip.images, cells, scratch)
-        if not kernel.skips or (np.isfinite(self.task.border[1]) and _finite(X_pad)):
+        if not kernel.needs_finite or (np.isfinite(self.task.border[1]) and _finite(X_pad)):
             kernel.run(X_pad, out, channels, scratch)
             if not kernel.spreads or _finite(out[:, :: kernel.spreads]):
                 return
@@ -218,7 +218,12 @@ class Convolution:
     @cached_property
     def _contained(self) -> tuple[Kernel, Padder]:
         """Brings an infinity or NaN into all windows that hold it, and no others."""
-        kernel = _with_bias(matmul.prepare(self.W, self.task), self.bias)
+        if self.task.depthwise:
+            # Windows side by side would not fit where such filters are large.
+            kernel = shift_add.prepare(self.W, self.task, each=True)
+        else:
+            kernel = matmul.prepare(self.W, self.task)
+        kernel = _with_bias(kernel, self.bias)
         return kernel, Padder.of(self.task, kernel.columns, kernel.pads_columns)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from typing import Any
 
 import numpy as np
@@ -131,6 +132,38 @@ def test_one_nan_makes_nine_under_an_identity(algorithm: str) -> None:
     marked[0, 10:13, 8:11] = True
     np.testing.assert_array_equal(np.isnan(Z), marked)
     np.testing.assert_allclose(Z[~marked], 1, atol=1e-5)
+
+
+def test_a_large_filter_on_a_nan_takes_no_more_memory() -> None:
+    X = np.ones((1, 300, 120, 1), np.float32)
+    X[0, 150, 60] = np.nan
+    W = np.random.default_rng(4).uniform(-1, 1, (41, 41, 1, 1)).astype(np.float32)
+    layer = engine.prepare_convolution(W, place_window((300, 120), 41), algorithm="fourier")
+    tracemalloc.start()
+    try:
+        Z = layer(X, jobs=1)
+        # The windows of one strip, side by side, would take 140 MB.
+        assert tracemalloc.get_traced_memory()[1] < 20_000_000
+    finally:
+        tracemalloc.stop()
+    marked = np.zeros(Z.shape, bool)
+    marked[0, 110:151, 20:61] = True
+    np.testing.assert_array_equal(np.isnan(Z), marked)
+
+
+@pytest.mark.parametrize("kernel", ["box", "identity", "gradient"])
+def test_values_that_mean_no_data_do_not_overflow(kernel: str) -> None:
+    planes = {"box": np.full((3, 3), 1 / 9), "gradient": np.array([[-0.25, 0.0, 0.25]])}
+    plane = np.array(planes.get(kernel, KERNELS.get(kernel)), np.float32)
+    X = np.random.default_rng(5).uniform(0, 1, (1, 13, 14, 1)).astype(np.float32)
+    X[0, 3:8, 5:9] = -3.4028235e38
+    W = plane[:, :, None, None]
+    expected = loop_conv_forward(X, W, np.zeros((1, 1, 1, 1)), {"pad": 1})
+    with np.errstate(over="ignore"):
+        expected = expected.astype(np.float32)
+    for name, Z in run_all(X, W, np.zeros(1, np.float32), {"pad": 1}).items():
+        np.testing.assert_array_equal(np.isnan(Z), False, err_msg=name)
+        np.testing.assert_allclose(Z, expected, rtol=1e-5, atol=1e-6, err_msg=name)
 
 
 @pytest.mark.parametrize("value", [np.inf, -np.inf])

@@ -68,7 +68,7 @@ def prepare(W: FloatArray, task: ConvTask) -> Kernel:
         step=DOWN,
         # The zeros of a matrix turn an infinity into NaN in every row of its block.
         spreads=min((down_block(product.n) for product in products), default=0),
-        skips=not W.any(axis=0).all(),
+        needs_finite=not W.any(axis=0).all(),
         whole_rows=True,
         pads_columns=True,
     )

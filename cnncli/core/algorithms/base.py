@@ -137,9 +137,9 @@ class Kernel:
     spreads : int
         0 unless an infinity or NaN may reach outputs whose windows do not hold it. Then every so
         many rows of a strip show whether it did.
-    skips : bool
-        Whether some taps of weight 0 are left out, so that an infinity or NaN under one would leave
-        no NaN. Then the input is looked at first.
+    needs_finite : bool
+        Whether an infinity or NaN could get lost under a tap of weight 0 that is left out, or large
+        values overflow before they are weighted. Then the input is looked at first.
     whole_rows : bool
         Whether padded rows must cover whole steps, as if the output had a multiple of `step` rows.
     pads_columns : bool
@@ -153,7 +153,7 @@ class Kernel:
     least_rows: int = 1
     by_channels: bool = False
     spreads: int = 0
-    skips: bool = False
+    needs_finite: bool = False
     whole_rows: bool = False
     pads_columns: bool = False
 

@@ -91,7 +91,7 @@ def prepare(W: FloatArray, task: ConvTask) -> Kernel:
         # The zeros of a matrix turn an infinity into NaN in every row of its block; but one that
         # overflowed on the way stands in its own row only, until a product along the row.
         spreads=1 if along_rows else DOWN,
-        skips=not all(v.all() for kernel in factors for _, v in kernel),
+        needs_finite=not all(v.all() for kernel in factors for _, v in kernel),
         whole_rows=True,
         pads_columns=True,
     )

@@ -66,9 +66,10 @@ def work(W: FloatArray, task: ConvTask) -> Work | None:
     )
 
 
-def prepare(W: FloatArray, task: ConvTask) -> Kernel:
-    """Sort the taps of every filter by weight."""
-    banks = [collect_terms(plane, task.window.cols.out) for plane in _planes(W, task)]
+def prepare(W: FloatArray, task: ConvTask, each: bool = False) -> Kernel:
+    """Sort the taps of every filter by weight; with `each` every tap is multiplied on its own."""
+    collect = each_tap if each else collect_terms
+    banks = [collect(plane, task.window.cols.out) for plane in _planes(W, task)]
     window, groups = task.window, task.groups
 
     def run(X_pad: FloatArray, out: FloatArray, channels: slice, scratch: Scratch) -> None:
@@ -85,7 +86,8 @@ def prepare(W: FloatArray, task: ConvTask) -> Kernel:
 
     row = window.cols.padded * task.n_C_prev * window.rows.stride + window.cols.out * task.n_C
     values = row + window.cols.out * groups
-    return Kernel(run, values * task.dtype.itemsize, skips=not W.all())
+    needs_finite = any(len(terms) < W[..., 0].size for terms in banks)
+    return Kernel(run, values * task.dtype.itemsize, needs_finite=needs_finite)
 
 
 def _planes(W: FloatArray, task: ConvTask) -> list[FloatArray]:
@@ -143,6 +145,19 @@ def collect_terms(plane: FloatArray, out_columns: int) -> list[Term]:
         (plus if sign > 0 else minus).append((i, j))
     terms = [_make_term(*weighted, out_columns) for weighted in taps.values()]
     return sorted(terms, key=lambda term: -term.plain * len(term.plus))
+
+
+def each_tap(plane: FloatArray, out_columns: int) -> list[Term]:
+    """Return a term for every tap, also for those of weight 0; arguments as in `collect_terms`.
+
+    Examples
+    --------
+    >>> [float(term.weight) for term in each_tap(np.array([[[0.0], [2.0]]]), 9)]
+    [0.0, 2.0]
+    """
+    if (plane == plane[:, :, :1]).all():
+        plane = plane[:, :, :1]
+    return [_make_term(plane[tap], [tap], [], out_columns) for tap in np.ndindex(*plane.shape[:2])]
 
 
 def _make_term(weight: FloatArray, plus: list[Tap], minus: list[Tap], out_columns: int) -> Term:
