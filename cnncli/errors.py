@@ -4,9 +4,16 @@ from __future__ import annotations
 
 import os
 import re
+import string
 from collections.abc import Iterable
-from typing import Self
+from typing import Final, Self
 
+LONGEST_MESSAGE: Final = 500
+"""Characters of an error with its hint, and of a line of a report."""
+
+_GAP: Final = " ... "
+_NO_FIRST_LETTERS: Final = "0123456789+.:-"
+_SCHEME_LETTERS: Final = string.ascii_letters + _NO_FIRST_LETTERS
 _ADDRESS = re.compile(r"[a-z][a-z0-9+.:-]*://", re.IGNORECASE)
 
 
@@ -46,7 +53,8 @@ class CnnCliError(Exception):
         self.path = None if path is None else os.fspath(path)
 
     def __str__(self) -> str:
-        return self.message if self.path is None else f"{quote(self.path)}: {self.message}"
+        text = self.message if self.path is None else f"{quote(self.path)}: {self.message}"
+        return shorten(text)
 
     def __reduce__(self) -> tuple[object, ...]:
         # Exceptions rebuild themselves from args alone; hint and path are none of them.
@@ -125,6 +133,20 @@ def quote(name: str | os.PathLike[str]) -> str:
     return "'" + "".join(c if c.isprintable() else _escape(c) for c in text) + "'"
 
 
+def shorten(text: str, most: int = LONGEST_MESSAGE) -> str:
+    """Return a message of at most so many characters: a longer one lacks its middle.
+
+    Examples
+    --------
+    >>> shorten("'" + "a" * 1000 + "': is a folder", 40)
+    "'aaaaaaaaaaaaaaaaa ... aaa': is a folder"
+    """
+    if len(text) <= most:
+        return text
+    end = (most - len(_GAP)) // 2
+    return text[: most - len(_GAP) - end] + _GAP + text[len(text) - end :]
+
+
 def hide_secrets(word: str) -> str:
     """Leave out what may be secret in an address: user, password, query and fragment.
 
@@ -145,21 +167,34 @@ def hide_secrets(word: str) -> str:
     >>> hide_secrets("s3://bucket/photo?.jpg")
     's3://bucket/photo?.jpg'
     """
-    scheme = _ADDRESS.search(word)
-    if scheme is None:
+    scheme, address_start = _find_scheme(word)
+    if not scheme:
         return word
-    begin, address = word[: scheme.end()], word[scheme.end() :]
+    begin, address = word[:address_start], word[address_start:]
     end = re.search(r"[/?#]|$", address)
     server = address[: end.start()] if end else address
     host, rest = server.rpartition("@")[2], address[len(server) :]
-    if re.search(r":(?!\d*$)", host.rpartition("]")[2]) and not _is_store(scheme.group()):
+    if re.search(r":(?!\d*$)", host.rpartition("]")[2]) and not _is_store(scheme):
         # No port: a password with a slash in it looks like this.
         return f"{begin}..."
     query = re.search(r"[?#]", rest)
     # In names of objects both are letters like any others; in a query there is an = too.
-    if query is None or (_is_store(scheme.group()) and "=" not in rest[query.start() :]):
+    if query is None or (_is_store(scheme) and "=" not in rest[query.start() :]):
         return begin + host + rest
     return f"{begin}{host}{rest[: query.start()]}?..."
+
+
+def _find_scheme(word: str) -> tuple[str, int]:
+    """Return the first scheme in a word, and where it ends; "" and 0 without one.
+
+    Not by one search for the expression, whose time grows with the square of a word's length.
+    """
+    for found in re.finditer("://", word):
+        before = word[: found.start()].rpartition("/")[2]
+        run = before[len(before.rstrip(_SCHEME_LETTERS)) :].lstrip(_NO_FIRST_LETTERS)
+        if run:
+            return f"{run}://", found.end()
+    return "", 0
 
 
 def _is_store(scheme: str) -> bool:

@@ -14,10 +14,19 @@ from typing import Any, Final
 import click
 
 from cnncli.cli.help import HelpfulCommand
-from cnncli.errors import CnnCliError, FileProblem, hide_secrets, memory_problem, quote
+from cnncli.errors import (
+    LONGEST_MESSAGE,
+    CnnCliError,
+    FileProblem,
+    hide_secrets,
+    memory_problem,
+    quote,
+    shorten,
+)
 from cnncli.system import signals
 
 BROKEN_PIPE: Final = 141
+_LONGEST_HINT: Final = 200
 
 
 class SuggestingGroup(HelpfulCommand, click.Group):
@@ -144,14 +153,20 @@ def show_error(error: Exception) -> int:
     if isinstance(error, click.UsageError) and error.ctx is not None:
         more = "-all" if isinstance(error, click.NoSuchOption) else ""
         hint = f"{error.ctx.command_path} --help{more}"
-    tell(f"cnncli: error: {_one_line(message)}")
-    if hint:
-        tell(f"hint: {_one_line(hint)}")
+    last = f"hint: {shorten(_one_line(hint), _LONGEST_HINT)}" if hint else ""
+    tell(shorten(f"cnncli: error: {_one_line(message)}", LONGEST_MESSAGE - len(last) - 2))
+    if last:
+        tell(last)
     return int(getattr(error, "exit_code", 1))
 
 
 def tell(line: str, newline: bool = True) -> None:
-    """Print on standard error; a full or closed one must not stop the work."""
+    """Print a line on standard error, shortened; a full or closed one must not stop the work."""
+    tell_whole(shorten(line), newline)
+
+
+def tell_whole(line: str, newline: bool = True) -> None:
+    """Print what programs read on standard error, as `tell` does."""
     with contextlib.suppress(OSError, ValueError):
         click.echo(line, err=True, nl=newline)
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from cnncli.cli.group import show_error, tell
+from cnncli.cli.group import show_error, tell, tell_whole
 from cnncli.system import progress, signals
 
 if TYPE_CHECKING:
@@ -199,7 +199,7 @@ def tell_outcome(outcome: Outcome, quiet: bool, as_json: bool) -> None:
         show_error(outcome.error)
     if as_json:
         for line in report.json_line(outcome):
-            tell(line) if outcome.to_stdout else click.echo(line)
+            (tell_whole if outcome.to_stdout else click.echo)(line)
     elif not quiet:
         for line in report.lines(outcome):
             tell(line)
@@ -216,7 +216,7 @@ def tell_file(
     from cnncli.render.to_json import json_text
 
     if as_json:
-        (tell if to_stdout else click.echo)(json_text(fields))
+        (tell_whole if to_stdout else click.echo)(json_text(fields))
     elif not quiet:
         tell(line)
 

@@ -270,7 +270,7 @@ class ClusterAddress(TextType):
         """Return the address."""
         host, _, number = text.rpartition(":")
         most = MAX_WORKERS if host == "local" else 65_535
-        named = host == "local" or (host.startswith(("tcp://", "tls://")) and len(host) > 6)
+        named = host == "local" or (host.startswith(("tcp://", "tls://")) and 6 < len(host) < 262)
         return text if named and _is_number(number) and 1 <= int(number) <= most else None
 
 

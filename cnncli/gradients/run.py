@@ -32,6 +32,7 @@ from cnncli.io.formats import NPY
 from cnncli.io.images import Picture
 from cnncli.io.limits import MAX_INPUT_BYTES
 from cnncli.io.npy import read_npy
+from cnncli.io.safe_names import distinct, safe_name
 from cnncli.io.urls import join
 from cnncli.io.writers import NpyFile, holds_values
 from cnncli.network.graph import Network, input_groups
@@ -43,7 +44,6 @@ from cnncli.pipeline.notes import notes_of
 from cnncli.pipeline.output_checks import plan_targets
 from cnncli.pipeline.output_names import OutFile, Source, Target
 from cnncli.pipeline.process import named_error
-from cnncli.pipeline.templates import distinct, safe_name
 from cnncli.pipeline.write import (
     check_format_of,
     with_files,

@@ -17,6 +17,7 @@ from cnncli.errors import FileProblem, OptionError, quote
 from cnncli.filters.files import split_key
 from cnncli.filters.filter import Filter
 from cnncli.io import atomic
+from cnncli.io.safe_names import safe_member
 from cnncli.network.graph import NORMALIZE, SOURCE, Model, Node
 from cnncli.network.layers import ConvLayer, FloatArray
 from cnncli.network.toml_reader import MAX_BYTES, MAX_LAYERS
@@ -125,8 +126,11 @@ class _Store:
 
     def put(self, key: str, array: FloatArray) -> str:
         """Keep an array; return how a network file names it."""
-        self.arrays[key] = array
-        return f"{self.weights}:{key}"
+        name, number = safe_member(key), 2
+        while name in self.arrays:
+            name, number = f"{safe_member(key)}-{number}", number + 1
+        self.arrays[name] = array
+        return f"{self.weights}:{name}"
 
     def numbers(self, key: str, array: FloatArray) -> str | float:
         """Keep an array of several numbers; one number stands for itself."""

@@ -14,8 +14,9 @@ from cnncli.errors import OptionError, quote
 from cnncli.io.atomic import is_folder_name, is_special
 from cnncli.io.formats import FORMATS, NPY, NPZ, Format, find_format
 from cnncli.io.origin import Origin
+from cnncli.io.safe_names import distinct, safe_folder, safe_name
 from cnncli.io.urls import Location, Url, is_url, join, parse_url
-from cnncli.pipeline.templates import Template, distinct, safe_folder, safe_name
+from cnncli.pipeline.templates import Template
 from cnncli.render.options import MapGroup, picture_names
 
 if TYPE_CHECKING:

@@ -1,15 +1,14 @@
-"""Output templates such as ``maps/{stem}-{map:03d}.png``, and names made safe for files."""
+"""Output templates such as ``maps/{stem}-{map:03d}.png``."""
 
 from __future__ import annotations
 
 import re
 import string
-import unicodedata
-from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
 
 from cnncli.errors import OptionError, quote
+from cnncli.io.safe_names import safe_folder, safe_name
 
 FIELDS = ("stem", "name", "dir", "op", "filter", "layer", "map", "ext")
 
@@ -80,66 +79,6 @@ class Template:
             elif field is not None:
                 text += safe_name(format(values[field], spec or ""))
         return text
-
-
-def safe_name(text: str) -> str:
-    """Make a text fit to be a part of a file name.
-
-    Parameters
-    ----------
-    text : str
-        A file's stem, a key of an archive, a name from a network file.
-
-    Returns
-    -------
-    str
-        Separators and control characters become ``_``; never empty and never only dots.
-
-    Examples
-    --------
-    >>> safe_name("../../x"), safe_name("..")
-    ('.._.._x', '__')
-    """
-    if not text.strip("."):
-        return "_" * max(len(text), 1)
-    if text.isprintable() and "/" not in text and "\\" not in text:
-        return text
-    return "".join("_" if _unsafe(character) else character for character in text)
-
-
-def safe_folder(text: str) -> str:
-    """Make a text fit to be a folder below another: each of its parts as by `safe_name`.
-
-    Examples
-    --------
-    >>> safe_folder("2024/may"), safe_folder("/abs/../x"), safe_folder(".")
-    ('2024/may', 'abs/__/x', '')
-    """
-    return "/".join(safe_name(part) for part in text.split("/") if part not in ("", "."))
-
-
-def distinct(names: Iterable[str]) -> list[str]:
-    """Append ``-2``, ``-3``... to names that appeared before, whatever their case.
-
-    Examples
-    --------
-    >>> distinct(["edge", "Edge", "edge-2"])
-    ['edge', 'Edge-2', 'edge-2-2']
-    """
-    taken: set[str] = set()
-    free_names = []
-    for name in names:
-        free, number = name, 2
-        while free.casefold() in taken:
-            free, number = f"{name}-{number}", number + 1
-        taken.add(free.casefold())
-        free_names.append(free)
-    return free_names
-
-
-def _unsafe(character: str) -> bool:
-    # Cc: control characters; Cf: also marks that turn the direction of text around.
-    return character in "/\\" or unicodedata.category(character) in ("Cc", "Cf", "Zl", "Zp")
 
 
 def _pieces(text: str) -> list[tuple[str, str | None, str | None, str | None]]:

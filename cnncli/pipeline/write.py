@@ -17,6 +17,7 @@ from cnncli.errors import OptionError
 from cnncli.io.formats import NPZ
 from cnncli.io.images import Picture
 from cnncli.io.png_writer import PngFile
+from cnncli.io.safe_names import distinct, safe_member
 from cnncli.io.writers import (
     NpyFile,
     encode,
@@ -35,7 +36,6 @@ from cnncli.pipeline.notes import white_notes
 from cnncli.pipeline.output_checks import check_target
 from cnncli.pipeline.output_names import LayerResult, OutFile, Target, is_device
 from cnncli.pipeline.sheets import draw_for_terminal, make_sheet, sheet_size, shows_scores
-from cnncli.pipeline.templates import distinct, safe_name
 from cnncli.render.grid import Sheet, grid
 from cnncli.render.levels import ValueRange, are_levels, measure
 from cnncli.render.metadata import describe_values, picture_record
@@ -198,8 +198,7 @@ def _write_archive(
 ) -> Outputs:
     """Write all layers' values into one .npz file."""
     file = results[0].files[0]
-    # A layer's own name, unless unpacking it as a file could leave the folder.
-    members = distinct(safe_name(r.name) if ".." in r.name else r.name for r in results)
+    members = distinct(safe_member(result.name) for result in results)
     written: list[WrittenFile] = []
     notes: list[str] = []
     drawing = ""

@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cnncli.errors import OptionError
-from cnncli.pipeline.templates import Template, distinct, safe_name
+from cnncli.io.safe_names import distinct, safe_name
+from cnncli.pipeline.templates import Template
 
 VALUES: dict[str, str | int] = {
     "stem": "cat",
