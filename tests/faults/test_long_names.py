@@ -56,11 +56,12 @@ def test_messages_are_short(words: tuple[str, ...], code: int) -> None:
 
 
 def test_reports_are_short() -> None:
-    words = ("pool", f"{LONG}.png", f"{LONG}2.png", "-o", "out/{map}{ext}.png")
+    names = [f"{folder}/{LONG}.png" for folder in "12"]
+    words = ("pool", *names, "-o", "out/{dir}.png")
     done = run_cli(*words, "--json", "--report", "r.json", code=1)
     first, second = map(json.loads, done.stdout.splitlines())
     assert max(len(first["error"]), len(second["error"])) <= LONGEST_MESSAGE
-    assert {first["input"], second["input"]} == {f"{LONG}.png", f"{LONG}2.png"}
+    assert sorted([first["input"], second["input"]]) == names
     entries = json.loads(Path("r.json").read_text())["inputs"]
     assert all(len(entry["error"]) <= LONGEST_MESSAGE for entry in entries)
     Path("long.toml").write_text(layer("conv", name=LONG, filter="w.npy"))
