@@ -275,13 +275,19 @@ def test_a_read_only_folder() -> None:
 
 @contextmanager
 def full_disk() -> Iterator[None]:
-    """No file may grow beyond 500 bytes, for the command alone: the test's own log may be one."""
+    """No file may grow beyond 500 bytes, for the command alone: the test's own log may be one.
+
+    Nor may Python keep compiled modules meanwhile: it would put half of one in place.
+    """
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    keeps_none = sys.dont_write_bytecode
+    sys.dont_write_bytecode = True
     resource.setrlimit(resource.RLIMIT_FSIZE, (500, before[1]))
     try:
         yield
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
+        sys.dont_write_bytecode = keeps_none
 
 
 @pytest.mark.parametrize("suffix", ["png", "jpg", "tif", "webp", "gif", "bmp", "ppm", "npy"])
@@ -308,7 +314,8 @@ def test_a_full_disk_behind_standard_output(form: str, unbuffered: str) -> None:
     words = f"pad x.npy --padding 50 --pad-mode wrap -o - --format {form}"
     # PYTHONUNBUFFERED=1, as in many containers: a bare system call may write a part only.
     line = f"ulimit -f 1; cnncli {words} > out"
-    done = run_shell(line, env={"PYTHONUNBUFFERED": unbuffered})
+    settings = {"PYTHONUNBUFFERED": unbuffered, "PYTHONDONTWRITEBYTECODE": "1"}
+    done = run_shell(line, env=settings)
     assert "standard output" in error_lines(done, 1)
 
 

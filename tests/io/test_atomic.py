@@ -187,7 +187,8 @@ def test_file_size_limit_leaves_the_old_file(tmp_path: Path, existing: bool) -> 
         (tmp_path / "a.png").write_bytes(b"old")
     before = listing(tmp_path)
     done = run(
-        "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))\n"
+        "import resource, sys; sys.dont_write_bytecode = True\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))\n"
         "write('a.png', b'x' * 5000, overwrite=True)",
         tmp_path,
     )

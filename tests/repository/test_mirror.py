@@ -31,6 +31,7 @@ ELSEWHERE = {
     "core/test_geometry.py": "core/hparameters",
     "core/test_pool.py": "core/window_reduce",
     "explain/test_forward.py": "explain/explained_layer explain/model",
+    "faults/test_long_names.py": "io/safe_names",
     "faults/test_places.py": "pipeline/disk_estimate",
     "faults/test_safety.py": "cli/group",
     "filters/test_builtins.py": "filters/kernels",
