@@ -357,7 +357,13 @@ def _files_like(path: str) -> str | None:
     except (OSError, ValueError):
         return None
     suffix = Path(path).suffix.lower()
-    near = nearest(os.path.basename(path), [n for n in names if Path(n).suffix.lower() == suffix])
+    alike = sorted(name for name in names if Path(name).suffix.lower() == suffix)
+    near = nearest(os.path.basename(path), alike)
+    if suffix != SUFFIX:
+        # No built-in filter can be meant.
+        near = near or alike[:3]
+        if not near:
+            return f"no file *{suffix} is in {quote(folder or '.')}"
     return f"there is {', '.join(map(shorten, near))}" if near else None
 
 

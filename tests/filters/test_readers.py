@@ -114,6 +114,9 @@ def test_a_model_is_no_filter() -> None:
         ("model.safetensors", "there is 'model-v2.safetensors'"),
         ("modelv2.safetensors:conv1.weight", "there is 'model-v2.safetensors'"),
         ("sub/kernel.npy", "there is 'kernels.npy'"),
+        ("resnet50.safetensors", "there is 'model-v2.safetensors'"),
+        ("sub/resnet50.safetensors", "no file *.safetensors is in 'sub'"),
+        ("resnet50.pt", "no file *.pt is in '.'"),
         ("zzz.npy", "'cnncli filters list' shows the built-in filters"),
     ],
 )
