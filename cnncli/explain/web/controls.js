@@ -183,7 +183,7 @@ function chosenKernel() {
 
 function poolFields() {
   field(
-    "How",
+    "Options",
     checkbox("ceil", "add a last window that reaches over the end", () => state.layer.ceil, (ceil) =>
       apply({ layer: { ceil } }),
     ),
