@@ -147,6 +147,18 @@ def test_a_page_opens_with_maps_that_feed_the_unit(show: Opener) -> None:
     assert lit == "the unit does not depend on this map"
 
 
+def test_a_page_opens_with_the_strongest_maps(show: Opener) -> None:
+    network, picture, data = net()
+    maps = show(data).evaluate("cnncli.state.maps")
+    values = {"input": picture.values()}
+    for node in network.nodes:
+        values[node.name] = node.layer.forward(values[node.inputs[0]])[0]
+    # The unit is on map 5 of a pool, which reads map 5 of conv3 alone, and that all before it.
+    assert maps["conv3"] == 5
+    for name in ("conv1", "conv2", "pool1"):
+        assert maps[name] == np.abs(values[name]).max(axis=(0, 1, 2)).argmax()
+
+
 def stretch(what: str, side: slice) -> str:
     one = side.stop - side.start == 1
     return f"{what} {side.start}" if one else f"{what}s {side.start} to {side.stop - 1}"
@@ -167,7 +179,7 @@ def test_values_of_units_are_those_of_the_network(show: Opener) -> None:
             [name, n_H, n_W, n_C],
         )
         np.testing.assert_allclose(read, Y.ravel(), rtol=TOLERANCE, atol=TOLERANCE)
-    tab.click("li:has(h2:text-is('probability')) .thumb:nth-child(8)")
+    tab.click("[aria-label='Map 7 of probability']")
     settle(tab)
     assert "probability, map 7" in tab.text_content("#headline")
 

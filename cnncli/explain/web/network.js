@@ -42,7 +42,7 @@ function readLayer(record) {
 
 /** The index of the picture that a layer begins with. */
 function firstMap(layer) {
-  if (layer.name !== pageData.unit.layer) return 0;
+  if (layer.name !== pageData.unit.layer) return Math.max(0, strongestMap(layer, [0, Infinity]));
   return Math.max(0, layer.pictures.findIndex((picture) => picture.index === pageData.unit.map));
 }
 
@@ -71,9 +71,21 @@ function showFeedingMaps() {
   for (const layer of layers) {
     const span = channels.get(layer.name);
     if (!span || layer.name === state.unit.layer || isInSpan(layer, state.maps[layer.name], span)) continue;
-    const feeding = layer.pictures.findIndex((_, index) => isInSpan(layer, index, span));
+    const feeding = strongestMap(layer, span);
     if (feeding >= 0) state.maps[layer.name] = feeding;
   }
+}
+
+/** The index of the map with the largest magnitude among those of some channels; -1 if none is in the page. */
+function strongestMap(layer, span) {
+  const endsOf = (channel) => layer.ends[layer.channels.indexOf(channel)];
+  const strength = ({ channels }) => Math.max(...channels.flatMap(endsOf).map(Math.abs));
+  let best = -1;
+  layer.pictures.forEach((picture, index) => {
+    if (!isInSpan(layer, index, span)) return;
+    if (best < 0 || strength(picture) > strength(layer.pictures[best])) best = index;
+  });
+  return best;
 }
 
 /** Whether a map has one of the channels [first, last). */
