@@ -95,8 +95,9 @@ def _trimmed_ranges(
     def look(index: int, strip: slice, values: np.ndarray) -> ValueRange:
         ends = (down.start - strip.start, down.stop - strip.start)
         first, last = (min(max(row, 0), len(values)) for row in ends)
-        tails[index].add(values[first:last, across])
-        return measure(values)
+        found = measure(values)
+        tails[index].add(values[first:last, across], all_finite=not found.non_finite)
+        return found
 
     seen = map_pictures(rows, groups, look)
     if shared:
@@ -125,32 +126,28 @@ class Tails:
     """
 
     def __init__(self, count: int) -> None:
-        self._keep = int(CUT * count) + 1
+        keep = int(CUT * count) + 1
         self._count = 0
         self._lock = Lock()
-        self._low = self._high = np.empty(0)
+        self._ends = _Smallest(keep, 1), _Smallest(keep, -1)
 
-    def add(self, values: np.ndarray) -> None:
-        """Take in some values; those that are not finite count for nothing."""
+    def add(self, values: np.ndarray, all_finite: bool = False) -> None:
+        """Take in some values; those that are not finite count for nothing.
+
+        Parameters
+        ----------
+        values : ndarray of float, any shape
+        all_finite : bool
+            Whether they are known to be, which saves a look at each.
+        """
         values = values.reshape(-1)
-        # NaN and infinities reach the sum, so only parts that have them are copied.
-        with np.errstate(all="ignore"):
-            if not np.isfinite(values.sum(dtype=np.float64)):
-                values = values[np.isfinite(values)]
-        low = self._smallest(values, self._low)
-        high = -self._smallest(-values, -self._high)
+        if not all_finite:
+            values = values[np.isfinite(values)]
+        low, high = (end.candidates(values) for end in self._ends)
         with self._lock:
             self._count += values.size
-            self._low = self._smallest(np.concatenate([self._low, low]))
-            self._high = -self._smallest(-np.concatenate([self._high, high]))
-
-    def _smallest(self, values: np.ndarray, known: np.ndarray | None = None) -> np.ndarray:
-        """Return those that may be among the smallest of all; `known` are some of all."""
-        if known is not None and len(known) == self._keep:
-            values = values[values < known.max()]
-        if len(values) <= self._keep:
-            return values
-        return np.partition(values, self._keep - 1)[: self._keep]
+            self._ends[0].add(low)
+            self._ends[1].add(high)
 
     def mapping(self, kind: str, seen: ValueRange) -> Mapping:
         """Return the narrowest range that leaves out no more than `CUT` of the values.
@@ -165,7 +162,7 @@ class Tails:
         seen : ValueRange
             Of all values, those included that were not added here.
         """
-        low, high = np.sort(self._low), np.sort(self._high)
+        low, high = self._ends[0].sorted(), -self._ends[1].sorted()[::-1]
         for cut in (int(CUT * self._count), 0) if self._count else ():
             smallest, largest = low[: cut + 1], high[len(high) - cut - 1 :]
             if kind == "symmetric":
@@ -178,3 +175,44 @@ class Tails:
             if lo < hi:
                 return Mapping(kind, lo, hi)
         return choose_range(seen, kind, False)
+
+
+class _Smallest:
+    """So many of the smallest of all values that were added; with sign -1 of their negatives."""
+
+    def __init__(self, keep: int, sign: int) -> None:
+        self._keep, self._sign = keep, sign
+        self._known = np.empty(0)
+        self._limit: float | None = None
+        self._new: list[np.ndarray] = []
+        self._new_count = 0
+
+    def candidates(self, values: np.ndarray) -> np.ndarray:
+        """Return a copy of those values that may be among the smallest; on any thread."""
+        limit = self._limit
+        if limit is not None:
+            values = values[values < limit if self._sign > 0 else values > -limit]
+        return values * self._sign
+
+    def add(self, candidates: np.ndarray) -> None:
+        """Take in some candidates; on one thread at a time."""
+        if not candidates.size:
+            return
+        self._new.append(candidates)
+        self._new_count += candidates.size
+        # Not at every strip: of wide results it may be a single row.
+        if self._new_count > self._keep:
+            self._merge()
+
+    def _merge(self) -> None:
+        values = np.concatenate([self._known, *self._new])
+        if len(values) > self._keep:
+            values = np.partition(values, self._keep - 1)[: self._keep]
+        if len(values) == self._keep:
+            self._limit = float(values.max())
+        self._known, self._new, self._new_count = values, [], 0
+
+    def sorted(self) -> np.ndarray:
+        """Return the smallest values in order."""
+        self._merge()
+        return np.sort(self._known)
