@@ -14,6 +14,7 @@ from cnncli.io.images import PICTURE_SUFFIXES
 from cnncli.io.limits import MAX_INPUT_BYTES
 from cnncli.io.urls import is_url, locate, parse_url
 from cnncli.pipeline.output_names import Source
+from cnncli.system.progress import set_step
 
 
 class Sources:
@@ -55,6 +56,7 @@ class Sources:
         if name is not None and is_url(name):
             parse_url(name)
         self._records.append(marshal.dumps((name, below)))
+        set_step("listing images", len(self._records))
 
 
 def gather(

@@ -17,7 +17,7 @@ import click
 from cnncli.cli.command import make
 from cnncli.cli.group import check_output_open, start_work, tell, typed_command
 from cnncli.cli.options import BatchOptions, ImageOptions, ResultOptions, read_options
-from cnncli.cli.progress import ProgressReporter, is_terminal_stream
+from cnncli.cli.progress import ProgressReporter, is_terminal_stream, show_steps
 from cnncli.errors import CnnCliError
 from cnncli.system import signals
 
@@ -64,8 +64,9 @@ def run_batch(
         job = replace(job, read_too=(*job.read_too, Path(batch.files_from)))
     names = batch.images, batch.recursive, is_terminal_stream(sys.stdin)
     lists = batch.files_from, images.max_input_bytes
-    sources = gather(*names, *lists, output_folder(results.output))
-    plan = plan_batch(job, sources)
+    with show_steps(results.quiet):
+        sources = gather(*names, *lists, output_folder(results.output))
+        plan = plan_batch(job, sources)
     report = Report(len(plan.targets))
     runner = _choose_runner(job, report.total, batch)
     inline = isinstance(runner, InlineRunner)

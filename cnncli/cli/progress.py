@@ -59,15 +59,17 @@ class _StepLine:
         self.ended = threading.Event()
         self.drawing = threading.Lock()
         self.drawn = False
+        self.thread = threading.Thread(target=self._watch, daemon=True)
         progress.set_step("working")
 
     def open(self) -> None:
         """Begin to watch."""
-        threading.Thread(target=self._watch, daemon=True).start()
+        self.thread.start()
 
     def close(self) -> None:
-        """End, and leave an empty line."""
+        """End, and leave an empty line and no thread: workers may be forked next."""
         self.ended.set()
+        self.thread.join()
         with self.drawing:
             if self.drawn:
                 tell(CLEAR_LINE, newline=False)

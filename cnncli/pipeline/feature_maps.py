@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from itertools import count
 from typing import Any, Final, TypeVar
 
 import numpy as np
@@ -19,6 +20,7 @@ from cnncli.network.layers.base import rows_at_once
 from cnncli.network.passes import forward_layers, peak_bytes
 from cnncli.render.levels import LEVELS
 from cnncli.render.result_rows import Box, Values
+from cnncli.system.progress import set_step
 from cnncli.system.threads import run_all
 
 HELD_BYTES: Final = 32 * 2**20
@@ -159,7 +161,13 @@ class FeatureMaps:
             image, rows = items[index]
             results[index] = action(image, rows, self._strip_values(image, rows, in_levels))
 
-        run_all(work, range(len(items)), self._threads)
+        done = count()
+
+        def tell_and_work(index: int) -> None:
+            set_step("computing strips of rows", next(done), len(items))
+            work(index)
+
+        run_all(tell_and_work, range(len(items)), self._threads)
         return results
 
     def whole(self) -> Values:
@@ -200,6 +208,7 @@ class FeatureMaps:
         together = max(1, BLOCK_BYTES // (row * (strips[0].stop - strips[0].start)))
         for image in range(self.shape[0]):
             for index in range(0, len(strips), together):
+                set_step("computing rows", strips[index].start, self.shape[1])
                 yield image, self._block(image, strips[index : index + together])
 
     def _block(self, image: int, strips: list[slice]) -> Values:

@@ -28,6 +28,7 @@ from cnncli.pipeline.write import (
     write_results,
 )
 from cnncli.render.result_rows import Shape
+from cnncli.system.progress import set_step
 
 
 def plan_batch(job: Job, sources: Collection[Source]) -> OutputPlan:
@@ -113,6 +114,7 @@ def process(job: Job, task: Task, access: FileAccess) -> Outcome:
     target = task.target
     if access.all_there(target):
         return Outcome(task.source, skipped=True)
+    set_step("reading the image")
     picture = access.read(job, task)
     job = at_depth_of(job, target, picture)
     expected, files = choose(job, target, picture.shape, access)

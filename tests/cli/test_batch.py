@@ -14,6 +14,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from cnncli.batch.sources import gather
+from cnncli.system.progress import step_text
 from tests.support.patience import patient
 from tests.support.shell import (
     peak_memory,
@@ -339,6 +341,17 @@ def test_one_image_needs_no_bar() -> None:
     make("a.png")
     code, shown, text = at_terminal("pool", "a.png")
     assert code == 0 and "images" not in text and len(shown) == 2
+
+
+def test_listing_and_computing_tell_how_far_they_are() -> None:
+    make("in/a.png", "in/b.png", "in/c.png")
+    assert len(gather(["in"], False, True)) == 3
+    assert step_text() == "listing images, 3"
+    save("tall.png", np.zeros((3000, 40), np.uint8))
+    run_cli("pool", "tall.png", "-o", "tall.npy")
+    assert re.fullmatch(r"computing rows, \d+ of 1500", step_text())
+    run_cli("pool", "tall.png", "-o", "y.png")
+    assert re.fullmatch(r"computing strips of rows, \d+ of \d+", step_text())
 
 
 MANY = 10_000
