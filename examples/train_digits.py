@@ -33,6 +33,7 @@ from cnncli.network.layers import (
     PoolLayer,
 )
 from cnncli.network.passes import forward
+from cnncli.network.preparation import Preparation
 from cnncli.network.toml_writer import write_network
 
 Labels = NDArray[np.integer]
@@ -167,7 +168,7 @@ def answers(network: Network, X: FloatArray) -> Labels:
 
 def save(network: Network, folder: Path) -> None:
     """Write the network as ``digits.toml``, and the weights that it names as ``digits.npz``."""
-    model = Model(network, gray=True, size=(8, 8))
+    model = Model(network, Preparation(gray=True, size=(8, 8)))
     comment = "Reads a handwritten digit, white on black: ten probabilities, one for each digit."
     text, arrays = write_network(model, "digits.npz", comment=comment)
     (folder / "digits.toml").write_text(text)

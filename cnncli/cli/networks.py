@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import os
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from cnncli.errors import FileProblem
 
 if TYPE_CHECKING:
     from cnncli.network.graph import Model
+
+
+RAW_NOTE: Final = "pixels go in as 0..1; if the model was trained on others: --scale, --mean, --std"
 
 
 def load_network(
@@ -50,6 +53,16 @@ def load_network(
         return model
     height, width, _ = read_shape(local_path(str(picture), "IMAGE"), ReadOptions())
     return load(prepare={**prepare, "size": (height, width)})
+
+
+def takes_raw_pixels(model: Model) -> bool:
+    """Whether an ONNX model convolves pixels as they are: no file of its kind says how to scale."""
+    from cnncli.network.graph import SOURCE
+    from cnncli.network.layers import ConvLayer
+
+    is_onnx = any(file.suffix.lower() == ".onnx" for file in model.files)
+    first = [node.layer for node in model.network.nodes if SOURCE in node.inputs]
+    return is_onnx and any(isinstance(layer, ConvLayer) for layer in first)
 
 
 def _is_file(picture: str | None) -> bool:

@@ -199,6 +199,22 @@ def test_networks_of_whole_numbers_get_whole_numbers(kind: str, image: str, most
 
 
 @pytest.mark.oracle
+def test_a_model_that_does_not_say_how_its_pixels_were_scaled() -> None:
+    from tests.support.onnxmodels import model, node
+
+    made = model(
+        [node("Conv", "x W", "y")], {"W": np.ones((2, 3, 1, 1), np.float32)}, (1, 3, 12, 20)
+    )
+    Path("raw.onnx").write_bytes(made.SerializeToString())
+    run = ["run", "raw.onnx", "photo.png", "--overwrite"]
+    assert run_cli(*run).stderr.count("pixels go in as 0..1") == 1
+    for options in (["--mean", "0.5"], ["--scale", 1], ["-q"]):
+        assert "pixels go in" not in run_cli(*run, *options).stderr
+    run_cli("convert", "raw.onnx", "-o", "raw.toml")
+    assert "pixels go in" not in run_cli("run", "raw.toml", "photo.png", "--overwrite").stderr
+
+
+@pytest.mark.oracle
 def test_a_picture_gives_the_size_that_a_model_leaves_open() -> None:
     from tests.support.onnxmodels import model, node
 
