@@ -21,6 +21,7 @@ _BITS: Final = {
 }
 _HEAD_BYTES: Final = 2**16
 _COMMENT: Final = re.compile(rb"#[^\r\n]*")
+_TOGETHER: Final = 2**20
 _BYTE: Final = 255
 _FULL: Final = 65_535
 
@@ -118,11 +119,14 @@ def _pixel_map(image: ImageFile.ImageFile, stream: BinaryIO) -> np.ndarray:
     count = image.width * image.height * 3
     stream.seek(offset)
     if decoder == "ppm_plain":
-        texts = _COMMENT.sub(b"", stream.read()).split(maxsplit=count)[:count]
-        numbers = np.array([int(text) for text in texts], np.int64)
+        # What follows the numbers, or is none, ends them.
+        numbers = np.fromstring(_COMMENT.sub(b"", stream.read()), np.int64, count, sep=" ")
     else:
         numbers = np.frombuffer(stream.read(2 * count), ">u2")
     if numbers.size != count or numbers.min() < 0:
         raise ValueError("it ends too early, or has numbers below 0")
-    values = np.rint(np.minimum(numbers, most) * (_FULL / most)) if most != _FULL else numbers
-    return values.astype(np.uint16).reshape(image.height, image.width, 3)
+    levels = np.empty(count, np.uint16)
+    for first in range(0, count, _TOGETHER):
+        part = slice(first, first + _TOGETHER)
+        levels[part] = np.rint(np.minimum(numbers[part], most) * (_FULL / most))
+    return levels.reshape(image.height, image.width, 3)

@@ -43,7 +43,7 @@ _PIXEL_BYTES = {"1": 2, "L": 2, "P": 8, "RGB": 7, "YCbCr": 11, "CMYK": 11, "F": 
     # All others have colour and alpha, or may have.
     "": 20,
 }
-_DEEP_BYTES = 24
+_DEEP_BYTES = 36
 _GREY_MODES = ("1", "L", "LA", "La", "F")
 _TIFF_BITS, _TIFF_PHOTOMETRIC, _DESCRIPTION, _TIFF_SAMPLE_FORMAT = 258, 262, 270, 339
 # Pillow's size limit, the warning filters and file descriptor 2 belong to the whole process.
@@ -288,7 +288,10 @@ def _deep_samples(
         # Numbers that cnncli wrote are read page by page.
         if page is None or (options.restore is not None and image.mode == "F"):
             return None
-        needed = 3 * page.unpacked_bytes + 4 * page.width * page.height * page.samples
+        # Four channels are a picture; whoever claims more claims several.
+        several = -(-page.samples // len("RGBA"))
+        check_pixels(page.width * page.height * several, options.max_pixels, name)
+        needed = 4 * page.unpacked_bytes + 4 * page.width * page.height * page.samples
         check_decoded(needed, options, name)
         samples, orientation = read_tiff(image, stream), _tiff_tag(image, _ORIENTATION, 1)
     # Later frames of an animation are laid over the ones before, in 8 bits.

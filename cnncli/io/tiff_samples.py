@@ -151,16 +151,16 @@ def layout_of(image: TiffImagePlugin.TiffImageFile) -> Layout:
         value: Any = tags.get(tag, default)
         return int(value[0] if isinstance(value, tuple) else value)
 
-    width, height = number(256, 0), number(257, 0)
+    width, height, samples = number(256, 0), number(257, 0), number(277, 1)
     bits: Any = tags.get(258, (1,))
     strip = width, max(1, min(number(278, height), height))
     return Layout(
         width,
         height,
-        number(277, 1),
-        int(max(bits)) if len(set(bits)) == 1 else 0,
+        samples,
+        int(max(bits)) if len(set(bits)) == 1 and len(bits) in (1, samples) else 0,
         number(339, 1),
-        number(284, 1) == 2 and number(277, 1) > 1,
+        number(284, 1) == 2 and samples > 1,
         number(262, 0),
         number(259, 1),
         number(317, 1),
