@@ -292,7 +292,7 @@ def test_channels_are_those_that_change_an_output(name: str) -> None:
 def test_a_page_holds_a_map_that_feeds_the_unit() -> None:
     bank = from_array(np.ones((1, 1, 1, 300), np.float32), name="bank")
     network = Network.chain(ConvLayer(bank), PoolLayer())
-    picture = picture_of((300, 400, 1))
+    picture = picture_of((20, 30, 1))
     data = network_page_data(network, picture, "pool1", Unit((0, 0), 250), title="")
     for layer in data["layers"][1:]:
         assert 250 in [each["index"] for each in layer["pictures"]]
