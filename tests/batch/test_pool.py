@@ -6,8 +6,10 @@ import faulthandler
 import itertools
 import json
 import os
+import random
 import signal
 import time
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -17,7 +19,7 @@ from typing import Any, BinaryIO
 import numpy as np
 import pytest
 
-from cnncli.batch.pool import WorkerRunner, _Assignment, _Pool
+from cnncli.batch.pool import TRIES, WorkerRunner, _Assignment, _Pool
 from cnncli.batch.report import json_line, lines
 from cnncli.batch.run import InlineRunner, Runner, run
 from cnncli.io.images import Picture, ReadOptions
@@ -385,6 +387,33 @@ def test_a_late_image_that_ends_all_the_same_costs_no_other(
     found = outcomes_of(images("a", "b", "c"), WorkerRunner(jobs=1, timeout=patient(60)))
     assert told
     assert [outcome.error for outcome in found.values()] == [None] * 3
+    assert has_no_children()
+
+
+@pytest.mark.slow
+def test_time_outs_at_the_instant_of_the_next_task_name_their_own_only(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Time is up at any moment, also while a worker is between two images."""
+    numbers, struck, stop_the_late = random.Random(34), Counter[int](), _Pool._stop_the_late
+
+    def strike(pool: _Pool) -> None:
+        for worker in pool.workers:
+            if worker.assignments and worker.late is None and numbers.random() < 0.3:
+                struck[worker.assignments[0].task.index] += 1
+                worker.deadline = 0.0
+        stop_the_late(pool)
+
+    monkeypatch.setattr(_Pool, "_stop_the_late", strike)
+    sources = images(*(f"good-{index:03d}" for index in range(400)))
+    found = outcomes_of(sources, WorkerRunner(3, timeout=patient(60)))
+    assert sum(struck.values()) > 100
+    for name, outcome in found.items():
+        if outcome.error is None:
+            assert pixels(f"out/{name}.png").shape == (10, 12, 3)
+        else:
+            assert struck[int(name.removeprefix("good-"))] >= TRIES
+            assert str(outcome.error).startswith(f"'{name}.png': took longer than --timeout ")
     assert has_no_children()
 
 
