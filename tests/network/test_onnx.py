@@ -169,6 +169,16 @@ UNREADABLE: dict[str, tuple[Any, dict[str, Any], str]] = {
     ),
     "a turned matrix": (node("Gemm", "r W", "y", transA=1), {"W": numbers(2, 2)}, "transposed"),
     "a matrix on a picture": (node("MatMul", "r W", "y"), {"W": numbers(8, 2)}, "not flattened"),
+    "an axis beyond all": (
+        node("Unsqueeze", "W", "y", axes=[2**40]),
+        {"W": numbers(2, 4)},
+        "unsupported Unsqueeze",
+    ),
+    "an array without end": (
+        node("ConstantOfShape", "s", "y"),
+        {"s": np.array([2**20, 2**20])},
+        "it makes an array of",
+    ),
     "truth": (node("Cast", "r", "y", to=9), {}, "it makes BOOL of FLOAT"),
     "parts of rows": (node("Split", "r", "y z", axis=2), {}, "does not split channels"),
     "smooth resizing": (

@@ -19,7 +19,7 @@ TYPES: Final = {
 
 FLOATS: Final = ("FLOAT", "FLOAT16", "DOUBLE", "BFLOAT16")
 
-_MOST: Final = 2**27
+_MOST: Final = 2**24
 """Numbers of an array that a few others may make."""
 
 

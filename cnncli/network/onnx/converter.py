@@ -32,6 +32,9 @@ Sides = tuple[int | None, int | None]
 
 # Larger than any window, so that only channels can fail to fit.
 _SIDE: Final = 2**40
+_MISFITS: Final = (ValueError, LookupError, TypeError, ArithmeticError, AssertionError)
+"""What numpy and layers raise for arrays and attributes that do not fit."""
+
 _BEFORE: Final = (SOURCE, NORMALIZE)
 _PICTURES: Final = (1, 3)
 _TRIED: Final = ((97, 131), (160, 224), (231, 188))
@@ -165,7 +168,7 @@ class _Builder:
             try:
                 self._read(node)
                 return
-            except (UnsupportedNode, CnnCliError, ValueError, LookupError, TypeError) as error:
+            except (UnsupportedNode, CnnCliError, *_MISFITS) as error:
                 if isinstance(error, FileProblem):
                     raise
                 reason = _reason(node, error)
