@@ -237,21 +237,28 @@ def plan_grid(
             for box in boxes
         )
     elif text.legend == "one":
-        bars = (Box(gap, size[1], min(size[0] - 2 * gap, 4 * _LEAST_SIDE), 2 * line),)
-        size = size[0], size[1] + 2 * line + gap
-    keys = []
-    for caption in captions:
-        under = size[1] + len(caption) * line
-        keys.append(Box(gap, under, min(size[0] - 2 * gap, 4 * _LEAST_SIDE), 2 * line))
-        size = size[0], under + 2 * line + gap
+        bars, size = _stack_bars(size, gap, line, [0])
+    keys, size = _stack_bars(size, gap, line, [len(caption) for caption in captions])
     return Layout(
         *(*size, zoom, boxes, cell_width, font_size),
         title=title,
         labels=labels,
         bars=bars,
         captions=captions,
-        keys=tuple(keys),
+        keys=keys,
     )
+
+
+def _stack_bars(
+    size: tuple[int, int], gap: int, line: int, heads: Sequence[int]
+) -> tuple[tuple[Box, ...], tuple[int, int]]:
+    """Put bars below a sheet, each under so many lines of text; return its new size too."""
+    (width, height), boxes = size, []
+    for head in heads:
+        below = height + head * line
+        boxes.append(Box(gap, below, min(width - 2 * gap, 4 * _LEAST_SIDE), 2 * line))
+        height = below + 2 * line + gap
+    return tuple(boxes), (width, height)
 
 
 def _title_lines(title: str, width: int, font: Font) -> tuple[str, ...]:
