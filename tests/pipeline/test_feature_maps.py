@@ -15,7 +15,7 @@ from cnncli.network.graph import Network, Node
 from cnncli.network.layers import ActivationLayer, AddLayer, ConvLayer, Layer, PadLayer, PoolLayer
 from cnncli.network.passes import forward
 from cnncli.pipeline.feature_maps import FeatureMaps, layer_maps
-from tests.support.shell import peak_memory, pixels, run_cli, save, values_of
+from tests.support.shell import peak_memory, pixels, run_cli, save, save_array, values_of
 
 RANDOM = np.random.default_rng(11)
 PIXELS = RANDOM.integers(0, 256, (2, 61, 47, 3), np.uint8)
@@ -82,6 +82,23 @@ def test_a_picture_in_strips_is_the_picture_of_the_whole(
     np.testing.assert_array_equal(pixels("held.png"), pixels("strips.png"))
 
 
+@pytest.mark.parametrize("shared", [(), ("--shared-range",)])
+def test_the_range_auto_does_not_depend_on_strips_or_threads(
+    empty_folder: Path, shared: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    save("x.png", PIXELS[0])
+    bank = np.random.default_rng(6).normal(size=(3, 3, PIXELS.shape[3], 3))
+    save_array("bank.npy", bank)
+    command = ("conv", "x.png", "-f", "bank.npy", *shared)
+    run_cli(*command, "-o", "held.png")
+    monkeypatch.setattr("cnncli.pipeline.feature_maps.HELD_BYTES", 0)
+    monkeypatch.setattr("cnncli.pipeline.feature_maps.ALONE_VALUES", 0)
+    for jobs in (1, 4):
+        told = run_cli(*command, "-o", f"{jobs}.png", "--jobs", jobs)
+        assert "clipped; --range symmetric shows all)" in told.stderr
+        np.testing.assert_array_equal(pixels("held.png"), pixels(f"{jobs}.png"))
+
+
 def test_the_algorithm_can_be_chosen_and_is_said(empty_folder: Path) -> None:
     save("x.png", PIXELS[0])
     expected = values_of("conv", "x.png", "-f", "sharpen")
@@ -101,6 +118,7 @@ def test_the_algorithm_can_be_chosen_and_is_said(empty_folder: Path) -> None:
         ("conv", "large.png", "-f", "1 2 3; 4 5 6; 7 8 1", "--range", "minmax", "-o", "o.png"),
         ("conv", "large.png", "-f", "gaussian_15", "-o", "o.npy"),
         ("pool", "large.png", "--size", "3", "--stride", "1", "-o", "o.png"),
+        ("conv", "large.png", "-f", "luminance", "-o", "o.png"),
     ],
 )
 def test_memory_is_the_pictures_and_little_more(empty_folder: Path, words: tuple[str, ...]) -> None:
