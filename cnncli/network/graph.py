@@ -138,14 +138,6 @@ class Network:
         """Whether a layer multiplies or shifts values, so that those of pictures leave 0..1."""
         return any(isinstance(n.layer, (ScaleLayer, BatchNormLayer)) for n in self.nodes)
 
-    @property
-    def gives_shares(self) -> bool:
-        """Whether the outputs are shares, such as probabilities: 0..1 by nature, pooled or not."""
-        node = self.nodes[-1]
-        while isinstance(node.layer, PoolLayer) and node.inputs[0] != SOURCE:
-            node = self.node(node.inputs[0])
-        return getattr(node.layer, "activation", None) in ("softmax", "sigmoid", "hard-sigmoid")
-
     def node(self, name: str) -> Node:
         """Return the layer of that name.
 

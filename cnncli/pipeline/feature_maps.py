@@ -251,18 +251,16 @@ class FeatureMaps:
         return self.picture.scaled(values)
 
 
-def clips_by_default(network: Network, picture: Picture, is_layer: bool = False) -> bool:
+def clips_by_default(network: Network, picture: Picture) -> bool:
     """Tell whether the range ``auto`` of a network's result is 0..1.
 
-    So it is for 2-D filters, for what keeps a picture a picture, and in network files for
-    probabilities, but not behind layers that scale, nor of arrays with negative values.
+    So it is for 2-D filters and for what keeps a picture a picture, but not behind layers that
+    scale, nor of arrays with negative values.
 
     Parameters
     ----------
     network : Network
     picture : Picture
-    is_layer : bool
-        Whether the network is, or begins, one from a file.
 
     Examples
     --------
@@ -271,8 +269,6 @@ def clips_by_default(network: Network, picture: Picture, is_layer: bool = False)
     >>> clips_by_default(Network.chain(PoolLayer()), picture)
     True
     """
-    if is_layer and network.gives_shares:
-        return True
     pictures = network.filters_channels or (network.keeps_channels and picture.is_picture)
     if not pictures or network.scales:
         return False

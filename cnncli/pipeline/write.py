@@ -81,7 +81,7 @@ def with_facts(job: Job, picture: Picture, result: LayerResult) -> LayerResult:
     source = network.shapes(picture.shape)[node.inputs[0]]
     return replace(
         result,
-        clips=clips_by_default(network, picture, result.layer is not None),
+        clips=clips_by_default(network, picture),
         batched=picture.batched,
         origin=picture.origin,
         has_white_note=bool(white_notes(job, picture)),
@@ -99,9 +99,7 @@ def at_depth_of(job: Job, target: Target, picture: Picture) -> Job:
     names = target.pattern.chosen_layers or job.network.names[-1:]
     plain = job.render.range in ("auto", "clip") and job.render.colormap == "gray"
     deep = job.own_depth and picture.origin.bits == 16 and formats <= {"png", "tif"} and plain
-    if not deep or not all(
-        clips_by_default(job.network.until(name), picture, bool(job.layers)) for name in names
-    ):
+    if not deep or not all(clips_by_default(job.network.until(name), picture) for name in names):
         return job
     return replace(
         job, render=replace(job.render, depth="16"), output=replace(job.output, depth="16")

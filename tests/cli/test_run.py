@@ -264,13 +264,13 @@ def test_input_section_prepares_pictures() -> None:
 @pytest.mark.parametrize(
     ("last", "mapping"),
     [
-        ('type = "activation"\nactivation = "softmax"', "clip"),
-        ('type = "conv"\nfilter = "1"\nactivation = "sigmoid"', "clip"),
+        ('type = "activation"\nactivation = "softmax"', "minmax"),
+        ('type = "conv"\nfilter = "1"\nactivation = "sigmoid"', "minmax"),
         ('type = "activation"\nactivation = "tanh"', "symmetric"),
         ('type = "activation"\nactivation = "relu"', "minmax"),
     ],
 )
-def test_probabilities_are_shown_as_they_are(last: str, mapping: str) -> None:
+def test_layers_behind_filters_have_the_range_of_their_values(last: str, mapping: str) -> None:
     chain('type = "conv"\nfilter = "w.npz:c1"', last)
     told = json.loads(run_cli("run", "net.toml", "x.npy", "-o", "y.png", "--json").stdout)
     assert told["mapping"] == mapping

@@ -130,7 +130,7 @@ def network_page_data(
         rows, clips = ArrayRows(Y), picture.is_picture
         if name != SOURCE:
             rows = replace(rows, inner_cells=inner_cells(network.until(name), shape))
-            clips = clips_by_default(network.until(name), picture, is_layer=True)
+            clips = clips_by_default(network.until(name), picture)
         ranges = layer_ranges(rows, groups[name], "auto", clips)
         values[name] = _values(Y[0], parts[name], groups[name], ranges, dtype)
     source = {
