@@ -199,54 +199,50 @@ def plan_grid(
     if count == 1 and not text.legend and not text.captions:
         return Layout(width, height, 1, (Box(0, 0, width, height),), width, 0)
     zoom = max(1, math.ceil(_LEAST_SIDE / max(height, width)))
-    tile_width, tile_height = width * zoom, height * zoom
-    has_bars = bool(text.legend or text.captions)
-    cell_width = max(tile_width, _LEAST_BAR if has_bars else _LEAST_SIDE)
+    tile = width * zoom, height * zoom
+    cell_width = max(tile[0], _LEAST_BAR if text.legend or text.captions else _LEAST_SIDE)
     # Large sheets are looked at from afar, so their letters grow with the tiles.
     font_size = min(max(12, round(cell_width * 0.045)), 96)
     line, font = round(font_size * LINE_HEIGHT), label_font(font_size)
-    names = [plain_text(name) for name in short_names(text.names if count > 1 else ())]
-    longest = max((math.ceil(font.getlength(name[:_MOST_NAME])) + 2 for name in names), default=0)
-    cell_width = max(cell_width, min(longest, _MOST_NAME))
-    labels = tuple(tuple(wrap(name, cell_width, font)) for name in names)
+    cell_width, labels = _wrap_names(text.names if count > 1 else (), cell_width, font)
+    gap = _gap(cell_width)
     below = max(map(len, labels), default=0) * line + (2 * line if text.legend == "each" else 0)
-    gap = max(_LEAST_GAP, cell_width // 64)
-    step_x, step_y = cell_width + gap, tile_height + gap + below
+    step = cell_width + gap, tile[1] + gap + below
     across = min(columns or math.ceil(math.sqrt(count)), count)
-    down = math.ceil(count / across)
-    title = _title_lines(text.title, gap + across * step_x - 2 * gap, font)
-    captions = tuple(_title_lines(c, gap + across * step_x - 2 * gap, font) for c in text.captions)
-    lines = [*title, *(part for caption in captions for part in caption)]
-    room = max((math.ceil(font.getlength(part)) for part in lines), default=0) + 2 * gap
+    width = gap + across * step[0]
+    title = _title_lines(text.title, width - 2 * gap, font)
+    captions = tuple(_title_lines(part, width - 2 * gap, font) for part in text.captions)
+    lengths = [font.getlength(part) + 2 * gap for lines in (title, *captions) for part in lines]
     top = gap + (len(title) * line + gap // 2 if title else 0)
-    boxes = tuple(
-        Box(
-            gap + index % across * step_x + (cell_width - tile_width) // 2,
-            top + index // across * step_y,
-            tile_width,
-            tile_height,
-        )
-        for index in range(count)
-    )
-    size = max(gap + across * step_x, room), top + down * step_y
+    margin = (cell_width - tile[0]) // 2
+    corners = [
+        (gap + index % across * step[0], top + index // across * step[1]) for index in range(count)
+    ]
+    boxes = tuple(Box(left + margin, upper, *tile) for left, upper in corners)
+    size = math.ceil(max([width, *lengths])), top + math.ceil(count / across) * step[1]
     bars: tuple[Box, ...] = ()
     if text.legend == "each":
-        under = tile_height + below - 2 * line
-        bars = tuple(
-            Box(box.left - (cell_width - tile_width) // 2, box.top + under, cell_width, 2 * line)
-            for box in boxes
-        )
+        under = step[1] - gap - 2 * line
+        bars = tuple(Box(left, upper + under, cell_width, 2 * line) for left, upper in corners)
     elif text.legend == "one":
         bars, size = _stack_bars(size, gap, line, [0])
     keys, size = _stack_bars(size, gap, line, [len(caption) for caption in captions])
-    return Layout(
-        *(*size, zoom, boxes, cell_width, font_size),
-        title=title,
-        labels=labels,
-        bars=bars,
-        captions=captions,
-        keys=keys,
-    )
+    return Layout(*size, zoom, boxes, cell_width, font_size, title, labels, bars, captions, keys)
+
+
+def _gap(cell_width: int) -> int:
+    """The space between cells, and around them."""
+    return max(_LEAST_GAP, cell_width // 64)
+
+
+def _wrap_names(
+    names: Sequence[str], cell_width: int, font: Font
+) -> tuple[int, tuple[tuple[str, ...], ...]]:
+    """Return how wide cells must be for their names, and the lines of each name."""
+    names = [plain_text(name) for name in short_names(names)]
+    longest = max((math.ceil(font.getlength(name[:_MOST_NAME])) + 2 for name in names), default=0)
+    cell_width = max(cell_width, min(longest, _MOST_NAME))
+    return cell_width, tuple(tuple(wrap(name, cell_width, font)) for name in names)
 
 
 def _stack_bars(
@@ -332,9 +328,8 @@ def grid(
     if len(tiles) == 1 and not legend and not keys:
         return Sheet(tiles[0].pixels, layout.boxes)
     pixels = empty_sheet(tiles, layout.height, layout.width)
-    size, gap = layout.font_size, layout.boxes[0].top
+    size, gap = layout.font_size, _gap(layout.cell_width)
     if layout.title:
-        gap = max(_LEAST_GAP, layout.cell_width // 64)
         write_lines(pixels, layout.title, (gap, gap // 2), layout.width - 2 * gap, size, 0)
     for tile, box in zip(tiles, layout.boxes, strict=True):
         paste(pixels, tile.pixels, box, layout.zoom)

@@ -179,8 +179,8 @@ def choose_range(
     lo, hi = seen.limits
     if spec == "auto":
         spec = "symmetric" if lo < 0 else "minmax"
-    most = max(-lo, hi, 0.0)
-    limits = {"minmax": (lo, hi), "symmetric": (-most, most), "abs": (0.0, most)}
+    most = max(0.0, -lo, hi)
+    limits = {"minmax": (lo, hi), "symmetric": (0.0 - most, most), "abs": (0.0, most)}
     if spec not in limits:
         raise ValueError(f"unknown range {spec!r}")
     return Mapping(spec, *limits[spec])

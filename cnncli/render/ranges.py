@@ -73,11 +73,11 @@ def layer_ranges(
     if shared or single_cells:
         seen = [reduce(or_, seen, ValueRange())] * len(seen)
     kind = _auto_kind(seen, about_zero) if spec == "auto" else spec
-    return [choose_range(one, kind, False) for one in seen]
+    return [choose_range(limits, kind, False) for limits in seen]
 
 
 def _auto_kind(seen: Sequence[ValueRange], about_zero: bool) -> str:
-    return "symmetric" if about_zero or any(one.lo < 0 for one in seen) else "minmax"
+    return "symmetric" if about_zero or any(limits.lo < 0 for limits in seen) else "minmax"
 
 
 def _trimmed_ranges(
@@ -89,21 +89,22 @@ def _trimmed_ranges(
         (down.stop - down.start) * (across.stop - across.start) * len(group.channels)
         for group in groups
     ] * n
-    together = [Tails(sum(counts))] * len(counts)
-    tails = together if shared else [Tails(count) for count in counts]
+    tails = [Tails(count) for count in counts]
+    if shared:
+        tails = [Tails(sum(counts))] * len(counts)
 
-    def look(index: int, strip: slice, values: np.ndarray) -> ValueRange:
+    def measure_and_add(index: int, strip: slice, values: np.ndarray) -> ValueRange:
         ends = (down.start - strip.start, down.stop - strip.start)
         first, last = (min(max(row, 0), len(values)) for row in ends)
-        found = measure(values)
-        tails[index].add(values[first:last, across], all_finite=not found.non_finite)
-        return found
+        limits = measure(values)
+        tails[index].add(values[first:last, across], all_finite=not limits.non_finite)
+        return limits
 
-    seen = map_pictures(rows, groups, look)
+    seen = map_pictures(rows, groups, measure_and_add)
     if shared:
         seen = [reduce(or_, seen, ValueRange())] * len(seen)
     kind = _auto_kind(seen, about_zero)
-    return [one.mapping(kind, own) for one, own in zip(tails, seen, strict=True)]
+    return [tail.mapping(kind, limits) for tail, limits in zip(tails, seen, strict=True)]
 
 
 class Tails:

@@ -165,3 +165,9 @@ def test_zero_dimensions_and_no_values() -> None:
     assert to_levels(np.array(0.5), CLIP) == 128
     assert to_levels(np.empty((0, 3)), CLIP).shape == (0, 3)
     assert measure(np.empty((0, 3))).lo == math.inf
+
+
+def test_range_of_zeros_has_no_minus_sign() -> None:
+    for zeros in (np.zeros(3), -np.zeros(3), np.full(3, np.nan)):
+        mapping = choose_range(zeros, "symmetric", False)
+        assert (str(mapping.lo), str(mapping.hi)) == ("0.0", "0.0")
