@@ -162,7 +162,7 @@ def _read_safetensors(path: str, key: str | None, headers_only: bool) -> _Read:
         chosen = _choose(path, key, sorted(entries))
         label = f"{path}:{chosen}"
         if headers_only:
-            return safetensors.hollow_array(entries[chosen], label), None, key
+            return safetensors.placeholder_array(entries[chosen], label), None, key
         return safetensors.read_array(file, entries[chosen], label), None, key
 
 

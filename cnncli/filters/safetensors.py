@@ -109,7 +109,7 @@ def read_array(stream: BinaryIO, entry: Entry, label: str) -> Array:
     return decode(bits, entry.dtype) if entry.dtype in _DECODED else bits
 
 
-def hollow_array(entry: Entry, label: str) -> Array:
+def placeholder_array(entry: Entry, label: str) -> Array:
     """Return a placeholder of a tensor's shape and dtype, which reads no value.
 
     Raises

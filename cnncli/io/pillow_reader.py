@@ -213,7 +213,10 @@ def header_shape(
                 size = page.height, page.width
                 channels = channels if _own_layout(image, name) is None else page.channels
             # Not the plugin's own getexif: that of PNG decodes the pixels to look behind them.
-            turned = Image.Image.getexif(image).get(_ORIENTATION) in _ON_THEIR_SIDE
+            turned = False
+            with contextlib.suppress(Exception):
+                # Broken EXIF does not turn the picture.
+                turned = Image.Image.getexif(image).get(_ORIENTATION) in _ON_THEIR_SIDE
             return (*(size[::-1] if turned else size), channels)
     except CnnCliError:
         raise
@@ -252,7 +255,7 @@ def _decode(stream: BinaryIO, kind: str, options: ReadOptions, name: str) -> Sam
             _select_frame(image, options.frame, name)
         check_pixels(image.width * image.height, options.max_pixels, name)
         if (deep := _deep_samples(image, stream, kind, options, name)) is not None:
-            notes = resize_notes(deep.colour.shape[:2], options.size) + deep.notes
+            notes = resize_notes(deep.colour.shape[:2], options.size, options.fit) + deep.notes
             notes += _frame_notes(image) if options.frame is None else ()
             record = {} if options.restore is None else _record(image)
             origin = read_origin(image, 16 if deep.colour.dtype == np.uint16 else 8)
@@ -298,7 +301,8 @@ def _deep_samples(
     elif has_deep_colour(image) and not options.frame:
         check_decoded(image.width * image.height * _DEEP_BYTES, options, name)
         samples = read_deep_colour(image, stream, lambda: _opened(stream, kind))
-        orientation = image.getexif().get(_ORIENTATION, 1)
+        orientation, notes = _orientation(image)
+        samples = replace(samples, notes=samples.notes + notes)
     else:
         return None
     alpha = None if samples.alpha is None else turn_upright(samples.alpha, orientation)
@@ -352,14 +356,19 @@ def _record(image: Image.Image) -> dict[str, Any]:
     return record if isinstance(record, dict) else {}
 
 
-def _turned_upright(image: Image.Image) -> tuple[str, ...]:
+def _orientation(image: Image.Image) -> tuple[int, tuple[str, ...]]:
+    """Return the number that EXIF has for a picture's turn, and a note if it cannot be read."""
     try:
-        orientation = image.getexif().get(_ORIENTATION, 1)
+        return image.getexif().get(_ORIENTATION, 1), ()
     except Exception:
         # Every viewer shows a picture whose description alone is damaged.
-        return ("EXIF data is broken, orientation not applied",)
+        return 1, ("EXIF data is broken, orientation not applied",)
+
+
+def _turned_upright(image: Image.Image) -> tuple[str, ...]:
+    orientation, notes = _orientation(image)
     if orientation == 1:
-        return ()
+        return notes
     try:
         from PIL import ImageOps
 

@@ -135,7 +135,7 @@ def _range_text(tiles: Sequence[Tile]) -> str:
     first = tiles[0].mapping
     if len(mappings) > 1:
         return f"{first.kind}, each map its own range"
-    return f"{first.kind} {first.lo:.4g}..{first.hi:.4g}"
+    return str(first)
 
 
 def _strongest_line(names: Sequence[str], tiles: Sequence[Tile]) -> list[str]:

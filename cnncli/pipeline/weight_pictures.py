@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 
@@ -129,10 +129,8 @@ def _groups(names: Sequence[str], depth: int, channels: int) -> list[MapGroup]:
 
 def _title(bank: Filter, tile: Tile) -> str:
     shape = "x".join(map(str, bank.source_shape or bank.weights.shape))
-    mapping: Any = tile.mapping
     cells = "map,channel, " if "," in tile.name else ""
-    limits = f"{mapping.kind} {mapping.lo:.4g}..{mapping.hi:.4g}"
-    return f"{bank.name}, weights {shape}, {cells}{limits}"
+    return f"{bank.name}, weights {shape}, {cells}{tile.mapping}"
 
 
 def _note(maps: tuple[int, int], channels: tuple[int, int]) -> str:

@@ -75,11 +75,16 @@ class Mapping:
     --------
     >>> Mapping("clip", 0.0, 1.0).step("8") * 255
     1.0
+    >>> print(Mapping("symmetric", -0.5, 0.5))
+    symmetric -0.5..0.5
     """
 
     kind: str
     lo: float
     hi: float
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.lo:.4g}..{self.hi:.4g}"
 
     def step(self, depth: str) -> float:
         """Return the distance of two neighbouring levels in values."""

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import struct
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,6 +15,7 @@ from cnncli.errors import OptionError
 from cnncli.io.images import (
     ReadOptions,
     read_bytes,
+    read_shape,
 )
 from tests.support.crafted import png, png_chunk, tiff
 from tests.support.picturefiles import (
@@ -387,11 +390,37 @@ def test_exif_orientation_of_deep_grey(orientation: int) -> None:
     assert np.array_equal(got, upright(DEEP, orientation))
 
 
-def test_broken_exif_does_not_lose_the_picture() -> None:
-    data = encoded(RGB, "PNG", exif=b"Exif\0\0MM\0")
+BROKEN_EXIF = png_chunk(b"eXIf", b"garbage!!")
+
+
+@pytest.mark.parametrize(
+    ("data", "pixels"),
+    [
+        (encoded(RGB, "PNG", exif=b"Exif\0\0MM\0"), RGB),
+        (png(1, 1, 16, 2, [b"\x12\x34\0\1\0\2"], BROKEN_EXIF), [[[0x1234, 1, 2]]]),
+        (png(1, 1, 16, 0, [b"\x12\x34"], BROKEN_EXIF), [[[0x1234]]]),
+    ],
+    ids=["8 bits", "16-bit colour", "16-bit grey"],
+)
+def test_broken_exif_does_not_lose_the_picture(data: bytes, pixels: Any, tmp_path: Path) -> None:
     picture = read_bytes(data, OPTIONS)
-    assert np.array_equal(picture.pixels[0], RGB)
+    assert np.array_equal(picture.pixels[0], pixels)
     assert picture.notes == ("EXIF data is broken, orientation not applied",)
+    (tmp_path / "a.png").write_bytes(data)
+    assert read_shape(tmp_path / "a.png", OPTIONS) == picture.shape[1:]
+
+
+@pytest.mark.parametrize(
+    ("fit", "note"),
+    [
+        ("crop", "cropped to its middle and resized from 2x4 to 2x2"),
+        ("pad", "resized from 2x4 to 2x2, 1x2 of that in black"),
+        ("stretch", "resized from 2x4 to 2x2, stretched (see --fit)"),
+    ],
+)
+def test_note_on_the_size_of_sixteen_bit_colour_says_how_it_fits(fit: str, note: str) -> None:
+    data = png(4, 2, 16, 2, [bytes(24)] * 2)
+    assert read_bytes(data, ReadOptions(size=(2, 2), fit=fit)).notes == (note,)
 
 
 FRAMES = [np.full((4, 6, 3), shade, np.uint8) for shade in (10, 120, 250)]

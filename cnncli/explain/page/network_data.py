@@ -225,7 +225,7 @@ def _values(
     """Return the values of the chosen channels, the ranges of their maps, and the strongest."""
     rows, cols = part.box
     planes = np.ascontiguousarray(values[rows, cols][:, :, part.channels].transpose(2, 0, 1))
-    ends = [_ends(plane) for plane in planes]
+    ends = [measure(plane).limits for plane in planes]
     steps = [0.0] * len(ends)
     if dtype != "float32":
         steps = [(hi - lo) / np.iinfo(dtype).max for lo, hi in ends]
@@ -251,12 +251,6 @@ def _values(
         "strongest": scores,
         **pack_array(planes.astype(dtype, copy=False)),
     }
-
-
-def _ends(values: FloatArray) -> tuple[float, float]:
-    """The smallest and the largest finite value, or zeros."""
-    measured = measure(values)
-    return (measured.lo, measured.hi) if measured.lo <= measured.hi else (0.0, 0.0)
 
 
 def _round(plane: FloatArray, lo: float, hi: float, step: float) -> np.ndarray:
