@@ -61,11 +61,12 @@ class ValueOptions(OptionGroup):
     at: Pair | None = option(
         "--at", type=Numbers((2,), 0, "ROW,COL"), common=True,
         help="Row and column of the output, from 0; with --backward of the input.  "
-        "[default: the strongest output near the middle; the middle of the input]",
+        "[default: the largest magnitude near the middle, of maps of one cell the largest value; "
+        "the middle of the input]",
     )
     map: str | None = option(
         "--map", metavar="K", common=True,
-        help="Map of the output, by index or name.  [default: that of the strongest output, with "
+        help="Map of the output, by index or name.  [default: that of the output chosen, with "
         "--at 0, with --backward all]",
     )
     image: int | None = option(

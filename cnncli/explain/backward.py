@@ -62,7 +62,8 @@ class BackwardExplanation:
         Name and kind of the layer.
     mode : str, optional
         Of a pool.
-    image : int
+    image, images : int
+        Of a batch, and how many it has.
     at : (row, column)
         Of the input.
     channel : int
@@ -86,6 +87,7 @@ class BackwardExplanation:
     type: str
     mode: str | None
     image: int
+    images: int
     at: Pair
     channel: int
     channel_name: str
@@ -151,6 +153,7 @@ def explain_backward(
         type=layer.op,
         mode=getattr(layer, "mode", None),
         image=image,
+        images=explained.images,
         at=at,
         channel=channel,
         channel_name=source.names[channel],

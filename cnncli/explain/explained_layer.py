@@ -27,7 +27,7 @@ from cnncli.network.layers.base import has_strips
 from cnncli.render.options import MapGroup, channel_names
 
 MIDDLE: Final = 64
-"""Rows and columns at most among which the strongest output is looked for."""
+"""Rows and columns at most among which the output of largest magnitude is looked for."""
 
 MOST_DIGITS: Final = 9
 """Of an index: Python turns no text of thousands of digits into a number."""
@@ -76,6 +76,8 @@ class ExplainedLayer:
         The pictures of its output, as ``{map}`` in names of files counts them.
     dtype : dtype
         float32 or float64.
+    images : int
+        Of the batch that the values are from one image of.
     """
 
     name: str
@@ -83,11 +85,17 @@ class ExplainedLayer:
     inputs: tuple[LayerInput, ...]
     groups: tuple[MapGroup, ...]
     dtype: np.dtype[Any]
+    images: int = 1
 
     @cached_property
     def output_shape(self) -> Shape:
         """(1, n_H, n_W, n_C)."""
         return self.layer.output_shape(*(source.shape for source in self.inputs))
+
+    @property
+    def is_scores(self) -> bool:
+        """Whether the output has one row and one column, such as the scores of a classifier."""
+        return self.output_shape[1:3] == (1, 1)
 
     @property
     def window(self) -> Window | None:
@@ -233,7 +241,10 @@ def check_position(at: Pair, size: Pair, what: str) -> None:
 
 
 def strongest_output(explained: ExplainedLayer, index: int | None = None) -> tuple[int, Pair]:
-    """Return where the middle part of an output has its strongest value: its map, row and column.
+    """Return the map, row and column of the output that is explained for want of a choice.
+
+    Of maps of one row and column that is the largest value, as `run` reports it. Of others it is
+    the largest magnitude near the middle.
 
     Parameters
     ----------
@@ -252,7 +263,8 @@ def strongest_output(explained: ExplainedLayer, index: int | None = None) -> tup
     """
     rows, cols = (_middle(size) for size in explained.output_shape[1:3])
     values = explained.output(rows.start, rows.stop)[:, cols]
-    strength = np.nan_to_num(np.abs(values), nan=0.0)
+    sized = values if explained.is_scores else np.abs(values)
+    strength = np.where(np.isnan(values), -np.inf, sized)
     best: tuple[float, int, Pair] | None = None
     for number, group in enumerate(explained.groups):
         if index not in (None, number):

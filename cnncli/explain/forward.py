@@ -101,6 +101,7 @@ def explain(explained: ExplainedLayer, at: Pair, index: int = 0, image: int = 0)
         mode=mode,
         p=getattr(layer, "p", None) if mode == "lp" else None,
         image=image,
+        images=explained.images,
         at=at,
         inputs=tuple(source.name for source in explained.inputs),
         input_shapes=tuple(source.shape[1:] for source in explained.inputs),

@@ -148,8 +148,8 @@ class Explanation:
         Of a pool.
     p : float, optional
         Of an lp pool.
-    image : int
-        Of a batch.
+    image, images : int
+        Of a batch, and how many it has.
     at : (row, column)
         Of the output.
     inputs : tuple of str
@@ -178,6 +178,7 @@ class Explanation:
     mode: str | None
     p: float | None
     image: int
+    images: int
     at: Pair
     inputs: tuple[str, ...]
     input_shapes: tuple[Sizes, ...]

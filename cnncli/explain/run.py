@@ -42,10 +42,10 @@ class ExplainJob:
     layer : str, optional
         By default the last one.
     at : (row, column), optional
-        Of the layer's output, by default the strongest near the middle; backward of its input,
-        by default the middle.
+        Of the layer's output, by default as `strongest_output` says; backward of its input, by
+        default the middle.
     map : str, optional
-        Index or name; by default that of the strongest output, with `at` the first, backward all.
+        Index or name; by default as `strongest_output` says, with `at` the first, backward all.
     image : int, optional
         Of a batch; by default the first.
     channel : str, optional
@@ -105,10 +105,11 @@ def run(job: ExplainJob, source: Source) -> ExplainResult[Explanation]:
             index, at = index or 0, job.at
         explanation = explain(explained, at, index, image)
     notes, choices = _notes(job, picture), []
+    what = "the largest value" if explained.is_scores else "the largest magnitude near the middle"
     is_any_map = job.map is None and len(groups) > 1
     if job.at is None:
         chosen = f"--at {at[0]},{at[1]}{f' --map {index}' if is_any_map else ''}"
-        choices.append(f"{chosen} was chosen: the strongest output near the middle")
+        choices.append(f"{chosen} was chosen: {what}")
     elif is_any_map:
         choices.append(f"map 0 of {len(groups)} is shown; --map K shows another")
     return ExplainResult(explanation, explained, picture, notes, (*notes, *choices))
@@ -148,8 +149,11 @@ def _open(request: ExplainJob, source: Source) -> tuple[ExplainedLayer, Picture,
 
 
 def _notes(request: ExplainJob, picture: Picture) -> tuple[str, ...]:
-    shape = (1, *picture.shape[1:])
-    return (*request.job.notes, *picture.notes, *request.job.network.notes(shape))
+    count, shape = picture.shape[0], (1, *picture.shape[1:])
+    notes = (*request.job.notes, *picture.notes, *request.job.network.notes(shape))
+    if request.image is not None or count == 1:
+        return notes
+    return (*notes, f"image 0 of {count} is shown; --image N shows another")
 
 
 def find_layer(network: Network, picture: Picture, name: str | None, image: int) -> ExplainedLayer:
@@ -196,7 +200,7 @@ def find_layer(network: Network, picture: Picture, name: str | None, image: int)
         else array_input(values[before], before, channel_names(groups[before]))
         for before in node.inputs
     )
-    return ExplainedLayer(name, node.layer, inputs, groups[name], picture.dtype)
+    return ExplainedLayer(name, node.layer, inputs, groups[name], picture.dtype, picture.shape[0])
 
 
 def _layer_values(

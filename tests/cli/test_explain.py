@@ -112,11 +112,39 @@ def test_layers_of_networks_are_those_of_run(photo: Path, name: str) -> None:
 def test_standard_input_and_images_of_a_batch() -> None:
     batch = RNG.random((3, 6, 7, 2))
     found = record_of("--pool", "max", "--at", "1,2", "--image", "2", stdin=npy_bytes(batch))
-    assert found["image"] == 2
+    assert (found["image"], found["images"]) == (2, 3)
     assert found["steps"][0]["value"] == batch[2, 2:4, 4:6, 0].max()
     assert "images of standard input are 0 to 2, got 3" in refused_untouched(
         *("explain", "--pool", "max", "--image", "3"), code=2, stdin=npy_bytes(batch)
     )
+
+
+def test_which_image_of_a_batch_is_explained_is_said() -> None:
+    save_array("batch.npy", RNG.random((3, 6, 7, 1)))
+    for way in ((), ("--backward",)):
+        done = run_cli("explain", "batch.npy", "--pool", "max", "--at", "1,2", *way)
+        assert "image 0 of 3" in done.stdout.splitlines()[0]
+        assert "note: image 0 of 3 is shown; --image N shows another\n" in done.stderr
+    asked = run_cli("explain", "batch.npy", "--pool", "max", "--at", "1,2", "--image", "0")
+    assert "image 0 of 3" in asked.stdout and "--image" not in asked.stderr
+    save_array("one.npy", RNG.random((1, 6, 7, 1)))
+    alone = run_cli("explain", "one.npy", "--pool", "max", "--at", "1,2")
+    assert "image" not in alone.stdout + alone.stderr
+
+
+def test_of_class_scores_the_largest_is_explained_as_run_reports_it() -> None:
+    scores = np.array([3.37, -4.588, 1.2])
+    save_array("W.npy", scores.reshape(1, 1, 1, 3))
+    save_array("one.npy", np.ones((1, 1, 1, 1)))
+    assert (
+        "strongest 0 W-0 (3.37)"
+        in run_cli("conv", "one.npy", "--filter", "W.npy", "-o", "s.png").stderr
+    )
+    found = record_of("one.npy", "--filter", "W.npy")
+    assert (found["map"], found["steps"][0]["value"]) == (0, 3.37)
+    assert found["notes"][-1] == "--at 0,0 --map 0 was chosen: the largest value"
+    page = run_cli("explain", "one.npy", "--filter", "W.npy", "-o", "page.html")
+    assert "--map 0 was chosen: the largest value" in page.stderr
 
 
 def test_feature_maps_are_read_back_as_values(photo: Path) -> None:
@@ -252,7 +280,7 @@ def test_what_was_chosen_is_said(photo: Path) -> None:
     done = run_cli("explain", photo, "--filter", "gabor_color")
     values = values_of("conv", photo, "--filter", "gabor_color")
     chosen = re.search(
-        r"^note: --at (\d+),(\d+) --map (\d+) was chosen: the strongest output near the middle$",
+        r"^note: --at (\d+),(\d+) --map (\d+) was chosen: the largest magnitude near the middle$",
         *(done.stderr, re.M),
     )
     assert chosen is not None
@@ -261,7 +289,7 @@ def test_what_was_chosen_is_said(photo: Path) -> None:
     middle = np.abs(values[n_H // 4 : n_H - n_H // 4, n_W // 4 : n_W - n_W // 4])
     assert abs(values[row, col, number]) == middle.max()
     one = run_cli("explain", photo, "--filter", "gabor_color", "--map", "3")
-    assert re.search(r"^note: --at \d+,\d+ was chosen: the strongest", one.stderr, re.M)
+    assert re.search(r"^note: --at \d+,\d+ was chosen: the largest", one.stderr, re.M)
     there = run_cli("explain", photo, "--filter", "gabor_color", "--at", "3,4")
     assert "note: map 0 of 16 is shown" in there.stderr
     assert run_cli("explain", photo, "--filter", "gabor_color", "-q").stderr == ""

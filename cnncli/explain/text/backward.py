@@ -67,7 +67,7 @@ def _title(explanation: BackwardExplanation) -> str:
     row, column = explanation.at
     name = channel_name(explanation.channel_name, explanation.channel)
     channel = f", {name}" if n_C > 1 else ""
-    image = f", image {explanation.image}" if explanation.image else ""
+    image = f", image {explanation.image} of {explanation.images}" if explanation.images > 1 else ""
     layer = f"{explanation.layer}, {kind(explanation.type, explanation.mode)}, backward{image}"
     position = f"row {row}, column {column} of {n_H}x{n_W}{channel}"
     return f"{layer}: the input at {position}, {number(explanation.value)}"

@@ -66,8 +66,8 @@ def title(explanation: Explanation) -> str:
     elif explanation.map_name:
         own = explanation.map_name == INLINE
         parts.append("your filter" if own else f"map {explanation.map_name}")
-    if explanation.image:
-        parts.append(f"image {explanation.image}")
+    if explanation.images > 1:
+        parts.append(f"image {explanation.image} of {explanation.images}")
     return f"{', '.join(parts)}: the output at row {row}, column {column} of {n_H}x{n_W}"
 
 

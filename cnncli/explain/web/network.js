@@ -76,10 +76,14 @@ function showFeedingMaps() {
   }
 }
 
-/** The index of the map with the largest magnitude among those of some channels; -1 if none is in the page. */
+/**
+ * The index of the map with the largest magnitude among those of some channels, of maps of one row
+ * and column with the largest value; -1 if none is in the page.
+ */
 function strongestMap(layer, span) {
   const endsOf = (channel) => layer.ends[layer.channels.indexOf(channel)];
-  const strength = ({ channels }) => Math.max(...channels.flatMap(endsOf).map(Math.abs));
+  const sizeOf = isSingle(layer) ? (value) => value : Math.abs;
+  const strength = ({ channels }) => Math.max(...channels.flatMap(endsOf).map(sizeOf));
   let best = -1;
   layer.pictures.forEach((picture, index) => {
     if (!isInSpan(layer, index, span)) return;
