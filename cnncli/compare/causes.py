@@ -391,7 +391,7 @@ def _convention_change(layer: OneLayer, convention: Convention) -> Change:
         return replace(operation, layer=by_convention(layer, convention))
 
     kinds = frozenset({"flip", "padding", "border", "divisor"})
-    return Change("; ".join(convention.words(layer)), kinds, apply, convention.name)
+    return Change("; ".join(convention.phrases(layer)), kinds, apply, convention.name)
 
 
 def _image_changes(operation: Operation) -> Iterator[Change]:

@@ -208,7 +208,7 @@ def _by_convention(
     if convention.rounding is not None and picture.pixels.dtype == np.uint8:
         one, other = _as_levels(ours, "half to even"), _as_levels(other, convention.rounding)
     shapes = one.shape, other.shape
-    comparison = Comparison(names, shapes, None, convention.words(layer), "convention")
+    comparison = Comparison(names, shapes, None, convention.phrases(layer), "convention")
     if one.shape != other.shape:
         return comparison
     tolerance = tolerance or _close(one, other)

@@ -46,7 +46,7 @@ class Convention:
     count_include_pad: bool = False
     rounding: str | None = None
 
-    def words(self, layer: OneLayer) -> tuple[str, ...]:
+    def phrases(self, layer: OneLayer) -> tuple[str, ...]:
         """What it does where a layer leaves a choice, one phrase each."""
         odd = "odd padding at the " + ("start" if self.same == "same-lower" else "end")
         if isinstance(layer, PoolLayer):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
@@ -120,26 +120,14 @@ def network_page_data(
     behind = channels_behind(network, shapes, layer, first)
     wanted = {name: tuple(span[:MOST_WANTED]) for name, span in behind.items()} | {layer: first}
     parts = _choose_parts(shapes, _centres(network, shapes, layer, unit.at), wanted)
-    size = sum(part.size for part in parts.values())
-    fitting = [dtype for dtype in _DTYPES if size * np.dtype(dtype).itemsize <= BUDGET]
-    dtype = (*fitting, _DTYPES[-1])[0]
-    summaries = {plan.name: plan for plan in summarize(network, picture.shape[1:]).layers}
+    dtype = _choose_dtype(parts)
     X = picture.values()[unit.image : unit.image + 1]
     values = {}
     for name, Y in ((SOURCE, X), *forward_layers(network, X, network.names, jobs)):
-        rows, clips = ArrayRows(Y), picture.is_picture
-        if name != SOURCE:
-            rows = replace(rows, inner_cells=inner_cells(network.until(name), shape))
-            clips = clips_by_default(network.until(name), picture)
-        ranges = layer_ranges(rows, groups[name], "auto", clips)
+        ranges = _ranges(network, name, Y, picture, groups[name])
         values[name] = _values(Y[0], parts[name], groups[name], ranges, dtype)
-    source = {
-        "name": SOURCE,
-        "label": "input",
-        "shape": list(picture.shape[1:]),
-        "inputs": [],
-        "reads": [],
-    }
+    summaries = {plan.name: plan for plan in summarize(network, picture.shape[1:]).layers}
+    source = {"name": SOURCE, "label": "input", "shape": list(shape[1:]), "inputs": [], "reads": []}
     layers = [source | values[SOURCE]]
     for node in track(network.nodes, "describing the layers", len(network.nodes)):
         layers.append(_layer_facts(node, shapes, summaries[node.name]) | values[node.name])
@@ -151,6 +139,24 @@ def network_page_data(
         "tables": colour_tables(),
         "notes": [*notes, *_notes(dtype, shapes, parts)],
     }
+
+
+def _choose_dtype(parts: Mapping[str, _LayerPart]) -> str:
+    """Return the most exact type by which all values fit into the budget."""
+    size = sum(part.size for part in parts.values())
+    fitting = [dtype for dtype in _DTYPES if size * np.dtype(dtype).itemsize <= BUDGET]
+    return (*fitting, _DTYPES[-1])[0]
+
+
+def _ranges(
+    network: Network, name: str, Y: FloatArray, picture: Picture, groups: Sequence[MapGroup]
+) -> list[LevelMapping]:
+    """Return the ranges by which a layer's maps are shown, the same as on its sheet."""
+    if name == SOURCE:
+        return layer_ranges(ArrayRows(Y), groups, "auto", picture.is_picture)
+    part = network.until(name)
+    rows = ArrayRows(Y, inner_cells(part, (1, *picture.shape[1:])))
+    return layer_ranges(rows, groups, "auto", clips_by_default(part, picture))
 
 
 def _centres(
