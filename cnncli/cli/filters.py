@@ -122,13 +122,17 @@ def show(
     FILTER is a built-in name, a file, numbers, KIND:VALUE, - for standard input, or a layer of a
     network: net.toml:conv1, model.onnx:conv1.
     """
-    from cnncli.cli.layer import load_any_filter
+    from cnncli.cli.layer import load_any_filter, of_network
     from cnncli.filters import describe
+    from cnncli.filters.channels import likelier_layout_note
     from cnncli.render.to_json import json_text
 
     if output is None:
         check_output_open()
     loaded = load_any_filter(name, filter_layout)
+    note = likelier_layout_note(loaded)
+    if note and not of_network(loaded):
+        tell(f"note: {note}")
     if output is not None:
         if as_json:
             raise click.UsageError("--json and --output exclude each other.")

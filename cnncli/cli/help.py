@@ -51,6 +51,20 @@ class HelpfulCommand(click.Command):
                 raise
             raise click.NoSuchOption(typed, f"No such option {typed!r}. {use}", ctx=ctx) from error
 
+    def make_parser(self, ctx: click.Context) -> Any:
+        """Return click's parser, which refuses a second --output."""
+        parser = super().make_parser(ctx)
+        parse = parser.parse_args
+
+        def parse_once(args: list[str]) -> tuple[dict[str, Any], list[str], list[click.Parameter]]:
+            values, rest, order = parse(args)
+            if sum(param.name == "output" for param in order) > 1:
+                raise click.UsageError("--output must be given once, got it several times.", ctx)
+            return values, rest, order
+
+        parser.parse_args = parse_once  # type: ignore[method-assign]
+        return parser
+
     def _refuse_one_dash(self, ctx: click.Context, words: Sequence[str]) -> None:
         """Refuse ``-filter``, as ImageMagick has it, which would be read as ``-f ilter``."""
         known = {flag for param in self.get_params(ctx) for flag in param.opts if flag[:2] == "--"}

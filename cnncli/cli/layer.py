@@ -14,7 +14,7 @@ from cnncli.cli.command import make
 from cnncli.cli.options import ConvOptions, LayerOptions, PoolOptions, PrepareOptions
 
 if TYPE_CHECKING:
-    from cnncli.filters.filter import Filter
+    from cnncli.filters.filter import Filter, LoadedArray
     from cnncli.network.graph import Model
     from cnncli.network.layers import ConvLayer, PoolLayer
 
@@ -46,9 +46,25 @@ def conv_layer(
     bank = filter.flip(bank) if options.flip else bank
     bank = filter.normalize(bank) if options.normalize else bank
     if options.bias is not None:
-        bias = files.load_bias(options.bias, bank.maps)
+        bias = _load_bias(options.bias, bank)
         bank = replace(bank, bias=bias.array, files=(*bank.files, *bias.files))
     return _by_convention(make(ConvLayer, options, filter=bank, bias=None, pad_mode=mode), options)
+
+
+def _load_bias(text: str, bank: Filter) -> LoadedArray:
+    """Load the bias of a filter; where it does not fit, the filter's layout may be the cause."""
+    from cnncli.errors import ShapeError
+    from cnncli.filters.channels import likelier_layout, likelier_layout_note
+    from cnncli.filters.files import load_bias
+
+    try:
+        return load_bias(text, bank.maps)
+    except ShapeError as error:
+        if (layout := likelier_layout(bank)) is None:
+            raise
+        message = f"{error.message}: {likelier_layout_note(bank)}"
+        hint = f"--filter-layout {layout}"
+        raise ShapeError(message, hint=hint, path=error.path) from None
 
 
 def pool_layer(options: PoolOptions | LayerOptions) -> PoolLayer:
@@ -85,6 +101,11 @@ def load_any_filter(text: str, layout: str) -> Filter:
         )
     bank: Filter = replace(found, files=model.files)
     return bank
+
+
+def of_network(bank: Filter) -> bool:
+    """Whether `load_any_filter` took it from a network, which knows the order of its axes."""
+    return any(file.suffix.lower() in NETWORKS for file in bank.files)
 
 
 def check_stdin(texts: Sequence[str], images: Sequence[str] | None) -> None:

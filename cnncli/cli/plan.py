@@ -76,7 +76,7 @@ class PlanOptions(OptionGroup):
         "-v", "--verbose", common=True,
         help="Show also the algorithm of each layer, and why it was chosen.",
     )
-    quiet: bool = flag("-q", "--quiet", common=True, help="No warnings and no report.")
+    quiet: bool = flag("-q", "--quiet", common=True, help="No warnings; the table still shows.")
 # fmt: on
 
 

@@ -19,8 +19,8 @@ OPTIONS: Final = {
     "padding": "pad pads border borders pad-width",
     "pad-mode": "padding-mode border-type border-mode virtual-pixel boundary edge-mode",
     "pad-value": "border-value bordercolor constant cval fill",
-    "stride": "strides step subsample stride-h stride-w stride-x stride-y",
-    "dilation": "dilations dilation-rate rate atrous dilation-h dilation-w",
+    "stride": "strides step subsample stride-x stride-y",
+    "dilation": "dilations dilation-rate rate atrous",
     "groups": "group num-groups",
     "mode": "pooling pool-mode pool-type pool method type reduce statistic",
     "pool": "pooling pool-mode pool-type mode",
@@ -87,6 +87,9 @@ SPELLED_OUT: Final = {
     "avg": "Use --mode average.",
     "max": "Use --mode max.",
     "verbosity": "Use -v or -q.",
+    "kernel": "Use --size N.",
+    "k": "Use --size N.",
+    "f": "Use --size N.",
 }
 """What to write where a name alone would not be enough."""
 
@@ -164,11 +167,11 @@ def meant_option(
     own = {flag for param in command.get_params(ctx) for flag in param.opts}
     if f"--{bare}" in own:
         return typed, f"Did you mean --{bare}?"
-    if use := SPELLED_OUT.get(bare.lower()):
-        return typed, use if use.split()[1].rstrip(".") in own else None
     for option, synonyms in OPTIONS.items():
         if bare.lower() in synonyms.lower().split() and f"--{option}" in own:
             return typed, f"Did you mean --{option}?"
+    if use := SPELLED_OUT.get(bare.lower()):
+        return typed, use if use.split()[1].rstrip(".") in own else None
     return typed, _of_other_command(ctx, f"--{bare}", command.name)
 
 

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from cnncli.core.choices import FILTER_LAYOUTS
 from cnncli.errors import OptionError, ShapeError
 from cnncli.filters.filter import Filter
+
+_LARGEST_LIKELY: Final = 15
+"""Rows and columns of the largest window that is likely."""
 
 
 def check_channels(bank: Filter, channels: int, groups: int = 1) -> None:
@@ -89,6 +94,64 @@ def layout_notes(bank: Filter, channels: int, groups: int = 1) -> tuple[str, ...
         f"{bank.name} read as {bank.layout}, window {high}x{wide}, {bank.maps} maps; "
         f"--filter-layout {_other_layout(bank)} fits too, window {rows}x{columns}, {maps} maps",
     )
+
+
+def likelier_layout(bank: Filter) -> str | None:
+    """Return the other layout where it makes much better sense of a filter's shape, or None.
+
+    Parameters
+    ----------
+    bank : Filter
+
+    Returns
+    -------
+    str or None
+        Never for 2-D filters and for built-in ones.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from cnncli.filters.filter import from_array
+    >>> likelier_layout(from_array(np.ones((8, 1, 3, 3)))), likelier_layout(
+    ...     from_array(np.ones((3, 3, 1, 8)))
+    ... )
+    ('oihw', None)
+    """
+    _, (rows, columns), _ = _other_reading(bank)
+    high, wide = bank.window
+    if rows != columns or rows % 2 == 0 or rows > _LARGEST_LIKELY:
+        return None
+    if rows == 1:
+        # Of one cell are both layers of 1x1 in the other order and lines in this one.
+        unlikely = max(high, wide) > _LARGEST_LIKELY and high != wide
+    else:
+        unlikely = high != wide or high % 2 == 0 or high > _LARGEST_LIKELY
+    return _other_layout(bank) if unlikely else None
+
+
+def likelier_layout_note(bank: Filter) -> str | None:
+    """Say how a filter's shape reads in the layout that makes much better sense of it.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from cnncli.filters.filter import from_array
+    >>> likelier_layout_note(from_array(np.ones((8, 1, 3, 3)), name="w"))
+    'w read as hwio, window 8x1, 3 maps; --filter-layout oihw is likelier, window 3x3, 8 maps'
+    """
+    if likelier_layout(bank) is None:
+        return None
+    _, (rows, columns), maps = _other_reading(bank)
+    high, wide = bank.window
+    return (
+        f"{bank.name} read as {bank.layout}, window {high}x{wide}, {_maps_text(bank.maps)}; "
+        f"--filter-layout {_other_layout(bank)} is likelier, window {rows}x{columns}, "
+        f"{_maps_text(maps)}"
+    )
+
+
+def _maps_text(count: int) -> str:
+    return f"{count} map{'' if count == 1 else 's'}"
 
 
 def _fitting_option(bank: Filter, channels: int, groups: int) -> str | None:

@@ -33,6 +33,12 @@ _LONGEST = 4
 """More rows or columns than the first, or more times as many of the one, has no image filter."""
 _ARCHIVES = (".safetensors", ".npz")
 _MOST_ENTRIES = 10_000
+_MEANT = {
+    **dict.fromkeys(("blur", "smooth", "lowpass", "low_pass"), ("gaussian", "box")),
+    **dict.fromkeys(("mean", "average", "avg"), ("box",)),
+    **dict.fromkeys(("edges", "outline"), ("edge", "laplacian")),
+}
+"""Words of other tools for built-in filters."""
 _LIST_HINT = "'cnncli filters list' shows the built-in filters"
 
 
@@ -212,6 +218,8 @@ def load_array(
     if os.path.exists(path) and not os.path.isdir(path):
         return read_file(path, key, headers_only)
     name = text.removesuffix(SUFFIX)
+    if builtins and name not in builtin_names() and name.lower() in builtin_names():
+        name = name.lower()
     if builtins and name in builtin_names():
         return LoadedArray(read_builtin(name), name, quote(name), builtin=True)
     if builtins and ":" in text and text.partition(":")[0] in GENERATORS:
@@ -336,9 +344,13 @@ def _has_suffix(path: str) -> bool:
 def _unknown(path: str, what: str, builtins: bool) -> OptionError:
     if not path:
         return OptionError(f"a {what} must be a file, a name or a matrix, got an empty text")
+    network = path.rpartition(":")[0]
+    if Path(network).suffix.lower() in (".toml", ".onnx") and os.path.isfile(network):
+        use = f"'cnncli run {quote(network)[1:-1]} IMAGE --layer NAME' shows what it makes"
+        return OptionError("a layer of a network, where a filter is needed", hint=use, path=path)
     if os.path.isdir(path):
         return OptionError(f"a {what} must be a file, got a folder", path=path)
-    names = nearest(Path(path).stem, builtin_names()) if builtins else []
+    names = _builtins_like(path) if builtins else []
     alike = f"; nearest built-in: {', '.join(names)}" if names else ""
     hint = _LIST_HINT if builtins else None
     if os.sep in path or _has_suffix(path):
@@ -346,6 +358,17 @@ def _unknown(path: str, what: str, builtins: bool) -> OptionError:
     if not builtins:
         return OptionError("no such file, and no number", hint=f"--{what} NUMBER", path=path)
     return OptionError(f"no such file and no such {what}{alike}", hint=hint, path=path)
+
+
+def _builtins_like(path: str) -> list[str]:
+    """Name the built-in filters that a text may mean; a file's name must be nearly theirs."""
+    stem = Path(path).stem.lower()
+    if stem in _MEANT and not _has_suffix(path):
+        return list(_MEANT[stem])
+    names = nearest(stem, builtin_names())
+    if os.sep not in path and not _has_suffix(path):
+        return names
+    return [name for name in names if name[:3] == stem[:3]]
 
 
 def _files_like(path: str) -> str | None:

@@ -44,7 +44,7 @@ def looks_inline(text: str) -> bool:
     >>> looks_inline("1/9 1e-3; -.5, 2"), looks_inline("sobel_h"), looks_inline("3x3.txt")
     (True, False, False)
     """
-    return _INLINE.fullmatch(text) is not None
+    return _INLINE.fullmatch(text.replace("\N{MINUS SIGN}", "-")) is not None
 
 
 def parse_number(text: str) -> float:
@@ -70,7 +70,8 @@ def parse_number(text: str) -> float:
     >>> parse_number("1/8"), parse_number("-2.5e1")
     (0.125, -25.0)
     """
-    match = _NUMBER.fullmatch(text.strip())
+    # Text copied from a page or a paper has the minus sign of print.
+    match = _NUMBER.fullmatch(text.strip().replace("\N{MINUS SIGN}", "-"))
     if match is None:
         raise OptionError(
             f"a number such as 2, -0.5, 1e-3 or 1/9 must stand here, got {shorten(text)}"

@@ -27,6 +27,7 @@ _TORCH = (
     "import torch, safetensors.torch as s; "
     "s.save_file(torch.load('FILE', weights_only=True), 'w.safetensors')"
 )
+_OF_MODULES: Final = "; if it holds a whole module m, save m.state_dict() instead first"
 _KERAS = (
     "import keras, safetensors.numpy as s; s.save_file({w.path: w.numpy() "
     "for w in keras.saving.load_model('FILE').weights}, 'w.safetensors')"
@@ -182,7 +183,8 @@ def _not_a_filter(path: str) -> FileProblem:
         kind, line = FOREIGN[suffix]
         line = line.replace("FILE", Path(path).name if len(path) < 100 else f"w{suffix}")
         hint = f'save it as safetensors: python -c "{quote(line)[1:-1]}"'
-        return FileProblem(f"{kind}, which cannot be read", hint=hint, path=path)
+        more = _OF_MODULES if line.startswith("import torch") else ""
+        return FileProblem(f"{kind}, which cannot be read{more}", hint=hint, path=path)
     if suffix == ".onnx":
         hint = "'cnncli run' takes the model, 'cnncli convert' writes its filters as .npz"
         return FileProblem("a network, where a filter is needed", hint=hint, path=path)

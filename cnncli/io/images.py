@@ -471,7 +471,11 @@ def _luminance(picture: Picture) -> Picture:
     if channels == 1:
         return picture
     if channels != 3:
-        raise ShapeError(f"--gray needs 1 or 3 channels, got {channels}", path=picture.name)
+        raise ShapeError(
+            f"a picture that is to be grey must have 1 or 3 channels, got {channels}",
+            hint="--gray asks for grey, and so does a network that takes grey pictures",
+            path=picture.name,
+        )
     grey = np.empty((n, height, width, 1), picture.dtype)
     weights = np.array(_LUMINANCE, picture.dtype)
     for top in range(0, height, _ROWS):

@@ -22,6 +22,18 @@ _READERS: Final = {
 }
 """The module that reads files of a suffix, loaded when one is asked for."""
 
+_TORCH: Final = "in PyTorch, torch.onnx.export(model, image, 'model.onnx') makes one of a module"
+_KERAS: Final = "in Keras, model.export('model.onnx', format='onnx') makes one"
+_MADE_BY: Final = {
+    **dict.fromkeys((".pt", ".pth", ".ckpt"), _TORCH),
+    **dict.fromkeys((".h5", ".keras"), _KERAS),
+    ".tflite": "python -m tf2onnx.convert --tflite model.tflite --output model.onnx makes one",
+    ".safetensors": (
+        "it holds weights alone: a .toml names the layers, with filter = 'w.safetensors:KEY'"
+    ),
+}
+"""How files of other tools become networks that can be read."""
+
 
 def load_model(
     path: Path,
@@ -66,7 +78,8 @@ def load_model(
     reader = _READERS.get(path.suffix.lower())
     if reader is None:
         endings = " or ".join(_READERS)
-        raise FileProblem(f"a network file must end in {endings}", path=path)
+        hint = _MADE_BY.get(path.suffix.lower())
+        raise FileProblem(f"a network file must end in {endings}", hint=hint, path=path)
     progress.set_step("reading the network")
     model: Model = import_module(reader).read(path, weights=weights, prepare=prepare)
     if model.stopper and not part:

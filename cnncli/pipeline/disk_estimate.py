@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
-from cnncli.errors import FileProblem
+from cnncli.errors import FileProblem, OptionError
 from cnncli.io.writers import holds_values
 from cnncli.pipeline.job import Job
 from cnncli.pipeline.output_checks import existing_parent
@@ -23,7 +23,7 @@ LEAST_VALUE_BYTES: Final = 4
 
 
 def check_disk(job: Job, files: Sequence[OutFile], results: Sequence[LayerResult]) -> None:
-    """Refuse files of one image that do not fit on their disk.
+    """Refuse maps of more pixels than ``--max-pixels``, and files that do not fit on their disk.
 
     What compresses takes less than its pixels: such a file counts only where it has more pixels
     than ``--max-pixels``.
@@ -37,9 +37,12 @@ def check_disk(job: Job, files: Sequence[OutFile], results: Sequence[LayerResult
 
     Raises
     ------
+    OptionError
+        If a map has too many pixels.
     FileProblem
         With what is needed and what is free.
     """
+    _check_pixels(job, results)
     needed: dict[Path, int] = defaultdict(int)
     most_pixels = 0
     for file in files:
@@ -61,6 +64,18 @@ def check_disk(job: Job, files: Sequence[OutFile], results: Sequence[LayerResult
                 f"needs about {size_text(needed[folder])} of disk, {size_text(free)} is free",
                 hint=hint,
                 path=file.path,
+            )
+
+
+def _check_pixels(job: Job, results: Sequence[LayerResult]) -> None:
+    """Refuse maps of more pixels than an image may have: only a padding makes them so large."""
+    for result in results:
+        height, width = result.shape[1:3]
+        if height * width > job.read.max_pixels:
+            raise OptionError(
+                f"a result may have {job.read.max_pixels} pixels, "
+                f"got {height}x{width} = {height * width}",
+                hint=f"less padding, or --max-pixels {height * width}",
             )
 
 

@@ -38,6 +38,17 @@ def test_list_names_every_filter_with_its_shape() -> None:
         assert shape == "x".join(map(str, np.load(FILTERS / f"{name}.npy").shape))
 
 
+def test_show_says_when_the_other_layout_is_likelier() -> None:
+    save_array("w.npy", np.arange(72.0).reshape(8, 1, 3, 3))
+    wanted = "note: w read as hwio, window 8x1, 3 maps; --filter-layout oihw is likelier"
+    assert run_cli("filters", "show", "w.npy").stderr.startswith(wanted)
+    right = run_cli("filters", "show", "w.npy", "--filter-layout", "oihw")
+    assert not right.stderr and "window 3x3, channels in 1, maps 8" in right.stdout
+    # A network knows the order of its axes.
+    Path("net.toml").write_text('[[layers]]\nname = "c"\ntype = "conv"\nfilter = "w.npy"\n')
+    assert not run_cli("filters", "show", "net.toml:c").stderr
+
+
 def test_list_as_json() -> None:
     rows = [json.loads(line) for line in run_cli("filters", "list", "--json").stdout.splitlines()]
     assert [row["name"] for row in rows] == NAMES

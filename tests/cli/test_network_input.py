@@ -11,7 +11,15 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tests.support.shell import pixels, refused_untouched, run_cli, save, save_array, values_of
+from tests.support.shell import (
+    pixels,
+    refused,
+    refused_untouched,
+    run_cli,
+    save,
+    save_array,
+    values_of,
+)
 
 RNG = np.random.default_rng(9)
 PHOTO = RNG.integers(0, 256, (12, 20, 3), np.uint8)
@@ -284,3 +292,26 @@ def test_names_of_classes() -> None:
     for bad in ("classes = 3\n", 'classes = "none.txt"\n', "classes = [1]\n"):
         Path("net.toml").write_text(bad + COLOUR)
         assert "classes" in refused_untouched("run", "net.toml", "photo.png")
+
+
+@pytest.mark.parametrize(
+    ("suffix", "hint"),
+    [
+        (".pt", "torch.onnx.export("),
+        (".keras", "model.export("),
+        (".tflite", "tf2onnx.convert --tflite"),
+        (".safetensors", "weights alone"),
+    ],
+)
+def test_networks_of_other_tools_are_answered_with_what_makes_one(suffix: str, hint: str) -> None:
+    Path(f"model{suffix}").write_bytes(b"PK")
+    error = refused("plan", f"model{suffix}")
+    assert "a network file must end in .toml or .onnx" in error and hint in error
+
+
+def test_a_picture_that_cannot_be_grey_says_who_asks_for_it() -> None:
+    Path("net.toml").write_text('[input]\ngray = true\n[[layers]]\ntype = "pool"\n')
+    save_array("x4.npy", np.zeros((4, 4, 4)))
+    error = refused("run", "net.toml", "x4.npy", code=2)
+    assert "a picture that is to be grey must have 1 or 3 channels, got 4" in error
+    assert "a network that takes grey pictures" in error

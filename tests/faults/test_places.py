@@ -82,8 +82,14 @@ def test_a_picture_that_may_not_fit_is_made_when_asked_for(small_disk: Path) -> 
     output = small_disk / "y.png"
     words = ("pad", "dark.png", "--padding", 1000, "-o", output, "--max-pixels")
     before = snapshot(small_disk)
-    error = refused(*words, 1_000_000)
-    assert "needs about 4 MB of disk, 307 kB is free\nhint: --max-pixels 4036081 if it" in error
+    error = refused(*words, 1_000_000, code=2)
+    assert "a result may have 1000000 pixels, got 2009x2009 = 4036081\n" in error
+    assert error.endswith("hint: less padding, or --max-pixels 4036081\n")
+    sheet = ("conv", "dark.png", "-f", "kirsch", "--padding", 1000, "-o", output)
+    error = refused(*sheet, "--max-pixels", 4036081)
+    assert re.search(
+        r"needs about 41 MB of disk, 307 kB is free\nhint: --max-pixels 41\d+ if", error
+    )
     assert snapshot(small_disk) == before
     run_cli(*words, 4036081)
     assert pixels(output).shape == (2009, 2009)

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from cnncli.errors import CnnCliError, FileProblem, OptionError, ShapeError
 from cnncli.filters.builtin_names import builtin_names
-from cnncli.filters.channels import check_channels
+from cnncli.filters.channels import check_channels, likelier_layout
 from cnncli.filters.files import load_bias, load_filter, load_numbers
 from cnncli.filters.filter import flip, from_array, normalize, safe_name, stack
 from cnncli.filters.readers import MAX_TEXT_BYTES
@@ -93,6 +93,7 @@ def test_inline_filter_is_not_named():
     [
         ("sobel", "'sobel': no such file and no such filter; nearest built-in: sobel_v, sobel_h"),
         ("no/edge.npy", "'no/edge.npy': no such file; nearest built-in: edge"),
+        ("blur", "'blur': no such file and no such filter; nearest built-in: gaussian, box"),
         ("w.npz:W", "'w.npz': no such file"),
         ("", "a filter must be a file, a name or a matrix, got an empty text"),
         (".", "'.': a filter must be a file, got a folder"),
@@ -109,6 +110,38 @@ def test_text_that_stands_for_nothing(text, message):
         load_filter(text)
     assert str(caught.value).startswith(message)
     assert str(caught.value).isprintable()
+
+
+def test_a_missing_file_is_not_taken_for_a_builtin_filter_of_another_name():
+    assert str(failure(OptionError, load_filter, "mine.npy")) == "'mine.npy': no such file"
+
+
+def test_names_of_builtins_are_taken_in_capitals_and_the_minus_of_print_in_numbers():
+    assert load_filter("Sobel_V").name == "sobel_v"
+    assert load_filter("\N{MINUS SIGN}1 0 1").weights.ravel().tolist() == [-1, 0, 1]
+
+
+@pytest.mark.parametrize(
+    ("shape", "layout", "other"),
+    [
+        ((8, 1, 3, 3), "hwio", "oihw"),
+        ((64, 64, 3, 3), "hwio", "oihw"),
+        ((64, 3, 1, 1), "hwio", "oihw"),
+        ((3, 3, 1, 8), "oihw", "hwio"),
+        ((3, 3, 1, 8), "hwio", None),
+        ((7, 7, 3, 3), "hwio", None),
+        ((1, 5, 8, 8), "hwio", None),
+        ((1, 5, 1, 1), "hwio", None),
+        ((3, 5), "hwio", None),
+    ],
+)
+def test_the_layout_that_makes_better_sense_of_a_shape(shape, layout, other):
+    assert likelier_layout(from_array(np.ones(shape), layout=layout)) == other
+
+
+@pytest.mark.parametrize("name", builtin_names())
+def test_no_builtin_filter_seems_to_be_in_another_layout(name):
+    assert likelier_layout(load_filter(name)) is None
 
 
 def test_unknown_names_point_to_the_list():

@@ -26,6 +26,7 @@ from cnncli.filters.matrix_text import looks_inline, parse_matrix, parse_number
         ("[[[[1], [2]]]]", [[[[1], [2]]]]),
         ("1/9 -1/3 +2/.5", [[1 / 9, -1 / 3, 4]]),
         ("5", [[5]]),
+        ("0 \N{MINUS SIGN}1; \N{MINUS SIGN}1/2 1", [[0, -1], [-0.5, 1]]),
         ("1 2\n3 4\n", [[1, 2], [3, 4]]),
         ("1 2;\r\n3 4;\r\n", [[1, 2], [3, 4]]),
         ("# head\n1, 2 # tail\n\n3, 4", [[1, 2], [3, 4]]),
