@@ -55,7 +55,18 @@ def load_network(
     return load(prepare={**prepare, "size": (height, width)})
 
 
-def takes_raw_pixels(model: Model) -> bool:
+def preparation_notes(model: Model, prepare: dict[str, Any]) -> tuple[str, ...]:
+    """Return what may be wrong with the pixels that a network gets: no scale, or another's mean."""
+    if not {"scale", "mean", "std"} & set(prepare):
+        return (RAW_NOTE,) if _takes_raw_pixels(model) else ()
+    mean = model.input.mean
+    largest = max(map(abs, mean)) if isinstance(mean, tuple) else abs(mean)
+    if largest > 1 and model.input.scale == 1:
+        return (f"--mean is {largest:g}, but pixels are 0..1: for those of 0..255 add --scale 255",)
+    return ()
+
+
+def _takes_raw_pixels(model: Model) -> bool:
     """Whether an ONNX model convolves pixels as they are: no file of its kind says how to scale."""
     from cnncli.network.graph import SOURCE
     from cnncli.network.layers import ConvLayer

@@ -63,14 +63,13 @@ def run(
     labelled sheet; a folder, or a template with {layer}, gets a sheet for every layer, and {map}
     a file for every map. An .npz file gets all layers' values.
     """
-    from cnncli.cli.networks import RAW_NOTE, load_network, takes_raw_pixels
+    from cnncli.cli.networks import load_network, preparation_notes
 
     prepare, picture = inputs.prepare(), next(iter(batch.images), None)
     part = options.until is not None or bool(options.layers)
     with show_steps(results.quiet):
         model = load_network(options.network, prepare, picture, part).until(options.until)
-        if takes_raw_pixels(model) and not {"scale", "mean", "std"} & set(prepare):
-            model = replace(model, notes=(*model.notes, RAW_NOTE))
+        model = replace(model, notes=(*model.notes, *preparation_notes(model, prepare)))
     layers = _layers_written(model.network, [model.find(name) for name in options.layers])
     several = len(set(options.layers)) > 1
     return run_batch(model, images, batch, results, layers=layers, several=several)

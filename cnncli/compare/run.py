@@ -95,8 +95,9 @@ def compare_results(
     difference = find_difference(a, b, tolerance) if a.shape == b.shape else None
     names = quote(paths[0]), quote(paths[1])
     shapes = a.shape, b.shape
+    notes = tuple(f"note: {p.name}: {note}" for p in pictures for note in p.notes)
     if difference is not None and difference.equal:
-        return Comparison(names, shapes, difference)
+        return Comparison(names, shapes, difference, notes)
     explanations = _by_layer(pictures, names, read, tolerance, layer, image)
     explanation = None if explanations else explain(a, b, tolerance, levels)
     if explanation is not None:
@@ -106,7 +107,7 @@ def compare_results(
         explanations += [text for pair in pairs if (text := _other_values(*pair, read))]
     if difference is None and not explanations:
         raise shape_error(a, b, hint=layer is None)
-    return Comparison(names, shapes, difference, tuple(explanations))
+    return Comparison(names, shapes, difference, (*explanations, *notes))
 
 
 def _by_layer(
@@ -269,7 +270,8 @@ def _results(comparison: Comparison) -> list[str]:
     if comparison.difference is None:
         return [f"{heading}: of different sizes", *comparison.explanations]
     if comparison.equal:
-        return [f"{heading}: equal, {_largest(comparison.difference)}"]
+        largest = _largest(comparison.difference)
+        return [f"{heading}: equal, {largest}", *comparison.explanations]
     return [f"{heading}: different", *_details(comparison.difference), *comparison.explanations]
 
 

@@ -389,7 +389,13 @@ class Model:
         """
         if name not in self.aliases and name in self.missing:
             raise FileProblem(f"no layer {quote(name)}: {self.missing[name]}")
-        return self.network.node(self.aliases.get(name, name)).name
+        name = self.aliases.get(name, name)
+        if self.stopper and name not in self.network.names:
+            raise OptionError(
+                f"no layer {name!r} in the part that can be read, up to {self.readable}",
+                hint=f"what stops it: {self.stopper}",
+            )
+        return self.network.node(name).name
 
     def until(self, name: str | None) -> Model:
         """Return the model of a layer, by any of its names, and those that it depends on.

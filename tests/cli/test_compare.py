@@ -25,6 +25,16 @@ def test_equal_results_are_equal() -> None:
     assert "12x17x3: equal, largest difference " in done.stdout
 
 
+def test_transparency_that_is_flattened_is_said() -> None:
+    """Two pictures that differ in their transparency alone are equal on the same background."""
+    alpha = np.full((12, 17, 1), 255, np.uint8)
+    save("solid.png", np.concatenate([PIXELS * 0, alpha], axis=2))
+    save("clear.png", np.concatenate([PIXELS * 0, alpha * 0], axis=2))
+    lines = run_cli("compare", "solid.png", "clear.png").stdout.splitlines()
+    assert lines[0].endswith("equal, largest difference 0")
+    assert lines[1].startswith("note: clear.png: transparency")
+
+
 def test_different_results_end_with_1_and_say_where() -> None:
     other = PIXELS.copy()
     other[5, 9, 1] ^= 128

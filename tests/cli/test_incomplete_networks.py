@@ -73,3 +73,9 @@ def test_a_part_that_is_asked_for() -> None:
 def test_the_part_itself_cannot_be_read(option: str) -> None:
     error = refused_untouched("run", "model.onnx", "photo.npy", option, "/argmax")
     assert "no layer '/argmax': unsupported operator ArgMax (node '/argmax')" in error
+
+
+def test_a_name_that_is_not_in_the_part() -> None:
+    error = refused_untouched("run", "model.onnx", "photo.npy", "--until", "later", code=2)
+    assert "no layer 'later' in the part that can be read, up to relu" in error
+    assert "hint: what stops it: unsupported operator ArgMax" in error

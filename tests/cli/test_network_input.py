@@ -138,6 +138,12 @@ def test_a_dry_run_and_a_plan_know_of_the_channels() -> None:
     assert "12x20x3 to 12x20x1" in shown
 
 
+def test_a_mean_of_other_pixels_is_pointed_out() -> None:
+    run = ["run", "net.toml", "photo.png", "-o", "y.npy", "--overwrite", "--mean", "120"]
+    assert "--mean is 120, but pixels are 0..1" in run_cli(*run).stderr
+    assert "but pixels are" not in run_cli(*run, "--scale", "255").stderr
+
+
 def test_grad_and_explain_take_them_too() -> None:
     unit = ["grad", "net.toml", "photo.png", "--unit", "sum:0,0,0", *GIVEN, "--bgr"]
     run_cli(*unit, "-o", "g.npy")
