@@ -15,10 +15,10 @@ from numpy.typing import NDArray
 from cnncli.io.images import Picture
 from cnncli.network.graph import Network
 from cnncli.network.inner_cells import inner_cells
-from cnncli.network.layers import Shape, StripStage
+from cnncli.network.layers import ConvLayer, Shape, StripStage
 from cnncli.network.layers.base import rows_at_once
 from cnncli.network.passes import forward_layers, peak_bytes
-from cnncli.render.levels import LEVELS
+from cnncli.render.levels import LEVELS, measure
 from cnncli.render.result_rows import Box, Values
 from cnncli.system.progress import set_step
 from cnncli.system.threads import run_all
@@ -109,6 +109,26 @@ class FeatureMaps:
     def inner_cells(self) -> Box:
         """Rows and columns that saw no padding, by which ranges are chosen."""
         return inner_cells(self.network, self.picture.shape)
+
+    @cached_property
+    def sum_bounds(self) -> Values | None:
+        """The largest magnitude that each channel's sums can have; see `ResultRows`.
+
+        Known for one convolution. First asked for while the pixels are there.
+        """
+        network, channels = self.network, self.picture.shape[3]
+        # Shares may be as small as they like.
+        activations = {getattr(node.layer, "activation", None) for node in network.nodes}
+        has_shares = activations & {"softmax", "sigmoid", "hard-sigmoid"}
+        if has_shares or not any(isinstance(node.layer, ConvLayer) for node in network.nodes):
+            return None
+        layer = network.nodes[0].layer
+        if len(network.nodes) > 1 or not isinstance(layer, ConvLayer):
+            return np.full(self.shape[3], np.inf)
+        pixel = max(map(abs, measure(self.picture.pixels).limits)) / self.picture.scale
+        largest = max(pixel, abs(layer.pad_value))
+        parts = (layer.one_map(k, channels, self.dtype) for k in range(self.shape[3]))
+        return np.array([float(abs(one.weights).sum()) * largest + abs(one.bias) for one in parts])
 
     def _stage(self, in_levels: bool = False) -> tuple[StripStage, bool]:
         """Return the network prepared for one image, and whether pixels go in as they are stored.

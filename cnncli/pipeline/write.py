@@ -40,6 +40,7 @@ from cnncli.render.grid import Sheet, grid
 from cnncli.render.levels import ValueRange, are_levels, measure
 from cnncli.render.metadata import describe_values, picture_record
 from cnncli.render.result_rows import ResultRows, Shape, Values
+from cnncli.render.rounding import are_rounding, rounding_notes
 from cnncli.render.scores import strongest
 from cnncli.render.tiles import Tile, make_tiles, plan_tiles, render_notes
 
@@ -398,8 +399,17 @@ class ResultWriter:
         return (
             *(self._value_notes(non_finite) if non_finite else ()),
             *(render_notes(self.result.groups, self.job.render) if tiles else ()),
+            *self._rounding_notes(tiles),
             *self._answers(),
         )
+
+    def _rounding_notes(self, tiles: Sequence[Tile]) -> tuple[str, ...]:
+        """Say which maps are rounding, where a range may make more of it; single cells may be."""
+        if not tiles or tiles[0].mapping.kind == "clip" or self.result.shape[1:3] == (1, 1):
+            return ()
+        seen = [tile.seen for tile in tiles]
+        found = are_rounding(self.maps, self.result.groups, seen)
+        return rounding_notes([tile.name for tile in tiles], seen, found)
 
     def _value_notes(self, non_finite: int) -> tuple[str, ...]:
         count, layer = math.prod(self.maps.shape), self.result.layer

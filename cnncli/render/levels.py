@@ -120,7 +120,8 @@ def measure(values: np.ndarray) -> ValueRange:
 
 
 def _measured(block: np.ndarray) -> ValueRange:
-    lo, hi = float(block.min()), float(block.max())
+    # Added to 0, -0 is 0.
+    lo, hi = float(block.min()) + 0.0, float(block.max()) + 0.0
     if math.isfinite(lo) and math.isfinite(hi):
         return ValueRange(lo, hi)
     # NaN and infinities reach min or max, so only such blocks pay for a closer look.
@@ -128,7 +129,7 @@ def _measured(block: np.ndarray) -> ValueRange:
     others = block.size - finite.size
     if not finite.size:
         return ValueRange(non_finite=others)
-    return ValueRange(float(finite.min()), float(finite.max()), others)
+    return ValueRange(float(finite.min()) + 0.0, float(finite.max()) + 0.0, others)
 
 
 def level_dtype(depth: str) -> type[np.unsignedinteger]:
@@ -235,7 +236,8 @@ def paint_levels(values: np.ndarray, mapping: Mapping, depth: str, out: np.ndarr
         for part in _blocks(values):
             block = values[part]
             limits = _measured(block)
-            if not (mapping.lo <= limits.lo and limits.hi <= mapping.hi):
+            # What a constant range leaves out is rounding.
+            if not constant and not (mapping.lo <= limits.lo and limits.hi <= mapping.hi):
                 clipped = count_clipped(block, mapping, not limits.non_finite)
                 limits = replace(limits, clipped=clipped)
             seen |= limits

@@ -12,10 +12,14 @@ import numpy as np
 
 from cnncli.render.levels import Mapping, ValueRange, choose_range, measure
 from cnncli.render.options import MapGroup
-from cnncli.render.result_rows import ResultRows, map_pictures
+from cnncli.render.result_rows import Box, ResultRows, map_pictures
+from cnncli.render.rounding import rounding_limits
 
 CUT: Final = 0.003
 """Share of the values of a feature map that the range ``auto`` may leave out."""
+
+MOST_CLIPPED: Final = 0.05
+"""Share of all values that a range may leave out because their cells saw padding."""
 
 
 def layer_ranges(
@@ -31,8 +35,10 @@ def layer_ranges(
 
     All pictures get one kind of mapping. With ``auto`` it is `symmetric` if any value is negative,
     and the range of each picture is the narrowest that holds 99.7 % of the values in
-    `ResultRows.inner_cells`: one hot pixel, or a border of zeros, does not grey out the rest. All
-    other words are exact. Maps of one row and column share one exact range.
+    `ResultRows.inner_cells`: one hot pixel, or a border of zeros, does not grey out the rest. Where
+    that would leave out more than `MOST_CLIPPED` of a small map, border cells count too, unless
+    they are 0. A map that is zero but for rounding is drawn as zero. All other words are exact.
+    Maps of one row and column share one exact range.
 
     Parameters
     ----------
@@ -84,27 +90,74 @@ def _trimmed_ranges(
     rows: ResultRows, groups: Sequence[MapGroup], shared: bool, about_zero: bool
 ) -> list[Mapping]:
     n, height, width, _ = rows.shape
-    down, across = rows.inner_cells or (slice(0, height), slice(0, width))
-    counts = [
-        (down.stop - down.start) * (across.stop - across.start) * len(group.channels)
-        for group in groups
-    ] * n
-    tails = [Tails(count) for count in counts]
+    inner = rows.inner_cells or (slice(0, height), slice(0, width))
+    channels = [len(group.channels) for group in groups] * n
     if shared:
-        tails = [Tails(sum(counts))] * len(counts)
+        tails = [_MapTails(sum(channels), (height, width), inner)] * len(channels)
+    else:
+        tails = [_MapTails(count, (height, width), inner) for count in channels]
 
-    def measure_and_add(index: int, strip: slice, values: np.ndarray) -> ValueRange:
-        ends = (down.start - strip.start, down.stop - strip.start)
-        first, last = (min(max(row, 0), len(values)) for row in ends)
-        limits = measure(values)
-        tails[index].add(values[first:last, across], all_finite=not limits.non_finite)
-        return limits
+    def add(index: int, strip: slice, values: np.ndarray) -> ValueRange:
+        found = measure(values)
+        tails[index].add(strip, values, all_finite=not found.non_finite)
+        return found
 
-    seen = map_pictures(rows, groups, measure_and_add)
+    seen = map_pictures(rows, groups, add)
+    limits = rounding_limits(rows, groups, seen)
     if shared:
         seen = [reduce(or_, seen, ValueRange())] * len(seen)
+        limits = [max(limits, default=0.0)] * len(seen)
     kind = _auto_kind(seen, about_zero)
-    return [tail.mapping(kind, limits) for tail, limits in zip(tails, seen, strict=True)]
+    return [
+        _above_rounding(one.mapping(kind, own), own, limit)
+        for one, own, limit in zip(tails, seen, limits, strict=True)
+    ]
+
+
+def _above_rounding(found: Mapping, seen: ValueRange, limit: float) -> Mapping:
+    """Return the range of all values if that found shows rounding alone; 0 if that one does too."""
+    for mapping in (found, choose_range(seen, found.kind, False)):
+        if max(-mapping.lo, mapping.hi) > limit:
+            return mapping
+    return Mapping(found.kind, 0.0, 0.0)
+
+
+class _MapTails:
+    """The tails of a map: of the cells that saw no padding, and if the others are many of all.
+
+    Cells of the border that are 0 count in neither.
+    """
+
+    def __init__(self, channels: int, shape: tuple[int, int], inner: Box) -> None:
+        down, across = inner
+        cells, inside = shape[0] * shape[1], (down.stop - down.start) * (across.stop - across.start)
+        self._inner = inner
+        self._most_outside = MOST_CLIPPED * channels * cells
+        self._inside = Tails(channels * inside)
+        is_small = cells - inside > MOST_CLIPPED * cells
+        self._all = Tails(channels * cells, MOST_CLIPPED) if is_small else None
+
+    def add(self, strip: slice, values: np.ndarray, all_finite: bool) -> None:
+        """Take in the values of some rows."""
+        down, across = self._inner
+        ends = (down.start - strip.start, down.stop - strip.start)
+        first, last = (min(max(row, 0), len(values)) for row in ends)
+        inside = values[first:last, across]
+        self._inside.add(inside, all_finite)
+        if self._all is None:
+            return
+        is_border = np.ones(values.shape[:2], bool)
+        is_border[first:last, across] = False
+        border = values[is_border]
+        self._all.add(inside, all_finite)
+        self._all.add(border[border != 0], all_finite)
+
+    def mapping(self, kind: str, seen: ValueRange) -> Mapping:
+        """Return the range of the cells that saw no padding, or else of all."""
+        found = self._inside.mapping(kind, seen)
+        if self._all is None or self._all.count_outside(found) <= self._most_outside:
+            return found
+        return self._all.mapping(kind, seen)
 
 
 class Tails:
@@ -116,6 +169,8 @@ class Tails:
     ----------
     count : int
         How many values will come at the most.
+    share : float
+        How many of them are kept at either end, for `count_outside`; at least `CUT`.
 
     Examples
     --------
@@ -126,8 +181,8 @@ class Tails:
     True
     """
 
-    def __init__(self, count: int) -> None:
-        keep = int(CUT * count) + 1
+    def __init__(self, count: int, share: float = CUT) -> None:
+        keep = int(share * count) + 1
         self._count = 0
         self._lock = Lock()
         self._ends = _Smallest(keep, 1), _Smallest(keep, -1)
@@ -149,6 +204,11 @@ class Tails:
             self._count += values.size
             self._ends[0].add(low)
             self._ends[1].add(high)
+
+    def count_outside(self, mapping: Mapping) -> int:
+        """Return how many values are outside a range, as far as they are among those kept."""
+        low, high = self._ends[0].sorted(), -self._ends[1].sorted()
+        return int(np.count_nonzero(low < mapping.lo) + np.count_nonzero(high > mapping.hi))
 
     def mapping(self, kind: str, seen: ValueRange) -> Mapping:
         """Return the narrowest range that leaves out no more than `CUT` of the values.

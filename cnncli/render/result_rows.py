@@ -36,6 +36,13 @@ class ResultRows(Protocol):
         """Rows and columns that saw no padding, by which ranges are chosen; None for all."""
 
     @property
+    def sum_bounds(self) -> Values | None:
+        """The largest magnitude that each channel's sums can have, 0 of what is no sum.
+
+        Infinite where it is not known: then the largest value of all stands for it. None: no sums.
+        """
+
+    @property
     def dtype(self) -> np.dtype[Any]:
         """float32 or float64."""
 
@@ -75,6 +82,7 @@ class ArrayRows:
 
     values: Values
     inner_cells: Box | None = None
+    sum_bounds: Values | None = None
 
     @property
     def shape(self) -> Shape:

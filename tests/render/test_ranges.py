@@ -72,9 +72,9 @@ def test_a_map_that_is_zero_nearly_everywhere_keeps_what_is_left() -> None:
 
 @pytest.mark.parametrize("shared", [False, True])
 def test_cells_that_saw_padding_do_not_count(shared: bool) -> None:
-    values = np.random.default_rng(0).uniform(1, 2, (2, 12, 10, 3))
-    outside = np.ones((12, 10), bool)
-    inner: Box = slice(2, 11), slice(1, 9)
+    values = np.random.default_rng(0).uniform(1, 2, (2, 120, 3, 3))
+    outside = np.ones((120, 3), bool)
+    inner: Box = slice(2, 117), slice(0, 3)
     outside[inner] = False
     values[:, outside] = 50
     rows = ArrayRows(values, inner)
@@ -84,8 +84,22 @@ def test_cells_that_saw_padding_do_not_count(shared: bool) -> None:
         limits = narrowest(np.stack(parts).reshape(-1), "minmax")
         assert found == [Mapping("minmax", *limits)] * 6
     else:
-        assert found == [Mapping("minmax", part.min(), part.max()) for part in parts]
+        assert found == [Mapping("minmax", *narrowest(part, "minmax")) for part in parts]
     assert layer_ranges(rows, singles(1), "minmax", False)[0].hi == 50
+
+
+@pytest.mark.parametrize("shared", [False, True])
+def test_of_small_maps_cells_that_saw_padding_count_unless_they_are_zero(shared: bool) -> None:
+    values = np.random.default_rng(0).uniform(1, 2, (1, 12, 10, 2))
+    inner: Box = slice(2, 11), slice(1, 9)
+    border = np.ones((12, 10), bool)
+    border[inner] = False
+    values[:, border] = 0
+    for found in layer_ranges(ArrayRows(values, inner), singles(2), "auto", False, shared=shared):
+        assert 1 <= found.lo < found.hi <= 2
+    values[:, border] = 5
+    for found in layer_ranges(ArrayRows(values, inner), singles(2), "auto", False, shared=shared):
+        assert 1 <= found.lo < found.hi == 5
 
 
 def test_cells_that_saw_padding_tell_the_sign_all_the_same() -> None:
