@@ -200,14 +200,22 @@ def _shape(nested: Any) -> tuple[int, ...] | None:
     return None if inner is None else (len(nested), *inner)
 
 
+def _respell(row: str) -> str:
+    """Return a row of mixed separators as it may be meant: one of the two may end rows."""
+    for rows in (_COMMA.split(row.strip()), row.split()):
+        numbers = [_GAP.split(part.strip()) for part in rows]
+        if len(rows) > 1 and len(numbers[0]) > 1 and len({len(part) for part in numbers}) == 1:
+            return "; ".join(" ".join(part) for part in numbers)
+    return " ".join(_GAP.split(row))
+
+
 def _parse_row(row: str, number: int) -> list[float]:
     items = _COMMA.split(row)
     if len(items) > 1 and any(_SPACE.search(item) for item in items):
-        spaced = " ".join(_GAP.split(row))
         raise OptionError(
             f"row {number}: numbers must be separated by spaces or by commas, not by both, "
             f"got {shorten(row)}",
-            hint=f"write {shorten(spaced)}, and decimals with a point: 0.5",
+            hint=f"write {shorten(_respell(row))}, and decimals with a point: 0.5",
         )
     try:
         return [parse_number(item) for item in _GAP.split(row)]

@@ -119,3 +119,17 @@ def test_the_hint_spells_a_mixed_row_right():
     with pytest.raises(OptionError) as caught:
         parse_matrix("1 2 3; 1, 2 3")
     assert caught.value.hint == "write '1 2 3', and decimals with a point: 0.5"
+
+
+@pytest.mark.parametrize(
+    ("text", "meant"),
+    [
+        ("0 -1 0, -1 5 -1, 0 -1 0", "0 -1 0; -1 5 -1; 0 -1 0"),
+        ("0,-1,0 -1,5,-1 0,-1,0", "0 -1 0; -1 5 -1; 0 -1 0"),
+        ("1, 2 3", "1 2 3"),
+    ],
+)
+def test_the_hint_keeps_the_rows_that_may_be_meant(text: str, meant: str) -> None:
+    with pytest.raises(OptionError) as caught:
+        parse_matrix(text)
+    assert caught.value.hint == f"write {meant!r}, and decimals with a point: 0.5"
