@@ -124,11 +124,15 @@ def _blocks(name: _Column, others: Sequence[_Column], width: int | None) -> list
 def _totals(plan: NetworkSummary) -> list[str]:
     field = [f.size for f in plan.last.field]
     step = [f.step for f in plan.last.field]
+    height, width = plan.input[:2]
+    seen = f"{field[0]}x{field[1]} of {height}x{width} input cells"
+    if field[0] >= height and field[1] >= width and field != [height, width]:
+        seen = f"{field[0]}x{field[1]} (more than the whole {height}x{width} input)"
     return [
         f"{_sizes(plan.input)} to {_sizes(plan.last.shape)}, {len(plan.layers)} layers",
         f"parameters: {plan.parameters:,}, multiply-adds: {plan.multiply_adds:,}",
-        f"receptive field of a unit of {quote(plan.last.name)[1:-1]}: {field[0]}x{field[1]} of "
-        f"{plan.input[0]}x{plan.input[1]} input cells, step {step[0]}x{step[1]}",
+        f"receptive field of a unit of {quote(plan.last.name)[1:-1]}: {seen}, "
+        f"step {step[0]}x{step[1]}",
         f"peak memory: {_memory(plan.peak_bytes)} for the outputs held at once",
     ]
 

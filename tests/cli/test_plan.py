@@ -285,3 +285,14 @@ def test_trace_on_arrays(array: np.ndarray) -> None:
     save_array("x.npy", array)
     run_cli("plan", "net.toml", "--image", "x.npy", "--trace", "conv2:3,5", "-o", "field.png")
     assert pixels("field.png").shape[2] == 3
+
+
+def test_a_unit_that_sees_more_than_the_input_is_said() -> None:
+    Path("deep.toml").write_text(
+        "".join('[[layers]]\ntype = "conv"\nfilter = "box"\npadding = 1\n' for _ in range(4))
+    )
+    lines = run_cli("plan", "deep.toml", "--input", "7x7x1").stdout.splitlines()
+    seen = "9x9 (more than the whole 7x7 input), step 1x1"
+    assert f"receptive field of a unit of conv4: {seen}" in lines
+    lines = run_cli("plan", "deep.toml", "--input", "7x20x1").stdout.splitlines()
+    assert "receptive field of a unit of conv4: 9x9 of 7x20 input cells, step 1x1" in lines

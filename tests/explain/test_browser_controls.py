@@ -12,6 +12,7 @@ from cnncli.explain.page.layer_data import PageData, Unit, layer_page_data
 from cnncli.explain.page.network_data import network_page_data
 from cnncli.filters.files import load_filter
 from cnncli.io.images import Picture, ReadOptions, read_image
+from cnncli.network.graph import Network
 from cnncli.network.layers import ConvLayer, PoolLayer
 from cnncli.network.load import load_model
 from tests.support.browser import (
@@ -241,3 +242,54 @@ def test_the_theme_is_that_of_the_system_until_it_is_changed(show: Opener, schem
     settle(tab)
     assert tab.evaluate(ground) == second
     assert tab.screenshot() != before
+
+
+@pytest.mark.parametrize("name", ["edge", "gaussian_5"])
+def test_the_cells_of_a_filter_have_room_for_their_numbers(show: Opener, name: str) -> None:
+    rng = np.random.default_rng(3)
+    filter = load_filter(name)
+    weights = (filter.weights * rng.normal(size=filter.weights.shape)).astype(np.float32)
+    layer = ConvLayer(replace(filter, weights=weights), np.zeros(1))
+    tab = show(page_data_of(random_picture((9, 9, 1)), layer))
+    cells = tab.locator(".grid input").all()
+    assert len(cells) == weights.size
+    for cell, weight in zip(cells, weights.ravel(), strict=True):
+        assert cell.evaluate("(cell) => cell.scrollWidth <= cell.clientWidth")
+        step = 10.0 ** np.floor(np.log10(abs(weight)) - 1) if weight else 0.0
+        assert abs(float(cell.input_value()) - weight) <= max(step, 6e-4)
+    cells[0].focus()
+    assert float(cells[0].input_value()) == pytest.approx(float(weights.ravel()[0]), rel=1e-6)
+
+
+def test_the_title_names_the_filter_that_was_chosen(show: Opener) -> None:
+    layer = ConvLayer(load_filter("edge"), np.zeros(1))
+    unit = Unit((2, 2))
+    tab = show(layer_page_data(random_picture((9, 9, 1)), layer, unit, title="a.png, edge"))
+    for choose, title in (
+        (lambda: tab.select_option("#preset", "sharpen"), "a.png, sharpen"),
+        (lambda: tab.fill(".grid input >> nth=0", "3"), "a.png, edge, changed"),
+        (lambda: tab.click("#reset"), "a.png, edge"),
+    ):
+        choose()
+        settle(tab)
+        assert (tab.text_content("#title"), tab.title()) == (title, f"{title} – cnncli")
+
+
+def test_nothing_jumps_and_nothing_falls_below(show: Opener) -> None:
+    layer = ConvLayer(bank((3, 3, 4, 4)), np.zeros(4))
+    tab = show(page_data_of(random_picture((20, 30, 4)), layer))
+    tops = [tab.locator(one).bounding_box()["y"] for one in ("#input-closeup", "#output-closeup")]
+    assert tops[0] == pytest.approx(tops[1], abs=2)
+    before = [tab.locator(one).bounding_box() for one in ("#pin", "#play")]
+    tab.click("#play")
+    until(tab, "document.getElementById('play').textContent.includes('Stop')")
+    assert [tab.locator(one).bounding_box() for one in ("#pin", "#play")] == before
+
+
+def test_a_receptive_field_larger_than_the_input_is_said(show: Opener) -> None:
+    layer = ConvLayer(load_filter("gaussian_5"), np.zeros(1), padding="same")
+    network, picture = Network.chain(layer, layer), random_picture((7, 7, 1))
+    tab = show(network_page_data(network, picture, "conv2", Unit((3, 3)), title="net"))
+    first, second = (tab.locator(".card").nth(k).text_content() for k in (1, 2))
+    assert "each unit sees 5 × 5 pixels of the input" in first
+    assert "each unit sees 9 × 9 pixels: the whole input and padding" in second

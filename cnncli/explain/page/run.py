@@ -108,6 +108,8 @@ def _page_data(job: ExplainJob, result: ExplainResult[Explanation], source: Sour
     explanation, picture, network = result.explanation, result.picture, job.job.network
     unit = Unit(explanation.at, explanation.map, explanation.image)
     title = source.path.name if source.path is not None else "standard input"
+    if picture.shape[0] > 1:
+        title += f", image {explanation.image} of {picture.shape[0]}"
     (first, *more), notes = network.nodes, result.image_notes
     layer = first.layer
     if more:

@@ -24,7 +24,7 @@ function drawArithmetic() {
     ? sentenceOf(step)
     : "It needs pixels of the image that this page does not hold.";
   byId("sentence").textContent = sentence;
-  byId("blocks").parentElement.classList.toggle("large", state.layer.kernel[1] > 3);
+  byId("blocks").parentElement.classList.toggle("large", state.layer.kernel[1] > 3 || step.blocks.length > 1);
   byId("blocks").replaceChildren(...(known ? blockElements(step) : []));
   byId("result").replaceChildren(...(known ? [resultElement(step)] : []));
   byId("result").dataset.value = String(value);

@@ -202,6 +202,40 @@ function shortest(value) {
   return Number(value.toPrecision(7));
 }
 
+/** A number in five characters and a sign: as many digits as a cell of the filter has room for. */
+function fittingText(value) {
+  for (let digits = 5; digits > 0; digits -= 1) {
+    const text = String(Number(value.toPrecision(digits)));
+    if (text.replace("-", "").length <= 5) return text;
+  }
+  return value.toExponential(0);
+}
+
+/** The page's title: of the filter or the mode that was chosen, where it is another one. */
+function drawTitle() {
+  const { title, layer, presets } = pageData;
+  const name = layer.filterName ?? `${layer.mode} pool`;
+  if (!title.endsWith(`, ${name}`)) return;
+  let chosen = layer.filterName ? name : `${state.layer.mode} pool`;
+  if (layer.filterName && !hasFirstWeights()) {
+    const isSingle = state.layer.maps === 1 && depths() === 1;
+    const preset = isSingle && presets.find(({ rows }) => sameKernel(rows));
+    chosen = preset ? preset.name : `${name}, changed`;
+  }
+  const text = title.slice(0, -name.length) + chosen;
+  byId("title").textContent = text;
+  document.title = `${text} – cnncli`;
+}
+
+const firstLayer = readLayer(pageData.layer);
+
+/** Whether all weights are those that the page began with. */
+function hasFirstWeights() {
+  const { kernel, weights } = state.layer;
+  const isSameSize = kernel.join() === firstLayer.kernel.join();
+  return isSameSize && weights.every((weight, index) => Object.is(weight, firstLayer.weights[index]));
+}
+
 // The filter --------------------------------------------------------------------------------
 
 /** The weights of the chosen kernel and input channel, row by row. */
@@ -323,7 +357,10 @@ function drawGrid(grid, single) {
       const control = grid.rows[i].cells[j].firstChild;
       const level = levelOf(weight, { kind: "symmetric", lo: -most, hi: most });
       setBackground(control, colourOf(level, tables.diverging));
-      if (!isWide) return setValue(control, shortest(weight));
+      if (!isWide) {
+        control.title = String(shortest(weight));
+        return setValue(control, fittingText(weight));
+      }
       const isChosen = chosenWeight[0] === i && chosenWeight[1] === j;
       control.setAttribute("aria-pressed", String(isChosen));
       control.setAttribute("aria-label", `Weight at row ${i}, column ${j}: ${numberText(weight)}`);
@@ -345,8 +382,12 @@ function weightInput(i, j) {
   input.addEventListener("input", () => {
     if (!Number.isNaN(input.valueAsNumber)) setWeight(i, j, input.valueAsNumber);
   });
-  input.addEventListener("blur", () => {
+  // All digits while it is changed, and else as many as the cell has room for.
+  input.addEventListener("focus", () => {
     input.value = shortest(shownKernel()[i][j]);
+  });
+  input.addEventListener("blur", () => {
+    input.value = fittingText(shownKernel()[i][j]);
   });
   return input;
 }
@@ -444,7 +485,7 @@ function startControls() {
       apply({ colormap }),
     ),
   );
-  updates.push(drawMaps);
+  updates.push(drawMaps, drawTitle);
   byId("reset").addEventListener("click", () => {
     apply({ layer: readLayer(pageData.layer), at: pageData.at, map: pageData.map, range: "auto", colormap: "gray", channel: 0, block: 0 });
   });

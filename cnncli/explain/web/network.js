@@ -283,8 +283,7 @@ function makeCard(layer) {
     text.append(...texts.map((line) => element("p", { class: "dim", text: line })));
   }
   if (layer.field) {
-    const seen = `each unit sees ${layer.field.join(" × ")} pixels of the input`;
-    text.append(element("p", { class: "dim", text: seen }));
+    text.append(element("p", { class: "dim", text: fieldText(layer.field) }));
   }
   text.append(element("p", { class: "lit-text" }));
   const large = element("canvas", {
@@ -298,6 +297,15 @@ function makeCard(layer) {
   const card = element("li", { class: "panel card" }, text, figure);
   if (layer.pictures.length > 1) card.append(makeStrip(layer));
   return card;
+}
+
+/** The size of a unit's receptive field; with padding it may be larger than the input. */
+function fieldText(field) {
+  const [height, width] = byName.get("input").shape;
+  const text = `each unit sees ${field.join(" × ")} pixels`;
+  if (field[0] <= height && field[1] <= width) return `${text} of the input`;
+  const beyond = field[0] >= height && field[1] >= width ? "the whole input and padding" : "padding too";
+  return `${text}: ${beyond}`;
 }
 
 function aboutText(layer) {
