@@ -79,3 +79,25 @@ def test_a_name_that_is_not_in_the_part() -> None:
     error = refused_untouched("run", "model.onnx", "photo.npy", "--until", "later", code=2)
     assert "no layer 'later' in the part that can be read, up to relu" in error
     assert "hint: what stops it: unsupported operator ArgMax" in error
+
+
+@pytest.mark.parametrize("sides", [(8, 8), ("H", "W")], ids=["fixed", "open"])
+@pytest.mark.parametrize("command", ["plan", "run"])
+def test_a_size_that_the_model_was_not_made_for_is_named(
+    command: str, sides: tuple[int | str, int | str]
+) -> None:
+    from tests.support.onnxmodels import model, node
+
+    nodes = [
+        node("MaxPool", "x", "p", "/pool", kernel_shape=[2, 2], strides=[2, 2]),
+        node("Flatten", "p", "f", "/flat"),
+        node("Gemm", "f w", "y", "/fc"),
+    ]
+    made = model(nodes, {"w": np.ones((48, 5), np.float32)}, ("N", 3, *sides))
+    Path("made.onnx").write_bytes(made.SerializeToString())
+    words = {"plan": ["--input", "12x10x3"], "run": ["photo.npy", "--size", "12,10"]}[command]
+    error = refused_untouched(command, "made.onnx", *words).splitlines()[0]
+    assert "'made.onnx': with an input of 12x10: unsupported Gemm" in error
+    assert "takes 48 values, not 6x5x3" in error
+    assert error.endswith("; the model was made for 8x8") == (sides == (8, 8))
+    assert "1x1x5" in run_cli("plan", "made.onnx", "--input", "8x8x3").stdout

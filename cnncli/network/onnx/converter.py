@@ -72,13 +72,31 @@ def read(path: Path, *, weights: bool = True, prepare: Mapping[str, Any] | None 
     graph = read_graph(path, weights)
     prepare = prepare or {}
     name, picture, sides = _input(graph)
+    own = picture
     picture = replace(picture, size=prepare.get("size", picture.size))
     prepared = _preparation(graph, name, picture).changed(prepare)
     make = partial(_built, graph, name, picture, prepared, weights)
     model, builder = make()
     if model.stopper and picture.size is None and builder.needs_size:
         return _of_any_size(make, picture, sides) or model
+    if model.stopper and picture.size not in (None, own.size):
+        return _name_size(model, picture, partial(_built, graph, name, own, prepared, weights), own)
     return model
+
+
+def _name_size(
+    model: Model, picture: Signal, make: Callable[[], tuple[Model, _Builder]], own: Signal
+) -> Model:
+    """Name the size that was asked for where only that keeps a model from being read to its end."""
+    try:
+        stopper = make()[0].stopper
+    except FileProblem:
+        return model
+    if picture.size is None or (stopper and SIZE_UNKNOWN not in stopper):
+        return model
+    made_for = f"; the model was made for {own.size[0]}x{own.size[1]}" if own.size else ""
+    asked = f"with an input of {picture.size[0]}x{picture.size[1]}"
+    return replace(model, stopper=f"{asked}: {model.stopper}{made_for}")
 
 
 def _preparation(graph: OnnxGraph, name: str, picture: Signal) -> Preparation:
