@@ -127,7 +127,7 @@ def _totals(plan: NetworkSummary) -> list[str]:
     height, width = plan.input[:2]
     seen = f"{field[0]}x{field[1]} of {height}x{width} input cells"
     if field[0] >= height and field[1] >= width and field != [height, width]:
-        seen = f"{field[0]}x{field[1]} (more than the whole {height}x{width} input)"
+        seen = f"{field[0]}x{field[1]} (more than the {height}x{width} input)"
     return [
         f"{_sizes(plan.input)} to {_sizes(plan.last.shape)}, {len(plan.layers)} layers",
         f"parameters: {plan.parameters:,}, multiply-adds: {plan.multiply_adds:,}",

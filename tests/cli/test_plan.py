@@ -292,7 +292,7 @@ def test_a_unit_that_sees_more_than_the_input_is_said() -> None:
         "".join('[[layers]]\ntype = "conv"\nfilter = "box"\npadding = 1\n' for _ in range(4))
     )
     lines = run_cli("plan", "deep.toml", "--input", "7x7x1").stdout.splitlines()
-    seen = "9x9 (more than the whole 7x7 input), step 1x1"
+    seen = "9x9 (more than the 7x7 input), step 1x1"
     assert f"receptive field of a unit of conv4: {seen}" in lines
     lines = run_cli("plan", "deep.toml", "--input", "7x20x1").stdout.splitlines()
     assert "receptive field of a unit of conv4: 9x9 of 7x20 input cells, step 1x1" in lines
