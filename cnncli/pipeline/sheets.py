@@ -16,7 +16,7 @@ from cnncli.render.scores import (
     score_lines,
     score_names,
     score_sheet,
-    strongest,
+    winner,
 )
 from cnncli.render.terminal import colour_allowed, terminal_picture
 from cnncli.render.tiles import Tile
@@ -140,8 +140,6 @@ def _range_text(tiles: Sequence[Tile]) -> str:
 
 def _strongest_line(names: Sequence[str], tiles: Sequence[Tile]) -> list[str]:
     """Name the strongest of all maps of a sheet; of a single one there is none to name."""
-    if len(tiles) < 2:
-        return []
     values = [float("nan") if tile.non_finite else tile.vmin for tile in tiles]
-    (best,) = strongest(values, 1)
-    return [f"strongest: {names[best]} ({number_text(values[best])})"]
+    best = winner(values)
+    return [] if best is None else [f"strongest: {names[best]} ({number_text(values[best])})"]

@@ -41,7 +41,7 @@ from cnncli.render.levels import ValueRange, are_levels, measure
 from cnncli.render.metadata import describe_values, picture_record
 from cnncli.render.result_rows import ResultRows, Shape, Values
 from cnncli.render.rounding import are_rounding, rounding_notes
-from cnncli.render.scores import strongest
+from cnncli.render.scores import strongest, winner
 from cnncli.render.tiles import Tile, make_tiles, plan_tiles, render_notes
 
 ANSWERS: Final = 5
@@ -436,13 +436,15 @@ class ResultWriter:
         """Return index, name and value of the strongest map of a file of several."""
         if self._scores is None or len(file.maps) < 2:
             return None
-        (best,) = strongest(self._scores, 1)
-        return best, self.result.maps[best], float(self._scores[best])
+        best = winner(self._scores)
+        return None if best is None else (best, self.result.maps[best], float(self._scores[best]))
 
     def _answers(self) -> tuple[str, ...]:
         """Name the largest values of a layer of one unit a map, such as a classifier's."""
         values = self._scores
         if values is None or self.result.layer is None or self.result.shape[0] > 1:
+            return ()
+        if not np.isfinite(values).any():
             return ()
         answers = ", ".join(
             f"{self.result.maps[index]} {values[index]:.4g}" for index in strongest(values, ANSWERS)

@@ -51,15 +51,29 @@ def are_scores(shape: Sequence[int], groups: Sequence[MapGroup], is_layer: bool)
 
 
 def strongest(values: Sequence[float] | np.ndarray, count: int) -> list[int]:
-    """Return the indices of the largest values, NaN last, the first one first among equals.
+    """Return the indices of the largest finite values, the others last, the first among equals.
 
     Examples
     --------
     >>> strongest([0.5, float("nan"), 2.0, 2.0], 3)
     [2, 3, 0]
     """
-    order: list[int] = np.argsort(-np.asarray(values, float), kind="stable")[:count].tolist()
+    numbers = np.asarray(values, float)
+    ranked = np.where(np.isfinite(numbers), numbers, np.nan)
+    order: list[int] = np.argsort(-ranked, kind="stable")[:count].tolist()
     return order
+
+
+def winner(values: Sequence[float] | np.ndarray) -> int | None:
+    """Return the index of the largest of several values; None if none is finite.
+
+    Examples
+    --------
+    >>> winner([0.5, 2.0, float("inf")]), winner([float("nan")] * 2), winner([1.0])
+    (1, None, None)
+    """
+    (best,) = strongest(values, 1) if len(values) > 1 else (None,)
+    return best if best is not None and math.isfinite(values[best]) else None
 
 
 @dataclass(frozen=True)
@@ -164,8 +178,8 @@ def score_sheet(tiles: Sequence[Tile], names: Sequence[str], title: Sequence[str
         write_lines(sheet, lines, (_GAP, _GAP // 2), layout.width - 2 * _GAP, _SIZE, 0)
     values = np.array([np.nan if tile.non_finite else tile.vmin for tile in tiles])
     finite = np.where(np.isfinite(values).any(), values, 0.0)
-    ranked = strongest(values, MOST_BARS)
-    shown = ranked if len(tiles) > MOST_BARS else range(len(tiles))
+    shown = strongest(values, MOST_BARS) if len(tiles) > MOST_BARS else range(len(tiles))
+    best = winner(values)
     # A single map of several has the range of all; beside others the longest bar is the largest.
     first = tiles[0].mapping
     ends = (first.lo, first.hi) if len(tiles) == 1 else (np.nanmin(finite), np.nanmax(finite))
@@ -174,8 +188,7 @@ def score_sheet(tiles: Sequence[Tile], names: Sequence[str], title: Sequence[str
         top = layout.top + row * _LINE
         name = shorten(plain_text(names[index]), layout.name_width, label_font(_SIZE))
         write_lines(sheet, [name], (_GAP, top), layout.name_width, _SIZE, 1)
-        is_best = len(tiles) > 1 and index == ranked[0]
-        _draw_bar(sheet, layout, top, scale, float(values[index]), is_best)
+        _draw_bar(sheet, layout, top, scale, float(values[index]), index == best)
     if len(tiles) > MOST_BARS:
         top = layout.top + (len(shown) + 1) * _LINE - 4
         text = f"all {len(tiles)}, in their order from the left:"

@@ -126,3 +126,13 @@ def test_the_record_counts_with_the_title() -> None:
     save_array("tall.npy", np.zeros((32_760, 1, 2)))
     error = run_cli("pad", "tall.npy", "--padding=0", "--columns=1", "-o", "y.jpg", code=2).stderr
     assert "at most 65500 pixels" in error
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_scores_that_are_not_finite_are_never_the_strongest(value: float) -> None:
+    save_array("all.npy", np.full((1, 1, 4), value))
+    save_array("some.npy", np.array([value, 1.0, 2.0, -3.0]).reshape(1, 1, 4))
+    told = json.loads(run_cli("pool", "all.npy", "--size", 1, "-o", "all.png", "--json").stdout)
+    assert told["non_finite"] == 4 and "strongest" not in told
+    told = json.loads(run_cli("pool", "some.npy", "--size", 1, "-o", "some.png", "--json").stdout)
+    assert told["strongest"] == {"map": 2, "name": "2", "value": 2.0}

@@ -94,6 +94,7 @@ def test_what_is_shown_as_scores() -> None:
 
 def test_the_strongest_come_first_and_what_is_no_number_last() -> None:
     assert strongest(np.array([1.0, np.nan, 3.0, 3.0, -1.0]), 5) == [2, 3, 0, 4, 1]
+    assert strongest([np.inf, 1.0, -np.inf, 2.0], 4) == [3, 1, 0, 2]
 
 
 def test_lines_for_the_terminal() -> None:
