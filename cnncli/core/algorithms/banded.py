@@ -39,8 +39,8 @@ def work(W: FloatArray, task: ConvTask) -> Work | None:
     lowered = len(columns) * task.images * rows.out * cols.padded * task.groups
     additions = sum(len(term.plus) + len(term.minus) for term in columns)
     return Work(
-        passes=additions * task.places * task.groups,
-        copies=(task.multiplier > 1) * task.places * task.n_C + (cols.stride > 1) * lowered,
+        passes=additions * task.window_count * task.groups,
+        copies=(task.multiplier > 1) * task.window_count * task.n_C + (cols.stride > 1) * lowered,
         flops=lowered * 2 * rows.reach(block),
         calls=additions + len(columns),
     )

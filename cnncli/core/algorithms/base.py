@@ -64,7 +64,7 @@ class ConvTask:
         return self.n_C // self.groups
 
     @property
-    def places(self) -> int:
+    def window_count(self) -> int:
         """Windows in the whole batch."""
         return self.images * prod(self.window.out)
 

@@ -49,9 +49,9 @@ def work(W: FloatArray, task: ConvTask) -> Work | None:
     passes = sum(_passes(v, task) for _, v in pairs if not _multiplied(v, task))
     lowered = len(pairs) * task.images * rows.out * cols.padded * task.groups
     return Work(
-        passes=(passes + len(pairs) - len(factors)) * task.places * task.groups,
-        copies=(task.multiplier > 1) * task.places * task.n_C + (cols.stride > 1) * lowered,
-        flops=lowered * 2 * rows.reach(DOWN) + flops * task.places * task.groups,
+        passes=(passes + len(pairs) - len(factors)) * task.window_count * task.groups,
+        copies=(task.multiplier > 1) * task.window_count * task.n_C + (cols.stride > 1) * lowered,
+        flops=lowered * 2 * rows.reach(DOWN) + flops * task.window_count * task.groups,
         calls=passes + len(pairs),
     )
 

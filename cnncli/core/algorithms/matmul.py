@@ -26,9 +26,9 @@ def work(W: FloatArray, task: ConvTask) -> Work | None:
     taps = W.shape[0] * W.shape[1]
     inner = taps * W.shape[2]
     pointwise = _is_pointwise(task.window)
-    flops = task.groups * product_flops(task.places, inner, task.multiplier)
-    spread = (task.groups > 1) * task.places * task.n_C
-    gathered = 0 if pointwise else task.places * taps * task.n_C_prev
+    flops = task.groups * product_flops(task.window_count, inner, task.multiplier)
+    spread = (task.groups > 1) * task.window_count * task.n_C
+    gathered = 0 if pointwise else task.window_count * taps * task.n_C_prev
     return Work(copies=gathered + spread, flops=flops)
 
 

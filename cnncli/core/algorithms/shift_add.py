@@ -59,8 +59,8 @@ def work(W: FloatArray, task: ConvTask) -> Work | None:
     strided = task.window.cols.stride > 1
     input_cells = task.images * task.window.rows.padded * task.window.cols.padded
     return Work(
-        passes=calls * task.places * task.groups,
-        copies=(task.multiplier > 1) * task.places * task.n_C
+        passes=calls * task.window_count * task.groups,
+        copies=(task.multiplier > 1) * task.window_count * task.n_C
         + strided * input_cells * task.n_C_prev,
         calls=calls,
     )

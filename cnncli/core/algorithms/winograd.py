@@ -99,7 +99,7 @@ def work(W: FloatArray, task: ConvTask) -> Work | None:
     return Work(
         # The transformed filters are read from memory at least once.
         copies=tiles * PLACES * task.n_C_prev + PLACES * filters * 0.5,
-        passes=task.places * task.n_C,
+        passes=task.window_count * task.n_C,
         flops=PLACES * product_flops(tiles, task.n_C_prev, task.n_C)
         + product_flops(PLACES, PLACES, tiles * task.n_C_prev)
         + product_flops(tile * tile, PLACES, tiles * task.n_C),

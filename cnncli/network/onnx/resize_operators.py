@@ -68,16 +68,16 @@ def _resized(
     options: dict[str, Any],
     axes: Sequence[int] | None = None,
 ) -> BuiltLayer | Signal:
-    given = sizes if sizes is not None and sizes.size else scales
+    numbers = sizes if sizes is not None and sizes.size else scales
     named = range(4) if axes is None else axes
-    if given is None or given.size != len(named):
+    if numbers is None or numbers.size != len(named):
         raise UnsupportedNode("it must have a scale or a size for each axis")
-    values = zip(named, given.reshape(-1).tolist(), strict=True)
+    values = zip(named, numbers.reshape(-1).tolist(), strict=True)
     factors = {x.axes[axis]: value for axis, value in values if -4 <= axis < 4}
     if not {"h", "w"} <= set(factors):
         raise UnsupportedNode("it must resize rows and columns")
     same = (1.0, 1.0)
-    if given is sizes:
+    if numbers is sizes:
         if factors.get("c", x.channels) != x.channels:
             raise UnsupportedNode("it resizes channels")
         size = int(factors["h"]), int(factors["w"])
@@ -105,8 +105,9 @@ def split(node: NodeInputs) -> tuple[BuiltLayer, ...]:
         lengths = np.array(node.get("split", ()))
     parts = [int(length) for length in lengths.reshape(-1)]
     if not parts:
-        each = -(-x.channels // node.outputs)
-        parts = [each] * (x.channels // each) + ([x.channels % each] if x.channels % each else [])
+        length = -(-x.channels // node.outputs)
+        whole, rest = divmod(x.channels, length)
+        parts = [length] * whole + ([rest] if rest else [])
     if axis is None or sum(parts) != x.channels or len(parts) != node.outputs:
         raise UnsupportedNode("it does not split channels")
     ends = np.cumsum(parts).tolist()
@@ -161,10 +162,10 @@ def concat(node: NodeInputs) -> BuiltLayer | Signal:
 
 
 def _with_constants(node: NodeInputs, x: Signal, values: list[Signal | Array | None]) -> BuiltLayer:
-    place = next(index for index, value in enumerate(values) if value is x)
+    position = next(index for index, value in enumerate(values) if value is x)
     before, after = (
         [_channel_values(node, x, value) for value in part]
-        for part in (values[:place], values[place + 1 :])
+        for part in (values[:position], values[position + 1 :])
     )
     layer = layers.PadChannelsLayer(
         np.concatenate(before) if before else None, np.concatenate(after) if after else None
