@@ -11,11 +11,12 @@ import pytest
 from PIL import Image, ImageSequence
 
 from cnncli.core.conv import conv_forward
-from cnncli.explain.animation.draw import LEAST_TEXT, draw_frames, layout_frames
+from cnncli.explain.animation.captions import caption
+from cnncli.explain.animation.draw import LEAST_TEXT, TINTS, CellStyle, draw_frames, layout_frames
 from cnncli.explain.animation.encode import PALETTE, encode_animation, indexed
 from cnncli.explain.animation.frames import Animation, FrameOptions, plan_animation
 from cnncli.explain.explained_layer import ExplainedLayer, array_input
-from cnncli.explain.text.panels import ink_on
+from cnncli.explain.text.panels import ColourScale, NumberFormat, ink_on
 from cnncli.filters.files import load_filter
 from cnncli.filters.filter import from_array
 from cnncli.network.layers import ConvLayer, Layer, PadLayer, PoolLayer
@@ -259,6 +260,25 @@ def test_numbers_fit_their_cells_or_are_left_out(scale: float, cells: int) -> No
             assert (
                 max(label_font(plan.font).getlength(text) for text in texts) < plan.inputs[0].cell
             )
+
+
+def test_a_photographs_numbers_have_their_digits_and_all_products_are_written() -> None:
+    subject = subject_of(ConvLayer(load_filter("edge")), RNG.uniform(size=(1, 9, 9, 3)))
+    groups = (MapGroup("m", (0, 1, 2)),)
+    both = ExplainedLayer("c", subject.layer, subject.inputs, groups, np.dtype(float))
+    animation = plan_animation(both, (4, 4), FrameOptions())
+    plan = layout_frames(animation)
+    largest = max(abs(step.fast) for one in animation.explanations for step in one.steps)
+    assert 1 < largest < 10
+    assert [styles[2].form.decimals for styles in plan.styles] == [2, 2, 2]
+    written = " ".join(text for _, text in caption(animation, 0, 86))
+    assert "more products" not in written and written.count(" x ") == 27
+
+
+def test_numbers_on_pure_colours_are_black_only_on_light_ones() -> None:
+    style = CellStyle(ColourScale((0.0, 1.0), "gray"), NumberFormat(2, 4), TINTS["green"])
+    inks = [style.ink(style.fill(value)) for value in (0.3, 0.56, 0.73, 1.0)]
+    assert inks == [(255, 255, 255), (255, 255, 255), (0, 0, 0), (0, 0, 0)]
 
 
 def test_letters_stand_out_on_every_colour() -> None:

@@ -15,7 +15,7 @@ Lines = tuple[tuple[str, str], ...]
 """Labels and the texts behind them."""
 
 MOST_LINES = 3
-"""Of the products of one channel; of several channels one less."""
+"""Of the products of one channel."""
 
 LABEL_CHARS = 15
 
@@ -47,7 +47,7 @@ def _lines(animation: Animation, explanation: Explanation, width: int) -> Lines:
         block = channel.block_of(explanation)
         if block.weights is not None:
             label = "products" if is_one else channel_name(block.name, block.channel)
-            texts = _products(block, width, MOST_LINES if is_one else MOST_LINES - 1)
+            texts = _products(block, width)
             lines += [(label if k == 0 else "", text) for k, text in enumerate(texts)]
     for index in dict.fromkeys(channel.step for channel in animation.channels):
         step = explanation.steps[index]
@@ -61,7 +61,7 @@ def _lines(animation: Animation, explanation: Explanation, width: int) -> Lines:
     return tuple(lines)
 
 
-def _products(block: Block, width: int, most: int) -> list[str]:
+def _products(block: Block, width: int) -> list[str]:
     """Window times weights, written out as far as there is room; and what all add up to."""
     assert block.weights is not None
     terms = []
@@ -74,6 +74,6 @@ def _products(block: Block, width: int, most: int) -> list[str]:
         more = f" + {rest} more products" if rest else ""
         text = f"{' + '.join(terms[:count])}{more} = {number(block.sum)}"
         lines = textwrap.wrap(text, width)
-        if len(lines) <= most:
+        if len(lines) <= MOST_LINES:
             break
     return [line.replace("\xa0", " ") for line in lines]

@@ -24,6 +24,7 @@ from cnncli.explain.text.panels import (
     choose_colours,
     choose_format,
     ink_on,
+    luminance_of,
 )
 from cnncli.explain.text.phrases import channel_name, summary, title
 from cnncli.network.layers import FloatArray
@@ -51,6 +52,9 @@ LEAST_WIDTH, MOST_TITLE = 640, 1200
 MOST_PANEL, COMMON_CELL, LEAST_CELL = 900, 40, 9
 """Pixels: of a panel's cells together at most, of a cell where there is room, and of any cell."""
 
+LIGHT_TINT: Final = 0.26
+"""From this luminance on numbers on a pure colour are black."""
+
 TINTS: Final = {"red": (1, 0, 0), "green": (0, 1, 0), "blue": (0, 0, 1)}
 
 
@@ -76,6 +80,15 @@ class CellStyle:
         if self.tint is None:
             return red, green, blue
         return red * self.tint[0], green * self.tint[1], blue * self.tint[2]
+
+    def ink(self, ground: Colour) -> Colour:
+        """Return the colour of the number on a cell's colour.
+
+        On a pure colour of middling luminance white is easier to read than black.
+        """
+        if self.tint is None:
+            return ink_on(ground)
+        return (0, 0, 0) if luminance_of(ground) > LIGHT_TINT else (255, 255, 255)
 
 
 @dataclass(frozen=True)
@@ -211,11 +224,17 @@ def _styles(animation: Animation, row: int) -> tuple[CellStyle, CellStyle, CellS
     # As in sheets: if any map of the layer has negative values, zero has one colour in all.
     every = np.array([step.fast for one in animation.explanations for step in one.steps])
     signed = bool((every[np.isfinite(every)] < 0).any())
-    outputs = CellStyle(choose_colours(values, signed=signed), choose_format(values, 2))
+    outputs = CellStyle(choose_colours(values, signed=signed), _cell_format(values))
     if block.weights is not None:
         weights = np.asarray(block.weights, np.float64)
-        middle = CellStyle(choose_colours(weights, signed=True), choose_format(weights, 2))
+        middle = CellStyle(choose_colours(weights, signed=True), _cell_format(weights))
     return inputs, middle, outputs
+
+
+def _cell_format(values: FloatArray) -> NumberFormat:
+    """Two digits behind the point below 10, three digits in all above."""
+    finite = np.abs(values[np.isfinite(values)])
+    return choose_format(values, 3 if finite.size and finite.max() > 1 else 2)
 
 
 def _cell_size(styles: Sequence[tuple[CellStyle, ...]], count: int) -> tuple[int, int]:
@@ -363,7 +382,7 @@ def _draw_cell(
     draw.rectangle((left, top, right, bottom), fill=fill, outline=LINE)
     if is_padding:
         # Hatch two corners: the middle is left to the number.
-        pairs = zip(fill, ink_on(fill), strict=True)
+        pairs = zip(fill, style.ink(fill), strict=True)
         colour = tuple(round(0.5 * part + 0.5 * ink) for part, ink in pairs)
         for cut in range(4, (right - left) * 9 // 20, 4):
             draw.line([(left + cut, top + 1), (left + 1, top + cut)], fill=colour)
@@ -371,7 +390,7 @@ def _draw_cell(
     if font and not is_blank:
         centre = (left + right) / 2, (top + bottom) / 2
         text = style.form.write(value).strip()
-        draw.text(centre, text, fill=ink_on(fill), font=label_font(font), anchor="mm")
+        draw.text(centre, text, fill=style.ink(fill), font=label_font(font), anchor="mm")
 
 
 def _mark_window(draw: Draw, grid: CellGrid, downs: Sequence[int], acrosses: Sequence[int]) -> None:

@@ -173,11 +173,21 @@ def ink_on(ground: Colour) -> Colour:
     >>> ink_on((255, 255, 0)), ink_on((0, 0, 255))
     ((0, 0, 0), (255, 255, 255))
     """
-    shares = [part / 255 for part in ground]
-    linear = [s / 12.92 if s <= 0.04045 else ((s + 0.055) / 1.055) ** 2.4 for s in shares]
-    luminance = 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
     # Where (1 + 0.05) / (L + 0.05) = (L + 0.05) / 0.05.
-    return (0, 0, 0) if luminance > 0.179 else (255, 255, 255)
+    return (0, 0, 0) if luminance_of(ground) > 0.179 else (255, 255, 255)
+
+
+def luminance_of(colour: Colour) -> float:
+    """Return the relative luminance of WCAG 2: 0 for black, 1 for white.
+
+    Examples
+    --------
+    >>> round(luminance_of((255, 255, 255)), 6), luminance_of((0, 255, 0))
+    (1.0, 0.7152)
+    """
+    shares = [part / 255 for part in colour]
+    linear = [s / 12.92 if s <= 0.04045 else ((s + 0.055) / 1.055) ** 2.4 for s in shares]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
 
 
 def number_rows(
