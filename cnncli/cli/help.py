@@ -58,7 +58,8 @@ class HelpfulCommand(click.Command):
 
         def parse_once(args: list[str]) -> tuple[dict[str, Any], list[str], list[click.Parameter]]:
             values, rest, order = parse(args)
-            if sum(param.name == "output" for param in order) > 1:
+            several = sum(param.name == "output" for param in order) > 1
+            if several and not ctx.resilient_parsing:
                 raise click.UsageError("--output must be given once, got it several times.", ctx)
             return values, rest, order
 

@@ -79,9 +79,11 @@ def parse_unit(text: str, find: Callable[[str], str]) -> Unit:
     layer, colon, rest = text.rpartition(":")
     try:
         return Unit(find(text))
-    except OptionError:
+    except OptionError as error:
         if not colon:
-            raise
+            # A number alone is likely to be that of a map.
+            hint = f"--unit LAYER:{text}" if text.isdecimal() and len(text) < 10 else error.hint
+            raise type(error)(error.message, hint=hint, path=error.path) from None
     match = _PLACED.fullmatch(rest)
     if match is None or not layer:
         raise OptionError(f"--unit must be {_FORM}, got {text!r}")

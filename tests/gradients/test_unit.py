@@ -362,3 +362,9 @@ def test_units_of_layers_with_further_names() -> None:
     model = Model(Network.chain(PoolLayer()), aliases={"/pool/Pool:0": "pool1"})
     assert parse_unit("/pool/Pool:0", model.find) == Unit("pool1")
     assert parse_unit("/pool/Pool:0:2,0,1", model.find) == Unit("pool1", "2", (0, 1))
+
+
+def test_a_number_alone_is_answered_with_the_form_of_a_unit() -> None:
+    with pytest.raises(OptionError, match="no layer '3'") as caught:
+        parse_unit("3", Model(network()).find)
+    assert caught.value.hint == "--unit LAYER:3"
