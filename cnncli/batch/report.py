@@ -13,6 +13,9 @@ from cnncli.render.to_json import json_text, to_json
 NAMES_SHOWN = 3
 """Above this number of files a dry run names the first and the last."""
 
+IMAGES_NAMED = 5
+"""Images of a batch whose strongest maps the report names."""
+
 MUCH_CLIPPED = 0.02
 """Above this share of clipped values the report says which option shows them."""
 
@@ -227,13 +230,27 @@ def _line(written: WrittenFile) -> str:
     if written.non_finite == math.prod(written.shape):
         values = "no finite value"
     parts = [*names, written.form, values, _mapping(written)]
-    if written.strongest is not None:
-        index, name, value = written.strongest
-        named = f"{index}" if name == str(index) else f"{index} {quote(name)[1:-1]}"
-        parts.append(f"strongest {named} ({value:.4g})")
+    parts += _strongest(written)
     if written.pad_mode is not None:
         parts.append(f"pad mode {written.pad_mode}")
     return ", ".join(parts)
+
+
+def _strongest(written: WrittenFile) -> list[str]:
+    """Name the strongest map, or that of each image of a batch, of the first few."""
+    texts = []
+    for one in written.strongest[:IMAGES_NAMED]:
+        if one is None:
+            texts.append("no finite value")
+            continue
+        index, name, value = one
+        named = f"{index}" if name == str(index) else f"{index} {quote(name)[1:-1]}"
+        texts.append(f"strongest {named} ({value:.4g})")
+    if len(written.strongest) < 2:
+        return [] if written.strongest == (None,) else texts
+    more = len(written.strongest) - len(texts)
+    of_images = [f"image {image}: {text}" for image, text in enumerate(texts)]
+    return [*of_images, *([f"and {more} more images"] if more else [])]
 
 
 def _mapping(written: WrittenFile) -> str:
@@ -283,6 +300,10 @@ def _written_fields(written: WrittenFile) -> Any:
         "non_finite": written.non_finite,
         "pad_mode": written.pad_mode,
     }
-    if written.strongest is not None:
-        fields["strongest"] = dict(zip(("map", "name", "value"), written.strongest, strict=True))
+    best = [
+        None if one is None else dict(zip(("map", "name", "value"), one, strict=True))
+        for one in written.strongest
+    ]
+    if best and best != [None]:
+        fields["strongest"] = best if len(best) > 1 else best[0]
     return to_json(fields)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -45,7 +46,7 @@ def sheet_size(
     """
     head = _head(result, op)
     if shows_scores(result):
-        names = score_names(result.maps)
+        names = score_names(result.maps, result.shape[0])
         title = [f"{head}, {_WIDEST_RANGE}", "strongest"] if render.labels else []
         layout = plan_scores([names[index] for index in maps], title)
         return layout.width, layout.height
@@ -55,7 +56,7 @@ def sheet_size(
     if render.labels:
         line = head if result.keys else f"{head}, {_WIDEST_RANGE}"
         text = replace(text, title=line, names=shown)
-    sheet = plan_grid(*result.shape[1:3], len(maps), render.columns, text)
+    sheet = plan_grid(*result.shape[1:3], len(maps), _columns(result, maps, render), text)
     return sheet.width, sheet.height
 
 
@@ -82,12 +83,27 @@ def make_sheet(
     head = _head(result, op)
     title = head if result.keys else f"{head}, {_range_text(tiles)}"
     if shows_scores(result):
-        names = score_names(result.maps)
-        lines = [title, *_strongest_line(names, tiles)] if render.labels else []
+        names = score_names(result.maps, result.shape[0])
+        lines = [title, *_strongest_line(result, names, tiles)] if render.labels else []
         return score_sheet(tiles, [names[index] for index in maps], lines)
     legend = tiles if _has_legend(result, render) else ()
     keys = _keys(result, render)
-    return grid(tiles, render.columns, render.labels, title=title, legend=legend, keys=keys)
+    columns = _columns(result, maps, render)
+    return grid(tiles, columns, render.labels, title=title, legend=legend, keys=keys)
+
+
+def _columns(result: LayerResult, maps: Sequence[int], render: RenderOptions) -> int | None:
+    """Return the columns of a sheet: of a batch such that every image begins a row, or fills some.
+
+    Of these numbers the one that makes the sheet most nearly square; None for any.
+    """
+    batch, each = result.shape[0], len(result.groups)
+    if render.columns or batch < 2 or each < 2 or len(maps) < len(result.maps):
+        return render.columns
+    parts = [count for count in range(1, each + 1) if each % count == 0]
+    wholes = [each * images for images in range(2, math.isqrt(batch) + 2)]
+    side = math.sqrt(len(maps))
+    return min(parts + wholes, key=lambda count: max(count / side, side / count))
 
 
 def _has_legend(result: LayerResult, render: RenderOptions) -> bool:
@@ -116,10 +132,13 @@ def draw_for_terminal(
         return ""
     if shows_scores(result):
         values = [float("nan") if tile.non_finite else tile.vmin for tile in tiles]
-        lines = score_lines(score_names(result.maps), values, width, colour_allowed())
+        lines = score_lines(
+            score_names(result.maps, result.shape[0]), values, width, colour_allowed()
+        )
         return "".join(f"{line}\n" for line in lines)
+    columns = _columns(result, result.all_maps, render)
     # Letters of a sheet would be specks in the terminal.
-    return terminal_picture(grid(tiles, render.columns, labels=False).pixels, width)
+    return terminal_picture(grid(tiles, columns, labels=False).pixels, width)
 
 
 def _head(result: LayerResult, op: str) -> str:
@@ -127,7 +146,8 @@ def _head(result: LayerResult, op: str) -> str:
         return result.title
     n, *whole = result.shape
     shape = "x".join(map(str, whole if n == 1 else result.shape))
-    return f"{op if result.layer is None else result.layer} {shape}"
+    names = ", map@image" if n > 1 and not shows_scores(result) else ""
+    return f"{op if result.layer is None else result.layer} {shape}{names}"
 
 
 def _range_text(tiles: Sequence[Tile]) -> str:
@@ -138,8 +158,10 @@ def _range_text(tiles: Sequence[Tile]) -> str:
     return str(first)
 
 
-def _strongest_line(names: Sequence[str], tiles: Sequence[Tile]) -> list[str]:
-    """Name the strongest of all maps of a sheet; of a single one there is none to name."""
+def _strongest_line(result: LayerResult, names: Sequence[str], tiles: Sequence[Tile]) -> list[str]:
+    """Name the strongest of all maps of an image; of a single one there is none to name."""
+    if result.shape[0] > 1:
+        return []
     values = [float("nan") if tile.non_finite else tile.vmin for tile in tiles]
     best = winner(values)
     return [] if best is None else [f"strongest: {names[best]} ({number_text(values[best])})"]

@@ -432,12 +432,16 @@ class ResultWriter:
         order = [channel for group in self.result.groups for channel in group.channels]
         return self.maps.whole()[:, 0, 0, order].reshape(-1)
 
-    def _strongest(self, file: OutFile) -> tuple[int, str, float] | None:
-        """Return index, name and value of the strongest map of a file of several."""
-        if self._scores is None or len(file.maps) < 2:
-            return None
-        best = winner(self._scores)
-        return None if best is None else (best, self.result.maps[best], float(self._scores[best]))
+    def _strongest(self, file: OutFile) -> tuple[tuple[int, str, float] | None, ...]:
+        """Return index, name and value of each image's strongest map, in a file of several."""
+        groups = self.result.groups
+        if self._scores is None or len(file.maps) < 2 or len(groups) < 2:
+            return ()
+        images = self._scores.reshape(-1, len(groups))
+        best = [(winner(values), values) for values in images]
+        return tuple(
+            None if k is None else (k, groups[k].name, float(values[k])) for k, values in best
+        )
 
     def _answers(self) -> tuple[str, ...]:
         """Name the largest values of a layer of one unit a map, such as a classifier's."""

@@ -234,19 +234,28 @@ def number_text(value: float) -> str:
     return f"{value:.4g}" if math.isfinite(value) else "not finite"
 
 
-def score_names(names: Sequence[str]) -> list[str]:
+def score_names(names: Sequence[str], batch: int = 1) -> list[str]:
     """Return what stands beside scores: the map's index, and its name if it has one.
+
+    Parameters
+    ----------
+    names : sequence of str
+        Of the maps, image by image, as in `picture_names`.
+    batch : int
+        How many images they are of; from two on each name tells its image.
 
     Examples
     --------
-    >>> score_names(["cat", "1", "dog"])
-    ['0 cat', '1', '2 dog']
+    >>> score_names(["cat", "1", "dog"]), score_names(["6@0", "6@1"], batch=2)
+    (['0 cat', '1', '2 dog'], ['image 0: 6', 'image 1: 6'])
     """
-    short = short_names(names)
-    return [
-        name if name.partition("@")[0].isdecimal() else f"{index} {name}"
-        for index, name in enumerate(short)
-    ]
+    texts = []
+    for index, name in enumerate(short_names(names)):
+        image, own = divmod(index, max(len(names) // batch, 1))
+        plain = (name.rpartition("@")[0] or str(own)) if batch > 1 else name
+        text = plain if plain.isdecimal() else f"{own} {plain}"
+        texts.append(f"image {image}: {text}" if batch > 1 else text)
+    return texts
 
 
 def score_lines(

@@ -136,3 +136,38 @@ def test_scores_that_are_not_finite_are_never_the_strongest(value: float) -> Non
     assert told["non_finite"] == 4 and "strongest" not in told
     told = json.loads(run_cli("pool", "some.npy", "--size", 1, "-o", "some.png", "--json").stdout)
     assert told["strongest"] == {"map": 2, "name": "2", "value": 2.0}
+
+
+def test_scores_of_a_batch_are_told_image_by_image() -> None:
+    classifier(10)
+    images = RNG.uniform(0, 1, (7, 4, 5, 1))
+    save_array("batch.npy", images)
+    with np.load("w.npz") as archive:
+        scores = np.tensordot(images, archive["w"], 3)
+    best = scores.argmax(axis=1)
+    done = run_cli("run", "net.toml", "batch.npy", "-o", "y.png")
+    for image in range(5):
+        value = scores[image, best[image]]
+        assert f"image {image}: strongest {best[image]} ({value:.4g})" in done.stderr
+    assert "image 5:" not in done.stderr and "and 2 more images" in done.stderr
+    told = json.loads(run_cli("run", "net.toml", "batch.npy", "-o", "z.npy", "--json").stdout)
+    assert [one["map"] for one in told["strongest"]] == best.tolist()
+    assert [one["name"] for one in told["strongest"]] == [str(k) for k in best]
+    assert [one["value"] for one in told["strongest"]] == pytest.approx(scores.max(axis=1).tolist())
+    lines = run_cli("run", "net.toml", "batch.npy", "--show", "-q").stdout.splitlines()
+    image, index = np.unravel_index(scores.argmax(), scores.shape)
+    assert lines[0].strip().startswith(f"image {image}: {index} ")
+
+
+@pytest.mark.parametrize(
+    "images, maps, columns", [(10, 8, 8), (3, 2, 2), (9, 1, 3), (2, 7, 7), (16, 2, 6)]
+)
+def test_every_image_of_a_batch_begins_a_row_or_fills_some(
+    images: int, maps: int, columns: int
+) -> None:
+    groups = tuple(MapGroup(str(k), (k,)) for k in range(maps))
+    result = LayerResult("conv", (images, 64, 64, maps), groups)
+    tiles = make_tiles(RNG.standard_normal(result.shape), groups, RenderOptions(), False)
+    sheet = make_sheet(result, result.all_maps, tiles, RenderOptions(), "conv")
+    tops = [box.top for box in sheet.boxes]
+    assert tops.count(tops[0]) == columns
