@@ -74,7 +74,7 @@ def test_what_needs_too_much_is_refused(
         monkeypatch.setenv("CNNCLI_MAX_MEMORY", "10 MB")
     else:
         words += ("--max-memory", "10000000")
-    error = refused_untouched(*words)
+    error = refused_untouched(*words, "--max-pixels", 10**12)
     assert error.startswith("cnncli: error: 'x.png': ")
     assert re.search(r" needs about [\d.]+ [GM]B of memory, the limit is 10 MB", error), error
     assert "--max-memory" in error
@@ -85,6 +85,7 @@ def test_what_is_available_is_the_limit_without_one() -> None:
         resource.setrlimit(resource.RLIMIT_AS, (2**31, 2**31))
 
     words = ("pad", "x.png", "--padding", "65535", "--jobs", "2", "-o", "y.png")
+    words += ("--max-pixels", str(10**12))
     done = run_process(*words, preexec_fn=little_memory)
     error = error_lines(done, 1)
     assert re.search(r"'x.png': pad needs about 2\d\.\d GB of memory, [\d.]+ [GM]B is", error)
