@@ -148,7 +148,7 @@ def test_an_image_that_kills_its_workers_is_named(
     sources = photos(poison=faultlayer.WORKER_KILLED, **heights)
     found = errors_of(list(outcomes(job_of(), sources, ClusterRunner(cluster.address))))
     assert found.keys() == {"poison"}
-    assert "3 workers were lost over it" in found["poison"]
+    assert "3 workers were lost while computing it" in found["poison"]
     assert len(list(Path("out").iterdir())) == 6
 
 

@@ -126,7 +126,7 @@ def test_gradients_of_units_are_those_of_pytorch(text: str, dtype: Any) -> None:
     w = {k: torch.tensor(v.astype(dtype), requires_grad=True) for k, v in WEIGHTS.items()}
     output = theirs(x, w)[unit.layer][0]
     output = output if unit.map is None else output[int(unit.map)]
-    value = output.sum() if unit.place is None else output[unit.place]
+    value = output.sum() if unit.position is None else output[unit.position]
     value.backward()
 
     tolerance = TOLERANCES[dtype]
