@@ -64,7 +64,7 @@ WRONG = {
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", WRONG)
 def test_what_is_wrong_is_found(kind: str) -> None:
-    # The command's reading of an image does what it should not, once in fifty files.
+    # The command's reading of an image does what it should not, once in ten files.
     script = f"""
 import os, sys
 sys.path.insert(0, {str(REPOSITORY)!r})
@@ -73,7 +73,7 @@ from cnncli.io import images
 whole, calls = images._kind, []
 def kind(head, name):
     calls.append(name)
-    if len(calls) % 50 == 0:
+    if len(calls) % 10 == 0:
         {WRONG[kind]}
     return whole(head, name)
 images._kind = kind
