@@ -11,6 +11,7 @@ import click
 from click.core import ParameterSource
 
 from cnncli.cli.command import make
+from cnncli.cli.networks import is_network
 from cnncli.cli.options import ConvOptions, LayerOptions, PoolOptions, PrepareOptions
 
 if TYPE_CHECKING:
@@ -19,9 +20,6 @@ if TYPE_CHECKING:
     from cnncli.network.layers import ConvLayer, PoolLayer
 
 AnyLayer = TypeVar("AnyLayer", bound="ConvLayer | PoolLayer")
-
-NETWORKS: Final = (".toml", ".onnx")
-"""Endings of the files of networks."""
 
 
 def conv_layer(
@@ -84,8 +82,8 @@ def load_any_filter(text: str, layout: str) -> Filter:
     from cnncli.network.load import load_model
 
     path, _, name = text.rpartition(":")
-    named = Path(path).suffix.lower() in NETWORKS and Path(path).is_file()
-    if not named and Path(text).suffix.lower() in NETWORKS and Path(text).is_file():
+    named = is_network(path) and Path(path).is_file()
+    if not named and is_network(text) and Path(text).is_file():
         path, name, named = text, "", True
     if not named:
         return load_filter(text, layout=layout, stdin=True)
@@ -105,7 +103,7 @@ def load_any_filter(text: str, layout: str) -> Filter:
 
 def of_network(bank: Filter) -> bool:
     """Whether `load_any_filter` took it from a network, which knows the order of its axes."""
-    return any(file.suffix.lower() in NETWORKS for file in bank.files)
+    return any(is_network(file) for file in bank.files)
 
 
 def check_stdin(texts: Sequence[str], images: Sequence[str] | None) -> None:
@@ -195,7 +193,7 @@ def network_or_layer(
         If there are two networks, images or layers, none, or options of another kind of layer.
     """
     command = click.get_current_context()
-    networks = [path for path in paths if Path(path).suffix.lower() in NETWORKS]
+    networks = [path for path in paths if is_network(path)]
     pictures = tuple(path for path in paths if path not in networks)
     if len(networks) > 1 or len(pictures) > 1:
         raise click.UsageError(f"{command.info_name} takes one NETWORK at most, and one IMAGE.")

@@ -3,16 +3,32 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from cnncli.errors import FileProblem
+from cnncli.errors import FileProblem, OptionError, quote
 
 if TYPE_CHECKING:
     from cnncli.network.graph import Model
 
 
 RAW_NOTE: Final = "pixels go in as 0..1; if the model was trained on others: --scale, --mean, --std"
+
+
+NETWORKS: Final = (".toml", ".onnx")
+
+
+def is_network(text: str | Path) -> bool:
+    """Tell by its suffix whether an argument names a network.
+
+    Examples
+    --------
+    >>> is_network("nets/edges.TOML"), is_network("photo.png")
+    (True, False)
+    """
+    return Path(text).suffix.lower() in NETWORKS
 
 
 def load_network(
@@ -41,21 +57,26 @@ def load_network(
     from cnncli.network.load import load_model
 
     path = local_path(network, "NETWORK")
+    if picture is not None and is_network(picture) and not is_network(network):
+        raise OptionError(
+            f"NETWORK comes before IMAGE, got {quote(network)} first",
+            hint=f"{quote(picture)} {quote(network)}",
+        )
     load = partial(load_model, path, part=part, part_option=part_option)
     try:
         model = load(prepare=prepare)
-        if SIZE_UNKNOWN not in model.stopper:
-            return model
+        needs_size = SIZE_UNKNOWN in model.stopper and _is_file(picture)
     except FileProblem as error:
-        if SIZE_UNKNOWN not in error.message or not _is_file(picture):
+        needs_size = SIZE_UNKNOWN in error.message and _is_file(picture)
+        if not needs_size:
             raise
-    if not _is_file(picture):
-        return model
-    height, width, _ = read_shape(local_path(str(picture), "IMAGE"), ReadOptions())
-    return load(prepare={**prepare, "size": (height, width)})
+    if needs_size:
+        height, width, _ = read_shape(local_path(str(picture), "IMAGE"), ReadOptions())
+        model = load(prepare={**prepare, "size": (height, width)})
+    return replace(model, notes=(*model.notes, *_preparation_notes(model, prepare)))
 
 
-def preparation_notes(model: Model, prepare: dict[str, Any]) -> tuple[str, ...]:
+def _preparation_notes(model: Model, prepare: dict[str, Any]) -> tuple[str, ...]:
     """Return what may be wrong with the pixels that a network gets: no scale, or another's mean."""
     if not {"scale", "mean", "std"} & set(prepare):
         return (RAW_NOTE,) if _takes_raw_pixels(model) else ()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import click
@@ -63,13 +63,12 @@ def run(
     labelled sheet; a folder, or a template with {layer}, gets a sheet for every layer, and {map}
     a file for every map. An .npz file gets all layers' values.
     """
-    from cnncli.cli.networks import load_network, preparation_notes
+    from cnncli.cli.networks import load_network
 
     prepare, picture = inputs.prepare(), next(iter(batch.images), None)
     part = options.until is not None or bool(options.layers)
     with show_steps(results.quiet):
         model = load_network(options.network, prepare, picture, part).until(options.until)
-        model = replace(model, notes=(*model.notes, *preparation_notes(model, prepare)))
     layers = _layers_written(model.network, [model.find(name) for name in options.layers])
     several = len(set(options.layers)) > 1
     return run_batch(model, images, batch, results, layers=layers, several=several)

@@ -42,6 +42,17 @@ NORMALIZE: Final = "normalize"
 """Name of the layer that scales the input as a network's file says."""
 
 
+def describe_layer(name: str) -> str:
+    """Return how messages call a layer: the first one may stand for what users know by options.
+
+    Examples
+    --------
+    >>> describe_layer("conv1"), describe_layer(NORMALIZE)
+    ('layer conv1', 'scale, mean and std of the input')
+    """
+    return "scale, mean and std of the input" if name == NORMALIZE else f"layer {name}"
+
+
 @dataclass(frozen=True)
 class Node:
     """A layer in its place.
@@ -189,7 +200,7 @@ class Network:
             except CnnCliError as error:
                 if len(self.nodes) == 1:
                     raise
-                text = f"layer {node.name}: {error.message}"
+                text = f"{describe_layer(node.name)}: {error.message}"
                 raise type(error)(text, hint=error.hint, path=error.path) from error
             shapes[node.name] = out
         return shapes

@@ -26,6 +26,7 @@ from cnncli.network.graph import (
     Network,
     Node,
     default_name,
+    describe_layer,
 )
 from cnncli.network.layers import (
     ConcatLayer,
@@ -110,7 +111,7 @@ def check_chain(model: Model) -> None:
             return
         misfits.append(misfit)
     index, name, error = max(misfits, key=lambda misfit: misfit[0])
-    with error_context(f"layer {name}"):
+    with error_context(describe_layer(name)):
         raise error
 
 

@@ -142,6 +142,20 @@ def test_a_mean_of_other_pixels_is_pointed_out() -> None:
     run = ["run", "net.toml", "photo.png", "-o", "y.npy", "--overwrite", "--mean", "120"]
     assert "--mean is 120, but pixels are 0..1" in run_cli(*run).stderr
     assert "but pixels are" not in run_cli(*run, "--scale", "255").stderr
+    grad = ["grad", "net.toml", "photo.png", "--unit", "sum", "-o", "g.npy", "--mean", "120"]
+    assert "--mean is 120, but pixels are 0..1" in run_cli(*grad).stderr
+
+
+def test_numbers_for_other_channels_are_told_by_their_options() -> None:
+    Path("net.toml").write_text("[input]\ngray = true\n" + GREY)
+    error = refused_untouched("run", "net.toml", "photo.png", "--mean", "0.1,0.2")
+    assert "scale, mean and std of the input: factor must hold 1 value, got shape (2,)" in error
+
+
+def test_arguments_in_the_other_order() -> None:
+    error = refused_untouched("run", "photo.png", "net.toml", code=2)
+    assert "NETWORK comes before IMAGE, got 'photo.png' first" in error
+    assert error.endswith("hint: 'net.toml' 'photo.png'\n")
 
 
 def test_grad_and_explain_take_them_too() -> None:
