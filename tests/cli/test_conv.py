@@ -491,19 +491,3 @@ def test_a_bias_that_fits_the_other_layout_of_the_filter_names_it() -> None:
     error = refused_untouched("conv", "x.npy", "-f", "w.npy", "--bias", "b.npy", code=2)
     assert "w read as hwio, window 8x1, 3 maps" in error
     assert error.endswith("hint: --filter-layout oihw\n")
-
-
-def test_a_layer_of_a_network_is_no_filter_and_says_what_shows_it() -> None:
-    Path("net.toml").write_text('[[layers]]\ntype = "pool"\n')
-    save_array("x.npy", VALUES)
-    error = refused_untouched("conv", "x.npy", "-f", "net.toml:conv1", code=2)
-    assert "a layer of a network, where a filter is needed" in error
-    assert "'cnncli run net.toml IMAGE --layer NAME'" in error
-
-
-def test_a_padding_beyond_the_limit_of_pixels_is_refused_before_any_work() -> None:
-    save_array("x.npy", VALUES)
-    words = ("conv", "x.npy", "-f", "edge", "--padding", 60000, "-o", "y.png")
-    error = refused_untouched(*words, code=2)
-    assert "a result may have 89478485 pixels, got 120007x120009 = 14401920063" in error
-    assert error.endswith("hint: less padding, or --max-pixels 14401920063\n")

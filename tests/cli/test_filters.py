@@ -283,3 +283,11 @@ def test_reports_escape_names(name: str) -> None:
         told = run_cli("filters", *command, "-o", name, "--overwrite").stderr
         assert told.endswith("\n") and told[:-1].isprintable()
         assert Path(name).exists()
+
+
+def test_a_layer_of_a_network_is_no_filter_and_says_what_shows_it() -> None:
+    Path("net.toml").write_text('[[layers]]\ntype = "pool"\n')
+    save_array("x.npy", np.ones((4, 5, 1)))
+    error = refused_untouched("conv", "x.npy", "-f", "net.toml:conv1", code=2)
+    assert "a layer of a network, where a filter is needed" in error
+    assert "'cnncli run net.toml IMAGE --layer NAME'" in error

@@ -230,3 +230,10 @@ def run_cli_any(*words: str) -> int:
     errors = [line for line in result.stderr.splitlines() if line.startswith("cnncli: error: ")]
     assert len(errors) == (result.exit_code != 0), result.stderr
     return result.exit_code
+
+
+def test_a_padding_beyond_the_limit_of_pixels_is_refused_before_any_work() -> None:
+    words = ("conv", "x.npy", "-f", "edge", "--padding", 60000, "-o", "y.png")
+    error = refused_untouched(*words, code=2)
+    assert "a result may have 89478485 pixels, got 120398x120498 = 14507718204" in error
+    assert error.endswith("hint: less padding, or --max-pixels 14507718204\n")
