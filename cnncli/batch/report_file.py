@@ -20,7 +20,7 @@ from cnncli.io import atomic
 from cnncli.pipeline.job import Outcome, Task
 from cnncli.pipeline.output_checks import OutputPlan, check_file
 from cnncli.pipeline.output_names import Source
-from cnncli.render.metadata import printable
+from cnncli.render.result_record import printable
 from cnncli.render.to_json import json_text
 
 COLUMNS: Final = (

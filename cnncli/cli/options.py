@@ -61,7 +61,7 @@ def read_options(options: object, **values: Any) -> ReadOptions:
     from cnncli.io.images import ReadOptions
 
     if getattr(options, "as_values", False):
-        from cnncli.render.metadata import restore_values
+        from cnncli.render.result_record import restore_values
 
         values["restore"] = restore_values
     return make(ReadOptions, options, **values)

@@ -26,8 +26,8 @@ from cnncli.compare.peers import run_peer
 from cnncli.errors import CnnCliError, quote
 from cnncli.io.images import Picture, ReadOptions, read_image
 from cnncli.network.conventions import CONVENTIONS, Convention, OneLayer, by_convention
-from cnncli.render.levels import measure
-from cnncli.render.metadata import restore_values
+from cnncli.render.finite_values import measure
+from cnncli.render.result_record import restore_values
 
 
 @dataclass(frozen=True)

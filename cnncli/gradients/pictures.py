@@ -13,8 +13,9 @@ from cnncli.gradients.unit import Gradient, strongest, winner_counts
 from cnncli.network.graph import SOURCE, Network, input_groups
 from cnncli.network.layers import FloatArray, Shape
 from cnncli.pipeline.output_names import LayerResult
+from cnncli.render.finite_values import measure
+from cnncli.render.grey_levels import Mapping, choose_range
 from cnncli.render.legend import ColourKey, legend_numbers
-from cnncli.render.levels import Mapping, choose_range, measure
 from cnncli.render.options import MapGroup, RenderOptions, channel_names
 
 Range = str | tuple[float, float]

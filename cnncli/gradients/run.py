@@ -39,8 +39,8 @@ from cnncli.network.graph import Network, input_groups
 from cnncli.network.layers import FloatArray
 from cnncli.network.passes import backward_bytes
 from cnncli.pipeline.files import LocalFiles
+from cnncli.pipeline.input_notes import notes_of
 from cnncli.pipeline.job import Job, Outcome, Task, WrittenFile
-from cnncli.pipeline.notes import notes_of
 from cnncli.pipeline.output_checks import plan_targets
 from cnncli.pipeline.output_names import OutFile, Source, Target
 from cnncli.pipeline.process import named_error
@@ -50,7 +50,7 @@ from cnncli.pipeline.write import (
     write_results,
     written_values,
 )
-from cnncli.render.levels import measure
+from cnncli.render.finite_values import measure
 from cnncli.render.result_rows import ArrayRows
 from cnncli.system.memory import check_memory
 

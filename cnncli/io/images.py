@@ -14,7 +14,7 @@ from PIL import ImageColor
 
 from cnncli.errors import FileProblem, OptionError, ShapeError, quote
 from cnncli.io.npy import fault_text, is_npy, is_zip, open_regular, read_npy, read_npy_header
-from cnncli.io.origin import Origin
+from cnncli.io.photo_metadata import PhotoMetadata
 from cnncli.io.pillow_reader import (
     carried_record,
     check_decoded,
@@ -78,7 +78,7 @@ class Picture:
         What was lost or chosen while reading.
     name : str
         The file name, or ``standard input``.
-    origin : Origin
+    photo_metadata : PhotoMetadata
         What the file holds beside the colours.
     """
 
@@ -88,7 +88,7 @@ class Picture:
     batched: bool
     notes: tuple[str, ...]
     name: str
-    origin: Origin = Origin()
+    photo_metadata: PhotoMetadata = PhotoMetadata()
 
     @property
     def shape(self) -> tuple[int, int, int, int]:
@@ -370,8 +370,8 @@ def _read_picture(stream: BinaryIO, kind: str, options: ReadOptions, name: str) 
         if options.alpha == "flatten" or is_opaque(samples.alpha):
             samples = flattened(samples, background, options.background)
         colour = np.ascontiguousarray(samples.colour)[np.newaxis]
-        origin = replace(samples.origin, alpha=samples.alpha)
-        picture = Picture(colour, samples.scale, True, False, samples.notes, name, origin)
+        photo_metadata = replace(samples.photo_metadata, alpha=samples.alpha)
+        picture = Picture(colour, samples.scale, True, False, samples.notes, name, photo_metadata)
     return _prepared(picture, options)
 
 
@@ -408,13 +408,15 @@ def _prepared(picture: Picture, options: ReadOptions) -> Picture:
     if options.size is not None:
         height, width = options.size
         check_pixels(len(picture.pixels) * height * width, options.max_pixels, picture.name)
-        origin = picture.origin
-        if origin.alpha is not None:
-            batch = origin.alpha[np.newaxis, :, :, np.newaxis]
+        photo = picture.photo_metadata
+        if photo.alpha is not None:
+            batch = photo.alpha[np.newaxis, :, :, np.newaxis]
             alpha = resize(batch, options.size, options.fit)
-            origin = replace(origin, alpha=np.rint(alpha[0, :, :, 0]).astype(origin.alpha.dtype))
+            photo = replace(photo, alpha=np.rint(alpha[0, :, :, 0]).astype(photo.alpha.dtype))
         picture = replace(
-            picture, pixels=resize(picture.pixels, options.size, options.fit), origin=origin
+            picture,
+            pixels=resize(picture.pixels, options.size, options.fit),
+            photo_metadata=photo,
         )
     picture = _luminance(picture) if options.gray else picture
     picture = _with_channels(picture, options.channels) if picture.is_picture else picture

@@ -20,7 +20,7 @@ from PIL import Image, UnidentifiedImageError, features
 from cnncli.errors import CnnCliError, FileProblem, OptionError
 from cnncli.io.deep_samples import bits_of_file, has_deep_colour, raw_mode, read_deep_colour
 from cnncli.io.npy import fault_text
-from cnncli.io.origin import read_origin
+from cnncli.io.photo_metadata import read_photo_metadata
 from cnncli.io.read_options import ReadOptions
 from cnncli.io.resize import draft, resize_notes
 from cnncli.io.samples import INTEGERS_NOTE, Samples, turn_upright, unlike_colour
@@ -258,8 +258,8 @@ def _decode(stream: BinaryIO, kind: str, options: ReadOptions, name: str) -> Sam
             notes = resize_notes(deep.colour.shape[:2], options.size, options.fit) + deep.notes
             notes += _frame_notes(image) if options.frame is None else ()
             record = {} if options.restore is None else _record(image)
-            origin = read_origin(image, 16 if deep.colour.dtype == np.uint16 else 8)
-            return replace(deep, notes=notes, record=record, origin=origin)
+            photo_metadata = read_photo_metadata(image, 16 if deep.colour.dtype == np.uint16 else 8)
+            return replace(deep, notes=notes, record=record, photo_metadata=photo_metadata)
         layout, notes = raw_mode(image), _depth_notes(image, stream)
         stored = image.size
         if options.size is not None and options.restore is None:
@@ -272,7 +272,7 @@ def _decode(stream: BinaryIO, kind: str, options: ReadOptions, name: str) -> Sam
         notes += resize_notes((height, width), options.size, options.fit)
         samples = _samples(image, layout, name)
         bits = 16 if samples.colour.dtype == np.uint16 else 8
-        samples = replace(samples, origin=read_origin(image, bits))
+        samples = replace(samples, photo_metadata=read_photo_metadata(image, bits))
         if options.restore is not None:
             return _with_record(samples, image, options, name)
         if options.frame is None:

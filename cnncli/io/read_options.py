@@ -31,8 +31,8 @@ class ReadOptions:
         Which frame of a multi-frame file, the first being 0. None is the first, with a note.
     restore : callable, optional
         ``restore(pixels, record, name)`` turns a picture that cnncli made back into the numbers it
-        shows, by the record it carries: `cnncli.render.metadata.restore_values`. None: the pixels
-        are the values.
+        shows, by the record it carries: `cnncli.render.result_record.restore_values`. None: the
+        pixels are the values.
     max_pixels : int
         The most pixels of a picture, checked before it is decoded.
     max_input_bytes : int

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from cnncli.io.origin import Origin
+from cnncli.io.photo_metadata import PhotoMetadata
 
 _ROWS: Final = 256
 INTEGERS_NOTE: Final = "whole numbers kept as they are, not scaled to 0..1"
@@ -22,7 +22,7 @@ class Samples:
     notes: tuple[str, ...] = ()
     alpha: np.ndarray | None = None
     record: dict[str, Any] | None = None
-    origin: Origin = Origin()
+    photo_metadata: PhotoMetadata = PhotoMetadata()
 
 
 def unlike_colour(array: np.ndarray, colour: object) -> np.ndarray:

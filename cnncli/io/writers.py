@@ -15,7 +15,7 @@ from PIL import Image
 
 from cnncli.errors import FileProblem
 from cnncli.io.formats import Format, check_format, find_format
-from cnncli.io.origin import Origin
+from cnncli.io.photo_metadata import PhotoMetadata
 from cnncli.io.png_writer import PngFile, strip_rows
 from cnncli.system.threads import run_all
 
@@ -48,7 +48,7 @@ def encode(
     metadata: Record[str, Any] | None = None,
     compress: str = "fast",
     jobs: int | None = None,
-    origin: Origin | None = None,
+    photo_metadata: PhotoMetadata | None = None,
 ) -> bytes:
     """Encode a picture.
 
@@ -66,7 +66,7 @@ def encode(
         ``fast`` or ``small``. All but JPEG are lossless (GIF with up to 256 colours).
     jobs : int, optional
         Threads, for PNG; default: one for each core. The bytes do not depend on it.
-    origin : Origin, optional
+    photo_metadata : PhotoMetadata, optional
         Whose ICC profile and EXIF go into files that can hold them.
 
     Returns
@@ -92,8 +92,8 @@ def encode(
     height, width = pixels.shape[:2]
     colour = pixels.shape[2:] in ((3,), (4,))
     check_format(chosen, width, height, colour=colour, depth=depth)
-    origin = origin or Origin()
-    carried = Carried(origin.profile_for(colour), origin.exif)
+    photo_metadata = photo_metadata or PhotoMetadata()
+    carried = Carried(photo_metadata.profile_for(colour), photo_metadata.exif)
     if chosen.pillow == "PNG":
         carried = replace(carried, text=None if metadata is None else to_text(metadata))
         return _encode_png(pixels, depth, carried, compress, jobs)

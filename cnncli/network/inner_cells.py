@@ -51,7 +51,7 @@ def inner_cells(network: Network, shape: Shape) -> Box:
     out = shapes[network.nodes[-1].name]
     enough = LEAST_SHARE * out[1] * out[2]
     for box in (known[network.nodes[-1].name], own):
-        if _area(box) >= enough:
+        if box_area(box) >= enough:
             return box
     return _whole(out)
 
@@ -77,6 +77,13 @@ def _whole(shape: Shape) -> Box:
     return slice(0, shape[1]), slice(0, shape[2])
 
 
-def _area(box: Box) -> int:
+def box_area(box: Box) -> int:
+    """Return how many cells a box has.
+
+    Examples
+    --------
+    >>> box_area((slice(2, 5), slice(0, 4)))
+    12
+    """
     down, across = (max(0, int(side.stop - side.start)) for side in box)
     return down * across

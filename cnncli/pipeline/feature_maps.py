@@ -18,7 +18,8 @@ from cnncli.network.inner_cells import inner_cells
 from cnncli.network.layers import ConvLayer, Shape, StripStage
 from cnncli.network.layers.base import rows_at_once
 from cnncli.network.passes import forward_layers, peak_bytes
-from cnncli.render.levels import LEVELS, measure
+from cnncli.render.finite_values import measure
+from cnncli.render.grey_levels import LEVELS
 from cnncli.render.result_rows import Box, Values
 from cnncli.system.progress import set_step
 from cnncli.system.threads import run_all

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from cnncli.errors import OptionError, quote
 from cnncli.io.atomic import is_folder_name, is_special
 from cnncli.io.formats import FORMATS, NPY, NPZ, Format, find_format
-from cnncli.io.origin import Origin
+from cnncli.io.photo_metadata import PhotoMetadata
 from cnncli.io.safe_names import distinct, safe_folder, safe_name
 from cnncli.io.urls import Location, Url, is_url, join, parse_url
 from cnncli.pipeline.templates import Template
@@ -111,7 +111,7 @@ class LayerResult:
         Whether its range ``auto`` is 0..1.
     batched : bool
         Whether the batch axis stays in files of values.
-    origin : Origin
+    photo_metadata : PhotoMetadata
         What the image's file holds beside its colours.
     has_white_note : bool
         Whether a note tells that a number was meant for pixels of 8 bits.
@@ -140,7 +140,7 @@ class LayerResult:
     layer: str | None = None
     clips: bool = False
     batched: bool = False
-    origin: Origin = Origin()
+    photo_metadata: PhotoMetadata = PhotoMetadata()
     has_white_note: bool = False
     is_noted: bool = False
     pad_mode: str | None = None

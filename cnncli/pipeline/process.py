@@ -13,9 +13,9 @@ from cnncli.io.images import background_colour
 from cnncli.io.npy import fault_text
 from cnncli.pipeline.feature_maps import layer_maps
 from cnncli.pipeline.files import FileAccess
+from cnncli.pipeline.input_notes import notes_of
 from cnncli.pipeline.job import Job, Outcome, Task
 from cnncli.pipeline.memory_estimate import check_memory_for
-from cnncli.pipeline.notes import notes_of
 from cnncli.pipeline.output_checks import OutputPlan, plan_targets
 from cnncli.pipeline.output_names import LayerResult, OutFile, Source, Target
 from cnncli.pipeline.write import (
@@ -121,7 +121,7 @@ def process(job: Job, task: Task, access: FileAccess) -> Outcome:
     if not files:
         return Outcome(task.source, skipped=True)
     results = [with_facts(job, picture, result) for result in with_files(expected, files)]
-    if picture.origin.alpha is not None:
+    if picture.photo_metadata.alpha is not None:
         check_alpha(job, results)
     check_memory_for(job, picture, results)
     notes = notes_of(job, picture)

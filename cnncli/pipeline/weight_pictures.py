@@ -17,8 +17,8 @@ from cnncli.pipeline.one_output import one_output_file
 from cnncli.pipeline.output_checks import OutputOptions, check_target
 from cnncli.pipeline.output_names import Source
 from cnncli.render.grid import Sheet, grid
-from cnncli.render.metadata import picture_record
 from cnncli.render.options import MapGroup, RenderOptions
+from cnncli.render.result_record import picture_record
 from cnncli.render.tiles import Tile, make_tiles
 
 MOST_KERNELS: Final = 256

@@ -31,16 +31,17 @@ from cnncli.network.graph import input_groups
 from cnncli.network.layers.base import border_of
 from cnncli.pipeline.feature_maps import clips_by_default
 from cnncli.pipeline.files import FileAccess
+from cnncli.pipeline.input_notes import white_notes
 from cnncli.pipeline.job import WARNING, Job, WrittenFile
-from cnncli.pipeline.notes import white_notes
 from cnncli.pipeline.output_checks import check_target
 from cnncli.pipeline.output_names import LayerResult, OutFile, Target, is_device
 from cnncli.pipeline.sheets import draw_for_terminal, make_sheet, sheet_size, shows_scores
+from cnncli.render.finite_values import ValueRange, measure
+from cnncli.render.grey_levels import are_levels
 from cnncli.render.grid import Sheet, grid
-from cnncli.render.levels import ValueRange, are_levels, measure
-from cnncli.render.metadata import describe_values, picture_record
+from cnncli.render.result_record import describe_values, picture_record
 from cnncli.render.result_rows import ResultRows, Shape, Values
-from cnncli.render.rounding import are_rounding, rounding_notes
+from cnncli.render.rounding_noise import are_rounding, rounding_notes
 from cnncli.render.scores import strongest, winner
 from cnncli.render.tiles import Tile, make_tiles, plan_tiles, render_notes
 
@@ -84,7 +85,7 @@ def with_facts(job: Job, picture: Picture, result: LayerResult) -> LayerResult:
         result,
         clips=clips_by_default(network, picture),
         batched=picture.batched,
-        origin=picture.origin,
+        photo_metadata=picture.photo_metadata,
         has_white_note=bool(white_notes(job, picture)),
         pad_mode=border_of(node.layer, source),
         is_noted=bool(network.notes(picture.shape)),
@@ -99,7 +100,8 @@ def at_depth_of(job: Job, target: Target, picture: Picture) -> Job:
     formats = {file.format.name for file in target.unknown_files()}
     names = target.pattern.chosen_layers or job.network.names[-1:]
     plain = job.render.range in ("auto", "clip") and job.render.colormap == "gray"
-    deep = job.own_depth and picture.origin.bits == 16 and formats <= {"png", "tif"} and plain
+    is_deep = picture.photo_metadata.bits == 16
+    deep = job.own_depth and is_deep and formats <= {"png", "tif"} and plain
     if not deep or not all(clips_by_default(job.network.until(name), picture) for name in names):
         return job
     return replace(
@@ -110,7 +112,7 @@ def at_depth_of(job: Job, target: Target, picture: Picture) -> Job:
 def check_alpha(job: Job, results: Sequence[LayerResult]) -> None:
     """Refuse to keep transparency where a file cannot hold it, or a picture has another size."""
     for result in results:
-        alpha = result.origin.alpha
+        alpha = result.photo_metadata.alpha
         for file in result.files:
             fits = alpha is not None and result.shape[1:3] == alpha.shape
             single = len(result.maps) == 1 and not (job.render.legend or shows_scores(result))
@@ -275,10 +277,10 @@ class ResultWriter:
         (tile,) = plan_tiles(self.maps, self.result.groups, render, self.result.clips)
         text = to_text(picture_record([tile], self.job.command, __version__))
         bits, small = int(tile.depth), render.compress == "small"
-        origin, alpha = self.result.origin, self.result.origin.alpha
+        photo_metadata, alpha = self.result.photo_metadata, self.result.photo_metadata.alpha
         shape = tile.shape if alpha is None else (*tile.shape[:2], 4 if is_colour else 2)
-        profile = origin.profile_for(is_colour)
-        png = PngFile(stream.write, shape, bits, text, small, profile, origin.exif)
+        profile = photo_metadata.profile_for(is_colour)
+        png = PngFile(stream.write, shape, bits, text, small, profile, photo_metadata.exif)
         paint, row, dtype = tile.painter, tile.shape[1:], tile.pixels.dtype
 
         def write_strip(_: int, rows: slice, values: Values) -> ValueRange:
@@ -324,13 +326,13 @@ class ResultWriter:
         sheet = make_sheet(self.result, file.maps, tiles, job.render, job.op)
         is_single = len(tiles) == 1 and sheet.pixels.shape == tiles[0].shape
         data = encode(
-            with_alpha(sheet.pixels, self.result.origin.alpha),
+            with_alpha(sheet.pixels, self.result.photo_metadata.alpha),
             file.format,
             depth=job.output.depth,
             metadata=picture_record(tiles, job.command, __version__, sheet),
             compress=job.render.compress,
             jobs=job.jobs,
-            origin=self.result.origin if is_single else None,
+            photo_metadata=self.result.photo_metadata if is_single else None,
         )
         with self.access.open(file) as stream:
             stream.write(data)

@@ -21,8 +21,8 @@ from cnncli.pipeline.output_checks import OutputOptions, check_target
 from cnncli.pipeline.output_names import Source
 from cnncli.plan.draw import draw_receptive_field
 from cnncli.plan.trace import Reach, beyond_text, pixels_text, trace
-from cnncli.render.metadata import printable
 from cnncli.render.options import RenderOptions
+from cnncli.render.result_record import printable
 from cnncli.render.tiles import make_tiles
 from cnncli.render.to_json import to_json
 

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
+from cnncli.render.grey_levels import Mapping
 from cnncli.render.legend import ColourKey, Legend, draw_key, draw_legend
-from cnncli.render.levels import Mapping
 from cnncli.render.text import (
     BACKGROUND,
     LINE_HEIGHT,

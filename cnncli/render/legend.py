@@ -8,7 +8,7 @@ from typing import Literal
 import numpy as np
 
 from cnncli.render import colormaps
-from cnncli.render.levels import Mapping
+from cnncli.render.grey_levels import Mapping
 from cnncli.render.text import LINE_HEIGHT, label_font, write_lines
 
 Legend = Literal["", "each", "one"]

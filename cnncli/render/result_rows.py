@@ -8,7 +8,7 @@ from typing import Any, Final, Protocol, TypeVar
 
 import numpy as np
 
-from cnncli.render.levels import ValueRange
+from cnncli.render.finite_values import ValueRange
 from cnncli.render.options import MapGroup
 
 Shape = tuple[int, int, int, int]
@@ -142,7 +142,7 @@ def map_pictures(
 
     Examples
     --------
-    >>> from cnncli.render.levels import measure
+    >>> from cnncli.render.finite_values import measure
     >>> rows = ArrayRows(np.ones((1, 2, 3, 1)))
     >>> map_pictures(rows, [MapGroup("", (0,))], lambda index, strip, values: measure(values))
     [ValueRange(lo=1.0, hi=1.0, non_finite=0, clipped=0)]

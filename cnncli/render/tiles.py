@@ -9,15 +9,10 @@ from functools import partial
 import numpy as np
 
 from cnncli.render import colormaps
-from cnncli.render.levels import (
-    Mapping,
-    ValueRange,
-    are_levels,
-    level_dtype,
-    paint_levels,
-)
+from cnncli.render.finite_values import ValueRange
+from cnncli.render.grey_levels import Mapping, are_levels, level_dtype, paint_levels
+from cnncli.render.layer_ranges import layer_ranges
 from cnncli.render.options import MapGroup, RenderOptions, picture_names
-from cnncli.render.ranges import layer_ranges
 from cnncli.render.result_rows import ArrayRows, ResultRows, map_pictures
 
 

@@ -15,7 +15,7 @@ from cnncli.filters.files import load_filter
 from cnncli.gradients.pictures import mark_winners, overlay
 from cnncli.network.layers import ScaleLayer
 from cnncli.render import colormaps
-from cnncli.render.levels import Mapping
+from cnncli.render.grey_levels import Mapping
 from tests.support.shell import (
     pixels,
     refused_untouched,

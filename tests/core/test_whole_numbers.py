@@ -13,7 +13,8 @@ from cnncli.io.images import Picture
 from cnncli.network.graph import Network
 from cnncli.network.layers import ConvLayer, PoolLayer
 from cnncli.pipeline.feature_maps import FeatureMaps
-from cnncli.render.levels import Mapping, ValueRange, paint_levels
+from cnncli.render.finite_values import ValueRange
+from cnncli.render.grey_levels import Mapping, paint_levels
 from cnncli.render.options import MapGroup, RenderOptions
 from cnncli.render.tiles import make_tiles
 from tests.support.judges import loop_conv_forward

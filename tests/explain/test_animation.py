@@ -21,7 +21,7 @@ from cnncli.filters.files import load_filter
 from cnncli.filters.filter import from_array
 from cnncli.network.layers import ConvLayer, Layer, PadLayer, PoolLayer
 from cnncli.render.colormaps import apply
-from cnncli.render.levels import choose_range
+from cnncli.render.grey_levels import choose_range
 from cnncli.render.options import MapGroup
 from cnncli.render.text import label_font
 from tests.support.levels import to_levels

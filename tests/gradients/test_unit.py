@@ -35,7 +35,7 @@ from cnncli.network.layers import (
     ScaleLayer,
 )
 from cnncli.network.passes import forward
-from cnncli.render.levels import Mapping
+from cnncli.render.grey_levels import Mapping
 from cnncli.render.options import MapGroup, channel_names
 from tests.support.judges import distinct_values, numeric_gradient
 from tests.support.sweep import sweep

@@ -27,7 +27,7 @@ from cnncli.io.images import (
     read_image,
     read_stream,
 )
-from cnncli.render.metadata import restore_values
+from cnncli.render.result_record import restore_values
 from tests.support.crafted import PNG_MAGIC, png_chunk
 from tests.support.patience import patient
 from tests.support.picturefiles import (
@@ -390,8 +390,8 @@ AS_VALUES = ReadOptions(restore=restore_values)
 @pytest.mark.parametrize("form", ["PNG", "TIFF"])
 def test_values_come_back_from_pictures(form: str, depth: str) -> None:
     from cnncli.io.writers import encode
-    from cnncli.render.metadata import picture_record
     from cnncli.render.options import MapGroup, RenderOptions
+    from cnncli.render.result_record import picture_record
     from cnncli.render.tiles import make_tiles
 
     values = RANDOM.normal(size=(1, 5, 7, 1)).astype(np.float32)
@@ -408,7 +408,7 @@ def test_values_come_back_from_pictures(form: str, depth: str) -> None:
 @pytest.mark.parametrize("shape", [(1, 4, 3, 1), (1, 4, 3, 5), (2, 4, 3, 3)])
 def test_values_come_back_from_the_pages_of_a_float_tiff(shape: tuple[int, ...]) -> None:
     from cnncli.io.writers import encode_float_tiff
-    from cnncli.render.metadata import describe_values
+    from cnncli.render.result_record import describe_values
 
     values = RANDOM.normal(size=shape).astype(np.float32)
     data = encode_float_tiff(values, metadata=describe_values(shape, "cnncli", "1"))

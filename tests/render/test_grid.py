@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 import pytest
 
+from cnncli.render.grey_levels import Mapping
 from cnncli.render.grid import SheetText, grid, plan_grid
 from cnncli.render.legend import legend_numbers
-from cnncli.render.levels import Mapping
 from cnncli.render.options import MapGroup, RenderOptions
 from cnncli.render.tiles import make_tiles
 

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from cnncli.io.writers import to_text
-from cnncli.render.metadata import picture_record, restore_values
 from cnncli.render.options import MapGroup, RenderOptions
+from cnncli.render.result_record import picture_record, restore_values
 from cnncli.render.scores import (
     MOST_BARS,
     are_scores,

@@ -7,7 +7,7 @@ import pytest
 
 from cnncli.errors import OptionError
 from cnncli.render import colormaps
-from cnncli.render.levels import Mapping
+from cnncli.render.grey_levels import Mapping
 from cnncli.render.options import MapGroup, RenderOptions, parse_range, picture_names
 from cnncli.render.tiles import make_tiles, render_notes
 

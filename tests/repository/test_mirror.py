@@ -24,7 +24,7 @@ ELSEWHERE = {
     "cli/test_images.py": "cli/types",
     "cli/test_incomplete_networks.py": "network/load",
     "cli/test_network_input.py": "cli/networks network/preparation",
-    "cli/test_origin.py": "io/origin",
+    "cli/test_photo_metadata.py": "io/photo_metadata",
     "cli/test_output.py": "pipeline/output_names",
     "cli/test_plan.py": "plan/draw plan/report plan/run",
     "core/test_algorithms.py": "core/strips system/blas",

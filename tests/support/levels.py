@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from cnncli.render.levels import Mapping, level_dtype, paint_levels
+from cnncli.render.grey_levels import Mapping, level_dtype, paint_levels
 
 
 def to_levels(values: np.ndarray, mapping: Mapping, depth: str = "8") -> np.ndarray:

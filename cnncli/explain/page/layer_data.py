@@ -19,7 +19,7 @@ from cnncli.network.graph import Network, input_groups
 from cnncli.network.layers import ConvLayer, PoolLayer, Shape
 from cnncli.pipeline.feature_maps import clips_by_default
 from cnncli.render.colormaps import table
-from cnncli.render.levels import choose_range
+from cnncli.render.grey_levels import choose_range
 from cnncli.render.options import MapGroup
 
 PageData = dict[str, Any]

@@ -21,15 +21,15 @@ from cnncli.explain.page.layer_data import (
 )
 from cnncli.io.images import Picture
 from cnncli.network.graph import SOURCE, Network, Node, input_groups
-from cnncli.network.inner_cells import inner_cells
+from cnncli.network.inner_cells import box_area, inner_cells
 from cnncli.network.layers import FloatArray, Shape
 from cnncli.network.passes import forward_layers, held_bytes
 from cnncli.network.summary import LayerSummary, summarize
 from cnncli.pipeline.feature_maps import clips_by_default
-from cnncli.render.levels import Mapping as LevelMapping
-from cnncli.render.levels import measure
+from cnncli.render.finite_values import measure
+from cnncli.render.grey_levels import Mapping as LevelMapping
+from cnncli.render.layer_ranges import layer_ranges
 from cnncli.render.options import MapGroup
-from cnncli.render.ranges import layer_ranges
 from cnncli.render.result_rows import ArrayRows
 from cnncli.render.scores import MOST_BARS, strongest
 from cnncli.system.memory import check_memory
@@ -60,7 +60,7 @@ class _LayerPart:
 
     @property
     def size(self) -> int:
-        return _area(self.box) * len(self.channels)
+        return box_area(self.box) * len(self.channels)
 
 
 def network_page_data(
@@ -184,7 +184,7 @@ def _choose_parts(
     """Share the budget out: as many cells of each layer as fit, then as many maps."""
 
     def size(boxes: Mapping[str, Box], most: int) -> int:
-        return sum(_area(box) * min(most, shapes[name][3]) for name, box in boxes.items())
+        return sum(box_area(box) * min(most, shapes[name][3]) for name, box in boxes.items())
 
     boxes: dict[str, Box] = {}
     for length in _LENGTHS:
@@ -198,7 +198,7 @@ def _choose_parts(
     for name, box in boxes.items():
         # Only large layers give maps up: small ones keep all of theirs.
         allowed = MOST_SCORES if shapes[name][1:3] == (1, 1) else MOST_MAPS
-        count = min(shapes[name][3], allowed if _area(box) <= 1024 else most)
+        count = min(shapes[name][3], allowed if box_area(box) <= 1024 else most)
         missing = [channel for channel in wanted.get(name, ()) if channel >= count]
         channels = (*range(max(0, count - len(missing))), *missing)
         parts[name] = _LayerPart(box, channels)
@@ -214,11 +214,6 @@ def _box(shape: Shape, centre: Pair, length: int) -> Box:
         for middle, size in zip(centre, shape[1:3], strict=True)
     )
     return rows, cols
-
-
-def _area(box: Box) -> int:
-    down, across = (int(side.stop - side.start) for side in box)
-    return down * across
 
 
 def _values(
@@ -301,7 +296,7 @@ def _notes(dtype: str, shapes: Mapping[str, Shape], parts: Mapping[str, _LayerPa
             f"Values are rounded to {bits} bits of each map's range; each is shown with its "
             "precision."
         ]
-    cut = [n for n, part in parts.items() if _area(part.box) < shapes[n][1] * shapes[n][2]]
+    cut = [n for n, part in parts.items() if box_area(part.box) < shapes[n][1] * shapes[n][2]]
     if cut:
         notes.append(f"The page holds only a part of {', '.join(cut)}, around the first unit.")
     fewer = [name for name, part in parts.items() if len(part.channels) < shapes[name][3]]

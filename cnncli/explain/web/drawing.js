@@ -19,11 +19,11 @@ function arrayOf(record) {
   return new ARRAYS[record.dtype](bytesOf(record.data).buffer);
 }
 
-/** Share of the values of a feature map that the range "auto" may leave out, as in render/ranges.py. */
+/** Share of the values of a feature map that the range "auto" may leave out, as in render/layer_ranges.py. */
 const CUT = 0.003;
 
 /**
- * The range of values that becomes black to white, as cnncli chooses it (render/ranges.py):
+ * The range of values that becomes black to white, as cnncli chooses it (render/layer_ranges.py):
  * { kind, lo, hi } of "auto", "clip", "minmax", "symmetric" or "abs".
  *
  * With "auto" `negative` tells whether any map of the layer has negative values, and `inner` are

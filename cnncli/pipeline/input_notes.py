@@ -1,4 +1,4 @@
-"""What is said of an image before anything is computed: what is likely to be a mistake, and how."""
+"""What is noted of an input image before anything is computed: what is likely to be a mistake."""
 
 from __future__ import annotations
 

@@ -22,7 +22,7 @@ _LONGEST: Final = 65_500
 
 
 @dataclass(frozen=True, eq=False)
-class Origin:
+class PhotoMetadata:
     """What a picture's file holds beside its colours.
 
     Parameters
@@ -48,12 +48,12 @@ class Origin:
         return self.profile if self.profile is not None and self.profile[16:20] == space else None
 
 
-def read_origin(image: Image.Image, bits: int) -> Origin:
+def read_photo_metadata(image: Image.Image, bits: int) -> PhotoMetadata:
     """Return what a loaded picture's file holds beside its colours; what is broken is left out.
 
     Examples
     --------
-    >>> read_origin(Image.new("L", (2, 2)), 8).profile is None
+    >>> read_photo_metadata(Image.new("L", (2, 2)), 8).profile is None
     True
     """
     tags = getattr(image, "tag_v2", {})
@@ -64,7 +64,7 @@ def read_origin(image: Image.Image, bits: int) -> Origin:
     except Exception:
         # Broken EXIF is no reason to refuse the picture.
         exif = None
-    return Origin(bits, profile if is_profile else None, exif)
+    return PhotoMetadata(bits, profile if is_profile else None, exif)
 
 
 def _exif(image: Image.Image) -> bytes | None:

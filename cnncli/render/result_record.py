@@ -21,8 +21,8 @@ import numpy as np
 
 from cnncli.errors import FileProblem, quote
 from cnncli.render import colormaps
+from cnncli.render.grey_levels import Mapping, from_levels
 from cnncli.render.grid import Box, Sheet
-from cnncli.render.levels import Mapping, from_levels
 from cnncli.render.options import COLORMAPS
 from cnncli.render.tiles import Tile
 

@@ -7,7 +7,7 @@ from typing import Final
 
 import numpy as np
 
-from cnncli.render.levels import ValueRange
+from cnncli.render.finite_values import ValueRange
 from cnncli.render.options import MapGroup
 from cnncli.render.result_rows import ResultRows
 

@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from cnncli.errors import FileProblem
 from cnncli.io.writers import to_text
 from cnncli.render.grid import Sheet, grid
-from cnncli.render.metadata import picture_record, restore_values
 from cnncli.render.options import COLORMAPS, MapGroup, RenderOptions
+from cnncli.render.result_record import picture_record, restore_values
 from cnncli.render.tiles import make_tiles
 
 

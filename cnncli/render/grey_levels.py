@@ -1,62 +1,20 @@
-"""Turns values into levels of grey and back: the range, its mapping, and rounding."""
+"""Turns values into levels of grey and back: the mapping, and rounding."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import numpy as np
 
-# Elements worked on at a time: three such buffers stay in a core's cache.
-_BLOCK = 1 << 16
+from cnncli.render.finite_values import ValueRange, blocks, measure
 
 _DTYPES: dict[str, type[np.unsignedinteger]] = {"8": np.uint8, "16": np.uint16}
 
 
 LEVELS: Final = 255.0
 """What values that come as whole numbers are to be divided by."""
-
-
-@dataclass(frozen=True)
-class ValueRange:
-    """Smallest and largest finite value of an array, and how many values are not finite.
-
-    Parts of a map may be measured one by one and joined with ``|``.
-
-    Parameters
-    ----------
-    lo, hi : float
-        ``inf`` and ``-inf`` while no finite value was seen.
-    non_finite : int
-        NaN and infinite values.
-    clipped : int
-        Finite values outside the range, where it was known.
-
-    Examples
-    --------
-    >>> ValueRange(0.0, 1.0) | ValueRange(-2.0, 0.5, 3)
-    ValueRange(lo=-2.0, hi=1.0, non_finite=3, clipped=0)
-    """
-
-    lo: float = math.inf
-    hi: float = -math.inf
-    non_finite: int = 0
-    clipped: int = 0
-
-    @property
-    def limits(self) -> tuple[float, float]:
-        """The smallest and the largest finite value; zeros when there is none."""
-        return (self.lo, self.hi) if self.lo <= self.hi else (0.0, 0.0)
-
-    def __or__(self, other: ValueRange) -> ValueRange:
-        return ValueRange(
-            min(self.lo, other.lo),
-            max(self.hi, other.hi),
-            self.non_finite + other.non_finite,
-            self.clipped + other.clipped,
-        )
 
 
 @dataclass(frozen=True)
@@ -95,41 +53,6 @@ class Mapping:
 def top_level(depth: str) -> int:
     """Return the level of white: 255 for depth ``8``, 65535 for ``16``."""
     return int(np.iinfo(_DTYPES[depth]).max)
-
-
-def measure(values: np.ndarray) -> ValueRange:
-    """Find the extremes of the finite values.
-
-    Parameters
-    ----------
-    values : ndarray of float, any shape
-
-    Returns
-    -------
-    ValueRange
-
-    Examples
-    --------
-    >>> measure(np.array([1.0, np.nan, -3.0]))
-    ValueRange(lo=-3.0, hi=1.0, non_finite=1, clipped=0)
-    """
-    seen = ValueRange()
-    for block in _blocks(values):
-        seen |= _measured(values[block])
-    return seen
-
-
-def _measured(block: np.ndarray) -> ValueRange:
-    # Added to 0, -0 is 0.
-    lo, hi = float(block.min()) + 0.0, float(block.max()) + 0.0
-    if math.isfinite(lo) and math.isfinite(hi):
-        return ValueRange(lo, hi)
-    # NaN and infinities reach min or max, so only such blocks pay for a closer look.
-    finite = block[np.isfinite(block)]
-    others = block.size - finite.size
-    if not finite.size:
-        return ValueRange(non_finite=others)
-    return ValueRange(float(finite.min()) + 0.0, float(finite.max()) + 0.0, others)
 
 
 def level_dtype(depth: str) -> type[np.unsignedinteger]:
@@ -233,9 +156,9 @@ def paint_levels(values: np.ndarray, mapping: Mapping, depth: str, out: np.ndarr
     scaling = None if constant else _Scaling.of(mapping, top, values.dtype)
     # Infinities and values far outside the range are clipped, which is what the user asked for.
     with np.errstate(all="ignore"):
-        for part in _blocks(values):
+        for part in blocks(values):
             block = values[part]
-            limits = _measured(block)
+            limits = measure(block)
             # What a constant range leaves out is rounding.
             if not constant and not (mapping.lo <= limits.lo and limits.hi <= mapping.hi):
                 clipped = count_clipped(block, mapping, not limits.non_finite)
@@ -250,7 +173,7 @@ def paint_levels(values: np.ndarray, mapping: Mapping, depth: str, out: np.ndarr
 def _paint_whole(values: np.ndarray, out: np.ndarray) -> ValueRange:
     """Write whole numbers as the levels that they are, clipped."""
     seen = ValueRange()
-    for part in _blocks(values):
+    for part in blocks(values):
         block = values[part]
         lo, hi, clipped = int(block.min()), int(block.max()), 0
         if lo < 0 or hi > LEVELS:
@@ -307,7 +230,7 @@ def count_clipped(values: np.ndarray, mapping: Mapping, all_finite: bool = False
     1
     """
     total = 0
-    for part in _blocks(values):
+    for part in blocks(values):
         block = np.abs(values[part]) if mapping.kind == "abs" else values[part]
         if all_finite:
             total += int(np.count_nonzero(block < mapping.lo))
@@ -361,21 +284,3 @@ class _Scaling:
             # clip would keep NaN, and take several times less.
             np.fmax(work, 0, out=work)
         return np.clip(work, 0, self.top, out=work)
-
-
-def _blocks(values: np.ndarray) -> Iterator[tuple[Any, ...]]:
-    """Yield indices that cut an array along its first axis, and further where rows are long."""
-    if values.size == 0:
-        return
-    if values.ndim == 0:
-        yield (...,)
-        return
-    row = values.size // len(values)
-    if row > _BLOCK and values.ndim > 1:
-        for index in range(len(values)):
-            for inner in _blocks(values[index]):
-                yield (slice(index, index + 1), *inner)
-        return
-    rows = max(1, _BLOCK // row)
-    for start in range(0, len(values), rows):
-        yield (slice(start, start + rows),)

@@ -121,7 +121,8 @@ def test_sixteen_bit_alpha_is_kept_with_all_its_bits(output: str) -> None:
     run_cli("pad", "in.png", "--padding", "0", "--alpha", "keep", "-o", f"out.{output}")
     got = read_bytes(Path(f"out.{output}").read_bytes(), ReadOptions(alpha="keep"))
     assert np.array_equal(got.pixels[0], DEEP)
-    assert got.origin.alpha is not None and np.array_equal(got.origin.alpha, rgba[:, :, 3])
+    alpha = got.photo_metadata.alpha
+    assert alpha is not None and np.array_equal(alpha, rgba[:, :, 3])
 
 
 @pytest.mark.parametrize(

@@ -10,10 +10,11 @@ from typing import Final
 
 import numpy as np
 
-from cnncli.render.levels import Mapping, ValueRange, choose_range, measure
+from cnncli.render.finite_values import ValueRange, measure
+from cnncli.render.grey_levels import Mapping, choose_range
 from cnncli.render.options import MapGroup
 from cnncli.render.result_rows import Box, ResultRows, map_pictures
-from cnncli.render.rounding import rounding_limits
+from cnncli.render.rounding_noise import rounding_limits
 
 CUT: Final = 0.003
 """Share of the values of a feature map that the range ``auto`` may leave out."""

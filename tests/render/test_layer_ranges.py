@@ -9,9 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cnncli.render.levels import Mapping, ValueRange, measure
+from cnncli.render.finite_values import ValueRange, measure
+from cnncli.render.grey_levels import Mapping
+from cnncli.render.layer_ranges import CUT, Tails, layer_ranges
 from cnncli.render.options import MapGroup
-from cnncli.render.ranges import CUT, Tails, layer_ranges
 from cnncli.render.result_rows import ArrayRows, Box
 
 

@@ -1,8 +1,7 @@
-"""Ranges, rounding and the way back."""
+"""Grey levels of values, and the way back."""
 
 from __future__ import annotations
 
-import math
 from dataclasses import replace
 
 import numpy as np
@@ -11,13 +10,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from cnncli.render.levels import (
+from cnncli.render.finite_values import ValueRange, measure
+from cnncli.render.grey_levels import (
     Mapping,
-    ValueRange,
     choose_range,
     count_clipped,
     from_levels,
-    measure,
     paint_levels,
     top_level,
 )
@@ -144,15 +142,6 @@ def test_back_to_within_half_a_step(values: np.ndarray, depth: str, kind: str) -
     assert np.abs(back - shown).max() <= mapping.step(depth) / 2 + slack
 
 
-def test_measure_joins_parts_and_long_rows() -> None:
-    values = np.random.default_rng(0).normal(size=(3, 70_000, 2))
-    values[1, 69_999, 1] = np.nan
-    values[2, 0, 0] = 1e9
-    parts = [measure(row) for row in values]
-    assert measure(values) == parts[0] | parts[1] | parts[2]
-    assert measure(values) == ValueRange(float(np.nanmin(values)), 1e9, 1)
-
-
 def test_arguments_are_left_alone() -> None:
     values = np.array([[-1.0, 0.5, np.nan]], np.float32)
     values.flags.writeable = False
@@ -164,7 +153,6 @@ def test_arguments_are_left_alone() -> None:
 def test_zero_dimensions_and_no_values() -> None:
     assert to_levels(np.array(0.5), CLIP) == 128
     assert to_levels(np.empty((0, 3)), CLIP).shape == (0, 3)
-    assert measure(np.empty((0, 3))).lo == math.inf
 
 
 def test_range_of_zeros_has_no_minus_sign() -> None:
