@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import re
 import signal
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import settings
+from numpy.random import Generator
 
 settings.register_profile("cnncli", derandomize=True, deadline=None, max_examples=60)
 settings.load_profile("cnncli")
@@ -26,6 +29,10 @@ for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         own = signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL
         signal.signal(number, own)
 
+# Writing waits for the disk to hold each file. Processes still do; thousands of results here need
+# not: no test looks at a disk after a loss of power. `test_atomic` checks what is synced, and when.
+os.fsync = os.fstat  # type: ignore[assignment]
+
 WHOLLY_ORACLE = re.compile(r"^pytestmark = \[?\s*pytest\.mark\.oracle\b", re.M)
 
 collect_ignore = ["support"]
@@ -36,6 +43,29 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
     if collection_path.suffix != ".py" or "not oracle" not in config.getoption("markexpr"):
         return None
     return bool(WHOLLY_ORACLE.search(collection_path.read_text("utf-8"))) or None
+
+
+STATES = pytest.StashKey[list[tuple[Generator, Any]]]()
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Note where the random numbers of each module begin, and what garbage cannot be in."""
+    for item in session.items:
+        module = item.getparent(pytest.Module)
+        if module is not None and STATES not in module.stash:
+            found = [value for value in vars(module.obj).values() if isinstance(value, Generator)]
+            module.stash[STATES] = [(each, each.bit_generator.state) for each in found]
+    # Else the garbage collector would go through all tests again and again.
+    gc.collect()
+    gc.freeze()
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Give each test the same random numbers, whichever tests ran before it in this process."""
+    module = item.getparent(pytest.Module)
+    for generator, state in module.stash.get(STATES, []) if module is not None else []:
+        generator.bit_generator.state = state
 
 
 REPOSITORY = Path(__file__).resolve().parent.parent

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from itertools import combinations, product
+from itertools import product
 from typing import Any, Final
 
 import numpy as np
@@ -248,11 +248,7 @@ def _ways(
 def _ways_of(
     operation: Operation, changes: Sequence[Change], count: int, shape: tuple[int, ...]
 ) -> Iterator[tuple[Way, Operation]]:
-    for way in combinations(changes, count):
-        kinds = [kind for change in way for kind in change.kinds]
-        counted = sum(not change.is_beside for change in way)
-        if counted > MOST_TOGETHER or len(kinds) > len(set(kinds)):
-            continue
+    for way in _combinations(changes, count):
         try:
             other = _changed(operation, way)
             fits = other.output_shape == shape
@@ -260,6 +256,18 @@ def _ways_of(
             continue
         if fits:
             yield way, other
+
+
+def _combinations(changes: Sequence[Change], count: int, way: Way = ()) -> Iterator[Way]:
+    """Yield `way` with so many more changes, each of which goes with all the others."""
+    if count == 0:
+        yield way
+        return
+    taken = frozenset[str]().union(*(change.kinds for change in way))
+    full = sum(not change.is_beside for change in way) == MOST_TOGETHER
+    for index, change in enumerate(changes):
+        if taken.isdisjoint(change.kinds) and (change.is_beside or not full):
+            yield from _combinations(changes[index + 1 :], count - 1, (*way, change))
 
 
 def _changed(operation: Operation, way: Sequence[Change]) -> Operation:

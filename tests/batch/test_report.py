@@ -215,7 +215,7 @@ def test_json_of_the_skipped() -> None:
 
 @INPUTS
 @pytest.mark.parametrize(
-    ("option", "words"), sweep(["--json", "--show"], [("x.png", "-o", "-"), ("-",)])
+    ("option", "words"), sweep(["--json", "--show"], [("x.png", "-o", "-"), ("-",)], keep=1)
 )
 def test_nothing_else_is_mixed_into_a_result_on_standard_output(
     words: tuple[str, ...], option: str

@@ -84,6 +84,7 @@ def test_what_the_project_is_known_for_anywhere(samples: Path) -> None:
     assert np.array_equal(np.rint(np.load("pooled.npy") * 255), expected)
 
 
+@pytest.mark.slow
 def test_what_the_project_is_known_for_in_the_repository(samples: Path) -> None:
     for entry in REPOSITORY.iterdir():
         if not entry.name.startswith("."):

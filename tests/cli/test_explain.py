@@ -273,6 +273,11 @@ def test_colours_are_for_terminals_that_want_them(photo: Path, columns: int) -> 
     uncoloured = re.sub(r"\x1b\[[\d;]*m", "", coloured)
     assert [line.rstrip() for line in uncoloured.splitlines()] == plain.splitlines()
     assert max(map(len, plain.splitlines())) <= columns
+
+
+@pytest.mark.slow
+def test_a_dumb_terminal_gets_no_colours(photo: Path) -> None:
+    command = ("explain", photo, "--filter", "gabor_color", "--at", "0,0", "-q")
     assert "\x1b" not in on_terminal(*command, columns=80, TERM="dumb")
 
 

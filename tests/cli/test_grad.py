@@ -481,7 +481,9 @@ def test_layers_and_networks_exclude_each_other(net: str, options: list[str], er
 
 
 def test_what_does_not_fit_into_memory_is_refused_before_any_work(net: str) -> None:
-    save_array("big.npy", np.zeros((4000, 4000, 3), np.float32))
+    # 192 MB of zeros that no disk holds.
+    size = np.lib.format.open_memmap("big.npy", "w+", np.float32, (4000, 4000, 3)).nbytes
+    assert size > 10**8
     limit = "import resource; resource.setrlimit(resource.RLIMIT_AS, (2 * 10**9,) * 2)\n"
     done = run_after(limit, "grad", net, "big.npy", "--unit", "conv1:1")
     error = done.stderr.decode()

@@ -17,6 +17,7 @@ from PIL import Image
 
 from tests.support.netfiles import layer
 from tests.support.shell import refused, run_cli, save, save_array, values_of
+from tests.support.sweep import sweep
 
 pytestmark = pytest.mark.usefixtures("empty_folder")
 
@@ -27,10 +28,13 @@ CORE: list[Shape] = [(1, 1, 1), (1, 1, 3), (1, 7, 1), (7, 1, 3), (2, 1, 1, 2), (
 ALL: list[Shape] = [
     *CORE,
     *[(1, 1, channels) for channels in (2, 4, 5, 1000)],
-    *[(1, 7, 3), (7, 1, 1), (7, 1, 5), (1, 9, 1000)],
-    *[(4, 5, channels) for channels in (1, 2, 3, 4, 5, 1000)],
+    *[(1, 7, 3), (7, 1, 1), (7, 1, 5), (1, 9, 300)],
+    *[(4, 5, channels) for channels in (1, 2, 3, 4, 5, 300)],
     *[(2, 4, 5, 2), (3, 1, 1, 3), (2, 1, 1, 1), (3, 1, 6, 1)],
 ]
+
+MANY = 300
+"""From so many channels on, forms that make something of each channel alone say nothing new."""
 
 EMPTY: list[Shape] = [(0, 5, 5, 3), (0, 1, 1, 10), (0, 5, 1), (5, 0, 3)]
 
@@ -188,12 +192,11 @@ def check_files(shape: Shape, command: str) -> None:
                 image.load()
 
 
-@pytest.mark.parametrize("shape", CORE, ids=str)
-@pytest.mark.parametrize("command", COMMANDS)
-def test_the_core_of_sizes_and_commands(shape: Shape, command: str) -> None:
+@pytest.mark.parametrize(("command", "shape"), sweep(COMMANDS, CORE, rounds=3))
+def test_the_core_of_sizes_and_commands(command: str, shape: Shape) -> None:
     check_values(shape, command, "npy")
     check_picture(shape, command, "png")
-    if shape[-1] < 100:
+    if shape[-1] < MANY:
         check_files(shape, command)
 
 
@@ -201,11 +204,15 @@ def test_the_core_of_sizes_and_commands(shape: Shape, command: str) -> None:
 @pytest.mark.parametrize("shape", ALL, ids=str)
 @pytest.mark.parametrize("command", COMMANDS)
 def test_all_sizes_and_commands_in_every_form(shape: Shape, command: str) -> None:
+    many = shape[-1] >= MANY
     for form in VALUES:
-        check_values(shape, command, form)
+        if not many or form in ("npy", "npz"):
+            check_values(shape, command, form)
     for form in PICTURES:
-        check_picture(shape, command, form)
-    check_files(shape, command)
+        if not many or form in ("png", "legend", "json"):
+            check_picture(shape, command, form)
+    if not many:
+        check_files(shape, command)
 
 
 UNITS = {"relu.toml": "activation1", "global.toml": "pool1"}
@@ -240,7 +247,7 @@ def check_tools(shape: Shape) -> None:
     assert "equal" in run_cli("compare", "x.npy", "x.npy").stdout
 
 
-@pytest.mark.parametrize("shape", [(1, 1, 3), (1, 7, 1)], ids=str)
+@pytest.mark.parametrize("shape", [(1, 7, 1)], ids=str)
 def test_the_core_of_sizes_through_the_tools(shape: Shape) -> None:
     check_tools(shape)
 

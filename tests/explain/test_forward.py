@@ -39,7 +39,7 @@ from tests.support.judges import axis_windows, loop_conv_forward, loop_pool_forw
 from tests.support.sweep import sweep
 
 RNG = np.random.default_rng(7)
-SHAPE = (1, 7, 10, 4)
+SHAPE = (1, 6, 7, 4)
 
 
 def subject_of(layer: Layer | MergeLayer, *arrays: np.ndarray) -> ExplainedLayer:
@@ -300,10 +300,10 @@ def test_joins() -> None:
     assert step.operands[0][0] == "input1" and step.formula == "channel 0 of input1"
 
 
-@pytest.mark.parametrize("at", [(-1, 0), (7, 0), (0, 10), (0, -1)])
+@pytest.mark.parametrize("at", [(-1, 0), (6, 0), (0, 7), (0, -1)])
 def test_places_outside(at: tuple[int, int]) -> None:
     subject = subject_of(PadLayer(0), np.zeros(SHAPE))
-    with pytest.raises(OptionError, match="rows of the output are 0 to 6 and columns 0 to 9"):
+    with pytest.raises(OptionError, match="rows of the output are 0 to 5 and columns 0 to 6"):
         explain(subject, at)
 
 

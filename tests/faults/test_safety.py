@@ -53,12 +53,12 @@ def test_an_image_that_does_not_fit_stops_no_other(empty_folder: Path) -> None:
 
 
 def test_an_image_too_large_for_memory_stops_no_other(empty_folder: Path) -> None:
-    with Image.new("L", (9000, 9000)) as large:
+    with Image.new("L", (7000, 7000)) as large:
         large.save("large.png")
     save("small.png", NOISE)
 
     def little_memory() -> None:
-        resource.setrlimit(resource.RLIMIT_AS, (700 << 20, 700 << 20))
+        resource.setrlimit(resource.RLIMIT_AS, (500 << 20, 500 << 20))
 
     words = ("conv", "large.png", "small.png", "-f", "box", "--depth", "float", "-o", "{stem}.tif")
     done = run_process(*words, preexec_fn=little_memory)

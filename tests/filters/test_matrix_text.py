@@ -97,7 +97,7 @@ def test_fractions_are_correctly_rounded(top, bottom):
     assert parse_number(f"{top}/{bottom}") == float(Fraction(top, bottom))
 
 
-@given(st.text(max_size=60))
+@given(st.text(st.characters(), max_size=60))
 def test_any_text_is_a_matrix_or_one_line_of_error(text):
     try:
         rows = parse_matrix(text)

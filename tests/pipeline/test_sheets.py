@@ -35,7 +35,7 @@ def classifier(classes: int, names: bool = False) -> np.ndarray:
     return scores
 
 
-@pytest.mark.parametrize("classes", [2, 10, 1000])
+@pytest.mark.parametrize("classes", [2, 10, 200, pytest.param(1000, marks=pytest.mark.slow)])
 def test_class_scores_are_a_legible_sheet_and_the_strongest_is_named(classes: int) -> None:
     scores = classifier(classes)
     best = int(scores.argmax())

@@ -90,7 +90,7 @@ def test_safe_name(value: str, expected: str) -> None:
 
 
 @given(
-    st.text(max_size=8),
+    st.text(st.characters(), max_size=8),
     st.sampled_from(["{layer}.png", "out/{layer}", "{layer:.1}", "{layer:/>9}"]),
 )
 def test_no_value_leaves_its_folder(value: str, text: str) -> None:

@@ -177,7 +177,7 @@ def test_changed_pixels_are_refused() -> None:
 
 
 JSON = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(st.characters(), max_size=5),
     lambda inner: (
         st.lists(inner, max_size=4) | st.dictionaries(st.sampled_from(["box", "maps"]), inner)
     ),

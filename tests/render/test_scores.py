@@ -20,6 +20,7 @@ from cnncli.render.scores import (
     strongest,
 )
 from cnncli.render.tiles import Tile, make_tiles
+from tests.support.sweep import sweep
 
 
 def tiles_of(values: np.ndarray, options: RenderOptions | None = None) -> list[Tile]:
@@ -60,8 +61,14 @@ def test_the_strongest_bar_is_the_darkest() -> None:
     assert greys[1] < greys[0] == greys[2]
 
 
-@pytest.mark.parametrize("count", [1, 2, 10, MOST_BARS, MOST_BARS + 1, 1000, 5000])
-@pytest.mark.parametrize("options", [RenderOptions(), RenderOptions(colormap="diverging")])
+@pytest.mark.parametrize(
+    ("count", "options"),
+    sweep(
+        [1, 2, 10, MOST_BARS, MOST_BARS + 1, 1000, 5000],
+        [RenderOptions(), RenderOptions(colormap="diverging")],
+        keep=6,
+    ),
+)
 def test_all_numbers_come_back(count: int, options: RenderOptions) -> None:
     values = np.random.default_rng(count).normal(size=count)
     made = tiles_of(values, options)

@@ -6,7 +6,6 @@ import ast
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
 from functools import cache
 from graphlib import TopologicalSorter
 from pathlib import Path
@@ -73,13 +72,19 @@ def is_guard(node: ast.AST, name: str) -> bool:
     return name in names
 
 
-def nodes(tree: ast.AST, *, types_only: bool = True) -> Iterator[ast.AST]:
-    """Walk a tree; with `types_only` false leave out what only type checkers read."""
-    for child in ast.iter_child_nodes(tree):
-        if not types_only and is_guard(child, "TYPE_CHECKING"):
-            continue
-        yield child
-        yield from nodes(child, types_only=types_only)
+@cache
+def nodes(tree: ast.AST, *, types_only: bool = True) -> list[ast.AST]:
+    """Return all of a tree; with `types_only` false without what only type checkers read."""
+    found, left = [], [tree]
+    while left:
+        children = [
+            child
+            for child in ast.iter_child_nodes(left.pop())
+            if types_only or not is_guard(child, "TYPE_CHECKING")
+        ]
+        found += children
+        left += children
+    return found
 
 
 @cache

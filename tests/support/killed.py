@@ -1,7 +1,7 @@
 """Kill cnncli with signal 9 at random moments and see what is left of its outputs.
 
 ``python -m tests.support.killed --count 500 --seed N`` from the repository's
-folder; the suite does 100. Every output must be missing, or what was there before, or the same
+folder; the suite does 48. Every output must be missing, or what was there before, or the same
 bytes as of a run that was left alone; and nothing else may be left.
 """
 

@@ -1,8 +1,9 @@
 """Give cnncli many broken files and see that it refuses each as it should.
 
 ``python -m tests.support.mutate --count 1000000 --seed N`` from the repository's
-folder does as many as asked; the suite does 10,000 of each kind. Children of this process run
-the command's own entry point, so that a crash, a hang and a run for memory are met too.
+folder does as many as asked; the suite does 3,000 pictures, as many filters and 1,500 networks.
+Children of this process run the command's own entry point, so that a crash, a hang and a run for
+memory are met too.
 """
 
 from __future__ import annotations

@@ -107,20 +107,21 @@ def test_a_signal_to_a_batch(number: signal.Signals, jobs: int) -> None:
     check_whole()
 
 
-@pytest.mark.parametrize("number", sweep(CODES, keep=1))
-def test_a_signal_to_one_image(number: signal.Signals) -> None:
+@pytest.mark.parametrize(
+    ("number", "extra"), sweep(CODES, [(), ("--jobs", 1), ("--timeout", 60)], keep=1)
+)
+def test_a_signal_to_one_image(number: signal.Signals, extra: tuple[object, ...]) -> None:
     save("big.png", RANDOM.integers(0, 256, (3000, 3000, 3), np.uint8), compress_level=0)
     before = snapshot()
     words = ("conv", "big.png", "-f", "gaussian_15", "--range", "minmax", "-o", "out/")
-    for extra in ((), ("--jobs", 1), ("--timeout", 60)):
-        with started(*words, *extra) as process:
-            until(lambda pid=process.pid: loads_numpy(pid))
-            time.sleep(RANDOM.uniform(0, 0.3))
-            code, error = ended(process, number)
-        assert (code, error) == (CODES[number], "cnncli: error: interrupted\n")
-        with contextlib.suppress(OSError):
-            Path("out").rmdir()
-        assert snapshot() == before
+    with started(*words, *extra) as process:
+        until(lambda: loads_numpy(process.pid))
+        time.sleep(RANDOM.uniform(0, 0.3))
+        code, error = ended(process, number)
+    assert (code, error) == (CODES[number], "cnncli: error: interrupted\n")
+    with contextlib.suppress(OSError):
+        Path("out").rmdir()
+    assert snapshot() == before
 
 
 def loads_numpy(pid: int) -> bool:
