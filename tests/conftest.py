@@ -6,12 +6,13 @@ import gc
 import os
 import re
 import signal
+from collections.abc import Generator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import settings
-from numpy.random import Generator
 
 settings.register_profile("cnncli", derandomize=True, deadline=None, max_examples=60)
 settings.load_profile("cnncli")
@@ -45,19 +46,30 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
     return bool(WHOLLY_ORACLE.search(collection_path.read_text("utf-8"))) or None
 
 
-STATES = pytest.StashKey[list[tuple[Generator, Any]]]()
+STATES = pytest.StashKey[list[tuple[np.random.Generator, Any]]]()
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
-    """Note where the random numbers of each module begin, and what garbage cannot be in."""
+    """Note where the random numbers of each module begin."""
     for item in session.items:
         module = item.getparent(pytest.Module)
         if module is not None and STATES not in module.stash:
-            found = [value for value in vars(module.obj).values() if isinstance(value, Generator)]
-            module.stash[STATES] = [(each, each.bit_generator.state) for each in found]
-    # Else the garbage collector would go through all tests again and again.
-    gc.collect()
-    gc.freeze()
+            module.stash[STATES] = [
+                (value, value.bit_generator.state)
+                for value in vars(module.obj).values()
+                if isinstance(value, np.random.Generator)
+            ]
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, object, object]:
+    """Keep thousands of tests out of the garbage collector's way: it took a tenth of the time."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
 @pytest.hookimpl(tryfirst=True)

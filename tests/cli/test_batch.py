@@ -322,8 +322,8 @@ def test_a_terminal_gets_a_bar() -> None:
 @pytest.mark.parametrize(
     ("words", "lines"),
     [
-        ("-q", 0),
         ("-v", 3 * 2 + 2),
+        pytest.param("-q", 0, marks=pytest.mark.slow),
         pytest.param("--dry-run", 1, marks=pytest.mark.slow),
         pytest.param("--overwrite", 2, marks=pytest.mark.slow),
     ],

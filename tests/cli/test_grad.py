@@ -491,6 +491,7 @@ def test_what_does_not_fit_into_memory_is_refused_before_any_work(net: str) -> N
     assert "'big.npy': the backward pass needs about " in error and " is available" in error
 
 
+@pytest.mark.slow
 def test_the_command_as_a_process(net: str) -> None:
     done = run_process("grad", net, "photo.png", "--unit", "conv2:1", "--colormap", "gray")
     assert done.returncode == 0, done.stderr

@@ -13,7 +13,6 @@ import signal
 import subprocess
 import sys
 import termios
-import time
 import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -25,7 +24,7 @@ import pytest
 from PIL import Image
 
 from tests.support.crafted import npy, npy_raw, png_chunk
-from tests.support.patience import patient
+from tests.support.patience import patient, until
 from tests.support.shell import (
     OBEY_PERMISSIONS,
     error_lines,
@@ -429,9 +428,7 @@ def wait_for_reader(process: subprocess.Popen[bytes]) -> None:
     process.stdin.write(picture("PNG")[:50])
     process.stdin.flush()
     left = array.array("i", [50])
-    while left[0]:
-        time.sleep(0.01)
-        fcntl.ioctl(process.stdin, termios.FIONREAD, left)
+    until(lambda: not fcntl.ioctl(process.stdin, termios.FIONREAD, left) and not left[0])
 
 
 def test_ctrl_c_while_waiting_for_input() -> None:
@@ -448,8 +445,7 @@ def test_ctrl_c_in_a_batch_leaves_only_whole_files() -> None:
     for index in range(300):
         Path(f"in/{index:03d}.png").hardlink_to("x.png")
     with start("pad", "in", "--padding", 300, "-o", "out/") as process:
-        while len(list(Path("out").glob("*.png"))) < 3:
-            time.sleep(0.01)
+        until(lambda: len(list(Path("out").glob("*.png"))) >= 3)
         code, error = interrupt(process, signal.SIGINT)
     assert code == 130 and "Traceback" not in error
     made = list(Path("out").iterdir())

@@ -25,11 +25,11 @@ name = "edges"
 type = "pool"
 """
 MAIN = [
-    ("conv", "photo.png", "--filter", "sharpen", "-o", "sharp.png"),
+    ("conv", "photo.png", "--filter", "sharpen", "-o", "old.png", "--overwrite"),
     ("pool", "in", "-o", "out/", "--jobs", "2", "--json"),
-    ("pool", "photo.png", "-o", "old.png", "--overwrite"),
 ]
 MORE = [
+    ("conv", "photo.png", "--filter", "sharpen", "-o", "sharp.png"),
     ("pool", "photo.png", "-o", "old.npy"),
     ("run", "net.toml", "photo.png", "-o", "out.npz", "--timeout", "60"),
     ("pad", "photo.png", "--padding", "3", "-o", "-", "--timeout", "60"),
