@@ -25,8 +25,8 @@ COMMANDS = {
 EPILOG = """\b
 Examples:
   cnncli conv photo.png --filter edge.npy
-  cnncli conv photo.png --filter sobel_v --range symmetric --colormap diverging
-  cnncli conv photo.png --filter edge -o - | cnncli pool --mode max -o pooled.png
+  cnncli conv photo.png -f sobel_v --range symmetric --colormap diverging
+  cnncli conv photo.png -f edge -o - | cnncli pool --mode max -o pooled.png
   cnncli filters list
 
 cnncli COMMAND --help shows the options that people use first, --help-all shows all.

@@ -27,7 +27,7 @@ Examples:
   cnncli compare mine.png theirs.png
   cnncli compare mine.npy theirs.npy --image photo.png --filter sobel_v
   cnncli compare photo.png --filter "1 2; 3 4"
-  cnncli compare photo.png --pool average --size 3 --padding 1 --convention torch
+  cnncli compare photo.png --pool average --size 3 --convention torch
   cnncli compare photo.png --filter edge --against torch --against opencv
 """
 

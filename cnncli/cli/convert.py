@@ -21,7 +21,7 @@ EXAMPLES = """\b
 Examples:
   cnncli convert model.onnx -o net.toml
   cnncli convert model.onnx -o net.toml --weights net.safetensors --size 224
-  cnncli convert model.onnx -o net.toml --mean 0.485,0.456,0.406 --std 0.229,0.224,0.225
+  cnncli convert m.onnx -o net.toml --mean .485,.456,.406 --std .229,.224,.225
 """
 
 

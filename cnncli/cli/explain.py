@@ -153,7 +153,7 @@ def explain(
     source = gather_one(chosen.pictures, is_terminal_stream(sys.stdin), "explain")
     start_work()
     with show_steps(results.quiet):
-        model = chosen.model(inputs, value.layer is not None, "--layer")
+        model = chosen.model(inputs, images, value.layer is not None, "--layer")
         name = None if value.layer is None else model.find(value.layer)
         job = make(ExplainJob, value, job=make_job(model, images, results, jobs=1), layer=name)
         done = _explain(job, source, value.backward, results)

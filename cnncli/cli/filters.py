@@ -104,7 +104,7 @@ def list_filters(as_json: bool) -> None:
     epilog=_examples(
         "show sobel_v",
         "show '0 -1 0; -1 5 -1; 0 -1 0'",
-        "show w.safetensors:conv1.weight --filter-layout oihw -o weights.png",
+        "show w.safetensors:conv1.weight --filter-layout oihw -o w.png",
         "show model.onnx:conv1 -o weights.png",
     ),
 )

@@ -29,9 +29,9 @@ from cnncli.cli.types import Numbers, RangeType
 EXAMPLES = """\b
 Examples:
   cnncli grad net.toml photo.png --unit conv2:7,20,31 --overlay -o over.png
-  cnncli grad net.toml photo.png --unit softmax:3 -o gradient.npy --params gradients/
+  cnncli grad net.toml photo.png --unit softmax:3 -o dx.npy --params grads/
   cnncli grad net.toml photo.png --upstream g.npy --check
-  cnncli grad x.npy --filter W.npy --bias b.npy --padding 2 --upstream dZ.npy --params grads/
+  cnncli grad x.npy -f W.npy --padding 2 --upstream dZ.npy --params grads/
   cnncli grad x.npy --pool max --size 2 --upstream dA.npy -o dx.npy
 """
 
@@ -143,7 +143,7 @@ def grad(
     upstream = None if options.upstream is None else local_path(options.upstream, "--upstream")
     source = gather_one(chosen.pictures, is_terminal_stream(sys.stdin), "grad")
     with show_steps(results.quiet):
-        model = chosen.model(inputs, options.until is not None).until(options.until)
+        model = chosen.model(inputs, images, options.until is not None).until(options.until)
         job = GradJob(
             make_job(model, images, results, **results.job_fields()),
             None if options.unit is None else parse_unit(options.unit, model.find),

@@ -7,7 +7,7 @@ import gc
 import os
 import shlex
 import sys
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from importlib import import_module
 from typing import Any, Final
 
@@ -139,8 +139,15 @@ def _interruption() -> click.exceptions.Exit:
     return click.exceptions.Exit(signals.exit_code())
 
 
-def show_error(error: Exception) -> int:
-    """Print one error line and at most one hint line on standard error; return the exit code."""
+def show_error(error: Exception, said: Set[str] = frozenset()) -> int:
+    """Print one error line and at most one hint line on standard error; return the exit code.
+
+    Parameters
+    ----------
+    error : Exception
+    said : set of str
+        Hints that stand above already.
+    """
     if isinstance(error, MemoryError):
         error = memory_problem("job")
     elif isinstance(error, OSError):
@@ -153,7 +160,8 @@ def show_error(error: Exception) -> int:
     if isinstance(error, click.UsageError) and error.ctx is not None:
         more = "-all" if isinstance(error, click.NoSuchOption) else ""
         hint = f"{error.ctx.command_path} --help{more}"
-    last = f"hint: {shorten(_one_line(hint), _LONGEST_HINT)}" if hint else ""
+    is_new = hint and hint not in said
+    last = f"hint: {shorten(_one_line(hint or ''), _LONGEST_HINT)}" if is_new else ""
     tell(shorten(f"cnncli: error: {_one_line(message)}", LONGEST_MESSAGE - len(last) - 2))
     if last:
         tell(last)

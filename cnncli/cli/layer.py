@@ -12,7 +12,14 @@ from click.core import ParameterSource
 
 from cnncli.cli.command import make
 from cnncli.cli.networks import is_network
-from cnncli.cli.options import ConvOptions, LayerOptions, PoolOptions, PrepareOptions
+from cnncli.cli.options import (
+    ConvOptions,
+    ImageOptions,
+    LayerOptions,
+    PoolOptions,
+    PrepareOptions,
+    read_options,
+)
 
 if TYPE_CHECKING:
     from cnncli.filters.filter import Filter, LoadedArray
@@ -147,7 +154,11 @@ class NetworkOrLayer:
     layer: LayerOptions
 
     def model(
-        self, inputs: PrepareOptions, part: bool = False, part_option: str = "--until"
+        self,
+        inputs: PrepareOptions,
+        images: ImageOptions,
+        part: bool = False,
+        part_option: str = "--until",
     ) -> Model:
         """Load the network, or make one of the layer.
 
@@ -155,6 +166,8 @@ class NetworkOrLayer:
         ----------
         inputs : PrepareOptions
             Only a network has them.
+        images : ImageOptions
+            How the picture is read that tells a network its size.
         part, part_option
             As in `load_model`.
         """
@@ -167,7 +180,8 @@ class NetworkOrLayer:
             if isinstance(size, str):
                 raise click.UsageError("--size of NETWORK's pictures must be N or H,W.")
             picture = next(iter(self.pictures), None)
-            return load_network(self.network, inputs.prepare(size), picture, part, part_option)
+            prepare, read = inputs.prepare(size), read_options(images)
+            return load_network(self.network, prepare, picture, read, part, part_option)
         layer = either_layer(self.layer, self.pictures)
         assert layer is not None  # network_or_layer has seen to that
         bank = layer.filter if isinstance(layer, ConvLayer) else None

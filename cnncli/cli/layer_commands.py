@@ -35,7 +35,7 @@ POOL_EXAMPLES = """\b
 Examples:
   cnncli pool photo.png --mode max
   cnncli pool photo.png --mode average --size 8 -o mosaic.png
-  cnncli conv photo.png --filter edge -o - | cnncli pool --mode max -o pooled.png
+  cnncli conv photo.png -f edge -o - | cnncli pool --mode max -o pooled.png
 """
 
 

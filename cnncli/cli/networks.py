@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 from cnncli.errors import FileProblem, OptionError, quote
 
 if TYPE_CHECKING:
+    from cnncli.io.images import ReadOptions
     from cnncli.network.graph import Model
 
 
@@ -35,6 +36,7 @@ def load_network(
     network: str,
     prepare: dict[str, Any],
     picture: str | None,
+    read: ReadOptions,
     part: bool = False,
     part_option: str = "--until",
 ) -> Model:
@@ -48,10 +50,12 @@ def load_network(
         As `load_model` takes it.
     picture : str, optional
         The first IMAGE as typed, which is asked only if it is a file.
+    read : ReadOptions
+        How it is read.
     part, part_option
         As in `load_model`.
     """
-    from cnncli.io.images import ReadOptions, read_shape
+    from cnncli.io.images import read_shape
     from cnncli.io.urls import local_path
     from cnncli.network.graph import SIZE_UNKNOWN
     from cnncli.network.load import load_model
@@ -71,7 +75,7 @@ def load_network(
         if not needs_size:
             raise
     if needs_size:
-        height, width, _ = read_shape(local_path(str(picture), "IMAGE"), ReadOptions())
+        height, width, _ = read_shape(local_path(str(picture), "IMAGE"), read)
         model = load(prepare={**prepare, "size": (height, width)})
     return replace(model, notes=(*model.notes, *_preparation_notes(model, prepare)))
 

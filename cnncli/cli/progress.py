@@ -7,7 +7,7 @@ import shutil
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Set
 from typing import TYPE_CHECKING, Any, Final
 
 import click
@@ -114,6 +114,7 @@ class ProgressReporter:
         self.bar = _Bar(report.total, self.begin) if has_bar else None
         self.has_steps = report.total == 1 and inline
         self.steps = contextlib.ExitStack()
+        self.hints: set[str] = set()
 
     def __enter__(self) -> ProgressReporter:
         if self.bar is not None:
@@ -132,14 +133,20 @@ class ProgressReporter:
         self.report.add(outcome)
         self.steps.close()
         if self.bar is None:
-            tell_outcome(outcome, self.results.quiet, self.results.as_json)
+            self._tell(outcome, self.results.quiet)
             return
         verbose = self.results.verbose
         prints = outcome.error is not None or verbose
         if prints:
             self.bar.clear()
-        tell_outcome(outcome, not verbose, self.results.as_json)
+        self._tell(outcome, not verbose)
         self.bar.step(self.report, at_once=prints)
+
+    def _tell(self, outcome: Outcome, quiet: bool) -> None:
+        """Report on an image; a hint that many images would get is given once."""
+        tell_outcome(outcome, quiet, self.results.as_json, self.hints)
+        if outcome.error is not None and outcome.error.hint is not None:
+            self.hints.add(outcome.error.hint)
 
     def sum_up(self) -> None:
         """Say in one line what became of several images."""
@@ -193,12 +200,14 @@ class _Bar:
             self.bar.__exit__(None, None, None)
 
 
-def tell_outcome(outcome: Outcome, quiet: bool, as_json: bool) -> None:
-    """Report on one image, for people or as JSON."""
+def tell_outcome(
+    outcome: Outcome, quiet: bool, as_json: bool, said: Set[str] = frozenset()
+) -> None:
+    """Report on one image, for people or as JSON, without the hints that are said already."""
     from cnncli.batch import report
 
     if outcome.error is not None:
-        show_error(outcome.error)
+        show_error(outcome.error, said)
     if as_json:
         for line in report.json_line(outcome):
             (tell_whole if outcome.to_stdout else click.echo)(line)

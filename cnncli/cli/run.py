@@ -16,6 +16,7 @@ from cnncli.cli.options import (
     LayerResultOptions,
     PictureOptions,
     network_argument,
+    read_options,
     until_option,
 )
 from cnncli.cli.progress import show_steps
@@ -28,7 +29,7 @@ Examples:
   cnncli run net.toml photo.jpg
   cnncli run net.toml photo.jpg --layer conv1 -o conv1.png
   cnncli run net.toml photo.jpg -o layers/
-  cnncli run net.toml photos/ --until pool2 -o 'maps/{stem}-{layer}-{map:03d}.png'
+  cnncli run net.toml photos/ --until pool2 -o 'maps/{stem}-{map:03d}.png'
   cnncli run net.toml photo.jpg -o values.npz
 """
 
@@ -66,9 +67,10 @@ def run(
     from cnncli.cli.networks import load_network
 
     prepare, picture = inputs.prepare(), next(iter(batch.images), None)
+    read = read_options(images)
     part = options.until is not None or bool(options.layers)
     with show_steps(results.quiet):
-        model = load_network(options.network, prepare, picture, part).until(options.until)
+        model = load_network(options.network, prepare, picture, read, part).until(options.until)
     layers = _layers_written(model.network, [model.find(name) for name in options.layers])
     several = len(set(options.layers)) > 1
     return run_batch(model, images, batch, results, layers=layers, several=several)

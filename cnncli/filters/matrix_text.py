@@ -161,7 +161,13 @@ def _rows(text: str) -> list[str]:
                 f"rows must end with line breaks or with ';', not both, got {shorten(mixed)}",
                 hint="part the numbers of a row by spaces or commas",
             )
-    return [row.strip() for line in lines for row in line.split(";") if row.strip()]
+    rows = [row.strip() for line in lines for row in line.removesuffix(";").split(";")]
+    if any(rows) and not all(rows):
+        raise OptionError(
+            f"row {rows.index('') + 1} of a matrix must hold numbers, got none",
+            hint=f"write {shorten('; '.join(row for row in rows if row))}",
+        )
+    return rows if any(rows) else []
 
 
 def _parse_lists(text: str) -> Nested:

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from cnncli.batch.sources import gather
 from cnncli.system.progress import step_text
@@ -373,3 +374,11 @@ def test_memory_does_not_grow_with_the_number_of_images() -> None:
     assert many < 1.1 * few, (few, many)
     for name, count in (("few.json", 100), ("many.json", MANY)):
         assert json.loads(Path(name).read_text())["skipped"] == count
+
+
+def test_a_hint_that_many_images_would_get_is_given_once(empty_folder: Path) -> None:
+    for name in "abc":
+        Image.new("L", (9, 9)).save(f"{name}.png")
+    run_cli("conv", ".", "-f", "edge", "-o", "out/")
+    again = run_cli("conv", ".", "-f", "edge", "-o", "out/", code=1).stderr
+    assert again.count("exists already") == 3 and again.count("hint: --overwrite replaces it") == 1

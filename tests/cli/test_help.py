@@ -49,6 +49,7 @@ def test_help_is_short_and_help_all_has_every_option(words: tuple[str, ...]) -> 
     full = run_cli(*words, "--help-all", env={"COLUMNS": str(COLUMNS)}).stdout
     assert len(short.splitlines()) <= LINES
     assert "Examples:" in short
+    assert max(map(len, full.splitlines())) <= COLUMNS
     assert all(any(name in full for name in option.opts) for option in options)
     assert [option.opts for option in options if not option.help] == []
     assert run_cli(*words, "-h", env={"COLUMNS": str(COLUMNS)}).stdout == short

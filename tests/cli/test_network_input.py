@@ -255,6 +255,8 @@ def test_a_picture_gives_the_size_that_a_model_leaves_open() -> None:
     run_cli("grad", "open.onnx", "photo.png", "--unit", "y:1", "-o", "g.png")
     assert pixels("g.png").shape[:2] == (12, 20)
     run_cli("explain", "open.onnx", "photo.png")
+    for command in ("run", "explain"):
+        assert "--max-pixels" in refused(command, "open.onnx", "photo.png", "--max-pixels", "100")
     error = refused_untouched("convert", "open.onnx", "-o", "own.toml")
     assert "the size of the picture must be known" in error and "hint: --size H,W" in error
     run_cli("convert", "open.onnx", "-o", "own.toml", "--size", "12,20")
