@@ -28,7 +28,9 @@ if TYPE_CHECKING:
     from cnncli.pipeline.job import Job, Outcome, Task
     from cnncli.pipeline.output_checks import OutputPlan
 
-WITH_VALUE: Final = ("-j", "--jobs", "--timeout", "--cluster", "--cluster-timeout")
+WITH_VALUE: Final = frozenset(
+    ["-j", "--jobs", "--timeout", "--cluster", "--cluster-timeout", "--cluster-patience"]
+)
 ALONE: Final = ("--shared-files",)
 JOINED: Final = re.compile(r"(-[qrv]+)j(\d*)")
 """Short options without a value and ``-j`` in one word."""
@@ -141,7 +143,7 @@ def _choose_runner(job: Job, count: int, batch: BatchOptions) -> Runner:
     if batch.cluster:
         from cnncli.batch.cluster.runner import ClusterRunner
 
-        where = batch.cluster, batch.cluster_timeout
+        where = batch.cluster, batch.cluster_timeout, batch.cluster_patience
         return ClusterRunner(*where, batch.timeout, batch.shared_files)
     if count == 1 and batch.timeout is None:
         return InlineRunner()

@@ -220,6 +220,10 @@ class BatchOptions(OptionGroup):
         "--cluster-timeout", type=FiniteFloat(above=0), default=10.0, metavar="S",
         help="Wait S seconds for the scheduler to answer.",
     )
+    cluster_patience: float = option(
+        "--cluster-patience", type=FiniteFloat(above=0), default=120.0, metavar="S",
+        help="Wait S seconds for workers while the scheduler has none.",
+    )
     shared_files: bool = flag(
         "--shared-files", help="Let the workers of the cluster read and write the files themselves."
     )

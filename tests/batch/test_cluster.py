@@ -32,7 +32,7 @@ from tests.support.shell import error_lines, refused, run_cli, run_process, save
 
 pytest.importorskip("distributed")
 
-from cnncli.batch.cluster import dask_client, scheduler
+from cnncli.batch.cluster import scheduler
 from cnncli.batch.cluster.dask_client import ClusterProblem
 from cnncli.batch.cluster.runner import ClusterRunner
 
@@ -213,16 +213,13 @@ def other_version(folder: Path) -> str:
     return str(folder)
 
 
-def test_no_workers_then_rejected_ones(
-    tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(dask_client, "WORKER_SECONDS", 1.5)
+def test_no_workers_then_rejected_ones(tmp_path_factory: pytest.TempPathFactory) -> None:
     with dask_cluster(tmp_path_factory.mktemp("idle"), 0) as idle:
-        runner = ClusterRunner(idle.address)
-        with pytest.raises(ClusterProblem, match="no workers for 2 seconds") as caught:
-            list(outcomes(job_of(), photos(a=SOUND), runner))
-        assert caught.value.hint == f"start some: dask worker {idle.address}"
-        monkeypatch.setattr(dask_client, "WORKER_SECONDS", 40)
+        where = ("--cluster", idle.address, "--cluster-patience", 1.5)
+        photos(a=SOUND)
+        error = refused("pool", "a.png", "-o", "out/", *where)
+        assert "no workers for 1.5 seconds\nhint: start some: dask worker " in error
+        runner = ClusterRunner(idle.address, patience=40)
         old = idle.worker(path=other_version(tmp_path_factory.mktemp("old")))
         with pytest.raises(ClusterProblem, match=r"the worker tcp:.* has cnncli 1\.2\.3, here "):
             list(outcomes(job_of(), photos(a=SOUND), runner))

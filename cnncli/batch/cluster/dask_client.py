@@ -35,9 +35,6 @@ TLS: Final = "tls:"
 POLL_SECONDS: Final = 0.5
 """Between two looks at who works."""
 
-WORKER_SECONDS: Final = 30.0
-"""How long a scheduler may be without workers."""
-
 START_SECONDS: Final = 120.0
 """How long workers on this machine may take to start."""
 
@@ -74,10 +71,13 @@ class Session:
         As the user typed it.
     timeout : float
         Seconds in which the scheduler must answer.
+    patience : float
+        Seconds without any worker after which the work is given up.
     """
 
-    def __init__(self, client: Any, address: str, timeout: float) -> None:
-        self.client, self.address, self.timeout = client, address, timeout
+    def __init__(self, client: Any, address: str, timeout: float, patience: float) -> None:
+        self.client, self.address = client, address
+        self.timeout, self.patience = timeout, patience
         self.events: queue.Queue[Event] = queue.Queue()
         self.versions = versions()
         self.accepted: set[str] = set()
@@ -122,7 +122,7 @@ class Session:
         ClusterProblem
             If none come, or one has other versions.
         """
-        end = time.monotonic() + WORKER_SECONDS
+        end = time.monotonic() + self.patience
         while time.monotonic() < end:
             with contextlib.suppress(queue.Empty):
                 kind, content = self.events.get(timeout=POLL_SECONDS)
@@ -138,8 +138,9 @@ class Session:
         """Return the error for a scheduler that nobody works for."""
         for worker, wrong in self.rejected.items():
             return rejection(worker, wrong)
-        text = f"the scheduler {self.address} has had no workers for {WORKER_SECONDS:.0f} seconds"
-        return ClusterProblem(text, hint=f"start some: dask worker {self.address}")
+        text = f"the scheduler {self.address} has had no workers for {self.patience:g} seconds"
+        hint = f"start some: dask worker {self.address}, or wait longer with --cluster-patience"
+        return ClusterProblem(text, hint=hint)
 
     def send(self, worker: str, key: Any, payload: bytes, seconds: float | None) -> None:
         """Send a payload to a worker; what becomes of it will be an event."""
@@ -254,7 +255,7 @@ def _same() -> Callable[[bytes], bytes]:
 
 
 @contextmanager
-def connected(address: str, timeout: float) -> Iterator[Session]:
+def connected(address: str, timeout: float, patience: float) -> Iterator[Session]:
     """Reach a scheduler, or start one with workers on this machine.
 
     Parameters
@@ -263,6 +264,8 @@ def connected(address: str, timeout: float) -> Iterator[Session]:
         ``tcp://HOST:PORT``, ``tls://HOST:PORT`` or ``local:N``.
     timeout : float
         Seconds in which it must be reached.
+    patience : float
+        As in `Session`.
 
     Raises
     ------
@@ -279,7 +282,7 @@ def connected(address: str, timeout: float) -> Iterator[Session]:
             _check_certificates(distributed, address)
         client = _reach(distributed, where, address, timeout)
         try:
-            yield Session(client, address, timeout)
+            yield Session(client, address, timeout, patience)
         finally:
             if not signals.is_ending():
                 _close(client)

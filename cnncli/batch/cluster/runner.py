@@ -12,7 +12,6 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from cnncli.batch.cluster.dask_client import (
-    WORKER_SECONDS,
     ClusterProblem,
     Session,
     connected,
@@ -42,6 +41,8 @@ class ClusterRunner:
         ``tcp://HOST:PORT``, ``tls://HOST:PORT``, or ``local:N`` for N workers on this machine.
     timeout : float
         Seconds in which the scheduler must answer.
+    patience : float
+        Seconds without any worker after which the work is given up.
     seconds : float, optional
         How long one image may take.
     shared : bool
@@ -50,6 +51,7 @@ class ClusterRunner:
 
     address: str
     timeout: float = 10.0
+    patience: float = 120.0
     seconds: float | None = None
     shared: bool = False
 
@@ -64,7 +66,7 @@ class ClusterRunner:
         OptionError
             If shared files would be written without a guard.
         """
-        with connected(self.address, self.timeout) as session:
+        with connected(self.address, self.timeout, self.patience) as session:
             workers = session.first_workers()
             session.send_job(pickle.dumps(replace(job, jobs=1), pickle.HIGHEST_PROTOCOL))
             scheduler = Scheduler(iter(tasks))
@@ -155,7 +157,7 @@ class _Batch:
             self.empty_since = None
             return
         self.empty_since = self.empty_since or time.monotonic()
-        if time.monotonic() - self.empty_since > WORKER_SECONDS:
+        if time.monotonic() - self.empty_since > self.session.patience:
             raise self.session.no_workers()
 
     def _outcome(self, task: Task, worker: str, result: TaskResult) -> Outcome:
