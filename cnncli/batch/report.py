@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from cnncli.errors import CnnCliError, quote
 from cnncli.pipeline.job import WARNING, Outcome, WrittenFile
@@ -15,6 +15,9 @@ NAMES_SHOWN = 3
 
 IMAGES_NAMED = 5
 """Images of a batch whose strongest maps the report names."""
+
+_EXACT: Final = ("symmetric", "minmax")
+"""Ranges that show all values when they are asked for."""
 
 MUCH_CLIPPED = 0.02
 """Above this share of clipped values the report says which option shows them."""
@@ -256,18 +259,20 @@ def _strongest(written: WrittenFile) -> list[str]:
 def _mapping(written: WrittenFile) -> str:
     if written.mapping == "values":
         return "values unchanged"
+    # Only the range auto cuts off; the same word, asked for, shows all.
+    trimmed = written.clipped and written.mapping in _EXACT
+    kind = f"auto, {written.mapping}" if trimmed else written.mapping
     if written.range is None:
-        return f"range {written.mapping}, each map its own{_clipping(written)}"
+        return f"range {kind}, each map its own{_clipping(written)}"
     low, high = written.range
-    return f"range {written.mapping} {low:.4g}..{high:.4g}{_clipping(written)}"
+    return f"range {kind} {low:.4g}..{high:.4g}{_clipping(written)}"
 
 
 def _clipping(written: WrittenFile) -> str:
     if not written.clipped:
         return ""
     percent = "under 1 %" if written.clipped < 0.01 else f"{100 * written.clipped:.0f} %"
-    if written.mapping in ("symmetric", "minmax"):
-        # Only the range auto cuts off; the same word, asked for, shows all.
+    if written.mapping in _EXACT:
         percent = "under 0.1 %" if written.clipped < 0.001 else f"{100 * written.clipped:.1f} %"
         return f" ({percent} clipped; --range {written.mapping} shows all)"
     share = f" ({percent} clipped"

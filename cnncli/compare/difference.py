@@ -110,6 +110,8 @@ def find_difference(a: Values, b: Values, tolerance: float) -> Difference:
 def shape_error(a: Values, b: Values, hint: bool = True) -> ShapeError:
     """Return the error of results whose sizes differ; the hint is for those without a layer."""
     way = "give --image and --filter, to find out which padding or stride makes them so"
+    if a.shape[:3] == b.shape[:3] and {a.shape[3], b.shape[3]} == {1, 3}:
+        hint, way = True, "one is grey, the other colour: --gray compares both as grey"
     return ShapeError(
         f"results must have the same shape, got {size_text(a.shape)} and {size_text(b.shape)}",
         hint=way if hint else None,
@@ -241,9 +243,29 @@ def _simple_changes(
         yield f"equal if the {which} is multiplied by 255", pair
     if a.shape[3] == b.shape[3] > 1:
         yield "equal if the channels are reversed (BGR and RGB)", (a, b[..., ::-1])
+    yield from _grey_and_colour(a, b)
     yield "equal if rows and columns are exchanged", (a, b.swapaxes(1, 2))
     yield "equal if the channels of the second come first, not last", (a, np.moveaxis(b, 1, 3))
     yield "equal if the channels of the first come first, not last", (np.moveaxis(a, 1, 3), b)
+
+
+def _grey_and_colour(a: Values, b: Values) -> Iterator[tuple[str, tuple[Values, Values]]]:
+    """Yield a grey result beside a colour one: beside all its channels, and beside each."""
+    if {a.shape[3], b.shape[3]} != {1, 3}:
+        return
+    first_is_grey = a.shape[3] == 1
+    grey, colour = (a, b) if first_is_grey else (b, a)
+    which, other = ("first", "second") if first_is_grey else ("second", "first")
+    yield (
+        f"equal if the grey {which} is repeated as red, green and blue",
+        (
+            np.repeat(grey, 3, axis=3),
+            colour,
+        ),
+    )
+    for channel, name in enumerate(("red", "green", "blue")):
+        text = f"equal if of the {other} the {name} channel is taken"
+        yield text, (grey, colour[..., channel : channel + 1])
 
 
 def _strided(a: Values, b: Values, tolerance: float) -> str | None:

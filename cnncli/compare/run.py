@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 
@@ -29,6 +29,8 @@ from cnncli.network.conventions import CONVENTIONS, Convention, OneLayer, by_con
 from cnncli.render.finite_values import measure
 from cnncli.render.result_record import restore_values
 
+NO_CAUSE: Final = "no known convention explains the difference"
+
 
 @dataclass(frozen=True)
 class Comparison:
@@ -46,6 +48,8 @@ class Comparison:
         ``results``, ``convention`` or ``peer``.
     error : str, optional
         Why the second could not be made.
+    transparency : Difference, optional
+        Of pictures that are equal once both are laid on the background, but not transparent alike.
     """
 
     names: tuple[str, str]
@@ -54,11 +58,13 @@ class Comparison:
     explanations: tuple[str, ...] = ()
     kind: str = "results"
     error: str | None = None
+    transparency: Difference | None = None
 
     @property
     def equal(self) -> bool:
-        """Whether they are equal."""
-        return self.difference is not None and self.difference.equal
+        """Whether they are equal, also in transparency."""
+        same = self.difference is not None and self.difference.equal
+        return same and self.transparency is None
 
 
 def compare_results(
@@ -97,7 +103,8 @@ def compare_results(
     shapes = a.shape, b.shape
     notes = tuple(f"note: {p.name}: {note}" for p in pictures for note in p.notes)
     if difference is not None and difference.equal:
-        return Comparison(names, shapes, difference, notes)
+        transparency = _transparency(paths, read)
+        return Comparison(names, shapes, difference, notes, transparency=transparency)
     explanations = _by_layer(pictures, names, read, tolerance, layer, image)
     explanation = None if explanations else explain(a, b, tolerance, levels)
     if explanation is not None:
@@ -108,6 +115,21 @@ def compare_results(
     if difference is None and not explanations:
         raise shape_error(a, b, hint=layer is None)
     return Comparison(names, shapes, difference, (*explanations, *notes))
+
+
+def _transparency(paths: Sequence[Path], read: ReadOptions) -> Difference | None:
+    """Return how two pictures of one size differ in transparency, if they do: 1 is opaque."""
+    shares = []
+    for path in paths:
+        picture = read_image(path, replace(read, alpha="keep"))
+        alpha = picture.photo_metadata.alpha
+        n, height, width, _ = picture.shape
+        share = np.ones((n, height, width, 1))
+        shares.append(
+            share if alpha is None else share * alpha[..., None] / np.iinfo(alpha.dtype).max
+        )
+    difference = find_difference(shares[0], shares[1], ROUNDED / 255)
+    return None if difference.equal else difference
 
 
 def _by_layer(
@@ -272,7 +294,21 @@ def _results(comparison: Comparison) -> list[str]:
     if comparison.equal:
         largest = _largest(comparison.difference)
         return [f"{heading}: equal, {largest}", *comparison.explanations]
-    return [f"{heading}: different", *_details(comparison.difference), *comparison.explanations]
+    if comparison.transparency is not None:
+        found = _of_transparency(comparison.transparency)
+        return [f"{heading}: different in transparency alone", found, *comparison.explanations]
+    details = _details(comparison.difference)
+    if all(text.startswith("note: ") for text in comparison.explanations):
+        details.append(NO_CAUSE)
+    return [f"{heading}: different", *details, *comparison.explanations]
+
+
+def _of_transparency(found: Difference) -> str:
+    (_, row, column, _), (a, b) = found.at, found.values
+    return (
+        f"{found.count} of {found.size} pixels ({_percent(found)}) differ in transparency, most at "
+        f"row {row}, column {column}: {a:.3g} and {b:.3g}, where 1 is opaque"
+    )
 
 
 def _details(difference: Difference) -> list[str]:
@@ -326,6 +362,7 @@ def record(comparison: Comparison) -> dict[str, Any]:
         "shapes": comparison.shapes,
         "equal": comparison.equal,
         "difference": comparison.difference,
+        "transparency": comparison.transparency,
         "explanations": comparison.explanations,
         "error": comparison.error,
     }

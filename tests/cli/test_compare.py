@@ -25,14 +25,50 @@ def test_equal_results_are_equal() -> None:
     assert "12x17x3: equal, largest difference " in done.stdout
 
 
-def test_transparency_that_is_flattened_is_said() -> None:
-    """Two pictures that differ in their transparency alone are equal on the same background."""
+def test_a_difference_in_transparency_alone_is_a_difference() -> None:
+    """Two pictures that are equal on the same background are not equal on another."""
     alpha = np.full((12, 17, 1), 255, np.uint8)
+    clear = alpha.copy()
+    clear[3, 5] = 51
     save("solid.png", np.concatenate([PIXELS * 0, alpha], axis=2))
-    save("clear.png", np.concatenate([PIXELS * 0, alpha * 0], axis=2))
-    lines = run_cli("compare", "solid.png", "clear.png").stdout.splitlines()
-    assert lines[0].endswith("equal, largest difference 0")
-    assert lines[1].startswith("note: clear.png: transparency")
+    save("clear.png", np.concatenate([PIXELS * 0, clear], axis=2))
+    lines = run_cli("compare", "solid.png", "clear.png", code=1).stdout.splitlines()
+    assert lines[0].endswith("12x17x3: different in transparency alone")
+    assert lines[1] == (
+        "1 of 204 pixels (0.49 %) differ in transparency, most at row 3, column 5: 1 and 0.2, "
+        "where 1 is opaque"
+    )
+    assert lines[2].startswith("note: clear.png: transparency")
+    done = run_cli("compare", "solid.png", "clear.png", "--json", code=1)
+    found = json.loads(done.stdout)
+    assert not found["equal"] and found["transparency"]["count"] == 1
+    assert "equal, " in run_cli("compare", "clear.png", "clear.png").stdout
+
+
+def test_where_no_cause_is_found_that_is_said_in_one_line() -> None:
+    save("other.png", np.random.default_rng(9).integers(0, 256, (12, 17, 3), dtype=np.uint8))
+    words = "compare", "photo.png", "other.png"
+    assert run_cli(*words, code=1).stdout.splitlines()[3:] == [
+        "no known convention explains the difference"
+    ]
+    layer = "--image", "photo.png", "-f", "box"
+    assert "no known convention" in run_cli(*words, *layer, code=1).stdout
+    save("reversed.png", PIXELS[..., ::-1])
+    assert "no known" not in run_cli("compare", "photo.png", "reversed.png", code=1).stdout
+
+
+def test_grey_beside_colour_names_what_helps() -> None:
+    save("grey.png", np.random.default_rng(9).integers(0, 256, (12, 17), dtype=np.uint8))
+    assert "--gray compares both as grey" in refused("compare", "photo.png", "grey.png", code=2)
+    assert (
+        "12x17x1: different" in run_cli("compare", "photo.png", "grey.png", "--gray", code=1).stdout
+    )
+    save("green.png", PIXELS[..., 1])
+    done = run_cli("compare", "photo.png", "green.png", code=1)
+    assert "equal if of the first the green channel is taken" in done.stdout
+    save("thrice.png", np.repeat(PIXELS[..., 1:2], 3, axis=2))
+    done = run_cli("compare", "green.png", "thrice.png", code=1)
+    assert "equal if the grey first is repeated as red, green and blue" in done.stdout
 
 
 def test_different_results_end_with_1_and_say_where() -> None:
