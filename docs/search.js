@@ -4,7 +4,9 @@
 const post = Worker.prototype.postMessage;
 Worker.prototype.postMessage = function (message, ...rest) {
   if (message && typeof message.query === "string") {
-    const words = message.query.replace(/[`=,;:|/(){}[\]"]+/g, " ").replace(/(^|\s)-+/g, "$1");
+    // "at" is too common a word for the search, so --at is found by what it takes.
+    const query = message.query.replace(/(^|\s)--at(?=[\s=]|$)/g, "$1ROW COL");
+    const words = query.replace(/[`=,;:|/(){}[\]"]+/g, " ").replace(/(^|\s)-+/g, "$1");
     message = { ...message, query: words };
   }
   return post.call(this, message, ...rest);

@@ -118,6 +118,8 @@ def test_the_search_finds_options(site: Path) -> None:
             for option, page in (
                 ("--dilation", "reference/conv"),
                 ("--pad-mode", "reference/pad"),
+                ("--at", "reference/explain"),
+                ("explain --at 3,4", "reference/explain"),
                 ("--filter-layout", "reference/conv"),
                 ("stride=2", "network-files"),
                 ("pad-mode reflect", "reference/pad"),
