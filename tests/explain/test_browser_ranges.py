@@ -9,6 +9,7 @@ import pytest
 
 from cnncli.explain.page.layer_data import Unit
 from cnncli.explain.page.network_data import network_page_data
+from cnncli.filters.files import load_filter
 from cnncli.filters.filter import from_array
 from cnncli.network.graph import Network, input_groups
 from cnncli.network.inner_cells import inner_cells
@@ -104,6 +105,31 @@ def test_the_scores_of_a_network_are_bars_and_the_strongest_is_named(
     rows.nth(1).click()
     chosen = int(np.argsort(-scores.ravel(), kind="stable")[1]) if classes > 20 else 1
     assert tab.evaluate("cnncli.state.unit.map") == chosen
+
+
+@pytest.mark.parametrize(("bad", "named"), [([0, 1, 2, 3], None), ([0], 3)])
+def test_scores_that_are_not_numbers_are_not_ranked(
+    show: Opener, bad: list[int], named: int | None
+) -> None:
+    values = np.arange(1.0, 5.0).reshape(1, 1, 1, 4)
+    values[..., bad] = np.nan
+    network = Network.chain(PoolLayer(size=1))
+    data = network_page_data(network, picture_of(values), "pool1", Unit((0, 0)), title="net")
+    card = show(data).locator(".card").last
+    said = card.locator(".strongest").text_content()
+    expected = "not a number: no score" if named is None else f"strongest: {named} ("
+    assert said.startswith(expected) and "NaN" not in said
+    assert card.locator(".thumb.best").count() == (named is not None)
+
+
+def test_rounding_is_drawn_as_zero_on_a_networks_page_too(show: Opener) -> None:
+    values = np.full((1, 16, 16, 1), 128, np.uint8)
+    network = Network.chain(ConvLayer(load_filter("dct_8"), stride=8))
+    name = network.names[-1]
+    data = network_page_data(network, picture_of(values), name, Unit((0, 0)), title="net")
+    ranges = [picture["range"] for picture in data["layers"][-1]["pictures"]]
+    assert ranges[0]["hi"] == pytest.approx(128 / 255 * 8, rel=1e-5)
+    assert {(one["lo"], one["hi"]) for one in ranges[1:]} == {(0.0, 0.0)}
 
 
 def test_maps_of_a_network_follow_the_rule_for_whole_layers(show: Opener) -> None:

@@ -25,13 +25,13 @@ from cnncli.network.inner_cells import box_area, inner_cells
 from cnncli.network.layers import FloatArray, Shape
 from cnncli.network.passes import forward_layers, held_bytes
 from cnncli.network.summary import LayerSummary, summarize
-from cnncli.pipeline.feature_maps import clips_by_default
+from cnncli.pipeline.feature_maps import FeatureMaps, clips_by_default
 from cnncli.render.finite_values import measure
 from cnncli.render.grey_levels import Mapping as LevelMapping
 from cnncli.render.layer_ranges import layer_ranges
 from cnncli.render.options import MapGroup
 from cnncli.render.result_rows import ArrayRows
-from cnncli.render.scores import MOST_BARS, strongest
+from cnncli.render.scores import MOST_BARS, strongest, winner
 from cnncli.system.memory import check_memory
 from cnncli.system.progress import track
 
@@ -155,7 +155,8 @@ def _ranges(
     if name == SOURCE:
         return layer_ranges(ArrayRows(Y), groups, "auto", picture.is_picture)
     part = network.until(name)
-    rows = ArrayRows(Y, inner_cells(part, (1, *picture.shape[1:])))
+    one = FeatureMaps(part, picture)
+    rows = ArrayRows(Y, inner_cells(part, (1, *picture.shape[1:])), one.sum_bounds)
     return layer_ranges(rows, groups, "auto", clips_by_default(part, picture))
 
 
@@ -238,9 +239,10 @@ def _values(
             own = ranges[index]
             shown = {"kind": own.kind, "lo": own.lo, "hi": own.hi}
             pictures.append({**record, "index": index, "range": shown})
-    scores = []
+    scores, best = [], None
     if values.shape[:2] == (1, 1) and len(groups) == values.shape[2] > 1:
-        scores = strongest(values[0, 0, [group.channels[0] for group in groups]], MOST_BARS)
+        of_maps = values[0, 0, [group.channels[0] for group in groups]]
+        scores, best = strongest(of_maps, MOST_BARS), winner(of_maps)
     return {
         "rows": [rows.start, rows.stop],
         "cols": [cols.start, cols.stop],
@@ -250,6 +252,7 @@ def _values(
         "pictures": pictures,
         "maps": len(groups),
         "strongest": scores,
+        "winner": best,
         **pack_array(planes.astype(dtype, copy=False)),
     }
 

@@ -347,8 +347,9 @@ function makeStrip(layer) {
   if (scores) {
     const longest = Math.max(...layer.pictures.map((picture) => mapLabel(picture).length));
     strip.style.setProperty("--label", `${Math.min(longest, 24) + 1}ch`);
-    const picture = layer.pictures.find(({ index }) => index === layer.strongest[0]);
-    const best = picture ? `strongest: ${mapName(picture)} (${valueText(layer, picture, 0, 0)})` : "";
+    const picture = layer.pictures.find(({ index }) => index === layer.winner);
+    let best = layer.winner === null ? "not a number: no score is finite, none is the strongest" : "";
+    if (picture) best = `strongest: ${mapName(picture)} (${valueText(layer, picture, 0, 0)})`;
     strip.append(element("p", { class: "strongest", text: best }));
   }
   stripOrder(layer).forEach((index) => {
@@ -363,7 +364,7 @@ function makeStrip(layer) {
     button.dataset.map = index;
     if (scores) {
       button.append(scoreBar(layer, valueAt(layer, picture.channels[0], 0, 0).value));
-      button.classList.toggle("best", picture.index === layer.strongest[0]);
+      button.classList.toggle("best", picture.index === layer.winner);
     }
     if (single) {
       button.append(element("b", { text: valueText(layer, picture, layer.rows[0], layer.cols[0]) }));
