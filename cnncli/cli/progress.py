@@ -94,7 +94,7 @@ class _StepLine:
 class ProgressReporter:
     """Reports what becomes of images: on a terminal a bar for many of them, else lines.
 
-    While a single image takes long, a terminal shows the step that it has reached.
+    While a single image takes long in this process, a terminal shows the step that it has reached.
 
     Parameters
     ----------
@@ -110,7 +110,8 @@ class ProgressReporter:
     def __init__(self, report: Report, results: ResultOptions, dry_run: bool, inline: bool) -> None:
         self.report, self.results, self.dry_run = report, results, dry_run
         self.begin = time.monotonic()
-        has_bar = report.total > 1 and not dry_run and _allows_bar(results)
+        # No thread of ours may run while workers are forked, so one image of theirs has a bar too.
+        has_bar = (report.total > 1 or not inline) and not dry_run and _allows_bar(results)
         self.bar = _Bar(report.total, self.begin) if has_bar else None
         self.has_steps = report.total == 1 and inline
         self.steps = contextlib.ExitStack()
@@ -135,7 +136,7 @@ class ProgressReporter:
         if self.bar is None:
             self._tell(outcome, self.results.quiet)
             return
-        verbose = self.results.verbose
+        verbose = self.results.verbose or self.report.total == 1
         prints = outcome.error is not None or verbose
         if prints:
             self.bar.clear()

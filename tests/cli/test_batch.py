@@ -344,6 +344,14 @@ def test_one_image_needs_no_bar() -> None:
     assert code == 0 and "images" not in text and len(shown) == 2
 
 
+def test_one_image_of_another_process_has_a_bar_and_its_report() -> None:
+    make("a.png")
+    code, shown, _ = at_terminal("pool", "a.png", "--timeout", "600")
+    assert code == 0 and shown[0].startswith("a-pool.png, ")
+    assert re.fullmatch(r"\[#+\]  1/1  \S+ images/s", shown[1])
+    assert shown[2:] == [""]
+
+
 def test_listing_and_computing_tell_how_far_they_are() -> None:
     make("in/a.png", "in/b.png", "in/c.png")
     assert len(gather(["in"], False, True)) == 3
