@@ -277,6 +277,25 @@ def test_what_a_lost_worker_wrote_is_not_in_the_way(cluster: DaskCluster) -> Non
     assert len(list(Path("out").iterdir())) == 4
 
 
+@pytest.mark.parametrize("fate", ["PLACED", "PLACED_ONCE", "WORKER_PLACED"])
+def test_a_file_in_place_is_no_failure_however_its_worker_ends(
+    cluster: DaskCluster, monkeypatch: pytest.MonkeyPatch, fate: str
+) -> None:
+    monkeypatch.setattr(scheduler, "LOSSES", 2)
+    sources = photos(a=SOUND, placed=getattr(faultlayer, fate), b=SOUND)
+    found = list(outcomes(job_of(), sources, ClusterRunner(cluster.address, shared=True)))
+    assert errors_of(found) == {}
+    (placed,) = (outcome for outcome in found if outcome.source.stem == "placed")
+    assert placed.written if fate == "PLACED_ONCE" else placed.in_place == ("out/placed.png",)
+    again = job_of(output="again/{stem}.png")
+    assert errors_of(list(outcomes(again, sources[::2], InlineRunner()))) == {}
+    assert (
+        snapshot("again").items()
+        == {f"again/{name}.png": Path(f"out/{name}.png").read_bytes() for name in "ab"}.items()
+    )
+    assert sorted(os.listdir("out")) == ["a.png", "b.png", "placed.png"]
+
+
 def test_guards_stand_before_anything_is_sent(cluster: DaskCluster) -> None:
     photos(a=SOUND, b=SOUND)
     Path("a-pool.png").write_bytes(b"mine")

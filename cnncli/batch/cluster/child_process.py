@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 
 
 def serve(connection: Connection) -> None:
-    """Answer messages: ``("job", bytes)``, ``("versions", b"")`` and ``("payload", bytes)``.
+    """Answer messages: ``("job", bytes)``, ``("versions", b"")``, ``("payload", bytes)`` and
+    ``("payload again", bytes)`` after a process has died over it or was late.
 
     Those of a payload, a pickled `TaskPayload`, are pickled too.
     """
@@ -35,7 +36,10 @@ def serve(connection: Connection) -> None:
 
                 connection.send(versions())
             else:
-                answer = work(job, pickle.loads(content))
+                payload = pickle.loads(content)
+                if kind == "payload again":
+                    payload = replace(payload, again=True)
+                answer = work(job, payload)
                 connection.send(pickle.dumps(answer, pickle.HIGHEST_PROTOCOL))
 
 

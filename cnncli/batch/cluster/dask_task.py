@@ -125,10 +125,10 @@ def answer(
     TaskResult
     """
     result: TaskResult = ("died", 0)
-    for _ in range(TRIES):
+    for kind in ("payload", *["payload again"] * (TRIES - 1)):
         child = _processes.take(key)
         try:
-            result = _asked(child, payload, job, key, client_versions, seconds)
+            result = _asked(child, kind, payload, job, key, client_versions, seconds)
         except BaseException:
             child.close()
             raise
@@ -143,6 +143,7 @@ def answer(
 
 def _asked(
     child: _ImageProcess,
+    kind: str,
     payload: bytes,
     job: bytes,
     key: str,
@@ -151,9 +152,9 @@ def _asked(
 ) -> TaskResult:
     unwanted = _unwanted()
     if child.versions is None:
-        kind, content = child.ask("versions", b"", unwanted)
-        if kind != "answer":
-            return kind, content
+        told, content = child.ask("versions", b"", unwanted)
+        if told != "answer":
+            return told, content
         child.versions = content
     if child.versions != client_versions:
         return "rejected", child.versions
@@ -165,7 +166,7 @@ def _asked(
     def ready() -> str:
         return "late" if end is not None and time.monotonic() > end else unwanted()
 
-    return child.ask("payload", payload, ready)
+    return child.ask(kind, payload, ready)
 
 
 def _unwanted() -> Callable[[], str]:

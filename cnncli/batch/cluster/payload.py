@@ -38,7 +38,8 @@ class TaskPayload:
     folder : str, optional
         Where names of shared files begin; default: files are not shared.
     again : bool
-        Whether a worker was lost over it, which may have written some of its shared files.
+        Whether a worker or a process was lost over it, which may have written some of its shared
+        files.
     """
 
     task: Task

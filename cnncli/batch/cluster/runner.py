@@ -142,17 +142,17 @@ class _Batch:
             # What Dask lost is tried again; what it could not begin will not go better next time.
             if isinstance(result, ImportError | AttributeError):
                 raise rejection(worker, "has no cnncli that works")
-            yield from map(_given_up, self.scheduler.lose(worker, key))
+            yield from map(self._given_up, self.scheduler.lose(worker, key))
         elif result[0] == "rejected":
             raise rejection(worker, "has other versions than at first")
         elif (attempt := self.scheduler.finish(worker, key)) is not None:
-            yield attempt.task, self._outcome(attempt.task, worker, result)
+            yield attempt.task, self._outcome(attempt, worker, result)
 
     def _set_workers(self, threads: dict[str, int]) -> Iterator[Done]:
         workers = self.session.check(threads)
         given_up = self.scheduler.set_workers(workers)
         self.session.forget_lost(workers)
-        yield from map(_given_up, given_up)
+        yield from map(self._given_up, given_up)
         if workers:
             self.empty_since = None
             return
@@ -160,24 +160,41 @@ class _Batch:
         if time.monotonic() - self.empty_since > self.session.patience:
             raise self.session.no_workers()
 
-    def _outcome(self, task: Task, worker: str, result: TaskResult) -> Outcome:
-        kind, content = result
+    def _outcome(self, attempt: Attempt, worker: str, result: TaskResult) -> Outcome:
+        task, (kind, content) = attempt.task, result
         if kind == "answer":
             try:
                 outcome = write_files(pickle.loads(content), task.target, self.files)
             except (CnnCliError, MemoryError) as error:
                 return _failed(task, error)
             return replace(outcome, to_stdout=task.target.to_stdout)
+        if (done := self._in_place(attempt)) is not None:
+            return done
         if kind == "late":
             text = f"took longer than --timeout {self.runner.seconds:g} s"
             hint = "a larger --timeout, or a smaller image"
             return _failed(task, CnnCliError(text, hint=hint))
         return _failed(task, CnnCliError(f"its process on {worker} died {TRIES} times"))
 
+    def _given_up(self, attempt: Attempt) -> Done:
+        if (done := self._in_place(attempt)) is not None:
+            return attempt.task, done
+        text = (
+            f"{attempt.losses} workers were lost while computing it, the last with no other image"
+        )
+        return attempt.task, _failed(attempt.task, CnnCliError(text))
 
-def _given_up(attempt: Attempt) -> Done:
-    text = f"{attempt.losses} workers were lost while computing it, the last with no other image"
-    return attempt.task, _failed(attempt.task, CnnCliError(text))
+    def _in_place(self, attempt: Attempt) -> Outcome | None:
+        """Return that an image is done if its workers wrote all its shared files before they ended.
+
+        The names were free when it was first sent, and files appear whole.
+        """
+        names, task = attempt.only, attempt.task
+        if not names or self.folder is None or self.job.output.overwrite or task.target.to_stdout:
+            return None
+        if task.data is not None or not all(map(os.path.exists, names)):
+            return None
+        return Outcome(task.source, in_place=tuple(sorted(names)))
 
 
 def _failed(task: Task, error: CnnCliError | MemoryError) -> Outcome:
