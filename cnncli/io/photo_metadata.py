@@ -20,6 +20,9 @@ _PROFILE_TAG: Final = 34675
 _LONGEST: Final = 65_500
 """Bytes of EXIF that a JPEG file can hold."""
 
+_DPI: Final = (1.0, 65_535.0)
+"""Pixels per inch that every format holds."""
+
 
 @dataclass(frozen=True, eq=False)
 class PhotoMetadata:
@@ -35,12 +38,15 @@ class PhotoMetadata:
         EXIF, without what turns the picture or tells its size.
     alpha : ndarray of uint8 or uint16, shape (H, W), optional
         Transparency that was not flattened.
+    dpi : float, optional
+        Pixels per inch, the same down and across.
     """
 
     bits: int = 8
     profile: bytes | None = None
     exif: bytes | None = None
     alpha: np.ndarray | None = None
+    dpi: float | None = None
 
     def profile_for(self, colour: bool) -> bytes | None:
         """Return the profile if it is one of colour pictures, or of grey ones."""
@@ -64,7 +70,17 @@ def read_photo_metadata(image: Image.Image, bits: int) -> PhotoMetadata:
     except Exception:
         # Broken EXIF is no reason to refuse the picture.
         exif = None
-    return PhotoMetadata(bits, profile if is_profile else None, exif)
+    dpi = _dpi(image.info.get("dpi"))
+    return PhotoMetadata(bits, profile if is_profile else None, exif, dpi=dpi)
+
+
+def _dpi(found: Any) -> float | None:
+    """Return pixels per inch; None where they differ by axis, which a turned picture would swap."""
+    try:
+        across, down = map(float, found)
+    except (TypeError, ValueError, ZeroDivisionError, OverflowError):
+        return None
+    return across if across == down and _DPI[0] <= across <= _DPI[1] else None
 
 
 def _exif(image: Image.Image) -> bytes | None:

@@ -30,6 +30,7 @@ _SMALL = (9, zlib.Z_FILTERED)
 _COMPRESSED_TEXT = 1_000_000
 _COLOUR_TYPES = {1: 0, 2: 4, 3: 2, 4: 6}
 _ADLER_BASE = 65_521
+_METRES_PER_INCH = 0.0254
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _RAW_DEFLATE = -15
 # Deflate, a window of 32 KiB, fast.
@@ -53,6 +54,8 @@ class PngFile:
         ASCII, for a text chunk named ``cnncli``.
     profile, exif : bytes, optional
         ICC profile, and EXIF as JPEG files have it.
+    dpi : float, optional
+        Pixels per inch.
     small : bool
         Look for the smallest file, not for a fast one.
 
@@ -77,6 +80,7 @@ class PngFile:
         small: bool = False,
         profile: bytes | None = None,
         exif: bytes | None = None,
+        dpi: float | None = None,
     ) -> None:
         self._write, self._height, self._small = write, shape[0], small
         self._lock, self._waiting = threading.Lock(), dict[int, tuple[int, DeflatedStrip]]()
@@ -88,6 +92,9 @@ class PngFile:
             self._chunk(b"iCCP", b"ICC profile\0\0" + zlib.compress(profile))
         if exif is not None:
             self._chunk(b"eXIf", exif.removeprefix(b"Exif\0\0"))
+        if dpi is not None:
+            per_metre = round(dpi / _METRES_PER_INCH)
+            self._chunk(b"pHYs", struct.pack(">IIB", per_metre, per_metre, 1))
         if text is not None:
             self._chunk(*_text_chunk(text.encode("ascii")))
         self._chunk(b"IDAT", _ZLIB_HEADER)

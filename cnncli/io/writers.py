@@ -93,7 +93,8 @@ def encode(
     colour = pixels.shape[2:] in ((3,), (4,))
     check_format(chosen, width, height, colour=colour, depth=depth)
     photo_metadata = photo_metadata or PhotoMetadata()
-    carried = Carried(photo_metadata.profile_for(colour), photo_metadata.exif)
+    profile = photo_metadata.profile_for(colour)
+    carried = Carried(profile, photo_metadata.exif, dpi=photo_metadata.dpi)
     if chosen.pillow == "PNG":
         carried = replace(carried, text=None if metadata is None else to_text(metadata))
         return _encode_png(pixels, depth, carried, compress, jobs)
@@ -108,11 +109,12 @@ def encode(
 
 @dataclass(frozen=True)
 class Carried:
-    """What a picture's file holds beside the pixels: ICC profile, EXIF and our own record."""
+    """What a picture's file holds beside the pixels: ICC profile, EXIF, dpi and our own record."""
 
     profile: bytes | None = None
     exif: bytes | None = None
     text: str | None = None
+    dpi: float | None = None
 
 
 def encoding_bytes(
@@ -368,11 +370,12 @@ def _settings(pillow: str, carried: Carried, compress: str, pixels: np.ndarray) 
     comment = {"comment": text.encode("ascii")} if text else {}
     if pillow == "GIF":
         return {"optimize": False} | comment
+    dpi = {} if carried.dpi is None else {"dpi": (carried.dpi, carried.dpi)}
     if pillow not in ("TIFF", "WEBP", "JPEG"):
-        return {}
+        return dpi if pillow == "BMP" else {}
     exif = _described(carried.exif, text if pillow == "WEBP" else None)
     own = {"exif": exif, "icc_profile": carried.profile}
-    settings = {name: value for name, value in own.items() if value}
+    settings = {name: value for name, value in own.items() if value} | dpi
     if pillow == "TIFF":
         return settings | _tiff(compress, pixels) | ({"description": text} if text else {})
     if pillow == "WEBP":

@@ -280,7 +280,8 @@ class ResultWriter:
         photo_metadata, alpha = self.result.photo_metadata, self.result.photo_metadata.alpha
         shape = tile.shape if alpha is None else (*tile.shape[:2], 4 if is_colour else 2)
         profile = photo_metadata.profile_for(is_colour)
-        png = PngFile(stream.write, shape, bits, text, small, profile, photo_metadata.exif)
+        exif, dpi = photo_metadata.exif, photo_metadata.dpi
+        png = PngFile(stream.write, shape, bits, text, small, profile, exif, dpi)
         paint, row, dtype = tile.painter, tile.shape[1:], tile.pixels.dtype
 
         def write_strip(_: int, rows: slice, values: Values) -> ValueRange:

@@ -55,6 +55,22 @@ def test_profile_and_exif_travel_and_the_turn_is_done(source: str, output: str) 
         assert found.get_ifd(34853)[1] == "N"
 
 
+@pytest.mark.parametrize("source", ["png", "jpg", "tif", "bmp"])
+@pytest.mark.parametrize("output", ["png", "jpg", "tif", "bmp"])
+def test_pixels_per_inch_travel(source: str, output: str) -> None:
+    save(f"in.{source}", RGB, dpi=(300, 300))
+    run_cli("conv", f"in.{source}", "-f", "box", "-o", f"out.{output}")
+    with Image.open(f"out.{output}") as image:
+        assert image.info["dpi"] == pytest.approx((300, 300), abs=0.02)
+
+
+def test_a_picture_without_them_gets_none() -> None:
+    save("in.png", RGB)
+    run_cli("conv", "in.png", "-f", "box", "-o", "out.png")
+    with Image.open("out.png") as image:
+        assert "dpi" not in image.info
+
+
 @pytest.mark.parametrize("output", ["gif", "bmp", "ppm", "npy"])
 def test_files_that_hold_neither_are_written_all_the_same(output: str) -> None:
     save("in.png", RGB, exif=exif(), icc_profile=PROFILE)
