@@ -22,6 +22,7 @@ from cnncli.network.layers import (
     RowSource,
     Shape,
     StripStage,
+    ViewLayer,
 )
 from cnncli.network.layers.base import has_strips
 from cnncli.render.options import MapGroup, channel_names
@@ -112,7 +113,7 @@ class ExplainedLayer:
         """The input that ``--backward`` follows; ShapeError where it cannot."""
         if len(self.inputs) > 1:
             raise ShapeError(f"--backward needs a layer of one input, {self.name} has several")
-        if isinstance(self.layer, (ConvTransposeLayer, ResizeLayer)):
+        if isinstance(self.layer, (ConvTransposeLayer, ResizeLayer, ViewLayer)):
             raise ShapeError(
                 f"--backward cannot follow {self.layer.op}, got layer {self.name}",
                 hint="cnncli grad shows the gradient through any layer",

@@ -13,11 +13,12 @@ from cnncli.network.layers import (
     PadChannelsLayer,
     ResizeLayer,
     SliceLayer,
+    ViewLayer,
 )
 
 Term = tuple[str, float]
 
-KINDS = (ConvTransposeLayer, PadChannelsLayer, ResizeLayer, SliceLayer)
+KINDS = (ConvTransposeLayer, PadChannelsLayer, ResizeLayer, SliceLayer, ViewLayer)
 
 
 def is_resized(layer: Layer | MergeLayer) -> bool:
@@ -56,6 +57,10 @@ def resized_terms(explained: ExplainedLayer, at: Pair, channel: int) -> tuple[st
     layer, source = explained.layer, explained.inputs[0]
     if isinstance(layer, ResizeLayer):
         return _resize_terms(explained, layer, at, channel)
+    if isinstance(layer, ViewLayer):
+        row, column, number = layer.source(source.shape, (*at, channel))
+        value = float(source.rows(row, row + 1)[0, 0, column, number])
+        return f"x[{row},{column}] of channel {number}", [(f"x[{row},{column}]", value)]
     if isinstance(layer, ConvTransposeLayer):
         terms = list(_transposed_terms(explained, layer, at, channel))
         return " + ".join(name for name, _ in terms) or "0", terms

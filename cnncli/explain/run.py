@@ -23,6 +23,7 @@ from cnncli.explain.model import Explanation
 from cnncli.io.images import Picture
 from cnncli.network.graph import SOURCE, Network, input_groups
 from cnncli.network.layers import FloatArray
+from cnncli.network.layers.base import has_gradient
 from cnncli.network.passes import forward_layers, peak_bytes
 from cnncli.pipeline.files import read_source
 from cnncli.pipeline.job import Job
@@ -184,6 +185,12 @@ def find_layer(network: Network, picture: Picture, name: str | None, image: int)
     name = network.names[-1] if name is None else name
     network = network.until(name)
     node = network.node(name)
+    if not has_gradient(node.layer):
+        raise OptionError(
+            f"layer {name} ({getattr(node.layer, 'label', node.layer.op)}) is run by onnx, "
+            "and its arithmetic is not shown",
+            hint=f"--layer of another one; cnncli run --layer {name} shows its values",
+        )
     shape = (1, *picture.shape[1:])
     network.shapes(shape)
     groups = network.groups(input_groups(shape[3]))

@@ -37,7 +37,7 @@ from cnncli.io.urls import join
 from cnncli.io.writers import NpyFile, holds_values
 from cnncli.network.graph import Network, input_groups
 from cnncli.network.layers import FloatArray
-from cnncli.network.passes import backward_bytes
+from cnncli.network.passes import backward_bytes, require_gradients
 from cnncli.pipeline.files import LocalFiles
 from cnncli.pipeline.input_notes import notes_of
 from cnncli.pipeline.job import Job, Outcome, Task, WrittenFile
@@ -132,6 +132,7 @@ def run(request: GradJob, source: Source) -> tuple[Outcome, Check | None]:
 def _plan(request: GradJob, source: Source) -> _GradPlan:
     job = request.job
     unit = request.unit or Unit(job.network.names[-1])
+    require_gradients(job.network.until(unit.layer))
     if request.upstream is not None and unit.map is not None:
         raise OptionError(
             f"--upstream is for a whole layer, got --unit {unit}", hint=f"--unit {unit.layer}"

@@ -135,6 +135,16 @@ class Network:
         return all(node.inputs == (name,) for node, name in zip(self.nodes, before, strict=False))
 
     @property
+    def has_strips(self) -> bool:
+        """Whether it is a chain of layers that make any rows from the rows they need."""
+        return self.is_chain and all(has_strips(node.layer) for node in self.nodes)
+
+    @property
+    def has_open_shapes(self) -> bool:
+        """Whether only the values of some layers tell how large others are."""
+        return any(getattr(node.layer, "is_open", False) for node in self.nodes)
+
+    @property
     def keeps_channels(self) -> bool:
         """Whether every output channel is a picture of one input channel."""
         return self.is_chain and all(node.layer.keeps_channels for node in self.nodes)

@@ -9,9 +9,10 @@ from typing import Any
 
 import numpy as np
 
+from cnncli.errors import OptionError
 from cnncli.network.graph import SOURCE, Network, Node
 from cnncli.network.layers import ConvLayer, FloatArray, Gradients, Layer, MergeLayer, Shape
-from cnncli.network.layers.base import has_strips
+from cnncli.network.layers.base import has_gradient, has_strips
 from cnncli.system import progress
 from cnncli.system.threads import run_all
 
@@ -87,6 +88,24 @@ def forward(network: Network, X: FloatArray) -> Forward:
         inputs = (values[name] for name in node.inputs)
         values[node.name], caches[node.name] = node.layer.forward(*inputs)
     return Forward(network, values, caches)
+
+
+def require_gradients(network: Network) -> None:
+    """Raise OptionError if a layer of a network has no backward pass, and name it.
+
+    Examples
+    --------
+    >>> from cnncli.network.layers import PoolLayer
+    >>> require_gradients(Network.chain(PoolLayer()))
+    """
+    for number, node in enumerate(network.nodes):
+        if not has_gradient(node.layer):
+            before = network.names[number - 1] if number else None
+            what = getattr(node.layer, "label", node.layer.op)
+            raise OptionError(
+                f"layer {node.name} ({what}) is run by onnx, and has no gradient",
+                hint=before and f"a layer before it, such as {before}",
+            )
 
 
 def _backward(

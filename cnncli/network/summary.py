@@ -34,7 +34,7 @@ from cnncli.network.layers import (
     ResizeLayer,
     Shape,
 )
-from cnncli.network.layers.base import border_of
+from cnncli.network.layers.base import border_of, has_gradient, reads_all
 from cnncli.network.passes import held_bytes
 
 Fields = tuple[ReceptiveField, ReceptiveField]
@@ -215,18 +215,30 @@ def receptive_fields(network: Network, shape: Shape) -> dict[str, Fields]:
     fields: dict[str, Fields] = {SOURCE: (ReceptiveField(), ReceptiveField())}
     for node in network.nodes:
         window = node.layer.window(shapes[node.inputs[0]])
-        out = shapes[node.name]
         if window is not None:
             rows, cols = fields[node.inputs[0]]
             fields[node.name] = rows.through(window.rows), cols.through(window.cols)
         else:
             fields[node.name] = (
-                union([_served(fields[n][0], shapes[n][1], out[1]) for n in node.inputs], out[1]),
-                union([_served(fields[n][1], shapes[n][2], out[2]) for n in node.inputs], out[2]),
+                _through(node, fields, shapes, 0),
+                _through(node, fields, shapes, 1),
             )
         if max(max(field.size, abs(field.first)) for field in fields[node.name]) > MOST_FIELD:
             raise ShapeError(f"the receptive field of {node.name} must be below 2^53 cells")
     return fields
+
+
+def _through(
+    node: Node, fields: dict[str, Fields], shapes: dict[str, Shape], axis: int
+) -> ReceptiveField:
+    """Return the field of a layer without a window along rows or columns."""
+    places = shapes[node.name][axis + 1]
+    all_units = reads_all(node.layer)
+    served = [
+        _served(fields[name][axis], shapes[name][axis + 1], 0 if all_units else places)
+        for name in node.inputs
+    ]
+    return union(served, places)
 
 
 def _served(field: ReceptiveField, units: int, places: int) -> ReceptiveField:
@@ -266,6 +278,8 @@ def _label(layer: Layer | MergeLayer, window: Window | None) -> str:
     if isinstance(layer, ActivationLayer):
         return layer.activation
     parts = [layer.mode, layer.op] if isinstance(layer, PoolLayer) else [layer.op]
+    if not has_gradient(layer):
+        return f"{getattr(layer, 'label', layer.op)} (run by onnx)"
     if isinstance(layer, PoolLayer) and layer.size == "global":
         parts.append("global")
     elif window is not None and layer.op != "pad":
@@ -319,8 +333,9 @@ def _cells_of(node: Node, shape: Shape, out: Shape, outputs: BothRuns) -> BothRu
         rows, cols = outputs
         return cells_read(window.rows, mode, rows), cells_read(window.cols, mode, cols)
     # An input of one row and one column serves every unit, a resized one is read whole.
+    whole = reads_all(layer)
     rows, cols = (
-        runs if out[side] == shape[side] else ((0, shape[side]),)[: len(runs)]
+        runs if not whole and out[side] == shape[side] else ((0, shape[side]),)[: len(runs)]
         for side, runs in zip((1, 2), outputs, strict=True)
     )
     return rows, cols

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import fields
 from importlib import import_module
 from pathlib import Path
@@ -21,11 +21,14 @@ from cnncli.io.safe_names import safe_member
 from cnncli.network.graph import NORMALIZE, SOURCE, Model, Node
 from cnncli.network.layers import ConvLayer, FloatArray
 from cnncli.network.toml_reader import MAX_BYTES, MAX_LAYERS
+from cnncli.network.toml_schema import TYPES
 from cnncli.system.progress import set_step
 
 WEIGHT_SUFFIXES: Final = (".npz", ".safetensors")
 _SPOKEN: Final = ("mode", "size", "padding")
 """Fields that are written though they are the default: few know what that is."""
+_NAMED: Final = 5
+"""Layers that a message names."""
 _ESCAPES: Final = {'"': '\\"', "\\": "\\\\"}
 
 
@@ -73,6 +76,7 @@ def write_network(
     store = _Store(weights)
     set_step("gathering the weights")
     nodes = [node for node in model.network.nodes if node.name != NORMALIZE]
+    _check_types(nodes)
     paragraphs = [[f"# {line}" for line in comment.splitlines()]]
     paragraphs.append([f"classes = {_value(model.classes)}"] if model.classes else [])
     paragraphs.append(_table("[input]", model.input.given.items()))
@@ -82,6 +86,20 @@ def write_network(
         before = node.name
     text = "\n\n".join("\n".join(lines) for lines in paragraphs if lines)
     return f"{text}\n", store.arrays
+
+
+def _check_types(nodes: Sequence[Node]) -> None:
+    """Refuse layers that network files have no type for, and name them."""
+    names = [node.name for node in nodes if node.layer.op not in TYPES]
+    if names:
+        shown = ", ".join(quote(name) for name in names[:_NAMED])
+        more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
+        before = nodes[[node.name for node in nodes].index(names[0]) - 1].name
+        part = f"--until {before} takes the layers before" if nodes[0].name != names[0] else None
+        raise OptionError(
+            f"network files have no type for some layers, which stay ONNX only: {shown}{more}",
+            hint=part,
+        )
 
 
 def encode_weights(arrays: Mapping[str, FloatArray], suffix: str) -> bytes:

@@ -98,7 +98,12 @@ class FeatureMaps:
 
     @cached_property
     def shape(self) -> Shape:
-        """(N, n_H, n_W, n_C)."""
+        """(N, n_H, n_W, n_C); computed first where only the values tell it."""
+        if self.values is None and self.network.has_open_shapes:
+            self.whole()
+        if self.values is not None:
+            n, n_H, n_W, n_C = self.values.shape
+            return n, n_H, n_W, n_C
         return self.network.output_shape(self.picture.shape)
 
     @property
@@ -202,9 +207,10 @@ class FeatureMaps:
             self.map_strips(fill)
             self.values = values
         elif self.values is None:
-            ((_, self.values),) = forward_layers(
+            ((_, values),) = forward_layers(
                 self.network.with_batchnorm_folded(), self.picture.values(), jobs=self.jobs
             )
+            self.values = values.astype(self.dtype, copy=False)
         return self.values
 
     def keep_if_small(self) -> None:
@@ -226,6 +232,8 @@ class FeatureMaps:
         """Yield each image's number with blocks of its rows (rows, n_W, n_C), all in order."""
         row = self.shape[2] * self.shape[3] * self.dtype.itemsize
         strips = self._strips()
+        if not row or not strips:
+            return
         together = max(1, BLOCK_BYTES // (row * (strips[0].stop - strips[0].start)))
         for image in range(self.shape[0]):
             for index in range(0, len(strips), together):
@@ -305,8 +313,8 @@ def in_strips(network: Network, shape: Shape, dtype: np.dtype[Any]) -> bool:
     >>> in_strips(Network.chain(PoolLayer()), (1, 8, 8, 1), np.dtype("float32"))
     True
     """
-    if len(network.nodes) == 1 or not network.is_chain:
-        return network.is_chain
+    if len(network.nodes) == 1 or not network.has_strips:
+        return network.has_strips
     return peak_bytes(network, shape, dtype) > WHOLE_BYTES
 
 
@@ -363,4 +371,5 @@ def layer_maps(
     for name, values in forward_layers(
         network.with_batchnorm_folded(keep=names), picture.values(), names, jobs
     ):
+        values = values.astype(picture.dtype, copy=False)
         yield name, FeatureMaps(network.until(name), picture, jobs, values)

@@ -6,10 +6,12 @@ import math
 from collections.abc import Sequence
 from dataclasses import replace
 
+from cnncli.errors import CnnCliError
 from cnncli.pipeline.output_names import LayerResult
 from cnncli.render.grid import Sheet, SheetText, grid, plan_grid
 from cnncli.render.legend import ColourKey
 from cnncli.render.options import RenderOptions
+from cnncli.render.result_rows import Shape
 from cnncli.render.scores import (
     are_scores,
     number_text,
@@ -28,6 +30,24 @@ _WIDEST_RANGE = "symmetric -1.234e-05..-1.234e-05"
 def shows_scores(result: LayerResult) -> bool:
     """Tell whether a result is shown as bars and numbers."""
     return are_scores(result.shape, result.groups, result.layer is not None)
+
+
+def as_computed(result: LayerResult, shape: Shape) -> LayerResult:
+    """Return a result with its own shape, where only the values told it.
+
+    Raises
+    ------
+    CnnCliError
+        If there is nothing in it that a picture could show.
+    """
+    if shape == result.shape:
+        return result
+    if 0 in shape and any(file.format.pillow is not None for file in result.files):
+        raise CnnCliError(
+            f"layer {result.name} found nothing: it has no values to show",
+            hint="-o values.npy takes it as it is",
+        )
+    return replace(result, shape=shape)
 
 
 def sheet_size(

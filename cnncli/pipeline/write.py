@@ -35,7 +35,13 @@ from cnncli.pipeline.input_notes import white_notes
 from cnncli.pipeline.job import WARNING, Job, WrittenFile
 from cnncli.pipeline.output_checks import check_target
 from cnncli.pipeline.output_names import LayerResult, OutFile, Target, is_device
-from cnncli.pipeline.sheets import draw_for_terminal, make_sheet, sheet_size, shows_scores
+from cnncli.pipeline.sheets import (
+    as_computed,
+    draw_for_terminal,
+    make_sheet,
+    sheet_size,
+    shows_scores,
+)
 from cnncli.render.finite_values import ValueRange, measure
 from cnncli.render.grey_levels import are_levels
 from cnncli.render.grid import Sheet, grid
@@ -182,7 +188,8 @@ def write_results(
     written: list[WrittenFile] = []
     notes: list[str] = []
     drawing = ""
-    for result, (_, maps) in zip(results, computed, strict=True):
+    for expected, (_, maps) in zip(results, computed, strict=True):
+        result = as_computed(expected, maps.shape)
         files, own_notes, drawing = ResultWriter(job, result, maps, access).write()
         written += files
         notes += own_notes
@@ -205,7 +212,7 @@ def _write_archive(
     drawing = ""
     with access.open(file) as stream, open_npz(stream) as archive:
         for member, result, (_, maps) in zip(members, results, computed, strict=True):
-            writer = ResultWriter(job, result, maps, access)
+            writer = ResultWriter(job, as_computed(result, maps.shape), maps, access)
             with open_member(archive, member) as out:
                 written.append(writer.write_array(out, replace(file, maps=result.all_maps)))
             tiles = writer.tiles() if result.is_last and job.show_width else []

@@ -11,7 +11,7 @@ from tests.support.shell import refused_untouched, run_cli, values_of
 
 pytestmark = pytest.mark.oracle
 
-STOPPER = "'model.onnx': unsupported operator ArgMax (node '/argmax')"
+STOPPER = "'model.onnx': unsupported operator org.example.Odd (node '/odd')"
 
 COMMANDS = {
     "run": ["run", "model.onnx", "photo.npy"],
@@ -39,7 +39,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         node("Conv", "x w", "c", "/conv", pads=[1, 1, 1, 1]),
         node("Relu", "c", "r", "/relu"),
         node("Dropout", "r", "d mask", "/drop"),
-        node("ArgMax", "d", "y", "/argmax", axis=1),
+        node("Odd", "d", "y", "/odd", domain="org.example"),
     ]
     made = model(nodes, {"w": weights}, ("N", 3, "H", "W"))
     Path("model.onnx").write_bytes(made.SerializeToString())
@@ -71,14 +71,14 @@ def test_a_part_that_is_asked_for() -> None:
 
 @pytest.mark.parametrize("option", ["--until", "--layer"])
 def test_the_part_itself_cannot_be_read(option: str) -> None:
-    error = refused_untouched("run", "model.onnx", "photo.npy", option, "/argmax")
-    assert "no layer '/argmax': unsupported operator ArgMax (node '/argmax')" in error
+    error = refused_untouched("run", "model.onnx", "photo.npy", option, "/odd")
+    assert "no layer '/odd': unsupported operator org.example.Odd (node '/odd')" in error
 
 
 def test_a_name_that_is_not_in_the_part() -> None:
     error = refused_untouched("run", "model.onnx", "photo.npy", "--until", "later", code=2)
     assert "no layer 'later' in the part that can be read, up to relu" in error
-    assert "hint: what stops it: unsupported operator ArgMax" in error
+    assert "hint: what stops it: unsupported operator org.example.Odd" in error
 
 
 @pytest.mark.parametrize("sides", [(8, 8), ("H", "W")], ids=["fixed", "open"])

@@ -2,22 +2,13 @@
 
 from __future__ import annotations
 
-import warnings
-from importlib import import_module
 from typing import Any
 
 import numpy as np
 import pytest
 
 from cnncli.network.onnx.operators import OPERATORS
-from tests.support.onnxmodels import load, node, onnx, ours
-
-CASE_FILES = {
-    **{name: name.lower() for name in OPERATORS},
-    "BatchNormalization": "batch_normalization",
-}
-"""Operators and the files of ONNX that hold their cases."""
-
+from tests.support.onnxmodels import node, node_cases, onnx, ours
 
 OF_EACH_VALUE = {
     *("Abs", "Clip", "HardSigmoid", "HardSwish", "LeakyRelu", "Relu", "Sigmoid", "Tanh"),
@@ -35,22 +26,13 @@ def arrays_of(case: Any) -> tuple[list[Any], list[Any]]:
 def picture_case(case: Any) -> bool:
     """Tell the cases of one operator of ours whose first input is a picture of floats."""
     nodes = case.model.graph.node
-    if len(nodes) != 1 or nodes[0].op_type not in CASE_FILES or not case.data_sets[0][0]:
+    if len(nodes) != 1 or nodes[0].op_type not in OPERATORS or not case.data_sets[0][0]:
         return False
     first = arrays_of(case)[0][0]
     return isinstance(first, np.ndarray) and first.ndim == 4 and first.dtype == np.float32
 
 
-def all_cases() -> dict[str, Any]:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        cases = import_module("onnx.backend.test.case.node")
-        for file in CASE_FILES.values():
-            import_module(f"onnx.backend.test.case.node.{file}")
-    return {c.name.removeprefix("test_"): c for c in cases._NodeTestCases if picture_case(c)}
-
-
-CASES = all_cases()
+CASES = {name: case for name, case in node_cases().items() if picture_case(case)}
 
 
 def with_constants(case: Any) -> Any:
@@ -69,50 +51,6 @@ def with_constants(case: Any) -> Any:
     return made
 
 
-NO_LAYER = {
-    **dict.fromkeys(("flatten_axis0", "flatten_negative_axis4"), "not each picture"),
-    **dict.fromkeys(("flatten_axis2", "flatten_negative_axis2"), "not each picture"),
-    **dict.fromkeys(("flatten_axis3", "flatten_negative_axis1"), "not each picture"),
-    **dict.fromkeys(("matmul_4d", "matmul_4d_1d", "matmul_bcast"), "its input is not flattened"),
-    **dict.fromkeys(("squeeze", "squeeze_negative_axes", "unsqueeze_negative_axes"), "the shape"),
-    **dict.fromkeys(
-        [
-            f"resize_{case}_antialias"
-            for case in (
-                *("downsample_scales_cubic", "downsample_scales_linear"),
-                *("downsample_sizes_cubic", "downsample_sizes_linear"),
-            )
-        ],
-        "it smooths",
-    ),
-    **dict.fromkeys(
-        [
-            f"resize_{case}_sizes_nearest_not_{side}"
-            for case in ("downsample", "upsample")
-            for side in ("larger", "smaller")
-        ],
-        "keeps the aspect ratio",
-    ),
-    **dict.fromkeys(
-        [
-            f"resize_{case}_scales_{kind}"
-            for case in ("downsample", "upsample")
-            for kind in ("cubic_A_n0p5_exclude_outside", "linear_half_pixel_symmetric")
-        ],
-        "its ",
-    ),
-    **dict.fromkeys(
-        [
-            f"resize_tf_crop_and_resize{case}"
-            for case in ("", "_axes_2_3", "_axes_3_2", "_extrapolation_value")
-        ],
-        "its mode is",
-    ),
-    "batchnorm_epsilon_training_mode": "it is in training",
-    "batchnorm_example_training_mode": "it is in training",
-}
-"""The only cases that become no layer, with what the note says."""
-
 OTHERWISE = {
     *(
         "resize_downsample_scales_cubic_align_corners",
@@ -122,13 +60,19 @@ OTHERWISE = {
 """Cases that ONNX Runtime computes in another way, with the length of the output as a whole number;
 cnncli does as it does."""
 
+ACROSS = {
+    *("batchnorm_epsilon_training_mode", "batchnorm_example_training_mode", "matmul_4d_1d"),
+    *("squeeze", "squeeze_negative_axes", "unsqueeze_negative_axes"),
+}
+"""Cases over several images together, or of other axes: test_onnx_node_cases.py runs them."""
+
 ROUNDED = {"averagepool_2d_ceil_last_window_starts_on_pad": 1e-4}
 """The case whose expected values are written by hand, right to one unit of the fourth decimal."""
 
 pytestmark = pytest.mark.oracle
 
 
-@pytest.mark.parametrize("name", sorted(set(CASES) - set(NO_LAYER) - OTHERWISE))
+@pytest.mark.parametrize("name", sorted(set(CASES) - OTHERWISE - ACROSS))
 def test_case_of_onnx(name: str) -> None:
     inputs, outputs = arrays_of(CASES[name])
     found = ours(with_constants(CASES[name]), inputs[0])
@@ -140,16 +84,8 @@ def test_case_of_onnx(name: str) -> None:
     np.testing.assert_allclose(found, outputs[0], rtol=1e-5, atol=ROUNDED.get(name, 1e-5))
 
 
-@pytest.mark.parametrize("name", NO_LAYER)
-def test_case_of_onnx_that_becomes_no_layer(name: str) -> None:
-    made = with_constants(CASES[name])
-    found = load(made)
-    assert NO_LAYER[name] in found.missing[made.graph.output[0].name]
-    assert found.network.names == ("same",)
-
-
 def test_cases_are_found() -> None:
-    tried = {CASES[name].model.graph.node[0].op_type for name in set(CASES) - set(NO_LAYER)}
+    tried = {CASES[name].model.graph.node[0].op_type for name in CASES}
     windows = {"AveragePool", "Conv", "GlobalAveragePool", "GlobalMaxPool", "MaxPool", "Pad"}
     assert tried >= {"BatchNormalization", "Flatten", "Identity", *windows, *OF_EACH_VALUE}
     assert len(CASES) >= 70

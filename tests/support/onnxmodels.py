@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import tempfile
+import warnings
 from collections.abc import Mapping, Sequence
+from functools import cache
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -105,3 +108,13 @@ def check(made: Any, X: Any = None, tolerance: float = 1e-5) -> Any:
     scale = max(1.0, float(np.abs(expected).max()))
     np.testing.assert_allclose(found, expected, rtol=0, atol=tolerance * scale)
     return expected
+
+
+@cache
+def node_cases() -> dict[str, Any]:
+    """Return ONNX's own cases of one node each, by name."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        cases = import_module("onnx.backend.test.case.node").collect_testcases(None)
+    alone = [case for case in cases if len(case.model.graph.node) == 1]
+    return {case.name.removeprefix("test_"): case for case in alone}

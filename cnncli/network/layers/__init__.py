@@ -17,6 +17,7 @@ from cnncli.network.layers.pointwise import (
 )
 from cnncli.network.layers.pool import PoolLayer
 from cnncli.network.layers.resize import ResizeLayer
+from cnncli.network.layers.view import ViewLayer
 
 __all__ = [
     "ActivationLayer",
@@ -41,4 +42,5 @@ __all__ = [
     "Shape",
     "SliceLayer",
     "StripStage",
+    "ViewLayer",
 ]

@@ -174,6 +174,30 @@ def has_strips(layer: Layer | MergeLayer) -> TypeGuard[Layer]:
     return hasattr(layer, "stage")
 
 
+def reads_all(layer: AnyLayer) -> bool:
+    """Tell whether an output of a layer without a window may depend on any cell of its input.
+
+    Examples
+    --------
+    >>> from cnncli.network.layers import AddLayer
+    >>> reads_all(AddLayer())
+    False
+    """
+    return bool(getattr(layer, "reads_all", False))
+
+
+def has_gradient(layer: AnyLayer) -> bool:
+    """Tell whether a layer has a backward pass.
+
+    Examples
+    --------
+    >>> from cnncli.network.layers import AddLayer
+    >>> has_gradient(AddLayer())
+    True
+    """
+    return bool(getattr(layer, "has_gradient", True))
+
+
 def border_of(layer: AnyLayer, shape: Shape) -> str | None:
     """Return what the border of a layer holds on an input of that shape; None without one.
 
@@ -198,4 +222,4 @@ def rows_at_once(shape: Shape, dtype: np.dtype[Any]) -> int:
     >>> rows_at_once((1, 100, 256, 4), np.dtype("float32"))
     256
     """
-    return max(1, STRIP_BYTES // (shape[2] * shape[3] * dtype.itemsize))
+    return max(1, STRIP_BYTES // max(1, shape[2] * shape[3] * dtype.itemsize))

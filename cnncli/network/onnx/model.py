@@ -53,6 +53,8 @@ class OnnxNode:
         Names of values; an input that is left out has an empty one.
     attributes : mapping of str to object
         Numbers, texts, arrays, and tuples of those; what is none of them is None.
+    proto : NodeProto
+        The node itself.
     """
 
     name: str
@@ -60,6 +62,7 @@ class OnnxNode:
     inputs: tuple[str, ...]
     outputs: tuple[str, ...]
     attributes: Mapping[str, Any]
+    proto: Any
 
     @property
     def operator(self) -> str:
@@ -174,6 +177,12 @@ class OnnxGraph:
     def computed(self) -> frozenset[str]:
         """The names of all values that nodes compute."""
         return frozenset(name for node in self.nodes for name in node.outputs)
+
+    @cached_property
+    def used(self) -> frozenset[str]:
+        """The names of all values that nodes need, and of the outputs."""
+        inputs = (name for node in self.nodes for name in node.inputs)
+        return frozenset(name for name in (*inputs, *self.outputs) if name)
 
 
 def read_graph(path: Path, weights: bool = True) -> OnnxGraph:
@@ -312,6 +321,7 @@ def _node(node: Any, constants: Constants) -> OnnxNode:
         tuple(map(_text, node.input)),
         tuple(map(_text, node.output)),
         {_text(attribute.name): _attribute(attribute, constants) for attribute in node.attribute},
+        node,
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 import numpy as np
@@ -11,6 +11,7 @@ import numpy as np
 from cnncli.core.arrays import placeholder
 from cnncli.core.geometry import Pair
 from cnncli.network.layers import FloatArray, Layer, MergeLayer
+from cnncli.network.layers.view import Dims, Layout, ViewLayer, layout_of
 from cnncli.network.onnx.model import shortest
 
 Array = np.ndarray[Any, Any]
@@ -19,14 +20,12 @@ Array = np.ndarray[Any, Any]
 ROWS_FIRST: Final = ("nchw", "nhwc")
 """Orders of the axes of a value that is still a picture."""
 
-_STATES: Final = {
-    **{"nchw": "not flattened", "nhwc": "transposed"},
-    **dict.fromkeys(("chw", "hwc"), "flattened"),
-}
+PIXELS: Final = (*ROWS_FIRST, "nwc")
+"""Those in which channels are the last axis, or the second of four."""
 
 
 class UnsupportedNode(Exception):
-    """A node that cannot become a layer; says why."""
+    """A node that cannot become a layer of cnncli's own; says why."""
 
 
 @dataclass(frozen=True)
@@ -38,19 +37,32 @@ class Signal:
     layer : str
         The layer that makes it.
     channels : int
+        Of that layer's maps.
     size : (int, int), optional
-        Rows and columns, if they are known.
-    axes : {"nchw", "nhwc", "chw", "hwc"}
-        The order in which ONNX has its axes; without n they were flattened into one.
+        Rows and columns of its maps, if they are known.
+    layout : Layout
+        How ONNX's tensor is stored in them.
     type : str
         What ONNX holds it in: ``FLOAT``, ``UINT8`` and so on.
+    view : ViewLayer, optional
+        What must be done to the maps of `layer` first.
+    open : Dims, optional
+        The tensor's shape, if some of it is known only when the values are: channels and size are
+        then the largest that there can be.
     """
 
     layer: str
     channels: int
     size: Pair | None
-    axes: str = "nchw"
+    layout: Layout = field(default_factory=Layout)
     type: str = "FLOAT"
+    view: ViewLayer | None = None
+    open: Dims | None = None
+
+    @property
+    def axes(self) -> str:
+        """ONNX's axes by the letters of `Layout`."""
+        return self.layout.axes
 
     @property
     def is_whole(self) -> bool:
@@ -58,9 +70,14 @@ class Signal:
         return "INT" in self.type
 
     @property
+    def is_float(self) -> bool:
+        """Whether it holds floats."""
+        return self.type in ("FLOAT", "DOUBLE")
+
+    @property
     def flat(self) -> bool:
         """Whether rows, columns and channels are one axis."""
-        return self.axes not in ROWS_FIRST
+        return self.layout.flat
 
     @property
     def is_pixel(self) -> bool:
@@ -68,14 +85,40 @@ class Signal:
         return self.size == (1, 1)
 
     @property
+    def cells(self) -> tuple[int, int, int] | None:
+        """Rows, columns and channels, if they are known."""
+        return None if self.size is None else (*self.size, self.channels)
+
+    @property
     def shape(self) -> tuple[int, ...] | None:
         """The shape in ONNX for one picture, if it is known."""
-        if self.size is None:
+        if self.cells is None or self.open is not None:
             return None
-        length = {"n": 1, "c": self.channels, "h": self.size[0], "w": self.size[1]}
-        if self.flat:
-            return (1, self.size[0] * self.size[1] * self.channels)
-        return tuple(length[axis] for axis in self.axes)
+        return self.layout.shape(self.cells)
+
+    @property
+    def dims(self) -> Dims | None:
+        """The shape in ONNX as far as it is known; None if not even how many axes there are."""
+        if self.open is not None or self.shape is not None:
+            return self.open or self.shape
+        if not self.layout.is_plain:
+            return None
+        length = {"n": 1, "c": self.channels}
+        return tuple(length.get(axis) for axis in self.axes)
+
+    def like(self, other: Signal) -> bool:
+        """Whether two values have the same axes, so that one cell meets one cell."""
+        return self.layout == other.layout
+
+    def restored(self) -> Signal:
+        """Return the same value in the layout that tensors of its shape have, as a view."""
+        shape, cells = self.shape, self.cells
+        if shape is None or cells is None or layout_of(shape) == self.layout:
+            return self
+        layout = layout_of(shape)
+        n_H, n_W, channels = layout.cells(shape)
+        view = ViewLayer(self.layout, tuple(range(len(shape))), channels)
+        return replace(self, channels=channels, size=(n_H, n_W), layout=layout, view=view)
 
 
 @dataclass(frozen=True)
@@ -86,14 +129,19 @@ class BuiltLayer:
     ----------
     layer : Layer or MergeLayer
     inputs : tuple of Signal
-    axes, type : str, optional
-        Order of its axes in ONNX, and what ONNX holds it in; default: those of the first input.
+    layout : Layout, optional
+        Of its output; default: that of the first input.
+    type : str, optional
+        What ONNX holds its output in; default: that of the first input.
+    open : Dims, optional
+        As in `Signal`.
     """
 
     layer: Layer | MergeLayer
     inputs: tuple[Signal, ...]
-    axes: str | None = None
+    layout: Layout | None = None
     type: str | None = None
+    open: Dims | None = None
 
 
 @dataclass(frozen=True)
@@ -133,17 +181,30 @@ class NodeInputs:
     def signal(self, index: int = 0, axes: Sequence[str] = ()) -> Signal:
         """Return an input that depends on the picture.
 
+        Parameters
+        ----------
+        index : int
+        axes : sequence of str
+            In which orders its axes may be, none of them flattened or split: a value in another
+            layout is brought into the first that its shape fits. Default: any layout.
+
         Raises
         ------
         UnsupportedNode
-            If it does not, or has its axes in another order than those named.
+            If it does not depend on the picture, or has other axes.
         """
         value = self.input(index)
         if not isinstance(value, Signal):
             raise UnsupportedNode("it does not work on the picture")
-        if axes and value.axes not in axes:
-            raise UnsupportedNode(f"its input is {_STATES[value.axes]}")
-        return value
+        if value.open is not None:
+            raise UnsupportedNode("the size of its input is not known beforehand")
+        if not axes or (value.layout.is_plain and value.axes in axes):
+            return value
+        restored = value.restored()
+        if restored.layout.is_plain and restored.axes in axes:
+            return restored
+        state = "flattened" if value.flat else f"of the axes {value.axes}"
+        raise UnsupportedNode(f"its input is {state}")
 
     def picture(self) -> Signal:
         """Return the first input, which must have ONNX's four axes in their order."""
@@ -194,6 +255,12 @@ class NodeInputs:
             raise UnsupportedNode(f"its input {index + 1} must be one number, got {value.shape}")
         return shortest(value.item()) if value.dtype == np.float32 else float(value.item())
 
+    def axes(self, index: int = 1) -> tuple[int, ...] | None:
+        """Return the axes that it names: an input of newer operators, an attribute of older."""
+        array = self.array(index)
+        axes = self.get("axes") if array is None else array.reshape(-1).tolist()
+        return None if axes is None else tuple(int(axis) for axis in axes)
+
 
 def per_channel(array: Array, signal: Signal, axis: int | None = None) -> Array:
     """Return an array that is broadcast over a value as one number, or one for each channel.
@@ -215,14 +282,17 @@ def per_channel(array: Array, signal: Signal, axis: int | None = None) -> Array:
     >>> per_channel(np.ones((3, 1, 1)), Signal("conv1", 3, None)).shape
     (3,)
     """
-    count = 2 if signal.flat else 4
+    layout = signal.layout
+    axes = "nc" if signal.flat else signal.axes
+    count = len(axes) if layout.dims is None else len(layout.dims)
     if axis is not None:
         array = array.reshape(array.shape + (1,) * (count - array.ndim - axis))
     shape = (1,) * (count - array.ndim) + array.shape
     if len(shape) == count and array.size == 1:
         return array.reshape(1)
-    channel = 1 if signal.flat else signal.axes.index("c")
-    one_each = len(shape) == count and shape[channel] == array.size == signal.channels
-    if not one_each or (signal.flat and not signal.is_pixel):
+    at = axes.find("c")
+    one_each = len(shape) == count and at >= 0 and shape[at] == array.size == signal.channels
+    flattened = signal.flat and not signal.is_pixel
+    if not one_each or flattened or layout.dims is not None:
         raise UnsupportedNode(f"its numbers {array.shape} are not one for each channel")
     return array.reshape(-1)

@@ -1,0 +1,376 @@
+"""Makes layers of the nodes of an ONNX graph, one after the other.
+
+Each node is one of four things, tried in this order: known beforehand, where its inputs are
+constants and shapes; a layer of cnncli's own, by `cnncli.network.onnx.operators`; run by ONNX's
+ReferenceEvaluator, as an `OnnxNodeLayer`; or missing, with the reason, and so is all behind it.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any, Final
+
+import numpy as np
+
+from cnncli.core.geometry import Pair
+from cnncli.errors import CnnCliError, FileProblem, quote
+from cnncli.filters.filter import safe_name
+from cnncli.network.graph import NORMALIZE, SIZE_HINT, SIZE_UNKNOWN, SOURCE, Model, Network, Node
+from cnncli.network.layers import ConvLayer, ConvTransposeLayer, PadLayer, PoolLayer, ResizeLayer
+from cnncli.network.layers.view import Dims, Layout, ViewLayer, layout_of
+from cnncli.network.onnx.model import OnnxGraph, OnnxNode
+from cnncli.network.onnx.node_layer import OnnxNodeLayer, Operand, largest_dims
+from cnncli.network.onnx.operators import OPERATORS
+from cnncli.network.onnx.picture_input import PICTURES
+from cnncli.network.onnx.reference import (
+    ALLOWED,
+    MOST_NUMBERS,
+    NotRun,
+    Tensor,
+    evaluate,
+    ran_node,
+    type_name,
+)
+from cnncli.network.onnx.values import Array, BuiltLayer, NodeInputs, Signal, UnsupportedNode
+from cnncli.network.preparation import Preparation
+
+Value = Signal | Array | None
+
+# Larger than any window, so that only channels can fail to fit.
+_SIDE: Final = 2**40
+_MISFITS: Final = (ValueError, LookupError, TypeError, ArithmeticError, AssertionError)
+"""What numpy and layers raise for arrays and attributes that do not fit."""
+
+_BEFORE: Final = (SOURCE, NORMALIZE)
+_WINDOWS: Final = (ConvLayer, ConvTransposeLayer, PadLayer, PoolLayer, ResizeLayer)
+_DTYPES: Final = {"FLOAT": "float32", "DOUBLE": "float64", "BOOL": "bool"}
+
+
+class Builder:
+    """The layers of the nodes met so far, and what every value is."""
+
+    def __init__(
+        self,
+        graph: OnnxGraph,
+        source: str,
+        picture: Signal,
+        prepared: Preparation,
+        weights: bool,
+    ) -> None:
+        self.graph, self.weights, self.prepared = graph, weights, prepared
+        self.picture = picture
+        self.nodes: list[Node] = []
+        scale = prepared.layer()
+        if scale is not None:
+            self.nodes.append(Node(NORMALIZE, scale, (SOURCE,)))
+            picture = replace(picture, layer=NORMALIZE)
+        self.values: dict[str, Value] = {source: picture, "": None}
+        self.layers: dict[str, str] = {}
+        self.outputs: dict[str, str] = {}
+        self.missing: dict[str, str] = {}
+        self.stops: dict[str, str] = {}
+        self.taken = {SOURCE, NORMALIZE}
+        self.views: dict[tuple[str, ViewLayer], str] = {}
+        self.folded = 0
+
+    def add(self, node: OnnxNode) -> None:
+        """Read one node; if it cannot be read, note why it and what it makes are missing."""
+        reasons = [self._why_missing(node, name) for name in node.inputs]
+        reason = next(filter(None, reasons), None)
+        if reason is None:
+            try:
+                self._read(node)
+                return
+            except (UnsupportedNode, NotRun, CnnCliError, *_MISFITS) as error:
+                if isinstance(error, FileProblem):
+                    raise
+                reason = _reason(node, error)
+            self.stops[reason] = self._last_before(node)
+        for name in (node.name, *node.outputs):
+            self.missing.setdefault(name, reason)
+
+    @property
+    def needs_size(self) -> bool:
+        """Whether anything could not be read because the size of the picture is open."""
+        return any(SIZE_UNKNOWN in reason for reason in self.stops)
+
+    def _last_before(self, node: OnnxNode) -> str:
+        """Return the layer that a node works on, or the last one there is."""
+        before = [self.values.get(name) for name in node.inputs]
+        layers = [value.layer for value in before if isinstance(value, Signal)]
+        read = [name for name in layers if name not in _BEFORE] or [n.name for n in self.nodes]
+        return next(iter(read[-1:]), "")
+
+    def _why_missing(self, node: OnnxNode, name: str) -> str | None:
+        """Return why a node's input is not there; None if it is."""
+        if name in self.values or name in self.graph.constants:
+            return None
+        if name in self.missing:
+            return self.missing[name]
+        later = name in self.graph.computed
+        why = "only made by it or after it" if later else "nowhere in the file"
+        raise FileProblem(
+            f"{node.operator} ({node.label}) needs {quote(name)}, which is {why}",
+            path=self.graph.path,
+        )
+
+    def _read(self, node: OnnxNode) -> None:
+        if not node.outputs:
+            raise UnsupportedNode("it has no output")
+        inputs = tuple(self._value(name) for name in node.inputs)
+        results = self._evaluate(node, inputs)
+        alone = len(results) == 1 or len(self.graph.used & {*node.outputs}) < 2
+        for number, result in results.items():
+            name = node.outputs[number]
+            own = self._name(node) if alone else self._free_name(name, node)
+            value = self._add_layer(own, result) if isinstance(result, BuiltLayer) else result
+            self.values[name] = value
+            if isinstance(value, Signal) and value.layer not in _BEFORE:
+                self.layers.setdefault(node.name, value.layer)
+                self.outputs.setdefault(name, value.layer)
+
+    def _value(self, name: str) -> Value:
+        if name in self.values:
+            return self.values[name]
+        array = self.graph.constants.read(name)
+        if array is None:
+            raise UnsupportedNode(f"{quote(name)} holds something else than numbers")
+        return array
+
+    def _evaluate(
+        self, node: OnnxNode, inputs: tuple[Value, ...]
+    ) -> dict[int, Signal | Array | BuiltLayer]:
+        """Return what a node's outputs are, by their numbers."""
+        arrays = [value for value in inputs if not isinstance(value, Signal)]
+        if len(arrays) == len(inputs) and any(array is not None for array in arrays):
+            return dict(enumerate(self._fold(node, arrays)))
+        results, why = self._own(node, inputs)
+        left = [
+            number
+            for number, name in enumerate(node.outputs)
+            if number not in results and (name in self.graph.used or not (results or number))
+        ]
+        if left:
+            results |= self._run(node, inputs, left, why)
+        return results
+
+    def _fold(self, node: OnnxNode, arrays: Sequence[Array | None]) -> list[Array]:
+        """Return what a node makes of constants."""
+        made = evaluate(ran_node(node.proto, self.graph.opset), arrays, self.weights)
+        self.folded += sum(array.size for array in made if 0 not in array.strides)
+        if self.folded > MOST_NUMBERS:
+            raise NotRun("the constants of the graph make too many numbers")
+        return made
+
+    def _own(
+        self, node: OnnxNode, inputs: tuple[Value, ...]
+    ) -> tuple[dict[int, Signal | Array | BuiltLayer], Exception | None]:
+        """Return what cnncli's own layers make of a node; with why, if it is nothing."""
+        # Layers of our own know their shapes beforehand.
+        is_open = any(isinstance(value, Signal) and value.open is not None for value in inputs)
+        if node.op not in OPERATORS or (is_open and node.op in ALLOWED):
+            return {}, None
+        opset, weights, count = self.graph.opset, self.weights, len(node.outputs)
+        given = NodeInputs(node.attributes, self._name(node), opset, inputs, weights, count)
+        try:
+            made = OPERATORS[node.op](given)
+        except (UnsupportedNode, *_MISFITS) as error:
+            return {}, error
+        results = made if isinstance(made, tuple) else (made,)
+        for result in results:
+            try:
+                if isinstance(result, BuiltLayer):
+                    self._shape(result)
+            except CnnCliError as error:
+                if isinstance(result, BuiltLayer) and isinstance(result.layer, _WINDOWS):
+                    # Nor would they fit where the node is run, but nothing would say so.
+                    raise
+                return {}, error
+        return dict(zip(range(count), results, strict=False)), None
+
+    def _run(
+        self,
+        node: OnnxNode,
+        inputs: tuple[Value, ...],
+        outputs: Sequence[int],
+        why: Exception | None,
+    ) -> dict[int, BuiltLayer]:
+        """Return outputs of a node as layers that run it; `why` tells why it is no other layer."""
+        if why is not None and SIZE_UNKNOWN in str(why):
+            raise why
+        signals = [value for value in inputs if isinstance(value, Signal)]
+        if not signals or (why is None and node.op not in ALLOWED):
+            raise why or _UnsupportedOperator
+        ran = ran_node(node.proto, self.graph.opset)
+        try:
+            tensors = ran.tensors([_tensor(value) for value in inputs], _constants(inputs))
+        except NotRun as error:
+            raise why or error from None
+        operands = tuple(
+            Operand(number, value.layout, _dtype(value.type))
+            for number, value in enumerate(inputs)
+            if isinstance(value, Signal)
+        )
+        built: dict[int, BuiltLayer] = {}
+        for number in outputs:
+            tensor = tensors[number]
+            if tensor is None:
+                raise why or NotRun("the shape of its result is not known beforehand")
+            dims = tensor.dims
+            layout, channels = self._stored(dims, signals)
+            is_open = None in dims and all(signal.size for signal in signals)
+            layer = OnnxNodeLayer(
+                ran, operands, _constants(inputs), len(inputs), number, layout, channels, is_open
+            )
+            built[number] = BuiltLayer(
+                layer,
+                tuple(signals),
+                layout,
+                type_name(tensor.dtype),
+                dims if is_open else None,
+            )
+        return built
+
+    def _stored(self, dims: Dims, signals: Sequence[Signal]) -> tuple[Layout, int]:
+        """Return how an output is stored, and in how many channels."""
+        if None in dims and any(signal.size is None for signal in signals):
+            # Rows and columns follow those of the picture; any other axis needs it to be known.
+            if len(dims) != 4 or None in dims[:2] or dims[0] != 1:
+                raise UnsupportedNode(SIZE_UNKNOWN)
+            return Layout(), int(dims[1] or 0)
+        layout = layout_of(dims)
+        counts = [math.prod(signal.cells or (1,)) for signal in signals]
+        return layout, layout.cells(largest_dims(dims, counts))[2]
+
+    def _name(self, node: OnnxNode) -> str:
+        """Return the name of a node's only layer."""
+        foreign = self.graph.computed - {*node.outputs}
+        own = node.name if node.name not in foreign else ""
+        return self._free_name(own or next(iter(node.outputs), "") or node.op, node)
+
+    def _free_name(self, text: str, node: OnnxNode) -> str:
+        """Return a free name for a layer, safe in file names.
+
+        It is never the name of a value that another node makes.
+        """
+        return self._free(safe_name(text), self.graph.computed - {*node.outputs})
+
+    def _free(self, base: str, foreign: frozenset[str]) -> str:
+        name, number = base, 1
+        while name in self.taken or name in foreign:
+            number += 1
+            name = f"{base}-{number}"
+        return name
+
+    def _shape(self, built: BuiltLayer) -> tuple[int, Pair | None]:
+        """Return the channels that a layer makes, and rows and columns if they are known."""
+        layer: Any = built.layer
+        signals = built.inputs
+        known = all(value.size is not None for value in signals)
+        if isinstance(layer, OnnxNodeLayer) and not known:
+            return layer.channels, None
+        shapes = [(1, *(value.size or (_SIDE, _SIDE)), value.channels) for value in signals]
+        _, n_H, n_W, channels = layer.output_shape(*shapes)
+        layout = built.layout or signals[0].layout
+        pixel = isinstance(layer, PoolLayer) and layer.size == "global"
+        pixel = pixel or (isinstance(layer, ConvLayer) and layout.flat)
+        known = known or (isinstance(layer, ResizeLayer) and layer.size is not None)
+        return channels, (1, 1) if pixel else (n_H, n_W) if known else None
+
+    def _add_layer(self, name: str, built: BuiltLayer) -> Signal:
+        """Put a layer into the network; return what it gives."""
+        channels, size = self._shape(built)
+        inputs = tuple(self._viewed(value) for value in built.inputs)
+        self.taken.add(name)
+        self.nodes.append(Node(name, built.layer, inputs))
+        layout = built.layout or built.inputs[0].layout
+        kind = built.type or built.inputs[0].type
+        return Signal(name, channels, size, layout, kind, open=built.open)
+
+    def _viewed(self, value: Signal) -> str:
+        """Return the layer that a value comes from, with its view before it if it has one."""
+        if value.view is None:
+            return value.layer
+        key = value.layer, value.view
+        if key not in self.views:
+            name = self._free(f"{value.layer}-view", self.graph.computed)
+            self.taken.add(name)
+            self.nodes.append(Node(name, value.view, (value.layer,)))
+            self.views[key] = name
+        return self.views[key]
+
+    def model(self) -> Model:
+        """Return what was read."""
+        ends = [self.outputs[name] for name in self.graph.outputs if name in self.outputs]
+        stopper = self._stopper()
+        if {node.name for node in self.nodes} <= {*_BEFORE}:
+            reason = stopper or next(iter(self.stops), "no node works on its input")
+            hint = SIZE_HINT if SIZE_UNKNOWN in reason else None
+            raise FileProblem(reason, hint=hint, path=self.graph.path)
+        if ends and not any(ends[0] in node.inputs for node in self.nodes):
+            self.nodes.sort(key=lambda node: node.name == ends[0])
+        known = self._aliases()
+        several = f"{self.graph.path.name}: its outputs are the layers {', '.join(ends)}"
+        return Model(
+            Network(tuple(self.nodes)),
+            self.prepared,
+            (self.graph.path, *sorted(self.graph.constants.files)),
+            (several,) if len(ends) > 1 else (),
+            {name: layer for name, layer in known.items() if name != layer},
+            {name: why for name, why in self.missing.items() if name and name not in known},
+            stopper,
+            self.stops.get(stopper, self.nodes[-1].name),
+            self.picture.channels if self.picture.channels in PICTURES else None,
+            self.graph.classes,
+        )
+
+    def _aliases(self) -> Mapping[str, str]:
+        """Return the layer that each name means: a layer's, a node's or a value's."""
+        own = {node.name: node.name for node in self.nodes}
+        values = {name for node in self.graph.nodes for name in node.outputs}
+        lost = {name for name in values if name in self.missing}
+        aliases = {**own, **self.layers, **self.outputs}
+        return {name: layer for name, layer in aliases.items() if name and name not in lost}
+
+    def _stopper(self) -> str:
+        """Return why the graph cannot be read to its outputs; nothing if it can."""
+        reasons = {self.missing[name] for name in self.graph.outputs if name in self.missing}
+        for reason in self.stops:
+            if reason in reasons:
+                return reason
+        for name in self.graph.outputs:
+            if name not in self.outputs and name not in self.missing and self.nodes:
+                return f"its output {quote(name)} does not depend on the picture"
+        return next(iter(reasons), "")
+
+
+class _UnsupportedOperator(UnsupportedNode):
+    """There is no layer for an operator."""
+
+
+def _reason(node: OnnxNode, error: Exception) -> str:
+    if isinstance(error, _UnsupportedOperator):
+        return f"unsupported operator {node.operator} ({node.label})"
+    return f"unsupported {node.operator} ({node.label}): {_line(error)}"
+
+
+def _line(error: Exception) -> str:
+    return quote(" ".join(str(error).split()))[1:-1][:200]
+
+
+def _dtype(kind: str) -> str:
+    return _DTYPES.get(kind, kind.lower())
+
+
+def _tensor(value: Value) -> Tensor | None:
+    if isinstance(value, Signal):
+        if value.dims is None:
+            raise UnsupportedNode(SIZE_UNKNOWN)
+        return Tensor(_dtype(value.type), value.dims)
+    return None if value is None else Tensor(str(value.dtype), value.shape)
+
+
+def _constants(inputs: Sequence[Value]) -> dict[int, Array]:
+    return {k: value for k, value in enumerate(inputs) if isinstance(value, np.ndarray)}

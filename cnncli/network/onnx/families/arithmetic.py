@@ -1,0 +1,92 @@
+"""Add, Sub, Mul and Div: of maps and a constant, or of maps."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final
+
+import numpy as np
+
+from cnncli.network import layers
+from cnncli.network.onnx.families.table import Builder, Result
+from cnncli.network.onnx.values import (
+    Array,
+    BuiltLayer,
+    NodeInputs,
+    Signal,
+    UnsupportedNode,
+    per_channel,
+)
+
+_WRAPPING: Final = ("UINT8", "INT8", "UINT16", "INT16", "UINT32", "UINT64")
+"""Whole numbers that wrap around where sums go beyond them."""
+
+
+def _add(node: NodeInputs) -> Result:
+    return _with_constant(node, lambda c: (np.ones(1), c), layers.AddLayer())
+
+
+def _mul(node: NodeInputs) -> Result:
+    return _with_constant(node, lambda c: (c, np.zeros(1)), layers.MulLayer())
+
+
+def _sub(node: NodeInputs) -> Result:
+    sign = 1.0 if isinstance(node.input(0), Signal) else -1.0
+    why = "it subtracts one picture from another"
+    return _with_constant(node, lambda c: (np.full(1, sign), -c if sign > 0 else c), why)
+
+
+def _div(node: NodeInputs) -> Result:
+    x, divisor = node.signal(0), node.input(1)
+    if x.is_whole and isinstance(divisor, np.ndarray):
+        divisors = node.parameter(per_channel(divisor, x))
+        return BuiltLayer(layers.QuotientLayer(divisors), (x,))
+    why = "it divides one picture by another"
+    with np.errstate(divide="ignore"):
+        return _with_constant(node, lambda c: (1 / c.astype(np.float64), np.zeros(1)), why)
+
+
+def _with_constant(
+    node: NodeInputs,
+    scale: Callable[[Array], tuple[Array, Array]],
+    pictures: layers.AddLayer | layers.MulLayer | str,
+) -> Result:
+    """Return a picture and a constant as a scale; two pictures as a layer, if there is one."""
+    x, constant = node.input(0), node.input(1)
+    if not isinstance(x, Signal):
+        x, constant = constant, x
+    if not isinstance(x, Signal) or constant is None:
+        raise UnsupportedNode("it has not two inputs")
+    if x.type in _WRAPPING:
+        raise UnsupportedNode(f"it computes with {x.type}, which wraps around")
+    if isinstance(constant, Signal):
+        if isinstance(pictures, str):
+            raise UnsupportedNode(pictures)
+        return _join(node, pictures)
+    axis = node.get("axis") if node.opset < 7 and node.get("broadcast", 0) else None
+    if constant.size != 1 and x.layout.dims is not None:
+        x = x.restored()
+    factor, offset = scale(per_channel(constant, x, axis))
+    return BuiltLayer(layers.ScaleLayer(node.parameter(factor), node.parameter(offset)), (x,))
+
+
+def _join(node: NodeInputs, layer: layers.AddLayer | layers.MulLayer) -> BuiltLayer | Signal:
+    signals = [node.signal(index) for index in range(len(node.inputs))]
+    if len(signals) == 1:
+        return signals[0]
+    if len({(signal.layout, signal.channels) for signal in signals}) > 1:
+        signals = [signal.restored() for signal in signals]
+    if len({(signal.layout, signal.channels) for signal in signals}) > 1:
+        raise UnsupportedNode("its inputs differ in channels or in the order of their axes")
+    if signals[0].flat and len({signal.size for signal in signals}) > 1:
+        raise UnsupportedNode("its inputs differ in length")
+    return BuiltLayer(layer, tuple(signals))
+
+
+OPERATORS: Final[dict[str, Builder]] = {
+    "Add": _add,
+    "Div": _div,
+    "Mul": _mul,
+    "Sub": _sub,
+    "Sum": lambda node: _join(node, layers.AddLayer()),
+}

@@ -1,0 +1,64 @@
+"""Pools, pools of all places, and means, largest and smallest values over them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final
+
+from cnncli.network import layers
+from cnncli.network.layers.view import Layout
+from cnncli.network.onnx.families.table import Builder, Result
+from cnncli.network.onnx.families.window import brief, window_fields
+from cnncli.network.onnx.values import BuiltLayer, NodeInputs, UnsupportedNode
+
+
+def _pool(mode: str) -> Callable[[NodeInputs], Result]:
+    def make(node: NodeInputs) -> Result:
+        size = node.get("kernel_shape", ())
+        if len(size) != 2:
+            raise UnsupportedNode("its window has not two axes")
+        layer = layers.PoolLayer(
+            mode,
+            brief(size),
+            **window_fields(node),
+            # With VALID too, as ONNX Runtime has it, though ONNX's own formula rounds down there.
+            ceil=bool(node.get("ceil_mode", 0)),
+            count_include_pad=bool(node.get("count_include_pad", 0)),
+            p=float(node.get("p", 2)),
+        )
+        return BuiltLayer(layer, (node.picture(),))
+
+    return make
+
+
+def _global_pool(mode: str) -> Callable[[NodeInputs], Result]:
+    def make(node: NodeInputs) -> Result:
+        layer = layers.PoolLayer(mode, "global", p=float(node.get("p", 2)))
+        return BuiltLayer(layer, (node.picture(),))
+
+    return make
+
+
+def _reduce(mode: str) -> Callable[[NodeInputs], Result]:
+    def make(node: NodeInputs) -> Result:
+        x = node.signal(0, ("nchw", "nhwc"))
+        axes = node.axes() or ()
+        if {x.axes[axis] for axis in axes if -4 <= axis < 4} != {"h", "w"}:
+            raise UnsupportedNode(f"it works over axes {axes}, not over rows and columns")
+        order = None if node.get("keepdims", 1) else Layout("nchw", flat=True)
+        return BuiltLayer(layers.PoolLayer(mode, "global"), (x,), order)
+
+    return make
+
+
+OPERATORS: Final[dict[str, Builder]] = {
+    "AveragePool": _pool("average"),
+    "GlobalAveragePool": _global_pool("average"),
+    "GlobalLpPool": _global_pool("lp"),
+    "GlobalMaxPool": _global_pool("max"),
+    "LpPool": _pool("lp"),
+    "MaxPool": _pool("max"),
+    "ReduceMax": _reduce("max"),
+    "ReduceMean": _reduce("average"),
+    "ReduceMin": _reduce("min"),
+}

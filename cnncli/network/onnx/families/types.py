@@ -1,0 +1,86 @@
+"""Constants, types and shapes of values: nodes that are little work, or none."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Final
+
+import numpy as np
+
+from cnncli.network import layers
+from cnncli.network.graph import SIZE_UNKNOWN
+from cnncli.network.onnx.families.table import Builder, Result
+from cnncli.network.onnx.values import Array, BuiltLayer, NodeInputs, UnsupportedNode
+
+TYPES: Final = {
+    **{1: "FLOAT", 2: "UINT8", 3: "INT8", 4: "UINT16", 5: "INT16", 6: "INT32", 7: "INT64"},
+    **{9: "BOOL", 10: "FLOAT16", 11: "DOUBLE", 12: "UINT32", 13: "UINT64", 16: "BFLOAT16"},
+}
+"""What ONNX calls its types, by their numbers."""
+
+_FLOATS: Final = ("FLOAT", "FLOAT16", "DOUBLE", "BFLOAT16")
+
+
+def _constant(node: NodeInputs) -> Result:
+    for name in ("value", "value_float", "value_floats", "value_int", "value_ints"):
+        if node.get(name) is not None:
+            value = node.get(name)
+            return np.asarray(value, np.float32) if "float" in name else np.asarray(value)
+    raise UnsupportedNode("it holds something else than numbers")
+
+
+def _cast(node: NodeInputs) -> Result:
+    x, kind = node.signal(), TYPES.get(node.get("to"), "")
+    if kind in _FLOATS:
+        return replace(x, type="DOUBLE" if kind == "DOUBLE" else "FLOAT")
+    if "INT" not in kind or (x.is_whole and _bits(kind) < _bits(x.type)):
+        raise UnsupportedNode(f"it makes {kind or 'an unknown type'} of {x.type}")
+    if x.is_whole:
+        return replace(x, type=kind)
+    return BuiltLayer(layers.ActivationLayer("truncate"), (x,), type=kind)
+
+
+def _bits(kind: str) -> int:
+    return int(kind.removeprefix("U").removeprefix("INT"))
+
+
+def _dequantize(node: NodeInputs) -> Result:
+    x, scale, zero = node.signal(), node.needed(1), node.array(2)
+    if node.get("block_size", 0) or scale.size != 1:
+        raise UnsupportedNode("it has a scale for each channel")
+    shift = 0.0 if zero is None else float(zero.item())
+    factor = node.parameter(scale.reshape(1))
+    return BuiltLayer(layers.ScaleLayer(factor, -shift * factor), (x,), type="FLOAT")
+
+
+def _dropout(node: NodeInputs) -> Result:
+    training = node.array(2)
+    if (training is not None and training.any()) or (node.opset < 7 and not node.get("is_test", 0)):
+        raise UnsupportedNode("it is in training")
+    return node.signal()
+
+
+def _known_shape(node: NodeInputs) -> Array:
+    shape = node.signal().shape
+    if shape is None:
+        raise UnsupportedNode(SIZE_UNKNOWN)
+    return np.array(shape, np.int64)
+
+
+def _shape(node: NodeInputs) -> Result:
+    return _known_shape(node)[node.get("start", 0) : node.get("end")]
+
+
+def _size(node: NodeInputs) -> Result:
+    return np.asarray(_known_shape(node).prod())
+
+
+OPERATORS: Final[dict[str, Builder]] = {
+    "Cast": _cast,
+    "Constant": _constant,
+    "DequantizeLinear": _dequantize,
+    "Dropout": _dropout,
+    "Identity": lambda node: node.signal(),
+    "Shape": _shape,
+    "Size": _size,
+}

@@ -1,0 +1,199 @@
+"""What ONNX's ReferenceEvaluator may run, how large it may get, and the layer that runs it."""
+
+from __future__ import annotations
+
+import pickle
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from cnncli.core.arrays import is_placeholder, placeholder
+from cnncli.errors import FileProblem, OptionError
+from cnncli.network.onnx.reference import NotRun, Tensor, check_operator, evaluate, ran_node
+from cnncli.network.passes import forward_layers, require_gradients
+from tests.support.onnxmodels import load, model, node, onnx, picture
+from tests.support.shell import refused, run_cli
+
+pytestmark = pytest.mark.oracle
+
+
+def ran(op: str, count: int, outputs: int = 1, opset: int = 17, **attributes: Any) -> Any:
+    names = " ".join(f"x{k}" for k in range(count))
+    made = node(op, names, " ".join(f"y{k}" for k in range(outputs)), **attributes)
+    return ran_node(made, opset)
+
+
+def test_constants_keep_their_types() -> None:
+    (cast,) = evaluate(ran("Cast", 1, to=7), [np.float32([1.9, -1.9])])
+    assert (cast.dtype, cast.tolist()) == (np.int64, [1, -1])
+    (quotient,) = evaluate(ran("Div", 2), [np.array([7, -7]), np.array([2, 2])])
+    assert (quotient.dtype, quotient.tolist()) == (np.int64, [3, -3])
+    (equal,) = evaluate(ran("Equal", 2), [np.array([1, 2]), np.array([1, 3])])
+    assert equal.dtype == bool
+    (half,) = evaluate(ran("Cast", 1, to=10), [np.float32([1 / 3])])
+    assert (half.dtype, half.item()) == (np.float32, np.float32(np.float16(1 / 3)))
+
+
+REFUSED = {
+    "foreign": (onnx.helper.make_node("Odd", ["x"], ["y"], domain="org.example"), "operator"),
+    "random": (onnx.helper.make_node("RandomUniform", [], ["y"], shape=[3]), "operator"),
+    "sequence": (onnx.helper.make_node("SequenceConstruct", ["x"], ["y"]), "operator"),
+    "text": (onnx.helper.make_node("StringNormalizer", ["x"], ["y"]), "operator"),
+    "window": (
+        onnx.helper.make_node("MaxPool", ["x"], ["y"], kernel_shape=[2**31, 1]),
+        "its kernel_shape are more than 65535",
+    ),
+    "loop": (
+        onnx.helper.make_node(
+            "Loop", ["n", "c"], ["y"], body=model([node("Relu", "x", "y")]).graph
+        ),
+        "operator",
+    ),
+    "graph": (
+        onnx.helper.make_node("Relu", ["x"], ["y"], body=model([node("Relu", "x", "y")]).graph),
+        "it holds a graph",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_what_must_not_run(name: str) -> None:
+    made, reason = REFUSED[name]
+    with pytest.raises(NotRun, match=reason):
+        check_operator(made)
+
+
+def test_attributes_read_no_file(tmp_path: Path) -> None:
+    (tmp_path / "secret").write_bytes(bytes(4))
+    value = onnx.helper.make_tensor("v", 1, [1], [0.0])
+    value.ClearField("float_data")
+    value.data_location = onnx.TensorProto.EXTERNAL
+    value.external_data.add(key="location", value=str(tmp_path / "secret"))
+    made = onnx.helper.make_node("ConstantOfShape", ["x"], ["y"], value=value)
+    with pytest.raises(NotRun, match="its attributes name a file"):
+        evaluate(ran_node(made, 17), [np.array([2])])
+
+
+SIZES: list[tuple[str, list[Any], dict[str, Any]]] = [
+    ("ConstantOfShape", [np.array([2**20, 2**20])], {}),
+    ("ConstantOfShape", [np.array([2**27])], {}),
+    ("Expand", [np.ones(1), np.array([2**20, 2**20])], {}),
+    ("Tile", [np.ones(4), np.array([2**40])], {}),
+    ("Range", [np.array(0), np.array(2**60), np.array(1)], {}),
+    ("Range", [np.float32(0), np.float32(1), np.float32(0)], {}),
+    ("Pad", [np.ones(4), np.array([2**40, 0])], {}),
+    ("OneHot", [np.arange(9), np.array(2**40), np.array([0.0, 1.0])], {}),
+    ("Resize", [np.ones((1, 1, 2, 2), np.float32), None, np.float32([1, 1, 1e6, 1e6])], {}),
+    ("EyeLike", [np.broadcast_to(np.float32(0), (2**20, 2**20))], {}),
+    ("Einsum", [np.ones(2**15), np.ones(2**15)], {"equation": "i,j->ij"}),
+]
+
+
+@pytest.mark.parametrize(("op", "arrays", "attributes"), SIZES, ids=lambda value: str(value)[:20])
+def test_constants_without_end(op: str, arrays: list[Any], attributes: dict[str, Any]) -> None:
+    made = node(op, " ".join("-" if a is None else "x" for a in arrays), "y", **attributes)
+    with pytest.raises(NotRun):
+        evaluate(ran_node(made, 18), arrays)
+
+
+def test_constants_that_grow_step_by_step() -> None:
+    """Each doubles the one before: the sum of all is held against a limit."""
+    nodes = [node("Concat", f"c{k} c{k}", f"c{k + 1}", axis=0) for k in range(28)]
+    found = load(model([node("Relu", "x", "y"), *nodes], {"c0": np.ones(2**10)}, outputs=("y",)))
+    assert any("too many numbers" in why for why in found.missing.values())
+
+
+def test_placeholders_stay_placeholders() -> None:
+    hollow = placeholder("f4", (2**10, 2**14))
+    (made,) = evaluate(ran("Transpose", 1), [hollow], weights=False)
+    assert is_placeholder(made)
+    assert made.shape == (2**14, 2**10)
+
+
+def test_what_outputs_will_be() -> None:
+    k = np.array([3])
+    inputs = [Tensor("float32", (1, 9)), Tensor("int64", (1,))]
+    top = ran("TopK", 2, 2)
+    values, places = top.tensors(inputs, {1: k})
+    assert (values, places) == (Tensor("float32", (1, 3)), Tensor("int64", (1, 3)))
+    with pytest.raises(NotRun, match="how large its result gets"):
+        ran("Tile", 2).tensors([Tensor("float32", (4,)), Tensor("int64", (1,))], {})
+    assert pickle.loads(pickle.dumps(top)) == top
+
+
+def detector(threshold: float) -> Any:
+    """A model whose outputs have as many rows as boxes were found."""
+    constants = {
+        "W": np.random.default_rng(6).normal(size=(5, 3, 3, 3)).astype(np.float32) / 3,
+        **{"four": np.array([4]), "five": np.array([5]), "zero": np.array([0])},
+        **{"axis": np.array([2]), "most": np.array([7]), "over": np.float32([0.3])},
+        **{"least": np.float32([threshold]), "two": np.array([2]), "rows": np.array([1, -1, 5])},
+    }
+    nodes = [
+        node("Conv", "x W", "c", "conv", strides=[4, 4]),
+        node("Transpose", "c", "t", perm=[0, 2, 3, 1]),
+        node("Reshape", "t rows", "r"),
+        node("Slice", "r zero four axis", "boxes"),
+        node("Slice", "r four five axis", "s"),
+        node("Transpose", "s", "scores", perm=[0, 2, 1]),
+        node("NonMaxSuppression", "boxes scores most over least", "kept", "nms"),
+        node("Shape", "kept", "count"),
+        node("Gather", "kept two", "i", axis=1),
+        node("Squeeze", "i axis1", "places"),
+        node("Gather", "boxes places", "y", axis=1),
+    ]
+    constants["axis1"] = np.array([1])
+    return model(nodes, constants, (1, 3, 33, 29))
+
+
+def test_results_as_large_as_the_values_tell() -> None:
+    X = np.moveaxis(picture(1, 3, 33, 29), 1, -1)
+    found = load(detector(-9))
+    assert found.network.has_open_shapes
+    ((_, Y),) = forward_layers(found.network, X)
+    assert Y.shape == (1, 1, 7, 4)
+    assert found.network.output_shape(X.shape)[2] >= 7
+    ((_, nothing),) = forward_layers(load(detector(99)).network, X)
+    assert nothing.shape == (1, 1, 0, 4)
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> Path:
+    for name, threshold in (("some.onnx", -9), ("none.onnx", 99)):
+        (tmp_path / name).write_bytes(detector(threshold).SerializeToString())
+    np.save(tmp_path / "x.npy", np.moveaxis(picture(1, 3, 33, 29)[0], 0, -1))
+    return tmp_path
+
+
+def test_commands_on_layers_that_onnx_runs(files: Path) -> None:
+    some, x = files / "some.onnx", files / "x.npy"
+    assert "NonMaxSuppression, size at most (run by onnx)" in run_cli("plan", some).output
+    run_cli("run", some, x, "-o", files / "y.npy")
+    assert np.load(files / "y.npy").shape == (1, 7, 4)
+    run_cli("run", some, x, "-o", files / "y.png")
+    said = refused("grad", some, x, "--unit", "y", code=2)
+    assert "layer boxes (Slice) is run by onnx, and has no gradient" in said
+    said = refused("explain", some, x, "--layer", "nms", code=2)
+    assert "is run by onnx, and its arithmetic is not shown" in said
+    assert "stay ONNX only: 'boxes'" in refused("convert", some, "-o", files / "net.toml", code=2)
+
+
+def test_a_detector_that_finds_nothing(files: Path) -> None:
+    none, x = files / "none.onnx", files / "x.npy"
+    assert "found nothing" in refused("run", none, x, "-o", files / "y.png")
+    run_cli("run", none, x, "-o", files / "y.npy")
+    assert np.load(files / "y.npy").shape == (1, 0, 4)
+
+
+def test_gradients_are_refused_before_anything_is_computed() -> None:
+    found = load(model([node("Relu", "x", "a"), node("ArgMax", "a", "y", axis=1)]))
+    with pytest.raises(OptionError, match=r"layer y \(ArgMax\) is run by onnx"):
+        require_gradients(found.network)
+    require_gradients(found.network.until("a"))
+
+
+def test_text_is_no_number() -> None:
+    with pytest.raises(FileProblem, match="unsupported operator StringNormalizer"):
+        load(model([node("StringNormalizer", "x", "y")]))

@@ -1,0 +1,49 @@
+"""Networks in the manner of well-known ones, exported by PyTorch, against ONNX Runtime."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from cnncli.network.load import load_model
+from cnncli.network.passes import forward_layers
+from tests.support.torchmodels import NETWORKS, export, picture
+
+ort = pytest.importorskip("onnxruntime")
+
+pytestmark = pytest.mark.oracle
+
+TOLERANCE = 1e-5
+
+
+def runtime(path: Path, X: Any) -> dict[str, Any]:
+    """Return what ONNX Runtime makes of (1, H, W, C), by the names of the outputs."""
+    options = ort.SessionOptions()
+    options.intra_op_num_threads, options.log_severity_level = 1, 3
+    session = ort.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+    names = [output.name for output in session.get_outputs()]
+    values = session.run(None, {session.get_inputs()[0].name: np.moveaxis(X, -1, 1).copy()})
+    return dict(zip(names, values, strict=True))
+
+
+@pytest.mark.parametrize("dynamo", [False, True], ids=["traced", "dynamo"])
+@pytest.mark.parametrize("name", NETWORKS)
+def test_network(name: str, dynamo: bool, tmp_path: Path) -> None:
+    if (name, dynamo) == ("googlenet", False):
+        pytest.skip("its If is not read yet")
+    if dynamo:
+        pytest.importorskip("onnxscript")
+    path, X = export(name, tmp_path / "net.onnx", dynamo), picture()
+    model = load_model(path)
+    for output, expected in runtime(path, X).items():
+        network = model.network.until(model.find(output))
+        ((_, Y),) = forward_layers(network, X)
+        assert Y.shape == network.output_shape(X.shape)
+        found = np.moveaxis(Y, -1, 1) if expected.ndim == 4 else Y
+        scale = max(1.0, float(np.abs(expected).max()))
+        np.testing.assert_allclose(
+            found.ravel(), expected.ravel(), rtol=0, atol=TOLERANCE * scale, err_msg=output
+        )
