@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from cnncli.network.graph import Model
 
 
-RAW_NOTE: Final = "pixels go in as 0..1; if the model was trained on others: --scale, --mean, --std"
+RAW_NOTE: Final = "pixels go in as 0..1; for others: --prep, or --scale, --mean and --std"
 
 
 NETWORKS: Final = (".toml", ".onnx")

@@ -34,6 +34,7 @@ from cnncli.core.choices import (
     PAD_MODE_NAMES,
     POOL_CONVENTION_NAMES,
     POOL_MODES,
+    PREPARATIONS,
 )
 from cnncli.errors import OptionError
 from cnncli.io.formats import FORMATS
@@ -136,6 +137,10 @@ class PrepareOptions(OptionGroup):
         "[default: stretch]",
     )
     bgr: bool = flag("--bgr", help="Give the network blue first, as OpenCV does.")
+    prep: str | None = option(
+        "--prep", type=Choice(tuple(PREPARATIONS)), metavar="NAME", common=True,
+        help="Scale, mean and std by a name: imagenet, imagenet-tf, 0..1, -1..1 or 0..255.",
+    )
     scale: float | None = option(
         "--scale", type=FiniteFloat(), metavar="N",
         help="Multiply pixels of 0..1 by N, before --mean and --std.",
@@ -163,7 +168,8 @@ class PrepareOptions(OptionGroup):
         sides = (size, size) if isinstance(size, int) else size
         given: dict[str, Any] = {"size": sides, "fit": self.fit, "bgr": self.bgr or None}
         given |= {"scale": self.scale, "mean": mean, "std": std}
-        return {name: value for name, value in given.items() if value is not None}
+        known: dict[str, Any] = {} if self.prep is None else dict(PREPARATIONS[self.prep])
+        return known | {name: value for name, value in given.items() if value is not None}
 
 
 @dataclass(frozen=True)
@@ -314,6 +320,10 @@ class LayerResultOptions(ResultOptions):
     """The same, of the layers of a network."""
 
     output: str | None = output_option("a sheet for each layer", LAYER_FIELDS, "{stem}-{layer}.png")
+    labels: bool = option(
+        "--no-labels", is_flag=True, flag_value=False, default=True, show_default=False,
+        help="Leave out the name of each map on the sheet.",
+    )
 
 
 def _padding_option(**settings: Any) -> Any:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import click
@@ -11,6 +11,7 @@ import click
 from cnncli.cli.batch import run_batch
 from cnncli.cli.command import Command, OptionGroup, option
 from cnncli.cli.options import (
+    FILE,
     BatchOptions,
     InputOptions,
     LayerResultOptions,
@@ -22,7 +23,7 @@ from cnncli.cli.options import (
 from cnncli.cli.progress import show_steps
 
 if TYPE_CHECKING:
-    from cnncli.network.graph import Network
+    from cnncli.network.graph import Model, Network
 
 EXAMPLES = """\b
 Examples:
@@ -45,6 +46,10 @@ class NetworkOptions(OptionGroup):
         "--layer", metavar="NAME", multiple=True, common=True,
         help="Write this layer; may be given several times for a folder, a template with {layer} "
         "or an .npz file.  [default: all of them there, else the last]",
+    )
+    class_names: str | None = option(
+        "--labels", metavar="FILE", type=FILE, common=True,
+        help="Names of a classifier's classes, one a line.",
     )
 # fmt: on
 
@@ -70,10 +75,22 @@ def run(
     read = read_options(images)
     part = options.until is not None or bool(options.layers)
     with show_steps(results.quiet):
-        model = load_network(options.network, prepare, picture, read, part).until(options.until)
+        model = load_network(options.network, prepare, picture, read, part)
+        model = _with_labels(model, options.class_names).until(options.until)
     layers = _layers_written(model.network, [model.find(name) for name in options.layers])
     several = len(set(options.layers)) > 1
     return run_batch(model, images, batch, results, layers=layers, several=several)
+
+
+def _with_labels(model: Model, path: str | None) -> Model:
+    """Return the model with the names of a file for its classes."""
+    from cnncli.io.urls import local_path
+    from cnncli.network.class_names import read_class_names, with_class_names
+
+    if path is None:
+        return model
+    names = read_class_names(local_path(path, "--labels"))
+    return replace(model, network=with_class_names(model.network, names), classes=names)
 
 
 def _layers_written(network: Network, names: Sequence[str]) -> tuple[str, ...]:

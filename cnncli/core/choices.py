@@ -6,6 +6,17 @@ from typing import Final
 
 NAMED_PADDINGS: Final = ("same", "same-lower", "valid")
 FITS: Final = ("stretch", "crop", "pad")
+PREPARATIONS: Final[dict[str, dict[str, float | tuple[float, ...]]]] = {
+    "imagenet": {"scale": 1.0, "mean": (0.485, 0.456, 0.406), "std": (0.229, 0.224, 0.225)},
+    "imagenet-tf": {"scale": 2.0, "mean": 1.0, "std": 1.0},
+    "0..1": {"scale": 1.0, "mean": 0.0, "std": 1.0},
+    "-1..1": {"scale": 2.0, "mean": 1.0, "std": 1.0},
+    "0..255": {"scale": 255.0, "mean": 0.0, "std": 1.0},
+}
+"""Pixels as well-known networks take them: ``x = (x*scale - mean) / std`` of values in 0..1.
+
+``imagenet`` is that of torchvision, ``imagenet-tf`` that of Keras's mode ``tf``.
+"""
 PAD_MODES: Final = ("zeros", "edge", "reflect", "symmetric", "wrap")
 PAD_MODE_NAMES: Final = ("auto", *PAD_MODES)
 """What can be asked for; `borders.border_mode` says what auto is."""

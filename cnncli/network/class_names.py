@@ -2,22 +2,57 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
+from typing import Final
 
+from cnncli.errors import FileProblem, ShapeError
 from cnncli.filters.filter import unique
+from cnncli.io.npy import open_regular
 from cnncli.network.graph import SOURCE, Network, Node
 from cnncli.network.layers import ActivationLayer, ConvLayer, PoolLayer
 
+MAX_BYTES: Final = 1 << 20
+"""Of a file of names: far more than any list of classes has."""
 
-def with_class_names(network: Network, classes: Sequence[str]) -> Network | None:
-    """Return a network whose scores bear the names of classes; None if it has not that many.
+
+def read_class_names(path: Path) -> tuple[str, ...]:
+    """Return the names of a text file: one a line, empty lines left out.
+
+    Raises
+    ------
+    FileProblem
+        If it cannot be read, is no text or holds no name.
+    """
+    with open_regular(path, name=os.fspath(path)) as stream:
+        data = stream.read(MAX_BYTES + 1)
+    try:
+        lines = data.decode("utf-8-sig").splitlines()
+    except UnicodeDecodeError:
+        raise FileProblem("a file of names must be text in UTF-8", path=path) from None
+    names = tuple(line.strip() for line in lines if line.strip())
+    if not names or len(data) > MAX_BYTES:
+        raise FileProblem(
+            f"a file of names must have at least one line and at most {MAX_BYTES} bytes", path=path
+        )
+    return names
+
+
+def with_class_names(network: Network, classes: Sequence[str]) -> Network:
+    """Return a network whose scores bear the names of classes.
 
     Parameters
     ----------
     network : Network
         The scores are the maps of its last convolution, with activations and pools behind it.
     classes : sequence of str
+
+    Raises
+    ------
+    ShapeError
+        If the network has not that many scores.
 
     Examples
     --------
@@ -33,10 +68,12 @@ def with_class_names(network: Network, classes: Sequence[str]) -> Network | None
     while isinstance(node.layer, ActivationLayer | PoolLayer) and node.inputs[0] != SOURCE:
         node = network.node(node.inputs[0])
     layer = node.layer
-    if not isinstance(layer, ConvLayer) or layer.filter.per_channel:
-        return None
-    if layer.filter.maps != len(classes):
-        return None
+    scores = 0 if not isinstance(layer, ConvLayer) else layer.filter.maps
+    if not isinstance(layer, ConvLayer) or layer.filter.per_channel or scores != len(classes):
+        raise ShapeError(
+            f"{len(classes)} names of classes do not fit the {scores or 'unknown number of'} maps "
+            "of the last layer"
+        )
     plain = ["".join(c if c.isprintable() else "_" for c in name) for name in classes]
     named = replace(layer, filter=replace(layer.filter, map_names=unique(plain)))
     return Network(tuple(Node(n.name, named, n.inputs) if n is node else n for n in network.nodes))

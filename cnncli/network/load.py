@@ -8,7 +8,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any, Final
 
-from cnncli.errors import FileProblem
+from cnncli.errors import FileProblem, ShapeError
 from cnncli.network.class_names import with_class_names
 from cnncli.network.graph import SIZE_HINT, SIZE_UNKNOWN, Model
 from cnncli.network.input_channels import wanted_channels
@@ -95,8 +95,8 @@ def load_model(
 def _with_class_names(model: Model) -> Model:
     if not model.classes:
         return model
-    named = with_class_names(model.network, model.classes)
-    if named is not None:
-        return replace(model, network=named)
-    note = f"{len(model.classes)} names of classes fit no last layer, and are not used"
-    return model if model.stopper else replace(model, notes=(*model.notes, note))
+    try:
+        return replace(model, network=with_class_names(model.network, model.classes))
+    except ShapeError as error:
+        note = f"{error}; they are not used"
+        return model if model.stopper else replace(model, notes=(*model.notes, note))

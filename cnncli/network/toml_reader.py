@@ -17,6 +17,7 @@ from cnncli.errors import CnnCliError, FileProblem, among, quote
 from cnncli.filters import filter
 from cnncli.io.npy import open_regular
 from cnncli.network import layers
+from cnncli.network.class_names import read_class_names
 from cnncli.network.conventions import CONVENTIONS, Convention, by_convention, centres_lower
 from cnncli.network.dense import dense_bank, dense_input
 from cnncli.network.graph import (
@@ -231,12 +232,7 @@ def _classes(value: Any, path: Path) -> tuple[str, ...]:
     """Return names of classes: a list of them, or a text file with one a line."""
     if isinstance(value, str) and value:
         with error_context("classes"):
-            data = _content(path.parent / value)
-            try:
-                lines = data.decode("utf-8").splitlines()
-            except UnicodeDecodeError:
-                raise FileProblem("the file of names must be text in UTF-8") from None
-        value = [line.strip() for line in lines if line.strip()]
+            return read_class_names(path.parent / value)
     if not isinstance(value, list | tuple) or not all(isinstance(name, str) for name in value):
         raise FileProblem("classes must be a list of names, or a text file with one a line")
     return tuple(value)

@@ -48,7 +48,7 @@ from cnncli.render.grid import Sheet, grid
 from cnncli.render.result_record import describe_values, picture_record
 from cnncli.render.result_rows import ResultRows, Shape, Values
 from cnncli.render.rounding_noise import are_rounding, rounding_notes
-from cnncli.render.scores import strongest, winner
+from cnncli.render.scores import class_shares, strongest, winner
 from cnncli.render.tiles import Tile, make_tiles, plan_tiles, render_notes
 
 ANSWERS: Final = 5
@@ -460,10 +460,14 @@ class ResultWriter:
             return ()
         if not np.isfinite(values).any():
             return ()
+        shares = class_shares(values) if self.result.name == self.job.network.names[-1] else None
         answers = ", ".join(
-            f"{self.result.maps[index]} {values[index]:.4g}" for index in strongest(values, ANSWERS)
+            f"{self.result.maps[index]} {values[index]:.4g}"
+            + ("" if shares is None else f" ({100 * shares[index]:.3g} %)")
+            for index in strongest(values, ANSWERS)
         )
-        return (f"{self.result.layer}, largest first: {answers}",)
+        by_softmax = "" if shares is None else "; in brackets softmax of the scores"
+        return (f"{self.result.layer}, largest first: {answers}{by_softmax}",)
 
 
 def written_values(

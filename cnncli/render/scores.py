@@ -76,6 +76,27 @@ def winner(values: Sequence[float] | np.ndarray) -> int | None:
     return best if best is not None and math.isfinite(values[best]) else None
 
 
+def class_shares(values: np.ndarray) -> np.ndarray | None:
+    """Return the softmax of scores; None for values that are shares already, all in 0..1.
+
+    Examples
+    --------
+    >>> class_shares(np.array([2.0, 2.0, -np.inf])).tolist()
+    [0.5, 0.5, 0.0]
+    >>> class_shares(np.array([0.25, 0.75])) is None
+    True
+    """
+    if (
+        np.isnan(values).any()
+        or values.max() == np.inf
+        or (values.min() >= 0 and values.max() <= 1)
+    ):
+        return None
+    powers = np.exp(np.asarray(values, np.float64) - values.max())
+    shares: np.ndarray = powers / powers.sum()
+    return shares
+
+
 @dataclass(frozen=True)
 class ScoreLayout:
     """Where everything on a sheet of scores goes.

@@ -282,7 +282,54 @@ def test_scores_bear_the_names_of_classes() -> None:
     run_cli("grad", "net.toml", "photo.png", "--unit", "scores:big dog", "-o", "g.png")
     Path("net.toml").write_text(dense.replace('"big dog", ', ""))
     error = run_cli("run", "net.toml", "photo.png", "--overwrite").stderr
-    assert "2 names of classes fit no last layer" in error
+    assert "2 names of classes do not fit the 3 maps of the last layer; they are not used" in error
+
+
+def test_labels_name_the_classes_and_the_five_best_have_shares() -> None:
+    Path("names.txt").write_text("cat\n\nbig dog\nowl\n")
+    scores = """
+    [[layers]]
+    type = "pool"
+    size = "global"
+    mode = "max"
+    [[layers]]
+    name = "scores"
+    type = "dense"
+    filter = [[1, 2, 0], [0, 1, 3], [0, 0, 1]]
+    """
+    Path("scores.toml").write_text(scores)
+    top = PHOTO.reshape(-1, 3).max(0) / 255 @ np.array([[1, 2, 0], [0, 1, 3], [0, 0, 1]])
+    shares = 100 * np.exp(top) / np.exp(top).sum()
+    said = run_cli("run", "scores.toml", "photo.png", "--labels", "names.txt").stderr
+    order = np.argsort(-top)
+    best = [f"{['cat', 'big dog', 'owl'][k]} {top[k]:.4g} ({shares[k]:.3g} %)" for k in order]
+    assert f"scores, largest first: {', '.join(best)}; in brackets softmax of the scores" in said
+    Path("two.txt").write_text("cat\nowl\n")
+    refusal = run_cli("run", "scores.toml", "photo.png", "--labels", "two.txt", code=2).stderr
+    assert "2 names of classes do not fit the 3 maps of the last layer" in refusal
+    Path("none.txt").write_text("\n")
+    assert "at least one line" in refused("run", "scores.toml", "photo.png", "--labels", "none.txt")
+    Path("net.toml").write_text(
+        scores + '[[layers]]\ntype = "activation"\nactivation = "softmax"\n'
+    )
+    said = run_cli("run", "net.toml", "photo.png", "--labels", "names.txt").stderr
+    assert "largest first: " in said and "softmax of" not in said
+
+
+@pytest.mark.parametrize(
+    ("name", "pixels_to"),
+    [
+        ("imagenet", lambda x: (x - [0.485, 0.456, 0.406]) / [0.229, 0.224, 0.225]),
+        ("imagenet-tf", lambda x: x * 2 - 1),
+        ("0..1", lambda x: x),
+        ("-1..1", lambda x: x * 2 - 1),
+        ("0..255", lambda x: x * 255),
+    ],
+)
+def test_prep_names_scale_mean_and_std(name: str, pixels_to: Any) -> None:
+    np.testing.assert_allclose(taken("--prep", name), pixels_to(PHOTO / 255), rtol=1e-5, atol=1e-4)
+    given = taken("--prep", name, "--mean", 0, "--std", 1, "--scale", 1)
+    np.testing.assert_allclose(given, PHOTO / 255, rtol=1e-6)
 
 
 @pytest.mark.oracle
