@@ -68,7 +68,7 @@ def sheet_size(
     if shows_scores(result):
         names = score_names(result.maps, result.shape[0])
         title = [f"{head}, {_WIDEST_RANGE}", "strongest"] if render.labels else []
-        layout = plan_scores([names[index] for index in maps], title)
+        layout = plan_scores([names[index] for index in maps], title, _images(result, maps))
         return layout.width, layout.height
     shown = tuple(result.maps[index] for index in maps)
     captions = tuple(key.caption for key in _keys(result, render))
@@ -105,7 +105,8 @@ def make_sheet(
     if shows_scores(result):
         names = score_names(result.maps, result.shape[0])
         lines = [title, *_strongest_line(result, names, tiles)] if render.labels else []
-        return score_sheet(tiles, [names[index] for index in maps], lines)
+        shown = [names[index] for index in maps]
+        return score_sheet(tiles, shown, lines, _images(result, maps))
     legend = tiles if _has_legend(result, render) else ()
     keys = _keys(result, render)
     columns = _columns(result, maps, render)
@@ -124,6 +125,11 @@ def _columns(result: LayerResult, maps: Sequence[int], render: RenderOptions) ->
     wholes = [each * images for images in range(2, math.isqrt(batch) + 2)]
     side = math.sqrt(len(maps))
     return min(parts + wholes, key=lambda count: max(count / side, side / count))
+
+
+def _images(result: LayerResult, maps: Sequence[int]) -> list[int]:
+    """Return the image of each picture."""
+    return [index // len(result.groups) for index in maps]
 
 
 def _has_legend(result: LayerResult, render: RenderOptions) -> bool:
@@ -152,9 +158,8 @@ def draw_for_terminal(
         return ""
     if shows_scores(result):
         values = [float("nan") if tile.non_finite else tile.vmin for tile in tiles]
-        lines = score_lines(
-            score_names(result.maps, result.shape[0]), values, width, colour_allowed()
-        )
+        names, images = score_names(result.maps, result.shape[0]), _images(result, result.all_maps)
+        lines = score_lines(names, values, width, colour_allowed(), images)
         return "".join(f"{line}\n" for line in lines)
     columns = _columns(result, result.all_maps, render)
     # Letters of a sheet would be specks in the terminal.

@@ -126,7 +126,36 @@ class ScoreLayout:
     title: tuple[str, ...]
 
 
-def plan_scores(names: Sequence[str], title: Sequence[str] = ()) -> ScoreLayout:
+def shown_scores(values: np.ndarray, images: Sequence[int] = ()) -> list[int]:
+    """Return the indices of the scores that have bars: all of a few, else each image's strongest.
+
+    Parameters
+    ----------
+    values : ndarray, shape (count,)
+    images : sequence of int
+        The image of each score, in order; without it all are of one.
+
+    Examples
+    --------
+    >>> shown_scores(np.arange(3.0)), shown_scores(np.arange(30.0))[:3]
+    ([0, 1, 2], [29, 28, 27])
+    >>> shown_scores(np.arange(30.0), [0] * 15 + [1] * 15)[9:12]
+    [5, 29, 28]
+    """
+    if len(values) <= MOST_BARS:
+        return list(range(len(values)))
+    owners = np.array(images if images else [0] * len(values))
+    kept = np.unique(owners)[:MOST_BARS]
+    shown = []
+    for image in kept:
+        own = np.flatnonzero(owners == image)
+        shown += own[strongest(values[own], MOST_BARS // len(kept))].tolist()
+    return shown
+
+
+def plan_scores(
+    names: Sequence[str], title: Sequence[str] = (), images: Sequence[int] = ()
+) -> ScoreLayout:
     """Lay out a sheet of scores; its size depends on the names and the title.
 
     Parameters
@@ -135,6 +164,8 @@ def plan_scores(names: Sequence[str], title: Sequence[str] = ()) -> ScoreLayout:
         Of the maps that are on it.
     title : sequence of str
         Lines.
+    images : sequence of int
+        As in `shown_scores`.
 
     Returns
     -------
@@ -146,7 +177,7 @@ def plan_scores(names: Sequence[str], title: Sequence[str] = ()) -> ScoreLayout:
     >>> len(layout.boxes), layout.zoom, (layout.width, layout.height)
     (1000, 8, (399, 654))
     """
-    font, bars = label_font(_SIZE), min(len(names), MOST_BARS)
+    font, bars = label_font(_SIZE), len(shown_scores(np.zeros(len(names)), images))
     # The names of most letters have the widest among them.
     longest_names = sorted(names, key=len)[-MOST_BARS:]
     longest = max(math.ceil(font.getlength(plain_text(name)[:100])) for name in longest_names) + 2
@@ -174,10 +205,16 @@ def plan_scores(names: Sequence[str], title: Sequence[str] = ()) -> ScoreLayout:
     return ScoreLayout(width, height, top, name_width, boxes, zoom, tuple(title))
 
 
-def score_sheet(tiles: Sequence[Tile], names: Sequence[str], title: Sequence[str] = ()) -> Sheet:
+def score_sheet(
+    tiles: Sequence[Tile],
+    names: Sequence[str],
+    title: Sequence[str] = (),
+    images: Sequence[int] = (),
+) -> Sheet:
     """Draw maps of one row and one column: a bar, a name and a number for each.
 
-    Of more than `MOST_BARS` the strongest have bars, strongest first, and all of them squares.
+    Of more than `MOST_BARS` the strongest of each image have bars, strongest first, and all of them
+    squares. The largest of an image has a darker bar.
 
     Parameters
     ----------
@@ -187,20 +224,24 @@ def score_sheet(tiles: Sequence[Tile], names: Sequence[str], title: Sequence[str
         What stands beside them.
     title : sequence of str
         Lines.
+    images : sequence of int
+        As in `shown_scores`.
 
     Returns
     -------
     Sheet
     """
-    layout = plan_scores(names, title)
+    layout = plan_scores(names, title, images)
     sheet = empty_sheet(tiles, layout.height, layout.width)
     if title:
         lines = [shorten(line, layout.width - 2 * _GAP, label_font(_SIZE)) for line in title]
         write_lines(sheet, lines, (_GAP, _GAP // 2), layout.width - 2 * _GAP, _SIZE, 0)
     values = np.array([np.nan if tile.non_finite else tile.vmin for tile in tiles])
     finite = np.where(np.isfinite(values).any(), values, 0.0)
-    shown = strongest(values, MOST_BARS) if len(tiles) > MOST_BARS else range(len(tiles))
-    best = winner(values)
+    shown = shown_scores(values, images)
+    owners = np.array(images if images else [0] * len(tiles))
+    own = (np.flatnonzero(owners == image) for image in np.unique(owners))
+    best = {int(part[k]) for part in own if (k := winner(values[part])) is not None}
     # A single map of several has the range of all; beside others the longest bar is the largest.
     first = tiles[0].mapping
     ends = (first.lo, first.hi) if len(tiles) == 1 else (np.nanmin(finite), np.nanmax(finite))
@@ -209,7 +250,7 @@ def score_sheet(tiles: Sequence[Tile], names: Sequence[str], title: Sequence[str
         top = layout.top + row * _LINE
         name = shorten(plain_text(names[index]), layout.name_width, label_font(_SIZE))
         write_lines(sheet, [name], (_GAP, top), layout.name_width, _SIZE, 1)
-        _draw_bar(sheet, layout, top, scale, float(values[index]), index == best)
+        _draw_bar(sheet, layout, top, scale, float(values[index]), index in best)
     if len(tiles) > MOST_BARS:
         top = layout.top + (len(shown) + 1) * _LINE - 4
         text = f"all {len(tiles)}, in their order from the left:"
@@ -280,9 +321,13 @@ def score_names(names: Sequence[str], batch: int = 1) -> list[str]:
 
 
 def score_lines(
-    names: Sequence[str], values: Sequence[float], width: int, blocks: bool
+    names: Sequence[str],
+    values: Sequence[float],
+    width: int,
+    blocks: bool,
+    images: Sequence[int] = (),
 ) -> list[str]:
-    """Return scores as lines of text for the terminal, the strongest first where there are many.
+    """Return scores as lines of text for the terminal, each image's strongest where there are many.
 
     Parameters
     ----------
@@ -293,6 +338,8 @@ def score_lines(
         Columns of the terminal.
     blocks : bool
         Whether bars are made of blocks, or else of ``#``.
+    images : sequence of int
+        As in `shown_scores`.
 
     Returns
     -------
@@ -303,8 +350,7 @@ def score_lines(
     >>> score_lines(["0", "1"], [1.0, 0.25], 24, blocks=False)
     ['0 ######### 1', '1 ##        0.25']
     """
-    ranked = strongest(np.array(values), MOST_BARS)
-    shown = ranked if len(values) > MOST_BARS else list(range(len(values)))
+    shown = shown_scores(np.array(values), images)
     finite = [abs(value) for value in values if math.isfinite(value)]
     most = max(finite, default=0.0) or 1.0
     space = max(len(plain_text(names[index])) for index in shown)

@@ -17,6 +17,7 @@ from cnncli.render.scores import (
     score_lines,
     score_names,
     score_sheet,
+    shown_scores,
     strongest,
 )
 from cnncli.render.tiles import Tile, make_tiles
@@ -59,6 +60,24 @@ def test_the_strongest_bar_is_the_darkest() -> None:
     boxes = layout.boxes
     greys = [int(sheet[b.top + 8, b.left + b.width + 8 : layout.width - 90].min()) for b in boxes]
     assert greys[1] < greys[0] == greys[2]
+
+
+@pytest.mark.parametrize("maps", [3, 30])
+def test_each_image_has_its_own_ranking(maps: int) -> None:
+    values = np.random.default_rng(maps).random((4, maps)).astype(np.float32)
+    names = score_names([f"{k}@{image}" for image in range(4) for k in range(maps)], 4)
+    images = np.repeat(np.arange(4), maps).tolist()
+    shown = shown_scores(values.ravel(), images)
+    ranked = [image * maps + k for image, row in enumerate(values) for k in (-row).argsort()[:5]]
+    assert shown == (list(range(12)) if maps == 3 else ranked)
+    layout = plan_scores(names, (), images)
+    sheet = score_sheet(tiles_of(values.ravel()), names, (), images).pixels
+    assert sheet.shape[:2] == (layout.height, layout.width)
+    rows = [layout.top + row * 21 + 10 for row in range(len(shown))]
+    is_dark = [
+        int(sheet[row, layout.name_width + 60 : layout.width - 90].min()) < 60 for row in rows
+    ]
+    assert is_dark == [k % maps == values[k // maps].argmax() for k in shown]
 
 
 @pytest.mark.parametrize(
