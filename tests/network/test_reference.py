@@ -197,3 +197,90 @@ def test_gradients_are_refused_before_anything_is_computed() -> None:
 def test_text_is_no_number() -> None:
     with pytest.raises(FileProblem, match="unsupported operator StringNormalizer"):
         load(model([node("StringNormalizer", "x", "y")]))
+
+
+# -- graphs in nodes ------------------------------------------------------------------------------
+
+
+def graph(nodes: list[Any], inputs: str, outputs: str, constants: Any = None) -> Any:
+    """Return a graph whose values are all floats but its counter and its conditions."""
+    kinds = {"i": onnx.TensorProto.INT64, "go": onnx.TensorProto.BOOL, "on": onnx.TensorProto.BOOL}
+    infos = [
+        [
+            onnx.helper.make_tensor_value_info(name, kinds.get(name, 1), None)
+            for name in names.split()
+        ]
+        for names in (inputs, outputs)
+    ]
+    tensors = [onnx.numpy_helper.from_array(v, k) for k, v in (constants or {}).items()]
+    return onnx.helper.make_graph(nodes, "inner", *infos, tensors)
+
+
+TWICE = graph([node("Mul", "r two", "t")], "", "t", {"two": np.float32(2)})
+SAME = graph([node("Identity", "r", "s")], "", "s")
+
+
+def branches(limit: float, *between: Any) -> Any:
+    nodes = [node("Relu", "x", "r"), *between, onnx.helper.make_node(
+        "If", ["c"], ["y"], then_branch=TWICE, else_branch=SAME
+    )]  # fmt: skip
+    return model(nodes, {"limit": np.float32(limit), "zero": np.float32(0)})
+
+
+@pytest.mark.parametrize("limit", [-1, 1e6])
+def test_if(limit: float) -> None:
+    X = np.moveaxis(picture(1, 4, 9, 8), 1, -1)
+    expected = np.maximum(X, 0) * (2 if limit < 0 else 1)
+    known = load(branches(limit, node("Greater", "zero limit", "c"))).network
+    assert {n.layer.op for n in known.nodes} <= {"activation", "scale"}
+    highest = [node("ReduceMax", "r", "m", keepdims=0), node("Greater", "m limit", "c")]
+    depending = load(branches(limit, *highest)).network
+    assert depending.nodes[-1].layer.op == "onnx"
+    for network in (known, depending):
+        ((_, Y),) = forward_layers(network, X)
+        np.testing.assert_array_equal(Y, expected)
+
+
+def loop(most: int, body: Any) -> Any:
+    made = onnx.helper.make_node("Loop", ["most", "", "r"], ["y", "sums"], body=body)
+    return model([node("Relu", "x", "r"), made], {"most": np.array(most)}, outputs=("y", "sums"))
+
+
+HALVES = graph(
+    [
+        node("Mul", "v half", "w"),
+        node("ReduceSum", "w", "s", keepdims=0),
+        node("Identity", "go", "on"),
+    ],
+    *("i go v", "on w s", {"half": np.float32(0.5)}),
+)
+
+
+def test_loop() -> None:
+    X = np.moveaxis(picture(1, 4, 9, 8), 1, -1)
+    found = load(loop(3, HALVES))
+    values = dict(forward_layers(found.network, X, found.network.names))
+    np.testing.assert_allclose(values["y"], np.maximum(X, 0) / 8, rtol=1e-6)
+    sums = np.maximum(X, 0).sum() * np.array([0.5, 0.25, 0.125])
+    np.testing.assert_allclose(values["sums"].ravel(), sums, rtol=1e-5)
+
+
+def test_loops_end() -> None:
+    assert "more than 10000 turns" in load(loop(2**40, HALVES)).stopper
+    grows = graph(
+        [node("Concat", "v v", "w", axis=0), node("Identity", "go", "on")], "i go v", "on w"
+    )
+    made = onnx.helper.make_node("Loop", ["most", "", "r"], ["y"], body=grows)
+    constants = {"most": np.array(40)}
+    stopper = load(model([node("Relu", "x", "r"), made], constants, (1, 1, 64, 64))).stopper
+    assert "it makes" in stopper or "more than" in stopper
+
+
+def test_graphs_hold_only_what_may_run() -> None:
+    odd_one = graph([node("RandomNormalLike", "r", "t")], "", "t")
+    made = onnx.helper.make_node("If", ["c"], ["y"], then_branch=odd_one, else_branch=SAME)
+    nodes = [node("Relu", "x", "r"), node("ReduceMax", "r", "m", keepdims=0)]
+    nodes += [node("Greater", "m limit", "c"), made]
+    assert (
+        "not among those that can be run" in load(model(nodes, {"limit": np.float32(-1)})).stopper
+    )

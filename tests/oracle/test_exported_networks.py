@@ -32,8 +32,6 @@ def runtime(path: Path, X: Any) -> dict[str, Any]:
 @pytest.mark.parametrize("dynamo", [False, True], ids=["traced", "dynamo"])
 @pytest.mark.parametrize("name", NETWORKS)
 def test_network(name: str, dynamo: bool, tmp_path: Path) -> None:
-    if (name, dynamo) == ("googlenet", False):
-        pytest.skip("its If is not read yet")
     if dynamo:
         pytest.importorskip("onnxscript")
     path, X = export(name, tmp_path / "net.onnx", dynamo), picture()

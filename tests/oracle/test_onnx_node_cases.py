@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from cnncli.network.onnx.control import CONTROL
 from cnncli.network.onnx.operators import OPERATORS
 from cnncli.network.onnx.reference import ALLOWED
 from cnncli.network.passes import forward_layers
@@ -29,7 +30,11 @@ def may_run(case: Any) -> bool:
     nodes = case.model.graph.node
     if {each.op_type for each in nodes} & {"Shape", "Size", "ConstantOfShape"}:
         return False  # They do not depend on the picture.
-    if len(nodes) != 1 or nodes[0].domain or nodes[0].op_type not in ALLOWED | {*OPERATORS}:
+    if (
+        len(nodes) != 1
+        or nodes[0].domain
+        or nodes[0].op_type not in ALLOWED | {*OPERATORS, *CONTROL}
+    ):
         return False
     inputs, outputs = case.data_sets[0]
     if not inputs or not numeric((*inputs, *outputs)) or nodes[0].input[0] == "":

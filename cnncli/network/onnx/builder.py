@@ -20,7 +20,8 @@ from cnncli.filters.filter import safe_name
 from cnncli.network.graph import NORMALIZE, SIZE_HINT, SIZE_UNKNOWN, SOURCE, Model, Network, Node
 from cnncli.network.layers import ConvLayer, ConvTransposeLayer, PadLayer, PoolLayer, ResizeLayer
 from cnncli.network.layers.view import Dims, Layout, ViewLayer, layout_of
-from cnncli.network.onnx.model import OnnxGraph, OnnxNode
+from cnncli.network.onnx.control import CONTROL, RanGraph, check_graphs
+from cnncli.network.onnx.model import OnnxGraph, OnnxNode, SubGraph
 from cnncli.network.onnx.node_layer import OnnxNodeLayer, Operand, largest_dims
 from cnncli.network.onnx.operators import OPERATORS
 from cnncli.network.onnx.picture_input import PICTURES
@@ -28,6 +29,7 @@ from cnncli.network.onnx.reference import (
     ALLOWED,
     MOST_NUMBERS,
     NotRun,
+    RanNode,
     Tensor,
     evaluate,
     ran_node,
@@ -77,7 +79,7 @@ class Builder:
 
     def add(self, node: OnnxNode) -> None:
         """Read one node; if it cannot be read, note why it and what it makes are missing."""
-        reasons = [self._why_missing(node, name) for name in node.inputs]
+        reasons = [self._why_missing(node, name) for name in node.needs]
         reason = next(filter(None, reasons), None)
         if reason is None:
             try:
@@ -119,7 +121,11 @@ class Builder:
     def _read(self, node: OnnxNode) -> None:
         if not node.outputs:
             raise UnsupportedNode("it has no output")
-        inputs = tuple(self._value(name) for name in node.inputs)
+        inputs = tuple(self._value(name) for name in node.needs)
+        if node.op == "If" and isinstance(inputs[0], np.ndarray) and len(node.graphs) == 2:
+            chosen = "then_branch" if bool(inputs[0].all()) else "else_branch"
+            self._put_in(node, node.graphs[chosen])
+            return
         results = self._evaluate(node, inputs)
         alone = len(results) == 1 or len(self.graph.used & {*node.outputs}) < 2
         for number, result in results.items():
@@ -130,6 +136,19 @@ class Builder:
             if isinstance(value, Signal) and value.layer not in _BEFORE:
                 self.layers.setdefault(node.name, value.layer)
                 self.outputs.setdefault(name, value.layer)
+
+    def _put_in(self, node: OnnxNode, graph: SubGraph) -> None:
+        """Read the nodes of a branch in place of the node that it belongs to."""
+        self.graph.constants.add(graph.tensors)
+        for inner in graph.nodes:
+            self.add(inner)
+        for name, made in zip(node.outputs, graph.outputs, strict=True):
+            if made in self.missing:
+                self.missing[name] = self.missing[made]
+                continue
+            self.values[name] = self._value(made)
+            if made in self.outputs:
+                self.outputs[name] = self.outputs[made]
 
     def _value(self, name: str) -> Value:
         if name in self.values:
@@ -158,11 +177,19 @@ class Builder:
 
     def _fold(self, node: OnnxNode, arrays: Sequence[Array | None]) -> list[Array]:
         """Return what a node makes of constants."""
-        made = evaluate(ran_node(node.proto, self.graph.opset), arrays, self.weights)
+        ran = self._ran(node)
+        if isinstance(ran, RanGraph):
+            check_graphs(node.proto)
+        made = ran.run(arrays) if isinstance(ran, RanGraph) else evaluate(ran, arrays, self.weights)
         self.folded += sum(array.size for array in made if 0 not in array.strides)
         if self.folded > MOST_NUMBERS:
             raise NotRun("the constants of the graph make too many numbers")
         return made
+
+    def _ran(self, node: OnnxNode) -> RanNode | RanGraph:
+        if node.op in CONTROL:
+            return RanGraph(node.proto.SerializeToString(), self.graph.opset, node.captured)
+        return ran_node(node.proto, self.graph.opset)
 
     def _own(
         self, node: OnnxNode, inputs: tuple[Value, ...]
@@ -201,11 +228,14 @@ class Builder:
         if why is not None and SIZE_UNKNOWN in str(why):
             raise why
         signals = [value for value in inputs if isinstance(value, Signal)]
-        if not signals or (why is None and node.op not in ALLOWED):
+        if not signals or (why is None and node.op not in (*ALLOWED, *CONTROL)):
             raise why or _UnsupportedOperator
-        ran = ran_node(node.proto, self.graph.opset)
+        ran = self._ran(node)
         try:
-            tensors = ran.tensors([_tensor(value) for value in inputs], _constants(inputs))
+            given = [_tensor(value) for value in inputs]
+            tensors = ran.tensors(given, _constants(inputs))
+            if isinstance(ran, RanGraph) and None in tensors:
+                tensors = ran.tried(given, _constants(inputs))
         except NotRun as error:
             raise why or error from None
         operands = tuple(
@@ -221,8 +251,9 @@ class Builder:
             dims = tensor.dims
             layout, channels = self._stored(dims, signals)
             is_open = None in dims and all(signal.size for signal in signals)
+            constants, count = _constants(inputs), len(inputs)
             layer = OnnxNodeLayer(
-                ran, operands, _constants(inputs), len(inputs), number, layout, channels, is_open
+                ran, operands, constants, count, number, layout, channels, dims, is_open
             )
             built[number] = BuiltLayer(
                 layer,

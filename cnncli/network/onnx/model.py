@@ -23,6 +23,7 @@ import numpy as np
 from cnncli.core.arrays import placeholder
 from cnncli.errors import FileProblem, quote
 from cnncli.io.npy import fault_text, open_regular
+from cnncli.network.onnx.quantized import without_quantized
 
 Array = np.ndarray[Any, Any]
 
@@ -55,6 +56,8 @@ class OnnxNode:
         Numbers, texts, arrays, and tuples of those; what is none of them is None.
     proto : NodeProto
         The node itself.
+    graphs : mapping of str to SubGraph
+        The graphs in it, by the names of their attributes.
     """
 
     name: str
@@ -63,6 +66,17 @@ class OnnxNode:
     outputs: tuple[str, ...]
     attributes: Mapping[str, Any]
     proto: Any
+    graphs: Mapping[str, SubGraph] = field(default_factory=dict)
+
+    @property
+    def captured(self) -> tuple[str, ...]:
+        """Values from outside that the graphs in it need."""
+        return tuple(dict.fromkeys(name for graph in self.graphs.values() for name in graph.needs))
+
+    @property
+    def needs(self) -> tuple[str, ...]:
+        """All values that it needs."""
+        return (*self.inputs, *self.captured)
 
     @property
     def operator(self) -> str:
@@ -76,6 +90,30 @@ class OnnxNode:
 
 
 @dataclass(frozen=True)
+class SubGraph:
+    """A graph in a node.
+
+    Parameters
+    ----------
+    nodes : tuple of OnnxNode
+    tensors : mapping of str to TensorProto
+    inputs, outputs : tuple of str
+    """
+
+    nodes: tuple[OnnxNode, ...]
+    tensors: Mapping[str, Any]
+    inputs: tuple[str, ...]
+    outputs: tuple[str, ...]
+
+    @property
+    def needs(self) -> tuple[str, ...]:
+        """Values from outside."""
+        own = {*self.tensors, *self.inputs, ""}.union(*(node.outputs for node in self.nodes))
+        inner = (name for node in self.nodes for name in node.needs)
+        return tuple(dict.fromkeys(name for name in (*inner, *self.outputs) if name not in own))
+
+
+@dataclass(frozen=True)
 class Constants:
     """The arrays that a file holds, read when they are asked for.
 
@@ -83,7 +121,7 @@ class Constants:
     ----------
     path : Path
         The model's file.
-    tensors : mapping of str to TensorProto
+    tensors : dict of str to TensorProto
     weights : bool
         False: arrays of more than a few floats are placeholders, and no file beside the model is
         read for them.
@@ -92,12 +130,16 @@ class Constants:
     """
 
     path: Path
-    tensors: Mapping[str, Any]
+    tensors: dict[str, Any]
     weights: bool
     files: set[Path] = field(default_factory=set)
 
     def __contains__(self, name: str) -> bool:
         return name in self.tensors
+
+    def add(self, tensors: Mapping[str, Any]) -> None:
+        """Add the arrays of a graph in a node."""
+        self.tensors.update(tensors)
 
     def read(self, name: str) -> Array | None:
         """Return an array; None if it holds something else than numbers."""
@@ -181,7 +223,7 @@ class OnnxGraph:
     @cached_property
     def used(self) -> frozenset[str]:
         """The names of all values that nodes need, and of the outputs."""
-        inputs = (name for node in self.nodes for name in node.inputs)
+        inputs = (name for node in self.nodes for name in node.needs)
         return frozenset(name for name in (*inputs, *self.outputs) if name)
 
 
@@ -264,7 +306,9 @@ def _graph(path: Path, model: Any, weights: bool) -> OnnxGraph:
     return OnnxGraph(
         path=path,
         opset=max(opsets, default=1),
-        nodes=_in_order([_node(node, constants) for node in graph.node]),
+        nodes=_in_order(
+            [_node(one, constants) for node in graph.node for one in without_quantized(node)]
+        ),
         constants=constants,
         inputs={_text(value.name): _shape(value) for value in inputs},
         outputs=tuple(_text(value.name) for value in graph.output),
@@ -296,7 +340,7 @@ def _classes(metadata: Mapping[str, str]) -> tuple[str, ...]:
 def _in_order(nodes: Sequence[OnnxNode]) -> tuple[OnnxNode, ...]:
     """Return nodes with each after those that make its inputs; those of a circle come last."""
     makers = {name: index for index, node in enumerate(nodes) for name in node.outputs if name}
-    waits = [{makers[name] for name in node.inputs if name in makers} for node in nodes]
+    waits = [{makers[name] for name in node.needs if name in makers} for node in nodes]
     users: list[list[int]] = [[] for _ in nodes]
     for index, before in enumerate(waits):
         for maker in before:
@@ -322,6 +366,20 @@ def _node(node: Any, constants: Constants) -> OnnxNode:
         tuple(map(_text, node.output)),
         {_text(attribute.name): _attribute(attribute, constants) for attribute in node.attribute},
         node,
+        {
+            _text(each.name): _sub_graph(each.g, constants)
+            for each in node.attribute
+            if each.HasField("g")
+        },
+    )
+
+
+def _sub_graph(graph: Any, constants: Constants) -> SubGraph:
+    return SubGraph(
+        _in_order([_node(node, constants) for node in graph.node]),
+        {_text(tensor.name): tensor for tensor in graph.initializer},
+        tuple(_text(value.name) for value in graph.input),
+        tuple(_text(value.name) for value in graph.output),
     )
 
 

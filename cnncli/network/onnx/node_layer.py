@@ -18,6 +18,7 @@ from cnncli.core.geometry import Box
 from cnncli.errors import CnnCliError, ShapeError
 from cnncli.network.layers.base import ChannelwiseDefaults, Gradients
 from cnncli.network.layers.view import Layout, numbered_groups
+from cnncli.network.onnx.control import RanGraph
 from cnncli.network.onnx.reference import POINTWISE, Array, Dims, NotRun, RanNode, Tensor
 from cnncli.render.options import MapGroup
 
@@ -49,7 +50,7 @@ class OnnxNodeLayer(ChannelwiseDefaults):
 
     Parameters
     ----------
-    node : RanNode
+    node : RanNode or RanGraph
     operands : tuple of Operand
         Its inputs that layers make, in the order of this layer's inputs.
     constants : mapping of int to ndarray
@@ -62,17 +63,20 @@ class OnnxNodeLayer(ChannelwiseDefaults):
         How the output is stored in maps.
     channels : int
         Of those maps.
+    dims : Dims
+        The shape of the output, as far as it was known when the model was read.
     is_open : bool
         Whether only the values tell how large the output is.
     """
 
-    node: RanNode
+    node: RanNode | RanGraph
     operands: tuple[Operand, ...]
     constants: Mapping[int, Array]
     count: int
     output: int
     layout: Layout
     channels: int
+    dims: Dims
     is_open: bool = False
     op: ClassVar[str] = "onnx"
     keeps_channels: ClassVar[bool] = False
@@ -99,7 +103,9 @@ class OnnxNodeLayer(ChannelwiseDefaults):
     def output_shape(self, *shapes: Shape) -> Shape:
         """Return the shape of the output; where only values tell it, the largest there can be."""
         try:
-            dims = self.result(*shapes).dims
+            # What is in graphs is looked at once, when the model is read.
+            plain = isinstance(self.node, RanNode)
+            dims = self.result(*shapes).dims if plain else self.dims
         except NotRun as error:
             raise ShapeError(f"{self.node.op}: {error}") from None
         dims = largest_dims(dims, [math.prod(shape[1:]) for shape in shapes])
@@ -132,6 +138,9 @@ class OnnxNodeLayer(ChannelwiseDefaults):
                 for operand, X in zip(self.operands, inputs, strict=True)
             ]
         results = [self._one([T[k] for T in tensors]) for k in range(len(inputs[0]))]
+        shape = results[0].shape
+        if not isinstance(self.node, RanNode) and not _fits(shape, self.dims):
+            raise ShapeError(f"{self.node.op} gives the shape {shape}, where it was {self.dims}")
         if len({result.shape for result in results}) > 1:
             raise ShapeError(f"{self.node.op} makes results of several shapes of the images")
         floats = [
@@ -163,6 +172,12 @@ class OnnxNodeLayer(ChannelwiseDefaults):
     def backward(self, dY: FloatArray, cache: Any) -> tuple[tuple[FloatArray, ...], Gradients]:
         """Raise: it has no gradient."""
         raise CnnCliError(f"{self.node.op} is run by onnx and has no gradient")
+
+
+def _fits(shape: Sequence[int], dims: Dims) -> bool:
+    """Tell whether a shape is what was known of it."""
+    pairs = zip(shape, dims, strict=False)
+    return len(shape) == len(dims) and all(known in (None, length) for length, known in pairs)
 
 
 def largest_dims(dims: Dims, counts: Sequence[int]) -> tuple[int, ...]:

@@ -3,7 +3,8 @@
 Two things use it: the reader, for all that depends on constants and shapes alone, and `RanNode`,
 for nodes that cnncli has no layer of its own for. Files are not trusted: operators come from a
 list, sizes of results are found by ONNX's inference of shapes and checked before, and there are no
-loops, no graphs inside nodes, no functions and no operators of other domains.
+graphs inside nodes (`cnncli.network.onnx.control` runs those), no functions and no operators of
+other domains.
 """
 
 from __future__ import annotations
@@ -302,16 +303,40 @@ def _evaluator(proto: bytes, opset: int, types: tuple[str | None, ...]) -> Any:
 def _infer(
     proto: bytes, opset: int, inputs: Sequence[Tensor | None], known: Mapping[int, Array]
 ) -> tuple[Tensor | None, ...]:
+    types = {f"i{number}": tensor for number, tensor in enumerate(inputs)}
+    arrays = {f"i{number}": array for number, array in known.items()}
+    return infer(_node(proto), opset, types, arrays)
+
+
+def infer(
+    node: Any, opset: int, inputs: Mapping[str, Tensor | None], known: Mapping[str, Array]
+) -> tuple[Tensor | None, ...]:
+    """Return what a node's outputs will be, as far as ONNX's inference of shapes knows.
+
+    Parameters
+    ----------
+    node : NodeProto
+    opset : int
+    inputs : mapping of str to (Tensor or None)
+        By their names; what graphs in the node need from outside too.
+    known : mapping of str to ndarray
+        Constants among them.
+
+    Raises
+    ------
+    NotRun
+        If they do not fit.
+    """
     onnx = import_module("onnx")
-    node, helper = _node(proto), onnx.helper
+    helper = onnx.helper
     types = {
-        f"i{number}": helper.make_tensor_type_proto(_element(tensor.dtype), tensor.dims)
-        for number, tensor in enumerate(inputs)
+        name: helper.make_tensor_type_proto(_element(tensor.dtype), tensor.dims)
+        for name, tensor in inputs.items()
         if tensor is not None
     }
     data = {
-        f"i{number}": onnx.numpy_helper.from_array(np.asarray(array, order="C"))
-        for number, array in known.items()
+        name: onnx.numpy_helper.from_array(np.asarray(array, order="C"))
+        for name, array in known.items()
         if array.size <= MOST_KNOWN
     }
     try:
