@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Set
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -83,12 +84,14 @@ class Report:
         return self.first_error.exit_code if self.total == 1 else 1
 
 
-def lines(outcome: Outcome) -> list[str]:
+def lines(outcome: Outcome, said: Set[str] = frozenset()) -> list[str]:
     """Return the report of one image for people: a line for each output, and its notes.
 
     Parameters
     ----------
     outcome : Outcome
+    said : set of str
+        Notes that stand above already, of another image.
 
     Returns
     -------
@@ -106,7 +109,7 @@ def lines(outcome: Outcome) -> list[str]:
     return [
         *map(_line, outcome.written),
         *(f"{name}, written; its worker died before it told more" for name in names),
-        *(_note(outcome, note) for note in outcome.notes),
+        *(_note(outcome, note) for note in outcome.notes if note not in said),
     ]
 
 
@@ -179,7 +182,7 @@ def left_out_lines(left_out: dict[str, int]) -> list[str]:
     ]
 
 
-def summary(report: Report, seconds: float | None, brief: bool = False) -> str:
+def summary(report: Report, seconds: float | None, brief: bool = False, repeated: int = 0) -> str:
     """Return the last line on several images.
 
     Parameters
@@ -189,6 +192,8 @@ def summary(report: Report, seconds: float | None, brief: bool = False) -> str:
         How long it took; None for a dry run.
     brief : bool
         Whether the notes of the images were not shown.
+    repeated : int
+        Images of which a note was left out that another image had.
 
     Examples
     --------
@@ -206,6 +211,8 @@ def summary(report: Report, seconds: float | None, brief: bool = False) -> str:
     text = ", ".join(f"{count} {kind}" for kind, count in shown)
     if brief and report.warned:
         text += f"; {report.warned} with warnings (-v shows them)"
+    if repeated:
+        text += f"; {repeated} more with the same notes (-v shows them)"
     if seconds is None:
         return f"dry run of {report.total} images: {text}"
     return f"{report.total} images in {duration(seconds)}: {text}"

@@ -115,7 +115,8 @@ class ProgressReporter:
         self.bar = _Bar(report.total, self.begin) if has_bar else None
         self.has_steps = report.total == 1 and inline
         self.steps = contextlib.ExitStack()
-        self.hints: set[str] = set()
+        self.said: set[str] = set()
+        self.repeated = 0
 
     def __enter__(self) -> ProgressReporter:
         if self.bar is not None:
@@ -144,10 +145,13 @@ class ProgressReporter:
         self.bar.step(self.report, at_once=prints)
 
     def _tell(self, outcome: Outcome, quiet: bool) -> None:
-        """Report on an image; a hint that many images would get is given once."""
-        tell_outcome(outcome, quiet, self.results.as_json, self.hints)
+        """Report on an image; hints and notes that many images would get are given once."""
+        tell_outcome(outcome, quiet, self.results.as_json, self.said)
         if outcome.error is not None and outcome.error.hint is not None:
-            self.hints.add(outcome.error.hint)
+            self.said.add(outcome.error.hint)
+        if not (self.results.verbose or self.results.as_json):
+            self.repeated += not quiet and not self.said.isdisjoint(outcome.notes)
+            self.said.update(outcome.notes)
 
     def sum_up(self) -> None:
         """Say in one line what became of several images."""
@@ -156,7 +160,7 @@ class ProgressReporter:
         if self.report.total > 1 and not self.results.quiet:
             seconds = None if self.dry_run else time.monotonic() - self.begin
             hidden = self.bar is not None and not self.results.verbose
-            tell(summary(self.report, seconds, hidden))
+            tell(summary(self.report, seconds, hidden, self.repeated))
 
 
 class _Bar:
@@ -204,7 +208,7 @@ class _Bar:
 def tell_outcome(
     outcome: Outcome, quiet: bool, as_json: bool, said: Set[str] = frozenset()
 ) -> None:
-    """Report on one image, for people or as JSON, without the hints that are said already."""
+    """Report on one image, for people or as JSON, without hints and notes that are said already."""
     from cnncli.batch import report
 
     if outcome.error is not None:
@@ -213,7 +217,7 @@ def tell_outcome(
         for line in report.json_line(outcome):
             (tell_whole if outcome.to_stdout else click.echo)(line)
     elif not quiet:
-        for line in report.lines(outcome):
+        for line in report.lines(outcome, said):
             tell(line)
         if outcome.planned:
             click.echo(report.planned_line(outcome))

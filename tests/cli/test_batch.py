@@ -390,3 +390,13 @@ def test_a_hint_that_many_images_would_get_is_given_once(empty_folder: Path) -> 
     run_cli("conv", ".", "-f", "edge", "-o", "out/")
     again = run_cli("conv", ".", "-f", "edge", "-o", "out/", code=1).stderr
     assert again.count("exists already") == 3 and again.count("hint: --overwrite replaces it") == 1
+
+
+def test_a_note_that_many_images_would_get_is_given_once(empty_folder: Path) -> None:
+    for name in "abc":
+        Image.new("RGBA", (9, 9), (10, 200, 30, 100)).save(f"{name}.png")
+    once = run_cli("conv", ".", "-f", "edge", "-o", "out/", "-j", 1).stderr
+    assert once.count("note: ") == 1
+    assert once.endswith(": 3 done; 2 more with the same notes (-v shows them)\n")
+    each = run_cli("conv", ".", "-f", "edge", "-o", "out/", "-j", 1, "-v", "--overwrite").stderr
+    assert each.count("transparen") == 3 and each.endswith(": 3 done\n")
