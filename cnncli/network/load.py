@@ -12,6 +12,7 @@ from cnncli.errors import FileProblem, ShapeError
 from cnncli.network.class_names import with_class_names
 from cnncli.network.graph import SIZE_HINT, SIZE_UNKNOWN, Model
 from cnncli.network.input_channels import wanted_channels
+from cnncli.network.layers.merge import SIDES_HINT
 from cnncli.system import progress
 
 __all__ = ["Model", "load_model"]
@@ -86,6 +87,8 @@ def load_model(
         hint = f"{part_option} {model.readable} takes the part that can be read"
         if SIZE_UNKNOWN in model.stopper:
             hint = SIZE_HINT
+        elif "inputs of " in model.stopper and model.input.size is not None:
+            hint = SIDES_HINT
         raise FileProblem(model.stopper, hint=hint, path=path)
     known = 1 if model.input.gray else model.channels
     wanted = known or wanted_channels(model.network, model.input.size)

@@ -153,10 +153,10 @@ def test_results_as_large_as_the_values_tell() -> None:
     found = load(detector(-9))
     assert found.network.has_open_shapes
     ((_, Y),) = forward_layers(found.network, X)
-    assert Y.shape == (1, 1, 7, 4)
-    assert found.network.output_shape(X.shape)[2] >= 7
+    assert Y.shape == (1, 7, 4, 1)
+    assert found.network.output_shape(X.shape)[1] >= 7
     ((_, nothing),) = forward_layers(load(detector(99)).network, X)
-    assert nothing.shape == (1, 1, 0, 4)
+    assert nothing.shape == (1, 0, 4, 1)
 
 
 @pytest.fixture
@@ -171,7 +171,7 @@ def test_commands_on_layers_that_onnx_runs(files: Path) -> None:
     some, x = files / "some.onnx", files / "x.npy"
     assert "NonMaxSuppression, size at most (run by onnx)" in run_cli("plan", some).output
     run_cli("run", some, x, "-o", files / "y.npy")
-    assert np.load(files / "y.npy").shape == (1, 7, 4)
+    assert np.load(files / "y.npy").shape == (7, 4, 1)
     run_cli("run", some, x, "-o", files / "y.png")
     said = refused("grad", some, x, "--unit", "y", code=2)
     assert "layer boxes (Slice) is run by onnx, and has no gradient" in said
@@ -184,7 +184,7 @@ def test_a_detector_that_finds_nothing(files: Path) -> None:
     none, x = files / "none.onnx", files / "x.npy"
     assert "found nothing" in refused("run", none, x, "-o", files / "y.png")
     run_cli("run", none, x, "-o", files / "y.npy")
-    assert np.load(files / "y.npy").shape == (1, 0, 4)
+    assert np.load(files / "y.npy").shape == (0, 4, 1)
 
 
 def test_gradients_are_refused_before_anything_is_computed() -> None:

@@ -82,5 +82,5 @@ def test_a_view_turns_axes_as_numpy_does(order: tuple[int, ...]) -> None:
 
 def test_a_view_of_maps_that_do_not_fit() -> None:
     layer = ViewLayer(Layout(dims=(1, 2, 3)), (0, 2, 1), 2)
-    with pytest.raises(ShapeError, match="does not fit maps of 4x4x1"):
+    with pytest.raises(ShapeError, match="maps of 4x4x1 cannot have the shape"):
         layer.output_shape((1, 4, 4, 1))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import reduce
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Final
 
 import numpy as np
 
@@ -14,6 +14,12 @@ from cnncli.core.geometry import Box
 from cnncli.errors import ShapeError
 from cnncli.network.layers.base import ChannelwiseDefaults, Gradients
 from cnncli.render.options import MapGroup
+
+SIDES_HINT: Final = "--size H,W with sides that 32 divides fits most networks that halve and double"
+"""What helps where maps were halved to odd sizes and doubled again."""
+
+
+_NEAR: Final = 3
 
 
 class _Elementwise(ChannelwiseDefaults):
@@ -33,7 +39,8 @@ class _Elementwise(ChannelwiseDefaults):
         if not all(fits):
             shown = ", ".join("x".join(map(str, shape[1:])) for shape in shapes)
             raise ShapeError(
-                f"inputs of {self.op} must have the same shape, or be 1x1, got {shown}"
+                f"inputs of {self.op} must have the same shape, or be 1x1, got {shown}",
+                hint=_hint(shapes),
             )
         return largest
 
@@ -112,7 +119,10 @@ class ConcatLayer(ChannelwiseDefaults):
             raise ShapeError(f"concat needs at least 2 inputs, got {len(shapes)}")
         if len({shape[:3] for shape in shapes}) > 1:
             shown = ", ".join("x".join(map(str, shape[1:])) for shape in shapes)
-            raise ShapeError(f"inputs of concat must agree in rows and columns, got {shown}")
+            raise ShapeError(
+                f"inputs of concat must agree in rows and columns, got {shown}",
+                hint=_hint(shapes),
+            )
         return (*shapes[0][:3], sum(shape[3] for shape in shapes))
 
     def output_groups(self, *groups: Sequence[MapGroup]) -> tuple[MapGroup, ...]:
@@ -133,6 +143,13 @@ class ConcatLayer(ChannelwiseDefaults):
     def backward(self, dY: FloatArray, cache: Any) -> tuple[tuple[FloatArray, ...], Gradients]:
         """Return each input's share of the channels."""
         return tuple(np.split(dY, np.cumsum(cache)[:-1], axis=3)), {}
+
+
+def _hint(shapes: Sequence[Shape]) -> str | None:
+    """Return what helps where rows or columns differ by a few."""
+    sides = zip(*(shape[1:3] for shape in shapes), strict=True)
+    gaps = [max(side) - min(side) for side in sides]
+    return SIDES_HINT if 0 < max(gaps) <= _NEAR else None
 
 
 def _summed(dY: FloatArray, shape: tuple[int, ...]) -> FloatArray:

@@ -73,6 +73,11 @@ class Layout:
     def shape(self, cells: Sequence[int]) -> tuple[int, ...]:
         """Return the tensor's shape, for maps of (rows, columns, channels)."""
         count = math.prod(cells)
+        if self.dims is not None and None not in self.dims:
+            if math.prod(length or 0 for length in self.dims) != count:
+                shown = "x".join(map(str, cells))
+                raise ShapeError(f"maps of {shown} cannot have the shape {self.dims}")
+            return tuple(length or 0 for length in self.dims)
         if self.dims is not None:
             rest = math.prod(length for length in self.dims if length is not None)
             return tuple(
@@ -110,7 +115,7 @@ class Layout:
 def layout_of(dims: Dims) -> Layout:
     """Return the layout that a tensor is stored in where nothing else is known.
 
-    How many channels there are is always known: an open last axis becomes columns.
+    What has an open axis is a table of one channel, so that how many there are is always known.
 
     Examples
     --------
@@ -118,7 +123,7 @@ def layout_of(dims: Dims) -> Layout:
     ['nchw', 'nwc', 'wc', 'c']
     """
     first = dims[0] if dims else None
-    if dims and dims[-1] is None:
+    if None in dims:
         short = {1: "w", 2: "hw", 3: "nhw" if first == 1 else ""}.get(len(dims))
         return Layout(short) if short else Layout("chw", dims=tuple(dims))
     if len(dims) == 4 and first == 1:
@@ -221,10 +226,6 @@ class ViewLayer(ChannelwiseDefaults):
 
     def output_shape(self, shape: Shape) -> Shape:
         """Check that the maps have as many cells as the tensor, and return the new maps' shape."""
-        tensor = self.before.shape(shape[1:])
-        if math.prod(tensor) != math.prod(shape[1:]):
-            shown = "x".join(map(str, shape[1:]))
-            raise ShapeError(f"a view of {tensor} does not fit maps of {shown}")
         new = self._shape(shape[1:])
         return (shape[0], *layout_of(new).cells(new))
 

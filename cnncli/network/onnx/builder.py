@@ -320,13 +320,13 @@ class Builder:
         kind = built.type or built.inputs[0].type
         return Signal(name, channels, size, layout, kind, open=built.open)
 
-    def _viewed(self, value: Signal) -> str:
+    def _viewed(self, value: Signal, suffix: str = "view") -> str:
         """Return the layer that a value comes from, with its view before it if it has one."""
         if value.view is None:
             return value.layer
         key = value.layer, value.view
         if key not in self.views:
-            name = self._free(f"{value.layer}-view", self.graph.computed)
+            name = self._free(f"{value.layer}-{suffix}", self.graph.computed)
             self.taken.add(name)
             self.nodes.append(Node(name, value.view, (value.layer,)))
             self.views[key] = name
@@ -334,6 +334,7 @@ class Builder:
 
     def model(self) -> Model:
         """Return what was read."""
+        self._show_tables()
         ends = [self.outputs[name] for name in self.graph.outputs if name in self.outputs]
         stopper = self._stopper()
         if {node.name for node in self.nodes} <= {*_BEFORE}:
@@ -356,6 +357,19 @@ class Builder:
             self.picture.channels if self.picture.channels in PICTURES else None,
             self.graph.classes,
         )
+
+    def _show_tables(self) -> None:
+        """Make outputs that are no maps tables: one picture, its columns their last axis."""
+        for name in self.graph.outputs:
+            value = self.values.get(name)
+            shape = value.shape if isinstance(value, Signal) else None
+            if not isinstance(value, Signal) or shape is None or name not in self.outputs:
+                continue
+            if len(shape) < 2 or (len(shape) == 4 and shape[0] == 1) or math.prod(shape[:-1]) == 1:
+                continue
+            dims = (1, 1, math.prod(shape[:-1]), shape[-1])
+            view = ViewLayer(value.layout, tuple(range(len(shape))), 1, dims)
+            self.outputs[name] = self._viewed(replace(value, view=view), "table")
 
     def _aliases(self) -> Mapping[str, str]:
         """Return the layer that each name means: a layer's, a node's or a value's."""
