@@ -1,4 +1,4 @@
-"""``cnncli compare``: two results, or one layer as other conventions and libraries compute it."""
+"""``cnncli compare``: two results, two networks, or one layer as other libraries compute it."""
 
 from __future__ import annotations
 
@@ -9,8 +9,9 @@ import click
 
 from cnncli.cli.command import Command, OptionGroup, argument, flag, option
 from cnncli.cli.group import check_output_open
-from cnncli.cli.layer import either_layer
-from cnncli.cli.options import FILE, ImageOptions, LayerOptions, read_options
+from cnncli.cli.layer import either_layer, typed_options
+from cnncli.cli.networks import is_network
+from cnncli.cli.options import FILE, ImageOptions, LayerOptions, PrepareOptions, read_options
 from cnncli.cli.progress import show_steps
 from cnncli.cli.types import Choice, FiniteFloat
 from cnncli.core.choices import CONVENTION_NAMES, PEER_NAMES
@@ -29,6 +30,8 @@ Examples:
   cnncli compare photo.png --filter "1 2; 3 4"
   cnncli compare photo.png --pool average --size 3 --convention torch
   cnncli compare photo.png --filter edge --against torch --against opencv
+  cnncli compare mine.onnx theirs.onnx --image photo.png
+  cnncli compare net.onnx photo.png --against onnxruntime
 """
 
 
@@ -37,10 +40,13 @@ Examples:
 class CompareOptions(OptionGroup):
     """What is compared with what."""
 
-    paths: tuple[str, ...] = argument("paths", metavar="RESULT RESULT | IMAGE", nargs=-1, type=FILE)
+    paths: tuple[str, ...] = argument(
+        "paths", metavar="RESULT RESULT | IMAGE | NETWORK...", nargs=-1, type=FILE
+    )
     image: str | None = option(
         "--image", type=FILE, metavar="IMAGE", common=True,
-        help="The picture that both results were made of, by the layer given: to find the cause.",
+        help="The picture that both results were made of, by the layer given: to find the cause; "
+        "or that goes through both networks.",
     )
     conventions: tuple[str, ...] = option(
         "--convention", multiple=True, type=Choice(CONVENTION_NAMES), common=True,
@@ -48,7 +54,8 @@ class CompareOptions(OptionGroup):
     )
     peers: tuple[str, ...] = option(
         "--against", multiple=True, type=Choice(PEER_NAMES), common=True,
-        help="Run the layer by that library, if it is installed, and compare.",
+        help="Run the layer by that library, if it is installed, and compare. onnxruntime runs "
+        "networks too.",
     )
     tolerance: float | None = option(
         "--tolerance", type=FiniteFloat(above=0), metavar="T", common=True,
@@ -70,8 +77,24 @@ class CompareImageOptions(OptionGroup):
 # fmt: on
 
 
+@dataclass(frozen=True)
+class ComparePrepareOptions(PrepareOptions):
+    """What is done to the picture for networks."""
+
+    rare = ("prep", "mean", "std")
+
+    prep: str | None = PrepareOptions.prep
+    mean: float | tuple[float, ...] | None = PrepareOptions.mean
+    std: float | tuple[float, ...] | None = PrepareOptions.std
+
+
 @click.command(cls=Command, epilog=EXAMPLES)
-def compare(options: CompareOptions, layer: LayerOptions, images: CompareImageOptions) -> int:
+def compare(
+    options: CompareOptions,
+    layer: LayerOptions,
+    inputs: ComparePrepareOptions,
+    images: CompareImageOptions,
+) -> int:
     """Show how far two results are apart, where, and why.
 
     Two RESULTs are pictures or .npy arrays. Causes are named: opposite signs, channels in reverse
@@ -82,14 +105,20 @@ def compare(options: CompareOptions, layer: LayerOptions, images: CompareImageOp
     SciPy and ImageMagick would change; with --against, how far the library's own result is from
     that of cnncli.
 
-    The exit code is 1 if two results, or cnncli and a library, differ.
+    Two NETWORKs and --image, or one, IMAGE and --against onnxruntime: the first layer that differs.
+
+    The exit code is 1 if results, networks, or cnncli and a library, differ.
     """
     from cnncli.compare import run
     from cnncli.io.urls import local_path
     from cnncli.render.to_json import json_text
 
+    if any(map(is_network, options.paths)):
+        return _compare_networks(options, layer, inputs, images)
     operation = either_layer(layer)
     _check(options, operation)
+    if inputs.prepare():
+        raise click.UsageError("--mean, --std and the like are for networks.")
     check_output_open()
     paths = [local_path(path, "compare") for path in options.paths]
     image = None if options.image is None else local_path(options.image, "--image")
@@ -122,6 +151,60 @@ def _compare(
         names = options.conventions or CONVENTION_NAMES
         comparisons += run.compare_conventions(path, *settings, names, options.tolerance)
     return comparisons
+
+
+def _compare_networks(
+    options: CompareOptions,
+    layer: LayerOptions,
+    inputs: ComparePrepareOptions,
+    images: CompareImageOptions,
+) -> int:
+    """Compare two networks, or one with ONNX Runtime."""
+    from cnncli.cli.networks import load_network
+    from cnncli.compare import networks
+    from cnncli.io.urls import local_path
+    from cnncli.render.to_json import json_text
+
+    files, image = _networks_and_image(options)
+    typed = typed_options()
+    for name in ({*typed} & {*LayerOptions.__dataclass_fields__}) - {"size"}:
+        raise click.UsageError(f"{typed[name].opts[-1]} is for one layer: networks have their own.")
+    size = layer.size if "size" in typed else None
+    if isinstance(size, str):
+        raise click.UsageError("--size of the networks' pictures must be N or H,W.")
+    prepare, read = inputs.prepare(size), read_options(images)
+    if prepare and not any(map(_is_onnx, files)):
+        raise click.UsageError("--mean, --std and the like are for .onnx: .toml has [input].")
+    check_output_open()
+    with show_steps(images.quiet):
+        models = [load_network(f, prepare if _is_onnx(f) else {}, image, read) for f in files]
+        path, runtime = local_path(image, "IMAGE"), bool(options.peers)
+        found = networks.compare_networks(models, path, read, options.tolerance, runtime)
+    texts = map(json_text, networks.records(found)) if images.as_json else networks.lines(found)
+    for line in () if images.quiet else texts:
+        click.echo(line)
+    return 0 if found.equal else 1
+
+
+def _is_onnx(path: str) -> bool:
+    return path.lower().endswith(".onnx")
+
+
+def _networks_and_image(options: CompareOptions) -> tuple[list[str], str]:
+    """Return the files of the networks, and the picture that goes through them."""
+    files = [path for path in options.paths if is_network(path)]
+    pictures = [path for path in options.paths if not is_network(path)]
+    pictures += [] if options.image is None else [options.image]
+    if len(pictures) != 1 or len(files) > 2:
+        counts = f"{len(files)} and {len(pictures)}"
+        raise click.UsageError(f"One or two NETWORKs and one IMAGE must be given, got {counts}.")
+    if options.conventions:
+        raise click.UsageError("--convention is for one IMAGE with --filter or --pool.")
+    if set(options.peers) - {"onnxruntime"}:
+        raise click.UsageError("only --against onnxruntime runs networks.")
+    if len(files) == 1 and not options.peers:
+        raise click.UsageError("One NETWORK needs --against onnxruntime, or a second NETWORK.")
+    return files, pictures[0]
 
 
 def _check(options: CompareOptions, layer: ConvLayer | PoolLayer | None) -> None:

@@ -163,6 +163,25 @@ def tolerance_of(a: Values, b: Values, levels: float | None = None) -> float:
     return 1e-5 * max([1.0, *(float(v.max()) for v in finite if v.size)])
 
 
+def rounding_of(a: Values, b: Values, share: float = 1e-4) -> float:
+    """Return what rounding in sums may come to: of the larger type's digits, the fewer.
+
+    Parameters
+    ----------
+    a, b : ndarray
+    share : float
+        Of the largest value of `a`, where one of them is float32; else 1e-9.
+
+    Examples
+    --------
+    >>> rounding_of(np.full(2, 5.0), np.ones(2, np.float32))
+    0.0005
+    """
+    finite = np.abs(a[np.isfinite(a)])
+    digits = share if np.float32 in (a.dtype, b.dtype) else 1e-9
+    return digits * max(float(finite.max(initial=0.0)), 1 / 255)
+
+
 def explain(a: Values, b: Values, tolerance: float, levels: float | None = None) -> str | None:
     """Say what would make two results equal, as far as they tell by themselves.
 

@@ -18,6 +18,7 @@ from cnncli.compare.difference import (
     absolute_difference,
     explain,
     find_difference,
+    rounding_of,
     shape_error,
     size_text,
     tolerance_of,
@@ -234,7 +235,7 @@ def _by_convention(
     comparison = Comparison(names, shapes, None, convention.phrases(layer), "convention")
     if one.shape != other.shape:
         return comparison
-    tolerance = tolerance or _close(one, other)
+    tolerance = tolerance or rounding_of(one, other)
     return replace(comparison, difference=find_difference(one, other, tolerance))
 
 
@@ -257,19 +258,12 @@ def compare_peers(
     comparisons = []
     for name in names:
         theirs = run_peer(name, layer, picture.values())
-        limit = tolerance or _close(ours, theirs)
+        limit = tolerance or rounding_of(ours, theirs)
         difference = find_difference(ours, theirs, limit)
         comparisons.append(
             Comparison(("cnncli", name), (ours.shape, theirs.shape), difference, kind="peer")
         )
     return comparisons
-
-
-def _close(a: Values, b: Values) -> float:
-    """Return what rounding in sums may come to: of the larger type's digits, the fewer."""
-    finite = np.abs(a[np.isfinite(a)])
-    digits = 1e-4 if np.float32 in (a.dtype, b.dtype) else 1e-9
-    return digits * max(float(finite.max(initial=0.0)), 1 / 255)
 
 
 def lines(comparisons: Sequence[Comparison]) -> list[str]:

@@ -24,6 +24,7 @@ from cnncli.network.layers import (
     StripStage,
 )
 from cnncli.network.layers.base import has_strips
+from cnncli.network.layers.view import Layout
 from cnncli.network.preparation import Preparation
 from cnncli.render.options import MapGroup
 
@@ -367,6 +368,9 @@ class Model:
         How many channels its pictures must have: 1 or 3.
     classes : tuple of str
         Names of what the last layer's channels stand for, if the file has them.
+    tensors : mapping of str to (str, Layout)
+        For layers of an ONNX file, and for what goes in: the value that it is there, and how that
+        is stored in maps.
     """
 
     network: Network
@@ -379,6 +383,7 @@ class Model:
     readable: str = ""
     channels: int | None = None
     classes: tuple[str, ...] = ()
+    tensors: Mapping[str, tuple[str, Layout]] = field(default_factory=dict)
 
     def reading(self, gray: bool = False) -> dict[str, Any]:
         """Return how images are read for it, as fields of `ReadOptions`.

@@ -356,6 +356,7 @@ class Builder:
             self.stops.get(stopper, self.nodes[-1].name),
             self.picture.channels if self.picture.channels in PICTURES else None,
             self.graph.classes,
+            self._tensors(),
         )
 
     def _show_tables(self) -> None:
@@ -370,6 +371,14 @@ class Builder:
             dims = (1, 1, math.prod(shape[:-1]), shape[-1])
             view = ViewLayer(value.layout, tuple(range(len(shape))), 1, dims)
             self.outputs[name] = self._viewed(replace(value, view=view), "table")
+
+    def _tensors(self) -> dict[str, tuple[str, Layout]]:
+        """Return the value that each layer is in the graph, and how that is stored in maps."""
+        tensors: dict[str, tuple[str, Layout]] = {}
+        for name, value in self.values.items():
+            if isinstance(value, Signal) and value.view is None:
+                tensors.setdefault(value.layer, (name, value.layout))
+        return tensors
 
     def _aliases(self) -> Mapping[str, str]:
         """Return the layer that each name means: a layer's, a node's or a value's."""

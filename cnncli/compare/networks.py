@@ -1,0 +1,191 @@
+"""Two networks, or one and ONNX Runtime, on one picture: read, compared, as text and JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import Any, Final
+
+from cnncli.compare.difference import Difference, Values, size_text
+from cnncli.compare.network_walk import LayerPair, Side, Walk, walk
+from cnncli.compare.onnx_values import runtime_names, runtime_values
+from cnncli.errors import OptionError, quote
+from cnncli.io.images import ReadOptions, read_image
+from cnncli.network.graph import NORMALIZE, SOURCE, Model, Network, Node
+from cnncli.network.layers import ActivationLayer, ConvLayer
+from cnncli.network.passes import forward_layers, peak_bytes
+from cnncli.render.text_table import text_table
+from cnncli.system.memory import check_memory
+
+COLUMNS: Final = 80
+_LONGEST: Final = 26
+"""Characters of a layer's name in the table; of longer ones the end is shown."""
+
+RUNTIME: Final = "onnxruntime"
+
+
+def compare_networks(
+    models: Sequence[Model],
+    image: Path,
+    read: ReadOptions,
+    tolerance: float | None = None,
+    runtime: bool = False,
+) -> Walk:
+    """Compare two networks layer by layer.
+
+    Parameters
+    ----------
+    models : sequence of Model
+        One or two.
+    image : Path
+        The picture that goes through both.
+    read : ReadOptions
+    tolerance : float, optional
+        As in `walk`.
+    runtime : bool
+        Whether ONNX Runtime runs the last of them, which must come from an ONNX file.
+
+    Raises
+    ------
+    CnnCliError
+        If the picture does not fit, or ONNX Runtime is missing.
+    """
+    sides = [_side(model, _input(model, image, read)) for model in models]
+    if runtime:
+        same = models[-1] is models[0]
+        X = sides[0].X if same else sides[-1].X
+        sides = [sides[0], _runtime_side(models[-1], X)]
+    a, b = sides
+    needed = sum(peak_bytes(side.network, side.X.shape, side.X.dtype) for side in sides)
+    check_memory(needed, "both networks", "a smaller picture, or --until", limit=read.max_memory)
+    return walk(a, b, tolerance)
+
+
+def _input(model: Model, image: Path, read: ReadOptions) -> Values:
+    """Return a picture as a network's first layer gets it, with its scale, mean and std."""
+    X: Values = read_image(image, replace(read, **model.reading(read.gray))).values()[:1]
+    model.network.shapes(X.shape)
+    if NORMALIZE in model.network.names:
+        ((_, X),) = forward_layers(model.network.until(NORMALIZE), X)
+    return X
+
+
+def _side(model: Model, X: Values) -> Side:
+    return Side(quote(model.files[0]), plain_layers(model.network), X)
+
+
+def _runtime_side(model: Model, X: Values) -> Side:
+    path = model.files[0]
+    if not model.tensors:
+        raise OptionError(f"{RUNTIME} runs .onnx files, got {quote(path)}")
+    side = _side(model, X)
+    values = partial(runtime_values, model, X)
+    return replace(side, name=RUNTIME, runtime=values, comparable=runtime_names(model))
+
+
+def plain_layers(network: Network) -> Network:
+    """Return a network without the scale of its input, and activations as layers of their own.
+
+    Examples
+    --------
+    >>> from cnncli.filters.filter import from_array
+    >>> import numpy as np
+    >>> layer = ConvLayer(from_array(np.ones((3, 3))), activation="relu")
+    >>> plain_layers(Network.chain(layer)).names
+    ('conv1', 'conv1-relu')
+    """
+    nodes: list[Node] = []
+    renamed = {NORMALIZE: SOURCE}
+    for node in network.nodes:
+        if node.name == NORMALIZE:
+            continue
+        layer = node.layer
+        node = Node(node.name, layer, tuple(renamed.get(name, name) for name in node.inputs))
+        if not isinstance(layer, ConvLayer) or layer.activation == "none":
+            nodes.append(node)
+            continue
+        name = f"{node.name}-{layer.activation}"
+        plain = replace(layer, activation="none", alpha=None)
+        active = ActivationLayer(layer.activation, layer.alpha)
+        nodes += [replace(node, layer=plain), Node(name, active, (node.name,))]
+        renamed[node.name] = name
+    return Network(tuple(nodes))
+
+
+def lines(walk: Walk) -> list[str]:
+    """Return a table of the layers, the first difference and its likely cause."""
+    rows = [("LAYER", "SHAPE", "LARGEST DIFFERENCE", "ROW, COLUMN, MAP"), *map(_row, walk.pairs)]
+    texts = text_table(rows, right=[2], width=COLUMNS)
+    for name, others in zip(walk.names, walk.unmatched, strict=True):
+        if others:
+            texts.append(f"only in {name}: {_some(others)}")
+    return [*texts, *_conclusion(walk)]
+
+
+def _some(names: Sequence[str]) -> str:
+    more = f" and {len(names) - 4} more" if len(names) > 4 else ""
+    return ", ".join(map(_short, names[:4])) + more
+
+
+def _short(name: str) -> str:
+    return name if len(name) <= _LONGEST else f"…{name[1 - _LONGEST :]}"
+
+
+def _row(pair: LayerPair) -> tuple[str, str, str, str]:
+    found = pair.difference
+    name, shape = _short(pair.names[0]), size_text(pair.shapes[0])
+    if found is None:
+        return name, shape, "other shape", size_text(pair.shapes[1])
+    if found.equal:
+        return name, shape, "equal" if found.largest == 0 else f"{found.largest:.2g}, equal", ""
+    return name, shape, f"{found.largest:.3g}", ", ".join(map(str, found.at[1:]))
+
+
+def _conclusion(walk: Walk) -> list[str]:
+    first = walk.first
+    if first is None:
+        return [f"{walk.names[0]} and {walk.names[1]}: equal in all {len(walk.pairs)} layers"]
+    one, other = first.names
+    also = "" if one == other else f" ({other} in {walk.names[1]})"
+    texts = [f"first difference: LAYER {one}{also}, {_how_far(first.difference, first)}"]
+    causes = walk.causes or ("none of those tried explains it",)
+    texts += [f"likely cause: {cause}" for cause in causes]
+    if walk.pairs[-1].equal:
+        texts.append(f"note: the last layer, {walk.pairs[-1].names[0]}, is equal")
+    return texts
+
+
+def _how_far(found: Difference | None, pair: LayerPair) -> str:
+    if found is None:
+        return f"of another size: {size_text(pair.shapes[0])} and {size_text(pair.shapes[1])}"
+    a, b = found.values
+    _, row, column, channel = found.at
+    where = f"row {row}, column {column}, map {channel}"
+    share = 100 * found.count / found.size
+    return f"{found.largest:.3g} at {where}: {a:.6g} and {b:.6g}; {share:.3g} % of values differ"
+
+
+def records(walk: Walk) -> list[dict[str, Any]]:
+    """Return an object for each layer, then one for both networks, see `to_json`."""
+    names = [name.strip("'") for name in walk.names]
+    layers = [
+        {
+            "kind": "layer",
+            "names": pair.names,
+            "shapes": pair.shapes,
+            "equal": pair.equal,
+            "difference": pair.difference,
+        }
+        for pair in walk.pairs
+    ]
+    total = {
+        "kind": "networks",
+        "names": names,
+        "equal": walk.equal,
+        "first_difference": None if walk.first is None else walk.first.names[0],
+        "causes": walk.causes,
+        "unmatched": walk.unmatched,
+    }
+    return [*layers, total]

@@ -1,0 +1,128 @@
+"""The values of an ONNX model's layers as ONNX Runtime computes them, some layers at a time."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from importlib import import_module
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cnncli.core.arrays import Shape
+from cnncli.errors import CnnCliError, FileProblem
+from cnncli.network.graph import NORMALIZE, SOURCE, Model
+
+Values = NDArray[np.floating]
+
+AT_ONCE: Final = 2**26
+"""Bytes of layers that are asked for together; a larger layer is asked for alone."""
+
+_TYPES: Final = {"float": "float32", "double": "float64", "bool": "bool"}
+
+
+def runtime_names(model: Model) -> list[str]:
+    """Return the layers that are values of the model's ONNX file, without its input."""
+    known = _computed(_load(model))
+    named = (node.name for node in model.network.nodes if node.name in model.tensors)
+    return [name for name in named if model.tensors[name][0] in known]
+
+
+def runtime_values(
+    model: Model, X: Values, names: Sequence[str], shapes: dict[str, Shape]
+) -> Iterator[tuple[str, Values]]:
+    """Run an ONNX model by ONNX Runtime and yield the values of its layers as maps.
+
+    The values in between are made outputs of the model, in memory, some at a time.
+
+    Parameters
+    ----------
+    model : Model
+        As it was read from the file.
+    X : ndarray, shape (1, n_H, n_W, n_C)
+        The picture with its scale, mean and std.
+    names : sequence of str
+        Of layers, see `runtime_names`.
+    shapes : dict of str to Shape
+        Of their outputs.
+
+    Yields
+    ------
+    tuple of (str, ndarray)
+        A layer's name and its output, (1, n_H, n_W, n_C).
+
+    Raises
+    ------
+    CnnCliError
+        If ONNX Runtime is missing or cannot run the model.
+    """
+    proto = _load(model)
+    first = NORMALIZE if NORMALIZE in model.tensors else SOURCE
+    given, layout = model.tensors[first]
+    tensor = layout.load(X)[0]
+    for some in _chunks(names, shapes):
+        wanted = [model.tensors[name][0] for name in some]
+        results = _run(model, proto, {given: tensor}, wanted)
+        for name in some:
+            made = results.pop(0)
+            layout = model.tensors[name][1]
+            Y = made if made.dtype.kind == "f" else made.astype(np.float64)
+            yield name, layout.store(Y[None], layout.cells(Y.shape))
+            del made, Y
+
+
+def _chunks(names: Sequence[str], shapes: dict[str, Shape]) -> Iterator[list[str]]:
+    some: list[str] = []
+    held = 0
+    for name in names:
+        size = 4 * math.prod(shapes[name])
+        if some and held + size > AT_ONCE:
+            yield some
+            some, held = [], 0
+        some.append(name)
+        held += size
+    if some:
+        yield some
+
+
+def _load(model: Model) -> Any:
+    onnx = import_module("onnx")
+    path = model.files[0]
+    try:
+        return onnx.load(path)
+    except Exception as error:  # protobuf, files beside the model: no common base
+        raise FileProblem(str(error).partition("\n")[0], path=path) from None
+
+
+def _computed(proto: Any) -> set[str]:
+    return {name for node in proto.graph.node for name in node.output}
+
+
+def _run(model: Model, proto: Any, inputs: dict[str, Any], wanted: Sequence[str]) -> list[Any]:
+    """Return some values of a model, whose own outputs they become."""
+    try:
+        runtime = import_module("onnxruntime")
+    except ImportError:
+        raise CnnCliError(
+            "--against onnxruntime needs the package onnxruntime, which is not installed",
+            hint="pip install 'cnncli[onnxruntime]'",
+        ) from None
+    del proto.graph.output[:]
+    for name in wanted:
+        proto.graph.output.add().name = name
+    settings = runtime.SessionOptions()
+    settings.log_severity_level = 4
+    # Fused nodes round elsewhere, and leave no values in between.
+    settings.graph_optimization_level = runtime.GraphOptimizationLevel.ORT_DISABLE_ALL
+    try:
+        session = runtime.InferenceSession(
+            proto.SerializeToString(), settings, providers=["CPUExecutionProvider"]
+        )
+        types = {one.name: one.type[len("tensor(") : -1] for one in session.get_inputs()}
+        cast = {k: v.astype(_TYPES.get(types[k], types[k])) for k, v in inputs.items()}
+        results: list[Any] = session.run(list(wanted), cast)
+    except Exception as error:  # its errors have no common base
+        reason = " ".join(str(error).split())[:200]
+        raise CnnCliError(f"onnxruntime cannot run it: {reason}", path=model.files[0]) from None
+    return results

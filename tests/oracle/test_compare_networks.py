@@ -1,0 +1,98 @@
+"""ONNX Runtime as judge of networks compared layer by layer, and as one of the two."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from tests.support.onnxmodels import model, node, onnx, runtime
+from tests.support.shell import refused, run_cli, save
+
+pytest.importorskip("onnxruntime")
+
+pytestmark = pytest.mark.oracle
+
+rng = np.random.default_rng(131)
+PIXELS = rng.integers(0, 256, (12, 10, 3), dtype=np.uint8)
+MEAN = np.array([0.485, 0.456, 0.406], np.float32).reshape(1, 3, 1, 1)
+W1 = rng.normal(size=(4, 3, 3, 3)).astype(np.float32)
+W2 = rng.normal(size=(5, 4, 3, 3)).astype(np.float32)
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    save("photo.png", PIXELS)
+
+
+def write(path: str, mean: Any = MEAN, w2: Any = W2) -> Any:
+    nodes = [
+        node("Sub", "x mean", "centred"),
+        node("Conv", "centred w1", "maps", pads=[1, 1, 1, 1]),
+        node("Relu", "maps", "active"),
+        node("MaxPool", "active", "pooled", kernel_shape=[2, 2], strides=[2, 2]),
+        node("Conv", "pooled w2", "scores"),
+    ]
+    made = model(nodes, {"mean": mean, "w1": W1, "w2": w2}, (1, 3, 12, 10))
+    Path(path).write_bytes(made.SerializeToString())
+    return made
+
+
+def compared(*words: str, code: int) -> list[dict[str, Any]]:
+    done = run_cli("compare", *words, "--json", code=code)
+    return [json.loads(line) for line in done.stdout.splitlines()]
+
+
+def test_a_network_is_equal_to_itself_in_onnx_runtime() -> None:
+    write("net.onnx")
+    *layers, total = compared("net.onnx", "photo.png", "--against", "onnxruntime", code=0)
+    assert [one["names"][0] for one in layers] == ["centred", "maps", "active", "pooled", "scores"]
+    assert total["names"] == ["net.onnx", "onnxruntime"] and total["unmatched"] == [[], []]
+
+
+def test_a_wrong_mean_is_found_and_as_large_as_onnx_runtime_says() -> None:
+    """Two networks with another mean: each layer's difference is that of ONNX Runtime's values."""
+    wrong = MEAN + np.array([0, 0.25, 0], np.float32).reshape(1, 3, 1, 1)
+    made = write("a.onnx"), write("b.onnx", wrong)
+    X = np.moveaxis(PIXELS[None] / np.float32(255), -1, 1)
+    words = "a.onnx", "b.onnx", "--image", "photo.png"
+    for against in ((), ("--against", "onnxruntime")):
+        *layers, total = compared(*words, *against, code=1)
+        assert total["first_difference"] == "centred"
+        layers = [one for one in layers if one["names"][0] != "input"]
+        for one in layers:
+            apart = [runtime(_with_output(each, one["names"][0]), X) for each in made]
+            largest = np.abs(apart[0] - apart[1]).max()
+            assert one["difference"]["largest"] == pytest.approx(largest, rel=1e-4)
+
+
+def _with_output(made: Any, name: str) -> Any:
+    copy = onnx.ModelProto.FromString(made.SerializeToString())
+    del copy.graph.output[:]
+    copy.graph.output.add().name = name
+    return copy
+
+
+def test_a_mean_that_a_network_file_has_wrong_is_found_at_the_input() -> None:
+    """The file's mean is that of another network; ONNX Runtime gets the right one by an option."""
+    write("net.onnx", mean=0 * MEAN)
+    run_cli("convert", "net.onnx", "-o", "right.toml", "--mean", "0.485,0.456,0.406")
+    run_cli("convert", "net.onnx", "-o", "wrong.toml", "--mean", "0.5")
+    words = "net.onnx", "--image", "photo.png", "--mean", "0.485,0.456,0.406"
+    against = "--against", "onnxruntime"
+    *layers, total = compared("right.toml", *words, *against, code=0)
+    assert layers[0]["names"] == ["input", "input"] and total["equal"]
+    *layers, total = compared("wrong.toml", *words, *against, code=1)
+    assert total["first_difference"] == "input"
+    assert layers[0]["difference"]["largest"] == pytest.approx(0.5 - 0.406, rel=1e-5)
+
+
+def test_only_an_onnx_file_is_run_by_onnx_runtime() -> None:
+    write("net.onnx")
+    run_cli("convert", "net.onnx", "-o", "net.toml")
+    words = "compare", "net.toml", "photo.png", "--against", "onnxruntime"
+    assert "onnxruntime runs .onnx files" in refused(*words, code=2)
