@@ -11,8 +11,9 @@ from typing import Final
 from cnncli.errors import FileProblem, ShapeError
 from cnncli.filters.filter import unique
 from cnncli.io.npy import open_regular
-from cnncli.network.graph import SOURCE, Network, Node
+from cnncli.network.graph import SOURCE, Network, Node, input_groups
 from cnncli.network.layers import ActivationLayer, ConvLayer, PoolLayer
+from cnncli.render.options import channel_names
 
 MAX_BYTES: Final = 1 << 20
 """Of a file of names: far more than any list of classes has."""
@@ -46,7 +47,8 @@ def with_class_names(network: Network, classes: Sequence[str]) -> Network:
     Parameters
     ----------
     network : Network
-        The scores are the maps of its last convolution, with activations and pools behind it.
+        The scores are the maps of its last layer, and of the layers right before it that keep them
+        apart: activations, pools and the convolution or dense layer that makes them.
     classes : sequence of str
 
     Raises
@@ -58,22 +60,36 @@ def with_class_names(network: Network, classes: Sequence[str]) -> Network:
     --------
     >>> import numpy as np
     >>> from cnncli.filters.filter import from_array
-    >>> from cnncli.network.graph import input_groups
     >>> scores = Network.chain(ConvLayer(from_array(np.ones((1, 1, 3, 2)))))
     >>> named = with_class_names(scores, ["cat", "dog"])
     >>> [group.name for group in named.groups(input_groups(3))["conv1"]]
     ['cat', 'dog']
     """
-    node = network.nodes[-1]
-    while isinstance(node.layer, ActivationLayer | PoolLayer) and node.inputs[0] != SOURCE:
-        node = network.node(node.inputs[0])
-    layer = node.layer
-    scores = 0 if not isinstance(layer, ConvLayer) else layer.filter.maps
-    if not isinstance(layer, ConvLayer) or layer.filter.per_channel or scores != len(classes):
+    node, scores = network.nodes[-1], _channels_out(network)
+    if scores != len(classes):
         raise ShapeError(
             f"{len(classes)} names of classes do not fit the {scores or 'unknown number of'} maps "
             "of the last layer"
         )
     plain = ["".join(c if c.isprintable() else "_" for c in name) for name in classes]
-    named = replace(layer, filter=replace(layer.filter, map_names=unique(plain)))
-    return Network(tuple(Node(n.name, named, n.inputs) if n is node else n for n in network.nodes))
+    names = unique(plain)
+    named = {node.name: _named(node, names)}
+    while isinstance(node.layer, ActivationLayer | PoolLayer) and node.inputs[0] != SOURCE:
+        node = network.node(node.inputs[0])
+        named[node.name] = _named(node, names)
+    return Network(tuple(named.get(node.name, node) for node in network.nodes))
+
+
+def _channels_out(network: Network) -> int:
+    """Return how many maps the last layer has; 0 if that depends on the picture's channels."""
+    last = network.nodes[-1].name
+    gray, colour = (len(channel_names(network.groups(input_groups(n))[last])) for n in (1, 3))
+    return gray if gray == colour else 0
+
+
+def _named(node: Node, names: tuple[str, ...]) -> Node:
+    """Return a node whose maps, and filters where it has them, bear names."""
+    layer = node.layer
+    if isinstance(layer, ConvLayer):
+        layer = replace(layer, filter=replace(layer.filter, map_names=names))
+    return replace(node, layer=layer, maps=names)

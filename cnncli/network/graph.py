@@ -65,11 +65,14 @@ class Node:
     layer : Layer or MergeLayer
     inputs : tuple of str
         Names of earlier nodes, or `SOURCE`.
+    maps : tuple of str, optional
+        Names of its output's channels; default: as the layer names them.
     """
 
     name: str
     layer: Layer | MergeLayer
     inputs: tuple[str, ...]
+    maps: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -230,8 +233,9 @@ class Network:
         """Return which channels of each layer belong together, and their names."""
         known = {SOURCE: tuple(groups)}
         for node in self.nodes:
+            own = tuple(MapGroup(name, (channel,)) for channel, name in enumerate(node.maps))
             inputs = [known[name] for name in node.inputs]
-            known[node.name] = node.layer.output_groups(*inputs)
+            known[node.name] = own or node.layer.output_groups(*inputs)
         return known
 
     def notes(self, shape: Shape) -> tuple[str, ...]:
@@ -338,7 +342,7 @@ class Network:
                 nodes[node.name] = node
             else:
                 del nodes[before.name]
-                nodes[node.name] = Node(node.name, layer, before.inputs)
+                nodes[node.name] = replace(node, layer=layer, inputs=before.inputs)
         return Network(tuple(nodes.values()))
 
 

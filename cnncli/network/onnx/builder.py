@@ -366,7 +366,8 @@ class Builder:
             shape = value.shape if isinstance(value, Signal) else None
             if not isinstance(value, Signal) or shape is None or name not in self.outputs:
                 continue
-            if len(shape) < 2 or (len(shape) == 4 and shape[0] == 1) or math.prod(shape[:-1]) == 1:
+            is_row = value.is_pixel or math.prod(shape[:-1]) == 1
+            if len(shape) < 2 or (len(shape) == 4 and shape[0] == 1) or is_row:
                 continue
             dims = (1, 1, math.prod(shape[:-1]), shape[-1])
             view = ViewLayer(value.layout, tuple(range(len(shape))), 1, dims)
