@@ -96,11 +96,12 @@ def plan(options: PlanOptions) -> None:
     size = None if options.input is None else (options.input[0], options.input[1])
     path, part = local_path(options.network, "NETWORK"), options.until is not None
     prepare = {} if size is None else {"size": size}
-    model = load_model(path, weights=False, prepare=prepare, part=part).until(options.until)
+    whole = load_model(path, weights=False, prepare=prepare, part=part)
+    model = whole.until(options.until)
     read = read_options(options, **model.reading())
     shape = _input_shape(model, options, read)
     if options.trace is None:
-        _print_plan(model, shape, options)
+        _print_plan(model, shape, options, whole.network.names)
     else:
         _draw(model, shape, options, read)
 
@@ -139,7 +140,9 @@ def _input_shape(model: Model, options: PlanOptions, read: ReadOptions) -> tuple
     return height, width, 1 if model.channels == 1 and channels == 3 else channels
 
 
-def _print_plan(model: Model, shape: tuple[int, int, int], options: PlanOptions) -> None:
+def _print_plan(
+    model: Model, shape: tuple[int, int, int], options: PlanOptions, names: tuple[str, ...]
+) -> None:
     from cnncli.network.summary import summarize
     from cnncli.plan import report
 
@@ -153,7 +156,7 @@ def _print_plan(model: Model, shape: tuple[int, int, int], options: PlanOptions)
         width = None if options.verbose else COLUMNS
         if is_terminal_stream(sys.stdout):
             width = shutil.get_terminal_size().columns
-        lines = report.table(summary, width, options.verbose)
+        lines = report.table(summary, width, options.verbose, names)
     for line in lines:
         click.echo(line)
     if not (options.quiet or options.as_json):

@@ -55,7 +55,7 @@ class Unit:
         return f"{self.layer}{part}{position}"
 
 
-def parse_unit(text: str, find: Callable[[str], str]) -> Unit:
+def parse_unit(text: str, find: Callable[..., str]) -> Unit:
     """Read the text of ``--unit``.
 
     Parameters
@@ -78,7 +78,7 @@ def parse_unit(text: str, find: Callable[[str], str]) -> Unit:
     """
     layer, colon, rest = text.rpartition(":")
     try:
-        return Unit(find(text))
+        return Unit(find(text, numbers=False))
     except OptionError as error:
         if not colon:
             # A number alone is likely to be that of a map.

@@ -407,25 +407,46 @@ class Model:
             "whole_scale": own.scale if own.whole else 1.0,
         }
 
-    def find(self, name: str) -> str:
-        """Return the layer that a name stands for.
+    def find(self, name: str, numbers: bool = True) -> str:
+        """Return the layer that a name, the beginning of one or a number stands for.
+
+        Parameters
+        ----------
+        name : str
+            A beginning must be that of one layer alone.
+        numbers : bool
+            Whether a number is that of a layer, counted from 1 as `plan` does, if none is named so.
 
         Raises
         ------
         OptionError
-            If there is none; with the nearest names.
+            If there is none, with the nearest names, or if there are several.
         FileProblem
             If it became no layer; with the reason.
         """
         if name not in self.aliases and name in self.missing:
             raise FileProblem(f"no layer {quote(name)}: {self.missing[name]}")
-        name = self.aliases.get(name, name)
+        name = self._found(self.aliases.get(name, name), numbers)
         if self.stopper and name not in self.network.names:
             raise OptionError(
                 f"no layer {name!r} in the part that can be read, up to {self.readable}",
                 hint=f"what stops it: {self.stopper}",
             )
         return self.network.node(name).name
+
+    def _found(self, name: str, numbers: bool) -> str:
+        """Return a layer's name by its number or its beginning; else the name itself."""
+        names = self.network.names
+        if name in names or not name:
+            return name
+        if name.isdecimal():
+            number = int(name) if len(name) < 9 else 0
+            return names[number - 1] if numbers and 1 <= number <= len(names) else name
+        whole = {own: own for own in names} | dict(self.aliases)
+        found = sorted({own for known, own in whole.items() if known.startswith(name)})
+        if len(found) > 1:
+            raise OptionError(f"{quote(name)} begins several layers' names: {', '.join(found[:4])}")
+        return found[0] if found else name
 
     def until(self, name: str | None) -> Model:
         """Return the model of a layer, by any of its names, and those that it depends on.

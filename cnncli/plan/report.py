@@ -30,7 +30,12 @@ class _Column:
         return max(map(len, self.cells))
 
 
-def table(plan: NetworkSummary, width: int | None = None, verbose: bool = False) -> list[str]:
+def table(
+    plan: NetworkSummary,
+    width: int | None = None,
+    verbose: bool = False,
+    names: Sequence[str] = (),
+) -> list[str]:
     """Return a plan as aligned columns, and below them its totals.
 
     Parameters
@@ -41,6 +46,8 @@ def table(plan: NetworkSummary, width: int | None = None, verbose: bool = False)
         names once more. None: as wide as it takes.
     verbose : bool
         Also the algorithm of each layer, and why it was chosen.
+    names : sequence of str
+        All layers of the network, by which they are numbered; those of the plan if not given.
 
     Returns
     -------
@@ -54,11 +61,11 @@ def table(plan: NetworkSummary, width: int | None = None, verbose: bool = False)
     >>> from cnncli.network.summary import summarize
     >>> plan = summarize(Network.chain(PoolLayer(), PoolLayer()), (8, 8, 3))
     >>> print("\\n".join(table(plan, 60)[:3]))
-    LAYER  TYPE          OUTPUT  ROWS AND COLUMNS    PADS
-    pool1  max pool 2x2/2  4x4x3   (8+2*0-2)//2+1 = 4  0
-    pool2  max pool 2x2/2  2x2x3   (4+2*0-2)//2+1 = 2  0
+    LAYER  NO  TYPE          OUTPUT  ROWS AND COLUMNS    PADS
+    pool1   1  max pool 2x2/2  4x4x3   (8+2*0-2)//2+1 = 4  0
+    pool2   2  max pool 2x2/2  2x2x3   (4+2*0-2)//2+1 = 2  0
     """
-    name, *others = _columns(plan, verbose)
+    name, *others = _columns(plan, verbose, names)
     if width is not None and not verbose:
         name = _Column([_end(cell) for cell in name.cells], name.number)
     lines: list[str] = []
@@ -78,7 +85,9 @@ def _end(name: str) -> str:
     return name if len(name) <= MOST_NAME else f"{ELLIPSIS}{name[1 - MOST_NAME :]}"
 
 
-def _columns(plan: NetworkSummary, verbose: bool) -> list[_Column]:
+def _columns(plan: NetworkSummary, verbose: bool, names: Sequence[str]) -> list[_Column]:
+    numbers = {name: k for k, name in enumerate(names or [one.name for one in plan.layers], 1)}
+
     def column(title: str, cell: Callable[[LayerSummary], str], number: bool = False) -> _Column:
         return _Column([title, *map(cell, plan.layers)], number)
 
@@ -94,6 +103,7 @@ def _columns(plan: NetworkSummary, verbose: bool) -> list[_Column]:
     ]
     return [
         column("LAYER", lambda layer: quote(layer.name)[1:-1]),
+        column("NO", lambda layer: str(numbers[layer.name]), number=True),
         column("TYPE", lambda layer: layer.label),
         column("OUTPUT", lambda layer: _sizes(layer.shape)),
         *formulas,

@@ -51,15 +51,25 @@ def test_table() -> None:
     result = run_cli("plan", "net.toml", "--input", "20x33x3", "-v")
     lines = result.stdout.splitlines()
     assert lines[0].split() == [
-        *("LAYER", "TYPE", "OUTPUT", "ROWS", "COLUMNS", "PADS", "PARAMETERS", "MULTIPLY-ADDS"),
+        *(
+            "LAYER",
+            "NO",
+            "TYPE",
+            "OUTPUT",
+            "ROWS",
+            "COLUMNS",
+            "PADS",
+            "PARAMETERS",
+            "MULTIPLY-ADDS",
+        ),
         *("FIELD", "STEP", "CENTRE", "MEMORY", "PEAK", "MEMORY", "ALGORITHM", "REASON"),
     ]
-    assert lines[1].split()[:18] == [
-        *("conv1", "conv", "3x3", "relu", "20x33x4", "(20+2*1-3)//1+1", "=", "20"),
+    assert lines[1].split()[:19] == [
+        *("conv1", "1", "conv", "3x3", "relu", "20x33x4", "(20+2*1-3)//1+1", "=", "20"),
         *("(33+2*1-3)//1+1", "=", "33", "1", "112", "71,280", "3x3", "1x1", "0,0", "10.6"),
     ]
     assert lines[2].split() == [
-        *("pool1", "max", "pool", "2x2/2", "10x16x4", "(20+2*0-2)//2+1", "=", "10"),
+        *("pool1", "2", "max", "pool", "2x2/2", "10x16x4", "(20+2*0-2)//2+1", "=", "10"),
         *("(33+2*0-2)//2+1", "=", "16", "0", "4x4", "2x2", "0.5,0.5"),
         *("2.56", "kB", "13.1", "kB"),
     ]

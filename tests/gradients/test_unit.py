@@ -364,6 +364,23 @@ def test_units_of_layers_with_further_names() -> None:
     assert parse_unit("/pool/Pool:0:2,0,1", model.find) == Unit("pool1", "2", (0, 1))
 
 
+def test_layers_are_found_by_number_and_by_the_beginning_of_a_name() -> None:
+    layers = [Node(name, PoolLayer(), (SOURCE,)) for name in ("stem", "block1", "block2", "12")]
+    model = Model(Network(tuple(layers)), aliases={"/model/head:0": "block2"})
+    assert [model.find(text) for text in ("1", "3", "s", "block1", "12", "/model")] == [
+        *("stem", "block2", "stem", "block1", "12", "block2"),
+    ]
+    for text, message in (
+        ("block", "begins several layers' names: block1, block2"),
+        ("5", "no layer '5'"),
+        ("0", "no layer '0'"),
+        ("", "no layer ''"),
+    ):
+        with pytest.raises(OptionError, match=message):
+            model.find(text)
+    assert parse_unit("3:1", model.find) == Unit("block2", "1")
+
+
 def test_a_number_alone_is_answered_with_the_form_of_a_unit() -> None:
     with pytest.raises(OptionError, match="no layer '3'") as caught:
         parse_unit("3", Model(network()).find)

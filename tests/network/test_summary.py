@@ -238,10 +238,10 @@ SMALL = Network(
 )
 
 SHAPES = """\
-LAYER  TYPE                 OUTPUT  ROWS                     COLUMNS                   PADS
-conv1  conv 5x5/2,1 relu    8x20x4  (19+2*0-5)//2+1 = 8      (20+2*2-5)//1+1 = 20      0,2
-crop   conv 2x2 dilation 2  7x19x2  (8+0+1-3)//1+1 = 7       (20+1+0-3)//1+1 = 19      0,1,1,0
-pool1  max pool 3x3/2       3x9x2   ceil((7+2*0-3)/2)+1 = 3  ceil((19+2*0-3)/2)+1 = 9  0
+LAYER  NO  TYPE                 OUTPUT  ROWS                     COLUMNS                   PADS
+conv1   1  conv 5x5/2,1 relu    8x20x4  (19+2*0-5)//2+1 = 8      (20+2*2-5)//1+1 = 20      0,2
+crop    2  conv 2x2 dilation 2  7x19x2  (8+0+1-3)//1+1 = 7       (20+1+0-3)//1+1 = 19      0,1,1,0
+pool1   3  max pool 3x3/2       3x9x2   ceil((7+2*0-3)/2)+1 = 3  ceil((19+2*0-3)/2)+1 = 9  0
 """
 COSTS = """\
 LAYER  PARAMETERS  MULTIPLY-ADDS  FIELD  STEP  CENTRE   MEMORY  PEAK MEMORY  ALGORITHM
@@ -276,7 +276,7 @@ def test_table_keeps_to_its_width(width: int) -> None:
 def test_table_without_a_width_has_one_line_a_layer() -> None:
     plan = summarize(STEM, (224, 224, 3))
     head, *lines = table(plan, verbose=True)[: 1 + len(plan.layers)]
-    assert head.split()[:3] == ["LAYER", "TYPE", "OUTPUT"] and head.split()[-1] == "REASON"
+    assert head.split()[:3] == ["LAYER", "NO", "TYPE"] and head.split()[-1] == "REASON"
     assert "(224+2*3-7)//2+1 = 112" in lines[0] and "118,013,952" in lines[0]
     assert [line.split()[0] for line in lines] == list(STEM.names)
     assert "COLUMNS" in head and "ROWS AND COLUMNS" in head

@@ -129,7 +129,8 @@ def test_the_filter_of_a_layer() -> None:
     for word in ("net.toml", "net.toml:pool1"):
         error = refused_untouched("filters", "show", word, code=2)
         assert "a layer with a filter must be named: first" in error
-    assert "no layer 'firs'" in refused_untouched("filters", "show", "net.toml:firs", code=2)
+    assert "(3,3,3,4)" in run_cli("filters", "show", "net.toml:firs").stdout
+    assert "no layer 'fist'" in refused_untouched("filters", "show", "net.toml:fist", code=2)
 
 
 @pytest.mark.parametrize(
