@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import os
 import weakref
 from collections.abc import Iterator
+from io import BytesIO
 from typing import BinaryIO, Final
 
 from cnncli.errors import FileProblem
@@ -25,10 +25,8 @@ class Spool:
     """
 
     def __init__(self) -> None:
-        self._count = 0
-        self._written = 0
-        self._pending = bytearray()
-        self._file: BinaryIO | None = None
+        self._count = self._end = 0
+        self._file: BinaryIO = BytesIO()
 
     def __len__(self) -> int:
         return self._count
@@ -41,63 +39,34 @@ class Spool:
         FileProblem
             If the disk for temporary files is full.
         """
-        position = self._written + len(self._pending)
-        self._pending += len(record).to_bytes(_LENGTH, "little") + record
+        position, stored = self._end, len(record).to_bytes(_LENGTH, "little") + record
+        try:
+            if position + len(stored) > _IN_MEMORY and isinstance(self._file, BytesIO):
+                self._move_to_disk(self._file.getvalue())
+            self._file.seek(position)
+            self._file.write(stored)
+            self._file.flush()
+        except OSError as error:
+            raise temporary_problem(error) from error
         self._count += 1
-        if len(self._pending) > _IN_MEMORY:
-            self._write()
+        self._end += len(stored)
         return position
 
     def read(self, position: int) -> bytes:
         """Return the record at a position."""
-        begin = position + _LENGTH
-        return self._part(begin, int.from_bytes(self._part(position, _LENGTH), "little"))
+        self._file.seek(position)
+        return self._file.read(int.from_bytes(self._file.read(_LENGTH), "little"))
 
     def __iter__(self) -> Iterator[bytes]:
         position = 0
-        while position < self._written + len(self._pending):
-            part = self._part(position, _IN_MEMORY)
-            done = 0
-            for record in _records(part):
-                yield record
-                done += _LENGTH + len(record)
-            if not done:
-                yield (record := self.read(position))
-                done = _LENGTH + len(record)
-            position += done
+        while position < self._end:
+            yield (record := self.read(position))
+            position += _LENGTH + len(record)
 
-    def _part(self, begin: int, size: int) -> bytes:
-        """Return bytes from a position on; those on disk and those in memory come one by one."""
-        if begin >= self._written:
-            begin -= self._written
-            return bytes(self._pending[begin : begin + size])
-        assert self._file is not None
-        self._file.seek(begin)
-        return self._file.read(min(size, self._written - begin))
-
-    def _write(self) -> None:
-        try:
-            if self._file is None:
-                self._file = temporary_file()
-                weakref.finalize(self, self._file.close)
-            self._file.seek(0, os.SEEK_END)
-            self._file.write(self._pending)
-            self._file.flush()
-        except OSError as error:
-            raise temporary_problem(error) from error
-        self._written += len(self._pending)
-        self._pending.clear()
-
-
-def _records(part: bytes) -> Iterator[bytes]:
-    """Yield the records that are whole."""
-    begin = _LENGTH
-    while begin <= len(part):
-        end = begin + int.from_bytes(part[begin - _LENGTH : begin], "little")
-        if end > len(part):
-            return
-        yield part[begin:end]
-        begin = end + _LENGTH
+    def _move_to_disk(self, records: bytes) -> None:
+        self._file = temporary_file()
+        weakref.finalize(self, self._file.close)
+        self._file.write(records)
 
 
 def temporary_file() -> BinaryIO:
