@@ -6,6 +6,7 @@ import os
 import re
 import string
 from collections.abc import Iterable
+from functools import partial
 from typing import Final, Self
 
 LONGEST_MESSAGE: Final = 500
@@ -58,7 +59,7 @@ class CnnCliError(Exception):
 
     def __reduce__(self) -> tuple[object, ...]:
         # Exceptions rebuild themselves from args alone; hint and path are none of them.
-        return (_rebuild, (type(self), self.message, self.hint, self.path))
+        return (partial(type(self), self.message, hint=self.hint, path=self.path), ())
 
     def about(self, path: str | os.PathLike[str]) -> Self:
         """Return the same error about a file, unless it names one already.
@@ -89,12 +90,6 @@ class ShapeError(CnnCliError, ValueError):
     """Arrays whose shapes do not fit together."""
 
     exit_code = 2
-
-
-def _rebuild(
-    kind: type[CnnCliError], message: str, hint: str | None, path: str | None
-) -> CnnCliError:
-    return kind(message, hint=hint, path=path)
 
 
 def memory_problem(work: str) -> CnnCliError:

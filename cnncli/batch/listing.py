@@ -181,14 +181,14 @@ def _tree(
     waiting = [""]
     while waiting:
         below = waiting.pop()
+        folder = below.removesuffix("/")
         try:
             files, folders = _entries(os.path.join(root, below) or ".")
         except OSError as error:
             if not below:
                 raise _read_problem(root, error) from error
-            yield os.path.join(root, below[:-1]), _parent(below)
+            yield os.path.join(root, folder), folder.rpartition("/")[0]
             continue
-        folder = below.removesuffix("/")
         for name in files:
             if take(below, name):
                 yield os.path.join(root, below, name), folder
@@ -219,10 +219,6 @@ def _is_folder(entry: os.DirEntry[str]) -> bool:
     except OSError:
         # Such as a link that leads to itself: reading it as a file says so, if it is taken.
         return False
-
-
-def _parent(below: str) -> str:
-    return below[:-1].rpartition("/")[0]
 
 
 def _split(pattern: str) -> tuple[str, list[str]]:

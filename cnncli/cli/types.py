@@ -47,8 +47,8 @@ class TextType(AnyParamType):
         return self.metavar
 
     def parse(self, text: str) -> Any:
-        """Return the value of a text."""
-        raise NotImplementedError
+        """Return the value of a text; here None, as for a type of words alone."""
+        return None
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         """Return the value, or fail with what the text must be."""
@@ -190,11 +190,9 @@ class Floats(TextType):
 
     name = "N,N,..."
 
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+    def parse(self, text: str) -> float | tuple[float, ...]:
         """Return one number, or a tuple of numbers."""
-        if not isinstance(value, str):
-            return value
-        numbers = [FiniteFloat().convert(part, param, ctx) for part in value.split(",")]
+        numbers = [FiniteFloat().convert(part, None, None) for part in text.split(",")]
         return tuple(numbers) if len(numbers) > 1 else numbers[0]
 
 

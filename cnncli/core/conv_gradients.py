@@ -68,9 +68,7 @@ def gradients(
     return dX, filter_gradient(dZ, X, window, groups, border), dZ.sum(axis=(0, 1, 2))
 
 
-def input_gradient(
-    dZ: FloatArray, W: FloatArray, window: Window, groups: int, jobs: int | None = None
-) -> FloatArray:
+def input_gradient(dZ: FloatArray, W: FloatArray, window: Window, groups: int) -> FloatArray:
     """Return the gradient of the padded input.
 
     Parameters
@@ -79,7 +77,7 @@ def input_gradient(
         Gradient of the output.
     W : ndarray, shape (k_H, k_W, n_C_prev / groups, n_C)
         Filters of the same dtype.
-    window, groups, jobs
+    window, groups
         As in `correlate`.
 
     Returns
@@ -98,22 +96,17 @@ def input_gradient(
     rows, cols = window.rows, window.cols
     turned = _exchange_channels(W, groups)
     if rows.stride == cols.stride == 1:
-        return _phase(dZ, turned, window, (0, 0), groups, jobs)
+        return _phase(dZ, turned, window, (0, 0), groups)
     dX_pad = np.zeros((len(dZ), rows.padded, cols.padded, W.shape[2] * groups), dZ.dtype)
     for i in range(rows.stride):
         for j in range(cols.stride):
             cells = dX_pad[:, i :: rows.stride, j :: cols.stride]
-            cells[...] = _phase(dZ, turned, window, (i, j), groups, jobs)
+            cells[...] = _phase(dZ, turned, window, (i, j), groups)
     return dX_pad
 
 
 def _phase(
-    dZ: FloatArray,
-    turned: FloatArray,
-    window: Window,
-    phase: tuple[int, int],
-    groups: int,
-    jobs: int | None,
+    dZ: FloatArray, turned: FloatArray, window: Window, phase: tuple[int, int], groups: int
 ) -> FloatArray:
     """Gradient of every stride-th padded cell from a phase on; zeros (1, 1, 1, 1) where none."""
     down, across = gradient_axis(window.rows, phase[0]), gradient_axis(window.cols, phase[1])
@@ -121,7 +114,7 @@ def _phase(
         return np.zeros((1, 1, 1, 1), dZ.dtype)
     (row_taps, rows), (col_taps, cols) = down, across
     taps = turned[row_taps, col_taps][::-1, ::-1]
-    return correlate(dZ, taps, Window(rows, cols), groups, jobs=jobs)
+    return correlate(dZ, taps, Window(rows, cols), groups)
 
 
 def _exchange_channels(W: FloatArray, groups: int) -> FloatArray:
@@ -132,12 +125,7 @@ def _exchange_channels(W: FloatArray, groups: int) -> FloatArray:
 
 
 def filter_gradient(
-    dZ: FloatArray,
-    X: FloatArray,
-    window: Window,
-    groups: int,
-    border: Border,
-    jobs: int | None = None,
+    dZ: FloatArray, X: FloatArray, window: Window, groups: int, border: Border
 ) -> FloatArray:
     """Return the gradient of the filters.
 
@@ -150,7 +138,7 @@ def filter_gradient(
         Gradient of the output.
     X : ndarray, shape (m, n_H_prev, n_W_prev, n_C_prev)
         The unpadded input.
-    window, groups, border, jobs
+    window, groups, border
         As in `correlate`.
 
     Returns
@@ -190,7 +178,7 @@ def filter_gradient(
             dZ_part = dZ[strip.images, strip.first : strip.last]
             dW[taps, :, :, inner] += _taps_gradient(X_pad, dZ_part, own, taps, scratch)
 
-    run_strips(add_part, parts, jobs)
+    run_strips(add_part, parts, None)
     return dW.transpose(0, 1, 3, 2, 4).reshape(*window.kernel, n_C_prev // groups, n_C)
 
 

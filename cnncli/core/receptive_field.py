@@ -8,7 +8,7 @@ cells, so a field may reach beyond the input.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import chain
 from typing import Final
 
@@ -64,10 +64,6 @@ class ReceptiveField:
             step=self.step * axis.stride,
             first=self.first - axis.begin * self.step,
         )
-
-    def broadcast(self) -> ReceptiveField:
-        """Return the field of a unit that serves every place."""
-        return replace(self, step=0)
 
 
 def union(fields: Sequence[ReceptiveField], units: int) -> ReceptiveField:

@@ -23,9 +23,7 @@ THREADS_FROM: Final = 1_000_000
 """Input values below which threads cost more than they save: about a quarter of a millisecond."""
 
 
-def reduce_windows(
-    A: Values, window: Window, combine: np.ufunc, fill: float, jobs: int | None = None
-) -> Values:
+def reduce_windows(A: Values, window: Window, combine: np.ufunc, fill: float) -> Values:
     """Combine the cells of every window, channel by channel.
 
     Parameters
@@ -38,8 +36,6 @@ def reduce_windows(
         `numpy.maximum`, `numpy.minimum` or `numpy.add`.
     fill : float
         What pads hold.
-    jobs : int, optional
-        Threads; default: one for each core. The bytes do not depend on it.
 
     Returns
     -------
@@ -71,7 +67,7 @@ def reduce_windows(
         _reduce_columns(rows, window.cols, combine, out)
 
     strips = grid.strips(m, window.rows.out, 0, window.rows.out)
-    run_strips(fold, strips, jobs if A.size >= THREADS_FROM else 1)
+    run_strips(fold, strips, None if A.size >= THREADS_FROM else 1)
     return folded
 
 

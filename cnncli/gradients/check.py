@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Final
@@ -14,7 +15,7 @@ from cnncli.gradients.unit import Gradient, find_gradient, parameter_names
 from cnncli.network.graph import SOURCE, Network
 from cnncli.network.layers import ConvLayer, FloatArray, Shape
 from cnncli.network.passes import Forward
-from cnncli.system import progress
+from cnncli.system.progress import track
 
 TOLERANCE: Final = 1e-6
 """The largest difference allowed, relative to the largest gradient by the same array."""
@@ -119,7 +120,7 @@ def quick_count(network: Network, shape: Shape) -> int:
 
 
 def check_gradient(
-    network: Network, X: FloatArray, layer: str, upstream: FloatArray, count: int, seed: int = 0
+    network: Network, X: FloatArray, layer: str, upstream: FloatArray, count: int
 ) -> Check:
     """Compare gradients with finite differences.
 
@@ -130,7 +131,6 @@ def check_gradient(
     count : int
         Random cells that are compared: of the input cells that the layer is made from, and of
         each parameter.
-    seed : int
 
     Returns
     -------
@@ -151,7 +151,7 @@ def check_gradient(
     (True, 5)
     """
     upstream = upstream.astype(np.float64)
-    rng = np.random.default_rng(seed)
+    rng = np.random.default_rng(0)
     checks = []
     with np.errstate(all="ignore"):
         gradient = find_gradient(network, X.astype(np.float64), layer, upstream)
@@ -165,11 +165,12 @@ def check_gradient(
         for (name, key), dP in arrays.items():
             among = _reached(gradient) if name == SOURCE else np.arange(dP.size)
             chosen[name, key] = rng.choice(among, min(count, len(among)), replace=False)
-        steps = _Steps(sum(map(len, chosen.values())))
+        total = sum(map(len, chosen.values()))
+        counter = track(range(total), "checking the gradient", total)
         for (name, key), dP in arrays.items():
             changes = _Changes(gradient.done, upstream, name, key)
             label = SOURCE if name == SOURCE else f"{name}-{key}"
-            checks.append(_compare(changes, dP, chosen[name, key].tolist(), label, steps))
+            checks.append(_compare(changes, dP, chosen[name, key].tolist(), label, counter))
     worst = max(checks, key=lambda check: check.relative)
     return Check(
         sum(check.compared for check in checks),
@@ -190,19 +191,6 @@ def _reached(gradient: Gradient) -> NDArray[np.intp]:
     m, n_H, n_W, n_C = X.shape
     down, across = network.reads((m, n_H, n_W, n_C), network.names[-1], box)[SOURCE]
     return np.arange(X.size).reshape(X.shape)[:, down, across].ravel()
-
-
-@dataclass
-class _Steps:
-    """How many cells are compared, and how many of them were."""
-
-    total: int
-    done: int = 0
-
-    def take_one(self) -> None:
-        """Tell that another one begins."""
-        progress.set_step("checking the gradient", self.done, self.total)
-        self.done += 1
 
 
 @dataclass(frozen=True)
@@ -282,7 +270,7 @@ class _Changes:
 
 
 def _compare(
-    changes: _Changes, gradient: FloatArray, cells: list[int], label: str, steps: _Steps
+    changes: _Changes, gradient: FloatArray, cells: list[int], label: str, counter: Iterator[int]
 ) -> Check:
     array = changes.array(gradient.shape)
     exact = gradient.ravel()
@@ -291,7 +279,7 @@ def _compare(
     tried: dict[int, list[_Slope]] = {}
     relative_steps = list(STEPS)
     for index in cells:
-        steps.take_one()
+        next(counter)
         size = max(abs(float(array.flat[index])), typical)
         tried[index] = changes.slopes(array, index, size, _SURE * largest, relative_steps)
     # A gradient that is wrongly 0 must not be the measure of itself.

@@ -142,10 +142,6 @@ def _is_limit(value: Any) -> bool:
     return _is_number(value) and not math.isnan(value)
 
 
-def _is_flag(value: Any) -> bool:
-    return isinstance(value, bool)
-
-
 def _is_text(value: Any) -> bool:
     return isinstance(value, str) and bool(value)
 
@@ -216,7 +212,7 @@ _ABOVE_ZERO = Field(
     lambda value: _is_finite(value) and value > 0, "a number above 0", convert=float
 )
 _LIMIT = Field(_is_limit, "a number, inf or -inf", convert=float)
-_FLAG = Field(_is_flag, "true or false")
+_FLAG = Field(lambda value: isinstance(value, bool), "true or false")
 _NUMBERS = Field(_is_array, "a number, a list of numbers or FILE:KEY", array=True)
 # Its name is checked where its settings are: in the layer.
 _ACTIVATION = Field(_is_text, "the name of an activation")

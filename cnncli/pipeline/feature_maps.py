@@ -182,18 +182,14 @@ class FeatureMaps:
         strips = self._strips(in_levels)
         items = [(image, rows) for image in range(self.shape[0]) for rows in strips]
         results: list[Any] = [None] * len(items)
+        done = count()
 
         def work(index: int) -> None:
+            set_step("computing strips of rows", next(done), len(items))
             image, rows = items[index]
             results[index] = action(image, rows, self._strip_values(image, rows, in_levels))
 
-        done = count()
-
-        def tell_and_work(index: int) -> None:
-            set_step("computing strips of rows", next(done), len(items))
-            work(index)
-
-        run_all(tell_and_work, range(len(items)), self._threads)
+        run_all(work, range(len(items)), self._threads)
         return results
 
     def whole(self) -> Values:

@@ -7,13 +7,15 @@ from itertools import zip_longest
 from textwrap import wrap
 
 ELLIPSIS = "…"
+GAP = "  "
+"""Between two columns."""
 
 
 def text_table(
     rows: Sequence[Sequence[str]],
     *,
     right: Collection[int] = (),
-    gap: str = "  ",
+    gap: str = GAP,
     width: int | None = None,
 ) -> list[str]:
     """Return rows as lines whose columns are aligned.
@@ -53,9 +55,7 @@ def text_table(
     return lines
 
 
-def wrapped_table(
-    rows: Sequence[Sequence[str]], width: int, *, long: Collection[int], gap: str = "  "
-) -> list[str]:
+def wrapped_table(rows: Sequence[Sequence[str]], width: int, *, long: Collection[int]) -> list[str]:
     """Return rows as lines of at most `width` characters, on which long cells are wrapped.
 
     Parameters
@@ -67,8 +67,6 @@ def wrapped_table(
     long : collection of int
         Indices of the columns that may be wrapped; they share what the others leave, each by the
         length of its longest cell.
-    gap : str
-        Between two columns.
 
     Examples
     --------
@@ -77,7 +75,7 @@ def wrapped_table(
     """
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     used = sum(wide for column, wide in enumerate(widths) if column not in long)
-    left = width - used - len(gap) * (len(widths) - 1)
+    left = width - used - len(GAP) * (len(widths) - 1)
     wanted = sum(widths[column] for column in long)
     if wanted > left:
         for column in long:
@@ -87,6 +85,6 @@ def wrapped_table(
     ]
     lines = [line for row in cells for line in zip_longest(*row, fillvalue="")]
     return [
-        gap.join(part.ljust(wide) for part, wide in zip(line, widths, strict=True)).rstrip()
+        GAP.join(part.ljust(wide) for part, wide in zip(line, widths, strict=True)).rstrip()
         for line in lines
     ]

@@ -71,7 +71,6 @@ def network_page_data(
     *,
     title: str,
     notes: Sequence[str] = (),
-    jobs: int | None = None,
 ) -> PageData:
     """Run a network on an image and return what its page shows.
 
@@ -87,8 +86,6 @@ def network_page_data(
         May hold anything.
     notes : sequence of str
         On the image.
-    jobs : int, optional
-        Threads.
 
     Returns
     -------
@@ -123,7 +120,7 @@ def network_page_data(
     dtype = _choose_dtype(parts)
     X = picture.values()[unit.image : unit.image + 1]
     values = {}
-    for name, Y in ((SOURCE, X), *forward_layers(network, X, network.names, jobs)):
+    for name, Y in ((SOURCE, X), *forward_layers(network, X, network.names)):
         ranges = _ranges(network, name, Y, picture, groups[name])
         values[name] = _values(Y[0], parts[name], groups[name], ranges, dtype)
     summaries = {plan.name: plan for plan in summarize(network, picture.shape[1:]).layers}
