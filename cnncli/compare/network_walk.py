@@ -6,6 +6,7 @@ held than what its later layers need.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from difflib import SequenceMatcher
@@ -114,7 +115,7 @@ class Walk:
         return self.first is None
 
 
-Explain = Callable[[LayerPair, Values, Values], Sequence[str]]
+Explain = Callable[[LayerPair, Sequence[Sequence[str]], Values], Sequence[str]]
 
 
 def walk(a: Side, b: Side, tolerance: float | None = None, explain: Explain | None = None) -> Walk:
@@ -126,7 +127,8 @@ def walk(a: Side, b: Side, tolerance: float | None = None, explain: Explain | No
     tolerance : float, optional
         Absolute; default: what rounding may come to, by each layer's largest value.
     explain : callable, optional
-        ``explain(pair, A, B)`` returns the likely causes of the first difference.
+        ``explain(pair, matched, B)`` returns the likely causes of the first difference; `matched`
+        are the names of the layers that have a partner, of each side, and `B` the second's values.
 
     Returns
     -------
@@ -153,7 +155,7 @@ def walk(a: Side, b: Side, tolerance: float | None = None, explain: Explain | No
             difference = find_difference(A, B, tolerance or rounding_of(A, B, share))
         pair = LayerPair((one, other), (A.shape, B.shape), difference)
         if not pair.equal and explain is not None:
-            causes, explain = explain(pair, A, B), None
+            causes, explain = explain(pair, chosen, B), None
         pairs.append(pair)
         del A, B
     left = [
@@ -169,7 +171,18 @@ def _both(
     """Yield the input, unless another program has it too, and each matched layer of both."""
     if a.X is not b.X:
         yield (SOURCE, a.X), (SOURCE, b.X)
-    yield from zip(a.values(chosen[0]), b.values(chosen[1]), strict=True)
+    yield from zip(_each(a, chosen[0]), _each(b, chosen[1]), strict=True)
+
+
+def _each(side: Side, names: Sequence[str]) -> Iterator[tuple[str, Values]]:
+    """Yield layers, one that is named again once more."""
+    values = side.values(list(dict.fromkeys(names)))
+    last = None
+    for name in names:
+        if last is None or last[0] != name:
+            last = None
+            last = next(values)
+        yield last
 
 
 def match_layers(
@@ -197,11 +210,21 @@ def match_layers(
             pairs += [(i + part.a + k, j + part.b + k) for k in range(part.size)]
         pairs += [(block.a + k, block.b + k) for k in range(block.size)]
         i, j = block.a + block.size, block.b + block.size
+    return pairs + _ends(a, b, pairs)
+
+
+def _ends(
+    a: Sequence[tuple[str, str, Shape]],
+    b: Sequence[tuple[str, str, Shape]],
+    pairs: Sequence[tuple[int, int]],
+) -> list[tuple[int, int]]:
+    """Return the two last layers if they are no pair yet: what networks give must be compared."""
     ends = len(a) - 1, len(b) - 1
-    is_last = a and b and (not pairs or (pairs[-1][0] < ends[0] and pairs[-1][1] < ends[1]))
-    if is_last and a[-1][2] == b[-1][2]:
-        pairs.append(ends)
-    return pairs
+    if min(ends) < 0 or ends in pairs:
+        return []
+    one, other = a[-1][2], b[-1][2]
+    # The same number of values in another shape is but another form of the result.
+    return [ends] if one == other or math.prod(one) != math.prod(other) else []
 
 
 def _blocks(a: Sequence[Any], b: Sequence[Any]) -> list[Any]:

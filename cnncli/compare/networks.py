@@ -9,19 +9,22 @@ from pathlib import Path
 from typing import Any, Final
 
 from cnncli.compare.difference import Difference, Values, size_text
+from cnncli.compare.network_causes import NetworkCauses, NetworkPicture
 from cnncli.compare.network_walk import LayerPair, Side, Walk, walk
 from cnncli.compare.onnx_values import runtime_names, runtime_values
 from cnncli.errors import OptionError, quote
-from cnncli.io.images import ReadOptions, read_image
+from cnncli.io.images import ReadOptions
 from cnncli.network.graph import NORMALIZE, SOURCE, Model, Network, Node
 from cnncli.network.layers import ActivationLayer, ConvLayer
-from cnncli.network.passes import forward_layers, peak_bytes
+from cnncli.network.passes import peak_bytes
 from cnncli.render.text_table import text_table
 from cnncli.system.memory import check_memory
 
 COLUMNS: Final = 80
 _LONGEST: Final = 26
 """Characters of a layer's name in the table; of longer ones the end is shown."""
+
+NO_CAUSE: Final = "none of those that were tried explains it"
 
 RUNTIME: Final = "onnxruntime"
 
@@ -52,24 +55,19 @@ def compare_networks(
     CnnCliError
         If the picture does not fit, or ONNX Runtime is missing.
     """
-    sides = [_side(model, _input(model, image, read)) for model in models]
+    picture = NetworkPicture(image, read)
+    sides = [_side(model, picture.prepared(model, model.input)) for model in models]
     if runtime:
         same = models[-1] is models[0]
         X = sides[0].X if same else sides[-1].X
         sides = [sides[0], _runtime_side(models[-1], X)]
+        if same:
+            sides[0] = replace(sides[0], comparable=sides[1].comparable)
     a, b = sides
     needed = sum(peak_bytes(side.network, side.X.shape, side.X.dtype) for side in sides)
     check_memory(needed, "both networks", "a smaller picture, or --until", limit=read.max_memory)
-    return walk(a, b, tolerance)
-
-
-def _input(model: Model, image: Path, read: ReadOptions) -> Values:
-    """Return a picture as a network's first layer gets it, with its scale, mean and std."""
-    X: Values = read_image(image, replace(read, **model.reading(read.gray))).values()[:1]
-    model.network.shapes(X.shape)
-    if NORMALIZE in model.network.names:
-        ((_, X),) = forward_layers(model.network.until(NORMALIZE), X)
-    return X
+    causes = NetworkCauses(a, b, models, picture)
+    return walk(a, b, tolerance, causes.explain)
 
 
 def _side(model: Model, X: Values) -> Side:
@@ -150,8 +148,7 @@ def _conclusion(walk: Walk) -> list[str]:
     one, other = first.names
     also = "" if one == other else f" ({other} in {walk.names[1]})"
     texts = [f"first difference: LAYER {one}{also}, {_how_far(first.difference, first)}"]
-    causes = walk.causes or ("none of those tried explains it",)
-    texts += [f"likely cause: {cause}" for cause in causes]
+    texts += [f"likely cause: {cause}" for cause in walk.causes or (NO_CAUSE,)]
     if walk.pairs[-1].equal:
         texts.append(f"note: the last layer, {walk.pairs[-1].names[0]}, is equal")
     return texts

@@ -31,7 +31,7 @@ def write(path: str, weights: Any = (C1, C2), head: str = "", **changes: Any) ->
     stem = Path(path).stem
     np.savez(f"{stem}.npz", c1=weights[0], c2=weights[1])
     layers: dict[str, dict[str, Any]] = {
-        "c1": {"type_": "conv", "filter": f"{stem}.npz:c1", "stride": 2, "padding": [0, 0, 1, 1]},
+        "c1": {"type_": "conv", "filter": f"{stem}.npz:c1", "stride": 2, "padding": [0, 1, 0, 1]},
         "r1": {"type_": "activation", "activation": "relu"},
         "up": {"type_": "resize", "size": [13, 15], "mode": "linear"},
         "c2": {"type_": "conv", "filter": f"{stem}.npz:c2", "padding": "same"},
@@ -132,3 +132,98 @@ def test_what_does_not_go_together_is_refused() -> None:
     assert "only --against onnxruntime" in refused(*both, *image, "--against", "torch", code=2)
     assert ".toml has [input]" in refused(*both, *image, "--mean", "0.5", code=2)
     assert "for networks" in refused("compare", "photo.png", "-f", "box", "--mean", "1", code=2)
+
+
+CAUSES: dict[str, tuple[str, dict[str, Any], str]] = {
+    "flipped": (
+        "c2",
+        {"weights": (C1, C2[::-1, ::-1])},
+        "weights: flipped (turned by 180 degrees)",
+    ),
+    "transposed": ("c2", {"weights": (C1, C2.swapaxes(0, 1))}, "weights: transposed (rows and"),
+    "in and out": ("c2", {"weights": (C1, C2.swapaxes(2, 3))}, "weights: transposed (channels in"),
+    "bgr weights": ("c1", {"weights": (C1[:, :, ::-1], C2)}, "weights: in the other order of chan"),
+    "padding": (
+        "c1",
+        {"c1": {"padding": [1, 0, 1, 0]}},
+        "padding: at the other side in 'b.toml'",
+    ),
+    "epsilon": ("n2", {"n2": {"epsilon": 1e-3}}, "epsilon: 1e-05 in 'a.toml', 0.001 in 'b.toml'"),
+    "align": (
+        "up",
+        {"up": {"coordinates": "align-corners"}},
+        "coordinates (align_corners): half-pixel in 'a.toml', align-corners in 'b.toml'",
+    ),
+    "filter": ("up", {"up": {"mode": "cubic"}}, "filter: linear in 'a.toml', cubic in 'b.toml'"),
+    "activation": ("up", {"r1": None}, "missing in 'b.toml': r1 (relu)"),
+    "other activation": (
+        "r1",
+        {"r1": {"activation": "leaky-relu"}},
+        "activation: relu in 'a.toml', leaky-relu in 'b.toml'",
+    ),
+    "end": ("p2", {"p2": None}, "missing in 'b.toml': p2 (pool)"),
+    "mean": (
+        "input",
+        {"head": "[input]\nmean = [0.4, 0.5, 0.6]\n\n"},
+        "mean: 0 in 'a.toml', 0.4,0.5,0.6 in 'b.toml' (--mean)",
+    ),
+    "std": ("input", {"head": "[input]\nstd = 0.25\n\n"}, "std: 1 in 'a.toml', 0.25 in 'b.toml'"),
+    "range": (
+        "input",
+        {"head": "[input]\nscale = 255\n\n"},
+        "range of pixels: 0..1 in 'a.toml', 0..255 in 'b.toml' (--scale)",
+    ),
+    "bgr": (
+        "input",
+        {"head": "[input]\nbgr = true\n\n"},
+        "channels: red first in 'a.toml', blue first in 'b.toml' (--bgr)",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", CAUSES)
+def test_one_change_is_named(name: str) -> None:
+    """Each change alone, in either direction: the layer, and what was done to it."""
+    at, changes, text = CAUSES[name]
+    write("b.toml", **changes)
+    total = compared()[-1]
+    assert total["first_difference"] == at
+    assert len(total["causes"]) == 1 and total["causes"][0].startswith(text)
+    done = run_cli("compare", "b.toml", "a.toml", "--image", "photo.png", code=1)
+    causes = [line for line in done.stdout.splitlines() if line.startswith("likely cause: ")]
+    assert len(causes) == 1 and "none" not in causes[0]
+
+
+def test_weights_rounded_to_float16_are_named_on_either_side() -> None:
+    rounded = [W.astype(np.float16).astype(np.float32) for W in (C1, C2)]
+    write("b.toml", rounded)
+    assert compared()[-1]["causes"] == ["weights: rounded to float16 in 'b.toml'"]
+    done = run_cli("compare", "b.toml", "a.toml", "--image", "photo.png", code=1)
+    assert "likely cause: weights: rounded to float16 in 'b.toml'" in done.stdout
+
+
+def test_two_changes_of_one_layer_are_both_named() -> None:
+    write("b.toml", (C1, C2[::-1, ::-1]), c2={"padding": "same", "dilation": 2})
+    assert compared()[-1]["causes"] == [
+        "weights: flipped (turned by 180 degrees) in 'b.toml'",
+        "dilation: 1 in 'a.toml', 2 in 'b.toml'",
+    ]
+
+
+def test_another_size_is_told_with_what_makes_it() -> None:
+    write("b.toml", up={"size": [12, 15]})
+    done = run_cli("compare", "a.toml", "b.toml", "--image", "photo.png", code=1)
+    assert "LAYER up, of another size: 13x15x4 and 12x15x4" in done.stdout
+    assert "likely cause: size: 13, 15 in 'a.toml', 12, 15 in 'b.toml'" in done.stdout
+
+
+def test_where_nothing_explains_it_that_is_said() -> None:
+    """The layer before is of another kind, and no layer is left out."""
+    write("b.toml")
+    relu = 'type = "activation"\nname = "r1"\nactivation = "relu"'
+    text = Path("b.toml").read_text()
+    assert relu in text
+    Path("b.toml").write_text(text.replace(relu, 'type = "scale"\nfactor = [1, 2, 3, 4]'))
+    done = run_cli("compare", "a.toml", "b.toml", "--image", "photo.png", code=1)
+    assert "first difference: LAYER up, " in done.stdout
+    assert "likely cause: none of those that were tried explains it" in done.stdout

@@ -89,6 +89,8 @@ def test_a_mean_that_a_network_file_has_wrong_is_found_at_the_input() -> None:
     *layers, total = compared("wrong.toml", *words, *against, code=1)
     assert total["first_difference"] == "input"
     assert layers[0]["difference"]["largest"] == pytest.approx(0.5 - 0.406, rel=1e-5)
+    sides = "0.5 in 'wrong.toml'", "0.485,0.456,0.406 in onnxruntime"
+    assert total["causes"] == [f"mean: {sides[0]}, {sides[1]} (--mean)"]
 
 
 def test_only_an_onnx_file_is_run_by_onnx_runtime() -> None:
@@ -96,3 +98,47 @@ def test_only_an_onnx_file_is_run_by_onnx_runtime() -> None:
     run_cli("convert", "net.onnx", "-o", "net.toml")
     words = "compare", "net.toml", "photo.png", "--against", "onnxruntime"
     assert "onnxruntime runs .onnx files" in refused(*words, code=2)
+
+
+NORM = {name: np.abs(rng.normal(size=5)).astype(np.float32) * 1e-3 for name in "gbmv"}
+
+
+def written(path: str, w: Any = W1, **changes: Any) -> None:
+    """Write a model of a convolution, ReLU, resize, convolution and batch normalisation."""
+    chosen = {"pads": [0, 0, 1, 1], "epsilon": 1e-5, "coordinates": "half_pixel"} | changes
+    mode = {"coordinate_transformation_mode": chosen["coordinates"]}
+    active = chosen.get("active", "active")
+    nodes = [
+        node("Conv", "x w1", "maps", pads=chosen["pads"]),
+        node("Relu", "maps", "active"),
+        node("Resize", f"{active} - - sizes", "larger", mode="linear", **mode),
+        node("Conv", "larger w2", "scores"),
+        node("BatchNormalization", "scores g b m v", "normal", epsilon=chosen["epsilon"]),
+    ]
+    nodes = [one for one in nodes if active == "active" or one.op_type != "Relu"]
+    sizes = np.array([1, 4, 19, 15])
+    made = model(nodes, {"w1": w, "w2": W2, "sizes": sizes, **NORM}, (1, 3, 12, 10))
+    Path(path).write_bytes(made.SerializeToString())
+
+
+CAUSES: dict[str, tuple[str, dict[str, Any], str]] = {
+    "flipped": ("maps", {"w": W1[:, :, ::-1, ::-1].copy()}, "weights: flipped"),
+    "transposed": ("maps", {"w": W1.swapaxes(2, 3).copy()}, "weights: transposed"),
+    "float16": ("maps", {"w": W1.astype("f2").astype("f4")}, "weights: rounded to float16"),
+    "padding": ("maps", {"pads": [1, 1, 0, 0]}, "padding: at the other side"),
+    "epsilon": ("normal", {"epsilon": 1e-3}, "epsilon: 1e-05"),
+    "corners": ("larger", {"coordinates": "align_corners"}, "coordinates (align_corners): half"),
+    "activation": ("larger", {"active": "maps"}, "missing in "),
+}
+
+
+@pytest.mark.parametrize("name", CAUSES)
+def test_one_change_is_named_by_whoever_runs_the_second(name: str) -> None:
+    """The cause is the same if ONNX Runtime computes the network that is changed."""
+    at, changes, text = CAUSES[name]
+    written("a.onnx")
+    written("b.onnx", **changes)
+    for against in ((), ("--against", "onnxruntime")):
+        *_, total = compared("a.onnx", "b.onnx", "--image", "photo.png", *against, code=1)
+        assert total["first_difference"] == at
+        assert len(total["causes"]) == 1 and total["causes"][0].startswith(text)

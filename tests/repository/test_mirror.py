@@ -17,7 +17,9 @@ ELSEWHERE = {
     "batch/test_sources.py": "batch/listing",
     "cli/test_batch.py": "batch/run",
     "cli/test_compare.py": "compare/run",
-    "cli/test_compare_networks.py": "compare/networks compare/network_walk",
+    "cli/test_compare_networks.py": (
+        "compare/layer_causes compare/network_causes compare/network_walk compare/networks"
+    ),
     "cli/test_command.py": "cli/options",
     "cli/test_conv.py": "cli/layer cli/layer_commands",
     "cli/test_explain.py": "explain/run explain/to_json",

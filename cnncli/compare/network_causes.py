@@ -1,0 +1,167 @@
+"""Why two networks part: another preparation of the picture, a missing layer, a changed layer."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, fields, replace
+from itertools import combinations
+from pathlib import Path
+from typing import Any
+
+from cnncli.compare.difference import Values
+from cnncli.compare.layer_causes import AnyLayer, Case, is_equal, layer_causes
+from cnncli.compare.network_walk import LayerPair, Side
+from cnncli.errors import CnnCliError
+from cnncli.io.images import ReadOptions, read_image
+from cnncli.network.graph import SOURCE, Model
+from cnncli.network.layers import ActivationLayer
+from cnncli.network.passes import forward_layers
+from cnncli.network.preparation import Preparation
+
+
+@dataclass(frozen=True)
+class NetworkPicture:
+    """The picture that goes through networks.
+
+    Parameters
+    ----------
+    path : Path
+    read : ReadOptions
+    """
+
+    path: Path
+    read: ReadOptions
+
+    def prepared(self, model: Model, prepared: Preparation) -> Values:
+        """Return the picture as a network's first layer gets it, by some preparation."""
+        reading = replace(model, input=prepared).reading(self.read.gray)
+        X: Values = read_image(self.path, replace(self.read, **reading)).values()[:1]
+        layer = prepared.layer()
+        if layer is None:
+            return X
+        layer.output_shape(X.shape)
+        return layer.forward(X)[0]
+
+
+@dataclass(frozen=True, eq=False)
+class NetworkCauses:
+    """Finds what explains the first difference of two networks.
+
+    Parameters
+    ----------
+    a, b : Side
+    models : sequence of Model
+        One, if another program runs the same file.
+    picture : NetworkPicture
+    """
+
+    a: Side
+    b: Side
+    models: Sequence[Model]
+    picture: NetworkPicture
+
+    def explain(self, pair: LayerPair, matched: Sequence[Sequence[str]], B: Values) -> list[str]:
+        """Return the likely causes, as `walk` asks for them."""
+        found = pair.difference
+        tolerance = 0.0 if found is None else found.tolerance
+        if pair.names[0] == SOURCE:
+            return self._of_input(tolerance)
+        missing = self._missing(self.a, self.b, pair.names[0], matched[0], B, tolerance)
+        if missing is None:
+            A = self._values(self.a, [pair.names[0]])[pair.names[0]]
+            missing = self._missing(self.b, self.a, pair.names[1], matched[1], A, tolerance)
+        if missing is not None:
+            return [missing]
+        node = self.a.network.node(pair.names[0])
+        known = self._values(self.a, node.inputs)
+        inputs = [known[name] for name in node.inputs]
+        other = None if len(self.models) == 1 else self.b.network.node(pair.names[1]).layer
+        names = self.a.name, self.b.name
+        return layer_causes(Case(names, node.layer, other, inputs, B, tolerance))
+
+    def _values(self, side: Side, names: Sequence[str]) -> dict[str, Values]:
+        """Return layers' values as cnncli computes them, the input's too."""
+        layers = [name for name in names if name != SOURCE]
+        computed = dict(forward_layers(side.network, side.X, layers)) if layers else {}
+        return {SOURCE: side.X, **computed}
+
+    def _missing(
+        self, has: Side, lacks: Side, name: str, matched: Sequence[str], Y: Values, tolerance: float
+    ) -> str | None:
+        """Say which layers of one network the other lacks, if that explains its values `Y`."""
+        for layer, inputs, left_out in _without(has, name, matched):
+            known = self._values(has, inputs)
+            given = [known[one] for one in inputs]
+            try:
+                made = given[0] if layer is None else layer.forward(*given)[0]
+            except (CnnCliError, ValueError):
+                continue
+            if is_equal(made, Y, tolerance):
+                layers = ", ".join(_named(has, one) for one in left_out)
+                return f"missing in {lacks.name}: {layers}"
+        return None
+
+    def _of_input(self, tolerance: float) -> list[str]:
+        """Return the fewest fields of the second preparation that explain the second input."""
+        one, other = (model.input for model in self.models)
+        differing = {
+            f.name: getattr(other, f.name)
+            for f in fields(Preparation)
+            if getattr(one, f.name) != getattr(other, f.name)
+        }
+        for count in range(1, len(differing) + 1):
+            for names in combinations(differing, count):
+                try:
+                    changed = one.changed({name: differing[name] for name in names})
+                    X = self.picture.prepared(self.models[0], changed)
+                except CnnCliError:
+                    continue
+                if is_equal(X, self.b.X, tolerance):
+                    sides = self.a.name, self.b.name
+                    return [_of_field(n, getattr(one, n), differing[n], sides) for n in names]
+        return []
+
+
+def _without(
+    side: Side, name: str, matched: Sequence[str]
+) -> Iterator[tuple[AnyLayer | None, list[str], list[str]]]:
+    """Yield a layer with the inputs that it has if layers without a partner are left out.
+
+    With them, those layers. No layer: it is left out itself.
+    """
+    node = side.network.node(name)
+    inputs, left_out = [], []
+    for each in node.inputs:
+        while each != SOURCE and each not in matched:
+            before = side.network.node(each)
+            if len(before.inputs) != 1:
+                break
+            left_out.append(each)
+            each = before.inputs[0]
+        inputs.append(each)
+    if left_out:
+        yield node.layer, inputs, list(dict.fromkeys(left_out))
+    if len(node.inputs) == 1:
+        yield None, list(node.inputs), [name]
+
+
+def _named(side: Side, name: str) -> str:
+    layer = side.network.node(name).layer
+    kind = layer.activation if isinstance(layer, ActivationLayer) else layer.op
+    return f"{name} ({kind})"
+
+
+def _of_field(name: str, one: Any, other: Any, sides: tuple[str, str]) -> str:
+    """Say how a field of two preparations differs."""
+    if name == "bgr":
+        first, second = ("blue" if value else "red" for value in (one, other))
+        return f"channels: {first} first in {sides[0]}, {second} first in {sides[1]} (--bgr)"
+    if name == "scale":
+        return f"range of pixels: 0..{one:g} in {sides[0]}, 0..{other:g} in {sides[1]} (--scale)"
+    texts = [_text(value) for value in (one, other)]
+    return f"{name}: {texts[0]} in {sides[0]}, {texts[1]} in {sides[1]} (--{name})"
+
+
+def _text(value: Any) -> str:
+    values = value if isinstance(value, tuple) else (value,)
+    return ",".join(f"{v:g}" if isinstance(v, float) else str(v) for v in values)
