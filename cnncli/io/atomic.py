@@ -61,9 +61,12 @@ def open(path: Path, *, overwrite: bool = False, sync: bool = True) -> Iterator[
     9
     b'all of it'
     """
-    with _named_errors(
-        _opened(path, overwrite, sync), lambda error: _problem(path, error)
-    ) as stream:
+
+    def problem(error: OSError) -> FileProblem:
+        is_there = isinstance(error, FileExistsError)
+        return exists_problem(path) if is_there else write_problem(path, error)
+
+    with _named_errors(_opened(path, overwrite, sync), problem) as stream:
         yield stream
 
 
@@ -85,12 +88,6 @@ def _opened(path: Path, overwrite: bool, sync: bool) -> Iterator[BinaryIO]:
         yield stream
     if sync:
         sync_folders([real.parent])
-
-
-def _problem(path: Path, error: OSError) -> FileProblem:
-    if isinstance(error, FileExistsError):
-        return exists_problem(path)
-    return write_problem(path, error)
 
 
 @contextmanager

@@ -12,7 +12,7 @@ from cnncli.core.arrays import FloatArray, is_placeholder, placeholder
 from cnncli.errors import OptionError, ShapeError
 from cnncli.filters import files, filter
 from cnncli.filters.builtin_names import builtin_names
-from cnncli.filters.filter import Filter
+from cnncli.filters.filter import Filter, LoadedArray
 from cnncli.filters.matrix_text import INLINE
 from cnncli.network.toml_schema import error_context
 
@@ -66,11 +66,8 @@ class WeightFiles:
         """
         with error_context("filter"):
             if isinstance(value, str):
-                loaded = files.load_array(
-                    value, builtins=False, folder=self.folder, headers_only=not self.weights
-                )
-                self.files += loaded.files
-                array = loaded.array
+                loaded = files.load_array(value, builtins=False, **self._where)
+                array = self._noted(loaded)
             else:
                 array = _as_array(value)
             if array.ndim != 2 or array.dtype.kind not in "iuf" or not array.size:
@@ -83,10 +80,18 @@ class WeightFiles:
                 raise OptionError("every number must be finite")
             return np.asarray(matrix, wanted)
 
+    @property
+    def _where(self) -> dict[str, Any]:
+        """Where files are looked for, and whether only their headers are read."""
+        return {"folder": self.folder, "headers_only": not self.weights}
+
+    def _noted(self, loaded: LoadedArray) -> FloatArray:
+        """Return an array, and keep the name of its file."""
+        self.files += loaded.files
+        return loaded.array
+
     def _filter(self, text: str, layout: str) -> Filter:
-        bank = files.load_filter(
-            text, layout=layout, folder=self.folder, headers_only=not self.weights
-        )
+        bank = files.load_filter(text, layout=layout, **self._where)
         self.files += bank.files
         return bank
 
@@ -95,21 +100,13 @@ class WeightFiles:
         if not isinstance(value, str):
             return self.numbers("bias", value)
         with error_context("bias"):
-            loaded = files.load_bias(
-                value, count, folder=self.folder, headers_only=not self.weights
-            )
-            self.files += loaded.files
-            return loaded.array
+            return self._noted(files.load_bias(value, count, **self._where))
 
     def numbers(self, name: str, value: Any) -> FloatArray:
         """Return the numbers of a field in line."""
         with error_context(name):
             if isinstance(value, str):
-                loaded = files.load_numbers(
-                    value, name, folder=self.folder, headers_only=not self.weights
-                )
-                self.files += loaded.files
-                return loaded.array
+                return self._noted(files.load_numbers(value, name, **self._where))
             values = _as_array(value).reshape(-1)
             if not values.size or not np.isfinite(values).all():
                 raise OptionError("every number must be finite, and there must be one")

@@ -5,11 +5,10 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from cnncli.render.grey_levels import Mapping
 from cnncli.render.legend import ColourKey, Legend, draw_key, draw_legend
 from cnncli.render.text import (
     BACKGROUND,
@@ -24,6 +23,7 @@ from cnncli.render.text import (
 
 if TYPE_CHECKING:
     from cnncli.render.text import Font
+    from cnncli.render.tiles import Tile
 
 # Smaller maps are enlarged by a whole factor to about this many pixels, so that they can be seen
 # and their names fit.
@@ -34,30 +34,6 @@ _MOST_NAME = 192
 # The numbers of a colour bar need as much.
 _LEAST_BAR = 120
 _MOST_TITLE = 720
-
-
-class Picture(Protocol):
-    """What a sheet needs of a tile."""
-
-    @property
-    def name(self) -> str:
-        """What stands under the picture."""
-
-    @property
-    def pixels(self) -> np.ndarray:
-        """Levels or colours, (H, W) or (H, W, 3)."""
-
-
-class MappedPicture(Picture, Protocol):
-    """What a colour bar needs of a tile."""
-
-    @property
-    def mapping(self) -> Mapping:
-        """The range that made the pixels."""
-
-    @property
-    def colormap(self) -> str:
-        """The colours of a single map."""
 
 
 @dataclass(frozen=True)
@@ -270,12 +246,12 @@ def _title_lines(title: str, width: int, font: Font) -> tuple[str, ...]:
 
 
 def grid(
-    tiles: Sequence[Picture],
+    tiles: Sequence[Tile],
     columns: int | None = None,
     labels: bool = True,
     *,
     title: str = "",
-    legend: Sequence[MappedPicture] = (),
+    legend: Sequence[Tile] = (),
     keys: Sequence[ColourKey] = (),
 ) -> Sheet:
     """Put tiles of one size on a sheet, each with its name below.
@@ -346,7 +322,7 @@ def grid(
     return Sheet(pixels, layout.boxes, layout.zoom)
 
 
-def empty_sheet(tiles: Sequence[Picture], height: int, width: int) -> np.ndarray:
+def empty_sheet(tiles: Sequence[Tile], height: int, width: int) -> np.ndarray:
     """Return a sheet as rich as the richest of some tiles, in the colour of its background."""
     colour = any(tile.pixels.ndim == 3 for tile in tiles)
     dtype = np.result_type(*{tile.pixels.dtype for tile in tiles})

@@ -201,11 +201,10 @@ class Tails:
         values = values.reshape(-1)
         if not all_finite:
             values = values[np.isfinite(values)]
-        low, high = (end.candidates(values) for end in self._ends)
         with self._lock:
             self._count += values.size
-            self._ends[0].add(low)
-            self._ends[1].add(high)
+            for end in self._ends:
+                end.add(values)
 
     def count_outside(self, mapping: Mapping) -> int:
         """Return how many values are outside a range, as far as they are among those kept."""
@@ -250,19 +249,13 @@ class _Smallest:
         self._new: list[np.ndarray] = []
         self._new_count = 0
 
-    def candidates(self, values: np.ndarray) -> np.ndarray:
-        """Return a copy of those values that may be among the smallest; on any thread."""
-        limit = self._limit
-        if limit is not None:
-            values = values[values < limit if self._sign > 0 else values > -limit]
-        return values * self._sign
-
-    def add(self, candidates: np.ndarray) -> None:
-        """Take in some candidates; on one thread at a time."""
-        if not candidates.size:
-            return
-        self._new.append(candidates)
-        self._new_count += candidates.size
+    def add(self, values: np.ndarray) -> None:
+        """Take in some values, of which those are copied that may be among the smallest."""
+        values = values * self._sign
+        if self._limit is not None:
+            values = values[values < self._limit]
+        self._new.append(values)
+        self._new_count += values.size
         # Not at every strip: of wide results it may be a single row.
         if self._new_count > self._keep:
             self._merge()

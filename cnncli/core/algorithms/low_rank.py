@@ -149,8 +149,12 @@ def _all_factors(W: FloatArray, task: ConvTask) -> list[Factors] | None:
     planes = shared_planes(W, task.groups) if task.depthwise else None
     if planes is None:
         return None
-    factors = [kernel for kernel in map(factor, planes) if kernel is not None]
-    return factors if len(factors) == len(planes) else None
+    factors = []
+    for plane in planes:
+        if (kernel := factor(plane)) is None:
+            return None
+        factors.append(kernel)
+    return factors
 
 
 def _band_flops(v: FloatArray, task: ConvTask) -> int:
