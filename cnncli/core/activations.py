@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from functools import partial
+from functools import partial, wraps
 from typing import Any, Final
 
 import numpy as np
 
 from cnncli.core.arrays import FloatArray
+from cnncli.core.erf import erf, erfc
 from cnncli.errors import OptionError
 
 LEAKY_SLOPE: Final = 0.01
 """Slope of leaky-relu below zero (Maas, Hannun and Ng, 2013)."""
+
+ROOT_HALF: Final = math.sqrt(0.5)
 
 
 @dataclass(frozen=True)
@@ -26,12 +30,15 @@ class Activation:
         ``A = forward(Z)``.
     backward : callable
         ``dZ = backward(dA, Z, A)``; at a kink the slope is that of the lower side, and 0 for abs.
+    formula : str
+        What it does to a value z, in words of Python.
     settings : mapping
         What may be chosen by name, with the defaults; None has no default.
     """
 
     forward: Callable[..., FloatArray]
     backward: Callable[..., FloatArray]
+    formula: str
     settings: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -93,24 +100,199 @@ def _swish_backward(dA: FloatArray, Z: FloatArray, A: FloatArray) -> FloatArray:
     return dA * (_ramp(Z, 1 / 6, 0.5) + np.clip(Z, -3, 3) * _ramp_slope(Z, 1 / 6, 0.5))
 
 
+def _gated(Z: FloatArray, gate: FloatArray) -> FloatArray:
+    """Return the product, and 0 where the gate is: also at an infinity."""
+    return np.asarray(np.where(gate == 0, gate, Z) * gate, Z.dtype)
+
+
+def _silu(Z: FloatArray, alpha: Any) -> FloatArray:
+    return _gated(Z, _sigmoid(np.asarray(Z * alpha, Z.dtype)))
+
+
+def _silu_backward(dA: FloatArray, Z: FloatArray, A: FloatArray, alpha: Any) -> FloatArray:
+    gate = _sigmoid(np.asarray(Z * alpha, Z.dtype))
+    return dA * np.asarray(gate + _gated(Z * alpha, gate * (1 - gate)), Z.dtype)
+
+
+def _normal(Z: FloatArray) -> FloatArray:
+    """Return the share of a normal distribution below Z."""
+    return (erfc(np.asarray(Z, np.float64) * -ROOT_HALF) / 2).astype(Z.dtype, copy=False)
+
+
+def _gelu_backward(dA: FloatArray, Z: FloatArray, A: FloatArray) -> FloatArray:
+    density = np.exp(-Z * Z / 2) * Z.dtype.type(ROOT_HALF / math.sqrt(math.pi))
+    return dA * (_normal(Z) + _gated(Z, density))
+
+
+def _tanh_argument(Z: FloatArray) -> FloatArray:
+    """Return twice what tanh is taken of: ``(1 + tanh(u)) / 2`` is the sigmoid of 2 u."""
+    scale = Z.dtype.type(2 * math.sqrt(2 / math.pi))
+    return scale * (Z + Z.dtype.type(0.044715) * Z * Z * Z)
+
+
+def _gelu_tanh_backward(dA: FloatArray, Z: FloatArray, A: FloatArray) -> FloatArray:
+    gate = _sigmoid(_tanh_argument(Z))
+    slope = Z.dtype.type(2 * math.sqrt(2 / math.pi)) * (1 + Z.dtype.type(0.134145) * Z * Z)
+    return dA * (gate + _gated(Z * slope, gate * (1 - gate)))
+
+
+def _softplus(Z: FloatArray) -> FloatArray:
+    return np.maximum(Z, 0) + np.log1p(np.exp(-np.abs(Z)))
+
+
+def _mish_backward(dA: FloatArray, Z: FloatArray, A: FloatArray) -> FloatArray:
+    gate = np.tanh(_softplus(Z))
+    return dA * (gate + _gated(Z * _sigmoid(Z), 1 - gate * gate))
+
+
+def _softsign(Z: FloatArray) -> FloatArray:
+    return np.where(np.abs(Z) > 1, 1 / (1 / Z + np.sign(Z)), Z / (1 + np.abs(Z)))
+
+
+def _softsign_backward(dA: FloatArray, Z: FloatArray, A: FloatArray) -> FloatArray:
+    root = 1 / (1 + np.abs(Z))
+    return dA * root * root
+
+
+def _elu(Z: FloatArray, alpha: Any, beta: float = 1.0) -> FloatArray:
+    low = alpha * np.expm1(np.minimum(Z, 0))
+    return np.asarray(np.where(Z > 0, Z, low) * Z.dtype.type(beta), Z.dtype)
+
+
+def _elu_backward(
+    dA: FloatArray, Z: FloatArray, A: FloatArray, alpha: Any, beta: float = 1.0
+) -> FloatArray:
+    slope = np.where(Z > 0, 1, alpha * np.exp(np.minimum(Z, 0)))
+    return dA * np.asarray(slope * beta, Z.dtype)
+
+
+def _celu(Z: FloatArray, alpha: Any) -> FloatArray:
+    return np.where(Z > 0, Z, alpha * np.expm1(np.minimum(Z, 0) / alpha)).astype(
+        Z.dtype, copy=False
+    )
+
+
+def _celu_backward(dA: FloatArray, Z: FloatArray, A: FloatArray, alpha: Any) -> FloatArray:
+    return dA * np.where(Z > 0, 1, np.exp(np.minimum(Z, 0) / alpha)).astype(Z.dtype, copy=False)
+
+
+def _log_softmax(Z: FloatArray) -> FloatArray:
+    rest = Z - Z.max(axis=-1, keepdims=True)
+    return np.asarray(rest - np.log(np.exp(rest).sum(axis=-1, keepdims=True)))
+
+
+def _log_softmax_backward(dA: FloatArray, Z: FloatArray, A: FloatArray) -> FloatArray:
+    return np.asarray(dA - np.exp(A) * dA.sum(axis=-1, keepdims=True))
+
+
+def _exponent(alpha: Any) -> Any:
+    # A plain number: numpy squares and takes roots faster than it raises to powers.
+    return alpha.item() if np.size(alpha) == 1 and isinstance(alpha, np.ndarray) else alpha
+
+
+def _power(Z: FloatArray, alpha: Any) -> FloatArray:
+    return np.asarray(Z ** _exponent(alpha), Z.dtype)
+
+
+def _power_backward(dA: FloatArray, Z: FloatArray, A: FloatArray, alpha: Any) -> FloatArray:
+    slope = np.where(alpha == 0, 0, alpha * Z ** _exponent(alpha - 1))
+    return dA * np.asarray(slope, Z.dtype)
+
+
+def _zeros(dA: FloatArray, Z: FloatArray, A: FloatArray) -> FloatArray:
+    return np.zeros_like(dA)
+
+
+def _quiet(function: Callable[..., FloatArray]) -> Callable[..., FloatArray]:
+    """Return the function without numpy's warnings: log of 0 is -inf, and of -1 NaN, as it says."""
+
+    @wraps(function)
+    def called(*arrays: FloatArray, **settings: Any) -> FloatArray:
+        with np.errstate(all="ignore"):
+            return np.asarray(function(*arrays, **settings))
+
+    return called
+
+
+def _function(
+    forward: Callable[..., FloatArray],
+    backward: Callable[..., FloatArray],
+    formula: str,
+    settings: Mapping[str, Any] | None = None,
+) -> Activation:
+    return Activation(_quiet(forward), _quiet(backward), formula, settings or {})
+
+
+_RAMP: Final = "z * min(max(z / 6 + 1/2, 0), 1)"
+_LEAK: Final = "z if z > 0, else alpha * z"
+
 ACTIVATIONS: Final[dict[str, Activation]] = {
-    "none": Activation(lambda Z: Z, lambda dA, Z, A: dA),
-    "relu": Activation(lambda Z: np.maximum(Z, 0), lambda dA, Z, A: dA * (Z > 0)),
-    "leaky-relu": Activation(_leaky, _leaky_backward, {"alpha": LEAKY_SLOPE}),
-    "sigmoid": Activation(_sigmoid, lambda dA, Z, A: dA * A * (1 - A)),
-    "tanh": Activation(np.tanh, lambda dA, Z, A: dA * (1 - A * A)),
-    "abs": Activation(np.abs, lambda dA, Z, A: dA * np.sign(Z)),
-    "softmax": Activation(_softmax, _softmax_backward),
-    "prelu": Activation(_leaky, _leaky_backward, {"alpha": None}),
-    "clip": Activation(_clip, _clip_backward, {"low": 0.0, "high": 1.0}),
-    "hard-sigmoid": Activation(_ramp, _ramp_backward, {"alpha": 0.2, "beta": 0.5}),
-    "hard-swish": Activation(lambda Z: Z * _ramp(Z, 1 / 6, 0.5), _swish_backward),
-    "truncate": Activation(np.trunc, lambda dA, Z, A: np.zeros_like(dA)),
+    "none": Activation(lambda Z: Z, lambda dA, Z, A: dA, ""),
+    "relu": Activation(lambda Z: np.maximum(Z, 0), lambda dA, Z, A: dA * (Z > 0), "max(0, z)"),
+    "leaky-relu": Activation(_leaky, _leaky_backward, _LEAK, {"alpha": LEAKY_SLOPE}),
+    "sigmoid": Activation(_sigmoid, lambda dA, Z, A: dA * A * (1 - A), "1 / (1 + exp(-z))"),
+    "tanh": Activation(np.tanh, lambda dA, Z, A: dA * (1 - A * A), "tanh(z)"),
+    "abs": Activation(np.abs, lambda dA, Z, A: dA * np.sign(Z), "|z|"),
+    "softmax": Activation(_softmax, _softmax_backward, "exp(z - largest) / total"),
+    "prelu": Activation(_leaky, _leaky_backward, _LEAK, {"alpha": None}),
+    "clip": Activation(_clip, _clip_backward, "min(max(z, low), high)", {"low": 0.0, "high": 1.0}),
+    "hard-sigmoid": Activation(
+        _ramp, _ramp_backward, "min(max(alpha * z + beta, 0), 1)", {"alpha": 0.2, "beta": 0.5}
+    ),
+    "hard-swish": Activation(lambda Z: Z * _ramp(Z, 1 / 6, 0.5), _swish_backward, _RAMP),
+    "truncate": Activation(np.trunc, _zeros, "trunc(z)"),
+    "silu": _function(_silu, _silu_backward, "z / (1 + exp(-alpha * z))", {"alpha": 1.0}),
+    "gelu": _function(
+        lambda Z: _gated(Z, _normal(Z)), _gelu_backward, "z * erfc(-z / sqrt(2)) / 2"
+    ),
+    "gelu-tanh": _function(
+        lambda Z: _gated(Z, _sigmoid(_tanh_argument(Z))),
+        _gelu_tanh_backward,
+        "z / 2 * (1 + tanh(sqrt(2 / pi) * (z + 0.044715 * z**3)))",
+    ),
+    "mish": _function(
+        lambda Z: _gated(Z, np.tanh(_softplus(Z))), _mish_backward, "z * tanh(log(1 + exp(z)))"
+    ),
+    "softplus": _function(_softplus, lambda dA, Z, A: dA * _sigmoid(Z), "log(1 + exp(z))"),
+    "softsign": _function(_softsign, _softsign_backward, "z / (1 + |z|)"),
+    "elu": _function(_elu, _elu_backward, "z if z > 0, else alpha * (exp(z) - 1)", {"alpha": 1.0}),
+    "celu": _function(
+        _celu, _celu_backward, "z if z > 0, else alpha * (exp(z / alpha) - 1)", {"alpha": 1.0}
+    ),
+    "selu": _function(
+        _elu,
+        _elu_backward,
+        "beta * z if z > 0, else beta * alpha * (exp(z) - 1)",
+        {"alpha": 1.6732632423543772, "beta": 1.0507009873554805},
+    ),
+    "thresholded-relu": _function(
+        lambda Z, alpha: np.where(alpha >= Z, 0, Z).astype(Z.dtype, copy=False),
+        lambda dA, Z, A, alpha: dA * (alpha < Z),
+        "z if z > alpha, else 0",
+        {"alpha": 1.0},
+    ),
+    "log-softmax": _function(_log_softmax, _log_softmax_backward, "z - largest - log(total)"),
+    "exp": _function(np.exp, lambda dA, Z, A: dA * A, "exp(z)"),
+    "log": _function(np.log, lambda dA, Z, A: dA / Z, "log(z)"),
+    "sqrt": _function(np.sqrt, lambda dA, Z, A: dA / (2 * A), "sqrt(z)"),
+    "pow": _function(_power, _power_backward, "z ** alpha", {"alpha": None}),
+    "reciprocal": _function(lambda Z: 1 / Z, lambda dA, Z, A: -dA * A * A, "1 / z"),
+    "neg": _function(np.negative, lambda dA, Z, A: -dA, "-z"),
+    "erf": _function(
+        erf,
+        lambda dA, Z, A: dA * np.exp(-Z * Z) * Z.dtype.type(2 / math.sqrt(math.pi)),
+        "erf(z)",
+    ),
+    "sign": _function(np.sign, _zeros, "sign(z)"),
+    "floor": _function(np.floor, _zeros, "floor(z)"),
+    "ceil": _function(np.ceil, _zeros, "ceil(z)"),
+    "round": _function(np.rint, _zeros, "round(z)"),
 }
-"""softmax runs over the channels of each pixel. prelu (He and others, 2015) takes the slope below
-zero of each channel; clip holds values in [low, high]; hard-sigmoid is ``alpha * z + beta`` held in
-0..1, and hard-swish ``z * hard-sigmoid(z)`` with 1/6 and 1/2 (Howard and others, 2019); truncate
-drops what is behind the point, as a conversion to whole numbers does."""
+"""softmax and log-softmax run over the channels of each pixel; all others take each value alone.
+
+prelu (He and others, 2015) takes the slope below zero of each channel; hard-swish is that of Howard
+and others (2019), gelu-tanh the approximation of gelu (Hendrycks and Gimpel, 2016); round takes
+halves to the even number; what jumps has the slope 0."""
 
 
 def get_activation(name: str, **settings: Any) -> Activation:
@@ -121,8 +303,8 @@ def get_activation(name: str, **settings: Any) -> Activation:
     name : str
         A key of `ACTIVATIONS`.
     **settings
-        ``alpha`` (leaky-relu, prelu: slopes below zero, one number or one for each channel;
-        hard-sigmoid), ``beta`` (hard-sigmoid), ``low`` and ``high`` (clip).
+        Those in its formula: ``alpha``, one number or one for each channel, ``beta``, ``low`` and
+        ``high``.
 
     Raises
     ------
@@ -152,7 +334,8 @@ def get_activation(name: str, **settings: Any) -> Activation:
         raise OptionError(f"activation {name} needs {missing[0]}")
     if not chosen:
         return activation
-    return Activation(partial(activation.forward, **chosen), partial(activation.backward, **chosen))
+    forward, backward = (partial(f, **chosen) for f in (activation.forward, activation.backward))
+    return Activation(forward, backward, activation.formula)
 
 
 def slope_gradient(dA: FloatArray, Z: FloatArray) -> FloatArray:

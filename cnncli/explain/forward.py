@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,22 +31,6 @@ from cnncli.network.layers.conv import OneMap
 
 Formula = tuple[str, tuple[tuple[str, float], ...]]
 """A formula, and the names and numbers in it."""
-
-ACTIVATION_FORMULAS: Final = {
-    "none": "",
-    "relu": "max(0, z)",
-    "leaky-relu": "z if z > 0, else alpha * z",
-    "sigmoid": "1 / (1 + exp(-z))",
-    "tanh": "tanh(z)",
-    "abs": "|z|",
-    "softmax": "exp(z - largest) / total",
-    "prelu": "z if z > 0, else alpha * z",
-    "clip": "min(max(z, low), high)",
-    "hard-sigmoid": "min(max(alpha * z + beta, 0), 1)",
-    "hard-swish": "z * min(max(z / 6 + 1/2, 0), 1)",
-    "truncate": "trunc(z)",
-}
-"""What each activation does to a value z."""
 
 
 def explain(explained: ExplainedLayer, at: Pair, index: int = 0, image: int = 0) -> Explanation:
@@ -284,10 +267,10 @@ def activation_formula(layer: ConvLayer | ActivationLayer, z: FloatArray, channe
     for key, default in ACTIVATIONS[name].settings.items():
         setting = getattr(layer, key, None)
         operands.append((key, _of_channel(default if setting is None else setting, channel)))
-    if name == "softmax":
+    if name in ("softmax", "log-softmax"):
         largest = float(z.max())
         operands += [("largest", largest), ("total", float(np.exp(z - largest).sum()))]
-    return ACTIVATION_FORMULAS[name], tuple(operands) if name != "none" else ()
+    return ACTIVATIONS[name].formula, tuple(operands) if name != "none" else ()
 
 
 def _of_channel(parameter: FloatArray | float, channel: int) -> float:

@@ -37,6 +37,12 @@ BLOCK_BYTES: Final = 8 * 2**20
 ALONE_VALUES: Final = 2**20
 """An image of fewer values, with those made of it, is filtered by one thread."""
 
+SCALED: Final = frozenset(
+    ("none", "relu", "leaky-relu", "prelu", "tanh", "abs", "clip", "hard-swish", "truncate")
+    + ("neg", "sign", "floor", "ceil", "round")
+)
+"""Activations whose results are no smaller than what they are made of, or 0, but for a factor."""
+
 T = TypeVar("T")
 
 
@@ -123,10 +129,11 @@ class FeatureMaps:
         Known for one convolution. First asked for while the pixels are there.
         """
         network, channels = self.network, self.picture.shape[3]
-        # Shares may be as small as they like.
-        activations = {getattr(node.layer, "activation", None) for node in network.nodes}
-        has_shares = activations & {"softmax", "sigmoid", "hard-sigmoid"}
-        if has_shares or not any(isinstance(node.layer, ConvLayer) for node in network.nodes):
+        # Shares, powers and the like may be as small as they like.
+        activations = {getattr(node.layer, "activation", "none") for node in network.nodes}
+        if activations - SCALED or not any(
+            isinstance(node.layer, ConvLayer) for node in network.nodes
+        ):
             return None
         layer = network.nodes[0].layer
         if len(network.nodes) > 1 or not isinstance(layer, ConvLayer):

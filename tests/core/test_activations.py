@@ -24,10 +24,34 @@ FORMULAS: dict[str, Callable[[float], float]] = {
     "hard-sigmoid": lambda z: min(max(0.2 * z + 0.5, 0.0), 1.0),
     "hard-swish": lambda z: z * min(max(z / 6 + 0.5, 0.0), 1.0),
     "truncate": math.trunc,
+    "silu": lambda z: z / (1 + math.exp(-z)),
+    "gelu": lambda z: z * math.erfc(-z / math.sqrt(2)) / 2,
+    "gelu-tanh": lambda z: z / (1 + math.exp(-math.sqrt(8 / math.pi) * (z + 0.044715 * z**3))),
+    "mish": lambda z: z * math.tanh(math.log1p(math.exp(z))),
+    "softplus": lambda z: math.log1p(math.exp(z)),
+    "softsign": lambda z: z / (1 + abs(z)),
+    "elu": lambda z: z if z > 0 else math.expm1(z),
+    "celu": lambda z: z if z > 0 else 2 * math.expm1(z / 2),
+    "selu": lambda z: 1.0507009873554805 * (z if z > 0 else 1.6732632423543772 * math.expm1(z)),
+    "thresholded-relu": lambda z: z if z > 1 else 0.0,
+    "log-softmax": lambda z: 0.0,  # of one channel
+    "exp": math.exp,
+    "log": lambda z: math.log(z) if z > 0 else [-math.inf, math.nan][z < 0],
+    "sqrt": lambda z: math.sqrt(z) if z >= 0 else math.nan,
+    "pow": lambda z: z**3,
+    "reciprocal": lambda z: 1 / z if z else math.inf,
+    "neg": lambda z: -z,
+    "erf": math.erf,
+    "sign": lambda z: (z > 0) - (z < 0),
+    "floor": math.floor,
+    "ceil": math.ceil,
+    "round": round,
 }
 SETTINGS: dict[str, dict[str, float]] = {
     "prelu": {"alpha": 0.25},
     "clip": {"low": -1.5, "high": 2.25},
+    "celu": {"alpha": 2.0},
+    "pow": {"alpha": 3.0},
 }
 BELOW_THE_KINK = {"relu": 0.0, "leaky-relu": LEAKY_SLOPE, "abs": 0.0}
 
@@ -49,7 +73,9 @@ def test_values_and_dtype(name: str, dtype: type) -> None:
     eps = np.finfo(dtype).eps
     # The ramp of the hard ones crosses 0 by a difference of two numbers near 1/2.
     atol = 8 * eps if name.startswith("hard") else 0
-    np.testing.assert_allclose(A.ravel(), expected, rtol=4 * eps, atol=atol)
+    # What their exp is taken of was rounded, and is up to 52.
+    rtol = 64 * eps if name.startswith("gelu") else 4 * eps
+    np.testing.assert_allclose(A.ravel(), expected, rtol=rtol, atol=atol)
     assert A.dtype == dtype
     assert A.shape == Z.shape
 
@@ -71,6 +97,17 @@ def test_gradient_keeps_the_dtype(name: str, dtype: type) -> None:
         ("sigmoid", 0, 1),
         ("tanh", -1, 1),
         ("abs", np.inf, np.inf),
+        ("silu", 0, np.inf),
+        ("gelu", 0, np.inf),
+        ("gelu-tanh", 0, np.inf),
+        ("mish", 0, np.inf),
+        ("softplus", 0, np.inf),
+        ("softsign", -1, 1),
+        ("elu", -1, np.inf),
+        ("celu", -2, np.inf),
+        ("selu", -1.0507009873554805 * 1.6732632423543772, np.inf),
+        ("erf", -1, 1),
+        ("reciprocal", 0, 0),
     ],
 )
 def test_extremes_overflow_nowhere(name: str, low: float, high: float) -> None:
@@ -139,3 +176,34 @@ def test_unknown_name() -> None:
     with pytest.raises(OptionError, match="'swish'") as caught:
         get_activation("swish")
     assert all(name in str(caught.value) for name in ACTIVATIONS)
+
+
+def test_functions_without_a_value_say_so_without_a_warning() -> None:
+    Z = np.array([-1.0, 0.0, np.inf])
+    for name, expected in {
+        "log": [np.nan, -np.inf, np.inf],
+        "sqrt": [np.nan, 0, np.inf],
+        "reciprocal": [-1, np.inf, 0],
+    }.items():
+        np.testing.assert_array_equal(made(name).forward(Z), expected)
+        made(name).backward(np.ones(3), Z, made(name).forward(Z))
+    np.testing.assert_array_equal(made("exp").forward(np.array([-1e300, 1e300])), [0, np.inf])
+
+
+def test_log_softmax_is_the_logarithm_of_the_shares() -> None:
+    Z = np.random.default_rng(6).standard_normal((2, 3, 4, 5)) * 3
+    shares = np.exp(Z) / np.exp(Z).sum(axis=3, keepdims=True)
+    np.testing.assert_allclose(made("log-softmax").forward(Z), np.log(shares), rtol=1e-12)
+    large = np.array([[0.0, -1e300]])
+    np.testing.assert_array_equal(made("log-softmax").forward(large), [[0, -1e300]])
+
+
+def test_powers_of_each_channel() -> None:
+    Z = np.array([4.0, 3.0, 5.0])
+    activation = get_activation("pow", alpha=np.array([0.5, 2.0, 0.0]))
+    np.testing.assert_allclose(activation.forward(Z), [2, 9, 1])
+    slope = activation.backward(np.ones(3), Z, activation.forward(Z))
+    np.testing.assert_allclose(slope, [0.25, 6, 0])
+    one = get_activation("pow", alpha=np.array([2.0], np.float32))
+    found = one.forward(np.array([3.0], np.float32))
+    assert found.dtype == np.float32 and found.item() == 9

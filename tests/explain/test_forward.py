@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from itertools import product
 from typing import Any
 
@@ -9,6 +10,7 @@ import numpy as np
 import pytest
 
 from cnncli import conv_forward, pool_forward
+from cnncli.core.activations import ACTIVATIONS
 from cnncli.errors import OptionError
 from cnncli.explain.explained_layer import (
     ExplainedLayer,
@@ -254,7 +256,12 @@ def test_activations_of_convolutions(activation: str) -> None:
 
 
 POINTWISE: list[Any] = [
-    *((ActivationLayer(name), ()) for name in ("relu", "sigmoid", "hard-swish", "softmax")),
+    *(
+        (ActivationLayer(name), ())
+        for name, made in ACTIVATIONS.items()
+        if name not in ("none", "log", "sqrt") and None not in made.settings.values()
+    ),
+    (ActivationLayer("pow", alpha=np.array([2.0])), ()),
     (ActivationLayer("clip", low=-0.2, high=0.4), ()),
     (ActivationLayer("prelu", alpha=np.array([0.1, 0.2, 0.3, 0.4])), ()),
     (ActivationLayer("hard-sigmoid", beta=0.4), ()),
@@ -266,7 +273,9 @@ POINTWISE: list[Any] = [
 ]
 FORMULAS = {
     "trunc": np.trunc, "round": np.rint,
-    "exp": np.exp, "sqrt": np.sqrt, "max": max, "min": min, "tanh": np.tanh, "__builtins__": {},
+    "exp": np.exp, "log": np.log, "erf": math.erf, "erfc": math.erfc, "pi": np.pi,
+    "sign": np.sign, "floor": np.floor, "ceil": np.ceil, "abs": abs,
+    "sqrt": np.sqrt, "max": max, "min": min, "tanh": np.tanh, "__builtins__": {},
 }  # fmt: skip
 
 
@@ -280,7 +289,7 @@ def test_formulas_give_the_value(layer: Layer, _: Any) -> None:
         assert step.value == pytest.approx(expected[0, i, j, c], abs=1e-12)
         assert step.difference == pytest.approx(0, abs=1e-12)
         names = dict(step.operands)
-        formula = step.formula.replace(", else", " else")
+        formula = step.formula.replace(", else", " else").replace("|z|", "abs(z)")
         assert eval(formula, dict(FORMULAS), names) == pytest.approx(step.value, abs=1e-12)
 
 

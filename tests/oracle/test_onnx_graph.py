@@ -109,6 +109,15 @@ ACTIVATIONS = {
     "Tanh": [{}],
     "HardSigmoid": [{}, {"alpha": 1 / 6, "beta": 0.4}],
     "HardSwish": [{}],
+    **{
+        op: [{}]
+        for op in ("Ceil", "Erf", "Exp", "Floor", "Neg", "Reciprocal", "Round", "Sign", "Softplus")
+    },
+    "Softsign": [{}],
+    "Celu": [{}, {"alpha": 0.7}],
+    "Elu": [{}, {"alpha": 0.7}],
+    "Selu": [{}, {"alpha": 1.5, "gamma": 1.2}],
+    "ThresholdedRelu": [{}, {"alpha": 0.4}],
 }
 
 
@@ -116,6 +125,23 @@ ACTIVATIONS = {
 def test_activation(op: str) -> None:
     for attributes, opset in product(ACTIVATIONS[op], (14, 22)):
         check(one(op, opset=opset, **attributes))
+
+
+@pytest.mark.parametrize("op", ["Log", "Sqrt"])
+def test_functions_of_positive_numbers(op: str) -> None:
+    check(model([node("Exp", "x", "e"), node(op, "e", "y")]))
+
+
+@pytest.mark.parametrize("approximate", ["none", "tanh"])
+def test_gelu(approximate: str) -> None:
+    check(one("Gelu", opset=20, approximate=approximate))
+    check(one("Mish", opset=18))
+
+
+@pytest.mark.parametrize("shape", [(), (1,), (4, 1, 1)], ids=str)
+def test_power(shape: tuple[int, ...]) -> None:
+    exponents = {"c": np.abs(np.asarray(numbers(*shape)))}
+    check(model([node("Exp", "x", "e"), node("Pow", "e c", "y")], exponents, opset=13))
 
 
 @pytest.mark.parametrize("shape", [(4, 1, 1), (1,), (1, 4, 1, 1), (1, 1, 1)], ids=str)

@@ -17,6 +17,7 @@ from urllib.parse import quote
 import pytest
 
 from cnncli.cli import COMMANDS
+from cnncli.core.activations import ACTIVATIONS
 from cnncli.network.toml_schema import INPUT, TYPES
 from tests.support.pages import (
     IMAGES,
@@ -81,6 +82,23 @@ def test_the_page_of_commands_has_all() -> None:
 def test_every_layer_stands_in_the_page_of_network_files() -> None:
     text = (DOCS / "network-files.md").read_text()
     assert [name for name in (*TYPES, *INPUT) if f"`{name}" not in text] == []
+
+
+def test_every_activation_stands_in_the_page_of_network_files_with_its_formula() -> None:
+    text = (DOCS / "network-files.md").read_text()
+    table = re.findall(
+        r"^\| `([a-z-]+)` \| `(.+)` \|(.*)\|$", text.split("## Activations")[1], re.M
+    )
+    assert table == [
+        (name, made.formula.replace("|", r"\|"), settings_text(made.settings))
+        for name, made in ACTIVATIONS.items()
+        if name != "none"
+    ]
+
+
+def settings_text(settings: Any) -> str:
+    given = [k if v is None else f"{k} = {v}" for k, v in settings.items()]
+    return f" `{'` `'.join(given)}` " if given else " "
 
 
 @pytest.fixture(scope="module")

@@ -23,9 +23,8 @@ class ActivationLayer(Pointwise):
     activation : str
         A name of `ACTIVATIONS`.
     alpha : ndarray, shape (n_C,) or (1,), optional
-        Slopes of leaky-relu and prelu, slope of hard-sigmoid.
     beta, low, high : float, optional
-        Settings of hard-sigmoid and clip.
+        Its settings, as its formula in `ACTIVATIONS` names them.
 
     Examples
     --------

@@ -28,14 +28,30 @@ def _activation(name: str) -> Callable[[NodeInputs], Result]:
     return lambda node: BuiltLayer(layers.ActivationLayer(name), (node.signal(),))
 
 
-def _leaky(node: NodeInputs) -> Result:
-    alpha = np.array([node.get("alpha", 0.01)])
-    return BuiltLayer(layers.ActivationLayer("leaky-relu", alpha), (node.signal(),))
+def _with_settings(name: str, alpha: float, **beta: float) -> Callable[[NodeInputs], Result]:
+    """Return a builder that reads alpha, and another attribute as beta, with those defaults."""
+
+    def build(node: NodeInputs) -> Result:
+        slope = np.array([node.get("alpha", alpha)])
+        second = next((node.get(key, default) for key, default in beta.items()), None)
+        return BuiltLayer(layers.ActivationLayer(name, slope, second), (node.signal(),))
+
+    return build
 
 
-def _hard_sigmoid(node: NodeInputs) -> Result:
-    alpha, beta = np.array([node.get("alpha", 0.2)]), node.get("beta", 0.5)
-    return BuiltLayer(layers.ActivationLayer("hard-sigmoid", alpha, beta), (node.signal(),))
+def _gelu(node: NodeInputs) -> Result:
+    tanh = node.get("approximate", "none") in ("tanh", b"tanh")
+    return _activation("gelu-tanh" if tanh else "gelu")(node)
+
+
+def _pow(node: NodeInputs) -> Result:
+    x, exponents = node.signal(), node.needed(1)
+    if x.is_whole:
+        raise UnsupportedNode(f"it computes with {x.type}")
+    if exponents.size != 1 and x.layout.dims is not None:
+        x = x.restored()
+    alpha = node.parameter(per_channel(exponents, x, None))
+    return BuiltLayer(layers.ActivationLayer("pow", alpha), (x,))
 
 
 def _prelu(node: NodeInputs) -> Result:
@@ -52,7 +68,7 @@ def _clip(node: NodeInputs) -> Result:
     return BuiltLayer(layers.ActivationLayer("clip", low=low, high=high), (x,))
 
 
-def _softmax(node: NodeInputs) -> Result:
+def _softmax(node: NodeInputs, name: str = "softmax") -> Result:
     x = node.signal()
     x = x if x.layout.dims is None else x.restored()
     axes = "nc" if x.flat else x.axes
@@ -66,19 +82,40 @@ def _softmax(node: NodeInputs) -> Result:
     alone = x.is_pixel or (not x.flat and (new or axis == count - 1))
     if not over or not alone:
         raise UnsupportedNode("it does not run over the channels of each place")
-    return BuiltLayer(layers.ActivationLayer("softmax"), (x,))
+    return BuiltLayer(layers.ActivationLayer(name), (x,))
 
 
 OPERATORS: Final[dict[str, Builder]] = {
     "Abs": _activation("abs"),
     "BatchNormalization": _batchnorm,
+    "Ceil": _activation("ceil"),
+    "Celu": _with_settings("celu", 1.0),
     "Clip": _clip,
-    "HardSigmoid": _hard_sigmoid,
+    "Elu": _with_settings("elu", 1.0),
+    "Erf": _activation("erf"),
+    "Exp": _activation("exp"),
+    "Floor": _activation("floor"),
+    "Gelu": _gelu,
+    "HardSigmoid": _with_settings("hard-sigmoid", 0.2, beta=0.5),
     "HardSwish": _activation("hard-swish"),
-    "LeakyRelu": _leaky,
+    "LeakyRelu": _with_settings("leaky-relu", 0.01),
+    "Log": _activation("log"),
+    "LogSoftmax": lambda node: _softmax(node, "log-softmax"),
+    "Mish": _activation("mish"),
+    "Neg": _activation("neg"),
     "PRelu": _prelu,
+    "Pow": _pow,
+    "Reciprocal": _activation("reciprocal"),
     "Relu": _activation("relu"),
+    "Round": _activation("round"),
+    "Selu": _with_settings("selu", 1.6732632423543772, gamma=1.0507009873554805),
     "Sigmoid": _activation("sigmoid"),
+    "Sign": _activation("sign"),
     "Softmax": _softmax,
+    "Softplus": _activation("softplus"),
+    "Softsign": _activation("softsign"),
+    "Sqrt": _activation("sqrt"),
+    "Swish": _with_settings("silu", 1.0),
     "Tanh": _activation("tanh"),
+    "ThresholdedRelu": _with_settings("thresholded-relu", 1.0),
 }
