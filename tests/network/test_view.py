@@ -84,3 +84,22 @@ def test_a_view_of_maps_that_do_not_fit() -> None:
     layer = ViewLayer(Layout(dims=(1, 2, 3)), (0, 2, 1), 2)
     with pytest.raises(ShapeError, match="maps of 4x4x1 cannot have the shape"):
         layer.output_shape((1, 4, 4, 1))
+
+
+@pytest.mark.oracle
+def test_a_shuffle_of_channels_is_one_layer() -> None:
+    from tests.support.onnxmodels import check, load, model, node, picture
+
+    constants = {"five": np.array([1, 2, 2, 9, 8]), "four": np.array([1, 4, 9, 8])}
+    nodes = [
+        node("Reshape", "x five", "v"),
+        node("Transpose", "v", "t", "shuffle", perm=[0, 2, 1, 3, 4]),
+        node("Reshape", "t four", "s"),
+        node("Conv", "s W", "y"),
+    ]
+    constants["W"] = np.random.default_rng(5).normal(size=(3, 4, 3, 3)).astype(np.float32)
+    made = model(nodes, constants, (1, 4, 9, 8))
+    found = load(made).network
+    assert [n.layer.op for n in found.nodes] == ["view", "conv"]
+    assert found.shapes((1, 9, 8, 4))["shuffle"] == (1, 9, 8, 4)
+    check(made, picture(1, 4, 9, 8))

@@ -34,6 +34,9 @@ Dims = tuple[int | None, ...]
 
 CELLS: Final = "hwc"
 
+_MOST_AXES: Final = 32
+"""More than any tensor has; numpy arrays have at most 64."""
+
 
 @dataclass(frozen=True)
 class Layout:
@@ -158,7 +161,8 @@ def reshaped(layout: Layout, cells: Sequence[int], shape: Sequence[int]) -> Layo
     >>> reshaped(Layout("nchw", dims=(3, 8, 8)), (8, 8, 3), (1, 3, 8, 8)).axes
     'nchw'
     """
-    if math.prod(shape) != math.prod(cells):
+    fits = math.prod(shape) == math.prod(cells) and min(shape, default=0) >= 0
+    if not fits or len(shape) > _MOST_AXES:
         shown = "x".join(map(str, cells))
         raise ShapeError(f"{shown} cells cannot have the shape {tuple(shape)}")
     if tuple(shape) == (1, math.prod(cells)):
@@ -241,7 +245,7 @@ class ViewLayer(ChannelwiseDefaults):
         """Prepare one strip of all rows: any row may come from anywhere."""
         out = (1, *self.output_shape(shape)[1:])
         return StripStage(
-            out, out[1], lambda source, a, b: self._moved(source(0, shape[1]))[:, a:b]
+            out, max(1, out[1]), lambda source, a, b: self._moved(source(0, shape[1]))[:, a:b]
         )
 
     def forward(self, X: FloatArray) -> tuple[FloatArray, Any]:
@@ -253,6 +257,30 @@ class ViewLayer(ChannelwiseDefaults):
         shape = self._shape(X.shape[1:])
         layout = layout_of(shape)
         return np.ascontiguousarray(layout.store(T, layout.cells(shape)))
+
+    def then(self, other: ViewLayer, cells: Sequence[int]) -> ViewLayer | None:
+        """Return this and another view behind it as one; None if the other turns axes too.
+
+        Parameters
+        ----------
+        other : ViewLayer
+        cells : (int, int, int)
+            Of this one's input.
+
+        Examples
+        --------
+        >>> shuffled = ViewLayer(Layout("nchw", dims=(1, 2, 3, 4, 4)), (0, 2, 1, 3, 4), 4)
+        >>> back = ViewLayer(Layout("nhwc", dims=(1, 6, 4, 4)), (0, 1, 2, 3), 6)
+        >>> shuffled.then(back, (4, 4, 6)).output_shape((1, 4, 4, 6))
+        (1, 4, 4, 6)
+        """
+        new = self._shape(cells)
+        layout = layout_of(new)
+        plain = other.permutation == tuple(range(len(other.permutation)))
+        if not plain or other.before.order != layout.order:
+            return None
+        dims = other._shape(layout.cells(new))
+        return ViewLayer(self.before, self.permutation, other.channels, dims)
 
     def source(self, shape: Shape, cell: tuple[int, int, int]) -> tuple[int, int, int]:
         """Return the row, column and channel of the input, of a shape, that one of the output is.

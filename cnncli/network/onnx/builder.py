@@ -8,6 +8,7 @@ ReferenceEvaluator, as an `OnnxNodeLayer`; or missing, with the reason, and so i
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Final
@@ -19,7 +20,7 @@ from cnncli.errors import CnnCliError, FileProblem, quote
 from cnncli.filters.filter import safe_name
 from cnncli.network.graph import NORMALIZE, SIZE_HINT, SIZE_UNKNOWN, SOURCE, Model, Network, Node
 from cnncli.network.layers import ConvLayer, ConvTransposeLayer, PadLayer, PoolLayer, ResizeLayer
-from cnncli.network.layers.view import Dims, Layout, ViewLayer, layout_of
+from cnncli.network.layers.view import Dims, Layout, ViewLayer, layout_of, reshaped
 from cnncli.network.onnx.control import CONTROL, RanGraph, check_graphs
 from cnncli.network.onnx.model import OnnxGraph, OnnxNode, SubGraph
 from cnncli.network.onnx.node_layer import OnnxNodeLayer, Operand, largest_dims
@@ -69,6 +70,7 @@ class Builder:
             self.nodes.append(Node(NORMALIZE, scale, (SOURCE,)))
             picture = replace(picture, layer=NORMALIZE)
         self.values: dict[str, Value] = {source: picture, "": None}
+        self.cells = {} if picture.cells is None else {picture.layer: picture.cells}
         self.layers: dict[str, str] = {}
         self.outputs: dict[str, str] = {}
         self.missing: dict[str, str] = {}
@@ -195,9 +197,10 @@ class Builder:
         self, node: OnnxNode, inputs: tuple[Value, ...]
     ) -> tuple[dict[int, Signal | Array | BuiltLayer], Exception | None]:
         """Return what cnncli's own layers make of a node; with why, if it is nothing."""
-        # Layers of our own know their shapes beforehand.
-        is_open = any(isinstance(value, Signal) and value.open is not None for value in inputs)
-        if node.op not in OPERATORS or (is_open and node.op in ALLOWED):
+        # Layers of our own know their shapes beforehand, and have something to work on.
+        signals = [value for value in inputs if isinstance(value, Signal)]
+        known = all(value.open is None and 0 not in (value.cells or ()) for value in signals)
+        if node.op not in OPERATORS or not (known or node.op not in ALLOWED):
             return {}, None
         opset, weights, count = self.graph.opset, self.weights, len(node.outputs)
         given = NodeInputs(node.attributes, self._name(node), opset, inputs, weights, count)
@@ -316,6 +319,8 @@ class Builder:
         inputs = tuple(self._viewed(value) for value in built.inputs)
         self.taken.add(name)
         self.nodes.append(Node(name, built.layer, inputs))
+        if size is not None:
+            self.cells[name] = (*size, channels)
         layout = built.layout or built.inputs[0].layout
         kind = built.type or built.inputs[0].type
         return Signal(name, channels, size, layout, kind, open=built.open)
@@ -335,6 +340,7 @@ class Builder:
     def model(self) -> Model:
         """Return what was read."""
         self._show_tables()
+        self._join_views()
         ends = [self.outputs[name] for name in self.graph.outputs if name in self.outputs]
         stopper = self._stopper()
         if {node.name for node in self.nodes} <= {*_BEFORE}:
@@ -381,6 +387,43 @@ class Builder:
                 tensors.setdefault(value.layer, (name, value.layout))
         return tensors
 
+    def _join_views(self) -> None:
+        """Make one of two views, where the first is of use to the second alone."""
+        users = Counter(name for node in self.nodes for name in node.inputs)
+        ends = {self.outputs[name] for name in self.graph.outputs if name in self.outputs}
+        nodes = {node.name: node for node in self.nodes}
+        for node in self.nodes:
+            before = nodes.get(node.inputs[0])
+            if before is None or before.name in ends or users[before.name] > 1:
+                continue
+            if isinstance(node.layer, ViewLayer) and isinstance(before.layer, ViewLayer):
+                cells = self.cells.get(before.inputs[0])
+                joined = before.layer.then(node.layer, cells) if cells else None
+                if joined is not None and node.name in self.views.values():
+                    # Under the first one's name: it is the node's.
+                    del nodes[node.name]
+                    nodes[before.name] = replace(before, layer=joined)
+                    nodes = {key: _renamed(each, node, before) for key, each in nodes.items()}
+                    self._rename(node.name, before.name)
+                    self._restore(before.name, joined)
+        self.nodes = list(nodes.values())
+
+    def _restore(self, layer: str, view: ViewLayer) -> None:
+        """Note how the tensors of a layer are stored in the maps of its new view."""
+        if view.dims is None:
+            return
+        layout = layout_of(view.dims)
+        n_H, n_W, channels = cells = layout.cells(view.dims)
+        for name, value in self.values.items():
+            if isinstance(value, Signal) and value.layer == layer and value.shape is not None:
+                own = reshaped(layout, cells, value.shape)
+                moved = replace(value, layout=own, size=(n_H, n_W), channels=channels)
+                self.values[name] = moved
+
+    def _rename(self, old: str, new: str) -> None:
+        for names in (self.layers, self.outputs):
+            names.update({key: new for key, layer in names.items() if layer == old})
+
     def _aliases(self) -> Mapping[str, str]:
         """Return the layer that each name means: a layer's, a node's or a value's."""
         own = {node.name: node.name for node in self.nodes}
@@ -417,6 +460,12 @@ def _line(error: Exception) -> str:
 
 def _dtype(kind: str) -> str:
     return _DTYPES.get(kind, kind.lower())
+
+
+def _renamed(node: Node, old: Node, new: Node) -> Node:
+    """Return a node that reads one layer in place of another."""
+    inputs = tuple(new.name if name == old.name else name for name in node.inputs)
+    return replace(node, inputs=inputs)
 
 
 def _tensor(value: Value) -> Tensor | None:

@@ -139,7 +139,9 @@ class OnnxNodeLayer(ChannelwiseDefaults):
             ]
         results = [self._one([T[k] for T in tensors]) for k in range(len(inputs[0]))]
         shape = results[0].shape
-        if not isinstance(self.node, RanNode) and not _fits(shape, self.dims):
+        # Rows and columns may differ from those that the model was read for, but no axis more.
+        same = len(shape) == len(self.dims) if isinstance(self.node, RanNode) else False
+        if not (same or _fits(shape, self.dims)):
             raise ShapeError(f"{self.node.op} gives the shape {shape}, where it was {self.dims}")
         if len({result.shape for result in results}) > 1:
             raise ShapeError(f"{self.node.op} makes results of several shapes of the images")

@@ -151,6 +151,8 @@ class RanNode:
         for tensor in found:
             if tensor is None:
                 continue
+            if min((length for length in tensor.dims if length is not None), default=0) < 0:
+                raise NotRun(f"its result would have the shape {tensor.dims}")
             if tensor.numbers is None and self.op not in BOUNDED and None not in _all_dims(inputs):
                 raise NotRun("how large its result gets is not known beforehand")
             bound = tensor.numbers or largest * max(len(tensor.dims), 1)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 from cnncli.core.geometry import PaddingLike
+from cnncli.network.onnx.reference import MOST_CELLS
 from cnncli.network.onnx.values import NodeInputs, UnsupportedNode
 
 _AUTO_PADS: Final = {"SAME_UPPER": "same", "SAME_LOWER": "same-lower", "VALID": "valid"}
@@ -15,6 +16,11 @@ def window_fields(node: NodeInputs) -> dict[str, Any]:
     stride, dilation = node.get("strides", (1, 1)), node.get("dilations", (1, 1))
     if len(stride) != 2 or len(dilation) != 2:
         raise UnsupportedNode("its window has not two axes")
+    if (
+        max(*stride, *dilation, *node.get("pads", (0,)), *node.get("kernel_shape", (0,)))
+        > MOST_CELLS
+    ):
+        raise UnsupportedNode(f"its window, strides or pads are more than {MOST_CELLS}")
     return {"stride": brief(stride), "padding": _padding(node), "dilation": brief(dilation)}
 
 
