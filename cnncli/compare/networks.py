@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
-from cnncli.compare.difference import Difference, Values, size_text
+from cnncli.compare.difference import Values, size_text
 from cnncli.compare.network_causes import NetworkCauses, NetworkPicture
 from cnncli.compare.network_walk import LayerPair, Side, Walk, walk
 from cnncli.compare.onnx_values import runtime_names, runtime_values
@@ -118,7 +119,7 @@ def lines(walk: Walk) -> list[str]:
     texts = text_table(rows, right=[2], width=COLUMNS)
     for name, others in zip(walk.names, walk.unmatched, strict=True):
         if others:
-            texts.append(f"only in {name}: {_some(others)}")
+            texts += _wrapped(f"only in {name}: {_some(others)}")
     return [*texts, *_conclusion(walk)]
 
 
@@ -144,24 +145,36 @@ def _row(pair: LayerPair) -> tuple[str, str, str, str]:
 def _conclusion(walk: Walk) -> list[str]:
     first = walk.first
     if first is None:
-        return [f"{walk.names[0]} and {walk.names[1]}: equal in all {len(walk.pairs)} layers"]
-    one, other = first.names
-    also = "" if one == other else f" ({other} in {walk.names[1]})"
-    texts = [f"first difference: LAYER {one}{also}, {_how_far(first.difference, first)}"]
-    texts += [f"likely cause: {cause}" for cause in walk.causes or (NO_CAUSE,)]
-    if walk.pairs[-1].equal:
-        texts.append(f"note: the last layer, {walk.pairs[-1].names[0]}, is equal")
-    return texts
+        texts = [f"{walk.names[0]} and {walk.names[1]}: equal in all {len(walk.pairs)} layers"]
+    else:
+        one, other = first.names
+        also = "" if one == other else f" ({other} in {walk.names[1]})"
+        how_far = _how_far(first)
+        texts = [f"first difference: LAYER {one}{also}, {how_far[0]}", *how_far[1:]]
+        texts += [f"likely cause: {cause}" for cause in walk.causes or (NO_CAUSE,)]
+        if walk.pairs[-1].equal:
+            texts.append(f"note: the last layer, {walk.pairs[-1].names[0]}, is equal")
+    return [line for text in texts for line in _wrapped(text)]
 
 
-def _how_far(found: Difference | None, pair: LayerPair) -> str:
+def _wrapped(text: str) -> list[str]:
+    # Names of files are whole words, so that they can be searched for.
+    return textwrap.wrap(
+        text, COLUMNS, subsequent_indent="  ", break_long_words=False, break_on_hyphens=False
+    )
+
+
+def _how_far(pair: LayerPair) -> list[str]:
+    found = pair.difference
     if found is None:
-        return f"of another size: {size_text(pair.shapes[0])} and {size_text(pair.shapes[1])}"
+        return [f"of another size: {size_text(pair.shapes[0])} and {size_text(pair.shapes[1])}"]
     a, b = found.values
     _, row, column, channel = found.at
-    where = f"row {row}, column {column}, map {channel}"
     share = 100 * found.count / found.size
-    return f"{found.largest:.3g} at {where}: {a:.6g} and {b:.6g}; {share:.3g} % of values differ"
+    return [
+        f"{found.largest:.3g} at row {row}, column {column}, map {channel}",
+        f"values there: {a:.6g} and {b:.6g}; {share:.3g} % of all differ",
+    ]
 
 
 def records(walk: Walk) -> list[dict[str, Any]]:
