@@ -45,8 +45,7 @@ class CompareOptions(OptionGroup):
     )
     image: str | None = option(
         "--image", type=FILE, metavar="IMAGE", common=True,
-        help="The picture that both results were made of, by the layer given: to find the cause; "
-        "or that goes through both networks.",
+        help="What both results were made of by the layer given, or the picture for networks.",
     )
     conventions: tuple[str, ...] = option(
         "--convention", multiple=True, type=Choice(CONVENTION_NAMES), common=True,
@@ -105,7 +104,8 @@ def compare(
     SciPy and ImageMagick would change; with --against, how far the library's own result is from
     that of cnncli.
 
-    Two NETWORKs and --image, or one, IMAGE and --against onnxruntime: the first layer that differs.
+    Two NETWORKs and --image, or one, IMAGE and --against onnxruntime: the first layer that differs,
+    and why. One with a .npy input of another program and --image: how that was prepared.
 
     The exit code is 1 if results, networks, or cnncli and a library, differ.
     """
@@ -165,7 +165,7 @@ def _compare_networks(
     from cnncli.io.urls import local_path
     from cnncli.render.to_json import json_text
 
-    files, image = _networks_and_image(options)
+    files, image, tensor = _networks_and_image(options)
     typed = typed_options()
     for name in ({*typed} & {*LayerOptions.__dataclass_fields__}) - {"size"}:
         raise click.UsageError(f"{typed[name].opts[-1]} is for one layer: networks have their own.")
@@ -179,7 +179,8 @@ def _compare_networks(
     with show_steps(images.quiet):
         models = [load_network(f, prepare if _is_onnx(f) else {}, image, read) for f in files]
         path, runtime = local_path(image, "IMAGE"), bool(options.peers)
-        found = networks.compare_networks(models, path, read, options.tolerance, runtime)
+        array = None if tensor is None else local_path(tensor, "ARRAY")
+        found = networks.compare_networks(models, path, read, options.tolerance, runtime, array)
     texts = map(json_text, networks.records(found)) if images.as_json else networks.lines(found)
     for line in () if images.quiet else texts:
         click.echo(line)
@@ -190,10 +191,15 @@ def _is_onnx(path: str) -> bool:
     return path.lower().endswith(".onnx")
 
 
-def _networks_and_image(options: CompareOptions) -> tuple[list[str], str]:
-    """Return the files of the networks, and the picture that goes through them."""
+def _networks_and_image(options: CompareOptions) -> tuple[list[str], str, str | None]:
+    """Return the networks' files, the picture for them, and a tensor made of it elsewhere."""
     files = [path for path in options.paths if is_network(path)]
     pictures = [path for path in options.paths if not is_network(path)]
+    tensor = None
+    if len(files) == 1 and options.image is not None and len(pictures) == 1:
+        tensor = pictures.pop()
+        if not tensor.lower().endswith(".npy"):
+            raise click.UsageError("NETWORK and --image go with a .npy array made of the picture.")
     pictures += [] if options.image is None else [options.image]
     if len(pictures) != 1 or len(files) > 2:
         counts = f"{len(files)} and {len(pictures)}"
@@ -202,9 +208,9 @@ def _networks_and_image(options: CompareOptions) -> tuple[list[str], str]:
         raise click.UsageError("--convention is for one IMAGE with --filter or --pool.")
     if set(options.peers) - {"onnxruntime"}:
         raise click.UsageError("only --against onnxruntime runs networks.")
-    if len(files) == 1 and not options.peers:
+    if len(files) == 1 and not options.peers and tensor is None:
         raise click.UsageError("One NETWORK needs --against onnxruntime, or a second NETWORK.")
-    return files, pictures[0]
+    return files, pictures[0], tensor
 
 
 def _check(options: CompareOptions, layer: ConvLayer | PoolLayer | None) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 from cnncli.compare.difference import Values
 from cnncli.compare.layer_causes import AnyLayer, Case, is_equal, layer_causes
 from cnncli.compare.network_walk import LayerPair, Side
+from cnncli.compare.tensor_causes import tensor_causes
 from cnncli.errors import CnnCliError
 from cnncli.io.images import ReadOptions, read_image
 from cnncli.network.graph import SOURCE, Model
@@ -53,17 +54,22 @@ class NetworkCauses:
     models : sequence of Model
         One, if another program runs the same file.
     picture : NetworkPicture
+    made_elsewhere : bool
+        Whether the second side's input was made by another program.
     """
 
     a: Side
     b: Side
     models: Sequence[Model]
     picture: NetworkPicture
+    made_elsewhere: bool = False
 
     def explain(self, pair: LayerPair, matched: Sequence[Sequence[str]], B: Values) -> list[str]:
         """Return the likely causes, as `walk` asks for them."""
         found = pair.difference
         tolerance = 0.0 if found is None else found.tolerance
+        if pair.names[0] == SOURCE and self.made_elsewhere:
+            return self._of_tensor(B)
         if pair.names[0] == SOURCE:
             return self._of_input(tolerance)
         missing = self._missing(self.a, self.b, pair.names[0], matched[0], B, tolerance)
@@ -100,6 +106,14 @@ class NetworkCauses:
                 layers = ", ".join(_named(has, one) for one in left_out)
                 return f"missing in {lacks.name}: {layers}"
         return None
+
+    def _of_tensor(self, tensor: Values) -> list[str]:
+        """Return how another program made its input of the picture."""
+        model = self.models[0]
+        raw = model.input.changed({"bgr": False, "scale": 1.0, "mean": 0.0, "std": 1.0})
+        resized = self.picture.prepared(model, replace(raw, whole=False))
+        pixels = self.picture.prepared(model, replace(raw, whole=False, size=None))
+        return tensor_causes(pixels, resized, model.input, tensor, self.b.name)
 
     def _of_input(self, tolerance: float) -> list[str]:
         """Return the fewest fields of the second preparation that explain the second input."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import textwrap
 from collections.abc import Sequence
 from dataclasses import replace
@@ -9,12 +10,15 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
+import numpy as np
+
 from cnncli.compare.difference import Values, size_text
 from cnncli.compare.network_causes import NetworkCauses, NetworkPicture
 from cnncli.compare.network_walk import LayerPair, Side, Walk, walk
 from cnncli.compare.onnx_values import runtime_names, runtime_values
-from cnncli.errors import OptionError, quote
+from cnncli.errors import OptionError, ShapeError, quote
 from cnncli.io.images import ReadOptions
+from cnncli.io.npy import read_npy
 from cnncli.network.graph import NORMALIZE, SOURCE, Model, Network, Node
 from cnncli.network.layers import ActivationLayer, ConvLayer
 from cnncli.network.passes import peak_bytes
@@ -36,6 +40,7 @@ def compare_networks(
     read: ReadOptions,
     tolerance: float | None = None,
     runtime: bool = False,
+    tensor: Path | None = None,
 ) -> Walk:
     """Compare two networks layer by layer.
 
@@ -50,6 +55,9 @@ def compare_networks(
         As in `walk`.
     runtime : bool
         Whether ONNX Runtime runs the last of them, which must come from an ONNX file.
+    tensor : Path, optional
+        With one model: a ``.npy`` array that goes in on the second side, as another program
+        prepared it, in the model's order of axes or with channels last.
 
     Raises
     ------
@@ -58,17 +66,32 @@ def compare_networks(
     """
     picture = NetworkPicture(image, read)
     sides = [_side(model, picture.prepared(model, model.input)) for model in models]
+    if tensor is not None:
+        given = _read_tensor(tensor, read, sides[0].X.shape[3])
+        sides.append(replace(sides[0], name=quote(tensor), X=given))
+        sides[0] = replace(sides[0], name=quote(image))
     if runtime:
-        same = models[-1] is models[0]
-        X = sides[0].X if same else sides[-1].X
-        sides = [sides[0], _runtime_side(models[-1], X)]
+        same, last = len(models) == 1, sides[-1]
+        made = _runtime_side(models[-1], last.X)
+        sides = [sides[0], made if tensor is None else replace(made, name=last.name)]
         if same:
-            sides[0] = replace(sides[0], comparable=sides[1].comparable)
+            sides[0] = replace(sides[0], comparable=made.comparable)
     a, b = sides
     needed = sum(peak_bytes(side.network, side.X.shape, side.X.dtype) for side in sides)
-    check_memory(needed, "both networks", "a smaller picture, or --until", limit=read.max_memory)
-    causes = NetworkCauses(a, b, models, picture)
+    check_memory(needed, "both networks", "a smaller picture", limit=read.max_memory)
+    causes = NetworkCauses(a, b, models, picture, tensor is not None)
     return walk(a, b, tolerance, causes.explain)
+
+
+def _read_tensor(path: Path, read: ReadOptions, channels: int) -> Values:
+    """Return the first image of an array (N, C, H, W) or (N, H, W, C), as numbers."""
+    T = read_npy(path, name=os.fspath(path), max_bytes=read.max_input_bytes)
+    T = T[None] if T.ndim == 3 else T
+    if T.ndim != 4 or channels not in (T.shape[1], T.shape[3]) or T.dtype.kind not in "fiu":
+        raise ShapeError(f"numbers (N, {channels}, H, W) must be given, got {T.shape}", path=path)
+    X = np.moveaxis(T, 1, -1) if T.shape[3] != channels or T.shape[1] == channels else T
+    dtype = T.dtype if T.dtype in (np.float32, np.float64) else np.float32
+    return np.ascontiguousarray(X[:1], dtype)
 
 
 def _side(model: Model, X: Values) -> Side:

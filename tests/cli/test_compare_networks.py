@@ -8,9 +8,10 @@ from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from tests.support.netfiles import layer
-from tests.support.shell import refused, run_cli, save
+from tests.support.shell import refused, run_cli, save, save_array
 
 rng = np.random.default_rng(130)
 PIXELS = rng.integers(0, 256, (14, 17, 3), dtype=np.uint8)
@@ -229,3 +230,56 @@ def test_where_nothing_explains_it_that_is_said() -> None:
     done = run_cli("compare", "a.toml", "b.toml", "--image", "photo.png", code=1)
     assert "first difference: LAYER up, " in done.stdout
     assert "likely cause: none of those that were tried explains it" in done.stdout
+
+
+def resized(size: tuple[int, int], kind: Image.Resampling) -> Any:
+    return np.asarray(Image.fromarray(PIXELS).resize(size[::-1], kind)) / np.float32(255)
+
+
+MEAN, STD = np.float32([0.485, 0.456, 0.406]), np.float32([0.229, 0.224, 0.225])
+IMAGENET = "[input]\nmean = [0.485, 0.456, 0.406]\nstd = [0.229, 0.224, 0.225]\nsize = [9, 11]\n\n"
+OURS = resized((9, 11), Image.Resampling.BILINEAR)
+PREPARED: dict[str, tuple[Any, list[str]]] = {
+    "bgr": (((OURS - MEAN) / STD)[..., ::-1], ["channels: blue first", "mean and std: turned"]),
+    "bgr before the numbers": ((OURS[..., ::-1] - MEAN) / STD, ["channels: blue first"]),
+    "range": (OURS * 255, ["range: pixels of 0..255"]),
+    "-1..1": (OURS * 2 - 1, ["mean, std and range: those of --prep imagenet-tf"]),
+    "no std": (OURS - MEAN, ["mean and std of pixels 0..1: 0.485,0.456,0.406 and 1,1,1"]),
+    "bicubic": (
+        (resized((9, 11), Image.Resampling.BICUBIC) - MEAN) / STD,
+        ["resize: Pillow's BICUBIC"],
+    ),
+    "nearest": (
+        (resized((9, 11), Image.Resampling.NEAREST) - MEAN) / STD,
+        ["resize: Pillow's NEAREST"],
+    ),
+}
+
+
+@pytest.mark.parametrize("name", PREPARED)
+def test_a_tensor_that_another_program_prepared_is_explained(name: str) -> None:
+    tensor, texts = PREPARED[name]
+    write("net.toml", head=IMAGENET)
+    save_array("theirs.npy", np.moveaxis(tensor, -1, 0)[None].astype(np.float32))
+    words = "compare", "net.toml", "theirs.npy", "--image", "photo.png"
+    total = json.loads(run_cli(*words, "--json", code=1).stdout.splitlines()[-1])
+    assert total["first_difference"] == "input"
+    assert [cause[: len(text)] for cause, text in zip(total["causes"], texts, strict=True)] == texts
+
+
+def test_a_tensor_prepared_as_the_network_says_is_equal() -> None:
+    write("net.toml", head=IMAGENET)
+    save_array("theirs.npy", ((OURS - MEAN) / STD).astype(np.float32))
+    words = "compare", "net.toml", "theirs.npy", "--image", "photo.png"
+    assert "equal in all 7 layers" in run_cli(*words).stdout.replace("\n  ", " ")
+
+
+def test_a_tensor_of_something_else_is_refused_or_has_no_cause() -> None:
+    write("net.toml", head=IMAGENET)
+    words = "compare", "net.toml", "theirs.npy", "--image", "photo.png"
+    save_array("theirs.npy", np.zeros((5, 6, 7), np.float32))
+    assert "numbers (N, 3, H, W) must be given" in refused(*words, code=2)
+    noise = np.random.default_rng(3).random((1, 3, 9, 11), np.float32)
+    save_array("theirs.npy", noise)
+    assert "none of those that were tried" in run_cli(*words, code=1).stdout
+    assert ".npy array" in refused(*words[:2], "photo.png", *words[3:], code=2)

@@ -142,3 +142,28 @@ def test_one_change_is_named_by_whoever_runs_the_second(name: str) -> None:
         *_, total = compared("a.onnx", "b.onnx", "--image", "photo.png", *against, code=1)
         assert total["first_difference"] == at
         assert len(total["causes"]) == 1 and total["causes"][0].startswith(text)
+
+
+RESIZES = {
+    "INTER_LINEAR": "resize: linear without antialias",
+    "INTER_CUBIC": "resize: cubic without antialias",
+    "INTER_NEAREST": "resize: nearest, as OpenCV",
+}
+
+
+@pytest.mark.parametrize("name", RESIZES)
+def test_a_photograph_resized_by_opencv_is_explained(name: str) -> None:
+    """OpenCV's tensor, blue first and 0..255, through ONNX Runtime."""
+    cv2 = pytest.importorskip("cv2")
+    photo = rng.integers(60, 200, (31, 27, 3), dtype=np.uint8)
+    save("photo.png", photo)
+    write("net.onnx", mean=0 * MEAN)
+    resized = cv2.resize(cv2.imread("photo.png"), (10, 12), interpolation=getattr(cv2, name))
+    np.save("theirs.npy", np.moveaxis(resized, -1, 0)[None].astype(np.float32))
+    words = "net.onnx", "theirs.npy", "--image", "photo.png"
+    for against in ((), ("--against", "onnxruntime")):
+        *_, total = compared(*words, *against, code=1)
+        assert total["first_difference"] == "input"
+        starts = "channels: blue first", RESIZES[name], "range: pixels of 0..255"
+        for cause, text in zip(total["causes"], starts, strict=True):
+            assert cause.startswith(text)

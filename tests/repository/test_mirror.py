@@ -18,7 +18,8 @@ ELSEWHERE = {
     "cli/test_batch.py": "batch/run",
     "cli/test_compare.py": "compare/run",
     "cli/test_compare_networks.py": (
-        "compare/layer_causes compare/network_causes compare/network_walk compare/networks"
+        "compare/layer_causes compare/network_causes compare/network_walk compare/networks "
+        "compare/tensor_causes"
     ),
     "cli/test_command.py": "cli/options",
     "cli/test_conv.py": "cli/layer cli/layer_commands",
