@@ -22,9 +22,8 @@ from cnncli.network.layers import (
     RowSource,
     Shape,
     StripStage,
-    ViewLayer,
 )
-from cnncli.network.layers.base import has_strips
+from cnncli.network.layers.base import has_strips, reads_all
 from cnncli.render.options import MapGroup, channel_names
 
 MIDDLE: Final = 64
@@ -113,7 +112,7 @@ class ExplainedLayer:
         """The input that ``--backward`` follows; ShapeError where it cannot."""
         if len(self.inputs) > 1:
             raise ShapeError(f"--backward needs a layer of one input, {self.name} has several")
-        if isinstance(self.layer, (ConvTransposeLayer, ResizeLayer, ViewLayer)):
+        if isinstance(self.layer, (ConvTransposeLayer, ResizeLayer)) or reads_all(self.layer):
             raise ShapeError(
                 f"--backward cannot follow {self.layer.op}, got layer {self.name}",
                 hint="cnncli grad shows the gradient through any layer",

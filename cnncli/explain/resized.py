@@ -57,7 +57,7 @@ def resized_terms(explained: ExplainedLayer, at: Pair, channel: int) -> tuple[st
     layer, source = explained.layer, explained.inputs[0]
     if isinstance(layer, ResizeLayer):
         return _resize_terms(explained, layer, at, channel)
-    if isinstance(layer, ViewLayer):
+    if isinstance(layer, ViewLayer) or (isinstance(layer, SliceLayer) and layer.reads_all):
         row, column, number = layer.source(source.shape, (*at, channel))
         value = float(source.rows(row, row + 1)[0, 0, column, number])
         return f"x[{row},{column}] of channel {number}", [(f"x[{row},{column}]", value)]
@@ -65,7 +65,7 @@ def resized_terms(explained: ExplainedLayer, at: Pair, channel: int) -> tuple[st
         terms = list(_transposed_terms(explained, layer, at, channel))
         return " + ".join(name for name, _ in terms) or "0", terms
     if isinstance(layer, SliceLayer):
-        number = layer.start + channel * layer.step
+        number = layer.source(source.shape, (*at, channel))[2]
     else:
         assert isinstance(layer, PadChannelsLayer)
         number = channel - layer.counts[0]

@@ -33,6 +33,7 @@ from cnncli.network.layers import (
     PoolLayer,
     ResizeLayer,
     Shape,
+    SliceLayer,
 )
 from cnncli.network.layers.base import border_of, has_gradient, reads_all
 from cnncli.network.passes import held_bytes
@@ -289,6 +290,8 @@ def _label(layer: Layer | MergeLayer, window: Window | None) -> str:
     if isinstance(layer, ConvTransposeLayer):
         (kh, kw), stride = layer.filter.window, layer.stride
         parts.append(f"{kh}x{kw}" + ("" if stride in (1, (1, 1)) else f"/{_short(stride)}"))
+    if isinstance(layer, SliceLayer):
+        parts += [layer.label] if layer.label else []
     if isinstance(layer, ResizeLayer):
         parts += [layer.mode] + ([] if layer.scale is None else [f"x{_short(layer.scale)}"])
     return " ".join(parts)

@@ -21,6 +21,7 @@ from cnncli.network.class_names import read_class_names
 from cnncli.network.conventions import CONVENTIONS, Convention, by_convention, centres_lower
 from cnncli.network.dense import dense_bank, dense_input
 from cnncli.network.graph import (
+    MAX_CHANNELS,
     NORMALIZE,
     SOURCE,
     Model,
@@ -136,7 +137,11 @@ def _channel_counts(model: Model) -> list[int]:
         elif isinstance(node.layer, ConvTransposeLayer):
             a, b = 0, node.layer.channels_out
         elif isinstance(node.layer, SliceLayer):
-            a, b = 0, len(range(node.layer.start, node.layer.stop, node.layer.step))
+            # By what is left of more channels than any network has.
+            taken = slice(node.layer.start, node.layer.stop, node.layer.step)
+            fewer, more = (len(range(MAX_CHANNELS + k)[taken]) for k in (0, 1))
+            grows = more - fewer
+            a, b = a * grows, fewer - grows * MAX_CHANNELS + b * grows
         elif isinstance(node.layer, PadChannelsLayer):
             b += sum(node.layer.counts)
         channels[node.name] = a, b

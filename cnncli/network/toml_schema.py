@@ -13,8 +13,8 @@ from typing import Any, Final
 from cnncli.core import choices
 from cnncli.errors import CnnCliError, FileProblem, among, quote
 from cnncli.filters.matrix_text import shorten
-from cnncli.network.graph import MAX_CHANNELS
 from cnncli.network.layers.resize import COORDINATES, RESIZE_MODES, ROUNDINGS
+from cnncli.network.layers.slice import FAR
 
 MAX_CELLS: Final = 65_535
 """The largest size, stride, dilation or pad, as on the command line."""
@@ -180,6 +180,10 @@ def _is_whole(value: Any, least: int = 1) -> bool:
     return type(value) is int and least <= value <= MAX_CELLS
 
 
+def _is_index(value: Any) -> bool:
+    return type(value) is int and abs(value) <= FAR
+
+
 def _is_cells(value: Any, counts: tuple[int, ...] = (2,), least: int = 1) -> bool:
     if not isinstance(value, list):
         return _is_whole(value, least)
@@ -228,9 +232,11 @@ def _required(field: Field) -> Field:
 
 _WEIGHTS = Field(_is_weights, "FILE, FILE:KEY, a built-in name, a matrix, or a list of those")
 _GROUPS = Field(_is_whole, f"a whole number of 1 to {MAX_CELLS}")
-_CHANNEL = Field(
-    lambda value: type(value) is int and 0 <= value <= MAX_CHANNELS,
-    f"a whole number of 0 to {MAX_CHANNELS}",
+_INDEX = Field(_is_index, "a whole number; below 0 it counts from the end")
+_PART = Field(
+    lambda value: isinstance(value, list) and len(value) in (2, 3) and all(map(_is_index, value)),
+    "[START, STOP] or [START, STOP, STEP] with whole numbers; below 0 they count from the end",
+    convert=_as_tuple,
 )
 
 COMMON: Final[dict[str, Field]] = {
@@ -322,9 +328,15 @@ TYPES: Final[dict[str, dict[str, Field]]] = {
         "alpha": _NUMBERS,
     },
     "slice": {
-        "start": _required(_CHANNEL),
-        "stop": _required(_CHANNEL),
-        "step": _CHANNEL,
+        "start": _INDEX,
+        "stop": _INDEX,
+        "step": replace(
+            _INDEX,
+            accepts=lambda value: _is_index(value) and value != 0,
+            need="a whole number, not 0",
+        ),
+        "rows": _PART,
+        "columns": _PART,
     },
     "pad-channels": {"before": _NUMBERS, "after": _NUMBERS},
     "add": {"inputs": _required(_INPUTS)},

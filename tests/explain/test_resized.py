@@ -38,6 +38,7 @@ LAYERS: dict[str, Layer] = {
         from_array(RANDOM.standard_normal((3, 3, 2, 4))), groups=2, dilation=2
     ),
     "channels": SliceLayer(1, 4, 2),
+    "rows backwards": SliceLayer(2, None, rows=(-1, -9, -2), columns=(1, 4)),
     "more channels": PadChannelsLayer(np.zeros(1), np.zeros(2)),
 }
 
@@ -60,7 +61,7 @@ def test_terms_add_up_to_the_value(name: str) -> None:
         assert total == pytest.approx(value, abs=2e-3 if "*" in formula else 1e-9)
 
 
-@pytest.mark.parametrize("name", ["linear", "back"])
+@pytest.mark.parametrize("name", ["linear", "back", "rows backwards"])
 def test_backward_is_refused(name: str) -> None:
     with pytest.raises(ShapeError, match="--backward cannot follow"):
         _ = explained(LAYERS[name]).only_input

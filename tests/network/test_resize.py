@@ -50,6 +50,10 @@ LAYERS: dict[str, Layer] = {
     "back, spaced": transpose(2, stride=(1, 2), dilation=(2, 1)),
     "back in groups": transpose(3, 2, groups=3, stride=2, padding=1),
     "channels": SliceLayer(1, 6, 2),
+    "channels backwards": SliceLayer(-1, None, -2),
+    "rows and columns": SliceLayer(rows=(1, -1), columns=(0, 99)),
+    "each second row": SliceLayer(0, 4, rows=(1, 5, 2), columns=(2, 3)),
+    "turned over": SliceLayer(rows=(-1, -9, -2), columns=(9, -9, -1)),
     "more channels": PadChannelsLayer(np.array([7.0]), np.array([0.0, 2.0])),
 }
 
@@ -154,6 +158,9 @@ BAD: dict[str, tuple[Layer, str]] = {
     "nothing left": (ResizeLayer(scale=0.1), "leaves nothing"),
     "scale": (ResizeLayer(scale=-1.0), "above 0"),
     "channels": (SliceLayer(2, 7), "among 6"),
+    "no channels": (SliceLayer(3, -4), "a slice of channels must take some, got none of 6"),
+    "no rows": (SliceLayer(rows=(5, 9)), "a slice of rows must take some, got none of 5"),
+    "no step": (SliceLayer(columns=(0, 3, 0)), "step of columns must not be 0"),
     "filter": (ConvTransposeLayer(from_array(np.ones((2, 2, 1, 5)))), "takes 5 channels"),
     "bias": (transpose(bias=np.ones(3)), "1 value or 2"),
     "padding": (transpose(padding=5), "leaves nothing"),

@@ -97,6 +97,7 @@ LAYERS = {
     ),
     "conv-transpose in groups": ConvTransposeLayer(bank(2, 2, 1, 3), groups=3, dilation=2),
     "slice": SliceLayer(0, 3, 2),
+    "slice of rows": SliceLayer(-1, None, -1, rows=(1, -1), columns=(-1, -99, -2)),
     "pad-channels": PadChannelsLayer(numbers(2), numbers(1)),
     "pad-channels behind": PadChannelsLayer(after=np.zeros(4)),
     **{

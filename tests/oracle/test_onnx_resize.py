@@ -92,6 +92,52 @@ def test_split_and_slice(opset: int) -> None:
     check(model([*halves, node("Sub" if opset > 99 else "Add", "a b", "y")], {}, SHAPE, opset))
 
 
+PARTS: dict[str, tuple[list[int], list[int], list[int], list[int]]] = {
+    "rows": ([1], [-2], [2], [1]),
+    "columns backwards": ([-1], [-(2**62)], [3], [-1]),
+    "every second pixel": ([1, 0], [2**62, 2**62], [-2, -1], [2, 2]),
+    "all at once": ([-1, 2, 7], [-9, 99, 0], [1, 2, 3], [-2, 1, -3]),
+    "blue first": ([2], [-(2**31)], [1], [-1]),
+    "the picture itself": ([0], [1], [0], [1]),
+}
+
+
+@pytest.mark.parametrize("part", PARTS)
+@pytest.mark.parametrize("shape", [(1, 4, 9, 8), (1, 4, "h", "w")])
+def test_slices_of_rows_columns_and_channels(part: str, shape: tuple[int | str, ...]) -> None:
+    names = ("first", "end", "axes", "steps")
+    constants = dict(zip(names, map(np.array, PARTS[part]), strict=True))
+    nodes = [node("Relu", "x", "r"), node("Slice", "r first end axes steps", "y")]
+    made = model(nodes, constants, shape, 13)
+    check(made, picture(1, 4, 9, 8))
+    layers = [n.layer.op for n in load(made).network.nodes]
+    assert layers == ["activation"] + ["slice"] * (part != "the picture itself")
+
+
+@pytest.mark.parametrize("axis", [1, 2, 3, 4, -1])
+def test_split_of_values_of_five_axes(axis: int) -> None:
+    shape = [1, 2, 2, 9, 8] if axis == 1 else [1, 1, 6, 4, 12]
+    nodes = [
+        node("Reshape", "x shape", "v"),
+        node("Split", "v", "a b", axis=axis),
+        node("Add", "a b", "y"),
+    ]
+    made = model(nodes, {"shape": np.array(shape)}, (1, 4, 9, 8), 13)
+    X = picture(1, 4, 9, 8)
+    found, expected = np.moveaxis(ours(made, X), 1, -1), runtime(made, X)
+    np.testing.assert_allclose(found.ravel(), expected.ravel(), rtol=1e-6)
+    ops = [n.layer.op for n in load(made).network.nodes]
+    assert ops.count("slice") == 2, ops
+
+
+def test_split_of_rows_and_columns() -> None:
+    lengths = np.array([2, 4, 3])
+    nodes = [node("Split", "x n", "p q r", axis=2), node("Split", "q", "a b", axis=-1)]
+    made = model([*nodes, node("Mul", "b a", "y")], {"n": lengths}, (1, 4, 9, 8), 13)
+    check(made, picture(1, 4, 9, 8))
+    assert [n.layer.op for n in load(made).network.nodes] == ["slice"] * 5 + ["mul"]
+
+
 def test_constants_beside_a_picture() -> None:
     shape = np.array([1, 2, 9, 8])
     nodes = [

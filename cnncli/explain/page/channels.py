@@ -57,8 +57,7 @@ def channel_spans(layer: AnyLayer, inputs: Sequence[Shape], number: int, count: 
     elif isinstance(layer, ConcatLayer):
         spans = _shifted(sum(shape[3] for shape in inputs[:number]), total, count)
     elif isinstance(layer, SliceLayer):
-        firsts = range(layer.start, layer.stop, layer.step)
-        spans = [(first, first + 1) for first in firsts]
+        spans = [(first, first + 1) for first in layer.taken(inputs[number])[2]]
     elif isinstance(layer, PadChannelsLayer):
         spans = _shifted(layer.counts[0], total, count)
     elif getattr(layer, "keeps_channels", True):

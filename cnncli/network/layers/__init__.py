@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from cnncli.core.arrays import FloatArray, Shape
 from cnncli.network.layers.base import AnyLayer, Gradients, Layer, MergeLayer, RowSource, StripStage
-from cnncli.network.layers.channels import PadChannelsLayer, SliceLayer
+from cnncli.network.layers.channels import PadChannelsLayer
 from cnncli.network.layers.conv import ConvLayer
 from cnncli.network.layers.conv_transpose import ConvTransposeLayer
 from cnncli.network.layers.merge import AddLayer, ConcatLayer, MulLayer
@@ -17,6 +17,7 @@ from cnncli.network.layers.pointwise import (
 )
 from cnncli.network.layers.pool import PoolLayer
 from cnncli.network.layers.resize import ResizeLayer
+from cnncli.network.layers.slice import SliceLayer
 from cnncli.network.layers.view import ViewLayer
 
 __all__ = [

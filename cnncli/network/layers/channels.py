@@ -1,4 +1,4 @@
-"""Layers that take some channels of their input, or add channels of one value."""
+"""The layer that adds channels of one value to those of its input."""
 
 from __future__ import annotations
 
@@ -12,52 +12,6 @@ from cnncli.core.arrays import FloatArray, Shape
 from cnncli.errors import ShapeError
 from cnncli.network.layers.base import Gradients, Pointwise
 from cnncli.render.options import MapGroup, channel_names
-
-
-@dataclass(frozen=True)
-class SliceLayer(Pointwise):
-    """The channels from one to before another.
-
-    Parameters
-    ----------
-    start, stop, step : int
-        As in Python's slices, but neither negative nor beyond the channels.
-
-    Examples
-    --------
-    >>> SliceLayer(2, 6).output_shape((1, 4, 4, 8))
-    (1, 4, 4, 4)
-    """
-
-    start: int
-    stop: int
-    step: int = 1
-    op: ClassVar[str] = "slice"
-    keeps_channels: ClassVar[bool] = False
-
-    def output_shape(self, shape: Shape) -> Shape:
-        """Check that there are such channels."""
-        if not 0 <= self.start < self.stop <= shape[3] or self.step < 1:
-            raise ShapeError(
-                f"channels {self.start} to before {self.stop} in steps of {self.step} "
-                f"must be among {shape[3]}"
-            )
-        return (*shape[:3], len(range(self.start, self.stop, self.step)))
-
-    def output_groups(self, *groups: Sequence[MapGroup]) -> tuple[MapGroup, ...]:
-        """Return one group for each channel that is left."""
-        names = channel_names(groups[0])[self.start : self.stop : self.step]
-        return _numbered(names)
-
-    def compute(self, X: FloatArray) -> FloatArray:
-        """Return those channels."""
-        return X[..., self.start : self.stop : self.step]
-
-    def backward(self, dY: FloatArray, cache: FloatArray) -> tuple[FloatArray, Gradients]:
-        """Return the gradient of all channels: 0 for those that were left out."""
-        dX = np.zeros(cache.shape, dY.dtype)
-        dX[..., self.start : self.stop : self.step] = dY
-        return dX, {}
 
 
 @dataclass(frozen=True, eq=False)
@@ -97,7 +51,7 @@ class PadChannelsLayer(Pointwise):
     def output_groups(self, *groups: Sequence[MapGroup]) -> tuple[MapGroup, ...]:
         """Return one group for each channel."""
         before, after = self.counts
-        return _numbered(("",) * before + channel_names(groups[0]) + ("",) * after)
+        return numbered_names(("",) * before + channel_names(groups[0]) + ("",) * after)
 
     def compute(self, X: FloatArray) -> FloatArray:
         """Return the channels with those beside them."""
@@ -115,8 +69,14 @@ class PadChannelsLayer(Pointwise):
         return dY[..., before : dY.shape[3] - after], {}
 
 
-def _numbered(names: Sequence[str]) -> tuple[MapGroup, ...]:
-    """Return a group for each channel: its number, unless it has another name."""
+def numbered_names(names: Sequence[str]) -> tuple[MapGroup, ...]:
+    """Return a group for each channel: its number, unless it has another name.
+
+    Examples
+    --------
+    >>> [group.name for group in numbered_names(["5", "edge"])]
+    ['0', 'edge']
+    """
     return tuple(
         MapGroup(str(index) if not name or name.isdecimal() else name, (index,))
         for index, name in enumerate(names)

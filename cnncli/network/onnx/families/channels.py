@@ -1,60 +1,111 @@
-"""Concat, Slice and Split: channels put side by side, and taken apart."""
+"""Concat, Slice and Split: values put side by side, and taken apart."""
 
 from __future__ import annotations
 
+import math
+from dataclasses import replace
 from typing import Any, Final
 
 import numpy as np
 
 from cnncli.network import layers
+from cnncli.network.graph import SIZE_UNKNOWN
+from cnncli.network.layers.slice import FAR
 from cnncli.network.onnx.families.table import Builder
 from cnncli.network.onnx.values import Array, BuiltLayer, NodeInputs, Signal, UnsupportedNode
 
+Taken = tuple[int, int, int]
+"""Start, stop and step along an axis, as Python's slices have them."""
 
-def _split(node: NodeInputs) -> tuple[BuiltLayer, ...]:
-    """Return Split over channels as layers that take some channels each."""
-    x = node.signal()
-    is_channels = _is_channels(x, node.get("axis", 0))
+
+def _split(node: NodeInputs) -> tuple[BuiltLayer | Signal, ...]:
+    """Return Split as layers that take a part of an axis each."""
+    x, axis = _apart(node.signal()), node.get("axis", 0)
+    _, _, length = _stored_axis(x, axis)
+    if length is None:
+        raise UnsupportedNode(SIZE_UNKNOWN)
     lengths = node.array(1)
     if lengths is None:
         lengths = np.array(node.get("split", ()))
-    parts = [int(length) for length in lengths.reshape(-1)]
+    parts = [int(part) for part in lengths.reshape(-1)]
     if not parts:
-        length = -(-x.channels // node.outputs)
-        whole, rest = divmod(x.channels, length)
-        parts = [length] * whole + ([rest] if rest else [])
-    if not is_channels or sum(parts) != x.channels or len(parts) != node.outputs:
-        raise UnsupportedNode("it does not split channels")
+        part = -(-length // node.outputs)
+        parts = [min(part, length - start) for start in range(0, length, part)]
+    if sum(parts) != length or len(parts) != node.outputs or min(parts) < 1:
+        raise UnsupportedNode(f"it splits {length} into {parts}")
     ends = np.cumsum(parts).tolist()
     return tuple(
-        BuiltLayer(layers.SliceLayer(end - part, end), (x,))
-        for part, end in zip(parts, ends, strict=True)
+        _part(x, {axis: (end - part, end, 1)}) for part, end in zip(parts, ends, strict=True)
     )
 
 
 def _slice(node: NodeInputs) -> BuiltLayer | Signal:
-    """Return Slice over channels as a layer; one that takes all of everything is none."""
-    x = node.signal()
+    """Return Slice as a layer; one that takes all of everything is none."""
     names = ("starts", "ends", "axes", "steps")
     given = [node.array(index + 1) for index in range(4)]
-    listed = [
-        list(node.get(name, ())) if array is None else array.reshape(-1).tolist()
+    starts, ends, axes, steps = (
+        [int(number) for number in (node.get(name, ()) if array is None else array.reshape(-1))]
         for name, array in zip(names, given, strict=True)
-    ]
-    starts, ends, axes, steps = listed
+    )
     axes = axes or list(range(len(starts)))
-    taken = range(x.channels)
-    for start, end, axis, step in zip(starts, ends, axes, steps or [1] * len(axes), strict=True):
-        if (start, step) == (0, 1) and end >= 2**31 - 1:
+    ends = [max(-FAR, min(FAR, end)) for end in ends]
+    starts = [max(-FAR, min(FAR, start)) for start in starts]
+    taken = zip(starts, ends, steps or [1] * len(axes), strict=True)
+    return _part(_apart(node.signal()), dict(zip(axes, taken, strict=True)))
+
+
+def _apart(x: Signal) -> Signal:
+    """Return a value in a layout whose axes can be taken apart."""
+    return x if x.layout.is_plain or x.is_pixel else x.restored()
+
+
+def _stored_axis(x: Signal, axis: int) -> tuple[str, int, int | None]:
+    """Return where an axis is in the maps, the rows that each of its cells is, and its length."""
+    layout, dims = x.layout, x.dims
+    if layout.is_plain and dims is not None:
+        return x.axes[axis], 1, dims[axis]
+    shape = x.shape
+    if shape is None:
+        raise UnsupportedNode(SIZE_UNKNOWN)
+    if layout.dims is None and x.is_pixel:
+        return "nc"[axis], 1, shape[axis]
+    axis %= len(shape)
+    last = len(shape) - 1
+    if layout.dims is None or layout.order != "hwc":
+        raise UnsupportedNode("its input is flattened")
+    if axis >= last - 1:
+        return "c" if axis == last else "w", 1, shape[axis]
+    if math.prod(shape[:axis]) != 1:
+        raise UnsupportedNode("it takes parts that are no rows")
+    return "h", math.prod(shape[axis + 1 : -2]), shape[axis]
+
+
+def _part(x: Signal, wanted: dict[int, Taken]) -> BuiltLayer | Signal:
+    """Return a part of a value as a layer; all of it is no layer."""
+    parts: dict[str, Taken] = {}
+    dims = list(x.layout.dims or ())
+    for axis, (start, stop, step) in wanted.items():
+        if (start, step) == (0, 1) and stop >= FAR:
             continue
-        if not _is_channels(x, int(axis)) or step < 1:
-            raise UnsupportedNode("it does not take a part of the channels")
-        taken = taken[int(start) : int(end) : int(step)]
-    if taken == range(x.channels):
+        letter, inner, length = _stored_axis(x, axis)
+        chosen = range(FAR if length is None else length)[start:stop:step]
+        if length is not None and chosen == range(length):
+            continue
+        if not chosen or letter == "n" or (inner > 1 and step != 1):
+            raise UnsupportedNode("it takes nothing, or parts that are no rows")
+        parts[letter] = start, stop, step
+        if inner > 1:
+            parts[letter] = chosen.start * inner, chosen.stop * inner, 1
+        elif letter == "c":
+            parts[letter] = chosen.start, chosen.stop, step
+        if dims:
+            dims[axis] = len(chosen)
+    if not parts:
         return x
-    if not taken:
-        raise UnsupportedNode("it takes no channel")
-    return BuiltLayer(layers.SliceLayer(taken.start, taken[-1] + 1, taken.step), (x,))
+    start, stop, step = parts.get("c", (0, -1, 1))
+    channels = start, None if stop < 0 else stop, step
+    layer = layers.SliceLayer(*channels, parts.get("h"), parts.get("w"))
+    return BuiltLayer(layer, (x,), replace(x.layout, dims=tuple(dims)) if dims else None)
 
 
 def _concat(node: NodeInputs) -> BuiltLayer | Signal:

@@ -16,5 +16,5 @@ from collections.abc import Callable
 
 from cnncli.network.onnx.values import Array, BuiltLayer, NodeInputs, Signal
 
-Result = BuiltLayer | Signal | Array | tuple[BuiltLayer, ...]
+Result = BuiltLayer | Signal | Array | tuple[BuiltLayer | Signal, ...]
 Builder = Callable[[NodeInputs], Result]
