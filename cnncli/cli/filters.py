@@ -186,9 +186,11 @@ class MakeGroup(SuggestingGroup):
     """One command for each generator, with its parameters as options."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
+        """Return the names of the generators."""
         return list(GENERATORS)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Return the command of a generator; None for an unknown name."""
         generator = GENERATORS.get(cmd_name)
         return None if generator is None else _make_command(generator)
 

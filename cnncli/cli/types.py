@@ -44,6 +44,7 @@ class TextType(AnyParamType):
     """Texts taken as they are, which shells complete."""
 
     def get_metavar(self, param: click.Parameter, ctx: click.Context | None = None) -> str | None:
+        """Return the form that help shows."""
         return self.metavar
 
     def parse(self, text: str) -> Any:

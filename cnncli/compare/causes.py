@@ -1,4 +1,4 @@
-"""Find how an operation must be done for a given result to come out: one cause, or several."""
+"""Finds with which other settings of a layer or an image a given result comes out."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How far two results are apart, where, and what would make them equal by what they hold."""
+"""Measures how far two results are apart, and finds simple changes that make them equal."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How one value of a layer that resizes, or takes or adds channels, comes about."""
+"""Explains one value of a layer that resizes, or that takes or adds channels."""
 
 from __future__ import annotations
 

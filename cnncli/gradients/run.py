@@ -96,6 +96,7 @@ class _GradPlan:
 
     @property
     def job(self) -> Job:
+        """The job of the request."""
         return self.request.job
 
 

@@ -247,6 +247,7 @@ def read_npy(source: Source, *, name: str, max_bytes: int = DEFAULT_MAX_BYTES) -
 
 
 def opened(source: Source, name: str) -> contextlib.AbstractContextManager[BinaryIO]:
+    """Open a file, or its content, to read."""
     if isinstance(source, bytes):
         return contextlib.nullcontext(io.BytesIO(source))
     return open_regular(source, name=name)
@@ -267,10 +268,12 @@ def _check_regular(status: os.stat_result, name: str) -> None:
 
 
 def unreadable(name: str, error: Exception) -> FileProblem:
+    """Return the error for a file that cannot be read."""
     return FileProblem(f"cannot be read: {fault_text(error)}", path=name)
 
 
 def but_is(head: bytes) -> str:
+    """Return the end of a message that says what a file is by its first bytes, if known."""
     if not head:
         return ", the file is empty"
     return next((f", it is {word}" for magic, word in _FOREIGN if head.startswith(magic)), "")

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from cnncli.errors import OptionError
-from cnncli.network.graph import SOURCE, Network, Node
+from cnncli.network.graph import SOURCE, Network
 from cnncli.network.layers import ConvLayer, FloatArray, Gradients, Layer, MergeLayer, Shape
 from cnncli.network.layers.base import has_gradient, has_strips
 from cnncli.system import progress
@@ -50,9 +50,11 @@ class Forward:
             if node.name not in values:
                 continue
             progress.set_step(f"backward pass, {node.name}", number, len(self.network.nodes))
-            dXs, parameters[node.name] = _backward(node, values[node.name], self.caches)
-            for name, dX in zip(node.inputs, dXs, strict=True):
-                values[name] = values[name] + dX if name in values else dX
+            dX, gradients = node.layer.backward(values[node.name], self.caches[node.name])
+            parameters[node.name] = gradients
+            dXs = dX if isinstance(dX, tuple) else (dX,)
+            for name, own in zip(node.inputs, dXs, strict=True):
+                values[name] = values[name] + own if name in values else own
         return Backward(values, parameters)
 
 
@@ -106,13 +108,6 @@ def require_gradients(network: Network) -> None:
                 f"layer {node.name} ({what}) is run by onnx, and has no gradient",
                 hint=before and f"a layer before it, such as {before}",
             )
-
-
-def _backward(
-    node: Node, dY: FloatArray, caches: Mapping[str, Any]
-) -> tuple[tuple[FloatArray, ...], Gradients]:
-    dX, gradients = node.layer.backward(dY, caches[node.name])
-    return (dX if isinstance(dX, tuple) else (dX,)), gradients
 
 
 def forward_layers(

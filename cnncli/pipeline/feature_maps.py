@@ -153,21 +153,19 @@ class FeatureMaps:
 
     @cached_property
     def _value_stage(self) -> tuple[StripStage, bool]:
-        return self._prepared(self._pixel_dtype == self.picture.pixels.dtype)
+        return self._prepared(in_levels=False)
 
     @cached_property
     def _level_stage(self) -> tuple[StripStage, bool]:
-        levels = self._pixel_dtype is not None and self.picture.scale == LEVELS
-        return self._prepared(True) if levels else self._value_stage
+        return self._prepared(in_levels=True)
 
-    def _prepared(self, raw: bool) -> tuple[StripStage, bool]:
-        pixel_dtype = self._pixel_dtype
-        dtype = pixel_dtype if raw and pixel_dtype is not None else self.dtype
-        return _last_stage.of(self.network, (1, *self.picture.shape[1:]), dtype), raw
-
-    @cached_property
-    def _pixel_dtype(self) -> np.dtype[Any] | None:
-        return self.network.pixel_dtype(self.picture.shape, self.picture.pixels.dtype)
+    def _prepared(self, in_levels: bool) -> tuple[StripStage, bool]:
+        picture = self.picture
+        stored = self.network.pixel_dtype(picture.shape, picture.pixels.dtype)
+        as_stored = stored == picture.pixels.dtype or (in_levels and picture.scale == LEVELS)
+        raw = stored is not None and as_stored
+        dtype = stored if stored is not None and raw else self.dtype
+        return _last_stage.of(self.network, (1, *picture.shape[1:]), dtype), raw
 
     @cached_property
     def _in_strips(self) -> bool:
@@ -192,11 +190,14 @@ class FeatureMaps:
         done = count()
 
         def work(index: int) -> None:
-            set_step("computing strips of rows", next(done), len(items))
             image, rows = items[index]
             results[index] = action(image, rows, self._strip_values(image, rows, in_levels))
 
-        run_all(work, range(len(items)), self._threads)
+        def tell_and_work(index: int) -> None:
+            set_step("computing strips of rows", next(done), len(items))
+            work(index)
+
+        run_all(tell_and_work, range(len(items)), self._threads)
         return results
 
     def whole(self) -> Values:

@@ -1,4 +1,4 @@
-"""Where results go: names, templates, and every check that can be made before any work.
+"""Decides where results go, and makes every check that is possible before any work.
 
 `plan_targets` turns the word given to ``--output`` into one `Target` for each input. A target names
 the files of a result with `Target.files`, and `select_files` tells which of them to write.

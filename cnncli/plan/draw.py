@@ -154,10 +154,12 @@ class _Entry:
 
     @property
     def height(self) -> int:
+        """Pixels of the name and the notes."""
         return round(_NAME * 1.4 + len(self.notes) * _NOTE * 1.35) + 12
 
     @property
     def width(self) -> int:
+        """Pixels of the longest line."""
         lengths = [label_font(_NAME).getlength(self.name)]
         return round(max(lengths + [label_font(_NOTE).getlength(note) for note in self.notes]))
 

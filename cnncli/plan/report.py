@@ -27,6 +27,7 @@ class _Column:
 
     @property
     def width(self) -> int:
+        """Letters of the longest cell."""
         return max(map(len, self.cells))
 
 

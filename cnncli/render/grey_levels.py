@@ -255,6 +255,7 @@ class _Scaling:
 
     @classmethod
     def of(cls, mapping: Mapping, top: int, dtype: np.dtype[Any]) -> _Scaling:
+        """Return the scaling that makes levels 0 to `top` of a range."""
         most = max(abs(mapping.lo), abs(mapping.hi))
         # float32 keeps 8-bit levels exact for ranges of everyday size; 16 bits need more.
         span = mapping.hi - mapping.lo
@@ -269,6 +270,7 @@ class _Scaling:
         return cls(used, exponent, shift, factor, offset, top, mapping.kind == "abs")
 
     def apply(self, block: np.ndarray, finite: bool) -> np.ndarray:
+        """Return levels, clipped and rounded, as floats."""
         values: np.ndarray = np.abs(block, dtype=self.dtype) if self.magnitude else block
         if self.exponent:
             values = np.ldexp(values, self.exponent, dtype=self.dtype)

@@ -1,4 +1,4 @@
-"""The ranges of a whole layer: one kind of mapping for all its maps, without rare extremes."""
+"""Chooses which values become black and white in a layer's maps, without rare extremes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Lets numpy's matrix products use all of the processor, in the command's own process."""
+"""Lets OpenBLAS use AVX-512 on processors from AMD that it does not know."""
 
 from __future__ import annotations
 

@@ -148,6 +148,7 @@ class _Layer:
 
     @staticmethod
     def of(W: FloatArray, task: ConvTask) -> _Layer:
+        """Return a layer with its filters transformed."""
         tile = SPAN + 1 - W.shape[0]
         into, back = (
             np.kron(matrix, matrix).astype(W.dtype)
@@ -156,6 +157,7 @@ class _Layer:
         return _Layer(tile, -(-task.window.cols.out // tile), transform_filters(W), into, back)
 
     def run(self, X_pad: FloatArray, out: FloatArray, channels: slice, scratch: Scratch) -> None:
+        """Write the outputs of some channels for a padded strip."""
         spectrum = self._transform(X_pad, scratch)
         shape = (PLACES, spectrum.shape[1], out.shape[3])
         products = scratch.take("products", shape, out.dtype)

@@ -60,6 +60,7 @@ class _LayerPart:
 
     @property
     def size(self) -> int:
+        """Values that it holds."""
         return box_area(self.box) * len(self.channels)
 
 

@@ -32,10 +32,12 @@ class _Axis:
 
     @property
     def extent(self) -> int:
+        """Output cells from the first tap to the last."""
         return self.dilation * (self.kernel - 1) + 1
 
     @property
     def out(self) -> int:
+        """Output cells."""
         reach = self.stride * (self.size - 1) + self.extent + self.extra
         return reach - self.begin - self.end
 
