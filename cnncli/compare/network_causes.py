@@ -6,7 +6,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields, replace
 from itertools import combinations
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
+
+import numpy as np
 
 from cnncli.compare.difference import Values
 from cnncli.compare.layer_causes import AnyLayer, Case, is_equal, layer_causes
@@ -18,6 +20,8 @@ from cnncli.network.graph import SOURCE, Model
 from cnncli.network.layers import ActivationLayer
 from cnncli.network.passes import forward_layers
 from cnncli.network.preparation import Preparation
+
+ONE_STEP: Final = "whole numbers one step apart, as a quantised layer rounds otherwise"
 
 
 @dataclass(frozen=True)
@@ -83,7 +87,9 @@ class NetworkCauses:
         inputs = [known[name] for name in node.inputs]
         other = None if len(self.models) == 1 else self.b.network.node(pair.names[1]).layer
         names = self.a.name, self.b.name
-        return layer_causes(Case(names, node.layer, other, inputs, B, tolerance))
+        causes = layer_causes(Case(names, node.layer, other, inputs, B, tolerance))
+        one_step = found is not None and found.largest == 1 and bool((np.rint(B) == B).all())
+        return causes or [ONE_STEP] * one_step
 
     def _values(self, side: Side, names: Sequence[str]) -> dict[str, Values]:
         """Return layers' values as cnncli computes them, the input's too."""
@@ -172,6 +178,9 @@ def _of_field(name: str, one: Any, other: Any, sides: tuple[str, str]) -> str:
         return f"channels: {first} first in {sides[0]}, {second} first in {sides[1]} (--bgr)"
     if name == "scale":
         return f"range of pixels: 0..{one:g} in {sides[0]}, 0..{other:g} in {sides[1]} (--scale)"
+    if name == "whole":
+        sort = "floats", "whole numbers"
+        return f"pixels: {sort[one]} in {sides[0]}, {sort[other]} in {sides[1]}"
     texts = [_text(value) for value in (one, other)]
     return f"{name}: {texts[0]} in {sides[0]}, {texts[1]} in {sides[1]} (--{name})"
 

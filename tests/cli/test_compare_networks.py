@@ -174,6 +174,11 @@ CAUSES: dict[str, tuple[str, dict[str, Any], str]] = {
         {"head": "[input]\nscale = 255\n\n"},
         "range of pixels: 0..1 in 'a.toml', 0..255 in 'b.toml' (--scale)",
     ),
+    "whole": (
+        "input",
+        {"head": "[input]\nwhole = true\n\n"},
+        "pixels: floats in 'a.toml', whole numbers in 'b.toml'",
+    ),
     "bgr": (
         "input",
         {"head": "[input]\nbgr = true\n\n"},

@@ -167,3 +167,20 @@ def test_a_photograph_resized_by_opencv_is_explained(name: str) -> None:
         starts = "channels: blue first", RESIZES[name], "range: pixels of 0..255"
         for cause, text in zip(total["causes"], starts, strict=True):
             assert cause.startswith(text)
+
+
+def test_one_step_of_a_quantised_layer_is_named() -> None:
+    """ONNX Runtime cuts off where it resizes whole numbers, and cnncli rounds."""
+    nodes = [
+        node("QuantizeLinear", "x step zero", "whole"),
+        node("Resize", "whole - - sizes", "larger", mode="linear"),
+        node("DequantizeLinear", "larger step zero", "y"),
+    ]
+    constants = {"step": np.float32(0.01), "zero": np.int8(-20), "sizes": np.array([1, 3, 19, 15])}
+    Path("q.onnx").write_bytes(model(nodes, constants, (1, 3, 12, 10)).SerializeToString())
+    *layers, total = compared("q.onnx", "photo.png", "--against", "onnxruntime", code=1)
+    assert [one["equal"] for one in layers] == [True, False, False]
+    assert layers[1]["difference"]["largest"] == 1
+    assert total["causes"] == [
+        "whole numbers one step apart, as a quantised layer rounds otherwise"
+    ]
