@@ -16,6 +16,7 @@ from cnncli.network.layers import (
     ConvTransposeLayer,
     FloatArray,
     Layer,
+    LRNLayer,
     MergeLayer,
     PoolLayer,
     ResizeLayer,
@@ -24,8 +25,10 @@ from cnncli.network.layers import (
     StripStage,
 )
 from cnncli.network.layers.base import has_strips, reads_all
+from cnncli.network.layers.norm import AxesDefaults
 from cnncli.render.options import MapGroup, channel_names
 
+_NOT_FOLLOWED: Final = (AxesDefaults, ConvTransposeLayer, LRNLayer, ResizeLayer)
 MIDDLE: Final = 64
 """Rows and columns at most among which the output of largest magnitude is looked for."""
 
@@ -112,7 +115,7 @@ class ExplainedLayer:
         """The input that ``--backward`` follows; ShapeError where it cannot."""
         if len(self.inputs) > 1:
             raise ShapeError(f"--backward needs a layer of one input, {self.name} has several")
-        if isinstance(self.layer, (ConvTransposeLayer, ResizeLayer)) or reads_all(self.layer):
+        if isinstance(self.layer, _NOT_FOLLOWED) or reads_all(self.layer):
             raise ShapeError(
                 f"--backward cannot follow {self.layer.op}, got layer {self.name}",
                 hint="cnncli grad shows the gradient through any layer",

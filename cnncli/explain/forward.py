@@ -14,6 +14,7 @@ from cnncli.core.geometry import Pair
 from cnncli.core.pool import create_mask_from_window, pool_forward
 from cnncli.explain.explained_layer import POOL_PADDING, ExplainedLayer, check_position
 from cnncli.explain.model import Axes, Block, Explanation, Step, padding_of
+from cnncli.explain.normalized import is_normalized, normalized_terms
 from cnncli.explain.resized import is_resized, resized_terms
 from cnncli.network.layers import (
     ActivationLayer,
@@ -123,6 +124,12 @@ def _steps(
         for channel in channels:
             formula, terms = resized_terms(explained, at, channel)
             value = float(values[channel])
+            yield Step(
+                channel=channel, operands=tuple(terms), formula=formula, total=value, value=value
+            )
+    elif is_normalized(layer):
+        for channel in channels:
+            formula, terms, value = normalized_terms(explained, at, channel)
             yield Step(
                 channel=channel, operands=tuple(terms), formula=formula, total=value, value=value
             )

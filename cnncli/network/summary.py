@@ -28,14 +28,17 @@ from cnncli.network.layers import (
     ConvLayer,
     ConvTransposeLayer,
     Layer,
+    LRNLayer,
     MergeLayer,
     PadLayer,
     PoolLayer,
+    ReduceLayer,
     ResizeLayer,
     Shape,
     SliceLayer,
 )
 from cnncli.network.layers.base import border_of, has_gradient, reads_all
+from cnncli.network.layers.norm import Normalization
 from cnncli.network.passes import held_bytes
 
 Fields = tuple[ReceptiveField, ReceptiveField]
@@ -281,6 +284,8 @@ def _label(layer: Layer | MergeLayer, window: Window | None) -> str:
     parts = [layer.mode, layer.op] if isinstance(layer, PoolLayer) else [layer.op]
     if not has_gradient(layer):
         return f"{getattr(layer, 'label', layer.op)} (run by onnx)"
+    if isinstance(layer, (LRNLayer, Normalization, ReduceLayer)):
+        return layer.label
     if isinstance(layer, PoolLayer) and layer.size == "global":
         parts.append("global")
     elif window is not None and layer.op != "pad":

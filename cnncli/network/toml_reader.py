@@ -37,6 +37,7 @@ from cnncli.network.layers import (
     Layer,
     MergeLayer,
     PadChannelsLayer,
+    ReduceLayer,
     SliceLayer,
 )
 from cnncli.network.preparation import Preparation
@@ -142,6 +143,8 @@ def _channel_counts(model: Model) -> list[int]:
             fewer, more = (len(range(MAX_CHANNELS + k)[taken]) for k in (0, 1))
             grows = more - fewer
             a, b = a * grows, fewer - grows * MAX_CHANNELS + b * grows
+        elif isinstance(node.layer, ReduceLayer) and not node.layer.keeps_channels:
+            a, b = 0, 1
         elif isinstance(node.layer, PadChannelsLayer):
             b += sum(node.layer.counts)
         channels[node.name] = a, b
@@ -387,6 +390,11 @@ _LAYERS: Final[dict[str, type[Any]]] = {
     "activation": layers.ActivationLayer,
     "batchnorm": layers.BatchNormLayer,
     "scale": layers.ScaleLayer,
+    "instance-norm": layers.InstanceNormLayer,
+    "group-norm": layers.GroupNormLayer,
+    "layer-norm": layers.LayerNormLayer,
+    "lrn": layers.LRNLayer,
+    "reduce": layers.ReduceLayer,
     "add": layers.AddLayer,
     "mul": layers.MulLayer,
     "quotient": layers.QuotientLayer,
@@ -398,5 +406,8 @@ _LAYERS: Final[dict[str, type[Any]]] = {
 }
 _DEFAULTS: Final[dict[str, dict[str, Any]]] = {
     "batchnorm": {"gamma": 1.0, "beta": 0.0},
+    "instance-norm": {"gamma": 1.0, "beta": 0.0},
+    "group-norm": {"gamma": 1.0, "beta": 0.0},
+    "layer-norm": {"gamma": 1.0, "beta": 0.0},
     "scale": {"factor": 1.0, "offset": 0.0},
 }

@@ -13,6 +13,8 @@ from typing import Any, Final
 from cnncli.core import choices
 from cnncli.errors import CnnCliError, FileProblem, among, quote
 from cnncli.filters.matrix_text import shorten
+from cnncli.network.layers import reduce
+from cnncli.network.layers.norm import AXES
 from cnncli.network.layers.resize import COORDINATES, RESIZE_MODES, ROUNDINGS
 from cnncli.network.layers.slice import FAR
 
@@ -231,6 +233,12 @@ def _required(field: Field) -> Field:
 
 
 _WEIGHTS = Field(_is_weights, "FILE, FILE:KEY, a built-in name, a matrix, or a list of those")
+_AXES = Field(
+    lambda value: _is_names(value) and {*value} <= {*AXES} and len({*value}) == len(value),
+    f"a list of some of {', '.join(AXES)}",
+    convert=_as_tuple,
+)
+_NORM = {"gamma": _NUMBERS, "beta": _NUMBERS, "epsilon": _ABOVE_ZERO}
 _GROUPS = Field(_is_whole, f"a whole number of 1 to {MAX_CELLS}")
 _INDEX = Field(_is_index, "a whole number; below 0 it counts from the end")
 _PART = Field(
@@ -289,6 +297,16 @@ TYPES: Final[dict[str, dict[str, Field]]] = {
         "var": _required(_NUMBERS),
         "epsilon": _ABOVE_ZERO,
     },
+    "instance-norm": _NORM,
+    "group-norm": {"groups": _required(_GROUPS), **_NORM},
+    "layer-norm": {"axes": _AXES, **_NORM},
+    "lrn": {
+        "size": _required(Field(_is_whole, f"a whole number of 1 to {MAX_CELLS}")),
+        "alpha": _NUMBER,
+        "beta": _NUMBER,
+        "bias": _NUMBER,
+    },
+    "reduce": {"mode": _one_of(reduce.MODES), "axes": _AXES},
     "scale": {"factor": _NUMBERS, "offset": _NUMBERS, "whole": _FLAG},
     "quotient": {"divisor": _required(_NUMBERS)},
     "resize": {

@@ -8,6 +8,12 @@ from cnncli.network.layers.channels import PadChannelsLayer
 from cnncli.network.layers.conv import ConvLayer
 from cnncli.network.layers.conv_transpose import ConvTransposeLayer
 from cnncli.network.layers.merge import AddLayer, ConcatLayer, MulLayer
+from cnncli.network.layers.norm import (
+    GroupNormLayer,
+    InstanceNormLayer,
+    LayerNormLayer,
+    LRNLayer,
+)
 from cnncli.network.layers.pad import PadLayer
 from cnncli.network.layers.pointwise import (
     ActivationLayer,
@@ -16,6 +22,7 @@ from cnncli.network.layers.pointwise import (
     ScaleLayer,
 )
 from cnncli.network.layers.pool import PoolLayer
+from cnncli.network.layers.reduce import ReduceLayer
 from cnncli.network.layers.resize import ResizeLayer
 from cnncli.network.layers.slice import SliceLayer
 from cnncli.network.layers.view import ViewLayer
@@ -30,13 +37,18 @@ __all__ = [
     "ConvTransposeLayer",
     "FloatArray",
     "Gradients",
+    "GroupNormLayer",
+    "InstanceNormLayer",
+    "LRNLayer",
     "MergeLayer",
     "Layer",
+    "LayerNormLayer",
     "MulLayer",
     "PadChannelsLayer",
     "PadLayer",
     "PoolLayer",
     "QuotientLayer",
+    "ReduceLayer",
     "ResizeLayer",
     "RowSource",
     "ScaleLayer",

@@ -19,7 +19,14 @@ from cnncli.core.geometry import Pair
 from cnncli.errors import CnnCliError, FileProblem, quote
 from cnncli.filters.filter import safe_name
 from cnncli.network.graph import NORMALIZE, SIZE_HINT, SIZE_UNKNOWN, SOURCE, Model, Network, Node
-from cnncli.network.layers import ConvLayer, ConvTransposeLayer, PadLayer, PoolLayer, ResizeLayer
+from cnncli.network.layers import (
+    ConvLayer,
+    ConvTransposeLayer,
+    PadLayer,
+    PoolLayer,
+    ReduceLayer,
+    ResizeLayer,
+)
 from cnncli.network.layers.view import Dims, Layout, ViewLayer, layout_of, reshaped
 from cnncli.network.onnx.control import CONTROL, RanGraph, check_graphs
 from cnncli.network.onnx.model import OnnxGraph, OnnxNode, SubGraph
@@ -310,6 +317,7 @@ class Builder:
         layout = built.layout or signals[0].layout
         pixel = isinstance(layer, PoolLayer) and layer.size == "global"
         pixel = pixel or (isinstance(layer, ConvLayer) and layout.flat)
+        pixel = pixel or (isinstance(layer, ReduceLayer) and {"rows", "columns"} <= {*layer.axes})
         known = known or (isinstance(layer, ResizeLayer) and layer.size is not None)
         return channels, (1, 1) if pixel else (n_H, n_W) if known else None
 

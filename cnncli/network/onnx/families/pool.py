@@ -1,4 +1,4 @@
-"""Pools, pools of all places, and means, largest and smallest values over them."""
+"""Pools, and pools of all places."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ from collections.abc import Callable
 from typing import Final
 
 from cnncli.network import layers
-from cnncli.network.layers.view import Layout
 from cnncli.network.onnx.families.table import Builder, Result
 from cnncli.network.onnx.families.window import brief, window_fields
 from cnncli.network.onnx.values import BuiltLayer, NodeInputs, UnsupportedNode
@@ -39,18 +38,6 @@ def _global_pool(mode: str) -> Callable[[NodeInputs], Result]:
     return make
 
 
-def _reduce(mode: str) -> Callable[[NodeInputs], Result]:
-    def make(node: NodeInputs) -> Result:
-        x = node.signal(0, ("nchw", "nhwc"))
-        axes = node.axes() or ()
-        if {x.axes[axis] for axis in axes if -4 <= axis < 4} != {"h", "w"}:
-            raise UnsupportedNode(f"it works over axes {axes}, not over rows and columns")
-        order = None if node.get("keepdims", 1) else Layout("nchw", flat=True)
-        return BuiltLayer(layers.PoolLayer(mode, "global"), (x,), order)
-
-    return make
-
-
 OPERATORS: Final[dict[str, Builder]] = {
     "AveragePool": _pool("average"),
     "GlobalAveragePool": _global_pool("average"),
@@ -58,7 +45,4 @@ OPERATORS: Final[dict[str, Builder]] = {
     "GlobalMaxPool": _global_pool("max"),
     "LpPool": _pool("lp"),
     "MaxPool": _pool("max"),
-    "ReduceMax": _reduce("max"),
-    "ReduceMean": _reduce("average"),
-    "ReduceMin": _reduce("min"),
 }

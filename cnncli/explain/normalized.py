@@ -1,0 +1,101 @@
+"""How one value of a normalisation or a reduction comes about: the numbers that made it."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from cnncli.core.arrays import FloatArray
+from cnncli.core.geometry import Pair
+from cnncli.explain.explained_layer import ExplainedLayer
+from cnncli.network.layers import Layer, LRNLayer, MergeLayer, ReduceLayer
+from cnncli.network.layers.norm import Normalization
+
+Term = tuple[str, float]
+
+
+def is_normalized(layer: Layer | MergeLayer) -> bool:
+    """Whether a layer is explained here.
+
+    Examples
+    --------
+    >>> is_normalized(ReduceLayer("sum"))
+    True
+    """
+    return isinstance(layer, (LRNLayer, Normalization, ReduceLayer))
+
+
+def normalized_terms(
+    explained: ExplainedLayer, at: Pair, channel: int
+) -> tuple[str, list[Term], float]:
+    """Return the formula of one output, the numbers in it, and what it gives in float64.
+
+    Parameters
+    ----------
+    explained : ExplainedLayer
+        Of a layer that `is_normalized`.
+    at : (int, int)
+        Row and column of the output.
+    channel : int
+
+    Examples
+    --------
+    >>> from cnncli.explain.explained_layer import array_input
+    >>> from cnncli.render.options import MapGroup
+    >>> source, groups = array_input(np.arange(4.0).reshape(1, 1, 4, 1)), (MapGroup("", (0,)),)
+    >>> mean = ExplainedLayer("mean", ReduceLayer(), (source,), groups, np.dtype(float))
+    >>> normalized_terms(mean, (0, 0), 0)
+    ('sum / count', [('sum', 6.0), ('count', 4.0)], 1.5)
+    """
+    layer, source = explained.layer, explained.inputs[0]
+    box = slice(at[0], at[0] + 1), slice(at[1], at[1] + 1)
+    read = layer.reads(source.shape, box)
+    X = source.read(read).astype(np.float64)
+    if isinstance(layer, ReduceLayer):
+        return _reduced(layer, X, channel)
+    # Axes that are read whole begin at 0.
+    row, column = (k - side.start for k, side in zip(at, read, strict=True))
+    x = float(X[0, row, column, channel])
+    if isinstance(layer, LRNLayer):
+        near = X[0, row, column, layer.channels(channel, X.shape[3])]
+        squares = float(np.square(near).sum())
+        base = layer.bias + layer.alpha / layer.size * squares
+        terms = [("x", x), ("bias", layer.bias), ("alpha", layer.alpha)]
+        terms += [("size", float(layer.size)), ("squares", squares), ("beta", layer.beta)]
+        return "x / (bias + alpha / size * squares)^beta", terms, x / base**layer.beta
+    assert isinstance(layer, Normalization)
+    return _normal(layer, X, x, (row, column), channel)
+
+
+def _normal(
+    layer: Normalization, X: FloatArray, x: float, cell: Pair, channel: int
+) -> tuple[str, list[Term], float]:
+    statistics = [
+        float(v[0, min(cell[0], v.shape[1] - 1), min(cell[1], v.shape[2] - 1), channel])
+        for v in layer.statistics(X)
+    ]
+    mean, var = statistics
+    gamma, beta = (float(v[channel if v.size > 1 else 0]) for v in (layer.gamma, layer.beta))
+    terms = [("x", x), ("gamma", gamma), ("beta", beta), ("mean", mean), ("var", var)]
+    terms.append(("epsilon", layer.epsilon))
+    value = gamma * (x - mean) / math.sqrt(var + layer.epsilon) + beta
+    return "gamma * (x - mean) / sqrt(var + epsilon) + beta", terms, value
+
+
+def _reduced(layer: ReduceLayer, X: FloatArray, channel: int) -> tuple[str, list[Term], float]:
+    values = X[0] if "channels" in layer.axes else X[0, :, :, [channel]]
+    count, total = ("count", float(values.size)), float(values.sum())
+    if layer.mode in ("max", "min"):
+        best = float(values.max() if layer.mode == "max" else values.min())
+        name = {"max": "largest", "min": "smallest"}[layer.mode]
+        return f"{name} of count values", [(name, best), count], best
+    if layer.mode == "mean":
+        return "sum / count", [("sum", total), count], total / values.size
+    if layer.mode == "l2":
+        squares = float(np.square(values).sum())
+        return "sqrt(squares)", [("squares", squares), count], math.sqrt(squares)
+    if layer.mode == "l1":
+        magnitudes = float(np.abs(values).sum())
+        return "sum of magnitudes", [("sum of magnitudes", magnitudes), count], magnitudes
+    return "sum", [("sum", total), count], total
