@@ -74,6 +74,28 @@ def folder_files(
     )
 
 
+def count_folders(folder: str, excluded: str | None = None) -> int:
+    """Return how many sub-folders a folder of files has, without hidden ones and the one excluded.
+
+    Parameters
+    ----------
+    folder : str
+    excluded : str, optional
+        As in `folder_files`.
+
+    Examples
+    --------
+    >>> count_folders("/nowhere")
+    0
+    """
+    try:
+        _, folders = _entries(folder)
+    except OSError:
+        return 0
+    real = os.path.realpath(folder)
+    return sum(name[0] != "." and os.path.join(real, name) != excluded for name, _ in folders)
+
+
 def is_pattern(name: str) -> bool:
     """Tell whether a name is a pattern: it has a ``*``, ``?`` or ``[``, and there is no such file.
 

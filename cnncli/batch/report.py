@@ -167,19 +167,28 @@ def planned_line(outcome: Outcome) -> str:
     return f"{names[0]} -> {names[1]} ... {names[-1]} ({len(outcome.planned)} files)"
 
 
-def left_out_lines(left_out: dict[str, int]) -> list[str]:
+def left_out_lines(left_out: dict[str, int], sub_folders: dict[str, int]) -> list[str]:
     """Return what is said of results of earlier runs that are not taken for images.
 
     Examples
     --------
-    >>> left_out_lines({"photos": 2})
-    ["note: 'photos': 2 results of earlier runs left out; a pattern or their names takes them"]
+    >>> for line in left_out_lines({"photos": 2}, {"photos": 3}):
+    ...     print(line)
+    note: 'photos': 2 results of earlier runs left out; a pattern or their names takes them
+    note: 'photos': 3 sub-folders left out; --recursive takes them
     """
-    return [
+    results = [
         f"note: {quote(folder)}: {count} {'result' if count == 1 else 'results'} of earlier runs "
         "left out; a pattern or their names takes them"
         for folder, count in left_out.items()
     ]
+    folders = [
+        f"note: {quote(folder)}: {count} {'sub-folder' if count == 1 else 'sub-folders'} left out; "
+        "--recursive takes them"
+        for folder, count in sub_folders.items()
+        if count
+    ]
+    return [*results, *folders]
 
 
 def summary(report: Report, seconds: float | None, brief: bool = False, repeated: int = 0) -> str:

@@ -6,7 +6,13 @@ import marshal
 import os
 from collections.abc import Iterator, Sequence
 
-from cnncli.batch.listing import folder_files, is_pattern, listed_files, pattern_files
+from cnncli.batch.listing import (
+    count_folders,
+    folder_files,
+    is_pattern,
+    listed_files,
+    pattern_files,
+)
 from cnncli.batch.own_results import OwnResults
 from cnncli.batch.spool import Spool
 from cnncli.errors import FileProblem, OptionError
@@ -33,6 +39,8 @@ class Sources:
         self._records = Spool()
         self.left_out: dict[str, int] = {}
         """How many results of earlier runs were not taken from which folders."""
+        self.sub_folders: dict[str, int] = {}
+        """How many sub-folders of which folders were not looked into."""
 
     def __len__(self) -> int:
         return len(self._records)
@@ -159,6 +167,8 @@ def _add(sources: Sources, name: str, recursive: bool, excluded: str | None) -> 
             sources.add(file, below)
         if own.left_out:
             sources.left_out[name] = own.left_out
+        if not (recursive or is_url(name)):
+            sources.sub_folders[name] = count_folders(name, excluded)
         if len(sources) == before:
             hint = None if recursive else "--recursive looks into sub-folders too"
             raise FileProblem("a folder without images", hint=hint, path=name)

@@ -73,7 +73,7 @@ def run_batch(
     runner = _choose_runner(job, report.total, batch)
     inline = isinstance(runner, InlineRunner)
     start_work()
-    for line in [] if results.quiet else left_out_lines(sources.left_out):
+    for line in [] if results.quiet else left_out_lines(sources.left_out, sources.sub_folders):
         tell(line)
     if report.total > 1:
         signals.set_progress(lambda: f"{report.done} of {report.total} done")

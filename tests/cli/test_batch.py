@@ -400,3 +400,12 @@ def test_a_note_that_many_images_would_get_is_given_once(empty_folder: Path) -> 
     assert once.endswith(": 3 done; 2 more with the same notes (-v shows them)\n")
     each = run_cli("conv", ".", "-f", "edge", "-o", "out/", "-j", 1, "-v", "--overwrite").stderr
     assert each.count("transparen") == 3 and each.endswith(": 3 done\n")
+
+
+def test_sub_folders_that_are_left_out_are_said(empty_folder: Path) -> None:
+    make("in/a.png", "in/b/c.png", "in/d/e.png", "in/.hidden/f.png")
+    note = "note: 'in': 2 sub-folders left out; --recursive takes them"
+    assert note in run_cli("pool", "in", "-o", "in/out/").stderr
+    assert note in run_cli("pool", "in", "-o", "in/out/", "--overwrite").stderr
+    assert "sub-folder" not in run_cli("pool", "in", "-r", "-o", "out/").stderr
+    assert "sub-folder" not in run_cli("pool", "in/b", "-o", "out/", "--overwrite").stderr
