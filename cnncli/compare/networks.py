@@ -78,7 +78,7 @@ def compare_networks(
             sides[0] = replace(sides[0], comparable=made.comparable)
     a, b = sides
     needed = sum(peak_bytes(side.network, side.X.shape, side.X.dtype) for side in sides)
-    check_memory(needed, "both networks", "a smaller picture", limit=read.max_memory)
+    check_memory(needed, "comparing the networks", "a smaller picture", limit=read.max_memory)
     causes = NetworkCauses(a, b, models, picture, tensor is not None)
     return walk(a, b, tolerance, causes.explain)
 

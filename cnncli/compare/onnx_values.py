@@ -24,7 +24,7 @@ _TYPES: Final = {"float": "float32", "double": "float64", "bool": "bool"}
 
 def runtime_names(model: Model) -> list[str]:
     """Return the layers that are values of the model's ONNX file, without its input."""
-    known = _computed(_load(model))
+    known = _computed(_load(model, weights=False))
     named = (node.name for node in model.network.nodes if node.name in model.tensors)
     return [name for name in named if model.tensors[name][0] in known]
 
@@ -86,11 +86,11 @@ def _chunks(names: Sequence[str], shapes: dict[str, Shape]) -> Iterator[list[str
         yield some
 
 
-def _load(model: Model) -> Any:
+def _load(model: Model, weights: bool = True) -> Any:
     onnx = import_module("onnx")
     path = model.files[0]
     try:
-        return onnx.load(path)
+        return onnx.load(path, load_external_data=weights)
     except Exception as error:  # protobuf, files beside the model: no common base
         raise FileProblem(str(error).partition("\n")[0], path=path) from None
 
