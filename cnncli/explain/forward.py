@@ -21,8 +21,8 @@ from cnncli.network.layers import (
     BatchNormLayer,
     ConcatLayer,
     ConvLayer,
+    Elementwise,
     FloatArray,
-    MulLayer,
     PadLayer,
     PoolLayer,
     QuotientLayer,
@@ -312,7 +312,8 @@ def _formula(explained: ExplainedLayer, pixels: list[FloatArray], channel: int) 
         return f"channel {channel} of {names[number]}", (operand,)
     if not isinstance(layer, (ScaleLayer, BatchNormLayer, QuotientLayer)):
         operands = [(name, float(x[channel])) for name, x in zip(names, pixels, strict=True)]
-        return (" * " if isinstance(layer, MulLayer) else " + ").join(names), tuple(operands)
+        joined = layer.formula(names) if isinstance(layer, Elementwise) else " + ".join(names)
+        return joined, tuple(operands)
     operands = [("x", float(pixels[0][channel]))]
     operands += [(key, _of_channel(v, channel)) for key, v in layer.parameters.items()]
     if isinstance(layer, ScaleLayer):

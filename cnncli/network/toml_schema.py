@@ -357,9 +357,10 @@ TYPES: Final[dict[str, dict[str, Field]]] = {
         "columns": _PART,
     },
     "pad-channels": {"before": _NUMBERS, "after": _NUMBERS},
-    "add": {"inputs": _required(_INPUTS)},
-    "mul": {"inputs": _required(_INPUTS)},
-    "concat": {"inputs": _required(_INPUTS)},
+    **{
+        name: {"inputs": _required(_INPUTS)}
+        for name in ("add", "sub", "mul", "div", "max", "min", "concat")
+    },
 }
 """Fields of each type of layer."""
 

@@ -28,13 +28,17 @@ from cnncli.network.layers import (
     BatchNormLayer,
     ConcatLayer,
     ConvLayer,
+    DivLayer,
     Layer,
+    MaxLayer,
     MergeLayer,
+    MinLayer,
     MulLayer,
     PadLayer,
     PoolLayer,
     QuotientLayer,
     ScaleLayer,
+    SubLayer,
 )
 from cnncli.render.options import MapGroup
 from tests.support.judges import axis_windows, loop_conv_forward, loop_pool_forward, pad_with_numpy
@@ -299,6 +303,10 @@ def test_joins() -> None:
     for layer, arrays, expected in [
         (AddLayer(), (X, Y, one), X + Y + one),
         (MulLayer(), (one, X), one * X),
+        (SubLayer(), (one, X), one - X),
+        (DivLayer(), (X, one), X / one),
+        (MaxLayer(), (X, Y, one), np.maximum(np.maximum(X, Y), one)),
+        (MinLayer(), (X, Y), np.minimum(X, Y)),
         (ConcatLayer(), (X, Y[..., :1]), np.concatenate([X, Y[..., :1]], axis=3)),
     ]:
         for (i, j, c), explanation in everywhere(subject_of(layer, *arrays)):

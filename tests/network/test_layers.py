@@ -17,12 +17,16 @@ from cnncli.network.layers import (
     BatchNormLayer,
     ConcatLayer,
     ConvLayer,
+    DivLayer,
     Layer,
+    MaxLayer,
     MergeLayer,
+    MinLayer,
     MulLayer,
     PadLayer,
     PoolLayer,
     ScaleLayer,
+    SubLayer,
 )
 from cnncli.network.passes import backward_bytes, forward, forward_layers, peak_bytes
 from tests.support.judges import distinct_values, numeric_gradient
@@ -157,6 +161,12 @@ JOINS: dict[str, tuple[MergeLayer, list[np.ndarray]]] = {
     "add of 1x1": (AddLayer(), [X, X[:, :1, :1]]),
     "mul": (MulLayer(), [X, X[::-1] * 0.5, X + 1]),
     "mul of 1x1": (MulLayer(), [X[:, 1:2, :1], X]),
+    "sub": (SubLayer(), [X, X[::-1] * 0.5]),
+    "sub of 1x1": (SubLayer(), [X, X[:, :1, :1]]),
+    "div": (DivLayer(), [X, np.abs(X[::-1]) + 0.5]),
+    "div of 1x1": (DivLayer(), [X[:, 1:2, :1], np.abs(X) + 0.5]),
+    "max": (MaxLayer(), [X, X[::-1] * 0.5 + 0.1, -X]),
+    "min of 1x1": (MinLayer(), [X, X[:, :1, :1] + 0.1]),
     "concat": (ConcatLayer(), [X, X[..., :1], X[..., 1:]]),
 }
 
@@ -176,6 +186,22 @@ def test_gradients_of_joins(name: str) -> None:
 
         numeric = numeric_gradient(changed, given, dY)
         np.testing.assert_allclose(found[k], numeric, rtol=1e-6, atol=1e-7)
+
+
+def test_a_tie_of_extremes_gives_all_to_the_first_and_nan_wins() -> None:
+    one = np.ones((1, 1, 1, 1))
+    for layer in (MaxLayer(), MinLayer()):
+        Y, cache = layer.forward(one, one)
+        found, _ = layer.backward(np.full_like(Y, 3.0), cache)
+        assert [each.item() for each in found] == [3, 0]
+        assert np.isnan(layer.forward(one, one * np.nan)[0]).all()
+
+
+def test_division_by_zero_is_infinite_without_a_warning() -> None:
+    zero = np.zeros((1, 1, 1, 2))
+    Y, cache = DivLayer().forward(np.array([1.0, 0]).reshape(1, 1, 1, 2), zero)
+    np.testing.assert_array_equal(Y.ravel(), [np.inf, np.nan])
+    DivLayer().backward(np.ones_like(Y), cache)
 
 
 def test_gradients_through_a_network_that_parts_and_joins() -> None:
@@ -334,6 +360,7 @@ def test_names_are_checked(nodes: list[Any], error: str) -> None:
         (AddLayer(), [(1, 4, 4, 2)], "at least 2 inputs"),
         (AddLayer(), [(1, 4, 4, 2), (1, 4, 5, 2)], "the same shape, or be 1x1, got 4x4x2, 4x5x2"),
         (MulLayer(), [(1, 4, 4, 2), (1, 1, 1, 3)], "got 4x4x2, 1x1x3"),
+        (SubLayer(), [(1, 4, 4, 2)] * 3, "sub takes 2 inputs, got 3"),
         (ConcatLayer(), [(1, 4, 4, 2), (1, 4, 5, 2)], "agree in rows and columns"),
         (norm(4), [(1, 4, 4, 2)], "gamma must hold 1 value or 2"),
         (ActivationLayer("prelu", np.ones(4)), [(1, 4, 4, 2)], "alpha must hold 1 value or 2"),

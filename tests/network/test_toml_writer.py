@@ -22,10 +22,13 @@ from cnncli.network.layers import (
     ConcatLayer,
     ConvLayer,
     ConvTransposeLayer,
+    DivLayer,
     GroupNormLayer,
     InstanceNormLayer,
     LayerNormLayer,
     LRNLayer,
+    MaxLayer,
+    MinLayer,
     MulLayer,
     PadChannelsLayer,
     PadLayer,
@@ -35,6 +38,7 @@ from cnncli.network.layers import (
     ResizeLayer,
     ScaleLayer,
     SliceLayer,
+    SubLayer,
 )
 from cnncli.network.load import load_model
 from cnncli.network.passes import forward
@@ -168,7 +172,8 @@ def test_each_layer(name: str, tmp_path: Path) -> None:
 def test_every_type_of_layer_is_among_them() -> None:
     from cnncli.network.toml_schema import TYPES
 
-    assert {layer.op for layer in LAYERS.values()} | {"add", "mul", "concat", "dense"} == set(TYPES)
+    joins = {node.layer.op for node in branches().nodes}
+    assert {layer.op for layer in LAYERS.values()} | joins | {"dense"} == set(TYPES)
 
 
 def branches() -> Network:
@@ -180,7 +185,11 @@ def branches() -> Network:
             Node("gate", MulLayer(), ("a", "all")),
             Node("sum", AddLayer(), ("gate", SOURCE, "a")),
             Node("again", ActivationLayer("tanh"), (SOURCE,)),
-            Node("both", ConcatLayer(), ("sum", "again")),
+            Node("less", SubLayer(), ("sum", "again")),
+            Node("share", DivLayer(), ("less", "a")),
+            Node("most", MaxLayer(), ("share", "again", "a")),
+            Node("least", MinLayer(), ("most", "less")),
+            Node("both", ConcatLayer(), ("least", "again")),
         )
     )
 

@@ -173,7 +173,13 @@ def test_arithmetic_with_a_constant(op: str, shape: tuple[int, ...]) -> None:
             check(model([node(op, "c x", "y")], constant, opset=opset))
 
 
-@pytest.mark.parametrize("op", ["Add", "Mul", "Sum"])
+@pytest.mark.parametrize("op", ["Max", "Min"])
+def test_extremes_with_a_constant(op: str) -> None:
+    for order in ("x c", "c x"):
+        check(model([node(op, order, "y")], {"c": np.float32(0.2)}))
+
+
+@pytest.mark.parametrize("op", ["Add", "Mul", "Sum", "Sub", "Max", "Min", "Div"])
 def test_joins(op: str) -> None:
     check(model([node("Tanh", "x", "t"), node(op, "x t", "y")]))
     pools = [node("GlobalAveragePool", "x", "g"), node(op, "g x", "y")]

@@ -16,7 +16,11 @@ KINDS: Final = {
     "pad": "border",
     "batchnorm": "batch normalisation",
     "add": "sum",
+    "sub": "difference",
     "mul": "product",
+    "div": "quotient",
+    "max": "largest",
+    "min": "smallest",
     "concat": "channels side by side",
 }
 """What layers are called where their own name would say too little."""

@@ -7,7 +7,16 @@ from cnncli.network.layers.base import AnyLayer, Gradients, Layer, MergeLayer, R
 from cnncli.network.layers.channels import PadChannelsLayer
 from cnncli.network.layers.conv import ConvLayer
 from cnncli.network.layers.conv_transpose import ConvTransposeLayer
-from cnncli.network.layers.merge import AddLayer, ConcatLayer, MulLayer
+from cnncli.network.layers.merge import (
+    AddLayer,
+    ConcatLayer,
+    DivLayer,
+    Elementwise,
+    MaxLayer,
+    MinLayer,
+    MulLayer,
+    SubLayer,
+)
 from cnncli.network.layers.norm import (
     GroupNormLayer,
     InstanceNormLayer,
@@ -35,14 +44,18 @@ __all__ = [
     "ConcatLayer",
     "ConvLayer",
     "ConvTransposeLayer",
+    "DivLayer",
+    "Elementwise",
     "FloatArray",
     "Gradients",
     "GroupNormLayer",
     "InstanceNormLayer",
-    "LRNLayer",
-    "MergeLayer",
     "Layer",
     "LayerNormLayer",
+    "LRNLayer",
+    "MaxLayer",
+    "MergeLayer",
+    "MinLayer",
     "MulLayer",
     "PadChannelsLayer",
     "PadLayer",
@@ -55,5 +68,6 @@ __all__ = [
     "Shape",
     "SliceLayer",
     "StripStage",
+    "SubLayer",
     "ViewLayer",
 ]

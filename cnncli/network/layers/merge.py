@@ -1,4 +1,4 @@
-"""Layers of several inputs: sums, products and concatenated channels."""
+"""Layers of several inputs: sums, products, differences, extremes and concatenated channels."""
 
 from __future__ import annotations
 
@@ -22,13 +22,19 @@ SIDES_HINT: Final = "--size H,W with sides that 32 divides fits most networks th
 _NEAR: Final = 3
 
 
-class _Elementwise(ChannelwiseDefaults):
-    """What sums and products share: one output value from one value of each input.
+class Elementwise(ChannelwiseDefaults):
+    """What sums, products and the like share: one output value from one value of each input.
 
     An input of one row and one column, such as a global pool's, serves every pixel.
     """
 
     op: ClassVar[str]
+    most: ClassVar[int | None] = None
+    """How many inputs there may be."""
+
+    def formula(self, names: Sequence[str]) -> str:
+        """Write what it does to inputs of those names."""
+        return {"add": " + ", "sub": " - ", "mul": " * ", "div": " / "}[self.op].join(names)
 
     def output_shape(self, *shapes: Shape) -> Shape:
         """Check that the inputs have one shape, but for those of 1x1, and return it."""
@@ -36,6 +42,8 @@ class _Elementwise(ChannelwiseDefaults):
         fits = [shape[1:] in (largest[1:], (1, 1, largest[3])) for shape in shapes]
         if len(shapes) < 2:
             raise ShapeError(f"{self.op} needs at least 2 inputs, got {len(shapes)}")
+        if self.most is not None and len(shapes) > self.most:
+            raise ShapeError(f"{self.op} takes {self.most} inputs, got {len(shapes)}")
         if not all(fits):
             shown = ", ".join("x".join(map(str, shape[1:])) for shape in shapes)
             raise ShapeError(
@@ -57,7 +65,7 @@ class _Elementwise(ChannelwiseDefaults):
 
 
 @dataclass(frozen=True)
-class AddLayer(_Elementwise):
+class AddLayer(Elementwise):
     """The sum of its inputs: a residual connection.
 
     Examples
@@ -78,7 +86,7 @@ class AddLayer(_Elementwise):
 
 
 @dataclass(frozen=True)
-class MulLayer(_Elementwise):
+class MulLayer(Elementwise):
     """The product of its inputs, as attention over channels takes it.
 
     Examples
@@ -99,6 +107,108 @@ class MulLayer(_Elementwise):
         return tuple(
             _summed(dY * other, X.shape) for other, X in zip(others, cache, strict=True)
         ), {}
+
+
+@dataclass(frozen=True)
+class SubLayer(Elementwise):
+    """The first input minus the second.
+
+    Examples
+    --------
+    >>> SubLayer().forward(np.full((1, 1, 1, 1), 3.0), np.ones((1, 1, 1, 1)))[0].item()
+    2.0
+    """
+
+    op: ClassVar[str] = "sub"
+    most: ClassVar[int | None] = 2
+
+    def forward(self, *inputs: FloatArray) -> tuple[FloatArray, Any]:
+        """Return the difference."""
+        return np.subtract(*inputs), [X.shape for X in inputs]
+
+    def backward(self, dY: FloatArray, cache: Any) -> tuple[tuple[FloatArray, ...], Gradients]:
+        """Return the output's gradient for the first input, and its negative for the second."""
+        return (_summed(dY, cache[0]), _summed(-dY, cache[1])), {}
+
+
+@dataclass(frozen=True)
+class DivLayer(Elementwise):
+    """The first input divided by the second; by 0 it is infinite, and 0 by 0 NaN.
+
+    Examples
+    --------
+    >>> DivLayer().forward(np.full((1, 1, 1, 1), 3.0), np.full((1, 1, 1, 1), 2.0))[0].item()
+    1.5
+    """
+
+    op: ClassVar[str] = "div"
+    most: ClassVar[int | None] = 2
+
+    def forward(self, *inputs: FloatArray) -> tuple[FloatArray, Any]:
+        """Return the quotient."""
+        with np.errstate(all="ignore"):
+            return np.divide(*inputs), inputs
+
+    def backward(self, dY: FloatArray, cache: Any) -> tuple[tuple[FloatArray, ...], Gradients]:
+        """Return the gradients of both inputs."""
+        dividend, divisor = cache
+        with np.errstate(all="ignore"):
+            share = dY / divisor
+            second = -share * (dividend / divisor)
+        return (_summed(share, dividend.shape), _summed(second, divisor.shape)), {}
+
+
+class _Extreme(Elementwise):
+    """What the largest and the smallest of the inputs share; NaN wins, as in numpy."""
+
+    ufunc: ClassVar[np.ufunc]
+
+    def formula(self, names: Sequence[str]) -> str:
+        """Write a call of max or min."""
+        return f"{self.op}({', '.join(names)})"
+
+    def forward(self, *inputs: FloatArray) -> tuple[FloatArray, Any]:
+        """Return the largest, or the smallest, value of each place."""
+        Y = reduce(self.ufunc, inputs)
+        return Y, (inputs, Y)
+
+    def backward(self, dY: FloatArray, cache: Any) -> tuple[tuple[FloatArray, ...], Gradients]:
+        """Return the output's gradient for the input that won; of equal ones the first."""
+        inputs, Y = cache
+        free, gradients = np.ones(Y.shape, bool), []
+        for X in inputs:
+            wins = free & (X == Y)
+            free &= ~wins
+            gradients.append(_summed(dY * wins, X.shape))
+        return tuple(gradients), {}
+
+
+@dataclass(frozen=True)
+class MaxLayer(_Extreme):
+    """The largest value of its inputs.
+
+    Examples
+    --------
+    >>> MaxLayer().forward(np.full((1, 1, 1, 1), 3.0), np.full((1, 1, 1, 1), 2.0))[0].item()
+    3.0
+    """
+
+    op: ClassVar[str] = "max"
+    ufunc: ClassVar[np.ufunc] = np.maximum
+
+
+@dataclass(frozen=True)
+class MinLayer(_Extreme):
+    """The smallest value of its inputs.
+
+    Examples
+    --------
+    >>> MinLayer().forward(np.full((1, 1, 1, 1), 3.0), np.full((1, 1, 1, 1), 2.0))[0].item()
+    2.0
+    """
+
+    op: ClassVar[str] = "min"
+    ufunc: ClassVar[np.ufunc] = np.minimum
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Add, Sub, Mul and Div: of maps and a constant, or of maps."""
+"""Add, Sub, Mul, Div, Max and Min: of maps and a constant, or of maps."""
 
 from __future__ import annotations
 
@@ -32,8 +32,9 @@ def _mul(node: NodeInputs) -> Result:
 
 def _sub(node: NodeInputs) -> Result:
     sign = 1.0 if isinstance(node.input(0), Signal) else -1.0
-    why = "it subtracts one picture from another"
-    return _with_constant(node, lambda c: (np.full(1, sign), -c if sign > 0 else c), why)
+    return _with_constant(
+        node, lambda c: (np.full(1, sign), -c if sign > 0 else c), layers.SubLayer()
+    )
 
 
 def _div(node: NodeInputs) -> Result:
@@ -41,17 +42,37 @@ def _div(node: NodeInputs) -> Result:
     if x.is_whole and isinstance(divisor, np.ndarray):
         divisors = node.parameter(per_channel(divisor, x))
         return BuiltLayer(layers.QuotientLayer(divisors), (x,))
-    why = "it divides one picture by another"
+    if x.is_whole:
+        raise UnsupportedNode(f"it divides {x.type} by another picture")
     with np.errstate(divide="ignore"):
-        return _with_constant(node, lambda c: (1 / c.astype(np.float64), np.zeros(1)), why)
+        return _with_constant(
+            node, lambda c: (1 / c.astype(np.float64), np.zeros(1)), layers.DivLayer()
+        )
+
+
+def _extreme(layer: layers.MaxLayer | layers.MinLayer) -> Builder:
+    """Return a builder of the extreme of maps, or of maps and one number."""
+
+    def build(node: NodeInputs) -> Result:
+        constants = [x for x in node.inputs if not isinstance(x, Signal)]
+        if not constants:
+            return _join(node, layer)
+        found = [x for x in node.inputs if isinstance(x, Signal)]
+        if len(found) != 1 or len(constants) != 1:
+            raise UnsupportedNode("it takes several pictures and constants")
+        limit = node.number(0 if node.inputs[1] is found[0] else 1, 0.0)
+        low, high = (limit, np.inf) if layer.op == "max" else (-np.inf, limit)
+        return BuiltLayer(layers.ActivationLayer("clip", low=low, high=high), (found[0],))
+
+    return build
 
 
 def _with_constant(
     node: NodeInputs,
     scale: Callable[[Array], tuple[Array, Array]],
-    pictures: layers.AddLayer | layers.MulLayer | str,
+    pictures: layers.MergeLayer,
 ) -> Result:
-    """Return a picture and a constant as a scale; two pictures as a layer, if there is one."""
+    """Return a picture and a constant as a scale; two pictures as a layer of both."""
     x, constant = node.input(0), node.input(1)
     if not isinstance(x, Signal):
         x, constant = constant, x
@@ -60,8 +81,6 @@ def _with_constant(
     if x.type in _WRAPPING:
         raise UnsupportedNode(f"it computes with {x.type}, which wraps around")
     if isinstance(constant, Signal):
-        if isinstance(pictures, str):
-            raise UnsupportedNode(pictures)
         return _join(node, pictures)
     axis = node.get("axis") if node.opset < 7 and node.get("broadcast", 0) else None
     if constant.size != 1 and x.layout.dims is not None:
@@ -70,7 +89,7 @@ def _with_constant(
     return BuiltLayer(layers.ScaleLayer(node.parameter(factor), node.parameter(offset)), (x,))
 
 
-def _join(node: NodeInputs, layer: layers.AddLayer | layers.MulLayer) -> BuiltLayer | Signal:
+def _join(node: NodeInputs, layer: layers.MergeLayer) -> BuiltLayer | Signal:
     signals = [node.signal(index) for index in range(len(node.inputs))]
     if len(signals) == 1:
         return signals[0]
@@ -86,6 +105,8 @@ def _join(node: NodeInputs, layer: layers.AddLayer | layers.MulLayer) -> BuiltLa
 OPERATORS: Final[dict[str, Builder]] = {
     "Add": _add,
     "Div": _div,
+    "Max": _extreme(layers.MaxLayer()),
+    "Min": _extreme(layers.MinLayer()),
     "Mul": _mul,
     "Sub": _sub,
     "Sum": lambda node: _join(node, layers.AddLayer()),
