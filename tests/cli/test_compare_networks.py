@@ -132,7 +132,7 @@ def test_what_does_not_go_together_is_refused() -> None:
     assert "networks have their own" in refused(*both, *image, "-f", "box", code=2)
     assert "only --against onnxruntime" in refused(*both, *image, "--against", "torch", code=2)
     assert ".toml has [input]" in refused(*both, *image, "--mean", "0.5", code=2)
-    limited = refused(*both, *image, "--max-memory", "1KB", code=1)
+    limited = refused(*both, *image, "--max-memory", "8KB", code=1)
     assert "comparing the networks needs about" in limited
     assert "for networks" in refused("compare", "photo.png", "-f", "box", "--mean", "1", code=2)
 
