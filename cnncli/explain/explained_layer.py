@@ -14,6 +14,7 @@ from cnncli.errors import OptionError, ShapeError, among
 from cnncli.explain.model import Axes, place_axis_window
 from cnncli.network.layers import (
     ConvTransposeLayer,
+    DepthToSpaceLayer,
     FloatArray,
     Layer,
     LRNLayer,
@@ -22,13 +23,23 @@ from cnncli.network.layers import (
     ResizeLayer,
     RowSource,
     Shape,
+    SpaceToDepthLayer,
     StripStage,
 )
 from cnncli.network.layers.base import has_strips, reads_all
 from cnncli.network.layers.norm import AxesDefaults
 from cnncli.render.options import MapGroup, channel_names
 
-_NOT_FOLLOWED: Final = (AxesDefaults, ConvTransposeLayer, LRNLayer, ResizeLayer)
+_NOT_FOLLOWED: Final = (
+    AxesDefaults,
+    ConvTransposeLayer,
+    DepthToSpaceLayer,
+    LRNLayer,
+    ResizeLayer,
+    SpaceToDepthLayer,
+)
+"""Layers whose input values reach outputs that ``--backward`` does not look for."""
+
 MIDDLE: Final = 64
 """Rows and columns at most among which the output of largest magnitude is looked for."""
 

@@ -8,17 +8,20 @@ from cnncli.core.geometry import Pair
 from cnncli.explain.explained_layer import ExplainedLayer
 from cnncli.network.layers import (
     ConvTransposeLayer,
+    DepthToSpaceLayer,
     Layer,
     MergeLayer,
     PadChannelsLayer,
     ResizeLayer,
     SliceLayer,
+    SpaceToDepthLayer,
     ViewLayer,
 )
 
 Term = tuple[str, float]
 
-KINDS = (ConvTransposeLayer, PadChannelsLayer, ResizeLayer, SliceLayer, ViewLayer)
+MOVES = (DepthToSpaceLayer, SpaceToDepthLayer, ViewLayer)
+KINDS = (ConvTransposeLayer, PadChannelsLayer, ResizeLayer, SliceLayer, *MOVES)
 
 
 def is_resized(layer: Layer | MergeLayer) -> bool:
@@ -57,7 +60,7 @@ def resized_terms(explained: ExplainedLayer, at: Pair, channel: int) -> tuple[st
     layer, source = explained.layer, explained.inputs[0]
     if isinstance(layer, ResizeLayer):
         return _resize_terms(explained, layer, at, channel)
-    if isinstance(layer, ViewLayer) or (isinstance(layer, SliceLayer) and layer.reads_all):
+    if isinstance(layer, MOVES) or (isinstance(layer, SliceLayer) and layer.reads_all):
         row, column, number = layer.source(source.shape, (*at, channel))
         value = float(source.rows(row, row + 1)[0, 0, column, number])
         return f"x[{row},{column}] of channel {number}", [(f"x[{row},{column}]", value)]

@@ -403,6 +403,8 @@ _LAYERS: Final[dict[str, type[Any]]] = {
     "min": layers.MinLayer,
     "quotient": layers.QuotientLayer,
     "resize": layers.ResizeLayer,
+    "depth-to-space": layers.DepthToSpaceLayer,
+    "space-to-depth": layers.SpaceToDepthLayer,
     "conv-transpose": layers.ConvTransposeLayer,
     "slice": layers.SliceLayer,
     "pad-channels": layers.PadChannelsLayer,

@@ -14,6 +14,7 @@ from cnncli.core import choices
 from cnncli.errors import CnnCliError, FileProblem, among, quote
 from cnncli.filters.matrix_text import shorten
 from cnncli.network.layers import reduce
+from cnncli.network.layers.blocks import BLOCK_ORDERS
 from cnncli.network.layers.norm import AXES
 from cnncli.network.layers.resize import COORDINATES, RESIZE_MODES, ROUNDINGS
 from cnncli.network.layers.slice import FAR
@@ -239,6 +240,7 @@ _AXES = Field(
     convert=_as_tuple,
 )
 _NORM = {"gamma": _NUMBERS, "beta": _NUMBERS, "epsilon": _ABOVE_ZERO}
+_BLOCK = Field(_is_whole, f"a whole number of 1 to {MAX_CELLS}")
 _GROUPS = Field(_is_whole, f"a whole number of 1 to {MAX_CELLS}")
 _INDEX = Field(_is_index, "a whole number; below 0 it counts from the end")
 _PART = Field(
@@ -320,6 +322,8 @@ TYPES: Final[dict[str, dict[str, Field]]] = {
         "coordinates": _one_of(tuple(COORDINATES)),
         "rounding": _one_of(tuple(ROUNDINGS)),
     },
+    "depth-to-space": {"block": _required(_BLOCK), "order": _one_of(BLOCK_ORDERS)},
+    "space-to-depth": {"block": _required(_BLOCK), "order": _one_of(BLOCK_ORDERS)},
     "conv-transpose": {
         "filter": _required(_WEIGHTS),
         "filter_layout": _one_of(choices.FILTER_LAYOUTS),

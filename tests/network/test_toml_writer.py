@@ -22,6 +22,7 @@ from cnncli.network.layers import (
     ConcatLayer,
     ConvLayer,
     ConvTransposeLayer,
+    DepthToSpaceLayer,
     DivLayer,
     GroupNormLayer,
     InstanceNormLayer,
@@ -38,6 +39,7 @@ from cnncli.network.layers import (
     ResizeLayer,
     ScaleLayer,
     SliceLayer,
+    SpaceToDepthLayer,
     SubLayer,
 )
 from cnncli.network.load import load_model
@@ -111,6 +113,8 @@ LAYERS = {
         bank(3, 2, 2, 3), numbers(2), stride=2, padding=(1, 0, 0, 1), output_padding=(1, 0)
     ),
     "conv-transpose in groups": ConvTransposeLayer(bank(2, 2, 1, 3), groups=3, dilation=2),
+    "depth-to-space": DepthToSpaceLayer(1, "block-first"),
+    "space-to-depth": SpaceToDepthLayer(1),
     "slice": SliceLayer(0, 3, 2),
     "slice of rows": SliceLayer(-1, None, -1, rows=(1, -1), columns=(-1, -99, -2)),
     "pad-channels": PadChannelsLayer(numbers(2), numbers(1)),

@@ -13,6 +13,7 @@ from typing import Final
 from cnncli.network.onnx.families import (
     activations,
     arithmetic,
+    blocks,
     channels,
     conv,
     norm,
@@ -28,6 +29,7 @@ from cnncli.network.onnx.families.table import Builder
 FAMILIES: Final = (
     activations,
     arithmetic,
+    blocks,
     channels,
     conv,
     norm,
