@@ -1,4 +1,4 @@
-"""Norms and reductions of ONNX models: layers of our own, by ONNX Runtime, PyTorch and convert."""
+"""Norms and reductions of ONNX models: layers of our own, by ONNX Runtime, PyTorch and ONNX."""
 
 from __future__ import annotations
 
@@ -10,9 +10,22 @@ import pytest
 
 from cnncli.network.layers import GroupNormLayer, LRNLayer, PoolLayer
 from cnncli.network.layers.base import has_gradient
-from tests.support.onnxmodels import SHAPE, check, load, model, node, ours, picture, runtime
+from cnncli.network.passes import forward_layers
+from tests.support.onnxmodels import (
+    SHAPE,
+    check,
+    load,
+    model,
+    node,
+    node_cases,
+    onnx,
+    ours,
+    picture,
+    runtime,
+)
 
 pytest.importorskip("onnxruntime")
+ReferenceEvaluator = pytest.importorskip("onnx.reference").ReferenceEvaluator
 
 pytestmark = pytest.mark.oracle
 
@@ -29,6 +42,45 @@ def all_ours(made: Any) -> list[str]:
     layers = [each.layer for each in load(made).network.nodes]
     assert all(map(has_gradient, layers))
     return [layer.op for layer in layers]
+
+
+OWN = ("InstanceNormalization", "GroupNormalization", "LRN")
+
+
+def on_four_axes(case: Any) -> Any:
+    """Return a case's model with all inputs but the picture as constants; None for another kind."""
+    nodes = case.model.graph.node
+    if len(nodes) != 1 or nodes[0].op_type not in OWN or len(case.model.graph.output) > 1:
+        return None
+    inputs = case.data_sets[0][0]
+    if inputs[0].ndim != 4:
+        return None
+    made = onnx.ModelProto.FromString(case.model.SerializeToString())
+    for info, array in zip(made.graph.input[1:], inputs[1:], strict=True):
+        made.graph.initializer.append(onnx.numpy_helper.from_array(array, info.name))
+    del made.graph.input[1:]
+    return made
+
+
+def test_the_cases_of_onnx_in_float64() -> None:
+    seen = set()
+    for name, case in node_cases().items():
+        made = on_four_axes(case)
+        if made is None:
+            continue
+        found = load(made)
+        assert all(has_gradient(each.layer) for each in found.network.nodes)
+        X = case.data_sets[0][0][0].astype(np.float64)
+        arrays = {i.name: onnx.numpy_helper.to_array(i) for i in made.graph.initializer}
+        feeds = {key: value.astype(np.float64) for key, value in arrays.items()}
+        given = onnx.ModelProto.FromString(case.model.SerializeToString())
+        (expected,) = ReferenceEvaluator(given).run(None, {given.graph.input[0].name: X, **feeds})
+        ((_, Y),) = forward_layers(found.network, np.ascontiguousarray(np.moveaxis(X, 1, 3)))
+        np.testing.assert_allclose(
+            np.moveaxis(Y, 3, 1), expected, rtol=1e-6, atol=1e-9, err_msg=name
+        )
+        seen.add(case.model.graph.node[0].op_type)
+    assert seen == {*OWN}
 
 
 def test_instance_norm() -> None:
