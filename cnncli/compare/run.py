@@ -107,7 +107,7 @@ def compare_results(
         transparency = _transparency(paths, read)
         return Comparison(names, shapes, difference, notes, transparency=transparency)
     explanations = _by_layer(pictures, names, read, tolerance, layer, image)
-    explanation = None if explanations else explain(a, b, tolerance, levels)
+    explanation = explain(a, b, tolerance, levels)
     if explanation is not None:
         explanations.append(explanation)
     elif not explanations:
@@ -145,10 +145,18 @@ def _by_layer(
     if layer is None or image is None:
         return []
     operation = Operation(layer, read_image(image, read))
+    causes = [
+        find_causes(picture.values(), operation, _forms(picture, tolerance)) for picture in pictures
+    ]
+    if not any(causes):
+        return []
     return [
-        f"{name} is equal to the operation {cause}"
-        for picture, name in zip(pictures, names, strict=True)
-        for cause in find_causes(picture.values(), operation, _forms(picture, tolerance))
+        line
+        for own, name in zip(causes, names, strict=True)
+        for line in (
+            [f"{name} is equal to the operation {cause}" for cause in own]
+            or [f"no known convention explains {name}"]
+        )
     ]
 
 

@@ -56,7 +56,7 @@ class Convention:
             "flips the filter" if self.flip else "does not flip",
             odd,
             f"border {self.pad_mode}",
-            *((f"rounds {self.rounding}",) if self.rounding else ()),
+            *((f"clips, rounds {self.rounding}",) if self.rounding else ()),
         )
 
 

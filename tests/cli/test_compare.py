@@ -149,8 +149,8 @@ def test_conventions_are_two_lines_each() -> None:
     ]
     assert [" equal, " in line for line in lines[::2]] == [False] * 6
     assert "flips the filter" in lines[9]
-    assert "rounds half up" in lines[11]
-    assert max(map(len, lines)) <= 90
+    assert "clips, rounds half up" in lines[11]
+    assert max(map(len, lines)) <= 96
 
 
 def test_a_tool_without_pooling_says_so() -> None:
