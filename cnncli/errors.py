@@ -80,6 +80,43 @@ class FileProblem(CnnCliError):
     """A file that cannot be read, understood or written."""
 
 
+class OutputExists(FileProblem):
+    """An output that is there already."""
+
+
+class ExistingOutputs:
+    """Counts outputs that exist already, so that one line says it of all of them.
+
+    Examples
+    --------
+    >>> existing = ExistingOutputs()
+    >>> for name in ("a.png", "b.png", "c.png"):
+    ...     existing.add(OutputExists("exists already", path=name))
+    >>> print(existing.problem())
+    'a.png': exists already, and so do 'b.png' and 1 more
+    """
+
+    def __init__(self) -> None:
+        self._first: list[OutputExists] = []
+        self._count = 0
+
+    def add(self, error: OutputExists) -> None:
+        """Count one more."""
+        self._count += 1
+        if len(self._first) < 2:
+            self._first.append(error)
+
+    def problem(self) -> OutputExists | None:
+        """Return the error that tells the first two and how many more; None without any."""
+        if self._count < 2:
+            return self._first[0] if self._first else None
+        first, second = self._first
+        also = f"so does {quote(second.path or '')}"
+        if self._count > 2:
+            also = f"so do {quote(second.path or '')} and {self._count - 2} more"
+        return OutputExists(f"{first.message}, and {also}", hint=first.hint, path=first.path)
+
+
 class OptionError(CnnCliError, ValueError):
     """An option or argument whose value cannot be used."""
 

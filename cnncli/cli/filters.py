@@ -12,7 +12,7 @@ from cnncli.cli.command import argument, flag, option
 from cnncli.cli.group import SuggestingGroup, check_output_open, tell, typed_command
 from cnncli.cli.help import HelpfulCommand
 from cnncli.cli.options import layout_option, overwrite_option
-from cnncli.cli.progress import is_terminal_stream
+from cnncli.cli.progress import is_terminal_stream, show_steps
 from cnncli.cli.types import AnyParamType, Choice, FilterName, FiniteFloat, Numbers, RangeType
 from cnncli.errors import nearest
 from cnncli.filters.builtin_names import builtin_names
@@ -129,7 +129,8 @@ def show(
 
     if output is None:
         check_output_open()
-    loaded = load_any_filter(name, filter_layout)
+    with show_steps(quiet=False):
+        loaded = load_any_filter(name, filter_layout)
     note = likelier_layout_note(loaded)
     if note and not of_network(loaded):
         tell(f"note: {note}")
@@ -138,7 +139,8 @@ def show(
             raise click.UsageError("--json and --output exclude each other.")
         _draw(loaded, output, range, colormap, overwrite)
         return
-    facts = describe.describe(loaded)
+    with show_steps(quiet=False):
+        facts = describe.describe(loaded)
     if as_json:
         click.echo(json_text(facts))
         return
@@ -161,7 +163,9 @@ def _draw(
 
     options = RenderOptions(range=range, shared_range=True, colormap=colormap)
     target = OutputOptions(output, overwrite=overwrite)
-    for line in write_weights(bank, options, target, typed_command()):
+    with show_steps(quiet=False):
+        lines = write_weights(bank, options, target, typed_command())
+    for line in lines:
         tell(line)
 
 

@@ -20,7 +20,7 @@ from cnncli.cli.options import (
     read_options,
     until_option,
 )
-from cnncli.cli.progress import is_terminal_stream, tell_file
+from cnncli.cli.progress import is_terminal_stream, show_steps, tell_file
 from cnncli.cli.types import InputSize, UnitType
 
 if TYPE_CHECKING:
@@ -96,10 +96,11 @@ def plan(options: PlanOptions) -> None:
     size = None if options.input is None else (options.input[0], options.input[1])
     path, part = local_path(options.network, "NETWORK"), options.until is not None
     prepare = {} if size is None else {"size": size}
-    whole = load_model(path, weights=False, prepare=prepare, part=part)
-    model = whole.until(options.until)
-    read = read_options(options, **model.reading())
-    shape = _input_shape(model, options, read)
+    with show_steps(options.quiet):
+        whole = load_model(path, weights=False, prepare=prepare, part=part)
+        model = whole.until(options.until)
+        read = read_options(options, **model.reading())
+        shape = _input_shape(model, options, read)
     if options.trace is None:
         _print_plan(model, shape, options, whole.network.names)
     else:
@@ -146,7 +147,8 @@ def _print_plan(
     from cnncli.network.summary import summarize
     from cnncli.plan import report
 
-    summary = summarize(model.network, shape)
+    with show_steps(options.quiet):
+        summary = summarize(model.network, shape)
     if options.as_json:
         lines = report.json_lines(summary)
     elif options.as_csv:
@@ -175,7 +177,8 @@ def _draw(
     job = TraceRequest(
         model, shape, *options.trace, Path(options.image), read, output, typed_command()
     )
-    done = write_trace(job)
+    with show_steps(options.quiet):
+        done = write_trace(job)
     tell_file(
         *(report_line(done), report_fields(done)), options.quiet, options.as_json, done.to_stdout
     )

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from cnncli.cli.group import show_error, tell, tell_whole
+from cnncli.errors import ExistingOutputs, OutputExists
 from cnncli.system import progress, signals
 
 if TYPE_CHECKING:
@@ -117,6 +118,7 @@ class ProgressReporter:
         self.steps = contextlib.ExitStack()
         self.said: set[str] = set()
         self.repeated = 0
+        self.existing = ExistingOutputs()
 
     def __enter__(self) -> ProgressReporter:
         if self.bar is not None:
@@ -129,6 +131,8 @@ class ProgressReporter:
         self.steps.close()
         if self.bar is not None:
             self.bar.close()
+        if (problem := self.existing.problem()) is not None:
+            show_error(problem)
 
     def take(self, outcome: Outcome) -> None:
         """Count one outcome and say what became of it."""
@@ -138,20 +142,31 @@ class ProgressReporter:
             self._tell(outcome, self.results.quiet)
             return
         verbose = self.results.verbose or self.report.total == 1
-        prints = outcome.error is not None or verbose
+        prints = verbose or (outcome.error is not None and not self._is_told_later(outcome))
         if prints:
             self.bar.clear()
         self._tell(outcome, not verbose)
         self.bar.step(self.report, at_once=prints)
 
     def _tell(self, outcome: Outcome, quiet: bool) -> None:
-        """Report on an image; hints and notes that many images would get are given once."""
+        """Report on an image; what many images would get is said once."""
+        if self._is_told_later(outcome):
+            assert isinstance(outcome.error, OutputExists)
+            self.existing.add(outcome.error)
+            if self.results.as_json:
+                tell_json(outcome)
+            return
         tell_outcome(outcome, quiet, self.results.as_json, self.said)
         if outcome.error is not None and outcome.error.hint is not None:
             self.said.add(outcome.error.hint)
         if not (self.results.verbose or self.results.as_json):
             self.repeated += not quiet and not self.said.isdisjoint(outcome.notes)
             self.said.update(outcome.notes)
+
+    def _is_told_later(self, outcome: Outcome) -> bool:
+        """Whether one line at the end tells this error together with others of its kind."""
+        several = self.report.total > 1 and not self.results.verbose
+        return several and isinstance(outcome.error, OutputExists)
 
     def sum_up(self) -> None:
         """Say in one line what became of several images."""
@@ -214,8 +229,7 @@ def tell_outcome(
     if outcome.error is not None:
         show_error(outcome.error, said)
     if as_json:
-        for line in report.json_line(outcome):
-            (tell_whole if outcome.to_stdout else click.echo)(line)
+        tell_json(outcome)
     elif not quiet:
         for line in report.lines(outcome, said):
             tell(line)
@@ -223,6 +237,14 @@ def tell_outcome(
             click.echo(report.planned_line(outcome))
     if outcome.shown:
         click.echo(outcome.shown, nl=False, err=as_json or outcome.to_stdout, color=True)
+
+
+def tell_json(outcome: Outcome) -> None:
+    """Report on one image as JSON."""
+    from cnncli.batch import report
+
+    for line in report.json_line(outcome):
+        (tell_whole if outcome.to_stdout else click.echo)(line)
 
 
 def tell_file(

@@ -174,6 +174,7 @@ def _parse_lists(text: str) -> Nested:
     """Return the lists that a text of brackets holds: at least two deep, all of one shape."""
     whole: Nested = []
     open_lists, rows = [whole], 0
+    may_part = False
     for row, bracket, comma, space, _ in _LISTS.findall(text):
         if row and open_lists:
             rows += 1
@@ -184,11 +185,15 @@ def _parse_lists(text: str) -> Nested:
             open_lists.append(inner)
         elif bracket == "]" and len(open_lists) > 1:
             open_lists.pop()
-        elif not (comma or space):
+        elif not (space or (comma and may_part)):
             raise OptionError(
-                f"lists in brackets must be closed and hold numbers only, got {shorten(text)}",
+                "lists in brackets must be closed and hold numbers only, with one comma "
+                f"between two, got {shorten(text)}",
                 hint='such as "[[0, -1, 0], [-1, 5, -1], [0, -1, 0]]"',
             )
+        if not space:
+            # A comma ends a list: two of them, or one that begins a list, leave a list out.
+            may_part = bool(row) or bracket == "]"
     if len(open_lists) != 1 or len(whole) != 1:
         raise OptionError(f"every [ needs its ], around all of them, got {shorten(text)}")
     found: Nested = whole if isinstance(whole[0][0], float) else whole[0]
@@ -226,4 +231,7 @@ def _parse_row(row: str, number: int) -> list[float]:
     try:
         return [parse_number(item) for item in _GAP.split(row)]
     except OptionError as error:
-        raise OptionError(f"row {number}: {error}", hint=error.hint) from None
+        hint = error.hint
+        if "" in items and any(items):
+            hint = f"write {shorten(', '.join(item for item in items if item))}"
+        raise OptionError(f"row {number}: {error}", hint=hint) from None

@@ -13,7 +13,7 @@ from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
-from cnncli.errors import FileProblem
+from cnncli.errors import FileProblem, OutputExists
 from cnncli.system.files import BUFFER_BYTES, STDOUT_NAMES, open_new, sync_folders
 
 OVERWRITE_HINT = "--overwrite replaces it"
@@ -211,9 +211,10 @@ def is_special(status: os.stat_result) -> bool:
     return not (stat.S_ISREG(status.st_mode) or stat.S_ISDIR(status.st_mode))
 
 
-def exists_problem(path: str | os.PathLike[str], *, may_skip: bool = False) -> FileProblem:
+def exists_problem(path: str | os.PathLike[str], *, may_skip: bool = False) -> OutputExists:
     """Return the error for an output that is there already, of a command with --skip-existing."""
-    return FileProblem("exists already", hint=SKIP_HINT if may_skip else OVERWRITE_HINT, path=path)
+    hint = SKIP_HINT if may_skip else OVERWRITE_HINT
+    return OutputExists("exists already", hint=hint, path=path)
 
 
 def write_problem(path: Path, error: OSError) -> FileProblem:

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import numpy as np
 
-from cnncli.errors import FileProblem, OptionError, quote
+from cnncli.errors import ExistingOutputs, FileProblem, OptionError, OutputExists, quote
 from cnncli.io.atomic import (
     exists_problem,
     is_folder_name,
@@ -298,7 +298,7 @@ def _check_stdout(sources: Collection[Source]) -> None:
 
 def _check_files(plan: OutputPlan, options: OutputOptions, one_picture: bool) -> None:
     """Refuse what cannot work, in the order of the inputs; a million names take 8 bytes each."""
-    folders = _RealFolders()
+    folders, existing = _RealFolders(), ExistingOutputs()
     names, checked = array("Q"), ""
     for target in plan.targets:
         for file in target.unknown_files():
@@ -317,7 +317,12 @@ def _check_files(plan: OutputPlan, options: OutputOptions, one_picture: bool) ->
                 _check_folder(path, may_be_made=target.pattern.kind is not OutputKind.FILE)
                 checked = os.path.dirname(name)
             if is_there and (one_picture or not target.pattern.per_map):
-                _is_to_be_written(path, options, plan.inputs)
+                try:
+                    _is_to_be_written(path, options, plan.inputs)
+                except OutputExists as error:
+                    existing.add(error)
+    if (problem := existing.problem()) is not None:
+        raise problem
     # Not np.unique, which loads numpy.ma.
     hashes = np.sort(np.array(names))
     twice = hashes[1:][hashes[1:] == hashes[:-1]]

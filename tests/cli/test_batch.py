@@ -384,12 +384,44 @@ def test_memory_does_not_grow_with_the_number_of_images() -> None:
         assert json.loads(Path(name).read_text())["skipped"] == count
 
 
-def test_a_hint_that_many_images_would_get_is_given_once(empty_folder: Path) -> None:
-    for name in "abc":
-        Image.new("L", (9, 9)).save(f"{name}.png")
-    run_cli("conv", ".", "-f", "edge", "-o", "out/")
-    again = run_cli("conv", ".", "-f", "edge", "-o", "out/", code=1).stderr
-    assert again.count("exists already") == 3 and again.count("hint: --overwrite replaces it") == 1
+def test_outputs_that_exist_are_told_in_one_line_after_the_others() -> None:
+    make("in/a.png", "in/b.png", "in/c.png", "in/d.png")
+    words = ("conv", "in", "-f", "edge", "-o", "out/", "-j", 1)
+    run_cli(*words)
+    os.remove("out/d-edge.png")
+    before = snapshot("out")
+    told = run_cli(*words, code=1).stderr.splitlines()
+    assert [line.split(",")[0] for line in told if line.startswith("out/")] == ["out/d-edge.png"]
+    assert told[-3:-1] == [
+        "cnncli: error: 'out/a-edge.png': exists already, and so do 'out/b-edge.png' and 1 more",
+        "hint: --overwrite replaces it, --skip-existing leaves it",
+    ]
+    assert told[-1].endswith(": 1 done, 3 failed") and len(told) == 4
+    assert before.items() <= snapshot("out").items()
+
+
+def test_outputs_that_exist_are_told_each_to_programs_and_with_verbose() -> None:
+    make("in/a.png", "in/b.png")
+    words = ("conv", "in", "-f", "edge", "-o", "out/", "-j", 1)
+    run_cli(*words)
+    for_programs = run_cli(*words, "--json", code=1)
+    records = [json.loads(line) for line in for_programs.stdout.splitlines()]
+    assert [record["error"] for record in records] == [
+        f"'out/{name}-edge.png': exists already" for name in "ab"
+    ]
+    assert for_programs.stderr.count("exists already, and so does 'out/b-edge.png'\n") == 1
+    assert run_cli(*words, "-v", code=1).stderr.count(": exists already\n") == 2
+    assert run_cli(*words, "--fail-fast", code=1).stderr.count("exists already") == 1
+    assert run_cli(*words, "-q", code=1).stderr.count("\n") == 2
+
+
+def test_outputs_of_a_template_that_exist_are_told_before_any_work() -> None:
+    make("in/a.png", "in/b.png", "in/c.png", "in/d.png")
+    words = ("conv", "in", "-f", "edge", "-o", "out/{stem}.png")
+    run_cli(*words)
+    os.remove("out/a.png")
+    error = refused_untouched(*words)
+    assert "'out/b.png': exists already, and so do 'out/c.png' and 1 more\nhint: " in error
 
 
 def test_a_note_that_many_images_would_get_is_given_once(empty_folder: Path) -> None:

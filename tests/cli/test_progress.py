@@ -23,6 +23,7 @@ COMMANDS = {
     "grad": ["grad", "-", "--pool", "max", "--check", "-o", "out.png"],
     "explain": ["explain", "-", "-f", "edge", "-o", "out.html"],
     "animation": ["explain", "-", "-f", "edge", "-o", "out.gif"],
+    "weights": ["filters", "show", "-", "-o", "out.png"],
 }
 STEPS = {"conv": b"reading the image, "}
 

@@ -22,6 +22,7 @@ from cnncli.filters.matrix_text import looks_inline, parse_matrix, parse_number
         ("[[0,-1,0],[-1,5,-1],[0,-1,0]]", [[0, -1, 0], [-1, 5, -1], [0, -1, 0]]),
         ("[[ 0. -1.]\n [1/9  5.]]\n", [[0, -1], [1 / 9, 5]]),
         (" [1, 2]", [[1, 2]]),
+        ("[[1, 2], [3, 4],]", [[1, 2], [3, 4]]),
         ("[[[1, 2]], [[3, 4]]]", [[[1, 2]], [[3, 4]]]),
         ("[[[[1], [2]]]]", [[[[1], [2]]]]),
         ("1/9 -1/3 +2/.5", [[1 / 9, -1 / 3, 4]]),
@@ -66,6 +67,9 @@ def test_matrix_grammar(text, rows):
         ("[[1, 2]", r"every \[ needs its \]"),
         ("[[1]] [2]", r"every \[ needs its \]"),
         ("[[1], 2]", "lists in brackets"),
+        ("[[1, 2],, [3, 4]]", "with one comma between two"),
+        ("[, [1, 2]]", "with one comma between two"),
+        ("[[1, 2], []]", "row 2: .* got ''"),
         ("[1]]", "lists in brackets"),
         ("[[[[[[1]]]]]]", "lists in brackets"),
         ("[[]]", "must stand here"),
@@ -116,6 +120,13 @@ def test_long_texts_are_not_parted_in_every_way(text):
     with pytest.raises(OptionError):
         parse_matrix(text)
     assert looks_inline(text[:-1]) and not looks_inline(text + "x")
+
+
+@pytest.mark.parametrize("text", ["1,,2", "1, 2,", ", 1, 2", "[[1,,2]]"])
+def test_the_hint_leaves_out_a_comma_too_many(text):
+    with pytest.raises(OptionError) as caught:
+        parse_matrix(text)
+    assert caught.value.hint == "write '1, 2'"
 
 
 def test_the_hint_spells_a_mixed_row_right():
