@@ -14,8 +14,10 @@ LONGEST: Final = 100
 """Letters of a word that an answer repeats."""
 
 OPTIONS: Final = {
-    "size": "kernel-size ksize pool-size window window-size filter-size resize geometry",
-    "filter": "kernel kernels weight weights mask matrix convolve morphology k w kernel-size ksize",
+    "size": "kernel-size ksize pool-size window window-size filter-size kernel-shape resize "
+    "geometry",
+    "filter": "kernel kernels weight weights mask matrix convolve morphology k w kernel-size ksize "
+    "kernel-shape",
     "padding": "pad pads border borders pad-width",
     "pad-mode": "padding-mode border-type border-mode virtual-pixel boundary edge-mode",
     "pad-value": "border-value bordercolor constant cval fill",
@@ -67,6 +69,8 @@ OPTIONS: Final = {
     "alpha": "transparency keep-alpha",
     "legend": "colorbar colourbar color-bar key",
     "as-values": "restore",
+    "labels": "classes class-names classnames synset",
+    "prep": "preprocess preprocessing preset transform transforms",
     "bgr": "swap-rb swaprb channel-order",
     "json": "as-json",
     "help": "?",
@@ -83,6 +87,12 @@ SPELLED_OUT: Final = {
     "stride-w": "Use --stride H,W.",
     "dilation-h": "Use --dilation H,W.",
     "dilation-w": "Use --dilation H,W.",
+    "blur": "Use --filter gaussian.",
+    "gaussian-blur": "Use --filter gaussian:SIGMA.",
+    "sigma": "Use --filter gaussian:SIGMA.",
+    "sigma-x": "Use --filter gaussian:SIGMA.",
+    "sharpen": "Use --filter sharpen.",
+    "no-bias": "Leave --bias out.",
     "relu": "Use --activation relu.",
     "avg": "Use --mode average.",
     "max": "Use --mode max.",
@@ -98,7 +108,7 @@ COMMANDS: Final = {
     "pool": "pooling maxpool max-pool maxpool2d avgpool avg-pool avgpool2d downsample",
     "pad": "border padding",
     "run": "infer inference predict forward network net classify activations",
-    "plan": "summary info inspect shapes describe",
+    "plan": "summary info identify inspect shapes describe",
     "grad": "gradient gradients saliency backward backprop",
     "explain": "show why step visualize visualise",
     "compare": "diff cmp",
@@ -167,10 +177,11 @@ def meant_option(
     own = {flag for param in command.get_params(ctx) for flag in param.opts}
     if f"--{bare}" in own:
         return typed, f"Did you mean --{bare}?"
+    word = _joined(bare)
     for option, synonyms in OPTIONS.items():
-        if bare.lower() in synonyms.lower().split() and f"--{option}" in own:
+        if word in _joined(synonyms).split() and f"--{option}" in own:
             return typed, f"Did you mean --{option}?"
-    if use := SPELLED_OUT.get(bare.lower()):
+    if use := next((use for name, use in SPELLED_OUT.items() if _joined(name) == word), None):
         return typed, use if use.split()[1].rstrip(".") in own else None
     return typed, _of_other_command(ctx, f"--{bare}", command.name)
 
@@ -193,6 +204,11 @@ def meant_command(word: str, names: Sequence[str]) -> str | None:
     if "conv" in names and "." in word and len(word) <= LONGEST:
         return f"cnncli conv {word} --filter edge"
     return " or ".join(nearest(word, names)) or None
+
+
+def _joined(text: str) -> str:
+    """Return words as they are compared: borderType, border-type and bordertype are one."""
+    return text.lower().replace("-", "")
 
 
 def _whole_word(name: str, words: Sequence[str]) -> str:
