@@ -9,14 +9,17 @@ import shutil
 import subprocess
 import sys
 import threading
+from collections.abc import Callable, Iterator
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from itertools import chain
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+import click
 import pytest
 
-from cnncli.cli import COMMANDS
+from cnncli.cli import COMMANDS, cli
 from cnncli.core.activations import ACTIVATIONS
 from cnncli.network.toml_schema import INPUT, TYPES
 from tests.support.pages import (
@@ -123,39 +126,67 @@ def test_the_site_has_every_option(site: Path) -> None:
 
 
 @pytest.mark.oracle
-def test_the_search_finds_options(site: Path) -> None:
-    driver = pytest.importorskip("playwright.sync_api")
+def test_the_search_finds_options(search: Callable[[str], list[str]]) -> None:
+    for words, page in (
+        ("--dilation", "reference/conv"),
+        ("--pad-mode", "reference/pad"),
+        ("--at", "reference/explain"),
+        ("explain --at 3,4", "reference/explain"),
+        ("--filter-layout", "reference/conv"),
+        ("stride=2", "network-files"),
+        ("pad-mode reflect", "reference/pad"),
+        ("sobel_v", "inputs-and-results"),
+    ):
+        found = search(words)
+        assert any(page in link for link in found), (words, found)
+
+
+@pytest.mark.oracle
+def test_the_search_finds_every_option_on_a_page_of_its_command(
+    search: Callable[[str], list[str]],
+) -> None:
+    pages: dict[str, list[str]] = {}
+    context = click.Context(cli)
+    for name in COMMANDS:
+        command = cli.get_command(context, name)
+        assert command is not None
+        of_group = getattr(command, "commands", {})
+        for param in chain(command.params, *(one.params for one in of_group.values())):
+            for flag in (*param.opts, *param.secondary_opts):
+                if flag.startswith("--"):
+                    pages.setdefault(flag, []).append(f"reference/{name}")
+    assert len(pages) > 80
+    for flag, commands in pages.items():
+        found = search(flag)
+        assert any(page in link for link in found for page in commands), (flag, found)
+
+
+@pytest.fixture(scope="module")
+def search(site: Path) -> Iterator[Callable[[str], list[str]]]:
+    """The search of the built site in a real browser: from words to addresses."""
+    if importlib.util.find_spec("playwright") is None:
+        pytest.skip("the extra browser is not installed")
+    from playwright.sync_api import sync_playwright
+
     chromium = shutil.which("chromium") or shutil.which("google-chrome")
     if chromium is None:
         pytest.skip("no Chromium is installed")
     handler = functools.partial(SimpleHTTPRequestHandler, directory=str(site))
     with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
-        with driver.sync_playwright() as play:
+        with sync_playwright() as play:
             browser = play.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
-            for option, page in (
-                ("--dilation", "reference/conv"),
-                ("--pad-mode", "reference/pad"),
-                ("--at", "reference/explain"),
-                ("explain --at 3,4", "reference/explain"),
-                ("--filter-layout", "reference/conv"),
-                ("stride=2", "network-files"),
-                ("pad-mode reflect", "reference/pad"),
-                ("sobel_v", "inputs-and-results"),
-            ):
-                found = searched(browser, f"http://127.0.0.1:{server.server_port}", option)
-                assert any(page in link for link in found), (option, found)
+            tab = browser.new_page()
+            yield functools.partial(searched, tab, f"http://127.0.0.1:{server.server_port}")
             browser.close()
         server.shutdown()
 
 
-def searched(browser: Any, address: str, words: str) -> list[str]:
+def searched(tab: Any, address: str, words: str) -> list[str]:
     """Type words into the search of the site; return the addresses that it finds."""
-    tab = browser.new_page()
     tab.goto(f"{address}/index.html?q={quote(words)}")
     tab.wait_for_function("document.querySelector('#mkdocs-search-results').children.length > 0")
     links = tab.eval_on_selector_all(
         "#mkdocs-search-results a", "found => found.map(link => link.getAttribute('href'))"
     )
-    tab.close()
     return list(links)
