@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from cnncli.filters.filter import from_array
-from cnncli.network.graph import Model, Network, Node
+from cnncli.network.graph import Network, Node
 from cnncli.network.layers import (
     ActivationLayer,
     ConvLayer,
@@ -32,6 +32,7 @@ from cnncli.network.layers import (
     Layer,
     PoolLayer,
 )
+from cnncli.network.model import Model
 from cnncli.network.passes import forward
 from cnncli.network.preparation import Preparation
 from cnncli.network.toml_writer import write_network

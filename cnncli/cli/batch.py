@@ -24,7 +24,7 @@ from cnncli.system import signals
 if TYPE_CHECKING:
     from cnncli.batch.report import Report
     from cnncli.batch.run import Runner
-    from cnncli.network.graph import Model
+    from cnncli.network.model import Model
     from cnncli.pipeline.job import Job, Outcome, Task
     from cnncli.pipeline.output_checks import OutputPlan
 

@@ -23,8 +23,8 @@ from cnncli.cli.options import (
 
 if TYPE_CHECKING:
     from cnncli.filters.filter import Filter, LoadedArray
-    from cnncli.network.graph import Model
     from cnncli.network.layers import ConvLayer, PoolLayer
+    from cnncli.network.model import Model
 
 AnyLayer = TypeVar("AnyLayer", bound="ConvLayer | PoolLayer")
 
@@ -172,8 +172,9 @@ class NetworkOrLayer:
             As in `load_model`.
         """
         from cnncli.cli.networks import load_network
-        from cnncli.network.graph import Model, Network
+        from cnncli.network.graph import Network
         from cnncli.network.layers import ConvLayer
+        from cnncli.network.model import Model
 
         if self.network is not None:
             size = self.layer.size if "size" in typed_options() else None

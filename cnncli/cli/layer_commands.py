@@ -48,8 +48,9 @@ def pad(
     IMAGE is a picture, a .npy array, a folder, a quoted pattern or - for standard input.
     """
     from cnncli.core.borders import asked_mode
-    from cnncli.network.graph import Model, Network
+    from cnncli.network.graph import Network
     from cnncli.network.layers import PadLayer
+    from cnncli.network.model import Model
 
     mode = asked_mode(border.pad_mode, border.pad_value)
     layer = make(PadLayer, border, pad_mode=mode)
@@ -67,7 +68,8 @@ def conv(
     one feature map; a 4-D bank gives many. What CNNs call convolution does not flip the filter;
     --flip does.
     """
-    from cnncli.network.graph import Model, Network
+    from cnncli.network.graph import Network
+    from cnncli.network.model import Model
 
     convolution = conv_layer(layer, (*batch.images, *filter(None, [batch.files_from])))
     bank = convolution.filter
@@ -85,7 +87,8 @@ def pool(
 
     IMAGE is a picture, a .npy array, a folder, a quoted pattern or - for standard input.
     """
-    from cnncli.network.graph import Model, Network
+    from cnncli.network.graph import Network
+    from cnncli.network.model import Model
 
     model = Model(Network.chain(pool_layer(layer)))
     return run_batch(model, images, batch, results)

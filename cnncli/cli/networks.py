@@ -12,7 +12,7 @@ from cnncli.errors import FileProblem, OptionError, quote
 
 if TYPE_CHECKING:
     from cnncli.io.images import ReadOptions
-    from cnncli.network.graph import Model
+    from cnncli.network.model import Model
 
 
 RAW_NOTE: Final = "pixels go in as 0..1; for others: --prep, or --scale, --mean and --std"
@@ -57,8 +57,8 @@ def load_network(
     """
     from cnncli.io.images import read_shape
     from cnncli.io.urls import local_path
-    from cnncli.network.graph import SIZE_UNKNOWN
     from cnncli.network.load import load_model
+    from cnncli.network.model import SIZE_UNKNOWN
 
     path = local_path(network, "NETWORK")
     if picture is not None and is_network(picture) and not is_network(network):

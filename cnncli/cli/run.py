@@ -23,7 +23,8 @@ from cnncli.cli.options import (
 from cnncli.cli.progress import show_steps
 
 if TYPE_CHECKING:
-    from cnncli.network.graph import Model, Network
+    from cnncli.network.graph import Network
+    from cnncli.network.model import Model
 
 EXAMPLES = """\b
 Examples:

@@ -16,8 +16,9 @@ from cnncli.compare.network_walk import LayerPair, Side
 from cnncli.compare.tensor_causes import tensor_causes
 from cnncli.errors import CnnCliError
 from cnncli.io.images import ReadOptions, read_image
-from cnncli.network.graph import SOURCE, Model
+from cnncli.network.graph import SOURCE
 from cnncli.network.layers import ActivationLayer
+from cnncli.network.model import Model
 from cnncli.network.passes import forward_layers
 from cnncli.network.preparation import Preparation
 

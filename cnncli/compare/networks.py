@@ -19,8 +19,9 @@ from cnncli.compare.onnx_values import runtime_names, runtime_values
 from cnncli.errors import OptionError, ShapeError, quote
 from cnncli.io.images import ReadOptions
 from cnncli.io.npy import read_npy
-from cnncli.network.graph import NORMALIZE, SOURCE, Model, Network, Node
+from cnncli.network.graph import NORMALIZE, SOURCE, Network, Node
 from cnncli.network.layers import ActivationLayer, ConvLayer
+from cnncli.network.model import Model
 from cnncli.network.passes import peak_bytes
 from cnncli.render.text_table import text_table
 from cnncli.system.memory import check_memory

@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 
 from cnncli.core.arrays import Shape
 from cnncli.errors import CnnCliError, FileProblem
-from cnncli.network.graph import NORMALIZE, SOURCE, Model
+from cnncli.network.graph import NORMALIZE, SOURCE
+from cnncli.network.model import Model
 
 Values = NDArray[np.floating]
 

@@ -72,7 +72,7 @@ def parse_unit(text: str, find: Callable[..., str]) -> Unit:
 
     Examples
     --------
-    >>> from cnncli.network.graph import Model
+    >>> from cnncli.network.model import Model
     >>> parse_unit("pool1:0,2,3", Model(Network.chain(PoolLayer())).find)
     Unit(layer='pool1', map='0', position=(2, 3))
     """

@@ -10,9 +10,9 @@ from typing import Any, Final
 
 from cnncli.errors import FileProblem, ShapeError
 from cnncli.network.class_names import with_class_names
-from cnncli.network.graph import SIZE_HINT, SIZE_UNKNOWN, Model
 from cnncli.network.input_channels import wanted_channels
 from cnncli.network.layers.merge import SIDES_HINT
+from cnncli.network.model import SIZE_HINT, SIZE_UNKNOWN, Model
 from cnncli.system import progress
 
 __all__ = ["Model", "load_model"]

@@ -24,7 +24,6 @@ from cnncli.network.graph import (
     MAX_CHANNELS,
     NORMALIZE,
     SOURCE,
-    Model,
     Network,
     Node,
     default_name,
@@ -40,6 +39,7 @@ from cnncli.network.layers import (
     ReduceLayer,
     SliceLayer,
 )
+from cnncli.network.model import Model
 from cnncli.network.preparation import Preparation
 from cnncli.network.toml_schema import (
     COMMON,

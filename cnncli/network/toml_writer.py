@@ -18,8 +18,9 @@ from cnncli.filters.files import split_key
 from cnncli.filters.filter import Filter
 from cnncli.io import atomic
 from cnncli.io.safe_names import safe_member
-from cnncli.network.graph import NORMALIZE, SOURCE, Model, Node
+from cnncli.network.graph import NORMALIZE, SOURCE, Node
 from cnncli.network.layers import ConvLayer, FloatArray
+from cnncli.network.model import Model
 from cnncli.network.toml_reader import MAX_BYTES, MAX_LAYERS
 from cnncli.network.toml_schema import TYPES
 from cnncli.system.progress import set_step

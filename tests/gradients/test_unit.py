@@ -23,7 +23,7 @@ from cnncli.gradients.unit import (
     winner_counts,
     winning_pools,
 )
-from cnncli.network.graph import SOURCE, Model, Network, Node, input_groups
+from cnncli.network.graph import SOURCE, Network, Node, input_groups
 from cnncli.network.layers import (
     ActivationLayer,
     AddLayer,
@@ -34,6 +34,7 @@ from cnncli.network.layers import (
     PoolLayer,
     ScaleLayer,
 )
+from cnncli.network.model import Model
 from cnncli.network.passes import forward
 from cnncli.render.grey_levels import Mapping
 from cnncli.render.options import MapGroup, channel_names

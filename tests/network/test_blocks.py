@@ -9,10 +9,11 @@ import numpy as np
 import pytest
 
 from cnncli.errors import OptionError, ShapeError
-from cnncli.network.graph import Model, Network
+from cnncli.network.graph import Network
 from cnncli.network.layers import DepthToSpaceLayer, SpaceToDepthLayer
 from cnncli.network.layers.blocks import BLOCK_ORDERS
 from cnncli.network.load import load_model
+from cnncli.network.model import Model
 from cnncli.network.passes import forward_layers
 from cnncli.network.toml_writer import save_network
 

@@ -11,7 +11,6 @@ import pytest
 
 from cnncli.errors import FileProblem, ShapeError
 from cnncli.network.conventions import CONVENTIONS, by_convention
-from cnncli.network.graph import Model
 from cnncli.network.layers import (
     ActivationLayer,
     AddLayer,
@@ -24,6 +23,7 @@ from cnncli.network.layers import (
     ScaleLayer,
 )
 from cnncli.network.load import load_model
+from cnncli.network.model import Model
 from cnncli.network.passes import forward_layers
 from cnncli.network.toml_reader import MAX_BYTES, MAX_LAYERS
 from tests.support.judges import loop_conv_forward

@@ -14,7 +14,7 @@ from cnncli.core.activations import ACTIVATIONS
 from cnncli.errors import FileProblem, OptionError
 from cnncli.filters.files import load_filter
 from cnncli.filters.filter import from_array
-from cnncli.network.graph import NORMALIZE, SOURCE, Model, Network, Node
+from cnncli.network.graph import NORMALIZE, SOURCE, Network, Node
 from cnncli.network.layers import (
     ActivationLayer,
     AddLayer,
@@ -43,6 +43,7 @@ from cnncli.network.layers import (
     SubLayer,
 )
 from cnncli.network.load import load_model
+from cnncli.network.model import Model
 from cnncli.network.passes import forward
 from cnncli.network.preparation import Preparation
 from cnncli.network.toml_writer import check_files, encode_weights, write_network

@@ -9,7 +9,7 @@ import pytest
 
 from cnncli.filters.filter import from_array
 from cnncli.gradients.unit import find_gradient, parse_unit, unit_upstream
-from cnncli.network.graph import SOURCE, Model, Network, Node, input_groups
+from cnncli.network.graph import SOURCE, Network, Node, input_groups
 from cnncli.network.layers import (
     ActivationLayer,
     AddLayer,
@@ -18,6 +18,7 @@ from cnncli.network.layers import (
     PoolLayer,
     ScaleLayer,
 )
+from cnncli.network.model import Model
 
 torch = pytest.importorskip("torch")
 F = torch.nn.functional

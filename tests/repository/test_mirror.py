@@ -47,7 +47,7 @@ ELSEWHERE = {
     "io/test_pillow_reader.py": "io/deep_samples io/samples io/tiff_samples",
     "io/test_remote.py": "io/urls",
     "io/test_writers.py": "io/formats",
-    "network/test_graph.py": "network/passes",
+    "network/test_graph.py": "network/model network/passes",
     "network/test_toml_reader.py": "network/conventions network/weight_files",
     "oracle/test_compare.py": "compare/peers",
     "oracle/test_compare_networks.py": "compare/onnx_values",

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from cnncli.network.graph import Model
+from cnncli.network.model import Model
 from cnncli.network.onnx.converter import read
 from cnncli.network.passes import forward, forward_layers
 

@@ -18,7 +18,7 @@ import numpy as np
 from cnncli.core.geometry import Pair
 from cnncli.errors import CnnCliError, FileProblem, quote
 from cnncli.filters.filter import safe_name
-from cnncli.network.graph import NORMALIZE, SIZE_HINT, SIZE_UNKNOWN, SOURCE, Model, Network, Node
+from cnncli.network.graph import NORMALIZE, SOURCE, Network, Node
 from cnncli.network.layers import (
     ConvLayer,
     ConvTransposeLayer,
@@ -28,6 +28,7 @@ from cnncli.network.layers import (
     ResizeLayer,
 )
 from cnncli.network.layers.view import Dims, Layout, ViewLayer, layout_of, reshaped
+from cnncli.network.model import SIZE_HINT, SIZE_UNKNOWN, Model
 from cnncli.network.onnx.control import CONTROL, RanGraph, check_graphs
 from cnncli.network.onnx.model import OnnxGraph, OnnxNode, SubGraph
 from cnncli.network.onnx.node_layer import OnnxNodeLayer, Operand, largest_dims

@@ -18,7 +18,8 @@ import numpy as np
 from cnncli.core.geometry import Pair
 from cnncli.errors import FileProblem
 from cnncli.filters.filter import Filter
-from cnncli.network.graph import SIZE_UNKNOWN, Model, Network
+from cnncli.network.graph import Network
+from cnncli.network.model import SIZE_UNKNOWN, Model
 from cnncli.network.onnx.builder import Builder
 from cnncli.network.onnx.model import OnnxGraph, read_graph
 from cnncli.network.onnx.picture_input import Sides, picture_input

@@ -9,8 +9,8 @@ from typing import Any, Final
 import numpy as np
 
 from cnncli.network import layers
-from cnncli.network.graph import SIZE_UNKNOWN
 from cnncli.network.layers.slice import FAR
+from cnncli.network.model import SIZE_UNKNOWN
 from cnncli.network.onnx.families.table import Builder
 from cnncli.network.onnx.values import Array, BuiltLayer, NodeInputs, Signal, UnsupportedNode
 

@@ -10,8 +10,8 @@ from cnncli.core.arrays import FloatArray
 from cnncli.filters.filter import Filter
 from cnncli.network import layers
 from cnncli.network.dense import dense_bank
-from cnncli.network.graph import SIZE_UNKNOWN
 from cnncli.network.layers.view import Layout
+from cnncli.network.model import SIZE_UNKNOWN
 from cnncli.network.onnx.families.table import Builder, Result
 from cnncli.network.onnx.families.window import brief, window_fields
 from cnncli.network.onnx.values import Array, BuiltLayer, NodeInputs, Signal, UnsupportedNode

@@ -8,7 +8,7 @@ from typing import Final
 import numpy as np
 
 from cnncli.network import layers
-from cnncli.network.graph import SIZE_UNKNOWN
+from cnncli.network.model import SIZE_UNKNOWN
 from cnncli.network.onnx.families.table import Builder, Result
 from cnncli.network.onnx.values import Array, BuiltLayer, NodeInputs, UnsupportedNode
 

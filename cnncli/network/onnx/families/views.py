@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Final
 
-from cnncli.network.graph import SIZE_UNKNOWN
 from cnncli.network.layers.view import Layout, ViewLayer, layout_of, reshaped
+from cnncli.network.model import SIZE_UNKNOWN
 from cnncli.network.onnx.families.table import Builder, Result
 from cnncli.network.onnx.values import BuiltLayer, NodeInputs, Signal, UnsupportedNode
 

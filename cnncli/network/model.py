@@ -1,0 +1,128 @@
+"""`Model`: the network of a file, with what the file says of its images and names."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, Final
+
+from cnncli.errors import FileProblem, OptionError, quote
+from cnncli.network.graph import Network
+from cnncli.network.layers.view import Layout
+from cnncli.network.preparation import Preparation
+
+SIZE_UNKNOWN: Final = "the size of the picture must be known"
+"""Why a file that leaves the size open may not be read to its end."""
+
+SIZE_HINT: Final = "--size H,W"
+
+
+@dataclass(frozen=True, eq=False)
+class Model:
+    """A network with what its file says of the images that it takes.
+
+    Parameters
+    ----------
+    network : Network
+        With the scale of its input, where there is one, as the first layer `NORMALIZE`.
+    input : Preparation
+        What is done to images first.
+    files : tuple of Path
+        All files that it was read from.
+    notes : tuple of str
+        What was done while reading.
+    aliases : mapping of str to str
+        Further names of layers.
+    missing : mapping of str to str
+        Names in its file that became no layer, and why.
+    stopper : str
+        Why its file could not be read to its end; empty if it could.
+    readable : str
+        If it could not: the last layer before that.
+    channels : int, optional
+        How many channels its pictures must have: 1 or 3.
+    classes : tuple of str
+        Names of what the last layer's channels stand for, if the file has them.
+    tensors : mapping of str to (str, Layout)
+        For layers of an ONNX file, and for what goes in: the value that it is there, and how that
+        is stored in maps.
+    """
+
+    network: Network
+    input: Preparation = field(default_factory=Preparation)
+    files: tuple[Path, ...] = ()
+    notes: tuple[str, ...] = ()
+    aliases: Mapping[str, str] = field(default_factory=dict)
+    missing: Mapping[str, str] = field(default_factory=dict)
+    stopper: str = ""
+    readable: str = ""
+    channels: int | None = None
+    classes: tuple[str, ...] = ()
+    tensors: Mapping[str, tuple[str, Layout]] = field(default_factory=dict)
+
+    def reading(self, gray: bool = False) -> dict[str, Any]:
+        """Return how images are read for it, as fields of `ReadOptions`.
+
+        Parameters
+        ----------
+        gray : bool
+            Whether they become luminance in any case.
+        """
+        own = self.input
+        return {
+            "gray": gray or own.gray,
+            "channels": self.channels,
+            "size": own.size,
+            "fit": own.fit,
+            "bgr": own.bgr,
+            "whole_scale": own.scale if own.whole else 1.0,
+        }
+
+    def find(self, name: str, numbers: bool = True) -> str:
+        """Return the layer that a name, the beginning of one or a number stands for.
+
+        Parameters
+        ----------
+        name : str
+            A beginning must be that of one layer alone.
+        numbers : bool
+            Whether a number is that of a layer, counted from 1 as `plan` does, if none is named so.
+
+        Raises
+        ------
+        OptionError
+            If there is none, with the nearest names, or if there are several.
+        FileProblem
+            If it became no layer; with the reason.
+        """
+        if name not in self.aliases and name in self.missing:
+            raise FileProblem(f"no layer {quote(name)}: {self.missing[name]}")
+        name = self._found(self.aliases.get(name, name), numbers)
+        if self.stopper and name not in self.network.names:
+            raise OptionError(
+                f"no layer {name!r} in the part that can be read, up to {self.readable}",
+                hint=f"what stops it: {self.stopper}",
+            )
+        return self.network.node(name).name
+
+    def _found(self, name: str, numbers: bool) -> str:
+        """Return a layer's name by its number or its beginning; else the name itself."""
+        names = self.network.names
+        if name in names or not name:
+            return name
+        if name.isdecimal():
+            number = int(name) if len(name) < 9 else 0
+            return names[number - 1] if numbers and 1 <= number <= len(names) else name
+        whole = {own: own for own in names} | dict(self.aliases)
+        found = sorted({own for known, own in whole.items() if known.startswith(name)})
+        if len(found) > 1:
+            raise OptionError(f"{quote(name)} begins several layers' names: {', '.join(found[:4])}")
+        return found[0] if found else name
+
+    def until(self, name: str | None) -> Model:
+        """Return the model of a layer, by any of its names, and those that it depends on.
+
+        Without a name all of it. Errors are those of `find`.
+        """
+        return self if name is None else replace(self, network=self.network.until(self.find(name)))
