@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -127,12 +127,18 @@ def _input_shape(model: Model, options: PlanOptions, read: ReadOptions) -> tuple
     from cnncli.io.urls import local_path
 
     image = options.image
-    stored = None if image is None else read_shape(local_path(image, "--image"), read)
+    stored = (
+        None
+        if image is None
+        else read_shape(local_path(image, "--image"), replace(read, size=None))
+    )
     channels = stored[2] if stored else model.channels or 3
     if options.input is not None:
         height, width, channels = (*options.input, channels)[:3]
     elif model.input.size is not None:
         height, width = model.input.size
+        if stored is not None and stored[:2] != (height, width) and not options.quiet:
+            tell(f"note: resized from {stored[0]}x{stored[1]} to {height}x{width}, as run does")
     elif stored is not None:
         height, width = stored[:2]
     else:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import itertools
+import math
 import os
 import re
 from dataclasses import replace
@@ -88,7 +89,18 @@ def load_filter(
     """
     loaded = load_array(text, folder=folder, headers_only=headers_only, stdin=stdin)
     _check_image_filter(loaded)
-    return from_loaded(loaded, layout)
+    bank = from_loaded(loaded, layout)
+    note = _one_row_note(loaded)
+    return replace(bank, notes=(*bank.notes, note)) if note else bank
+
+
+def _one_row_note(loaded: LoadedArray) -> str:
+    """Say of as many typed numbers as a square window has that they are one row."""
+    rows, count = loaded.array.shape if loaded.array.ndim == 2 else (0, 0)
+    side = math.isqrt(count)
+    if loaded.name != INLINE or rows != 1 or side < 3 or side * side != count:
+        return ""
+    return f"{INLINE}: one row of {count} numbers; for {side}x{side} end each row with ';'"
 
 
 def load_bias(

@@ -388,7 +388,7 @@ class ResultWriter:
         ranges = tuple((tile.mapping.lo, tile.mapping.hi) for tile in tiles)
         return WrittenFile(
             output=_output_name(file),
-            form=_picture_form(sheet, tiles),
+            form=_picture_form(sheet, tiles, self.result.photo_metadata.alpha is not None),
             shape=self._shape(file),
             maps=tuple(tile.name for tile in tiles),
             low=min(tile.vmin for tile in tiles),
@@ -485,11 +485,11 @@ def written_values(
     )
 
 
-def _picture_form(sheet: Sheet, tiles: Sequence[Tile]) -> str:
+def _picture_form(sheet: Sheet, tiles: Sequence[Tile], has_alpha: bool) -> str:
     height, width = sheet.pixels.shape[:2]
     kind = "RGB" if sheet.pixels.ndim == 3 else "grey"
     deep = " 16-bit" if sheet.pixels.dtype == np.uint16 else ""
-    form = f"{height}x{width}{deep} {kind}"
+    form = f"{height}x{width}{deep} {kind}{' with transparency' if has_alpha else ''}"
     if len(tiles) == 1:
         return form
     rows, columns = tiles[0].pixels.shape[:2]

@@ -291,3 +291,11 @@ def test_a_layer_of_a_network_is_no_filter_and_says_what_shows_it() -> None:
     error = refused_untouched("conv", "x.npy", "-f", "net.toml:conv1", code=2)
     assert "a layer of a network, where a filter is needed" in error
     assert "'cnncli run net.toml IMAGE --layer NAME'" in error
+
+
+def test_numbers_of_a_square_in_one_row_are_noted(empty_folder: Path) -> None:
+    save("photo.png", np.full((5, 5), 9, np.uint8))
+    said = run_cli("conv", "photo.png", "-f", "0 -1 0 -1 5 -1 0 -1 0").stderr
+    assert "your-filter: one row of 9 numbers; for 3x3 end each row with ';'" in said
+    for text in ("1 2 3", "1 2 3 4", "1 2 3; 4 5 6; 7 8 9"):
+        assert "one row" not in run_cli("conv", "photo.png", "-f", text, "--overwrite").stderr

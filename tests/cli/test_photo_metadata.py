@@ -134,9 +134,11 @@ def test_alpha_is_kept_beside_what_is_filtered(output: str, grey: bool) -> None:
 def test_sixteen_bit_alpha_is_kept_with_all_its_bits(output: str) -> None:
     rgba = np.dstack([DEEP, ALPHA.astype(np.uint16) * 250 + 7])
     Path("in.png").write_bytes(deep_png(rgba))
-    run_cli("pad", "in.png", "--padding", "0", "--alpha", "keep", "-o", f"out.{output}")
+    kept = "--padding", "0", "--alpha", "keep"
+    said = run_cli("pad", "in.png", *kept, "-o", f"out.{output}").stderr
     got = read_bytes(Path(f"out.{output}").read_bytes(), ReadOptions(alpha="keep"))
     assert np.array_equal(got.pixels[0], DEEP)
+    assert "16-bit RGB with transparency" in said
     alpha = got.photo_metadata.alpha
     assert alpha is not None and np.array_equal(alpha, rgba[:, :, 3])
 

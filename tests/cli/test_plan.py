@@ -306,3 +306,11 @@ def test_a_unit_that_sees_more_than_the_input_is_said() -> None:
     assert f"receptive field of a unit of conv4: {seen}" in lines
     lines = run_cli("plan", "deep.toml", "--input", "7x20x1").stdout.splitlines()
     assert "receptive field of a unit of conv4: 9x9 of 7x20 input cells, step 1x1" in lines
+
+
+def test_a_picture_that_the_network_resizes_is_noted() -> None:
+    Path("sized.toml").write_text("[input]\nsize = [10, 12]\n" + NET.lstrip())
+    done = run_cli("plan", "sized.toml", "--image", "photo.png")
+    assert "10x12x3 to" in done.stdout
+    assert done.stderr.count("note: resized from 20x33 to 10x12, as run does") == 1
+    assert "resized" not in run_cli("plan", "net.toml", "--image", "photo.png").stderr
