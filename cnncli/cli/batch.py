@@ -147,7 +147,7 @@ def _choose_runner(job: Job, count: int, batch: BatchOptions) -> Runner:
         return ClusterRunner(*where, batch.timeout, batch.shared_files)
     if count == 1 and batch.timeout is None:
         return InlineRunner()
-    from cnncli.batch.pool import WorkerRunner
+    from cnncli.batch.worker_pool import WorkerRunner
 
     return WorkerRunner(job.jobs, batch.timeout, ahead=not batch.fail_fast)
 

@@ -222,7 +222,7 @@ import signal
 def handlers():
     return [signal.getsignal(n) for n in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)]
 before = handlers()
-import cnncli.cli, cnncli.system.signals, cnncli.batch.pool
+import cnncli.cli, cnncli.system.signals, cnncli.batch.worker_pool
 assert handlers() == before and signal.set_wakeup_fd(-1) == -1
 """
     subprocess.run([sys.executable, "-c", code], check=True, timeout=patient(20))

@@ -19,9 +19,9 @@ from typing import Any, BinaryIO
 import numpy as np
 import pytest
 
-from cnncli.batch.pool import TRIES, WorkerRunner, _Assignment, _Pool
 from cnncli.batch.report import json_line, lines
 from cnncli.batch.run import InlineRunner, Runner, run
+from cnncli.batch.worker_pool import TRIES, WorkerRunner, _Assignment, _Pool
 from cnncli.io.images import Picture, ReadOptions
 from cnncli.network.graph import Network
 from cnncli.network.layers import PoolLayer
@@ -382,7 +382,7 @@ def test_a_late_image_that_ends_all_the_same_costs_no_other(
                 time.monotonic() + patient(5),
             )
 
-    monkeypatch.setattr("cnncli.batch.pool.WINDOW", 1)
+    monkeypatch.setattr("cnncli.batch.worker_pool.WINDOW", 1)
     monkeypatch.setattr(_Pool, "hear", hear_too_late)
     found = outcomes_of(images("a", "b", "c"), WorkerRunner(jobs=1, timeout=patient(60)))
     assert told
