@@ -158,7 +158,7 @@ def test_run_an_onnx_model_until_a_node() -> None:
         run_cli("run", "model.onnx", "photo.npy", "--until", name, "-o", "out.npy", "--overwrite")
         np.testing.assert_allclose(np.load("out.npy"), expected, rtol=1e-4, atol=1e-5)
     assert "nearest: conv" in refused_untouched(
-        "run", "model.onnx", "photo.npy", "--layer", "con", code=2
+        "run", "model.onnx", "photo.npy", "--layer", "cov", code=2
     )
 
 

@@ -64,7 +64,7 @@ WRONG = {
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", WRONG)
 def test_what_is_wrong_is_found(kind: str) -> None:
-    # What tells the kind of a file does what it should not, once in 49 calls: an odd number, for
+    # What tells the kind of a file does what it should not, once in 7 calls: an odd number, for
     # each image is asked twice, and only one of both is where file descriptor 2 is open.
     script = f"""
 import os, sys
@@ -74,7 +74,7 @@ from cnncli.io import images
 whole, calls = images._kind, []
 def kind(head, name):
     calls.append(name)
-    if len(calls) % 49 == 0:
+    if len(calls) % 7 == 0:
         {WRONG[kind]}
     return whole(head, name)
 images._kind = kind

@@ -435,3 +435,22 @@ def test_mobilenet_block(swish: str) -> None:
     made = model(nodes, constants, ("N", 3, "H", "W"))
     check(made, picture(1, 3, 25, 30), 1e-4)
     assert load(made).network.node("depthwise").layer.groups == 12
+
+
+@pytest.mark.parametrize("first, last", [(3, 2), (2, 3), (3, 5), (2, 5), (3, 7)])
+def test_whole_numbers_wrap_where_a_type_does_not_hold_them(first: int, last: int) -> None:
+    # int8 (3), uint8 (2), int16 (5), int64 (7): whole numbers of 8 bits in between.
+    W = np.full((1, 1, 1), 150 if first == 2 else -100, np.float32)
+    nodes = [
+        *(node("Mul", "x zero", "none"), node("Add", "none W", "some")),
+        *(node("Cast", "some", "whole", to=first), node("Cast", "whole", "other", to=last)),
+        node("Cast", "other", "y", to=1),
+    ]
+    constants = {"W": W, "zero": np.zeros((1, 1, 1), np.float32)}
+    check(model(nodes, constants, SHAPE, 17))
+
+
+def test_a_mean_over_images_is_none_over_rows() -> None:
+    made = one("ReduceMean", axes=[0], keepdims=1, shape=(1, 4, "h", "w"))
+    found = load(made)
+    assert all(getattr(each.layer, "axes", ()) != ("rows",) for each in found.network.nodes)

@@ -22,6 +22,8 @@ from cnncli.network.onnx.reference import (
     check_operator,
     evaluate,
     infer,
+    is_elsewhere,
+    one_line,
     ran_node,
 )
 
@@ -107,7 +109,13 @@ class RanGraph:
             If a node in it must not run, or turns or results become too many.
         """
         values = dict(zip(self.names, inputs, strict=True))
-        outputs = _Course(self.opset).node(_node(self.proto), values)
+        try:
+            outputs = _Course(self.opset).node(_node(self.proto), values)
+        except (NotRun, MemoryError):
+            raise
+        except Exception as error:
+            # Whatever numbers of no meaning raise in a graph of a broken file.
+            raise NotRun(one_line(error)) from None
         if any(output is None for output in outputs):
             raise NotRun("one of its outputs has no value")
         return [output for output in outputs if output is not None]
@@ -228,7 +236,7 @@ def _stacked(body: Any, kept: Sequence[Sequence[Any]], count: int) -> list[Array
 def _array(tensor: Any) -> Array:
     """Return an array that stands in a graph; none from a file beside the model."""
     onnx = import_module("onnx")
-    if tensor.external_data or tensor.data_type == onnx.TensorProto.STRING:
+    if is_elsewhere(tensor) or tensor.data_type == onnx.TensorProto.STRING:
         raise NotRun("an array in it is text, or in another file")
     try:
         return np.asarray(onnx.numpy_helper.to_array(tensor))

@@ -158,7 +158,11 @@ class OnnxNodeLayer(ChannelwiseDefaults):
             Y = Y.astype(np.float64)
         else:
             Y = Y.astype(np.float32)
-        maps = self.layout.store(Y, self.layout.cells(Y.shape[1:]))
+        try:
+            maps = self.layout.store(Y, self.layout.cells(Y.shape[1:]))
+        except ValueError:
+            text = f"{self.node.op} gives the shape {shape} for one image, where it was {self.dims}"
+            raise ShapeError(text) from None
         return np.ascontiguousarray(maps), None
 
     def _one(self, tensors: Sequence[Array]) -> Array:

@@ -22,7 +22,8 @@ _OF_ONE: Final = {
     "QLinearSigmoid": "Sigmoid",
     "QLinearSoftmax": "Softmax",
 }
-_OF_TWO: Final = {"QLinearAdd": "Add", "QLinearMatMul": "MatMul", "QLinearMul": "Mul"}
+_OF_TWO: Final = {"QLinearAdd": "Add", "QLinearMul": "Mul"}
+"""Not QLinearMatMul, whose scales may be those of rows or columns: onnx runs it."""
 _DROPPED: Final = ("channels_last", "opset")
 
 
@@ -41,9 +42,17 @@ def without_quantized(proto: Any) -> list[Any]:
     last = any(each.name == "channels_last" and each.i for each in proto.attribute)
     if writer is None or last or len(proto.output) != 1 or len(proto.input) < 5:
         return [proto]
+    if proto.op_type == "QGemm" and not _is_plain_gemm(proto):
+        return [proto]
     writing = _Writing(proto)
     writer(writing)
     return writing.nodes
+
+
+def _is_plain_gemm(proto: Any) -> bool:
+    """Whether its bias has the product of both scales, and its output is quantised."""
+    alpha = next((each.f for each in proto.attribute if each.name == "alpha"), 1.0)
+    return alpha == 1 and len(proto.input) > 7 and proto.input[7] != ""
 
 
 class _Writing:

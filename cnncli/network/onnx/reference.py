@@ -64,6 +64,9 @@ MOST_NUMBERS: Final = 2**28
 MOST_FILLED: Final = 2**24
 """Numbers of a constant that a few others may make."""
 
+MOST_SAMPLES: Final = 64
+"""Of RoiAlign in a cell, along each side: each takes memory of its own."""
+
 MOST_CELLS: Final = 65_535
 """The largest window, stride, dilation or pad, as everywhere."""
 
@@ -246,11 +249,19 @@ def check_operator(proto: Any) -> None:
         if attribute.HasField("g") or attribute.graphs or attribute.ref_attr_name:
             raise NotRun("it holds a graph")
         tensors = [attribute.t, attribute.sparse_tensor.values, *attribute.tensors]
-        if any(tensor.external_data for tensor in tensors):
+        if any(map(is_elsewhere, tensors)):
             # They would be read from whatever file they name.
             raise NotRun("its attributes name a file")
         if attribute.name in _WINDOWS and max(map(abs, attribute.ints), default=0) > MOST_CELLS:
             raise NotRun(f"its {attribute.name} are more than {MOST_CELLS}")
+        if attribute.name == "sampling_ratio" and attribute.i > MOST_SAMPLES:
+            raise NotRun(f"its sampling_ratio is more than {MOST_SAMPLES}")
+
+
+def is_elsewhere(tensor: Any) -> bool:
+    """Tell whether an array stands in a file beside the model, or claims to."""
+    external = import_module("onnx").TensorProto.EXTERNAL
+    return bool(tensor.external_data) or tensor.data_location == external
 
 
 def one_line(error: Exception) -> str:

@@ -52,11 +52,13 @@ def _layer(node: NodeInputs) -> BuiltLayer:
     axis = int(node.get("axis", -1))
     letters = x.axes[axis + count if axis < 0 else axis :].replace("n", "")
     axes = tuple(name for letter, name in zip(CELLS, AXES, strict=True) if letter in letters)
+    if not axes or not -count <= axis < count:
+        raise UnsupportedNode(f"it works over no axis of its input from {axis} on")
     given = node.array(2)
     gamma = _broadcast(node, node.needed(1), x, letters)
     beta = np.zeros(1, gamma.dtype) if given is None else _broadcast(node, given, x, letters)
     epsilon = float(node.get("epsilon", 1e-5))
-    return BuiltLayer(layers.LayerNormLayer(gamma, beta, axes or ("channels",), epsilon), (x,))
+    return BuiltLayer(layers.LayerNormLayer(gamma, beta, axes, epsilon), (x,))
 
 
 def _broadcast(node: NodeInputs, array: Array, x: Signal, letters: str) -> FloatArray:

@@ -33,7 +33,7 @@ def _reduce(mode: str) -> Callable[[NodeInputs], Result]:
         left = "".join(letter for letter in letters if letter not in over)
         layout = None if keeps else _layout_without(x, over, left)
         layer: layers.Layer = _pool(mode, over) or layers.ReduceLayer(mode, names or ("rows",))
-        if not names and x.size is not None and x.size[0] != 1:
+        if not names and (x.size is None or x.size[0] != 1):
             raise UnsupportedNode("it works over the axis of pictures only")
         return BuiltLayer(layer, (x,), layout)
 

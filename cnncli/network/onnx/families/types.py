@@ -33,11 +33,18 @@ def _cast(node: NodeInputs) -> Result:
     x, kind = node.signal(), TYPES.get(node.get("to"), "")
     if kind in _FLOATS:
         return replace(x, type="DOUBLE" if kind == "DOUBLE" else "FLOAT")
-    if "INT" not in kind or (x.is_whole and _bits(kind) < _bits(x.type)):
+    if "INT" not in kind or (x.is_whole and not _holds(kind, x.type)):
         raise UnsupportedNode(f"it makes {kind or 'an unknown type'} of {x.type}")
     if x.is_whole:
         return replace(x, type=kind)
     return BuiltLayer(layers.ActivationLayer("truncate"), (x,), type=kind)
+
+
+def _holds(kind: str, other: str) -> bool:
+    """Whether a type of whole numbers has all numbers of another."""
+    if kind.startswith("U") == other.startswith("U"):
+        return _bits(kind) >= _bits(other)
+    return other.startswith("U") and _bits(kind) > _bits(other)
 
 
 def _bits(kind: str) -> int:
