@@ -26,7 +26,6 @@ from typing import Any, Final
 
 from cnncli.batch.cluster.versions import difference, versions
 from cnncli.errors import CnnCliError
-from cnncli.io.pillow_reader import stderr_silenced
 from cnncli.system import signals
 
 LOCAL: Final = "local:"
@@ -274,7 +273,7 @@ def connected(address: str, timeout: float, patience: float) -> Iterator[Session
     """
     distributed = _library()
     settings = import_module("dask").config.set(_SETTINGS)
-    with settings, _silence(), _own_processes() as folder:
+    with settings, _silence(), _own_stderr(), _own_processes() as folder:
         where: Any = address
         if address.startswith(LOCAL):
             where = _start_local(distributed, int(address.removeprefix(LOCAL)), folder)
@@ -312,6 +311,33 @@ def _check_certificates(distributed: Any, address: str) -> None:
 
 
 @contextmanager
+def _own_stderr() -> Iterator[None]:
+    """Keep what workers of ours print off the screen, and let what this process prints through.
+
+    A worker that is killed while it starts would show where Python was. After a signal it stays
+    so: Dask starts another worker for each that is killed.
+    """
+    try:
+        copy = os.dup(2)
+    except OSError:
+        # Closed: nothing can be shown.
+        yield
+        return
+    stream = sys.stderr
+    if stream is not None and stream is sys.__stderr__:
+        sys.stderr = open(copy, "w", errors="backslashreplace", closefd=False)  # noqa: SIM115
+    with open(os.devnull, "wb") as null:
+        os.dup2(null.fileno(), 2)
+    try:
+        yield
+    finally:
+        if not signals.is_ending():
+            sys.stderr = stream
+            os.dup2(copy, 2)
+            os.close(copy)
+
+
+@contextmanager
 def _own_processes() -> Iterator[str]:
     """Yield a folder for workers of ours; leave neither it nor them behind, however this ends."""
     folder = tempfile.mkdtemp(prefix="cnncli-")
@@ -343,23 +369,21 @@ def _library() -> Any:
 def _start_local(distributed: Any, workers: int, folder: str) -> Any:
     _start_tracker()
     try:
-        # A worker that is killed while it starts would show where Python was.
-        with stderr_silenced():
-            return _within(
-                START_SECONDS,
-                lambda: distributed.LocalCluster(
-                    n_workers=workers,
-                    threads_per_worker=1,
-                    host="127.0.0.1",
-                    dashboard_address=None,
-                    worker_dashboard_address=None,
-                    # Its port for other things than the dashboard must be free as well.
-                    scheduler_kwargs={"dashboard_address": "127.0.0.1:0"},
-                    local_directory=folder,
-                    memory_limit=0,
-                    silence_logs=logging.CRITICAL + 1,
-                ),
-            )
+        return _within(
+            START_SECONDS,
+            lambda: distributed.LocalCluster(
+                n_workers=workers,
+                threads_per_worker=1,
+                host="127.0.0.1",
+                dashboard_address=None,
+                worker_dashboard_address=None,
+                # Its port for other things than the dashboard must be free as well.
+                scheduler_kwargs={"dashboard_address": "127.0.0.1:0"},
+                local_directory=folder,
+                memory_limit=0,
+                silence_logs=logging.CRITICAL + 1,
+            ),
+        )
     except (OSError, RuntimeError) as error:
         reason = " ".join(str(error).split()) or type(error).__name__
         raise ClusterProblem(f"{LOCAL}{workers}: cannot be started: {reason}") from error
