@@ -23,7 +23,7 @@ from cnncli.io.npy import fault_text
 from cnncli.io.photo_metadata import read_photo_metadata
 from cnncli.io.read_options import ReadOptions
 from cnncli.io.resize import draft, resize_notes
-from cnncli.io.samples import INTEGERS_NOTE, Samples, turn_upright, unlike_colour
+from cnncli.io.samples import CMYK_NOTE, INTEGERS_NOTE, Samples, turn_upright, unlike_colour
 from cnncli.system.memory import check_memory
 
 if TYPE_CHECKING:
@@ -258,7 +258,7 @@ def _decode(stream: BinaryIO, kind: str, options: ReadOptions, name: str) -> Sam
             notes = resize_notes(deep.colour.shape[:2], options.size, options.fit) + deep.notes
             notes += _frame_notes(image) if options.frame is None else ()
             record = {} if options.restore is None else _record(image)
-            photo_metadata = read_photo_metadata(image, 16 if deep.colour.dtype == np.uint16 else 8)
+            photo_metadata = read_photo_metadata(image, deep.bits)
             return replace(deep, notes=notes, record=record, photo_metadata=photo_metadata)
         layout, notes = raw_mode(image), _depth_notes(image, stream)
         stored = image.size
@@ -271,8 +271,7 @@ def _decode(stream: BinaryIO, kind: str, options: ReadOptions, name: str) -> Sam
         width, height = stored if image.size == decoded else stored[::-1]
         notes += resize_notes((height, width), options.size, options.fit)
         samples = _samples(image, layout, name)
-        bits = 16 if samples.colour.dtype == np.uint16 else 8
-        samples = replace(samples, photo_metadata=read_photo_metadata(image, bits))
+        samples = replace(samples, photo_metadata=read_photo_metadata(image, samples.bits))
         if options.restore is not None:
             return _with_record(samples, image, options, name)
         if options.frame is None:
@@ -456,7 +455,7 @@ def _samples(image: Image.Image, layout: str, name: str) -> Samples:
         return Samples(array, 255.0, alpha=unlike_colour(array, np.multiply(key, step)))
     if _tiff_tag(image, _TIFF_SAMPLE_FORMAT, (1,))[0] == 2:
         return Samples(array.view(np.int8).astype(np.float32), 1.0, (INTEGERS_NOTE,))
-    return Samples(array, 255.0)
+    return Samples(array, 255.0, (CMYK_NOTE,) if image.mode == "CMYK" else ())
 
 
 def _array(image: Image.Image) -> np.ndarray:
@@ -483,7 +482,7 @@ def _single_samples(image: Image.Image, layout: str) -> Samples:
         numbers = array.view(np.uint32) if unsigned else array
         return Samples(numbers.astype(np.float32), 1.0, (INTEGERS_NOTE,))
     if layout == "I;12":
-        return Samples(array.astype(np.float32) / np.float32(4095), 1.0)
+        return Samples(array.astype(np.float32) / np.float32(4095), 1.0, is_deep=True)
     array = array.astype(np.uint16, copy=False)
     if _tiff_tag(image, _TIFF_PHOTOMETRIC, 1) == 0:
         # White is zero here; Pillow inverts that for 8 bits and forgets it for 16.

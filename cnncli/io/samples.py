@@ -11,11 +11,15 @@ from cnncli.io.photo_metadata import PhotoMetadata
 
 _ROWS: Final = 256
 INTEGERS_NOTE: Final = "whole numbers kept as they are, not scaled to 0..1"
+CMYK_NOTE: Final = "CMYK colours converted to RGB"
 
 
 @dataclass(frozen=True)
 class Samples:
-    """A decoded picture before transparency is flattened: (H, W, C) and perhaps (H, W)."""
+    """A decoded picture before transparency is flattened: (H, W, C) and perhaps (H, W).
+
+    `is_deep` tells that floats were made of levels of more than 8 bits.
+    """
 
     colour: np.ndarray
     scale: float
@@ -23,6 +27,12 @@ class Samples:
     alpha: np.ndarray | None = None
     record: dict[str, Any] | None = None
     photo_metadata: PhotoMetadata = PhotoMetadata()
+    is_deep: bool = False
+
+    @property
+    def bits(self) -> int:
+        """How many bits a picture needs that keeps these samples: 8 or 16."""
+        return 16 if self.is_deep or self.colour.dtype == np.uint16 else 8
 
 
 def unlike_colour(array: np.ndarray, colour: object) -> np.ndarray:

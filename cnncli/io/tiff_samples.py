@@ -16,7 +16,7 @@ from typing import Any, BinaryIO, Final
 import numpy as np
 from PIL import TiffImagePlugin
 
-from cnncli.io.samples import INTEGERS_NOTE, Samples
+from cnncli.io.samples import CMYK_NOTE, INTEGERS_NOTE, Samples
 
 UNPACKED: Final = {1: "", 5: "LZW", 8: "deflate", 32946: "deflate", 32773: "PackBits"} | {
     34925: "LZMA",
@@ -231,6 +231,11 @@ def _scaled(
             colour = colour / np.where(share, share, 1)[:, :, np.newaxis]
             if is_level:
                 colour = np.rint(np.minimum(colour, full)).astype(np.uint16)
+    is_deep = is_level and layout.bits > 8
+    if layout.photometric == 5 and layout.kind != 2:
+        light = 1 - colour.astype(np.float32) / np.float32(full)
+        rgb = light[:, :, :3] * light[:, :, 3:]
+        return Samples(rgb, 1.0, (*notes, CMYK_NOTE), alpha, is_deep=is_deep)
     if not is_level:
         if layout.kind != 3:
             notes += (INTEGERS_NOTE,)
@@ -240,12 +245,10 @@ def _scaled(
             return Samples(colour.astype(np.float32), 1.0, notes, alpha)
     if layout.photometric == 0:
         colour = full - colour
-    if layout.photometric == 5:
-        light = 1 - colour.astype(np.float32) / np.float32(full)
-        return Samples(light[:, :, :3] * light[:, :, 3:], 1.0, notes, alpha)
     if layout.bits in (8, 16):
         return Samples(colour.astype(f"u{layout.bits // 8}"), float(full), notes, alpha)
-    return Samples(colour.astype(np.float32) / np.float32(full), 1.0, notes, alpha)
+    values = colour.astype(np.float32) / np.float32(full)
+    return Samples(values, 1.0, notes, alpha, is_deep=is_deep)
 
 
 def _levels(shares: np.ndarray) -> np.ndarray:

@@ -18,8 +18,8 @@ from cnncli.pipeline.job import Job, Outcome, Task
 from cnncli.pipeline.memory_estimate import check_memory_for
 from cnncli.pipeline.output_checks import OutputPlan, plan_targets
 from cnncli.pipeline.output_names import LayerResult, OutFile, Source, Target
+from cnncli.pipeline.picture_depth import at_depth_of, depth_notes
 from cnncli.pipeline.write import (
-    at_depth_of,
     check_alpha,
     check_format_of,
     expect,
@@ -116,6 +116,7 @@ def process(job: Job, task: Task, access: FileAccess) -> Outcome:
         return Outcome(task.source, skipped=True)
     set_step("reading the image")
     picture = access.read(job, task)
+    lost_bits = depth_notes(job, target, picture)
     job = at_depth_of(job, target, picture)
     expected, files = choose(job, target, picture.shape, access)
     if not files:
@@ -124,7 +125,7 @@ def process(job: Job, task: Task, access: FileAccess) -> Outcome:
     if picture.photo_metadata.alpha is not None:
         check_alpha(job, results)
     check_memory_for(job, picture, results)
-    notes = notes_of(job, picture)
+    notes = notes_of(job, picture) + lost_bits
     computed = layer_maps(job.network, picture, [result.name for result in results], job.jobs)
     # The results release the pixels as soon as they can; nothing here may hold them.
     del picture

@@ -34,7 +34,7 @@ from cnncli.pipeline.files import FileAccess
 from cnncli.pipeline.input_notes import white_notes
 from cnncli.pipeline.job import WARNING, Job, WrittenFile
 from cnncli.pipeline.output_checks import check_target
-from cnncli.pipeline.output_names import LayerResult, OutFile, Target, is_device
+from cnncli.pipeline.output_names import LayerResult, OutFile, is_device
 from cnncli.pipeline.sheets import (
     as_computed,
     draw_for_terminal,
@@ -95,23 +95,6 @@ def with_facts(job: Job, picture: Picture, result: LayerResult) -> LayerResult:
         has_white_note=bool(white_notes(job, picture)),
         pad_mode=border_of(node.layer, source),
         is_noted=bool(network.notes(picture.shape)),
-    )
-
-
-def at_depth_of(job: Job, target: Target, picture: Picture) -> Job:
-    """Return the job with 16 bits for a picture made of a 16-bit one, unless a depth was asked for.
-
-    So it is for PNG and TIFF, and for values that are shown as they are.
-    """
-    formats = {file.format.name for file in target.unknown_files()}
-    names = target.pattern.chosen_layers or job.network.names[-1:]
-    plain = job.render.range in ("auto", "clip") and job.render.colormap == "gray"
-    is_deep = picture.photo_metadata.bits == 16
-    deep = job.own_depth and is_deep and formats <= {"png", "tif"} and plain
-    if not deep or not all(clips_by_default(job.network.until(name), picture) for name in names):
-        return job
-    return replace(
-        job, render=replace(job.render, depth="16"), output=replace(job.output, depth="16")
     )
 
 

@@ -11,7 +11,7 @@ import pytest
 from PIL import Image, ImageCms
 
 from cnncli.io.images import ReadOptions, read_bytes
-from tests.support.crafted import png
+from tests.support.crafted import png, tiff
 from tests.support.shell import refused, run_cli, save, values_of
 
 pytestmark = pytest.mark.usefixtures("empty_folder")
@@ -194,3 +194,38 @@ def test_sixteen_bit_grey_stays_sixteen_bits_through_transparency_and_gray() -> 
     run_cli("conv", "in.png", "-f", "edge", "--gray", "-o", "out.png")
     with Image.open("out.png") as image:
         assert image.mode == "I;16"
+
+
+@pytest.mark.parametrize("output", ["jpg", "webp", "bmp", "gif"])
+def test_the_low_bits_that_a_format_cannot_hold_are_said_once(output: str) -> None:
+    for name in ("one.png", "two.png"):
+        Path(name).write_bytes(deep_png())
+    said = run_cli("pad", "one.png", "two.png", "--padding", "0", "-o", "{stem}." + output).stderr
+    note = f"16-bit picture written with 8 bits as {output} (png and tif keep 16)"
+    assert said.count(note) == 1
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("-o", "out.png"),
+        ("-o", "out.tif"),
+        ("-o", "out.npy"),
+        ("-o", "out.jpg", "--depth", "8"),
+        ("-o", "out.jpg", "--range", "minmax"),
+    ],
+)
+def test_bits_that_are_kept_or_not_asked_for_are_not_noted(words: tuple[str, ...]) -> None:
+    Path("in.png").write_bytes(deep_png())
+    assert "8 bits" not in run_cli("conv", "in.png", "-f", "edge", *words).stderr
+
+
+def test_levels_of_twelve_bits_become_a_picture_of_sixteen() -> None:
+    packed = np.packbits(
+        (GREY.astype(np.uint16)[:, :, None] * 16 + 5 >> np.arange(11, -1, -1) & 1).astype(np.uint8)
+    )
+    Path("in.tif").write_bytes(tiff(8, 6, (12,), 1, packed.tobytes()))
+    run_cli("pad", "in.tif", "--padding", "0", "-o", "out.png")
+    got = read_bytes(Path("out.png").read_bytes(), ReadOptions()).pixels[0, :, :, 0]
+    assert got.dtype == np.uint16
+    assert np.array_equal(got, np.rint((GREY * 16.0 + 5) / 4095 * 65_535))

@@ -17,6 +17,7 @@ from cnncli.io.images import (
     read_bytes,
     read_shape,
 )
+from cnncli.io.samples import CMYK_NOTE
 from tests.support.crafted import png, png_chunk, tiff
 from tests.support.picturefiles import (
     ALPHA,
@@ -283,8 +284,22 @@ def test_sixteen_bit_alpha_and_one_transparent_colour() -> None:
 
 def test_sixteen_bit_cmyk() -> None:
     ink = struct.pack("<4H", 0, 65_535, 13_107, 13_107)
-    got = read_bytes(tiff(1, 1, (16,) * 4, 5, ink), OPTIONS).values().ravel()
-    assert np.allclose(got, [0.8, 0, 0.64], atol=1e-6)
+    picture = read_bytes(tiff(1, 1, (16,) * 4, 5, ink), OPTIONS)
+    assert np.allclose(picture.values().ravel(), [0.8, 0, 0.64], atol=1e-6)
+    assert picture.photo_metadata.bits == 16 and picture.notes == (CMYK_NOTE,)
+
+
+def test_float_cmyk() -> None:
+    ink = struct.pack("<4f", 0, 1, 0.2, 0.2)
+    picture = read_bytes(tiff(1, 1, (32,) * 4, 5, ink, sample_format=3), OPTIONS)
+    assert np.allclose(picture.values().ravel(), [0.8, 0, 0.64], atol=1e-6)
+    assert picture.notes == (CMYK_NOTE,)
+
+
+@pytest.mark.parametrize("kind", ["TIFF", "JPEG"])
+def test_conversion_of_cmyk_is_said(kind: str) -> None:
+    data = encoded(Image.new("CMYK", (3, 2), (9, 8, 7, 6)), kind)
+    assert read_bytes(data, OPTIONS).notes == (CMYK_NOTE,)
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))
@@ -346,7 +361,7 @@ def test_tiff_that_is_not_read_is_named_for_what_it_is(data: bytes, words: str) 
 
 def test_what_has_no_more_than_eight_bits_in_pillow_is_said() -> None:
     cmyk = read_bytes(b"P0CMYK 1 1 65535 " + bytes(8), OPTIONS)
-    assert cmyk.notes == ("16-bit colour read as 8-bit",)
+    assert cmyk.notes == ("16-bit colour read as 8-bit", CMYK_NOTE)
 
 
 def upright(stored: np.ndarray, orientation: int) -> np.ndarray:

@@ -1,0 +1,47 @@
+"""How many bits the picture made of a 16-bit one gets, and a note when some are lost."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from cnncli.io.formats import NPY, NPZ
+from cnncli.io.images import Picture
+from cnncli.pipeline.feature_maps import clips_by_default
+from cnncli.pipeline.job import Job
+from cnncli.pipeline.output_names import Target
+
+_DEEP = frozenset(("png", "tif"))
+"""Formats that hold 16 bits, grey and colour."""
+
+
+def at_depth_of(job: Job, target: Target, picture: Picture) -> Job:
+    """Return the job with 16 bits for a picture made of a 16-bit one, unless a depth was asked for.
+
+    So it is for PNG and TIFF, and for values that are shown as they are.
+    """
+    if not (_keeps_depth(job, target, picture) and _formats(target) <= _DEEP):
+        return job
+    return replace(
+        job, render=replace(job.render, depth="16"), output=replace(job.output, depth="16")
+    )
+
+
+def depth_notes(job: Job, target: Target, picture: Picture) -> tuple[str, ...]:
+    """Say where a 16-bit picture loses bits because its result's format has not so many."""
+    shallow = sorted(_formats(target) - _DEEP - {NPY.name, NPZ.name})
+    if not (shallow and _keeps_depth(job, target, picture)):
+        return ()
+    return (f"16-bit picture written with 8 bits as {shallow[0]} (png and tif keep 16)",)
+
+
+def _formats(target: Target) -> set[str]:
+    return {file.format.name for file in target.unknown_files()}
+
+
+def _keeps_depth(job: Job, target: Target, picture: Picture) -> bool:
+    """Tell whether a result would have 16 bits if its format had: its values are shown as is."""
+    plain = job.render.range in ("auto", "clip") and job.render.colormap == "gray"
+    if not (job.own_depth and picture.photo_metadata.bits == 16 and plain):
+        return False
+    names = target.pattern.chosen_layers or job.network.names[-1:]
+    return all(clips_by_default(job.network.until(name), picture) for name in names)
