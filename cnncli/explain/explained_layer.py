@@ -161,7 +161,7 @@ class ExplainedLayer:
         box = slice(first, last), slice(0, self.output_shape[2])
         parts = (source.read(self.layer.reads(source.shape, box)) for source in self.inputs)
         output: FloatArray = self.layer.forward(*parts)[0][0]
-        return output
+        return output[first:last] if reads_all(self.layer) else output
 
     def place_window(self, at: Pair) -> Axes | None:
         """Return the window of an output; None for layers without one."""

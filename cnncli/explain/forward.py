@@ -19,7 +19,6 @@ from cnncli.explain.resized import is_resized, resized_terms
 from cnncli.network.layers import (
     ActivationLayer,
     BatchNormLayer,
-    ConcatLayer,
     ConvLayer,
     Elementwise,
     FloatArray,
@@ -303,13 +302,6 @@ def _formula(explained: ExplainedLayer, pixels: list[FloatArray], channel: int) 
     layer, names = explained.layer, [source.name for source in explained.inputs]
     if isinstance(layer, ActivationLayer):
         return activation_formula(layer, pixels[0], channel)
-    if isinstance(layer, ConcatLayer):
-        number = 0
-        while channel >= len(pixels[number]):
-            channel -= len(pixels[number])
-            number += 1
-        operand = names[number], float(pixels[number][channel])
-        return f"channel {channel} of {names[number]}", (operand,)
     if not isinstance(layer, (ScaleLayer, BatchNormLayer, QuotientLayer)):
         operands = [(name, float(x[channel])) for name, x in zip(names, pixels, strict=True)]
         joined = layer.formula(names) if isinstance(layer, Elementwise) else " + ".join(names)

@@ -1,4 +1,4 @@
-"""Explains one value of a layer that resizes, or that takes or adds channels."""
+"""Explains one value of a layer that resizes, takes apart, puts side by side or adds channels."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from cnncli.core.geometry import Pair
 from cnncli.explain.explained_layer import ExplainedLayer
 from cnncli.network.layers import (
+    ConcatLayer,
     ConvTransposeLayer,
     DepthToSpaceLayer,
     Layer,
@@ -21,7 +22,7 @@ from cnncli.network.layers import (
 Term = tuple[str, float]
 
 MOVES = (DepthToSpaceLayer, SpaceToDepthLayer, ViewLayer)
-KINDS = (ConvTransposeLayer, PadChannelsLayer, ResizeLayer, SliceLayer, *MOVES)
+KINDS = (ConcatLayer, ConvTransposeLayer, PadChannelsLayer, ResizeLayer, SliceLayer, *MOVES)
 
 
 def is_resized(layer: Layer | MergeLayer) -> bool:
@@ -58,6 +59,13 @@ def resized_terms(explained: ExplainedLayer, at: Pair, channel: int) -> tuple[st
     ('0.5 * x[0,2] + 0.5 * x[0,3]', [('x[0,2]', 2.0), ('x[0,3]', 3.0)])
     """
     layer, source = explained.layer, explained.inputs[0]
+    if isinstance(layer, ConcatLayer):
+        shapes = [each.shape for each in explained.inputs]
+        which, (row, column, number) = layer.source(shapes, (*at, channel))
+        source = explained.inputs[which]
+        value = float(source.rows(row, row + 1)[0, 0, column, number])
+        place = "" if layer.axis == "channels" else f"x[{row},{column}], "
+        return f"{place}channel {number} of {source.name}", [(source.name, value)]
     if isinstance(layer, ResizeLayer):
         return _resize_terms(explained, layer, at, channel)
     if isinstance(layer, MOVES) or (isinstance(layer, SliceLayer) and layer.reads_all):

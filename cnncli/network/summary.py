@@ -25,6 +25,7 @@ from cnncli.network.graph import NORMALIZE, SOURCE, Network, Node
 from cnncli.network.layers import (
     ActivationLayer,
     BatchNormLayer,
+    ConcatLayer,
     ConvLayer,
     ConvTransposeLayer,
     Layer,
@@ -295,7 +296,7 @@ def _label(layer: Layer | MergeLayer, window: Window | None) -> str:
     if isinstance(layer, ConvTransposeLayer):
         (kh, kw), stride = layer.filter.window, layer.stride
         parts.append(f"{kh}x{kw}" + ("" if stride in (1, (1, 1)) else f"/{_short(stride)}"))
-    if isinstance(layer, SliceLayer):
+    if isinstance(layer, (ConcatLayer, SliceLayer)):
         parts += [layer.label] if layer.label else []
     if isinstance(layer, ResizeLayer):
         parts += [layer.mode] + ([] if layer.scale is None else [f"x{_short(layer.scale)}"])

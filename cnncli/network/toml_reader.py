@@ -129,7 +129,7 @@ def _channel_counts(model: Model) -> list[int]:
     counts = [3, 1]
     for node in model.network.nodes:
         a, b = (sum(terms) for terms in zip(*(channels[name] for name in node.inputs), strict=True))
-        if not isinstance(node.layer, ConcatLayer):
+        if not isinstance(node.layer, ConcatLayer) or node.layer.axis != "channels":
             a, b = channels[node.inputs[0]]
         counts += [(need - b) // a for need in _needs(node.layer) if a and need > b]
         if isinstance(node.layer, ConvLayer):

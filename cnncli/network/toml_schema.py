@@ -361,10 +361,8 @@ TYPES: Final[dict[str, dict[str, Field]]] = {
         "columns": _PART,
     },
     "pad-channels": {"before": _NUMBERS, "after": _NUMBERS},
-    **{
-        name: {"inputs": _required(_INPUTS)}
-        for name in ("add", "sub", "mul", "div", "max", "min", "concat")
-    },
+    **{name: {"inputs": _required(_INPUTS)} for name in ("add", "sub", "mul", "div", "max", "min")},
+    "concat": {"inputs": _required(_INPUTS), "axis": _one_of(AXES)},
 }
 """Fields of each type of layer."""
 

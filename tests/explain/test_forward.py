@@ -307,6 +307,8 @@ def test_joins() -> None:
         (DivLayer(), (X, one), X / one),
         (MaxLayer(), (X, Y, one), np.maximum(np.maximum(X, Y), one)),
         (MinLayer(), (X, Y), np.minimum(X, Y)),
+        (ConcatLayer("rows"), (X, Y[:, :2]), np.concatenate([X, Y[:, :2]], axis=1)),
+        (ConcatLayer("columns"), (X, Y), np.concatenate([X, Y], axis=2)),
         (ConcatLayer(), (X, Y[..., :1]), np.concatenate([X, Y[..., :1]], axis=3)),
     ]:
         for (i, j, c), explanation in everywhere(subject_of(layer, *arrays)):

@@ -168,6 +168,8 @@ JOINS: dict[str, tuple[MergeLayer, list[np.ndarray]]] = {
     "max": (MaxLayer(), [X, X[::-1] * 0.5 + 0.1, -X]),
     "min of 1x1": (MinLayer(), [X, X[:, :1, :1] + 0.1]),
     "concat": (ConcatLayer(), [X, X[..., :1], X[..., 1:]]),
+    "concat of rows": (ConcatLayer("rows"), [X, X[:, :1] * 2, X[:, 1:]]),
+    "concat of columns": (ConcatLayer("columns"), [X[:, :, :1] * 2, X]),
 }
 
 
@@ -362,6 +364,7 @@ def test_names_are_checked(nodes: list[Any], error: str) -> None:
         (MulLayer(), [(1, 4, 4, 2), (1, 1, 1, 3)], "got 4x4x2, 1x1x3"),
         (SubLayer(), [(1, 4, 4, 2)] * 3, "sub takes 2 inputs, got 3"),
         (ConcatLayer(), [(1, 4, 4, 2), (1, 4, 5, 2)], "agree in rows and columns"),
+        (ConcatLayer("rows"), [(1, 4, 4, 2), (1, 4, 5, 2)], "agree in columns and channels"),
         (norm(4), [(1, 4, 4, 2)], "gamma must hold 1 value or 2"),
         (ActivationLayer("prelu", np.ones(4)), [(1, 4, 4, 2)], "alpha must hold 1 value or 2"),
         (bank(3, 4, activation="prelu", alpha=np.ones(3)), [(1, 4, 4, 3)], "1 value or 4"),
@@ -385,6 +388,11 @@ def test_shapes_are_checked(layer: Any, shapes: list[Any], error: str) -> None:
 def test_settings_are_checked_before_any_work(layer: Any) -> None:
     with pytest.raises(OptionError):
         layer.output_shape((1, 4, 4, 3))
+
+
+def test_the_axis_of_a_concat_is_checked() -> None:
+    with pytest.raises(OptionError, match="axis must be one of rows, columns, channels, got 'dep"):
+        ConcatLayer("depth").output_shape((1, 4, 4, 2), (1, 4, 4, 2))
 
 
 def test_the_layer_that_does_not_fit_is_named() -> None:

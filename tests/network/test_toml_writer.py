@@ -195,6 +195,7 @@ def branches() -> Network:
             Node("most", MaxLayer(), ("share", "again", "a")),
             Node("least", MinLayer(), ("most", "less")),
             Node("both", ConcatLayer(), ("least", "again")),
+            Node("below", ConcatLayer("rows"), ("both", "both")),
         )
     )
 

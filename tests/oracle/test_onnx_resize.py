@@ -138,6 +138,35 @@ def test_split_of_rows_and_columns() -> None:
     assert [n.layer.op for n in load(made).network.nodes] == ["slice"] * 5 + ["mul"]
 
 
+@pytest.mark.parametrize("axis", [1, 2, 3, -1])
+def test_concat_of_rows_and_columns(axis: int) -> None:
+    nodes = [node("Relu", "x", "r"), node("Slice", "x a b c", "s")]
+    nodes.append(node("Concat", "r s x", "y", axis=axis))
+    one, two = np.array([1]), np.array([3])
+    made = model(nodes, {"a": one, "b": two, "c": np.array([axis])}, (1, 4, 9, 8), 13)
+    check(made, picture(1, 4, 9, 8))
+    assert [n.layer.op for n in load(made).network.nodes] == ["activation", "slice", "concat"]
+
+
+@pytest.mark.parametrize(("shape", "axis"), [([1, -1, 6], 1), ([1, 2, -1, 6], 2), ([2, -1, 6], -2)])
+def test_concat_of_heads(shape: list[int], axis: int) -> None:
+    """Tokens of two maps of a detector are put one behind the other."""
+    nodes = [
+        node("MaxPool", "x", "small", kernel_shape=[3, 2], strides=[3, 2]),
+        node("Reshape", "x shape", "p"),
+        node("Reshape", "small shape", "q"),
+        node("Concat", "p q", "y", axis=axis),
+    ]
+    made = model(nodes, {"shape": np.array(shape)}, (1, 4, 9, 8), 13)
+    X = picture(1, 4, 9, 8)
+    found, expected = ours(made, X), runtime(made, X)
+    np.testing.assert_allclose(np.sort(found.ravel()), np.sort(expected.ravel()), rtol=1e-6)
+    if expected.ndim == 3:
+        found = np.moveaxis(found, 1, -1)
+    np.testing.assert_allclose(found.ravel(), expected.ravel(), rtol=1e-6)
+    assert "concat" in [n.layer.op for n in load(made).network.nodes]
+
+
 def test_constants_beside_a_picture() -> None:
     shape = np.array([1, 2, 9, 8])
     nodes = [

@@ -54,7 +54,7 @@ def channel_spans(layer: AnyLayer, inputs: Sequence[Shape], number: int, count: 
     elif isinstance(layer, ConvLayer) and not layer.filter.per_channel:
         maps, depth = count // layer.groups, total // layer.groups
         spans = [(k // maps * depth, (k // maps + 1) * depth) for k in range(count)]
-    elif isinstance(layer, ConcatLayer):
+    elif isinstance(layer, ConcatLayer) and layer.axis == "channels":
         spans = _shifted(sum(shape[3] for shape in inputs[:number]), total, count)
     elif isinstance(layer, SliceLayer):
         spans = [(first, first + 1) for first in layer.taken(inputs[number])[2]]

@@ -1,4 +1,4 @@
-"""Layers of several inputs: sums, products, differences, extremes and concatenated channels."""
+"""Layers of several inputs: sums, products, differences, extremes and concatenated maps."""
 
 from __future__ import annotations
 
@@ -11,8 +11,9 @@ import numpy as np
 
 from cnncli.core.arrays import FloatArray, Shape
 from cnncli.core.geometry import Box
-from cnncli.errors import ShapeError
+from cnncli.errors import OptionError, ShapeError
 from cnncli.network.layers.base import ChannelwiseDefaults, Gradients
+from cnncli.network.layers.norm import AXES
 from cnncli.render.options import MapGroup
 
 SIDES_HINT: Final = "--size H,W with sides that 32 divides fits most networks that halve and double"
@@ -54,10 +55,7 @@ class Elementwise(ChannelwiseDefaults):
 
     def output_groups(self, *groups: Sequence[MapGroup]) -> tuple[MapGroup, ...]:
         """Return the inputs' groups if all have the same; else numbered maps: no filter's alone."""
-        if all(tuple(others) == tuple(groups[0]) for others in groups):
-            return tuple(groups[0])
-        channels = sorted(channel for group in groups[0] for channel in group.channels)
-        return tuple(MapGroup(str(channel), (channel,)) for channel in channels)
+        return common_groups(groups)
 
     def reads(self, shape: Shape, box: Box) -> Box:
         """Return the box itself, or the one cell of an input of 1x1."""
@@ -213,7 +211,11 @@ class MinLayer(_Extreme):
 
 @dataclass(frozen=True)
 class ConcatLayer(ChannelwiseDefaults):
-    """The channels of all inputs side by side.
+    """All inputs side by side: their channels, or their rows or columns.
+
+    Parameters
+    ----------
+    axis : {"channels", "rows", "columns"}
 
     Examples
     --------
@@ -221,22 +223,46 @@ class ConcatLayer(ChannelwiseDefaults):
     (1, 4, 4, 10)
     """
 
+    axis: str = "channels"
     op: ClassVar[str] = "concat"
 
+    @property
+    def number(self) -> int:
+        """Which axis of (m, n_H, n_W, n_C) it is."""
+        return 1 + AXES.index(self.axis)
+
+    @property
+    def reads_all(self) -> bool:
+        """Whether cells of the output lie elsewhere than in the inputs."""
+        return self.axis != "channels"
+
+    @property
+    def label(self) -> str:
+        """What `plan` says that it joins, if it is not channels."""
+        return "" if self.axis == "channels" else self.axis
+
     def output_shape(self, *shapes: Shape) -> Shape:
-        """Check that the inputs agree in all but channels."""
+        """Check that the inputs agree in all other axes."""
+        if self.axis not in AXES:
+            raise OptionError(f"axis must be one of {', '.join(AXES)}, got {self.axis!r}")
         if len(shapes) < 2:
             raise ShapeError(f"concat needs at least 2 inputs, got {len(shapes)}")
-        if len({shape[:3] for shape in shapes}) > 1:
+        k = self.number
+        if len({(*shape[:k], *shape[k + 1 :]) for shape in shapes}) > 1:
             shown = ", ".join("x".join(map(str, shape[1:])) for shape in shapes)
+            others = " and ".join(axis for axis in AXES if axis != self.axis)
             raise ShapeError(
-                f"inputs of concat must agree in rows and columns, got {shown}",
-                hint=_hint(shapes),
+                f"inputs of concat must agree in {others}, got {shown}", hint=_hint(shapes)
             )
-        return (*shapes[0][:3], sum(shape[3] for shape in shapes))
+        n_H, n_W, n_C = (
+            sum(shape[n] for shape in shapes) if n == k else shapes[0][n] for n in (1, 2, 3)
+        )
+        return shapes[0][0], n_H, n_W, n_C
 
     def output_groups(self, *groups: Sequence[MapGroup]) -> tuple[MapGroup, ...]:
         """Return the groups of all inputs, their channels and their numbers counted on."""
+        if self.axis != "channels":
+            return common_groups(groups)
         joined, start = [], 0
         for one_input in groups:
             for name, (first, *more) in ((group.name, group.channels) for group in one_input):
@@ -246,13 +272,48 @@ class ConcatLayer(ChannelwiseDefaults):
             start += sum(len(group.channels) for group in one_input)
         return tuple(joined)
 
+    def reads(self, shape: Shape, box: Box) -> Box:
+        """Return the box itself; all of the input where rows or columns are joined."""
+        return (slice(0, shape[1]), slice(0, shape[2])) if self.reads_all else box
+
+    def source(
+        self, shapes: Sequence[Shape], cell: tuple[int, int, int]
+    ) -> tuple[int, tuple[int, int, int]]:
+        """Return which input one cell (row, column, channel) of the output is of, and which there.
+
+        Examples
+        --------
+        >>> ConcatLayer("rows").source([(1, 4, 4, 8), (1, 3, 4, 8)], (5, 0, 2))
+        (1, (1, 0, 2))
+        """
+        at, k = list(cell), self.number - 1
+        number = 0
+        while at[k] >= shapes[number][k + 1]:
+            at[k] -= shapes[number][k + 1]
+            number += 1
+        return number, (at[0], at[1], at[2])
+
     def forward(self, *inputs: FloatArray) -> tuple[FloatArray, Any]:
-        """Return the joined channels."""
-        return np.concatenate(inputs, axis=3), [X.shape[3] for X in inputs]
+        """Return the joined maps."""
+        return np.concatenate(inputs, axis=self.number), [X.shape[self.number] for X in inputs]
 
     def backward(self, dY: FloatArray, cache: Any) -> tuple[tuple[FloatArray, ...], Gradients]:
-        """Return each input's share of the channels."""
-        return tuple(np.split(dY, np.cumsum(cache)[:-1], axis=3)), {}
+        """Return each input's share."""
+        return tuple(np.split(dY, np.cumsum(cache)[:-1], axis=self.number)), {}
+
+
+def common_groups(groups: Sequence[Sequence[MapGroup]]) -> tuple[MapGroup, ...]:
+    """Return the inputs' groups if all have the same; else numbered maps: no filter's alone.
+
+    Examples
+    --------
+    >>> common_groups([[MapGroup("edge", (0,))], [MapGroup("blur", (0,))]])
+    (MapGroup(name='0', channels=(0,)),)
+    """
+    if all(tuple(others) == tuple(groups[0]) for others in groups):
+        return tuple(groups[0])
+    channels = sorted(channel for group in groups[0] for channel in group.channels)
+    return tuple(MapGroup(str(channel), (channel,)) for channel in channels)
 
 
 def _hint(shapes: Sequence[Shape]) -> str | None:

@@ -10,6 +10,7 @@ import numpy as np
 
 from cnncli.network import layers
 from cnncli.network.layers.slice import FAR
+from cnncli.network.layers.view import Layout
 from cnncli.network.model import SIZE_UNKNOWN
 from cnncli.network.onnx.families.table import Builder
 from cnncli.network.onnx.values import Array, BuiltLayer, NodeInputs, Signal, UnsupportedNode
@@ -114,20 +115,42 @@ def _concat(node: NodeInputs) -> BuiltLayer | Signal:
     signals = [value for value in values if isinstance(value, Signal)]
     if not signals:
         raise UnsupportedNode("it does not work on the picture")
-    x = signals[0]
-    if len({signal.layout for signal in signals}) > 1:
-        signals = [signal.restored() for signal in signals]
-        x = signals[0]
-    if len({signal.layout for signal in signals}) > 1:
-        raise UnsupportedNode("its inputs differ in the order of their axes")
     alone = len(signals) == 1
-    if not _is_channels(x, node.get("axis", 1), joined=True):
-        raise UnsupportedNode("it does not put channels side by side")
+    differ = len({signal.layout for signal in signals}) > 1
+    signals = [each.restored() if differ or each.layout.dims else each for each in signals]
+    x, axis = signals[0], node.get("axis", 1)
+    is_channels = _is_channels(x, axis, joined=True)
+    if len({_unjoined(signal, axis) for signal in signals}) > 1:
+        raise UnsupportedNode("its inputs differ in the order of their axes")
     if alone and len(values) > 1:
+        if not is_channels:
+            raise UnsupportedNode("it joins a constant and no channels")
         return _with_constants(node, x, values)
     if len(signals) < len(values):
         raise UnsupportedNode("it joins several pictures and a constant")
-    return x if alone else BuiltLayer(layers.ConcatLayer(), tuple(signals))
+    if alone:
+        return x
+    if is_channels:
+        return BuiltLayer(layers.ConcatLayer(), tuple(signals))
+    letter, _, _ = _stored_axis(x, axis)
+    if letter == "n":
+        raise UnsupportedNode("it joins batches")
+    layout = x.layout
+    if layout.dims is not None:
+        dims = list(layout.dims)
+        dims[axis] = sum((signal.shape or ())[axis] for signal in signals)
+        layout = replace(layout, dims=tuple(dims))
+    side = {"h": "rows", "w": "columns", "c": "channels"}[letter]
+    return BuiltLayer(layers.ConcatLayer(side), tuple(signals), layout)
+
+
+def _unjoined(x: Signal, axis: int) -> Layout:
+    """Return a value's layout without how long the axis is that shall be joined."""
+    if x.layout.dims is None:
+        return x.layout
+    dims = list(x.layout.dims)
+    dims[axis] = None
+    return replace(x.layout, dims=tuple(dims))
 
 
 def _with_constants(node: NodeInputs, x: Signal, values: list[Signal | Array | None]) -> BuiltLayer:
