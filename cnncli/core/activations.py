@@ -67,6 +67,10 @@ def _softmax(Z: FloatArray) -> FloatArray:
 
 
 def _softmax_backward(dA: FloatArray, Z: FloatArray, A: FloatArray) -> FloatArray:
+    # The shares add up to 1: a constant taken off dA changes nothing. With that of the largest
+    # share no difference of a share near 1 to 1 is taken, which would be rounding alone.
+    largest = A.argmax(axis=-1)[..., np.newaxis]
+    dA = dA - np.take_along_axis(dA, largest, axis=-1)
     return np.asarray(A * (dA - (dA * A).sum(axis=-1, keepdims=True)))
 
 

@@ -63,11 +63,21 @@ def plain_view(shape: Shape, unit: str, as_values: bool, render: RenderOptions) 
     if not as_values:
         expected = _expected(SOURCE, (*shape[:3], 1), [MapGroup("", (0,))])
         expected = replace(expected, title=f"gradient of {unit}")
+        make = partial(_drawn, render.range)
         render = replace(render, range=_about_zero(render.range))
-        return GradientView(expected, render, lambda gradient: strongest(gradient.input))
+        return GradientView(expected, render, make)
     names = channel_names(input_groups(shape[3]))
     singles = [MapGroup(name, (channel,)) for channel, name in enumerate(names)]
     return GradientView(_expected(SOURCE, shape, singles), render, lambda gradient: gradient.input)
+
+
+def _drawn(spec: Range, gradient: Gradient) -> FloatArray:
+    """Return what a picture shows: a gradient that is zero but for rounding as zero.
+
+    Unless a range is asked for.
+    """
+    values = strongest(gradient.input)
+    return np.zeros_like(values) if spec == "auto" and gradient.is_rounding else values
 
 
 def overlay_view(shape: Shape, unit: str, render: RenderOptions) -> GradientView:
@@ -119,6 +129,8 @@ def overlay_key(unit: str, most: float) -> ColourKey:
 def overlay_limit(gradient: Gradient, spec: Range) -> float:
     """Return the magnitude at which an overlay hides the image: the end of the range.
 
+    It is 0 for a gradient that is zero but for rounding, unless a range is asked for.
+
     Examples
     --------
     >>> from cnncli.gradients.unit import find_gradient
@@ -128,6 +140,8 @@ def overlay_limit(gradient: Gradient, spec: Range) -> float:
     >>> overlay_limit(found, "auto"), overlay_limit(found, (-2.0, 1.0))
     (3.0, 2.0)
     """
+    if spec == "auto" and gradient.is_rounding:
+        return 0.0
     values = measure(strongest(gradient.input))
     mapping = choose_range(values, _about_zero(spec), clip_by_default=False)
     return max(abs(mapping.lo), abs(mapping.hi))

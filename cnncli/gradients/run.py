@@ -52,6 +52,7 @@ from cnncli.pipeline.write import (
 )
 from cnncli.render.finite_values import measure
 from cnncli.render.result_rows import ArrayRows
+from cnncli.render.rounding_noise import rounding_notes
 from cnncli.system.memory import check_memory
 
 
@@ -299,12 +300,12 @@ def _notes(plan: _GradPlan, gradient: Gradient, check: Check | None) -> tuple[st
     if request.upstream is None and request.shows != "winners":
         verb = "is" if np.count_nonzero(gradient.upstream) == 1 else "adds up to"
         notes.append(f"{plan.unit} {verb} {gradient.value:.6g}")
-    if not gradient.input.any():
-        notes.append(f"no pixel changes {plan.unit}: its gradient is 0 everywhere")
+    notes += _zero_notes(plan, gradient)
     if request.shows == "winners" and not _as_values(plan.target, plan.job):
         notes.append("orange cells won a window, grey cells did not; brighter means larger")
     if request.shows == "overlay":
         most = overlay_limit(gradient, plan.job.render.range)
+    if request.shows == "overlay" and most:
         notes.append(f"full red is a gradient of {most:.4g} and more, full blue of {-most:.4g}")
     if request.params is not None:
         after = [name for name in plan.job.network.names if name not in plan.network.names]
@@ -313,3 +314,13 @@ def _notes(plan: _GradPlan, gradient: Gradient, check: Check | None) -> tuple[st
     if check is not None:
         notes.append(check_line(check))
     return tuple(notes)
+
+
+def _zero_notes(plan: _GradPlan, gradient: Gradient) -> tuple[str, ...]:
+    """Say of a gradient that it is zero, or would be if numbers were exact."""
+    if not gradient.input.any():
+        return (f"no pixel changes {plan.unit}: its gradient is 0 everywhere",)
+    if plan.request.shows == "winners" or not gradient.is_rounding:
+        return ()
+    name = f"the gradient of {plan.unit}"
+    return rounding_notes([name], [measure(gradient.input)], [True])

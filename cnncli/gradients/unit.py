@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from functools import cached_property
+from typing import Any, Final
 
 import numpy as np
 
@@ -22,8 +23,12 @@ from cnncli.network.layers import (
 )
 from cnncli.network.passes import Backward, Forward, forward
 from cnncli.render.options import MapGroup
+from cnncli.render.rounding_noise import STEPS
 
 _FORM = "LAYER, LAYER:MAP or LAYER:MAP,ROW,COL"
+_NEVER_ROUNDING: Final = 1e-3
+"""Relative to the gradient of the unit: of a larger gradient no look is taken at what it sums."""
+
 _PLACED = re.compile(r"(?P<map>.+?)(?:,(?P<row>\d{1,9}),(?P<col>\d{1,9}))?")
 
 
@@ -189,6 +194,24 @@ class Gradient:
     def input(self) -> FloatArray:
         """By the network's input, shape (m, n_H, n_W, n_C)."""
         return self.backward.values[SOURCE]
+
+    @cached_property
+    def sum_bound(self) -> float:
+        """How large the gradient by the input would be, roughly, if no sum in it cancelled.
+
+        0 where nothing has cancelled for sure, which saves a second pass back.
+        """
+        if np.abs(self.input).max() > _NEVER_ROUNDING * np.abs(self.upstream).max():
+            return 0.0
+        last = self.done.network.names[-1]
+        passed = self.done.backward({last: self.upstream}, np.random.default_rng(0))
+        return float(np.abs(passed.values[SOURCE]).max())
+
+    @property
+    def is_rounding(self) -> bool:
+        """Whether the gradient by the input is zero but for rounding, and not zero."""
+        limit = STEPS * float(np.finfo(self.input.dtype).eps) * self.sum_bound
+        return 0 < float(np.abs(self.input).max()) <= limit
 
     @property
     def parameters(self) -> dict[str, Gradients]:

@@ -34,8 +34,17 @@ class Forward:
     values: dict[str, FloatArray]
     caches: dict[str, Any]
 
-    def backward(self, upstream: Mapping[str, FloatArray]) -> Backward:
+    def backward(
+        self, upstream: Mapping[str, FloatArray], signs: np.random.Generator | None = None
+    ) -> Backward:
         """Return the gradients of ``sum(upstream * value)`` over the layers named in it.
+
+        Parameters
+        ----------
+        upstream : dict of str to ndarray
+        signs : Generator, optional
+            The gradient of each layer gets random signs before it goes on to the layer before: then
+            nothing cancels, and what comes out is as large as the numbers that are added up.
 
         Examples
         --------
@@ -50,7 +59,10 @@ class Forward:
             if node.name not in values:
                 continue
             progress.set_step(f"backward pass, {node.name}", number, len(self.network.nodes))
-            dX, gradients = node.layer.backward(values[node.name], self.caches[node.name])
+            dY = values[node.name]
+            if signs is not None:
+                dY = np.where(signs.random(dY.shape) < 0.5, -dY, dY)
+            dX, gradients = node.layer.backward(dY, self.caches[node.name])
             parameters[node.name] = gradients
             dXs = dX if isinstance(dX, tuple) else (dX,)
             for name, own in zip(node.inputs, dXs, strict=True):

@@ -331,6 +331,51 @@ def test_a_silent_unit_is_told(net: str) -> None:
     assert (pixels("black-grad.png") == colormaps.table("diverging")[128]).all()
 
 
+NORMALISED = """
+[[layers]]
+name = "conv"
+type = "conv"
+filter = "w.npz:W1"
+
+[[layers]]
+name = "norm"
+type = "layer-norm"
+gamma = 1.3
+beta = 0.0
+"""
+
+
+@pytest.mark.parametrize("options", [[], ["--overlay"]])
+def test_gradients_that_are_rounding_alone_are_drawn_as_zero(net: str, options: list[str]) -> None:
+    # Normalised values add up to 0 whatever the pixels are: the gradient is rounding.
+    Path("norm.toml").write_text(NORMALISED)
+    unit = ["norm.toml", "photo.png", "--unit", "norm"]
+    noise = values_of("grad", *unit)
+    assert 0 < np.abs(noise).max() < 1e-4
+    (found,) = report(*unit, *options, "-o", "g.png")
+    assert any("zero but for rounding (at most" in note for note in found["notes"])
+    assert not any("full red" in note for note in found["notes"])
+    assert options or found["range"] == [0, 0]
+    (shown,) = tiles_of("g.png") if options else (pixels("g.png"),)
+    if options:
+        assert np.ptp(shown, axis=2).max() == 0, "no colour lies over the grey picture"
+    else:
+        assert (shown == shown[0, 0]).all()
+        (asked,) = report(*unit, "--range", "symmetric", "-o", "asked.png")
+        assert asked["range"][1] == np.abs(noise).max()
+        drawn = run_cli("grad", *unit, "--show", "-q", "-o", "h.png").output
+        assert len(set(re.findall(r"48;2;[0-9;]+?m", drawn))) == 1
+
+
+def test_a_whole_softmax_and_rounding_as_numbers_are_said(net: str) -> None:
+    (found,) = report(net, "photo.png", "--unit", "out", "-o", "g.png")
+    assert found["range"] == [0, 0]
+    assert "no pixel changes out: its gradient is 0 everywhere" in found["notes"]
+    Path("norm.toml").write_text(NORMALISED)
+    (found,) = report("norm.toml", "photo.png", "--unit", "norm", "-o", "g.npy")
+    assert any(note.startswith("the gradient of norm is zero but") for note in found["notes"])
+
+
 def test_quiet_and_shown(net: str) -> None:
     assert run_cli("grad", net, "photo.png", "--unit", "conv2:1", "-q").output == ""
     result = run_cli("grad", net, "photo.png", "--unit", "conv2:1", "--overwrite", "--show")

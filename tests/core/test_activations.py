@@ -153,6 +153,23 @@ def test_softmax_is_over_the_channels_and_never_overflows() -> None:
     np.testing.assert_array_equal(made("softmax").forward(large), [[0.5, 0.5, 0]])
 
 
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_a_saturated_softmax_has_gradients_beyond_rounding(dtype: type) -> None:
+    Z = np.array([[20.0, 0.0, -1.0, 2.0]])
+    shares = np.exp(Z.astype(np.longdouble)) / np.exp(Z.astype(np.longdouble)).sum()
+    dA = np.array([[1.0, 0.5, -2.0, 1.0]])
+    by_hand = [
+        shares[0, i] * sum(shares[0, j] * (dA[0, i] - dA[0, j]) for j in range(4)) for i in range(4)
+    ]
+    softmax = made("softmax")
+    Z, dA = Z.astype(dtype), dA.astype(dtype)
+    A = softmax.forward(Z)
+    found = softmax.backward(dA, Z, A)[0]
+    np.testing.assert_allclose(found, np.array(by_hand, float), rtol=50 * np.finfo(dtype).eps)
+    # The shares add up to 1: of all alike nothing is left, not even rounding.
+    assert not softmax.backward(np.full_like(dA, 0.3), Z, A).any()
+
+
 def test_slopes_of_each_channel() -> None:
     Z = np.array([-2.0, -2.0, 2.0])
     A = get_activation("prelu", alpha=np.array([0.5, 0.25, 0.125])).forward(Z)
