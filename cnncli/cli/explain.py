@@ -20,6 +20,7 @@ from cnncli.cli.options import (
     ImageOptions,
     LayerOptions,
     PrepareOptions,
+    class_names_option,
     overwrite_option,
 )
 from cnncli.cli.progress import is_terminal_stream, show_steps, tell_file
@@ -52,6 +53,8 @@ FRAME_OPTIONS: Final = ("cells", "fps", "most")
 class ValueOptions(OptionGroup):
     """The layer of a network, and which of its values is explained."""
 
+    rare = ("class_names",)
+
     paths: tuple[str, ...] = argument(
         "paths", metavar="[NETWORK] [IMAGE]", nargs=-1, type=FILE_OR_STDIN
     )
@@ -69,6 +72,7 @@ class ValueOptions(OptionGroup):
         help="Map of the output, by index or name.  [default: that of the output chosen, with "
         "--at 0, with --backward all]",
     )
+    class_names: str | None = class_names_option
     image: int | None = option(
         "--image", type=click.IntRange(min=0), metavar="N",
         help="Image of an array of several, from 0.  [default: 0]",
@@ -144,9 +148,10 @@ def explain(
     and the result.
     """
     from cnncli.batch.sources import gather_one
+    from cnncli.cli.networks import with_labels
     from cnncli.explain.run import ExplainJob, ExplainResult
 
-    chosen = network_or_layer(value.paths, layer, frozenset({"layer"}))
+    chosen = network_or_layer(value.paths, layer, frozenset({"layer", "class_names"}))
     _check(value, results)
     if results.output is None:
         check_output_open()
@@ -154,6 +159,7 @@ def explain(
     start_work()
     with show_steps(results.quiet):
         model = chosen.model(inputs, images, value.layer is not None, "--layer")
+        model = with_labels(model, value.class_names)
         name = None if value.layer is None else model.find(value.layer)
         job = make(ExplainJob, value, job=make_job(model, images, results, jobs=1), layer=name)
         done = _explain(job, source, value.backward, results)

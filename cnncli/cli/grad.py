@@ -20,6 +20,7 @@ from cnncli.cli.options import (
     LayerOptions,
     PrepareOptions,
     ResultOptions,
+    class_names_option,
     output_option,
     until_option,
 )
@@ -44,7 +45,7 @@ DEFAULTS = {"colormap": "diverging"}
 class GradOptions(OptionGroup):
     """The network and the image, and which gradient is shown how."""
 
-    rare = ("until",)
+    rare = ("until", "class_names")
 
     paths: tuple[str, ...] = argument(
         "paths", metavar="[NETWORK] [IMAGE]", nargs=-1, type=FILE_OR_STDIN
@@ -54,6 +55,7 @@ class GradOptions(OptionGroup):
         "--unit", metavar="LAYER:MAP[,ROW,COL]", common=True,
         help="What the gradient is of: one value, the sum of a map, or a whole LAYER.",
     )
+    class_names: str | None = class_names_option
     upstream: str | None = option(
         "--upstream", metavar="FILE.npy", type=FILE, common=True,
         help="Start from this gradient of LAYER, or of the last layer.",
@@ -129,12 +131,13 @@ def grad(
     """
     from cnncli.batch.report import Report
     from cnncli.batch.sources import gather_one
+    from cnncli.cli.networks import with_labels
     from cnncli.gradients.run import GradJob, run
     from cnncli.gradients.unit import parse_unit
     from cnncli.io.urls import local_path
     from cnncli.render.to_json import json_text
 
-    chosen = network_or_layer(options.paths, layer, frozenset({"until"}))
+    chosen = network_or_layer(options.paths, layer, frozenset({"until", "class_names"}))
     if chosen.network and options.unit is None and options.upstream is None:
         raise click.UsageError("--unit or --upstream must be given.")
     if options.overlay and options.winners:
@@ -143,10 +146,11 @@ def grad(
     upstream = None if options.upstream is None else local_path(options.upstream, "--upstream")
     source = gather_one(chosen.pictures, is_terminal_stream(sys.stdin), "grad")
     with show_steps(results.quiet):
-        model = chosen.model(inputs, images, options.until is not None).until(options.until)
+        model = chosen.model(inputs, images, options.until is not None)
+        model = with_labels(model, options.class_names).until(options.until)
         job = GradJob(
             make_job(model, images, results, **results.job_fields()),
-            None if options.unit is None else parse_unit(options.unit, model.find),
+            None if options.unit is None else parse_unit(options.unit, model.find, model.classes),
             upstream,
             "overlay" if options.overlay else "winners" if options.winners else "gradient",
             options.params,

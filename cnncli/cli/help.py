@@ -50,6 +50,18 @@ class HelpfulCommand(click.Command):
             if use is None:
                 raise
             raise click.NoSuchOption(typed, f"No such option {typed!r}. {use}", ctx=ctx) from error
+        except click.BadOptionUsage as error:
+            raise click.BadOptionUsage(error.option_name, self._missing(ctx, error), ctx) from error
+
+    def _missing(self, ctx: click.Context, error: click.BadOptionUsage) -> str:
+        """Say of an option without its value what that must be; else what click says."""
+        name, said = error.option_name, error.format_message()
+        param = next((param for param in self.get_params(ctx) if name in param.opts), None)
+        if not isinstance(param, click.Option) or "requires" not in said:
+            return said
+        return (
+            f"Option {name!r} needs a value: {param.make_metavar(ctx)}. {param.help or ''}".strip()
+        )
 
     def make_parser(self, ctx: click.Context) -> Any:
         """Return click's parser, which refuses a second --output."""

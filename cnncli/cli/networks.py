@@ -80,6 +80,17 @@ def load_network(
     return replace(model, notes=(*model.notes, *_preparation_notes(model, prepare)))
 
 
+def with_labels(model: Model, path: str | None) -> Model:
+    """Return the model with the names of a file, ``--labels``, for its classes."""
+    from cnncli.io.urls import local_path
+    from cnncli.network.class_names import read_class_names, with_class_names
+
+    if path is None:
+        return model
+    names = read_class_names(local_path(path, "--labels"))
+    return replace(model, network=with_class_names(model.network, names), classes=names)
+
+
 def _preparation_notes(model: Model, prepare: dict[str, Any]) -> tuple[str, ...]:
     """Return what may be wrong with the pixels that a network gets: no scale, or another's mean."""
     if not {"scale", "mean", "std"} & set(prepare):

@@ -79,6 +79,10 @@ network_argument = argument("network", metavar="NETWORK", type=FILE)
 until_option = option(
     "--until", metavar="NAME", common=True, help="Stop at this layer.  [default: the last]"
 )
+class_names_option = option(
+    "--labels", metavar="FILE", type=FILE, common=True,
+    help="Names of a classifier's classes, one a line.",
+)
 
 
 @dataclass(frozen=True)
@@ -281,8 +285,8 @@ class ResultOptions(OptionGroup):
     )
     legend: bool = flag("--legend", help="Add colour bars with numbers.")
     labels: bool = option(
-        "--labels/--no-labels", default=True, show_default=False,
-        help="Write the name of each map on the sheet.",
+        "--no-labels", is_flag=True, flag_value=False, default=True, show_default=False,
+        help="Leave the name of each map out of the sheet.",
     )
     compress: str = option(
         "--compress", type=Choice(COMPRESSIONS), default="fast",
@@ -320,10 +324,6 @@ class LayerResultOptions(ResultOptions):
     """The same, of the layers of a network."""
 
     output: str | None = output_option("a sheet for each layer", LAYER_FIELDS, "{stem}-{layer}.png")
-    labels: bool = option(
-        "--no-labels", is_flag=True, flag_value=False, default=True, show_default=False,
-        help="Leave out the name of each map on the sheet.",
-    )
 
 
 def _padding_option(**settings: Any) -> Any:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import click
@@ -11,11 +11,11 @@ import click
 from cnncli.cli.batch import run_batch
 from cnncli.cli.command import Command, OptionGroup, option
 from cnncli.cli.options import (
-    FILE,
     BatchOptions,
     InputOptions,
     LayerResultOptions,
     PictureOptions,
+    class_names_option,
     network_argument,
     read_options,
     until_option,
@@ -24,7 +24,6 @@ from cnncli.cli.progress import show_steps
 
 if TYPE_CHECKING:
     from cnncli.network.graph import Network
-    from cnncli.network.model import Model
 
 EXAMPLES = """\b
 Examples:
@@ -48,10 +47,7 @@ class NetworkOptions(OptionGroup):
         help="Write this layer; may be given several times for a folder, a template with {layer} "
         "or an .npz file.  [default: all of them there, else the last]",
     )
-    class_names: str | None = option(
-        "--labels", metavar="FILE", type=FILE, common=True,
-        help="Names of a classifier's classes, one a line.",
-    )
+    class_names: str | None = class_names_option
 # fmt: on
 
 
@@ -70,28 +66,17 @@ def run(
     labelled sheet; a folder, or a template with {layer}, gets a sheet for every layer, and {map}
     a file for every map. An .npz file gets all layers' values.
     """
-    from cnncli.cli.networks import load_network
+    from cnncli.cli.networks import load_network, with_labels
 
     prepare, picture = inputs.prepare(), next(iter(batch.images), None)
     read = read_options(images)
     part = options.until is not None or bool(options.layers)
     with show_steps(results.quiet):
         model = load_network(options.network, prepare, picture, read, part)
-        model = _with_labels(model, options.class_names).until(options.until)
+        model = with_labels(model, options.class_names).until(options.until)
     layers = _layers_written(model.network, [model.find(name) for name in options.layers])
     several = len(set(options.layers)) > 1
     return run_batch(model, images, batch, results, layers=layers, several=several)
-
-
-def _with_labels(model: Model, path: str | None) -> Model:
-    """Return the model with the names of a file for its classes."""
-    from cnncli.io.urls import local_path
-    from cnncli.network.class_names import read_class_names, with_class_names
-
-    if path is None:
-        return model
-    names = read_class_names(local_path(path, "--labels"))
-    return replace(model, network=with_class_names(model.network, names), classes=names)
 
 
 def _layers_written(network: Network, names: Sequence[str]) -> tuple[str, ...]:

@@ -92,6 +92,8 @@ SPELLED_OUT: Final = {
     "sigma": "Use --filter gaussian:SIGMA.",
     "sigma-x": "Use --filter gaussian:SIGMA.",
     "sharpen": "Use --filter sharpen.",
+    "labels": "Use --no-labels to leave the names of maps out. Names of classes, --labels FILE, "
+    "are for run, grad and explain.",
     "no-bias": "Leave --bias out.",
     "relu": "Use --activation relu.",
     "avg": "Use --mode average.",

@@ -23,6 +23,7 @@ from cnncli.gradients.unit import (
     Unit,
     check_upstream,
     find_gradient,
+    labelled,
     parameter_names,
     unit_upstream,
     winning_pools,
@@ -162,6 +163,8 @@ def _plan(request: GradJob, source: Source) -> _GradPlan:
 
 def _process(plan: _GradPlan, source: Source) -> tuple[Outcome, Check | None]:
     picture = plan.access.read(plan.job, Task(0, plan.target))
+    groups = plan.network.groups(input_groups(picture.shape[3]))
+    plan = replace(plan, unit=labelled(plan.unit, groups[plan.unit.layer]))
     views = _views(plan, picture)
     upstream = _upstream(plan, picture)
     results = [view.expected for view in views]

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, Final
 
 import numpy as np
 
-from cnncli.errors import OptionError, ShapeError, nearest
+from cnncli.errors import OptionError, ShapeError, nearest, quote
 from cnncli.network.graph import SOURCE, Network
 from cnncli.network.layers import (
     ConvLayer,
@@ -41,26 +41,30 @@ class Unit:
     layer : str
     map : str, optional
         A channel's index or a map's name; None: all maps.
-    place : (int, int), optional
+    position : (int, int), optional
         Row and column; None: the whole map.
+    label : str
+        What the map is called, if it was asked for by its number; for people to read.
 
     Examples
     --------
-    >>> str(Unit("conv1", "7", (3, 4)))
-    'conv1:7,3,4'
+    >>> str(Unit("conv1", "7", (3, 4))), str(Unit("scores", "0", label="cat"))
+    ('conv1:7,3,4', 'scores:0 (cat)')
     """
 
     layer: str
     map: str | None = None
     position: tuple[int, int] | None = None
+    label: str = ""
 
     def __str__(self) -> str:
         part = "" if self.map is None else f":{self.map}"
         position = "" if self.position is None else f",{self.position[0]},{self.position[1]}"
-        return f"{self.layer}{part}{position}"
+        label = f" ({self.label})" if self.label else ""
+        return f"{self.layer}{part}{position}{label}"
 
 
-def parse_unit(text: str, find: Callable[..., str]) -> Unit:
+def parse_unit(text: str, find: Callable[..., str], classes: Sequence[str] = ()) -> Unit:
     """Read the text of ``--unit``.
 
     Parameters
@@ -69,6 +73,8 @@ def parse_unit(text: str, find: Callable[..., str]) -> Unit:
         ``LAYER``, ``LAYER:MAP`` or ``LAYER:MAP,ROW,COL``; names may hold colons themselves.
     find : callable
         Returns the layer that a name stands for, or raises OptionError: `Model.find`.
+    classes : sequence of str
+        Names of the last layer's maps: of one alone the error says what it belongs to.
 
     Raises
     ------
@@ -79,7 +85,7 @@ def parse_unit(text: str, find: Callable[..., str]) -> Unit:
     --------
     >>> from cnncli.network.model import Model
     >>> parse_unit("pool1:0,2,3", Model(Network.chain(PoolLayer())).find)
-    Unit(layer='pool1', map='0', position=(2, 3))
+    Unit(layer='pool1', map='0', position=(2, 3), label='')
     """
     layer, colon, rest = text.rpartition(":")
     try:
@@ -87,13 +93,28 @@ def parse_unit(text: str, find: Callable[..., str]) -> Unit:
     except OptionError as error:
         if not colon:
             # A number alone is likely to be that of a map.
-            hint = f"--unit LAYER:{text}" if text.isdecimal() and len(text) < 10 else error.hint
+            is_map = text.isdecimal() and len(text) < 10
+            hint = f"--unit LAYER:{text}" if is_map else error.hint
+            hint = f"--unit {quote(f'LAYER:{text}')}" if text in classes else hint
             raise type(error)(error.message, hint=hint, path=error.path) from None
     match = _PLACED.fullmatch(rest)
     if match is None or not layer:
         raise OptionError(f"--unit must be {_FORM}, got {text!r}")
     position = None if match["row"] is None else (int(match["row"]), int(match["col"]))
     return Unit(find(layer), match["map"], position)
+
+
+def labelled(unit: Unit, groups: Sequence[MapGroup]) -> Unit:
+    """Return a unit with the name of its map, where that is more than its number.
+
+    Examples
+    --------
+    >>> labelled(Unit("scores", "1"), (MapGroup("cat", (0,)), MapGroup("dog", (1,)))).label
+    'dog'
+    """
+    names = {str(group.channels[0]): group.name for group in groups if not group.colour}
+    name = names.get(unit.map or "", "")
+    return unit if name.endswith(unit.map or "") else replace(unit, label=name)
 
 
 def unit_upstream(

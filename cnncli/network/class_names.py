@@ -32,7 +32,9 @@ def read_class_names(path: Path) -> tuple[str, ...]:
     try:
         lines = data.decode("utf-8-sig").splitlines()
     except UnicodeDecodeError:
-        raise FileProblem("a file of names must be text in UTF-8", path=path) from None
+        raise FileProblem(
+            "a file of names must be text in UTF-8, one name a line", path=path
+        ) from None
     names = tuple(line.strip() for line in lines if line.strip())
     if not names or len(data) > MAX_BYTES:
         raise FileProblem(

@@ -316,6 +316,28 @@ def test_labels_name_the_classes_and_the_five_best_have_shares() -> None:
     assert "largest first: " in said and "softmax of" not in said
 
 
+def test_units_and_values_are_named_by_their_classes() -> None:
+    Path("names.txt").write_text("cat\nbig dog\n")
+    Path("net.toml").write_text(
+        '[[layers]]\ntype = "pool"\nsize = "global"\nmode = "average"\n'
+        '[[layers]]\nname = "scores"\ntype = "dense"\nfilter = [[1, 2], [0, 1], [3, 1]]\n'
+    )
+    command = ["grad", "net.toml", "photo.png", "--labels", "names.txt", "--overwrite", "--unit"]
+    by_number = run_cli(*command, "scores:1", "-o", "by-number.npy").stderr
+    assert "scores:1 (big dog) is " in by_number
+    assert "scores:big dog is " in run_cli(*command, "scores:big dog", "-o", "by-name.npy").stderr
+    np.testing.assert_array_equal(np.load("by-number.npy"), np.load("by-name.npy"))
+    assert "hint: --unit 'LAYER:big dog'" in run_cli(*command, "big dog", code=2).stderr
+    labels = ["--labels", "names.txt"]
+    shown = run_cli("explain", "net.toml", "photo.png", *labels, "--map", "big dog").stdout
+    assert "map 1 (big dog) of 2" in shown
+    run_cli("explain", "net.toml", "photo.png", *labels, "-o", "page.html")
+    assert "big dog" in Path("page.html").read_text()
+    refusal = run_cli("grad", "photo.png", "-f", "edge", *labels, code=2).stderr
+    assert "--labels does not go with --filter." in refusal
+    assert "one name a line" in run_cli("run", "net.toml", "--labels", "photo.png", code=1).stderr
+
+
 ENDS: dict[str, list[tuple[str, str, dict[str, Any]]]] = {
     "dense": [],
     "softmax": [("Softmax", "d", {"axis": 1})],

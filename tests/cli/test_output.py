@@ -462,8 +462,8 @@ def test_columns(columns: int | None, across: int) -> None:
 
 
 def test_labels() -> None:
-    for name, option in (("with.png", "--labels"), ("without.png", "--no-labels")):
-        run_cli(*KEEP, "maps.npy", "-o", name, option, "--range", "0,1e-9")
+    for name, options in (("with.png", []), ("without.png", ["--no-labels"])):
+        run_cli(*KEEP, "maps.npy", "-o", name, *options, "--range", "0,1e-9")
     assert pixels("with.png").shape[0] > pixels("without.png").shape[0]
     # Ink between the tiles, and none without labels: there the gaps are of one grey.
     for name, inked in (("with.png", True), ("without.png", False)):

@@ -30,6 +30,17 @@ ANSWERS = [
     ("conv a.png --gaussian-blur 3", "Use --filter gaussian:SIGMA."),
     ("conv a.png --sigmaX 3", "'--sigmaX'. Use --filter gaussian:SIGMA."),
     ("conv a.png --sharpen 1", "Use --filter sharpen."),
+    (
+        "conv a.png --labels names.txt",
+        "Use --no-labels to leave the names of maps out. Names of cl",
+    ),
+    (
+        "run n.toml a.png --labels",
+        "needs a value: FILE. Names of a classifier's classes, one a line.",
+    ),
+    ("conv a.png --filter", "Option '--filter' needs a value: FILTER. File, name, "),
+    ("conv a.png -f edge -o", "Option '-o' needs a value: PATH. File, folder/"),
+    ("conv a.png -f edge --gray=1", "Option '--gray' does not take a value."),
     ("conv a.png --no-bias", "Leave --bias out."),
     ("pool a.png --kernel_shape 2", "Did you mean --size?"),
     ("run n.toml a.png --upto c", "Did you mean --until?"),
