@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import math
 import os
 import re
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, ClassVar, Final
 
 from cnncli.core.arrays import FloatArray, Shape
 from cnncli.core.borders import asked_mode
+from cnncli.core.geometry import Pair
 from cnncli.core.pool import check_mode_settings
 from cnncli.errors import CnnCliError, FileProblem, among, quote
 from cnncli.filters import filter
@@ -38,7 +40,10 @@ from cnncli.network.layers import (
     PadChannelsLayer,
     ReduceLayer,
     SliceLayer,
+    SpaceToDepthLayer,
+    ViewLayer,
 )
+from cnncli.network.layers.view import Layout
 from cnncli.network.model import Model
 from cnncli.network.preparation import Preparation
 from cnncli.network.toml_schema import (
@@ -131,7 +136,8 @@ def _channel_counts(model: Model) -> list[int]:
         a, b = (sum(terms) for terms in zip(*(channels[name] for name in node.inputs), strict=True))
         if not isinstance(node.layer, ConcatLayer) or node.layer.axis != "channels":
             a, b = channels[node.inputs[0]]
-        counts += [(need - b) // a for need in _needs(node.layer) if a and need > b]
+        needs = _needs(node.layer, model.input.size or (1, 1))
+        counts += [(need - b) // a for need in needs if a and need > b]
         if isinstance(node.layer, ConvLayer):
             maps = node.layer.filter.maps
             a, b = (a * maps, b * maps) if node.layer.filter.per_channel else (0, maps)
@@ -147,17 +153,24 @@ def _channel_counts(model: Model) -> list[int]:
             a, b = 0, 1
         elif isinstance(node.layer, PadChannelsLayer):
             b += sum(node.layer.counts)
+        elif isinstance(node.layer, ViewLayer):
+            a, b = 0, node.layer.channels
+        elif isinstance(node.layer, SpaceToDepthLayer):
+            a, b = (number * node.layer.block**2 for number in (a, b))
         channels[node.name] = a, b
     return list(dict.fromkeys(counts))
 
 
-def _needs(layer: Layer | MergeLayer) -> list[int]:
-    """The numbers of channels that a layer may need of its input."""
+def _needs(layer: Layer | MergeLayer, size: Pair) -> list[int]:
+    """The numbers of channels that a layer may need of its input, of that size as far as known."""
     if isinstance(layer, ConvLayer):
         channels = layer.filter.channels_in
         return [] if channels is None else [channels * layer.groups]
     if isinstance(layer, ConvTransposeLayer):
         return [layer.filter.maps]
+    if isinstance(layer, ViewLayer):
+        cells = math.prod(length or 1 for length in layer.new_shape or layer.before.dims or ())
+        return [cells // math.gcd(cells, size[0] * size[1])]
     return [array.size for array in layer.parameters.values()]
 
 
@@ -166,6 +179,9 @@ def _misfit(model: Model, channels: int) -> tuple[int, str, CnnCliError] | None:
     size = model.input.size or (_SIDE, _SIDE)
     shapes: dict[str, Shape] = {SOURCE: (1, *size, channels)}
     for index, node in enumerate(model.network.nodes):
+        if isinstance(node.layer, ViewLayer) and not model.input.size:
+            shapes[node.name] = (1, _SIDE, _SIDE, node.layer.channels)
+            continue
         try:
             shape = node.layer.output_shape(*(shapes[name] for name in node.inputs))
         except CnnCliError as error:
@@ -383,7 +399,13 @@ def _read_filter(
         fields["bias"] = arrays.bias(fields["bias"], count)
 
 
-_LAYERS: Final[dict[str, type[Any]]] = {
+def _view(
+    axes: str = "nchw", flat: bool = False, shape: Any = None, new_shape: Any = None, **fields: Any
+) -> ViewLayer:
+    return ViewLayer(Layout(axes, flat, shape), new_shape=new_shape, **fields)
+
+
+_LAYERS: Final[dict[str, Callable[..., Any]]] = {
     "conv": layers.ConvLayer,
     "pool": layers.PoolLayer,
     "pad": layers.PadLayer,
@@ -408,6 +430,7 @@ _LAYERS: Final[dict[str, type[Any]]] = {
     "conv-transpose": layers.ConvTransposeLayer,
     "slice": layers.SliceLayer,
     "pad-channels": layers.PadChannelsLayer,
+    "view": _view,
     "concat": layers.ConcatLayer,
 }
 _DEFAULTS: Final[dict[str, dict[str, Any]]] = {

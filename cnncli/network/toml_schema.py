@@ -18,6 +18,7 @@ from cnncli.network.layers.blocks import BLOCK_ORDERS
 from cnncli.network.layers.norm import AXES
 from cnncli.network.layers.resize import COORDINATES, RESIZE_MODES, ROUNDINGS
 from cnncli.network.layers.slice import FAR
+from cnncli.network.layers.view import MOST_AXES
 
 MAX_CELLS: Final = 65_535
 """The largest size, stride, dilation or pad, as on the command line."""
@@ -185,6 +186,22 @@ def _is_whole(value: Any, least: int = 1) -> bool:
 
 def _is_index(value: Any) -> bool:
     return type(value) is int and abs(value) <= FAR
+
+
+def _is_shape(value: Any, open_axis: bool = False) -> bool:
+    """Whether a value is a tensor's shape; one length may be -1 where an axis may be open."""
+    if not isinstance(value, list) or not len(value) <= MOST_AXES:
+        return False
+    known = [length for length in value if not (open_axis and length == -1)]
+    return all(_is_index(n) and n > 0 for n in known) and len(value) - len(known) <= 1
+
+
+def _is_axes(value: Any) -> bool:
+    return _is_text(value) and {*value} <= {*"nhwc"} and len({*value}) == len(value)
+
+
+def _is_order(value: Any) -> bool:
+    return isinstance(value, list) and len(value) <= MOST_AXES and all(map(_is_index, value))
 
 
 def _is_cells(value: Any, counts: tuple[int, ...] = (2,), least: int = 1) -> bool:
@@ -359,6 +376,20 @@ TYPES: Final[dict[str, dict[str, Field]]] = {
         ),
         "rows": _PART,
         "columns": _PART,
+    },
+    "view": {
+        "axes": Field(_is_axes, "some of the letters n, h, w and c, each once"),
+        "flat": _FLAG,
+        "shape": Field(
+            lambda value: _is_shape(value, open_axis=True),
+            "a list of lengths above 0; one may be -1, for what is left",
+            convert=lambda value: tuple(None if n == -1 else n for n in value),
+        ),
+        "permutation": Field(
+            _is_order, "a list of axes, counted from 0", required=True, convert=_as_tuple
+        ),
+        "new_shape": Field(_is_shape, "a list of lengths above 0", convert=_as_tuple),
+        "channels": _required(Field(_is_whole, f"a whole number of 1 to {MAX_CELLS}")),
     },
     "pad-channels": {"before": _NUMBERS, "after": _NUMBERS},
     **{name: {"inputs": _required(_INPUTS)} for name in ("add", "sub", "mul", "div", "max", "min")},

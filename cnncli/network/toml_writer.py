@@ -19,7 +19,8 @@ from cnncli.filters.filter import Filter
 from cnncli.io import atomic
 from cnncli.io.safe_names import safe_member
 from cnncli.network.graph import NORMALIZE, SOURCE, Node
-from cnncli.network.layers import ConvLayer, FloatArray
+from cnncli.network.layers import ConvLayer, FloatArray, Layer, MergeLayer
+from cnncli.network.layers.view import Layout
 from cnncli.network.model import Model
 from cnncli.network.toml_reader import MAX_BYTES, MAX_LAYERS
 from cnncli.network.toml_schema import TYPES
@@ -91,16 +92,21 @@ def write_network(
 
 def _check_types(nodes: Sequence[Node]) -> None:
     """Refuse layers that network files have no type for, and name them."""
-    names = [node.name for node in nodes if node.layer.op not in TYPES]
-    if names:
-        shown = ", ".join(quote(name) for name in names[:_NAMED])
-        more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
-        before = nodes[[node.name for node in nodes].index(names[0]) - 1].name
-        part = f"--until {before} takes the layers before" if nodes[0].name != names[0] else None
+    left = [index for index, node in enumerate(nodes) if node.layer.op not in TYPES]
+    if left:
+        named = [nodes[index] for index in left[:_NAMED]]
+        shown = ", ".join(f"{quote(node.name)} ({_kind(node.layer)})" for node in named)
+        more = f" and {len(left) - _NAMED} more" if len(left) > _NAMED else ""
+        before = nodes[left[0] - 1].name
+        part = f"--until {before} takes the layers before" if left[0] else None
         raise OptionError(
             f"network files have no type for some layers, which stay ONNX only: {shown}{more}",
             hint=part,
         )
+
+
+def _kind(layer: Layer | MergeLayer) -> str:
+    return str(getattr(layer, "label", layer.op))
 
 
 def encode_weights(arrays: Mapping[str, FloatArray], suffix: str) -> bytes:
@@ -170,7 +176,7 @@ def _layer_fields(node: Node, before: str, store: _Store) -> Iterator[tuple[str,
     inputs = tuple(SOURCE if name == NORMALIZE else name for name in node.inputs)
     if inputs != (before,):
         yield "inputs", inputs
-    for name, value in _settings(node):
+    for name, value in _settings(node.layer):
         if isinstance(value, Filter):
             yield name, store.bank(f"{node.name}.weight", value)
         elif isinstance(value, np.ndarray):
@@ -181,17 +187,28 @@ def _layer_fields(node: Node, before: str, store: _Store) -> Iterator[tuple[str,
             yield name, value
 
 
-def _settings(node: Node) -> Iterator[tuple[str, Any]]:
+def _settings(layer: Any) -> Iterator[tuple[str, Any]]:
     """Yield what a layer was given and is not its default, by the names of its fields."""
-    layer: Any = node.layer
     for field in fields(layer):
         value = getattr(layer, field.name)
         if field.name == "bias" and value is None and isinstance(layer, ConvLayer):
             value = layer.filter.bias
+        if isinstance(value, Layout):
+            yield from _layout_settings(value)
+            continue
         plain = not isinstance(value, (np.ndarray, Filter))
         default = plain and field.name not in _SPOKEN and value == field.default
         if value is not None and not default:
             yield field.name, value
+
+
+def _layout_settings(layout: Layout) -> Iterator[tuple[str, Any]]:
+    """Yield how the input of a view is a tensor."""
+    yield "axes", layout.axes
+    if layout.flat:
+        yield "flat", True
+    if layout.dims is not None:
+        yield "shape", [-1 if length is None else length for length in layout.dims]
 
 
 def _brief_pads(padding: Any) -> Any:

@@ -143,6 +143,29 @@ def test_joins_name_their_inputs() -> None:
     assert {node.inputs for node in found.nodes[1:]} == {("input", "p")}
 
 
+VIEW = """
+[[layers]]
+type = "view"
+shape = [1, 2, -1, 3, 3]
+permutation = [0, 2, 1, 3, 4]
+new_shape = [1, 4, 3, 3]
+channels = 4
+"""
+
+
+@pytest.mark.parametrize("before", ["[input]\nsize = [3, 3]", ""])
+def test_a_view_shuffles_channels(before: str) -> None:
+    X = np.random.default_rng(3).random((1, 3, 3, 4))
+    np.testing.assert_array_equal(output(before + VIEW, X), X[..., [0, 2, 1, 3]])
+
+
+def test_space_to_depth_tells_how_many_channels_the_input_has() -> None:
+    np.save("w.npy", np.ones((1, 1, 16, 2)))
+    text = '[[layers]]\ntype = "space-to-depth"\nblock = 2\n'
+    text += '[[layers]]\ntype = "conv"\nfilter = "w.npy"\n'
+    assert output(text, np.ones((1, 2, 2, 4))).max() == 16
+
+
 def test_input_section_scales_in_front_of_all_that_read_the_input() -> None:
     found = model(
         "[input]\ngray = true\nsize = [4, 6]\nscale = 255\nmean = 100.0\nstd = [50]\n"

@@ -10,6 +10,9 @@ from tests.network.test_toml_reader import CONV, POOL, refusal
 pytestmark = pytest.mark.usefixtures("empty_folder")
 
 
+VIEW = (
+    '[input]\nsize = [4, 4]\n[[layers]]\ntype = "view"\npermutation = [0, 2, 3, 1]\nchannels = 4\n'
+)
 FAULTS = [
     ("", ["at least one [[layers]]"]),
     ("layers = 3", ["at least one [[layers]]"]),
@@ -85,6 +88,16 @@ FAULTS = [
         '[[layers]]\ntype = "conv"\nfilter = "gabor_color"',
         ["layer add1: inputs of add must have the same shape"],
     ),
+    (f"{VIEW}shape = [1, 3, 2, 8]", ["layer view1: channels must be 2, got 4"]),
+    (f"{VIEW}shape = [1, 5, 5, 2]", ["layer view1: maps of 4x4x3 cannot have the shape"]),
+    (f"{VIEW}shape = [5, -1]", ["layer view1: maps of 4x4x3 cannot have the shape (5, 9)"]),
+    (f"{VIEW}shape = [6, -1]", ["layer view1: permutation must order 2 axes, got (0, 2, 3, 1)"]),
+    (f"{VIEW}shape = [-1, -1]", ["layer view1: shape must be a list of lengths above 0"]),
+    (f"{VIEW}shape = [0, 48]", ["layer view1: shape must be a list of lengths above 0"]),
+    (f"{VIEW}new_shape = [-1]", ["layer view1: new_shape must be a list of lengths above 0"]),
+    (f"{VIEW}new_shape = [47]", ["layer view1: ", "(1, 4, 4, 3)", "shape (47,)"]),
+    (f'{VIEW}axes = "hh"', ["layer view1: axes must be some of the letters n, h, w and c"]),
+    (f'{VIEW}axes = "nhw"', ["layer view1: maps of 4x4x3 cannot have the shape (1, 4, 4)"]),
 ]
 
 

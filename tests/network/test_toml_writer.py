@@ -41,12 +41,15 @@ from cnncli.network.layers import (
     SliceLayer,
     SpaceToDepthLayer,
     SubLayer,
+    ViewLayer,
 )
+from cnncli.network.layers.view import Layout
 from cnncli.network.load import load_model
 from cnncli.network.model import Model
 from cnncli.network.passes import forward
 from cnncli.network.preparation import Preparation
 from cnncli.network.toml_writer import check_files, encode_weights, write_network
+from tests.support.netfiles import read_back
 
 RNG = np.random.default_rng(70)
 
@@ -120,23 +123,15 @@ LAYERS = {
     "slice of rows": SliceLayer(-1, None, -1, rows=(1, -1), columns=(-1, -99, -2)),
     "pad-channels": PadChannelsLayer(numbers(2), numbers(1)),
     "pad-channels behind": PadChannelsLayer(after=np.zeros(4)),
+    "view": ViewLayer(Layout("nhwc", dims=(1, 9, 2, 12)), (0, 3, 2, 1), 12),
+    "view of what is left": ViewLayer(Layout(dims=(3, None, 4)), (1, 2, 0), 1, (1, 1, 36, 6)),
+    "view of flattened maps": ViewLayer(Layout("nhwc", flat=True), (0, 1), 6, (4, 9, 6)),
     **{
         name: ActivationLayer(name)
         for name, made in ACTIVATIONS.items()
         if None not in made.settings.values()
     },
 }
-
-
-def read_back(model: Model, folder: Path, weights: str = "w.npz", **options: Any) -> Model:
-    """Write a model as files and load it from them."""
-    text, arrays = write_network(model, weights, **options)
-    (folder / "net.toml").write_text(text, "utf-8")
-    if arrays:
-        place = folder / weights
-        place.parent.mkdir(exist_ok=True)
-        place.write_bytes(encode_weights(arrays, place.suffix))
-    return load_model(folder / "net.toml")
 
 
 def values(network: Network, channels: int = 3) -> dict[str, Any]:

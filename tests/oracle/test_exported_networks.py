@@ -8,8 +8,12 @@ from typing import Any
 import numpy as np
 import pytest
 
+from cnncli.errors import OptionError
+from cnncli.network.layers.base import has_gradient
 from cnncli.network.load import load_model
 from cnncli.network.passes import forward_layers
+from cnncli.network.toml_writer import write_network
+from tests.support.netfiles import check_converted
 from tests.support.torchmodels import NETWORKS, export, picture
 
 ort = pytest.importorskip("onnxruntime")
@@ -41,6 +45,12 @@ def test_network(name: str, dynamo: bool, tmp_path: Path) -> None:
         pytest.importorskip("onnxscript")
     path, X = export(name, tmp_path / "net.onnx", dynamo), picture()
     model = load_model(path)
+    run_by_onnx = [node.name for node in model.network.nodes if not has_gradient(node.layer)]
+    if run_by_onnx:
+        with pytest.raises(OptionError, match=f"stay ONNX only: {run_by_onnx[0]!r}"):
+            write_network(model, "w.npz")
+    else:
+        check_converted(model, X, tmp_path)
     for output, expected in runtime(path, X).items():
         network = model.network.until(model.find(output))
         ((_, Y),) = forward_layers(network, X)

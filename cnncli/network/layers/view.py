@@ -34,7 +34,7 @@ Dims = tuple[int | None, ...]
 
 CELLS: Final = "hwc"
 
-_MOST_AXES: Final = 32
+MOST_AXES: Final = 32
 """More than any tensor has; numpy arrays have at most 64."""
 
 
@@ -162,7 +162,7 @@ def reshaped(layout: Layout, cells: Sequence[int], shape: Sequence[int]) -> Layo
     'nchw'
     """
     fits = math.prod(shape) == math.prod(cells) and min(shape, default=0) >= 0
-    if not fits or len(shape) > _MOST_AXES:
+    if not fits or len(shape) > MOST_AXES:
         shown = "x".join(map(str, cells))
         raise ShapeError(f"{shown} cells cannot have the shape {tuple(shape)}")
     if tuple(shape) == (1, math.prod(cells)):
@@ -202,7 +202,7 @@ class ViewLayer(ChannelwiseDefaults):
         The new order of that tensor's axes.
     channels : int
         Of the new maps, for their names.
-    dims : tuple of int, optional
+    new_shape : tuple of int, optional
         The shape that the tensor is given then; default: its axes as they are.
 
     Examples
@@ -215,23 +215,33 @@ class ViewLayer(ChannelwiseDefaults):
     before: Layout
     permutation: tuple[int, ...]
     channels: int
-    dims: tuple[int, ...] | None = None
+    new_shape: tuple[int, ...] | None = None
     op: ClassVar[str] = "view"
     keeps_channels: ClassVar[bool] = False
     reads_all: ClassVar[bool] = True
 
     def _shape(self, cells: Sequence[int]) -> tuple[int, ...]:
         """The tensor's new shape."""
-        return self._turned(cells) if self.dims is None else self.dims
+        return self._turned(cells) if self.new_shape is None else self.new_shape
 
     def _turned(self, cells: Sequence[int]) -> tuple[int, ...]:
         shape = self.before.shape(cells)
+        if math.prod(shape) != math.prod(cells):
+            shown = "x".join(map(str, cells))
+            raise ShapeError(f"maps of {shown} cannot have the shape {shape}")
+        if sorted(self.permutation) != list(range(len(shape))):
+            raise ShapeError(f"permutation must order {len(shape)} axes, got {self.permutation}")
         return tuple(shape[axis] for axis in self.permutation)
 
     def output_shape(self, shape: Shape) -> Shape:
         """Check that the maps have as many cells as the tensor, and return the new maps' shape."""
-        new = self._shape(shape[1:])
-        return (shape[0], *layout_of(new).cells(new))
+        turned, new = self._turned(shape[1:]), self._shape(shape[1:])
+        if math.prod(turned) != math.prod(new):
+            raise ShapeError(f"a tensor of the shape {turned} cannot have the shape {new}")
+        cells = layout_of(new).cells(new)
+        if cells[2] != self.channels:
+            raise ShapeError(f"channels must be {cells[2]}, got {self.channels}")
+        return (shape[0], *cells)
 
     def output_groups(self, *groups: Sequence[MapGroup]) -> tuple[MapGroup, ...]:
         """Return one group for each channel."""

@@ -419,10 +419,10 @@ class Builder:
 
     def _restore(self, layer: str, view: ViewLayer) -> None:
         """Note how the tensors of a layer are stored in the maps of its new view."""
-        if view.dims is None:
+        if view.new_shape is None:
             return
-        layout = layout_of(view.dims)
-        n_H, n_W, channels = cells = layout.cells(view.dims)
+        layout = layout_of(view.new_shape)
+        n_H, n_W, channels = cells = layout.cells(view.new_shape)
         for name, value in self.values.items():
             if isinstance(value, Signal) and value.layer == layer and value.shape is not None:
                 own = reshaped(layout, cells, value.shape)
