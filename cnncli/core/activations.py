@@ -230,6 +230,9 @@ def _function(
 _RAMP: Final = "z * min(max(z / 6 + 1/2, 0), 1)"
 _LEAK: Final = "z if z > 0, else alpha * z"
 
+OVER_CHANNELS: Final = ("softmax", "log-softmax")
+"""Activations whose values depend on all channels of a pixel."""
+
 ACTIVATIONS: Final[dict[str, Activation]] = {
     "none": Activation(lambda Z: Z, lambda dA, Z, A: dA, ""),
     "relu": Activation(lambda Z: np.maximum(Z, 0), lambda dA, Z, A: dA * (Z > 0), "max(0, z)"),

@@ -9,6 +9,7 @@ from typing import Final
 
 import numpy as np
 
+from cnncli.core.activations import OVER_CHANNELS
 from cnncli.core.geometry import Pair
 from cnncli.errors import ShapeError
 from cnncli.explain.explained_layer import ExplainedLayer, check_position
@@ -217,7 +218,7 @@ def _conv_paths(
     # A softmax lets the gradient of one map reach all of them.
     computed = conv_maps(explained, layer, chosen)
     maps = {k: one for k, one in computed.items() if channel in one.channels}
-    if layer.activation != "softmax":
+    if layer.activation not in OVER_CHANNELS:
         computed = maps
     slopes: dict[Pair, FloatArray] = {}
     for output, tap in readers:

@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from cnncli.core.activations import ACTIVATIONS
+from cnncli.core.activations import ACTIVATIONS, OVER_CHANNELS
 from cnncli.core.conv import conv_single_step
 from cnncli.core.geometry import Pair
 from cnncli.core.pool import create_mask_from_window, pool_forward
@@ -154,7 +154,7 @@ def conv_maps(
         The layer twice: here its type is known.
     channels : iterable of int
     """
-    if layer.activation == "softmax":
+    if layer.activation in OVER_CHANNELS:
         channels = range(explained.output_shape[3])
     n_C = explained.inputs[0].shape[3]
     return {channel: layer.one_map(channel, n_C, explained.dtype) for channel in channels}
@@ -273,7 +273,7 @@ def activation_formula(layer: ConvLayer | ActivationLayer, z: FloatArray, channe
     for key, default in ACTIVATIONS[name].settings.items():
         setting = getattr(layer, key, None)
         operands.append((key, _of_channel(default if setting is None else setting, channel)))
-    if name in ("softmax", "log-softmax"):
+    if name in OVER_CHANNELS:
         largest = float(z.max())
         operands += [("largest", largest), ("total", float(np.exp(z - largest).sum()))]
     return ACTIVATIONS[name].formula, tuple(operands) if name != "none" else ()

@@ -1,4 +1,4 @@
-"""How one value of a normalisation or a reduction comes about: the numbers that made it."""
+"""Explains one value of a normalisation, a reduction or a softmax by the numbers that made it."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ import numpy as np
 from cnncli.core.arrays import FloatArray
 from cnncli.core.geometry import Pair
 from cnncli.explain.explained_layer import ExplainedLayer
-from cnncli.network.layers import Layer, LRNLayer, MergeLayer, ReduceLayer
-from cnncli.network.layers.norm import Normalization
+from cnncli.network.layers import Layer, LRNLayer, MergeLayer, ReduceLayer, SoftmaxLayer
+from cnncli.network.layers.norm import AXES, Normalization
 
 Term = tuple[str, float]
 
@@ -23,7 +23,7 @@ def is_normalized(layer: Layer | MergeLayer) -> bool:
     >>> is_normalized(ReduceLayer("sum"))
     True
     """
-    return isinstance(layer, (LRNLayer, Normalization, ReduceLayer))
+    return isinstance(layer, (LRNLayer, Normalization, ReduceLayer, SoftmaxLayer))
 
 
 def normalized_terms(
@@ -64,6 +64,8 @@ def normalized_terms(
         terms = [("x", x), ("bias", layer.bias), ("alpha", layer.alpha)]
         terms += [("size", float(layer.size)), ("squares", squares), ("beta", layer.beta)]
         return "x / (bias + alpha / size * squares)^beta", terms, x / base**layer.beta
+    if isinstance(layer, SoftmaxLayer):
+        return _share(layer, X, x, (row, column), channel)
     assert isinstance(layer, Normalization)
     return _normal(layer, X, x, (row, column), channel)
 
@@ -81,6 +83,19 @@ def _normal(
     terms.append(("epsilon", layer.epsilon))
     value = gamma * (x - mean) / math.sqrt(var + layer.epsilon) + beta
     return "gamma * (x - mean) / sqrt(var + epsilon) + beta", terms, value
+
+
+def _share(
+    layer: SoftmaxLayer, X: FloatArray, x: float, cell: Pair, channel: int
+) -> tuple[str, list[Term], float]:
+    whole = [name in layer.axes for name in AXES]
+    along = (slice(None) if all_ else k for all_, k in zip(whole, (*cell, channel), strict=True))
+    values = X[0][tuple(along)]
+    largest = float(values.max())
+    total = float(np.exp(values - largest).sum())
+    terms = [("z", x), ("largest", largest), ("total", total)]
+    value = x - largest - math.log(total) if layer.log else math.exp(x - largest) / total
+    return layer.function.formula, terms, value
 
 
 def _reduced(layer: ReduceLayer, X: FloatArray, channel: int) -> tuple[str, list[Term], float]:

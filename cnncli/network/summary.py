@@ -37,6 +37,7 @@ from cnncli.network.layers import (
     ResizeLayer,
     Shape,
     SliceLayer,
+    SoftmaxLayer,
 )
 from cnncli.network.layers.base import border_of, has_gradient, reads_all
 from cnncli.network.layers.norm import Normalization
@@ -285,7 +286,7 @@ def _label(layer: Layer | MergeLayer, window: Window | None) -> str:
     parts = [layer.mode, layer.op] if isinstance(layer, PoolLayer) else [layer.op]
     if not has_gradient(layer):
         return f"{getattr(layer, 'label', layer.op)} (run by onnx)"
-    if isinstance(layer, (LRNLayer, Normalization, ReduceLayer)):
+    if isinstance(layer, (LRNLayer, Normalization, ReduceLayer, SoftmaxLayer)):
         return layer.label
     if isinstance(layer, PoolLayer) and layer.size == "global":
         parts.append("global")

@@ -417,6 +417,7 @@ _LAYERS: Final[dict[str, Callable[..., Any]]] = {
     "layer-norm": layers.LayerNormLayer,
     "lrn": layers.LRNLayer,
     "reduce": layers.ReduceLayer,
+    "softmax": layers.SoftmaxLayer,
     "add": layers.AddLayer,
     "sub": layers.SubLayer,
     "mul": layers.MulLayer,

@@ -326,6 +326,7 @@ TYPES: Final[dict[str, dict[str, Field]]] = {
         "bias": _NUMBER,
     },
     "reduce": {"mode": _one_of(reduce.MODES), "axes": _AXES},
+    "softmax": {"axes": _AXES, "log": _FLAG},
     "scale": {"factor": _NUMBERS, "offset": _NUMBERS, "whole": _FLAG},
     "quotient": {"divisor": _required(_NUMBERS)},
     "resize": {

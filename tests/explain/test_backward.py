@@ -60,7 +60,9 @@ def test_convolution(pads: dict[str, Any], groups: int, spacing: Any, dtype: Any
                 assert path.upstream == 1
 
 
-@pytest.mark.parametrize("activation", ["relu", "leaky-relu", "sigmoid", "tanh", "abs", "softmax"])
+@pytest.mark.parametrize(
+    "activation", ["relu", "leaky-relu", "sigmoid", "tanh", "abs", "softmax", "log-softmax"]
+)
 @pytest.mark.parametrize("index", [None, 1])
 def test_activations_of_convolutions(activation: str, index: int | None) -> None:
     X, W = RNG.normal(size=(1, 5, 6, 2)), RNG.normal(size=(3, 3, 2, 3))

@@ -17,6 +17,7 @@ from cnncli.network.layers import (
     LayerNormLayer,
     LRNLayer,
     ReduceLayer,
+    SoftmaxLayer,
 )
 from cnncli.render.options import MapGroup
 
@@ -81,6 +82,19 @@ def test_normalisations(layer: Any, values: np.ndarray) -> None:
 def test_lrn() -> None:
     step = step_of(LRNLayer(3, 0.5), (2, 1), 5)
     assert dict(step.operands)["squares"] == pytest.approx((X[0, 2, 1, 4:] ** 2).sum())
+
+
+@pytest.mark.parametrize("log", [False, True])
+def test_softmax(log: bool) -> None:
+    for axes, values in (
+        (("channels",), X[0, 1, 2]),
+        (("columns",), X[0, 1, :, 3]),
+        (("rows", "channels"), X[0, :, 2]),
+    ):
+        step = step_of(SoftmaxLayer(axes, log), (1, 2), 3)
+        share = np.exp(X[0, 1, 2, 3]) / np.exp(values).sum()
+        assert step.value == pytest.approx(np.log(share) if log else share, rel=1e-12)
+        assert dict(step.operands)["largest"] == values.max()
 
 
 @pytest.mark.parametrize("layer", [LRNLayer(3), ReduceLayer(), LayerNormLayer(GAMMA, BETA)])

@@ -29,9 +29,12 @@ from cnncli.network.layers import (
     AnyLayer,
     ConcatLayer,
     ConvLayer,
+    LayerNormLayer,
+    LRNLayer,
     PadChannelsLayer,
     PoolLayer,
     SliceLayer,
+    SoftmaxLayer,
 )
 from cnncli.network.load import load_model
 
@@ -260,6 +263,10 @@ CHANNEL_LAYERS: dict[str, AnyLayer] = {
     "groups": ConvLayer(from_array(np.ones((1, 1, 3, 4))), groups=2),
     "2-D filters": ConvLayer(load_filter("2")),
     "softmax": ActivationLayer("softmax"),
+    "log-softmax": ActivationLayer("log-softmax"),
+    "softmax of rows and channels": SoftmaxLayer(("rows", "channels")),
+    "layer norm": LayerNormLayer(np.ones(1), np.zeros(1)),
+    "lrn": LRNLayer(3, 1.0),
     "softmax of groups": ConvLayer(
         from_array(np.ones((1, 1, 3, 4))), groups=2, activation="softmax"
     ),

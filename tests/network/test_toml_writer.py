@@ -39,6 +39,7 @@ from cnncli.network.layers import (
     ResizeLayer,
     ScaleLayer,
     SliceLayer,
+    SoftmaxLayer,
     SpaceToDepthLayer,
     SubLayer,
     ViewLayer,
@@ -111,6 +112,8 @@ LAYERS = {
     "layer-norm of all": LayerNormLayer(np.ones(1), np.zeros(1), ("rows", "columns", "channels")),
     "lrn": LRNLayer(2, 0.5, 0.25, 2.0),
     "reduce": ReduceLayer("l2", ("columns", "channels")),
+    "softmax": SoftmaxLayer(("rows", "channels"), log=True),
+    "softmax of pixels": SoftmaxLayer(),
     "resize": ResizeLayer(scale=(2.0, 1.5), mode="linear", coordinates="align-corners"),
     "resize to a size": ResizeLayer((5, 20), rounding="ceil"),
     "conv-transpose": ConvTransposeLayer(

@@ -8,11 +8,13 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from cnncli.core.activations import OVER_CHANNELS
 from cnncli.network.graph import Network
 from cnncli.network.layers import (
     AnyLayer,
     ConcatLayer,
     ConvLayer,
+    LRNLayer,
     PadChannelsLayer,
     Shape,
     SliceLayer,
@@ -49,8 +51,12 @@ def channel_spans(layer: AnyLayer, inputs: Sequence[Shape], number: int, count: 
     """
     total = inputs[number][3]
     spans: list[tuple[int, int]] = [(0, total)] * count
-    if getattr(layer, "activation", "none") == "softmax":
+    over_channels = getattr(layer, "activation", "none") in OVER_CHANNELS
+    if over_channels or "channels" in getattr(layer, "read_axes", ()):
         pass
+    elif isinstance(layer, LRNLayer):
+        near = [layer.channels(k, total) for k in range(count)]
+        spans = [(each.start, each.stop) for each in near]
     elif isinstance(layer, ConvLayer) and not layer.filter.per_channel:
         maps, depth = count // layer.groups, total // layer.groups
         spans = [(k // maps * depth, (k // maps + 1) * depth) for k in range(count)]

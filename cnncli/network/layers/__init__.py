@@ -35,6 +35,7 @@ from cnncli.network.layers.pool import PoolLayer
 from cnncli.network.layers.reduce import ReduceLayer
 from cnncli.network.layers.resize import ResizeLayer
 from cnncli.network.layers.slice import SliceLayer
+from cnncli.network.layers.softmax import SoftmaxLayer
 from cnncli.network.layers.view import ViewLayer
 
 __all__ = [
@@ -69,6 +70,7 @@ __all__ = [
     "ScaleLayer",
     "Shape",
     "SliceLayer",
+    "SoftmaxLayer",
     "SpaceToDepthLayer",
     "StripStage",
     "SubLayer",

@@ -37,6 +37,11 @@ class AxesDefaults(ChannelwiseDefaults):
         """Those of `AXES` that each value depends on as a whole."""
 
     @property
+    def over(self) -> tuple[int, ...]:
+        """Those axes of (m, n_H, n_W, n_C) by their numbers."""
+        return tuple(1 + number for number, name in enumerate(AXES) if name in self.read_axes)
+
+    @property
     def reads_all(self) -> bool:
         """Whether a value depends on all rows or columns."""
         return not self.read_axes <= {"channels"}

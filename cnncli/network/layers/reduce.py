@@ -71,13 +71,9 @@ class ReduceLayer(AxesDefaults):
         """Return the groups of the input, or one where channels become one."""
         return tuple(groups[0]) if self.keeps_channels else (MapGroup("0", (0,)),)
 
-    @property
-    def _over(self) -> tuple[int, ...]:
-        return tuple(1 + AXES.index(name) for name in self.axes)
-
     def compute(self, X: FloatArray) -> FloatArray:
         """Return the reduced maps; sums are taken in float64."""
-        over = self._over
+        over = self.over
         if self.mode in ("max", "min"):
             extreme = X.max if self.mode == "max" else X.min
             return np.asarray(extreme(axis=over, keepdims=True))
@@ -103,5 +99,5 @@ class ReduceLayer(AxesDefaults):
             # At 0 the norm has no gradient; 0 is the one that PyTorch takes.
             return dY * np.divide(X, Y, out=np.zeros_like(X), where=np.asarray(Y != 0)), {}
         winners = Y == X
-        share = winners.sum(axis=self._over, keepdims=True)
+        share = winners.sum(axis=self.over, keepdims=True)
         return np.where(winners, dY / np.maximum(share, 1).astype(dY.dtype), dY.dtype.type(0)), {}

@@ -1,15 +1,18 @@
-"""Functions of each value on its own, softmax over channels, and batch normalisation."""
+"""Functions of each value on its own, softmax, and batch normalisation."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Final
 
 import numpy as np
 
 from cnncli.network import layers
+from cnncli.network.layers.norm import AXES
+from cnncli.network.layers.view import CELLS, Layout
 from cnncli.network.onnx.families.table import Builder, Result
-from cnncli.network.onnx.values import BuiltLayer, NodeInputs, UnsupportedNode, per_channel
+from cnncli.network.onnx.values import BuiltLayer, NodeInputs, Signal, UnsupportedNode, per_channel
 
 
 def _batchnorm(node: NodeInputs) -> Result:
@@ -70,19 +73,43 @@ def _clip(node: NodeInputs) -> Result:
 
 def _softmax(node: NodeInputs, name: str = "softmax") -> Result:
     x = node.signal()
-    x = x if x.layout.dims is None else x.restored()
-    axes = "nc" if x.flat else x.axes
-    # Of a shape of its own, only the last axis is that of channels.
-    count = len(x.layout.dims or axes)
-    new = node.opset >= 13
-    axis = node.get("axis", -1 if new else 1)
-    axis = axis + count if axis < 0 else axis
-    over = axis == (count - 1 if x.layout.dims else axes.find("c"))
-    # Older ones make all axes from theirs on into one.
-    alone = x.is_pixel or (not x.flat and (new or axis == count - 1))
-    if not over or not alone:
-        raise UnsupportedNode("it does not run over the channels of each place")
-    return BuiltLayer(layers.ActivationLayer(name), (x,))
+    if not (x.layout.is_plain or x.flat):
+        x = x.restored()
+    axes = _maps_axes(x, node)
+    if axes == ("channels",):
+        return BuiltLayer(layers.ActivationLayer(name), (x,))
+    return BuiltLayer(layers.SoftmaxLayer(axes, name == "log-softmax"), (x,))
+
+
+def _maps_axes(x: Signal, node: NodeInputs) -> tuple[str, ...]:
+    """Return which axes of maps a softmax runs over; before 13 all from its axis on."""
+    layout, new = x.layout, node.opset >= 13
+    count = len(layout.dims) if layout.dims else 2 if x.flat else len(x.axes)
+    axis = int(node.get("axis", -1 if new else 1))
+    if not -count <= axis < count:
+        raise UnsupportedNode(f"it runs over axis {axis} of {count}")
+    over = {axis % count} if new else {*range(axis % count, count)}
+    if x.flat:
+        letters = "" if over == {0} else "c" if x.is_pixel else CELLS
+    elif layout.dims is None:
+        letters = "".join(x.axes[axis] for axis in over)
+    else:
+        letters = _letters(layout, x.shape or (), over)
+    axes = tuple(name for letter, name in zip(CELLS, AXES, strict=True) if letter in letters)
+    if not axes:
+        raise UnsupportedNode("it runs over the batch alone")
+    return axes
+
+
+def _letters(layout: Layout, shape: tuple[int, ...], over: set[int]) -> str:
+    """Return which axes of maps some of a tensor's are, of which all but two are rows."""
+    last = len(shape) - 1
+    rows = over & {*range(last - 1)}
+    rest = math.prod(shape[axis] for axis in {*range(last - 1)} - rows)
+    if layout.order != "hwc" or (rows and rest != 1):
+        raise UnsupportedNode("it runs over a part of the rows of its maps")
+    letters = {last - 1: "w", last: "c"}
+    return ("h" if rows else "") + "".join(letters[axis] for axis in over - rows)
 
 
 OPERATORS: Final[dict[str, Builder]] = {
