@@ -23,6 +23,7 @@ from cnncli.cli.options import (
 
 if TYPE_CHECKING:
     from cnncli.filters.filter import Filter, LoadedArray
+    from cnncli.network.graph import Node
     from cnncli.network.layers import ConvLayer, PoolLayer
     from cnncli.network.model import Model
 
@@ -34,14 +35,14 @@ def conv_layer(
 ) -> ConvLayer:
     """Load filters and bias, and return their convolution; `images` are those it is for."""
     from cnncli.core.borders import asked_mode
-    from cnncli.filters import files, filter
+    from cnncli.filters import filter
     from cnncli.network.conventions import CONVENTIONS, centres_lower
     from cnncli.network.layers import ConvLayer
 
     check_stdin((*options.filter_texts, options.bias or ""), images)
     mode = asked_mode(options.pad_mode, options.pad_value)
     layout = options.filter_layout
-    banks = [files.load_filter(text, layout=layout, stdin=True) for text in options.filter_texts]
+    banks = [load_any_filter(text, layout) for text in options.filter_texts]
     convention = CONVENTIONS.get(getattr(options, "convention", None) or "")
     bank = filter.stack(
         banks,
@@ -83,29 +84,58 @@ def pool_layer(options: PoolOptions | LayerOptions) -> PoolLayer:
 
 
 def load_any_filter(text: str, layout: str) -> Filter:
-    """Load a filter as `--filter` does, or that of a layer of a network: ``model.onnx:conv1``."""
-    from cnncli.errors import OptionError, quote
+    """Load what --filter names: also the filter and bias of a layer of a network.
+
+    That is written as ``model.onnx:conv1``; if one layer alone has a filter, the file does.
+    """
     from cnncli.filters.files import load_filter
     from cnncli.network.load import load_model
 
     path, _, name = text.rpartition(":")
-    named = is_network(path) and Path(path).is_file()
-    if not named and is_network(text) and Path(text).is_file():
-        path, name, named = text, "", True
-    if not named:
+    if not (is_network(path) and Path(path).is_file()):
+        path, name = text, ""
+    if not (is_network(path) and Path(path).is_file()):
         return load_filter(text, layout=layout, stdin=True)
     model = load_model(Path(path), part=True)
-    filters = {n.name: n.layer.filter for n in model.network.nodes if hasattr(n.layer, "filter")}
-    found = filters.get(model.find(name)) if name else None
-    if found is None:
-        listed = ", ".join(list(filters)[:12]) or "none"
-        raise OptionError(
-            f"a layer with a filter must be named: {listed}",
-            hint=f"write {quote(f'{path}:NAME')}",
-            path=path,
-        )
-    bank: Filter = replace(found, files=model.files)
-    return bank
+    node = _node_with_filter(model, path, name)
+    found: Filter = node.layer.filter
+    bias = node.layer.parameters.get("b")
+    if bias is not None:
+        found = replace(found, bias=bias if len(bias) == found.maps else bias.repeat(found.maps))
+    return replace(found, files=model.files, notes=(*found.notes, *_other_settings(node)))
+
+
+def _node_with_filter(model: Model, path: str, name: str) -> Node:
+    """Return a layer by its name, or the only one with a filter."""
+    from cnncli.errors import OptionError, among, quote
+
+    nodes = {n.name: n for n in model.network.nodes if hasattr(n.layer, "filter")}
+    if not name and len(nodes) == 1:
+        return next(iter(nodes.values()))
+    try:
+        found = model.find(name) if name else ""
+    except OptionError:
+        found = ""
+    if found not in nodes:
+        known = among(name, nodes) if nodes else "; there is none"
+        got = f"no layer {quote(name)} with a filter" if name else "a layer must be named"
+        hint = f"write {quote(f'{path}:{next(iter(nodes))}')}" if nodes else None
+        raise OptionError(f"{got}{known}", hint=hint, path=path)
+    return nodes[found]
+
+
+def _other_settings(node: Node) -> tuple[str, ...]:
+    """Say which options a convolution needs to be that of a network's layer."""
+    from cnncli.network.toml_writer import plain_settings
+
+    settings = {"padding": "same"} | plain_settings(node.layer)
+    if settings["padding"] == "same":
+        del settings["padding"]
+    options = " ".join(
+        f"--{name.replace('_', '-')} {str(value).strip('()[]').replace(' ', '')}"
+        for name, value in settings.items()
+    )
+    return (f"{node.name}: the filter and bias alone; its layer has {options}",) if options else ()
 
 
 def of_network(bank: Filter) -> bool:

@@ -352,8 +352,8 @@ class PadOptions(OptionGroup):
 def _filter_option(**settings: Any) -> Any:
     return option(
         "-f", "--filter", type=FilterName(), multiple=True, metavar="FILTER", common=True,
-        help='File, name, gaussian:2.5, - or numbers such as "0 -1 0; -1 5 -1; 0 -1 0". Several '
-        "make one bank.",
+        help='File, name, gaussian:2.5, model.onnx:LAYER, - or numbers such as "0 -1 0; -1 5 -1; '
+        '0 -1 0". Several make one bank.',
         **settings,
     )
 

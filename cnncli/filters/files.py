@@ -357,9 +357,11 @@ def _unknown(path: str, what: str, builtins: bool) -> OptionError:
     if not path:
         return OptionError(f"a {what} must be a file, a name or a matrix, got an empty text")
     network = path.rpartition(":")[0]
-    if Path(network).suffix.lower() in (".toml", ".onnx") and os.path.isfile(network):
-        use = f"'cnncli run {quote(network)[1:-1]} IMAGE --layer NAME' shows what it makes"
-        return OptionError("a layer of a network, where a filter is needed", hint=use, path=path)
+    if Path(network).suffix.lower() in (".toml", ".onnx"):
+        if not os.path.isfile(network):
+            return OptionError("no such file", hint=_files_like(network), path=network)
+        use = f"'cnncli convert {quote(network)[1:-1]}' writes its weights as a file"
+        return OptionError(f"a layer of a network, where a {what} is needed", hint=use, path=path)
     if os.path.isdir(path):
         return OptionError(f"a {what} must be a file, got a folder", path=path)
     names = _builtins_like(path) if builtins else []

@@ -211,6 +211,22 @@ def _layout_settings(layout: Layout) -> Iterator[tuple[str, Any]]:
         yield "shape", [-1 if length is None else length for length in layout.dims]
 
 
+def plain_settings(layer: Any) -> dict[str, Any]:
+    """Return what a layer has beside arrays and is not the default, as a network file has it.
+
+    Examples
+    --------
+    >>> from cnncli.network.layers import PoolLayer
+    >>> plain_settings(PoolLayer(padding=(1, 1)))
+    {'mode': 'max', 'size': 2, 'padding': 1}
+    """
+    return {
+        name: _brief_pads(value) if name == "padding" and not isinstance(value, str) else value
+        for name, value in _settings(layer)
+        if not isinstance(value, np.ndarray | Filter)
+    }
+
+
 def _brief_pads(padding: Any) -> Any:
     """Return pads as one number, two or four."""
     (top, bottom), (left, right) = explicit_pads(padding)

@@ -285,12 +285,66 @@ def test_reports_escape_names(name: str) -> None:
         assert Path(name).exists()
 
 
-def test_a_layer_of_a_network_is_no_filter_and_says_what_shows_it() -> None:
-    Path("net.toml").write_text('[[layers]]\ntype = "pool"\n')
-    save_array("x.npy", np.ones((4, 5, 1)))
-    error = refused_untouched("conv", "x.npy", "-f", "net.toml:conv1", code=2)
+LAYERS = """
+[[layers]]
+name = "conv1"
+type = "conv"
+filter = "w.npy"
+bias = [1, 2, 3, 4]
+stride = 2
+padding = [0, 1]
+activation = "relu"
+
+[[layers]]
+type = "pool"
+
+[[layers]]
+name = "last"
+type = "conv"
+filter = "v.npy"
+"""
+
+
+def test_layers_of_networks_are_filters_in_every_command() -> None:
+    rng = np.random.default_rng(8)
+    save_array("w.npy", rng.standard_normal((3, 3, 2, 4)))
+    save_array("v.npy", rng.standard_normal((1, 1, 4, 5)))
+    save_array("x.npy", rng.standard_normal((6, 7, 2)))
+    Path("net.toml").write_text(LAYERS)
+    result = run_cli("conv", "x.npy", "-f", "net.toml:conv1", "-o", "plain.npy")
+    assert "conv1: the filter and bias alone; its layer has" in result.stderr
+    save_array("b.npy", np.arange(1.0, 5.0))
+    expected = values_of("conv", "x.npy", "-f", "w.npy", "--bias", "b.npy")
+    np.testing.assert_array_equal(np.load("plain.npy"), expected)
+    said = result.stderr.partition("its layer has ")[2].split()
+    assert said == ["--padding", "0,1", "--stride", "2", "--activation", "relu"]
+    np.testing.assert_array_equal(
+        values_of("conv", "x.npy", "-f", "net.toml:conv1", *said),
+        values_of("run", "net.toml", "x.npy", "--layer", "conv1"),
+    )
+    shown = run_cli("explain", "x.npy", "-f", "net.toml:conv1", "--map", "1").stdout
+    assert "bias       + 2 =" in shown
+    assert "bias        4" in run_cli("filters", "show", "net.toml:conv1").stdout
+
+
+def test_a_layer_that_is_no_filter_is_answered_with_those_that_are() -> None:
+    save_array("w.npy", np.ones((3, 3, 2, 4)))
+    save_array("v.npy", np.ones((1, 1, 4, 5)))
+    save_array("x.npy", np.ones((6, 7, 2)))
+    Path("net.toml").write_text(LAYERS)
+    for command in (("conv", "x.npy", "-f"), ("filters", "show")):
+        for name, got in ((":pool1", "no layer 'pool1' with a filter"), ("", "a layer must be")):
+            error = run_cli(*command, f"net.toml{name}", code=2).stderr
+            assert got in error and "there are conv1, last" in error
+            assert "hint: write 'net.toml:conv1'" in error
+        assert "nearest: last" in run_cli(*command, "net.toml:lastt", code=2).stderr
+        error = run_cli(*command, "nett.toml:last", code=2).stderr
+        assert "'nett.toml': no such file" in error and "there is 'net.toml'" in error
+    # Files of networks name files and built-ins alone.
+    Path("other.toml").write_text('[[layers]]\ntype = "conv"\nfilter = "net.toml:last"\n')
+    error = run_cli("plan", "other.toml", code=1).stderr
     assert "a layer of a network, where a filter is needed" in error
-    assert "'cnncli run net.toml IMAGE --layer NAME'" in error
+    assert "'cnncli convert net.toml' writes its weights as a file" in error
 
 
 def test_numbers_of_a_square_in_one_row_are_noted(empty_folder: Path) -> None:
