@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import click
 from click.core import ParameterSource
@@ -98,8 +98,9 @@ def load_any_filter(text: str, layout: str) -> Filter:
         return load_filter(text, layout=layout, stdin=True)
     model = load_model(Path(path), part=True)
     node = _node_with_filter(model, path, name)
-    found: Filter = node.layer.filter
-    bias = node.layer.parameters.get("b")
+    layer: Any = node.layer
+    found: Filter = layer.filter
+    bias = layer.parameters.get("b")
     if bias is not None:
         found = replace(found, bias=bias if len(bias) == found.maps else bias.repeat(found.maps))
     return replace(found, files=model.files, notes=(*found.notes, *_other_settings(node)))

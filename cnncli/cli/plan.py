@@ -135,6 +135,10 @@ def _input_shape(model: Model, options: PlanOptions, read: ReadOptions) -> tuple
     channels = stored[2] if stored else model.channels or 3
     if options.input is not None:
         height, width, channels = (*options.input, channels)[:3]
+        if model.own_size not in (None, (height, width)) and not options.quiet:
+            own = "x".join(map(str, model.own_size))
+            asked = f"unless --size {height},{width} is given"
+            tell(f"note: the network is made for {own}; run takes that {asked}")
     elif model.input.size is not None:
         height, width = model.input.size
         if stored is not None and stored[:2] != (height, width) and not options.quiet:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
 
+from cnncli.core.geometry import Pair
 from cnncli.errors import FileProblem, OptionError, quote
 from cnncli.network.graph import Network
 from cnncli.network.layers.view import Layout
@@ -47,6 +48,8 @@ class Model:
     tensors : mapping of str to (str, Layout)
         For layers of an ONNX file, and for what goes in: the value that it is there, and how that
         is stored in maps.
+    own_size : (int, int), optional
+        Rows and columns of the pictures that its file asks for, whatever they are resized to.
     """
 
     network: Network
@@ -60,6 +63,7 @@ class Model:
     channels: int | None = None
     classes: tuple[str, ...] = ()
     tensors: Mapping[str, tuple[str, Layout]] = field(default_factory=dict)
+    own_size: Pair | None = None
 
     def reading(self, gray: bool = False) -> dict[str, Any]:
         """Return how images are read for it, as fields of `ReadOptions`.

@@ -98,6 +98,7 @@ def read(path: Path, *, weights: bool = True, prepare: Mapping[str, Any] | None 
             tuple(dict.fromkeys([path, *arrays.files])),
             tuple(arrays.notes),
             classes=_classes(document.get("classes", ()), path),
+            own_size=own.size,
         )
         # By the size that the file gives: another one is no fault of the file.
         check_chain(replace(model, input=own))

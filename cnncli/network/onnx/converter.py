@@ -62,10 +62,11 @@ def read(path: Path, *, weights: bool = True, prepare: Mapping[str, Any] | None 
     make = partial(_built, graph, name, picture, prepared, weights)
     model, builder = make()
     if model.stopper and picture.size is None and builder.needs_size:
-        return _of_any_size(make, picture, sides) or model
-    if model.stopper and picture.size not in (None, own.size):
-        return _name_size(model, picture, partial(_built, graph, name, own, prepared, weights), own)
-    return model
+        model = _of_any_size(make, picture, sides) or model
+    elif model.stopper and picture.size not in (None, own.size):
+        make = partial(_built, graph, name, own, prepared, weights)
+        model = _name_size(model, picture, make, own)
+    return replace(model, own_size=own.size)
 
 
 def _name_size(
