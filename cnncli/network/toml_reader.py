@@ -6,7 +6,7 @@ import math
 import os
 import re
 import tomllib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, ClassVar, Final
@@ -18,7 +18,6 @@ from cnncli.core.pool import check_mode_settings
 from cnncli.errors import CnnCliError, FileProblem, among, quote
 from cnncli.filters import filter
 from cnncli.io.npy import open_regular
-from cnncli.network import layers
 from cnncli.network.class_names import read_class_names
 from cnncli.network.conventions import CONVENTIONS, Convention, by_convention, centres_lower
 from cnncli.network.dense import dense_bank, dense_input
@@ -43,18 +42,14 @@ from cnncli.network.layers import (
     SpaceToDepthLayer,
     ViewLayer,
 )
-from cnncli.network.layers.view import Layout
 from cnncli.network.model import Model
 from cnncli.network.preparation import Preparation
 from cnncli.network.toml_schema import (
-    COMMON,
-    INPUT,
-    TOP,
-    TYPES,
     error_context,
     in_file,
     read_fields,
 )
+from cnncli.network.toml_types import COMMON, INPUT, TOP, TYPES
 from cnncli.network.weight_files import WeightFiles
 
 MAX_BYTES: Final = 2**20
@@ -313,10 +308,10 @@ def _check_inputs(
             raise FileProblem(
                 f"inputs: {quote(name)} is no layer before it{among(name, sorted(known))}"
             )
-    merges = "inputs" in TYPES[layer.op]
-    if not merges and len(inputs) > 1:
+    joins = TYPES[layer.op].joins
+    if not joins and len(inputs) > 1:
         raise FileProblem(f"inputs: {layer.op} takes one, got {len(inputs)}")
-    if merges and len(inputs) < 2:
+    if joins and len(inputs) < 2:
         raise FileProblem(f"inputs: {layer.op} takes at least 2, got {len(inputs)}")
 
 
@@ -328,9 +323,10 @@ def _layer(
         got = "nothing" if kind is None else quote(str(kind))
         near = among(kind, TYPES) if isinstance(kind, str) else ""
         raise FileProblem(f"type must be one of {', '.join(TYPES)}, got {got}{near}")
-    values = read_fields(table, {**COMMON, **TYPES[kind]})
+    own = TYPES[kind]
+    values = read_fields(table, {**COMMON, **own.fields})
     inputs = values.pop("inputs", ())
-    fields = _DEFAULTS.get(kind, {}) | {k: v for k, v in values.items() if k not in COMMON}
+    fields = {**own.defaults, **{k: v for k, v in values.items() if k not in COMMON}}
     convention = fields.pop("convention", None)
     if kind in ("conv", "conv-transpose"):
         _read_filter(kind, fields, name, arrays, CONVENTIONS.get(convention or ""))
@@ -338,16 +334,16 @@ def _layer(
         check_mode_settings(fields.get("mode", "max"), fields)
     if "pad_value" in fields:
         fields["pad_mode"] = asked_mode(fields.get("pad_mode", "auto"), fields["pad_value"])
-    for key, schema in TYPES[kind].items():
+    for key, schema in own.fields.items():
         if schema.array and key in fields:
             fields[key] = arrays.numbers(key, fields[key])
-    if kind == "dense":
-        layout = fields.pop("filter_layout", "hwio")
+    if own.make is None:
+        layout = fields.pop("filter_layout")
         matrix = arrays.matrix(fields.pop("filter"), layout)
         if "bias" in fields:
             fields["bias"] = arrays.bias(fields["bias"], matrix.shape[1])
         return _Matrix(name, matrix, "chw" if layout == "oihw" else "hwc", fields), inputs
-    layer = _LAYERS[kind](**fields)
+    layer = own.make(**fields)
     if convention is not None:
         chosen = CONVENTIONS[convention]
         layer = by_convention(layer, replace(chosen, flip=chosen.flip and arrays.weights))
@@ -382,7 +378,7 @@ def _read_filter(
     convention: Convention | None = None,
 ) -> None:
     """Put the filter and the bias of a convolution in place of what names them."""
-    layout = fields.pop("filter_layout", "hwio")
+    layout = fields.pop("filter_layout")
     flip, normalize = fields.pop("flip", False), fields.pop("normalize", False)
     lower = centres_lower(fields.get("padding", "same"), flip, convention)
     dilated = fields.get("dilation", 1) not in (1, (1, 1))
@@ -398,47 +394,3 @@ def _read_filter(
         turned = kind == "conv-transpose" and bank.weights.ndim == 4
         count = bank.weights.shape[2] * fields.get("groups", 1) if turned else bank.maps
         fields["bias"] = arrays.bias(fields["bias"], count)
-
-
-def _view(
-    axes: str = "nchw", flat: bool = False, shape: Any = None, new_shape: Any = None, **fields: Any
-) -> ViewLayer:
-    return ViewLayer(Layout(axes, flat, shape), new_shape=new_shape, **fields)
-
-
-_LAYERS: Final[dict[str, Callable[..., Any]]] = {
-    "conv": layers.ConvLayer,
-    "pool": layers.PoolLayer,
-    "pad": layers.PadLayer,
-    "activation": layers.ActivationLayer,
-    "batchnorm": layers.BatchNormLayer,
-    "scale": layers.ScaleLayer,
-    "instance-norm": layers.InstanceNormLayer,
-    "group-norm": layers.GroupNormLayer,
-    "layer-norm": layers.LayerNormLayer,
-    "lrn": layers.LRNLayer,
-    "reduce": layers.ReduceLayer,
-    "softmax": layers.SoftmaxLayer,
-    "add": layers.AddLayer,
-    "sub": layers.SubLayer,
-    "mul": layers.MulLayer,
-    "div": layers.DivLayer,
-    "max": layers.MaxLayer,
-    "min": layers.MinLayer,
-    "quotient": layers.QuotientLayer,
-    "resize": layers.ResizeLayer,
-    "depth-to-space": layers.DepthToSpaceLayer,
-    "space-to-depth": layers.SpaceToDepthLayer,
-    "conv-transpose": layers.ConvTransposeLayer,
-    "slice": layers.SliceLayer,
-    "pad-channels": layers.PadChannelsLayer,
-    "view": _view,
-    "concat": layers.ConcatLayer,
-}
-_DEFAULTS: Final[dict[str, dict[str, Any]]] = {
-    "batchnorm": {"gamma": 1.0, "beta": 0.0},
-    "instance-norm": {"gamma": 1.0, "beta": 0.0},
-    "group-norm": {"gamma": 1.0, "beta": 0.0},
-    "layer-norm": {"gamma": 1.0, "beta": 0.0},
-    "scale": {"factor": 1.0, "offset": 0.0},
-}

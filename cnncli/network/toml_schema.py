@@ -1,4 +1,4 @@
-"""The fields of a network file, and what each must hold; arrays are read elsewhere."""
+"""Fields of network files: what each may hold, and errors that name them."""
 
 from __future__ import annotations
 
@@ -13,10 +13,7 @@ from typing import Any, Final
 from cnncli.core import choices
 from cnncli.errors import CnnCliError, FileProblem, among, quote
 from cnncli.filters.matrix_text import shorten
-from cnncli.network.layers import reduce
-from cnncli.network.layers.blocks import BLOCK_ORDERS
 from cnncli.network.layers.norm import AXES
-from cnncli.network.layers.resize import COORDINATES, RESIZE_MODES, ROUNDINGS
 from cnncli.network.layers.slice import FAR
 from cnncli.network.layers.view import MOST_AXES
 
@@ -43,6 +40,8 @@ class Field:
         Returns the value as layers take it.
     array : bool
         Whether it becomes an array: what is in it is looked at where it is made one.
+    default : str
+        What stands for it when it is left out, in words, where that is no value of the layer's.
     """
 
     accepts: Callable[[Any], bool]
@@ -50,6 +49,7 @@ class Field:
     required: bool = False
     convert: Callable[[Any], Any] = lambda value: value
     array: bool = False
+    default: str = ""
 
 
 @contextmanager
@@ -97,7 +97,8 @@ def read_fields(table: Mapping[str, Any], fields: Mapping[str, Field]) -> dict[s
 
     Examples
     --------
-    >>> read_fields({"size": [2, 3]}, TYPES["pool"])
+    >>> size = Field(lambda value: isinstance(value, list), "[H, W]", convert=tuple)
+    >>> read_fields({"size": [2, 3]}, {"size": size})
     {'size': (2, 3)}
     """
     for name in table:
@@ -138,281 +139,145 @@ def _is_number(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
-def _is_finite(value: Any) -> bool:
+def is_finite(value: Any) -> bool:
+    """Whether a value is a finite number."""
     return _is_number(value) and math.isfinite(value)
 
 
-def _is_limit(value: Any) -> bool:
+def is_limit(value: Any) -> bool:
+    """Whether a value is a number or an infinity."""
     return _is_number(value) and not math.isnan(value)
 
 
-def _is_text(value: Any) -> bool:
+def is_text(value: Any) -> bool:
+    """Whether a value is a text that is not empty."""
     return isinstance(value, str) and bool(value)
 
 
-def _is_name(value: Any) -> bool:
-    return _is_text(value) and (
+def is_name(value: Any) -> bool:
+    """Whether a value may be the name of a layer."""
+    return is_text(value) and (
         value.isprintable() and len(value) <= MAX_NAME and value == value.strip()
     )
 
 
 def _is_names(value: Any) -> bool:
-    return isinstance(value, list) and bool(value) and all(map(_is_text, value))
+    return isinstance(value, list) and bool(value) and all(map(is_text, value))
 
 
 def _is_array(value: Any) -> bool:
     return _is_number(value) or (isinstance(value, str | list) and value != "")
 
 
-def _listed(value: Any, count: int) -> list[Any]:
+def listed(value: Any, count: int) -> list[Any]:
     """Return a value as a list; [None] if it is a list of another length."""
     values = value if isinstance(value, list) else [value]
     return values if len(values) in (1, count) else [None]
 
 
-def _is_numbers(value: Any) -> bool:
-    return _is_finite(value) or (
-        isinstance(value, list) and bool(value) and all(map(_is_finite, value))
+def is_numbers(value: Any) -> bool:
+    """Whether a value is a finite number or a list of some."""
+    return is_finite(value) or (
+        isinstance(value, list) and bool(value) and all(map(is_finite, value))
     )
 
 
-def _is_weights(value: Any) -> bool:
+def is_weights(value: Any) -> bool:
+    """Whether a value may name or hold filters."""
     return isinstance(value, str | list) and bool(value)
 
 
-def _is_whole(value: Any, least: int = 1) -> bool:
+def is_whole(value: Any, least: int = 1) -> bool:
+    """Whether a value is a whole number from the least one to `MAX_CELLS`."""
     return type(value) is int and least <= value <= MAX_CELLS
 
 
-def _is_index(value: Any) -> bool:
+def is_index(value: Any) -> bool:
+    """Whether a value is a whole number that may count a tensor's cells."""
     return type(value) is int and abs(value) <= FAR
 
 
-def _is_shape(value: Any, open_axis: bool = False) -> bool:
+def is_shape(value: Any, open_axis: bool = False) -> bool:
     """Whether a value is a tensor's shape; one length may be -1 where an axis may be open."""
     if not isinstance(value, list) or not len(value) <= MOST_AXES:
         return False
     known = [length for length in value if not (open_axis and length == -1)]
-    return all(_is_index(n) and n > 0 for n in known) and len(value) - len(known) <= 1
+    return all(is_index(n) and n > 0 for n in known) and len(value) - len(known) <= 1
 
 
-def _is_axes(value: Any) -> bool:
-    return _is_text(value) and {*value} <= {*"nhwc"} and len({*value}) == len(value)
+def is_axes(value: Any) -> bool:
+    """Whether a value names axes of a tensor by the letters of `Layout`."""
+    return is_text(value) and {*value} <= {*"nhwc"} and len({*value}) == len(value)
 
 
-def _is_order(value: Any) -> bool:
-    return isinstance(value, list) and len(value) <= MOST_AXES and all(map(_is_index, value))
+def is_order(value: Any) -> bool:
+    """Whether a value is a list of numbers of axes."""
+    return isinstance(value, list) and len(value) <= MOST_AXES and all(map(is_index, value))
 
 
-def _is_cells(value: Any, counts: tuple[int, ...] = (2,), least: int = 1) -> bool:
+def is_cells(value: Any, counts: tuple[int, ...] = (2,), least: int = 1) -> bool:
+    """Whether a value is a number of cells, or a list of as many as there may be."""
     if not isinstance(value, list):
-        return _is_whole(value, least)
-    return len(value) in counts and all(_is_whole(number, least) for number in value)
+        return is_whole(value, least)
+    return len(value) in counts and all(is_whole(number, least) for number in value)
 
 
-def _as_tuple(value: Any) -> Any:
+def as_tuple(value: Any) -> Any:
+    """Return a list as a tuple, and anything else as it is."""
     return tuple(value) if isinstance(value, list) else value
 
 
-def _one_of(words: tuple[str, ...]) -> Field:
+def one_of(words: tuple[str, ...]) -> Field:
+    """Return a field that holds one of some words."""
     return Field(lambda value: value in words, f"one of {', '.join(words)}")
 
 
-_LIMITS = f"with whole numbers of {{}} to {MAX_CELLS}"
-_PAIR = Field(_is_cells, f"N or [H, W] {_LIMITS.format(1)}", convert=_as_tuple)
-_SIZE = Field(
-    lambda value: value == "global" or _is_cells(value),
-    f"N, [H, W] {_LIMITS.format(1)} or global",
-    convert=_as_tuple,
+LIMITS = f"with whole numbers of {{}} to {MAX_CELLS}"
+PAIR = Field(is_cells, f"N or [H, W] {LIMITS.format(1)}", convert=as_tuple)
+SIZE = Field(
+    lambda value: value == "global" or is_cells(value),
+    f"N, [H, W] {LIMITS.format(1)} or global",
+    convert=as_tuple,
 )
-_PADDING = Field(
-    lambda value: value in choices.NAMED_PADDINGS or _is_cells(value, (2, 4), 0),
+PADDING = Field(
+    lambda value: value in choices.NAMED_PADDINGS or is_cells(value, (2, 4), 0),
     f"{', '.join(choices.NAMED_PADDINGS)}, N, [H, W] or [TOP, BOTTOM, LEFT, RIGHT] "
-    f"{_LIMITS.format(0)}",
-    convert=_as_tuple,
+    f"{LIMITS.format(0)}",
+    convert=as_tuple,
 )
-_NUMBER = Field(_is_finite, "a number", convert=float)
-_ABOVE_ZERO = Field(
-    lambda value: _is_finite(value) and value > 0, "a number above 0", convert=float
-)
-_LIMIT = Field(_is_limit, "a number, inf or -inf", convert=float)
-_FLAG = Field(lambda value: isinstance(value, bool), "true or false")
-_NUMBERS = Field(_is_array, "a number, a list of numbers or FILE:KEY", array=True)
+NUMBER = Field(is_finite, "a number", convert=float)
+ABOVE_ZERO = Field(lambda value: is_finite(value) and value > 0, "a number above 0", convert=float)
+LIMIT = Field(is_limit, "a number, inf or -inf", convert=float)
+FLAG = Field(lambda value: isinstance(value, bool), "true or false")
+NUMBERS = Field(_is_array, "a number, a list of numbers or FILE:KEY", array=True)
+BIAS = replace(NUMBERS, array=False, default="0")  # read with the filter: one for each map
 # Its name is checked where its settings are: in the layer.
-_ACTIVATION = Field(_is_text, "the name of an activation")
+ACTIVATION = Field(is_text, "the name of an activation")
+OWN: Final = "the activation's"
 
-_BORDER = {"pad_mode": _one_of(choices.PAD_MODE_NAMES), "pad_value": _LIMIT}
+BORDER = {"pad_mode": one_of(choices.PAD_MODE_NAMES), "pad_value": LIMIT}
 
-_INPUTS = Field(_is_names, 'a list of names of earlier layers, or "input"', convert=_as_tuple)
+INPUTS = Field(_is_names, 'a list of names of earlier layers, or "input"', convert=as_tuple)
 
 
-def _required(field: Field) -> Field:
+def required(field: Field) -> Field:
+    """Return a field that must be given."""
     return replace(field, required=True)
 
 
-_WEIGHTS = Field(_is_weights, "FILE, FILE:KEY, a built-in name, a matrix, or a list of those")
-_AXES = Field(
+WEIGHTS = Field(is_weights, "FILE, FILE:KEY, a built-in name, a matrix, or a list of those")
+SOME_AXES = Field(
     lambda value: _is_names(value) and {*value} <= {*AXES} and len({*value}) == len(value),
     f"a list of some of {', '.join(AXES)}",
-    convert=_as_tuple,
+    convert=as_tuple,
 )
-_NORM = {"gamma": _NUMBERS, "beta": _NUMBERS, "epsilon": _ABOVE_ZERO}
-_BLOCK = Field(_is_whole, f"a whole number of 1 to {MAX_CELLS}")
-_GROUPS = Field(_is_whole, f"a whole number of 1 to {MAX_CELLS}")
-_INDEX = Field(_is_index, "a whole number; below 0 it counts from the end")
-_PART = Field(
-    lambda value: isinstance(value, list) and len(value) in (2, 3) and all(map(_is_index, value)),
+NORM = {"gamma": NUMBERS, "beta": NUMBERS, "epsilon": ABOVE_ZERO}
+BLOCK = Field(is_whole, f"a whole number of 1 to {MAX_CELLS}")
+GROUPS = Field(is_whole, f"a whole number of 1 to {MAX_CELLS}")
+INDEX = Field(is_index, "a whole number; below 0 it counts from the end")
+PART = Field(
+    lambda value: isinstance(value, list) and len(value) in (2, 3) and all(map(is_index, value)),
     "[START, STOP] or [START, STOP, STEP] with whole numbers; below 0 they count from the end",
-    convert=_as_tuple,
+    convert=as_tuple,
+    default="all",
 )
-
-COMMON: Final[dict[str, Field]] = {
-    "name": Field(_is_name, f"a printable text of 1 to {MAX_NAME} letters"),
-    "type": Field(_is_text, "the kind of the layer", required=True),
-    "inputs": _INPUTS,
-}
-"""Fields of every layer."""
-
-TYPES: Final[dict[str, dict[str, Field]]] = {
-    "conv": {
-        "filter": _required(_WEIGHTS),
-        "filter_layout": _one_of(choices.FILTER_LAYOUTS),
-        "bias": replace(_NUMBERS, array=False),  # read with the filter: one for each map
-        "flip": _FLAG,
-        "normalize": _FLAG,
-        "activation": _ACTIVATION,
-        "alpha": _NUMBERS,
-        "stride": _PAIR,
-        "padding": _PADDING,
-        **_BORDER,
-        "dilation": _PAIR,
-        "groups": _GROUPS,
-        "algorithm": _one_of(("auto", *choices.ALGORITHM_NAMES)),
-        "convention": _one_of(choices.CONVENTION_NAMES),
-    },
-    "pool": {
-        "mode": _one_of(choices.POOL_MODES),
-        "size": _SIZE,
-        "stride": _PAIR,
-        "padding": _PADDING,
-        "dilation": _PAIR,
-        "ceil": _FLAG,
-        "count_include_pad": _FLAG,
-        "p": Field(lambda value: _is_limit(value) and value > 0, "a number above 0", convert=float),
-        "convention": _one_of(choices.POOL_CONVENTION_NAMES),
-    },
-    "pad": {"padding": _required(_PADDING), **_BORDER},
-    "activation": {
-        "activation": _required(_ACTIVATION),
-        "alpha": _NUMBERS,
-        "beta": _NUMBER,
-        "low": _LIMIT,
-        "high": _LIMIT,
-    },
-    "batchnorm": {
-        "gamma": _NUMBERS,
-        "beta": _NUMBERS,
-        "mean": _required(_NUMBERS),
-        "var": _required(_NUMBERS),
-        "epsilon": _ABOVE_ZERO,
-    },
-    "instance-norm": _NORM,
-    "group-norm": {"groups": _required(_GROUPS), **_NORM},
-    "layer-norm": {"axes": _AXES, **_NORM},
-    "lrn": {
-        "size": _required(Field(_is_whole, f"a whole number of 1 to {MAX_CELLS}")),
-        "alpha": _NUMBER,
-        "beta": _NUMBER,
-        "bias": _NUMBER,
-    },
-    "reduce": {"mode": _one_of(reduce.MODES), "axes": _AXES},
-    "softmax": {"axes": _AXES, "log": _FLAG},
-    "scale": {"factor": _NUMBERS, "offset": _NUMBERS, "whole": _FLAG},
-    "quotient": {"divisor": _required(_NUMBERS)},
-    "resize": {
-        "size": _PAIR,
-        "scale": Field(
-            lambda value: all(_is_finite(v) and v > 0 for v in _listed(value, 2)),
-            "a number above 0, or [H, W]",
-            convert=_as_tuple,
-        ),
-        "mode": _one_of(RESIZE_MODES),
-        "coordinates": _one_of(tuple(COORDINATES)),
-        "rounding": _one_of(tuple(ROUNDINGS)),
-    },
-    "depth-to-space": {"block": _required(_BLOCK), "order": _one_of(BLOCK_ORDERS)},
-    "space-to-depth": {"block": _required(_BLOCK), "order": _one_of(BLOCK_ORDERS)},
-    "conv-transpose": {
-        "filter": _required(_WEIGHTS),
-        "filter_layout": _one_of(choices.FILTER_LAYOUTS),
-        "bias": replace(_NUMBERS, array=False),
-        "stride": _PAIR,
-        "padding": Field(
-            lambda value: _is_cells(value, (2, 4), 0),
-            f"N, [H, W] or [TOP, BOTTOM, LEFT, RIGHT] {_LIMITS.format(0)}",
-            convert=_as_tuple,
-        ),
-        "output_padding": Field(
-            lambda value: _is_cells(value, (2,), 0),
-            f"N or [H, W] {_LIMITS.format(0)}",
-            convert=_as_tuple,
-        ),
-        "dilation": _PAIR,
-        "groups": _GROUPS,
-    },
-    "dense": {
-        "filter": Field(_is_weights, "FILE, FILE:KEY, or a matrix", required=True),
-        "filter_layout": _one_of(choices.FILTER_LAYOUTS),
-        "bias": replace(_NUMBERS, array=False),
-        "activation": _ACTIVATION,
-        "alpha": _NUMBERS,
-    },
-    "slice": {
-        "start": _INDEX,
-        "stop": _INDEX,
-        "step": replace(
-            _INDEX,
-            accepts=lambda value: _is_index(value) and value != 0,
-            need="a whole number, not 0",
-        ),
-        "rows": _PART,
-        "columns": _PART,
-    },
-    "view": {
-        "axes": Field(_is_axes, "some of the letters n, h, w and c, each once"),
-        "flat": _FLAG,
-        "shape": Field(
-            lambda value: _is_shape(value, open_axis=True),
-            "a list of lengths above 0; one may be -1, for what is left",
-            convert=lambda value: tuple(None if n == -1 else n for n in value),
-        ),
-        "permutation": Field(
-            _is_order, "a list of axes, counted from 0", required=True, convert=_as_tuple
-        ),
-        "new_shape": Field(_is_shape, "a list of lengths above 0", convert=_as_tuple),
-        "channels": _required(Field(_is_whole, f"a whole number of 1 to {MAX_CELLS}")),
-    },
-    "pad-channels": {"before": _NUMBERS, "after": _NUMBERS},
-    **{name: {"inputs": _required(_INPUTS)} for name in ("add", "sub", "mul", "div", "max", "min")},
-    "concat": {"inputs": _required(_INPUTS), "axis": _one_of(AXES)},
-}
-"""Fields of each type of layer."""
-
-TOP: Final = ("input", "layers", "classes")
-"""What stands at the top of a network file."""
-
-INPUT: Final[dict[str, Field]] = {
-    "gray": _FLAG,
-    "size": Field(
-        lambda value: isinstance(value, list) and _is_cells(value),
-        f"[H, W] {_LIMITS.format(1)}",
-        convert=_as_tuple,
-    ),
-    "fit": _one_of(choices.FITS),
-    "bgr": _FLAG,
-    "scale": _NUMBER,
-    "mean": Field(_is_numbers, "a number or a list of numbers", convert=_as_tuple),
-    "std": Field(_is_numbers, "a number or a list of numbers, none of them 0", convert=_as_tuple),
-    "whole": _FLAG,
-}
-"""Fields of ``[input]``."""

@@ -23,7 +23,7 @@ from cnncli.network.layers import ConvLayer, FloatArray, Layer, MergeLayer
 from cnncli.network.layers.view import Layout
 from cnncli.network.model import Model
 from cnncli.network.toml_reader import MAX_BYTES, MAX_LAYERS
-from cnncli.network.toml_schema import TYPES
+from cnncli.network.toml_types import TYPES
 from cnncli.system.progress import set_step
 
 WEIGHT_SUFFIXES: Final = (".npz", ".safetensors")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from cnncli.network.toml_schema import COMMON, TYPES
+from cnncli.network.toml_types import COMMON, TYPES
 from tests.network.test_toml_reader import CONV, POOL, refusal
 
 pytestmark = pytest.mark.usefixtures("empty_folder")
@@ -116,7 +116,8 @@ def test_every_option_of_the_commands_has_its_field() -> None:
         options = {option.name for option in own}
         assert "padding" in options
         fields = {
-            "filter_texts" if name == "filter" else name for name in TYPES[command.name or ""]
+            "filter_texts" if name == "filter" else name
+            for name in TYPES[command.name or ""].fields
         }
         assert options <= fields, command.name
         assert not options & set(COMMON)

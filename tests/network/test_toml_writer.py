@@ -173,7 +173,7 @@ def test_each_layer(name: str, tmp_path: Path) -> None:
 
 
 def test_every_type_of_layer_is_among_them() -> None:
-    from cnncli.network.toml_schema import TYPES
+    from cnncli.network.toml_types import TYPES
 
     joins = {node.layer.op for node in branches().nodes}
     assert {layer.op for layer in LAYERS.values()} | joins | {"dense"} == set(TYPES)

@@ -20,8 +20,7 @@ import click
 import pytest
 
 from cnncli.cli import COMMANDS, cli
-from cnncli.core.activations import ACTIVATIONS
-from cnncli.network.toml_schema import INPUT, TYPES
+from cnncli.network.toml_types import INPUT, TYPES
 from tests.support.pages import (
     IMAGES,
     REPOSITORY,
@@ -32,6 +31,7 @@ from tests.support.pages import (
     run_block,
     same_output,
 )
+from tools.network_reference import with_reference
 
 DOCS = REPOSITORY / "docs"
 PAGES = sorted(path.relative_to(DOCS).as_posix() for path in DOCS.rglob("*.md"))
@@ -82,26 +82,12 @@ def test_the_page_of_commands_has_all() -> None:
     assert re.findall(r"^\| `cnncli (\w+)`", text, re.M) == list(COMMANDS)
 
 
-def test_every_layer_stands_in_the_page_of_network_files() -> None:
-    text = (DOCS / "network-files.md").read_text()
-    assert [name for name in (*TYPES, *INPUT) if f"`{name}" not in text] == []
-
-
-def test_every_activation_stands_in_the_page_of_network_files_with_its_formula() -> None:
-    text = (DOCS / "network-files.md").read_text()
-    table = re.findall(
-        r"^\| `([a-z-]+)` \| `(.+)` \|(.*)\|$", text.split("## Activations")[1], re.M
-    )
-    assert table == [
-        (name, made.formula.replace("|", r"\|"), settings_text(made.settings))
-        for name, made in ACTIVATIONS.items()
-        if name != "none"
-    ]
-
-
-def settings_text(settings: Any) -> str:
-    given = [k if v is None else f"{k} = {v}" for k, v in settings.items()]
-    return f" `{'` `'.join(given)}` " if given else " "
+def test_the_reference_of_network_files_is_made_from_the_table_that_reads_them() -> None:
+    text = (DOCS / "network-files.md").read_text("utf-8")
+    assert text == with_reference(text)
+    sections = re.findall(r"^### ([a-z-]+)$", text, re.M)
+    assert sections == list(TYPES)
+    assert [name for name in INPUT if f"`{name}" not in text.split("## Layers")[0]] == []
 
 
 @pytest.fixture(scope="module")
