@@ -88,7 +88,7 @@ def test_results_of_a_run_are_no_images_of_the_next(suffix: str) -> None:
     for name in ("a.png", "b.jpg", "sub/c.png"):
         touch(name)
         save(name, np.zeros((9, 9), np.uint8))
-    conv = ("conv", ".", "-r", "--format", suffix)
+    conv = ("conv", ".", "-r", "--format", suffix, "--jobs", 1)
     made = [f"{name}-edge.{suffix}" for name in ("a", "b", "sub/c")]
     assert "note" not in run_cli(*conv, "-f", "edge").stderr
     assert all(Path(name).exists() for name in made)

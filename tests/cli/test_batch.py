@@ -109,7 +109,7 @@ def test_the_hint_of_a_clash_names_what_works(words: str, images: str) -> None:
     assert hint, error
     before = files(".")
     recursive = ["-r"] if "-r" in given else []
-    run_cli("pool", *recursive, *images.split(), "-o", hint[1])
+    run_cli("pool", *recursive, *images.split(), "-o", hint[1], "--jobs", 1)
     assert len(files(".")) - len(before) == (3 if images == "tree" else 2)
 
 
@@ -207,7 +207,7 @@ def test_a_dry_run_says_what_a_run_makes(words: str, count: int) -> None:
     rows = [json.loads(line) for line in run_cli(*given, "--dry-run", "--json").stdout.splitlines()]
     assert snapshot() == before
     planned = [name for row in rows for name in row["planned"]]
-    run_cli(*given)
+    run_cli(*given, "--jobs", 1)
     made = set(files(".")) - set(before)
     assert {os.path.normpath(name) for name in planned} == made and len(planned) == count
 

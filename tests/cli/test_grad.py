@@ -524,6 +524,7 @@ def test_layers_and_networks_exclude_each_other(net: str, options: list[str], er
     assert error in refused_untouched("grad", *options, code=2)
 
 
+@pytest.mark.slow
 def test_what_does_not_fit_into_memory_is_refused_before_any_work(net: str) -> None:
     # 192 MB of zeros that no disk holds.
     size = np.lib.format.open_memmap("big.npy", "w+", np.float32, (4000, 4000, 3)).nbytes

@@ -167,9 +167,10 @@ POOLS: list[dict[str, Any]] = [
 NAMES = {"f": "size", "pad": "padding"}
 
 
-@pytest.mark.parametrize("mode", ["max", "min", "average", "lp"])
-@pytest.mark.parametrize("fields", POOLS, ids=str)
-@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize(
+    ("fields", "mode", "dtype"),
+    sweep(POOLS, ["max", "min", "average", "lp"], [np.float32, np.float64], rounds=2),
+)
 def test_pools(mode: str, fields: dict[str, Any], dtype: Any) -> None:
     # Few values: many ties.
     X = RNG.integers(-2, 3, (1, 7, 10, 2)).astype(dtype)

@@ -326,12 +326,12 @@ def test_rounded_values_are_as_precise_as_the_page_says() -> None:
 def test_many_and_large_maps_are_cut_to_the_budget_and_the_unit_stays() -> None:
     bank = from_array(np.ones((1, 1, 1, 300), np.float32), name="bank")
     network = Network((Node("wide", ConvLayer(bank), (SOURCE,)),))
-    picture = picture_of((200, 300, 1))
-    data = network_page_data(network, picture, "wide", Unit((199, 299), 250), title="")
+    picture = picture_of((100, 150, 1))
+    data = network_page_data(network, picture, "wide", Unit((99, 149), 250), title="")
     wide = data["layers"][1]
     assert len(base64.b64decode(wide["data"])) <= BUDGET
     assert 250 in [each["index"] for each in wide["pictures"]]
-    assert wide["rows"][1] == 200 and wide["cols"][1] == 300
+    assert wide["rows"][1] == 100 and wide["cols"][1] == 150
     assert "holds only some maps" in data["notes"][-1]
 
 

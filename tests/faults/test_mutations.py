@@ -30,7 +30,7 @@ def run(script: str, *words: str) -> None:
 @pytest.mark.parametrize(
     ("kind", "count"),
     [
-        ("all", 100),
+        ("all", 60),
         pytest.param("images", 3_000, marks=pytest.mark.slow),
         pytest.param("filters", 3_000, marks=pytest.mark.slow),
         pytest.param("networks", 1_500, marks=pytest.mark.slow),

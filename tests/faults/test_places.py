@@ -207,7 +207,7 @@ def test_numbers_of_many_digits(option: str, digits: int) -> None:
 SMALL = {suffix: data for suffix, data in reversed(picture_corpus()) if suffix != "pnm"}
 
 
-@pytest.mark.parametrize("every", [29, pytest.param(3, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("every", [61, pytest.param(3, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("suffix", SMALL)
 def test_pictures_that_are_cut_short(suffix: str, every: int) -> None:
     whole, first = SMALL[suffix], Path("cut")

@@ -87,6 +87,7 @@ print(json.dumps(found))
 """
 
 
+@pytest.mark.slow
 def test_files_that_lie_take_no_memory(empty_folder: Path) -> None:
     save("x.png", np.zeros((9, 9), np.uint8))
     kernel = np.ones((3, 3))

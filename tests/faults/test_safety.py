@@ -52,6 +52,7 @@ def test_an_image_that_does_not_fit_stops_no_other(empty_folder: Path) -> None:
     assert len(list(Path("o").iterdir())) == 16
 
 
+@pytest.mark.slow
 def test_an_image_too_large_for_memory_stops_no_other(empty_folder: Path) -> None:
     with Image.new("L", (7000, 7000)) as large:
         large.save("large.png")

@@ -97,13 +97,14 @@ def test_header_of_an_array_that_is_no_image(tmp_path: Path, shape: tuple[int, .
         read_shape(path, OPTIONS)
 
 
-@pytest.mark.parametrize("length", range(len(HEADERS["turned 5 PNG"])))
-def test_header_cut_anywhere_is_no_traceback(tmp_path: Path, length: int) -> None:
+def test_header_cut_anywhere_is_no_traceback(tmp_path: Path) -> None:
     path = tmp_path / "picture"
-    path.write_bytes(HEADERS["turned 5 PNG"][:length])
-    try:
-        shape = read_shape(path, OPTIONS)
-    except FileProblem as problem:
-        assert str(problem).isprintable()
-    else:
-        assert shape in ((7, 5, 3), (5, 7, 3))
+    whole = HEADERS["turned 5 PNG"]
+    for length in range(len(whole)):
+        path.write_bytes(whole[:length])
+        try:
+            shape = read_shape(path, OPTIONS)
+        except FileProblem as problem:
+            assert str(problem).isprintable()
+        else:
+            assert shape in ((7, 5, 3), (5, 7, 3)), length

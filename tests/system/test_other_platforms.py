@@ -101,6 +101,7 @@ def check_same(commands: list[tuple[str, ...]], folders: list[Path]) -> None:
     assert there_files == here_files
 
 
+@pytest.mark.slow
 def test_the_main_commands(folders: list[Path]) -> None:
     check_same(MAIN, folders)
     assert len(list((folders[1] / "out").iterdir())) == 20
@@ -121,6 +122,7 @@ def test_the_names_are_hidden(folders: list[Path]) -> None:
     assert done.stdout.split() == [b"False", b"False"]
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="cannot send Ctrl-C to one process alone")
 def test_ctrl_c(folders: list[Path]) -> None:
     folder, out = folders[1], folders[1] / "out"
