@@ -22,6 +22,7 @@ from cnncli.network.graph import NORMALIZE, SOURCE, Network, Node
 from cnncli.network.layers import (
     ConvLayer,
     ConvTransposeLayer,
+    Layer,
     PadLayer,
     PoolLayer,
     ReduceLayer,
@@ -84,7 +85,7 @@ class Builder:
         self.missing: dict[str, str] = {}
         self.stops: dict[str, str] = {}
         self.taken = {SOURCE, NORMALIZE}
-        self.views: dict[tuple[str, ViewLayer], str] = {}
+        self.pending: dict[tuple[str, Layer], str] = {}
         self.folded = 0
 
     def add(self, node: OnnxNode) -> None:
@@ -142,6 +143,8 @@ class Builder:
             name = node.outputs[number]
             own = self._name(node) if alone else self._free_name(name, node)
             value = self._add_layer(own, result) if isinstance(result, BuiltLayer) else result
+            if isinstance(value, Signal) and value.pending:
+                value = replace(value, layer=self._source(value), pending=())
             self.values[name] = value
             if isinstance(value, Signal) and value.layer not in _BEFORE:
                 self.layers.setdefault(node.name, value.layer)
@@ -325,7 +328,7 @@ class Builder:
     def _add_layer(self, name: str, built: BuiltLayer) -> Signal:
         """Put a layer into the network; return what it gives."""
         channels, size = self._shape(built)
-        inputs = tuple(self._viewed(value) for value in built.inputs)
+        inputs = tuple(self._source(value) for value in built.inputs)
         self.taken.add(name)
         self.nodes.append(Node(name, built.layer, inputs))
         if size is not None:
@@ -334,17 +337,18 @@ class Builder:
         kind = built.type or built.inputs[0].type
         return Signal(name, channels, size, layout, kind, open=built.open)
 
-    def _viewed(self, value: Signal, suffix: str = "view") -> str:
-        """Return the layer that a value comes from, with its view before it if it has one."""
-        if value.view is None:
-            return value.layer
-        key = value.layer, value.view
-        if key not in self.views:
-            name = self._free(f"{value.layer}-{suffix}", self.graph.computed)
-            self.taken.add(name)
-            self.nodes.append(Node(name, value.view, (value.layer,)))
-            self.views[key] = name
-        return self.views[key]
+    def _source(self, value: Signal, suffix: str = "") -> str:
+        """Return the layer that makes a value, with those that are pending put in."""
+        last = value.layer
+        for layer in value.pending:
+            key = last, layer
+            if key not in self.pending:
+                name = self._free(f"{value.layer}-{suffix or layer.op}", self.graph.computed)
+                self.taken.add(name)
+                self.nodes.append(Node(name, layer, (last,)))
+                self.pending[key] = name
+            last = self.pending[key]
+        return last
 
     def model(self) -> Model:
         """Return what was read."""
@@ -386,13 +390,13 @@ class Builder:
                 continue
             dims = (1, 1, math.prod(shape[:-1]), shape[-1])
             view = ViewLayer(value.layout, tuple(range(len(shape))), 1, dims)
-            self.outputs[name] = self._viewed(replace(value, view=view), "table")
+            self.outputs[name] = self._source(value.through(view), "table")
 
     def _tensors(self) -> dict[str, tuple[str, Layout]]:
         """Return the value that each layer is in the graph, and how that is stored in maps."""
         tensors: dict[str, tuple[str, Layout]] = {}
         for name, value in self.values.items():
-            if isinstance(value, Signal) and value.view is None:
+            if isinstance(value, Signal):
                 tensors.setdefault(value.layer, (name, value.layout))
         return tensors
 
@@ -408,7 +412,7 @@ class Builder:
             if isinstance(node.layer, ViewLayer) and isinstance(before.layer, ViewLayer):
                 cells = self.cells.get(before.inputs[0])
                 joined = before.layer.then(node.layer, cells) if cells else None
-                if joined is not None and node.name in self.views.values():
+                if joined is not None and node.name in self.pending.values():
                     # Under the first one's name: it is the node's.
                     del nodes[node.name]
                     nodes[before.name] = replace(before, layer=joined)

@@ -12,6 +12,7 @@ from cnncli.core.arrays import placeholder
 from cnncli.core.geometry import Pair
 from cnncli.network.layers import FloatArray, Layer, MergeLayer
 from cnncli.network.layers.view import Dims, Layout, ViewLayer, layout_of
+from cnncli.network.model import SIZE_UNKNOWN
 from cnncli.network.onnx.model import shortest
 
 Array = np.ndarray[Any, Any]
@@ -44,8 +45,8 @@ class Signal:
         How ONNX's tensor is stored in them.
     type : str
         What ONNX holds it in: ``FLOAT``, ``UINT8`` and so on.
-    view : ViewLayer, optional
-        What must be done to the maps of `layer` first.
+    pending : tuple of Layer
+        Layers that the maps of `layer` must go through first, one after the other.
     open : Dims, optional
         The tensor's shape, if some of it is known only when the values are: channels and size are
         then the largest that there can be.
@@ -56,7 +57,7 @@ class Signal:
     size: Pair | None
     layout: Layout = field(default_factory=Layout)
     type: str = "FLOAT"
-    view: ViewLayer | None = None
+    pending: tuple[Layer, ...] = ()
     open: Dims | None = None
 
     @property
@@ -116,9 +117,22 @@ class Signal:
         if shape is None or cells is None or layout_of(shape) == self.layout:
             return self
         layout = layout_of(shape)
-        n_H, n_W, channels = layout.cells(shape)
-        view = ViewLayer(self.layout, tuple(range(len(shape))), channels)
-        return replace(self, channels=channels, size=(n_H, n_W), layout=layout, view=view)
+        view = ViewLayer(self.layout, tuple(range(len(shape))), layout.cells(shape)[2])
+        return replace(self.through(view), layout=layout)
+
+    def through(self, layer: Layer) -> Signal:
+        """Return the value with another layer behind it, of which the node at work makes use.
+
+        Raises
+        ------
+        UnsupportedNode
+            If its size is not known.
+        """
+        if self.size is None:
+            raise UnsupportedNode(SIZE_UNKNOWN)
+        _, n_H, n_W, channels = layer.output_shape((1, *self.size, self.channels))
+        pending = (*self.pending, layer)
+        return replace(self, channels=channels, size=(n_H, n_W), pending=pending)
 
 
 @dataclass(frozen=True)

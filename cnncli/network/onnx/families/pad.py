@@ -1,4 +1,4 @@
-"""Pad: borders of rows and columns, and further channels."""
+"""Pad: borders of rows and columns, further channels, and less than there was."""
 
 from __future__ import annotations
 
@@ -7,38 +7,71 @@ from typing import Final
 import numpy as np
 
 from cnncli.network import layers
+from cnncli.network.layers.slice import FAR
 from cnncli.network.onnx.families.table import Builder, Result
 from cnncli.network.onnx.values import BuiltLayer, NodeInputs, Signal, UnsupportedNode
 
 _PAD_MODES: Final = {"constant": "zeros", "edge": "edge", "reflect": "reflect", "wrap": "wrap"}
 
+Sides = dict[str, tuple[int, int]]
+"""Cells before and after along each axis of maps; below 0 they are cut off."""
+
 
 def _pad(node: NodeInputs) -> Result:
-    x = node.signal(0, ("nchw", "nhwc"))
-    mode = node.get("mode", "constant")
-    array = node.array(1)
-    pads = node.get("pads", node.get("paddings", ())) if array is None else array.reshape(-1)
-    axes = node.array(3)
-    places = range(4) if axes is None else [int(axis) % 4 for axis in axes.reshape(-1)]
-    if len(pads) != 2 * len(places) or mode not in _PAD_MODES:
-        raise UnsupportedNode(f"its mode is {mode} and its pads are {tuple(map(int, pads))}")
-    sides = dict.fromkeys(x.axes, (0, 0))
-    for index, axis in enumerate(places):
-        sides[x.axes[axis]] = int(pads[index]), int(pads[index + len(places)])
-    if any(sides["n"]) or min(sum(sides.values(), ())) < 0:
-        raise UnsupportedNode("it pads the batch, or cuts off")
-    if any(sides["c"]):
-        return _pad_channels(node, x, sides)
+    x = node.signal()
+    if not x.layout.is_plain:
+        x = x.restored()
+    mode, sides = node.get("mode", "constant"), _sides(node, x)
+    if mode not in _PAD_MODES or any(sides.pop("n", ())):
+        raise UnsupportedNode(f"its mode is {mode}, or it pads the batch")
     value = node.number(2, node.get("value", 0.0)) if mode == "constant" else 0.0
-    return BuiltLayer(layers.PadLayer((*sides["h"], *sides["w"]), _PAD_MODES[mode], value), (x,))
+    steps = _steps(sides, _PAD_MODES[mode], value)
+    if not steps:
+        return x
+    for step in steps[:-1]:
+        x = x.through(step)
+    return BuiltLayer(steps[-1], (x,))
 
 
-def _pad_channels(node: NodeInputs, x: Signal, sides: dict[str, tuple[int, int]]) -> Result:
-    if any(sides["h"] + sides["w"]) or node.get("mode", "constant") != "constant":
-        raise UnsupportedNode("it pads channels and more")
-    value = node.number(2, node.get("value", 0.0))
-    added = [np.full(count, value) if count else None for count in sides["c"]]
-    return BuiltLayer(layers.PadChannelsLayer(*added), (x,))
+def _sides(node: NodeInputs, x: Signal) -> Sides:
+    """Return by how much each axis grows, by the letters of its layout."""
+    array, axes = node.array(1), node.array(3)
+    pads = node.get("pads", node.get("paddings", ())) if array is None else array.reshape(-1)
+    letters = x.axes if x.layout.is_plain else ""
+    places = range(len(letters)) if axes is None else axes.reshape(-1).tolist()
+    if not letters or len(pads) != 2 * len(places):
+        raise UnsupportedNode(f"its pads are {tuple(map(int, pads))}, of a value of {x.dims}")
+    befores, afters = pads[: len(places)], pads[len(places) :]
+    return {
+        letters[axis]: (int(before), int(after))
+        for axis, before, after in zip(places, befores, afters, strict=True)
+    }
+
+
+def _steps(sides: Sides, mode: str, value: float) -> list[layers.Layer]:
+    """Return the layers that cut off first, and then add."""
+    steps: list[layers.Layer] = []
+    cut = {letter: (max(-a, 0), max(-b, 0)) for letter, (a, b) in sides.items()}
+    added = {letter: (max(a, 0), max(b, 0)) for letter, (a, b) in sides.items()}
+    taken = {
+        letter: (before, -after if after else FAR)
+        for letter, (before, after) in cut.items()
+        if before or after
+    }
+    if taken:
+        start, stop = taken.get("c", (0, FAR))
+        channels = start, None if stop == FAR else stop
+        steps.append(layers.SliceLayer(*channels, 1, taken.get("h"), taken.get("w")))
+    channels_added = added.get("c", (0, 0))
+    if any(channels_added):
+        if mode != "zeros":
+            raise UnsupportedNode("it repeats channels")
+        arrays = [np.full(count, value) if count else None for count in channels_added]
+        steps.append(layers.PadChannelsLayer(*arrays))
+    border = (*added.get("h", (0, 0)), *added.get("w", (0, 0)))
+    if any(border):
+        steps.append(layers.PadLayer(border, mode, value))
+    return steps
 
 
 OPERATORS: Final[dict[str, Builder]] = {"Pad": _pad}
