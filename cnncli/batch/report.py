@@ -15,7 +15,7 @@ NAMES_SHOWN = 3
 """Above this number of files a dry run names the first and the last."""
 
 IMAGES_NAMED = 5
-"""Images of a batch whose strongest maps the report names."""
+"""Images of a batch whose largest maps the report names."""
 
 _EXACT: Final = ("symmetric", "minmax")
 """Ranges that show all values when they are asked for."""
@@ -249,25 +249,25 @@ def _line(written: WrittenFile) -> str:
     if written.non_finite == math.prod(written.shape):
         values = "no finite value"
     parts = [*names, written.form, values, _mapping(written)]
-    parts += _strongest(written)
+    parts += _largest(written)
     if written.pad_mode is not None:
         parts.append(f"pad mode {written.pad_mode}")
     return ", ".join(parts)
 
 
-def _strongest(written: WrittenFile) -> list[str]:
-    """Name the strongest map, or that of each image of a batch, of the first few."""
+def _largest(written: WrittenFile) -> list[str]:
+    """Name the largest map, or that of each image of a batch, of the first few."""
     texts = []
-    for one in written.strongest[:IMAGES_NAMED]:
+    for one in written.largest[:IMAGES_NAMED]:
         if one is None:
             texts.append("no finite value")
             continue
         index, name, value = one
         named = f"{index}" if name == str(index) else f"{index} {quote(name)[1:-1]}"
-        texts.append(f"strongest {named} ({value:.4g})")
-    if len(written.strongest) < 2:
-        return [] if written.strongest == (None,) else texts
-    more = len(written.strongest) - len(texts)
+        texts.append(f"largest {named} ({value:.4g})")
+    if len(written.largest) < 2:
+        return [] if written.largest == (None,) else texts
+    more = len(written.largest) - len(texts)
     of_images = [f"image {image}: {text}" for image, text in enumerate(texts)]
     return [*of_images, *([f"and {more} more images"] if more else [])]
 
@@ -323,8 +323,8 @@ def _written_fields(written: WrittenFile) -> Any:
     }
     best = [
         None if one is None else dict(zip(("map", "name", "value"), one, strict=True))
-        for one in written.strongest
+        for one in written.largest
     ]
     if best and best != [None]:
-        fields["strongest"] = best if len(best) > 1 else best[0]
+        fields["largest"] = best if len(best) > 1 else best[0]
     return to_json(fields)

@@ -125,7 +125,7 @@ class WrittenFile:
         Of a network from a file.
     pad_mode : str, optional
         What the layer's border holds, if it has one.
-    strongest : tuple of (int, str, float) or None
+    largest : tuple of (int, str, float) or None
         Of maps of one row and column the one of the largest value in each image: its index, name
         and value, None if none is finite. Empty for other maps.
     has_white_note : bool
@@ -145,7 +145,7 @@ class WrittenFile:
     ranges: tuple[tuple[float, float], ...] = ()
     layer: str | None = None
     pad_mode: str | None = None
-    strongest: tuple[tuple[int, str, float] | None, ...] = ()
+    largest: tuple[tuple[int, str, float] | None, ...] = ()
     has_white_note: bool = False
 
 

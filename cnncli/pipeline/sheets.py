@@ -67,7 +67,7 @@ def sheet_size(
     head = _head(result, op)
     if shows_scores(result):
         names = score_names(result.maps, result.shape[0])
-        title = [f"{head}, {_WIDEST_RANGE}", "strongest"] if render.labels else []
+        title = [f"{head}, {_WIDEST_RANGE}", "largest"] if render.labels else []
         layout = plan_scores([names[index] for index in maps], title, _images(result, maps))
         return layout.width, layout.height
     shown = tuple(result.maps[index] for index in maps)
@@ -104,7 +104,7 @@ def make_sheet(
     title = head if result.keys else f"{head}, {_range_text(tiles)}"
     if shows_scores(result):
         names = score_names(result.maps, result.shape[0])
-        lines = [title, *_strongest_line(result, names, tiles)] if render.labels else []
+        lines = [title, *_largest_line(result, names, tiles)] if render.labels else []
         shown = [names[index] for index in maps]
         return score_sheet(tiles, shown, lines, _images(result, maps))
     legend = tiles if _has_legend(result, render) else ()
@@ -159,7 +159,7 @@ def draw_for_terminal(
     if shows_scores(result):
         values = [float("nan") if tile.non_finite else tile.vmin for tile in tiles]
         names, images = score_names(result.maps, result.shape[0]), _images(result, result.all_maps)
-        lines = score_lines(names, values, width, colour_allowed(), images)
+        lines = score_lines(names, values, tiles[0].mapping, width, colour_allowed(), images)
         return "".join(f"{line}\n" for line in lines)
     columns = _columns(result, result.all_maps, render)
     # Letters of a sheet would be specks in the terminal.
@@ -183,10 +183,10 @@ def _range_text(tiles: Sequence[Tile]) -> str:
     return str(first)
 
 
-def _strongest_line(result: LayerResult, names: Sequence[str], tiles: Sequence[Tile]) -> list[str]:
-    """Name the strongest of all maps of an image; of a single one there is none to name."""
+def _largest_line(result: LayerResult, names: Sequence[str], tiles: Sequence[Tile]) -> list[str]:
+    """Name the largest of all maps of an image; of a single one there is none to name."""
     if result.shape[0] > 1:
         return []
     values = [float("nan") if tile.non_finite else tile.vmin for tile in tiles]
     best = winner(values)
-    return [] if best is None else [f"strongest: {names[best]} ({number_text(values[best])})"]
+    return [] if best is None else [f"largest: {names[best]} ({number_text(values[best])})"]

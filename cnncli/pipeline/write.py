@@ -48,7 +48,7 @@ from cnncli.render.grid import Sheet, grid
 from cnncli.render.result_record import describe_values, picture_record
 from cnncli.render.result_rows import ResultRows, Shape, Values
 from cnncli.render.rounding_noise import are_rounding, rounding_notes
-from cnncli.render.scores import class_shares, strongest, winner
+from cnncli.render.scores import class_shares, largest, winner
 from cnncli.render.tiles import Tile, make_tiles, plan_tiles, render_notes
 
 ANSWERS: Final = 5
@@ -365,7 +365,7 @@ class ResultWriter:
     def _written_values(self, file: OutFile, seen: ValueRange, form: str) -> WrittenFile:
         maps = tuple(self.result.maps[index] for index in file.maps)
         written = written_values(file, self._shape(file), seen, form, maps, self.result.layer)
-        return replace(written, strongest=self._strongest(file), pad_mode=self.result.pad_mode)
+        return replace(written, largest=self._largest(file), pad_mode=self.result.pad_mode)
 
     def _written_picture(self, file: OutFile, sheet: Sheet, tiles: Sequence[Tile]) -> WrittenFile:
         ranges = tuple((tile.mapping.lo, tile.mapping.hi) for tile in tiles)
@@ -382,7 +382,7 @@ class ResultWriter:
             non_finite=sum(tile.non_finite for tile in tiles),
             ranges=ranges,
             layer=self.result.layer,
-            strongest=self._strongest(file),
+            largest=self._largest(file),
             pad_mode=self.result.pad_mode,
             has_white_note=self.result.has_white_note,
         )
@@ -425,8 +425,8 @@ class ResultWriter:
         order = [channel for group in self.result.groups for channel in group.channels]
         return self.maps.whole()[:, 0, 0, order].reshape(-1)
 
-    def _strongest(self, file: OutFile) -> tuple[tuple[int, str, float] | None, ...]:
-        """Return index, name and value of each image's strongest map, in a file of several."""
+    def _largest(self, file: OutFile) -> tuple[tuple[int, str, float] | None, ...]:
+        """Return index, name and value of each image's largest map, in a file of several."""
         groups = self.result.groups
         if self._scores is None or len(file.maps) < 2 or len(groups) < 2:
             return ()
@@ -447,7 +447,7 @@ class ResultWriter:
         answers = ", ".join(
             f"{self.result.maps[index]} {values[index]:.4g}"
             + ("" if shares is None else f" ({100 * shares[index]:.3g} %)")
-            for index in strongest(values, ANSWERS)
+            for index in largest(values, ANSWERS)
         )
         by_softmax = "" if shares is None else "; in brackets softmax of the scores"
         return (f"{self.result.layer}, largest first: {answers}{by_softmax}",)

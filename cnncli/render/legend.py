@@ -82,14 +82,24 @@ def _draw_bar(
     if bar.ndim < sheet.ndim - 1:
         bar = bar[:, None]
     sheet[top + line // 4 : top + line, left : left + width] = bar
+    write_numbers(sheet, (left, top + line), width, size, numbers)
+
+
+def write_numbers(
+    sheet: np.ndarray, corner: tuple[int, int], width: int, size: int, numbers: tuple[str, ...]
+) -> None:
+    """Write numbers along a bar, from its left end to its right; only the ends where it is short.
+
+    The arguments are those of `draw_legend`.
+    """
     font = label_font(size)
     if sum(font.getlength(number) + 1.5 * size for number in numbers) > width:
         numbers = (numbers[0], numbers[-1])
     share = width // len(numbers)
     for index, number in enumerate(numbers):
         align = 0.5 if len(numbers) == 1 else index / (len(numbers) - 1)
-        start = left + round(align * (width - share))
-        write_lines(sheet, [number], (start, top + line), share, size, align)
+        start = corner[0] + round(align * (width - share))
+        write_lines(sheet, [number], (start, corner[1]), share, size, align)
 
 
 def legend_numbers(mapping: Mapping) -> tuple[str, ...]:

@@ -9,7 +9,9 @@ from typing import Final
 
 import numpy as np
 
+from cnncli.render.grey_levels import Mapping
 from cnncli.render.grid import Box, Sheet, empty_sheet, paste
+from cnncli.render.legend import legend_numbers, write_numbers
 from cnncli.render.options import MapGroup
 from cnncli.render.text import (
     LINE_HEIGHT,
@@ -19,20 +21,24 @@ from cnncli.render.text import (
     shorten,
     write_lines,
 )
+from cnncli.render.text_table import cut_middle
 from cnncli.render.tiles import Tile
 
 MOST_BARS: Final = 20
-"""Of more maps the strongest are shown as bars, above small squares of all."""
+"""Of more maps the largest are shown as bars, above small squares of all."""
 
-_SIZE: Final = 14
+_SIZE, _SMALL = 14, 11
 _LINE: Final = round(_SIZE * LINE_HEIGHT)
 _GAP: Final = 8
 _BAR: Final = 240
 _NUMBER: Final = 72
 _LEAST_NAME, _MOST_NAME = 24, 260
 _LEAST_WIDTH: Final = 320
-_AXIS, _WEAK, _STRONG = 200, 140, 40
-"""Greys of the line at zero, of bars, and of the strongest one's."""
+_LEAST_BARS, _MOST_BARS, _LONGEST_NUMBER = 8, 40, 10
+"""Columns of the terminal: for bars, and for a number."""
+
+_AXIS, _FRAME, _OTHER, _BEST = 200, 120, 140, 40
+"""Greys of the line that bars begin at, of the frames of squares, of bars, and of the largest's."""
 
 
 def are_scores(shape: Sequence[int], groups: Sequence[MapGroup], is_layer: bool) -> bool:
@@ -50,12 +56,12 @@ def are_scores(shape: Sequence[int], groups: Sequence[MapGroup], is_layer: bool)
     return single and (is_layer or shape[0] * len(groups) > 1)
 
 
-def strongest(values: Sequence[float] | np.ndarray, count: int) -> list[int]:
+def largest(values: Sequence[float] | np.ndarray, count: int) -> list[int]:
     """Return the indices of the largest finite values, the others last, the first among equals.
 
     Examples
     --------
-    >>> strongest([0.5, float("nan"), 2.0, 2.0], 3)
+    >>> largest([0.5, float("nan"), 2.0, 2.0], 3)
     [2, 3, 0]
     """
     numbers = np.asarray(values, float)
@@ -72,7 +78,7 @@ def winner(values: Sequence[float] | np.ndarray) -> int | None:
     >>> winner([0.5, 2.0, float("inf")]), winner([float("nan")] * 2), winner([1.0])
     (1, None, None)
     """
-    (best,) = strongest(values, 1) if len(values) > 1 else (None,)
+    (best,) = largest(values, 1) if len(values) > 1 else (None,)
     return best if best is not None and math.isfinite(values[best]) else None
 
 
@@ -127,7 +133,7 @@ class ScoreLayout:
 
 
 def shown_scores(values: np.ndarray, images: Sequence[int] = ()) -> list[int]:
-    """Return the indices of the scores that have bars: all of a few, else each image's strongest.
+    """Return the indices of the scores that have bars: all of a few, else each image's largest.
 
     Parameters
     ----------
@@ -149,7 +155,7 @@ def shown_scores(values: np.ndarray, images: Sequence[int] = ()) -> list[int]:
     shown = []
     for image in kept:
         own = np.flatnonzero(owners == image)
-        shown += own[strongest(values[own], MOST_BARS // len(kept))].tolist()
+        shown += own[largest(values[own], MOST_BARS // len(kept))].tolist()
     return shown
 
 
@@ -175,7 +181,7 @@ def plan_scores(
     --------
     >>> layout = plan_scores([str(k) for k in range(1000)])
     >>> len(layout.boxes), layout.zoom, (layout.width, layout.height)
-    (1000, 8, (399, 654))
+    (1000, 8, (399, 675))
     """
     font, bars = label_font(_SIZE), len(shown_scores(np.zeros(len(names)), images))
     # The names of most letters have the widest among them.
@@ -192,11 +198,11 @@ def plan_scores(
             Box(2 * _GAP + name_width, top + index * _LINE + 2, zoom, zoom)
             for index in range(len(names))
         )
-        height = top + bars * _LINE + _GAP
+        height = top + (bars + 1) * _LINE + _GAP
     else:
         # As large as a page of squares allows, down to a pixel for each.
         zoom = max(1, min(8, math.isqrt(width * width // len(names))))
-        across, below = (width - 2 * _GAP) // zoom, top + (bars + 2) * _LINE
+        across, below = (width - 2 * _GAP) // zoom, top + (bars + 3) * _LINE
         boxes = tuple(
             Box(_GAP + index % across * zoom, below + index // across * zoom, zoom, zoom)
             for index in range(len(names))
@@ -213,8 +219,9 @@ def score_sheet(
 ) -> Sheet:
     """Draw maps of one row and one column: a bar, a name and a number for each.
 
-    Of more than `MOST_BARS` the strongest of each image have bars, strongest first, and all of them
-    squares. The largest of an image has a darker bar.
+    Of more than `MOST_BARS` the largest of each image have bars, largest first, and all of them
+    squares. The largest of an image has a darker bar. Bars and squares have one range, whose ends
+    stand below the bars.
 
     Parameters
     ----------
@@ -237,52 +244,82 @@ def score_sheet(
         lines = [shorten(line, layout.width - 2 * _GAP, label_font(_SIZE)) for line in title]
         write_lines(sheet, lines, (_GAP, _GAP // 2), layout.width - 2 * _GAP, _SIZE, 0)
     values = np.array([np.nan if tile.non_finite else tile.vmin for tile in tiles])
-    finite = np.where(np.isfinite(values).any(), values, 0.0)
     shown = shown_scores(values, images)
     owners = np.array(images if images else [0] * len(tiles))
     own = (np.flatnonzero(owners == image) for image in np.unique(owners))
     best = {int(part[k]) for part in own if (k := winner(values[part])) is not None}
-    # A single map of several has the range of all; beside others the longest bar is the largest.
-    first = tiles[0].mapping
-    ends = (first.lo, first.hi) if len(tiles) == 1 else (np.nanmin(finite), np.nanmax(finite))
-    scale = min(float(ends[0]), 0.0), max(float(ends[1]), 0.0)
+    mapping = tiles[0].mapping
     for row, index in enumerate(shown):
         top = layout.top + row * _LINE
         name = shorten(plain_text(names[index]), layout.name_width, label_font(_SIZE))
         write_lines(sheet, [name], (_GAP, top), layout.name_width, _SIZE, 1)
-        _draw_bar(sheet, layout, top, scale, float(values[index]), index in best)
+        _draw_bar(sheet, layout, top, mapping, float(values[index]), index in best)
+    corner = _bars_left(layout), layout.top + len(shown) * _LINE
+    write_numbers(sheet, corner, _BAR, _SMALL, legend_numbers(mapping))
     if len(tiles) > MOST_BARS:
-        top = layout.top + (len(shown) + 1) * _LINE - 4
+        top = layout.top + (len(shown) + 2) * _LINE - 4
         text = f"all {len(tiles)}, in their order from the left:"
         write_lines(sheet, [text], (_GAP, top), layout.width - 2 * _GAP, _SIZE, 0)
+    for box in layout.boxes:
+        # What the squares do not cover stays as a frame, so that none is lost on the background.
+        rows = slice(box.top - 1, box.top + box.height + 1)
+        sheet[rows, box.left - 1 : box.left + box.width + 1] = _FRAME * _scale(sheet)
     for tile, box in zip(tiles, layout.boxes, strict=True):
         paste(sheet, tile.pixels, box, layout.zoom)
     return Sheet(sheet, layout.boxes, layout.zoom)
+
+
+def bar_span(value: float, mapping: Mapping) -> tuple[float, float]:
+    """Return where the bar of a value begins and ends, in shares of its range.
+
+    It begins at zero; where zero is outside of the range, at the end of the range beside it.
+
+    Examples
+    --------
+    >>> bar_span(-1.0, Mapping("symmetric", -2, 2)), bar_span(3.0, Mapping("minmax", 1, 5))
+    ((0.25, 0.5), (0.0, 0.5))
+    """
+    lo, hi = mapping.lo, mapping.hi
+    if not lo < hi:
+        middle = 0.5 if mapping.kind == "symmetric" else 0.0
+        return middle, middle
+
+    def share(number: float) -> float:
+        # Halves, because the difference of two large numbers may be too large a number.
+        return (min(max(number, lo), hi) / 2 - lo / 2) / (hi / 2 - lo / 2)
+
+    zero, drawn = share(0.0), abs(value) if mapping.kind == "abs" else value
+    end = share(drawn) if math.isfinite(value) else zero
+    return min(zero, end), max(zero, end)
 
 
 def _draw_bar(
     sheet: np.ndarray,
     layout: ScoreLayout,
     top: int,
-    ends: tuple[float, float],
+    mapping: Mapping,
     value: float,
     is_best: bool,
 ) -> None:
-    """Draw a value as a bar from zero, and its number behind the longest bar."""
-    left = 3 * _GAP + layout.name_width + _LINE
-    lo, hi = ends
-    scale = 257 if sheet.dtype == np.uint16 else 1
-    if hi > lo:
-        # Halves, because the difference of two large numbers may be too large a number.
-        shares = [(min(max(x, lo), hi) / 2 - lo / 2) / (hi / 2 - lo / 2) for x in (0.0, value)]
-        zero, end = (left + round(_BAR * s) if math.isfinite(s) else left for s in shares)
-        sheet[top + 1 : top + _LINE - 1, zero : zero + 1] = _AXIS * scale
-        if math.isfinite(value):
-            first, last = sorted((zero, end))
-            grey = _STRONG if is_best else _WEAK
-            sheet[top + 5 : top + _LINE - 5, first : last + 1] = grey * scale
+    """Draw a value as a bar along its range, and its number behind the longest bar."""
+    left = _bars_left(layout)
+    first, last = (left + round(_BAR * share) for share in bar_span(value, mapping))
+    zero = left + round(_BAR * bar_span(0.0, mapping)[0])
+    sheet[top + 1 : top + _LINE - 1, zero : zero + 1] = _AXIS * _scale(sheet)
+    if last > first:
+        grey = _BEST if is_best else _OTHER
+        sheet[top + 5 : top + _LINE - 5, first : last + 1] = grey * _scale(sheet)
     number = number_text(value)
     write_lines(sheet, [number], (left + _BAR + _GAP, top), _NUMBER, _SIZE, 0)
+
+
+def _bars_left(layout: ScoreLayout) -> int:
+    return 3 * _GAP + layout.name_width + _LINE
+
+
+def _scale(sheet: np.ndarray) -> int:
+    """Return what a grey of 8 bits is multiplied by on a sheet."""
+    return 257 if sheet.dtype == np.uint16 else 1
 
 
 def number_text(value: float) -> str:
@@ -323,17 +360,20 @@ def score_names(names: Sequence[str], batch: int = 1) -> list[str]:
 def score_lines(
     names: Sequence[str],
     values: Sequence[float],
+    mapping: Mapping,
     width: int,
     blocks: bool,
     images: Sequence[int] = (),
 ) -> list[str]:
-    """Return scores as lines of text for the terminal, each image's strongest where there are many.
+    """Return scores as lines of text for the terminal, each image's largest where there are many.
 
     Parameters
     ----------
     names : sequence of str
         As in `score_names`.
     values : sequence of float
+    mapping : Mapping
+        Whose range the bars have; a last line tells it where bars do not begin at 0.
     width : int
         Columns of the terminal.
     blocks : bool
@@ -347,20 +387,21 @@ def score_lines(
 
     Examples
     --------
-    >>> score_lines(["0", "1"], [1.0, 0.25], 24, blocks=False)
-    ['0 ######### 1', '1 ##        0.25']
+    >>> score_lines(["0", "1"], [1.0, -0.5], Mapping("symmetric", -1, 1), 26, blocks=False)
+    ['0       ####### 1', '1    ---        -0.5']
     """
     shown = shown_scores(np.array(values), images)
-    finite = [abs(value) for value in values if math.isfinite(value)]
-    most = max(finite, default=0.0) or 1.0
-    space = max(len(plain_text(names[index])) for index in shown)
-    room = min(max(width - space - 14, 1), 40)
+    most = max(width - _LEAST_BARS - _LONGEST_NUMBER - 2, 1)
+    labels = [plain_text(names[index]) for index in shown]
+    space = min(max(map(len, labels)), most)
+    room = min(max(width - space - _LONGEST_NUMBER - 2, 1), _MOST_BARS)
     lines = []
-    for index in shown:
+    for label, index in zip(labels, shown, strict=True):
         value = values[index]
-        length = round(abs(value) / most * room) if math.isfinite(value) else 0
-        signs = "\N{FULL BLOCK}\N{LIGHT SHADE}" if blocks else "#-"
-        sign = signs[int(value < 0)]
-        bar = f"{sign * length:{room}}"
-        lines.append(f"{plain_text(names[index]):>{space}} {bar} {number_text(value)}")
+        first, last = (round(room * share) for share in bar_span(value, mapping))
+        sign = ("\N{FULL BLOCK}\N{LIGHT SHADE}" if blocks else "#-")[int(value < 0)]
+        bar = f"{' ' * first + sign * (last - first):{room}}"
+        lines.append(f"{cut_middle(label, space):>{space}} {bar} {number_text(value)}")
+    if mapping.lo > 0 or mapping.hi < 0:
+        lines.append(f"bars from {mapping.lo:.4g} to {mapping.hi:.4g}")
     return lines

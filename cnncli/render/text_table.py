@@ -88,3 +88,17 @@ def wrapped_table(rows: Sequence[Sequence[str]], width: int, *, long: Collection
         GAP.join(part.ljust(wide) for part, wide in zip(line, widths, strict=True)).rstrip()
         for line in lines
     ]
+
+
+def cut_middle(text: str, most: int) -> str:
+    """Return a text without its middle where it has more than `most` letters.
+
+    Examples
+    --------
+    >>> cut_middle("encoder.block_3.conv", 12), cut_middle("conv", 12)
+    ('encode….conv', 'conv')
+    """
+    if len(text) <= most:
+        return text
+    end = max(most - 1, 0) // 2
+    return text[: max(most - 1, 0) - end] + ELLIPSIS + text[len(text) - end :]

@@ -137,7 +137,7 @@ def test_of_class_scores_the_largest_is_explained_as_run_reports_it() -> None:
     save_array("W.npy", scores.reshape(1, 1, 1, 3))
     save_array("one.npy", np.ones((1, 1, 1, 1)))
     assert (
-        "strongest 0 W-0 (3.37)"
+        "largest 0 W-0 (3.37)"
         in run_cli("conv", "one.npy", "--filter", "W.npy", "-o", "s.png").stderr
     )
     found = record_of("one.npy", "--filter", "W.npy")

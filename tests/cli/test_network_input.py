@@ -278,7 +278,7 @@ def test_scores_bear_the_names_of_classes() -> None:
     """
     Path("net.toml").write_text(dense)
     error = run_cli("run", "net.toml", "photo.png").stderr
-    assert "strongest 2 cat-2 (" in error and "big dog 0." in error
+    assert "largest 2 cat-2 (" in error and "big dog 0." in error
     run_cli("grad", "net.toml", "photo.png", "--unit", "scores:big dog", "-o", "g.png")
     Path("net.toml").write_text(dense.replace('"big dog", ', ""))
     error = run_cli("run", "net.toml", "photo.png", "--overwrite").stderr

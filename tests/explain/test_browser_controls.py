@@ -12,7 +12,7 @@ from cnncli.explain.page.layer_data import PageData, Unit, layer_page_data
 from cnncli.explain.page.network_data import network_page_data
 from cnncli.filters.files import load_filter
 from cnncli.io.images import Picture, ReadOptions, read_image
-from cnncli.network.graph import Network
+from cnncli.network.graph import Network, Node
 from cnncli.network.layers import ConvLayer, PoolLayer
 from cnncli.network.load import load_model
 from tests.support.browser import (
@@ -293,3 +293,36 @@ def test_a_receptive_field_larger_than_the_input_is_said(show: Opener) -> None:
     first, second = (tab.locator(".card").nth(k).text_content() for k in (1, 2))
     assert "each unit sees 5 × 5 pixels of the input" in first
     assert "each unit sees 9 × 9 pixels: the whole input and padding" in second
+
+
+LONG = "feature_extractor_feature_extractor.{}_conv_depthwise_Conv{}"
+NAMES = [
+    *(LONG.format(k, "") for k in (0, 1)),
+    *(LONG.format(k, "_of_a_model_that_was_exported") for k in (0, 1)),
+    "W" * 200,
+]
+
+
+@pytest.mark.parametrize("width", [360, 500, 800, 861, 1280])
+def test_long_names_of_layers_overlap_nothing(show: Opener, width: int) -> None:
+    conv = ConvLayer(bank((3, 3, 1, 1)), padding="same")
+    pairs = zip(NAMES, ["input", *NAMES], strict=False)
+    network = Network(tuple(Node(name, conv, (source,)) for name, source in pairs))
+    picture = random_picture((20, 24, 1))
+    data = network_page_data(network, picture, NAMES[-1], Unit((3, 3)), title="net")
+    tab = show(data, viewport={"width": width, "height": 900})
+    assert tab.evaluate("document.documentElement.scrollWidth") <= width
+    for name in tab.locator(".name").all():
+        words, outer = name.bounding_box(), name.locator("xpath=..").bounding_box()
+        assert words["x"] + words["width"] <= outer["x"] + outer["width"] + 1
+    for card in tab.locator(".card").all():
+        about = card.locator(".about").bounding_box()
+        figure = card.locator("figure").bounding_box()
+        beside = about["x"] + about["width"] <= figure["x"]
+        assert beside or about["y"] + about["height"] <= figure["y"]
+    headings = tab.locator("li h2")
+    assert headings.nth(1).get_attribute("title") == NAMES[0]
+    shown = headings.all_text_contents()
+    assert shown[0] == "input" and len(set(shown)) == 6
+    # Two that are alike but for their middle are told whole.
+    assert [len(text) <= 36 for text in shown] == [True, True, True, False, False, True]

@@ -15,8 +15,10 @@ from cnncli.network.graph import Network, input_groups
 from cnncli.network.inner_cells import inner_cells
 from cnncli.network.layers import ActivationLayer, ConvLayer, PoolLayer
 from cnncli.pipeline.feature_maps import clips_by_default
+from cnncli.render.grey_levels import Mapping
 from cnncli.render.layer_ranges import layer_ranges
 from cnncli.render.result_rows import ArrayRows
+from cnncli.render.scores import bar_span
 from tests.support.browser import Opener, bank, page_data_of, picture_of, settle
 
 pytestmark = pytest.mark.oracle
@@ -74,7 +76,7 @@ def test_the_range_of_a_layers_page_is_that_of_its_pictures(
 
 
 @pytest.mark.parametrize("classes", [3, 300])
-def test_the_scores_of_a_network_are_bars_and_the_strongest_is_named(
+def test_the_scores_of_a_network_are_bars_and_the_largest_is_named(
     show: Opener, classes: int
 ) -> None:
     values = RNG.uniform(0, 1, (1, 6, 7, 1))
@@ -90,8 +92,8 @@ def test_the_scores_of_a_network_are_bars_and_the_strongest_is_named(
     best = int(scores.argmax())
     tab = show(network_page_data(network, picture_of(values), last, Unit((0, 0)), title="net"))
     card = tab.locator(".card").last
-    said = card.locator(".strongest").text_content()
-    assert said.startswith(f"strongest: {best} (")
+    said = card.locator(".largest").text_content()
+    assert said.startswith(f"largest: {best} (")
     assert float(said.rpartition("(")[2].rstrip(")")) == pytest.approx(scores.max(), rel=1e-3)
     rows = card.locator(".thumb")
     assert rows.count() == min(classes, 20)
@@ -116,8 +118,8 @@ def test_scores_that_are_not_numbers_are_not_ranked(
     network = Network.chain(PoolLayer(size=1))
     data = network_page_data(network, picture_of(values), "pool1", Unit((0, 0)), title="net")
     card = show(data).locator(".card").last
-    said = card.locator(".strongest").text_content()
-    expected = "not a number: no score" if named is None else f"strongest: {named} ("
+    said = card.locator(".largest").text_content()
+    expected = "not a number: no score" if named is None else f"largest: {named} ("
     assert said.startswith(expected) and "NaN" not in said
     assert card.locator(".thumb.best").count() == (named is not None)
 
@@ -152,3 +154,69 @@ def test_maps_of_a_network_follow_the_rule_for_whole_layers(show: Opener) -> Non
     tab = show(data)
     text = tab.locator(".card").nth(1).locator(".range").text_content()
     assert "blue" in text and "red" in text
+
+
+@pytest.mark.parametrize(
+    "values", [[3.0, 1.0, 2.0, 1.5], [-3.0, 1.0, 0.5, -0.25], [-1.0, -4.0, -2.0, -3.0]]
+)
+@pytest.mark.parametrize("width", [360, 1280])
+def test_bars_of_scores_have_the_range_of_their_squares(
+    show: Opener, values: list[float], width: int
+) -> None:
+    network = Network.chain(PoolLayer(size=1))
+    picture = picture_of(np.array(values).reshape(1, 1, 1, 4))
+    data = network_page_data(network, picture, "pool1", Unit((0, 0)), title="net")
+    card = show(data, viewport={"width": width, "height": 900}).locator(".card").last
+    range_ = data["layers"][1]["pictures"][0]["range"]
+    mapping = Mapping(range_["kind"], range_["lo"], range_["hi"])
+    tracks = [track.bounding_box() for track in card.locator(".track").all()]
+    bars = [bar.bounding_box() for bar in card.locator(".bar").all()]
+    # All bars stand on one axis.
+    assert len({(round(track["x"]), round(track["width"])) for track in tracks}) == 1
+    for value, track, bar in zip(values, tracks, bars, strict=True):
+        first, last = bar_span(value, mapping)
+        assert bar["x"] - track["x"] == pytest.approx(first * track["width"], abs=1)
+        assert bar["width"] == pytest.approx(max((last - first) * track["width"], 1), abs=1)
+    ends = [
+        float(text.replace("−", "-"))
+        for text in card.locator(".ends span span").all_text_contents()
+    ]
+    assert (ends[0], ends[-1]) == pytest.approx((mapping.lo, mapping.hi), rel=1e-3)
+
+
+@pytest.mark.parametrize("side", [20, 1100])
+def test_cells_that_are_no_numbers_are_magenta_and_told(show: Opener, side: int) -> None:
+    values = RNG.normal(size=(1, side, side, 4)).astype(np.float32)
+    values[0, 0, :3, 0] = np.nan, np.inf, -np.inf
+    network = Network.chain(PoolLayer(size=1), PoolLayer(size=1))
+    data = network_page_data(network, picture_of(values), "pool2", Unit((0, 0)), title="net")
+    assert (data["layers"][1]["dtype"] == "float32") == (side == 20)
+    tab = show(data)
+    read = "k => String(cnncli.value('pool2', 0, 0, k).value)"
+    assert [tab.evaluate(read, k) for k in range(3)] == ["NaN", "Infinity", "-Infinity"]
+    assert abs(float(tab.evaluate(read, 3)) - values[0, 0, 3, 0]) < 0.05
+    tab.evaluate("cnncli.apply({ unit: { layer: 'pool2', map: 0, at: [0, 0] } })")
+    settle(tab)
+    assert "row 0, column 0: NaN" in tab.text_content("#headline")
+    assert "3 values are NaN or infinite" in tab.locator(".range").last.text_content()
+    assert "3 values of pool2" in tab.text_content("#notes")
+
+
+def test_cells_that_are_no_numbers_are_magenta_on_a_layers_page(show: Opener) -> None:
+    values = RNG.normal(size=(1, 6, 8, 1)).astype(np.float32)
+    values[0, 2, 3] = np.nan
+    tab = show(page_data_of(picture_of(values), ConvLayer(bank((3, 3, 1, 2)), padding="same")))
+    settle(tab)
+    read = """() => {
+        const canvas = document.getElementById("output");
+        const context = canvas.getContext("2d");
+        const { data, width } = context.getImageData(0, 0, canvas.width, canvas.height);
+        return [[2.5, 3.5], [5.5, 7.5]].map(([row, col]) => {
+            const cell = canvas.width / 8;
+            const at = 4 * (Math.floor(row * cell) * width + Math.floor(col * cell));
+            return [...data.slice(at, at + 3)];
+        });
+    }"""
+    missing, number = tab.evaluate(read)
+    assert missing == [255, 0, 255] != number
+    assert "9 values are NaN or infinite" in tab.text_content("#output-note")

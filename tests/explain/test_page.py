@@ -323,6 +323,40 @@ def test_rounded_values_are_as_precise_as_the_page_says() -> None:
         assert np.abs(found - whole[:, :, channel]).max() <= step / 2 + 1e-6
 
 
+@pytest.mark.parametrize("bits", [32, 16, 8])
+def test_values_that_are_no_numbers_stay_so_where_values_are_rounded(bits: int) -> None:
+    side = {32: 20, 16: 640, 8: 640}[bits]
+    values = np.random.default_rng(bits).normal(size=(1, side, side, 1)).astype(np.float32)
+    bad = {(3, 4): np.nan, (5, 6): np.inf, (7, 8): -np.inf}
+    for at, value in bad.items():
+        values[0, at[0], at[1], 0] = value
+    maps = {32: 2, 16: 4, 8: 9}[bits]
+    bank = from_array(np.ones((1, 1, 1, maps), np.float32), name="bank")
+    picture = Picture(values, 1.0, False, False, (), "a.npy")
+    network = Network.chain(ConvLayer(bank))
+    data = network_page_data(network, picture, "conv1", Unit((0, 0)), title="")
+    layer = data["layers"][1]
+    assert layer["dtype"] == {32: "float32", 16: "uint16", 8: "uint8"}[bits]
+    planes = unpacked(layer).reshape(
+        len(layer["channels"]), *np.diff([layer["rows"], layer["cols"]]).ravel()
+    )
+    top = None if bits == 32 else np.iinfo(layer["dtype"]).max
+    for plane, (lo, _), step in zip(planes, layer["ends"], layer["steps"], strict=True):
+        found = plane.astype(float) if top is None else lo + plane * step
+        if top is not None:
+            for code, value in enumerate((np.nan, np.inf, -np.inf)):
+                found[plane == top - code] = value
+        expected = values[0, : len(plane), : plane.shape[1], 0]
+        same = ~np.isfinite(expected)
+        np.testing.assert_array_equal(found[same], expected[same])
+        assert np.abs(found[~same] - expected[~same]).max() <= step / 2 + 1e-6
+    assert [picture["notFinite"] for picture in layer["pictures"]] == [3] * len(planes)
+    assert (
+        f"NaN or infinite, drawn in magenta: 3 values of input, {3 * maps} values of conv1."
+        in data["notes"]
+    )
+
+
 def test_many_and_large_maps_are_cut_to_the_budget_and_the_unit_stays() -> None:
     bank = from_array(np.ones((1, 1, 1, 300), np.float32), name="bank")
     network = Network((Node("wide", ConvLayer(bank), (SOURCE,)),))

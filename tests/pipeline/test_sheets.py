@@ -36,11 +36,11 @@ def classifier(classes: int, names: bool = False) -> np.ndarray:
 
 
 @pytest.mark.parametrize("classes", [2, 10, 200, pytest.param(1000, marks=pytest.mark.slow)])
-def test_class_scores_are_a_legible_sheet_and_the_strongest_is_named(classes: int) -> None:
+def test_class_scores_are_a_legible_sheet_and_the_largest_is_named(classes: int) -> None:
     scores = classifier(classes)
     best = int(scores.argmax())
     done = run_cli("run", "net.toml", "x.png", "-o", "y.png")
-    assert f"strongest {best} ({scores[best]:.4g})" in done.stderr.splitlines()[0]
+    assert f"largest {best} ({scores[best]:.4g})" in done.stderr.splitlines()[0]
     sheet = pixels("y.png")
     # Room for numbers, and ink: not a black sheet.
     assert 300 < sheet.shape[1] < 800 and 40 < sheet.shape[0] < 800
@@ -48,8 +48,8 @@ def test_class_scores_are_a_legible_sheet_and_the_strongest_is_named(classes: in
     back = values_of("pad", "y.png", "--as-values", "--padding", "0")
     np.testing.assert_allclose(back[0, 0], scores, atol=np.abs(scores).max() / 255 * 1.01)
     told = json.loads(run_cli("run", "net.toml", "x.png", "-o", "z.png", "--json").stdout)
-    assert told["strongest"]["map"] == best and told["strongest"]["name"] == str(best)
-    assert told["strongest"]["value"] == pytest.approx(scores[best], rel=1e-4)
+    assert told["largest"]["map"] == best and told["largest"]["name"] == str(best)
+    assert told["largest"]["value"] == pytest.approx(scores[best], rel=1e-4)
     assert told["range"] == pytest.approx([-np.abs(scores).max(), np.abs(scores).max()], rel=1e-4)
 
 
@@ -57,7 +57,7 @@ def test_a_class_with_a_name_is_named_by_index_and_name() -> None:
     scores = classifier(3, names=True)
     best = int(scores.argmax())
     done = run_cli("run", "net.toml", "x.png", "-o", "y.png")
-    assert f"strongest {best} class_{'abc'[best]} ({scores[best]:.4g})" in done.stderr
+    assert f"largest {best} class_{'abc'[best]} ({scores[best]:.4g})" in done.stderr
 
 
 def test_scores_in_a_file_each_are_small_pictures_with_the_common_range() -> None:
@@ -90,7 +90,7 @@ def test_the_scores_of_pools_and_banks_outside_of_networks_are_shown_alike() -> 
     save_array("maps.npy", maps)
     done = run_cli("pool", "maps.npy", "--size", "global", "--mode", "average", "-o", "y.png")
     means = maps.mean(axis=(0, 1))
-    assert f"strongest {means.argmax()} ({means.max():.4g})" in done.stderr
+    assert f"largest {means.argmax()} ({means.max():.4g})" in done.stderr
     assert pixels("y.png").shape[1] > 300
     save("photo.png", RNG.integers(0, 256, (6, 6, 3), np.uint8))
     run_cli("pool", "photo.png", "--size", "global", "-o", "one.png")
@@ -132,13 +132,13 @@ def test_the_record_counts_with_the_title() -> None:
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf])
-def test_scores_that_are_not_finite_are_never_the_strongest(value: float) -> None:
+def test_scores_that_are_not_finite_are_never_the_largest(value: float) -> None:
     save_array("all.npy", np.full((1, 1, 4), value))
     save_array("some.npy", np.array([value, 1.0, 2.0, -3.0]).reshape(1, 1, 4))
     told = json.loads(run_cli("pool", "all.npy", "--size", 1, "-o", "all.png", "--json").stdout)
-    assert told["non_finite"] == 4 and "strongest" not in told
+    assert told["non_finite"] == 4 and "largest" not in told
     told = json.loads(run_cli("pool", "some.npy", "--size", 1, "-o", "some.png", "--json").stdout)
-    assert told["strongest"] == {"map": 2, "name": "2", "value": 2.0}
+    assert told["largest"] == {"map": 2, "name": "2", "value": 2.0}
 
 
 def test_scores_of_a_batch_are_told_image_by_image() -> None:
@@ -151,12 +151,12 @@ def test_scores_of_a_batch_are_told_image_by_image() -> None:
     done = run_cli("run", "net.toml", "batch.npy", "-o", "y.png")
     for image in range(5):
         value = scores[image, best[image]]
-        assert f"image {image}: strongest {best[image]} ({value:.4g})" in done.stderr
+        assert f"image {image}: largest {best[image]} ({value:.4g})" in done.stderr
     assert "image 5:" not in done.stderr and "and 2 more images" in done.stderr
     told = json.loads(run_cli("run", "net.toml", "batch.npy", "-o", "z.npy", "--json").stdout)
-    assert [one["map"] for one in told["strongest"]] == best.tolist()
-    assert [one["name"] for one in told["strongest"]] == [str(k) for k in best]
-    assert [one["value"] for one in told["strongest"]] == pytest.approx(scores.max(axis=1).tolist())
+    assert [one["map"] for one in told["largest"]] == best.tolist()
+    assert [one["name"] for one in told["largest"]] == [str(k) for k in best]
+    assert [one["value"] for one in told["largest"]] == pytest.approx(scores.max(axis=1).tolist())
     lines = run_cli("run", "net.toml", "batch.npy", "--show", "-q").stdout.splitlines()
     # 70 scores: two for each image.
     ranks = (-scores).argsort(axis=1)[:, :2]

@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import numpy as np
 import pytest
 
 from cnncli.io.writers import to_text
+from cnncli.render.grey_levels import Mapping
 from cnncli.render.options import MapGroup, RenderOptions
 from cnncli.render.result_record import picture_record, restore_values
 from cnncli.render.scores import (
     MOST_BARS,
     are_scores,
+    bar_span,
+    largest,
     plan_scores,
     score_lines,
     score_names,
     score_sheet,
     shown_scores,
-    strongest,
 )
 from cnncli.render.tiles import Tile, make_tiles
 from tests.support.sweep import sweep
@@ -48,18 +51,49 @@ def bar_lengths(values: np.ndarray) -> list[int]:
 def test_bars_are_as_long_as_their_values() -> None:
     values = np.array([3.0, -1.5, 0.75, 0.0])
     found = np.array(bar_lengths(values)) / 240
-    np.testing.assert_allclose(found, values / 4.5, atol=0.01)
-    found = np.array(bar_lengths(np.array([0.2, 0.8, 0.4]))) / 240
-    np.testing.assert_allclose(found, [0.25, 1, 0.5], atol=0.01)
+    np.testing.assert_allclose(found, values / 6, atol=0.01)
 
 
-def test_the_strongest_bar_is_the_darkest() -> None:
+@pytest.mark.parametrize("spec", ["auto", "minmax", "symmetric", "abs", "clip", (-2.0, 1.0)])
+@pytest.mark.parametrize("values", [[0.2, 0.8, 0.4], [-3.0, 1.0, 0.5], [-0.9, -0.2, -0.5]])
+def test_bars_and_squares_have_one_range(spec: Any, values: list[float]) -> None:
+    tiles = tiles_of(np.array(values), RenderOptions(range=spec))
+    mapping = tiles[0].mapping
+    zero = np.clip(0, mapping.lo, mapping.hi)
+    ends = []
+    for value, tile in zip(values, tiles, strict=True):
+        drawn = abs(value) if mapping.kind == "abs" else value
+        first, last = bar_span(value, mapping)
+        begin, end = (last, first) if drawn < zero else (first, last)
+        assert begin == pytest.approx((zero - mapping.lo) / (mapping.hi - mapping.lo))
+        # The bar ends where the square's grey is between black and white.
+        assert end * 255 == pytest.approx(int(tile.pixels[0, 0]), abs=0.51)
+        ends.append(end)
+    assert max(ends) > min(ends) or mapping.kind == "clip"
+
+
+def test_squares_as_grey_as_the_sheet_have_a_frame() -> None:
+    for count in (5, 30):
+        values = np.linspace(0, 1, count)
+        values[2] = 232 / 255
+        names = [str(k) for k in range(count)]
+        layout, sheet = plan_scores(names), score_sheet(tiles_of(values), names).pixels
+        box = layout.boxes[2]
+        assert sheet[box.top, box.left] == 232
+        assert (sheet[box.top - 1, box.columns] <= 120).all()
+        if count == 5:
+            assert (sheet[box.rows, box.left - 1] == 120).all()
+            assert (sheet[box.rows, box.left + box.width] == 120).all()
+
+
+def test_the_largest_bar_is_the_darkest() -> None:
     values = np.array([0.3, 0.9, 0.2])
     names = ["0", "1", "2"]
     layout, sheet = plan_scores(names), score_sheet(tiles_of(values), names).pixels
     boxes = layout.boxes
+    assert bar_lengths(values)[2] == 0
     greys = [int(sheet[b.top + 8, b.left + b.width + 8 : layout.width - 90].min()) for b in boxes]
-    assert greys[1] < greys[0] == greys[2]
+    assert greys[1] < greys[0] < greys[2]
 
 
 @pytest.mark.parametrize("maps", [3, 30])
@@ -92,8 +126,8 @@ def test_all_numbers_come_back(count: int, options: RenderOptions) -> None:
     values = np.random.default_rng(count).normal(size=count)
     made = tiles_of(values, options)
     names = score_names([tile.name for tile in made])
-    sheet = score_sheet(made, names, ["title", "strongest: 3"])
-    layout = plan_scores(names, ["title", "strongest: 3"])
+    sheet = score_sheet(made, names, ["title", "largest: 3"])
+    layout = plan_scores(names, ["title", "largest: 3"])
     assert sheet.pixels.shape[:2] == (layout.height, layout.width)
     assert layout.width < 800 and layout.height < 1200
     record = json.loads(to_text(picture_record(made, "", "1.0", sheet)))
@@ -118,16 +152,33 @@ def test_what_is_shown_as_scores() -> None:
     assert not are_scores((1, 1, 1, 3), colour, True) and not are_scores((1, 1, 2, 2), two, True)
 
 
-def test_the_strongest_come_first_and_what_is_no_number_last() -> None:
-    assert strongest(np.array([1.0, np.nan, 3.0, 3.0, -1.0]), 5) == [2, 3, 0, 4, 1]
-    assert strongest([np.inf, 1.0, -np.inf, 2.0], 4) == [3, 1, 0, 2]
+def test_the_largest_come_first_and_what_is_no_number_last() -> None:
+    assert largest(np.array([1.0, np.nan, 3.0, 3.0, -1.0]), 5) == [2, 3, 0, 4, 1]
+    assert largest([np.inf, 1.0, -np.inf, 2.0], 4) == [3, 1, 0, 2]
 
 
 def test_lines_for_the_terminal() -> None:
     values = np.random.default_rng(2).normal(size=100)
-    lines = score_lines(score_names([str(k) for k in range(100)]), values.tolist(), 60, False)
+    names = score_names([str(k) for k in range(100)])
+    lines = score_lines(names, values.tolist(), Mapping("symmetric", -3, 3), 60, False)
     assert len(lines) == MOST_BARS and max(map(len, lines)) <= 60
     assert lines[0].split()[0] == str(values.argmax())
     assert lines[0].split()[-1] == f"{values.max():.4g}"
-    (said,) = score_lines(["0"], [float("nan")], 40, True)
+    (said,) = score_lines(["0"], [float("nan")], Mapping("symmetric", -3, 3), 40, True)
     assert "not finite" in said
+
+
+@pytest.mark.parametrize("width", [32, 40, 60, 80, 200])
+@pytest.mark.parametrize("name", ["7", "a_class_with_a_name_of_more_than_eighty_letters" * 2])
+def test_lines_are_no_wider_than_the_terminal(width: int, name: str) -> None:
+    names = [f"{k} {name}_{k}" for k in range(8)]
+    values = [-1.234e-05, 1.234e10, 0.5, float("nan"), 0.0, 1.0, 2.0, -3.0]
+    lines = score_lines(names, values, Mapping("symmetric", -2e10, 2e10), width, blocks=True)
+    assert max(map(len, lines)) <= width
+    # The ends of names tell them apart.
+    assert len(set(lines)) == 8 and all(f"_{k} " in line for k, line in enumerate(lines))
+
+
+def test_bars_that_do_not_begin_at_zero_are_told() -> None:
+    *bars, said = score_lines(["0", "1"], [2.0, 4.0], Mapping("minmax", 2, 4), 40, False)
+    assert [line.count("#") for line in bars] == [0, 27] and said == "bars from 2 to 4"

@@ -31,7 +31,7 @@ from cnncli.render.grey_levels import Mapping as LevelMapping
 from cnncli.render.layer_ranges import layer_ranges
 from cnncli.render.options import MapGroup
 from cnncli.render.result_rows import ArrayRows
-from cnncli.render.scores import MOST_BARS, strongest, winner
+from cnncli.render.scores import MOST_BARS, largest, winner
 from cnncli.system.memory import check_memory
 from cnncli.system.progress import track
 
@@ -46,6 +46,9 @@ MOST_SCORES: Final = 4096
 
 MOST_WANTED: Final = 3
 """Channels of a layer before the unit that feed it and are in the page in any case."""
+
+_NAMED: Final = 3
+"""Layers that a note names."""
 
 _LENGTHS: Final = (512, 256, 128, 64, 32)
 _DTYPES: Final = ("float32", "uint16", "uint8")
@@ -120,10 +123,11 @@ def network_page_data(
     parts = _choose_parts(shapes, _centres(network, shapes, layer, unit.at), wanted)
     dtype = _choose_dtype(parts)
     X = picture.values()[unit.image : unit.image + 1]
-    values = {}
+    values, not_finite = {}, {}
     for name, Y in ((SOURCE, X), *forward_layers(network, X, network.names)):
         ranges = _ranges(network, name, Y, picture, groups[name])
         values[name] = _values(Y[0], parts[name], groups[name], ranges, dtype)
+        not_finite[name] = measure(Y).non_finite
     summaries = {plan.name: plan for plan in summarize(network, picture.shape[1:]).layers}
     source = {"name": SOURCE, "label": "input", "shape": list(shape[1:]), "inputs": [], "reads": []}
     layers = [source | values[SOURCE]]
@@ -135,7 +139,7 @@ def network_page_data(
         "layers": layers,
         "unit": {"layer": layer, "map": unit.map, "at": list(unit.at)},
         "tables": colour_tables(),
-        "notes": [*notes, *_notes(dtype, shapes, parts)],
+        "notes": [*notes, *_notes(dtype, shapes, parts), *_not_finite_notes(not_finite)],
     }
 
 
@@ -222,25 +226,31 @@ def _values(
     ranges: Sequence[LevelMapping],
     dtype: str,
 ) -> PageData:
-    """Return the values of the chosen channels, the ranges of their maps, and the strongest."""
+    """Return the values of the chosen channels, the ranges of their maps, and the largest."""
     rows, cols = part.box
     planes = np.ascontiguousarray(values[rows, cols][:, :, part.channels].transpose(2, 0, 1))
-    ends = [measure(plane).limits for plane in planes]
-    steps = [0.0] * len(ends)
+    seen = [measure(plane) for plane in planes]
+    ends, steps = [one.limits for one in seen], [0.0] * len(seen)
     if dtype != "float32":
-        steps = [(hi - lo) / np.iinfo(dtype).max for lo, hi in ends]
-        rounded = zip(planes, ends, steps, strict=True)
-        planes = np.stack([_round(plane, *limits, step) for plane, limits, step in rounded])
+        steps = [(hi - lo) / _levels(dtype) for lo, hi in ends]
+        planes = np.stack(
+            [
+                _round(plane, lo, step, dtype)
+                for plane, (lo, _), step in zip(planes, ends, steps, strict=True)
+            ]
+        )
+    not_finite = {c: one.non_finite for c, one in zip(part.channels, seen, strict=True)}
     pictures = []
     for index, (group, record) in enumerate(zip(groups, picture_list(groups), strict=True)):
         if set(group.channels) <= set(part.channels):
             own = ranges[index]
             shown = {"kind": own.kind, "lo": own.lo, "hi": own.hi}
-            pictures.append({**record, "index": index, "range": shown})
+            count = sum(not_finite[channel] for channel in group.channels)
+            pictures.append({**record, "index": index, "range": shown, "notFinite": count})
     scores, best = [], None
     if values.shape[:2] == (1, 1) and len(groups) == values.shape[2] > 1:
         of_maps = values[0, 0, [group.channels[0] for group in groups]]
-        scores, best = strongest(of_maps, MOST_BARS), winner(of_maps)
+        scores, best = largest(of_maps, MOST_BARS), winner(of_maps)
     return {
         "rows": [rows.start, rows.stop],
         "cols": [cols.start, cols.stop],
@@ -249,17 +259,26 @@ def _values(
         "steps": steps,
         "pictures": pictures,
         "maps": len(groups),
-        "strongest": scores,
+        "largest": scores,
         "winner": best,
         **pack_array(planes.astype(dtype, copy=False)),
     }
 
 
-def _round(plane: FloatArray, lo: float, hi: float, step: float) -> np.ndarray:
-    """The number of steps from the smallest value to each."""
-    finite = np.nan_to_num(plane.astype(np.float64), nan=lo, posinf=hi, neginf=lo)
-    clipped = np.clip(finite, lo, hi)
-    return np.rint((clipped - lo) / step if step else clipped * 0)
+def _levels(dtype: str) -> int:
+    """Return how many steps a map's values are rounded to; three codes stand for other values."""
+    return int(np.iinfo(dtype).max) - 3
+
+
+def _round(plane: FloatArray, lo: float, step: float, dtype: str) -> np.ndarray:
+    """Return the number of steps from the smallest value to each; the last codes tell others."""
+    most = np.iinfo(dtype).max
+    steps = np.nan_to_num((plane.astype(np.float64) - lo) / (step or 1.0))
+    codes = np.rint(np.clip(steps, 0, _levels(dtype) if step else 0))
+    codes[np.isnan(plane)] = most
+    codes[np.isposinf(plane)] = most - 1
+    codes[np.isneginf(plane)] = most - 2
+    return codes
 
 
 def _layer_facts(node: Node, shapes: Mapping[str, Shape], summary: LayerSummary) -> PageData:
@@ -304,3 +323,12 @@ def _notes(dtype: str, shapes: Mapping[str, Shape], parts: Mapping[str, _LayerPa
     if fewer:
         notes.append(f"The page holds only some maps of {', '.join(fewer)}.")
     return notes
+
+
+def _not_finite_notes(counts: Mapping[str, int]) -> list[str]:
+    """Say which layers have values that are no numbers, the first of many."""
+    found = [f"{count} values of {name}" for name, count in counts.items() if count]
+    if not found:
+        return []
+    more = f" and of {len(found) - _NAMED} more layers" if len(found) > _NAMED else ""
+    return [f"NaN or infinite, drawn in magenta: {', '.join(found[:_NAMED])}{more}."]

@@ -145,7 +145,7 @@ function blockElement(block, step) {
     return row;
   }
   const { range } = state.input;
-  const grey = (value) => colourOf(levelOf(value, range), null);
+  const grey = (value) => cellColour([value], range, null);
   if (isPool) {
     const winner = (cell) => step.winner === cell.i * kw + cell.j;
     const showsWinner = ["max", "min"].includes(state.layer.mode);

@@ -445,8 +445,8 @@ function drawMaps() {
     const planes = maps[index];
     const range = rangeOf(arithmetic, planes, rows, cols, shown.small);
     const thumbnail = cellPicture(rows.length, cols.length, (r, c) => {
-      const levels = planes.map((plane) => levelOf(plane[r * cols.length + c], range));
-      return levels.length === 3 ? levels : colourOf(levels[0], tables[state.colormap]);
+      const values = planes.map((plane) => plane[r * cols.length + c]);
+      return cellColour(values, range, tables[state.colormap]);
     });
     const canvas = button.querySelector("canvas");
     const cell = THUMB / Math.max(rows.length, cols.length);

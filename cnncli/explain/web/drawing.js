@@ -89,6 +89,22 @@ function colourOf(level, table) {
   return table ? [...table.subarray(3 * level, 3 * level + 3)] : [level, level, level];
 }
 
+/** The colour of cells that are NaN or infinite; no table of colours has it. */
+const NOT_FINITE = [255, 0, 255];
+
+/** The colour of a cell: of one value, by a table or grey, or of red, green and blue. */
+function cellColour(values, range, table) {
+  if (!values.every(Number.isFinite)) return NOT_FINITE;
+  const levels = values.map((value) => levelOf(value, range));
+  return levels.length === 3 ? levels : colourOf(levels[0], table);
+}
+
+/** Says how many values are NaN or infinite; "" for none. */
+function notFiniteText(count) {
+  if (!count) return "";
+  return `${count} ${count === 1 ? "value is" : "values are"} NaN or infinite, drawn in magenta`;
+}
+
 /** Give an element a background, and a text colour that stands out from it. */
 function setBackground(node, [red, green, blue]) {
   node.style.backgroundColor = `rgb(${red} ${green} ${blue})`;

@@ -94,7 +94,9 @@ function compute() {
   const planes = picture.channels.map((channel) => arithmetic.values(channel, outRows, outCols));
   const small = smallMaps(arithmetic, outRows, outCols);
   const range = rangeOf(arithmetic, planes, outRows, outCols, small);
-  return { arithmetic, problem: "", outRows, outCols, picture, planes, range, small, pictures: {} };
+  const missing = notFiniteText(planes.reduce((count, plane) => count + plane.filter((value) => !Number.isFinite(value)).length, 0));
+  const notFinite = missing && `${missing}; `;
+  return { arithmetic, problem: "", outRows, outCols, picture, planes, range, small, notFinite, pictures: {} };
 }
 
 /** All maps with a part of their rows and columns, for thumbnails and for what is common to all. */
@@ -204,10 +206,8 @@ function inputColour(row, col) {
   const c = arithmetic.colTable[across];
   if (r === undefined || c === undefined || r === ELSEWHERE || c === ELSEWHERE) return null;
   const group = inputGroup();
-  const levels = group.channels.map((channel) =>
-    levelOf(arithmetic.cell(channel, down, across), state.input.range),
-  );
-  return levels.length === 3 ? levels : colourOf(levels[0], null);
+  const values = group.channels.map((channel) => arithmetic.cell(channel, down, across));
+  return cellColour(values, state.input.range, null);
 }
 
 /** The picture of the input that has the chosen channel. */
@@ -300,8 +300,8 @@ function outputColour(row, col) {
   const [r, c] = [row - outRows[0], col - outCols[0]];
   if (r < 0 || c < 0 || r >= outRows.length || c >= outCols.length) return null;
   if (!shown.arithmetic.knows(row, col)) return null;
-  const levels = planes.map((plane) => levelOf(plane[r * outCols.length + c], range));
-  return levels.length === 3 ? levels : colourOf(levels[0], tables[state.colormap]);
+  const values = planes.map((plane) => plane[r * outCols.length + c]);
+  return cellColour(values, range, tables[state.colormap]);
 }
 
 function drawOutput() {
@@ -339,7 +339,7 @@ function drawStatus() {
   const [low, high] = isColoured ? ["one end of the colours", "the other"] : ["black", "white"];
   const part = outRows.length < rows.out || outCols.length < cols.out;
   byId("output-note").textContent =
-    `${of}${numberText(range.lo)} is ${low}, ${numberText(range.hi)} ${high}${what}` +
+    `${shown.notFinite}${of}${numberText(range.lo)} is ${low}, ${numberText(range.hi)} ${high}${what}` +
     (part
       ? `. Shown: rows ${outRows[0]} to ${outRows[outRows.length - 1]}, columns ${outCols[0]} to ` +
         `${outCols[outCols.length - 1]}.`

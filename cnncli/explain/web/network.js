@@ -11,10 +11,12 @@ const tables = Object.fromEntries(
 const LARGE = 230;
 const THUMB = 56;
 const SWATCH = 16;
+const LONGEST_NAME = 36;
 let announceTimer = 0;
 
 const layers = pageData.layers.map(readLayer);
 const byName = new Map(layers.map((layer) => [layer.name, layer]));
+const labels = shortNames([...byName.keys()]);
 
 /** The chosen unit, and of every layer the map that is shown large. Only `apply` changes it. */
 const state = {
@@ -26,10 +28,11 @@ function readLayer(record) {
   const raw = arrayOf(record);
   const count = (record.rows[1] - record.rows[0]) * (record.cols[1] - record.cols[0]);
   const planes = new Map();
+  const largestCode = 2 ** (8 * raw.BYTES_PER_ELEMENT) - 1;
   record.channels.forEach((channel, index) => {
     const part = raw.subarray(index * count, (index + 1) * count);
     const [lo, step] = [record.ends[index][0], record.steps[index]];
-    planes.set(channel, { step, at: step ? (cell) => lo + part[cell] * step : (cell) => (record.dtype === "float32" ? part[cell] : lo) });
+    planes.set(channel, { step, at: record.dtype === "float32" ? (cell) => part[cell] : (cell) => roundedValue(part[cell], lo, step, largestCode) });
   });
   const reads = record.reads.map((axes) => ({
     rows: arrayOf(axes.rows),
@@ -38,6 +41,12 @@ function readLayer(record) {
   }));
   const ranges = record.pictures.map((picture) => picture.range);
   return { ...record, planes, reads, ranges, drawn: new Map() };
+}
+
+/** The value that a whole number stands for: the largest three are NaN, ∞ and −∞. */
+function roundedValue(code, lo, step, largestCode) {
+  const kind = largestCode - code;
+  return kind < 3 ? [NaN, Infinity, -Infinity][kind] : lo + code * step;
 }
 
 /** The index of the picture that a layer begins with. */
@@ -181,8 +190,8 @@ function pictureOf(layer, index) {
     layer.drawn.set(
       index,
       cellPicture(layer.rows[1] - layer.rows[0], width, (row, col) => {
-        const levels = planes.map((plane) => levelOf(plane.at(row * width + col), range));
-        return levels.length === 3 ? levels : colourOf(levels[0], table);
+        const values = planes.map((plane) => plane.at(row * width + col));
+        return cellColour(values, range, table);
       }),
     );
   }
@@ -213,7 +222,7 @@ function draw() {
   const picture = unitPicture();
   const [row, col] = unit.at;
   const name = layer.maps > 1 ? `, map ${mapName(picture)}` : "";
-  const headline = `${unit.layer}${name}, row ${row}, column ${col}: ${valueText(layer, picture, row, col)}`;
+  const place = `${name}, row ${row}, column ${col}: ${valueText(layer, picture, row, col)}`;
   const source = boxes.get("input");
   const sentence =
     unit.layer === "input"
@@ -221,11 +230,11 @@ function draw() {
       : source && source[2] > source[0]
         ? `It depends on ${boxText(source)} of the input: ${source[2] - source[0]} × ${source[3] - source[1]} pixels.`
         : "It depends on no pixel of the input.";
-  byId("headline").textContent = headline;
+  byId("headline").replaceChildren(nameElement(unit.layer), place);
   byId("sentence").textContent = sentence;
   clearTimeout(announceTimer);
   announceTimer = setTimeout(() => {
-    byId("live").textContent = `${headline}. ${sentence}`;
+    byId("live").textContent = `${unit.layer}${place}. ${sentence}`;
   }, 500);
 }
 
@@ -263,9 +272,16 @@ function drawLayer(layer, box, span, colours) {
     button.setAttribute("aria-pressed", String(index === large));
     drawMap(button.querySelector("canvas"), layer, index, size, boxOf(index), colours);
   });
-  const range = layer.ranges[large];
-  const [low, high] = range.kind === "symmetric" && layer.pictures[large].channels.length === 1 ? ["blue", "red"] : ["black", "white"];
-  card.querySelector(".range").textContent = `${numberText(range.lo)} ${low}, ${numberText(range.hi)} ${high}`;
+  const text = [rangeText(layer, large), notFiniteText(layer.pictures[large].notFinite)].filter(Boolean).join("; ");
+  card.querySelector(".range").textContent = text;
+}
+
+/** Which values of a map have the colours at the ends. */
+function rangeText(layer, index) {
+  const range = layer.ranges[index];
+  const isColoured = range.kind === "symmetric" && layer.pictures[index].channels.length === 1;
+  const [low, high] = isColoured ? ["blue", "red"] : ["black", "white"];
+  return `${numberText(range.lo)} ${low}, ${numberText(range.hi)} ${high}`;
 }
 
 /** The card of a layer: its facts, the large map, and the strip of maps. */
@@ -273,8 +289,8 @@ function makeCard(layer) {
   const [height, width, channels] = layer.shape;
   const text = element("div", { class: "about" });
   text.append(
-    element("h2", { text: layer.name }),
-    element("p", { text: aboutText(layer) }),
+    nameElement(layer.name, "h2"),
+    element("p", {}, ...aboutParts(layer)),
     element("p", { class: "shape", text: `${height} × ${width} × ${channels}` }),
   );
   if (layer.formula) {
@@ -308,9 +324,29 @@ function fieldText(field) {
   return `${text}: ${beyond}`;
 }
 
-function aboutText(layer) {
-  const from = layer.inputs.length ? ` of ${layer.inputs.join(" and ")}` : "";
-  return layer.name === "input" ? "the image" : `${layer.label}${from}`;
+/** Names without their middle where they are long, by name; whole where two would be alike. */
+function shortNames(names) {
+  const end = Math.ceil(LONGEST_NAME * 0.7);
+  const shorten = (name) =>
+    name.length > LONGEST_NAME ? `${name.slice(0, LONGEST_NAME - 1 - end)}…${name.slice(-end)}` : name;
+  const counts = new Map();
+  for (const name of names) counts.set(shorten(name), (counts.get(shorten(name)) ?? 0) + 1);
+  return new Map(names.map((name) => [name, counts.get(shorten(name)) === 1 ? shorten(name) : name]));
+}
+
+/** A layer's short name, with the whole one as its tooltip; lines break behind its parts. */
+function nameElement(name, tag = "span") {
+  const label = labels.get(name);
+  const node = element(tag, { class: "name", title: label === name ? undefined : name });
+  for (const part of label.match(/[^-_./…]*[-_./…]*/g)) node.append(part, document.createElement("wbr"));
+  return node;
+}
+
+/** What a layer is, and of which layers. */
+function aboutParts(layer) {
+  if (layer.name === "input") return ["the image"];
+  const names = layer.inputs.flatMap((name, index) => [index ? " and " : " of ", nameElement(name)]);
+  return [layer.label, ...names];
 }
 
 /** Whether a layer has one row and one column, such as a classifier's output. */
@@ -318,39 +354,52 @@ function isSingle(layer) {
   return layer.shape[0] === 1 && layer.shape[1] === 1;
 }
 
-/** The pictures of a strip: all, or of many scores the strongest, strongest first. */
+/** The pictures of a strip: all, or of many scores the largest, largest first. */
 function stripOrder(layer) {
   const all = layer.pictures.map((_, index) => index);
-  if (!layer.strongest.length || all.length <= layer.strongest.length) return all;
+  if (!layer.largest.length || all.length <= layer.largest.length) return all;
   const places = new Map(layer.pictures.map((picture, index) => [picture.index, index]));
-  return layer.strongest.map((index) => places.get(index)).filter((index) => index !== undefined);
+  return layer.largest.map((index) => places.get(index)).filter((index) => index !== undefined);
 }
 
-/** A bar from zero to a value, along a line that holds those of all maps. */
-function scoreBar(layer, value) {
-  const values = layer.pictures.map((picture) => valueAt(layer, picture.channels[0], 0, 0).value);
-  const finite = values.filter(Number.isFinite);
-  const [lo, hi] = [Math.min(0, ...finite), Math.max(0, ...finite)];
-  const share = (number) => (hi > lo ? (100 * (number - lo)) / (hi - lo) : 0);
+/** A bar along the range of all maps, as `bar_span` of render/scores.py: from zero, if it is in it. */
+function scoreBar({ kind, lo, hi }, value) {
+  const middle = kind === "symmetric" ? 50 : 0;
+  const share = (number) => (hi > lo ? (100 * (Math.min(Math.max(number, lo), hi) - lo)) / (hi - lo) : middle);
   const bar = element("span", { class: "bar" });
-  const shown = Number.isFinite(value) ? value : 0;
-  bar.style.left = `${share(Math.min(0, shown))}%`;
-  bar.style.width = `${share(Math.max(0, shown)) - share(Math.min(0, shown))}%`;
+  const [zero, end] = [share(0), Number.isFinite(value) ? share(value) : share(0)];
+  bar.style.left = `${Math.min(zero, end)}%`;
+  bar.style.width = `${Math.abs(end - zero)}%`;
   return element("span", { class: "track", "aria-hidden": "true" }, bar);
+}
+
+/** The ends of the range that bars have. */
+function barEnds({ lo, hi }) {
+  const ends = lo < hi ? [lo, hi] : [];
+  if (lo < 0 && lo === -hi) ends.splice(1, 0, 0);
+  const texts = ends.map((value) => element("span", { text: numberText(value) }));
+  return element("p", { class: "ends", "aria-hidden": "true" }, element("span", {}, ...texts));
+}
+
+/** Letters of the longest value, so that the bars of all rows are of one length. */
+function longestNumber(layer) {
+  const texts = stripOrder(layer).map((index) => valueText(layer, layer.pictures[index], layer.rows[0], layer.cols[0]));
+  return Math.max(...texts.map((text) => text.length));
 }
 
 function makeStrip(layer) {
   const single = isSingle(layer);
-  const scores = layer.strongest.length > 0;
+  const scores = layer.largest.length > 0;
   const name = `Maps of ${layer.name}`;
   const strip = element("div", { class: scores ? "strip scores" : "strip wrap", role: "group", "aria-label": name });
   if (scores) {
     const longest = Math.max(...layer.pictures.map((picture) => mapLabel(picture).length));
     strip.style.setProperty("--label", `${Math.min(longest, 24) + 1}ch`);
+    strip.style.setProperty("--number", `${longestNumber(layer) + 1}ch`);
     const picture = layer.pictures.find(({ index }) => index === layer.winner);
-    let best = layer.winner === null ? "not a number: no score is finite, none is the strongest" : "";
-    if (picture) best = `strongest: ${mapName(picture)} (${valueText(layer, picture, 0, 0)})`;
-    strip.append(element("p", { class: "strongest", text: best }));
+    let best = layer.winner === null ? "not a number: no score is finite, none is the largest" : "";
+    if (picture) best = `largest: ${mapName(picture)} (${valueText(layer, picture, 0, 0)})`;
+    strip.append(element("p", { class: "largest", text: best }), barEnds(layer.ranges[0]));
   }
   stripOrder(layer).forEach((index) => {
     const picture = layer.pictures[index];
@@ -363,7 +412,7 @@ function makeStrip(layer) {
     );
     button.dataset.map = index;
     if (scores) {
-      button.append(scoreBar(layer, valueAt(layer, picture.channels[0], 0, 0).value));
+      button.append(scoreBar(layer.ranges[index], valueAt(layer, picture.channels[0], 0, 0).value));
       button.classList.toggle("best", picture.index === layer.winner);
     }
     if (single) {
