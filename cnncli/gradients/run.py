@@ -166,7 +166,6 @@ def _process(plan: _GradPlan, source: Source) -> tuple[Outcome, Check | None]:
     groups = plan.network.groups(input_groups(picture.shape[3]))
     plan = replace(plan, unit=labelled(plan.unit, groups[plan.unit.layer]))
     views = _views(plan, picture)
-    upstream = _upstream(plan, picture)
     results = [view.expected for view in views]
     files = plan.access.select(plan.target, plan.target.files(results))
     if not files:
@@ -177,6 +176,7 @@ def _process(plan: _GradPlan, source: Source) -> tuple[Outcome, Check | None]:
     parameters = _parameter_files(plan)
     _check_memory(plan, picture)
 
+    upstream = _upstream(plan, picture)
     gradient = find_gradient(plan.network, picture.values(), plan.unit.layer, upstream)
     check = _checked(plan, picture, upstream)
     plan.access.prepare(plan.target, files)

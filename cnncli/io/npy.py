@@ -159,7 +159,11 @@ def open_regular(path: Path, *, name: str) -> Iterator[BinaryIO]:
     cnncli.errors.FileProblem: '/': a folder, where a file is needed
     """
     try:
-        _check_regular(os.stat(path), name)
+        status = os.stat(path)
+        if stat.S_ISDIR(status.st_mode):
+            # A sub-folder that may not be listed is named for that.
+            os.scandir(path).close()
+        _check_regular(status, name)
         descriptor = open_to_read(path)
     except (OSError, ValueError) as error:
         raise unreadable(name, error) from error

@@ -344,10 +344,12 @@ def save_network(
     if layers > MAX_LAYERS or len(text.encode()) > MAX_BYTES:
         raise FileProblem(f"a network of {layers} layers is too large for a file", path=path)
     data = encode_weights(arrays, weights.suffix)
-    # First, so that no network file ever names weights that are not there.
-    if arrays:
-        with atomic.open(weights, overwrite=overwrite) as stream:
-            stream.write(data)
-    with atomic.open(path, overwrite=overwrite) as stream:
-        stream.write(text.encode())
+    with atomic.open(path, overwrite=overwrite) as network:
+        network.write(text.encode())
+        # A full disk is met before either is put in place.
+        network.flush()
+        if arrays:
+            # First, so that no network file ever names weights that are not there.
+            with atomic.open(weights, overwrite=overwrite) as stream:
+                stream.write(data)
     return arrays

@@ -8,14 +8,11 @@ import io
 import os
 import pickle
 import pty
-import resource
 import signal
 import subprocess
 import sys
 import termios
 import zipfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +21,7 @@ import pytest
 from PIL import Image
 
 from tests.support.crafted import npy, npy_raw, png_chunk
+from tests.support.disks import full_disk
 from tests.support.patience import patient, until
 from tests.support.shell import (
     OBEY_PERMISSIONS,
@@ -271,23 +269,6 @@ def test_a_read_only_folder() -> None:
     Path("locked").mkdir(mode=0o555)
     done = run_after(OBEY_PERMISSIONS, "pool", "x.png", "-o", "locked/")
     assert "'locked" in error_lines(done, 1) and list(Path("locked").iterdir()) == []
-
-
-@contextmanager
-def full_disk() -> Iterator[None]:
-    """No file may grow beyond 500 bytes, for the command alone: the test's own log may be one.
-
-    Nor may Python keep compiled modules meanwhile: it would put half of one in place.
-    """
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    keeps_none = sys.dont_write_bytecode
-    sys.dont_write_bytecode = True
-    resource.setrlimit(resource.RLIMIT_FSIZE, (500, before[1]))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, before)
-        sys.dont_write_bytecode = keeps_none
 
 
 @pytest.mark.parametrize("suffix", ["png", "jpg", "tif", "webp", "gif", "bmp", "ppm", "npy"])

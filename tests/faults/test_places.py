@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import os
 import re
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,6 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from tests.support.disks import small_disk
 from tests.support.mutants import picture_corpus
 from tests.support.shell import (
     pixels,
@@ -45,18 +45,11 @@ def inputs(empty_folder: Path, encoded: bytes) -> None:
     Path("net.toml").write_text('[[layers]]\ntype = "pool"\n')
 
 
-@pytest.fixture
-def small_disk() -> Iterator[Path]:
+@pytest.fixture(name="small_disk")
+def disk() -> Iterator[Path]:
     """A disk of 300 KiB."""
-    folder = Path("disk").absolute()
-    folder.mkdir()
-    command = ["mount", "-t", "tmpfs", "-o", "size=300k", "tmpfs", str(folder)]
-    if subprocess.run(command, check=False, capture_output=True).returncode:
-        pytest.skip("mounts are not permitted here")
-    try:
+    with small_disk(Path("disk").absolute(), 300) as folder:
         yield folder
-    finally:
-        subprocess.run(["umount", str(folder)], check=True)
 
 
 @pytest.mark.parametrize("suffix", ["png", "jpg", "tif", "webp", "bmp", "npy", "npz"])

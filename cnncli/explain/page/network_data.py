@@ -116,7 +116,7 @@ def network_page_data(
     shape: Shape = (1, *picture.shape[1:])
     shapes, groups = network.shapes(shape), network.groups(input_groups(shape[3]))
     most = max(held_bytes(network, shape, picture.dtype).values())
-    check_memory(most, "the layers' outputs", "a smaller image")
+    check_memory(most, "keeping the layers' outputs", "a smaller image")
     first = groups[layer][unit.map].channels
     behind = channels_behind(network, shapes, layer, first)
     wanted = {name: tuple(span[:MOST_WANTED]) for name, span in behind.items()} | {layer: first}
