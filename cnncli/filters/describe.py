@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,6 +16,10 @@ Array = np.ndarray[Any, Any]
 
 _MAX_ROWS = 16
 _MAX_BLOCKS = 16
+_MAX_NUMBERS = 300
+"""Weights printed of several kernels together."""
+_FEW = 2
+"""Maps told of one by one where there are more than `_MAX_BLOCKS`."""
 _MAX_DIVISOR = 1024
 _MAX_WHOLE = 9999
 # Relative to the largest weight: two weights nearer than this count as equal.
@@ -156,7 +160,9 @@ def describe(bank: Filter) -> Facts:
     """
     weights = _banked(bank)
     # A stack of kernels (maps, channels, kh, kw), so that numpy ranks them all in one call.
-    ranks = np.linalg.matrix_rank(np.moveaxis(weights, (3, 2), (0, 1)))
+    stack = np.moveaxis(weights, (3, 2), (0, 1))
+    single = bank.window == (1, 1)
+    ranks = (stack[..., 0, 0] != 0).astype(int) if single else np.linalg.matrix_rank(stack)
     return Facts(
         name=bank.name,
         shape=bank.source_shape or bank.weights.shape,
@@ -183,7 +189,8 @@ def format_facts(facts: Facts) -> str:
     Returns
     -------
     str
-        Lines of a label and its value; for several maps one block each, at most 16.
+        Lines of a label and its value; for several maps one block each, of more than 16 what they
+        have in common and the first two.
 
     Examples
     --------
@@ -200,12 +207,16 @@ def format_facts(facts: Facts) -> str:
     """
     lines = [("filter", facts.name), ("shape", _shape_line(facts))]
     lines.append(("type", f"{facts.dtype}, {facts.weights} weights"))
-    for one in facts.maps[:_MAX_BLOCKS]:
+    many = len(facts.maps) > _MAX_BLOCKS
+    if many:
+        lines += _common_lines(facts)
+    for one in facts.maps[:_FEW] if many else facts.maps:
         if len(facts.maps) > 1:
             lines += [("", ""), ("map", one.name)]
-        lines += _map_lines(one)
-    if len(facts.maps) > _MAX_BLOCKS:
-        lines += [("", ""), ("", f"and {len(facts.maps) - _MAX_BLOCKS} more maps")]
+        lines += _map_lines(one, facts.window)
+    if many:
+        left_out = f"(and {len(facts.maps) - _FEW} more maps: --json has them all)"
+        lines += [("", ""), (left_out, "")]
     return "\n".join(f"{label:<12}{value}".rstrip() for label, value in lines)
 
 
@@ -223,7 +234,8 @@ def format_matrix(bank: Filter) -> str:
     Returns
     -------
     str
-        At most 16 kernels of 16 rows and columns, with a line that says what was left out.
+        At most 300 numbers, or one kernel of 16 rows and columns, with a line that says what was
+        left out. Kernels of one cell are one table, of channels in by maps out.
 
     Examples
     --------
@@ -238,13 +250,19 @@ def format_matrix(bank: Filter) -> str:
     channels, maps = weights.shape[2:]
     if channels * maps == 1:
         return _block(weights[:, :, 0, 0])
+    if bank.window == (1, 1):
+        return f"rows: channels in, columns: maps out\n{_block(weights[0, 0])}"
+    of_one = min(bank.window[0], _MAX_ROWS) * min(bank.window[1], _MAX_ROWS)
+    shown = min(max(_MAX_NUMBERS // of_one, 1), _MAX_BLOCKS)
     blocks = []
-    for index, channel in itertools.islice(np.ndindex(maps, channels), _MAX_BLOCKS):
+    for index, channel in itertools.islice(np.ndindex(maps, channels), shown):
         which = f", channel {channel}" if channels > 1 else ""
         block = _block(weights[:, :, channel, index])
         blocks.append(f"{bank.map_names[index]}{which}:\n{block}")
-    if channels * maps > _MAX_BLOCKS:
-        blocks.append(f"(and {channels * maps - _MAX_BLOCKS} more kernels)")
+    if channels * maps > shown:
+        blocks.append(
+            f"(and {channels * maps - shown} more kernels: -o weights.png shows them all)"
+        )
     return "\n\n".join(blocks)
 
 
@@ -289,6 +307,9 @@ def _separate(kernel: Array, rank: int) -> Separation | None:
     if rank != 1:
         return None
     kernel = kernel.astype(np.float64)
+    if kernel.size == 1:
+        # Dense layers have a million of them.
+        return Separation((1.0,), (kernel.item(),))
     i, j = np.unravel_index(np.argmax(np.abs(kernel)), kernel.shape)
     column, row = _reduced(kernel[:, j]), _reduced(kernel[i])
     row = row * (kernel[i, j] / (column[i] * row[j]))
@@ -369,10 +390,28 @@ def _shape_line(facts: Facts) -> str:
     return f"{shape}: {axes}; window {rows}x{columns}, {counts}"
 
 
-def _map_lines(facts: MapFacts) -> Iterator[tuple[str, str]]:
+def _common_lines(facts: Facts) -> Iterator[tuple[str, str]]:
+    """What is said of many maps together."""
+    maps = facts.maps
+    zero = sum(one.zero_sum for one in maps)
+    yield "sums", f"{_span([one.sum for one in maps])}; flat areas give 0 in {zero} of {len(maps)}"
+    if any(one.bias for one in maps):
+        yield "biases", _span([one.bias for one in maps])
+    ends = [end for one in maps for end in one.output_range]
+    yield "results", f"{_span(ends)} for inputs in 0..1"
+    yield "norms", f"L2 {_span([one.l2 for one in maps])}"
+
+
+def _span(values: Sequence[float]) -> str:
+    return f"{_number(min(values))} to {_number(max(values))}"
+
+
+def _map_lines(facts: MapFacts, window: tuple[int, int]) -> Iterator[tuple[str, str]]:
     yield "sum", _number(facts.sum) if not facts.zero_sum else "0, flat areas give 0"
-    yield "symmetric", _symmetry_line(facts)
-    yield "rank", _rank_line(facts)
+    if window != (1, 1) or len(facts.ranks) == 1:
+        # Every cell of its own is symmetric.
+        yield "symmetric", _symmetry_line(facts)
+        yield "rank", _rank_line(facts)
     if facts.bias:
         yield "bias", _number(facts.bias)
     low, high = map(_number, facts.output_range)

@@ -177,9 +177,39 @@ def test_layout_is_said(layout, line):
 
 def test_long_banks_are_cut_with_a_note():
     bank = from_array(np.random.default_rng(0).normal(size=(3, 3, 2, 40)))
-    assert format_facts(facts_of(bank)).endswith("and 24 more maps")
-    assert matrix_of(bank).endswith("(and 64 more kernels)")
+    facts = facts_of(bank)
+    lines = format_facts(facts).splitlines()
+    assert lines[-1] == "(and 38 more maps: --json has them all)" and len(lines) < 30
+    sums = bank.weights.sum(axis=(0, 1, 2))
+    line = f"sums        {sums.min():.6g} to {sums.max():.6g}; flat areas give 0 in 0 of 40"
+    assert line in lines
+    low, high = (
+        min(m.output_range[0] for m in facts.maps),
+        max(m.output_range[1] for m in facts.maps),
+    )
+    assert f"results     {low:.6g} to {high:.6g} for inputs in 0..1" in lines
+    assert matrix_of(bank).endswith("(and 64 more kernels: -o weights.png shows them all)")
     assert len(to_json(facts_of(bank))["maps"]) == 40
+
+
+@pytest.mark.parametrize("shape", [(1, 1, 90, 300), (7, 7, 64, 100), (16, 16, 3, 9), (3, 3, 99, 9)])
+def test_what_is_shown_of_a_large_layer_fits_a_screen_or_two(shape):
+    bank = from_array(np.random.default_rng(0).normal(size=shape))
+    numbers = sum(len(line.split()) for line in matrix_of(bank).splitlines() if ":" not in line)
+    assert numbers < 320
+    assert len(format_facts(facts_of(bank)).splitlines()) < 80
+
+
+def test_weights_of_a_dense_layer_are_one_table():
+    bank = from_array(np.arange(6.0).reshape(1, 1, 2, 3))
+    assert matrix_of(bank).splitlines() == [
+        "rows: channels in, columns: maps out",
+        " 0  1  2",
+        " 3  4  5",
+    ]
+    assert "symmetric" not in format_facts(facts_of(bank))
+    large = matrix_of(from_array(np.ones((1, 1, 20, 30))))
+    assert large.endswith("(the first 16x16 of 20x30)") and len(large.splitlines()) == 18
 
 
 @pytest.mark.parametrize(
