@@ -12,6 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from cnncli.core.activations import ACTIVATIONS
+from cnncli.network.onnx.control import CONTROL
+from cnncli.network.onnx.operators import FAMILIES, OPERATORS
+from cnncli.network.onnx.reference import ALLOWED
 from cnncli.network.toml_schema import MAX_CELLS, Field
 from cnncli.network.toml_types import TYPES, LayerType
 
@@ -41,6 +44,17 @@ def activation_rows() -> Iterator[str]:
     for name, made in ACTIVATIONS.items():
         if name != "none":
             yield f"| `{name}` | `{_cell(made.formula)}` |{_settings(made.settings)}|"
+
+
+def operator_rows() -> Iterator[str]:
+    """Yield the operators of ONNX that become layers, and those that are run node by node."""
+    yield "| operators of ONNX | layers |"
+    yield "|---|---|"
+    for family in FAMILIES:
+        names = ", ".join(sorted(family.OPERATORS))
+        yield f"| {names} | {' '.join(f'`{name}`' for name in family.LAYERS)} |"
+    yield ""
+    yield f"Run node by node: {', '.join(sorted({*ALLOWED, *CONTROL} - {*OPERATORS}))}."
 
 
 def _settings(settings: Mapping[str, Any]) -> str:
@@ -77,7 +91,7 @@ def _cell(text: str) -> str:
     return text.replace("|", r"\|")
 
 
-MADE = {"layers": layer_sections, "activations": activation_rows}
+MADE = {"layers": layer_sections, "activations": activation_rows, "operators": operator_rows}
 """What stands between two marks of its name on the page."""
 
 

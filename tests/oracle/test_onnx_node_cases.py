@@ -7,8 +7,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+from cnncli.network.graph import Network
 from cnncli.network.onnx.control import CONTROL
-from cnncli.network.onnx.operators import OPERATORS
+from cnncli.network.onnx.operators import FAMILIES, OPERATORS
 from cnncli.network.onnx.reference import ALLOWED
 from cnncli.network.passes import forward_layers
 from tests.support.onnxmodels import FLOAT, load, node, node_cases, onnx
@@ -82,12 +83,23 @@ def on_a_picture(case: Any) -> Any:
     return made
 
 
+def check_documented(made: Any, network: Network) -> None:
+    """Check that an operator becomes the layers that the documentation names."""
+    *before, one = made.graph.node
+    family = next((each for each in FAMILIES if one.op_type in each.OPERATORS), None)
+    named = {*family.LAYERS} if family else set()
+    given = {name for node in before for name in node.output}
+    own = {node.layer.op for node in network.nodes if node.name not in given}
+    assert own <= named | {"view", "onnx"}
+
+
 @pytest.mark.parametrize("name", sorted(set(CASES) - OTHERWISE))
 def test_case(name: str) -> None:
     inputs, outputs = CASES[name].data_sets[0]
     made = on_a_picture(CASES[name])
     found = load(made)
     assert not found.stopper
+    check_documented(made, found.network)
     X = inputs[0].astype(np.float32).reshape(1, 1, -1, 1)
     for info, expected in zip(made.graph.output, outputs, strict=True):
         network = found.network.until(found.find(info.name))

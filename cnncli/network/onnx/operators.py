@@ -3,7 +3,8 @@
 What they compute: https://github.com/onnx/onnx/blob/main/docs/Operators.md and, for older
 versions, Changelog.md beside it. Operators that are in no family run by ONNX's ReferenceEvaluator,
 see `cnncli.network.onnx.reference`. To move one here: a layer in ``network/layers/``, a builder in
-``families/``, and its family's module in the list below; the reader needs no change.
+``families/``, and its family's module in the list below; the reader needs no change. The list in
+docs/network-files.md is made from these tables.
 """
 
 from __future__ import annotations

@@ -112,6 +112,8 @@ def _letters(layout: Layout, shape: tuple[int, ...], over: set[int]) -> str:
     return ("h" if rows else "") + "".join(letters[axis] for axis in over - rows)
 
 
+LAYERS: Final = ("activation", "softmax", "batchnorm")
+
 OPERATORS: Final[dict[str, Builder]] = {
     "Abs": _activation("abs"),
     "BatchNormalization": _batchnorm,

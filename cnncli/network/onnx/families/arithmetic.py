@@ -102,6 +102,8 @@ def _join(node: NodeInputs, layer: layers.MergeLayer) -> BuiltLayer | Signal:
     return BuiltLayer(layer, tuple(signals))
 
 
+LAYERS: Final = ("add", "sub", "mul", "div", "max", "min", "scale", "quotient", "activation")
+
 OPERATORS: Final[dict[str, Builder]] = {
     "Add": _add,
     "Div": _div,

@@ -28,4 +28,6 @@ def _gather(node: NodeInputs) -> Result:
     return BuiltLayer(layer, (node.picture(),))
 
 
+LAYERS: Final = ("depth-to-space", "space-to-depth")
+
 OPERATORS: Final[dict[str, Builder]] = {"DepthToSpace": _spread, "SpaceToDepth": _gather}

@@ -185,4 +185,6 @@ def _is_channels(x: Signal, axis: int, joined: bool = False) -> bool:
     return not x.flat or x.is_pixel or (joined and x.layout.order == "chw")
 
 
+LAYERS: Final = ("concat", "slice", "pad-channels")
+
 OPERATORS: Final[dict[str, Builder]] = {"Concat": _concat, "Slice": _slice, "Split": _split}

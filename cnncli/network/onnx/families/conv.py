@@ -140,6 +140,8 @@ def _dense(node: NodeInputs, matrix: Array) -> tuple[Signal, Filter]:
     return x, dense_bank(node.name, node.parameter(matrix), (n_H, n_W, x.channels), order)
 
 
+LAYERS: Final = ("conv", "conv-transpose")
+
 OPERATORS: Final[dict[str, Builder]] = {
     "Conv": _conv,
     "ConvTranspose": _conv_transpose,

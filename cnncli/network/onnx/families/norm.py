@@ -92,6 +92,8 @@ def _brief(values: FloatArray, node: NodeInputs) -> FloatArray:
     return values[:1] if node.weights and (values == values[0]).all() else values
 
 
+LAYERS: Final = ("instance-norm", "group-norm", "layer-norm", "lrn")
+
 OPERATORS: Final[dict[str, Builder]] = {
     "GroupNormalization": _group,
     "InstanceNormalization": _instance,

@@ -74,4 +74,6 @@ def _steps(sides: Sides, mode: str, value: float) -> list[layers.Layer]:
     return steps
 
 
+LAYERS: Final = ("pad", "pad-channels")
+
 OPERATORS: Final[dict[str, Builder]] = {"Pad": _pad}

@@ -38,6 +38,8 @@ def _global_pool(mode: str) -> Callable[[NodeInputs], Result]:
     return make
 
 
+LAYERS: Final = ("pool",)
+
 OPERATORS: Final[dict[str, Builder]] = {
     "AveragePool": _pool("average"),
     "GlobalAveragePool": _global_pool("average"),

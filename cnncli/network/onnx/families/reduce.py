@@ -58,6 +58,8 @@ def _layout_without(x: Signal, over: set[str], left: str) -> Layout:
     return reshaped(x.layout, (n_H, n_W, n_C), [lengths[letter] for letter in left])
 
 
+LAYERS: Final = ("reduce", "pool")
+
 OPERATORS: Final[dict[str, Builder]] = {
     "ReduceL1": _reduce("l1"),
     "ReduceL2": _reduce("l2"),

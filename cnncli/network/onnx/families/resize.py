@@ -97,4 +97,6 @@ def _resized(
     return BuiltLayer(layers.ResizeLayer(None, brief, mode, **options), (x,))
 
 
+LAYERS: Final = ("resize",)
+
 OPERATORS: Final[dict[str, Builder]] = {"Resize": _resize, "Upsample": _upsample}

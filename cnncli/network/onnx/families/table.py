@@ -1,4 +1,6 @@
-"""What a family of operators is: a module with a table ``OPERATORS`` of builders.
+"""What a family of operators is: a module with a table ``OPERATORS`` of builders, and ``LAYERS``.
+
+``LAYERS`` are the types of layers, as network files call them, that its nodes become.
 
 A builder takes a node's inputs and returns what becomes of it:
 

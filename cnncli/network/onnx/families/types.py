@@ -82,6 +82,8 @@ def _size(node: NodeInputs) -> Result:
     return np.asarray(_known_shape(node).prod())
 
 
+LAYERS: Final = ("scale", "activation")
+
 OPERATORS: Final[dict[str, Builder]] = {
     "Cast": _cast,
     "Constant": _constant,

@@ -91,6 +91,8 @@ def with_shape(x: Signal, shape: Sequence[int]) -> Signal:
     return replace(x, layout=reshaped(x.layout, x.cells, shape))
 
 
+LAYERS: Final = ("view",)
+
 OPERATORS: Final[dict[str, Builder]] = {
     "Flatten": _flatten,
     "Reshape": _reshape,
