@@ -421,20 +421,6 @@ def test_ctrl_c_while_waiting_for_input() -> None:
     assert snapshot() == before
 
 
-def test_ctrl_c_in_a_batch_leaves_only_whole_files() -> None:
-    Path("in").mkdir()
-    for index in range(300):
-        Path(f"in/{index:03d}.png").hardlink_to("x.png")
-    with start("pad", "in", "--padding", 300, "-o", "out/") as process:
-        until(lambda: len(list(Path("out").glob("*.png"))) >= 3)
-        code, error = interrupt(process, signal.SIGINT)
-    assert code == 130 and "Traceback" not in error
-    made = list(Path("out").iterdir())
-    assert 3 <= len(made) < 300
-    assert all(pixels(path).shape == (620, 624, 3) for path in made)
-    assert "interrupted" in error.splitlines()[-1]
-
-
 @pytest.mark.parametrize("name", ["two\nlines.png", "\x1b[31m.png", "\u202egnp.png", "-x.png"])
 def test_errors_show_names_in_printable_letters(name: str) -> None:
     for words in (("pool", "-o", "y.png", "--", name), ("pool", "x.png", "-o", f"no/{name}")):
