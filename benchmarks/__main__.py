@@ -11,13 +11,22 @@ from functools import partial
 from pathlib import Path
 from typing import Final
 
-from benchmarks import batches, filters, layers, machine, memory, peers, pooling, scaling
+from benchmarks import batches, filters, layers, machine, memory, networks, peers, pooling, scaling
 from benchmarks import commands as whole_commands
 from benchmarks.measure import watch
 from benchmarks.pictures import Workshop
 from benchmarks.table import Curve, Row, curve_table, describe, not_reached, pack, sections
 
-SECTIONS: Final = ("layers", "pooling", "filters", "commands", "memory", "batches", "scaling")
+SECTIONS: Final = (
+    "layers",
+    "pooling",
+    "filters",
+    "commands",
+    "memory",
+    "batches",
+    "scaling",
+    "networks",
+)
 
 
 def parse(words: Sequence[str] | None) -> argparse.Namespace:
@@ -72,6 +81,7 @@ def _sections(
         "memory": partial(memory.measure, shop),
         "batches": partial(batches.measure, shop, options.repeats),
         "scaling": partial(scaling.measure, **inside),
+        "networks": partial(networks.measure, shop, options.repeats),
     }
 
 

@@ -31,6 +31,8 @@ ORDER: Final = (
     "batches",
     "batch memory",
     "threads",
+    "networks",
+    "network memory",
 )
 """In which sections are told."""
 
@@ -57,6 +59,8 @@ class Row:
     problem : str
         Why there is nothing to compare: results that differ.
     note : str
+    facts : dict
+        What else is to be told of it, by name, in words.
     """
 
     section: str
@@ -69,6 +73,7 @@ class Row:
     unit: str = "ms"
     problem: str = ""
     note: str = ""
+    facts: dict[str, str] = field(default_factory=dict)
 
     @property
     def best(self) -> str | None:
@@ -401,8 +406,8 @@ def merge(reports: Sequence[dict[str, Any]]) -> dict[str, Any]:
     return merged
 
 
-def insert(text: str, tables: str) -> str:
-    """Return README's text with new tables between its two marks.
+def insert(text: str, tables: str, begin: str = BEGIN, end: str = END) -> str:
+    """Return a page's text with new tables between its two marks.
 
     Raises
     ------
@@ -414,11 +419,11 @@ def insert(text: str, tables: str) -> str:
     >>> insert(f"a {BEGIN} old {END} b", "new").count("old")
     0
     """
-    before, begin, rest = text.partition(BEGIN)
-    _, end, after = rest.partition(END)
-    if not begin or not end:
-        raise ValueError(f"the text must hold {BEGIN!r} and {END!r}")
-    return f"{before}{BEGIN}\n\n{tables}\n\n{END}{after}"
+    if begin not in text or end not in text.partition(begin)[2]:
+        raise ValueError(f"the text must hold {begin!r} and {end!r}")
+    before, _, rest = text.partition(begin)
+    after = rest.partition(end)[2]
+    return f"{before}{begin}\n\n{tables}\n\n{end}{after}"
 
 
 def main(words: Sequence[str] | None = None) -> None:

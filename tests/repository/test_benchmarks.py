@@ -14,7 +14,18 @@ from types import ModuleType
 import numpy as np
 import pytest
 
-from benchmarks import batches, commands, filters, layers, machine, measure, peers, table
+from benchmarks import (
+    batches,
+    commands,
+    filters,
+    layers,
+    machine,
+    measure,
+    network_table,
+    networks,
+    peers,
+    table,
+)
 from benchmarks.measure import Contender, Unable, alternate, compare
 from benchmarks.pictures import Workshop
 from benchmarks.table import BEST, Curve, Row
@@ -29,7 +40,9 @@ def without_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(measure, "usage", lambda: (0.0, 0.0))
 
 
-@pytest.mark.parametrize("module", [filters, measure, peers, table], ids=lambda m: m.__name__)
+@pytest.mark.parametrize(
+    "module", [filters, measure, network_table, peers, table], ids=lambda m: m.__name__
+)
 def test_examples_in_docstrings_hold(module: ModuleType) -> None:
     failed, tried = doctest.testmod(module)
     assert tried and not failed
@@ -393,3 +406,38 @@ def test_plots_are_drawn(tmp_path: Path) -> None:
     for path in paths:
         with commands.Image.open(path) as picture:
             assert min(picture.size) > 200
+
+
+def test_the_table_of_networks_stands_between_its_marks(tmp_path: Path) -> None:
+    facts = {"picture": "64x64", "layers": "7", "difference": "1.0e-06"}
+    rows = [
+        Row("networks", "small", 2.0, {"onnxruntime": 1.0}, facts=facts),
+        Row("network memory", "small", 30.0, {"onnxruntime": 40.0}, unit="MB"),
+        Row("networks", "wrong", problem="onnxruntime differs by 1"),
+    ]
+    machine = {"date": "today", "cpu": "any", "threads": 2, "load before": 0.0}
+    packed = table.pack({**machine, "versions": {"numpy": "2.4"}}, rows, [])
+    written, page = tmp_path / "report.json", tmp_path / "page.md"
+    written.write_text(json.dumps(packed), "utf-8")
+    page.write_text(f"before\n{network_table.BEGIN}\nold\n{network_table.END}\nafter\n", "utf-8")
+    network_table.main([str(written), "--page", str(page)])
+    lines = page.read_text("utf-8").splitlines()
+    assert (lines[0], lines[-1]) == ("before", "after") and "old" not in lines
+    cells = [[cell.strip() for cell in line.split("|")[1:-1]] for line in lines if "|" in line]
+    assert cells[2] == ["small", "64x64", "7", "1.0e-06", "2.00", "1.00", "30.0", "40.0"]
+    assert cells[3] == ["wrong", "", "", "", "wrong", "", "", ""]
+
+
+@pytest.mark.oracle
+def test_a_network_is_compared_with_onnxruntime(tmp_path: Path) -> None:
+    for name in ("torch", "onnx", "onnxruntime"):
+        pytest.importorskip(name)
+    shop = Workshop(tmp_path, quick=True)
+    (espcn,) = (each for each in networks.ARCHITECTURES if each.make == "espcn")
+    X = espcn.picture(quick=True)
+    path = networks.export(espcn, X.shape, tmp_path / "model.onnx")
+    row = networks.time_row(espcn.name, path, X, 1)
+    assert not row.problem and row.ours is not None and row.peers
+    assert row.facts["picture"] == "64x64" and float(row.facts["difference"]) < 1e-5
+    held = networks.memory_row(espcn.name, path, X, shop)
+    assert held.ours is not None and 0 < held.ours < 500 and held.peers
