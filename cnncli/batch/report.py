@@ -248,7 +248,8 @@ def _line(written: WrittenFile) -> str:
     values = f"values {written.low:.4g} to {written.high:.4g}"
     if written.non_finite == math.prod(written.shape):
         values = "no finite value"
-    parts = [*names, written.form, values, _mapping(written)]
+    form = written.form if written.drawn is None else f"{written.form}, {written.drawn}"
+    parts = [*names, form, values, _mapping(written)]
     parts += _largest(written)
     if written.pad_mode is not None:
         parts.append(f"pad mode {written.pad_mode}")
@@ -320,6 +321,7 @@ def _written_fields(written: WrittenFile) -> Any:
         "clipped": written.clipped,
         "non_finite": written.non_finite,
         "pad_mode": written.pad_mode,
+        **({} if written.drawn is None else {"drawn": written.drawn}),
     }
     best = [
         None if one is None else dict(zip(("map", "name", "value"), one, strict=True))

@@ -12,6 +12,7 @@ import numpy as np
 from cnncli.gradients.unit import Gradient, strongest, winner_counts
 from cnncli.network.graph import SOURCE, Network, input_groups
 from cnncli.network.layers import FloatArray, Shape
+from cnncli.pipeline.drawn_field import DrawnField
 from cnncli.pipeline.output_names import LayerResult
 from cnncli.render.finite_values import measure
 from cnncli.render.grey_levels import Mapping, choose_range
@@ -44,12 +45,15 @@ class GradientView:
         ``make(gradient)`` returns its values, of the expected shape.
     keys : callable
         ``keys(gradient)`` returns what colours mean that are no levels of a range.
+    field : callable
+        ``field(gradient)`` returns the values behind such colours.
     """
 
     expected: LayerResult
     render: RenderOptions
     make: Callable[[Gradient], FloatArray]
     keys: Callable[[Gradient], tuple[ColourKey, ...]] = lambda gradient: ()
+    field: Callable[[Gradient], DrawnField | None] = lambda gradient: None
 
 
 def plain_view(shape: Shape, unit: str, as_values: bool, render: RenderOptions) -> GradientView:
@@ -99,10 +103,16 @@ def overlay_view(shape: Shape, unit: str, render: RenderOptions) -> GradientView
     def keys(gradient: Gradient) -> tuple[ColourKey, ...]:
         return (overlay_key(unit, overlay_limit(gradient, render.range)),)
 
+    def field(gradient: Gradient) -> DrawnField:
+        most = overlay_limit(gradient, render.range)
+        exact = render.range in ("auto", "minmax", "symmetric", "abs")
+        mapping = Mapping("symmetric" if exact else "fixed", -most, most)
+        return DrawnField(f"gradient of {unit} over the image", strongest(gradient.input), mapping)
+
     size = (shape[0], shape[1] * zoom, shape[2] * zoom, 3)
     expected = _expected(SOURCE, size, [MapGroup("", (0, 1, 2))])
     expected = replace(expected, title="", keys=(overlay_key(unit, 1.0),))
-    return GradientView(expected, _unchanged(render), make, keys)
+    return GradientView(expected, _unchanged(render), make, keys, field)
 
 
 def overlay_key(unit: str, most: float) -> ColourKey:
@@ -178,9 +188,10 @@ def winner_views(
             continue
         make = partial(_winners, pool, before, render.range)
         keys = partial(_winner_keys, pool, before, render.range)
+        field = partial(_winner_field, pool, before, render.range)
         unknown = winner_keys(pool, Mapping("minmax", 0.0, 1.0))
         expected = replace(expected, title=f"input of {pool}", keys=unknown)
-        views.append(GradientView(expected, _unchanged(render), make, keys))
+        views.append(GradientView(expected, _unchanged(render), make, keys, field))
     return views
 
 
@@ -201,6 +212,12 @@ def _winners(pool: str, before: str, spec: Range, gradient: Gradient) -> FloatAr
 
 def _winner_keys(pool: str, before: str, spec: Range, gradient: Gradient) -> tuple[ColourKey, ...]:
     return winner_keys(pool, _value_range(gradient, before, spec))
+
+
+def _winner_field(pool: str, before: str, spec: Range, gradient: Gradient) -> DrawnField:
+    mapping = _value_range(gradient, before, spec)
+    what = f"input of {pool}, the cells that won in orange"
+    return DrawnField(what, gradient.done.values[before], mapping)
 
 
 def _value_range(gradient: Gradient, before: str, spec: Range) -> Mapping:

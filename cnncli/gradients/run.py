@@ -258,7 +258,12 @@ def _write_views(
     by_name = {view.expected.name: view for view in views}
     results = with_files(
         [
-            replace(view.expected, batched=picture.batched, keys=view.keys(gradient))
+            replace(
+                view.expected,
+                batched=picture.batched,
+                keys=view.keys(gradient),
+                field=view.field(gradient),
+            )
             for view in views
         ],
         files,

@@ -130,6 +130,8 @@ class WrittenFile:
         and value, None if none is finite. Empty for other maps.
     has_white_note : bool
         Whether a note tells that a number was meant for pixels of 8 bits: no range would help.
+    drawn : str, optional
+        What a picture shows whose pixels are no levels of the values.
     """
 
     output: str
@@ -147,6 +149,7 @@ class WrittenFile:
     pad_mode: str | None = None
     largest: tuple[tuple[int, str, float] | None, ...] = ()
     has_white_note: bool = False
+    drawn: str | None = None
 
 
 @dataclass(frozen=True)

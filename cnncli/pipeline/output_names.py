@@ -20,6 +20,7 @@ from cnncli.pipeline.templates import Template
 from cnncli.render.options import MapGroup, picture_names
 
 if TYPE_CHECKING:
+    from cnncli.pipeline.drawn_field import DrawnField
     from cnncli.render.legend import ColourKey
 
 _Part = tuple[int, tuple[int, ...]]
@@ -127,6 +128,8 @@ class LayerResult:
         Of a sheet of its pictures; by default its layer and shape.
     keys : tuple of ColourKey
         What the colours of its pictures mean, if they are no levels of a range.
+    field : DrawnField, optional
+        The values behind such pictures.
 
     Examples
     --------
@@ -148,6 +151,7 @@ class LayerResult:
     is_last: bool = False
     title: str | None = None
     keys: tuple[ColourKey, ...] = ()
+    field: DrawnField | None = None
 
     @cached_property
     def maps(self) -> tuple[str, ...]:

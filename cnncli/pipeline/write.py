@@ -320,7 +320,9 @@ class ResultWriter:
             with_alpha(sheet.pixels, self.result.photo_metadata.alpha),
             file.format,
             depth=job.output.depth,
-            metadata=picture_record(tiles, job.command, __version__, sheet),
+            metadata=picture_record(
+                tiles, job.command, __version__, sheet, are_values=self.result.field is None
+            ),
             compress=job.render.compress,
             jobs=job.jobs,
             photo_metadata=self.result.photo_metadata if is_single else None,
@@ -369,7 +371,8 @@ class ResultWriter:
 
     def _written_picture(self, file: OutFile, sheet: Sheet, tiles: Sequence[Tile]) -> WrittenFile:
         ranges = tuple((tile.mapping.lo, tile.mapping.hi) for tile in tiles)
-        return WrittenFile(
+        field, batched = self.result.field, self.result.batched
+        written = WrittenFile(
             output=_output_name(file),
             form=_picture_form(sheet, tiles, self.result.photo_metadata.alpha is not None),
             shape=self._shape(file),
@@ -386,6 +389,7 @@ class ResultWriter:
             pad_mode=self.result.pad_mode,
             has_white_note=self.result.has_white_note,
         )
+        return written if field is None else field.describe(written, file.maps, batched)
 
     def notes(self, non_finite: int, tiles: Sequence[Tile]) -> tuple[str, ...]:
         """Return what the report says of the values and of what was made of them."""

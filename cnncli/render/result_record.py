@@ -6,7 +6,8 @@ The record is JSON in plain ASCII::
       {"name": "edge", "box": [8, 8, 96, 96], "zoom": 4, "range": [-1.0, 1.0],
        "mapping": "symmetric", "colormap": "gray", "depth": "8", "channels": [0], "image": 0}]}
 
-`encode` adds ``"exact": false`` for files whose format changed the pixels.
+`encode` adds ``"exact": false`` for files whose format changed the pixels; ``"are_values": false``
+stands in pictures whose colours are no levels of values, such as overlays.
 """
 
 from __future__ import annotations
@@ -31,7 +32,11 @@ _DTYPES = {"8": np.dtype(np.uint8), "16": np.dtype(np.uint16)}
 
 
 def picture_record(
-    tiles: Sequence[Tile], command: str, version: str, sheet: Sheet | None = None
+    tiles: Sequence[Tile],
+    command: str,
+    version: str,
+    sheet: Sheet | None = None,
+    are_values: bool = True,
 ) -> dict[str, Any]:
     """Record how a picture was made.
 
@@ -44,6 +49,8 @@ def picture_record(
         Of cnncli.
     sheet : Sheet, optional
         Where the tiles are; without it, one tile fills the picture.
+    are_values : bool
+        Whether pixels are levels of values.
 
     Returns
     -------
@@ -82,7 +89,8 @@ def picture_record(
         }
         for tile, box in zip(tiles, sheet.boxes, strict=True)
     ]
-    return {"cnncli": version, "command": printable(command), "maps": maps}
+    record = {"cnncli": version, "command": printable(command), "maps": maps}
+    return record if are_values else {**record, "are_values": False}
 
 
 def describe_values(shape: Sequence[int], command: str, version: str) -> dict[str, Any]:
@@ -179,6 +187,8 @@ class _Entry:
 def _restore(pixels: np.ndarray, metadata: Record[str, Any]) -> np.ndarray:
     if metadata.get("exact", True) is not True:
         raise FileProblem("its format changed the pixels, so the numbers are gone")
+    if metadata.get("are_values", True) is not True:
+        raise FileProblem("its colours are laid over a picture and are no values")
     maps = metadata["maps"]
     if not isinstance(maps, list) or not maps:
         raise ValueError("no maps")

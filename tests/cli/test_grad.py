@@ -18,6 +18,7 @@ from cnncli.render import colormaps
 from cnncli.render.grey_levels import Mapping
 from tests.support.shell import (
     pixels,
+    refused,
     refused_untouched,
     run_after,
     run_cli,
@@ -207,6 +208,36 @@ def test_the_overlay_says_what_full_colour_is_and_takes_a_range() -> None:
     (shown,) = tiles_of("photo-grad.png")
     shown = shown[::21, ::21]
     np.testing.assert_array_equal(shown[3, 6], shown[4, 6])
+
+
+def test_the_report_of_an_overlay_has_the_values_of_the_gradient() -> None:
+    save("photo.png", PHOTO)
+    words = ["photo.png", "--unit", "sum:0,3,5", "--overlay", "--overwrite", "-o", "over.png"]
+    said = run_cli("grad", linear("1 2; -3 4"), *words).stderr
+    assert "gradient of sum:0,3,5 over the image, values -3 to 4, range symmetric -4..4\n" in said
+    (told,) = report(linear("1 2; -3 4"), *words)
+    assert (told["min"], told["max"], told["shape"]) == (-3, 4, [9, 12, 1])
+    assert (told["mapping"], told["range"], told["clipped"]) == ("symmetric", [-4, 4], 0)
+    assert told["drawn"] == "gradient of sum:0,3,5 over the image"
+    (told,) = report(linear("1 2; -3 4"), *words, "--range", "-2,1")
+    assert (told["mapping"], told["range"]) == ("fixed", [-2, 2])
+    assert told["clipped"] == pytest.approx(2 / (9 * 12))
+    assert "no values" in refused("pad", "over.png", "--padding", "0", "--as-values")
+
+
+def test_the_report_of_winners_has_the_values_that_they_are_of(net: str) -> None:
+    before = values_of("run", net, "photo.png", "--until", "conv1")
+    words = ["photo.png", "--unit", "pool1", "--winners"]
+    (told,) = report(net, *words, "-o", "all.png")
+    assert (told["min"], told["max"]) == pytest.approx((before.min(), before.max()), rel=1e-5)
+    assert told["shape"] == list(before.shape)
+    assert told["drawn"] == "input of pool1, the cells that won in orange"
+    assert told["range"] == pytest.approx([0, before.max()], rel=1e-5)
+    # A file for each map tells its own values.
+    for told in report(net, *words, "-o", "{layer}-{map}.png"):
+        one = before[:, :, int(told["output"][len("pool1-") : -len(".png")])]
+        assert (told["min"], told["max"]) == pytest.approx((one.min(), one.max()), rel=1e-5)
+        assert told["shape"] == [*one.shape, 1]
 
 
 def test_the_overlay_has_a_bar_that_says_what_its_colours_mean() -> None:

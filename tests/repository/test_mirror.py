@@ -24,7 +24,7 @@ ELSEWHERE = {
     "cli/test_command.py": "cli/options",
     "cli/test_conv.py": "cli/layer cli/layer_commands",
     "cli/test_explain.py": "explain/run explain/to_json",
-    "cli/test_grad.py": "gradients/pictures gradients/run",
+    "cli/test_grad.py": "gradients/pictures gradients/run pipeline/drawn_field",
     "cli/test_images.py": "cli/types",
     "cli/test_incomplete_networks.py": "network/load",
     "cli/test_network_input.py": "cli/networks network/class_names network/preparation",
