@@ -42,6 +42,7 @@ from cnncli.network.layers import (
 from cnncli.network.layers.base import border_of, has_gradient, reads_all
 from cnncli.network.layers.norm import Normalization
 from cnncli.network.passes import held_bytes
+from cnncli.network.size_formulas import size_formulas
 
 Fields = tuple[ReceptiveField, ReceptiveField]
 Ranges = tuple[slice, ...]
@@ -82,6 +83,8 @@ class LayerSummary:
         Earlier layers, or the network's input.
     shape : (n_H, n_W, n_C)
         Of its output.
+    formulas : (str, str)
+        How rows and columns of its output come about; empty where they are the input's.
     window : Window or None
         Where its window stands on its input; None if it has none.
     pad_mode : str or None
@@ -108,6 +111,7 @@ class LayerSummary:
     label: str
     inputs: tuple[str, ...]
     shape: tuple[int, int, int]
+    formulas: tuple[str, str]
     window: Window | None
     pad_mode: str | None
     parameters: int
@@ -268,6 +272,7 @@ def _layer_summary(node: Node, shapes: dict[str, Shape], field: Fields, held: in
         label=_label(layer, window),
         inputs=node.inputs,
         shape=out[1:],
+        formulas=size_formulas(layer, [shapes[name] for name in node.inputs]),
         window=window,
         pad_mode=border_of(layer, source),
         parameters=_parameters(node),

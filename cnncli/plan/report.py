@@ -93,11 +93,11 @@ def _columns(plan: NetworkSummary, verbose: bool, names: Sequence[str]) -> list[
         return _Column([title, *map(cell, plan.layers)], number)
 
     formulas = [
-        column("ROWS", lambda layer: _formula(layer, 0)),
-        column("COLUMNS", lambda layer: _formula(layer, 1)),
+        column("ROWS", lambda layer: layer.formulas[0]),
+        column("COLUMNS", lambda layer: layer.formulas[1]),
     ]
     if formulas[0].cells[1:] == formulas[1].cells[1:]:
-        formulas = [column("ROWS AND COLUMNS", lambda layer: _formula(layer, 0))]
+        formulas = [column("ROWS AND COLUMNS", lambda layer: layer.formulas[0])]
     reasons = [
         column("ALGORITHM", lambda layer: layer.choice.algorithm if layer.choice else ""),
         column("REASON", lambda layer: layer.choice.reason if layer.choice else ""),
@@ -146,12 +146,6 @@ def _totals(plan: NetworkSummary) -> list[str]:
         f"step {step[0]}x{step[1]}",
         f"peak memory: {_memory(plan.peak_bytes)} for the outputs held at once",
     ]
-
-
-def _formula(layer: LayerSummary, side: int) -> str:
-    if layer.window is None:
-        return ""
-    return (layer.window.rows, layer.window.cols)[side].formula
 
 
 def _sizes(shape: Sequence[int]) -> str:
@@ -236,7 +230,7 @@ def _layer_fields(layer: LayerSummary) -> dict[str, Any]:
         "label": layer.label,
         "inputs": layer.inputs,
         "shape": layer.shape,
-        "formula": window and (window.rows.formula, window.cols.formula),
+        "formula": layer.formulas if any(layer.formulas) else None,
         "pads": window and dict(zip(_SIDES, sum(window.pads, ()), strict=True)),
         "pad_mode": layer.pad_mode,
         "parameters": layer.parameters,
@@ -287,8 +281,8 @@ def _csv_fields(layer: LayerSummary) -> dict[str, Any]:
         "label": layer.label,
         "inputs": " ".join(layer.inputs),
         **dict(zip(("rows", "columns", "channels"), layer.shape, strict=True)),
-        "rows_formula": _formula(layer, 0),
-        "columns_formula": _formula(layer, 1),
+        "rows_formula": layer.formulas[0],
+        "columns_formula": layer.formulas[1],
         **{f"pad_{side}": pad for side, pad in zip(_SIDES, pads, strict=True)},
         "pad_mode": layer.pad_mode,
         "parameters": layer.parameters,

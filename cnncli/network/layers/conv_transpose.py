@@ -41,6 +41,15 @@ class _Axis:
         reach = self.stride * (self.size - 1) + self.extent + self.extra
         return reach - self.begin - self.end
 
+    @property
+    def formula(self) -> str:
+        """The output size with its numbers filled in."""
+        pads = f"2*{self.begin}" if self.begin == self.end else f"{self.begin}-{self.end}"
+        reach = f"({self.size}-1)*{self.stride}+{self.extent}" + (
+            f"+{self.extra}" if self.extra else ""
+        )
+        return f"{reach}-{pads} = {self.out}"
+
     def source(self, first: int, last: int) -> slice:
         """The input cells that outputs ``[first, last)`` are made of."""
         low = first + self.begin - (self.extent - 1)
@@ -116,6 +125,11 @@ class ConvTransposeLayer:
     def multiply_adds(self, shape: Shape) -> int:
         """Return how many products the sums of an input of that shape have."""
         return shape[0] * shape[1] * shape[2] * self.filter.weights.size
+
+    def formulas(self, shape: Shape) -> tuple[str, str]:
+        """Return how rows and columns of the output come about."""
+        rows, columns = self._axes(shape)
+        return rows.formula, columns.formula
 
     def _axes(self, shape: Shape) -> tuple[_Axis, _Axis]:
         if isinstance(self.padding, str):
