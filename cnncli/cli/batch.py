@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import re
 import shlex
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -18,7 +19,7 @@ from cnncli.cli.command import make
 from cnncli.cli.group import check_output_open, start_work, tell, typed_command
 from cnncli.cli.options import BatchOptions, ImageOptions, ResultOptions, read_options
 from cnncli.cli.progress import ProgressReporter, is_terminal_stream, show_steps
-from cnncli.errors import CnnCliError
+from cnncli.errors import CnnCliError, quote
 from cnncli.system import signals
 
 if TYPE_CHECKING:
@@ -73,6 +74,8 @@ def run_batch(
     runner = _choose_runner(job, report.total, batch)
     inline = isinstance(runner, InlineRunner)
     start_work()
+    if not results.quiet and _last_may_be_output(batch.images, results.output):
+        tell(f"note: {quote(batch.images[1])} does not exist; -o names the output")
     for line in [] if results.quiet else left_out_lines(sources.left_out, sources.sub_folders):
         tell(line)
     if report.total > 1:
@@ -105,6 +108,15 @@ def make_job(model: Model, images: ImageOptions, results: object, **settings: An
         read_too=model.files,
         **settings,
     )
+
+
+def _last_may_be_output(images: Sequence[str], output: str | None) -> bool:
+    """Whether the second of two images may be the output, as other tools have it."""
+    if len(images) != 2 or output is not None:
+        return False
+    first, last = images
+    is_name = "." in last and "://" not in last and not set(last) & set("*?[")
+    return is_name and os.path.exists(first) and not os.path.exists(last)
 
 
 @contextlib.contextmanager

@@ -14,7 +14,7 @@ from cnncli.cli.help import HelpfulCommand
 from cnncli.cli.options import layout_option, overwrite_option
 from cnncli.cli.progress import is_terminal_stream, show_steps
 from cnncli.cli.types import AnyParamType, Choice, FilterName, FiniteFloat, Numbers, RangeType
-from cnncli.errors import nearest
+from cnncli.errors import among, nearest, quote
 from cnncli.filters.builtin_names import builtin_names
 from cnncli.filters.generators import GENERATORS, Generator, Parameter
 from cnncli.io.limits import MAX_SIDE
@@ -197,6 +197,20 @@ class MakeGroup(SuggestingGroup):
         """Return the command of a generator; None for an unknown name."""
         generator = GENERATORS.get(cmd_name)
         return None if generator is None else _make_command(generator)
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find the command of a kind, or name the kinds that are like it."""
+        word = args[0]
+        if word.startswith("-") or word in GENERATORS:
+            return super().resolve_command(ctx, args)
+        from cnncli.cli.synonyms import FILTERS
+
+        meant = [name for name, words in FILTERS.items() if word.lower() in words.split()]
+        kinds = [kind for kind in meant if kind in GENERATORS]
+        alike = f"; nearest: {', '.join(kinds)}" if kinds else among(word, GENERATORS)
+        raise click.UsageError(f"No such kind of filter {quote(word[:80])}{alike}.", ctx)
 
 
 @filters.command(

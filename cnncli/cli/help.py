@@ -47,8 +47,10 @@ class HelpfulCommand(click.Command):
             from cnncli.cli.synonyms import meant_option
 
             typed, use = meant_option(self, ctx, error.option_name, words)
-            if use is None:
+            if use is None and typed == error.option_name:
                 raise
+            if use is None:
+                raise click.NoSuchOption(typed, ctx=ctx) from error
             raise click.NoSuchOption(typed, f"No such option {typed!r}. {use}", ctx=ctx) from error
         except click.BadOptionUsage as error:
             raise click.BadOptionUsage(error.option_name, self._missing(ctx, error), ctx) from error

@@ -14,8 +14,7 @@ LONGEST: Final = 100
 """Letters of a word that an answer repeats."""
 
 OPTIONS: Final = {
-    "size": "kernel-size ksize pool-size window window-size filter-size kernel-shape resize "
-    "geometry",
+    "size": "kernel-size ksize pool-size window window-size filter-size kernel-shape",
     "filter": "kernel kernels weight weights mask matrix convolve morphology k w kernel-size ksize "
     "kernel-shape",
     "padding": "pad pads border borders pad-width",
@@ -56,10 +55,10 @@ OPTIONS: Final = {
     "dry-run": "n simulate check",
     "input": "input-shape input-size shape size",
     "layer": "node output-layer name",
-    "until": "stop stop-at up-to last",
     "at": "position pos pixel coord coords point location row col",
     "map": "channel out-channel filter-index index",
-    "unit": "target neuron class output-unit node",
+    "unit": "target neuron class output-unit node layer",
+    "until": "stop stop-at up-to last layer",
     "tolerance": "atol rtol tol eps epsilon fuzz",
     "against": "peer with library backend",
     "convention": "like as style",
@@ -92,6 +91,11 @@ SPELLED_OUT: Final = {
     "sigma": "Use --filter gaussian:SIGMA.",
     "sigma-x": "Use --filter gaussian:SIGMA.",
     "sharpen": "Use --filter sharpen.",
+    "unsharp": "Use --filter unsharp:SIGMA.",
+    "emboss": "Use --filter emboss.",
+    "edge": "Use --filter edge.",
+    "sobel": "Use --filter sobel_v or --filter sobel_h.",
+    "quality": "Use --compress small for smaller files; JPEG has quality 95, WebP is lossless.",
     "labels": "Use --no-labels to leave the names of maps out. Names of classes, --labels FILE, "
     "are for run, grad and explain.",
     "no-bias": "Leave --bias out.",
@@ -105,9 +109,27 @@ SPELLED_OUT: Final = {
 }
 """What to write where a name alone would not be enough."""
 
+RESIZING: Final = ("resize", "geometry", "scale", "thumbnail", "sample")
+RESIZED: Final = (
+    "Pictures are resized for networks only, by --size of run; cnncli pool --mode average --size N "
+    "makes them N times smaller."
+)
+
+FILTERS: Final = {
+    "gaussian": "blur smooth gaussian-blur gaussianblur selective-blur",
+    "sobel_v": "sobel",
+    "prewitt_v": "prewitt",
+    "scharr_v": "scharr",
+    "edge": "edges edge-detect canny find-edges",
+    "unsharp": "unsharp-mask unsharpmask",
+}
+"""Words of other tools for built-in filters, where they stand for a command."""
+
 COMMANDS: Final = {
-    "conv": "convolve convolution conv2d convolute filter blur sharpen morphology filter2d",
-    "pool": "pooling maxpool max-pool maxpool2d avgpool avg-pool avgpool2d downsample",
+    "conv": "convolve convolution conv2d convolute filter morphology filter2d magick imagemagick "
+    "mogrify",
+    "pool": "pooling maxpool max-pool maxpool2d avgpool avg-pool avgpool2d downsample resize scale "
+    "thumbnail shrink",
     "pad": "border padding",
     "run": "infer inference predict forward network net classify activations",
     "plan": "summary info identify inspect shapes describe",
@@ -180,6 +202,10 @@ def meant_option(
     if f"--{bare}" in own:
         return typed, f"Did you mean --{bare}?"
     word = _joined(bare)
+    if word in RESIZING and "--fit" not in own and command.name in ("conv", "pool", "pad"):
+        return typed, RESIZED
+    if word in RESIZING and {"--fit", "--size"} <= own:
+        return typed, "Did you mean --size?"
     for option, synonyms in OPTIONS.items():
         if word in _joined(synonyms).split() and f"--{option}" in own:
             return typed, f"Did you mean --{option}?"
@@ -198,11 +224,13 @@ def meant_command(word: str, names: Sequence[str]) -> str | None:
     >>> meant_command("photo.png", ["conv"]), meant_command("sobel_v", ["conv"])
     ('cnncli conv photo.png --filter edge', 'cnncli conv IMAGE --filter sobel_v')
     """
-    found = [name for name, words in COMMANDS.items() if word.lower() in words.split()]
+    lower = word.lower()
+    named = [name for name, words in FILTERS.items() if lower in (name, *words.split())]
+    if "conv" in names and (named or lower in builtin_names()):
+        return f"cnncli conv IMAGE --filter {(named or [lower])[0]}"
+    found = [name for name, words in COMMANDS.items() if lower in words.split()]
     if found and found[0] in names:
         return found[0]
-    if "conv" in names and word in builtin_names():
-        return f"cnncli conv IMAGE --filter {word}"
     if "conv" in names and "." in word and len(word) <= LONGEST:
         return f"cnncli conv {word} --filter edge"
     return " or ".join(nearest(word, names)) or None

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import itertools
 import math
 import os
 import re
@@ -17,10 +16,17 @@ from cnncli.errors import OptionError, ShapeError, nearest, quote
 from cnncli.filters.builtin_names import SUFFIX, builtin_file, builtin_names
 from cnncli.filters.filter import Filter, LoadedArray, from_loaded, safe_name
 from cnncli.filters.generators import GENERATORS, make_by_text
-from cnncli.filters.matrix_text import INLINE, looks_inline, parse_matrix, shorten
+from cnncli.filters.matrix_text import (
+    INLINE,
+    looks_inline,
+    parse_matrix,
+    respell_kernel,
+    shorten,
+)
 from cnncli.filters.readers import FOREIGN, READERS, read_file, read_stdin
 from cnncli.io import atomic, npy
 from cnncli.io.atomic import is_folder_name, is_special, is_stdout, make_folder
+from cnncli.io.nearby import files_like
 
 Array = np.ndarray[Any, Any]
 
@@ -33,9 +39,10 @@ _LARGEST = 128
 _LONGEST = 4
 """More rows or columns than the first, or more times as many of the one, has no image filter."""
 _ARCHIVES = (".safetensors", ".npz")
-_MOST_ENTRIES = 10_000
 _MEANT = {
     **dict.fromkeys(("blur", "smooth", "lowpass", "low_pass"), ("gaussian", "box")),
+    **dict.fromkeys(("disk", "square", "octagon", "plus"), ("box", "gaussian")),
+    "unity": ("identity",),
     **dict.fromkeys(("mean", "average", "avg"), ("box",)),
     **dict.fromkeys(("edges", "outline"), ("edge", "laplacian")),
 }
@@ -359,16 +366,21 @@ def _unknown(path: str, what: str, builtins: bool) -> OptionError:
     network = path.rpartition(":")[0]
     if Path(network).suffix.lower() in (".toml", ".onnx"):
         if not os.path.isfile(network):
-            return OptionError("no such file", hint=_files_like(network), path=network)
+            return OptionError("no such file", hint=files_like(network), path=network)
         use = f"'cnncli convert {quote(network)[1:-1]}' writes its weights as a file"
         return OptionError(f"a layer of a network, where a {what} is needed", hint=use, path=path)
     if os.path.isdir(path):
         return OptionError(f"a {what} must be a file, got a folder", path=path)
+    if respelled := respell_kernel(path):
+        return OptionError(
+            f"a kernel as ImageMagick has it, {shorten(path)}", hint=f'write "{respelled}"'
+        )
     names = _builtins_like(path) if builtins else []
     alike = f"; nearest built-in: {', '.join(names)}" if names else ""
     hint = _LIST_HINT if builtins else None
     if os.sep in path or _has_suffix(path):
-        return OptionError(f"no such file{alike}", hint=_files_like(path) or hint, path=path)
+        near = files_like(path, near_only=Path(path).suffix.lower() == SUFFIX)
+        return OptionError(f"no such file{alike}", hint=near or hint, path=path)
     if not builtins:
         return OptionError("no such file, and no number", hint=f"--{what} NUMBER", path=path)
     return OptionError(f"no such file and no such {what}{alike}", hint=hint, path=path)
@@ -377,31 +389,13 @@ def _unknown(path: str, what: str, builtins: bool) -> OptionError:
 def _builtins_like(path: str) -> list[str]:
     """Name the built-in filters that a text may mean; a file's name must be nearly theirs."""
     stem = Path(path).stem.lower()
+    stem = stem if _has_suffix(path) else stem.partition(":")[0]
     if stem in _MEANT and not _has_suffix(path):
         return list(_MEANT[stem])
     names = nearest(stem, builtin_names())
     if os.sep not in path and not _has_suffix(path):
         return names
     return [name for name in names if name[:3] == stem[:3]]
-
-
-def _files_like(path: str) -> str | None:
-    """Name the files of a missing one's folder that may be meant."""
-    folder = os.path.dirname(path)
-    try:
-        with os.scandir(folder or ".") as entries:
-            names = [entry.name for entry in itertools.islice(entries, _MOST_ENTRIES)]
-    except (OSError, ValueError):
-        return None
-    suffix = Path(path).suffix.lower()
-    alike = sorted(name for name in names if Path(name).suffix.lower() == suffix)
-    near = nearest(os.path.basename(path), alike)
-    if suffix != SUFFIX:
-        # No built-in filter can be meant.
-        near = near or alike[:3]
-        if not near:
-            return f"no file *{suffix} is in {quote(folder or '.')}"
-    return f"there is {', '.join(map(shorten, near))}" if near else None
 
 
 def _encoded(weights: Array, suffix: str) -> bytes:

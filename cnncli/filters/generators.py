@@ -149,6 +149,15 @@ def _read_value(text: str, parameter: Parameter, value: str) -> Any:
             return value
         return float(value) if parameter.type == "float" else int(value)
     except ValueError:
+        radius, _, sigma = value.partition("x")
+        if parameter.name == "sigma" and radius.isdecimal() and sigma and len(radius) < 4:
+            # ImageMagick's radius and sigma; a radius of 0 leaves the size open there too.
+            size = f",size={2 * int(radius) + 1}" if int(radius) else ""
+            kind = text.partition(":")[0]
+            raise OptionError(
+                f"{text[:80]!a}: one number is wanted, sigma, got {value[:40]!a}",
+                hint=f"{kind}:{sigma[:40]}{size}",
+            ) from None
         need = {"size": "N or HxW", "int": "a whole number"}.get(parameter.type, "a number")
         raise OptionError(
             f"{text[:80]!a}: {parameter.name} must be {need}, got {value[:40]!a}"

@@ -13,6 +13,7 @@ _DECIMAL = r"(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?"
 _NUMBER = re.compile(rf"([+-]?{_DECIMAL})(?:/({_DECIMAL}))?")
 _INLINE = re.compile(r"[eE+\-./;,\s\[\]]*[0-9][0-9eE+\-./;,\s\[\]]*")
 _LISTS = re.compile(r"(\[[^\[\]]*\])|([\[\]])|(,)|(\s+)|([^\[\],\s]+)")
+_KERNEL = re.compile(r"\s*(\d{1,3})(?:x(\d{1,3}))?(?:[+-]\d+[+-]\d+)?[<>@]?\s*:(.*)", re.DOTALL)
 _COMMA = re.compile(r"\s*,\s*")
 _SPACE = re.compile(r"\s")
 _GAP = re.compile(r"\s*,\s*|\s+")
@@ -148,6 +149,30 @@ def shorten(text: str) -> str:
     'xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx...'
     """
     return quote(text if len(text) <= _SHOWN else text[:_SHOWN] + "...")
+
+
+def respell_kernel(text: str) -> str | None:
+    """Return a kernel as ImageMagick writes it in rows with ``;``; None for any other text.
+
+    Parameters
+    ----------
+    text : str
+        The columns and rows of the kernel, and after a colon its numbers, row by row.
+
+    Examples
+    --------
+    >>> respell_kernel("3x2: 0,1,0 1,-4,1"), respell_kernel("1: 2.5"), respell_kernel("2: 1,2,3")
+    ('0 1 0; 1 -4 1', '2.5', None)
+    """
+    match = _KERNEL.fullmatch(text)
+    if match is None:
+        return None
+    columns, rows = int(match[1]), int(match[2] or match[1])
+    numbers = re.findall(r"[^,\s]+", match[3])
+    if len(numbers) != rows * columns or not all(map(_NUMBER.fullmatch, numbers)):
+        return None
+    starts = range(0, len(numbers), columns)
+    return "; ".join(" ".join(numbers[first : first + columns]) for first in starts)
 
 
 def _rows(text: str) -> list[str]:

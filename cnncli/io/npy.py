@@ -21,6 +21,7 @@ from typing import Any, BinaryIO, TypeAlias
 import numpy as np
 
 from cnncli.errors import FileProblem
+from cnncli.io.nearby import files_like
 from cnncli.system.files import is_shell_pipe, open_to_read
 
 DEFAULT_MAX_BYTES = 2**31
@@ -272,8 +273,9 @@ def _check_regular(status: os.stat_result, name: str) -> None:
 
 
 def unreadable(name: str, error: Exception) -> FileProblem:
-    """Return the error for a file that cannot be read."""
-    return FileProblem(f"cannot be read: {fault_text(error)}", path=name)
+    """Return the error for a file that cannot be read; of a missing one the hint names others."""
+    hint = files_like(name) if isinstance(error, FileNotFoundError) else None
+    return FileProblem(f"cannot be read: {fault_text(error)}", hint=hint, path=name)
 
 
 def but_is(head: bytes) -> str:

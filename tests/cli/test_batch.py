@@ -154,6 +154,7 @@ def test_a_missing_file_of_a_list_stops_no_other() -> None:
     Path("list").write_text("gone.png\na.png\n\nb.png")
     result = run_cli("pool", "--files-from", "list", code=1)
     assert "cnncli: error: 'gone.png': cannot be read: No such file" in result.stderr
+    assert "hint: there is " in result.stderr
     assert Path("a-pool.png").exists() and Path("b-pool.png").exists()
 
 

@@ -347,6 +347,26 @@ def test_a_layer_that_is_no_filter_is_answered_with_those_that_are() -> None:
     assert "'cnncli convert net.toml' writes its weights as a file" in error
 
 
+@pytest.mark.parametrize(
+    ("text", "answer"),
+    [
+        ("gaussian:0x2.5", "hint: gaussian:2.5\n"),
+        ("gaussian:3x1.5", "hint: gaussian:1.5,size=7\n"),
+        ("3x3: 0,1,0 1,-4,1 0,1,0", 'hint: write "0 1 0; 1 -4 1; 0 1 0"\n'),
+        ("3: 0,1,0, 1,-4,1, 0,1,0", 'hint: write "0 1 0; 1 -4 1; 0 1 0"\n'),
+        ("2x1+0+0:-1,1", 'hint: write "-1 1"\n'),
+        ("3x3: 1,2", "no such file and no such filter"),
+        ("Blur:0x2", "nearest built-in: gaussian, box"),
+        ("Sobel:90", "nearest built-in: sobel_v, sobel_h"),
+    ],
+)
+def test_kernels_of_imagemagick_are_answered_with_ours(
+    text: str, answer: str, empty_folder: Path
+) -> None:
+    save("photo.png", np.full((5, 5), 9, np.uint8))
+    assert answer in run_cli("conv", "photo.png", "-f", text, code=2).stderr
+
+
 def test_numbers_of_a_square_in_one_row_are_noted(empty_folder: Path) -> None:
     save("photo.png", np.full((5, 5), 9, np.uint8))
     said = run_cli("conv", "photo.png", "-f", "0 -1 0 -1 5 -1 0 -1 0").stderr

@@ -11,7 +11,7 @@ import pytest
 from cnncli.cli import COMMANDS as OUR_COMMANDS
 from cnncli.cli import cli
 from cnncli.cli.synonyms import COMMANDS, OPTIONS, SPELLED_OUT, VALUES
-from tests.support.shell import refused, save, values_of
+from tests.support.shell import refused, run_cli, save, values_of
 
 ANSWERS = [
     ("conv a.png --kernel edge", "'--kernel'. Did you mean --filter?"),
@@ -27,6 +27,15 @@ ANSWERS = [
     ("conv a.png --borderType 4", "'--borderType'. Did you mean --pad-mode?"),
     ("pool a.png --poolSize 2", "Did you mean --size?"),
     ("conv a.png --blur 3", "'--blur'. Use --filter gaussian."),
+    ("conv a.png -quality 80", "No such option '-quality'. Use --compress small for smaller files"),
+    ("pool a.png -resize 50%", "No such option '-resize'. Pictures are resized for networks only"),
+    ("conv a.png -resize 50%", "cnncli pool --mode average --size N makes them N times smaller."),
+    ("run n.toml a.png -resize 50x50", "No such option '-resize'. Did you mean --size?"),
+    ("conv a.png -negate", "No such option '-negate'."),
+    ("plan n.toml --layer c", "Did you mean --until?"),
+    ("grad n.toml a.png --layer c", "Did you mean --unit?"),
+    ("conv a.png --layer c", "It is an option of cnncli run and cnncli explain."),
+    ("conv a.png -f edge --sigma 2", "'--sigma'. Use --filter gaussian:SIGMA."),
     ("conv a.png --gaussian-blur 3", "Use --filter gaussian:SIGMA."),
     ("conv a.png --sigmaX 3", "'--sigmaX'. Use --filter gaussian:SIGMA."),
     ("conv a.png --sharpen 1", "Use --filter sharpen."),
@@ -65,7 +74,15 @@ ANSWERS = [
     ("pool a.png --size 3x2", "Did you mean 3,2?"),
     ("plan a.toml --input 224,224,3", "Did you mean 224x224x3?"),
     ("maxpool a.png", "No such command 'maxpool'. Did you mean pool?"),
-    ("blur a.png", "Did you mean conv?"),
+    ("blur a.png", "Did you mean cnncli conv IMAGE --filter gaussian?"),
+    ("sobel a.png", "Did you mean cnncli conv IMAGE --filter sobel_v?"),
+    ("sharpen a.png", "Did you mean cnncli conv IMAGE --filter sharpen?"),
+    ("convolve a.png", "Did you mean conv?"),
+    ("magick a.png", "Did you mean conv?"),
+    ("resize a.png", "Did you mean pool?"),
+    ("filters make nope", "No such kind of filter 'nope'; there are identity, box, "),
+    ("filters make gausian", "No such kind of filter 'gausian'; nearest: gaussian"),
+    ("filters make blur", "No such kind of filter 'blur'; nearest: gaussian"),
     ("photo.png", "Did you mean cnncli conv photo.png --filter edge?"),
     ("edge photo.png", "Did you mean cnncli conv IMAGE --filter edge?"),
     ("filters lst", "Did you mean list?"),
@@ -75,6 +92,14 @@ ANSWERS = [
 @pytest.mark.parametrize(("words", "answer"), ANSWERS, ids=[words for words, _ in ANSWERS])
 def test_words_of_other_tools_are_answered_with_ours(words: str, answer: str) -> None:
     assert answer in refused(*words.split(), code=2).splitlines()[0]
+
+
+def test_an_output_in_the_place_of_an_image_is_noted(empty_folder: object) -> None:
+    save("a.png", np.zeros((4, 4), np.uint8))
+    said = run_cli("pool", "a.png", "out.png", code=1).stderr
+    assert said.startswith("note: 'out.png' does not exist; -o names the output\n")
+    save("b.png", np.zeros((4, 4), np.uint8))
+    assert "names the output" not in run_cli("pool", "a.png", "b.png", "--overwrite").stderr
 
 
 @pytest.mark.parametrize("word", ["avg", "mean"])
