@@ -12,6 +12,7 @@ import click
 
 from cnncli.cli.batch import make_job
 from cnncli.cli.command import Command, OptionGroup, argument, flag, make, option
+from cnncli.cli.completion import complete_layer
 from cnncli.cli.group import check_output_open, start_work, tell
 from cnncli.cli.layer import network_or_layer, typed_options
 from cnncli.cli.options import (
@@ -59,7 +60,8 @@ class ValueOptions(OptionGroup):
         "paths", metavar="[NETWORK] [IMAGE]", nargs=-1, type=FILE_OR_STDIN
     )
     layer: str | None = option(
-        "--layer", metavar="NAME", common=True, help="Layer of NETWORK.  [default: the last]"
+        "--layer", metavar="NAME", common=True, shell_complete=complete_layer,
+        help="Layer of NETWORK.  [default: the last]",
     )
     at: Pair | None = option(
         "--at", type=Numbers((2,), 0, "ROW,COL"), common=True,

@@ -9,6 +9,7 @@ import click
 
 from cnncli.cli.batch import make_job
 from cnncli.cli.command import Command, OptionGroup, argument, flag, option
+from cnncli.cli.completion import complete_layer
 from cnncli.cli.group import tell
 from cnncli.cli.layer import network_or_layer
 from cnncli.cli.options import (
@@ -52,7 +53,7 @@ class GradOptions(OptionGroup):
     )
     until: str | None = until_option
     unit: str | None = option(
-        "--unit", metavar="LAYER:MAP[,ROW,COL]", common=True,
+        "--unit", metavar="LAYER:MAP[,ROW,COL]", common=True, shell_complete=complete_layer,
         help="What the gradient is of: one value, the sum of a map, or a whole LAYER.",
     )
     class_names: str | None = class_names_option

@@ -13,6 +13,7 @@ import click
 from click.core import ParameterSource
 
 from cnncli.cli.command import OptionGroup, argument, flag, make, option
+from cnncli.cli.completion import complete_layer
 from cnncli.cli.group import check_output_open
 from cnncli.cli.types import (
     ByteCount,
@@ -77,7 +78,8 @@ layout_option = option(
 network_argument = argument("network", metavar="NETWORK", type=FILE)
 """The file of a network."""
 until_option = option(
-    "--until", metavar="NAME", common=True, help="Stop at this layer.  [default: the last]"
+    "--until", metavar="NAME", common=True, shell_complete=complete_layer,
+    help="Stop at this layer.  [default: the last]",
 )
 class_names_option = option(
     "--labels", metavar="FILE", type=FILE, common=True,

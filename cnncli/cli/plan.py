@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 import click
 
 from cnncli.cli.command import Command, OptionGroup, flag, make, option
+from cnncli.cli.completion import complete_layer
 from cnncli.cli.group import check_output_open, tell, typed_command
 from cnncli.cli.options import (
     FILE,
@@ -61,7 +62,7 @@ class PlanOptions(OptionGroup):
         "--csv", common=True, help="Print comma-separated values, a line for each layer."
     )
     trace: tuple[str, Pair] | None = option(
-        "--trace", type=UnitType(), common=True,
+        "--trace", type=UnitType(), common=True, shell_complete=complete_layer,
         help="Draw the pixels of --image that reach one unit, layer by layer. Rows and columns "
         "count from 0.",
     )

@@ -10,6 +10,7 @@ import click
 
 from cnncli.cli.batch import run_batch
 from cnncli.cli.command import Command, OptionGroup, option
+from cnncli.cli.completion import complete_layer
 from cnncli.cli.options import (
     BatchOptions,
     InputOptions,
@@ -43,7 +44,7 @@ class NetworkOptions(OptionGroup):
     network: str = network_argument
     until: str | None = until_option
     layers: tuple[str, ...] = option(
-        "--layer", metavar="NAME", multiple=True, common=True,
+        "--layer", metavar="NAME", multiple=True, common=True, shell_complete=complete_layer,
         help="Write this layer; may be given several times for a folder, a template with {layer} "
         "or an .npz file.  [default: all of them there, else the last]",
     )
