@@ -132,6 +132,27 @@ def test_rounding_is_drawn_as_zero_on_a_networks_page_too(show: Opener) -> None:
     ranges = [picture["range"] for picture in data["layers"][-1]["pictures"]]
     assert ranges[0]["hi"] == pytest.approx(128 / 255 * 8, rel=1e-5)
     assert {(one["lo"], one["hi"]) for one in ranges[1:]} == {(0.0, 0.0)}
+    tab = show(data)
+    tab.evaluate("cnncli.apply({ maps: { NAME: 5 } })".replace("NAME", name))
+    assert "zero but for rounding, at most " in tab.locator(".range").last.text_content()
+
+
+@pytest.mark.parametrize("index", [0, 8, 17])
+def test_rounding_is_drawn_as_zero_on_a_layers_page_too(show: Opener, index: int) -> None:
+    values = np.full((1, 16, 16, 1), 30, np.uint8)
+    values[:, :, 5:] = 201
+    picture = picture_of(values)
+    tab = show(page_data_of(picture, ConvLayer(load_filter("dct_8"), stride=8)))
+    tab.evaluate("changes => cnncli.apply(changes)", {"map": index})
+    settle(tab)
+    found = tab.evaluate("cnncli.shown().range")
+    if index == 0:
+        assert found["hi"] > 1
+    else:
+        # The sums themselves are not quite zero.
+        assert max(map(abs, tab.evaluate(f"[...cnncli.values({index})]"))) > 0
+        assert (found["lo"], found["hi"]) == (0, 0)
+        assert "zero but for rounding, at most " in tab.text_content("#output-note")
 
 
 def test_maps_of_a_network_follow_the_rule_for_whole_layers(show: Opener) -> None:

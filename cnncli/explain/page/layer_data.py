@@ -19,6 +19,7 @@ from cnncli.network.graph import Network, input_groups
 from cnncli.network.layers import ConvLayer, PoolLayer, Shape
 from cnncli.pipeline.feature_maps import clips_by_default
 from cnncli.render.colormaps import table
+from cnncli.render.finite_values import measure
 from cnncli.render.grey_levels import choose_range
 from cnncli.render.options import MapGroup
 
@@ -184,13 +185,15 @@ def pack_array(values: NDArray[Any]) -> dict[str, str]:
 def _input(picture: Picture, image: int, box: Box, groups: Sequence[MapGroup]) -> PageData:
     rows, cols = box
     pixels = picture.pixels[image]
-    shown = choose_range(picture.scaled(pixels), "auto", clip_by_default=picture.is_picture)
+    values = measure(picture.scaled(pixels))
+    shown = choose_range(values, "auto", clip_by_default=picture.is_picture)
     return {
         "size": list(picture.shape[1:3]),
         "channels": picture.shape[3],
         "rows": [rows.start, rows.stop],
         "cols": [cols.start, cols.stop],
         "scale": picture.scale,
+        "largest": max(map(abs, values.limits)),
         "range": {"kind": shown.kind, "lo": shown.lo, "hi": shown.hi},
         "pictures": picture_list(groups),
         **pack_array(pixels[rows, cols]),

@@ -104,7 +104,7 @@ function knownOutputs(axis, table) {
 /**
  * The arithmetic of one layer on one image.
  *
- * `input` is { size, channels, rows, cols, planes }: of an image of `size`, the cells [first, last)
+ * `input` is { size, channels, largest, rows, cols, planes }: of an image of `size`, the cells [first, last)
  * of rows and cols, one array for each channel. `layer` has the fields of ConvLayer or PoolLayer:
  * op, kernel, stride, padding, dilation; conv: weights, perChannel, groups, bias, padMode,
  * padValue, activation, alpha, single (whether numbers are float32); pool: mode, ceil,
@@ -154,6 +154,23 @@ class LayerArithmetic {
     const { weights, kernel, maps, perChannel, groups } = this.layer;
     const depths = perChannel ? 1 : this.input.channels / groups;
     return weights[((i * kernel[1] + j) * depths + depth) * maps + map];
+  }
+
+  /** The magnitude up to which a sum may be rounding, as in render/rounding_noise.py. */
+  roundingLimit(channel) {
+    const { layer } = this;
+    // Pools make no sums that cancel, and results of sigmoid may be as small as they like.
+    if (layer.op === "pool" || layer.activation === "sigmoid") return 0;
+    const { map, channels } = this.sources(channel);
+    let sum = 0;
+    for (let i = 0; i < layer.kernel[0]; i += 1) {
+      for (let j = 0; j < layer.kernel[1]; j += 1) {
+        const depths = layer.perChannel ? 1 : channels.length;
+        for (let depth = 0; depth < depths; depth += 1) sum += Math.abs(this.weight(i, j, depth, map));
+      }
+    }
+    const bound = sum * Math.max(this.input.largest, Math.abs(layer.padValue)) + Math.abs(this.bias(map));
+    return 8 * (layer.single ? 2 ** -23 : Number.EPSILON) * bound;
   }
 
   bias(map) {

@@ -443,7 +443,7 @@ function drawMaps() {
     const button = strip.children[index];
     button.setAttribute("aria-pressed", String(index === state.map));
     const planes = maps[index];
-    const range = rangeOf(arithmetic, planes, rows, cols, shown.small);
+    const range = rangeOf(arithmetic, planes, rows, cols, shown.small, picture.channels);
     const thumbnail = cellPicture(rows.length, cols.length, (r, c) => {
       const values = planes.map((plane) => plane[r * cols.length + c]);
       return cellColour(values, range, tables[state.colormap]);

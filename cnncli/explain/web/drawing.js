@@ -99,6 +99,11 @@ function cellColour(values, range, table) {
   return levels.length === 3 ? levels : colourOf(levels[0], table);
 }
 
+/** Says what a map of one value is, which may be rounding: its largest magnitude is `most`. */
+function constantText({ lo }, most) {
+  return lo === 0 && most > 0 ? `zero but for rounding, at most ${most.toExponential(1)}` : `${numberText(lo)} everywhere`;
+}
+
 /** Says how many values are NaN or infinite; "" for none. */
 function notFiniteText(count) {
   if (!count) return "";

@@ -93,7 +93,7 @@ function compute() {
   const picture = pageData.pictures[state.map];
   const planes = picture.channels.map((channel) => arithmetic.values(channel, outRows, outCols));
   const small = smallMaps(arithmetic, outRows, outCols);
-  const range = rangeOf(arithmetic, planes, outRows, outCols, small);
+  const range = rangeOf(arithmetic, planes, outRows, outCols, small, picture.channels);
   const missing = notFiniteText(planes.reduce((count, plane) => count + plane.filter((value) => !Number.isFinite(value)).length, 0));
   const notFinite = missing && `${missing}; `;
   return { arithmetic, problem: "", outRows, outCols, picture, planes, range, small, notFinite, pictures: {} };
@@ -113,7 +113,7 @@ function smallMaps(arithmetic, outRows, outCols) {
 }
 
 /** The range of a map, by the rule for whole layers. */
-function rangeOf(arithmetic, planes, outRows, outCols, small) {
+function rangeOf(arithmetic, planes, outRows, outCols, small, channels) {
   const single = pageData.pictures.every((picture) => picture.channels.length === 1);
   const aboutZero = state.colormap === "diverging" && single;
   const clips = pageData.clipByDefault && !aboutZero;
@@ -124,7 +124,13 @@ function rangeOf(arithmetic, planes, outRows, outCols, small) {
     return chooseRange(small.maps.flat(), spec, clips);
   }
   const inner = innerValues(arithmetic.window, planes, outRows, outCols);
-  return chooseRange(planes, state.range, clips, { negative, inner });
+  const range = chooseRange(planes, state.range, clips, { negative, inner });
+  if (state.range !== "auto" || clips) return range;
+  // A map that is zero but for rounding is drawn as zero.
+  const limit = Math.max(...channels.map((channel) => arithmetic.roundingLimit(channel)));
+  const isShown = ({ lo, hi }) => Math.max(-lo, hi) > limit;
+  const all = chooseRange(planes, range.kind, false);
+  return [range, all].find(isShown) || { kind: range.kind, lo: 0, hi: 0 };
 }
 
 /** The values whose windows saw no padding, if they are at least half of all. */
@@ -321,6 +327,12 @@ function drawOutput() {
   outlineCells(context, [row, col, row + 1, col + 1], cell, colours.window, colours.halo);
 }
 
+/** The largest magnitude of some values. */
+function largestMagnitude(planes) {
+  const { lo, hi } = chooseRange(planes, "symmetric", false);
+  return Math.max(-lo, hi);
+}
+
 /** Sizes, ranges, and the window's position. */
 function drawStatus() {
   const { arithmetic, outRows, outCols, range } = shown;
@@ -338,8 +350,10 @@ function drawStatus() {
   const isColoured = tables[state.colormap] && shown.picture.channels.length === 1;
   const [low, high] = isColoured ? ["one end of the colours", "the other"] : ["black", "white"];
   const part = outRows.length < rows.out || outCols.length < cols.out;
+  const ends = `${of}${numberText(range.lo)} is ${low}, ${numberText(range.hi)} ${high}${what}`;
   byId("output-note").textContent =
-    `${shown.notFinite}${of}${numberText(range.lo)} is ${low}, ${numberText(range.hi)} ${high}${what}` +
+    shown.notFinite +
+    (range.lo < range.hi ? ends : constantText(range, largestMagnitude(shown.planes))) +
     (part
       ? `. Shown: rows ${outRows[0]} to ${outRows[outRows.length - 1]}, columns ${outCols[0]} to ` +
         `${outCols[outCols.length - 1]}.`

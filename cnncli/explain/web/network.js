@@ -280,6 +280,8 @@ function drawLayer(layer, box, span, colours) {
 function rangeText(layer, index) {
   const range = layer.ranges[index];
   const isColoured = range.kind === "symmetric" && layer.pictures[index].channels.length === 1;
+  const ends = layer.pictures[index].channels.flatMap((channel) => layer.ends[layer.channels.indexOf(channel)]);
+  if (range.lo === range.hi) return constantText(range, Math.max(...ends.map(Math.abs)));
   const [low, high] = isColoured ? ["blue", "red"] : ["black", "white"];
   return `${numberText(range.lo)} ${low}, ${numberText(range.hi)} ${high}`;
 }
