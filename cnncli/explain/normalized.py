@@ -1,18 +1,31 @@
-"""Explains one value of a normalisation, a reduction or a softmax by the numbers that made it."""
+"""Explains a value of a normalisation, reduction, softmax or matrix product by its numbers."""
 
 from __future__ import annotations
 
 import math
+from typing import Final
 
 import numpy as np
 
 from cnncli.core.arrays import FloatArray
 from cnncli.core.geometry import Pair
 from cnncli.explain.explained_layer import ExplainedLayer
-from cnncli.network.layers import Layer, LRNLayer, MergeLayer, ReduceLayer, SoftmaxLayer
+from cnncli.network.layers import (
+    Layer,
+    LRNLayer,
+    MatMulLayer,
+    MergeLayer,
+    ReduceLayer,
+    SoftmaxLayer,
+)
 from cnncli.network.layers.norm import AXES, Normalization
 
 Term = tuple[str, float]
+
+KINDS: Final = (LRNLayer, MatMulLayer, Normalization, ReduceLayer, SoftmaxLayer)
+
+_NAMED: Final = 8
+"""Products that are named one by one; of more the largest are."""
 
 
 def is_normalized(layer: Layer | MergeLayer) -> bool:
@@ -23,7 +36,7 @@ def is_normalized(layer: Layer | MergeLayer) -> bool:
     >>> is_normalized(ReduceLayer("sum"))
     True
     """
-    return isinstance(layer, (LRNLayer, Normalization, ReduceLayer, SoftmaxLayer))
+    return isinstance(layer, KINDS)
 
 
 def normalized_terms(
@@ -49,6 +62,8 @@ def normalized_terms(
     ('sum / count', [('sum', 6.0), ('count', 4.0)], 1.5)
     """
     layer, source = explained.layer, explained.inputs[0]
+    if isinstance(layer, MatMulLayer):
+        return _product(explained, at, channel)
     box = slice(at[0], at[0] + 1), slice(at[1], at[1] + 1)
     read = layer.reads(source.shape, box)
     X = source.read(read).astype(np.float64)
@@ -83,6 +98,26 @@ def _normal(
     terms.append(("epsilon", layer.epsilon))
     value = gamma * (x - mean) / math.sqrt(var + layer.epsilon) + beta
     return "gamma * (x - mean) / sqrt(var + epsilon) + beta", terms, value
+
+
+def _product(explained: ExplainedLayer, at: Pair, channel: int) -> tuple[str, list[Term], float]:
+    rows = [min(at[0], source.shape[1] - 1) for source in explained.inputs]
+    first, second = (
+        source.rows(row, row + 1)[0, 0].astype(np.float64)
+        for source, row in zip(explained.inputs, rows, strict=True)
+    )
+    products = first[at[1]] * second[:, channel]
+    one, other = (source.name for source in explained.inputs)
+    names = [
+        f"{one}[{rows[0]},{at[1]}] of channel {k} * {other}[{rows[1]},{k}] of channel {channel}"
+        for k in range(len(products))
+    ]
+    largest = np.sort(np.argsort(-np.abs(products), kind="stable")[:_NAMED])
+    terms = [(names[k], float(products[k])) for k in largest]
+    rest = np.delete(products, largest)
+    if rest.size:
+        terms.append((f"{rest.size} smaller products", float(rest.sum())))
+    return f"sum of {products.size} products", terms, float(products.sum())
 
 
 def _share(

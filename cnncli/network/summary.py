@@ -30,6 +30,7 @@ from cnncli.network.layers import (
     ConvTransposeLayer,
     Layer,
     LRNLayer,
+    MatMulLayer,
     MergeLayer,
     PadLayer,
     PoolLayer,
@@ -54,7 +55,7 @@ MOST_FIELD: Final = 2**53
 """Cells of a receptive field: larger numbers are no longer exact in JSON, nor of any use."""
 
 _LISTED_RUNS = 3
-_SUMS = (ConvLayer, ConvTransposeLayer)
+_SUMS = (ConvLayer, ConvTransposeLayer, MatMulLayer)
 
 
 @dataclass(frozen=True)
@@ -263,7 +264,8 @@ def _served(field: ReceptiveField, units: int, places: int) -> ReceptiveField:
 
 
 def _layer_summary(node: Node, shapes: dict[str, Shape], field: Fields, held: int) -> LayerSummary:
-    layer, source, out = node.layer, shapes[node.inputs[0]], shapes[node.name]
+    sources = [shapes[name] for name in node.inputs]
+    layer, source, out = node.layer, sources[0], shapes[node.name]
     conv = layer if isinstance(layer, ConvLayer) else None
     window = layer.window(source)
     return LayerSummary(
@@ -272,11 +274,11 @@ def _layer_summary(node: Node, shapes: dict[str, Shape], field: Fields, held: in
         label=_label(layer, window),
         inputs=node.inputs,
         shape=out[1:],
-        formulas=size_formulas(layer, [shapes[name] for name in node.inputs]),
+        formulas=size_formulas(layer, sources),
         window=window,
         pad_mode=border_of(layer, source),
         parameters=_parameters(node),
-        multiply_adds=layer.multiply_adds(source) if isinstance(layer, _SUMS) else 0,
+        multiply_adds=layer.multiply_adds(*sources) if isinstance(layer, _SUMS) else 0,
         field=field,
         unread=_shared([node], source) if window is not None else Unread(),
         bytes=math.prod(out) * DTYPE.itemsize,

@@ -35,6 +35,7 @@ from cnncli.network.layers import (
     ConvLayer,
     ConvTransposeLayer,
     Layer,
+    MatMulLayer,
     MergeLayer,
     PadChannelsLayer,
     ReduceLayer,
@@ -151,6 +152,8 @@ def _channel_counts(model: Model) -> list[int]:
             b += sum(node.layer.counts)
         elif isinstance(node.layer, ViewLayer):
             a, b = 0, node.layer.channels
+        elif isinstance(node.layer, MatMulLayer):
+            a, b = channels[node.inputs[-1]]
         elif isinstance(node.layer, SpaceToDepthLayer):
             a, b = (number * node.layer.block**2 for number in (a, b))
         channels[node.name] = a, b
@@ -175,8 +178,10 @@ def _misfit(model: Model, channels: int) -> tuple[int, str, CnnCliError] | None:
     size = model.input.size or (_SIDE, _SIDE)
     shapes: dict[str, Shape] = {SOURCE: (1, *size, channels)}
     for index, node in enumerate(model.network.nodes):
-        if isinstance(node.layer, ViewLayer) and not model.input.size:
-            shapes[node.name] = (1, _SIDE, _SIDE, node.layer.channels)
+        if isinstance(node.layer, (MatMulLayer, ViewLayer)) and not model.input.size:
+            last = shapes[node.inputs[-1]][3]
+            count = node.layer.channels if isinstance(node.layer, ViewLayer) else last
+            shapes[node.name] = (1, _SIDE, _SIDE, count)
             continue
         try:
             shape = node.layer.output_shape(*(shapes[name] for name in node.inputs))

@@ -367,6 +367,11 @@ TYPES: Final[dict[str, LayerType]] = {
         {"inputs": required(INPUTS)},
         layers.MinLayer,
     ),
+    "matmul": LayerType(
+        "Matrix products of two inputs: each row of maps is a matrix, its columns by its channels.",
+        {"inputs": required(INPUTS)},
+        layers.MatMulLayer,
+    ),
     "concat": LayerType(
         "The inputs side by side along an axis.",
         {"inputs": required(INPUTS), "axis": one_of(AXES)},

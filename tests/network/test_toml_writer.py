@@ -28,6 +28,7 @@ from cnncli.network.layers import (
     InstanceNormLayer,
     LayerNormLayer,
     LRNLayer,
+    MatMulLayer,
     MaxLayer,
     MinLayer,
     MulLayer,
@@ -194,6 +195,8 @@ def branches() -> Network:
             Node("least", MinLayer(), ("most", "less")),
             Node("both", ConcatLayer(), ("least", "again")),
             Node("below", ConcatLayer("rows"), ("both", "both")),
+            Node("one", ReduceLayer("mean", ("channels",)), ("below",)),
+            Node("product", MatMulLayer(), ("one", "all")),
         )
     )
 

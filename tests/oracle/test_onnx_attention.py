@@ -1,4 +1,4 @@
-"""What attention is made of in ONNX models: softmax over any axis, judged by ONNX Runtime."""
+"""What attention is made of in ONNX models, judged by ONNX Runtime: products, softmax, Gather."""
 
 from __future__ import annotations
 
@@ -70,3 +70,90 @@ def test_softmax_over_a_part_of_the_rows_is_run_by_onnx() -> None:
     made = model(nodes, {"s": np.array([1, 4, 2, 3, 8])}, ONE, 13)
     assert "onnx" in [each.layer.op for each in load(made).network.nodes]
     check(made, picture(*ONE))
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        ([1, 4, 6, 8], [1, 4, 8, 6]),
+        ([4, 6, 8], [4, 8, 6]),
+        ([24, 8], [8, 24]),
+        ([1, 24, 8], [8, 24]),
+        ([2, 2, 6, 8], [2, 2, 8, 6]),
+        ([1, 1, 48, 4], [1, 4, 48]),
+    ],
+    ids=str,
+)
+def test_products_of_two_values(first: list[int], second: list[int]) -> None:
+    nodes = [
+        node("Tanh", "x", "t"),
+        node("Reshape", "x first", "a"),
+        node("Reshape", "t second", "b"),
+        node("MatMul", "a b", "y"),
+    ]
+    made = model(nodes, {"first": np.array(first), "second": np.array(second)}, ONE, 13)
+    assert "matmul" in kinds(made)
+    check(made, picture(*ONE))
+
+
+def test_keys_are_turned() -> None:
+    """As attention has it: queries of every head by the keys of that head."""
+    nodes = [
+        node("Tanh", "x", "t"),
+        node("Transpose", "t", "k", perm=[0, 1, 3, 2]),
+        node("MatMul", "x k", "p"),
+        node("Softmax", "p", "s", axis=-1),
+        node("MatMul", "s x", "o"),
+        node("Transpose", "o", "r", perm=[0, 2, 1, 3]),
+        node("Reshape", "r shape", "f"),
+        node("MatMul", "f w", "y"),
+    ]
+    constants = {"shape": np.array([1, 6, 32]), "w": picture(32, 5)}
+    made = model(nodes, constants, ONE, 13)
+    assert kinds(made).count("matmul") == 2
+    check(made, picture(*ONE))
+
+
+def test_products_of_other_numbers_of_matrices_are_run_by_onnx() -> None:
+    nodes = [
+        node("Reshape", "x first", "a"),
+        node("Reshape", "x second", "b"),
+        node("MatMul", "a b", "y"),
+    ]
+    constants = {"first": np.array([2, 1, 12, 8]), "second": np.array([1, 2, 8, 12])}
+    made = model(nodes, constants, ONE, 13)
+    assert "onnx" in [each.layer.op for each in load(made).network.nodes]
+    check(made, picture(*ONE))
+
+
+@pytest.mark.parametrize(
+    ("indices", "axis"),
+    [(2, 1), (-1, 3), (0, 0), ([3, 2, 1, 0], 1), ([1, 3], -1), ([5, 3, 1], 2), ([-1], 1)],
+    ids=str,
+)
+def test_gather_of_indices_with_one_step(indices: Any, axis: int) -> None:
+    nodes = [node("Tanh", "x", "t"), node("Gather", "t i", "y", axis=axis)]
+    made = model(nodes, {"i": np.array(indices)}, ONE, 13)
+    assert {*kinds(made)} <= {"activation", "slice", "view"}
+    check(made, picture(*ONE))
+
+
+@pytest.mark.parametrize("index", [0, 1, 2])
+def test_queries_keys_and_values_are_gathered(index: int) -> None:
+    nodes = [
+        node("Reshape", "x shape", "r"),
+        node("Transpose", "r", "q", perm=[2, 0, 3, 1, 4]),
+        node("Gather", "q i", "y", axis=0),
+    ]
+    constants = {"shape": np.array([1, 8, 3, 2, 4]), "i": np.array(index)}
+    made = model(nodes, constants, ONE, 13)
+    assert "slice" in kinds(made)
+    check(made, picture(*ONE))
+
+
+def test_gather_of_any_indices_is_run_by_onnx() -> None:
+    for indices in ([0, 1, 3], [[0, 1], [2, 3]], [1, 1]):
+        nodes = [node("Tanh", "x", "t"), node("Gather", "t i", "y", axis=1)]
+        made = model(nodes, {"i": np.array(indices)}, ONE, 13)
+        assert "onnx" in [each.layer.op for each in load(made).network.nodes]
+        check(made, picture(*ONE))

@@ -21,7 +21,8 @@ KINDS: Final = {
     "div": "quotient",
     "max": "largest",
     "min": "smallest",
-    "concat": "channels side by side",
+    "matmul": "matrix product",
+    "concat": "maps side by side",
 }
 """What layers are called where their own name would say too little."""
 

@@ -8,6 +8,7 @@ from cnncli.network.layers.blocks import DepthToSpaceLayer, SpaceToDepthLayer
 from cnncli.network.layers.channels import PadChannelsLayer
 from cnncli.network.layers.conv import ConvLayer
 from cnncli.network.layers.conv_transpose import ConvTransposeLayer
+from cnncli.network.layers.matmul import MatMulLayer
 from cnncli.network.layers.merge import (
     AddLayer,
     ConcatLayer,
@@ -56,6 +57,7 @@ __all__ = [
     "Layer",
     "LayerNormLayer",
     "LRNLayer",
+    "MatMulLayer",
     "MaxLayer",
     "MergeLayer",
     "MinLayer",

@@ -1,4 +1,4 @@
-"""Concat, Slice and Split: values put side by side, and taken apart."""
+"""Concat, Slice, Split and Gather: values put side by side, and taken apart."""
 
 from __future__ import annotations
 
@@ -10,9 +10,10 @@ import numpy as np
 
 from cnncli.network import layers
 from cnncli.network.layers.slice import FAR
-from cnncli.network.layers.view import Layout
+from cnncli.network.layers.view import Layout, reshaped
 from cnncli.network.model import SIZE_UNKNOWN
 from cnncli.network.onnx.families.table import Builder
+from cnncli.network.onnx.families.views import with_shape
 from cnncli.network.onnx.values import Array, BuiltLayer, NodeInputs, Signal, UnsupportedNode
 
 Taken = tuple[int, int, int]
@@ -144,6 +145,26 @@ def _concat(node: NodeInputs) -> BuiltLayer | Signal:
     return BuiltLayer(layers.ConcatLayer(side), tuple(signals), layout)
 
 
+def _gather(node: NodeInputs) -> BuiltLayer | Signal:
+    """Return Gather of indices with one step between them as a slice."""
+    x, indices = _apart(node.signal()), node.needed(1)
+    axis, shape = int(node.get("axis", 0)), x.shape
+    if shape is None or x.size is None:
+        raise UnsupportedNode(SIZE_UNKNOWN)
+    axis %= len(shape)
+    numbers = [int(index) % shape[axis] for index in indices.reshape(-1)]
+    step = numbers[1] - numbers[0] if len(numbers) > 1 else 1
+    stop = numbers[0] + step * len(numbers)
+    if indices.ndim > 1 or step == 0 or numbers != [*range(numbers[0], stop, step)]:
+        raise UnsupportedNode("its indices have no one step between them")
+    made = _part(x, {axis: (numbers[0], stop if stop >= 0 else -FAR, step)})
+    left = [*shape[:axis], *([] if indices.ndim == 0 else [len(numbers)]), *shape[axis + 1 :]]
+    if isinstance(made, Signal):
+        return with_shape(made, left)
+    _, n_H, n_W, channels = made.layer.output_shape((1, *x.size, x.channels))
+    return replace(made, layout=reshaped(made.layout or x.layout, (n_H, n_W, channels), left))
+
+
 def _unjoined(x: Signal, axis: int) -> Layout:
     """Return a value's layout without how long the axis is that shall be joined."""
     if x.layout.dims is None:
@@ -187,4 +208,9 @@ def _is_channels(x: Signal, axis: int, joined: bool = False) -> bool:
 
 LAYERS: Final = ("concat", "slice", "pad-channels")
 
-OPERATORS: Final[dict[str, Builder]] = {"Concat": _concat, "Slice": _slice, "Split": _split}
+OPERATORS: Final[dict[str, Builder]] = {
+    "Concat": _concat,
+    "Gather": _gather,
+    "Slice": _slice,
+    "Split": _split,
+}

@@ -1,7 +1,8 @@
-"""Conv, ConvTranspose, and Gemm and MatMul with a constant: sums of products with weights."""
+"""Conv, ConvTranspose, Gemm and MatMul: sums of products."""
 
 from __future__ import annotations
 
+import math
 from typing import Any, Final
 
 import numpy as np
@@ -10,9 +11,10 @@ from cnncli.core.arrays import FloatArray
 from cnncli.filters.filter import Filter
 from cnncli.network import layers
 from cnncli.network.dense import dense_bank
-from cnncli.network.layers.view import Layout
+from cnncli.network.layers.view import Layout, reshaped
 from cnncli.network.model import SIZE_UNKNOWN
 from cnncli.network.onnx.families.table import Builder, Result
+from cnncli.network.onnx.families.views import matrices
 from cnncli.network.onnx.families.window import brief, window_fields
 from cnncli.network.onnx.values import Array, BuiltLayer, NodeInputs, Signal, UnsupportedNode
 
@@ -114,16 +116,42 @@ def _gemm(node: NodeInputs) -> Result:
 
 
 def _matmul(node: NodeInputs) -> Result:
+    if all(isinstance(value, Signal) for value in node.inputs):
+        return _product(node.signal(0), node.signal(1))
     x, bank = _dense(node, node.needed(1))
     return BuiltLayer(layers.ConvLayer(bank, padding="valid"), (x,), PIXEL if x.flat else x.layout)
+
+
+def _product(*values: Signal) -> Result:
+    """Return the product of two values, whose matrices are rows of their maps."""
+    shapes = [value.shape or () for value in values]
+    if min(map(len, shapes)) < 2:
+        raise UnsupportedNode(SIZE_UNKNOWN if () in shapes else "it multiplies by a vector")
+    (*one, height, _), (*other, _, width) = shapes
+    fronts = [front for front in (one, other) if math.prod(front) != 1] or [one]
+    if any(front != fronts[0] for front in fronts):
+        raise UnsupportedNode(f"it multiplies {one} by {other} matrices")
+    inputs = tuple(matrices(value) for value in values)
+    cells = math.prod(fronts[0]), height, width
+    # Further axes of length 1 stand in front where one input has them.
+    front = [1] * (max(len(one), len(other)) - len(fronts[0])) + [*fronts[0]]
+    layout = reshaped(Layout("hwc"), cells, [*front, height, width])
+    return BuiltLayer(layers.MatMulLayer(), inputs, layout)
+
+
+def _counts_channels(x: Signal) -> bool:
+    """Whether a matrix meets the channels, or all cells, of a value."""
+    if x.flat:
+        return x.layout.order in ("chw", "hwc")
+    return x.layout.is_plain and x.axes.endswith("c")
 
 
 def _dense(node: NodeInputs, matrix: Array) -> tuple[Signal, Filter]:
     """Return a matrix (values in, values out) as a filter as large as what was flattened."""
     x = node.signal()
-    if x.flat and x.layout.order not in ("chw", "hwc"):
+    if not _counts_channels(x):
         x = x.restored()
-    if not x.flat and not (x.layout.is_plain and x.axes.endswith("c")):
+    if not _counts_channels(x):
         raise UnsupportedNode(
             "its input is not flattened, and its last axis is not that of channels"
         )
@@ -140,7 +168,7 @@ def _dense(node: NodeInputs, matrix: Array) -> tuple[Signal, Filter]:
     return x, dense_bank(node.name, node.parameter(matrix), (n_H, n_W, x.channels), order)
 
 
-LAYERS: Final = ("conv", "conv-transpose")
+LAYERS: Final = ("conv", "conv-transpose", "matmul")
 
 OPERATORS: Final[dict[str, Builder]] = {
     "Conv": _conv,

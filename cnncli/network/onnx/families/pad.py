@@ -74,6 +74,6 @@ def _steps(sides: Sides, mode: str, value: float) -> list[layers.Layer]:
     return steps
 
 
-LAYERS: Final = ("pad", "pad-channels")
+LAYERS: Final = ("pad", "pad-channels", "slice")
 
 OPERATORS: Final[dict[str, Builder]] = {"Pad": _pad}

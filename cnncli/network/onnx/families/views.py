@@ -84,6 +84,15 @@ def view(x: Signal, order: Sequence[int], shape: Sequence[int] | None = None) ->
     return BuiltLayer(layer, (x,), layout_of(new))
 
 
+def matrices(x: Signal) -> Signal:
+    """Return a value in maps whose rows are its matrices: its last two axes columns, channels."""
+    *front, columns, channels = shape = _known(x)
+    cells = math.prod(front), columns, channels
+    if x.layout.order == "hwc" and x.cells == cells:
+        return x
+    return x.through(ViewLayer(x.layout, tuple(range(len(shape))), channels, cells))
+
+
 def with_shape(x: Signal, shape: Sequence[int]) -> Signal:
     """Return a value in another shape, which is no work."""
     if x.cells is None:
