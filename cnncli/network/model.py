@@ -17,6 +17,8 @@ SIZE_UNKNOWN: Final = "the size of the picture must be known"
 """Why a file that leaves the size open may not be read to its end."""
 
 SIZE_HINT: Final = "--size H,W"
+_SHOWN: Final = 4
+"""Names that a message has."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,6 +47,8 @@ class Model:
         How many channels its pictures must have: 1 or 3.
     classes : tuple of str
         Names of what the last layer's channels stand for, if the file has them.
+    numbered : tuple of str
+        Names of all layers of its file, of which this may be a part: a number is one of these.
     tensors : mapping of str to (str, Layout)
         For layers of an ONNX file, and for what goes in: the value that it is there, and how that
         is stored in maps.
@@ -63,6 +67,7 @@ class Model:
     channels: int | None = None
     classes: tuple[str, ...] = ()
     tensors: Mapping[str, tuple[str, Layout]] = field(default_factory=dict)
+    numbered: tuple[str, ...] = ()
     own_size: Pair | None = None
 
     def reading(self, gray: bool = False) -> dict[str, Any]:
@@ -103,7 +108,10 @@ class Model:
         if name not in self.aliases and name in self.missing:
             raise FileProblem(f"no layer {quote(name)}: {self.missing[name]}")
         name = self._found(self.aliases.get(name, name), numbers)
-        if self.stopper and name not in self.network.names:
+        names = self.network.names
+        if name in self.numbered and name not in names:
+            raise OptionError(f"{quote(names[-1])} does not depend on the layer {quote(name)}")
+        if self.stopper and name not in names:
             raise OptionError(
                 f"no layer {name!r} in the part that can be read, up to {self.readable}",
                 hint=f"what stops it: {self.stopper}",
@@ -115,13 +123,22 @@ class Model:
         names = self.network.names
         if name in names or not name:
             return name
-        if name.isdecimal():
+        if name.isdecimal() and numbers:
+            all_names = self.numbered or names
             number = int(name) if len(name) < 9 else 0
-            return names[number - 1] if numbers and 1 <= number <= len(names) else name
+            if not 1 <= number <= len(all_names):
+                raise OptionError(
+                    f"no layer {quote(name)}: their numbers are 1 to {len(all_names)}"
+                )
+            return all_names[number - 1]
+        if name.isdecimal():
+            return name
         whole = {own: own for own in names} | dict(self.aliases)
         found = sorted({own for known, own in whole.items() if known.startswith(name)})
         if len(found) > 1:
-            raise OptionError(f"{quote(name)} begins several layers' names: {', '.join(found[:4])}")
+            shown, more = ", ".join(found[:_SHOWN]), len(found) - _SHOWN
+            rest = f" and {more} more" if more > 0 else ""
+            raise OptionError(f"{quote(name)} begins several layers' names: {shown}{rest}")
         return found[0] if found else name
 
     def until(self, name: str | None) -> Model:
@@ -129,4 +146,7 @@ class Model:
 
         Without a name all of it. Errors are those of `find`.
         """
-        return self if name is None else replace(self, network=self.network.until(self.find(name)))
+        if name is None:
+            return self
+        part = self.network.until(self.find(name))
+        return replace(self, network=part, numbered=self.numbered or self.network.names)

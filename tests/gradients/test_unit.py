@@ -373,13 +373,25 @@ def test_layers_are_found_by_number_and_by_the_beginning_of_a_name() -> None:
     ]
     for text, message in (
         ("block", "begins several layers' names: block1, block2"),
-        ("5", "no layer '5'"),
-        ("0", "no layer '0'"),
+        ("5", "no layer '5': their numbers are 1 to 4"),
+        ("0", "no layer '0': their numbers are 1 to 4"),
         ("", "no layer ''"),
     ):
         with pytest.raises(OptionError, match=message):
             model.find(text)
     assert parse_unit("3:1", model.find) == Unit("block2", "1")
+    part = model.until("3").until("block2")
+    assert part.network.names == ("block2",)
+    assert part.find("3") == part.find("b") == "block2"
+    for text in ("1", "stem"):
+        with pytest.raises(OptionError, match="'block2' does not depend on the layer 'stem'"):
+            part.find(text)
+
+
+def test_many_layers_that_begin_alike_are_counted() -> None:
+    layers = [Node(f"block{k}", PoolLayer(), (SOURCE,)) for k in range(1, 7)]
+    with pytest.raises(OptionError, match="block1, block2, block3, block4 and 2 more$"):
+        Model(Network(tuple(layers))).find("block")
 
 
 def test_a_number_alone_is_answered_with_the_form_of_a_unit() -> None:
