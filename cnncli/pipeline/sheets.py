@@ -68,7 +68,8 @@ def sheet_size(
     if shows_scores(result):
         names = score_names(result.maps, result.shape[0])
         title = [f"{head}, {_WIDEST_RANGE}", "largest"] if render.labels else []
-        layout = plan_scores([names[index] for index in maps], title, _images(result, maps))
+        shown_names = [names[index] for index in maps]
+        layout = plan_scores(shown_names, title, _images(result, maps), render.legend)
         return layout.width, layout.height
     shown = tuple(result.maps[index] for index in maps)
     captions = tuple(key.caption for key in _keys(result, render))
@@ -106,7 +107,7 @@ def make_sheet(
         names = score_names(result.maps, result.shape[0])
         lines = [title, *_largest_line(result, names, tiles)] if render.labels else []
         shown = [names[index] for index in maps]
-        return score_sheet(tiles, shown, lines, _images(result, maps))
+        return score_sheet(tiles, shown, lines, _images(result, maps), render.legend)
     legend = tiles if _has_legend(result, render) else ()
     keys = _keys(result, render)
     columns = _columns(result, maps, render)

@@ -11,7 +11,7 @@ import numpy as np
 
 from cnncli.render.grey_levels import Mapping
 from cnncli.render.grid import Box, Sheet, empty_sheet, paste
-from cnncli.render.legend import legend_numbers, write_numbers
+from cnncli.render.legend import draw_legend, legend_numbers, write_numbers
 from cnncli.render.options import MapGroup
 from cnncli.render.text import (
     LINE_HEIGHT,
@@ -160,7 +160,10 @@ def shown_scores(values: np.ndarray, images: Sequence[int] = ()) -> list[int]:
 
 
 def plan_scores(
-    names: Sequence[str], title: Sequence[str] = (), images: Sequence[int] = ()
+    names: Sequence[str],
+    title: Sequence[str] = (),
+    images: Sequence[int] = (),
+    legend: bool = False,
 ) -> ScoreLayout:
     """Lay out a sheet of scores; its size depends on the names and the title.
 
@@ -172,6 +175,8 @@ def plan_scores(
         Lines.
     images : sequence of int
         As in `shown_scores`.
+    legend : bool
+        Whether a colour bar stands below the bars.
 
     Returns
     -------
@@ -198,11 +203,11 @@ def plan_scores(
             Box(2 * _GAP + name_width, top + index * _LINE + 2, zoom, zoom)
             for index in range(len(names))
         )
-        height = top + (bars + 1) * _LINE + _GAP
+        height = top + (bars + 1 + legend) * _LINE + _GAP
     else:
         # As large as a page of squares allows, down to a pixel for each.
         zoom = max(1, min(8, math.isqrt(width * width // len(names))))
-        across, below = (width - 2 * _GAP) // zoom, top + (bars + 3) * _LINE
+        across, below = (width - 2 * _GAP) // zoom, top + (bars + 3 + legend) * _LINE
         boxes = tuple(
             Box(_GAP + index % across * zoom, below + index // across * zoom, zoom, zoom)
             for index in range(len(names))
@@ -216,6 +221,7 @@ def score_sheet(
     names: Sequence[str],
     title: Sequence[str] = (),
     images: Sequence[int] = (),
+    legend: bool = False,
 ) -> Sheet:
     """Draw maps of one row and one column: a bar, a name and a number for each.
 
@@ -233,12 +239,14 @@ def score_sheet(
         Lines.
     images : sequence of int
         As in `shown_scores`.
+    legend : bool
+        Whether the range is drawn as a colour bar.
 
     Returns
     -------
     Sheet
     """
-    layout = plan_scores(names, title, images)
+    layout = plan_scores(names, title, images, legend)
     sheet = empty_sheet(tiles, layout.height, layout.width)
     if title:
         lines = [shorten(line, layout.width - 2 * _GAP, label_font(_SIZE)) for line in title]
@@ -255,9 +263,12 @@ def score_sheet(
         write_lines(sheet, [name], (_GAP, top), layout.name_width, _SIZE, 1)
         _draw_bar(sheet, layout, top, mapping, float(values[index]), index in best)
     corner = _bars_left(layout), layout.top + len(shown) * _LINE
-    write_numbers(sheet, corner, _BAR, _SMALL, legend_numbers(mapping))
+    if legend:
+        draw_legend(sheet, corner, _BAR, _SIZE, mapping, tiles[0].colormap)
+    else:
+        write_numbers(sheet, corner, _BAR, _SMALL, legend_numbers(mapping))
     if len(tiles) > MOST_BARS:
-        top = layout.top + (len(shown) + 2) * _LINE - 4
+        top = layout.top + (len(shown) + 2 + legend) * _LINE - 4
         text = f"all {len(tiles)}, in their order from the left:"
         write_lines(sheet, [text], (_GAP, top), layout.width - 2 * _GAP, _SIZE, 0)
     for box in layout.boxes:

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from cnncli.io.writers import to_text
+from cnncli.render.colormaps import apply
 from cnncli.render.grey_levels import Mapping
 from cnncli.render.options import MapGroup, RenderOptions
 from cnncli.render.result_record import picture_record, restore_values
@@ -70,6 +71,22 @@ def test_bars_and_squares_have_one_range(spec: Any, values: list[float]) -> None
         assert end * 255 == pytest.approx(int(tile.pixels[0, 0]), abs=0.51)
         ends.append(end)
     assert max(ends) > min(ends) or mapping.kind == "clip"
+
+
+@pytest.mark.parametrize("count", [4, 40])
+def test_a_legend_is_a_colour_bar_below_the_bars(count: int) -> None:
+    values = np.linspace(-1, 1, count)
+    names = [str(k) for k in range(count)]
+    made = tiles_of(values, RenderOptions(colormap="diverging"))
+    plain = score_sheet(made, names).pixels
+    layout, sheet = plan_scores(names, legend=True), score_sheet(made, names, legend=True).pixels
+    assert (
+        sheet.shape == (layout.height, layout.width, 3) == (plain.shape[0] + 21, *plain.shape[1:])
+    )
+    rows = min(count, MOST_BARS)
+    bar = sheet[layout.top + rows * 21 + 12, 3 * 8 + layout.name_width + 21 :][:240]
+    expected = apply(np.rint(np.linspace(0, 255, 240)).astype(np.uint8), "diverging")
+    np.testing.assert_array_equal(bar, expected)
 
 
 def test_squares_as_grey_as_the_sheet_have_a_frame() -> None:
