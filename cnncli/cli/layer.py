@@ -86,7 +86,7 @@ def pool_layer(options: PoolOptions | LayerOptions) -> PoolLayer:
 def load_any_filter(text: str, layout: str) -> Filter:
     """Load what --filter names: also the filter and bias of a layer of a network.
 
-    That is written as ``model.onnx:conv1``; if one layer alone has a filter, the file does.
+    That is written as ``model.onnx:conv1``.
     """
     from cnncli.filters.files import load_filter
     from cnncli.network.load import load_model
@@ -107,21 +107,19 @@ def load_any_filter(text: str, layout: str) -> Filter:
 
 
 def _node_with_filter(model: Model, path: str, name: str) -> Node:
-    """Return a layer by its name, or the only one with a filter."""
+    """Return a layer by its name."""
     from cnncli.errors import OptionError, among, quote
 
     nodes = {n.name: n for n in model.network.nodes if hasattr(n.layer, "filter")}
-    if not name and len(nodes) == 1:
-        return next(iter(nodes.values()))
     try:
         found = model.find(name) if name else ""
+        problem = f"a layer with a filter must be named: {', '.join(list(nodes)[:12]) or 'none'}"
     except OptionError:
         found = ""
+        problem = f"no layer {quote(name)} with a filter{among(name, nodes)}"
     if found not in nodes:
-        known = among(name, nodes) if nodes else "; there is none"
-        got = f"no layer {quote(name)} with a filter" if name else "a layer must be named"
         hint = f"write {quote(f'{path}:{next(iter(nodes))}')}" if nodes else None
-        raise OptionError(f"{got}{known}", hint=hint, path=path)
+        raise OptionError(problem, hint=hint, path=path)
     return nodes[found]
 
 
