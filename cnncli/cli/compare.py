@@ -10,7 +10,7 @@ import click
 from cnncli.cli.command import Command, OptionGroup, argument, flag, option
 from cnncli.cli.group import check_output_open
 from cnncli.cli.layer import either_layer, typed_options
-from cnncli.cli.networks import is_network
+from cnncli.cli.networks import is_network, is_onnx
 from cnncli.cli.options import FILE, ImageOptions, LayerOptions, PrepareOptions, read_options
 from cnncli.cli.progress import show_steps
 from cnncli.cli.types import Choice, FiniteFloat
@@ -173,11 +173,11 @@ def _compare_networks(
     if isinstance(size, str):
         raise click.UsageError("--size of the networks' pictures must be N or H,W.")
     prepare, read = inputs.prepare(size), read_options(images)
-    if prepare and not any(map(_is_onnx, files)):
+    if prepare and not any(map(is_onnx, files)):
         raise click.UsageError("--mean, --std and the like are for .onnx: .toml has [input].")
     check_output_open()
     with show_steps(images.quiet):
-        models = [load_network(f, prepare if _is_onnx(f) else {}, image, read) for f in files]
+        models = [load_network(f, prepare if is_onnx(f) else {}, image, read) for f in files]
         path, runtime = local_path(image, "IMAGE"), bool(options.peers)
         array = None if tensor is None else local_path(tensor, "ARRAY")
         found = networks.compare_networks(models, path, read, options.tolerance, runtime, array)
@@ -185,10 +185,6 @@ def _compare_networks(
     for line in () if images.quiet else texts:
         click.echo(line)
     return 0 if found.equal else 1
-
-
-def _is_onnx(path: str) -> bool:
-    return path.lower().endswith(".onnx")
 
 
 def _networks_and_image(options: CompareOptions) -> tuple[list[str], str, str | None]:

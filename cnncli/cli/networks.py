@@ -32,6 +32,17 @@ def is_network(text: str | Path) -> bool:
     return Path(text).suffix.lower() in NETWORKS
 
 
+def is_onnx(path: str | Path) -> bool:
+    """Tell by its suffix whether a network is an ONNX model.
+
+    Examples
+    --------
+    >>> is_onnx("nets/edges.ONNX"), is_onnx("net.toml")
+    (True, False)
+    """
+    return Path(path).suffix.lower() == ".onnx"
+
+
 def load_network(
     network: str,
     prepare: dict[str, Any],
@@ -58,7 +69,7 @@ def load_network(
     from cnncli.io.images import read_shape
     from cnncli.io.urls import local_path
     from cnncli.network.load import load_model
-    from cnncli.network.model import SIZE_UNKNOWN
+    from cnncli.network.model import SizeNeeded
 
     path = local_path(network, "NETWORK")
     if picture is not None and is_network(picture) and not is_network(network):
@@ -69,9 +80,9 @@ def load_network(
     load = partial(load_model, path, part=part, part_option=part_option)
     try:
         model = load(prepare=prepare)
-        needs_size = SIZE_UNKNOWN in model.stopper and _is_file(picture)
+        needs_size = model.needs_size and _is_file(picture)
     except FileProblem as error:
-        needs_size = SIZE_UNKNOWN in error.message and _is_file(picture)
+        needs_size = isinstance(error, SizeNeeded) and _is_file(picture)
         if not needs_size:
             raise
     if needs_size:
@@ -107,9 +118,8 @@ def _takes_raw_pixels(model: Model) -> bool:
     from cnncli.network.graph import SOURCE
     from cnncli.network.layers import ConvLayer
 
-    is_onnx = any(file.suffix.lower() == ".onnx" for file in model.files)
     first = [node.layer for node in model.network.nodes if SOURCE in node.inputs]
-    return is_onnx and any(isinstance(layer, ConvLayer) for layer in first)
+    return any(map(is_onnx, model.files)) and any(isinstance(layer, ConvLayer) for layer in first)
 
 
 def _is_file(picture: str | None) -> bool:

@@ -92,13 +92,17 @@ def plan(options: PlanOptions) -> None:
     """
     from cnncli.io.urls import local_path
     from cnncli.network.load import load_model
+    from cnncli.network.model import SizeNeeded
 
     _check(options)
     size = None if options.input is None else (options.input[0], options.input[1])
     path, part = local_path(options.network, "NETWORK"), options.until is not None
     prepare = {} if size is None else {"size": size}
     with show_steps(options.quiet):
-        whole = load_model(path, weights=False, prepare=prepare, part=part)
+        try:
+            whole = load_model(path, weights=False, prepare=prepare, part=part)
+        except SizeNeeded as error:
+            raise SizeNeeded(error.message, hint="--input HxWxC", path=error.path) from None
         model = whole.until(options.until)
         read = read_options(options, **model.reading())
         shape = _input_shape(model, options, read)

@@ -15,7 +15,7 @@ import numpy as np
 from cnncli.compare.difference import Values, size_text
 from cnncli.compare.network_causes import NetworkCauses, NetworkPicture
 from cnncli.compare.network_walk import LayerPair, Side, Walk, walk
-from cnncli.compare.onnx_values import runtime_names, runtime_values
+from cnncli.compare.onnx_values import runtime_bytes, runtime_names, runtime_values
 from cnncli.errors import OptionError, ShapeError, quote
 from cnncli.io.images import ReadOptions
 from cnncli.io.npy import read_npy
@@ -24,7 +24,7 @@ from cnncli.network.layers import ActivationLayer, ConvLayer
 from cnncli.network.model import Model
 from cnncli.network.passes import peak_bytes
 from cnncli.render.text_table import text_table
-from cnncli.system.memory import check_memory
+from cnncli.system.memory import check_memory, memory_limit
 
 COLUMNS: Final = 80
 _LONGEST: Final = 26
@@ -78,10 +78,14 @@ def compare_networks(
         if same:
             sides[0] = replace(sides[0], comparable=made.comparable)
     a, b = sides
-    needed = sum(peak_bytes(side.network, side.X.shape, side.X.dtype) for side in sides)
+    own = [side for side in sides if side.runtime is None]
+    needed = sum(peak_bytes(side.network, side.X.shape, side.X.dtype) for side in own)
+    if runtime:
+        needed += runtime_bytes(models[-1], b.network.shapes(b.X.shape))
     check_memory(needed, "comparing the networks", "a smaller picture", limit=read.max_memory)
     causes = NetworkCauses(a, b, models, picture, tensor is not None)
-    return walk(a, b, tolerance, causes.explain)
+    with memory_limit(read.max_memory):
+        return walk(a, b, tolerance, causes.explain)
 
 
 def _read_tensor(path: Path, read: ReadOptions, channels: int) -> Values:

@@ -20,6 +20,7 @@ Values = NDArray[np.floating]
 AT_ONCE: Final = 2**26
 """Bytes of layers that are asked for together; a larger layer is asked for alone."""
 
+_COPIES: Final = 3
 _TYPES: Final = {"float": "float32", "double": "float64", "bool": "bool"}
 
 
@@ -28,6 +29,26 @@ def runtime_names(model: Model) -> list[str]:
     known = _computed(_load(model, weights=False))
     named = (node.name for node in model.network.nodes if node.name in model.tensors)
     return [name for name in named if model.tensors[name][0] in known]
+
+
+def runtime_bytes(model: Model, shapes: dict[str, Shape]) -> int:
+    """Estimate the memory that `runtime_values` takes at the most.
+
+    Parameters
+    ----------
+    model : Model
+    shapes : dict of str to Shape
+        Of all layers' outputs.
+
+    Returns
+    -------
+    int
+        Bytes: the model as it was read, as it is handed over, and as ONNX Runtime holds it; what
+        it computes on the way, and the layers that are asked for together, also as maps.
+    """
+    weights = sum(file.stat().st_size for file in model.files)
+    sizes = [4 * math.prod(shape) for shape in shapes.values()]
+    return _COPIES * weights + sum(sizes) + 2 * max(AT_ONCE, *sizes)
 
 
 def runtime_values(
@@ -92,6 +113,8 @@ def _load(model: Model, weights: bool = True) -> Any:
     path = model.files[0]
     try:
         return onnx.load(path, load_external_data=weights)
+    except MemoryError:
+        raise
     except Exception as error:  # protobuf, files beside the model: no common base
         raise FileProblem(str(error).partition("\n")[0], path=path) from None
 
@@ -123,6 +146,8 @@ def _run(model: Model, proto: Any, inputs: dict[str, Any], wanted: Sequence[str]
         types = {one.name: one.type[len("tensor(") : -1] for one in session.get_inputs()}
         cast = {k: v.astype(_TYPES.get(types[k], types[k])) for k, v in inputs.items()}
         results: list[Any] = session.run(list(wanted), cast)
+    except MemoryError:
+        raise
     except Exception as error:  # its errors have no common base
         reason = " ".join(str(error).split())[:200]
         raise CnnCliError(f"onnxruntime cannot run it: {reason}", path=model.files[0]) from None

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
@@ -199,15 +200,10 @@ class Network:
         """
         shapes = {SOURCE: shape}
         for node in self.nodes:
-            try:
+            with named_errors(self, node):
                 out = node.layer.output_shape(*(shapes[name] for name in node.inputs))
                 if out[3] > MAX_CHANNELS:
                     raise ShapeError(f"a layer may have {MAX_CHANNELS} channels, got {out[3]:.3g}")
-            except CnnCliError as error:
-                if len(self.nodes) == 1:
-                    raise
-                text = f"{describe_layer(node.name)}: {error.message}"
-                raise type(error)(text, hint=error.hint, path=error.path) from error
             shapes[node.name] = out
         return shapes
 
@@ -336,6 +332,18 @@ class Network:
                 del nodes[before.name]
                 nodes[node.name] = replace(node, layer=layer, inputs=before.inputs)
         return Network(tuple(nodes.values()))
+
+
+@contextmanager
+def named_errors(network: Network, node: Node) -> Iterator[None]:
+    """Put the name of a layer before what goes wrong in it, where a network has several."""
+    try:
+        yield
+    except CnnCliError as error:
+        if len(network.nodes) == 1:
+            raise
+        text = f"{describe_layer(node.name)}: {error.message}"
+        raise type(error)(text, hint=error.hint, path=error.path) from error
 
 
 def default_name(op: str, taken: Collection[str]) -> str:

@@ -12,7 +12,7 @@ from cnncli.errors import FileProblem, ShapeError
 from cnncli.network.class_names import with_class_names
 from cnncli.network.input_channels import wanted_channels
 from cnncli.network.layers.merge import SIDES_HINT
-from cnncli.network.model import SIZE_HINT, SIZE_UNKNOWN, Model
+from cnncli.network.model import SIZE_HINT, Model, SizeNeeded
 from cnncli.system import progress
 
 __all__ = ["Model", "load_model"]
@@ -85,9 +85,9 @@ def load_model(
     model: Model = import_module(reader).read(path, weights=weights, prepare=prepare)
     if model.stopper and not part:
         hint = f"{part_option} {model.readable} takes the part that can be read"
-        if SIZE_UNKNOWN in model.stopper:
-            hint = SIZE_HINT
-        elif "inputs of " in model.stopper and model.input.size is not None:
+        if model.needs_size:
+            raise SizeNeeded(model.stopper, hint=SIZE_HINT, path=path)
+        if "inputs of " in model.stopper and model.input.size is not None:
             hint = SIDES_HINT
         raise FileProblem(model.stopper, hint=hint, path=path)
     known = 1 if model.input.gray else model.channels

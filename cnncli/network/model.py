@@ -21,6 +21,10 @@ _SHOWN: Final = 4
 """Names that a message has."""
 
 
+class SizeNeeded(FileProblem):
+    """A file that cannot be read at all unless the size of the picture is known."""
+
+
 @dataclass(frozen=True, eq=False)
 class Model:
     """A network with what its file says of the images that it takes.
@@ -54,6 +58,8 @@ class Model:
         is stored in maps.
     own_size : (int, int), optional
         Rows and columns of the pictures that its file asks for, whatever they are resized to.
+    needs_size : bool
+        Whether the size of the picture, if it were known, would do away with `stopper`.
     """
 
     network: Network
@@ -69,6 +75,7 @@ class Model:
     tensors: Mapping[str, tuple[str, Layout]] = field(default_factory=dict)
     numbered: tuple[str, ...] = ()
     own_size: Pair | None = None
+    needs_size: bool = False
 
     def reading(self, gray: bool = False) -> dict[str, Any]:
         """Return how images are read for it, as fields of `ReadOptions`.

@@ -10,10 +10,11 @@ from typing import Any
 import numpy as np
 
 from cnncli.errors import OptionError
-from cnncli.network.graph import SOURCE, Network
+from cnncli.network.graph import SOURCE, Network, named_errors
 from cnncli.network.layers import ConvLayer, FloatArray, Gradients, Layer, MergeLayer, Shape
 from cnncli.network.layers.base import has_gradient, has_strips
 from cnncli.system import progress
+from cnncli.system.memory import note_held
 from cnncli.system.threads import run_all
 
 
@@ -156,7 +157,9 @@ def forward_layers(
     del X
     for number, node in enumerate(network.nodes):
         progress.set_step(f"computing {node.name}", number, len(network.nodes))
-        values[node.name] = _infer(node.layer, [values[name] for name in node.inputs], jobs)
+        note_held(sum(V.nbytes for V in values.values()))
+        with named_errors(network, node):
+            values[node.name] = _infer(node.layer, [values[name] for name in node.inputs], jobs)
         for name in [name for name in values if last_use.get(name, number) <= number]:
             if name != node.name:
                 del values[name]

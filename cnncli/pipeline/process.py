@@ -28,6 +28,7 @@ from cnncli.pipeline.write import (
     write_results,
 )
 from cnncli.render.result_rows import Shape
+from cnncli.system.memory import memory_limit
 from cnncli.system.progress import set_step
 
 
@@ -79,7 +80,8 @@ def attempt(
     """
     begin = time.perf_counter()
     try:
-        outcome = (work or process)(job, task, access)
+        with memory_limit(job.read.max_memory):
+            outcome = (work or process)(job, task, access)
     except BrokenPipeError:
         raise
     except (CnnCliError, MemoryError, OSError) as error:

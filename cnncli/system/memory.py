@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import ctypes
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from contextvars import ContextVar
 from pathlib import Path
 from typing import Final
 
@@ -107,6 +109,59 @@ def check_memory(
             hint=hint,
             path=path,
         )
+
+
+_limit: ContextVar[int | None] = ContextVar("limit", default=None)
+_held: ContextVar[int] = ContextVar("held", default=0)
+
+
+@contextmanager
+def memory_limit(limit: int | None) -> Iterator[None]:
+    """Set what `check_while_running` allows inside of a ``with``.
+
+    Parameters
+    ----------
+    limit : int, optional
+        ``--max-memory``; None: what is available.
+    """
+    token = _limit.set(limit)
+    try:
+        yield
+    finally:
+        _limit.reset(token)
+
+
+def note_held(count: int) -> None:
+    """Note how many bytes of results are kept at this moment, for `check_while_running`."""
+    _held.set(count)
+
+
+def check_while_running(needed: int, work: str) -> None:
+    """Refuse a result whose size was not known when the work began.
+
+    Parameters
+    ----------
+    needed : int
+        Estimated bytes.
+    work : str
+        What needs them, for the message.
+
+    Raises
+    ------
+    CnnCliError
+        If that is more than is available, or, with what `note_held` says, than `memory_limit`.
+
+    Examples
+    --------
+    >>> with memory_limit(2_000_000):
+    ...     check_while_running(3_000_000, "Expand")
+    Traceback (most recent call last):
+    cnncli.errors.CnnCliError: Expand needs about 3 MB of memory, the limit is 2 MB
+    """
+    limit = _limit.get()
+    if limit is not None:
+        check_memory(needed, work, "a smaller picture", limit=limit, held=_held.get())
+    check_memory(needed, work, "a smaller picture")
 
 
 def size_text(count: int) -> str:

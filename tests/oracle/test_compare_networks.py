@@ -54,6 +54,27 @@ def test_a_network_is_equal_to_itself_in_onnx_runtime() -> None:
     assert total["names"] == ["net.onnx", "onnxruntime"] and total["unmatched"] == [[], []]
 
 
+def test_the_memory_of_onnx_runtime_is_counted() -> None:
+    """The model is there three times, and 64 MiB of layers that are asked for together twice."""
+    write("net.onnx")
+    words = "compare", "net.onnx", "photo.png", "--against", "onnxruntime", "--max-memory"
+    said = refused(*words, "100MB")
+    assert "comparing the networks needs about 134 MB of memory, the limit is 100 MB" in said
+    run_cli(*words, "150MB")
+
+
+def test_missing_memory_is_no_fault_of_the_model(monkeypatch: pytest.MonkeyPatch) -> None:
+    write("net.onnx")
+
+    def full(*_: Any, **__: Any) -> Any:
+        raise MemoryError
+
+    monkeypatch.setattr("onnxruntime.InferenceSession", full)
+    said = refused("compare", "net.onnx", "photo.png", "--against", "onnxruntime")
+    assert "onnxruntime cannot run it" not in said
+    assert "memory" in said
+
+
 def test_a_wrong_mean_is_found_and_as_large_as_onnx_runtime_says() -> None:
     """Two networks with another mean: each layer's difference is that of ONNX Runtime's values."""
     wrong = MEAN + np.array([0, 0.25, 0], np.float32).reshape(1, 3, 1, 1)

@@ -52,6 +52,22 @@ def model(
     return onnx.helper.make_model(graph, opset_imports=opsets, ir_version=8)
 
 
+def graph(nodes: list[Any], inputs: str, outputs: str, constants: Any = None) -> Any:
+    """Return a graph for a node, whose values are floats but its counter and its conditions."""
+    kinds = {"i": onnx.TensorProto.INT64, "go": onnx.TensorProto.BOOL, "on": onnx.TensorProto.BOOL}
+    infos = [
+        [
+            onnx.helper.make_tensor_value_info(
+                name, kinds.get(name, FLOAT), [] if name in kinds else None
+            )
+            for name in names.split()
+        ]
+        for names in (inputs, outputs)
+    ]
+    tensors = [onnx.numpy_helper.from_array(v, k) for k, v in (constants or {}).items()]
+    return onnx.helper.make_graph(nodes, "inner", *infos, tensors)
+
+
 def load(made: Any, **options: Any) -> Model:
     """Return a model as cnncli reads it from a file."""
     with tempfile.TemporaryDirectory() as folder:

@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import numpy as np
 
+from cnncli.core.arrays import is_placeholder
 from cnncli.core.geometry import Pair
 from cnncli.errors import CnnCliError, FileProblem, quote
 from cnncli.filters.filter import safe_name
@@ -28,27 +29,29 @@ from cnncli.network.layers import (
     ReduceLayer,
     ResizeLayer,
 )
-from cnncli.network.layers.view import Dims, Layout, ViewLayer, layout_of, reshaped
-from cnncli.network.model import SIZE_HINT, SIZE_UNKNOWN, Model
-from cnncli.network.onnx.control import CONTROL, RanGraph, check_graphs
+from cnncli.network.layers.view import Layout, ViewLayer, layout_of, reshaped
+from cnncli.network.model import SIZE_HINT, Model, SizeNeeded
 from cnncli.network.onnx.model import OnnxGraph, OnnxNode, SubGraph
-from cnncli.network.onnx.node_layer import OnnxNodeLayer, Operand, largest_dims
+from cnncli.network.onnx.node_layer import (
+    OnnxNodeLayer,
+    UnsupportedOperator,
+    fold,
+    reference_layers,
+)
 from cnncli.network.onnx.operators import OPERATORS
 from cnncli.network.onnx.picture_input import PICTURES
-from cnncli.network.onnx.reference import (
-    ALLOWED,
-    MOST_NUMBERS,
-    NotRun,
-    RanNode,
-    Tensor,
-    evaluate,
-    ran_node,
-    type_name,
+from cnncli.network.onnx.reference import ALLOWED, MOST_NUMBERS
+from cnncli.network.onnx.shapes import NotRun, one_line
+from cnncli.network.onnx.values import (
+    Array,
+    BuiltLayer,
+    NodeInputs,
+    Signal,
+    SizeUnknown,
+    UnsupportedNode,
+    Value,
 )
-from cnncli.network.onnx.values import Array, BuiltLayer, NodeInputs, Signal, UnsupportedNode
 from cnncli.network.preparation import Preparation
-
-Value = Signal | Array | None
 
 # Larger than any window, so that only channels can fail to fit.
 _SIDE: Final = 2**40
@@ -57,10 +60,18 @@ _MISFITS: Final = (ValueError, LookupError, TypeError, ArithmeticError, Assertio
 
 _BEFORE: Final = (SOURCE, NORMALIZE)
 _WINDOWS: Final = (ConvLayer, ConvTransposeLayer, PadLayer, PoolLayer, ResizeLayer)
-_DTYPES: Final = {"FLOAT": "float32", "DOUBLE": "float64", "BOOL": "bool"}
 
 
-class Builder:
+@dataclass(frozen=True)
+class _Stop:
+    """Why a node cannot be read, and all behind it; the last layer before it."""
+
+    reason: str
+    layer: str
+    needs_size: bool = False
+
+
+class NetworkBuilder:
     """The layers of the nodes met so far, and what every value is."""
 
     def __init__(
@@ -73,6 +84,8 @@ class Builder:
     ) -> None:
         self.graph, self.weights, self.prepared = graph, weights, prepared
         self.picture = picture
+        # Graphs in nodes add theirs; the file may be read again for another size.
+        self.constants = replace(graph.constants, tensors=dict(graph.constants.tensors))
         self.nodes: list[Node] = []
         scale = prepared.layer()
         if scale is not None:
@@ -82,32 +95,35 @@ class Builder:
         self.cells = {} if picture.cells is None else {picture.layer: picture.cells}
         self.layers: dict[str, str] = {}
         self.outputs: dict[str, str] = {}
-        self.missing: dict[str, str] = {}
-        self.stops: dict[str, str] = {}
+        self.missing: dict[str, _Stop] = {}
+        self.stops: list[_Stop] = []
+        self.used = set(graph.used)
+        self.inner: set[str] = set()
         self.taken = {SOURCE, NORMALIZE}
         self.pending: dict[tuple[str, Layer], str] = {}
         self.folded = 0
 
     def add(self, node: OnnxNode) -> None:
         """Read one node; if it cannot be read, note why it and what it makes are missing."""
-        reasons = [self._why_missing(node, name) for name in node.needs]
-        reason = next(filter(None, reasons), None)
-        if reason is None:
+        missing = [self._missing(node, name) for name in node.needs]
+        stop = next(filter(None, missing), None)
+        if stop is None:
             try:
                 self._read(node)
                 return
             except (UnsupportedNode, NotRun, CnnCliError, *_MISFITS) as error:
                 if isinstance(error, FileProblem):
                     raise
-                reason = _reason(node, error)
-            self.stops[reason] = self._last_before(node)
+                needs_size = isinstance(error, SizeUnknown)
+                stop = _Stop(_reason(node, error), self._last_before(node), needs_size)
+            self.stops.append(stop)
         for name in (node.name, *node.outputs):
-            self.missing.setdefault(name, reason)
+            self.missing.setdefault(name, stop)
 
     @property
     def needs_size(self) -> bool:
         """Whether anything could not be read because the size of the picture is open."""
-        return any(SIZE_UNKNOWN in reason for reason in self.stops)
+        return any(stop.needs_size for stop in self.stops)
 
     def _last_before(self, node: OnnxNode) -> str:
         """Return the layer that a node works on, or the last one there is."""
@@ -116,9 +132,9 @@ class Builder:
         read = [name for name in layers if name not in _BEFORE] or [n.name for n in self.nodes]
         return next(iter(read[-1:]), "")
 
-    def _why_missing(self, node: OnnxNode, name: str) -> str | None:
+    def _missing(self, node: OnnxNode, name: str) -> _Stop | None:
         """Return why a node's input is not there; None if it is."""
-        if name in self.values or name in self.graph.constants:
+        if name in self.values or name in self.constants:
             return None
         if name in self.missing:
             return self.missing[name]
@@ -138,7 +154,7 @@ class Builder:
             self._put_in(node, node.graphs[chosen])
             return
         results = self._evaluate(node, inputs)
-        alone = len(results) == 1 or len(self.graph.used & {*node.outputs}) < 2
+        alone = len(results) == 1 or len(self.used & {*node.outputs}) < 2
         for number, result in results.items():
             name = node.outputs[number]
             own = self._name(node) if alone else self._free_name(name, node)
@@ -152,7 +168,11 @@ class Builder:
 
     def _put_in(self, node: OnnxNode, graph: SubGraph) -> None:
         """Read the nodes of a branch in place of the node that it belongs to."""
-        self.graph.constants.add(graph.tensors)
+        # Other branches may have values of the same names.
+        graph = graph.alone({name: self._unused(name) for name in sorted(graph.own)})
+        self.constants.add(graph.tensors)
+        self.used.update(name for inner in graph.nodes for name in inner.needs)
+        self.used.update(graph.outputs)
         for inner in graph.nodes:
             self.add(inner)
         for name, made in zip(node.outputs, graph.outputs, strict=True):
@@ -163,10 +183,20 @@ class Builder:
             if made in self.outputs:
                 self.outputs[name] = self.outputs[made]
 
+    def _unused(self, name: str) -> str:
+        """Return a name for a value in a branch that no other value has, and reserve it."""
+        known = (self.inner, self.values, self.missing, self.constants, self.graph.computed)
+        own, number = name, 1
+        while any(own in names for names in known):
+            number += 1
+            own = f"{name}-{number}"
+        self.inner.add(own)
+        return own
+
     def _value(self, name: str) -> Value:
         if name in self.values:
             return self.values[name]
-        array = self.graph.constants.read(name)
+        array = self.constants.read(name)
         if array is None:
             raise UnsupportedNode(f"{quote(name)} holds something else than numbers")
         return array
@@ -177,32 +207,20 @@ class Builder:
         """Return what a node's outputs are, by their numbers."""
         arrays = [value for value in inputs if not isinstance(value, Signal)]
         if len(arrays) == len(inputs) and any(array is not None for array in arrays):
-            return dict(enumerate(self._fold(node, arrays)))
+            made = fold(node, self.graph.opset, arrays, self.weights)
+            self.folded += sum(array.size for array in made if not is_placeholder(array))
+            if self.folded > MOST_NUMBERS:
+                raise NotRun("the constants of the graph make too many numbers")
+            return dict(enumerate(made))
         results, why = self._own(node, inputs)
         left = [
             number
             for number, name in enumerate(node.outputs)
-            if number not in results and (name in self.graph.used or not (results or number))
+            if number not in results and (name in self.used or not (results or number))
         ]
         if left:
-            results |= self._run(node, inputs, left, why)
+            results |= reference_layers(node, self.graph.opset, inputs, left, why)
         return results
-
-    def _fold(self, node: OnnxNode, arrays: Sequence[Array | None]) -> list[Array]:
-        """Return what a node makes of constants."""
-        ran = self._ran(node)
-        if isinstance(ran, RanGraph):
-            check_graphs(node.proto)
-        made = ran.run(arrays) if isinstance(ran, RanGraph) else evaluate(ran, arrays, self.weights)
-        self.folded += sum(array.size for array in made if 0 not in array.strides)
-        if self.folded > MOST_NUMBERS:
-            raise NotRun("the constants of the graph make too many numbers")
-        return made
-
-    def _ran(self, node: OnnxNode) -> RanNode | RanGraph:
-        if node.op in CONTROL:
-            return RanGraph(node.proto.SerializeToString(), self.graph.opset, node.captured)
-        return ran_node(node.proto, self.graph.opset)
 
     def _own(
         self, node: OnnxNode, inputs: tuple[Value, ...]
@@ -230,64 +248,6 @@ class Builder:
                     raise
                 return {}, error
         return dict(zip(range(count), results, strict=False)), None
-
-    def _run(
-        self,
-        node: OnnxNode,
-        inputs: tuple[Value, ...],
-        outputs: Sequence[int],
-        why: Exception | None,
-    ) -> dict[int, BuiltLayer]:
-        """Return outputs of a node as layers that run it; `why` tells why it is no other layer."""
-        if why is not None and SIZE_UNKNOWN in str(why):
-            raise why
-        signals = [value for value in inputs if isinstance(value, Signal)]
-        if not signals or (why is None and node.op not in (*ALLOWED, *CONTROL)):
-            raise why or _UnsupportedOperator
-        ran = self._ran(node)
-        try:
-            given = [_tensor(value) for value in inputs]
-            tensors = ran.tensors(given, _constants(inputs))
-            if isinstance(ran, RanGraph) and None in tensors:
-                tensors = ran.tried(given, _constants(inputs))
-        except NotRun as error:
-            raise why or error from None
-        operands = tuple(
-            Operand(number, value.layout, _dtype(value.type))
-            for number, value in enumerate(inputs)
-            if isinstance(value, Signal)
-        )
-        built: dict[int, BuiltLayer] = {}
-        for number in outputs:
-            tensor = tensors[number]
-            if tensor is None:
-                raise why or NotRun("the shape of its result is not known beforehand")
-            dims = tensor.dims
-            layout, channels = self._stored(dims, signals)
-            is_open = None in dims and all(signal.size for signal in signals)
-            constants, count = _constants(inputs), len(inputs)
-            layer = OnnxNodeLayer(
-                ran, operands, constants, count, number, layout, channels, dims, is_open
-            )
-            built[number] = BuiltLayer(
-                layer,
-                tuple(signals),
-                layout,
-                type_name(tensor.dtype),
-                dims if is_open else None,
-            )
-        return built
-
-    def _stored(self, dims: Dims, signals: Sequence[Signal]) -> tuple[Layout, int]:
-        """Return how an output is stored, and in how many channels."""
-        if None in dims and any(signal.size is None for signal in signals):
-            # Rows and columns follow those of the picture; any other axis needs it to be known.
-            if len(dims) != 4 or None in dims[:2] or dims[0] != 1:
-                raise UnsupportedNode(SIZE_UNKNOWN)
-            return Layout(), int(dims[1] or 0)
-        layout = layout_of(dims)
-        counts = [math.prod(signal.cells or (1,)) for signal in signals]
-        return layout, layout.cells(largest_dims(dims, counts))[2]
 
     def _name(self, node: OnnxNode) -> str:
         """Return the name of a node's only layer."""
@@ -335,7 +295,8 @@ class Builder:
             self.cells[name] = (*size, channels)
         layout = built.layout or built.inputs[0].layout
         kind = built.type or built.inputs[0].type
-        return Signal(name, channels, size, layout, kind, open=built.open)
+        estimated = isinstance(built.layer, OnnxNodeLayer) and built.layer.is_estimated
+        return Signal(name, channels, size, layout, kind, (), built.open, estimated)
 
     def _source(self, value: Signal, suffix: str = "") -> str:
         """Return the layer that makes a value, with those that are pending put in."""
@@ -355,11 +316,12 @@ class Builder:
         self._show_tables()
         self._join_views()
         ends = [self.outputs[name] for name in self.graph.outputs if name in self.outputs]
-        stopper = self._stopper()
+        stop = self._stop()
         if {node.name for node in self.nodes} <= {*_BEFORE}:
-            reason = stopper or next(iter(self.stops), "no node works on its input")
-            hint = SIZE_HINT if SIZE_UNKNOWN in reason else None
-            raise FileProblem(reason, hint=hint, path=self.graph.path)
+            stop = stop or next(iter(self.stops), _Stop("no node works on its input", ""))
+            if stop.needs_size:
+                raise SizeNeeded(stop.reason, hint=SIZE_HINT, path=self.graph.path)
+            raise FileProblem(stop.reason, path=self.graph.path)
         if ends and not any(ends[0] in node.inputs for node in self.nodes):
             self.nodes.sort(key=lambda node: node.name == ends[0])
         known = self._aliases()
@@ -367,15 +329,16 @@ class Builder:
         return Model(
             Network(tuple(self.nodes)),
             self.prepared,
-            (self.graph.path, *sorted(self.graph.constants.files)),
+            (self.graph.path, *sorted(self.constants.files)),
             (several,) if len(ends) > 1 else (),
             {name: layer for name, layer in known.items() if name != layer},
-            {name: why for name, why in self.missing.items() if name and name not in known},
-            stopper,
-            self.stops.get(stopper, self.nodes[-1].name),
+            {n: stop.reason for n, stop in self.missing.items() if n and n not in known},
+            "" if stop is None else stop.reason,
+            self.nodes[-1].name if stop is None else stop.layer,
             self.picture.channels if self.picture.channels in PICTURES else None,
             self.graph.classes,
             self._tensors(),
+            needs_size=stop is not None and stop.needs_size,
         )
 
     def _show_tables(self) -> None:
@@ -445,49 +408,26 @@ class Builder:
         aliases = {**own, **self.layers, **self.outputs}
         return {name: layer for name, layer in aliases.items() if name and name not in lost}
 
-    def _stopper(self) -> str:
-        """Return why the graph cannot be read to its outputs; nothing if it can."""
-        reasons = {self.missing[name] for name in self.graph.outputs if name in self.missing}
-        for reason in self.stops:
-            if reason in reasons:
-                return reason
+    def _stop(self) -> _Stop | None:
+        """Return why the graph cannot be read to its outputs; None if it can."""
+        missing = [self.missing[name] for name in self.graph.outputs if name in self.missing]
+        for stop in self.stops:
+            if stop in missing:
+                return stop
         for name in self.graph.outputs:
             if name not in self.outputs and name not in self.missing and self.nodes:
-                return f"its output {quote(name)} does not depend on the picture"
-        return next(iter(reasons), "")
-
-
-class _UnsupportedOperator(UnsupportedNode):
-    """There is no layer for an operator."""
+                reason = f"its output {quote(name)} does not depend on the picture"
+                return _Stop(reason, self.nodes[-1].name)
+        return next(iter(missing), None)
 
 
 def _reason(node: OnnxNode, error: Exception) -> str:
-    if isinstance(error, _UnsupportedOperator):
+    if isinstance(error, UnsupportedOperator):
         return f"unsupported operator {node.operator} ({node.label})"
-    return f"unsupported {node.operator} ({node.label}): {_line(error)}"
-
-
-def _line(error: Exception) -> str:
-    return quote(" ".join(str(error).split()))[1:-1][:200]
-
-
-def _dtype(kind: str) -> str:
-    return _DTYPES.get(kind, kind.lower())
+    return f"unsupported {node.operator} ({node.label}): {one_line(error)}"
 
 
 def _renamed(node: Node, old: Node, new: Node) -> Node:
     """Return a node that reads one layer in place of another."""
     inputs = tuple(new.name if name == old.name else name for name in node.inputs)
     return replace(node, inputs=inputs)
-
-
-def _tensor(value: Value) -> Tensor | None:
-    if isinstance(value, Signal):
-        if value.dims is None:
-            raise UnsupportedNode(SIZE_UNKNOWN)
-        return Tensor(_dtype(value.type), value.dims)
-    return None if value is None else Tensor(str(value.dtype), value.shape)
-
-
-def _constants(inputs: Sequence[Value]) -> dict[int, Array]:
-    return {k: value for k, value in enumerate(inputs) if isinstance(value, np.ndarray)}

@@ -6,7 +6,8 @@ results together are held against a limit, as the number of turns is.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib import import_module
@@ -14,30 +15,34 @@ from typing import Any, Final
 
 import numpy as np
 
+from cnncli.core.arrays import is_placeholder
+from cnncli.errors import CnnCliError, quote
 from cnncli.network.onnx.reference import (
     MOST_NUMBERS,
-    Array,
-    NotRun,
-    Tensor,
+    ReferenceNode,
     check_operator,
     evaluate,
-    infer,
-    is_elsewhere,
-    one_line,
-    ran_node,
+    parsed_node,
+    reference_node,
 )
+from cnncli.network.onnx.shapes import Array, Known, NotRun, Tensor, infer, one_line
+from cnncli.network.onnx.tensors import OWN_DOMAINS, read_tensor
+from cnncli.system.memory import check_while_running
 
 CONTROL: Final = ("If", "Loop", "Scan")
 
 MOST_TURNS: Final = 10_000
 """Turns of loops, those of loops in loops counted together."""
 
+_TURNS_TRIED: Final = 16
+"""Of a loop whose values change their shapes with each turn."""
+
 Values = dict[str, Array | None]
 
 
 @dataclass(frozen=True)
-class RanGraph:
-    """A node with graphs in it, as `RanNode` is one without: picklable, and run the same way.
+class ReferenceGraph:
+    """A node with graphs in it, as `ReferenceNode` is one without: picklable, run the same way.
 
     Parameters
     ----------
@@ -55,50 +60,54 @@ class RanGraph:
     @property
     def op(self) -> str:
         """Its operator."""
-        return str(_node(self.proto).op_type)
+        return str(parsed_node(self.proto).op_type)
 
     @property
     def names(self) -> tuple[str, ...]:
         """What its inputs are called."""
-        return (*_node(self.proto).input, *self.captured)
+        return (*parsed_node(self.proto).input, *self.captured)
 
-    def tensors(
-        self, inputs: Sequence[Tensor | None], known: Mapping[int, Array]
-    ) -> tuple[Tensor | None, ...]:
-        """Return what its outputs will be, as far as ONNX's inference of shapes knows."""
-        node = _node(self.proto)
-        check_graphs(node)
-        types = dict(zip(self.names, inputs, strict=True))
-        given = {self.names[number]: array for number, array in known.items()}
-        return infer(node, self.opset, types, given)
+    def tensors(self, inputs: Sequence[Tensor | None], known: Known) -> tuple[Tensor | None, ...]:
+        """Return what its outputs will be.
 
-    def tried(
-        self, inputs: Sequence[Tensor | None], known: Mapping[int, Array]
-    ) -> tuple[Tensor | None, ...]:
-        """Return what its outputs are of zeros, for graphs that do not say what they make.
+        By ONNX's inference of shapes; where graphs do not say what they make, by running them on
+        zeros: both branches of an If, and as many turns of a Loop as tell its shapes.
 
         Raises
         ------
         NotRun
             As `run` says, or if the inputs' sizes are not known.
         """
-        arrays: list[Array | None] = []
-        for number, tensor in enumerate(inputs):
-            if tensor is None or number in known:
-                arrays.append(known.get(number))
-                continue
-            if tensor.numbers is None:
+        node = parsed_node(self.proto)
+        _prepared(self.proto, self.opset)
+        types = dict(zip(self.names, inputs, strict=True))
+        given = {self.names[number]: array for number, array in known.items()}
+        found = infer(node, self.opset, types, given)
+        if any(tensor is None or (tensor.is_open and not _any_open(inputs)) for tensor in found):
+            return self._tensors_of_zeros(inputs, known)
+        return found
+
+    def _tensors_of_zeros(
+        self, inputs: Sequence[Tensor | None], known: Known
+    ) -> tuple[Tensor | None, ...]:
+        values: Values = {}
+        for number, (name, tensor) in enumerate(zip(self.names, inputs, strict=True)):
+            array = known.get(number)
+            if array is not None:
+                values[name] = array.view(_Unsure) if is_placeholder(array) else array
+            elif tensor is None:
+                values[name] = None
+            elif tensor.largest is None:
                 raise NotRun("the size of its inputs is not known beforehand")
-            arrays.append(np.zeros([length or 0 for length in tensor.dims], tensor.dtype))
-        # How often a loop turns may depend on the values.
-        carried = len(_node(self.proto).input) - 2 if self.op == "Loop" else None
-        return tuple(
-            Tensor(
-                str(made.dtype),
-                made.shape if carried is None or k < carried else (None, *made.shape[1:]),
-            )
-            for k, made in enumerate(self.run(arrays))
-        )
+            else:
+                values[name] = np.zeros(tensor.largest, tensor.dtype).view(_Unsure)
+        run, node = _GraphRun(), _prepared(self.proto, self.opset)
+        with _plain_errors():
+            if self.op == "If":
+                return _merged([run.graph(graph, (), values) for graph in node.graphs.values()])
+            if self.op == "Loop":
+                return _tensors_of_loop(run, node, values)
+            return _merged([run.node(node, values)])
 
     def run(self, inputs: Sequence[Array | None]) -> list[Array]:
         """Return its outputs.
@@ -107,155 +116,309 @@ class RanGraph:
         ------
         NotRun
             If a node in it must not run, or turns or results become too many.
+        CnnCliError
+            If memory does not suffice.
         """
         values = dict(zip(self.names, inputs, strict=True))
-        try:
-            outputs = _Course(self.opset).node(_node(self.proto), values)
-        except (NotRun, MemoryError):
-            raise
-        except Exception as error:
-            # Whatever numbers of no meaning raise in a graph of a broken file.
-            raise NotRun(one_line(error)) from None
+        with _plain_errors():
+            outputs = _GraphRun().node(_prepared(self.proto, self.opset), values)
         if any(output is None for output in outputs):
             raise NotRun("one of its outputs has no value")
         return [output for output in outputs if output is not None]
 
 
-def check_graphs(proto: Any) -> None:
-    """Raise NotRun unless all nodes in a node's graphs may run.
+@dataclass(frozen=True, eq=False)
+class _InnerGraph:
+    """A graph in a node, with its arrays."""
 
-    Raises
-    ------
-    NotRun
-    """
-    for graph in (each.g for each in proto.attribute if each.HasField("g")):
-        for node in graph.node:
-            if node.op_type in CONTROL and node.domain in ("", "ai.onnx"):
-                check_graphs(node)
-            elif node.op_type != "Constant":
-                check_operator(node)
+    nodes: tuple[_InnerNode, ...]
+    arrays: Mapping[str, Array]
+    inputs: tuple[str, ...]
+    outputs: tuple[str, ...]
+    types: tuple[Any, ...]
 
 
-class _Course:
+@dataclass(frozen=True, eq=False)
+class _InnerNode:
+    """A node of such a graph: a constant, one that the ReferenceEvaluator runs, or graphs again."""
+
+    op: str
+    label: str
+    inputs: tuple[str, ...]
+    outputs: tuple[str, ...]
+    work: ReferenceNode | Array | None
+    graphs: Mapping[str, _InnerGraph]
+    scanned: int = 0
+
+
+class _Unsure(np.ndarray[Any, Any]):
+    """Zeros in place of values that only a picture has, and what is made of them."""
+
+
+@lru_cache(32)
+def _prepared(proto: bytes, opset: int) -> _InnerNode:
+    """Return a node with its graphs read and checked, once for all its turns and images."""
+    return _inner_node(parsed_node(proto), opset)
+
+
+def _inner_node(proto: Any, opset: int) -> _InnerNode:
+    fields = {each.name: each for each in proto.attribute}
+    label = f"{quote(proto.op_type)[1:-1]} (node {quote(proto.name or ''.join(proto.output[:1]))})"
+    work: ReferenceNode | Array | None = None
+    graphs: dict[str, _InnerGraph] = {}
+    if proto.op_type in CONTROL and proto.domain in OWN_DOMAINS:
+        if proto.op_type == "Scan" and (opset < 9 or {*fields} - {"body", "num_scan_inputs"}):
+            raise NotRun("it goes over other axes than the first, or backward")
+        for name in _GRAPHS[proto.op_type]:
+            if name not in fields:
+                raise NotRun(f"it has no {name}")
+            graphs[name] = _inner_graph(fields[name].g, opset)
+    elif proto.op_type == "Constant" and proto.domain in OWN_DOMAINS:
+        work = _constant(fields)
+    else:
+        check_operator(proto)
+        work = reference_node(proto, opset)
+    scanned = int(fields["num_scan_inputs"].i) if "num_scan_inputs" in fields else 0
+    inputs, outputs = tuple(proto.input), tuple(proto.output)
+    return _InnerNode(proto.op_type, label, inputs, outputs, work, graphs, scanned)
+
+
+def _inner_graph(graph: Any, opset: int) -> _InnerGraph:
+    try:
+        arrays = {tensor.name: read_tensor(tensor) for tensor in graph.initializer}
+    except (ValueError, TypeError, OverflowError) as error:
+        raise NotRun(f"an array in it cannot be read: {one_line(error)}") from None
+    return _InnerGraph(
+        tuple(_inner_node(node, opset) for node in graph.node),
+        arrays,
+        tuple(each.name for each in graph.input),
+        tuple(each.name for each in graph.output),
+        tuple(each.type.tensor_type for each in graph.output),
+    )
+
+
+class _GraphRun:
     """One run of a node, with what is left of its turns and its results."""
 
-    def __init__(self, opset: int) -> None:
-        self.opset = opset
+    def __init__(self) -> None:
         self.turns, self.numbers = MOST_TURNS, MOST_NUMBERS
 
-    def node(self, node: Any, values: Values) -> list[Array | None]:
+    def node(self, node: _InnerNode, values: Values) -> list[Array | None]:
         """Return the outputs of a node."""
-        inputs = [values[name] if name else None for name in node.input]
-        fields = {each.name: each for each in node.attribute}
-        if node.op_type == "Constant":
-            made: list[Array | None] = [_constant(fields)]
-        elif node.op_type in _COURSES and node.domain in ("", "ai.onnx"):
-            made = _COURSES[node.op_type](self, fields, inputs, values)
+        inputs = [values[name] if name else None for name in node.inputs]
+        if isinstance(node.work, np.ndarray):
+            made: list[Array | None] = [node.work]
+        elif node.work is None:
+            made = _RUNS[node.op](self, node, inputs, values)
         else:
-            made = [*evaluate(ran_node(node, self.opset), inputs)]
+            made = [*_evaluated(node, node.work, inputs)]
         self.numbers -= sum(array.size for array in made if array is not None)
         if self.numbers < 0:
             raise NotRun(f"its results are more than {MOST_NUMBERS} numbers")
         return made
 
-    def graph(self, graph: Any, inputs: Sequence[Array | None], outer: Values) -> list[Any]:
+    def graph(
+        self, graph: _InnerGraph, inputs: Sequence[Array | None], outer: Values
+    ) -> list[Array | None]:
         """Return the outputs of a graph."""
-        values = {**outer, **{tensor.name: _array(tensor) for tensor in graph.initializer}}
-        values.update(zip((each.name for each in graph.input), inputs, strict=False))
-        for node in graph.node:
-            unknown = [name for name in node.input if name and name not in values]
+        values: Values = {**outer, **graph.arrays}
+        values.update(zip(graph.inputs, inputs, strict=False))
+        for node in graph.nodes:
+            unknown = [name for name in node.inputs if name and name not in values]
             if unknown:
-                raise NotRun(f"a graph in it needs {unknown[0]!r}, which is nowhere")
-            values.update(zip(node.output, self.node(node, values), strict=False))
-        if any(output.name not in values for output in graph.output):
+                raise NotRun(f"a graph in it needs {quote(unknown[0])}, which is nowhere")
+            values.update(zip(node.outputs, self.node(node, values), strict=False))
+        if any(output not in values for output in graph.outputs):
             raise NotRun("a graph in it does not make its outputs")
-        return [values[output.name] for output in graph.output]
+        return [values[output] for output in graph.outputs]
 
-    def turn(self) -> None:
-        """Count one turn of a loop."""
+    def turn(self, kept: int = 0) -> None:
+        """Count one turn of a loop, with the bytes that earlier turns left."""
         self.turns -= 1
         if self.turns < 0:
             raise NotRun(f"its loops take more than {MOST_TURNS} turns")
+        # Twice: they are put together in the end.
+        check_while_running(2 * kept, "what its turns leave")
 
 
-def _if(course: _Course, fields: Any, inputs: Sequence[Any], values: Values) -> list[Any]:
-    branch = "then_branch" if bool(np.all(inputs[0])) else "else_branch"
-    return course.graph(fields[branch].g, (), values)
+def _evaluated(
+    node: _InnerNode, work: ReferenceNode, inputs: Sequence[Array | None]
+) -> list[Array]:
+    unsure = any(isinstance(array, _Unsure) for array in inputs)
+    try:
+        made = evaluate(work, [None if each is None else np.asarray(each) for each in inputs])
+    except NotRun as error:
+        raise NotRun(f"{node.label}: {error}") from None
+    except CnnCliError as error:
+        raise CnnCliError(f"{node.label}: {error.message}", hint=error.hint) from None
+    if unsure and node.op not in ("Shape", "Size"):
+        return [array.view(_Unsure) for array in made]
+    return made
 
 
-def _loop(course: _Course, fields: Any, inputs: Sequence[Any], values: Values) -> list[Any]:
+def _if(
+    run: _GraphRun, node: _InnerNode, inputs: Sequence[Array | None], values: Values
+) -> list[Array | None]:
+    holds = bool(np.all(_given(inputs[0])))
+    chosen, other = ("then_branch", "else_branch") if holds else ("else_branch", "then_branch")
+    made = run.graph(node.graphs[chosen], (), values)
+    if isinstance(inputs[0], _Unsure):
+        also = run.graph(node.graphs[other], (), values)
+        if _shapes(made) != _shapes(also):
+            raise NotRun("the branches of an If in it give results of several shapes")
+    return made
+
+
+def _shapes(arrays: Sequence[Array | None]) -> list[tuple[int, ...] | None]:
+    return [None if array is None else array.shape for array in arrays]
+
+
+def _given(array: Array | None) -> Array:
+    if array is None:
+        raise NotRun("one of its inputs has no value")
+    return array
+
+
+def _loop(
+    run: _GraphRun, node: _InnerNode, inputs: Sequence[Array | None], values: Values
+) -> list[Array | None]:
     most, condition, *carried = inputs
-    body, number, kept = fields["body"].g, 0, list[list[Any]]()
+    body, number, kept, held = node.graphs["body"], 0, list[list[Array]](), 0
     going = condition is None or bool(np.all(condition))
-    while going and (most is None or number < int(np.asarray(most).item())):
-        course.turn()
+    limit = None if most is None else 1 if isinstance(most, _Unsure) else int(most.item())
+    while going and (limit is None or number < limit):
+        run.turn(held)
         turn = [np.array(number, np.int64), np.array(True), *carried]
-        going, *made = course.graph(body, turn, values)
-        going = bool(np.all(going))
+        going_on, *made = run.graph(body, turn, values)
+        going = bool(np.all(_given(going_on)))
         carried = made[: len(carried)]
-        kept.append(made[len(carried) :])
+        kept.append([_given(array) for array in made[len(carried) :]])
+        held += sum(array.nbytes for array in kept[-1])
         number += 1
-    scans = len(body.output) - 1 - len(carried)
+    scans = len(body.outputs) - 1 - len(carried)
     return [*carried, *_stacked(body, kept, scans)]
 
 
-def _scan(course: _Course, fields: Any, inputs: Sequence[Any], values: Values) -> list[Any]:
-    if course.opset < 9 or {*fields} - {"body", "num_scan_inputs"}:
-        raise NotRun("it goes over other axes than the first, or backward")
-    count = int(fields["num_scan_inputs"].i)
-    carried, scanned = list(inputs[: len(inputs) - count]), inputs[len(inputs) - count :]
-    body, kept = fields["body"].g, list[list[Any]]()
+def _scan(
+    run: _GraphRun, node: _InnerNode, inputs: Sequence[Array | None], values: Values
+) -> list[Array | None]:
+    count = node.scanned
+    carried = list(inputs[: len(inputs) - count])
+    scanned = [_given(array) for array in inputs[len(inputs) - count :]]
+    body, kept, held = node.graphs["body"], list[list[Array]](), 0
     if count < 1 or len({len(array) for array in scanned}) > 1:
         raise NotRun("what it goes over differs in length")
-    for each in zip(*scanned, strict=True):
-        course.turn()
-        made = course.graph(body, [*carried, *each], values)
+    for number in range(len(scanned[0])):
+        run.turn(held)
+        made = run.graph(body, [*carried, *(array[number, ...] for array in scanned)], values)
         carried = made[: len(carried)]
-        kept.append(made[len(carried) :])
-    return [*carried, *_stacked(body, kept, len(body.output) - len(carried))]
+        kept.append([_given(array) for array in made[len(carried) :]])
+        held += sum(array.nbytes for array in kept[-1])
+    return [*carried, *_stacked(body, kept, len(body.outputs) - len(carried))]
 
 
-_COURSES: Final[dict[str, Callable[..., list[Any]]]] = {"If": _if, "Loop": _loop, "Scan": _scan}
+_GRAPHS: Final = {"If": ("then_branch", "else_branch"), "Loop": ("body",), "Scan": ("body",)}
+_RUNS: Final[dict[str, Callable[..., list[Array | None]]]] = {
+    "If": _if,
+    "Loop": _loop,
+    "Scan": _scan,
+}
 
 
-def _stacked(body: Any, kept: Sequence[Sequence[Any]], count: int) -> list[Array]:
+def _stacked(body: _InnerGraph, kept: Sequence[Sequence[Array]], count: int) -> list[Array]:
     """Return what each turn gave, one above the other; nothing where there was no turn."""
+    if count < 0:
+        raise NotRun("a graph in it makes too few outputs")
     if kept:
         shapes = {tuple(np.shape(turn[k]) for k in range(count)) for turn in kept}
         if len(shapes) > 1:
             raise NotRun("its turns give results of several shapes")
         return [np.stack([turn[k] for turn in kept]) for k in range(count)]
     helper, empty = import_module("onnx").helper, []
-    for output in body.output[len(body.output) - count :] if count else ():
-        kind = output.type.tensor_type
+    for kind in body.types[len(body.types) - count :] if count else ():
         dtype = helper.tensor_dtype_to_np_dtype(kind.elem_type or 1)
         empty.append(np.zeros((0, *(max(axis.dim_value, 0) for axis in kind.shape.dim)), dtype))
     return empty
 
 
-def _array(tensor: Any) -> Array:
-    """Return an array that stands in a graph; none from a file beside the model."""
-    onnx = import_module("onnx")
-    if is_elsewhere(tensor) or tensor.data_type == onnx.TensorProto.STRING:
-        raise NotRun("an array in it is text, or in another file")
-    try:
-        return np.asarray(onnx.numpy_helper.to_array(tensor))
-    except (ValueError, TypeError, OverflowError) as error:
-        raise NotRun(f"an array in it cannot be read: {error}") from None
+def _merged(ends: Sequence[Sequence[Array | None]], bounded: bool = True) -> tuple[Tensor, ...]:
+    """Return what is common to results that a node may give: lengths that differ are open."""
+    merged = []
+    for arrays in zip(*ends, strict=True):
+        shapes = [_given(array).shape for array in arrays]
+        if len({len(shape) for shape in shapes}) > 1 or len({str(a.dtype) for a in arrays}) > 1:
+            raise NotRun("its result may have different numbers of axes, or types")
+        lengths = [sorted(set(along)) for along in zip(*shapes, strict=True)]
+        most = tuple(along[-1] for along in lengths) if bounded else None
+        dims = tuple(along[0] if len(along) == 1 else None for along in lengths)
+        merged.append(Tensor(str(_given(arrays[0]).dtype), dims, most if None in dims else None))
+    return tuple(merged)
+
+
+def _tensors_of_loop(run: _GraphRun, node: _InnerNode, values: Values) -> tuple[Tensor, ...]:
+    """Return what a loop gives of zeros: all shapes with which it may end."""
+    most, condition, *carried = [values[name] if name else None for name in node.inputs]
+    body, number = node.graphs["body"], 0
+    limit = None if most is None or isinstance(most, _Unsure) else int(most.item())
+    going: Array = np.array(True) if condition is None else condition
+    ends, kept = list[list[Array | None]](), list[list[Array]]()
+    settled = False
+    while True:
+        sure = not isinstance(going, _Unsure) and not isinstance(most, _Unsure)
+        over = number == limit or (sure and not np.all(going))
+        few = sure and limit is not None and limit <= _TURNS_TRIED
+        last = over or (settled and not few) or number == _TURNS_TRIED
+        if last or not sure:
+            ends.append(carried)
+        if last:
+            break
+        run.turn()
+        turn = [np.array(number, np.int64), np.array(True), *carried]
+        going_on, *made = run.graph(body, turn, values)
+        going = _given(going_on)
+        before, carried = carried, made[: len(carried)]
+        settled = _shapes(before) == _shapes(carried)
+        kept.append([_given(array) for array in made[len(carried) :]])
+        number += 1
+    scans = _stacked(body, kept, len(body.outputs) - 1 - len(carried))
+    exact = over and len(ends) == 1
+    return (
+        *_merged(ends, bounded=over or settled),
+        *(_of_turns(array, exact, limit) for array in scans),
+    )
+
+
+def _of_turns(array: Array, exact: bool, limit: int | None) -> Tensor:
+    """Return what a loop leaves of its turns, as many as there may be."""
+    if exact:
+        return Tensor(str(array.dtype), array.shape)
+    most = (MOST_TURNS if limit is None else min(limit, MOST_TURNS), *array.shape[1:])
+    return Tensor(str(array.dtype), (None, *array.shape[1:]), most)
+
+
+def _any_open(tensors: Sequence[Tensor | None]) -> bool:
+    return any(tensor is not None and tensor.is_open for tensor in tensors)
 
 
 def _constant(fields: Any) -> Array:
-    if "value" in fields:
-        return _array(fields["value"].t)
     for name, kind in (("float", np.float32), ("int", np.int64)):
         if f"value_{name}" in fields:
             value = getattr(fields[f"value_{name}"], name[0])
             return np.array(value, kind)
         if f"value_{name}s" in fields:
             return np.array(getattr(fields[f"value_{name}s"], f"{name}s"), kind)
-    raise NotRun("a constant in it is no number")
+    try:
+        return read_tensor(fields["value"].t)
+    except (KeyError, ValueError, TypeError, OverflowError) as error:
+        raise NotRun(f"a constant in it cannot be read: {one_line(error)}") from None
 
 
-@lru_cache(256)
-def _node(proto: bytes) -> Any:
-    return import_module("onnx").NodeProto.FromString(proto)
+@contextmanager
+def _plain_errors() -> Iterator[None]:
+    """Make one kind of error of what numbers of no meaning raise in a graph of a broken file."""
+    try:
+        yield
+    except (NotRun, CnnCliError, MemoryError):
+        raise
+    except Exception as error:
+        raise NotRun(one_line(error)) from None

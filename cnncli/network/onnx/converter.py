@@ -19,10 +19,11 @@ from cnncli.core.geometry import Pair
 from cnncli.errors import FileProblem
 from cnncli.filters.filter import Filter
 from cnncli.network.graph import Network
-from cnncli.network.model import SIZE_UNKNOWN, Model
-from cnncli.network.onnx.builder import Builder
+from cnncli.network.model import Model
+from cnncli.network.onnx.builder import NetworkBuilder
 from cnncli.network.onnx.model import OnnxGraph, read_graph
 from cnncli.network.onnx.picture_input import Sides, picture_input
+from cnncli.network.onnx.reference import WeightsNeeded
 from cnncli.network.onnx.values import Signal
 from cnncli.network.preparation import PIXEL_SCALES, Preparation
 
@@ -53,8 +54,14 @@ def read(path: Path, *, weights: bool = True, prepare: Mapping[str, Any] | None 
         If it is no ONNX file, its graph is not in order, it takes anything but one picture, or
         its first node already cannot be read.
     """
+    try:
+        return _read(path, weights, prepare or {})
+    except WeightsNeeded:
+        return _read(path, True, prepare or {})
+
+
+def _read(path: Path, weights: bool, prepare: Mapping[str, Any]) -> Model:
     graph = read_graph(path, weights)
-    prepare = prepare or {}
     name, picture, sides = picture_input(graph)
     own = picture
     picture = replace(picture, size=prepare.get("size", picture.size))
@@ -70,14 +77,14 @@ def read(path: Path, *, weights: bool = True, prepare: Mapping[str, Any] | None 
 
 
 def _name_size(
-    model: Model, picture: Signal, make: Callable[[], tuple[Model, Builder]], own: Signal
+    model: Model, picture: Signal, make: Callable[[], tuple[Model, NetworkBuilder]], own: Signal
 ) -> Model:
     """Name the size that was asked for where only that keeps a model from being read to its end."""
     try:
-        stopper = make()[0].stopper
+        as_made = make()[0]
     except FileProblem:
         return model
-    if picture.size is None or (stopper and SIZE_UNKNOWN not in stopper):
+    if picture.size is None or (as_made.stopper and not as_made.needs_size):
         return model
     made_for = f"; the model was made for {own.size[0]}x{own.size[1]}" if own.size else ""
     asked = f"with an input of {picture.size[0]}x{picture.size[1]}"
@@ -98,16 +105,16 @@ def _built(
     prepared: Preparation,
     weights: bool,
     size: Pair | None = None,
-) -> tuple[Model, Builder]:
+) -> tuple[Model, NetworkBuilder]:
     picture = picture if size is None else replace(picture, size=size)
-    builder = Builder(graph, name, picture, prepared, weights)
+    builder = NetworkBuilder(graph, name, picture, prepared, weights)
     for node in graph.nodes:
         builder.add(node)
     return builder.model(), builder
 
 
 def _of_any_size(
-    make: Callable[..., tuple[Model, Builder]], picture: Signal, sides: Sides
+    make: Callable[..., tuple[Model, NetworkBuilder]], picture: Signal, sides: Sides
 ) -> Model | None:
     """Return the model that comes out the same for pictures of several sizes; else None.
 

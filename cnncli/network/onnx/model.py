@@ -7,11 +7,9 @@ from __future__ import annotations
 
 import ast
 import json
-import math
 import os
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from heapq import heappop, heappush
 from importlib import import_module
@@ -20,26 +18,21 @@ from typing import Any, Final
 
 import numpy as np
 
-from cnncli.core.arrays import placeholder
 from cnncli.errors import FileProblem, quote
-from cnncli.io.npy import fault_text, open_regular
+from cnncli.io.npy import open_regular
 from cnncli.network.onnx.quantized import without_quantized
-
-Array = np.ndarray[Any, Any]
+from cnncli.network.onnx.tensors import (
+    OWN_DOMAINS,
+    Constants,
+    file_problems,
+    onnx_package,
+    plain_text,
+)
 
 MAX_BYTES: Final = 2**31
 """What protobuf can hold in one message."""
 
 _MOST_METADATA: Final = 2**20
-
-_SCALES: Final = 4
-"""Floats up to this many are read even without weights: limits, and the scales of a resize."""
-
-OWN_DOMAINS: Final = ("", "ai.onnx")
-_FLOAT_TYPES: Final = {"FLOAT": "f4", "DOUBLE": "f8", "FLOAT16": "f2"}
-_TYPES: Final = {**_FLOAT_TYPES, "INT64": "i8", "INT32": "i4", "INT16": "i2", "INT8": "i1"} | {
-    **{"UINT64": "u8", "UINT32": "u4", "UINT16": "u2", "UINT8": "u1", "BOOL": "?"}
-}
 
 
 @dataclass(frozen=True)
@@ -58,6 +51,8 @@ class OnnxNode:
         The node itself.
     graphs : mapping of str to SubGraph
         The graphs in it, by the names of their attributes.
+    captured : tuple of str
+        Values from outside that they need, under the names that `proto` has for them.
     """
 
     name: str
@@ -67,16 +62,21 @@ class OnnxNode:
     attributes: Mapping[str, Any]
     proto: Any
     graphs: Mapping[str, SubGraph] = field(default_factory=dict)
-
-    @property
-    def captured(self) -> tuple[str, ...]:
-        """Values from outside that the graphs in it need."""
-        return tuple(dict.fromkeys(name for graph in self.graphs.values() for name in graph.needs))
+    captured: tuple[str, ...] = ()
 
     @property
     def needs(self) -> tuple[str, ...]:
-        """All values that it needs."""
-        return (*self.inputs, *self.captured)
+        """All values that it needs: its inputs, and those that its graphs take from outside."""
+        return (*self.inputs, *_needs_of(self.graphs))
+
+    def renamed(self, names: Mapping[str, str]) -> OnnxNode:
+        """Return the same node on values of other names."""
+        return replace(
+            self,
+            inputs=tuple(names.get(name, name) for name in self.inputs),
+            outputs=tuple(names.get(name, name) for name in self.outputs),
+            graphs={key: graph.renamed(names) for key, graph in self.graphs.items()},
+        )
 
     @property
     def operator(self) -> str:
@@ -106,83 +106,38 @@ class SubGraph:
     outputs: tuple[str, ...]
 
     @property
+    def own(self) -> frozenset[str]:
+        """The names of values that it has itself."""
+        made = (name for node in self.nodes for name in node.outputs)
+        return frozenset((*self.tensors, *self.inputs, *made)) - {""}
+
+    @property
     def needs(self) -> tuple[str, ...]:
         """Values from outside."""
-        own = {*self.tensors, *self.inputs, ""}.union(*(node.outputs for node in self.nodes))
+        own = self.own | {""}
         inner = (name for node in self.nodes for name in node.needs)
         return tuple(dict.fromkeys(name for name in (*inner, *self.outputs) if name not in own))
 
+    def renamed(self, names: Mapping[str, str]) -> SubGraph:
+        """Return the same graph with other names of values from outside; its own hide them."""
+        outer = {old: new for old, new in names.items() if old not in self.own}
+        return self._with_names(outer)
 
-@dataclass(frozen=True)
-class Constants:
-    """The arrays that a file holds, read when they are asked for.
+    def alone(self, names: Mapping[str, str]) -> SubGraph:
+        """Return the same graph with other names of its own values."""
+        return self._with_names({old: new for old, new in names.items() if old in self.own})
 
-    Parameters
-    ----------
-    path : Path
-        The model's file.
-    tensors : dict of str to TensorProto
-    weights : bool
-        False: arrays of more than a few floats are placeholders, and no file beside the model is
-        read for them.
-    files : set of Path
-        The files beside the model that were named.
-    """
+    def _with_names(self, names: Mapping[str, str]) -> SubGraph:
+        return SubGraph(
+            tuple(node.renamed(names) for node in self.nodes),
+            {names.get(name, name): tensor for name, tensor in self.tensors.items()},
+            self.inputs,
+            tuple(names.get(name, name) for name in self.outputs),
+        )
 
-    path: Path
-    tensors: dict[str, Any]
-    weights: bool
-    files: set[Path] = field(default_factory=set)
 
-    def __contains__(self, name: str) -> bool:
-        return name in self.tensors
-
-    def add(self, tensors: Mapping[str, Any]) -> None:
-        """Add the arrays of a graph in a node."""
-        self.tensors.update(tensors)
-
-    def read(self, name: str) -> Array | None:
-        """Return an array; None if it holds something else than numbers."""
-        return self.array(self.tensors[name], name)
-
-    def array(self, tensor: Any, name: str) -> Array | None:
-        """Return the array of a tensor; half floats become float32."""
-        with _problems(self.path, f"tensor {quote(name)}"):
-            onnx = _package(self.path)
-            kind = onnx.TensorProto.DataType.Name(tensor.data_type)
-            shape = tuple(tensor.dims)
-            if min(shape, default=0) < 0:
-                raise ValueError(f"its shape is {shape}")
-            if kind not in (*_TYPES, "BFLOAT16"):
-                return None
-            small = _TYPES.get(kind) not in _FLOAT_TYPES.values() or math.prod(shape) <= _SCALES
-            dtype = np.dtype(_TYPES.get(kind, "u2"))
-            external = tensor.data_location == onnx.TensorProto.EXTERNAL
-            read = self.weights or small
-            if external:
-                array = _read_beside(self._location(tensor), dtype, shape, read)
-            else:
-                _check_data(tensor, dtype, shape)
-                array = onnx.numpy_helper.to_array(tensor) if read else None
-            if array is None:
-                return placeholder("f8" if kind == "DOUBLE" else "f4", shape)
-            if external and kind == "BFLOAT16":
-                # The upper half of a float32.
-                array = (array.astype("u4") << 16).view("f4")
-            half = kind in ("FLOAT16", "BFLOAT16")
-            return np.asarray(array, np.float32) if half else np.asarray(array)
-
-    def _location(self, tensor: Any) -> tuple[Path, int, int | None]:
-        """Return the file, the first byte and the length of data beside the model."""
-        entries = {entry.key: _text(entry.value) for entry in tensor.external_data}
-        location = entries.get("location", "")
-        folder = self.path.parent.resolve()
-        path = folder / location
-        if not location or not path.resolve().is_relative_to(folder):
-            raise ValueError(f"its data must be in the model's folder, not in {quote(location)}")
-        self.files.add(self.path.parent / location)
-        length = entries.get("length")
-        return path, int(entries.get("offset", 0)), None if length is None else int(length)
+def _needs_of(graphs: Mapping[str, SubGraph]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(name for graph in graphs.values() for name in graph.needs))
 
 
 @dataclass(frozen=True)
@@ -241,7 +196,7 @@ def read_graph(path: Path, weights: bool = True) -> OnnxGraph:
     FileProblem
         If it is no ONNX file, or the package ``onnx`` is missing.
     """
-    onnx = _package(path)
+    onnx = onnx_package(path)
     with open_regular(path, name=os.fspath(path)) as stream:
         size = os.fstat(stream.fileno()).st_size
         if size > MAX_BYTES:
@@ -251,19 +206,12 @@ def read_graph(path: Path, weights: bool = True) -> OnnxGraph:
                 path=path,
             )
         data = stream.read()
-    with _problems(path, "not a readable ONNX file"):
+    with file_problems(path, "not a readable ONNX file"):
         model = onnx.load_model_from_string(data)
         del data
         if not model.ir_version or not model.graph.node:
             raise ValueError("it holds no graph")
         return _graph(path, model, weights)
-
-
-def _text(value: str | bytes) -> str:
-    """Return a text; protobuf gives bytes for what is none."""
-    if isinstance(value, bytes):
-        raise ValueError("one of its names is not UTF-8")
-    return value
 
 
 def shortest(value: float) -> float:
@@ -277,27 +225,9 @@ def shortest(value: float) -> float:
     return float(str(np.float32(value)))
 
 
-def _package(path: Path) -> Any:
-    try:
-        return import_module("onnx")
-    except ImportError:
-        raise FileProblem(
-            ".onnx files need an extra package", hint="pip install 'cnncli[onnx]'", path=path
-        ) from None
-
-
-@contextmanager
-def _problems(path: Path, what: str) -> Iterator[None]:
-    decode = import_module("google.protobuf.message").DecodeError
-    try:
-        yield
-    except (decode, ValueError, TypeError, OverflowError, RecursionError, OSError) as error:
-        raise FileProblem(f"{what}: {fault_text(error)}", path=path) from None
-
-
 def _graph(path: Path, model: Any, weights: bool) -> OnnxGraph:
     graph = model.graph
-    tensors = {_text(tensor.name): tensor for tensor in graph.initializer}
+    tensors = {plain_text(tensor.name): tensor for tensor in graph.initializer}
     constants = Constants(path, tensors, weights)
     opsets = [opset.version for opset in model.opset_import if opset.domain in OWN_DOMAINS]
     if not opsets and model.ir_version >= 3:
@@ -310,9 +240,9 @@ def _graph(path: Path, model: Any, weights: bool) -> OnnxGraph:
             [_node(one, constants) for node in graph.node for one in without_quantized(node)]
         ),
         constants=constants,
-        inputs={_text(value.name): _shape(value) for value in inputs},
-        outputs=tuple(_text(value.name) for value in graph.output),
-        types={_text(value.name): _type(value) for value in inputs},
+        inputs={plain_text(value.name): _shape(value) for value in inputs},
+        outputs=tuple(plain_text(value.name) for value in graph.output),
+        types={plain_text(value.name): _type(value) for value in inputs},
         classes=_classes({entry.key: entry.value for entry in model.metadata_props}),
     )
 
@@ -358,28 +288,30 @@ def _in_order(nodes: Sequence[OnnxNode]) -> tuple[OnnxNode, ...]:
 
 
 def _node(node: Any, constants: Constants) -> OnnxNode:
-    domain = "" if node.domain in OWN_DOMAINS else f"{_text(node.domain)}."
+    domain = "" if node.domain in OWN_DOMAINS else f"{plain_text(node.domain)}."
+    graphs = {
+        plain_text(each.name): _sub_graph(each.g, constants)
+        for each in node.attribute
+        if each.HasField("g")
+    }
     return OnnxNode(
-        _text(node.name),
-        domain + _text(node.op_type),
-        tuple(map(_text, node.input)),
-        tuple(map(_text, node.output)),
-        {_text(attribute.name): _attribute(attribute, constants) for attribute in node.attribute},
+        plain_text(node.name),
+        domain + plain_text(node.op_type),
+        tuple(map(plain_text, node.input)),
+        tuple(map(plain_text, node.output)),
+        {plain_text(each.name): _attribute(each, constants) for each in node.attribute},
         node,
-        {
-            _text(each.name): _sub_graph(each.g, constants)
-            for each in node.attribute
-            if each.HasField("g")
-        },
+        graphs,
+        _needs_of(graphs),
     )
 
 
 def _sub_graph(graph: Any, constants: Constants) -> SubGraph:
     return SubGraph(
         _in_order([_node(node, constants) for node in graph.node]),
-        {_text(tensor.name): tensor for tensor in graph.initializer},
-        tuple(_text(value.name) for value in graph.input),
-        tuple(_text(value.name) for value in graph.output),
+        {plain_text(tensor.name): tensor for tensor in graph.initializer},
+        tuple(plain_text(value.name) for value in graph.input),
+        tuple(plain_text(value.name) for value in graph.output),
     )
 
 
@@ -406,31 +338,3 @@ def _shape(value: Any) -> tuple[int | None, ...] | None:
 def _type(value: Any) -> str:
     kind = import_module("onnx").TensorProto.DataType
     return str(kind.Name(value.type.tensor_type.elem_type))
-
-
-def _check_data(tensor: Any, dtype: np.dtype[Any], shape: tuple[int, ...]) -> None:
-    """Raise ValueError unless a tensor holds as many numbers as its shape says."""
-    count = len(tensor.raw_data) // dtype.itemsize
-    if not tensor.HasField("raw_data"):
-        fields = (tensor.float_data, tensor.double_data, tensor.int32_data, tensor.int64_data)
-        count = sum(len(numbers) for numbers in (*fields, tensor.uint64_data))
-    if count != math.prod(shape):
-        raise ValueError(f"its shape is {shape}, but it holds {count} numbers")
-
-
-def _read_beside(
-    location: tuple[Path, int, int | None], dtype: np.dtype[Any], shape: tuple[int, ...], read: bool
-) -> Array | None:
-    """Return an array from a file beside the model; None if it shall only be checked."""
-    path, offset, length = location
-    count = math.prod(shape)
-    need = count * dtype.itemsize
-    with open_regular(path, name=os.fspath(path)) as stream:
-        size = os.fstat(stream.fileno()).st_size
-        if length not in (None, need) or not 0 <= offset <= size - need:
-            raise ValueError(f"{need} bytes at {offset} are not what {quote(path.name)} holds")
-        if not read:
-            return None
-        stream.seek(offset)
-        data = stream.read(need)
-    return np.frombuffer(data, dtype.newbyteorder("<"), count).reshape(shape).astype(dtype)

@@ -9,19 +9,45 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, ClassVar, Final
 
 import numpy as np
 
-from cnncli.core.arrays import FloatArray, Shape
+from cnncli.core.arrays import FloatArray, Shape, is_placeholder
 from cnncli.core.geometry import Box
 from cnncli.errors import CnnCliError, ShapeError
 from cnncli.network.layers.base import ChannelwiseDefaults, Gradients
-from cnncli.network.layers.view import Layout, numbered_groups
-from cnncli.network.onnx.control import RanGraph
-from cnncli.network.onnx.reference import POINTWISE, Array, Dims, NotRun, RanNode, Tensor
+from cnncli.network.layers.view import Dims, Layout, layout_of, numbered_groups
+from cnncli.network.model import SIZE_HINT
+from cnncli.network.onnx.control import CONTROL, ReferenceGraph
+from cnncli.network.onnx.model import OnnxNode
+from cnncli.network.onnx.reference import (
+    ALLOWED,
+    ReferenceNode,
+    WeightsNeeded,
+    evaluate,
+    reference_node,
+)
+from cnncli.network.onnx.shapes import (
+    POINTWISE,
+    Array,
+    NotRun,
+    Tensor,
+    largest_dims,
+    numpy_name,
+    type_name,
+)
+from cnncli.network.onnx.values import (
+    BuiltLayer,
+    Signal,
+    SizeUnknown,
+    UnsupportedNode,
+    Value,
+)
 from cnncli.render.options import MapGroup
 
+_MOST_WHOLE: Final = 2**53
 FLOATS: Final = ("float32", "float64")
 
 
@@ -37,11 +63,20 @@ class Operand:
         How its tensor is stored in maps.
     dtype : str
         Of the tensor, as numpy names it.
+    open : Dims, optional
+        The tensor's shape, if some of it is known only when the values are: its maps are then as
+        large as they can be.
     """
 
     number: int
     layout: Layout
     dtype: str
+    open: Dims | None = None
+
+    def tensor(self, shape: Shape) -> Tensor:
+        """Return what is known of it, for maps of a shape."""
+        own = self.layout.shape(shape[1:])
+        return Tensor(self.dtype, own) if self.open is None else Tensor(self.dtype, self.open, own)
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,7 +85,7 @@ class OnnxNodeLayer(ChannelwiseDefaults):
 
     Parameters
     ----------
-    node : RanNode or RanGraph
+    node : ReferenceNode or ReferenceGraph
     operands : tuple of Operand
         Its inputs that layers make, in the order of this layer's inputs.
     constants : mapping of int to ndarray
@@ -67,9 +102,11 @@ class OnnxNodeLayer(ChannelwiseDefaults):
         The shape of the output, as far as it was known when the model was read.
     is_open : bool
         Whether only the values tell how large the output is.
+    is_estimated : bool
+        Whether nothing tells either how large it is at the most.
     """
 
-    node: RanNode | RanGraph
+    node: ReferenceNode | ReferenceGraph
     operands: tuple[Operand, ...]
     constants: Mapping[int, Array]
     count: int
@@ -78,38 +115,15 @@ class OnnxNodeLayer(ChannelwiseDefaults):
     channels: int
     dims: Dims
     is_open: bool = False
+    is_estimated: bool = False
     op: ClassVar[str] = "onnx"
     keeps_channels: ClassVar[bool] = False
     has_gradient: ClassVar[bool] = False
 
-    def result(self, *shapes: Shape) -> Tensor:
-        """Return the type and the shape of the output, for maps of those shapes.
-
-        Raises
-        ------
-        NotRun
-            If the inputs do not fit the node.
-        """
-        tensors: list[Tensor | None] = [None] * self.count
-        for number, array in self.constants.items():
-            tensors[number] = Tensor(str(array.dtype), array.shape)
-        for operand, shape in zip(self.operands, shapes, strict=True):
-            tensors[operand.number] = Tensor(operand.dtype, operand.layout.shape(shape[1:]))
-        made = self.node.tensors(tensors, self.constants)[self.output]
-        if made is None:
-            raise NotRun("the shape of its result is not known beforehand")
-        return made
-
     def output_shape(self, *shapes: Shape) -> Shape:
         """Return the shape of the output; where only values tell it, the largest there can be."""
-        try:
-            # What is in graphs is looked at once, when the model is read.
-            plain = isinstance(self.node, RanNode)
-            dims = self.result(*shapes).dims if plain else self.dims
-        except NotRun as error:
-            raise ShapeError(f"{self.node.op}: {error}") from None
-        dims = largest_dims(dims, [math.prod(shape[1:]) for shape in shapes])
-        return (shapes[0][0], *self.layout.cells(dims))
+        shape: Shape = _output_shape(self, shapes)
+        return shape
 
     def output_groups(self, *groups: Sequence[MapGroup]) -> tuple[MapGroup, ...]:
         """Return one group for each channel."""
@@ -118,7 +132,8 @@ class OnnxNodeLayer(ChannelwiseDefaults):
     @property
     def label(self) -> str:
         """What `plan` calls it: the node's operator."""
-        return f"{self.node.op}{', size at most' if self.is_open else ''}"
+        size = "size estimated" if self.is_estimated else "size at most"
+        return f"{self.node.op}, {size}" if self.is_open else self.node.op
 
     @property
     def reads_all(self) -> bool:
@@ -140,8 +155,7 @@ class OnnxNodeLayer(ChannelwiseDefaults):
         results = [self._one([T[k] for T in tensors]) for k in range(len(inputs[0]))]
         shape = results[0].shape
         # Rows and columns may differ from those that the model was read for, but no axis more.
-        same = len(shape) == len(self.dims) if isinstance(self.node, RanNode) else False
-        if not (same or _fits(shape, self.dims)):
+        if len(shape) != len(self.dims):
             raise ShapeError(f"{self.node.op} gives the shape {shape}, where it was {self.dims}")
         if len({result.shape for result in results}) > 1:
             raise ShapeError(f"{self.node.op} makes results of several shapes of the images")
@@ -150,12 +164,12 @@ class OnnxNodeLayer(ChannelwiseDefaults):
             for operand, X in zip(self.operands, inputs, strict=True)
             if operand.dtype in FLOATS
         ]
-        Y = np.stack(results)
+        Y = np.stack(results) if len(results) > 1 else results[0][None]
         if Y.dtype.kind == "f":
             Y = Y.astype(np.result_type(Y.dtype, *floats), copy=False)
         elif Y.dtype.kind != "b" and Y.dtype.itemsize > 2:
-            # Exact up to 2**53; float32 would be up to 2**24 alone.
-            Y = Y.astype(np.float64)
+            # Float32 would be exact up to 2**24 alone.
+            Y = _whole(Y, self.node.op)
         else:
             Y = Y.astype(np.float32)
         try:
@@ -163,6 +177,8 @@ class OnnxNodeLayer(ChannelwiseDefaults):
         except ValueError:
             text = f"{self.node.op} gives the shape {shape} for one image, where it was {self.dims}"
             raise ShapeError(text) from None
+        if maps.shape[3] != self.channels:
+            raise ShapeError(f"{self.node.op} gives the shape {shape}, where it was {self.dims}")
         return np.ascontiguousarray(maps), None
 
     def _one(self, tensors: Sequence[Array]) -> Array:
@@ -180,30 +196,138 @@ class OnnxNodeLayer(ChannelwiseDefaults):
         raise CnnCliError(f"{self.node.op} is run by onnx and has no gradient")
 
 
-def _fits(shape: Sequence[int], dims: Dims) -> bool:
-    """Tell whether a shape is what was known of it."""
-    pairs = zip(shape, dims, strict=False)
-    return len(shape) == len(dims) and all(known in (None, length) for length, known in pairs)
+def _whole(Y: Array, op: str) -> FloatArray:
+    """Return whole numbers as float64, which holds those up to 2**53."""
+    largest = max(abs(int(Y.min())), abs(int(Y.max()))) if Y.size else 0
+    if largest > _MOST_WHOLE:
+        raise CnnCliError(f"{op} gives whole numbers of up to {largest}, more than 2**53")
+    return Y.astype(np.float64)
 
 
-def largest_dims(dims: Dims, counts: Sequence[int]) -> tuple[int, ...]:
-    """Return a shape with lengths that are not known as large as they may become.
+@lru_cache(64)
+def _output_shape(layer: OnnxNodeLayer, shapes: tuple[Shape, ...]) -> Shape:
+    tensors: list[Tensor | None] = [None] * layer.count
+    for number, array in layer.constants.items():
+        tensors[number] = Tensor(str(array.dtype), array.shape)
+    for operand, shape in zip(layer.operands, shapes, strict=True):
+        tensors[operand.number] = operand.tensor(shape)
+    try:
+        made = layer.node.tensors(tensors, layer.constants)[layer.output]
+    except NotRun as error:
+        raise ShapeError(f"{layer.node.op}: {error}") from None
+    if made is None:
+        raise ShapeError(f"{layer.node.op}: the shape of its result is not known beforehand")
+    if made.is_open and not layer.is_open:
+        raise ShapeError(f"{layer.node.op}: only values tell its size", hint=SIZE_HINT)
+    counts = [math.prod(shape[1:]) for shape in shapes]
+    largest = made.largest or largest_dims(made.dims, counts)
+    if len(largest) != len(layer.dims):
+        raise ShapeError(f"{layer.node.op} gives the shape {largest}, where it was {layer.dims}")
+    return (shapes[0][0], *layer.layout.cells(largest))
 
-    Parameters
-    ----------
-    dims : Dims
-    counts : sequence of int
-        Numbers of the inputs.
 
-    Examples
-    --------
-    >>> largest_dims((None, 3), [300, 100])
-    (100, 3)
-    """
-    known = math.prod(length for length in dims if length is not None)
-    rest = max(1, -(-max(counts, default=1) // max(known, 1)))
-    lengths = []
-    for length in dims:
-        lengths.append(rest if length is None else length)
-        rest = 1 if length is None else rest
-    return tuple(lengths)
+class UnsupportedOperator(UnsupportedNode):
+    """There is no layer for an operator."""
+
+
+def fold(node: OnnxNode, opset: int, arrays: Sequence[Array | None], weights: bool) -> list[Array]:
+    """Return what a node makes of constants; placeholders as `evaluate` says."""
+    work = _reference(node, opset)
+    if isinstance(work, ReferenceNode):
+        return evaluate(work, arrays, weights)
+    if not weights and any(array is not None and is_placeholder(array) for array in arrays):
+        raise WeightsNeeded
+    return work.run(arrays)
+
+
+def _reference(node: OnnxNode, opset: int) -> ReferenceNode | ReferenceGraph:
+    if node.op in CONTROL:
+        return ReferenceGraph(node.proto.SerializeToString(), opset, node.captured)
+    return reference_node(node.proto, opset)
+
+
+def reference_layers(
+    node: OnnxNode,
+    opset: int,
+    inputs: tuple[Value, ...],
+    outputs: Sequence[int],
+    why: Exception | None,
+) -> dict[int, BuiltLayer]:
+    """Return outputs of a node as layers that run it; `why` tells why it is no other layer."""
+    if isinstance(why, SizeUnknown):
+        raise why
+    signals = [value for value in inputs if isinstance(value, Signal)]
+    if not signals or (why is None and node.op not in (*ALLOWED, *CONTROL)):
+        raise why or UnsupportedOperator
+    work, constants = _reference(node, opset), _constants(inputs)
+    if isinstance(work, ReferenceGraph) and any(signal.size is None for signal in signals):
+        # What it makes of pictures of several sizes need not follow their sizes.
+        raise SizeUnknown
+    try:
+        tensors = work.tensors([_tensor(value) for value in inputs], constants)
+    except NotRun as error:
+        raise why or error from None
+    operands = tuple(
+        Operand(number, value.layout, numpy_name(value.type), value.open)
+        for number, value in enumerate(inputs)
+        if isinstance(value, Signal)
+    )
+    built: dict[int, BuiltLayer] = {}
+    for number in outputs:
+        tensor = tensors[number]
+        if tensor is None:
+            raise why or NotRun("the shape of its result is not known beforehand")
+        layout, channels = _stored(tensor, signals)
+        is_open = tensor.is_open and all(signal.size for signal in signals)
+        estimated = is_open and (
+            tensor.most is None or any(signal.is_estimated for signal in signals)
+        )
+        layer = OnnxNodeLayer(
+            work,
+            operands,
+            constants,
+            len(inputs),
+            number,
+            layout,
+            channels,
+            tensor.dims,
+            is_open,
+            estimated,
+        )
+        kind = type_name(tensor.dtype)
+        dims = tensor.dims if is_open else None
+        built[number] = BuiltLayer(layer, tuple(signals), layout, kind, dims)
+    return built
+
+
+def _stored(tensor: Tensor, signals: Sequence[Signal]) -> tuple[Layout, int]:
+    """Return how an output is stored, and in how many channels."""
+    dims = tensor.dims
+    is_picture = len(dims) == 4 and dims[0] == 1 and dims[1] is not None
+    if tensor.is_open and any(signal.size is None for signal in signals):
+        # Rows and columns follow those of the picture; any other axis needs it to be known.
+        if not is_picture:
+            raise SizeUnknown
+        return Layout(), int(dims[1] or 0)
+    if tensor.is_open and is_picture:
+        return Layout(), int(dims[1] or 0)
+    layout = layout_of(dims)
+    if dims.count(None) > 1 and layout.dims is not None:
+        raise NotRun(f"several lengths of its result {dims} are not known beforehand")
+    counts = [math.prod(signal.cells or (1,)) for signal in signals]
+    return layout, layout.cells(tensor.largest or largest_dims(dims, counts))[2]
+
+
+def _tensor(value: Value) -> Tensor | None:
+    if isinstance(value, Signal):
+        if value.dims is None:
+            raise SizeUnknown
+        most = None
+        if value.open is not None and value.cells is not None:
+            most = value.layout.shape(value.cells)
+        return Tensor(numpy_name(value.type), value.dims, most)
+    return None if value is None else Tensor(str(value.dtype), value.shape)
+
+
+def _constants(inputs: Sequence[Value]) -> dict[int, Array]:
+    return {k: value for k, value in enumerate(inputs) if isinstance(value, np.ndarray)}

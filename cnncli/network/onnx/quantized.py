@@ -14,6 +14,8 @@ from collections.abc import Callable, Sequence
 from importlib import import_module
 from typing import Any, Final
 
+from cnncli.network.onnx.tensors import OWN_DOMAINS
+
 _OF_ONE: Final = {
     "QLinearAveragePool": "AveragePool",
     "QLinearGlobalAveragePool": "GlobalAveragePool",
@@ -37,7 +39,7 @@ def without_quantized(proto: Any) -> list[Any]:
     >>> without_quantized(node) == [node]
     True
     """
-    own = proto.domain in ("", "ai.onnx") or proto.domain == "com.microsoft"
+    own = proto.domain in (*OWN_DOMAINS, "com.microsoft")
     writer = _WRITERS.get(proto.op_type) if own else None
     last = any(each.name == "channels_last" and each.i for each in proto.attribute)
     if writer is None or last or len(proto.output) != 1 or len(proto.input) < 5:
@@ -72,7 +74,7 @@ class _Writing:
         self.nodes.append(make(op, list(inputs), [output], name=name, **attributes))
         return output
 
-    def floats(self, at: int, **attributes: Any) -> str:
+    def dequantized(self, at: int, **attributes: Any) -> str:
         """Write the floats of the input at a place; its scale and its zero point follow it."""
         value, scale, zero = self.inputs[at : at + 3]
         return self.add("DequantizeLinear", [value, scale, *([zero] if zero else [])], **attributes)
@@ -84,32 +86,34 @@ class _Writing:
         self.nodes[-1].attribute.extend(kept)
         return output
 
-    def back(self, value: str, at: int) -> None:
+    def quantize(self, value: str, at: int) -> None:
         """Write the quantised output, whose scale and zero point are inputs."""
         given = [name for name in self.inputs[at : at + 2] if name]
         self.add("QuantizeLinear", [value, *given], self.proto.output[0])
 
 
 def _one(node: _Writing) -> None:
-    node.back(node.work(_OF_ONE[node.proto.op_type], [node.floats(0)]), 3)
+    node.quantize(node.work(_OF_ONE[node.proto.op_type], [node.dequantized(0)]), 3)
 
 
 def _two(node: _Writing) -> None:
-    node.back(node.work(_OF_TWO[node.proto.op_type], [node.floats(0), node.floats(3)]), 6)
+    node.quantize(
+        node.work(_OF_TWO[node.proto.op_type], [node.dequantized(0), node.dequantized(3)]), 6
+    )
 
 
 def _concat(node: _Writing) -> None:
     starts = range(2, len(node.proto.input), 3)
-    node.back(node.work("Concat", [node.floats(at) for at in starts]), 0)
+    node.quantize(node.work("Concat", [node.dequantized(at) for at in starts]), 0)
 
 
 def _sums(node: _Writing, op: str, bias: int, scale: int, axis: int) -> None:
     """Write a convolution or a product of matrices; its bias has the product of both scales."""
-    inputs = [node.floats(0), node.floats(3, axis=axis)]
+    inputs = [node.dequantized(0), node.dequantized(3, axis=axis)]
     if node.inputs[bias]:
         product = node.add("Mul", [node.inputs[1], node.inputs[4]])
         inputs.append(node.add("DequantizeLinear", [node.inputs[bias], product], axis=0))
-    node.back(node.work(op, inputs), scale)
+    node.quantize(node.work(op, inputs), scale)
 
 
 def _conv(node: _Writing) -> None:

@@ -29,6 +29,13 @@ class UnsupportedNode(Exception):
     """A node that cannot become a layer of cnncli's own; says why."""
 
 
+class SizeUnknown(UnsupportedNode):
+    """One that could, if the size of the picture were known."""
+
+    def __init__(self) -> None:
+        super().__init__(SIZE_UNKNOWN)
+
+
 @dataclass(frozen=True)
 class Signal:
     """A value that depends on the picture.
@@ -50,6 +57,8 @@ class Signal:
     open : Dims, optional
         The tensor's shape, if some of it is known only when the values are: channels and size are
         then the largest that there can be.
+    is_estimated : bool
+        Whether nothing tells how large it is at the most.
     """
 
     layer: str
@@ -59,6 +68,7 @@ class Signal:
     type: str = "FLOAT"
     pending: tuple[Layer, ...] = ()
     open: Dims | None = None
+    is_estimated: bool = False
 
     @property
     def axes(self) -> str:
@@ -129,10 +139,14 @@ class Signal:
             If its size is not known.
         """
         if self.size is None:
-            raise UnsupportedNode(SIZE_UNKNOWN)
+            raise SizeUnknown
         _, n_H, n_W, channels = layer.output_shape((1, *self.size, self.channels))
         pending = (*self.pending, layer)
         return replace(self, channels=channels, size=(n_H, n_W), pending=pending)
+
+
+Value = Signal | Array | None
+"""What depends on the picture, what is known beforehand, and what is left out."""
 
 
 @dataclass(frozen=True)

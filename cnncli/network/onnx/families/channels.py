@@ -11,10 +11,16 @@ import numpy as np
 from cnncli.network import layers
 from cnncli.network.layers.slice import FAR
 from cnncli.network.layers.view import Layout, reshaped
-from cnncli.network.model import SIZE_UNKNOWN
 from cnncli.network.onnx.families.table import Builder
 from cnncli.network.onnx.families.views import with_shape
-from cnncli.network.onnx.values import Array, BuiltLayer, NodeInputs, Signal, UnsupportedNode
+from cnncli.network.onnx.values import (
+    Array,
+    BuiltLayer,
+    NodeInputs,
+    Signal,
+    SizeUnknown,
+    UnsupportedNode,
+)
 
 Taken = tuple[int, int, int]
 """Start, stop and step along an axis, as Python's slices have them."""
@@ -25,7 +31,7 @@ def _split(node: NodeInputs) -> tuple[BuiltLayer | Signal, ...]:
     x, axis = _apart(node.signal()), node.get("axis", 0)
     _, _, length = _stored_axis(x, axis)
     if length is None:
-        raise UnsupportedNode(SIZE_UNKNOWN)
+        raise SizeUnknown
     lengths = node.array(1)
     if lengths is None:
         lengths = np.array(node.get("split", ()))
@@ -68,7 +74,7 @@ def _stored_axis(x: Signal, axis: int) -> tuple[str, int, int | None]:
         return x.axes[axis], 1, dims[axis]
     shape = x.shape
     if shape is None:
-        raise UnsupportedNode(SIZE_UNKNOWN)
+        raise SizeUnknown
     if layout.dims is None and x.is_pixel:
         return "nc"[axis], 1, shape[axis]
     axis %= len(shape)
@@ -150,7 +156,7 @@ def _gather(node: NodeInputs) -> BuiltLayer | Signal:
     x, indices = _apart(node.signal()), node.needed(1)
     axis, shape = int(node.get("axis", 0)), x.shape
     if shape is None or x.size is None:
-        raise UnsupportedNode(SIZE_UNKNOWN)
+        raise SizeUnknown
     axis %= len(shape)
     numbers = [int(index) % shape[axis] for index in indices.reshape(-1)]
     step = numbers[1] - numbers[0] if len(numbers) > 1 else 1

@@ -12,11 +12,17 @@ from cnncli.filters.filter import Filter
 from cnncli.network import layers
 from cnncli.network.dense import dense_bank
 from cnncli.network.layers.view import Layout, reshaped
-from cnncli.network.model import SIZE_UNKNOWN
 from cnncli.network.onnx.families.table import Builder, Result
 from cnncli.network.onnx.families.views import matrices
 from cnncli.network.onnx.families.window import brief, window_fields
-from cnncli.network.onnx.values import Array, BuiltLayer, NodeInputs, Signal, UnsupportedNode
+from cnncli.network.onnx.values import (
+    Array,
+    BuiltLayer,
+    NodeInputs,
+    Signal,
+    SizeUnknown,
+    UnsupportedNode,
+)
 
 PIXEL: Final = Layout("nchw", flat=True)
 """The layout of channels of one cell."""
@@ -91,7 +97,7 @@ def _transposed_pads(
         if given is None:
             total = extra[axis] + extent - stride[axis]
         elif size is None:
-            raise UnsupportedNode(SIZE_UNKNOWN)
+            raise SizeUnknown
         else:
             total = stride[axis] * (size[axis] - 1) + extra[axis] + extent - given[axis - 2]
         extras.append(extra[axis] + max(-total, 0))
@@ -126,7 +132,7 @@ def _product(*values: Signal) -> Result:
     """Return the product of two values, whose matrices are rows of their maps."""
     shapes = [value.shape or () for value in values]
     if min(map(len, shapes)) < 2:
-        raise UnsupportedNode(SIZE_UNKNOWN if () in shapes else "it multiplies by a vector")
+        raise SizeUnknown if () in shapes else UnsupportedNode("it multiplies by a vector")
     (*one, height, _), (*other, _, width) = shapes
     fronts = [front for front in (one, other) if math.prod(front) != 1] or [one]
     if any(front != fronts[0] for front in fronts):
@@ -163,7 +169,7 @@ def _dense(node: NodeInputs, matrix: Array) -> tuple[Signal, Filter]:
     elif x.size is not None:
         n_H, n_W = x.size
     else:
-        raise UnsupportedNode(SIZE_UNKNOWN)
+        raise SizeUnknown
     order = "hwc" if not x.flat else x.layout.order
     return x, dense_bank(node.name, node.parameter(matrix), (n_H, n_W, x.channels), order)
 

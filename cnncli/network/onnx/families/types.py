@@ -8,9 +8,8 @@ from typing import Final
 import numpy as np
 
 from cnncli.network import layers
-from cnncli.network.model import SIZE_UNKNOWN
 from cnncli.network.onnx.families.table import Builder, Result
-from cnncli.network.onnx.values import Array, BuiltLayer, NodeInputs, UnsupportedNode
+from cnncli.network.onnx.values import Array, BuiltLayer, NodeInputs, SizeUnknown, UnsupportedNode
 
 TYPES: Final = {
     **{1: "FLOAT", 2: "UINT8", 3: "INT8", 4: "UINT16", 5: "INT16", 6: "INT32", 7: "INT64"},
@@ -70,7 +69,7 @@ def _dropout(node: NodeInputs) -> Result:
 def _known_shape(node: NodeInputs) -> Array:
     shape = node.signal().shape
     if shape is None:
-        raise UnsupportedNode(SIZE_UNKNOWN)
+        raise SizeUnknown
     return np.array(shape, np.int64)
 
 

@@ -8,16 +8,15 @@ from dataclasses import replace
 from typing import Final
 
 from cnncli.network.layers.view import Layout, ViewLayer, layout_of, reshaped
-from cnncli.network.model import SIZE_UNKNOWN
 from cnncli.network.onnx.families.table import Builder, Result
-from cnncli.network.onnx.values import BuiltLayer, NodeInputs, Signal, UnsupportedNode
+from cnncli.network.onnx.values import BuiltLayer, NodeInputs, Signal, SizeUnknown, UnsupportedNode
 
 
 def _flatten(node: NodeInputs) -> Signal:
     x, axis = node.signal(), node.get("axis", 1)
     if x.shape is None:
         if axis not in (1, -3):
-            raise UnsupportedNode(SIZE_UNKNOWN)
+            raise SizeUnknown
         return _flat(x)
     axis = axis + len(x.shape) if axis < 0 else axis
     return with_shape(x, (math.prod(x.shape[:axis]), math.prod(x.shape[axis:])))
@@ -28,8 +27,9 @@ def _reshape(node: NodeInputs) -> Signal:
     shape = node.get("shape", ()) if array is None else array.reshape(-1).tolist()
     shape = [int(length) for length in shape]
     if x.shape is None:
-        if len(shape) != 2 or shape[0] not in (-1, 0, 1):
-            raise UnsupportedNode(SIZE_UNKNOWN)
+        # -1 in the first place may come to any number of rows.
+        if len(shape) != 2 or shape[0] not in (0, 1):
+            raise SizeUnknown
         return _flat(x)
     if node.get("allowzero", 0) and 0 in shape:
         raise UnsupportedNode("it leaves nothing")
@@ -96,7 +96,7 @@ def matrices(x: Signal) -> Signal:
 def with_shape(x: Signal, shape: Sequence[int]) -> Signal:
     """Return a value in another shape, which is no work."""
     if x.cells is None:
-        raise UnsupportedNode(SIZE_UNKNOWN)
+        raise SizeUnknown
     return replace(x, layout=reshaped(x.layout, x.cells, shape))
 
 
@@ -113,13 +113,13 @@ OPERATORS: Final[dict[str, Builder]] = {
 
 def _flat(x: Signal) -> Signal:
     if not x.axes.startswith("n") or x.layout.dims is not None:
-        raise UnsupportedNode(SIZE_UNKNOWN)
+        raise SizeUnknown
     return replace(x, layout=Layout("nchw" if x.is_pixel else f"n{x.layout.order}", flat=True))
 
 
 def _known(x: Signal) -> tuple[int, ...]:
     if x.shape is None:
-        raise UnsupportedNode(SIZE_UNKNOWN)
+        raise SizeUnknown
     return x.shape
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any, Final
 
 from cnncli.core.geometry import PaddingLike
-from cnncli.network.onnx.reference import MOST_CELLS
 from cnncli.network.onnx.values import NodeInputs, UnsupportedNode
+from cnncli.network.toml_schema import MAX_CELLS
 
 _AUTO_PADS: Final = {"SAME_UPPER": "same", "SAME_LOWER": "same-lower", "VALID": "valid"}
 
@@ -18,9 +18,9 @@ def window_fields(node: NodeInputs) -> dict[str, Any]:
         raise UnsupportedNode("its window has not two axes")
     if (
         max(*stride, *dilation, *node.get("pads", (0,)), *node.get("kernel_shape", (0,)))
-        > MOST_CELLS
+        > MAX_CELLS
     ):
-        raise UnsupportedNode(f"its window, strides or pads are more than {MOST_CELLS}")
+        raise UnsupportedNode(f"its window, strides or pads are more than {MAX_CELLS}")
     return {"stride": brief(stride), "padding": _padding(node), "dilation": brief(dilation)}
 
 
