@@ -75,6 +75,7 @@ class Constants:
                     # The upper half of a float32.
                     array = (array.astype("u4") << 16).view("f4")
             else:
+                _check_data(tensor, dtype, shape)
                 array = read_tensor(tensor) if read else None
             if array is None:
                 return placeholder("f8" if kind == "DOUBLE" else "f4", shape)
