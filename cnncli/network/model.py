@@ -128,7 +128,7 @@ class Model:
     def _found(self, name: str, numbers: bool) -> str:
         """Return a layer's name by its number or its beginning; else the name itself."""
         names = self.network.names
-        if name in names or not name:
+        if not name or name in names or name in self.numbered:
             return name
         if name.isdecimal() and numbers:
             all_names = self.numbered or names
