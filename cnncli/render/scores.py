@@ -402,7 +402,7 @@ def score_lines(
     ['0       ####### 1', '1    ---        -0.5']
     """
     shown = shown_scores(np.array(values), images)
-    most = max(width - _LEAST_BARS - _LONGEST_NUMBER - 2, 1)
+    most = max(width - max(_LEAST_BARS, width // 4) - _LONGEST_NUMBER - 2, 1)
     labels = [plain_text(names[index]) for index in shown]
     space = min(max(map(len, labels)), most)
     room = min(max(width - space - _LONGEST_NUMBER - 2, 1), _MOST_BARS)
@@ -413,6 +413,7 @@ def score_lines(
         sign = ("\N{FULL BLOCK}\N{LIGHT SHADE}" if blocks else "#-")[int(value < 0)]
         bar = f"{' ' * first + sign * (last - first):{room}}"
         lines.append(f"{cut_middle(label, space):>{space}} {bar} {number_text(value)}")
-    if mapping.lo > 0 or mapping.hi < 0:
+    # Where zero is as good as an end, nobody would see the difference.
+    if max(mapping.lo, -mapping.hi) > (mapping.hi - mapping.lo) / room:
         lines.append(f"bars from {mapping.lo:.4g} to {mapping.hi:.4g}")
     return lines

@@ -199,3 +199,6 @@ def test_lines_are_no_wider_than_the_terminal(width: int, name: str) -> None:
 def test_bars_that_do_not_begin_at_zero_are_told() -> None:
     *bars, said = score_lines(["0", "1"], [2.0, 4.0], Mapping("minmax", 2, 4), 40, False)
     assert [line.count("#") for line in bars] == [0, 27] and said == "bars from 2 to 4"
+    assert len(score_lines(["0", "1"], [1e-12, 1.0], Mapping("minmax", 1e-12, 1), 40, False)) == 2
+    *bars, said = score_lines(["0", "1"], [-4.0, -2.0], Mapping("minmax", -4, -2), 40, False)
+    assert [line.count("-") for line in bars] == [28, 1] and said == "bars from -4 to -2"
