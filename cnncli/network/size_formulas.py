@@ -64,6 +64,9 @@ def _formula(layer: Layer | MergeLayer, shapes: Sequence[Shape], side: int, out:
         text = "" if part is None else f"len(range({size})[{_slice_text(part)}])"
     elif isinstance(layer, ConcatLayer) and layer.axis == SIDES[side]:
         text = "+".join(str(shape[1 + side]) for shape in shapes)
+    elif len(shapes) > 1 and out != size:
+        # An input of one row and column meets all of another.
+        text = f"max({', '.join(str(shape[1 + side]) for shape in shapes)})"
     elif isinstance(layer, ReduceLayer) and SIDES[side] in layer.axes:
         return str(out)
     return f"{text} = {out}" if text else ""

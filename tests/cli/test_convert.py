@@ -11,7 +11,7 @@ import pytest
 
 from cnncli.network.load import load_model
 from cnncli.network.passes import forward
-from tests.support.shell import refused_untouched, run_cli, run_process
+from tests.support.shell import refused_untouched, run_cli, run_process, save
 
 NETWORK = """
 [input]
@@ -146,6 +146,33 @@ def test_onnx_as_a_network_file(weights: str) -> None:
     model, found = load_model(Path("model.onnx")), load_model(Path("net.toml"))
     assert found.network.names == model.network.names == ("conv", "norm", "relu")
     np.testing.assert_array_equal(values("net.toml", picture()), values("model.onnx", picture()))
+
+
+@pytest.mark.oracle
+@pytest.mark.parametrize("options", [[], ["--size", 6], ["--bgr", "--mean", "0.5"]], ids=str)
+@pytest.mark.parametrize("kind", ["FLOAT", "UINT8"])
+def test_pictures_come_out_the_same(kind: str, options: list[Any]) -> None:
+    onnx = pytest.importorskip("onnx")
+    from tests.support.onnxmodels import model, node
+
+    constants = {"W": np.random.default_rng(3).normal(size=(4, 3, 3, 3)).astype(np.float32)}
+    constants |= {"groups": np.array([1, 2, 2, 6, 6]), "whole": np.array([1, 4, 6, 6])}
+    nodes = [
+        node("Cast", "x", "f", to=onnx.TensorProto.FLOAT),
+        node("Conv", "f W", "c", pads=[1, 1, 1, 1]),
+        node("Reshape", "c groups", "g"),
+        node("Transpose", "g", "t", perm=[0, 2, 1, 3, 4]),
+        node("Reshape", "t whole", "y"),
+    ]
+    made = model(nodes, constants, (1, 3, 6, 6), kind=getattr(onnx.TensorProto, kind))
+    made.graph.output[0].type.tensor_type.elem_type = onnx.TensorProto.FLOAT
+    Path("model.onnx").write_bytes(made.SerializeToString())
+    save("photo.png", np.random.default_rng(4).integers(0, 256, (9, 8, 3), dtype=np.uint8))
+    run_cli("convert", "model.onnx", "-o", "own.toml", *options)
+    run_cli("run", "model.onnx", "photo.png", "-o", "theirs.npy", *options)
+    run_cli("run", "own.toml", "photo.png", "-o", "ours.npy")
+    assert np.load("ours.npy").std() > 0
+    assert Path("ours.npy").read_bytes() == Path("theirs.npy").read_bytes()
 
 
 @pytest.mark.oracle

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from cnncli.network.layers import ConcatLayer, ResizeLayer, SliceLayer, SpaceToDepthLayer
+from cnncli.network.layers import AddLayer, ConcatLayer, ResizeLayer, SliceLayer, SpaceToDepthLayer
 from cnncli.network.size_formulas import size_formulas
 from tests.network.test_toml_writer import LAYERS
 
@@ -35,6 +35,12 @@ def test_a_formula_computes_the_size(name: str) -> None:
         arithmetic, _, result = formula.rpartition(" = ")
         assert int(result) == size
         assert not arithmetic or eval(arithmetic, {"floor": math.floor, "ceil": math.ceil}) == size
+
+
+def test_one_pixel_meets_all() -> None:
+    shapes = [(1, 1, 1, 3), (1, 6, 4, 3)]
+    assert AddLayer().output_shape(*shapes)[1] == 6
+    assert size_formulas(AddLayer(), shapes) == ("max(1, 6) = 6", "max(1, 4) = 4")
 
 
 def test_joined_rows() -> None:
