@@ -218,8 +218,10 @@ def test_cells_that_are_no_numbers_are_magenta_and_told(show: Opener, side: int)
     assert abs(float(tab.evaluate(read, 3)) - values[0, 0, 3, 0]) < 0.05
     tab.evaluate("cnncli.apply({ unit: { layer: 'pool2', map: 0, at: [0, 0] } })")
     settle(tab)
-    assert "row 0, column 0: NaN" in tab.text_content("#headline")
+    assert tab.text_content("#headline").endswith("row 0, column 0: NaN")
     assert "3 values are NaN or infinite" in tab.locator(".range").last.text_content()
+    figure, large = (tab.locator(name).last.bounding_box() for name in ("figure", ".large"))
+    assert figure["width"] <= max(large["width"], 230)
     assert "3 values of pool2" in tab.text_content("#notes")
 
 

@@ -174,7 +174,7 @@ function valueAt(layer, channel, row, col) {
 function valueText(layer, picture, row, col) {
   const texts = picture.channels.map((channel) => {
     const { value, step } = valueAt(layer, channel, row, col);
-    return step ? `${numberText(value)} ± ${numberText(step / 2, 1)}` : numberText(value);
+    return step && Number.isFinite(value) ? `${numberText(value)} ± ${numberText(step / 2, 1)}` : numberText(value);
   });
   return texts.join(", ");
 }
