@@ -12,6 +12,7 @@ from cnncli.network import layers
 from cnncli.network.layers.norm import AXES
 from cnncli.network.layers.view import CELLS, Layout
 from cnncli.network.onnx.families.table import Builder, Result
+from cnncli.network.onnx.families.window import of_rows
 from cnncli.network.onnx.values import BuiltLayer, NodeInputs, Signal, UnsupportedNode, per_channel
 
 
@@ -116,7 +117,7 @@ LAYERS: Final = ("activation", "softmax", "batchnorm")
 
 OPERATORS: Final[dict[str, Builder]] = {
     "Abs": _activation("abs"),
-    "BatchNormalization": _batchnorm,
+    "BatchNormalization": of_rows(_batchnorm),
     "Ceil": _activation("ceil"),
     "Celu": _with_settings("celu", 1.0),
     "Clip": _clip,

@@ -14,7 +14,7 @@ from cnncli.network.dense import dense_bank
 from cnncli.network.layers.view import Layout, reshaped
 from cnncli.network.onnx.families.table import Builder, Result
 from cnncli.network.onnx.families.views import matrices
-from cnncli.network.onnx.families.window import brief, window_fields
+from cnncli.network.onnx.families.window import brief, of_rows, window_fields
 from cnncli.network.onnx.values import (
     Array,
     BuiltLayer,
@@ -177,8 +177,8 @@ def _dense(node: NodeInputs, matrix: Array) -> tuple[Signal, Filter]:
 LAYERS: Final = ("conv", "conv-transpose", "matmul")
 
 OPERATORS: Final[dict[str, Builder]] = {
-    "Conv": _conv,
-    "ConvTranspose": _conv_transpose,
+    "Conv": of_rows(_conv),
+    "ConvTranspose": of_rows(_conv_transpose),
     "Gemm": _gemm,
     "MatMul": _matmul,
 }

@@ -10,11 +10,12 @@ from cnncli.core.arrays import FloatArray
 from cnncli.network import layers
 from cnncli.network.layers.norm import AXES
 from cnncli.network.layers.view import CELLS
-from cnncli.network.onnx.families.table import Builder
+from cnncli.network.onnx.families.table import Builder, Result
+from cnncli.network.onnx.families.window import of_rows
 from cnncli.network.onnx.values import Array, BuiltLayer, NodeInputs, Signal, UnsupportedNode
 
 
-def _instance(node: NodeInputs) -> BuiltLayer:
+def _instance(node: NodeInputs) -> Result:
     x = _floats(node.signal())
     gamma, beta = (node.parameter(node.needed(index)) for index in (1, 2))
     epsilon = float(node.get("epsilon", 1e-5))
@@ -26,7 +27,14 @@ def _instance(node: NodeInputs) -> BuiltLayer:
             each = x.channels // groups
             gamma, beta = (_brief(np.repeat(v, each), node) for v in (gamma, beta))
             return BuiltLayer(layers.GroupNormLayer(groups, gamma, beta, epsilon), (x,))
-    return BuiltLayer(layers.InstanceNormLayer(gamma, beta, epsilon), (node.picture(),))
+    return _each_map(node)
+
+
+@of_rows
+def _each_map(node: NodeInputs) -> BuiltLayer:
+    gamma, beta = (node.parameter(node.needed(index)) for index in (1, 2))
+    layer = layers.InstanceNormLayer(gamma, beta, float(node.get("epsilon", 1e-5)))
+    return BuiltLayer(layer, (node.picture(),))
 
 
 def _group(node: NodeInputs) -> BuiltLayer:
@@ -95,7 +103,7 @@ def _brief(values: FloatArray, node: NodeInputs) -> FloatArray:
 LAYERS: Final = ("instance-norm", "group-norm", "layer-norm", "lrn")
 
 OPERATORS: Final[dict[str, Builder]] = {
-    "GroupNormalization": _group,
+    "GroupNormalization": of_rows(_group),
     "InstanceNormalization": _instance,
     "LRN": _lrn,
     "LayerNormalization": _layer,

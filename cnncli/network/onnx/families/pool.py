@@ -7,7 +7,7 @@ from typing import Final
 
 from cnncli.network import layers
 from cnncli.network.onnx.families.table import Builder, Result
-from cnncli.network.onnx.families.window import brief, window_fields
+from cnncli.network.onnx.families.window import brief, of_rows, window_fields
 from cnncli.network.onnx.values import BuiltLayer, NodeInputs, UnsupportedNode
 
 
@@ -27,7 +27,7 @@ def _pool(mode: str) -> Callable[[NodeInputs], Result]:
         )
         return BuiltLayer(layer, (node.picture(),))
 
-    return make
+    return of_rows(make)
 
 
 def _global_pool(mode: str) -> Callable[[NodeInputs], Result]:
@@ -35,7 +35,7 @@ def _global_pool(mode: str) -> Callable[[NodeInputs], Result]:
         layer = layers.PoolLayer(mode, "global", p=float(node.get("p", 2)))
         return BuiltLayer(layer, (node.picture(),))
 
-    return make
+    return of_rows(make)
 
 
 LAYERS: Final = ("pool",)

@@ -1,14 +1,70 @@
-"""Stride, padding and dilation of the nodes that have a window."""
+"""Stride, padding and dilation of nodes with a window; those of one axis as windows on one row."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any, Final
 
+import numpy as np
+
 from cnncli.core.geometry import PaddingLike
-from cnncli.network.onnx.values import NodeInputs, UnsupportedNode
+from cnncli.network.layers.view import Layout, ViewLayer
+from cnncli.network.onnx.families.table import Builder, Result
+from cnncli.network.onnx.values import (
+    BuiltLayer,
+    NodeInputs,
+    Signal,
+    SizeUnknown,
+    UnsupportedNode,
+)
 from cnncli.network.toml_schema import MAX_CELLS
 
+_ROW: Final = Layout("ncw")
+
+_ON_A_ROW: Final = {
+    **{"kernel_shape": 1, "strides": 1, "dilations": 1},
+    **{"pads": 0, "output_padding": 0, "output_shape": 1},
+}
+"""Settings of windows, and what each is along the rows of a picture of one row."""
+
 _AUTO_PADS: Final = {"SAME_UPPER": "same", "SAME_LOWER": "same-lower", "VALID": "valid"}
+
+
+def of_rows(build: Builder) -> Builder:
+    """Return a builder of pictures that takes values (1, C, L) too, as pictures of one row."""
+
+    def built(node: NodeInputs) -> Result:
+        x = node.input(0)
+        if not isinstance(x, Signal) or x.dims is None or len(x.dims) != 3:
+            return build(node)
+        made = build(_on_a_row(node, x))
+        return replace(made, layout=_ROW) if isinstance(made, BuiltLayer) else made
+
+    return built
+
+
+def _on_a_row(node: NodeInputs, x: Signal) -> NodeInputs:
+    """Return a node on (1, C, L) as the one on (1, C, 1, L) that does the same."""
+    if x.layout == _ROW:
+        row = replace(x, layout=Layout())
+    elif x.shape is None:
+        raise SizeUnknown
+    else:
+        batch, channels, length = x.shape
+        if batch != 1:
+            raise UnsupportedNode(f"it works on {batch} signals")
+        view = ViewLayer(x.layout, (0, 1, 2), channels, (1, channels, 1, length))
+        row = replace(x.through(view), layout=Layout())
+    attributes = dict(node.attributes)
+    for name, before in _ON_A_ROW.items():
+        if name in attributes:
+            given = attributes[name]
+            half = len(given) // 2 if name == "pads" else 0
+            attributes[name] = (before, *given[:half], *((before,) if half else ()), *given[half:])
+    inputs = [row, *node.inputs[1:]]
+    if len(inputs) > 1 and isinstance(inputs[1], np.ndarray) and inputs[1].ndim == 3:
+        inputs[1] = inputs[1][:, :, np.newaxis]
+    return replace(node, attributes=attributes, inputs=tuple(inputs))
 
 
 def window_fields(node: NodeInputs) -> dict[str, Any]:
