@@ -251,6 +251,8 @@ def _line(written: WrittenFile) -> str:
     form = written.form if written.drawn is None else f"{written.form}, {written.drawn}"
     parts = [*names, form, values, _mapping(written)]
     parts += _largest(written)
+    if written.window is not None:
+        parts.append(written.window)
     if written.pad_mode is not None:
         parts.append(f"pad mode {written.pad_mode}")
     return ", ".join(parts)
@@ -321,6 +323,7 @@ def _written_fields(written: WrittenFile) -> Any:
         "clipped": written.clipped,
         "non_finite": written.non_finite,
         "pad_mode": written.pad_mode,
+        **({} if written.window is None else {"window": written.window}),
         **({} if written.drawn is None else {"drawn": written.drawn}),
     }
     best = [

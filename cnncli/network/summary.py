@@ -55,6 +55,7 @@ MOST_FIELD: Final = 2**53
 """Cells of a receptive field: larger numbers are no longer exact in JSON, nor of any use."""
 
 _LISTED_RUNS = 3
+_NOTED = 3
 _SUMS = (ConvLayer, ConvTransposeLayer, MatMulLayer)
 
 
@@ -200,6 +201,47 @@ def summarize(network: Network, shape: tuple[int, int, int]) -> NetworkSummary:
     )
     unread = _unread(_cells_needed(network, shapes), batch)
     return NetworkSummary(shape, layers, unread, tuple(_warnings(network, shapes, unread)))
+
+
+def unread_notes(network: Network, shape: Shape) -> tuple[str, ...]:
+    """Say which rows and columns of the input and of layers no layer reads, of the first few.
+
+    Parameters
+    ----------
+    network : Network
+    shape : Shape
+        Of the network's input.
+
+    Examples
+    --------
+    >>> unread_notes(Network.chain(PoolLayer()), (1, 4, 5, 1))
+    ('column 4 of the input (0 to 4) is never read: pool1 has (5+2*0-2)//2+1 = 2 columns',)
+    """
+    shapes = network.shapes(shape)
+    texts = list(_all_waste(network, shapes))
+    more = f"{len(texts) - _NOTED} more lines of this kind: cnncli plan has them all"
+    return (*texts[:_NOTED], *([more] if len(texts) > _NOTED else []))
+
+
+def window_text(network: Network, shape: Shape) -> str | None:
+    """Say how the last layer pools, and of a layer alone which cells of its input it never reads.
+
+    Parameters
+    ----------
+    network : Network
+    shape : Shape
+        Of the last layer's input.
+
+    Examples
+    --------
+    >>> window_text(Network.chain(PoolLayer()), (1, 4, 5, 1))
+    'max of windows of 2x2, stride 2; column 4 of the input (0 to 4) is never read'
+    """
+    layer = network.nodes[-1].layer
+    texts = [layer.description(shape)] if isinstance(layer, PoolLayer) else []
+    if len(network.nodes) == 1:
+        texts += [note.partition(": ")[0] for note in unread_notes(network, shape)]
+    return "; ".join(texts) or None
 
 
 def receptive_fields(network: Network, shape: Shape) -> dict[str, Fields]:
@@ -384,11 +426,15 @@ def _unread(read: BothRuns, shape: Shape) -> Unread:
     return Unread(gaps(read[0], shape[1]), gaps(read[1], shape[2]))
 
 
-def _warnings(network: Network, shapes: dict[str, Shape], unread: Unread) -> Iterator[str]:
+def _all_waste(network: Network, shapes: dict[str, Shape]) -> Iterator[str]:
     for name in (SOURCE, *network.names):
         readers = [node for node in network.nodes if name in node.inputs]
         if readers:
             yield from _waste(name, readers, shapes[name])
+
+
+def _warnings(network: Network, shapes: dict[str, Shape], unread: Unread) -> Iterator[str]:
+    yield from _all_waste(network, shapes)
     direct = [node for node in network.nodes if SOURCE in node.inputs]
     if unread and unread != _shared(direct, shapes[SOURCE]):
         for runs, size, what in _sides(unread, shapes[SOURCE]):

@@ -9,6 +9,7 @@ import numpy as np
 from cnncli.io.images import Picture
 from cnncli.network.graph import Network
 from cnncli.network.layers import ConvLayer
+from cnncli.network.summary import unread_notes
 from cnncli.pipeline.job import Job
 
 _BYTE, _FULL = 255, 65_535
@@ -22,6 +23,8 @@ def notes_of(job: Job, picture: Picture) -> tuple[str, ...]:
         *picture.notes,
         *job.notes,
         *job.network.notes(picture.shape),
+        # Of a layer alone its output's line says it.
+        *(unread_notes(job.network, picture.shape) if len(job.network.nodes) > 1 else ()),
         *white_notes(job, picture),
         *(_choices(job.network, picture) if job.verbose else ()),
     )

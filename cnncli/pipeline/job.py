@@ -125,6 +125,8 @@ class WrittenFile:
         Of a network from a file.
     pad_mode : str, optional
         What the layer's border holds, if it has one.
+    window : str, optional
+        How a pool made it: mode, window and stride; and which rows and columns no window reads.
     largest : tuple of (int, str, float) or None
         Of maps of one row and column the one of the largest value in each image: its index, name
         and value, None if none is finite. Empty for other maps.
@@ -147,6 +149,7 @@ class WrittenFile:
     ranges: tuple[tuple[float, float], ...] = ()
     layer: str | None = None
     pad_mode: str | None = None
+    window: str | None = None
     largest: tuple[tuple[int, str, float] | None, ...] = ()
     has_white_note: bool = False
     drawn: str | None = None

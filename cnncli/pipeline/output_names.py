@@ -120,6 +120,8 @@ class LayerResult:
         Whether notes tell what is likely to be a mistake, and so why values may be infinite or NaN.
     pad_mode : str, optional
         What the layer's border holds, if it has one.
+    window : str, optional
+        How a pool makes it: mode, window and stride; and which rows and columns no window reads.
     files : tuple of OutFile
         Where it goes.
     is_last : bool
@@ -147,6 +149,7 @@ class LayerResult:
     has_white_note: bool = False
     is_noted: bool = False
     pad_mode: str | None = None
+    window: str | None = None
     files: tuple[OutFile, ...] = ()
     is_last: bool = False
     title: str | None = None

@@ -29,6 +29,7 @@ from cnncli.io.writers import (
 )
 from cnncli.network.graph import input_groups
 from cnncli.network.layers.base import border_of
+from cnncli.network.summary import window_text
 from cnncli.pipeline.feature_maps import clips_by_default
 from cnncli.pipeline.files import FileAccess
 from cnncli.pipeline.input_notes import white_notes
@@ -94,6 +95,7 @@ def with_facts(job: Job, picture: Picture, result: LayerResult) -> LayerResult:
         photo_metadata=picture.photo_metadata,
         has_white_note=bool(white_notes(job, picture)),
         pad_mode=border_of(node.layer, source),
+        window=window_text(network, source),
         is_noted=bool(network.notes(picture.shape)),
     )
 
@@ -367,7 +369,8 @@ class ResultWriter:
     def _written_values(self, file: OutFile, seen: ValueRange, form: str) -> WrittenFile:
         maps = tuple(self.result.maps[index] for index in file.maps)
         written = written_values(file, self._shape(file), seen, form, maps, self.result.layer)
-        return replace(written, largest=self._largest(file), pad_mode=self.result.pad_mode)
+        written = replace(written, pad_mode=self.result.pad_mode, window=self.result.window)
+        return replace(written, largest=self._largest(file))
 
     def _written_picture(self, file: OutFile, sheet: Sheet, tiles: Sequence[Tile]) -> WrittenFile:
         ranges = tuple((tile.mapping.lo, tile.mapping.hi) for tile in tiles)
@@ -387,6 +390,7 @@ class ResultWriter:
             layer=self.result.layer,
             largest=self._largest(file),
             pad_mode=self.result.pad_mode,
+            window=self.result.window,
             has_white_note=self.result.has_white_note,
         )
         return written if field is None else field.describe(written, file.maps, batched)

@@ -241,3 +241,23 @@ def test_what_a_mode_would_ignore_is_refused(
     Path("net.toml").write_text(f'[[layers]]\ntype = "pool"\nmode = "{mode}"\n{field}\n')
     error = refused_untouched("run", "net.toml", "x.npy")
     assert f"layer pool1: {said[2:].replace('-', '_', 2).split(' is')[0]}" in error
+
+
+def test_the_report_says_how_it_pooled_and_which_cells_no_window_reads() -> None:
+    save("odd.png", np.zeros((6, 9, 3), np.uint8))
+    said = run_cli("pool", "odd.png", "-o", "a.png").stderr
+    read = "column 8 of the input (0 to 8) is never read"
+    assert said.endswith(f", max of windows of 2x2, stride 2; {read}\n")
+    Path("net.toml").write_text('[[layers]]\ntype = "pool"\n[[layers]]\ntype = "pool"\n')
+    said = run_cli("run", "net.toml", "odd.png", "-o", "n.png").stderr
+    assert f"note: 'odd.png': {read}: pool1 has (9+2*0-2)//2+1 = 4 columns\n" in said
+    assert "note: 'odd.png': row 2 of pool1 (0 to 2) is never read: pool2 has" in said
+    words = ["--mode", "avg", "--size", "1,3", "--stride", "1,3", "-o", "b.npy"]
+    said = run_cli("pool", "odd.png", *words).stderr
+    assert "average of windows of 1x3, stride 1,3" in said and "never read" not in said
+    said = run_cli("pool", "odd.png", "--size", "global", "-o", "c.png").stderr
+    assert "max of all rows and columns" in said and "never read" not in said
+    said = run_cli("conv", "odd.png", "-f", "1 1", "--stride", "3", "-o", "d.png").stderr
+    assert "rows 1 to 2, 4 to 5 of the input (0 to 5) are never read" in said
+    said = run_cli("conv", "odd.png", "-f", "edge", "-o", "e.png").stderr
+    assert "never read" not in said

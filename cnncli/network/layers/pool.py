@@ -58,6 +58,21 @@ class PoolLayer(ChannelwiseDefaults):
             shape[1:3], self.size, self.stride, self.padding, self.dilation, self.ceil
         )
 
+    def description(self, shape: Shape) -> str:
+        """Say how an input of that shape is pooled: mode, window and stride.
+
+        Examples
+        --------
+        >>> PoolLayer(size=3, stride=(1, 2)).description((1, 8, 8, 1))
+        'max of windows of 3x3, stride 1,2'
+        """
+        if self.size == "global":
+            return f"{self.mode} of all rows and columns"
+        window = self.window(shape)
+        (height, width), (down, across) = window.kernel, (window.rows.stride, window.cols.stride)
+        stride = f"{down}" if down == across else f"{down},{across}"
+        return f"{self.mode} of windows of {height}x{width}, stride {stride}"
+
     def reads(self, shape: Shape, box: Box) -> Box:
         """Return the input cells that a box of output cells is pooled from."""
         return self.window(shape).source(box)
