@@ -11,6 +11,7 @@ import pytest
 
 from cnncli.core.arrays import is_placeholder, placeholder
 from cnncli.errors import CnnCliError, FileProblem, OptionError
+from cnncli.network.onnx.control import ReferenceGraph
 from cnncli.network.onnx.reference import check_operator, evaluate, reference_node
 from cnncli.network.onnx.shapes import NotRun, Tensor
 from cnncli.network.passes import forward_layers, require_gradients
@@ -66,15 +67,33 @@ def test_what_must_not_run(name: str) -> None:
         check_operator(made)
 
 
-def test_attributes_read_no_file(tmp_path: Path) -> None:
+EXTERNAL = onnx.TensorProto.EXTERNAL
+
+
+@pytest.mark.parametrize("inside", [False, True])
+@pytest.mark.parametrize(("entry", "claims"), [(True, True), (True, False), (False, True)])
+def test_no_array_is_read_from_a_file(
+    entry: bool, claims: bool, inside: bool, tmp_path: Path
+) -> None:
+    """Neither of an attribute nor of a graph in a node, whether it claims to be one or names it."""
     (tmp_path / "secret").write_bytes(bytes(4))
     value = onnx.helper.make_tensor("v", 1, [1], [0.0])
-    value.ClearField("float_data")
-    value.data_location = onnx.TensorProto.EXTERNAL
-    value.external_data.add(key="location", value=str(tmp_path / "secret"))
-    made = onnx.helper.make_node("ConstantOfShape", ["x"], ["y"], value=value)
-    with pytest.raises(NotRun, match="its attributes name a file"):
-        evaluate(reference_node(made, 17), [np.array([2])])
+    if claims:
+        value.ClearField("float_data")
+        value.data_location = EXTERNAL
+    if entry:
+        value.external_data.add(key="location", value=str(tmp_path / "secret"))
+    if not inside:
+        made = onnx.helper.make_node("ConstantOfShape", ["x"], ["y"], value=value)
+        with pytest.raises(NotRun, match="its attributes name a file"):
+            evaluate(reference_node(made, 17), [np.array([2])])
+        return
+    body = graph([node("Add", "r v", "t")], "", "t")
+    body.initializer.append(value)
+    made = onnx.helper.make_node("If", ["c"], ["y"], then_branch=body, else_branch=body)
+    run = ReferenceGraph(made.SerializeToString(), 17, ("r",))
+    with pytest.raises(NotRun, match="it is in another file"):
+        run.run([np.array(True), np.ones(1, np.float32)])
 
 
 SIZES: list[tuple[str, list[Any], dict[str, Any]]] = [

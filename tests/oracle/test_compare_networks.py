@@ -54,6 +54,23 @@ def test_a_network_is_equal_to_itself_in_onnx_runtime() -> None:
     assert total["names"] == ["net.onnx", "onnxruntime"] and total["unmatched"] == [[], []]
 
 
+def test_last_layers_in_other_shapes_are_compared() -> None:
+    """As many values in another shape are another result, whatever the layers are called."""
+    for name, end in (
+        ("a", node("Relu", "s", "y")),
+        ("b", node("DepthToSpace", "s", "z", blocksize=2)),
+    ):
+        W = rng.normal(size=(4, 3, 1, 1)).astype(np.float32)
+        made = model([node("Conv", "x w", "s"), end], {"w": np.abs(W)}, (1, 3, 12, 10))
+        Path(f"{name}.onnx").write_bytes(made.SerializeToString())
+    *layers, total = compared(
+        "a.onnx", "b.onnx", "--image", "photo.png", "--tolerance", "9", code=1
+    )
+    assert layers[-1]["names"] == ["y", "z"] and not layers[-1]["equal"]
+    assert layers[-1]["shapes"] == [[1, 12, 10, 4], [1, 24, 20, 1]]
+    assert total["first_difference"] == "y"
+
+
 def test_the_memory_of_onnx_runtime_is_counted() -> None:
     """The model is there three times, and 64 MiB of layers that are asked for together twice."""
     write("net.onnx")

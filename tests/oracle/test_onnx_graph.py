@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from cnncli.network.passes import forward_layers
 from tests.support.onnxmodels import SHAPE, check, load, model, node, ours, picture, runtime
 
 pytest.importorskip("onnxruntime")
@@ -454,3 +455,40 @@ def test_a_mean_over_images_is_none_over_rows() -> None:
     made = one("ReduceMean", axes=[0], keepdims=1, shape=(1, 4, "h", "w"))
     found = load(made)
     assert all(getattr(each.layer, "axes", ()) != ("rows",) for each in found.network.nodes)
+
+
+@pytest.mark.parametrize("per_column", [False, True])
+def test_products_of_matrices_with_many_scales(per_column: bool) -> None:
+    """Quantised ones: each column of the second matrix may have its own scale and zero point."""
+    rng = np.random.default_rng(7)
+    count = 5 if per_column else 1
+    constants = {
+        "s": np.float32(0.03),
+        "z": np.array(120, np.uint8),
+        "B": rng.integers(0, 256, (8, 5), dtype=np.uint8),
+        "bs": rng.uniform(0.005, 0.05, count).astype(np.float32).squeeze(),
+        "bz": rng.integers(90, 160, count, dtype=np.uint8).squeeze(),
+        "ys": np.float32(0.2),
+        "yz": np.array(128, np.uint8),
+    }
+    nodes = [
+        node("QuantizeLinear", "x s z", "q"),
+        node("QLinearMatMul", "q s z B bs bz ys yz", "p"),
+        node("DequantizeLinear", "p ys yz", "y"),
+    ]
+    made, X = model(nodes, constants, SHAPE), picture()
+    # One step of the output, at most.
+    np.testing.assert_allclose(ours(made, X), runtime(made, X), rtol=0, atol=0.2001)
+
+
+@pytest.mark.parametrize(("op", "last"), [("Mul", 100_003), ("Add", 2**24 + 1), ("Sub", 2**30)])
+def test_whole_numbers_that_float32_has_not(op: str, last: int) -> None:
+    """Of 32 and of 64 bits: all that one and the other may come to is exact."""
+    X = np.abs(picture(1, 4, 9, 8)) * 300
+    for kind, dtype in ((6, np.int32), (7, np.int64)):
+        nodes = [node("Cast", "x", "whole", to=kind), node(op, "whole c", "y")]
+        made = model(nodes, {"c": np.array(last, dtype)}, (1, 4, 9, 8))
+        made.graph.output[0].type.tensor_type.elem_type = kind
+        found = load(made).network
+        ((_, Y),) = forward_layers(found, np.moveaxis(X, 1, -1))
+        np.testing.assert_array_equal(np.moveaxis(Y, -1, 1), runtime(made, X))

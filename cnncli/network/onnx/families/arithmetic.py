@@ -18,9 +18,6 @@ from cnncli.network.onnx.values import (
     per_channel,
 )
 
-_WRAPPING: Final = ("UINT8", "INT8", "UINT16", "INT16", "UINT32", "UINT64")
-"""Whole numbers that wrap around where sums go beyond them."""
-
 
 def _add(node: NodeInputs) -> Result:
     return _with_constant(node, lambda c: (np.ones(1), c), layers.AddLayer())
@@ -78,8 +75,9 @@ def _with_constant(
         x, constant = constant, x
     if not isinstance(x, Signal) or constant is None:
         raise UnsupportedNode("it has not two inputs")
-    if x.type in _WRAPPING:
-        raise UnsupportedNode(f"it computes with {x.type}, which wraps around")
+    if x.is_whole:
+        # They wrap around, or are beyond 2**24, where float32 has not all whole numbers.
+        raise UnsupportedNode(f"it computes with {x.type}, which floats do not hold exactly")
     if isinstance(constant, Signal):
         return _join(node, pictures)
     axis = node.get("axis") if node.opset < 7 and node.get("broadcast", 0) else None
