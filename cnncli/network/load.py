@@ -11,7 +11,6 @@ from typing import Any, Final
 from cnncli.errors import FileProblem, ShapeError
 from cnncli.network.class_names import with_class_names
 from cnncli.network.input_channels import wanted_channels
-from cnncli.network.layers.merge import SIDES_HINT
 from cnncli.network.model import SIZE_HINT, Model, SizeNeeded
 from cnncli.system import progress
 
@@ -84,12 +83,10 @@ def load_model(
     progress.set_step("reading the network")
     model: Model = import_module(reader).read(path, weights=weights, prepare=prepare)
     if model.stopper and not part:
-        hint = f"{part_option} {model.readable} takes the part that can be read"
         if model.needs_size:
             raise SizeNeeded(model.stopper, hint=SIZE_HINT, path=path)
-        if "inputs of " in model.stopper and model.input.size is not None:
-            hint = SIDES_HINT
-        raise FileProblem(model.stopper, hint=hint, path=path)
+        readable = f"{part_option} {model.readable} takes the part that can be read"
+        raise FileProblem(model.stopper, hint=model.stopper_hint or readable, path=path)
     known = 1 if model.input.gray else model.channels
     wanted = known or wanted_channels(model.network, model.input.size)
     return _with_class_names(replace(model, channels=wanted))

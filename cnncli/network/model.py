@@ -60,6 +60,8 @@ class Model:
         Rows and columns of the pictures that its file asks for, whatever they are resized to.
     needs_size : bool
         Whether the size of the picture, if it were known, would do away with `stopper`.
+    stopper_hint : str, optional
+        What else would.
     """
 
     network: Network
@@ -76,6 +78,7 @@ class Model:
     numbered: tuple[str, ...] = ()
     own_size: Pair | None = None
     needs_size: bool = False
+    stopper_hint: str | None = None
 
     def reading(self, gray: bool = False) -> dict[str, Any]:
         """Return how images are read for it, as fields of `ReadOptions`.

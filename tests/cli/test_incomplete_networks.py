@@ -101,3 +101,21 @@ def test_a_size_that_the_model_was_not_made_for_is_named(
     assert "takes 48 values, not 6x5x3" in error
     assert error.endswith("; the model was made for 8x8") == (sides == (8, 8))
     assert "1x1x5" in run_cli("plan", "made.onnx", "--input", "8x8x3").stdout
+
+
+def test_sides_that_fit_are_named_where_maps_were_halved() -> None:
+    from tests.support.onnxmodels import model, node
+
+    nodes = [
+        node("MaxPool", "x", "p", kernel_shape=[2, 2], strides=[2, 2]),
+        node("Resize", "p - scale", "u", mode="nearest"),
+        node("Add", "u x", "y"),
+    ]
+    made = model(nodes, {"scale": np.float32([1, 1, 2, 2])}, (1, 3, 33, 32))
+    Path("halved.onnx").write_bytes(made.SerializeToString())
+    said = refused_untouched("run", "halved.onnx", "photo.npy", "-o", "out.npy")
+    assert "hint: --size H,W with sides that 32 divides" in said
+    far = model([node("MaxPool", "x", "p", kernel_shape=[2, 2], strides=[2, 2]),
+                 node("Add", "p x", "y")], {}, (1, 3, 33, 32))  # fmt: skip
+    Path("far.onnx").write_bytes(far.SerializeToString())
+    assert "hint: --until p takes" in refused_untouched("run", "far.onnx", "photo.npy")

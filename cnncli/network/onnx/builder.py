@@ -29,6 +29,7 @@ from cnncli.network.layers import (
     ReduceLayer,
     ResizeLayer,
 )
+from cnncli.network.layers.merge import SIDES_HINT
 from cnncli.network.layers.view import Layout, ViewLayer, layout_of, reshaped
 from cnncli.network.model import SIZE_HINT, Model, SizeNeeded
 from cnncli.network.onnx.model import OnnxGraph, OnnxNode, SubGraph
@@ -64,11 +65,12 @@ _WINDOWS: Final = (ConvLayer, ConvTransposeLayer, PadLayer, PoolLayer, ResizeLay
 
 @dataclass(frozen=True)
 class _Stop:
-    """Why a node cannot be read, and all behind it; the last layer before it."""
+    """Why a node cannot be read, and all behind it; the last layer before it, and what helps."""
 
     reason: str
     layer: str
     needs_size: bool = False
+    hint: str | None = None
 
 
 class NetworkBuilder:
@@ -115,7 +117,9 @@ class NetworkBuilder:
                 if isinstance(error, FileProblem):
                     raise
                 needs_size = isinstance(error, SizeUnknown)
-                stop = _Stop(_reason(node, error), self._last_before(node), needs_size)
+                # Other hints name options of single layers.
+                hint = SIDES_HINT if getattr(error, "hint", None) == SIDES_HINT else None
+                stop = _Stop(_reason(node, error), self._last_before(node), needs_size, hint)
             self.stops.append(stop)
         for name in (node.name, *node.outputs):
             self.missing.setdefault(name, stop)
@@ -339,6 +343,7 @@ class NetworkBuilder:
             self.graph.classes,
             self._tensors(),
             needs_size=stop is not None and stop.needs_size,
+            stopper_hint=None if stop is None else stop.hint,
         )
 
     def _show_tables(self) -> None:
