@@ -27,6 +27,8 @@ from cnncli.system import signals
 
 BROKEN_PIPE: Final = 141
 _LONGEST_HINT: Final = 200
+_WHOLE: Final = 200
+"""Letters of a command's summary: none has more."""
 
 
 class SuggestingGroup(HelpfulCommand, click.Group):
@@ -37,6 +39,14 @@ class SuggestingGroup(HelpfulCommand, click.Group):
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Return the names in the order in which they were defined."""
         return list(self.commands)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write what each command does, in whole sentences."""
+        commands = [(name, self.get_command(ctx, name)) for name in self.list_commands(ctx)]
+        with formatter.section("Commands"):
+            formatter.write_dl(
+                [(name, own.get_short_help_str(_WHOLE)) for name, own in commands if own]
+            )
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
 import click
@@ -10,9 +10,34 @@ import click
 SHOW_ALL: Final = "cnncli.show_all_options"
 """Key of a context's `meta`: whether its help shows rare options too."""
 
+NARROW: Final = 70
+"""Columns below which texts have no room beside their options."""
+
+BESIDE: Final = 9
+"""The longest option or command there that still has its text beside it."""
+
+
+class HelpFormatter(click.HelpFormatter):
+    """Help whose texts stand below their options where the terminal is narrow, not beside them."""
+
+    def write_dl(
+        self, rows: Iterable[tuple[str, str]], col_max: int = 30, col_spacing: int = 2
+    ) -> None:
+        """Write a list of options or commands with their texts."""
+        is_narrow = self.width < NARROW
+        super().write_dl(list(rows), BESIDE if is_narrow else col_max, col_spacing)
+
+
+class HelpContext(click.Context):
+    """A context that makes such help."""
+
+    formatter_class = HelpFormatter
+
 
 class HelpfulCommand(click.Command):
     """A command whose --help shows the common options, and --help-all every one."""
+
+    context_class = HelpContext
 
     def __init__(self, *args: Any, **settings: Any) -> None:
         super().__init__(*args, **settings)

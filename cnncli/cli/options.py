@@ -397,7 +397,7 @@ class ConvOptions(OptionGroup):
     )
     convention: str | None = option(
         "--convention", type=Choice(CONVENTION_NAMES),
-        help="Do as that tool does: flip, side of an odd padding, border, divisor.",
+        help="Follow another tool's rules for flipping, odd padding, borders and dividing.",
     )
 
 
@@ -419,9 +419,10 @@ class PoolOptions(OptionGroup):
     )
     padding: PaddingLike = _padding_option(default="valid")
     dilation: int | Pair = ConvOptions.dilation
-    ceil: bool = flag("--ceil", help="Add a last window that reaches over the end of the image.")
+    ceil: bool = flag("--ceil", help="Let the last window reach beyond the end of the image.")
     count_include_pad: bool = flag(
-        "--count-include-pad", help="Divide averages by all cells of the window, padding too."
+        "--count-include-pad",
+        help="Average over all cells of the window, those in the padding too.",
     )
     p: float = option(
         "--p", type=FiniteFloat(above=0, allow_inf=True), default=2.0, metavar="P",
@@ -429,7 +430,7 @@ class PoolOptions(OptionGroup):
     )
     convention: str | None = option(
         "--convention", type=Choice(POOL_CONVENTION_NAMES),
-        help="Do as that tool does: side of an odd padding, divisor of averages.",
+        help="Follow another tool's rules for odd padding and for what averages are divided by.",
     )
 
 

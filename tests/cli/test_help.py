@@ -8,6 +8,7 @@ from collections.abc import Iterator
 
 import click
 import pytest
+from click.testing import CliRunner
 
 from cnncli.cli import CONTEXT, cli
 from tests.support.shell import refused, run_cli
@@ -67,6 +68,19 @@ def test_the_first_help_shows_what_people_use_first() -> None:
         assert name in text
     for name in ("--cluster", "--max-memory", "--algorithm", "--timeout", "--report", "--compress"):
         assert name not in text
+
+
+@pytest.mark.parametrize("words", COMMANDS, ids=" ".join)
+def test_help_is_legible_on_a_narrow_terminal(words: tuple[str, ...]) -> None:
+    shown = CliRunner().invoke(cli, [*words, "--help-all"], terminal_width=60).stdout
+    text, _, _ = shown.partition("  Examples:")
+    lines = text.splitlines()
+    wide = [line for line in lines if len(line) > 60 and not line.startswith("  --")]
+    assert not wide, "only examples and lists of words are wider"
+    # A text below its option or beside it has room for some words.
+    texts = [line for line in lines[2:] if line.startswith(" " * 8)]
+    assert all(len(line) - len(line.lstrip()) <= 13 for line in texts)
+    assert not any(line.endswith("...") for line in lines if line.startswith("   "))
 
 
 def test_help_and_answers_load_no_numpy() -> None:
