@@ -242,6 +242,7 @@ class BatchOptions(OptionGroup):
 
 
 FIELDS: Final = "{stem} {name} {dir} {op} {filter} {map} {ext}"
+_IN_FOLDER: Final = "a file for each map; sub-folders of -r and ** are made again in it"
 LAYER_FIELDS: Final = FIELDS.replace("{map}", "{layer} {map}")
 
 
@@ -260,7 +261,7 @@ class ResultOptions(OptionGroup):
 
     section = "Results out"
 
-    output: str | None = output_option("a file for each map", FIELDS, "{stem}-{op}.png")
+    output: str | None = output_option(_IN_FOLDER, FIELDS, "{stem}-{op}.png")
     format: str | None = option(
         "--format", type=Choice(tuple(FORMATS)),
         help="Format of the output.  [default: by the name's ending; npy to a pipe]",
@@ -319,13 +320,17 @@ class ResultOptions(OptionGroup):
 class FilterResultOptions(ResultOptions):
     """The same, with a file named by its filter."""
 
-    output: str | None = output_option("a file for each map", FIELDS, "{stem}-{filter}.png")
+    output: str | None = output_option(_IN_FOLDER, FIELDS, "{stem}-{filter}.png")
 
 
 class LayerResultOptions(ResultOptions):
     """The same, of the layers of a network."""
 
-    output: str | None = output_option("a sheet for each layer", LAYER_FIELDS, "{stem}-{layer}.png")
+    output: str | None = output_option(
+        _IN_FOLDER.replace("file for each map", "sheet for each layer"),
+        LAYER_FIELDS,
+        "{stem}-{layer}.png",
+    )
 
 
 def _padding_option(**settings: Any) -> Any:

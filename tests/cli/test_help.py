@@ -78,9 +78,10 @@ def test_help_is_legible_on_a_narrow_terminal(words: tuple[str, ...]) -> None:
     wide = [line for line in lines if len(line) > 60 and not line.startswith("  --")]
     assert not wide, "only examples and lists of words are wider"
     # A text below its option or beside it has room for some words.
-    texts = [line for line in lines[2:] if line.startswith(" " * 8)]
+    usage = lines.index("")
+    texts = [line for line in lines[usage:] if line.startswith(" " * 8)]
     assert all(len(line) - len(line.lstrip()) <= 13 for line in texts)
-    assert not any(line.endswith("...") for line in lines if line.startswith("   "))
+    assert not any(line.endswith("...") for line in lines[usage:] if line.startswith("   "))
 
 
 def test_help_and_answers_load_no_numpy() -> None:
