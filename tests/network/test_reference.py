@@ -21,20 +21,20 @@ from tests.support.shell import refused, run_cli
 pytestmark = pytest.mark.oracle
 
 
-def ran(op: str, count: int, outputs: int = 1, opset: int = 17, **attributes: Any) -> Any:
+def reference(op: str, count: int, outputs: int = 1, opset: int = 17, **attributes: Any) -> Any:
     names = " ".join(f"x{k}" for k in range(count))
     made = node(op, names, " ".join(f"y{k}" for k in range(outputs)), **attributes)
     return reference_node(made, opset)
 
 
 def test_constants_keep_their_types() -> None:
-    (cast,) = evaluate(ran("Cast", 1, to=7), [np.float32([1.9, -1.9])])
+    (cast,) = evaluate(reference("Cast", 1, to=7), [np.float32([1.9, -1.9])])
     assert (cast.dtype, cast.tolist()) == (np.int64, [1, -1])
-    (quotient,) = evaluate(ran("Div", 2), [np.array([7, -7]), np.array([2, 2])])
+    (quotient,) = evaluate(reference("Div", 2), [np.array([7, -7]), np.array([2, 2])])
     assert (quotient.dtype, quotient.tolist()) == (np.int64, [3, -3])
-    (equal,) = evaluate(ran("Equal", 2), [np.array([1, 2]), np.array([1, 3])])
+    (equal,) = evaluate(reference("Equal", 2), [np.array([1, 2]), np.array([1, 3])])
     assert equal.dtype == bool
-    (half,) = evaluate(ran("Cast", 1, to=10), [np.float32([1 / 3])])
+    (half,) = evaluate(reference("Cast", 1, to=10), [np.float32([1 / 3])])
     assert (half.dtype, half.item()) == (np.float32, np.float32(np.float16(1 / 3)))
 
 
@@ -127,7 +127,7 @@ def test_constants_that_grow_step_by_step() -> None:
 
 def test_placeholders_stay_placeholders() -> None:
     unread = placeholder("f4", (2**10, 2**14))
-    (made,) = evaluate(ran("Transpose", 1), [unread], weights=False)
+    (made,) = evaluate(reference("Transpose", 1), [unread], weights=False)
     assert is_placeholder(made)
     assert made.shape == (2**14, 2**10)
 
@@ -135,11 +135,11 @@ def test_placeholders_stay_placeholders() -> None:
 def test_what_outputs_will_be() -> None:
     k = np.array([3])
     inputs = [Tensor("float32", (1, 9)), Tensor("int64", (1,))]
-    top = ran("TopK", 2, 2)
+    top = reference("TopK", 2, 2)
     values, places = top.tensors(inputs, {1: k})
     assert (values, places) == (Tensor("float32", (1, 3)), Tensor("int64", (1, 3)))
     with pytest.raises(NotRun, match="how large its result gets"):
-        ran("Tile", 2).tensors([Tensor("float32", (4,)), Tensor("int64", (1,))], {})
+        reference("Tile", 2).tensors([Tensor("float32", (4,)), Tensor("int64", (1,))], {})
     assert pickle.loads(pickle.dumps(top)) == top
 
 

@@ -145,6 +145,8 @@ class ReferenceNode:
         given = tuple(_tensors_of(inputs))
         known = {index: array for index, array in enumerate(inputs) if array is not None}
         made = _tensors_of_shapes(self, given) or self.tensors(given, known)
+        if None in made[:1]:
+            raise NotRun("the shape of its result is not known beforehand")
         made_bytes = sum(_bytes(tensor) for tensor in made if tensor)
         working = working_numbers(parsed_node(self.proto), given, made)
         shapes = ", ".join(str(array.shape) for array in known.values())
