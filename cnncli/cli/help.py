@@ -79,6 +79,11 @@ class HelpfulCommand(click.Command):
             raise click.NoSuchOption(typed, f"No such option {typed!r}. {use}", ctx=ctx) from error
         except click.BadOptionUsage as error:
             raise click.BadOptionUsage(error.option_name, self._missing(ctx, error), ctx) from error
+        except click.MissingParameter as error:
+            if not isinstance(error.param, click.Option) or not error.param.help:
+                raise
+            name = error.param.opts[-1]
+            raise click.UsageError(f"Missing option {name!r}: {_said(error.param)}", ctx) from error
 
     def _missing(self, ctx: click.Context, error: click.BadOptionUsage) -> str:
         """Say of an option without its value what that must be; else what click says."""
@@ -86,9 +91,7 @@ class HelpfulCommand(click.Command):
         param = next((param for param in self.get_params(ctx) if name in param.opts), None)
         if not isinstance(param, click.Option) or "requires" not in said:
             return said
-        return (
-            f"Option {name!r} needs a value: {param.make_metavar(ctx)}. {param.help or ''}".strip()
-        )
+        return f"Option {name!r} needs a value: {param.make_metavar(ctx)}. {_said(param)}"
 
     def make_parser(self, ctx: click.Context) -> Any:
         """Return click's parser, which refuses a second --output."""
@@ -114,6 +117,11 @@ class HelpfulCommand(click.Command):
             typed = word.partition("=")[0]
             if len(typed) > 2 and f"-{typed}" in known:
                 raise click.NoSuchOption(typed, ctx=ctx, possibilities=[f"-{typed}"])
+
+
+def _said(option: click.Option) -> str:
+    """Return an option's help without its default."""
+    return (option.help or "").partition("  [")[0]
 
 
 def _show_all(ctx: click.Context, _: click.Parameter, asked: bool) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -35,6 +36,9 @@ Examples:
   cnncli plan net.toml --image photo.jpg --json
   cnncli plan net.toml --trace conv2:20,30 --image photo.jpg -o field.png
 """
+
+MOST_CHANNELS: Final = 16
+"""More channels are likelier to be columns, where the first side is 1 or 3."""
 
 COLUMNS: Final = 80
 
@@ -97,6 +101,8 @@ def plan(options: PlanOptions) -> None:
     _check(options)
     size = None if options.input is None else (options.input[0], options.input[1])
     path, part = local_path(options.network, "NETWORK"), options.until is not None
+    if options.input is not None and not options.quiet:
+        _note_order(options.input)
     prepare = {} if size is None else {"size": size}
     with show_steps(options.quiet):
         try:
@@ -124,6 +130,14 @@ def _check(options: PlanOptions) -> None:
         raise click.UsageError("--trace draws on a picture: --image IMAGE is needed.")
     elif options.as_csv:
         raise click.UsageError("--trace and --csv exclude each other.")
+
+
+def _note_order(shape: Sequence[int]) -> None:
+    """Say how the sides are ordered, where channels seem to come first, as PyTorch has them."""
+    if len(shape) == 3 and shape[0] in (1, 3) and shape[2] > MOST_CHANNELS:
+        first, height, width = shape
+        right = f"{height}x{width}x{first}"
+        tell(f"note: --input is height x width x channels: {right} has {first} channels")
 
 
 def _input_shape(model: Model, options: PlanOptions, read: ReadOptions) -> tuple[int, int, int]:

@@ -225,6 +225,8 @@ def meant_command(word: str, names: Sequence[str]) -> str | None:
     ('cnncli conv photo.png --filter edge', 'cnncli conv IMAGE --filter sobel_v')
     """
     lower = word.lower()
+    if lower in ("help", "version"):
+        return f"--{lower}"
     named = [name for name, words in FILTERS.items() if lower in (name, *words.split())]
     if "conv" in names and (named or lower in builtin_names()):
         return f"cnncli conv IMAGE --filter {(named or [lower])[0]}"

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 from click.shell_completion import CompletionItem
 
+from cnncli.core.choices import PAD_MODE_NAMES
 from cnncli.errors import OptionError
 from cnncli.filters.builtin_names import builtin_names
 from cnncli.io.limits import UNITS
@@ -70,6 +71,8 @@ class TextType(AnyParamType):
             other = text.replace(typed, ours)
             if other != text and self.parse(other) is not None:
                 return f" Did you mean {other}?"
+        if "same" in self.words and text.lower() in PAD_MODE_NAMES:
+            return f" Did you mean --pad-mode {text.lower()}?"
         meant = meant_value(text, self.words)
         return f" Did you mean {meant}?" if meant else ""
 

@@ -127,9 +127,10 @@ def make_by_text(text: str) -> np.ndarray[Any, np.dtype[np.float64]]:
         if not equals:
             name, value = generator.main, part
         if name not in parameters or name in values:
-            what = "given twice" if name in values else "no parameter"
+            known = among(name, parameters)
+            what, known = ("given twice", "") if name in values else ("no parameter", known)
             raise OptionError(
-                f"{text[:80]!a}: {what}: {name[:40]!a}{among(name, parameters)}",
+                f"{text[:80]!a}: {what}: {name[:40]!a}{known}",
                 hint=f"{kind}:{generator.main.upper()}, or {kind}:NAME=VALUE,NAME=VALUE",
             )
         values[name] = _read_value(text, parameters[name], value)

@@ -346,3 +346,10 @@ def test_a_size_that_is_not_an_onnx_models_own_is_noted() -> None:
     done = run_cli("plan", "sized.onnx", "--input", "20x24x3")
     assert "note: the network is made for 10x12; run takes that unless" in done.stderr
     assert "is made for" not in run_cli("plan", "sized.onnx", "--input", "10x12").stderr
+
+
+def test_channels_in_the_first_place_are_noted() -> None:
+    said = run_cli("plan", "net.toml", "--input", "3x40x50", code=2).stderr
+    wanted = "note: --input is height x width x channels: 40x50x3 has 3 channels\n"
+    assert said.startswith(wanted)
+    assert "height x width" not in run_cli("plan", "net.toml", "--input", "40x50x3").stderr
