@@ -19,6 +19,7 @@ from cnncli.explain.resized import is_resized, resized_terms
 from cnncli.network.layers import (
     ActivationLayer,
     BatchNormLayer,
+    CellScaleLayer,
     ConvLayer,
     Elementwise,
     FloatArray,
@@ -133,6 +134,9 @@ def _steps(
                 channel=channel, operands=tuple(terms), formula=formula, total=value, value=value
             )
     else:
+        if isinstance(layer, CellScaleLayer):
+            layer = layer.part(slice(at[0], at[0] + 1), slice(at[1], at[1] + 1))
+            explained = replace(explained, layer=layer)
         pixels = read_pixels(explained, at)
         output = layer.forward(*pixels)[0][0, 0, 0]
         for channel in channels:
@@ -302,12 +306,14 @@ def _formula(explained: ExplainedLayer, pixels: list[FloatArray], channel: int) 
     layer, names = explained.layer, [source.name for source in explained.inputs]
     if isinstance(layer, ActivationLayer):
         return activation_formula(layer, pixels[0], channel)
-    if not isinstance(layer, (ScaleLayer, BatchNormLayer, QuotientLayer)):
+    if not isinstance(layer, (ScaleLayer, BatchNormLayer, CellScaleLayer, QuotientLayer)):
         operands = [(name, float(x[channel])) for name, x in zip(names, pixels, strict=True)]
         joined = layer.formula(names) if isinstance(layer, Elementwise) else " + ".join(names)
         return joined, tuple(operands)
     operands = [("x", float(pixels[0][channel]))]
     operands += [(key, _of_channel(v, channel)) for key, v in layer.parameters.items()]
+    if isinstance(layer, CellScaleLayer):
+        return "factor * x + offset", tuple(operands)
     if isinstance(layer, ScaleLayer):
         line = "factor * x + offset"
         return f"round({line})" if layer.whole else line, tuple(operands)

@@ -13,6 +13,7 @@ from cnncli.core.geometry import Box
 from cnncli.errors import CnnCliError, OptionError, ShapeError, among
 from cnncli.network.layers import (
     BatchNormLayer,
+    CellScaleLayer,
     ConvLayer,
     FloatArray,
     Layer,
@@ -154,7 +155,9 @@ class Network:
     @property
     def scales(self) -> bool:
         """Whether a layer multiplies or shifts values, so that those of pictures leave 0..1."""
-        return any(isinstance(n.layer, (ScaleLayer, BatchNormLayer)) for n in self.nodes)
+        return any(
+            isinstance(n.layer, (ScaleLayer, BatchNormLayer, CellScaleLayer)) for n in self.nodes
+        )
 
     def node(self, name: str) -> Node:
         """Return the layer of that name.

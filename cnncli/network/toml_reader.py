@@ -31,6 +31,7 @@ from cnncli.network.graph import (
     describe_layer,
 )
 from cnncli.network.layers import (
+    CellScaleLayer,
     ConcatLayer,
     ConvLayer,
     ConvTransposeLayer,
@@ -61,6 +62,8 @@ _MAX_STEPS: Final = 10**7
 _DECIMAL: Final = re.compile(r"(?<![\w.\"'-])\d+\.\d+(?:[eE][+-]?\d+)?(?![\w.])")
 # Larger than any window, so that only channels can fail to fit.
 _SIDE: Final = 2**40
+_SIZED: Final = (CellScaleLayer, MatMulLayer, ViewLayer)
+"""Layers that fit some rows and columns only."""
 
 
 def read(path: Path, *, weights: bool = True, prepare: Mapping[str, Any] | None = None) -> Model:
@@ -170,6 +173,8 @@ def _needs(layer: Layer | MergeLayer, size: Pair) -> list[int]:
     if isinstance(layer, ViewLayer):
         cells = math.prod(length or 1 for length in layer.new_shape or layer.before.dims or ())
         return [cells // math.gcd(cells, size[0] * size[1])]
+    if isinstance(layer, CellScaleLayer):
+        return [layer.shape[2]]
     return [array.size for array in layer.parameters.values()]
 
 
@@ -178,7 +183,7 @@ def _misfit(model: Model, channels: int) -> tuple[int, str, CnnCliError] | None:
     size = model.input.size or (_SIDE, _SIDE)
     shapes: dict[str, Shape] = {SOURCE: (1, *size, channels)}
     for index, node in enumerate(model.network.nodes):
-        if isinstance(node.layer, (MatMulLayer, ViewLayer)) and not model.input.size:
+        if isinstance(node.layer, _SIZED) and not model.input.size:
             last = shapes[node.inputs[-1]][3]
             count = node.layer.channels if isinstance(node.layer, ViewLayer) else last
             shapes[node.name] = (1, _SIDE, _SIDE, count)

@@ -227,6 +227,22 @@ TYPES: Final[dict[str, LayerType]] = {
         layers.ScaleLayer,
         {"factor": 1.0, "offset": 0.0},
     ),
+    "cell-scale": LayerType(
+        "`factor * x + offset` with numbers of each cell's own: one for all, or as many as the "
+        "input, whose `shape` is [H, W, channels], has in that order.",
+        {
+            "shape": Field(
+                lambda value: is_shape(value) and len(value) == 3,
+                "[H, W, channels] with whole numbers above 0",
+                required=True,
+                convert=as_tuple,
+            ),
+            "factor": NUMBERS,
+            "offset": NUMBERS,
+        },
+        layers.CellScaleLayer,
+        {"factor": 1.0, "offset": 0.0},
+    ),
     "quotient": LayerType(
         "`x / divisor` of whole numbers, without its fraction.",
         {"divisor": required(NUMBERS)},

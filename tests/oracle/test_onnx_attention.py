@@ -157,3 +157,53 @@ def test_gather_of_any_indices_is_run_by_onnx() -> None:
         made = model(nodes, {"i": np.array(indices)}, ONE, 13)
         assert "onnx" in [each.layer.op for each in load(made).network.nodes]
         check(made, picture(*ONE))
+
+
+@pytest.mark.parametrize("op", ["Add", "Sub", "Mul", "Div"])
+@pytest.mark.parametrize("shape", [(1, 4, 6, 8), (6, 8), (8,), (4, 6, 1), (6, 1)], ids=str)
+def test_constants_of_each_cell(op: str, shape: tuple[int, ...]) -> None:
+    made = model(
+        [node("Tanh", "x", "t"), node(op, "t c", "y")], {"c": np.abs(picture(*shape)) + 0.5}, ONE
+    )
+    assert kinds(made)[-1] == "cell-scale"
+    check(made, picture(*ONE))
+
+
+@pytest.mark.parametrize("shape", [[1, 4, -1], [4, 48], [2, 2, 3, 2, 8], [1, 192]], ids=str)
+def test_constants_of_each_cell_of_other_shapes(shape: list[int]) -> None:
+    constants = {"s": np.array(shape), "c": picture(192).reshape(shape)}
+    made = model([node("Reshape", "x s", "r"), node("Add", "c r", "y")], constants, ONE)
+    assert "cell-scale" in kinds(made)
+    check(made, picture(*ONE))
+
+
+def test_constants_that_make_a_value_larger_are_run_by_onnx() -> None:
+    nodes = [node("ReduceMean", "x", "r", axes=[2]), node("Add", "r c", "y")]
+    made = model(nodes, {"c": picture(1, 4, 6, 8)}, ONE)
+    assert "onnx" in [each.layer.op for each in load(made).network.nodes]
+    check(made, picture(*ONE))
+
+
+@pytest.mark.parametrize("order", ["c x", "x c", "c x d"])
+def test_a_token_beside_others(order: str) -> None:
+    """The class token of a vision transformer, and its like at the end."""
+    nodes = [
+        node("Reshape", "x s", "r"),
+        node("Transpose", "r", "t", perm=[0, 2, 1]),
+        node("Concat", order.replace("x", "t"), "y", axis=1),
+    ]
+    constants = {"s": np.array([1, 4, 48]), "c": picture(1, 1, 4), "d": picture(1, 2, 4) * 2}
+    made = model(nodes, constants, ONE, 13)
+    assert {"pad", "cell-scale"} <= {*kinds(made)}
+    check(made, picture(*ONE))
+
+
+@pytest.mark.parametrize("axis", [2, 3])
+def test_rows_and_columns_of_constants(axis: int) -> None:
+    shape = [1, 4, 6, 8]
+    shape[axis] = 2
+    made = model(
+        [node("Tanh", "x", "t"), node("Concat", "c t", "y", axis=axis)], {"c": picture(*shape)}, ONE
+    )
+    assert "cell-scale" in kinds(made)
+    check(made, picture(*ONE))

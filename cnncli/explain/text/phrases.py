@@ -14,6 +14,7 @@ LISTED: Final = 8
 KINDS: Final = {
     "conv": "convolution",
     "pad": "border",
+    "cell-scale": "scale of each cell",
     "batchnorm": "batch normalisation",
     "add": "sum",
     "sub": "difference",

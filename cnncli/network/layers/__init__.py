@@ -5,6 +5,7 @@ from __future__ import annotations
 from cnncli.core.arrays import FloatArray, Shape
 from cnncli.network.layers.base import AnyLayer, Gradients, Layer, MergeLayer, RowSource, StripStage
 from cnncli.network.layers.blocks import DepthToSpaceLayer, SpaceToDepthLayer
+from cnncli.network.layers.cell_scale import CellScaleLayer
 from cnncli.network.layers.channels import PadChannelsLayer
 from cnncli.network.layers.conv import ConvLayer
 from cnncli.network.layers.conv_transpose import ConvTransposeLayer
@@ -44,6 +45,7 @@ __all__ = [
     "AddLayer",
     "AnyLayer",
     "BatchNormLayer",
+    "CellScaleLayer",
     "ConcatLayer",
     "ConvLayer",
     "ConvTransposeLayer",

@@ -324,3 +324,31 @@ def per_channel(array: Array, signal: Signal, axis: int | None = None) -> Array:
     if not one_each or flattened or layout.dims is not None:
         raise UnsupportedNode(f"its numbers {array.shape} are not one for each channel")
     return array.reshape(-1)
+
+
+def each_cell(array: Array, signal: Signal) -> Array:
+    """Return an array that is broadcast over a value as the numbers of its maps.
+
+    Returns
+    -------
+    ndarray, shape (n_H, n_W, n_C)
+
+    Raises
+    ------
+    UnsupportedNode
+        If it makes the value larger, or the value's size is not known.
+
+    Examples
+    --------
+    >>> each_cell(np.ones((1, 8)), Signal("conv1", 3, (4, 8))).shape
+    (4, 8, 3)
+    """
+    if signal.cells is None or signal.shape is None:
+        raise SizeUnknown
+    try:
+        whole = np.broadcast_to(array, signal.shape)
+    except ValueError:
+        text = f"its numbers {array.shape} are not one for each channel or each cell"
+        raise UnsupportedNode(text) from None
+    maps: Array = signal.layout.store(whole[np.newaxis], signal.cells)[0]
+    return maps

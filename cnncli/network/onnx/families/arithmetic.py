@@ -14,7 +14,9 @@ from cnncli.network.onnx.values import (
     BuiltLayer,
     NodeInputs,
     Signal,
+    SizeUnknown,
     UnsupportedNode,
+    each_cell,
     per_channel,
 )
 
@@ -81,10 +83,23 @@ def _with_constant(
     if isinstance(constant, Signal):
         return _join(node, pictures)
     axis = node.get("axis") if node.opset < 7 and node.get("broadcast", 0) else None
-    if constant.size != 1 and x.layout.dims is not None:
-        x = x.restored()
-    factor, offset = scale(per_channel(constant, x, axis))
-    return BuiltLayer(layers.ScaleLayer(node.parameter(factor), node.parameter(offset)), (x,))
+    plain = x.restored() if constant.size != 1 and x.layout.dims is not None else x
+    try:
+        factor, offset = scale(per_channel(constant, plain, axis))
+    except UnsupportedNode:
+        if axis is not None or not x.is_float:
+            raise
+        return _with_each_cell(node, x, scale(each_cell(constant, x)))
+    layer = layers.ScaleLayer(node.parameter(factor), node.parameter(offset))
+    return BuiltLayer(layer, (plain,))
+
+
+def _with_each_cell(node: NodeInputs, x: Signal, numbers: tuple[Array, Array]) -> Result:
+    """Return a scale whose numbers differ from place to place."""
+    if x.cells is None:
+        raise SizeUnknown
+    factor, offset = (node.parameter(array.reshape(-1)) for array in numbers)
+    return BuiltLayer(layers.CellScaleLayer(x.cells, factor, offset), (x,))
 
 
 def _join(node: NodeInputs, layer: layers.MergeLayer) -> BuiltLayer | Signal:
@@ -100,7 +115,10 @@ def _join(node: NodeInputs, layer: layers.MergeLayer) -> BuiltLayer | Signal:
     return BuiltLayer(layer, tuple(signals))
 
 
-LAYERS: Final = ("add", "sub", "mul", "div", "max", "min", "scale", "quotient", "activation")
+LAYERS: Final = (
+    *("add", "sub", "mul", "div", "max", "min"),
+    *("scale", "cell-scale", "quotient", "activation"),
+)
 
 OPERATORS: Final[dict[str, Builder]] = {
     "Add": _add,

@@ -20,6 +20,7 @@ from cnncli.network.onnx.values import (
     Signal,
     SizeUnknown,
     UnsupportedNode,
+    each_cell,
 )
 
 Taken = tuple[int, int, int]
@@ -130,9 +131,7 @@ def _concat(node: NodeInputs) -> BuiltLayer | Signal:
     if len({_unjoined(signal, axis) for signal in signals}) > 1:
         raise UnsupportedNode("its inputs differ in the order of their axes")
     if alone and len(values) > 1:
-        if not is_channels:
-            raise UnsupportedNode("it joins a constant and no channels")
-        return _with_constants(node, x, values)
+        return (_with_constants if is_channels else _with_cells)(node, x, values)
     if len(signals) < len(values):
         raise UnsupportedNode("it joins several pictures and a constant")
     if alone:
@@ -190,6 +189,26 @@ def _with_constants(node: NodeInputs, x: Signal, values: list[Signal | Array | N
         np.concatenate(before) if before else None, np.concatenate(after) if after else None
     )
     return BuiltLayer(layer, (x,))
+
+
+def _with_cells(node: NodeInputs, x: Signal, values: list[Signal | Array | None]) -> BuiltLayer:
+    """Return constants beside a picture as a border, and then the offsets of its cells."""
+    axis, shape = int(node.get("axis", 1)), x.shape
+    if shape is None:
+        raise SizeUnknown
+    letter = x.axes[axis] if x.layout.is_plain else ""
+    position = next(k for k, value in enumerate(values) if isinstance(value, Signal))
+    if letter not in ("h", "w") or not x.is_float or any(v is None for v in values):
+        raise UnsupportedNode("it joins a constant and no rows, columns or channels")
+    parts = [np.zeros(shape) if isinstance(v, Signal) else np.asarray(v) for v in values]
+    before, after = (
+        sum(part.shape[axis] for part in some) for some in (parts[:position], parts[position + 1 :])
+    )
+    border = (before, after, 0, 0) if letter == "h" else (0, 0, before, after)
+    padded = x.through(layers.PadLayer(border, "zeros"))
+    offset = node.parameter(each_cell(np.concatenate(parts, axis), padded).reshape(-1))
+    layer = layers.CellScaleLayer(padded.cells or (1, 1, 1), np.ones(1, offset.dtype), offset)
+    return BuiltLayer(layer, (padded,))
 
 
 def _channel_values(node: NodeInputs, x: Signal, value: Any) -> Any:
