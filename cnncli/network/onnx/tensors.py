@@ -16,6 +16,7 @@ import numpy as np
 from cnncli.core.arrays import placeholder
 from cnncli.errors import FileProblem, quote
 from cnncli.io.npy import fault_text, open_regular
+from cnncli.network.onnx.lean import OWN_FILE
 
 Array = np.ndarray[Any, Any]
 
@@ -82,16 +83,18 @@ class Constants:
             return _without_halves(array, kind)
 
     def _location(self, tensor: Any) -> tuple[Path, int, int | None]:
-        """Return the file, the first byte and the length of data beside the model."""
+        """Return the file, the first byte and the length of the data that a tensor names."""
         entries = {entry.key: plain_text(entry.value) for entry in tensor.external_data}
-        location = entries.get("location", "")
+        location, given = entries.get("location", ""), entries.get("length")
+        offset, length = int(entries.get("offset", 0)), None if given is None else int(given)
+        if location == OWN_FILE:
+            return self.path, offset, length
         folder = self.path.parent.resolve()
         path = folder / location
         if not location or not path.resolve().is_relative_to(folder):
             raise ValueError(f"its data must be in the model's folder, not in {quote(location)}")
         self.files.add(self.path.parent / location)
-        length = entries.get("length")
-        return path, int(entries.get("offset", 0)), None if length is None else int(length)
+        return path, offset, length
 
 
 def is_elsewhere(tensor: Any) -> bool:
@@ -169,7 +172,7 @@ def _check_data(tensor: Any, dtype: np.dtype[Any], shape: tuple[int, ...]) -> No
 def _read_beside(
     location: tuple[Path, int, int | None], dtype: np.dtype[Any], shape: tuple[int, ...], read: bool
 ) -> Array | None:
-    """Return an array from a file beside the model; None if it shall only be checked."""
+    """Return an array from the model's file or one beside; None if it shall only be checked."""
     path, offset, length = location
     count = math.prod(shape)
     need = count * dtype.itemsize
