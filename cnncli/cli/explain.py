@@ -66,8 +66,8 @@ class ValueOptions(OptionGroup):
     at: Pair | None = option(
         "--at", type=Numbers((2,), 0, "ROW,COL"), common=True,
         help="Row and column of the output, from 0; with --backward of the input.  "
-        "[default: the largest magnitude near the middle, of maps of one cell the largest value; "
-        "the middle of the input]",
+        "[default: a strong value near the middle, of class scores the largest; the middle of the "
+        "input]",
     )
     map: str | None = option(
         "--map", metavar="K", common=True,

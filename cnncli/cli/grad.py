@@ -89,7 +89,7 @@ class GradLayerOptions(LayerOptions):
         type=POOL_MODE,
         metavar="MODE",
         common=True,
-        help="Or a pool: max, average, min or lp.",
+        help="A pool instead: max, average, min or lp.",
     )
 
 

@@ -448,14 +448,17 @@ class LayerOptions(OptionGroup):
     filter_texts: tuple[str, ...] = _filter_option()
     mode: str | None = option(
         "--pool", type=POOL_MODE, metavar="MODE", common=True,
-        help="Or a pool: max, average, min or lp.",
+        help="A pool instead: max, average, min or lp.",
     )
     filter_layout: str = layout_option
     bias: str | None = ConvOptions.bias
     flip: bool = ConvOptions.flip
     normalize: bool = ConvOptions.normalize
     activation: str = ConvOptions.activation
-    size: int | Pair | str = PoolOptions.size
+    size: int | Pair | str = option(
+        "--size", type=Numbers((1, 2), 1, "N|H,W|global", words=("global",)), default=2,
+        common=True, help="Size of the pool's window; of a NETWORK, what pictures are resized to.",
+    )
     stride: int | Pair | None = option(
         "--stride", type=ONE_OR_TWO, common=True,
         help="Step of the window.  [default: 1; pools: size]",
