@@ -307,7 +307,9 @@ def _formula(explained: ExplainedLayer, pixels: list[FloatArray], channel: int) 
     if isinstance(layer, ActivationLayer):
         return activation_formula(layer, pixels[0], channel)
     if not isinstance(layer, (ScaleLayer, BatchNormLayer, CellScaleLayer, QuotientLayer)):
-        operands = [(name, float(x[channel])) for name, x in zip(names, pixels, strict=True)]
+        # An input of one channel serves all.
+        numbers = [float(x[min(channel, len(x) - 1)]) for x in pixels]
+        operands = [*zip(names, numbers, strict=True)]
         joined = layer.formula(names) if isinstance(layer, Elementwise) else " + ".join(names)
         return joined, tuple(operands)
     operands = [("x", float(pixels[0][channel]))]

@@ -354,7 +354,7 @@ TYPES: Final[dict[str, LayerType]] = {
         layers.PadChannelsLayer,
     ),
     "add": LayerType(
-        "The sum of inputs of the same shape, or of one row and column.",
+        "The sum of inputs of the same shape; one row, column or channel serves all.",
         {"inputs": required(INPUTS)},
         layers.AddLayer,
     ),

@@ -305,6 +305,8 @@ def test_joins() -> None:
         (AddLayer(), (X, Y, one), X + Y + one),
         (MulLayer(), (one, X), one * X),
         (SubLayer(), (one, X), one - X),
+        (MulLayer(), (X, Y[..., :1]), X * Y[..., :1]),
+        (SubLayer(), (Y[:, :1], X[:, :, :1]), Y[:, :1] - X[:, :, :1]),
         (DivLayer(), (X, one), X / one),
         (MaxLayer(), (X, Y, one), np.maximum(np.maximum(X, Y), one)),
         (MinLayer(), (X, Y), np.minimum(X, Y)),

@@ -84,8 +84,8 @@ FAULTS = [
         ["layer batchnorm1: mean must hold 1 value or 8"],
     ),
     (
-        f'{CONV}filter = "kirsch"\n[[layers]]\ntype = "add"\ninputs = ["input", "c"]\n'
-        '[[layers]]\ntype = "conv"\nfilter = "gabor_color"',
+        f'{CONV}filter = "kirsch"\n[[layers]]\nname = "d"\ntype = "conv"\ninputs = ["input"]\n'
+        'filter = ["edge", "box"]\n[[layers]]\ntype = "add"\ninputs = ["d", "c"]',
         ["layer add1: inputs of add must have the same shape"],
     ),
     (f"{VIEW}shape = [1, 3, 2, 8]", ["layer view1: channels must be 2, got 4"]),

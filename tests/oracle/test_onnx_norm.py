@@ -222,3 +222,14 @@ def test_group_norm_of_pytorch_with_its_gradients(groups: int) -> None:
     np.testing.assert_allclose(np.moveaxis(Y, 3, 1), y.detach().numpy(), rtol=1e-9, atol=1e-12)
     np.testing.assert_allclose(np.moveaxis(dX, 3, 1), x.grad.numpy(), rtol=1e-8, atol=1e-11)
     np.testing.assert_allclose(gradients["gamma"], module.weight.grad.numpy(), rtol=1e-9)
+
+
+@pytest.mark.parametrize("op", ["Add", "Sub", "Mul", "Div", "Max", "Min"])
+@pytest.mark.parametrize("axis", [1, 2, 3])
+def test_one_of_an_axis_serves_all(op: str, axis: int) -> None:
+    X = picture(1, *SHAPE[1:])
+    for inputs in ("x r", "r x"):
+        nodes = [node("ReduceL2", "x", "r", axes=[axis]), node(op, inputs, "y")]
+        made = model(nodes, {}, X.shape, 13)
+        assert all_ours(made)[-1] == op.lower()
+        check(made, X, tolerance=1e-4)

@@ -26,7 +26,7 @@ _NEAR: Final = 3
 class Elementwise(ChannelwiseDefaults):
     """What sums, products and the like share: one output value from one value of each input.
 
-    An input of one row and one column, such as a global pool's, serves every pixel.
+    An input of one row, one column or one channel serves all of them: a global pool's every pixel.
     """
 
     op: ClassVar[str]
@@ -38,9 +38,12 @@ class Elementwise(ChannelwiseDefaults):
         return {"add": " + ", "sub": " - ", "mul": " * ", "div": " / "}[self.op].join(names)
 
     def output_shape(self, *shapes: Shape) -> Shape:
-        """Check that the inputs have one shape, but for those of 1x1, and return it."""
-        largest = max(shapes, key=lambda shape: shape[1] * shape[2])
-        fits = [shape[1:] in (largest[1:], (1, 1, largest[3])) for shape in shapes]
+        """Check that the inputs have one shape, but for axes of length 1, and return it."""
+        n_H, n_W, n_C = (max(shape[axis] for shape in shapes) for axis in (1, 2, 3))
+        largest = shapes[0][0], n_H, n_W, n_C
+        fits = [
+            all(n in (1, most) for n, most in zip(shape, largest, strict=True)) for shape in shapes
+        ]
         if len(shapes) < 2:
             raise ShapeError(f"{self.op} needs at least 2 inputs, got {len(shapes)}")
         if self.most is not None and len(shapes) > self.most:
@@ -48,18 +51,22 @@ class Elementwise(ChannelwiseDefaults):
         if not all(fits):
             shown = ", ".join("x".join(map(str, shape[1:])) for shape in shapes)
             raise ShapeError(
-                f"inputs of {self.op} must have the same shape, or be 1x1, got {shown}",
+                f"inputs of {self.op} must have the same shape, or 1 along an axis, got {shown}",
                 hint=_hint(shapes),
             )
         return largest
 
     def output_groups(self, *groups: Sequence[MapGroup]) -> tuple[MapGroup, ...]:
         """Return the inputs' groups if all have the same; else numbered maps: no filter's alone."""
-        return common_groups(groups)
+        counts = [sum(len(group.channels) for group in one) for one in groups]
+        pairs = zip(groups, counts, strict=True)
+        return common_groups([one for one, count in pairs if count == max(counts)])
 
     def reads(self, shape: Shape, box: Box) -> Box:
-        """Return the box itself, or the one cell of an input of 1x1."""
-        return (slice(0, 1), slice(0, 1)) if shape[1:3] == (1, 1) else box
+        """Return the box itself, or the one row or column that serves all."""
+        rows, columns = box
+        one = slice(0, 1)
+        return one if shape[1] == 1 else rows, one if shape[2] == 1 else columns
 
 
 @dataclass(frozen=True)
@@ -324,5 +331,6 @@ def _hint(shapes: Sequence[Shape]) -> str | None:
 
 
 def _summed(dY: FloatArray, shape: tuple[int, ...]) -> FloatArray:
-    """The gradient of an input: one of 1x1 gathers that of every pixel."""
-    return dY if dY.shape == shape else dY.sum(axis=(1, 2), keepdims=True)
+    """The gradient of an input: what serves a whole axis gathers that of all of it."""
+    axes = tuple(axis for axis in (1, 2, 3) if shape[axis] != dY.shape[axis])
+    return dY.sum(axis=axes, keepdims=True) if axes else dY

@@ -108,8 +108,11 @@ def _join(node: NodeInputs, layer: layers.MergeLayer) -> BuiltLayer | Signal:
         return signals[0]
     if len({(signal.layout, signal.channels) for signal in signals}) > 1:
         signals = [signal.restored() for signal in signals]
-    if len({(signal.layout, signal.channels) for signal in signals}) > 1:
-        raise UnsupportedNode("its inputs differ in channels or in the order of their axes")
+    if len({signal.layout for signal in signals}) > 1:
+        raise UnsupportedNode("its inputs differ in the order of their axes")
+    counts = {signal.channels for signal in signals}
+    if len(counts - {1}) > 1 or (len(counts) > 1 and not signals[0].layout.is_plain):
+        raise UnsupportedNode("its inputs differ in channels")
     if signals[0].flat and len({signal.size for signal in signals}) > 1:
         raise UnsupportedNode("its inputs differ in length")
     return BuiltLayer(layer, tuple(signals))
