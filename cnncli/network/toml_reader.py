@@ -135,7 +135,8 @@ def _channel_counts(model: Model) -> list[int]:
     for node in model.network.nodes:
         a, b = (sum(terms) for terms in zip(*(channels[name] for name in node.inputs), strict=True))
         if not isinstance(node.layer, ConcatLayer) or node.layer.axis != "channels":
-            a, b = channels[node.inputs[0]]
+            # One channel serves all of another input.
+            a, b = max(channels[name] for name in node.inputs)
         needs = _needs(node.layer, model.input.size or (1, 1))
         counts += [(need - b) // a for need in needs if a and need > b]
         if isinstance(node.layer, ConvLayer):

@@ -166,6 +166,15 @@ def test_space_to_depth_tells_how_many_channels_the_input_has() -> None:
     assert output(text, np.ones((1, 2, 2, 4))).max() == 16
 
 
+def test_an_input_of_one_channel_serves_those_that_a_layer_needs() -> None:
+    text = (
+        '[[layers]]\ntype = "reduce"\nmode = "l2"\naxes = ["channels"]\n'
+        '[[layers]]\ntype = "mul"\ninputs = ["reduce1", "input"]\n'
+        '[[layers]]\ntype = "scale"\nfactor = [1, 2, 3, 4, 5, 6, 7]\n'
+    )
+    assert model(text).network.output_shape((1, 4, 4, 7)) == (1, 4, 4, 7)
+
+
 def test_input_section_scales_in_front_of_all_that_read_the_input() -> None:
     found = model(
         "[input]\ngray = true\nsize = [4, 6]\nscale = 255\nmean = 100.0\nstd = [50]\n"
