@@ -231,7 +231,7 @@ def _is_channels(x: Signal, axis: int, joined: bool = False) -> bool:
     return not x.flat or x.is_pixel or (joined and x.layout.order == "chw")
 
 
-LAYERS: Final = ("concat", "slice", "pad-channels")
+LAYERS: Final = ("concat", "slice", "pad-channels", "pad", "cell-scale")
 
 OPERATORS: Final[dict[str, Builder]] = {
     "Concat": _concat,
