@@ -96,7 +96,8 @@ def ours(made: Any, X: Any) -> Any:
     X = np.ascontiguousarray(np.moveaxis(X, 1, -1))
     ((_, Y),) = forward_layers(last, X)
     np.testing.assert_allclose(Y, forward(last, X).values[name], rtol=1e-4, atol=1e-4)
-    assert Y.dtype == X.dtype
+    # Whole numbers on the way are computed in float64, which holds each of int32.
+    assert Y.dtype in (X.dtype, np.float64)
     return np.moveaxis(Y, -1, 1)
 
 
