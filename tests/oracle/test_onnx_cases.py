@@ -62,7 +62,7 @@ cnncli does as it does."""
 
 ACROSS = {
     *("batchnorm_epsilon_training_mode", "batchnorm_example_training_mode", "matmul_4d_1d"),
-    *("gather_0", "squeeze", "squeeze_negative_axes", "unsqueeze_negative_axes"),
+    *("gather_0", "squeeze", "squeeze_negative_axes", "tile", "unsqueeze_negative_axes"),
     *("layer_normalization_4d_axis0", "layer_normalization_4d_axis_negative_4"),
 }
 """Cases over several images together, or of other axes: test_onnx_node_cases.py runs them."""
