@@ -88,12 +88,10 @@ def load_any_filter(text: str, layout: str) -> Filter:
 
     That is written as ``model.onnx:conv1``.
     """
-    from cnncli.filters.files import load_filter
+    from cnncli.filters.files import load_filter, split_layer
     from cnncli.network.load import load_model
 
-    path, _, name = text.rpartition(":")
-    if not (is_network(path) and Path(path).is_file()):
-        path, name = text, ""
+    path, name = split_layer(text)
     if not (is_network(path) and Path(path).is_file()):
         return load_filter(text, layout=layout, stdin=True)
     model = load_model(Path(path), part=True)
@@ -109,8 +107,9 @@ def load_any_filter(text: str, layout: str) -> Filter:
 def _node_with_filter(model: Model, path: str, name: str) -> Node:
     """Return a layer by its name."""
     from cnncli.errors import OptionError, among, quote
+    from cnncli.network.layers import ConvLayer
 
-    nodes = {n.name: n for n in model.network.nodes if hasattr(n.layer, "filter")}
+    nodes = {n.name: n for n in model.network.nodes if isinstance(n.layer, ConvLayer)}
     try:
         found = model.find(name) if name else ""
         problem = f"a layer with a filter must be named: {', '.join(list(nodes)[:12]) or 'none'}"
@@ -134,6 +133,8 @@ def _other_settings(node: Node) -> tuple[str, ...]:
         f"--{name.replace('_', '-')} {str(value).strip('()[]').replace(' ', '')}"
         for name, value in settings.items()
     )
+    if getattr(node.layer, "alpha", None) is not None:
+        options += ", and an alpha, which conv has no option for"
     return (f"{node.name}: the filter and bias alone; its layer has {options}",) if options else ()
 
 

@@ -157,7 +157,7 @@ def _input_shape(model: Model, options: PlanOptions, read: ReadOptions) -> tuple
         if model.own_size not in (None, (height, width)) and not options.quiet:
             own = "x".join(map(str, model.own_size))
             asked = f"unless --size {height},{width} is given"
-            tell(f"note: the network is made for {own}; run takes that {asked}")
+            tell(f"note: the network's own size is {own}; run resizes pictures to it {asked}")
     elif model.input.size is not None:
         height, width = model.input.size
         if stored is not None and stored[:2] != (height, width) and not options.quiet:

@@ -360,11 +360,23 @@ def _has_suffix(path: str) -> bool:
     return Path(path).suffix.lower() in (*READERS, *FOREIGN)
 
 
+def split_layer(text: str) -> tuple[str, str]:
+    """Return a network's file and the layer named behind it; no layer if none is.
+
+    Examples
+    --------
+    >>> split_layer("model.onnx:block:conv1"), split_layer("edge.npy:W")
+    (('model.onnx', 'block:conv1'), ('edge.npy:W', ''))
+    """
+    match = re.fullmatch(r"(?s)(.+?\.(?:toml|onnx)):(.*)", text, re.IGNORECASE)
+    return (match[1], match[2]) if match else (text, "")
+
+
 def _unknown(path: str, what: str, builtins: bool) -> OptionError:
     if not path:
         return OptionError(f"a {what} must be a file, a name or a matrix, got an empty text")
-    network = path.rpartition(":")[0]
-    if Path(network).suffix.lower() in (".toml", ".onnx"):
+    network, layer = split_layer(path)
+    if layer:
         if not os.path.isfile(network):
             return OptionError("no such file", hint=files_like(network), path=network)
         use = f"'cnncli convert {quote(network)[1:-1]}' writes its weights as a file"
@@ -373,7 +385,8 @@ def _unknown(path: str, what: str, builtins: bool) -> OptionError:
         return OptionError(f"a {what} must be a file, got a folder", path=path)
     if respelled := respell_kernel(path):
         return OptionError(
-            f"a kernel as ImageMagick has it, {shorten(path)}", hint=f'write "{respelled}"'
+            f"a kernel as ImageMagick has it, {shorten(path)}",
+            hint=f'write "{respelled}" --convention imagemagick',
         )
     names = _builtins_like(path) if builtins else []
     alike = f"; nearest built-in: {', '.join(names)}" if names else ""

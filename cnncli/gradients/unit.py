@@ -114,7 +114,8 @@ def labelled(unit: Unit, groups: Sequence[MapGroup]) -> Unit:
     """
     names = {str(group.channels[0]): group.name for group in groups if not group.colour}
     name = names.get(unit.map or "", "")
-    return unit if name.endswith(unit.map or "") else replace(unit, label=name)
+    # Numbered maps are called 3, or conv1-3.
+    return unit if name.rpartition("-")[2] == unit.map or not name else replace(unit, label=name)
 
 
 def unit_upstream(

@@ -45,7 +45,9 @@ def files_like(path: str, near_only: bool = False) -> str | None:
     alike = sorted(other for other in names if Path(other).suffix.lower() == suffix)
     # A photo.jpg may have been saved as photo.jpeg.
     same_stem = sorted(other for other in names if Path(other).stem == Path(name).stem)
-    found = nearest(name, alike) or same_stem[:SHOWN]
+    # The ending is the same: it must not make names alike.
+    stems = {Path(other).stem: other for other in alike}
+    found = [stems[stem] for stem in nearest(Path(name).stem, stems)] or same_stem[:SHOWN]
     if not found and (near_only or not suffix):
         return None
     found = found or alike[:SHOWN]

@@ -138,7 +138,7 @@ class Model:
             number = int(name) if len(name) < 9 else 0
             if not 1 <= number <= len(all_names):
                 raise OptionError(
-                    f"no layer {quote(name)}: their numbers are 1 to {len(all_names)}"
+                    f"the number of a layer must be 1 to {len(all_names)}, got {quote(name)[1:-1]}"
                 )
             return all_names[number - 1]
         if name.isdecimal():

@@ -17,6 +17,7 @@ from cnncli.network.layers import (
     SliceLayer,
     SpaceToDepthLayer,
 )
+from cnncli.network.layers.merge import Elementwise
 from cnncli.network.layers.slice import FAR
 
 SIDES: Final = ("rows", "columns")
@@ -64,8 +65,8 @@ def _formula(layer: Layer | MergeLayer, shapes: Sequence[Shape], side: int, out:
         text = "" if part is None else f"len(range({size})[{_slice_text(part)}])"
     elif isinstance(layer, ConcatLayer) and layer.axis == SIDES[side]:
         text = "+".join(str(shape[1 + side]) for shape in shapes)
-    elif len(shapes) > 1 and out != size:
-        # An input of one row and column meets all of another.
+    elif isinstance(layer, Elementwise) and out != size:
+        # One row, or one column, of an input meets all of another.
         text = f"max({', '.join(str(shape[1 + side]) for shape in shapes)})"
     elif isinstance(layer, ReduceLayer) and SIDES[side] in layer.axes:
         return str(out)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
@@ -226,8 +226,8 @@ def score_sheet(
     """Draw maps of one row and one column: a bar, a name and a number for each.
 
     Of more than `MOST_BARS` the largest of each image have bars, largest first, and all of them
-    squares. The largest of an image has a darker bar. Bars and squares have one range, whose ends
-    stand below the bars.
+    squares. The largest of an image has a darker bar. Bars begin at zero: they have the range of
+    the squares and zero, and its ends stand below them.
 
     Parameters
     ----------
@@ -266,7 +266,7 @@ def score_sheet(
     if legend:
         draw_legend(sheet, corner, _BAR, _SIZE, mapping, tiles[0].colormap)
     else:
-        write_numbers(sheet, corner, _BAR, _SMALL, legend_numbers(mapping))
+        write_numbers(sheet, corner, _BAR, _SMALL, legend_numbers(bar_range(mapping)))
     if len(tiles) > MOST_BARS:
         top = layout.top + (len(shown) + 2 + legend) * _LINE - 4
         text = f"all {len(tiles)}, in their order from the left:"
@@ -280,16 +280,20 @@ def score_sheet(
     return Sheet(sheet, layout.boxes, layout.zoom)
 
 
-def bar_span(value: float, mapping: Mapping) -> tuple[float, float]:
-    """Return where the bar of a value begins and ends, in shares of its range.
+def bar_range(mapping: Mapping) -> Mapping:
+    """Return the range of bars: that of their squares, and zero."""
+    return replace(mapping, lo=min(mapping.lo, 0.0), hi=max(mapping.hi, 0.0))
 
-    It begins at zero; where zero is outside of the range, at the end of the range beside it.
+
+def bar_span(value: float, mapping: Mapping) -> tuple[float, float]:
+    """Return where the bar of a value begins and ends, from zero, in shares of `bar_range`.
 
     Examples
     --------
     >>> bar_span(-1.0, Mapping("symmetric", -2, 2)), bar_span(3.0, Mapping("minmax", 1, 5))
-    ((0.25, 0.5), (0.0, 0.5))
+    ((0.25, 0.5), (0.0, 0.6))
     """
+    mapping = bar_range(mapping)
     lo, hi = mapping.lo, mapping.hi
     if not lo < hi:
         middle = 0.5 if mapping.kind == "symmetric" else 0.0
@@ -384,7 +388,7 @@ def score_lines(
         As in `score_names`.
     values : sequence of float
     mapping : Mapping
-        Whose range the bars have; a last line tells it where bars do not begin at 0.
+        That of the squares; bars begin at zero.
     width : int
         Columns of the terminal.
     blocks : bool
@@ -413,7 +417,4 @@ def score_lines(
         sign = ("\N{FULL BLOCK}\N{LIGHT SHADE}" if blocks else "#-")[int(value < 0)]
         bar = f"{' ' * first + sign * (last - first):{room}}"
         lines.append(f"{cut_middle(label, space):>{space}} {bar} {number_text(value)}")
-    # Where zero is as good as an end, nobody would see the difference.
-    if max(mapping.lo, -mapping.hi) > (mapping.hi - mapping.lo) / room:
-        lines.append(f"bars from {mapping.lo:.4g} to {mapping.hi:.4g}")
     return lines

@@ -327,6 +327,20 @@ def test_layers_of_networks_are_filters_in_every_command() -> None:
     assert "bias        4" in run_cli("filters", "show", "net.toml:conv1").stdout
 
 
+def test_settings_that_conv_has_no_option_for_and_names_with_colons() -> None:
+    save_array("w.npy", np.ones((3, 3, 2, 4)))
+    save_array("x.npy", np.ones((6, 7, 2)))
+    layer = '[[layers]]\nname = "{}"\ntype = "{}"\nfilter = "w.npy"\n{}\n'
+    text = layer.format("my:conv", "conv", 'activation = "leaky-relu"\nalpha = 0.3')
+    Path("net.toml").write_text(text)
+    said = run_cli("conv", "x.npy", "-f", "net.toml:my:conv", "-o", "y.npy").stderr
+    assert "an alpha, which conv has no option for" in said
+    save_array("w.npy", np.ones((2, 2, 3, 2)))
+    Path("up.toml").write_text(layer.format("up", "conv-transpose", "stride = 2"))
+    error = run_cli("conv", "x.npy", "-f", "up.toml:up", code=2).stderr
+    assert "a layer with a filter must be named: none" in error
+
+
 def test_a_layer_that_is_no_filter_is_answered_with_those_that_are() -> None:
     save_array("w.npy", np.ones((3, 3, 2, 4)))
     save_array("v.npy", np.ones((1, 1, 4, 5)))
@@ -348,14 +362,17 @@ def test_a_layer_that_is_no_filter_is_answered_with_those_that_are() -> None:
     assert "'cnncli convert net.toml' writes its weights as a file" in error
 
 
+LIKE = " --convention imagemagick\n"
+
+
 @pytest.mark.parametrize(
     ("text", "answer"),
     [
         ("gaussian:0x2.5", "hint: gaussian:2.5\n"),
         ("gaussian:3x1.5", "hint: gaussian:1.5,size=7\n"),
-        ("3x3: 0,1,0 1,-4,1 0,1,0", 'hint: write "0 1 0; 1 -4 1; 0 1 0"\n'),
-        ("3: 0,1,0, 1,-4,1, 0,1,0", 'hint: write "0 1 0; 1 -4 1; 0 1 0"\n'),
-        ("2x1+0+0:-1,1", 'hint: write "-1 1"\n'),
+        ("3x3: 0,1,0 1,-4,1 0,1,0", f'hint: write "0 1 0; 1 -4 1; 0 1 0"{LIKE}'),
+        ("3: 0,1,0, 1,-4,1, 0,1,0", f'hint: write "0 1 0; 1 -4 1; 0 1 0"{LIKE}'),
+        ("2x1+0+0:-1,1", f'hint: write "-1 1"{LIKE}'),
         ("3x3: 1,2", "no such file and no such filter"),
         ("Blur:0x2", "nearest built-in: gaussian, box"),
         ("Sobel:90", "nearest built-in: sobel_v, sobel_h"),

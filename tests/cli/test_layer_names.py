@@ -67,7 +67,7 @@ def test_a_layer_has_its_number_and_the_beginning_of_its_name(use: str) -> None:
     [
         ("s", "'s' begins several layers' names: second, sum"),
         ("secnod", "no layer 'secnod' in the network; nearest: second"),
-        ("9", "no layer '9': their numbers are 1 to 4"),
+        ("9", "the number of a layer must be 1 to 4, got 9"),
     ],
 )
 def test_no_layer_or_several(use: str, name: str, said: str) -> None:

@@ -329,10 +329,10 @@ def test_a_picture_that_the_network_resizes_is_noted() -> None:
 def test_a_size_that_is_not_the_networks_own_is_noted() -> None:
     Path("sized.toml").write_text("[input]\nsize = [10, 12]\n" + NET.lstrip())
     done = run_cli("plan", "sized.toml", "--input", "20x24x3")
-    wanted = "note: the network is made for 10x12; run takes that unless --size 20,24 is given\n"
+    wanted = "note: the network's own size is 10x12; run resizes pictures to it unless --size 20,24"
     assert done.stderr.startswith(wanted) and "20x24x3 to" in done.stdout
     for args in (["sized.toml", "--input", "10x12x3"], ["net.toml", "--input", "20x24x3"]):
-        assert "is made for" not in run_cli("plan", *args).stderr
+        assert "own size is" not in run_cli("plan", *args).stderr
     assert not run_cli("plan", "sized.toml", "--input", "20x24x3", "-q").stderr
 
 
@@ -344,8 +344,8 @@ def test_a_size_that_is_not_an_onnx_models_own_is_noted() -> None:
     graph = model([node("Conv", "x W", "y")], {"W": W}, (1, 3, 10, 12))
     Path("sized.onnx").write_bytes(graph.SerializeToString())
     done = run_cli("plan", "sized.onnx", "--input", "20x24x3")
-    assert "note: the network is made for 10x12; run takes that unless" in done.stderr
-    assert "is made for" not in run_cli("plan", "sized.onnx", "--input", "10x12").stderr
+    assert "note: the network's own size is 10x12; run resizes pictures to it unless" in done.stderr
+    assert "own size is" not in run_cli("plan", "sized.onnx", "--input", "10x12").stderr
 
 
 def test_channels_in_the_first_place_are_noted() -> None:

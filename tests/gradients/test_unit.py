@@ -373,8 +373,8 @@ def test_layers_are_found_by_number_and_by_the_beginning_of_a_name() -> None:
     ]
     for text, message in (
         ("block", "begins several layers' names: block1, block2"),
-        ("5", "no layer '5': their numbers are 1 to 4"),
-        ("0", "no layer '0': their numbers are 1 to 4"),
+        ("5", "the number of a layer must be 1 to 4, got 5"),
+        ("0", "the number of a layer must be 1 to 4, got 0"),
         ("", "no layer ''"),
     ):
         with pytest.raises(OptionError, match=message):

@@ -11,6 +11,8 @@ def test_files_that_may_be_meant(tmp_path: Path) -> None:
     for name in ("photo.png", "zebra.png", "holiday.jpeg", "notes"):
         (tmp_path / name).touch()
     assert files_like(f"{tmp_path}/phote.png") == "there is 'photo.png'"
+    # Endings that are equal make no names alike.
+    assert files_like(f"{tmp_path}/missing.png") == "there is 'photo.png', 'zebra.png'"
     assert files_like(f"{tmp_path}/holiday.jpg") == "there is 'holiday.jpeg'"
     assert files_like(f"{tmp_path}/0000.png") == "there is 'photo.png', 'zebra.png'"
     assert files_like(f"{tmp_path}/0000.png", near_only=True) is None

@@ -199,6 +199,33 @@ def test_loops_that_change_shapes(most: int | None) -> None:
     assert load(made).network.has_open_shapes == (most is None)
 
 
+FIVE, TWO = (graph([], "", "k", {"k": np.array([1, 1, count, 1])}) for count in (5, 2))
+
+
+def test_sizes_that_only_the_picture_tells_are_no_guess() -> None:
+    """A branch chosen in a loop tells how often rows are repeated: nothing says so beforehand."""
+    nodes = [
+        node("ReduceMax", "v", "m", keepdims=0),
+        node("Greater", "m half", "c"),
+        choice("c", FIVE, TWO, "k"),
+        node("Tile", "v k", "w"),
+        node("Identity", "go", "on"),
+    ]
+    made = looped(graph(nodes, "i go v", "on w", {"half": np.float32(0.5)}), 1)
+    assert "Tile (node" in load(made).stopper
+
+
+def test_turns_of_an_inner_loop_that_only_the_picture_tells_are_no_guess() -> None:
+    inner = onnx.helper.make_node("Loop", ["turns", "", "v"], ["w"], body=TWICE_AS_WIDE)
+    body = graph([inner, node("Identity", "go", "on")], "i go v", "on w")
+    assert "depend on the picture" in load(looped(body, 1)).stopper
+    same = graph([node("Neg", "v", "w"), node("Identity", "go", "on")], "i go v", "on w")
+    inner = onnx.helper.make_node("Loop", ["turns", "", "v"], ["w"], body=same)
+    X = picture(*SHAPE)
+    X[0, 0, 0, 0] = 3.5
+    check(looped(graph([inner, node("Identity", "go", "on")], "i go v", "on w"), 1), X)
+
+
 def test_sizes_of_pictures_that_a_file_leaves_open(tmp_path: Path) -> None:
     """What a loop makes is found for the size that is given, not for one that was tried."""
     path, x = tmp_path / "loop.onnx", tmp_path / "x.npy"

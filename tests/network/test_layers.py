@@ -395,6 +395,11 @@ def test_settings_are_checked_before_any_work(layer: Any) -> None:
         layer.output_shape((1, 4, 4, 3))
 
 
+def test_layers_of_several_inputs_count_them() -> None:
+    with pytest.raises(ShapeError, match="add needs at least 2 inputs, got 0"):
+        AddLayer().output_shape()
+
+
 def test_the_axis_of_a_concat_is_checked() -> None:
     with pytest.raises(OptionError, match="axis must be one of rows, columns, channels, got 'dep"):
         ConcatLayer("depth").output_shape((1, 4, 4, 2), (1, 4, 4, 2))

@@ -66,6 +66,25 @@ def test_numbers_of_other_fields_and_small_arrays_stay(tmp_path: Path) -> None:
         assert lean.lean_message(stream, path.stat().st_size) == path.read_bytes()
 
 
+def test_many_small_fields_are_left_to_the_parser() -> None:
+    """A field for each text of a million would take longer and more than parsing them."""
+    tensor = onnx.TensorProto(dims=[0], data_type=onnx.TensorProto.STRING)
+    tensor.string_data.extend([b""] * 5000)
+    graph = onnx.GraphProto(initializer=[tensor])
+    data = onnx.ModelProto(graph=graph).SerializeToString()
+
+    class Counting(io.BytesIO):
+        reads = 0
+
+        def read(self, size: int | None = -1) -> bytes:
+            self.reads += 1
+            return super().read(size)
+
+    stream = Counting(data)
+    assert lean.lean_message(stream, len(data)) == data
+    assert stream.reads < 4 * lean.MOST_FIELDS
+
+
 def test_a_link_to_a_model_in_another_folder_is_read(tmp_path: Path) -> None:
     (tmp_path / "a").mkdir()
     path = model(tmp_path / "a" / "net.onnx", onnx.numpy_helper.from_array(W, "W"))

@@ -7,8 +7,12 @@ from typing import Any
 import numpy as np
 import pytest
 
+from cnncli.errors import CnnCliError
+from cnncli.network.layers import PoolLayer
 from cnncli.network.layers.base import has_gradient
 from cnncli.network.layers.view import Layout
+from cnncli.network.onnx.operators import OPERATORS
+from cnncli.network.onnx.values import BuiltLayer, NodeInputs
 from tests.support.onnxmodels import load, model, node, ours, picture, runtime
 
 pytest.importorskip("onnxruntime")
@@ -93,6 +97,34 @@ def test_products_of_two_values(first: list[int], second: list[int]) -> None:
     ]
     made = model(nodes, {"first": np.array(first), "second": np.array(second)}, ONE, 13)
     assert "matmul" in kinds(made)
+    check(made, picture(*ONE))
+
+
+@pytest.mark.parametrize("op", ["Gemm", "MatMul"])
+@pytest.mark.parametrize("after", [[1, 6, 8, 5], [48, 1, 5], [16, 15], [1, 240]], ids=str)
+def test_tables_times_a_matrix_take_other_shapes(op: str, after: list[int]) -> None:
+    """As attention of PyTorch has it: all cells as rows of a table, and back."""
+    nodes = [
+        node("Transpose", "x", "t", perm=[0, 2, 3, 1]),
+        node("Reshape", "t rows", "r"),
+        node(op, "r w b" if op == "Gemm" else "r w", "p"),
+        node("Reshape", "p after", "y"),
+    ]
+    constants = {"rows": np.array([-1, 4]), "after": np.array(after), "w": picture(4, 5)}
+    made = model(nodes, {**constants, "b": picture(5)}, ONE, 13)
+    assert set(kinds(made)) <= {"conv", "view"}
+    check(made, picture(*ONE))
+
+
+def test_a_layer_of_another_shape_than_the_node_is_not_taken(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def wrong(inputs: NodeInputs) -> BuiltLayer:
+        return BuiltLayer(PoolLayer(size=2), (inputs.picture(),))
+
+    monkeypatch.setitem(OPERATORS, "Tanh", wrong)
+    made = model([node("Tanh", "x", "y")], {}, ONE, 13)
+    assert [each.layer.op for each in load(made).network.nodes] == ["onnx"]
     check(made, picture(*ONE))
 
 
@@ -207,3 +239,25 @@ def test_rows_and_columns_of_constants(axis: int) -> None:
     )
     assert "cell-scale" in kinds(made)
     check(made, picture(*ONE))
+
+
+@pytest.mark.parametrize(
+    ("made", "said"),
+    [
+        (node("Gather", "x i", "y", axis=1), "index 4 is out of bounds"),
+        (node("Gather", "x one", "y", axis=5), "axis"),
+        (node("Pad", "x pads - twice", "y"), "twice"),
+    ],
+    ids=["index", "axis", "axis twice"],
+)
+def test_what_onnx_runtime_refuses_is_no_other_part(made: Any, said: str) -> None:
+    constants = {
+        "i": np.array([4, 5]),
+        "one": np.array([1]),
+        "pads": np.array([1, 2, 1, 2]),
+        "twice": np.array([2, -2]),
+    }
+    used = {name: array for name, array in constants.items() if name in made.input}
+    whole = model([made], used, ONE, 18)
+    with pytest.raises(CnnCliError, match=said):
+        ours(whole, picture(*ONE))

@@ -275,6 +275,18 @@ class ViT(nn.Module):  # type: ignore[misc, name-defined]
         return self.head(self.norms[2](x)[:, 0])
 
 
+class Encoder(nn.Module):  # type: ignore[misc, name-defined]
+    """PyTorch's own attention over patches of a picture: tables whose rows are cells."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.patch, self.head = nn.Conv2d(3, 16, 8, 8), nn.Linear(16, 5)
+        self.block = nn.TransformerEncoderLayer(16, 4, 32, 0.0, F.gelu, batch_first=True)
+
+    def forward(self, x: Any) -> Any:
+        return self.head(self.block(self.patch(x).flatten(2).transpose(1, 2)).mean(1))
+
+
 class Reader(nn.Module):  # type: ignore[misc, name-defined]
     """Reads text: columns of maps as the steps of a recurrent layer."""
 
@@ -336,6 +348,7 @@ NETWORKS: dict[str, Callable[[], Any]] = {
     "yolo-v8": YoloV8,
     "ssd": SSD,
     "vit": ViT,
+    "encoder": Encoder,
     "reader": Reader,
     "one-axis": Signal1d,
     "norms": Normed,

@@ -364,8 +364,15 @@ function stripOrder(layer) {
   return layer.largest.map((index) => places.get(index)).filter((index) => index !== undefined);
 }
 
-/** A bar along the range of all maps, as `bar_span` of render/scores.py: from zero, if it is in it. */
-function scoreBar({ kind, lo, hi }, value) {
+/** The range of bars, as `bar_range` of render/scores.py: that of the squares, and zero. */
+function barRange({ lo, hi }) {
+  return { lo: Math.min(lo, 0), hi: Math.max(hi, 0) };
+}
+
+/** A bar from zero along that range. */
+function scoreBar(range, value) {
+  const { kind } = range;
+  const { lo, hi } = barRange(range);
   const middle = kind === "symmetric" ? 50 : 0;
   const share = (number) => (hi > lo ? (100 * (Math.min(Math.max(number, lo), hi) - lo)) / (hi - lo) : middle);
   const bar = element("span", { class: "bar" });
@@ -376,7 +383,8 @@ function scoreBar({ kind, lo, hi }, value) {
 }
 
 /** The ends of the range that bars have. */
-function barEnds({ lo, hi }) {
+function barEnds(range) {
+  const { lo, hi } = barRange(range);
   const ends = lo < hi ? [lo, hi] : [];
   if (lo < 0 && lo === -hi) ends.splice(1, 0, 0);
   const texts = ends.map((value) => element("span", { text: numberText(value) }));

@@ -39,15 +39,15 @@ class Elementwise(ChannelwiseDefaults):
 
     def output_shape(self, *shapes: Shape) -> Shape:
         """Check that the inputs have one shape, but for axes of length 1, and return it."""
+        if len(shapes) < 2:
+            raise ShapeError(f"{self.op} needs at least 2 inputs, got {len(shapes)}")
+        if self.most is not None and len(shapes) > self.most:
+            raise ShapeError(f"{self.op} takes {self.most} inputs, got {len(shapes)}")
         n_H, n_W, n_C = (max(shape[axis] for shape in shapes) for axis in (1, 2, 3))
         largest = shapes[0][0], n_H, n_W, n_C
         fits = [
             all(n in (1, most) for n, most in zip(shape, largest, strict=True)) for shape in shapes
         ]
-        if len(shapes) < 2:
-            raise ShapeError(f"{self.op} needs at least 2 inputs, got {len(shapes)}")
-        if self.most is not None and len(shapes) > self.most:
-            raise ShapeError(f"{self.op} takes {self.most} inputs, got {len(shapes)}")
         if not all(fits):
             shown = ", ".join("x".join(map(str, shape[1:])) for shape in shapes)
             raise ShapeError(

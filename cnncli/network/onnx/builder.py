@@ -37,6 +37,7 @@ from cnncli.network.onnx.node_layer import (
     OnnxNodeLayer,
     UnsupportedOperator,
     fold,
+    inferred_shapes,
     reference_layers,
 )
 from cnncli.network.onnx.operators import OPERATORS
@@ -242,10 +243,13 @@ class NetworkBuilder:
         except (UnsupportedNode, *_MISFITS) as error:
             return {}, error
         results = made if isinstance(made, tuple) else (made,)
-        for result in results:
+        shapes = inferred_shapes(node, opset, inputs) if node.op in ALLOWED else ()
+        for number, result in enumerate(results):
             try:
-                if isinstance(result, BuiltLayer):
-                    self._shape(result)
+                shape = self._onnx_shape(result)
+                expected = shapes[number] if number < len(shapes) else None
+                if None not in (shape, expected) and shape != expected:
+                    return {}, UnsupportedNode(f"its layer would give {shape}, not {expected}")
             except CnnCliError as error:
                 if isinstance(result, BuiltLayer) and isinstance(result.layer, _WINDOWS):
                     # Nor would they fit where the node is run, but nothing would say so.
@@ -288,6 +292,14 @@ class NetworkBuilder:
         pixel = pixel or (isinstance(layer, ReduceLayer) and {"rows", "columns"} <= {*layer.axes})
         known = known or (isinstance(layer, ResizeLayer) and layer.size is not None)
         return channels, (1, 1) if pixel else (n_H, n_W) if known else None
+
+    def _onnx_shape(self, result: Signal | Array | BuiltLayer) -> tuple[int, ...] | None:
+        """Return the shape that a result has in ONNX, if it is known."""
+        if isinstance(result, BuiltLayer):
+            channels, size = self._shape(result)
+            layout = result.layout or result.inputs[0].layout
+            return layout.shape((*size, channels)) if size and result.open is None else None
+        return result.shape
 
     def _add_layer(self, name: str, built: BuiltLayer) -> Signal:
         """Put a layer into the network; return what it gives."""

@@ -94,13 +94,13 @@ class ReferenceGraph:
         for number, (name, tensor) in enumerate(zip(self.names, inputs, strict=True)):
             array = known.get(number)
             if array is not None:
-                values[name] = array.view(_Unsure) if is_placeholder(array) else array
+                values[name] = array.view(_OfPicture) if is_placeholder(array) else array
             elif tensor is None:
                 values[name] = None
             elif tensor.largest is None:
                 raise NotRun("the size of its inputs is not known beforehand")
             else:
-                values[name] = np.zeros(tensor.largest, tensor.dtype).view(_Unsure)
+                values[name] = np.zeros(tensor.largest, tensor.dtype).view(_OfPicture)
         run, node = _GraphRun(), _prepared(self.proto, self.opset)
         with _plain_errors():
             if self.op == "If":
@@ -151,7 +151,7 @@ class _InnerNode:
     scanned: int = 0
 
 
-class _Unsure(np.ndarray[Any, Any]):
+class _OfPicture(np.ndarray[Any, Any]):
     """Zeros in place of values that only a picture has, and what is made of them."""
 
 
@@ -244,16 +244,30 @@ class _GraphRun:
 def _evaluated(
     node: _InnerNode, work: ReferenceNode, inputs: Sequence[Array | None]
 ) -> list[Array]:
-    unsure = any(isinstance(array, _Unsure) for array in inputs)
+    unsure = any(isinstance(array, _OfPicture) for array in inputs)
     try:
+        if unsure:
+            _check_size_known(work, inputs)
         made = evaluate(work, [None if each is None else np.asarray(each) for each in inputs])
     except NotRun as error:
         raise NotRun(f"{node.label}: {error}") from None
     except CnnCliError as error:
         raise CnnCliError(f"{node.label}: {error.message}", hint=error.hint) from None
     if unsure and node.op not in ("Shape", "Size"):
-        return [array.view(_Unsure) for array in made]
+        return [array.view(_OfPicture) for array in made]
     return made
+
+
+def _check_size_known(work: ReferenceNode, inputs: Sequence[Array | None]) -> None:
+    """Raise NotRun where zeros in place of the picture's values would tell a wrong size."""
+    tensors = [None if array is None else Tensor(str(array.dtype), array.shape) for array in inputs]
+    known = {
+        number: np.asarray(array)
+        for number, array in enumerate(inputs)
+        if array is not None and not isinstance(array, _OfPicture)
+    }
+    if any(tensor is None or tensor.is_open for tensor in work.tensors(tensors, known)[:1]):
+        raise NotRun("only values of the picture tell the size of its result")
 
 
 def _if(
@@ -262,11 +276,16 @@ def _if(
     holds = bool(np.all(_given(inputs[0])))
     chosen, other = ("then_branch", "else_branch") if holds else ("else_branch", "then_branch")
     made = run.graph(node.graphs[chosen], (), values)
-    if isinstance(inputs[0], _Unsure):
+    if isinstance(inputs[0], _OfPicture):
         also = run.graph(node.graphs[other], (), values)
         if _shapes(made) != _shapes(also):
             raise NotRun("the branches of an If in it give results of several shapes")
+        return _of_picture(made)
     return made
+
+
+def _of_picture(arrays: Sequence[Array | None]) -> list[Array | None]:
+    return [None if array is None else array.view(_OfPicture) for array in arrays]
 
 
 def _shapes(arrays: Sequence[Array | None]) -> list[tuple[int, ...] | None]:
@@ -284,14 +303,19 @@ def _loop(
 ) -> list[Array | None]:
     most, condition, *carried = inputs
     body, number, kept, held = node.graphs["body"], 0, list[list[Array]](), 0
-    going = condition is None or bool(np.all(condition))
-    limit = None if most is None else 1 if isinstance(most, _Unsure) else int(most.item())
+    unsure = isinstance(most, _OfPicture) or isinstance(condition, _OfPicture)
+    going = unsure or condition is None or bool(np.all(condition))
+    limit = 1 if unsure else None if most is None else int(most.item())
     while going and (limit is None or number < limit):
         run.turn(held)
         turn = [np.array(number, np.int64), np.array(True), *carried]
         going_on, *made = run.graph(body, turn, values)
         going = bool(np.all(_given(going_on)))
-        carried = made[: len(carried)]
+        before, carried = carried, made[: len(carried)]
+        if unsure or isinstance(going_on, _OfPicture):
+            if len(made) > len(carried) or _shapes(before) != _shapes(carried):
+                raise NotRun("the turns of a loop in it, and so its sizes, depend on the picture")
+            return _of_picture(carried)
         kept.append([_given(array) for array in made[len(carried) :]])
         held += sum(array.nbytes for array in kept[-1])
         number += 1
@@ -359,12 +383,12 @@ def _tensors_of_loop(run: _GraphRun, node: _InnerNode, values: Values) -> tuple[
     """Return what a loop gives of zeros: all shapes with which it may end."""
     most, condition, *carried = [values[name] if name else None for name in node.inputs]
     body, number = node.graphs["body"], 0
-    limit = None if most is None or isinstance(most, _Unsure) else int(most.item())
+    limit = None if most is None or isinstance(most, _OfPicture) else int(most.item())
     going: Array = np.array(True) if condition is None else condition
     ends, kept = list[list[Array | None]](), list[list[Array]]()
     settled = False
     while True:
-        sure = not isinstance(going, _Unsure) and not isinstance(most, _Unsure)
+        sure = not isinstance(going, _OfPicture) and not isinstance(most, _OfPicture)
         over = number == limit or (sure and not np.all(going))
         few = sure and limit is not None and limit <= _TURNS_TRIED
         last = over or (settled and not few) or number == _TURNS_TRIED

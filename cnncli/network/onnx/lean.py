@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import islice
 from typing import BinaryIO, Final
 
 OWN_FILE: Final = "<model>"
@@ -15,6 +16,9 @@ OWN_FILE: Final = "<model>"
 
 LARGE: Final = 4096
 """Arrays of fewer bytes stay where they are."""
+
+MOST_FIELDS: Final = 64
+"""Of a tensor whose data stand in one place; more only if each number is a field of its own."""
 
 _VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
 _FIXED: Final = {_FIXED64: 8, _FIXED32: 4}
@@ -79,7 +83,10 @@ def _graph(stream: BinaryIO, graph: _Field) -> Iterator[bytes]:
 
 def _tensor(stream: BinaryIO, tensor: _Field) -> bytes:
     """Return a tensor with the place of its data for the data; as it is, if it names a file."""
-    fields = list(_fields(stream, tensor.begin, tensor.end))
+    fields = list(islice(_fields(stream, tensor.begin, tensor.end), MOST_FIELDS + 1))
+    if len(fields) > MOST_FIELDS:
+        # A list of texts or of single numbers: there is no one place for its data.
+        return _content(stream, tensor.start, tensor.end)
     data = [field for field in fields if field.number == _RAW_DATA]
     named = any(field.number in (_EXTERNAL_DATA, _DATA_LOCATION) for field in fields)
     if named or len(data) != 1 or data[0].end - data[0].begin < LARGE:

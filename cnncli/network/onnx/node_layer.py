@@ -27,6 +27,7 @@ from cnncli.network.onnx.reference import (
     ReferenceNode,
     WeightsNeeded,
     evaluate,
+    parsed_node,
     reference_node,
 )
 from cnncli.network.onnx.shapes import (
@@ -36,6 +37,7 @@ from cnncli.network.onnx.shapes import (
     Tensor,
     largest_dims,
     numpy_name,
+    result_tensors,
     type_name,
 )
 from cnncli.network.onnx.values import (
@@ -177,9 +179,24 @@ class OnnxNodeLayer(ChannelwiseDefaults):
         except ValueError:
             text = f"{self.node.op} gives the shape {shape} for one image, where it was {self.dims}"
             raise ShapeError(text) from None
-        if maps.shape[3] != self.channels:
-            raise ShapeError(f"{self.node.op} gives the shape {shape}, where it was {self.dims}")
+        self._check_planned(maps.shape, inputs, shape)
         return np.ascontiguousarray(maps), None
+
+    def _check_planned(self, made: Shape, inputs: Sequence[FloatArray], shape: Shape) -> None:
+        """Raise ShapeError unless maps are as large as planned, or as an open size allows."""
+        if self.is_estimated and made[3] == self.channels:
+            return
+        planned = self.output_shape(*(X.shape for X in inputs))
+        fits = made[3] == self.channels and (
+            all(a <= b for a, b in zip(made, planned, strict=True))
+            if self.is_open
+            else made == planned
+        )
+        if not fits:
+            raise ShapeError(
+                f"{self.node.op} gives the shape {shape}, more or less than was planned of "
+                f"{', '.join('x'.join(map(str, X.shape[1:])) for X in inputs)}"
+            )
 
     def _one(self, tensors: Sequence[Array]) -> Array:
         """Return the output for one image."""
@@ -277,27 +294,36 @@ def reference_layers(
         tensor = tensors[number]
         if tensor is None:
             raise why or NotRun("the shape of its result is not known beforehand")
-        layout, channels = _stored(tensor, signals)
-        is_open = tensor.is_open and all(signal.size for signal in signals)
-        estimated = is_open and (
-            tensor.most is None or any(signal.is_estimated for signal in signals)
-        )
-        layer = OnnxNodeLayer(
-            work,
-            operands,
-            constants,
-            len(inputs),
-            number,
-            layout,
-            channels,
-            tensor.dims,
-            is_open,
-            estimated,
-        )
-        kind = type_name(tensor.dtype)
-        dims = tensor.dims if is_open else None
-        built[number] = BuiltLayer(layer, tuple(signals), layout, kind, dims)
+        layer = _node_layer(work, (operands, constants, len(inputs), number), tensor, signals)
+        kind, dims = type_name(tensor.dtype), tensor.dims if layer.is_open else None
+        built[number] = BuiltLayer(layer, tuple(signals), layer.layout, kind, dims)
     return built
+
+
+def _node_layer(
+    work: ReferenceNode | ReferenceGraph,
+    given: tuple[tuple[Operand, ...], dict[int, Array], int, int],
+    tensor: Tensor,
+    signals: Sequence[Signal],
+) -> OnnxNodeLayer:
+    """Return the layer of one output, of which `tensor` is known."""
+    layout, channels = _stored(tensor, signals)
+    is_open = tensor.is_open and all(signal.size for signal in signals)
+    estimated = is_open and (tensor.most is None or any(signal.is_estimated for signal in signals))
+    return OnnxNodeLayer(work, *given, layout, channels, tensor.dims, is_open, estimated)
+
+
+def inferred_shapes(
+    node: OnnxNode, opset: int, inputs: Sequence[Value]
+) -> tuple[tuple[int, ...] | None, ...]:
+    """Return the shapes that ONNX's inference says a node's outputs have; None where it cannot."""
+    try:
+        work = reference_node(node.proto, opset)
+        tensors = [_tensor(value) for value in inputs]
+        made = result_tensors(parsed_node(work.proto), work.opset, tensors, _constants(inputs))
+    except (NotRun, SizeUnknown):
+        return (None,) * len(node.outputs)
+    return tuple(None if t is None or t.is_open else t.largest for t in made)
 
 
 def _stored(tensor: Tensor, signals: Sequence[Signal]) -> tuple[Layout, int]:

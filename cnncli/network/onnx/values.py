@@ -290,6 +290,24 @@ class NodeInputs:
         return None if axes is None else tuple(int(axis) for axis in axes)
 
 
+def from_start(number: int, length: int, what: str) -> int:
+    """Return an axis or an index counted from the start; below 0 it counts from the end.
+
+    Raises
+    ------
+    UnsupportedNode
+        If there is none.
+
+    Examples
+    --------
+    >>> from_start(-1, 4, "axis")
+    3
+    """
+    if not -length <= number < length:
+        raise UnsupportedNode(f"its {what} must be {-length} to {length - 1}, got {number}")
+    return number % length
+
+
 def per_channel(array: Array, signal: Signal, axis: int | None = None) -> Array:
     """Return an array that is broadcast over a value as one number, or one for each channel.
 

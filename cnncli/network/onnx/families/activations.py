@@ -13,7 +13,14 @@ from cnncli.network.layers.norm import AXES
 from cnncli.network.layers.view import CELLS, Layout
 from cnncli.network.onnx.families.table import Builder, Result
 from cnncli.network.onnx.families.window import of_rows
-from cnncli.network.onnx.values import BuiltLayer, NodeInputs, Signal, UnsupportedNode, per_channel
+from cnncli.network.onnx.values import (
+    BuiltLayer,
+    NodeInputs,
+    Signal,
+    UnsupportedNode,
+    from_start,
+    per_channel,
+)
 
 
 def _batchnorm(node: NodeInputs) -> Result:
@@ -86,10 +93,8 @@ def _maps_axes(x: Signal, node: NodeInputs) -> tuple[str, ...]:
     """Return which axes of maps a softmax runs over; before 13 all from its axis on."""
     layout, new = x.layout, node.opset >= 13
     count = len(layout.dims) if layout.dims else 2 if x.flat else len(x.axes)
-    axis = int(node.get("axis", -1 if new else 1))
-    if not -count <= axis < count:
-        raise UnsupportedNode(f"it runs over axis {axis} of {count}")
-    over = {axis % count} if new else {*range(axis % count, count)}
+    axis = from_start(int(node.get("axis", -1 if new else 1)), count, "axis")
+    over = {axis} if new else {*range(axis, count)}
     if x.flat:
         letters = "" if over == {0} else "c" if x.is_pixel else CELLS
     elif layout.dims is None:

@@ -21,6 +21,7 @@ from cnncli.network.onnx.values import (
     SizeUnknown,
     UnsupportedNode,
     each_cell,
+    from_start,
 )
 
 Taken = tuple[int, int, int]
@@ -78,8 +79,7 @@ def _stored_axis(x: Signal, axis: int) -> tuple[str, int, int | None]:
         raise SizeUnknown
     if layout.dims is None and x.is_pixel:
         return "nc"[axis], 1, shape[axis]
-    axis %= len(shape)
-    last = len(shape) - 1
+    axis, last = from_start(axis, len(shape), "axis"), len(shape) - 1
     if layout.dims is None or layout.order != "hwc":
         raise UnsupportedNode("its input is flattened")
     if axis >= last - 1:
@@ -156,8 +156,8 @@ def _gather(node: NodeInputs) -> BuiltLayer | Signal:
     axis, shape = int(node.get("axis", 0)), x.shape
     if shape is None or x.size is None:
         raise SizeUnknown
-    axis %= len(shape)
-    numbers = [int(index) % shape[axis] for index in indices.reshape(-1)]
+    axis = from_start(axis, len(shape), "axis")
+    numbers = [from_start(int(index), shape[axis], "index") for index in indices.reshape(-1)]
     step = numbers[1] - numbers[0] if len(numbers) > 1 else 1
     stop = numbers[0] + step * len(numbers)
     if indices.ndim > 1 or step == 0 or numbers != [*range(numbers[0], stop, step)]:

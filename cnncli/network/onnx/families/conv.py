@@ -118,14 +118,18 @@ def _gemm(node: NodeInputs) -> Result:
     bias = _bias(node, bank.maps)
     if bias is not None and beta != 1:
         bias = node.parameter(bias * beta)
-    return BuiltLayer(layers.ConvLayer(bank, bias, padding="valid"), (x,), PIXEL)
+    return _dense_layer(x, bank, bias)
 
 
 def _matmul(node: NodeInputs) -> Result:
     if all(isinstance(value, Signal) for value in node.inputs):
         return _product(node.signal(0), node.signal(1))
-    x, bank = _dense(node, node.needed(1))
-    return BuiltLayer(layers.ConvLayer(bank, padding="valid"), (x,), PIXEL if x.flat else x.layout)
+    return _dense_layer(*_dense(node, node.needed(1)))
+
+
+def _dense_layer(x: Signal, bank: Filter, bias: FloatArray | None = None) -> BuiltLayer:
+    layer = layers.ConvLayer(bank, bias, padding="valid")
+    return BuiltLayer(layer, (x,), PIXEL if x.flat else x.layout)
 
 
 def _product(*values: Signal) -> Result:

@@ -9,7 +9,13 @@ import numpy as np
 from cnncli.network import layers
 from cnncli.network.layers.slice import FAR
 from cnncli.network.onnx.families.table import Builder, Result
-from cnncli.network.onnx.values import BuiltLayer, NodeInputs, Signal, UnsupportedNode
+from cnncli.network.onnx.values import (
+    BuiltLayer,
+    NodeInputs,
+    Signal,
+    UnsupportedNode,
+    from_start,
+)
 
 _PAD_MODES: Final = {"constant": "zeros", "edge": "edge", "reflect": "reflect", "wrap": "wrap"}
 
@@ -39,6 +45,9 @@ def _sides(node: NodeInputs, x: Signal) -> Sides:
     pads = node.get("pads", node.get("paddings", ())) if array is None else array.reshape(-1)
     letters = x.axes if x.layout.is_plain else ""
     places = range(len(letters)) if axes is None else axes.reshape(-1).tolist()
+    places = [from_start(axis, len(letters), "axis") for axis in places]
+    if len({*places}) < len(places):
+        raise UnsupportedNode("it names an axis twice")
     if not letters or len(pads) != 2 * len(places):
         raise UnsupportedNode(f"its pads are {tuple(map(int, pads))}, of a value of {x.dims}")
     befores, afters = pads[: len(places)], pads[len(places) :]

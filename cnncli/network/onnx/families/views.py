@@ -9,7 +9,14 @@ from typing import Final
 
 from cnncli.network.layers.view import Layout, ViewLayer, layout_of, reshaped
 from cnncli.network.onnx.families.table import Builder, Result
-from cnncli.network.onnx.values import BuiltLayer, NodeInputs, Signal, SizeUnknown, UnsupportedNode
+from cnncli.network.onnx.values import (
+    BuiltLayer,
+    NodeInputs,
+    Signal,
+    SizeUnknown,
+    UnsupportedNode,
+    from_start,
+)
 
 
 def _flatten(node: NodeInputs) -> Signal:
@@ -43,7 +50,7 @@ def _squeeze(node: NodeInputs) -> Signal:
         axes = tuple(axis for axis, length in enumerate(shape) if length == 1)
     if any(shape[axis] != 1 for axis in axes):
         raise UnsupportedNode(f"it leaves out axes {axes} of {shape}")
-    dropped = {axis % len(shape) for axis in axes}
+    dropped = {from_start(axis, len(shape), "axis") for axis in axes}
     return with_shape(x, [n for axis, n in enumerate(shape) if axis not in dropped])
 
 
@@ -55,7 +62,7 @@ def _unsqueeze(node: NodeInputs) -> Signal:
         return replace(x, layout=Layout(f"n{x.axes}"))
     shape = list(_known(x))
     count = len(shape) + len(axes)
-    for axis in sorted(axis % count for axis in axes):
+    for axis in sorted(from_start(axis, count, "axis") for axis in axes):
         shape.insert(axis, 1)
     return with_shape(x, shape)
 
