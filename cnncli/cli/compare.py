@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING
 import click
 
 from cnncli.cli.command import Command, OptionGroup, argument, flag, option
-from cnncli.cli.group import check_output_open
+from cnncli.cli.group import check_output_open, tell
 from cnncli.cli.layer import either_layer, typed_options
 from cnncli.cli.networks import is_network, is_onnx
 from cnncli.cli.options import FILE, ImageOptions, LayerOptions, PrepareOptions, read_options
 from cnncli.cli.progress import show_steps
 from cnncli.cli.types import Choice, FiniteFloat
 from cnncli.core.choices import CONVENTION_NAMES, PEER_NAMES
+from cnncli.errors import quote
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -176,6 +177,9 @@ def _compare_networks(
     if prepare and not any(map(is_onnx, files)):
         raise click.UsageError("--mean, --std and the like are for .onnx: .toml has [input].")
     check_output_open()
+    others = [quote(file) for file in files if not is_onnx(file)]
+    if prepare and others and not images.quiet:
+        tell(f"note: --prep, --mean and the like are not for {others[0]}, which has [input]")
     with show_steps(images.quiet):
         models = [load_network(f, prepare if is_onnx(f) else {}, image, read) for f in files]
         path, runtime = local_path(image, "IMAGE"), bool(options.peers)

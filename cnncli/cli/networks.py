@@ -88,7 +88,17 @@ def load_network(
     if needs_size:
         height, width, _ = read_shape(local_path(str(picture), "IMAGE"), read)
         model = load(prepare={**prepare, "size": (height, width)})
-    return replace(model, notes=(*model.notes, *_preparation_notes(model, prepare)))
+    notes = (*model.notes, *_size_notes(model, prepare), *_preparation_notes(model, prepare))
+    return replace(model, notes=notes)
+
+
+def _size_notes(model: Model, prepare: dict[str, Any]) -> tuple[str, ...]:
+    """Say that a network runs at another size than its own."""
+    own_size, given = model.own_size, model.input.size
+    if "size" not in prepare or own_size is None or given is None or own_size == given:
+        return ()
+    own, size = ("x".join(map(str, each)) for each in (own_size, given))
+    return (f"the network's own size is {own}, not {size}: other programs may refuse it",)
 
 
 def with_labels(model: Model, path: str | None) -> Model:

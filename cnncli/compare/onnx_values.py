@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from cnncli.core.arrays import Shape
 from cnncli.errors import CnnCliError, FileProblem
 from cnncli.network.graph import NORMALIZE, SOURCE
+from cnncli.network.layers.view import Layout
 from cnncli.network.model import Model
 
 Values = NDArray[np.floating]
@@ -90,8 +91,15 @@ def runtime_values(
             made = results.pop(0)
             layout = model.tensors[name][1]
             Y = made if made.dtype.kind == "f" else made.astype(np.float64)
-            yield name, layout.store(Y[None], layout.cells(Y.shape))
+            yield name, layout.store(Y[None], _cells(layout, Y.shape, shapes[name]))
             del made, Y
+
+
+def _cells(layout: Layout, shape: tuple[int, ...], ours: Shape) -> tuple[int, int, int]:
+    """Return the maps' rows, columns and channels: ours, where they stand for the same tensor."""
+    cells = ours[1:]
+    same = math.prod(cells) == math.prod(shape) and layout.shape(cells) == shape
+    return cells if same else layout.cells(shape)
 
 
 def _chunks(names: Sequence[str], shapes: dict[str, Shape]) -> Iterator[list[str]]:

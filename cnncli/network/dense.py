@@ -91,19 +91,22 @@ def dense_input(
     ShapeError
         If nothing fits.
     """
-    shown = ""
+    shown, problem = "", None
     for count in counts:
         shape = (1, *(size or (OPEN, OPEN)), count)
         try:
             _, n_H, n_W, channels = Network(tuple(nodes)).shapes(shape)[source] if nodes else shape
-        except CnnCliError:
+        except CnnCliError as error:
+            problem = problem or error
             continue
         if max(n_H, n_W) > _MOST_KNOWN:
             n_H = n_W = math.isqrt(values // channels)
         if n_H * n_W * channels == values:
             return n_H, n_W, channels
         shown = shown or f"{n_H}x{n_W}x{channels} of {source}"
+    if problem is not None and not shown:
+        raise ShapeError(f"its input cannot be made: {problem}", hint=problem.hint)
     raise ShapeError(
-        f"its matrix takes {values} values, not {shown or 'what its input gives'}",
+        f"its matrix takes {values} values, not {shown}",
         hint="size = [H, W] in [input] says how large images are",
     )

@@ -12,13 +12,13 @@ import pytest
 from PIL import Image
 
 from cnncli.filters.files import load_filter
-from cnncli.gradients.pictures import mark_winners, overlay
+from cnncli.gradients.pictures import mark_winners
 from cnncli.network.layers import ScaleLayer
 from cnncli.render import colormaps
 from cnncli.render.grey_levels import Mapping
+from tests.support.grad import linear, report, tiles_of
 from tests.support.shell import (
     pixels,
-    refused,
     refused_untouched,
     run_after,
     run_cli,
@@ -31,7 +31,6 @@ from tests.support.shell import (
 pytestmark = pytest.mark.usefixtures("empty_folder")
 
 PHOTO = np.random.default_rng(3).integers(0, 256, (9, 12, 3), np.uint8)
-RED, BLUE = np.array([1.0, 0.16, 0.12]), np.array([0.16, 0.42, 1.0])
 
 TWO_STAGES = """
 [input]
@@ -65,14 +64,6 @@ type = "activation"
 activation = "softmax"
 """
 
-FIRST = """
-[[layers]]
-name = "sum"
-type = "conv"
-filter = "{}"
-padding = "valid"
-"""
-
 
 @pytest.fixture
 def net() -> str:
@@ -83,30 +74,6 @@ def net() -> str:
     Path("net.toml").write_text(TWO_STAGES)
     save("photo.png", PHOTO)
     return "net.toml"
-
-
-def linear(matrix: str, name: str = "linear.toml") -> str:
-    """A network of one filter: its gradient is the filter, wherever the window stands."""
-    Path(name).write_text(FIRST.format(matrix))
-    return name
-
-
-def tiles_of(name: str, zoomed: bool = False) -> list[np.ndarray]:
-    """Return the maps of a sheet, a pixel for each cell; zoomed as they are on it."""
-    with Image.open(name) as image:
-        record = json.loads(image.text["cnncli"])  # type: ignore[attr-defined]
-        shown = np.asarray(image)
-    tiles = []
-    for item in record["maps"]:
-        left, top, width, height = item["box"]
-        step = 1 if zoomed else item["zoom"]
-        tiles.append(shown[top : top + height : step, left : left + width : step])
-    return tiles
-
-
-def report(*args: object) -> list[dict[str, Any]]:
-    lines = run_cli("grad", *args, "--json").stdout.splitlines()
-    return [json.loads(line) for line in lines]
 
 
 def test_the_gradient_of_one_value_is_its_filter() -> None:
@@ -181,50 +148,6 @@ def test_an_upstream_gradient_alone_is_of_the_last_layer(net: str) -> None:
     np.testing.assert_allclose(given, 3 * unit, rtol=1e-5, atol=1e-9)
 
 
-def test_the_overlay_by_pixel() -> None:
-    save("photo.png", PHOTO)
-    matrix = linear("1 2; -3 4")
-    run_cli("grad", matrix, "photo.png", "--unit", "sum:0,3,5", "--overlay", "-o", "over.png")
-    signed = np.zeros((9, 12))
-    signed[3:5, 5:7] = [[1, 2], [-3, 4]]
-    expected = np.rint(overlay(PHOTO / 255, signed, 4.0) * 255)
-    # Enlarged by a whole factor, so that so small a picture can be seen.
-    (shown,) = tiles_of("over.png", zoomed=True)
-    assert shown.shape == (9 * 21, 12 * 21, 3)
-    assert (shown == shown[::21, ::21].repeat(21, axis=0).repeat(21, axis=1)).all()
-    shown = shown[10::21, 10::21]
-    assert np.abs(shown - expected).max() <= 1
-    red, blue = shown[4, 6], shown[4, 5]
-    assert red[0] > 200 > red[2] and blue[2] > blue[0]
-
-
-def test_the_overlay_says_what_full_colour_is_and_takes_a_range() -> None:
-    save("photo.png", PHOTO)
-    matrix = linear("1 2; -3 4")
-    options = ["photo.png", "--unit", "sum:0,3,5", "--overlay", "--overwrite"]
-    assert "full red is a gradient of 4 " in run_cli("grad", matrix, *options).stderr
-    result = run_cli("grad", matrix, *options, "--range", "-2,2")
-    assert "full red is a gradient of 2 " in result.stderr
-    (shown,) = tiles_of("photo-grad.png")
-    shown = shown[::21, ::21]
-    np.testing.assert_array_equal(shown[3, 6], shown[4, 6])
-
-
-def test_the_report_of_an_overlay_has_the_values_of_the_gradient() -> None:
-    save("photo.png", PHOTO)
-    words = ["photo.png", "--unit", "sum:0,3,5", "--overlay", "--overwrite", "-o", "over.png"]
-    said = run_cli("grad", linear("1 2; -3 4"), *words).stderr
-    assert "gradient of sum:0,3,5 over the image, values -3 to 4, range symmetric -4..4\n" in said
-    (told,) = report(linear("1 2; -3 4"), *words)
-    assert (told["min"], told["max"], told["shape"]) == (-3, 4, [9, 12, 1])
-    assert (told["mapping"], told["range"], told["clipped"]) == ("symmetric", [-4, 4], 0)
-    assert told["drawn"] == "gradient of sum:0,3,5 over the image"
-    (told,) = report(linear("1 2; -3 4"), *words, "--range", "-2,1")
-    assert (told["mapping"], told["range"]) == ("fixed", [-2, 2])
-    assert told["clipped"] == pytest.approx(2 / (9 * 12))
-    assert "no values" in refused("pad", "over.png", "--padding", "0", "--as-values")
-
-
 def test_the_report_of_winners_has_the_values_that_they_are_of(net: str) -> None:
     before = values_of("run", net, "photo.png", "--until", "conv1")
     words = ["photo.png", "--unit", "pool1", "--winners"]
@@ -238,24 +161,6 @@ def test_the_report_of_winners_has_the_values_that_they_are_of(net: str) -> None
         one = before[:, :, int(told["output"][len("pool1-") : -len(".png")])]
         assert (told["min"], told["max"]) == pytest.approx((one.min(), one.max()), rel=1e-5)
         assert told["shape"] == [*one.shape, 1]
-
-
-def test_the_overlay_has_a_bar_that_says_what_its_colours_mean() -> None:
-    save("photo.png", PHOTO)
-    unit = [linear("1 2; -3 4"), "photo.png", "--unit", "sum:0,3,5", "--overlay"]
-    run_cli("grad", *unit, "-o", "bar.png")
-    run_cli("grad", *unit, "-o", "plain.png", "--no-labels")
-    shown, plain = pixels("bar.png"), pixels("plain.png")
-    assert plain.shape == (9 * 21, 12 * 21, 3)
-    (picture,) = tiles_of("bar.png", zoomed=True)
-    np.testing.assert_array_equal(picture, plain)
-    below = shown[9 * 21 + 20 :].astype(int)
-    # The bar runs from full blue at -4 by grey at 0 to full red at 4.
-    blue, red = (np.abs(below - np.rint(255 * _of)).sum(axis=2) for _of in (BLUE, RED))
-    (row, left), (_, right) = (np.argwhere(found <= 2)[0] for found in (blue, red))
-    middle = below[row, (left + right) // 2]
-    assert left < right and np.ptp(middle) < 40
-    assert (below[row + 10 :] < 100).any(), "numbers below the bar"
 
 
 def test_winners_of_the_named_pool_by_pixel(net: str) -> None:
@@ -481,25 +386,6 @@ def test_a_batch_is_what_its_images_are(net: str) -> None:
     for index in range(3):
         one = values_of("grad", net, f"{index}.npy", "--unit", "pool1", "--winners")
         np.testing.assert_array_equal(wins[index], one)
-
-
-def test_pictures_of_a_batch_show_every_image() -> None:
-    batch = np.random.default_rng(8).random((3, 9, 12, 1))
-    save_array("batch.npy", batch)
-    layer = ["--filter", "1 2; -3 4", "--padding", "valid", "--unit", "conv1:0,3,5"]
-    run_cli("grad", "batch.npy", *layer, "--overlay", "-o", "over.png", "--no-labels")
-    signed = np.zeros((9, 12))
-    signed[3:5, 5:7] = [[1, 2], [-3, 4]]
-    tiles = tiles_of("over.png")
-    assert len(tiles) == 3
-    for tile, image in zip(tiles, batch, strict=True):
-        assert np.abs(tile[10::21, 10::21] - np.rint(overlay(image, signed, 4.0) * 255)).max() <= 1
-    run_cli("grad", "batch.npy", "--pool", "max", "--winners", "-o", "wins.png", "--no-labels")
-    wins = values_of("grad", "batch.npy", "--pool", "max", "--winners")
-    for tile, image, won in zip(tiles_of("wins.png"), batch, wins, strict=True):
-        mapping = Mapping("minmax", batch.min(), batch.max())
-        expected = mark_winners(image[..., 0], won[..., 0], mapping)
-        assert np.abs(tile - np.rint(expected * 255)).max() <= 1
 
 
 def test_the_backward_cell_of_the_course_from_the_shell() -> None:

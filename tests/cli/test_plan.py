@@ -326,6 +326,14 @@ def test_a_picture_that_the_network_resizes_is_noted() -> None:
     assert "resized" not in run_cli("plan", "net.toml", "--image", "photo.png").stderr
 
 
+def test_a_run_at_another_size_than_the_networks_own_is_noted() -> None:
+    Path("sized.toml").write_text("[input]\nsize = [10, 12]\n" + NET.lstrip())
+    said = "the network's own size is 10x12, not 20x24: other programs may refuse it\n"
+    done = run_cli("run", "sized.toml", "photo.png", "--size", "20,24", "-o", "a.npy")
+    assert said in done.stderr
+    assert "own size" not in run_cli("run", "sized.toml", "photo.png", "-o", "b.npy").stderr
+
+
 def test_a_size_that_is_not_the_networks_own_is_noted() -> None:
     Path("sized.toml").write_text("[input]\nsize = [10, 12]\n" + NET.lstrip())
     done = run_cli("plan", "sized.toml", "--input", "20x24x3")

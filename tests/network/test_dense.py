@@ -90,3 +90,10 @@ def test_a_size_that_must_be_given() -> None:
     with pytest.raises(FileProblem, match="30 values") as caught:
         output("filter = " + str(np.ones((30, 2)).tolist()))
     assert caught.value.hint == "size = [H, W] in [input] says how large images are"
+
+
+def test_the_layer_that_does_not_fit_is_named_and_not_the_dense_one() -> None:
+    before = "type = 'conv'\nfilter = ['sobel_h', 'sobel_v']\n[[layers]]\nname = 'two'\n"
+    before += "type = 'conv'\nfilter = [[[[1.0], [1.0], [1.0]]]]\nfilter_layout = 'hwio'"
+    with pytest.raises(FileProblem, match="layer two: the filter two has 3 channels in"):
+        output("filter = [[1.0], [1.0]]", before, "[input]\ngray = true\nsize = [1, 2]")

@@ -127,6 +127,8 @@ def test_a_mean_that_a_network_file_has_wrong_is_found_at_the_input() -> None:
     *layers, total = compared("wrong.toml", *words, *against, code=1)
     assert total["first_difference"] == "input"
     assert layers[0]["difference"]["largest"] == pytest.approx(0.5 - 0.406, rel=1e-5)
+    said = run_cli("compare", "right.toml", *words, *against).stderr
+    assert said == "note: --prep, --mean and the like are not for 'right.toml', which has [input]\n"
     sides = "0.5 in 'wrong.toml'", "0.485,0.456,0.406 in onnxruntime"
     assert total["causes"] == [f"mean: {sides[0]}, {sides[1]} (--mean)"]
 

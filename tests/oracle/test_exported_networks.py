@@ -14,6 +14,7 @@ from cnncli.network.load import load_model
 from cnncli.network.passes import forward_layers
 from cnncli.network.toml_writer import write_network
 from tests.support.netfiles import check_converted
+from tests.support.shell import run_cli
 from tests.support.torchmodels import NETWORKS, export, picture
 
 ort = pytest.importorskip("onnxruntime")
@@ -64,3 +65,11 @@ def test_network(name: str, dynamo: bool, tmp_path: Path) -> None:
         np.testing.assert_allclose(
             found.ravel(), expected.ravel(), rtol=0, atol=TOLERANCE * scale, err_msg=output
         )
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_each_layer_is_that_of_onnx_runtime(name: str, tmp_path: Path) -> None:
+    path = export(name, tmp_path / "net.onnx", dynamo=False)
+    np.save(tmp_path / "x.npy", picture()[0])
+    done = run_cli("compare", path, tmp_path / "x.npy", "--against", "onnxruntime")
+    assert ": equal in all " in done.stdout
