@@ -118,8 +118,15 @@ def export(architecture: Architecture, shape: Sequence[int], path: Path) -> Path
 
     torch.manual_seed(0)
     module = architectures if hasattr(architectures, architecture.make) else detectors
-    network = getattr(module, architecture.make)(*architecture.given).eval()
+    network = getattr(module, architecture.make)(*architecture.given)
     x = torch.rand(1, 3, *shape[1:3])
+    # Statistics of batch normalisation, without which deep layers of random weights give zeros.
+    for part in network.modules():
+        if isinstance(part, torch.nn.BatchNorm2d):
+            part.momentum = None
+    with torch.no_grad():
+        network.train()(torch.rand(2, *x.shape[1:]))
+    network.eval()
     silent = io.StringIO()
     with warnings.catch_warnings(), contextlib.redirect_stdout(silent):
         warnings.simplefilter("ignore")
