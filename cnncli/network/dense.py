@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 
@@ -12,13 +12,10 @@ from cnncli.core.arrays import is_placeholder, placeholder
 from cnncli.errors import CnnCliError, ShapeError
 from cnncli.filters.filter import Filter
 from cnncli.network.graph import Network, Node
+from cnncli.network.layers.base import OPEN_SIDE, is_open
+from cnncli.network.layers.conv import DENSE_HINT
 
 Array = np.ndarray[Any, Any]
-
-OPEN: Final = 2**40
-"""Rows and columns where none are known: more than any picture has."""
-
-_MOST_KNOWN: Final = 2**20
 
 
 def dense_bank(name: str, matrix: Array, shape: tuple[int, int, int], order: str) -> Filter:
@@ -93,13 +90,13 @@ def dense_input(
     """
     shown, problem = "", None
     for count in counts:
-        shape = (1, *(size or (OPEN, OPEN)), count)
+        shape = (1, *(size or (OPEN_SIDE, OPEN_SIDE)), count)
         try:
             _, n_H, n_W, channels = Network(tuple(nodes)).shapes(shape)[source] if nodes else shape
         except CnnCliError as error:
             problem = problem or error
             continue
-        if max(n_H, n_W) > _MOST_KNOWN:
+        if is_open((1, n_H, n_W, channels)):
             n_H = n_W = math.isqrt(values // channels)
         if n_H * n_W * channels == values:
             return n_H, n_W, channels
@@ -108,5 +105,5 @@ def dense_input(
         raise ShapeError(f"its input cannot be made: {problem}", hint=problem.hint)
     raise ShapeError(
         f"its matrix takes {values} values, not {shown}",
-        hint="size = [H, W] in [input] says how large images are",
+        hint=DENSE_HINT,
     )

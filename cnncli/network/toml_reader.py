@@ -35,6 +35,7 @@ from cnncli.network.layers import (
     ConcatLayer,
     ConvLayer,
     ConvTransposeLayer,
+    DenseLayer,
     Layer,
     MatMulLayer,
     MergeLayer,
@@ -44,6 +45,7 @@ from cnncli.network.layers import (
     SpaceToDepthLayer,
     ViewLayer,
 )
+from cnncli.network.layers.base import OPEN_SIDE
 from cnncli.network.model import Model
 from cnncli.network.preparation import Preparation
 from cnncli.network.toml_schema import (
@@ -60,8 +62,6 @@ _MOST_BITS: Final = 4_096
 # A name of n parts joined by dots takes the TOML reader n * n steps.
 _MAX_STEPS: Final = 10**7
 _DECIMAL: Final = re.compile(r"(?<![\w.\"'-])\d+\.\d+(?:[eE][+-]?\d+)?(?![\w.])")
-# Larger than any window, so that only channels can fail to fit.
-_SIDE: Final = 2**40
 _SIZED: Final = (CellScaleLayer, MatMulLayer, ViewLayer)
 """Layers that fit some rows and columns only."""
 
@@ -181,20 +181,20 @@ def _needs(layer: Layer | MergeLayer, size: Pair) -> list[int]:
 
 def _misfit(model: Model, channels: int) -> tuple[int, str, CnnCliError] | None:
     """Return the first layer that does not fit an input of that many channels, and why."""
-    size = model.input.size or (_SIDE, _SIDE)
+    size = model.input.size or (OPEN_SIDE, OPEN_SIDE)
     shapes: dict[str, Shape] = {SOURCE: (1, *size, channels)}
     for index, node in enumerate(model.network.nodes):
         if isinstance(node.layer, _SIZED) and not model.input.size:
             last = shapes[node.inputs[-1]][3]
             count = node.layer.channels if isinstance(node.layer, ViewLayer) else last
-            shapes[node.name] = (1, _SIDE, _SIDE, count)
+            shapes[node.name] = (1, OPEN_SIDE, OPEN_SIDE, count)
             continue
         try:
             shape = node.layer.output_shape(*(shapes[name] for name in node.inputs))
         except CnnCliError as error:
             return index, node.name, error
         # Without a size only channels are known: each layer meets an input as large as any.
-        shapes[node.name] = shape if model.input.size else (1, _SIDE, _SIDE, shape[3])
+        shapes[node.name] = shape if model.input.size else (1, OPEN_SIDE, OPEN_SIDE, shape[3])
     return None
 
 
@@ -371,14 +371,14 @@ class _Matrix:
     fields: Mapping[str, Any]
     op: ClassVar[str] = "dense"
 
-    def on(self, nodes: Sequence[Node], source: str, prepared: Preparation) -> ConvLayer:
-        """Return the layer on what some nodes give: a convolution that sees all of it."""
+    def on(self, nodes: Sequence[Node], source: str, prepared: Preparation) -> DenseLayer:
+        """Return the layer on what some nodes give."""
         counts = [1] if prepared.gray else [3, 1]
         if nodes:
             counts = _channel_counts(Model(Network(tuple(nodes)), prepared))
         shape = dense_input(nodes, source, prepared.size, counts, self.weights.shape[0])
         bank = dense_bank(self.name, self.weights, shape, self.order)
-        return ConvLayer(bank, padding="valid", **self.fields)
+        return DenseLayer(bank, **self.fields)
 
 
 def _read_filter(

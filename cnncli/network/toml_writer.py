@@ -19,7 +19,7 @@ from cnncli.filters.filter import Filter
 from cnncli.io import atomic
 from cnncli.io.safe_names import safe_member
 from cnncli.network.graph import NORMALIZE, SOURCE, Node
-from cnncli.network.layers import ConvLayer, FloatArray, Layer, MergeLayer
+from cnncli.network.layers import ConvLayer, DenseLayer, FloatArray, Layer, MergeLayer
 from cnncli.network.layers.view import Layout
 from cnncli.network.model import Model
 from cnncli.network.toml_reader import MAX_BYTES, MAX_LAYERS
@@ -161,6 +161,10 @@ class _Store:
         """Keep an array of several numbers; one number stands for itself."""
         return array.item() if array.size == 1 else self.put(key, array)
 
+    def matrix(self, key: str, bank: Filter) -> str:
+        """Keep the filters of a dense layer, a column for each."""
+        return self.put(key, bank.weights.reshape(-1, bank.maps))
+
     def bank(self, key: str, bank: Filter) -> str | list[str]:
         """Keep a filter; 2-D kernels are one text each."""
         if not bank.per_channel:
@@ -178,7 +182,9 @@ def _layer_fields(node: Node, before: str, store: _Store) -> Iterator[tuple[str,
         yield "inputs", inputs
     for name, value in _settings(node.layer):
         if isinstance(value, Filter):
-            yield name, store.bank(f"{node.name}.weight", value)
+            key = f"{node.name}.weight"
+            is_dense = isinstance(node.layer, DenseLayer)
+            yield name, store.matrix(key, value) if is_dense else store.bank(key, value)
         elif isinstance(value, np.ndarray):
             yield name, store.numbers(f"{node.name}.{name}", value)
         elif name == "padding" and not isinstance(value, str):
@@ -193,6 +199,8 @@ def _settings(layer: Any) -> Iterator[tuple[str, Any]]:
         value = getattr(layer, field.name)
         if field.name == "bias" and value is None and isinstance(layer, ConvLayer):
             value = layer.filter.bias
+        if field.name == "padding" and isinstance(layer, DenseLayer):
+            continue
         if isinstance(value, Layout):
             yield from _layout_settings(value)
             continue

@@ -288,7 +288,7 @@ def clips_by_default(network: Network, picture: Picture) -> bool:
     """Tell whether the range ``auto`` of a network's result is 0..1.
 
     So it is for 2-D filters and for what keeps a picture a picture, but not behind layers that
-    scale, nor of arrays with negative values.
+    scale, nor of pictures with negative values, nor of arrays with values outside 0..1.
 
     Parameters
     ----------
@@ -305,7 +305,10 @@ def clips_by_default(network: Network, picture: Picture) -> bool:
     pictures = network.filters_channels or (network.keeps_channels and picture.is_picture)
     if not pictures or network.scales:
         return False
-    return picture.pixels.dtype.kind == "u" or not bool((picture.pixels < 0).any())
+    if picture.pixels.dtype.kind == "u":
+        return True
+    highest = np.inf if picture.is_picture else 1
+    return not bool(((picture.pixels < 0) | (picture.pixels > highest)).any())
 
 
 def in_strips(network: Network, shape: Shape, dtype: np.dtype[Any]) -> bool:

@@ -173,6 +173,8 @@ def _head(result: LayerResult, op: str) -> str:
     n, *whole = result.shape
     shape = "x".join(map(str, whole if n == 1 else result.shape))
     names = ", map@image" if n > 1 and not shows_scores(result) else ""
+    if 1 < len(result.groups) < whole[2]:
+        names = f", {len(result.groups)} maps in colour{names}"
     return f"{op if result.layer is None else result.layer} {shape}{names}"
 
 

@@ -119,7 +119,7 @@ def paint_levels(values: np.ndarray, mapping: Mapping, depth: str, out: np.ndarr
     """Write the levels of values, and look at the values while they are in cache.
 
     Values are clipped, then rounded half to even. NaN becomes the level of ``lo``, infinities the
-    levels of ``lo`` and ``hi``. Zero of a symmetric range falls on 128 of 255 and 32768 of 65535.
+    first and the last level. Zero of a symmetric range falls on 128 of 255 and 32768 of 65535.
     A constant map becomes level 0, or the middle in a symmetric range.
 
     Works in small blocks and element by element, so strips of a map give what the whole would.
@@ -167,6 +167,9 @@ def paint_levels(values: np.ndarray, mapping: Mapping, depth: str, out: np.ndarr
             if scaling is not None:
                 scaled = scaling.apply(block, not limits.non_finite)
                 np.copyto(out[part], scaled, casting="unsafe")
+            elif limits.non_finite:
+                np.copyto(out[part], top, where=block == np.inf)
+                np.copyto(out[part], 0, where=block == -np.inf)
     return seen
 
 

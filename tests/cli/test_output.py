@@ -234,7 +234,9 @@ def test_zero_is_mid_grey(depth: str, middle: int) -> None:
     [
         (("conv", "x.png", "-f", "sobel_v"), "clip"),
         (("conv", "one.npy", "-f", "sobel_v"), "symmetric"),
-        (("conv", "light.npy", "-f", "sobel_v"), "clip"),
+        (("conv", "light.npy", "-f", "sobel_v"), "symmetric"),
+        (("conv", "light.npy", "-f", "box"), "minmax"),
+        (("conv", "unit.npy", "-f", "sobel_v"), "clip"),
         (("pool", "x.png"), "clip"),
         (("pad", "x.png", "--padding", "1"), "clip"),
         (("conv", "x.png", "-f", "luminance"), "minmax"),
@@ -245,6 +247,7 @@ def test_zero_is_mid_grey(depth: str, middle: int) -> None:
 )
 def test_the_range_of_auto(args: tuple[str, ...], kind: str) -> None:
     save_array("light.npy", np.abs(VALUES))
+    save_array("unit.npy", np.abs(VALUES) / np.abs(VALUES).max())
     args = (*args, "--padding", "0") if args[0] == "conv" else args
     run_cli(*args, "-o", "auto.png")
     run_cli(*args, "-o", "said.png", "--range", kind)

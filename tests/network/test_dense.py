@@ -11,7 +11,7 @@ import pytest
 from cnncli.errors import FileProblem
 from cnncli.network.load import load_model
 from cnncli.network.passes import forward
-from tests.support.shell import run_cli, save_array, values_of
+from tests.support.shell import refused, run_cli, save_array, values_of
 
 RNG = np.random.default_rng(12)
 X = RNG.random((1, 4, 6, 3))
@@ -63,6 +63,7 @@ def test_plan_reads_no_weights_and_convert_writes_it() -> None:
     output('filter = "w.npz:fc"', top=SIZED)
     assert "1x1x5" in run_cli("plan", "net.toml").stdout
     run_cli("convert", "net.toml", "-o", "own.toml")
+    assert 'type = "dense"' in Path("own.toml").read_text()
     own = values_of("run", "own.toml", "x.npy")
     np.testing.assert_array_equal(own, values_of("run", "net.toml", "x.npy"))
     np.testing.assert_allclose(own.ravel(), POOLED.reshape(-1) @ W, rtol=1e-12)
@@ -89,7 +90,22 @@ def test_refused(dense: str, top: str, message: str) -> None:
 def test_a_size_that_must_be_given() -> None:
     with pytest.raises(FileProblem, match="30 values") as caught:
         output("filter = " + str(np.ones((30, 2)).tolist()))
-    assert caught.value.hint == "size = [H, W] in [input] says how large images are"
+    assert "network's size" in caught.value.hint
+
+
+@pytest.mark.parametrize("shape", [(8, 8, 3), (2, 2, 3), (4, 6, 3)])
+def test_pictures_of_another_size_are_refused_and_not_slid_over(shape: tuple[int, ...]) -> None:
+    output("filter = " + str(np.ones((12, 2)).tolist()))
+    np.save("other.npy", np.ones(shape))
+    for command in (["run", "net.toml", "other.npy"], ["plan", "net.toml", "--image", "other.npy"]):
+        assert "layer fc: its matrix takes 12 values (2x2x3)" in refused(*command, code=2)
+
+
+def test_a_dense_layer_is_called_so() -> None:
+    output('filter = "w.npz:fc"\nbias = 0', top=SIZED)
+    assert "dense 2x3" in run_cli("plan", "net.toml").stdout
+    text = run_cli("explain", "net.toml", "x.npy", "--layer", "fc").stdout
+    assert "fc, dense (fully connected), map" in text and "bias       0" in text
 
 
 def test_the_layer_that_does_not_fit_is_named_and_not_the_dense_one() -> None:

@@ -15,8 +15,9 @@ from cnncli.explain.text.phrases import channel_name, kind, map_label
 MOST_PATHS: Final = 25
 """Of more paths the strongest are shown."""
 
-WEIGHTS: Final = {"conv": "weight", "pool": "share", "pad": "weight"}
+WEIGHTS: Final = {"conv": "weight", "dense": "weight", "pool": "share", "pad": "weight"}
 SUMMARIES: Final = {
+    "dense": "each output sends back its gradient times the weight of this value",
     "conv": "each output that reads this value sends back its gradient times the weight",
     "max": "each window sends its gradient to the cell that won",
     "min": "each window sends its gradient to the cell that won",
@@ -78,7 +79,7 @@ def _summary(explanation: BackwardExplanation) -> str:
         explanation.mode or explanation.type,
         "the gradient of the output times the slope",
     )
-    if explanation.activation != "none" and explanation.type == "conv":
+    if explanation.activation != "none" and explanation.type in ("conv", "dense"):
         text += f"; upstream is 1 times the slope of {explanation.activation}"
     if explanation.map is not None:
         text += f"; only the outputs of {map_label(explanation.map, explanation.map_name)} count"
@@ -90,7 +91,7 @@ def _table(type: str, paths: Sequence[GradientPath], options: TextOptions) -> li
     texts = {"output at": [f"{path.output[0]},{path.output[1]}" for path in paths]}
     if len({path.channel for path in paths}) > 1:
         texts["map"] = [path.name or str(path.channel) for path in paths]
-    if type in ("conv", "pool"):
+    if type in ("conv", "dense", "pool"):
         texts["cell"] = [f"{path.tap[0]},{path.tap[1]}" for path in paths]
     weights = {WEIGHTS.get(type, "slope"): [path.weight for path in paths]}
     upstream, products = [path.upstream for path in paths], [path.product for path in paths]

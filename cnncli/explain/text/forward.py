@@ -134,7 +134,7 @@ def _sums(rest: Sequence[Block], width: int) -> list[str]:
 
 def result_lines(explanation: Explanation, step: Step, width: int) -> list[str]:
     """Return the lines from the sums to the result."""
-    if explanation.type == "conv":
+    if explanation.type in ("conv", "dense"):
         lines = _conv_lines(step, width)
     elif explanation.type == "pool":
         lines = _pool_lines(explanation, step, width)
@@ -158,7 +158,7 @@ def _conv_lines(step: Step, width: int) -> list[str]:
     elif len(blocks) > 1:
         text += f" in {len(blocks)} channels"
     lines = labelled("sum", [text], width)
-    plus = f"+ {number(bias)} = {number(step.total)}" if bias else "none"
+    plus = f"+ {number(bias)} = {number(step.total)}" if bias else "0"
     lines += labelled("bias", [plus], width)
     if step.activation != "none":
         lines += _formula_lines(step.activation, step, width)

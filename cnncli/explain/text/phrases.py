@@ -13,6 +13,7 @@ LISTED: Final = 8
 
 KINDS: Final = {
     "conv": "convolution",
+    "dense": "dense (fully connected)",
     "pad": "border",
     "cell-scale": "scale of each cell",
     "batchnorm": "batch normalisation",
@@ -78,6 +79,7 @@ def title(explanation: Explanation) -> str:
 
 
 SUMMARIES: Final = {
+    "dense": "each value of the input times its weight, all added up, plus the bias",
     "conv": "each value under the window times its weight, all added up, plus the bias",
     "max": "the largest value under the window",
     "min": "the smallest value under the window",

@@ -7,7 +7,7 @@ from cnncli.network.layers.base import AnyLayer, Gradients, Layer, MergeLayer, R
 from cnncli.network.layers.blocks import DepthToSpaceLayer, SpaceToDepthLayer
 from cnncli.network.layers.cell_scale import CellScaleLayer
 from cnncli.network.layers.channels import PadChannelsLayer
-from cnncli.network.layers.conv import ConvLayer
+from cnncli.network.layers.conv import ConvLayer, DenseLayer
 from cnncli.network.layers.conv_transpose import ConvTransposeLayer
 from cnncli.network.layers.matmul import MatMulLayer
 from cnncli.network.layers.merge import (
@@ -49,6 +49,7 @@ __all__ = [
     "ConcatLayer",
     "ConvLayer",
     "ConvTransposeLayer",
+    "DenseLayer",
     "DepthToSpaceLayer",
     "DivLayer",
     "Elementwise",

@@ -18,8 +18,22 @@ Gradients = dict[str, FloatArray]
 RowSource = Callable[[int, int], FloatArray]
 """``rows(first, last)``: those rows of one image, shape (1, rows, n_W, n_C)."""
 
+OPEN_SIDE: Final = 2**40
+"""Rows and columns where none are known: larger than any window."""
+
 STRIP_BYTES: Final = 2**20
 """Output of layers other than convolutions that is made at a time."""
+
+
+def is_open(shape: Shape) -> bool:
+    """Tell whether rows and columns are not known: so many no picture has.
+
+    Examples
+    --------
+    >>> is_open((1, OPEN_SIDE // 32, OPEN_SIDE // 32, 8)), is_open((1, 1, 2**24, 1))
+    (True, False)
+    """
+    return min(shape[1:3]) > 2**20
 
 
 @dataclass(frozen=True)

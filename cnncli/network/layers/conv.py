@@ -1,10 +1,10 @@
-"""Convolution as a layer: a bank over all channels, or 2-D filters on each."""
+"""Convolution as a layer: a bank over all channels, 2-D filters on each, or a dense layer."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, ClassVar, Final
+from typing import Any, ClassVar, Final, Self
 
 import numpy as np
 
@@ -17,7 +17,7 @@ from cnncli.core.geometry import Box, PaddingLike, Pair, Window, place_window
 from cnncli.errors import ShapeError
 from cnncli.filters.channels import check_channels, layout_notes
 from cnncli.filters.filter import Filter
-from cnncli.network.layers.base import Gradients, RowSource, StripStage
+from cnncli.network.layers.base import Gradients, RowSource, StripStage, is_open
 from cnncli.network.layers.pointwise import check_per_channel, shared_gradient
 from cnncli.render.options import MapGroup
 
@@ -32,6 +32,9 @@ MOST_TAPS: Final = 25
 
 MOST_WEIGHT: Final = np.iinfo(WHOLE).max // 255
 """Sum of a kernel's magnitudes up to which no sum of pixels is beyond `WHOLE`."""
+
+
+DENSE_HINT: Final = "images must have the network's size: --size H,W, or size in [input]"
 
 
 @dataclass(frozen=True, eq=False)
@@ -125,7 +128,7 @@ class ConvLayer:
         arrays = {"W": self.filter.weights, "b": bias, "alpha": alpha}
         return {name: array for name, array in arrays.items() if array is not None}
 
-    def with_parameters(self, values: Mapping[str, FloatArray]) -> ConvLayer:
+    def with_parameters(self, values: Mapping[str, FloatArray]) -> Self:
         """Return the layer with some of its parameters exchanged."""
         fields: dict[str, Any] = dict(values)
         if "W" in fields:
@@ -314,3 +317,31 @@ class ConvLayer:
             return Z
         split = (self.filter.maps, channels) if back else (channels, self.filter.maps)
         return Z.reshape(*Z.shape[:3], *split).swapaxes(3, 4).reshape(Z.shape)
+
+
+@dataclass(frozen=True, eq=False)
+class DenseLayer(ConvLayer):
+    """A fully connected layer: each unit is one filter as large as the input.
+
+    Examples
+    --------
+    >>> from cnncli.network.dense import dense_bank
+    >>> layer = DenseLayer(dense_bank("fc", np.ones((8, 3)), (2, 4, 1), "hwc"))
+    >>> layer.output_shape((1, 2, 4, 1))
+    (1, 1, 1, 3)
+    """
+
+    padding: PaddingLike = "valid"
+    op: ClassVar[str] = "dense"
+
+    def output_shape(self, shape: Shape) -> Shape:
+        """Check that the input has as many values as the matrix takes, and return the output's."""
+        rows, columns, channels = self.filter.weights.shape[:3]
+        if shape[1:] != (rows, columns, channels) and not is_open(shape):
+            raise ShapeError(
+                f"its matrix takes {rows * columns * channels} values "
+                f"({rows}x{columns}x{channels}), not {'x'.join(map(str, shape[1:]))}",
+                hint=DENSE_HINT,
+            )
+        images, _, _, maps = super().output_shape(shape)
+        return images, 1, 1, maps

@@ -29,6 +29,7 @@ from cnncli.network.layers import (
     ReduceLayer,
     ResizeLayer,
 )
+from cnncli.network.layers.base import OPEN_SIDE
 from cnncli.network.layers.merge import SIDES_HINT
 from cnncli.network.layers.view import Layout, ViewLayer, layout_of, reshaped
 from cnncli.network.model import SIZE_HINT, Model, SizeNeeded
@@ -55,8 +56,6 @@ from cnncli.network.onnx.values import (
 )
 from cnncli.network.preparation import Preparation
 
-# Larger than any window, so that only channels can fail to fit.
-_SIDE: Final = 2**40
 _MISFITS: Final = (ValueError, LookupError, TypeError, ArithmeticError, AssertionError)
 """What numpy and layers raise for arrays and attributes that do not fit."""
 
@@ -284,7 +283,7 @@ class NetworkBuilder:
         known = all(value.size is not None for value in signals)
         if isinstance(layer, OnnxNodeLayer) and not known:
             return layer.channels, None
-        shapes = [(1, *(value.size or (_SIDE, _SIDE)), value.channels) for value in signals]
+        shapes = [(1, *(value.size or (OPEN_SIDE, OPEN_SIDE)), value.channels) for value in signals]
         _, n_H, n_W, channels = layer.output_shape(*shapes)
         layout = built.layout or signals[0].layout
         pixel = isinstance(layer, PoolLayer) and layer.size == "global"

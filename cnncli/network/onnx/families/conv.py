@@ -128,8 +128,9 @@ def _matmul(node: NodeInputs) -> Result:
 
 
 def _dense_layer(x: Signal, bank: Filter, bias: FloatArray | None = None) -> BuiltLayer:
-    layer = layers.ConvLayer(bank, bias, padding="valid")
-    return BuiltLayer(layer, (x,), PIXEL if x.flat else x.layout)
+    if x.flat:
+        return BuiltLayer(layers.DenseLayer(bank, bias), (x,), PIXEL)
+    return BuiltLayer(layers.ConvLayer(bank, bias, padding="valid"), (x,), x.layout)
 
 
 def _product(*values: Signal) -> Result:
