@@ -6,6 +6,7 @@ import faulthandler
 import itertools
 import json
 import os
+import pickle
 import random
 import signal
 import time
@@ -21,7 +22,7 @@ import pytest
 
 from cnncli.batch.report import json_line, lines
 from cnncli.batch.run import InlineRunner, Runner, run
-from cnncli.batch.worker_pool import TRIES, WorkerRunner, _Assignment, _Pool
+from cnncli.batch.worker_pool import TRIES, WorkerRunner, _Assignment, _Pool, _Worker
 from cnncli.io.images import Picture, ReadOptions
 from cnncli.network.graph import Network
 from cnncli.network.layers import PoolLayer
@@ -130,6 +131,9 @@ def has_no_children() -> bool:
         return True
     return False
 
+
+HAND_OVERS = int(os.environ.get("CNNCLI_TEST_HAND_OVERS", "300"))
+"""Images whose worker is told to stop at the instant at which it takes the next."""
 
 LATE = patient(0.2)
 """Seconds that are too long for an image, and enough for one that is not late."""
@@ -391,6 +395,31 @@ def test_a_late_image_that_ends_all_the_same_costs_no_other(
 
 
 @pytest.mark.slow
+def test_time_outs_at_the_instant_of_a_hand_over_name_no_image(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Time is up while a worker's answer is on its way: it has taken the next image by then."""
+    numbers, struck, take = random.Random(34), 0, _Pool._take
+
+    def strike(pool: _Pool, worker: _Worker, message: bytes | None) -> None:
+        nonlocal struck
+        is_done = message is not None and pickle.loads(message)[0] == "done"
+        if is_done and worker.late is None and numbers.random() < 0.9:
+            worker.deadline, struck = 0.0, struck + 1
+            pool._stop_the_late()
+            assert worker.late is worker.assignments[0]
+        take(pool, worker, message)
+
+    monkeypatch.setattr(_Pool, "_take", strike)
+    sources = images(*(f"good-{index:05d}" for index in range(HAND_OVERS)))
+    found = outcomes_of(sources, WorkerRunner(3, timeout=patient(60)))
+    assert struck > 0.6 * HAND_OVERS
+    assert [name for name, outcome in found.items() if outcome.error is not None] == []
+    assert len(snapshot("out")) == HAND_OVERS
+    assert has_no_children()
+
+
+@pytest.mark.slow
 def test_time_outs_at_the_instant_of_the_next_task_name_their_own_only(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -405,9 +434,9 @@ def test_time_outs_at_the_instant_of_the_next_task_name_their_own_only(
         stop_the_late(pool)
 
     monkeypatch.setattr(_Pool, "_stop_the_late", strike)
-    sources = images(*(f"good-{index:03d}" for index in range(150)))
+    sources = images(*(f"good-{index:03d}" for index in range(60)))
     found = outcomes_of(sources, WorkerRunner(3, timeout=patient(60)))
-    assert sum(struck.values()) > 30
+    assert sum(struck.values()) > 12
     for name, outcome in found.items():
         if outcome.error is None:
             assert pixels(f"out/{name}.png").shape == (10, 12, 3)
