@@ -332,4 +332,6 @@ def _written_fields(written: WrittenFile) -> Any:
     ]
     if best and best != [None]:
         fields["largest"] = best if len(best) > 1 else best[0]
+    if written.answers:
+        fields["answers"] = [answer._asdict() for answer in written.answers]
     return to_json(fields)

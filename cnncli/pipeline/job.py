@@ -9,6 +9,7 @@ from typing import Final
 from cnncli.errors import CnnCliError
 from cnncli.io.images import ReadOptions
 from cnncli.network.graph import Network
+from cnncli.pipeline.answers import Answer
 from cnncli.pipeline.output_checks import OutputOptions
 from cnncli.pipeline.output_names import Source, Target
 from cnncli.render.options import RenderOptions
@@ -130,6 +131,8 @@ class WrittenFile:
     largest : tuple of (int, str, float) or None
         Of maps of one row and column the one of the largest value in each image: its index, name
         and value, None if none is finite. Empty for other maps.
+    answers : tuple of Answer
+        Of one image's maps of one row and column those of the largest values.
     has_white_note : bool
         Whether a note tells that a number was meant for pixels of 8 bits: no range would help.
     drawn : str, optional
@@ -151,6 +154,7 @@ class WrittenFile:
     pad_mode: str | None = None
     window: str | None = None
     largest: tuple[tuple[int, str, float] | None, ...] = ()
+    answers: tuple[Answer, ...] = ()
     has_white_note: bool = False
     drawn: str | None = None
 

@@ -7,7 +7,7 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any, BinaryIO, Final
+from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,6 +30,7 @@ from cnncli.io.writers import (
 from cnncli.network.graph import input_groups
 from cnncli.network.layers.base import border_of
 from cnncli.network.summary import window_text
+from cnncli.pipeline.answers import Answer, answers_note, find_answers
 from cnncli.pipeline.feature_maps import clips_by_default
 from cnncli.pipeline.files import FileAccess
 from cnncli.pipeline.input_notes import white_notes
@@ -49,11 +50,8 @@ from cnncli.render.grid import Sheet, grid
 from cnncli.render.result_record import describe_values, picture_record
 from cnncli.render.result_rows import ResultRows, Shape, Values
 from cnncli.render.rounding_noise import are_rounding, rounding_notes
-from cnncli.render.scores import class_shares, largest, winner
+from cnncli.render.scores import winner
 from cnncli.render.tiles import Tile, make_tiles, plan_tiles, render_notes
-
-ANSWERS: Final = 5
-"""Units of a layer of one row and one column that the report tells."""
 
 Outputs = tuple[tuple[WrittenFile, ...], tuple[str, ...], str]
 """What was written, what the report says of it, and the drawing for the terminal."""
@@ -370,10 +368,11 @@ class ResultWriter:
         maps = tuple(self.result.maps[index] for index in file.maps)
         written = written_values(file, self._shape(file), seen, form, maps, self.result.layer)
         written = replace(written, pad_mode=self.result.pad_mode, window=self.result.window)
-        return replace(written, largest=self._largest(file))
+        best = self._largest(file)
+        return replace(written, largest=best, answers=self._answers if best else ())
 
     def _written_picture(self, file: OutFile, sheet: Sheet, tiles: Sequence[Tile]) -> WrittenFile:
-        ranges = tuple((tile.mapping.lo, tile.mapping.hi) for tile in tiles)
+        ranges, best = [(tile.mapping.lo, tile.mapping.hi) for tile in tiles], self._largest(file)
         field, batched = self.result.field, self.result.batched
         written = WrittenFile(
             output=_output_name(file),
@@ -386,9 +385,10 @@ class ResultWriter:
             range=ranges[0] if len(set(ranges)) == 1 else None,
             clipped=sum(tile.clipped_fraction for tile in tiles) / len(tiles),
             non_finite=sum(tile.non_finite for tile in tiles),
-            ranges=ranges,
+            ranges=tuple(ranges),
             layer=self.result.layer,
-            largest=self._largest(file),
+            largest=best,
+            answers=self._answers if best else (),
             pad_mode=self.result.pad_mode,
             window=self.result.window,
             has_white_note=self.result.has_white_note,
@@ -401,7 +401,7 @@ class ResultWriter:
             *(self._value_notes(non_finite) if non_finite else ()),
             *(render_notes(self.result.groups, self.job.render) if tiles else ()),
             *self._rounding_notes(tiles),
-            *self._answers(),
+            *([answers_note(self.result.layer, self._answers)] if self._answers else ()),
         )
 
     def _rounding_notes(self, tiles: Sequence[Tile]) -> tuple[str, ...]:
@@ -444,21 +444,14 @@ class ResultWriter:
             None if k is None else (k, groups[k].name, float(values[k])) for k, values in best
         )
 
-    def _answers(self) -> tuple[str, ...]:
-        """Name the largest values of a layer of one unit a map, such as a classifier's."""
+    @cached_property
+    def _answers(self) -> tuple[Answer, ...]:
+        """The largest values of a layer of one unit a map, such as a classifier's."""
         values = self._scores
         if values is None or self.result.layer is None or self.result.shape[0] > 1:
             return ()
-        if not np.isfinite(values).any():
-            return ()
-        shares = class_shares(values) if self.result.name == self.job.network.names[-1] else None
-        answers = ", ".join(
-            f"{self.result.maps[index]} {values[index]:.4g}"
-            + ("" if shares is None else f" ({100 * shares[index]:.3g} %)")
-            for index in largest(values, ANSWERS)
-        )
-        by_softmax = "" if shares is None else "; in brackets softmax of the scores"
-        return (f"{self.result.layer}, largest first: {answers}{by_softmax}",)
+        is_last = self.result.name == self.job.network.names[-1]
+        return find_answers(values, self.result.maps, is_last)
 
 
 def written_values(

@@ -304,6 +304,11 @@ def test_labels_name_the_classes_and_the_five_best_have_shares() -> None:
     order = np.argsort(-top)
     best = [f"{['cat', 'big dog', 'owl'][k]} {top[k]:.4g} ({shares[k]:.3g} %)" for k in order]
     assert f"scores, largest first: {', '.join(best)}; in brackets softmax of the scores" in said
+    args = ("run", "scores.toml", "photo.png", "--labels", "names.txt", "--overwrite", "--json")
+    answers = json.loads(run_cli(*args).stdout)["answers"]
+    assert [answer["map"] for answer in answers] == order.tolist()
+    np.testing.assert_allclose([answer["value"] for answer in answers], top[order], rtol=1e-6)
+    np.testing.assert_allclose([answer["share"] for answer in answers], shares[order] / 100, 1e-5)
     Path("two.txt").write_text("cat\nowl\n")
     refusal = run_cli("run", "scores.toml", "photo.png", "--labels", "two.txt", code=2).stderr
     assert "2 names of classes do not fit the 3 maps of the last layer" in refusal

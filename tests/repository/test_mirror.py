@@ -27,7 +27,9 @@ ELSEWHERE = {
     "cli/test_grad.py": "gradients/pictures gradients/run pipeline/drawn_field",
     "cli/test_images.py": "cli/types",
     "cli/test_incomplete_networks.py": "network/load",
-    "cli/test_network_input.py": "cli/networks network/class_names network/preparation",
+    "cli/test_network_input.py": (
+        "cli/networks network/class_names network/preparation pipeline/answers"
+    ),
     "cli/test_photo_metadata.py": "io/photo_metadata",
     "cli/test_output.py": "pipeline/output_names",
     "cli/test_plan.py": "plan/draw plan/report plan/run",

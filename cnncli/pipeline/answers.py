@@ -1,0 +1,63 @@
+"""The largest values of a layer of scores, as the report names them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final, NamedTuple
+
+import numpy as np
+
+from cnncli.render.scores import class_shares, largest
+
+ANSWERS: Final = 5
+"""Units of a layer of one row and one column that the report tells."""
+
+
+class Answer(NamedTuple):
+    """One unit: its map, name and value, and the share by softmax where the values are scores."""
+
+    map: int
+    name: str
+    value: float
+    share: float | None
+
+
+def find_answers(values: np.ndarray, names: Sequence[str], is_last: bool) -> tuple[Answer, ...]:
+    """Return the units of the largest values, largest first; none if no value is finite.
+
+    Parameters
+    ----------
+    values : ndarray, shape (maps,)
+    names : sequence of str
+        Of the maps.
+    is_last : bool
+        Whether they are a network's result, so that scores have shares.
+
+    Examples
+    --------
+    >>> [answer.name for answer in find_answers(np.array([1.0, 3.0]), ("cat", "dog"), True)]
+    ['dog', 'cat']
+    """
+    if not np.isfinite(values).any():
+        return ()
+    shares = class_shares(values) if is_last else None
+    return tuple(
+        Answer(k, names[k], float(values[k]), None if shares is None else float(shares[k]))
+        for k in largest(values, ANSWERS)
+    )
+
+
+def answers_note(layer: str | None, answers: Sequence[Answer]) -> str:
+    """Return answers as a line of the report.
+
+    Examples
+    --------
+    >>> answers_note("fc", [Answer(1, "dog", 3.0, 0.88)])
+    'fc, largest first: dog 3 (88 %); in brackets softmax of the scores'
+    """
+    texts = [
+        f"{name} {value:.4g}" + ("" if share is None else f" ({100 * share:.3g} %)")
+        for _, name, value, share in answers
+    ]
+    by_softmax = "" if answers[0].share is None else "; in brackets softmax of the scores"
+    return f"{layer}, largest first: {', '.join(texts)}{by_softmax}"
