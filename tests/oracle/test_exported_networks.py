@@ -23,7 +23,7 @@ pytestmark = pytest.mark.oracle
 
 TOLERANCE = 1e-5
 
-NODE_BY_NODE = ("googlenet", "norms", "reader")
+NODE_BY_NODE = ("norms", "reader")
 """Networks of which some nodes are run by onnx; all others are layers with gradients."""
 
 

@@ -205,6 +205,26 @@ def test_lrn_of_pytorch_has_its_numbers() -> None:
         np.testing.assert_allclose(np.moveaxis(ours, 3, 1), theirs, rtol=1e-12)
 
 
+@pytest.mark.parametrize("size", [1, 4, 5])
+def test_averages_of_neighbouring_channels(size: int) -> None:
+    """PyTorch exports its local response normalisation with them."""
+    arrays = {"s": np.array([1, 1, *SHAPE[1:]]), "t": np.array([1, -1, *SHAPE[2:]])}
+    arrays["p"] = np.array([0, 0, size // 2, 0, 0, 0, 0, (size - 1) // 2, 0, 0])
+    nodes = [
+        node("Reshape", "x s", "r"),
+        node("Pad", "r p", "q"),
+        node("AveragePool", "q", "a", kernel_shape=[size, 1, 1], strides=[1, 1, 1]),
+        node("Reshape", "a t", "y"),
+    ]
+    made = model(nodes, arrays, SHAPE, 18)
+    check(made)
+    assert "conv" in all_ours(made)
+    for kernel, strides in (([size, 2, 1], [1, 1, 1]), ([size, 1, 1], [2, 1, 1])):
+        nodes[2] = node("AveragePool", "q", "a", kernel_shape=kernel, strides=strides)
+        nodes[3] = node("Flatten", "a", "y")
+        check(model(nodes, arrays, SHAPE, 18))
+
+
 @pytest.mark.parametrize("groups", [1, 2, 3, 6])
 def test_group_norm_of_pytorch_with_its_gradients(groups: int) -> None:
     torch = pytest.importorskip("torch")

@@ -121,6 +121,12 @@ class Signal:
         """Whether two values have the same axes, so that one cell meets one cell."""
         return self.layout == other.layout
 
+    @property
+    def has_depth(self) -> bool:
+        """Whether ONNX's tensor is (1, 1, C, H, W), its third axis the channels of the maps."""
+        depth = (1, 1, self.channels, *(self.size or ()))
+        return self.layout.order == "chw" and self.shape == depth
+
     def restored(self) -> Signal:
         """Return the same value in the layout that tensors of its shape have, as a view."""
         shape, cells = self.shape, self.cells
@@ -143,6 +149,12 @@ class Signal:
         _, n_H, n_W, channels = layer.output_shape((1, *self.size, self.channels))
         pending = (*self.pending, layer)
         return replace(self, channels=channels, size=(n_H, n_W), pending=pending)
+
+
+def depth_layout(x: Signal, layer: Layer) -> Layout:
+    """Return how what a layer makes of a value (1, 1, C, H, W) is such a value again."""
+    _, *size, channels = layer.output_shape((1, *(x.size or ()), x.channels))
+    return Layout("nchw", dims=(1, 1, channels, *size))
 
 
 Value = Signal | Array | None

@@ -14,6 +14,7 @@ from cnncli.network.onnx.values import (
     NodeInputs,
     Signal,
     UnsupportedNode,
+    depth_layout,
     from_start,
 )
 
@@ -25,25 +26,26 @@ Sides = dict[str, tuple[int, int]]
 
 def _pad(node: NodeInputs) -> Result:
     x = node.signal()
-    if not x.layout.is_plain:
+    if not (x.layout.is_plain or x.has_depth):
         x = x.restored()
     mode, sides = node.get("mode", "constant"), _sides(node, x)
-    if mode not in _PAD_MODES or any(sides.pop("n", ())):
+    if mode not in _PAD_MODES or any(sides.pop("n", ()) + sides.pop("d", ())):
         raise UnsupportedNode(f"its mode is {mode}, or it pads the batch")
     value = node.number(2, node.get("value", 0.0)) if mode == "constant" else 0.0
     steps = _steps(sides, _PAD_MODES[mode], value)
     if not steps:
         return x
+    has_depth = x.has_depth
     for step in steps[:-1]:
         x = x.through(step)
-    return BuiltLayer(steps[-1], (x,))
+    return BuiltLayer(steps[-1], (x,), depth_layout(x, steps[-1]) if has_depth else None)
 
 
 def _sides(node: NodeInputs, x: Signal) -> Sides:
     """Return by how much each axis grows, by the letters of its layout."""
     array, axes = node.array(1), node.array(3)
     pads = node.get("pads", node.get("paddings", ())) if array is None else array.reshape(-1)
-    letters = x.axes if x.layout.is_plain else ""
+    letters = "ndchw" if x.has_depth else x.axes if x.layout.is_plain else ""
     places = range(len(letters)) if axes is None else axes.reshape(-1).tolist()
     places = [from_start(axis, len(letters), "axis") for axis in places]
     if len({*places}) < len(places):
