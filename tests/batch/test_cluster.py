@@ -7,6 +7,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -32,7 +33,9 @@ from tests.support.shell import error_lines, refused, run_cli, run_process, save
 
 pytest.importorskip("distributed")
 
-from cnncli.batch.cluster import scheduler
+from distributed import Client
+
+from cnncli.batch.cluster import dask_client, scheduler
 from cnncli.batch.cluster.dask_client import ClusterProblem
 from cnncli.batch.cluster.runner import ClusterRunner
 
@@ -118,14 +121,17 @@ def test_bytes_are_those_of_one_job_here(cluster: DaskCluster, samples: Path) ->
 
 
 def test_faults_of_an_image_are_named_and_cost_no_other(cluster: DaskCluster) -> None:
-    fates = {name: getattr(faultlayer, name.upper()) for name in ("killed", "hang", "bug")}
+    fates = {
+        name: getattr(faultlayer, name.upper()) for name in ("killed", "hang", "stopped", "bug")
+    }
     sources = photos(a=SOUND, **fates, b=SOUND, c=SOUND)
     Path("broken.png").write_bytes(b"\x89PNG\r\n\x1a\n")
     runner = ClusterRunner(cluster.address, seconds=1)
     found = errors_of(list(outcomes(job_of(), [*sources, Source(Path("broken.png"))], runner)))
-    assert found.keys() == {"killed", "hang", "bug", "broken"}
+    assert found.keys() == {"killed", "hang", "stopped", "bug", "broken"}
     assert "died" in found["killed"]
-    assert "took longer than --timeout 1 s" in found["hang"]
+    for name in ("hang", "stopped"):
+        assert "took longer than --timeout 1 s" in found[name]
     assert "internal error: ValueError: a bug" in found["bug"]
     assert found["broken"].startswith("'broken.png': ")
     assert sorted(path.name for path in Path("out").iterdir()) == ["a.png", "b.png", "c.png"]
@@ -246,6 +252,59 @@ def test_a_worker_that_joins_is_used_if_it_is_accepted(
                 growing.worker()
     assert errors_of(found) == {}
     assert len(found) == 30
+
+
+def second_worker(cluster: DaskCluster) -> int:
+    """Return the process of the second of two workers once both are there."""
+    with Client(cluster.address, set_as_default=False) as client:
+        client.wait_for_workers(2, timeout=patient(30))
+    worker = worker_of(cluster.processes[2])
+    assert worker is not None
+    return worker
+
+
+@pytest.mark.slow
+def test_a_stopped_worker_costs_nothing_beside_a_sound_one_and_is_waited_for_alone(
+    tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(dask_client, "CHECK_SECONDS", 1.0)
+    # The sound worker is killed once: what starts in its place must not wait for the stopped one.
+    sources = photos(lost=faultlayer.WORKER_KILLED_ONCE, **{f"p{n}": SOUND for n in range(6)})
+    with dask_cluster(tmp_path_factory.mktemp("stopped"), 2) as two:
+        stopped = second_worker(two)
+        os.kill(stopped, signal.SIGSTOP)
+        assert errors_of(list(outcomes(job_of(), sources, ClusterRunner(two.address)))) == {}
+        assert len(list(Path("out").iterdir())) == 7
+
+        os.killpg(two.processes[1].pid, signal.SIGKILL)
+        again = job_of(output="again/{stem}.png")
+        with pytest.raises(ClusterProblem, match=r"the worker tcp:\S+ has not answered for 3 sec"):
+            list(outcomes(again, sources, ClusterRunner(two.address, patience=3)))
+        assert not Path("again").exists()
+        threading.Timer(3, os.kill, (stopped, signal.SIGCONT)).start()
+        assert errors_of(list(outcomes(again, sources, ClusterRunner(two.address)))) == {}
+    assert snapshot("again").keys() == {f"again/{source.stem}.png" for source in sources}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("goes_on", [True, False])
+def test_a_worker_stopped_midway_is_waited_for_until_the_scheduler_drops_it(
+    tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch, goes_on: bool
+) -> None:
+    if not goes_on:
+        monkeypatch.setenv("DASK_DISTRIBUTED__SCHEDULER__WORKER_TTL", "5s")
+    sources = photos(**{f"p{n}": SLOW for n in range(20)})
+    found = []
+    with dask_cluster(tmp_path_factory.mktemp("midway"), 2) as two:
+        stopped = second_worker(two)
+        for outcome in outcomes(job_of(), sources, ClusterRunner(two.address)):
+            found.append(outcome)
+            if len(found) == 2:
+                os.kill(stopped, signal.SIGSTOP)
+                if goes_on:
+                    threading.Timer(4, os.kill, (stopped, signal.SIGCONT)).start()
+    assert errors_of(found) == {}
+    assert len(found) == len(list(Path("out").iterdir())) == 20
 
 
 @pytest.mark.parametrize("output", ["out/{stem}.png", "out/{stem}-{map}.png"])

@@ -9,10 +9,11 @@ import os
 import pickle
 import random
 import signal
+import threading
 import time
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -32,7 +33,7 @@ from cnncli.pipeline.output_checks import OutputOptions
 from cnncli.pipeline.output_names import OutFile, Source
 from cnncli.pipeline.process import plan_batch
 from cnncli.render.options import RenderOptions
-from tests.support.patience import patient
+from tests.support.patience import patient, until
 from tests.support.shell import error_lines, pixels, run_after, run_cli, save, snapshot
 from tests.support.sweep import sweep
 
@@ -78,6 +79,11 @@ def befall(name: str) -> None:
     elif kind == "deaf":
         signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])
         time.sleep(patient(60))
+    elif kind == "stopped":
+        os.kill(os.getpid(), signal.SIGSTOP)
+    elif kind == "paused":
+        os.symlink(str(os.getpid()), "paused")
+        os.kill(os.getpid(), signal.SIGSTOP)
     elif kind == "bug":
         raise ValueError("neither\nnor")
     elif kind == "once":
@@ -144,9 +150,10 @@ DEATHS = {
     "exit": "its worker died (exit code 3)",
     "hang": f"took longer than --timeout {LATE:g} s",
     "deaf": f"took longer than --timeout {LATE:g} s",
+    "stopped": f"took longer than --timeout {LATE:g} s",
     "bug": "internal error: ValueError: neither nor",
 }
-LASTING = {"hang", "deaf"}
+LASTING = {"hang", "deaf", "stopped"}
 
 
 @pytest.mark.parametrize(
@@ -171,6 +178,22 @@ def test_what_befalls_a_worker_costs_its_own_image_only(poison: str, jobs: int) 
             assert str(outcome.error) == f"'{name}.png': {DEATHS[poison]}"
     assert sorted(snapshot("out")) == [f"out/{name}.png" for name in good]
     assert has_no_children()
+
+
+def test_a_stopped_worker_is_waited_for_without_a_time_limit() -> None:
+    good = [f"good-{index}" for index in range(6)]
+
+    def go_on() -> None:
+        # All but the stopped worker's image, and perhaps the one that waits beside it.
+        until(lambda: os.path.islink("paused") and len(list(Path().glob("out/*.png"))) >= 5)
+        stopped, result = int(os.readlink("paused")), Path("out/paused-1.png")
+        with suppress(ProcessLookupError):
+            until(lambda: os.kill(stopped, signal.SIGCONT) or result.exists())
+
+    threading.Thread(target=go_on, daemon=True).start()
+    found = outcomes_of(images(*good[:2], "paused-1", *good[2:]), WorkerRunner(2))
+    assert {name: outcome.error for name, outcome in found.items()} == dict.fromkeys(found)
+    assert "paused-1" in [*found][5:] and len(snapshot("out")) == 7
 
 
 @pytest.mark.slow

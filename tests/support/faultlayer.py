@@ -20,6 +20,8 @@ SOUND = 20
 SLOW, KILLED, HANG, WORKER_KILLED, WORKER_KILLED_ONCE, BUG = 21, 22, 23, 24, 25, 26
 PLACED, PLACED_ONCE, WORKER_PLACED = 27, 28, 29
 """Killed when the file is in its place: the process of the image, that once, its Dask worker."""
+STOPPED = 30
+"""The process of the image is stopped."""
 
 
 @dataclass(frozen=True)
@@ -45,6 +47,8 @@ class FaultLayer(PoolLayer):
             os.kill(os.getpid(), signal.SIGKILL)
         elif height == HANG:
             time.sleep(60)
+        elif height == STOPPED:
+            os.kill(os.getpid(), signal.SIGSTOP)
         elif height in (PLACED, WORKER_PLACED) or (height == PLACED_ONCE and self._is_first()):
             SharedFiles.open = _deadly(height == WORKER_PLACED)  # type: ignore[method-assign]
         elif height == BUG:

@@ -41,7 +41,7 @@ SPARE_SECONDS: Final = 0.5
 """Beyond which nobody waits for Dask's own limit to be kept."""
 
 CHECK_SECONDS: Final = 10.0
-"""How long a worker may take to tell its versions."""
+"""How long those who have told their versions wait for those who have not, before any work."""
 
 INSTALL_HINT: Final = "pip install 'cnncli[cluster]'"
 
@@ -79,64 +79,69 @@ class Session:
         self.timeout, self.patience = timeout, patience
         self.events: queue.Queue[Event] = queue.Queue()
         self.versions = versions()
-        self.accepted: set[str] = set()
-        self.rejected: dict[str, str] = {}
+        self._wrong: dict[str, str | None] = {}
+        """What is wrong with each worker: nothing if it is empty, not known yet if None."""
+        self._threads: dict[str, int] = {}
         self._name = f"cnncli-{uuid.uuid4().hex[:12]}"
         self._answers: dict[tuple[str, Any], Any] = {}
         self._sent = 0
-        self._job: Any = None
+        self._job = b""
+        self._sent_job: Any = None
+        self._job_workers: frozenset[str] = frozenset()
         self._loop: asyncio.AbstractEventLoop = client.loop.asyncio_loop
         self._begin(self._watch())
 
-    def send_job(self, job: bytes) -> None:
-        """Give the cluster a job; workers fetch it from each other, once each."""
-        self._job = self.client.submit(_same(), job, key=f"{self._name}-job")
+    def set_job(self, job: bytes) -> None:
+        """Take what the payloads belong to; it is sent with the first of them."""
+        self._job = job
 
     def check(self, workers: dict[str, int]) -> dict[str, int]:
-        """Return those workers that are as they must be; look at new ones first."""
-        new = [worker for worker in workers if worker not in self.accepted | self.rejected.keys()]
-        if new:
-            for worker, answer in self._versions_of(new).items():
-                if isinstance(answer, OSError):
-                    continue  # it is going; if not, it will be asked again
-                wrong = answer if isinstance(answer, str) else difference(self.versions, answer)
-                if wrong:
-                    self.rejected[worker] = wrong
-                else:
-                    self.accepted.add(worker)
-        self.accepted &= workers.keys()
-        self.rejected = {worker: why for worker, why in self.rejected.items() if worker in workers}
-        return {worker: threads for worker, threads in workers.items() if worker in self.accepted}
+        """Return those workers that are as they must be, and ask new ones for their versions.
 
-    def refuse_rejected(self) -> None:
-        """Raise ClusterProblem if a worker is not as it must be."""
-        for worker, wrong in self.rejected.items():
-            raise rejection(worker, wrong)
+        Once one has answered, there is an event "workers".
+        """
+        for worker in self._wrong.keys() - workers.keys():
+            del self._wrong[worker]
+        for worker in workers.keys() - self._wrong.keys():
+            self._wrong[worker] = None
+            self._begin(self._ask(worker))
+        return {worker: threads for worker, threads in workers.items() if self._is_sound(worker)}
 
     def first_workers(self) -> dict[str, int]:
         """Wait for workers and return them, checked.
+
+        One that does not answer may be starting, or stopped: others wait `CHECK_SECONDS` for it.
 
         Raises
         ------
         ClusterProblem
             If none come, or one has other versions.
         """
-        end = time.monotonic() + self.patience
-        while time.monotonic() < end:
+        begin, workers = time.monotonic(), dict[str, int]()
+        end = begin + self.patience
+        end_of_check = min(end, begin + CHECK_SECONDS)
+        while time.monotonic() < (end_of_check if workers else end):
             with contextlib.suppress(queue.Empty):
                 kind, content = self.events.get(timeout=POLL_SECONDS)
                 if kind == "gone":
                     raise ClusterProblem(content)
                 workers = self.check(content)
-                self.refuse_rejected()
-                if workers:
-                    return workers
-        raise self.no_workers()
+                self._refuse_rejected()
+                if workers and len(workers) == len(content):
+                    break
+        if not workers:
+            raise self.no_workers()
+        return workers
 
     def no_workers(self) -> ClusterProblem:
         """Return the error for a scheduler that nobody works for."""
-        for worker, wrong in self.rejected.items():
-            return rejection(worker, wrong)
+        for worker, wrong in self._wrong.items():
+            if wrong:
+                return rejection(worker, wrong)
+        for worker in self._wrong:
+            text = f"the worker {worker} has not answered for {self.patience:g} seconds"
+            hint = "start it again, or wait longer with --cluster-patience"
+            return ClusterProblem(text, hint=hint)
         text = f"the scheduler {self.address} has had no workers for {self.patience:g} seconds"
         hint = f"start some: dask worker {self.address}, or wait longer with --cluster-patience"
         return ClusterProblem(text, hint=hint)
@@ -148,7 +153,7 @@ class Session:
         try:
             future = self.client.submit(
                 _answer(),
-                *(payload, self._job, self._name, self.versions, seconds),
+                *(payload, self._job_for(worker), self._name, self.versions, seconds),
                 key=name,
                 workers=[worker],
                 pure=False,
@@ -177,7 +182,8 @@ class Session:
         try:
             while True:
                 workers = await asyncio.wait_for(self.client.nthreads(), self.timeout)
-                self.events.put(("workers", dict(workers)))
+                self._threads = dict(workers)
+                self.events.put(("workers", self._threads))
                 await asyncio.sleep(POLL_SECONDS)
                 if self.client.status != "running":
                     raise ConnectionError("the connection was lost")
@@ -201,17 +207,41 @@ class Session:
             return f"the scheduler {self.address} has not answered for {self.timeout:g} seconds"
         return f"the scheduler {self.address} is gone"
 
-    def _versions_of(self, workers: list[str]) -> dict[str, dict[str, str] | str | OSError]:
-        """Ask workers for their versions; what is wrong with an answer is text."""
-        request = self._begin(_ask_versions(self.client, workers))
-        try:
-            answers: dict[str, Any] = request.result(CHECK_SECONDS)
-        except (TimeoutError, OSError):
-            answers = {}
-        late = f"has not reported its versions for {CHECK_SECONDS:.0f} seconds"
-        return {
-            worker: _checked(answers[worker]) if worker in answers else late for worker in workers
-        }
+    def _is_sound(self, worker: str) -> bool:
+        return self._wrong.get(worker) == ""
+
+    def _refuse_rejected(self) -> None:
+        """Raise ClusterProblem if a worker is not as it must be."""
+        for worker, wrong in self._wrong.items():
+            if wrong:
+                raise rejection(worker, wrong)
+
+    async def _ask(self, worker: str) -> None:
+        """Ask a worker for its versions until it answers, or is gone."""
+        while worker in self._threads:
+            try:
+                answers = await self.client.run(versions, workers=[worker], on_error="return")
+                answer = answers[worker]
+            except OSError as error:
+                answer = error
+            if worker in self._wrong and not isinstance(answer, OSError):
+                self._wrong[worker] = _difference(self.versions, answer)
+                self.events.put(("workers", self._threads))
+                return
+            await asyncio.sleep(POLL_SECONDS)
+
+    def _job_for(self, worker: str) -> Any:
+        """Return the job in the cluster; workers fetch it from each other, once each.
+
+        Only sound workers may hold it, and the one that needs it is one of them: a worker that is
+        stopped would keep all others waiting, and so would workers that are gone.
+        """
+        if worker not in self._job_workers:
+            self._job_workers = frozenset(filter(self._is_sound, self._wrong))
+            name = f"{self._name}-job-{self._sent}"
+            workers = [*self._job_workers]
+            self._sent_job = self.client.submit(_same(), self._job, key=name, workers=workers)
+        return self._sent_job
 
 
 def rejection(worker: str, wrong: str) -> ClusterProblem:
@@ -220,17 +250,20 @@ def rejection(worker: str, wrong: str) -> ClusterProblem:
     return ClusterProblem(f"the worker {worker} {wrong}", hint=hint)
 
 
-def _checked(answer: Any) -> dict[str, str] | str | OSError:
-    usable = isinstance(answer, dict | OSError)
-    return answer if usable else f"cannot be asked: {type(answer).__name__}"
+def _difference(ours: dict[str, str], answer: Any) -> str:
+    """Say what is wrong with what a worker has answered; nothing if all is the same."""
+    if not isinstance(answer, dict):
+        return f"cannot be asked: {type(answer).__name__}"
+    return difference(ours, answer)
 
 
-async def _ask_versions(client: Any, workers: list[str]) -> Any:
-    # By value: a worker without cnncli could not import the function.
+@contextmanager
+def _versions_by_value() -> Iterator[None]:
+    """Let workers without cnncli tell their versions: they could not import the function."""
     cloudpickle, module = import_module("cloudpickle"), sys.modules[versions.__module__]
     cloudpickle.register_pickle_by_value(module)
     try:
-        return await client.run(versions, workers=workers, on_error="return")
+        yield
     finally:
         cloudpickle.unregister_pickle_by_value(module)
 
@@ -273,7 +306,7 @@ def connected(address: str, timeout: float, patience: float) -> Iterator[Session
     """
     distributed = _library()
     settings = import_module("dask").config.set(_SETTINGS)
-    with settings, _silence(), _own_stderr(), _own_processes() as folder:
+    with settings, _silence(), _versions_by_value(), _own_stderr(), _own_processes() as folder:
         where: Any = address
         if address.startswith(LOCAL):
             where = _start_local(distributed, int(address.removeprefix(LOCAL)), folder)

@@ -68,7 +68,7 @@ class ClusterRunner:
         """
         with connected(self.address, self.timeout, self.patience) as session:
             workers = session.first_workers()
-            session.send_job(pickle.dumps(replace(job, jobs=1), pickle.HIGHEST_PROTOCOL))
+            session.set_job(pickle.dumps(replace(job, jobs=1), pickle.HIGHEST_PROTOCOL))
             scheduler = Scheduler(iter(tasks))
             scheduler.set_workers(workers)
             folder = os.getcwd() if self.shared else None
