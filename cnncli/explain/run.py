@@ -108,7 +108,8 @@ def run(job: ExplainJob, source: Source) -> ExplainResult[Explanation]:
     notes, choices = _notes(job, picture), []
     what = "the largest value" if explained.is_scores else "the largest magnitude near the middle"
     is_any_map = job.map is None and len(groups) > 1
-    if job.at is None:
+    is_choice = is_any_map or explained.output_shape[1:3] != (1, 1)
+    if job.at is None and is_choice:
         chosen = f"--at {at[0]},{at[1]}{f' --map {index}' if is_any_map else ''}"
         choices.append(f"{chosen} was chosen: {what}")
     elif is_any_map:

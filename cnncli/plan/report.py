@@ -112,7 +112,7 @@ def _columns(plan: NetworkSummary, verbose: bool, names: Sequence[str]) -> list[
         column("PARAMETERS", lambda layer: _count(layer.parameters), number=True),
         column("MULTIPLY-ADDS", lambda layer: _count(layer.multiply_adds), number=True),
         column("FIELD", lambda layer: _pair([f.size for f in layer.field], "x"), number=True),
-        column("STEP", lambda layer: _pair([f.step for f in layer.field], "x"), number=True),
+        column("STEP", _step, number=True),
         column("CENTRE", lambda layer: _pair([f.centre for f in layer.field], ","), number=True),
         column("MEMORY", lambda layer: _memory(layer.bytes), number=True),
         column("PEAK MEMORY", lambda layer: _memory(layer.held_bytes), number=True),
@@ -134,7 +134,7 @@ def _blocks(name: _Column, others: Sequence[_Column], width: int | None) -> list
 
 def _totals(plan: NetworkSummary) -> list[str]:
     field = [f.size for f in plan.last.field]
-    step = [f.step for f in plan.last.field]
+    step = _step(plan.last)
     height, width = plan.input[:2]
     seen = f"{field[0]}x{field[1]} of {height}x{width} input cells"
     if field[0] >= height and field[1] >= width and field != [height, width]:
@@ -142,14 +142,20 @@ def _totals(plan: NetworkSummary) -> list[str]:
     return [
         f"{_sizes(plan.input)} to {_sizes(plan.last.shape)}, {len(plan.layers)} layers",
         f"parameters: {plan.parameters:,}, multiply-adds: {plan.multiply_adds:,}",
-        f"receptive field of a unit of {quote(plan.last.name)[1:-1]}: {seen}, "
-        f"step {step[0]}x{step[1]}",
+        f"receptive field of a unit of {quote(plan.last.name)[1:-1]}: {seen}"
+        + (f", step {step}" if step else ""),
         f"peak memory: {_memory(plan.peak_bytes)} for the outputs held at once",
     ]
 
 
 def _sizes(shape: Sequence[int]) -> str:
     return "x".join(map(str, shape))
+
+
+def _step(layer: LayerSummary) -> str:
+    """Write how far apart the fields of neighbours are; nothing where all have one field."""
+    steps = [field.step for field in layer.field]
+    return _pair(steps, "x") if any(steps) else ""
 
 
 def _pads(layer: LayerSummary) -> str:

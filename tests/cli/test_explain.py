@@ -145,6 +145,8 @@ def test_of_class_scores_the_largest_is_explained_as_run_reports_it() -> None:
     assert found["notes"][-1] == "--at 0,0 --map 0 was chosen: the largest value"
     page = run_cli("explain", "one.npy", "--filter", "W.npy", "-o", "page.html")
     assert "--map 0 was chosen: the largest value" in page.stderr
+    only = run_cli("explain", "one.npy", "--filter", "W.npy", "--map", "1")
+    assert "was chosen" not in only.stderr
 
 
 def test_feature_maps_are_read_back_as_values(photo: Path) -> None:
