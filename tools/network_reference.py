@@ -14,6 +14,7 @@ from typing import Any
 from cnncli.core.activations import ACTIVATIONS
 from cnncli.network.onnx.control import CONTROL
 from cnncli.network.onnx.operators import FAMILIES, OPERATORS
+from cnncli.network.onnx.quantized import WRITERS
 from cnncli.network.onnx.reference import ALLOWED
 from cnncli.network.toml_schema import MAX_CELLS, Field
 from cnncli.network.toml_types import TYPES, LayerType
@@ -54,7 +55,10 @@ def operator_rows() -> Iterator[str]:
         names = ", ".join(sorted(family.OPERATORS))
         yield f"| {names} | {' '.join(f'`{name}`' for name in family.LAYERS)} |"
     yield ""
-    yield f"Run node by node: {', '.join(sorted({*ALLOWED, *CONTROL} - {*OPERATORS}))}."
+    yield f"Written as nodes of floats first: {', '.join(sorted(WRITERS))}."
+    yield ""
+    rest = {*ALLOWED, *CONTROL} - {*OPERATORS, *WRITERS}
+    yield f"Run node by node: {', '.join(sorted(rest))}."
 
 
 def _settings(settings: Mapping[str, Any]) -> str:

@@ -40,7 +40,7 @@ def without_quantized(proto: Any) -> list[Any]:
     True
     """
     own = proto.domain in (*OWN_DOMAINS, "com.microsoft")
-    writer = _WRITERS.get(proto.op_type) if own else None
+    writer = WRITERS.get(proto.op_type) if own else None
     last = any(each.name == "channels_last" and each.i for each in proto.attribute)
     if writer is None or last or len(proto.output) != 1 or len(proto.input) < 5:
         return [proto]
@@ -125,7 +125,7 @@ def _gemm(node: _Writing) -> None:
     _sums(node, "Gemm", bias=6, scale=7, axis=0 if turned else 1)
 
 
-_WRITERS: Final[dict[str, Callable[[_Writing], None]]] = {
+WRITERS: Final[dict[str, Callable[[_Writing], None]]] = {
     **dict.fromkeys(_OF_ONE, _one),
     **dict.fromkeys(_OF_TWO, _two),
     "QGemm": _gemm,

@@ -179,7 +179,7 @@ def _dense(node: NodeInputs, matrix: Array) -> tuple[Signal, Filter]:
     return x, dense_bank(node.name, node.parameter(matrix), (n_H, n_W, x.channels), order)
 
 
-LAYERS: Final = ("conv", "conv-transpose", "matmul")
+LAYERS: Final = ("conv", "conv-transpose", "dense", "matmul")
 
 OPERATORS: Final[dict[str, Builder]] = {
     "Conv": of_rows(_conv),

@@ -70,7 +70,7 @@ def _global_pool(mode: str) -> Callable[[NodeInputs], Result]:
     return of_rows(make)
 
 
-LAYERS: Final = ("pool",)
+LAYERS: Final = ("pool", "conv")
 
 OPERATORS: Final[dict[str, Builder]] = {
     "AveragePool": _pool("average"),
