@@ -18,7 +18,6 @@ from cnncli.network.layers import (
     SpaceToDepthLayer,
 )
 from cnncli.network.layers.merge import Elementwise
-from cnncli.network.layers.slice import FAR
 
 SIDES: Final = ("rows", "columns")
 
@@ -37,7 +36,7 @@ def size_formulas(layer: Layer | MergeLayer, shapes: Sequence[Shape]) -> tuple[s
     >>> size_formulas(ResizeLayer(scale=1.5), [(1, 5, 8, 3)])
     ('floor(5*1.5) = 7', 'floor(8*1.5) = 12')
     >>> size_formulas(SliceLayer(rows=(1, -1)), [(1, 5, 8, 3)])
-    ('len(range(5)[1:-1]) = 3', '')
+    ('4-1 = 3', '')
     """
     window = layer.window(shapes[0])
     if window is not None:
@@ -62,7 +61,7 @@ def _formula(layer: Layer | MergeLayer, shapes: Sequence[Shape], side: int, out:
         text = f"{size}//{layer.block}"
     elif isinstance(layer, SliceLayer):
         part = (layer.rows, layer.columns)[side]
-        text = "" if part is None else f"len(range({size})[{_slice_text(part)}])"
+        text = "" if part is None else _slice_text(part, size)
     elif isinstance(layer, ConcatLayer) and layer.axis == SIDES[side]:
         text = "+".join(str(shape[1 + side]) for shape in shapes)
     elif isinstance(layer, Elementwise) and out != size:
@@ -73,5 +72,8 @@ def _formula(layer: Layer | MergeLayer, shapes: Sequence[Shape], side: int, out:
     return f"{text} = {out}" if text else ""
 
 
-def _slice_text(part: Sequence[int | None]) -> str:
-    return ":".join("" if end in (None, FAR, -FAR) else str(end) for end in part)
+def _slice_text(part: Sequence[int], size: int) -> str:
+    """Write the length of a slice with its ends counted from the start."""
+    start, stop, step = slice(*part).indices(size)
+    length = f"{stop}-{start}" if step > 0 else f"{start}-{stop}"
+    return length if abs(step) == 1 else f"ceil(({length})/{abs(step)})"
