@@ -165,6 +165,18 @@ def quote(name: str | os.PathLike[str]) -> str:
     return "'" + "".join(c if c.isprintable() else _escape(c) for c in text) + "'"
 
 
+def one_line(error: BaseException) -> str:
+    """Return the text of an error of another package as one short line.
+
+    Examples
+    --------
+    >>> one_line(ValueError("bad\\n  header")), one_line(KeyboardInterrupt())
+    ('bad header', 'KeyboardInterrupt')
+    """
+    text = " ".join(str(error).split()) or type(error).__name__
+    return "".join(c if c.isprintable() else _escape(c) for c in text)[:200]
+
+
 def shorten(text: str, most: int = LONGEST_MESSAGE) -> str:
     """Return a message of at most so many characters: a longer one lacks its middle.
 

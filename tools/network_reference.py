@@ -12,11 +12,12 @@ from pathlib import Path
 from typing import Any
 
 from cnncli.core.activations import ACTIVATIONS
+from cnncli.io.limits import MAX_CELLS
 from cnncli.network.onnx.control import CONTROL
 from cnncli.network.onnx.operators import FAMILIES, OPERATORS
 from cnncli.network.onnx.quantized import WRITERS
 from cnncli.network.onnx.reference import ALLOWED
-from cnncli.network.toml_schema import MAX_CELLS, Field
+from cnncli.network.toml_schema import Field
 from cnncli.network.toml_types import TYPES, LayerType
 
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "network-files.md"

@@ -10,7 +10,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from typing import Any, BinaryIO
 
-from cnncli.errors import CnnCliError
+from cnncli.errors import CnnCliError, one_line
 from cnncli.io.images import Picture
 from cnncli.pipeline.files import LocalFiles
 from cnncli.pipeline.job import Job, Outcome, Task
@@ -65,9 +65,8 @@ def internal_error(error: Exception, source: Source) -> CnnCliError:
     >>> str(internal_error(KeyError("edge"), Source(Path("a.png"))))
     "'a.png': internal error: KeyError: 'edge'"
     """
-    reason = " ".join(str(error).split())
     return CnnCliError(
-        f"internal error: {type(error).__name__}: {reason}",
+        f"internal error: {type(error).__name__}: {one_line(error)}",
         hint=f"this is a bug of cnncli; {TRACEBACK}=1 shows where",
         path=source.label,
     )

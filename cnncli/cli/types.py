@@ -12,7 +12,7 @@ from click.shell_completion import CompletionItem
 from cnncli.core.choices import PAD_MODE_NAMES
 from cnncli.errors import OptionError
 from cnncli.filters.builtin_names import builtin_names
-from cnncli.io.limits import UNITS
+from cnncli.io.limits import MAX_CELLS, UNITS
 from cnncli.render.options import RANGES, parse_range
 
 if TYPE_CHECKING:
@@ -25,9 +25,6 @@ _BYTES = re.compile(r"(\d{1,19}(?:\.\d{1,9})?) ?([A-Z]*)")
 MOST_BYTES: Final = 2**63 - 1
 MAX_CHANNELS: Final = 2**31
 """More than any array has."""
-
-MAX_CELLS: Final = 65_535
-"""The largest size, stride, dilation or pad: the side of the largest picture any format holds."""
 
 MAX_WORKERS: Final = 1024
 """The most worker processes that ``--cluster local:N`` starts."""

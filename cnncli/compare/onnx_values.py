@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cnncli.core.arrays import Shape
-from cnncli.errors import CnnCliError, FileProblem
+from cnncli.errors import CnnCliError, FileProblem, one_line
 from cnncli.network.graph import NORMALIZE, SOURCE
 from cnncli.network.layers.view import Layout
 from cnncli.network.model import Model
@@ -124,7 +124,7 @@ def _load(model: Model, weights: bool = True) -> Any:
     except MemoryError:
         raise
     except Exception as error:  # protobuf, files beside the model: no common base
-        raise FileProblem(str(error).partition("\n")[0], path=path) from None
+        raise FileProblem(one_line(error), path=path) from None
 
 
 def _computed(proto: Any) -> set[str]:
@@ -157,6 +157,6 @@ def _run(model: Model, proto: Any, inputs: dict[str, Any], wanted: Sequence[str]
     except MemoryError:
         raise
     except Exception as error:  # its errors have no common base
-        reason = " ".join(str(error).split())[:200]
-        raise CnnCliError(f"onnxruntime cannot run it: {reason}", path=model.files[0]) from None
+        reason = f"onnxruntime cannot run it: {one_line(error)}"
+        raise CnnCliError(reason, path=model.files[0]) from None
     return results

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from cnncli.core.activations import get_activation
 from cnncli.core.geometry import Window
-from cnncli.errors import CnnCliError, OptionError
+from cnncli.errors import CnnCliError, OptionError, one_line
 from cnncli.network.conventions import OneLayer
 from cnncli.network.layers import ConvLayer
 
@@ -75,8 +75,7 @@ def run_peer(name: str, layer: OneLayer, X: Values) -> Values:
     except CnnCliError:
         raise
     except Exception as error:  # libraries have their own kinds, with no common base
-        reason = str(error).strip().partition("\n")[0]
-        raise _cannot(name, f"such a layer: {reason}") from error
+        raise _cannot(name, f"such a layer: {one_line(error)}") from error
     Y = Y.transpose(0, 2, 3, 1)
     if isinstance(layer, ConvLayer) and bank is not None:
         slopes = {} if layer.alpha is None else {"alpha": layer.alpha.astype(X.dtype)}

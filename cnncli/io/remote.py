@@ -24,7 +24,7 @@ from typing import Any, BinaryIO, Final, TypeVar
 from urllib.parse import urljoin
 
 from cnncli._version import __version__
-from cnncli.errors import CnnCliError, FileProblem, OptionError, quote
+from cnncli.errors import CnnCliError, FileProblem, OptionError, one_line, quote
 from cnncli.io.atomic import exists_problem
 from cnncli.io.urls import Url, parse_url
 
@@ -422,5 +422,4 @@ def _reason(error: BaseException) -> tuple[str, str | None]:
         if kind.__name__ in _REASONS:
             return _REASONS[kind.__name__], _HINTS.get(kind.__name__)
     # Texts of libraries may hold whole addresses, with what is secret in them.
-    text = re.sub(r"\S*://\S*", "...", " ".join(str(error).split())) or type(error).__name__
-    return quote(text[:200])[1:-1], None
+    return re.sub(r"\S*://\S*", "...", one_line(error)), None

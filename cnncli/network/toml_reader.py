@@ -15,7 +15,7 @@ from cnncli.core.arrays import FloatArray, Shape
 from cnncli.core.borders import asked_mode
 from cnncli.core.geometry import Pair
 from cnncli.core.pool import check_mode_settings
-from cnncli.errors import CnnCliError, FileProblem, among, quote
+from cnncli.errors import CnnCliError, FileProblem, among, one_line, quote
 from cnncli.filters import filter
 from cnncli.io.npy import open_regular
 from cnncli.network.class_names import read_class_names
@@ -219,8 +219,7 @@ def _parse(data: bytes) -> dict[str, Any]:
     except UnicodeDecodeError:
         raise FileProblem("not a network file, which is TOML in UTF-8") from None
     except (ValueError, RecursionError) as error:
-        reason = " ".join(str(error).split())
-        raise FileProblem(f"not TOML: {quote(reason)[1:-1][:200]}") from None
+        raise FileProblem(f"not TOML: {one_line(error)}") from None
     _check_whole(document)
     return document
 

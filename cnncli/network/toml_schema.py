@@ -13,12 +13,10 @@ from typing import Any, Final
 from cnncli.core import choices
 from cnncli.errors import CnnCliError, FileProblem, among, quote
 from cnncli.filters.matrix_text import shorten
+from cnncli.io.limits import MAX_CELLS
 from cnncli.network.layers.norm import AXES
 from cnncli.network.layers.slice import FAR
 from cnncli.network.layers.view import MOST_AXES
-
-MAX_CELLS: Final = 65_535
-"""The largest size, stride, dilation or pad, as on the command line."""
 
 MAX_NAME: Final = 200
 _SHOWN: Final = 60

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from cnncli.core import choices
+from cnncli.io.limits import MAX_CELLS
 from cnncli.network import layers
 from cnncli.network.layers import reduce
 from cnncli.network.layers.blocks import BLOCK_ORDERS
@@ -28,7 +29,6 @@ from cnncli.network.toml_schema import (
     INPUTS,
     LIMIT,
     LIMITS,
-    MAX_CELLS,
     MAX_NAME,
     NORM,
     NUMBER,

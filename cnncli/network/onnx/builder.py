@@ -17,7 +17,7 @@ import numpy as np
 
 from cnncli.core.arrays import is_placeholder
 from cnncli.core.geometry import Pair
-from cnncli.errors import CnnCliError, FileProblem, quote
+from cnncli.errors import CnnCliError, FileProblem, one_line, quote
 from cnncli.filters.filter import safe_name
 from cnncli.network.graph import NORMALIZE, SOURCE, Network, Node
 from cnncli.network.layers import (
@@ -44,7 +44,7 @@ from cnncli.network.onnx.node_layer import (
 from cnncli.network.onnx.operators import OPERATORS
 from cnncli.network.onnx.picture_input import PICTURES
 from cnncli.network.onnx.reference import ALLOWED, MOST_NUMBERS
-from cnncli.network.onnx.shapes import NotRun, one_line
+from cnncli.network.onnx.shapes import NotRun
 from cnncli.network.onnx.values import (
     Array,
     BuiltLayer,

@@ -18,6 +18,8 @@ from typing import Any, Final
 import numpy as np
 
 from cnncli.core.arrays import is_placeholder, placeholder
+from cnncli.errors import one_line
+from cnncli.io.limits import MAX_CELLS
 from cnncli.network.onnx.shapes import (
     HALVES,
     MOST_KNOWN,
@@ -26,12 +28,10 @@ from cnncli.network.onnx.shapes import (
     NotRun,
     Tensor,
     element,
-    one_line,
     result_tensors,
     working_numbers,
 )
 from cnncli.network.onnx.tensors import FEW, OWN_DOMAINS, is_elsewhere
-from cnncli.network.toml_schema import MAX_CELLS
 from cnncli.system.memory import check_while_running
 
 _OPERATORS: Final = """

@@ -15,6 +15,7 @@ from typing import Any, Final
 import numpy as np
 
 from cnncli.core.arrays import is_placeholder
+from cnncli.errors import one_line
 from cnncli.network.layers.view import Dims
 
 Array = np.ndarray[Any, Any]
@@ -343,12 +344,6 @@ def largest_dims(dims: Dims, counts: Sequence[int]) -> tuple[int, ...]:
         lengths.append(rest if length is None else length)
         rest = 1 if length is None else rest
     return tuple(lengths)
-
-
-def one_line(error: Exception) -> str:
-    """Return the text of an error of another package, as one short line."""
-    text = " ".join(str(error).split()) or type(error).__name__
-    return "".join(letter if letter.isprintable() else "?" for letter in text)[:200]
 
 
 def element(dtype: str) -> int:

@@ -8,6 +8,7 @@ from typing import Any, Final
 import numpy as np
 
 from cnncli.core.geometry import PaddingLike
+from cnncli.io.limits import MAX_CELLS
 from cnncli.network.layers.view import Layout, ViewLayer
 from cnncli.network.onnx.families.table import Builder, Result
 from cnncli.network.onnx.values import (
@@ -17,7 +18,6 @@ from cnncli.network.onnx.values import (
     SizeUnknown,
     UnsupportedNode,
 )
-from cnncli.network.toml_schema import MAX_CELLS
 
 _ROW: Final = Layout("ncw")
 
