@@ -20,7 +20,7 @@ import numpy as np
 
 from cnncli.errors import FileProblem, quote
 from cnncli.io.npy import open_regular
-from cnncli.network.onnx.lean import lean_message
+from cnncli.network.onnx.large_arrays import without_large_arrays
 from cnncli.network.onnx.quantized import without_quantized
 from cnncli.network.onnx.tensors import (
     OWN_DOMAINS,
@@ -206,7 +206,7 @@ def read_graph(path: Path, weights: bool = True) -> OnnxGraph:
                 hint="larger models keep their weights in a file beside",
                 path=path,
             )
-        data = lean_message(stream, size)
+        data = without_large_arrays(stream, size)
     with file_problems(path, "not a readable ONNX file"):
         model = onnx.load_model_from_string(data)
         del data

@@ -16,7 +16,7 @@ import numpy as np
 from cnncli.core.arrays import placeholder
 from cnncli.errors import FileProblem, quote
 from cnncli.io.npy import fault_text, open_regular
-from cnncli.network.onnx.lean import OWN_FILE
+from cnncli.network.onnx.large_arrays import OWN_FILE
 
 Array = np.ndarray[Any, Any]
 

@@ -1,4 +1,4 @@
-"""Pools, and pools of all places."""
+"""Average, max and lp pools: over windows of maps, over whole maps, and over neighbouring channels."""
 
 from __future__ import annotations
 

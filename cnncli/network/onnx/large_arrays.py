@@ -37,7 +37,7 @@ class _Field:
     end: int
 
 
-def lean_message(stream: BinaryIO, size: int) -> bytes:
+def without_large_arrays(stream: BinaryIO, size: int) -> bytes:
     """Return the message of a model in which large arrays are data that stand in `OWN_FILE`.
 
     Parameters
@@ -55,7 +55,7 @@ def lean_message(stream: BinaryIO, size: int) -> bytes:
     Examples
     --------
     >>> import io
-    >>> lean_message(io.BytesIO(b"no model"), 8)
+    >>> without_large_arrays(io.BytesIO(b"no model"), 8)
     b'no model'
     """
     try:

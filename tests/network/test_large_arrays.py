@@ -12,7 +12,7 @@ import pytest
 
 from cnncli.errors import FileProblem
 from cnncli.network.load import load_model
-from cnncli.network.onnx import lean
+from cnncli.network.onnx import large_arrays
 from tests.support.shell import refused, run_cli, save, values_of
 
 onnx = pytest.importorskip("onnx")
@@ -46,7 +46,7 @@ def test_large_arrays_are_those_of_the_file(kind: str, tmp_path: Path) -> None:
     array = onnx.numpy_helper.from_array(W.astype(kind), "W")
     path = model(tmp_path / "net.onnx", array)
     with path.open("rb") as stream:
-        short = lean.lean_message(stream, path.stat().st_size)
+        short = large_arrays.without_large_arrays(stream, path.stat().st_size)
     assert len(short) < path.stat().st_size - W.astype(kind).nbytes + 100
     assert onnx.load_model_from_string(short).graph.initializer[0].dims == array.dims
     np.testing.assert_array_equal(weights(path), W.astype(kind))
@@ -57,13 +57,13 @@ def test_numbers_of_other_fields_and_small_arrays_stay(tmp_path: Path) -> None:
     listed = helper.make_tensor("W", onnx.TensorProto.FLOAT, W.shape, W.ravel().tolist())
     path = model(tmp_path / "net.onnx", listed)
     with path.open("rb") as stream:
-        assert lean.lean_message(stream, path.stat().st_size) == path.read_bytes()
+        assert large_arrays.without_large_arrays(stream, path.stat().st_size) == path.read_bytes()
     np.testing.assert_array_equal(weights(path), W)
     small = onnx.numpy_helper.from_array(W[:, :, :1, :1].copy(), "W")
-    assert small.ByteSize() < lean.LARGE
+    assert small.ByteSize() < large_arrays.LARGE
     path = model(tmp_path / "small.onnx", small)
     with path.open("rb") as stream:
-        assert lean.lean_message(stream, path.stat().st_size) == path.read_bytes()
+        assert large_arrays.without_large_arrays(stream, path.stat().st_size) == path.read_bytes()
 
 
 def test_many_small_fields_are_left_to_the_parser() -> None:
@@ -81,8 +81,8 @@ def test_many_small_fields_are_left_to_the_parser() -> None:
             return super().read(size)
 
     stream = Counting(data)
-    assert lean.lean_message(stream, len(data)) == data
-    assert stream.reads < 4 * lean.MOST_FIELDS
+    assert large_arrays.without_large_arrays(stream, len(data)) == data
+    assert stream.reads < 4 * large_arrays.MOST_FIELDS
 
 
 def test_a_link_to_a_model_in_another_folder_is_read(tmp_path: Path) -> None:
@@ -109,7 +109,7 @@ def test_a_file_cut_short_is_refused_in_a_line(cut: int, tmp_path: Path) -> None
 
 def test_what_is_no_message_comes_back_as_it_is() -> None:
     for data in (b"", b"\xff" * 30, b"\x3a\xff\x01ab", b"\x0b", b"\x0d\x00"):
-        assert lean.lean_message(io.BytesIO(data), len(data)) == data
+        assert large_arrays.without_large_arrays(io.BytesIO(data), len(data)) == data
 
 
 def test_a_command_gives_the_values_of_the_reference(tmp_path: Path) -> None:
