@@ -1,4 +1,4 @@
-"""Average, max and lp pools: over windows of maps, over whole maps, and over neighbouring channels."""
+"""Average, max and lp pools: over windows, over whole maps, and over neighbouring channels."""
 
 from __future__ import annotations
 
