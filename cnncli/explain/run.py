@@ -131,13 +131,15 @@ def run_backward(job: ExplainJob, source: Source) -> ExplainResult[BackwardExpla
         channel = find_index("--channel", job.channel, explained.only_input.names)
         names = [group.name for group in explained.groups]
         index = None if job.map is None else find_index("--map", job.map, names)
+        if index is not None and job.channel is None and explained.layer.keeps_channels:
+            channel = explained.groups[index].channels[0] % n_C
         at = (n_H // 2, n_W // 2) if job.at is None else job.at
         explanation = explain_backward(explained, at, channel, index, image)
     notes, choices = _notes(job, picture), []
     if job.at is None:
         choices.append(f"--at {at[0]},{at[1]} was chosen: the middle of the input")
     if job.channel is None and n_C > 1:
-        choices.append(f"channel 0 of {n_C} is shown; --channel C shows another")
+        choices.append(f"channel {channel} of {n_C} is shown; --channel C shows another")
     return ExplainResult(explanation, explained, picture, notes, (*notes, *choices))
 
 

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from cnncli.errors import OptionError, ShapeError, nearest, quote
+from cnncli.errors import OptionError, ShapeError, among, quote
 from cnncli.network.graph import SOURCE, Network
 from cnncli.network.layers import (
     ConvLayer,
@@ -29,6 +29,7 @@ _FORM = "LAYER, LAYER:MAP or LAYER:MAP,ROW,COL"
 _NEVER_ROUNDING: Final = 1e-3
 """Relative to the gradient of the unit: of a larger gradient no look is taken at what it sums."""
 
+_PAIR = re.compile(r"\d+,\d+")
 _PLACED = re.compile(r"(?P<map>.+?)(?:,(?P<row>\d{1,9}),(?P<col>\d{1,9}))?")
 
 
@@ -179,9 +180,9 @@ def check_upstream(upstream: FloatArray, shape: Shape, layer: str) -> FloatArray
     if shape[0] == 1:
         shapes += [shape[1:], *([shape[1:3]] if shape[3] == 1 else [])]
     if upstream.shape not in shapes:
-        need, got = shape[1:] if shape[0] == 1 else shape, upstream.shape
         raise ShapeError(
-            f"--upstream must have the shape of layer {layer}'s output, {need}, got {got}"
+            f"--upstream must have the shape of layer {layer}'s output, {shape}, "
+            f"got {upstream.shape}"
         )
     if not np.isfinite(upstream).all():
         raise OptionError("--upstream must hold finite numbers, got NaN or infinity")
@@ -371,9 +372,10 @@ def _channels(unit: Unit, count: int, groups: Sequence[MapGroup]) -> list[int]:
         return [int(unit.map)]
     named = {group.name: group.channels for group in groups if group.name}
     if unit.map not in named:
-        near = nearest(unit.map, named)
-        alike = f"nearest: {', '.join(near)}" if near else f"they are 0 to {count - 1}"
-        raise OptionError(f"--unit: layer {unit.layer} has no map {unit.map!r}; {alike}")
+        words = [name for name in named if not name.isdecimal()]
+        alike = among(unit.map, words) if words else f"; they are 0 to {count - 1}"
+        hint = f"--unit {unit.layer}:MAP,ROW,COL" if _PAIR.fullmatch(unit.map) else None
+        raise OptionError(f"--unit: layer {unit.layer} has no map {unit.map!r}{alike}", hint=hint)
     return list(named[unit.map])
 
 

@@ -401,6 +401,8 @@ def _from_array(array: np.ndarray, options: ReadOptions, name: str) -> Picture:
     if array.dtype.kind in "iu" and scale == 1.0:
         scale = options.whole_scale
         notes += (INTEGERS_NOTE,) if scale == 1.0 else ()
+    elif scale != 1.0 and options.whole_scale == 1.0:
+        notes += (f"{array.dtype} numbers divided by {scale:g}; save floats to keep them",)
     return _prepared(Picture(pixels, scale, False, array.ndim == 4, notes, name), options)
 
 

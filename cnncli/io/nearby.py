@@ -28,13 +28,16 @@ def files_like(path: str, near_only: bool = False) -> str | None:
     -------
     str or None
         The nearest names with the same ending, or the same name with another; else some others of
-        that ending, or that there are none. None where its folder cannot be read.
+        that ending, or that there are none; of a number that it may belong to an option. None
+        where its folder cannot be read.
 
     Examples
     --------
     >>> files_like("/nowhere/photo.png") is None
     True
     """
+    if path.isdecimal():
+        return "the numbers of an option are joined by commas, as in --size 2,2"
     folder, name = os.path.split(path)
     suffix = Path(name).suffix.lower()
     try:

@@ -12,8 +12,10 @@ from cnncli.errors import FileProblem, ShapeError
 from cnncli.filters.filter import unique
 from cnncli.io.npy import open_regular
 from cnncli.network.graph import SOURCE, Network, Node, input_groups
-from cnncli.network.layers import ActivationLayer, ConvLayer, PoolLayer
+from cnncli.network.layers import ActivationLayer, ConvLayer, PoolLayer, SoftmaxLayer
 from cnncli.render.options import channel_names
+
+_KEEPING: Final = (ActivationLayer, PoolLayer, SoftmaxLayer)
 
 MAX_BYTES: Final = 1 << 20
 """Of a file of names: far more than any list of classes has."""
@@ -76,7 +78,7 @@ def with_class_names(network: Network, classes: Sequence[str]) -> Network:
     plain = ["".join(c if c.isprintable() else "_" for c in name) for name in classes]
     names = unique(plain)
     named = {node.name: _named(node, names)}
-    while isinstance(node.layer, ActivationLayer | PoolLayer) and node.inputs[0] != SOURCE:
+    while isinstance(node.layer, _KEEPING) and node.inputs[0] != SOURCE:
         node = network.node(node.inputs[0])
         named[node.name] = _named(node, names)
     return Network(tuple(named.get(node.name, node) for node in network.nodes))

@@ -7,7 +7,9 @@ import os
 import re
 import tomllib
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar, Final
 
@@ -15,7 +17,7 @@ from cnncli.core.arrays import FloatArray, Shape
 from cnncli.core.borders import asked_mode
 from cnncli.core.geometry import Pair
 from cnncli.core.pool import check_mode_settings
-from cnncli.errors import CnnCliError, FileProblem, among, one_line, quote
+from cnncli.errors import CnnCliError, FileProblem, ShapeError, among, one_line, quote
 from cnncli.filters import filter
 from cnncli.io.npy import open_regular
 from cnncli.network.class_names import read_class_names
@@ -53,7 +55,7 @@ from cnncli.network.toml_schema import (
     in_file,
     read_fields,
 )
-from cnncli.network.toml_types import COMMON, INPUT, TOP, TYPES
+from cnncli.network.toml_types import COMMON, INPUT, MEANT, TOP, TYPES
 from cnncli.network.weight_files import WeightFiles
 
 MAX_BYTES: Final = 2**20
@@ -219,7 +221,8 @@ def _parse(data: bytes) -> dict[str, Any]:
     except UnicodeDecodeError:
         raise FileProblem("not a network file, which is TOML in UTF-8") from None
     except (ValueError, RecursionError) as error:
-        raise FileProblem(f"not TOML: {one_line(error)}") from None
+        hint = "each layer begins with [[layers]]" if "('layers',)" in str(error) else None
+        raise FileProblem(f"not TOML: {one_line(error)}", hint=hint) from None
     _check_whole(document)
     return document
 
@@ -330,9 +333,7 @@ def _layer(
 ) -> tuple[Layer | MergeLayer | _Matrix, tuple[str, ...]]:
     kind = _table(table).get("type")
     if not isinstance(kind, str) or kind not in TYPES:
-        got = "nothing" if kind is None else quote(str(kind))
-        near = among(kind, TYPES) if isinstance(kind, str) else ""
-        raise FileProblem(f"type must be one of {', '.join(TYPES)}, got {got}{near}")
+        raise _unknown_type(kind)
     own = TYPES[kind]
     values = read_fields(table, {**COMMON, **own.fields})
     inputs = values.pop("inputs", ())
@@ -350,14 +351,22 @@ def _layer(
     if own.make is None:
         layout = fields.pop("filter_layout")
         matrix = arrays.matrix(fields.pop("filter"), layout)
-        if "bias" in fields:
-            fields["bias"] = arrays.bias(fields["bias"], matrix.shape[1])
-        return _Matrix(name, matrix, "chw" if layout == "oihw" else "hwc", fields), inputs
+        order = "chw" if layout == "oihw" else "hwc"
+        return _Matrix(name, matrix, order, fields, arrays), inputs
     layer = own.make(**fields)
     if convention is not None:
         chosen = CONVENTIONS[convention]
         layer = by_convention(layer, replace(chosen, flip=chosen.flip and arrays.weights))
     return layer, inputs
+
+
+def _unknown_type(kind: Any) -> FileProblem:
+    if not isinstance(kind, str):
+        got = "nothing" if kind is None else quote(str(kind))
+        return FileProblem(f"type must be one of {', '.join(TYPES)}, got {got}")
+    meant = MEANT.get(kind.lower().replace("_", "-"))
+    near = "" if meant else among(kind, TYPES, len(TYPES))
+    return FileProblem(f"no type {quote(kind)}{near}", hint=meant)
 
 
 @dataclass(frozen=True, eq=False)
@@ -368,16 +377,35 @@ class _Matrix:
     weights: FloatArray
     order: str
     fields: Mapping[str, Any]
+    arrays: WeightFiles
     op: ClassVar[str] = "dense"
+
+    @property
+    def turned_hint(self) -> str:
+        """How a matrix that was read with rows for columns is given."""
+        count, units = self.weights.shape
+        other = "hwio" if self.order == "chw" else "oihw"
+        return f'the matrix has {count} values in, {units} out: filter_layout = "{other}" turns it'
 
     def on(self, nodes: Sequence[Node], source: str, prepared: Preparation) -> DenseLayer:
         """Return the layer on what some nodes give."""
         counts = [1] if prepared.gray else [3, 1]
         if nodes:
             counts = _channel_counts(Model(Network(tuple(nodes)), prepared))
-        shape = dense_input(nodes, source, prepared.size, counts, self.weights.shape[0])
+        values, units = self.weights.shape
+        find = partial(dense_input, nodes, source, prepared.size, counts)
+        try:
+            shape = find(values)
+        except ShapeError as error:
+            with suppress(ShapeError):
+                find(units)
+                raise FileProblem(str(error), hint=self.turned_hint) from error
+            raise
         bank = dense_bank(self.name, self.weights, shape, self.order)
-        return DenseLayer(bank, **self.fields)
+        fields = dict(self.fields)
+        if "bias" in fields:
+            fields["bias"] = self.arrays.bias(fields["bias"], units)
+        return DenseLayer(bank, **fields)
 
 
 def _read_filter(

@@ -101,7 +101,8 @@ def read_fields(table: Mapping[str, Any], fields: Mapping[str, Field]) -> dict[s
     """
     for name in table:
         if name not in fields:
-            raise FileProblem(f"no field {shorten(name)}{among(name, fields)}")
+            hint = f"{name} stands above the first [table]" if name == "classes" else None
+            raise FileProblem(f"no field {shorten(name)}{among(name, fields)}", hint=hint)
     for name, field in fields.items():
         if field.required and name not in table:
             raise FileProblem(f"{name} must be given: {field.need}")

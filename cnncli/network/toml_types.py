@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from cnncli.core import choices
+from cnncli.core.activations import ACTIVATIONS
 from cnncli.io.limits import MAX_CELLS
 from cnncli.network import layers
 from cnncli.network.layers import reduce
@@ -108,6 +109,23 @@ def _view(
 
 
 _UNIT: Final = {"gamma": 1.0, "beta": 0.0}
+
+MEANT: Final = {
+    **dict.fromkeys(("linear", "fc", "fully-connected", "gemm"), 'type = "dense"'),
+    **dict.fromkeys(("flatten", "dropout"), "leave it out: a dense layer takes maps as they are"),
+    **dict.fromkeys(("conv2d", "convolution"), 'type = "conv"'),
+    **dict.fromkeys(("maxpool", "max-pool", "maxpool2d"), 'type = "pool" with mode = "max"'),
+    **dict.fromkeys(("avgpool", "avg-pool", "avgpool2d"), 'type = "pool" with mode = "average"'),
+    **dict.fromkeys(("batchnorm2d", "batch-norm", "bn"), 'type = "batchnorm"'),
+    **dict.fromkeys(("upsample", "interpolate"), 'type = "resize"'),
+    **{
+        name: f'type = "activation" with activation = "{name}"'
+        for name in ACTIVATIONS
+        if name not in ("none", "abs", "pow", "softmax")
+    },
+}
+"""What names of layers elsewhere are in a network file."""
+
 
 TYPES: Final[dict[str, LayerType]] = {
     "conv": LayerType(

@@ -217,6 +217,9 @@ def test_the_way_back(photo: Path) -> None:
     ]  # fmt: skip
     text = run_cli("explain", photo, "--pool", "max", "--backward", "--map", "0").stdout
     assert "each window sends its gradient to the cell that won" in text
+    save_array("two.npy", RNG.random((6, 7, 2)))
+    args = ("explain", "two.npy", "--pool", "max", "--backward", "--map", "1", "--json")
+    assert json.loads(run_cli(*args).stdout)["channel"] == 1
     result = run_cli("explain", photo, "--pool", "max", "--backward")
     assert "note: --at 6,8 was chosen: the middle of the input" in result.stderr
 

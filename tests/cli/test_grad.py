@@ -343,7 +343,7 @@ def test_outputs_that_exist_are_kept_or_skipped(net: str) -> None:
         (["--unit", "conv1:1", "--winners"], 2, "--winners needs a max or min pool"),
         (["--unit", "conv2", "--overlay", "-o", "g.npy"], 2, "--overlay is a picture"),
         (["--unit", "conv2:1", "--upstream", "x.npy"], 2, "--upstream is for a whole layer"),
-        (["--unit", "conv2", "--upstream", "x.npy"], 2, "output, (3, 5, 3), got (2, 2)"),
+        (["--unit", "conv2", "--upstream", "x.npy"], 2, "output, (1, 3, 5, 3), got (2, 2)"),
         (["--unit", "conv2", "--upstream", "none.npy"], 1, "'none.npy': cannot be read"),
         (["--unit", "conv2", "--upstream", "x.npy", "-o", "x.npy"], 2, "one of the inputs"),
         (["--unit", "conv2:1", "-o", "photo.png", "--overwrite"], 2, "one of the inputs"),

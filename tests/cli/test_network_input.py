@@ -336,6 +336,9 @@ def test_units_and_values_are_named_by_their_classes() -> None:
     labels = ["--labels", "names.txt"]
     shown = run_cli("explain", "net.toml", "photo.png", *labels, "--map", "big dog").stdout
     assert "map 1 (big dog) of 2" in shown
+    with Path("net.toml").open("a") as stream:
+        stream.write('[[layers]]\ntype = "softmax"\n')
+    assert "scores:big dog is " in run_cli(*command, "scores:big dog").stderr
     run_cli("explain", "net.toml", "photo.png", *labels, "-o", "page.html")
     assert "big dog" in Path("page.html").read_text()
     refusal = run_cli("grad", "photo.png", "-f", "edge", *labels, code=2).stderr

@@ -131,7 +131,7 @@ def test_units_are_picked(unit: Unit, picked: np.ndarray) -> None:
     [
         (Unit("a", "4"), "maps of layer a are 0 to 3, got 4"),
         (Unit("a", "edgy"), "layer a has no map 'edgy'; nearest: edge"),
-        (Unit("a", "zzz"), "layer a has no map 'zzz'; they are 0 to 3"),
+        (Unit("a", "zzz"), "layer a has no map 'zzz'; there are photo, edge"),
         (Unit("a", "1,2"), "layer a has no map '1,2'"),
         (Unit("a", "0", (5, 0)), "rows of layer a are 0 to 4, got 5"),
         (Unit("a", "0", (0, 6)), "columns of layer a are 0 to 5, got 6"),
@@ -146,7 +146,7 @@ def test_given_upstreams_are_checked() -> None:
     given = np.arange(24.0).reshape(2, 3, 4)
     for array in (given, given[None]):
         np.testing.assert_array_equal(check_upstream(array, (1, 2, 3, 4), "a"), given[None])
-    with pytest.raises(ShapeError, match=r"of layer a's output, \(2, 3, 4\), got \(3, 2, 4\)"):
+    with pytest.raises(ShapeError, match=r"a's output, \(1, 2, 3, 4\), got \(3, 2, 4\)"):
         check_upstream(given.swapaxes(0, 1), (1, 2, 3, 4), "a")
     given[0, 0, 0] = np.nan
     with pytest.raises(OptionError, match="finite"):

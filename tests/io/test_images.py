@@ -75,6 +75,8 @@ def test_arrays_of_every_type(descr: str, scale: int, dtype: str, order: Any) ->
     assert not picture.is_picture and picture.shape == (1, 2, 3, 1)
     expected = np.array(numbers, dtype) / np.array(scale, dtype)
     assert np.array_equal(picture.values()[0, :, :, 0], expected)
+    divided = f"divided by {scale}; save floats to keep them"
+    assert any(divided in note for note in picture.notes) == (scale > 1)
 
 
 @pytest.mark.parametrize(

@@ -19,3 +19,4 @@ def test_files_that_may_be_meant(tmp_path: Path) -> None:
     assert files_like(f"{tmp_path}/0000.tif") == f"no file *.tif is in '{tmp_path}'"
     assert files_like(f"{tmp_path}/0000") is None
     assert files_like(f"{tmp_path}/no/photo.png") is None
+    assert "as in --size 2,2" in (files_like("2") or "")

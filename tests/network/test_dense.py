@@ -101,6 +101,13 @@ def test_pictures_of_another_size_are_refused_and_not_slid_over(shape: tuple[int
         assert "layer fc: its matrix takes 12 values (2x2x3)" in refused(*command, code=2)
 
 
+def test_a_matrix_given_the_other_way_round_is_said() -> None:
+    np.savez("w.npz", fc=W.T, bias=np.arange(5.0))
+    with pytest.raises(FileProblem, match="takes 5 values") as caught:
+        output('filter = "w.npz:fc"\nbias = "w.npz:bias"', top=SIZED)
+    assert 'filter_layout = "oihw" turns it' in caught.value.hint
+
+
 def test_a_dense_layer_is_called_so() -> None:
     output('filter = "w.npz:fc"\nbias = 0', top=SIZED)
     assert "dense 2x3" in run_cli("plan", "net.toml").stdout

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
+from cnncli.errors import FileProblem
+from cnncli.network.load import load_model
 from cnncli.network.toml_types import COMMON, TYPES
 from tests.network.test_toml_reader import CONV, POOL, refusal
 
@@ -30,7 +34,8 @@ FAULTS = [
     ("a = " + "[" * 5000, ["not TOML"]),
     (f"{POOL}size = 2\nsize = 3\n", ["not TOML"]),
     ("[[layers]]\n", ["layer 1", "type must be one of conv, pool", "nothing"]),
-    ('[[layers]]\ntype = "convv"', ["layer 1", "type must be", "'convv'", "nearest: conv"]),
+    ('[[layers]]\ntype = "convv"', ["layer 1", "no type", "'convv'", "nearest: conv"]),
+    ('[[layers]]\ntype = "zzz"', ["no type 'zzz'; there are conv, pool", "matmul"]),
     ('[[layers]]\nname = "x"\ntype = 3', ["layer x: type must be", "'3'"]),
     ('[[layers]]\nname = 3\ntype = "pool"', ["layer pool1: name must be", "got 3"]),
     ('[[layers]]\nname = ""\ntype = "pool"', ["name must be a printable text"]),
@@ -146,3 +151,22 @@ HUGE = "1" + "0" * 400
 @pytest.mark.filterwarnings("error")
 def test_numbers_and_tables_beyond_all_measure(text: str, error: str) -> None:
     assert error in refusal(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "hint"),
+    [
+        ('[[layers]]\ntype = "Linear"', 'type = "dense"'),
+        ('[[layers]]\ntype = "flatten"', "leave it out"),
+        ('[[layers]]\ntype = "relu"', 'type = "activation" with activation = "relu"'),
+        ('[[layers]]\ntype = "leaky_relu"', 'activation = "leaky-relu"'),
+        ('[[layers]]\ntype = "max_pool"', 'type = "pool" with mode = "max"'),
+        ('[layers]\ntype = "pool"\n[layers]\ntype = "pool"', "each layer begins with [[layers]]"),
+        (f'{POOL}classes = ["cat"]', "classes stands above the first [table]"),
+    ],
+)
+def test_words_of_other_tools_are_answered_with_ours(text: str, hint: str) -> None:
+    Path("net.toml").write_text(text)
+    with pytest.raises(FileProblem) as caught:
+        load_model(Path("net.toml"))
+    assert hint in (caught.value.hint or "")

@@ -303,7 +303,8 @@ def _draw_still(draw: Draw, animation: Animation, layout: FrameLayout) -> None:
             cell = at, float(value), layout.styles[k][0], layout.font
             _draw_cell(draw, inputs, *cell, is_padding=is_padding, is_blank=blank)
         center = middle.left - GAP / 2, inputs.top + padding.shape[0] * inputs.cell / 2
-        _sign(draw, center, ">" if block.weights is None else "x")
+        if block.weights is not None:
+            _sign(draw, center, "x")
     rows, cols = tuple(animation.rows.outputs), tuple(animation.cols.outputs)
     for step, _, grid in layout.outputs:
         _head(draw, grid, _output_name(animation, step), layout.width - 4)

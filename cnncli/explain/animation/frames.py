@@ -173,7 +173,10 @@ def plan_animation(
     """
     window = explained.window
     if window is None:
-        raise ShapeError(f"frames need a layer with a window, {explained.name} has none")
+        raise ShapeError(
+            f"frames need a layer with a window, {explained.name} has none",
+            hint="--layer takes a convolution or a pool of the network",
+        )
     check_position(at, explained.output_shape[1:3], "output")
     first = explain(explained, at, index, image)
     chosen, channel_notes = _choose_channels(first)

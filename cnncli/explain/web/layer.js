@@ -466,6 +466,8 @@ function startPlaying() {
 /** Start the page, once all scripts are loaded. */
 function startLayerPage() {
   byId("title").textContent = pageData.title;
+  byId("maps-of").textContent =
+    pageData.layer.op === "pool" ? "one for each channel" : "one for each filter";
   const { lo, hi } = pageData.input.range;
   magnitude.value = Math.max(Math.abs(lo), Math.abs(hi));
   byId("notes").replaceChildren(...pageData.notes.map((text) => element("p", { text })));
