@@ -26,7 +26,7 @@ from cnncli.io.pillow_reader import (
 from cnncli.io.read_options import ReadOptions as ReadOptions
 from cnncli.io.read_options import Restore
 from cnncli.io.resize import resize, resize_notes
-from cnncli.io.samples import INTEGERS_NOTE, Samples, flattened, is_opaque
+from cnncli.io.samples import INTEGERS_NOTE, Samples, flattened
 
 _SUFFIX_WORDS = (
     "png apng jpg jpeg jpe jfif gif bmp tif tiff webp avif jp2 j2k jpx ico qoi"
@@ -367,7 +367,7 @@ def _read_picture(stream: BinaryIO, kind: str, options: ReadOptions, name: str) 
         batch = values if values.ndim == 4 else values[np.newaxis]
         picture = Picture(batch, 1.0, False, values.ndim == 4, samples.notes, name)
     else:
-        if options.alpha == "flatten" or is_opaque(samples.alpha):
+        if options.alpha == "flatten":
             samples = flattened(samples, background, options.background)
         colour = np.ascontiguousarray(samples.colour)[np.newaxis]
         photo_metadata = replace(samples.photo_metadata, alpha=samples.alpha)

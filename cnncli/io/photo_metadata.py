@@ -14,6 +14,8 @@ _KEPT: Final = (270, 271, 272, 282, 283, 296, 305, 306, 315, 33432)
 _INNER: Final = (34665, 34853)
 """The parts of EXIF on the camera and on the place."""
 
+_RESOLUTION: Final = (282, 283)
+_RESOLUTION_UNIT: Final = 296
 _SIZES: Final = (40962, 40963)
 _DESCRIPTION: Final = 270
 _PROFILE_TAG: Final = 34675
@@ -70,8 +72,20 @@ def read_photo_metadata(image: Image.Image, bits: int) -> PhotoMetadata:
     except Exception:
         # Broken EXIF is no reason to refuse the picture.
         exif = None
-    dpi = _dpi(image.info.get("dpi"))
+    try:
+        dpi = _dpi(image.info.get("dpi")) if _tells_dpi(image) else None
+    except Exception:
+        dpi = None
     return PhotoMetadata(bits, profile if is_profile else None, exif, dpi=dpi)
+
+
+def _tells_dpi(image: Image.Image) -> bool:
+    """Whether a TIFF or JPEG file tells its pixels per inch: without, Pillow says 1 or 72."""
+    if image.format == "TIFF":
+        return set(_RESOLUTION) <= set(image.tag_v2)  # type: ignore[attr-defined]
+    if image.format in ("JPEG", "MPO") and image.info.get("jfif_unit") not in (1, 2):
+        return {*_RESOLUTION, _RESOLUTION_UNIT} <= set(image.getexif())
+    return True
 
 
 def _dpi(found: Any) -> float | None:

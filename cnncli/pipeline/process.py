@@ -20,9 +20,9 @@ from cnncli.pipeline.output_checks import OutputPlan, plan_targets
 from cnncli.pipeline.output_names import LayerResult, OutFile, Source, Target
 from cnncli.pipeline.picture_depth import at_depth_of, depth_notes
 from cnncli.pipeline.write import (
-    check_alpha,
     check_format_of,
     expect,
+    with_alpha_kept,
     with_facts,
     with_files,
     write_results,
@@ -124,8 +124,7 @@ def process(job: Job, task: Task, access: FileAccess) -> Outcome:
     if not files:
         return Outcome(task.source, skipped=True)
     results = [with_facts(job, picture, result) for result in with_files(expected, files)]
-    if picture.photo_metadata.alpha is not None:
-        check_alpha(job, results)
+    results = with_alpha_kept(job, results)
     check_memory_for(job, picture, results)
     notes = notes_of(job, picture) + lost_bits
     computed = layer_maps(job.network, picture, [result.name for result in results], job.jobs)

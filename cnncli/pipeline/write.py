@@ -18,6 +18,7 @@ from cnncli.io.formats import NPZ
 from cnncli.io.images import Picture
 from cnncli.io.png_writer import PngFile
 from cnncli.io.safe_names import distinct, safe_member
+from cnncli.io.samples import is_opaque
 from cnncli.io.writers import (
     NpyFile,
     encode,
@@ -98,21 +99,38 @@ def with_facts(job: Job, picture: Picture, result: LayerResult) -> LayerResult:
     )
 
 
-def check_alpha(job: Job, results: Sequence[LayerResult]) -> None:
-    """Refuse to keep transparency where a file cannot hold it, or a picture has another size."""
+def with_alpha_kept(job: Job, results: Sequence[LayerResult]) -> list[LayerResult]:
+    """Return results with the alpha that ``--alpha keep`` asks for.
+
+    Raises
+    ------
+    OptionError
+        Where a file cannot hold it, or a picture has another size; an opaque one is left out there.
+    """
+    kept = []
     for result in results:
         alpha = result.photo_metadata.alpha
-        for file in result.files:
-            fits = alpha is not None and result.shape[1:3] == alpha.shape
-            single = len(result.maps) == 1 and not (job.render.legend or shows_scores(result))
-            holds = file.format.alpha and not holds_values(file.format, job.output.depth)
-            if not (fits and single and holds):
-                height, width = result.shape[1:3]
-                raise OptionError(
-                    "--alpha keep needs one picture of the image's size, in png, tif or webp; "
-                    f"got {len(result.maps)} of {height}x{width} in {file.format.name}",
-                    hint="--alpha flatten",
-                )
+        misfit = next((file for file in result.files if not _holds_alpha(job, result, file)), None)
+        if alpha is None or misfit is None:
+            kept.append(result)
+        elif is_opaque(alpha):
+            kept.append(replace(result, photo_metadata=replace(result.photo_metadata, alpha=None)))
+        else:
+            height, width = result.shape[1:3]
+            raise OptionError(
+                "--alpha keep needs one picture of the image's size, in png, tif or webp; "
+                f"got {len(result.maps)} of {height}x{width} in {misfit.format.name}",
+                hint="--alpha flatten",
+            )
+    return kept
+
+
+def _holds_alpha(job: Job, result: LayerResult, file: OutFile) -> bool:
+    """Whether a file of a result can hold its picture's alpha."""
+    alpha = result.photo_metadata.alpha
+    fits = alpha is not None and result.shape[1:3] == alpha.shape
+    single = len(result.maps) == 1 and not (job.render.legend or shows_scores(result))
+    return fits and single and file.format.alpha and not holds_values(file.format, job.output.depth)
 
 
 def with_alpha(pixels: Values, alpha: NDArray[Any] | None) -> Values:

@@ -12,7 +12,7 @@ from PIL import Image, ImageCms
 
 from cnncli.io.images import ReadOptions, read_bytes
 from tests.support.crafted import png, tiff
-from tests.support.shell import refused, run_cli, save, values_of
+from tests.support.shell import pixels, refused, run_cli, save, values_of
 
 pytestmark = pytest.mark.usefixtures("empty_folder")
 
@@ -69,6 +69,41 @@ def test_a_picture_without_them_gets_none() -> None:
     run_cli("conv", "in.png", "-f", "box", "-o", "out.png")
     with Image.open("out.png") as image:
         assert "dpi" not in image.info
+
+
+@pytest.mark.parametrize("output", ["png", "tif", "jpg"])
+@pytest.mark.parametrize("source", ["tif", "jpg", "mpo"])
+def test_a_file_without_resolution_gets_none(source: str, output: str) -> None:
+    # Pillow says 1 dpi of such a TIFF, and 72 of such a JPEG with EXIF.
+    tags = {} if source == "tif" else {"exif": exif()}
+    save(f"in.{source}", RGB, **tags)
+    Path(f"in.{source}").rename("in.picture")
+    run_cli("conv", "in.picture", "-f", "box", "-o", f"out.{output}")
+    with Image.open(f"out.{output}") as image:
+        tiff_tags = getattr(image, "tag_v2", {})
+        assert not {282, 283, 296} & (set(tiff_tags) | set(image.getexif()))
+        if output == "png":
+            assert "dpi" not in image.info
+        if output == "jpg":
+            assert image.info["jfif_unit"] == 0
+
+
+@pytest.mark.parametrize(("unit", "dpi"), [(1, None), (2, 3), (3, 7.62)])
+def test_the_unit_of_a_tiff_is_heeded(unit: int, dpi: float | None) -> None:
+    save("in.tif", RGB, tiffinfo={282: 3.0, 283: 3.0, 296: unit})
+    run_cli("conv", "in.tif", "-f", "box", "-o", "out.png")
+    with Image.open("out.png") as image:
+        expected = None if dpi is None else pytest.approx((dpi, dpi), abs=0.02)
+        assert image.info.get("dpi") == expected
+
+
+def test_resolution_in_exif_alone_travels() -> None:
+    tags = Image.Exif()
+    tags[282], tags[283], tags[296] = 240.0, 240.0, 2
+    save("in.jpg", RGB, exif=tags.tobytes())
+    run_cli("conv", "in.jpg", "-f", "box", "-o", "out.png")
+    with Image.open("out.png") as image:
+        assert image.info["dpi"] == pytest.approx((240, 240), abs=0.02)
 
 
 @pytest.mark.parametrize("output", ["gif", "bmp", "ppm", "npy"])
@@ -128,6 +163,17 @@ def test_alpha_is_kept_beside_what_is_filtered(output: str, grey: bool) -> None:
         expected = np.asarray(plain.convert("RGB"))
         assert np.array_equal(np.asarray(image.convert("RGBA"))[:, :, :3], expected)
     run_cli("pad", f"out.{output}", "--padding", "0", "--as-values", "-o", "v.npy")
+
+
+@pytest.mark.parametrize("output", ["png", "tif"])
+@pytest.mark.parametrize("mode", ["RGBA", "LA"])
+def test_opaque_alpha_is_kept_too(mode: str, output: str) -> None:
+    # So that all frames of a batch have the same channels.
+    colour = RGB if mode == "RGBA" else GREY
+    save("in.png", np.dstack([colour, np.full_like(ALPHA, 255)]))
+    run_cli("pad", "in.png", "--padding", "0", "--alpha", "keep", "-o", f"out.{output}")
+    with Image.open(f"out.{output}") as image:
+        assert image.mode == mode and np.array_equal(image, pixels("in.png"))
 
 
 @pytest.mark.parametrize("output", ["png", "tif"])
