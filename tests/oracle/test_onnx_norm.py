@@ -206,23 +206,52 @@ def test_lrn_of_pytorch_has_its_numbers() -> None:
 
 
 @pytest.mark.parametrize("size", [1, 4, 5])
-def test_averages_of_neighbouring_channels(size: int) -> None:
+@pytest.mark.parametrize(
+    ("op", "window", "strides", "own"),
+    [
+        ("AveragePool", (1, 1), [1, 1, 1], True),
+        ("MaxPool", (1, 1), [2, 1, 1], True),
+        ("AveragePool", (2, 1), [1, 1, 1], False),
+        ("AveragePool", (1, 1), [1, 2, 1], False),
+    ],
+)
+def test_pools_of_neighbouring_channels(
+    size: int, op: str, window: tuple[int, int], strides: list[int], own: bool
+) -> None:
     """PyTorch exports its local response normalisation with them."""
-    arrays = {"s": np.array([1, 1, *SHAPE[1:]]), "t": np.array([1, -1, *SHAPE[2:]])}
+    one = (1, *SHAPE[1:])
+    arrays = {"s": np.array([1, *one])}
     arrays["p"] = np.array([0, 0, size // 2, 0, 0, 0, 0, (size - 1) // 2, 0, 0])
     nodes = [
         node("Reshape", "x s", "r"),
         node("Pad", "r p", "q"),
-        node("AveragePool", "q", "a", kernel_shape=[size, 1, 1], strides=[1, 1, 1]),
-        node("Reshape", "a t", "y"),
+        node(op, "q", "a", kernel_shape=[size, *window], strides=strides),
+        node("Flatten", "a", "f"),
     ]
-    made = model(nodes, arrays, SHAPE, 18)
-    check(made)
-    assert "conv" in all_ours(made)
-    for kernel, strides in (([size, 2, 1], [1, 1, 1]), ([size, 1, 1], [2, 1, 1])):
-        nodes[2] = node("AveragePool", "q", "a", kernel_shape=kernel, strides=strides)
-        nodes[3] = node("Flatten", "a", "y")
-        check(model(nodes, arrays, SHAPE, 18))
+    X = picture(*one)
+    count = runtime(model([*nodes, node("Identity", "f", "y")], arrays, one, 18), X).size
+    arrays["w"] = floats(count, 3)
+    nodes.append(node("Gemm", "f w", "y"))
+    made = model(nodes, arrays, one, 18)
+    check(made, X)
+    assert not own or "pool" in all_ours(made)
+
+
+def test_what_is_not_finite_reaches_its_neighbours_only() -> None:
+    one = (1, *SHAPE[1:])
+    nodes = [
+        node("Reshape", "x s", "r"),
+        node("AveragePool", "r", "a", kernel_shape=[2, 1, 1], strides=[1, 1, 1]),
+        node("Reshape", "a t", "q"),
+        node("Relu", "q", "y"),
+    ]
+    arrays = {"s": np.array([1, *one]), "t": np.array([1, -1, *one[2:]])}
+    X = picture(*one)
+    X[0, 1, 2, 3], X[0, -1, 0, 0] = np.inf, np.nan
+    made = model(nodes, arrays, one, 18)
+    found, expected = ours(made, X), runtime(made, X)
+    assert np.isinf(found).sum() == np.isinf(expected).sum() == 2
+    assert np.isnan(found).sum() == np.isnan(expected).sum() == 1
 
 
 @pytest.mark.parametrize("groups", [1, 2, 3, 6])

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from typing import Any, Final
 
 import numpy as np
 
-from cnncli.core.geometry import PaddingLike
+from cnncli.core.geometry import PaddingLike, Pair
 from cnncli.io.limits import MAX_CELLS
-from cnncli.network.layers.view import Layout, ViewLayer
+from cnncli.network.layers.view import Layout, ViewLayer, reshaped
 from cnncli.network.onnx.families.table import Builder, Result
 from cnncli.network.onnx.values import (
     BuiltLayer,
@@ -26,6 +27,9 @@ _ON_A_ROW: Final = {
     **{"pads": 0, "output_padding": 0, "output_shape": 1},
 }
 """Settings of windows, and what each is along the rows of a picture of one row."""
+
+_ALONG_CELLS: Final = {"kernel_shape": 1, "strides": 1, "dilations": 1, "pads": 0}
+"""What settings of a window over channels are along the cells of a map."""
 
 _AUTO_PADS: Final = {"SAME_UPPER": "same", "SAME_LOWER": "same-lower", "VALID": "valid"}
 
@@ -65,6 +69,38 @@ def _on_a_row(node: NodeInputs, x: Signal) -> NodeInputs:
     if len(inputs) > 1 and isinstance(inputs[1], np.ndarray) and inputs[1].ndim == 3:
         inputs[1] = inputs[1][:, :, np.newaxis]
     return replace(node, attributes=attributes, inputs=tuple(inputs))
+
+
+def of_depth(build: Builder) -> Builder:
+    """Return a builder of pictures that takes values (1, 1, C, H, W) too: a row a channel.
+
+    PyTorch exports its local response normalisation as pools of neighbouring channels.
+    """
+
+    def built(node: NodeInputs) -> Result:
+        x = node.input(0)
+        if not isinstance(x, Signal) or not x.has_depth or x.size is None:
+            return build(node)
+        made = build(_on_depth(node, x, x.size))
+        if not isinstance(made, BuiltLayer):
+            return made
+        rows, columns, one = made.layer.output_shape((1, x.channels, math.prod(x.size), 1))[1:]
+        layout = reshaped(Layout(), (rows, columns, one), (1, 1, rows, *x.size))
+        return replace(made, layout=layout)
+
+    return built
+
+
+def _on_depth(node: NodeInputs, x: Signal, size: Pair) -> NodeInputs:
+    attributes = dict(node.attributes)
+    for name, count in _ALONG_CELLS.items():
+        given = tuple(attributes.get(name, ()))
+        if any(number != count for k, number in enumerate(given) if k % 3):
+            raise UnsupportedNode("its window has more axes than that of the channels")
+        if given:
+            attributes[name] = tuple(number for end in given[::3] for number in (end, count))
+    view = ViewLayer(x.layout, (0, 1, 2, 3, 4), 1, (1, 1, x.channels, math.prod(size)))
+    return replace(node, attributes=attributes, inputs=(replace(x.through(view), layout=Layout()),))
 
 
 def window_fields(node: NodeInputs) -> dict[str, Any]:
