@@ -124,15 +124,21 @@ def layer_causes(case: Case) -> list[str]:
     for change in changes:
         if case.explains(change.layer):
             return [*weights, change.text]
-    if type(case.other) is type(layer):
+    if case.other is not None and _are_alike(case.other, layer):
         return [*weights, *_field_changes(case, layer)]
     return weights
+
+
+def _are_alike(one: AnyLayer, other: AnyLayer) -> bool:
+    """Whether two layers have the same parameters; a dense layer is a convolution too."""
+    both = isinstance(one, ConvLayer) and isinstance(other, ConvLayer)
+    return both or type(one) is type(other)
 
 
 def _weight_changes(case: Case) -> tuple[list[str], AnyLayer]:
     """Return how parameters of two layers differ, and the first layer with those of the second."""
     layer, other = case.layer, case.other
-    if other is None or type(other) is not type(layer):
+    if other is None or not _are_alike(other, layer):
         return [], layer
     texts, taken = [], {}
     for name, one in layer.parameters.items():

@@ -14,6 +14,7 @@ from typing import Any
 from cnncli.compare.difference import Difference, Values, find_difference, rounding_of
 from cnncli.core.arrays import Shape
 from cnncli.network.graph import SOURCE, Network
+from cnncli.network.layers import ConvLayer, Layer, MergeLayer
 from cnncli.network.passes import forward_layers
 
 SHARE = 1e-5
@@ -47,7 +48,7 @@ class Side:
         """Return name, kind and shape of each layer that has values to compare."""
         shapes = self.network.shapes(self.X.shape)
         return [
-            (node.name, getattr(node.layer, "label", node.layer.op), shapes[node.name])
+            (node.name, _kind(node.layer), shapes[node.name])
             for node in self.network.nodes
             if self.comparable is None or node.name in self.comparable
         ]
@@ -59,6 +60,11 @@ class Side:
         if self.runtime is not None:
             return self.runtime(names, self.network.shapes(self.X.shape))
         return forward_layers(self.network, self.X, names)
+
+
+def _kind(layer: Layer | MergeLayer) -> str:
+    """Return what layers are paired by: a dense layer may be a convolution elsewhere."""
+    return "conv" if isinstance(layer, ConvLayer) else getattr(layer, "label", layer.op)
 
 
 @dataclass(frozen=True)

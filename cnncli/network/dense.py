@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
 
 from cnncli.core.arrays import is_placeholder, placeholder
+from cnncli.core.geometry import Pair
 from cnncli.errors import CnnCliError, ShapeError
 from cnncli.filters.filter import Filter
 from cnncli.network.graph import Network, Node
@@ -64,7 +66,7 @@ def dense_bank(name: str, matrix: Array, shape: tuple[int, int, int], order: str
 def dense_input(
     nodes: Sequence[Node],
     source: str,
-    size: tuple[int, int] | None,
+    size: Pair | None,
     counts: Sequence[int],
     values: int,
 ) -> tuple[int, int, int]:
@@ -89,10 +91,9 @@ def dense_input(
         If nothing fits.
     """
     shown, problem = "", None
-    for count in counts:
-        shape = (1, *(size or (OPEN_SIDE, OPEN_SIDE)), count)
+    for count in (*counts, *_other_counts(nodes, source, size, values)):
         try:
-            _, n_H, n_W, channels = Network(tuple(nodes)).shapes(shape)[source] if nodes else shape
+            n_H, n_W, channels = _cells(nodes, source, size, count)
         except CnnCliError as error:
             problem = problem or error
             continue
@@ -103,7 +104,29 @@ def dense_input(
         shown = shown or f"{n_H}x{n_W}x{channels} of {source}"
     if problem is not None and not shown:
         raise ShapeError(f"its input cannot be made: {problem}", hint=problem.hint)
-    raise ShapeError(
-        f"its matrix takes {values} values, not {shown}",
-        hint=DENSE_HINT,
-    )
+    raise ShapeError(f"its matrix takes {values} values, not {shown}", hint=DENSE_HINT)
+
+
+def _cells(
+    nodes: Sequence[Node], source: str, size: Pair | None, count: int
+) -> tuple[int, int, int]:
+    """Return rows, columns and channels of a layer's output for an input of `count` channels."""
+    shape = (1, *(size or (OPEN_SIDE, OPEN_SIDE)), count)
+    _, *cells = Network(tuple(nodes)).shapes(shape)[source] if nodes else shape
+    n_H, n_W, channels = cells
+    return n_H, n_W, channels
+
+
+def _other_counts(
+    nodes: Sequence[Node], source: str, size: Pair | None, values: int
+) -> Iterator[int]:
+    """Yield the number of channels by which the cells are as many as the values, if there is one.
+
+    Every layer gives ``a * n + b`` channels for an input of n.
+    """
+    if size is None:
+        return
+    with suppress(CnnCliError):
+        one, two = (math.prod(_cells(nodes, source, size, count)) for count in (1, 2))
+        if two > one and values > one and (values - one) % (two - one) == 0:
+            yield 1 + (values - one) // (two - one)

@@ -180,16 +180,16 @@ def _layer_fields(node: Node, before: str, store: _Store) -> Iterator[tuple[str,
     inputs = tuple(SOURCE if name == NORMALIZE else name for name in node.inputs)
     if inputs != (before,):
         yield "inputs", inputs
+    is_dense = isinstance(node.layer, DenseLayer)
     for name, value in _settings(node.layer):
         if isinstance(value, Filter):
             key = f"{node.name}.weight"
-            is_dense = isinstance(node.layer, DenseLayer)
             yield name, store.matrix(key, value) if is_dense else store.bank(key, value)
         elif isinstance(value, np.ndarray):
             yield name, store.numbers(f"{node.name}.{name}", value)
         elif name == "padding" and not isinstance(value, str):
             yield name, _brief_pads(value)
-        else:
+        elif not (is_dense and name == "padding"):
             yield name, value
 
 
@@ -199,8 +199,6 @@ def _settings(layer: Any) -> Iterator[tuple[str, Any]]:
         value = getattr(layer, field.name)
         if field.name == "bias" and value is None and isinstance(layer, ConvLayer):
             value = layer.filter.bias
-        if field.name == "padding" and isinstance(layer, DenseLayer):
-            continue
         if isinstance(value, Layout):
             yield from _layout_settings(value)
             continue

@@ -103,6 +103,22 @@ def test_layers_of_other_names_are_matched_by_order_and_shape() -> None:
     ]
 
 
+def test_a_dense_layer_is_compared_with_a_convolution_as_large_as_its_input() -> None:
+    weights = rng.normal(size=(2, 2, 3, 5)).astype(np.float32)
+    wrong = weights.copy()
+    wrong[1, 0, 2, 3] += 0.5
+    np.savez("dense.npz", w=weights.reshape(-1, 5))
+    np.savez("wide.npz", w=wrong)
+    pool = layer("pool", size=[7, 8])
+    Path("a.toml").write_text(
+        "[input]\nsize = [14, 17]\n" + pool + layer("dense", name="d", filter="dense.npz:w")
+    )
+    Path("b.toml").write_text(pool + layer("conv", name="c", filter="wide.npz:w", padding="valid"))
+    *layers, total = compared()
+    assert layers[-1]["names"] == ["d", "c"] and total["first_difference"] == "d"
+    assert any("weights: 1 of 60 differ" in cause for cause in total["causes"])
+
+
 def test_a_layer_that_only_one_has_is_named() -> None:
     write("b.toml", r1=None)
     *layers, total = compared()

@@ -101,6 +101,23 @@ def test_pictures_of_another_size_are_refused_and_not_slid_over(shape: tuple[int
         assert "layer fc: its matrix takes 12 values (2x2x3)" in refused(*command, code=2)
 
 
+def test_any_number_of_channels_that_fits_is_read() -> None:
+    network = output("filter = " + str(np.ones((2 * 3 * 5, 2)).tolist()), top=SIZED).network
+    assert network.shapes((1, 4, 6, 5))["fc"] == (1, 1, 1, 2)
+
+
+def test_its_filters_are_taken_with_what_makes_them_a_dense_layer() -> None:
+    output('filter = "w.npz:fc"\nactivation = "relu"', top=SIZED)
+    save_array("small.npy", POOLED[0])
+    result = run_cli("conv", "small.npy", "-f", "net.toml:fc", "-o", "map.npy")
+    said = result.stderr.partition("its layer has ")[2].split()
+    assert said == ["--padding", "valid", "--activation", "relu"]
+    np.testing.assert_array_equal(
+        values_of("conv", "small.npy", "-f", "net.toml:fc", *said).ravel(),
+        values_of("run", "net.toml", "x.npy").ravel(),
+    )
+
+
 def test_a_matrix_given_the_other_way_round_is_said() -> None:
     np.savez("w.npz", fc=W.T, bias=np.arange(5.0))
     with pytest.raises(FileProblem, match="takes 5 values") as caught:

@@ -30,10 +30,10 @@ def is_open(shape: Shape) -> bool:
 
     Examples
     --------
-    >>> is_open((1, OPEN_SIDE // 32, OPEN_SIDE // 32, 8)), is_open((1, 1, 2**24, 1))
+    >>> is_open((1, 1, OPEN_SIDE // 32, 8)), is_open((1, 1, 2**24, 1))
     (True, False)
     """
-    return min(shape[1:3]) > 2**20
+    return max(shape[1:3]) > 2**31
 
 
 @dataclass(frozen=True)
