@@ -284,33 +284,6 @@ class FeatureMaps:
         return self.picture.scaled(values)
 
 
-def clips_by_default(network: Network, picture: Picture) -> bool:
-    """Tell whether the range ``auto`` of a network's result is 0..1.
-
-    So it is for 2-D filters and for what keeps a picture a picture, but not behind layers that
-    scale, nor of pictures with negative values, nor of arrays with values outside 0..1.
-
-    Parameters
-    ----------
-    network : Network
-    picture : Picture
-
-    Examples
-    --------
-    >>> from cnncli.network.layers import PoolLayer
-    >>> picture = Picture(np.zeros((1, 4, 6, 1), np.uint8), 255.0, True, False, (), "a.png")
-    >>> clips_by_default(Network.chain(PoolLayer()), picture)
-    True
-    """
-    pictures = network.filters_channels or (network.keeps_channels and picture.is_picture)
-    if not pictures or network.scales:
-        return False
-    if picture.pixels.dtype.kind == "u":
-        return True
-    highest = np.inf if picture.is_picture else 1
-    return not bool(((picture.pixels < 0) | (picture.pixels > highest)).any())
-
-
 def in_strips(network: Network, shape: Shape, dtype: np.dtype[Any]) -> bool:
     """Tell whether rows of a network's result are made when asked for, and nothing is kept.
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from cnncli.io.formats import NPY, NPZ
 from cnncli.io.images import Picture
-from cnncli.pipeline.feature_maps import clips_by_default
+from cnncli.pipeline.auto_range import clips_by_default
 from cnncli.pipeline.job import Job
 from cnncli.pipeline.output_names import Target
 

@@ -174,7 +174,7 @@ def _head(result: LayerResult, op: str) -> str:
     shape = "x".join(map(str, whole if n == 1 else result.shape))
     names = ", map@image" if n > 1 and not shows_scores(result) else ""
     if 1 < len(result.groups) < whole[2]:
-        names = f", {len(result.groups)} maps in colour{names}"
+        names = f", {len(result.groups)} maps{names}"
     return f"{op if result.layer is None else result.layer} {shape}{names}"
 
 

@@ -7,18 +7,15 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
 import numpy as np
-from numpy.typing import NDArray
 
 from cnncli._version import __version__
-from cnncli.errors import OptionError
 from cnncli.io.formats import NPZ
 from cnncli.io.images import Picture
 from cnncli.io.png_writer import PngFile
 from cnncli.io.safe_names import distinct, safe_member
-from cnncli.io.samples import is_opaque
 from cnncli.io.writers import (
     NpyFile,
     encode,
@@ -32,7 +29,7 @@ from cnncli.network.graph import input_groups
 from cnncli.network.layers.base import border_of
 from cnncli.network.summary import window_text
 from cnncli.pipeline.answers import Answer, answers_note, find_answers
-from cnncli.pipeline.feature_maps import clips_by_default
+from cnncli.pipeline.auto_range import clips_by_default
 from cnncli.pipeline.files import FileAccess
 from cnncli.pipeline.input_notes import white_notes
 from cnncli.pipeline.job import WARNING, Job, WrittenFile
@@ -45,6 +42,7 @@ from cnncli.pipeline.sheets import (
     sheet_size,
     shows_scores,
 )
+from cnncli.pipeline.transparency import with_alpha
 from cnncli.render.finite_values import ValueRange, measure
 from cnncli.render.grey_levels import are_levels
 from cnncli.render.grid import Sheet, grid
@@ -97,55 +95,6 @@ def with_facts(job: Job, picture: Picture, result: LayerResult) -> LayerResult:
         window=window_text(network, source),
         is_noted=bool(network.notes(picture.shape)),
     )
-
-
-def with_alpha_kept(job: Job, results: Sequence[LayerResult]) -> list[LayerResult]:
-    """Return results with the alpha that ``--alpha keep`` asks for.
-
-    Raises
-    ------
-    OptionError
-        Where a file cannot hold it, or a picture has another size; an opaque one is left out there.
-    """
-    kept = []
-    for result in results:
-        alpha = result.photo_metadata.alpha
-        misfit = next((file for file in result.files if not _holds_alpha(job, result, file)), None)
-        if alpha is None or misfit is None:
-            kept.append(result)
-        elif is_opaque(alpha):
-            kept.append(replace(result, photo_metadata=replace(result.photo_metadata, alpha=None)))
-        else:
-            height, width = result.shape[1:3]
-            raise OptionError(
-                "--alpha keep needs one picture of the image's size, in png, tif or webp; "
-                f"got {len(result.maps)} of {height}x{width} in {misfit.format.name}",
-                hint="--alpha flatten",
-            )
-    return kept
-
-
-def _holds_alpha(job: Job, result: LayerResult, file: OutFile) -> bool:
-    """Whether a file of a result can hold its picture's alpha."""
-    alpha = result.photo_metadata.alpha
-    fits = alpha is not None and result.shape[1:3] == alpha.shape
-    single = len(result.maps) == 1 and not (job.render.legend or shows_scores(result))
-    return fits and single and file.format.alpha and not holds_values(file.format, job.output.depth)
-
-
-def with_alpha(pixels: Values, alpha: NDArray[Any] | None) -> Values:
-    """Return a picture with its transparency behind the colours, as deep as they are.
-
-    Examples
-    --------
-    >>> with_alpha(np.zeros((1, 2), np.uint8), np.array([[0, 65535]], np.uint16)).tolist()
-    [[[0, 0], [0, 255]]]
-    """
-    if alpha is None:
-        return pixels
-    share = alpha / np.iinfo(alpha.dtype).max
-    levels = np.rint(share * np.iinfo(pixels.dtype).max).astype(pixels.dtype)
-    return np.dstack([pixels, levels])
 
 
 def check_format_of(job: Job, file: OutFile, result: LayerResult) -> None:

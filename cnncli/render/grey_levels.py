@@ -84,7 +84,7 @@ def choose_range(
         ``auto``, ``clip`` (0..1), ``minmax``, ``symmetric`` (about 0), ``abs``, or two values.
     clip_by_default : bool
         What ``auto`` means: ``clip``, or else ``symmetric`` with negative values and ``minmax``
-        without.
+        without. `pipeline.auto_range` has the rule for it.
 
     Returns
     -------
@@ -168,8 +168,9 @@ def paint_levels(values: np.ndarray, mapping: Mapping, depth: str, out: np.ndarr
                 scaled = scaling.apply(block, not limits.non_finite)
                 np.copyto(out[part], scaled, casting="unsafe")
             elif limits.non_finite:
-                np.copyto(out[part], top, where=block == np.inf)
-                np.copyto(out[part], 0, where=block == -np.inf)
+                shown = np.abs(block) if mapping.kind == "abs" else block
+                np.copyto(out[part], top, where=shown == np.inf)
+                np.copyto(out[part], 0, where=shown == -np.inf)
     return seen
 
 

@@ -49,7 +49,7 @@ def layer_ranges(
     spec : str or (float, float)
         As in `choose_range`.
     clip_by_default : bool
-        Whether ``auto`` means ``clip``.
+        Whether ``auto`` means ``clip``: `pipeline.auto_range` has the rule for it.
     shared : bool
         One range for all.
     about_zero : bool

@@ -176,7 +176,7 @@ def plan_scores(
     images : sequence of int
         As in `shown_scores`.
     legend : bool
-        Whether a colour bar stands below the bars.
+        Whether a colour bar stands below the bars and their numbers.
 
     Returns
     -------
@@ -197,17 +197,18 @@ def plan_scores(
     needed = max((math.ceil(font.getlength(line)) for line in title), default=0) + 2 * _GAP
     width = max(width, min(needed, 2 * _LEAST_WIDTH))
     top = _GAP + len(title) * _LINE + (_GAP if title else 0)
+    below_bars = _lines_below_bars(legend)
     if len(names) <= MOST_BARS:
         zoom = _LINE - 4
         boxes = tuple(
             Box(2 * _GAP + name_width, top + index * _LINE + 2, zoom, zoom)
             for index in range(len(names))
         )
-        height = top + (bars + 1 + legend) * _LINE + _GAP
+        height = top + (bars + below_bars) * _LINE + _GAP
     else:
         # As large as a page of squares allows, down to a pixel for each.
         zoom = max(1, min(8, math.isqrt(width * width // len(names))))
-        across, below = (width - 2 * _GAP) // zoom, top + (bars + 3 + legend) * _LINE
+        across, below = (width - 2 * _GAP) // zoom, top + (bars + below_bars + 2) * _LINE
         boxes = tuple(
             Box(_GAP + index % across * zoom, below + index // across * zoom, zoom, zoom)
             for index in range(len(names))
@@ -227,7 +228,7 @@ def score_sheet(
 
     Of more than `MOST_BARS` the largest of each image have bars, largest first, and all of them
     squares. The largest of an image has a darker bar. Bars begin at zero: they have the range of
-    the squares and zero, and its ends stand below them.
+    the squares and zero, and its ends stand below them. The colour bar has that of the squares.
 
     Parameters
     ----------
@@ -240,7 +241,7 @@ def score_sheet(
     images : sequence of int
         As in `shown_scores`.
     legend : bool
-        Whether the range is drawn as a colour bar.
+        Whether the range of the squares is drawn as a colour bar, below the bars' numbers.
 
     Returns
     -------
@@ -262,13 +263,12 @@ def score_sheet(
         name = shorten(plain_text(names[index]), layout.name_width, label_font(_SIZE))
         write_lines(sheet, [name], (_GAP, top), layout.name_width, _SIZE, 1)
         _draw_bar(sheet, layout, top, mapping, float(values[index]), index in best)
-    corner = _bars_left(layout), layout.top + len(shown) * _LINE
+    left, below = _bars_left(layout), layout.top + len(shown) * _LINE
+    write_numbers(sheet, (left, below), _BAR, _SMALL, legend_numbers(bar_range(mapping)))
     if legend:
-        draw_legend(sheet, corner, _BAR, _SIZE, mapping, tiles[0].colormap)
-    else:
-        write_numbers(sheet, corner, _BAR, _SMALL, legend_numbers(bar_range(mapping)))
+        draw_legend(sheet, (left, below + _LINE), _BAR, _SIZE, mapping, tiles[0].colormap)
     if len(tiles) > MOST_BARS:
-        top = layout.top + (len(shown) + 2 + legend) * _LINE - 4
+        top = below + (_lines_below_bars(legend) + 1) * _LINE - 4
         text = f"all {len(tiles)}, in their order from the left:"
         write_lines(sheet, [text], (_GAP, top), layout.width - 2 * _GAP, _SIZE, 0)
     for box in layout.boxes:
@@ -326,6 +326,11 @@ def _draw_bar(
         sheet[top + 5 : top + _LINE - 5, first : last + 1] = grey * _scale(sheet)
     number = number_text(value)
     write_lines(sheet, [number], (left + _BAR + _GAP, top), _NUMBER, _SIZE, 0)
+
+
+def _lines_below_bars(legend: bool) -> int:
+    """Return how many lines the bars' numbers take, with the colour bar and its numbers."""
+    return 3 if legend else 1
 
 
 def _bars_left(layout: ScoreLayout) -> int:

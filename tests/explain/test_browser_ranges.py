@@ -14,7 +14,7 @@ from cnncli.filters.filter import from_array
 from cnncli.network.graph import Network, input_groups
 from cnncli.network.inner_cells import inner_cells
 from cnncli.network.layers import ActivationLayer, ConvLayer, PoolLayer
-from cnncli.pipeline.feature_maps import clips_by_default
+from cnncli.pipeline.auto_range import clips_by_default
 from cnncli.render.grey_levels import Mapping
 from cnncli.render.layer_ranges import layer_ranges
 from cnncli.render.result_rows import ArrayRows

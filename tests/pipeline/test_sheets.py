@@ -11,6 +11,7 @@ from PIL import Image
 
 from cnncli.pipeline.output_names import LayerResult
 from cnncli.pipeline.sheets import make_sheet, sheet_size
+from cnncli.render.grid import grid
 from cnncli.render.options import MapGroup, RenderOptions
 from cnncli.render.tiles import make_tiles
 from tests.support.netfiles import layer
@@ -110,6 +111,15 @@ def test_no_sheet_is_larger_than_was_planned(
     sheet = make_sheet(result, result.all_maps, tiles, render, "run")
     width, height = sheet_size(result, result.all_maps, render, "run")
     assert sheet.pixels.shape[0] <= height and sheet.pixels.shape[1] <= width
+
+
+def test_maps_are_counted_where_some_are_in_colour_and_some_grey() -> None:
+    groups = (MapGroup("photo", (0, 1, 2)), MapGroup("edges", (3,)))
+    result = LayerResult("joined", (1, 20, 30, 4), groups, "joined")
+    tiles = make_tiles(RNG.random(result.shape), groups, RenderOptions(range="clip"), True)
+    sheet = make_sheet(result, result.all_maps, tiles, RenderOptions(), "run").pixels
+    title = "joined 20x30x4, 2 maps, clip 0..1"
+    np.testing.assert_array_equal(sheet, grid(tiles, None, True, title=title).pixels)
 
 
 def test_legend_and_title_change_no_value() -> None:

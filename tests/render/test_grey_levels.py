@@ -115,6 +115,24 @@ def test_nan_is_low_and_infinities_are_ends(dtype: type, kind: str) -> None:
     assert count_clipped(values, CLIP) == 0
 
 
+@pytest.mark.parametrize("value", [0.0, 3.5])
+@pytest.mark.parametrize("depth", ["8", "16"])
+@pytest.mark.parametrize(
+    ("kind", "shares"), [("minmax", (1, 0)), ("symmetric", (1, 0)), ("abs", (1, 1))]
+)
+def test_infinities_of_constant_maps_are_ends_too(
+    kind: str, shares: tuple[int, int], depth: str, value: float
+) -> None:
+    values = np.array([np.inf, -np.inf, value, value])
+    # A symmetric range is constant around 0 alone.
+    mapping = replace(choose_range(values, kind, False), lo=value, hi=value)
+    levels = np.empty(4, np.uint8 if depth == "8" else np.uint16)
+    assert paint_levels(values, mapping, depth, levels).non_finite == 2
+    top = np.iinfo(levels.dtype).max
+    assert levels[:2].tolist() == [share * top for share in shares]
+    assert levels[2:].tolist() == [(top + 1) // 2 if kind == "symmetric" else 0] * 2
+
+
 @given(hnp.arrays(np.float32, hnp.array_shapes(max_dims=3, max_side=9)))
 def test_any_floats_make_levels_and_parts_equal_the_whole(values: np.ndarray) -> None:
     mapping = choose_range(values, "auto", False)

@@ -11,6 +11,7 @@ import pytest
 from cnncli.io.writers import to_text
 from cnncli.render.colormaps import apply
 from cnncli.render.grey_levels import Mapping
+from cnncli.render.legend import write_numbers
 from cnncli.render.options import MapGroup, RenderOptions
 from cnncli.render.result_record import picture_record, restore_values
 from cnncli.render.scores import (
@@ -80,12 +81,28 @@ def test_a_legend_is_a_colour_bar_below_the_bars(count: int) -> None:
     plain = score_sheet(made, names).pixels
     layout, sheet = plan_scores(names, legend=True), score_sheet(made, names, legend=True).pixels
     assert (
-        sheet.shape == (layout.height, layout.width, 3) == (plain.shape[0] + 21, *plain.shape[1:])
+        sheet.shape == (layout.height, layout.width, 3) == (plain.shape[0] + 42, *plain.shape[1:])
     )
-    rows = min(count, MOST_BARS)
-    bar = sheet[layout.top + rows * 21 + 12, 3 * 8 + layout.name_width + 21 :][:240]
+    below, left = layout.top + min(count, MOST_BARS) * 21, 3 * 8 + layout.name_width + 21
+    bar = sheet[below + 21 + 12, left:][:240]
     expected = apply(np.rint(np.linspace(0, 255, 240)).astype(np.uint8), "diverging")
     np.testing.assert_array_equal(bar, expected)
+
+
+def test_bars_and_the_colour_bar_have_their_own_numbers() -> None:
+    # Bars begin at zero, squares at the smallest score.
+    made, names = tiles_of(np.array([0.92, 0.95, 0.93])), ["0", "1", "2"]
+    layout, sheet = plan_scores(names, legend=True), score_sheet(made, names, legend=True).pixels
+    below, left = layout.top + 3 * 21, 3 * 8 + layout.name_width + 21
+    for top, lines, size, numbers in (
+        (below, 1, 11, ("0", "0.475", "0.95")),
+        (below + 2 * 21, 1, 14, ("0.92", "0.935", "0.95")),
+    ):
+        expected = np.full_like(sheet, sheet[0, 0])
+        write_numbers(expected, (left, top), 240, size, numbers)
+        rows = slice(top, top + lines * 21)
+        assert (expected[rows] != sheet[0, 0]).any()
+        np.testing.assert_array_equal(sheet[rows, left:], expected[rows, left:])
 
 
 def test_squares_as_grey_as_the_sheet_have_a_frame() -> None:

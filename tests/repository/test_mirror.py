@@ -30,7 +30,7 @@ ELSEWHERE = {
     "cli/test_network_input.py": (
         "cli/networks network/class_names network/preparation pipeline/answers"
     ),
-    "cli/test_photo_metadata.py": "io/photo_metadata",
+    "cli/test_photo_metadata.py": "io/photo_metadata pipeline/transparency",
     "cli/test_output.py": "pipeline/output_names",
     "cli/test_plan.py": "plan/draw plan/report plan/run",
     "core/test_algorithms.py": "core/strips system/blas",

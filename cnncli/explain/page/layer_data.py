@@ -17,7 +17,7 @@ from cnncli.filters.files import load_filter
 from cnncli.io.images import Picture
 from cnncli.network.graph import Network, input_groups
 from cnncli.network.layers import ConvLayer, PoolLayer, Shape
-from cnncli.pipeline.feature_maps import clips_by_default
+from cnncli.pipeline.auto_range import clips_by_default, lies_in_0_to_1
 from cnncli.render.colormaps import table
 from cnncli.render.finite_values import measure
 from cnncli.render.grey_levels import choose_range
@@ -186,7 +186,8 @@ def _input(picture: Picture, image: int, box: Box, groups: Sequence[MapGroup]) -
     rows, cols = box
     pixels = picture.pixels[image]
     values = measure(picture.scaled(pixels))
-    shown = choose_range(values, "auto", clip_by_default=picture.is_picture)
+    clips = picture.is_picture and lies_in_0_to_1(picture)
+    shown = choose_range(values, "auto", clip_by_default=clips)
     return {
         "size": list(picture.shape[1:3]),
         "channels": picture.shape[3],

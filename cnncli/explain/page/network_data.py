@@ -25,7 +25,8 @@ from cnncli.network.inner_cells import box_area, inner_cells
 from cnncli.network.layers import FloatArray, Shape
 from cnncli.network.passes import forward_layers, held_bytes
 from cnncli.network.summary import LayerSummary, summarize
-from cnncli.pipeline.feature_maps import FeatureMaps, clips_by_default
+from cnncli.pipeline.auto_range import clips_by_default
+from cnncli.pipeline.feature_maps import FeatureMaps
 from cnncli.render.finite_values import measure
 from cnncli.render.grey_levels import Mapping as LevelMapping
 from cnncli.render.layer_ranges import layer_ranges
