@@ -9,7 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 from itertools import chain
+from math import gcd
 from typing import Final
 
 from cnncli.core.borders import Runs, source_runs
@@ -17,6 +19,63 @@ from cnncli.core.geometry import Axis, Pair
 
 MOST_APART: Final = 2**14
 """Taps of windows that lie apart up to which each is looked at."""
+
+
+@dataclass(frozen=True)
+class Reading:
+    """Which cells of its input a layer's units read, along one axis.
+
+    Unit i reads from cell ``(i*step + low) // over`` to cell ``(i*step + high) // over``, pads
+    counted as cells.
+
+    Parameters
+    ----------
+    step, over : int
+        How many cells a number of units moves: 2 and 1 for a stride of 2, 1 and 2 where maps are
+        doubled.
+    low, high : int
+
+    Examples
+    --------
+    >>> doubled = Reading(step=1, over=2)
+    >>> [doubled.cells(unit, unit + 1) for unit in range(3)]
+    [(0, 1), (0, 1), (1, 2)]
+    """
+
+    step: int = 1
+    over: int = 1
+    low: int = 0
+    high: int = 0
+
+    def cells(self, first: int, last: int) -> Pair:
+        """Return the cells ``[begin, end)`` that units ``[first, last)`` read."""
+        begin = (first * self.step + self.low) // self.over
+        return begin, ((last - 1) * self.step + self.high) // self.over + 1
+
+    @property
+    def reduced(self) -> Reading:
+        """The same in the smallest numbers.
+
+        Examples
+        --------
+        >>> Reading(step=6, over=2, low=1, high=3).reduced
+        Reading(step=3, over=1, low=0, high=1)
+        """
+        common = gcd(self.step, self.over)
+        return Reading(
+            *(number // common for number in (self.step, self.over, self.low, self.high))
+        )
+
+
+def window_reading(axis: Axis) -> Reading:
+    """Return what the outputs of a window read.
+
+    Examples
+    --------
+    >>> window_reading(Axis(size=224, kernel=7, stride=2, begin=3, end=3)).cells(1, 2)
+    (-1, 6)
+    """
+    return Reading(axis.stride, low=-axis.begin, high=axis.extent - 1 - axis.begin)
 
 
 @dataclass(frozen=True)
@@ -36,10 +95,10 @@ class ReceptiveField:
 
     Examples
     --------
-    >>> conv = ReceptiveField().through(Axis(size=224, kernel=7, stride=2, begin=3, end=3))
+    >>> conv = ReceptiveField().through(Reading(step=2, low=-3, high=3))
     >>> conv, conv.centre
     (ReceptiveField(size=7, step=2, first=-3), 0.0)
-    >>> conv.through(Axis(size=112, kernel=3, stride=2, begin=1, end=1))
+    >>> conv.through(Reading(step=2, low=-1, high=1))
     ReceptiveField(size=11, step=4, first=-5)
     """
 
@@ -57,41 +116,54 @@ class ReceptiveField:
         begin = self.first + unit * self.step
         return begin, begin + self.size
 
-    def through(self, axis: Axis) -> ReceptiveField:
-        """Return the field of a window's outputs, this being that of its inputs."""
+    def through(self, reading: Reading) -> ReceptiveField:
+        """Return the field of units that read these, by whole cells: `over` is 1."""
         return ReceptiveField(
-            size=self.size + (axis.extent - 1) * self.step,
-            step=self.step * axis.stride,
-            first=self.first - axis.begin * self.step,
+            size=self.size + (reading.high - reading.low) * self.step,
+            step=self.step * reading.step,
+            first=self.first + reading.low * self.step,
         )
 
 
-def union(fields: Sequence[ReceptiveField], units: int) -> ReceptiveField:
-    """Return the field of units that depend on several inputs.
+@dataclass(frozen=True)
+class SampledField:
+    """The receptive fields of units that do not all move alike, by some of them.
 
-    Branches whose steps differ have no common step: the field then holds what any of the units
-    depends on, and its step is 0.
+    So do those behind a transposed convolution: neighbours may see the same, or fields of two
+    sizes take turns.
+
+    Parameters
+    ----------
+    size : int
+        Cells that the unit in the middle depends on.
+    step : Fraction
+        Input cells from one unit's field to the next one's, on average; 0 if the layer's inputs
+        have no common one.
+    centre : float
+        The middle of unit 0's field.
+    """
+
+    size: int
+    step: Fraction
+    centre: float
+
+
+def union(fields: Sequence[ReceptiveField]) -> ReceptiveField:
+    """Return the field of units that depend on several inputs, whose fields have one step.
 
     Parameters
     ----------
     fields : sequence of ReceptiveField
         One for each input.
-    units : int
-        How many there are along the axis.
 
     Examples
     --------
-    >>> union([ReceptiveField(5, 2, -2), ReceptiveField(1, 2, 0)], units=8)
+    >>> union([ReceptiveField(5, 2, -2), ReceptiveField(1, 2, 0)])
     ReceptiveField(size=5, step=2, first=-2)
-    >>> union([ReceptiveField(3, 1, -1), ReceptiveField(8, 0, 0)], units=8)
-    ReceptiveField(size=10, step=0, first=-1)
     """
-    steps = {field.step for field in fields}
-    # Fields move one way, so those of the first and the last unit bound all others.
-    last = 0 if len(steps) == 1 else units - 1
-    begin = min(field.span(0)[0] for field in fields)
-    end = max(field.span(last)[1] for field in fields)
-    return ReceptiveField(end - begin, steps.pop() if len(steps) == 1 else 0, begin)
+    begin = min(field.first for field in fields)
+    end = max(field.span(0)[1] for field in fields)
+    return ReceptiveField(end - begin, fields[0].step, begin)
 
 
 def cells_read(axis: Axis, mode: str = "zeros", outputs: Runs | None = None) -> Runs:

@@ -6,21 +6,13 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain
-from typing import Final
 
 import numpy as np
 
 from cnncli.core.borders import Runs, join_runs
 from cnncli.core.engine import Choice
 from cnncli.core.geometry import Axis, Window
-from cnncli.core.receptive_field import (
-    ReceptiveField,
-    cells_read,
-    gaps,
-    gaps_left_out,
-    union,
-)
-from cnncli.errors import ShapeError
+from cnncli.core.receptive_field import cells_read, gaps, gaps_left_out
 from cnncli.network.graph import NORMALIZE, SOURCE, Network, Node
 from cnncli.network.layers import (
     ActivationLayer,
@@ -43,16 +35,13 @@ from cnncli.network.layers import (
 from cnncli.network.layers.base import border_of, has_gradient, reads_all
 from cnncli.network.layers.norm import Normalization
 from cnncli.network.passes import held_bytes
+from cnncli.network.receptive_fields import Fields, receptive_fields
 from cnncli.network.size_formulas import size_formulas
 
-Fields = tuple[ReceptiveField, ReceptiveField]
 Ranges = tuple[slice, ...]
 
 DTYPE = np.dtype(np.float32)
 """What pictures are computed in."""
-
-MOST_FIELD: Final = 2**53
-"""Cells of a receptive field: larger numbers are no longer exact in JSON, nor of any use."""
 
 _LISTED_RUNS = 3
 _NOTED = 3
@@ -96,7 +85,7 @@ class LayerSummary:
         from data, nor the scale of the network's input.
     multiply_adds : int
         Products in the sums of convolutions.
-    field : (ReceptiveField, ReceptiveField)
+    field : Fields
         Receptive field along rows and columns.
     unread : Unread
         Cells of its input that it does not read.
@@ -242,67 +231,6 @@ def window_text(network: Network, shape: Shape) -> str | None:
     if len(network.nodes) == 1:
         texts += [note.partition(": ")[0] for note in unread_notes(network, shape)]
     return "; ".join(texts) or None
-
-
-def receptive_fields(network: Network, shape: Shape) -> dict[str, Fields]:
-    """Return the receptive field of every layer's units, along rows and columns.
-
-    Parameters
-    ----------
-    network : Network
-    shape : Shape
-        Of the network's input.
-
-    Raises
-    ------
-    ShapeError
-        If one has more than `MOST_FIELD` cells.
-
-    Examples
-    --------
-    >>> network = Network.chain(PoolLayer(size=2), PoolLayer(size=3, stride=1))
-    >>> receptive_fields(network, (1, 8, 8, 1))["pool2"][0]
-    ReceptiveField(size=6, step=2, first=0)
-    """
-    shapes = network.shapes(shape)
-    fields: dict[str, Fields] = {SOURCE: (ReceptiveField(), ReceptiveField())}
-    for node in network.nodes:
-        window = node.layer.window(shapes[node.inputs[0]])
-        if window is not None:
-            rows, cols = fields[node.inputs[0]]
-            fields[node.name] = rows.through(window.rows), cols.through(window.cols)
-        else:
-            fields[node.name] = (
-                _through(node, fields, shapes, 0),
-                _through(node, fields, shapes, 1),
-            )
-        if max(max(field.size, abs(field.first)) for field in fields[node.name]) > MOST_FIELD:
-            raise ShapeError(f"the receptive field of {node.name} must be below 2^53 cells")
-    return fields
-
-
-def _through(
-    node: Node, fields: dict[str, Fields], shapes: dict[str, Shape], axis: int
-) -> ReceptiveField:
-    """Return the field of a layer without a window along rows or columns."""
-    places = shapes[node.name][axis + 1]
-    all_units = reads_all(node.layer)
-    served = [
-        _served(fields[name][axis], shapes[name][axis + 1], 0 if all_units else places)
-        for name in node.inputs
-    ]
-    return union(served, places)
-
-
-def _served(field: ReceptiveField, units: int, places: int) -> ReceptiveField:
-    """Return the field of units behind a layer without a window.
-
-    One unit serves all places; where units are resized, all of them together have one field.
-    """
-    if units == places:
-        return field
-    begin, end = field.first, field.span(units - 1)[1]
-    return ReceptiveField(end - begin, 0, begin)
 
 
 def _layer_summary(node: Node, shapes: dict[str, Shape], field: Fields, held: int) -> LayerSummary:

@@ -7,6 +7,7 @@ import io
 import textwrap
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 from typing import Any, Final
 
 from cnncli.errors import quote
@@ -154,7 +155,7 @@ def _sizes(shape: Sequence[int]) -> str:
 
 def _step(layer: LayerSummary) -> str:
     """Write how far apart the fields of neighbours are; nothing where all have one field."""
-    steps = [field.step for field in layer.field]
+    steps = [float(field.step) for field in layer.field]
     return _pair(steps, "x") if any(steps) else ""
 
 
@@ -254,9 +255,14 @@ def _layer_fields(layer: LayerSummary) -> dict[str, Any]:
 def _field_fields(layer: LayerSummary) -> dict[str, list[float]]:
     return {
         "size": [field.size for field in layer.field],
-        "step": [field.step for field in layer.field],
+        "step": [_number(field.step) for field in layer.field],
         "centre": [field.centre for field in layer.field],
     }
+
+
+def _number(step: int | Fraction) -> float:
+    """Return a step, a whole one without a point."""
+    return step.numerator if step.denominator == 1 else float(step)
 
 
 def csv_text(plan: NetworkSummary) -> str:
@@ -296,7 +302,7 @@ def _csv_fields(layer: LayerSummary) -> dict[str, Any]:
     }
     for axis, field in zip(("rows", "columns"), layer.field, strict=True):
         fields[f"field_{axis}"] = field.size
-        fields[f"step_{axis}"] = field.step
+        fields[f"step_{axis}"] = _number(field.step)
         fields[f"centre_{axis}"] = f"{field.centre:g}"
     return {
         **fields,

@@ -7,11 +7,10 @@ from itertools import groupby, pairwise
 from typing import Final
 
 from cnncli.core.geometry import Box, Pair
-from cnncli.core.receptive_field import ReceptiveField
 from cnncli.errors import OptionError
 from cnncli.network.graph import SOURCE, Network
 from cnncli.network.layers import Shape
-from cnncli.network.summary import receptive_fields
+from cnncli.network.receptive_fields import AxisFields, fields_along_axes
 
 Sides = tuple[int, int, int, int]
 
@@ -98,15 +97,21 @@ def trace(
     part = network.until(layer)
     shapes = part.shapes(shape)
     _check_unit(layer, unit, shapes[layer])
-    fields, units = receptive_fields(part, shape), _units(part, shapes, unit)
+    rows, cols = fields = fields_along_axes(part, shape)
+    units = _units(part, shapes, fields, unit)
+    spans = {
+        name: (rows.span(name, row, row + 1), cols.span(name, col, col + 1))
+        for name, (row, col) in units.items()
+        if name != SOURCE
+    }
     # Layers that follow each other and see the same share a box.
-    groups = [tuple(g) for _, g in groupby(part.names, lambda name: (units[name], fields[name]))]
+    groups = [tuple(g) for _, g in groupby(part.names, lambda name: (units[name], spans[name]))]
     reaches = []
     for before, index in pairwise([-1, *_spread(len(groups), most)]):
         name = groups[index][0]
         row, col = units[name]
         box = part.reads(shape, name, (slice(row, row + 1), slice(col, col + 1)))[SOURCE]
-        beyond = _beyond(fields[name], units[name], shape)
+        beyond = _beyond(spans[name], shape)
         reaches.append(Reach(groups[index], units[name], box, beyond, index - before - 1))
     return tuple(reaches)
 
@@ -120,24 +125,28 @@ def _check_unit(layer: str, unit: Pair, shape: Shape) -> None:
         )
 
 
-def _units(network: Network, shapes: dict[str, Shape], unit: Pair) -> dict[str, Pair]:
+def _units(
+    network: Network, shapes: dict[str, Shape], fields: tuple[AxisFields, AxisFields], unit: Pair
+) -> dict[str, Pair]:
     """The unit itself, and of every layer before it one that it depends on."""
     units = {network.nodes[-1].name: unit}
     for node in reversed(network.nodes):
         row, col = units[node.name]
+        rows, cols = (
+            along.before(node.name, at) for along, at in zip(fields, (row, col), strict=True)
+        )
         for name in node.inputs:
             window = node.layer.window(shapes[name])
             if window is not None:
                 before = window.rows.middle(row), window.cols.middle(col)
             else:
-                # An input of one row and one column serves every unit.
-                before = min(row, shapes[name][1] - 1), min(col, shapes[name][2] - 1)
+                before = rows[name], cols[name]
             units.setdefault(name, before)
     return units
 
 
-def _beyond(field: tuple[ReceptiveField, ReceptiveField], unit: Pair, shape: Shape) -> Sides:
-    (top, bottom), (left, right) = field[0].span(unit[0]), field[1].span(unit[1])
+def _beyond(spans: tuple[Pair, Pair], shape: Shape) -> Sides:
+    (top, bottom), (left, right) = spans
     return max(0, -top), max(0, bottom - shape[1]), max(0, -left), max(0, right - shape[2])
 
 

@@ -15,11 +15,10 @@ from cnncli.core.receptive_field import (
     Runs,
     cells_read,
     gaps,
-    union,
 )
 from cnncli.network.graph import SOURCE, Network, Node
 from cnncli.network.layers import ConcatLayer, ConvLayer, MulLayer, PoolLayer
-from cnncli.network.summary import receptive_fields
+from cnncli.network.receptive_fields import receptive_fields
 from tests.support.receptive_chains import CHAINS, ones_conv, reached
 
 
@@ -98,17 +97,6 @@ def test_concat_takes_the_larger_field() -> None:
         )
     )
     assert receptive_fields(network, (1, 9, 9, 1))["both"] == (ReceptiveField(5, 1, -2),) * 2
-
-
-def test_union_of_steps_that_differ_bounds_every_unit() -> None:
-    fields, units = (
-        [ReceptiveField(size=3, step=1, first=0), ReceptiveField(size=1, step=3, first=2)],
-        4,
-    )
-    whole = union(fields, units)
-    spans = [field.span(unit) for field in fields for unit in range(units)]
-    assert whole == ReceptiveField(12, 0, 0)
-    assert whole.span(2) == (min(s[0] for s in spans), max(s[1] for s in spans))
 
 
 def flags(runs: Runs, size: int) -> list[bool]:

@@ -10,6 +10,7 @@ import numpy as np
 
 from cnncli.core.arrays import FloatArray, Shape
 from cnncli.core.geometry import Box
+from cnncli.core.receptive_field import Reading
 from cnncli.errors import OptionError, ShapeError, among
 from cnncli.network.layers.base import (
     ChannelwiseDefaults,
@@ -113,6 +114,10 @@ class DepthToSpaceLayer(_Blocks):
         )
         return rows, columns
 
+    def reading(self, shape: Shape, axis: int) -> Reading:
+        """Return which input cells outputs read along rows or columns."""
+        return Reading(over=self.block)
+
     def stage(self, shape: Shape, dtype: np.dtype[Any]) -> StripStage:
         """Prepare the layer for strips of one image."""
         out = (1, *self.output_shape(shape)[1:])
@@ -178,6 +183,10 @@ class SpaceToDepthLayer(_Blocks):
         """Return the pixels of the blocks in the box."""
         rows, columns = (slice(side.start * self.block, side.stop * self.block) for side in box)
         return rows, columns
+
+    def reading(self, shape: Shape, axis: int) -> Reading:
+        """Return which input cells outputs read along rows or columns."""
+        return Reading(self.block, high=self.block - 1)
 
     def stage(self, shape: Shape, dtype: np.dtype[Any]) -> StripStage:
         """Prepare the layer for strips of one image."""

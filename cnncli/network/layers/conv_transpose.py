@@ -11,6 +11,7 @@ import numpy as np
 
 from cnncli.core.arrays import FloatArray, Shape
 from cnncli.core.geometry import Box, PaddingLike, Pair, explicit_pads, pair
+from cnncli.core.receptive_field import Reading
 from cnncli.errors import OptionError, ShapeError
 from cnncli.filters.filter import Filter
 from cnncli.network.layers.base import Gradients, RowSource, StripStage, rows_at_once
@@ -168,6 +169,19 @@ class ConvTransposeLayer:
         """Return the input cells that a box of output cells is made of."""
         rows, cols = self._axes(shape)
         return rows.source(box[0].start, box[0].stop), cols.source(box[1].start, box[1].stop)
+
+    def reading(self, shape: Shape, axis: int) -> Reading:
+        """Return which input cells outputs read along rows (0) or columns (1).
+
+        Examples
+        --------
+        >>> from cnncli.filters.filter import from_array
+        >>> layer = ConvTransposeLayer(from_array(np.ones((3, 3, 1, 1))), stride=2)
+        >>> layer.reading((1, 4, 4, 1), 0).cells(2, 3)
+        (0, 2)
+        """
+        one = self._axes(shape)[axis]
+        return Reading(1, one.stride, one.begin - one.extent + one.stride, one.begin)
 
     def taps(self, shape: Shape, axis: int, at: int) -> list[Pair]:
         """Return the input cells along an axis that an output is made of, each with its tap.

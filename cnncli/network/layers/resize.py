@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from fractions import Fraction
 from typing import Any, ClassVar, Final
 
 import numpy as np
@@ -12,6 +13,7 @@ from numpy.typing import NDArray
 
 from cnncli.core.arrays import FloatArray, Shape
 from cnncli.core.geometry import Box, Pair
+from cnncli.core.receptive_field import Reading
 from cnncli.errors import OptionError, ShapeError, among
 from cnncli.network.layers.base import (
     ChannelwiseDefaults,
@@ -207,6 +209,40 @@ class ResizeLayer(ChannelwiseDefaults):
         """Return the input cells that a box of output cells is made of."""
         rows, columns = self.taps(shape)
         return rows.source(box[0].start, box[0].stop), columns.source(box[1].start, box[1].stop)
+
+    def reading(self, shape: Shape, axis: int) -> Reading:
+        """Return which input cells outputs read along rows (0) or columns (1).
+
+        Unlike `reads` without regard to the border, where the outermost cells are repeated.
+
+        Examples
+        --------
+        >>> ResizeLayer(scale=2, mode="linear").reading((1, 4, 4, 1), 0).cells(4, 5)
+        (1, 3)
+        """
+        out, scales = self._sizes(shape)
+        size, count = shape[1 + axis], out[axis]
+        scale = Fraction(scales[axis]) if self.size is None else Fraction(count, size)
+        # Output i lies at cell (i*step + start) / over, and over is even.
+        step, start, over = 2 * scale.denominator, 0, 2 * scale.numerator
+        if self.coordinates == "align-corners":
+            step, over = 2 * (size - 1), 2 * max(count - 1, 1)
+        elif self.coordinates != "asymmetric":
+            start = scale.denominator - scale.numerator
+        if count == 1 and self.coordinates in ("align-corners", "pytorch-half-pixel"):
+            start = 0
+        return Reading(step, over, *self._ends(step, start, over)).reduced
+
+    def _ends(self, step: int, start: int, over: int) -> Pair:
+        """Return where what an output at ``(i*step + start) / over`` is made of begins and ends."""
+        if self.mode == "nearest":
+            half = over // 2
+            more = {"prefer-floor": half - 1, "prefer-ceil": half, "floor": 0, "ceil": over - 1}
+            return start + more[self.rounding], start + more[self.rounding]
+        if self.mode == "cubic" and (step % over or start % over):
+            return start - over, start + 2 * over - 1
+        # Where outputs lie on cells these alone count.
+        return start, start + (over - 1 if self.mode == "linear" else 0)
 
     def stage(self, shape: Shape, dtype: np.dtype[Any]) -> StripStage:
         """Prepare the layer for strips of one image."""

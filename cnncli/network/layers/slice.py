@@ -10,6 +10,7 @@ import numpy as np
 
 from cnncli.core.arrays import FloatArray, Shape
 from cnncli.core.geometry import Box
+from cnncli.core.receptive_field import Reading
 from cnncli.errors import ShapeError
 from cnncli.network.layers.base import (
     ChannelwiseDefaults,
@@ -104,6 +105,13 @@ class SliceLayer(ChannelwiseDefaults):
         """Return the box of input cells from the first that is taken to the last."""
         rows, columns, _ = self.taken(shape)
         return _span(rows[box[0]]), _span(columns[box[1]])
+
+    def reading(self, shape: Shape, axis: int) -> Reading | None:
+        """Return which input cells outputs read along rows or columns; None if backwards."""
+        cells = self.taken(shape)[axis]
+        if cells.step < 0:
+            return None
+        return Reading(cells.step, low=cells.start, high=cells.start)
 
     def stage(self, shape: Shape, dtype: np.dtype[Any]) -> StripStage:
         """Prepare the layer for strips of one image."""

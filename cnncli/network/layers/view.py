@@ -18,12 +18,14 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import takewhile
 from typing import Any, ClassVar, Final
 
 import numpy as np
 
 from cnncli.core.arrays import FloatArray, Shape
 from cnncli.core.geometry import Box
+from cnncli.core.receptive_field import Reading
 from cnncli.errors import ShapeError
 from cnncli.network.layers.base import ChannelwiseDefaults, Gradients, StripStage
 from cnncli.render.options import MapGroup
@@ -248,8 +250,38 @@ class ViewLayer(ChannelwiseDefaults):
         return numbered_groups(self.channels)
 
     def reads(self, shape: Shape, box: Box) -> Box:
-        """Return all of the input."""
-        return slice(0, shape[1]), slice(0, shape[2])
+        """Return the box of input cells a box of output comes from, or all along an axis."""
+        rows, columns = (
+            slice(0, shape[1 + axis])
+            if (reading := self.reading(shape, axis)) is None
+            else slice(*reading.cells(side.start, side.stop))
+            for axis, side in enumerate(box)
+        )
+        return rows, columns
+
+    def reading(self, shape: Shape, axis: int) -> Reading | None:
+        """Return which input cells outputs read along rows or columns; None if any.
+
+        Examples
+        --------
+        >>> groups = Layout("nchw", dims=(1, 2, 3, 4, 4))
+        >>> ViewLayer(groups, (0, 2, 1, 3, 4), 6, (1, 6, 4, 4)).reading((1, 4, 4, 6), 0)
+        Reading(step=1, over=1, low=0, high=0)
+        """
+        letter, lengths, new = CELLS[axis], self.before.shape(shape[1:]), self._shape(shape[1:])
+        layout = layout_of(new)
+        old = _parts(lengths, self.before.order, shape[1:], letter)
+        turned = _parts(self._turned(shape[1:]), layout.order, layout.cells(new), letter)
+        if old is None or turned is None:
+            return None
+        # The tensor's axes that rows are made of, before and after, the slowest first.
+        after = [self.permutation[part] for part in turned]
+        pairs = zip(old, after, strict=False)
+        same = sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], pairs))
+        inner, outer = (math.prod(lengths[k] for k in parts[same:]) for parts in (old, after))
+        if min(inner, outer) > 1:
+            return None
+        return Reading(inner, outer, high=inner - 1)
 
     def stage(self, shape: Shape, dtype: np.dtype[Any]) -> StripStage:
         """Prepare one strip of all rows: any row may come from anywhere."""
@@ -317,6 +349,24 @@ class ViewLayer(ChannelwiseDefaults):
         T = layout_of(new).load(dY).reshape(len(dY), *self._turned(cache[1:]))
         T = T.transpose(0, *(1 + axis for axis in np.argsort(self.permutation)))
         return np.ascontiguousarray(self.before.store(T, cache[1:])), {}
+
+
+def _parts(dims: Sequence[int], order: str, cells: Sequence[int], letter: str) -> list[int] | None:
+    """Return which of a tensor's axes one of its maps' is made of; None if not whole ones.
+
+    Axes of length 1 are left out.
+    """
+    parts = [k for k, length in enumerate(dims) if length != 1]
+    for one in order:
+        own: list[int] = []
+        length = cells[CELLS.index(one)]
+        while parts and math.prod(dims[k] for k in own) < length:
+            own.append(parts.pop(0))
+        if math.prod(dims[k] for k in own) != length:
+            return None
+        if one == letter:
+            return own
+    return None
 
 
 def _count(order: str, cells: Sequence[int], cell: Sequence[int]) -> int:
