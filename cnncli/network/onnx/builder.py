@@ -59,6 +59,9 @@ from cnncli.network.preparation import Preparation
 _MISFITS: Final = (ValueError, LookupError, TypeError, ArithmeticError, AssertionError)
 """What numpy and layers raise for arrays and attributes that do not fit."""
 
+_ROUNDED: Final = ("AveragePool", "ConvTranspose", "LpPool", "MaxPool")
+"""Whose sizes ONNX's inference rounds otherwise than ONNX Runtime, which we follow."""
+
 _BEFORE: Final = (SOURCE, NORMALIZE)
 _WINDOWS: Final = (ConvLayer, ConvTransposeLayer, PadLayer, PoolLayer, ResizeLayer)
 
@@ -242,12 +245,13 @@ class NetworkBuilder:
         except (UnsupportedNode, *_MISFITS) as error:
             return {}, error
         results = made if isinstance(made, tuple) else (made,)
-        shapes = inferred_shapes(node, opset, inputs) if node.op in ALLOWED else ()
+        known = node.op in ALLOWED and node.op not in _ROUNDED
+        shapes = inferred_shapes(node, opset, inputs) if known else ()
         for number, result in enumerate(results):
             try:
                 shape = self._onnx_shape(result)
                 expected = shapes[number] if number < len(shapes) else None
-                if None not in (shape, expected) and shape != expected:
+                if shape and expected and not _same_for_one(shape, expected):
                     return {}, UnsupportedNode(f"its layer would give {shape}, not {expected}")
             except CnnCliError as error:
                 if isinstance(result, BuiltLayer) and isinstance(result.layer, _WINDOWS):
@@ -447,3 +451,9 @@ def _renamed(node: Node, old: Node, new: Node) -> Node:
     """Return a node that reads one layer in place of another."""
     inputs = tuple(new.name if name == old.name else name for name in node.inputs)
     return replace(node, inputs=inputs)
+
+
+def _same_for_one(shape: tuple[int, ...], expected: tuple[int, ...]) -> bool:
+    """Whether a shape for one picture is that of a batch."""
+    first = 1 if len(shape) == len(expected) == 4 else 0
+    return shape[first:] == expected[first:]

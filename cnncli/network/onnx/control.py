@@ -17,6 +17,7 @@ import numpy as np
 
 from cnncli.core.arrays import is_placeholder
 from cnncli.errors import CnnCliError, one_line, quote
+from cnncli.network.layers.view import Dims
 from cnncli.network.onnx.reference import (
     MOST_NUMBERS,
     ReferenceNode,
@@ -155,6 +156,20 @@ class _OfPicture(np.ndarray[Any, Any]):
     """Zeros in place of values that only a picture has, and what is made of them."""
 
 
+class _OpenOfPicture(_OfPicture):
+    """The same of another size than a picture would give: its values tell that too."""
+
+    node: str
+    """The first node whose result's size they tell."""
+
+    @classmethod
+    def of(cls, array: Array, node: str) -> _OpenOfPicture:
+        """Return an array as one of these."""
+        marked = array.view(cls)
+        marked.node = node
+        return marked
+
+
 @lru_cache(32)
 def _prepared(proto: bytes, opset: int) -> _InnerNode:
     """Return a node with its graphs read and checked, once for all its turns and images."""
@@ -244,30 +259,50 @@ class _GraphRun:
 def _evaluated(
     node: _InnerNode, work: ReferenceNode, inputs: Sequence[Array | None]
 ) -> list[Array]:
-    unsure = any(isinstance(array, _OfPicture) for array in inputs)
+    of_picture = any(isinstance(array, _OfPicture) for array in inputs)
+    open_inputs = [array for array in inputs if isinstance(array, _OpenOfPicture)]
     try:
-        if unsure:
-            _check_size_known(work, inputs)
+        is_open = of_picture and _size_is_open(work, inputs)
         made = evaluate(work, [None if each is None else np.asarray(each) for each in inputs])
     except NotRun as error:
         raise NotRun(f"{node.label}: {error}") from None
     except CnnCliError as error:
         raise CnnCliError(f"{node.label}: {error.message}", hint=error.hint) from None
-    if unsure and node.op not in ("Shape", "Size"):
+    if is_open:
+        first = open_inputs[0].node if open_inputs else node.label
+        return [_OpenOfPicture.of(array, first) for array in made]
+    if open_inputs or (of_picture and node.op not in ("Shape", "Size")):
         return [array.view(_OfPicture) for array in made]
     return made
 
 
-def _check_size_known(work: ReferenceNode, inputs: Sequence[Array | None]) -> None:
-    """Raise NotRun where zeros in place of the picture's values would tell a wrong size."""
-    tensors = [None if array is None else Tensor(str(array.dtype), array.shape) for array in inputs]
+def _size_is_open(work: ReferenceNode, inputs: Sequence[Array | None]) -> bool:
+    """Tell whether zeros in place of the picture's values give a result of a wrong size."""
+    tensors = [
+        None if array is None else Tensor(str(array.dtype), _known_dims(array)) for array in inputs
+    ]
     known = {
         number: np.asarray(array)
         for number, array in enumerate(inputs)
         if array is not None and not isinstance(array, _OfPicture)
     }
-    if any(tensor is None or tensor.is_open for tensor in work.tensors(tensors, known)[:1]):
-        raise NotRun("only values of the picture tell the size of its result")
+    try:
+        # Further results, such as the indices of winners, are as large as the first.
+        found = work.tensors(tensors, known)[:1]
+    except NotRun:
+        return True
+    return any(tensor is None or tensor.is_open for tensor in found)
+
+
+def _known_dims(array: Array) -> Dims:
+    return (None,) * array.ndim if isinstance(array, _OpenOfPicture) else array.shape
+
+
+def _sized(array: Array | None) -> Array:
+    """Return an array whose size is that of what a picture gives."""
+    if isinstance(array, _OpenOfPicture):
+        raise NotRun(f"{array.node}: only values of the picture tell the size of its result")
+    return _given(array)
 
 
 def _if(
@@ -369,7 +404,7 @@ def _merged(ends: Sequence[Sequence[Array | None]], bounded: bool = True) -> tup
     """Return what is common to results that a node may give: lengths that differ are open."""
     merged = []
     for arrays in zip(*ends, strict=True):
-        shapes = [_given(array).shape for array in arrays]
+        shapes = [_sized(array).shape for array in arrays]
         if len({len(shape) for shape in shapes}) > 1 or len({str(a.dtype) for a in arrays}) > 1:
             raise NotRun("its result may have different numbers of axes, or types")
         lengths = [sorted(set(along)) for along in zip(*shapes, strict=True)]
@@ -402,7 +437,7 @@ def _tensors_of_loop(run: _GraphRun, node: _InnerNode, values: Values) -> tuple[
         going = _given(going_on)
         before, carried = carried, made[: len(carried)]
         settled = _shapes(before) == _shapes(carried)
-        kept.append([_given(array) for array in made[len(carried) :]])
+        kept.append([_sized(array) for array in made[len(carried) :]])
         number += 1
     scans = _stacked(body, kept, len(body.outputs) - 1 - len(carried))
     exact = over and len(ends) == 1
