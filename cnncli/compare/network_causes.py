@@ -23,6 +23,7 @@ from cnncli.network.passes import forward_layers
 from cnncli.network.preparation import Preparation
 
 ONE_STEP: Final = "whole numbers one step apart, as a quantised layer rounds otherwise"
+HALVES: Final = "computed in float16, where cnncli computes in float32"
 
 
 @dataclass(frozen=True)
@@ -89,8 +90,7 @@ class NetworkCauses:
         other = None if len(self.models) == 1 else self.b.network.node(pair.names[1]).layer
         names = self.a.name, self.b.name
         causes = layer_causes(Case(names, node.layer, other, inputs, B, tolerance))
-        one_step = found is not None and found.largest == 1 and bool((np.rint(B) == B).all())
-        return causes or [ONE_STEP] * one_step
+        return causes or ([] if found is None else _of_rounding(found.largest, B))
 
     def _values(self, side: Side, names: Sequence[str]) -> dict[str, Values]:
         """Return layers' values as cnncli computes them, the input's too."""
@@ -189,3 +189,12 @@ def _of_field(name: str, one: Any, other: Any, sides: tuple[str, str]) -> str:
 def _text(value: Any) -> str:
     values = value if isinstance(value, tuple) else (value,)
     return ",".join(f"{v:g}" if isinstance(v, float) else str(v) for v in values)
+
+
+def _of_rounding(largest: float, B: Values) -> list[str]:
+    """Say what the second side's values are rounded to, if that explains a largest difference."""
+    if largest == 1 and bool((np.rint(B) == B).all()):
+        return [ONE_STEP]
+    with np.errstate(over="ignore"):
+        are_halves = np.array_equal(B.astype(np.float16), B)
+    return [HALVES] if are_halves and largest < np.abs(B).max() / 256 else []

@@ -224,3 +224,16 @@ def test_one_step_of_a_quantised_layer_is_named() -> None:
     assert total["causes"] == [
         "whole numbers one step apart, as a quantised layer rounds otherwise"
     ]
+
+
+def test_arithmetic_of_float16_is_named() -> None:
+    nodes = [
+        node("Cast", "x", "half", to=10),
+        node("Conv", "half w1", "maps", pads=[1, 1, 1, 1]),
+        node("Relu", "maps", "y"),
+    ]
+    made = model(nodes, {"w1": W1.astype(np.float16)}, (1, 3, 12, 10))
+    made.graph.output[0].type.tensor_type.elem_type = 10
+    Path("half.onnx").write_bytes(made.SerializeToString())
+    *_, total = compared("half.onnx", "photo.png", "--against", "onnxruntime", code=1)
+    assert total["causes"] == ["computed in float16, where cnncli computes in float32"]
