@@ -47,7 +47,8 @@ def _sides(node: NodeInputs, x: Signal) -> Sides:
     pads = node.get("pads", node.get("paddings", ())) if array is None else array.reshape(-1)
     letters = "ndchw" if x.has_depth else x.axes if x.layout.is_plain else ""
     places = range(len(letters)) if axes is None else axes.reshape(-1).tolist()
-    places = [from_start(axis, len(letters), "axis") for axis in places]
+    if letters:
+        places = [from_start(axis, len(letters), "axis") for axis in places]
     if len({*places}) < len(places):
         raise UnsupportedNode("it names an axis twice")
     if not letters or len(pads) != 2 * len(places):
