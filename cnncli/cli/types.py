@@ -1,4 +1,4 @@
-"""Parameter types: how the texts of options are read."""
+"""Types of options: how texts such as ``2,2`` or ``512M`` become values, and their errors."""
 
 from __future__ import annotations
 

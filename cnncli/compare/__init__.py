@@ -1,0 +1,1 @@
+"""Two results, networks or libraries compared, and what explains a difference."""

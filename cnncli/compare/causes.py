@@ -1,4 +1,4 @@
-"""Finds with which other settings of a layer or an image a given result comes out."""
+"""Finds which other settings of one layer or image explain a given result."""
 
 from __future__ import annotations
 

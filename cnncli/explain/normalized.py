@@ -1,4 +1,4 @@
-"""Explains a value of a normalisation, reduction, softmax or matrix product by its numbers."""
+"""Explains one value of a layer that sums or normalises: norms, reductions, softmax, products."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Explains one value of a layer that resizes, takes apart, puts side by side or adds channels."""
+"""Explains one value of a layer that moves values: resize, slice, concat, views, added channels."""
 
 from __future__ import annotations
 

@@ -1,0 +1,1 @@
+"""Gradients of a unit of a network: computed, checked and drawn."""

@@ -1,0 +1,1 @@
+"""Files in and out: pictures, arrays, remote files; nothing is half written."""

@@ -1,4 +1,4 @@
-"""`ReadOptions`: how an image is read."""
+"""The options of reading an image: size limits, grey, resizing, background."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`Samples`: a decoded picture before transparency is flattened."""
+"""A decoded picture: its samples, its transparency, and how that is laid on a background."""
 
 from __future__ import annotations
 

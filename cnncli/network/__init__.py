@@ -1,0 +1,1 @@
+"""Networks: layers, network files, ONNX models, forward and backward passes."""

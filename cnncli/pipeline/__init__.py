@@ -1,0 +1,1 @@
+"""One image from its file to the files of its results."""

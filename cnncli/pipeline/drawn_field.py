@@ -1,4 +1,4 @@
-"""The values behind pictures whose pixels are colours of their own, such as an overlay."""
+"""Pictures of their own colours, such as overlays of gradients, and the values behind them."""
 
 from __future__ import annotations
 

@@ -1,0 +1,1 @@
+"""What a network will do, told without running it."""

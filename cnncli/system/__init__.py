@@ -1,0 +1,1 @@
+"""What differs between platforms: processes, threads, signals, memory, new files."""

@@ -1,0 +1,1 @@
+"""The sliding window as an animation: frames, their drawing, their file."""

@@ -1,4 +1,4 @@
-"""Operators on quantised values, written as what they mean: numbers out of them, work, and back.
+"""Operators on quantised values, written as dequantise, operator of floats, quantise.
 
 ``QLinearConv`` and its like take whole numbers with a scale and a zero point and give such numbers.
 Each becomes three standard nodes or more: ``DequantizeLinear`` of each input, the operator of

@@ -1,0 +1,1 @@
+"""The operators of ONNX that have layers of our own, a file for each family."""

@@ -1,4 +1,4 @@
-"""Constants, types and shapes of values: nodes that are little work, or none."""
+"""Constant, Cast, Identity, Shape and the like: nodes of constants, types and shapes."""
 
 from __future__ import annotations
 
