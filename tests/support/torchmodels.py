@@ -331,6 +331,20 @@ class Normed(nn.Module):  # type: ignore[misc, name-defined]
         return x / x.norm(dim=1, keepdim=True).clamp_min(1e-6)
 
 
+class TokensToMaps(nn.Module):  # type: ignore[misc, name-defined]
+    """Tokens put back into maps, a shuffle of channels, and blocks of pixels as channels last."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.patch, self.mix = nn.Conv2d(3, 8, 2, 2), nn.Linear(8, 6)
+
+    def forward(self, x: Any) -> Any:
+        tokens = self.mix(self.patch(x).flatten(2).transpose(1, 2))
+        y = F.relu(tokens.transpose(1, 2).reshape(1, 6, 16, 16))
+        y = torch.tanh(y.reshape(1, 2, 3, 16, 16).transpose(1, 2).reshape(1, 6, 16, 16))
+        return F.pixel_unshuffle(y, 2)
+
+
 NETWORKS: dict[str, Callable[[], Any]] = {
     "resnet": resnet,
     "mobilenet-v2": mobilenet_v2,
@@ -350,6 +364,7 @@ NETWORKS: dict[str, Callable[[], Any]] = {
     "vit": ViT,
     "encoder": Encoder,
     "reader": Reader,
+    "tokens-to-maps": TokensToMaps,
     "one-axis": Signal1d,
     "norms": Normed,
 }

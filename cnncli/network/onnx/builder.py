@@ -63,6 +63,8 @@ _ROUNDED: Final = ("AveragePool", "ConvTranspose", "LpPool", "MaxPool")
 """Whose sizes ONNX's inference rounds otherwise than ONNX Runtime, which we follow."""
 
 _BEFORE: Final = (SOURCE, NORMALIZE)
+_ANY_AXES: Final = {"Flatten", "MatMul", "Reshape", "Squeeze", "Transpose", "Unsqueeze"}
+"""Operators for which it makes no difference how the axes of a value are stored."""
 _WINDOWS: Final = (ConvLayer, ConvTransposeLayer, PadLayer, PoolLayer, ResizeLayer)
 
 
@@ -89,6 +91,10 @@ class NetworkBuilder:
     ) -> None:
         self.graph, self.weights, self.prepared = graph, weights, prepared
         self.picture = picture
+        orders = [n.attributes.get("perm") for n in graph.nodes if n.op == "Transpose"]
+        turned = (0, 3, 1, 2) in orders and (0, 2, 3, 1) not in orders
+        # A network may only take its pictures so, and have its channels second from then on.
+        self.channels_last = picture.channels_last and not turned
         # Graphs in nodes add theirs; the file may be read again for another size.
         self.constants = replace(graph.constants, tensors=dict(graph.constants.tensors))
         self.nodes: list[Node] = []
@@ -165,13 +171,32 @@ class NetworkBuilder:
         for number, result in results.items():
             name = node.outputs[number]
             own = self._name(node) if alone else self._free_name(name, node)
-            value = self._add_layer(own, result) if isinstance(result, BuiltLayer) else result
+            if isinstance(result, BuiltLayer):
+                value: Value = self._add_layer(own, result)
+            else:
+                value = self._in_own_axes(name, result)
             if isinstance(value, Signal) and value.pending:
                 value = replace(value, layer=self._source(value), pending=())
             self.values[name] = value
             if isinstance(value, Signal) and value.layer not in _BEFORE:
                 self.layers.setdefault(node.name, value.layer)
                 self.outputs.setdefault(name, value.layer)
+
+    def _in_own_axes(self, name: str, value: Value) -> Value:
+        """Return a value that a node gave another shape as maps of that shape's axes.
+
+        Where only nodes follow that change its shape again, or take it as matrices, it is left.
+        """
+        if not isinstance(value, Signal) or value.shape is None or len(value.shape) != 4:
+            return value
+        readers = [node.op for node in self.graph.nodes if name in node.needs]
+        if not readers or {*readers} <= _ANY_AXES:
+            return value
+        return self._as_maps(value)
+
+    def _as_maps(self, value: Signal) -> Signal:
+        last = value.channels_last or self.channels_last
+        return replace(value, channels_last=last).as_maps()
 
     def _put_in(self, node: OnnxNode, graph: SubGraph) -> None:
         """Read the nodes of a branch in place of the node that it belongs to."""
@@ -315,7 +340,9 @@ class NetworkBuilder:
         layout = built.layout or built.inputs[0].layout
         kind = built.type or built.inputs[0].type
         estimated = isinstance(built.layer, OnnxNodeLayer) and built.layer.is_estimated
-        return Signal(name, channels, size, layout, kind, (), built.open, estimated)
+        last = isinstance(built.layer, ConvLayer) or any(x.channels_last for x in built.inputs)
+        last = last and layout.order.endswith("c")
+        return Signal(name, channels, size, layout, kind, (), built.open, estimated, last)
 
     def _source(self, value: Signal, suffix: str = "") -> str:
         """Return the layer that makes a value, with those that are pending put in."""
@@ -332,7 +359,7 @@ class NetworkBuilder:
 
     def model(self) -> Model:
         """Return what was read."""
-        self._show_tables()
+        self._show_outputs()
         self._join_views()
         ends = [self.outputs[name] for name in self.graph.outputs if name in self.outputs]
         stop = self._stop()
@@ -361,24 +388,44 @@ class NetworkBuilder:
             stopper_hint=None if stop is None else stop.hint,
         )
 
-    def _show_tables(self) -> None:
-        """Make outputs that are no maps tables: one picture, its columns their last axis."""
+    def _show_outputs(self) -> None:
+        """Make outputs maps of their own axes; what is no map becomes a table of one map.
+
+        The columns of a table are the tensor's last axis.
+        """
         for name in self.graph.outputs:
             value = self.values.get(name)
-            shape = value.shape if isinstance(value, Signal) else None
-            if not isinstance(value, Signal) or shape is None or name not in self.outputs:
+            if not isinstance(value, Signal):
                 continue
-            is_row = value.is_pixel or math.prod(shape[:-1]) == 1
-            if len(shape) < 2 or (len(shape) == 4 and shape[0] == 1) or is_row:
-                continue
-            dims = (1, 1, math.prod(shape[:-1]), shape[-1])
-            view = ViewLayer(value.layout, tuple(range(len(shape))), 1, dims)
-            self.outputs[name] = self._source(value.through(view), "table")
+            shape = value.shape or ()
+            is_map = len(shape) == 4 and shape[0] == 1
+            is_map = is_map or len(shape) < 2 or math.prod(shape[:-1]) == 1
+            self._show(name, value, "view" if is_map else "table")
+
+    def _show(self, name: str, value: Signal, how: str) -> None:
+        """Put the view or the table of an output behind it, under the names of the output."""
+        maker = next((node for node in self.graph.nodes if name in node.outputs[:1]), None)
+        try:
+            shown = value.as_table() if how == "table" else self._as_maps(value)
+        except SizeUnknown as error:
+            reason = str(error) if maker is None else _reason(maker, error)
+            stop = _Stop(reason, value.layer, needs_size=True)
+            self.stops.append(stop)
+            self.missing[name] = stop
+            return
+        if not shown.pending:
+            return
+        layer = self._source(shown, how)
+        self.values[name] = replace(shown, layer=layer, pending=())
+        self.outputs[name] = layer
+        if how == "view" and maker is not None:
+            self.layers[maker.name] = layer
 
     def _tensors(self) -> dict[str, tuple[str, Layout]]:
         """Return the value that each layer is in the graph, and how that is stored in maps."""
         tensors: dict[str, tuple[str, Layout]] = {}
-        for name, value in self.values.items():
+        for name in (*self.graph.outputs, *self.values):
+            value = self.values.get(name)
             if isinstance(value, Signal):
                 tensors.setdefault(value.layer, (name, value.layout))
         return tensors
@@ -400,8 +447,8 @@ class NetworkBuilder:
                     del nodes[node.name]
                     nodes[before.name] = replace(before, layer=joined)
                     nodes = {key: _renamed(each, node, before) for key, each in nodes.items()}
-                    self._rename(node.name, before.name)
                     self._restore(before.name, joined)
+                    self._rename(node.name, before.name)
         self.nodes = list(nodes.values())
 
     def _restore(self, layer: str, view: ViewLayer) -> None:
@@ -419,6 +466,9 @@ class NetworkBuilder:
     def _rename(self, old: str, new: str) -> None:
         for names in (self.layers, self.outputs):
             names.update({key: new for key, layer in names.items() if layer == old})
+        for name, value in self.values.items():
+            if isinstance(value, Signal) and value.layer == old:
+                self.values[name] = replace(value, layer=new)
 
     def _aliases(self) -> Mapping[str, str]:
         """Return the layer that each name means: a layer's, a node's or a value's."""

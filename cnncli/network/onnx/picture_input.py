@@ -56,7 +56,8 @@ def picture_input(graph: OnnxGraph) -> tuple[str, Signal, Sides]:
     size: Pair | None = None if n_H is None or n_W is None else (n_H, n_W)
     kind = graph.types[name]
     kind = "FLOAT" if kind in ("FLOAT16", "BFLOAT16") else kind
-    picture = Signal(SOURCE, length["c"] or _channels(graph), size, Layout(axes), kind)
+    channels, last = length["c"] or _channels(graph), axes.endswith("c")
+    picture = Signal(SOURCE, channels, size, Layout(axes), kind, channels_last=last)
     return name, picture, (n_H, n_W)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
@@ -59,6 +60,9 @@ class Signal:
         then the largest that there can be.
     is_estimated : bool
         Whether nothing tells how large it is at the most.
+    channels_last : bool
+        Whether the tensor's last axis is known to be that of the channels: the picture came so, a
+        node put it there, or a matrix of weights worked on it.
     """
 
     layer: str
@@ -69,6 +73,7 @@ class Signal:
     pending: tuple[Layer, ...] = ()
     open: Dims | None = None
     is_estimated: bool = False
+    channels_last: bool = False
 
     @property
     def axes(self) -> str:
@@ -134,6 +139,65 @@ class Signal:
             return self
         layout = layout_of(shape)
         view = ViewLayer(self.layout, tuple(range(len(shape))), layout.cells(shape)[2])
+        return replace(self.through(view), layout=layout)
+
+    def as_maps(self) -> Signal:
+        """Return the same value in maps of its own axes, with a view if they are others now.
+
+        A tensor of four axes is maps of its last two, or of the two between where channels are
+        last; numbers in a row are channels of one cell.
+
+        Raises
+        ------
+        SizeUnknown
+            If the size, and so how many maps there are, is not known.
+        """
+        shape = self.shape
+        if shape is None or self.cells is None:
+            return self._as_open_maps()
+        if len(shape) != 4 and math.prod(shape[:-1]) == 1:
+            # What has no axis is a pixel.
+            row = (1, *shape[-1:])
+            return self if self.is_pixel else self._viewed(row, Layout("nchw", dims=shape))
+        if len(shape) != 4 or shape[0] != 1 or self._is_in_own_axes:
+            return self
+        if self.channels_last:
+            return self._viewed(None, Layout("nhwc"), (0, 3, 1, 2))
+        return self._viewed(None, Layout("nchw"))
+
+    def as_table(self) -> Signal:
+        """Return the same value as one map whose columns are the tensor's last axis."""
+        shape = self.shape
+        if shape is None or not shape:
+            return self
+        dims = (1, 1, math.prod(shape[:-1]), shape[-1])
+        return self._viewed(dims, Layout("hwc", dims=shape))
+
+    @property
+    def _is_in_own_axes(self) -> bool:
+        """Whether rows, columns and channels of its maps are those of a tensor of four axes."""
+        axes = ROWS_FIRST if self.channels_last else ROWS_FIRST[:1]
+        return self.layout.is_plain and self.axes in axes
+
+    def _as_open_maps(self) -> Signal:
+        """Return maps of any size with the tensor's own rows and columns."""
+        kept = self.open is not None or (self.layout.is_plain and len(self.axes) != 4)
+        if kept or self._is_in_own_axes or (self.flat and self.is_pixel):
+            return self
+        if self.layout != Layout("ncwh"):
+            raise SizeUnknown
+        view = ViewLayer(self.layout, (0, 1, 2, 3), self.channels)
+        return replace(self, pending=(*self.pending, view), layout=Layout())
+
+    def _viewed(
+        self, new_shape: tuple[int, ...] | None, layout: Layout, order: tuple[int, ...] = ()
+    ) -> Signal:
+        """Return it with a view that orders its axes and gives it a shape; `layout` of the maps."""
+        shape = self.shape or ()
+        order = order or tuple(range(len(shape)))
+        turned = new_shape or tuple(shape[axis] for axis in order)
+        channels = layout_of(turned).cells(turned)[2]
+        view = ViewLayer(self.layout, order, channels, new_shape)
         return replace(self.through(view), layout=layout)
 
     def through(self, layer: Layer) -> Signal:

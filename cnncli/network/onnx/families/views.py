@@ -73,13 +73,16 @@ def _transpose(node: NodeInputs) -> Result:
     order = tuple(node.get("perm", range(count)[::-1]))
     if sorted(order) != list(range(count)):
         raise UnsupportedNode(f"it puts {count} axes into the order {order}")
+    last = order[-1:] == ((count - 1) if x.channels_last else 1,)
     if x.layout.is_plain:
-        return replace(x, layout=Layout("".join(x.axes[axis] for axis in order)))
+        layout = Layout("".join(x.axes[axis] for axis in order))
+        return replace(x, layout=layout, channels_last=last)
     shape = _known(x)
     long = [axis for axis in order if shape[axis] != 1]
     if long == sorted(long):
-        return with_shape(x, [shape[axis] for axis in order])
-    return view(x, order)
+        same = with_shape(x, [shape[axis] for axis in order])
+        return replace(same, channels_last=last)
+    return view(replace(x, channels_last=last), order)
 
 
 def view(x: Signal, order: Sequence[int], shape: Sequence[int] | None = None) -> BuiltLayer:
@@ -104,7 +107,8 @@ def with_shape(x: Signal, shape: Sequence[int]) -> Signal:
     """Return a value in another shape, which is no work."""
     if x.cells is None:
         raise SizeUnknown
-    return replace(x, layout=reshaped(x.layout, x.cells, shape))
+    last = x.channels_last and (x.shape or ())[-1:] == tuple(shape[-1:])
+    return replace(x, layout=reshaped(x.layout, x.cells, shape), channels_last=last)
 
 
 LAYERS: Final = ("view",)
