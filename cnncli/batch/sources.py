@@ -18,6 +18,7 @@ from cnncli.batch.spool import Spool
 from cnncli.errors import FileProblem, OptionError
 from cnncli.io.images import PICTURE_SUFFIXES
 from cnncli.io.limits import MAX_INPUT_BYTES
+from cnncli.io.nearby import files_like, is_number
 from cnncli.io.urls import is_url, locate, parse_url
 from cnncli.pipeline.output_names import Source
 from cnncli.system.progress import set_step
@@ -104,8 +105,8 @@ def gather(
     OptionError
         If standard input is asked for twice or is a terminal.
     FileProblem
-        If a folder holds no images or cannot be listed, a pattern fits nothing or a list names
-        nothing.
+        If a folder holds no images or cannot be listed, a pattern fits nothing, a list names
+        nothing or a missing file's name is a number.
 
     Examples
     --------
@@ -113,6 +114,7 @@ def gather(
     ['a.png', 'b.npy']
     """
     names = list(images) or ([] if files_from else ["-"])
+    _check_numbers(names)
     _check_stdin(names, files_from, stdin_is_terminal)
     sources = Sources()
     real = None if excluded is None else os.path.realpath(excluded)
@@ -136,6 +138,13 @@ def gather_one(images: Sequence[str], stdin_is_terminal: bool, command: str) -> 
     if len(sources) > 1:
         raise OptionError(f"{command} takes one IMAGE, got {len(sources)}")
     return next(iter(sources))
+
+
+def _check_numbers(names: Sequence[str]) -> None:
+    """Refuse a missing file whose name is a number: other results than asked for would be made."""
+    for name in names:
+        if is_number(name) and not os.path.lexists(name):
+            raise FileProblem("no such file", hint=files_like(name), path=name)
 
 
 def _check_stdin(names: Sequence[str], files_from: str | None, is_terminal: bool) -> None:

@@ -82,7 +82,7 @@ def run_batch(
         signals.set_progress(lambda: f"{report.done} of {report.total} done")
     with (
         ProgressReporter(report, results, batch.dry_run, inline) as progress,
-        _report_file(batch.report, job, plan, report) as keep,
+        _report_file(batch.report, plan, report, job.output.overwrite) as keep,
         contextlib.closing(run(job, plan, runner, fail_fast=batch.fail_fast)) as outcomes,
     ):
         for task, outcome in outcomes:
@@ -121,7 +121,7 @@ def _last_may_be_output(images: Sequence[str], output: str | None) -> bool:
 
 @contextlib.contextmanager
 def _report_file(
-    path: str | None, job: Job, plan: OutputPlan, report: Report
+    path: str | None, plan: OutputPlan, report: Report, overwrite: bool
 ) -> Iterator[Callable[[Task, Outcome], None]]:
     """Give a function that keeps outcomes for --report, which is written whatever happens."""
     if path is None:
@@ -131,15 +131,15 @@ def _report_file(
     from cnncli.io.urls import local_path
 
     begin = time.monotonic()
-    file = ReportFile(local_path(path, "--report"), plan, job.output.overwrite)
+    file = ReportFile(local_path(path, "--report"), plan, overwrite)
     try:
         yield file.add
     except BaseException:
         # What ended the batch is told, and not what may be wrong with its report as well.
         with contextlib.suppress(CnnCliError):
-            file.finish(report, job.command, time.monotonic() - begin)
+            file.finish(report, typed_command(), time.monotonic() - begin)
         raise
-    file.finish(report, job.command, time.monotonic() - begin)
+    file.finish(report, typed_command(), time.monotonic() - begin)
 
 
 def _choose_runner(job: Job, count: int, batch: BatchOptions) -> Runner:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import os
+import shlex
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
+
+import click
 
 from cnncli.errors import FileProblem, OptionError, quote
 
@@ -73,9 +76,10 @@ def load_network(
 
     path = local_path(network, "NETWORK")
     if picture is not None and is_network(picture) and not is_network(network):
+        command = click.get_current_context().info_name
         raise OptionError(
             f"NETWORK comes before IMAGE, got {quote(network)} first",
-            hint=f"{quote(picture)} {quote(network)}",
+            hint=f"cnncli {command} {shlex.join([picture, network])}",
         )
     load = partial(load_model, path, part=part, part_option=part_option)
     try:

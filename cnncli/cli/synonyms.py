@@ -36,7 +36,7 @@ OPTIONS: Final = {
     "output": "out outfile out-file output-file output-path dest save write to",
     "format": "type output-format out-format ext",
     "depth": "bits bit-depth bitdepth dtype ddepth",
-    "range": "clim vmin vmax rescale levels normalize auto-level contrast-stretch",
+    "range": "clim vmin vmax rescale levels normalize normalise auto-level contrast-stretch",
     "colormap": "cmap color-map colour-map colourmap palette clut colors",
     "columns": "cols ncols ncol nrow tile grid",
     "no-labels": "nolabels hide-labels",
@@ -76,6 +76,8 @@ OPTIONS: Final = {
 }
 """Words of PyTorch, Keras, ONNX, OpenCV, SciPy and ImageMagick for each option, without dashes."""
 
+CHANNELS: Final = "The --filter has them: its file is (kh,kw), (kh,kw,in) or (kh,kw,in,out)."
+
 SPELLED_OUT: Final = {
     "output-dir": "Use -o FOLDER/.",
     "out-dir": "Use -o FOLDER/.",
@@ -103,6 +105,8 @@ SPELLED_OUT: Final = {
     "avg": "Use --mode average.",
     "max": "Use --mode max.",
     "verbosity": "Use -v or -q.",
+    "in-channels": CHANNELS,
+    "out-channels": CHANNELS,
     "kernel": "Use --size N.",
     "k": "Use --size N.",
     "f": "Use --size N.",
@@ -113,6 +117,13 @@ RESIZING: Final = ("resize", "geometry", "scale", "thumbnail", "sample")
 RESIZED: Final = (
     "Pictures are resized for networks only, by --size of run; cnncli pool --mode average --size N "
     "makes them N times smaller."
+)
+
+NORMALIZING: Final = ("normalize", "normalise")
+NORMALIZED: Final = "Use --prep imagenet, or --mean and --std."
+
+OF_PICTURES: Final = (
+    "cnncli convert is for networks: cnncli conv filters pictures, --filter gaussian:2 blurs."
 )
 
 FILTERS: Final = {
@@ -142,10 +153,10 @@ COMMANDS: Final = {
 """Words of other tools for the commands."""
 
 VALUES: Final = {
-    "average": "avg mean avgpool averagepool",
-    "max": "maximum maxpool amax",
+    "average": "avg mean avgpool averagepool avgpool2d avg_pool2d averagepooling2d",
+    "max": "maximum maxpool amax maxpool2d max_pool2d maxpooling2d",
     "min": "minimum minpool amin",
-    "lp": "l2 l1 norm lppool",
+    "lp": "l2 l1 norm lppool lppool2d",
     "zeros": "constant zero black border_constant",
     "edge": "replicate nearest clamp border_replicate replication",
     "reflect": "mirror reflection reflect_101 reflect101 border_reflect_101 border_reflect101",
@@ -156,6 +167,8 @@ VALUES: Final = {
     "sigmoid": "logistic",
     "hwio": "keras tensorflow tf nhwc",
     "oihw": "torch pytorch onnx nchw",
+    "imagenet": "torchvision torch pytorch timm",
+    "imagenet-tf": "tf tensorflow keras",
     "torch": "pytorch",
     "tf": "tensorflow keras",
     "onnx": "onnxruntime ort",
@@ -201,11 +214,15 @@ def meant_option(
     own = {flag for param in command.get_params(ctx) for flag in param.opts}
     if f"--{bare}" in own:
         return typed, f"Did you mean --{bare}?"
+    if command.name == "convert" and len(typed) > 2 and not typed.startswith("--"):
+        return typed, OF_PICTURES
     word = _joined(bare)
     if word in RESIZING and "--fit" not in own and command.name in ("conv", "pool", "pad"):
         return typed, RESIZED
     if word in RESIZING and {"--fit", "--size"} <= own:
         return typed, "Did you mean --size?"
+    if word in NORMALIZING and "--prep" in own and "--normalize" not in own:
+        return typed, NORMALIZED
     for option, synonyms in OPTIONS.items():
         if word in _joined(synonyms).split() and f"--{option}" in own:
             return typed, f"Did you mean --{option}?"

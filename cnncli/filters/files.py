@@ -390,13 +390,27 @@ def _unknown(path: str, what: str, builtins: bool) -> OptionError:
         )
     names = _builtins_like(path) if builtins else []
     alike = f"; nearest built-in: {', '.join(names)}" if names else ""
-    hint = _LIST_HINT if builtins else None
+    hint = _respell_kind(path) or _LIST_HINT if builtins else None
     if os.sep in path or _has_suffix(path):
         near = files_like(path, near_only=Path(path).suffix.lower() == SUFFIX)
         return OptionError(f"no such file{alike}", hint=near or hint, path=path)
     if not builtins:
         return OptionError("no such file, and no number", hint=f"--{what} NUMBER", path=path)
     return OptionError(f"no such file and no such {what}{alike}", hint=hint, path=path)
+
+
+def _respell_kind(text: str) -> str | None:
+    """Return a kind in ImageMagick's capitals, with its radius and sigma, as ours is written."""
+    kind, _, rest = text.partition(":")
+    known = GENERATORS.get(kind.lower())
+    if not rest or known is None or known.main != "sigma":
+        return None
+    respelled = f"{kind.lower()}:{rest}"
+    try:
+        make_by_text(respelled)
+    except OptionError as error:
+        return error.hint
+    return respelled
 
 
 def _builtins_like(path: str) -> list[str]:

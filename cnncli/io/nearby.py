@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import os
+import re
 from pathlib import Path
 from typing import Final
 
@@ -13,6 +14,8 @@ MOST_ENTRIES: Final = 10_000
 """Files of a folder that are looked at."""
 
 SHOWN: Final = 3
+
+_NUMBER: Final = re.compile(r"\d+|\d*\.\d+")
 
 
 def files_like(path: str, near_only: bool = False) -> str | None:
@@ -36,8 +39,9 @@ def files_like(path: str, near_only: bool = False) -> str | None:
     >>> files_like("/nowhere/photo.png") is None
     True
     """
-    if path.isdecimal():
-        return "the numbers of an option are joined by commas, as in --size 2,2"
+    if is_number(path):
+        example = "--mean 0.485,0.456,0.406" if "." in path else "--size 2,2"
+        return f"the numbers of an option are joined by commas, as in {example}"
     folder, name = os.path.split(path)
     suffix = Path(name).suffix.lower()
     try:
@@ -49,11 +53,24 @@ def files_like(path: str, near_only: bool = False) -> str | None:
     # A photo.jpg may have been saved as photo.jpeg.
     same_stem = sorted(other for other in names if Path(other).stem == Path(name).stem)
     # The ending is the same: it must not make names alike.
-    stems = {Path(other).stem: other for other in alike}
-    found = [stems[stem] for stem in nearest(Path(name).stem, stems)] or same_stem[:SHOWN]
+    pairs = [(Path(other).stem.lower(), other) for other in alike]
+    near = nearest(Path(name).stem, [stem for stem, _ in pairs])
+    found = [other for stem in near for own, other in pairs if own == stem] or same_stem
+    found = found[:SHOWN]
     if not found and (near_only or not suffix):
         return None
     found = found or alike[:SHOWN]
     if not found:
         return f"no file *{suffix} is in {quote(folder or '.')}"
     return f"there is {', '.join(map(quote, found))}"
+
+
+def is_number(path: str) -> bool:
+    """Tell whether the name of a file may be a number that was meant for an option.
+
+    Examples
+    --------
+    >>> is_number("0.456"), is_number("2"), is_number("2.png")
+    (True, True, False)
+    """
+    return _NUMBER.fullmatch(path) is not None

@@ -369,6 +369,9 @@ LIKE = " --convention imagemagick\n"
     ("text", "answer"),
     [
         ("gaussian:0x2.5", "hint: gaussian:2.5\n"),
+        ("Gaussian:0x2", "hint: gaussian:2\n"),
+        ("Gaussian:2x1", "hint: gaussian:1,size=5\n"),
+        ("Gaussian:2", "hint: gaussian:2\n"),
         ("gaussian:3x1.5", "hint: gaussian:1.5,size=7\n"),
         ("3x3: 0,1,0 1,-4,1 0,1,0", f'hint: write "0 1 0; 1 -4 1; 0 1 0"{LIKE}'),
         ("3: 0,1,0, 1,-4,1, 0,1,0", f'hint: write "0 1 0; 1 -4 1; 0 1 0"{LIKE}'),

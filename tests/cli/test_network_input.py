@@ -155,7 +155,7 @@ def test_numbers_for_other_channels_are_told_by_their_options() -> None:
 def test_arguments_in_the_other_order() -> None:
     error = refused_untouched("run", "photo.png", "net.toml", code=2)
     assert "NETWORK comes before IMAGE, got 'photo.png' first" in error
-    assert error.endswith("hint: 'net.toml' 'photo.png'\n")
+    assert error.endswith("hint: cnncli run net.toml photo.png\n")
 
 
 def test_grad_and_explain_take_them_too() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import click
@@ -90,6 +91,18 @@ ANSWERS = [
     ("photo.png", "Did you mean cnncli conv photo.png --filter edge?"),
     ("edge photo.png", "Did you mean cnncli conv IMAGE --filter edge?"),
     ("filters lst", "Did you mean list?"),
+    ("run n.toml a.png --normalize", "'--normalize'. Use --prep imagenet, or --mean and --std."),
+    ("pool a.png -normalize", "'-normalize'. Did you mean --range?"),
+    ("conv a.png --normalise", "Did you mean --normalize?"),
+    ("run n.toml a.png --prep torchvision", "Did you mean imagenet?"),
+    ("run n.toml a.png --prep keras", "Did you mean imagenet-tf?"),
+    ("pool a.png --mode AvgPool2d", "Did you mean average?"),
+    ("pool a.png --mode MaxPool2d", "Did you mean max?"),
+    ("conv a.png --in_channels 3", "'--in_channels'. The --filter has them: its file is (kh,kw)"),
+    ("conv a.png --out_channels 3", "The --filter has them"),
+    ("conv a.png --in-channels 3", "The --filter has them"),
+    ("convert a.png -blur 0x2 b.png", "conv filters pictures, --filter gaussian:2 blurs."),
+    ("convert a.png -resize 50% b.png", "cnncli convert is for networks"),
 ]
 
 
@@ -104,6 +117,33 @@ def test_an_output_in_the_place_of_an_image_is_noted(empty_folder: object) -> No
     assert said.startswith("note: 'out.png' does not exist; -o names the output\n")
     save("b.png", np.zeros((4, 4), np.uint8))
     assert "names the output" not in run_cli("pool", "a.png", "b.png", "--overwrite").stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "number", "example"),
+    [
+        ("run n.toml a.png --mean 0.485 0.456 0.406", "0.456", "--mean 0.485,0.456,0.406"),
+        ("run n.toml a.png --std .2 .3 -o b.png", ".3", "--mean 0.485,0.456,0.406"),
+        ("pool a.png --size 2 2", "2", "--size 2,2"),
+    ],
+)
+def test_numbers_of_an_option_that_are_parted_by_spaces(
+    words: str, number: str, example: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    save("a.png", np.zeros((4, 4), np.uint8))
+    Path("n.toml").write_text('[[layers]]\ntype = "pool"\n')
+    before = sorted(tmp_path.iterdir())
+    error, hint = refused(*words.split()).splitlines()
+    assert error == f"cnncli: error: '{number}': no such file"
+    assert hint == f"hint: the numbers of an option are joined by commas, as in {example}"
+    # Nothing is made of the images that there are: the option is not what was meant.
+    assert sorted(tmp_path.iterdir()) == before
+
+
+def test_files_whose_names_are_numbers_are_images(empty_folder: object) -> None:
+    save("2.png", np.full((4, 4), 51, np.uint8)).rename("2")
+    assert values_of("pool", "2").max() == pytest.approx(0.2)
 
 
 @pytest.mark.parametrize("word", ["avg", "mean"])

@@ -11,7 +11,6 @@ def test_files_that_may_be_meant(tmp_path: Path) -> None:
     for name in ("photo.png", "zebra.png", "holiday.jpeg", "notes"):
         (tmp_path / name).touch()
     assert files_like(f"{tmp_path}/phote.png") == "there is 'photo.png'"
-    # Endings that are equal make no names alike.
     assert files_like(f"{tmp_path}/missing.png") == "there is 'photo.png', 'zebra.png'"
     assert files_like(f"{tmp_path}/holiday.jpg") == "there is 'holiday.jpeg'"
     assert files_like(f"{tmp_path}/0000.png") == "there is 'photo.png', 'zebra.png'"
@@ -20,3 +19,18 @@ def test_files_that_may_be_meant(tmp_path: Path) -> None:
     assert files_like(f"{tmp_path}/0000") is None
     assert files_like(f"{tmp_path}/no/photo.png") is None
     assert "as in --size 2,2" in (files_like("2") or "")
+    for number in ("0.456", ".5"):
+        assert "as in --mean 0.485,0.456,0.406" in (files_like(number) or "")
+
+
+def test_endings_that_are_equal_make_no_names_alike(tmp_path: Path) -> None:
+    (tmp_path / "xy.jpeg").touch()
+    # With their endings 10 of 14 letters are the same.
+    assert files_like(f"{tmp_path}/ab.jpeg", near_only=True) is None
+
+
+def test_names_that_differ_by_capitals_are_both_named(tmp_path: Path) -> None:
+    for name in ("photo.PNG", "photo.png", "Photo.png"):
+        (tmp_path / name).touch()
+    said = "there is 'Photo.png', 'photo.PNG', 'photo.png'"
+    assert files_like(f"{tmp_path}/phote.png") == said
