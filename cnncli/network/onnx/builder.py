@@ -399,7 +399,7 @@ class NetworkBuilder:
                 continue
             shape = value.shape or ()
             is_map = len(shape) == 4 and shape[0] == 1
-            is_map = is_map or len(shape) < 2 or math.prod(shape[:-1]) == 1
+            is_map = is_map or value.is_pixel or len(shape) < 2 or math.prod(shape[:-1]) == 1
             self._show(name, value, "view" if is_map else "table")
 
     def _show(self, name: str, value: Signal, how: str) -> None:
