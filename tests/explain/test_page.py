@@ -74,6 +74,14 @@ def picture_of(shape: tuple[int, int, int], dtype: str = "uint8") -> Picture:
     return Picture(values, 255.0, True, False, (), "photo.png")
 
 
+@pytest.mark.parametrize(("shift", "kind"), [(0.0, "clip"), (1.1, "minmax")])
+def test_an_image_of_floats_beyond_0_to_1_is_no_white_square(shift: float, kind: str) -> None:
+    values = np.linspace(0, 1, 48, dtype=np.float32).reshape(1, 6, 8, 1) + np.float32(shift)
+    picture = Picture(values, 1.0, True, False, (), "photo.tif")
+    data = layer_page_data(picture, PoolLayer(), Unit((0, 0)), title="photo.tif")
+    assert data["input"]["range"]["kind"] == kind and data["clipByDefault"] == (kind == "clip")
+
+
 def photo_data() -> PageData:
     layer = ConvLayer(load_filter("edge"))
     picture = read_image(CHELSEA, ReadOptions())
