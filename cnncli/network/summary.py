@@ -13,10 +13,9 @@ from cnncli.core.borders import Runs, join_runs
 from cnncli.core.engine import Choice
 from cnncli.core.geometry import Axis, Window
 from cnncli.core.receptive_field import cells_read, gaps, gaps_left_out
-from cnncli.network.graph import NORMALIZE, SOURCE, Network, Node
+from cnncli.network.graph import SOURCE, Network, Node
 from cnncli.network.layers import (
     ActivationLayer,
-    BatchNormLayer,
     ConcatLayer,
     ConvLayer,
     ConvTransposeLayer,
@@ -34,6 +33,7 @@ from cnncli.network.layers import (
 )
 from cnncli.network.layers.base import border_of, has_gradient, reads_all
 from cnncli.network.layers.norm import Normalization
+from cnncli.network.parameters import count_parameters
 from cnncli.network.passes import held_bytes
 from cnncli.network.receptive_fields import Fields, receptive_fields
 from cnncli.network.size_formulas import size_formulas
@@ -81,8 +81,7 @@ class LayerSummary:
     pad_mode : str or None
         What its border holds; None without one.
     parameters : int
-        Learned numbers: neither means and variances of batch normalisation, which are counted
-        from data, nor the scale of the network's input.
+        Learned numbers, see `count_parameters`.
     multiply_adds : int
         Products in the sums of convolutions.
     field : Fields
@@ -185,8 +184,10 @@ def summarize(network: Network, shape: tuple[int, int, int]) -> NetworkSummary:
     batch: Shape = (1, *shape)
     shapes = network.shapes(batch)
     held, fields = held_bytes(network, batch, DTYPE), receptive_fields(network, batch)
+    parameters = count_parameters(network)
     layers = tuple(
-        _layer_summary(node, shapes, fields[node.name], held[node.name]) for node in network.nodes
+        _layer_summary(node, shapes, fields[node.name], parameters[node.name], held[node.name])
+        for node in network.nodes
     )
     unread = _unread(_cells_needed(network, shapes), batch)
     return NetworkSummary(shape, layers, unread, tuple(_warnings(network, shapes, unread)))
@@ -233,7 +234,9 @@ def window_text(network: Network, shape: Shape) -> str | None:
     return "; ".join(texts) or None
 
 
-def _layer_summary(node: Node, shapes: dict[str, Shape], field: Fields, held: int) -> LayerSummary:
+def _layer_summary(
+    node: Node, shapes: dict[str, Shape], field: Fields, parameters: int, held: int
+) -> LayerSummary:
     sources = [shapes[name] for name in node.inputs]
     layer, source, out = node.layer, sources[0], shapes[node.name]
     conv = layer if isinstance(layer, ConvLayer) else None
@@ -247,7 +250,7 @@ def _layer_summary(node: Node, shapes: dict[str, Shape], field: Fields, held: in
         formulas=size_formulas(layer, sources),
         window=window,
         pad_mode=border_of(layer, source),
-        parameters=_parameters(node),
+        parameters=parameters,
         multiply_adds=layer.multiply_adds(*sources) if isinstance(layer, _SUMS) else 0,
         field=field,
         unread=_shared([node], source) if window is not None else Unread(),
@@ -297,14 +300,6 @@ def _window_text(window: Window) -> str:
         if pair != (1, 1):
             text += f"{sign}{pair[0]}" if pair[0] == pair[1] else f"{sign}{pair[0]},{pair[1]}"
     return text
-
-
-def _parameters(node: Node) -> int:
-    if node.name == NORMALIZE:
-        return 0
-    counted = ("mean", "var") if isinstance(node.layer, BatchNormLayer) else ()
-    parameters = node.layer.parameters.items()
-    return sum(array.size for name, array in parameters if name not in counted)
 
 
 BothRuns = tuple[Runs, Runs]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import pytest
 from cnncli.errors import OptionError
 from cnncli.network.layers.base import has_gradient
 from cnncli.network.load import load_model
+from cnncli.network.parameters import count_parameters
 from cnncli.network.passes import forward_layers
 from cnncli.network.toml_writer import write_network
 from tests.support.netfiles import check_converted
@@ -73,3 +75,30 @@ def test_each_layer_is_that_of_onnx_runtime(name: str, tmp_path: Path) -> None:
     np.save(tmp_path / "x.npy", picture()[0])
     done = run_cli("compare", path, tmp_path / "x.npy", "--against", "onnxruntime")
     assert ": equal in all " in done.stdout
+
+
+@pytest.mark.parametrize("name", sorted(set(NETWORKS) - {"one-axis", "yolo-v5", "yolo-v8"}))
+def test_parameters_are_those_of_pytorch(name: str, tmp_path: Path) -> None:
+    """Detectors hold constants that a file does not tell from parameters.
+
+    In the one of one axis, batch normalisation follows a convolution that has a bias already.
+    """
+    path, network = export(name, tmp_path / "net.onnx", dynamo=False), NETWORKS[name]()
+    # The export folds batch normalisation into the convolution, which gets a bias.
+    folded = sum(
+        layer.weight.numel() for layer in network.modules() if type(layer).__name__ == "BatchNorm2d"
+    )
+    expected = sum(parameter.numel() for parameter in network.parameters()) - folded
+    assert sum(count_parameters(load_model(path).network).values()) == expected
+
+
+@pytest.mark.parametrize("dynamo", [False, True], ids=["traced", "dynamo"])
+def test_plans_of_a_model_and_its_network_file_count_the_same(dynamo: bool, tmp_path: Path) -> None:
+    if dynamo:
+        pytest.importorskip("onnxscript")
+    path = export("attention", tmp_path / "net.onnx", dynamo)
+    run_cli("convert", path, "-o", tmp_path / "net.toml")
+    for file in (path, tmp_path / "net.toml"):
+        plan = json.loads(run_cli("plan", file, "--json").stdout.splitlines()[-1])["totals"]
+        expected = sum(parameter.numel() for parameter in NETWORKS["attention"]().parameters())
+        assert plan["parameters"] == expected

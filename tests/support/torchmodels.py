@@ -275,6 +275,24 @@ class ViT(nn.Module):  # type: ignore[misc, name-defined]
         return self.head(self.norms[2](x)[:, 0])
 
 
+class Attention(nn.Module):  # type: ignore[misc, name-defined]
+    """PyTorch's own attention on patches with a class token, added to them."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.patch, self.position = nn.Conv2d(3, 16, 8, 8), nn.Parameter(torch.rand(1, 17, 16))
+        self.token, self.norm = nn.Parameter(torch.rand(1, 1, 16)), nn.LayerNorm(16)
+        self.attend = nn.MultiheadAttention(16, 4, batch_first=True)
+        # An export leaves out biases of 0.
+        nn.init.normal_(self.attend.out_proj.bias)
+
+    def forward(self, x: Any) -> Any:
+        x = self.patch(x).flatten(2).transpose(1, 2)
+        x = torch.cat((self.token, x), 1) + self.position
+        y = self.norm(x)
+        return x + self.attend(y, y, y, need_weights=False)[0]
+
+
 class Encoder(nn.Module):  # type: ignore[misc, name-defined]
     """PyTorch's own attention over patches of a picture: tables whose rows are cells."""
 
@@ -362,6 +380,7 @@ NETWORKS: dict[str, Callable[[], Any]] = {
     "yolo-v8": YoloV8,
     "ssd": SSD,
     "vit": ViT,
+    "attention": Attention,
     "encoder": Encoder,
     "reader": Reader,
     "tokens-to-maps": TokensToMaps,

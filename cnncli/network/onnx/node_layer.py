@@ -51,6 +51,7 @@ from cnncli.render.options import MapGroup
 
 _MOST_WHOLE: Final = 2**53
 FLOATS: Final = ("float32", "float64")
+_RECURRENT: Final = ("LSTM", "GRU", "RNN")
 
 
 @dataclass(frozen=True)
@@ -130,6 +131,13 @@ class OnnxNodeLayer(ChannelwiseDefaults):
     def output_groups(self, *groups: Sequence[MapGroup]) -> tuple[MapGroup, ...]:
         """Return one group for each channel."""
         return numbered_groups(self.channels)
+
+    @property
+    def weights(self) -> tuple[Array, ...]:
+        """What was learned of a recurrent node: both its matrices, and the biases."""
+        if self.node.op not in _RECURRENT:
+            return ()
+        return tuple(self.constants[number] for number in (1, 2, 3) if number in self.constants)
 
     @property
     def label(self) -> str:

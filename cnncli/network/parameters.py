@@ -1,0 +1,71 @@
+"""How many parameters a network has: the numbers that were learned."""
+
+from __future__ import annotations
+
+from cnncli.network.graph import NORMALIZE, Network, Node
+from cnncli.network.layers import (
+    BatchNormLayer,
+    CellScaleLayer,
+    Layer,
+    MergeLayer,
+    PadLayer,
+    ScaleLayer,
+)
+from cnncli.network.layers.norm import Normalization
+
+
+def count_parameters(network: Network) -> dict[str, int]:
+    """Return the number of parameters of each layer.
+
+    Counted are the numbers of layers, each time that one is used. Not so what only fills in, such
+    as the factor 1 of a bias, and constants: the scale of the network's input, single numbers of
+    scales, and the means and variances of batch normalisation, which come from data.
+
+    Parameters
+    ----------
+    network : Network
+        Its arrays may be placeholders, see `cnncli.core.arrays`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> bias, half = ScaleLayer(np.ones(1), np.zeros(8)), ScaleLayer(np.full(1, 0.5), np.zeros(1))
+    >>> count_parameters(Network.chain(bias, half))
+    {'scale1': 8, 'scale2': 0}
+    """
+    layers = {node.name: node.layer for node in network.nodes}
+    counts: dict[str, int] = {}
+    met: set[int] = set()
+    for node in network.nodes:
+        sizes = _sizes(node, layers.get(node.inputs[0]))
+        # Each output of a recurrent node is a layer of its own.
+        shared = [array for array in getattr(node.layer, "weights", ()) if id(array) not in met]
+        met.update(map(id, shared))
+        counts[node.name] = sum(sizes) + sum(array.size for array in shared)
+    return counts
+
+
+def _sizes(node: Node, before: Layer | MergeLayer | None) -> list[int]:
+    """Return how many numbers each array of a layer adds, given the layer of its first input."""
+    layer = node.layer
+    if node.name == NORMALIZE:
+        return []
+    if isinstance(layer, BatchNormLayer):
+        return [layer.gamma.size, layer.beta.size]
+    if isinstance(layer, CellScaleLayer) and isinstance(before, PadLayer):
+        return [_in_border(layer, before)]
+    sizes = [array.size for array in layer.parameters.values()]
+    if isinstance(layer, (CellScaleLayer, Normalization, ScaleLayer)):
+        # One number for all channels is a constant, or stands for what the model does not have.
+        return [size for size in sizes if size > 1]
+    return sizes
+
+
+def _in_border(layer: CellScaleLayer, pad: PadLayer) -> int:
+    """Return how many numbers a border has whose cells get offsets.
+
+    So is written a constant that is joined to a picture, as the class token is to patches.
+    """
+    n_H, n_W, n_C = layer.shape
+    (top, bottom), (left, right) = pad.window((1, *layer.shape)).pads
+    return (n_H * n_W - (n_H - top - bottom) * (n_W - left - right)) * n_C
