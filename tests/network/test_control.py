@@ -11,7 +11,7 @@ import pytest
 from cnncli.core.arrays import is_placeholder
 from cnncli.errors import CnnCliError
 from cnncli.network.passes import forward_layers
-from tests.support.onnxmodels import check, graph, load, model, node, onnx, ours, picture
+from tests.support.onnxmodels import check, graph, load, model, node, onnx, ours, picture, runtime
 from tests.support.shell import refused, run_cli
 
 pytestmark = pytest.mark.oracle
@@ -224,6 +224,60 @@ def test_turns_of_an_inner_loop_that_only_the_picture_tells_are_no_guess() -> No
     X = picture(*SHAPE)
     X[0, 0, 0, 0] = 3.5
     check(looped(graph([inner, node("Identity", "go", "on")], "i go v", "on w"), 1), X)
+
+
+TOP = [node("ReduceMax", "q", "m", keepdims=0), node("Cast", "m", "k", to=7)]
+PASSED_ON = [node("Identity", "go", "on"), node("Identity", "z", "z2")]
+
+
+def repeated(how: str) -> Any:
+    """Return a loop whose turns repeat a value as often as turns of an inner graph say."""
+    made = [onnx.helper.make_tensor_value_info("k", onnx.TensorProto.INT64, [])]
+    if how == "Scan":
+        inner = graph(TOP, "q", "k")
+        del inner.output[:]
+        inner.output.extend(made)
+        kept = onnx.helper.make_node("Scan", ["rows"], ["ks"], body=inner, num_scan_inputs=1)
+        first = [node("Reshape", "v four", "rows")]
+    else:
+        inner = graph([node("Identity", "v", "q"), *TOP, *PASSED_ON], "i go z", "on z2 k")
+        del inner.output[2:]
+        inner.output.extend(made)
+        kept = onnx.helper.make_node("Loop", ["count", "", "start"], ["end", "ks"], body=inner)
+        first = []
+    nodes = [*first, kept, node("Add", "ks ones", "more"), node("Tile", "v more", "w")]
+    constants = {
+        "four": np.array([4, -1]), "count": np.array(4), "start": np.float32([0]),
+        "ones": np.array([1, 1, 1, 1]),
+    }  # fmt: skip
+    return looped(graph([*nodes, node("Identity", "go", "on")], "i go v", "on w", constants), 1)
+
+
+@pytest.mark.parametrize("how", ["Scan", "Loop"])
+def test_what_turns_leave_is_of_the_picture_too(how: str) -> None:
+    made, X = repeated(how), np.ones(SHAPE, np.float32)
+    assert runtime(made, X).shape == tuple(2 * length for length in SHAPE)
+    assert "Tile (node 'w'): only values of the picture tell the size" in load(made).stopper
+
+
+@pytest.mark.parametrize("grown", [False, True])
+def test_results_of_loops_are_open_where_their_inputs_are(grown: bool) -> None:
+    inner = [node("Neg", "v", "w")]
+    if grown:
+        inner = [
+            node("Shape", "v", "s"),
+            node("ConstantOfShape", "s", "o"),
+            node("Sub", "o v", "w"),
+        ]
+    body = graph([*inner, node("Identity", "go", "on")], "i go v", "on w")
+    loop = onnx.helper.make_node("Loop", ["two", "", "f"], ["y"], body=body)
+    nodes = [node("NonZero", "x", "n"), node("Cast", "n", "f", to=1), loop]
+    made, X = model(nodes, {"two": np.array(2)}, SHAPE), np.maximum(picture(*SHAPE), 0)
+    found = load(made)
+    assert found.network.has_open_shapes
+    ((_, Y),) = forward_layers(found.network, np.moveaxis(X, 1, -1))
+    np.testing.assert_array_equal(Y[0, :, :, 0], runtime(made, X))
+    assert Y.shape[2] < X.size == found.network.output_shape((1, *SHAPE[2:], SHAPE[1]))[2]
 
 
 def test_sizes_of_pictures_that_a_file_leaves_open(tmp_path: Path) -> None:

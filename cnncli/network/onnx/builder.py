@@ -35,11 +35,13 @@ from cnncli.network.layers.view import Layout, ViewLayer, layout_of, reshaped
 from cnncli.network.model import SIZE_HINT, Model, SizeNeeded
 from cnncli.network.onnx.model import OnnxGraph, OnnxNode, SubGraph
 from cnncli.network.onnx.node_layer import (
+    ROUNDED,
     OnnxNodeLayer,
     UnsupportedOperator,
     fold,
     inferred_shapes,
     reference_layers,
+    same_for_one,
 )
 from cnncli.network.onnx.operators import OPERATORS
 from cnncli.network.onnx.picture_input import PICTURES
@@ -58,9 +60,6 @@ from cnncli.network.preparation import Preparation
 
 _MISFITS: Final = (ValueError, LookupError, TypeError, ArithmeticError, AssertionError)
 """What numpy and layers raise for arrays and attributes that do not fit."""
-
-_ROUNDED: Final = ("AveragePool", "ConvTranspose", "LpPool", "MaxPool")
-"""Whose sizes ONNX's inference rounds otherwise than ONNX Runtime, which we follow."""
 
 _BEFORE: Final = (SOURCE, NORMALIZE)
 _ANY_AXES: Final = {"Flatten", "MatMul", "Reshape", "Squeeze", "Transpose", "Unsqueeze"}
@@ -92,9 +91,9 @@ class NetworkBuilder:
         self.graph, self.weights, self.prepared = graph, weights, prepared
         self.picture = picture
         orders = [n.attributes.get("perm") for n in graph.nodes if n.op == "Transpose"]
-        turned = (0, 3, 1, 2) in orders and (0, 2, 3, 1) not in orders
         # A network may only take its pictures so, and have its channels second from then on.
-        self.channels_last = picture.channels_last and not turned
+        stays = (0, 3, 1, 2) not in orders or (0, 2, 3, 1) in orders
+        self.channels_last = picture.channels_last and stays
         # Graphs in nodes add theirs; the file may be read again for another size.
         self.constants = replace(graph.constants, tensors=dict(graph.constants.tensors))
         self.nodes: list[Node] = []
@@ -270,13 +269,13 @@ class NetworkBuilder:
         except (UnsupportedNode, *_MISFITS) as error:
             return {}, error
         results = made if isinstance(made, tuple) else (made,)
-        known = node.op in ALLOWED and node.op not in _ROUNDED
+        known = node.op in ALLOWED and node.op not in ROUNDED
         shapes = inferred_shapes(node, opset, inputs) if known else ()
         for number, result in enumerate(results):
             try:
                 shape = self._onnx_shape(result)
                 expected = shapes[number] if number < len(shapes) else None
-                if shape and expected and not _same_for_one(shape, expected):
+                if shape and expected and not same_for_one(shape, expected):
                     return {}, UnsupportedNode(f"its layer would give {shape}, not {expected}")
             except CnnCliError as error:
                 if isinstance(result, BuiltLayer) and isinstance(result.layer, _WINDOWS):
@@ -408,16 +407,14 @@ class NetworkBuilder:
         try:
             shown = value.as_table() if how == "table" else self._as_maps(value)
         except SizeUnknown as error:
-            reason = str(error) if maker is None else _reason(maker, error)
-            stop = _Stop(reason, value.layer, needs_size=True)
+            why = str(error) if maker is None else _reason(maker, error)
+            self.missing[name] = stop = _Stop(why, value.layer, needs_size=True)
             self.stops.append(stop)
-            self.missing[name] = stop
             return
         if not shown.pending:
             return
-        layer = self._source(shown, how)
+        self.outputs[name] = layer = self._source(shown, how)
         self.values[name] = replace(shown, layer=layer, pending=())
-        self.outputs[name] = layer
         if how == "view" and maker is not None:
             self.layers[maker.name] = layer
 
@@ -501,9 +498,3 @@ def _renamed(node: Node, old: Node, new: Node) -> Node:
     """Return a node that reads one layer in place of another."""
     inputs = tuple(new.name if name == old.name else name for name in node.inputs)
     return replace(node, inputs=inputs)
-
-
-def _same_for_one(shape: tuple[int, ...], expected: tuple[int, ...]) -> bool:
-    """Whether a shape for one picture is that of a batch."""
-    first = 1 if len(shape) == len(expected) == 4 else 0
-    return shape[first:] == expected[first:]

@@ -17,7 +17,15 @@ import numpy as np
 
 from cnncli.core.arrays import is_placeholder
 from cnncli.errors import CnnCliError, one_line, quote
-from cnncli.network.layers.view import Dims
+from cnncli.network.onnx.picture_values import (
+    OfPicture,
+    OpenOfPicture,
+    given,
+    of_picture,
+    one_above_the_other,
+    size_is_open,
+    sized,
+)
 from cnncli.network.onnx.reference import (
     MOST_NUMBERS,
     ReferenceNode,
@@ -90,18 +98,34 @@ class ReferenceGraph:
 
     def _tensors_of_zeros(
         self, inputs: Sequence[Tensor | None], known: Known
-    ) -> tuple[Tensor | None, ...]:
+    ) -> tuple[Tensor, ...]:
+        if any(tensor is not None and tensor.largest is None for tensor in inputs):
+            raise NotRun("the size of its inputs is not known beforehand")
+        found = self._tensors_of(inputs, known, lambda tensor: tensor.largest or ())
+        if not _any_open(inputs):
+            return found
+        # What differs where open lengths are as small as they may be is open too.
+        small = self._tensors_of(
+            inputs, known, lambda tensor: tuple(1 if n is None else n for n in tensor.dims)
+        )
+        return tuple(map(_of_both, found, small))
+
+    def _tensors_of(
+        self,
+        inputs: Sequence[Tensor | None],
+        known: Known,
+        shape: Callable[[Tensor], tuple[int, ...]],
+    ) -> tuple[Tensor, ...]:
+        """Return what the outputs are where inputs are zeros of a shape."""
         values: Values = {}
         for number, (name, tensor) in enumerate(zip(self.names, inputs, strict=True)):
             array = known.get(number)
             if array is not None:
-                values[name] = array.view(_OfPicture) if is_placeholder(array) else array
+                values[name] = array.view(OfPicture) if is_placeholder(array) else array
             elif tensor is None:
                 values[name] = None
-            elif tensor.largest is None:
-                raise NotRun("the size of its inputs is not known beforehand")
             else:
-                values[name] = np.zeros(tensor.largest, tensor.dtype).view(_OfPicture)
+                values[name] = np.zeros(shape(tensor), tensor.dtype).view(OfPicture)
         run, node = _GraphRun(), _prepared(self.proto, self.opset)
         with _plain_errors():
             if self.op == "If":
@@ -150,24 +174,6 @@ class _InnerNode:
     work: ReferenceNode | Array | None
     graphs: Mapping[str, _InnerGraph]
     scanned: int = 0
-
-
-class _OfPicture(np.ndarray[Any, Any]):
-    """Zeros in place of values that only a picture has, and what is made of them."""
-
-
-class _OpenOfPicture(_OfPicture):
-    """The same of another size than a picture would give: its values tell that too."""
-
-    node: str
-    """The first node whose result's size they tell."""
-
-    @classmethod
-    def of(cls, array: Array, node: str) -> _OpenOfPicture:
-        """Return an array as one of these."""
-        marked = array.view(cls)
-        marked.node = node
-        return marked
 
 
 @lru_cache(32)
@@ -259,10 +265,10 @@ class _GraphRun:
 def _evaluated(
     node: _InnerNode, work: ReferenceNode, inputs: Sequence[Array | None]
 ) -> list[Array]:
-    of_picture = any(isinstance(array, _OfPicture) for array in inputs)
-    open_inputs = [array for array in inputs if isinstance(array, _OpenOfPicture)]
+    depends = any(isinstance(array, OfPicture) for array in inputs)
+    open_inputs = [array for array in inputs if isinstance(array, OpenOfPicture)]
     try:
-        is_open = of_picture and _size_is_open(work, inputs)
+        is_open = depends and size_is_open(work, inputs)
         made = evaluate(work, [None if each is None else np.asarray(each) for each in inputs])
     except NotRun as error:
         raise NotRun(f"{node.label}: {error}") from None
@@ -270,67 +276,28 @@ def _evaluated(
         raise CnnCliError(f"{node.label}: {error.message}", hint=error.hint) from None
     if is_open:
         first = open_inputs[0].node if open_inputs else node.label
-        return [_OpenOfPicture.of(array, first) for array in made]
-    if open_inputs or (of_picture and node.op not in ("Shape", "Size")):
-        return [array.view(_OfPicture) for array in made]
+        return [OpenOfPicture.of(array, first) for array in made]
+    if open_inputs or (depends and node.op not in ("Shape", "Size")):
+        return [array.view(OfPicture) for array in made]
     return made
-
-
-def _size_is_open(work: ReferenceNode, inputs: Sequence[Array | None]) -> bool:
-    """Tell whether zeros in place of the picture's values give a result of a wrong size."""
-    tensors = [
-        None if array is None else Tensor(str(array.dtype), _known_dims(array)) for array in inputs
-    ]
-    known = {
-        number: np.asarray(array)
-        for number, array in enumerate(inputs)
-        if array is not None and not isinstance(array, _OfPicture)
-    }
-    try:
-        # Further results, such as the indices of winners, are as large as the first.
-        found = work.tensors(tensors, known)[:1]
-    except NotRun:
-        return True
-    return any(tensor is None or tensor.is_open for tensor in found)
-
-
-def _known_dims(array: Array) -> Dims:
-    return (None,) * array.ndim if isinstance(array, _OpenOfPicture) else array.shape
-
-
-def _sized(array: Array | None) -> Array:
-    """Return an array whose size is that of what a picture gives."""
-    if isinstance(array, _OpenOfPicture):
-        raise NotRun(f"{array.node}: only values of the picture tell the size of its result")
-    return _given(array)
 
 
 def _if(
     run: _GraphRun, node: _InnerNode, inputs: Sequence[Array | None], values: Values
 ) -> list[Array | None]:
-    holds = bool(np.all(_given(inputs[0])))
+    holds = bool(np.all(given(inputs[0])))
     chosen, other = ("then_branch", "else_branch") if holds else ("else_branch", "then_branch")
     made = run.graph(node.graphs[chosen], (), values)
-    if isinstance(inputs[0], _OfPicture):
+    if isinstance(inputs[0], OfPicture):
         also = run.graph(node.graphs[other], (), values)
         if _shapes(made) != _shapes(also):
             raise NotRun("the branches of an If in it give results of several shapes")
-        return _of_picture(made)
+        return of_picture(made)
     return made
-
-
-def _of_picture(arrays: Sequence[Array | None]) -> list[Array | None]:
-    return [None if array is None else array.view(_OfPicture) for array in arrays]
 
 
 def _shapes(arrays: Sequence[Array | None]) -> list[tuple[int, ...] | None]:
     return [None if array is None else array.shape for array in arrays]
-
-
-def _given(array: Array | None) -> Array:
-    if array is None:
-        raise NotRun("one of its inputs has no value")
-    return array
 
 
 def _loop(
@@ -338,20 +305,20 @@ def _loop(
 ) -> list[Array | None]:
     most, condition, *carried = inputs
     body, number, kept, held = node.graphs["body"], 0, list[list[Array]](), 0
-    unsure = isinstance(most, _OfPicture) or isinstance(condition, _OfPicture)
-    going = unsure or condition is None or bool(np.all(condition))
-    limit = 1 if unsure else None if most is None else int(most.item())
+    depends = isinstance(most, OfPicture) or isinstance(condition, OfPicture)
+    going = depends or condition is None or bool(np.all(condition))
+    limit = 1 if depends else None if most is None else int(most.item())
     while going and (limit is None or number < limit):
         run.turn(held)
         turn = [np.array(number, np.int64), np.array(True), *carried]
         going_on, *made = run.graph(body, turn, values)
-        going = bool(np.all(_given(going_on)))
+        going = bool(np.all(given(going_on)))
         before, carried = carried, made[: len(carried)]
-        if unsure or isinstance(going_on, _OfPicture):
+        if depends or isinstance(going_on, OfPicture):
             if len(made) > len(carried) or _shapes(before) != _shapes(carried):
                 raise NotRun("the turns of a loop in it, and so its sizes, depend on the picture")
-            return _of_picture(carried)
-        kept.append([_given(array) for array in made[len(carried) :]])
+            return of_picture(carried)
+        kept.append([given(array) for array in made[len(carried) :]])
         held += sum(array.nbytes for array in kept[-1])
         number += 1
     scans = len(body.outputs) - 1 - len(carried)
@@ -363,15 +330,16 @@ def _scan(
 ) -> list[Array | None]:
     count = node.scanned
     carried = list(inputs[: len(inputs) - count])
-    scanned = [_given(array) for array in inputs[len(inputs) - count :]]
+    scanned = [given(array) for array in inputs[len(inputs) - count :]]
     body, kept, held = node.graphs["body"], list[list[Array]](), 0
     if count < 1 or len({len(array) for array in scanned}) > 1:
         raise NotRun("what it goes over differs in length")
+    scanned = [sized(array) for array in scanned]
     for number in range(len(scanned[0])):
         run.turn(held)
         made = run.graph(body, [*carried, *(array[number, ...] for array in scanned)], values)
         carried = made[: len(carried)]
-        kept.append([_given(array) for array in made[len(carried) :]])
+        kept.append([given(array) for array in made[len(carried) :]])
         held += sum(array.nbytes for array in kept[-1])
     return [*carried, *_stacked(body, kept, len(body.outputs) - len(carried))]
 
@@ -392,7 +360,7 @@ def _stacked(body: _InnerGraph, kept: Sequence[Sequence[Array]], count: int) -> 
         shapes = {tuple(np.shape(turn[k]) for k in range(count)) for turn in kept}
         if len(shapes) > 1:
             raise NotRun("its turns give results of several shapes")
-        return [np.stack([turn[k] for turn in kept]) for k in range(count)]
+        return [one_above_the_other([turn[k] for turn in kept]) for k in range(count)]
     helper, empty = import_module("onnx").helper, []
     for kind in body.types[len(body.types) - count :] if count else ():
         dtype = helper.tensor_dtype_to_np_dtype(kind.elem_type or 1)
@@ -404,13 +372,13 @@ def _merged(ends: Sequence[Sequence[Array | None]], bounded: bool = True) -> tup
     """Return what is common to results that a node may give: lengths that differ are open."""
     merged = []
     for arrays in zip(*ends, strict=True):
-        shapes = [_sized(array).shape for array in arrays]
+        shapes = [sized(array).shape for array in arrays]
         if len({len(shape) for shape in shapes}) > 1 or len({str(a.dtype) for a in arrays}) > 1:
             raise NotRun("its result may have different numbers of axes, or types")
         lengths = [sorted(set(along)) for along in zip(*shapes, strict=True)]
         most = tuple(along[-1] for along in lengths) if bounded else None
         dims = tuple(along[0] if len(along) == 1 else None for along in lengths)
-        merged.append(Tensor(str(_given(arrays[0]).dtype), dims, most if None in dims else None))
+        merged.append(Tensor(str(given(arrays[0]).dtype), dims, most if None in dims else None))
     return tuple(merged)
 
 
@@ -418,12 +386,12 @@ def _tensors_of_loop(run: _GraphRun, node: _InnerNode, values: Values) -> tuple[
     """Return what a loop gives of zeros: all shapes with which it may end."""
     most, condition, *carried = [values[name] if name else None for name in node.inputs]
     body, number = node.graphs["body"], 0
-    limit = None if most is None or isinstance(most, _OfPicture) else int(most.item())
+    limit = None if most is None or isinstance(most, OfPicture) else int(most.item())
     going: Array = np.array(True) if condition is None else condition
     ends, kept = list[list[Array | None]](), list[list[Array]]()
     settled = False
     while True:
-        sure = not isinstance(going, _OfPicture) and not isinstance(most, _OfPicture)
+        sure = not isinstance(going, OfPicture) and not isinstance(most, OfPicture)
         over = number == limit or (sure and not np.all(going))
         few = sure and limit is not None and limit <= _TURNS_TRIED
         last = over or (settled and not few) or number == _TURNS_TRIED
@@ -434,10 +402,10 @@ def _tensors_of_loop(run: _GraphRun, node: _InnerNode, values: Values) -> tuple[
         run.turn()
         turn = [np.array(number, np.int64), np.array(True), *carried]
         going_on, *made = run.graph(body, turn, values)
-        going = _given(going_on)
+        going = given(going_on)
         before, carried = carried, made[: len(carried)]
         settled = _shapes(before) == _shapes(carried)
-        kept.append([_sized(array) for array in made[len(carried) :]])
+        kept.append([sized(array) for array in made[len(carried) :]])
         number += 1
     scans = _stacked(body, kept, len(body.outputs) - 1 - len(carried))
     exact = over and len(ends) == 1
@@ -453,6 +421,17 @@ def _of_turns(array: Array, exact: bool, limit: int | None) -> Tensor:
         return Tensor(str(array.dtype), array.shape)
     most = (MOST_TURNS if limit is None else min(limit, MOST_TURNS), *array.shape[1:])
     return Tensor(str(array.dtype), (None, *array.shape[1:]), most)
+
+
+def _of_both(one: Tensor, other: Tensor) -> Tensor:
+    """Return what is common to results of two sizes of the same inputs, the larger one first."""
+    if (one.dtype, len(one.dims)) != (other.dtype, len(other.dims)):
+        raise NotRun("its result may have different numbers of axes, or types")
+    dims = tuple(a if a == b else None for a, b in zip(one.dims, other.dims, strict=True))
+    if one.largest is None or other.largest is None:
+        return Tensor(one.dtype, dims)
+    most = tuple(map(max, one.largest, other.largest))
+    return Tensor(one.dtype, dims, most if None in dims else None)
 
 
 def _any_open(tensors: Sequence[Tensor | None]) -> bool:

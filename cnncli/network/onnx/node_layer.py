@@ -52,6 +52,8 @@ from cnncli.render.options import MapGroup
 _MOST_WHOLE: Final = 2**53
 FLOATS: Final = ("float32", "float64")
 _RECURRENT: Final = ("LSTM", "GRU", "RNN")
+ROUNDED: Final = ("AveragePool", "ConvTranspose", "LpPool", "MaxPool")
+"""Whose sizes ONNX's inference rounds otherwise than ONNX Runtime, which we follow."""
 
 
 @dataclass(frozen=True)
@@ -201,9 +203,10 @@ class OnnxNodeLayer(ChannelwiseDefaults):
             else made == planned
         )
         if not fits:
+            at_most = "at most " if self.is_open else ""
             raise ShapeError(
-                f"{self.node.op} gives the shape {shape}, more or less than was planned of "
-                f"{', '.join('x'.join(map(str, X.shape[1:])) for X in inputs)}"
+                f"{self.node.op} gives the shape {shape}, where {at_most}"
+                f"{self.layout.shape(planned[1:])} was planned"
             )
 
     def _one(self, tensors: Sequence[Array]) -> Array:
@@ -332,6 +335,12 @@ def inferred_shapes(
     except (NotRun, SizeUnknown):
         return (None,) * len(node.outputs)
     return tuple(None if t is None or t.is_open else t.largest for t in made)
+
+
+def same_for_one(shape: tuple[int, ...], expected: tuple[int, ...]) -> bool:
+    """Whether a shape for one picture is that of a batch."""
+    first = 1 if len(shape) == len(expected) == 4 else 0
+    return shape[first:] == expected[first:]
 
 
 def _stored(tensor: Tensor, signals: Sequence[Signal]) -> tuple[Layout, int]:
