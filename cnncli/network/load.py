@@ -89,14 +89,16 @@ def load_model(
         raise FileProblem(model.stopper, hint=model.stopper_hint or readable, path=path)
     known = 1 if model.input.gray else model.channels
     wanted = known or wanted_channels(model.network, model.input.size)
-    return _with_class_names(replace(model, channels=wanted))
+    return _with_class_names(replace(model, channels=wanted), path)
 
 
-def _with_class_names(model: Model) -> Model:
+def _with_class_names(model: Model, path: Path) -> Model:
     if not model.classes:
         return model
     try:
         return replace(model, network=with_class_names(model.network, model.classes))
     except ShapeError as error:
-        note = f"{error}; they are not used"
-        return model if model.stopper else replace(model, notes=(*model.notes, note))
+        # The metadata of a detector name the columns of its table.
+        if model.stopper or path.suffix.lower() == ".onnx":
+            return model
+        return replace(model, notes=(*model.notes, f"{error}; they are not used"))
