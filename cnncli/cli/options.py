@@ -282,6 +282,7 @@ class ResultOptions(OptionGroup):
         "--colormap", type=Choice(COLORMAPS), default="gray", common=True,
         help="Colours of single maps.",
     )
+    rgb: bool = flag("--rgb", help="Show a layer's three maps as one colour picture.")
     columns: int | None = option(
         "--columns", type=click.IntRange(min=1), metavar="N",
         help="Columns of the sheet of maps.  [default: about square]",

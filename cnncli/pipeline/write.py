@@ -12,6 +12,7 @@ from typing import BinaryIO
 import numpy as np
 
 from cnncli._version import __version__
+from cnncli.errors import OptionError
 from cnncli.io.formats import NPZ
 from cnncli.io.images import Picture
 from cnncli.io.png_writer import PngFile
@@ -46,6 +47,7 @@ from cnncli.pipeline.transparency import with_alpha
 from cnncli.render.finite_values import ValueRange, measure
 from cnncli.render.grey_levels import are_levels
 from cnncli.render.grid import Sheet, grid
+from cnncli.render.options import in_colour
 from cnncli.render.result_record import describe_values, picture_record
 from cnncli.render.result_rows import ResultRows, Shape, Values
 from cnncli.render.rounding_noise import are_rounding, rounding_notes
@@ -60,9 +62,16 @@ def expect(job: Job, shape: Shape, layers: Sequence[str]) -> list[LayerResult]:
     """Check all shapes and return what some layers will give; without any, the last."""
     shapes = job.network.shapes(shape)
     groups = job.network.groups(input_groups(shape[3]))
+    names = layers or job.network.names[-1:]
+    if job.render.rgb:
+        groups |= {name: in_colour(groups[name]) for name in names}
+        if not any(group.colour for name in names for group in groups[name]):
+            raise OptionError(
+                f"--rgb needs a layer of 3 maps, {names[-1]} has {len(groups[names[-1]])}"
+            )
     return [
         LayerResult(name, shapes[name], groups[name], name if job.layers else None)
-        for name in layers or job.network.names[-1:]
+        for name in names
     ]
 
 
@@ -85,9 +94,10 @@ def with_facts(job: Job, picture: Picture, result: LayerResult) -> LayerResult:
     network = job.network.until(result.name)
     node = network.nodes[-1]
     source = network.shapes(picture.shape)[node.inputs[0]]
+    in_rgb = job.render.rgb and any(group.colour for group in result.groups)
     return replace(
         result,
-        clips=clips_by_default(network, picture),
+        clips=in_rgb or clips_by_default(network, picture),
         batched=picture.batched,
         photo_metadata=picture.photo_metadata,
         has_white_note=bool(white_notes(job, picture)),

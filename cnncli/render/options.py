@@ -65,6 +65,8 @@ class RenderOptions:
         One range for all maps instead of one for each.
     colormap : str
         One of `COLORMAPS`; for feature maps only.
+    rgb : bool
+        Three maps of a layer as one colour picture.
     depth : str
         ``8`` or ``16`` bits a pixel, or ``float``.
     labels : bool
@@ -90,6 +92,7 @@ class RenderOptions:
     range: str | tuple[float, float] = "auto"
     shared_range: bool = False
     colormap: str = "gray"
+    rgb: bool = False
     depth: str = "8"
     labels: bool = True
     legend: bool = False
@@ -111,6 +114,19 @@ class RenderOptions:
                 f"--depth 16 needs --colormap gray, got {self.colormap} with its 256 colours",
                 hint="--depth 8, or --colormap gray",
             )
+
+
+def in_colour(groups: Sequence[MapGroup]) -> tuple[MapGroup, ...]:
+    """Return three single maps as one colour picture; other groups as they are.
+
+    Examples
+    --------
+    >>> in_colour([MapGroup(name, (index,)) for index, name in enumerate("abc")])
+    (MapGroup(name='rgb', channels=(0, 1, 2)),)
+    """
+    if [len(group.channels) for group in groups] != [1, 1, 1]:
+        return tuple(groups)
+    return (MapGroup("rgb", tuple(channel for group in groups for channel in group.channels)),)
 
 
 def parse_range(text: str) -> str | tuple[float, float]:

@@ -15,7 +15,7 @@ from cnncli.render.grid import grid
 from cnncli.render.options import MapGroup, RenderOptions
 from cnncli.render.tiles import make_tiles
 from tests.support.netfiles import layer
-from tests.support.shell import pixels, run_cli, save, save_array, values_of
+from tests.support.shell import pixels, refused, run_cli, save, save_array, values_of
 
 pytestmark = pytest.mark.usefixtures("empty_folder")
 
@@ -186,3 +186,15 @@ def test_every_image_of_a_batch_begins_a_row_or_fills_some(
     sheet = make_sheet(result, result.all_maps, tiles, RenderOptions(), "conv")
     tops = [box.top for box in sheet.boxes]
     assert tops.count(tops[0]) == columns
+
+
+def test_three_maps_are_one_colour_picture_where_that_is_asked_for(tmp_path: Path) -> None:
+    values = np.random.default_rng(3).random((5, 6, 3)).astype(np.float32)
+    np.save(tmp_path / "x.npy", values)
+    mix = np.eye(3)[None, None]
+    np.save(tmp_path / "mix.npy", mix)
+    args = ("conv", tmp_path / "x.npy", "-f", tmp_path / "mix.npy", "-o", tmp_path / "y.png")
+    run_cli(*args, "--rgb")
+    assert np.array_equal(pixels(tmp_path / "y.png"), np.rint(values * 255).astype(int))
+    one = ("conv", tmp_path / "x.npy", "-f", "luminance", "-o", tmp_path / "z.png", "--rgb")
+    assert "--rgb needs a layer of 3 maps, conv1 has 1" in refused(*one, code=2)
