@@ -164,3 +164,17 @@ def test_commands_agree(name: str, tmp_path: Path) -> None:
     done = run_cli("compare", *given, "--against", "onnxruntime")
     assert ": equal in all " in done.stdout
     assert load_model(path).tensors[load_model(path).find("y")][0] == "y"
+
+
+@pytest.mark.parametrize("batch", [4, 1, "n"])
+def test_a_batch_of_the_file_is_noted(batch: Any, tmp_path: Path) -> None:
+    made, path = model([node("Relu", "x", "y")], shape=(batch, 3, 6, 8)), tmp_path / "net.onnx"
+    path.write_bytes(made.SerializeToString())
+    np.save(tmp_path / "x.npy", np.zeros((6, 8, 3), np.float32))
+    if batch == 4:
+        with pytest.raises(
+            ort.capi.onnxruntime_pybind11_state.InvalidArgument, match="Expected: 4"
+        ):
+            runtime(made, picture(*SHAPE))
+    done = run_cli("run", path, tmp_path / "x.npy", "-o", tmp_path / "y.npy")
+    assert ("own batch is 4, not 1: other programs may refuse it" in done.stderr) == (batch == 4)

@@ -73,7 +73,16 @@ def _read(path: Path, weights: bool, prepare: Mapping[str, Any]) -> Model:
     elif model.stopper and picture.size not in (None, own.size):
         make = partial(_built, graph, name, own, prepared, weights)
         model = _name_size(model, picture, make, own)
-    return replace(model, own_size=own.size)
+    return replace(model, own_size=own.size, notes=(*model.notes, *_batch_notes(graph, name)))
+
+
+def _batch_notes(graph: OnnxGraph, name: str) -> tuple[str, ...]:
+    """Say that a network gets one picture where its file asks for several at once."""
+    shape = graph.inputs[name] or ()
+    batch = shape[0] if len(shape) == 4 else None
+    if batch is None or batch < 2:
+        return ()
+    return (f"the network's own batch is {batch}, not 1: other programs may refuse it",)
 
 
 def _name_size(
