@@ -183,6 +183,7 @@ def test_lists_of_odd_names_end_them_with_nul() -> None:
     assert found(files_from="list") == ODD
 
 
+@pytest.mark.slow
 def test_a_long_list_is_cut_at_its_names() -> None:
     names = [f"{'d' * 200}/{index:07d}.png" for index in range(10_000)]
     Path("list").write_text("\n".join(names))

@@ -235,6 +235,7 @@ def test_a_file_in_place_is_no_failure_however_its_workers_end(overwrite: bool) 
     assert Path("out/killed-1.png").exists() == overwrite
 
 
+@pytest.mark.slow
 def test_workers_that_die_over_several_images_are_no_fault_of_these() -> None:
     found = outcomes_of(images("twice-a"), WorkerRunner(2))
     assert DEATHS["killed"] in str(found["twice-a"].error)
@@ -279,6 +280,7 @@ def test_no_image_takes_a_file_of_another() -> None:
     assert len(errors) == 2 and all("'out/0.png': would hold both " in error for error in errors)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "output", sweep(["{stem}.png", "{stem}-{map}.tif", "{stem}.npy", "{stem}.webp"], keep=1)
 )
@@ -357,6 +359,7 @@ def test_tasks_longer_than_a_pipe_holds() -> None:
     assert [outcome.error for _, outcome in done] == [None] * 6
 
 
+@pytest.mark.slow
 def test_fewer_workers_than_wanted() -> None:
     Path("in").mkdir()
     for index in range(20):
@@ -370,6 +373,7 @@ def test_fewer_workers_than_wanted() -> None:
     assert "too many open files" in error.lower() and not Path("none").exists()
 
 
+@pytest.mark.slow
 def test_whoever_ignores_children_still_hears_of_workers() -> None:
     Path("in").mkdir()
     for index in range(6):

@@ -10,6 +10,7 @@ import pytest
 from PIL import Image
 
 from tests.support.shell import refused_untouched, run_cli, save, save_array, values_of
+from tests.support.sweep import sweep
 
 RANDOM = np.random.default_rng(18)
 VALUES = (RANDOM.standard_normal((6, 8, 1)) * 3).astype(np.float32)
@@ -24,19 +25,19 @@ def inputs(empty_folder: Path) -> None:
     save_array("maps.npy", MAPS)
 
 
+OPTIONS = [
+    "--range minmax",
+    "--range symmetric",
+    "--range minmax --depth 16",
+    "--range minmax --colormap viridis",
+    "--range symmetric --colormap diverging",
+    "--range minmax --shared-range --columns 2 --no-labels",
+]
+
+
 @pytest.mark.parametrize(
-    "options",
-    [
-        "--range minmax",
-        "--range symmetric",
-        "--range minmax --depth 16",
-        "--range minmax --colormap viridis",
-        "--range symmetric --colormap diverging",
-        "--range minmax --shared-range --columns 2 --no-labels",
-    ],
+    ("name", "options", "suffix"), sweep(["one", "maps"], OPTIONS, ["png", "tif", "webp"])
 )
-@pytest.mark.parametrize("name", ["one", "maps"])
-@pytest.mark.parametrize("suffix", ["png", "tif", "webp"])
 def test_numbers_come_back(name: str, options: str, suffix: str) -> None:
     words = options.split()
     if suffix == "webp" and "16" in words:

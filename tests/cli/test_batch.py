@@ -239,6 +239,7 @@ def test_a_dry_run_of_many_maps_names_the_first_and_the_last() -> None:
     assert result.stderr == ""
 
 
+@pytest.mark.slow
 def test_a_dry_run_leaves_standard_input_alone() -> None:
     make("a.png")
     done = run_shell("(cnncli pool --dry-run -o out/; cnncli pool -o b.png -q) < a.png")
@@ -345,6 +346,7 @@ def test_one_image_needs_no_bar() -> None:
     assert code == 0 and "images" not in text and len(shown) == 2
 
 
+@pytest.mark.slow
 def test_one_image_of_another_process_has_a_bar_and_its_report() -> None:
     make("a.png")
     code, shown, _ = at_terminal("pool", "a.png", "--timeout", "600")

@@ -45,6 +45,7 @@ def test_a_difference_in_transparency_alone_is_a_difference() -> None:
     assert "equal, " in run_cli("compare", "clear.png", "clear.png").stdout
 
 
+@pytest.mark.slow
 def test_where_no_cause_is_found_that_is_said_in_one_line() -> None:
     save("other.png", np.random.default_rng(9).integers(0, 256, (12, 17, 3), dtype=np.uint8))
     words = "compare", "photo.png", "other.png"

@@ -84,6 +84,7 @@ def test_a_path_from_the_home_folder(monkeypatch: pytest.MonkeyPatch) -> None:
     assert offered("run ~/net.toml --layer e") == ["end"]
 
 
+@pytest.mark.slow
 def test_weights_are_not_read() -> None:
     with open("w.npy", "wb") as stream:
         np.lib.format.write_array_header_1_0(

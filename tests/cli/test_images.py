@@ -359,6 +359,7 @@ def test_names(name: str) -> None:
     assert made == name.removesuffix(".png").translate(unsafe) + "-pool.png"
 
 
+@pytest.mark.slow
 def test_a_name_that_is_no_text() -> None:
     name = b"bad\xff.png".decode("utf-8", "surrogateescape")
     save("x.png", RGB)

@@ -192,7 +192,7 @@ def check_files(shape: Shape, command: str) -> None:
                 image.load()
 
 
-@pytest.mark.parametrize(("command", "shape"), sweep(COMMANDS, CORE, rounds=3))
+@pytest.mark.parametrize(("command", "shape"), sweep(COMMANDS, CORE, rounds=2))
 def test_the_core_of_sizes_and_commands(command: str, shape: Shape) -> None:
     check_values(shape, command, "npy")
     check_picture(shape, command, "png")

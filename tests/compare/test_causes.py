@@ -147,6 +147,7 @@ def test_what_was_left_out_is_found(
     assert causes(result, layer) == [words]
 
 
+@pytest.mark.slow
 def test_nothing_explains_noise() -> None:
     assert causes(RNG.normal(size=(2, 5, 6, 3)), CONV) == []
     assert causes(RNG.normal(size=(2, 9, 11, 2)), CONV) == []
@@ -158,6 +159,7 @@ def test_a_result_that_is_right_in_a_few_rows_only_is_not_explained() -> None:
     assert causes(wrong, CONV) == []
 
 
+@pytest.mark.slow
 def test_loose_forms_come_after_all_others() -> None:
     loose = ResultForm(", roughly", tolerance=1e9, loose=True)
     operation = Operation(CONV, PICTURE)

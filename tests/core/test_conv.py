@@ -15,6 +15,7 @@ from cnncli.core.engine import correlate
 from cnncli.core.geometry import place_window
 from cnncli.errors import OptionError, ShapeError
 from tests.support.judges import loop_conv_forward
+from tests.support.sweep import sweep
 
 PADS: list[Any] = [0, 2, (1, 2), ((0, 1), (2, 0)), "same", "same-lower", "valid"]
 STRIDES: list[Any] = [1, 2, (2, 3)]
@@ -42,8 +43,7 @@ def layer(
     return A_prev, W, b
 
 
-@pytest.mark.parametrize("pad", PADS, ids=str)
-@pytest.mark.parametrize("name", FILTERS)
+@pytest.mark.parametrize(("name", "pad"), sweep(FILTERS, PADS))
 def test_equals_the_loop(name: str, pad: Any) -> None:
     shape, groups = FILTERS[name]
     A_prev, W, b = layer(shape, groups)

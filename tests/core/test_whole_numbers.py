@@ -20,6 +20,7 @@ from cnncli.render.tiles import make_tiles
 from tests.support.judges import loop_conv_forward
 from tests.support.levels import to_levels
 from tests.support.shell import run_cli, save
+from tests.support.sweep import sweep
 
 RANDOM = np.random.default_rng(5)
 PIXELS = RANDOM.integers(0, 256, (1, 37, 29, 3), np.uint8)
@@ -79,8 +80,7 @@ def levels_of(layer: ConvLayer, pixels: np.ndarray) -> np.ndarray:
     return found
 
 
-@pytest.mark.parametrize("name", EXACT)
-@pytest.mark.parametrize("rows", [1, 100])
+@pytest.mark.parametrize(("name", "rows"), sweep(EXACT, [1, 100]))
 def test_sums_are_those_of_the_loop(name: str, rows: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("cnncli.core.strips.STRIP_BYTES", rows * 1000)
     layer = EXACT[name]

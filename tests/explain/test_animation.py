@@ -295,6 +295,7 @@ def test_letters_stand_out_on_every_colour() -> None:
             assert (max(one, two) + 0.05) / (min(one, two) + 0.05) >= 4.5
 
 
+@pytest.mark.slow
 def test_values_that_are_not_finite_are_shown() -> None:
     values = np.ones((1, 6, 6, 1))
     values[0, 2, 2] = np.nan

@@ -148,6 +148,7 @@ def test_a_picture_that_claims_to_be_huge() -> None:
     assert "4294836225" in error and "89478485" in error and "--max-pixels" in error
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("source", sweep(["< <(cat x.png /dev/zero)", "</dev/zero"], keep=1))
 def test_endless_standard_input(source: str) -> None:
     done = run_shell(f"cnncli pool --max-input-bytes 3000000 -o y.png {source}")
@@ -290,6 +291,7 @@ def test_a_full_disk_for_filters() -> None:
     named(error, "b.npy")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("form", "unbuffered"), sweep(["png", "npy"], ["", "1"]))
 def test_a_full_disk_behind_standard_output(form: str, unbuffered: str) -> None:
     words = f"pad x.npy --padding 50 --pad-mode wrap -o - --format {form}"
@@ -300,12 +302,14 @@ def test_a_full_disk_behind_standard_output(form: str, unbuffered: str) -> None:
     assert "standard output" in error_lines(done, 1)
 
 
+@pytest.mark.slow
 def test_a_full_device() -> None:
     named(refused_untouched("pool", "x.png", "-o", "/dev/full"), "/dev/full")
     done = run_shell("cnncli pool x.png -o - > /dev/full")
     assert "no space left" in error_lines(done, 1)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "words", sweep(["pool x.png --json -o y.png", "filters list", "--help"], keep=1)
 )
@@ -314,6 +318,7 @@ def test_text_for_a_full_device(words: str) -> None:
     assert "no space left" in error_lines(done, 1).lower()
 
 
+@pytest.mark.slow
 def test_reports_for_a_full_device_do_not_undo_the_work() -> None:
     done = run_shell("cnncli pool x.png x.npy -o '{name}.tif' 2> /dev/full")
     assert done.stdout == b"" and done.returncode in (0, 1)
@@ -373,6 +378,7 @@ def test_no_picture_is_written_to_a_terminal() -> None:
     assert "terminal" in error_lines(done, 2) and shown == b""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("form", "unbuffered"), sweep(["npy", "png"], ["", "1"], keep=1))
 def test_a_reader_that_has_enough(form: str, unbuffered: str) -> None:
     save_array("big.npy", RANDOM.random((400, 400)))

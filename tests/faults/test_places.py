@@ -52,6 +52,7 @@ def disk() -> Iterator[Path]:
         yield folder
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("suffix", ["png", "jpg", "tif", "webp", "bmp", "npy", "npz"])
 @pytest.mark.parametrize("old", [None, b"precious"])
 def test_a_full_small_disk(small_disk: Path, suffix: str, old: bytes | None) -> None:
@@ -88,6 +89,7 @@ def test_a_picture_that_may_not_fit_is_made_when_asked_for(small_disk: Path) -> 
     assert pixels(output).shape == (2009, 2009)
 
 
+@pytest.mark.slow
 def test_a_full_small_disk_in_a_batch_and_for_maps(small_disk: Path) -> None:
     Path("in").mkdir()
     for number in range(4):

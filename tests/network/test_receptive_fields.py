@@ -32,6 +32,7 @@ from cnncli.network.summary import summarize
 from cnncli.plan.report import csv_text, json_lines, table
 from cnncli.plan.trace import trace
 from tests.support.receptive_chains import reached
+from tests.support.sweep import sweep
 
 SHAPE = (1, 24, 20, 1)
 LARGE = (1, 40, 36, 1)
@@ -100,7 +101,7 @@ NETWORKS = {
 }
 
 
-@pytest.mark.parametrize("name", NETWORKS)
+@pytest.mark.parametrize("name", sweep(NETWORKS, keep=6))
 def test_fields_are_where_the_gradient_is(name: str) -> None:
     network, shape = NETWORKS[name], LARGE if name == "u-net" else SHAPE
     last = network.nodes[-1].name

@@ -34,6 +34,7 @@ def patterns(count: int) -> tuple[Any, Any]:
     return X.astype(np.float32), labels
 
 
+@pytest.mark.slow
 def test_some_steps_make_the_loss_fall(script: dict[str, Any]) -> None:
     X, labels = patterns(256)
     losses, networks = zip(*script["train"](X, labels, epochs=8), strict=True)

@@ -131,6 +131,7 @@ def outside(module: str) -> set[str]:
     return {top for top in tops if top not in sys.stdlib_module_names} - {"cnncli"}
 
 
+@pytest.mark.slow
 def test_every_floor_but_the_unbuilt_is_found() -> None:
     assert {"errors", "core.geometry", "core.conv", "core.pool"} <= set(modules())
     assert any(own(imported(name)) for name in modules())

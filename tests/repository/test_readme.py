@@ -27,6 +27,7 @@ BLOCKS = [commands for commands, _ in blocks(README)]
 PAGES = [REPOSITORY / "README.md", *sorted((REPOSITORY / "docs").rglob("*.md"))]
 
 
+@pytest.mark.slow
 def test_the_first_thing_to_try_makes_the_picture(tmp_path: Path) -> None:
     prepare(tmp_path)
     run_block(BLOCKS[2], tmp_path)

@@ -90,6 +90,7 @@ def check_whole(side: int = 660) -> None:
     assert all(pixels(path).shape == (side, side, 3) for path in made())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("number", "jobs"), sweep(CODES, [1, 2, 5], keep=2))
 def test_a_signal_to_a_batch(number: signal.Signals, jobs: int) -> None:
     with started(*slow_batch(jobs=jobs)) as process:
@@ -138,6 +139,7 @@ def test_a_signal_while_modules_load() -> None:
         assert process.returncode in (130, -2, 0, 1), error
 
 
+@pytest.mark.slow
 def test_what_is_ignored_stays_so() -> None:
     photos(6)
     line = 'trap "" HUP; cnncli pool in -o out/ & pid=$!; sleep 0.1; kill -HUP $pid; wait $pid'
@@ -145,6 +147,7 @@ def test_what_is_ignored_stays_so() -> None:
     assert done.returncode == 0 and len(made()) == 6, done.stderr
 
 
+@pytest.mark.slow
 def test_workers_leave_ctrl_c_to_their_parent() -> None:
     with started(*slow_batch(24)) as process:
         until(lambda: len(made()) >= 2)
@@ -189,6 +192,7 @@ def test_a_worker_killed_now_and_then_loses_no_image() -> None:
     check_whole()
 
 
+@pytest.mark.slow
 def test_a_reader_that_has_gone_while_a_worker_writes() -> None:
     photos(0, side=400)
     line = "cnncli pad photo.png --padding 0 -o - --timeout 60 | head -c 10"
@@ -205,6 +209,7 @@ def test_a_reader_of_reports_that_has_gone() -> None:
     assert len(made()) < 900
 
 
+@pytest.mark.slow
 def test_standard_input_in_a_worker() -> None:
     photos(0)
     assert run_shell("cnncli pool --timeout 60 -o y.npy < photo.png").returncode == 0
@@ -243,6 +248,7 @@ def test_a_second_signal_ends_at_once() -> None:
     check_whole()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", sweep(CODES, keep=1))
 def test_a_call_that_does_not_end_is_left(number: signal.Signals) -> None:
     # A lock taken twice: the main thread is in C for good, and its handlers never run.
