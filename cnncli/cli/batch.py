@@ -74,10 +74,8 @@ def run_batch(
     runner = _choose_runner(job, report.total, batch)
     inline = isinstance(runner, InlineRunner)
     start_work()
-    if not results.quiet and _last_may_be_output(batch.images, results.output):
-        tell(f"note: {quote(batch.images[1])} does not exist; -o names the output")
-    for line in [] if results.quiet else left_out_lines(sources.left_out, sources.sub_folders):
-        tell(line)
+    if not results.quiet:
+        _tell_of_images(batch, results, left_out_lines(sources.left_out, sources.sub_folders))
     if report.total > 1:
         signals.set_progress(lambda: f"{report.done} of {report.total} done")
     with (
@@ -108,6 +106,14 @@ def make_job(model: Model, images: ImageOptions, results: object, **settings: An
         read_too=model.files,
         **settings,
     )
+
+
+def _tell_of_images(batch: BatchOptions, results: ResultOptions, left_out: Sequence[str]) -> None:
+    """Tell of names that may be meant otherwise, and of images that are left out."""
+    if _last_may_be_output(batch.images, results.output):
+        tell(f"note: {quote(batch.images[1])} does not exist; -o names the output")
+    for line in left_out:
+        tell(line)
 
 
 def _last_may_be_output(images: Sequence[str], output: str | None) -> bool:

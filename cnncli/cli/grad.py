@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import click
 
@@ -27,6 +28,10 @@ from cnncli.cli.options import (
 )
 from cnncli.cli.progress import is_terminal_stream, show_steps, tell_outcome
 from cnncli.cli.types import Numbers, RangeType
+
+if TYPE_CHECKING:
+    from cnncli.gradients.check import Check
+    from cnncli.pipeline.job import Outcome
 
 EXAMPLES = """\b
 Examples:
@@ -136,7 +141,6 @@ def grad(
     from cnncli.gradients.run import GradJob, run
     from cnncli.gradients.unit import parse_unit
     from cnncli.io.urls import local_path
-    from cnncli.render.to_json import json_text
 
     chosen = network_or_layer(options.paths, layer, frozenset({"until", "class_names"}))
     if chosen.network and options.unit is None and options.upstream is None:
@@ -162,6 +166,13 @@ def grad(
     report.add(outcome)
     tell_outcome(outcome, results.quiet, results.as_json)
     if check is not None and results.as_json:
-        fields = {**vars(check), "passed": check.passed}
-        (tell if outcome.to_stdout else click.echo)(json_text({"check": fields}))
+        _tell_check(check, outcome)
     return report.exit_code
+
+
+def _tell_check(check: Check, outcome: Outcome) -> None:
+    """Tell programs of a check; on standard error where standard output has the result."""
+    from cnncli.render.to_json import json_text
+
+    line = json_text({"check": {**vars(check), "passed": check.passed}})
+    (tell if outcome.to_stdout else click.echo)(line)

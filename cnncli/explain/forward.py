@@ -119,20 +119,8 @@ def _steps(
             value = float(window.item())
             block = Block(explained.inputs[0].names[channel], channel, window, sum=value)
             yield Step(channel=channel, blocks=(block,), total=value, value=value)
-    elif is_resized(layer):
-        values = explained.output(at[0], at[0] + 1)[0, at[1]]
-        for channel in channels:
-            formula, terms = resized_terms(explained, at, channel)
-            value = float(values[channel])
-            yield Step(
-                channel=channel, operands=tuple(terms), formula=formula, total=value, value=value
-            )
-    elif is_normalized(layer):
-        for channel in channels:
-            formula, terms, value = normalized_terms(explained, at, channel)
-            yield Step(
-                channel=channel, operands=tuple(terms), formula=formula, total=value, value=value
-            )
+    elif is_resized(layer) or is_normalized(layer):
+        yield from _steps_of_terms(explained, at, channels)
     else:
         if isinstance(layer, CellScaleLayer):
             layer = layer.part(slice(at[0], at[0] + 1), slice(at[1], at[1] + 1))
@@ -145,6 +133,21 @@ def _steps(
             yield Step(
                 channel=channel, operands=operands, formula=formula, total=value, value=value
             )
+
+
+def _steps_of_terms(explained: ExplainedLayer, at: Pair, channels: Sequence[int]) -> Iterator[Step]:
+    """Yield the steps of a layer whose values have a formula of named terms."""
+    moved = is_resized(explained.layer)
+    values = explained.output(at[0], at[0] + 1)[0, at[1]] if moved else None
+    for channel in channels:
+        if values is not None:
+            formula, terms = resized_terms(explained, at, channel)
+            value = float(values[channel])
+        else:
+            formula, terms, value = normalized_terms(explained, at, channel)
+        yield Step(
+            channel=channel, operands=tuple(terms), formula=formula, total=value, value=value
+        )
 
 
 def conv_maps(

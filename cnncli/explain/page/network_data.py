@@ -241,13 +241,6 @@ def _values(
             ]
         )
     not_finite = {c: one.non_finite for c, one in zip(part.channels, seen, strict=True)}
-    pictures = []
-    for index, (group, record) in enumerate(zip(groups, picture_list(groups), strict=True)):
-        if set(group.channels) <= set(part.channels):
-            own = ranges[index]
-            shown = {"kind": own.kind, "lo": own.lo, "hi": own.hi}
-            count = sum(not_finite[channel] for channel in group.channels)
-            pictures.append({**record, "index": index, "range": shown, "notFinite": count})
     scores, best = [], None
     if values.shape[:2] == (1, 1) and len(groups) == values.shape[2] > 1:
         of_maps = values[0, 0, [group.channels[0] for group in groups]]
@@ -258,12 +251,26 @@ def _values(
         "channels": list(part.channels),
         "ends": [list(pair) for pair in ends],
         "steps": steps,
-        "pictures": pictures,
+        "pictures": _pictures(groups, ranges, not_finite),
         "maps": len(groups),
         "largest": scores,
         "winner": best,
         **pack_array(planes.astype(dtype, copy=False)),
     }
+
+
+def _pictures(
+    groups: Sequence[MapGroup], ranges: Sequence[LevelMapping], not_finite: Mapping[int, int]
+) -> list[PageData]:
+    """Return the pictures of those groups whose channels are on the page, with their ranges."""
+    pictures = []
+    for index, (group, record) in enumerate(zip(groups, picture_list(groups), strict=True)):
+        if set(group.channels) <= not_finite.keys():
+            own = ranges[index]
+            shown = {"kind": own.kind, "lo": own.lo, "hi": own.hi}
+            count = sum(not_finite[channel] for channel in group.channels)
+            pictures.append({**record, "index": index, "range": shown, "notFinite": count})
+    return pictures
 
 
 def _levels(dtype: str) -> int:
