@@ -131,6 +131,18 @@ def test_what_is_no_map_is_in_its_own_order(shape: list[int]) -> None:
     assert found.shape[1:] == ((1, 1, expected.size) if row else (*found.shape[1:3], 1))
 
 
+def test_a_row_longer_than_channels_may_be_is_a_table(tmp_path: Path) -> None:
+    shape = (1, 1, 260, 300)
+    made = model([node("Relu", "x", "r"), node("Flatten", "r", "y")], {}, shape)
+    path = tmp_path / "long.onnx"
+    path.write_bytes(made.SerializeToString())
+    read, X = load_model(path), picture(*shape)
+    found = dict(forward_layers(read.network, X.transpose(0, 2, 3, 1)))[read.network.names[-1]]
+    assert found.shape == (1, 1, 78_000, 1)
+    np.testing.assert_array_equal(found.reshape(1, -1), runtime(made, X))
+    check_converted(read, X.transpose(0, 2, 3, 1), tmp_path)
+
+
 def test_of_any_size() -> None:
     nodes = [node("Relu", "x", "r"), node("Transpose", "r", "y", "last", perm=[0, 1, 3, 2])]
     made, X = model(nodes, shape=(1, 3, "h", "w")), picture(*SHAPE)

@@ -19,6 +19,7 @@ from cnncli.core.arrays import is_placeholder
 from cnncli.core.geometry import Pair
 from cnncli.errors import CnnCliError, FileProblem, one_line, quote
 from cnncli.filters.filter import safe_name
+from cnncli.io.limits import MAX_CELLS
 from cnncli.network.graph import NORMALIZE, SOURCE, Network, Node
 from cnncli.network.layers import (
     ConvLayer,
@@ -388,18 +389,17 @@ class NetworkBuilder:
         )
 
     def _show_outputs(self) -> None:
-        """Make outputs maps of their own axes; what is no map becomes a table of one map.
+        """Make outputs maps of their own axes; what is no map, or too long a row, becomes a table.
 
-        The columns of a table are the tensor's last axis.
+        The columns of a table, which is one map, are the tensor's last axis.
         """
         for name in self.graph.outputs:
             value = self.values.get(name)
-            if not isinstance(value, Signal):
-                continue
-            shape = value.shape or ()
-            is_map = len(shape) == 4 and shape[0] == 1
-            is_map = is_map or value.is_pixel or len(shape) < 2 or math.prod(shape[:-1]) == 1
-            self._show(name, value, "view" if is_map else "table")
+            if isinstance(value, Signal):
+                shape = value.shape or ()
+                is_row = math.prod(shape[:-1]) == 1 and math.prod(shape) <= MAX_CELLS
+                is_map = value.is_pixel or is_row or (len(shape) == 4 and shape[0] == 1)
+                self._show(name, value, "view" if is_map else "table")
 
     def _show(self, name: str, value: Signal, how: str) -> None:
         """Put the view or the table of an output behind it, under the names of the output."""
