@@ -7,7 +7,7 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import BinaryIO
+from typing import BinaryIO, Final
 
 import numpy as np
 
@@ -53,6 +53,9 @@ from cnncli.render.result_rows import ResultRows, Shape, Values
 from cnncli.render.rounding_noise import are_rounding, rounding_notes
 from cnncli.render.scores import winner
 from cnncli.render.tiles import Tile, make_tiles, plan_tiles, render_notes
+
+NARROW: Final = 32
+"""How many times as long as wide maps are of which nobody sees anything."""
 
 Outputs = tuple[tuple[WrittenFile, ...], tuple[str, ...], str]
 """What was written, what the report says of it, and the drawing for the terminal."""
@@ -378,8 +381,16 @@ class ResultWriter:
             *(self._value_notes(non_finite) if non_finite else ()),
             *(render_notes(self.result.groups, self.job.render) if tiles else ()),
             *self._rounding_notes(tiles),
+            *self._narrow_notes(tiles),
             *([answers_note(self.result.layer, self._answers)] if self._answers else ()),
         )
+
+    def _narrow_notes(self, tiles: Sequence[Tile]) -> tuple[str, ...]:
+        """Say of a layer's maps that are long and narrow, as a detector's table, what to read."""
+        _, height, width, _ = self.result.shape
+        if not tiles or max(height, width) < NARROW * min(height, width):
+            return ()
+        return (f"{height}x{width} is a narrow strip as a picture: -o NAME.npy has the numbers",)
 
     def _rounding_notes(self, tiles: Sequence[Tile]) -> tuple[str, ...]:
         """Say which maps are rounding, where a range may make more of it; single cells may be."""

@@ -198,3 +198,11 @@ def test_three_maps_are_one_colour_picture_where_that_is_asked_for(tmp_path: Pat
     assert np.array_equal(pixels(tmp_path / "y.png"), np.rint(values * 255).astype(int))
     one = ("conv", tmp_path / "x.npy", "-f", "luminance", "-o", tmp_path / "z.png", "--rgb")
     assert "--rgb needs a layer of 3 maps, conv1 has 1" in refused(*one, code=2)
+
+
+def test_narrow_maps_are_said_to_be_so(tmp_path: Path) -> None:
+    for shape, said in (((2, 64), True), ((64, 2), True), ((2, 63), False), ((1, 1), False)):
+        save_array("x.npy", RNG.random(shape))
+        Path("net.toml").write_text(layer("activation", activation="relu"))
+        told = run_cli("run", "net.toml", "x.npy", "-o", "y.png", "--overwrite").stderr
+        assert ("is a narrow strip" in told) == said
