@@ -7,7 +7,7 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import BinaryIO, Final
+from typing import Any, BinaryIO, Final
 
 import numpy as np
 
@@ -348,11 +348,10 @@ class ResultWriter:
         maps = tuple(self.result.maps[index] for index in file.maps)
         written = written_values(file, self._shape(file), seen, form, maps, self.result.layer)
         written = replace(written, pad_mode=self.result.pad_mode, window=self.result.window)
-        best = self._largest(file)
-        return replace(written, largest=best, answers=self._answers if best else ())
+        return replace(written, **self._best(file))
 
     def _written_picture(self, file: OutFile, sheet: Sheet, tiles: Sequence[Tile]) -> WrittenFile:
-        ranges, best = [(tile.mapping.lo, tile.mapping.hi) for tile in tiles], self._largest(file)
+        ranges = tuple((tile.mapping.lo, tile.mapping.hi) for tile in tiles)
         field, batched = self.result.field, self.result.batched
         written = WrittenFile(
             output=_output_name(file),
@@ -365,10 +364,9 @@ class ResultWriter:
             range=ranges[0] if len(set(ranges)) == 1 else None,
             clipped=sum(tile.clipped_fraction for tile in tiles) / len(tiles),
             non_finite=sum(tile.non_finite for tile in tiles),
-            ranges=tuple(ranges),
+            ranges=ranges,
             layer=self.result.layer,
-            largest=best,
-            answers=self._answers if best else (),
+            **self._best(file),
             pad_mode=self.result.pad_mode,
             window=self.result.window,
             has_white_note=self.result.has_white_note,
@@ -420,6 +418,11 @@ class ResultWriter:
             return None
         order = [channel for group in self.result.groups for channel in group.channels]
         return self.maps.whole()[:, 0, 0, order].reshape(-1)
+
+    def _best(self, file: OutFile) -> dict[str, Any]:
+        """Return the largest values of a file's maps, as fields of its `WrittenFile`."""
+        largest = self._largest(file)
+        return {"largest": largest, "answers": self._answers if largest else ()}
 
     def _largest(self, file: OutFile) -> tuple[tuple[int, str, float] | None, ...]:
         """Return index, name and value of each image's largest map, in a file of several."""
