@@ -169,6 +169,18 @@ def test_winograd_keeps_its_error_bound(channels: tuple[int, int], side: int) ->
     assert np.abs(Z - exact).max() <= WINOGRAD_BOUND * magnitudes.max()
 
 
+@pytest.mark.parametrize("side", winograd.SIDES)
+@pytest.mark.parametrize("channels", [(1, 1), (3, 64), (200, 170)])
+def test_filters_are_transformed_along_both_axes(channels: tuple[int, int], side: int) -> None:
+    assert winograd.BLOCK_FILTERS < winograd.THREADS_FROM < 200 * 170
+    W = np.random.default_rng(side).standard_normal((side, side, *channels)).astype(np.float32)
+    matrix = winograd.filter_transform(side)
+    expected = np.einsum("pi,qj,ijab->pqab", matrix, matrix, W.astype(float))
+    transformed = winograd.transform_filters(W)
+    assert transformed.dtype == np.float32
+    assert np.allclose(transformed.reshape(expected.shape), expected, rtol=1e-6, atol=1e-6)
+
+
 @pytest.mark.parametrize(
     ("n_C", "layer"),
     sweep([7, 64, 130, 600], [(2, 3, 2), (2, 4, 3), (40, 3, 1), (40, 5, 1), (300, 1, 1)]),
