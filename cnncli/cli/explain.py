@@ -162,8 +162,15 @@ def explain(
     with show_steps(results.quiet):
         model = chosen.model(inputs, images, value.layer is not None, "--layer")
         model = with_labels(model, value.class_names)
-        name = None if value.layer is None else model.find(value.layer)
-        job = make(ExplainJob, value, job=make_job(model, images, results, jobs=1), layer=name)
+        name = model.network.names[-1] if value.layer is None else model.find(value.layer)
+        is_shown = name in model.shown and results.output is None and not value.backward
+        model = model.showing([name] if is_shown else [])
+        job = make(
+            *(ExplainJob, value),
+            job=make_job(model, images, results, jobs=1),
+            layer=name,
+            is_shown=is_shown,
+        )
         done = _explain(job, source, value.backward, results)
     if isinstance(done, ExplainResult):
         _print(done, results)

@@ -178,7 +178,7 @@ def _print_plan(
     from cnncli.plan import report
 
     with show_steps(options.quiet):
-        summary = summarize(model.network, shape)
+        summary = summarize(model.network, shape, model.shown)
     if options.as_json:
         lines = report.json_lines(summary)
     elif options.as_csv:

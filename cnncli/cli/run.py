@@ -77,6 +77,7 @@ def run(
         model = with_labels(model, options.class_names).until(options.until)
     layers = _layers_written(model.network, [model.find(name) for name in options.layers])
     several = len(set(options.layers)) > 1
+    model = model.showing(layers)
     return run_batch(model, images, batch, results, layers=layers, several=several)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Generic, TypeVar
 
 import numpy as np
@@ -22,7 +22,7 @@ from cnncli.explain.forward import explain
 from cnncli.explain.model import Explanation
 from cnncli.io.images import Picture
 from cnncli.network.graph import SOURCE, Network, input_groups
-from cnncli.network.layers import FloatArray
+from cnncli.network.layers import FloatArray, ViewLayer
 from cnncli.network.layers.base import has_gradient
 from cnncli.network.passes import forward_layers, peak_bytes
 from cnncli.pipeline.files import read_source
@@ -51,6 +51,8 @@ class ExplainJob:
         Of a batch; by default the first.
     channel : str, optional
         Of the layer's input, backward; by default the first.
+    is_shown : bool
+        Whether the layer only shows the one before it, which is to be explained, as other maps.
     """
 
     job: Job
@@ -59,6 +61,7 @@ class ExplainJob:
     map: str | None = None
     image: int | None = None
     channel: str | None = None
+    is_shown: bool = False
 
 
 AnyExplanation = TypeVar("AnyExplanation", Explanation, BackwardExplanation)
@@ -104,8 +107,16 @@ def run(job: ExplainJob, source: Source) -> ExplainResult[Explanation]:
             index, at = strongest_output(explained, index)
         else:
             index, at = index or 0, job.at
-        explanation = explain(explained, at, index, image)
-    notes, choices = _notes(job, picture), []
+        notes, choices = _notes(job, picture), []
+        if job.is_shown:
+            explained, stored, channel = _stored(job, picture, explained, at, index)
+            explanation = explain(explained, stored, channel, image)
+            choices.append(
+                f"row {at[0]}, column {at[1]} of map {index} of {job.layer} is stored as row "
+                f"{stored[0]}, column {stored[1]} of map {channel}"
+            )
+        else:
+            explanation = explain(explained, at, index, image)
     what = "the largest value" if explained.is_scores else "the largest magnitude near the middle"
     is_any_map = job.map is None and len(groups) > 1
     is_choice = is_any_map or explained.output_shape[1:3] != (1, 1)
@@ -150,6 +161,17 @@ def _open(request: ExplainJob, source: Source) -> tuple[ExplainedLayer, Picture,
     if image >= count:
         raise OptionError(f"--image: images of {picture.name} are 0 to {count - 1}, got {image}")
     return find_layer(job.network, picture, request.layer, image), picture, image
+
+
+def _stored(
+    job: ExplainJob, picture: Picture, shown: ExplainedLayer, at: Pair, index: int
+) -> tuple[ExplainedLayer, Pair, int]:
+    """Return the layer that another one shows, and where a value of it is stored there."""
+    view, (source,) = shown.layer, shown.inputs
+    assert isinstance(view, ViewLayer)
+    row, column, channel = view.source(source.shape, (*at, index))
+    explained = find_layer(job.job.network, picture, source.name, job.image or 0)
+    return replace(explained, name=shown.name), (row, column), channel
 
 
 def _notes(request: ExplainJob, picture: Picture) -> tuple[str, ...]:

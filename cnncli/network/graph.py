@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any, Final
@@ -143,6 +143,11 @@ class Network:
         return any(getattr(node.layer, "is_open", False) for node in self.nodes)
 
     @property
+    def has_doubles(self) -> bool:
+        """Whether some layers make float64 of float32: whole numbers beyond 2**24."""
+        return any(getattr(node.layer, "doubles", False) for node in self.nodes)
+
+    @property
     def keeps_channels(self) -> bool:
         """Whether every output channel is a picture of one input channel."""
         return self.is_chain and all(node.layer.keeps_channels for node in self.nodes)
@@ -192,6 +197,30 @@ class Network:
                 kept.insert(0, node)
                 needed.update(node.inputs)
         return Network(tuple(kept))
+
+    def with_layers_behind(self, layers: Mapping[str, Layer]) -> Network:
+        """Return the network with one more layer behind some, which takes their name.
+
+        What reads those layers goes on to do so; they are called ``NAME-stored`` then.
+
+        Examples
+        --------
+        >>> Network.chain(PoolLayer(), PoolLayer()).with_layers_behind({"pool1": PoolLayer()}).names
+        ('pool1-stored', 'pool1', 'pool2')
+        """
+        stored: dict[str, str] = {}
+        for name in layers:
+            own, number = f"{name}-stored", 1
+            while own in self.names or own in stored.values():
+                own, number = f"{name}-stored-{number}", number + 1
+            stored[name] = own
+        nodes: list[Node] = []
+        for node in self.nodes:
+            inputs = tuple(stored.get(name, name) for name in node.inputs)
+            nodes.append(replace(node, name=stored.get(node.name, node.name), inputs=inputs))
+            if node.name in layers:
+                nodes.append(Node(node.name, layers[node.name], (stored[node.name],)))
+        return Network(tuple(nodes))
 
     def shapes(self, shape: Shape) -> dict[str, Shape]:
         """Check every layer's shapes in turn and return all outputs' by name, the input's too.

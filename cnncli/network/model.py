@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
@@ -10,6 +10,7 @@ from typing import Any, Final
 from cnncli.core.geometry import Pair
 from cnncli.errors import FileProblem, OptionError, quote
 from cnncli.network.graph import Network
+from cnncli.network.layers import Layer
 from cnncli.network.layers.view import Layout
 from cnncli.network.preparation import Preparation
 
@@ -62,6 +63,9 @@ class Model:
         Whether the size of the picture, if it were known, would do away with `stopper`.
     stopper_hint : str, optional
         What else would.
+    shown : mapping of str to Layer
+        For layers of an ONNX file whose maps have other axes than its value: what makes maps of
+        the value's axes of them.
     """
 
     network: Network
@@ -79,6 +83,7 @@ class Model:
     own_size: Pair | None = None
     needs_size: bool = False
     stopper_hint: str | None = None
+    shown: Mapping[str, Layer] = field(default_factory=dict)
 
     def reading(self, gray: bool = False) -> dict[str, Any]:
         """Return how images are read for it, as fields of `ReadOptions`.
@@ -160,3 +165,17 @@ class Model:
             return self
         part = self.network.until(self.find(name))
         return replace(self, network=part, numbered=self.numbered or self.network.names)
+
+    def showing(self, names: Collection[str]) -> Model:
+        """Return the model with layers as their file has them, see `shown`, under their names.
+
+        Parameters
+        ----------
+        names : collection of str
+            Layers of the network.
+        """
+        views = {name: self.shown[name] for name in names if name in self.shown}
+        if not views:
+            return self
+        network, numbered = self.network.with_layers_behind(views), self.numbered
+        return replace(self, network=network, numbered=numbered or self.network.names)

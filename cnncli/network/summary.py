@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from itertools import chain
 
 import numpy as np
@@ -153,7 +153,9 @@ class NetworkSummary:
         return self.layers[-1]
 
 
-def summarize(network: Network, shape: tuple[int, int, int]) -> NetworkSummary:
+def summarize(
+    network: Network, shape: tuple[int, int, int], shown: Mapping[str, Layer] | None = None
+) -> NetworkSummary:
     """Plan a network for one image.
 
     Parameters
@@ -162,6 +164,8 @@ def summarize(network: Network, shape: tuple[int, int, int]) -> NetworkSummary:
         Its arrays may be placeholders, see `cnncli.core.arrays`.
     shape : (n_H, n_W, n_C)
         Of the image.
+    shown : mapping of str to Layer, optional
+        As in `Model.shown`: the shapes of these layers are those of what they are shown as.
 
     Returns
     -------
@@ -189,6 +193,7 @@ def summarize(network: Network, shape: tuple[int, int, int]) -> NetworkSummary:
         _layer_summary(node, shapes, fields[node.name], parameters[node.name], held[node.name])
         for node in network.nodes
     )
+    layers = tuple(_as_shown(layer, (shown or {}).get(layer.name)) for layer in layers)
     unread = _unread(_cells_needed(network, shapes), batch)
     return NetworkSummary(shape, layers, unread, tuple(_warnings(network, shapes, unread)))
 
@@ -258,6 +263,12 @@ def _layer_summary(
         held_bytes=held,
         choice=None if conv is None else conv.choice(source, DTYPE),
     )
+
+
+def _as_shown(layer: LayerSummary, view: Layer | None) -> LayerSummary:
+    if view is None:
+        return layer
+    return replace(layer, shape=view.output_shape((1, *layer.shape))[1:], formulas=("", ""))
 
 
 def _label(layer: Layer | MergeLayer, window: Window | None) -> str:

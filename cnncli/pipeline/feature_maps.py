@@ -114,8 +114,10 @@ class FeatureMaps:
 
     @property
     def dtype(self) -> np.dtype[Any]:
-        """float32 or float64."""
-        return self.picture.dtype
+        """float32 or float64: that of the picture, but for whole numbers; see `has_doubles`."""
+        if self.values is None and self.network.has_doubles:
+            self.whole()
+        return self.picture.dtype if self.values is None else self.values.dtype
 
     @cached_property
     def inner_cells(self) -> Box:
@@ -140,7 +142,8 @@ class FeatureMaps:
             return np.full(self.shape[3], np.inf)
         pixel = max(map(abs, measure(self.picture.pixels).limits)) / self.picture.scale
         largest = max(pixel, abs(layer.pad_value))
-        parts = (layer.one_map(k, channels, self.dtype) for k in range(self.shape[3]))
+        dtype = self.picture.dtype
+        parts = (layer.one_map(k, channels, dtype) for k in range(self.shape[3]))
         return np.array([float(abs(one.weights).sum()) * largest + abs(one.bias) for one in parts])
 
     def _stage(self, in_levels: bool = False) -> tuple[StripStage, bool]:
@@ -164,13 +167,13 @@ class FeatureMaps:
         stored = self.network.pixel_dtype(picture.shape, picture.pixels.dtype)
         as_stored = stored == picture.pixels.dtype or (in_levels and picture.scale == LEVELS)
         raw = stored is not None and as_stored
-        dtype = stored if stored is not None and raw else self.dtype
+        dtype = stored if stored is not None and raw else picture.dtype
         return _last_stage.of(self.network, (1, *picture.shape[1:]), dtype), raw
 
     @cached_property
     def _in_strips(self) -> bool:
         """Whether rows are made when asked for, and not the whole layer by layer."""
-        return in_strips(self.network, self.picture.shape, self.dtype)
+        return in_strips(self.network, self.picture.shape, self.picture.dtype)
 
     def map_strips(
         self, action: Callable[[int, slice, Values], T], in_levels: bool = False
@@ -214,12 +217,12 @@ class FeatureMaps:
             ((_, values),) = forward_layers(
                 self.network.with_batchnorm_folded(), self.picture.values(), jobs=self.jobs
             )
-            self.values = values.astype(self.dtype, copy=False)
+            self.values = _in_full(self.network, values, self.picture.dtype)
         return self.values
 
     def keep_if_small(self) -> None:
         """Compute the values and keep them if they are few."""
-        if int(np.prod(self.shape)) * self.dtype.itemsize <= HELD_BYTES:
+        if int(np.prod(self.shape)) * self.picture.dtype.itemsize <= HELD_BYTES:
             self.whole()
 
     def input_is_finite(self) -> bool:
@@ -282,6 +285,12 @@ class FeatureMaps:
         if not raw or (in_levels and self.picture.scale == LEVELS):
             return values
         return self.picture.scaled(values)
+
+
+def _in_full(network: Network, values: Values, dtype: np.dtype[Any]) -> Values:
+    """Return values in the dtype of the picture, but leave float64 where it holds all digits."""
+    wide = np.result_type(values.dtype, dtype) if network.has_doubles else dtype
+    return values.astype(wide, copy=False)
 
 
 def in_strips(network: Network, shape: Shape, dtype: np.dtype[Any]) -> bool:
@@ -351,5 +360,5 @@ def layer_maps(
     for name, values in forward_layers(
         network.with_batchnorm_folded(keep=names), picture.values(), names, jobs
     ):
-        values = values.astype(picture.dtype, copy=False)
+        values = _in_full(network, values, picture.dtype)
         yield name, FeatureMaps(network.until(name), picture, jobs, values)

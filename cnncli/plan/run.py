@@ -86,7 +86,9 @@ def write_trace(job: TraceRequest) -> TraceResult:
     CnnCliError
         Before any work if the unit, the shapes or the output cannot be.
     """
-    reaches = trace(job.model.network, (1, *job.shape), job.model.find(job.layer), job.unit)
+    layer = job.model.find(job.layer)
+    network = job.model.showing([layer]).network
+    reaches = trace(network, (1, *job.shape), layer, job.unit)
     output = one_output_file(Source(job.image), job.output, op="field", read_too=job.model.files)
     if output.file.format.pillow is None:
         kind = output.file.format.name

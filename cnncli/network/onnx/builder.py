@@ -32,7 +32,7 @@ from cnncli.network.layers import (
 )
 from cnncli.network.layers.base import OPEN_SIDE
 from cnncli.network.layers.merge import SIDES_HINT
-from cnncli.network.layers.view import Layout, ViewLayer, layout_of, reshaped
+from cnncli.network.layers.view import ViewLayer, layout_of, reshaped
 from cnncli.network.model import SIZE_HINT, Model, SizeNeeded
 from cnncli.network.onnx.model import OnnxGraph, OnnxNode, SubGraph
 from cnncli.network.onnx.node_layer import (
@@ -48,7 +48,9 @@ from cnncli.network.onnx.operators import OPERATORS
 from cnncli.network.onnx.picture_input import PICTURES
 from cnncli.network.onnx.reference import ALLOWED, MOST_NUMBERS
 from cnncli.network.onnx.shapes import NotRun
+from cnncli.network.onnx.shown import shown_views, tensors_of, with_matrices_noted
 from cnncli.network.onnx.values import (
+    DOUBLES,
     Array,
     BuiltLayer,
     NodeInputs,
@@ -177,7 +179,7 @@ class NetworkBuilder:
                 value = self._in_own_axes(name, result)
             if isinstance(value, Signal) and value.pending:
                 value = replace(value, layer=self._source(value), pending=())
-            self.values[name] = value
+            self.values[name] = value = with_matrices_noted(value, result, inputs)
             if isinstance(value, Signal) and value.layer not in _BEFORE:
                 self.layers.setdefault(node.name, value.layer)
                 self.outputs.setdefault(name, value.layer)
@@ -342,7 +344,10 @@ class NetworkBuilder:
         estimated = isinstance(built.layer, OnnxNodeLayer) and built.layer.is_estimated
         last = isinstance(built.layer, ConvLayer) or any(x.channels_last for x in built.inputs)
         last = last and layout.order.endswith("c")
-        return Signal(name, channels, size, layout, kind, (), built.open, estimated, last)
+        doubles = isinstance(built.layer, OnnxNodeLayer) or any(x.doubles for x in built.inputs)
+        doubles = doubles and kind in DOUBLES
+        value = Signal(name, channels, size, layout, kind, (), built.open, estimated, last)
+        return replace(value, doubles=doubles)
 
     def _source(self, value: Signal, suffix: str = "") -> str:
         """Return the layer that makes a value, with those that are pending put in."""
@@ -383,9 +388,10 @@ class NetworkBuilder:
             self.nodes[-1].name if stop is None else stop.layer,
             self.picture.channels if self.picture.channels in PICTURES else None,
             self.graph.classes,
-            self._tensors(),
+            tensors_of(self.graph.outputs, self.values),
             needs_size=stop is not None and stop.needs_size,
             stopper_hint=None if stop is None else stop.hint,
+            shown=shown_views(self.values, {*ends}),
         )
 
     def _show_outputs(self) -> None:
@@ -417,15 +423,6 @@ class NetworkBuilder:
         self.values[name] = replace(shown, layer=layer, pending=())
         if how == "view" and maker is not None:
             self.layers[maker.name] = layer
-
-    def _tensors(self) -> dict[str, tuple[str, Layout]]:
-        """Return the value that each layer is in the graph, and how that is stored in maps."""
-        tensors: dict[str, tuple[str, Layout]] = {}
-        for name in (*self.graph.outputs, *self.values):
-            value = self.values.get(name)
-            if isinstance(value, Signal):
-                tensors.setdefault(value.layer, (name, value.layout))
-        return tensors
 
     def _join_views(self) -> None:
         """Make one of two views, where the first is of use to the second alone."""

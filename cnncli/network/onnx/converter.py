@@ -133,7 +133,12 @@ def _of_any_size(
     first, *others = models
     if any(model.stopper or not _same(first.network, model.network) for model in models):
         return None
-    return first
+    shown = {
+        name: view
+        for name, view in first.shown.items()
+        if all(model.shown.get(name) == view for model in others)
+    }
+    return replace(first, shown=shown)
 
 
 def _same(one: Network, other: Network) -> bool:

@@ -41,6 +41,7 @@ from cnncli.network.onnx.shapes import (
     type_name,
 )
 from cnncli.network.onnx.values import (
+    DOUBLES,
     BuiltLayer,
     Signal,
     SizeUnknown,
@@ -50,7 +51,6 @@ from cnncli.network.onnx.values import (
 from cnncli.render.options import MapGroup
 
 _MOST_WHOLE: Final = 2**53
-FLOATS: Final = ("float32", "float64")
 _RECURRENT: Final = ("LSTM", "GRU", "RNN")
 ROUNDED: Final = ("AveragePool", "ConvTranspose", "LpPool", "MaxPool")
 """Whose sizes ONNX's inference rounds otherwise than ONNX Runtime, which we follow."""
@@ -109,6 +109,8 @@ class OnnxNodeLayer(ChannelwiseDefaults):
         Whether only the values tell how large the output is.
     is_estimated : bool
         Whether nothing tells either how large it is at the most.
+    doubles : bool
+        Whether its maps are float64 whatever its inputs are, see `DOUBLES`.
     """
 
     node: ReferenceNode | ReferenceGraph
@@ -121,6 +123,7 @@ class OnnxNodeLayer(ChannelwiseDefaults):
     dims: Dims
     is_open: bool = False
     is_estimated: bool = False
+    doubles: bool = False
     op: ClassVar[str] = "onnx"
     keeps_channels: ClassVar[bool] = False
     has_gradient: ClassVar[bool] = False
@@ -174,7 +177,7 @@ class OnnxNodeLayer(ChannelwiseDefaults):
         floats = [
             X.dtype
             for operand, X in zip(self.operands, inputs, strict=True)
-            if operand.dtype in FLOATS
+            if operand.dtype == "float32"
         ]
         Y = np.stack(results) if len(results) > 1 else results[0][None]
         if Y.dtype.kind == "f":
@@ -321,7 +324,8 @@ def _node_layer(
     layout, channels = _stored(tensor, signals)
     is_open = tensor.is_open and all(signal.size for signal in signals)
     estimated = is_open and (tensor.most is None or any(signal.is_estimated for signal in signals))
-    return OnnxNodeLayer(work, *given, layout, channels, tensor.dims, is_open, estimated)
+    doubles = type_name(tensor.dtype) in DOUBLES
+    return OnnxNodeLayer(work, *given, layout, channels, tensor.dims, is_open, estimated, doubles)
 
 
 def inferred_shapes(

@@ -26,6 +26,11 @@ PIXELS: Final = (*ROWS_FIRST, "nwc")
 """Those in which channels are the last axis, or the second of four."""
 
 
+DOUBLES: Final = ("INT32", "INT64", "UINT32", "UINT64", "DOUBLE")
+"""Types whose numbers float32 does not hold: what ONNX's ReferenceEvaluator makes of them is
+float64, and stays so in layers of cnncli's own."""
+
+
 class UnsupportedNode(Exception):
     """A node that cannot become a layer of cnncli's own; says why."""
 
@@ -63,6 +68,10 @@ class Signal:
     channels_last : bool
         Whether the tensor's last axis is known to be that of the channels: the picture came so, a
         node put it there, or a matrix of weights worked on it.
+    matrices : bool
+        Whether its last two axes are those of products of two values, as in attention.
+    doubles : bool
+        Whether its maps are float64 whatever the picture is, see `DOUBLES`.
     """
 
     layer: str
@@ -74,6 +83,8 @@ class Signal:
     open: Dims | None = None
     is_estimated: bool = False
     channels_last: bool = False
+    matrices: bool = False
+    doubles: bool = False
 
     @property
     def axes(self) -> str:
@@ -164,6 +175,16 @@ class Signal:
         if self.channels_last:
             return self._viewed(None, Layout("nhwc"), (0, 3, 1, 2))
         return self._viewed(None, Layout("nchw"))
+
+    def as_matrices(self) -> Signal:
+        """Return the same value in maps that each are one matrix of its last two axes."""
+        shape = self.shape
+        if shape is None or len(shape) < 2 or self.is_pixel:
+            return self
+        if self._is_in_own_axes and not self.layout.order.endswith("c"):
+            return self
+        dims = (1, math.prod(shape[:-2]), *shape[-2:])
+        return self._viewed(dims, Layout("nchw", dims=shape))
 
     def as_table(self) -> Signal:
         """Return the same value as one map whose columns are the tensor's last axis."""

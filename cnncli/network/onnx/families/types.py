@@ -30,6 +30,8 @@ def _constant(node: NodeInputs) -> Result:
 
 def _cast(node: NodeInputs) -> Result:
     x, kind = node.signal(), TYPES.get(node.get("to"), "")
+    if x.doubles and kind in _FLOATS and kind != "DOUBLE":
+        raise UnsupportedNode(f"it rounds {x.type} to {kind}")
     if kind in _FLOATS:
         return replace(x, type="DOUBLE" if kind == "DOUBLE" else "FLOAT")
     if "INT" not in kind or (x.is_whole and not _holds(kind, x.type)):
@@ -52,6 +54,8 @@ def _bits(kind: str) -> int:
 
 def _dequantize(node: NodeInputs) -> Result:
     x, scale, zero = node.signal(), node.needed(1), node.array(2)
+    if x.doubles:
+        raise UnsupportedNode(f"it makes floats of {x.type}")
     if node.get("block_size", 0) or scale.size != 1:
         raise UnsupportedNode("it has a scale for each channel")
     shift = 0.0 if zero is None else float(zero.item())
