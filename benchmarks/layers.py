@@ -121,7 +121,7 @@ def operands(layer: Layer) -> tuple[Array, Array, Array]:
 def prepared(layer: Layer, X: Array, W: Array, b: Array) -> Callable[[], Array]:
     """Return our layer, planned as a network would: once, to be run often."""
     window = place_window(X.shape[1:3], layer.kernel, layer.stride, layer.pad)
-    plan = engine.prepare_convolution(W, window, bias=b)
+    plan = engine.prepare_convolution(W, window, bias=b, prepared=True)
     return partial(plan, X, THREADS)
 
 

@@ -1,9 +1,11 @@
-"""Measure what the engine's prices stand for on this machine and print them beside the engine's.
+"""Measure what the prices of algorithms stand for on this machine, beside those in use.
 
     python tools/measure_costs.py
+    OPENBLAS_CORETYPE=Haswell python tools/measure_costs.py
 
 Prices are nanoseconds of one thread for each unit of `cnncli.core.algorithms.base.Work` in float32.
 Only their ratios decide which algorithm is chosen, so a machine of another speed needs no change.
+Times are of the processor, so other processes disturb them little.
 """
 
 from __future__ import annotations
@@ -15,21 +17,21 @@ from math import log2
 
 import numpy as np
 
-from cnncli.core import engine
 from cnncli.core.algorithms.base import product_flops
+from cnncli.core.prices import FAMILIES, this_family
 from cnncli.system import blas
 
 REPEATS = 15
 
 
 def median_nanoseconds(action: Callable[[], object]) -> float:
-    """Return the median time of an action, after one run to warm up."""
+    """Return the median processor time of an action, after one run to warm up."""
     action()
     times = []
     for _ in range(REPEATS):
-        begin = time.perf_counter_ns()
+        begin = time.thread_time_ns()
         action()
-        times.append(time.perf_counter_ns() - begin)
+        times.append(time.thread_time_ns() - begin)
     return statistics.median(times)
 
 
@@ -72,7 +74,7 @@ def measure_call() -> float:
 
 
 def main() -> None:
-    """Print each price as measured, as the engine has it, and their ratio."""
+    """Print each price as measured, as it is in use, and their ratio."""
     measured = {
         "passes": measure_passes(),
         "copies": measure_copies(),
@@ -80,9 +82,11 @@ def main() -> None:
         "butterflies": measure_butterflies(),
         "calls": measure_call(),
     }
-    print(f"{'unit':<12}{'measured ns':>12}{'engine ns':>12}{'ratio':>8}")
+    family = this_family()
+    print(f"OpenBLAS's kernels: {blas.kernels() or 'unknown'}, prices of {family}")
+    print(f"{'unit':<12}{'measured ns':>12}{'in use ns':>12}{'ratio':>8}")
     for unit, value in measured.items():
-        price = engine.PRICES.get(unit, engine.CALL_PRICE)
+        price = getattr(FAMILIES[family], unit)
         print(f"{unit:<12}{value:>12.4g}{price:>12.4g}{value / price:>8.2f}")
 
 

@@ -1,7 +1,7 @@
 """Chooses how to convolve, cuts the output into strips of rows and runs them on threads.
 
-The only place that chooses. Every algorithm counts its work (`Work`); the prices below turn
-counts into time, and the cheapest wins. ``python tools/measure_costs.py`` measures the prices.
+The only place that chooses. Every algorithm counts its work (`Work`); `prices` turns counts into
+time, and the cheapest wins.
 """
 
 from __future__ import annotations
@@ -11,14 +11,15 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import pairwise
 from types import ModuleType
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 
 from cnncli.core.algorithms import banded, fourier, low_rank, matmul, shift_add, winograd
-from cnncli.core.algorithms.base import Border, ConvTask, Kernel, Work
+from cnncli.core.algorithms.base import Border, ConvTask, Kernel
 from cnncli.core.arrays import FloatArray
 from cnncli.core.geometry import Window
+from cnncli.core.prices import price
 from cnncli.core.strips import FEWEST, Padder, RowSource, Strip, StripGrid, cut, run_strips
 from cnncli.errors import OptionError
 from cnncli.system import blas
@@ -42,12 +43,6 @@ NEEDS: Final = {
     "fourier": "2-D filters, or one channel in each group, stride 1 and finite weights",
 }
 """What a layer must be, for each algorithm to do it."""
-
-PRICES: Final = {"passes": 0.17, "copies": 0.15, "flops": 0.0115, "butterflies": 0.42}
-"""Nanoseconds of one thread for each unit of `Work` in float32; float64 takes twice that."""
-
-CALL_PRICE: Final = 1000.0
-"""Nanoseconds of one numpy call, with its share of waiting for the interpreter lock."""
 
 THREADS_FROM: Final = 200_000.0
 """Nanoseconds of work below which starting threads costs more than it saves."""
@@ -75,7 +70,9 @@ class Choice:
     nanoseconds: float
 
 
-def choose(W: FloatArray, task: ConvTask, algorithm: str = "auto") -> Choice:
+def choose(
+    W: FloatArray, task: ConvTask, algorithm: str = "auto", prepared: bool = False
+) -> Choice:
     """Return the algorithm for a layer.
 
     Parameters
@@ -86,6 +83,8 @@ def choose(W: FloatArray, task: ConvTask, algorithm: str = "auto") -> Choice:
         The layer.
     algorithm : str
         "auto" for the cheapest, or a name from `ALGORITHMS`.
+    prepared : bool
+        As in `prepare_convolution`.
 
     Raises
     ------
@@ -96,7 +95,11 @@ def choose(W: FloatArray, task: ConvTask, algorithm: str = "auto") -> Choice:
         raise OptionError(f"algorithm must be auto or {', '.join(ALGORITHMS)}, got {algorithm!r}")
     asked = ALGORITHMS if algorithm == "auto" else {algorithm: ALGORITHMS[algorithm]}
     counted = {name: module.work(W, task) for name, module in asked.items()}
-    prices = {name: price(work, task.dtype) for name, work in counted.items() if work is not None}
+    prices = {
+        name: price(work, task.dtype, prepared)
+        for name, work in counted.items()
+        if work is not None
+    }
     if algorithm == "auto":
         best = min(prices, key=prices.__getitem__)
         others = sorted((value, name) for name, value in prices.items() if name != best)
@@ -112,19 +115,6 @@ def choose(W: FloatArray, task: ConvTask, algorithm: str = "auto") -> Choice:
             hint="--algorithm auto takes the quickest that can; matmul does every layer",
         )
     return Choice(algorithm, "asked for", prices[algorithm])
-
-
-def price(work: Work, dtype: np.dtype[Any]) -> float:
-    """Return the nanoseconds that one thread is expected to need.
-
-    Examples
-    --------
-    >>> price(Work(passes=1e6), np.dtype("float64")) / price(Work(passes=1e6), np.dtype("float32"))
-    2.0
-    """
-    units = sum(getattr(work, unit) * price for unit, price in PRICES.items())
-    once = price(work.once, dtype) if work.once is not None else 0.0
-    return float(units * dtype.itemsize / 4 + work.calls * CALL_PRICE + once)
 
 
 @dataclass(frozen=True)
@@ -273,6 +263,7 @@ def prepare_convolution(
     images: int = 1,
     bias: FloatArray | None = None,
     algorithm: str = "auto",
+    prepared: bool = False,
 ) -> Convolution:
     """Choose an algorithm, prepare the filters and cut the strips.
 
@@ -292,6 +283,9 @@ def prepare_convolution(
         Added once after the sum.
     algorithm : str
         "auto" or a name from `ALGORITHMS`.
+    prepared : bool
+        Whether the layer shall run often, so that what its filters take does not count for the
+        choice. For one image it counts.
 
     Returns
     -------
@@ -314,7 +308,7 @@ def prepare_convolution(
     """
     W = np.ascontiguousarray(W)
     task = ConvTask(window, groups, images, W.shape[2] * groups, W.shape[3], W.dtype, border)
-    choice = choose(W, task, algorithm)
+    choice = choose(W, task, algorithm, prepared)
     prepare: Callable[[FloatArray, ConvTask], Kernel] = ALGORITHMS[choice.algorithm].prepare
     # A BLAS thread goes on spinning after its last product and would slow the strips down.
     with blas.one_thread():

@@ -69,6 +69,22 @@ def one_thread() -> Iterator[bool]:
 
 
 @cache
+def kernels() -> str:
+    """Return the CPU whose kernels OpenBLAS uses, as in "Haswell"; "" where it does not tell.
+
+    Examples
+    --------
+    >>> isinstance(kernels(), str)
+    True
+    """
+    read = _function("get_corename")
+    if read is None:
+        return ""
+    read.restype = ctypes.c_char_p
+    return str((read() or b"").decode("ascii", "replace"))
+
+
+@cache
 def _thread_functions() -> tuple[Callable[[], int], Callable[[int], None]] | None:
     """OpenBLAS's getter and setter, or None."""
     read, write = _function("get_num_threads"), _function("set_num_threads")

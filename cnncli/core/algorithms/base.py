@@ -71,7 +71,7 @@ class ConvTask:
 
 @dataclass(frozen=True)
 class Work:
-    """What a computation takes, in units whose prices stand in the engine.
+    """What a computation takes, in units whose prices stand in `cnncli.core.prices`.
 
     Parameters
     ----------

@@ -24,22 +24,25 @@ FEW_CHANNELS: Final = 16
 def work(W: FloatArray, task: ConvTask) -> Work | None:
     """Count the gathered cells and the products; every layer is possible."""
     taps = W.shape[0] * W.shape[1]
-    inner = taps * W.shape[2]
-    pointwise = _is_pointwise(task.window)
-    flops = task.groups * product_flops(task.window_count, inner, task.multiplier)
-    spread = (task.groups > 1) * task.window_count * task.n_C
-    gathered = 0 if pointwise else task.window_count * taps * task.n_C_prev
-    return Work(copies=gathered + spread, flops=flops)
+    flops = task.groups * product_flops(task.window_count, taps * W.shape[2], task.multiplier)
+    gathered = 0 if _is_pointwise(task.window) else task.window_count * taps * task.n_C_prev
+    # Short runs of cells, and results of groups, take longer than whole pixels.
+    gathered *= 2 if _takes_planes(W) else 1
+    spread = 8 * (task.groups > 1) * task.window_count * task.n_C
+    return Work(copies=gathered + spread, flops=flops, calls=8)
 
 
 def prepare(W: FloatArray, task: ConvTask) -> Kernel:
     """Lay the filters out as the windows will lie."""
-    window, n_C_group = task.window, W.shape[2]
-    if _is_pointwise(window) and task.groups == 1:
+    if _is_pointwise(task.window) and task.groups == 1:
         return _over_pixels(W, task, gathers=False)
-    if window.cols.kernel * n_C_group < FEW_CHANNELS or n_C_group < FEW_CHANNELS // 2:
-        return _over_planes(W, task)
-    return _over_pixels(W, task)
+    return _over_planes(W, task) if _takes_planes(W) else _over_pixels(W, task)
+
+
+def _takes_planes(W: FloatArray) -> bool:
+    """Whether windows are gathered channel by channel."""
+    _, k_W, n_C_group, _ = W.shape
+    return bool(k_W * n_C_group < FEW_CHANNELS or n_C_group < FEW_CHANNELS // 2)
 
 
 def _is_pointwise(window: Window) -> bool:
