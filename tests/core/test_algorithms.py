@@ -156,6 +156,30 @@ def test_a_stream_reads_only_the_rows_it_needs(mode: str) -> None:
     assert (min(asked), max(asked)) == (max(0, first - 2), min(59, 2 * first + 1))
 
 
+@pytest.mark.usefixtures("thin_strips")
+@pytest.mark.parametrize(
+    ("n_C", "fields", "dtype"),
+    sweep(
+        [1, 2, 29, 96, 800],
+        [{}, {"stride": 2, "pad": 2}, {"dilation": (1, 2), "pad": "same"}, {"stride": (2, 1)}],
+        [np.float32, np.float64],
+    ),
+)
+def test_depthwise_layers_of_many_channels(n_C: int, fields: dict[str, Any], dtype: Any) -> None:
+    rng = np.random.default_rng(n_C)
+    for side, multiplier in ((3, 1), (5, 1), (2, 2)):
+        X = rng.standard_normal((2, 13, 23, n_C)).astype(dtype)
+        W = rng.standard_normal((side, side, 1, n_C * multiplier)).astype(dtype)
+        arrays = X, W, rng.standard_normal((1, 1, 1, n_C * multiplier)).astype(dtype)
+        Z = plan_layer(arrays, {**fields, "groups": n_C}, "shift-add")(X, jobs=2)
+        for channel in {0, n_C // 2, n_C - 1}:
+            own = slice(channel * multiplier, (channel + 1) * multiplier)
+            alone = X[..., channel : channel + 1], W[..., own], arrays[2][..., own]
+            expected = loop_conv_forward(*(array.astype(float) for array in alone), fields)
+            bound = 8 * np.finfo(dtype).eps * (np.abs(X).max() * side**2 + 1)
+            assert np.abs(Z[..., own] - expected).max() <= bound, (side, channel)
+
+
 @pytest.mark.parametrize("side", winograd.SIDES)
 @pytest.mark.parametrize("channels", [(1, 1), (3, 64), (128, 40), (512, 8)])
 def test_winograd_keeps_its_error_bound(channels: tuple[int, int], side: int) -> None:

@@ -158,6 +158,19 @@ class Kernel:
     pads_columns: bool = False
 
 
+def share_weights(planes: FloatArray) -> bool:
+    """Return whether channels have one kernel, or one bank: (k_H, k_W, channels, ...).
+
+    Examples
+    --------
+    >>> share_weights(np.ones((3, 3, 5))), share_weights(np.arange(4.0).reshape(1, 2, 2))
+    (True, False)
+    """
+    first = planes[:, :, :1]
+    # The first two tell channels of a network apart without a look at all of them.
+    return bool((planes[:, :, :2] == first).all() and (planes == first).all())
+
+
 def shared_planes(W: FloatArray, groups: int) -> FloatArray | None:
     """Return the 2-D kernels that every channel meets alike, or None if channels differ.
 
@@ -176,6 +189,6 @@ def shared_planes(W: FloatArray, groups: int) -> FloatArray | None:
     (2, 3, 3)
     """
     planes = W.reshape(*W.shape[:2], groups, -1)
-    if not (planes == planes[:, :, :1]).all():
+    if not share_weights(planes):
         return None
     return np.ascontiguousarray(planes[:, :, 0].transpose(2, 0, 1))

@@ -2,9 +2,9 @@
 
 For filters that see one channel each (a 2-D kernel on every channel, depthwise layers). A row of
 pixels with its channels interleaved is one long axis on which a tap is a plain offset, so every
-numpy call runs over thousands of neighbouring numbers whatever the number of channels. Taps of
-weight 0 are left out, and taps of equal weight are summed before they are multiplied: Sobel takes 6
-passes instead of 17.
+numpy call runs over thousands of neighbouring numbers whatever the number of channels. Where taps
+share weights, those of weight 0 are left out, and equal ones are summed before they are multiplied:
+Sobel takes 6 passes. Other kernels take a fused pass for each tap, see `multiply_add`.
 """
 
 from __future__ import annotations
@@ -14,7 +14,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from cnncli.core.algorithms.base import ConvTask, Kernel, Work
+from cnncli.core.algorithms import multiply_add
+from cnncli.core.algorithms.base import ConvTask, Kernel, Work, share_weights
+from cnncli.core.algorithms.multiply_add import MultiplyAdd
 from cnncli.core.arrays import FloatArray
 from cnncli.core.geometry import Window
 from cnncli.system.threads import Scratch
@@ -45,16 +47,32 @@ class Term:
         """Whether the weight is 1."""
         return self.weight.ndim == 0 and self.weight.item() == 1
 
-    @property
-    def passes(self) -> int:
-        """Elementwise calls of the term, with the one that adds it to the sum."""
-        return len(self.plus) + len(self.minus) + (not self.plain)
-
 
 def work(W: FloatArray, task: ConvTask) -> Work | None:
     """Count the passes over the output, or return None unless filters see one channel each."""
     if not task.depthwise:
         return None
+    fused, by_terms = _fused_work(task), _work_of_terms(W, task)
+    return min(fused, by_terms, key=_elements)
+
+
+def prepare(W: FloatArray, task: ConvTask, each: bool = False) -> Kernel:
+    """Sort taps by weight where that saves passes; `each`: every one is multiplied alone."""
+    if each or _elements(_fused_work(task)) <= _elements(_work_of_terms(W, task)):
+        return _prepare_fused(W, task)
+    return _prepare_terms(W, task)
+
+
+def _fused_work(task: ConvTask) -> Work:
+    passes = multiply_add.count_passes(task) * task.multiplier
+    return Work(
+        passes=passes * task.window_count * task.groups,
+        copies=(task.multiplier > 1) * task.window_count * task.n_C,
+        calls=task.multiplier,
+    )
+
+
+def _work_of_terms(W: FloatArray, task: ConvTask) -> Work:
     calls = sum(count_passes(plane) for plane in _planes(W, task))
     strided = task.window.cols.stride > 1
     input_cells = task.images * task.window.rows.padded * task.window.cols.padded
@@ -66,10 +84,27 @@ def work(W: FloatArray, task: ConvTask) -> Work | None:
     )
 
 
-def prepare(W: FloatArray, task: ConvTask, each: bool = False) -> Kernel:
-    """Sort the taps of every filter by weight; with `each` every tap is multiplied on its own."""
-    collect = each_tap if each else collect_terms
-    banks = [collect(plane, task.window.cols.out) for plane in _planes(W, task)]
+def _elements(work: Work) -> float:
+    return work.passes + work.copies
+
+
+def _prepare_fused(W: FloatArray, task: ConvTask) -> Kernel:
+    filters = [MultiplyAdd.of(plane, task) for plane in _planes(W, task)]
+
+    def run(X_pad: FloatArray, out: FloatArray, channels: slice, scratch: Scratch) -> None:
+        if len(filters) == 1:
+            filters[0].run(X_pad, out)
+            return
+        total = scratch.take("total", (*out.shape[:3], task.groups), out.dtype)
+        for number, each in enumerate(filters):
+            each.run(X_pad, total)
+            out[..., number :: len(filters)] = total
+
+    return Kernel(run, _row_values(task) * task.dtype.itemsize)
+
+
+def _prepare_terms(W: FloatArray, task: ConvTask) -> Kernel:
+    banks = [collect_terms(plane, task.window.cols.out) for plane in _planes(W, task)]
     window, groups = task.window, task.groups
 
     def run(X_pad: FloatArray, out: FloatArray, channels: slice, scratch: Scratch) -> None:
@@ -84,10 +119,15 @@ def prepare(W: FloatArray, task: ConvTask, each: bool = False) -> Kernel:
             weighted_sum(terms, cells, total, spare)
             out[..., number :: len(banks)] = total.reshape(*out.shape[:3], groups)
 
-    row = window.cols.padded * task.n_C_prev * window.rows.stride + window.cols.out * task.n_C
-    values = row + window.cols.out * groups
+    values = _row_values(task) + window.cols.out * groups
     needs_finite = any(len(terms) < W[..., 0].size for terms in banks)
     return Kernel(run, values * task.dtype.itemsize, needs_finite=needs_finite)
+
+
+def _row_values(task: ConvTask) -> int:
+    """Values that an output row reads and writes."""
+    rows, cols = task.window.rows, task.window.cols
+    return cols.padded * task.n_C_prev * rows.stride + cols.out * task.n_C
 
 
 def _planes(W: FloatArray, task: ConvTask) -> list[FloatArray]:
@@ -96,20 +136,22 @@ def _planes(W: FloatArray, task: ConvTask) -> list[FloatArray]:
 
 
 def count_passes(plane: FloatArray) -> int:
-    """Return the elementwise calls of all terms that `collect_terms` would find.
+    """Return the elementwise calls of all terms of a kernel.
+
+    Where channels differ every tap counts: they hardly ever share all their weights.
 
     Examples
     --------
     >>> count_passes(np.outer([1.0, 2.0, 1.0], [-1.0, 0.0, 1.0])[:, :, None])
     7
     """
-    taps = plane[plane.any(axis=2)]
     # Counted without terms: those of a random 31x31 kernel take as long as the convolution.
-    if (taps == taps[:, :1]).all():
-        # A set, because np.unique loads numpy.ma first, for longer than a small picture takes.
-        weights = set(np.abs(taps[:, 0]).tolist())
-        return len(taps) + len(weights) - int(1 in weights)
-    return sum(term.passes for term in collect_terms(plane, 1))
+    if not share_weights(plane):
+        return 2 * plane[:, :, 0].size - 1
+    taps = plane[:, :, 0][plane[:, :, 0] != 0]
+    # A set, because np.unique loads numpy.ma first, for longer than a small picture takes.
+    weights = set(np.abs(taps).tolist())
+    return len(taps) + len(weights) - int(1 in weights)
 
 
 def collect_terms(plane: FloatArray, out_columns: int) -> list[Term]:
@@ -133,7 +175,7 @@ def collect_terms(plane: FloatArray, out_columns: int) -> list[Term]:
     >>> [(float(term.weight), len(term.plus), len(term.minus)) for term in collect_terms(sobel, 9)]
     [(1.0, 2, 2), (2.0, 1, 1)]
     """
-    if (plane == plane[:, :, :1]).all():
+    if share_weights(plane):
         plane = plane[:, :, :1]
     taps: dict[bytes, tuple[FloatArray, list[Tap], list[Tap]]] = {}
     for i, j in np.argwhere(plane.any(axis=2)).tolist():
@@ -145,19 +187,6 @@ def collect_terms(plane: FloatArray, out_columns: int) -> list[Term]:
         (plus if sign > 0 else minus).append((i, j))
     terms = [_make_term(*weighted, out_columns) for weighted in taps.values()]
     return sorted(terms, key=lambda term: -term.plain * len(term.plus))
-
-
-def each_tap(plane: FloatArray, out_columns: int) -> list[Term]:
-    """Return a term for every tap, also for those of weight 0; arguments as in `collect_terms`.
-
-    Examples
-    --------
-    >>> [float(term.weight) for term in each_tap(np.array([[[0.0], [2.0]]]), 9)]
-    [0.0, 2.0]
-    """
-    if (plane == plane[:, :, :1]).all():
-        plane = plane[:, :, :1]
-    return [_make_term(plane[tap], [tap], [], out_columns) for tap in np.ndindex(*plane.shape[:2])]
 
 
 def _make_term(weight: FloatArray, plus: list[Tap], minus: list[Tap], out_columns: int) -> Term:
