@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shlex
+from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -11,10 +12,12 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from cnncli.errors import FileProblem, OptionError, quote
+from cnncli.errors import OptionError, quote
 
 if TYPE_CHECKING:
+    from cnncli.core.geometry import Pair
     from cnncli.io.images import ReadOptions
+    from cnncli.io.read_options import Sides
     from cnncli.network.model import Model
 
 
@@ -69,10 +72,8 @@ def load_network(
     part, part_option
         As in `load_model`.
     """
-    from cnncli.io.images import read_shape
     from cnncli.io.urls import local_path
     from cnncli.network.load import load_model
-    from cnncli.network.model import SizeNeeded
 
     path = local_path(network, "NETWORK")
     if picture is not None and is_network(picture) and not is_network(network):
@@ -82,27 +83,56 @@ def load_network(
             hint=f"cnncli {command} {shlex.join([picture, network])}",
         )
     load = partial(load_model, path, part=part, part_option=part_option)
-    try:
-        model = load(prepare=prepare)
-        needs_size = model.needs_size and _is_file(picture)
-    except FileProblem as error:
-        needs_size = isinstance(error, SizeNeeded) and _is_file(picture)
-        if not needs_size:
-            raise
-    if needs_size:
-        height, width, _ = read_shape(local_path(str(picture), "IMAGE"), read)
-        model = load(prepare={**prepare, "size": (height, width)})
+    model = load_for_picture(load, prepare, picture, read)
     notes = (*model.notes, *_size_notes(model, prepare), *_preparation_notes(model, prepare))
     return replace(model, notes=notes)
+
+
+def load_for_picture(
+    load: Callable[..., Model], prepare: dict[str, Any], picture: str | None, read: ReadOptions
+) -> Model:
+    """Return what ``load(prepare=...)`` does; where it needs the picture's size, of that size."""
+    from cnncli.io.images import read_shape
+    from cnncli.io.urls import local_path
+    from cnncli.network.model import SizeNeeded
+
+    try:
+        model = load(prepare=prepare)
+        if not (model.needs_size and _is_file(picture)):
+            return model
+        own_size = model.own_size
+    except SizeNeeded as error:
+        if not _is_file(picture):
+            raise
+        own_size = error.own_size
+    height, width, _ = read_shape(local_path(str(picture), "IMAGE"), replace(read, size=own_size))
+    return load(prepare={**prepare, "size": (height, width)})
+
+
+def size_text(size: Sides) -> str:
+    """Return rows and columns as text; ``?`` for one that is left open.
+
+    Examples
+    --------
+    >>> size_text((224, 224)), size_text((64, None))
+    ('224x224', '64x?')
+    """
+    return "x".join("?" if side is None else str(side) for side in size)
 
 
 def _size_notes(model: Model, prepare: dict[str, Any]) -> tuple[str, ...]:
     """Say that a network runs at another size than its own."""
     own_size, given = model.own_size, model.input.size
-    if "size" not in prepare or own_size is None or given is None or own_size == given:
+    if "size" not in prepare or given is None or fits_size(model, given):
         return ()
-    own, size = ("x".join(map(str, each)) for each in (own_size, given))
+    own, size = size_text(own_size or given), size_text(given)
     return (f"the network's own size is {own}, not {size}: other programs may refuse it",)
+
+
+def fits_size(model: Model, size: Pair) -> bool:
+    """Whether pictures of a size are what the network's file asks for."""
+    own = model.own_size or (None, None)
+    return all(side in (None, other) for side, other in zip(own, size, strict=True))
 
 
 def with_labels(model: Model, path: str | None) -> Model:

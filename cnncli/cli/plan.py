@@ -6,6 +6,7 @@ import shutil
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -14,6 +15,7 @@ import click
 from cnncli.cli.command import Command, OptionGroup, flag, make, option
 from cnncli.cli.completion import complete_layer
 from cnncli.cli.group import check_output_open, tell, typed_command
+from cnncli.cli.networks import fits_size, load_for_picture, size_text
 from cnncli.cli.options import (
     FILE,
     ImageOptions,
@@ -107,7 +109,8 @@ def plan(options: PlanOptions) -> None:
     prepare = {} if size is None else {"size": size}
     with show_steps(options.quiet):
         try:
-            whole = load_model(path, weights=False, prepare=prepare, part=part)
+            load = partial(load_model, path, weights=False, part=part)
+            whole = load_for_picture(load, prepare, options.image, read_options(options))
         except SizeNeeded as error:
             raise SizeNeeded(error.message, hint="--input HxWxC", path=error.path) from None
         model = whole.until(options.until)
@@ -144,6 +147,7 @@ def _note_order(shape: Sequence[int]) -> None:
 def _input_shape(model: Model, options: PlanOptions, read: ReadOptions) -> tuple[int, int, int]:
     """Return the (H, W, C) that the network will be given."""
     from cnncli.io.images import read_shape
+    from cnncli.io.resize import full_size
     from cnncli.io.urls import local_path
 
     image = options.image
@@ -153,18 +157,19 @@ def _input_shape(model: Model, options: PlanOptions, read: ReadOptions) -> tuple
         else read_shape(local_path(image, "--image"), replace(read, size=None))
     )
     channels = stored[2] if stored else model.channels or 3
+    size = model.input.size
+    if size is None and stored is not None:
+        size = full_size(model.own_size or (None, None), stored[:2])
     if options.input is not None:
         height, width, channels = (*options.input, channels)[:3]
-        if model.own_size not in (None, (height, width)) and not options.quiet:
-            own = "x".join(map(str, model.own_size))
+        if not fits_size(model, (height, width)) and not options.quiet:
+            own = size_text(model.own_size or (height, width))
             asked = f"unless --size {height},{width} is given"
             tell(f"note: the network's own size is {own}; run resizes pictures to it {asked}")
-    elif model.input.size is not None:
-        height, width = model.input.size
+    elif size is not None:
+        height, width = size
         if stored is not None and stored[:2] != (height, width) and not options.quiet:
             tell(f"note: resized from {stored[0]}x{stored[1]} to {height}x{width}, as run does")
-    elif stored is not None:
-        height, width = stored[:2]
     else:
         raise click.UsageError("--input HxWxC or --image IMAGE is needed: the size of an image.")
     # Of a colour image a grey network takes the luminance first.

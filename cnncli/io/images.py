@@ -25,7 +25,7 @@ from cnncli.io.pillow_reader import (
 )
 from cnncli.io.read_options import ReadOptions as ReadOptions
 from cnncli.io.read_options import Restore
-from cnncli.io.resize import resize, resize_notes
+from cnncli.io.resize import full_size, resize, resize_notes
 from cnncli.io.samples import INTEGERS_NOTE, Samples, flattened
 
 _SUFFIX_WORDS = (
@@ -210,7 +210,7 @@ def read_batch_shape(path: Path, options: ReadOptions) -> tuple[int, int, int, i
             full = shape if len(shape) == 4 else (1, *shape, 1)[:4]
             n, height, width, channels = full
     if options.size is not None:
-        height, width = options.size
+        height, width = full_size(options.size, (height, width))
     channels = 1 if options.gray else channels
     return n, height, width, channels if kind == "NPY" else options.channels or channels
 
@@ -408,16 +408,17 @@ def _from_array(array: np.ndarray, options: ReadOptions, name: str) -> Picture:
 
 def _prepared(picture: Picture, options: ReadOptions) -> Picture:
     if options.size is not None:
-        height, width = options.size
-        check_pixels(len(picture.pixels) * height * width, options.max_pixels, picture.name)
+        n, *stored, _ = picture.pixels.shape
+        size = full_size(options.size, (stored[0], stored[1]))
+        check_pixels(n * size[0] * size[1], options.max_pixels, picture.name)
         photo = picture.photo_metadata
         if photo.alpha is not None:
             batch = photo.alpha[np.newaxis, :, :, np.newaxis]
-            alpha = resize(batch, options.size, options.fit)
+            alpha = resize(batch, size, options.fit)
             photo = replace(photo, alpha=np.rint(alpha[0, :, :, 0]).astype(photo.alpha.dtype))
         picture = replace(
             picture,
-            pixels=resize(picture.pixels, options.size, options.fit),
+            pixels=resize(picture.pixels, size, options.fit),
             photo_metadata=photo,
         )
     picture = _luminance(picture) if options.gray else picture

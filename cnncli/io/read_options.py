@@ -10,6 +10,9 @@ import numpy as np
 
 from cnncli.io.limits import MAX_INPUT_BYTES, MAX_PIXELS
 
+Sides = tuple[int | None, int | None]
+"""Rows and columns; None for a side that is left open."""
+
 Restore = Callable[[np.ndarray, dict[str, Any], str], np.ndarray]
 
 
@@ -39,8 +42,8 @@ class ReadOptions:
         The most bytes of standard input or of a ``.npy`` array.
     max_memory : int, optional
         The most bytes that an image and what is made of it may take; default: what is available.
-    size : (int, int), optional
-        Rows and columns that the image is resized to.
+    size : (int or None, int or None), optional
+        Rows and columns that the image is resized to; None for a side that its shape tells.
     fit : {"stretch", "crop", "pad"}
         What is done to an image of another shape, as in `resize`.
     bgr : bool
@@ -58,7 +61,7 @@ class ReadOptions:
     max_pixels: int = MAX_PIXELS
     max_input_bytes: int = MAX_INPUT_BYTES
     max_memory: int | None = None
-    size: tuple[int, int] | None = None
+    size: Sides | None = None
     fit: str = "stretch"
     bgr: bool = False
     whole_scale: float = 1.0

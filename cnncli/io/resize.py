@@ -8,6 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from cnncli.io.read_options import Sides
+
 FILTER: Final = Image.Resampling.BILINEAR
 """A triangle as wide as the step is long: smooth when shrinking, and never outside the range of
 what it averages. It is also what networks are usually trained behind."""
@@ -18,6 +20,28 @@ _BENT: Final = 0.95
 DRAFT: Final = 2
 """JPEG pictures are decoded at an eighth, a quarter or a half while that leaves this many times
 the size that is wanted: nothing is seen of it once they are shrunk the rest of the way."""
+
+
+def full_size(size: Sides, old: tuple[int, int]) -> tuple[int, int]:
+    """Return a size whose open side keeps the shape of an image.
+
+    Parameters
+    ----------
+    size : (int or None, int or None)
+    old : (int, int)
+        Rows and columns of the image.
+
+    Examples
+    --------
+    >>> full_size((48, None), (100, 300)), full_size((None, 60), (50, 20))
+    ((48, 144), (150, 60))
+    """
+    rows, columns = size
+    if rows is None:
+        rows = old[0] if columns is None else max(1, round(old[0] * columns / old[1]))
+    if columns is None:
+        columns = max(1, round(old[1] * rows / old[0]))
+    return rows, columns
 
 
 def resize(pixels: NDArray[Any], size: tuple[int, int], fit: str = "stretch") -> NDArray[Any]:
@@ -82,9 +106,7 @@ def _middle(old: tuple[int, int], size: tuple[int, int]) -> tuple[float, float, 
     return max(left, 0), max(top, 0), min(left + columns, old[1]), min(top + rows, old[0])
 
 
-def resize_notes(
-    old: tuple[int, int], size: tuple[int, int] | None, fit: str = "stretch"
-) -> tuple[str, ...]:
+def resize_notes(old: tuple[int, int], size: Sides | None, fit: str = "stretch") -> tuple[str, ...]:
     """Say that an image is resized, if it is.
 
     Examples
@@ -94,7 +116,10 @@ def resize_notes(
     >>> resize_notes((300, 451), (224, 224))
     ('resized from 300x451 to 224x224, stretched (see --fit)',)
     """
-    if size is None or old == size:
+    if size is None:
+        return ()
+    size = full_size(size, old)
+    if old == size:
         return ()
     line = f"resized from {old[0]}x{old[1]} to {size[0]}x{size[1]}"
     if fit == "crop":
@@ -106,7 +131,7 @@ def resize_notes(
     return (f"{line}, stretched (see --fit)" if bent else line,)
 
 
-def draft(image: Image.Image, size: tuple[int, int]) -> None:
+def draft(image: Image.Image, size: Sides) -> None:
     """Let a JPEG picture that will be shrunk be decoded small; others stay as they are.
 
     Examples
@@ -119,8 +144,11 @@ def draft(image: Image.Image, size: tuple[int, int]) -> None:
     ...     image.size
     (16, 16)
     """
+    if None in size:
+        # What it is decoded to would tell the other side, not what the file says.
+        return
     # The picture may still be turned by a quarter: the longer side serves both.
-    side = DRAFT * max(size)
+    side = DRAFT * max(side or 1 for side in size)
     image.draft(None, (side, side))
 
 

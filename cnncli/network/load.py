@@ -84,7 +84,9 @@ def load_model(
     model: Model = import_module(reader).read(path, weights=weights, prepare=prepare)
     if model.stopper and not part:
         if model.needs_size:
-            raise SizeNeeded(model.stopper, hint=SIZE_HINT, path=path)
+            needed = SizeNeeded(model.stopper, hint=SIZE_HINT, path=path)
+            needed.own_size = model.own_size
+            raise needed
         readable = f"{part_option} {model.readable} takes the part that can be read"
         raise FileProblem(model.stopper, hint=model.stopper_hint or readable, path=path)
     known = 1 if model.input.gray else model.channels

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
 
-from cnncli.core.geometry import Pair
 from cnncli.errors import FileProblem, OptionError, quote
+from cnncli.io.read_options import Sides
 from cnncli.network.graph import Network
 from cnncli.network.layers import Layer
 from cnncli.network.layers.view import Layout
@@ -23,7 +23,12 @@ _SHOWN: Final = 4
 
 
 class SizeNeeded(FileProblem):
-    """A file that cannot be read at all unless the size of the picture is known."""
+    """A file that cannot be read at all unless the size of the picture is known.
+
+    ``own_size`` is what it says of that size, as in `Model`.
+    """
+
+    own_size: Sides | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,8 +62,9 @@ class Model:
     tensors : mapping of str to (str, Layout)
         For layers of an ONNX file, and for what goes in: the value that it is there, and how that
         is stored in maps.
-    own_size : (int, int), optional
-        Rows and columns of the pictures that its file asks for, whatever they are resized to.
+    own_size : (int or None, int or None), optional
+        Rows and columns of the pictures that its file asks for, whatever they are resized to; None
+        for a side that it leaves open.
     needs_size : bool
         Whether the size of the picture, if it were known, would do away with `stopper`.
     stopper_hint : str, optional
@@ -80,7 +86,7 @@ class Model:
     classes: tuple[str, ...] = ()
     tensors: Mapping[str, tuple[str, Layout]] = field(default_factory=dict)
     numbered: tuple[str, ...] = ()
-    own_size: Pair | None = None
+    own_size: Sides | None = None
     needs_size: bool = False
     stopper_hint: str | None = None
     shown: Mapping[str, Layer] = field(default_factory=dict)
@@ -97,7 +103,7 @@ class Model:
         return {
             "gray": gray or own.gray,
             "channels": self.channels,
-            "size": own.size,
+            "size": own.size or self.own_size,
             "fit": own.fit,
             "bgr": own.bgr,
             "whole_scale": own.scale if own.whole else 1.0,

@@ -262,6 +262,42 @@ def test_a_picture_gives_the_size_that_a_model_leaves_open() -> None:
     run_cli("convert", "open.onnx", "-o", "own.toml", "--size", "12,20")
 
 
+@pytest.mark.oracle
+@pytest.mark.parametrize("needs_size", [False, True])
+def test_the_side_that_a_model_leaves_open_keeps_the_shape_of_pictures(needs_size: bool) -> None:
+    from tests.support.onnxmodels import model, node
+
+    # Text is read so: every line as high as the model wants, and as long as it is.
+    nodes = [node("ReduceMean", "x", "y", axes=[2], keepdims=1)]
+    if needs_size:
+        nodes = [node("Reshape", "x rows", "r"), node("ReduceMean", "r", "y", axes=[1])]
+    rows = {"rows": np.array([3, 6, -1])}
+    Path("line.onnx").write_bytes(model(nodes, rows, (1, 3, 6, "w")).SerializeToString())
+    save("long.png", np.repeat(PHOTO, 2, axis=1))
+    for image, columns in (("photo.png", 10), ("long.png", 20)):
+        assert values_of("run", "line.onnx", image).shape[1] == columns
+        error = run_cli("run", "line.onnx", image, "-o", "y.png", "--overwrite").stderr
+        assert f"resized from 12x{2 * columns} to 6x{columns}\n" in error
+        assert f"6x{columns}x3 to" in run_cli("plan", "line.onnx", "--image", image).stdout
+    if not needs_size:
+        error = run_cli("run", "line.onnx", "photo.png", "--size", "4,8", "-o", "z.png").stderr
+        assert "the network's own size is 6x?, not 4x8" in error
+        run_cli("run", "line.onnx", "photo.png", "long.png", "-o", "both/")
+        assert {pixels(f"both/{name}-y.png").shape[1] for name in ("photo", "long")}
+
+
+@pytest.mark.oracle
+def test_a_size_is_the_hint_where_a_picture_of_another_may_fit() -> None:
+    from tests.support.onnxmodels import model, node
+
+    nodes = [node("Relu", "x", "r"), node("Flatten", "r", "f"), node("Gemm", "f W", "y")]
+    made = model(nodes, {"W": np.ones((420, 4), np.float32)}, (1, 3, "h", "w"))
+    Path("one.onnx").write_bytes(made.SerializeToString())
+    error = refused("run", "one.onnx", "photo.png")
+    assert "with an input of 12x20" in error and "--size H,W" in error
+    run_cli("run", "one.onnx", "photo.png", "--size", "7,20")
+
+
 def test_scores_bear_the_names_of_classes() -> None:
     dense = """
     classes = ["cat", "big dog", "cat"]

@@ -488,6 +488,8 @@ class NetworkBuilder:
 def _reason(node: OnnxNode, error: Exception) -> str:
     if isinstance(error, UnsupportedOperator):
         return f"unsupported operator {node.operator} ({node.label})"
+    if isinstance(error, SizeUnknown):
+        return f"{error}, for {node.operator} ({node.label})"
     return f"unsupported {node.operator} ({node.label}): {one_line(error)}"
 
 

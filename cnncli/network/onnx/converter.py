@@ -18,15 +18,17 @@ import numpy as np
 from cnncli.core.geometry import Pair
 from cnncli.errors import FileProblem
 from cnncli.filters.filter import Filter
+from cnncli.io.read_options import Sides
 from cnncli.network.graph import Network
-from cnncli.network.model import Model
+from cnncli.network.model import Model, SizeNeeded
 from cnncli.network.onnx.builder import NetworkBuilder
 from cnncli.network.onnx.model import OnnxGraph, read_graph
-from cnncli.network.onnx.picture_input import Sides, picture_input
+from cnncli.network.onnx.picture_input import picture_input
 from cnncli.network.onnx.reference import WeightsNeeded
 from cnncli.network.onnx.values import Signal
 from cnncli.network.preparation import PIXEL_SCALES, Preparation
 
+_OTHER_SIZE: Final = "--size H,W: the model may be made for one height, as readers of text are"
 _TRIED: Final = ((97, 131), (160, 224), (231, 188))
 """Sizes of pictures, even and odd, that tell whether a network depends on the size."""
 
@@ -67,13 +69,18 @@ def _read(path: Path, weights: bool, prepare: Mapping[str, Any]) -> Model:
     picture = replace(picture, size=prepare.get("size", picture.size))
     prepared = _preparation(graph, name, picture).changed(prepare)
     make = partial(_built, graph, name, picture, prepared, weights)
-    model, builder = make()
+    own_size = None if sides == (None, None) else sides
+    try:
+        model, builder = make()
+    except SizeNeeded as error:
+        error.own_size = own_size
+        raise
     if model.stopper and picture.size is None and builder.needs_size:
         model = _of_any_size(make, picture, sides) or model
     elif model.stopper and picture.size not in (None, own.size):
         make = partial(_built, graph, name, own, prepared, weights)
         model = _name_size(model, picture, make, own)
-    return replace(model, own_size=own.size, notes=(*model.notes, *_batch_notes(graph, name)))
+    return replace(model, own_size=own_size, notes=(*model.notes, *_batch_notes(graph, name)))
 
 
 def _batch_notes(graph: OnnxGraph, name: str) -> tuple[str, ...]:
@@ -91,13 +98,15 @@ def _name_size(
     """Name the size that was asked for where only that keeps a model from being read to its end."""
     try:
         as_made = make()[0]
-    except FileProblem:
-        return model
-    if picture.size is None or (as_made.stopper and not as_made.needs_size):
+        fails = as_made.stopper and not as_made.needs_size
+    except FileProblem as error:
+        fails = not isinstance(error, SizeNeeded)
+    if picture.size is None or fails:
         return model
     made_for = f"; the model was made for {own.size[0]}x{own.size[1]}" if own.size else ""
     asked = f"with an input of {picture.size[0]}x{picture.size[1]}"
-    return replace(model, stopper=f"{asked}: {model.stopper}{made_for}")
+    hint = model.stopper_hint or (None if own.size else _OTHER_SIZE)
+    return replace(model, stopper=f"{asked}: {model.stopper}{made_for}", stopper_hint=hint)
 
 
 def _preparation(graph: OnnxGraph, name: str, picture: Signal) -> Preparation:

@@ -7,13 +7,11 @@ from typing import Final
 
 from cnncli.core.geometry import Pair
 from cnncli.errors import FileProblem, quote
+from cnncli.io.read_options import Sides
 from cnncli.network.graph import SOURCE
 from cnncli.network.layers.view import Layout
 from cnncli.network.onnx.model import OnnxGraph, OnnxNode
 from cnncli.network.onnx.values import Signal
-
-Sides = tuple[int | None, int | None]
-"""Rows and columns of a picture, as far as they are known."""
 
 PICTURES: Final = (1, 3)
 """Channels of pictures: grey and RGB."""
