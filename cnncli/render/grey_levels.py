@@ -176,13 +176,15 @@ def paint_levels(values: np.ndarray, mapping: Mapping, depth: str, out: np.ndarr
 
 def _paint_whole(values: np.ndarray, out: np.ndarray) -> ValueRange:
     """Write whole numbers as the levels that they are, clipped."""
-    seen = ValueRange()
+    seen, top = ValueRange(), int(LEVELS)
+    # Read as numbers without a sign, those below 0 are large: one comparison finds both.
+    unsigned = values.view(f"u{values.itemsize}")
     for part in blocks(values):
         block = values[part]
         lo, hi, clipped = int(block.min()), int(block.max()), 0
-        if lo < 0 or hi > LEVELS:
-            clipped = int(np.count_nonzero((block < 0) | (block > LEVELS)))
-            block = np.clip(block, 0, int(LEVELS))
+        if lo < 0 or hi > top:
+            clipped = int(np.count_nonzero(unsigned[part] > top))
+            block = np.clip(block, 0, top)
         seen |= ValueRange(lo / LEVELS, hi / LEVELS, clipped=clipped)
         np.copyto(out[part], block, casting="unsafe")
     return seen
