@@ -14,6 +14,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from cnncli.io.fast_codecs import zlib_module
+
 # Raw bytes of the strips that a whole picture is cut into: never by the number of threads.
 _PIECE = 1 << 20
 # Every so many bytes of a row are enough to tell which filter suits it.
@@ -37,6 +39,7 @@ _RAW_DEFLATE = -15
 _ZLIB_HEADER = b"\x78\x01"
 # An empty last block, by fixed codes.
 _END = b"\x03\x00"
+_zlib = zlib_module()
 
 
 class PngFile:
@@ -131,7 +134,7 @@ class PngFile:
     def _chunk(self, kind: bytes, data: bytes) -> None:
         self._write(struct.pack(">I", len(data)) + kind)
         self._write(data)
-        self._write(struct.pack(">I", zlib.crc32(data, zlib.crc32(kind))))
+        self._write(struct.pack(">I", _zlib.crc32(data, _zlib.crc32(kind))))
 
 
 class DeflatedStrip(NamedTuple):
@@ -181,9 +184,9 @@ def deflate_rows(levels: np.ndarray, small: bool = False) -> DeflatedStrip:
     rows, left = _filtered(raw, raw.shape[1] // levels.shape[1], small)
     fast = _SEARCH if left < _SEARCH_BELOW else _RUNS if left < _RUNS_BELOW else _CODES
     level, strategy = _SMALL if small else fast
-    packer = zlib.compressobj(level, zlib.DEFLATED, _RAW_DEFLATE, 9, strategy)
+    packer = _zlib.compressobj(level, zlib.DEFLATED, _RAW_DEFLATE, 9, strategy)
     data = packer.compress(rows.data) + packer.flush(zlib.Z_FULL_FLUSH)
-    return DeflatedStrip(data, zlib.adler32(rows.data), rows.size)
+    return DeflatedStrip(data, _zlib.adler32(rows.data), rows.size)
 
 
 def _filtered(raw: np.ndarray, step: int, small: bool) -> tuple[np.ndarray, float]:
