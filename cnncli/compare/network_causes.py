@@ -94,9 +94,14 @@ class NetworkCauses:
 
     def _values(self, side: Side, names: Sequence[str]) -> dict[str, Values]:
         """Return layers' values as cnncli computes them, the input's too."""
-        layers = [name for name in names if name != SOURCE]
-        computed = dict(forward_layers(side.network, side.X, layers)) if layers else {}
-        return {SOURCE: side.X, **computed}
+        known, wanted = {SOURCE: side.X}, {SOURCE, *names}
+        # All are asked for, so that none is folded: the values are those that were compared.
+        for name, Y in forward_layers(side.network, side.X, side.network.names):
+            if len(known) == len(wanted):
+                break
+            if name in wanted:
+                known[name] = Y
+        return known
 
     def _missing(
         self, has: Side, lacks: Side, name: str, matched: Sequence[str], Y: Values, tolerance: float

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from functools import partial, wraps
+from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any, Final
 
 import numpy as np
@@ -34,18 +34,52 @@ class Activation:
         What it does to a value z, in words of Python.
     settings : mapping
         What may be chosen by name, with the defaults; None has no default.
+    in_place : callable, optional
+        ``in_place(Z)`` writes the same A over Z, without another array; numpy may warn.
+    each_alone : bool
+        Whether a value depends on itself alone: not on its channel or other channels.
     """
 
     forward: Callable[..., FloatArray]
     backward: Callable[..., FloatArray]
     formula: str
     settings: Mapping[str, Any] = field(default_factory=dict)
+    in_place: Callable[..., object] | None = None
+    each_alone: bool = True
+
+    def overwrite(self, Z: FloatArray) -> None:
+        """Write A over Z.
+
+        Examples
+        --------
+        >>> Z = np.array([-1.0, 2.0])
+        >>> ACTIVATIONS["relu"].overwrite(Z)
+        >>> Z
+        array([0., 2.])
+        """
+        if self.in_place is not None:
+            self.in_place(Z)
+        else:
+            np.copyto(Z, self.forward(Z))
+
+
+def _sigmoid_in_place(Z: FloatArray) -> None:
+    # Where exp overflows, the share is 0, as it must be.
+    np.negative(Z, out=Z)
+    np.exp(Z, out=Z)
+    np.add(Z, 1, out=Z)
+    np.divide(1, Z, out=Z)
 
 
 def _sigmoid(Z: FloatArray) -> FloatArray:
-    # exp of the negative magnitude never overflows.
-    small = np.exp(-np.abs(Z))
-    return np.where(Z >= 0, 1 / (1 + small), small / (1 + small)).astype(Z.dtype, copy=False)
+    return _of_copy(_sigmoid_in_place, Z)
+
+
+def _of_copy(in_place: Callable[..., object], Z: FloatArray, **settings: Any) -> FloatArray:
+    """Return what is made of a copy of Z."""
+    A = np.array(Z)
+    in_place(A, **settings)
+    return A
 
 
 def _slopes(Z: FloatArray, alpha: Any) -> FloatArray:
@@ -74,8 +108,8 @@ def _softmax_backward(dA: FloatArray, Z: FloatArray, A: FloatArray) -> FloatArra
     return np.asarray(A * (dA - (dA * A).sum(axis=-1, keepdims=True)))
 
 
-def _clip(Z: FloatArray, low: float, high: float) -> FloatArray:
-    return np.clip(Z, Z.dtype.type(low), Z.dtype.type(high))
+def _clip_in_place(Z: FloatArray, low: float, high: float) -> None:
+    np.clip(Z, Z.dtype.type(low), Z.dtype.type(high), out=Z)
 
 
 def _clip_backward(
@@ -109,8 +143,12 @@ def _gated(Z: FloatArray, gate: FloatArray) -> FloatArray:
     return np.asarray(np.where(gate == 0, gate, Z) * gate, Z.dtype)
 
 
-def _silu(Z: FloatArray, alpha: Any) -> FloatArray:
-    return _gated(Z, _sigmoid(np.asarray(Z * alpha, Z.dtype)))
+def _silu_in_place(Z: FloatArray, alpha: Any) -> None:
+    gate = np.asarray(Z * alpha, Z.dtype)
+    _sigmoid_in_place(gate)
+    # An infinity times no share is 0.
+    np.copyto(Z, 0, where=gate == 0)
+    np.multiply(Z, gate, out=Z)
 
 
 def _silu_backward(dA: FloatArray, Z: FloatArray, A: FloatArray, alpha: Any) -> FloatArray:
@@ -210,12 +248,23 @@ def _zeros(dA: FloatArray, Z: FloatArray, A: FloatArray) -> FloatArray:
 def _quiet(function: Callable[..., FloatArray]) -> Callable[..., FloatArray]:
     """Return the function without numpy's warnings: log of 0 is -inf, and of -1 NaN, as it says."""
 
-    @wraps(function)
     def called(*arrays: FloatArray, **settings: Any) -> FloatArray:
         with np.errstate(all="ignore"):
             return np.asarray(function(*arrays, **settings))
 
     return called
+
+
+def _written(
+    in_place: Callable[..., object],
+    backward: Callable[..., FloatArray],
+    formula: str,
+    settings: Mapping[str, Any] | None = None,
+) -> Activation:
+    """Return an activation that is written over its argument."""
+    return replace(
+        _function(partial(_of_copy, in_place), backward, formula, settings), in_place=in_place
+    )
 
 
 def _function(
@@ -235,20 +284,29 @@ OVER_CHANNELS: Final = ("softmax", "log-softmax")
 
 ACTIVATIONS: Final[dict[str, Activation]] = {
     "none": Activation(lambda Z: Z, lambda dA, Z, A: dA, ""),
-    "relu": Activation(lambda Z: np.maximum(Z, 0), lambda dA, Z, A: dA * (Z > 0), "max(0, z)"),
+    "relu": Activation(
+        lambda Z: np.maximum(Z, 0),
+        lambda dA, Z, A: dA * (Z > 0),
+        "max(0, z)",
+        in_place=lambda Z: np.maximum(Z, 0, out=Z),
+    ),
     "leaky-relu": Activation(_leaky, _leaky_backward, _LEAK, {"alpha": LEAKY_SLOPE}),
-    "sigmoid": Activation(_sigmoid, lambda dA, Z, A: dA * A * (1 - A), "1 / (1 + exp(-z))"),
+    "sigmoid": _written(_sigmoid_in_place, lambda dA, Z, A: dA * A * (1 - A), "1 / (1 + exp(-z))"),
     "tanh": Activation(np.tanh, lambda dA, Z, A: dA * (1 - A * A), "tanh(z)"),
     "abs": Activation(np.abs, lambda dA, Z, A: dA * np.sign(Z), "|z|"),
-    "softmax": Activation(_softmax, _softmax_backward, "exp(z - largest) / total"),
+    "softmax": Activation(
+        _softmax, _softmax_backward, "exp(z - largest) / total", each_alone=False
+    ),
     "prelu": Activation(_leaky, _leaky_backward, _LEAK, {"alpha": None}),
-    "clip": Activation(_clip, _clip_backward, "min(max(z, low), high)", {"low": 0.0, "high": 1.0}),
+    "clip": _written(
+        _clip_in_place, _clip_backward, "min(max(z, low), high)", {"low": 0.0, "high": 1.0}
+    ),
     "hard-sigmoid": Activation(
         _ramp, _ramp_backward, "min(max(alpha * z + beta, 0), 1)", {"alpha": 0.2, "beta": 0.5}
     ),
     "hard-swish": Activation(lambda Z: Z * _ramp(Z, 1 / 6, 0.5), _swish_backward, _RAMP),
     "truncate": Activation(np.trunc, _zeros, "trunc(z)"),
-    "silu": _function(_silu, _silu_backward, "z / (1 + exp(-alpha * z))", {"alpha": 1.0}),
+    "silu": _written(_silu_in_place, _silu_backward, "z / (1 + exp(-alpha * z))", {"alpha": 1.0}),
     "gelu": _function(
         lambda Z: _gated(Z, _normal(Z)), _gelu_backward, "z * erfc(-z / sqrt(2)) / 2"
     ),
@@ -278,7 +336,10 @@ ACTIVATIONS: Final[dict[str, Activation]] = {
         "z if z > alpha, else 0",
         {"alpha": 1.0},
     ),
-    "log-softmax": _function(_log_softmax, _log_softmax_backward, "z - largest - log(total)"),
+    "log-softmax": replace(
+        _function(_log_softmax, _log_softmax_backward, "z - largest - log(total)"),
+        each_alone=False,
+    ),
     "exp": _function(np.exp, lambda dA, Z, A: dA * A, "exp(z)"),
     "log": _function(np.log, lambda dA, Z, A: dA / Z, "log(z)"),
     "sqrt": _function(np.sqrt, lambda dA, Z, A: dA / (2 * A), "sqrt(z)"),
@@ -341,8 +402,15 @@ def get_activation(name: str, **settings: Any) -> Activation:
         raise OptionError(f"activation {name} needs {missing[0]}")
     if not chosen:
         return activation
-    forward, backward = (partial(f, **chosen) for f in (activation.forward, activation.backward))
-    return Activation(forward, backward, activation.formula)
+    in_place = activation.in_place and partial(activation.in_place, **chosen)
+    return replace(
+        activation,
+        forward=partial(activation.forward, **chosen),
+        backward=partial(activation.backward, **chosen),
+        settings={},
+        in_place=in_place,
+        each_alone=activation.each_alone and all(np.size(v) == 1 for v in chosen.values()),
+    )
 
 
 def slope_gradient(dA: FloatArray, Z: FloatArray) -> FloatArray:

@@ -16,7 +16,7 @@ from typing import Final
 import numpy as np
 
 from cnncli.core.algorithms import banded, fourier, low_rank, matmul, shift_add, winograd
-from cnncli.core.algorithms.base import Border, ConvTask, Kernel
+from cnncli.core.algorithms.base import Border, ConvTask, Kernel, Work
 from cnncli.core.arrays import FloatArray
 from cnncli.core.geometry import Window
 from cnncli.core.prices import price
@@ -48,6 +48,9 @@ THREADS_FROM: Final = 200_000.0
 """Nanoseconds of work below which starting threads costs more than it saves."""
 
 
+Finish = Callable[[FloatArray], object] | None
+"""What is done to each value of a strip's outputs, in place, after the bias."""
+
 BLOCK_CHANNELS: Final = 256
 """Filters in a block where a layer has too few rows for enough strips."""
 
@@ -55,6 +58,14 @@ BLOCK_CHANNELS: Final = 256
 @dataclass(frozen=True)
 class Choice:
     """An algorithm, why it was taken, and what it is expected to take on one thread.
+
+    Parameters
+    ----------
+    algorithm, reason : str
+    nanoseconds : float
+        Of the layer as it was asked for.
+    strips : float
+        Of these, what the strips take once the filters are ready.
 
     Examples
     --------
@@ -68,6 +79,7 @@ class Choice:
     algorithm: str
     reason: str
     nanoseconds: float
+    strips: float
 
 
 def choose(
@@ -108,13 +120,18 @@ def choose(
             reason += f", next {others[0][1]} {others[0][0] / 1e6:.3g} ms"
         else:
             reason += "; no other algorithm does this layer"
-        return Choice(best, reason, prices[best])
+        return Choice(best, reason, prices[best], _strips_price(counted[best], task))
     if algorithm not in prices:
         raise OptionError(
             f"{algorithm} needs {NEEDS[algorithm]}: it cannot do this layer",
             hint="--algorithm auto takes the quickest that can; matmul does every layer",
         )
-    return Choice(algorithm, "asked for", prices[algorithm])
+    strips = _strips_price(counted[algorithm], task)
+    return Choice(algorithm, "asked for", prices[algorithm], strips)
+
+
+def _strips_price(work: Work | None, task: ConvTask) -> float:
+    return price(work or Work(), task.dtype, prepared=True)
 
 
 @dataclass(frozen=True)
@@ -132,13 +149,15 @@ class Convolution:
     W : ndarray
         The filters as given.
     kernel : Kernel
-        The filters made ready; it adds the bias.
+        The filters made ready; it adds the bias and does what is to be done then.
     blocks : tuple of slice
         Blocks of output channels that run apart.
     grid : StripGrid
         The strips; ``grid.rows`` is what a streaming caller should ask for at a time.
     padder : Padder
     bias : ndarray, shape (n_C,), or None
+    then : callable or None
+        As in `prepare_convolution`.
     """
 
     task: ConvTask
@@ -149,6 +168,7 @@ class Convolution:
     grid: StripGrid
     padder: Padder
     bias: FloatArray | None
+    then: Finish = None
 
     def __call__(self, X: FloatArray, jobs: int | None = None) -> FloatArray:
         """Return the whole output of a batch (m, n_H_prev, n_W_prev, n_C_prev)."""
@@ -181,7 +201,7 @@ class Convolution:
             self._strip(source, strip, channels, whole, scratch)
             np.copyto(target, whole[:, begin - strip.first : end - strip.first])
 
-        run_strips(compute, items, 1 if self.choice.nanoseconds < THREADS_FROM else jobs)
+        run_strips(compute, items, jobs if len(items) > 1 else 1)
         return Z
 
     def _strip(
@@ -213,20 +233,26 @@ class Convolution:
             kernel = shift_add.prepare(self.W, self.task, each=True)
         else:
             kernel = matmul.prepare(self.W, self.task)
-        kernel = _with_bias(kernel, self.bias)
+        kernel = _finished(kernel, self.task, self.bias, self.then)
         return kernel, Padder.of(self.task, kernel.columns, kernel.pads_columns)
 
 
-def _with_bias(kernel: Kernel, bias: FloatArray | None) -> Kernel:
-    """Return a kernel that adds the bias (n_C,) as well."""
-    if bias is None:
+def _finished(kernel: Kernel, task: ConvTask, bias: FloatArray | None, then: Finish) -> Kernel:
+    """Return a kernel that adds the bias (n_C,) and does the rest, while a strip is in cache."""
+    if bias is None and then is None:
         return kernel
-    same = bool((bias == bias[0]).all())
+    row = None if bias is None else np.tile(bias, task.window.cols.out)
 
     def run(X_pad: FloatArray, out: FloatArray, channels: slice, scratch: Scratch) -> None:
         kernel.run(X_pad, out, channels, scratch)
-        # numpy is quicker with one number than with a row of a few.
-        np.add(out, bias[0] if same else bias[channels], out=out)
+        if row is not None and out.shape[3] == task.n_C:
+            # As one long row, which numpy adds several times faster than a few channels a time.
+            rows = out.reshape(*out.shape[:2], -1)
+            np.add(rows, row, out=rows)
+        elif bias is not None:
+            np.add(out, bias[channels], out=out)
+        if then is not None:
+            then(out)
 
     return replace(kernel, run=run)
 
@@ -244,10 +270,10 @@ def _finite(values: FloatArray) -> bool:
     return bool(np.isfinite(np.einsum("mhwc,mhwc->", values, values)))
 
 
-def _blocks(task: ConvTask, kernel: Kernel, grid: StripGrid) -> tuple[slice, ...]:
+def _blocks(task: ConvTask, kernel: Kernel, grid: StripGrid, fewest: int) -> tuple[slice, ...]:
     """Blocks of output channels that run apart, for layers too small to make enough strips."""
     strips = len(grid.strips(task.images, task.window.rows.out, 0, task.window.rows.out))
-    if strips >= FEWEST or not kernel.by_channels:
+    if strips >= fewest or not kernel.by_channels:
         return (slice(0, task.n_C),)
     count = max(1, task.n_C // BLOCK_CHANNELS)
     edges = [task.n_C * number // count for number in range(count + 1)]
@@ -262,6 +288,7 @@ def prepare_convolution(
     *,
     images: int = 1,
     bias: FloatArray | None = None,
+    then: Finish = None,
     algorithm: str = "auto",
     prepared: bool = False,
 ) -> Convolution:
@@ -281,6 +308,8 @@ def prepare_convolution(
         Batch size.
     bias : ndarray of n_C numbers or 1, optional
         Added once after the sum.
+    then : callable, optional
+        ``then(out)`` changes each value of a strip in place, while it is in cache.
     algorithm : str
         "auto" or a name from `ALGORITHMS`.
     prepared : bool
@@ -315,11 +344,12 @@ def prepare_convolution(
         flat = None
         if bias is not None and np.any(bias):
             flat = np.broadcast_to(np.asarray(bias, W.dtype).reshape(-1), (W.shape[3],))
-        kernel = _with_bias(prepare(W, task), flat)
-    grid = cut(task, kernel.bytes_per_row, kernel.step, kernel.least_rows)
-    blocks = _blocks(task, kernel, grid)
+        kernel = _finished(prepare(W, task), task, flat, then)
+    fewest = FEWEST if choice.strips >= THREADS_FROM else 1
+    grid = cut(task, kernel.bytes_per_row, kernel.step, kernel.least_rows, fewest)
+    blocks = _blocks(task, kernel, grid, fewest)
     padder = Padder.of(task, kernel.columns, kernel.pads_columns)
-    return Convolution(task, choice, W, kernel, blocks, grid, padder, flat)
+    return Convolution(task, choice, W, kernel, blocks, grid, padder, flat, then)
 
 
 def correlate(

@@ -9,7 +9,6 @@ from itertools import pairwise
 from typing import Any, Final, TypeVar
 
 import numpy as np
-from numpy.typing import NDArray
 
 from cnncli.core.algorithms.base import ConvTask
 from cnncli.core.arrays import FloatArray
@@ -67,7 +66,9 @@ class StripGrid:
         ]
 
 
-def cut(task: ConvTask, bytes_per_row: float, step: int = 1, least_rows: int = 1) -> StripGrid:
+def cut(
+    task: ConvTask, bytes_per_row: float, step: int = 1, least_rows: int = 1, fewest: int = FEWEST
+) -> StripGrid:
     """Return strips that stay in cache, and enough of them for several threads.
 
     Parameters
@@ -77,14 +78,18 @@ def cut(task: ConvTask, bytes_per_row: float, step: int = 1, least_rows: int = 1
         Memory that one output row of one image keeps busy.
     step, least_rows : int
         As in `Kernel`.
+    fewest : int
+        Strips that there shall be at least, where rows and images allow it.
     """
     rows, batch = task.window.rows.out, task.images
     fitting = max(least_rows, int(STRIP_BYTES / bytes_per_row))
     if fitting >= rows and batch > 1:
-        return StripGrid(max(1, min(fitting // rows, batch // FEWEST)), _up(rows, step))
+        return StripGrid(max(1, min(fitting // rows, batch // fewest)), _up(rows, step))
     needed = -(-rows // fitting)
-    count = max(needed, min(_up(needed, -(-FEWEST // batch)), rows // least_rows))
+    count = max(needed, min(_up(needed, -(-fewest // batch)), rows // least_rows))
     highest = _up(-(-rows // count), step)
+    if count == 1:
+        return StripGrid(1, highest)
     heights = range(highest, max(min(highest, least_rows), highest // 2, 1) - 1, -step)
     return StripGrid(1, min(heights, key=lambda height: _longer_half(rows, height)))
 
@@ -157,8 +162,7 @@ def fill_padded(
     (mode, constant), rows, cols = border, window.rows, window.cols
     inner = padded[:, :, cols.begin : cols.begin + cols.size]
     last = first + padded.shape[1]
-    index = border_index(rows.size, rows.begin, rows.end, mode, first, last)
-    for begin, end, copied in copied_cells(index):
+    for begin, end, copied in copied_cells(rows, mode, first, last):
         constants = copied == CONSTANT_CELL
         inner[:, begin:end] = constant if constants else source(copied, copied + end - begin)
     fill_columns(padded, cols, mode, constant)
@@ -186,23 +190,29 @@ def fill_columns(padded: FloatArray, cols: Axis, mode: str, constant: Any) -> No
             padded[..., first:last, :] = inner[..., index, :]
 
 
-def copied_cells(index: NDArray[np.intp]) -> list[tuple[int, int, int]]:
+def copied_cells(rows: Axis, mode: str, first: int, last: int) -> list[tuple[int, int, int]]:
     """Return the slices of an input that neighbouring padded cells copy: (begin, end, source).
 
-    Padded cells ``[begin, end)`` copy those from `source` on, or hold the constant where that is
-    `CONSTANT_CELL`. Inside the image they are one slice of it; borders add short ones. A strip of
-    an image is filled from this list, so only its own rows are ever read.
-
-    Parameters
-    ----------
-    index : ndarray of int
-        As `border_index` gives it; not empty.
+    Padded cells ``[begin, end)``, counted from `first`, copy those from `source` on, or hold the
+    constant where that is `CONSTANT_CELL`. Inside the image they are one slice of it; borders add
+    short ones. A strip of an image is filled from this list, so only its own rows are ever read.
 
     Examples
     --------
-    >>> copied_cells(border_index(9, 1, 1, first=0, last=4))
+    >>> copied_cells(Axis(size=9, kernel=1, begin=1, end=1), "zeros", 0, 4)
     [(0, 1, -1), (1, 4, 0)]
     """
+    if mode == "zeros":
+        # As below, without a look at each cell: layers of networks pad with zeros.
+        after = min(max(rows.begin + rows.size - first, 0), last - first)
+        before = min(max(rows.begin - first, 0), after)
+        parts = (
+            (0, before, CONSTANT_CELL),
+            (before, after, first + before - rows.begin),
+            (after, last - first, CONSTANT_CELL),
+        )
+        return [part for part in parts if part[0] < part[1]]
+    index = border_index(rows.size, rows.begin, rows.end, mode, first, last)
     constant = index == CONSTANT_CELL
     joined = np.where(constant[:-1], constant[1:], np.diff(index) == 1)
     bounds = [0, *(np.flatnonzero(~joined) + 1).tolist(), len(index)]

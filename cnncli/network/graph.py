@@ -12,6 +12,7 @@ import numpy as np
 from cnncli.core.geometry import Box
 from cnncli.errors import CnnCliError, OptionError, ShapeError, among
 from cnncli.network.layers import (
+    ActivationLayer,
     BatchNormLayer,
     CellScaleLayer,
     ConvLayer,
@@ -337,8 +338,8 @@ class Network:
             return None
         return first.pixel_dtype(shape, pixels)
 
-    def with_batchnorm_folded(self, keep: Collection[str] = ()) -> Network:
-        """Return the same network with each batch normalisation folded into its convolution.
+    def folded(self, keep: Collection[str] = ()) -> Network:
+        """Return the same network with norms and activations folded into their convolutions.
 
         Parameters
         ----------
@@ -348,7 +349,7 @@ class Network:
         Returns
         -------
         Network
-            A folded pair bears the later layer's name. Values are equal to rounding.
+            What is folded bears the last layer's name. Values are equal to rounding.
         """
         used = [name for node in self.nodes for name in node.inputs]
         nodes: dict[str, Node] = {}
@@ -429,13 +430,14 @@ def _both(one: Box, other: Box) -> Box:
     return rows, cols
 
 
-def _fold(conv: Layer | MergeLayer, norm: Layer | MergeLayer) -> ConvLayer | None:
-    """Return a bank and a scale behind it as one bank; None if they are something else."""
-    if isinstance(norm, BatchNormLayer):
-        norm = norm.scale
-    if not isinstance(norm, ScaleLayer) or norm.whole or not isinstance(conv, ConvLayer):
+def _fold(conv: Layer | MergeLayer, after: Layer | MergeLayer) -> ConvLayer | None:
+    """Return a convolution with the layer behind it as one; None if they are something else."""
+    if not isinstance(conv, ConvLayer) or conv.activation != "none" or conv.after is not None:
         return None
-    if conv.activation != "none" or conv.filter.per_channel:
+    if isinstance(after, ActivationLayer):
+        return replace(conv, after=after)
+    norm = after.scale if isinstance(after, BatchNormLayer) else after
+    if not isinstance(norm, ScaleLayer) or norm.whole or conv.filter.per_channel:
         return None
     # In float64 whatever the parameters are, for pictures that are float64 themselves.
     factor, offset = (v.astype(np.float64) for v in norm.parameters.values())

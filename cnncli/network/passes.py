@@ -10,12 +10,11 @@ from typing import Any
 import numpy as np
 
 from cnncli.errors import OptionError
-from cnncli.network.graph import SOURCE, Network, named_errors
-from cnncli.network.layers import ConvLayer, FloatArray, Gradients, Layer, MergeLayer, Shape
-from cnncli.network.layers.base import has_gradient, has_strips
+from cnncli.network.graph import SOURCE, Network
+from cnncli.network.layers import ConvLayer, FloatArray, Gradients, Shape
+from cnncli.network.layers.base import has_gradient
+from cnncli.network.prepared import last_prepared, last_uses
 from cnncli.system import progress
-from cnncli.system.memory import note_held
-from cnncli.system.threads import run_all
 
 
 @dataclass(frozen=True, eq=False)
@@ -128,6 +127,9 @@ def forward_layers(
 ) -> Iterator[tuple[str, FloatArray]]:
     """Run a network layer by layer; an output is forgotten once no later layer needs it.
 
+    Batch normalisations and activations are folded into the convolutions before them, unless the
+    output between is wanted. The network that ran last stays ready for the next image.
+
     Parameters
     ----------
     network : Network
@@ -151,23 +153,7 @@ def forward_layers(
     >>> [(name, Y.shape) for name, Y in outputs]
     [('pool1', (1, 4, 4, 1)), ('pool2', (1, 2, 2, 1))]
     """
-    layers = set(layers) or {network.nodes[-1].name}
-    last_use = _last_uses(network)
-    values = {SOURCE: X}
-    del X
-    for number, node in enumerate(network.nodes):
-        progress.set_step(f"computing {node.name}", number, len(network.nodes))
-        note_held(sum(V.nbytes for V in values.values()))
-        with named_errors(network, node):
-            values[node.name] = _infer(node.layer, [values[name] for name in node.inputs], jobs)
-        for name in [name for name in values if last_use.get(name, number) <= number]:
-            if name != node.name:
-                del values[name]
-        if node.name in layers:
-            yield node.name, values[node.name]
-            layers.remove(node.name)
-            if not layers:
-                return
+    return last_prepared.of(network, layers or network.names[-1:]).outputs(X, jobs)
 
 
 def peak_bytes(network: Network, shape: Shape, dtype: np.dtype[Any]) -> int:
@@ -192,7 +178,7 @@ def held_bytes(network: Network, shape: Shape, dtype: np.dtype[Any]) -> dict[str
     >>> held_bytes(network, (1, 4, 4, 1), np.dtype("float32"))
     {'pool1': 80, 'pool2': 20}
     """
-    shapes, last_use = network.shapes(shape), _last_uses(network)
+    shapes, last_use = network.shapes(shape), last_uses(network)
     held, alive = {}, {SOURCE}
     for number, node in enumerate(network.nodes):
         alive.add(node.name)
@@ -221,27 +207,3 @@ def backward_bytes(network: Network, shape: Shape, dtype: np.dtype[Any]) -> int:
         if isinstance(node.layer, ConvLayer) and node.layer.activation != "none"
     )
     return (2 * sum(sizes.values()) + inside + 4 * max(sizes.values())) * dtype.itemsize
-
-
-def _last_uses(network: Network) -> dict[str, int]:
-    return {name: number for number, node in enumerate(network.nodes) for name in node.inputs}
-
-
-def _infer(layer: Layer | MergeLayer, inputs: list[FloatArray], jobs: int | None) -> FloatArray:
-    """Return a layer's output: strips on threads where it has them."""
-    if not has_strips(layer):
-        return layer.forward(*inputs)[0]
-    (X,) = inputs
-    stage = layer.stage((1, *X.shape[1:]), X.dtype)
-    Y = np.empty((len(X), *stage.shape[1:]), X.dtype)
-    firsts = range(0, stage.shape[1], stage.step)
-    strips = [(image, first) for image in range(len(X)) for first in firsts]
-
-    def make(strip: tuple[int, int]) -> None:
-        image, first = strip
-        last = min(first + stage.step, stage.shape[1])
-        one = X[image : image + 1]
-        Y[image, first:last] = stage.read(lambda a, b: one[:, a:b], first, last)[0]
-
-    run_all(make, strips, jobs)
-    return Y

@@ -18,6 +18,7 @@ from cnncli.network.inner_cells import inner_cells
 from cnncli.network.layers import ConvLayer, Shape, StripStage
 from cnncli.network.layers.base import rows_at_once
 from cnncli.network.passes import forward_layers, peak_bytes
+from cnncli.network.prepared import same_layers
 from cnncli.render.finite_values import measure
 from cnncli.render.grey_levels import LEVELS
 from cnncli.render.result_rows import Box, Values
@@ -55,24 +56,16 @@ class _LastStage:
     def of(self, network: Network, shape: Shape, dtype: np.dtype[Any]) -> StripStage:
         """Return the network prepared for images of that shape, in that dtype."""
         known = self._known
-        if known is not None and known[1:3] == (shape, dtype) and _same(known[0], network):
+        if known is not None and known[1:3] == (shape, dtype) and same_layers(known[0], network):
             return known[3]
         # Dropped first, so that memory never holds two.
         self._known = known = None
-        stage = network.with_batchnorm_folded().stage(shape, dtype)
+        stage = network.folded().stage(shape, dtype)
         self._known = network, shape, dtype, stage
         return stage
 
 
 _last_stage: Final = _LastStage()
-
-
-def _same(one: Network, other: Network) -> bool:
-    """Whether two networks are the same layers, connected in the same way."""
-    return len(one.nodes) == len(other.nodes) and all(
-        a.layer is b.layer and (a.name, a.inputs) == (b.name, b.inputs)
-        for a, b in zip(one.nodes, other.nodes, strict=True)
-    )
 
 
 @dataclass(eq=False)
@@ -214,9 +207,7 @@ class FeatureMaps:
             self.map_strips(fill)
             self.values = values
         elif self.values is None:
-            ((_, values),) = forward_layers(
-                self.network.with_batchnorm_folded(), self.picture.values(), jobs=self.jobs
-            )
+            ((_, values),) = forward_layers(self.network, self.picture.values(), jobs=self.jobs)
             self.values = _in_full(self.network, values, self.picture.dtype)
         return self.values
 
@@ -357,8 +348,6 @@ def layer_maps(
         for name in [name for name in network.names if name in names]:
             yield name, FeatureMaps(network.until(name), picture, jobs)
         return
-    for name, values in forward_layers(
-        network.with_batchnorm_folded(keep=names), picture.values(), names, jobs
-    ):
+    for name, values in forward_layers(network, picture.values(), names, jobs):
         values = _in_full(network, values, picture.dtype)
         yield name, FeatureMaps(network.until(name), picture, jobs, values)

@@ -12,8 +12,8 @@ from __future__ import annotations
 import ctypes
 import sys
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from functools import cache
 from typing import Any, Final
 
@@ -29,17 +29,36 @@ class _Hold:
         self.holders = 0
         self.before = 1
 
+    def __enter__(self) -> bool:
+        functions = _thread_functions()
+        if functions is None:
+            return False
+        read, write = functions
+        with self.lock:
+            if self.holders == 0:
+                self.before = read()
+                write(1)
+            self.holders += 1
+        return True
+
+    def __exit__(self, *error: object) -> None:
+        functions = _thread_functions()
+        if functions is not None:
+            with self.lock:
+                self.holders -= 1
+                if self.holders == 0:
+                    functions[1](self.before)
+
 
 _hold = _Hold()
 
 
-@contextmanager
-def one_thread() -> Iterator[bool]:
+def one_thread() -> AbstractContextManager[bool, None]:
     """Hold the BLAS to one thread inside a ``with`` block.
 
-    Yields
-    ------
-    bool
+    Returns
+    -------
+    context manager of bool
         Whether it could be held. The setting is the process's, so products that other threads
         start meanwhile run on one thread too.
 
@@ -49,23 +68,7 @@ def one_thread() -> Iterator[bool]:
     ...     isinstance(held, bool)
     True
     """
-    functions = _thread_functions()
-    if functions is None:
-        yield False
-        return
-    read, write = functions
-    with _hold.lock:
-        if _hold.holders == 0:
-            _hold.before = read()
-            write(1)
-        _hold.holders += 1
-    try:
-        yield True
-    finally:
-        with _hold.lock:
-            _hold.holders -= 1
-            if _hold.holders == 0:
-                write(_hold.before)
+    return _hold
 
 
 @cache

@@ -216,7 +216,10 @@ def share_items(
                 _this_thread.has_items = outer
 
     with blas.one_thread() as held:
-        together(run, threads if held else 1)
+        if threads == 1:
+            run()
+        else:
+            together(run, threads if held else 1)
 
 
 def _own_items(shares: Sequence[deque[Item]], number: int) -> Iterator[Item]:

@@ -257,16 +257,49 @@ def test_a_layer_is_run_up_to_and_with_what_it_needs() -> None:
 
 def test_normalisation_folds_into_the_bank_before_it() -> None:
     network = Network.chain(bank(3, 4), norm(4), ActivationLayer("relu"), bank(4, 2), norm(2))
-    folded = network.with_batchnorm_folded()
-    assert folded.names == ("batchnorm1", "activation1", "batchnorm2")
+    folded = network.folded()
+    assert folded.names == ("activation1", "batchnorm2")
     expected = forward(network, X).values["batchnorm2"]
     np.testing.assert_allclose(forward(folded, X).values["batchnorm2"], expected, rtol=1e-10)
-    assert network.with_batchnorm_folded(keep=["conv1"]).names == (
+    assert network.folded(keep=["conv1"]).names == (
         "conv1",
         *network.names[1:3],
         "batchnorm2",
     )
-    assert residual().with_batchnorm_folded().names == residual().names  # conv1 is used twice
+    # conv1 is used twice.
+    assert residual().folded().names == residual().names
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize(
+    "activation",
+    [
+        ActivationLayer("relu"),
+        ActivationLayer("clip", high=6.0),
+        ActivationLayer("silu"),
+        ActivationLayer("prelu", np.array([0.5, -1, 0.1, 2])),
+        ActivationLayer("softmax"),
+    ],
+    ids=lambda layer: layer.activation,
+)
+def test_an_activation_folds_into_the_convolution_before_it(
+    activation: ActivationLayer, dtype: Any
+) -> None:
+    network = Network.chain(bank(3, 4), activation, bank(4, 2))
+    folded = network.folded()
+    assert folded.names == ("activation1", "conv2")
+    assert network.folded(keep=["conv1"]).names == network.names
+    values = X.astype(dtype)
+    expected = forward(network, values).values["activation1"]
+    ((_, got),) = forward_layers(network, values, ["activation1"])
+    assert got.dtype == dtype
+    np.testing.assert_array_equal(got, expected)
+
+
+def test_a_folded_activation_is_checked_with_its_convolution() -> None:
+    network = Network.chain(bank(3, 4), ActivationLayer("prelu", np.ones(3))).folded()
+    with pytest.raises(ShapeError, match="alpha must hold 1 value or 4"):
+        network.output_shape(X.shape)
 
 
 def test_folding_keeps_the_digits_of_float64_pictures() -> None:
@@ -277,7 +310,7 @@ def test_folding_keeps_the_digits_of_float64_pictures() -> None:
     )
     for behind in (last, ScaleLayer(last.gamma, last.beta)):
         network = Network.chain(conv, behind)
-        folded = network.with_batchnorm_folded()
+        folded = network.folded()
         assert len(folded.nodes) == 1
         expected = forward(network, X).values[network.names[-1]]
         got = forward(folded, X).values[network.names[-1]]

@@ -235,7 +235,7 @@ def test_values(architecture: Any, dtype: str, kind: str, tmp_path: Path) -> Non
     expected = to_nhwc(module(x))
     close(forward(network, to_nhwc(x)).values[network.names[-1]], expected, dtype)
     # As `cnncli run` does it: in strips, batch normalisation folded into filters.
-    ((_, values),) = forward_layers(network.with_batchnorm_folded(), to_nhwc(x))
+    ((_, values),) = forward_layers(network.folded(), to_nhwc(x))
     close(values, expected, dtype)
 
 

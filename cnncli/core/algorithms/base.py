@@ -144,6 +144,8 @@ class Kernel:
         Whether padded rows must cover whole steps, as if the output had a multiple of `step` rows.
     pads_columns : bool
         Whether it is given rows without pads at their left and right, and sees to those itself.
+    filter_bytes : int
+        Memory of what was made of the filters, where it is more than they take.
     """
 
     run: StripFunction
@@ -156,6 +158,7 @@ class Kernel:
     needs_finite: bool = False
     whole_rows: bool = False
     pads_columns: bool = False
+    filter_bytes: int = 0
 
 
 def share_weights(planes: FloatArray) -> bool:

@@ -131,6 +131,7 @@ def prepare(W: FloatArray, task: ConvTask) -> Kernel:
         by_channels=True,
         spreads=1,
         whole_rows=True,
+        filter_bytes=layer.filters.nbytes,
     )
 
 

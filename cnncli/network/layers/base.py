@@ -48,11 +48,17 @@ class StripStage:
         Rows to ask for at a time; the bytes are the same however they are asked for.
     read : callable
         ``read(source, first, last)`` makes rows ``[first, last)``, asking ``source`` for input.
+    whole : callable, optional
+        ``whole(X, jobs)`` makes the whole output of an image on so many threads: the same bytes.
+    filter_bytes : int
+        Memory of what was made ready, beyond the layer's own.
     """
 
     shape: Shape
     step: int
     read: Callable[[RowSource, int, int], FloatArray]
+    whole: Callable[[FloatArray, int | None], FloatArray] | None = None
+    filter_bytes: int = 0
 
 
 class AnyLayer(Protocol):

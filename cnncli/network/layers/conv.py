@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Final, Self
 
@@ -18,7 +18,11 @@ from cnncli.errors import ShapeError
 from cnncli.filters.channels import check_channels, layout_notes
 from cnncli.filters.filter import Filter
 from cnncli.network.layers.base import Gradients, RowSource, StripStage, is_open
-from cnncli.network.layers.pointwise import check_per_channel, shared_gradient
+from cnncli.network.layers.pointwise import (
+    ActivationLayer,
+    check_per_channel,
+    shared_gradient,
+)
 from cnncli.render.options import MapGroup
 
 WHOLE: Final = np.dtype(np.int16)
@@ -74,6 +78,8 @@ class ConvLayer:
         Slopes of leaky-relu and prelu.
     algorithm : str
         ``auto``, or a name of `engine.ALGORITHMS`.
+    after : ActivationLayer, optional
+        The activation, where it is a layer of its own in the network as it was read.
 
     Examples
     --------
@@ -94,6 +100,7 @@ class ConvLayer:
     activation: str = "none"
     alpha: FloatArray | None = None
     algorithm: str = "auto"
+    after: ActivationLayer | None = None
     op: ClassVar[str] = "conv"
 
     @property
@@ -118,6 +125,8 @@ class ConvLayer:
         maps = self._bank_shape(shape[3])[3]
         if self.alpha is not None:
             check_per_channel("alpha", self.alpha, maps)
+        if self.after is not None:
+            self.after.output_shape((1, 1, 1, maps))
         return (shape[0], *self.window(shape).out, maps)
 
     @property
@@ -176,15 +185,21 @@ class ConvLayer:
         """Prepare filters and strips for one image: the fast path of every command."""
         out = self.output_shape(shape)
         algorithm = WHOLE_ALGORITHM if dtype == WHOLE else self.algorithm
-        convolution = self._prepare((1, *shape[1:]), dtype, algorithm)
-        if self.activation == "none" and 1 in (self.filter.maps, shape[3]):
-            return StripStage(out, convolution.grid.rows, convolution.read)
-        activate = self.activation_for(dtype).forward
+        activation = self.activation_for(dtype)
+        plain = not self.filter.per_channel or 1 in (self.filter.maps, shape[3])
+        in_place = plain and activation.each_alone
+        active = self.after is not None or self.activation != "none"
+        then = activation.overwrite if in_place and active else None
+        convolution = self._prepare((1, *shape[1:]), dtype, algorithm, then)
+        rows, held = convolution.grid.rows, convolution.kernel.filter_bytes
+        if in_place:
+            return StripStage(out, rows, convolution.read, convolution, held)
 
         def read(source: RowSource, first: int, last: int) -> FloatArray:
-            return activate(self._reorder(convolution.read(source, first, last), shape[3]))
+            sums = self._reorder(convolution.read(source, first, last), shape[3])
+            return activation.forward(sums)
 
-        return StripStage(out, convolution.grid.rows, read)
+        return StripStage(out, rows, read, None, held)
 
     def one_map(self, channel: int, channels: int, dtype: np.dtype[Any]) -> OneMap:
         """Return what one output channel is made with.
@@ -234,13 +249,21 @@ class ConvLayer:
         elif groups != shape[3]:
             bank = placeholder(dtype, self._bank_shape(shape[3]))
         elif self.algorithm != "auto":
-            return Choice(self.algorithm, "asked for", 0.0)
+            return Choice(self.algorithm, "asked for", 0.0, 0.0)
         else:
-            return Choice("auto", "depends on the filter's values, which plan does not read", 0.0)
+            return Choice(
+                "auto", "depends on the filter's values, which plan does not read", 0.0, 0.0
+            )
         task = ConvTask(self.window(shape), groups, 1, shape[3], bank.shape[3], dtype)
         return choose(bank, task, self.algorithm)
 
-    def _prepare(self, shape: Shape, dtype: np.dtype[Any], algorithm: str) -> Convolution:
+    def _prepare(
+        self,
+        shape: Shape,
+        dtype: np.dtype[Any],
+        algorithm: str,
+        then: Callable[[FloatArray], object] | None = None,
+    ) -> Convolution:
         bank = self._bank(shape[3], dtype)
         return prepare_convolution(
             bank,
@@ -249,11 +272,14 @@ class ConvLayer:
             (self.border_mode, self.pad_value),
             images=shape[0],
             bias=self._biases(bank),
+            then=then,
             algorithm=algorithm,
         )
 
     def activation_for(self, dtype: np.dtype[Any]) -> Activation:
         """Return the activation with its settings in that dtype."""
+        if self.after is not None:
+            return self.after.activation_for(dtype)
         slopes = {} if self.alpha is None else {"alpha": self.alpha.astype(dtype)}
         return get_activation(self.activation, **slopes)
 
