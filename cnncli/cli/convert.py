@@ -73,9 +73,11 @@ def convert(options: ConvertOptions, inputs: InputOptions) -> None:
 
 
 def _report(model: Model, path: Path, weights: Path, arrays: dict[str, Any]) -> None:
+    from cnncli.network.parameters import count_parameters
+
     for note in model.notes:
         tell(f"note: {note}")
     tell(f"{quote(path)[1:-1]}: {len(model.network.nodes)} layers")
     if arrays:
-        numbers = sum(array.size for array in arrays.values())
-        tell(f"{quote(weights)[1:-1]}: {len(arrays)} arrays, {numbers} numbers")
+        count = sum(count_parameters(model.network).values())
+        tell(f"{quote(weights)[1:-1]}: {len(arrays)} arrays, {count:,} parameters")

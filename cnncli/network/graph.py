@@ -62,12 +62,15 @@ class Node:
         Names of earlier nodes, or `SOURCE`.
     maps : tuple of str, optional
         Names of its output's channels; default: as the layer names them.
+    parameters : int, optional
+        How many of the layer's numbers were learned at the most; default: all.
     """
 
     name: str
     layer: Layer | MergeLayer
     inputs: tuple[str, ...]
     maps: tuple[str, ...] = ()
+    parameters: int | None = None
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,8 @@ def count_parameters(network: Network) -> dict[str, int]:
 
     Counted are the numbers of layers, each time that one is used. Not so what only fills in, such
     as the factor 1 of a bias, and constants: the scale of the network's input, single numbers of
-    scales, and the means and variances of batch normalisation, which come from data.
+    scales, the means and variances of batch normalisation, which come from data, and what a file
+    tells of a layer, see `Node.parameters`.
 
     Parameters
     ----------
@@ -41,7 +42,8 @@ def count_parameters(network: Network) -> dict[str, int]:
         # Each output of a recurrent node is a layer of its own.
         shared = [array for array in getattr(node.layer, "weights", ()) if id(array) not in met]
         met.update(map(id, shared))
-        counts[node.name] = sum(sizes) + sum(array.size for array in shared)
+        count = sum(sizes) + sum(array.size for array in shared)
+        counts[node.name] = count if node.parameters is None else min(count, node.parameters)
     return counts
 
 

@@ -293,7 +293,7 @@ def _nodes(
             if isinstance(layer, _Matrix):
                 layer = layer.on(nodes, sources[0], prepared)
         seen.add(name)
-        nodes.append(Node(name, layer, sources))
+        nodes.append(Node(name, layer, sources, parameters=table.get("parameters")))
     return nodes
 
 

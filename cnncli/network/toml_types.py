@@ -93,6 +93,11 @@ COMMON: Final[dict[str, Field]] = {
     "name": Field(is_name, f"a printable text of 1 to {MAX_NAME} letters"),
     "type": Field(is_text, "the kind of the layer", required=True),
     "inputs": INPUTS,
+    "parameters": Field(
+        lambda value: is_whole(value, 0),
+        "how many of its numbers were learned, a whole number from 0 on",
+        default="all of them",
+    ),
 }
 """Fields of every layer."""
 

@@ -180,6 +180,8 @@ def _layer_fields(node: Node, before: str, store: _Store) -> Iterator[tuple[str,
     inputs = tuple(SOURCE if name == NORMALIZE else name for name in node.inputs)
     if inputs != (before,):
         yield "inputs", inputs
+    if node.parameters is not None:
+        yield "parameters", node.parameters
     is_dense = isinstance(node.layer, DenseLayer)
     for name, value in _settings(node.layer):
         if isinstance(value, Filter):

@@ -34,6 +34,7 @@ from cnncli.network.layers.base import OPEN_SIDE
 from cnncli.network.layers.merge import SIDES_HINT
 from cnncli.network.layers.view import ViewLayer, layout_of, reshaped
 from cnncli.network.model import SIZE_HINT, Model, SizeNeeded
+from cnncli.network.onnx.learned import LearnedNumbers
 from cnncli.network.onnx.model import OnnxGraph, OnnxNode, SubGraph
 from cnncli.network.onnx.node_layer import (
     ROUNDED,
@@ -115,6 +116,7 @@ class NetworkBuilder:
         self.taken = {SOURCE, NORMALIZE}
         self.pending: dict[tuple[str, Layer], str] = {}
         self.folded = 0
+        self.learned = LearnedNumbers(self.constants)
 
     def add(self, node: OnnxNode) -> None:
         """Read one node; if it cannot be read, note why it and what it makes are missing."""
@@ -175,8 +177,10 @@ class NetworkBuilder:
             own = self._name(node) if alone else self._free_name(name, node)
             if isinstance(result, BuiltLayer):
                 value: Value = self._add_layer(own, result)
+                self.learned.note_layer(own, node.needs)
             else:
                 value = self._in_own_axes(name, result)
+                self.learned.note_value(name, value, node.needs)
             if isinstance(value, Signal) and value.pending:
                 value = replace(value, layer=self._source(value), pending=())
             self.values[name] = value = with_matrices_noted(value, result, inputs)
@@ -344,10 +348,9 @@ class NetworkBuilder:
         estimated = isinstance(built.layer, OnnxNodeLayer) and built.layer.is_estimated
         last = isinstance(built.layer, ConvLayer) or any(x.channels_last for x in built.inputs)
         last = last and layout.order.endswith("c")
-        doubles = isinstance(built.layer, OnnxNodeLayer) or any(x.doubles for x in built.inputs)
-        doubles = doubles and kind in DOUBLES
-        value = Signal(name, channels, size, layout, kind, (), built.open, estimated, last)
-        return replace(value, doubles=doubles)
+        made = Signal(name, channels, size, layout, kind, (), built.open, estimated, last)
+        wide = isinstance(built.layer, OnnxNodeLayer) or any(x.doubles for x in built.inputs)
+        return replace(made, doubles=wide and kind in DOUBLES)
 
     def _source(self, value: Signal, suffix: str = "") -> str:
         """Return the layer that makes a value, with those that are pending put in."""
@@ -378,7 +381,7 @@ class NetworkBuilder:
         known = self._aliases()
         several = f"{self.graph.path.name}: its outputs are the layers {', '.join(ends)}"
         return Model(
-            Network(tuple(self.nodes)),
+            Network(self.learned.noted(self.nodes)),
             self.prepared,
             (self.graph.path, *sorted(self.constants.files)),
             (several,) if len(ends) > 1 else (),
