@@ -11,7 +11,18 @@ from functools import partial
 from pathlib import Path
 from typing import Final
 
-from benchmarks import batches, filters, layers, machine, memory, networks, peers, pooling, scaling
+from benchmarks import (
+    batches,
+    choose,
+    filters,
+    layers,
+    machine,
+    memory,
+    networks,
+    peers,
+    pooling,
+    scaling,
+)
 from benchmarks import commands as whole_commands
 from benchmarks.measure import watch
 from benchmarks.pictures import Workshop
@@ -27,20 +38,26 @@ SECTIONS: Final = (
     "scaling",
     "networks",
 )
+"""What is measured where no section is named."""
+
+ON_REQUEST: Final = ("choose",)
+"""Sections that are measured by name only: they judge ours alone."""
 
 
 def parse(words: Sequence[str] | None) -> argparse.Namespace:
     """Return the options."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument("--only", default=",".join(SECTIONS), help="sections, by commas")
+    every = ", ".join((*SECTIONS, *ON_REQUEST))
+    parser.add_argument("sections", nargs="*", metavar="SECTION", help=f"some of {every}")
+    parser.add_argument("--only", default=",".join(SECTIONS), help="the same, by commas")
     parser.add_argument("--quick", action="store_true", help="small sizes: whether it runs")
     parser.add_argument("--repeats", type=int, default=7, help="blocks of each contender")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the report there")
     parser.add_argument("--no-peers", action="store_true", help="cnncli alone")
     options = parser.parse_args(words)
-    options.only = options.only.split(",")
-    if unknown := set(options.only) - set(SECTIONS):
-        parser.error(f"--only must name {', '.join(SECTIONS)}; got {', '.join(sorted(unknown))}")
+    options.sections = options.sections or options.only.split(",")
+    if unknown := set(options.sections) - {*SECTIONS, *ON_REQUEST}:
+        parser.error(f"sections are {every}; got {', '.join(sorted(unknown))}")
     if options.repeats < 1:
         parser.error(f"--repeats must be at least 1, got {options.repeats}")
     return options
@@ -58,8 +75,8 @@ def main(words: Sequence[str] | None = None) -> None:
     curves: list[Curve] = []
     with tempfile.TemporaryDirectory(prefix="cnncli-benchmarks-") as folder:
         measures = _sections(Workshop(Path(folder), options.quick), options)
-        for name in SECTIONS:
-            if name in options.only:
+        for name in (*SECTIONS, *ON_REQUEST):
+            if name in options.sections:
                 print(f"\n... {name}\n", flush=True)
                 found = list(_shown(_judged(measures[name](), not options.quick)))
                 rows += [each for each in found if isinstance(each, Row)]
@@ -82,6 +99,7 @@ def _sections(
         "batches": partial(batches.measure, shop, options.repeats),
         "scaling": partial(scaling.measure, **inside),
         "networks": partial(networks.measure, shop, options.repeats),
+        "choose": partial(choose.measure, **inside),
     }
 
 

@@ -179,16 +179,16 @@ def compare(contenders: list[Contender], repeats: int) -> Compared:
     -------
     Compared
     """
-    compared = Compared()
-    first = _check(contenders, compared)
+    first, compared = check(contenders)
     if not compared.wrong:
         actions = {c.name: partial(seconds_of, c.run) for c in contenders if c.name in first}
         compared.seconds = alternate(actions, first, repeats)
     return compared
 
 
-def _check(contenders: list[Contender], compared: Compared) -> dict[str, float]:
-    """Run each contender once, write down whose result differs; return the seconds of each."""
+def check(contenders: list[Contender]) -> tuple[dict[str, float], Compared]:
+    """Run each contender once; return the seconds of each, and whose result differs."""
+    compared = Compared()
     first: dict[str, float] = {}
     ours: NDArray[Any] | None = None
     for contender in contenders:
@@ -204,7 +204,7 @@ def _check(contenders: list[Contender], compared: Compared) -> dict[str, float]:
         share = difference(ours, result)
         if share > contender.tolerance:
             compared.wrong.append(f"{contender.name} differs by {share:.2g}")
-    return first
+    return first, compared
 
 
 def alternate(

@@ -33,6 +33,7 @@ ORDER: Final = (
     "threads",
     "networks",
     "network memory",
+    "choose",
 )
 """In which sections are told."""
 

@@ -14,8 +14,11 @@ from types import ModuleType
 import numpy as np
 import pytest
 
+from benchmarks import __main__ as main
 from benchmarks import (
     batches,
+    choose,
+    choose_cases,
     commands,
     filters,
     layers,
@@ -41,7 +44,9 @@ def without_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize(
-    "module", [filters, measure, network_table, peers, table], ids=lambda m: m.__name__
+    "module",
+    [choose, choose_cases, filters, measure, network_table, peers, table],
+    ids=lambda m: m.__name__,
 )
 def test_examples_in_docstrings_hold(module: ModuleType) -> None:
     failed, tried = doctest.testmod(module)
@@ -265,6 +270,30 @@ def test_a_layer_keeps_its_shape_when_shrunk() -> None:
     assert (small.n_C_prev, small.n_C, small.size, small.kernel) == (8, 8, 28, 3)
 
 
+@pytest.mark.parametrize("prepared", [False, True])
+def test_every_algorithm_for_a_layer_stands_beside_the_chosen_one(prepared: bool) -> None:
+    case = choose_cases.Case("VGG", 8, 8, 3, (20, 20))
+    row = choose.row_of(case, prepared, 2)
+    assert not row.problem and row.met is not None
+    chosen = row.name.rpartition(": ")[2]
+    assert {chosen, *row.peers} == {"matmul", "winograd"}
+    assert chosen not in row.peers and row.ours is not None and row.ours > 0
+
+
+def test_layers_to_choose_for_have_filters_of_their_rank() -> None:
+    cases = list(choose_cases.cases())
+    assert len({case.name for case in cases}) == len(cases) >= 60
+    for case in cases:
+        rank = np.linalg.matrix_rank(case.small.filters[:, :, 0, 0])
+        assert rank == (case.rank or case.kernel), case.name
+
+
+def test_sections_are_named_with_or_without_the_option() -> None:
+    named, listed = main.parse(["choose", "layers"]), main.parse(["--only", "choose,layers"])
+    assert named.sections == listed.sections == ["choose", "layers"]
+    assert "choose" not in main.parse([]).sections
+
+
 @pytest.mark.skipif(not hasattr(os, "wait4"), reason="needs wait4")
 def test_a_command_tells_its_own_peak_memory_and_exit_code(tmp_path: Path) -> None:
     shop = Workshop(tmp_path)
@@ -387,6 +416,15 @@ def test_a_quick_run_of_layers_on_cnncli_alone(tmp_path: Path) -> None:
         assert row.name in done.stdout
     assert "Missing peers: onnxruntime" in done.stdout
     assert curves == []
+
+
+@pytest.mark.slow
+def test_a_quick_run_of_choices(tmp_path: Path) -> None:
+    done = run_benchmarks("choose", "--quick", "--repeats", "1", "--json", str(tmp_path / "r.json"))
+    assert (done.returncode, done.stderr) == (0, "")
+    rows, _ = table.unpack(json.loads((tmp_path / "r.json").read_text("utf-8")))
+    assert len(rows) == 2 * len(list(choose_cases.cases()))
+    assert not any(row.problem for row in rows)
 
 
 @pytest.mark.slow

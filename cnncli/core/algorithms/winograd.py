@@ -104,14 +104,16 @@ def work(W: FloatArray, task: ConvTask) -> Work | None:
     filters = task.n_C_prev * task.n_C
     return Work(
         # The transformed filters are read from memory at least once.
-        copies=tiles * PLACES * task.n_C_prev + PLACES * filters * 0.5,
+        copies=tiles * PLACES * (task.n_C_prev + task.n_C) + PLACES * filters * 0.5,
         passes=task.window_count * task.n_C,
         flops=PLACES * product_flops(tiles, task.n_C_prev, task.n_C)
         + tiles * product_flops(PLACES, PLACES, task.n_C_prev)
         + tiles * product_flops(tile * tile, PLACES, task.n_C),
         calls=40,
         # Their memory is fresh, and touching it first takes several times as long as writing it.
-        once=Work(flops=product_flops(PLACES, W[..., 0, 0].size, filters), copies=180 * filters),
+        once=Work(
+            flops=product_flops(PLACES, W[..., 0, 0].size, filters), copies=180 * filters, calls=80
+        ),
     )
 
 
