@@ -12,6 +12,8 @@ import pytest
 from cnncli.network.load import load_model
 from cnncli.network.passes import forward_layers
 from tests.oracle.test_exported_networks import runtime
+from tests.support.onnxmodels import check, load, model, node, ours
+from tests.support.onnxmodels import runtime as runtime_of
 from tests.support.torchmodels import export, picture
 
 onnx = pytest.importorskip("onnx")
@@ -86,6 +88,59 @@ def test_quantised_as_it_runs(name: str, tmp_path: Path) -> None:
     quantization.quantize_dynamic(source, path, weight_type=quantization.QuantType.QUInt8)
     logging.disable(logging.NOTSET)
     assert max(each.max() for each in differences(path).values()) < 0.05
+
+
+RNG = np.random.default_rng(7)
+UNSIGNED = RNG.integers(0, 256, (1, 4, 9, 8), np.uint8)
+FILTERS = RNG.integers(-128, 128, (6, 4, 3, 3)).astype(np.int8)
+MATRIX = RNG.integers(-128, 128, (8, 5)).astype(np.int8)
+WHOLE = {
+    "as it runs": ("ConvInteger", {"W": FILTERS, "w": np.int8(3)}, "q W zero w"),
+    "none": ("ConvInteger", {"W": FILTERS}, "q W"),
+    "matrix": ("MatMulInteger", {"W": MATRIX, "w": np.int8(-5)}, "q W zero w"),
+    "columns": ("MatMulInteger", {"W": MATRIX, "w": MATRIX[0]}, "q W zero w"),
+}
+
+
+@pytest.mark.parametrize("kind", WHOLE)
+def test_products_of_whole_numbers(kind: str) -> None:
+    made = products(*WHOLE[kind])
+    check(made, UNSIGNED / np.float32(25) - 3)
+    layers = {each.name: each.layer.op for each in load(made).network.nodes}
+    assert layers["sums"] == "conv" or "ConvInteger" not in WHOLE[kind]
+    assert layers["y"] == "mul"
+
+
+def products(op: str, constants: dict[str, Any], inputs: str) -> Any:
+    """Return a model that quantises a picture, multiplies whole numbers, and makes them floats."""
+    settings = {"kernel_shape": [3, 3], "pads": [1, 0, 1, 1]} if op == "ConvInteger" else {}
+    nodes = [
+        node("DynamicQuantizeLinear", "x", "q scale zero"),
+        node(op, inputs, "sums", **settings),
+        node("Cast", "sums", "floats", to=onnx.TensorProto.FLOAT),
+        node("Mul", "floats scale", "y"),
+    ]
+    arrays = {name: np.asarray(array) for name, array in constants.items()}
+    return model(nodes, arrays, UNSIGNED.shape, opset=13)
+
+
+def test_filters_have_zero_points_of_their_own() -> None:
+    # ONNX Runtime has them for all filters together only.
+    half, zeros = FILTERS // 2, np.arange(-60, 60, 20, dtype=np.int8)
+    less = half - zeros.reshape(-1, 1, 1, 1)
+    X = UNSIGNED / np.float32(25) - 3
+    expected = runtime_of(products("ConvInteger", {"W": less}, "q W zero"), X)
+    found = ours(products("ConvInteger", {"W": half, "w": zeros}, "q W zero w"), X)
+    np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-3)
+
+
+def test_whole_numbers_of_large_pictures_are_convolved_in_bounded_memory() -> None:
+    nodes = [
+        node("DynamicQuantizeLinear", "x", "q scale zero"),
+        node("ConvInteger", "q W zero", "y", kernel_shape=[3, 3]),
+    ]
+    filters = FILTERS[:, :3]
+    assert load(model(nodes, {"W": filters}, (1, 3, 2048, 2048))).stopper == ""
 
 
 @pytest.mark.parametrize("ends", ["float32", "float16"])

@@ -195,7 +195,7 @@ class NetworkBuilder:
         """
         if not isinstance(value, Signal) or value.shape is None or len(value.shape) != 4:
             return value
-        readers = [node.op for node in self.graph.nodes if name in node.needs]
+        readers = self.graph.readers.get(name, ())
         if not readers or {*readers} <= _ANY_AXES:
             return value
         return self._as_maps(value)

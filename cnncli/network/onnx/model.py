@@ -65,7 +65,7 @@ class OnnxNode:
     graphs: Mapping[str, SubGraph] = field(default_factory=dict)
     captured: tuple[str, ...] = ()
 
-    @property
+    @cached_property
     def needs(self) -> tuple[str, ...]:
         """All values that it needs: its inputs, and those that its graphs take from outside."""
         return (*self.inputs, *_needs_of(self.graphs))
@@ -175,6 +175,15 @@ class OnnxGraph:
     def computed(self) -> frozenset[str]:
         """The names of all values that nodes compute."""
         return frozenset(name for node in self.nodes for name in node.outputs)
+
+    @cached_property
+    def readers(self) -> Mapping[str, tuple[str, ...]]:
+        """The operators of the nodes that need a value, by its name."""
+        found: dict[str, list[str]] = {}
+        for node in self.nodes:
+            for name in dict.fromkeys(node.needs):
+                found.setdefault(name, []).append(node.op)
+        return {name: tuple(operators) for name, operators in found.items()}
 
     @cached_property
     def used(self) -> frozenset[str]:

@@ -3,7 +3,9 @@
 ``QLinearConv`` and its like take whole numbers with a scale and a zero point and give such numbers.
 Each becomes three standard nodes or more: ``DequantizeLinear`` of each input, the operator of
 floats, ``QuantizeLinear`` of its output. So they run by the layers that floats have. Those of
-ONNX Runtime's own domain, as its quantiser writes them, are here too.
+ONNX Runtime's own domain, as its quantiser writes them, are here too. ``ConvInteger`` and its like,
+whose zero points come from the picture, get the differences to them as floats, which hold them
+exactly; so do their sums, up to 2**24.
 
 https://github.com/microsoft/onnxruntime/blob/main/docs/ContribOperators.md
 """
@@ -13,6 +15,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from importlib import import_module
 from typing import Any, Final
+
+import numpy as np
 
 from cnncli.network.onnx.tensors import OWN_DOMAINS
 
@@ -26,6 +30,9 @@ _OF_ONE: Final = {
 }
 _OF_TWO: Final = {"QLinearAdd": "Add", "QLinearMul": "Mul"}
 """Not QLinearMatMul, whose scales may be those of rows or columns: onnx runs it."""
+_INTEGER: Final = {"ConvInteger": "Conv", "MatMulInteger": "MatMul"}
+"""Their inputs: values, weights, and the zero points of both, which may be left out."""
+_FLOAT: Final = 1
 _DROPPED: Final = ("channels_last", "opset")
 
 
@@ -42,9 +49,12 @@ def without_quantized(proto: Any) -> list[Any]:
     own = proto.domain in (*OWN_DOMAINS, "com.microsoft")
     writer = WRITERS.get(proto.op_type) if own else None
     last = any(each.name == "channels_last" and each.i for each in proto.attribute)
-    if writer is None or last or len(proto.output) != 1 or len(proto.input) < 5:
+    least = 2 if proto.op_type in _INTEGER else 5
+    if writer is None or last or len(proto.output) != 1 or len(proto.input) < least:
         return [proto]
     if proto.op_type == "QGemm" and not _is_plain_gemm(proto):
+        return [proto]
+    if proto.op_type == "ConvInteger" and not _axes(proto):
         return [proto]
     writing = _Writing(proto)
     writer(writing)
@@ -79,12 +89,23 @@ class _Writing:
         value, scale, zero = self.inputs[at : at + 3]
         return self.add("DequantizeLinear", [value, scale, *([zero] if zero else [])], **attributes)
 
-    def work(self, op: str, inputs: Sequence[str]) -> str:
+    def work(self, op: str, inputs: Sequence[str], output: str = "") -> str:
         """Write the operator of floats, with the attributes of the node that it stands for."""
-        output = self.add(op, inputs)
+        output = self.add(op, inputs, output)
         kept = [each for each in self.proto.attribute if each.name not in _DROPPED]
         self.nodes[-1].attribute.extend(kept)
         return output
+
+    def centred(self, at: int, zero: int, *shape: int) -> str:
+        """Write the floats of the input at a place less its zero point, which gets a shape."""
+        value = self.add("Cast", [self.inputs[at]], to=_FLOAT)
+        if not self.inputs[zero]:
+            return value
+        shift = self.add("Cast", [self.inputs[zero]], to=_FLOAT)
+        if shape:
+            sizes = import_module("onnx").numpy_helper.from_array(np.array(shape, np.int64))
+            shift = self.add("Reshape", [shift, self.add("Constant", [], value=sizes)])
+        return self.add("Sub", [value, shift])
 
     def quantize(self, value: str, at: int) -> None:
         """Write the quantised output, whose scale and zero point are inputs."""
@@ -125,9 +146,24 @@ def _gemm(node: _Writing) -> None:
     _sums(node, "Gemm", bias=6, scale=7, axis=0 if turned else 1)
 
 
+def _integer(node: _Writing) -> None:
+    op, axes = _INTEGER[node.proto.op_type], _axes(node.proto)
+    # Zero points of the first matrix are those of its rows, of filters those of their maps.
+    values = node.centred(0, 2, *(() if axes else (-1, 1)))
+    weights = node.centred(1, 3, *((-1, 1, *axes) if axes else ()))
+    node.work(op, [values, weights], node.proto.output[0])
+
+
+def _axes(proto: Any) -> list[int]:
+    """Return 1 for each axis of a convolution's kernel; none if its attributes do not tell."""
+    kernel = next((each.ints for each in proto.attribute if each.name == "kernel_shape"), ())
+    return [1] * len(kernel)
+
+
 WRITERS: Final[dict[str, Callable[[_Writing], None]]] = {
     **dict.fromkeys(_OF_ONE, _one),
     **dict.fromkeys(_OF_TWO, _two),
+    **dict.fromkeys(_INTEGER, _integer),
     "QGemm": _gemm,
     "QLinearConcat": _concat,
     "QLinearConv": _conv,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Final
 
 import numpy as np
@@ -106,6 +107,22 @@ def _join(node: NodeInputs, layer: layers.MergeLayer) -> BuiltLayer | Signal:
     signals = [node.signal(index) for index in range(len(node.inputs))]
     if len(signals) == 1:
         return signals[0]
+    numbers = [signal.cells == (1, 1, 1) for signal in signals]
+    whole = _alike([signal for signal, one in zip(signals, numbers, strict=True) if not one])
+    axes = [len(signal.dims or ()) for signal in signals]
+    if not whole or max(axes) > len(whole[0].dims or ()):
+        return BuiltLayer(layer, tuple(_alike(signals)))
+    # One number serves all cells, however they are stored.
+    layout, left = whole[0].layout, iter(whole)
+    inputs = [
+        replace(signal, layout=layout) if one else next(left)
+        for signal, one in zip(signals, numbers, strict=True)
+    ]
+    return BuiltLayer(layer, tuple(inputs))
+
+
+def _alike(signals: list[Signal]) -> list[Signal]:
+    """Return values in one layout, one cell of which meets one cell; refuse what has none."""
     if len({(signal.layout, signal.channels) for signal in signals}) > 1:
         signals = [signal.restored() for signal in signals]
     if len({signal.layout for signal in signals}) > 1:
@@ -113,9 +130,9 @@ def _join(node: NodeInputs, layer: layers.MergeLayer) -> BuiltLayer | Signal:
     counts = {signal.channels for signal in signals}
     if len(counts - {1}) > 1 or (len(counts) > 1 and not signals[0].layout.is_plain):
         raise UnsupportedNode("its inputs differ in channels")
-    if signals[0].flat and len({signal.size for signal in signals}) > 1:
+    if signals and signals[0].flat and len({signal.size for signal in signals}) > 1:
         raise UnsupportedNode("its inputs differ in length")
-    return BuiltLayer(layer, tuple(signals))
+    return signals
 
 
 LAYERS: Final = (
