@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from cnncli._version import __version__ as __version__
 
 if TYPE_CHECKING:
-    from cnncli.core.conv import conv_backward, conv_forward, conv_single_step
+    from cnncli.core.conv import conv_backward, conv_forward, conv_plan, conv_single_step
     from cnncli.core.padding import zero_pad
     from cnncli.core.pool import (
         create_mask_from_window,
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 __all__ = [
     "conv_backward",
     "conv_forward",
+    "conv_plan",
     "conv_single_step",
     "create_mask_from_window",
     "distribute_value",
@@ -43,6 +44,7 @@ _HOMES = {
     "conv_single_step": "cnncli.core.conv",
     "conv_forward": "cnncli.core.conv",
     "conv_backward": "cnncli.core.conv",
+    "conv_plan": "cnncli.core.conv",
     "pool_forward": "cnncli.core.pool",
     "create_mask_from_window": "cnncli.core.pool",
     "distribute_value": "cnncli.core.pool",

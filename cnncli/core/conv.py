@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,7 @@ import numpy as np
 from cnncli.core.algorithms.base import Border
 from cnncli.core.arrays import FloatArray, float_dtype
 from cnncli.core.borders import check_pad_mode
-from cnncli.core.engine import prepare_convolution
+from cnncli.core.engine import Convolution, prepare_convolution
 from cnncli.core.geometry import Window, place_window
 from cnncli.core.hparameters import CONV_DEFAULTS, read_hparameters
 from cnncli.core.padding import check_batch
@@ -106,10 +107,79 @@ def conv_forward(
     ((1, 3, 3, 5), 12.0)
     """
     A, weights, bias, window, groups, border = _read(A_prev, W, b, hparameters)
-    if bias.size not in (1, weights.shape[3]):
-        raise ShapeError(f"b must have the shape (1, 1, 1, {weights.shape[3]}), got {bias.shape}")
     layer = prepare_convolution(weights, window, groups, border, images=len(A), bias=bias)
     return layer(A), (A_prev, W, b, hparameters)
+
+
+@dataclass(frozen=True)
+class ConvPlan:
+    """A convolution made ready by `conv_plan`; called with a batch, it returns its Z.
+
+    Parameters
+    ----------
+    shape : (int, int, int, int)
+        Of the batches it takes, (m, n_H_prev, n_W_prev, n_C_prev).
+    layer : Convolution
+    """
+
+    shape: tuple[int, ...]
+    layer: Convolution
+
+    @property
+    def algorithm(self) -> str:
+        """How it convolves, as ``--algorithm`` names it."""
+        return self.layer.choice.algorithm
+
+    def __call__(self, A_prev: FloatArray) -> FloatArray:
+        """Return Z (m, n_H, n_W, n_C) of a batch of the planned shape and dtype."""
+        A, planned = np.asarray(A_prev), self.layer.task.dtype
+        if A.shape != self.shape or A.dtype != planned:
+            raise ShapeError(
+                f"A_prev must have the planned shape {self.shape} and dtype {planned}, "
+                f"got {A.shape} and {A.dtype}"
+            )
+        return self.layer(A)
+
+
+def conv_plan(
+    A_prev: FloatArray, W: FloatArray, b: FloatArray, hparameters: Mapping[str, Any]
+) -> ConvPlan:
+    """Make a convolution ready once, to run it on many batches of one shape.
+
+    Shapes are checked, the algorithm is chosen and the filters are transformed here and not in
+    each call.
+
+    Parameters
+    ----------
+    A_prev : ndarray, shape (m, n_H_prev, n_W_prev, n_C_prev)
+        A batch of the shape and dtype of those to come; its values are not looked at.
+    W, b, hparameters
+        As in `conv_forward`. W and b are copied: later changes do not reach the plan.
+
+    Returns
+    -------
+    ConvPlan
+        ``plan(A_prev)`` returns the Z of `conv_forward`, to rounding: what takes long to make ready
+        may be the quickest way here.
+
+    Raises
+    ------
+    ShapeError, OptionError
+        As `conv_forward`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> A_prev, W = np.ones((1, 4, 4, 3)), np.ones((2, 2, 3, 5))
+    >>> plan = conv_plan(A_prev, W, np.zeros((1, 1, 1, 5)), {"stride": 2})
+    >>> [float(plan(batch)[0, 0, 0, 0]) for batch in (A_prev, 2 * A_prev)]
+    [12.0, 24.0]
+    """
+    A, weights, bias, window, groups, border = _read(A_prev, np.array(W), np.array(b), hparameters)
+    layer = prepare_convolution(
+        weights, window, groups, border, images=len(A), bias=bias, prepared=True
+    )
+    return ConvPlan(A.shape, layer)
 
 
 def conv_backward(dZ: FloatArray, cache: ConvCache) -> tuple[FloatArray, FloatArray, FloatArray]:
@@ -184,5 +254,7 @@ def _read(
     )
     check_pad_mode(fields["pad_mode"])
     border = (fields["pad_mode"], fields["pad_value"])
+    if bias.size not in (1, n_C):
+        raise ShapeError(f"b must have the shape (1, 1, 1, {n_C}), got {bias.shape}")
     A, weights, bias = (array.astype(dtype, copy=False) for array in (A, weights, bias))
     return A, weights, bias, window, groups, border

@@ -7,8 +7,8 @@ time, and the cheapest wins.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
-from functools import cached_property
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
 from itertools import pairwise
 from types import ModuleType
 from typing import Final
@@ -17,7 +17,7 @@ import numpy as np
 
 from cnncli.core.algorithms import banded, fourier, low_rank, matmul, shift_add, winograd
 from cnncli.core.algorithms.base import Border, ConvTask, Kernel, Work
-from cnncli.core.arrays import FloatArray
+from cnncli.core.arrays import FloatArray, placeholder
 from cnncli.core.geometry import Window
 from cnncli.core.prices import price
 from cnncli.core.strips import FEWEST, Padder, RowSource, Strip, StripGrid, cut, run_strips
@@ -105,6 +105,19 @@ def choose(
     """
     if algorithm != "auto" and algorithm not in ALGORITHMS:
         raise OptionError(f"algorithm must be auto or {', '.join(ALGORITHMS)}, got {algorithm!r}")
+    if task.depthwise:
+        return _choose(W, task, algorithm, prepared)
+    return _choose_by_shape(task, algorithm, prepared)
+
+
+@lru_cache(maxsize=1024)
+def _choose_by_shape(task: ConvTask, algorithm: str, prepared: bool) -> Choice:
+    """Choose for filters over several channels: their values play no part."""
+    shape = (*task.window.kernel, task.n_C_prev // task.groups, task.n_C)
+    return _choose(placeholder(task.dtype, shape), task, algorithm, prepared)
+
+
+def _choose(W: FloatArray, task: ConvTask, algorithm: str, prepared: bool) -> Choice:
     asked = ALGORITHMS if algorithm == "auto" else {algorithm: ALGORITHMS[algorithm]}
     counted = {name: module.work(W, task) for name, module in asked.items()}
     prices = {
@@ -149,7 +162,7 @@ class Convolution:
     W : ndarray
         The filters as given.
     kernel : Kernel
-        The filters made ready; it adds the bias and does what is to be done then.
+        The filters made ready.
     blocks : tuple of slice
         Blocks of output channels that run apart.
     grid : StripGrid
@@ -195,11 +208,12 @@ class Convolution:
             target = Z[strip.images, begin - first : end - first, :, channels]
             if (begin, end) == (strip.first, strip.last):
                 self._strip(source, strip, channels, target, scratch)
-                return
-            whole_shape = (len(target), strip.last - strip.first, *target.shape[2:])
-            whole = scratch.take("whole", whole_shape, task.dtype)
-            self._strip(source, strip, channels, whole, scratch)
-            np.copyto(target, whole[:, begin - strip.first : end - strip.first])
+            else:
+                whole_shape = (len(target), strip.last - strip.first, *target.shape[2:])
+                whole = scratch.take("whole", whole_shape, task.dtype)
+                self._strip(source, strip, channels, whole, scratch)
+                np.copyto(target, whole[:, begin - strip.first : end - strip.first])
+            self._finish(target, channels)
 
         run_strips(compute, items, jobs if len(items) > 1 else 1)
         return Z
@@ -216,14 +230,42 @@ class Convolution:
         outputs = -(-rows // kernel.step) * kernel.step if kernel.whole_rows else rows
         cells = self.task.window.rows.cells(strip.first, strip.first + outputs)
         X_pad = self.padder.strip(source, strip.images, cells, scratch)
-        if not kernel.needs_finite or (np.isfinite(self.task.border[1]) and _finite(X_pad)):
-            kernel.run(X_pad, out, channels, scratch)
-            if not kernel.spreads or _finite(out[:, :: kernel.spreads]):
-                return
-        contained, padder = self._contained
+        if kernel.needs_finite and not (np.isfinite(self.task.border[1]) and _finite(X_pad)):
+            self._contain(source, strip, channels, out, scratch)
+            return
+        kernel.run(X_pad, out, channels, scratch)
+        if kernel.spreads and not _finite(out[:, :: kernel.spreads]):
+            self._contain(source, strip, channels, out, scratch)
+
+    def _contain(
+        self,
+        source: RowSource,
+        strip: Strip,
+        channels: slice,
+        out: FloatArray,
+        scratch: Scratch,
+    ) -> None:
+        """Compute a strip that holds an infinity or NaN."""
+        kernel, padder = self._contained
         cells = self.task.window.rows.cells(strip.first, strip.last)
-        X_pad = padder.strip(source, strip.images, cells, scratch)
-        contained.run(X_pad, out, channels, scratch)
+        kernel.run(padder.strip(source, strip.images, cells, scratch), out, channels, scratch)
+
+    def _finish(self, out: FloatArray, channels: slice) -> None:
+        """Add the bias and do the rest, while a strip is in cache."""
+        if self.bias is not None and out.shape[3] == self.task.n_C:
+            # As one long row, which numpy adds several times faster than a few channels a time.
+            rows = out.reshape(*out.shape[:2], -1)
+            np.add(rows, self._bias_row, out=rows)
+        elif self.bias is not None:
+            np.add(out, self.bias[channels], out=out)
+        if self.then is not None:
+            self.then(out)
+
+    @cached_property
+    def _bias_row(self) -> FloatArray:
+        """The bias of each cell of a row, (n_W * n_C,)."""
+        assert self.bias is not None
+        return np.concatenate([self.bias] * self.task.window.cols.out)
 
     @cached_property
     def _contained(self) -> tuple[Kernel, Padder]:
@@ -233,28 +275,7 @@ class Convolution:
             kernel = shift_add.prepare(self.W, self.task, each=True)
         else:
             kernel = matmul.prepare(self.W, self.task)
-        kernel = _finished(kernel, self.task, self.bias, self.then)
         return kernel, Padder.of(self.task, kernel.columns, kernel.pads_columns)
-
-
-def _finished(kernel: Kernel, task: ConvTask, bias: FloatArray | None, then: Finish) -> Kernel:
-    """Return a kernel that adds the bias (n_C,) and does the rest, while a strip is in cache."""
-    if bias is None and then is None:
-        return kernel
-    row = None if bias is None else np.tile(bias, task.window.cols.out)
-
-    def run(X_pad: FloatArray, out: FloatArray, channels: slice, scratch: Scratch) -> None:
-        kernel.run(X_pad, out, channels, scratch)
-        if row is not None and out.shape[3] == task.n_C:
-            # As one long row, which numpy adds several times faster than a few channels a time.
-            rows = out.reshape(*out.shape[:2], -1)
-            np.add(rows, row, out=rows)
-        elif bias is not None:
-            np.add(out, bias[channels], out=out)
-        if then is not None:
-            then(out)
-
-    return replace(kernel, run=run)
 
 
 def _finite(values: FloatArray) -> bool:
@@ -343,8 +364,9 @@ def prepare_convolution(
     with blas.one_thread():
         flat = None
         if bias is not None and np.any(bias):
-            flat = np.broadcast_to(np.asarray(bias, W.dtype).reshape(-1), (W.shape[3],))
-        kernel = _finished(prepare(W, task), task, flat, then)
+            given = np.asarray(bias, W.dtype).reshape(-1)
+            flat = given if given.size > 1 else np.full(W.shape[3], given[0])
+        kernel = prepare(W, task)
     fewest = FEWEST if choice.strips >= THREADS_FROM else 1
     grid = cut(task, kernel.bytes_per_row, kernel.step, kernel.least_rows, fewest)
     blocks = _blocks(task, kernel, grid, fewest)

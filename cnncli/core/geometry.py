@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from math import gcd
 
 import numpy as np
@@ -355,6 +355,8 @@ def pair(value: int | Sequence[int], what: str, least: int = 1) -> Pair:
     >>> pair(2, "stride"), pair((2, 3), "stride")
     ((2, 2), (2, 3))
     """
+    if type(value) is int and value >= least:
+        return value, value
     numbers = _whole_numbers(value, least)
     if len(numbers) not in (1, 2):
         raise OptionError(
@@ -394,6 +396,8 @@ def explicit_pads(padding: PaddingLike) -> Pads:
     >>> explicit_pads(1), explicit_pads((1, 2)), explicit_pads((1, 2, 3, 4))
     (((1, 1), (1, 1)), ((1, 1), (2, 2)), ((1, 2), (3, 4)))
     """
+    if type(padding) is int and padding >= 0:
+        return (padding, padding), (padding, padding)
     sides = _whole_numbers(padding, least=0)
     if len(sides) not in (1, 2, 4):
         raise OptionError(
@@ -467,6 +471,14 @@ def place_window(
         pads = _named_pads(padding, size, kernels, strides, dilations)
     else:
         pads = explicit_pads(padding)
+    return _placed((int(size[0]), int(size[1])), kernels, strides, pads, dilations, bool(ceil))
+
+
+@lru_cache(maxsize=1024)
+def _placed(
+    size: Pair, kernels: Pair, strides: Pair, pads: Pads, dilations: Pair, ceil: bool
+) -> Window:
+    """Return the window; layers of a network ask for the same one several times."""
     rows, cols = (
         Axis(size[i], kernels[i], strides[i], dilations[i], *pads[i], ceil=ceil) for i in (0, 1)
     )

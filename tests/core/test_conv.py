@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from cnncli import conv_backward, conv_forward, conv_single_step
+from cnncli import conv_backward, conv_forward, conv_plan, conv_single_step
 from cnncli.core.arrays import float_dtype
 from cnncli.core.choices import ALGORITHM_NAMES
 from cnncli.core.engine import correlate
@@ -275,3 +275,31 @@ def test_fields_of_a_wrong_kind(fields: dict[str, Any]) -> None:
 def test_a_complex_bias_is_refused() -> None:
     with pytest.raises(OptionError, match="real"):
         conv_forward(np.ones((1, 3, 3, 1)), np.ones((2, 2, 1, 1)), np.zeros(1, complex), {})
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_a_plan_gives_what_the_loop_gives_for_every_batch(dtype: Any) -> None:
+    rng = np.random.default_rng(8)
+    A_prev = rng.standard_normal((3, 2, 9, 7, 4)).astype(dtype)
+    W, b = rng.standard_normal((3, 2, 2, 6)).astype(dtype), rng.standard_normal((1, 1, 1, 6))
+    hparameters = {"stride": (1, 2), "pad": 2, "groups": 2}
+    b = b.astype(dtype)
+    plan = conv_plan(A_prev[0], W, b, hparameters)
+    expected = [conv_forward(batch, W, b, hparameters)[0] for batch in A_prev]
+    W[:], b[:] = 0, 0
+    for batch, Z in zip(A_prev, expected, strict=True):
+        found = plan(batch)
+        assert found.dtype == dtype
+        np.testing.assert_allclose(found, Z, rtol=1e-5 if dtype == np.float32 else 1e-12, atol=1e-6)
+    assert plan.algorithm == "matmul"
+
+
+def test_a_plan_takes_what_it_was_made_for() -> None:
+    A_prev, W = np.ones((1, 4, 4, 3), np.float32), np.ones((2, 2, 3, 5), np.float32)
+    b = np.zeros((1, 1, 1, 5), np.float32)
+    plan = conv_plan(A_prev, W, b, {})
+    for other in (A_prev[:, 1:], A_prev.astype(float), np.ones((2, 4, 4, 3), np.float32)):
+        with pytest.raises(ShapeError, match=r"planned shape \(1, 4, 4, 3\) and dtype float32"):
+            plan(other)
+    with pytest.raises(ShapeError, match="b must have the shape"):
+        conv_plan(A_prev, W, b[..., 1:], {})

@@ -62,8 +62,8 @@ def test_signature(name: str, parameters: list[str]) -> None:
         assert signature.parameters["mode"].default == "max"
 
 
-def test_all_lists_exactly_the_course_functions() -> None:
-    assert set(cnncli.__all__) == set(PARAMETERS)
+def test_all_lists_the_course_functions_and_the_plan() -> None:
+    assert set(cnncli.__all__) == {*PARAMETERS, "conv_plan"}
     assert set(cnncli.__all__) <= set(dir(cnncli))
 
 

@@ -79,10 +79,12 @@ def _gather_pixels(
 ) -> FloatArray:
     """Gather windows (m, groups, n_H, n_W, taps * C_in): runs of neighbouring channels."""
     cells = sliding_cells(X_pad, task.window, out.shape[1])
-    by_group = np.moveaxis(cells.reshape(*cells.shape[:5], task.groups, -1), 5, 1)
-    gathered = scratch.take("windows", by_group.shape, X_pad.dtype)
-    np.copyto(gathered, by_group)
-    return gathered.reshape(*by_group.shape[:4], -1)
+    m, n_H, n_W, k_H, k_W, n_C = cells.shape
+    shape = (m, task.groups, n_H, n_W, k_H, k_W, n_C // task.groups)
+    gathered = scratch.take("windows", shape, X_pad.dtype)
+    by_cell = gathered.transpose(0, 2, 3, 4, 5, 1, 6)
+    np.copyto(by_cell, cells.reshape(by_cell.shape) if task.groups > 1 else cells[..., None, :])
+    return gathered.reshape(m, task.groups, n_H, n_W, -1)
 
 
 def _over_planes(W: FloatArray, task: ConvTask) -> Kernel:
@@ -150,12 +152,9 @@ def sliding_cells(X_pad: FloatArray, window: Window, out_rows: int) -> FloatArra
     rows, cols = window.rows, window.cols
     m, _, _, n_C = X_pad.shape
     s_m, s_r, s_c, s_n = X_pad.strides
-    return np.lib.stride_tricks.as_strided(
-        X_pad,
-        (m, out_rows, cols.out, rows.kernel, cols.kernel, n_C),
-        (s_m, s_r * rows.stride, s_c * cols.stride, s_r * rows.dilation, s_c * cols.dilation, s_n),
-        writeable=False,
-    )
+    shape = (m, out_rows, cols.out, rows.kernel, cols.kernel, n_C)
+    steps = s_r * rows.stride, s_c * cols.stride, s_r * rows.dilation, s_c * cols.dilation
+    return np.ndarray(shape, X_pad.dtype, X_pad, 0, (s_m, *steps, s_n))
 
 
 def _multiply(windows: FloatArray, matrices: FloatArray, channels: slice, out: FloatArray) -> None:

@@ -115,7 +115,8 @@ class ConvLayer:
 
     def output_shape(self, shape: Shape) -> Shape:
         """Check an input shape (m, n_H, n_W, n_C) and return the output's."""
-        self.activation_for(np.dtype(float))
+        if self.after is None:
+            self.activation_for(np.dtype(float))
         check_pad_mode(self.border_mode)
         check_channels(self.filter, shape[3], self.groups)
         if self.bias is not None and np.shape(self.bias) not in ((1,), (self.filter.maps,)):
@@ -331,8 +332,9 @@ class ConvLayer:
         bias = self.parameters.get("b")
         if bias is None:
             return None
-        per_map = np.broadcast_to(bias.astype(bank.dtype), (self.filter.maps,))
-        return np.tile(per_map, bank.shape[3] // self.filter.maps)
+        if bias.size == 1 or not self.filter.per_channel:
+            return bias.astype(bank.dtype, copy=False)
+        return np.tile(bias.astype(bank.dtype), bank.shape[3] // self.filter.maps)
 
     def _groups(self, channels: int) -> int:
         return channels if self.filter.per_channel else self.groups
