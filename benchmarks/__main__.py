@@ -30,6 +30,7 @@ from benchmarks.table import Curve, Row, curve_table, describe, not_reached, pac
 
 SECTIONS: Final = (
     "layers",
+    "small",
     "pooling",
     "filters",
     "commands",
@@ -92,6 +93,7 @@ def _sections(
     inside = {"repeats": options.repeats, "quick": options.quick}
     return {
         "layers": partial(layers.measure, **inside),
+        "small": partial(layers.measure_small, **inside),
         "pooling": partial(pooling.measure, **inside),
         "filters": partial(filters.measure, **inside),
         "commands": partial(whole_commands.measure, shop, options.repeats),

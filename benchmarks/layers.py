@@ -1,7 +1,8 @@
 """Single convolution layers of well-known networks against onnxruntime and torch, in float32.
 
-Sessions, modules and our plans are prepared before the clock starts, as a network would do once;
-the one-shot column is `conv_forward`, which chooses and prepares anew in each call.
+Sessions, modules and our plans are prepared before the clock starts, as a network would do once.
+Each layer stands twice, beside the same times of the peers: prepared, and as one call of
+`conv_forward`, which chooses and prepares anew each time.
 """
 
 from __future__ import annotations
@@ -35,8 +36,10 @@ class Layer:
         Channels in and out.
     kernel, size, stride : int
         Sides in cells.
+    groups : int
+        As many as channels where each has a filter of its own.
     limit : float
-        Largest ratio to the best peer that is to be reached.
+        Largest ratio of the prepared layer to the best peer that is to be reached.
     """
 
     n_C_prev: int
@@ -44,6 +47,7 @@ class Layer:
     kernel: int
     size: int
     stride: int = 1
+    groups: int = 1
     limit: float = 1.6
 
     @property
@@ -51,7 +55,8 @@ class Layer:
         """As in ``64->64, 3x3, 224``."""
         step = f" stride {self.stride}" if self.stride > 1 else ""
         k = self.kernel
-        return f"{self.n_C_prev}->{self.n_C}, {k}x{k}{step}, {self.size}"
+        depth = f"{self.n_C_prev}->{self.n_C}" if self.groups == 1 else f"depthwise {self.n_C}"
+        return f"{depth}, {k}x{k}{step}, {self.size}"
 
     @property
     def pad(self) -> int:
@@ -62,7 +67,9 @@ class Layer:
     def small(self) -> Layer:
         """The layer with an eighth of its channels and cells, to try the program out."""
         prev = self.n_C_prev if self.n_C_prev < 8 else self.n_C_prev // 8
-        return replace(self, n_C_prev=prev, n_C=self.n_C // 8, size=max(7, self.size // 8))
+        size = self.size if self.size < 8 else max(7, self.size // 8)
+        groups = max(1, self.groups // 8)
+        return replace(self, n_C_prev=prev, n_C=self.n_C // 8, size=size, groups=groups)
 
 
 LAYERS: Final = (
@@ -78,8 +85,29 @@ LAYERS: Final = (
 )
 
 
+SMALL_LAYERS: Final = (
+    Layer(32, 32, 3, 7),
+    Layer(64, 64, 3, 14),
+    Layer(16, 16, 3, 28),
+    Layer(192, 32, 1, 28),
+    Layer(32, 192, 1, 28),
+    Layer(1280, 1000, 1, 1),
+    Layer(96, 96, 3, 56, groups=96),
+    Layer(96, 96, 3, 112, stride=2, groups=96),
+    Layer(240, 240, 5, 14, groups=240),
+    Layer(3, 32, 3, 224, stride=2),
+)
+
+ONE_CALL: Final = ", one call"
+"""What a section's name ends with where filters are prepared in each call."""
+
+ONE_CALL_LIMIT: Final = 1.6
+SMALL_LIMIT: Final = 3.0
+"""Largest ratio of a single layer: of one call, and of a small layer to torch's."""
+
+
 def measure(repeats: int, quick: bool = False) -> Iterator[Row]:
-    """Yield a row for each layer.
+    """Yield two rows for each layer: prepared, and one call.
 
     Parameters
     ----------
@@ -88,20 +116,41 @@ def measure(repeats: int, quick: bool = False) -> Iterator[Row]:
     quick : bool
         Whether layers are shrunk.
     """
-    for full in LAYERS:
-        layer = full.small if quick else full
-        contenders = contenders_of(layer)
-        compared = compare(contenders, repeats)
-        yield row_of("layers", layer.name, contenders, compared, {BEST: layer.limit})
+    for layer in LAYERS:
+        limits = {BEST: layer.limit}, {BEST: ONE_CALL_LIMIT}
+        yield from rows_of("layers", layer.small if quick else layer, repeats, *limits)
+
+
+def measure_small(repeats: int, quick: bool = False) -> Iterator[Row]:
+    """Yield the rows of small layers, where fixed costs count most; arguments as in `measure`."""
+    limits = {"torch": SMALL_LIMIT}
+    for layer in SMALL_LAYERS:
+        yield from rows_of("small layers", layer.small if quick else layer, repeats, limits, limits)
+
+
+def rows_of(
+    section: str,
+    layer: Layer,
+    repeats: int,
+    prepared_limits: dict[str, float],
+    one_call_limits: dict[str, float],
+) -> Iterator[Row]:
+    """Compare a layer once and yield its two rows."""
+    contenders = contenders_of(layer)
+    ours, one_call, *others = contenders
+    compared = compare(contenders, repeats)
+    prepared_ones, one_call_ones = [ours, *others], [one_call, *others]
+    yield row_of(section, layer.name, prepared_ones, compared, prepared_limits)
+    yield row_of(section + ONE_CALL, layer.name, one_call_ones, compared, one_call_limits)
 
 
 def contenders_of(layer: Layer) -> list[Contender]:
-    """Return ours, one-shot and prepared, and the peers that are there."""
+    """Return ours, prepared and as one call, and the peers that are there."""
     X, W, b = operands(layer)
-    found = [Contender(OURS, prepared(layer, X, W, b))]
-    hparameters = {"stride": layer.stride, "pad": layer.pad}
-    one_shot = partial(conv_forward, X, W, b.reshape(1, 1, 1, -1), hparameters)
-    found.append(Contender(f"{OURS} one-shot", one_shot, lambda made: made[0], competes=False))
+    found = [Contender(f"{OURS} prepared", prepared(layer, X, W, b))]
+    hparameters = {"stride": layer.stride, "pad": layer.pad, "groups": layer.groups}
+    one_call = partial(conv_forward, X, W, b.reshape(1, 1, 1, -1), hparameters)
+    found.append(Contender(f"{OURS} one call", one_call, lambda made: made[0]))
     if peers.module("onnxruntime") is not None and peers.module("onnx") is not None:
         found.append(Contender("onnxruntime", onnxruntime_layer(layer, X, W, b), from_onnx))
     if peers.module("torch") is not None:
@@ -112,7 +161,7 @@ def contenders_of(layer: Layer) -> list[Contender]:
 def operands(layer: Layer) -> tuple[Array, Array, Array]:
     """Return input (1, H, W, C), filters (k, k, C_in, C_out) and bias (C_out,), float32."""
     rng = np.random.default_rng(0)
-    shape = (layer.kernel, layer.kernel, layer.n_C_prev, layer.n_C)
+    shape = (layer.kernel, layer.kernel, layer.n_C_prev // layer.groups, layer.n_C)
     X = rng.standard_normal((1, layer.size, layer.size, layer.n_C_prev), np.float32)
     W = rng.standard_normal(shape, np.float32) / np.float32(np.prod(shape[:3]) ** 0.5)
     return X, W, rng.standard_normal(layer.n_C, np.float32)
@@ -121,7 +170,7 @@ def operands(layer: Layer) -> tuple[Array, Array, Array]:
 def prepared(layer: Layer, X: Array, W: Array, b: Array) -> Callable[[], Array]:
     """Return our layer, planned as a network would: once, to be run often."""
     window = place_window(X.shape[1:3], layer.kernel, layer.stride, layer.pad)
-    plan = engine.prepare_convolution(W, window, bias=b, prepared=True)
+    plan = engine.prepare_convolution(W, window, layer.groups, bias=b, prepared=True)
     return partial(plan, X, THREADS)
 
 
@@ -155,9 +204,8 @@ def onnx_model(layer: Layer, W: Array, b: Array) -> bytes:
     helper, arrays, kinds = onnx.helper, onnx.numpy_helper, onnx.TensorProto
     cells = -(-layer.size // layer.stride)
     given = (1, layer.n_C_prev, layer.size, layer.size)
-    node = helper.make_node(
-        "Conv", ["X", "W", "b"], ["Z"], pads=[layer.pad] * 4, strides=[layer.stride] * 2
-    )
+    fields = {"pads": [layer.pad] * 4, "strides": [layer.stride] * 2, "group": layer.groups}
+    node = helper.make_node("Conv", ["X", "W", "b"], ["Z"], **fields)
     graph = helper.make_graph(
         [node],
         "layer",
@@ -178,7 +226,9 @@ def torch_layer(layer: Layer, X: Array, W: Array, b: Array) -> Callable[[], Any]
     """Return the layer as a module with weights and input stored channels-last."""
     torch = peers.module("torch")
     assert torch is not None
-    module = torch.nn.Conv2d(layer.n_C_prev, layer.n_C, layer.kernel, layer.stride, layer.pad)
+    module = torch.nn.Conv2d(
+        layer.n_C_prev, layer.n_C, layer.kernel, layer.stride, layer.pad, groups=layer.groups
+    )
     with torch.no_grad():
         module.weight.copy_(torch.from_numpy(W.transpose(3, 2, 0, 1).copy()))
         module.bias.copy_(torch.from_numpy(b))

@@ -22,6 +22,10 @@ BLOCK_SECONDS: Final = 0.1
 BLOCK_RUNS: Final = 5
 """A block holds as many runs as fit into its seconds, at least one and at most this many."""
 
+SHORT: Final = 0.001
+SHORT_RUNS: Final = 50
+"""Runs of a block where one takes less than `SHORT` seconds: what it does first counts less."""
+
 SLOW: Final = 1.0
 """Seconds from which a run takes part in `SLOW_ROUNDS` rounds only, without warm-up."""
 
@@ -310,7 +314,8 @@ def block_runs(seconds: float) -> int:
 
     Examples
     --------
-    >>> [block_runs(seconds) for seconds in (0.001, 0.04, 2.0)]
-    [5, 2, 1]
+    >>> [block_runs(seconds) for seconds in (0.0001, 0.001, 0.04, 2.0)]
+    [50, 5, 2, 1]
     """
-    return max(1, min(BLOCK_RUNS, int(BLOCK_SECONDS / max(seconds, 1e-9))))
+    most = SHORT_RUNS if seconds < SHORT else BLOCK_RUNS
+    return max(1, min(most, int(BLOCK_SECONDS / max(seconds, 1e-9))))
