@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cnncli.core.arrays import FloatArray, float_dtype
+from cnncli.core.averages import divide_sums, divisors
 from cnncli.core.choices import POOL_MODES
 from cnncli.core.geometry import PaddingLike, Pair, Window, pair, place_window
 from cnncli.core.hparameters import POOL_DEFAULTS, read_hparameters
@@ -285,7 +286,7 @@ def pool_gradient(dA: FloatArray, A: FloatArray, pooling: Pooling) -> FloatArray
     if pooling.mode == "min":
         return _winners_backward(dA, -A, window)
     if pooling.mode == "average":
-        shares = dA / _divisors(pooling, dA.dtype)
+        shares = dA / divisors(pooling.window, pooling.include_pad, dA.dtype)
         return _send_back(A, window, lambda *_: shares)
     return _norms_backward(dA, A, window, pooling.p)
 
@@ -353,9 +354,16 @@ def _pool_strip(A: NDArray[Any], strip: Window, pooling: Pooling, rows: slice) -
     if pooling.mode == "min":
         return _extremes(A, strip, np.minimum, np.inf)
     if pooling.mode == "average":
-        averages: FloatArray = reduce_windows(A, strip, np.add, 0.0)
-        averages /= _divisors(pooling, A.dtype, rows)
-        return averages
+        above = rows.start or 0
+        return reduce_windows(
+            A,
+            strip,
+            np.add,
+            0.0,
+            lambda sums, first: divide_sums(
+                sums, pooling.window, pooling.include_pad, above + first
+            ),
+        )
     return _norms(A, strip, pooling.p)
 
 
@@ -364,15 +372,6 @@ def _extremes(A: FloatArray, window: Window, better: np.ufunc, worst: float) -> 
         limits = np.iinfo(A.dtype.name)
         return reduce_windows(A, window, better, limits.min if worst < 0 else limits.max)
     return reduce_windows(A, window, better, worst)
-
-
-def _divisors(pooling: Pooling, dtype: np.dtype[Any], rows: slice = slice(None)) -> FloatArray:
-    """How many cells each window's average divides by, shape (rows, n_W, 1)."""
-    window = pooling.window
-    down = window.rows.counts(pooling.include_pad)[rows].astype(dtype)
-    across = window.cols.counts(pooling.include_pad).astype(dtype)
-    # A dilated window can meet pads only; its sum is 0, and so is its average.
-    return np.maximum(np.outer(down, across), 1)[:, :, None]
 
 
 def _norms(A: FloatArray, window: Window, p: float) -> FloatArray:

@@ -1,11 +1,13 @@
 """Combines the cells of every window by a maximum, a minimum or a sum, one axis after the other.
 
 Rows of pixels first, because whole rows are one long axis, then columns of what is left. Running
-sums would be quicker for long windows, but their differences lose digits.
+sums would be quicker for long windows, but their differences lose digits. Nothing is padded: each
+tap of the window is combined into the outputs for which it meets the input, and only those.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, Final
 
@@ -14,16 +16,28 @@ from numpy.typing import NDArray
 
 from cnncli.core.algorithms.base import ConvTask
 from cnncli.core.geometry import Axis, Window
-from cnncli.core.strips import Padder, Strip, cut, run_strips
+from cnncli.core.strips import Strip, cut, run_strips
 from cnncli.system.threads import Scratch
 
 Values = NDArray[Any]
 
+Finish = Callable[[Values, int], None]
+"""``finish(strip, first)``: change output rows (m, rows, n_W, n_C) from `first` on in place."""
+
+STRIPS_FROM: Final = 200_000
+"""Input values from which strips that stay in cache save more than they cost."""
+
 THREADS_FROM: Final = 1_000_000
 """Input values below which threads cost more than they save: about a quarter of a millisecond."""
 
+FEW_CHANNELS: Final = 4
+"""Up to so many channels are combined one by one where columns are no neighbours: an inner loop
+over the channels of one column takes longer to begin than to run."""
 
-def reduce_windows(A: Values, window: Window, combine: np.ufunc, fill: float) -> Values:
+
+def reduce_windows(
+    A: Values, window: Window, combine: np.ufunc, fill: float, finish: Finish | None = None
+) -> Values:
     """Combine the cells of every window, channel by channel.
 
     Parameters
@@ -35,7 +49,9 @@ def reduce_windows(A: Values, window: Window, combine: np.ufunc, fill: float) ->
     combine : ufunc
         `numpy.maximum`, `numpy.minimum` or `numpy.add`.
     fill : float
-        What pads hold.
+        What pads hold: it must not change what it is combined with.
+    finish : callable, optional
+        Called with every strip of the output while it is in cache.
 
     Returns
     -------
@@ -49,66 +65,119 @@ def reduce_windows(A: Values, window: Window, combine: np.ufunc, fill: float) ->
     array([[4, 5],
            [7, 8]], dtype=uint8)
     """
-    m, _, _, n_C = A.shape
-    task = ConvTask(window, n_C, m, n_C, n_C, A.dtype, ("zeros", fill))
-    padder = Padder.of(task, window.cols.reach(window.cols.out))
+    m, n_H_prev, n_W_prev, n_C = A.shape
+    if not A[:1, :1].flags.c_contiguous:
+        A = np.ascontiguousarray(A)
+    lines = A.reshape(m, n_H_prev, -1)
     folded = np.empty((m, *window.out, n_C), A.dtype)
-    # Input rows are read as they come; what is read again should stay in cache.
-    grid = cut(task, padder.columns * n_C * A.itemsize)
 
     def fold(strip: Strip, scratch: Scratch) -> None:
-        cells = window.rows.cells(strip.first, strip.last)
-        X_pad = padder.strip(lambda images, rows: A[images, rows], strip.images, cells, scratch)
         out = folded[strip.images, strip.first : strip.last]
-        lines = X_pad.reshape(*X_pad.shape[:2], -1)
-        shape = (len(out), out.shape[1], lines.shape[2])
-        rows = scratch.take("rows", shape, A.dtype)
-        reduce_axis(lines, 1, window.rows, combine, rows)
-        _reduce_columns(rows, window.cols, combine, out)
+        rows = scratch.take("rows", (*out.shape[:2], lines.shape[2]), A.dtype)
+        reduce_axis(lines[strip.images], 1, window.rows, combine, fill, rows, strip.first)
+        _reduce_columns(rows, window.cols, combine, fill, out)
+        if finish is not None:
+            finish(out, strip.first)
 
+    if A.size < STRIPS_FROM:
+        with np.errstate(all="ignore"):
+            fold(Strip(slice(m), 0, window.rows.out), Scratch())
+        return folded
+    # Input rows are read as they come; what is read again should stay in cache.
+    task = ConvTask(window, n_C, m, n_C, n_C, A.dtype)
+    grid = cut(task, n_W_prev * n_C * A.itemsize)
     strips = grid.strips(m, window.rows.out, 0, window.rows.out)
     run_strips(fold, strips, None if A.size >= THREADS_FROM else 1)
     return folded
 
 
-def _reduce_columns(rows: Values, axis: Axis, combine: np.ufunc, out: Values) -> None:
+def _reduce_columns(rows: Values, axis: Axis, combine: np.ufunc, fill: float, out: Values) -> None:
     """Combine along the columns of rows (m, n_H, columns * n_C) into (m, n_H, n_W, n_C)."""
     m, n_H, _, n_C = out.shape
-    if axis.stride == 1:
-        long = replace(axis, dilation=axis.dilation * n_C)
-        reduce_axis(rows, 2, long, combine, out.reshape(m, n_H, -1))
-        return
-    reduce_axis(rows.reshape(m, n_H, -1, n_C), 2, axis, combine, out)
+    columns = rows.reshape(m, n_H, -1, n_C)
+    if axis.stride == 1 and axis.out > 1:
+        size, begin, end = axis.size * n_C, axis.begin * n_C, axis.end * n_C
+        long = replace(axis, size=size, dilation=axis.dilation * n_C, begin=begin, end=end)
+        reduce_axis(rows, 2, long, combine, fill, out.reshape(m, n_H, -1))
+    elif n_C <= FEW_CHANNELS:
+        for channel in range(n_C):
+            one = columns[..., channel]
+            reduce_axis(one, 2, axis, combine, fill, out[..., channel])
+    else:
+        reduce_axis(columns, 2, axis, combine, fill, out)
 
 
-def reduce_axis(values: Values, dimension: int, axis: Axis, combine: np.ufunc, out: Values) -> None:
+def reduce_axis(
+    values: Values,
+    dimension: int,
+    axis: Axis,
+    combine: np.ufunc,
+    fill: float,
+    out: Values,
+    first: int = 0,
+) -> None:
     """Combine the taps along one dimension into `out`.
 
     Parameters
     ----------
     values : ndarray
-        Padded cells.
+        Cells without pads.
     dimension : int
-        Which one.
+        Which one; along 1, the rows, taps are combined in order.
     axis : Axis
-        Taps, stride and dilation along it.
+        Taps, stride, dilation and pads along it.
     combine : ufunc
+    fill : float
+        The result where no tap meets a cell.
     out : ndarray
         Shaped as `values`, but for the outputs along `dimension`.
+    first : int
+        The number of the first output.
 
     Examples
     --------
-    >>> out = np.empty(3)
-    >>> reduce_axis(np.arange(5.0), 0, Axis(size=5, kernel=3), np.add, out)
+    >>> out = np.empty(5)
+    >>> axis = Axis(size=5, kernel=3, begin=1, end=1)
+    >>> reduce_axis(np.arange(5.0), 0, axis, np.add, 0.0, out)
     >>> out
-    array([3., 6., 9.])
+    array([1., 3., 6., 9., 7.])
     """
     lead = (slice(None),) * dimension
     outputs = out.shape[dimension]
-    first = values[(*lead, axis.tap(0, outputs))]
-    if axis.kernel == 1:
-        np.copyto(out, first)
+    if outputs == 1 and axis.kernel == axis.padded == axis.size and axis.dilation == 1:
+        # Row by row, as below: a strip of one output must give the bytes that the whole gives.
+        combine.reduce(values, axis=dimension, out=out, keepdims=True)
         return
-    combine(first, values[(*lead, axis.tap(1, outputs))], out=out)
-    for index in range(2, axis.kernel):
-        combine(out, values[(*lead, axis.tap(index, outputs))], out=out)
+    order = range(axis.kernel) if dimension == 1 else _from_the_middle(axis.kernel)
+    taps = [_met(axis, tap, first, outputs) for tap in order]
+    whole = slice(0, outputs)
+    met, cells = taps.pop(0)
+    if met == whole and taps and taps[0][0] == whole:
+        combine(values[(*lead, cells)], values[(*lead, taps.pop(0)[1])], out=out)
+    else:
+        if met != whole:
+            out.fill(fill)
+        np.copyto(out[(*lead, met)], values[(*lead, cells)])
+    for met, cells in taps:
+        if met.start < met.stop:
+            part = out[(*lead, met)]
+            combine(part, values[(*lead, cells)], out=part)
+
+
+def _from_the_middle(taps: int) -> list[int]:
+    """Return taps in an order in which the first meet a cell in every window, where any do.
+
+    Then no copy is needed to begin with. Columns may take it, for strips have all of them.
+    """
+    return sorted(range(taps), key=lambda tap: abs(2 * tap - taps))
+
+
+def _met(axis: Axis, tap: int, first: int, outputs: int) -> tuple[slice, slice]:
+    """Return which of some outputs meet an input cell under a tap, and those cells."""
+    offset = first * axis.stride + tap * axis.dilation - axis.begin
+    begin = max(0, -(offset // axis.stride))
+    end = min(outputs, (axis.size - 1 - offset) // axis.stride + 1)
+    if begin >= end:
+        return slice(0, 0), slice(0, 0)
+    start = offset + begin * axis.stride
+    return slice(begin, end), slice(start, offset + (end - 1) * axis.stride + 1, axis.stride)

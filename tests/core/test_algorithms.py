@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from cnncli.core import engine, strips
+from cnncli.core import engine, strips, window_reduce
 from cnncli.core.algorithms import low_rank, shift_add, winograd
 from cnncli.core.choices import PAD_MODES
 from cnncli.core.geometry import place_window
@@ -117,6 +117,8 @@ def thin_strips(monkeypatch: pytest.MonkeyPatch) -> None:
     """Cut every layer into many strips and use threads for all of them."""
     monkeypatch.setattr(strips, "STRIP_BYTES", 4096)
     monkeypatch.setattr(engine, "THREADS_FROM", 0)
+    monkeypatch.setattr(window_reduce, "STRIPS_FROM", 0)
+    monkeypatch.setattr(window_reduce, "THREADS_FROM", 0)
 
 
 @pytest.mark.usefixtures("thin_strips")
@@ -390,6 +392,28 @@ def test_pixels_pool_as_floats_do(size: Any, fields: dict[str, Any], mode: str) 
     pooled = pool_rows(lambda begin, end: pixels[:, begin:end], Pooling(window, mode), 0, len(A[0]))
     assert pooled.dtype == np.uint8
     assert np.array_equal(pooled, A)
+
+
+@pytest.mark.parametrize("mode", ["average", "max"])
+@pytest.mark.parametrize("n_C", [1, 3, 9])
+def test_strips_of_a_pool_give_the_bytes_of_the_whole(
+    mode: str, n_C: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    A = np.random.default_rng(n_C).standard_normal((2, 40, 31, n_C)).astype(np.float32)
+    layers: list[dict[str, Any]] = [
+        {"f": 3, "stride": 2, "pad": 1},
+        {"f": 2, "stride": 2, "ceil": True, "pad": ((1, 0), (0, 1))},
+        {"f": 4, "stride": (3, 1), "pad": (3, 2), "count_include_pad": mode == "average"},
+        {"f": 2, "stride": 1, "pad": 8, "dilation": 7},
+    ]
+    whole = [pool_forward(A, fields, mode)[0] for fields in layers]
+    monkeypatch.setattr(strips, "STRIP_BYTES", 4096)
+    monkeypatch.setattr(window_reduce, "STRIPS_FROM", 0)
+    monkeypatch.setattr(window_reduce, "THREADS_FROM", 0)
+    for fields, expected in zip(layers, whole, strict=True):
+        A_transposed = np.asfortranarray(A)
+        assert pool_forward(A, fields, mode)[0].tobytes() == expected.tobytes(), fields
+        assert pool_forward(A_transposed, fields, mode)[0].tobytes() == expected.tobytes(), fields
 
 
 @pytest.mark.usefixtures("thin_strips")

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from cnncli import conv_forward
-from cnncli.core import engine, strips
+from cnncli.core import engine, strips, window_reduce
 from cnncli.core.choices import PAD_MODES
 from cnncli.core.geometry import place_window
 from cnncli.core.hparameters import CONV_DEFAULTS
@@ -48,6 +48,7 @@ BROKEN = [np.nan, np.inf, -np.inf]
 def thin_strips(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     if request.param:
         monkeypatch.setattr(strips, "STRIP_BYTES", 2048)
+        monkeypatch.setattr(window_reduce, "STRIPS_FROM", 0)
 
 
 def run_all(X: Array, W: Array, b: Array, fields: dict[str, Any]) -> dict[str, Array]:

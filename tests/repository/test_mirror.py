@@ -35,7 +35,7 @@ ELSEWHERE = {
     "cli/test_plan.py": "plan/draw plan/report plan/run",
     "core/test_algorithms.py": "core/strips system/blas",
     "core/test_geometry.py": "core/hparameters",
-    "core/test_pool.py": "core/window_reduce",
+    "core/test_pool.py": "core/averages core/window_reduce",
     "explain/test_forward.py": "explain/explained_layer explain/model",
     "faults/test_long_names.py": "io/safe_names",
     "faults/test_places.py": "pipeline/disk_estimate",
