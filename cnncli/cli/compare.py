@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from cnncli.compare.run import Comparison
     from cnncli.io.images import ReadOptions
     from cnncli.network.layers import ConvLayer, PoolLayer
+    from cnncli.network.load import Model
 
 EXAMPLES = """\b
 Examples:
@@ -34,6 +35,9 @@ Examples:
   cnncli compare mine.onnx theirs.onnx --image photo.png
   cnncli compare net.onnx photo.png --against onnxruntime
 """
+
+NUMBERS: Final = frozenset(("scale", "mean", "std"))
+"""Fields of ``[input]`` that --prep sets together."""
 
 
 # fmt: off
@@ -161,7 +165,6 @@ def _compare_networks(
     images: CompareImageOptions,
 ) -> int:
     """Compare two networks, or one with ONNX Runtime."""
-    from cnncli.cli.networks import load_network
     from cnncli.compare import networks
     from cnncli.io.urls import local_path
     from cnncli.render.to_json import json_text
@@ -174,14 +177,9 @@ def _compare_networks(
     if isinstance(size, str):
         raise click.UsageError("--size of the networks' pictures must be N or H,W.")
     prepare, read = inputs.prepare(size), read_options(images)
-    if prepare and not any(map(is_onnx, files)):
-        raise click.UsageError("--mean, --std and the like are for .onnx: .toml has [input].")
     check_output_open()
-    others = [quote(file) for file in files if not is_onnx(file)]
-    if prepare and others and not images.quiet:
-        tell(f"note: --prep, --mean and the like are not for {others[0]}, which has [input]")
     with show_steps(images.quiet):
-        models = [load_network(f, prepare if is_onnx(f) else {}, image, read) for f in files]
+        models = [_load(file, prepare, image, read, images.quiet) for file in files]
         path, runtime = local_path(image, "IMAGE"), bool(options.peers)
         array = None if tensor is None else local_path(tensor, "ARRAY")
         found = networks.compare_networks(models, path, read, options.tolerance, runtime, array)
@@ -189,6 +187,22 @@ def _compare_networks(
     for line in () if images.quiet else texts:
         click.echo(line)
     return 0 if found.equal else 1
+
+
+def _load(file: str, prepare: dict[str, Any], image: str, read: ReadOptions, quiet: bool) -> Model:
+    """Load a network; what a network file says itself of its pictures counts, and not options."""
+    from cnncli.cli.networks import load_network
+
+    if is_onnx(file):
+        return load_network(file, prepare, image, read)
+    model = load_network(file, {}, image, read)
+    own = set(model.input.given)
+    # They belong together: half of a preset would be none.
+    own |= NUMBERS if own & NUMBERS else set()
+    if own & set(prepare) and not quiet:
+        tell(f"note: --prep, --mean and the like are not for {quote(file)}, which has [input]")
+    rest = {name: value for name, value in prepare.items() if name not in own}
+    return load_network(file, rest, image, read) if rest else model
 
 
 def _networks_and_image(options: CompareOptions) -> tuple[list[str], str, str | None]:

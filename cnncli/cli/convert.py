@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from cnncli.cli.command import Command, OptionGroup, flag, option
+from cnncli.cli.command import Command, OptionGroup, argument, flag, option
 from cnncli.cli.group import tell
-from cnncli.cli.options import InputOptions, network_argument, overwrite_option, until_option
+from cnncli.cli.options import FILE, InputOptions, overwrite_option, until_option
 from cnncli.cli.progress import show_steps
-from cnncli.errors import quote
+from cnncli.errors import OptionError, quote
 
 if TYPE_CHECKING:
     from cnncli.network.load import Model
@@ -30,9 +31,11 @@ Examples:
 class ConvertOptions(OptionGroup):
     """The model, and the files that are written."""
 
-    network: str = network_argument
-    output: str = option(
-        "-o", "--output", metavar="NET.toml", required=True, help="The network file."
+    paths: tuple[str, ...] = argument(
+        "paths", metavar="NETWORK", nargs=-1, required=True, type=FILE
+    )
+    output: str | None = option(
+        "-o", "--output", metavar="NET.toml", common=True, help="The network file."
     )
     weights: str | None = option(
         "--weights", metavar="FILE", common=True,
@@ -54,11 +57,12 @@ def convert(options: ConvertOptions, inputs: InputOptions) -> None:
     from cnncli.network.load import load_model
     from cnncli.network.toml_writer import check_files, save_network
 
-    prepare, path = inputs.prepare(), local_path(options.output, "--output")
+    network, output = _one_network(options)
+    prepare, path = inputs.prepare(), local_path(output, "--output")
     weights = path.with_suffix(".npz") if options.weights is None else Path(options.weights)
     check_files(path, weights, options.overwrite)
-    source, part = local_path(options.network, "NETWORK"), options.until is not None
-    written_from = f"Written by cnncli convert from {quote(Path(options.network).name)}."
+    source, part = local_path(network, "NETWORK"), options.until is not None
+    written_from = f"Written by cnncli convert from {quote(Path(network).name)}."
     with show_steps(options.quiet):
         model = load_model(source, prepare=prepare, part=part).until(options.until)
         arrays = save_network(
@@ -70,6 +74,33 @@ def convert(options: ConvertOptions, inputs: InputOptions) -> None:
         )
     if not options.quiet:
         _report(model, path, weights, arrays)
+
+
+def _one_network(options: ConvertOptions) -> tuple[str, str]:
+    """Return the network, and the file to write; told apart from words for ImageMagick's convert.
+
+    Raises
+    ------
+    OptionError
+        With the command that was meant.
+    """
+    from cnncli.io.formats import FORMATS
+
+    first, *others = options.paths
+    if Path(first).suffix.lower().removeprefix(".") in FORMATS:
+        out = shlex.quote(options.output or (*others, "out.png")[0])
+        hint = f"for a picture: cnncli pad {shlex.quote(first)} --padding 0 -o {out}"
+        raise OptionError(f"convert takes a network, .onnx or .toml, got {quote(first)}", hint=hint)
+    if len(others) > 1 or (others and options.output is not None):
+        raise OptionError(f"convert takes one NETWORK, got {len(options.paths)}")
+    if others:
+        hint = f"cnncli convert {shlex.join([first, '-o', others[0]])}"
+        raise OptionError(
+            f"--output names the network file, got {quote(others[0])} alone", hint=hint
+        )
+    if options.output is None:
+        raise click.UsageError("Missing option '--output': The network file.")
+    return first, options.output
 
 
 def _report(model: Model, path: Path, weights: Path, arrays: dict[str, Any]) -> None:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from cnncli.errors import OptionError, quote
+from cnncli.errors import OptionError, ShapeError, quote
 
 if TYPE_CHECKING:
     from cnncli.core.geometry import Pair
@@ -142,8 +142,13 @@ def with_labels(model: Model, path: str | None) -> Model:
 
     if path is None:
         return model
-    names = read_class_names(local_path(path, "--labels"))
-    return replace(model, network=with_class_names(model.network, names), classes=names)
+    file = local_path(path, "--labels")
+    names = read_class_names(file)
+    try:
+        network = with_class_names(model.network, names)
+    except ShapeError as error:
+        raise OptionError(error.message, path=file) from None
+    return replace(model, network=network, classes=names)
 
 
 def _preparation_notes(model: Model, prepare: dict[str, Any]) -> tuple[str, ...]:

@@ -103,4 +103,4 @@ def _with_class_names(model: Model, path: Path) -> Model:
         # The metadata of a detector name the columns of its table.
         if model.stopper or path.suffix.lower() == ".onnx":
             return model
-        return replace(model, notes=(*model.notes, f"{error}; they are not used"))
+        raise FileProblem(str(error), path=path) from None

@@ -8,10 +8,11 @@ from typing import Any, Final
 
 import numpy as np
 
-from cnncli.core.arrays import FloatArray
+from cnncli.core.arrays import FloatArray, Shape
 from cnncli.core.geometry import Pair
 from cnncli.errors import OptionError
 from cnncli.network.layers import ScaleLayer
+from cnncli.network.layers.pointwise import check_per_channel
 
 Numbers = float | tuple[float, ...]
 
@@ -20,6 +21,27 @@ PIXEL_SCALES: Final = {
     "UINT16": 65_535.0,
 }
 """What the pixels of 0..1 are multiplied by for networks of whole numbers, by ONNX's types."""
+
+
+@dataclass(frozen=True, eq=False)
+class InputScaleLayer(ScaleLayer):
+    """The scale of a network's input; errors name what it was given as: mean and std.
+
+    Parameters
+    ----------
+    factor, offset, whole
+        As in `ScaleLayer`.
+    names : tuple of str
+        Those of both that have one number for each channel.
+    """
+
+    names: tuple[str, ...] = ()
+
+    def output_shape(self, shape: Shape) -> Shape:
+        """Check that there is one number for all channels, or one for each."""
+        if self.factor.size > 1:
+            check_per_channel(" and ".join(self.names), self.factor, shape[3])
+        return shape
 
 
 @dataclass(frozen=True)
@@ -95,7 +117,8 @@ class Preparation:
             factor, offset = np.broadcast_arrays(self.scale / std, -mean / std)
         if not (np.isfinite(factor).all() and np.isfinite(offset).all()):
             raise OptionError("scale / std and mean / std must be finite")
-        return ScaleLayer(factor, offset, self.whole)
+        names = [name for name, array in (("mean", mean), ("std", std)) if array.size > 1]
+        return InputScaleLayer(factor, offset, self.whole, tuple(names))
 
 
 def _numbers(name: str, value: Numbers) -> FloatArray:

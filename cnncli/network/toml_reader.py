@@ -134,12 +134,14 @@ def _channel_counts(model: Model) -> list[int]:
         return [1]
     channels: dict[str, tuple[int, int]] = {SOURCE: (1, 0)}
     counts = [3, 1]
+    first = model.network.nodes[0]
+    own = _needs(first.layer, (1, 1)) if first.name == NORMALIZE else []
     for node in model.network.nodes:
         a, b = (sum(terms) for terms in zip(*(channels[name] for name in node.inputs), strict=True))
         if not isinstance(node.layer, ConcatLayer) or node.layer.axis != "channels":
             # One channel serves all of another input.
             a, b = max(channels[name] for name in node.inputs)
-        needs = _needs(node.layer, model.input.size or (1, 1))
+        needs = _needs(node.layer, model.input.size or (1, 1)) if node.name != NORMALIZE else []
         counts += [(need - b) // a for need in needs if a and need > b]
         if isinstance(node.layer, ConvLayer):
             maps = node.layer.filter.maps
@@ -163,6 +165,8 @@ def _channel_counts(model: Model) -> list[int]:
         elif isinstance(node.layer, SpaceToDepthLayer):
             a, b = (number * node.layer.block**2 for number in (a, b))
         channels[node.name] = a, b
+    # A mean of two numbers asks for two channels only where no layer tells how many there are.
+    counts += own if len(counts) == 2 else []
     return list(dict.fromkeys(counts))
 
 
@@ -290,11 +294,24 @@ def _nodes(
             _check_inputs(inputs, seen - {NORMALIZE}, layer)
             before = nodes[-1].name if nodes else SOURCE
             sources = tuple(renamed.get(name, name) for name in inputs) or (before,)
-            if isinstance(layer, _Matrix):
-                layer = layer.on(nodes, sources[0], prepared)
+        if isinstance(layer, _Matrix):
+            layer = _dense(layer, nodes, sources[0], prepared)
         seen.add(name)
         nodes.append(Node(name, layer, sources, parameters=table.get("parameters")))
     return nodes
+
+
+def _dense(
+    matrix: _Matrix, nodes: Sequence[Node], source: str, prepared: Preparation
+) -> DenseLayer:
+    """Return a dense layer on what some nodes give; a fault of theirs is told as theirs."""
+    try:
+        with error_context(f"layer {quote(matrix.name)[1:-1]}"):
+            return matrix.on(nodes, source, prepared)
+    except FileProblem:
+        if nodes:
+            check_chain(Model(Network(tuple(nodes)), prepared))
+        raise
 
 
 def _has_name(table: Any) -> bool:

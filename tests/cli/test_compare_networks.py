@@ -139,6 +139,22 @@ def test_the_picture_goes_in_as_each_file_says() -> None:
     assert layers[0]["difference"]["largest"] == pytest.approx(0.5)
 
 
+def test_options_prepare_the_picture_where_the_file_does_not() -> None:
+    write("b.toml", head="[input]\nmean = 0.5\n\n")
+    words = "compare", "a.toml", "b.toml", "--image", "photo.png"
+    assert run_cli(*words, code=1).stderr == ""
+    done = run_cli(*words, "--mean", "0.5")
+    assert "equal in all" in done.stdout
+    assert (
+        done.stderr == "note: --prep, --mean and the like are not for 'b.toml', which has [input]\n"
+    )
+    # Half of a preset would be none.
+    done = run_cli(*words, "--prep", "-1..1", code=1)
+    assert "first difference: LAYER input" in done.stdout
+    write("b.toml")
+    assert run_cli(*words, "--prep", "imagenet").stderr == ""
+
+
 def test_what_does_not_go_together_is_refused() -> None:
     write("b.toml")
     both = "compare", "a.toml", "b.toml"
@@ -147,7 +163,6 @@ def test_what_does_not_go_together_is_refused() -> None:
     image = "--image", "photo.png"
     assert "networks have their own" in refused(*both, *image, "-f", "box", code=2)
     assert "only --against onnxruntime" in refused(*both, *image, "--against", "torch", code=2)
-    assert ".toml has [input]" in refused(*both, *image, "--mean", "0.5", code=2)
     limited = refused(*both, *image, "--max-memory", "8KB", code=1)
     assert "comparing the networks needs about" in limited
     assert "for networks" in refused("compare", "photo.png", "-f", "box", "--mean", "1", code=2)

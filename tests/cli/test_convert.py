@@ -100,6 +100,23 @@ def test_refused_before_any_work(options: list[str], code: int, message: str) ->
     assert message in refused_untouched("convert", "net.toml", *options, code=code)
 
 
+@pytest.mark.parametrize(
+    ("words", "message", "hint"),
+    [
+        ("photo.png out.jpg", "got 'photo.png'", "cnncli pad photo.png --padding 0 -o out.jpg"),
+        ("photo.png", "got 'photo.png'", "cnncli pad photo.png --padding 0 -o out.png"),
+        ("photo.png -o a.toml", "got 'photo.png'", "cnncli pad photo.png --padding 0 -o a.toml"),
+        ("net.toml own.toml", "got 'own.toml' alone", "cnncli convert net.toml -o own.toml"),
+        ("net.toml a.toml -o b.toml", "takes one NETWORK, got 2", ""),
+    ],
+)
+def test_words_of_another_convert_lead_to_what_was_meant(
+    words: str, message: str, hint: str
+) -> None:
+    said = refused_untouched("convert", *words.split(), code=2)
+    assert message in said and hint in said
+
+
 def test_existing_weights_are_not_replaced() -> None:
     Path("own.npz").write_bytes(b"mine")
     assert "'own.npz': exists already" in refused_untouched("convert", "net.toml", "-o", "own.toml")

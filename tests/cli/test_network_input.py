@@ -149,7 +149,7 @@ def test_a_mean_of_other_pixels_is_pointed_out() -> None:
 def test_numbers_for_other_channels_are_told_by_their_options() -> None:
     Path("net.toml").write_text("[input]\ngray = true\n" + GREY)
     error = refused_untouched("run", "net.toml", "photo.png", "--mean", "0.1,0.2")
-    assert "scale, mean and std of the input: factor must hold 1 value, got shape (2,)" in error
+    assert "scale, mean and std of the input: mean must hold 1 value, got shape (2,)" in error
 
 
 def test_arguments_in_the_other_order() -> None:
@@ -317,8 +317,9 @@ def test_scores_bear_the_names_of_classes() -> None:
     assert "largest 2 cat-2 (" in error and "big dog 0." in error
     run_cli("grad", "net.toml", "photo.png", "--unit", "scores:big dog", "-o", "g.png")
     Path("net.toml").write_text(dense.replace('"big dog", ', ""))
-    error = run_cli("run", "net.toml", "photo.png", "--overwrite").stderr
-    assert "2 names of classes do not fit the 3 maps of the last layer; they are not used" in error
+    for command in (["run", "net.toml", "photo.png"], ["plan", "net.toml", "--input", "12x20x3"]):
+        error = run_cli(*command, code=1).stderr
+        assert "'net.toml': 2 names of classes do not fit the 3 maps of the last layer" in error
 
 
 def test_labels_name_the_classes_and_the_five_best_have_shares() -> None:
@@ -347,7 +348,7 @@ def test_labels_name_the_classes_and_the_five_best_have_shares() -> None:
     np.testing.assert_allclose([answer["share"] for answer in answers], shares[order] / 100, 1e-5)
     Path("two.txt").write_text("cat\nowl\n")
     refusal = run_cli("run", "scores.toml", "photo.png", "--labels", "two.txt", code=2).stderr
-    assert "2 names of classes do not fit the 3 maps of the last layer" in refusal
+    assert "'two.txt': 2 names of classes do not fit the 3 maps of the last layer" in refusal
     Path("none.txt").write_text("\n")
     assert "at least one line" in refused("run", "scores.toml", "photo.png", "--labels", "none.txt")
     Path("net.toml").write_text(
@@ -451,13 +452,13 @@ def test_names_of_classes_in_metadata(text: str) -> None:
 def test_names_of_classes() -> None:
     from cnncli.network.load import load_model
 
-    Path("net.toml").write_text('classes = ["cat", "dog"]\n' + COLOUR)
-    assert load_model(Path("net.toml")).classes == ("cat", "dog")
-    Path("names.txt").write_text("cat\n\nowl \n")
+    Path("net.toml").write_text('classes = ["cat"]\n' + COLOUR)
+    assert load_model(Path("net.toml")).classes == ("cat",)
+    Path("names.txt").write_text("\nowl \n")
     Path("net.toml").write_text('classes = "names.txt"\n' + COLOUR)
-    assert load_model(Path("net.toml")).classes == ("cat", "owl")
+    assert load_model(Path("net.toml")).classes == ("owl",)
     run_cli("convert", "net.toml", "-o", "own.toml")
-    assert load_model(Path("own.toml")).classes == ("cat", "owl")
+    assert load_model(Path("own.toml")).classes == ("owl",)
     for bad in ("classes = 3\n", 'classes = "none.txt"\n', "classes = [1]\n"):
         Path("net.toml").write_text(bad + COLOUR)
         assert "classes" in refused_untouched("run", "net.toml", "photo.png")

@@ -132,6 +132,31 @@ def test_a_dense_layer_is_called_so() -> None:
     assert "fc, dense (fully connected), map" in text and "bias       0" in text
 
 
+@pytest.mark.parametrize(
+    ("before", "top", "message"),
+    [
+        (
+            "type = 'pool'\nsize = 30",
+            "[input]\nsize = [20, 20]",
+            "layer pool1: the window must fit",
+        ),
+        ("type = 'conv'\nfilter = 'w.npz:c'\nbias = [1, 2]", "", "layer conv1: the bias must hold"),
+        (
+            "type = 'conv'\nfilter = 'w.npz:c'",
+            "[input]\nmean = [1, 2]",
+            "scale, mean and std of the input: mean must hold 1 value or 3",
+        ),
+    ],
+)
+def test_a_fault_of_an_earlier_layer_is_told_as_that_ones(
+    before: str, top: str, message: str
+) -> None:
+    np.savez("w.npz", fc=W, c=np.ones((3, 3, 3, 4)))
+    with pytest.raises(FileProblem) as caught:
+        output("filter = 'w.npz:fc'", before, top)
+    assert str(caught.value).partition(": ")[2].startswith(message)
+
+
 def test_the_layer_that_does_not_fit_is_named_and_not_the_dense_one() -> None:
     before = "type = 'conv'\nfilter = ['sobel_h', 'sobel_v']\n[[layers]]\nname = 'two'\n"
     before += "type = 'conv'\nfilter = [[[[1.0], [1.0], [1.0]]]]\nfilter_layout = 'hwio'"
