@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from cnncli.errors import CnnCliError
+from cnncli.errors import CnnCliError, FileProblem
 from cnncli.network.onnx.reference import reference_node
 from cnncli.network.onnx.shapes import NotRun, Tensor
 from cnncli.network.passes import forward_layers
@@ -280,3 +280,23 @@ def test_reshapes_of_an_open_size(rows: list[int]) -> None:
     ((_, Y),) = forward_layers(found, np.moveaxis(X, 1, -1))
     np.testing.assert_allclose(Y.ravel(), expected.ravel(), rtol=1e-4, atol=1e-5)
     assert Y.shape[1:3] == (expected.shape if len(expected) > 1 else (1, 1))
+
+
+def test_weights_that_a_few_numbers_make_may_be_as_large_as_those_of_networks() -> None:
+    X = picture(1, 4, 9, 8)
+    value = onnx.numpy_helper.from_array(np.array([0.5], np.float32))
+    nodes = [
+        node("ConstantOfShape", "sizes", "W", value=value),
+        node("Flatten", "x", "f"),
+        node("Gemm", "f W", "y"),
+    ]
+
+    def made(columns: int) -> Any:
+        return model(nodes, {"sizes": np.array([288, columns])}, X.shape)
+
+    found = last(made(60_000), X)
+    np.testing.assert_allclose(found.ravel(), np.full(60_000, X.sum() / 2), rtol=1e-4)
+    # The matrices of AlexNet and VGG, which are not filled to plan.
+    assert load(made(360_000), weights=False).stopper == ""
+    with pytest.raises(FileProblem, match="more than 134217728"):
+        load(made(500_000), weights=False)

@@ -58,8 +58,9 @@ ALLOWED: Final = frozenset(_OPERATORS.split())
 MOST_NUMBERS: Final = 2**28
 """Numbers of a result, as of an array of weights: 2 GiB of the largest type."""
 
-MOST_FILLED: Final = 2**24
-"""Numbers of a constant that a few others may make."""
+MOST_FILLED: Final = 2**27
+"""Numbers of a constant that a few others may make: the largest matrices of networks have so many.
+"""
 
 MOST_SAMPLES: Final = 64
 """Of RoiAlign in a cell, along each side: each takes memory of its own."""
@@ -217,10 +218,19 @@ def evaluate(
     if not weights and any(array is not None and is_placeholder(array) for array in arrays):
         return _placeholders(node, arrays)
     given = sum(array.size for array in arrays if array is not None)
-    for tensor in node.check(arrays):
-        if tensor is not None and (tensor.numbers or 0) > max(MOST_FILLED, 2 * given):
-            raise NotRun(f"it makes {tensor.numbers} numbers of {given}")
+    made = node.check(arrays)
+    most = max(MOST_FILLED, 2 * given)
+    for tensor in made:
+        if tensor is not None and (tensor.numbers or 0) > most:
+            raise NotRun(f"it makes {tensor.numbers} numbers of {given}, more than {most}")
+    if not weights and all(tensor is not None and _is_weights(tensor) for tensor in made):
+        return _placeholders(node, arrays)
     return node.compute(arrays)
+
+
+def _is_weights(tensor: Tensor) -> bool:
+    """Whether a constant is large, and of floats: no size depends on its numbers."""
+    return tensor.dtype in ("float32", "float64") and (tensor.numbers or 0) > MOST_KNOWN
 
 
 def _placeholders(node: ReferenceNode, arrays: Sequence[Array | None]) -> list[Array]:
