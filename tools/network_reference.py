@@ -14,6 +14,7 @@ from typing import Any
 from cnncli.core.activations import ACTIVATIONS
 from cnncli.io.limits import MAX_CELLS
 from cnncli.network.onnx.control import CONTROL
+from cnncli.network.onnx.fused import WRITERS as FUSED
 from cnncli.network.onnx.operators import FAMILIES, OPERATORS
 from cnncli.network.onnx.quantized import WRITERS
 from cnncli.network.onnx.reference import ALLOWED
@@ -57,6 +58,9 @@ def operator_rows() -> Iterator[str]:
         yield f"| {names} | {' '.join(f'`{name}`' for name in family.LAYERS)} |"
     yield ""
     yield f"Written as nodes of floats first: {', '.join(sorted(WRITERS))}."
+    yield ""
+    fused = ", ".join(sorted(FUSED))
+    yield f"Of ONNX Runtime's own domain, written as standard nodes first: {fused}."
     yield ""
     rest = {*ALLOWED, *CONTROL} - {*OPERATORS, *WRITERS}
     yield f"Run node by node: {', '.join(sorted(rest))}."

@@ -20,8 +20,8 @@ import numpy as np
 
 from cnncli.errors import FileProblem, quote
 from cnncli.io.npy import open_regular
+from cnncli.network.onnx.fused import standard_nodes
 from cnncli.network.onnx.large_arrays import without_large_arrays
-from cnncli.network.onnx.quantized import without_quantized
 from cnncli.network.onnx.tensors import (
     OWN_DOMAINS,
     Constants,
@@ -247,7 +247,7 @@ def _graph(path: Path, model: Any, weights: bool) -> OnnxGraph:
         path=path,
         opset=max(opsets, default=1),
         nodes=_in_order(
-            [_node(one, constants) for node in graph.node for one in without_quantized(node)]
+            [_node(one, constants) for node in graph.node for one in standard_nodes(node)]
         ),
         constants=constants,
         inputs={plain_text(value.name): _shape(value) for value in inputs},

@@ -56,7 +56,7 @@ def without_quantized(proto: Any) -> list[Any]:
         return [proto]
     if proto.op_type == "ConvInteger" and not _axes(proto):
         return [proto]
-    writing = _Writing(proto)
+    writing = Writing(proto)
     writer(writing)
     return writing.nodes
 
@@ -67,7 +67,7 @@ def _is_plain_gemm(proto: Any) -> bool:
     return alpha == 1 and len(proto.input) > 7 and proto.input[7] != ""
 
 
-class _Writing:
+class Writing:
     """The nodes that one node becomes."""
 
     def __init__(self, proto: Any) -> None:
@@ -83,6 +83,27 @@ class _Writing:
         make = import_module("onnx").helper.make_node
         self.nodes.append(make(op, list(inputs), [output], name=name, **attributes))
         return output
+
+    def end(self, op: str, inputs: Sequence[str], **attributes: Any) -> None:
+        """Write the node that makes the output."""
+        self.add(op, inputs, self.proto.output[0], **attributes)
+
+    def add_several(self, op: str, inputs: Sequence[str], outputs: Sequence[str]) -> None:
+        """Write a node of several outputs."""
+        name = self.proto.name if outputs[0] == self.proto.output[0] else outputs[0]
+        made = import_module("onnx").helper.make_node(op, list(inputs), list(outputs), name=name)
+        self.nodes.append(made)
+
+    def constant(self, value: Any, dtype: str = "float32") -> str:
+        """Write an array."""
+        array = import_module("onnx").numpy_helper.from_array(np.array(value, dtype))
+        return self.add("Constant", [], value=array)
+
+    def get(self, name: str, default: Any) -> Any:
+        """Return an attribute of the node that it stands for."""
+        found = next((each for each in self.proto.attribute if each.name == name), None)
+        helper = import_module("onnx").helper
+        return default if found is None else helper.get_attribute_value(found)
 
     def dequantized(self, at: int, **attributes: Any) -> str:
         """Write the floats of the input at a place; its scale and its zero point follow it."""
@@ -103,8 +124,7 @@ class _Writing:
             return value
         shift = self.add("Cast", [self.inputs[zero]], to=_FLOAT)
         if shape:
-            sizes = import_module("onnx").numpy_helper.from_array(np.array(shape, np.int64))
-            shift = self.add("Reshape", [shift, self.add("Constant", [], value=sizes)])
+            shift = self.add("Reshape", [shift, self.constant(shape, "int64")])
         return self.add("Sub", [value, shift])
 
     def quantize(self, value: str, at: int) -> None:
@@ -113,22 +133,22 @@ class _Writing:
         self.add("QuantizeLinear", [value, *given], self.proto.output[0])
 
 
-def _one(node: _Writing) -> None:
+def _one(node: Writing) -> None:
     node.quantize(node.work(_OF_ONE[node.proto.op_type], [node.dequantized(0)]), 3)
 
 
-def _two(node: _Writing) -> None:
+def _two(node: Writing) -> None:
     node.quantize(
         node.work(_OF_TWO[node.proto.op_type], [node.dequantized(0), node.dequantized(3)]), 6
     )
 
 
-def _concat(node: _Writing) -> None:
+def _concat(node: Writing) -> None:
     starts = range(2, len(node.proto.input), 3)
     node.quantize(node.work("Concat", [node.dequantized(at) for at in starts]), 0)
 
 
-def _sums(node: _Writing, op: str, bias: int, scale: int, axis: int) -> None:
+def _sums(node: Writing, op: str, bias: int, scale: int, axis: int) -> None:
     """Write a convolution or a product of matrices; its bias has the product of both scales."""
     inputs = [node.dequantized(0), node.dequantized(3, axis=axis)]
     if node.inputs[bias]:
@@ -137,16 +157,16 @@ def _sums(node: _Writing, op: str, bias: int, scale: int, axis: int) -> None:
     node.quantize(node.work(op, inputs), scale)
 
 
-def _conv(node: _Writing) -> None:
+def _conv(node: Writing) -> None:
     _sums(node, "Conv", bias=8, scale=6, axis=0)
 
 
-def _gemm(node: _Writing) -> None:
+def _gemm(node: Writing) -> None:
     turned = any(each.name == "transB" and each.i for each in node.proto.attribute)
     _sums(node, "Gemm", bias=6, scale=7, axis=0 if turned else 1)
 
 
-def _integer(node: _Writing) -> None:
+def _integer(node: Writing) -> None:
     op, axes = _INTEGER[node.proto.op_type], _axes(node.proto)
     # Zero points of the first matrix are those of its rows, of filters those of their maps.
     values = node.centred(0, 2, *(() if axes else (-1, 1)))
@@ -160,7 +180,7 @@ def _axes(proto: Any) -> list[int]:
     return [1] * len(kernel)
 
 
-WRITERS: Final[dict[str, Callable[[_Writing], None]]] = {
+WRITERS: Final[dict[str, Callable[[Writing], None]]] = {
     **dict.fromkeys(_OF_ONE, _one),
     **dict.fromkeys(_OF_TWO, _two),
     **dict.fromkeys(_INTEGER, _integer),
