@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Set
-from dataclasses import dataclass
 from typing import Any, Final
 
+from cnncli._dataclass import dataclass
 from cnncli.errors import CnnCliError, quote
 from cnncli.pipeline.job import WARNING, Outcome, WrittenFile
 from cnncli.render.to_json import json_text, to_json

@@ -7,9 +7,10 @@ import stat
 from collections import deque
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, BinaryIO
 
+from cnncli._dataclass import dataclass
 from cnncli.errors import CnnCliError, one_line
 from cnncli.io.images import Picture
 from cnncli.pipeline.files import LocalFiles

@@ -18,10 +18,11 @@ import signal
 import time
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from pathlib import Path
 from typing import Final
 
+from cnncli._dataclass import dataclass
 from cnncli.batch.worker import FileState, file_state, work
 from cnncli.errors import CnnCliError, FileProblem
 from cnncli.pipeline.files import LocalFiles

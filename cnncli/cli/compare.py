@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 import click
 
+from cnncli._dataclass import dataclass
 from cnncli.cli.command import Command, OptionGroup, argument, flag, option
 from cnncli.cli.group import check_output_open, tell
 from cnncli.cli.layer import either_layer, typed_options

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import shlex
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from cnncli._dataclass import dataclass
 from cnncli.cli.command import Command, OptionGroup, argument, flag, option
 from cnncli.cli.group import tell
 from cnncli.cli.options import FILE, InputOptions, overwrite_option, until_option

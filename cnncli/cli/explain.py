@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import shutil
 import sys
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import click
 
+from cnncli._dataclass import dataclass
 from cnncli.cli.batch import make_job
 from cnncli.cli.command import Command, OptionGroup, argument, flag, make, option
 from cnncli.cli.completion import complete_layer

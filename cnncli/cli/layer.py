@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import click
 from click.core import ParameterSource
 
+from cnncli._dataclass import dataclass
 from cnncli.cli.command import make
 from cnncli.cli.networks import is_network
 from cnncli.cli.options import (

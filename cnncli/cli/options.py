@@ -6,12 +6,12 @@ What is `common` stands in --help, the rest in --help-all.
 from __future__ import annotations
 
 import shutil
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 import click
 from click.core import ParameterSource
 
+from cnncli._dataclass import dataclass
 from cnncli.cli.command import OptionGroup, argument, flag, make, option
 from cnncli.cli.completion import complete_layer
 from cnncli.cli.group import check_output_open

@@ -5,13 +5,14 @@ from __future__ import annotations
 import shutil
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import click
 
+from cnncli._dataclass import dataclass
 from cnncli.cli.command import Command, OptionGroup, flag, make, option
 from cnncli.cli.completion import complete_layer
 from cnncli.cli.group import check_output_open, tell, typed_command

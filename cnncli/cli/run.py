@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import click
 
+from cnncli._dataclass import dataclass
 from cnncli.cli.batch import run_batch
 from cnncli.cli.command import Command, OptionGroup, option
 from cnncli.cli.completion import complete_layer

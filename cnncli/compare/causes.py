@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import product
 from typing import Any, Final
 
 import numpy as np
 
+from cnncli._dataclass import dataclass
 from cnncli.compare.difference import MOST_STRIDE, Values, absolute_difference
 from cnncli.core.choices import PAD_MODES
 from cnncli.core.geometry import Pair

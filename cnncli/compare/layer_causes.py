@@ -6,12 +6,13 @@ What goes into both is equal, for it is the first layer that differs.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import fields, replace
 from itertools import combinations
 from typing import Any, Final
 
 import numpy as np
 
+from cnncli._dataclass import dataclass
 from cnncli.compare.difference import Values, absolute_difference
 from cnncli.errors import CnnCliError
 from cnncli.network.layers import (

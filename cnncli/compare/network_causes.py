@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import fields, replace
 from itertools import combinations
 from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
 
+from cnncli._dataclass import dataclass
 from cnncli.compare.difference import Values
 from cnncli.compare.layer_causes import AnyLayer, Case, is_equal, layer_causes
 from cnncli.compare.network_walk import LayerPair, Side

@@ -7,10 +7,10 @@ held than what its later layers need.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from difflib import SequenceMatcher
 from typing import Any
 
+from cnncli._dataclass import dataclass
 from cnncli.compare.difference import Difference, Values, find_difference, rounding_of
 from cnncli.core.arrays import Shape
 from cnncli.network.graph import SOURCE, Network

@@ -7,13 +7,13 @@ border or no stride, it is given what it can do.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from importlib import import_module
 from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
+from cnncli._dataclass import dataclass
 from cnncli.core.activations import get_activation
 from cnncli.core.geometry import Window
 from cnncli.errors import CnnCliError, OptionError, one_line

@@ -7,7 +7,6 @@ and std, is one factor and one offset for each channel, by least squares.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from functools import partial
 from itertools import product
 from typing import Any, Final
@@ -16,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from cnncli._dataclass import dataclass
 from cnncli.compare.difference import APART, Values
 from cnncli.core.choices import FITS, PREPARATIONS
 from cnncli.io.resize import resize

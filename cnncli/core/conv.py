@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
+from cnncli._dataclass import dataclass
 from cnncli.core.algorithms.base import Border
 from cnncli.core.arrays import FloatArray, float_dtype
 from cnncli.core.borders import check_pad_mode

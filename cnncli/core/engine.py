@@ -7,7 +7,6 @@ time, and the cheapest wins.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from itertools import pairwise
 from types import ModuleType
@@ -15,6 +14,7 @@ from typing import Final
 
 import numpy as np
 
+from cnncli._dataclass import dataclass
 from cnncli.core.algorithms import banded, fourier, low_rank, matmul, shift_add, winograd
 from cnncli.core.algorithms.base import Border, ConvTask, Kernel, Work
 from cnncli.core.arrays import FloatArray, placeholder

@@ -7,13 +7,13 @@ at the beginning and the end, and ``ke = d*(k-1) + 1`` the cells a window spans.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from math import gcd
 
 import numpy as np
 from numpy.typing import NDArray
 
+from cnncli._dataclass import dataclass
 from cnncli.core.borders import CONSTANT_CELL, border_index, join_runs, source_cells, source_runs
 from cnncli.core.choices import NAMED_PADDINGS
 from cnncli.errors import OptionError, ShapeError

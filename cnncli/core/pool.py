@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
 from numbers import Real
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from cnncli._dataclass import dataclass
 from cnncli.core.arrays import FloatArray, float_dtype
 from cnncli.core.averages import divide_sums, divisors
 from cnncli.core.choices import POOL_MODES

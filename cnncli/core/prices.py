@@ -7,12 +7,12 @@ for each family of OpenBLAS's kernels. ``python tools/measure_costs.py`` measure
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import cache
 from typing import Any, Final
 
 import numpy as np
 
+from cnncli._dataclass import dataclass
 from cnncli.core.algorithms.base import Work
 from cnncli.system import blas
 

@@ -8,12 +8,12 @@ cells, so a field may reach beyond the input.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from fractions import Fraction
 from itertools import chain
 from math import gcd
 from typing import Final
 
+from cnncli._dataclass import dataclass
 from cnncli.core.borders import Runs, source_runs
 from cnncli.core.geometry import Axis, Pair
 

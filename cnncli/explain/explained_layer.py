@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Final
 
 import numpy as np
 
+from cnncli._dataclass import dataclass
 from cnncli.core.geometry import Box, Pair, Window
 from cnncli.errors import OptionError, ShapeError, among
 from cnncli.explain.model import Axes, place_axis_window

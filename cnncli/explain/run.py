@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Generic, TypeVar
 
 import numpy as np
 
+from cnncli._dataclass import dataclass
 from cnncli.core.geometry import Pair
 from cnncli.errors import OptionError
 from cnncli.explain.backward import BackwardExplanation, explain_backward

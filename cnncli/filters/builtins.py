@@ -8,10 +8,10 @@ A positive response to ``*_h`` means brighter downward, to ``*_v`` brighter to t
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 import numpy as np
 
+from cnncli._dataclass import dataclass
 from cnncli.filters import kernels
 from cnncli.filters.kernels import Weights
 

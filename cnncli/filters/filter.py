@@ -5,12 +5,13 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from cnncli._dataclass import dataclass
 from cnncli.core.arrays import float_dtype, is_placeholder, placeholder
 from cnncli.core.choices import FILTER_LAYOUTS
 from cnncli.errors import CnnCliError, FileProblem, OptionError, ShapeError, quote

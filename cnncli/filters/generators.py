@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from cnncli._dataclass import dataclass
 from cnncli.errors import OptionError, among
 from cnncli.io.limits import MAX_SIDE
 

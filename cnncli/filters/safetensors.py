@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 import math
-from dataclasses import dataclass
 from typing import Any, BinaryIO, Final
 
 import numpy as np
 
+from cnncli._dataclass import dataclass
 from cnncli.core.arrays import placeholder
 from cnncli.errors import FileProblem
 from cnncli.io import npy

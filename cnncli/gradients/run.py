@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
+from cnncli._dataclass import dataclass
 from cnncli.errors import CnnCliError, OptionError
 from cnncli.gradients.check import TOLERANCE, Check, check_gradient, check_line, quick_count
 from cnncli.gradients.pictures import (

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
+from cnncli._dataclass import dataclass
 from cnncli.errors import OptionError, quote
 
 

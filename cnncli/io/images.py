@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -12,6 +12,7 @@ from typing import Any, BinaryIO
 import numpy as np
 from PIL import ImageColor
 
+from cnncli._dataclass import dataclass
 from cnncli.errors import FileProblem, OptionError, ShapeError, quote
 from cnncli.io.npy import fault_text, is_npy, is_zip, open_regular, read_npy, read_npy_header
 from cnncli.io.photo_metadata import PhotoMetadata

@@ -14,12 +14,12 @@ import re
 import stat
 import struct
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO, TypeAlias
 
 import numpy as np
 
+from cnncli._dataclass import dataclass
 from cnncli.errors import FileProblem
 from cnncli.io.nearby import files_like
 from cnncli.system.files import is_shell_pipe, open_to_read

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
 from PIL import Image
+
+from cnncli._dataclass import dataclass
 
 _KEPT: Final = (270, 271, 272, 282, 283, 296, 305, 306, 315, 33432)
 """EXIF tags that say where a picture is from; all others are about how its file is made."""

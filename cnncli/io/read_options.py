@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
+from cnncli._dataclass import dataclass
 from cnncli.io.limits import MAX_INPUT_BYTES, MAX_PIXELS
 
 Sides = tuple[int | None, int | None]

@@ -17,12 +17,13 @@ import threading
 from collections.abc import Callable, Coroutine, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import field
 from http import HTTPStatus
 from importlib import import_module
 from typing import Any, BinaryIO, Final, TypeVar
 from urllib.parse import urljoin
 
+from cnncli._dataclass import dataclass
 from cnncli._version import __version__
 from cnncli.errors import CnnCliError, FileProblem, OptionError, one_line, quote
 from cnncli.io.atomic import exists_problem

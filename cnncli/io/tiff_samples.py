@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from io import BytesIO
 from itertools import accumulate
 from typing import Any, BinaryIO, Final
@@ -16,6 +15,7 @@ from typing import Any, BinaryIO, Final
 import numpy as np
 from PIL import TiffImagePlugin
 
+from cnncli._dataclass import dataclass
 from cnncli.io.samples import CMYK_NOTE, INTEGERS_NOTE, Samples
 
 UNPACKED: Final = {1: "", 5: "LZW", 8: "deflate", 32946: "deflate", 32773: "PackBits"} | {

@@ -5,11 +5,11 @@ from __future__ import annotations
 import hashlib
 import ipaddress
 import re
-from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path, PurePosixPath
 from urllib.parse import SplitResult, unquote, urlsplit
 
+from cnncli._dataclass import dataclass
 from cnncli.errors import OptionError, hide_secrets, quote
 
 STORES = ("s3", "gs")

@@ -7,12 +7,13 @@ import json
 import zlib
 from collections.abc import Callable
 from collections.abc import Mapping as Record
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
 import numpy as np
 from PIL import Image
 
+from cnncli._dataclass import dataclass
 from cnncli.errors import FileProblem
 from cnncli.io.formats import Format, check_format, find_format
 from cnncli.io.photo_metadata import PhotoMetadata

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, Final, TypeVar
 
+from cnncli._dataclass import dataclass
 from cnncli.core.geometry import Pair, pair, same_pads
 from cnncli.errors import OptionError
 from cnncli.filters.filter import flip

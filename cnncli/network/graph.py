@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, Final
 
 import numpy as np
 
+from cnncli._dataclass import dataclass
 from cnncli.core.geometry import Box
 from cnncli.errors import CnnCliError, OptionError, ShapeError, among
 from cnncli.network.layers import (

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from pathlib import Path
 from typing import Any, Final
 
+from cnncli._dataclass import dataclass
 from cnncli.errors import FileProblem, OptionError, quote
 from cnncli.io.read_options import Sides
 from cnncli.network.graph import Network

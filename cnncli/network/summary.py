@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import chain
 
 import numpy as np
 
+from cnncli._dataclass import dataclass
 from cnncli.core.borders import Runs, join_runs
 from cnncli.core.engine import Choice
 from cnncli.core.geometry import Axis, Window

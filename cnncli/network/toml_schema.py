@@ -6,10 +6,11 @@ import math
 import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
+from cnncli._dataclass import dataclass
 from cnncli.core import choices
 from cnncli.errors import CnnCliError, FileProblem, among, quote
 from cnncli.filters.matrix_text import shorten

@@ -6,9 +6,10 @@ The reader, the writer and the reference in docs/network-files.md use this one t
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import Any, Final
 
+from cnncli._dataclass import dataclass
 from cnncli.core import choices
 from cnncli.core.activations import ACTIVATIONS
 from cnncli.io.limits import MAX_CELLS

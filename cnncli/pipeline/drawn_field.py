@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import reduce
 from operator import or_
 
 import numpy as np
 
+from cnncli._dataclass import dataclass
 from cnncli.pipeline.job import WrittenFile
 from cnncli.render.finite_values import ValueRange, measure
 from cnncli.render.grey_levels import Mapping, count_clipped

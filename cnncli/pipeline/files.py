@@ -5,9 +5,10 @@ from __future__ import annotations
 import sys
 from collections.abc import Container, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import BinaryIO, Protocol
 
+from cnncli._dataclass import dataclass
 from cnncli.errors import FileProblem
 from cnncli.io import atomic
 from cnncli.io.images import Picture, ReadOptions, read_bytes, read_image, read_stream

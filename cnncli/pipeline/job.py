@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from cnncli._dataclass import dataclass
 from cnncli.errors import CnnCliError
 from cnncli.io.images import ReadOptions
 from cnncli.network.graph import Network

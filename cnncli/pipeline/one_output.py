@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
+from cnncli._dataclass import dataclass
 from cnncli.io.atomic import is_stdout, make_folder
 from cnncli.pipeline.files import open_output
 from cnncli.pipeline.output_checks import OutputOptions, plan_targets, select_files

@@ -11,11 +11,11 @@ import stat
 import sys
 from array import array
 from collections.abc import Collection, Container, Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
+from cnncli._dataclass import dataclass
 from cnncli.errors import ExistingOutputs, FileProblem, OptionError, OutputExists, quote
 from cnncli.io.atomic import (
     exists_problem,

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from enum import Enum
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from cnncli._dataclass import dataclass
 from cnncli.errors import OptionError, quote
 from cnncli.io.atomic import is_folder_name, is_special
 from cnncli.io.formats import FORMATS, NPY, NPZ, Format, find_format

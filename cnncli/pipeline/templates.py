@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 import string
-from dataclasses import dataclass
 from functools import lru_cache
 
+from cnncli._dataclass import dataclass
 from cnncli.errors import OptionError, quote
 from cnncli.io.safe_names import safe_folder, safe_name
 

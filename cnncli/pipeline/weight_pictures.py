@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 import numpy as np
 
+from cnncli._dataclass import dataclass
 from cnncli._version import __version__
 from cnncli.errors import OptionError
 from cnncli.filters.filter import Filter

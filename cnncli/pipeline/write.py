@@ -5,12 +5,13 @@ from __future__ import annotations
 import io
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cached_property
 from typing import Any, BinaryIO, Final
 
 import numpy as np
 
+from cnncli._dataclass import dataclass
 from cnncli._version import __version__
 from cnncli.errors import OptionError
 from cnncli.io.formats import NPZ

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import colorsys
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
 from PIL import Image, ImageDraw
 
+from cnncli._dataclass import dataclass
 from cnncli.core.geometry import Box, Pair
 from cnncli.plan.trace import Reach, beyond_text, pixels_text
 from cnncli.render.text import label_font, plain_text, shorten

@@ -6,10 +6,10 @@ import csv
 import io
 import textwrap
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any, Final
 
+from cnncli._dataclass import dataclass
 from cnncli.errors import quote
 from cnncli.network.summary import LayerSummary, NetworkSummary, Ranges
 from cnncli.render.text_table import ELLIPSIS, text_table

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from cnncli._dataclass import dataclass
 from cnncli._version import __version__
 from cnncli.core.geometry import Pair
 from cnncli.errors import OptionError, quote

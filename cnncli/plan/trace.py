@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from itertools import groupby, pairwise
 from typing import Final
 
+from cnncli._dataclass import dataclass
 from cnncli.core.geometry import Box, Pair
 from cnncli.errors import OptionError
 from cnncli.network.graph import SOURCE, Network

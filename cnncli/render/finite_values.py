@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+
+from cnncli._dataclass import dataclass
 
 # Elements worked on at a time: three such buffers stay in a core's cache.
 _BLOCK = 1 << 16

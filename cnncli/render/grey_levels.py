@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, Final
 
 import numpy as np
 
+from cnncli._dataclass import dataclass
 from cnncli.render.finite_values import ValueRange, blocks, measure
 
 _DTYPES: dict[str, type[np.unsignedinteger]] = {"8": np.uint8, "16": np.uint16}

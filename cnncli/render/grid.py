@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from cnncli._dataclass import dataclass
 from cnncli.render.legend import ColourKey, Legend, draw_key, draw_legend
 from cnncli.render.text import (
     BACKGROUND,

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
 
+from cnncli._dataclass import dataclass
 from cnncli.render import colormaps
 from cnncli.render.grey_levels import Mapping
 from cnncli.render.text import LINE_HEIGHT, label_font, write_lines

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 
+from cnncli._dataclass import dataclass
 from cnncli.errors import OptionError
 
 RANGES = ("auto", "clip", "minmax", "symmetric", "abs")

@@ -15,11 +15,11 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping as Record
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
+from cnncli._dataclass import dataclass
 from cnncli.errors import FileProblem, quote
 from cnncli.render import colormaps
 from cnncli.render.grey_levels import Mapping, from_levels

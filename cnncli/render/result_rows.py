@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from typing import Any, Final, Protocol, TypeVar
 
 import numpy as np
 
+from cnncli._dataclass import dataclass
 from cnncli.render.finite_values import ValueRange
 from cnncli.render.options import MapGroup
 

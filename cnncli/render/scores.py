@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Final
 
 import numpy as np
 
+from cnncli._dataclass import dataclass
 from cnncli.render.grey_levels import Mapping
 from cnncli.render.grid import Box, Sheet, empty_sheet, paste
 from cnncli.render.legend import draw_legend, legend_numbers, write_numbers

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
 
+from cnncli._dataclass import dataclass
 from cnncli.render import colormaps
 from cnncli.render.finite_values import ValueRange
 from cnncli.render.grey_levels import Mapping, are_levels, level_dtype, paint_levels

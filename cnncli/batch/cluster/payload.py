@@ -10,11 +10,12 @@ import os
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from io import BytesIO
 from pathlib import Path
 from typing import BinaryIO
 
+from cnncli._dataclass import dataclass
 from cnncli.errors import CnnCliError, FileProblem
 from cnncli.io.images import Picture
 from cnncli.io.npy import fault_text, open_regular

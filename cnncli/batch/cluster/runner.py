@@ -8,9 +8,10 @@ import pickle
 import queue
 import time
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
+from cnncli._dataclass import dataclass
 from cnncli.batch.cluster.dask_client import (
     ClusterProblem,
     Session,

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import Final
 
+from cnncli._dataclass import dataclass
 from cnncli.pipeline.job import Task
 
 AHEAD: Final = 2

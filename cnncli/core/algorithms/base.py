@@ -13,12 +13,12 @@ An algorithm is a module with two functions:
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from math import prod
 from typing import Any
 
 import numpy as np
 
+from cnncli._dataclass import dataclass
 from cnncli.core.arrays import FloatArray
 from cnncli.core.geometry import Window
 from cnncli.system.threads import Scratch

@@ -7,11 +7,11 @@ as many columns as stay in the first cache beside the output.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
 
+from cnncli._dataclass import dataclass
 from cnncli.core.algorithms.base import ConvTask, share_weights
 from cnncli.core.arrays import FloatArray
 

@@ -10,10 +10,10 @@ Sobel takes 6 passes. Other kernels take a fused pass for each tap, see `multipl
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 
+from cnncli._dataclass import dataclass
 from cnncli.core.algorithms import multiply_add
 from cnncli.core.algorithms.base import ConvTask, Kernel, Work, share_weights
 from cnncli.core.algorithms.multiply_add import MultiplyAdd

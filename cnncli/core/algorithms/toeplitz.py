@@ -13,11 +13,11 @@ copy's result. So no strip is copied for the sake of some columns at its ends.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Final, TypeVar
 
 import numpy as np
 
+from cnncli._dataclass import dataclass
 from cnncli.core.algorithms.base import ConvTask
 from cnncli.core.arrays import FloatArray
 from cnncli.core.geometry import Axis

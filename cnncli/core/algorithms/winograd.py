@@ -16,11 +16,11 @@ arrays and its threads never wait for the interpreter.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
 
+from cnncli._dataclass import dataclass
 from cnncli.core.algorithms.base import ConvTask, Kernel, Work, product_flops
 from cnncli.core.arrays import FloatArray
 from cnncli.system.threads import Scratch, run_all

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from itertools import pairwise
 from typing import Final
 
@@ -12,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
+from cnncli._dataclass import dataclass
 from cnncli.core.geometry import Pair
 from cnncli.explain.animation.captions import caption
 from cnncli.explain.animation.frames import Animation

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
+from cnncli._dataclass import dataclass
 from cnncli.core.geometry import Axis, Pair
 from cnncli.errors import OptionError, ShapeError
 from cnncli.explain.explained_layer import ExplainedLayer, check_position

@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
 import numpy as np
 
+from cnncli._dataclass import dataclass
 from cnncli.core.geometry import Pair
 from cnncli.errors import OptionError, quote
 from cnncli.explain.animation.draw import draw_frames, layout_frames

@@ -5,12 +5,12 @@ from __future__ import annotations
 import base64
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
+from cnncli._dataclass import dataclass
 from cnncli.core.choices import ACTIVATION_NAMES
 from cnncli.core.geometry import Box, Pair, Window
 from cnncli.filters.files import load_filter

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
 
+from cnncli._dataclass import dataclass
 from cnncli.core.geometry import Box, Pair
 from cnncli.explain.page.channels import channel_spans, channels_behind
 from cnncli.explain.page.layer_data import (

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
 
+from cnncli._dataclass import dataclass
 from cnncli.explain.model import Block, Explanation, Step
 from cnncli.explain.text.blocks import block_lines, choose_layout
 from cnncli.explain.text.panels import number, wrap

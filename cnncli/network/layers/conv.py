@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, ClassVar, Final, Self
 
 import numpy as np
 
+from cnncli._dataclass import dataclass
 from cnncli.core.activations import Activation, get_activation, slope_gradient
 from cnncli.core.algorithms.base import ConvTask
 from cnncli.core.arrays import FloatArray, Shape, is_placeholder, placeholder

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
 
+from cnncli._dataclass import dataclass
 from cnncli.core.arrays import FloatArray, Shape, placeholder
 from cnncli.core.borders import border_mode, check_pad_mode
 from cnncli.core.geometry import Box, PaddingLike, Window, place_window

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
 
+from cnncli._dataclass import dataclass
 from cnncli.core.activations import ACTIVATIONS, Activation, get_activation, slope_gradient
 from cnncli.core.arrays import FloatArray, Shape, is_placeholder
 from cnncli.errors import OptionError, ShapeError

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
 
+from cnncli._dataclass import dataclass
 from cnncli.core.arrays import FloatArray, Shape
 from cnncli.core.geometry import Box, PaddingLike, Pair, Window
 from cnncli.core.pool import Pooling, pool, pool_gradient, pool_rows, pool_window

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
 
+from cnncli._dataclass import dataclass
 from cnncli.core.activations import ACTIVATIONS, Activation
 from cnncli.core.arrays import FloatArray, Shape
 from cnncli.network.layers.base import Gradients

@@ -10,11 +10,12 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, Final
 
 import numpy as np
 
+from cnncli._dataclass import dataclass
 from cnncli.core.arrays import is_placeholder
 from cnncli.core.geometry import Pair
 from cnncli.errors import CnnCliError, FileProblem, one_line, quote

@@ -7,9 +7,10 @@ Format: https://protobuf.dev/programming-guides/encoding
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from itertools import islice
 from typing import BinaryIO, Final
+
+from cnncli._dataclass import dataclass
 
 OWN_FILE: Final = "<model>"
 """Names the model's own file where a tensor names one beside it."""

@@ -9,7 +9,7 @@ import ast
 import json
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from functools import cached_property
 from heapq import heappop, heappush
 from importlib import import_module
@@ -18,6 +18,7 @@ from typing import Any, Final
 
 import numpy as np
 
+from cnncli._dataclass import dataclass
 from cnncli.errors import FileProblem, quote
 from cnncli.io.npy import open_regular
 from cnncli.network.onnx.fused import standard_nodes

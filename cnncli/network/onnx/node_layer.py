@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, ClassVar, Final
 
 import numpy as np
 
+from cnncli._dataclass import dataclass
 from cnncli.core.arrays import FloatArray, Shape, is_placeholder
 from cnncli.core.geometry import Box
 from cnncli.errors import CnnCliError, ShapeError

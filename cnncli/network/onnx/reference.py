@@ -10,13 +10,13 @@ nodes (`cnncli.network.onnx.control` runs those), no functions and no operators 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import lru_cache
 from importlib import import_module
 from typing import Any, Final
 
 import numpy as np
 
+from cnncli._dataclass import dataclass
 from cnncli.core.arrays import is_placeholder, placeholder
 from cnncli.errors import one_line
 from cnncli.io.limits import MAX_CELLS
