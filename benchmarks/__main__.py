@@ -18,6 +18,7 @@ from benchmarks import (
     layers,
     machine,
     memory,
+    network_commands,
     networks,
     peers,
     pooling,
@@ -38,6 +39,7 @@ SECTIONS: Final = (
     "batches",
     "scaling",
     "networks",
+    "network-commands",
 )
 """What is measured where no section is named."""
 
@@ -101,6 +103,7 @@ def _sections(
         "batches": partial(batches.measure, shop, options.repeats),
         "scaling": partial(scaling.measure, **inside),
         "networks": partial(networks.measure, shop, options.repeats),
+        "network-commands": partial(network_commands.measure, shop, options.repeats),
         "choose": partial(choose.measure, **inside),
     }
 

@@ -56,6 +56,21 @@ def classifier(channels: int, *layers: Any) -> list[Any]:
     return [nn.AdaptiveAvgPool2d(1), nn.Flatten(), *layers, nn.Linear(channels, 1000)]
 
 
+def resnet18() -> Any:
+    layers = [conv(3, 64, 7, 2), nn.MaxPool2d(3, 2, 1)]
+    channels = 64
+    for width, step in ((64, 1), (128, 2), (256, 2), (512, 2)):
+        for stride in (step, 1):
+            body = nn.Sequential(
+                conv(channels, width, 3, stride), conv(width, width, act=nn.Identity)
+            )
+            same = stride == 1 and channels == width
+            short = None if same else conv(channels, width, 1, stride, act=nn.Identity)
+            layers.append(Residual(body, short, nn.ReLU()))
+            channels = width
+    return nn.Sequential(*layers, *classifier(channels))
+
+
 def resnet50() -> Any:
     layers = [conv(3, 64, 7, 2), nn.MaxPool2d(3, 2, 1)]
     channels = 64
@@ -246,6 +261,21 @@ def googlenet() -> Any:
         last = nn.Sequential(nn.MaxPool2d(3, 1, 1), plain(c, after, 1))
         layers.append(Branches(plain(c, one, 1), third, fifth, last))
     return nn.Sequential(*layers, *classifier(1024), nn.Softmax(1))
+
+
+def squeezenet() -> Any:
+    layers = [nn.Conv2d(3, 64, 3, 2), nn.ReLU(), nn.MaxPool2d(3, 2, ceil_mode=True)]
+    channels = 64
+    for squeezed, wide, pooled in (
+        (16, 64, False), (16, 64, True), (32, 128, False), (32, 128, True),
+        (48, 192, False), (48, 192, False), (64, 256, False), (64, 256, False),
+    ):  # fmt: skip
+        layers += [plain(channels, squeezed, 1)]
+        layers += [Branches(plain(squeezed, wide, 1), plain(squeezed, wide, 3))]
+        layers += [nn.MaxPool2d(3, 2, ceil_mode=True)] if pooled else []
+        channels = 2 * wide
+    scores = [plain(channels, 1000, 1), nn.AdaptiveAvgPool2d(1), nn.Flatten()]
+    return nn.Sequential(*layers, *scores)
 
 
 class Permuted(nn.Module):

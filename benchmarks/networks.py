@@ -1,15 +1,19 @@
-"""Whole networks, exported by PyTorch as ONNX files, against onnxruntime: time and peak memory.
+"""Whole networks, exported by PyTorch as ONNX files: time, processor time and peak memory.
 
-Both read the same file and run the same random picture; every output is compared first. Ours
-prepares its filters in each pass, as a command does. Memory is that of a process that loads the
-model and runs it once, beyond what its imports take.
+Beside ours stand onnxruntime, PyTorch's own modules and, for some networks, ONNX's
+ReferenceEvaluator, which is numpy as ours is. All run the same random picture; every output is
+compared first. Ours prepares its filters in the first passes only, as in a batch of images of one
+size. Memory is that of a process that loads the model and runs it once, beyond what its imports
+take.
 """
 
 from __future__ import annotations
 
 import contextlib
 import io
+import statistics
 import sys
+import time
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -23,15 +27,24 @@ from numpy.typing import NDArray
 
 from benchmarks import commands, peers
 from benchmarks.machine import THREADS
-from benchmarks.measure import Contender, compare, difference
+from benchmarks.measure import PAUSE, Contender, compare, difference
 from benchmarks.pictures import Workshop
 from benchmarks.table import OURS, Row, row_of
 from cnncli.network.load import load_model
 from cnncli.network.passes import forward_layers
 
 SECTION: Final = "networks"
+PROCESSOR: Final = "network processor time"
 MEMORY: Final = "network memory"
 PEER: Final = "onnxruntime"
+REFERENCE: Final = "ReferenceEvaluator"
+
+REFERENCED: Final = ("ResNet-18", "MobileNet V2", "SqueezeNet", "U-Net, Resize")
+"""Networks that ONNX's ReferenceEvaluator runs too: it takes seconds for each."""
+
+REFERENCE_LIMIT: Final = 0.1
+PROCESSOR_LIMIT: Final = 3.0
+"""Largest ratios to `REFERENCE` in time, and to `PEER` in processor time."""
 
 BLOCKS: Final = 5
 """Blocks of each contender at most: all networks shall take three minutes."""
@@ -70,6 +83,8 @@ class Architecture:
 
 
 ARCHITECTURES: Final = (
+    Architecture("ResNet-18", "resnet18", (224, 224)),
+    Architecture("SqueezeNet", "squeezenet", (224, 224)),
     Architecture("ResNet-50", "resnet50", (224, 224)),
     Architecture("MobileNet V2", "mobilenet_v2", (224, 224)),
     Architecture("MobileNet V3 large", "mobilenet_v3", (224, 224)),
@@ -90,7 +105,7 @@ ARCHITECTURES: Final = (
 
 
 def measure(shop: Workshop, repeats: int) -> Iterator[Row]:
-    """Yield two rows for each network: milliseconds, and megabytes.
+    """Yield three rows for each network: milliseconds, those of the processor, and megabytes.
 
     Without PyTorch there are none: it makes the networks.
 
@@ -105,13 +120,15 @@ def measure(shop: Workshop, repeats: int) -> Iterator[Row]:
         return
     for architecture in ARCHITECTURES:
         X = architecture.picture(shop.quick)
-        path = export(architecture, X.shape, shop.folder / "model.onnx")
-        yield time_row(architecture.name, path, X, min(repeats, BLOCKS))
+        network = build(architecture, X.shape)
+        path = export(network, X.shape, shop.folder / "model.onnx")
+        contenders = contenders_of(architecture.name, network, path, X)
+        yield from time_rows(architecture.name, path, contenders, X.shape, min(repeats, BLOCKS))
         yield memory_row(architecture.name, path, X, shop)
 
 
-def export(architecture: Architecture, shape: Sequence[int], path: Path) -> Path:
-    """Write a network for pictures of a shape (1, H, W, 3) as an ONNX file."""
+def build(architecture: Architecture, shape: Sequence[int]) -> Any:
+    """Return a network of PyTorch for pictures of a shape (1, H, W, 3), ready to be run."""
     import torch
 
     from benchmarks import architectures, detectors
@@ -119,14 +136,20 @@ def export(architecture: Architecture, shape: Sequence[int], path: Path) -> Path
     torch.manual_seed(0)
     module = architectures if hasattr(architectures, architecture.make) else detectors
     network = getattr(module, architecture.make)(*architecture.given)
-    x = torch.rand(1, 3, *shape[1:3])
     # Statistics of batch normalisation, without which deep layers of random weights give zeros.
     for part in network.modules():
         if isinstance(part, torch.nn.BatchNorm2d):
             part.momentum = None
     with torch.no_grad():
-        network.train()(torch.rand(2, *x.shape[1:]))
-    network.eval()
+        network.train()(torch.rand(2, 3, *shape[1:3]))
+    return network.eval()
+
+
+def export(network: Any, shape: Sequence[int], path: Path) -> Path:
+    """Write a network for pictures of a shape (1, H, W, 3) as an ONNX file."""
+    import torch
+
+    x = torch.rand(1, 3, *shape[1:3])
     silent = io.StringIO()
     with warnings.catch_warnings(), contextlib.redirect_stdout(silent):
         warnings.simplefilter("ignore")
@@ -134,21 +157,51 @@ def export(architecture: Architecture, shape: Sequence[int], path: Path) -> Path
     return path
 
 
-def time_row(name: str, path: Path, X: NDArray[Any], repeats: int) -> Row:
-    """Compare every output of a model and time both; say its layers and the largest difference."""
-    model = load_model(path)
+def contenders_of(name: str, network: Any, path: Path, X: NDArray[Any]) -> list[Contender]:
+    """Return ours and the peers that are there, each as a pass to every output of a model."""
     onnx = peers.module("onnx")
     assert onnx is not None
     outputs = [output.name for output in onnx.load(str(path)).graph.output]
-    contenders = [Contender(OURS, ours(path, X, outputs), flat)]
-    facts = {"picture": f"{X.shape[1]}x{X.shape[2]}", "layers": str(len(model.network.nodes))}
+    found = [Contender(OURS, ours(path, X, outputs), flat)]
     if peers.module(PEER) is not None:
-        contenders.append(Contender(PEER, runtime(path, X), flat, tolerance=1e-3))
-        pair = [contender.read(contender.run()) for contender in contenders]
-        facts["difference"] = f"{difference(pair[0], pair[1]):.1e}"
-    row = row_of(SECTION, name, contenders, compare(contenders, repeats))
-    row.facts = facts
-    return row
+        found.append(Contender(PEER, runtime(path, X), flat, tolerance=1e-3))
+    found.append(Contender("torch", eager(network, X), flat, tolerance=1e-3))
+    if name in REFERENCED:
+        found.append(Contender(REFERENCE, reference(path, X), flat, tolerance=1e-3))
+    return found
+
+
+def time_rows(
+    name: str, path: Path, contenders: list[Contender], shape: Sequence[int], repeats: int
+) -> Iterator[Row]:
+    """Compare every output and yield the times and the processor times of all."""
+    compared = compare(contenders, repeats)
+    row = row_of(SECTION, name, contenders, compared)
+    if any(contender.name == REFERENCE for contender in contenders):
+        row.limits = {REFERENCE: REFERENCE_LIMIT}
+    layers = len(load_model(path).network.nodes)
+    row.facts = {"picture": f"{shape[1]}x{shape[2]}", "layers": str(layers)}
+    pair = [each.read(each.run()) for each in contenders if each.name in (OURS, PEER)]
+    if len(pair) == 2:
+        row.facts["difference"] = f"{difference(pair[0], pair[1]):.1e}"
+    yield row
+    compared.seconds = {
+        each.name: processor_seconds(each.run, repeats)
+        for each in contenders
+        if each.name in compared.seconds and each.name != REFERENCE
+    }
+    yield row_of(PROCESSOR, name, contenders, compared, {PEER: PROCESSOR_LIMIT})
+
+
+def processor_seconds(run: Callable[[], object], repeats: int) -> float:
+    """Return the median processor time of a run, without what idle threads burn between runs."""
+    spent = []
+    for _ in range(repeats):
+        time.sleep(PAUSE)
+        before = time.process_time()
+        run()
+        spent.append(time.process_time() - before)
+    return statistics.median(spent)
 
 
 def ours(
@@ -174,6 +227,35 @@ def runtime(path: Path, X: NDArray[Any]) -> Callable[[], list[NDArray[Any]]]:
     options.intra_op_num_threads, options.inter_op_num_threads = THREADS, 1
     session = ort.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
     given = {session.get_inputs()[0].name: np.ascontiguousarray(np.moveaxis(X, -1, 1))}
+    return partial(session.run, None, given)
+
+
+def eager(network: Any, X: NDArray[Any]) -> Callable[[], list[NDArray[Any]]]:
+    """Return a pass of PyTorch's own modules."""
+    import torch
+
+    given = torch.from_numpy(np.ascontiguousarray(np.moveaxis(X, -1, 1)))
+
+    def run() -> list[NDArray[Any]]:
+        with torch.inference_mode():
+            return list(_arrays(network(given)))
+
+    return run
+
+
+def _arrays(made: Any) -> Iterator[NDArray[Any]]:
+    """Yield the tensors of what a network returns, in the order of the model's outputs."""
+    if isinstance(made, (list, tuple)):
+        for each in made:
+            yield from _arrays(each)
+    else:
+        yield made.numpy()
+
+
+def reference(path: Path, X: NDArray[Any]) -> Callable[[], list[NDArray[Any]]]:
+    """Return a pass of ONNX's own evaluator to every output of a model."""
+    session = import_module("onnx.reference").ReferenceEvaluator(str(path))
+    given = {session.input_names[0]: np.ascontiguousarray(np.moveaxis(X, -1, 1))}
     return partial(session.run, None, given)
 
 

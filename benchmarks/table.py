@@ -35,7 +35,10 @@ ORDER: Final = (
     "batch memory",
     "threads",
     "networks",
+    "network processor time",
     "network memory",
+    "network commands",
+    "network command memory",
     "choose",
 )
 """In which sections are told."""

@@ -24,6 +24,7 @@ from benchmarks import (
     layers,
     machine,
     measure,
+    network_commands,
     network_table,
     networks,
     peers,
@@ -489,9 +490,31 @@ def test_a_network_is_compared_with_onnxruntime(tmp_path: Path) -> None:
     shop = Workshop(tmp_path, quick=True)
     (espcn,) = (each for each in networks.ARCHITECTURES if each.make == "espcn")
     X = espcn.picture(quick=True)
-    path = networks.export(espcn, X.shape, tmp_path / "model.onnx")
-    row = networks.time_row(espcn.name, path, X, 1)
-    assert not row.problem and row.ours is not None and row.peers
+    network = networks.build(espcn, X.shape)
+    path = networks.export(network, X.shape, tmp_path / "model.onnx")
+    contenders = networks.contenders_of("SqueezeNet", network, path, X)
+    row, work = networks.time_rows(espcn.name, path, contenders, X.shape, 1)
+    assert not row.problem and row.ours is not None
+    assert set(row.peers) == {"onnxruntime", "torch", "ReferenceEvaluator"}
+    assert set(work.peers) == {"onnxruntime", "torch"} and work.ours is not None
     assert row.facts["picture"] == "64x64" and float(row.facts["difference"]) < 1e-5
     held = networks.memory_row(espcn.name, path, X, shop)
     assert held.ours is not None and 0 < held.ours < 500 and held.peers
+
+
+@pytest.mark.oracle
+def test_a_network_is_run_as_a_command_beside_a_script(tmp_path: Path) -> None:
+    for name in ("torch", "onnx", "onnxruntime"):
+        pytest.importorskip(name)
+    shop = Workshop(tmp_path, quick=True)
+    (espcn,) = (each for each in networks.ARCHITECTURES if each.make == "espcn")
+    shape = (1, 64, 48, 3)
+    model = networks.export(networks.build(espcn, shape), shape, tmp_path / "model.onnx")
+    photo = tmp_path / "photo.png"
+    network_commands.enlarged("chelsea.png", 48, 64).save(photo)
+    work, held = network_commands.rows_of("espcn", model, photo, shop, 1)
+    assert not work.problem and (work.unit, held.unit) == ("ms", "MB")
+    for row in (work, held):
+        assert row.ours is not None and 20 < row.ours < 10_000
+        assert 20 < row.peers["onnxruntime script"] < 10_000
+    assert np.load(tmp_path / "cnncli.npy").shape == (192, 144, 3)
