@@ -28,6 +28,27 @@ from cnncli.network.onnx.reference import WeightsNeeded
 from cnncli.network.onnx.values import Signal
 from cnncli.network.preparation import PIXEL_SCALES, Preparation
 
+_USUAL: Final = (
+    28,
+    32,
+    64,
+    96,
+    112,
+    128,
+    160,
+    192,
+    224,
+    227,
+    256,
+    299,
+    320,
+    384,
+    416,
+    448,
+    512,
+    640,
+)
+"""Sides of the pictures that networks are made for; of a larger one a reshape may make several."""
 _OTHER_SIZE: Final = "--size H,W: the model may be made for one height, as readers of text are"
 _TRIED: Final = ((97, 131), (160, 224), (231, 188))
 """Sizes of pictures, even and odd, that tell whether a network depends on the size."""
@@ -79,7 +100,7 @@ def _read(path: Path, weights: bool, prepare: Mapping[str, Any]) -> Model:
         model = _of_any_size(make, picture, sides) or model
     elif model.stopper and picture.size not in (None, own.size):
         make = partial(_built, graph, name, own, prepared, weights)
-        model = _name_size(model, picture, make, own)
+        model = _name_size(model, picture, make, own, sides)
     return replace(model, own_size=own_size, notes=(*model.notes, *_batch_notes(graph, name)))
 
 
@@ -93,7 +114,11 @@ def _batch_notes(graph: OnnxGraph, name: str) -> tuple[str, ...]:
 
 
 def _name_size(
-    model: Model, picture: Signal, make: Callable[[], tuple[Model, NetworkBuilder]], own: Signal
+    model: Model,
+    picture: Signal,
+    make: Callable[..., tuple[Model, NetworkBuilder]],
+    own: Signal,
+    sides: Sides,
 ) -> Model:
     """Name the size that was asked for where only that keeps a model from being read to its end."""
     try:
@@ -105,8 +130,21 @@ def _name_size(
         return model
     made_for = f"; the model was made for {own.size[0]}x{own.size[1]}" if own.size else ""
     asked = f"with an input of {picture.size[0]}x{picture.size[1]}"
-    hint = model.stopper_hint or (None if own.size else _OTHER_SIZE)
+    hint = model.stopper_hint or (None if own.size else _fitting_size(make, sides) or _OTHER_SIZE)
     return replace(model, stopper=f"{asked}: {model.stopper}{made_for}", stopper_hint=hint)
+
+
+def _fitting_size(make: Callable[..., tuple[Model, NetworkBuilder]], sides: Sides) -> str | None:
+    """Return the option for a usual size that the model can be read with, if there is one."""
+    for side in _USUAL:
+        n_H, n_W = sides[0] or side, sides[1] or side
+        try:
+            model, _ = make(size=(n_H, n_W))
+        except FileProblem:
+            continue
+        if not model.stopper:
+            return f"--size {n_H},{n_W} fits the model"
+    return None
 
 
 def _preparation(graph: OnnxGraph, name: str, picture: Signal) -> Preparation:

@@ -308,6 +308,11 @@ def reference_layers(
         tensor = tensors[number]
         if tensor is None:
             raise why or NotRun("the shape of its result is not known beforehand")
+        before = signals[0].shape
+        if node.op == "Reshape" and before and None not in tensor.dims:
+            cells = math.prod(length or 0 for length in tensor.dims)
+            if why is not None and cells != math.prod(before):
+                raise why
         layer = _node_layer(work, (operands, constants, len(inputs), number), tensor, signals)
         kind, dims = type_name(tensor.dtype), tensor.dims if layer.is_open else None
         built[number] = BuiltLayer(layer, tuple(signals), layer.layout, kind, dims)

@@ -34,8 +34,8 @@ def _reshape(node: NodeInputs) -> Signal:
     shape = node.get("shape", ()) if array is None else array.reshape(-1).tolist()
     shape = [int(length) for length in shape]
     if x.shape is None:
-        # -1 in the first place may come to any number of rows.
-        if len(shape) != 2 or shape[0] not in (0, 1):
+        # -1 in the first place may come to any number of rows, and a number fits one size.
+        if len(shape) != 2 or shape[0] not in (0, 1) or shape[1] != -1:
             raise SizeUnknown
         return _flat(x)
     if node.get("allowzero", 0) and 0 in shape:
