@@ -312,6 +312,8 @@ def _notes(plan: _GradPlan, gradient: Gradient, check: Check | None) -> tuple[st
     notes += _zero_notes(plan, gradient)
     if request.shows == "winners" and not _as_values(plan.target, plan.job):
         notes.append("orange cells won a window, grey cells did not; brighter means larger")
+    if request.shows == "winners":
+        notes += _tie_notes(plan, gradient)
     if request.shows == "overlay":
         most = overlay_limit(gradient, plan.job.render.range)
     if request.shows == "overlay" and most:
@@ -323,6 +325,21 @@ def _notes(plan: _GradPlan, gradient: Gradient, check: Check | None) -> tuple[st
     if check is not None:
         notes.append(check_line(check))
     return tuple(notes)
+
+
+def _tie_notes(plan: _GradPlan, gradient: Gradient) -> list[str]:
+    """Say which pools have maps of one value alone: their winners tell nothing of the picture."""
+    notes = []
+    for pool in plan.target.pattern.chosen_layers:
+        (before,) = plan.network.node(pool).inputs
+        X = gradient.done.values[before]
+        ties = int((X[:, :1, :1] == X).all(axis=(0, 1, 2)).sum())
+        if ties:
+            notes.append(
+                f"{ties} of {X.shape[3]} maps that {pool} works on hold one value alone: every "
+                "window of them is a tie, which its first cell wins"
+            )
+    return notes
 
 
 def _zero_notes(plan: _GradPlan, gradient: Gradient) -> tuple[str, ...]:

@@ -60,4 +60,6 @@ def answers_note(layer: str | None, answers: Sequence[Answer]) -> str:
         for _, name, value, share in answers
     ]
     by_softmax = "" if answers[0].share is None else "; in brackets softmax of the scores"
-    return f"{layer}, largest first: {', '.join(texts)}{by_softmax}"
+    is_tie = len(answers) > 1 and answers[0].value == answers[-1].value
+    tie = "; they are equal, so their order means nothing" if is_tie else ""
+    return f"{layer}, largest first: {', '.join(texts)}{by_softmax}{tie}"
