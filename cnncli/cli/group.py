@@ -205,6 +205,14 @@ def start_work() -> None:
         gc.enable()
 
 
+def terminal_columns() -> int:
+    """Return how wide the terminal is, in characters."""
+    # Loaded here because with it come all that packs archives.
+    import shutil
+
+    return shutil.get_terminal_size().columns
+
+
 def check_output_open() -> None:
     """Raise FileProblem where text would go to a closed standard output, and be lost."""
     if sys.stdout is None or sys.stdout.closed:

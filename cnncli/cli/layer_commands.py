@@ -16,6 +16,7 @@ from cnncli.cli.options import (
     PoolOptions,
     ResultOptions,
 )
+from cnncli.system.cpu import load_blas_without_threads
 
 PAD_EXAMPLES = """\b
 Examples:
@@ -47,6 +48,7 @@ def pad(
 
     IMAGE is a picture, a .npy array, a folder, a quoted pattern or - for standard input.
     """
+    load_blas_without_threads()
     from cnncli.core.borders import asked_mode
     from cnncli.network.graph import Network
     from cnncli.network.layers import PadLayer
@@ -68,6 +70,7 @@ def conv(
     one feature map; a 4-D bank gives many. What CNNs call convolution does not flip the filter;
     --flip does.
     """
+    load_blas_without_threads()
     from cnncli.network.graph import Network
     from cnncli.network.model import Model
 
@@ -87,6 +90,7 @@ def pool(
 
     IMAGE is a picture, a .npy array, a folder, a quoted pattern or - for standard input.
     """
+    load_blas_without_threads()
     from cnncli.network.graph import Network
     from cnncli.network.model import Model
 

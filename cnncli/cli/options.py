@@ -5,7 +5,6 @@ What is `common` stands in --help, the rest in --help-all.
 
 from __future__ import annotations
 
-import shutil
 from typing import TYPE_CHECKING, Any, Final
 
 import click
@@ -14,7 +13,7 @@ from click.core import ParameterSource
 from cnncli._dataclass import dataclass
 from cnncli.cli.command import OptionGroup, argument, flag, make, option
 from cnncli.cli.completion import complete_layer
-from cnncli.cli.group import check_output_open
+from cnncli.cli.group import check_output_open, terminal_columns
 from cnncli.cli.types import (
     ByteCount,
     Choice,
@@ -312,7 +311,7 @@ class ResultOptions(OptionGroup):
 
     def job_fields(self) -> dict[str, Any]:
         """Return what else is reported of an image, as fields of a `Job`."""
-        width = shutil.get_terminal_size().columns if self.show else 0
+        width = terminal_columns() if self.show else 0
         source = click.get_current_context().get_parameter_source("depth")
         own_depth = source is ParameterSource.DEFAULT
         return {"show_width": width, "verbose": self.verbose, "own_depth": own_depth}

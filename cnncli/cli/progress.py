@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import shutil
 import sys
 import threading
 import time
@@ -12,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from cnncli.cli.group import show_error, tell, tell_whole
+from cnncli.cli.group import show_error, tell, tell_whole, terminal_columns
 from cnncli.errors import ExistingOutputs, OutputExists
 from cnncli.system import progress, signals
 
@@ -85,7 +84,7 @@ class _StepLine:
     def _draw(self) -> None:
         seconds = time.monotonic() - self.begin
         text = f"{progress.step_text()}, {seconds:.0f} s"
-        width = shutil.get_terminal_size().columns - 1
+        width = terminal_columns() - 1
         with self.drawing:
             if not self.ended.is_set():
                 self.drawn = True
@@ -182,7 +181,7 @@ class _Bar:
     """Click's progress bar, drawn now and then; a terminal that goes away stops nothing."""
 
     def __init__(self, total: int, begin: float) -> None:
-        columns = shutil.get_terminal_size().columns
+        columns = terminal_columns()
         self.begin, self.drawn, self.waiting = begin, begin, 0
         self.bar = click.progressbar(
             length=total,

@@ -5,8 +5,10 @@ from __future__ import annotations
 import contextlib
 import importlib
 import json
+import math
 import os
 import re
+import struct
 import sys
 import threading
 import warnings
@@ -241,13 +243,19 @@ def _opened(stream: BinaryIO, kind: str) -> Image.Image:
     if kind in _FEATURES and not features.check(_FEATURES[kind]):
         raise FileProblem(f"this Pillow was built without {kind}", hint="pip install -U pillow")
     stream.seek(0)
-    # Imported here because Pillow would otherwise import all its plugins to find these.
     importlib.import_module(f"PIL.{_PLUGINS.get(kind, kind.title())}ImagePlugin")
     if kind == "TIFF":
         from cnncli.io.tiff_samples import TiffFile
 
         return TiffFile(stream)
-    return Image.open(stream, formats=(kind,))
+    # Not Image.open: it would load the readers of five formats first.
+    try:
+        image = Image.OPEN[kind][0](stream, "")
+    except (SyntaxError, IndexError, TypeError, struct.error) as error:
+        raise UnidentifiedImageError from error
+    if image.width * image.height > 2 * (Image.MAX_IMAGE_PIXELS or math.inf):
+        raise Image.DecompressionBombError(str(image.width * image.height))
+    return image
 
 
 def _decode(stream: BinaryIO, kind: str, options: ReadOptions, name: str) -> Samples:

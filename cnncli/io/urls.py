@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import ipaddress
 import re
 from functools import cached_property
@@ -101,6 +100,9 @@ class Url:
     @property
     def identity(self) -> tuple[int, int]:
         """Numbers that stand for it where files have device and inode, which are never negative."""
+        # Loaded here because few inputs are addresses.
+        import hashlib
+
         digest = hashlib.sha256(self.text.encode("utf-8", "surrogateescape")).digest()
         return -1, int.from_bytes(digest[:8], "big")
 

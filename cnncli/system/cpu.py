@@ -1,4 +1,4 @@
-"""Lets OpenBLAS use AVX-512 on processors from AMD that it does not know."""
+"""What OpenBLAS is told before numpy loads it: its kernels, and that it needs no threads."""
 
 from __future__ import annotations
 
@@ -12,6 +12,12 @@ WIDE: Final = frozenset({"avx512f", "avx512bw", "avx512dq", "avx512vl", "avx512c
 
 FIRST_CORE: Final = 4096
 """Bytes of /proc/cpuinfo that hold all of the first core; the whole takes long on many cores."""
+
+
+THREADS: Final = frozenset(
+    {"OPENBLAS_NUM_THREADS", "OPENBLAS_DEFAULT_NUM_THREADS", "GOTO_NUM_THREADS", "OMP_NUM_THREADS"}
+)
+"""What tells OpenBLAS how many threads to use."""
 
 
 def choose_blas_kernels(
@@ -45,6 +51,31 @@ def choose_blas_kernels(
         return
     if hasattr(os, "uname") and os.uname().machine == "x86_64" and _is_wide_amd(cpuinfo):
         environ["OPENBLAS_CORETYPE"] = "SkylakeX"
+
+
+def load_blas_without_threads(environ: MutableMapping[str, str] | None = None) -> None:
+    """Set ``OPENBLAS_NUM_THREADS=1``, for work whose strips run on threads of our own.
+
+    OpenBLAS would start a thread for each core when numpy loads, and these look for work for a
+    while: more processor time than a small image takes, to no use, for `cnncli.system.blas` holds
+    products within strips to one thread. Does nothing on Windows, where that cannot be done, once
+    numpy has loaded, or where the user has said how many threads there shall be.
+
+    Parameters
+    ----------
+    environ : mapping
+        Variables to read and to set; default: this process's.
+
+    Examples
+    --------
+    >>> mine = {"OMP_NUM_THREADS": "4"}
+    >>> load_blas_without_threads(mine)
+    >>> mine
+    {'OMP_NUM_THREADS': '4'}
+    """
+    environ = os.environ if environ is None else environ
+    if "numpy" not in sys.modules and os.name == "posix" and THREADS.isdisjoint(environ):
+        environ["OPENBLAS_NUM_THREADS"] = "1"
 
 
 def _is_wide_amd(cpuinfo: str) -> bool:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
-import shutil
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -101,6 +100,8 @@ def open_new(path: Path, *, overwrite: bool, mode: int | None = None) -> Iterato
             raise
         except OSError:
             # No /proc, or a security policy against such links.
+            import shutil
+
             unnamed.seek(0)
             with _open_hidden(path, overwrite, mode) as stream:
                 shutil.copyfileobj(unnamed, stream, BUFFER_BYTES)
@@ -199,6 +200,9 @@ def free_bytes(folder: Path) -> int | None:
     >>> free_bytes(Path("/nowhere")) is None
     True
     """
+    # Loaded here because it takes its time, and a small image is not asked about.
+    import shutil
+
     try:
         return shutil.disk_usage(folder).free
     except OSError:

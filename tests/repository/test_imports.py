@@ -242,6 +242,8 @@ import sys
 from cnncli.cli import cli
 cli(sys.argv[1:], standalone_mode=False)
 unneeded = {"cnncli.core.conv_gradients", "concurrent.futures", "numpy.ma", "zipfile"}
+unneeded |= {"PIL.GifImagePlugin", "PIL.JpegImagePlugin", "hashlib", "shutil"}
+unneeded.add("subprocess")
 assert "cnncli.core.engine" in sys.modules
 assert unneeded.isdisjoint(sys.modules), sorted(unneeded & set(sys.modules))
 """

@@ -94,3 +94,38 @@ sys.argv = ["cnncli", "--version"]
 command.main()
 """
     assert printed(code).splitlines()[-1] == "['SkylakeX']"
+
+
+@pytest.mark.skipif(os.name != "posix", reason="not on Windows")
+@pytest.mark.parametrize(
+    "name", ["", "OPENBLAS_NUM_THREADS", "GOTO_NUM_THREADS", "OMP_NUM_THREADS"]
+)
+def test_openblas_starts_no_threads_unless_the_user_says_so(name: str) -> None:
+    given = {name: "2"} if name else {}
+    code = """
+import os
+from cnncli.system.cpu import load_blas_without_threads
+load_blas_without_threads()
+before = os.environ.get("OPENBLAS_NUM_THREADS")
+import numpy, sys
+from cnncli.system import blas
+functions = blas._thread_functions()
+load_blas_without_threads({})
+print(before, functions and functions[0]())
+"""
+    said, threads = printed(code, **given).split()
+    assert said == {"": "1", "OPENBLAS_NUM_THREADS": "2"}.get(name, "None")
+    if not name:
+        assert threads in ("1", "None")
+
+
+@pytest.mark.skipif(os.name != "posix", reason="not on Windows")
+def test_conv_loads_numpy_without_threads(tmp_path: Path) -> None:
+    photo = Path(__file__).parents[2] / "sample_images" / "camera.png"
+    code = """
+import os, sys
+from cnncli.cli import cli
+cli(["conv", sys.argv[1], "-f", "edge", "-o", sys.argv[2], "-q"], standalone_mode=False)
+print(os.environ["OPENBLAS_NUM_THREADS"])
+"""
+    assert printed(code, photo, tmp_path / "edges.png") == "1"
