@@ -33,7 +33,7 @@ from cnncli.network.layers import (
 )
 from cnncli.network.layers.base import OPEN_SIDE
 from cnncli.network.layers.merge import SIDES_HINT
-from cnncli.network.layers.view import ViewLayer, layout_of, reshaped
+from cnncli.network.layers.view import Layout, ViewLayer, layout_of, reshaped
 from cnncli.network.model import SIZE_HINT, Model, SizeNeeded
 from cnncli.network.onnx.learned import LearnedNumbers
 from cnncli.network.onnx.model import OnnxGraph, OnnxNode, SubGraph
@@ -49,6 +49,7 @@ from cnncli.network.onnx.node_layer import (
 from cnncli.network.onnx.operators import OPERATORS
 from cnncli.network.onnx.picture_input import PICTURES
 from cnncli.network.onnx.reference import ALLOWED, MOST_NUMBERS
+from cnncli.network.onnx.shape_rules import has_rule, ruled_shape
 from cnncli.network.onnx.shapes import NotRun
 from cnncli.network.onnx.shown import shown_views, tensors_of, with_matrices_noted
 from cnncli.network.onnx.values import (
@@ -277,8 +278,7 @@ class NetworkBuilder:
         except (UnsupportedNode, *_MISFITS) as error:
             return {}, error
         results = made if isinstance(made, tuple) else (made,)
-        known = node.op in ALLOWED and node.op not in ROUNDED
-        shapes = inferred_shapes(node, opset, inputs) if known else ()
+        shapes = self._expected_shapes(node, given)
         for number, result in enumerate(results):
             try:
                 shape = self._onnx_shape(result)
@@ -291,6 +291,20 @@ class NetworkBuilder:
                     raise
                 return {}, error
         return dict(zip(range(count), results, strict=False)), None
+
+    def _expected_shapes(
+        self, node: OnnxNode, given: NodeInputs
+    ) -> tuple[tuple[int, ...] | None, ...]:
+        """Return the shapes that ONNX says a node's outputs have, as far as they can be trusted."""
+        if node.op not in ALLOWED or node.op in ROUNDED:
+            return ()
+        if has_rule(node.op, given):
+            return (ruled_shape(node.op, given),)
+        first = given.input(0)
+        if node.op == "Conv" and isinstance(first, Signal) and first.layout == Layout():
+            # Sizes of windows are core.geometry's: nothing else could tell.
+            return ()
+        return inferred_shapes(node, given.opset, given.inputs)
 
     def _name(self, node: OnnxNode) -> str:
         """Return the name of a node's only layer."""

@@ -12,7 +12,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import field, replace
 from functools import cached_property
 from heapq import heappop, heappush
-from importlib import import_module
 from pathlib import Path
 from typing import Any, Final
 
@@ -23,11 +22,11 @@ from cnncli.errors import FileProblem, quote
 from cnncli.io.npy import open_regular
 from cnncli.network.onnx.fused import standard_nodes
 from cnncli.network.onnx.large_arrays import without_large_arrays
+from cnncli.network.onnx.messages import check_package, messages
 from cnncli.network.onnx.tensors import (
     OWN_DOMAINS,
     Constants,
     file_problems,
-    onnx_package,
     plain_text,
 )
 
@@ -207,7 +206,7 @@ def read_graph(path: Path, weights: bool = True) -> OnnxGraph:
     FileProblem
         If it is no ONNX file, or the package ``onnx`` is missing.
     """
-    onnx = onnx_package(path)
+    check_package(path)
     with open_regular(path, name=os.fspath(path)) as stream:
         size = os.fstat(stream.fileno()).st_size
         if size > MAX_BYTES:
@@ -218,7 +217,7 @@ def read_graph(path: Path, weights: bool = True) -> OnnxGraph:
             )
         data = without_large_arrays(stream, size)
     with file_problems(path, "not a readable ONNX file"):
-        model = onnx.load_model_from_string(data)
+        model = messages().ModelProto.FromString(data)
         del data
         if not model.ir_version or not model.graph.node:
             raise ValueError("it holds no graph")
@@ -347,5 +346,5 @@ def _shape(value: Any) -> tuple[int | None, ...] | None:
 
 
 def _type(value: Any) -> str:
-    kind = import_module("onnx").TensorProto.DataType
+    kind = messages().TensorProto.DataType
     return str(kind.Name(value.type.tensor_type.elem_type))

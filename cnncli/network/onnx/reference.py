@@ -20,6 +20,7 @@ from cnncli._dataclass import dataclass
 from cnncli.core.arrays import is_placeholder, placeholder
 from cnncli.errors import one_line
 from cnncli.io.limits import MAX_CELLS
+from cnncli.network.onnx.messages import messages
 from cnncli.network.onnx.shapes import (
     HALVES,
     MOST_KNOWN,
@@ -307,7 +308,7 @@ def _plain(array: Array) -> Array:
 @lru_cache(4096)
 def parsed_node(proto: bytes) -> Any:
     """Return a NodeProto."""
-    return import_module("onnx").NodeProto.FromString(proto)
+    return messages().NodeProto.FromString(proto)
 
 
 @lru_cache(512)

@@ -18,6 +18,7 @@ from cnncli.core.arrays import placeholder
 from cnncli.errors import FileProblem, quote
 from cnncli.io.npy import fault_text, open_regular
 from cnncli.network.onnx.large_arrays import OWN_FILE
+from cnncli.network.onnx.messages import messages
 
 Array = np.ndarray[Any, Any]
 
@@ -29,6 +30,12 @@ _FLOAT_TYPES: Final = {"FLOAT": "f4", "DOUBLE": "f8", "FLOAT16": "f2"}
 _TYPES: Final = {**_FLOAT_TYPES, "INT64": "i8", "INT32": "i4", "INT16": "i2", "INT8": "i1"} | {
     **{"UINT64": "u8", "UINT32": "u4", "UINT16": "u2", "UINT8": "u1", "BOOL": "?"}
 }
+
+_FIELDS: Final = {
+    **{"FLOAT": "float_data", "DOUBLE": "double_data"},
+    **{"INT32": "int32_data", "INT64": "int64_data"},
+}
+"""Where a tensor has numbers of a type, one by one."""
 
 
 @dataclass(frozen=True)
@@ -100,8 +107,7 @@ class Constants:
 
 def is_elsewhere(tensor: Any) -> bool:
     """Tell whether an array stands in a file beside the model, or claims to."""
-    external = import_module("onnx").TensorProto.EXTERNAL
-    return bool(tensor.external_data) or tensor.data_location == external
+    return bool(tensor.external_data) or tensor.data_location == messages().TensorProto.EXTERNAL
 
 
 def read_tensor(tensor: Any) -> Array:
@@ -116,12 +122,27 @@ def read_tensor(tensor: Any) -> Array:
     if dtype is None or is_elsewhere(tensor):
         raise ValueError("it holds no numbers" if dtype is None else "it is in another file")
     _check_data(tensor, dtype, shape)
+    numbers = _numbers(tensor, kind, dtype)
+    if numbers is not None:
+        return _without_halves(numbers.reshape(shape), kind)
     return _without_halves(np.asarray(import_module("onnx").numpy_helper.to_array(tensor)), kind)
+
+
+def _numbers(tensor: Any, kind: str, dtype: np.dtype[Any]) -> Array | None:
+    """Return the numbers of a tensor as most files hold them; None for any other way."""
+    if tensor.HasField("segment"):
+        return None
+    if tensor.HasField("raw_data"):
+        if kind not in _TYPES:
+            return None
+        return np.frombuffer(tensor.raw_data, dtype.newbyteorder("<")).astype(dtype, copy=False)
+    field = _FIELDS.get(kind)
+    return None if field is None else np.array(getattr(tensor, field), dtype)
 
 
 def _stored_as(tensor: Any) -> tuple[str, tuple[int, ...], np.dtype[Any] | None]:
     """Return type and shape of a tensor, and how numpy reads it; None if it is no numbers."""
-    kind = import_module("onnx").TensorProto.DataType.Name(tensor.data_type)
+    kind = messages().TensorProto.DataType.Name(tensor.data_type)
     shape = tuple(tensor.dims)
     if min(shape, default=0) < 0:
         raise ValueError(f"its shape is {shape}")
@@ -138,16 +159,6 @@ def plain_text(value: str | bytes) -> str:
     if isinstance(value, bytes):
         raise ValueError("one of its names is not UTF-8")
     return value
-
-
-def onnx_package(path: Path) -> Any:
-    """Return the package ``onnx``; FileProblem about a file without it."""
-    try:
-        return import_module("onnx")
-    except ImportError:
-        raise FileProblem(
-            ".onnx files need an extra package", hint="pip install 'cnncli[onnx]'", path=path
-        ) from None
 
 
 @contextmanager
