@@ -63,7 +63,7 @@ def prepare(W: FloatArray, task: ConvTask) -> Kernel:
     dtype = task.dtype
     kernels = [
         [
-            (ColumnProduct.of(u.astype(dtype)[None], task), _along(v.astype(dtype), task))
+            (ColumnProduct.of(u.astype(dtype), task), _along(v.astype(dtype), task))
             for u, v in kernel
         ]
         for kernel in factors
@@ -73,7 +73,6 @@ def prepare(W: FloatArray, task: ConvTask) -> Kernel:
         def add(part: tuple[ColumnProduct, Along], total: FloatArray, first: bool) -> None:
             product, along = part
             columns = product.run(X, total.shape[1], scratch)
-            columns = columns.reshape(*total.shape[:2], -1, task.groups)
             sums = total if first else scratch.take("more", total.shape, dtype)
             along(long_rows(columns, task.window, scratch), sums, scratch)
             if not first:

@@ -224,9 +224,14 @@ def strip_cells(
     return lambda i, j: cells(i, j)[:, window.rows.tap(i, out_rows)]
 
 
-def row_cells(phases: Sequence[FloatArray], window: Window, channels: int) -> Cells:
-    """Return the function that tells which cells a tap meets, in all rows."""
-    columns = window.cols.out
+def row_cells(
+    phases: Sequence[FloatArray], window: Window, channels: int, columns: int | None = None
+) -> Cells:
+    """Return the function that tells which cells a tap meets, in all rows.
+
+    `columns` counts the output columns; default: those of the window.
+    """
+    columns = window.cols.out if columns is None else columns
 
     def cells(i: int, j: int) -> FloatArray:
         shift, phase = divmod(j * window.cols.dilation, window.cols.stride)

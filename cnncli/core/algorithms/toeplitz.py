@@ -62,50 +62,31 @@ def band_matrix(columns: FloatArray, axis: Axis, block: int) -> FloatArray:
     return matrix
 
 
-def down_block(kernels: int) -> int:
-    """Return how many output rows one product computes for some kernels at once.
-
-    Examples
-    --------
-    >>> [down_block(kernels) for kernels in range(1, 6)]
-    [4, 2, 2, 1, 1]
-    """
-    return -(-DOWN // kernels)
-
-
 @dataclass(frozen=True)
 class ColumnProduct:
-    """Runs 1-D kernels down unpadded rows and pads what they give at its left and right.
+    """Runs a 1-D kernel down unpadded rows and pads what it gives at its left and right.
 
     Parameters
     ----------
-    matrix : ndarray, shape (n * block, height)
-        The kernels, as `band_matrix` lays them out.
-    n : int
-        Kernels.
+    matrix : ndarray, shape (DOWN, height)
+        The kernel, as `band_matrix` lays it out.
     task : ConvTask
-    constants : ndarray, shape (n,)
-        What each kernel makes of a column of the border's constant.
+    constant : ndarray, shape ()
+        What the kernel makes of a column of the border's constant.
     """
 
     matrix: FloatArray
-    n: int
     task: ConvTask
-    constants: FloatArray
+    constant: FloatArray
 
     @staticmethod
-    def of(kernels: FloatArray, task: ConvTask) -> ColumnProduct:
-        """Return the product of kernels (n, k_H)."""
-        matrix = band_matrix(kernels, task.window.rows, down_block(len(kernels)))
-        return ColumnProduct(
-            matrix.reshape(-1, matrix.shape[2]),
-            len(kernels),
-            task,
-            (kernels.sum(axis=1) * task.border[1]).astype(kernels.dtype),
-        )
+    def of(kernel: FloatArray, task: ConvTask) -> ColumnProduct:
+        """Return the product of a kernel (k_H,)."""
+        constant = np.asarray(kernel.sum() * task.border[1], kernel.dtype)
+        return ColumnProduct(band_matrix(kernel[None], task.window.rows, DOWN)[0], task, constant)
 
     def run(self, X: FloatArray, outputs: int, scratch: Scratch) -> FloatArray:
-        """Return every kernel's results block by block, padded.
+        """Return the kernel's results, padded.
 
         Parameters
         ----------
@@ -116,7 +97,7 @@ class ColumnProduct:
 
         Returns
         -------
-        ndarray, shape (m, outputs / block, n, block, padded columns, n_C_prev)
+        ndarray, shape (m, outputs, padded columns, n_C_prev)
 
         Examples
         --------
@@ -124,7 +105,7 @@ class ColumnProduct:
         >>> window = place_window((5, 1), (2, 1), padding=((0, 0), (1, 0)))
         >>> task = ConvTask(window, 1, 1, 1, 1, np.dtype(float))
         >>> X = np.arange(5.0).reshape(1, 5, 1, 1)
-        >>> ColumnProduct.of(np.array([[1.0, 2.0]]), task).run(X, 4, Scratch())[0, 0, 0, :, :, 0]
+        >>> ColumnProduct.of(np.array([1.0, 2.0]), task).run(X, 4, Scratch())[0, :, :, 0]
         array([[ 0.,  2.],
                [ 0.,  5.],
                [ 0.,  8.],
@@ -132,24 +113,34 @@ class ColumnProduct:
         """
         cols = self.task.window.cols
         m, _, columns, n_C = X.shape
-        block = len(self.matrix) // self.n
-        shape = (m, outputs // block, self.n, block, cols.padded, n_C)
-        lowered = scratch.take("lowered", shape, X.dtype)
-        inner = lowered[..., cols.begin : cols.begin + columns, :]
-        self._multiply(X, inner.reshape(m, shape[1], len(self.matrix), -1), block)
-        constants = self.constants[:, None, None, None]
-        fill_columns(lowered, cols, self.task.border[0], constants)
+        lowered = scratch.take("lowered", (m, outputs, cols.padded, n_C), X.dtype)
+        inner = lowered[:, :, cols.begin : cols.begin + columns]
+        multiply_rows(self.matrix, X, inner.reshape(m, outputs, -1), self.task.window.rows.stride)
+        fill_columns(lowered, cols, self.task.border[0], self.constant)
         return lowered
 
-    def _multiply(self, X: FloatArray, out: FloatArray, block: int) -> None:
-        """Multiply the rows below each block into `out` (m, blocks, n * block, values)."""
-        height = self.matrix.shape[1]
-        image, row, *_ = X.strides
-        shape = (*out.shape[:2], height, out.shape[3])
-        # Not the stride of the channels: that of a single one may be anything.
-        steps = (image, block * self.task.window.rows.stride * row, row, X.itemsize)
-        below: FloatArray = np.ndarray(shape, X.dtype, X, 0, steps)
-        np.matmul(self.matrix, below, out=out)
+
+def multiply_rows(matrix: FloatArray, lines: FloatArray, out: FloatArray, stride: int) -> None:
+    """Multiply what lies below each block of output rows.
+
+    Parameters
+    ----------
+    matrix : ndarray, shape (DOWN, height)
+    lines : ndarray, shape (m, rows, ...)
+        C-contiguous; a row holds one line of the output's length or several, one after the other.
+    out : ndarray, shape (m, rows, values)
+        A multiple of `DOWN` rows.
+    stride : int
+        Input rows from one output row to the next.
+    """
+    m, outputs, values = out.shape
+    image, row, *_ = lines.strides
+    shape = (m, outputs // DOWN, matrix.shape[1], values)
+    # Not the stride of the channels: that of a single one may be anything.
+    line = values * lines.itemsize
+    steps = (image, DOWN * stride * row, line, lines.itemsize)
+    below: FloatArray = np.ndarray(shape, lines.dtype, lines, 0, steps)
+    np.matmul(matrix, below, out=out.reshape(m, -1, DOWN, values))
 
 
 def sum_parts(
