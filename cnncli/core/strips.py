@@ -224,8 +224,9 @@ def run_strips(
 ) -> None:
     """Call ``action(item, scratch)`` for every item as `share_items` does.
 
-    Each thread has one scratch for all its items, and keeps it: fresh memory costs as much as
-    several passes over it. A chain of layers takes one for each that is at work at once.
+    Each thread has one scratch for all its items, and keeps its memory for the next layer: fresh
+    memory costs as much as several passes over it. A chain of layers takes one for each that is at
+    work at once.
     """
 
     def work(own: Iterator[Item]) -> None:
@@ -235,7 +236,7 @@ def run_strips(
             for item in own:
                 action(item, scratch)
         finally:
-            scratch.shrink(KEPT_BYTES)
+            scratch.release(KEPT_BYTES)
             free.append(scratch)
 
     share_items(work, items, jobs)

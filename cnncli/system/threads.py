@@ -32,12 +32,27 @@ Item = TypeVar("Item")
 
 Cores = frozenset[int]
 
+_LINE = 64
+"""Bytes of a line of the cache, from one of which to another buffers reach."""
+
 
 @dataclass
 class Scratch:
-    """One thread's buffers, kept from strip to strip so that memory is touched once."""
+    """One thread's buffers, kept from strip to strip so that memory is touched once.
+
+    Parameters
+    ----------
+    buffers : dict of (str, int) to ndarray
+        Those of the layer that is at work.
+    memory : ndarray of bytes
+        What they are cut from: the next layer's take the same bytes.
+    taken : int
+        Bytes that they take; if `memory` is smaller, the last ones have memory of their own.
+    """
 
     buffers: dict[tuple[str, int], NDArray[Any]] = field(default_factory=dict)
+    memory: NDArray[np.uint8] = field(default_factory=lambda: np.empty(0, np.uint8))
+    taken: int = 0
 
     def take(self, name: str, shape: tuple[int, ...], dtype: np.dtype[Any]) -> NDArray[Any]:
         """Return an array of that shape; it holds whatever its last user left.
@@ -52,22 +67,30 @@ class Scratch:
         key = (name, dtype.num)
         buffer = self.buffers.get(key)
         if buffer is None or buffer.size < size:
-            buffer = self.buffers[key] = np.empty(size, dtype)
+            buffer = self.buffers[key] = self._cut(size * dtype.itemsize).view(dtype)
         return buffer[:size].reshape(shape)
 
-    def shrink(self, limit: int) -> None:
-        """Give all memory back if it is more than `limit` bytes.
+    def _cut(self, count: int) -> NDArray[np.uint8]:
+        begin = self.taken
+        self.taken += -(-count // _LINE) * _LINE
+        fits = self.taken <= self.memory.size
+        return self.memory[begin : begin + count] if fits else np.empty(count, np.uint8)
+
+    def release(self, limit: int) -> None:
+        """Let the next layer take the same memory, up to `limit` bytes; give back what is more.
 
         Examples
         --------
         >>> scratch = Scratch()
         >>> _ = scratch.take("sum", (2, 3), np.dtype("float32"))
-        >>> scratch.shrink(limit=0)
-        >>> len(scratch.buffers)
-        0
+        >>> scratch.release(limit=1000)
+        >>> scratch.memory.size, len(scratch.buffers)
+        (64, 0)
         """
-        if sum(buffer.nbytes for buffer in self.buffers.values()) > limit:
-            self.buffers.clear()
+        self.buffers.clear()
+        if self.memory.size < self.taken <= limit:
+            self.memory = np.empty(self.taken, np.uint8)
+        self.taken = 0
 
 
 class _Helper:

@@ -24,6 +24,7 @@ from cnncli.network.layers import (
 from cnncli.network.passes import forward, forward_layers
 from cnncli.network.summary import summarize
 from cnncli.render.options import MapGroup
+from cnncli.system import threads
 from tests.support.judges import distinct_values, numeric_gradient
 from tests.support.sweep import sweep
 
@@ -174,3 +175,28 @@ def test_refused(name: str) -> None:
     layer, message = BAD[name]
     with pytest.raises((OptionError, ShapeError), match=message):
         Network((Node("a", layer, (SOURCE,)),)).shapes(X.shape)
+
+
+def test_the_bytes_of_a_transposed_convolution_do_not_depend_on_strips() -> None:
+    maps = RANDOM.standard_normal((1, 40, 24, 6)).astype(np.float32)
+    layer = transpose(3, 16, stride=2)
+    stage = layer.stage(maps.shape, maps.dtype)
+    ((_, whole),) = forward_layers(Network.chain(layer), maps)
+    for height in (1, 7, stage.step):
+        rows = range(0, stage.shape[1], height)
+        ends = [min(row + height, stage.shape[1]) for row in rows]
+        strips = [
+            stage.read(lambda a, b: maps[:, a:b], row, end)
+            for row, end in zip(rows, ends, strict=True)
+        ]
+        assert np.array_equal(np.concatenate(strips, axis=1), whole)
+
+
+@pytest.mark.skipif(threads.cores() < 2, reason="needs two cores")
+def test_strips_of_a_transposed_convolution_have_no_threads_of_their_own(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(threads, "_idle", threads._Idle())
+    maps = np.ones((1, 128, 64, 6), np.float32)
+    list(forward_layers(Network.chain(transpose(3, 16, stride=2)), maps))
+    assert 0 < threads._idle.started < threads.cores()

@@ -9,9 +9,10 @@ import sys
 import threading
 import time
 
+import numpy as np
 import pytest
 
-from cnncli.system.threads import cores, together
+from cnncli.system.threads import Scratch, cores, together
 from tests.support.patience import patient
 
 several = pytest.mark.skipif(cores() < 2, reason="needs two cores")
@@ -180,3 +181,21 @@ print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
         check=True,
     )
     assert done.stdout.strip() == "0"
+
+
+def test_the_buffers_of_two_layers_are_the_same_memory() -> None:
+    scratch, kind = Scratch(), np.dtype(np.float32)
+    for names in (("windows", "strip"), ("tiles", "products"), ("sums", "strip")):
+        first, second = (scratch.take(name, (100, 3), kind) for name in names)
+        first[:], second[:] = 1, 2
+        assert (first == 1).all()
+        assert np.shares_memory(scratch.take(names[0], (50, 3), kind), first)
+        scratch.release(limit=10_000)
+        assert scratch.memory.nbytes == 2 * (1200 + 16)
+    larger = scratch.take("windows", (10, 300), kind)
+    assert not np.shares_memory(larger, scratch.memory)
+    scratch.release(limit=20_000)
+    assert scratch.memory.nbytes == 12_032
+    assert not np.shares_memory(scratch.take("windows", (100, 300), kind), scratch.memory)
+    scratch.release(limit=20_000)
+    assert scratch.memory.nbytes == 12_032

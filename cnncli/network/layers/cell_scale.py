@@ -11,7 +11,7 @@ import numpy as np
 from cnncli._dataclass import dataclass
 from cnncli.core.arrays import FloatArray, Shape
 from cnncli.errors import ShapeError
-from cnncli.network.layers.base import Gradients, Pointwise, StripStage, rows_at_once
+from cnncli.network.layers.base import Gradients, Pointwise, StripStage, rows_in_cache
 
 
 @dataclass(frozen=True, eq=False)
@@ -87,7 +87,7 @@ class CellScaleLayer(Pointwise):
         out = (1, *self.output_shape(shape)[1:])
         return StripStage(
             out,
-            rows_at_once(out, dtype),
+            rows_in_cache(out, dtype),
             lambda source, a, b: self.part(slice(a, b), slice(None)).compute(source(a, b)),
         )
 

@@ -15,7 +15,7 @@ from cnncli.core.geometry import Box, PaddingLike, Pair, explicit_pads, pair
 from cnncli.core.receptive_field import Reading
 from cnncli.errors import OptionError, ShapeError
 from cnncli.filters.filter import Filter
-from cnncli.network.layers.base import Gradients, RowSource, StripStage, rows_at_once
+from cnncli.network.layers.base import Gradients, RowSource, StripStage
 from cnncli.network.layers.conv import ConvLayer
 from cnncli.render.options import MapGroup
 
@@ -226,17 +226,23 @@ class ConvTransposeLayer:
         return Z
 
     def stage(self, shape: Shape, dtype: np.dtype[Any]) -> StripStage:
-        """Prepare the layer for strips of one image."""
-        out, rows = self.output_shape(shape), self._axes(shape)[0]
+        """Prepare the convolution for strips of one image; zeros go into a strip's rows alone."""
+        out, (down, across) = self.output_shape(shape), self._axes(shape)
+        spread = (1, out[1] + down.extent - 1, out[2] + across.extent - 1, shape[3])
+        inner = self._convolution.stage(spread, dtype)
 
         def read(source: RowSource, first: int, last: int) -> FloatArray:
-            needed = rows.source(first, last)
-            empty = needed.start == needed.stop
-            X = np.zeros((1, 0, *shape[2:]), dtype) if empty else source(needed.start, needed.stop)
-            Z = self._spread(X, shape, (first, last), needed.start)
-            return self._convolution.forward(Z)[0]
+            def spread_rows(begin: int, end: int) -> FloatArray:
+                outputs = begin, end - down.extent + 1
+                needed = down.source(*outputs)
+                empty = needed.start == needed.stop
+                nothing = np.zeros((1, 0, *shape[2:]), dtype)
+                X = nothing if empty else source(needed.start, needed.stop)
+                return self._spread(X, shape, outputs, needed.start)
 
-        return StripStage(out, rows_at_once(out, dtype), read)
+            return inner.read(spread_rows, first, last)
+
+        return StripStage(out, inner.step, read)
 
     def forward(self, X: FloatArray) -> tuple[FloatArray, Any]:
         """Return the output."""

@@ -20,7 +20,7 @@ from cnncli.network.layers.base import (
     Gradients,
     Pointwise,
     StripStage,
-    rows_at_once,
+    rows_in_cache,
 )
 from cnncli.network.layers.pointwise import check_per_channel, shared_gradient
 
@@ -74,7 +74,7 @@ class AxesDefaults(ChannelwiseDefaults):
                 out, out[1], lambda source, a, b: self.compute(source(0, shape[1]))[:, a:b]
             )
         return StripStage(
-            out, rows_at_once(out, dtype), lambda source, a, b: self.compute(source(a, b))
+            out, rows_in_cache(out, dtype), lambda source, a, b: self.compute(source(a, b))
         )
 
 
