@@ -159,7 +159,14 @@ def _silu_backward(dA: FloatArray, Z: FloatArray, A: FloatArray, alpha: Any) -> 
 
 def _normal(Z: FloatArray) -> FloatArray:
     """Return the share of a normal distribution below Z."""
-    return (erfc(np.asarray(Z, np.float64) * -ROOT_HALF) / 2).astype(Z.dtype, copy=False)
+    return erfc(Z * Z.dtype.type(-ROOT_HALF)) / 2
+
+
+def _gelu_in_place(Z: FloatArray) -> None:
+    share = _normal(Z)
+    # An infinity times no share is 0.
+    np.copyto(Z, 0, where=share == 0)
+    np.multiply(Z, share, out=Z)
 
 
 def _gelu_backward(dA: FloatArray, Z: FloatArray, A: FloatArray) -> FloatArray:
@@ -308,9 +315,7 @@ ACTIVATIONS: Final[dict[str, Activation]] = {
     "hard-swish": Activation(lambda Z: Z * _ramp(Z, 1 / 6, 0.5), _swish_backward, _RAMP),
     "truncate": Activation(np.trunc, _zeros, "trunc(z)"),
     "silu": _written(_silu_in_place, _silu_backward, "z / (1 + exp(-alpha * z))", {"alpha": 1.0}),
-    "gelu": _function(
-        lambda Z: _gated(Z, _normal(Z)), _gelu_backward, "z * erfc(-z / sqrt(2)) / 2"
-    ),
+    "gelu": _written(_gelu_in_place, _gelu_backward, "z * erfc(-z / sqrt(2)) / 2"),
     "gelu-tanh": _function(
         lambda Z: _gated(Z, _sigmoid(_tanh_argument(Z))),
         _gelu_tanh_backward,

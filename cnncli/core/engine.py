@@ -48,8 +48,21 @@ THREADS_FROM: Final = 200_000.0
 """Nanoseconds of work below which starting threads costs more than it saves."""
 
 
-Finish = Callable[[FloatArray], object] | None
-"""What is done to each value of a strip's outputs, in place, after the bias."""
+@dataclass(frozen=True)
+class Finish:
+    """What is done to the outputs of a strip, in place, after the bias.
+
+    Parameters
+    ----------
+    overwrite : callable
+        ``overwrite(out)`` changes (m, rows, n_W, n_C).
+    each_alone : bool
+        Whether it may be given some of the channels: a value depends on itself alone.
+    """
+
+    overwrite: Callable[[FloatArray], object]
+    each_alone: bool
+
 
 BLOCK_CHANNELS: Final = 256
 """Filters in a block where a layer has too few rows for enough strips."""
@@ -169,8 +182,7 @@ class Convolution:
         The strips; ``grid.rows`` is what a streaming caller should ask for at a time.
     padder : Padder
     bias : ndarray, shape (n_C,), or None
-    then : callable or None
-        As in `prepare_convolution`.
+    then : Finish or None
     """
 
     task: ConvTask
@@ -181,7 +193,7 @@ class Convolution:
     grid: StripGrid
     padder: Padder
     bias: FloatArray | None
-    then: Finish = None
+    then: Finish | None = None
 
     def __call__(self, X: FloatArray, jobs: int | None = None) -> FloatArray:
         """Return the whole output of a batch (m, n_H_prev, n_W_prev, n_C_prev)."""
@@ -259,7 +271,7 @@ class Convolution:
         elif self.bias is not None:
             np.add(out, self.bias[channels], out=out)
         if self.then is not None:
-            self.then(out)
+            self.then.overwrite(out)
 
     @cached_property
     def _bias_row(self) -> FloatArray:
@@ -291,10 +303,10 @@ def _finite(values: FloatArray) -> bool:
     return bool(np.isfinite(np.einsum("mhwc,mhwc->", values, values)))
 
 
-def _blocks(task: ConvTask, kernel: Kernel, grid: StripGrid, fewest: int) -> tuple[slice, ...]:
+def _blocks(task: ConvTask, grid: StripGrid, fewest: int) -> tuple[slice, ...]:
     """Blocks of output channels that run apart, for layers too small to make enough strips."""
     strips = len(grid.strips(task.images, task.window.rows.out, 0, task.window.rows.out))
-    if strips >= fewest or not kernel.by_channels:
+    if strips >= fewest:
         return (slice(0, task.n_C),)
     count = max(1, task.n_C // BLOCK_CHANNELS)
     edges = [task.n_C * number // count for number in range(count + 1)]
@@ -309,7 +321,7 @@ def prepare_convolution(
     *,
     images: int = 1,
     bias: FloatArray | None = None,
-    then: Finish = None,
+    then: Finish | None = None,
     algorithm: str = "auto",
     prepared: bool = False,
 ) -> Convolution:
@@ -329,8 +341,8 @@ def prepare_convolution(
         Batch size.
     bias : ndarray of n_C numbers or 1, optional
         Added once after the sum.
-    then : callable, optional
-        ``then(out)`` changes each value of a strip in place, while it is in cache.
+    then : Finish, optional
+        What else is done to the outputs of a strip while they are in cache.
     algorithm : str
         "auto" or a name from `ALGORITHMS`.
     prepared : bool
@@ -369,7 +381,8 @@ def prepare_convolution(
         kernel = prepare(W, task)
     fewest = FEWEST if choice.strips >= THREADS_FROM else 1
     grid = cut(task, kernel.bytes_per_row, kernel.step, kernel.least_rows, fewest)
-    blocks = _blocks(task, kernel, grid, fewest)
+    by_channels = kernel.by_channels and (then is None or then.each_alone)
+    blocks = _blocks(task, grid, fewest) if by_channels else (slice(0, task.n_C),)
     padder = Padder.of(task, kernel.columns, kernel.pads_columns)
     return Convolution(task, choice, W, kernel, blocks, grid, padder, flat, then)
 

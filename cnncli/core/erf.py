@@ -55,24 +55,43 @@ _FAR: Final = (
 1981), which has a short Chebyshev series up to infinity. Computed for cnncli, to 1e-16."""
 
 
+_SINGLE: Final = (
+    (1.1283791091480464, 0.1999044639139781, 0.05057064602350817, 0.0037007628028807933)
+    + (0.00014183057576273918, -1.9577742853115962e-06, 1.992493066537939e-08),
+    (1.0, 0.510492377586465, 0.11499009490086459, 0.014351483360837407, 0.0009558353146739666),
+)
+"""Powers of ``t = x**2`` in a quotient that is ``erf(x) / x`` for x in 0..3.92, to 5e-8."""
+
+_SINGLE_TAIL: Final = (
+    (1.0000000056216614, 1.2375777134460728, 0.7307312140530731, 0.2288023900260153)
+    + (0.03270898437791761,),
+    (1.0, 2.365957448351742, 2.4004191236277674, 1.3237389331797553, 0.40556849199561584)
+    + (0.05797445201288765,),
+)
+"""Powers of x in a quotient that is ``exp(x**2) * erfc(x)`` for x in 0..10, to 6e-9.
+
+Both quotients were fitted for cnncli: least squares, weighted until no error stands out."""
+
+
 def erf(x: FloatArray) -> FloatArray:
     """Return the error function, ``2 / sqrt(pi)`` times the integral of ``exp(-t**2)`` from 0 to x.
 
     Parameters
     ----------
     x : ndarray of float32 or float64
-        float32 is computed in float64.
 
     Returns
     -------
     ndarray
-        Of the dtype of x, in -1..1, to 1e-15 of each value in float64.
+        Of the dtype of x, in -1..1, to 1e-15 of each value in float64 and to 5e-7 in float32.
 
     Examples
     --------
     >>> erf(np.array([0.0, 0.5, -np.inf])).round(6).tolist()
     [0.0, 0.5205, -1.0]
     """
+    if x.dtype == np.float32:
+        return _single_erf(x)
     wide = np.asarray(x, np.float64)
     size = np.abs(wide)
     near, far = _near(wide), np.copysign(1 - _far(size), wide)
@@ -80,17 +99,38 @@ def erf(x: FloatArray) -> FloatArray:
 
 
 def erfc(x: FloatArray) -> FloatArray:
-    """Return ``1 - erf(x)``, right also where that is next to nothing.
+    """Return ``1 - erf(x)``, right also where that is next to nothing; precision as of `erf`.
 
     Examples
     --------
     >>> f"{erfc(np.array([5.0])).item():.6g}"
     '1.53746e-12'
     """
+    if x.dtype == np.float32:
+        return _single_erfc(x)
     wide = np.asarray(x, np.float64)
     size = np.abs(wide)
     far = np.where(wide > 0, _far(size), 2 - _far(size))
     return np.where(size < 1, 1 - _near(wide), far).astype(x.dtype, copy=False)
+
+
+def _single_erf(x: FloatArray) -> FloatArray:
+    # Beyond 3.92 it is 1 to float32's precision.
+    x = np.clip(x, np.float32(-3.92), np.float32(3.92))
+    square = x * x
+    above, below = (_polynomial(part, square) for part in _SINGLE)
+    np.multiply(above, x, out=above)
+    np.divide(above, below, out=above)
+    return np.clip(above, -1, 1, out=above)
+
+
+def _single_erfc(x: FloatArray) -> FloatArray:
+    # From 11 on the power is 0.
+    size = np.minimum(np.abs(x), np.float32(11))
+    above, below = (_polynomial(part, size) for part in _SINGLE_TAIL)
+    np.divide(above, below, out=above)
+    np.multiply(above, np.exp(-size * size), out=above)
+    return np.where(x < 0, 2 - above, above)
 
 
 def _near(x: FloatArray) -> FloatArray:
@@ -112,5 +152,6 @@ def _far(x: FloatArray) -> FloatArray:
 def _polynomial(coefficients: Sequence[float], x: FloatArray) -> FloatArray:
     total = np.full_like(x, coefficients[-1])
     for coefficient in coefficients[-2::-1]:
-        total = total * x + coefficient
+        np.multiply(total, x, out=total)
+        np.add(total, coefficient, out=total)
     return total

@@ -13,7 +13,6 @@ from cnncli._dataclass import dataclass
 from cnncli.core.geometry import Box
 from cnncli.errors import CnnCliError, OptionError, ShapeError, among
 from cnncli.network.layers import (
-    ActivationLayer,
     BatchNormLayer,
     CellScaleLayer,
     ConvLayer,
@@ -342,34 +341,6 @@ class Network:
             return None
         return first.pixel_dtype(shape, pixels)
 
-    def folded(self, keep: Collection[str] = ()) -> Network:
-        """Return the same network with norms and activations folded into their convolutions.
-
-        Parameters
-        ----------
-        keep : collection of str
-            Layers whose own outputs are wanted: they stay as they are.
-
-        Returns
-        -------
-        Network
-            What is folded bears the last layer's name. Values are equal to rounding.
-        """
-        used = [name for node in self.nodes for name in node.inputs]
-        nodes: dict[str, Node] = {}
-        for node in self.nodes:
-            before = nodes.get(node.inputs[0])
-            if before is None or before.name in keep or used.count(before.name) > 1:
-                nodes[node.name] = node
-                continue
-            layer = _fold(before.layer, node.layer)
-            if layer is None:
-                nodes[node.name] = node
-            else:
-                del nodes[before.name]
-                nodes[node.name] = replace(node, layer=layer, inputs=before.inputs)
-        return Network(tuple(nodes.values()))
-
 
 @contextmanager
 def named_errors(network: Network, node: Node) -> Iterator[None]:
@@ -432,19 +403,3 @@ def _both(one: Box, other: Box) -> Box:
         for sides in pairs
     )
     return rows, cols
-
-
-def _fold(conv: Layer | MergeLayer, after: Layer | MergeLayer) -> ConvLayer | None:
-    """Return a convolution with the layer behind it as one; None if they are something else."""
-    if not isinstance(conv, ConvLayer) or conv.activation != "none" or conv.after is not None:
-        return None
-    if isinstance(after, ActivationLayer):
-        return replace(conv, after=after)
-    norm = after.scale if isinstance(after, BatchNormLayer) else after
-    if not isinstance(norm, ScaleLayer) or norm.whole or conv.filter.per_channel:
-        return None
-    # In float64 whatever the parameters are, for pictures that are float64 themselves.
-    factor, offset = (v.astype(np.float64) for v in norm.parameters.values())
-    filtered = replace(conv.filter, weights=conv.filter.weights * factor)
-    bias = conv.parameters.get("b", np.zeros(1)) * factor + offset
-    return replace(conv, filter=filtered, bias=np.broadcast_to(bias, (conv.filter.maps,)))

@@ -8,6 +8,7 @@ from typing import Any, Final
 import numpy as np
 
 from cnncli.core.arrays import FloatArray, Shape
+from cnncli.network.folding import fold
 from cnncli.network.graph import SOURCE, Network, Node, named_errors
 from cnncli.network.layers.base import Layer, StripStage, has_strips
 from cnncli.system import blas, progress
@@ -40,7 +41,7 @@ class PreparedNetwork:
 
     def __init__(self, network: Network, layers: Collection[str]) -> None:
         self.network, self.layers = network, frozenset(layers)
-        self._folded = network.folded(keep=layers)
+        self._folded = fold(network, keep=layers)
         self._last_use = last_uses(self._folded)
         self._stages: dict[str, tuple[Shape, np.dtype[Any], StripStage]] = {}
         self.kept_bytes = self._passes = 0

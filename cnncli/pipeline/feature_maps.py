@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from cnncli._dataclass import dataclass
 from cnncli.io.images import Picture
+from cnncli.network.folding import fold
 from cnncli.network.graph import Network
 from cnncli.network.inner_cells import inner_cells
 from cnncli.network.layers import ConvLayer, Shape, StripStage
@@ -61,7 +62,7 @@ class _LastStage:
             return known[3]
         # Dropped first, so that memory never holds two.
         self._known = known = None
-        stage = network.folded().stage(shape, dtype)
+        stage = fold(network).stage(shape, dtype)
         self._known = network, shape, dtype, stage
         return stage
 

@@ -10,6 +10,7 @@ import pytest
 
 from cnncli.errors import OptionError, ShapeError
 from cnncli.filters.filter import from_array, stack
+from cnncli.network.folding import fold
 from cnncli.network.graph import SOURCE, Network, Node
 from cnncli.network.layers import (
     ActivationLayer,
@@ -257,17 +258,17 @@ def test_a_layer_is_run_up_to_and_with_what_it_needs() -> None:
 
 def test_normalisation_folds_into_the_bank_before_it() -> None:
     network = Network.chain(bank(3, 4), norm(4), ActivationLayer("relu"), bank(4, 2), norm(2))
-    folded = network.folded()
+    folded = fold(network)
     assert folded.names == ("activation1", "batchnorm2")
     expected = forward(network, X).values["batchnorm2"]
     np.testing.assert_allclose(forward(folded, X).values["batchnorm2"], expected, rtol=1e-10)
-    assert network.folded(keep=["conv1"]).names == (
+    assert fold(network, keep=["conv1"]).names == (
         "conv1",
         *network.names[1:3],
         "batchnorm2",
     )
     # conv1 is used twice.
-    assert residual().folded().names == residual().names
+    assert fold(residual()).names == residual().names
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
@@ -286,9 +287,9 @@ def test_an_activation_folds_into_the_convolution_before_it(
     activation: ActivationLayer, dtype: Any
 ) -> None:
     network = Network.chain(bank(3, 4), activation, bank(4, 2))
-    folded = network.folded()
+    folded = fold(network)
     assert folded.names == ("activation1", "conv2")
-    assert network.folded(keep=["conv1"]).names == network.names
+    assert fold(network, keep=["conv1"]).names == network.names
     values = X.astype(dtype)
     expected = forward(network, values).values["activation1"]
     ((_, got),) = forward_layers(network, values, ["activation1"])
@@ -297,7 +298,7 @@ def test_an_activation_folds_into_the_convolution_before_it(
 
 
 def test_a_folded_activation_is_checked_with_its_convolution() -> None:
-    network = Network.chain(bank(3, 4), ActivationLayer("prelu", np.ones(3))).folded()
+    network = fold(Network.chain(bank(3, 4), ActivationLayer("prelu", np.ones(3))))
     with pytest.raises(ShapeError, match="alpha must hold 1 value or 4"):
         network.output_shape(X.shape)
 
@@ -310,7 +311,7 @@ def test_folding_keeps_the_digits_of_float64_pictures() -> None:
     )
     for behind in (last, ScaleLayer(last.gamma, last.beta)):
         network = Network.chain(conv, behind)
-        folded = network.folded()
+        folded = fold(network)
         assert len(folded.nodes) == 1
         expected = forward(network, X).values[network.names[-1]]
         got = forward(folded, X).values[network.names[-1]]

@@ -11,7 +11,7 @@ from cnncli.network.toml_types import TYPES
 READ_WITH_THE_FILTER = {"filter_layout", "flip", "normalize", "convention"}
 
 MADE_BY_FOLDING = {"conv": {"after"}}
-"""What no file holds: `Network.folded` sets it."""
+"""What no file holds: `folding.fold` sets it."""
 
 
 @pytest.mark.parametrize("name", [name for name, kind in TYPES.items() if kind.make is not None])

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from cnncli.network.folding import fold
 from cnncli.network.graph import Network
 from cnncli.network.layers import BatchNormLayer, ConvLayer
 from cnncli.network.load import load_model
@@ -235,7 +236,7 @@ def test_values(architecture: Any, dtype: str, kind: str, tmp_path: Path) -> Non
     expected = to_nhwc(module(x))
     close(forward(network, to_nhwc(x)).values[network.names[-1]], expected, dtype)
     # As `cnncli run` does it: in strips, batch normalisation folded into filters.
-    ((_, values),) = forward_layers(network.folded(), to_nhwc(x))
+    ((_, values),) = forward_layers(fold(network), to_nhwc(x))
     close(values, expected, dtype)
 
 

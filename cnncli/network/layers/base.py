@@ -166,6 +166,11 @@ class Pointwise(ChannelwiseDefaults, ABC):
     def compute(self, X: FloatArray) -> FloatArray:
         """Return the output of any rows."""
 
+    @property
+    def each_alone(self) -> bool:
+        """Whether a value depends on itself alone: not on its channel or other channels."""
+        return False
+
     def output_shape(self, shape: Shape) -> Shape:
         """Return the shape as it is."""
         return shape

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, ClassVar, Final, Self
 
@@ -13,12 +13,12 @@ from cnncli.core.activations import Activation, get_activation, slope_gradient
 from cnncli.core.algorithms.base import ConvTask
 from cnncli.core.arrays import FloatArray, Shape, is_placeholder, placeholder
 from cnncli.core.borders import border_mode, check_pad_mode
-from cnncli.core.engine import Choice, Convolution, choose, prepare_convolution
+from cnncli.core.engine import Choice, Convolution, Finish, choose, prepare_convolution
 from cnncli.core.geometry import Box, PaddingLike, Pair, Window, place_window
 from cnncli.errors import ShapeError
 from cnncli.filters.channels import check_channels, layout_notes
 from cnncli.filters.filter import Filter
-from cnncli.network.layers.base import Gradients, RowSource, StripStage, is_open
+from cnncli.network.layers.base import Gradients, Pointwise, RowSource, StripStage, is_open
 from cnncli.network.layers.pointwise import (
     ActivationLayer,
     check_per_channel,
@@ -79,8 +79,8 @@ class ConvLayer:
         Slopes of leaky-relu and prelu.
     algorithm : str
         ``auto``, or a name of `engine.ALGORITHMS`.
-    after : ActivationLayer, optional
-        The activation, where it is a layer of its own in the network as it was read.
+    after : Pointwise, optional
+        Layers of the network that work on each pixel of the output: `folding.fold` sets it.
 
     Examples
     --------
@@ -101,7 +101,7 @@ class ConvLayer:
     activation: str = "none"
     alpha: FloatArray | None = None
     algorithm: str = "auto"
-    after: ActivationLayer | None = None
+    after: Pointwise | None = None
     op: ClassVar[str] = "conv"
 
     @property
@@ -187,21 +187,28 @@ class ConvLayer:
         """Prepare filters and strips for one image: the fast path of every command."""
         out = self.output_shape(shape)
         algorithm = WHOLE_ALGORITHM if dtype == WHOLE else self.algorithm
-        activation = self.activation_for(dtype)
         plain = not self.filter.per_channel or 1 in (self.filter.maps, shape[3])
-        in_place = plain and activation.each_alone
-        active = self.after is not None or self.activation != "none"
-        then = activation.overwrite if in_place and active else None
+        then = self._then(dtype) if plain else None
         convolution = self._prepare((1, *shape[1:]), dtype, algorithm, then)
         rows, held = convolution.grid.rows, convolution.kernel.filter_bytes
-        if in_place:
+        if plain:
             return StripStage(out, rows, convolution.read, convolution, held)
+        activate = self.activation_for(dtype).forward
 
         def read(source: RowSource, first: int, last: int) -> FloatArray:
-            sums = self._reorder(convolution.read(source, first, last), shape[3])
-            return activation.forward(sums)
+            return activate(self._reorder(convolution.read(source, first, last), shape[3]))
 
         return StripStage(out, rows, read, None, held)
+
+    def _then(self, dtype: np.dtype[Any]) -> Finish | None:
+        """Return what is done to the sums of each strip."""
+        after = self.after
+        if after is None and self.activation == "none":
+            return None
+        if after is None or isinstance(after, ActivationLayer):
+            activation = (after or self).activation_for(dtype)
+            return Finish(activation.overwrite, activation.each_alone)
+        return Finish(lambda out: np.copyto(out, after.compute(out)), after.each_alone)
 
     def one_map(self, channel: int, channels: int, dtype: np.dtype[Any]) -> OneMap:
         """Return what one output channel is made with.
@@ -264,7 +271,7 @@ class ConvLayer:
         shape: Shape,
         dtype: np.dtype[Any],
         algorithm: str,
-        then: Callable[[FloatArray], object] | None = None,
+        then: Finish | None = None,
     ) -> Convolution:
         bank = self._bank(shape[3], dtype)
         return prepare_convolution(
@@ -280,8 +287,6 @@ class ConvLayer:
 
     def activation_for(self, dtype: np.dtype[Any]) -> Activation:
         """Return the activation with its settings in that dtype."""
-        if self.after is not None:
-            return self.after.activation_for(dtype)
         slopes = {} if self.alpha is None else {"alpha": self.alpha.astype(dtype)}
         return get_activation(self.activation, **slopes)
 
@@ -289,6 +294,8 @@ class ConvLayer:
         """Return the activated feature maps."""
         Z = self._reorder(self._prepare(X.shape, X.dtype, "auto")(X), X.shape[3])
         A = self.activation_for(X.dtype).forward(Z)
+        if self.after is not None:
+            A = self.after.compute(A)
         return A, (X, Z, A)
 
     def backward(self, dY: FloatArray, cache: Any) -> tuple[FloatArray, Gradients]:
@@ -296,6 +303,7 @@ class ConvLayer:
         # Imported here because commands that only go forward would load it for nothing.
         from cnncli.core.conv_gradients import gradients
 
+        assert self.after is None, "a folded network has no backward pass"
         X, Z, A = cache
         channels = X.shape[3]
         dZ = self.activation_for(Z.dtype).backward(dY, Z, A)

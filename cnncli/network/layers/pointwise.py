@@ -61,6 +61,11 @@ class ActivationLayer(Pointwise):
         """Return the activated values."""
         return self.activation_for(X.dtype).forward(X)
 
+    @property
+    def each_alone(self) -> bool:
+        """Whether a value depends on itself alone: not on its channel or other channels."""
+        return self.activation_for(np.dtype(float)).each_alone
+
     def forward(self, X: FloatArray) -> tuple[FloatArray, Any]:
         """Return the activated values."""
         A = self.compute(X)
@@ -119,8 +124,14 @@ class ScaleLayer(Pointwise):
 
     def compute(self, X: FloatArray) -> FloatArray:
         """Return the scaled values."""
-        Y = X * self.factor.astype(X.dtype) + self.offset.astype(X.dtype)
+        Y = np.asarray(X * self.factor.astype(X.dtype))
+        np.add(Y, self.offset.astype(X.dtype), out=Y)
         return np.rint(Y) if self.whole else Y
+
+    @property
+    def each_alone(self) -> bool:
+        """Whether one factor and one offset serve all channels."""
+        return self.factor.size == self.offset.size == 1
 
     def backward(self, dY: FloatArray, cache: FloatArray) -> tuple[FloatArray, Gradients]:
         """Return the gradients of the input, the factors and the offsets."""

@@ -1,0 +1,49 @@
+"""Layers that work on each cell, behind a convolution, run as one while a strip is in cache."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from cnncli.core.arrays import FloatArray, Shape
+from cnncli.network.layers.base import Layer, MergeLayer, Pointwise
+
+
+@dataclass(frozen=True, eq=False)
+class ElementwiseChain(Pointwise):
+    """Activations, scales, sums, products and the like of one input, as one layer.
+
+    Parameters
+    ----------
+    steps : tuple of (layer, tuple of int)
+        Each with the values it takes: 0 is the input, n the output of the n-th step.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from cnncli.network.layers import ActivationLayer, MulLayer
+    >>> silu = ElementwiseChain(((ActivationLayer("sigmoid"), (0,)), (MulLayer(), (0, 1))))
+    >>> silu.compute(np.array([0.0, 2.0])).round(3)
+    array([0.   , 1.762])
+    """
+
+    steps: tuple[tuple[Layer | MergeLayer, tuple[int, ...]], ...]
+    op: ClassVar[str] = "elementwise"
+
+    @property
+    def each_alone(self) -> bool:
+        """Whether a value depends on itself alone: not on its channel or other channels."""
+        return all(step.each_alone for step, _ in self.steps if isinstance(step, Pointwise))
+
+    def output_shape(self, shape: Shape) -> Shape:
+        """Check each layer's settings and return the shape."""
+        for step, inputs in self.steps:
+            step.output_shape(*[shape] * len(inputs))
+        return shape
+
+    def compute(self, X: FloatArray) -> FloatArray:
+        """Return the last step's values."""
+        values = [X]
+        for step, inputs in self.steps:
+            values.append(step.forward(*(values[number] for number in inputs))[0])
+        return values[-1]
