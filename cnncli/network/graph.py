@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import cached_property
 from typing import Any, Final
 
 import numpy as np
@@ -200,7 +201,7 @@ class Network:
             if node.name in needed:
                 kept.insert(0, node)
                 needed.update(node.inputs)
-        return Network(tuple(kept))
+        return self if len(kept) == len(self.nodes) else Network(tuple(kept))
 
     def with_layers_behind(self, layers: Mapping[str, Layer]) -> Network:
         """Return the network with one more layer behind some, which takes their name.
@@ -234,14 +235,25 @@ class Network:
         ShapeError, OptionError
             As the first layer that does not fit says, with its name where there are several.
         """
-        shapes = {SOURCE: shape}
-        for node in self.nodes:
-            with named_errors(self, node):
-                out = node.layer.output_shape(*(shapes[name] for name in node.inputs))
-                if out[3] > MAX_CHANNELS:
-                    raise ShapeError(f"a layer may have {MAX_CHANNELS} channels, got {out[3]:.3g}")
-            shapes[node.name] = out
-        return shapes
+        known = self._known_shapes.get(shape)
+        if known is None:
+            known = {SOURCE: shape}
+            for node in self.nodes:
+                with named_errors(self, node):
+                    out = node.layer.output_shape(*(known[name] for name in node.inputs))
+                    if out[3] > MAX_CHANNELS:
+                        text = f"a layer may have {MAX_CHANNELS} channels, got {out[3]:.3g}"
+                        raise ShapeError(text)
+                known[node.name] = out
+            # Each step of the work on an image asks, and images of a batch are often of one size.
+            self._known_shapes.clear()
+            self._known_shapes[shape] = known
+        return dict(known)
+
+    @cached_property
+    def _known_shapes(self) -> dict[Shape, dict[str, Shape]]:
+        """What `shapes` returned last."""
+        return {}
 
     def output_shape(self, shape: Shape) -> Shape:
         """Check every layer's shapes in turn and return the last output's.

@@ -346,3 +346,14 @@ def test_a_network_needs_a_layer_and_finds_the_one_that_does_not_fit() -> None:
         Network.chain()
     with pytest.raises(ShapeError, match="1 channel in, the input has 3"):
         Network.chain(PoolLayer(), ConvLayer(load_filter("kirsch"))).output_shape(X.shape)
+
+
+def test_shapes_are_those_of_the_input_that_is_asked_about() -> None:
+    network = Network.chain(PoolLayer("max", 2), PoolLayer("max", 3))
+    for _ in range(2):
+        for side, last in ((12, 2), (6, 1), (12, 2)):
+            shapes = network.shapes((1, side, side, 1))
+            assert shapes.pop("pool2") == (1, last, last, 1)
+        with pytest.raises(ShapeError):
+            network.shapes((1, 4, 4, 1))
+    assert network.until("pool2") == network != network.until("pool1")
