@@ -3,21 +3,26 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Container, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Container, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import field
-from typing import BinaryIO, Protocol
+from io import BytesIO
+from typing import Any, BinaryIO, Protocol
 
 from cnncli._dataclass import dataclass
 from cnncli.errors import FileProblem
 from cnncli.io import atomic
 from cnncli.io.images import Picture, ReadOptions, read_bytes, read_image, read_stream
+from cnncli.io.npy import fault_text, open_regular
 from cnncli.io.urls import Location, Url
 from cnncli.pipeline.disk_estimate import check_disk
 from cnncli.pipeline.files_of_batch import Identity, OutputClaims
 from cnncli.pipeline.job import Job, Task
 from cnncli.pipeline.output_checks import OutputOptions, make_folders, select_files
 from cnncli.pipeline.output_names import LayerResult, OutFile, Source, Target
+
+MadeFiles = list[tuple[OutFile, bytes]]
+"""Files with their content, to be written by `write_made`."""
 
 
 class FileAccess(Protocol):
@@ -108,6 +113,53 @@ class LocalFiles:
         return open_output(file.path, overwrite=self.options.overwrite, sync=self.sync)
 
 
+@dataclass(frozen=True)
+class MemoryFiles(LocalFiles):
+    """Files that are kept in memory, for another machine to choose from and to write.
+
+    Parameters
+    ----------
+    made : list of (OutFile, bytes)
+        What was made so far.
+    """
+
+    made: MadeFiles = field(default_factory=list)
+
+    def select(self, target: Target, planned: Sequence[OutFile]) -> tuple[OutFile, ...]:
+        """Choose all."""
+        return tuple(planned)
+
+    def check_disk(self, *arguments: Any) -> None:
+        """Refuse nothing: they are for another disk."""
+
+    def prepare(self, *arguments: Any) -> None:
+        """Make no folders."""
+
+    @contextmanager
+    def open(self, file: OutFile) -> Iterator[BinaryIO]:
+        """Keep a file's content."""
+        stream = BytesIO()
+        yield stream
+        self.made.append((file, stream.getvalue()))
+
+
+def write_made(made: MadeFiles, target: Target, files: LocalFiles) -> frozenset[str]:
+    """Write files that were made elsewhere, as far as they may be; return their names.
+
+    Raises
+    ------
+    CnnCliError
+        If a file may not be written or cannot.
+    """
+    chosen = files.select(target, [file for file, _ in made])
+    files.prepare(target, chosen)
+    for file, content in made:
+        if file in chosen:
+            with files.open(file) as stream:
+                stream.write(content)
+    return frozenset("standard output" if f.path is None else str(f.path) for f in chosen)
+
+
 def open_output(
     path: Location | None, *, overwrite: bool, sync: bool = True
 ) -> AbstractContextManager[BinaryIO]:
@@ -125,6 +177,36 @@ def open_output(
 
         return open_url(path, overwrite=overwrite)
     return atomic.open(path, overwrite=overwrite, sync=sync)
+
+
+def read_content(source: Source, limit: int) -> bytes:
+    """Return the content of an image's file or object, or standard input, undecoded.
+
+    Parameters
+    ----------
+    source : Source
+    limit : int
+        Bytes; of what is longer one more is returned, which `read_source` refuses.
+
+    Raises
+    ------
+    FileProblem
+        If it cannot be read.
+    """
+    path, name = source.path, source.label
+    try:
+        if isinstance(path, Url):
+            from cnncli.io.remote import read_url
+
+            return read_url(path, limit)
+        if path is not None:
+            with open_regular(path, name=name) as stream:
+                return stream.read(limit + 1)
+        if sys.stdin is not None and not sys.stdin.closed:
+            return sys.stdin.buffer.read(limit + 1)
+    except OSError as error:
+        raise FileProblem(f"cannot be read: {fault_text(error)}", path=name) from error
+    raise FileProblem("standard input is closed", hint="give an IMAGE")
 
 
 def read_source(source: Source, options: ReadOptions, data: bytes | None = None) -> Picture:

@@ -29,6 +29,7 @@ class DaskCluster:
     """
 
     def __init__(self, folder: Path, python_path: str = "", *options: str) -> None:
+        folder.mkdir(exist_ok=True)
         self.folder, self.processes = folder, []
         self.file = folder / "scheduler.json"
         address = ("--host", "127.0.0.1", "--port", "0", "--dashboard-address", "127.0.0.1:0")
@@ -37,11 +38,12 @@ class DaskCluster:
         until(lambda: self.file.exists() and bool(self.file.read_text()))
         self.address: str = json.loads(self.file.read_text())["address"]
 
-    def worker(self, *options: str, path: str = "") -> subprocess.Popen[bytes]:
+    def worker(self, *options: str, path: str = "", **variables: str) -> subprocess.Popen[bytes]:
         """Start a worker of one thread with its nanny; return the nanny."""
         words = ("--nthreads", "1", "--nworkers", "1", "--dashboard-address", "127.0.0.1:0")
         local = ("--local-directory", str(self.folder / "scratch"), "--host", "127.0.0.1")
-        return self._start("worker", self.address, *words, *local, *options, path=path)
+        places = (self.address, *words, *local)
+        return self._start("worker", *places, *options, path=path, **variables)
 
     def stop(self) -> None:
         """End everything at once."""
@@ -50,7 +52,7 @@ class DaskCluster:
                 os.killpg(process.pid, signal.SIGKILL)
             process.wait()
 
-    def _start(self, *words: str, path: str) -> subprocess.Popen[bytes]:
+    def _start(self, *words: str, path: str, **variables: str) -> subprocess.Popen[bytes]:
         paths = os.pathsep.join(part for part in (path, str(REPOSITORY)) if part)
         log = (self.folder / f"{len(self.processes)}.log").open("wb")
         with log:
@@ -59,7 +61,7 @@ class DaskCluster:
                 stdout=log,
                 stderr=log,
                 cwd=self.folder,
-                env={**os.environ, "PYTHONPATH": paths},
+                env={**os.environ, "PYTHONPATH": paths, **variables},
                 start_new_session=True,
             )
         self.processes.append(process)

@@ -5,23 +5,19 @@ from __future__ import annotations
 import os
 import signal
 import time
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
-from cnncli.batch.cluster.payload import SharedFiles
 from cnncli.network.layers import PoolLayer, Shape
-from cnncli.pipeline.files import LocalFiles
+from cnncli.pipeline.files import LocalFiles, open_output
 from cnncli.pipeline.output_names import OutFile
 
 SOUND = 20
-SLOW, KILLED, HANG, WORKER_KILLED, WORKER_KILLED_ONCE, BUG = 21, 22, 23, 24, 25, 26
-PLACED, PLACED_ONCE, WORKER_PLACED = 27, 28, 29
-"""Killed when the file is in its place: the process of the image, that once, its Dask worker."""
-STOPPED = 30
-"""The process of the image is stopped."""
+SLOW, KILLED, KILLED_ONCE, HANG, STOPPED, BUG, PLACED = range(21, 28)
+"""Placed: killed when the file is in its place."""
 
 
 @dataclass(frozen=True)
@@ -43,20 +39,16 @@ class FaultLayer(PoolLayer):
     def _befall(self, height: int) -> None:
         if height == SLOW:
             time.sleep(0.03)  # shapes are asked for several times
-        elif height == KILLED:
+        elif height == KILLED or (height == KILLED_ONCE and self._is_first()):
             os.kill(os.getpid(), signal.SIGKILL)
         elif height == HANG:
             time.sleep(60)
         elif height == STOPPED:
             os.kill(os.getpid(), signal.SIGSTOP)
-        elif height in (PLACED, WORKER_PLACED) or (height == PLACED_ONCE and self._is_first()):
-            SharedFiles.open = _deadly(height == WORKER_PLACED)  # type: ignore[method-assign]
+        elif height == PLACED:
+            LocalFiles.open = _deadly  # type: ignore[method-assign]
         elif height == BUG:
             raise ValueError("a bug")
-        elif height == WORKER_KILLED or (height == WORKER_KILLED_ONCE and self._is_first()):
-            # The process beside a Dask worker is the worker's child.
-            os.kill(os.getppid(), signal.SIGKILL)
-            time.sleep(60)
 
     def _is_first(self) -> bool:
         try:
@@ -66,14 +58,9 @@ class FaultLayer(PoolLayer):
         return True
 
 
-def _deadly(worker: bool) -> Callable[[SharedFiles, OutFile], AbstractContextManager[BinaryIO]]:
-    """Return a way to open a file after which this process dies, or its worker."""
-
-    @contextmanager
-    def opened(files: SharedFiles, file: OutFile) -> Iterator[BinaryIO]:
-        with LocalFiles.open(files, file) as stream:
-            yield stream
-        os.kill(os.getppid() if worker else os.getpid(), signal.SIGKILL)
-        time.sleep(60)
-
-    return opened
+@contextmanager
+def _deadly(files: LocalFiles, file: OutFile) -> Iterator[BinaryIO]:
+    """Open a file, after which this process dies."""
+    with open_output(file.path, overwrite=files.options.overwrite) as stream:
+        yield stream
+    os.kill(os.getpid(), signal.SIGKILL)

@@ -1,7 +1,7 @@
-"""The client of a Dask scheduler: connects, checks the workers' versions, reports events.
+"""The client of a Dask scheduler: connects, sends tasks, tells what happens.
 
-Everything that happens comes as an event through one queue, whatever Dask calls it and in whichever
-of its threads it notices.
+Everything that happens comes as an event through one queue, in whichever of Dask's threads it is
+noticed.
 """
 
 from __future__ import annotations
@@ -9,284 +9,202 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-import multiprocessing
-import os
 import queue
-import shutil
+import subprocess
 import sys
-import tempfile
-import threading
 import time
 import uuid
 import warnings
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from concurrent.futures import Future
 from importlib import import_module
-from typing import Any, Final
+from multiprocessing.pool import ThreadPool
+from typing import Any, Final, NamedTuple
 
-from cnncli.batch.cluster.versions import difference, versions
-from cnncli.errors import CnnCliError
+from cnncli.batch.cluster.dask_task import TOPIC, versions
+from cnncli.errors import CnnCliError, one_line
 from cnncli.system import signals
-
-LOCAL: Final = "local:"
-TLS: Final = "tls:"
 
 POLL_SECONDS: Final = 0.5
 """Between two looks at who works."""
 
-START_SECONDS: Final = 120.0
-"""How long workers on this machine may take to start."""
+SILENT_SECONDS: Final = 15.0
+"""How much longer than others a worker may be silent before its images go to them as well."""
 
-SPARE_SECONDS: Final = 0.5
-"""Beyond which nobody waits for Dask's own limit to be kept."""
-
-CHECK_SECONDS: Final = 10.0
-"""How long those who have told their versions wait for those who have not, before any work."""
-
-INSTALL_HINT: Final = "pip install 'cnncli[cluster]'"
-
-Event = tuple[str, Any]
-"""``("workers", {address: threads})``, ``("answer", (worker, key, TaskResult))``, ``("failed",
-(worker, key, error))`` or ``("gone", why)``."""
+RETRIES: Final = 3
+"""How often Dask tries a task again that ended in an error of Dask's."""
 
 _SETTINGS: Final = {
-    # A picture is part of what is sent, and may be large.
+    # A picture is part of what is sent, may be large, and must not be kept.
     "distributed.admin.large-graph-warning-threshold": "1 TiB",
-    "distributed.diagnostics.computations.nframes": 0,
+    "distributed.admin.low-level-log-length": 0,
 }
+
+_LOCAL: Final = """
+import sys
+sys.path[:] = {path!r}
+import distributed, tempfile
+with tempfile.TemporaryDirectory(prefix="cnncli-") as folder, distributed.LocalCluster(
+    n_workers={workers}, threads_per_worker=1, memory_limit=0, local_directory=folder,
+    host="127.0.0.1", dashboard_address=None, worker_dashboard_address=None,
+    scheduler_kwargs={{"dashboard_address": "127.0.0.1:0"}},
+) as cluster:
+    print(cluster.scheduler_address, flush=True)
+    sys.stdin.read()
+"""
+"""A program: a scheduler and workers of one thread, until nobody can write to it any more."""
 
 
 class ClusterProblem(CnnCliError):
     """A cluster that cannot be reached or used."""
 
 
+class Workers(NamedTuple):
+    """Who works.
+
+    Parameters
+    ----------
+    time : float
+        When this was true, by this machine's monotonic clock.
+    threads : dict of int
+        The threads of each worker, by its address.
+    silent : frozenset of str
+        Workers that were not heard while others were.
+    held : frozenset of int
+        The tasks that silent workers have.
+    """
+
+    time: float
+    threads: dict[str, int]
+    silent: frozenset[str]
+    held: frozenset[int]
+
+
 class Session:
-    """A client of a scheduler, whose methods are called from one thread.
+    """A batch's connection to a scheduler, whose methods are called from one thread.
 
     Parameters
     ----------
     client : distributed.Client
     address : str
         As the user typed it.
-    timeout : float
-        Seconds in which the scheduler must answer.
-    patience : float
-        Seconds without any worker after which the work is given up.
+    seconds : float
+        How long a silent scheduler is waited for.
+
+    Attributes
+    ----------
+    events : queue
+        Gets ``("workers", Workers)``, ``("begun", number, worker, time)``, and ``("answer", number,
+        kind, content)``, with what `dask_task.answer` returns or ``"failed"`` and an error; at last
+        ``("gone", why)``.
     """
 
-    def __init__(self, client: Any, address: str, timeout: float, patience: float) -> None:
-        self.client, self.address = client, address
-        self.timeout, self.patience = timeout, patience
-        self.events: queue.Queue[Event] = queue.Queue()
-        self.versions = versions()
-        self._wrong: dict[str, str | None] = {}
-        """What is wrong with each worker: nothing if it is empty, not known yet if None."""
-        self._threads: dict[str, int] = {}
-        self._name = f"cnncli-{uuid.uuid4().hex[:12]}"
-        self._answers: dict[tuple[str, Any], Any] = {}
-        self._sent = 0
-        self._job = b""
-        self._sent_job: Any = None
-        self._job_workers: frozenset[str] = frozenset()
-        self._loop: asyncio.AbstractEventLoop = client.loop.asyncio_loop
+    def __init__(self, client: Any, address: str, seconds: float) -> None:
+        self.client, self.address, self.seconds = client, address, seconds
+        self.events: queue.Queue[tuple[Any, ...]] = queue.Queue()
+        self._batch, self._task = f"cnncli-{uuid.uuid4().hex[:12]}", _by_value()
+        self._late: set[str] = set()
+        client.subscribe_topic(TOPIC, self._hear)
         self._begin(self._watch())
 
-    def set_job(self, job: bytes) -> None:
-        """Take what the payloads belong to; it is sent with the first of them."""
-        self._job = job
+    def submit(self, number: int, *content: bytes | None, workers: frozenset[str]) -> Future[None]:
+        """Send a task to some workers, or to any; what becomes of it will be an event.
 
-    def check(self, workers: dict[str, int]) -> dict[str, int]:
-        """Return those workers that are as they must be, and ask new ones for their versions.
+        Parameters
+        ----------
+        number : int
+        *content : bytes
+            As `dask_task.answer` takes it: job and request.
+        workers : frozenset of str
 
-        Once one has answered, there is an event "workers".
+        Returns
+        -------
+        Future
+            To be cancelled when nobody waits for the answer any more.
         """
-        for worker in self._wrong.keys() - workers.keys():
-            del self._wrong[worker]
-        for worker in workers.keys() - self._wrong.keys():
-            self._wrong[worker] = None
-            self._begin(self._ask(worker))
-        return {worker: threads for worker, threads in workers.items() if self._is_sound(worker)}
+        return self._begin(self._run(number, content, [*workers] or None))
 
-    def first_workers(self) -> dict[str, int]:
-        """Wait for workers and return them, checked.
+    def restart(self, worker: str) -> None:
+        """Have a worker's nanny restart it; what else it had is done again by any."""
+        self._late.add(worker)
+        options = {"wait_for_workers": False, "on_error": "return", "stimulus_id": self._batch}
+        self._begin(self.client.scheduler.restart_workers(workers=[worker], **options))
 
-        One that does not answer may be starting, or stopped: others wait `CHECK_SECONDS` for it.
+    def _begin(self, work: Any) -> Future[None]:
+        return asyncio.run_coroutine_threadsafe(work, self.client.loop.asyncio_loop)
 
-        Raises
-        ------
-        ClusterProblem
-            If none come, or one has other versions.
-        """
-        begin, workers = time.monotonic(), dict[str, int]()
-        end = begin + self.patience
-        end_of_check = min(end, begin + CHECK_SECONDS)
-        while time.monotonic() < (end_of_check if workers else end):
-            with contextlib.suppress(queue.Empty):
-                kind, content = self.events.get(timeout=POLL_SECONDS)
-                if kind == "gone":
-                    raise ClusterProblem(content)
-                workers = self.check(content)
-                self._refuse_rejected()
-                if workers and len(workers) == len(content):
-                    break
-        if not workers:
-            raise self.no_workers()
-        return workers
-
-    def no_workers(self) -> ClusterProblem:
-        """Return the error for a scheduler that nobody works for."""
-        for worker, wrong in self._wrong.items():
-            if wrong:
-                return rejection(worker, wrong)
-        for worker in self._wrong:
-            text = f"the worker {worker} has not answered for {self.patience:g} seconds"
-            hint = "start it again, or wait longer with --cluster-patience"
-            return ClusterProblem(text, hint=hint)
-        text = f"the scheduler {self.address} has had no workers for {self.patience:g} seconds"
-        hint = f"start some: dask worker {self.address}, or wait longer with --cluster-patience"
-        return ClusterProblem(text, hint=hint)
-
-    def send(self, worker: str, key: Any, payload: bytes, seconds: float | None) -> None:
-        """Send a payload to a worker; what becomes of it will be an event."""
-        self._sent += 1
-        name = f"{self._name}-{self._sent}"
+    async def _run(self, number: int, content: Any, workers: list[str] | None) -> None:
+        answer: tuple[str, Any]
         try:
-            future = self.client.submit(
-                _answer(),
-                *(payload, self._job_for(worker), self._name, self.versions, seconds),
-                key=name,
-                workers=[worker],
-                pure=False,
-            )
+            # By the batch in front of its keys, Dask sees that the tasks are alike, and keeps those
+            # back that no worker is ready for.
+            options = {"key": (self._batch, number), "workers": workers, "retries": RETRIES}
+            arguments = self._task, versions(), self._batch, number, *content
+            future = self.client.submit(*arguments, pure=False, **options)
+            try:
+                answer = await future
+            finally:
+                future.release()
         except Exception as error:
-            self.events.put(("gone", self._lost(error)))
-            return
-        self._answers[worker, key] = self._begin(self._follow(future, worker, key))
+            answer = "failed", error
+        self.events.put(("answer", number, *answer))
 
-    def forget(self, worker: str, key: Any) -> None:
-        """Wait no longer for an answer; Dask drops what was not begun."""
-        answer = self._answers.pop((worker, key), None)
-        if answer is not None:
-            answer.cancel()
-
-    def forget_lost(self, workers: dict[str, int]) -> None:
-        """Wait no longer for workers that are not there."""
-        for worker, key in [answer for answer in self._answers if answer[0] not in workers]:
-            self.forget(worker, key)
-
-    def _begin(self, work: Any) -> Any:
-        return asyncio.run_coroutine_threadsafe(work, self._loop)
+    def _hear(self, event: Any) -> None:
+        """Take note that a worker begins a task, maybe of another batch."""
+        batch, number, worker = event[1]
+        if batch == self._batch:
+            self.events.put(("begun", number, worker, time.monotonic()))
 
     async def _watch(self) -> None:
         """Tell every now and then who works, until the scheduler is gone."""
-        try:
-            while True:
-                workers = await asyncio.wait_for(self.client.nthreads(), self.timeout)
-                self._threads = dict(workers)
-                self.events.put(("workers", self._threads))
-                await asyncio.sleep(POLL_SECONDS)
-                if self.client.status != "running":
-                    raise ConnectionError("the connection was lost")
-        except Exception as error:
-            self.events.put(("gone", self._lost(error)))
-
-    async def _follow(self, future: Any, worker: str, key: Any) -> None:
-        """Wait for one answer."""
-        try:
-            result = await future
-        except Exception as error:
-            if getattr(error, "reason", "") == "scheduler-connection-lost":
-                self.events.put(("gone", self._lost(error)))
-            else:
-                self.events.put(("failed", (worker, key, error)))
-        else:
-            self.events.put(("answer", (worker, key, result)))
-
-    def _lost(self, error: BaseException) -> str:
-        if isinstance(error, TimeoutError):
-            return f"the scheduler {self.address} has not answered for {self.timeout:g} seconds"
-        return f"the scheduler {self.address} is gone"
-
-    def _is_sound(self, worker: str) -> bool:
-        return self._wrong.get(worker) == ""
-
-    def _refuse_rejected(self) -> None:
-        """Raise ClusterProblem if a worker is not as it must be."""
-        for worker, wrong in self._wrong.items():
-            if wrong:
-                raise rejection(worker, wrong)
-
-    async def _ask(self, worker: str) -> None:
-        """Ask a worker for its versions until it answers, or is gone."""
-        while worker in self._threads:
-            try:
-                answers = await self.client.run(versions, workers=[worker], on_error="return")
-                answer = answers[worker]
-            except OSError as error:
-                answer = error
-            if worker in self._wrong and not isinstance(answer, OSError):
-                self._wrong[worker] = _difference(self.versions, answer)
-                self.events.put(("workers", self._threads))
-                return
+        end = time.monotonic() + self.seconds
+        while self.client.status == "running" and time.monotonic() < end:
+            with contextlib.suppress(Exception):
+                workers = await asyncio.wait_for(self._look(), self.seconds)
+                self.events.put(("workers", workers))
+                end = workers.time + self.seconds
             await asyncio.sleep(POLL_SECONDS)
+        silent = f"has not answered for {self.seconds:g} seconds"
+        why = silent if self.client.status == "running" else "is gone"
+        self.events.put(("gone", f"the scheduler {self.address} {why}"))
 
-    def _job_for(self, worker: str) -> Any:
-        """Return the job in the cluster; workers fetch it from each other, once each.
-
-        Only sound workers may hold it, and the one that needs it is one of them: a worker that is
-        stopped would keep all others waiting, and so would workers that are gone.
-        """
-        if worker not in self._job_workers:
-            self._job_workers = frozenset(filter(self._is_sound, self._wrong))
-            name = f"{self._name}-job-{self._sent}"
-            workers = [*self._job_workers]
-            self._sent_job = self.client.submit(_same(), self._job, key=name, workers=workers)
-        return self._sent_job
-
-
-def rejection(worker: str, wrong: str) -> ClusterProblem:
-    """Return the error for a worker that is not as it must be."""
-    hint = "the same versions everywhere: pip install 'cnncli[cluster]' on the worker"
-    return ClusterProblem(f"the worker {worker} {wrong}", hint=hint)
-
-
-def _difference(ours: dict[str, str], answer: Any) -> str:
-    """Say what is wrong with what a worker has answered; nothing if all is the same."""
-    if not isinstance(answer, dict):
-        return f"cannot be asked: {type(answer).__name__}"
-    return difference(ours, answer)
+    async def _look(self) -> Workers:
+        scheduler = self.client.scheduler
+        workers = (await scheduler.identity(n_workers=-1))["workers"]
+        heard = {name: worker["last_seen"] for name, worker in workers.items()}
+        last = max(heard.values(), default=0.0) - SILENT_SECONDS
+        silent = {name for name in heard if heard[name] < last or name in self._late}
+        keys: list[Any] = []
+        # What it has begun or is meant to, and what it has finished and can hand to nobody.
+        for ask in (scheduler.processing, scheduler.has_what) if silent else ():
+            found = await ask(workers=None)
+            keys += [key for name in silent.intersection(found) for key in found[name]]
+        held = frozenset(number for batch, number in keys if batch == self._batch)
+        threads = {name: worker["nthreads"] for name, worker in workers.items()}
+        return Workers(time.monotonic(), threads, frozenset(silent), held)
 
 
-@contextmanager
-def _versions_by_value() -> Iterator[None]:
-    """Let workers without cnncli tell their versions: they could not import the function."""
-    cloudpickle, module = import_module("cloudpickle"), sys.modules[versions.__module__]
-    cloudpickle.register_pickle_by_value(module)
-    try:
-        yield
-    finally:
-        cloudpickle.unregister_pickle_by_value(module)
+def _by_value() -> Callable[..., Any]:
+    """Return a function that Dask sends by value: no scheduler needs cnncli, and a worker without
+    it, or with another version, can say so."""
 
-
-def _answer() -> Callable[..., Any]:
-    """Return a function that Dask sends by value, so that no scheduler needs cnncli."""
-
-    def cnncli_image(*arguments: Any) -> Any:
+    def cnncli_images(client: dict[str, str], *arguments: Any) -> Any:
         from importlib import import_module
 
-        return import_module("cnncli.batch.cluster.dask_task").answer(*arguments)
+        try:
+            version = import_module("cnncli").__version__
+            if version == client["cnncli"]:
+                task = import_module("cnncli.batch.cluster.dask_task")
+                return task.answer(client, *arguments)
+            wrong = f"has cnncli {version}, here {client['cnncli']}"
+        except ImportError:
+            wrong = "has no cnncli"
+        return "wrong", (import_module("distributed").get_worker().address, wrong)
 
-    return cnncli_image
+    return cnncli_images
 
 
-def _same() -> Callable[[bytes], bytes]:
-    def cnncli_job(content: bytes) -> bytes:
-        return content
-
-    return cnncli_job
-
-
-@contextmanager
+@contextlib.contextmanager
 def connected(address: str, timeout: float, patience: float) -> Iterator[Session]:
     """Reach a scheduler, or start one with workers on this machine.
 
@@ -297,195 +215,73 @@ def connected(address: str, timeout: float, patience: float) -> Iterator[Session
     timeout : float
         Seconds in which it must be reached.
     patience : float
-        As in `Session`.
+        How many more it may be silent later.
 
     Raises
     ------
     ClusterProblem
         If it cannot be.
     """
-    distributed = _library()
-    settings = import_module("dask").config.set(_SETTINGS)
-    with settings, _silence(), _versions_by_value(), _own_stderr(), _own_processes() as folder:
-        where: Any = address
-        if address.startswith(LOCAL):
-            where = _start_local(distributed, int(address.removeprefix(LOCAL)), folder)
-        elif address.startswith(TLS):
-            _check_certificates(distributed, address)
-        client = _reach(distributed, where, address, timeout)
+    try:
+        dask, distributed = import_module("dask"), import_module("distributed")
+    except ImportError as error:
+        text = "--cluster needs the package dask[distributed]"
+        raise ClusterProblem(text, hint="pip install 'cnncli[cluster]'") from error
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(dask.config.set(_SETTINGS))
+        # What matters of its log becomes an error of ours.
+        stack.callback(logging.disable, logging.root.manager.disable)
+        logging.disable(logging.CRITICAL)
+        where = address
+        if address.startswith("local:"):
+            where = stack.enter_context(_local_cluster(address))
+        elif address.startswith("tls:"):
+            _check_certificates(distributed.Security(), address)
+        client = _reach(distributed.Client, where, timeout)
         try:
-            yield Session(client, address, timeout, patience)
+            yield Session(client, address, timeout + patience)
         finally:
             if not signals.is_ending():
-                _close(client)
-                if where is not address:
-                    _close(where)
+                with contextlib.suppress(Exception):
+                    client.close(timeout=2)
             # Or Dask would try once more, and for long, when the object goes.
             client.status = "closed"
 
 
-def _close(closing: Any) -> None:
-    with contextlib.suppress(Exception):
-        closing.close(timeout=2)
-
-
-def _check_certificates(distributed: Any, address: str) -> None:
-    """Refuse to connect without what Dask's configuration must name."""
-    hint = "DASK_DISTRIBUTED__COMM__TLS__CA_FILE and others, see docs/cluster.md"
-    try:
-        context = distributed.Security().get_connection_args("client").get("ssl_context")
-    except (OSError, ValueError) as error:
-        reason = " ".join(str(error).split())
-        raise ClusterProblem(f"the certificates for {address}: {reason}", hint=hint) from error
-    if context is None:
-        raise ClusterProblem(
-            f"the scheduler {address} needs certificates, none are configured", hint=hint
-        )
-
-
-@contextmanager
-def _own_stderr() -> Iterator[None]:
-    """Keep what workers of ours print off the screen, and let what this process prints through.
-
-    A worker that is killed while it starts would show where Python was. After a signal it stays
-    so: Dask starts another worker for each that is killed.
-    """
-    try:
-        copy = os.dup(2)
-    except OSError:
-        # Closed: nothing can be shown.
-        yield
-        return
-    stream = sys.stderr
-    if stream is not None and stream is sys.__stderr__:
-        sys.stderr = open(copy, "w", errors="backslashreplace", closefd=False)  # noqa: SIM115
-    with open(os.devnull, "wb") as null:
-        os.dup2(null.fileno(), 2)
-    try:
-        yield
-    finally:
-        if not signals.is_ending():
-            sys.stderr = stream
-            os.dup2(copy, 2)
-            os.close(copy)
-
-
-@contextmanager
-def _own_processes() -> Iterator[str]:
-    """Yield a folder for workers of ours; leave neither it nor them behind, however this ends."""
-    folder = tempfile.mkdtemp(prefix="cnncli-")
-
-    def tear_down() -> None:
-        # The workers are all that multiprocessing has started here.
-        for process in multiprocessing.active_children():
-            process.kill()
-        shutil.rmtree(folder, ignore_errors=True)
-
-    with signals.undone_by(tear_down):
+def _reach(connect: Callable[..., Any], address: str, timeout: float) -> Any:
+    """Return a client of a scheduler; Dask itself waits for ever at a port that is silent."""
+    options = {"timeout": timeout, "set_as_default": False}
+    # Dask compares versions of its own packages and warns; cnncli compares what counts.
+    with ThreadPool(1) as pool, warnings.catch_warnings():
+        warnings.simplefilter("ignore")
         try:
-            yield folder
-        finally:
-            tear_down()
+            return pool.apply_async(connect, (address,), options).get(timeout + POLL_SECONDS)
+        except Exception as error:
+            text = f"no scheduler answers at {address} within {timeout:g} seconds"
+            raise ClusterProblem(text, hint="start one: dask scheduler") from error
 
 
-def _library() -> Any:
+def _check_certificates(security: Any, address: str) -> None:
+    """Refuse to connect without what Dask's configuration must name."""
+    reason: object = "none are configured"
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            return import_module("distributed")
-    except ImportError as error:
-        raise ClusterProblem(
-            "--cluster needs the package dask[distributed]", hint=INSTALL_HINT
-        ) from error
+        if security.get_connection_args("client").get("ssl_context"):
+            return
+    except (OSError, ValueError) as error:
+        reason = one_line(error)
+    text = f"the scheduler {address} needs certificates: {reason}"
+    raise ClusterProblem(text, hint="see docs/cluster.md, TLS")
 
 
-def _start_local(distributed: Any, workers: int, folder: str) -> Any:
-    _start_tracker()
-    try:
-        return _within(
-            START_SECONDS,
-            lambda: distributed.LocalCluster(
-                n_workers=workers,
-                threads_per_worker=1,
-                host="127.0.0.1",
-                dashboard_address=None,
-                worker_dashboard_address=None,
-                # Its port for other things than the dashboard must be free as well.
-                scheduler_kwargs={"dashboard_address": "127.0.0.1:0"},
-                local_directory=folder,
-                memory_limit=0,
-                silence_logs=logging.CRITICAL + 1,
-            ),
-        )
-    except (OSError, RuntimeError) as error:
-        reason = " ".join(str(error).split()) or type(error).__name__
-        raise ClusterProblem(f"{LOCAL}{workers}: cannot be started: {reason}") from error
-
-
-def _start_tracker() -> None:
-    """Start multiprocessing's own process, which else warns of what a killed command leaves it to
-    clean up."""
-    name = "PYTHONWARNINGS"
-    before = os.environ.get(name)
-    os.environ[name] = "ignore"
-    try:
-        import_module("multiprocessing.resource_tracker").ensure_running()
-    finally:
-        if before is None:
-            del os.environ[name]
-        else:
-            os.environ[name] = before
-
-
-def _reach(distributed: Any, where: Any, address: str, timeout: float) -> Any:
-    try:
-        # Dask compares versions of its own packages and warns; cnncli compares what counts.
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            return _within(
-                timeout + SPARE_SECONDS,
-                lambda: distributed.Client(where, timeout=timeout, set_as_default=False),
-            )
-    except (OSError, TimeoutError) as error:
-        raise ClusterProblem(
-            f"no scheduler answers at {address} within {timeout:g} seconds",
-            hint="start one: dask scheduler",
-        ) from error
-    except (TypeError, ValueError, RuntimeError) as error:
-        # Missing and broken certificates, and what Dask finds no way to connect to.
-        text = " ".join(str(error).split())
-        raise ClusterProblem(f"the scheduler {address}: {text}", hint="docs/cluster.md") from error
-
-
-def _within(seconds: float, action: Callable[[], Any]) -> Any:
-    """Return what an action returns, unless it takes too long: Dask waits for ever at a port that
-    is open and silent."""
-    results: queue.SimpleQueue[tuple[Any, Exception | None]] = queue.SimpleQueue()
-
-    def act() -> None:
-        # Inherited by all that Dask starts: Ctrl-C is for the command alone to hear.
-        with signals.blocked(*signals.FROM_TERMINAL):
-            try:
-                results.put((action(), None))
-            except Exception as error:
-                results.put((None, error))
-
-    threading.Thread(target=act, daemon=True).start()
-    try:
-        result, error = results.get(timeout=seconds)
-    except queue.Empty:
-        raise TimeoutError from None
-    if error is not None:
-        raise error
-    return result
-
-
-@contextmanager
-def _silence() -> Iterator[None]:
-    """Keep Dask's log lines off standard error: what matters becomes an error of ours."""
-    before = logging.root.manager.disable
-    logging.disable(logging.CRITICAL)
-    try:
-        yield
-    finally:
-        logging.disable(before)
+@contextlib.contextmanager
+def _local_cluster(address: str) -> Iterator[str]:
+    """Yield the address of a scheduler on this machine, in a process that ends with this one."""
+    program = _LOCAL.format(path=sys.path, workers=address.removeprefix("local:"))
+    streams: Any = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+    # Neither the terminal's signals nor its screen are for them.
+    streams |= {"stderr": subprocess.DEVNULL, "start_new_session": True}
+    with subprocess.Popen([sys.executable, "-c", program], text=True, **streams) as process:
+        assert process.stdout is not None
+        if not (found := process.stdout.readline().strip()):
+            raise ClusterProblem(f"{address} cannot be started", hint="--jobs does without")
+        yield found

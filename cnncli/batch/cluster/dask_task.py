@@ -1,8 +1,7 @@
-"""The task of a Dask worker: it has a process on its machine work on one image, and waits.
+"""The task of a Dask worker: it compares versions, and does a job on the images that it is sent.
 
-A worker's threads cannot be stopped and share one numpy; a process can be killed when an image
-takes too long, may be killed by one, and is set up as the command itself. Processes are kept for
-the next images, and end with their worker, or after some seconds without work.
+A worker does one image at a time, on as many threads as it has: an image that ends the process or
+takes too long is the only one at work there.
 """
 
 from __future__ import annotations
@@ -10,185 +9,118 @@ from __future__ import annotations
 import contextlib
 import os
 import pickle
-import queue
-import subprocess
+import sys
 import threading
-import time
-from collections.abc import Callable
+from dataclasses import replace
+from functools import cache
 from importlib import import_module
 from typing import Any, Final
 
-from cnncli.batch.cluster.child_process import serve
-from cnncli.system.processes import Child
+import numpy as np
+import PIL
 
-TRIES: Final = 2
-"""How often an image may end its process, or take too long, before it is named."""
+from cnncli._version import __version__
+from cnncli.batch.worker import internal_error
+from cnncli.errors import CnnCliError
+from cnncli.pipeline.files import LocalFiles, MadeFiles, MemoryFiles
+from cnncli.pipeline.job import Job, Outcome, Task
+from cnncli.pipeline.output_checks import OutputOptions
+from cnncli.pipeline.process import attempt
+from cnncli.system import blas
+from cnncli.system.processes import show_traceback
 
-IDLE_SECONDS: Final = 10.0
-"""How long a process is kept without work."""
+TOPIC: Final = "cnncli"
+"""Of the events by which workers tell that they begin an image."""
 
-TICK: Final = 0.5
-"""Seconds between two looks whether the client still wants the answer."""
+Payload = tuple[Task, str | None, bool]
+"""What is sent for an image. The task, with the image's bytes unless files are shared; the folder
+where names of shared files begin; whether a worker that was lost may have written some of them."""
 
-TaskResult = tuple[str, Any]
-"""``("answer", pickled PayloadResult)``, ``("died", exit code)``, ``("late", None)``,
-``("unwanted", None)`` or ``("rejected", versions)``."""
-
-
-class _ImageProcess(Child):
-    """A process that works on one image at a time."""
-
-    def __init__(self) -> None:
-        self.events: queue.SimpleQueue[tuple[Child, bytes | None]] = queue.SimpleQueue()
-        # No fork: numpy is loaded here, with other kernels than the command's.
-        streams = dict.fromkeys(("stdin", "stdout"), subprocess.DEVNULL)
-        super().__init__(self.events, serve, may_fork=False, env=_environment(), **streams)
-        self.versions: dict[str, str] | None = None
-        self.job = ""
-        self.since = time.monotonic()
-
-    def ask(self, kind: str, content: bytes, ready: Callable[[], str]) -> TaskResult:
-        """Send a message and wait for the answer; ``ready`` tells why to wait no longer."""
-        self.send((kind, content))
-        while True:
-            with contextlib.suppress(queue.Empty):
-                _, message = self.events.get(timeout=TICK)
-                if message is None:
-                    return "died", self.wait()
-                return "answer", pickle.loads(message)
-            if reason := ready():
-                return reason, None
-
-    def close(self) -> None:
-        """End the process, whatever it does."""
-        self.kill()
-        self.wait()
+_one_image = threading.Lock()
+_jobs: dict[str, Job] = {}
+"""The job that was worked on last, by the name of its batch."""
 
 
-class _ImageProcesses:
-    """The processes beside this Dask worker that have no work."""
+@cache
+def versions() -> dict[str, str]:
+    """Return the versions of what computes and writes, and how products of BLAS are rounded.
 
-    def __init__(self) -> None:
-        self.lock = threading.Lock()
-        self.idle: list[_ImageProcess] = []
-
-    def take(self, job: str) -> _ImageProcess:
-        """Return a process, best one that knows the job; a new one if none is idle."""
-        with self.lock:
-            if self.idle:
-                knowing = [child for child in self.idle if child.job == job]
-                child = (knowing or self.idle)[-1]
-                self.idle.remove(child)
-                return child
-        return _ImageProcess()
-
-    def give_back(self, child: _ImageProcess) -> None:
-        """Keep a process for the next image."""
-        child.since = time.monotonic()
-        with self.lock:
-            self.idle.append(child)
-        timer = threading.Timer(IDLE_SECONDS + 0.1, self.tidy)
-        timer.daemon = True
-        timer.start()
-
-    def tidy(self) -> None:
-        """End those that had no work for long."""
-        oldest = time.monotonic() - IDLE_SECONDS
-        with self.lock:
-            old = [child for child in self.idle if child.since < oldest]
-            self.idle = [child for child in self.idle if child.since >= oldest]
-        for child in old:
-            child.close()
-
-
-_processes = _ImageProcesses()
+    Examples
+    --------
+    >>> list(versions())
+    ['cnncli', 'Python', 'numpy', 'Pillow', 'BLAS']
+    """
+    library = np.show_config(mode="dicts")["Build Dependencies"]["blas"]
+    return {
+        "cnncli": __version__,
+        "Python": f"{sys.version_info.major}.{sys.version_info.minor}",
+        "numpy": np.__version__,
+        "Pillow": PIL.__version__,
+        "BLAS": f"{library.get('name')} {library.get('version')} (rounding {blas.rounding()})",
+    }
 
 
 def answer(
-    payload: bytes, job: bytes, key: str, client_versions: dict[str, str], seconds: float | None
-) -> TaskResult:
-    """Work on the image of a payload.
+    client: dict[str, str], batch: str, number: int, job: bytes | None, request: bytes
+) -> tuple[str, Any]:
+    """Work on the images of a request.
 
     Parameters
     ----------
-    payload, job : bytes
-        Pickled, not for this process to read.
-    key : str
-        Of the job.
-    client_versions : dict
-        The client's, which must be the same here.
-    seconds : float, optional
-        How long an image may take.
+    client : dict
+        The versions of the client, which must be the same here.
+    batch : str
+        Tells jobs apart.
+    number : int
+        Of the task.
+    job : bytes, optional
+        The pickled `Job`; None: the worker asks for it, unless it has it.
+    request : bytes
+        Pickled: a list of Payload, and whether the client is told that they begin.
 
     Returns
     -------
-    TaskResult
+    tuple
+        ``("done", pickled list of (Outcome, MadeFiles))``, ``("wrong", (worker, why))`` or
+        ``("no job", worker)``.
     """
-    result: TaskResult = ("died", 0)
-    for kind in ("payload", *["payload again"] * (TRIES - 1)):
-        child = _processes.take(key)
-        try:
-            result = _asked(child, kind, payload, job, key, client_versions, seconds)
-        except BaseException:
-            child.close()
-            raise
-        if result[0] == "answer":
-            _processes.give_back(child)
-            return result
-        child.close()
-        if result[0] not in ("died", "late"):
-            return result
-    return result
+    distributed, here = import_module("distributed"), versions()
+    worker = distributed.get_worker()
+    wrong = [
+        f"{name} {here[name]}, here {ours}" for name, ours in client.items() if here[name] != ours
+    ]
+    if wrong:
+        return "wrong", (worker.address, "has " + ", and ".join(wrong))
+    with _one_image, blas.one_thread():
+        if batch not in _jobs:
+            if job is None:
+                return "no job", worker.address
+            _jobs.clear()
+            _jobs[batch] = replace(pickle.loads(job), jobs=worker.state.nthreads)
+        payloads, told = pickle.loads(request)
+        if told:
+            # Waited for, or an image that ends this process at once would not be known to begin.
+            event = {"topic": TOPIC, "msg": [batch, number, worker.address]}
+            distributed.utils.sync(worker.loop, worker.scheduler.log_event, **event)
+        return "done", pickle.dumps([_work(_jobs[batch], *payload) for payload in payloads])
 
 
-def _asked(
-    child: _ImageProcess,
-    kind: str,
-    payload: bytes,
-    job: bytes,
-    key: str,
-    client_versions: dict[str, str],
-    seconds: float | None,
-) -> TaskResult:
-    unwanted = _unwanted()
-    if child.versions is None:
-        told, content = child.ask("versions", b"", unwanted)
-        if told != "answer":
-            return told, content
-        child.versions = content
-    if child.versions != client_versions:
-        return "rejected", child.versions
-    if child.job != key:
-        child.send(("job", job))
-        child.job = key
-    end = None if seconds is None else time.monotonic() + seconds
-
-    def ready() -> str:
-        return "late" if end is not None and time.monotonic() > end else unwanted()
-
-    return child.ask(kind, payload, ready)
-
-
-def _unwanted() -> Callable[[], str]:
-    """Return a function that tells whether the client has given up the task of this thread."""
+def _work(job: Job, task: Task, folder: str | None, again: bool) -> tuple[Outcome, MadeFiles]:
+    """Do a job on an image."""
+    options, made = job.output, MadeFiles()
+    if again and not options.overwrite:
+        # What is there now came from the lost worker, which wrote whole files: names known before
+        # were free when the task was first sent, and other ones are refused unless they were.
+        skip = task.target.pattern.per_map or options.skip_existing
+        options = replace(options, overwrite=not skip, skip_existing=skip)
+    files = LocalFiles(options) if folder else MemoryFiles(OutputOptions(), made=made)
     try:
-        worker = import_module("distributed").get_worker()
-        key, state = worker.get_current_task(), worker.state
-    except (ImportError, ValueError, AttributeError):
-        return str  # no Dask task: whoever calls waits for the answer
-
-    def ask() -> str:
-        task = state.tasks.get(key)
-        return "unwanted" if task is None or task.state == "cancelled" else ""
-
-    return ask
-
-
-def _environment() -> dict[str, str]:
-    """Return this process's variables without those by which Dask limits numpy's threads.
-
-    They would keep the process from choosing its kernels as the command does, and it holds them to
-    one thread itself.
-    """
-    dasks = {f"{library}_NUM_THREADS": "1" for library in ("OPENBLAS", "OMP", "MKL")}
-    return {name: value for name, value in os.environ.items() if dasks.get(name) != value}
+        with contextlib.chdir(folder or os.curdir):
+            return attempt(job, task, files), made
+    except OSError as error:
+        text = f"--shared-files: no folder '{folder}' on the worker: {error.strerror}"
+        hint = "mount it there too, or leave --shared-files away"
+        return Outcome(task.source, error=CnnCliError(text, hint=hint)), made
+    except Exception as error:
+        show_traceback()
+        return Outcome(task.source, error=internal_error(error, task.source)), made

@@ -1,30 +1,46 @@
-"""The `cnncli.batch.run.Runner` that sends images to a Dask scheduler's workers."""
+"""The `cnncli.batch.run.Runner` that sends images to a Dask scheduler's workers.
+
+Dask chooses the worker of a task, and another one when that is lost. Here a bounded number of tasks
+is kept under way, and images are sent again that Dask gives up.
+"""
 
 from __future__ import annotations
 
-import contextlib
 import os
 import pickle
-import queue
 import time
+from collections import deque
 from collections.abc import Iterable, Iterator
-from dataclasses import replace
-from typing import Any
+from concurrent.futures import Future
+from dataclasses import field, replace
+from itertools import chain
+from typing import Any, Final
 
 from cnncli._dataclass import dataclass
-from cnncli.batch.cluster.dask_client import (
-    ClusterProblem,
-    Session,
-    connected,
-    rejection,
-)
-from cnncli.batch.cluster.dask_task import TRIES, TaskResult
-from cnncli.batch.cluster.payload import TaskPayload, make_payload, write_files
-from cnncli.batch.cluster.scheduler import Attempt, Scheduler
+from cnncli.batch.cluster.dask_client import ClusterProblem, Session, Workers, connected
+from cnncli.batch.cluster.dask_task import Payload
 from cnncli.errors import CnnCliError, OptionError
-from cnncli.pipeline.files import LocalFiles
+from cnncli.pipeline.files import LocalFiles, MadeFiles, read_content, write_made
 from cnncli.pipeline.job import Job, Outcome, Task
 from cnncli.pipeline.process import named_error
+
+AHEAD: Final = 3
+"""Tasks under way for each thread of the workers: Dask gives out two and keeps one ready."""
+
+BYTES_AHEAD: Final = 256 * 2**20
+"""Bytes of images that may be under way together, unless one alone has more."""
+
+TOGETHER: Final = 16
+"""Images of a task at most."""
+
+TOGETHER_BYTES: Final = 256 * 2**10
+"""Bytes from which on a task takes no further image."""
+
+JOB_BYTES: Final = 64 * 2**10
+"""A job of more is sent to workers that ask for it, and not with every task."""
+
+LOSSES: Final = 8
+"""Workers that may be lost over an image while it alone is at work, before it is named."""
 
 Done = tuple[Task, Outcome]
 
@@ -62,18 +78,65 @@ class ClusterRunner:
         Raises
         ------
         ClusterProblem
-            If the cluster cannot be reached, nobody works there, or a worker is not as it must
-            be. Nothing was sent then. What goes wrong later is an outcome of every task it costs.
-        OptionError
-            If shared files would be written without a guard.
+            If the cluster cannot be reached, nobody works there, or no worker is as it must be.
+            Nothing was done then. What goes wrong later is an outcome of every task it costs.
         """
         with connected(self.address, self.timeout, self.patience) as session:
-            workers = session.first_workers()
-            session.set_job(pickle.dumps(replace(job, jobs=1), pickle.HIGHEST_PROTOCOL))
-            scheduler = Scheduler(iter(tasks))
-            scheduler.set_workers(workers)
-            folder = os.getcwd() if self.shared else None
-            yield from _Batch(self, job, files, session, scheduler, folder).run()
+            yield from _Batch(self, job, iter(tasks), files, session).run()
+
+
+@dataclass
+class _Image:
+    """An image that is not done yet.
+
+    Parameters
+    ----------
+    task : Task
+        Without the image's bytes, but for what can be read once.
+    alone : bool
+        Whether it came back: from then on it is done while nothing else is under way.
+    begun : int
+        How often workers have begun it, as far as they were asked to tell.
+    losses : int
+        How often one did while it was alone, and was lost.
+    again : bool
+        Whether its worker was told that another may have written its files.
+    late : bool
+        Whether it took too long once.
+    """
+
+    task: Task
+    alone: bool = False
+    begun: int = 0
+    losses: int = 0
+    again: bool = False
+    late: bool = False
+
+
+@dataclass
+class _Sent:
+    """A task of Dask's that is under way.
+
+    Parameters
+    ----------
+    images : list of _Image
+    request : bytes
+        As `dask_task.answer` takes it.
+    workers : frozenset of str
+        Those that may do it; empty: any.
+    answer : Future
+    worker : str
+        Who has begun it, if that is told.
+    since : float
+        And when.
+    """
+
+    images: list[_Image]
+    request: bytes
+    workers: frozenset[str]
+    answer: Future[None]
+    worker: str = ""
+    since: float = 0.0
 
 
 @dataclass
@@ -82,131 +145,216 @@ class _Batch:
 
     runner: ClusterRunner
     job: Job
+    tasks: Iterator[Task]
     files: LocalFiles
     session: Session
-    scheduler: Scheduler
-    folder: str | None
-    empty_since: float | None = None
+    sent: dict[int, _Sent] = field(default_factory=dict)
+    back: deque[_Image] = field(default_factory=deque)
+    wrong: dict[str, str] = field(default_factory=dict)
+    workers: Workers = Workers(0.0, {}, frozenset(), frozenset())
+    number: int = 0
+    done: int = 0
 
     def run(self) -> Iterator[Done]:
         """Send, wait and yield until all is done, or nothing can be."""
+        self.last_worker = time.monotonic()
+        self.packed_job = pickle.dumps(self.job)
         try:
             while True:
-                yield from self._send_all()
-                if self.scheduler.idle:
-                    break
-                with contextlib.suppress(queue.Empty):
-                    yield from self._take(*self.session.events.get(timeout=1))
+                if self.workers.threads:
+                    yield from self._send_all()
+                    if not self.sent:
+                        return
+                yield from self._take(self.session.events.get())
         except ClusterProblem as problem:
-            for task in self.scheduler.remaining():
+            if not self.done:
+                raise
+            sent = chain.from_iterable(sent.images for sent in self.sent.values())
+            left = (image.task for image in chain(sent, self.back))
+            for task in chain(left, self.tasks):
                 yield task, _failed(task, CnnCliError(f"not done: {problem}"))
 
     def _send_all(self) -> Iterator[Done]:
-        for worker, attempt in self.scheduler.assign():
-            outcome = self._send(worker, attempt)
-            if outcome is not None:
-                self.scheduler.finish(worker, attempt.key)
-                yield attempt.task, outcome
+        """Keep as much under way as there may be."""
+        most = AHEAD * sum(self.workers.threads.values())
+        size = sum(len(sent.request) for sent in self.sent.values())
+        while len(self.sent) < most and size < BYTES_AHEAD:
+            told = bool(self.back or self.runner.shared or self.runner.seconds)
+            # One by one at first: a short batch is spread over all workers.
+            together = 1 if told else min(TOGETHER, 1 + self.done // most)
+            images, payloads, length = list[_Image](), list[Payload](), 0
+            while len(images) < together and length < TOGETHER_BYTES and (image := self._next()):
+                payload = self._payload(image)
+                if isinstance(payload, Outcome):
+                    yield image.task, payload
+                    continue
+                images.append(image)
+                payloads.append(payload)
+                length += len(payload[0].data or b"")
+            if not images:
+                return
+            request = pickle.dumps((payloads, told))
+            self._submit(images, request)
+            size += len(request)
 
-    def _send(self, worker: str, attempt: Attempt) -> Outcome | None:
-        """Send a task to a worker, or return what became of it already."""
-        task = attempt.task
+    def _next(self) -> _Image | None:
+        """Return the next image. What came back is done last, one by one: it may end workers."""
+        if (task := next(self.tasks, None)) is not None:
+            return _Image(task)
+        return self.back.popleft() if self.back and not self.sent else None
+
+    def _payload(self, image: _Image) -> Payload | Outcome:
+        """Make every check that needs no worker; return what is sent, or what became of it."""
+        task, target = image.task, image.task.target
+        shared = self.runner.shared and task.source.path is not None and not target.to_stdout
+        # Its guards were passed; what is there by now may be its own.
+        image.again = shared and image.begun > 0
         try:
-            payload = self._payload(attempt)
+            if image.again:
+                return task, os.getcwd(), True
+            if shared and target.pattern.per_map and self.files.options.overwrite:
+                text = "--shared-files writes a file for each map only without --overwrite"
+                hint = "-o with a template without {map}, or leave --shared-files away"
+                raise OptionError(text, hint=hint)
+            if self.files.all_there(target):
+                return Outcome(task.source, skipped=True)
+            if not target.pattern.per_map:
+                self.files.select(target, target.unknown_files())
+            if not shared and task.data is None:
+                content = read_content(task.source, self.job.read.max_input_bytes)
+                task = replace(task, data=content)
+            if task.source.path is None:
+                image.task = task  # standard input can be read once
         except (CnnCliError, MemoryError) as error:
             return _failed(task, error)
-        if payload is None:
-            return Outcome(task.source, skipped=True)
-        attempt.only = payload.only
-        if task.source.path is None:
-            attempt.task = payload.task  # standard input can be read once
-        data = pickle.dumps(payload, pickle.HIGHEST_PROTOCOL)
-        self.scheduler.set_size(attempt, len(data))
-        self.session.send(worker, attempt.key, data, self.runner.seconds)
-        return None
+        return task, os.getcwd() if shared else None, False
 
-    def _payload(self, attempt: Attempt) -> TaskPayload | None:
-        if attempt.losses and self.folder is not None and attempt.task.data is None:
-            return TaskPayload(attempt.task, attempt.only, self.folder, again=True)
-        _check_shared(self.runner.shared, attempt.task, self.files)
-        return make_payload(self.job, attempt.task, self.files, self.folder)
+    def _submit(self, images: list[_Image], request: bytes, asked: str = "") -> None:
+        """Send a task; a long job goes along to a worker that has asked for it."""
+        self.number += 1
+        workers = frozenset([asked]) if asked else self._usable()
+        has_job = asked or images[0].alone or len(self.packed_job) < JOB_BYTES
+        content = self.packed_job if has_job else None, request
+        answer = self.session.submit(self.number, *content, workers=workers)
+        self.sent[self.number] = _Sent(images, request, workers, answer)
 
-    def _take(self, kind: str, content: Any) -> Iterator[Done]:
-        if kind == "gone":
-            raise ClusterProblem(content)
-        if kind == "workers":
-            yield from self._set_workers(content)
-            return
-        worker, key, result = content
-        self.session.forget(worker, key)
-        if kind == "failed":
-            # What Dask lost is tried again; what it could not begin will not go better next time.
-            if isinstance(result, ImportError | AttributeError):
-                raise rejection(worker, "has no cnncli that works")
-            yield from map(self._given_up, self.scheduler.lose(worker, key))
-        elif result[0] == "rejected":
-            raise rejection(worker, "has other versions than at first")
-        elif (attempt := self.scheduler.finish(worker, key)) is not None:
-            yield attempt.task, self._outcome(attempt, worker, result)
+    def _usable(self) -> frozenset[str]:
+        """Return the workers that tasks are sent to; none: Dask need not be told."""
+        avoided = self.workers.silent.union(self.wrong)
+        return frozenset(self.workers.threads).difference(avoided) if avoided else frozenset()
 
-    def _set_workers(self, threads: dict[str, int]) -> Iterator[Done]:
-        workers = self.session.check(threads)
-        given_up = self.scheduler.set_workers(workers)
-        self.session.forget_lost(workers)
-        yield from map(self._given_up, given_up)
-        if workers:
-            self.empty_since = None
-            return
-        self.empty_since = self.empty_since or time.monotonic()
-        if time.monotonic() - self.empty_since > self.session.patience:
-            raise self.session.no_workers()
+    def _take(self, event: tuple[Any, ...]) -> Iterator[Done]:
+        match event:
+            case "gone", why:
+                raise ClusterProblem(why)
+            case "workers", workers:
+                yield from self._look_after(workers)
+            case "begun", number, worker, since if number in self.sent:
+                self.sent[number].worker, self.sent[number].since = worker, since
+                image = self.sent[number].images[0]
+                image.begun += 1
+                image.losses += image.alone
+            case "answer", number, kind, content if number in self.sent:
+                yield from self._take_answer(self.sent.pop(number), kind, content)
 
-    def _outcome(self, attempt: Attempt, worker: str, result: TaskResult) -> Outcome:
-        task, (kind, content) = attempt.task, result
-        if kind == "answer":
-            try:
-                outcome = write_files(pickle.loads(content), task.target, self.files)
-            except (CnnCliError, MemoryError) as error:
-                return _failed(task, error)
-            return replace(outcome, to_stdout=task.target.to_stdout)
-        if (done := self._in_place(attempt)) is not None:
-            return done
-        if kind == "late":
+    def _take_answer(self, sent: _Sent, kind: str, content: Any) -> Iterator[Done]:
+        if kind == "done":
+            for image, result in zip(sent.images, pickle.loads(content), strict=True):
+                yield from self._finish(image, *result)
+        elif kind == "no job":
+            self._submit(sent.images, sent.request, content)
+        elif kind == "wrong":
+            worker, why = content
+            self.wrong[worker] = why
+            if not self.workers.threads.keys() - self.wrong.keys():
+                hint = "the same versions everywhere, see docs/cluster.md"
+                raise ClusterProblem(f"the worker {worker} {why}", hint=hint)
+            self._take_back(sent.images)
+        else:
+            # Most often KilledWorker: several were lost in turn.
+            image = sent.images[0]
+            image.losses += image.alone and not sent.worker
+            if image.losses >= LOSSES:
+                text = f"{image.losses} workers were lost while it alone was at work"
+                yield self._give_up(image, CnnCliError(f"{text}: {type(content).__name__}"))
+            else:
+                self._take_back(sent.images)
+
+    def _take_back(self, images: list[_Image]) -> None:
+        for image in images:
+            image.alone = True
+        self.back.extend(images)
+
+    def _look_after(self, workers: Workers) -> Iterator[Done]:
+        """Take note of who works; look for images that take too long, or that nobody will do."""
+        self.workers, there = workers, workers.threads.keys()
+        self.wrong = {name: why for name, why in self.wrong.items() if name in there}
+        address, patience = self.session.address, self.runner.patience
+        if there:
+            self.last_worker = workers.time
+        elif workers.time - self.last_worker > patience:
+            text = f"the scheduler {address} has had no workers for {patience:g} seconds"
+            hint = f"start some: dask worker {address}, or wait longer with --cluster-patience"
+            raise ClusterProblem(text, hint=hint)
+        for number, sent in [*self.sent.items()]:
+            late = workers.time - sent.since > (self.runner.seconds or float("inf"))
+            if late and sent.worker in there:
+                self.session.restart(sent.worker)
+                yield from self._note_late(self._drop(number)[0])
+            elif (number in workers.held and self._usable()) or (
+                sent.workers and sent.workers.isdisjoint(there)
+            ):
+                self._take_back(self._drop(number))
+
+    def _drop(self, number: int) -> list[_Image]:
+        sent = self.sent.pop(number)
+        sent.answer.cancel()
+        return sent.images
+
+    def _note_late(self, image: _Image) -> Iterator[Done]:
+        if image.late:
             text = f"took longer than --timeout {self.runner.seconds:g} s"
             hint = "a larger --timeout, or a smaller image"
-            return _failed(task, CnnCliError(text, hint=hint))
-        return _failed(task, CnnCliError(f"its process on {worker} died {TRIES} times"))
+            yield self._give_up(image, CnnCliError(text, hint=hint))
+        else:
+            image.late = True
+            self._take_back([image])
 
-    def _given_up(self, attempt: Attempt) -> Done:
-        if (done := self._in_place(attempt)) is not None:
-            return attempt.task, done
-        text = (
-            f"{attempt.losses} workers were lost while computing it, the last with no other image"
-        )
-        return attempt.task, _failed(attempt.task, CnnCliError(text))
+    def _give_up(self, image: _Image, error: CnnCliError) -> Done:
+        self.done += 1
+        return image.task, self._in_place(image) or _failed(image.task, error)
 
-    def _in_place(self, attempt: Attempt) -> Outcome | None:
-        """Return that an image is done if its workers wrote all its shared files before they ended.
+    def _in_place(self, image: _Image) -> Outcome | None:
+        """Return that an image is done if a worker wrote all its shared files before it ended.
 
         The names were free when it was first sent, and files appear whole.
         """
-        names, task = attempt.only, attempt.task
-        if not names or self.folder is None or self.job.output.overwrite or task.target.to_stdout:
+        target = image.task.target
+        if not self.runner.shared or self.job.output.overwrite or target.pattern.per_map:
             return None
-        if task.data is not None or not all(map(os.path.exists, names)):
-            return None
-        return Outcome(task.source, in_place=tuple(sorted(names)))
+        names = sorted(str(file.path) for file in target.unknown_files() if file.path is not None)
+        there = names and all(map(os.path.exists, names))
+        return Outcome(target.source, in_place=tuple(names)) if there else None
+
+    def _finish(self, image: _Image, outcome: Outcome, made: MadeFiles) -> Iterator[Done]:
+        task = image.task
+        if image.begun > 1 and not image.again and (outcome.error or outcome.skipped):
+            # Maybe for the files of a worker that was lost, of which Dask tells nothing.
+            if (in_place := self._in_place(image)) is None:
+                self._take_back([image])
+                return
+            outcome = in_place
+        self.done += 1
+        try:
+            if made:
+                names = write_made(made, task.target, self.files)
+                written = tuple(done for done in outcome.written if done.output in names)
+                outcome = replace(outcome, written=written, skipped=not written)
+            yield task, replace(outcome, to_stdout=task.target.to_stdout)
+        except (CnnCliError, MemoryError) as error:
+            yield task, _failed(task, error)
 
 
 def _failed(task: Task, error: CnnCliError | MemoryError) -> Outcome:
     stdout = task.target.to_stdout
     return Outcome(task.source, error=named_error(error, task.source), to_stdout=stdout)
-
-
-def _check_shared(shared: bool, task: Task, files: LocalFiles) -> None:
-    """Refuse to let workers replace files by names that only they will know."""
-    if shared and task.target.pattern.per_map and files.options.overwrite:
-        raise OptionError(
-            "--shared-files writes a file for each map only without --overwrite",
-            hint="-o with a template without {map}, or leave --shared-files away",
-        )
