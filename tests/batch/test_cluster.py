@@ -145,6 +145,31 @@ def test_an_image_whose_worker_is_lost_is_done_on_another(cluster: DaskCluster) 
     assert len(list(Path("out").iterdir())) == len(found) == 13
 
 
+def test_an_error_after_a_lost_worker_is_told(cluster: DaskCluster) -> None:
+    sources = photos(a=SOUND, both=faultlayer.KILLED_THEN_BUG, b=SOUND)
+    where = ClusterRunner(cluster.address, seconds=patient(60))
+    found = errors_of(list(outcomes(job_of(), sources, where)))
+    assert found.keys() == {"both"}
+    assert "internal error: ValueError: a bug" in found["both"]
+
+
+def test_a_sound_worker_that_restarts_is_waited_for_beside_another(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> None:
+    names = [f"p{index}" for index in range(9)]
+    sources = photos(**dict.fromkeys(names, SLOW), lost=faultlayer.KILLED_ONCE)
+    found = []
+    with dask_cluster(tmp_path_factory.mktemp("pair"), 1) as pair:
+        for outcome in outcomes(job_of(), sources, ClusterRunner(pair.address)):
+            found.append(outcome)
+            if len(found) == 1:
+                pair.worker(path=other_version(tmp_path_factory.mktemp("old")))
+                with Client(pair.address, set_as_default=False) as client:
+                    client.wait_for_workers(2, timeout=patient(30))
+    assert errors_of(found) == {}
+    assert len(os.listdir("out")) == 10
+
+
 def test_an_image_that_kills_its_workers_is_named(
     cluster: DaskCluster, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -16,7 +16,7 @@ from cnncli.pipeline.files import LocalFiles, open_output
 from cnncli.pipeline.output_names import OutFile
 
 SOUND = 20
-SLOW, KILLED, KILLED_ONCE, HANG, STOPPED, BUG, PLACED = range(21, 28)
+SLOW, KILLED, KILLED_ONCE, HANG, STOPPED, BUG, PLACED, KILLED_THEN_BUG = range(21, 29)
 """Placed: killed when the file is in its place."""
 
 
@@ -39,7 +39,7 @@ class FaultLayer(PoolLayer):
     def _befall(self, height: int) -> None:
         if height == SLOW:
             time.sleep(0.03)  # shapes are asked for several times
-        elif height == KILLED or (height == KILLED_ONCE and self._is_first()):
+        elif height == KILLED or (height in (KILLED_ONCE, KILLED_THEN_BUG) and self._is_first()):
             os.kill(os.getpid(), signal.SIGKILL)
         elif height == HANG:
             time.sleep(60)
@@ -47,7 +47,7 @@ class FaultLayer(PoolLayer):
             os.kill(os.getpid(), signal.SIGSTOP)
         elif height == PLACED:
             LocalFiles.open = _deadly  # type: ignore[method-assign]
-        elif height == BUG:
+        elif height in (BUG, KILLED_THEN_BUG):
             raise ValueError("a bug")
 
     def _is_first(self) -> bool:

@@ -99,8 +99,8 @@ class _Image:
         How often workers have begun it, as far as they were asked to tell.
     losses : int
         How often one did while it was alone, and was lost.
-    again : bool
-        Whether its worker was told that another may have written its files.
+    again : bool, optional
+        Whether its worker was told that another may have written its files; None: not shared ones.
     late : bool
         Whether it took too long once.
     """
@@ -109,7 +109,7 @@ class _Image:
     alone: bool = False
     begun: int = 0
     losses: int = 0
-    again: bool = False
+    again: bool | None = None
     late: bool = False
 
 
@@ -152,6 +152,7 @@ class _Batch:
     back: deque[_Image] = field(default_factory=deque)
     wrong: dict[str, str] = field(default_factory=dict)
     workers: Workers = Workers(0.0, {}, frozenset(), frozenset())
+    ahead: Task | None = None
     number: int = 0
     done: int = 0
 
@@ -159,11 +160,13 @@ class _Batch:
         """Send, wait and yield until all is done, or nothing can be."""
         self.last_worker = time.monotonic()
         self.packed_job = pickle.dumps(self.job)
+        self.told = bool(self.runner.shared or self.runner.seconds)
         try:
             while True:
-                if self.workers.threads:
-                    yield from self._send_all()
-                    if not self.sent:
+                yield from self._send_all()
+                if not self.sent and not self.back:
+                    self.ahead = self.ahead or next(self.tasks, None)
+                    if self.ahead is None:
                         return
                 yield from self._take(self.session.events.get())
         except ClusterProblem as problem:
@@ -171,19 +174,20 @@ class _Batch:
                 raise
             sent = chain.from_iterable(sent.images for sent in self.sent.values())
             left = (image.task for image in chain(sent, self.back))
-            for task in chain(left, self.tasks):
+            for task in chain(left, filter(None, [self.ahead]), self.tasks):
                 yield task, _failed(task, CnnCliError(f"not done: {problem}"))
 
     def _send_all(self) -> Iterator[Done]:
         """Keep as much under way as there may be."""
-        most = AHEAD * sum(self.workers.threads.values())
+        most = AHEAD * sum(self.workers.threads[name] for name in self._right())
         size = sum(len(sent.request) for sent in self.sent.values())
         while len(self.sent) < most and size < BYTES_AHEAD:
-            told = bool(self.back or self.runner.shared or self.runner.seconds)
-            # One by one at first: a short batch is spread over all workers.
-            together = 1 if told else min(TOGETHER, 1 + self.done // most)
             images, payloads, length = list[_Image](), list[Payload](), 0
-            while len(images) < together and length < TOGETHER_BYTES and (image := self._next()):
+            # One by one at first: a short batch is spread over all workers.
+            together = 1 if self.told else min(TOGETHER, 1 + self.done // most)
+            while len(images) < together and length < TOGETHER_BYTES:
+                if (image := self._next(not images)) is None:
+                    break
                 payload = self._payload(image)
                 if isinstance(payload, Outcome):
                     yield image.task, payload
@@ -193,22 +197,23 @@ class _Batch:
                 length += len(payload[0].data or b"")
             if not images:
                 return
-            request = pickle.dumps((payloads, told))
+            request = pickle.dumps((payloads, self.told or images[0].alone))
             self._submit(images, request)
             size += len(request)
 
-    def _next(self) -> _Image | None:
+    def _next(self, first: bool) -> _Image | None:
         """Return the next image. What came back is done last, one by one: it may end workers."""
-        if (task := next(self.tasks, None)) is not None:
+        task, self.ahead = self.ahead or next(self.tasks, None), None
+        if task is not None:
             return _Image(task)
-        return self.back.popleft() if self.back and not self.sent else None
+        return self.back.popleft() if self.back and first and not self.sent else None
 
     def _payload(self, image: _Image) -> Payload | Outcome:
         """Make every check that needs no worker; return what is sent, or what became of it."""
         task, target = image.task, image.task.target
         shared = self.runner.shared and task.source.path is not None and not target.to_stdout
         # Its guards were passed; what is there by now may be its own.
-        image.again = shared and image.begun > 0
+        image.again = image.begun > 0 if shared else None
         try:
             if image.again:
                 return task, os.getcwd(), True
@@ -232,16 +237,19 @@ class _Batch:
     def _submit(self, images: list[_Image], request: bytes, asked: str = "") -> None:
         """Send a task; a long job goes along to a worker that has asked for it."""
         self.number += 1
-        workers = frozenset([asked]) if asked else self._usable()
+        workers = self._right()
+        workers = workers - self.workers.silent or workers
+        if asked:
+            workers = frozenset([asked])
+        elif len(workers) == len(self.workers.threads):
+            workers = frozenset()  # Dask need not be told
         has_job = asked or images[0].alone or len(self.packed_job) < JOB_BYTES
         content = self.packed_job if has_job else None, request
         answer = self.session.submit(self.number, *content, workers=workers)
         self.sent[self.number] = _Sent(images, request, workers, answer)
 
-    def _usable(self) -> frozenset[str]:
-        """Return the workers that tasks are sent to; none: Dask need not be told."""
-        avoided = self.workers.silent.union(self.wrong)
-        return frozenset(self.workers.threads).difference(avoided) if avoided else frozenset()
+    def _right(self) -> frozenset[str]:
+        return frozenset(self.workers.threads.keys() - self.wrong.keys())
 
     def _take(self, event: tuple[Any, ...]) -> Iterator[Done]:
         match event:
@@ -266,9 +274,8 @@ class _Batch:
         elif kind == "wrong":
             worker, why = content
             self.wrong[worker] = why
-            if not self.workers.threads.keys() - self.wrong.keys():
-                hint = "the same versions everywhere, see docs/cluster.md"
-                raise ClusterProblem(f"the worker {worker} {why}", hint=hint)
+            if not self._right() and not self.done:
+                raise self._problem()
             self._take_back(sent.images)
         else:
             # Most often KilledWorker: several were lost in turn.
@@ -289,22 +296,29 @@ class _Batch:
         """Take note of who works; look for images that take too long, or that nobody will do."""
         self.workers, there = workers, workers.threads.keys()
         self.wrong = {name: why for name, why in self.wrong.items() if name in there}
-        address, patience = self.session.address, self.runner.patience
-        if there:
+        if self._right():
             self.last_worker = workers.time
-        elif workers.time - self.last_worker > patience:
-            text = f"the scheduler {address} has had no workers for {patience:g} seconds"
-            hint = f"start some: dask worker {address}, or wait longer with --cluster-patience"
-            raise ClusterProblem(text, hint=hint)
+        elif workers.time - self.last_worker > self.runner.patience:
+            raise self._problem()
         for number, sent in [*self.sent.items()]:
             late = workers.time - sent.since > (self.runner.seconds or float("inf"))
             if late and sent.worker in there:
                 self.session.restart(sent.worker)
                 yield from self._note_late(self._drop(number)[0])
-            elif (number in workers.held and self._usable()) or (
+            elif (number in workers.held and self._right() - workers.silent) or (
                 sent.workers and sent.workers.isdisjoint(there)
             ):
                 self._take_back(self._drop(number))
+
+    def _problem(self) -> ClusterProblem:
+        """Return what is wrong where no worker can be used."""
+        for worker, why in self.wrong.items():
+            hint = "the same versions everywhere, see docs/cluster.md"
+            return ClusterProblem(f"the worker {worker} {why}", hint=hint)
+        address, patience = self.session.address, self.runner.patience
+        text = f"the scheduler {address} has had no workers for {patience:g} seconds"
+        hint = f"start some: dask worker {address}, or wait longer with --cluster-patience"
+        return ClusterProblem(text, hint=hint)
 
     def _drop(self, number: int) -> list[_Image]:
         sent = self.sent.pop(number)
@@ -338,7 +352,7 @@ class _Batch:
 
     def _finish(self, image: _Image, outcome: Outcome, made: MadeFiles) -> Iterator[Done]:
         task = image.task
-        if image.begun > 1 and not image.again and (outcome.error or outcome.skipped):
+        if image.begun > 1 and image.again is False and (outcome.error or outcome.skipped):
             # Maybe for the files of a worker that was lost, of which Dask tells nothing.
             if (in_place := self._in_place(image)) is None:
                 self._take_back([image])
