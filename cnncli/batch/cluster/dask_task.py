@@ -22,6 +22,7 @@ import PIL
 from cnncli._version import __version__
 from cnncli.batch.worker import internal_error
 from cnncli.errors import CnnCliError
+from cnncli.io.fast_codecs import packing, zlib_module
 from cnncli.pipeline.files import LocalFiles, MadeFiles, MemoryFiles
 from cnncli.pipeline.job import Job, Outcome, Task
 from cnncli.pipeline.output_checks import OutputOptions
@@ -43,12 +44,12 @@ _jobs: dict[str, Job] = {}
 
 @cache
 def versions() -> dict[str, str]:
-    """Return the versions of what computes and writes, and how products of BLAS are rounded.
+    """Return the versions of what computes and writes, and what tells how it rounds and packs.
 
     Examples
     --------
     >>> list(versions())
-    ['cnncli', 'Python', 'numpy', 'Pillow', 'BLAS']
+    ['cnncli', 'Python', 'numpy', 'Pillow', 'BLAS', 'zlib']
     """
     library = np.show_config(mode="dicts")["Build Dependencies"]["blas"]
     return {
@@ -57,6 +58,7 @@ def versions() -> dict[str, str]:
         "numpy": np.__version__,
         "Pillow": PIL.__version__,
         "BLAS": f"{library.get('name')} {library.get('version')} (rounding {blas.rounding()})",
+        "zlib": f"{zlib_module().__name__} (packing {packing()})",
     }
 
 
