@@ -125,7 +125,8 @@ class NetworkCauses:
         model = self.models[0]
         raw = model.input.changed({"bgr": False, "scale": 1.0, "mean": 0.0, "std": 1.0})
         resized = self.picture.prepared(model, replace(raw, whole=False))
-        pixels = self.picture.prepared(model, replace(raw, whole=False, size=None))
+        as_stored = replace(model, own_size=None)
+        pixels = self.picture.prepared(as_stored, replace(raw, whole=False, size=None))
         return tensor_causes(pixels, resized, model.input, tensor, self.b.name)
 
     def _of_input(self, tolerance: float) -> list[str]:
