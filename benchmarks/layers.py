@@ -19,9 +19,7 @@ from benchmarks import peers
 from benchmarks.machine import THREADS
 from benchmarks.measure import Contender, compare
 from benchmarks.table import BEST, OURS, Row, row_of
-from cnncli import conv_forward
-from cnncli.core import engine
-from cnncli.core.geometry import place_window
+from cnncli import conv_forward, conv_plan
 
 Array = NDArray[Any]
 
@@ -148,8 +146,7 @@ def contenders_of(layer: Layer) -> list[Contender]:
     """Return ours, prepared and as one call, and the peers that are there."""
     X, W, b = operands(layer)
     found = [Contender(f"{OURS} prepared", prepared(layer, X, W, b))]
-    hparameters = {"stride": layer.stride, "pad": layer.pad, "groups": layer.groups}
-    one_call = partial(conv_forward, X, W, b.reshape(1, 1, 1, -1), hparameters)
+    one_call = partial(conv_forward, X, W, b.reshape(1, 1, 1, -1), hparameters_of(layer))
     found.append(Contender(f"{OURS} one call", one_call, lambda made: made[0]))
     if peers.module("onnxruntime") is not None and peers.module("onnx") is not None:
         found.append(Contender("onnxruntime", onnxruntime_layer(layer, X, W, b), from_onnx))
@@ -169,9 +166,13 @@ def operands(layer: Layer) -> tuple[Array, Array, Array]:
 
 def prepared(layer: Layer, X: Array, W: Array, b: Array) -> Callable[[], Array]:
     """Return our layer, planned as a network would: once, to be run often."""
-    window = place_window(X.shape[1:3], layer.kernel, layer.stride, layer.pad)
-    plan = engine.prepare_convolution(W, window, layer.groups, bias=b, prepared=True)
-    return partial(plan, X, THREADS)
+    plan = conv_plan(X, W, b.reshape(1, 1, 1, -1), hparameters_of(layer))
+    return partial(plan, X)
+
+
+def hparameters_of(layer: Layer) -> dict[str, int]:
+    """Return the settings of a layer as `conv_forward` takes them."""
+    return {"stride": layer.stride, "pad": layer.pad, "groups": layer.groups}
 
 
 def onnxruntime_layer(layer: Layer, X: Array, W: Array, b: Array) -> Callable[[], Any]:
