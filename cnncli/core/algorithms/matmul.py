@@ -52,11 +52,13 @@ def _is_pointwise(window: Window) -> bool:
 def _bytes_per_row(task: ConvTask, cells: int) -> float:
     """Memory that an output row of windows with so many cells keeps busy.
 
-    The outputs are not counted: they are written once and not looked at again.
+    It counts twice, so that a strip fits into a core's own cache: outputs are looked at again when
+    the bias is added and for the activation.
     """
     window = task.window
     inputs = window.cols.padded * task.n_C_prev * window.rows.stride
-    return (cells * window.cols.out + inputs) * task.dtype.itemsize
+    outputs = window.cols.out * task.n_C
+    return 2 * (cells * window.cols.out + inputs + outputs) * task.dtype.itemsize
 
 
 def _over_pixels(W: FloatArray, task: ConvTask, gathers: bool = True) -> Kernel:
