@@ -363,6 +363,15 @@ def test_equal_taps_share_a_product() -> None:
     }
 
 
+def test_a_weight_that_is_nan_makes_every_window_of_its_channel_nan() -> None:
+    for n_C in (1, 3):
+        X, W, b = make_layer((3, 3), (n_C, n_C, n_C), np.float64)
+        W[0, 1, 0, n_C - 1] = np.nan
+        Z = plan_layer((X, W, b), {"groups": n_C}, "shift-add")(X)
+        assert np.isnan(Z[..., -1]).all()
+        assert np.isfinite(Z[..., :-1]).all()
+
+
 def test_an_unknown_algorithm_is_refused() -> None:
     with pytest.raises(OptionError, match="'guess'"):
         plan_layer(make_layer((3, 3), (3, 5, 1), np.float32), {}, "guess")
@@ -415,6 +424,18 @@ def test_strips_of_a_pool_give_the_bytes_of_the_whole(
         A_transposed = np.asfortranarray(A)
         assert pool_forward(A, fields, mode)[0].tobytes() == expected.tobytes(), fields
         assert pool_forward(A_transposed, fields, mode)[0].tobytes() == expected.tobytes(), fields
+
+
+@pytest.mark.parametrize("shape", [(1, 1, 1), (2, 1, 1), (1, 2, 1), (1, 1, 2), (1, 6, 5)])
+def test_single_rows_of_a_pool_give_the_bytes_of_the_whole(shape: tuple[int, int, int]) -> None:
+    m, n_W, n_C = shape
+    A = np.random.default_rng(7).standard_normal((m, 99, n_W, n_C)).astype(np.float32)
+    for f in ((33, 1), (33, n_W), (9, 1)):
+        pooling = Pooling(pool_window((99, n_W), f), "average")
+        whole, _ = pool_forward(A, {"f": f}, "average")
+        for row in range(whole.shape[1]):
+            alone = pool_rows(lambda begin, end: A[:, begin:end], pooling, row, row + 1)
+            assert alone.tobytes() == whole[:, row : row + 1].tobytes(), f
 
 
 @pytest.mark.usefixtures("thin_strips")

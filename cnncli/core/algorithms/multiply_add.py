@@ -43,7 +43,7 @@ class MultiplyAdd:
     def of(plane: FloatArray, task: ConvTask) -> MultiplyAdd:
         """Return the filters of a plane (k_H, k_W, groups)."""
         columns = inner_columns(task)
-        if share_weights(plane):
+        if task.groups == 1 or share_weights(plane):
             return MultiplyAdd(np.ascontiguousarray(plane[:, :, 0]), task, columns)
         return MultiplyAdd(np.tile(plane, (1, 1, columns)), task, columns)
 
@@ -98,7 +98,15 @@ class MultiplyAdd:
                 cell,
             ),
         )
-        if self.weights.ndim == 2:
+        if groups == 1:
+            # Columns of a window lie as near as those of the output, and einsum would loop over
+            # the few of the window.
+            for j, weights in enumerate(self.weights.T):
+                if j == 0:
+                    np.einsum("mhbix,i->mhbx", windows[..., j, :], weights, out=target)
+                else:
+                    target += np.einsum("mhbix,i->mhbx", windows[..., j, :], weights)
+        elif self.weights.ndim == 2:
             np.einsum("mhbijx,ij->mhbx", windows, self.weights, out=target)
         else:
             np.einsum("mhbijx,ijx->mhbx", windows, self.weights[:, :, :inner], out=target)
@@ -131,9 +139,6 @@ def count_passes(task: ConvTask) -> float:
     >>> count_passes(ConvTask(window, 40, 1, 40, 40, np.dtype("float32")))
     18.0
     """
-    cols = task.window.cols
-    inner = inner_columns(task) * task.groups
-    if task.groups == 1 and cols.stride == cols.dilation == 1 < cols.kernel:
-        # Columns of a window lie as near as those of the output: einsum loops over the window's.
-        inner = cols.kernel
-    return task.window.rows.kernel * cols.kernel * (1 + LOOP_VALUES / inner)
+    rows, cols = task.window.kernel
+    additions = 2 * cols if task.groups == 1 else 0
+    return rows * cols * (1 + LOOP_VALUES / (inner_columns(task) * task.groups)) + additions
