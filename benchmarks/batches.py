@@ -42,6 +42,15 @@ sources = sorted(Path(folder).iterdir())
 Parallel(n_jobs=int(jobs))(delayed(sharpen)(str(path), f"{out}/{path.name}") for path in sources)
 """
 
+PLAIN: Final = "cnncli without fast"
+PLAIN_COMMAND: Final = (
+    sys.executable,
+    "-c",
+    "import sys; sys.modules.update(simplejpeg=None, zlib_ng=None); "
+    "from cnncli.__main__ import main; main()",
+)
+"""The command as it is where the extra ``fast`` is not installed."""
+
 LIMITS: Final = {"mogrify": 0.333, "convert": 0.333, "joblib + OpenCV": 1.0}
 SPEEDUP: Final = 1.8
 """How much faster two jobs should be than one."""
@@ -128,9 +137,12 @@ def compare(batch: Batch, shop: Workshop, repeats: int) -> list[Row]:
     ms = _by_image(batch, {name: [each.seconds for each in runs] for name, runs in used.items()})
     rates = ", ".join(f"{name} {1000 / each:.0f}" for name, each in ms.items())
     row.note = "; ".join(filter(None, [f"images a second: {rates}", row.note]))
-    row.ours, row.peers = ms.pop(OURS), ms
     work = _by_image(batch, {name: [each.work for each in runs] for name, runs in used.items()})
-    return [row, Row("batches", f"{batch.name}: processor", work.pop(OURS), work, unit=UNIT)]
+    other = Row("batches", f"{batch.name}: processor", unit=UNIT)
+    for each, times in ((row, ms), (other, work)):
+        each.shown = {PLAIN: times.pop(PLAIN)} if PLAIN in times else {}
+        each.ours, each.peers = times.pop(OURS), times
+    return [row, other]
 
 
 def _alternate(
@@ -166,6 +178,8 @@ def _wrong(batch: Batch, shop: Workshop, done: Iterable[str]) -> Iterator[str]:
 def contenders(batch: Batch, shop: Workshop) -> dict[str, list[str]]:
     """Return the command line of ours and of every peer that is there."""
     found = {OURS: ours(batch, shop)}
+    if any(peers.module(name) is not None for name in ("simplejpeg", "zlib-ng")):
+        found[PLAIN] = _plain(batch, shop)
     if peers.program("mogrify") is not None:
         found["mogrify"] = _mogrify(batch, shop)
         found["convert"] = _convert(batch, shop)
@@ -182,6 +196,13 @@ def ours(batch: Batch, shop: Workshop, *more: str) -> list[str]:
     """Return the command line of ours."""
     target = f"{_out(OURS, shop)}/{{stem}}{batch.suffix}"
     return [*commands.ours(str(batch.source), target), "--jobs", str(batch.jobs), "-q", *more]
+
+
+def _plain(batch: Batch, shop: Workshop) -> list[str]:
+    """Return the command line of ours without the extra ``fast``."""
+    target = f"{_out(PLAIN, shop)}/{{stem}}{batch.suffix}"
+    words = commands.ours(str(batch.source), target)[len(commands.COMMAND) :]
+    return [*PLAIN_COMMAND, *words, "--jobs", str(batch.jobs), "-q"]
 
 
 def _mogrify(batch: Batch, shop: Workshop) -> list[str]:

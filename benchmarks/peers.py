@@ -19,8 +19,11 @@ MODULES: Final = {
     "Pillow": "PIL",
     "joblib": "joblib",
     "distributed": "distributed",
+    "simplejpeg": "simplejpeg",
+    "zlib-ng": "zlib_ng",
 }
-"""Peers in this process, and what they are imported as; onnx writes onnxruntime's models."""
+"""Peers in this process, and what they are imported as; onnx writes onnxruntime's models, and the
+last two are what cnncli itself uses with the extra fast."""
 
 PACKAGES: Final = {"OpenCV": "opencv-python-headless", "Pillow": "pillow"}
 """Names of distributions that differ from the peer's."""

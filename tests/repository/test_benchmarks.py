@@ -382,6 +382,17 @@ def test_a_batch_is_measured_by_image(tmp_path: Path, alone: None) -> None:
 
 @pytest.mark.skipif(not hasattr(os, "wait4"), reason="needs wait4")
 @pytest.mark.slow
+def test_a_batch_is_measured_without_the_extra_fast_too(
+    tmp_path: Path, alone: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(peers, "module", lambda peer: os if peer == "zlib-ng" else None)
+    batch, _ = batches.batches(Workshop(tmp_path, quick=True), ".png", 200)
+    for row in batches.compare(batch, Workshop(tmp_path, quick=True), 1):
+        assert not row.problem and row.peers == {} and list(row.shown) == [batches.PLAIN]
+
+
+@pytest.mark.skipif(not hasattr(os, "wait4"), reason="needs wait4")
+@pytest.mark.slow
 def test_a_batch_with_one_wrong_picture_is_not_timed(
     tmp_path: Path, alone: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
