@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from pathlib import Path
 from typing import Any
 
@@ -10,15 +11,18 @@ import numpy as np
 import pytest
 
 from cnncli.errors import OptionError
+from cnncli.network.graph import SOURCE
 from cnncli.network.layers.base import has_gradient
 from cnncli.network.load import load_model
 from cnncli.network.parameters import count_parameters
-from cnncli.network.passes import forward_layers
+from cnncli.network.passes import forward, forward_layers, require_gradients
 from cnncli.network.toml_writer import write_network
 from tests.support.netfiles import check_converted
+from tests.support.patience import patient
 from tests.support.shell import run_cli
-from tests.support.torchmodels import NETWORKS, export, picture
+from tests.support.torchmodels import NETWORKS, export, make, picture
 
+onnx = pytest.importorskip("onnx")
 ort = pytest.importorskip("onnxruntime")
 
 pytestmark = pytest.mark.oracle
@@ -26,7 +30,7 @@ pytestmark = pytest.mark.oracle
 TOLERANCE = 1e-5
 
 NODE_BY_NODE = ("norms", "reader")
-"""Networks of which some nodes are run by onnx; all others are layers with gradients."""
+"""Of what one exporter or both write of them, some nodes are run by onnx."""
 
 
 def runtime(path: Path, X: Any, literal: bool = False) -> dict[str, Any]:
@@ -75,6 +79,45 @@ def test_each_layer_is_that_of_onnx_runtime(name: str, tmp_path: Path) -> None:
     np.save(tmp_path / "x.npy", picture()[0])
     done = run_cli("compare", path, tmp_path / "x.npy", "--against", "onnxruntime")
     assert ": equal in all " in done.stdout
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_gradients_of_the_picture_are_those_of_pytorch(name: str, tmp_path: Path) -> None:
+    torch = pytest.importorskip("torch")
+    path, X = export(name, tmp_path / "net.onnx", dynamo=False), picture()
+    model = load_model(path)
+    if not all(has_gradient(node.layer) for node in model.network.nodes):
+        assert name in NODE_BY_NODE
+        with pytest.raises(OptionError, match="is run by onnx, and has no gradient"):
+            require_gradients(model.network)
+        return
+    x = torch.from_numpy(np.moveaxis(X, -1, 1).copy()).double().requires_grad_()
+    outputs = make(name).double()(x)
+    outputs = outputs if isinstance(outputs, (tuple, list)) else (outputs,)
+    weights = [torch.randn(output.shape, dtype=output.dtype) for output in outputs]
+    sum((w * output).sum() for w, output in zip(weights, outputs, strict=True)).backward()
+    done = forward(model.network, X.astype(np.float64))
+    names = [model.find(output.name) for output in onnx.load(str(path)).graph.output]
+    upstream = {
+        name: (np.moveaxis(w.numpy(), 1, -1) if w.ndim == 4 else w.numpy()).reshape(
+            done.values[name].shape
+        )
+        for name, w in zip(names, weights, strict=True)
+    }
+    dX = done.backward(upstream).values[SOURCE]
+    expected = np.moveaxis(x.grad.numpy(), 1, -1)
+    scale = np.abs(expected).max()
+    assert scale > 0
+    np.testing.assert_allclose(dX, expected, rtol=0, atol=1e-5 * scale)
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_a_plan_takes_less_than_a_second(name: str, tmp_path: Path) -> None:
+    path = export(name, tmp_path / "net.onnx", dynamo=False)
+    begin = time.process_time()
+    done = run_cli("plan", path, "--input", "32x32")
+    assert time.process_time() - begin < patient(1)
+    assert "parameters" in done.stdout
 
 
 MORE = {"yolo-v5": 2 * 6 + 8 * 21 + 21, "yolo-v8": 8}

@@ -390,10 +390,15 @@ NETWORKS: dict[str, Callable[[], Any]] = {
 """What makes each network; all take pictures of (1, 3, 32, 32)."""
 
 
+def make(name: str) -> torch.nn.Module:
+    """Return a network with the weights that `export` writes."""
+    torch.manual_seed(7)
+    return NETWORKS[name]().eval()
+
+
 def export(name: str, path: Path, dynamo: bool, opset: int = 18) -> Path:
     """Write a network with random weights as an ONNX file, by either of PyTorch's exporters."""
-    torch.manual_seed(7)
-    network = NETWORKS[name]().eval()
+    network = make(name)
     x = torch.rand(1, 3, 32, 32)
     quiet = contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO())
     with warnings.catch_warnings(), quiet[0], quiet[1]:
