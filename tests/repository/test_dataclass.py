@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import dataclasses
+import inspect
 import pickle
 from collections.abc import Callable
 from typing import Any
@@ -64,7 +65,7 @@ VALUES: dict[str, list[tuple[Any, ...]]] = {
 def outcome(action: Callable[[], Any]) -> Any:
     try:
         return action()
-    except (TypeError, dataclasses.FrozenInstanceError) as error:
+    except (TypeError, AttributeError) as error:
         return type(error), str(error)
 
 
@@ -82,6 +83,9 @@ def behaviour(kind: Any, values: list[tuple[Any, ...]]) -> list[Any]:
         [outcome(lambda one=one: setattr(one, "a", 9)) for one in made],
         [vars(dataclasses.replace(one)) == vars(one) for one in made],
         outcome(lambda: kind(1, 2, 3, 4, 5, 6)),
+        outcome(lambda: kind(d=1)),
+        [(p.name, p.annotation, p.kind) for p in inspect.signature(kind).parameters.values()],
+        [outcome(lambda one=one: delattr(one, "b")) for one in made],
     ]
 
 
@@ -99,3 +103,20 @@ def test_equal_objects_have_equal_hashes_and_travel() -> None:
     again = pickle.loads(pickle.dumps(one))
     assert (again, hash(again)) == (one, hash(one)) and {one: 1}[again] == 1
     assert dataclasses.replace(one, lo=0.0) != one
+
+
+@pytest.mark.parametrize("below", [dataclass, dataclasses.dataclass])
+def test_what_is_frozen_stays_so_below(below: Callable[..., Any]) -> None:
+    @dataclass(frozen=True)
+    class Base:
+        a: int
+
+    @below(frozen=True)
+    class Below(Base):
+        b: int = 2
+
+    assert repr(Below(1)).endswith("Below(a=1, b=2)")
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        Below(1).a = 2
+    with pytest.raises(TypeError, match="cannot inherit non-frozen"):
+        below()(type("Other", (Base,), {}))
