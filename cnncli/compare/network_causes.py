@@ -24,6 +24,8 @@ from cnncli.network.passes import forward_layers
 from cnncli.network.preparation import Preparation
 
 ONE_STEP: Final = "whole numbers one step apart, as a quantised layer rounds otherwise"
+_ROUNDING: Final = 1e-3
+"""Of the largest value: what the rounding of float32 may add up to in a whole network."""
 HALVES: Final = "computed in float16, where cnncli computes in float32"
 
 
@@ -91,7 +93,22 @@ class NetworkCauses:
         other = None if len(self.models) == 1 else self.b.network.node(pair.names[1]).layer
         names = self.a.name, self.b.name
         causes = layer_causes(Case(names, node.layer, other, inputs, B, tolerance))
-        return causes or ([] if found is None else _of_rounding(found.largest, B))
+        causes = causes or ([] if found is None else _of_rounding(found.largest, B))
+        return causes or self._of_float32(pair.names[0], B)
+
+    def _of_float32(self, name: str, B: Values) -> list[str]:
+        """Say how far both sides are from float64, if what differs is rounding alone."""
+        if self.b.runtime is None or B.dtype != np.float32 or not np.isfinite(B).all():
+            return []
+        A = self._values(self.a, [name])[name]
+        exact = replace(self.a, X=self.a.X.astype(np.float64))
+        Y = self._values(exact, [name])[name]
+        own, theirs = (float(np.abs(values - Y).max()) for values in (A, B))
+        # Not also true where NaN is: a comparison with it is False.
+        if not max(own, theirs) <= _ROUNDING * max(1.0, float(np.abs(Y).max())):
+            return []
+        shares = f"{own:.2g} in {self.a.name}, {theirs:.2g} in {self.b.name}"
+        return [f"rounding of float32 that adds up: {shares}, from the values in float64"]
 
     def _values(self, side: Side, names: Sequence[str]) -> dict[str, Values]:
         """Return layers' values as cnncli computes them, the input's too."""

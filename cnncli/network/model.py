@@ -101,10 +101,12 @@ class Model:
             Whether they become luminance in any case.
         """
         own = self.input
+        # A size that is known is in the preparation, where it may have been taken away.
+        half_open = self.own_size if None in (self.own_size or ()) else None
         return {
             "gray": gray or own.gray,
             "channels": self.channels,
-            "size": own.size or self.own_size,
+            "size": own.size or half_open,
             "fit": own.fit,
             "bgr": own.bgr,
             "whole_scale": own.scale if own.whole else 1.0,

@@ -237,3 +237,15 @@ def test_arithmetic_of_float16_is_named() -> None:
     Path("half.onnx").write_bytes(made.SerializeToString())
     *_, total = compared("half.onnx", "photo.png", "--against", "onnxruntime", code=1)
     assert total["causes"] == ["computed in float16, where cnncli computes in float32"]
+
+
+def test_rounding_that_adds_up_is_told_from_float64() -> None:
+    # Large weights of either sign: what is left of their sums is small, their rounding is not.
+    half = rng.normal(size=(1, 64, 3, 3)).astype(np.float32) * 10
+    wide = rng.normal(size=(64, 3, 1, 1)).astype(np.float32)
+    constants = {"A": np.concatenate([wide, wide]), "B": np.concatenate([half, -half], axis=1)}
+    nodes = [node("Conv", "x A", "a"), node("Conv", "a B", "b"), node("Add", "b one", "y")]
+    made = model(nodes, constants | {"one": np.float32([1])}, (1, 3, "h", "w"))
+    Path("net.onnx").write_bytes(made.SerializeToString())
+    result = run_cli("compare", "net.onnx", "photo.png", "--against", "onnxruntime", code=1)
+    assert "rounding of float32 that adds up: " in " ".join(result.stdout.split())
