@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from itertools import pairwise
+from math import gcd
 from typing import Final
 
 import numpy as np
@@ -18,7 +19,7 @@ from cnncli.core.algorithms.base import Border, ConvTask
 from cnncli.core.algorithms.matmul import sliding_cells
 from cnncli.core.arrays import FloatArray
 from cnncli.core.engine import correlate
-from cnncli.core.geometry import Window, gradient_axis
+from cnncli.core.geometry import Axis, Window
 from cnncli.core.padding import pad_borders_backward
 from cnncli.core.strips import STRIP_BYTES, Padder, StripGrid, run_strips
 from cnncli.system.threads import Scratch
@@ -207,3 +208,35 @@ def _taps_gradient(
     products = windows.reshape(groups, places, -1).swapaxes(1, 2) @ gradients
     by_tap = products.reshape(groups, *cells.shape[3:5], -1, products.shape[2])
     return np.moveaxis(by_tap, 0, 2)
+
+
+def gradient_axis(axis: Axis, phase: int) -> tuple[slice, Axis] | None:
+    """Return how padded cells ``phase, phase + stride, ...`` get their gradient: taps and axis.
+
+    The gradient of the output slides along the axis at stride 1, under those taps in reverse order.
+    Padded cell ``o*s + i*d`` is met by tap i of output o. Of the taps only those with ``i*d % s``
+    equal to the phase meet such a cell; counted in strides, they stand at one distance from each
+    other. None if there is no such tap: then the gradient is 0.
+
+    Examples
+    --------
+    >>> taps, axis = gradient_axis(Axis(size=5, kernel=3, stride=2), phase=1)
+    >>> taps, axis.size, axis.kernel
+    (slice(1, None, 2), 2, 1)
+    """
+    common = gcd(axis.dilation, axis.stride)
+    every, spacing = axis.stride // common, axis.dilation // common
+    first = next((i for i in range(every) if i * axis.dilation % axis.stride == phase), axis.kernel)
+    if first >= axis.kernel:
+        return None
+    taps = len(range(first, axis.kernel, every))
+    shift = first * axis.dilation // axis.stride
+    cells = -(-(axis.padded - phase) // axis.stride)
+    sliding = Axis(
+        size=axis.out,
+        kernel=taps,
+        dilation=spacing,
+        begin=shift + (taps - 1) * spacing,
+        end=cells - axis.out - shift,
+    )
+    return slice(first, None, every), sliding

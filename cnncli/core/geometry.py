@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import cached_property, lru_cache
-from math import gcd
 
 import numpy as np
 from numpy.typing import NDArray
@@ -299,38 +298,6 @@ class Window:
             for i in range(self.rows.kernel)
             for j in range(self.cols.kernel)
         ]
-
-
-def gradient_axis(axis: Axis, phase: int) -> tuple[slice, Axis] | None:
-    """Return how padded cells ``phase, phase + stride, ...`` get their gradient: taps and axis.
-
-    The gradient of the output slides along the axis at stride 1, under those taps in reverse order.
-    Padded cell ``o*s + i*d`` is met by tap i of output o. Of the taps only those with ``i*d % s``
-    equal to the phase meet such a cell; counted in strides, they stand at one distance from each
-    other. None if there is no such tap: then the gradient is 0.
-
-    Examples
-    --------
-    >>> taps, axis = gradient_axis(Axis(size=5, kernel=3, stride=2), phase=1)
-    >>> taps, axis.size, axis.kernel
-    (slice(1, None, 2), 2, 1)
-    """
-    common = gcd(axis.dilation, axis.stride)
-    every, spacing = axis.stride // common, axis.dilation // common
-    first = next((i for i in range(every) if i * axis.dilation % axis.stride == phase), axis.kernel)
-    if first >= axis.kernel:
-        return None
-    taps = len(range(first, axis.kernel, every))
-    shift = first * axis.dilation // axis.stride
-    cells = -(-(axis.padded - phase) // axis.stride)
-    sliding = Axis(
-        size=axis.out,
-        kernel=taps,
-        dilation=spacing,
-        begin=shift + (taps - 1) * spacing,
-        end=cells - axis.out - shift,
-    )
-    return slice(first, None, every), sliding
 
 
 def pair(value: int | Sequence[int], what: str, least: int = 1) -> Pair:
