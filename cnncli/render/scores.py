@@ -152,7 +152,8 @@ def shown_scores(values: np.ndarray, images: Sequence[int] = ()) -> list[int]:
     if len(values) <= MOST_BARS:
         return list(range(len(values)))
     owners = np.array(images if images else [0] * len(values))
-    kept = np.unique(owners)[:MOST_BARS]
+    # Not np.unique, which loads numpy.ma.
+    kept = sorted({*owners.tolist()})[:MOST_BARS]
     shown = []
     for image in kept:
         own = np.flatnonzero(owners == image)
@@ -256,7 +257,7 @@ def score_sheet(
     values = np.array([np.nan if tile.non_finite else tile.vmin for tile in tiles])
     shown = shown_scores(values, images)
     owners = np.array(images if images else [0] * len(tiles))
-    own = (np.flatnonzero(owners == image) for image in np.unique(owners))
+    own = (np.flatnonzero(owners == image) for image in {*owners.tolist()})
     best = {int(part[k]) for part in own if (k := winner(values[part])) is not None}
     mapping = tiles[0].mapping
     for row, index in enumerate(shown):

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Final
 
@@ -176,8 +176,8 @@ class NetworkBuilder:
         alone = len(results) == 1 or len(self.used & {*node.outputs}) < 2
         for number, result in results.items():
             name = node.outputs[number]
-            own = self._name(node) if alone else self._free_name(name, node)
             if isinstance(result, BuiltLayer):
+                own = self._name(node) if alone else self._free_name(name, node)
                 value: Value = self._add_layer(own, result)
                 self.learned.note_layer(own, node.needs)
             else:
@@ -308,8 +308,8 @@ class NetworkBuilder:
 
     def _name(self, node: OnnxNode) -> str:
         """Return the name of a node's only layer."""
-        foreign = self.graph.computed - {*node.outputs}
-        own = node.name if node.name not in foreign else ""
+        foreign = node.name in self.graph.computed and node.name not in node.outputs
+        own = "" if foreign else node.name
         return self._free_name(own or next(iter(node.outputs), "") or node.op, node)
 
     def _free_name(self, text: str, node: OnnxNode) -> str:
@@ -317,11 +317,12 @@ class NetworkBuilder:
 
         It is never the name of a value that another node makes.
         """
-        return self._free(safe_name(text), self.graph.computed - {*node.outputs})
+        return self._free(safe_name(text), node.outputs)
 
-    def _free(self, base: str, foreign: frozenset[str]) -> str:
+    def _free(self, base: str, own: Sequence[str] = ()) -> str:
+        """Return a name that no layer has, nor a value but the node's own."""
         name, number = base, 1
-        while name in self.taken or name in foreign:
+        while name in self.taken or (name in self.graph.computed and name not in own):
             number += 1
             name = f"{base}-{number}"
         return name
@@ -373,7 +374,7 @@ class NetworkBuilder:
         for layer in value.pending:
             key = last, layer
             if key not in self.pending:
-                name = self._free(f"{value.layer}-{suffix or layer.op}", self.graph.computed)
+                name = self._free(f"{value.layer}-{suffix or layer.op}")
                 self.taken.add(name)
                 self.nodes.append(Node(name, layer, (last,)))
                 self.pending[key] = name

@@ -196,4 +196,5 @@ def _read_beside(
             return None
         stream.seek(offset)
         data = stream.read(need)
-    return np.frombuffer(data, dtype.newbyteorder("<"), count).reshape(shape).astype(dtype)
+    array = np.frombuffer(data, dtype.newbyteorder("<"), count).reshape(shape)
+    return array.astype(dtype, copy=False)
