@@ -300,7 +300,7 @@ def test_workers_of_another_kind_are_left_out(tmp_path_factory: pytest.TempPathF
                 os.killpg(nanny.pid, signal.SIGKILL)
             again = job_of(output="again/{stem}.png")
             with pytest.raises(ClusterProblem, match=r"has BLAS .*rounding \w+\), here "):
-                list(outcomes(again, sources, ClusterRunner(mixed.address)))
+                list(outcomes(again, sources, ClusterRunner(mixed.address, patience=5)))
     assert len(os.listdir("out")) == 20
 
 
