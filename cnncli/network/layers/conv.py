@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import lru_cache
 from typing import Any, ClassVar, Final, Self
 
 import numpy as np
@@ -57,6 +58,12 @@ class OneMap:
     weights: FloatArray
     channels: range
     bias: float
+
+
+@lru_cache(64)
+def _one_each(names: tuple[str, ...]) -> tuple[MapGroup, ...]:
+    """Return a group for each map; most layers of a network share their number of maps."""
+    return tuple(MapGroup(name, (index,)) for index, name in enumerate(names))
 
 
 @dataclass(frozen=True, eq=False)
@@ -168,7 +175,7 @@ class ConvLayer:
         """Return one group for each filter, or for 2-D filters each input group once a filter."""
         names = self.filter.map_names
         if not self.filter.per_channel:
-            return tuple(MapGroup(name, (index,)) for index, name in enumerate(names))
+            return _one_each(names)
         channels = sum(len(group.channels) for group in groups)
         return tuple(
             MapGroup(
