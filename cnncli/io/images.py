@@ -14,12 +14,12 @@ from PIL import ImageColor
 
 from cnncli._dataclass import dataclass
 from cnncli.errors import FileProblem, OptionError, ShapeError, quote
+from cnncli.io.limits import check_pixels
 from cnncli.io.npy import fault_text, is_npy, is_zip, open_regular, read_npy, read_npy_header
 from cnncli.io.photo_metadata import PhotoMetadata
 from cnncli.io.pillow_reader import (
     carried_record,
     check_decoded,
-    check_pixels,
     decode,
     header_shape,
     process_quiet,

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Final
 
+from cnncli.errors import FileProblem
+
 MAX_PIXELS: Final = 89_478_485
 """``--max-pixels``: the size from which Pillow warns of decompression bombs."""
 
@@ -22,3 +24,38 @@ MAX_CELLS: Final = 65_535
 
 MAX_SIDE: Final = 1001
 """The most rows or columns of a filter that is made from its formula."""
+
+
+def check_pixels(pixels: int, limit: int, name: str) -> None:
+    """Refuse a picture that is too large, before it is decoded.
+
+    Raises
+    ------
+    FileProblem
+        If it has more pixels than the limit.
+    ValueError
+        If it has none.
+
+    Examples
+    --------
+    >>> check_pixels(9, 10, "a.png")
+    """
+    if pixels > limit:
+        raise too_large(str(pixels), limit, name)
+    if pixels < 1:
+        raise ValueError("it has no pixels")
+
+
+def too_large(pixels: str, limit: int, name: str) -> FileProblem:
+    """Return the error of a picture of so many pixels.
+
+    Examples
+    --------
+    >>> str(too_large("9", 4, "a.png"))
+    "'a.png': 9 pixels, the limit is 4"
+    """
+    return FileProblem(
+        f"{pixels} pixels, the limit is {limit}",
+        hint="--max-pixels raises the limit",
+        path=name,
+    )

@@ -22,6 +22,7 @@ from PIL import Image, UnidentifiedImageError, features
 from cnncli.errors import CnnCliError, FileProblem, OptionError
 from cnncli.io.deep_samples import bits_of_file, has_deep_colour, raw_mode, read_deep_colour
 from cnncli.io.fast_codecs import decode_jpeg
+from cnncli.io.limits import check_pixels, too_large
 from cnncli.io.npy import fault_text
 from cnncli.io.photo_metadata import read_photo_metadata
 from cnncli.io.read_options import ReadOptions
@@ -91,34 +92,13 @@ def stderr_silenced() -> Iterator[None]:
 def _broken(error: Exception, kind: str, options: ReadOptions, name: str) -> FileProblem:
     if isinstance(error, Image.DecompressionBombError):
         claimed = re.search(r"\d+", str(error))
-        return _too_large(claimed.group() if claimed else "too many", options.max_pixels, name)
+        return too_large(claimed.group() if claimed else "too many", options.max_pixels, name)
     # Pillow's own words for "no reader took it" show an address in memory.
     unread = isinstance(error, UnidentifiedImageError)
     reason = (
         "its header is damaged, or of a kind that is not supported" if unread else fault_text(error)
     )
     return FileProblem(f"broken or truncated {kind}: {reason}", path=name)
-
-
-def check_pixels(pixels: int, limit: int, name: str) -> None:
-    """Refuse a picture that is too large, before it is decoded.
-
-    Raises
-    ------
-    FileProblem
-    """
-    if pixels > limit:
-        raise _too_large(str(pixels), limit, name)
-    if pixels < 1:
-        raise ValueError("it has no pixels")
-
-
-def _too_large(pixels: str, limit: int, name: str) -> FileProblem:
-    return FileProblem(
-        f"{pixels} pixels, the limit is {limit}",
-        hint="--max-pixels raises the limit",
-        path=name,
-    )
 
 
 def check_decoded(needed: int, options: ReadOptions, name: str) -> None:

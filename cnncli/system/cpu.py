@@ -74,7 +74,7 @@ def load_blas_without_threads(environ: MutableMapping[str, str] | None = None) -
     {'OMP_NUM_THREADS': '4'}
     """
     environ = os.environ if environ is None else environ
-    if "numpy" not in sys.modules and os.name == "posix" and THREADS.isdisjoint(environ):
+    if "numpy" not in sys.modules and hasattr(os, "uname") and THREADS.isdisjoint(environ):
         environ["OPENBLAS_NUM_THREADS"] = "1"
 
 

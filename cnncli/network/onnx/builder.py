@@ -15,10 +15,9 @@ from typing import Any, Final
 
 import numpy as np
 
-from cnncli._dataclass import dataclass
 from cnncli.core.arrays import is_placeholder
 from cnncli.core.geometry import Pair
-from cnncli.errors import CnnCliError, FileProblem, one_line, quote
+from cnncli.errors import CnnCliError, FileProblem, quote
 from cnncli.filters.filter import safe_name
 from cnncli.io.limits import MAX_CELLS
 from cnncli.network.graph import NORMALIZE, SOURCE, Network, Node
@@ -40,7 +39,6 @@ from cnncli.network.onnx.model import OnnxGraph, OnnxNode, SubGraph
 from cnncli.network.onnx.node_layer import (
     ROUNDED,
     OnnxNodeLayer,
-    UnsupportedOperator,
     fold,
     inferred_shapes,
     reference_layers,
@@ -52,6 +50,7 @@ from cnncli.network.onnx.reference import ALLOWED, MOST_NUMBERS
 from cnncli.network.onnx.shape_rules import has_rule, ruled_shape
 from cnncli.network.onnx.shapes import NotRun
 from cnncli.network.onnx.shown import shown_views, tensors_of, with_matrices_noted
+from cnncli.network.onnx.stop import Stop, stop_reason
 from cnncli.network.onnx.values import (
     DOUBLES,
     Array,
@@ -71,16 +70,6 @@ _BEFORE: Final = (SOURCE, NORMALIZE)
 _ANY_AXES: Final = {"Flatten", "MatMul", "Reshape", "Squeeze", "Transpose", "Unsqueeze"}
 """Operators for which it makes no difference how the axes of a value are stored."""
 _WINDOWS: Final = (ConvLayer, ConvTransposeLayer, PadLayer, PoolLayer, ResizeLayer)
-
-
-@dataclass(frozen=True)
-class _Stop:
-    """Why a node cannot be read, and all behind it; the last layer before it, and what helps."""
-
-    reason: str
-    layer: str
-    needs_size: bool = False
-    hint: str | None = None
 
 
 class NetworkBuilder:
@@ -111,8 +100,8 @@ class NetworkBuilder:
         self.cells = {} if picture.cells is None else {picture.layer: picture.cells}
         self.layers: dict[str, str] = {}
         self.outputs: dict[str, str] = {}
-        self.missing: dict[str, _Stop] = {}
-        self.stops: list[_Stop] = []
+        self.missing: dict[str, Stop] = {}
+        self.stops: list[Stop] = []
         self.used = set(graph.used)
         self.inner: set[str] = set()
         self.taken = {SOURCE, NORMALIZE}
@@ -134,7 +123,7 @@ class NetworkBuilder:
                 needs_size = isinstance(error, SizeUnknown)
                 # Other hints name options of single layers.
                 hint = SIDES_HINT if getattr(error, "hint", None) == SIDES_HINT else None
-                stop = _Stop(_reason(node, error), self._last_before(node), needs_size, hint)
+                stop = Stop(stop_reason(node, error), self._last_before(node), needs_size, hint)
             self.stops.append(stop)
         for name in (node.name, *node.outputs):
             self.missing.setdefault(name, stop)
@@ -151,7 +140,7 @@ class NetworkBuilder:
         read = [name for name in layers if name not in _BEFORE] or [n.name for n in self.nodes]
         return next(iter(read[-1:]), "")
 
-    def _missing(self, node: OnnxNode, name: str) -> _Stop | None:
+    def _missing(self, node: OnnxNode, name: str) -> Stop | None:
         """Return why a node's input is not there; None if it is."""
         if name in self.values or name in self.constants:
             return None
@@ -388,7 +377,7 @@ class NetworkBuilder:
         ends = [self.outputs[name] for name in self.graph.outputs if name in self.outputs]
         stop = self._stop()
         if {node.name for node in self.nodes} <= {*_BEFORE}:
-            stop = stop or next(iter(self.stops), _Stop("no node works on its input", ""))
+            stop = stop or next(iter(self.stops), Stop("no node works on its input", ""))
             if stop.needs_size:
                 raise SizeNeeded(stop.reason, hint=SIZE_HINT, path=self.graph.path)
             raise FileProblem(stop.reason, path=self.graph.path)
@@ -432,8 +421,8 @@ class NetworkBuilder:
         try:
             shown = value.as_table() if how == "table" else self._as_maps(value)
         except SizeUnknown as error:
-            why = str(error) if maker is None else _reason(maker, error)
-            self.missing[name] = stop = _Stop(why, value.layer, needs_size=True)
+            why = str(error) if maker is None else stop_reason(maker, error)
+            self.missing[name] = stop = Stop(why, value.layer, needs_size=True)
             self.stops.append(stop)
             return
         if not shown.pending:
@@ -491,7 +480,7 @@ class NetworkBuilder:
         aliases = {**own, **self.layers, **self.outputs}
         return {name: layer for name, layer in aliases.items() if name and name not in lost}
 
-    def _stop(self) -> _Stop | None:
+    def _stop(self) -> Stop | None:
         """Return why the graph cannot be read to its outputs; None if it can."""
         missing = [self.missing[name] for name in self.graph.outputs if name in self.missing]
         for stop in self.stops:
@@ -500,16 +489,8 @@ class NetworkBuilder:
         for name in self.graph.outputs:
             if name not in self.outputs and name not in self.missing and self.nodes:
                 reason = f"its output {quote(name)} does not depend on the picture"
-                return _Stop(reason, self.nodes[-1].name)
+                return Stop(reason, self.nodes[-1].name)
         return next(iter(missing), None)
-
-
-def _reason(node: OnnxNode, error: Exception) -> str:
-    if isinstance(error, UnsupportedOperator):
-        return f"unsupported operator {node.operator} ({node.label})"
-    if isinstance(error, SizeUnknown):
-        return f"{error}, for {node.operator} ({node.label})"
-    return f"unsupported {node.operator} ({node.label}): {one_line(error)}"
 
 
 def _renamed(node: Node, old: Node, new: Node) -> Node:
