@@ -69,7 +69,7 @@ def with_class_names(network: Network, classes: Sequence[str]) -> Network:
     >>> [group.name for group in named.groups(input_groups(3))["conv1"]]
     ['cat', 'dog']
     """
-    node, scores = network.nodes[-1], _channels_out(network)
+    node, scores = network.nodes[-1], channels_out(network)
     if scores != len(classes):
         raise ShapeError(
             f"{len(classes)} names of classes do not fit the {scores or 'unknown number of'} maps "
@@ -84,8 +84,15 @@ def with_class_names(network: Network, classes: Sequence[str]) -> Network:
     return Network(tuple(named.get(node.name, node) for node in network.nodes))
 
 
-def _channels_out(network: Network) -> int:
-    """Return how many maps the last layer has; 0 if that depends on the picture's channels."""
+def channels_out(network: Network) -> int:
+    """Return how many maps the last layer has; 0 if that depends on the picture's channels.
+
+    Examples
+    --------
+    >>> from cnncli.network.layers import PoolLayer
+    >>> channels_out(Network.chain(PoolLayer()))
+    0
+    """
     last = network.nodes[-1].name
     gray, colour = (len(channel_names(network.groups(input_groups(n))[last])) for n in (1, 3))
     return gray if gray == colour else 0

