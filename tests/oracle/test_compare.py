@@ -173,10 +173,20 @@ def test_a_layer_of_ours_equals_a_peers_from_the_shell(peer: str, tmp_path: Path
     photo = tmp_path / "photo.png"
     pixels = np.random.default_rng(3).integers(0, 256, (20, 31, 3), dtype=np.uint8)
     Image.fromarray(pixels).save(photo)
-    said = run_cli("compare", photo, "--filter", "1 2; 3 4", "--stride", 2, "--against", peer)
+    said = run_cli(
+        "compare", photo, "--filter", "0.1 0.7; 0.3 0.9", "--stride", 2, "--against", peer
+    )
     assert said.stdout.startswith(f"{peer}  equal, largest difference")
     said = run_cli(
-        "compare", photo, "--filter", "1 2; 3 4", "--against", peer, "--tolerance", 1e-30, code=1
+        "compare",
+        photo,
+        "--filter",
+        "0.1 0.7; 0.3 0.9",
+        "--against",
+        peer,
+        "--tolerance",
+        1e-30,
+        code=1,
     )
     assert "% differ" in said.stdout
 
