@@ -166,7 +166,8 @@ def explain(
         is_shown = name in model.shown and results.output is None and not value.backward
         model = model.showing([name] if is_shown else [])
         job = make(
-            *(ExplainJob, value),
+            ExplainJob,
+            value,
             job=make_job(model, images, results, jobs=1),
             layer=name,
             is_shown=is_shown,

@@ -153,11 +153,11 @@ def grad(
     with show_steps(results.quiet):
         model = chosen.model(inputs, images, options.until is not None)
         model = with_labels(model, options.class_names).until(options.until)
-        unit = options.unit and parse_unit(options.unit, model.find, model.classes)
+        unit = parse_unit(options.unit, model.find, model.classes) if options.unit else None
         model = model.showing([unit.layer if unit else model.network.names[-1]])
         job = GradJob(
             make_job(model, images, results, **results.job_fields()),
-            unit or None,
+            unit,
             upstream,
             "overlay" if options.overlay else "winners" if options.winners else "gradient",
             options.params,

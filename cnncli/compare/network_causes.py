@@ -115,10 +115,10 @@ class NetworkCauses:
         known, wanted = {SOURCE: side.X}, {SOURCE, *names}
         # All are asked for, so that none is folded: the values are those that were compared.
         for name, Y in forward_layers(side.network, side.X, side.network.names):
-            if len(known) == len(wanted):
-                break
             if name in wanted:
                 known[name] = Y
+            if len(known) == len(wanted):
+                break
         return known
 
     def _missing(

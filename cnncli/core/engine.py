@@ -182,7 +182,7 @@ class Convolution:
         The strips; ``grid.rows`` is what a streaming caller should ask for at a time.
     padder : Padder
     bias : ndarray, shape (n_C,), or None
-    then : Finish or None
+    finish : Finish or None
     """
 
     task: ConvTask
@@ -193,7 +193,7 @@ class Convolution:
     grid: StripGrid
     padder: Padder
     bias: FloatArray | None
-    then: Finish | None = None
+    finish: Finish | None = None
 
     def __call__(self, X: FloatArray, jobs: int | None = None) -> FloatArray:
         """Return the whole output of a batch (m, n_H_prev, n_W_prev, n_C_prev)."""
@@ -225,7 +225,7 @@ class Convolution:
                 whole = scratch.take("whole", whole_shape, task.dtype)
                 self._strip(source, strip, channels, whole, scratch)
                 np.copyto(target, whole[:, begin - strip.first : end - strip.first])
-            self._finish(target, channels)
+            self._finish_strip(target, channels)
 
         run_strips(compute, items, jobs if len(items) > 1 else 1)
         return Z
@@ -262,7 +262,7 @@ class Convolution:
         cells = self.task.window.rows.cells(strip.first, strip.last)
         kernel.run(padder.strip(source, strip.images, cells, scratch), out, channels, scratch)
 
-    def _finish(self, out: FloatArray, channels: slice) -> None:
+    def _finish_strip(self, out: FloatArray, channels: slice) -> None:
         """Add the bias and do the rest, while a strip is in cache."""
         if self.bias is not None and out.shape[3] == self.task.n_C:
             # As one long row, which numpy adds several times faster than a few channels a time.
@@ -270,8 +270,8 @@ class Convolution:
             np.add(rows, self._bias_row, out=rows)
         elif self.bias is not None:
             np.add(out, self.bias[channels], out=out)
-        if self.then is not None:
-            self.then.overwrite(out)
+        if self.finish is not None:
+            self.finish.overwrite(out)
 
     @cached_property
     def _bias_row(self) -> FloatArray:
@@ -321,7 +321,7 @@ def prepare_convolution(
     *,
     images: int = 1,
     bias: FloatArray | None = None,
-    then: Finish | None = None,
+    finish: Finish | None = None,
     algorithm: str = "auto",
     prepared: bool = False,
 ) -> Convolution:
@@ -341,7 +341,7 @@ def prepare_convolution(
         Batch size.
     bias : ndarray of n_C numbers or 1, optional
         Added once after the sum.
-    then : Finish, optional
+    finish : Finish, optional
         What else is done to the outputs of a strip while they are in cache.
     algorithm : str
         "auto" or a name from `ALGORITHMS`.
@@ -381,10 +381,10 @@ def prepare_convolution(
         kernel = prepare(W, task)
     fewest = FEWEST if choice.strips >= THREADS_FROM else 1
     grid = cut(task, kernel.bytes_per_row, kernel.step, kernel.least_rows, fewest)
-    by_channels = kernel.by_channels and (then is None or then.each_alone)
+    by_channels = kernel.by_channels and (finish is None or finish.each_alone)
     blocks = _blocks(task, grid, fewest) if by_channels else (slice(0, task.n_C),)
     padder = Padder.of(task, kernel.columns, kernel.pads_columns)
-    return Convolution(task, choice, W, kernel, blocks, grid, padder, flat, then)
+    return Convolution(task, choice, W, kernel, blocks, grid, padder, flat, finish)
 
 
 def correlate(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import replace
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 
@@ -21,21 +21,26 @@ from cnncli.network.layers import (
 from cnncli.network.layers.base import Pointwise
 from cnncli.network.layers.elementwise_chain import ElementwiseChain
 
+_WIDE: Final = np.dtype(np.float64)
+
 ON_EACH_CELL: Final = (ActivationLayer, ScaleLayer, BatchNormLayer, Elementwise)
 """Layers whose every output cell is made of the same cell of their inputs, whichever it is."""
 
 
-def fold(network: Network, keep: Collection[str] = ()) -> Network:
+def fold(network: Network, keep: Collection[str] = (), dtype: np.dtype[Any] = _WIDE) -> Network:
     """Return the same network with fewer layers.
 
-    Batch normalisations and scales become part of the filters and the bias. Layers that work on
-    each pixel of a convolution's output alone are run strip by strip, while it is in cache.
+    Batch normalisations become part of the filters and the bias, and so does what is only added.
+    Layers that work on each pixel of a convolution's output alone are run strip by strip, while it
+    is in cache.
 
     Parameters
     ----------
     network : Network
     keep : collection of str
         Layers whose own outputs are wanted: they stay as they are.
+    dtype : dtype
+        Of the filters that are made; float64 serves pictures of either.
 
     Returns
     -------
@@ -50,17 +55,17 @@ def fold(network: Network, keep: Collection[str] = ()) -> Network:
     >>> fold(Network.chain(conv, ActivationLayer("relu"))).names
     ('activation1',)
     """
-    return _with_chains_folded(_with_scales_folded(network, keep), keep)
+    return _with_chains_folded(_with_scales_folded(network, keep, dtype), keep)
 
 
-def _with_scales_folded(network: Network, keep: Collection[str]) -> Network:
+def _with_scales_folded(network: Network, keep: Collection[str], dtype: np.dtype[Any]) -> Network:
     used = [name for node in network.nodes for name in node.inputs]
     nodes: dict[str, Node] = {}
     for node in network.nodes:
         before = nodes.get(node.inputs[0])
         layer = None
         if before is not None and before.name not in keep and used.count(before.name) == 1:
-            layer = _scaled(before.layer, node.layer)
+            layer = _scaled(before.layer, node.layer, dtype)
         if before is not None and layer is not None:
             del nodes[before.name]
             nodes[node.name] = replace(node, layer=layer, inputs=before.inputs)
@@ -69,17 +74,22 @@ def _with_scales_folded(network: Network, keep: Collection[str]) -> Network:
     return Network(tuple(nodes.values()))
 
 
-def _scaled(conv: Layer | MergeLayer, norm: Layer | MergeLayer) -> ConvLayer | None:
-    """Return a bank and a scale behind it as one bank; None if they are something else."""
+def _scaled(
+    conv: Layer | MergeLayer, norm: Layer | MergeLayer, dtype: np.dtype[Any]
+) -> ConvLayer | None:
+    """Return a bank and a norm behind it as one bank; None if they are something else."""
     if isinstance(norm, BatchNormLayer):
         norm = norm.scale
-    if not isinstance(norm, ScaleLayer) or norm.whole or not isinstance(conv, ConvLayer):
+    elif not isinstance(norm, ScaleLayer) or norm.whole or (norm.factor != 1).any():
+        # Filters of whole numbers stay so: their sums are exact, as quantised models need it.
+        return None
+    if not isinstance(conv, ConvLayer):
         return None
     if conv.activation != "none" or conv.filter.per_channel:
         return None
-    # In float64 whatever the parameters are, for pictures that are float64 themselves.
+    # Multiplied in float64 whatever the parameters are, and rounded once.
     factor, offset = (v.astype(np.float64) for v in norm.parameters.values())
-    filtered = replace(conv.filter, weights=conv.filter.weights * factor)
+    filtered = replace(conv.filter, weights=(conv.filter.weights * factor).astype(dtype))
     bias = conv.parameters.get("b", np.zeros(1)) * factor + offset
     return replace(conv, filter=filtered, bias=np.broadcast_to(bias, (conv.filter.maps,)))
 

@@ -137,8 +137,8 @@ def forward_layers(
     layers : collection of str
         Those whose outputs are yielded; without any, the last one's.
     jobs : int, optional
-        Threads; default: one for each core. The bytes do not depend on it, and are those of
-        `Network.stage`.
+        Threads; default: one for each core. The bytes do not depend on it. They are those of
+        `Network.stage` of the folded network, which depends on the layers asked for.
 
     Yields
     ------

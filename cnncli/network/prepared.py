@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator
+from math import prod
 from typing import Any, Final
 
 import numpy as np
@@ -14,6 +15,9 @@ from cnncli.network.layers.base import Layer, StripStage, has_strips
 from cnncli.system import blas, progress
 from cnncli.system.memory import note_held
 from cnncli.system.threads import run_all
+
+ALONE_VALUES: Final = 2**20
+"""Values of an output below which each image of several is one thread's."""
 
 KEPT_BYTES: Final = 64 * 2**20
 """Filters made ready that are kept for the next image, beyond the filters themselves."""
@@ -41,8 +45,8 @@ class PreparedNetwork:
 
     def __init__(self, network: Network, layers: Collection[str]) -> None:
         self.network, self.layers = network, frozenset(layers)
-        self._folded = fold(network, keep=layers)
-        self._last_use = last_uses(self._folded)
+        self._folded = network
+        self._last_use: dict[str, int] = {}
         self._stages: dict[str, tuple[Shape, np.dtype[Any], StripStage]] = {}
         self.kept_bytes = self._passes = 0
         self._input: tuple[Shape, np.dtype[Any]] | None = None
@@ -50,7 +54,7 @@ class PreparedNetwork:
     def outputs(self, X: FloatArray, jobs: int | None = None) -> Iterator[tuple[str, FloatArray]]:
         """Yield the wanted layers' names and outputs for images (m, n_H, n_W, n_C).
 
-        An output is forgotten once no later layer needs it.
+        An output is forgotten once no later layer needs it; each is an array of its own.
         """
         self._begin(X)
         nodes, wanted = self._folded.nodes, set(self.layers)
@@ -59,7 +63,7 @@ class PreparedNetwork:
         for number, node in enumerate(nodes):
             progress.set_step(f"computing {node.name}", number, len(nodes))
             note_held(sum(V.nbytes for V in values.values()))
-            with named_errors(self._folded, node):
+            with named_errors(self.network, node):
                 values[node.name] = self._output(node, [values[i] for i in node.inputs], jobs)
             for name in [name for name in values if self._last_use.get(name, number) <= number]:
                 if name != node.name:
@@ -73,6 +77,8 @@ class PreparedNetwork:
     def _begin(self, X: FloatArray) -> None:
         given = X.shape[1:], X.dtype
         if given != self._input:
+            self._folded = fold(self.network, self.layers, X.dtype)
+            self._last_use = last_uses(self._folded)
             self._stages.clear()
             self.kept_bytes = self._passes = 0
             self._input = given
@@ -85,13 +91,23 @@ class PreparedNetwork:
         stage = self._stage(node.name, node.layer, X)
         if len(X) == 1:
             return _one_output(stage, X, jobs)
-        return np.concatenate([_one_output(stage, one[None], jobs) for one in X])
+        Y = np.empty((len(X), *stage.shape[1:]), X.dtype)
+        # A small image is for one thread: then threads share the images.
+        inner = 1 if prod(stage.shape) < ALONE_VALUES else jobs
+
+        def make(image: int) -> None:
+            Y[image : image + 1] = _one_output(stage, X[image : image + 1], inner)
+
+        run_all(make, range(len(X)), jobs if inner == 1 else 1)
+        return Y
 
     def _stage(self, name: str, layer: Layer, X: FloatArray) -> StripStage:
         shape = (1, *X.shape[1:])
         known = self._stages.get(name)
         if known is not None and known[:2] == (shape, X.dtype):
             return known[2]
+        if known is not None:
+            self.kept_bytes -= self._stages.pop(name)[2].filter_bytes
         stage = layer.stage(shape, X.dtype)
         if self._passes > 1 and self.kept_bytes + stage.filter_bytes <= KEPT_BYTES:
             self._stages[name] = shape, X.dtype, stage
@@ -106,7 +122,8 @@ def _one_output(stage: StripStage, X: FloatArray, jobs: int | None) -> FloatArra
     height = stage.shape[1]
     if stage.step >= height:
         with np.errstate(all="ignore"), blas.one_thread():
-            return stage.read(lambda a, b: X[:, a:b], 0, height).astype(X.dtype, copy=False)
+            made = stage.read(lambda a, b: X[:, a:b], 0, height).astype(X.dtype, copy=False)
+        return made.copy() if np.may_share_memory(made, X) else made
     Y = np.empty(stage.shape, X.dtype)
 
     def make(first: int) -> None:

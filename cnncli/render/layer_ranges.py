@@ -77,9 +77,11 @@ def layer_ranges(
     single_cells = (height, width) == (1, 1)
     if spec == "auto" and not single_cells:
         return _trimmed_ranges(rows, groups, shared, about_zero)
-    seen = map_pictures(rows, groups, lambda index, strip, values: measure(values))
     if shared or single_cells:
-        seen = [reduce(or_, seen, ValueRange())] * len(seen)
+        strips = rows.map_strips(lambda image, strip, values: measure(values))
+        seen = [reduce(or_, strips, ValueRange())] * (n * len(groups))
+    else:
+        seen = map_pictures(rows, groups, lambda index, strip, values: measure(values))
     kind = _auto_kind(seen, about_zero) if spec == "auto" else spec
     return [choose_range(limits, kind, False) for limits in seen]
 

@@ -24,14 +24,6 @@ def test_prices_are_of_the_kernels_in_use() -> None:
     assert price(work, np.dtype(np.float64)) == pytest.approx(2 * expected)
 
 
-def test_products_take_longer_with_narrow_vectors_and_all_else_the_same() -> None:
-    wide, narrow = FAMILIES["AVX-512"], FAMILIES["AVX2"]
-    assert wide.flops < narrow.flops < 3 * wide.flops
-    assert (wide.passes, wide.copies, wide.butterflies, wide.calls) == (
-        narrow.passes, narrow.copies, narrow.butterflies, narrow.calls
-    )  # fmt: skip
-
-
 def test_what_comes_once_does_not_count_for_prepared_filters() -> None:
     work, dtype = Work(copies=1e6, once=Work(flops=1e6, calls=3)), np.dtype(np.float32)
     assert work.once is not None

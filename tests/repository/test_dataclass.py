@@ -78,7 +78,7 @@ def behaviour(kind: Any, values: list[tuple[Any, ...]]) -> list[Any]:
         [[one == other for other in made] for one in made],
         [one == object() for one in made],
         [one.__hash__ is None for one in made],
-        [outcome(lambda one=one: hash(one)) == hash(()) for one in made],
+        [outcome(lambda one=one: hash(one)) for one in made if kind.__eq__ is not object.__eq__],
         [len({one, copy.copy(one)}) for one in made if one.__hash__ is not None],
         [outcome(lambda one=one: setattr(one, "a", 9)) for one in made],
         [vars(dataclasses.replace(one)) == vars(one) for one in made],

@@ -7,7 +7,6 @@ takes too long is the only one at work there.
 from __future__ import annotations
 
 import contextlib
-import os
 import pickle
 import sys
 import threading
@@ -117,7 +116,7 @@ def _work(job: Job, task: Task, folder: str | None, again: bool) -> tuple[Outcom
         options = replace(options, overwrite=not skip, skip_existing=skip)
     files = LocalFiles(options) if folder else MemoryFiles(OutputOptions(), made=made)
     try:
-        with contextlib.chdir(folder or os.curdir):
+        with contextlib.chdir(folder) if folder else contextlib.nullcontext():
             return attempt(job, task, files), made
     except OSError as error:
         text = f"--shared-files: no folder '{folder}' on the worker: {error.strerror}"

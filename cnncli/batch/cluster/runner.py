@@ -152,7 +152,7 @@ class _Batch:
     back: deque[_Image] = field(default_factory=deque)
     wrong: dict[str, str] = field(default_factory=dict)
     workers: Workers = Workers(0.0, {}, frozenset(), frozenset())
-    ahead: Task | None = None
+    next_task: Task | None = None
     number: int = 0
     done: int = 0
 
@@ -160,13 +160,13 @@ class _Batch:
         """Send, wait and yield until all is done, or nothing can be."""
         self.last_worker = time.monotonic()
         self.packed_job = pickle.dumps(self.job)
-        self.told = bool(self.runner.shared or self.runner.seconds)
+        self.tells_begin = bool(self.runner.shared or self.runner.seconds)
         try:
             while True:
                 yield from self._send_all()
                 if not self.sent and not self.back:
-                    self.ahead = self.ahead or next(self.tasks, None)
-                    if self.ahead is None:
+                    self.next_task = self.next_task or next(self.tasks, None)
+                    if self.next_task is None:
                         return
                 yield from self._take(self.session.events.get())
         except ClusterProblem as problem:
@@ -174,7 +174,7 @@ class _Batch:
                 raise
             sent = chain.from_iterable(sent.images for sent in self.sent.values())
             left = (image.task for image in chain(sent, self.back))
-            for task in chain(left, filter(None, [self.ahead]), self.tasks):
+            for task in chain(left, filter(None, [self.next_task]), self.tasks):
                 yield task, _failed(task, CnnCliError(f"not done: {problem}"))
 
     def _send_all(self) -> Iterator[Done]:
@@ -184,7 +184,7 @@ class _Batch:
         while len(self.sent) < most and size < BYTES_AHEAD:
             images, payloads, length = list[_Image](), list[Payload](), 0
             # One by one at first: a short batch is spread over all workers.
-            together = 1 if self.told else min(TOGETHER, 1 + self.done // most)
+            together = 1 if self.tells_begin else min(TOGETHER, 1 + self.done // most)
             while len(images) < together and length < TOGETHER_BYTES:
                 if (image := self._next(not images)) is None:
                     break
@@ -197,13 +197,13 @@ class _Batch:
                 length += len(payload[0].data or b"")
             if not images:
                 return
-            request = pickle.dumps((payloads, self.told or images[0].alone))
+            request = pickle.dumps((payloads, self.tells_begin or images[0].alone))
             self._submit(images, request)
             size += len(request)
 
     def _next(self, first: bool) -> _Image | None:
         """Return the next image. What came back is done last, one by one: it may end workers."""
-        task, self.ahead = self.ahead or next(self.tasks, None), None
+        task, self.next_task = self.next_task or next(self.tasks, None), None
         if task is not None:
             return _Image(task)
         return self.back.popleft() if self.back and first and not self.sent else None

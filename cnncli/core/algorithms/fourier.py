@@ -79,7 +79,7 @@ def prepare(W: FloatArray, task: ConvTask) -> Kernel:
                 _filter_tile(tile, spectra, sides, target)
 
     row = 4 * window.cols.padded * (task.n_C_prev + 2 * task.n_C)
-    return Kernel(run, row * task.dtype.itemsize, step=step, spreads=1)
+    return Kernel(run, row * task.dtype.itemsize, step=step, spreads=1, filter_bytes=spectra.nbytes)
 
 
 def _kernel_spectra(

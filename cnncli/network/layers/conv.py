@@ -195,11 +195,14 @@ class ConvLayer:
         out = self.output_shape(shape)
         algorithm = WHOLE_ALGORITHM if dtype == WHOLE else self.algorithm
         plain = not self.filter.per_channel or 1 in (self.filter.maps, shape[3])
-        then = self._then(dtype) if plain else None
-        convolution = self._prepare((1, *shape[1:]), dtype, algorithm, then)
+        finish = self._finish(dtype) if plain else None
+        convolution = self._prepare((1, *shape[1:]), dtype, algorithm, finish)
         rows, held = convolution.grid.rows, convolution.kernel.filter_bytes
+        if convolution.W is not self.filter.weights:
+            held += convolution.W.nbytes
         if plain:
             return StripStage(out, rows, convolution.read, convolution, held)
+        assert self.after is None, "what is folded needs maps in the order of the filters"
         activate = self.activation_for(dtype).forward
 
         def read(source: RowSource, first: int, last: int) -> FloatArray:
@@ -207,7 +210,7 @@ class ConvLayer:
 
         return StripStage(out, rows, read, None, held)
 
-    def _then(self, dtype: np.dtype[Any]) -> Finish | None:
+    def _finish(self, dtype: np.dtype[Any]) -> Finish | None:
         """Return what is done to the sums of each strip."""
         after = self.after
         if after is None and self.activation == "none":
@@ -278,7 +281,7 @@ class ConvLayer:
         shape: Shape,
         dtype: np.dtype[Any],
         algorithm: str,
-        then: Finish | None = None,
+        finish: Finish | None = None,
     ) -> Convolution:
         bank = self._bank(shape[3], dtype)
         return prepare_convolution(
@@ -288,7 +291,7 @@ class ConvLayer:
             (self.border_mode, self.pad_value),
             images=shape[0],
             bias=self._biases(bank),
-            then=then,
+            finish=finish,
             algorithm=algorithm,
         )
 

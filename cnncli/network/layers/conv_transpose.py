@@ -242,7 +242,7 @@ class ConvTransposeLayer:
 
             return inner.read(spread_rows, first, last)
 
-        return StripStage(out, inner.step, read)
+        return StripStage(out, inner.step, read, filter_bytes=inner.filter_bytes)
 
     def forward(self, X: FloatArray) -> tuple[FloatArray, Any]:
         """Return the output."""

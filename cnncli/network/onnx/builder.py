@@ -39,7 +39,7 @@ from cnncli.network.onnx.model import OnnxGraph, OnnxNode, SubGraph
 from cnncli.network.onnx.node_layer import (
     ROUNDED,
     OnnxNodeLayer,
-    fold,
+    computed_constants,
     inferred_shapes,
     reference_layers,
     same_for_one,
@@ -236,7 +236,7 @@ class NetworkBuilder:
         """Return what a node's outputs are, by their numbers."""
         arrays = [value for value in inputs if not isinstance(value, Signal)]
         if len(arrays) == len(inputs) and any(array is not None for array in arrays):
-            made = fold(node, self.graph.opset, arrays, self.weights)
+            made = computed_constants(node, self.graph.opset, arrays, self.weights)
             self.folded += sum(array.size for array in made if not is_placeholder(array))
             if self.folded > MOST_NUMBERS:
                 raise NotRun("the constants of the graph make too many numbers")

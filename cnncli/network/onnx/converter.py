@@ -28,26 +28,7 @@ from cnncli.network.onnx.reference import WeightsNeeded
 from cnncli.network.onnx.values import Signal
 from cnncli.network.preparation import PIXEL_SCALES, Preparation
 
-_USUAL: Final = (
-    28,
-    32,
-    64,
-    96,
-    112,
-    128,
-    160,
-    192,
-    224,
-    227,
-    256,
-    299,
-    320,
-    384,
-    416,
-    448,
-    512,
-    640,
-)
+_USUAL: Final = (28, 32, 64, 224, 256, 640)
 """Sides of the pictures that networks are made for; of a larger one a reshape may make several."""
 _OTHER_SIZE: Final = "--size H,W: the model may be made for one height, as readers of text are"
 _TRIED: Final = ((97, 131), (160, 224), (231, 188))

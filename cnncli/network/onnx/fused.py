@@ -70,7 +70,10 @@ def _matmul(node: Writing) -> bool:
         value = node.add("Einsum", given, equation=f"{first},{second}->...ik")
     else:
         value = node.add("MatMul", given)
-    node.end("Mul", [value, node.constant(alpha)]) if alpha != 1 else node.end("Identity", [value])
+    if alpha == 1:
+        node.end("Identity", [value])
+    else:
+        node.end("Mul", [value, node.constant(alpha)])
     return True
 
 

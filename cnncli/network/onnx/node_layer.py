@@ -261,7 +261,9 @@ class UnsupportedOperator(UnsupportedNode):
     """There is no layer for an operator."""
 
 
-def fold(node: OnnxNode, opset: int, arrays: Sequence[Array | None], weights: bool) -> list[Array]:
+def computed_constants(
+    node: OnnxNode, opset: int, arrays: Sequence[Array | None], weights: bool
+) -> list[Array]:
     """Return what a node makes of constants; placeholders as `evaluate` says."""
     work = _reference(node, opset)
     if isinstance(work, ReferenceNode):
