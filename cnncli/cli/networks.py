@@ -21,7 +21,9 @@ if TYPE_CHECKING:
     from cnncli.network.model import Model
 
 
-RAW_NOTE: Final = "pixels go in as 0..1; for others: --prep, or --scale, --mean and --std"
+RAW_NOTE: Final = (
+    "pictures go in as 0..1, arrays as they are; for others: --prep, or --scale, --mean and --std"
+)
 
 
 NETWORKS: Final = (".toml", ".onnx")

@@ -89,7 +89,9 @@ def _scaled(
         return None
     # Multiplied in float64 whatever the parameters are, and rounded once.
     factor, offset = (v.astype(np.float64) for v in norm.parameters.values())
-    filtered = replace(conv.filter, weights=(conv.filter.weights * factor).astype(dtype))
+    filtered = conv.filter
+    if (factor != 1).any():
+        filtered = replace(filtered, weights=(filtered.weights * factor).astype(dtype))
     bias = conv.parameters.get("b", np.zeros(1)) * factor + offset
     return replace(conv, filter=filtered, bias=np.broadcast_to(bias, (conv.filter.maps,)))
 

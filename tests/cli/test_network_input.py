@@ -235,7 +235,7 @@ def test_a_model_that_does_not_say_how_its_pixels_were_scaled() -> None:
     )
     Path("raw.onnx").write_bytes(made.SerializeToString())
     run = ["run", "raw.onnx", "photo.png", "--overwrite"]
-    assert run_cli(*run).stderr.count("pixels go in as 0..1") == 1
+    assert run_cli(*run).stderr.count("pictures go in as 0..1") == 1
     for options in (["--mean", "0.5"], ["--scale", 1], ["-q"]):
         assert "pixels go in" not in run_cli(*run, *options).stderr
     run_cli("convert", "raw.onnx", "-o", "raw.toml")

@@ -34,7 +34,8 @@ def standard_nodes(proto: Any) -> list[Any]:
     >>> standard_nodes(node) == [node]
     True
     """
-    writer = WRITERS.get(proto.op_type) if proto.domain == _DOMAIN else None
+    writers = {_DOMAIN: WRITERS, "": _MENDED}.get(proto.domain, {})
+    writer = writers.get(proto.op_type)
     if writer is None or not proto.output:
         return without_quantized(proto)
     writing = Writing(proto)
@@ -153,6 +154,21 @@ def _lstm(node: Writing) -> bool:
     node.nodes[-1].attribute.extend(node.proto.attribute)
     return True
 
+
+def _lp_normalization(node: Writing) -> bool:
+    """Write it for p = 1 so that signs do not count: onnx 1.23 sums the values as they are."""
+    if node.get("p", 2) != 1:
+        return False
+    source = node.inputs[0]
+    shares = node.add(
+        "LpNormalization", [node.add("Abs", [source])], p=1, axis=node.get("axis", -1)
+    )
+    node.end("Mul", [shares, node.add("Sign", [source])])
+    return True
+
+
+_MENDED: Final[dict[str, Callable[[Writing], bool]]] = {"LpNormalization": _lp_normalization}
+"""Standard operators of which onnx's ReferenceEvaluator computes a case wrongly."""
 
 WRITERS: Final[dict[str, Callable[[Writing], bool]]] = {
     "BiasGelu": _gelu,
