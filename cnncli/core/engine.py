@@ -44,8 +44,11 @@ NEEDS: Final = {
 }
 """What a layer must be, for each algorithm to do it."""
 
-THREADS_FROM: Final = 200_000.0
-"""Nanoseconds of work below which starting threads costs more than it saves."""
+THREADS_FROM: Final = 500_000.0
+"""Nanoseconds of work below which starting threads costs more than it saves.
+
+With 200,000 a depthwise 5x5 layer of 240 channels on 14x14 takes 0.43 ms and not 0.28, and
+MobileNet V2 39 ms of processor time and not 29."""
 
 
 @dataclass(frozen=True)

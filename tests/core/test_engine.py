@@ -17,7 +17,7 @@ Arrays = tuple[Any, Any, Any]
 
 
 def test_few_rows_and_many_filters_are_cut_by_filters() -> None:
-    W = np.zeros((3, 3, 128, 600), np.float32)
+    W = np.zeros((3, 3, 512, 600), np.float32)
     layer = engine.prepare_convolution(
         W, place_window((8, 8), 3, padding="same"), algorithm="winograd"
     )

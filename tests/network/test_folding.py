@@ -107,7 +107,7 @@ def test_numbers_for_each_cell_are_not_folded() -> None:
 def test_softmax_over_channels_is_folded_where_filters_run_in_blocks() -> None:
     wide = ConvLayer(from_array(RNG.standard_normal((1, 1, 512, 600)).astype(np.float32)))
     whole = Network.chain(wide, ActivationLayer("softmax"))
-    X = RNG.standard_normal((1, 2, 40, 512)).astype(np.float32)
+    X = RNG.standard_normal((1, 2, 300, 512)).astype(np.float32)
     assert fold(whole).names == ("activation1",)
     ((_, found),) = forward_layers(whole, X)
     np.testing.assert_allclose(found.sum(axis=3), 1, rtol=1e-5)
