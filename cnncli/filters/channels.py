@@ -12,7 +12,12 @@ _LARGEST_LIKELY: Final = 15
 """Rows and columns of the largest window that is likely."""
 
 
-def check_channels(bank: Filter, channels: int, groups: int = 1) -> None:
+CHANNELS_FIRST: Final = (
+    "an array is rows, columns, channels: np.moveaxis(x, -3, -1) turns one with the channels first"
+)
+
+
+def check_channels(bank: Filter, channels: int, groups: int = 1, rows: int = 0) -> None:
     """Check that a filter fits the channels of its input.
 
     Parameters
@@ -23,6 +28,8 @@ def check_channels(bank: Filter, channels: int, groups: int = 1) -> None:
         Of the input.
     groups : int
         1 or more; each group of C_out/groups maps reads its own channels/groups channels.
+    rows : int
+        Of the input, if they are known: as many as channels are needed may be channels put first.
 
     Raises
     ------
@@ -51,11 +58,15 @@ def check_channels(bank: Filter, channels: int, groups: int = 1) -> None:
         return
     if bank.channels_in * groups != channels:
         times = f" in each of {groups} groups" if groups > 1 else ""
+        needed = bank.channels_in * groups
+        # No picture has so few rows.
+        is_turned = rows == needed <= len("RGBA")
+        hint = CHANNELS_FIRST if is_turned else _fitting_option(bank, channels, groups)
         plural = "" if bank.channels_in == 1 else "s"
         raise ShapeError(
             f"the filter {bank.name} has {bank.channels_in} channel{plural}{times} in, "
             f"the input has {channels}",
-            hint=_fitting_option(bank, channels, groups),
+            hint=hint,
         )
     if bank.maps % groups:
         raise ShapeError(

@@ -485,3 +485,11 @@ def test_a_picture_that_cannot_be_grey_says_who_asks_for_it() -> None:
     error = refused("run", "net.toml", "x4.npy", code=2)
     assert "a picture that is to be grey must have 1 or 3 channels, got 4" in error
     assert "a network that takes grey pictures" in error
+
+
+@pytest.mark.parametrize("axes", [3, 4])
+def test_an_array_with_its_channels_first_is_told_how_to_turn_it(axes: int) -> None:
+    turned = np.moveaxis(PHOTO / 255, -1, 0)
+    np.save("x.npy", turned if axes == 3 else turned[None])
+    error = refused("run", "net.toml", "x.npy", "-o", "y.npy", code=2)
+    assert "np.moveaxis(x, -3, -1) turns one with the channels first" in error

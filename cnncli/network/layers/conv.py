@@ -126,7 +126,7 @@ class ConvLayer:
         if self.after is None:
             self.activation_for(np.dtype(float))
         check_pad_mode(self.border_mode)
-        check_channels(self.filter, shape[3], self.groups)
+        check_channels(self.filter, shape[3], self.groups, shape[1])
         if self.bias is not None and np.shape(self.bias) not in ((1,), (self.filter.maps,)):
             raise ShapeError(
                 f"the bias must hold 1 value or {self.filter.maps}, got shape {np.shape(self.bias)}"
