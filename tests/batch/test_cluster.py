@@ -345,6 +345,25 @@ def test_a_worker_stopped_midway_costs_nothing(
     assert len(found) == len(list(Path("out").iterdir())) == 20
 
 
+def test_a_task_that_the_scheduler_forgot_is_told(cluster: DaskCluster) -> None:
+    def forget(dask_scheduler: Any, key: Any) -> None:
+        for state in list(dask_scheduler.tasks[key].who_wants):
+            dask_scheduler.client_releases_keys([key], state.client_key, stimulus_id="test")
+
+    def knows(dask_scheduler: Any, key: Any) -> bool:
+        return key in dask_scheduler.tasks
+
+    with dask_client.connected(cluster.address, 10, 60) as session:
+        nobody = frozenset(["tcp://127.0.0.1:1"])
+        session.submit(7, b"", b"", workers=nobody)
+        key = (session._batch, 7)
+        until(lambda: session.client.run_on_scheduler(knows, key=key))
+        session.client.run_on_scheduler(forget, key=key)
+        while (event := session.events.get(timeout=patient(10)))[0] != "answer":
+            pass
+        assert event[1:3] == (7, "failed")
+
+
 def test_a_large_job_is_sent_once_to_each_worker(
     cluster: DaskCluster, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -34,7 +34,7 @@ def standard_nodes(proto: Any) -> list[Any]:
     >>> standard_nodes(node) == [node]
     True
     """
-    writers = {_DOMAIN: WRITERS, "": _MENDED}.get(proto.domain, {})
+    writers = {_DOMAIN: WRITERS, "": MENDED}.get(proto.domain, {})
     writer = writers.get(proto.op_type)
     if writer is None or not proto.output:
         return without_quantized(proto)
@@ -167,7 +167,7 @@ def _lp_normalization(node: Writing) -> bool:
     return True
 
 
-_MENDED: Final[dict[str, Callable[[Writing], bool]]] = {"LpNormalization": _lp_normalization}
+MENDED: Final[dict[str, Callable[[Writing], bool]]] = {"LpNormalization": _lp_normalization}
 """Standard operators of which onnx's ReferenceEvaluator computes a case wrongly."""
 
 WRITERS: Final[dict[str, Callable[[Writing], bool]]] = {
