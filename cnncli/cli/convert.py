@@ -87,9 +87,13 @@ def _one_network(options: ConvertOptions) -> tuple[str, str]:
     from cnncli.io.formats import FORMATS
 
     first, *others = options.paths
-    if Path(first).suffix.lower().removeprefix(".") in FORMATS:
-        out = shlex.quote(options.output or (*others, "out.png")[0])
-        hint = f"for a picture: cnncli pad {shlex.quote(first)} --padding 0 -o {out}"
+
+    def is_picture(name: str) -> bool:
+        return Path(name).suffix.lower().removeprefix(".") in FORMATS
+
+    if is_picture(first):
+        out = next(filter(is_picture, (options.output or "", *others)), "out.png")
+        hint = f"for a picture: cnncli pad {shlex.quote(first)} --padding 0 -o {shlex.quote(out)}"
         raise OptionError(f"convert takes a network, .onnx or .toml, got {quote(first)}", hint=hint)
     if len(others) > 1 or (others and options.output is not None):
         raise OptionError(f"convert takes one NETWORK, got {len(options.paths)}")

@@ -245,22 +245,10 @@ class Convolution:
         outputs = -(-rows // kernel.step) * kernel.step if kernel.whole_rows else rows
         cells = self.task.window.rows.cells(strip.first, strip.first + outputs)
         X_pad = self.padder.strip(source, strip.images, cells, scratch)
-        if kernel.needs_finite and not (np.isfinite(self.task.border[1]) and _finite(X_pad)):
-            self._contain(source, strip, channels, out, scratch)
-            return
-        kernel.run(X_pad, out, channels, scratch)
-        if kernel.spreads and not _finite(out[:, :: kernel.spreads]):
-            self._contain(source, strip, channels, out, scratch)
-
-    def _contain(
-        self,
-        source: RowSource,
-        strip: Strip,
-        channels: slice,
-        out: FloatArray,
-        scratch: Scratch,
-    ) -> None:
-        """Compute a strip that holds an infinity or NaN."""
+        if not kernel.needs_finite or (np.isfinite(self.task.border[1]) and _finite(X_pad)):
+            kernel.run(X_pad, out, channels, scratch)
+            if not kernel.spreads or _finite(out[:, :: kernel.spreads]):
+                return
         kernel, padder = self._contained
         cells = self.task.window.rows.cells(strip.first, strip.last)
         kernel.run(padder.strip(source, strip.images, cells, scratch), out, channels, scratch)

@@ -48,6 +48,7 @@ class PreparedNetwork:
         self._folded = network
         self._last_use: dict[str, int] = {}
         self._stages: dict[str, tuple[Shape, np.dtype[Any], StripStage]] = {}
+        self._chain: StripStage | None = None
         self.kept_bytes = self._passes = 0
         self._input: tuple[Shape, np.dtype[Any]] | None = None
 
@@ -56,7 +57,8 @@ class PreparedNetwork:
 
         An output is forgotten once no later layer needs it; each is an array of its own.
         """
-        self._begin(X)
+        self._fold((1, *X.shape[1:]), X.dtype)
+        self._passes += 1
         nodes, wanted = self._folded.nodes, set(self.layers)
         values = {SOURCE: X}
         del X
@@ -74,15 +76,23 @@ class PreparedNetwork:
                 if not wanted:
                     return
 
-    def _begin(self, X: FloatArray) -> None:
-        given = X.shape[1:], X.dtype
-        if given != self._input:
-            self._folded = fold(self.network, self.layers, X.dtype)
-            self._last_use = last_uses(self._folded)
-            self._stages.clear()
-            self.kept_bytes = self._passes = 0
-            self._input = given
-        self._passes += 1
+    def stage(self, shape: Shape, dtype: np.dtype[Any]) -> StripStage:
+        """Return a chain as one stage, for strips of images (1, n_H, n_W, n_C); it is kept."""
+        self._fold(shape, dtype)
+        if self._chain is None:
+            self._chain = self._folded.stage(shape, dtype)
+        return self._chain
+
+    def _fold(self, shape: Shape, dtype: np.dtype[Any]) -> None:
+        """Begin anew for images (1, n_H, n_W, n_C) of another shape or dtype."""
+        if (shape, dtype) == self._input:
+            return
+        self._stages.clear()
+        self._chain = None
+        self.kept_bytes = self._passes = 0
+        self._folded = fold(self.network, self.layers, dtype)
+        self._last_use = last_uses(self._folded)
+        self._input = shape, dtype
 
     def _output(self, node: Node, inputs: list[FloatArray], jobs: int | None) -> FloatArray:
         if not has_strips(node.layer):

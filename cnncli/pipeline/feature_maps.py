@@ -14,13 +14,12 @@ from numpy.typing import NDArray
 
 from cnncli._dataclass import dataclass
 from cnncli.io.images import Picture
-from cnncli.network.folding import fold
 from cnncli.network.graph import Network
 from cnncli.network.inner_cells import inner_cells
 from cnncli.network.layers import ConvLayer, Shape, StripStage
 from cnncli.network.layers.base import rows_at_once
 from cnncli.network.passes import forward_layers, peak_bytes
-from cnncli.network.prepared import same_layers
+from cnncli.network.prepared import last_prepared
 from cnncli.render.finite_values import measure
 from cnncli.render.grey_levels import LEVELS
 from cnncli.render.result_rows import Box, Values
@@ -47,27 +46,6 @@ SCALED: Final = frozenset(
 """Activations whose results are no smaller than what they are made of, or 0, but for a factor."""
 
 T = TypeVar("T")
-
-
-class _LastStage:
-    """Keeps the network that was prepared last: images of a batch are often of one size."""
-
-    def __init__(self) -> None:
-        self._known: tuple[Network, Shape, np.dtype[Any], StripStage] | None = None
-
-    def of(self, network: Network, shape: Shape, dtype: np.dtype[Any]) -> StripStage:
-        """Return the network prepared for images of that shape, in that dtype."""
-        known = self._known
-        if known is not None and known[1:3] == (shape, dtype) and same_layers(known[0], network):
-            return known[3]
-        # Dropped first, so that memory never holds two.
-        self._known = known = None
-        stage = fold(network).stage(shape, dtype)
-        self._known = network, shape, dtype, stage
-        return stage
-
-
-_last_stage: Final = _LastStage()
 
 
 @dataclass(eq=False)
@@ -163,7 +141,8 @@ class FeatureMaps:
         as_stored = stored == picture.pixels.dtype or (in_levels and picture.scale == LEVELS)
         raw = stored is not None and as_stored
         dtype = stored if stored is not None and raw else picture.dtype
-        return _last_stage.of(self.network, (1, *picture.shape[1:]), dtype), raw
+        prepared = last_prepared.of(self.network, self.network.names[-1:])
+        return prepared.stage((1, *picture.shape[1:]), dtype), raw
 
     @cached_property
     def _in_strips(self) -> bool:

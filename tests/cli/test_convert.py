@@ -105,7 +105,7 @@ def test_refused_before_any_work(options: list[str], code: int, message: str) ->
     [
         ("photo.png out.jpg", "got 'photo.png'", "cnncli pad photo.png --padding 0 -o out.jpg"),
         ("photo.png", "got 'photo.png'", "cnncli pad photo.png --padding 0 -o out.png"),
-        ("photo.png -o a.toml", "got 'photo.png'", "cnncli pad photo.png --padding 0 -o a.toml"),
+        ("photo.png -o a.toml", "got 'photo.png'", "cnncli pad photo.png --padding 0 -o out.png"),
         ("net.toml own.toml", "got 'own.toml' alone", "cnncli convert net.toml -o own.toml"),
         ("net.toml a.toml -o b.toml", "takes one NETWORK, got 2", ""),
     ],

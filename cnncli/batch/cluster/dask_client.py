@@ -104,8 +104,6 @@ class Session:
         self.events: queue.Queue[tuple[Any, ...]] = queue.Queue()
         self._batch, self._task = f"cnncli-{uuid.uuid4().hex[:12]}", _by_value()
         self._late: set[str] = set()
-        self._sent: set[int] = set()
-        self._unknown: set[int] = set()
         client.subscribe_topic(TOPIC, self._hear)
         self._begin(self._watch())
 
@@ -143,13 +141,12 @@ class Session:
             options = {"key": (self._batch, number), "workers": workers, "retries": RETRIES}
             arguments = self._task, versions(), self._batch, number, *content
             future = self.client.submit(*arguments, pure=False, **options)
-            self._sent.add(number)
             try:
                 answer = await future
             finally:
-                self._sent.discard(number)
                 future.release()
-        except Exception as error:
+        except (Exception, asyncio.CancelledError) as error:
+            # Dask fetches results together: one that is given up takes along those fetched with it.
             answer = "failed", error
         self.events.put(("answer", number, *answer))
 
@@ -167,24 +164,10 @@ class Session:
                 workers = await asyncio.wait_for(self._look(), self.seconds)
                 self.events.put(("workers", workers))
                 end = workers.time + self.seconds
-                await asyncio.wait_for(self._tell_forgotten(), self.seconds)
             await asyncio.sleep(POLL_SECONDS)
         silent = f"has not answered for {self.seconds:g} seconds"
         why = silent if self.client.status == "running" else "is gone"
         self.events.put(("gone", f"the scheduler {self.address} {why}"))
-
-    async def _tell_forgotten(self) -> None:
-        """Tell of tasks that the scheduler has not known twice in turn: nobody will answer.
-
-        Seen once, of a worker that was stopped and went on while its tasks were done by others.
-        """
-        keys = [(self._batch, number) for number in self._sent]
-        found = await self.client.scheduler.get_task_status(keys=keys) if keys else {}
-        unknown = {number for (_, number), state in found.items() if state is None} & self._sent
-        for number in unknown & self._unknown:
-            self._sent.discard(number)
-            self.events.put(("answer", number, "failed", ClusterProblem("forgotten by Dask")))
-        self._unknown = unknown
 
     async def _look(self) -> Workers:
         scheduler = self.client.scheduler
