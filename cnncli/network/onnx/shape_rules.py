@@ -11,14 +11,14 @@ from typing import Final
 
 import numpy as np
 
-from cnncli.network.onnx.values import NodeInputs, from_start
+from cnncli.network.onnx.values import NodeInputs, UnsupportedNode, from_start
 
 Dims = tuple[int, ...]
 
 _LIKE_FIRST: Final = """
-    Abs BatchNormalization Ceil Celu Clip Elu Erf Exp Floor Gelu HardSigmoid HardSwish
-    InstanceNormalization LRN LeakyRelu Log LogSoftmax Mish Neg PRelu Reciprocal Relu Round Selu
-    Sigmoid Sign Softmax Softplus Softsign Sqrt Swish Tanh ThresholdedRelu
+    Abs BatchNormalization Cast Ceil Celu Clip Elu Erf Exp Floor Gelu HardSigmoid HardSwish
+    Identity InstanceNormalization LRN LeakyRelu Log LogSoftmax Mish Neg PRelu Reciprocal Relu
+    Round Selu Sigmoid Sign Softmax Softplus Softsign Sqrt Swish Tanh ThresholdedRelu
 """
 _BROADCAST: Final = ("Add", "Div", "Max", "Min", "Mul", "Pow", "Sub", "Sum")
 _NEW_BROADCAST: Final = 8
@@ -42,7 +42,8 @@ def ruled_shape(op: str, node: NodeInputs) -> Dims | None:
     Returns
     -------
     tuple of int, optional
-        None where shapes of its inputs are not known, or do not fit.
+        None where shapes of its inputs are not known, or do not fit, or where numbers that it
+        depends on are not known beforehand.
 
     Examples
     --------
@@ -56,7 +57,7 @@ def ruled_shape(op: str, node: NodeInputs) -> Dims | None:
         return None
     try:
         return _RULES[op](node, known)
-    except (ValueError, LookupError):
+    except (ArithmeticError, LookupError, UnsupportedNode, ValueError):
         return None
 
 
@@ -89,9 +90,61 @@ def _global(node: NodeInputs, shapes: list[Dims]) -> Dims:
     return (*shapes[0][:2], *(1 for _ in shapes[0][2:]))
 
 
+def _matmul(node: NodeInputs, shapes: list[Dims]) -> Dims:
+    one, other = shapes
+    if one[-1] != other[max(len(other) - 2, 0)]:
+        raise ValueError
+    # A single row or column is no axis of the result.
+    return (*np.broadcast_shapes(one[:-2], other[:-2]), *one[-2:-1], *other[1:][-1:])
+
+
+def _reshape(node: NodeInputs, shapes: list[Dims]) -> Dims:
+    given = _numbers(node, 1, "shape")
+    lengths = list(given)
+    if not node.get("allowzero", 0):
+        lengths = [length or shapes[0][axis] for axis, length in enumerate(given)]
+    rest = math.prod(length for length in lengths if length != -1)
+    return tuple(math.prod(shapes[0]) // rest if length == -1 else length for length in lengths)
+
+
+def _resize(node: NodeInputs, shapes: list[Dims]) -> Dims:
+    if node.get("keep_aspect_ratio_policy", "stretch") != "stretch":
+        raise ValueError
+    lengths, sizes = list(shapes[0]), None if node.opset < 11 else node.array(3)
+    axes = node.get("axes", range(len(lengths)))
+    if sizes is not None and sizes.size:
+        for axis, size in zip(axes, sizes.tolist(), strict=True):
+            lengths[axis] = size
+        return tuple(lengths)
+    for axis, scale in zip(axes, node.needed(1 if node.opset < 11 else 2), strict=True):
+        lengths[axis] = math.floor(np.float32(lengths[axis]) * np.float32(scale))
+    return tuple(lengths)
+
+
+def _shape(node: NodeInputs, shapes: list[Dims]) -> Dims:
+    return (len(shapes[0][node.get("start", 0) : node.get("end")]),)
+
+
+def _slice(node: NodeInputs, shapes: list[Dims]) -> Dims:
+    names = ("starts", "ends", "axes", "steps")
+    starts, ends, axes, steps = (_numbers(node, k + 1, name) for k, name in enumerate(names))
+    lengths = list(shapes[0])
+    axes, steps = axes or list(range(len(starts))), steps or [1] * len(starts)
+    for axis, start, end, step in zip(axes, starts, ends, steps, strict=True):
+        lengths[axis] = len(range(lengths[axis])[start:end:step])
+    return tuple(lengths)
+
+
 def _transpose(node: NodeInputs, shapes: list[Dims]) -> Dims:
     axes = node.get("perm", range(len(shapes[0]))[::-1])
     return tuple(shapes[0][axis] for axis in axes)
+
+
+def _numbers(node: NodeInputs, index: int, name: str) -> list[int]:
+    """Return whole numbers that newer operators take as an input, older ones as an attribute."""
+    array = node.array(index)
+    numbers = node.get(name, ()) if array is None else array.reshape(-1).tolist()
+    return [int(number) for number in numbers]
 
 
 _RULES: Final[dict[str, Callable[[NodeInputs, list[Dims]], Dims]]] = {
@@ -101,5 +154,10 @@ _RULES: Final[dict[str, Callable[[NodeInputs, list[Dims]], Dims]]] = {
     "Concat": _concat,
     "Flatten": _flatten,
     "Gemm": _gemm,
+    "MatMul": _matmul,
+    "Reshape": _reshape,
+    "Resize": _resize,
+    "Shape": _shape,
+    "Slice": _slice,
     "Transpose": _transpose,
 }
