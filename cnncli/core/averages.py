@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from functools import lru_cache
 from typing import Any, Final
 
@@ -11,6 +12,10 @@ from cnncli.core.arrays import FloatArray
 from cnncli.core.geometry import Axis, Box, Pair, Window
 
 ALL: Final = slice(None)
+
+Division = tuple[np.ufunc, tuple[slice, slice, slice], FloatArray]
+"""What turns some sums (m, rows, columns, n_C) into averages: a division or multiplication, where,
+and by what."""
 
 FEW: Final = 512
 """Windows up to which one division by a divisor for each is quicker than several parts."""
@@ -71,13 +76,24 @@ def divide_sums(sums: FloatArray, window: Window, include_pad: bool, first: int 
     >>> sums.ravel()
     array([3., 2., 3.])
     """
-    _, rows, n_W, _ = sums.shape
-    dtype, last = sums.dtype, first + rows
+    parts = _divisions(window, include_pad, sums.dtype, first, sums.shape[1])
+    for operation, box, number in parts:
+        part = sums[box]
+        operation(part, number, out=part)
+
+
+@lru_cache(maxsize=256)
+def _divisions(
+    window: Window, include_pad: bool, dtype: np.dtype[Any], first: int, rows: int
+) -> list[Division]:
+    """Return what turns the sums of some output rows into averages."""
+    n_W, last = window.cols.out, first + rows
     top, bottom = (min(max(first, row), last) for row in _full(window.rows, include_pad))
     left, right = (min(column, n_W) for column in _full(window.cols, include_pad))
     if (top, bottom, left, right) != (first, last, 0, n_W) and rows * n_W <= FEW:
-        sums /= divisors(window, include_pad, dtype, (slice(first, last), ALL))
-        return
+        number = divisors(window, include_pad, dtype, (slice(first, last), ALL))
+        return [(np.divide, (ALL, ALL, ALL), number)]
+    parts: list[Division] = []
     for above, below, begin, end in (
         (first, top, 0, n_W),
         (bottom, last, 0, n_W),
@@ -85,16 +101,14 @@ def divide_sums(sums: FloatArray, window: Window, include_pad: bool, first: int 
         (top, bottom, right, n_W),
     ):
         if above < below and begin < end:
-            box = slice(above, below), slice(begin, end)
-            part = sums[:, above - first : below - first, begin:end]
-            part /= divisors(window, include_pad, dtype, box)
-    inner = sums[:, top - first : bottom - first, left:right]
-    count = window.rows.kernel * window.cols.kernel
-    if count & (count - 1):
-        np.divide(inner, dtype.type(count), out=inner)
-    else:
-        # A power of two: its reciprocal is exact and quicker.
-        np.multiply(inner, dtype.type(1 / count), out=inner)
+            number = divisors(window, include_pad, dtype, (slice(above, below), slice(begin, end)))
+            box = ALL, slice(above - first, below - first), slice(begin, end)
+            parts.append((np.divide, box, number))
+    inner = ALL, slice(top - first, bottom - first), slice(left, right)
+    count = np.asarray(window.rows.kernel * window.cols.kernel, dtype)
+    # Of a power of two the reciprocal is exact and quicker.
+    exact = math.frexp(count)[0] == 0.5
+    return [*parts, (np.multiply, inner, 1 / count) if exact else (np.divide, inner, count)]
 
 
 @lru_cache(maxsize=64)

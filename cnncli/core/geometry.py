@@ -324,6 +324,8 @@ def pair(value: int | Sequence[int], what: str, least: int = 1) -> Pair:
     """
     if type(value) is int and value >= least:
         return value, value
+    if type(value) is tuple and [*map(type, value)] == [int, int] and min(value) >= least:
+        return value
     numbers = _whole_numbers(value, least)
     if len(numbers) not in (1, 2):
         raise OptionError(
