@@ -12,6 +12,7 @@ from typing import Any, ClassVar, Final, TypeVar, get_type_hints
 import click
 
 from cnncli.cli.help import SHOW_ALL, HelpfulCommand
+from cnncli.system.cpu import load_blas_without_threads
 
 Record = TypeVar("Record")
 
@@ -103,17 +104,27 @@ class Command(HelpfulCommand):
     ----------
     own_section : str, optional
         Title of the options that belong to no section; without it the help has no sections.
+    blas_threads : bool
+        Whether it has matrix products that no threads of our own share.
     """
 
-    def __init__(self, *args: Any, own_section: str | None = None, **settings: Any) -> None:
+    def __init__(
+        self,
+        *args: Any,
+        own_section: str | None = None,
+        blas_threads: bool = False,
+        **settings: Any,
+    ) -> None:
         super().__init__(*args, **settings)
-        self.own_section = own_section
+        self.own_section, self.blas_threads = own_section, blas_threads
         hints = get_type_hints(self.callback).items()
         self.groups: dict[str, Any] = {name: kind for name, kind in hints if is_dataclass(kind)}
         self.params = [getattr(kind, f) for kind in self.groups.values() for f in _fields(kind)]
 
     def invoke(self, ctx: click.Context) -> Any:
         """Call the function with one object for each group."""
+        if not self.blas_threads:
+            load_blas_without_threads()
         ctx.params = {
             group: kind(**{name: ctx.params[name] for name in _fields(kind)})
             for group, kind in self.groups.items()

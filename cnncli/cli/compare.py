@@ -92,7 +92,7 @@ class ComparePrepareOptions(PrepareOptions):
     std: float | tuple[float, ...] | None = PrepareOptions.std
 
 
-@click.command(cls=Command, epilog=EXAMPLES)
+@click.command(cls=Command, blas_threads=True, epilog=EXAMPLES)
 def compare(
     options: CompareOptions,
     layer: LayerOptions,

@@ -118,6 +118,7 @@ class GradResultOptions(ResultOptions):
 @click.command(
     cls=Command,
     own_section="Network or layer",
+    blas_threads=True,
     epilog=EXAMPLES,
     context_settings={"default_map": DEFAULTS},
 )

@@ -16,7 +16,6 @@ from cnncli.cli.options import (
     PoolOptions,
     ResultOptions,
 )
-from cnncli.system.cpu import load_blas_without_threads
 
 PAD_EXAMPLES = """\b
 Examples:
@@ -48,7 +47,6 @@ def pad(
 
     IMAGE is a picture, a .npy array, a folder, a quoted pattern or - for standard input.
     """
-    load_blas_without_threads()
     from cnncli.core.borders import asked_mode
     from cnncli.network.graph import Network
     from cnncli.network.layers import PadLayer
@@ -70,7 +68,6 @@ def conv(
     one feature map; a 4-D bank gives many. What CNNs call convolution does not flip the filter;
     --flip does.
     """
-    load_blas_without_threads()
     from cnncli.network.graph import Network
     from cnncli.network.model import Model
 
@@ -90,7 +87,6 @@ def pool(
 
     IMAGE is a picture, a .npy array, a folder, a quoted pattern or - for standard input.
     """
-    load_blas_without_threads()
     from cnncli.network.graph import Network
     from cnncli.network.model import Model
 

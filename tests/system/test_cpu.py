@@ -120,12 +120,20 @@ print(before, functions and functions[0]())
 
 
 @pytest.mark.skipif(os.name != "posix", reason="not on Windows")
-def test_conv_loads_numpy_without_threads(tmp_path: Path) -> None:
-    photo = Path(__file__).parents[2] / "sample_images" / "camera.png"
+@pytest.mark.parametrize(("command", "threads"), [("conv", "1"), ("run", "1"), ("grad", "None")])
+def test_commands_load_numpy_with_the_threads_they_use(
+    command: str, threads: str, tmp_path: Path
+) -> None:
+    top = Path(__file__).parents[2]
+    photo, network = top / "sample_images" / "camera.png", top / "examples" / "edges.toml"
+    given = {
+        "conv": [photo, "-f", "edge"], "run": [network, photo], "grad": [photo, "-f", "edge"]
+    }  # fmt: skip
     code = """
 import os, sys
 from cnncli.cli import cli
-cli(["conv", sys.argv[1], "-f", "edge", "-o", sys.argv[2], "-q"], standalone_mode=False)
-print(os.environ["OPENBLAS_NUM_THREADS"])
+cli([*sys.argv[1:], "-q"], standalone_mode=False)
+print(os.environ.get("OPENBLAS_NUM_THREADS"))
 """
-    assert printed(code, photo, tmp_path / "edges.png") == "1"
+    made = printed(code, command, *given[command], "-o", tmp_path / "made.png")
+    assert made == threads

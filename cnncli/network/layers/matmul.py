@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Final
 
 import numpy as np
 
@@ -15,6 +15,10 @@ from cnncli.errors import ShapeError
 from cnncli.network.layers.base import ChannelwiseDefaults, Gradients
 from cnncli.network.layers.view import numbered_groups
 from cnncli.render.options import MapGroup
+from cnncli.system.threads import run_all
+
+ALONE: Final = 2**24
+"""Products of numbers that one thread computes before another would have begun."""
 
 
 @dataclass(frozen=True)
@@ -61,8 +65,15 @@ class MatMulLayer(ChannelwiseDefaults):
 
     def forward(self, *inputs: FloatArray) -> tuple[FloatArray, Any]:
         """Return the products."""
-        first, second = inputs
-        return np.matmul(first, second), inputs
+        m, rows, columns, channels = self.output_shape(*(X.shape for X in inputs))
+        made = np.empty((m, rows, columns, channels), np.result_type(*inputs))
+        first, second = (np.broadcast_to(X, (m, rows, *X.shape[2:])) for X in inputs)
+
+        def multiply(row: int) -> None:
+            np.matmul(first[:, row], second[:, row], out=made[:, row])
+
+        run_all(multiply, range(rows), 1 if made.size * first.shape[3] < ALONE else None)
+        return made, inputs
 
     def backward(self, dY: FloatArray, cache: Any) -> tuple[tuple[FloatArray, ...], Gradients]:
         """Return the gradients of both inputs."""
