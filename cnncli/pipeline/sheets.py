@@ -67,9 +67,9 @@ def sheet_size(
     head = _head(result, op)
     if shows_scores(result):
         names = score_names(result.maps, result.shape[0])
-        title = [f"{head}, {_WIDEST_RANGE}", "largest"] if render.labels else []
-        shown_names = [names[index] for index in maps]
-        layout = plan_scores(shown_names, title, _images(result, maps), render.legend)
+        title = (f"{head}, {_WIDEST_RANGE}", "largest") if render.labels else ()
+        shown_names, images = tuple(names[index] for index in maps), tuple(_images(result, maps))
+        layout = plan_scores(shown_names, title, images, render.legend)
         return layout.width, layout.height
     shown = tuple(result.maps[index] for index in maps)
     captions = tuple(key.caption for key in _keys(result, render))

@@ -248,6 +248,35 @@ def count_clipped(values: np.ndarray, mapping: Mapping, all_finite: bool = False
     return total
 
 
+def measure_each(values: np.ndarray, mapping: Mapping) -> list[ValueRange]:
+    """Return for each value what `paint_levels` would of a map of it alone.
+
+    Parameters
+    ----------
+    values : ndarray, shape (count,)
+        As in `paint_levels`.
+    mapping : Mapping
+
+    Examples
+    --------
+    >>> low, nan = measure_each(np.array([-1.0, np.nan]), Mapping("clip", 0, 1))
+    >>> low.limits, low.clipped, nan.non_finite
+    ((-1.0, -1.0), 1, 1)
+    """
+    numbers = values if values.dtype.kind == "f" else values / LEVELS
+    shown = np.abs(numbers) if mapping.kind == "abs" else numbers
+    # What a constant range leaves out is rounding.
+    outside = ((shown < mapping.lo) | (shown > mapping.hi)) & (mapping.lo < mapping.hi)
+    # Added to 0, -0 is 0.
+    each = zip((numbers + 0.0).tolist(), outside.tolist(), strict=True)
+    return [
+        ValueRange(number, number, 0, int(clipped))
+        if math.isfinite(number)
+        else ValueRange(non_finite=1)
+        for number, clipped in each
+    ]
+
+
 @dataclass(frozen=True)
 class _Scaling:
     """Levels are ``(2**exponent * x - shift) * factor + offset``, in one precision."""

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from functools import lru_cache
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
@@ -24,6 +25,10 @@ from cnncli.render.text import (
 if TYPE_CHECKING:
     from cnncli.render.text import Font
     from cnncli.render.tiles import Tile
+
+KEPT_LAYOUTS: Final = 8
+"""Layouts that are kept: checks of disk and memory ask for the same one, and so do the images of a
+batch."""
 
 # Smaller maps are enlarged by a whole factor to about this many pixels, so that they can be seen
 # and their names fit.
@@ -141,6 +146,7 @@ class Sheet:
     zoom: int = 1
 
 
+@lru_cache(KEPT_LAYOUTS)
 def plan_grid(
     height: int,
     width: int,

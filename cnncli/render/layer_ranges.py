@@ -79,11 +79,12 @@ def layer_ranges(
         return _trimmed_ranges(rows, groups, shared, about_zero)
     if shared or single_cells:
         strips = rows.map_strips(lambda image, strip, values: measure(values))
-        seen = [reduce(or_, strips, ValueRange())] * (n * len(groups))
+        seen = [reduce(or_, strips, ValueRange())]
     else:
         seen = map_pictures(rows, groups, lambda index, strip, values: measure(values))
     kind = _auto_kind(seen, about_zero) if spec == "auto" else spec
-    return [choose_range(limits, kind, False) for limits in seen]
+    found = [choose_range(limits, kind, False) for limits in seen]
+    return found if len(found) > 1 else found * (n * len(groups))
 
 
 def _auto_kind(seen: Sequence[ValueRange], about_zero: bool) -> str:

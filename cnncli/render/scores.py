@@ -5,13 +5,14 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import lru_cache
 from typing import Final
 
 import numpy as np
 
 from cnncli._dataclass import dataclass
 from cnncli.render.grey_levels import Mapping
-from cnncli.render.grid import Box, Sheet, empty_sheet, paste
+from cnncli.render.grid import KEPT_LAYOUTS, Box, Sheet, empty_sheet, paste
 from cnncli.render.legend import draw_legend, legend_numbers, write_numbers
 from cnncli.render.options import MapGroup
 from cnncli.render.text import (
@@ -120,8 +121,8 @@ class ScoreLayout:
         The square of each map.
     zoom : int
         Side of a square.
-    title : tuple of str
-        Its lines.
+    across : int
+        Squares in a row, side by side.
     """
 
     width: int
@@ -130,7 +131,7 @@ class ScoreLayout:
     name_width: int
     boxes: tuple[Box, ...]
     zoom: int
-    title: tuple[str, ...]
+    across: int
 
 
 def shown_scores(values: np.ndarray, images: Sequence[int] = ()) -> list[int]:
@@ -161,21 +162,22 @@ def shown_scores(values: np.ndarray, images: Sequence[int] = ()) -> list[int]:
     return shown
 
 
+@lru_cache(KEPT_LAYOUTS)
 def plan_scores(
-    names: Sequence[str],
-    title: Sequence[str] = (),
-    images: Sequence[int] = (),
+    names: tuple[str, ...],
+    title: tuple[str, ...] = (),
+    images: tuple[int, ...] = (),
     legend: bool = False,
 ) -> ScoreLayout:
     """Lay out a sheet of scores; its size depends on the names and the title.
 
     Parameters
     ----------
-    names : sequence of str
+    names : tuple of str
         Of the maps that are on it.
-    title : sequence of str
+    title : tuple of str
         Lines.
-    images : sequence of int
+    images : tuple of int
         As in `shown_scores`.
     legend : bool
         Whether a colour bar stands below the bars and their numbers.
@@ -186,7 +188,7 @@ def plan_scores(
 
     Examples
     --------
-    >>> layout = plan_scores([str(k) for k in range(1000)])
+    >>> layout = plan_scores(tuple(map(str, range(1000))))
     >>> len(layout.boxes), layout.zoom, (layout.width, layout.height)
     (1000, 8, (399, 675))
     """
@@ -201,7 +203,7 @@ def plan_scores(
     top = _GAP + len(title) * _LINE + (_GAP if title else 0)
     below_bars = _lines_below_bars(legend)
     if len(names) <= MOST_BARS:
-        zoom = _LINE - 4
+        zoom, across = _LINE - 4, 1
         boxes = tuple(
             Box(2 * _GAP + name_width, top + index * _LINE + 2, zoom, zoom)
             for index in range(len(names))
@@ -216,7 +218,7 @@ def plan_scores(
             for index in range(len(names))
         )
         height = below + math.ceil(len(names) / across) * zoom + _GAP
-    return ScoreLayout(width, height, top, name_width, boxes, zoom, tuple(title))
+    return ScoreLayout(width, height, top, name_width, boxes, zoom, across)
 
 
 def score_sheet(
@@ -249,7 +251,7 @@ def score_sheet(
     -------
     Sheet
     """
-    layout = plan_scores(names, title, images, legend)
+    layout = plan_scores(tuple(names), tuple(title), tuple(images), legend)
     sheet = empty_sheet(tiles, layout.height, layout.width)
     if title:
         lines = [shorten(line, layout.width - 2 * _GAP, label_font(_SIZE)) for line in title]
@@ -273,13 +275,22 @@ def score_sheet(
         top = below + (_lines_below_bars(legend) + 1) * _LINE - 4
         text = f"all {len(tiles)}, in their order from the left:"
         write_lines(sheet, [text], (_GAP, top), layout.width - 2 * _GAP, _SIZE, 0)
-    for box in layout.boxes:
-        # What the squares do not cover stays as a frame, so that none is lost on the background.
-        rows = slice(box.top - 1, box.top + box.height + 1)
-        sheet[rows, box.left - 1 : box.left + box.width + 1] = _FRAME * _scale(sheet)
-    for tile, box in zip(tiles, layout.boxes, strict=True):
-        paste(sheet, tile.pixels, box, layout.zoom)
+    _draw_squares(sheet, layout, tiles)
     return Sheet(sheet, layout.boxes, layout.zoom)
+
+
+def _draw_squares(sheet: np.ndarray, layout: ScoreLayout, tiles: Sequence[Tile]) -> None:
+    """Draw the square of each map, row by row, with a frame around all."""
+    rows = []
+    for first in range(0, len(tiles), layout.across):
+        box, own = layout.boxes[first], tiles[first : first + layout.across]
+        rows.append((replace(box, width=len(own) * box.width), own))
+    for box, _ in rows:
+        # What the squares do not cover stays as a frame, so that none is lost on the background.
+        below, right = box.top + box.height, box.left + box.width
+        sheet[box.top - 1 : below + 1, box.left - 1 : right + 1] = _FRAME * _scale(sheet)
+    for box, own in rows:
+        paste(sheet, np.concatenate([tile.pixels for tile in own], axis=1), box, layout.zoom)
 
 
 def bar_range(mapping: Mapping) -> Mapping:

@@ -11,7 +11,13 @@ import numpy as np
 from cnncli._dataclass import dataclass
 from cnncli.render import colormaps
 from cnncli.render.finite_values import ValueRange
-from cnncli.render.grey_levels import Mapping, are_levels, level_dtype, paint_levels
+from cnncli.render.grey_levels import (
+    Mapping,
+    are_levels,
+    level_dtype,
+    measure_each,
+    paint_levels,
+)
 from cnncli.render.layer_ranges import layer_ranges
 from cnncli.render.options import MapGroup, RenderOptions, picture_names
 from cnncli.render.result_rows import ArrayRows, ResultRows, map_pictures
@@ -126,17 +132,40 @@ def make_tiles(
     ([[64, 128, 255]], 'symmetric')
     """
     rows: ResultRows = ArrayRows(result) if isinstance(result, np.ndarray) else result
-    tiles = [
-        replace(tile, pixels=np.empty(tile.shape, tile.pixels.dtype))
-        for tile in plan_tiles(rows, groups, options, clip_by_default)
+    tiles = plan_tiles(rows, groups, options, clip_by_default)
+    in_levels = all(are_levels(tile.mapping, tile.depth) for tile in tiles)
+    if rows.shape[1:3] == (1, 1) and not any(group.colour for group in groups):
+        pixels, seen = _single_cells(rows, groups, tiles, in_levels)
+    else:
+        pixels = [np.empty(tile.shape, tile.pixels.dtype) for tile in tiles]
+
+        def paint(index: int, strip: slice, values: np.ndarray) -> ValueRange:
+            return tiles[index].painter(values, out=pixels[index][strip])
+
+        seen = map_pictures(rows, groups, paint, in_levels)
+    return [
+        replace(tile, pixels=own, seen=found)
+        for tile, own, found in zip(tiles, pixels, seen, strict=True)
     ]
 
-    def paint(index: int, strip: slice, values: np.ndarray) -> ValueRange:
-        return tiles[index].painter(values, out=tiles[index].pixels[strip])
 
-    in_levels = all(are_levels(tile.mapping, tile.depth) for tile in tiles)
-    seen = map_pictures(rows, groups, paint, in_levels)
-    return [replace(tile, seen=own) for tile, own in zip(tiles, seen, strict=True)]
+def _single_cells(
+    rows: ResultRows, groups: Sequence[MapGroup], tiles: Sequence[Tile], in_levels: bool
+) -> tuple[Sequence[np.ndarray], list[ValueRange]]:
+    """Return pixels and values of maps of one cell, whose range is one: an image's at once."""
+    channels = [group.channels[0] for group in groups]
+    pixels = np.empty((len(tiles), *tiles[0].shape), tiles[0].pixels.dtype)
+    seen: list[ValueRange] = []
+
+    def paint(image: int, _: slice, values: np.ndarray) -> list[ValueRange]:
+        cells = values[0, 0, channels]
+        own = pixels[image * len(groups) : (image + 1) * len(groups), 0, 0]
+        tiles[0].painter(cells, out=own)
+        return measure_each(cells, tiles[0].mapping)
+
+    for found in rows.map_strips(paint, in_levels):
+        seen += found
+    return [*pixels], seen
 
 
 def plan_tiles(
@@ -172,15 +201,18 @@ def plan_tiles(
         shared=options.shared_range,
         about_zero=options.colormap == "diverging" and not any(group.colour for group in groups),
     )
+    grey, colour = (
+        np.broadcast_to(np.zeros((), level_dtype(options.depth)), (height, width, *samples))
+        for samples in ((), (3,))
+    )
     tiles = []
     for index, name in enumerate(picture_names(groups, n)):
         image, group = index // len(groups), groups[index % len(groups)]
         is_grey = options.colormap == "gray" and not group.colour
-        one = np.zeros(() if is_grey else 3, level_dtype(options.depth))
         tiles.append(
             Tile(
                 name=name,
-                pixels=np.broadcast_to(one, (height, width, *one.shape)),
+                pixels=grey if is_grey else colour,
                 mapping=ranges[index],
                 seen=ValueRange(),
                 channels=group.channels,

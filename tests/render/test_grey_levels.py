@@ -16,6 +16,7 @@ from cnncli.render.grey_levels import (
     choose_range,
     count_clipped,
     from_levels,
+    measure_each,
     paint_levels,
     top_level,
 )
@@ -158,6 +159,25 @@ def test_back_to_within_half_a_step(values: np.ndarray, depth: str, kind: str) -
     # On top of half a step: the rounding of float32 itself.
     slack = mapping.step(depth) * 1e-3 + max(abs(mapping.lo), abs(mapping.hi)) * 2.0**-24
     assert np.abs(back - shown).max() <= mapping.step(depth) / 2 + slack
+
+
+@pytest.mark.parametrize("kind", ["fixed", "abs", "symmetric"])
+@pytest.mark.parametrize("limits", [(0.0, 0.1), (-0.1, 0.1), (0.1, 0.1)])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_each_value_is_measured_as_a_map_of_it_alone(
+    kind: str, limits: tuple[float, float], dtype: type
+) -> None:
+    values = np.array([-2, -0.1, -0.0, 0, 0.05, 0.1, 3, np.nan, np.inf, -np.inf], dtype)
+    mapping, levels = Mapping(kind, *limits), np.empty(1, np.uint8)
+    alone = [paint_levels(values[k : k + 1], mapping, "8", levels) for k in range(len(values))]
+    assert measure_each(values, mapping) == alone
+
+
+def test_each_whole_number_is_measured_as_a_map_of_it_alone() -> None:
+    values, mapping = np.array([-1, 0, 51, 255, 256], np.int16), Mapping("clip", 0.0, 1.0)
+    levels = np.empty(1, np.uint8)
+    alone = [paint_levels(values[k : k + 1], mapping, "8", levels) for k in range(len(values))]
+    assert measure_each(values, mapping) == alone
 
 
 def test_arguments_are_left_alone() -> None:

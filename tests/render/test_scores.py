@@ -37,7 +37,7 @@ def tiles_of(values: np.ndarray, options: RenderOptions | None = None) -> list[T
 def bar_lengths(values: np.ndarray) -> list[int]:
     """Right end minus left end of each bar on the sheet, signed by the side of zero it is on."""
     names = score_names([str(k) for k in range(values.size)])
-    layout, sheet = plan_scores(names), score_sheet(tiles_of(values), names).pixels
+    layout, sheet = plan_scores((*names,)), score_sheet(tiles_of(values), names).pixels
     lengths = []
     for row in range(values.size):
         box = layout.boxes[row]
@@ -79,7 +79,10 @@ def test_a_legend_is_a_colour_bar_below_the_bars(count: int) -> None:
     names = [str(k) for k in range(count)]
     made = tiles_of(values, RenderOptions(colormap="diverging"))
     plain = score_sheet(made, names).pixels
-    layout, sheet = plan_scores(names, legend=True), score_sheet(made, names, legend=True).pixels
+    layout, sheet = (
+        plan_scores((*names,), legend=True),
+        score_sheet(made, names, legend=True).pixels,
+    )
     assert (
         sheet.shape == (layout.height, layout.width, 3) == (plain.shape[0] + 42, *plain.shape[1:])
     )
@@ -92,7 +95,10 @@ def test_a_legend_is_a_colour_bar_below_the_bars(count: int) -> None:
 def test_bars_and_the_colour_bar_have_their_own_numbers() -> None:
     # Bars begin at zero, squares at the smallest score.
     made, names = tiles_of(np.array([0.92, 0.95, 0.93])), ["0", "1", "2"]
-    layout, sheet = plan_scores(names, legend=True), score_sheet(made, names, legend=True).pixels
+    layout, sheet = (
+        plan_scores((*names,), legend=True),
+        score_sheet(made, names, legend=True).pixels,
+    )
     below, left = layout.top + 3 * 21, 3 * 8 + layout.name_width + 21
     for top, lines, size, numbers in (
         (below, 1, 11, ("0", "0.475", "0.95")),
@@ -110,7 +116,7 @@ def test_squares_as_grey_as_the_sheet_have_a_frame() -> None:
         values = np.linspace(0, 1, count)
         values[2] = 232 / 255
         names = [str(k) for k in range(count)]
-        layout, sheet = plan_scores(names), score_sheet(tiles_of(values), names).pixels
+        layout, sheet = plan_scores((*names,)), score_sheet(tiles_of(values), names).pixels
         box = layout.boxes[2]
         assert sheet[box.top, box.left] == 232
         assert (sheet[box.top - 1, box.columns] <= 120).all()
@@ -122,7 +128,7 @@ def test_squares_as_grey_as_the_sheet_have_a_frame() -> None:
 def test_the_largest_bar_is_the_darkest() -> None:
     values = np.array([0.3, 0.9, 0.0])
     names = ["0", "1", "2"]
-    layout, sheet = plan_scores(names), score_sheet(tiles_of(values), names).pixels
+    layout, sheet = plan_scores((*names,)), score_sheet(tiles_of(values), names).pixels
     boxes = layout.boxes
     assert bar_lengths(values)[2] == 0
     greys = [int(sheet[b.top + 8, b.left + b.width + 8 : layout.width - 90].min()) for b in boxes]
@@ -137,7 +143,7 @@ def test_each_image_has_its_own_ranking(maps: int) -> None:
     shown = shown_scores(values.ravel(), images)
     ranked = [image * maps + k for image, row in enumerate(values) for k in (-row).argsort()[:5]]
     assert shown == (list(range(12)) if maps == 3 else ranked)
-    layout = plan_scores(names, (), images)
+    layout = plan_scores((*names,), (), (*images,))
     sheet = score_sheet(tiles_of(values.ravel()), names, (), images).pixels
     assert sheet.shape[:2] == (layout.height, layout.width)
     rows = [layout.top + row * 21 + 10 for row in range(len(shown))]
@@ -160,7 +166,7 @@ def test_all_numbers_come_back(count: int, options: RenderOptions) -> None:
     made = tiles_of(values, options)
     names = score_names([tile.name for tile in made])
     sheet = score_sheet(made, names, ["title", "largest: 3"])
-    layout = plan_scores(names, ["title", "largest: 3"])
+    layout = plan_scores((*names,), ("title", "largest: 3"))
     assert sheet.pixels.shape[:2] == (layout.height, layout.width)
     assert layout.width < 800 and layout.height < 1200
     record = json.loads(to_text(picture_record(made, "", "1.0", sheet)))

@@ -90,6 +90,25 @@ def test_counts_what_was_clipped_and_what_is_no_number() -> None:
     assert (tile.vmin, tile.vmax) == (-1.0, 2.0)
 
 
+@pytest.mark.parametrize("colormap", ["gray", "viridis"])
+def test_maps_of_one_cell_are_painted_as_longer_ones(colormap: str) -> None:
+    values = np.array([-3, -1, -0.25, 0, 0.5, 2, np.nan, np.inf, -np.inf, 9], np.float32)
+    values = np.stack([values, values[::-1]]).reshape(2, 1, 1, 10)
+    groups = [MapGroup(str(k), (k,)) for k in (3, 0, 1, 2, 9, 8, 7, 6, 4, 5)]
+    options = RenderOptions(range=(-2.0, 2.0), colormap=colormap)
+    cells = make_tiles(values, groups, options, False)
+    columns = make_tiles(values.repeat(2, axis=1), groups, options, False)
+    for cell, column in zip(cells, columns, strict=True):
+        np.testing.assert_array_equal(cell.pixels.repeat(2, axis=0), column.pixels)
+        assert (cell.name, cell.channels, cell.image) == (
+            column.name,
+            column.channels,
+            column.image,
+        )
+        assert (cell.seen.limits, 2 * cell.non_finite) == (column.seen.limits, column.non_finite)
+        assert cell.clipped_fraction == column.clipped_fraction
+
+
 def test_nothing_but_nan() -> None:
     (tile,) = make_tiles(np.full((1, 2, 2, 1), np.nan), singles(1), RenderOptions(), False)
     assert (tile.vmin, tile.vmax, tile.clipped_fraction, tile.non_finite) == (0, 0, 0, 4)
