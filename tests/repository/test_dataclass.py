@@ -13,8 +13,6 @@ import pytest
 
 from cnncli._dataclass import dataclass
 
-NAN = float("nan")
-
 
 def make(decorate: Callable[..., Any], **settings: Any) -> dict[str, Any]:
     """Return a base class, one below it, one with methods of its own, one field and none."""
@@ -43,7 +41,7 @@ def make(decorate: Callable[..., Any], **settings: Any) -> dict[str, Any]:
 
     @decorate(**settings)
     class One:
-        a: Any = NAN
+        a: Any = 0.5
 
     @decorate(**settings)
     class Nothing:
@@ -54,10 +52,10 @@ def make(decorate: Callable[..., Any], **settings: Any) -> dict[str, Any]:
 
 SETTINGS = [{}, {"frozen": True}, {"eq": False}, {"frozen": True, "eq": False}, {"repr": False}]
 VALUES: dict[str, list[tuple[Any, ...]]] = {
-    "Base": [(1,), (1, 2), (2, 2), (1, NAN), (1, NAN)],
+    "Base": [(1,), (1, 2), (2, 2), (1, 0.5), (1, 0.5)],
     "Below": [(1, 2), (1, 2, [3]), (1, 3, [3])],
     "Own": [(1,), (2,)],
-    "One": [(), (NAN,), (1,), ((1,),)],
+    "One": [(), (0.5,), (1,), ((1,),)],
     "Nothing": [(), ()],
 }
 
@@ -94,6 +92,13 @@ def behaviour(kind: Any, values: list[tuple[Any, ...]]) -> list[Any]:
 def test_everything_is_as_in_the_standard_library(settings: dict[str, Any], name: str) -> None:
     ours, theirs = (make(each, **settings)[name] for each in (dataclass, dataclasses.dataclass))
     assert behaviour(ours, VALUES[name]) == behaviour(theirs, VALUES[name])
+
+
+def test_a_cache_finds_what_holds_the_same_nan() -> None:
+    nan = float("nan")
+    One, Base = (make(dataclass, frozen=True)[name] for name in ("One", "Base"))
+    assert {One(nan): 1, Base(2, nan): 2}.get(One(nan)) == 1
+    assert Base(2, nan) == Base(2, nan) != Base(2, float("nan"))
 
 
 def test_equal_objects_have_equal_hashes_and_travel() -> None:
