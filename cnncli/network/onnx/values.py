@@ -10,7 +10,7 @@ from typing import Any, Final
 import numpy as np
 
 from cnncli._dataclass import dataclass
-from cnncli.core.arrays import placeholder
+from cnncli.core.arrays import in_memory_order, placeholder
 from cnncli.core.geometry import Pair
 from cnncli.network.layers import FloatArray, Layer, MergeLayer
 from cnncli.network.layers.view import Dims, Layout, ViewLayer, layout_of
@@ -367,7 +367,7 @@ class NodeInputs:
         dtype = "f4" if array.dtype == np.float32 else "f8"
         if not self.weights:
             return placeholder(dtype, array.shape)
-        values: FloatArray = np.array(array, dtype, order="C")
+        values: FloatArray = in_memory_order(array, dtype)
         if not np.isfinite(values).all():
             raise UnsupportedNode("one of its numbers is NaN or infinite")
         return values
