@@ -120,7 +120,9 @@ def _clip_backward(
 
 
 def _ramp(Z: FloatArray, alpha: float, beta: float) -> FloatArray:
-    return np.clip(Z * Z.dtype.type(alpha) + Z.dtype.type(beta), 0, 1)
+    line = np.asarray(Z * Z.dtype.type(alpha))
+    np.add(line, Z.dtype.type(beta), out=line)
+    return np.clip(line, 0, 1, out=line)
 
 
 def _ramp_slope(Z: FloatArray, alpha: float, beta: float) -> FloatArray:
@@ -134,6 +136,11 @@ def _ramp_backward(
     return dA * _ramp_slope(Z, alpha, beta)
 
 
+def _hard_swish_in_place(Z: FloatArray) -> None:
+    gate = _ramp(Z, 1 / 6, 0.5)
+    np.multiply(Z, gate, out=Z)
+
+
 def _swish_backward(dA: FloatArray, Z: FloatArray, A: FloatArray) -> FloatArray:
     # Beyond -3 and 3 the slope of the ramp is 0, also at an infinity.
     return dA * (_ramp(Z, 1 / 6, 0.5) + np.clip(Z, -3, 3) * _ramp_slope(Z, 1 / 6, 0.5))
@@ -145,11 +152,12 @@ def _gated(Z: FloatArray, gate: FloatArray) -> FloatArray:
 
 
 def _silu_in_place(Z: FloatArray, alpha: Any) -> None:
-    gate = np.asarray(Z * alpha, Z.dtype)
-    _sigmoid_in_place(gate)
-    # An infinity times no share is 0.
-    np.copyto(Z, 0, where=gate == 0)
-    np.multiply(Z, gate, out=Z)
+    divisor = np.asarray(Z * -alpha, Z.dtype)
+    np.exp(divisor, out=divisor)
+    np.add(divisor, 1, out=divisor)
+    # Where exp overflows the share is 0, also of an infinity.
+    np.copyto(Z, 0, where=divisor == np.inf)
+    np.divide(Z, divisor, out=Z)
 
 
 def _silu_backward(dA: FloatArray, Z: FloatArray, A: FloatArray, alpha: Any) -> FloatArray:
@@ -312,7 +320,7 @@ ACTIVATIONS: Final[dict[str, Activation]] = {
     "hard-sigmoid": Activation(
         _ramp, _ramp_backward, "min(max(alpha * z + beta, 0), 1)", {"alpha": 0.2, "beta": 0.5}
     ),
-    "hard-swish": Activation(lambda Z: Z * _ramp(Z, 1 / 6, 0.5), _swish_backward, _RAMP),
+    "hard-swish": _written(_hard_swish_in_place, _swish_backward, _RAMP),
     "truncate": Activation(np.trunc, _zeros, "trunc(z)"),
     "silu": _written(_silu_in_place, _silu_backward, "z / (1 + exp(-alpha * z))", {"alpha": 1.0}),
     "gelu": _written(_gelu_in_place, _gelu_backward, "z * erfc(-z / sqrt(2)) / 2"),

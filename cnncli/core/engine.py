@@ -212,10 +212,9 @@ class Convolution:
     def rows(self, source: RowSource, first: int, last: int, jobs: int | None = None) -> FloatArray:
         """Return output rows ``[first, last)``, asking `source` only for the rows they need."""
         task = self.task
-        shape = (task.images, last - first, task.window.cols.out, task.n_C)
-        Z = np.empty(shape, task.dtype)
-        strips = self.grid.strips(task.images, task.window.rows.out, first, last)
-        items = [(strip, channels) for strip in strips for channels in self.blocks]
+        whole = (first, last) == (0, task.window.rows.out)
+        items = self._whole if whole else self._items(first, last)
+        Z = np.empty((task.images, last - first, task.window.cols.out, task.n_C), task.dtype)
 
         def compute(item: tuple[Strip, slice], scratch: Scratch) -> None:
             strip, channels = item
@@ -232,6 +231,14 @@ class Convolution:
 
         run_strips(compute, items, jobs if len(items) > 1 else 1)
         return Z
+
+    @cached_property
+    def _whole(self) -> list[tuple[Strip, slice]]:
+        return self._items(0, self.task.window.rows.out)
+
+    def _items(self, first: int, last: int) -> list[tuple[Strip, slice]]:
+        strips = self.grid.strips(self.task.images, self.task.window.rows.out, first, last)
+        return [(strip, channels) for strip in strips for channels in self.blocks]
 
     def _strip(
         self,
@@ -370,6 +377,8 @@ def prepare_convolution(
             given = np.asarray(bias, W.dtype).reshape(-1)
             flat = given if given.size > 1 else np.full(W.shape[3], given[0])
         kernel = prepare(W, task)
+        if flat is not None and kernel.with_bias is not None:
+            kernel, flat = kernel.with_bias(flat), None
     fewest = FEWEST if choice.strips >= THREADS_FROM else 1
     grid = cut(task, kernel.bytes_per_row, kernel.step, kernel.least_rows, fewest)
     by_channels = kernel.by_channels and (finish is None or finish.each_alone)

@@ -137,8 +137,7 @@ class Padder:
             X = source(images, slice(begin - rows.begin, end - rows.begin))
             if X.dtype == self.task.dtype and X.flags.c_contiguous:
                 return X
-        count = len(range(*images.indices(self.task.images)))
-        shape = (count, end - begin, self.columns, self.task.n_C_prev)
+        shape = (images.stop - images.start, end - begin, self.columns, self.task.n_C_prev)
         strip = scratch.take("strip", shape, self.task.dtype)
         window = Window(rows, self.cols)
         fill_padded(
@@ -166,7 +165,8 @@ def fill_padded(
         constants = copied == CONSTANT_CELL
         inner[:, begin:end] = constant if constants else source(copied, copied + end - begin)
     fill_columns(padded, cols, mode, constant)
-    padded[:, :, cols.padded :] = constant
+    if cols.padded < padded.shape[2]:
+        padded[:, :, cols.padded :] = constant
 
 
 def fill_columns(padded: FloatArray, cols: Axis, mode: str, constant: Any) -> None:
@@ -182,7 +182,9 @@ def fill_columns(padded: FloatArray, cols: Axis, mode: str, constant: Any) -> No
     after = cols.begin + cols.size
     inner = padded[..., cols.begin : after, :]
     for first, last in ((0, cols.begin), (after, cols.padded)):
-        if first == last or mode == "zeros":
+        if first == last:
+            continue
+        if mode == "zeros":
             padded[..., first:last, :] = constant
         else:
             # Not `take`: of a view it copies all of it first.

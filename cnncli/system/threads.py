@@ -42,15 +42,15 @@ class Scratch:
 
     Parameters
     ----------
-    buffers : dict of (str, int) to ndarray
-        Those of the layer that is at work.
+    buffers : dict of str to (ndarray of bytes, int, int)
+        Those of the layer that is at work: their memory, where they begin in it and their bytes.
     memory : ndarray of bytes
         What they are cut from: the next layer's take the same bytes.
     taken : int
         Bytes that they take; if `memory` is smaller, the last ones have memory of their own.
     """
 
-    buffers: dict[tuple[str, int], NDArray[Any]] = field(default_factory=dict)
+    buffers: dict[str, tuple[NDArray[np.uint8], int, int]] = field(default_factory=dict)
     memory: NDArray[np.uint8] = field(default_factory=lambda: np.empty(0, np.uint8))
     taken: int = 0
 
@@ -63,18 +63,18 @@ class Scratch:
         >>> scratch.take("sum", (2, 3), np.dtype("float32")).shape
         (2, 3)
         """
-        size = prod(shape)
-        key = (name, dtype.num)
-        buffer = self.buffers.get(key)
-        if buffer is None or buffer.size < size:
-            buffer = self.buffers[key] = self._cut(size * dtype.itemsize).view(dtype)
-        return buffer[:size].reshape(shape)
+        count = prod(shape) * dtype.itemsize
+        buffer = self.buffers.get(name)
+        if buffer is None or buffer[2] < count:
+            buffer = self.buffers[name] = self._cut(count)
+        return np.ndarray(shape, dtype, buffer[0], buffer[1])
 
-    def _cut(self, count: int) -> NDArray[np.uint8]:
+    def _cut(self, count: int) -> tuple[NDArray[np.uint8], int, int]:
         begin = self.taken
         self.taken += -(-count // _LINE) * _LINE
-        fits = self.taken <= self.memory.size
-        return self.memory[begin : begin + count] if fits else np.empty(count, np.uint8)
+        if self.taken <= self.memory.size:
+            return self.memory, begin, count
+        return np.empty(count, np.uint8), 0, count
 
     def release(self, limit: int) -> None:
         """Let the next layer take the same memory, up to `limit` bytes; give back what is more.
@@ -221,29 +221,35 @@ def share_items(
         work(iter(items))
         return
     threads = max(1, min(cores() if jobs is None else jobs, len(items)))
+    if threads == 1:
+        with blas.one_thread():
+            _go_through(work, iter(items))
+        return
     edges = [len(items) * number // threads for number in range(threads + 1)]
     shares = [deque(items[begin:end]) for begin, end in pairwise(edges)]
     numbers = count()
 
     def run() -> None:
-        # Infinities and NaN go where they go; and what pads of a transform hold is of no account.
-        with np.errstate(all="ignore"):
-            outer = getattr(_this_thread, "has_items", False)
-            _this_thread.has_items = True
-            try:
-                work(_own_items(shares, next(numbers)))
-            except BaseException:
-                for share in shares:
-                    share.clear()
-                raise
-            finally:
-                _this_thread.has_items = outer
+        try:
+            _go_through(work, _own_items(shares, next(numbers)))
+        except BaseException:
+            for share in shares:
+                share.clear()
+            raise
 
     with blas.one_thread() as held:
-        if threads == 1:
-            run()
-        else:
-            together(run, threads if held else 1)
+        together(run, threads if held else 1)
+
+
+def _go_through(work: Callable[[Iterator[Item]], None], own: Iterator[Item]) -> None:
+    # Infinities and NaN go where they go; and what pads of a transform hold is of no account.
+    with np.errstate(all="ignore"):
+        outer = getattr(_this_thread, "has_items", False)
+        _this_thread.has_items = True
+        try:
+            work(own)
+        finally:
+            _this_thread.has_items = outer
 
 
 def _own_items(shares: Sequence[deque[Item]], number: int) -> Iterator[Item]:

@@ -146,6 +146,9 @@ class Kernel:
         Whether it is given rows without pads at their left and right, and sees to those itself.
     filter_bytes : int
         Memory of what was made of the filters, where it is more than they take.
+    with_bias : callable, optional
+        ``with_bias(bias)`` returns the kernel that also adds a bias (n_C,), after the sum, in less
+        time than a pass over the output takes.
     """
 
     run: StripFunction
@@ -159,6 +162,7 @@ class Kernel:
     whole_rows: bool = False
     pads_columns: bool = False
     filter_bytes: int = 0
+    with_bias: Callable[[FloatArray], Kernel] | None = None
 
 
 def share_weights(planes: FloatArray) -> bool:

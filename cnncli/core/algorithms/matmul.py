@@ -8,6 +8,7 @@ rows of pixels at a time.
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Final
 
 import numpy as np
@@ -89,19 +90,26 @@ def _gather_pixels(
     return gathered.reshape(m, task.groups, n_H, n_W, -1)
 
 
-def _over_planes(W: FloatArray, task: ConvTask) -> Kernel:
-    """Multiply windows that are gathered channel by channel, whole rows of pixels at a time."""
+def _over_planes(W: FloatArray, task: ConvTask, bias: FloatArray | None = None) -> Kernel:
+    """Multiply windows that are gathered channel by channel, whole rows of pixels at a time.
+
+    A bias is one filter cell more, which meets a 1 in every window: few channels have few cells, so
+    that it costs little beside a pass over the output.
+    """
     window, groups = task.window, task.groups
     # (C_in * taps, groups, C_out) -> (groups, C_in * taps, C_out)
     split = W.transpose(2, 0, 1, 3).reshape(-1, groups, task.multiplier)
+    met = len(split)
+    if bias is not None:
+        split = np.concatenate([split, bias.reshape(1, groups, -1)])
     matrices = np.ascontiguousarray(split.transpose(1, 0, 2))
 
     def run(X_pad: FloatArray, out: FloatArray, channels: slice, scratch: Scratch) -> None:
         m, rows, columns, _ = out.shape
+        cells = scratch.take("cells", (m, groups, len(split), rows * columns), X_pad.dtype)
+        cells[:, :, met:] = 1
         shape = (m, groups, W.shape[2], *window.kernel, rows, columns)
-        windows = scratch.take("windows", shape, X_pad.dtype)
-        _gather_planes(X_pad, windows, task, scratch)
-        cells = windows.reshape(m, groups, -1, rows * columns)
+        _gather_planes(X_pad, cells[:, :, :met].reshape(shape), task, scratch)
         _multiply(cells.swapaxes(2, 3), matrices, channels, out)
 
     return Kernel(
@@ -109,6 +117,7 @@ def _over_planes(W: FloatArray, task: ConvTask) -> Kernel:
         _bytes_per_row(task, W.shape[0] * W.shape[1] * task.n_C_prev),
         columns=-(-window.cols.padded // window.cols.stride) * window.cols.stride,
         by_channels=groups == 1,
+        with_bias=partial(_over_planes, W, task),
     )
 
 
