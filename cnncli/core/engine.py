@@ -16,8 +16,8 @@ import numpy as np
 
 from cnncli._dataclass import dataclass
 from cnncli.core.algorithms import banded, fourier, low_rank, matmul, shift_add, winograd
-from cnncli.core.algorithms.base import Border, ConvTask, Kernel, Work
-from cnncli.core.arrays import FloatArray, placeholder
+from cnncli.core.algorithms.base import Border, ConvTask, Kernel, Work, share_weights
+from cnncli.core.arrays import FloatArray
 from cnncli.core.geometry import Window
 from cnncli.core.prices import price
 from cnncli.core.strips import FEWEST, Padder, RowSource, Strip, StripGrid, cut, run_strips
@@ -121,16 +121,21 @@ def choose(
     """
     if algorithm != "auto" and algorithm not in ALGORITHMS:
         raise OptionError(f"algorithm must be auto or {', '.join(ALGORITHMS)}, got {algorithm!r}")
-    if task.depthwise:
+    if task.depthwise and not (_channels_differ(W, task) and np.isfinite(W).all()):
         return _choose(W, task, algorithm, prepared)
     return _choose_by_shape(task, algorithm, prepared)
 
 
 @lru_cache(maxsize=1024)
 def _choose_by_shape(task: ConvTask, algorithm: str, prepared: bool) -> Choice:
-    """Choose for filters over several channels: their values play no part."""
+    """Choose for filters whose values play no part: over several channels, or of each channel."""
     shape = (*task.window.kernel, task.n_C_prev // task.groups, task.n_C)
-    return _choose(placeholder(task.dtype, shape), task, algorithm, prepared)
+    filters = np.arange(task.n_C, dtype=task.dtype) if task.depthwise else np.zeros((), task.dtype)
+    return _choose(np.broadcast_to(filters, shape), task, algorithm, prepared)
+
+
+def _channels_differ(W: FloatArray, task: ConvTask) -> bool:
+    return not share_weights(W.reshape(*W.shape[:2], task.groups, -1))
 
 
 def _choose(W: FloatArray, task: ConvTask, algorithm: str, prepared: bool) -> Choice:

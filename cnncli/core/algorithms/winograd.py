@@ -1,14 +1,14 @@
-"""Winograd's F(4x4, 3x3) and F(2x2, 5x5): 36 multiplications for 16 or 4 outputs of a filter.
+"""Winograd's F(4x4, 3x3), F(2x2, 3x3) and F(2x2, 5x5): few multiplications for a tile of outputs.
 
-Input tiles of 6x6 and filters are transformed, multiplied place by place (36 matrix products over
-the channels), and transformed back to tiles of outputs (Lavin and Gray, "Fast algorithms for
-convolutional neural networks", 2016). A filter of side k gives tiles of side 7 - k; the points at
-which polynomials are multiplied are the same for all. The transforms hold factors up to 25 and
+Input tiles of 6x6 or 4x4 and filters are transformed, multiplied place by place (36 or 16 matrix
+products over the channels), and transformed back to tiles of outputs (Lavin and Gray, "Fast
+algorithms for convolutional neural networks", 2016). Tiles of 4x4 multiply more and read fewer
+filters: they are for layers of few cells and many filters. The transforms hold factors up to 25 and
 their sums cancel, so a value may be off by 1e-5 times what the same sum over magnitudes
 would give. That is near float32's own rounding over hundreds of channels, but not near float64's:
 those layers take an exact way.
 
-Each transform of a tile is one matrix product over its 36 cells: three times the operations of two
+Each transform of a tile is one matrix product over its cells: three times the operations of two
 passes over rows and columns with shared sums, and faster all the same, for it makes no temporary
 arrays and its threads never wait for the interpreter.
 """
@@ -16,23 +16,19 @@ arrays and its threads never wait for the interpreter.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import cache
 from typing import Final
 
 import numpy as np
 
 from cnncli._dataclass import dataclass
 from cnncli.core.algorithms.base import ConvTask, Kernel, Work, product_flops
-from cnncli.core.arrays import FloatArray
+from cnncli.core.arrays import FloatArray, placeholder
+from cnncli.core.prices import price
 from cnncli.system.threads import Scratch, run_all
 
-SPAN: Final = 6
-"""Input rows and columns of a tile."""
-
-PLACES: Final = SPAN * SPAN
-"""Matrix products of a layer."""
-
-SIDES: Final = (3, 5)
-"""Sides of filters."""
+SPANS: Final = {3: (4, 6), 5: (6,)}
+"""Input rows and columns of a tile, for each side of filters."""
 
 LEAST_TILES: Final = 48
 """Tiles in a strip from which matrix products run at full speed."""
@@ -40,50 +36,60 @@ LEAST_TILES: Final = 48
 BLOCK_FILTERS: Final = 8192
 """Filters that are transformed at a time: they stay in cache from rows to columns."""
 
+FILTER_COPIES: Final = 2.0
+"""What reading a transformed filter from memory takes, in copies."""
+
 THREADS_FROM: Final = 2**15
 """Filters from which two threads transform them."""
 
 POINTS: Final = np.array([0.0, 1, -1, 2, -2])
-"""Where the polynomials are multiplied, besides infinity."""
-
-SCALES: Final = 1 / np.array([4.0, -6, -6, 24, 24])
-"""What a filter's values at the points are multiplied by, so that the input's factors are whole."""
-
-INPUT_TRANSFORM: Final = np.array(
-    [
-        [4, 0, -5, 0, 1, 0],
-        [0, -4, -4, 1, 1, 0],
-        [0, 4, -4, -1, 1, 0],
-        [0, -2, -1, 2, 1, 0],
-        [0, 2, -1, -2, 1, 0],
-        [0, 4, 0, -5, 0, 1],
-    ]
-)
-"""An input tile's values at the points and infinity."""
+"""Where the polynomials are multiplied, besides infinity; tiles of 4x4 take the first three."""
 
 
-def filter_transform(side: int) -> FloatArray:
-    """Return what takes a filter of that side to its scaled values at the points, (6, side).
+def input_transform(span: int) -> FloatArray:
+    """Return what takes a tile of inputs to its values at the points and infinity, (span, span).
 
     Examples
     --------
-    >>> filter_transform(3)[1] * 6
+    >>> input_transform(4)
+    array([[-1.,  0.,  1.,  0.],
+           [ 0.,  1.,  1.,  0.],
+           [ 0., -1.,  1.,  0.],
+           [ 0., -1.,  0.,  1.]])
+    """
+    points = POINTS[: span - 1]
+    others = [np.delete(points, number) for number in range(span - 1)]
+    # The coefficients of the polynomials that are 0 at all other points, lowest powers first.
+    rows = [[*np.poly(zeros)[::-1], 0.0] for zeros in others]
+    return np.array([*rows, np.poly(points)[::-1]]) + 0.0
+
+
+def filter_transform(side: int, span: int) -> FloatArray:
+    """Return what takes a filter to its scaled values at the points, (span, side).
+
+    They are scaled so that the input's factors are whole.
+
+    Examples
+    --------
+    >>> filter_transform(3, 6)[1] * 6
     array([-1., -1., -1.])
     """
-    values = SCALES[:, None] * POINTS[:, None] ** np.arange(side)
+    points = POINTS[: span - 1]
+    scales = [1 / np.prod(point - points[points != point]) for point in points]
+    values = np.array(scales)[:, None] * points[:, None] ** np.arange(side)
     return np.vstack([values, np.eye(side)[-1:]])
 
 
-def output_transform(tile: int) -> FloatArray:
-    """Return what takes products at the points to a tile of outputs, (tile, 6).
+def output_transform(tile: int, span: int) -> FloatArray:
+    """Return what takes products at the points to a tile of outputs, (tile, span).
 
     Examples
     --------
-    >>> output_transform(2)
+    >>> output_transform(2, 6)
     array([[ 1.,  1.,  1.,  1.,  1.,  0.],
            [ 0.,  1., -1.,  2., -2.,  1.]])
     """
-    values = POINTS ** np.arange(tile)[:, None]
+    values = POINTS[: span - 1] ** np.arange(tile)[:, None]
     return np.hstack([values, np.eye(tile)[:, -1:]])
 
 
@@ -94,25 +100,38 @@ def work(W: FloatArray, task: ConvTask) -> Work | None:
         task.dtype != np.float32
         or task.groups != 1
         or rows.kernel != cols.kernel
-        or rows.kernel not in SIDES
+        or rows.kernel not in SPANS
         or not (rows.stride, rows.dilation) == (cols.stride, cols.dilation) == (1, 1)
     ):
         return None
-    tile = SPAN + 1 - W.shape[0]
+    return _work(W, task, _span(task))
+
+
+def _span(task: ConvTask) -> int:
+    """Return the side of the input tiles that are quickest once the filters are ready."""
+    W = placeholder(task.dtype, (*task.window.kernel, task.n_C_prev, task.n_C))
+    spans = SPANS[len(W)]
+    return min(spans, key=lambda span: price(_work(W, task, span), task.dtype, prepared=True))
+
+
+def _work(W: FloatArray, task: ConvTask, span: int) -> Work:
+    tile, places = span + 1 - W.shape[0], span * span
     n_H, n_W = task.window.out
     tiles = task.images * -(-n_H // tile) * -(-n_W // tile)
     filters = task.n_C_prev * task.n_C
     return Work(
         # The transformed filters are read from memory at least once.
-        copies=tiles * PLACES * (task.n_C_prev + task.n_C) + PLACES * filters * 0.5,
+        copies=tiles * places * (task.n_C_prev + task.n_C) + places * filters * FILTER_COPIES,
         passes=task.window_count * task.n_C,
-        flops=PLACES * product_flops(tiles, task.n_C_prev, task.n_C)
-        + tiles * product_flops(PLACES, PLACES, task.n_C_prev)
-        + tiles * product_flops(tile * tile, PLACES, task.n_C),
+        flops=places * product_flops(tiles, task.n_C_prev, task.n_C)
+        + tiles * product_flops(places, places, task.n_C_prev)
+        + tiles * product_flops(tile * tile, places, task.n_C),
         calls=40,
         # Their memory is fresh, and touching it first takes several times as long as writing it.
         once=Work(
-            flops=product_flops(PLACES, W[..., 0, 0].size, filters), copies=180 * filters, calls=80
+            flops=product_flops(places, W[..., 0, 0].size, filters),
+            copies=5 * places * filters,
+            calls=80,
         ),
     )
 
@@ -120,15 +139,15 @@ def work(W: FloatArray, task: ConvTask) -> Work | None:
 def prepare(W: FloatArray, task: ConvTask) -> Kernel:
     """Transform the filters."""
     layer = _Layer.of(W, task)
-    tile, tile_columns = layer.tile, layer.tile_columns
+    span, tile, tile_columns = layer.span, layer.tile, layer.tile_columns
     # A strip must be worth reading all filters for.
     least = max(LEAST_TILES, 3 * max(task.n_C_prev, task.n_C) // 8)
-    values = tile_columns * (task.n_C_prev + task.n_C) * PLACES / tile
+    values = tile_columns * (task.n_C_prev + task.n_C) * span * span / tile
     return Kernel(
         layer.run,
         bytes_per_row=values * task.dtype.itemsize,
         step=tile,
-        columns=tile_columns * tile + SPAN - tile,
+        columns=tile_columns * tile + span - tile,
         least_rows=-(-least // tile_columns) * tile,
         by_channels=True,
         spreads=1,
@@ -143,13 +162,14 @@ class _Layer:
 
     Parameters
     ----------
-    tile, tile_columns : int
-        Side of a tile of outputs, and how many stand in a row.
-    filters : ndarray, shape (36, n_C_prev, n_C)
-    into, back : ndarray, shapes (36, 36) and (tile * tile, 36)
+    span, tile, tile_columns : int
+        Sides of a tile of inputs and of outputs, and how many stand in a row.
+    filters : ndarray, shape (span * span, n_C_prev, n_C)
+    into, back : ndarray, shapes (span * span, span * span) and (tile * tile, span * span)
         Transforms of input tiles and of products.
     """
 
+    span: int
     tile: int
     tile_columns: int
     filters: FloatArray
@@ -159,40 +179,39 @@ class _Layer:
     @staticmethod
     def of(W: FloatArray, task: ConvTask) -> _Layer:
         """Return a layer with its filters transformed."""
-        tile = SPAN + 1 - W.shape[0]
-        into, back = (
-            np.kron(matrix, matrix).astype(W.dtype)
-            for matrix in (INPUT_TRANSFORM, output_transform(tile))
-        )
-        return _Layer(tile, -(-task.window.cols.out // tile), transform_filters(W), into, back)
+        span = _span(task)
+        tile = span + 1 - W.shape[0]
+        tile_columns = -(-task.window.cols.out // tile)
+        filters = transform_filters(W, span)
+        return _Layer(span, tile, tile_columns, filters, *_tile_transforms(tile, span))
 
     def run(self, X_pad: FloatArray, out: FloatArray, channels: slice, scratch: Scratch) -> None:
         """Write the outputs of some channels for a padded strip."""
         spectrum = self._transform(X_pad, scratch)
-        shape = (PLACES, spectrum.shape[1], out.shape[3])
+        shape = (len(spectrum), spectrum.shape[1], out.shape[3])
         products = scratch.take("products", shape, out.dtype)
         np.matmul(spectrum, self.filters[:, :, channels], out=products)
         self._transform_back(products, out, scratch)
 
     def _transform(self, X_pad: FloatArray, scratch: Scratch) -> FloatArray:
-        """Return the spectrum of a strip's 6x6 tiles, (36, tiles, n_C_prev)."""
+        """Return the spectrum of a strip's tiles, (span * span, tiles, n_C_prev)."""
         cells = self._tiles_of(X_pad)
         gathered = scratch.take("tiles", cells.shape, X_pad.dtype)
         np.copyto(gathered, cells)
-        by_tile = gathered.reshape(-1, PLACES, X_pad.shape[3])
-        shape = (PLACES, len(by_tile), by_tile.shape[2])
+        by_tile = gathered.reshape(-1, self.span**2, X_pad.shape[3])
+        shape = (by_tile.shape[1], len(by_tile), by_tile.shape[2])
         spectrum = scratch.take("spectrum", shape, X_pad.dtype)
         np.matmul(self.into, by_tile, out=spectrum.swapaxes(0, 1))
         return spectrum
 
     def _tiles_of(self, X_pad: FloatArray) -> FloatArray:
-        """View a strip's tiles, (m, tile rows, tile columns, 6, 6 * n_C_prev), without copying."""
+        """View a strip's tiles, (m, tile rows, tile columns, span, span * n_C_prev)."""
         m, rows, _, n_C = X_pad.shape
-        tile_rows = (rows - SPAN) // self.tile + 1
+        span, tile_rows = self.span, (rows - self.span) // self.tile + 1
         s_m, s_r, s_c, s_n = X_pad.strides
         return np.lib.stride_tricks.as_strided(
             X_pad,
-            (m, tile_rows, self.tile_columns, SPAN, SPAN * n_C),
+            (m, tile_rows, self.tile_columns, span, span * n_C),
             (s_m, s_r * self.tile, s_c * self.tile, s_r, s_n),
             writeable=False,
         )
@@ -208,19 +227,27 @@ class _Layer:
             _lay(one, image)
 
 
-def transform_filters(W: FloatArray) -> FloatArray:
-    """Return filters (side, side, ...) as (36, ...): rows are transformed first, then columns.
+@cache
+def _tile_transforms(tile: int, span: int) -> tuple[FloatArray, FloatArray]:
+    """Return what transforms all cells of a tile at once: into the spectrum and back."""
+    matrices = input_transform(span), output_transform(tile, span)
+    into, back = (np.kron(matrix, matrix).astype(np.float32) for matrix in matrices)
+    return into, back
+
+
+def transform_filters(W: FloatArray, span: int) -> FloatArray:
+    """Return filters (side, side, ...) as (span * span, ...): rows are transformed before columns.
 
     Examples
     --------
-    >>> transform_filters(np.ones((3, 3, 2, 5), np.float32)).shape
-    (36, 2, 5)
+    >>> transform_filters(np.ones((3, 3, 2, 5), np.float32), 4).shape
+    (16, 2, 5)
     """
     side = len(W)
-    matrix = filter_transform(side).astype(W.dtype)
+    matrix = filter_transform(side, span).astype(W.dtype)
     filters = W.reshape(side, side, -1)
     count = filters.shape[2]
-    out = np.empty((SPAN, SPAN, count), W.dtype)
+    out = np.empty((span, span, count), W.dtype)
 
     def transform(points: slice) -> None:
         rows = matrix[points]
@@ -234,9 +261,9 @@ def transform_filters(W: FloatArray) -> FloatArray:
 
     # Each thread touches fresh memory of its own.
     threaded = count >= THREADS_FROM
-    halves = [slice(0, SPAN // 2), slice(SPAN // 2, SPAN)] if threaded else [slice(0, SPAN)]
+    halves = [slice(0, span // 2), slice(span // 2, span)] if threaded else [slice(0, span)]
     run_all(transform, halves, None if threaded else 1)
-    return out.reshape(PLACES, *W.shape[2:])
+    return out.reshape(span * span, *W.shape[2:])
 
 
 def _lay(tiles: FloatArray, out: FloatArray) -> None:
