@@ -65,7 +65,7 @@ RESIDUAL = network(
     [(SILU, ("silu", "last")), (GELU, ("gelu", "last")), (RESIDUAL, ("relu", "sum", "last"))],
     ids=["silu", "gelu", "residual"],
 )
-def test_layers_on_each_cell_are_folded_with_the_same_bytes(
+def test_layers_on_each_cell_are_folded_into_the_convolution(
     whole: Network, names: Sequence[str], dtype: Any
 ) -> None:
     X = RNG.standard_normal((1, 40, 33, 3)).astype(dtype)
@@ -76,6 +76,9 @@ def test_layers_on_each_cell_are_folded_with_the_same_bytes(
         assert found.dtype == dtype
         if name == "last":
             np.testing.assert_allclose(found, expected[name], rtol=1e-4, atol=1e-4)
+        elif whole is SILU:
+            # As one activation it is rounded once less.
+            np.testing.assert_allclose(found, expected[name], rtol=4 * np.finfo(dtype).eps)
         else:
             np.testing.assert_array_equal(found, expected[name])
 
