@@ -8,14 +8,16 @@ cells, so a field may reach beyond the input.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from fractions import Fraction
 from itertools import chain
 from math import gcd
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from cnncli._dataclass import dataclass
 from cnncli.core.borders import Runs, source_runs
 from cnncli.core.geometry import Axis, Pair
+
+if TYPE_CHECKING:
+    from fractions import Fraction
 
 MOST_APART: Final = 2**14
 """Taps of windows that lie apart up to which each is looked at."""

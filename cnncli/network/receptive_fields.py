@@ -7,8 +7,7 @@ that were made larger they do not: there some units are traced back to the input
 from __future__ import annotations
 
 from collections.abc import Sequence
-from fractions import Fraction
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from cnncli.core.geometry import Pair
 from cnncli.core.receptive_field import (
@@ -34,6 +33,9 @@ from cnncli.network.layers import (
 )
 from cnncli.network.layers.base import reads_all
 from cnncli.network.layers.norm import AXES, AxesDefaults
+
+if TYPE_CHECKING:
+    from fractions import Fraction
 
 Field = ReceptiveField | SampledField
 Fields = tuple[Field, Field]
@@ -150,6 +152,9 @@ class AxisFields:
 
     def _step(self, node: Node) -> Fraction:
         """Return the step from one unit's field to the next one's; 0 if inputs have several."""
+        # Loaded here because with it comes decimal, and most networks have no such layer.
+        from fractions import Fraction
+
         steps = {
             self.fields[name].step * Fraction(reading.step, reading.over)
             for name, reading in self._inputs[node.name]

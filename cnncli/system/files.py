@@ -200,10 +200,13 @@ def free_bytes(folder: Path) -> int | None:
     >>> free_bytes(Path("/nowhere")) is None
     True
     """
-    # Loaded here because it takes its time, and a small image is not asked about.
-    import shutil
-
     try:
+        if hasattr(os, "statvfs"):
+            disk = os.statvfs(folder)
+            return disk.f_bavail * disk.f_frsize
+        # With it come all that packs archives.
+        import shutil
+
         return shutil.disk_usage(folder).free
     except OSError:
         return None

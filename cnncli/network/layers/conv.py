@@ -63,7 +63,13 @@ class OneMap:
 @lru_cache(64)
 def _one_each(names: tuple[str, ...]) -> tuple[MapGroup, ...]:
     """Return a group for each map; most layers of a network share their number of maps."""
-    return tuple(MapGroup(name, (index,)) for index, name in enumerate(names))
+    return tuple(map(_group, names, range(len(names))))
+
+
+@lru_cache(4096)
+def _group(name: str, channel: int) -> MapGroup:
+    """Return the group of one map: where they are numbered, layers have most of them in common."""
+    return MapGroup(name, (channel,))
 
 
 @dataclass(frozen=True, eq=False)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from fractions import Fraction
 from typing import Any, ClassVar, Final
 
 import numpy as np
@@ -222,13 +221,16 @@ class ResizeLayer(ChannelwiseDefaults):
         """
         out, scales = self._sizes(shape)
         size, count = shape[1 + axis], out[axis]
-        scale = Fraction(scales[axis]) if self.size is None else Fraction(count, size)
+        common = math.gcd(count, size)
+        whole = count // common, size // common
+        # As a fraction; that of the standard library would load decimal for each command.
+        numerator, denominator = scales[axis].as_integer_ratio() if self.size is None else whole
         # Output i lies at cell (i*step + start) / over, and over is even.
-        step, start, over = 2 * scale.denominator, 0, 2 * scale.numerator
+        step, start, over = 2 * denominator, 0, 2 * numerator
         if self.coordinates == "align-corners":
             step, over = 2 * (size - 1), 2 * max(count - 1, 1)
         elif self.coordinates != "asymmetric":
-            start = scale.denominator - scale.numerator
+            start = denominator - numerator
         if count == 1 and self.coordinates in ("align-corners", "pytorch-half-pixel"):
             start = 0
         return Reading(step, over, *self._ends(step, start, over)).reduced
