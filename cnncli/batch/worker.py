@@ -6,14 +6,14 @@ import os
 import stat
 from collections import deque
 from collections.abc import Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from dataclasses import replace
 from typing import Any, BinaryIO
 
 from cnncli._dataclass import dataclass
 from cnncli.errors import CnnCliError, one_line
 from cnncli.io.images import Picture
-from cnncli.pipeline.files import LocalFiles
+from cnncli.pipeline.files import FileAccess, LocalFiles
 from cnncli.pipeline.job import Job, Outcome, Task
 from cnncli.pipeline.output_names import LayerResult, OutFile, Source, Target
 from cnncli.pipeline.process import attempt
@@ -41,16 +41,35 @@ def work(connection: Connection, job: Job, files: LocalFiles) -> None:
     with blas.one_thread():
         while True:
             task, begun = parent.next_task()
-            outcome = _outcome(job, task, WorkerFiles(files, parent, begun))
+            outcome: Outcome | None = None
+            # Whoever reads standard output may have gone.
+            with suppress(BrokenPipeError):
+                outcome = outcome_of(job, task, WorkerFiles(files, parent, begun))
             connection.send(("done", outcome))
 
 
-def _outcome(job: Job, task: Task, files: WorkerFiles) -> Outcome | None:
-    """Return what became of a task; None if whoever reads standard output has gone."""
+def outcome_of(job: Job, task: Task, files: FileAccess) -> Outcome:
+    """Do a task and return what became of it; an error of cnncli's own costs its image alone.
+
+    Parameters
+    ----------
+    job : Job
+    task : Task
+    files : FileAccess
+
+    Returns
+    -------
+    Outcome
+
+    Raises
+    ------
+    BrokenPipeError
+        If whoever reads standard output has gone.
+    """
     try:
         return attempt(job, task, files)
     except BrokenPipeError:
-        return None
+        raise
     except Exception as error:
         # A bug: it costs its image, and is named.
         show_traceback()

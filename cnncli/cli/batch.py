@@ -71,7 +71,7 @@ def run_batch(
         sources = gather(*names, *lists, output_folder(results.output))
         plan = plan_batch(job, sources)
     report = Report(len(plan.targets))
-    runner = _choose_runner(job, report.total, batch)
+    runner = _choose_runner(job, plan, batch)
     inline = isinstance(runner, InlineRunner)
     start_work()
     if not results.quiet:
@@ -148,12 +148,18 @@ def _report_file(
     file.finish(report, typed_command(), time.monotonic() - begin)
 
 
-def _choose_runner(job: Job, count: int, batch: BatchOptions) -> Runner:
+def _choose_runner(job: Job, plan: OutputPlan, batch: BatchOptions) -> Runner:
     """Return who does the work: a cluster, worker processes, or for one image this process."""
     from cnncli.batch.run import InlineRunner
 
     if batch.shared_files and not batch.cluster:
         raise click.UsageError("--shared-files is for --cluster.")
+    if batch.shared_files and job.output.overwrite and plan.targets.pattern.per_map:
+        # Nobody knows all names of all images, of which two may be one.
+        raise click.UsageError(
+            "--shared-files writes a file for each map only without --overwrite; "
+            "give -o a template without {map}, or leave --shared-files away."
+        )
     if batch.dry_run:
         from cnncli.batch.dry_run import PreviewRunner
 
@@ -163,7 +169,7 @@ def _choose_runner(job: Job, count: int, batch: BatchOptions) -> Runner:
 
         where = batch.cluster, batch.cluster_timeout, batch.cluster_patience
         return ClusterRunner(*where, batch.timeout, batch.shared_files)
-    if count == 1 and batch.timeout is None:
+    if len(plan.targets) == 1 and batch.timeout is None:
         return InlineRunner()
     from cnncli.batch.worker_pool import WorkerRunner
 

@@ -18,6 +18,7 @@ import warnings
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from importlib import import_module
+from itertools import count
 from multiprocessing.pool import ThreadPool
 from typing import Any, Final, NamedTuple
 
@@ -59,6 +60,11 @@ class ClusterProblem(CnnCliError):
     """A cluster that cannot be reached or used."""
 
 
+Key = tuple[str, int]
+"""Dask's name of a task: batch and number. By the batch Dask sees that tasks are alike, and keeps
+those back that no worker is ready for."""
+
+
 class Workers(NamedTuple):
     """Who works.
 
@@ -68,16 +74,16 @@ class Workers(NamedTuple):
         When this was true, by this machine's monotonic clock.
     threads : dict of int
         The threads of each worker, by its address.
-    silent : frozenset of str
+    silent : set of str
         Workers that were not heard while others were.
-    held : frozenset of int
-        The tasks that silent workers have.
+    held : set
+        The keys of tasks that silent workers have, also of other batches.
     """
 
     time: float
     threads: dict[str, int]
-    silent: frozenset[str]
-    held: frozenset[int]
+    silent: set[str]
+    held: set[Any]
 
 
 class Session:
@@ -94,53 +100,50 @@ class Session:
     Attributes
     ----------
     events : queue
-        Gets ``("workers", Workers)``, ``("begun", number, worker, time)``, and ``("answer", number,
-        kind, content)``, with what `dask_task.answer` returns or ``"failed"`` and an error; at last
-        ``("gone", why)``.
+        Gets ``("workers", Workers)``, ``("begun", key, worker, time)``, also of other batches, and
+        ``("answer", key, kind, content)``, with what `dask_task.answer` returns or ``"failed"`` and
+        an error; at last ``("gone", why)``.
     """
 
     def __init__(self, client: Any, address: str, seconds: float) -> None:
         self.client, self.address, self.seconds = client, address, seconds
         self.events: queue.Queue[tuple[Any, ...]] = queue.Queue()
-        self._batch, self._task = f"cnncli-{uuid.uuid4().hex[:12]}", _by_value()
-        self._late: set[str] = set()
+        batch = f"cnncli-{uuid.uuid4().hex[:12]}"
+        self._keys, self._task = ((batch, number) for number in count()), _by_value()
         client.subscribe_topic(TOPIC, self._hear)
         self._begin(self._watch())
 
-    def submit(self, number: int, *content: bytes | None, workers: frozenset[str]) -> Future[None]:
-        """Send a task to some workers, or to any; what becomes of it will be an event.
+    def submit(self, *content: bytes | None, workers: set[str]) -> tuple[Key, Future[None]]:
+        """Send a task; what becomes of it will be an event.
 
         Parameters
         ----------
-        number : int
         *content : bytes
             As `dask_task.answer` takes it: job and request.
-        workers : frozenset of str
+        workers : set of str
+            Those that may do it; empty: any.
 
         Returns
         -------
-        Future
-            To be cancelled when nobody waits for the answer any more.
+        Key, Future
+            The future is cancelled when nobody waits for the answer any more.
         """
-        return self._begin(self._run(number, content, [*workers] or None))
+        key = next(self._keys)
+        return key, self._begin(self._run(key, content, [*workers] or None))
 
     def restart(self, worker: str) -> None:
         """Have a worker's nanny restart it; what else it had is done again by any."""
-        self._late.add(worker)
-        options = {"wait_for_workers": False, "on_error": "return", "stimulus_id": self._batch}
+        options = {"wait_for_workers": False, "on_error": "return", "stimulus_id": TOPIC}
         self._begin(self.client.scheduler.restart_workers(workers=[worker], **options))
 
     def _begin(self, work: Any) -> Future[None]:
         return asyncio.run_coroutine_threadsafe(work, self.client.loop.asyncio_loop)
 
-    async def _run(self, number: int, content: Any, workers: list[str] | None) -> None:
+    async def _run(self, key: Key, content: Any, workers: list[str] | None) -> None:
         answer: tuple[str, Any]
         try:
-            # By the batch in front of its keys, Dask sees that the tasks are alike, and keeps those
-            # back that no worker is ready for.
-            options = {"key": (self._batch, number), "workers": workers, "retries": RETRIES}
-            arguments = self._task, versions(), self._batch, number, *content
-            future = self.client.submit(*arguments, pure=False, **options)
+            options = {"key": key, "workers": workers, "retries": RETRIES}
+            future = self.client.submit(self._task, versions(), *content, pure=False, **options)
             try:
                 answer = await future
             finally:
@@ -148,13 +151,12 @@ class Session:
         except (Exception, asyncio.CancelledError) as error:
             # Dask fetches results together: one that is given up takes along those fetched with it.
             answer = "failed", error
-        self.events.put(("answer", number, *answer))
+        self.events.put(("answer", key, *answer))
 
     def _hear(self, event: Any) -> None:
-        """Take note that a worker begins a task, maybe of another batch."""
+        """Take note that a worker begins a task."""
         batch, number, worker = event[1]
-        if batch == self._batch:
-            self.events.put(("begun", number, worker, time.monotonic()))
+        self.events.put(("begun", (batch, number), worker, time.monotonic()))
 
     async def _watch(self) -> None:
         """Tell every now and then who works, until the scheduler is gone."""
@@ -173,16 +175,14 @@ class Session:
         scheduler = self.client.scheduler
         workers = (await scheduler.identity(n_workers=-1))["workers"]
         heard = {name: worker["last_seen"] for name, worker in workers.items()}
-        last = max(heard.values(), default=0.0) - SILENT_SECONDS
-        silent = {name for name in heard if heard[name] < last or name in self._late}
-        keys: list[Any] = []
+        silent = {name for name in heard if heard[name] < max(heard.values()) - SILENT_SECONDS}
+        held = set()
         # What it has begun or is meant to, and what it has finished and can hand to nobody.
         for ask in (scheduler.processing, scheduler.has_what) if silent else ():
-            found = await ask(workers=None)
-            keys += [key for name in silent.intersection(found) for key in found[name]]
-        held = frozenset(number for batch, number in keys if batch == self._batch)
+            for keys in (await ask(workers=[*silent])).values():
+                held.update(keys)
         threads = {name: worker["nthreads"] for name, worker in workers.items()}
-        return Workers(time.monotonic(), threads, frozenset(silent), held)
+        return Workers(time.monotonic(), threads, silent, held)
 
 
 def _by_value() -> Callable[..., Any]:
@@ -190,8 +190,6 @@ def _by_value() -> Callable[..., Any]:
     it, or with another version, can say so."""
 
     def cnncli_images(client: dict[str, str], *arguments: Any) -> Any:
-        from importlib import import_module
-
         try:
             version = import_module("cnncli").__version__
             if version == client["cnncli"]:

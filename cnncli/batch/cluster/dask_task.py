@@ -7,6 +7,7 @@ takes too long is the only one at work there.
 from __future__ import annotations
 
 import contextlib
+import os
 import pickle
 import sys
 import threading
@@ -19,15 +20,13 @@ import numpy as np
 import PIL
 
 from cnncli._version import __version__
-from cnncli.batch.worker import internal_error
+from cnncli.batch.worker import outcome_of
 from cnncli.errors import CnnCliError
 from cnncli.io.fast_codecs import packing, zlib_module
 from cnncli.pipeline.files import LocalFiles, MadeFiles, MemoryFiles
 from cnncli.pipeline.job import Job, Outcome, Task
 from cnncli.pipeline.output_checks import OutputOptions
-from cnncli.pipeline.process import attempt
 from cnncli.system import blas
-from cnncli.system.processes import show_traceback
 
 TOPIC: Final = "cnncli"
 """Of the events by which workers tell that they begin an image."""
@@ -35,6 +34,9 @@ TOPIC: Final = "cnncli"
 Payload = tuple[Task, str | None, bool]
 """What is sent for an image. The task, with the image's bytes unless files are shared; the folder
 where names of shared files begin; whether a worker that was lost may have written some of them."""
+
+Result = tuple[Outcome, MadeFiles | None]
+"""What became of an image. The files made, unless they were written there."""
 
 _one_image = threading.Lock()
 _jobs: dict[str, Job] = {}
@@ -61,19 +63,13 @@ def versions() -> dict[str, str]:
     }
 
 
-def answer(
-    client: dict[str, str], batch: str, number: int, job: bytes | None, request: bytes
-) -> tuple[str, Any]:
+def answer(client: dict[str, str], job: bytes | None, request: bytes) -> tuple[str, Any]:
     """Work on the images of a request.
 
     Parameters
     ----------
     client : dict
         The versions of the client, which must be the same here.
-    batch : str
-        Tells jobs apart.
-    number : int
-        Of the task.
     job : bytes, optional
         The pickled `Job`; None: the worker asks for it, unless it has it.
     request : bytes
@@ -82,7 +78,7 @@ def answer(
     Returns
     -------
     tuple
-        ``("done", pickled list of (Outcome, MadeFiles))``, ``("wrong", (worker, why))`` or
+        ``("done", pickled list of Result)``, ``("wrong", (worker, why))`` or
         ``("no job", worker)``.
     """
     distributed, here = import_module("distributed"), versions()
@@ -92,6 +88,7 @@ def answer(
     ]
     if wrong:
         return "wrong", (worker.address, "has " + ", and ".join(wrong))
+    batch, number = worker.get_current_task()
     with _one_image, blas.one_thread():
         if batch not in _jobs:
             if job is None:
@@ -106,22 +103,23 @@ def answer(
         return "done", pickle.dumps([_work(_jobs[batch], *payload) for payload in payloads])
 
 
-def _work(job: Job, task: Task, folder: str | None, again: bool) -> tuple[Outcome, MadeFiles]:
+def _work(job: Job, task: Task, folder: str | None, again: bool) -> Result:
     """Do a job on an image."""
-    options, made = job.output, MadeFiles()
-    if again and not options.overwrite:
-        # What is there now came from the lost worker, which wrote whole files: names known before
-        # were free when the task was first sent, and other ones are refused unless they were.
-        skip = task.target.pattern.per_map or options.skip_existing
-        options = replace(options, overwrite=not skip, skip_existing=skip)
-    files = LocalFiles(options) if folder else MemoryFiles(OutputOptions(), made=made)
+    options, there, made = job.output, tuple[str, ...](), MadeFiles()
     try:
         with contextlib.chdir(folder) if folder else contextlib.nullcontext():
-            return attempt(job, task, files), made
+            if again and not options.overwrite:
+                # What is there now came from the lost worker, which wrote whole files: names known
+                # before were free when the task was first sent, other ones it refused.
+                options = replace(options, skip_existing=True)
+                names = () if task.target.pattern.per_map else task.target.unknown_files()
+                there = tuple(str(file.path) for file in names if os.path.exists(str(file.path)))
+            files = LocalFiles(options) if folder else MemoryFiles(OutputOptions(), made=made)
+            outcome = outcome_of(job, task, files)
+        if there and outcome.error is None:
+            outcome = replace(outcome, skipped=False, in_place=there)
     except OSError as error:
         text = f"--shared-files: no folder '{folder}' on the worker: {error.strerror}"
         hint = "mount it there too, or leave --shared-files away"
-        return Outcome(task.source, error=CnnCliError(text, hint=hint)), made
-    except Exception as error:
-        show_traceback()
-        return Outcome(task.source, error=internal_error(error, task.source)), made
+        outcome = Outcome(task.source, error=CnnCliError(text, hint=hint))
+    return outcome, None if folder else made

@@ -17,9 +17,9 @@ from itertools import chain
 from typing import Any, Final
 
 from cnncli._dataclass import dataclass
-from cnncli.batch.cluster.dask_client import ClusterProblem, Session, Workers, connected
+from cnncli.batch.cluster.dask_client import ClusterProblem, Key, Session, Workers, connected
 from cnncli.batch.cluster.dask_task import Payload
-from cnncli.errors import CnnCliError, OptionError
+from cnncli.errors import CnnCliError
 from cnncli.pipeline.files import LocalFiles, MadeFiles, read_content, write_made
 from cnncli.pipeline.job import Job, Outcome, Task
 from cnncli.pipeline.process import named_error
@@ -99,8 +99,8 @@ class _Image:
         How often workers have begun it, as far as they were asked to tell.
     losses : int
         How often one did while it was alone, and was lost.
-    again : bool, optional
-        Whether its worker was told that another may have written its files; None: not shared ones.
+    again : bool
+        Whether its worker was told that another may have written its shared files.
     late : bool
         Whether it took too long once.
     """
@@ -109,7 +109,7 @@ class _Image:
     alone: bool = False
     begun: int = 0
     losses: int = 0
-    again: bool | None = None
+    again: bool = False
     late: bool = False
 
 
@@ -122,7 +122,7 @@ class _Sent:
     images : list of _Image
     request : bytes
         As `dask_task.answer` takes it.
-    workers : frozenset of str
+    workers : set of str
         Those that may do it; empty: any.
     answer : Future
     worker : str
@@ -133,7 +133,7 @@ class _Sent:
 
     images: list[_Image]
     request: bytes
-    workers: frozenset[str]
+    workers: set[str]
     answer: Future[None]
     worker: str = ""
     since: float = 0.0
@@ -148,12 +148,10 @@ class _Batch:
     tasks: Iterator[Task]
     files: LocalFiles
     session: Session
-    sent: dict[int, _Sent] = field(default_factory=dict)
+    sent: dict[Key, _Sent] = field(default_factory=dict)
     back: deque[_Image] = field(default_factory=deque)
     wrong: dict[str, str] = field(default_factory=dict)
-    workers: Workers = Workers(0.0, {}, frozenset(), frozenset())
-    next_task: Task | None = None
-    number: int = 0
+    workers: Workers = Workers(0.0, {}, set(), set())
     done: int = 0
 
     def run(self) -> Iterator[Done]:
@@ -161,25 +159,22 @@ class _Batch:
         self.last_worker = time.monotonic()
         self.packed_job = pickle.dumps(self.job)
         self.tells_begin = bool(self.runner.shared or self.runner.seconds)
+        self.next_task = next(self.tasks, None)
         try:
-            while True:
-                yield from self._send_all()
-                if not self.sent and not self.back:
-                    self.next_task = self.next_task or next(self.tasks, None)
-                    if self.next_task is None:
-                        return
+            while self.next_task or self.sent or self.back:
                 yield from self._take(self.session.events.get())
+                yield from self._send_all()
         except ClusterProblem as problem:
             if not self.done:
                 raise
             sent = chain.from_iterable(sent.images for sent in self.sent.values())
             left = (image.task for image in chain(sent, self.back))
             for task in chain(left, filter(None, [self.next_task]), self.tasks):
-                yield task, _failed(task, CnnCliError(f"not done: {problem}"))
+                yield self._failed(task, CnnCliError(f"not done: {problem}"))
 
     def _send_all(self) -> Iterator[Done]:
         """Keep as much under way as there may be."""
-        most = AHEAD * sum(self.workers.threads[name] for name in self._right())
+        most = AHEAD * sum(self.workers.threads[name] for name in self._usable())
         size = sum(len(sent.request) for sent in self.sent.values())
         while len(self.sent) < most and size < BYTES_AHEAD:
             images, payloads, length = list[_Image](), list[Payload](), 0
@@ -203,8 +198,8 @@ class _Batch:
 
     def _next(self, first: bool) -> _Image | None:
         """Return the next image. What came back is done last, one by one: it may end workers."""
-        task, self.next_task = self.next_task or next(self.tasks, None), None
-        if task is not None:
+        if (task := self.next_task) is not None:
+            self.next_task = next(self.tasks, None)
             return _Image(task)
         return self.back.popleft() if self.back and first and not self.sent else None
 
@@ -212,15 +207,11 @@ class _Batch:
         """Make every check that needs no worker; return what is sent, or what became of it."""
         task, target = image.task, image.task.target
         shared = self.runner.shared and task.source.path is not None and not target.to_stdout
-        # Its guards were passed; what is there by now may be its own.
-        image.again = image.begun > 0 if shared else None
+        if shared and image.begun:
+            # Its guards were passed; what is there by now may be its own.
+            image.again = True
+            return task, os.getcwd(), True
         try:
-            if image.again:
-                return task, os.getcwd(), True
-            if shared and target.pattern.per_map and self.files.options.overwrite:
-                text = "--shared-files writes a file for each map only without --overwrite"
-                hint = "-o with a template without {map}, or leave --shared-files away"
-                raise OptionError(text, hint=hint)
             if self.files.all_there(target):
                 return Outcome(task.source, skipped=True)
             if not target.pattern.per_map:
@@ -231,25 +222,23 @@ class _Batch:
             if task.source.path is None:
                 image.task = task  # standard input can be read once
         except (CnnCliError, MemoryError) as error:
-            return _failed(task, error)
+            return self._failed(task, error)[1]
         return task, os.getcwd() if shared else None, False
 
     def _submit(self, images: list[_Image], request: bytes, asked: str = "") -> None:
         """Send a task; a long job goes along to a worker that has asked for it."""
-        self.number += 1
-        workers = self._right()
-        workers = workers - self.workers.silent or workers
-        if asked:
-            workers = frozenset([asked])
-        elif len(workers) == len(self.workers.threads):
-            workers = frozenset()  # Dask need not be told
+        workers = {asked} if asked else self._usable()
+        if len(workers) == len(self.workers.threads):
+            workers = set()  # Dask need not be told
         has_job = asked or images[0].alone or len(self.packed_job) < JOB_BYTES
         content = self.packed_job if has_job else None, request
-        answer = self.session.submit(self.number, *content, workers=workers)
-        self.sent[self.number] = _Sent(images, request, workers, answer)
+        key, answer = self.session.submit(*content, workers=workers)
+        self.sent[key] = _Sent(images, request, workers, answer)
 
-    def _right(self) -> frozenset[str]:
-        return frozenset(self.workers.threads.keys() - self.wrong.keys())
+    def _usable(self) -> set[str]:
+        """Return the workers of the right versions: those that are heard, if there are any."""
+        right = self.workers.threads.keys() - self.wrong.keys()
+        return right - self.workers.silent or right
 
     def _take(self, event: tuple[Any, ...]) -> Iterator[Done]:
         match event:
@@ -257,13 +246,13 @@ class _Batch:
                 raise ClusterProblem(why)
             case "workers", workers:
                 yield from self._look_after(workers)
-            case "begun", number, worker, since if number in self.sent:
-                self.sent[number].worker, self.sent[number].since = worker, since
-                image = self.sent[number].images[0]
+            case "begun", key, worker, since if key in self.sent:
+                self.sent[key].worker, self.sent[key].since = worker, since
+                image = self.sent[key].images[0]
                 image.begun += 1
                 image.losses += image.alone
-            case "answer", number, kind, content if number in self.sent:
-                yield from self._take_answer(self.sent.pop(number), kind, content)
+            case "answer", key, kind, content if key in self.sent:
+                yield from self._take_answer(self.sent.pop(key), kind, content)
 
     def _take_answer(self, sent: _Sent, kind: str, content: Any) -> Iterator[Done]:
         if kind == "done":
@@ -274,8 +263,6 @@ class _Batch:
         elif kind == "wrong":
             worker, why = content
             self.wrong[worker] = why
-            if not self._right() and not self.done:
-                raise self._problem()
             self._take_back(sent.images)
         else:
             # Most often KilledWorker: several were lost in turn.
@@ -283,7 +270,8 @@ class _Batch:
             image.losses += image.alone and not sent.worker
             if image.losses >= LOSSES:
                 text = f"{image.losses} workers were lost while it alone was at work"
-                yield self._give_up(image, CnnCliError(f"{text}: {type(content).__name__}"))
+                error = CnnCliError(f"{text}: {type(content).__name__}")
+                yield self._failed(image.task, error)
             else:
                 self._take_back(sent.images)
 
@@ -294,21 +282,24 @@ class _Batch:
 
     def _look_after(self, workers: Workers) -> Iterator[Done]:
         """Take note of who works; look for images that take too long, or that nobody will do."""
-        self.workers, there = workers, workers.threads.keys()
-        self.wrong = {name: why for name, why in self.wrong.items() if name in there}
-        if self._right():
+        self.workers = workers
+        self.wrong = {name: why for name, why in self.wrong.items() if name in workers.threads}
+        if self._usable():
             self.last_worker = workers.time
-        elif workers.time - self.last_worker > self.runner.patience:
+        elif (self.wrong and not self.done) or (
+            workers.time - self.last_worker > self.runner.patience
+        ):
             raise self._problem()
-        for number, sent in [*self.sent.items()]:
+        for key, sent in [*self.sent.items()]:
             late = workers.time - sent.since > (self.runner.seconds or float("inf"))
-            if late and sent.worker in there:
+            if late and sent.worker in workers.threads:
                 self.session.restart(sent.worker)
-                yield from self._note_late(self._drop(number)[0])
-            elif (number in workers.held and self._right() - workers.silent) or (
-                sent.workers and sent.workers.isdisjoint(there)
+                yield from self._note_late(self._drop(key)[0])
+            elif (key in workers.held and self._usable() - workers.silent) or (
+                # Dask would wait for them for ever.
+                sent.workers and sent.workers.isdisjoint(workers.threads)
             ):
-                self._take_back(self._drop(number))
+                self._take_back(self._drop(key))
 
     def _problem(self) -> ClusterProblem:
         """Return what is wrong where no worker can be used."""
@@ -320,8 +311,8 @@ class _Batch:
         hint = f"start some: dask worker {address}, or wait longer with --cluster-patience"
         return ClusterProblem(text, hint=hint)
 
-    def _drop(self, number: int) -> list[_Image]:
-        sent = self.sent.pop(number)
+    def _drop(self, key: Key) -> list[_Image]:
+        sent = self.sent.pop(key)
         sent.answer.cancel()
         return sent.images
 
@@ -329,46 +320,29 @@ class _Batch:
         if image.late:
             text = f"took longer than --timeout {self.runner.seconds:g} s"
             hint = "a larger --timeout, or a smaller image"
-            yield self._give_up(image, CnnCliError(text, hint=hint))
+            yield self._failed(image.task, CnnCliError(text, hint=hint))
         else:
             image.late = True
             self._take_back([image])
 
-    def _give_up(self, image: _Image, error: CnnCliError) -> Done:
-        self.done += 1
-        return image.task, self._in_place(image) or _failed(image.task, error)
-
-    def _in_place(self, image: _Image) -> Outcome | None:
-        """Return that an image is done if a worker wrote all its shared files before it ended.
-
-        The names were free when it was first sent, and files appear whole.
-        """
-        target = image.task.target
-        if not self.runner.shared or self.job.output.overwrite or target.pattern.per_map:
-            return None
-        names = sorted(str(file.path) for file in target.unknown_files() if file.path is not None)
-        there = names and all(map(os.path.exists, names))
-        return Outcome(target.source, in_place=tuple(names)) if there else None
-
-    def _finish(self, image: _Image, outcome: Outcome, made: MadeFiles) -> Iterator[Done]:
-        task = image.task
-        if image.begun > 1 and image.again is False and (outcome.error or outcome.skipped):
+    def _finish(self, image: _Image, outcome: Outcome, made: MadeFiles | None) -> Iterator[Done]:
+        """Write what was made, unless the worker did."""
+        task, undone = image.task, outcome.error or outcome.skipped
+        if made is None and undone and image.begun > 1 and not image.again:
             # Maybe for the files of a worker that was lost, of which Dask tells nothing.
-            if (in_place := self._in_place(image)) is None:
-                self._take_back([image])
-                return
-            outcome = in_place
-        self.done += 1
+            self._take_back([image])
+            return
         try:
             if made:
                 names = write_made(made, task.target, self.files)
                 written = tuple(done for done in outcome.written if done.output in names)
                 outcome = replace(outcome, written=written, skipped=not written)
+            self.done += 1
             yield task, replace(outcome, to_stdout=task.target.to_stdout)
         except (CnnCliError, MemoryError) as error:
-            yield task, _failed(task, error)
+            yield self._failed(task, error)
 
-
-def _failed(task: Task, error: CnnCliError | MemoryError) -> Outcome:
-    stdout = task.target.to_stdout
-    return Outcome(task.source, error=named_error(error, task.source), to_stdout=stdout)
+    def _failed(self, task: Task, error: CnnCliError | MemoryError) -> Done:
+        self.done += 1
+        stdout = task.target.to_stdout
+        return task, Outcome(task.source, error=named_error(error, task.source), to_stdout=stdout)
