@@ -51,14 +51,14 @@ def parse(words: Sequence[str] | None) -> argparse.Namespace:
     """Return the options."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     every = ", ".join((*SECTIONS, *ON_REQUEST))
-    parser.add_argument("sections", nargs="*", metavar="SECTION", help=f"some of {every}")
-    parser.add_argument("--only", default=",".join(SECTIONS), help="the same, by commas")
+    parser.add_argument(
+        "sections", nargs="*", metavar="SECTION", default=[*SECTIONS], help=f"some of {every}"
+    )
     parser.add_argument("--quick", action="store_true", help="small sizes: whether it runs")
     parser.add_argument("--repeats", type=int, default=7, help="blocks of each contender")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the report there")
     parser.add_argument("--no-peers", action="store_true", help="cnncli alone")
     options = parser.parse_args(words)
-    options.sections = options.sections or options.only.split(",")
     if unknown := set(options.sections) - {*SECTIONS, *ON_REQUEST}:
         parser.error(f"sections are {every}; got {', '.join(sorted(unknown))}")
     if options.repeats < 1:

@@ -1,7 +1,7 @@
 """The table of whole networks, and the page of docs where it stands.
 
 ``python -m benchmarks.network_table FILE.json`` writes it, of a report of
-``python -m benchmarks --only networks --json FILE.json``.
+``python -m benchmarks networks --json FILE.json``.
 """
 
 from __future__ import annotations

@@ -300,10 +300,10 @@ def test_layers_to_choose_for_have_filters_of_their_rank() -> None:
         assert rank == (case.rank or case.kernel), case.name
 
 
-def test_sections_are_named_with_or_without_the_option() -> None:
-    named, listed = main.parse(["choose", "layers"]), main.parse(["--only", "choose,layers"])
-    assert named.sections == listed.sections == ["choose", "layers"]
-    assert "choose" not in main.parse([]).sections
+def test_sections_are_named_or_all_but_those_on_request() -> None:
+    assert main.parse(["choose", "layers"]).sections == ["choose", "layers"]
+    assert main.parse(["--quick"]).sections == list(main.SECTIONS)
+    assert "choose" not in main.SECTIONS
 
 
 @pytest.mark.skipif(not hasattr(os, "wait4"), reason="needs wait4")
@@ -385,8 +385,12 @@ def test_a_batch_is_measured_without_the_extra_fast_too(
 ) -> None:
     monkeypatch.setattr(peers, "module", lambda peer: os if peer == "zlib-ng" else None)
     batch, _ = batches.batches(Workshop(tmp_path, quick=True), ".png", 200)
-    for row in batches.compare(batch, Workshop(tmp_path, quick=True), 1):
-        assert not row.problem and row.peers == {} and list(row.shown) == [batches.PLAIN]
+    rows = batches.compare(batch, Workshop(tmp_path, quick=True), 1)
+    plain = f"{batch.name}, without fast"
+    names = [batch.name, f"{batch.name}: processor", plain, f"{plain}: processor"]
+    assert [row.name for row in rows] == names
+    assert all(not row.problem and row.peers == {} and row.ours for row in rows)
+    assert [row.limits.get(batches.JOBLIB) for row in rows] == [1.0, None, 1.2, None]
 
 
 @pytest.mark.skipif(not hasattr(os, "wait4"), reason="needs wait4")
@@ -455,7 +459,7 @@ def test_a_quick_run_of_choices(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_a_section_that_is_not_there_is_refused() -> None:
-    done = run_benchmarks("--only", "layers,paint")
+    done = run_benchmarks("layers", "paint")
     assert done.returncode == 2
     assert "got paint" in done.stderr
 
