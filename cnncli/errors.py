@@ -162,7 +162,9 @@ def quote(name: str | os.PathLike[str]) -> str:
     """
     text = os.fspath(name)
     text = hide_secrets(text) if _ADDRESS.match(text) else text
-    return "'" + "".join(c if c.isprintable() else _escape(c) for c in text) + "'"
+    if not text.isprintable():
+        text = "".join(c if c.isprintable() else _escape(c) for c in text)
+    return f"'{text}'"
 
 
 def one_line(error: BaseException) -> str:

@@ -186,6 +186,8 @@ def fill_columns(padded: FloatArray, cols: Axis, mode: str, constant: Any) -> No
             continue
         if mode == "zeros":
             padded[..., first:last, :] = constant
+        elif mode == "edge":
+            padded[..., first:last, :] = inner[..., -1:, :] if first else inner[..., :1, :]
         else:
             # Not `take`: of a view it copies all of it first.
             index = border_index(cols.size, cols.begin, cols.end, mode, first, last)
@@ -204,15 +206,19 @@ def copied_cells(rows: Axis, mode: str, first: int, last: int) -> list[tuple[int
     >>> copied_cells(Axis(size=9, kernel=1, begin=1, end=1), "zeros", 0, 4)
     [(0, 1, -1), (1, 4, 0)]
     """
-    if mode == "zeros":
-        # As below, without a look at each cell: layers of networks pad with zeros.
-        after = min(max(rows.begin + rows.size - first, 0), last - first)
+    if mode in ("zeros", "edge"):
+        # As below, without a look at each cell: layers of networks pad with zeros, filters of
+        # images by their edge.
+        count = last - first
+        after = min(max(rows.begin + rows.size - first, 0), count)
         before = min(max(rows.begin - first, 0), after)
-        parts = (
-            (0, before, CONSTANT_CELL),
-            (before, after, first + before - rows.begin),
-            (after, last - first, CONSTANT_CELL),
-        )
+        above, below, padded = [(0, before, CONSTANT_CELL)], list[tuple[int, int, int]](), after
+        if mode == "edge":
+            padded = min(max(rows.padded - first, 0), count)
+            above = [(cell, cell + 1, 0) for cell in range(before)]
+            below = [(cell, cell + 1, rows.size - 1) for cell in range(after, padded)]
+        inside = (before, after, first + before - rows.begin)
+        parts = [*above, inside, *below, (padded, count, CONSTANT_CELL)]
         return [part for part in parts if part[0] < part[1]]
     index = border_index(rows.size, rows.begin, rows.end, mode, first, last)
     constant = index == CONSTANT_CELL

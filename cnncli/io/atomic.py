@@ -183,6 +183,8 @@ def make_folder(folder: Path) -> None:
     FileProblem
         If it cannot be made.
     """
+    if os.path.isdir(folder):
+        return
     try:
         # mkdir does not follow a link to a folder that is still to be made.
         Path(os.path.realpath(folder)).mkdir(parents=True, exist_ok=True)

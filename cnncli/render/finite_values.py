@@ -10,8 +10,8 @@ import numpy as np
 
 from cnncli._dataclass import dataclass
 
-# Elements worked on at a time: three such buffers stay in a core's cache.
-_BLOCK = 1 << 16
+# Worked on at a time: three such buffers stay in a core's cache.
+_BLOCK_BYTES = 1 << 18
 
 
 @dataclass(frozen=True)
@@ -96,12 +96,12 @@ def blocks(values: np.ndarray) -> Iterator[tuple[Any, ...]]:
     if values.ndim == 0:
         yield (...,)
         return
-    row = values.size // len(values)
-    if row > _BLOCK and values.ndim > 1:
+    row, most = values.size // len(values), _BLOCK_BYTES // values.itemsize
+    if row > most and values.ndim > 1:
         for index in range(len(values)):
             for inner in blocks(values[index]):
                 yield (slice(index, index + 1), *inner)
         return
-    rows = max(1, _BLOCK // row)
+    rows = max(1, most // row)
     for start in range(0, len(values), rows):
         yield (slice(start, start + rows),)

@@ -177,18 +177,18 @@ def paint_levels(values: np.ndarray, mapping: Mapping, depth: str, out: np.ndarr
 
 def _paint_whole(values: np.ndarray, out: np.ndarray) -> ValueRange:
     """Write whole numbers as the levels that they are, clipped."""
-    seen, top = ValueRange(), int(LEVELS)
+    lowest, highest, clipped, top = math.inf, -math.inf, 0, int(LEVELS)
     # Read as numbers without a sign, those below 0 are large: one comparison finds both.
     unsigned = values.view(f"u{values.itemsize}")
     for part in blocks(values):
         block = values[part]
-        lo, hi, clipped = int(block.min()), int(block.max()), 0
+        lo, hi = int(block.min()), int(block.max())
         if lo < 0 or hi > top:
-            clipped = int(np.count_nonzero(unsigned[part] > top))
-            block = np.clip(block, 0, top)
-        seen |= ValueRange(lo / LEVELS, hi / LEVELS, clipped=clipped)
+            clipped += int(np.count_nonzero(unsigned[part] > top))
+            block = block.clip(0, top)
+        lowest, highest = min(lowest, lo), max(highest, hi)
         np.copyto(out[part], block, casting="unsafe")
-    return seen
+    return ValueRange(lowest / LEVELS, highest / LEVELS, clipped=clipped)
 
 
 def from_levels(levels: np.ndarray, mapping: Mapping, depth: str = "8") -> np.ndarray:

@@ -14,7 +14,7 @@ from cnncli.errors import CnnCliError, FileProblem
 _MEMINFO = Path("/proc/meminfo")
 _GROUPS = Path("/sys/fs/cgroup")
 
-UNASKED: Final = 16 * 2**20
+UNASKED: Final = 32 * 2**20
 """What needs less is never refused for what is available: asking takes as long as a small image."""
 
 
@@ -181,11 +181,10 @@ def size_text(count: int) -> str:
 
 def _free() -> int | None:
     try:
-        lines = _MEMINFO.read_text().splitlines()
+        text = _MEMINFO.read_text()
     except OSError:
         return None
-    fields = dict(line.split(":", 1) for line in lines if ":" in line)
-    size = fields.get("MemAvailable", "").split()
+    size = text.partition("MemAvailable:")[2].split(maxsplit=1)
     return int(size[0]) * 1024 if size else None
 
 

@@ -155,6 +155,16 @@ def test_whole_numbers_are_levels() -> None:
     assert levels.tolist() == to_levels(whole / np.float32(255), mapping).tolist()
 
 
+def test_whole_numbers_of_many_blocks_are_looked_at_as_one() -> None:
+    whole = np.random.default_rng(0).integers(-9, 270, (3, 300_000)).astype(np.int16)
+    whole[:2] = whole[:2].clip(0, 255)
+    levels = np.empty(whole.shape, np.uint8)
+    found = paint_levels(whole, Mapping("clip", 0, 1), "8", levels)
+    np.testing.assert_array_equal(levels, whole.clip(0, 255))
+    outside = int(((whole < 0) | (whole > 255)).sum())
+    assert found == ValueRange(-9 / 255, 269 / 255, clipped=outside)
+
+
 def test_verbose_says_so(empty_folder: Path) -> None:
     save(empty_folder / "a.png", PIXELS[0])
     said = run_cli("conv", "a.png", "--filter", "sobel_v", "-v", "-o", "b.png").stderr

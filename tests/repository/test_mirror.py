@@ -33,7 +33,7 @@ ELSEWHERE = {
     "cli/test_photo_metadata.py": "io/photo_metadata pipeline/transparency",
     "cli/test_output.py": "pipeline/output_names",
     "cli/test_plan.py": "plan/draw plan/report plan/run",
-    "core/test_algorithms.py": "core/strips system/blas",
+    "core/test_algorithms.py": "system/blas",
     "core/test_geometry.py": "core/hparameters",
     "core/test_pool.py": "core/averages core/window_reduce",
     "explain/test_forward.py": "explain/explained_layer explain/model",

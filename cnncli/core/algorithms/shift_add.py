@@ -167,13 +167,13 @@ def collect_terms(plane: FloatArray, out_columns: int) -> list[Term]:
     Returns
     -------
     list of Term
-        Those with several taps of weight 1 first: their sum needs no copy to begin with.
+        That of weight 1 last: its taps are added to the sum of the others, without a product.
 
     Examples
     --------
     >>> sobel = np.outer([1.0, 2.0, 1.0], [-1.0, 0.0, 1.0])[:, :, None]
     >>> [(float(term.weight), len(term.plus), len(term.minus)) for term in collect_terms(sobel, 9)]
-    [(1.0, 2, 2), (2.0, 1, 1)]
+    [(2.0, 1, 1), (1.0, 2, 2)]
     """
     if share_weights(plane):
         plane = plane[:, :, :1]
@@ -186,7 +186,7 @@ def collect_terms(plane: FloatArray, out_columns: int) -> list[Term]:
         _, plus, minus = taps.setdefault((signed + 0).tobytes(), (signed, [], []))
         (plus if sign > 0 else minus).append((i, j))
     terms = [_make_term(*weighted, out_columns) for weighted in taps.values()]
-    return sorted(terms, key=lambda term: -term.plain * len(term.plus))
+    return sorted(terms, key=lambda term: term.plain)
 
 
 def _make_term(weight: FloatArray, plus: list[Tap], minus: list[Tap], out_columns: int) -> Term:
