@@ -54,7 +54,7 @@ class OptionGroup:
 
     Examples
     --------
-    >>> from cnncli.cli.options import PadOptions
+    >>> from cnncli.cli.layer_options import PadOptions
     >>> PadOptions(padding=1)
     Traceback (most recent call last):
     TypeError: PadOptions needs a value for pad_mode
@@ -168,7 +168,7 @@ def make(kind: type[Record], options: object, **values: Any) -> Record:
 
     Examples
     --------
-    >>> from cnncli.cli.options import PadOptions
+    >>> from cnncli.cli.layer_options import PadOptions
     >>> from cnncli.render.options import RenderOptions
     >>> make(RenderOptions, PadOptions(1, "zeros", 0.0), depth="16").depth
     '16'

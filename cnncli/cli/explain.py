@@ -15,11 +15,10 @@ from cnncli.cli.command import Command, OptionGroup, argument, flag, make, optio
 from cnncli.cli.completion import complete_layer
 from cnncli.cli.group import check_output_open, start_work, tell
 from cnncli.cli.layer import network_or_layer, typed_options
+from cnncli.cli.layer_options import ConvOptions, LayerOptions
 from cnncli.cli.options import (
     FILE_OR_STDIN,
-    ConvOptions,
     ImageOptions,
-    LayerOptions,
     PrepareOptions,
     class_names_option,
     overwrite_option,

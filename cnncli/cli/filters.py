@@ -11,7 +11,8 @@ import click
 from cnncli.cli.command import argument, flag, option
 from cnncli.cli.group import SuggestingGroup, check_output_open, tell, typed_command
 from cnncli.cli.help import HelpfulCommand
-from cnncli.cli.options import layout_option, overwrite_option
+from cnncli.cli.layer_options import layout_option
+from cnncli.cli.options import overwrite_option
 from cnncli.cli.progress import is_terminal_stream, show_steps
 from cnncli.cli.types import AnyParamType, Choice, FilterName, FiniteFloat, Numbers, RangeType
 from cnncli.errors import among, nearest, quote

@@ -13,13 +13,12 @@ from cnncli.cli.command import Command, OptionGroup, argument, flag, option
 from cnncli.cli.completion import complete_layer
 from cnncli.cli.group import tell
 from cnncli.cli.layer import network_or_layer
+from cnncli.cli.layer_options import POOL_MODE, LayerOptions
 from cnncli.cli.options import (
     FILE,
     FILE_OR_STDIN,
     LAYER_FIELDS,
-    POOL_MODE,
     ImageOptions,
-    LayerOptions,
     PrepareOptions,
     ResultOptions,
     class_names_option,

@@ -12,15 +12,9 @@ from click.core import ParameterSource
 
 from cnncli._dataclass import dataclass
 from cnncli.cli.command import make
+from cnncli.cli.layer_options import ConvOptions, LayerOptions, PoolOptions
 from cnncli.cli.networks import is_network
-from cnncli.cli.options import (
-    ConvOptions,
-    ImageOptions,
-    LayerOptions,
-    PoolOptions,
-    PrepareOptions,
-    read_options,
-)
+from cnncli.cli.options import ImageOptions, PrepareOptions, read_options
 
 if TYPE_CHECKING:
     from cnncli.filters.filter import Filter, LoadedArray

@@ -7,15 +7,8 @@ import click
 from cnncli.cli.batch import run_batch
 from cnncli.cli.command import Command, make
 from cnncli.cli.layer import conv_layer, pool_layer
-from cnncli.cli.options import (
-    BatchOptions,
-    ConvOptions,
-    FilterResultOptions,
-    PadOptions,
-    PictureOptions,
-    PoolOptions,
-    ResultOptions,
-)
+from cnncli.cli.layer_options import ConvOptions, PadOptions, PoolOptions
+from cnncli.cli.options import BatchOptions, FilterResultOptions, PictureOptions, ResultOptions
 
 PAD_EXAMPLES = """\b
 Examples:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from cnncli.cli.command import OptionGroup, flag
-from cnncli.cli.options import PadOptions
+from cnncli.cli.layer_options import PadOptions
 
 SHARED = flag("--shared", help="Of two groups.")
 

@@ -21,7 +21,7 @@ ELSEWHERE = {
         "compare/layer_causes compare/network_causes compare/network_walk compare/networks "
         "compare/tensor_causes"
     ),
-    "cli/test_command.py": "cli/options",
+    "cli/test_command.py": "cli/options cli/layer_options",
     "cli/test_conv.py": "cli/layer cli/layer_commands",
     "cli/test_explain.py": "explain/run explain/to_json",
     "cli/test_grad.py": "gradients/pictures gradients/run pipeline/drawn_field",
