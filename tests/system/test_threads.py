@@ -8,10 +8,13 @@ import subprocess
 import sys
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
+from cnncli import conv_plan
 from cnncli.system.threads import Scratch, cores, together
 from tests.support.patience import patient
 
@@ -80,6 +83,25 @@ def test_many_callers_at_once_all_get_their_work_done() -> None:
     for caller in callers:
         caller.join(timeout=patient(5))
     assert all(done.count(number) >= 20 for number in range(6))
+
+
+@pytest.mark.parametrize(("kernel", "groups"), [(3, 1), (3, 32), (5, 1)])
+def test_callers_on_threads_of_their_own_share_a_plan(kernel: int, groups: int) -> None:
+    rng = np.random.default_rng(kernel)
+    X = rng.standard_normal((4, 1, 40, 50, 32), np.float32)
+    W = rng.standard_normal((kernel, kernel, 32 // groups, 32), np.float32)
+    settings = {"pad": kernel // 2, "groups": groups}
+    plan = conv_plan(X[0], W, np.ones((1, 1, 1, 32), np.float32), settings)
+    barrier = threading.Barrier(len(X))
+
+    def run(image: NDArray[np.float32]) -> list[bytes]:
+        barrier.wait(timeout=patient(5))
+        return [plan(image).tobytes() for _ in range(5)]
+
+    with ThreadPoolExecutor(len(X)) as pool:
+        made = list(pool.map(run, X))
+    # Not before: what is made at the first call is made by all of them at once.
+    assert made == [[plan(image).tobytes()] * 5 for image in X]
 
 
 @several
