@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from math import prod
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 
@@ -95,6 +95,10 @@ class Work:
     butterflies: float = 0.0
     calls: float = 0.0
     once: Work | None = None
+
+
+FILTER_COPIES: Final = 2.0
+"""What reading a number of the filters from memory takes, in copies."""
 
 
 def product_flops(rows: float, inner: float, columns: float) -> float:

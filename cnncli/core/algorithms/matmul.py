@@ -13,7 +13,7 @@ from typing import Final
 
 import numpy as np
 
-from cnncli.core.algorithms.base import ConvTask, Kernel, Work, product_flops
+from cnncli.core.algorithms.base import FILTER_COPIES, ConvTask, Kernel, Work, product_flops
 from cnncli.core.arrays import FloatArray
 from cnncli.core.geometry import Window
 from cnncli.system.threads import Scratch
@@ -23,14 +23,15 @@ FEW_CHANNELS: Final = 16
 
 
 def work(W: FloatArray, task: ConvTask) -> Work | None:
-    """Count the gathered cells and the products; every layer is possible."""
+    """Count the gathered cells, the filters and the products; every layer is possible."""
     taps = W.shape[0] * W.shape[1]
     flops = task.groups * product_flops(task.window_count, taps * W.shape[2], task.multiplier)
     gathered = 0 if _is_pointwise(task.window) else task.window_count * taps * task.n_C_prev
     # Short runs of cells, and results of groups, take longer than whole pixels.
     gathered *= 2 if _takes_planes(W) else 1
     spread = 8 * (task.groups > 1) * task.window_count * task.n_C
-    return Work(copies=gathered + spread, flops=flops, calls=8)
+    copies = gathered + spread + FILTER_COPIES * W.size
+    return Work(copies=copies, flops=flops, calls=8)
 
 
 def prepare(W: FloatArray, task: ConvTask) -> Kernel:

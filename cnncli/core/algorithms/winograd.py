@@ -22,7 +22,7 @@ from typing import Final
 import numpy as np
 
 from cnncli._dataclass import dataclass
-from cnncli.core.algorithms.base import ConvTask, Kernel, Work, product_flops
+from cnncli.core.algorithms.base import FILTER_COPIES, ConvTask, Kernel, Work, product_flops
 from cnncli.core.arrays import FloatArray, placeholder
 from cnncli.core.prices import price
 from cnncli.system.threads import Scratch, run_all
@@ -35,9 +35,6 @@ LEAST_TILES: Final = 48
 
 BLOCK_FILTERS: Final = 8192
 """Filters that are transformed at a time: they stay in cache from rows to columns."""
-
-FILTER_COPIES: Final = 2.0
-"""What reading a transformed filter from memory takes, in copies."""
 
 THREADS_FROM: Final = 2**15
 """Filters from which two threads transform them."""
