@@ -42,6 +42,7 @@ Examples:
   cnncli explain photo.png --filter edge --backward --at 120,240
   cnncli explain photo.png --filter edge -o page.html
   cnncli explain photo.png --filter edge --at 120,240 -o steps.gif
+  cnncli explain photo.png --pool max --backward -o steps.gif
 """
 
 PAGES: Final = (".html", ".htm")
@@ -109,7 +110,8 @@ class ExplanationOptions(OptionGroup):
     output: str | None = option(
         "-o", "--output", metavar="FILE", common=True,
         help="Write a file instead. .html: an interactive page. .gif, .webp, .png: an animation "
-        "of the window around --at. folder/ or {frame:03d}.png: a picture for each frame.",
+        "of the window around --at, with --backward of what each window adds. folder/ or "
+        "{frame:03d}.png: a picture for each frame.",
     )
     cells: int | None = option(
         "--cells", type=click.IntRange(1, 64), metavar="N",
@@ -181,8 +183,8 @@ def explain(
 def _check(value: ValueOptions, results: ExplanationOptions) -> None:
     if value.channel is not None and not value.backward:
         raise click.UsageError("--channel is for --backward.")
-    if value.backward and results.output is not None:
-        raise click.UsageError("--backward and -o exclude each other.")
+    if value.backward and results.output is not None and results.is_page:
+        raise click.UsageError("--backward goes into frames (-o steps.gif), not into a page.")
     if results.overwrite and results.output is None:
         raise click.UsageError("--overwrite is for the file of -o.")
     typed = typed_options()
@@ -206,7 +208,7 @@ def _explain(
     from cnncli.explain.animation.frames import FrameOptions
     from cnncli.explain.animation.run import write_frames
 
-    return write_frames(job, source, make(FrameOptions, results))
+    return write_frames(job, source, make(FrameOptions, results), backward)
 
 
 def _print(result: ExplainResult[Any], results: ExplanationOptions) -> None:

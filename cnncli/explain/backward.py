@@ -14,7 +14,7 @@ from cnncli.core.geometry import Pair
 from cnncli.errors import ShapeError
 from cnncli.explain.explained_layer import ExplainedLayer, check_position
 from cnncli.explain.forward import conv_maps, conv_totals, pool_step, read_pixels
-from cnncli.explain.model import Sizes
+from cnncli.explain.model import Axes, Sizes
 from cnncli.network.layers import ConvLayer, FloatArray, PoolLayer
 from cnncli.network.layers.conv import OneMap
 
@@ -170,6 +170,81 @@ def explain_backward(
     )
 
 
+@dataclass(frozen=True, eq=False)
+class WindowGradient:
+    """What the window of one output adds to the gradient of one channel of the input.
+
+    Parameters
+    ----------
+    output : (row, column)
+    axes : (AxisWindow, AxisWindow)
+        Rows and columns of the window.
+    channels : tuple of int
+        The channels of the output that read the input's channel, and count.
+    weights : ndarray, shape (channels, k_H, k_W)
+        Of each tap; of pools the shares.
+    upstream : ndarray, shape (channels,)
+        1, times the slope of the activation.
+    added : ndarray, shape (k_H, k_W)
+        What each tap gets from all channels.
+    """
+
+    output: Pair
+    axes: Axes
+    channels: tuple[int, ...]
+    weights: FloatArray
+    upstream: FloatArray
+    added: FloatArray
+
+
+def window_gradients(
+    explained: ExplainedLayer, outputs: Iterable[Pair], channel: int = 0, index: int | None = None
+) -> Iterator[WindowGradient]:
+    """Yield what the windows of some outputs add to the gradient of one channel of the input.
+
+    Parameters
+    ----------
+    explained : ExplainedLayer
+        A layer with a window.
+    outputs : iterable of (row, column)
+    channel : int
+        Of the input.
+    index : int, optional
+        The only one of the layer's maps that counts; None: all do.
+
+    Examples
+    --------
+    >>> from cnncli.explain.explained_layer import array_input
+    >>> from cnncli.filters.files import load_filter
+    >>> from cnncli.render.options import MapGroup
+    >>> source, groups = array_input(np.arange(9.0).reshape(1, 3, 3, 1)), (MapGroup("", (0,)),)
+    >>> layer = ConvLayer(load_filter("1 2"), padding="valid")
+    >>> conv = ExplainedLayer("conv1", layer, (source,), groups, np.dtype(float))
+    >>> [window.added.tolist() for window in window_gradients(conv, [(0, 1)])]
+    [[[1.0, 2.0]]]
+    """
+    layer = explained.layer
+    group = None if index is None else explained.groups[index]
+    chosen = range(explained.output_shape[3]) if group is None else group.channels
+    is_conv = isinstance(layer, ConvLayer)
+    computed = conv_maps(explained, layer, chosen) if isinstance(layer, ConvLayer) else {}
+    readers = {k: one for k, one in computed.items() if channel in one.channels}
+    taps = [one.weights[:, :, channel - one.channels.start] for one in readers.values()]
+    for output in outputs:
+        axes = explained.place_window(output)
+        assert axes is not None
+        channels = tuple(readers) if is_conv else (channel,)
+        upstream = np.array([float(k in chosen) for k in channels])
+        weights: FloatArray = np.ones((1, 1, 1))
+        if isinstance(layer, PoolLayer):
+            weights = _pool_shares(explained, layer, output, channel)[None]
+        elif isinstance(layer, ConvLayer):
+            weights = np.reshape(taps, (len(taps), *layer.filter.weights.shape[:2]))
+            upstream = _slopes(explained, layer, output, computed, chosen)[list(channels)]
+        added = np.einsum("k,kij->ij", upstream, weights)
+        yield WindowGradient(output, axes, channels, weights, upstream, added)
+
+
 def _paths(
     explained: ExplainedLayer, at: Pair, channel: int, chosen: Collection[int]
 ) -> Iterator[GradientPath]:
@@ -192,7 +267,7 @@ def _paths(
             # A border copies values as they are.
             weight = 1.0
             if isinstance(layer, PoolLayer):
-                weight = _pool_share(explained, layer, output, tap, channel)
+                weight = float(_pool_shares(explained, layer, output, channel)[tap])
             yield _path(explained, output, channel, tap, weight)
 
 
@@ -248,25 +323,27 @@ def _slopes(
     return slopes
 
 
-def _pool_share(
-    explained: ExplainedLayer, layer: PoolLayer, output: Pair, tap: Pair, channel: int
-) -> float:
-    """How much of a window's gradient one of its cells gets."""
+def _pool_shares(
+    explained: ExplainedLayer, layer: PoolLayer, output: Pair, channel: int
+) -> FloatArray:
+    """How much of a window's gradient each of its cells gets, (k_H, k_W)."""
     axes = explained.place_window(output)
     assert axes is not None
     step = pool_step(explained, layer, axes, output, channel)
     (block,) = step.blocks
     if block.winner is not None:
-        return float(block.winner[tap])
+        return block.winner.astype(np.float64)
     if step.divisor is not None:
-        return 1 / step.divisor
+        return np.full(block.window.shape, 1 / step.divisor)
     # d(sum |x|^p)^(1/p) = sign(x) (|x| / norm)^(p-1); 0 at 0, as `pool_backward` has it.
     window = block.window.astype(np.float64)
-    x, p = float(window[tap]), layer.p
-    if np.isinf(p):
-        is_first = np.abs(window).argmax() == np.ravel_multi_index(tap, window.shape)
-        return float(np.sign(x)) * float(is_first)
-    return 0.0 if x == 0 else float(np.sign(x)) * float(np.float64(abs(x) / step.value) ** (p - 1))
+    signs, sizes = np.sign(window), np.abs(window)
+    if np.isinf(layer.p):
+        first = np.arange(sizes.size).reshape(sizes.shape) == sizes.argmax()
+        shares: FloatArray = signs * first
+    else:
+        shares = np.where(window == 0, 0.0, signs * (sizes / step.value) ** (layer.p - 1))
+    return shares
 
 
 def _pixel_paths(

@@ -12,7 +12,8 @@ from PIL import Image, ImageSequence
 
 from cnncli.core.conv import conv_forward
 from cnncli.explain.animation.captions import caption
-from cnncli.explain.animation.draw import LEAST_TEXT, TINTS, CellStyle, draw_frames, layout_frames
+from cnncli.explain.animation.cells import LEAST_TEXT, TINTS, CellStyle
+from cnncli.explain.animation.draw import draw_frames, layout_frames
 from cnncli.explain.animation.encode import PALETTE, encode_animation, indexed
 from cnncli.explain.animation.frames import Animation, FrameOptions, plan_animation
 from cnncli.explain.explained_layer import ExplainedLayer, array_input
@@ -343,7 +344,6 @@ def test_an_image_is_not_overwritten_by_its_frames(photo: Path) -> None:
         (("--fps", 0), "--fps"),
         (("--at", "14,0"), "rows of the output are 0 to 13"),
         (("--dilation", 40, "--padding", 60), "the window spans 81 cells"),
-        (("--backward",), "--backward and -o exclude each other"),
     ],
 )
 def test_settings_that_cannot_be_shown(photo: Path, more: tuple[object, ...], reason: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Final
 
@@ -182,10 +183,10 @@ def plan_animation(
     first = explain(explained, at, index, image)
     chosen, channel_notes = _choose_channels(first)
     axes = window.rows, window.cols
-    counts = _cell_counts(options.cells, axes, 5 if len(chosen) == 1 else 3)
+    counts = cell_counts(options.cells, axes, [5 if len(chosen) == 1 else 3] * 2)
     mode = explained.pad_mode
-    rows, cols = (_axis_span(*side, mode) for side in zip(axes, at, counts, strict=True))
-    (downs, acrosses), notes = _limit_frames((rows.outputs, cols.outputs), at, options.most)
+    rows, cols = (axis_span(*side, mode) for side in zip(axes, at, counts, strict=True))
+    (downs, acrosses), notes = limit_frames((rows.outputs, cols.outputs), at, options.most)
     positions = [(row, col) for row in downs for col in acrosses]
     explanations = (
         explain(explained, position, index, image)
@@ -205,8 +206,8 @@ def plan_animation(
     )
 
 
-def _cell_counts(cells: int | None, axes: tuple[Axis, Axis], positions: int) -> list[int]:
-    """How many cells are shown along each axis."""
+def cell_counts(cells: int | None, axes: tuple[Axis, Axis], positions: Sequence[int]) -> list[int]:
+    """How many cells are shown along each axis, if not told enough for so many positions."""
     spans = [axis.extent for axis in axes]
     if max(spans) > MOST_CELLS:
         raise OptionError(
@@ -214,14 +215,15 @@ def _cell_counts(cells: int | None, axes: tuple[Axis, Axis], positions: int) -> 
             hint="-o page.html shows large windows",
         )
     if cells is None:
-        common = [min(axis.extent + (positions - 1) * axis.stride, COMMON_CELLS) for axis in axes]
+        pairs = zip(axes, positions, strict=True)
+        common = [min(axis.extent + (n - 1) * axis.stride, COMMON_CELLS) for axis, n in pairs]
         return [max(count, span) for count, span in zip(common, spans, strict=True)]
     if cells < max(spans):
         raise OptionError(f"--cells: the window spans {max(spans)} cells, got {cells}")
     return [cells, cells]
 
 
-def _axis_span(axis: Axis, at: int, most: int, mode: str) -> AxisSpan:
+def axis_span(axis: Axis, at: int, most: int, mode: str) -> AxisSpan:
     """As many positions around one as their windows fit among so many cells."""
     count = min(1 + (most - axis.extent) // axis.stride, axis.out)
     first = min(max(at - count // 2, 0), axis.out - count)
@@ -238,7 +240,7 @@ def _axis_span(axis: Axis, at: int, most: int, mode: str) -> AxisSpan:
     return AxisSpan(outputs, window, tuple(c not in inside and c not in sources for c in cells))
 
 
-def _limit_frames(
+def limit_frames(
     outputs: tuple[range, range], at: Pair, most: int
 ) -> tuple[tuple[range, range], tuple[str, ...]]:
     """Take as many positions as may be shown, around one; of equal counts the squarest."""

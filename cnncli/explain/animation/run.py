@@ -4,20 +4,23 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from cnncli._dataclass import dataclass
 from cnncli.core.geometry import Pair
 from cnncli.errors import OptionError, quote
+from cnncli.explain.animation.backward_frames import plan_backward_animation
 from cnncli.explain.animation.draw import draw_frames, layout_frames
+from cnncli.explain.animation.draw_backward import draw_backward_frames, layout_backward_frames
 from cnncli.explain.animation.encode import FORMATS, encode_animation
 from cnncli.explain.animation.frames import FrameOptions, plan_animation
-from cnncli.explain.run import ExplainJob, run
+from cnncli.explain.run import ExplainJob, run, run_backward
 from cnncli.io.atomic import is_folder_name
 from cnncli.io.formats import find_format
 from cnncli.io.urls import local_path
@@ -42,7 +45,8 @@ class FramesDone:
     bytes : int
         Of all files.
     layer : str
-    map : int
+    map : int, optional
+        Of a backward pass None: all maps count.
     frames : tuple of (row, column)
         The output that each shows.
     size : (height, width)
@@ -62,7 +66,7 @@ class FramesDone:
     outputs: tuple[str, ...]
     bytes: int
     layer: str
-    map: int
+    map: int | None
     frames: tuple[Pair, ...]
     size: Pair
     durations: tuple[int, ...]
@@ -94,7 +98,9 @@ def _span_text(what: str, indices: Sequence[int]) -> str:
     return f"{what} {first}" if first == last else f"{what}s {first} to {last}"
 
 
-def write_frames(job: ExplainJob, source: Source, options: FrameOptions) -> FramesDone:
+def write_frames(
+    job: ExplainJob, source: Source, options: FrameOptions, backward: bool = False
+) -> FramesDone:
     """Slide the window over the positions around one, and write what is seen.
 
     Parameters
@@ -105,6 +111,8 @@ def write_frames(job: ExplainJob, source: Source, options: FrameOptions) -> Fram
     source : Source
         The image.
     options : FrameOptions
+    backward : bool
+        Whether the frames show what each window adds to the gradient of the input.
 
     Raises
     ------
@@ -112,28 +120,23 @@ def write_frames(job: ExplainJob, source: Source, options: FrameOptions) -> Fram
         Before any work if the file cannot be written; then as `run` and `plan_animation` say.
     """
     name = _file_name(job)
-    is_numbered = FRAME_NUMBER.search(name) is not None
     _output(job, source, name, 0)
-    result = run(job, source)
-    explanation = result.explanation
-    unit = explanation.at, options, explanation.map, explanation.image
-    # Values of an image that are not finite are shown as they are.
-    with np.errstate(all="ignore"):
-        animation = plan_animation(result.explained, *unit)
-    layout, count = layout_frames(animation), len(animation.explanations)
+    frames = _backward_frames(job, source, options) if backward else _frames(job, source, options)
+    count, (height, width) = len(frames.positions), frames.size
+    is_numbered = FRAME_NUMBER.search(name) is not None
     outputs = [_output(job, source, name, k) for k in range(count if is_numbered else 1)]
     held = 1 if is_numbered else count
-    needed = PIXEL_BYTES * layout.width * layout.height * held
     check_memory(
-        *(needed, f"{held} frames of {layout.height}x{layout.width}", "fewer --cells or --frames"),
+        PIXEL_BYTES * width * height * held,
+        *(f"{held} frames of {height}x{width}", "fewer --cells or --frames"),
         limit=job.job.read.max_memory,
     )
-    frames = track(draw_frames(animation, layout), "drawing the frames", count)
+    pictures = track(frames.pictures, "drawing the frames", count)
     durations = options.durations(count)
     if is_numbered:
-        files: Iterable[bytes] = (encode(frame, outputs[0].file.format) for frame in frames)
+        files: Iterable[bytes] = (encode(one, outputs[0].file.format) for one in pictures)
     else:
-        drawn = list(frames)
+        drawn = list(pictures)
         set_step("encoding the animation")
         files = [encode_animation(drawn, durations, Path(name).suffix.lower())]
     size = 0
@@ -143,11 +146,56 @@ def write_frames(job: ExplainJob, source: Source, options: FrameOptions) -> Fram
     return FramesDone(
         outputs=tuple(map(str, outputs)),
         bytes=size,
+        layer=frames.layer,
+        map=frames.map,
+        frames=frames.positions,
+        size=frames.size,
+        durations=durations,
+        notes=frames.notes,
+    )
+
+
+@dataclass(frozen=True, eq=False)
+class _Frames:
+    """Frames that are yet to be drawn, and what the report tells of them."""
+
+    pictures: Iterator[NDArray[np.uint8]]
+    positions: tuple[Pair, ...]
+    size: Pair
+    layer: str
+    map: int | None
+    notes: tuple[str, ...]
+
+
+def _frames(job: ExplainJob, source: Source, options: FrameOptions) -> _Frames:
+    result = run(job, source)
+    explanation = result.explanation
+    unit = explanation.at, options, explanation.map, explanation.image
+    # Values of an image that are not finite are shown as they are.
+    with np.errstate(all="ignore"):
+        animation = plan_animation(result.explained, *unit)
+    layout = layout_frames(animation)
+    return _Frames(
+        pictures=draw_frames(animation, layout),
+        positions=tuple(one.at for one in animation.explanations),
+        size=(layout.height, layout.width),
         layer=explanation.layer,
         map=explanation.map,
-        frames=tuple(one.at for one in animation.explanations),
+        notes=(*result.notes, *animation.notes),
+    )
+
+
+def _backward_frames(job: ExplainJob, source: Source, options: FrameOptions) -> _Frames:
+    result = run_backward(job, source)
+    with np.errstate(all="ignore"):
+        animation = plan_backward_animation(result.explained, result.explanation, options)
+    layout = layout_backward_frames(animation)
+    return _Frames(
+        pictures=draw_backward_frames(animation, layout),
+        positions=tuple(window.output for window in animation.windows),
         size=(layout.height, layout.width),
-        durations=durations,
+        layer=result.explanation.layer,
+        map=result.explanation.map,
         notes=(*result.notes, *animation.notes),
     )
 

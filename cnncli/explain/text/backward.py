@@ -50,7 +50,8 @@ def backward_lines(explanation: BackwardExplanation, options: TextOptions) -> li
     gradient   1, the sum of 2 products
     """
     paths, width = explanation.paths, options.width
-    lines = [*wrap(_title(explanation), width), *wrap(_summary(explanation), width), ""]
+    lines = [*wrap(backward_title(explanation), width)]
+    lines += [*wrap(backward_summary(explanation), width), ""]
     if not paths:
         return [*lines, *labelled("gradient", ["0: no output reads this value"], width)]
     order = np.argsort([-abs(path.product) for path in paths], kind="stable").tolist()
@@ -63,7 +64,8 @@ def backward_lines(explanation: BackwardExplanation, options: TextOptions) -> li
     return [*lines, "", *labelled("gradient", [f"{number(explanation.gradient)}, {terms}"], width)]
 
 
-def _title(explanation: BackwardExplanation) -> str:
+def backward_title(explanation: BackwardExplanation) -> str:
+    """Say which value's gradient is explained."""
     n_H, n_W, n_C = explanation.input_shape
     row, column = explanation.at
     name = channel_name(explanation.channel_name, explanation.channel)
@@ -74,7 +76,8 @@ def _title(explanation: BackwardExplanation) -> str:
     return f"{layer}: the input at {position}, {number(explanation.value)}"
 
 
-def _summary(explanation: BackwardExplanation) -> str:
+def backward_summary(explanation: BackwardExplanation) -> str:
+    """Say in a line how a layer sends gradient back."""
     text = SUMMARIES.get(
         explanation.mode or explanation.type,
         "the gradient of the output times the slope",
