@@ -90,7 +90,7 @@ function pairField(name, label, least, most) {
     change([slider.valueAsNumber, slider.valueAsNumber]);
   });
   updates.push(() => setValue(slider, Math.max(...read())));
-  const limits = { min: least, max: top, step: 1 };
+  const limits = { min: least, step: 1 };
   const rows = numberInput(`${name}-rows`, `${label} of rows`, limits, () => read()[0], (value) =>
     change([value, read()[1]]),
   );
@@ -359,7 +359,8 @@ function drawGrid(grid, single) {
       setBackground(control, colourOf(level, tables.diverging));
       if (!isWide) {
         control.title = String(shortest(weight));
-        return setValue(control, fittingText(weight));
+        setValue(control, fittingText(weight));
+        return;
       }
       const isChosen = chosenWeight[0] === i && chosenWeight[1] === j;
       control.setAttribute("aria-pressed", String(isChosen));

@@ -1,0 +1,53 @@
+"""Node for the tests of JavaScript that has no page: the system's, or Playwright's own."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+
+WEB = Path(__file__).resolve().parents[2] / "cnncli" / "explain" / "web"
+
+
+def find_node() -> str | None:
+    """Return the path of node, if there is one: the extra `browser` brings it."""
+    if (found := shutil.which("node")) is not None:
+        return found
+    package = importlib.util.find_spec("playwright")
+    if package is None or package.origin is None:
+        return None
+    return shutil.which("node", path=Path(package.origin).parent / "driver")
+
+
+NODE = find_node()
+
+
+def run_alone(script: str, function: str, cases: list[Any]) -> list[Any]:
+    """Call a function on each case beside a script of the pages, where there is no page.
+
+    The script runs in a context that has the language alone: no document, no window, nothing of
+    node. What the function returns comes back as JSON.
+    """
+    assert NODE is not None
+    program = """
+        const { readFileSync } = require("node:fs");
+        const [script, fn] = process.argv.slice(1);
+        const source = `${readFileSync(script, "utf-8")};\\n(${fn})`;
+        const call = require("node:vm").runInNewContext(source);
+        const cases = JSON.parse(readFileSync(0, "utf-8"));
+        process.stdout.write(JSON.stringify(cases.map(call)));
+    """
+    done = subprocess.run(
+        [NODE, "-e", program, str(WEB / script), function],
+        input=json.dumps(cases, allow_nan=False),
+        capture_output=True,
+        text=True,
+        encoding="utf-8",
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    results: list[Any] = json.loads(done.stdout)
+    return results
