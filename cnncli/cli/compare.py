@@ -11,12 +11,12 @@ from cnncli.cli.command import Command, OptionGroup, argument, flag, option
 from cnncli.cli.group import check_output_open, tell
 from cnncli.cli.layer import either_layer, typed_options
 from cnncli.cli.layer_options import LayerOptions
-from cnncli.cli.networks import is_network, is_onnx
 from cnncli.cli.options import FILE, ImageOptions, PrepareOptions, read_options
 from cnncli.cli.progress import show_steps
 from cnncli.cli.types import Choice, FiniteFloat
 from cnncli.core.choices import CONVENTION_NAMES, PEER_NAMES
 from cnncli.errors import quote
+from cnncli.pipeline.networks import is_network, is_onnx
 
 if TYPE_CHECKING:
     from pathlib import Path

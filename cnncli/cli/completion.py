@@ -9,7 +9,7 @@ from pathlib import Path
 
 import click
 
-from cnncli.cli.networks import is_network
+from cnncli.pipeline.networks import is_network
 
 
 def complete_layer(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:

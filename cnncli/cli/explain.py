@@ -151,8 +151,8 @@ def explain(
     and the result.
     """
     from cnncli.batch.sources import gather_one
-    from cnncli.cli.networks import with_labels
     from cnncli.explain.run import ExplainJob, ExplainResult
+    from cnncli.pipeline.networks import with_labels
 
     chosen = network_or_layer(value.paths, layer, frozenset({"layer", "class_names"}))
     _check(value, results)

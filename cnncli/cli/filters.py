@@ -123,9 +123,9 @@ def show(
     FILTER is a built-in name, a file, numbers, KIND:VALUE, - for standard input, or a layer of a
     network: net.toml:conv1, model.onnx:conv1.
     """
-    from cnncli.cli.layer import load_any_filter, of_network
     from cnncli.filters import describe
     from cnncli.filters.channels import likelier_layout_note
+    from cnncli.pipeline.layers import load_any_filter, of_network
     from cnncli.render.to_json import json_text
 
     if output is None:

@@ -137,10 +137,10 @@ def grad(
     """
     from cnncli.batch.report import Report
     from cnncli.batch.sources import gather_one
-    from cnncli.cli.networks import with_labels
     from cnncli.gradients.run import GradJob, run
     from cnncli.gradients.unit import parse_unit
     from cnncli.io.urls import local_path
+    from cnncli.pipeline.networks import with_labels
 
     chosen = network_or_layer(options.paths, layer, frozenset({"until", "class_names"}))
     if chosen.network and options.unit is None and options.upstream is None:

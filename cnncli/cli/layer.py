@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import TYPE_CHECKING, Final
 
 import click
 from click.core import ParameterSource
@@ -13,129 +11,31 @@ from click.core import ParameterSource
 from cnncli._dataclass import dataclass
 from cnncli.cli.command import make
 from cnncli.cli.layer_options import ConvOptions, LayerOptions, PoolOptions
-from cnncli.cli.networks import is_network
 from cnncli.cli.options import ImageOptions, PrepareOptions, read_options
+from cnncli.pipeline.networks import is_network
 
 if TYPE_CHECKING:
-    from cnncli.filters.filter import Filter, LoadedArray
-    from cnncli.network.graph import Node
     from cnncli.network.layers import ConvLayer, PoolLayer
     from cnncli.network.model import Model
-
-AnyLayer = TypeVar("AnyLayer", bound="ConvLayer | PoolLayer")
 
 
 def conv_layer(
     options: ConvOptions | LayerOptions, images: Sequence[str] | None = None
 ) -> ConvLayer:
     """Load filters and bias, and return their convolution; `images` are those it is for."""
-    from cnncli.core.borders import asked_mode
-    from cnncli.filters import filter
-    from cnncli.network.conventions import CONVENTIONS, centres_lower
-    from cnncli.network.layers import ConvLayer
+    from cnncli.pipeline import layers
 
     check_stdin((*options.filter_texts, options.bias or ""), images)
-    mode = asked_mode(options.pad_mode, options.pad_value)
-    layout = options.filter_layout
-    banks = [load_any_filter(text, layout) for text in options.filter_texts]
-    convention = CONVENTIONS.get(getattr(options, "convention", None) or "")
-    bank = filter.stack(
-        banks,
-        lower=centres_lower(options.padding, options.flip, convention),
-        dilated=options.dilation not in (1, (1, 1)),
-    )
-    bank = filter.flip(bank) if options.flip else bank
-    bank = filter.normalize(bank) if options.normalize else bank
-    if options.bias is not None:
-        bias = _load_bias(options.bias, bank)
-        bank = replace(bank, bias=bias.array, files=(*bank.files, *bias.files))
-    return _by_convention(make(ConvLayer, options, filter=bank, bias=None, pad_mode=mode), options)
-
-
-def _load_bias(text: str, bank: Filter) -> LoadedArray:
-    """Load the bias of a filter; where it does not fit, the filter's layout may be the cause."""
-    from cnncli.errors import ShapeError
-    from cnncli.filters.channels import likelier_layout, likelier_layout_note
-    from cnncli.filters.files import load_bias
-
-    try:
-        return load_bias(text, bank.maps)
-    except ShapeError as error:
-        if (layout := likelier_layout(bank)) is None:
-            raise
-        message = f"{error.message}: {likelier_layout_note(bank)}"
-        hint = f"--filter-layout {layout}"
-        raise ShapeError(message, hint=hint, path=error.path) from None
+    return layers.conv_layer(options.filter_texts, make(layers.ConvSettings, options))
 
 
 def pool_layer(options: PoolOptions | LayerOptions) -> PoolLayer:
     """Return a pool."""
-    from cnncli.core.pool import check_mode_settings
     from cnncli.network.layers import PoolLayer
+    from cnncli.pipeline import layers
 
-    check_mode_settings(options.mode or "max", typed_options())
-
-    return _by_convention(make(PoolLayer, options), options)
-
-
-def load_any_filter(text: str, layout: str) -> Filter:
-    """Load what --filter names: also the filter and bias of a layer of a network.
-
-    That is written as ``model.onnx:conv1``.
-    """
-    from cnncli.filters.files import load_filter, split_layer
-    from cnncli.network.load import load_model
-
-    path, name = split_layer(text)
-    if not (is_network(path) and Path(path).is_file()):
-        return load_filter(text, layout=layout, stdin=True)
-    model = load_model(Path(path), part=True)
-    node = _node_with_filter(model, path, name)
-    layer: Any = node.layer
-    found: Filter = layer.filter
-    bias = layer.parameters.get("b")
-    if bias is not None:
-        found = replace(found, bias=bias if len(bias) == found.maps else bias.repeat(found.maps))
-    return replace(found, files=model.files, notes=(*found.notes, *_other_settings(node)))
-
-
-def _node_with_filter(model: Model, path: str, name: str) -> Node:
-    """Return a layer by its name."""
-    from cnncli.errors import OptionError, among, quote
-    from cnncli.network.layers import ConvLayer
-
-    nodes = {n.name: n for n in model.network.nodes if isinstance(n.layer, ConvLayer)}
-    try:
-        found = model.find(name) if name else ""
-        problem = f"a layer with a filter must be named: {', '.join(list(nodes)[:12]) or 'none'}"
-    except OptionError:
-        found = ""
-        problem = f"no layer {quote(name)} with a filter{among(name, nodes)}"
-    if found not in nodes:
-        hint = f"write {quote(f'{path}:{next(iter(nodes))}')}" if nodes else None
-        raise OptionError(problem, hint=hint, path=path)
-    return nodes[found]
-
-
-def _other_settings(node: Node) -> tuple[str, ...]:
-    """Say which options a convolution needs to be that of a network's layer."""
-    from cnncli.network.toml_writer import plain_settings
-
-    settings = {"padding": "same"} | plain_settings(node.layer)
-    if settings["padding"] == "same":
-        del settings["padding"]
-    options = " ".join(
-        f"--{name.replace('_', '-')} {str(value).strip('()[]').replace(' ', '')}"
-        for name, value in settings.items()
-    )
-    if getattr(node.layer, "alpha", None) is not None:
-        options += ", and an alpha, which conv has no option for"
-    return (f"{node.name}: the filter and bias alone; its layer has {options}",) if options else ()
-
-
-def of_network(bank: Filter) -> bool:
-    """Whether `load_any_filter` took it from a network, which knows the order of its axes."""
-    return any(is_network(file) for file in bank.files)
+    fields = vars(make(PoolLayer, options))
+    return layers.pool_layer(typed_options(), getattr(options, "convention", None), **fields)
 
 
 def check_stdin(texts: Sequence[str], images: Sequence[str] | None) -> None:
@@ -264,12 +164,3 @@ def typed_options() -> dict[str, click.Parameter]:
         for param in context.command.params
         if context.get_parameter_source(param.name or "") is ParameterSource.COMMANDLINE
     }
-
-
-def _by_convention(layer: AnyLayer, options: object) -> AnyLayer:
-    name = getattr(options, "convention", None)
-    if name is None:
-        return layer
-    from cnncli.network.conventions import CONVENTIONS, by_convention
-
-    return by_convention(layer, CONVENTIONS[name])

@@ -27,9 +27,9 @@ from cnncli.core.choices import (
     FITS,
     PREPARATIONS,
 )
-from cnncli.errors import OptionError
 from cnncli.io.formats import FORMATS
 from cnncli.io.limits import MAX_INPUT_BYTES, MAX_PIXELS
+from cnncli.pipeline.networks import prepare_fields
 from cnncli.render.options import COLORMAPS, COMPRESSIONS, DEPTHS
 
 if TYPE_CHECKING:
@@ -145,16 +145,8 @@ class PrepareOptions(OptionGroup):
         OptionError
             If numbers do not fit together, before any work.
         """
-        mean, std = self.mean, self.std
-        if isinstance(mean, tuple) and isinstance(std, tuple) and len(mean) != len(std):
-            raise OptionError("--mean and --std must have the same length")
-        if std is not None and 0 in (std if isinstance(std, tuple) else (std,)):
-            raise OptionError("--std must not contain 0")
-        sides = (size, size) if isinstance(size, int) else size
-        given: dict[str, Any] = {"size": sides, "fit": self.fit, "bgr": self.bgr or None}
-        given |= {"scale": self.scale, "mean": mean, "std": std}
-        known: dict[str, Any] = {} if self.prep is None else dict(PREPARATIONS[self.prep])
-        return known | {name: value for name, value in given.items() if value is not None}
+        given = {"fit": self.fit, "bgr": self.bgr or None, "scale": self.scale}
+        return prepare_fields(self.prep, size, mean=self.mean, std=self.std, **given)
 
 
 @dataclass(frozen=True)

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
-
 import click
 
 from cnncli._dataclass import dataclass
@@ -22,9 +19,6 @@ from cnncli.cli.options import (
     until_option,
 )
 from cnncli.cli.progress import show_steps
-
-if TYPE_CHECKING:
-    from cnncli.network.graph import Network
 
 EXAMPLES = """\b
 Examples:
@@ -67,7 +61,8 @@ def run(
     labelled sheet; a folder, or a template with {layer}, gets a sheet for every layer, and {map}
     a file for every map. An .npz file gets all layers' values.
     """
-    from cnncli.cli.networks import load_network, with_labels
+    from cnncli.cli.networks import load_network
+    from cnncli.pipeline.networks import chosen_layers, with_labels
 
     prepare, picture = inputs.prepare(), next(iter(batch.images), None)
     read = read_options(images)
@@ -75,17 +70,7 @@ def run(
     with show_steps(results.quiet):
         model = load_network(options.network, prepare, picture, read, part)
         model = with_labels(model, options.class_names).until(options.until)
-    layers = _layers_written(model.network, [model.find(name) for name in options.layers])
+    layers = chosen_layers(model.network, [model.find(name) for name in options.layers])
     several = len(set(options.layers)) > 1
     model = model.showing(layers)
     return run_batch(model, images, batch, results, layers=layers, several=several)
-
-
-def _layers_written(network: Network, names: Sequence[str]) -> tuple[str, ...]:
-    """Return the layers asked for, in the network's order; without any, all of the file."""
-    from cnncli.network.graph import NORMALIZE
-
-    asked = {network.node(name).name for name in names}
-    if asked:
-        return tuple(name for name in network.names if name in asked)
-    return tuple(name for name in network.names if name != NORMALIZE) or network.names

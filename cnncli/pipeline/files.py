@@ -225,6 +225,7 @@ def read_source(source: Source, options: ReadOptions, data: bytes | None = None)
     cnncli.errors.FileProblem: '/nowhere.png': cannot be read: No such file or directory
     """
     path = source.path
+    data = source.data if data is None else data
     if data is not None:
         return read_bytes(data, options, source.label)
     if isinstance(path, Url):

@@ -39,6 +39,8 @@ class Source:
     below : str, optional
         For an image found in a folder or by a pattern: its folder below the one that was searched,
         "" for that one itself. Output folders mirror it.
+    data : bytes, optional
+        Its content, if it is in memory; the path is then only its name.
 
     Examples
     --------
@@ -48,6 +50,7 @@ class Source:
 
     path: Location | None
     below: str | None = None
+    data: bytes | None = None
 
     @property
     def name(self) -> str:

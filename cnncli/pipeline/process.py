@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import replace
 
 import numpy as np
 
 from cnncli.errors import CnnCliError, OptionError, memory_problem
-from cnncli.io.images import background_colour
+from cnncli.io.images import Picture, background_colour
 from cnncli.io.npy import fault_text
-from cnncli.pipeline.feature_maps import layer_maps
+from cnncli.pipeline.feature_maps import FeatureMaps, layer_maps
 from cnncli.pipeline.files import FileAccess
 from cnncli.pipeline.input_notes import notes_of
 from cnncli.pipeline.job import Job, Outcome, Task
@@ -123,17 +123,43 @@ def process(job: Job, task: Task, access: FileAccess) -> Outcome:
     expected, files = choose(job, target, picture.shape, access)
     if not files:
         return Outcome(task.source, skipped=True)
-    results = [with_facts(job, picture, result) for result in with_files(expected, files)]
-    results = with_alpha_kept(job, results)
-    check_memory_for(job, picture, results)
-    notes = notes_of(job, picture) + lost_bits
-    computed = layer_maps(job.network, picture, [result.name for result in results], job.jobs)
+    results, notes, computed = compute(job, picture, with_files(expected, files))
     # The results release the pixels as soon as they can; nothing here may hold them.
     del picture
     access.prepare(target, files)
     with np.errstate(all="ignore"):
         written, more_notes, drawing = write_results(job, results, computed, access)
-    return Outcome(task.source, written, (*notes, *more_notes), shown=drawing)
+    notes = (*notes, *lost_bits, *more_notes)
+    return Outcome(task.source, written, notes, shown=drawing)
+
+
+def compute(
+    job: Job, picture: Picture, expected: Sequence[LayerResult]
+) -> tuple[list[LayerResult], tuple[str, ...], Iterator[tuple[str, FeatureMaps]]]:
+    """Begin the work on an image that was read.
+
+    Parameters
+    ----------
+    job : Job
+    picture : Picture
+    expected : sequence of LayerResult
+        What is wanted, in the network's order.
+
+    Returns
+    -------
+    tuple
+        The results with what the image tells of them, the notes on the image, and the layers'
+        values, which are computed as they are asked for.
+
+    Raises
+    ------
+    CnnCliError
+        If there is too little memory for them.
+    """
+    results = with_alpha_kept(job, [with_facts(job, picture, result) for result in expected])
+    check_memory_for(job, picture, results)
+    computed = layer_maps(job.network, picture, [result.name for result in results], job.jobs)
+    return results, notes_of(job, picture), computed
 
 
 def choose(

@@ -1,0 +1,225 @@
+"""Makes a convolution or a pool of what its options say, with filters as texts or arrays."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Collection, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import numpy as np
+
+from cnncli._dataclass import dataclass
+from cnncli.core.borders import asked_mode
+from cnncli.core.choices import CONVENTION_NAMES, POOL_CONVENTION_NAMES
+from cnncli.core.geometry import PaddingLike, Pair
+from cnncli.core.pool import check_mode_settings
+from cnncli.errors import OptionError, ShapeError, among, quote
+from cnncli.network.layers import ConvLayer, PoolLayer
+from cnncli.pipeline.networks import is_network
+
+# What loads filters and networks is imported where it is needed: a pool starts sooner without.
+if TYPE_CHECKING:
+    from cnncli.filters.filter import Filter, LoadedArray
+    from cnncli.network.graph import Node
+    from cnncli.network.model import Model
+
+Array = np.ndarray[Any, np.dtype[Any]]
+FilterLike = str | os.PathLike[str] | Array
+"""What ``--filter`` names, or an array of the same shapes."""
+
+AnyLayer = TypeVar("AnyLayer", bound=ConvLayer | PoolLayer)
+
+
+@dataclass(frozen=True, eq=False)
+class ConvSettings:
+    """The options of a convolution beside its filters, as `cnncli conv` has them.
+
+    Parameters
+    ----------
+    filter_layout : {"hwio", "oihw"}
+    bias : str, float or ndarray, optional
+        A text as `load_bias` takes it, a number, or one number for each map.
+    flip, normalize : bool
+    pad_mode : str
+    pad_value : float, optional
+    convention : str, optional
+        A name of `CONVENTIONS`.
+    stride, padding, dilation, groups, activation, algorithm
+        As in `ConvLayer`.
+    """
+
+    filter_layout: str = "hwio"
+    bias: str | float | Array | None = None
+    flip: bool = False
+    normalize: bool = False
+    pad_mode: str = "auto"
+    pad_value: float | None = None
+    convention: str | None = None
+    stride: int | Pair = 1
+    padding: PaddingLike = "same"
+    dilation: int | Pair = 1
+    groups: int = 1
+    activation: str = "none"
+    algorithm: str = "auto"
+
+
+def conv_layer(given: Sequence[FilterLike], settings: ConvSettings) -> ConvLayer:
+    """Load filters and bias, and return their convolution.
+
+    Parameters
+    ----------
+    given : sequence of str, path or ndarray
+        Several filters make one bank.
+    settings : ConvSettings
+
+    Raises
+    ------
+    CnnCliError
+        If a filter cannot be loaded, or an option does not fit.
+
+    Examples
+    --------
+    >>> conv_layer(["sobel_h", np.ones((5, 5))], ConvSettings(stride=2)).filter.map_names
+    ('sobel_h', 'filter')
+    """
+    from cnncli.filters import filter as filters
+    from cnncli.network.conventions import CONVENTIONS, centres_lower
+
+    mode = asked_mode(settings.pad_mode, settings.pad_value)
+    banks = [load_any_filter(one, settings.filter_layout) for one in given]
+    convention = CONVENTIONS.get(settings.convention or "")
+    bank = filters.stack(
+        banks,
+        lower=centres_lower(settings.padding, settings.flip, convention),
+        dilated=settings.dilation not in (1, (1, 1)),
+    )
+    bank = filters.flip(bank) if settings.flip else bank
+    bank = filters.normalize(bank) if settings.normalize else bank
+    if settings.bias is not None:
+        bias = _load_bias(settings.bias, bank)
+        bank = replace(bank, bias=bias.array, files=(*bank.files, *bias.files))
+    layer = ConvLayer(
+        bank,
+        None,
+        settings.stride,
+        settings.padding,
+        settings.dilation,
+        settings.groups,
+        mode,
+        settings.pad_value or 0.0,
+        settings.activation,
+        algorithm=settings.algorithm,
+    )
+    return _by_convention(layer, settings.convention, CONVENTION_NAMES)
+
+
+def _load_bias(bias: str | float | Array, bank: Filter) -> LoadedArray:
+    """Load the bias of a filter; where it does not fit, the filter's layout may be the cause."""
+    from cnncli.filters.channels import likelier_layout, likelier_layout_note
+    from cnncli.filters.files import load_bias
+    from cnncli.filters.filter import LoadedArray
+
+    try:
+        if isinstance(bias, str):
+            return load_bias(bias, bank.maps)
+        loaded = LoadedArray(np.asarray(bias), "bias", "bias")
+        return replace(loaded, array=loaded.per_map(bank.maps))
+    except ShapeError as error:
+        if (layout := likelier_layout(bank)) is None:
+            raise
+        message = f"{error.message}: {likelier_layout_note(bank)}"
+        hint = f"--filter-layout {layout}"
+        raise ShapeError(message, hint=hint, path=error.path) from None
+
+
+def pool_layer(given: Collection[str], convention: str | None = None, **fields: Any) -> PoolLayer:
+    """Return a pool.
+
+    Parameters
+    ----------
+    given : collection of str
+        Names of the fields that were asked for, which the mode must not ignore.
+    convention : str, optional
+    **fields
+        Those of `PoolLayer`.
+
+    Examples
+    --------
+    >>> pool_layer(["size"], size=3, stride=2).output_shape((1, 7, 8, 3))
+    (1, 3, 3, 3)
+    """
+    check_mode_settings(fields.get("mode", "max"), given)
+    return _by_convention(PoolLayer(**fields), convention, POOL_CONVENTION_NAMES)
+
+
+def load_any_filter(given: FilterLike, layout: str) -> Filter:
+    """Load what --filter names: also the filter and bias of a layer of a network.
+
+    That is written as ``model.onnx:conv1``. An array is a filter itself.
+    """
+    from cnncli.filters.files import load_filter, split_layer
+    from cnncli.filters.filter import from_array
+    from cnncli.network.load import load_model
+
+    if isinstance(given, np.ndarray):
+        return from_array(given, layout=layout)
+    text = os.fspath(given)
+    path, name = split_layer(text)
+    if not (is_network(path) and Path(path).is_file()):
+        return load_filter(text, layout=layout, stdin=True)
+    model = load_model(Path(path), part=True)
+    node = _node_with_filter(model, path, name)
+    layer: Any = node.layer
+    found: Filter = layer.filter
+    bias = layer.parameters.get("b")
+    if bias is not None:
+        found = replace(found, bias=bias if len(bias) == found.maps else bias.repeat(found.maps))
+    return replace(found, files=model.files, notes=(*found.notes, *_other_settings(node)))
+
+
+def _node_with_filter(model: Model, path: str, name: str) -> Node:
+    """Return a layer by its name."""
+    nodes = {n.name: n for n in model.network.nodes if isinstance(n.layer, ConvLayer)}
+    try:
+        found = model.find(name) if name else ""
+        problem = f"a layer with a filter must be named: {', '.join(list(nodes)[:12]) or 'none'}"
+    except OptionError:
+        found = ""
+        problem = f"no layer {quote(name)} with a filter{among(name, nodes)}"
+    if found not in nodes:
+        hint = f"write {quote(f'{path}:{next(iter(nodes))}')}" if nodes else None
+        raise OptionError(problem, hint=hint, path=path)
+    return nodes[found]
+
+
+def _other_settings(node: Node) -> tuple[str, ...]:
+    """Say which options a convolution needs to be that of a network's layer."""
+    from cnncli.network.toml_writer import plain_settings
+
+    settings = {"padding": "same"} | plain_settings(node.layer)
+    if settings["padding"] == "same":
+        del settings["padding"]
+    options = " ".join(
+        f"--{name.replace('_', '-')} {str(value).strip('()[]').replace(' ', '')}"
+        for name, value in settings.items()
+    )
+    if getattr(node.layer, "alpha", None) is not None:
+        options += ", and an alpha, which conv has no option for"
+    return (f"{node.name}: the filter and bias alone; its layer has {options}",) if options else ()
+
+
+def of_network(bank: Filter) -> bool:
+    """Whether `load_any_filter` took it from a network, which knows the order of its axes."""
+    return any(is_network(file) for file in bank.files)
+
+
+def _by_convention(layer: AnyLayer, name: str | None, names: Sequence[str]) -> AnyLayer:
+    if name is None:
+        return layer
+    if name not in names:
+        raise OptionError(f"--convention must be one of {', '.join(names)}, got {name!r}")
+    from cnncli.network.conventions import CONVENTIONS, by_convention
+
+    return by_convention(layer, CONVENTIONS[name])

@@ -1,0 +1,225 @@
+"""Loads networks for pictures: with what prepares these, at their size, with notes and labels."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from cnncli.core.choices import FITS, PREPARATIONS
+from cnncli.errors import OptionError, ShapeError
+
+if TYPE_CHECKING:
+    from cnncli.core.geometry import Pair
+    from cnncli.io.images import ReadOptions
+    from cnncli.io.read_options import Sides
+    from cnncli.network.graph import Network
+    from cnncli.network.model import Model
+
+
+RAW_NOTE: Final = (
+    "pictures go in as 0..1, arrays as they are; for others: --prep, or --scale, --mean and --std"
+)
+
+
+NETWORKS: Final = (".toml", ".onnx")
+
+
+def is_network(text: str | Path) -> bool:
+    """Tell by its suffix whether an argument names a network.
+
+    Examples
+    --------
+    >>> is_network("nets/edges.TOML"), is_network("photo.png")
+    (True, False)
+    """
+    return Path(text).suffix.lower() in NETWORKS
+
+
+def is_onnx(path: str | Path) -> bool:
+    """Tell by its suffix whether a network is an ONNX model.
+
+    Examples
+    --------
+    >>> is_onnx("nets/edges.ONNX"), is_onnx("net.toml")
+    (True, False)
+    """
+    return Path(path).suffix.lower() == ".onnx"
+
+
+def prepare_fields(
+    prep: str | None = None, size: int | Pair | None = None, **given: Any
+) -> dict[str, Any]:
+    """Return what prepares pictures as fields of `Preparation`; what is None is not given.
+
+    Parameters
+    ----------
+    prep : str, optional
+        A name of `PREPARATIONS`; the other numbers come before those it stands for.
+    size : int or (int, int), optional
+    **given
+        Further fields: fit, bgr, scale, mean, std.
+
+    Raises
+    ------
+    OptionError
+        If numbers do not fit together, before any work.
+
+    Examples
+    --------
+    >>> prepare_fields(size=8, scale=None, mean=0.5)
+    {'size': (8, 8), 'mean': 0.5}
+    """
+    mean, std = given.get("mean"), given.get("std")
+    if isinstance(mean, tuple) and isinstance(std, tuple) and len(mean) != len(std):
+        raise OptionError("--mean and --std must have the same length")
+    if std is not None and 0 in (std if isinstance(std, tuple) else (std,)):
+        raise OptionError("--std must not contain 0")
+    for name, word, known_words in (
+        ("prep", prep, tuple(PREPARATIONS)),
+        ("fit", given.get("fit"), FITS),
+    ):
+        if word is not None and word not in known_words:
+            raise OptionError(f"--{name} must be one of {', '.join(known_words)}, got {word!r}")
+    known: dict[str, Any] = {} if prep is None else dict(PREPARATIONS[prep])
+    fields = {"size": (size, size) if isinstance(size, int) else size, **given}
+    return known | {name: value for name, value in fields.items() if value is not None}
+
+
+def load_network(
+    path: Path,
+    prepare: dict[str, Any],
+    picture: str | None,
+    read: ReadOptions,
+    part: bool = False,
+    part_option: str = "--until",
+) -> Model:
+    """Load a network; where its file leaves the size of pictures open, the first one tells it.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+    prepare : dict
+        As `load_model` takes it.
+    picture : str, optional
+        The first picture, which is asked only if it is a file.
+    read : ReadOptions
+        How it is read.
+    part, part_option
+        As in `load_model`.
+    """
+    from cnncli.network.load import load_model
+
+    load = partial(load_model, path, part=part, part_option=part_option)
+    model = load_for_picture(load, prepare, picture, read)
+    notes = (*model.notes, *_size_notes(model, prepare), *_preparation_notes(model, prepare))
+    return replace(model, notes=notes)
+
+
+def load_for_picture(
+    load: Callable[..., Model], prepare: dict[str, Any], picture: str | None, read: ReadOptions
+) -> Model:
+    """Return what ``load(prepare=...)`` does; where it needs the picture's size, of that size."""
+    from cnncli.io.images import read_shape
+    from cnncli.io.urls import local_path
+    from cnncli.network.model import SizeNeeded
+
+    try:
+        model = load(prepare=prepare)
+        if not (model.needs_size and _is_file(picture)):
+            return model
+        own_size = model.own_size
+    except SizeNeeded as error:
+        if not _is_file(picture):
+            raise
+        own_size = error.own_size
+    height, width, _ = read_shape(local_path(str(picture), "IMAGE"), replace(read, size=own_size))
+    return load(prepare={**prepare, "size": (height, width)})
+
+
+def size_text(size: Sides) -> str:
+    """Return rows and columns as text; ``?`` for one that is left open.
+
+    Examples
+    --------
+    >>> size_text((224, 224)), size_text((64, None))
+    ('224x224', '64x?')
+    """
+    return "x".join("?" if side is None else str(side) for side in size)
+
+
+def _size_notes(model: Model, prepare: dict[str, Any]) -> tuple[str, ...]:
+    """Say that a network runs at another size than its own."""
+    own_size, given = model.own_size, model.input.size
+    if "size" not in prepare or given is None or fits_size(model, given):
+        return ()
+    own, size = size_text(own_size or given), size_text(given)
+    return (f"the network's own size is {own}, not {size}: other programs may refuse it",)
+
+
+def fits_size(model: Model, size: Pair) -> bool:
+    """Whether pictures of a size are what the network's file asks for."""
+    own = model.own_size or (None, None)
+    return all(side in (None, other) for side, other in zip(own, size, strict=True))
+
+
+def chosen_layers(network: Network, names: Sequence[str]) -> tuple[str, ...]:
+    """Return the layers asked for, in the network's order; without any, all of the file.
+
+    Examples
+    --------
+    >>> from cnncli.network.graph import Network
+    >>> from cnncli.network.layers import PoolLayer
+    >>> chosen_layers(Network.chain(PoolLayer(), PoolLayer()), ["pool2"])
+    ('pool2',)
+    """
+    from cnncli.network.graph import NORMALIZE
+
+    asked = {network.node(name).name for name in names}
+    if asked:
+        return tuple(name for name in network.names if name in asked)
+    return tuple(name for name in network.names if name != NORMALIZE) or network.names
+
+
+def with_labels(model: Model, path: str | None) -> Model:
+    """Return the model with the names of a file, ``--labels``, for its classes."""
+    from cnncli.io.urls import local_path
+    from cnncli.network.class_names import read_class_names, with_class_names
+
+    if path is None:
+        return model
+    file = local_path(path, "--labels")
+    names = read_class_names(file)
+    try:
+        network = with_class_names(model.network, names)
+    except ShapeError as error:
+        raise OptionError(error.message, path=file) from None
+    return replace(model, network=network, classes=names)
+
+
+def _preparation_notes(model: Model, prepare: dict[str, Any]) -> tuple[str, ...]:
+    """Return what may be wrong with the pixels that a network gets: no scale, or another's mean."""
+    if not {"scale", "mean", "std"} & set(prepare):
+        return (RAW_NOTE,) if _takes_raw_pixels(model) else ()
+    mean = model.input.mean
+    largest = max(map(abs, mean)) if isinstance(mean, tuple) else abs(mean)
+    if largest > 1 and model.input.scale == 1:
+        return (f"--mean is {largest:g}, but pixels are 0..1: for those of 0..255 add --scale 255",)
+    return ()
+
+
+def _takes_raw_pixels(model: Model) -> bool:
+    """Whether an ONNX model convolves pixels as they are: no file of its kind says how to scale."""
+    from cnncli.network.graph import SOURCE
+    from cnncli.network.layers import ConvLayer
+
+    first = [node.layer for node in model.network.nodes if SOURCE in node.inputs]
+    return any(map(is_onnx, model.files)) and any(isinstance(layer, ConvLayer) for layer in first)
+
+
+def _is_file(picture: str | None) -> bool:
+    return picture is not None and os.path.isfile(picture)
