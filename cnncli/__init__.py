@@ -1,5 +1,6 @@
 """cnncli runs convolution and pooling on images, from the shell and from Python.
 
+`load` opens a network, `conv` and `pool` are layers alone; results show themselves in notebooks.
 The functions of the course "Convolutional Neural Networks: Step by Step" load on first use, so
 that ``import cnncli`` stays light:
 
@@ -25,21 +26,34 @@ if TYPE_CHECKING:
         pool_backward,
         pool_forward,
     )
+    from cnncli.errors import CnnCliError
+    from cnncli.library.explain import explain
+    from cnncli.library.layers import conv, pool
+    from cnncli.library.network import load
 
 
 __all__ = [
+    "CnnCliError",
+    "conv",
     "conv_backward",
     "conv_forward",
     "conv_plan",
     "conv_single_step",
     "create_mask_from_window",
     "distribute_value",
+    "explain",
+    "load",
+    "pool",
     "pool_backward",
     "pool_forward",
     "zero_pad",
 ]
 
 _HOMES = {
+    "CnnCliError": "cnncli.errors",
+    "load": "cnncli.library.network",
+    "conv": "cnncli.library.layers",
+    "pool": "cnncli.library.layers",
     "zero_pad": "cnncli.core.padding",
     "conv_single_step": "cnncli.core.conv",
     "conv_forward": "cnncli.core.conv",
@@ -51,8 +65,13 @@ _HOMES = {
     "pool_backward": "cnncli.core.pool",
 }
 
+_CALLED = ("explain",)
+"""Packages that are called as functions; importing one makes it an attribute."""
+
 
 def __getattr__(name: str) -> Any:
+    if name in _CALLED:
+        return import_module(f"cnncli.{name}")
     if name not in _HOMES:
         raise AttributeError(f"module 'cnncli' has no attribute {name!r}")
     value = getattr(import_module(_HOMES[name]), name)
@@ -61,4 +80,4 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return sorted([*globals(), *_HOMES])
+    return sorted({*globals(), *__all__})

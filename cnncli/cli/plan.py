@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shutil
 import sys
-from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -16,7 +15,6 @@ from cnncli._dataclass import dataclass
 from cnncli.cli.command import Command, OptionGroup, flag, make, option
 from cnncli.cli.completion import complete_layer
 from cnncli.cli.group import check_output_open, tell, typed_command
-from cnncli.cli.networks import fits_size, load_for_picture, size_text
 from cnncli.cli.options import (
     FILE,
     ImageOptions,
@@ -27,6 +25,7 @@ from cnncli.cli.options import (
 )
 from cnncli.cli.progress import is_terminal_stream, show_steps, tell_file
 from cnncli.cli.types import InputSize, UnitType
+from cnncli.pipeline.networks import load_for_picture
 
 if TYPE_CHECKING:
     from cnncli.core.geometry import Pair
@@ -39,9 +38,6 @@ Examples:
   cnncli plan net.toml --image photo.jpg --json
   cnncli plan net.toml --trace conv2:20,30 --image photo.jpg -o field.png
 """
-
-MOST_CHANNELS: Final = 16
-"""More channels are likelier to be columns, where the first side is 1 or 3."""
 
 COLUMNS: Final = 80
 
@@ -101,12 +97,13 @@ def plan(options: PlanOptions) -> None:
     from cnncli.io.urls import local_path
     from cnncli.network.load import load_model
     from cnncli.network.model import SizeNeeded
+    from cnncli.plan.input_shape import order_notes
 
     _check(options)
     size = None if options.input is None else (options.input[0], options.input[1])
     path, part = local_path(options.network, "NETWORK"), options.until is not None
-    if options.input is not None and not options.quiet:
-        _note_order(options.input)
+    for note in () if options.quiet else order_notes(options.input or ()):
+        tell(f"note: {note}")
     prepare = {} if size is None else {"size": size}
     with show_steps(options.quiet):
         try:
@@ -137,44 +134,19 @@ def _check(options: PlanOptions) -> None:
         raise click.UsageError("--trace and --csv exclude each other.")
 
 
-def _note_order(shape: Sequence[int]) -> None:
-    """Say how the sides are ordered, where channels seem to come first, as PyTorch has them."""
-    if len(shape) == 3 and shape[0] in (1, 3) and shape[2] > MOST_CHANNELS:
-        first, height, width = shape
-        right = f"{height}x{width}x{first}"
-        tell(f"note: --input is height x width x channels: {right} has {first} channels")
-
-
 def _input_shape(model: Model, options: PlanOptions, read: ReadOptions) -> tuple[int, int, int]:
     """Return the (H, W, C) that the network will be given."""
     from cnncli.io.images import read_shape
-    from cnncli.io.resize import full_size
     from cnncli.io.urls import local_path
+    from cnncli.plan.input_shape import input_shape
 
-    image = options.image
-    stored = (
-        None
-        if image is None
-        else read_shape(local_path(image, "--image"), replace(read, size=None))
-    )
-    channels = stored[2] if stored else model.channels or 3
-    size = model.input.size
-    if size is None and stored is not None:
-        size = full_size(model.own_size or (None, None), stored[:2])
-    if options.input is not None:
-        height, width, channels = (*options.input, channels)[:3]
-        if not fits_size(model, (height, width)) and not options.quiet:
-            own = size_text(model.own_size or (height, width))
-            asked = f"unless --size {height},{width} is given"
-            tell(f"note: the network's own size is {own}; run resizes pictures to it {asked}")
-    elif size is not None:
-        height, width = size
-        if stored is not None and stored[:2] != (height, width) and not options.quiet:
-            tell(f"note: resized from {stored[0]}x{stored[1]} to {height}x{width}, as run does")
-    else:
-        raise click.UsageError("--input HxWxC or --image IMAGE is needed: the size of an image.")
-    # Of a colour image a grey network takes the luminance first.
-    return height, width, 1 if model.channels == 1 and channels == 3 else channels
+    image, stored = options.image, None
+    if image is not None:
+        stored = read_shape(local_path(image, "--image"), replace(read, size=None))
+    shape, notes = input_shape(model, options.input, stored)
+    for note in () if options.quiet else notes:
+        tell(f"note: {note}")
+    return shape
 
 
 def _print_plan(

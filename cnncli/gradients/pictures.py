@@ -56,6 +56,11 @@ class GradientView:
     keys: Callable[[Gradient], tuple[ColourKey, ...]] = lambda gradient: ()
     field: Callable[[Gradient], DrawnField | None] = lambda gradient: None
 
+    def result(self, gradient: Gradient, batched: bool) -> LayerResult:
+        """Return what is known of it with the gradient; `batched` as in `LayerResult`."""
+        keys, field = self.keys(gradient), self.field(gradient)
+        return replace(self.expected, batched=batched, keys=keys, field=field)
+
 
 def plain_view(shape: Shape, unit: str, as_values: bool, render: RenderOptions) -> GradientView:
     """Return the gradient of the input: all channels as numbers, the strongest as a picture.

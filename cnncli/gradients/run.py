@@ -175,11 +175,12 @@ def _process(plan: _GradPlan, source: Source) -> tuple[Outcome, Check | None]:
         view = views[file.result]
         check_format_of(replace(plan.job, render=view.render), file, view.expected)
     parameters = _parameter_files(plan)
-    _check_memory(plan, picture)
-
-    upstream = _upstream(plan, picture)
+    request, limit = plan.request, plan.job.read.max_memory
+    check_memory_for(plan.network, picture, limit, checked=bool(request.check))
+    upstream = upstream_for(plan.network, plan.unit, picture, _given_upstream(request))
     gradient = find_gradient(plan.network, picture.values(), plan.unit.layer, upstream)
-    check = _checked(plan, picture, upstream)
+    count = request.check
+    check = None if count is None else require_check(plan.network, picture, gradient, count)
     plan.access.prepare(plan.target, files)
     written, notes, shown = _write_views(plan, views, files, gradient, picture)
     written += _write_parameters(plan, parameters, gradient)
@@ -203,37 +204,69 @@ def _views(plan: _GradPlan, picture: Picture) -> list[GradientView]:
     return winner_views(plan.target.pattern.chosen_layers, plan.network, shape, as_values, render)
 
 
-def _upstream(plan: _GradPlan, picture: Picture) -> FloatArray:
-    layer, path = plan.unit.layer, plan.request.upstream
-    shape = plan.network.shapes(picture.shape)[layer]
+def _given_upstream(request: GradJob) -> FloatArray | None:
+    path = request.upstream
     if path is None:
-        groups = plan.network.groups(input_groups(picture.shape[3]))
-        return unit_upstream(plan.unit, shape, groups[layer], picture.dtype)
-    upstream = read_npy(path, name=os.fspath(path), max_bytes=MAX_INPUT_BYTES)
-    return check_upstream(upstream.astype(picture.dtype), shape, layer)
+        return None
+    return read_npy(path, name=os.fspath(path), max_bytes=MAX_INPUT_BYTES)
 
 
-def _check_memory(plan: _GradPlan, picture: Picture) -> None:
-    needed = backward_bytes(plan.network, picture.shape, picture.dtype)
-    if plan.request.check:
+def upstream_for(
+    network: Network, unit: Unit, picture: Picture, given: FloatArray | None
+) -> FloatArray:
+    """Return the upstream gradient that was given for a unit's layer, or that picks the unit.
+
+    Raises
+    ------
+    ShapeError, OptionError
+        As `check_upstream` and `unit_upstream` say.
+    """
+    shape = network.shapes(picture.shape)[unit.layer]
+    if given is None:
+        groups = network.groups(input_groups(picture.shape[3]))
+        return unit_upstream(unit, shape, groups[unit.layer], picture.dtype)
+    return check_upstream(given.astype(picture.dtype), shape, unit.layer)
+
+
+def check_memory_for(
+    network: Network, picture: Picture, limit: int | None, checked: bool = False
+) -> None:
+    """Refuse a picture whose way back does not fit into memory, with its check if there is one."""
+    needed = backward_bytes(network, picture.shape, picture.dtype)
+    if checked:
         # The passes in float64 beside what is kept of the others, and outputs of changed numbers.
-        needed += 2 * backward_bytes(plan.network, picture.shape, np.dtype(np.float64))
+        needed += 2 * backward_bytes(network, picture.shape, np.dtype(np.float64))
     check_memory(
         needed,
         "the backward pass",
         "a smaller image, or a layer nearer to it",
-        limit=plan.job.read.max_memory,
+        limit=limit,
         held=picture.pixels.nbytes,
     )
 
 
-def _checked(plan: _GradPlan, picture: Picture, upstream: FloatArray) -> Check | None:
-    count = plan.request.check
-    if count is None:
-        return None
+def require_check(
+    network: Network, picture: Picture, gradient: Gradient, count: int | str
+) -> Check:
+    """Compare a gradient of a network's last layer with finite differences.
+
+    Parameters
+    ----------
+    network : Network
+    picture : Picture
+    gradient : Gradient
+    count : int or "auto"
+        As in `GradJob`.
+
+    Raises
+    ------
+    CnnCliError
+        If they differ, or nothing can be compared.
+    """
     if not isinstance(count, int):
-        count = quick_count(plan.network, picture.shape)
-    check = check_gradient(plan.network, picture.values(), plan.unit.layer, upstream, count)
+        count = quick_count(network, picture.shape)
+    layer = network.names[-1]
+    check = check_gradient(network, picture.values(), layer, gradient.upstream, count)
     if check.compared == 0:
         raise CnnCliError(
             f"none of {check.left_out} cells can be compared: their slope differs from side to "
@@ -257,18 +290,7 @@ def _write_views(
 ) -> tuple[tuple[WrittenFile, ...], tuple[str, ...], str]:
     """Write each result to its files."""
     by_name = {view.expected.name: view for view in views}
-    results = with_files(
-        [
-            replace(
-                view.expected,
-                batched=picture.batched,
-                keys=view.keys(gradient),
-                field=view.field(gradient),
-            )
-            for view in views
-        ],
-        files,
-    )
+    results = with_files([view.result(gradient, picture.batched) for view in views], files)
     computed = ((result.name, ArrayRows(by_name[result.name].make(gradient))) for result in results)
     return write_results(replace(plan.job, render=views[0].render), results, computed, plan.access)
 
@@ -309,7 +331,7 @@ def _notes(plan: _GradPlan, gradient: Gradient, check: Check | None) -> tuple[st
     if request.upstream is None and request.shows != "winners":
         verb = "is" if np.count_nonzero(gradient.upstream) == 1 else "adds up to"
         notes.append(f"{plan.unit} {verb} {gradient.value:.6g}")
-    notes += _zero_notes(plan, gradient)
+    notes += zero_notes(plan.unit, gradient, pixels=request.shows != "winners")
     if request.shows == "winners" and not _as_values(plan.target, plan.job):
         notes.append("orange cells won a window, grey cells did not; brighter means larger")
     if request.shows == "winners":
@@ -342,11 +364,11 @@ def _tie_notes(plan: _GradPlan, gradient: Gradient) -> list[str]:
     return notes
 
 
-def _zero_notes(plan: _GradPlan, gradient: Gradient) -> tuple[str, ...]:
-    """Say of a gradient that it is zero, or would be if numbers were exact."""
+def zero_notes(unit: Unit, gradient: Gradient, pixels: bool = True) -> tuple[str, ...]:
+    """Say of a gradient that it is zero, or, where `pixels` show it, but for rounding."""
     if not gradient.input.any():
-        return (f"no pixel changes {plan.unit}: its gradient is 0 everywhere",)
-    if plan.request.shows == "winners" or not gradient.is_rounding:
+        return (f"no pixel changes {unit}: its gradient is 0 everywhere",)
+    if not pixels or not gradient.is_rounding:
         return ()
-    name = f"the gradient of {plan.unit}"
+    name = f"the gradient of {unit}"
     return rounding_notes([name], [measure(gradient.input)], [True])

@@ -22,7 +22,17 @@ _SIDES = ("top", "bottom", "left", "right")
 
 
 @dataclass(frozen=True)
-class _Column:
+class Column:
+    """A column of the table.
+
+    Parameters
+    ----------
+    cells : list of str
+        The first is its title.
+    number : bool
+        Whether the others are numbers, to be set on the right.
+    """
+
     cells: list[str]
     number: bool
 
@@ -67,19 +77,19 @@ def table(
     pool1   1  max pool 2x2/2  4x4x3   (8+2*0-2)//2+1 = 4  0
     pool2   2  max pool 2x2/2  2x2x3   (4+2*0-2)//2+1 = 2  0
     """
-    name, *others = _columns(plan, verbose, names)
+    name, *others = columns(plan, verbose, names)
     if width is not None and not verbose:
-        name = _Column([_end(cell) for cell in name.cells], name.number)
+        name = Column([_end(cell) for cell in name.cells], name.number)
     lines: list[str] = []
     for block in _blocks(name, others, width):
         right = [index for index, column in enumerate(block) if column.number]
         rows = list(zip(*(column.cells for column in block), strict=True))
         lines += [""] if lines else []
         lines += text_table(rows, right=right, gap=_GAP, width=width)
-    totals = _totals(plan)
+    below = totals(plan)
     if width is not None:
-        totals = [part for line in totals for part in textwrap.wrap(line, max(width, 40))]
-    return [*lines, "", *totals]
+        below = [part for line in below for part in textwrap.wrap(line, max(width, 40))]
+    return [*lines, "", *below]
 
 
 def _end(name: str) -> str:
@@ -87,11 +97,12 @@ def _end(name: str) -> str:
     return name if len(name) <= MOST_NAME else f"{ELLIPSIS}{name[1 - MOST_NAME :]}"
 
 
-def _columns(plan: NetworkSummary, verbose: bool, names: Sequence[str]) -> list[_Column]:
+def columns(plan: NetworkSummary, verbose: bool, names: Sequence[str]) -> list[Column]:
+    """Return all columns of a plan's table; see `table`."""
     numbers = {name: k for k, name in enumerate(names or [one.name for one in plan.layers], 1)}
 
-    def column(title: str, cell: Callable[[LayerSummary], str], number: bool = False) -> _Column:
-        return _Column([title, *map(cell, plan.layers)], number)
+    def column(title: str, cell: Callable[[LayerSummary], str], number: bool = False) -> Column:
+        return Column([title, *map(cell, plan.layers)], number)
 
     formulas = [
         column("ROWS", lambda layer: layer.formulas[0]),
@@ -121,7 +132,7 @@ def _columns(plan: NetworkSummary, verbose: bool, names: Sequence[str]) -> list[
     ]
 
 
-def _blocks(name: _Column, others: Sequence[_Column], width: int | None) -> list[list[_Column]]:
+def _blocks(name: Column, others: Sequence[Column], width: int | None) -> list[list[Column]]:
     """Columns side by side as far as they fit, and the others below."""
     blocks = [[name]]
     for column in others:
@@ -133,7 +144,8 @@ def _blocks(name: _Column, others: Sequence[_Column], width: int | None) -> list
     return blocks
 
 
-def _totals(plan: NetworkSummary) -> list[str]:
+def totals(plan: NetworkSummary) -> list[str]:
+    """Return the lines below the table."""
     field = [f.size for f in plan.last.field]
     step = _step(plan.last)
     height, width = plan.input[:2]

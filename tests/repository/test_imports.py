@@ -36,8 +36,9 @@ MAY_IMPORT = {
         "plan": f"{BELOW_PIPELINE} pipeline _version",
         "gradients": f"{BELOW_PIPELINE} pipeline _version",
         "compare": f"{BELOW_PIPELINE} pipeline _version",
-        "explain": f"{BELOW_PIPELINE} pipeline _version",
+        "explain": f"{BELOW_PIPELINE} pipeline library _version",
         "batch": f"{BELOW_PIPELINE} pipeline _version",
+        "library": f"{BELOW_PIPELINE} pipeline plan gradients explain _version",
         "cli": f"{BELOW_PIPELINE} pipeline plan gradients compare explain batch _version",
         "__main__": "system cli",
     }.items()
@@ -272,4 +273,6 @@ def test_python_m_cnncli_is_the_command() -> None:
 def test_each_name_loads_on_first_use(name: str) -> None:
     done = run_python("-c", f"import sys; from cnncli import {name}; print({name}.__module__)")
     assert done.returncode == 0, done.stderr
-    assert done.stdout.startswith("cnncli.core.")
+    assert done.stdout.startswith(
+        ("cnncli.core.", "cnncli.library.", "cnncli.errors", "cnncli.explain")
+    )

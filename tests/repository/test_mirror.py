@@ -22,17 +22,17 @@ ELSEWHERE = {
         "compare/tensor_causes"
     ),
     "cli/test_command.py": "cli/options cli/layer_options",
-    "cli/test_conv.py": "cli/layer cli/layer_commands",
+    "cli/test_conv.py": "cli/layer cli/layer_commands pipeline/layers",
     "cli/test_explain.py": "explain/run explain/to_json",
     "cli/test_grad.py": "gradients/pictures gradients/run pipeline/drawn_field",
     "cli/test_images.py": "cli/types",
     "cli/test_incomplete_networks.py": "network/load",
     "cli/test_network_input.py": (
-        "cli/networks network/class_names network/preparation pipeline/answers"
+        "network/class_names network/preparation pipeline/answers pipeline/networks"
     ),
     "cli/test_photo_metadata.py": "io/photo_metadata pipeline/transparency",
     "cli/test_output.py": "pipeline/output_names",
-    "cli/test_plan.py": "plan/draw plan/report plan/run",
+    "cli/test_plan.py": "plan/draw plan/input_shape plan/report plan/run",
     "core/test_algorithms.py": "system/blas",
     "core/test_geometry.py": "core/hparameters",
     "core/test_pool.py": "core/averages core/window_reduce",
@@ -49,6 +49,7 @@ ELSEWHERE = {
     "io/test_pillow_reader.py": "io/deep_samples io/samples io/tiff_samples",
     "io/test_remote.py": "io/urls",
     "io/test_writers.py": "io/formats",
+    "library/test_network.py": "library/run",
     "network/test_graph.py": "network/model network/passes",
     "network/test_toml_reader.py": "network/conventions network/weight_files",
     "oracle/test_compare.py": "compare/peers",

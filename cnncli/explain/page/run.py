@@ -97,12 +97,20 @@ def write_page(job: ExplainJob, source: Source) -> PageDone:
     # A page has no format among those of pictures; png stands for any that can be written.
     options = replace(options, output=name, format="png")
     output = one_output_file(source, options, op="explain", read_too=read_too)
-    result = run(job, source)
-    explanation = result.explanation
-    data = page_text(_page_data(job, result, source)).encode()
+    text, result = make_page(job, source)
+    explanation, data = result.explanation, text.encode()
     output.write(data)
     unit = explanation.layer, explanation.at, explanation.map
     return PageDone(str(output), len(data), *unit, result.notes)
+
+
+def make_page(job: ExplainJob, source: Source) -> tuple[str, ExplainResult[Explanation]]:
+    """Explain one position of one layer on a page; return it as HTML, with the explanation.
+
+    Errors are those of `run`.
+    """
+    result = run(job, source)
+    return page_text(_page_data(job, result, source)), result
 
 
 def _page_data(job: ExplainJob, result: ExplainResult[Explanation], source: Source) -> PageData:
