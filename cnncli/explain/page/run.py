@@ -30,7 +30,14 @@ from cnncli.pipeline.output_names import Source
 SUFFIXES: Final = (".html", ".htm")
 
 _SCRIPTS: Final = {
-    "layer": ("arithmetic.js", "drawing.js", "layer.js", "arithmetic_panel.js", "controls.js"),
+    "layer": (
+        "arithmetic.js",
+        "drawing.js",
+        "layer.js",
+        "step_panel.js",
+        "arithmetic_panel.js",
+        "controls.js",
+    ),
     "network": ("drawing.js", "network.js"),
 }
 """The scripts of each kind of page, in the order in which they run."""

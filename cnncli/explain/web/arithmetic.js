@@ -101,6 +101,31 @@ function knownOutputs(axis, table) {
   return known;
 }
 
+/** The activation of one value of a channel; NaN where a page does not compute it. */
+function activate(z, { activation, alpha }, channel) {
+  const slope = () => (alpha ? alpha[alpha.length === 1 ? 0 : channel] : LEAKY_SLOPE);
+  switch (activation) {
+    case "none":
+      return z;
+    case "relu":
+      return Number.isNaN(z) ? z : Math.max(z, 0);
+    case "leaky-relu":
+    case "prelu":
+      return z > 0 ? z : z * slope();
+    case "sigmoid": {
+      // exp of the negative magnitude never overflows.
+      const small = Math.exp(-Math.abs(z));
+      return z >= 0 ? 1 / (1 + small) : small / (1 + small);
+    }
+    case "tanh":
+      return Math.tanh(z);
+    case "abs":
+      return Math.abs(z);
+    default:
+      return NaN;
+  }
+}
+
 /**
  * The arithmetic of one layer on one image.
  *
@@ -135,6 +160,12 @@ class LayerArithmetic {
   /** Whether the page has every cell that an output is made from. */
   knows(row, col) {
     return Boolean(this.knownRows[row] && this.knownCols[col]);
+  }
+
+  /** The input cell under the window's first tap. */
+  windowStart(row, col) {
+    const { rows, cols } = this.window;
+    return [row * rows.stride - rows.begin, col * cols.stride - cols.begin];
   }
 
   /** The kernel of an output channel and the input channels that it sums over. */
@@ -320,26 +351,7 @@ class LayerArithmetic {
 
   /** The activation of one value of an output channel. */
   activate(z, channel) {
-    const { activation, alpha } = this.layer;
-    const slope = () => (alpha ? alpha[alpha.length === 1 ? 0 : channel] : LEAKY_SLOPE);
-    switch (activation) {
-      case "relu":
-        return Number.isNaN(z) ? z : Math.max(z, 0);
-      case "leaky-relu":
-      case "prelu":
-        return z > 0 ? z : z * slope();
-      case "sigmoid": {
-        // exp of the negative magnitude never overflows.
-        const small = Math.exp(-Math.abs(z));
-        return z >= 0 ? 1 / (1 + small) : small / (1 + small);
-      }
-      case "tanh":
-        return Math.tanh(z);
-      case "abs":
-        return Math.abs(z);
-      default:
-        return z;
-    }
+    return activate(z, this.layer, channel);
   }
 
   /**

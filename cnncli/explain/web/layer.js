@@ -251,8 +251,7 @@ function drawInput() {
 
 /** The input cell under the window's first tap. */
 function windowStart() {
-  const { rows, cols } = shown.arithmetic.window;
-  return [state.at[0] * rows.stride - rows.begin, state.at[1] * cols.stride - cols.begin];
+  return shown.arithmetic.windowStart(...state.at);
 }
 
 /** Hatch the padding within a region of the input. */

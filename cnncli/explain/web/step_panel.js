@@ -1,0 +1,233 @@
+"use strict";
+// The numbers of one value that a window makes, on both pages: the window times the weights cell by
+// cell, the sums, and the result.
+//
+// `subject` is what is shown: the `arithmetic` of a layer (arithmetic.js), `at`, the output's row and
+// column, and its `step`; `block`, the index of the chosen input channel, `choose`, called with the
+// index of another one, and `nameOf`, which names a channel; `range` and `inputRange`, which tell the
+// levels of output and input, and `table`, the output's colours, or null for grey.
+
+const LISTED_SIDE = 15;
+const LISTED_BLOCKS = 3;
+const LISTED_CELLS = 75;
+
+function countText(count, what) {
+  return count === 1 ? `1 ${what}` : `${count} ${what}s`;
+}
+
+/** One sentence on how the value is made. */
+function sentenceOf(subject) {
+  const { step } = subject;
+  const cells = step.blocks[0].cells;
+  const pads = cells.filter((cell) => cell.pad).length;
+  const all = cells.length;
+  const { layer } = subject.arithmetic;
+  let text = "";
+  if (layer.op === "pool") text = poolSentence(subject, all, pads);
+  else {
+    const across = step.blocks.length > 1 ? ` in each of ${step.blocks.length} channels` : "";
+    text =
+      `The ${countText(all, "cell")} under the window${across}, each times its weight, ` +
+      `added up${step.bias ? ", plus the bias" : ""}` +
+      `${layer.activation !== "none" ? `, through ${layer.activation}` : ""}.`;
+    if (pads) {
+      const what = layer.padMode === "zeros" ? numberText(layer.padValue) : "copied pixels";
+      text += ` ${countText(pads, "cell")} of ${all} ${pads === 1 ? "is" : "are"} padding (${what}).`;
+    }
+  }
+  return text;
+}
+
+function poolSentence(subject, all, pads) {
+  const { step } = subject;
+  const { mode, p } = subject.arithmetic.layer;
+  const padding = pads ? ` Padding (${countText(pads, "cell")}) never wins.` : "";
+  if (mode === "average") {
+    return `The sum of the window, ${numberText(step.sum)}, divided by ${step.divisor}.`;
+  }
+  if (mode === "lp") {
+    return `The p-norm: the sum of |x| to the power ${numberText(p)}, and a root of the sum.`;
+  }
+  if (step.winner < 0) return "The window meets padding only: there is no value to choose.";
+  const which = mode === "max" ? "largest" : "smallest";
+  const tie = step.ties > 1 ? ` ${step.ties} cells tie; the first one gets the gradient.` : "";
+  const [row, col] = winnerCell(subject);
+  return (
+    `The ${which} of ${countText(all - pads, "cell")}, at row ${row}, column ${col} ` +
+    `of the input.${padding}${tie}`
+  );
+}
+
+/** The blocks of a step: all of a few channels; of many, their sums and the chosen one. */
+function blockElements(subject) {
+  const { blocks } = subject.step;
+  const few = blocks.length <= LISTED_BLOCKS && blocks.length * blocks[0].cells.length <= LISTED_CELLS;
+  if (few || blocks.length === 1) return blocks.map((block) => blockElement(subject, block));
+  const chosen = Math.min(subject.block, blocks.length - 1);
+  const most = Math.max(...blocks.map((block) => Math.abs(block.sum)), 1e-300);
+  const bars = blocks.map((block, index) => {
+    const bar = element("span", { class: block.sum < 0 ? "amount below" : "amount" });
+    bar.style.width = `${(Math.abs(block.sum) / most) * 100}%`;
+    const button = element(
+      "button",
+      { type: "button", class: "sum", "aria-pressed": String(index === chosen) },
+      element("span", { text: subject.nameOf(block.channel) }),
+      element("b", { text: numberText(block.sum, 3) }),
+      bar,
+    );
+    button.addEventListener("click", () => subject.choose(index));
+    return button;
+  });
+  const list = element("div", { class: "sums", role: "group", "aria-label": "Sums of the channels" });
+  list.append(...bars);
+  return [list, blockElement(subject, blocks[chosen])];
+}
+
+/** One input channel: window times weights is products; of a pool the window alone. */
+function blockElement(subject, block) {
+  const { step } = subject;
+  const { layer, input } = subject.arithmetic;
+  const isPool = layer.op === "pool";
+  const [kh, kw] = layer.kernel;
+  const row = element("div", { class: "block" });
+  const caption = input.channels === 1 ? "window" : `window, ${subject.nameOf(block.channel)}`;
+  if (kh > LISTED_SIDE || kw > LISTED_SIDE) {
+    row.append(element("p", { text: `${kh} × ${kw} cells are too many to list here.` }));
+    return row;
+  }
+  const grey = (value) => cellColour([value], subject.inputRange, null);
+  if (isPool) {
+    const winner = (cell) => step.winner === cell.i * kw + cell.j;
+    const showsWinner = ["max", "min"].includes(layer.mode);
+    row.append(
+      cellTable(caption, block, (cell) => poolText(layer, cell), grey, showsWinner ? winner : null),
+    );
+    return row;
+  }
+  const weights = Math.max(...block.cells.map((cell) => Math.abs(cell.weight)), 1e-300);
+  const products = Math.max(...block.cells.map((cell) => Math.abs(cell.product)), 1e-300);
+  const signed = (value, most) =>
+    colourOf(levelOf(Number.isFinite(value) ? value : 0, { kind: "symmetric", lo: -most, hi: most }), tables.diverging);
+  row.append(
+    cellTable(caption, block, (cell) => cell.value, grey, null),
+    element("span", { class: "sign", text: "×" }),
+    cellTable("weights", block, (cell) => cell.weight, (v) => signed(v, 1.5 * weights), null),
+    element("span", { class: "sign", text: "=" }),
+    cellTable("products", block, (cell) => cell.product, (v) => signed(v, 1.5 * products), null),
+  );
+  if (step.blocks.length > 1) {
+    row.append(
+      element("span", { class: "sign", text: "Σ" }),
+      element("b", { class: "blocksum", text: numberText(block.sum) }),
+    );
+  }
+  return row;
+}
+
+/** The number that a pool's table shows in a cell: padding has none that could win. */
+function poolText({ mode, countIncludePad }, cell) {
+  if (!cell.pad) return cell.value;
+  if (mode === "max" || mode === "min") return NaN;
+  return mode === "average" && (cell.overhang || !countIncludePad) ? NaN : 0;
+}
+
+/** A table of the window's cells, coloured by value. */
+function cellTable(caption, block, valueOf, colour, marked) {
+  const kw = Math.max(...block.cells.map((cell) => cell.j)) + 1;
+  const size = kw <= 3 ? "wide" : kw <= 5 ? "middling" : "narrow";
+  const table = element("table", { class: `cells ${size}` }, element("caption", { text: caption }));
+  let line = null;
+  for (const cell of block.cells) {
+    if (cell.j === 0) {
+      line = element("tr");
+      table.append(line);
+    }
+    const value = valueOf(cell);
+    const isPad = cell.pad && caption.startsWith("window");
+    const text = isPad && Number.isNaN(value) ? "–" : numberText(value, kw <= 5 ? 3 : 2);
+    const box = element("td", { text, "data-tap": `${cell.i},${cell.j}` });
+    setBackground(box, colour(Number.isNaN(value) ? 0 : value));
+    if (isPad) {
+      box.className = "pad";
+      box.append(element("span", { class: "hidden", text: " (padding)" }));
+    }
+    if (marked && marked(cell)) {
+      box.classList.add("winner");
+      box.append(element("span", { class: "hidden", text: " (wins)" }));
+    }
+    line.append(box);
+  }
+  return table;
+}
+
+/** Sums, bias, activation and value, line by line. */
+function resultElement(subject) {
+  const { step } = subject;
+  const { layer } = subject.arithmetic;
+  const lines = [];
+  const add = (label, value, kind = "") => lines.push([label, value, kind]);
+  if (layer.op === "pool") {
+    const power = numberText(layer.p);
+    if (layer.mode === "average") {
+      add("sum", step.sum);
+      add("÷ cells", step.divisor);
+    } else if (step.winner >= 0 && layer.mode !== "lp") {
+      const [row, col] = winnerCell(subject);
+      lines.push([`row ${row}, column ${col}`, step.value, ""]);
+    } else if (layer.mode === "lp" && Number.isFinite(layer.p)) add(`Σ |x|^${power}`, step.powers);
+  } else {
+    if (step.blocks.length > 1) {
+      for (const block of step.blocks.slice(0, LISTED_BLOCKS)) {
+        add(subject.nameOf(block.channel), block.sum);
+      }
+      const more = step.blocks.length - LISTED_BLOCKS;
+      if (more > 0) {
+        const rest = step.blocks.slice(LISTED_BLOCKS).reduce((sum, block) => sum + block.sum, 0);
+        add(`${more} more`, rest);
+      }
+    }
+    add("sum", step.sum, step.blocks.length > 1 ? "total" : "");
+    add("+ bias", step.bias);
+    if (layer.activation !== "none") {
+      add("=", step.total, "total");
+      add(layer.activation, step.value);
+    }
+  }
+  const table = element("table", { class: "result" });
+  for (const [label, value, kind] of lines) {
+    table.append(rowElement(label, numberText(value), kind));
+  }
+  const last = rowElement("output", numberText(step.value), "total value");
+  table.append(last);
+  return element("div", {}, table, levelElement(subject, step.value));
+}
+
+/** The input cell that won a pool's window. */
+function winnerCell({ arithmetic, at, step }) {
+  const { rows, cols } = arithmetic.window;
+  const [row, col] = arithmetic.windowStart(...at);
+  const tap = [Math.floor(step.winner / cols.kernel), step.winner % cols.kernel];
+  return [row + tap[0] * rows.dilation, col + tap[1] * cols.dilation];
+}
+
+function rowElement(label, text, kind) {
+  return element(
+    "tr",
+    { class: kind },
+    element("th", { scope: "row", text: label }),
+    element("td", { text }),
+  );
+}
+
+/** The level and colour at which the value is drawn. */
+function levelElement({ range, table }, value) {
+  const level = levelOf(value, range);
+  const swatch = element("span", { class: "swatch" });
+  swatch.style.backgroundColor = `rgb(${colourOf(level, table).join(" ")})`;
+  const drawn = range.kind === "abs" ? Math.abs(value) : value;
+  let text = `drawn as level ${level} of 255`;
+  if (drawn < range.lo) text = `below ${numberText(range.lo)}, where the range begins: drawn black`;
+  if (drawn > range.hi) text = `above ${numberText(range.hi)}, where the range ends: drawn white`;
+  return element("p", { class: "drawn dim" }, swatch, text);
+}
+
