@@ -150,14 +150,19 @@ def test_a_page_opens_with_maps_that_feed_the_unit(show: Opener) -> None:
 
 def test_a_page_opens_with_the_strongest_maps(show: Opener) -> None:
     network, picture, data = net()
-    maps = show(data).evaluate("cnncli.state.maps")
+    tab = show(data)
+    maps = tab.evaluate("cnncli.state.maps")
     values = {"input": picture.values()}
     for node in network.nodes:
         values[node.name] = node.layer.forward(values[node.inputs[0]])[0]
-    # The unit is on map 5 of a pool, which reads map 5 of conv3 alone, and that all before it.
+    # The unit is on map 5 of a pool, which reads map 5 of conv3 alone, and that all before it:
+    # there the maps of the trail are shown; layers behind the unit begin with their strongest.
     assert maps["conv3"] == 5
+    on_trail = {unit["layer"]: unit["channel"] for unit in tab.evaluate("cnncli.trail()")}
     for name in ("conv1", "conv2", "pool1"):
-        assert maps[name] == np.abs(values[name]).max(axis=(0, 1, 2)).argmax()
+        assert maps[name] == on_trail[name]
+        assert np.abs(values[name][..., maps[name]]).max() > 0
+    assert maps["digit"] == values["digit"].ravel().argmax()
 
 
 def stretch(what: str, side: slice) -> str:
@@ -187,12 +192,13 @@ def test_values_of_units_are_those_of_the_network(show: Opener) -> None:
 
 def test_keys_move_the_unit_of_a_network(show: Opener) -> None:
     tab = show(net()[2])
+    row, col = tab.evaluate("cnncli.trail().find(({ layer }) => layer === 'conv2').at")
     tab.focus("li:has(h2:text-is('conv2')) .large")
     tab.keyboard.press("ArrowDown")
-    assert tab.evaluate("[cnncli.state.unit.layer, ...cnncli.state.unit.at]") == ["conv2", 4, 4]
-    tab.keyboard.press("ArrowDown")
-    tab.keyboard.press("ArrowLeft")
-    assert tab.evaluate("cnncli.state.unit.at") == [5, 3]
+    assert tab.evaluate("[cnncli.state.unit.layer, ...cnncli.state.unit.at]") == ["conv2", row, col]
+    tab.keyboard.press("ArrowUp")
+    tab.keyboard.press("ArrowRight")
+    assert tab.evaluate("cnncli.state.unit.at") == [row - 1, col + 1]
 
 
 def test_hostile_names_run_nothing(show: Opener) -> None:

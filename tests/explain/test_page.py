@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from cnncli.explain.page import layer_data
+from cnncli.explain.page import arithmetic_data, layer_data
 from cnncli.explain.page.channels import channel_spans
 from cnncli.explain.page.layer_data import PRESETS, PageData, Unit, crop, layer_page_data
 from cnncli.explain.page.network_data import BUDGET, network_page_data
@@ -363,6 +363,28 @@ def test_values_that_are_no_numbers_stay_so_where_values_are_rounded(bits: int) 
         f"NaN or infinite, drawn in magenta: 3 values of input, {3 * maps} values of conv1."
         in data["notes"]
     )
+
+
+def test_weights_are_in_the_page_of_a_network_as_exact_as_they_fit(monkeypatch: Any) -> None:
+    def page(most: int) -> PageData:
+        monkeypatch.setattr(arithmetic_data, "MOST_WEIGHTS", most)
+        picture = picture_of((14, 17, 1))
+        return network_page_data(small_network(), picture, "all", Unit((0, 0)), title="")
+
+    first, second = (small_network().nodes[k].layer.filter.weights for k in (0, 1))  # type: ignore[union-attr]
+    settings = {layer["name"]: layer.get("arithmetic") for layer in page(2**25)["layers"]}
+    for name, weights in (("first", first), ("second", second)):
+        found = unpacked(settings[name]["weights"])
+        np.testing.assert_array_equal(found, weights.astype(np.float32).ravel())
+    assert (settings["input"], settings["sum"]) == (None, {"op": "add"})
+    assert settings["pool"]["mode"] == "max" and settings["all"]["kernel"] == [4, 5]
+    monkeypatch.setattr(arithmetic_data, "MOST_EXACT", 0)
+    data = page(2**25)
+    assert unpacked(data["layers"][2]["arithmetic"]["weights"]).dtype == np.float16
+    assert any("float16" in note for note in data["notes"])
+    data = page(2 * first.size)
+    assert [layer["arithmetic"] is None for layer in data["layers"][1:3]] == [False, True]
+    assert "The weights of second are too many for this page." in data["notes"]
 
 
 def test_many_and_large_maps_are_cut_to_the_budget_and_the_unit_stays() -> None:

@@ -119,7 +119,7 @@ def layer_page_data(
         "kind": "layer",
         "title": title,
         "input": _input(picture, unit.image, box, groups),
-        "layer": _layer(layer, shape, picture.dtype),
+        "layer": layer_settings(layer, shape, picture.dtype),
         "pictures": picture_list(layer.output_groups(groups)),
         "at": list(unit.at),
         "map": unit.map,
@@ -201,7 +201,8 @@ def _input(picture: Picture, image: int, box: Box, groups: Sequence[MapGroup]) -
     }
 
 
-def _layer(layer: ConvLayer | PoolLayer, shape: Shape, dtype: np.dtype[Any]) -> PageData:
+def layer_settings(layer: ConvLayer | PoolLayer, shape: Shape, dtype: np.dtype[Any]) -> PageData:
+    """Return the fields of a layer that `LayerArithmetic` in arithmetic.js computes with."""
     window = layer.window(shape)
     named = layer.padding if isinstance(layer.padding, str) else None
     common = {

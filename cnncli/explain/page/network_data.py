@@ -9,6 +9,7 @@ import numpy as np
 
 from cnncli._dataclass import dataclass
 from cnncli.core.geometry import Box, Pair
+from cnncli.explain.page.arithmetic_data import network_arithmetic
 from cnncli.explain.page.channels import channel_spans, channels_behind
 from cnncli.explain.page.layer_data import (
     MOST_CELLS,
@@ -131,16 +132,24 @@ def network_page_data(
         not_finite[name] = measure(Y).non_finite
     summaries = {plan.name: plan for plan in summarize(network, picture.shape[1:]).layers}
     source = {"name": SOURCE, "label": "input", "shape": list(shape[1:]), "inputs": [], "reads": []}
+    used = sum(part.size for part in parts.values()) * np.dtype(dtype).itemsize
+    arithmetic, weight_notes = network_arithmetic(network, shapes, picture.dtype, used)
     layers = [source | values[SOURCE]]
     for node in track(network.nodes, "describing the layers", len(network.nodes)):
-        layers.append(_layer_facts(node, shapes, summaries[node.name]) | values[node.name])
+        facts = _layer_facts(node, shapes, summaries[node.name])
+        layers.append(facts | values[node.name] | {"arithmetic": arithmetic[node.name]})
     return {
         "kind": "network",
         "title": title,
         "layers": layers,
         "unit": {"layer": layer, "map": unit.map, "at": list(unit.at)},
         "tables": colour_tables(),
-        "notes": [*notes, *_notes(dtype, shapes, parts), *_not_finite_notes(not_finite)],
+        "notes": [
+            *notes,
+            *_notes(dtype, shapes, parts),
+            *weight_notes,
+            *_not_finite_notes(not_finite),
+        ],
     }
 
 

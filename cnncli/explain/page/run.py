@@ -38,9 +38,24 @@ _SCRIPTS: Final = {
         "arithmetic_panel.js",
         "controls.js",
     ),
-    "network": ("drawing.js", "network.js"),
+    "network": (
+        "arithmetic.js",
+        "drawing.js",
+        "network_reads.js",
+        "network_arithmetic.js",
+        "step_panel.js",
+        "unit_panel.js",
+        "network_strips.js",
+        "network.js",
+    ),
 }
 """The scripts of each kind of page, in the order in which they run."""
+
+# Both pages show the numbers of a window, in the style of the layer's page.
+_STYLES: Final = {
+    "layer": ("page.css", "layer.css"),
+    "network": ("page.css", "layer.css", "network.css"),
+}
 
 _PLACEHOLDER = re.compile(r"\{\{(\w+)\}\}")
 
@@ -164,7 +179,7 @@ def page_text(data: PageData) -> str:
     (False, True)
     """
     kind = data["kind"]
-    style = _file("page.css") + _file(f"{kind}.css")
+    style = "".join(_file(name) for name in _STYLES[kind])
     scripts = [_file(name) for name in _SCRIPTS[kind]]
     texts = {
         "policy": _policy(style, scripts),

@@ -39,7 +39,7 @@ function subjectOf(step) {
     choose: (index) => apply({ block: index }),
     nameOf: channelName,
     range: shown.range,
-    inputRange: state.input.range,
+    paint: (_, value) => cellColour([value], state.input.range, null),
     table: shown.picture.channels.length === 3 ? null : tables[state.colormap],
   };
 }

@@ -14,9 +14,33 @@ const ARRAYS = {
   float64: Float64Array,
 };
 
-/** A little-endian array from a record { dtype, data }. */
+/** A little-endian array from a record { dtype, data }; float16 becomes float32. */
 function arrayOf(record) {
+  if (record.dtype === "float16") {
+    return Float32Array.from(new Uint16Array(bytesOf(record.data).buffer), halfValue);
+  }
   return new ARRAYS[record.dtype](bytesOf(record.data).buffer);
+}
+
+/** The number that 16 bits stand for: a sign, 5 bits of exponent, 10 of fraction. */
+function halfValue(bits) {
+  const sign = bits & 0x8000 ? -1 : 1;
+  const [exponent, fraction] = [(bits >> 10) & 31, bits & 1023];
+  if (exponent === 31) return fraction ? NaN : sign * Infinity;
+  const size = exponent ? (1 + fraction / 1024) * 2 ** (exponent - 15) : fraction * 2 ** -24;
+  return sign * size;
+}
+
+/** The settings of a layer, with its records { dtype, data } as arrays. */
+function readLayer(record) {
+  const settings = { ...record };
+  for (const [name, value] of Object.entries(record)) {
+    if (value && value.dtype) settings[name] = arrayOf(value);
+  }
+  for (const name of ["padValue", "p"]) {
+    if (settings[name]) [settings[name]] = settings[name];
+  }
+  return settings;
 }
 
 /** Share of the values of a feature map that the range "auto" may leave out, as in render/layer_ranges.py. */

@@ -43,17 +43,6 @@ function readInput(record, single) {
   return { ...record, planes };
 }
 
-function readLayer(record) {
-  const layer = { ...record };
-  for (const name of ["weights", "bias", "alpha"]) {
-    if (record[name]) layer[name] = arrayOf(record[name]);
-  }
-  for (const name of ["padValue", "p"]) {
-    if (record[name]) [layer[name]] = arrayOf(record[name]);
-  }
-  return layer;
-}
-
 /**
  * Change anything: the one way in, for every control, key and pointer, and for tests.
  *

@@ -4,8 +4,8 @@
 //
 // `subject` is what is shown: the `arithmetic` of a layer (arithmetic.js), `at`, the output's row and
 // column, and its `step`; `block`, the index of the chosen input channel, `choose`, called with the
-// index of another one, and `nameOf`, which names a channel; `range` and `inputRange`, which tell the
-// levels of output and input, and `table`, the output's colours, or null for grey.
+// index of another one, and `nameOf`, which names a channel; `paint(channel, value)`, the colour of an
+// input value; and of the output the `range`, and the `table` of its colours, or null for grey.
 
 const LISTED_SIDE = 15;
 const LISTED_BLOCKS = 3;
@@ -95,12 +95,12 @@ function blockElement(subject, block) {
     row.append(element("p", { text: `${kh} × ${kw} cells are too many to list here.` }));
     return row;
   }
-  const grey = (value) => cellColour([value], subject.inputRange, null);
+  const paint = (value) => subject.paint(block.channel, value);
   if (isPool) {
     const winner = (cell) => step.winner === cell.i * kw + cell.j;
     const showsWinner = ["max", "min"].includes(layer.mode);
     row.append(
-      cellTable(caption, block, (cell) => poolText(layer, cell), grey, showsWinner ? winner : null),
+      cellTable(caption, block, (cell) => poolText(layer, cell), paint, showsWinner ? winner : null),
     );
     return row;
   }
@@ -109,7 +109,7 @@ function blockElement(subject, block) {
   const signed = (value, most) =>
     colourOf(levelOf(Number.isFinite(value) ? value : 0, { kind: "symmetric", lo: -most, hi: most }), tables.diverging);
   row.append(
-    cellTable(caption, block, (cell) => cell.value, grey, null),
+    cellTable(caption, block, (cell) => cell.value, paint, null),
     element("span", { class: "sign", text: "×" }),
     cellTable("weights", block, (cell) => cell.weight, (v) => signed(v, 1.5 * weights), null),
     element("span", { class: "sign", text: "=" }),

@@ -1,0 +1,126 @@
+"use strict";
+// The layers of a network's page, and which cells read which. The data tells it, by
+// cnncli/core/geometry.py: for each output row, column and channel the first input row, column and
+// channel, and the one after the last.
+
+/** A layer of the page's data: `planes` has the values of each channel whose picture is in the page. */
+function readLayerMaps(record) {
+  const raw = arrayOf(record);
+  const count = (record.rows[1] - record.rows[0]) * (record.cols[1] - record.cols[0]);
+  const planes = {};
+  const shownChannels = new Set(record.pictures.flatMap(({ channels }) => channels));
+  const largestCode = 2 ** (8 * raw.BYTES_PER_ELEMENT) - 1;
+  record.channels.forEach((channel, index) => {
+    const part = raw.subarray(index * count, (index + 1) * count);
+    const [lo, step] = [record.ends[index][0], record.steps[index]];
+    if (!shownChannels.has(channel)) return;
+    let values = record.dtype === "float32" ? part : null;
+    const decode = () => Float64Array.from(part, (code) => roundedValue(code, lo, step, largestCode));
+    Object.defineProperty(planes, channel, { enumerable: true, get: () => (values ??= decode()) });
+  });
+  const reads = record.reads.map((axes) => ({
+    rows: arrayOf(axes.rows),
+    cols: arrayOf(axes.cols),
+    channels: arrayOf(axes.channels),
+  }));
+  const ranges = record.pictures.map((picture) => picture.range);
+  const arithmetic = record.arithmetic ? readLayer(record.arithmetic) : null;
+  return { ...record, planes, reads, ranges, arithmetic, drawn: new Map() };
+}
+
+/** The value that a whole number stands for: the largest three are NaN, ∞ and −∞. */
+function roundedValue(code, lo, step, largestCode) {
+  const kind = largestCode - code;
+  return kind < 3 ? [NaN, Infinity, -Infinity][kind] : lo + code * step;
+}
+
+/** Whether a layer has one row and one column, such as a classifier's output. */
+function isSingle(layer) {
+  return layer.shape[0] === 1 && layer.shape[1] === 1;
+}
+
+/**
+ * The index of the map with the largest magnitude among those of some channels, of maps of one row
+ * and column with the largest value; -1 if none is in the page.
+ */
+function strongestMap(layer, span) {
+  const endsOf = (channel) => layer.ends[layer.channels.indexOf(channel)];
+  const sizeOf = isSingle(layer) ? (value) => value : Math.abs;
+  const strength = ({ channels }) => Math.max(...channels.flatMap(endsOf).map(sizeOf));
+  let best = -1;
+  layer.pictures.forEach((picture, index) => {
+    if (!isInSpan(layer, index, span)) return;
+    if (best < 0 || strength(picture) > strength(layer.pictures[best])) best = index;
+  });
+  return best;
+}
+
+/** Whether a map has one of the channels [first, last). */
+function isInSpan(layer, index, [first, last]) {
+  return layer.pictures[index].channels.some((channel) => channel >= first && channel < last);
+}
+
+/** Channels [first, last) that the unit is made from, by layer. */
+function channelsBehind() {
+  const { channels } = unitPicture();
+  const spans = new Map([[state.unit.layer, [Math.min(...channels), Math.max(...channels) + 1]]]);
+  for (const layer of [...layers].reverse()) {
+    const span = spans.get(layer.name);
+    if (!span) continue;
+    layer.inputs.forEach((name, index) => {
+      const read = readRange(layer.reads[index].channels, span[0], span[1]);
+      if (!read) return;
+      const known = spans.get(name) ?? read;
+      spans.set(name, [Math.min(known[0], read[0]), Math.max(known[1], read[1])]);
+    });
+  }
+  return spans;
+}
+
+/** The map that the unit is on. */
+function unitPicture() {
+  return byName.get(state.unit.layer).pictures[state.maps[state.unit.layer]];
+}
+
+/** Boxes [top, left, bottom, right] of the cells that the unit depends on, by layer. */
+function receptiveField() {
+  const [row, col] = state.unit.at;
+  const boxes = new Map([[state.unit.layer, [row, col, row + 1, col + 1]]]);
+  for (const layer of [...layers].reverse()) {
+    const box = boxes.get(layer.name);
+    if (!box) continue;
+    layer.inputs.forEach((name, index) => {
+      const rows = readRange(layer.reads[index].rows, box[0], box[2]);
+      const cols = readRange(layer.reads[index].cols, box[1], box[3]);
+      const read = rows && cols ? [rows[0], cols[0], rows[1], cols[1]] : [0, 0, 0, 0];
+      boxes.set(name, boxes.has(name) ? unionBox(boxes.get(name), read) : read);
+    });
+  }
+  return boxes;
+}
+
+/** The cells from the first to the last that outputs [first, last) read; null if none. */
+function readRange(spans, first, last) {
+  let [low, high] = [Infinity, -Infinity];
+  for (let output = first; output < last; output += 1) {
+    const [begin, end] = [spans[2 * output], spans[2 * output + 1]];
+    if (end <= begin) continue;
+    low = Math.min(low, begin);
+    high = Math.max(high, end);
+  }
+  return low < high ? [low, high] : null;
+}
+
+/** The smallest box around two; empty ones do not count. */
+function unionBox(one, other) {
+  if (one[2] <= one[0]) return other;
+  if (other[2] <= other[0]) return one;
+  return [0, 1].map((i) => Math.min(one[i], other[i])).concat([2, 3].map((i) => Math.max(one[i], other[i])));
+}
+
+/** A value of a layer, with the precision that the page has. */
+function valueAt(layer, channel, row, col) {
+  const width = layer.cols[1] - layer.cols[0];
+  const cell = (row - layer.rows[0]) * width + col - layer.cols[0];
+  return { value: layer.planes[channel][cell], step: layer.steps[layer.channels.indexOf(channel)] };
+}

@@ -1,0 +1,269 @@
+"""The numbers of a unit on the page of a network, in a real browser, against the core's own."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from cnncli.explain.forward import explain
+from cnncli.explain.model import Step
+from cnncli.explain.page import arithmetic_data
+from cnncli.explain.page.layer_data import PageData, Unit
+from cnncli.explain.page.network_data import network_page_data
+from cnncli.explain.run import find_layer
+from cnncli.io.images import Picture, ReadOptions, read_image
+from cnncli.network.dense import dense_bank
+from cnncli.network.graph import SOURCE, Network, Node
+from cnncli.network.layers import (
+    ActivationLayer,
+    AddLayer,
+    BatchNormLayer,
+    ConcatLayer,
+    ConvLayer,
+    DenseLayer,
+    DivLayer,
+    MaxLayer,
+    MinLayer,
+    MulLayer,
+    PoolLayer,
+    ResizeLayer,
+    ScaleLayer,
+    SliceLayer,
+    SoftmaxLayer,
+    SubLayer,
+)
+from cnncli.network.load import load_model
+from tests.support.browser import Opener, bank, near, number, random_picture, settle
+
+pytestmark = pytest.mark.oracle
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+UNITS_EACH = 6
+
+READ = """(units) => units.map((unit) => {
+  const { value, problem } = cnncli.arithmetic(unit);
+  return { value: String(value), problem: problem ?? "" };
+})"""
+"""The values of some units by the page's arithmetic, or why it has none."""
+
+
+def outputs(network: Network, picture: Picture) -> dict[str, Any]:
+    """Each layer's output by the core, (n_H, n_W, n_C)."""
+    values = {SOURCE: picture.values()}
+    for node in network.nodes:
+        values[node.name] = node.layer.forward(*(values[name] for name in node.inputs))[0]
+    return {name: Y[0] for name, Y in values.items()}
+
+
+def some_units(rng: np.random.Generator, name: str, Y: np.ndarray[Any, Any]) -> list[PageData]:
+    cells = [[int(rng.integers(size)) for size in Y.shape] for _ in range(UNITS_EACH)]
+    return [{"layer": name, "channel": c, "at": [row, col]} for row, col, c in cells]
+
+
+def compare(tab: Any, network: Network, picture: Picture, rng: np.random.Generator) -> None:
+    """Compare units of every layer with the core, within 1e-5 of the layer's largest value."""
+    values = outputs(network, picture)
+    for node in network.nodes:
+        Y = values[node.name]
+        units = some_units(rng, node.name, Y)
+        most = max(float(np.abs(Y[np.isfinite(Y)]).max(initial=0)), 1e-6)
+        for unit, read in zip(units, tab.evaluate(READ, units), strict=True):
+            assert read["problem"] == "", (node.name, read)
+            (row, col), expected = unit["at"], float(Y[(*unit["at"], unit["channel"])])
+            assert number(read["value"]) == pytest.approx(expected, abs=1e-5 * most), (
+                node,
+                row,
+                col,
+            )
+
+
+ACTIVATIONS = ("none", "relu", "leaky-relu", "sigmoid", "tanh", "abs", "softmax", "silu", "prelu")
+
+
+def random_network(rng: np.random.Generator) -> Network:
+    """A residual block of random settings, a branch, a pool, a dense layer and shares."""
+
+    def conv(channels: int, maps: int, **more: Any) -> ConvLayer:
+        size = tuple(int(v) for v in rng.integers(1, 4, 2))
+        depth = channels // more.get("groups", 1)
+        activation = ACTIVATIONS[rng.integers(len(ACTIVATIONS))]
+        alpha = rng.random(maps).astype(np.float32) if activation == "prelu" else None
+        bias = rng.normal(size=maps).astype(np.float32)
+        made = bank((*size, depth, maps))
+        return ConvLayer(made, bias, activation=activation, alpha=alpha, **more)
+
+    modes = ("zeros", "edge", "reflect", "symmetric", "wrap")
+    stride, dilation = int(rng.integers(1, 3)), int(rng.integers(1, 3))
+    one = rng.random((4, 4)).astype(np.float32)
+    norm = BatchNormLayer(one[0], one[1] - 0.5, one[2], one[3] + 0.1)
+    pool = PoolLayer(("max", "average", "min", "lp")[rng.integers(4)], 2, 2, ceil=True)
+    merge = (AddLayer, SubLayer, MulLayer, MaxLayer, MinLayer)[rng.integers(5)]()
+    first = conv(3, 4, stride=stride, pad_mode=modes[rng.integers(5)])
+    nodes = [
+        Node("first", first, (SOURCE,)),
+        Node("second", conv(4, 4, groups=2, dilation=dilation, pad_value=0.5), ("first",)),
+        Node("merged", merge, ("first", "second")),
+        Node("norm", norm, ("merged",)),
+        Node("joined", ConcatLayer("channels"), ("norm", "first")),
+        Node("taken", SliceLayer(1, 7, 2), ("joined",)),
+        Node("scaled", ScaleLayer(np.array([2.0]), np.array([-0.25])), ("taken",)),
+        Node("gate", PoolLayer("average", "global"), ("scaled",)),
+        Node("gated", MulLayer(), ("scaled", "gate")),
+        Node("pooled", pool, ("gated",)),
+    ]
+    shape = Network(tuple(nodes)).output_shape((1, 9, 8, 3))
+    matrix = rng.normal(size=(int(np.prod(shape[1:])), 5)).astype(np.float32)
+    nodes += [
+        Node("scores", DenseLayer(dense_bank("scores", matrix, shape[1:], "hwc")), ("pooled",)),
+        Node("shares", ActivationLayer("softmax"), ("scores",)),
+        Node("logs", SoftmaxLayer(log=True), ("scores",)),
+        Node("ratio", DivLayer(), ("second", "norm")),
+    ]
+    return Network(tuple(nodes))
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_units_of_random_networks_equal_the_core(show: Opener, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    network, picture = random_network(rng), random_picture((9, 8, 3))
+    data = network_page_data(network, picture, "shares", Unit((0, 0)), title="net")
+    compare(show(data), network, picture, rng)
+
+
+def test_joined_rows_and_columns_are_found_in_their_input(show: Opener) -> None:
+    one = PoolLayer("max", 2, 1, "valid")
+    nodes = [Node("pool", one, (SOURCE,))]
+    nodes += [Node(axis, ConcatLayer(axis), (SOURCE, SOURCE)) for axis in ("rows", "columns")]
+    network, picture = Network(tuple(nodes)), random_picture((5, 6, 2))
+    data = network_page_data(network, picture, "columns", Unit((0, 0)), title="net")
+    compare(show(data), network, picture, np.random.default_rng(1))
+
+
+def digits(digit: int = 3, **unit: Any) -> tuple[Network, Picture, PageData]:
+    model = load_model(REPOSITORY / "examples" / "digits.toml")
+    path = REPOSITORY / "examples" / "digits" / f"{digit}.png"
+    picture = read_image(path, ReadOptions(gray=True, size=model.input.size))
+    place = unit or {"layer": "probability", "at": (0, 0), "map": digit}
+    where = Unit(place["at"], place["map"])
+    data = network_page_data(model.network, picture, place["layer"], where, title="digits.toml")
+    return model.network, picture, data
+
+
+def step_of(network: Network, picture: Picture, unit: PageData) -> Step:
+    explained = find_layer(network, picture, unit["layer"], 0)
+    return explain(explained, tuple(unit["at"]), unit["channel"]).steps[0]
+
+
+def test_a_page_opens_on_the_answer_with_its_trail(show: Opener) -> None:
+    network, picture, data = digits()
+    tab = show(data)
+    trail = tab.evaluate("cnncli.trail()")
+    names = [unit["layer"] for unit in trail]
+    assert names == ["probability", "digit", "pool2", "conv3", "pool1", "conv2", "conv1", "input"]
+    assert [unit["channel"] for unit in trail[:2]] == [3, 3]
+    values = outputs(network, picture)
+    for unit, source in zip(trail, trail[1:], strict=False):
+        step = step_of(network, picture, unit)
+        assert step.value == near(values[unit["layer"]][(*unit["at"], unit["channel"])])
+        if not unit["layer"].startswith(("conv", "digit")):
+            continue
+        # The strongest product of all, found by the core's own explanation.
+        sign = np.sign(step.total) or 1
+        products = [sign * block.products for block in step.blocks]
+        best = int(np.argmax([each.max() for each in products]))
+        assert step.blocks[best].channel == source["channel"]
+        assert source["amount"] * sign == near(products[best].max())
+    shown = tab.evaluate("[...document.querySelectorAll('#trail button')].map((b) => b.innerText)")
+    assert len(shown) == len(trail)
+    assert shown[0].startswith("probability 3")
+    # The maps on the trail are the ones that are shown.
+    maps = tab.evaluate("cnncli.state.maps")
+    assert [maps[unit["layer"]] for unit in trail] == [unit["channel"] for unit in trail]
+
+
+def test_maps_are_sorted_by_what_they_contribute(show: Opener) -> None:
+    network, picture, data = digits(layer="conv3", at=(1, 2), map=4)
+    tab = show(data)
+    step = step_of(network, picture, {"layer": "conv3", "at": (1, 2), "channel": 4})
+    sign = np.sign(step.total) or 1
+    order = sorted(step.blocks, key=lambda block: -sign * block.sum)
+    read = """[...document.querySelectorAll("li.card")]
+        .find((card) => card.querySelector("h2").textContent === "pool1")
+        .querySelectorAll(".thumb")"""
+    found = tab.evaluate(f"[...{read}].map((thumb) => Number(thumb.dataset.map))")
+    sums = {block.channel: sign * block.sum for block in step.blocks}
+    assert [sums[channel] for channel in found] == pytest.approx([sign * b.sum for b in order])
+    text = tab.evaluate(f"{read}[0].querySelector('.share').textContent")
+    assert float(text.replace("−", "-")) == pytest.approx(order[0].sum, rel=6e-3)
+
+
+def test_a_click_and_enter_open_the_numbers_of_a_unit(show: Opener) -> None:
+    network, picture, data = digits()
+    tab = show(data)
+    canvas = tab.locator("li:has(h2:text-is('conv2')) .large")
+    canvas.scroll_into_view_if_needed()
+    canvas.click(position={"x": 3, "y": 3})
+    settle(tab)
+    unit = tab.evaluate("({ ...cnncli.trail()[0] })")
+    assert (unit["layer"], unit["at"]) == ("conv2", [0, 0])
+    step = step_of(network, picture, unit)
+    assert number(tab.get_attribute("#result", "data-value")) == near(step.value)
+    sums = tab.evaluate(
+        "[...document.querySelectorAll('#blocks .sum b')].map((b) => b.textContent)"
+    )
+    read = [float(text.replace("−", "-")) for text in sums]
+    assert read == pytest.approx([block.sum for block in step.blocks], rel=6e-3, abs=1e-6)
+    captions = tab.evaluate(
+        "[...document.querySelectorAll('#blocks caption')].map((c) => c.textContent)"
+    )
+    assert captions[1:] == ["weights", "products"]
+    assert tab.locator("#blocks td.pad").count() > 0
+    tab.focus("li:has(h2:text-is('pool1')) .large")
+    tab.keyboard.press("Enter")
+    settle(tab)
+    assert tab.text_content("#headline").startswith("pool1, map ")
+    assert tab.locator("#blocks td.winner").count() == 1
+
+
+def test_the_shares_of_a_softmax_stand_with_their_exponentials(show: Opener) -> None:
+    network, picture, data = digits()
+    tab = show(data)
+    z = outputs(network, picture)["digit"][0, 0].astype(float)
+    rows = tab.evaluate(
+        "[...document.querySelectorAll('.shares tr')].map((row) => "
+        "[...row.children].map((cell) => cell.textContent.replace('−', '-')))"
+    )
+    exponentials = np.exp(z - z.max())
+    for name, *numbers in rows[1:-1]:
+        k = int(name)
+        expected = [z[k], exponentials[k], exponentials[k] / exponentials.sum()]
+        assert [float(text) for text in numbers] == pytest.approx(expected, rel=6e-3, abs=1e-6)
+    assert float(rows[-1][2]) == pytest.approx(exponentials.sum(), rel=1e-3)
+    assert tab.text_content(".shares .best th") == "3"
+
+
+def test_weights_of_float16_are_said_and_near(show: Opener, monkeypatch: Any) -> None:
+    monkeypatch.setattr(arithmetic_data, "MOST_EXACT", 0)
+    network, picture, data = digits()
+    assert "float16" in " ".join(data["notes"])
+    tab = show(data)
+    weights = network.node("conv1").layer.filter.weights  # type: ignore[union-attr]
+    unit = {"layer": "conv1", "channel": 2, "at": [3, 3]}
+    found = tab.evaluate(
+        "(unit) => cnncli.arithmetic(unit).step.blocks[0].cells.map((cell) => cell.weight)", unit
+    )
+    rounded = weights[:, :, 0, 2].astype(np.float16).ravel()
+    assert found == rounded.astype(float).tolist()
+    assert "float16" in tab.text_content("#notes")
+
+
+def test_a_layer_that_is_not_computed_says_where_its_numbers_are(show: Opener) -> None:
+    network = Network.chain(ConvLayer(bank((3, 3, 1, 2))), ResizeLayer(scale=2))
+    name = network.names[-1]
+    data = network_page_data(network, random_picture((6, 6, 1)), name, Unit((2, 3)), title="net")
+    tab = show(data)
+    assert f"cnncli explain with --layer {name} --at 2,3 prints them" in tab.text_content("#how")
+    assert tab.locator("#blocks > *").count() == 0
