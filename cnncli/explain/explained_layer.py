@@ -23,6 +23,7 @@ from cnncli.network.layers import (
     ResizeLayer,
     RowSource,
     Shape,
+    SoftmaxLayer,
     SpaceToDepthLayer,
     StripStage,
 )
@@ -110,6 +111,14 @@ class ExplainedLayer:
     def is_scores(self) -> bool:
         """Whether the output has one row and one column, such as the scores of a classifier."""
         return self.output_shape[1:3] == (1, 1)
+
+    @property
+    def is_shares(self) -> bool:
+        """Whether the channels of each position are shares of 1, as those of a softmax are."""
+        layer = self.layer
+        if isinstance(layer, SoftmaxLayer):
+            return layer.axes == ("channels",) and not layer.log
+        return bool(getattr(layer, "activation", "none") == "softmax")
 
     @property
     def window(self) -> Window | None:
@@ -258,7 +267,8 @@ def strongest_output(explained: ExplainedLayer, index: int | None = None) -> tup
     """Return the map, row and column of the output that is explained for want of a choice.
 
     Of maps of one row and column that is the largest value, as `run` reports it. Of others it is
-    the largest magnitude near the middle.
+    the largest magnitude near the middle; of shares, where "no face" is large nearly everywhere,
+    the one furthest above the mean of its map there.
 
     Parameters
     ----------
@@ -278,6 +288,8 @@ def strongest_output(explained: ExplainedLayer, index: int | None = None) -> tup
     rows, cols = (_middle(size) for size in explained.output_shape[1:3])
     values = explained.output(rows.start, rows.stop)[:, cols]
     sized = values if explained.is_scores else np.abs(values)
+    if explained.is_shares and not explained.is_scores:
+        sized = values - values.mean(axis=(0, 1))
     strength = np.where(np.isnan(values), -np.inf, sized)
     best: tuple[float, int, Pair] | None = None
     for number, group in enumerate(explained.groups):

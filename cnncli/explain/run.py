@@ -119,6 +119,8 @@ def run(job: ExplainJob, source: Source) -> ExplainResult[Explanation]:
         else:
             explanation = explain(explained, at, index, image)
     what = "the largest value" if explained.is_scores else "the largest magnitude near the middle"
+    if explained.is_shares and not explained.is_scores:
+        what = "the share furthest above the mean of its map, near the middle"
     is_any_map = job.map is None and len(groups) > 1
     is_choice = is_any_map or explained.output_shape[1:3] != (1, 1)
     if job.at is None and is_choice:

@@ -38,6 +38,7 @@ from cnncli.network.layers import (
     PoolLayer,
     QuotientLayer,
     ScaleLayer,
+    SoftmaxLayer,
     SubLayer,
 )
 from cnncli.render.options import MapGroup
@@ -334,6 +335,17 @@ def test_the_chosen_place_is_the_strongest_of_the_middle() -> None:
     X[0, 2, 2], X[0, 15, 44], X[0, 25, 20] = 9, -3, 2
     assert strongest_output(subject_of(PadLayer(0), X), 0) == (0, (15, 44))
     assert strongest_output(subject_of(PadLayer(0), np.full((1, 1, 1, 1), np.nan))) == (0, (0, 0))
+
+
+def test_of_shares_the_one_that_stands_out_is_chosen() -> None:
+    scores = np.full((1, 12, 12, 2), -3.0)
+    scores[..., 0] = 3
+    scores[0, 6, 5] = 0, 2
+    for layer in (ActivationLayer("softmax"), SoftmaxLayer()):
+        assert strongest_output(subject_of(layer, scores)) == (1, (6, 5))
+    # Of one row and column it is the largest value, and logarithms are no shares.
+    assert strongest_output(subject_of(SoftmaxLayer(), scores[:, :1, :1])) == (0, (0, 0))
+    assert not subject_of(SoftmaxLayer(log=True), scores).is_shares
 
 
 def test_an_index_is_an_index_though_a_name_is_the_same_number() -> None:
