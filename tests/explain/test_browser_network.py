@@ -171,11 +171,10 @@ def test_a_page_opens_on_the_answer_with_its_trail(show: Opener) -> None:
         if not unit["layer"].startswith(("conv", "digit")):
             continue
         # The strongest product of all, found by the core's own explanation.
-        sign = np.sign(step.total) or 1
-        products = [sign * block.products for block in step.blocks]
-        best = int(np.argmax([each.max() for each in products]))
+        sizes = [np.abs(block.products) for block in step.blocks]
+        best = int(np.argmax([each.max() for each in sizes]))
         assert step.blocks[best].channel == source["channel"]
-        assert source["amount"] * sign == near(products[best].max())
+        assert abs(source["amount"]) == near(sizes[best].max())
     shown = tab.evaluate("[...document.querySelectorAll('#trail button')].map((b) => b.innerText)")
     assert len(shown) == len(trail)
     assert shown[0].startswith("probability 3")
@@ -188,14 +187,13 @@ def test_maps_are_sorted_by_what_they_contribute(show: Opener) -> None:
     network, picture, data = digits(layer="conv3", at=(1, 2), map=4)
     tab = show(data)
     step = step_of(network, picture, {"layer": "conv3", "at": (1, 2), "channel": 4})
-    sign = np.sign(step.total) or 1
-    order = sorted(step.blocks, key=lambda block: -sign * block.sum)
+    order = sorted(step.blocks, key=lambda block: -abs(block.sum))
     read = """[...document.querySelectorAll("li.card")]
         .find((card) => card.querySelector("h2").textContent === "pool1")
         .querySelectorAll(".thumb")"""
     found = tab.evaluate(f"[...{read}].map((thumb) => Number(thumb.dataset.map))")
-    sums = {block.channel: sign * block.sum for block in step.blocks}
-    assert [sums[channel] for channel in found] == pytest.approx([sign * b.sum for b in order])
+    sums = {block.channel: abs(block.sum) for block in step.blocks}
+    assert [sums[channel] for channel in found] == pytest.approx([abs(b.sum) for b in order])
     text = tab.evaluate(f"{read}[0].querySelector('.share').textContent")
     assert float(text.replace("−", "-")) == pytest.approx(order[0].sum, rel=6e-3)
 

@@ -20,11 +20,11 @@ const labels = shortNames([...byName.keys()]);
 
 /**
  * The chosen unit, and of every layer the map that is shown large; of a colour map the chosen colour,
- * and of a unit with a window the chosen input channel, null for the strongest. Only `apply` changes it.
+ * and of a unit with a window the chosen input channel: null for the strongest. Only `apply` changes it.
  */
 const state = {
   unit: { ...pageData.unit },
-  channel: 0,
+  channel: null,
   block: null,
   maps: Object.fromEntries(layers.map((layer) => [layer.name, firstMap(layer)])),
 };
@@ -61,8 +61,10 @@ function apply({ unit, maps, channel, block = null }) {
 /** The unit as network_arithmetic.js takes it: of a colour map one of its channels. */
 function chosenUnit() {
   const { channels } = unitPicture();
-  const channel = channels[Math.min(state.channel, channels.length - 1)];
-  return { layer: state.unit.layer, channel, at: state.unit.at };
+  const units = channels.map((channel) => ({ layer: state.unit.layer, channel, at: state.unit.at }));
+  const sizes = units.map((unit) => Math.abs(unitValue(unit)));
+  const strongest = Math.max(0, sizes.indexOf(Math.max(...sizes)));
+  return units[Math.min(state.channel ?? strongest, units.length - 1)];
 }
 
 /** Of layers before the unit, let the large map be that on the trail, or one that feeds the unit. */

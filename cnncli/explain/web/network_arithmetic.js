@@ -6,11 +6,11 @@ const OVER_CHANNELS = ["softmax", "log-softmax"];
 const NOT_HERE = "It is made from maps or cells that this page does not hold.";
 
 /**
- * How a unit is computed: { value, sources, direction } and what its kind of layer has to tell, or
- * { problem }, why the page cannot tell.
+ * How a unit is computed: { value, sources } and what its kind of layer has to tell, or { problem },
+ * why the page cannot tell.
  *
- * `sources` are the units that it reads, each with its `amount`: what it adds to the sum, or the
- * value that was chosen. `direction` is the sign of what they amount to.
+ * `sources` are the units that it is made of, each with its `amount`: weight times value, as
+ * cnncli/explain/trail.py has it.
  */
 function unitArithmetic(unit) {
   const layer = byName.get(unit.layer);
@@ -30,7 +30,7 @@ function unitArithmetic(unit) {
   if (made.problem) return { ...made, sources: [] };
   const amounts = made.amounts ?? values;
   const contributing = sources.map((source, index) => ({ ...source, amount: amounts[index] }));
-  return { ...made, sources: contributing, direction: Math.sign(made.value) || 1 };
+  return { ...made, sources: contributing.filter(({ amount }) => amount !== null) };
 }
 
 /** The value of a unit; null if it is not in the page. */
@@ -76,20 +76,25 @@ function combined(combine, amountsOf) {
   return (_, values) => ({ value: values.reduce(combine), amounts: amountsOf && amountsOf(values) });
 }
 
-/** The value of a chosen one counts alone. */
+/** The value of a chosen one counts alone: the others have no amount. */
 function onlyChosen(choose) {
   return (values) => {
     const chosen = values.indexOf(choose(...values));
-    return values.map((value, index) => (index === chosen ? value : 0));
+    return values.map((value, index) => (index === chosen ? value : null));
   };
+}
+
+/** Of a product or a quotient all of it is due to each of its values. */
+function eachWhole(combine) {
+  return (values) => values.map(() => values.reduce(combine));
 }
 
 /** By kind of layer: { value, lines, amounts, softmax } from its settings, the values and the unit. */
 const VALUES = {
   add: combined((sum, value) => sum + value),
   sub: combined((sum, value) => sum - value, ([first, ...others]) => [first, ...others.map((value) => -value)]),
-  mul: combined((product, value) => product * value, (values) => values.map(Math.abs)),
-  div: combined((share, value) => share / value),
+  mul: combined((product, value) => product * value, eachWhole((product, value) => product * value)),
+  div: combined((share, value) => share / value, eachWhole((share, value) => share / value)),
   max: combined((most, value) => Math.max(most, value), onlyChosen(Math.max)),
   min: combined((least, value) => Math.min(least, value), onlyChosen(Math.min)),
   copy: (_, [value]) => ({ value }),
@@ -99,7 +104,7 @@ const VALUES = {
     // Halves go to the even number.
     const rounded = (value) => (Math.abs(value % 1) === 0.5 ? 2 * Math.round(value / 2) : Math.round(value));
     const lines = [["× factor", a], ["=", a * x], ["+ offset", b]];
-    return { value: whole ? rounded(a * x + b) : a * x + b, lines };
+    return { value: whole ? rounded(a * x + b) : a * x + b, lines, amounts: [a * x] };
   },
   batchnorm: ({ gamma, beta, mean, var: variance, epsilon }, [x], { channel }) => {
     const [g, b, m, v] = [gamma, beta, mean, variance].map((numbers) => ofChannel(numbers, channel));
@@ -113,17 +118,20 @@ const VALUES = {
       ["× gamma", g],
       ["+ beta", b],
     ];
-    return { value: normal * g + b, lines };
+    return { value: normal * g + b, lines, amounts: [(g / deviation) * x] };
   },
   activation: (settings, [z], unit) => {
     const layer = byName.get(unit.layer);
-    if (!OVER_CHANNELS.includes(settings.activation)) return { value: activated(layer, z, unit) };
+    if (!OVER_CHANNELS.includes(settings.activation)) {
+      const value = activated(layer, z, unit);
+      return { value, amounts: [value] };
+    }
     const [source] = sourcesOf(layer, unit);
     const count = byName.get(source.layer).shape[2];
     const values = Array.from({ length: count }, (_, channel) => unitValue({ ...source, channel }));
     if (values.includes(null)) return { problem: NOT_HERE };
     const softmax = shares(values, unit.channel, settings.activation);
-    return { value: softmax.value, softmax };
+    return { value: softmax.value, softmax, amounts: [softmax.value] };
   },
 };
 
@@ -163,46 +171,59 @@ function windowArithmetic(layer, unit) {
   if (!isHere || !arithmetic.knows(...unit.at)) return { problem: NOT_HERE, sources: [] };
   const step = arithmetic.step(unit.channel, ...unit.at);
   const sources = windowSources(layer, unit, step);
-  if (layer.arithmetic.op === "pool") {
-    return { step, arithmetic, value: step.value, sources, direction: Math.sign(step.value) || 1 };
-  }
+  if (layer.arithmetic.op === "pool") return { step, arithmetic, value: step.value, sources };
   const totals = isShare ? channels.map((k) => arithmetic.step(k, ...unit.at).total) : [];
   const softmax = isShare ? shares(totals, unit.channel, activation) : null;
   step.value = isShare ? softmax.value : activated(layer, step.total, unit);
-  return { step, arithmetic, softmax, value: step.value, sources, direction: Math.sign(step.total) || 1 };
+  return { step, arithmetic, softmax, value: step.value, sources };
 }
 
-/** The cells of the input under a unit's window, padding that copies none left out. */
+/** The cells of the input under a unit's window: one that padding copies counts with all its weights. */
 function windowSources(layer, unit, step) {
   const { window: { rows, cols }, rowTable, colTable, input, layer: settings } = arithmeticOf(layer);
-  const amounts = {
-    max: (cell, index) => (index === step.winner ? cell.value : 0),
-    min: (cell, index) => (index === step.winner ? cell.value : 0),
-    average: (cell) => cell.value / step.divisor,
-    lp: (cell) => Math.abs(cell.value),
-  };
-  const amountOf = settings.op === "pool" ? amounts[settings.mode] : (cell) => cell.product;
-  const sources = [];
+  const amountOf = settings.op === "pool" ? poolAmount(settings, step) : (cell) => cell.product;
+  const sources = new Map();
   for (const block of step.blocks) {
     block.cells.forEach((cell, index) => {
       const row = rowTable[unit.at[0] * rows.stride + cell.i * rows.dilation];
       const col = colTable[unit.at[1] * cols.stride + cell.j * cols.dilation];
-      if (row < 0 || col < 0) return;
+      const amount = row < 0 || col < 0 ? null : amountOf(cell, index);
+      if (amount === null) return;
+      const key = (row * colTable.length + col) * input.channels + block.channel;
       const at = [row + input.rows[0], col + input.cols[0]];
-      sources.push({ layer: layer.inputs[0], channel: block.channel, at, amount: amountOf(cell, index) });
+      const source = sources.get(key) ?? { layer: layer.inputs[0], channel: block.channel, at, amount: 0 };
+      sources.set(key, { ...source, amount: source.amount + amount });
     });
   }
-  return sources;
+  return [...sources.values()];
 }
 
-/** The source that contributes most to a unit; null where nothing does. */
-function strongestSource({ sources, direction }) {
-  if (sources.length === 1) return sources[0];
-  let [best, most] = [null, 0];
+/** What a cell adds to a pool's value; null of one that does not count. */
+function poolAmount({ mode, p }, { winner, divisor, value }) {
+  if (mode === "average") return (cell) => cell.value / divisor;
+  if (mode !== "lp") return (cell, index) => (index === winner ? cell.value : null);
+  if (p === Infinity) return (cell) => (Math.abs(cell.value) === value ? value : null);
+  // The share of |x|^p in the sum of all.
+  return (cell) => (value ? value * (Math.abs(cell.value) / value) ** p : 0);
+}
+
+/**
+ * The source that contributes most to a unit: of largest magnitude, NaN before all, and of equal ones
+ * the first by row, column and channel. Null where nothing contributes.
+ */
+function strongestSource({ sources }) {
+  const sizeOf = ({ amount }) => (Number.isNaN(amount) ? Infinity : Math.abs(amount));
+  const isBefore = (one, other) => {
+    if (one.layer !== other.layer) return false;
+    const order = [one.at[0] - other.at[0], one.at[1] - other.at[1], one.channel - other.channel];
+    return (order.find(Boolean) ?? 0) < 0;
+  };
+  let best = sources[0] ?? null;
   for (const source of sources) {
-    if (source.amount * direction > most) [best, most] = [source, source.amount * direction];
+    const more = sizeOf(source) - sizeOf(best);
+    if (more > 0 || (more === 0 && isBefore(source, best))) best = source;
   }
-  return best;
+  return best && sizeOf(best) === 0 && sources.length > 1 ? null : best;
 }
 
 /** A unit, its strongest source, the strongest source of that, and on to the input. */

@@ -99,13 +99,13 @@ function sortStrip(layer, made) {
     const known = channels.filter((channel) => amounts.has(channel));
     return known.length ? known.reduce((sum, channel) => sum + amounts.get(channel), 0) : null;
   };
-  const rankOf = (button) => (shareOf(button) === null ? -Infinity : shareOf(button) * made.direction);
+  const rankOf = (button) => (shareOf(button) === null ? -1 : Math.abs(shareOf(button)));
   const buttons = [...strip.querySelectorAll(".thumb")].sort((a, b) => a.dataset.map - b.dataset.map);
   for (const button of buttons) {
     const share = shareOf(button);
     button.querySelector(".share").textContent = share === null ? "" : `${share > 0 ? "+" : ""}${numberText(share, 3)}`;
   }
-  // Ranks may be equal and infinite, so they are compared, not subtracted.
+  // Sums may be infinite, so they are compared, not subtracted.
   const sorted = buttons.sort((a, b) => (rankOf(b) > rankOf(a)) - (rankOf(b) < rankOf(a)));
   if ([...strip.querySelectorAll(".thumb")].every((button, index) => button === sorted[index])) return;
   const focused = document.activeElement;

@@ -97,11 +97,11 @@ function subjectOf(unit, made) {
   };
 }
 
-/** Which input channel is shown in full: the chosen one, else the one that contributes most. */
-function blockIndex({ step, direction }) {
+/** Which input channel is shown in full: the chosen one, else that of the strongest contribution. */
+function blockIndex(made) {
   if (state.block !== null) return state.block;
-  const sums = step.blocks.map((block) => block.sum * direction);
-  return sums.reduce((best, sum, index) => (sum > sums[best] ? index : best), 0);
+  const strongest = strongestSource(made);
+  return Math.max(0, made.step.blocks.findIndex(({ channel }) => strongest && channel === strongest.channel));
 }
 
 /** The name of one channel of a layer. */
