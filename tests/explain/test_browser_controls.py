@@ -135,8 +135,9 @@ def test_a_page_opens_with_maps_that_feed_the_unit(show: Opener) -> None:
     }
     outlined = """[...document.querySelectorAll("li.card")]
         .filter((card) => card.querySelector("h2").textContent === "edges")
-        .flatMap((card) => [...card.querySelectorAll(".thumb canvas")])
-        .map((canvas) => canvas.toDataURL())"""
+        .flatMap((card) => [...card.querySelectorAll(".thumb")])
+        .sort((one, other) => one.dataset.map - other.dataset.map)
+        .map((thumb) => thumb.querySelector("canvas").toDataURL())"""
     before = tab.evaluate(outlined)
     tab.evaluate("cnncli.apply({ unit: { layer: 'pooled', map: 6, at: [4, 5] } })")
     settle(tab)
