@@ -64,7 +64,11 @@ def network_arithmetic(
     >>> records["pool1"]["mode"], records["pool1"]["kernel"], notes
     ('max', [2, 2], [])
     """
-    sizes = {n.name: n.layer.filter.weights.size for n in network.nodes if _is_conv(n)}
+    sizes = {
+        node.name: node.layer.filter.weights.size
+        for node in network.nodes
+        if isinstance(node.layer, ConvLayer)
+    }
     exact = used + sum(sizes.values()) * dtype.itemsize <= MOST_EXACT
     kind = dtype if exact else np.dtype(np.float16)
     kept, left = sum(sizes.values()), []
@@ -84,10 +88,6 @@ def network_arithmetic(
     if left:
         notes.append(f"The weights of {', '.join(left)} are too many for this page.")
     return records, notes
-
-
-def _is_conv(node: Node) -> bool:
-    return isinstance(node.layer, ConvLayer) and node.layer.after is None
 
 
 def _record(
