@@ -39,6 +39,7 @@ Examples:
   cnncli explain photo.png --filter gabor_color --stride 2 --map 5
   cnncli explain photo.png --pool max --size 3 --stride 2 --at 10,20
   cnncli explain net.toml photo.png --layer conv2 --at 4,7
+  cnncli explain net.toml photo.png --trail
   cnncli explain photo.png --filter edge --backward --at 120,240
   cnncli explain photo.png --filter edge -o page.html
   cnncli explain photo.png --filter edge --at 120,240 -o steps.gif
@@ -82,6 +83,10 @@ class ValueOptions(OptionGroup):
     backward: bool = flag(
         "--backward", common=True,
         help="Show instead the gradient of one input value, if every output's gradient is 1.",
+    )
+    trail: bool = flag(
+        "--trail", common=True,
+        help="Show also the trail of the strongest contributions, from this value back to a pixel.",
     )
     channel: str | None = option(
         "--channel", metavar="C",
@@ -185,6 +190,8 @@ def _check(value: ValueOptions, results: ExplanationOptions) -> None:
         raise click.UsageError("--channel is for --backward.")
     if value.backward and results.output is not None and results.is_page:
         raise click.UsageError("--backward goes into frames (-o steps.gif), not into a page.")
+    if value.trail and (value.backward or results.output is not None):
+        raise click.UsageError("--trail is for the text and --json, without --backward and -o.")
     if results.overwrite and results.output is None:
         raise click.UsageError("--overwrite is for the file of -o.")
     typed = typed_options()
@@ -216,18 +223,23 @@ def _print(result: ExplainResult[Any], results: ExplanationOptions) -> None:
     from cnncli.explain.backward import BackwardExplanation
     from cnncli.explain.text.backward import backward_lines
     from cnncli.explain.text.forward import TextOptions, text_lines
+    from cnncli.explain.text.trail import trail_lines
     from cnncli.explain.to_json import record
     from cnncli.render.terminal import colour_allowed
     from cnncli.render.to_json import json_text
 
     explanation = result.explanation
     if results.as_json:
-        click.echo(json_text({**record(explanation), "notes": result.notes}))
+        trail = {} if result.trail is None else {"trail": result.trail}
+        click.echo(json_text({**record(explanation), **trail, "notes": result.notes}))
         return
     colour = is_terminal_stream(sys.stdout) and colour_allowed()
     text = TextOptions(shutil.get_terminal_size().columns, colour, results.channels)
     write = backward_lines if isinstance(explanation, BackwardExplanation) else text_lines
-    for line in write(explanation, text):
+    lines = write(explanation, text)
+    if result.trail is not None:
+        lines += ["", *trail_lines(result.trail, text.width)]
+    for line in lines:
         click.echo(line)
     for note in () if results.quiet else result.notes:
         tell(f"note: {note}")

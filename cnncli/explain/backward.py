@@ -14,7 +14,7 @@ from cnncli.core.geometry import Pair
 from cnncli.errors import ShapeError
 from cnncli.explain.explained_layer import ExplainedLayer, check_position
 from cnncli.explain.forward import conv_maps, conv_totals, pool_step, read_pixels
-from cnncli.explain.model import Axes, Sizes
+from cnncli.explain.model import Axes, Sizes, Step
 from cnncli.network.layers import ConvLayer, FloatArray, PoolLayer
 from cnncli.network.layers.conv import OneMap
 
@@ -329,7 +329,29 @@ def _pool_shares(
     """How much of a window's gradient each of its cells gets, (k_H, k_W)."""
     axes = explained.place_window(output)
     assert axes is not None
-    step = pool_step(explained, layer, axes, output, channel)
+    return pool_shares(layer, pool_step(explained, layer, axes, output, channel))
+
+
+def pool_shares(layer: PoolLayer, step: Step) -> FloatArray:
+    """Return how much of a window's gradient each of its cells gets.
+
+    Parameters
+    ----------
+    layer : PoolLayer
+    step : Step
+        How the window is pooled, see `pool_step`.
+
+    Returns
+    -------
+    ndarray, shape (k_H, k_W)
+
+    Examples
+    --------
+    >>> from cnncli.explain.model import Block
+    >>> step = Step(channel=0, blocks=(Block("", 0, np.ones((1, 2))),), divisor=2, total=1, value=1)
+    >>> pool_shares(PoolLayer("average"), step)
+    array([[0.5, 0.5]])
+    """
     (block,) = step.blocks
     if block.winner is not None:
         return block.winner.astype(np.float64)

@@ -76,6 +76,11 @@ class LayerInput:
         rows, cols = box
         return self.rows(rows.start, rows.stop)[:, :, cols]
 
+    def value(self, cell: tuple[int, int, int]) -> float:
+        """Return the value of one row, column and channel."""
+        row, column, channel = cell
+        return float(self.rows(row, row + 1)[0, 0, column, channel])
+
 
 @dataclass(frozen=True, eq=False)
 class ExplainedLayer:

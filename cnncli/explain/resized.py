@@ -14,12 +14,15 @@ from cnncli.network.layers import (
     MergeLayer,
     PadChannelsLayer,
     ResizeLayer,
+    Shape,
     SliceLayer,
     SpaceToDepthLayer,
     ViewLayer,
 )
 
 Term = tuple[str, float]
+WeightedCell = tuple[int, tuple[int, int, int], float]
+"""The number of an input, a cell in it, and its weight."""
 
 MOVES = (DepthToSpaceLayer, SpaceToDepthLayer, ViewLayer)
 KINDS = (ConcatLayer, ConvTransposeLayer, PadChannelsLayer, ResizeLayer, SliceLayer, *MOVES)
@@ -59,56 +62,91 @@ def resized_terms(explained: ExplainedLayer, at: Pair, channel: int) -> tuple[st
     ('0.5 * x[0,2] + 0.5 * x[0,3]', [('x[0,2]', 2.0), ('x[0,3]', 3.0)])
     """
     layer, source = explained.layer, explained.inputs[0]
-    if isinstance(layer, ConcatLayer):
-        shapes = [each.shape for each in explained.inputs]
-        which, (row, column, number) = layer.source(shapes, (*at, channel))
-        source = explained.inputs[which]
-        value = float(source.rows(row, row + 1)[0, 0, column, number])
-        place = "" if layer.axis == "channels" else f"x[{row},{column}], "
-        return f"{place}channel {number} of {source.name}", [(source.name, value)]
-    if isinstance(layer, ResizeLayer):
-        return _resize_terms(explained, layer, at, channel)
-    if isinstance(layer, MOVES) or (isinstance(layer, SliceLayer) and layer.reads_all):
-        row, column, number = layer.source(source.shape, (*at, channel))
-        value = float(source.rows(row, row + 1)[0, 0, column, number])
-        return f"x[{row},{column}] of channel {number}", [(f"x[{row},{column}]", value)]
     if isinstance(layer, ConvTransposeLayer):
         terms = list(_transposed_terms(explained, layer, at, channel))
         return " + ".join(name for name, _ in terms) or "0", terms
-    if isinstance(layer, SliceLayer):
-        number = layer.source(source.shape, (*at, channel))[2]
-    else:
-        assert isinstance(layer, PadChannelsLayer)
-        number = channel - layer.counts[0]
-    if not 0 <= number < source.shape[3]:
+    found = resized_cells(explained, at, channel)
+    if isinstance(layer, ResizeLayer):
+        names = [f"x[{row},{column}]" for _, (row, column, _), _ in found]
+        shares = [
+            name if weight == 1 else f"{weight:.4g} * {name}"
+            for name, (_, _, weight) in zip(names, found, strict=True)
+        ]
+        values = (source.value(cell) for _, cell, _ in found)
+        return " + ".join(shares), [*zip(names, values, strict=True)]
+    if not found:
         return "a channel of one value", []
-    cell = source.read((slice(at[0], at[0] + 1), slice(at[1], at[1] + 1)))
-    return f"channel {number} of {source.name}", [(source.name, float(cell[0, 0, 0, number]))]
+    ((which, (row, column, number), _),) = found
+    source, place = explained.inputs[which], f"x[{row},{column}]"
+    value = source.value((row, column, number))
+    if isinstance(layer, MOVES) or (isinstance(layer, SliceLayer) and layer.reads_all):
+        return f"{place} of channel {number}", [(place, value)]
+    where = f"{place}, " if isinstance(layer, ConcatLayer) and layer.reads_all else ""
+    return f"{where}channel {number} of {source.name}", [(source.name, value)]
 
 
-def _resize_terms(
-    explained: ExplainedLayer, layer: ResizeLayer, at: Pair, channel: int
-) -> tuple[str, list[Term]]:
-    source = explained.inputs[0]
+def resized_cells(explained: ExplainedLayer, at: Pair, channel: int) -> list[WeightedCell]:
+    """Return the input cells that one output is made of, each with its weight.
+
+    Parameters
+    ----------
+    explained : ExplainedLayer
+        Of a layer that `is_resized`.
+    at : (int, int)
+        Row and column of the output.
+    channel : int
+
+    Returns
+    -------
+    list of (int, (row, column, channel), float)
+        The number of the input, the cell in it, and its weight. Empty for a constant.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from cnncli.explain.explained_layer import array_input
+    >>> source = array_input(np.arange(4.0).reshape(1, 1, 4, 1))
+    >>> layer = ResizeLayer((1, 2), mode="linear")
+    >>> half = ExplainedLayer("half", layer, (source,), (), np.dtype(float))
+    >>> resized_cells(half, (0, 1), 0)
+    [(0, (0, 2, 0), 0.5), (0, (0, 3, 0), 0.5)]
+    """
+    layer, shapes = explained.layer, [source.shape for source in explained.inputs]
+    row, column = at
+    if isinstance(layer, ConcatLayer):
+        return [(*layer.source(shapes, (row, column, channel)), 1.0)]
+    if isinstance(layer, ResizeLayer):
+        return _resize_cells(layer, shapes[0], at, channel)
+    if isinstance(layer, ConvTransposeLayer):
+        return [*_transposed_cells(layer, shapes[0], at, channel)]
+    if isinstance(layer, PadChannelsLayer):
+        number = channel - layer.counts[0]
+        return [(0, (row, column, number), 1.0)] if 0 <= number < shapes[0][3] else []
+    assert isinstance(layer, (*MOVES, SliceLayer))
+    return [(0, layer.source(shapes[0], (row, column, channel)), 1.0)]
+
+
+def _resize_cells(layer: ResizeLayer, shape: Shape, at: Pair, channel: int) -> list[WeightedCell]:
     weights: dict[Pair, float] = {}
-    rows, columns = layer.taps(source.shape)
+    rows, columns = layer.taps(shape)
     for row, down in zip(rows.cells[at[0]], rows.weights[at[0]], strict=True):
         for column, across in zip(columns.cells[at[1]], columns.weights[at[1]], strict=True):
             cell = int(row), int(column)
             weights[cell] = weights.get(cell, 0.0) + float(down * across)
-    used = {cell: weight for cell, weight in weights.items() if weight}
-    shares = [
-        f"x[{row},{column}]" if weight == 1 else f"{weight:.4g} * x[{row},{column}]"
-        for (row, column), weight in used.items()
-    ]
-    terms = [
-        (
-            f"x[{row},{column}]",
-            float(source.rows(row, row + 1)[0, 0, column, channel]),
-        )
-        for row, column in used
-    ]
-    return " + ".join(shares), terms
+    return [(0, (*cell, channel), weight) for cell, weight in weights.items() if weight]
+
+
+def _transposed_cells(
+    layer: ConvTransposeLayer, shape: Shape, at: Pair, channel: int
+) -> Iterator[WeightedCell]:
+    weights = layer.filter.weights
+    group, own = divmod(channel, weights.shape[2])
+    each = shape[3] // layer.groups
+    for row, k_row in layer.taps(shape, 0, at[0]):
+        for column, k_column in layer.taps(shape, 1, at[1]):
+            for number in range(group * each, (group + 1) * each):
+                weight = float(weights[k_row, k_column, own, number])
+                yield 0, (row, column, number), weight
 
 
 def _transposed_terms(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Generic, TypeVar
@@ -21,15 +22,16 @@ from cnncli.explain.explained_layer import (
 )
 from cnncli.explain.forward import explain
 from cnncli.explain.model import Explanation
+from cnncli.explain.trail import Layers, Trail, find_trail
 from cnncli.io.images import Picture
-from cnncli.network.graph import SOURCE, Network, input_groups
+from cnncli.network.graph import SOURCE, Network, Node, input_groups
 from cnncli.network.layers import FloatArray, ViewLayer
 from cnncli.network.layers.base import has_gradient
 from cnncli.network.passes import forward_layers, peak_bytes
 from cnncli.pipeline.files import read_source
 from cnncli.pipeline.job import Job
 from cnncli.pipeline.output_names import Source
-from cnncli.render.options import channel_names
+from cnncli.render.options import MapGroup, channel_names
 from cnncli.system.memory import check_memory
 
 
@@ -54,6 +56,8 @@ class ExplainJob:
         Of the layer's input, backward; by default the first.
     is_shown : bool
         Whether the layer only shows the one before it, which is to be explained, as other maps.
+    trail : bool
+        Whether the trail of strongest contributions is wanted too.
     """
 
     job: Job
@@ -63,6 +67,7 @@ class ExplainJob:
     image: int | None = None
     channel: str | None = None
     is_shown: bool = False
+    trail: bool = False
 
 
 AnyExplanation = TypeVar("AnyExplanation", Explanation, BackwardExplanation)
@@ -81,6 +86,8 @@ class ExplainResult(Generic[AnyExplanation]):
         On the image and the network.
     notes : tuple of str
         All: also what was chosen for want of an option.
+    trail : Trail, optional
+        From the value back to a pixel, where that was asked for.
     """
 
     explanation: AnyExplanation
@@ -88,6 +95,7 @@ class ExplainResult(Generic[AnyExplanation]):
     picture: Picture
     image_notes: tuple[str, ...]
     notes: tuple[str, ...]
+    trail: Trail | None = None
 
 
 def run(job: ExplainJob, source: Source) -> ExplainResult[Explanation]:
@@ -118,6 +126,7 @@ def run(job: ExplainJob, source: Source) -> ExplainResult[Explanation]:
             )
         else:
             explanation = explain(explained, at, index, image)
+        trail = _trail(job, picture, explanation, image) if job.trail else None
     what = "the largest value" if explained.is_scores else "the largest magnitude near the middle"
     if explained.is_shares and not explained.is_scores:
         what = "the share furthest above the mean of its map, near the middle"
@@ -128,7 +137,7 @@ def run(job: ExplainJob, source: Source) -> ExplainResult[Explanation]:
         choices.append(f"{chosen} was chosen: {what}")
     elif is_any_map:
         choices.append(f"map 0 of {len(groups)} is shown; --map K shows another")
-    return ExplainResult(explanation, explained, picture, notes, (*notes, *choices))
+    return ExplainResult(explanation, explained, picture, notes, (*notes, *choices), trail)
 
 
 def run_backward(job: ExplainJob, source: Source) -> ExplainResult[BackwardExplanation]:
@@ -177,6 +186,16 @@ def _stored(
     return replace(explained, name=shown.name), (row, column), channel
 
 
+def _trail(job: ExplainJob, picture: Picture, explanation: Explanation, image: int) -> Trail:
+    """Follow the strongest contributions to the value that is explained."""
+    network, name = job.job.network, explanation.layer
+    start = network.node(name).inputs[0] if job.is_shown else name
+    layers = every_layer(network.until(start), picture, image)
+    trail = find_trail(layers, start, explanation.at, explanation.map)
+    first, *others = trail.units
+    return replace(trail, units=(replace(first, layer=name), *others))
+
+
 def _notes(request: ExplainJob, picture: Picture) -> tuple[str, ...]:
     count, shape = picture.shape[0], (1, *picture.shape[1:])
     notes = (*request.job.notes, *picture.notes, *request.job.network.notes(shape))
@@ -223,6 +242,56 @@ def find_layer(network: Network, picture: Picture, name: str | None, image: int)
     network.shapes(shape)
     groups = network.groups(input_groups(shape[3]))
     values = _layer_values(network, picture, image, [n for n in node.inputs if n != SOURCE])
+    return _with_inputs(node, groups, values, picture, image)
+
+
+def every_layer(network: Network, picture: Picture, image: int = 0) -> Layers:
+    """Run a network on one image and return what gives each of its layers with its inputs.
+
+    Parameters
+    ----------
+    network : Network
+    picture : Picture
+    image : int
+        Of the picture's batch.
+
+    Returns
+    -------
+    callable
+        Takes the name of a layer and returns an `ExplainedLayer`.
+
+    Raises
+    ------
+    CnnCliError
+        If memory does not suffice for the outputs of all layers.
+
+    Examples
+    --------
+    >>> from cnncli.network.layers import PoolLayer
+    >>> picture = Picture(np.ones((1, 8, 8, 1)), 1.0, False, False, (), "a.npy")
+    >>> layers = every_layer(Network.chain(PoolLayer(), PoolLayer()), picture)
+    >>> layers("pool2").inputs[0].name, layers("pool1").inputs[0].name
+    ('pool1', 'input')
+    """
+    shape = (1, *picture.shape[1:])
+    cells = sum(math.prod(each) for each in network.shapes(shape).values())
+    needed = cells * picture.dtype.itemsize
+    check_memory(needed, "keeping the layers' outputs", "a smaller image, or an earlier layer")
+    groups = network.groups(input_groups(shape[3]))
+    X = picture.values()[image : image + 1]
+    values = dict(forward_layers(network, X, network.names))
+    return lambda name: _with_inputs(network.node(name), groups, values, picture, image)
+
+
+def _with_inputs(
+    node: Node,
+    groups: Mapping[str, tuple[MapGroup, ...]],
+    values: Mapping[str, FloatArray],
+    picture: Picture,
+    image: int,
+) -> ExplainedLayer:
+    """Return a layer with the values of those that it reads, and the image's."""
+    shape = (1, *picture.shape[1:])
 
     def image_rows(first: int, last: int) -> FloatArray:
         pixels = picture.pixels[image : image + 1, first:last]
@@ -235,7 +304,8 @@ def find_layer(network: Network, picture: Picture, name: str | None, image: int)
         else array_input(values[before], before, channel_names(groups[before]))
         for before in node.inputs
     )
-    return ExplainedLayer(name, node.layer, inputs, groups[name], picture.dtype, picture.shape[0])
+    own = groups[node.name]
+    return ExplainedLayer(node.name, node.layer, inputs, own, picture.dtype, picture.shape[0])
 
 
 def _layer_values(

@@ -109,6 +109,55 @@ def test_layers_of_networks_are_those_of_run(photo: Path, name: str) -> None:
     assert record_of("net.toml", photo, "--at", "1,1")["layer"] == "sum"
 
 
+def by_products(values: np.ndarray, weights: np.ndarray, at: tuple[int, int]) -> dict[str, Any]:
+    """The cell of the largest product under a window that begins at a place, and its numbers."""
+    row, column = at
+    window = values[row : row + weights.shape[0], column : column + weights.shape[1]]
+    products = window * weights
+    cell = tuple(map(int, np.unravel_index(np.abs(products).argmax(), products.shape)))
+    place = {"row": row + cell[0], "column": column + cell[1], "channel": cell[2]}
+    numbers = {"value": window[cell], "weight": weights[cell], "contribution": products[cell]}
+    return place | {name: pytest.approx(float(v), rel=1e-5) for name, v in numbers.items()}
+
+
+def test_a_trail_leads_through_every_layer_to_a_pixel(photo: Path) -> None:
+    a, b, c = RNG.normal(size=(3, 3, 3, 4)), RNG.normal(size=4), RNG.normal(size=(3, 3, 4, 2))
+    np.savez("w.npz", a=a, b=b, c=c, v=RNG.random(4) + 0.5)
+    Path("net.toml").write_text(NET)
+    run_cli("run", "net.toml", photo, "-o", "all.npz")
+    values = dict(np.load("all.npz"))
+    X = np.pad(values_of("pad", photo, "--padding", "0"), ((1, 1), (1, 1), (0, 0)))
+    for at, k in (((0, 0), 0), ((3, 5), 1)):
+        found = record_of("net.toml", photo, "--at", f"{at[0]},{at[1]}", "--map", k, "--trail")
+        trail, end = found["trail"]["units"], found["trail"]["end"]
+        layers = ["sum", "second", "half", "norm", "first", "input"]
+        assert [unit["layer"] for unit in trail] == layers and end == "ends at the input"
+        for unit in trail[:-1]:
+            cell = unit["row"], unit["column"], unit["channel"]
+            assert unit["value"] == pytest.approx(values[unit["layer"]][cell], rel=1e-5)
+        assert (trail[0]["row"], trail[0]["column"], trail[0]["map"]) == (*at, k)
+        assert trail[0]["weight"] is trail[0]["contribution"] is None
+        assert trail[2] | by_products(values["half"], c[..., k], at) == trail[2]
+        row, column, channel = (trail[2][name] for name in ("row", "column", "channel"))
+        pool = values["norm"][2 * row : 2 * row + 2, 2 * column : 2 * column + 2, channel]
+        assert (trail[3]["value"], trail[3]["weight"]) == (pool.max(), 1)
+        row, column = trail[4]["row"], trail[4]["column"]
+        pixel = by_products(X, a[..., channel], (row, column))
+        pixel = pixel | {"row": pixel["row"] - 1, "column": pixel["column"] - 1}
+        assert trail[5] | pixel == trail[5] and trail[5]["map_name"] in ("red", "green", "blue")
+    told = run_cli("explain", "net.toml", photo, "--at", "3,5", "--map", "1", "--trail").stdout
+    lines = told.splitlines()
+    assert lines[-1] == "ends at the input"
+    assert [line.split()[0] for line in lines[-8:-2]] == layers
+
+
+def test_a_trail_is_for_the_way_forward_in_text_and_json(photo: Path) -> None:
+    for way in (("--backward",), ("-o", "page.html"), ("-o", "steps.gif")):
+        said = refused_untouched("explain", photo, "--filter", "edge", "--trail", *way, code=2)
+        assert "--trail is for the text and --json, without --backward and -o" in said
+    assert "trail" not in record_of(photo, "--filter", "edge")
+
+
 def test_standard_input_and_images_of_a_batch() -> None:
     batch = RNG.random((3, 6, 7, 2))
     found = record_of("--pool", "max", "--at", "1,2", "--image", "2", stdin=npy_bytes(batch))

@@ -201,6 +201,15 @@ def test_commands_on_layers_that_onnx_runs(files: Path) -> None:
     assert "stay ONNX only: 'nms' (NonMaxSuppression, size at most)" in said
 
 
+def test_a_trail_ends_at_a_layer_that_onnx_runs(tmp_path: Path) -> None:
+    nodes = [node("Cos", "x", "c", "cosine"), node("Relu", "c", "y", "positive")]
+    (tmp_path / "net.onnx").write_bytes(model(nodes, {}, (1, 1, 4, 4)).SerializeToString())
+    np.save(tmp_path / "x.npy", picture(1, 1, 4, 4)[0, 0])
+    told = run_cli("explain", tmp_path / "net.onnx", tmp_path / "x.npy", "--trail", "-q").stdout
+    assert [line.split()[0] for line in told.splitlines()[-4:-2]] == ["positive", "cosine"]
+    assert told.splitlines()[-1].startswith("ends at cosine: Cos is run by onnx, its arithmetic")
+
+
 def test_a_detector_that_finds_nothing(files: Path) -> None:
     none, x = files / "none.onnx", files / "x.npy"
     assert "found nothing" in refused("run", none, x, "-o", files / "y.png")

@@ -122,6 +122,10 @@ def test_commands_agree_on_a_cell(tmp_path: Path) -> None:
     assert "products, matrix product" in done.stdout
     assert f"result     {expected:.4f}"[:-1] in done.stdout
     assert "row 5, column 9 of map 1 of products is stored as row 1, column 5" in done.stderr
+    told = run_cli("explain", *given, "--layer", "products", "--at", "5,9", "--map", "1", "--trail")
+    trail = told.stdout.partition("= contribution\n")[2].splitlines()
+    assert trail[0].split()[:4] == ["products", "9", "1", "5"] and trail[-1] == "ends at the input"
+    assert "stored" not in told.stdout
     picked = run_cli("explain", *given, "--layer", "products").stderr
     typed = picked.partition("--at ")[2].partition(" was chosen")[0]
     again = run_cli("explain", *given, "--layer", "products", "--at", *typed.split())
