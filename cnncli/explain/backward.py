@@ -15,7 +15,7 @@ from cnncli.errors import ShapeError
 from cnncli.explain.explained_layer import ExplainedLayer, check_position
 from cnncli.explain.forward import conv_maps, conv_totals, pool_step, read_pixels
 from cnncli.explain.model import Axes, Sizes, Step
-from cnncli.network.layers import ConvLayer, FloatArray, PoolLayer
+from cnncli.network.layers import ConvLayer, ConvTransposeLayer, FloatArray, PoolLayer
 from cnncli.network.layers.conv import OneMap
 
 MOST_READERS: Final = 2**17
@@ -249,6 +249,9 @@ def _paths(
     explained: ExplainedLayer, at: Pair, channel: int, chosen: Collection[int]
 ) -> Iterator[GradientPath]:
     layer, window, mode = explained.layer, explained.window, explained.pad_mode
+    if isinstance(layer, ConvTransposeLayer):
+        yield from _transposed_paths(explained, layer, at, channel, chosen)
+        return
     if window is None:
         yield from _pixel_paths(explained, at, channel, chosen)
         return
@@ -269,6 +272,25 @@ def _paths(
             if isinstance(layer, PoolLayer):
                 weight = float(_pool_shares(explained, layer, output, channel)[tap])
             yield _path(explained, output, channel, tap, weight)
+
+
+def _transposed_paths(
+    explained: ExplainedLayer,
+    layer: ConvTransposeLayer,
+    at: Pair,
+    channel: int,
+    chosen: Collection[int],
+) -> Iterator[GradientPath]:
+    """Yield the outputs that one input cell adds to; each map of its group takes its value."""
+    shape, weights = explained.inputs[0].shape, layer.filter.weights
+    depth = weights.shape[2]
+    first = channel // (shape[3] // layer.groups) * depth
+    rows, cols = (layer.reached(shape, axis, at[axis]) for axis in (0, 1))
+    for (row, i), (col, j) in product(rows, cols):
+        for number in range(first, first + depth):
+            if number in chosen:
+                weight = float(weights[i, j, number - first, channel])
+                yield _path(explained, (row, col), number, (i, j), weight)
 
 
 def _path(

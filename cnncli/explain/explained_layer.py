@@ -13,7 +13,6 @@ from cnncli.core.geometry import Box, Pair, Window
 from cnncli.errors import OptionError, ShapeError, among
 from cnncli.explain.model import Axes, place_axis_window
 from cnncli.network.layers import (
-    ConvTransposeLayer,
     DepthToSpaceLayer,
     FloatArray,
     Layer,
@@ -33,7 +32,6 @@ from cnncli.render.options import MapGroup, channel_names
 
 _NOT_FOLLOWED: Final = (
     AxesDefaults,
-    ConvTransposeLayer,
     DepthToSpaceLayer,
     LRNLayer,
     ResizeLayer,

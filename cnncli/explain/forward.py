@@ -13,9 +13,10 @@ from cnncli.core.conv import conv_single_step
 from cnncli.core.geometry import Pair
 from cnncli.core.pool import create_mask_from_window, pool_forward
 from cnncli.explain.explained_layer import POOL_PADDING, ExplainedLayer, check_position
-from cnncli.explain.model import Axes, Block, Explanation, Step, padding_of
+from cnncli.explain.model import Axes, Block, Explanation, Spread, Step, padding_of
 from cnncli.explain.normalized import is_normalized, normalized_terms
 from cnncli.explain.resized import is_resized, resized_terms
+from cnncli.explain.transposed import find_spread, transposed_step
 from cnncli.network.layers import (
     ActivationLayer,
     BatchNormLayer,
@@ -71,12 +72,13 @@ def explain(explained: ExplainedLayer, at: Pair, index: int = 0, image: int = 0)
     n_H, n_W, n_C = explained.output_shape[1:]
     check_position(at, (n_H, n_W), "output")
     layer, group, axes = explained.layer, explained.groups[index], explained.place_window(at)
+    spread = find_spread(explained, at)
     names, fast = explained.output_names, explained.output(at[0], at[0] + 1)[0, at[1]]
     # Values that are not finite are shown as they are.
     with np.errstate(all="ignore"):
         steps = tuple(
             replace(step, name=names[step.channel], fast=float(fast[step.channel]))
-            for step in _steps(explained, axes, at, group.channels)
+            for step in _steps(explained, axes or spread, at, group.channels)
         )
     mode = getattr(layer, "mode", None)
     return Explanation(
@@ -91,7 +93,7 @@ def explain(explained: ExplainedLayer, at: Pair, index: int = 0, image: int = 0)
         input_shapes=tuple(source.shape[1:] for source in explained.inputs),
         output_shape=(n_H, n_W, n_C),
         axes=axes,
-        padding=padding_of(axes),
+        padding=padding_of(axes or spread),
         pad_mode=explained.pad_mode,
         pad_value=getattr(layer, "pad_value", 0.0),
         map=index,
@@ -99,15 +101,18 @@ def explain(explained: ExplainedLayer, at: Pair, index: int = 0, image: int = 0)
         maps=len(explained.groups),
         dtype=explained.dtype.name,
         steps=steps,
+        spread=spread,
     )
 
 
 def _steps(
-    explained: ExplainedLayer, axes: Axes | None, at: Pair, channels: Sequence[int]
+    explained: ExplainedLayer, axes: Axes | Spread | None, at: Pair, channels: Sequence[int]
 ) -> Iterator[Step]:
     """Yield each channel's step, without its name and what the fast path gives."""
     layer = explained.layer
-    if isinstance(layer, ConvLayer) and axes:
+    if isinstance(axes, Spread):
+        yield from (transposed_step(explained, axes, channel) for channel in channels)
+    elif isinstance(layer, ConvLayer) and axes:
         maps = conv_maps(explained, layer, channels)
         totals = conv_totals(explained, axes, maps)
         yield from (_conv_step(explained, layer, axes, c, maps[c], totals) for c in channels)

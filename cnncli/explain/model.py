@@ -51,11 +51,46 @@ def place_axis_window(axis: Axis, output: int, mode: str = "zeros") -> AxisWindo
     return AxisWindow(axis, cells, sources)
 
 
-def padding_of(axes: Axes | None) -> NDArray[np.bool_]:
+def padding_of(axes: Axes | Spread | None) -> NDArray[np.bool_]:
     """Tell which cells of a window are padding, shape (k_H, k_W); (0, 0) without a window."""
     if axes is None:
         return np.zeros((0, 0), bool)
+    if isinstance(axes, Spread):
+        return np.zeros((len(axes.rows.cells), len(axes.columns.cells)), bool)
     return ~np.logical_and.outer(axes[0].inside, axes[1].inside)
+
+
+@dataclass(frozen=True)
+class SpreadAxis:
+    """Which input cells of a transposed convolution add to an output, along one axis.
+
+    Parameters
+    ----------
+    size : int
+        Cells of the input.
+    formula : str
+        Of the output's size.
+    cells : tuple of int
+        The input cells that add to the output.
+    taps : tuple of int
+        The kernel's row or column by which each does.
+    outputs : tuple of tuple of int
+        All outputs that each adds to.
+    """
+
+    size: int
+    formula: str
+    cells: tuple[int, ...]
+    taps: tuple[int, ...]
+    outputs: tuple[tuple[int, ...], ...]
+
+
+@dataclass(frozen=True)
+class Spread:
+    """Rows and columns of the input cells that add to an output."""
+
+    rows: SpreadAxis
+    columns: SpreadAxis
 
 
 @dataclass(frozen=True, eq=False)
@@ -170,6 +205,8 @@ class Explanation:
         What the fast path computes in.
     steps : tuple of Step
         One for each channel of the map.
+    spread : Spread, optional
+        Of a transposed convolution: what adds to the output.
     """
 
     layer: str
@@ -191,3 +228,13 @@ class Explanation:
     maps: int
     dtype: str
     steps: tuple[Step, ...]
+    spread: Spread | None = None
+
+    @property
+    def cells(self) -> tuple[tuple[int, ...], tuple[int, ...]]:
+        """The rows and columns of the input that blocks hold; padding lies outside of it."""
+        if self.spread is not None:
+            return self.spread.rows.cells, self.spread.columns.cells
+        assert self.axes is not None
+        rows, cols = self.axes
+        return rows.cells, cols.cells

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 from cnncli.core.geometry import Pair
 from cnncli.explain.explained_layer import ExplainedLayer
 from cnncli.network.layers import (
     ConcatLayer,
-    ConvTransposeLayer,
     DepthToSpaceLayer,
     Layer,
     MergeLayer,
@@ -25,7 +22,7 @@ WeightedCell = tuple[int, tuple[int, int, int], float]
 """The number of an input, a cell in it, and its weight."""
 
 MOVES = (DepthToSpaceLayer, SpaceToDepthLayer, ViewLayer)
-KINDS = (ConcatLayer, ConvTransposeLayer, PadChannelsLayer, ResizeLayer, SliceLayer, *MOVES)
+KINDS = (ConcatLayer, PadChannelsLayer, ResizeLayer, SliceLayer, *MOVES)
 
 
 def is_resized(layer: Layer | MergeLayer) -> bool:
@@ -62,9 +59,6 @@ def resized_terms(explained: ExplainedLayer, at: Pair, channel: int) -> tuple[st
     ('0.5 * x[0,2] + 0.5 * x[0,3]', [('x[0,2]', 2.0), ('x[0,3]', 3.0)])
     """
     layer, source = explained.layer, explained.inputs[0]
-    if isinstance(layer, ConvTransposeLayer):
-        terms = list(_transposed_terms(explained, layer, at, channel))
-        return " + ".join(name for name, _ in terms) or "0", terms
     found = resized_cells(explained, at, channel)
     if isinstance(layer, ResizeLayer):
         names = [f"x[{row},{column}]" for _, (row, column, _), _ in found]
@@ -117,8 +111,6 @@ def resized_cells(explained: ExplainedLayer, at: Pair, channel: int) -> list[Wei
         return [(*layer.source(shapes, (row, column, channel)), 1.0)]
     if isinstance(layer, ResizeLayer):
         return _resize_cells(layer, shapes[0], at, channel)
-    if isinstance(layer, ConvTransposeLayer):
-        return [*_transposed_cells(layer, shapes[0], at, channel)]
     if isinstance(layer, PadChannelsLayer):
         number = channel - layer.counts[0]
         return [(0, (row, column, number), 1.0)] if 0 <= number < shapes[0][3] else []
@@ -134,34 +126,3 @@ def _resize_cells(layer: ResizeLayer, shape: Shape, at: Pair, channel: int) -> l
             cell = int(row), int(column)
             weights[cell] = weights.get(cell, 0.0) + float(down * across)
     return [(0, (*cell, channel), weight) for cell, weight in weights.items() if weight]
-
-
-def _transposed_cells(
-    layer: ConvTransposeLayer, shape: Shape, at: Pair, channel: int
-) -> Iterator[WeightedCell]:
-    weights = layer.filter.weights
-    group, own = divmod(channel, weights.shape[2])
-    each = shape[3] // layer.groups
-    for row, k_row in layer.taps(shape, 0, at[0]):
-        for column, k_column in layer.taps(shape, 1, at[1]):
-            for number in range(group * each, (group + 1) * each):
-                weight = float(weights[k_row, k_column, own, number])
-                yield 0, (row, column, number), weight
-
-
-def _transposed_terms(
-    explained: ExplainedLayer, layer: ConvTransposeLayer, at: Pair, channel: int
-) -> Iterator[Term]:
-    """Yield what each input cell adds to one output, and the bias."""
-    source, weights = explained.inputs[0], layer.filter.weights
-    depth = weights.shape[2]
-    group, own = divmod(channel, depth)
-    each = source.shape[3] // layer.groups
-    channels = slice(group * each, (group + 1) * each)
-    for row, k_row in layer.taps(source.shape, 0, at[0]):
-        for column, k_column in layer.taps(source.shape, 1, at[1]):
-            cell = source.rows(row, row + 1)[0, 0, column, channels].astype(float)
-            total = float(cell @ weights[k_row, k_column, own, channels].astype(float))
-            yield f"x[{row},{column}].W[{k_row},{k_column}]", total
-    if layer.bias is not None:
-        yield "bias", float(layer.bias[channel if layer.bias.size > 1 else 0])

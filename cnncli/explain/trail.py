@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Final
 
 import numpy as np
@@ -14,10 +14,10 @@ from cnncli.core.geometry import Pair
 from cnncli.explain.backward import pool_shares
 from cnncli.explain.explained_layer import ExplainedLayer
 from cnncli.explain.forward import explain
-from cnncli.explain.model import Axes, Step
+from cnncli.explain.model import Explanation, Step
 from cnncli.explain.resized import is_resized, resized_cells
 from cnncli.network.graph import SOURCE
-from cnncli.network.layers import FloatArray, PoolLayer, SoftmaxLayer
+from cnncli.network.layers import ConvTransposeLayer, FloatArray, PoolLayer, SoftmaxLayer
 from cnncli.network.layers.base import Pointwise, has_gradient
 from cnncli.network.layers.norm import Normalization
 
@@ -189,7 +189,7 @@ def _strongest(explained: ExplainedLayer, unit: TrailUnit) -> _Contribution | st
     """Return what contributes most to a value of a layer's output, or why there is nothing."""
     layer, at = explained.layer, (unit.row, unit.column)
     if isinstance(layer, _SAME_CELL) and not is_resized(layer):
-        return _same_cell(explained, _step(explained, unit), at)
+        return _same_cell(explained, _explain(explained, unit)[1], at)
     reads = [*_reads(explained, unit)]
     products = np.concatenate([np.zeros(0), *(read.values * read.weights for read in reads)])
     if not products.size:
@@ -207,10 +207,10 @@ def _strongest(explained: ExplainedLayer, unit: TrailUnit) -> _Contribution | st
     return _Contribution(read.number, (row, column, channel), *numbers)
 
 
-def _step(explained: ExplainedLayer, unit: TrailUnit) -> Step:
+def _explain(explained: ExplainedLayer, unit: TrailUnit) -> tuple[Explanation, Step]:
     """Return how the value comes about, as it is explained on its own."""
-    steps = explain(explained, (unit.row, unit.column), unit.map).steps
-    return next(step for step in steps if step.channel == unit.channel)
+    explanation = explain(explained, (unit.row, unit.column), unit.map)
+    return explanation, next(s for s in explanation.steps if s.channel == unit.channel)
 
 
 def _same_cell(explained: ExplainedLayer, step: Step, at: Pair) -> _Contribution:
@@ -231,9 +231,10 @@ def _factor(operands: Mapping[str, float]) -> float | None:
 def _reads(explained: ExplainedLayer, unit: TrailUnit) -> Iterator[_Read]:
     """Yield what a value is made of, input by input."""
     at = unit.row, unit.column
-    axes = explained.place_window(at)
-    if axes is not None:
-        yield _under_window(explained, axes, _step(explained, unit))
+    if explained.window is not None or isinstance(explained.layer, ConvTransposeLayer):
+        explanation, step = _explain(explained, unit)
+        if step.blocks:
+            yield _under_window(explained, _sources(explanation), step)
     elif is_resized(explained.layer):
         for number, cell, weight in resized_cells(explained, at, unit.channel):
             value = np.array([explained.inputs[number].value(cell)])
@@ -242,7 +243,17 @@ def _reads(explained: ExplainedLayer, unit: TrailUnit) -> Iterator[_Read]:
         yield from _by_slopes(explained, at, unit.channel)
 
 
-def _under_window(explained: ExplainedLayer, axes: Axes, step: Step) -> _Read:
+def _sources(explanation: Explanation) -> list[NDArray[np.int64]]:
+    """Return the rows and the columns of the input under a window; -1 for a constant."""
+    if explanation.axes is None:
+        return [np.array(cells) for cells in explanation.cells]
+    sources = (axis.sources for axis in explanation.axes)
+    return [np.array([-1 if cell is None else cell for cell in axis]) for axis in sources]
+
+
+def _under_window(
+    explained: ExplainedLayer, sources: Sequence[NDArray[np.int64]], step: Step
+) -> _Read:
     """Return the input cells under a window; one that padding copies has all its weights."""
     blocks, layer = step.blocks, explained.layer
     values = np.stack([block.window for block in blocks], axis=2).astype(np.float64)
@@ -251,9 +262,9 @@ def _under_window(explained: ExplainedLayer, axes: Axes, step: Step) -> _Read:
         weights = pool_shares(layer, step)[:, :, None]
     elif blocks[0].weights is not None:
         weights = np.stack([block.weights for block in blocks if block.weights is not None], axis=2)
-    rows, cols = (np.array([-1 if s is None else s for s in axis.sources]) for axis in axes)
+    rows, cols = sources
     i, j = np.nonzero(np.logical_and.outer(rows >= 0, cols >= 0))
-    across = axes[1].axis.size
+    across = explained.inputs[0].shape[2]
     flat, first, back = np.unique(
         rows[i] * across + cols[j], return_index=True, return_inverse=True
     )

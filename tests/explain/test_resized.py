@@ -12,9 +12,7 @@ import pytest
 from cnncli.errors import ShapeError
 from cnncli.explain.explained_layer import ExplainedLayer, array_input
 from cnncli.explain.resized import is_resized, resized_terms
-from cnncli.filters.filter import from_array
 from cnncli.network.layers import (
-    ConvTransposeLayer,
     Layer,
     PadChannelsLayer,
     ResizeLayer,
@@ -28,15 +26,6 @@ LAYERS: dict[str, Layer] = {
     "nearest": ResizeLayer(scale=2.0),
     "linear": ResizeLayer((7, 3), mode="linear"),
     "cubic": ResizeLayer(scale=1.5, mode="cubic"),
-    "back": ConvTransposeLayer(
-        from_array(RANDOM.standard_normal((3, 2, 2, 4))),
-        np.array([1.0, 2.0]),
-        stride=2,
-        padding=(1, 0, 0, 1),
-    ),
-    "back in groups": ConvTransposeLayer(
-        from_array(RANDOM.standard_normal((3, 3, 2, 4))), groups=2, dilation=2
-    ),
     "channels": SliceLayer(1, 4, 2),
     "rows backwards": SliceLayer(2, None, rows=(-1, -9, -2), columns=(1, 4)),
     "more channels": PadChannelsLayer(np.zeros(1), np.zeros(2)),
@@ -61,7 +50,7 @@ def test_terms_add_up_to_the_value(name: str) -> None:
         assert total == pytest.approx(value, abs=2e-3 if "*" in formula else 1e-9)
 
 
-@pytest.mark.parametrize("name", ["linear", "back", "rows backwards"])
+@pytest.mark.parametrize("name", ["linear", "rows backwards"])
 def test_backward_is_refused(name: str) -> None:
     with pytest.raises(ShapeError, match="--backward cannot follow"):
         _ = explained(LAYERS[name]).only_input

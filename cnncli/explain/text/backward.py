@@ -15,10 +15,18 @@ from cnncli.explain.text.phrases import channel_name, kind, map_label
 MOST_PATHS: Final = 25
 """Of more paths the strongest are shown."""
 
-WEIGHTS: Final = {"conv": "weight", "dense": "weight", "pool": "share", "pad": "weight"}
+WEIGHTS: Final = {
+    "conv": "weight",
+    "conv-transpose": "weight",
+    "dense": "weight",
+    "pool": "share",
+    "pad": "weight",
+}
 SUMMARIES: Final = {
     "dense": "each output sends back its gradient times the weight of this value",
     "conv": "each output that reads this value sends back its gradient times the weight",
+    "conv-transpose": "each output that this value is added to sends back its gradient times the "
+    "weight",
     "max": "each window sends its gradient to the cell that won",
     "min": "each window sends its gradient to the cell that won",
     "average": "each window sends an equal share of its gradient to all its cells",
@@ -94,7 +102,7 @@ def _table(type: str, paths: Sequence[GradientPath], options: TextOptions) -> li
     texts = {"output at": [f"{path.output[0]},{path.output[1]}" for path in paths]}
     if len({path.channel for path in paths}) > 1:
         texts["map"] = [path.name or str(path.channel) for path in paths]
-    if type in ("conv", "dense", "pool"):
+    if type in ("conv", "conv-transpose", "dense", "pool"):
         texts["cell"] = [f"{path.tap[0]},{path.tap[1]}" for path in paths]
     weights = {WEIGHTS.get(type, "slope"): [path.weight for path in paths]}
     upstream, products = [path.upstream for path in paths], [path.product for path in paths]

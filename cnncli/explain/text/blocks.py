@@ -88,8 +88,7 @@ def choose_layout(explanation: Explanation, blocks: Sequence[Block], width: int)
     width : int
         Columns of the terminal.
     """
-    assert explanation.axes is not None
-    rows, cols = (axis.cells for axis in explanation.axes)
+    rows, cols = explanation.cells
     label = max(len(str(cell)) for cell in rows) + 1
     least = max(len(str(cell)) for cell in cols)
     tried = [_styles(explanation, blocks, DIGITS - k, least) for k in range(3)]
@@ -156,8 +155,7 @@ def block_lines(
         Whether the channel's name is above and its sum below.
     """
     part, label = layout.part, layout.label
-    assert explanation.axes is not None
-    rows, cols = (axis.cells for axis in explanation.axes)
+    rows, cols = explanation.cells
     panels = []
     for style in layout.styles:
         values = {"window": block.window, "weights": block.weights}.get(style.title, block.products)

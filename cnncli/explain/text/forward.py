@@ -11,7 +11,15 @@ from cnncli._dataclass import dataclass
 from cnncli.explain.model import Block, Explanation, Step
 from cnncli.explain.text.blocks import block_lines, choose_layout
 from cnncli.explain.text.panels import number, wrap
-from cnncli.explain.text.phrases import channel_name, output_size, summary, title, window_cells
+from cnncli.explain.text.phrases import (
+    channel_name,
+    feeding_cells,
+    output_size,
+    reached_cells,
+    summary,
+    title,
+    window_cells,
+)
 from cnncli.render.text_table import text_table
 
 LABEL: Final = 11
@@ -75,9 +83,11 @@ def text_lines(explanation: Explanation, options: TextOptions) -> list[str]:
     """
     width = options.width
     lines = [*wrap(title(explanation), width), *wrap(summary(explanation), width)]
-    if explanation.axes is not None:
+    if explanation.axes is not None or explanation.spread is not None:
         lines += ["", *labelled("size", output_size(explanation), width)]
         lines += labelled("window", window_cells(explanation), width)
+        lines += labelled("made of", feeding_cells(explanation), width)
+        lines += labelled("spread", reached_cells(explanation), width)
     for step in explanation.steps:
         lines += ["", *_step_lines(explanation, step, options)]
     return lines
@@ -134,7 +144,7 @@ def _sums(rest: Sequence[Block], width: int) -> list[str]:
 
 def result_lines(explanation: Explanation, step: Step, width: int) -> list[str]:
     """Return the lines from the sums to the result."""
-    if explanation.type in ("conv", "dense"):
+    if explanation.type in ("conv", "conv-transpose", "dense"):
         lines = _conv_lines(step, width)
     elif explanation.type == "pool":
         lines = _pool_lines(explanation, step, width)
@@ -149,7 +159,7 @@ def _conv_lines(step: Step, width: int) -> list[str]:
     products = sum(block.sum for block in step.blocks)
     blocks, bias = step.blocks, step.bias or 0.0
     count = sum(block.window.size for block in blocks)
-    text = f"{number(products)}, of {count} {'products' if count > 1 else 'product'}"
+    text = f"{number(products)}, of {count} {'product' if count == 1 else 'products'}"
     if 1 < len(blocks) <= IN_FULL:
         terms = " + ".join(
             f"{channel_name(block.name, block.channel)} {number(block.sum)}" for block in blocks

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-from cnncli.explain.model import AxisWindow, Explanation
+import numpy as np
+
+from cnncli.explain.model import AxisWindow, Explanation, SpreadAxis
 from cnncli.filters.matrix_text import INLINE
 
 LISTED: Final = 8
@@ -13,6 +15,7 @@ LISTED: Final = 8
 
 KINDS: Final = {
     "conv": "convolution",
+    "conv-transpose": "transposed convolution",
     "dense": "dense (fully connected)",
     "pad": "border",
     "cell-scale": "scale of each cell",
@@ -81,6 +84,8 @@ def title(explanation: Explanation) -> str:
 SUMMARIES: Final = {
     "dense": "each value of the input times its weight, all added up, plus the bias",
     "conv": "each value under the window times its weight, all added up, plus the bias",
+    "conv-transpose": "each input cell adds its value times the filter to the output; "
+    "here are the products that fall on this value",
     "max": "the largest value under the window",
     "min": "the smallest value under the window",
     "average": "the average of the values under the window",
@@ -96,9 +101,12 @@ def summary(explanation: Explanation) -> str:
 
 def output_size(explanation: Explanation) -> list[str]:
     """Return the output's size with the numbers filled into its formula, rows and columns."""
-    if explanation.axes is None:
+    if explanation.spread is not None:
+        rows, cols = explanation.spread.rows.formula, explanation.spread.columns.formula
+    elif explanation.axes is not None:
+        rows, cols = (axis.axis.formula for axis in explanation.axes)
+    else:
         return []
-    rows, cols = (axis.axis.formula for axis in explanation.axes)
     return [f"rows and columns {rows}"] if rows == cols else [f"rows {rows}", f"columns {cols}"]
 
 
@@ -110,6 +118,35 @@ def window_cells(explanation: Explanation) -> list[str]:
     rows, cols = explanation.axes
     lines = [*_axis_cells("row", rows, constant), *_axis_cells("column", cols, constant)]
     return [*lines, "[ ] marks padding"] if explanation.padding.any() else lines
+
+
+def feeding_cells(explanation: Explanation) -> list[str]:
+    """Return which input cells add to an output of a transposed convolution, by which weights."""
+    if explanation.spread is None:
+        return []
+    rows, columns = explanation.spread.rows, explanation.spread.columns
+    return [_feeding("row", rows), _feeding("column", columns)]
+
+
+def _feeding(word: str, axis: SpreadAxis) -> str:
+    if not axis.cells:
+        return f"no {word} of the input: it falls between those that the kernel reaches"
+    one = f"{_cell_range(word, axis.cells)} of the input"
+    return f"{one}, by {_cell_range(word, axis.taps)} of the kernel"
+
+
+def reached_cells(explanation: Explanation) -> list[str]:
+    """Return which outputs the input cell adds to that adds most to this one."""
+    spread, blocks = explanation.spread, explanation.steps[0].blocks
+    if spread is None or not blocks:
+        return []
+    products = [block.products for block in blocks if block.products is not None]
+    sums = np.abs(np.sum(products, axis=0))
+    i, j = (int(k) for k in np.unravel_index(int(sums.argmax()), sums.shape))
+    cell = f"row {spread.rows.cells[i]}, column {spread.columns.cells[j]}"
+    rows = _cell_range("row", spread.rows.outputs[i])
+    columns = _cell_range("column", spread.columns.outputs[j])
+    return [f"the input at {cell}, the strongest here, adds to {rows} and {columns} of the output"]
 
 
 def _axis_cells(word: str, window: AxisWindow, constant: str) -> list[str]:
@@ -136,6 +173,6 @@ def _cell_range(word: str, cells: Sequence[int]) -> str:
     step = cells[1] - first
     if step == 1:
         return f"{word}s {first} to {last}"
-    if count <= LISTED:
+    if count <= LISTED or step < 0:
         return f"{word}s {', '.join(map(str, cells))}"
     return f"{word}s {first} to {last} in steps of {step}"

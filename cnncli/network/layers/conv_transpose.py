@@ -199,6 +199,21 @@ class ConvTransposeLayer:
         places = [(i, at + one.begin - i * one.stride) for i in range(cells.start, cells.stop)]
         return [(i, d // one.dilation) for i, d in places if d % one.dilation == 0]
 
+    def reached(self, shape: Shape, axis: int, cell: int) -> list[Pair]:
+        """Return the outputs along an axis that an input cell adds to, each with its tap.
+
+        Examples
+        --------
+        >>> from cnncli.filters.filter import from_array
+        >>> layer = ConvTransposeLayer(from_array(np.ones((3, 3, 1, 1))), stride=2, padding=1)
+        >>> layer.reached((1, 4, 4, 1), 0, 0), layer.reached((1, 4, 4, 1), 0, 1)
+        ([(0, 1), (1, 2)], [(1, 0), (2, 1), (3, 2)])
+        """
+        one = self._axes(shape)[axis]
+        first = cell * one.stride - one.begin
+        outputs = [(first + tap * one.dilation, tap) for tap in range(one.kernel)]
+        return [(output, tap) for output, tap in outputs if 0 <= output < one.out]
+
     @cached_property
     def _convolution(self) -> ConvLayer:
         """The convolution that does it on the input with zeros between its cells."""
