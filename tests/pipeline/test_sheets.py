@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -206,3 +207,39 @@ def test_narrow_maps_are_said_to_be_so(tmp_path: Path) -> None:
         Path("net.toml").write_text(layer("activation", activation="relu"))
         told = run_cli("run", "net.toml", "x.npy", "-o", "y.png", "--overwrite").stderr
         assert ("is a narrow strip" in told) == said
+
+
+def drawn(text: str) -> np.ndarray:
+    """The pixels of half blocks in a terminal, shape (rows, columns, 3)."""
+    rows: list[list[list[int]]] = []
+    for line in text.splitlines():
+        upper: list[list[int]] = []
+        lower: list[list[int]] = []
+        for codes, blocks in re.findall("\x1b\\[38;2;([\\d;]+)m(▀+)", line):
+            numbers = [int(n) for n in codes.replace("48;2;", "").split(";")]
+            upper += [numbers[:3]] * len(blocks)
+            lower += [numbers[3:]] * len(blocks)
+        rows += [upper, lower]
+    return np.array(rows, np.uint8)
+
+
+@pytest.mark.parametrize("kept", ["y.png", "y.npy", "y.tif"])
+@pytest.mark.parametrize("range_", ["auto", "-0.5,2"])
+@pytest.mark.parametrize("command", [("pad", "x.npy"), ("conv", "photo.png", "--filter", "edge")])
+def test_signed_values_are_drawn_in_the_range_of_their_picture(
+    command: tuple[str, ...], range_: str, kept: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    monkeypatch.setenv("TERM", "xterm-256color")
+    monkeypatch.setenv("COLUMNS", "80")
+    values = RNG.normal(size=(12, 40, 1))
+    values[0, 0] = 50  # a rare extreme, which auto leaves out
+    save_array("x.npy", values)
+    save("photo.png", RNG.integers(0, 256, (12, 40), np.uint8))
+    given = *command, *(("--padding", "0") if command[0] == "pad" else ()), "--range", range_
+    run_cli(*given, "-o", "picture.png")
+    depth = ("--depth", "float") if kept == "y.tif" else ()
+    shown = drawn(run_cli(*given, *depth, "-o", kept, "--show", "-q").stdout)
+    picture = pixels("picture.png")
+    assert picture.min() < 128 < picture.max() or command[0] == "conv"
+    np.testing.assert_array_equal(shown, np.repeat(picture[:, :, None], 3, axis=2))
