@@ -271,7 +271,7 @@ def strongest_output(explained: ExplainedLayer, index: int | None = None) -> tup
 
     Of maps of one row and column that is the largest value, as `run` reports it. Of others it is
     the largest magnitude near the middle; of shares, where "no face" is large nearly everywhere,
-    the one furthest above the mean of its map there.
+    the one furthest above the mean of its whole map.
 
     Parameters
     ----------
@@ -288,10 +288,12 @@ def strongest_output(explained: ExplainedLayer, index: int | None = None) -> tup
     >>> strongest_output(border, 0), strongest_output(border)
     ((0, (2, 5)), (1, (5, 5)))
     """
-    rows, cols = (_middle(size) for size in explained.output_shape[1:3])
+    stands_out = explained.is_shares and not explained.is_scores
+    part = (lambda size: slice(0, size)) if stands_out else _middle
+    rows, cols = (part(size) for size in explained.output_shape[1:3])
     values = explained.output(rows.start, rows.stop)[:, cols]
     sized = values if explained.is_scores else np.abs(values)
-    if explained.is_shares and not explained.is_scores:
+    if stands_out:
         sized = values - values.mean(axis=(0, 1))
     strength = np.where(np.isnan(values), -np.inf, sized)
     best: tuple[float, int, Pair] | None = None

@@ -129,7 +129,7 @@ def run(job: ExplainJob, source: Source) -> ExplainResult[Explanation]:
         trail = _trail(job, picture, explanation, image) if job.trail else None
     what = "the largest value" if explained.is_scores else "the largest magnitude near the middle"
     if explained.is_shares and not explained.is_scores:
-        what = "the share furthest above the mean of its map, near the middle"
+        what = "the share furthest above the mean of its map"
     is_any_map = job.map is None and len(groups) > 1
     is_choice = is_any_map or explained.output_shape[1:3] != (1, 1)
     if job.at is None and is_choice:

@@ -13,7 +13,8 @@ from cnncli.explain.model import Step
 from cnncli.explain.page import arithmetic_data
 from cnncli.explain.page.layer_data import PageData, Unit
 from cnncli.explain.page.network_data import network_page_data
-from cnncli.explain.run import find_layer
+from cnncli.explain.run import every_layer, find_layer
+from cnncli.explain.trail import find_trail
 from cnncli.io.images import Picture, ReadOptions, read_image
 from cnncli.network.dense import dense_bank
 from cnncli.network.graph import SOURCE, Network, Node
@@ -125,12 +126,26 @@ def random_network(rng: np.random.Generator) -> Network:
     return Network(tuple(nodes))
 
 
+def compare_trail(tab: Any, network: Network, picture: Picture, unit: Unit) -> None:
+    """Compare the trail that the page shows with that of ``explain --trail``."""
+    name = tab.evaluate("cnncli.state.unit.layer")
+    expected = find_trail(every_layer(network, picture), name, unit.at, unit.map).units
+    found = tab.evaluate("cnncli.trail()")
+    assert [(one["layer"], one["channel"], *one["at"]) for one in found] == [
+        (one.layer, one.channel, one.row, one.column) for one in expected
+    ]
+    amounts = [one.contribution for one in expected[1:]]
+    assert [one["amount"] for one in found[1:]] == pytest.approx(amounts, rel=1e-4, abs=1e-6)
+
+
 @pytest.mark.parametrize("seed", range(6))
 def test_units_of_random_networks_equal_the_core(show: Opener, seed: int) -> None:
     rng = np.random.default_rng(seed)
     network, picture = random_network(rng), random_picture((9, 8, 3))
     data = network_page_data(network, picture, "shares", Unit((0, 0)), title="net")
-    compare(show(data), network, picture, rng)
+    tab = show(data)
+    compare(tab, network, picture, rng)
+    compare_trail(tab, network, picture, Unit((0, 0)))
 
 
 def test_joined_rows_and_columns_are_found_in_their_input(show: Opener) -> None:
@@ -179,6 +194,7 @@ def test_a_page_opens_on_the_answer_with_its_trail(show: Opener) -> None:
     assert len(shown) == len(trail)
     assert shown[0].startswith("probability 3")
     # The maps on the trail are the ones that are shown.
+    compare_trail(tab, network, picture, Unit((0, 0), 3))
     maps = tab.evaluate("cnncli.state.maps")
     assert [maps[unit["layer"]] for unit in trail] == [unit["channel"] for unit in trail]
 

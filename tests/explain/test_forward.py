@@ -340,9 +340,9 @@ def test_the_chosen_place_is_the_strongest_of_the_middle() -> None:
 def test_of_shares_the_one_that_stands_out_is_chosen() -> None:
     scores = np.full((1, 12, 12, 2), -3.0)
     scores[..., 0] = 3
-    scores[0, 6, 5] = 0, 2
+    scores[0, 1, 10] = 0, 2
     for layer in (ActivationLayer("softmax"), SoftmaxLayer()):
-        assert strongest_output(subject_of(layer, scores)) == (1, (6, 5))
+        assert strongest_output(subject_of(layer, scores)) == (1, (1, 10))
     # Of one row and column it is the largest value, and logarithms are no shares.
     assert strongest_output(subject_of(SoftmaxLayer(), scores[:, :1, :1])) == (0, (0, 0))
     assert not subject_of(SoftmaxLayer(log=True), scores).is_shares
