@@ -84,12 +84,63 @@ def test_play_slides_and_stops(show: Opener) -> None:
     assert tab.evaluate("cnncli.state.playing") is False
 
 
+def test_play_fills_the_output_at_the_speed_that_was_chosen(show: Opener) -> None:
+    layer = ConvLayer(load_filter("box"), np.zeros(1))
+    tab = show(page_data_of(random_picture((4, 4, 1)), layer, (1, 1)))
+    tab.select_option("#speed", "1")
+    tab.click("#play")
+    settle(tab)
+    filled = """[[0, 0], [1, 1], [1, 3], [3, 0]].map(([row, col]) => {
+        const canvas = document.getElementById("output"), cell = canvas.width / 4;
+        const one = new OffscreenCanvas(1, 1).getContext("2d");
+        one.drawImage(canvas, (col + 0.5) * cell, (row + 0.5) * cell, 1, 1, 0, 0, 1, 1);
+        return one.getImageData(0, 0, 1, 1).data[3] > 0;
+    })"""
+    assert tab.evaluate(filled) == [True, True, False, False]
+    tab.click("#next")
+    settle(tab)
+    assert tab.evaluate("cnncli.state.playing") is False
+    assert tab.evaluate(filled) == [True] * 4
+    tab.select_option("#speed", "20")
+    tab.click("#play")
+    until(tab, "cnncli.state.at.join() === '3,3'")
+
+
+def test_escape_ends_play_and_hold(show: Opener) -> None:
+    layer = ConvLayer(load_filter("box"), np.zeros(1))
+    tab = show(page_data_of(random_picture((9, 9, 1)), layer))
+    tab.click("#play")
+    assert tab.evaluate("[cnncli.state.playing, cnncli.state.pinned]") == [True, True]
+    tab.keyboard.press("Escape")
+    assert tab.evaluate("[cnncli.state.playing, cnncli.state.pinned]") == [False, False]
+    hover(tab, 2, 3)
+    assert tab.evaluate("cnncli.state.at") == [2, 3]
+
+
+@pytest.mark.parametrize("settings", [{}, {"stride": 2, "dilation": 2}, {"padding": "valid"}])
+def test_a_click_on_the_input_picks_the_output_there(show: Opener, settings: Any) -> None:
+    layer = ConvLayer(load_filter("edge"), np.zeros(1), **settings)
+    tab = show(page_data_of(random_picture((12, 16, 1)), layer))
+    top, bottom, left, right = tab.evaluate("inputRegion()")
+    box = tab.locator("#input").bounding_box()
+    window = layer.window((1, 12, 16, 1))
+    for row, col in ((0, 0), (5, 7), (11, 15)):
+        x = box["x"] + (col - left + 0.5) * box["width"] / (right - left)
+        y = box["y"] + (row - top + 0.5) * box["height"] / (bottom - top)
+        tab.mouse.click(x, y)
+        for axis, cell, at in zip(
+            (window.rows, window.cols), (row, col), tab.evaluate("cnncli.state.at"), strict=True
+        ):
+            middles = [axis.middle(output) for output in range(axis.out)]
+            assert abs(middles[at] - cell) == min(abs(middle - cell) for middle in middles)
+
+
 def test_who_wants_less_motion_gets_single_steps(show: Opener) -> None:
     layer = ConvLayer(load_filter("box"), np.zeros(1))
     data = page_data_of(random_picture((4, 4, 1)), layer, (3, 3))
     tab = show(data, reduced_motion="reduce")
-    assert tab.text_content("#play") == "Next"
-    tab.click("#play")
+    assert not tab.is_visible("#play") and not tab.is_visible("#speed")
+    tab.click("#next")
     assert tab.evaluate("[cnncli.state.at.join(), cnncli.state.playing]") == ["0,0", False]
 
 

@@ -82,6 +82,20 @@ def test_an_image_of_floats_beyond_0_to_1_is_no_white_square(shift: float, kind:
     assert data["input"]["range"]["kind"] == kind and data["clipByDefault"] == (kind == "clip")
 
 
+@pytest.mark.parametrize("channels", [1, 3, 4])
+def test_a_page_of_a_part_has_a_small_picture_of_the_whole(channels: int) -> None:
+    pixels = np.zeros((1, 600, 1200, channels), np.uint8)
+    pixels[:, :, 600:] = 255
+    picture = Picture(pixels, 255.0, True, False, (), "photo.png")
+    data = layer_page_data(picture, PoolLayer(), Unit((10, 10)), title="photo.png")["input"]
+    small = data["overview"]
+    assert data["cols"][1] - data["cols"][0] < 1200 and small["size"] == [80, 160]
+    levels = np.frombuffer(base64.b64decode(small["data"]), np.uint8).reshape(80, 160, 3)
+    assert (levels[:, :79] == 0).all() and (levels[:, 81:] == 255).all()
+    whole = layer_page_data(picture_of((8, 8, channels)), PoolLayer(), Unit((0, 0)), title="a")
+    assert "overview" not in whole["input"]
+
+
 def photo_data() -> PageData:
     layer = ConvLayer(load_filter("edge"))
     picture = read_image(CHELSEA, ReadOptions())

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from cnncli._dataclass import dataclass
 from cnncli.core.choices import ACTIVATION_NAMES
 from cnncli.core.geometry import Box, Pair, Window
+from cnncli.explain.page.overview import overview_levels
 from cnncli.filters.files import load_filter
 from cnncli.io.images import Picture
 from cnncli.network.graph import Network, input_groups
@@ -188,7 +189,7 @@ def _input(picture: Picture, image: int, box: Box, groups: Sequence[MapGroup]) -
     values = measure(picture.scaled(pixels))
     clips = picture.is_picture and lies_in_0_to_1(picture)
     shown = choose_range(values, "auto", clip_by_default=clips)
-    return {
+    record: PageData = {
         "size": list(picture.shape[1:3]),
         "channels": picture.shape[3],
         "rows": [rows.start, rows.stop],
@@ -199,6 +200,10 @@ def _input(picture: Picture, image: int, box: Box, groups: Sequence[MapGroup]) -
         "pictures": picture_list(groups),
         **pack_array(pixels[rows, cols]),
     }
+    if pixels[rows, cols].shape != pixels.shape:
+        small = overview_levels(picture, image, groups[0].channels, shown)
+        record["overview"] = {"size": list(small.shape[:2]), **pack_array(small)}
+    return record
 
 
 def layer_settings(layer: ConvLayer | PoolLayer, shape: Shape, dtype: np.dtype[Any]) -> PageData:

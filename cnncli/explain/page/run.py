@@ -32,15 +32,23 @@ SUFFIXES: Final = (".html", ".htm")
 _SCRIPTS: Final = {
     "layer": (
         "arithmetic.js",
+        "numbers.js",
         "drawing.js",
+        "groups.js",
+        "fields.js",
         "layer.js",
+        "moving.js",
         "step_panel.js",
         "arithmetic_panel.js",
+        "overview.js",
+        "filter_panel.js",
+        "maps.js",
         "controls.js",
     ),
     "network": (
         "arithmetic.js",
         "drawing.js",
+        "groups.js",
         "network_reads.js",
         "network_arithmetic.js",
         "step_panel.js",
@@ -53,7 +61,7 @@ _SCRIPTS: Final = {
 
 # Both pages show the numbers of a window, in the style of the layer's page.
 _STYLES: Final = {
-    "layer": ("page.css", "layer.css"),
+    "layer": ("page.css", "layer.css", "print.css"),
     "network": ("page.css", "layer.css", "network.css"),
 }
 

@@ -28,6 +28,11 @@ function makeAxis(size, kernel, stride, dilation, begin, end, ceil) {
   return { size, kernel, stride, dilation, begin, end, ceil, extent, padded, out, overhang, fits };
 }
 
+/** The output whose window has its middle nearest to an input cell; it may be before or after all. */
+function outputAt(axis, cell) {
+  return Math.round((cell + axis.begin - (axis.extent - 1) / 2) / axis.stride);
+}
+
 /** The output size with its numbers filled in. */
 function axisFormula(axis) {
   const pads = axis.begin === axis.end ? `2×${axis.begin}` : `${axis.begin} + ${axis.end}`;

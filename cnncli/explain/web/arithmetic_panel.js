@@ -23,7 +23,7 @@ function drawArithmetic() {
     : "It needs pixels of the image that this page does not hold.";
   byId("sentence").textContent = sentence;
   byId("blocks").parentElement.classList.toggle("large", state.layer.kernel[1] > 3 || step.blocks.length > 1);
-  byId("blocks").replaceChildren(...(known ? blockElements(subject) : []));
+  replaceBlocks(byId("blocks"), known ? blockElements(subject) : []);
   byId("result").replaceChildren(...(known ? [resultElement(subject)] : []));
   byId("result").dataset.value = String(value);
   announce(`${headline}. ${sentence}`);
@@ -75,6 +75,7 @@ function drawChannels() {
     bar.children[index].textContent = text;
     bar.children[index].setAttribute("aria-pressed", String(index === state.channel));
   });
+  setTabStop(bar);
 }
 
 /** The cells [first, last) of an axis in a close-up: the window and some on both sides. */

@@ -1,7 +1,7 @@
 "use strict";
-// The page of one layer: its state, its two pictures, and moving the window over them.
-// arithmetic.js computes, arithmetic_panel.js shows one output's numbers, controls.js changes the
-// layer.
+// The page of one layer: its state and its two pictures.
+// arithmetic.js computes, arithmetic_panel.js shows one output's numbers, moving.js moves the window,
+// controls.js changes the layer.
 
 const pageData = JSON.parse(document.getElementById("page-data").textContent);
 const byId = (id) => document.getElementById(id);
@@ -9,7 +9,6 @@ const tables = Object.fromEntries(
   Object.entries(pageData.tables).map(([name, data]) => [name, bytesOf(data)]),
 );
 const COLOURS = ["red", "green", "blue"];
-const STEP_MILLISECONDS = 220;
 
 /** What the user chose. Only `apply` changes it. */
 const state = {
@@ -22,6 +21,8 @@ const state = {
   block: 0,
   pinned: false,
   playing: false,
+  // Steps a second.
+  speed: 5,
   range: "auto",
   colormap: "gray",
 };
@@ -46,7 +47,7 @@ function readInput(record, single) {
 /**
  * Change anything: the one way in, for every control, key and pointer, and for tests.
  *
- * `changes` may hold at [row, column], map, channel, block, pinned, playing, range, colormap, and
+ * `changes` may hold at [row, column], map, channel, block, pinned, playing, speed, range, colormap, and
  * layer: any fields of the layer, such as { stride: [2, 2], padding: "same" }. Weights are laid
  * out rows, columns, channels in, maps.
  */
@@ -66,7 +67,8 @@ function apply(changes) {
 
 /** Compute the chosen map, as far as the page has the pixels for it. */
 function compute() {
-  const arithmetic = new LayerArithmetic(state.input, state.layer);
+  const isSame = shown?.problem === "" && shown.arithmetic.layer === state.layer;
+  const arithmetic = isSame ? shown.arithmetic : new LayerArithmetic(state.input, state.layer);
   const { rows, cols } = arithmetic.window;
   if (!arithmetic.fits) {
     const spans = rows.fits ? [cols, "columns"] : [rows, "rows"];
@@ -81,7 +83,8 @@ function compute() {
   }
   const picture = pageData.pictures[state.map];
   const planes = picture.channels.map((channel) => arithmetic.values(channel, outRows, outCols));
-  const small = smallMaps(arithmetic, outRows, outCols);
+  // Another map changes nothing of this, which takes long for a bank.
+  const small = isSame ? shown.small : smallMaps(arithmetic, outRows, outCols);
   const range = rangeOf(arithmetic, planes, outRows, outCols, small, picture.channels);
   const missing = notFiniteText(planes.reduce((count, plane) => count + plane.filter((value) => !Number.isFinite(value)).length, 0));
   const notFinite = missing && `${missing}; `;
@@ -312,7 +315,15 @@ function drawOutput() {
   drawCells(context, shown.pictures[key], cell);
   const colours = themeColours();
   const [row, col] = [state.at[0] - outRows[0], state.at[1] - outCols[0]];
+  if (state.playing) clearAfter(context, row, col, cell);
   outlineCells(context, [row, col, row + 1, col + 1], cell, colours.window, colours.halo);
+}
+
+/** While the window slides, outputs after it are not there yet. */
+function clearAfter(context, row, col, cell) {
+  const { width, height } = context.canvas;
+  context.clearRect((col + 1) * cell, row * cell, width, cell);
+  context.clearRect(0, (row + 1) * cell, width, height);
 }
 
 /** The largest magnitude of some values. */
@@ -353,7 +364,7 @@ function drawStatus() {
   }
   byId("pin").setAttribute("aria-pressed", String(state.pinned));
   byId("pin").textContent = state.pinned ? "Release" : "Hold";
-  byId("play").textContent = reduced.matches ? "Next" : state.playing ? "❚❚ Stop" : "▶ Play";
+  byId("play").textContent = state.playing ? "❚❚ Stop" : "▶ Play";
   byId("play").setAttribute("aria-pressed", String(state.playing));
 }
 
@@ -366,89 +377,6 @@ function paddingText() {
   const same = pads.every((pad) => pad === pads[0]);
   const count = same ? `${pads[0]}` : `${pads.join(", ")} (top, bottom, left, right)`;
   return `padding: ${count}, ${padMode === "zeros" ? `value ${numberText(padValue)}` : padMode}`;
-}
-
-/** The output cell under a pointer. */
-function cellAt(event, canvas) {
-  const box = canvas.getBoundingClientRect();
-  const { outRows, outCols } = shown;
-  const row = Math.floor(((event.clientY - box.top) / box.height) * outRows.length);
-  const col = Math.floor(((event.clientX - box.left) / box.width) * outCols.length);
-  return [row + outRows[0], col + outCols[0]];
-}
-
-const KEYS = {
-  ArrowUp: [-1, 0],
-  ArrowDown: [1, 0],
-  ArrowLeft: [0, -1],
-  ArrowRight: [0, 1],
-  Home: [0, -Infinity],
-  End: [0, Infinity],
-  PageUp: [-10, 0],
-  PageDown: [10, 0],
-};
-
-function startMoving() {
-  const canvas = byId("output");
-  canvas.addEventListener("pointermove", (event) => {
-    if (shown.problem || state.playing) return;
-    // A finger moves the window while it is down, a mouse until it pins.
-    if (event.pointerType === "mouse" ? !state.pinned : event.buttons) {
-      apply({ at: cellAt(event, canvas) });
-    }
-  });
-  canvas.addEventListener("pointerdown", (event) => {
-    if (shown.problem) return;
-    const at = cellAt(event, canvas);
-    const isSame = at[0] === state.at[0] && at[1] === state.at[1];
-    const pinned = event.pointerType === "mouse" && !(state.pinned && isSame);
-    apply({ at, pinned, playing: false });
-  });
-  canvas.addEventListener("keydown", (event) => {
-    if (shown.problem) return;
-    if (event.key === "Enter" || event.key === " ") apply({ pinned: !state.pinned });
-    else if (KEYS[event.key]) {
-      const times = event.shiftKey ? 10 : 1;
-      const [down, across] = KEYS[event.key];
-      apply({ at: [state.at[0] + times * down, state.at[1] + times * across], pinned: true });
-    } else return;
-    event.preventDefault();
-  });
-  byId("output-closeup").addEventListener("pointerdown", (event) => {
-    const at = closeupCell(event);
-    if (at) apply({ at, pinned: true });
-  });
-  for (const [index, id] of ["at-row", "at-col"].entries()) {
-    byId(id).addEventListener("input", () => {
-      if (byId(id).value === "") return;
-      const at = [...state.at];
-      at[index] = Math.round(byId(id).valueAsNumber);
-      apply({ at, pinned: true });
-    });
-  }
-  byId("pin").addEventListener("click", () => apply({ pinned: !state.pinned }));
-}
-
-// With reduced motion each press moves the window one step.
-const reduced = window.matchMedia("(prefers-reduced-motion: reduce)");
-
-/** The next output in reading order, from the last one back to the first. */
-function nextPosition() {
-  const { outRows, outCols } = shown;
-  let [row, col] = [state.at[0], state.at[1] + 1];
-  if (col > outCols[outCols.length - 1]) [row, col] = [row + 1, outCols[0]];
-  return row > outRows[outRows.length - 1] ? [outRows[0], outCols[0]] : [row, col];
-}
-
-function startPlaying() {
-  byId("play").addEventListener("click", () => {
-    if (shown.problem) return;
-    if (reduced.matches) apply({ at: nextPosition(), pinned: true });
-    else apply({ playing: !state.playing, pinned: true });
-  });
-  setInterval(() => {
-    if (state.playing && !shown.problem) apply({ at: nextPosition() });
-  }, STEP_MILLISECONDS);
 }
 
 /** Start the page, once all scripts are loaded. */

@@ -80,6 +80,7 @@ function blockElements(subject) {
   });
   const list = element("div", { class: "sums", role: "group", "aria-label": "Sums of the channels" });
   list.append(...bars);
+  startArrows(list);
   return [list, blockElement(subject, blocks[chosen])];
 }
 

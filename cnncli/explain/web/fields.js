@@ -1,0 +1,92 @@
+"use strict";
+// Fields of the layer's page: numbers, lists and boxes, which show the state and change it.
+
+/** Functions that show the state in a control, in the order in which the controls were made. */
+const updates = [];
+
+/** Set a control's value, unless the user is typing into it. */
+function setValue(control, value) {
+  if (document.activeElement !== control || control.type === "range") control.value = value;
+}
+
+/** A row of the settings: a label over its controls. */
+function field(label, ...controls) {
+  const group = element("fieldset", {}, element("legend", { text: label }), ...controls);
+  byId("settings").append(group);
+  return group;
+}
+
+/** Show an element only where it changes something. */
+function showWhere(node, isOfUse) {
+  updates.push(() => {
+    if (!shown.problem) node.hidden = !isOfUse();
+  });
+  return node;
+}
+
+function selectInput(name, label, values, read, change) {
+  const select = element("select", { id: name, "aria-label": label });
+  select.append(
+    ...values.map((option) => {
+      const [value, text] = Array.isArray(option) ? option : [option, option];
+      return element("option", { value, text });
+    }),
+  );
+  select.addEventListener("change", () => change(select.value));
+  updates.push(() => setValue(select, read()));
+  return select;
+}
+
+/** A field for a whole number. */
+function wholeInput(name, label, limits, read, change) {
+  const input = element("input", { type: "number", id: name, "aria-label": label, step: 1, ...limits });
+  input.addEventListener("input", () => {
+    const value = input.valueAsNumber;
+    const fits = !(value < limits.min) && !(value > limits.max);
+    if (Number.isInteger(value) && fits) change(value);
+  });
+  input.addEventListener("blur", () => {
+    input.value = read();
+  });
+  updates.push(() => setValue(input, read()));
+  return input;
+}
+
+/**
+ * A field for any number, also for a fraction such as 1/9. What is no number changes nothing and is
+ * marked. While it is changed it shows all digits, else what `brief` makes of it.
+ */
+function valueInput(label, read, change, { id, least = -Infinity, brief = shortest } = {}) {
+  const input = element("input", { type: "text", id, "aria-label": label, autocomplete: "off", spellcheck: "false" });
+  input.addEventListener("input", () => {
+    const value = parseNumber(input.value);
+    const fits = value >= least;
+    input.setAttribute("aria-invalid", String(!fits));
+    if (fits) change(value);
+  });
+  input.addEventListener("focus", () => {
+    input.value = shortest(read());
+    input.select();
+  });
+  input.addEventListener("blur", () => {
+    input.removeAttribute("aria-invalid");
+    input.value = brief(read());
+  });
+  return input;
+}
+
+/** A field for any number of the settings, at least `least`. */
+function valueField(id, label, read, change, least) {
+  const input = valueInput(label, read, change, { id, least });
+  updates.push(() => setValue(input, shortest(read())));
+  return input;
+}
+
+function checkbox(name, label, read, change) {
+  const input = element("input", { type: "checkbox", id: name });
+  input.addEventListener("change", () => change(input.checked));
+  updates.push(() => {
+    input.checked = read();
+  });
+  return element("label", { class: "inline" }, input, ` ${label}`);
+}

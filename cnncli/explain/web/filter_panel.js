@@ -1,0 +1,168 @@
+"use strict";
+// The filter of the layer's page: its weights as fields or, of large kernels, as buttons with one field,
+// and the built-in filters to choose from.
+
+/** The weights of the chosen kernel and input channel, row by row. */
+function shownKernel() {
+  const { kernel } = state.layer;
+  const depth = shownDepth();
+  return Array.from({ length: kernel[0] }, (_, i) =>
+    Array.from({ length: kernel[1] }, (__, j) =>
+      shown.arithmetic.weight(i, j, depth, chosenKernel()),
+    ),
+  );
+}
+
+function depths() {
+  return state.layer.perChannel ? 1 : state.input.channels / state.layer.groups;
+}
+
+function shownDepth() {
+  return Math.min(state.block, depths() - 1);
+}
+
+/** Change one weight. */
+function setWeight(i, j, value) {
+  const { kernel, maps } = state.layer;
+  const weights = state.layer.weights.slice();
+  weights[((i * kernel[1] + j) * depths() + shownDepth()) * maps + chosenKernel()] = value;
+  apply({ layer: { weights } });
+}
+
+/** Whether a preset can replace the kernel: a bank's kernels are of one size. */
+function presetFits(rows) {
+  const { kernel, maps } = state.layer;
+  return (maps === 1 && depths() === 1) || (rows.length === kernel[0] && rows[0].length === kernel[1]);
+}
+
+function applyPreset(rows) {
+  const { maps, single } = state.layer;
+  const kind = single ? Float32Array : Float64Array;
+  if (maps === 1 && depths() === 1) {
+    const kernel = [rows.length, rows[0].length];
+    apply({ layer: { kernel, weights: kind.from(rows.flat()) } });
+    return;
+  }
+  const weights = state.layer.weights.slice();
+  const kernel = state.layer.kernel;
+  rows.flat().forEach((value, index) => {
+    const [i, j] = [Math.floor(index / kernel[1]), index % kernel[1]];
+    weights[((i * kernel[1] + j) * depths() + shownDepth()) * maps + chosenKernel()] = value;
+  });
+  apply({ layer: { weights } });
+}
+
+function filterPanel() {
+  const select = element("select", { id: "preset", "aria-label": "Choose a built-in filter" });
+  select.addEventListener("change", () => {
+    const preset = pageData.presets.find((preset) => preset.name === select.value);
+    if (preset) applyPreset(preset.rows);
+  });
+  updates.push(() => {
+    const same = pageData.presets.find((preset) => sameKernel(preset.rows));
+    const options = pageData.presets
+      .filter((preset) => presetFits(preset.rows))
+      .map((preset) => element("option", { value: preset.name, text: preset.name }));
+    const own = element("option", { value: "", text: "choose a filter" });
+    select.replaceChildren(own, ...options);
+    select.value = same ? same.name : "";
+  });
+  showWhere(select, () => pageData.presets.some((preset) => presetFits(preset.rows)));
+  const depth = element("select", { id: "depth", "aria-label": "Input channel of the weights" });
+  depth.addEventListener("change", () => apply({ block: Number(depth.value) }));
+  const grid = element("table", { class: "grid" });
+  startArrows(grid, () => grid.rows[0].cells.length);
+  const single = singleWeight();
+  const box = element("div", { class: "grid-box" }, grid);
+  byId("filter-body").append(element("div", { class: "row" }, select, depth), box, single);
+  byId("filter-body").append(
+    element("p", { class: "dim", text: "Change any weight, to 0.5 or 1/9; the output is computed again." }),
+  );
+  updates.push(() => {
+    depth.hidden = depths() === 1;
+    if (shown.problem) return;
+    const { channels } = shown.arithmetic.sources(outputChannel());
+    depth.replaceChildren(
+      ...channels.map((channel, index) =>
+        element("option", { value: index, text: channelName(channel) }),
+      ),
+    );
+    depth.value = shownDepth();
+    drawGrid(grid, single);
+  });
+}
+
+function sameKernel(rows) {
+  const kernel = shownKernel();
+  if (rows.length !== kernel.length || rows[0].length !== kernel[0].length) return false;
+  return rows.every((line, i) => line.every((value, j) => Math.abs(value - kernel[i][j]) < 1e-6));
+}
+
+// Kernels with more columns have buttons, and a number for the chosen weight.
+const GRID_INPUTS = 5;
+let chosenWeight = [0, 0];
+
+/** The weights, coloured by sign and size. */
+function drawGrid(grid, single) {
+  const kernel = shownKernel();
+  const [height, width] = [kernel.length, kernel[0].length];
+  const flat = kernel.flat();
+  const most = 1.5 * Math.max(...flat.map(Math.abs), 1e-300);
+  const isWide = width > GRID_INPUTS;
+  if (grid.rows.length !== height || grid.rows[0].cells.length !== width) {
+    grid.className = `grid ${isWide ? "narrow" : "wide"}`;
+    chosenWeight = [Math.floor(height / 2), Math.floor(width / 2)];
+    const make = isWide ? weightButton : weightInput;
+    grid.replaceChildren(
+      ...kernel.map((line, i) =>
+        element("tr", {}, ...line.map((_, j) => element("td", {}, make(i, j)))),
+      ),
+    );
+  }
+  kernel.forEach((line, i) =>
+    line.forEach((weight, j) => {
+      const control = grid.rows[i].cells[j].firstChild;
+      const level = levelOf(weight, { kind: "symmetric", lo: -most, hi: most });
+      setBackground(control, colourOf(level, tables.diverging));
+      if (!isWide) {
+        control.title = String(shortest(weight));
+        setValue(control, fittingText(weight));
+        return;
+      }
+      const isChosen = chosenWeight[0] === i && chosenWeight[1] === j;
+      control.setAttribute("aria-pressed", String(isChosen));
+      control.setAttribute("aria-label", `Weight at row ${i}, column ${j}: ${numberText(weight)}`);
+    }),
+  );
+  setTabStop(grid);
+  single.hidden = !isWide;
+  const [i, j] = chosenWeight;
+  single.firstChild.textContent = `row ${i}, column ${j} `;
+  if (isWide) setValue(single.lastChild, shortest(kernel[i][j]));
+  const { maps, kernelNames } = state.layer;
+  const map = maps > 1 ? `${kernelNames[chosenKernel()] || chosenKernel()}, ` : "";
+  const sum = numberText(flat.reduce((total, weight) => total + weight, 0), 3);
+  byId("filter-size").textContent = `${map}${height} × ${width}, sum ${sum}`;
+}
+
+function weightInput(i, j) {
+  const read = () => shownKernel()[i][j];
+  const label = `Weight at row ${i}, column ${j}`;
+  return valueInput(label, read, (value) => setWeight(i, j, value), { brief: fittingText });
+}
+
+function weightButton(i, j) {
+  const button = element("button", { type: "button" });
+  button.addEventListener("click", () => {
+    chosenWeight = [i, j];
+    requestDraw(true);
+  });
+  return button;
+}
+
+function singleWeight() {
+  const read = () => shownKernel()[chosenWeight[0]][chosenWeight[1]];
+  const input = valueInput("", read, (value) => setWeight(...chosenWeight, value));
+  input.removeAttribute("aria-label");
+  return element("label", { class: "inline" }, "", input);
+}

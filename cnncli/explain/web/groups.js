@@ -1,0 +1,54 @@
+"use strict";
+// Groups of buttons or fields: each is one stop of the Tab key, and arrow keys move inside it.
+
+const ITEMS = "button, input";
+
+/** Of a group's items one is a tab stop: the one with the focus, else the pressed or the last one used. */
+function setTabStop(group) {
+  const items = [...group.querySelectorAll(ITEMS)];
+  const stop =
+    items.find((item) => item === document.activeElement) ??
+    items.find((item) => item.getAttribute("aria-pressed") === "true") ??
+    items.find((item) => item.tabIndex === 0);
+  for (const item of items) item.tabIndex = item === stop ? 0 : -1;
+}
+
+/** How far an arrow key moves in a group of so many columns; 0 for other keys and inside a text. */
+function arrowStep(event, columns) {
+  const { key, target } = event;
+  if (event.shiftKey || event.ctrlKey || event.altKey || event.metaKey) return 0;
+  if (key === "ArrowUp") return -columns;
+  if (key === "ArrowDown") return columns;
+  const isText = target.type === "text";
+  if (key === "ArrowLeft") return isText && target.selectionStart > 0 ? 0 : -1;
+  if (key === "ArrowRight") return isText && target.selectionEnd < target.value.length ? 0 : 1;
+  return 0;
+}
+
+/** Let arrow keys move inside a group of buttons or fields; a button that is reached is pressed. */
+function startArrows(group, columns = () => 1) {
+  group.addEventListener("keydown", (event) => {
+    const items = [...group.querySelectorAll(ITEMS)];
+    const step = arrowStep(event, columns());
+    if (!step) return;
+    event.preventDefault();
+    const next = items[items.indexOf(event.target) + step];
+    if (!next) return;
+    next.focus();
+    if (next.tagName === "BUTTON") next.click();
+  });
+  group.addEventListener("focusin", () => setTabStop(group));
+}
+
+/** Show other blocks in the arithmetic; its list of sums stays where it was scrolled, and keeps the focus. */
+function replaceBlocks(container, blocks) {
+  const list = () => container.querySelector(".sums");
+  const before = list();
+  const [top, hadFocus] = [before?.scrollTop, before?.contains(document.activeElement)];
+  container.replaceChildren(...blocks);
+  const after = list();
+  if (!after) return;
+  setTabStop(after);
+  after.scrollTop = top ?? 0;
+  if (hadFocus) after.querySelector("[tabindex='0']").focus({ preventScroll: true });
+}

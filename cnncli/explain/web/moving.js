@@ -1,0 +1,124 @@
+"use strict";
+// Moving the window of the layer's page: by mouse, finger, keys and numbers, step by step or by play.
+
+/** The cell under a pointer on a canvas of [top, bottom, left, right] cells. */
+function cellAt(event, canvas, [top, bottom, left, right]) {
+  const box = canvas.getBoundingClientRect();
+  const row = Math.floor(((event.clientY - box.top) / box.height) * (bottom - top));
+  const col = Math.floor(((event.clientX - box.left) / box.width) * (right - left));
+  return [row + top, col + left];
+}
+
+function outputCell(event) {
+  const { outRows, outCols } = shown;
+  const region = [outRows[0], outRows[0] + outRows.length, outCols[0], outCols[0] + outCols.length];
+  return cellAt(event, byId("output"), region);
+}
+
+const KEYS = {
+  ArrowUp: [-1, 0],
+  ArrowDown: [1, 0],
+  ArrowLeft: [0, -1],
+  ArrowRight: [0, 1],
+  Home: [0, -Infinity],
+  End: [0, Infinity],
+  PageUp: [-10, 0],
+  PageDown: [10, 0],
+};
+
+function startMoving() {
+  startPointer();
+  startKeys();
+  byId("output-closeup").addEventListener("pointerdown", (event) => {
+    const at = closeupCell(event);
+    if (at) apply({ at, pinned: true });
+  });
+  // A click on the input picks the output that is made there.
+  byId("input").addEventListener("click", (event) => {
+    if (shown.problem) return;
+    const { rows, cols } = shown.arithmetic.window;
+    const [row, col] = cellAt(event, byId("input"), inputRegion());
+    apply({ at: [outputAt(rows, row), outputAt(cols, col)], pinned: true, playing: false });
+  });
+  for (const [index, id] of ["at-row", "at-col"].entries()) {
+    byId(id).addEventListener("input", () => {
+      if (byId(id).value === "") return;
+      const at = [...state.at];
+      at[index] = Math.round(byId(id).valueAsNumber);
+      apply({ at, pinned: true });
+    });
+  }
+  byId("pin").addEventListener("click", () => apply({ pinned: !state.pinned }));
+}
+
+function startPointer() {
+  const canvas = byId("output");
+  canvas.addEventListener("pointermove", (event) => {
+    if (shown.problem || state.playing) return;
+    // A finger moves the window while it is down, a mouse until it pins.
+    if (event.pointerType === "mouse" ? !state.pinned : event.buttons) {
+      apply({ at: outputCell(event) });
+    }
+  });
+  canvas.addEventListener("pointerdown", (event) => {
+    if (shown.problem) return;
+    const at = outputCell(event);
+    const isSame = at[0] === state.at[0] && at[1] === state.at[1];
+    const pinned = event.pointerType === "mouse" && !(state.pinned && isSame);
+    apply({ at, pinned, playing: false });
+  });
+}
+
+function startKeys() {
+  byId("output").addEventListener("keydown", (event) => {
+    if (shown.problem) return;
+    if (event.key === "Enter" || event.key === " ") apply({ pinned: !state.pinned });
+    else if (KEYS[event.key]) {
+      const times = event.shiftKey ? 10 : 1;
+      const [down, across] = KEYS[event.key];
+      apply({ at: [state.at[0] + times * down, state.at[1] + times * across], pinned: true });
+    } else return;
+    event.preventDefault();
+  });
+  document.addEventListener("keydown", (event) => {
+    if (event.key === "Escape") apply({ pinned: false, playing: false });
+  });
+}
+
+const SPEEDS = [1, 2, 5, 10, 20, 50];
+// Who wants less motion gets single steps alone.
+const reduced = window.matchMedia("(prefers-reduced-motion: reduce)");
+
+/** The next output in reading order, from the last one back to the first. */
+function nextPosition() {
+  const { outRows, outCols } = shown;
+  let [row, col] = [state.at[0], state.at[1] + 1];
+  if (col > outCols[outCols.length - 1]) [row, col] = [row + 1, outCols[0]];
+  return row > outRows[outRows.length - 1] ? [outRows[0], outCols[0]] : [row, col];
+}
+
+function startPlaying() {
+  byId("next").addEventListener("click", () => {
+    if (!shown.problem) apply({ at: nextPosition(), pinned: true, playing: false });
+  });
+  byId("play").addEventListener("click", () => {
+    if (!shown.problem) apply({ playing: !state.playing, pinned: true });
+  });
+  const speed = byId("speed");
+  speed.append(...SPEEDS.map((value) => element("option", { value, text: `${value} a second` })));
+  speed.addEventListener("change", () => apply({ speed: Number(speed.value) }));
+  updates.push(() => setValue(speed, state.speed));
+  const showPlay = () => {
+    byId("play").hidden = speed.hidden = reduced.matches;
+    if (reduced.matches && state.playing) apply({ playing: false });
+  };
+  reduced.addEventListener("change", showPlay);
+  showPlay();
+  playStep();
+}
+
+/** Step while it plays, and wait for as long as the speed says. */
+function playStep() {
+  if (state.playing && !shown.problem) apply({ at: nextPosition() });
+  setTimeout(playStep, 1000 / state.speed);
+}

@@ -1,0 +1,20 @@
+"use strict";
+// A small picture of the whole image, with a box around the part that the page holds.
+
+function drawOverview() {
+  const { overview, size, rows, cols } = pageData.input;
+  byId("overview-figure").hidden = !overview;
+  if (!overview) return;
+  const [height, width] = overview.size;
+  const levels = arrayOf(overview);
+  const picture = cellPicture(height, width, (row, col) => {
+    const first = 3 * (row * width + col);
+    return levels.subarray(first, first + 3);
+  });
+  const context = prepareCanvas(byId("overview"), width, height);
+  drawCells(context, picture, 1);
+  const [down, across] = [height / size[0], width / size[1]];
+  const box = [rows[0] * down, cols[0] * across, rows[1] * down, cols[1] * across];
+  const { window: colour, halo } = themeColours();
+  outlineCells(context, box, 1, colour, halo);
+}
