@@ -134,10 +134,20 @@ function notFiniteText(count) {
   return `${count} ${count === 1 ? "value is" : "values are"} NaN or infinite, drawn in magenta`;
 }
 
-/** Give an element a background, and a text colour that stands out from it. */
-function setBackground(node, [red, green, blue]) {
-  node.style.backgroundColor = `rgb(${red} ${green} ${blue})`;
-  node.style.color = 0.299 * red + 0.587 * green + 0.114 * blue > 140 ? "#111" : "#fff";
+/** How bright a colour is, 0 to 1: the relative luminance of the guidelines for accessible pages. */
+function luminance(colour) {
+  const [red, green, blue] = colour.map((level) => {
+    const share = level / 255;
+    return share <= 0.04045 ? share / 12.92 : ((share + 0.055) / 1.055) ** 2.4;
+  });
+  return 0.2126 * red + 0.7152 * green + 0.0722 * blue;
+}
+
+/** Give an element a background, and the text colour with more contrast: at least 4.58 to 1. */
+function setBackground(node, colour) {
+  node.style.backgroundColor = `rgb(${colour.join(" ")})`;
+  // Black has the contrast (luminance + 0.05) / 0.05, white 1.05 / (luminance + 0.05).
+  node.style.color = (luminance(colour) + 0.05) ** 2 > 0.05 * 1.05 ? "#000" : "#fff";
 }
 
 /** The largest input value of this page: below a ten-millionth of it all is rounding. */

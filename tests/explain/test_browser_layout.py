@@ -1,0 +1,179 @@
+"""How the page of one layer looks: contrast, forced colours, phones, paper, large pictures."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import numpy as np
+import pytest
+
+from cnncli.explain.page.layer_data import PageData
+from cnncli.filters.files import load_filter
+from cnncli.network.layers import ConvLayer, PoolLayer
+from tests.support.browser import Opener, bank, page_data_of, photo, random_picture, settle
+
+pytestmark = pytest.mark.oracle
+
+LEAST_CONTRAST = 4.5
+
+CONTRASTS = """(() => {
+  const colour = (text) => {
+    const [r, g, b, a = 1] = text.match(/[\\d.]+/g).map(Number);
+    return { rgb: [r, g, b], a };
+  };
+  const luminance = (rgb) => rgb.map((v) => v / 255)
+    .map((v) => (v <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4))
+    .reduce((sum, v, k) => sum + v * [0.2126, 0.7152, 0.0722][k], 0);
+  const ground = (node) => {
+    for (let up = node; up; up = up.parentElement) {
+      const { rgb, a } = colour(getComputedStyle(up).backgroundColor);
+      if (a > 0) return rgb;
+    }
+    return [255, 255, 255];
+  };
+  const hasText = (node) => node.matches("input:not([type=range], [type=checkbox]), select") ||
+    [...node.childNodes].some((child) => child.nodeType === 3 && child.data.trim());
+  return [...document.querySelectorAll("body *")]
+    .filter((node) => hasText(node) && node.checkVisibility({ visibilityProperty: true }))
+    .map((node) => {
+      const [one, two] = [colour(getComputedStyle(node).color).rgb, ground(node)].map(luminance);
+      const contrast = (Math.max(one, two) + 0.05) / (Math.min(one, two) + 0.05);
+      return [contrast, node.outerHTML.slice(0, 120)];
+    });
+})()"""
+"""The contrast of each element that has a text of its own."""
+
+
+def pages() -> dict[str, PageData]:
+    greys = np.arange(256, dtype=np.uint8).reshape(1, 16, 16, 1)
+    picture = random_picture((16, 16, 1))
+    ramp = picture.__class__(greys, 255.0, True, False, (), "ramp.png")
+    return {
+        "ramp": page_data_of(ramp, ConvLayer(bank((15, 15, 1, 1))), (8, 8)),
+        "colours": page_data_of(random_picture((12, 14, 3)), ConvLayer(load_filter("gaussian_5"))),
+        "bank": page_data_of(random_picture((12, 14, 6)), ConvLayer(bank((3, 3, 6, 12)))),
+        "pool": page_data_of(random_picture((12, 14, 3)), PoolLayer("max")),
+    }
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("name", ["ramp", "colours", "bank", "pool"])
+def test_all_text_stands_out(show: Opener, name: str, scheme: str) -> None:
+    tab = show(pages()[name], color_scheme=scheme)
+    settle(tab)
+    for changes in ("{}", "{ playing: true }", "{ layer: { stride: [64, 64], padding: 'valid' } }"):
+        tab.evaluate(f"cnncli.apply({changes})")
+        tab.wait_for_timeout(250)
+        found = tab.evaluate(CONTRASTS)
+        assert len(found) > 30
+        assert [pair for pair in found if pair[0] < LEAST_CONTRAST] == []
+
+
+def test_every_background_of_a_number_has_the_better_text(show: Opener) -> None:
+    tab = show(pages()["pool"])
+    worst = tab.evaluate("""(() => {
+        let worst = Infinity;
+        const node = document.createElement("p");
+        for (let step = 0; step < 4096; step += 1) {
+          const back = [step >> 8, (step >> 4) & 15, step & 15].map((level) => 17 * level);
+          setBackground(node, back);
+          const text = node.style.color === "rgb(0, 0, 0)" ? 0 : 1;
+          const light = luminance(back);
+          worst = Math.min(worst, text ? 1.05 / (light + 0.05) : (light + 0.05) / 0.05);
+        }
+        return worst;
+    })()""")
+    assert worst >= LEAST_CONTRAST
+
+
+def test_a_window_that_does_not_fit_leaves_no_old_numbers(show: Opener) -> None:
+    tab = show(pages()["colours"])
+    tab.evaluate("cnncli.apply({ layer: { dilation: [9, 9], padding: 'valid' } })")
+    settle(tab)
+    assert tab.is_visible("#problem") and not tab.is_visible("#headline")
+
+
+def test_forced_colours_keep_values_and_tell_what_is_pressed(show: Opener) -> None:
+    tab = show(pages()["bank"], forced_colors="active")
+    settle(tab)
+    ground = "(node) => getComputedStyle(node).backgroundColor"
+    cells = tab.locator("#blocks td").all()
+    assert len({cell.evaluate(ground) for cell in cells}) > 9
+    buttons = tab.locator("#maps button")
+    assert buttons.nth(0).evaluate(ground) != buttons.nth(1).evaluate(ground)
+    found = tab.evaluate(CONTRASTS)
+    assert [pair for pair in found if pair[0] < LEAST_CONTRAST] == []
+
+
+@pytest.mark.parametrize("width", [360, 1280])
+@pytest.mark.parametrize("kernel", [(31, 31), (1, 64), (64, 1), (64, 5), (15, 15)])
+def test_large_kernels_scroll_in_their_panel(show: Opener, kernel: Any, width: int) -> None:
+    layer = ConvLayer(bank((*kernel, 1, 1)))
+    tab = show(
+        page_data_of(random_picture((70, 70, 1)), layer), viewport={"width": width, "height": 800}
+    )
+    settle(tab)
+    assert tab.evaluate("document.documentElement.scrollWidth") <= width
+    assert tab.locator("#filter-panel").bounding_box()["height"] < 450
+    inner = "(box) => [box.scrollWidth > box.clientWidth, box.scrollHeight > box.clientHeight]"
+    scrolls = tab.locator(".grid-box").evaluate(inner)
+    assert scrolls[0] or kernel[1] < 31
+    assert scrolls[1] or kernel[0] < 31
+    # The weight that was reached is in sight.
+    tab.focus(".grid [tabindex='0']")
+    for _ in range(40):
+        tab.keyboard.press("ArrowDown")
+    settle(tab)
+    box = tab.locator(".grid-box").bounding_box()
+    reached = tab.evaluate("document.activeElement.getBoundingClientRect().toJSON()")
+    assert box["y"] <= reached["top"] and reached["bottom"] <= box["y"] + box["height"]
+
+
+@pytest.mark.parametrize("height", [740, 430])
+def test_on_a_phone_the_output_stays_while_a_weight_is_changed(show: Opener, height: int) -> None:
+    picture, layer = photo()
+    size = {"width": 360, "height": height}
+    tab = show(page_data_of(picture, layer), viewport=size, is_mobile=True, has_touch=True)
+    settle(tab)
+    for name in (".grid tr:nth-child(3) input >> nth=1", "#bias"):
+        tab.locator(name).focus()
+        settle(tab)
+        output = tab.locator("#output").bounding_box()
+        field = tab.evaluate("document.activeElement.getBoundingClientRect().toJSON()")
+        assert output["y"] >= 0 and output["y"] + output["height"] <= height
+        assert field["top"] >= 0 and field["bottom"] <= height
+        panel = tab.locator("#output-panel").bounding_box()
+        assert field["top"] >= panel["y"] + panel["height"] or field["right"] <= panel["x"]
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("name", ["colours", "bank", "pool"])
+def test_a_page_prints_as_a_worksheet(show: Opener, name: str, scheme: str) -> None:
+    tab = show(pages()[name], color_scheme=scheme)
+    settle(tab)
+    tab.emulate_media(media="print")
+    for hidden in ("#settings", "#filter-panel", "#maps-panel", "#play", "#theme", "#channels"):
+        assert not tab.is_visible(hidden), hidden
+    for seen in ("#title", "#headline", "#sentence", "#blocks", "#result", "#formula", "#input"):
+        assert tab.is_visible(seen), seen
+    colours = tab.evaluate("""[...document.querySelectorAll("body, main *:not(canvas)")]
+        .filter((node) => node.checkVisibility())
+        .map((node) => getComputedStyle(node))
+        .map((style) => [style.color, style.backgroundColor].join())""")
+    black = "rgb(0, 0, 0)"
+    assert set(colours) <= {f"{black},rgb(255, 255, 255)", f"{black},rgba(0, 0, 0, 0)"}
+    paper = tab.pdf(format="A4")
+    # Three channels of 25 cells each take a second sheet.
+    assert len(re.findall(rb"/Type\s*/Page\b", paper)) == (2 if name == "colours" else 1)
+
+
+def test_a_large_photograph_has_an_overview(show: Opener) -> None:
+    picture = random_picture((700, 1400, 1))
+    tab = show(page_data_of(picture, ConvLayer(load_filter("edge")), (350, 900)))
+    settle(tab)
+    assert tab.is_visible("#overview")
+    box = tab.locator("#overview").bounding_box()
+    assert (box["width"], box["height"]) == (160, 80)
+    small = show(page_data_of(random_picture((20, 30, 1)), ConvLayer(load_filter("edge"))))
+    assert not small.is_visible("#overview")
