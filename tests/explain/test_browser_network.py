@@ -15,6 +15,7 @@ from cnncli.explain.page.layer_data import PageData, Unit
 from cnncli.explain.page.network_data import network_page_data
 from cnncli.explain.run import every_layer, find_layer
 from cnncli.explain.trail import find_trail
+from cnncli.filters.filter import from_array
 from cnncli.io.images import Picture, ReadOptions, read_image
 from cnncli.network.dense import dense_bank
 from cnncli.network.graph import SOURCE, Network, Node
@@ -43,6 +44,7 @@ pytestmark = pytest.mark.oracle
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 UNITS_EACH = 6
+RNG = np.random.default_rng(5)
 
 READ = """(units) => units.map((unit) => {
   const { value, problem } = cnncli.arithmetic(unit);
@@ -257,6 +259,20 @@ def test_the_shares_of_a_softmax_stand_with_their_exponentials(show: Opener) -> 
         assert [float(text) for text in numbers] == pytest.approx(expected, rel=6e-3, abs=1e-6)
     assert float(rows[-1][2]) == pytest.approx(exponentials.sum(), rel=1e-3)
     assert tab.text_content(".shares .best th") == "3"
+
+
+def test_of_many_maps_the_strip_shows_those_that_contribute_most(show: Opener) -> None:
+    wide, last = (from_array(RNG.normal(size=(1, 1, *shape))) for shape in ((1, 90), (90, 1)))
+    network, picture = Network.chain(ConvLayer(wide), ConvLayer(last)), random_picture((6, 5, 1))
+    data = network_page_data(network, picture, "conv2", Unit((2, 2)), title="net")
+    tab = show(data)
+    step = step_of(network, picture, {"layer": "conv2", "at": (2, 2), "channel": 0})
+    order = sorted(step.blocks, key=lambda block: -abs(block.sum))
+    shown = "[...document.querySelectorAll('.thumb:not([hidden])')].map((t) => t.dataset.map)"
+    maps = [int(text) for text in tab.evaluate(shown)]
+    assert maps == [block.channel for block in order[:64]]
+    assert number(tab.get_attribute("#result", "data-value")) == near(step.value)
+    assert "64 of 90 maps" in tab.text_content("#layers")
 
 
 def test_weights_of_float16_are_said_and_near(show: Opener, monkeypatch: Any) -> None:

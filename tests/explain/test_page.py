@@ -327,6 +327,13 @@ def test_a_page_holds_a_map_that_feeds_the_unit() -> None:
         assert 250 in [each["index"] for each in layer["pictures"]]
 
 
+def test_small_layers_keep_all_maps_that_the_arithmetic_reads() -> None:
+    wide = from_array(np.ones((1, 1, 1, 300), np.float32), name="wide")
+    network = Network.chain(ConvLayer(wide), PoolLayer())
+    data = network_page_data(network, picture_of((20, 30, 1)), "pool1", Unit((0, 0)), title="")
+    assert [len(layer["channels"]) for layer in data["layers"]] == [1, 300, 300]
+
+
 def test_rounded_values_are_as_precise_as_the_page_says() -> None:
     picture = read_image(CHELSEA, ReadOptions(gray=True))
     data = net_data(picture)

@@ -40,11 +40,14 @@ from cnncli.system.progress import track
 BUDGET: Final = 7 * 2**19
 """Bytes of all values in a page."""
 
+ROOM_FOR_WHOLE: Final = BUDGET // 4
+"""Values of the smallest layers, which are in a page with all of their maps."""
+
 MOST_MAPS: Final = 64
-"""Channels of one layer that are in a page."""
+"""Channels of each other layer that are in a page."""
 
 MOST_SCORES: Final = 4096
-"""The same, of a layer of one row and one column."""
+"""The same, of a layer that is small, such as one of one row and one column."""
 
 MOST_WANTED: Final = 3
 """Channels of a layer before the unit that feed it and are in the page in any case."""
@@ -202,20 +205,33 @@ def _choose_parts(
     boxes: dict[str, Box] = {}
     for length in _LENGTHS:
         boxes = {name: _box(shape, centres[name], length) for name, shape in shapes.items()}
-        if size(boxes, 3) <= BUDGET:
+        if size(boxes, 3) <= BUDGET - ROOM_FOR_WHOLE:
             break
+    whole = _whole_layers(shapes, boxes)
+    room = BUDGET - size({name: boxes[name] for name in whole}, MOST_SCORES)
+    others = {name: box for name, box in boxes.items() if name not in whole}
     most = MOST_MAPS
-    while most > 3 and size(boxes, most) > BUDGET:
+    while most > 3 and size(others, most) > room:
         most -= 1
     parts = {}
     for name, box in boxes.items():
-        # Only large layers give maps up: small ones keep all of theirs.
-        allowed = MOST_SCORES if shapes[name][1:3] == (1, 1) else MOST_MAPS
-        count = min(shapes[name][3], allowed if box_area(box) <= 1024 else most)
+        count = min(shapes[name][3], MOST_SCORES if name in whole else most)
         missing = [channel for channel in wanted.get(name, ()) if channel >= count]
         channels = (*range(max(0, count - len(missing))), *missing)
         parts[name] = _LayerPart(box, channels)
     return parts
+
+
+def _whole_layers(shapes: Mapping[str, Shape], boxes: Mapping[str, Box]) -> set[str]:
+    """Return the layers that keep all maps, as the arithmetic behind them needs: the smallest."""
+    sizes = {name: box_area(box) * shapes[name][3] for name, box in boxes.items()}
+    whole, used = set(), 0
+    for name in sorted(sizes, key=sizes.__getitem__):
+        used += sizes[name]
+        if used > ROOM_FOR_WHOLE:
+            break
+        whole.add(name)
+    return whole
 
 
 def _box(shape: Shape, centre: Pair, length: int) -> Box:

@@ -3,7 +3,10 @@
 
 /** Bytes of a base64 text. */
 function bytesOf(text) {
-  return Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0));
+  const letters = atob(text);
+  const bytes = new Uint8Array(letters.length);
+  for (let index = 0; index < bytes.length; index += 1) bytes[index] = letters.charCodeAt(index);
+  return bytes;
 }
 
 const ARRAYS = {
@@ -17,10 +20,17 @@ const ARRAYS = {
 /** A little-endian array from a record { dtype, data }; float16 becomes float32. */
 function arrayOf(record) {
   if (record.dtype === "float16") {
-    return Float32Array.from(new Uint16Array(bytesOf(record.data).buffer), halfValue);
+    // one table entry for each number: there may be millions.
+    halfValues ??= Float32Array.from({ length: 2 ** 16 }, (_, bits) => halfValue(bits));
+    const halves = new Uint16Array(bytesOf(record.data).buffer);
+    const values = new Float32Array(halves.length);
+    for (let index = 0; index < values.length; index += 1) values[index] = halfValues[halves[index]];
+    return values;
   }
   return new ARRAYS[record.dtype](bytesOf(record.data).buffer);
 }
+
+let halfValues = null;
 
 /** The number that 16 bits stand for: a sign, 5 bits of exponent, 10 of fraction. */
 function halfValue(bits) {

@@ -171,12 +171,14 @@ function drawLayer(layer, box, span, trail, colours) {
   const large = state.maps[layer.name];
   drawMap(card.querySelector(".large"), layer, large, LARGE, boxOf(large), cellOf(large), colours);
   const size = isSingle(layer) ? SWATCH : THUMB;
+  for (const button of card.querySelectorAll(".thumb")) {
+    button.setAttribute("aria-pressed", String(Number(button.dataset.map) === large));
+  }
+  sortStrip(layer, place > 0 ? trail[place - 1].made : null);
   card.querySelectorAll(".thumb").forEach((button) => {
     const index = Number(button.dataset.map);
-    button.setAttribute("aria-pressed", String(index === large));
-    drawMap(button.querySelector("canvas"), layer, index, size, boxOf(index), cellOf(index), colours);
+    if (!button.hidden) drawMap(button.querySelector("canvas"), layer, index, size, boxOf(index), cellOf(index), colours);
   });
-  sortStrip(layer, place > 0 ? trail[place - 1].made : null);
   const text = [rangeText(layer, large), notFiniteText(layer.pictures[large].notFinite)].filter(Boolean).join("; ");
   card.querySelector(".range").textContent = text;
 }

@@ -24,8 +24,19 @@ function readLayerMaps(record) {
     channels: arrayOf(axes.channels),
   }));
   const ranges = record.pictures.map((picture) => picture.range);
-  const arithmetic = record.arithmetic ? readLayer(record.arithmetic) : null;
-  return { ...record, planes, reads, ranges, arithmetic, drawn: new Map() };
+  let settings = null;
+  return {
+    ...record,
+    planes,
+    reads,
+    ranges,
+    drawn: new Map(),
+    /** What its units are computed with; read when the first is, for weights may be many. */
+    get arithmetic() {
+      settings ??= record.arithmetic ? readLayer(record.arithmetic) : null;
+      return settings;
+    },
+  };
 }
 
 /** The value that a whole number stands for: the largest three are NaN, ∞ and −∞. */

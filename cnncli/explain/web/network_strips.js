@@ -1,6 +1,9 @@
 "use strict";
 // The strips of a network's page: the maps of a layer side by side, or as bars where each is one score.
 
+/** Of more maps a strip shows those that contribute most. */
+const LISTED_MAPS = 64;
+
 /** The pictures of a strip: all, or of many scores the largest, largest first. */
 function stripOrder(layer) {
   const all = layer.pictures.map((_, index) => index);
@@ -82,7 +85,7 @@ function makeStrip(layer) {
     });
     strip.append(button);
   });
-  const count = strip.querySelectorAll(".thumb").length;
+  const count = Math.min(strip.querySelectorAll(".thumb").length, scores ? Infinity : LISTED_MAPS);
   if (count < layer.maps) {
     strip.append(element("span", { class: "dim", text: `${count} of ${layer.maps} maps` }));
   }
@@ -107,6 +110,9 @@ function sortStrip(layer, made) {
   }
   // Sums may be infinite, so they are compared, not subtracted.
   const sorted = buttons.sort((a, b) => (rankOf(b) > rankOf(a)) - (rankOf(b) < rankOf(a)));
+  sorted.forEach((button, rank) => {
+    button.hidden = rank >= LISTED_MAPS && button.getAttribute("aria-pressed") !== "true";
+  });
   if ([...strip.querySelectorAll(".thumb")].every((button, index) => button === sorted[index])) return;
   const focused = document.activeElement;
   strip.prepend(...sorted);
