@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from html import escape
+from typing import Final
 
 from cnncli.network.summary import NetworkSummary
 from cnncli.plan.report import columns, totals, warnings
+
+_CELL: Final = "white-space: nowrap; padding: 2px 8px"
 
 
 def html_table(plan: NetworkSummary, names: Sequence[str] = ()) -> str:
@@ -32,7 +35,7 @@ def html_table(plan: NetworkSummary, names: Sequence[str] = ()) -> str:
     for index, cells in enumerate(zip(*(column.cells for column in found), strict=True)):
         tag = "td" if index else "th"
         row = (
-            f'<{tag} style="text-align: {side}; white-space: nowrap">{escape(cell)}</{tag}>'
+            f'<{tag} style="text-align: {side}; {_CELL}">{escape(cell)}</{tag}>'
             for cell, side in zip(cells, sides, strict=True)
         )
         rows.append(f"<tr>{''.join(row)}</tr>")
