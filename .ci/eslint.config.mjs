@@ -25,14 +25,12 @@ const BROWSER = readonly([
   "requestAnimationFrame", "scrollTo", "setInterval", "setTimeout", "window",
 ]);
 
-/** Scripts that compute: they have the language alone, so that node and workers can run them. */
+/** Scripts that compute have nothing of the browser. */
 const hasNoPage = (file) => file.endsWith("arithmetic.js");
 
 /** The scripts of a page share one scope: each may use what the others declare. */
 const pages = Array.from(declared.keys(), (file) => {
-  const others = Array.from(declared.keys()).filter(
-    (other) => other !== file && (!hasNoPage(file) || hasNoPage(other)),
-  );
+  const others = Array.from(declared.keys()).filter((other) => other !== file);
   const shared = readonly(others.flatMap((other) => declared.get(other)));
   const own = new Set(declared.get(file));
   const globals = Object.fromEntries(Object.entries(shared).filter(([name]) => !own.has(name)));
