@@ -1,0 +1,35 @@
+"""ONNX models from Python: those that leave the size of pictures open take that of the image."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import cnncli
+from cnncli.network.model import SizeNeeded
+from tests.support.onnxmodels import model, node
+from tests.support.shell import run_cli, save
+
+pytestmark = pytest.mark.oracle
+
+
+def test_a_model_of_open_size_is_loaded_with_the_picture(empty_folder: Path) -> None:
+    weights = np.random.default_rng(4).normal(size=(3 * 5 * 6, 2)).astype(np.float32)
+    nodes = [node("Flatten", "x", "f"), node("Gemm", "f W", "y")]
+    Path("net.onnx").write_bytes(model(nodes, {"W": weights}, (1, 3, "h", "w")).SerializeToString())
+    save("photo.png", np.random.default_rng(5).integers(0, 256, (5, 6, 3), np.uint8))
+    net = cnncli.load("net.onnx")
+    assert "depend on the size" in repr(net)
+    with pytest.raises(SizeNeeded):
+        net.run(np.ones((5, 6, 3)))
+    run_cli("run", "net.onnx", "photo.png", "-o", "y.npy")
+    expected = np.load("y.npy")
+    np.testing.assert_array_equal(np.asarray(net.run("photo.png").last), expected)
+    sized = cnncli.load("net.onnx", size=(5, 6)).run("photo.png").last
+    np.testing.assert_array_equal(np.asarray(sized), expected)
+    assert net.plan(image="photo.png").summary.last.shape == (1, 1, 2)
+    with pytest.raises(SizeNeeded) as caught:
+        net.plan()
+    assert caught.value.hint == "input=(H, W, C)"
