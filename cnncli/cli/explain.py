@@ -44,6 +44,7 @@ Examples:
   cnncli explain photo.png --filter edge -o page.html
   cnncli explain photo.png --filter edge --at 120,240 -o steps.gif
   cnncli explain photo.png --pool max --backward -o steps.gif
+  cnncli explain photo.png --filter edge --backward --at 120,240 -o page.html
 """
 
 PAGES: Final = (".html", ".htm")
@@ -188,8 +189,6 @@ def explain(
 def _check(value: ValueOptions, results: ExplanationOptions) -> None:
     if value.channel is not None and not value.backward:
         raise click.UsageError("--channel is for --backward.")
-    if value.backward and results.output is not None and results.is_page:
-        raise click.UsageError("--backward goes into frames (-o steps.gif), not into a page.")
     if value.trail and (value.backward or results.output is not None):
         raise click.UsageError("--trail is for the text and --json, without --backward and -o.")
     if results.overwrite and results.output is None:
@@ -211,7 +210,7 @@ def _explain(
     if results.is_page:
         from cnncli.explain.page.run import write_page
 
-        return write_page(job, source)
+        return write_page(job, source, backward)
     from cnncli.explain.animation.frames import FrameOptions
     from cnncli.explain.animation.run import write_frames
 

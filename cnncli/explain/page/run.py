@@ -7,6 +7,7 @@ import hashlib
 import html
 import json
 import re
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import cache
 from importlib import resources
@@ -16,22 +17,25 @@ from typing import Any, Final
 from cnncli._dataclass import dataclass
 from cnncli.core.geometry import Pair
 from cnncli.errors import OptionError, quote
+from cnncli.explain.backward import BackwardExplanation
 from cnncli.explain.model import Explanation
 from cnncli.explain.page.layer_data import ACTIVATIONS, PageData, Unit, layer_page_data
 from cnncli.explain.page.network_data import network_page_data
-from cnncli.explain.run import ExplainJob, ExplainResult, run
+from cnncli.explain.run import ExplainJob, ExplainResult, run, run_backward
 from cnncli.explain.text.phrases import kind
 from cnncli.io.urls import local_path
-from cnncli.network.graph import NORMALIZE
+from cnncli.network.graph import NORMALIZE, Network
 from cnncli.network.layers import ConvLayer, PoolLayer
 from cnncli.pipeline.one_output import one_output_file
 from cnncli.pipeline.output_names import Source
+from cnncli.render.options import MapGroup
 
 SUFFIXES: Final = (".html", ".htm")
 
 _SCRIPTS: Final = {
     "layer": (
         "arithmetic.js",
+        "backward_arithmetic.js",
         "numbers.js",
         "drawing.js",
         "groups.js",
@@ -41,6 +45,7 @@ _SCRIPTS: Final = {
         "step_panel.js",
         "arithmetic_panel.js",
         "overview.js",
+        "backward.js",
         "filter_panel.js",
         "maps.js",
         "controls.js",
@@ -61,7 +66,7 @@ _SCRIPTS: Final = {
 
 # Both pages show the numbers of a window, in the style of the layer's page.
 _STYLES: Final = {
-    "layer": ("page.css", "layer.css", "print.css"),
+    "layer": ("page.css", "layer.css", "backward.css", "print.css"),
     "network": ("page.css", "layer.css", "network.css"),
 }
 
@@ -79,8 +84,11 @@ class PageDone:
     layer : str
         Of the unit that it begins with.
     at : (row, column)
-    map : int
+    map : int, optional
+        Backward None where all maps count.
     notes : tuple of str
+    backward : bool
+        Whether the position is one of the layer's input.
 
     Examples
     --------
@@ -92,20 +100,22 @@ class PageDone:
     bytes: int
     layer: str
     at: Pair
-    map: int
+    map: int | None
     notes: tuple[str, ...]
+    backward: bool = False
 
     @property
     def report_line(self) -> str:
         """The report for people."""
         notes = "".join(f"; {note}" for note in self.notes)
+        of = f"{'the input of ' if self.backward else ''}{quote(self.layer)[1:-1]}"
         return (
             f"{quote(self.output)[1:-1]}, {round(self.bytes / 1000)} kB, begins at row "
-            f"{self.at[0]}, column {self.at[1]} of {quote(self.layer)[1:-1]}{notes}"
+            f"{self.at[0]}, column {self.at[1]} of {of}{notes}"
         )
 
 
-def write_page(job: ExplainJob, source: Source) -> PageDone:
+def write_page(job: ExplainJob, source: Source, backward: bool = False) -> PageDone:
     """Explain one position of one layer on a page, and write it.
 
     Parameters
@@ -114,24 +124,38 @@ def write_page(job: ExplainJob, source: Source) -> PageDone:
         Its output names the file.
     source : Source
         The image.
+    backward : bool
+        Whether the page begins with the gradient of an input value.
 
     Raises
     ------
     CnnCliError
-        Before any work if the file cannot be written; then as `run` says.
+        Before any work if the file cannot be written; then as `run` says. Backward also if the
+        page would not be one of a single convolution or pool.
     """
     options, read_too = job.job.output, tuple(job.job.read_too)
     name = str(local_path(options.output or "", "-o"))
     if Path(name).suffix.lower() not in SUFFIXES:
         raise OptionError(f"-o must end in .html, got {quote(name)}", hint="-o page.html")
+    if backward and not _has_layer_page(job.job.network):
+        raise OptionError(
+            "--backward is on pages of a single convolution or pool, got a page of a network",
+            hint="-o steps.gif shows the backward pass of any layer with a window",
+        )
     # A page has no format among those of pictures; png stands for any that can be written.
     options = replace(options, output=name, format="png")
     output = one_output_file(source, options, op="explain", read_too=read_too)
-    text, result = make_page(job, source)
-    explanation, data = result.explanation, text.encode()
+    result: ExplainResult[Explanation] | ExplainResult[BackwardExplanation]
+    if backward:
+        result = run_backward(job, source)
+        text = page_text(_page_data(job, result, source))
+    else:
+        text, result = make_page(job, source)
+    explanation: Explanation | BackwardExplanation = result.explanation
+    data = text.encode()
     output.write(data)
     unit = explanation.layer, explanation.at, explanation.map
-    return PageDone(str(output), len(data), *unit, result.notes)
+    return PageDone(str(output), len(data), *unit, result.notes, backward)
 
 
 def make_page(job: ExplainJob, source: Source) -> tuple[str, ExplainResult[Explanation]]:
@@ -143,9 +167,20 @@ def make_page(job: ExplainJob, source: Source) -> tuple[str, ExplainResult[Expla
     return page_text(_page_data(job, result, source)), result
 
 
-def _page_data(job: ExplainJob, result: ExplainResult[Explanation], source: Source) -> PageData:
+def _has_layer_page(network: Network) -> bool:
+    """Whether the page does the arithmetic itself: of one layer, if it can."""
+    (first, *more), layer = network.nodes, network.nodes[0].layer
+    can_compute = getattr(layer, "activation", "none") in ACTIVATIONS
+    is_single = not more and first.name != NORMALIZE
+    return is_single and can_compute and isinstance(layer, (ConvLayer, PoolLayer))
+
+
+def _page_data(
+    job: ExplainJob,
+    result: ExplainResult[Explanation] | ExplainResult[BackwardExplanation],
+    source: Source,
+) -> PageData:
     explanation, picture, network = result.explanation, result.picture, job.job.network
-    unit = Unit(explanation.at, explanation.map, explanation.image)
     title = source.path.name if source.path is not None else "standard input"
     if picture.shape[0] > 1:
         title += f", image {explanation.image} of {picture.shape[0]}"
@@ -157,13 +192,29 @@ def _page_data(job: ExplainJob, result: ExplainResult[Explanation], source: Sour
         title += f", {layer.filter.name}"
     else:
         title += f", {kind(layer.op, getattr(layer, 'mode', None))}"
-    # Of one layer the page does the arithmetic itself, if it can.
-    can_compute = not more and first.name != NORMALIZE
-    can_compute = can_compute and getattr(layer, "activation", "none") in ACTIVATIONS
-    if can_compute and isinstance(layer, (ConvLayer, PoolLayer)):
-        return layer_page_data(picture, layer, unit, title=title, notes=notes)
-    name = explanation.layer
-    return network_page_data(network, picture, name, unit, title=title, notes=notes)
+    if isinstance(explanation, BackwardExplanation):
+        unit = _strongest_sender(explanation, result.explained.groups)
+    else:
+        unit = Unit(explanation.at, explanation.map, explanation.image)
+    if not _has_layer_page(network):
+        name = explanation.layer
+        return network_page_data(network, picture, name, unit, title=title, notes=notes)
+    assert isinstance(layer, (ConvLayer, PoolLayer))
+    data = layer_page_data(picture, layer, unit, title=title, notes=notes)
+    if isinstance(explanation, BackwardExplanation):
+        only_map = explanation.map is not None
+        pixel = {"at": list(explanation.at), "channel": explanation.channel, "onlyMap": only_map}
+        return data | {"backward": pixel}
+    return data
+
+
+def _strongest_sender(explanation: BackwardExplanation, groups: Sequence[MapGroup]) -> Unit:
+    """Return the output that sends most gradient to the input value, the first if none does."""
+    if not explanation.paths:
+        return Unit((0, 0), explanation.map or 0, explanation.image)
+    best = max(explanation.paths, key=lambda path: abs(path.product))
+    number = next(k for k, group in enumerate(groups) if best.channel in group.channels)
+    return Unit(best.output, number, explanation.image)
 
 
 def page_text(data: PageData) -> str:

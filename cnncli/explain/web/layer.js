@@ -1,7 +1,7 @@
 "use strict";
 // The page of one layer: its state and its two pictures.
-// arithmetic.js computes, arithmetic_panel.js shows one output's numbers, moving.js moves the window,
-// controls.js changes the layer.
+// arithmetic.js computes, arithmetic_panel.js shows one output's numbers, backward.js one pixel's
+// gradient, moving.js moves the window, controls.js changes the layer.
 
 const pageData = JSON.parse(document.getElementById("page-data").textContent);
 const byId = (id) => document.getElementById(id);
@@ -25,6 +25,8 @@ const state = {
   speed: 5,
   range: "auto",
   colormap: "gray",
+  // The pixel whose gradient is explained, see backward.js.
+  backward: null,
 };
 
 /** What was computed from the state, and is shown. */
@@ -181,6 +183,7 @@ function draw(everything) {
   drawInput();
   drawOutput();
   drawArithmetic();
+  drawBackward(everything);
   drawStatus();
 }
 
@@ -239,6 +242,7 @@ function drawInput() {
   const box = [row - top, col - left, row - top + rows.extent, col - left + cols.extent];
   outlineCells(context, box, cell, colours.window, colours.halo);
   if (cell >= 8) markTaps(context, row - top, col - left, cell, colours);
+  markPixel(context, top, left, cell, colours);
 }
 
 /** The input cell under the window's first tap. */
@@ -316,6 +320,7 @@ function drawOutput() {
   const colours = themeColours();
   const [row, col] = [state.at[0] - outRows[0], state.at[1] - outCols[0]];
   if (state.playing) clearAfter(context, row, col, cell);
+  markSenders(context, cell, colours);
   outlineCells(context, [row, col, row + 1, col + 1], cell, colours.window, colours.halo);
 }
 
@@ -390,6 +395,7 @@ function startLayerPage() {
   startControls();
   startMoving();
   startPlaying();
+  startBackward();
   startTheme(() => requestDraw(true));
   new ResizeObserver(() => requestDraw(false)).observe(document.body);
   apply({});
@@ -400,5 +406,6 @@ function startLayerPage() {
     state,
     values: (channel) => shown.arithmetic.values(channel, shown.outRows, shown.outCols),
     shown: () => shown,
+    backward: backwardArithmetic,
   };
 }

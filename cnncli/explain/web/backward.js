@@ -1,0 +1,285 @@
+"use strict";
+// The panel on the backward pass of the layer's page: which outputs send gradient to one pixel of
+// the input, the gradient of all pixels, and those of the weights and the bias.
+
+const LISTED_PATHS = 25;
+const LISTED_TERMS = 4;
+const GRADIENT_SIDE = 300;
+
+/** What `drawBackward` drew last, so that a pointer on the output does not draw it again. */
+let drawnBackward = {};
+let backwardCache = {};
+let chosenTap = [0, 0];
+
+/** The backward pass of the layer as it is shown; all maps count, or the chosen one. */
+function backwardArithmetic() {
+  const { arithmetic, picture } = shown;
+  const all = Array.from({ length: arithmetic.channels }, (_, channel) => channel);
+  const chosen = state.backward.onlyMap ? picture.channels : all;
+  const key = chosen.join();
+  if (backwardCache.arithmetic !== arithmetic || backwardCache.key !== key) {
+    backwardCache = { arithmetic, key, pass: new BackwardArithmetic(arithmetic, chosen) };
+  }
+  return backwardCache.pass;
+}
+
+/** Change which pixel is explained, its channel, and whether only the chosen map counts. */
+function applyBackward(changes) {
+  const begin = () => ({ at: pixelUnderWindow(), channel: 0, onlyMap: false });
+  apply({ backward: insidePage({ ...(state.backward || begin()), ...changes }) });
+}
+
+/** The same, with a pixel that the page holds. */
+function insidePage(backward) {
+  const { rows, cols } = state.input;
+  const clamp = (value, ends) => Math.min(Math.max(value, ends[0]), ends[1] - 1);
+  return { ...backward, at: [clamp(backward.at[0], rows), clamp(backward.at[1], cols)] };
+}
+
+/** The pixel in the middle of the window, or the one next to it. */
+function pixelUnderWindow() {
+  const { rows, cols } = shown.arithmetic.window;
+  const [row, col] = windowStart();
+  return [row + Math.floor(rows.extent / 2), col + Math.floor(cols.extent / 2)];
+}
+
+function drawBackward(everything) {
+  const { backward } = state;
+  byId("backward").setAttribute("aria-pressed", String(Boolean(backward)));
+  byId("backward-body").hidden = !backward;
+  if (!backward) return;
+  const now = { backward, arithmetic: shown.arithmetic, map: state.map, block: state.block };
+  const isSame = Object.keys(now).every((key) => now[key] === drawnBackward[key]);
+  if (isSame && !everything) return;
+  drawnBackward = now;
+  const pass = backwardArithmetic();
+  const paths = pass.paths(backward.channel, ...backward.at);
+  drawBackwardFields();
+  byId("backward-sentence").textContent = backwardSentence(pass, paths);
+  byId("paths").replaceChildren(pathTable(paths));
+  drawGradient(pass);
+  byId("weight-gradients").hidden = state.layer.op === "pool";
+  if (state.layer.op !== "pool") drawWeightGradients(pass);
+}
+
+/** The gradient of the chosen pixel, by its paths. */
+function gradientOf(paths) {
+  return paths.reduce((sum, path) => sum + path.product, 0);
+}
+
+function backwardSentence(pass, paths) {
+  const { at, channel } = state.backward;
+  const { op, mode, activation } = state.layer;
+  const name = state.input.channels > 1 ? `, ${channelName(channel)}` : "";
+  const pixel = `The input at row ${at[0]}, column ${at[1]}${name}`;
+  if (!paths.length) return `${pixel} gets no gradient: no output that counts reads it.`;
+  const gradient = gradientOf(paths);
+  if (Number.isNaN(gradient)) return `${pixel} is read by outputs that this page does not hold.`;
+  const ways = {
+    max: "Each window sends its gradient to the cell that won.",
+    min: "Each window sends its gradient to the cell that won.",
+    average: "Each window shares its gradient out to all its cells.",
+    lp: "Each window sends a cell x its gradient times sign(x) (|x| / output)^(p−1).",
+  };
+  const way = ways[mode] || "Each output that reads it sends back its gradient times the weight.";
+  const slope = op !== "pool" && activation !== "none" ? `, times the slope of ${activation}` : "";
+  return (
+    `${pixel} gets ${numberText(gradient)}, the sum of ${countText(paths.length, "product")}, ` +
+    `if the gradient of every output is 1${slope}. ${way}`
+  );
+}
+
+/** The strongest paths in their order, what the others add up to, and the sum of all. */
+function pathTable(paths) {
+  const isPool = state.layer.op === "pool";
+  const hasMaps = new Set(paths.map((path) => path.channel)).size > 1;
+  const head = ["output", ...(hasMaps ? ["map"] : []), isPool ? "share" : "weight", "× upstream", "= product"];
+  const headers = head.map((text) => element("th", { scope: "col", text }));
+  const table = element("table", { class: "paths" }, element("tr", {}, ...headers));
+  const order = paths.map((path, index) => [Math.abs(path.product), index]);
+  order.sort((a, b) => b[0] - a[0] || a[1] - b[1]);
+  const listed = order.slice(0, LISTED_PATHS).map(([, index]) => index).sort((a, b) => a - b);
+  for (const index of listed) {
+    const { row, col, channel, weight, upstream, product } = paths[index];
+    const texts = [`${row}, ${col}`, ...(hasMaps ? [mapName(channel)] : [])];
+    texts.push(...[weight, upstream, product].map((value) => numberText(value)));
+    table.append(element("tr", {}, ...texts.map((text) => element("td", { text }))));
+  }
+  const total = (label, value) => {
+    const name = element("th", { scope: "row", colspan: head.length - 1, text: label });
+    table.append(element("tr", { class: "total" }, name, element("td", { text: numberText(value) })));
+  };
+  const rest = order.slice(LISTED_PATHS).map(([, index]) => paths[index]);
+  if (rest.length) total(`${rest.length} weaker ones`, gradientOf(rest));
+  total("gradient", gradientOf(paths));
+  return table;
+}
+
+/** The name of the map that an output channel belongs to. */
+function mapName(channel) {
+  const index = pageData.pictures.findIndex(({ channels }) => channels.includes(channel));
+  return pageData.pictures[index].name || String(index);
+}
+
+function drawBackwardFields() {
+  const { at, channel, onlyMap } = state.backward;
+  const { size, channels } = state.input;
+  for (const [index, id] of ["pixel-row", "pixel-col"].entries()) {
+    setValue(byId(id), at[index]);
+    byId(id).max = size[index] - 1;
+  }
+  const select = byId("pixel-channel");
+  select.hidden = channels === 1;
+  if (select.options.length !== channels) {
+    const names = Array.from({ length: channels }, (_, index) => channelName(index));
+    select.replaceChildren(...names.map((text, value) => element("option", { value, text })));
+  }
+  setValue(select, channel);
+  byId("only-map").checked = onlyMap;
+  byId("only-map").parentElement.hidden = pageData.pictures.length === 1;
+}
+
+/** The gradient of an input channel as a map: blue below 0, red above. */
+function drawGradient(pass) {
+  const { rows, cols } = state.input;
+  const { at, channel } = state.backward;
+  const [height, width] = [rows[1] - rows[0], cols[1] - cols[0]];
+  const gradient = pass.inputGradient(channel);
+  const range = chooseRange([gradient], "symmetric", false);
+  const picture = cellPicture(height, width, (r, c) => {
+    const value = gradient[r * width + c];
+    return Number.isNaN(value) ? null : cellColour([value], range, tables.diverging);
+  });
+  const side = Math.min(GRADIENT_SIDE, byId("backward-body").clientWidth);
+  const exact = Math.min(side / Math.max(height, width), 36);
+  const cell = exact >= 3 ? Math.floor(exact) : exact;
+  const context = prepareCanvas(byId("gradient"), width * cell, height * cell);
+  drawCells(context, picture, cell);
+  const colours = themeColours();
+  const [row, col] = [at[0] - rows[0], at[1] - cols[0]];
+  outlineCells(context, [row, col, row + 1, col + 1], cell, colours.path, colours.halo);
+  const name = state.input.channels > 1 ? `, ${channelName(channel)}` : "";
+  byId("gradient-note").textContent =
+    `Gradient of the input${name} (dA): ${numberText(range.lo)} is blue, 0 white, ${numberText(range.hi)} red`;
+}
+
+/** The gradient of each weight of the chosen kernel, and of its bias; of one weight its sum. */
+function drawWeightGradients(pass) {
+  const box = byId("weight-gradients");
+  const [kh, kw] = state.layer.kernel;
+  if (!pass.isWhole) {
+    const text = "The gradients of the weights need the whole image, which this page does not hold.";
+    box.replaceChildren(element("p", { class: "dim", text }));
+    return;
+  }
+  const [map, depth] = [chosenKernel(), shownDepth()];
+  const { channels } = shown.arithmetic.sources(outputChannel());
+  const of = depths() > 1 ? `, ${channelName(channels[depth])}` : "";
+  const db = element("p", {}, "bias (db): ", element("b", { id: "bias-gradient", text: numberText(pass.biasGradient(map)) }));
+  if (kh > LISTED_SIDE || kw > LISTED_SIDE) {
+    box.replaceChildren(element("p", { text: `${kh} × ${kw} weights are too many to list here.` }), db);
+    return;
+  }
+  chosenTap = [Math.min(chosenTap[0], kh - 1), Math.min(chosenTap[1], kw - 1)];
+  const values = Array.from({ length: kh }, (_, i) =>
+    Array.from({ length: kw }, (__, j) => pass.weightGradient(map, depth, i, j)),
+  );
+  const range = chooseRange([values.flat()], "symmetric", false);
+  const cells = values.map((line, i) => line.map((value, j) => weightGradientButton(pass, i, j, value, range)));
+  const lines = cells.map((line) => element("tr", {}, ...line.map((cell) => element("td", {}, cell))));
+  const caption = element("caption", { class: "dim", text: `Gradient of each weight (dW)${of}` });
+  const table = element("table", { class: "grid narrow weights" }, caption, ...lines);
+  startArrows(table, () => kw);
+  setTabStop(table);
+  box.replaceChildren(table, termsElement(pass, map, depth, values), db);
+}
+
+function weightGradientButton(pass, i, j, value, range) {
+  const isChosen = chosenTap[0] === i && chosenTap[1] === j;
+  const text = numberText(value, 3);
+  const label = `Gradient of the weight at row ${i}, column ${j}: ${text}`;
+  const button = element("button", { type: "button", text, "aria-label": label, "aria-pressed": String(isChosen) });
+  setBackground(button, colourOf(levelOf(value, { ...range, lo: 1.5 * range.lo, hi: 1.5 * range.hi }), tables.diverging));
+  button.addEventListener("click", () => {
+    chosenTap = [i, j];
+    drawWeightGradients(pass);
+    byId("weight-gradients").querySelector("[aria-pressed=true]").focus();
+  });
+  return button;
+}
+
+/** The sum that makes the gradient of the chosen weight: its largest terms and all others. */
+function termsElement(pass, map, depth, values) {
+  const [i, j] = chosenTap;
+  const largest = [];
+  let count = 0;
+  pass.eachTerm(map, depth, i, j, (value, upstream) => {
+    count += 1;
+    const size = Math.abs(value * upstream);
+    if (largest.length === LISTED_TERMS && size <= largest[LISTED_TERMS - 1].size) return;
+    largest.push({ size, value, upstream });
+    largest.sort((a, b) => b.size - a.size);
+    largest.length = Math.min(largest.length, LISTED_TERMS);
+  });
+  const total = values[i][j];
+  const rest = total - largest.reduce((sum, { value, upstream }) => sum + value * upstream, 0);
+  const terms = largest.map(({ value, upstream }) => `${numberText(value)} × ${numberText(upstream)}`);
+  if (count > largest.length) terms.push(`${numberText(rest)} from ${count - largest.length} more outputs`);
+  const sum = count ? `${terms.join(" + ")} = ${numberText(total)}` : "0: none of its outputs counts";
+  return element("p", { class: "dim", text: `Weight at row ${i}, column ${j}: input × upstream of all outputs, added up: ${sum}` });
+}
+
+/** Mark the chosen pixel on the input. */
+function markPixel(context, top, left, cell, colours) {
+  if (!state.backward) return;
+  const [row, col] = [state.backward.at[0] - top, state.backward.at[1] - left];
+  outlineCells(context, [row, col, row + 1, col + 1], cell, colours.path, colours.halo);
+}
+
+/** Mark the part of the output that has all who send gradient to the chosen pixel. */
+function markSenders(context, cell, colours) {
+  if (!state.backward) return;
+  const { outRows, outCols } = shown;
+  const { at, channel } = state.backward;
+  const paths = backwardArithmetic().paths(channel, ...at);
+  const [rows, cols] = [paths.map(({ row }) => row - outRows[0]), paths.map(({ col }) => col - outCols[0])];
+  if (!paths.length) return;
+  const box = [Math.min(...rows), Math.min(...cols), Math.max(...rows) + 1, Math.max(...cols) + 1];
+  outlineCells(context, box, cell, colours.path, colours.halo);
+}
+
+function startBackward() {
+  const { backward } = pageData;
+  if (backward) state.backward = insidePage(backward);
+  byId("backward").addEventListener("click", () => {
+    if (shown.problem) return;
+    if (state.backward) apply({ backward: null });
+    else applyBackward({});
+  });
+  const gradient = byId("gradient");
+  gradient.addEventListener("pointerdown", (event) => {
+    if (shown.problem) return;
+    const { rows, cols } = state.input;
+    applyBackward({ at: cellAt(event, gradient, [...rows, ...cols]) });
+  });
+  gradient.addEventListener("keydown", (event) => {
+    if (shown.problem || !KEYS[event.key]) return;
+    const [down, across] = KEYS[event.key];
+    const times = event.shiftKey ? 10 : 1;
+    applyBackward({ at: [state.backward.at[0] + times * down, state.backward.at[1] + times * across] });
+    event.preventDefault();
+  });
+  byId("input").addEventListener("click", (event) => {
+    if (!shown.problem && state.backward) applyBackward({ at: cellAt(event, byId("input"), inputRegion()) });
+  });
+  for (const [index, id] of ["pixel-row", "pixel-col"].entries()) {
+    byId(id).addEventListener("input", () => {
+      if (byId(id).value === "") return;
+      const at = [...state.backward.at];
+      at[index] = Math.round(byId(id).valueAsNumber);
+      applyBackward({ at });
+    });
+  }
+  byId("pixel-channel").addEventListener("change", () => applyBackward({ channel: Number(byId("pixel-channel").value) }));
+  byId("only-map").addEventListener("change", () => applyBackward({ onlyMap: byId("only-map").checked }));
+}

@@ -1,0 +1,249 @@
+"use strict";
+// The backward pass of one layer, as cnncli/core does it: the gradients of its input, its weights
+// and its biases, if that of every output is 1. Arrays in, arrays out; nothing here touches the
+// page. tests/explain/test_browser_backward.py compares every part with the core.
+
+/** The slope of an activation; at a kink that of the lower side, and 0 for abs. */
+function slopeOf(arithmetic, z, channel) {
+  const { activation, alpha } = arithmetic.layer;
+  const value = arithmetic.activate(z, channel);
+  switch (activation) {
+    case "relu":
+      return z > 0 ? 1 : 0;
+    case "leaky-relu":
+    case "prelu":
+      return z > 0 ? 1 : alpha ? alpha[alpha.length === 1 ? 0 : channel] : LEAKY_SLOPE;
+    case "sigmoid":
+      return value * (1 - value);
+    case "tanh":
+      return 1 - value * value;
+    case "abs":
+      return Math.sign(z);
+    default:
+      return 1;
+  }
+}
+
+/** The outputs of an axis with a tap on one of the page's cells. */
+function touchingOutputs(axis, table) {
+  const outputs = [];
+  for (let output = 0; output < axis.out; output += 1) {
+    const taps = Array.from({ length: axis.kernel }, (_, tap) => output * axis.stride + tap * axis.dilation);
+    if (taps.some((cell) => table[cell] >= 0)) outputs.push(output);
+  }
+  return outputs;
+}
+
+/** Each { output, tap } of an axis that reads a cell of the page, or a copy of it. */
+function readersAlong(axis, table, cell) {
+  const readers = [];
+  table.forEach((source, padded) => {
+    if (source !== cell) return;
+    for (let tap = 0; tap < axis.kernel; tap += 1) {
+      const start = padded - tap * axis.dilation;
+      const output = start / axis.stride;
+      if (start >= 0 && Number.isInteger(output) && output < axis.out) readers.push({ output, tap });
+    }
+  });
+  return readers.sort((a, b) => a.output - b.output || a.tap - b.tap);
+}
+
+/**
+ * The backward pass of a `LayerArithmetic`. `chosen` lists the output channels whose gradient is 1;
+ * that of the others is 0. What needs cells that the page does not have is NaN.
+ */
+class BackwardArithmetic {
+  constructor(arithmetic, chosen) {
+    this.arithmetic = arithmetic;
+    this.chosen = chosen;
+    const { window, rowTable, colTable, knownRows, knownCols, layer, input } = arithmetic;
+    this.rows = touchingOutputs(window.rows, rowTable);
+    this.cols = touchingOutputs(window.cols, colTable);
+    // Of all outputs, also of those whose windows hold padding only.
+    this.isWhole = knownRows.every(Boolean) && knownCols.every(Boolean);
+    if (this.isWhole) {
+      [this.rows, this.cols] = [window.rows, window.cols].map((axis) => Array.from({ length: axis.out }, (_, k) => k));
+    }
+    this.linear = new LayerArithmetic(input, { ...layer, activation: "none" });
+    this.width = input.cols[1] - input.cols[0];
+    this.upstreams = new Map();
+    this.gradients = new Map();
+  }
+
+  /** The gradient of an output channel's sums, at the crossings of `rows` and `cols`. */
+  upstream(channel) {
+    if (!this.upstreams.has(channel)) this.upstreams.set(channel, this.makeUpstream(channel));
+    return this.upstreams.get(channel);
+  }
+
+  makeUpstream(channel) {
+    const { arithmetic, rows, cols } = this;
+    const { op, activation } = arithmetic.layer;
+    const isCurved = op !== "pool" && activation !== "none";
+    const sums = isCurved ? this.linear.values(channel, rows, cols) : null;
+    const upstream = new Float64Array(rows.length * cols.length);
+    for (let k = 0; k < upstream.length; k += 1) {
+      const isKnown = arithmetic.knows(rows[Math.floor(k / cols.length)], cols[k % cols.length]);
+      upstream[k] = !isKnown ? NaN : sums ? slopeOf(arithmetic, sums[k], channel) : 1;
+    }
+    return upstream;
+  }
+
+  /** The upstream gradient of one output. */
+  upstreamAt(channel, row, col) {
+    const [a, b] = [this.rows.indexOf(row), this.cols.indexOf(col)];
+    return this.upstream(channel)[a * this.cols.length + b];
+  }
+
+  /** The chosen output channels that read an input channel. */
+  readers(source) {
+    return this.chosen.filter((channel) => this.arithmetic.sources(channel).channels.includes(source));
+  }
+
+  /** How much of a window's gradient each of its cells gets, tap by tap: 0 for padding. */
+  shares(channel, row, col) {
+    const { arithmetic } = this;
+    const { mode, p } = arithmetic.layer;
+    const { value, winner, divisor } = arithmetic.poolWindow(channel, row, col);
+    const { cells } = arithmetic.step(channel, row, col).blocks[0];
+    const inside = cells.map((cell) => (cell.pad ? 0 : cell.value));
+    if (mode === "average") return cells.map((cell) => (cell.pad ? 0 : 1 / divisor));
+    if (mode !== "lp") return cells.map((_, tap) => (tap === winner ? 1 : 0));
+    if (p === Infinity) {
+      const first = inside.findIndex((x) => Math.abs(x) === value);
+      return inside.map((x, tap) => (tap === first ? Math.sign(x) : 0));
+    }
+    // d(sum |x|^p)^(1/p) = sign(x) (|x| / norm)^(p-1), and 0 at 0.
+    return inside.map((x) => (x === 0 ? 0 : Math.sign(x) * (Math.abs(x) / value) ** (p - 1)));
+  }
+
+  /** The gradient of an input channel: one number for each cell of the page, row by row. */
+  inputGradient(source) {
+    if (!this.gradients.has(source)) {
+      const { rows } = this.arithmetic.input;
+      const gradient = new Float64Array((rows[1] - rows[0]) * this.width);
+      const add = this.arithmetic.layer.op === "pool" ? "addWindows" : "addMap";
+      for (const channel of this.readers(source)) this[add](gradient, channel, source);
+      this.gradients.set(source, gradient);
+    }
+    return this.gradients.get(source);
+  }
+
+  /** Add what one map of a convolution sends back: its upstream gradient times each weight. */
+  addMap(gradient, channel, source) {
+    const { arithmetic, rows, cols } = this;
+    const { window, rowTable, colTable } = arithmetic;
+    const { map, channels } = arithmetic.sources(channel);
+    const depth = channels.indexOf(source);
+    const upstream = this.upstream(channel);
+    for (let i = 0; i < window.rows.kernel; i += 1) {
+      for (let j = 0; j < window.cols.kernel; j += 1) {
+        const weight = arithmetic.weight(i, j, depth, map);
+        const across = cols.map((col) => colTable[col * window.cols.stride + j * window.cols.dilation]);
+        for (let a = 0; a < rows.length; a += 1) {
+          const r = rowTable[rows[a] * window.rows.stride + i * window.rows.dilation];
+          // What lands on constant padding is lost.
+          if (r < 0) continue;
+          for (let b = 0; b < cols.length; b += 1) {
+            if (across[b] >= 0) gradient[r * this.width + across[b]] += weight * upstream[a * cols.length + b];
+          }
+        }
+      }
+    }
+  }
+
+  /** Add what the windows of a pool send back: to the winner, or shared out. */
+  addWindows(gradient, channel) {
+    const { rows, cols } = this;
+    const upstream = this.upstream(channel);
+    rows.forEach((row, a) => {
+      cols.forEach((col, b) => {
+        const shares = this.shares(channel, row, col);
+        this.cellsUnder(row, col).forEach((cell, tap) => {
+          if (cell >= 0) gradient[cell] += shares[tap] * upstream[a * cols.length + b];
+        });
+      });
+    });
+  }
+
+  /** The page's cell under each tap of an output's window; -1 for padding and what is elsewhere. */
+  cellsUnder(row, col) {
+    const { window, rowTable, colTable } = this.arithmetic;
+    const cells = [];
+    for (let i = 0; i < window.rows.kernel; i += 1) {
+      const r = rowTable[row * window.rows.stride + i * window.rows.dilation];
+      for (let j = 0; j < window.cols.kernel; j += 1) {
+        const c = colTable[col * window.cols.stride + j * window.cols.dilation];
+        cells.push(r < 0 || c < 0 ? -1 : r * this.width + c);
+      }
+    }
+    return cells;
+  }
+
+  /**
+   * Every way from an output to one input value: { row, col, channel, i, j, weight, upstream,
+   * product }, output by output. Of pools the weight is the share of the window's gradient.
+   */
+  paths(source, row, col) {
+    const { arithmetic } = this;
+    const { window, rowTable, colTable, input, layer } = arithmetic;
+    const downs = readersAlong(window.rows, rowTable, row - input.rows[0]);
+    const acrosses = readersAlong(window.cols, colTable, col - input.cols[0]);
+    const paths = [];
+    for (const { output: outRow, tap: i } of downs) {
+      for (const { output: outCol, tap: j } of acrosses) {
+        for (const channel of this.readers(source)) {
+          const { map, channels } = arithmetic.sources(channel);
+          const weight =
+            layer.op === "pool"
+              ? this.shares(channel, outRow, outCol)[i * window.cols.kernel + j]
+              : arithmetic.weight(i, j, channels.indexOf(source), map);
+          const upstream = this.upstreamAt(channel, outRow, outCol);
+          paths.push({ row: outRow, col: outCol, channel, i, j, weight, upstream, product: weight * upstream });
+        }
+      }
+    }
+    return paths;
+  }
+
+  /** The chosen output channels that one kernel makes, each with the input channel it reads. */
+  madeBy(map, depth) {
+    const made = this.chosen.filter((channel) => this.arithmetic.sources(channel).map === map);
+    return made.map((channel) => ({ channel, source: this.arithmetic.sources(channel).channels[depth] }));
+  }
+
+  /** Call `add(value, upstream, row, col, channel)` for each term of the gradient of a weight. */
+  eachTerm(map, depth, i, j, add) {
+    const { arithmetic, rows, cols } = this;
+    const { window } = arithmetic;
+    const width = arithmetic.colTable.length;
+    for (const { channel, source } of this.madeBy(map, depth)) {
+      const [plane, upstream] = [arithmetic.paddedPlane(source), this.upstream(channel)];
+      for (let a = 0; a < rows.length; a += 1) {
+        const shift = (rows[a] * window.rows.stride + i * window.rows.dilation) * width + j * window.cols.dilation;
+        for (let b = 0; b < cols.length; b += 1) {
+          add(plane[shift + cols[b] * window.cols.stride], upstream[a * cols.length + b], rows[a], cols[b], channel);
+        }
+      }
+    }
+  }
+
+  /** The gradient of a weight: input times upstream of all outputs, added up. */
+  weightGradient(map, depth, i, j) {
+    if (!this.isWhole) return NaN;
+    let sum = 0;
+    this.eachTerm(map, depth, i, j, (value, upstream) => {
+      sum += value * upstream;
+    });
+    return sum;
+  }
+
+  /** The gradient of a kernel's bias; of one bias for all kernels, of that. */
+  biasGradient(map) {
+    if (!this.isWhole) return NaN;
+    const { bias } = this.arithmetic.layer;
+    const isShared = bias.length === 1;
+    const made = this.chosen.filter((channel) => isShared || this.arithmetic.sources(channel).map === map);
+    return made.reduce((total, channel) => this.upstream(channel).reduce((sum, one) => sum + one, total), 0);
+  }
+}
