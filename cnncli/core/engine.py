@@ -308,10 +308,8 @@ def _finite(values: FloatArray) -> bool:
 
 def _blocks(task: ConvTask, grid: StripGrid, fewest: int) -> tuple[slice, ...]:
     """Blocks of output channels that run apart, for layers too small to make enough strips."""
-    strips = len(grid.strips(task.images, task.window.rows.out, 0, task.window.rows.out))
-    if strips >= fewest:
-        return (slice(0, task.n_C),)
-    count = max(1, task.n_C // BLOCK_CHANNELS)
+    strips = -(-task.images // grid.images) * -(-task.window.rows.out // grid.rows)
+    count = 1 if strips >= fewest else max(1, task.n_C // BLOCK_CHANNELS)
     edges = [task.n_C * number // count for number in range(count + 1)]
     return tuple(slice(begin, end) for begin, end in pairwise(edges))
 
@@ -378,8 +376,8 @@ def prepare_convolution(
     # A BLAS thread goes on spinning after its last product and would slow the strips down.
     with blas.one_thread():
         flat = None
-        if bias is not None and np.any(bias):
-            given = np.asarray(bias, W.dtype).reshape(-1)
+        if bias is not None and bias.any():
+            given = bias.astype(W.dtype, copy=False).reshape(-1)
             flat = given if given.size > 1 else np.full(W.shape[3], given[0])
         kernel = prepare(W, task)
         if flat is not None and kernel.with_bias is not None:
