@@ -152,12 +152,29 @@ def _gated(Z: FloatArray, gate: FloatArray) -> FloatArray:
 
 
 def _silu_in_place(Z: FloatArray, alpha: Any) -> None:
-    divisor = np.asarray(Z * -alpha, Z.dtype)
-    np.exp(divisor, out=divisor)
-    np.add(divisor, 1, out=divisor)
+    divisor = _sigmoid_divisor(np.asarray(Z * -alpha, Z.dtype))
     # Where exp overflows the share is 0, also of an infinity.
     np.copyto(Z, 0, where=divisor == np.inf)
     np.divide(Z, divisor, out=Z)
+
+
+def multiply_by_sigmoid(Z: FloatArray) -> None:
+    """Multiply each value by its sigmoid, in place; that of -inf is NaN, as 0 times infinity is.
+
+    Examples
+    --------
+    >>> Z = np.array([0.0, 2.0])
+    >>> multiply_by_sigmoid(Z)
+    >>> Z.round(3)
+    array([0.   , 1.762])
+    """
+    np.divide(Z, _sigmoid_divisor(np.negative(Z)), out=Z)
+
+
+def _sigmoid_divisor(Z: FloatArray) -> FloatArray:
+    """Return ``1 + exp(z)``, written over Z."""
+    np.exp(Z, out=Z)
+    return np.add(Z, 1, out=Z)
 
 
 def _silu_backward(dA: FloatArray, Z: FloatArray, A: FloatArray, alpha: Any) -> FloatArray:

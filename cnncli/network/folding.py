@@ -16,7 +16,6 @@ from cnncli.network.layers import (
     Elementwise,
     Layer,
     MergeLayer,
-    MulLayer,
     ScaleLayer,
 )
 from cnncli.network.layers.base import Pointwise
@@ -143,18 +142,5 @@ def _as_one(chain: list[Node]) -> Pointwise:
     if len(chain) == 2 and isinstance(first, Pointwise):
         return first
     numbers = {node.name: number for number, node in enumerate(chain)}
-    steps = tuple((node.layer, tuple(numbers[name] for name in node.inputs)) for node in chain[1:])
-    return ActivationLayer("silu") if _is_silu(steps) else ElementwiseChain(steps)
-
-
-def _is_silu(steps: tuple[tuple[Layer | MergeLayer, tuple[int, ...]], ...]) -> bool:
-    """Whether values are multiplied by their sigmoid, which one activation does in fewer passes."""
-    if len(steps) != 2:
-        return False
-    (gate, of_what), (product, factors) = steps
-    return (
-        isinstance(gate, ActivationLayer)
-        and (gate.activation, of_what) == ("sigmoid", (0,))
-        and isinstance(product, MulLayer)
-        and sorted(factors) == [0, 1]
-    )
+    steps = ((node.layer, tuple(numbers[name] for name in node.inputs)) for node in chain[1:])
+    return ElementwiseChain(tuple(steps))

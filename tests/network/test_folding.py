@@ -83,6 +83,17 @@ def test_layers_on_each_cell_are_folded_into_the_convolution(
             np.testing.assert_array_equal(found, expected[name])
 
 
+def test_a_folded_silu_makes_of_infinities_what_its_layers_make() -> None:
+    X = np.array([-np.inf, -1e38, -200, 0, 1, np.inf, np.nan], np.float32).reshape(1, 7, 1, 1)
+    one = ConvLayer(from_array(np.ones((1, 1, 1, 1), np.float32)))
+    whole = Network((Node("conv", one, (SOURCE,)), *SILU.nodes[1:3]))
+    with np.errstate(invalid="ignore"):
+        expected = forward(whole, X).values["silu"]
+    ((_, found),) = forward_layers(whole, X, ["silu"])
+    np.testing.assert_allclose(found, expected, rtol=1e-6)
+    assert np.isnan(expected[0, 0])
+
+
 @pytest.mark.parametrize("name", GELU.names)
 def test_what_is_wanted_is_not_folded_away(name: str) -> None:
     X = RNG.standard_normal((1, 9, 9, 3))

@@ -102,6 +102,16 @@ def test_transposed_convolution_of_one_cell_is_its_filter() -> None:
     np.testing.assert_array_equal(Y[0], 3 * weights[..., 0])
 
 
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_an_infinity_in_the_last_cell_stays_one(dtype: Any) -> None:
+    X = np.ones((1, 3, 3, 1), dtype)
+    X[0, 2, 2] = np.inf
+    made = ResizeLayer(scale=2.0, mode="linear").forward(X)[0][0, :, :, 0]
+    expected = np.ones((6, 6))
+    expected[3:, 3:] = np.inf
+    np.testing.assert_array_equal(made, expected)
+
+
 def test_linear_between_corners_is_a_straight_line() -> None:
     line = np.arange(4.0).reshape(1, 1, 4, 1)
     layer = ResizeLayer((1, 7), mode="linear", coordinates="align-corners")

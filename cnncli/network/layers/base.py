@@ -166,6 +166,10 @@ class Pointwise(ChannelwiseDefaults, ABC):
     def compute(self, X: FloatArray) -> FloatArray:
         """Return the output of any rows."""
 
+    def overwrite(self, X: FloatArray) -> None:
+        """Write the output of any rows over them."""
+        np.copyto(X, self.compute(X))
+
     @property
     def each_alone(self) -> bool:
         """Whether a value depends on itself alone: not on its channel or other channels."""

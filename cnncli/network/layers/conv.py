@@ -224,7 +224,7 @@ class ConvLayer:
         if after is None or isinstance(after, ActivationLayer):
             activation = (after or self).activation_for(dtype)
             return Finish(activation.overwrite, activation.each_alone)
-        return Finish(lambda out: np.copyto(out, after.compute(out)), after.each_alone)
+        return Finish(after.overwrite, after.each_alone)
 
     def one_map(self, channel: int, channels: int, dtype: np.dtype[Any]) -> OneMap:
         """Return what one output channel is made with.

@@ -5,8 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
+from cnncli.core.activations import multiply_by_sigmoid
 from cnncli.core.arrays import FloatArray, Shape
 from cnncli.network.layers.base import Layer, MergeLayer, Pointwise
+from cnncli.network.layers.merge import MulLayer
+from cnncli.network.layers.pointwise import ActivationLayer
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,6 +32,26 @@ class ElementwiseChain(Pointwise):
 
     steps: tuple[tuple[Layer | MergeLayer, tuple[int, ...]], ...]
     op: ClassVar[str] = "elementwise"
+
+    def overwrite(self, X: FloatArray) -> None:
+        """Write the output of any rows over them; SiLU, the most usual chain, in fewer passes."""
+        if self.is_silu:
+            multiply_by_sigmoid(X)
+        else:
+            super().overwrite(X)
+
+    @property
+    def is_silu(self) -> bool:
+        """Whether values are multiplied by their sigmoid."""
+        if len(self.steps) != 2:
+            return False
+        (gate, of_what), (product, factors) = self.steps
+        return (
+            isinstance(gate, ActivationLayer)
+            and (gate.activation, of_what) == ("sigmoid", (0,))
+            and isinstance(product, MulLayer)
+            and sorted(factors) == [0, 1]
+        )
 
     @property
     def each_alone(self) -> bool:

@@ -202,6 +202,9 @@ class ResizeLayer(ChannelwiseDefaults):
                 _cubic(share - offsets) if cubic else np.hstack([1 - share, share])
             )
         chosen = cells[:, None].astype(np.int64) + offsets.astype(np.int64)
+        if self.mode == "linear":
+            # Both are the last cell: a weight of 0 would make NaN of an infinity in it.
+            weights[chosen[:, 0] == size - 1] = 0.5
         return Taps(np.clip(chosen, 0, size - 1), weights)
 
     def reads(self, shape: Shape, box: Box) -> Box:
