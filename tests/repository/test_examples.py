@@ -109,6 +109,11 @@ def test_the_detector_lights_up_on_the_face(samples: Path) -> None:
     assert (np.abs(rows - 120) < 40).all() and (np.abs(columns - 222) < 40).all()
 
 
+def test_explain_of_the_detector_begins_at_the_face(samples: Path) -> None:
+    done = run_cli("explain", EXAMPLES / "face" / "pnet.toml", samples / "astronaut.png")
+    assert "note: --at 5,11 --map 1 was chosen: the share furthest above" in done.stderr
+
+
 def test_the_answer_is_said_in_numbers(empty_folder: Path) -> None:
     result = run_cli("run", EXAMPLES / "digits.toml", EXAMPLES / "digits" / "3.png")
     (said,) = [line for line in result.stderr.splitlines() if "largest first" in line]
