@@ -253,6 +253,23 @@ def test_keys_move_the_unit_of_a_network(show: Opener) -> None:
     assert tab.evaluate("cnncli.state.unit.at") == [row - 1, col + 1]
 
 
+def test_the_maps_of_each_layer_are_one_tab_stop(show: Opener) -> None:
+    tab = show(net()[2])
+    settle(tab)
+    strips = tab.locator(".strip").all()
+    assert len(strips) > 4
+    for strip in strips:
+        shown = strip.locator("button:not([hidden])").count()
+        assert strip.locator("button[tabindex='0']:not([hidden])").count() == 1
+        assert strip.locator("button[tabindex='-1']:not([hidden])").count() == shown - 1
+    tab.focus("li:has(h2:text-is('conv1')) .strip [tabindex='0']")
+    for key in ("ArrowRight", "ArrowRight", "ArrowLeft"):
+        tab.keyboard.press(key)
+        settle(tab)
+        chosen = tab.evaluate("Number(document.activeElement.dataset.map)")
+        assert chosen == tab.evaluate("cnncli.state.maps.conv1")
+
+
 def test_hostile_names_run_nothing(show: Opener) -> None:
     hostile = "</script><script>window.pwned=1</script><img src=x onerror='window.pwned=2'>"
     made = bank((1, 1, 1, 2))

@@ -1,7 +1,7 @@
 "use strict";
 // Groups of buttons or fields: each is one stop of the Tab key, and arrow keys move inside it.
 
-const ITEMS = "button, input";
+const ITEMS = "button:not([hidden]), input:not([hidden])";
 
 /** Of a group's items one is a tab stop: the one with the focus, else the pressed or the last one used. */
 function setTabStop(group) {
@@ -9,7 +9,8 @@ function setTabStop(group) {
   const stop =
     items.find((item) => item === document.activeElement) ??
     items.find((item) => item.getAttribute("aria-pressed") === "true") ??
-    items.find((item) => item.tabIndex === 0);
+    items.find((item) => item.tabIndex === 0) ??
+    items[0];
   for (const item of items) item.tabIndex = item === stop ? 0 : -1;
 }
 

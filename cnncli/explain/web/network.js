@@ -179,6 +179,7 @@ function drawLayer(layer, box, span, trail, colours) {
     const index = Number(button.dataset.map);
     if (!button.hidden) drawMap(button.querySelector("canvas"), layer, index, size, boxOf(index), cellOf(index), colours);
   });
+  for (const strip of card.querySelectorAll(".strip")) setTabStop(strip);
   const text = [rangeText(layer, large), notFiniteText(layer.pictures[large].notFinite)].filter(Boolean).join("; ");
   card.querySelector(".range").textContent = text;
 }

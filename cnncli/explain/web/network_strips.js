@@ -89,6 +89,7 @@ function makeStrip(layer) {
   if (count < layer.maps) {
     strip.append(element("span", { class: "dim", text: `${count} of ${layer.maps} maps` }));
   }
+  startArrows(strip);
   return strip;
 }
 
