@@ -82,7 +82,7 @@ def divide_sums(sums: FloatArray, window: Window, include_pad: bool, first: int 
         operation(part, number, out=part)
 
 
-@lru_cache(maxsize=256)
+@lru_cache(maxsize=32)
 def _divisions(
     window: Window, include_pad: bool, dtype: np.dtype[Any], first: int, rows: int
 ) -> list[Division]:

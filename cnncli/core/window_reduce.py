@@ -178,7 +178,7 @@ def _interleaved(axis: Axis, channels: int) -> Axis:
     return Axis(size, axis.kernel, 1, axis.dilation * channels, begin, end, axis.ceil)
 
 
-@lru_cache(maxsize=4096)
+@lru_cache(maxsize=64)
 def _met_taps(axis: Axis, in_order: bool, first: int, outputs: int) -> list[tuple[slice, slice]]:
     """Return for each tap that meets a cell the outputs for which it does, and their cells."""
     order = range(axis.kernel) if in_order else _from_the_middle(axis.kernel)

@@ -14,7 +14,7 @@ from cnncli.network.graph import SOURCE, Network, Node, named_errors
 from cnncli.network.layers.base import Layer, StripStage, has_strips
 from cnncli.system import blas, progress
 from cnncli.system.memory import note_held
-from cnncli.system.threads import run_all
+from cnncli.system.threads import at_most, run_all
 
 ALONE_VALUES: Final = 2**20
 """Values of an output below which each image of several is one thread's."""
@@ -48,7 +48,7 @@ class PreparedNetwork:
         self._folded = network
         self._last_use: dict[str, int] = {}
         self._stages: dict[str, tuple[Shape, np.dtype[Any], StripStage]] = {}
-        self._chain: StripStage | None = None
+        self._chain: tuple[Shape, np.dtype[Any], StripStage] | None = None
         self.kept_bytes = self._passes = 0
         self._input: tuple[Shape, np.dtype[Any]] | None = None
 
@@ -78,17 +78,18 @@ class PreparedNetwork:
 
     def stage(self, shape: Shape, dtype: np.dtype[Any]) -> StripStage:
         """Return a chain as one stage, for strips of images (1, n_H, n_W, n_C); it is kept."""
-        self._fold(shape, dtype)
-        if self._chain is None:
-            self._chain = self._folded.stage(shape, dtype)
-        return self._chain
+        chain = self._chain
+        if chain is None or chain[:2] != (shape, dtype):
+            # In one piece, for threads that ask for several sizes at once.
+            made = fold(self.network, self.layers, dtype).stage(shape, dtype)
+            chain = self._chain = shape, dtype, made
+        return chain[2]
 
     def _fold(self, shape: Shape, dtype: np.dtype[Any]) -> None:
         """Begin anew for images (1, n_H, n_W, n_C) of another shape or dtype."""
         if (shape, dtype) == self._input:
             return
         self._stages.clear()
-        self._chain = None
         self.kept_bytes = self._passes = 0
         self._folded = fold(self.network, self.layers, dtype)
         self._last_use = last_uses(self._folded)
@@ -96,7 +97,8 @@ class PreparedNetwork:
 
     def _output(self, node: Node, inputs: list[FloatArray], jobs: int | None) -> FloatArray:
         if not has_strips(node.layer):
-            return node.layer.forward(*inputs)[0]
+            with at_most(jobs):
+                return node.layer.forward(*inputs)[0]
         (X,) = inputs
         stage = self._stage(node.name, node.layer, X)
         if len(X) == 1:

@@ -57,6 +57,8 @@ class Scratch:
     def take(self, name: str, shape: tuple[int, ...], dtype: np.dtype[Any]) -> NDArray[Any]:
         """Return an array of that shape; it holds whatever its last user left.
 
+        A name is one buffer, whatever its dtype.
+
         Examples
         --------
         >>> scratch = Scratch()
@@ -180,6 +182,24 @@ _idle = _Idle()
 _this_thread = threading.local()
 
 
+@contextmanager
+def at_most(jobs: int | None) -> Iterator[None]:
+    """Hold what this thread starts to so many threads where it does not say how many itself.
+
+    Examples
+    --------
+    >>> with at_most(1):
+    ...     run_all(print, ["one"], None)
+    one
+    """
+    outer = getattr(_this_thread, "limit", None)
+    _this_thread.limit = jobs
+    try:
+        yield
+    finally:
+        _this_thread.limit = outer
+
+
 def run_all(action: Callable[[Item], None], items: Sequence[Item], jobs: int | None) -> None:
     """Call ``action(item)`` for every item as `share_items` does.
 
@@ -214,8 +234,9 @@ def share_items(
         Goes through its iterator to the end.
     items : sequence
     jobs : int, optional
-        Threads; None: one for each core.
+        Threads; None: as many as `at_most` allows, or one for each core.
     """
+    jobs = getattr(_this_thread, "limit", None) if jobs is None else jobs
     if jobs == 1 and getattr(_this_thread, "has_items", False):
         # Inside an item of an outer call, which has made all ready on this thread.
         work(iter(items))

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
@@ -13,6 +16,7 @@ from cnncli.network.graph import SOURCE, Network, Node
 from cnncli.network.layers import ActivationLayer, AddLayer, ConvLayer, PoolLayer
 from cnncli.network.passes import forward_layers
 from cnncli.network.prepared import PreparedNetwork, same_layers
+from cnncli.system.threads import run_all
 
 RNG = np.random.default_rng(0)
 
@@ -32,6 +36,41 @@ def branched() -> Network:
             Node("pool", PoolLayer("max", 2), ("sum",)),
         )
     )
+
+
+class ThreadsOfAdd(AddLayer):
+    """A sum that notes the threads that its rows could be done on."""
+
+    threads: ClassVar[set[int]] = set()
+
+    def forward(self, *inputs: Any) -> Any:
+        def note(_: int) -> None:
+            self.threads.add(threading.get_ident())
+            time.sleep(0.002)
+
+        run_all(note, range(20), None)
+        return super().forward(*inputs)
+
+
+def test_layers_without_strips_use_no_more_threads_than_asked_for() -> None:
+    nodes = [
+        Node(node.name, ThreadsOfAdd() if node.name == "sum" else node.layer, node.inputs)
+        for node in branched().nodes
+    ]
+    dict(PreparedNetwork(Network(tuple(nodes)), ["pool"]).outputs(picture(9, 9), jobs=1))
+    assert ThreadsOfAdd.threads == {threading.get_ident()}
+
+
+def test_stages_of_several_sizes_at_once_are_each_of_their_size() -> None:
+    chain = PreparedNetwork(Network.chain(bank(3, 2), PoolLayer("max", 2)), ["pool1"])
+
+    def sizes(size: int) -> set[Any]:
+        shape = (1, size, size, 3)
+        return {chain.stage(shape, np.dtype(np.float32)).shape for _ in range(100)}
+
+    with ThreadPoolExecutor(3) as pool:
+        found = list(pool.map(sizes, (8, 12, 16)))
+    assert found == [{(1, n // 2, n // 2, 2)} for n in (8, 12, 16)]
 
 
 def picture(rows: int, columns: int) -> Any:

@@ -154,6 +154,8 @@ def test_older_forms_of_operators() -> None:
     [
         ("Reshape", (np.zeros(PICTURE), whole(0, 0, 0, 0, 0)), {}),
         ("Reshape", (np.zeros(PICTURE), whole(0, -1)), {"allowzero": 1}),
+        ("Reshape", (np.zeros(PICTURE), whole(7, 3)), {}),
+        ("Reshape", (np.zeros(PICTURE), whole(7, -1)), {}),
         ("Resize", (np.zeros(PICTURE), None, floats(2, 2)), {}),
         ("Resize", (np.zeros(PICTURE),), {}),
         ("Resize", (np.zeros(PICTURE), None, None, whole(1, 6, 9, 3)), NOT_LARGER),

@@ -175,7 +175,8 @@ class Session:
         scheduler = self.client.scheduler
         workers = (await scheduler.identity(n_workers=-1))["workers"]
         heard = {name: worker["last_seen"] for name, worker in workers.items()}
-        silent = {name for name in heard if heard[name] < max(heard.values()) - SILENT_SECONDS}
+        last = max(heard.values(), default=0.0)
+        silent = {name for name in heard if heard[name] < last - SILENT_SECONDS}
         held = set()
         # What it has begun or is meant to, and what it has finished and can hand to nobody.
         for ask in (scheduler.processing, scheduler.has_what) if silent else ():

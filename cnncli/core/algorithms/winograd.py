@@ -4,9 +4,9 @@ Input tiles of 6x6 or 4x4 and filters are transformed, multiplied place by place
 products over the channels), and transformed back to tiles of outputs (Lavin and Gray, "Fast
 algorithms for convolutional neural networks", 2016). Tiles of 4x4 multiply more and read fewer
 filters: they are for layers of few cells and many filters. The transforms hold factors up to 25 and
-their sums cancel, so a value may be off by 1e-5 times what the same sum over magnitudes
-would give. That is near float32's own rounding over hundreds of channels, but not near float64's:
-those layers take an exact way.
+their sums cancel, so a value may be off by 1e-5 (tiles of 4x4: 1e-6) times what the same sum over
+magnitudes would give. That is near float32's own rounding over hundreds of channels, but not near
+float64's: those layers take an exact way.
 
 Each transform of a tile is one matrix product over its cells: three times the operations of two
 passes over rows and columns with shared sums, and faster all the same, for it makes no temporary
@@ -16,7 +16,7 @@ arrays and its threads never wait for the interpreter.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from functools import cache
+from functools import cache, lru_cache
 from typing import Final
 
 import numpy as np
@@ -104,6 +104,7 @@ def work(W: FloatArray, task: ConvTask) -> Work | None:
     return _work(W, task, _span(task))
 
 
+@lru_cache(maxsize=1024)
 def _span(task: ConvTask) -> int:
     """Return the side of the input tiles that are quickest once the filters are ready."""
     W = placeholder(task.dtype, (*task.window.kernel, task.n_C_prev, task.n_C))

@@ -104,7 +104,11 @@ def _reshape(node: NodeInputs, shapes: list[Dims]) -> Dims:
     if not node.get("allowzero", 0):
         lengths = [length or shapes[0][axis] for axis, length in enumerate(given)]
     rest = math.prod(length for length in lengths if length != -1)
-    return tuple(math.prod(shapes[0]) // rest if length == -1 else length for length in lengths)
+    size = math.prod(shapes[0])
+    lengths = [size // rest if length == -1 else length for length in lengths]
+    if math.prod(lengths) != size:
+        raise ValueError
+    return tuple(lengths)
 
 
 def _resize(node: NodeInputs, shapes: list[Dims]) -> Dims:
