@@ -193,7 +193,8 @@ def test_a_stopped_worker_is_waited_for_without_a_time_limit() -> None:
     threading.Thread(target=go_on, daemon=True).start()
     found = outcomes_of(images(*good[:2], "paused-1", *good[2:]), WorkerRunner(2))
     assert {name: outcome.error for name, outcome in found.items()} == dict.fromkeys(found)
-    assert "paused-1" in [*found][5:] and len(snapshot("out")) == 7
+    # The last of the five may be told after it: their files are there before.
+    assert "paused-1" in [*found][4:] and len(snapshot("out")) == 7
 
 
 @pytest.mark.slow

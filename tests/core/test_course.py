@@ -62,8 +62,9 @@ def test_signature(name: str, parameters: list[str]) -> None:
         assert signature.parameters["mode"].default == "max"
 
 
-def test_all_lists_the_course_functions_and_the_plan() -> None:
-    assert set(cnncli.__all__) == {*PARAMETERS, "conv_plan"}
+def test_all_lists_the_course_functions_the_plan_and_the_library() -> None:
+    library = {"load", "conv", "pool", "explain", "CnnCliError"}
+    assert set(cnncli.__all__) == {*PARAMETERS, "conv_plan", *library}
     assert set(cnncli.__all__) <= set(dir(cnncli))
 
 
