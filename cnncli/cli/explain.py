@@ -36,14 +36,12 @@ if TYPE_CHECKING:
 EXAMPLES = """\b
 Examples:
   cnncli explain photo.png --filter edge --at 120,240
-  cnncli explain photo.png --filter gabor_color --stride 2 --map 5
   cnncli explain photo.png --pool max --size 3 --stride 2 --at 10,20
   cnncli explain net.toml photo.png --layer conv2 --at 4,7
   cnncli explain net.toml photo.png --trail
   cnncli explain photo.png --filter edge --backward --at 120,240
   cnncli explain photo.png --filter edge -o page.html
   cnncli explain photo.png --filter edge --at 120,240 -o steps.gif
-  cnncli explain photo.png --pool max --backward -o steps.gif
   cnncli explain photo.png --filter edge --backward --at 120,240 -o page.html
 """
 

@@ -11,7 +11,8 @@ from cnncli.errors import OptionError, quote
 # One way to match each text: two ways to part the same digits would take quadratic time.
 _DECIMAL = r"(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?"
 _NUMBER = re.compile(rf"([+-]?{_DECIMAL})(?:/({_DECIMAL}))?")
-_INLINE = re.compile(r"[eE+\-./;,\s\[\]]*[0-9][0-9eE+\-./;,\s\[\]]*")
+# Words for what is not finite are taken too, so that the error names them.
+_INLINE = re.compile(r"(?is)(?=.*[0-9])(?:[0-9e+\-./;,\s\[\]]|\b(?:nan|inf)\b)+")
 _LISTS = re.compile(r"(\[[^\[\]]*\])|([\[\]])|(,)|(\s+)|([^\[\],\s]+)")
 _KERNEL = re.compile(r"\s*(\d{1,3})(?:x(\d{1,3}))?(?:[+-]\d+[+-]\d+)?[<>@]?\s*:(.*)", re.DOTALL)
 _COMMA = re.compile(r"\s*,\s*")
@@ -38,7 +39,8 @@ def looks_inline(text: str) -> bool:
     Returns
     -------
     bool
-        False for every name and for paths with other letters than ``e``.
+        False for every name and for paths with other letters than ``e``. The words nan and inf
+        count as numbers, for the error to name them.
 
     Examples
     --------

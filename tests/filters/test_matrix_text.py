@@ -44,6 +44,7 @@ def test_matrix_grammar(text, rows):
         ("; 1 2", "row 1 of a matrix must hold numbers"),
         ("1 2;;", "row 2 of a matrix must hold numbers"),
         ("1 2; 3", "same length, got 2 in row 1 and 1 in row 2"),
+        ("1 nan 3", "row 1: a number such as 2, -0.5, 1e-3 or 1/9 must stand here, got 'nan'"),
         ("1,,2", "row 1: a number such as 2, -0.5, 1e-3 or 1/9 must stand here, got ''"),
         ("1 / 9", "got '/'"),
         ("1/0", "divide by zero"),
