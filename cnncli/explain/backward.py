@@ -14,7 +14,7 @@ from cnncli.core.geometry import Pair
 from cnncli.errors import ShapeError
 from cnncli.explain.explained_layer import ExplainedLayer, check_position
 from cnncli.explain.forward import conv_maps, conv_totals, pool_step, read_pixels
-from cnncli.explain.model import Axes, Sizes, Step
+from cnncli.explain.model import Sizes, Step, WindowGradient
 from cnncli.network.layers import ConvLayer, ConvTransposeLayer, FloatArray, PoolLayer
 from cnncli.network.layers.conv import OneMap
 
@@ -168,33 +168,6 @@ def explain_backward(
         paths=paths,
         gradient=float(sum(path.product for path in paths)),
     )
-
-
-@dataclass(frozen=True, eq=False)
-class WindowGradient:
-    """What the window of one output adds to the gradient of one channel of the input.
-
-    Parameters
-    ----------
-    output : (row, column)
-    axes : (AxisWindow, AxisWindow)
-        Rows and columns of the window.
-    channels : tuple of int
-        The channels of the output that read the input's channel, and count.
-    weights : ndarray, shape (channels, k_H, k_W)
-        Of each tap; of pools the shares.
-    upstream : ndarray, shape (channels,)
-        1, times the slope of the activation.
-    added : ndarray, shape (k_H, k_W)
-        What each tap gets from all channels.
-    """
-
-    output: Pair
-    axes: Axes
-    channels: tuple[int, ...]
-    weights: FloatArray
-    upstream: FloatArray
-    added: FloatArray
 
 
 def window_gradients(

@@ -60,6 +60,33 @@ def padding_of(axes: Axes | Spread | None) -> NDArray[np.bool_]:
     return ~np.logical_and.outer(axes[0].inside, axes[1].inside)
 
 
+@dataclass(frozen=True, eq=False)
+class WindowGradient:
+    """What the window of one output adds to the gradient of one channel of the input.
+
+    Parameters
+    ----------
+    output : (row, column)
+    axes : (AxisWindow, AxisWindow)
+        Rows and columns of the window.
+    channels : tuple of int
+        The channels of the output that read the input's channel, and count.
+    weights : ndarray, shape (channels, k_H, k_W)
+        Of each tap; of pools the shares.
+    upstream : ndarray, shape (channels,)
+        1, times the slope of the activation.
+    added : ndarray, shape (k_H, k_W)
+        What each tap gets from all channels.
+    """
+
+    output: Pair
+    axes: Axes
+    channels: tuple[int, ...]
+    weights: FloatArray
+    upstream: FloatArray
+    added: FloatArray
+
+
 @dataclass(frozen=True)
 class SpreadAxis:
     """Which input cells of a transposed convolution add to an output, along one axis.

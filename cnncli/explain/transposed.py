@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
+
 import numpy as np
 
 from cnncli.core.geometry import Pair
 from cnncli.explain.explained_layer import ExplainedLayer
-from cnncli.explain.model import Block, Spread, SpreadAxis, Step
+from cnncli.explain.model import Block, Spread, SpreadAxis, Step, WindowGradient, place_axis_window
 from cnncli.network.layers import ConvTransposeLayer
 
 
@@ -71,20 +73,71 @@ def transposed_step(explained: ExplainedLayer, spread: Spread, channel: int) -> 
     """
     layer, source = explained.layer, explained.inputs[0]
     assert isinstance(layer, ConvTransposeLayer)
-    bank, bias = layer.filter.weights, layer.bias
-    group, own = divmod(channel, bank.shape[2])
-    each = source.shape[3] // layer.groups
+    bank = layer.filter.weights
+    own, channels = channel % bank.shape[2], _channels_in(layer, channel)
     rows, columns = spread.rows, spread.columns
     blocks = []
     if rows.cells and columns.cells:
         first, last = rows.cells[0], rows.cells[-1] + 1
         read = source.rows(first, last)[0][[row - first for row in rows.cells]]
         weights = bank[np.ix_(rows.taps, columns.taps)][:, :, own].astype(explained.dtype)
-        for k in range(group * each, (group + 1) * each):
+        for k in channels:
             window, own_weights = read[:, list(columns.cells), k], weights[:, :, k]
             products = np.multiply(window, own_weights, dtype=np.float64)
             total = float(products.sum())
             blocks.append(Block(source.names[k], k, window, own_weights, products, total))
-    shift = 0.0 if bias is None else float(bias[channel if bias.size > 1 else 0])
+    shift = bias_of(layer, channel)
     value = sum(block.sum for block in blocks) + shift
     return Step(channel=channel, blocks=tuple(blocks), bias=shift, total=value, value=value)
+
+
+def bias_of(layer: ConvTransposeLayer, channel: int) -> float:
+    """Return the bias of a channel of the output, 0 without one."""
+    bias = layer.bias
+    return 0.0 if bias is None else float(bias[channel if bias.size > 1 else 0])
+
+
+def _channels_in(layer: ConvTransposeLayer, channel: int) -> range:
+    """Return the channels of the input that a channel of the output is made from."""
+    group, each = channel // layer.filter.weights.shape[2], layer.filter.maps // layer.groups
+    return range(group * each, (group + 1) * each)
+
+
+def added_windows(
+    explained: ExplainedLayer, cells: Iterable[Pair], channel: int
+) -> Iterator[WindowGradient]:
+    """Yield what some input cells add to one channel of the output, as windows on it.
+
+    A transposed convolution is the gradient of a convolution: its input is what that one has
+    upstream.
+
+    Parameters
+    ----------
+    explained : ExplainedLayer
+        Of a transposed convolution.
+    cells : iterable of (row, column)
+        Of the input.
+    channel : int
+        Of the output.
+
+    Examples
+    --------
+    >>> from cnncli.explain.explained_layer import array_input
+    >>> from cnncli.filters.filter import from_array
+    >>> source = array_input(np.arange(4.0).reshape(1, 1, 4, 1))
+    >>> layer = ConvTransposeLayer(from_array(np.array([[5.0, 6.0, 7.0]])[:, :, None, None]))
+    >>> up = ExplainedLayer("up", layer, (source,), (), np.dtype(float))
+    >>> [(window.axes[1].cells, window.added.tolist()) for window in added_windows(up, [(0, 3)], 0)]
+    [((3, 4, 5), [[15.0, 18.0, 21.0]])]
+    """
+    layer, source = explained.layer, explained.inputs[0]
+    assert isinstance(layer, ConvTransposeLayer)
+    channels = _channels_in(layer, channel)
+    own = layer.filter.weights[:, :, channel % layer.filter.weights.shape[2]]
+    weights = own[:, :, channels.start : channels.stop].astype(explained.dtype).transpose(2, 0, 1)
+    window = layer.output_window(source.shape)
+    for row, col in cells:
+        values = source.rows(row, row + 1)[0, 0, col, channels.start : channels.stop]
+        added = np.einsum("k,kij->ij", values, weights, dtype=np.float64)
+        axes = place_axis_window(window.rows, row), place_axis_window(window.cols, col)
+        yield WindowGradient((row, col), axes, tuple(channels), weights, values, added)

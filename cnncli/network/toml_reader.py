@@ -444,9 +444,13 @@ def _read_filter(
         bank = filter.flip(bank)
     if normalize and arrays.weights:
         bank = filter.normalize(bank)
+    if kind == "conv-transpose" and bank.per_channel:
+        # 2-D filters take one channel, and each makes a channel of the output.
+        weights = bank.weights[..., None]
+        bank = replace(bank, weights=weights, per_channel=False, map_names=(bank.name,))
     arrays.notes += bank.notes
     fields["filter"] = bank
     if "bias" in fields:
-        turned = kind == "conv-transpose" and bank.weights.ndim == 4
+        turned = kind == "conv-transpose"
         count = bank.weights.shape[2] * fields.get("groups", 1) if turned else bank.maps
         fields["bias"] = arrays.bias(fields["bias"], count)

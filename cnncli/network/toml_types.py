@@ -301,7 +301,8 @@ TYPES: Final[dict[str, LayerType]] = {
     ),
     "conv-transpose": LayerType(
         "Each value times a filter, added up where they overlap: the gradient of a "
-        "convolution. `padding` is cut off, `output_padding` added below and on the right.",
+        "convolution. `padding` is cut off, `output_padding` added below and on the right. "
+        "Matrices take one channel, and make a channel each.",
         {
             "filter": required(WEIGHTS),
             "filter_layout": one_of(choices.FILTER_LAYOUTS),

@@ -11,11 +11,12 @@ import pytest
 from PIL import Image
 
 from cnncli import conv_backward, conv_forward, pool_backward, pool_forward
-from cnncli.explain.animation.backward_frames import BackwardAnimation, plan_backward_animation
-from cnncli.explain.animation.draw_backward import (
-    backward_caption,
-    draw_backward_frames,
-    layout_backward_frames,
+from cnncli.explain.animation.added_windows import AddedWindows
+from cnncli.explain.animation.backward_frames import plan_backward_animation
+from cnncli.explain.animation.draw_added import (
+    added_caption,
+    draw_added_frames,
+    layout_added_frames,
 )
 from cnncli.explain.animation.frames import FrameOptions
 from cnncli.explain.backward import explain_backward
@@ -39,13 +40,13 @@ def plan(
     channel: int = 0,
     index: int | None = None,
     **options: Any,
-) -> BackwardAnimation:
+) -> AddedWindows:
     """Follow the gradient of one input value."""
     explanation = explain_backward(subject, at, channel, index)
     return plan_backward_animation(subject, explanation, FrameOptions(**options))
 
 
-def shown(animation: BackwardAnimation, values: np.ndarray) -> np.ndarray:
+def shown(animation: AddedWindows, values: np.ndarray) -> np.ndarray:
     """Return the values of the cells shown, (rows, columns); padding is 0."""
     rows, cols = (span.window.cells for span in (animation.rows, animation.cols))
     found = np.zeros((len(rows), len(cols)))
@@ -56,7 +57,7 @@ def shown(animation: BackwardAnimation, values: np.ndarray) -> np.ndarray:
     return found
 
 
-def only_frames(animation: BackwardAnimation, dA: np.ndarray) -> np.ndarray:
+def only_frames(animation: AddedWindows, dA: np.ndarray) -> np.ndarray:
     """Return upstream gradients that are 0 for all outputs without a frame."""
     kept = np.zeros_like(dA)
     for window in animation.windows:
@@ -84,13 +85,14 @@ def test_convolutions(pads: dict[str, Any], activation: str, index: Any, spacing
     for at in ((4, 3), (0, 0), (8, 7)):
         animation = plan(subject_of(layer, X), at, 1, index, cells=7)
         expected = conv_backward(only_frames(animation, dZ), cache)[0][0, :, :, 1]
-        np.testing.assert_allclose(animation.gradients[-1], shown(animation, expected), atol=1e-12)
+        np.testing.assert_allclose(animation.totals[-1], shown(animation, expected), atol=1e-12)
         whole = conv_backward(dZ, cache)[0][0, *at, 1]
-        assert animation.explanation.gradient == pytest.approx(whole, abs=1e-12)
+        explanation = explain_backward(subject_of(layer, X), at, 1, index)
+        assert explanation.gradient == pytest.approx(whole, abs=1e-12)
         spans = zip((animation.rows, animation.cols), at, strict=True)
         if animation.is_whole and all(cell in span.window.cells for span, cell in spans):
             shown_at = animation.rows.index(at[0]), animation.cols.index(at[1])
-            assert animation.gradients[-1][shown_at] == pytest.approx(whole, abs=1e-12)
+            assert animation.totals[-1][shown_at] == pytest.approx(whole, abs=1e-12)
 
 
 @pytest.mark.parametrize(
@@ -104,7 +106,7 @@ def test_pools(mode: str, fields: dict[str, Any]) -> None:
         A, cache = pool_forward(X, given, mode)
         animation = plan(subject_of(layer, X), (3, 4), 1)
         dX = pool_backward(only_frames(animation, np.ones_like(A)), cache, mode)[0, :, :, 1]
-        np.testing.assert_allclose(animation.gradients[-1], shown(animation, dX), atol=1e-12)
+        np.testing.assert_allclose(animation.totals[-1], shown(animation, dX), atol=1e-12)
 
 
 @pytest.mark.parametrize("mode", ["zeros", "reflect"])
@@ -114,7 +116,7 @@ def test_borders(mode: str) -> None:
     Y, cache = layer.forward(X)
     animation = plan(subject_of(layer, X), (0, 1))
     dX, _ = layer.backward(only_frames(animation, np.ones_like(Y)), cache)
-    np.testing.assert_array_equal(animation.gradients[-1], shown(animation, dX[0, :, :, 0]))
+    np.testing.assert_array_equal(animation.totals[-1], shown(animation, dX[0, :, :, 0]))
 
 
 def test_frames_are_the_windows_around_those_that_hold_the_value() -> None:
@@ -122,7 +124,7 @@ def test_frames_are_the_windows_around_those_that_hold_the_value() -> None:
     animation = plan(subject, (10, 10))
     assert len(animation.windows) == 25 and animation.is_whole and animation.notes == ()
     taken = [window.output for window in animation.windows]
-    assert {path.output for path in animation.explanation.paths} <= set(taken)
+    assert {path.output for path in explain_backward(subject, (10, 10)).paths} <= set(taken)
     large = plan(
         subject_of(ConvLayer(load_filter("gaussian_7")), RNG.random((1, 20, 20, 1))), (9, 9)
     )
@@ -135,7 +137,7 @@ def test_frames_are_the_windows_around_those_that_hold_the_value() -> None:
 def test_each_frame_says_what_it_adds() -> None:
     layer = ConvLayer(load_filter("1 2 3; 4 5 6; 7 8 9"), activation="leaky-relu")
     animation = plan(subject_of(layer, -np.ones((1, 9, 9, 1))), (4, 4))
-    texts = [backward_caption(animation, k) for k in range(25)]
+    texts = [added_caption(animation, k) for k in range(25)]
     assert texts[0][1] == ("added", "nothing to row 4, column 4")
     # The first window that holds it does so by its last tap; the slope of all is 0.01.
     assert texts[6][1] == ("added", "0.01 x 9 = 0.09 to row 4, column 4")
@@ -146,7 +148,11 @@ def test_each_frame_says_what_it_adds() -> None:
 def test_of_many_maps_the_strongest_are_shown_and_all_count() -> None:
     W = RNG.normal(size=(2, 2, 1, 6)) * np.array([1, 1, 9, 9, 1, 9])
     animation = plan(subject_of(ConvLayer(from_array(W)), RNG.random((1, 8, 8, 1))), (3, 3))
-    assert animation.shown == (2, 3, 5) and animation.names == ("m2", "m3", "m5")
+    assert animation.shown == (2, 3, 5) and animation.names == (
+        "map 2 (m2)",
+        "map 3 (m3)",
+        "map 5 (m5)",
+    )
     assert "3 of 6 maps are shown, the strongest ones; all count" in animation.notes
     np.testing.assert_allclose(animation.windows[0].added, W[:, :, 0].sum(axis=2))
 
@@ -154,21 +160,21 @@ def test_of_many_maps_the_strongest_are_shown_and_all_count() -> None:
 def test_maps_that_do_not_read_the_channel_add_nothing() -> None:
     layer = ConvLayer(load_filter("edge"))
     animation = plan(subject_of(layer, RNG.random((1, 8, 8, 3))), (3, 3), 0, 2)
-    assert not animation.gradients[-1].any()
-    layout = layout_backward_frames(animation)
-    assert sum(1 for _ in draw_backward_frames(animation, layout)) == len(animation.windows)
+    assert not animation.totals[-1].any()
+    layout = layout_added_frames(animation)
+    assert sum(1 for _ in draw_added_frames(animation, layout)) == len(animation.windows)
 
 
 @pytest.mark.parametrize("layer", [ConvLayer(load_filter("edge")), PoolLayer(stride=1)])
 def test_cells_have_the_colours_of_their_gradients(layer: Any) -> None:
     animation = plan(subject_of(layer, RNG.random((1, 9, 9, 1))), (4, 4))
-    layout = layout_backward_frames(animation)
-    *_, last = draw_backward_frames(animation, layout)
+    layout = layout_added_frames(animation)
+    *_, last = draw_added_frames(animation, layout)
     assert last.shape == (layout.height, layout.width, 3)
     style = layout.styles[4]
     for at in ((1, 1), (2, 1), (1, 2)):
-        left, top, *_ = layout.gradient.box(*at)
-        value = float(animation.gradients[-1][at])
+        left, top, *_ = layout.total.box(*at)
+        value = float(animation.totals[-1][at])
         assert tuple(last[top + 4, left + 4]) == style.fill(value)
 
 

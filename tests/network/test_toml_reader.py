@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from cnncli.errors import FileProblem, ShapeError
+from cnncli.filters.filter import from_array
 from cnncli.network.conventions import CONVENTIONS, by_convention
 from cnncli.network.layers import (
     ActivationLayer,
@@ -17,6 +18,7 @@ from cnncli.network.layers import (
     BatchNormLayer,
     ConcatLayer,
     ConvLayer,
+    ConvTransposeLayer,
     MulLayer,
     PadLayer,
     PoolLayer,
@@ -400,3 +402,13 @@ def test_a_convention_of_another_tool_is_a_field(empty_folder: Path) -> None:
     assert np.array_equal(ours.forward(image)[0], expected)
     with pytest.raises(FileProblem, match="torch, tf, onnx"):
         model(f'{POOL}convention = "scipy"')
+
+
+def test_matrices_of_a_transposed_convolution_make_a_channel_each() -> None:
+    X = RNG.normal(size=(1, 3, 4, 1))
+    built = layer("type = 'conv-transpose'\nfilter = ['1 2; 3 4', '5 6; 7 8']\nbias = [1, 2]")
+    bank = np.arange(1.0, 9).reshape(2, 2, 2).transpose(1, 2, 0)[..., None]
+    expected = ConvTransposeLayer(from_array(bank), np.array([1.0, 2.0])).forward(X)[0]
+    np.testing.assert_allclose(built.forward(X)[0], expected)
+    with pytest.raises(ShapeError, match="takes 1 channels"):
+        built.output_shape((1, 3, 4, 3))

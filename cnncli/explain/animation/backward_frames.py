@@ -2,77 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 
-import numpy as np
-from numpy.typing import NDArray
-
-from cnncli._dataclass import dataclass
-from cnncli.core.geometry import Axis
+from cnncli.core.geometry import Axis, Pair
 from cnncli.errors import ShapeError
-from cnncli.explain.animation.frames import (
-    MOST_CHANNELS,
-    AxisSpan,
-    FrameOptions,
-    axis_span,
-    cell_counts,
-    limit_frames,
+from cnncli.explain.animation.added_windows import (
+    AddedWindows,
+    FrameWords,
+    running_totals,
+    strongest_channels,
 )
-from cnncli.explain.backward import BackwardExplanation, WindowGradient, window_gradients
+from cnncli.explain.animation.frames import FrameOptions, axis_span, cell_counts, limit_frames
+from cnncli.explain.backward import BackwardExplanation, window_gradients
 from cnncli.explain.explained_layer import ExplainedLayer
-from cnncli.explain.model import padding_of
-from cnncli.network.layers import FloatArray
+from cnncli.explain.text.backward import WEIGHTS, backward_summary, backward_title
+from cnncli.explain.text.phrases import map_label
 from cnncli.system.progress import track
-
-
-@dataclass(frozen=True, eq=False)
-class BackwardAnimation:
-    """The content of the frames.
-
-    Parameters
-    ----------
-    explanation : BackwardExplanation
-        Of the input value in their middle.
-    rows, cols : AxisSpan
-    inputs : ndarray, shape (rows, columns)
-        The input's values that are shown.
-    windows : tuple of WindowGradient
-        One a frame, row by row.
-    gradients : tuple of ndarray, shape (rows, columns)
-        The gradient of the input after each frame.
-    shown : tuple of int
-        Which of a window's channels are shown, each with its weights.
-    names : tuple of str
-        Of these.
-    notes : tuple of str
-        What is left out.
-    """
-
-    explanation: BackwardExplanation
-    rows: AxisSpan
-    cols: AxisSpan
-    inputs: FloatArray
-    windows: tuple[WindowGradient, ...]
-    gradients: tuple[FloatArray, ...]
-    shown: tuple[int, ...]
-    names: tuple[str, ...]
-    notes: tuple[str, ...]
-
-    @property
-    def padding(self) -> NDArray[np.bool_]:
-        """Which of the cells shown are padding, shape (rows, columns)."""
-        return padding_of((self.rows.window, self.cols.window))
-
-    @property
-    def is_whole(self) -> bool:
-        """Whether the frames have all windows that read the input value."""
-        return not _missing(self.explanation, self.windows)
 
 
 def plan_backward_animation(
     explained: ExplainedLayer, explanation: BackwardExplanation, options: FrameOptions
-) -> BackwardAnimation:
+) -> AddedWindows:
     """Follow the gradient through every window around those that read one input value.
 
     Parameters
@@ -92,6 +43,7 @@ def plan_backward_animation(
 
     Examples
     --------
+    >>> import numpy as np
     >>> from cnncli.explain.backward import explain_backward
     >>> from cnncli.explain.explained_layer import array_input
     >>> from cnncli.network.layers import PoolLayer
@@ -100,7 +52,7 @@ def plan_backward_animation(
     >>> pool = ExplainedLayer("pool1", PoolLayer(stride=1), (source,), groups, np.dtype(float))
     >>> explanation = explain_backward(pool, (1, 1))
     >>> animation = plan_backward_animation(pool, explanation, FrameOptions(cells=3))
-    >>> animation.gradients[-1].tolist(), animation.is_whole
+    >>> animation.totals[-1].tolist(), animation.is_whole
     ([[0.0, 0.0, 0.0], [0.0, 1.0, 1.0], [0.0, 1.0, 1.0]], True)
     """
     window, mode = explained.window, explained.pad_mode
@@ -122,17 +74,39 @@ def plan_backward_animation(
     outputs = [(row, col) for row in downs for col in acrosses]
     each = window_gradients(explained, outputs, channel, explanation.map)
     windows = tuple(track(each, "explaining the frames", len(outputs)))
-    shown, map_notes = _choose_maps(windows)
-    return BackwardAnimation(
-        explanation,
+    shown, map_notes = strongest_channels(windows, "maps")
+    channels = [windows[0].channels[k] for k in shown]
+    missing = len({path.output for path in explanation.paths} - set(outputs))
+    inputs = explained.read_window((rows.window, cols.window), [channel])[:, :, 0]
+    return AddedWindows(
+        _words(explanation),
+        at,
         rows,
         cols,
-        explained.read_window((rows.window, cols.window), [channel])[:, :, 0],
         windows,
-        tuple(_running_gradients(windows, rows, cols)),
+        tuple(running_totals(windows, rows, cols)),
         shown,
-        tuple(explained.output_names[windows[0].channels[k]] for k in shown),
-        (*notes, *map_notes, *_missing_notes(explanation, windows)),
+        tuple(map_label(k, explained.output_names[k]) for k in channels),
+        (*notes, *map_notes, *_missing_notes(at, missing)),
+        is_whole=not missing,
+        inputs=inputs if explanation.mode in ("max", "min") else None,
+        padding_takes=explanation.type != "pool",
+    )
+
+
+def _words(explanation: BackwardExplanation) -> FrameWords:
+    shows_window = explanation.mode in ("max", "min")
+    return FrameWords(
+        title=backward_title(explanation),
+        summary=backward_summary(explanation),
+        values="upstream",
+        weights="window" if shows_window else WEIGHTS.get(explanation.type, "weight"),
+        total="gradient of the input",
+        place="output",
+        sum="gradient",
+        whole="from all its windows",
+        part="from the windows shown",
+        several="maps",
     )
 
 
@@ -142,44 +116,6 @@ def _readers(axis: Axis, cell: int) -> Sequence[int]:
     return found or [min((cell + axis.begin) // axis.stride, axis.out - 1)]
 
 
-def _choose_maps(windows: Sequence[WindowGradient]) -> tuple[tuple[int, ...], tuple[str, ...]]:
-    """Choose the channels of the output that send the most, as indices."""
-    count = len(windows[0].channels)
-    if count <= MOST_CHANNELS:
-        return tuple(range(count)), ()
-    sizes = sum(np.abs(each.weights).sum((1, 2)) * np.abs(each.upstream) for each in windows)
-    strength = np.nan_to_num(sizes, nan=np.inf)
-    chosen = sorted(np.argsort(-strength, kind="stable")[:MOST_CHANNELS].tolist())
-    note = f"{MOST_CHANNELS} of {count} maps are shown, the strongest ones; all count"
-    return tuple(chosen), (note,)
-
-
-def _running_gradients(
-    windows: Sequence[WindowGradient], rows: AxisSpan, cols: AxisSpan
-) -> Iterator[FloatArray]:
-    """Yield the gradient of the cells shown, after one more window each time."""
-    gradient = np.zeros((len(rows.window.cells), len(cols.window.cells)))
-    for window in windows:
-        down, across = (
-            np.array([-1 if source is None else span.index(source) for source in axis.sources])
-            for axis, span in zip(window.axes, (rows, cols), strict=True)
-        )
-        # What lands on constant padding is lost, and copies may be of cells that are not shown.
-        inside = [(k >= 0) & (k < n) for k, n in zip((down, across), gradient.shape, strict=True)]
-        cells = np.ix_(down[inside[0]], across[inside[1]])
-        np.add.at(gradient, cells, window.added[np.ix_(*inside)])
-        yield gradient.copy()
-
-
-def _missing(explanation: BackwardExplanation, windows: Sequence[WindowGradient]) -> int:
-    readers = {path.output for path in explanation.paths}
-    return len(readers - {window.output for window in windows})
-
-
-def _missing_notes(
-    explanation: BackwardExplanation, windows: Sequence[WindowGradient]
-) -> tuple[str, ...]:
-    missing = _missing(explanation, windows)
-    row, column = explanation.at
-    what = f"windows that read row {row}, column {column} are not among the frames"
+def _missing_notes(at: Pair, missing: int) -> tuple[str, ...]:
+    what = f"windows that read row {at[0]}, column {at[1]} are not among the frames"
     return (f"{missing} {what}: its gradient is not whole",) if missing else ()

@@ -31,6 +31,8 @@ INK: Final[Colour] = (20, 20, 20)
 FAINT: Final[Colour] = (90, 90, 90)
 LINE: Final[Colour] = (150, 150, 150)
 EMPTY: Final[Colour] = (238, 238, 238)
+UNFINISHED: Final[Colour] = (252, 240, 190)
+"""Of cells that are not whole: no scale of colours has it."""
 MARK: Final[Colour] = (214, 90, 0)
 
 TITLE, TEXT, SMALL = 16, 13, 12
@@ -181,16 +183,20 @@ def draw_head(draw: Draw, grid: CellGrid, name: str, right: int) -> None:
     draw_text(draw, at, name, TEXT, INK, right - grid.left)
 
 
-def number_lines(draw: Draw, grid: CellGrid, rows: Sequence[int], cols: Sequence[int]) -> None:
+def number_lines(
+    draw: Draw, grid: CellGrid, rows: Sequence[int | None], cols: Sequence[int | None]
+) -> None:
     """Write the numbers of rows and columns beside them, each that there is room for."""
     font = label_font(LEAST_TEXT)
-    wide = max(font.getlength(str(col)) for col in cols) + 6
+    wide = max(font.getlength(str(col)) for col in cols if col is not None) + 6
     for k in range(0, len(cols), math.ceil(wide / grid.cell)):
         x = grid.left + (k + 0.5) * grid.cell
-        draw.text((x, grid.top - 4), str(cols[k]), fill=FAINT, font=font, anchor="ms")
+        if cols[k] is not None:
+            draw.text((x, grid.top - 4), str(cols[k]), fill=FAINT, font=font, anchor="ms")
     for k in range(0, len(rows), math.ceil((LEAST_TEXT + 3) / grid.cell)):
         y = grid.top + (k + 0.5) * grid.cell
-        draw.text((grid.left - 5, y), str(rows[k]), fill=FAINT, font=font, anchor="rm")
+        if rows[k] is not None:
+            draw.text((grid.left - 5, y), str(rows[k]), fill=FAINT, font=font, anchor="rm")
 
 
 def draw_sign(draw: Draw, centre: tuple[float, float], sign: str) -> None:

@@ -247,14 +247,20 @@ def limit_frames(
     rows, cols = map(len, outputs)
     pairs = ((r, min(cols, most // r)) for r in range(1, min(rows, most) + 1))
     counts = max(pairs, key=lambda pair: (pair[0] * pair[1], min(pair)))
-    kept = tuple(map(_nearest_to, outputs, at, counts))
+    kept = tuple(map(cells_around, outputs, at, counts))
     shown = counts[0] * counts[1]
     note = f"{shown} of {rows * cols} positions are shown; --frames N shows more"
     return (kept[0], kept[1]), (note,) if shown < rows * cols else ()
 
 
-def _nearest_to(positions: range, middle: int, count: int) -> range:
-    """Return so many neighbouring positions with one in their middle, as far as there are."""
+def cells_around(positions: range, middle: int, count: int) -> range:
+    """Return so many neighbouring positions with one in their middle, as far as there are.
+
+    Examples
+    --------
+    >>> cells_around(range(9), 4, 3), cells_around(range(9), 8, 3)
+    (range(3, 6), range(6, 9))
+    """
     first = max(positions.start, min(middle - count // 2, positions.stop - count))
     return range(first, first + count)
 

@@ -15,12 +15,16 @@ from numpy.typing import NDArray
 from cnncli._dataclass import dataclass
 from cnncli.core.geometry import Pair
 from cnncli.errors import OptionError, quote
+from cnncli.explain.animation.added_windows import AddedWindows
 from cnncli.explain.animation.backward_frames import plan_backward_animation
 from cnncli.explain.animation.draw import draw_frames, layout_frames
-from cnncli.explain.animation.draw_backward import draw_backward_frames, layout_backward_frames
+from cnncli.explain.animation.draw_added import draw_added_frames, layout_added_frames
 from cnncli.explain.animation.encode import FORMATS, encode_animation
 from cnncli.explain.animation.frames import FrameOptions, plan_animation
-from cnncli.explain.run import ExplainJob, run, run_backward
+from cnncli.explain.animation.transposed_frames import plan_transposed_animation
+from cnncli.explain.backward import BackwardExplanation
+from cnncli.explain.model import Explanation
+from cnncli.explain.run import ExplainJob, ExplainResult, run, run_backward
 from cnncli.io.atomic import is_folder_name
 from cnncli.io.formats import find_format
 from cnncli.io.urls import local_path
@@ -54,6 +58,8 @@ class FramesDone:
     durations : tuple of int
         Milliseconds.
     notes : tuple of str
+    of_input : bool
+        Whether the positions are cells of the layer's input, as those of transposed convolutions.
 
     Examples
     --------
@@ -71,6 +77,7 @@ class FramesDone:
     size: Pair
     durations: tuple[int, ...]
     notes: tuple[str, ...]
+    of_input: bool = False
 
     @property
     def report_line(self) -> str:
@@ -80,9 +87,10 @@ class FramesDone:
         count = f"{len(self.frames)} frame{'s' if len(self.frames) > 1 else ''}"
         notes = "".join(f"; {note}" for note in self.notes)
         height, width = self.size
+        layer = f"{'the input of ' if self.of_input else ''}{quote(self.layer)[1:-1]}"
         return (
             f"{quote(files)[1:-1]}, {round(self.bytes / 1000)} kB, {count} of "
-            f"{height}x{width}: {rows} and {cols} of {quote(self.layer)[1:-1]}{notes}"
+            f"{height}x{width}: {rows} and {cols} of {layer}{notes}"
         )
 
 
@@ -152,6 +160,7 @@ def write_frames(
         size=frames.size,
         durations=durations,
         notes=frames.notes,
+        of_input=frames.of_input,
     )
 
 
@@ -165,6 +174,7 @@ class _Frames:
     layer: str
     map: int | None
     notes: tuple[str, ...]
+    of_input: bool = False
 
 
 def _frames(job: ExplainJob, source: Source, options: FrameOptions) -> _Frames:
@@ -173,6 +183,9 @@ def _frames(job: ExplainJob, source: Source, options: FrameOptions) -> _Frames:
     unit = explanation.at, options, explanation.map, explanation.image
     # Values of an image that are not finite are shown as they are.
     with np.errstate(all="ignore"):
+        if explanation.spread is not None:
+            added = plan_transposed_animation(result.explained, explanation, options)
+            return _added_frames(added, result, of_input=True)
         animation = plan_animation(result.explained, *unit)
     layout = layout_frames(animation)
     return _Frames(
@@ -189,14 +202,24 @@ def _backward_frames(job: ExplainJob, source: Source, options: FrameOptions) -> 
     result = run_backward(job, source)
     with np.errstate(all="ignore"):
         animation = plan_backward_animation(result.explained, result.explanation, options)
-    layout = layout_backward_frames(animation)
+    return _added_frames(animation, result)
+
+
+def _added_frames(
+    animation: AddedWindows,
+    result: ExplainResult[Explanation] | ExplainResult[BackwardExplanation],
+    of_input: bool = False,
+) -> _Frames:
+    explanation: Explanation | BackwardExplanation = result.explanation
+    layout = layout_added_frames(animation)
     return _Frames(
-        pictures=draw_backward_frames(animation, layout),
+        pictures=draw_added_frames(animation, layout),
         positions=tuple(window.output for window in animation.windows),
         size=(layout.height, layout.width),
-        layer=result.explanation.layer,
-        map=result.explanation.map,
+        layer=explanation.layer,
+        map=explanation.map,
         notes=(*result.notes, *animation.notes),
+        of_input=of_input,
     )
 
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from cnncli._dataclass import dataclass
 from cnncli.core.arrays import FloatArray, Shape
-from cnncli.core.geometry import Box, PaddingLike, Pair, explicit_pads, pair
+from cnncli.core.geometry import Axis, Box, PaddingLike, Pair, Window, explicit_pads, pair
 from cnncli.core.receptive_field import Reading
 from cnncli.errors import OptionError, ShapeError
 from cnncli.filters.filter import Filter
@@ -165,6 +165,24 @@ class ConvTransposeLayer:
     def output_groups(self, groups: Sequence[MapGroup]) -> tuple[MapGroup, ...]:
         """Return one group for each channel of the output."""
         return tuple(MapGroup(str(index), (index,)) for index in range(self.channels_out))
+
+    def output_window(self, shape: Shape) -> Window:
+        """Return the window on the output by which each input cell adds to it.
+
+        It is that of the convolution whose gradient the layer is: what is cut off is its padding.
+
+        Examples
+        --------
+        >>> from cnncli.filters.filter import from_array
+        >>> layer = ConvTransposeLayer(from_array(np.ones((3, 3, 1, 1))), stride=2, padding=1)
+        >>> layer.output_window((1, 4, 4, 1)).rows.under(0)
+        [(-1, None), (0, 0), (1, 1)]
+        """
+        rows, cols = (
+            Axis(one.out, one.kernel, one.stride, one.dilation, one.begin, one.end)
+            for one in self._axes(shape)
+        )
+        return Window(rows, cols)
 
     def reads(self, shape: Shape, box: Box) -> Box:
         """Return the input cells that a box of output cells is made of."""
