@@ -6,6 +6,7 @@ import importlib.util
 import json
 import shutil
 import subprocess
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -25,23 +26,24 @@ def find_node() -> str | None:
 NODE = find_node()
 
 
-def run_alone(script: str, function: str, cases: list[Any]) -> list[Any]:
-    """Call a function on each case beside a script of the pages, where there is no page.
+def run_alone(scripts: str | Sequence[str], function: str, cases: list[Any]) -> list[Any]:
+    """Call a function on each case beside scripts of the pages, where there is no page.
 
-    The script runs in a context that has the language alone: no document, no window, nothing of
+    The scripts run in a context that has the language alone: no document, no window, nothing of
     node. What the function returns comes back as JSON.
     """
     assert NODE is not None
     program = """
         const { readFileSync } = require("node:fs");
-        const [script, fn] = process.argv.slice(1);
-        const source = `${readFileSync(script, "utf-8")};\\n(${fn})`;
-        const call = require("node:vm").runInNewContext(source);
+        const [fn, ...scripts] = process.argv.slice(1);
+        const source = scripts.map((path) => readFileSync(path, "utf-8")).join("\\n");
+        const call = require("node:vm").runInNewContext(`${source}\\n(${fn})`);
         const cases = JSON.parse(readFileSync(0, "utf-8"));
         process.stdout.write(JSON.stringify(cases.map(call)));
     """
+    names = [scripts] if isinstance(scripts, str) else scripts
     done = subprocess.run(
-        [NODE, "-e", program, str(WEB / script), function],
+        [NODE, "-e", program, function, *(str(WEB / name) for name in names)],
         input=json.dumps(cases, allow_nan=False),
         capture_output=True,
         text=True,

@@ -1,0 +1,192 @@
+"use strict";
+// How a filter learns, as a training loop over cnncli/core does it: the mean squared error of the
+// outputs from a target, its gradients, and steps of gradient descent. Arrays in, arrays out;
+// nothing here touches the page. tests/explain/test_learning.py compares every step with the core.
+
+/** Products of one step of learning that take some 10 ms. */
+const MOST_LEARNING_PRODUCTS = 4e6;
+const MOST_ITERATIONS = 30;
+
+/** So many outputs tell the curvature of the loss well enough. */
+const CURVATURE_OUTPUTS = 1e4;
+
+/** The kernels that make some output channels. */
+function kernelsOf(arithmetic, channels) {
+  return [...new Set(channels.map((channel) => arithmetic.sources(channel).map))];
+}
+
+/** The outputs that a filter learns from: all that the page knows, or so many in their middle. */
+function learningOutputs(arithmetic, channels, known, most = MOST_LEARNING_PRODUCTS) {
+  const [rows, cols] = known;
+  const { kernel } = arithmetic.layer;
+  const each = kernel[0] * kernel[1] * arithmetic.sources(channels[0]).channels.length * channels.length;
+  // Forward and backward.
+  const fits = Math.max(1, Math.floor(most / (2 * each)));
+  if (rows.length * cols.length <= fits) return { rows, cols };
+  const side = Math.floor(Math.sqrt(fits));
+  const height = Math.min(rows.length, Math.max(side, Math.floor(fits / cols.length)));
+  const width = Math.max(1, Math.min(cols.length, Math.floor(fits / height)));
+  const middle = (list, count) => {
+    const first = Math.floor((list.length - count) / 2);
+    return list.slice(first, first + count);
+  };
+  return { rows: middle(rows, height), cols: middle(cols, width) };
+}
+
+/**
+ * The backward pass of a loss: the mean of (output − target)² over all `task.channels` at the
+ * crossings of `task.rows` and `task.cols`. `task.targets` has one array for each of the channels.
+ */
+class LossArithmetic extends BackwardArithmetic {
+  constructor(arithmetic, task) {
+    super(arithmetic, task.channels);
+    this.task = task;
+    [this.rows, this.cols] = [task.rows, task.cols];
+    // Of all outputs that count.
+    this.isWhole = true;
+    this.outputs = task.channels.map(() => null);
+    this.count = task.channels.length * task.rows.length * task.cols.length;
+  }
+
+  /** dZ: the gradient of the loss with respect to the sums of an output channel. */
+  makeUpstream(channel) {
+    const index = this.chosen.indexOf(channel);
+    const target = this.task.targets[index];
+    const upstream = this.linear.values(channel, this.rows, this.cols);
+    const outputs = new Float64Array(upstream.length);
+    for (let k = 0; k < upstream.length; k += 1) {
+      outputs[k] = this.arithmetic.activate(upstream[k], channel);
+      const slope = slopeOf(this.arithmetic, upstream[k], channel);
+      upstream[k] = (2 / this.count) * (outputs[k] - target[k]) * slope;
+    }
+    this.outputs[index] = outputs;
+    return upstream;
+  }
+
+  /** The outputs of one of the task's channels. */
+  output(index) {
+    this.upstream(this.chosen[index]);
+    return this.outputs[index];
+  }
+
+  /** The mean squared error. */
+  get loss() {
+    let sum = 0;
+    this.task.targets.forEach((target, index) => {
+      const output = this.output(index);
+      for (let k = 0; k < output.length; k += 1) sum += (output[k] - target[k]) ** 2;
+    });
+    return sum / this.count;
+  }
+
+  /** dW and db, laid out as the layer's weights and bias; 0 for kernels that do not count. */
+  get parameters() {
+    this.made ??= this.makeParameters();
+    return this.made;
+  }
+
+  makeParameters() {
+    const { arithmetic } = this;
+    const { layer } = arithmetic;
+    const [weights, bias] = [layer.weights, layer.bias].map(({ length }) => new Float64Array(length));
+    const depths = arithmetic.sources(this.chosen[0]).channels.length;
+    for (const map of kernelsOf(arithmetic, this.chosen)) {
+      for (let i = 0; i < layer.kernel[0]; i += 1) {
+        for (let j = 0; j < layer.kernel[1]; j += 1) {
+          for (let depth = 0; depth < depths; depth += 1) {
+            const index = ((i * layer.kernel[1] + j) * depths + depth) * layer.maps + map;
+            weights[index] = this.weightGradient(map, depth, i, j);
+          }
+        }
+      }
+      bias[bias.length === 1 ? 0 : map] = this.biasGradient(map);
+    }
+    return { weights, bias };
+  }
+}
+
+/**
+ * One step of gradient descent: { weights, bias, velocity }. The velocity is the gradient plus
+ * `momentum` times the velocity before; null before the first step.
+ */
+function learningStep(layer, gradient, velocity, { rate, momentum }) {
+  const follow = (values, slopes, before) => {
+    const speeds = slopes.map((slope, k) => slope + momentum * (before ? before[k] : 0));
+    // Numbers of a layer of float32 stay float32.
+    return [values.map((value, k) => value - rate * speeds[k]), speeds];
+  };
+  const [weights, weightSpeeds] = follow(layer.weights, gradient.weights, velocity?.weights);
+  const [bias, biasSpeeds] = follow(layer.bias, gradient.bias, velocity?.bias);
+  return { weights, bias, velocity: { weights: weightSpeeds, bias: biasSpeeds } };
+}
+
+/** Numbers of a normal distribution, the same ones for the same seed. */
+function normalNumbers(seed, count) {
+  let state = seed >>> 0;
+  const uniform = () => {
+    state = (state + 0x6d2b79f5) >>> 0;
+    let bits = Math.imul(state ^ (state >>> 15), state | 1);
+    bits ^= bits + Math.imul(bits ^ (bits >>> 7), bits | 61);
+    return ((bits ^ (bits >>> 14)) >>> 0) / 2 ** 32;
+  };
+  return Array.from({ length: count }, () => {
+    const radius = Math.sqrt(-2 * Math.log(1 - uniform()));
+    return radius * Math.cos(2 * Math.PI * uniform());
+  });
+}
+
+/**
+ * Random weights for the kernels of some output channels, and 0 for their bias. Their scale is one
+ * over the root of the number of weights, so that outputs are about as large as inputs; with three
+ * decimals they are easily read.
+ */
+function randomParameters(arithmetic, channels, seed) {
+  const { layer } = arithmetic;
+  const [weights, bias] = [layer.weights.slice(), layer.bias.slice()];
+  const each = weights.length / layer.maps;
+  const numbers = normalNumbers(seed, weights.length);
+  for (const map of kernelsOf(arithmetic, channels)) {
+    for (let k = map; k < weights.length; k += layer.maps) {
+      weights[k] = Math.round((1000 * numbers[k]) / Math.sqrt(each)) / 1000;
+    }
+    bias[bias.length === 1 ? 0 : map] = 0;
+  }
+  return { weights, bias };
+}
+
+/**
+ * The largest curvature of the loss without activation: the largest eigenvalue of its second
+ * derivatives, by power iteration. With no target, the gradient at some weights is the matrix of
+ * second derivatives times these weights.
+ */
+function largestCurvature(arithmetic, task) {
+  const { input, layer } = arithmetic;
+  const every = Math.ceil(Math.sqrt((task.rows.length * task.cols.length) / CURVATURE_OUTPUTS));
+  const [rows, cols] = [task.rows, task.cols].map((list) => list.filter((_, index) => index % every === 0));
+  const targets = task.channels.map(() => new Float64Array(rows.length * cols.length));
+  const noTarget = { channels: task.channels, rows, cols, targets };
+  const random = randomParameters(arithmetic, task.channels, 1);
+  const begin = (values) => Float64Array.from(values, (value) => 1 + value);
+  let direction = { weights: begin(random.weights), bias: begin(random.bias) };
+  let curvature = 0;
+  for (let count = 0; count < MOST_ITERATIONS; count += 1) {
+    const length = Math.hypot(...direction.weights, ...direction.bias);
+    const before = curvature;
+    curvature = count ? length : 0;
+    if (length === 0 || !Number.isFinite(length)) break;
+    if (count > 1 && Math.abs(curvature - before) <= 0.002 * curvature) break;
+    const [weights, bias] = [direction.weights, direction.bias].map((values) => values.map((value) => value / length));
+    const unit = { ...layer, weights, bias, activation: "none" };
+    direction = new LossArithmetic(new LayerArithmetic(input, unit), noTarget).parameters;
+  }
+  return curvature;
+}
+
+/**
+ * A learning rate: half of the largest one with which such a loss falls, which is
+ * 2 (1 + momentum) / curvature. Slopes of the activation make the loss less curved.
+ */
+function suggestedRate({ activation, alpha }, curvature, momentum) {
+  const steepest = activation === "sigmoid" ? 1 / 4 : Math.max(1, ...(alpha ?? []).map(Math.abs));
+  return (1 + momentum) / (curvature * steepest ** 2);
+}
