@@ -26,7 +26,7 @@ const BROWSER = readonly([
 ]);
 
 /** Scripts that compute have nothing of the browser. */
-const hasNoPage = (file) => file.endsWith("arithmetic.js");
+const hasNoPage = (file) => /(arithmetic|geometry)\.js$/.test(file);
 
 /** The scripts of a page share one scope: each may use what the others declare. */
 const pages = Array.from(declared.keys(), (file) => {

@@ -29,8 +29,9 @@ NODE = find_node()
 def run_alone(scripts: str | Sequence[str], function: str, cases: list[Any]) -> list[Any]:
     """Call a function on each case beside scripts of the pages, where there is no page.
 
-    The scripts run in a context that has the language alone: no document, no window, nothing of
-    node. What the function returns comes back as JSON.
+    The scripts run after geometry.js, which all arithmetic needs, in a context that has the
+    language alone: no document, no window, nothing of node. What the function returns comes back
+    as JSON.
     """
     assert NODE is not None
     program = """
@@ -41,7 +42,7 @@ def run_alone(scripts: str | Sequence[str], function: str, cases: list[Any]) -> 
         const cases = JSON.parse(readFileSync(0, "utf-8"));
         process.stdout.write(JSON.stringify(cases.map(call)));
     """
-    names = [scripts] if isinstance(scripts, str) else scripts
+    names = ["geometry.js", *([scripts] if isinstance(scripts, str) else scripts)]
     done = subprocess.run(
         [NODE, "-e", program, function, *(str(WEB / name) for name in names)],
         input=json.dumps(cases, allow_nan=False),

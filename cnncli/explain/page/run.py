@@ -34,6 +34,7 @@ SUFFIXES: Final = (".html", ".htm")
 
 _SCRIPTS: Final = {
     "layer": (
+        "geometry.js",
         "arithmetic.js",
         "backward_arithmetic.js",
         "numbers.js",
@@ -51,6 +52,7 @@ _SCRIPTS: Final = {
         "controls.js",
     ),
     "network": (
+        "geometry.js",
         "arithmetic.js",
         "drawing.js",
         "groups.js",

@@ -216,11 +216,12 @@ class BackwardArithmetic {
   eachTerm(map, depth, i, j, add) {
     const { arithmetic, rows, cols } = this;
     const { window } = arithmetic;
-    const width = arithmetic.colTable.length;
+    const { top, left, width, size } = arithmetic.held;
     for (const { channel, source } of this.madeBy(map, depth)) {
-      const [plane, upstream] = [arithmetic.paddedPlane(source), this.upstream(channel)];
+      const [plane, upstream] = [arithmetic.paddedPlanes([source]), this.upstream(channel)];
       for (let a = 0; a < rows.length; a += 1) {
-        const shift = (rows[a] * window.rows.stride + i * window.rows.dilation) * width + j * window.cols.dilation;
+        const row = rows[a] * window.rows.stride + i * window.rows.dilation - top;
+        const shift = source * size + row * width + j * window.cols.dilation - left;
         for (let b = 0; b < cols.length; b += 1) {
           add(plane[shift + cols[b] * window.cols.stride], upstream[a * cols.length + b], rows[a], cols[b], channel);
         }

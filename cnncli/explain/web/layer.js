@@ -1,7 +1,7 @@
 "use strict";
 // The page of one layer: its state and its two pictures.
-// arithmetic.js computes, arithmetic_panel.js shows one output's numbers, backward.js one pixel's
-// gradient, moving.js moves the window, controls.js changes the layer.
+// geometry.js and arithmetic.js compute, arithmetic_panel.js shows one output's numbers, backward.js one
+// pixel's gradient, moving.js moves the window, controls.js changes the layer.
 
 const pageData = JSON.parse(document.getElementById("page-data").textContent);
 const byId = (id) => document.getElementById(id);

@@ -1,0 +1,127 @@
+"use strict";
+// Where windows lie, as cnncli/core/geometry.py has it: sizes, pads, and the cell that each tap of an
+// axis reads. Numbers in, numbers out; nothing here touches the page.
+
+/** In a table of source cells: a border's constant, and a cell that is not in this page. */
+const CONSTANT = -1;
+const ELSEWHERE = -2;
+
+/**
+ * One axis of a sliding window: `size` cells, `kernel` taps, pads `begin` and `end`.
+ * `out` is less than 1 when the window does not fit.
+ */
+function makeAxis(size, kernel, stride, dilation, begin, end, ceil) {
+  const extent = dilation * (kernel - 1) + 1;
+  const padded = size + begin + end;
+  const steps = padded - extent;
+  let out = Math.floor(steps / stride) + 1;
+  if (ceil && steps >= 0) {
+    out = Math.ceil(steps / stride) + 1;
+    // A window may not start in the end pad.
+    if ((out - 1) * stride >= size + begin) out -= 1;
+  }
+  const overhang = Math.max(0, (out - 1) * stride + extent - padded);
+  const fits = out >= 1 && steps >= 0;
+  return { size, kernel, stride, dilation, begin, end, ceil, extent, padded, out, overhang, fits };
+}
+
+/** The output whose window has its middle nearest to an input cell; it may be before or after all. */
+function outputAt(axis, cell) {
+  return Math.round((cell + axis.begin - (axis.extent - 1) / 2) / axis.stride);
+}
+
+/** The output size with its numbers filled in. */
+function axisFormula(axis) {
+  const pads = axis.begin === axis.end ? `2×${axis.begin}` : `${axis.begin} + ${axis.end}`;
+  const [open, close] = axis.ceil ? ["⌈", "⌉"] : ["⌊", "⌋"];
+  return (
+    `${open}(${axis.size} + ${pads} − ${axis.extent}) / ${axis.stride}${close} + 1` +
+    ` = ${axis.out}`
+  );
+}
+
+/** Pads for which the output has ceil(size / stride) cells; the odd one at the end, or not. */
+function samePads(size, kernel, stride, dilation, lower) {
+  const out = Math.ceil(size / stride);
+  const total = Math.max(0, (out - 1) * stride + dilation * (kernel - 1) + 1 - size);
+  const small = Math.floor(total / 2);
+  return lower ? [total - small, small] : [small, total - small];
+}
+
+/**
+ * Both axes of a layer. `padding` is "same", "same-lower", "valid" or
+ * [top, bottom, left, right].
+ */
+function placeWindow(size, kernel, stride, padding, dilation, ceil) {
+  const axes = [0, 1].map((i) => {
+    let pads = [0, 0];
+    if (Array.isArray(padding)) pads = padding.slice(2 * i, 2 * i + 2);
+    else if (padding !== "valid") {
+      pads = samePads(size[i], kernel[i], stride[i], dilation[i], padding === "same-lower");
+    }
+    return makeAxis(size[i], kernel[i], stride[i], dilation[i], pads[0], pads[1], ceil);
+  });
+  return { rows: axes[0], cols: axes[1] };
+}
+
+/** The input cell that a cell before 0 or from `size` on copies, or CONSTANT. */
+function borderSource(cell, size, mode) {
+  if (cell >= 0 && cell < size) return cell;
+  if (mode === "zeros") return CONSTANT;
+  if (mode === "edge" || (mode === "reflect" && size === 1)) return cell < 0 ? 0 : size - 1;
+  const modulo = (period) => ((cell % period) + period) % period;
+  if (mode === "wrap") return modulo(size);
+  const period = mode === "reflect" ? 2 * (size - 1) : 2 * size;
+  const folded = modulo(period);
+  if (folded < size) return folded;
+  return mode === "reflect" ? period - folded : period - 1 - folded;
+}
+
+/**
+ * For each padded cell of an axis, and those of windows beyond the end: the index of its source
+ * among the cells [first, last) that this page has, CONSTANT, or ELSEWHERE.
+ */
+function sourceTable(axis, mode, cells) {
+  const table = new Int32Array(axis.padded + axis.overhang);
+  for (let k = 0; k < table.length; k += 1) {
+    const cell = k < axis.padded ? borderSource(k - axis.begin, axis.size, mode) : CONSTANT;
+    const isHere = cell >= cells[0] && cell < cells[1];
+    table[k] = cell === CONSTANT ? CONSTANT : isHere ? cell - cells[0] : ELSEWHERE;
+  }
+  return table;
+}
+
+/** For each output whether this page has all cells under its taps. */
+function knownOutputs(axis, table) {
+  const known = new Uint8Array(Math.max(0, axis.out));
+  for (let output = 0; output < axis.out; output += 1) {
+    known[output] = 1;
+    for (let tap = 0; tap < axis.kernel; tap += 1) {
+      if (table[output * axis.stride + tap * axis.dilation] === ELSEWHERE) known[output] = 0;
+    }
+  }
+  return known;
+}
+
+/** The first padded cell of an axis that this page has, and how many there are up to the last. */
+function heldCells(table) {
+  const isHere = (cell) => cell !== ELSEWHERE;
+  const first = table.findIndex(isHere);
+  return first < 0 ? [0, 0] : [first, table.findLastIndex(isHere) + 1 - first];
+}
+
+/** How many taps of an output an average divides by, along one axis. */
+function countedTaps(axis, table, output, countIncludePad) {
+  let count = 0;
+  for (let tap = 0; tap < axis.kernel; tap += 1) {
+    const cell = output * axis.stride + tap * axis.dilation;
+    if (table[cell] >= 0 || (countIncludePad && cell < axis.padded)) count += 1;
+  }
+  return count;
+}
+
+/** The difference of neighbours in a list of numbers, where it is the same for all; else 0. */
+function commonStep(list) {
+  const step = list.length > 1 ? list[1] - list[0] : 1;
+  return list.every((value, index) => value === list[0] + index * step) ? step : 0;
+}
