@@ -12,12 +12,12 @@ from numpy.typing import NDArray
 
 from cnncli._dataclass import dataclass
 from cnncli.core.choices import ACTIVATION_NAMES
-from cnncli.core.geometry import Box, Pair, Window
+from cnncli.core.geometry import Box, Pair, Window, pair
 from cnncli.explain.page.overview import overview_levels
 from cnncli.filters.files import load_filter
 from cnncli.io.images import Picture
 from cnncli.network.graph import Network, input_groups
-from cnncli.network.layers import ConvLayer, PoolLayer, Shape
+from cnncli.network.layers import ConvLayer, ConvTransposeLayer, PoolLayer, Shape
 from cnncli.pipeline.auto_range import clips_by_default, lies_in_0_to_1
 from cnncli.render.colormaps import table
 from cnncli.render.finite_values import measure
@@ -25,6 +25,8 @@ from cnncli.render.grey_levels import choose_range
 from cnncli.render.options import MapGroup
 
 PageData = dict[str, Any]
+PageLayer = ConvLayer | ConvTransposeLayer | PoolLayer
+"""What a page of one layer computes."""
 
 MOST_CELLS: Final = 512 * 512
 """Rows times columns of an image that are in a page; of a larger one, those around the unit."""
@@ -206,8 +208,10 @@ def _input(picture: Picture, image: int, box: Box, groups: Sequence[MapGroup]) -
     return record
 
 
-def layer_settings(layer: ConvLayer | PoolLayer, shape: Shape, dtype: np.dtype[Any]) -> PageData:
-    """Return the fields of a layer that `LayerArithmetic` in arithmetic.js computes with."""
+def layer_settings(layer: PageLayer, shape: Shape, dtype: np.dtype[Any]) -> PageData:
+    """Return the fields of a layer that arithmetic.js or transposed_arithmetic.js computes with."""
+    if isinstance(layer, ConvTransposeLayer):
+        return _transposed(layer, shape, dtype)
     window = layer.window(shape)
     named = layer.padding if isinstance(layer.padding, str) else None
     common = {
@@ -219,6 +223,30 @@ def layer_settings(layer: ConvLayer | PoolLayer, shape: Shape, dtype: np.dtype[A
         "single": dtype == np.float32,
     }
     return common | (_pool(layer) if isinstance(layer, PoolLayer) else _conv(layer, dtype))
+
+
+def _transposed(layer: ConvTransposeLayer, shape: Shape, dtype: np.dtype[Any]) -> PageData:
+    window, extra = layer.output_window(shape), pair(layer.output_padding, "output_padding", 0)
+    out, bias = layer.channels_out, np.zeros(1) if layer.bias is None else layer.bias
+    return {
+        "op": layer.op,
+        "kernel": list(window.kernel),
+        "stride": [window.rows.stride, window.cols.stride],
+        "padding": [side for axis in window.pads for side in axis],
+        "outputPadding": list(extra),
+        "dilation": [window.rows.dilation, window.cols.dilation],
+        "single": dtype == np.float32,
+        "weights": pack_array(layer.as_convolution_weights().astype(dtype)),
+        "maps": out,
+        "perChannel": False,
+        "filterName": layer.filter.name,
+        "kernelNames": [str(channel) for channel in range(out)],
+        "groups": layer.groups,
+        "bias": pack_array(np.asarray(bias, dtype).reshape(-1)),
+        "padValue": pack_array(np.zeros(1, dtype)),
+        "activation": "none",
+        "alpha": None,
+    }
 
 
 def _pool(layer: PoolLayer) -> PageData:

@@ -103,12 +103,20 @@ class LayerArithmetic {
   constructor(input, layer) {
     this.input = input;
     this.layer = layer;
-    const { kernel, stride, padding, dilation } = layer;
-    const isPool = layer.op === "pool";
-    this.window = placeWindow(input.size, kernel, stride, padding, dilation, isPool && layer.ceil);
+    this.window = this.placeAxes();
     this.fits = this.window.rows.fits && this.window.cols.fits;
-    if (!this.fits) return;
-    const mode = isPool ? "zeros" : layer.padMode;
+    if (this.fits) this.prepare();
+  }
+
+  placeAxes() {
+    const { op, kernel, stride, padding, dilation, ceil } = this.layer;
+    return placeWindow(this.input.size, kernel, stride, padding, dilation, op === "pool" && ceil);
+  }
+
+  /** Find the source of each padded cell, and which outputs the page can compute. */
+  prepare() {
+    const { input, layer } = this;
+    const mode = layer.op === "pool" ? "zeros" : layer.padMode;
     this.rowTable = sourceTable(this.window.rows, mode, input.rows);
     this.colTable = sourceTable(this.window.cols, mode, input.cols);
     this.knownRows = knownOutputs(this.window.rows, this.rowTable);
@@ -132,6 +140,20 @@ class LayerArithmetic {
   windowStart(row, col) {
     const { rows, cols } = this.window;
     return [row * rows.stride - rows.begin, col * cols.stride - cols.begin];
+  }
+
+  /** The rows and the columns of the input under the window; before 0 and from the size on is padding. */
+  windowCells(row, col) {
+    const { rows, cols } = this.window;
+    const under = (axis, start) => Array.from({ length: axis.kernel }, (_, tap) => start + tap * axis.dilation);
+    const [top, left] = this.windowStart(row, col);
+    return [under(rows, top), under(cols, left)];
+  }
+
+  /** Whether the window of an output lies on the input alone, along an axis. */
+  seesNoPadding(axis, output) {
+    const first = output * axis.stride - axis.begin;
+    return first >= 0 && first + axis.extent <= axis.size;
   }
 
   /** The kernel of an output channel and the input channels that it sums over. */

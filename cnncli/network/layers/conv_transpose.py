@@ -232,12 +232,24 @@ class ConvTransposeLayer:
         outputs = [(first + tap * one.dilation, tap) for tap in range(one.kernel)]
         return [(output, tap) for output, tap in outputs if 0 <= output < one.out]
 
+    def as_convolution_weights(self) -> FloatArray:
+        """Return the weights in the layout of a convolution's, (kh, kw, channels in / groups, out).
+
+        Examples
+        --------
+        >>> from cnncli.filters.filter import from_array
+        >>> layer = ConvTransposeLayer(from_array(np.ones((3, 2, 1, 8))), groups=2)
+        >>> layer.as_convolution_weights().shape
+        (3, 2, 4, 2)
+        """
+        kh, kw, out, _ = self.filter.weights.shape
+        split = self.filter.weights.reshape(kh, kw, out, self.groups, -1)
+        return split.transpose(0, 1, 4, 3, 2).reshape(kh, kw, -1, self.groups * out)
+
     @cached_property
     def _convolution(self) -> ConvLayer:
         """The convolution that does it on the input with zeros between its cells."""
-        kh, kw, out, maps = self.filter.weights.shape
-        split = self.filter.weights[::-1, ::-1].reshape(kh, kw, out, self.groups, -1)
-        weights = split.transpose(0, 1, 4, 3, 2).reshape(kh, kw, -1, self.groups * out)
+        weights = self.as_convolution_weights()[::-1, ::-1]
         names = tuple(map(str, range(weights.shape[3])))
         bank = replace(
             self.filter, weights=np.ascontiguousarray(weights), map_names=names, bias=None
