@@ -146,10 +146,8 @@ function drawGradient(pass) {
   const [height, width] = [rows[1] - rows[0], cols[1] - cols[0]];
   const gradient = pass.inputGradient(channel);
   const range = chooseRange([gradient], "symmetric", false);
-  const picture = cellPicture(height, width, (r, c) => {
-    const value = gradient[r * width + c];
-    return Number.isNaN(value) ? null : cellColour([value], range, tables.diverging);
-  });
+  const isUnknown = (at) => Number.isNaN(gradient[at]);
+  const picture = valuePicture(height, width, [gradient], range, tables.diverging, isUnknown);
   const side = Math.min(GRADIENT_SIDE, byId("backward-body").clientWidth);
   const exact = Math.min(side / Math.max(height, width), 36);
   const cell = exact >= 3 ? Math.floor(exact) : exact;

@@ -233,6 +233,37 @@ function cellPicture(height, width, paint) {
   return canvas;
 }
 
+/**
+ * A picture of one pixel a cell from arrays of values, row by row: of one array by a table of colours or
+ * grey, of three in colour. Cells for which `isBlank(cell)` holds are left out.
+ */
+function valuePicture(height, width, planes, range, table, isBlank = () => false) {
+  const canvas = document.createElement("canvas");
+  [canvas.width, canvas.height] = [width, height];
+  const context = canvas.getContext("2d");
+  const image = context.createImageData(width, height);
+  const { data } = image;
+  const [red, green, blue] = planes.length === 3 ? planes : Array(3).fill(planes[0]);
+  const colours = planes.length === 1 ? table : null;
+  for (let cell = 0; cell < height * width; cell += 1) {
+    if (isBlank(cell)) continue;
+    const at = 4 * cell;
+    data[at + 3] = 255;
+    if (!(Number.isFinite(red[cell]) && Number.isFinite(green[cell]) && Number.isFinite(blue[cell]))) {
+      data.set(NOT_FINITE, at);
+    } else if (colours) {
+      const first = 3 * levelOf(red[cell], range);
+      for (let k = 0; k < 3; k += 1) data[at + k] = colours[first + k];
+    } else {
+      data[at] = levelOf(red[cell], range);
+      data[at + 1] = levelOf(green[cell], range);
+      data[at + 2] = levelOf(blue[cell], range);
+    }
+  }
+  context.putImageData(image, 0, 0);
+  return canvas;
+}
+
 /** Draw a picture of cells so that it fills a box; small cells of a large picture are averaged. */
 function drawCells(context, picture, cell) {
   context.imageSmoothingEnabled = cell < 1;

@@ -229,12 +229,8 @@ function drawInput() {
   const [top, bottom, left, right] = inputRegion();
   const [height, width] = [bottom - top, right - left];
   const cell = cellSize(byId("input-box"), height, width);
-  const key = inputGroup().channels.join();
-  if (!shown.pictures[key]) {
-    shown.pictures[key] = cellPicture(height, width, (r, c) => inputColour(r + top, c + left));
-  }
   const context = prepareCanvas(byId("input"), width * cell, height * cell);
-  drawCells(context, shown.pictures[key], cell);
+  drawCells(context, inputPicture(), cell);
   const colours = themeColours();
   hatchPads(context, [top, bottom, left, right], cell, colours);
   const [row, col] = windowStart();
@@ -243,6 +239,20 @@ function drawInput() {
   outlineCells(context, box, cell, colours.window, colours.halo);
   if (cell >= 8) markTaps(context, row - top, col - left, cell, colours);
   markPixel(context, top, left, cell, colours);
+}
+
+/** The picture of the input last drawn: other weights do not change it. */
+let drawnInput = {};
+
+function inputPicture() {
+  const [top, bottom, left, right] = inputRegion();
+  const { kernel, stride, dilation, padding, padMode, padValue, ceil } = state.layer;
+  const key = String([inputGroup().channels, kernel, stride, dilation, padding, padMode, padValue, ceil]);
+  if (drawnInput.input !== state.input || drawnInput.key !== key) {
+    const picture = cellPicture(bottom - top, right - left, (r, c) => inputColour(r + top, c + left));
+    drawnInput = { input: state.input, key, picture };
+  }
+  return drawnInput.picture;
 }
 
 /** The input cell under the window's first tap. */
@@ -311,9 +321,8 @@ function drawOutput() {
   const cell = cellSize(byId("output-box"), height, width);
   const key = `output ${state.colormap}`;
   if (!shown.pictures[key]) {
-    shown.pictures[key] = cellPicture(height, width, (r, c) =>
-      outputColour(r + outRows[0], c + outCols[0]),
-    );
+    const isBlank = (at) => !shown.arithmetic.knows(outRows[Math.floor(at / width)], outCols[at % width]);
+    shown.pictures[key] = valuePicture(height, width, shown.planes, shown.range, tables[state.colormap], isBlank);
   }
   const context = prepareCanvas(byId("output"), width * cell, height * cell);
   drawCells(context, shown.pictures[key], cell);
