@@ -237,7 +237,7 @@ def test_values_of_units_are_those_of_the_network(show: Opener) -> None:
             [name, n_H, n_W, n_C],
         )
         np.testing.assert_allclose(read, Y.ravel(), rtol=TOLERANCE, atol=TOLERANCE)
-    tab.click("[aria-label='Map 7 of probability']")
+    tab.click("[aria-label='Maps of probability'] [data-map='7']")
     settle(tab)
     assert "probability, map 7" in tab.text_content("#headline")
 

@@ -64,8 +64,9 @@ function makeStrip(layer) {
     const label = mapLabel(picture);
     const button = element(
       "button",
-      { type: "button", class: "thumb", "aria-label": `Map ${mapName(picture)} of ${layer.name}` },
+      { type: "button", class: "thumb" },
       element("canvas", { "aria-hidden": "true" }),
+      element("span", { class: "hidden", text: "Map " }),
       element("span", { text: label }),
     );
     button.dataset.map = index;

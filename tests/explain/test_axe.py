@@ -1,0 +1,91 @@
+"""The pages of explain by axe-core, which judges whether all can use them.
+
+CNNCLI_AXE names an axe.min.js; without it npm installs one.
+"""
+
+from __future__ import annotations
+
+import itertools
+import os
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.support.browser import CHELSEA, REPOSITORY, settle, until
+from tests.support.shell import run_cli
+
+pytestmark = [pytest.mark.slow, pytest.mark.oracle]
+
+EXAMPLES = REPOSITORY / "examples"
+DIGIT = EXAMPLES / "digits" / "3.png"
+ASTRONAUT = REPOSITORY / "sample_images" / "astronaut.png"
+
+PAGES: dict[str, tuple[object, ...]] = {
+    "conv": (CHELSEA, "--filter", "edge"),
+    "pool": (CHELSEA, "--pool", "max"),
+    "bank": (CHELSEA, "--gray", "--filter", "robinson", "--activation", "relu"),
+    "backward": (CHELSEA, "--filter", "sobel_h", "--backward"),
+    "digits": (EXAMPLES / "digits.toml", DIGIT),
+    "edges": (EXAMPLES / "edges.toml", CHELSEA),
+    "face": (EXAMPLES / "face" / "pnet.toml", ASTRONAUT, "--scale", "0.1"),
+}
+
+OPEN_ALL = """(() => {
+  for (const details of document.querySelectorAll("details")) details.open = true;
+  // What opens may hold more that opens.
+  for (let round = 0; round < 3; round += 1) {
+    const closed = "[aria-expanded='false'], #backward[aria-pressed='false']";
+    for (const button of document.querySelectorAll(closed)) {
+      if (button.checkVisibility()) button.click();
+    }
+  }
+})()"""
+
+# Every rule for the guidelines WCAG 2.2 A and AA, and good practice.
+RUN_AXE = """async () => {
+  const { violations } = await axe.run({ rules: { "target-size": { enabled: true } } });
+  return violations.flatMap(({ id, nodes }) =>
+    nodes.map(({ html, failureSummary }) => `${id}: ${html}\\n${failureSummary}`));
+}"""
+
+
+@pytest.fixture(scope="module")
+def axe(request: pytest.FixtureRequest) -> str:
+    """The text of axe.min.js."""
+    if "CNNCLI_AXE" in os.environ:
+        return Path(os.environ["CNNCLI_AXE"]).read_text("utf-8")
+    npm = shutil.which("npm")
+    if npm is None:
+        pytest.skip("npm is not installed, and CNNCLI_AXE names no axe.min.js")
+    folder = request.config.cache.mkdir("axe")
+    script = folder / "node_modules" / "axe-core" / "axe.min.js"
+    if not script.exists():
+        install = [npm, "install", "--no-audit", "--no-fund", "--prefix", str(folder), "axe-core@4"]
+        done = subprocess.run(install, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+    return script.read_text("utf-8")
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_axe_finds_nothing(browser: Any, axe: str, tmp_path: Path, name: str) -> None:
+    page = tmp_path / "page.html"
+    run_cli("explain", *PAGES[name], "-o", page)
+    found: set[str] = set()
+    for scheme, width in itertools.product(("light", "dark"), (1280, 360)):
+        # The page's policy forbids scripts of others, which axe-core is.
+        context = browser.new_context(
+            bypass_csp=True, color_scheme=scheme, viewport={"width": width, "height": 900}
+        )
+        tab = context.new_page()
+        tab.goto(page.as_uri())
+        until(tab, "document.getElementById('headline').textContent !== ''")
+        tab.add_script_tag(content=axe)
+        found.update(f"{scheme}, {width}: {one}" for one in tab.evaluate(RUN_AXE))
+        tab.evaluate(OPEN_ALL)
+        settle(tab)
+        found.update(f"{scheme}, {width}, all open: {one}" for one in tab.evaluate(RUN_AXE))
+        context.close()
+    assert not found, "\n\n".join(sorted(found))
