@@ -26,7 +26,7 @@ const BROWSER = readonly([
 ]);
 
 /** Scripts that compute have nothing of the browser. */
-const hasNoPage = (file) => /(arithmetic|geometry)\.js$/.test(file);
+const hasNoPage = (file) => /(arithmetic|geometry|quiz_questions|quiz_window)\.js$/.test(file);
 
 /** The scripts of a page share one scope: each may use what the others declare. */
 const pages = Array.from(declared.keys(), (file) => {

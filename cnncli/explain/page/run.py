@@ -41,7 +41,11 @@ _SCRIPTS: Final = {
         "drawing.js",
         "groups.js",
         "fields.js",
+        "quiz_questions.js",
+        "quiz_window.js",
+        "quiz_panel.js",
         "layer.js",
+        "quiz_layer.js",
         "moving.js",
         "step_panel.js",
         "arithmetic_panel.js",
@@ -54,6 +58,7 @@ _SCRIPTS: Final = {
     "network": (
         "geometry.js",
         "arithmetic.js",
+        "numbers.js",
         "drawing.js",
         "groups.js",
         "network_reads.js",
@@ -68,7 +73,7 @@ _SCRIPTS: Final = {
 
 # Both pages show the numbers of a window, in the style of the layer's page.
 _STYLES: Final = {
-    "layer": ("page.css", "layer.css", "backward.css", "print.css"),
+    "layer": ("page.css", "layer.css", "backward.css", "quiz.css", "print.css"),
     "network": ("page.css", "layer.css", "network.css"),
 }
 

@@ -11,12 +11,13 @@ function drawArithmetic() {
   const known = shown.arithmetic.knows(row, col);
   const subject = subjectOf(shown.arithmetic.step(channel, row, col));
   const { step } = subject;
-  const value = known ? step.value : NaN;
+  const isHidden = Boolean(hiddenUnit());
+  const valueText = (value) => (isHidden ? "?" : numberText(value));
   drawChannels();
   drawInputCloseup();
   drawOutputCloseup();
   const name = shown.picture.channels.length === 3 ? `, ${COLOURS[state.channel]}` : "";
-  const headline = `Output at row ${row}, column ${col}${name}: ${known ? numberText(value) : "not known here"}`;
+  const headline = `Output at row ${row}, column ${col}${name}: ${known ? valueText(step.value) : "not known here"}`;
   byId("headline").textContent = headline;
   const sentence = known
     ? sentenceOf(subject)
@@ -25,7 +26,9 @@ function drawArithmetic() {
   byId("blocks").parentElement.classList.toggle("large", state.layer.kernel[1] > 3 || step.blocks.length > 1);
   replaceBlocks(byId("blocks"), known ? blockElements(subject) : []);
   byId("result").replaceChildren(...(known ? [resultElement(subject)] : []));
-  byId("result").dataset.value = String(value);
+  byId("result").dataset.value = isHidden ? "" : String(known ? step.value : NaN);
+  // What was said of the output that the quiz asks for must not stay.
+  if (isHidden) byId("live").textContent = "";
   announce(`${headline}. ${sentence}`);
 }
 
@@ -35,6 +38,7 @@ function subjectOf(step) {
     arithmetic: shown.arithmetic,
     at: state.at,
     step,
+    isHidden: Boolean(hiddenUnit()),
     block: state.block,
     choose: (index) => apply({ block: index }),
     nameOf: channelName,
@@ -61,7 +65,7 @@ function drawChannels() {
   const [row, col] = state.at;
   const { outRows, outCols, planes } = shown;
   const index = (row - outRows[0]) * outCols.length + col - outCols[0];
-  const texts = channels.map((_, k) => `${COLOURS[k]} ${numberText(planes[k][index], 3)}`);
+  const texts = channels.map((_, k) => `${COLOURS[k]} ${hiddenUnit() ? "?" : numberText(planes[k][index], 3)}`);
   if (bar.children.length !== channels.length) {
     bar.replaceChildren(
       ...channels.map((_, index) => {
@@ -151,6 +155,7 @@ function drawOutputCloseup() {
   const context = prepareCanvas(byId("output-closeup"), size, size);
   const colours = themeColours();
   drawCells(context, picture, cell);
+  coverHidden(context, top, left, cell, colours);
   const half = (OUTPUT_CLOSEUP - 1) / 2;
   const box = [half, half, half + 1, half + 1];
   outlineCells(context, box, cell, colours.window, colours.halo, 3);

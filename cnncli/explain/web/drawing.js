@@ -160,21 +160,6 @@ function setBackground(node, colour) {
   node.style.color = (luminance(colour) + 0.05) ** 2 > 0.05 * 1.05 ? "#000" : "#fff";
 }
 
-/** The largest input value of this page: below a ten-millionth of it all is rounding. */
-const magnitude = { value: 0 };
-
-/** A number with four significant digits, as short as it can be. */
-function numberText(value, digits = 4) {
-  if (Number.isNaN(value)) return "NaN";
-  if (!Number.isFinite(value)) return value > 0 ? "∞" : "−∞";
-  const rounded = Number(value.toPrecision(digits));
-  if (rounded === 0) return "0";
-  const size = Math.abs(rounded);
-  if (size < 1e-7 * magnitude.value) return "≈ 0";
-  const text = size < 1e-4 || size >= 1e6 ? rounded.toExponential(Math.max(0, digits - 2)) : String(rounded);
-  return text.replace("-", "−");
-}
-
 /** An element with properties, attributes and children; text stays text. */
 function element(tag, attributes = {}, ...children) {
   const node = document.createElement(tag);

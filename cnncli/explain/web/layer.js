@@ -27,6 +27,8 @@ const state = {
   colormap: "gray",
   // The pixel whose gradient is explained, see backward.js.
   backward: null,
+  // The question of the quiz, see quiz_panel.js.
+  quiz: null,
 };
 
 /** What was computed from the state, and is shown. */
@@ -49,12 +51,12 @@ function readInput(record, single) {
 /**
  * Change anything: the one way in, for every control, key and pointer, and for tests.
  *
- * `changes` may hold at [row, column], map, channel, block, pinned, playing, speed, range, colormap, and
+ * `changes` may hold at [row, column], map, channel, block, pinned, playing, speed, range, colormap, quiz, and
  * layer: any fields of the layer, such as { stride: [2, 2], padding: "same" }. Weights are laid
- * out rows, columns, channels in, maps.
+ * out rows, columns, channels in, maps. While a question of the quiz is open, block alone changes.
  */
 function apply(changes) {
-  const { layer, ...view } = changes;
+  const { layer, ...view } = allowedChanges(changes, ["block"]);
   const recompute = Boolean(layer) || ["map", "range", "colormap"].some((name) => name in view);
   Object.assign(state, view);
   if (layer) state.layer = { ...state.layer, ...layer };
@@ -185,6 +187,7 @@ function draw(everything) {
   drawArithmetic();
   drawBackward(everything);
   drawStatus();
+  drawQuiz();
 }
 
 /** The input's cells that are shown, with their border: [top, bottom, left, right]. */
@@ -329,6 +332,7 @@ function drawOutput() {
   const colours = themeColours();
   const [row, col] = [state.at[0] - outRows[0], state.at[1] - outCols[0]];
   if (state.playing) clearAfter(context, row, col, cell);
+  coverHidden(context, outRows[0], outCols[0], cell, colours);
   markSenders(context, cell, colours);
   outlineCells(context, [row, col, row + 1, col + 1], cell, colours.window, colours.halo);
 }
@@ -348,11 +352,29 @@ function largestMagnitude(planes) {
 
 /** Sizes, ranges, and the window's position. */
 function drawStatus() {
-  const { arithmetic, outRows, outCols, range } = shown;
+  const { arithmetic } = shown;
   const { rows, cols } = arithmetic.window;
   const { size, channels } = state.input;
   byId("input-size").textContent = `${size[0]} × ${size[1]} × ${channels}`;
   byId("output-size").textContent = `${rows.out} × ${cols.out} × ${arithmetic.channels}`;
+  // The range of few values would tell the one that the quiz asks for.
+  byId("output-note").textContent = hiddenUnit() ? "" : outputNote();
+  byId("input-note").textContent = state.layer.op === "conv" ? paddingText() : "";
+  for (const [index, id] of ["at-row", "at-col"].entries()) {
+    if (document.activeElement !== byId(id)) byId(id).value = state.at[index];
+    byId(id).max = [rows.out, cols.out][index] - 1;
+  }
+  byId("filter-body").inert = isAsking();
+  byId("pin").setAttribute("aria-pressed", String(state.pinned));
+  byId("pin").textContent = state.pinned ? "Release" : "Hold";
+  byId("play").textContent = state.playing ? "❚❚ Stop" : "▶ Play";
+  byId("play").setAttribute("aria-pressed", String(state.playing));
+}
+
+/** Which values of the output have the colours at the ends, and which part of it is shown. */
+function outputNote() {
+  const { arithmetic, outRows, outCols, range } = shown;
+  const { rows, cols } = arithmetic.window;
   const explained = {
     clip: "values outside 0..1 are clipped",
     minmax: "smallest to largest",
@@ -364,22 +386,14 @@ function drawStatus() {
   const [low, high] = isColoured ? ["one end of the colours", "the other"] : ["black", "white"];
   const part = outRows.length < rows.out || outCols.length < cols.out;
   const ends = `${of}${numberText(range.lo)} is ${low}, ${numberText(range.hi)} ${high}${what}`;
-  byId("output-note").textContent =
+  return (
     shown.notFinite +
     (range.lo < range.hi ? ends : constantText(range, largestMagnitude(shown.planes))) +
     (part
       ? `. Shown: rows ${outRows[0]} to ${outRows[outRows.length - 1]}, columns ${outCols[0]} to ` +
         `${outCols[outCols.length - 1]}.`
-      : "");
-  byId("input-note").textContent = state.layer.op === "conv" ? paddingText() : "";
-  for (const [index, id] of ["at-row", "at-col"].entries()) {
-    if (document.activeElement !== byId(id)) byId(id).value = state.at[index];
-    byId(id).max = [rows.out, cols.out][index] - 1;
-  }
-  byId("pin").setAttribute("aria-pressed", String(state.pinned));
-  byId("pin").textContent = state.pinned ? "Release" : "Hold";
-  byId("play").textContent = state.playing ? "❚❚ Stop" : "▶ Play";
-  byId("play").setAttribute("aria-pressed", String(state.playing));
+      : "")
+  );
 }
 
 /** The padding around the image, in words. */
@@ -405,6 +419,7 @@ function startLayerPage() {
   startMoving();
   startPlaying();
   startBackward();
+  startQuizPanel();
   startTheme(() => requestDraw(true));
   new ResizeObserver(() => requestDraw(false)).observe(document.body);
   apply({});
@@ -416,5 +431,6 @@ function startLayerPage() {
     values: (channel) => shown.arithmetic.values(channel, shown.outRows, shown.outCols),
     shown: () => shown,
     backward: backwardArithmetic,
+    quiz: startQuiz,
   };
 }

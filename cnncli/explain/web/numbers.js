@@ -1,5 +1,5 @@
 "use strict";
-// Numbers as texts in fields: what was typed, and what stands there. Nothing here touches the page.
+// Numbers as texts: what was typed, and what stands in fields and tables. Nothing here touches the page.
 
 const DECIMAL = /^[-+]?(\d+\.?\d*|\.\d+)(e[-+]?\d+)?$/i;
 
@@ -23,4 +23,24 @@ function fittingText(value) {
     if (text.replace("-", "").length <= 5) return text;
   }
   return value.toExponential(0);
+}
+
+/** The largest input value of this page: below a ten-millionth of it all is rounding. */
+const magnitude = { value: 0 };
+
+/** A number with four significant digits, as short as it can be. */
+function numberText(value, digits = 4) {
+  if (Number.isNaN(value)) return "NaN";
+  if (!Number.isFinite(value)) return value > 0 ? "∞" : "−∞";
+  const rounded = Number(value.toPrecision(digits));
+  if (rounded === 0) return "0";
+  const size = Math.abs(rounded);
+  if (size < 1e-7 * magnitude.value) return "≈ 0";
+  const text = size < 1e-4 || size >= 1e6 ? rounded.toExponential(Math.max(0, digits - 2)) : String(rounded);
+  return text.replace("-", "−");
+}
+
+/** The digits of the numbers in a table of so many columns. */
+function cellDigits(columns) {
+  return columns <= 5 ? 3 : 2;
 }

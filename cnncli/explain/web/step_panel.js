@@ -5,7 +5,8 @@
 // `subject` is what is shown: the `arithmetic` of a layer (arithmetic.js), `at`, the output's row and
 // column, and its `step`; `block`, the index of the chosen input channel, `choose`, called with the
 // index of another one, and `nameOf`, which names a channel; `paint(channel, value)`, the colour of an
-// input value; and of the output the `range`, and the `table` of its colours, or null for grey.
+// input value; of the output the `range`, and the `table` of its colours, or null for grey; and `isHidden`,
+// whether the quiz asks for the value: then neither it nor sums nor a winner are shown.
 
 const LISTED_SIDE = 15;
 const LISTED_BLOCKS = 3;
@@ -41,6 +42,7 @@ function sentenceOf(subject) {
 function poolSentence(subject, all, pads) {
   const { step } = subject;
   const { mode, p } = subject.arithmetic.layer;
+  if (subject.isHidden) return `A window of ${countText(all, "cell")}${pads ? `, ${pads} of padding` : ""}.`;
   const padding = pads ? ` Padding (${countText(pads, "cell")}) never wins.` : "";
   if (mode === "average") {
     return `The sum of the window, ${numberText(step.sum)}, divided by ${step.divisor}.`;
@@ -72,8 +74,8 @@ function blockElements(subject) {
       "button",
       { type: "button", class: "sum", "aria-pressed": String(index === chosen) },
       element("span", { text: subject.nameOf(block.channel) }),
-      element("b", { text: numberText(block.sum, 3) }),
-      bar,
+      element("b", { text: subject.isHidden ? "?" : numberText(block.sum, 3) }),
+      ...(subject.isHidden ? [] : [bar]),
     );
     button.addEventListener("click", () => subject.choose(index));
     return button;
@@ -99,7 +101,7 @@ function blockElement(subject, block) {
   const paint = (value) => subject.paint(block.channel, value);
   if (isPool) {
     const winner = (cell) => step.winner === cell.i * kw + cell.j;
-    const showsWinner = ["max", "min"].includes(layer.mode);
+    const showsWinner = ["max", "min"].includes(layer.mode) && !subject.isHidden;
     row.append(
       cellTable(caption, block, (cell) => poolText(layer, cell), paint, showsWinner ? winner : null),
     );
@@ -119,7 +121,7 @@ function blockElement(subject, block) {
   if (step.blocks.length > 1) {
     row.append(
       element("span", { class: "sign", text: "Σ" }),
-      element("b", { class: "blocksum", text: numberText(block.sum) }),
+      element("b", { class: "blocksum", text: subject.isHidden ? "?" : numberText(block.sum) }),
     );
   }
   return row;
@@ -145,7 +147,7 @@ function cellTable(caption, block, valueOf, colour, marked) {
     }
     const value = valueOf(cell);
     const isPad = cell.pad && caption.startsWith("window");
-    const text = isPad && Number.isNaN(value) ? "–" : numberText(value, kw <= 5 ? 3 : 2);
+    const text = isPad && Number.isNaN(value) ? "–" : numberText(value, cellDigits(kw));
     const box = element("td", { text, "data-tap": `${cell.i},${cell.j}` });
     setBackground(box, colour(Number.isNaN(value) ? 0 : value));
     if (isPad) {
@@ -172,7 +174,7 @@ function resultElement(subject) {
     if (layer.mode === "average") {
       add("sum", step.sum);
       add("÷ cells", step.divisor);
-    } else if (step.winner >= 0 && layer.mode !== "lp") {
+    } else if (step.winner >= 0 && layer.mode !== "lp" && !subject.isHidden) {
       const [row, col] = winnerCell(subject);
       lines.push([`row ${row}, column ${col}`, step.value, ""]);
     } else if (layer.mode === "lp" && Number.isFinite(layer.p)) add(`Σ |x|^${power}`, step.powers);
@@ -195,12 +197,13 @@ function resultElement(subject) {
     }
   }
   const table = element("table", { class: "result" });
+  const isGiven = (label) => !subject.isHidden || ["+ bias"].includes(label);
   for (const [label, value, kind] of lines) {
-    table.append(rowElement(label, numberText(value), kind));
+    table.append(rowElement(label, isGiven(label) ? numberText(value) : "?", kind));
   }
-  const last = rowElement("output", numberText(step.value), "total value");
+  const last = rowElement("output", subject.isHidden ? "?" : numberText(step.value), "total value");
   table.append(last);
-  return element("div", {}, table, levelElement(subject, step.value));
+  return element("div", {}, table, ...(subject.isHidden ? [] : [levelElement(subject, step.value)]));
 }
 
 /** The input cell that won a pool's window. */

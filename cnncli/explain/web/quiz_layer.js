@@ -1,0 +1,51 @@
+"use strict";
+// The quiz of the layer's page: what it asks for, and how the page hides it.
+
+/** The kinds of questions, each a function of a source of random numbers. */
+function quizTopics() {
+  const sizes = (random) => sizeQuestion(random, state.layer);
+  if (shown.problem) return [sizes];
+  const [values, winners] = [valueQuestion, winnerQuestion].map((ask) => (random) => ask(random, quizPlace(random)));
+  const isChoice = state.layer.op === "pool" && ["max", "min"].includes(state.layer.mode);
+  return isChoice ? [winners, values, sizes] : [values, sizes];
+}
+
+/** Where a question on an output may be: on any map but not at the output that is shown. */
+function quizPlace(random) {
+  const { arithmetic, outRows: rows, outCols: cols } = shown;
+  const channels = pickSome(random, pageData.pictures, QUIZ_MAPS).flatMap((picture) => picture.channels);
+  const [row, col] = state.at;
+  const isSeen = (_, at) => at[0] === row && at[1] === col && rows.length * cols.length > 1;
+  return { arithmetic, rows, cols, channels, isSeen, nameOf: channelName, nameOfOutput };
+}
+
+/** Of a bank of many maps so many are looked at. */
+const QUIZ_MAPS = 12;
+
+/** The map and colour of an output channel, where there are several. */
+function nameOfOutput(channel) {
+  const { channels } = pageData.pictures[pictureOfChannel(channel)];
+  const map = pageData.pictures.length > 1 ? `, map ${mapName(channel)}` : "";
+  return channels.length > 1 ? `${map}, ${COLOURS[channels.indexOf(channel)]}` : map;
+}
+
+function pictureOfChannel(channel) {
+  return pageData.pictures.findIndex(({ channels }) => channels.includes(channel));
+}
+
+/** The changes that show where a question is. */
+function viewOfQuestion({ unit }) {
+  const still = { pinned: true, playing: false, backward: null };
+  if (!unit) return still;
+  const map = pictureOfChannel(unit.channel);
+  return { ...still, at: unit.at, map, channel: pageData.pictures[map].channels.indexOf(unit.channel), block: 0 };
+}
+
+/** Cover the output that is asked for, on a canvas whose first cell is (top, left). */
+function coverHidden(context, top, left, cell, colours) {
+  const unit = hiddenUnit();
+  if (!unit) return;
+  const [row, col] = [unit.at[0] - top, unit.at[1] - left];
+  context.clearRect(col * cell - 0.5, row * cell - 0.5, cell + 1, cell + 1);
+  hatchCells(context, [row, col, row + 1, col + 1], cell, colours.pad);
+}
