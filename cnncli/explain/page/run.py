@@ -21,6 +21,7 @@ from cnncli.explain.backward import BackwardExplanation
 from cnncli.explain.model import Explanation
 from cnncli.explain.page.layer_data import ACTIVATIONS, PageData, Unit, layer_page_data
 from cnncli.explain.page.network_data import network_page_data
+from cnncli.explain.page.shorten import shorten_script, shorten_style
 from cnncli.explain.run import ExplainJob, ExplainResult, run, run_backward
 from cnncli.explain.text.phrases import kind
 from cnncli.io.urls import local_path
@@ -245,8 +246,8 @@ def page_text(data: PageData) -> str:
     (False, True)
     """
     kind = data["kind"]
-    style = "".join(_file(name) for name in _STYLES[kind])
-    scripts = [_file(name) for name in _SCRIPTS[kind]]
+    style = "".join(_style(name) for name in _STYLES[kind])
+    scripts = [_script(name) for name in _SCRIPTS[kind]]
     texts = {
         "policy": _policy(style, scripts),
         # Bytes of a file's name that are no text are made visible.
@@ -287,3 +288,13 @@ def _json(data: Any) -> str:
 @cache
 def _file(name: str) -> str:
     return resources.files("cnncli.explain").joinpath("web", name).read_text("utf-8")
+
+
+@cache
+def _script(name: str) -> str:
+    return shorten_script(_file(name))
+
+
+@cache
+def _style(name: str) -> str:
+    return shorten_style(_file(name))
