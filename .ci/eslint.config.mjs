@@ -26,7 +26,8 @@ const BROWSER = readonly([
 ]);
 
 /** Scripts that compute have nothing of the browser. */
-const hasNoPage = (file) => /(arithmetic|geometry|quiz_questions|quiz_window)\.js$/.test(file);
+const NO_PAGE = /(activations|arithmetic|geometry|network_(norms|views|windows)|quiz_(questions|window))\.js$/;
+const hasNoPage = (file) => NO_PAGE.test(file);
 
 /** The scripts of a page share one scope: each may use what the others declare. */
 const pages = Array.from(declared.keys(), (file) => {

@@ -17,7 +17,13 @@ from cnncli.explain.forward import explain
 from cnncli.explain.model import Explanation, Step
 from cnncli.explain.resized import is_resized, resized_cells
 from cnncli.network.graph import SOURCE
-from cnncli.network.layers import ConvTransposeLayer, FloatArray, PoolLayer, SoftmaxLayer
+from cnncli.network.layers import (
+    ConvTransposeLayer,
+    Elementwise,
+    FloatArray,
+    PoolLayer,
+    SoftmaxLayer,
+)
 from cnncli.network.layers.base import Pointwise, has_gradient
 from cnncli.network.layers.norm import Normalization
 
@@ -284,6 +290,12 @@ def _by_slopes(explained: ExplainedLayer, at: Pair, channel: int) -> Iterator[_R
     inputs = [
         s.read(part).astype(np.float64) for s, part in zip(explained.inputs, boxes, strict=True)
     ]
+    channels = [0] * len(inputs)
+    if isinstance(layer, Elementwise):
+        # Other channels have no part in it, not even as 0 divided by 0.
+        channels = [min(channel, X.shape[3] - 1) for X in inputs]
+        inputs = [X[..., [own]] for X, own in zip(inputs, channels, strict=True)]
+        channel = 0
     Y, cache = layer.forward(*inputs)
     # Axes that are read whole begin at 0; an output of one row or column has that one.
     starts = (min(side.start for side in sides) for sides in zip(*boxes, strict=True))
@@ -293,5 +305,6 @@ def _by_slopes(explained: ExplainedLayer, at: Pair, channel: int) -> Iterator[_R
     dX, _ = layer.backward(dY, cache)
     slopes = dX if isinstance(dX, tuple) else (dX,)
     for number, (slope, X, (rows, cols)) in enumerate(zip(slopes, inputs, boxes, strict=True)):
-        cells = np.argwhere(np.ones(X.shape[1:], bool)) + [rows.start, cols.start, 0]
+        first = rows.start, cols.start, channels[number]
+        cells = np.argwhere(np.ones(X.shape[1:], bool)) + first
         yield _Read(number, cells, X[0].ravel(), slope[0].ravel()).used()

@@ -21,6 +21,8 @@ pytestmark = [
     pytest.mark.skipif(NODE is None, reason="neither node nor the extra browser is installed"),
 ]
 
+SCRIPTS = ("activations.js", "arithmetic.js")
+
 EACH = {"convolutions": 40, "pools": 30}
 
 COMPUTE = """({ input, layer, at }) => {
@@ -122,7 +124,7 @@ def compute(cases: Cases) -> list[Any]:
         }
         for picture, layer, page, at in cases
     ]
-    return run_alone("arithmetic.js", COMPUTE, records)
+    return run_alone(SCRIPTS, COMPUTE, records)
 
 
 def close(found: np.ndarray[Any, Any], expected: np.ndarray[Any, Any]) -> None:
@@ -136,7 +138,7 @@ def test_the_first_of_equal_cells_wins(mode: str) -> None:
     page |= {"dilation": [1, 1], "ceil": False, "countIncludePad": False}
     record = {"input": page_input(picture), "layer": page_layer(PoolLayer(mode), page, False)}
     winner = "({ input, layer }) => new LayerArithmetic(input, layer).poolWindow(0, 1, 1)"
-    (found,) = run_alone("arithmetic.js", winner, [record])
+    (found,) = run_alone(SCRIPTS, winner, [record])
     assert (found["winner"], found["ties"], found["value"]) == (0, 4, 1)
 
 

@@ -17,33 +17,19 @@ from cnncli.explain.run import every_layer, find_layer
 from cnncli.explain.trail import find_trail
 from cnncli.filters.filter import from_array
 from cnncli.io.images import Picture, ReadOptions, read_image
-from cnncli.network.dense import dense_bank
 from cnncli.network.graph import SOURCE, Network, Node
 from cnncli.network.layers import (
-    ActivationLayer,
-    AddLayer,
-    BatchNormLayer,
     ConcatLayer,
     ConvLayer,
-    DenseLayer,
-    DivLayer,
-    MaxLayer,
-    MinLayer,
-    MulLayer,
     PoolLayer,
-    ResizeLayer,
-    ScaleLayer,
-    SliceLayer,
-    SoftmaxLayer,
-    SubLayer,
 )
 from cnncli.network.load import load_model
 from tests.support.browser import Opener, bank, near, number, random_picture, settle
+from tests.support.page_networks import outputs, random_network, some_units
 
 pytestmark = pytest.mark.oracle
 
 REPOSITORY = Path(__file__).resolve().parents[2]
-UNITS_EACH = 6
 RNG = np.random.default_rng(5)
 
 READ = """(units) => units.map((unit) => {
@@ -51,19 +37,6 @@ READ = """(units) => units.map((unit) => {
   return { value: String(value), problem: problem ?? "" };
 })"""
 """The values of some units by the page's arithmetic, or why it has none."""
-
-
-def outputs(network: Network, picture: Picture) -> dict[str, Any]:
-    """Each layer's output by the core, (n_H, n_W, n_C)."""
-    values = {SOURCE: picture.values()}
-    for node in network.nodes:
-        values[node.name] = node.layer.forward(*(values[name] for name in node.inputs))[0]
-    return {name: Y[0] for name, Y in values.items()}
-
-
-def some_units(rng: np.random.Generator, name: str, Y: np.ndarray[Any, Any]) -> list[PageData]:
-    cells = [[int(rng.integers(size)) for size in Y.shape] for _ in range(UNITS_EACH)]
-    return [{"layer": name, "channel": c, "at": [row, col]} for row, col, c in cells]
 
 
 def compare(tab: Any, network: Network, picture: Picture, rng: np.random.Generator) -> None:
@@ -83,51 +56,6 @@ def compare(tab: Any, network: Network, picture: Picture, rng: np.random.Generat
             )
 
 
-ACTIVATIONS = ("none", "relu", "leaky-relu", "sigmoid", "tanh", "abs", "softmax", "silu", "prelu")
-
-
-def random_network(rng: np.random.Generator) -> Network:
-    """A residual block of random settings, a branch, a pool, a dense layer and shares."""
-
-    def conv(channels: int, maps: int, **more: Any) -> ConvLayer:
-        size = tuple(int(v) for v in rng.integers(1, 4, 2))
-        depth = channels // more.get("groups", 1)
-        activation = ACTIVATIONS[rng.integers(len(ACTIVATIONS))]
-        alpha = rng.random(maps).astype(np.float32) if activation == "prelu" else None
-        bias = rng.normal(size=maps).astype(np.float32)
-        made = bank((*size, depth, maps))
-        return ConvLayer(made, bias, activation=activation, alpha=alpha, **more)
-
-    modes = ("zeros", "edge", "reflect", "symmetric", "wrap")
-    stride, dilation = int(rng.integers(1, 3)), int(rng.integers(1, 3))
-    one = rng.random((4, 4)).astype(np.float32)
-    norm = BatchNormLayer(one[0], one[1] - 0.5, one[2], one[3] + 0.1)
-    pool = PoolLayer(("max", "average", "min", "lp")[rng.integers(4)], 2, 2, ceil=True)
-    merge = (AddLayer, SubLayer, MulLayer, MaxLayer, MinLayer)[rng.integers(5)]()
-    first = conv(3, 4, stride=stride, pad_mode=modes[rng.integers(5)])
-    nodes = [
-        Node("first", first, (SOURCE,)),
-        Node("second", conv(4, 4, groups=2, dilation=dilation, pad_value=0.5), ("first",)),
-        Node("merged", merge, ("first", "second")),
-        Node("norm", norm, ("merged",)),
-        Node("joined", ConcatLayer("channels"), ("norm", "first")),
-        Node("taken", SliceLayer(1, 7, 2), ("joined",)),
-        Node("scaled", ScaleLayer(np.array([2.0]), np.array([-0.25])), ("taken",)),
-        Node("gate", PoolLayer("average", "global"), ("scaled",)),
-        Node("gated", MulLayer(), ("scaled", "gate")),
-        Node("pooled", pool, ("gated",)),
-    ]
-    shape = Network(tuple(nodes)).output_shape((1, 9, 8, 3))
-    matrix = rng.normal(size=(int(np.prod(shape[1:])), 5)).astype(np.float32)
-    nodes += [
-        Node("scores", DenseLayer(dense_bank("scores", matrix, shape[1:], "hwc")), ("pooled",)),
-        Node("shares", ActivationLayer("softmax"), ("scores",)),
-        Node("logs", SoftmaxLayer(log=True), ("scores",)),
-        Node("ratio", DivLayer(), ("second", "norm")),
-    ]
-    return Network(tuple(nodes))
-
-
 def compare_trail(tab: Any, network: Network, picture: Picture, unit: Unit) -> None:
     """Compare the trail that the page shows with that of ``explain --trail``."""
     name = tab.evaluate("cnncli.state.unit.layer")
@@ -143,8 +71,9 @@ def compare_trail(tab: Any, network: Network, picture: Picture, unit: Unit) -> N
 @pytest.mark.parametrize("seed", range(6))
 def test_units_of_random_networks_equal_the_core(show: Opener, seed: int) -> None:
     rng = np.random.default_rng(seed)
-    network, picture = random_network(rng), random_picture((9, 8, 3))
-    data = network_page_data(network, picture, "shares", Unit((0, 0)), title="net")
+    network, picture = random_network(rng, (9, 8, 3)), random_picture((9, 8, 3))
+    name = network.names[-1]
+    data = network_page_data(network, picture, name, Unit((0, 0)), title="net")
     tab = show(data)
     compare(tab, network, picture, rng)
     compare_trail(tab, network, picture, Unit((0, 0)))
@@ -290,9 +219,12 @@ def test_weights_of_float16_are_said_and_near(show: Opener, monkeypatch: Any) ->
     assert "float16" in tab.text_content("#notes")
 
 
-def test_a_layer_that_is_not_computed_says_where_its_numbers_are(show: Opener) -> None:
-    network = Network.chain(ConvLayer(bank((3, 3, 1, 2))), ResizeLayer(scale=2))
-    name = network.names[-1]
+def test_a_layer_that_is_not_computed_says_where_its_numbers_are(
+    show: Opener, monkeypatch: Any
+) -> None:
+    monkeypatch.setattr(arithmetic_data, "MOST_WEIGHTS", 0)
+    network = Network.chain(ConvLayer(bank((3, 3, 1, 2))))
+    (name,) = network.names
     data = network_page_data(network, random_picture((6, 6, 1)), name, Unit((2, 3)), title="net")
     tab = show(data)
     assert f"cnncli explain with --layer {name} --at 2,3 prints them" in tab.text_content("#how")

@@ -25,24 +25,28 @@ def find_node() -> str | None:
 
 NODE = find_node()
 
+NEEDED = ("geometry.js", "activations.js")
+"""The scripts that others compute with."""
+
 
 def run_alone(scripts: str | Sequence[str], function: str, cases: list[Any]) -> list[Any]:
     """Call a function on each case beside scripts of the pages, where there is no page.
 
-    The scripts run after geometry.js, which all arithmetic needs, in a context that has the
-    language alone: no document, no window, nothing of node. What the function returns comes back
-    as JSON.
+    The scripts run after those that all arithmetic needs, in a context that has the language
+    alone, and `atob`, as workers have: no document, no window, nothing of node. What the function
+    returns comes back as JSON.
     """
     assert NODE is not None
     program = """
         const { readFileSync } = require("node:fs");
         const [fn, ...scripts] = process.argv.slice(1);
         const source = scripts.map((path) => readFileSync(path, "utf-8")).join("\\n");
-        const call = require("node:vm").runInNewContext(`${source}\\n(${fn})`);
+        const call = require("node:vm").runInNewContext(`${source}\\n(${fn})`, { atob });
         const cases = JSON.parse(readFileSync(0, "utf-8"));
         process.stdout.write(JSON.stringify(cases.map(call)));
     """
-    names = ["geometry.js", *([scripts] if isinstance(scripts, str) else scripts)]
+    given = [scripts] if isinstance(scripts, str) else scripts
+    names = [*(name for name in NEEDED if name not in given), *given]
     done = subprocess.run(
         [NODE, "-e", program, function, *(str(WEB / name) for name in names)],
         input=json.dumps(cases, allow_nan=False),

@@ -8,22 +8,33 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from cnncli.core.activations import ACTIVATIONS
 from cnncli.explain.page.layer_data import PageData, layer_settings, pack_array
 from cnncli.network.graph import Network, Node
 from cnncli.network.layers import (
     ActivationLayer,
+    AnyLayer,
     BatchNormLayer,
+    CellScaleLayer,
     ConcatLayer,
     ConvLayer,
-    Elementwise,
+    ConvTransposeLayer,
+    DepthToSpaceLayer,
     FloatArray,
+    LRNLayer,
+    PadChannelsLayer,
+    PadLayer,
     PoolLayer,
+    QuotientLayer,
+    ReduceLayer,
+    ResizeLayer,
     ScaleLayer,
     Shape,
-    SliceLayer,
     SoftmaxLayer,
+    SpaceToDepthLayer,
+    ViewLayer,
 )
+from cnncli.network.layers.base import has_gradient
+from cnncli.network.layers.norm import AXES, Normalization
 
 MOST_EXACT: Final = 6 * 10**6
 """Bytes of values and weights up to which weights are exact: a page of 8 MB as base64."""
@@ -65,9 +76,9 @@ def network_arithmetic(
     ('max', [2, 2], [])
     """
     sizes = {
-        node.name: node.layer.filter.weights.size
+        node.name: sum(array.size for array in node.layer.parameters.values())
         for node in network.nodes
-        if isinstance(node.layer, ConvLayer)
+        if isinstance(node.layer, (ConvLayer, ConvTransposeLayer, CellScaleLayer))
     }
     exact = used + sum(sizes.values()) * dtype.itemsize <= MOST_EXACT
     kind = dtype if exact else np.dtype(np.float16)
@@ -94,30 +105,73 @@ def _record(
     node: Node, inputs: Sequence[Shape], dtype: np.dtype[Any], kind: np.dtype[Any]
 ) -> PageData | None:
     """Return the settings of one layer, its weights in the type ``kind``."""
-    layer = node.layer
-    if isinstance(layer, (ConvLayer, PoolLayer)) and getattr(layer, "after", None) is None:
-        record = layer_settings(layer, inputs[0], dtype)
+    layer, shape = node.layer, inputs[0]
+    if isinstance(layer, (ConvLayer, ConvTransposeLayer, PoolLayer)):
+        record = layer_settings(layer, shape, dtype)
         if isinstance(layer, ConvLayer):
             record["weights"] = pack_array(_rounded(layer.filter.weights.astype(dtype), kind))
-            record["formula"] = ACTIVATIONS[layer.activation].formula
+        elif isinstance(layer, ConvTransposeLayer):
+            weights = layer.as_convolution_weights().astype(dtype)
+            record["weights"] = pack_array(_rounded(weights, kind))
         return record
-    record = {"op": layer.op}
-    if isinstance(layer, ActivationLayer):
-        alpha = None if layer.alpha is None else pack_array(layer.alpha.astype(np.float64))
-        formula = ACTIVATIONS[layer.activation].formula
-        return record | {"activation": layer.activation, "alpha": alpha, "formula": formula}
-    if isinstance(layer, SoftmaxLayer) and layer.axes == ("channels",):
-        name = "log-softmax" if layer.log else "softmax"
-        return {"op": "activation", "activation": name, "formula": layer.function.formula}
-    if isinstance(layer, (BatchNormLayer, ScaleLayer)):
-        numbers = {name: _numbers(array) for name, array in layer.parameters.items()}
-        epsilon = getattr(layer, "epsilon", None)
-        return record | {**numbers, "epsilon": epsilon, "whole": getattr(layer, "whole", False)}
-    if isinstance(layer, Elementwise):
-        return record
-    if isinstance(layer, ConcatLayer):
-        return record | {"axis": layer.number - 1}
-    return {"op": "copy"} if isinstance(layer, SliceLayer) else None
+    if not has_gradient(layer):
+        return None
+    numbers = {name: _numbers(array) for name, array in layer.parameters.items()}
+    return {"op": layer.op} | numbers | _settings(layer, shape)
+
+
+def _settings(layer: AnyLayer, shape: Shape) -> PageData:
+    """Return what a layer without weights computes with, beside its parameters."""
+    match layer:
+        case ActivationLayer():
+            given = {name: getattr(layer, name) for name in ("alpha", "beta", "low", "high")}
+            packed = {k: _numbers(v) for k, v in given.items() if v is not None}
+            return packed | {"activation": layer.activation}
+        case SoftmaxLayer():
+            name = "log-softmax" if layer.log else "softmax"
+            return {"activation": name, "axes": list(layer.axes)}
+        case BatchNormLayer():
+            return {"epsilon": layer.epsilon}
+        case Normalization():
+            axes = [name for name in AXES if name in layer.read_axes]
+            return {"epsilon": layer.epsilon, "axes": axes, "groups": layer.groups_of(shape[3])}
+        case ScaleLayer():
+            return {"whole": layer.whole}
+        case QuotientLayer():
+            return {"divisor": _numbers(layer.divisor)}
+        case ReduceLayer():
+            return {"mode": layer.mode, "axes": list(layer.axes)}
+        case LRNLayer() | DepthToSpaceLayer() | SpaceToDepthLayer():
+            return dict(vars(layer))
+        case _:
+            return _places(layer, shape)
+
+
+def _places(layer: AnyLayer, shape: Shape) -> PageData:
+    """Return what tells where the values of a layer come from."""
+    match layer:
+        case ConcatLayer():
+            return {"axis": layer.number - 1}
+        case ResizeLayer():
+            names = ("mode", "coordinates", "rounding")
+            scale = layer.scale if isinstance(layer.scale, tuple) else (layer.scale, layer.scale)
+            return {name: getattr(layer, name) for name in names} | {"scale": list(scale)}
+        case PadLayer():
+            begins = [begin for begin, _ in layer.window(shape).pads]
+            value = np.array([layer.pad_value])
+            return {"begin": begins, "padMode": layer.border_mode, "padValue": pack_array(value)}
+        case PadChannelsLayer():
+            ends = {"before": layer.before, "after": layer.after}
+            return {name: _numbers(np.zeros(0) if v is None else v) for name, v in ends.items()}
+        case ViewLayer():
+            return {
+                "lengths": list(layer.before.shape(shape[1:])),
+                "order": layer.before.order,
+                "permutation": list(layer.permutation),
+                "newOrder": layer.new_order(shape),
+            }
+        case _:
+            return {}
 
 
 def _rounded(weights: FloatArray, kind: np.dtype[Any]) -> NDArray[Any]:
@@ -127,5 +181,7 @@ def _rounded(weights: FloatArray, kind: np.dtype[Any]) -> NDArray[Any]:
     return weights.astype(kind)
 
 
-def _numbers(array: FloatArray) -> dict[str, str]:
-    return pack_array(np.asarray(array, np.float64).reshape(-1))
+def _numbers(array: FloatArray | float) -> dict[str, str]:
+    """Return one or more numbers; those of float32 stay so."""
+    flat = np.ravel(array)
+    return pack_array(flat if flat.dtype == np.float32 else flat.astype(np.float64))

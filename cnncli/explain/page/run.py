@@ -36,6 +36,7 @@ SUFFIXES: Final = (".html", ".htm")
 _SCRIPTS: Final = {
     "layer": (
         "geometry.js",
+        "activations.js",
         "arithmetic.js",
         "backward_arithmetic.js",
         "numbers.js",
@@ -58,11 +59,16 @@ _SCRIPTS: Final = {
     ),
     "network": (
         "geometry.js",
+        "activations.js",
         "arithmetic.js",
         "numbers.js",
         "drawing.js",
         "groups.js",
         "network_reads.js",
+        "transposed_arithmetic.js",
+        "network_windows.js",
+        "network_norms.js",
+        "network_views.js",
         "network_arithmetic.js",
         "step_panel.js",
         "unit_panel.js",

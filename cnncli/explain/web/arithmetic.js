@@ -1,9 +1,8 @@
 "use strict";
-// The arithmetic of one layer, as cnncli/core does it: convolution, pooling and activations.
-// geometry.js says where the windows lie. Arrays in, arrays out; nothing here touches the page.
+// The arithmetic of one layer, as cnncli/core does it: convolution and pooling. geometry.js says
+// where the windows lie, activations.js has the activations. Arrays in, arrays out; nothing here
+// touches the page.
 // tests/explain/test_browser.py compares every part with the core.
-
-const LEAKY_SLOPE = 0.01;
 
 // Values under a window are planes[start + offset] for each of its offsets.
 
@@ -63,31 +62,6 @@ function normOfCells(planes, start, offsets, p) {
     shares += (Math.abs(planes[start + offsets[tap]]) / largest) ** p;
   }
   return [largest * shares ** (1 / p), largest ** p * shares];
-}
-
-/** The activation of one value of a channel; NaN where a page does not compute it. */
-function activate(z, { activation, alpha }, channel) {
-  const slope = () => (alpha ? alpha[alpha.length === 1 ? 0 : channel] : LEAKY_SLOPE);
-  switch (activation) {
-    case "none":
-      return z;
-    case "relu":
-      return Number.isNaN(z) ? z : Math.max(z, 0);
-    case "leaky-relu":
-    case "prelu":
-      return z > 0 ? z : z * slope();
-    case "sigmoid": {
-      // exp of the negative magnitude never overflows.
-      const small = Math.exp(-Math.abs(z));
-      return z >= 0 ? 1 / (1 + small) : small / (1 + small);
-    }
-    case "tanh":
-      return Math.tanh(z);
-    case "abs":
-      return Math.abs(z);
-    default:
-      return NaN;
-  }
 }
 
 /**

@@ -37,6 +37,7 @@ function subjectOf(step) {
   return {
     arithmetic: shown.arithmetic,
     at: state.at,
+    channel: outputChannel(),
     step,
     isHidden: Boolean(hiddenUnit()),
     block: state.block,

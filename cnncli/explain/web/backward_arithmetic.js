@@ -5,14 +5,14 @@
 
 /** The slope of an activation; at a kink that of the lower side, and 0 for abs. */
 function slopeOf(arithmetic, z, channel) {
-  const { activation, alpha } = arithmetic.layer;
+  const { activation } = arithmetic.layer;
   const value = arithmetic.activate(z, channel);
   switch (activation) {
     case "relu":
       return z > 0 ? 1 : 0;
     case "leaky-relu":
     case "prelu":
-      return z > 0 ? 1 : alpha ? alpha[alpha.length === 1 ? 0 : channel] : LEAKY_SLOPE;
+      return z > 0 ? 1 : activationSetting(arithmetic.layer, "alpha", channel);
     case "sigmoid":
       return value * (1 - value);
     case "tanh":

@@ -3,7 +3,7 @@
 // cell, the sums, and the result.
 //
 // `subject` is what is shown: the `arithmetic` of a layer (arithmetic.js), `at`, the output's row and
-// column, and its `step`; `block`, the index of the chosen input channel, `choose`, called with the
+// column, its `channel` and its `step`; `block`, the index of the chosen input channel, `choose`, called with the
 // index of another one, and `nameOf`, which names a channel; `paint(channel, value)`, the colour of an
 // input value; of the output the `range`, and the `table` of its colours, or null for grey; and `isHidden`,
 // whether the quiz asks for the value: then neither it nor sums nor a winner are shown.
@@ -24,19 +24,30 @@ function sentenceOf(subject) {
   const all = cells.length;
   const { layer } = subject.arithmetic;
   let text = "";
+  if (layer.op === "conv-transpose") return transposedSentence(step);
   if (layer.op === "pool") text = poolSentence(subject, all, pads);
   else {
     const across = step.blocks.length > 1 ? ` in each of ${step.blocks.length} channels` : "";
     text =
       `The ${countText(all, "cell")} under the window${across}, each times its weight, ` +
       `added up${step.bias ? ", plus the bias" : ""}` +
-      `${layer.activation !== "none" ? `, through ${layer.activation}` : ""}.`;
+      `${layer.activation !== "none" ? `, through ${layer.activation}: ${ACTIVATIONS[layer.activation].formula}` : ""}.`;
     if (pads) {
       const what = layer.padMode === "zeros" ? numberText(layer.padValue) : "copied pixels";
       text += ` ${countText(pads, "cell")} of ${all} ${pads === 1 ? "is" : "are"} padding (${what}).`;
     }
   }
   return text;
+}
+
+function transposedSentence({ blocks, bias }) {
+  const count = blocks[0].cells.length;
+  const plus = bias ? ", plus the bias" : "";
+  if (!count) return `No input cell adds to it: it is ${bias ? "the bias" : "0"}.`;
+  const across = blocks.length > 1 ? ` of each of ${blocks.length} channels` : "";
+  return count === 1
+    ? `One input cell${across} adds to it: its value times its weight${plus}.`
+    : `${count} input cells${across} add to it: each value times its weight, added up${plus}.`;
 }
 
 function poolSentence(subject, all, pads) {
@@ -63,6 +74,7 @@ function poolSentence(subject, all, pads) {
 /** The blocks of a step: all of a few channels; of many, their sums and the chosen one. */
 function blockElements(subject) {
   const { blocks } = subject.step;
+  if (!blocks[0].cells.length) return [];
   const few = blocks.length <= LISTED_BLOCKS && blocks.length * blocks[0].cells.length <= LISTED_CELLS;
   if (few || blocks.length === 1) return blocks.map((block) => blockElement(subject, block));
   const chosen = Math.min(subject.block, blocks.length - 1);
@@ -93,7 +105,8 @@ function blockElement(subject, block) {
   const isPool = layer.op === "pool";
   const [kh, kw] = layer.kernel;
   const row = element("div", { class: "block" });
-  const caption = input.channels === 1 ? "window" : `window, ${subject.nameOf(block.channel)}`;
+  const read = layer.op === "conv-transpose" ? "input" : "window";
+  const caption = input.channels === 1 ? read : `${read}, ${subject.nameOf(block.channel)}`;
   if (kh > LISTED_SIDE || kw > LISTED_SIDE) {
     row.append(element("p", { text: `${kh} × ${kw} cells are too many to list here.` }));
     return row;
@@ -193,6 +206,7 @@ function resultElement(subject) {
     add("+ bias", step.bias);
     if (layer.activation !== "none") {
       add("=", step.total, "total");
+      for (const [name, number] of activationSettings(layer, subject.channel)) add(name, number);
       add(layer.activation, step.value);
     }
   }

@@ -3,6 +3,8 @@
 // and its arithmetic, number by number. network_arithmetic.js computes, step_panel.js writes windows.
 
 const LISTED_SHARES = 10;
+const LISTED_READS = 16;
+const NAMED_READS = 8;
 let announceTimer = 0;
 
 /** Show the unit at the head of a trail; `boxes` are the cells that it depends on, by layer. */
@@ -19,7 +21,7 @@ function drawUnit(trail, boxes) {
   drawColours(picture, unit);
   drawTrail(trail);
   const subject = made.step ? subjectOf(unit, made) : null;
-  const how = made.problem ?? (subject ? sentenceOf(subject) : ruleText(layer));
+  const how = made.problem ?? (subject ? sentenceOf(subject) : ruleText(layer, made));
   const rounded = layer.inputs.some((input) => byName.get(input).steps.some(Boolean));
   byId("how").textContent = rounded && !made.problem ? `${how} The page holds rounded inputs.` : how;
   byId("blocks").parentElement.classList.toggle("large", Boolean(subject));
@@ -84,6 +86,7 @@ function subjectOf(unit, made) {
   return {
     arithmetic: made.arithmetic,
     at: unit.at,
+    channel: unit.channel,
     step: made.step,
     block: blockIndex(made),
     choose: (block) => apply({ block }),
@@ -107,57 +110,137 @@ function blockIndex(made) {
 /** The name of one channel of a layer. */
 function channelName(layer, channel) {
   const picture = layer.pictures[pictureIndex(layer, channel)];
+  if (!picture) return String(channel);
   if (picture.channels.length > 1) return COLOURS[picture.channels.indexOf(channel)];
   return layer.maps > 1 ? mapName(picture) : layer.name;
 }
 
 /** The rule of a layer without a window, as one line. */
-function ruleText(layer) {
-  const { op, activation, formula } = layer.arithmetic;
-  if (op === "activation") return `${activation}: ${formula}.`;
-  if (op === "batchnorm") return "gamma * (x − mean) / sqrt(var + epsilon) + beta.";
-  if (op === "scale") return "factor * x + offset.";
-  if (op === "copy" || op === "concat") return "One value of an input, as it is.";
-  return { add: "The sum of its inputs.", sub: "The first input less the others.", mul: "The product of its inputs.", div: "The first input divided by the others.", max: "The largest of its inputs.", min: "The smallest of its inputs." }[op];
+function ruleText(layer, made) {
+  const { op, activation, axes = [], mode, padMode } = layer.arithmetic;
+  const over = `over ${axes.join(" and ")}`;
+  const formula = activation && `${activation}: ${ACTIVATIONS[activation].formula}.`;
+  const norm = "gamma * (x − mean) / sqrt(var + epsilon) + beta";
+  const own = { "instance-norm": "its channel", "group-norm": "its group of channels" }[op] ?? `all values ${over}`;
+  if (made.isConstant) return op === "pad" ? "The border holds a constant here." : "A channel of one value.";
+  if (op === "pad" && made.isBorder) return `The border copies a cell of the input (${padMode}).`;
+  if (op in PLACES) return "One value of an input, as it is.";
+  const rules = {
+    activation: formula,
+    softmax: activation && `${formula.slice(0, -1)}, ${over}.`,
+    batchnorm: `${norm}, with the mean and variance of training.`,
+    "instance-norm": `${norm}, with the mean and variance of ${own}.`,
+    "group-norm": `${norm}, with the mean and variance of ${own}.`,
+    "layer-norm": `${norm}, with the mean and variance of ${own}.`,
+    lrn: "x / (bias + alpha / size * squares)^beta, with the squares of its channel and of those beside it.",
+    scale: layer.arithmetic.whole ? "round(factor * x + offset)." : "factor * x + offset.",
+    "cell-scale": "factor * x + offset, which each cell has for itself.",
+    quotient: "trunc(x / divisor).",
+    reduce: `${REDUCE_RULES[mode]} ${over}.`,
+    resize: RESIZE_RULES[mode],
+    matmul: `The sum of ${countText(made.reads.length, "product")}: a row of the first input times a column of the second.`,
+    add: "The sum of its inputs.",
+    sub: "The first input less the second.",
+    mul: "The product of its inputs.",
+    div: "The first input divided by the second.",
+    max: "The largest of its inputs.",
+    min: "The smallest of its inputs.",
+  };
+  return rules[op];
 }
+
+const REDUCE_RULES = {
+  mean: "The sum, divided by the count,",
+  sum: "The sum",
+  max: "The largest value",
+  min: "The smallest value",
+  l1: "The sum of magnitudes",
+  l2: "The root of the sum of squares",
+};
+
+const RESIZE_RULES = {
+  nearest: "The cell of the input that is nearest to its place.",
+  linear: "The cells of the input around its place, each times its weight: the nearer, the larger.",
+  cubic: "The 4 × 4 cells of the input around its place, each times a weight of the cubic curve.",
+};
 
 /** The numbers that a unit is made from: windows, the inputs' values, or the shares of channels. */
 function numberElements(made, subject, layer) {
   if (made.problem !== undefined) return [];
-  const elements = subject ? blockElements(subject) : [valueTable(made)];
-  return made.softmax ? [...elements, shareTable(made.softmax, layer)] : elements;
+  const elements = subject ? blockElements(subject) : [];
+  if (made.softmax) return [...elements, shareTable(made.softmax, layer)];
+  return subject ? elements : [valueTable(made)];
 }
 
-/** The values that a layer without a window reads, each with its place. */
-function valueTable({ sources }) {
-  const table = element("table", { class: "result sources" });
-  for (const source of sources) {
-    const layer = byName.get(source.layer);
-    const map = layer.maps > 1 ? ` ${channelName(layer, source.channel)}` : "";
-    const label = `${source.layer}${map} at ${source.at.join(", ")}`;
-    table.append(rowElement(label, numberText(unitValue(source)), ""));
+/** The values that a layer without a window reads, each with its place; of many those that contribute most. */
+function valueTable({ reads }) {
+  const isSum = reads.some(({ weight, times }) => times || (weight !== undefined && weight !== 1));
+  const sizeOf = ({ amount }) => Math.abs(amount ?? 0);
+  const ranked = [...reads].sort((a, b) => (sizeOf(b) > sizeOf(a)) - (sizeOf(b) < sizeOf(a)));
+  const named = new Set(reads.length > LISTED_READS ? ranked.slice(0, NAMED_READS) : reads);
+  const isChoice = reads.some(({ amount }) => amount === null);
+  const table = element("table", { class: isSum ? "shares sources" : "result sources" });
+  const { head, nameOf } = placeNames(reads);
+  if (isSum || head) table.append(headRow([head || "value of", "value", ...(isSum ? ["× weight", "= product"] : [])]));
+  for (const read of reads.filter((one) => named.has(one))) {
+    const name = read.times ? `${placeText(read)} × ${placeText(read.times)}` : nameOf(read);
+    const numbers = isSum ? [read.value, read.weight, read.value * read.weight] : [read.value];
+    table.append(numbersRow(name, numbers, isChoice && read.amount !== null ? "best" : ""));
+  }
+  const rest = reads.filter((one) => !named.has(one));
+  if (rest.length) {
+    const sum = rest.reduce((total, { value, weight = 1 }) => total + value * weight, 0);
+    const name = isSum ? `${rest.length} smaller products` : `${rest.length} more values, added up`;
+    table.append(isSum ? numbersRow(name, [null, null, sum]) : numbersRow(name, [sum]));
   }
   return table;
 }
 
+/** A row of a name and some numbers; null leaves a cell empty. */
+function numbersRow(name, numbers, kind = "") {
+  const cells = numbers.map((number) => element("td", { text: number === null ? "" : numberText(number) }));
+  return element("tr", { class: kind }, element("th", { scope: "row", text: name }), ...cells);
+}
+
+function headRow(texts) {
+  return element("tr", {}, ...texts.map((text) => element("th", { scope: "col", text })));
+}
+
+/** How rows of a table name units: those of one map by their place alone, and the map at the head. */
+function placeNames(units) {
+  const [{ layer, channel } = {}] = units;
+  const isOneMap = units.length > 1 && units.every((unit) => unit.layer === layer && unit.channel === channel);
+  if (!isOneMap || units[0].times) return { head: "", nameOf: placeText };
+  return { head: mapText(units[0]), nameOf: ({ at }) => `at ${at.join(", ")}` };
+}
+
+function mapText({ layer: name, channel }) {
+  const layer = byName.get(name);
+  return layer.maps > 1 ? `${name} ${channelName(layer, channel)}` : name;
+}
+
+/** Where a unit is: its layer, map, row and column. */
+function placeText(unit) {
+  return `${mapText(unit)} at ${unit.at.join(", ")}`;
+}
+
 /** The largest values with their exponentials and shares, and the one of the unit. */
-function shareTable({ values, channel, largest, exponentials, total, isLog }, layer) {
+function shareTable({ units, values, chosen, largest, exponentials, total, isLog }, layer) {
   const order = values.map((_, index) => index).sort((a, b) => values[b] - values[a]);
-  const listed = order.filter((index, rank) => rank < LISTED_SHARES || index === channel);
-  const heads = ["map", "z", `exp(z − ${numberText(largest)})`, isLog ? "log of share" : "share"];
+  const listed = order.filter((index, rank) => rank < LISTED_SHARES || index === chosen);
+  const isOneCell = units.every(({ at }) => at.join() === units[0].at.join());
+  const places = isOneCell ? { head: "map", nameOf: ({ channel }) => channelName(layer, channel) } : placeNames(units);
+  const less = `${largest < 0 ? "+" : "−"} ${numberText(Math.abs(largest))}`;
+  const heads = [places.head || "value of", "z", `exp(z ${less})`, isLog ? "log of share" : "share"];
   const table = element("table", { class: "shares" });
-  table.append(element("tr", {}, ...heads.map((text) => element("th", { scope: "col", text }))));
+  table.append(headRow(heads));
   for (const index of listed) {
     const share = isLog ? values[index] - largest - Math.log(total) : exponentials[index] / total;
-    const texts = [values[index], exponentials[index], share].map((value) => numberText(value));
-    const name = element("th", { scope: "row", text: channelName(layer, index) });
-    const cells = texts.map((text) => element("td", { text }));
-    table.append(element("tr", { class: index === channel ? "best" : "" }, name, ...cells));
+    const numbers = [values[index], exponentials[index], share];
+    table.append(numbersRow(places.nameOf(units[index]), numbers, index === chosen ? "best" : ""));
   }
   const more = values.length - listed.length;
-  const label = `total${more ? `, with ${more} more` : ""}`;
-  const sum = [element("th", { scope: "row", text: label }), element("td"), element("td", { text: numberText(total) }), element("td")];
-  table.append(element("tr", { class: "total" }, ...sum));
+  table.append(numbersRow(`total${more ? `, with ${more} more` : ""}`, [null, total, null], "total"));
   return table;
 }
 

@@ -324,6 +324,16 @@ class ViewLayer(ChannelwiseDefaults):
         dims = other._shape(layout.cells(new))
         return ViewLayer(self.before, self.permutation, other.channels, dims)
 
+    def new_order(self, shape: Shape) -> str:
+        """Return in which order the cells of the new maps are counted.
+
+        Examples
+        --------
+        >>> ViewLayer(Layout("nchw"), (0, 1, 3, 2), 1).new_order((1, 4, 6, 1))
+        'chw'
+        """
+        return layout_of(self._shape(shape[1:])).order
+
     def source(self, shape: Shape, cell: tuple[int, int, int]) -> tuple[int, int, int]:
         """Return the row, column and channel of the input, of a shape, that one of the output is.
 

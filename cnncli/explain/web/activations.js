@@ -1,0 +1,179 @@
+"use strict";
+// The activations of cnncli/core/activations.py: each with its formula, the settings in it with their
+// defaults, and its value. Nothing here touches the page.
+
+/** By name: `of(z, setting)` is the value, where `setting(name)` gives a setting; those over channels have none. */
+const ACTIVATIONS = {
+  none: { formula: "", of: (z) => z },
+  relu: { formula: "max(0, z)", of: (z) => Math.max(0, z) },
+  "leaky-relu": {
+    formula: "z if z > 0, else alpha * z",
+    settings: { alpha: 0.01 },
+    of: (z, setting) => (z > 0 ? z : z * setting("alpha")),
+  },
+  sigmoid: { formula: "1 / (1 + exp(-z))", of: sigmoidOf },
+  tanh: { formula: "tanh(z)", of: Math.tanh },
+  abs: { formula: "|z|", of: Math.abs },
+  softmax: { formula: "exp(z - largest) / total" },
+  prelu: {
+    formula: "z if z > 0, else alpha * z",
+    settings: { alpha: null },
+    of: (z, setting) => (z > 0 ? z : z * setting("alpha")),
+  },
+  clip: {
+    formula: "min(max(z, low), high)",
+    settings: { low: 0, high: 1 },
+    of: (z, setting) => clipped(z, setting("low"), setting("high")),
+  },
+  "hard-sigmoid": {
+    formula: "min(max(alpha * z + beta, 0), 1)",
+    settings: { alpha: 0.2, beta: 0.5 },
+    of: (z, setting) => clipped(setting("alpha") * z + setting("beta"), 0, 1),
+  },
+  "hard-swish": { formula: "z * min(max(z / 6 + 1/2, 0), 1)", of: (z) => z * clipped(z / 6 + 0.5, 0, 1) },
+  truncate: { formula: "trunc(z)", of: Math.trunc },
+  silu: {
+    formula: "z / (1 + exp(-alpha * z))",
+    settings: { alpha: 1 },
+    of: (z, setting) => {
+      const divisor = 1 + Math.exp(-setting("alpha") * z);
+      return divisor === Infinity ? 0 : z / divisor;
+    },
+  },
+  gelu: { formula: "z * erfc(-z / sqrt(2)) / 2", of: (z) => gated(z, erfc(-z * Math.SQRT1_2) / 2) },
+  "gelu-tanh": {
+    formula: "z / 2 * (1 + tanh(sqrt(2 / pi) * (z + 0.044715 * z**3)))",
+    // (1 + tanh(u)) / 2 is the sigmoid of 2 u.
+    of: (z) => gated(z, sigmoidOf(2 * Math.sqrt(2 / Math.PI) * (z + 0.044715 * z ** 3))),
+  },
+  mish: { formula: "z * tanh(log(1 + exp(z)))", of: (z) => gated(z, Math.tanh(softplusOf(z))) },
+  softplus: { formula: "log(1 + exp(z))", of: softplusOf },
+  softsign: {
+    formula: "z / (1 + |z|)",
+    of: (z) => (Math.abs(z) > 1 ? 1 / (1 / z + Math.sign(z)) : z / (1 + Math.abs(z))),
+  },
+  elu: {
+    formula: "z if z > 0, else alpha * (exp(z) - 1)",
+    settings: { alpha: 1 },
+    of: (z, setting) => (z > 0 ? z : setting("alpha") * Math.expm1(z)),
+  },
+  celu: {
+    formula: "z if z > 0, else alpha * (exp(z / alpha) - 1)",
+    settings: { alpha: 1 },
+    of: (z, setting) => (z > 0 ? z : setting("alpha") * Math.expm1(z / setting("alpha"))),
+  },
+  selu: {
+    formula: "beta * z if z > 0, else beta * alpha * (exp(z) - 1)",
+    settings: { alpha: 1.6732632423543772, beta: 1.0507009873554805 },
+    of: (z, setting) => setting("beta") * (z > 0 ? z : setting("alpha") * Math.expm1(z)),
+  },
+  "thresholded-relu": {
+    formula: "z if z > alpha, else 0",
+    settings: { alpha: 1 },
+    of: (z, setting) => (setting("alpha") >= z ? 0 : z),
+  },
+  "log-softmax": { formula: "z - largest - log(total)" },
+  exp: { formula: "exp(z)", of: Math.exp },
+  log: { formula: "log(z)", of: Math.log },
+  sqrt: { formula: "sqrt(z)", of: Math.sqrt },
+  pow: { formula: "z ** alpha", settings: { alpha: null }, of: (z, setting) => powerOf(z, setting("alpha")) },
+  reciprocal: { formula: "1 / z", of: (z) => 1 / z },
+  neg: { formula: "-z", of: (z) => -z },
+  erf: { formula: "erf(z)", of: (z) => erf(z) },
+  sign: { formula: "sign(z)", of: Math.sign },
+  floor: { formula: "floor(z)", of: Math.floor },
+  ceil: { formula: "ceil(z)", of: Math.ceil },
+  round: { formula: "round(z)", of: roundedToEven },
+};
+
+/** Activations whose values depend on all channels of a cell. */
+const OVER_CHANNELS = ["softmax", "log-softmax"];
+
+/** The activation of one value of a channel; NaN of those over channels. */
+function activate(z, layer, channel) {
+  const { of, settings } = ACTIVATIONS[layer.activation];
+  if (!settings) return of ? of(z) : NaN;
+  return of(z, (name) => activationSetting(layer, name, channel));
+}
+
+/** A setting of a layer's activation: its own, one for all channels or one for each, or the default. */
+function activationSetting(layer, name, channel) {
+  const own = layer[name] ?? ACTIVATIONS[layer.activation].settings[name];
+  return typeof own === "object" && own !== null ? own[own.length === 1 ? 0 : channel] : own;
+}
+
+/** The settings in the formula of a layer's activation with their numbers, [name, number] each. */
+function activationSettings(layer, channel) {
+  const names = Object.keys(ACTIVATIONS[layer.activation].settings ?? {});
+  return names.map((name) => [name, activationSetting(layer, name, channel)]);
+}
+
+function clipped(value, low, high) {
+  return Math.min(Math.max(value, low), high);
+}
+
+/** 1 / (1 + exp(-z)); exp of the negative magnitude never overflows. */
+function sigmoidOf(z) {
+  const small = Math.exp(-Math.abs(z));
+  return z >= 0 ? 1 / (1 + small) : small / (1 + small);
+}
+
+function softplusOf(z) {
+  return Math.max(z, 0) + Math.log1p(Math.exp(-Math.abs(z)));
+}
+
+/** A power; that of one half is the root, as in numpy: NaN of -Infinity too. */
+function powerOf(z, alpha) {
+  return alpha === 0.5 ? Math.sqrt(z) : z ** alpha;
+}
+
+/** z times a share, and 0 where that is 0: also at an infinity. */
+function gated(z, share) {
+  return share === 0 ? 0 : z * share;
+}
+
+/** The nearest whole number; halves go to the even one. */
+function roundedToEven(value) {
+  return Math.abs(value % 1) === 0.5 ? 2 * Math.round(value / 2) : Math.round(value);
+}
+
+// The Chebyshev series of cnncli/core/erf.py: of erf(x) / x for x in 0..1, and of
+// (x + 3) * exp(x**2) * erfc(x) for x from 1 on.
+const ERF_NEAR = [
+  0.9654687386698673, -0.1405360890227171, 0.019852496688983708, -0.0022854855611441132,
+  0.00021751715604160108, -1.7537169441124826e-5, 1.223382738352401e-6, -7.51156928660089e-8,
+  4.11580059766496e-9, -2.035228404899467e-10, 9.167606746069445e-12, -3.8078827395263415e-13,
+  1.454817075960679e-14,
+];
+const ERFC_FAR = [
+  0.885637101864549, -0.4796614430843352, 0.22387273334256327, -0.08762571665290285,
+  0.027317987192580745, -0.005992101445205749, 0.0005111598748272948, 0.00020565983844521863,
+  -8.285365111896867e-5, 2.220103342161853e-6, 6.227274664972744e-6, -1.1154410346503194e-6,
+  -4.4449529448782747e-7, 1.5257647390485938e-7, 3.59252524748407e-8, -1.8293522195592727e-8,
+  -3.623532184583837e-9, 2.0120676006387006e-9, 4.1550793605198266e-10, -1.5106411666911717e-10,
+  -3.450791865114036e-11,
+];
+
+/** The error function. */
+function erf(x) {
+  return Math.abs(x) < 1 ? erfNear(x) : Math.sign(x) * (1 - erfcFar(Math.abs(x)));
+}
+
+/** 1 - erf(x), right also where that is next to nothing. */
+function erfc(x) {
+  if (Math.abs(x) < 1) return 1 - erfNear(x);
+  return x > 0 ? erfcFar(x) : 2 - erfcFar(-x);
+}
+
+function erfNear(x) {
+  return x * polynomial(ERF_NEAR, 2 * x * x - 1);
+}
+
+function erfcFar(x) {
+  if (x > 28) return 0;
+  return (Math.exp(-x * x) * polynomial(ERFC_FAR, (3 * x - 15) / (3 * x + 9))) / (x + 3);
+}
+
+function polynomial(coefficients, x) {
+  return coefficients.reduceRight((total, coefficient) => total * x + coefficient, 0);
+}

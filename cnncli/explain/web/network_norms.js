@@ -1,0 +1,202 @@
+"use strict";
+// The arithmetic of layers that look at many values: normalisations, reductions, softmax and products
+// of matrices, as cnncli/explain/normalized.py tells it. Nothing here touches the page.
+
+const AXES = ["rows", "columns", "channels"];
+
+/** The first and the one after the last of rows, columns and channels that a unit looks at: whole along some axes. */
+function spansOf(layer, unit, axes) {
+  const { shape } = byName.get(layer.inputs[0]);
+  const own = [...unit.at, unit.channel];
+  return AXES.map((name, axis) => (axes.includes(name) ? [0, shape[axis]] : [own[axis], own[axis] + 1]));
+}
+
+/** All cells [row, column, channel] of some spans, channel by channel along each row. */
+function cellsIn([rows, cols, channels]) {
+  const cells = [];
+  for (let row = rows[0]; row < rows[1]; row += 1) {
+    for (let col = cols[0]; col < cols[1]; col += 1) {
+      for (let channel = channels[0]; channel < channels[1]; channel += 1) cells.push([row, col, channel]);
+    }
+  }
+  return cells;
+}
+
+/** The values of some spans of a layer's input; null if the page has not all of them. */
+function valuesIn(layer, [rows, cols, channels]) {
+  const { rows: ownRows, cols: ownCols, planes } = byName.get(layer.inputs[0]);
+  const isHere = ([first, last], [from, to]) => first >= from && last <= to;
+  if (!isHere(rows, ownRows) || !isHere(cols, ownCols)) return null;
+  const values = [];
+  for (let channel = channels[0]; channel < channels[1]; channel += 1) {
+    const plane = planes[channel];
+    if (!plane) return null;
+    for (let row = rows[0]; row < rows[1]; row += 1) {
+      const start = (row - ownRows[0]) * (ownCols[1] - ownCols[0]) - ownCols[0];
+      for (let col = cols[0]; col < cols[1]; col += 1) values.push(plane[start + col]);
+    }
+  }
+  return values;
+}
+
+function sumOf(values) {
+  return values.reduce((sum, value) => sum + value, 0);
+}
+
+/** What a layer reads at some cells; null if the page has not all of them. */
+function readCells(layer, cells, input = 0) {
+  const reads = [];
+  for (const cell of cells) {
+    const read = readCell(layer, cell, input);
+    if (!read) return null;
+    reads.push(read);
+  }
+  return reads;
+}
+
+/** The only value that a unit is made of: the one at its place. */
+function ownRead(layer, unit) {
+  return readCell(layer, [...unit.at, unit.channel]);
+}
+
+/** A value of an instance, group or layer norm. */
+function normArithmetic(layer, unit) {
+  const { axes, groups, gamma, beta, epsilon } = layer.arithmetic;
+  const size = layer.shape[2] / groups;
+  const first = Math.floor(unit.channel / size) * size;
+  const [rows, cols] = spansOf(layer, unit, axes);
+  const all = valuesIn(layer, [rows, cols, [first, first + size]]);
+  if (!all) return null;
+  const count = all.length;
+  const mean = sumOf(all) / count;
+  const variance = all.reduce((sum, value) => sum + (value - mean) ** 2, 0) / count;
+  const [g, b] = [gamma, beta].map((numbers) => ofChannel(numbers, unit.channel));
+  const values = count === 1 ? "1 value" : `${count} values`;
+  const known = [[`mean of ${values}`, mean], [`variance of ${values}`, variance]];
+  return normalized(ownRead(layer, unit), { g, b, mean, variance, epsilon }, known);
+}
+
+/** gamma * (x - mean) / sqrt(var + epsilon) + beta, line by line. */
+function normalized(read, { g, b, mean, variance, epsilon }, known = []) {
+  const deviation = Math.sqrt(variance + epsilon);
+  const normal = (read.value - mean) / deviation;
+  const lines = [
+    ...known,
+    ["x − mean", read.value - mean],
+    [`÷ √(${numberText(variance)} + ${numberText(epsilon)})`, deviation],
+    ["=", normal],
+    ["× gamma", g],
+    ["+ beta", b],
+  ];
+  return { value: normal * g + b, lines, reads: [{ ...read, amount: (g / deviation) * read.value }] };
+}
+
+/** A value of a batch normalisation: its mean and variance were counted in training. */
+function batchNormArithmetic(layer, unit) {
+  const { gamma, beta, mean, var: variance, epsilon } = layer.arithmetic;
+  const [g, b, m, v] = [gamma, beta, mean, variance].map((numbers) => ofChannel(numbers, unit.channel));
+  const read = ownRead(layer, unit);
+  return read && normalized(read, { g, b, mean: m, variance: v, epsilon }, [["mean", m]]);
+}
+
+/** A value of a local response normalisation: the squares of its neighbours' channels lessen it. */
+function lrnArithmetic(layer, unit) {
+  const { size, alpha, beta, bias } = layer.arithmetic;
+  const first = Math.max(0, unit.channel - Math.floor((size - 1) / 2));
+  const last = Math.min(layer.shape[2] - 1, unit.channel + Math.floor(size / 2));
+  const [rows, cols] = spansOf(layer, unit, []);
+  const near = readCells(layer, cellsIn([rows, cols, [first, last + 1]]));
+  if (!near) return null;
+  const squares = near.reduce((sum, { value }) => sum + value ** 2, 0);
+  const base = bias + (alpha / size) * squares;
+  const x = near[unit.channel - first].value;
+  const value = x / base ** beta;
+  const lines = [
+    [first === last ? "square" : `squares of ${last - first + 1} channels`, squares],
+    [`${numberText(bias)} + ${numberText(alpha)} ÷ ${size} × that`, base],
+    [`to the power ${numberText(beta)}`, base ** beta],
+    ["x ÷ that", value],
+  ];
+  const reads = near.map((read) => ({ ...read, amount: read.channel === unit.channel ? value : null }));
+  return { value, lines, reads };
+}
+
+/** A value of a reduction, and what each value adds to it. */
+function reduceArithmetic(layer, unit) {
+  const { mode, axes } = layer.arithmetic;
+  const reads = readCells(layer, cellsIn(spansOf(layer, unit, axes)));
+  if (!reads) return null;
+  const { value, lines, weightOf } = REDUCTIONS[mode](reads.map((read) => read.value));
+  return { value, lines, reads: reads.map((read) => ({ ...read, amount: amountOf(read, weightOf(read.value)) })) };
+}
+
+/** By mode: the value of a reduction, the lines that lead to it, and by what weight a value counts in it. */
+const REDUCTIONS = {
+  mean: (values) => {
+    const sum = sumOf(values);
+    const lines = [["sum", sum], ["÷ count", values.length]];
+    return { value: sum / values.length, lines, weightOf: () => 1 / values.length };
+  },
+  sum: (values) => {
+    const sum = sumOf(values);
+    return { value: sum, lines: [["sum", sum], ["count", values.length]], weightOf: () => 1 };
+  },
+  l1: (values) => {
+    const sum = sumOf(values.map(Math.abs));
+    return { value: sum, lines: [["sum of magnitudes", sum], ["count", values.length]], weightOf: Math.sign };
+  },
+  l2: (values) => {
+    const squares = sumOf(values.map((value) => value ** 2));
+    const root = Math.sqrt(squares);
+    const lines = [["sum of squares", squares], ["count", values.length], ["root", root]];
+    return { value: root, lines, weightOf: (value) => (root ? value / root : 0) };
+  },
+  max: (values) => extreme(values, "largest", (one, other) => Math.max(one, other)),
+  min: (values) => extreme(values, "smallest", (one, other) => Math.min(one, other)),
+};
+
+/** Values that share an extreme share its gradient. */
+function extreme(values, name, choose) {
+  const best = values.reduce(choose);
+  const ties = values.filter((value) => value === best).length;
+  return { value: best, lines: [[`${name} of ${values.length}`, best]], weightOf: (value) => (value === best ? 1 / ties : 0) };
+}
+
+/** A value of a softmax over some axes: its share of the exponentials. */
+function softmaxArithmetic(layer, unit, axes = layer.arithmetic.axes) {
+  const cells = cellsIn(spansOf(layer, unit, axes));
+  const reads = readCells(layer, cells);
+  if (!reads) return null;
+  const chosen = reads.findIndex(({ at, channel }) => channel === unit.channel && at.every((k, i) => k === unit.at[i]));
+  const softmax = shares(reads, chosen, layer.arithmetic.activation);
+  return { value: softmax.value, softmax, reads: [{ ...reads[chosen], amount: softmax.value }] };
+}
+
+/**
+ * The exponentials of some units { value, layer, channel, at } and their sum, less the largest so that
+ * none overflows; `chosen` is the index of the one whose share is wanted.
+ */
+function shares(units, chosen, name) {
+  const values = units.map(({ value }) => value);
+  const largest = values.reduce((most, value) => Math.max(most, value));
+  const exponentials = values.map((value) => Math.exp(value - largest));
+  const total = exponentials.reduce((sum, value) => sum + value);
+  const isLog = name === "log-softmax";
+  const value = isLog ? values[chosen] - largest - Math.log(total) : exponentials[chosen] / total;
+  return { units, values, chosen, largest, exponentials, total, value, isLog };
+}
+
+/** A value of a product of matrices: a row of one input times a column of the other. */
+function matmulArithmetic(layer, unit) {
+  const [one, other] = layer.inputs.map((name) => byName.get(name).shape);
+  const [row, otherRow] = [one, other].map(([rows]) => Math.min(unit.at[0], rows - 1));
+  const indices = Array.from({ length: one[2] }, (_, index) => index);
+  const firsts = readCells(layer, indices.map((k) => [row, unit.at[1], k]));
+  const seconds = readCells(layer, indices.map((k) => [otherRow, k, unit.channel]), 1);
+  if (!firsts || !seconds) return null;
+  const weighted = (reads, others) =>
+    reads.map((read, k) => ({ ...read, weight: others[k].value, amount: amountOf(read, others[k].value) }));
+  const reads = weighted(firsts, seconds).map((read, k) => ({ ...read, times: seconds[k] }));
+  const value = sumOf(reads.map((read) => read.value * read.weight));
+  return { value, reads, sources: counting([...reads, ...weighted(seconds, firsts)]) };
+}

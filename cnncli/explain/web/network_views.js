@@ -1,0 +1,142 @@
+"use strict";
+// The arithmetic of layers that move values: slices, concats, borders, blocks, views, and resizes,
+// which add a few cells by their weights. Nothing here touches the page.
+
+/** Rows, columns and channels by letter, as cnncli/network/layers/view.py counts cells. */
+const CELL_LETTERS = "hwc";
+
+/**
+ * By kind of layer: where a value comes from. `place(settings, [row, column, channel], layer)` gives
+ * { cell, input }, the cell of one of the inputs, or { constant }.
+ */
+const PLACES = {
+  slice: (_, [row, col, channel], layer) => {
+    const [{ rows, cols, channels }] = layer.reads;
+    return { cell: [rows[2 * row], cols[2 * col], channels[2 * channel]] };
+  },
+  concat: ({ axis }, at, layer) => {
+    const cell = [...at];
+    const lengths = layer.inputs.map((name) => byName.get(name).shape[axis]);
+    let input = 0;
+    while (cell[axis] >= lengths[input]) {
+      cell[axis] -= lengths[input];
+      input += 1;
+    }
+    return { cell, input };
+  },
+  pad: ({ begin, padMode, padValue }, [row, col, channel], layer) => {
+    const { shape } = byName.get(layer.inputs[0]);
+    const [r, c] = [row, col].map((index, axis) => borderSource(index - begin[axis], shape[axis], padMode));
+    return r < 0 || c < 0 ? { constant: padValue } : { cell: [r, c, channel] };
+  },
+  "pad-channels": ({ before, after }, [row, col, channel], layer) => {
+    const [{ shape }, number] = [byName.get(layer.inputs[0]), channel - before.length];
+    if (number < 0) return { constant: before[channel] };
+    return number < shape[2] ? { cell: [row, col, number] } : { constant: after[number - shape[2]] };
+  },
+  "depth-to-space": ({ block, order }, [row, col, channel], layer) => {
+    const number = (row % block) * block + (col % block);
+    const isBlockFirst = order === "block-first";
+    const found = isBlockFirst ? number * layer.shape[2] + channel : channel * block ** 2 + number;
+    return { cell: [Math.floor(row / block), Math.floor(col / block), found] };
+  },
+  "space-to-depth": ({ block, order }, [row, col, channel], layer) => {
+    const count = order === "block-first" ? byName.get(layer.inputs[0]).shape[2] : block ** 2;
+    const [slow, fast] = [Math.floor(channel / count), channel % count];
+    const [number, found] = order === "block-first" ? [slow, fast] : [fast, slow];
+    return { cell: [row * block + Math.floor(number / block), col * block + (number % block), found] };
+  },
+  view: ({ lengths, order, permutation, newOrder }, at, layer) => {
+    const { shape } = byName.get(layer.inputs[0]);
+    const inOrder = (cells, letters) => Array.from(letters, (letter) => cells[CELL_LETTERS.indexOf(letter)]);
+    const turned = permutation.map((axis) => lengths[axis]);
+    const place = placeOf(numberOf(inOrder(at, newOrder), inOrder(layer.shape, newOrder)), turned);
+    const back = lengths.map((_, axis) => place[permutation.indexOf(axis)]);
+    const found = placeOf(numberOf(back, lengths), inOrder(shape, order));
+    return { cell: Array.from(CELL_LETTERS, (letter) => found[order.indexOf(letter)]) };
+  },
+};
+
+/** The number of a place in an array of some lengths, counted along the last axis first. */
+function numberOf(place, lengths) {
+  return place.reduce((number, index, axis) => number * lengths[axis] + index, 0);
+}
+
+/** The place of a number, see `numberOf`. */
+function placeOf(number, lengths) {
+  let rest = number;
+  const place = lengths.map(() => 0);
+  for (let axis = lengths.length - 1; axis >= 0; axis -= 1) {
+    place[axis] = rest % lengths[axis];
+    rest = Math.floor(rest / lengths[axis]);
+  }
+  return place;
+}
+
+/** A value of a layer that moves values: one of an input, as it is, or a constant. */
+function movedArithmetic(layer, unit) {
+  const { op } = layer.arithmetic;
+  const { cell, input, constant } = PLACES[op](layer.arithmetic, [...unit.at, unit.channel], layer);
+  if (!cell) return { value: constant, reads: [], isConstant: true };
+  const read = readCell(layer, cell, input);
+  const isBorder = op === "pad" && unit.at.some((index, axis) => index - layer.arithmetic.begin[axis] !== cell[axis]);
+  return read && { value: read.value, isBorder, reads: [{ ...read, amount: read.value }] };
+}
+
+/** Where the middle of an output cell lies on an axis of the input, in float32 as the core has it. */
+const COORDINATES = {
+  "half-pixel": (place, scale) => Math.fround(Math.fround((place + 0.5) / scale) - 0.5),
+  "pytorch-half-pixel": (place, scale, size, out) => (out > 1 ? COORDINATES["half-pixel"](place, scale) : 0),
+  asymmetric: (place, scale) => Math.fround(place / scale),
+  "align-corners": (place, _, size, out) => (out > 1 ? Math.fround(Math.fround(place * (size - 1)) / (out - 1)) : 0),
+};
+
+/** Which cell is nearest. */
+const ROUNDINGS = {
+  "prefer-floor": (place) => Math.ceil(Math.fround(place - 0.5)),
+  "prefer-ceil": (place) => Math.floor(Math.fround(place + 0.5)),
+  floor: Math.floor,
+  ceil: Math.ceil,
+};
+
+/** The weight of a cell at some distance in a cubic resize (Keys, 1981). */
+function cubicWeight(distance) {
+  const [a, d] = [-0.75, Math.abs(distance)];
+  if (d <= 1) return ((a + 2) * d - (a + 3)) * d * d + 1;
+  return ((a * d - 5 * a) * d + 8 * a) * d - 4 * a;
+}
+
+/** The cells of an axis of `size` that one of `out` cells of a resize is made of: [cell, weight] each. */
+function resizeTaps({ mode, coordinates, rounding, scale }, axis, size, out, index) {
+  const given = Math.fround(scale[axis] ?? out / size);
+  let place = COORDINATES[coordinates](index, given, size, out);
+  const inside = (cell) => Math.min(Math.max(cell, 0), size - 1);
+  if (mode === "nearest") return [[inside(ROUNDINGS[rounding](place)), 1]];
+  if (mode === "linear") place = inside(place);
+  const [first, share] = [Math.floor(place), place - Math.floor(place)];
+  if (mode === "cubic") return [-1, 0, 1, 2].map((step) => [inside(first + step), cubicWeight(share - step)]);
+  // Both are the last cell: a weight of 0 would make NaN of an infinity in it.
+  const weights = first === size - 1 ? [0.5, 0.5] : [1 - share, share];
+  return weights.map((weight, step) => [inside(first + step), weight]);
+}
+
+/** A value of a resize: the cells nearest to its place, each times its weight. */
+function resizedArithmetic(layer, unit) {
+  const { shape } = byName.get(layer.inputs[0]);
+  const [down, across] = unit.at.map((index, axis) =>
+    resizeTaps(layer.arithmetic, axis, shape[axis], layer.shape[axis], index),
+  );
+  const reads = new Map();
+  for (const [row, rowWeight] of down) {
+    for (const [col, colWeight] of across) {
+      const key = row * shape[1] + col;
+      const read = reads.get(key) ?? readCell(layer, [row, col, unit.channel]);
+      if (!read) return null;
+      const weight = (read.weight ?? 0) + rowWeight * colWeight;
+      reads.set(key, { ...read, weight, amount: weight * read.value });
+    }
+  }
+  const all = [...reads.values()];
+  const value = all.reduce((sum, { amount }) => sum + amount, 0);
+  return { value, reads: all.filter(({ weight }) => weight !== 0) };
+}

@@ -1,0 +1,69 @@
+"use strict";
+// The arithmetic of layers that `LayerArithmetic` has: convolutions, also transposed, dense layers and
+// pools. Nothing here touches the page.
+
+/** The arithmetic of a layer with a window, made once. */
+function layerArithmetic(layer) {
+  if (!layer.computed) {
+    const { shape, rows, cols, planes } = byName.get(layer.inputs[0]);
+    const input = { size: shape.slice(0, 2), channels: shape[2], largest: 0, rows, cols, planes };
+    layer.computed = arithmeticOf(input, layer.arithmetic);
+  }
+  return layer.computed;
+}
+
+/** A unit of a convolution, dense, transposed or not, or of a pool: its `step` as `LayerArithmetic` has it. */
+function windowArithmetic(layer, unit) {
+  const arithmetic = layerArithmetic(layer);
+  const { activation } = layer.arithmetic;
+  const isShare = OVER_CHANNELS.includes(activation);
+  const channels = isShare ? Array.from({ length: layer.shape[2] }, (_, k) => k) : [unit.channel];
+  const isHere = channels.every((k) => arithmetic.sources(k).channels.every((c) => c in arithmetic.input.planes));
+  if (!isHere || !arithmetic.knows(...unit.at)) return null;
+  const step = arithmetic.step(unit.channel, ...unit.at);
+  const made = { step, arithmetic, sources: windowSources(layer, unit, step) };
+  if (!isShare) return { ...made, value: step.value };
+  const units = channels.map((channel) => {
+    const value = arithmetic.step(channel, ...unit.at).total;
+    return { layer: layer.name, channel, at: unit.at, value };
+  });
+  const softmax = shares(units, unit.channel, activation);
+  step.value = softmax.value;
+  return { ...made, softmax, value: step.value };
+}
+
+/** The cells of the input under a unit's window: one that padding copies counts with all its weights. */
+function windowSources(layer, unit, step) {
+  const arithmetic = layerArithmetic(layer);
+  const { input } = arithmetic;
+  const { op } = layer.arithmetic;
+  const share = op === "pool" ? poolAmount(layer.arithmetic, step) : (cell) => cell.product;
+  const sources = new Map();
+  for (const block of step.blocks) {
+    block.cells.forEach((cell, index) => {
+      const [row, col] = op === "conv-transpose" ? [cell.row, cell.col] : cellUnder(arithmetic, unit, cell);
+      const amount = row < 0 || col < 0 ? null : share(cell, index);
+      if (amount === null) return;
+      const key = (row * input.size[1] + col) * input.channels + block.channel;
+      const source = sources.get(key) ?? { layer: layer.inputs[0], channel: block.channel, at: [row, col], amount: 0 };
+      sources.set(key, { ...source, amount: source.amount + amount });
+    });
+  }
+  return [...sources.values()];
+}
+
+/** The row and column of the input under a tap of a window; below 0 where that is a constant. */
+function cellUnder({ window: { rows, cols }, rowTable, colTable, input }, { at }, { i, j }) {
+  const row = rowTable[at[0] * rows.stride + i * rows.dilation];
+  const col = colTable[at[1] * cols.stride + j * cols.dilation];
+  return [row < 0 ? row : row + input.rows[0], col < 0 ? col : col + input.cols[0]];
+}
+
+/** What a cell adds to a pool's value; null of one that does not count. */
+function poolAmount({ mode, p }, { winner, divisor, value }) {
+  if (mode === "average") return (cell) => cell.value / divisor;
+  if (mode !== "lp") return (cell, index) => (index === winner ? cell.value : null);
+  // What is 0 has no slope. Else the share of |x|^p in the sum of all; of p = ∞ the largest alone.
+  if (p === Infinity) return (cell) => (value && Math.abs(cell.value) === value ? value : null);
+  return (cell) => (cell.value === 0 ? null : value * (Math.abs(cell.value) / value) ** p);
+}
