@@ -265,6 +265,12 @@ def test_values_of_a_small_network_are_exact() -> None:
         assert layer["steps"] == [0.0] * len(planes)
 
 
+def spans(runs: list[list[int]]) -> list[tuple[int, int]]:
+    return [
+        (first + k * step, end + k * step) for first, end, step, count in runs for k in range(count)
+    ]
+
+
 def test_reads_are_those_of_the_geometry() -> None:
     network = small_network()
     data = network_page_data(network, picture_of((14, 17, 1)), "all", Unit((0, 0)), title="")
@@ -272,7 +278,7 @@ def test_reads_are_those_of_the_geometry() -> None:
     for layer in data["layers"][1:]:
         node = network.node(layer["name"])
         for name, reads in zip(node.inputs, layer["reads"], strict=True):
-            rows, cols = (unpacked(reads[axis]).reshape(-1, 2) for axis in ("rows", "cols"))
+            rows, cols = spans(reads["rows"]), spans(reads["cols"])
             for row in range(len(rows)):
                 for col in range(len(cols)):
                     box = slice(row, row + 1), slice(col, col + 1)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
 import numpy as np
@@ -183,6 +183,26 @@ def pack_array(values: NDArray[Any]) -> dict[str, str]:
     """
     little = np.ascontiguousarray(values, values.dtype.newbyteorder("<"))
     return {"dtype": values.dtype.name, "data": base64.b64encode(little.tobytes()).decode()}
+
+
+def pack_spans(spans: Iterable[Sequence[int]]) -> list[list[int]]:
+    """Return spans (first, end) as runs [first, end, step, count] of spans that are `step` apart.
+
+    Examples
+    --------
+    >>> pack_spans([(0, 2), (0, 3), (1, 4), (2, 5), (3, 5)])
+    [[0, 2, 0, 1], [0, 3, 1, 3], [3, 5, 0, 1]]
+    """
+    runs: list[list[int]] = []
+    for first, end in spans:
+        if runs:
+            begin, stop, step, count = runs[-1]
+            step = first - begin if count == 1 else step
+            if (first, end) == (begin + count * step, stop + count * step):
+                runs[-1][2:] = step, count + 1
+                continue
+        runs.append([first, end, 0, 1])
+    return runs
 
 
 def _input(picture: Picture, image: int, box: Box, groups: Sequence[MapGroup]) -> PageData:

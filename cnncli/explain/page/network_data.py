@@ -17,6 +17,7 @@ from cnncli.explain.page.layer_data import (
     Unit,
     colour_tables,
     pack_array,
+    pack_spans,
     picture_list,
     slice_around,
 )
@@ -323,8 +324,9 @@ def _layer_facts(node: Node, shapes: Mapping[str, Shape], summary: LayerSummary)
         rows = [node.layer.reads(shape, (slice(o, o + 1), one))[0] for o in range(output[1])]
         cols = [node.layer.reads(shape, (one, slice(o, o + 1)))[1] for o in range(output[2])]
         channels = channel_spans(node.layer, inputs, number, output[3])
-        packed = {"rows": _pack_slices(rows), "cols": _pack_slices(cols)}
-        reads.append(packed | {"channels": pack_array(channels)})
+        ends = ([(side.start, side.stop) for side in sides] for sides in (rows, cols))
+        spans = (*ends, channels.tolist())
+        reads.append(dict(zip(("rows", "cols", "channels"), map(pack_spans, spans), strict=True)))
     return {
         "name": node.name,
         "label": summary.label,
@@ -335,10 +337,6 @@ def _layer_facts(node: Node, shapes: Mapping[str, Shape], summary: LayerSummary)
         "parameters": summary.parameters,
         "reads": reads,
     }
-
-
-def _pack_slices(slices: Sequence[slice]) -> dict[str, str]:
-    return pack_array(np.array([[part.start, part.stop] for part in slices], np.int32))
 
 
 def _notes(dtype: str, shapes: Mapping[str, Shape], parts: Mapping[str, _LayerPart]) -> list[str]:

@@ -19,9 +19,9 @@ function readLayerMaps(record) {
     Object.defineProperty(planes, channel, { enumerable: true, get: () => (values ??= decode()) });
   });
   const reads = record.reads.map((axes) => ({
-    rows: arrayOf(axes.rows),
-    cols: arrayOf(axes.cols),
-    channels: arrayOf(axes.channels),
+    rows: spansOf(axes.rows),
+    cols: spansOf(axes.cols),
+    channels: spansOf(axes.channels),
   }));
   const ranges = record.pictures.map((picture) => picture.range);
   let settings = null;
@@ -37,6 +37,14 @@ function readLayerMaps(record) {
       return settings;
     },
   };
+}
+
+/** The first and the end of each span in runs [first, end, step, count], one after another. */
+function spansOf(runs) {
+  const spans = runs.flatMap(([first, end, step, count]) =>
+    Array.from({ length: count }, (_, k) => [first + k * step, end + k * step]),
+  );
+  return Int32Array.from(spans.flat());
 }
 
 /** The value that a whole number stands for: the largest three are NaN, ∞ and −∞. */
