@@ -14,7 +14,7 @@ import pytest
 from cnncli.core.activations import get_activation
 from cnncli.core.conv import conv_forward
 from cnncli.core.pool import pool_forward
-from cnncli.explain.page.layer_data import PageData, Unit, layer_page_data
+from cnncli.explain.page.layer_data import PageData, PageLayer, Unit, layer_page_data
 from cnncli.explain.page.run import page_text
 from cnncli.filters.files import load_filter
 from cnncli.filters.filter import from_array
@@ -81,9 +81,7 @@ def random_picture(shape: tuple[int, int, int], dtype: str = "uint8") -> Picture
     return picture_of(rng.normal(size=(1, *shape)).astype(dtype))
 
 
-def page_data_of(
-    picture: Picture, layer: ConvLayer | PoolLayer, at: Any = (0, 0), **more: Any
-) -> PageData:
+def page_data_of(picture: Picture, layer: PageLayer, at: Any = (0, 0), **more: Any) -> PageData:
     return layer_page_data(picture, layer, Unit(at, **more), title="photo.png")
 
 

@@ -31,6 +31,9 @@ PageLayer = ConvLayer | ConvTransposeLayer | PoolLayer
 MOST_CELLS: Final = 512 * 512
 """Rows times columns of an image that are in a page; of a larger one, those around the unit."""
 
+MOST_SPREAD: Final = 128 * 128
+"""The same of an input of a transposed convolution, whose output is larger."""
+
 MOST_BYTES: Final = 3 * 2**19
 """Memory of an image's pixels that are in a page."""
 
@@ -75,7 +78,7 @@ class Unit:
 
 def layer_page_data(
     picture: Picture,
-    layer: ConvLayer | PoolLayer,
+    layer: PageLayer,
     unit: Unit,
     *,
     title: str,
@@ -86,7 +89,7 @@ def layer_page_data(
     Parameters
     ----------
     picture : Picture
-    layer : ConvLayer or PoolLayer
+    layer : ConvLayer, ConvTransposeLayer or PoolLayer
         Its activation must be one of `ACTIVATIONS`.
     unit : Unit
         The output that the page begins with.
@@ -116,8 +119,11 @@ def layer_page_data(
     shape: Shape = (1, height, width, channels)
     groups = input_groups(channels)
     most = min(MOST_CELLS, MOST_BYTES // (channels * picture.pixels.itemsize))
-    pad_mode = layer.border_mode if isinstance(layer, ConvLayer) else "zeros"
-    box = crop(layer.window(shape), pad_mode, unit.at, (height, width), most)
+    if isinstance(layer, ConvTransposeLayer):
+        box = _spread_crop(layer, shape, unit.at, min(most, MOST_SPREAD))
+    else:
+        pad_mode = layer.border_mode if isinstance(layer, ConvLayer) else "zeros"
+        box = crop(layer.window(shape), pad_mode, unit.at, (height, width), most)
     return {
         "kind": "layer",
         "title": title,
@@ -128,7 +134,7 @@ def layer_page_data(
         "map": unit.map,
         "clipByDefault": clips_by_default(Network.chain(layer), picture),
         "tables": colour_tables(),
-        "presets": _presets() if isinstance(layer, ConvLayer) else [],
+        "presets": [] if isinstance(layer, PoolLayer) else _presets(),
         "notes": [*notes, *_crop_notes(layer, shape, unit.at, box)],
     }
 
@@ -144,6 +150,19 @@ def crop(window: Window, mode: str, at: Pair, size: Pair, most: int) -> Box:
     >>> crop(place_window((3000, 4000), 3), "zeros", (0, 2000), (3000, 4000), MOST_CELLS)
     (slice(0, 512, None), slice(1745, 2257, None))
     """
+    box = window.source((slice(at[0], at[0] + 1), slice(at[1], at[1] + 1)), mode)
+    return _crop_around(box, (window.rows.middle(at[0]), window.cols.middle(at[1])), size, most)
+
+
+def _spread_crop(layer: ConvTransposeLayer, shape: Shape, at: Pair, most: int) -> Box:
+    """The same around the cells that add to an output; their outputs may be many."""
+    box = layer.reads(shape, (slice(at[0], at[0] + 1), slice(at[1], at[1] + 1)))
+    middles = min(box[0].start, shape[1] - 1), min(box[1].start, shape[2] - 1)
+    return _crop_around(box, middles, shape[1:3], most)
+
+
+def _crop_around(box: Box, middles: Pair, size: Pair, most: int) -> Box:
+    """At most so many cells around a box, or where that has no cell, or too many, around a cell."""
     height, width = size
     if height * width <= most:
         return slice(0, height), slice(0, width)
@@ -151,8 +170,6 @@ def crop(window: Window, mode: str, at: Pair, size: Pair, most: int) -> Box:
     rows = min(height, max(side, most // width))
     cols = min(width, max(1, most // rows))
     rows = min(height, max(1, most // cols))
-    box = window.source((slice(at[0], at[0] + 1), slice(at[1], at[1] + 1)), mode)
-    middles = window.rows.middle(at[0]), window.cols.middle(at[1])
     sides = []
     for part, middle, count, total in zip(box, middles, (rows, cols), size, strict=True):
         fits = 0 < part.stop - part.start <= count
@@ -312,7 +329,7 @@ def _presets() -> list[PageData]:
     return [{"name": name, "rows": W[:, :, 0].tolist()} for name, W in weights.items()]
 
 
-def _crop_notes(layer: ConvLayer | PoolLayer, shape: Shape, at: Pair, box: Box) -> list[str]:
+def _crop_notes(layer: PageLayer, shape: Shape, at: Pair, box: Box) -> list[str]:
     """Say what the page does not hold, and if even the output asked for needs some of it."""
     rows, cols = box
     _, height, width, _ = shape

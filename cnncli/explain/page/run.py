@@ -19,14 +19,14 @@ from cnncli.core.geometry import Pair
 from cnncli.errors import OptionError, quote
 from cnncli.explain.backward import BackwardExplanation
 from cnncli.explain.model import Explanation
-from cnncli.explain.page.layer_data import ACTIVATIONS, PageData, Unit, layer_page_data
+from cnncli.explain.page.layer_data import ACTIVATIONS, PageData, PageLayer, Unit, layer_page_data
 from cnncli.explain.page.network_data import network_page_data
 from cnncli.explain.page.shorten import shorten_script, shorten_style
 from cnncli.explain.run import ExplainJob, ExplainResult, run, run_backward
 from cnncli.explain.text.phrases import kind
 from cnncli.io.urls import local_path
 from cnncli.network.graph import NORMALIZE, Network
-from cnncli.network.layers import ConvLayer, PoolLayer
+from cnncli.network.layers import ConvLayer, ConvTransposeLayer
 from cnncli.pipeline.one_output import one_output_file
 from cnncli.pipeline.output_names import Source
 from cnncli.render.options import MapGroup
@@ -38,6 +38,7 @@ _SCRIPTS: Final = {
         "geometry.js",
         "activations.js",
         "arithmetic.js",
+        "transposed_arithmetic.js",
         "backward_arithmetic.js",
         "numbers.js",
         "drawing.js",
@@ -53,6 +54,7 @@ _SCRIPTS: Final = {
         "arithmetic_panel.js",
         "overview.js",
         "backward.js",
+        "spread.js",
         "filter_panel.js",
         "maps.js",
         "controls.js",
@@ -80,7 +82,7 @@ _SCRIPTS: Final = {
 
 # Both pages show the numbers of a window, in the style of the layer's page.
 _STYLES: Final = {
-    "layer": ("page.css", "layer.css", "backward.css", "quiz.css", "print.css"),
+    "layer": ("page.css", "layer.css", "backward.css", "spread.css", "quiz.css", "print.css"),
     "network": ("page.css", "layer.css", "network.css"),
 }
 
@@ -186,7 +188,7 @@ def _has_layer_page(network: Network) -> bool:
     (first, *more), layer = network.nodes, network.nodes[0].layer
     can_compute = getattr(layer, "activation", "none") in ACTIVATIONS
     is_single = not more and first.name != NORMALIZE
-    return is_single and can_compute and isinstance(layer, (ConvLayer, PoolLayer))
+    return is_single and can_compute and isinstance(layer, PageLayer)
 
 
 def _page_data(
@@ -213,12 +215,14 @@ def _page_data(
     if not _has_layer_page(network):
         name = explanation.layer
         return network_page_data(network, picture, name, unit, title=title, notes=notes)
-    assert isinstance(layer, (ConvLayer, PoolLayer))
+    assert isinstance(layer, PageLayer)
     data = layer_page_data(picture, layer, unit, title=title, notes=notes)
     if isinstance(explanation, BackwardExplanation):
         only_map = explanation.map is not None
         pixel = {"at": list(explanation.at), "channel": explanation.channel, "onlyMap": only_map}
-        return data | {"backward": pixel}
+        # Backward, an input cell gets gradient from the outputs to which it adds forward.
+        is_transposed = isinstance(layer, ConvTransposeLayer)
+        return data | ({"source": pixel} if is_transposed else {"backward": pixel})
     return data
 
 

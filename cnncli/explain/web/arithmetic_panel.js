@@ -95,6 +95,10 @@ function closeupSize() {
 }
 
 function drawInputCloseup() {
+  if (isTransposed) {
+    drawStretchedCloseup();
+    return;
+  }
   const { rows, cols } = shown.arithmetic.window;
   const [row, col] = windowStart();
   const canvas = byId("input-closeup");
@@ -113,7 +117,7 @@ function drawInputCloseup() {
   const box = [row - top, col - left, row - top + rows.extent, col - left + cols.extent];
   dimOutside(context, box, cell, width * cell, height * cell);
   outlineCells(context, box, cell, colours.window, colours.halo, 3);
-  markTaps(context, row - top, col - left, cell, colours);
+  markTaps(context, top, left, cell, colours);
   const pads = shown.arithmetic
     .step(outputChannel(), ...state.at)
     .blocks[0].cells.some((windowCell) => windowCell.pad);
@@ -173,8 +177,8 @@ function closeupCell(event) {
 }
 
 /** Pointing at a cell of one table marks the same tap in all of them. */
-function startTaps() {
-  const blocks = byId("blocks");
+function startTaps(id) {
+  const blocks = byId(id);
   const mark = (tap) => {
     for (const cell of blocks.querySelectorAll("td")) {
       cell.classList.toggle("tap", cell.dataset.tap === tap);

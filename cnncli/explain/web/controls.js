@@ -20,10 +20,13 @@ const LARGEST = { stride: 8, dilation: 8, padding: 8, kernel: 15, typed: 64 };
 function drawControls() {
   for (const update of updates) update();
   const { rows, cols } = shown.arithmetic.window;
+  const [formula, words] = isTransposed
+    ? [transposedFormula, "(input − 1) × stride + span of the kernel + output padding − padding"]
+    : [axisFormula, "⌊(input + padding − span of the window) / stride⌋ + 1"];
   byId("formula").replaceChildren(
-    element("span", { text: `rows: ${axisFormula(rows)}` }),
-    element("span", { text: `columns: ${axisFormula(cols)}` }),
-    element("span", { class: "dim", text: "⌊(input + padding − span of the window) / stride⌋ + 1" }),
+    element("span", { text: `rows: ${formula(rows)}` }),
+    element("span", { text: `columns: ${formula(cols)}` }),
+    element("span", { class: "dim", text: words }),
   );
 }
 
@@ -59,15 +62,19 @@ function applyPair(name, pair) {
 
 /** The padding of the four sides in numbers. */
 function resolvedPads() {
+  if (isTransposed) return state.layer.padding;
   const { rows, cols } = shown.arithmetic.window;
   return [rows.begin, rows.end, cols.begin, cols.end];
 }
 
-function paddingField() {
-  const named = () => (Array.isArray(state.layer.padding) ? "sides" : state.layer.padding);
-  const select = selectInput("padding", "Padding", OPTIONS.paddings, named, (value) =>
+function namedPadding() {
+  const read = () => (Array.isArray(state.layer.padding) ? "sides" : state.layer.padding);
+  return selectInput("padding", "Padding", OPTIONS.paddings, read, (value) =>
     apply({ layer: { padding: value === "sides" ? resolvedPads() : value } }),
   );
+}
+
+function paddingField() {
   const slider = element("input", { type: "range", id: "padding-all", min: 0, max: LARGEST.padding });
   slider.setAttribute("aria-label", "Padding of all sides");
   slider.addEventListener("input", () => {
@@ -76,7 +83,7 @@ function paddingField() {
   updates.push(() => setValue(slider, Math.max(...resolvedPads())));
   const sides = ["top", "bottom", "left", "right"].map((side, index) =>
     wholeInput(`padding-${side}`, `Padding ${side}`, { min: 0, max: LARGEST.typed }, () => resolvedPads()[index], (value) => {
-      const padding = resolvedPads();
+      const padding = [...resolvedPads()];
       padding[index] = value;
       apply({ layer: { padding } });
     }),
@@ -85,7 +92,9 @@ function paddingField() {
   const labelled = sides.map((input, index) =>
     element("label", { class: "side" }, arrows[index], input),
   );
-  field("Padding", select, slider, element("span", { class: "sides" }, ...labelled));
+  // A transposed convolution has its padding in numbers alone.
+  const named = isTransposed ? [] : [namedPadding()];
+  field(isTransposed ? "Padding, cut off" : "Padding", ...named, slider, element("span", { class: "sides" }, ...labelled));
 }
 
 function convFields() {
@@ -103,15 +112,19 @@ function convFields() {
   const activations = [...new Set([...OPTIONS.activations, pageData.layer.activation])];
   field(
     "Bias and activation",
-    valueField("bias", "Bias", () => state.layer.bias[biasIndex()], (value) => {
-      const bias = state.layer.bias.slice();
-      bias[biasIndex()] = value;
-      apply({ layer: { bias } });
-    }),
+    biasField(),
     selectInput("activation", "Activation", activations, () => state.layer.activation, (activation) =>
       apply({ layer: { activation } }),
     ),
   );
+}
+
+function biasField() {
+  return valueField("bias", "Bias", () => state.layer.bias[biasIndex()], (value) => {
+    const bias = state.layer.bias.slice();
+    bias[biasIndex()] = value;
+    apply({ layer: { bias } });
+  });
 }
 
 function biasIndex() {
@@ -190,7 +203,10 @@ function startControls() {
   const dilation = pairField("dilation", "Dilation", 1, LARGEST.dilation);
   showWhere(dilation, () => state.layer.kernel.some((side) => side > 1));
   if (pageData.layer.op === "pool") poolFields();
-  else convFields();
+  else if (isTransposed) {
+    pairField("outputPadding", "Output padding", 0, LARGEST.padding);
+    field("Bias", biasField());
+  } else convFields();
   const colormap = selectInput("colormap", "Colours", OPTIONS.colormaps, () => state.colormap, (chosen) =>
     apply({ colormap: chosen }),
   );
@@ -209,7 +225,7 @@ function startControls() {
     apply({ layer: readLayer(pageData.layer), at: pageData.at, map: pageData.map, range: "auto", colormap: "gray", channel: 0, block: 0 });
   });
   startArrows(byId("channels"));
-  startTaps();
+  startTaps("blocks");
 }
 
 startLayerPage();

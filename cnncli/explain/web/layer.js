@@ -9,6 +9,9 @@ const tables = Object.fromEntries(
   Object.entries(pageData.tables).map(([name, data]) => [name, bytesOf(data)]),
 );
 const COLOURS = ["red", "green", "blue"];
+const isTransposed = pageData.layer.op === "conv-transpose";
+// Of more the page would be slow.
+const MOST_OUTPUTS = 2 ** 20;
 
 /** What the user chose. Only `apply` changes it. */
 const state = {
@@ -29,6 +32,8 @@ const state = {
   backward: null,
   // The question of the quiz, see quiz_panel.js.
   quiz: null,
+  // Of a transposed convolution: the input cell that is followed to the output, see spread.js.
+  source: null,
 };
 
 /** What was computed from the state, and is shown. */
@@ -72,15 +77,9 @@ function apply(changes) {
 /** Compute the chosen map, as far as the page has the pixels for it. */
 function compute() {
   const isSame = shown?.problem === "" && shown.arithmetic.layer === state.layer;
-  const arithmetic = isSame ? shown.arithmetic : new LayerArithmetic(state.input, state.layer);
-  const { rows, cols } = arithmetic.window;
-  if (!arithmetic.fits) {
-    const spans = rows.fits ? [cols, "columns"] : [rows, "rows"];
-    const problem =
-      `The window spans ${spans[0].extent} of ${spans[0].padded} ${spans[1]}: it must fit into ` +
-      "the padded input. Take more padding, less dilation or a smaller window.";
-    return { arithmetic, problem };
-  }
+  const arithmetic = isSame ? shown.arithmetic : arithmeticOf(state.input, state.layer);
+  const problem = sizeProblem(arithmetic);
+  if (problem) return { arithmetic, problem };
   const [outRows, outCols] = [arithmetic.knownRows, arithmetic.knownCols].map(outputRange);
   if (!outRows.length || !outCols.length) {
     return { arithmetic, problem: "This page does not hold the pixels that this layer needs." };
@@ -93,6 +92,21 @@ function compute() {
   const missing = notFiniteText(planes.reduce((count, plane) => count + plane.filter((value) => !Number.isFinite(value)).length, 0));
   const notFinite = missing && `${missing}; `;
   return { arithmetic, problem: "", outRows, outCols, picture, planes, range, small, notFinite, pictures: {} };
+}
+
+/** Why the layer cannot be shown with its settings, or "". */
+function sizeProblem({ window: { rows, cols }, fits }) {
+  if (isTransposed && (!fits || rows.out * cols.out > MOST_OUTPUTS)) {
+    return fits
+      ? `The output would have ${rows.out} × ${cols.out} cells. Take a smaller stride.`
+      : "The padding cuts off the whole output. Take less padding.";
+  }
+  if (fits) return "";
+  const [axis, name] = rows.fits ? [cols, "columns"] : [rows, "rows"];
+  return (
+    `The window spans ${axis.extent} of ${axis.padded} ${name}: it must fit into ` +
+    "the padded input. Take more padding, less dilation or a smaller window."
+  );
 }
 
 /** All maps with a part of their rows and columns, for thumbnails and for what is common to all. */
@@ -119,7 +133,7 @@ function rangeOf(arithmetic, planes, outRows, outCols, small, channels) {
     const spec = state.range !== "auto" || clips ? state.range : negative ? "symmetric" : "minmax";
     return chooseRange(small.maps.flat(), spec, clips);
   }
-  const inner = innerValues(arithmetic.window, planes, outRows, outCols);
+  const inner = innerValues(arithmetic, planes, outRows, outCols);
   const range = chooseRange(planes, state.range, clips, { negative, inner });
   if (state.range !== "auto" || clips) return range;
   // A map that is zero but for rounding is drawn as zero.
@@ -130,11 +144,9 @@ function rangeOf(arithmetic, planes, outRows, outCols, small, channels) {
 }
 
 /** The values whose windows saw no padding, if they are at least half of all. */
-function innerValues(window, planes, outRows, outCols) {
-  const isInner = (axis) => (output) => {
-    const first = output * axis.stride - axis.begin;
-    return first >= 0 && first + axis.extent <= axis.size;
-  };
+function innerValues(arithmetic, planes, outRows, outCols) {
+  const { window } = arithmetic;
+  const isInner = (axis) => (output) => arithmetic.seesNoPadding(axis, output);
   const rows = outRows.map(isInner(window.rows));
   const cols = outCols.map(isInner(window.cols));
   const count = rows.filter(Boolean).length * cols.filter(Boolean).length;
@@ -186,6 +198,7 @@ function draw(everything) {
   drawOutput();
   drawArithmetic();
   drawBackward(everything);
+  if (isTransposed) drawSpread();
   drawStatus();
   drawQuiz();
 }
@@ -236,11 +249,10 @@ function drawInput() {
   drawCells(context, inputPicture(), cell);
   const colours = themeColours();
   hatchPads(context, [top, bottom, left, right], cell, colours);
-  const [row, col] = windowStart();
-  const { rows, cols } = shown.arithmetic.window;
-  const box = [row - top, col - left, row - top + rows.extent, col - left + cols.extent];
-  outlineCells(context, box, cell, colours.window, colours.halo);
-  if (cell >= 8) markTaps(context, row - top, col - left, cell, colours);
+  if (isTransposed) markSource(context, top, left, cell, colours);
+  const box = windowBox(top, left);
+  if (box) outlineCells(context, box, cell, colours.window, colours.halo);
+  if (cell >= 8) markTaps(context, top, left, cell, colours);
   markPixel(context, top, left, cell, colours);
 }
 
@@ -261,6 +273,13 @@ function inputPicture() {
 /** The input cell under the window's first tap. */
 function windowStart() {
   return shown.arithmetic.windowStart(...state.at);
+}
+
+/** The corners of the window among input cells from `top` and `left` on; null if no cell is under it. */
+function windowBox(top, left) {
+  const [rows, cols] = shown.arithmetic.windowCells(...state.at);
+  if (!rows.length || !cols.length) return null;
+  return [rows[0] - top, cols[0] - left, rows[rows.length - 1] + 1 - top, cols[cols.length - 1] + 1 - left];
 }
 
 /** Hatch the padding within a region of the input. */
@@ -287,24 +306,25 @@ function hatchPads(context, region, cell, colours) {
   hatchCells(context, [y0, x1, y1, across[1]], cell, colours.pad);
 }
 
-/** A dot on every cell under a tap: with dilation they do not touch each other. */
+/** A dot on every cell under a tap, where they do not touch each other, as with dilation. */
 function markTaps(context, top, left, cell, colours) {
-  const { rows, cols } = shown.arithmetic.window;
-  if (rows.dilation === 1 && cols.dilation === 1) return;
+  const [rows, cols] = shown.arithmetic.windowCells(...state.at);
+  const touches = (cells) => cells.every((one, k) => k === 0 || one === cells[k - 1] + 1);
+  if (touches(rows) && touches(cols)) return;
+  for (const row of rows) {
+    for (const col of cols) drawDot(context, row - top, col - left, cell, colours);
+  }
+}
+
+/** A dot on a cell. */
+function drawDot(context, row, col, cell, colours) {
   const radius = Math.max(1.5, cell / 7);
-  for (let i = 0; i < rows.kernel; i += 1) {
-    for (let j = 0; j < cols.kernel; j += 1) {
-      const y = (top + i * rows.dilation + 0.5) * cell;
-      const x = (left + j * cols.dilation + 0.5) * cell;
-      context.beginPath();
-      context.arc(x, y, radius + 1, 0, 2 * Math.PI);
-      context.fillStyle = colours.halo;
-      context.fill();
-      context.beginPath();
-      context.arc(x, y, radius, 0, 2 * Math.PI);
-      context.fillStyle = colours.window;
-      context.fill();
-    }
+  const [y, x] = [(row + 0.5) * cell, (col + 0.5) * cell];
+  for (const [size, colour] of [[radius + 1, colours.halo], [radius, colours.window]]) {
+    context.beginPath();
+    context.arc(x, y, size, 0, 2 * Math.PI);
+    context.fillStyle = colour;
+    context.fill();
   }
 }
 
@@ -318,21 +338,36 @@ function outputColour(row, col) {
   return cellColour(values, range, tables[state.colormap]);
 }
 
+/** The output's cells that are shown, with what is cut off: [top, bottom, left, right]. */
+function outputRegion() {
+  const { outRows, outCols, arithmetic } = shown;
+  const { rows, cols } = arithmetic.window;
+  const span = (axis, list) => {
+    const [first, last] = [list[0], list[list.length - 1] + 1];
+    const [begin, end] = axis.cut ?? [0, 0];
+    return [first === 0 ? -begin : first, last === axis.out ? last + end : last];
+  };
+  return [...span(rows, outRows), ...span(cols, outCols)];
+}
+
 function drawOutput() {
   const { outRows, outCols } = shown;
   const [height, width] = [outRows.length, outCols.length];
-  const cell = cellSize(byId("output-box"), height, width);
+  const [top, bottom, left, right] = outputRegion();
+  const cell = cellSize(byId("output-box"), bottom - top, right - left);
   const key = `output ${state.colormap}`;
   if (!shown.pictures[key]) {
     const isBlank = (at) => !shown.arithmetic.knows(outRows[Math.floor(at / width)], outCols[at % width]);
     shown.pictures[key] = valuePicture(height, width, shown.planes, shown.range, tables[state.colormap], isBlank);
   }
-  const context = prepareCanvas(byId("output"), width * cell, height * cell);
+  const context = prepareCanvas(byId("output"), (right - left) * cell, (bottom - top) * cell);
+  context.translate((outCols[0] - left) * cell, (outRows[0] - top) * cell);
   drawCells(context, shown.pictures[key], cell);
   const colours = themeColours();
   const [row, col] = [state.at[0] - outRows[0], state.at[1] - outCols[0]];
   if (state.playing) clearAfter(context, row, col, cell);
   coverHidden(context, outRows[0], outCols[0], cell, colours);
+  if (isTransposed) markSpread(context, cell, colours);
   markSenders(context, cell, colours);
   outlineCells(context, [row, col, row + 1, col + 1], cell, colours.window, colours.halo);
 }
@@ -359,7 +394,7 @@ function drawStatus() {
   byId("output-size").textContent = `${rows.out} × ${cols.out} × ${arithmetic.channels}`;
   // The range of few values would tell the one that the quiz asks for.
   byId("output-note").textContent = hiddenUnit() ? "" : outputNote();
-  byId("input-note").textContent = state.layer.op === "conv" ? paddingText() : "";
+  byId("input-note").textContent = isTransposed ? sourceText() : state.layer.op === "conv" ? paddingText() : "";
   for (const [index, id] of ["at-row", "at-col"].entries()) {
     if (document.activeElement !== byId(id)) byId(id).value = state.at[index];
     byId(id).max = [rows.out, cols.out][index] - 1;
@@ -420,9 +455,11 @@ function startLayerPage() {
   startPlaying();
   startBackward();
   startQuizPanel();
+  if (isTransposed) startSpread();
   startTheme(() => requestDraw(true));
   new ResizeObserver(() => requestDraw(false)).observe(document.body);
   apply({});
+  if (isTransposed) beginSpread();
   requestDraw(true);
   // For tests, and for trying things in the browser's console.
   window.cnncli = {

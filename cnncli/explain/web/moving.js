@@ -10,9 +10,7 @@ function cellAt(event, canvas, [top, bottom, left, right]) {
 }
 
 function outputCell(event) {
-  const { outRows, outCols } = shown;
-  const region = [outRows[0], outRows[0] + outRows.length, outCols[0], outCols[0] + outCols.length];
-  return cellAt(event, byId("output"), region);
+  return cellAt(event, byId("output"), outputRegion());
 }
 
 const KEYS = {
@@ -35,7 +33,7 @@ function startMoving() {
   });
   // A click on the input picks the output that is made there.
   byId("input").addEventListener("click", (event) => {
-    if (shown.problem) return;
+    if (shown.problem || isTransposed) return;
     const { rows, cols } = shown.arithmetic.window;
     const [row, col] = cellAt(event, byId("input"), inputRegion());
     apply({ at: [outputAt(rows, row), outputAt(cols, col)], pinned: true, playing: false });
