@@ -19,14 +19,14 @@ const readonly = (names) => Object.fromEntries(names.map((name) => [name, "reado
 
 /** All of the browser that the scripts may use. */
 const BROWSER = readonly([
-  "Blob", "ResizeObserver", "URL", "Worker", "atob", "cancelAnimationFrame", "clearInterval",
+  "Blob", "IntersectionObserver", "ResizeObserver", "URL", "Worker", "atob", "cancelAnimationFrame", "clearInterval",
   "clearTimeout", "createImageBitmap", "devicePixelRatio", "document", "getComputedStyle",
   "innerHeight", "innerWidth", "localStorage", "location", "matchMedia", "navigator", "performance",
   "requestAnimationFrame", "scrollTo", "setInterval", "setTimeout", "window",
 ]);
 
 /** Scripts that compute have nothing of the browser. */
-const NO_PAGE = /(activations|arithmetic|geometry|network_(norms|views|windows)|quiz_(questions|window))\.js$/;
+const NO_PAGE = /(activations|arithmetic|geometry|network_(layout|norms|views|windows)|quiz_(questions|window))\.js$/;
 const hasNoPage = (file) => NO_PAGE.test(file);
 
 /** The scripts of a page share one scope: each may use what the others declare. */

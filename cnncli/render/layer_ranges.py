@@ -109,14 +109,16 @@ def _trimmed_ranges(
 
     seen = map_pictures(rows, groups, add)
     limits = rounding_limits(rows, groups, seen)
-    if shared:
-        seen = [reduce(or_, seen, ValueRange())] * len(seen)
-        limits = [max(limits, default=0.0)] * len(seen)
     kind = _auto_kind(seen, about_zero)
-    return [
+    if shared:
+        tails = tails[:1]
+        seen = [reduce(or_, seen, ValueRange())] * len(tails)
+        limits = [max(limits, default=0.0)] * len(tails)
+    found = [
         _above_rounding(one.mapping(kind, own), own, limit)
         for one, own, limit in zip(tails, seen, limits, strict=True)
     ]
+    return found * len(channels) if shared else found
 
 
 def _above_rounding(found: Mapping, seen: ValueRange, limit: float) -> Mapping:

@@ -189,6 +189,8 @@ def test_a_page_opens_with_maps_that_feed_the_unit(show: Opener) -> None:
         .flatMap((card) => [...card.querySelectorAll(".thumb")])
         .sort((one, other) => one.dataset.map - other.dataset.map)
         .map((thumb) => thumb.querySelector("canvas").toDataURL())"""
+    tab.locator("li:has(h2:text-is('edges'))").scroll_into_view_if_needed()
+    settle(tab)
     before = tab.evaluate(outlined)
     tab.evaluate("cnncli.apply({ unit: { layer: 'pooled', map: 6, at: [4, 5] } })")
     settle(tab)
@@ -237,6 +239,7 @@ def test_values_of_units_are_those_of_the_network(show: Opener) -> None:
             [name, n_H, n_W, n_C],
         )
         np.testing.assert_allclose(read, Y.ravel(), rtol=TOLERANCE, atol=TOLERANCE)
+    tab.click("[data-layer='probability'] .toggle")
     tab.click("[aria-label='Maps of probability'] [data-map='7']")
     settle(tab)
     assert "probability, map 7" in tab.text_content("#headline")

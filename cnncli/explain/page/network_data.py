@@ -131,8 +131,9 @@ def network_page_data(
     X = picture.values()[unit.image : unit.image + 1]
     values, not_finite = {}, {}
     for name, Y in ((SOURCE, X), *forward_layers(network, X, network.names)):
-        ranges = _ranges(network, name, Y, picture, groups[name])
-        values[name] = _values(Y[0], parts[name], groups[name], ranges, dtype)
+        own, common = _ranges(network, name, Y, picture, groups[name])
+        found = _values(Y[0], parts[name], groups[name], own, dtype)
+        values[name] = found | {"range": _range_record(common)}
         not_finite[name] = measure(Y).non_finite
     summaries = {plan.name: plan for plan in summarize(network, picture.shape[1:]).layers}
     source = {"name": SOURCE, "label": "input", "shape": list(shape[1:]), "inputs": [], "reads": []}
@@ -166,14 +167,21 @@ def _choose_dtype(parts: Mapping[str, _LayerPart]) -> str:
 
 def _ranges(
     network: Network, name: str, Y: FloatArray, picture: Picture, groups: Sequence[MapGroup]
-) -> list[LevelMapping]:
-    """Return the ranges by which a layer's maps are shown, the same as on its sheet."""
+) -> tuple[list[LevelMapping], LevelMapping]:
+    """Return the range of each of a layer's maps, and their ``--shared-range``, as on its sheet."""
     if name == SOURCE:
-        return layer_ranges(ArrayRows(Y), groups, "auto", picture.is_picture)
-    part = network.until(name)
-    one = FeatureMaps(part, picture)
-    rows = ArrayRows(Y, inner_cells(part, (1, *picture.shape[1:])), one.sum_bounds)
-    return layer_ranges(rows, groups, "auto", clips_by_default(part, picture))
+        rows, clips = ArrayRows(Y), picture.is_picture
+    else:
+        part = network.until(name)
+        bounds = FeatureMaps(part, picture).sum_bounds
+        rows = ArrayRows(Y, inner_cells(part, (1, *picture.shape[1:])), bounds)
+        clips = clips_by_default(part, picture)
+    own = layer_ranges(rows, groups, "auto", clips)
+    return own, layer_ranges(rows, groups, "auto", clips, shared=True)[0]
+
+
+def _range_record(mapping: LevelMapping) -> PageData:
+    return {"kind": mapping.kind, "lo": mapping.lo, "hi": mapping.hi}
 
 
 def _centres(
@@ -292,8 +300,7 @@ def _pictures(
     pictures = []
     for index, (group, record) in enumerate(zip(groups, picture_list(groups), strict=True)):
         if set(group.channels) <= not_finite.keys():
-            own = ranges[index]
-            shown = {"kind": own.kind, "lo": own.lo, "hi": own.hi}
+            shown = _range_record(ranges[index])
             count = sum(not_finite[channel] for channel in group.channels)
             pictures.append({**record, "index": index, "range": shown, "notFinite": count})
     return pictures

@@ -91,11 +91,11 @@ function subjectOf(unit, made) {
     block: blockIndex(made),
     choose: (block) => apply({ block }),
     nameOf: (channel) => channelName(source, channel),
-    range: layer.ranges[index],
+    range: shownRange(layer, index),
     table: mapTable(layer, index),
     paint: (channel, value) => {
       const map = pictureIndex(source, channel);
-      return cellColour([value], source.ranges[map], mapTable(source, map));
+      return cellColour([value], shownRange(source, map), mapTable(source, map));
     },
   };
 }

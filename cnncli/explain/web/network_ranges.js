@@ -1,0 +1,85 @@
+"use strict";
+// Which values of a network's maps have which colours: one scale for all maps of a layer, or one for
+// each map, and the bars that tell.
+
+/** The range that a map is drawn by: that of its layer, or its own. */
+function shownRange(layer, index) {
+  return state.scale === "layer" ? layer.range : layer.ranges[index];
+}
+
+/** The colours of a map: about zero blue to red, else grey. */
+function mapTable(layer, index) {
+  const isColoured = layer.ranges[index].kind === "symmetric" && layer.pictures[index].channels.length === 1;
+  return isColoured ? tables.diverging : null;
+}
+
+/** The smallest and largest values of a map's channels. */
+function mapEnds(layer, index) {
+  return layer.pictures[index].channels.flatMap((channel) => layer.ends[layer.channels.indexOf(channel)]);
+}
+
+/** Whether a map of several cells is 0 everywhere. */
+function isDead(layer, index) {
+  return !isSingle(layer) && mapEnds(layer, index).every((end) => end === 0) && !layer.pictures[index].notFinite;
+}
+
+/** Which values of a map have the colours at the ends. */
+function rangeText(layer, index) {
+  const own = layer.ranges[index];
+  const most = Math.max(...mapEnds(layer, index).map(Math.abs));
+  if (own.lo === own.hi) return constantText(own, most);
+  const { lo, hi } = shownRange(layer, index);
+  const [low, high] = mapTable(layer, index) ? ["blue", "red"] : ["black", "white"];
+  return `${numberText(lo)} ${low}, ${numberText(hi)} ${high}`;
+}
+
+/** A bar of all colours with the numbers at its ends, to stand by a large map. */
+function makeColourBar() {
+  const canvas = element("canvas", { class: "colour-bar", "aria-hidden": "true" });
+  const ends = element("div", { class: "bar-ends", "aria-hidden": "true" });
+  return element("div", { class: "colour-scale" }, canvas, ends);
+}
+
+/** Draw the colour bar of a map as wide as the map is. */
+function drawColourBar(node, layer, index, width) {
+  const range = shownRange(layer, index);
+  node.hidden = range.lo === range.hi;
+  if (node.hidden) return;
+  node.style.width = `${width}px`;
+  const [canvas, ends] = node.children;
+  const table = mapTable(layer, index);
+  const levels = cellPicture(1, 256, (_, level) => colourOf(level, table));
+  const context = prepareCanvas(canvas, width, BAR_HEIGHT);
+  context.imageSmoothingEnabled = false;
+  context.drawImage(levels, 0, 0, width, BAR_HEIGHT);
+  const values = range.lo === -range.hi ? [range.lo, 0, range.hi] : [range.lo, range.hi];
+  ends.replaceChildren(...values.map((value) => element("span", { text: numberText(value) })));
+}
+
+const BAR_HEIGHT = 10;
+const SHORTEST_BAR = 110;
+const SCALES = [
+  ["layer", "one for the layer"],
+  ["map", "one for each map"],
+];
+
+/** The buttons that choose the scale, and those that open and close cards. */
+function startTools() {
+  const group = byId("scales");
+  for (const [scale, text] of SCALES) {
+    const button = element("button", { type: "button", "data-scale": scale, text });
+    button.addEventListener("click", () => apply({ scale }));
+    group.append(button);
+  }
+  startArrows(group);
+  const openWhere = (holds) => apply({ open: Object.fromEntries(layers.map(({ name }) => [name, holds(name)])) });
+  byId("open-all").addEventListener("click", () => openWhere(() => true));
+  byId("open-trail").addEventListener("click", () => openWhere((name) => trailNames().includes(name)));
+}
+
+function drawTools() {
+  for (const button of byId("scales").children) {
+    button.setAttribute("aria-pressed", String(button.dataset.scale === state.scale));
+  }
+  setTabStop(byId("scales"));
+}
