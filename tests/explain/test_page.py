@@ -6,6 +6,7 @@ import base64
 import hashlib
 import json
 import re
+from collections import Counter
 from html.parser import HTMLParser
 from importlib import resources
 from pathlib import Path
@@ -18,7 +19,7 @@ from cnncli.explain.page import arithmetic_data, layer_data
 from cnncli.explain.page.channels import channel_spans
 from cnncli.explain.page.layer_data import PRESETS, PageData, Unit, crop, layer_page_data
 from cnncli.explain.page.network_data import BUDGET, network_page_data
-from cnncli.explain.page.run import page_text
+from cnncli.explain.page.run import _SCRIPTS, page_text
 from cnncli.filters.files import load_filter
 from cnncli.filters.filter import from_array
 from cnncli.io.images import Picture, ReadOptions, read_image
@@ -456,3 +457,19 @@ def test_text_stands_out_from_its_ground(theme: int) -> None:
         for name, least in {"ink": 7, "dim": 4.5, "accent": 4.5, "path": 4.5, "wrong": 4.5}.items():
             high, low = sorted((luminance(colours[name]), luminance(colours[ground])), reverse=True)
             assert (high + 0.05) / (low + 0.05) >= least, (name, ground)
+
+
+@pytest.mark.parametrize("kind", _SCRIPTS)
+def test_no_two_scripts_of_a_page_declare_one_name(kind: str) -> None:
+    # They share one scope: the second would take the place of the first.
+    web = resources.files("cnncli.explain").joinpath("web")
+    declared = Counter(
+        name
+        for script in _SCRIPTS[kind]
+        for name in re.findall(
+            r"^(?:async )?(?:const|let|class|function) (\w+)",
+            web.joinpath(script).read_text("utf-8"),
+            re.M,
+        )
+    )
+    assert [name for name, count in declared.items() if count > 1] == []

@@ -19,9 +19,9 @@ function readLayerMaps(record) {
     Object.defineProperty(planes, channel, { enumerable: true, get: () => (values ??= decode()) });
   });
   const reads = record.reads.map((axes) => ({
-    rows: spansOf(axes.rows),
-    cols: spansOf(axes.cols),
-    channels: spansOf(axes.channels),
+    rows: expandRuns(axes.rows),
+    cols: expandRuns(axes.cols),
+    channels: expandRuns(axes.channels),
   }));
   const ranges = record.pictures.map((picture) => picture.range);
   let settings = null;
@@ -40,7 +40,7 @@ function readLayerMaps(record) {
 }
 
 /** The first and the end of each span in runs [first, end, step, count], one after another. */
-function spansOf(runs) {
+function expandRuns(runs) {
   const spans = runs.flatMap(([first, end, step, count]) =>
     Array.from({ length: count }, (_, k) => [first + k * step, end + k * step]),
   );
