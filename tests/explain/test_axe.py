@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from tests.support.browser import CHELSEA, REPOSITORY, settle, until
+from tests.support.netfiles import layer as layer_table
 from tests.support.shell import run_cli
 
 pytestmark = [pytest.mark.slow, pytest.mark.oracle]
@@ -30,6 +31,7 @@ PAGES: dict[str, tuple[object, ...]] = {
     "backward": (CHELSEA, "--filter", "sobel_h", "--backward"),
     "digits": (EXAMPLES / "digits.toml", DIGIT),
     "edges": (EXAMPLES / "edges.toml", CHELSEA),
+    "transposed": ("double.toml", DIGIT),
     "face": (EXAMPLES / "face" / "pnet.toml", ASTRONAUT, "--scale", "0.1"),
 }
 
@@ -70,8 +72,14 @@ def axe(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.mark.parametrize("name", PAGES)
-def test_axe_finds_nothing(browser: Any, axe: str, tmp_path: Path, name: str) -> None:
+def test_axe_finds_nothing(
+    browser: Any, axe: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
     page = tmp_path / "page.html"
+    monkeypatch.chdir(tmp_path)
+    Path("double.toml").write_text(
+        layer_table("conv-transpose", filter="1 2 1; 2 4 2; 1 2 1", stride=2, padding=1)
+    )
     run_cli("explain", *PAGES[name], "-o", page)
     found: set[str] = set()
     for scheme, width in itertools.product(("light", "dark"), (1280, 360)):

@@ -215,8 +215,8 @@ function drawStretchedCloseup() {
   const spaced = state.layer.stride.some((stride) => stride > 1);
   const apart = spaced ? "The input with its cells as far apart as the stride. " : "";
   const count = rows.length * cols.length;
-  byId("input-closeup-note").textContent =
-    `${apart}In the box: ${countText(count, "cell")}` + (count ? `, ${placesText("row", rows)}, ${placesText("column", cols)}` : "");
+  const places = count ? `: ${placesText("row", rows)}, ${placesText("column", cols)}` : "";
+  byId("input-closeup-note").textContent = `${apart}${countText(count, "cell")} under a weight${places}`;
 }
 
 function startSpread() {
