@@ -26,7 +26,7 @@ const BROWSER = readonly([
 ]);
 
 /** Scripts that compute have nothing of the browser. */
-const NO_PAGE = /(activations|arithmetic|geometry|network_(layout|norms|views|windows)|quiz_(questions|window))\.js$/;
+const NO_PAGE = /(activations|arithmetic|geometry|network_(layout|norms|views|windows)|quiz_(network|questions|window))\.js$/;
 const hasNoPage = (file) => NO_PAGE.test(file);
 
 /** The scripts of a page share one scope: each may use what the others declare. */

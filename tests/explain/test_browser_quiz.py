@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
 
+from cnncli.explain.page.layer_data import PageData, Unit
+from cnncli.explain.page.network_data import network_page_data
 from cnncli.filters.files import load_filter
-from cnncli.network.layers import ConvLayer, PoolLayer
+from cnncli.io.images import Picture
+from cnncli.network.graph import SOURCE, Network, Node
+from cnncli.network.layers import ActivationLayer, AddLayer, ConvLayer, PoolLayer, SoftmaxLayer
 from tests.support.browser import (
     Opener,
     bank,
@@ -25,7 +30,7 @@ pytestmark = pytest.mark.oracle
 ALL_TEXTS = """(() => {
   const texts = [document.title];
   for (const node of document.querySelectorAll("body, body *")) {
-    if (node.tagName === "SCRIPT" || node.matches("#blocks td")) continue;
+    if (node.tagName === "SCRIPT" || node.matches("td[data-tap]")) continue;
     for (const child of node.childNodes) if (child.nodeType === 3) texts.push(child.data);
     texts.push(...[...node.attributes].map((attribute) => attribute.value));
     if ("value" in node) texts.push(String(node.value));
@@ -48,9 +53,9 @@ def question(tab: Any) -> Any:
 
 
 def ask(tab: Any, topic: str, seed: int = 1) -> Any:
-    """Ask until the question is of a kind; wrong answers are given to all before it."""
+    """Ask until the question is of a kind, with some answer to all before it."""
     tab.evaluate(f"cnncli.quiz({seed})")
-    for _ in range(4):
+    for _ in range(8):
         settle(tab)
         if question(tab)["topic"] == topic:
             return question(tab)
@@ -60,12 +65,12 @@ def ask(tab: Any, topic: str, seed: int = 1) -> Any:
 
 
 def answer(tab: Any, text: str) -> None:
-    """Answer by keys: a number is typed, a cell is reached with arrows."""
+    """Answer by keys alone: a number or an option is typed, a cell is reached with an arrow."""
     if question(tab)["control"] == "cell":
         tab.keyboard.press("ArrowRight")
-        tab.keyboard.press("Tab")
     else:
         tab.keyboard.type(text)
+    tab.keyboard.press("Tab")
     tab.keyboard.press("Enter")
     settle(tab)
 
@@ -213,3 +218,99 @@ def test_a_seed_repeats_the_quiz_and_another_does_not(show: Opener) -> None:
     assert len(set(texts)) > 3
     tab.evaluate("cnncli.apply({ quiz: null, at: [0, 0] })")
     assert tab.evaluate(read, 0) == texts[0]
+
+
+def weak(shape: tuple[int, ...]) -> Any:
+    """A filter of small weights, so that shares are not all but 1 and 0."""
+    made = bank(shape)
+    return replace(made, weights=made.weights / 5)
+
+
+def small_network() -> tuple[Network, Picture, dict[str, Any], PageData]:
+    """A residual block, a pool and shares; with what each layer gives."""
+    nodes = [
+        Node("conv", ConvLayer(weak((3, 3, 3, 6)), np.arange(6) / 6), (SOURCE,)),
+        Node("relu", ActivationLayer("relu"), ("conv",)),
+        Node("again", ConvLayer(weak((3, 3, 6, 6)), np.arange(6) / 5), ("relu",)),
+        Node("sum", AddLayer(), ("relu", "again")),
+        Node("pool", PoolLayer("max", 2, 2), ("sum",)),
+        Node("mean", PoolLayer("average", "global"), ("pool",)),
+        Node("shares", SoftmaxLayer(), ("mean",)),
+    ]
+    network, picture = Network(tuple(nodes)), random_picture((8, 8, 3))
+    values = {SOURCE: picture.values()}
+    for node in network.nodes:
+        values[node.name] = node.layer.forward(*(values[name] for name in node.inputs))[0]
+    unit = Unit((0, 0), int(values["shares"].argmax()))
+    data = network_page_data(network, picture, "shares", unit, title="photo.png")
+    return network, picture, {name: Y[0] for name, Y in values.items()}, data
+
+
+def value_of(values: dict[str, Any], unit: Any) -> float:
+    return float(values[unit["layer"]][(*unit["at"], unit["channel"])])
+
+
+def test_a_network_asks_for_the_strongest_unit_and_takes_the_page_away(show: Opener) -> None:
+    _, _, values, data = small_network()
+    tab = show(data)
+    order = np.argsort(-values["shares"][0, 0])
+    found = ask(tab, "strongest")
+    texts = tab.evaluate(ALL_TEXTS)
+    assert f"{values['shares'].max():.4g}" not in texts
+    assert tab.locator("main *").count() == 0
+    rank = 1 if "second" in found["text"] else 0
+    best, wrong = f"{order[rank]} (bank-{order[rank]})", f"{order[5]} (bank-{order[5]})"
+    assert found["options"][found["answers"][0]] == best
+    answer(tab, wrong)
+    verdict = tab.text_content("#quiz-verdict")
+    assert f"Not so: it is {best}, and you answered {wrong}." in verdict
+    assert f"{rank + 1}. map {best}: {values['shares'][0, 0, order[rank]]:.3g}" in verdict
+    # The page is back.
+    assert tab.locator("#layers").is_visible()
+    assert "shares" in tab.text_content("#trail")
+
+
+def test_a_network_asks_which_map_contributes_most(show: Opener) -> None:
+    network, _, values, data = small_network()
+    tab = show(data)
+    found = ask(tab, "contribution")
+    unit, source = found["unit"], found["source"]
+    conv = {node.name: node.layer for node in network.nodes}[unit["layer"]]
+    sizes = {}
+    for index, name in zip(found["maps"], found["options"], strict=True):
+        alone = np.zeros_like(values[source])
+        alone[..., index] = values[source][..., index]
+        made = conv.forward(alone[None])[0][(0, *unit["at"], unit["channel"])]
+        sizes[name] = abs(float(made) - float(conv.bias[unit["channel"]]))
+    best = max(sizes, key=sizes.__getitem__)
+    assert found["options"][found["answers"][0]] == best
+    sums = {f"{size:.{digits}g}" for size in sizes.values() for digits in (3, 4) if size}
+    assert not sums & set(re.findall(r"[\d.]+", tab.evaluate(ALL_TEXTS)))
+    assert tab.locator(".quiz-blocks .block").count() == len(found["maps"])
+    answer(tab, best)
+    assert tab.text_content("#quiz-verdict").startswith(f"Right: {best}.")
+    assert unit["layer"] in tab.text_content("#headline")
+
+
+def test_a_network_asks_for_values_of_units_with_few_inputs(show: Opener) -> None:
+    _, _, values, data = small_network()
+    tab = show(data)
+    layers = set()
+    for seed in range(5):
+        found = ask(tab, "value", seed)
+        value = value_of(values, found["unit"])
+        assert found["answers"] == [near(value)]
+        layers.add(found["unit"]["layer"])
+        numbers = set(re.findall(r"−?[\d.]+(?:e[-+]?\d+)?", tab.evaluate(ALL_TEXTS)))
+        # A winner or what passes an activation is one of the numbers shown.
+        if found["unit"]["layer"] in ("conv", "again", "sum", "mean"):
+            assert not shown_forms(value) & numbers
+        wrong = found["mistakes"][0] if found["mistakes"] and seed % 2 else None
+        (given,) = wrong["answers"] if wrong else found["answers"]
+        answer(tab, f"{given:.6g}")
+        verdict = tab.text_content("#quiz-verdict")
+        assert (wrong["text"] in verdict) if wrong else verdict.startswith("Right: ")
+        tab.keyboard.press("Escape")
+        settle(tab)
+        assert tab.locator("#layers").is_visible()
+    assert len(layers) > 1

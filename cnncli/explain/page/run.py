@@ -80,6 +80,11 @@ _SCRIPTS: Final = {
         "network_cards.js",
         "network_layout.js",
         "network_graph.js",
+        "quiz_questions.js",
+        "quiz_window.js",
+        "quiz_network.js",
+        "quiz_panel.js",
+        "quiz_network_panel.js",
         "network.js",
     ),
 }
@@ -88,7 +93,7 @@ _SCRIPTS: Final = {
 # Both pages show the numbers of a window, in the style of the layer's page.
 _STYLES: Final = {
     "layer": ("page.css", "layer.css", "backward.css", "spread.css", "quiz.css", "print.css"),
-    "network": ("page.css", "layer.css", "network.css"),
+    "network": ("page.css", "layer.css", "network.css", "quiz.css"),
 }
 
 _PLACEHOLDER = re.compile(r"\{\{(\w+)\}\}")

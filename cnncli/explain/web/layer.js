@@ -399,7 +399,6 @@ function drawStatus() {
     if (document.activeElement !== byId(id)) byId(id).value = state.at[index];
     byId(id).max = [rows.out, cols.out][index] - 1;
   }
-  byId("filter-body").inert = isAsking();
   byId("pin").setAttribute("aria-pressed", String(state.pinned));
   byId("pin").textContent = state.pinned ? "Release" : "Hold";
   byId("play").textContent = state.playing ? "❚❚ Stop" : "▶ Play";

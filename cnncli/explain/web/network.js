@@ -32,6 +32,7 @@ const state = {
   unit: { ...pageData.unit },
   channel: null,
   block: null,
+  quiz: null,
   maps: Object.fromEntries(layers.map((layer) => [layer.name, firstMap(layer)])),
   scale: "layer",
   open: {},
@@ -51,8 +52,8 @@ function firstMap(layer) {
  * `unit` is { layer, map, at: [row, column] }, map counting all maps of the layer; the others are as
  * in `state`.
  */
-function apply({ unit, maps, channel, block = null, scale, open }) {
-  state.block = block;
+function apply({ unit, maps, channel, block = null, scale, open, quiz = state.quiz }) {
+  Object.assign(state, { block, quiz });
   const [chosen, before] = [state.unit.layer, trailNames()];
   if (unit) {
     const layer = byName.get(unit.layer);
@@ -113,6 +114,9 @@ function valueText(layer, picture, row, col) {
 }
 
 function draw(trail = trailOf(chosenUnit())) {
+  drawQuiz();
+  // The page is not there, see holdPage.
+  if (isAsking()) return;
   view = { boxes: receptiveField(), channels: channelsBehind(), trail, colours: themeColours() };
   keepInPlace(() => {
     for (const layer of layers) drawCard(layer);
@@ -199,6 +203,7 @@ function startNetworkPage() {
   startGraph();
   startTools();
   startTheme(() => draw());
+  startQuizPanel();
   apply({ unit: state.unit });
   // For tests, and for trying things in the browser's console.
   window.cnncli = {
@@ -208,6 +213,7 @@ function startNetworkPage() {
     channels: () => Object.fromEntries(channelsBehind()),
     trail: () => trailOf(chosenUnit()).map(({ unit }) => unit),
     arithmetic: unitArithmetic,
+    quiz: startQuiz,
     value: (name, channel, row, col) => valueAt(byName.get(name), channel, row, col),
   };
 }

@@ -31,6 +31,8 @@ function readLayerMaps(record) {
     reads,
     ranges,
     drawn: new Map(),
+    /** Its settings without reading the weights. */
+    kind: record.arithmetic,
     /** What its units are computed with; read when the first is, for weights may be many. */
     get arithmetic() {
       settings ??= record.arithmetic ? readLayer(record.arithmetic) : null;
@@ -63,15 +65,19 @@ function isSingle(layer) {
  * and column with the largest value; -1 if none is in the page.
  */
 function strongestMap(layer, span) {
-  const endsOf = (channel) => layer.ends[layer.channels.indexOf(channel)];
-  const sizeOf = isSingle(layer) ? (value) => value : Math.abs;
-  const strength = ({ channels }) => Math.max(...channels.flatMap(endsOf).map(sizeOf));
   let best = -1;
-  layer.pictures.forEach((picture, index) => {
+  layer.pictures.forEach((_, index) => {
     if (!isInSpan(layer, index, span)) return;
-    if (best < 0 || strength(picture) > strength(layer.pictures[best])) best = index;
+    if (best < 0 || strengthOf(layer, index) > strengthOf(layer, best)) best = index;
   });
   return best;
+}
+
+/** The largest magnitude of a map, or of one row and column its value. */
+function strengthOf(layer, index) {
+  const endsOf = (channel) => layer.ends[layer.channels.indexOf(channel)];
+  const sizeOf = isSingle(layer) ? (value) => value : Math.abs;
+  return Math.max(...layer.pictures[index].channels.flatMap(endsOf).map(sizeOf));
 }
 
 /** Whether a map has one of the channels [first, last). */

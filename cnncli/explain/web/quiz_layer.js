@@ -34,11 +34,22 @@ function pictureOfChannel(channel) {
 }
 
 /** The changes that show where a question is. */
-function viewOfQuestion({ unit }) {
+function viewOfQuestion({ unit }, isAnswered) {
+  if (isAnswered) return {};
   const still = { pinned: true, playing: false, backward: null };
   if (!unit) return still;
   const map = pictureOfChannel(unit.channel);
   return { ...still, at: unit.at, map, channel: pageData.pictures[map].channels.indexOf(unit.channel), block: 0 };
+}
+
+/** While a question is open the filter cannot be changed; other controls are not shown. */
+function holdPage(isOpen) {
+  byId("filter-body").inert = isOpen;
+}
+
+/** The page itself shows what a question is about. */
+function questionElements() {
+  return [];
 }
 
 /** Cover the output that is asked for, on a canvas whose first cell is (top, left). */

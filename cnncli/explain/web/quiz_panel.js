@@ -1,7 +1,7 @@
 "use strict";
 // The panel of the quiz, on both pages: one question at a time, its answer, and what the answer tells.
-// quiz_layer.js and quiz_network.js choose what a page asks: `quizTopics`, `viewOfQuestion`. The page hides what `hiddenUnit`
-// names, until it is answered.
+// Of each page are `quizTopics`, what it asks; `questionElements`, what the panel shows of a question; and how
+// the page hides the answer until it is given: `holdPage` and `viewOfQuestion`.
 
 let drawnQuiz = null;
 
@@ -33,14 +33,14 @@ function askQuestion(quiz) {
   const random = makeRandom(quiz.seed + Math.imul(number, 0x9e3779b1));
   const topics = quizTopics();
   const question = firstQuestion(random, topics, Math.floor(first * topics.length) + number);
-  changeQuiz({ ...quiz, number, question, verdict: null, given: null }, viewOfQuestion(question));
+  changeQuiz({ ...quiz, number, question, verdict: null, given: null }, viewOfQuestion(question, false));
 }
 
 function answerQuestion(given) {
   const { quiz } = state;
   const verdict = judgeAnswer(quiz.question, given);
   const [answered, right] = [quiz.answered + 1, quiz.right + (verdict.isRight ? 1 : 0)];
-  changeQuiz({ ...quiz, given, verdict, answered, right });
+  changeQuiz({ ...quiz, given, verdict, answered, right }, viewOfQuestion(quiz.question, true));
 }
 
 function endQuiz() {
@@ -48,6 +48,7 @@ function endQuiz() {
 }
 
 function changeQuiz(quiz, view = {}) {
+  holdPage(Boolean(quiz && !quiz.verdict));
   apply({ ...view, quiz });
   drawQuiz();
   const focus = quiz ? byId("quiz-panel").querySelector("[data-first]:not([hidden])") : byId("quiz");
@@ -65,6 +66,7 @@ function drawQuiz() {
   if (!quiz) return;
   byId("quiz-score").textContent = quiz.answered ? `${quiz.right} of ${quiz.answered} right` : "";
   byId("quiz-text").textContent = quiz.question.text;
+  byId("quiz-shown").replaceChildren(...(isAsking() ? questionElements(quiz.question) : []));
   byId("quiz-form").hidden = !isAsking();
   byId("quiz-form").replaceChildren(...(isAsking() ? answerControls(quiz.question) : []));
   byId("quiz-verdict").replaceChildren(...(isAsking() ? [] : verdictElements(quiz)));
@@ -158,20 +160,18 @@ function submitAnswer(event) {
   byId("quiz-answer").focus();
 }
 
-/** The panel, above the numbers of the page, and the keys and buttons of the quiz. */
+/** The panel, and the keys and buttons of the quiz. */
 function startQuizPanel() {
   const another = element("button", { type: "button", id: "quiz-another", "data-first": true, text: "Another" });
   const head = [element("h2", { id: "quiz-title", text: "Quiz" }), element("span", { id: "quiz-score", class: "dim" })];
-  const panel = element(
-    "section",
-    { class: "panel quiz", id: "quiz-panel", "aria-labelledby": "quiz-title", hidden: true },
+  byId("quiz-panel").append(
     element("div", { class: "head" }, ...head),
     element("p", { id: "quiz-text" }),
+    element("div", { id: "quiz-shown" }),
     element("form", { id: "quiz-form" }),
     element("div", { id: "quiz-verdict", role: "status" }),
     another,
   );
-  byId("headline").closest(".panel").before(panel);
   byId("quiz-form").addEventListener("submit", submitAnswer);
   another.addEventListener("click", () => askQuestion(state.quiz));
   byId("quiz").addEventListener("click", () => (state.quiz ? endQuiz() : startQuiz()));

@@ -73,14 +73,14 @@ function tellableMistakes(mistakes, answer, tolerance) {
   return kept;
 }
 
-const ROUNDINGS = { down: [Math.floor, "⌊", "⌋"], up: [Math.ceil, "⌈", "⌉"] };
+const SIZE_ROUNDINGS = { down: [Math.floor, "⌊", "⌋"], up: [Math.ceil, "⌈", "⌉"] };
 
 /** What usual mistakes make of an output's size: { text, value } each. */
 function sizeMistakes(axis) {
   const { size, begin, kernel, stride, dilation, extent, ceil } = axis;
   const rules = ceil ? ["up", "down"] : ["down", "up"];
   const make = (text, { pads = `2×${begin}`, padding = 2 * begin, span = extent, step = stride, rule = rules[0], one = 1 }) => {
-    const [round, open, close] = ROUNDINGS[rule];
+    const [round, open, close] = SIZE_ROUNDINGS[rule];
     const value = round((size + padding - span) / step) + one;
     const formula = `${open}(${size} + ${pads} − ${span}) / ${step}${close}${one ? " + 1" : ""} = ${value}`;
     return { text: `${text}: ${formula}.`, value };

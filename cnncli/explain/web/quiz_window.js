@@ -9,6 +9,7 @@ const OUTPUT_TRIES = 80;
 const BEST_OUTPUTS = 10;
 const MOST_TERMS = 30;
 const LISTED_TERMS_EACH = 12;
+const FEW_BLOCKS = 4;
 /** An answer may be off by this share of the largest number in its sum, and by the rounding of those shown. */
 const OWN_ROUNDING = 0.01;
 
@@ -119,7 +120,8 @@ function convTolerance({ arithmetic }, step, channel) {
   const off = Math.max(...ways.map((way) => Math.abs(way - step.sum))) + OWN_ROUNDING * largest;
   const ends = [step.total - off, step.total + off].map((z) => arithmetic.activate(z, channel));
   const moved = Math.max(...ends.map((end) => Math.abs(end - step.value)));
-  return roundedUp(Math.max(moved, (OWN_ROUNDING / 2) * Math.abs(step.value)));
+  // Where an activation makes all one, such as 0, some room remains: none would tell.
+  return roundedUp(Math.max(moved, (OWN_ROUNDING / 2) * Math.abs(step.value), off / 10));
 }
 
 function poolTolerance({ arithmetic }, step) {
@@ -167,9 +169,9 @@ function convMistakes(place, step, channel, at) {
     add(`This adds the bias after ${layer.activation}; it comes before.`, activate(step.sum) + step.bias);
   } else add("This makes negative sums 0, as ReLU does; the layer has no activation.", Math.max(step.total, 0));
   if (step.blocks.length > 1) {
-    for (const block of step.blocks) {
+    for (const block of step.blocks.filter(({ sum }) => sum)) {
       add(`This forgets a channel: ${place.nameOf(block.channel)}.`, activate(step.total - block.sum));
-      add(`This counts one channel alone: ${place.nameOf(block.channel)}.`, activate(block.sum + step.bias));
+      if (step.blocks.length <= FEW_BLOCKS) add(`This counts one channel alone: ${place.nameOf(block.channel)}.`, activate(block.sum + step.bias));
     }
   }
   if (cells.some(({ pad }) => pad)) {
@@ -275,12 +277,13 @@ function convLines(place, step) {
   const { layer } = place.arithmetic;
   const textOf = (value) => numberText(value, cellDigits(layer.kernel[1]));
   const isMany = step.blocks.length > 1;
-  const lines = step.blocks.slice(0, LISTED_TERMS_EACH).map((block) => {
+  const counting = isMany ? step.blocks.filter(({ sum }) => sum) : step.blocks;
+  const lines = counting.slice(0, LISTED_TERMS_EACH).map((block) => {
     const terms = block.cells.filter(({ product }) => product).map(({ value, weight }) => `${textOf(value)}×${bracketed(textOf(weight))}`);
     const sum = terms.length ? joinedText(terms) : "all products are 0";
     return `${isMany ? `${place.nameOf(block.channel)}: ` : ""}${sum} = ${numberText(block.sum)}`;
   });
-  const sums = isMany ? joinedText(step.blocks.map(({ sum }) => numberText(sum))) : numberText(step.sum);
+  const sums = isMany ? joinedText(counting.map(({ sum }) => numberText(sum))) : numberText(step.sum);
   lines.push(`${isMany ? "all channels" : "sum"} and bias: ${sums} + ${bracketed(numberText(step.bias))} = ${numberText(step.total)}`);
   if (layer.activation !== "none") lines.push(`${layer.activation}(${numberText(step.total)}) = ${numberText(step.value)}`);
   return lines;
