@@ -13,11 +13,12 @@ from cnncli.core.activations import get_activation
 from cnncli.core.arrays import FloatArray
 from cnncli.core.conv import conv_backward, conv_forward
 from cnncli.explain.page.layer_data import PageData
+from cnncli.filters.files import load_filter
 from cnncli.filters.filter import Filter
-from cnncli.io.images import Picture
+from cnncli.io.images import Picture, ReadOptions, read_image
 from cnncli.network.layers import ConvLayer
 from tests.explain.test_arithmetic import page_input, page_layer
-from tests.support.browser import bank, random_picture
+from tests.support.browser import CHELSEA, bank, random_picture
 from tests.support.node import NODE, run_alone
 from tests.support.page_layers import two_filters
 
@@ -26,26 +27,26 @@ pytestmark = [
     pytest.mark.skipif(NODE is None, reason="neither node nor the extra browser is installed"),
 ]
 
-SCRIPTS = ("arithmetic.js", "backward_arithmetic.js", "learning_arithmetic.js")
+SCRIPTS = (
+    "arithmetic.js",
+    "backward_arithmetic.js",
+    "quiz_questions.js",
+    "learning_arithmetic.js",
+)
 STEPS = 20
 TOLERANCE = 1e-5
 
 LEARN = """({ input, layer, target, channels, rows, cols, update, steps }) => {
-  const task = { channels, rows, cols };
   const wanted = new LayerArithmetic(input, target);
-  task.targets = channels.map((channel) => wanted.values(channel, rows, cols));
+  const targets = channels.map((channel) => wanted.values(channel, rows, cols));
+  const task = { channels, rows, cols, targets };
+  const learner = new Learner(new LayerArithmetic(input, layer), task);
   const told = [];
-  let [now, velocity] = [layer, null];
   for (let step = 0; step <= steps; step += 1) {
-    const pass = new LossArithmetic(new LayerArithmetic(input, now), task);
-    const { weights, bias } = pass.parameters;
-    const list = Array.from;
-    told.push({
-      loss: pass.loss, W: list(now.weights), b: list(now.bias), dW: list(weights), db: list(bias),
-    });
-    const next = learningStep(now, pass.parameters, velocity, update);
-    velocity = next.velocity;
-    now = { ...now, weights: next.weights, bias: next.bias };
+    const { weights: W, bias: b } = learner.layer;
+    const { weights: dW, bias: db } = learner.pass.parameters;
+    told.push({ loss: learner.loss, W, b, dW: Array.from(dW), db: Array.from(db) });
+    learner.step(update);
   }
   return told;
 }"""
@@ -161,7 +162,7 @@ def case_of(
     layers = []
     for _ in range(2):
         weights = rng.normal(size=filter_.weights.shape) / np.sqrt(filter_.weights[..., 0].size)
-        bias = rng.normal(size=count)
+        bias = rng.uniform(0.1, 0.6, size=count)
         layers.append(ConvLayer(replace(filter_, weights=weights), bias, **settings))
     picture = random_picture(shape)
     return Case(picture, layers[0], layers[1], channels, rate, momentum, crop)
@@ -292,6 +293,29 @@ def test_twice_the_suggested_rate_is_the_limit() -> None:
         assert ratio < 0.1 if factor < 2 else ratio > 10
 
 
+SUGGESTED = """({ input, layer, target, channels, rows, cols }) => {
+  const wanted = new LayerArithmetic(input, target);
+  const targets = channels.map((channel) => wanted.values(channel, rows, cols));
+  const start = new LayerArithmetic(input, layer);
+  const learner = new Learner(start.with(randomParameters(start, channels, 1)), {
+    channels, rows, cols, targets,
+  });
+  const rate = suggestedRate(layer, learner.curvature, 0.9);
+  for (let step = 0; step < 100; step += 1) learner.step({ rate, momentum: 0.9 });
+  return learner.losses;
+}"""
+
+
+@pytest.mark.parametrize("name", ["edge", "sobel_v", "gaussian_5"])
+def test_the_suggested_rate_learns_a_filter_of_the_cat_in_100_steps(name: str) -> None:
+    picture = read_image(CHELSEA, ReadOptions(gray=True))
+    layer = ConvLayer(load_filter(name), np.zeros(1))
+    (losses,) = run_alone(SCRIPTS, SUGGESTED, [record(Case(picture, layer, layer, [0], 0))])
+    assert losses[100] < losses[0] / 4
+    assert losses[100] < 0.6 * losses[30]
+    assert max(losses) < 2 * losses[0]
+
+
 def test_random_weights_are_normal_and_the_same_for_the_same_seed() -> None:
     numbers = "([seed, count]) => normalNumbers(seed, count)"
     once, again, other = run_alone(SCRIPTS, numbers, [[3, 20_000], [3, 20_000], [4, 20_000]])
@@ -330,3 +354,29 @@ def test_a_step_of_many_products_takes_outputs_in_the_middle() -> None:
         assert part == list(range(part[0], part[-1] + 1))
         assert abs((part[0] - full[0]) - (full[-1] - part[-1])) <= 1
     assert len(one["rows"]) == len(one["cols"]) == 1
+
+
+def test_a_learner_says_when_no_step_is_of_use() -> None:
+    source = """({ input, layer, target, channels, rows, cols, update, steps }) => {
+      const wanted = new LayerArithmetic(input, target);
+      const targets = channels.map((channel) => wanted.values(channel, rows, cols));
+      const task = { channels, rows, cols, targets };
+      const learner = new Learner(new LayerArithmetic(input, layer), task);
+      for (let step = 0; step < steps && !learner.end; step += 1) learner.step(update);
+      return [learner.end, learner.losses.length - 1];
+    }"""
+    case = CASES["grey"]
+    dead = replace(CASES["reflect, relu"].layer, bias=np.array([-99.0]))
+    ends = [
+        record(case) | {"steps": 1000, "update": {"rate": 0.25, "momentum": 0}},
+        record(case) | {"steps": 1000, "update": {"rate": 0.8, "momentum": 0}},
+        record(case) | {"steps": 1000, "update": {"rate": 1e200, "momentum": 0}},
+        record(replace(CASES["reflect, relu"], layer=dead)),
+        record(case),
+    ]
+    reached, diverged, infinite, flat, learning = run_alone(SCRIPTS, source, ends)
+    assert reached[0] == "reached" and 20 < reached[1] < 1000
+    assert diverged[0] == "diverged" and 1 < diverged[1] < 20
+    assert infinite == ["diverged", 1]
+    assert flat == ["flat", 0]
+    assert learning == ["", STEPS]

@@ -40,6 +40,7 @@ _SCRIPTS: Final = {
         "arithmetic.js",
         "transposed_arithmetic.js",
         "backward_arithmetic.js",
+        "learning_arithmetic.js",
         "numbers.js",
         "drawing.js",
         "groups.js",
@@ -55,6 +56,8 @@ _SCRIPTS: Final = {
         "overview.js",
         "backward.js",
         "spread.js",
+        "learning.js",
+        "learning_panel.js",
         "filter_panel.js",
         "maps.js",
         "controls.js",
@@ -92,7 +95,15 @@ _SCRIPTS: Final = {
 
 # Both pages show the numbers of a window, in the style of the layer's page.
 _STYLES: Final = {
-    "layer": ("page.css", "layer.css", "backward.css", "spread.css", "quiz.css", "print.css"),
+    "layer": (
+        "page.css",
+        "layer.css",
+        "backward.css",
+        "spread.css",
+        "learning.css",
+        "quiz.css",
+        "print.css",
+    ),
     "network": ("page.css", "layer.css", "network.css", "quiz.css"),
 }
 

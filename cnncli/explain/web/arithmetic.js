@@ -99,6 +99,13 @@ class LayerArithmetic {
     this.held = { top, left, height, width, size: height * width };
   }
 
+  /** The same layer with other weights, biases or activation, on the same padded image. */
+  with(fields) {
+    const other = new LayerArithmetic(this.input, { ...this.layer, ...fields });
+    if (this.fits) [other.planes, other.filled] = [this.paddedPlanes([]), this.filled];
+    return other;
+  }
+
   /** How many channels come out. */
   get channels() {
     if (this.layer.op === "pool") return this.input.channels;

@@ -59,7 +59,7 @@ function drawBackward(everything) {
   byId("paths").replaceChildren(pathTable(paths));
   drawGradient(pass);
   byId("weight-gradients").hidden = state.layer.op === "pool";
-  if (state.layer.op !== "pool") drawWeightGradients(pass);
+  if (state.layer.op !== "pool") drawWeightGradients(pass, byId("weight-gradients"), termsText);
 }
 
 /** The gradient of the chosen pixel, by its paths. */
@@ -161,9 +161,11 @@ function drawGradient(pass) {
     `Gradient of the input${name} (dA): ${numberText(range.lo)} is blue, 0 white, ${numberText(range.hi)} red`;
 }
 
-/** The gradient of each weight of the chosen kernel, and of its bias; of one weight its sum. */
-function drawWeightGradients(pass) {
-  const box = byId("weight-gradients");
+/**
+ * The gradient of each weight of the chosen kernel, and of its bias. `explain(pass, map, depth, [i, j])` is a
+ * text on that of one weight.
+ */
+function drawWeightGradients(pass, box, explain) {
   const [kh, kw] = state.layer.kernel;
   if (!pass.isWhole) {
     const text = "The gradients of the weights need the whole image, which this page does not hold.";
@@ -171,9 +173,8 @@ function drawWeightGradients(pass) {
     return;
   }
   const [map, depth] = [chosenKernel(), shownDepth()];
-  const { channels } = shown.arithmetic.sources(outputChannel());
-  const of = depths() > 1 ? `, ${channelName(channels[depth])}` : "";
-  const db = element("p", {}, "bias (db): ", element("b", { id: "bias-gradient", text: numberText(pass.biasGradient(map)) }));
+  const gradient = element("b", { text: numberText(pass.biasGradient(map)) });
+  const db = element("p", { class: "bias-gradient" }, "bias (db): ", gradient);
   if (kh > LISTED_SIDE || kw > LISTED_SIDE) {
     box.replaceChildren(element("p", { text: `${kh} × ${kw} weights are too many to list here.` }), db);
     return;
@@ -182,33 +183,46 @@ function drawWeightGradients(pass) {
   const values = Array.from({ length: kh }, (_, i) =>
     Array.from({ length: kw }, (__, j) => pass.weightGradient(map, depth, i, j)),
   );
-  const range = chooseRange([values.flat()], "symmetric", false);
-  const cells = values.map((line, i) => line.map((value, j) => weightGradientButton(pass, i, j, value, range)));
-  const lines = cells.map((line) => element("tr", {}, ...line.map((cell) => element("td", {}, cell))));
-  const caption = element("caption", { class: "dim", text: `Gradient of each weight (dW)${of}` });
-  const table = element("table", { class: "grid narrow weights" }, caption, ...lines);
+  const choose = (i, j) => {
+    chosenTap = [i, j];
+    drawWeightGradients(pass, box, explain);
+    box.querySelector("[aria-pressed=true]").focus();
+  };
+  const table = weightTable(values, `Gradient of each weight (dW)${depthText()}`, (i, j, text) => weightGradientButton(i, j, text, choose));
   startArrows(table, () => kw);
   setTabStop(table);
-  box.replaceChildren(table, termsElement(pass, map, depth, values), db);
+  box.replaceChildren(element("div", {}, table, db), element("p", { class: "dim", text: explain(pass, map, depth, chosenTap) }));
 }
 
-function weightGradientButton(pass, i, j, value, range) {
+/** The input channel whose weights are shown, if there are several. */
+function depthText() {
+  if (depths() === 1) return "";
+  return `, ${channelName(shown.arithmetic.sources(outputChannel()).channels[shownDepth()])}`;
+}
+
+/** A table of numbers, blue below 0 and red above; `make(i, j, text)` makes each cell's element. */
+function weightTable(values, title, make) {
+  const { kind, lo, hi } = chooseRange([values.flat()], "symmetric", false);
+  const range = { kind, lo: 1.5 * lo, hi: 1.5 * hi };
+  const cellOf = (value, i, j) => {
+    const node = make(i, j, numberText(value, 3));
+    setBackground(node, colourOf(levelOf(value, range), tables.diverging));
+    return element("td", {}, node);
+  };
+  const lines = values.map((line, i) => element("tr", {}, ...line.map((value, j) => cellOf(value, i, j))));
+  return element("table", { class: "grid narrow weights" }, element("caption", { class: "dim", text: title }), ...lines);
+}
+
+function weightGradientButton(i, j, text, choose) {
   const isChosen = chosenTap[0] === i && chosenTap[1] === j;
-  const text = numberText(value, 3);
   const label = `Gradient of the weight at row ${i}, column ${j}: ${text}`;
   const button = element("button", { type: "button", text, "aria-label": label, "aria-pressed": String(isChosen) });
-  setBackground(button, colourOf(levelOf(value, { ...range, lo: 1.5 * range.lo, hi: 1.5 * range.hi }), tables.diverging));
-  button.addEventListener("click", () => {
-    chosenTap = [i, j];
-    drawWeightGradients(pass);
-    byId("weight-gradients").querySelector("[aria-pressed=true]").focus();
-  });
+  button.addEventListener("click", () => choose(i, j));
   return button;
 }
 
-/** The sum that makes the gradient of the chosen weight: its largest terms and all others. */
-function termsElement(pass, map, depth, values) {
-  const [i, j] = chosenTap;
+/** The largest terms { value, upstream } of the gradient of a weight, and how many there are. */
+function largestTerms(pass, map, depth, [i, j]) {
   const largest = [];
   let count = 0;
   pass.eachTerm(map, depth, i, j, (value, upstream) => {
@@ -219,12 +233,22 @@ function termsElement(pass, map, depth, values) {
     largest.sort((a, b) => b.size - a.size);
     largest.length = Math.min(largest.length, LISTED_TERMS);
   });
-  const total = values[i][j];
+  return { largest, count };
+}
+
+/** A sum of products: the largest terms, what the others add up to, and the total. */
+function sumText({ largest, count }, total) {
   const rest = total - largest.reduce((sum, { value, upstream }) => sum + value * upstream, 0);
   const terms = largest.map(({ value, upstream }) => `${numberText(value)} × ${numberText(upstream)}`);
   if (count > largest.length) terms.push(`${numberText(rest)} from ${count - largest.length} more outputs`);
-  const sum = count ? `${terms.join(" + ")} = ${numberText(total)}` : "0: none of its outputs counts";
-  return element("p", { class: "dim", text: `Weight at row ${i}, column ${j}: input × upstream of all outputs, added up: ${sum}` });
+  return `${terms.join(" + ")} = ${numberText(total)}`;
+}
+
+/** The sum that makes the gradient of a weight. */
+function termsText(pass, map, depth, tap) {
+  const terms = largestTerms(pass, map, depth, tap);
+  const sum = terms.count ? sumText(terms, pass.weightGradient(map, depth, ...tap)) : "0: none of its outputs counts";
+  return `Weight at row ${tap[0]}, column ${tap[1]}: input × upstream of all outputs, added up: ${sum}`;
 }
 
 /** Mark the chosen pixel on the input. */

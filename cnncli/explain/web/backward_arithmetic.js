@@ -48,23 +48,43 @@ function readersAlong(axis, table, cell) {
   return readers.sort((a, b) => a.output - b.output || a.tap - b.tap);
 }
 
+/** The sum of cells of a row times gradients; four sums at a time are faster than one. */
+function rowProduct(plane, shift, across, upstream, first) {
+  let a = 0;
+  let b = 0;
+  let c = 0;
+  let d = 0;
+  const end = across.length - (across.length % 4);
+  for (let k = 0; k < end; k += 4) {
+    a += plane[shift + across[k]] * upstream[first + k];
+    b += plane[shift + across[k + 1]] * upstream[first + k + 1];
+    c += plane[shift + across[k + 2]] * upstream[first + k + 2];
+    d += plane[shift + across[k + 3]] * upstream[first + k + 3];
+  }
+  for (let k = end; k < across.length; k += 1) a += plane[shift + across[k]] * upstream[first + k];
+  return a + b + c + d;
+}
+
 /**
  * The backward pass of a `LayerArithmetic`. `chosen` lists the output channels whose gradient is 1;
- * that of the others is 0. What needs cells that the page does not have is NaN.
+ * that of the others is 0. What needs cells that the page does not have is NaN. `outputs`, { rows, cols },
+ * are those that count; without it all do.
  */
 class BackwardArithmetic {
-  constructor(arithmetic, chosen) {
+  constructor(arithmetic, chosen, outputs = null) {
     this.arithmetic = arithmetic;
     this.chosen = chosen;
-    const { window, rowTable, colTable, knownRows, knownCols, layer, input } = arithmetic;
-    this.rows = touchingOutputs(window.rows, rowTable);
-    this.cols = touchingOutputs(window.cols, colTable);
-    // Of all outputs, also of those whose windows hold padding only.
-    this.isWhole = knownRows.every(Boolean) && knownCols.every(Boolean);
-    if (this.isWhole) {
-      [this.rows, this.cols] = [window.rows, window.cols].map((axis) => Array.from({ length: axis.out }, (_, k) => k));
+    const { window, rowTable, colTable, knownRows, knownCols, input } = arithmetic;
+    // Of all outputs that count, also of those whose windows hold padding only.
+    this.isWhole = Boolean(outputs) || (knownRows.every(Boolean) && knownCols.every(Boolean));
+    const all = (axis) => Array.from({ length: axis.out }, (_, k) => k);
+    if (outputs) [this.rows, this.cols] = [outputs.rows, outputs.cols];
+    else if (this.isWhole) [this.rows, this.cols] = [window.rows, window.cols].map(all);
+    else {
+      this.rows = touchingOutputs(window.rows, rowTable);
+      this.cols = touchingOutputs(window.cols, colTable);
     }
-    this.linear = new LayerArithmetic(input, { ...layer, activation: "none" });
+    this.linear = arithmetic.with({ activation: "none" });
     this.width = input.cols[1] - input.cols[0];
     this.upstreams = new Map();
     this.gradients = new Map();
@@ -212,8 +232,11 @@ class BackwardArithmetic {
     return made.map((channel) => ({ channel, source: this.arithmetic.sources(channel).channels[depth] }));
   }
 
-  /** Call `add(value, upstream, row, col, channel)` for each term of the gradient of a weight. */
-  eachTerm(map, depth, i, j, add) {
+  /**
+   * Call `use(plane, shift, upstream, first, row, channel)` for each row of outputs that a weight makes: the
+   * cell under it for a column `col` is plane[shift + col * stride], the row's gradients begin at upstream[first].
+   */
+  eachRow(map, depth, i, j, use) {
     const { arithmetic, rows, cols } = this;
     const { window } = arithmetic;
     const { top, left, width, size } = arithmetic.held;
@@ -222,19 +245,27 @@ class BackwardArithmetic {
       for (let a = 0; a < rows.length; a += 1) {
         const row = rows[a] * window.rows.stride + i * window.rows.dilation - top;
         const shift = source * size + row * width + j * window.cols.dilation - left;
-        for (let b = 0; b < cols.length; b += 1) {
-          add(plane[shift + cols[b] * window.cols.stride], upstream[a * cols.length + b], rows[a], cols[b], channel);
-        }
+        use(plane, shift, upstream, a * cols.length, rows[a], channel);
       }
     }
+  }
+
+  /** Call `add(value, upstream, row, col, channel)` for each term of the gradient of a weight. */
+  eachTerm(map, depth, i, j, add) {
+    const { stride } = this.arithmetic.window.cols;
+    this.eachRow(map, depth, i, j, (plane, shift, upstream, first, row, channel) => {
+      this.cols.forEach((col, b) => add(plane[shift + col * stride], upstream[first + b], row, col, channel));
+    });
   }
 
   /** The gradient of a weight: input times upstream of all outputs, added up. */
   weightGradient(map, depth, i, j) {
     if (!this.isWhole) return NaN;
+    const { stride } = this.arithmetic.window.cols;
+    const across = Int32Array.from(this.cols, (col) => col * stride);
     let sum = 0;
-    this.eachTerm(map, depth, i, j, (value, upstream) => {
-      sum += value * upstream;
+    this.eachRow(map, depth, i, j, (plane, shift, upstream, first) => {
+      sum += rowProduct(plane, shift, across, upstream, first);
     });
     return sum;
   }

@@ -34,6 +34,8 @@ const state = {
   quiz: null,
   // Of a transposed convolution: the input cell that is followed to the output, see spread.js.
   source: null,
+  // How the filter learns, see learning.js.
+  learn: null,
 };
 
 /** What was computed from the state, and is shown. */
@@ -56,8 +58,8 @@ function readInput(record, single) {
 /**
  * Change anything: the one way in, for every control, key and pointer, and for tests.
  *
- * `changes` may hold at [row, column], map, channel, block, pinned, playing, speed, range, colormap, quiz, and
- * layer: any fields of the layer, such as { stride: [2, 2], padding: "same" }. Weights are laid
+ * `changes` may hold at [row, column], map, channel, block, pinned, playing, speed, range, colormap, learn,
+ * quiz, and layer: any fields of the layer, such as { stride: [2, 2], padding: "same" }. Weights are laid
  * out rows, columns, channels in, maps. While a question of the quiz is open, block alone changes.
  */
 function apply(changes) {
@@ -71,7 +73,7 @@ function apply(changes) {
     const clamp = (index, list) => Math.min(Math.max(index, list[0]), list[list.length - 1]);
     state.at = [clamp(state.at[0], outRows), clamp(state.at[1], outCols)];
   }
-  requestDraw(recompute || ["channel", "block", "colormap"].some((name) => name in view));
+  requestDraw(recompute || ["channel", "block", "colormap", "learn"].some((name) => name in view));
 }
 
 /** Compute the chosen map, as far as the page has the pixels for it. */
@@ -199,6 +201,7 @@ function draw(everything) {
   drawArithmetic();
   drawBackward(everything);
   if (isTransposed) drawSpread();
+  drawLearning(everything);
   drawStatus();
   drawQuiz();
 }
@@ -455,6 +458,7 @@ function startLayerPage() {
   startBackward();
   startQuizPanel();
   if (isTransposed) startSpread();
+  startLearning();
   startTheme(() => requestDraw(true));
   new ResizeObserver(() => requestDraw(false)).observe(document.body);
   apply({});
@@ -468,5 +472,6 @@ function startLayerPage() {
     shown: () => shown,
     backward: backwardArithmetic,
     quiz: startQuiz,
+    learner: currentLearner,
   };
 }

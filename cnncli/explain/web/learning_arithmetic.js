@@ -39,44 +39,35 @@ function learningOutputs(arithmetic, channels, known, most = MOST_LEARNING_PRODU
  */
 class LossArithmetic extends BackwardArithmetic {
   constructor(arithmetic, task) {
-    super(arithmetic, task.channels);
+    super(arithmetic, task.channels, task);
     this.task = task;
-    [this.rows, this.cols] = [task.rows, task.cols];
-    // Of all outputs that count.
-    this.isWhole = true;
-    this.outputs = task.channels.map(() => null);
     this.count = task.channels.length * task.rows.length * task.cols.length;
+    this.squares = task.channels.map(() => 0);
   }
 
   /** dZ: the gradient of the loss with respect to the sums of an output channel. */
   makeUpstream(channel) {
     const index = this.chosen.indexOf(channel);
     const target = this.task.targets[index];
+    const isCurved = this.arithmetic.layer.activation !== "none";
+    // The sums, of which each is replaced by its gradient.
     const upstream = this.linear.values(channel, this.rows, this.cols);
-    const outputs = new Float64Array(upstream.length);
+    let squares = 0;
     for (let k = 0; k < upstream.length; k += 1) {
-      outputs[k] = this.arithmetic.activate(upstream[k], channel);
-      const slope = slopeOf(this.arithmetic, upstream[k], channel);
-      upstream[k] = (2 / this.count) * (outputs[k] - target[k]) * slope;
+      const output = isCurved ? this.arithmetic.activate(upstream[k], channel) : upstream[k];
+      const slope = isCurved ? slopeOf(this.arithmetic, upstream[k], channel) : 1;
+      const error = output - target[k];
+      squares += error * error;
+      upstream[k] = (2 / this.count) * error * slope;
     }
-    this.outputs[index] = outputs;
+    this.squares[index] = squares;
     return upstream;
-  }
-
-  /** The outputs of one of the task's channels. */
-  output(index) {
-    this.upstream(this.chosen[index]);
-    return this.outputs[index];
   }
 
   /** The mean squared error. */
   get loss() {
-    let sum = 0;
-    this.task.targets.forEach((target, index) => {
-      const output = this.output(index);
-      for (let k = 0; k < output.length; k += 1) sum += (output[k] - target[k]) ** 2;
-    });
-    return sum / this.count;
+    for (const channel of this.chosen) this.upstream(channel);
+    return this.squares.reduce((sum, squares) => sum + squares, 0) / this.count;
   }
 
   /** dW and db, laid out as the layer's weights and bias; 0 for kernels that do not count. */
@@ -122,13 +113,7 @@ function learningStep(layer, gradient, velocity, { rate, momentum }) {
 
 /** Numbers of a normal distribution, the same ones for the same seed. */
 function normalNumbers(seed, count) {
-  let state = seed >>> 0;
-  const uniform = () => {
-    state = (state + 0x6d2b79f5) >>> 0;
-    let bits = Math.imul(state ^ (state >>> 15), state | 1);
-    bits ^= bits + Math.imul(bits ^ (bits >>> 7), bits | 61);
-    return ((bits ^ (bits >>> 14)) >>> 0) / 2 ** 32;
-  };
+  const uniform = makeRandom(seed);
   return Array.from({ length: count }, () => {
     const radius = Math.sqrt(-2 * Math.log(1 - uniform()));
     return radius * Math.cos(2 * Math.PI * uniform());
@@ -160,7 +145,6 @@ function randomParameters(arithmetic, channels, seed) {
  * second derivatives times these weights.
  */
 function largestCurvature(arithmetic, task) {
-  const { input, layer } = arithmetic;
   const every = Math.ceil(Math.sqrt((task.rows.length * task.cols.length) / CURVATURE_OUTPUTS));
   const [rows, cols] = [task.rows, task.cols].map((list) => list.filter((_, index) => index % every === 0));
   const targets = task.channels.map(() => new Float64Array(rows.length * cols.length));
@@ -176,17 +160,74 @@ function largestCurvature(arithmetic, task) {
     if (length === 0 || !Number.isFinite(length)) break;
     if (count > 1 && Math.abs(curvature - before) <= 0.002 * curvature) break;
     const [weights, bias] = [direction.weights, direction.bias].map((values) => values.map((value) => value / length));
-    const unit = { ...layer, weights, bias, activation: "none" };
-    direction = new LossArithmetic(new LayerArithmetic(input, unit), noTarget).parameters;
+    const unit = arithmetic.with({ weights, bias, activation: "none" });
+    direction = new LossArithmetic(unit, noTarget).parameters;
   }
   return curvature;
+}
+
+/** The steepest slope of an activation. */
+function steepestSlope({ activation, alpha }) {
+  return activation === "sigmoid" ? 1 / 4 : Math.max(1, ...(alpha ?? []).map(Math.abs));
 }
 
 /**
  * A learning rate: half of the largest one with which such a loss falls, which is
  * 2 (1 + momentum) / curvature. Slopes of the activation make the loss less curved.
  */
-function suggestedRate({ activation, alpha }, curvature, momentum) {
-  const steepest = activation === "sigmoid" ? 1 / 4 : Math.max(1, ...(alpha ?? []).map(Math.abs));
-  return (1 + momentum) / (curvature * steepest ** 2);
+function suggestedRate(layer, curvature, momentum) {
+  return (1 + momentum) / (curvature * steepestSlope(layer) ** 2);
+}
+
+/** So much larger than at its start the loss has left for good. */
+const DIVERGED = 100;
+/** So small a share of the target's own mean square is none to be seen. */
+const REACHED = 1e-9;
+
+/** Kernels that learn: the weights now, the losses so far, and one step after another. */
+class Learner {
+  constructor(arithmetic, task) {
+    this.task = task;
+    this.curvature = largestCurvature(arithmetic, task);
+    const squares = task.targets.map((target) => target.reduce((sum, value) => sum + value * value, 0));
+    this.scale = squares.reduce((sum, value) => sum + value, 0) / (task.channels.length * task.targets[0].length);
+    this.begin(arithmetic);
+  }
+
+  /** Begin with the weights of a layer. */
+  begin(arithmetic) {
+    this.losses = [0];
+    this.take(arithmetic);
+  }
+
+  /** Go on with the weights of a layer, which somebody changed. */
+  take(arithmetic) {
+    this.pass = new LossArithmetic(arithmetic, this.task);
+    this.velocity = null;
+    this.losses[this.losses.length - 1] = this.pass.loss;
+  }
+
+  get layer() {
+    return this.pass.arithmetic.layer;
+  }
+
+  get loss() {
+    return this.losses[this.losses.length - 1];
+  }
+
+  /** Make one step. */
+  step(update) {
+    const { velocity, ...next } = learningStep(this.layer, this.pass.parameters, this.velocity, update);
+    this.velocity = velocity;
+    this.pass = new LossArithmetic(this.pass.arithmetic.with(next), this.task);
+    this.losses.push(this.pass.loss);
+  }
+
+  /** Why no further step is of use: "diverged", "reached" or "flat"; "" if one is. */
+  get end() {
+    if (!(this.loss <= DIVERGED * (this.losses[0] + this.scale))) return "diverged";
+    if (this.loss <= REACHED * this.scale) return "reached";
+    const { weights, bias } = this.pass.parameters;
+    return [weights, bias].every((list) => list.every((slope) => slope === 0)) ? "flat" : "";
+  }
 }
