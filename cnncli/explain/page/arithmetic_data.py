@@ -115,7 +115,7 @@ def _record(
             record["weights"] = pack_array(_rounded(weights, kind))
         return record
     if not has_gradient(layer):
-        return None
+        return {"op": "onnx"}
     numbers = {name: _numbers(array) for name, array in layer.parameters.items()}
     return {"op": layer.op} | numbers | _settings(layer, shape)
 

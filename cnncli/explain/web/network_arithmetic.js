@@ -23,6 +23,7 @@ function unitArithmetic(unit) {
     const problem = `This page does not hold the numbers that this layer computes with; ${command} prints them.`;
     return { problem, sources: [] };
   }
+  if (arithmetic.op === "onnx") return { problem: "It is run by ONNX, and its arithmetic is not shown.", sources: [] };
   const made = KINDS[arithmetic.op](layer, unit);
   if (!made) return { problem: NOT_HERE, sources: [] };
   return { ...made, sources: made.sources ?? counting(made.reads) };
@@ -176,6 +177,15 @@ function trailOf(unit) {
     trail.push({ unit: next, made: unitArithmetic(next) });
   }
   return trail;
+}
+
+/** Why a trail ends before the input, as cnncli/explain/trail.py says it; nothing if it does not. */
+function trailEnd(trail) {
+  const { unit, made } = trail[trail.length - 1];
+  if (unit.layer === "input") return "";
+  if (made.problem) return `Ends at ${unit.layer}. ${made.problem}`;
+  const why = made.sources.length ? "all that this value is made of contributes 0" : "only a constant is behind this value";
+  return `Ends at ${unit.layer}: ${why}.`;
 }
 
 /** How much each channel of a layer contributes to a unit, all of its cells together. */

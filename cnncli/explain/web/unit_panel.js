@@ -71,6 +71,7 @@ function drawTrail(trail) {
       return element("li", {}, button);
     }),
   );
+  byId("trail-end").textContent = trailEnd(trail);
 }
 
 /** The picture that has a channel, as an index; of those in the page. */
