@@ -133,6 +133,8 @@ def layer_page_data(
         "at": list(unit.at),
         "map": unit.map,
         "clipByDefault": clips_by_default(Network.chain(layer), picture),
+        # The same for a picture that a user brings to the page.
+        "clipsPictures": clips_by_default(Network.chain(layer), _any_photo(channels)),
         "tables": colour_tables(),
         "presets": [] if isinstance(layer, PoolLayer) else _presets(),
         "notes": [*notes, *_crop_notes(layer, shape, unit.at, box)],
@@ -220,6 +222,11 @@ def pack_spans(spans: Iterable[Sequence[int]]) -> list[list[int]]:
                 continue
         runs.append([first, end, 0, 1])
     return runs
+
+
+def _any_photo(channels: int) -> Picture:
+    """Return a picture such as a user may bring."""
+    return Picture(np.zeros((1, 1, 1, channels), np.uint8), 255.0, True, False, (), "")
 
 
 def _input(picture: Picture, image: int, box: Box, groups: Sequence[MapGroup]) -> PageData:

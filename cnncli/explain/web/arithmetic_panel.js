@@ -94,6 +94,13 @@ function closeupSize() {
   return parseFloat(getComputedStyle(byId("input-closeup").parentElement).width) || 198;
 }
 
+/** The input's cells in its close-up: [top, bottom, left, right]. */
+function closeupRegion() {
+  const { rows, cols } = shown.arithmetic.window;
+  const [row, col] = windowStart();
+  return [...closeupSpan(row, rows.extent), ...closeupSpan(col, cols.extent)];
+}
+
 function drawInputCloseup() {
   if (isTransposed) {
     drawStretchedCloseup();
@@ -105,8 +112,7 @@ function drawInputCloseup() {
   const tooLarge = rows.extent > 64 || cols.extent > 64;
   canvas.parentElement.hidden = tooLarge;
   if (tooLarge) return;
-  const [top, bottom] = closeupSpan(row, rows.extent);
-  const [left, right] = closeupSpan(col, cols.extent);
+  const [top, bottom, left, right] = closeupRegion();
   const [height, width] = [bottom - top, right - left];
   const cell = Math.max(1, Math.floor(closeupSize() / Math.max(height, width)));
   const picture = cellPicture(height, width, (r, c) => inputColour(r + top, c + left));
@@ -118,6 +124,8 @@ function drawInputCloseup() {
   dimOutside(context, box, cell, width * cell, height * cell);
   outlineCells(context, box, cell, colours.window, colours.halo, 3);
   markTaps(context, top, left, cell, colours);
+  markChosenPixel(context, top, left, cell, colours);
+  drawPixelFields();
   const pads = shown.arithmetic
     .step(outputChannel(), ...state.at)
     .blocks[0].cells.some((windowCell) => windowCell.pad);

@@ -153,8 +153,10 @@ function poolFields() {
 
 /** The page's title: of the filter or the mode that was chosen, where it is another one. */
 function drawTitle() {
-  const { title, layer, presets } = pageData;
+  const { layer, presets } = pageData;
   const name = layer.filterName ?? `${layer.mode} pool`;
+  const { own } = state.input;
+  const title = own ? `${own.name}, ${name}` : pageData.title;
   if (!title.endsWith(`, ${name}`)) return;
   let chosen = layer.filterName ? name : `${state.layer.mode} pool`;
   if (layer.filterName && !hasFirstWeights()) {
@@ -222,7 +224,7 @@ function startControls() {
   startMaps();
   updates.push(drawTitle, drawOverview);
   byId("reset").addEventListener("click", () => {
-    apply({ layer: readLayer(pageData.layer), at: pageData.at, map: pageData.map, range: "auto", colormap: "gray", channel: 0, block: 0 });
+    apply({ input: firstInput, pixel: null, layer: readLayer(pageData.layer), at: pageData.at, map: pageData.map, range: "auto", colormap: "gray", channel: 0, block: 0 });
   });
   startArrows(byId("channels"));
   startTaps("blocks");

@@ -56,11 +56,11 @@ function wholeInput(name, label, limits, read, change) {
  * A field for any number, also for a fraction such as 1/9. What is no number changes nothing and is
  * marked. While it is changed it shows all digits, else what `brief` makes of it.
  */
-function valueInput(label, read, change, { id, least = -Infinity, brief = shortest } = {}) {
+function valueInput(label, read, change, { id, least = -Infinity, most = Infinity, brief = shortest } = {}) {
   const input = element("input", { type: "text", id, "aria-label": label, autocomplete: "off", spellcheck: "false" });
   input.addEventListener("input", () => {
     const value = parseNumber(input.value);
-    const fits = value >= least;
+    const fits = value >= least && value <= most;
     input.setAttribute("aria-invalid", String(!fits));
     if (fits) change(value);
   });

@@ -13,9 +13,13 @@ const isTransposed = pageData.layer.op === "conv-transpose";
 // Of more the page would be slow.
 const MOST_OUTPUTS = 2 ** 20;
 
+/** The image that the page came with. */
+const firstInput = readInput(pageData.input, pageData.layer.single);
+
 /** What the user chose. Only `apply` changes it. */
 const state = {
-  input: readInput(pageData.input, pageData.layer.single),
+  // See layer_input.js.
+  input: firstInput,
   layer: readLayer(pageData.layer),
   at: pageData.at,
   map: pageData.map,
@@ -36,36 +40,26 @@ const state = {
   source: null,
   // How the filter learns, see learning.js.
   learn: null,
+  // The pixel of the input whose value can be changed, [row, column].
+  pixel: null,
 };
 
 /** What was computed from the state, and is shown. */
 let shown = null;
 
-function readInput(record, single) {
-  const { rows, cols, channels } = record;
-  const raw = arrayOf(record);
-  const count = (rows[1] - rows[0]) * (cols[1] - cols[0]);
-  const kind = single ? Float32Array : Float64Array;
-  const planes = Array.from({ length: channels }, () => new kind(count));
-  for (let cell = 0; cell < count; cell += 1) {
-    for (let channel = 0; channel < channels; channel += 1) {
-      planes[channel][cell] = raw[cell * channels + channel] / record.scale;
-    }
-  }
-  return { ...record, planes };
-}
-
 /**
  * Change anything: the one way in, for every control, key and pointer, and for tests.
  *
  * `changes` may hold at [row, column], map, channel, block, pinned, playing, speed, range, colormap, learn,
- * quiz, and layer: any fields of the layer, such as { stride: [2, 2], padding: "same" }. Weights are laid
- * out rows, columns, channels in, maps. While a question of the quiz is open, block alone changes.
+ * quiz, pixel, input: another image, and layer: any fields of the layer, such as { stride: [2, 2],
+ * padding: "same" }. Weights are laid out rows, columns, channels in, maps. While a question of the quiz is
+ * open, block alone changes.
  */
 function apply(changes) {
   const { layer, ...view } = allowedChanges(changes, ["block"]);
-  const recompute = Boolean(layer) || ["map", "range", "colormap"].some((name) => name in view);
+  const recompute = Boolean(layer) || ["input", "map", "range", "colormap"].some((name) => name in view);
   Object.assign(state, view);
+  if (view.input) fitToInput();
   if (layer) state.layer = { ...state.layer, ...layer };
   if (recompute || !shown) shown = compute();
   if (shown.problem === "") {
@@ -78,8 +72,9 @@ function apply(changes) {
 
 /** Compute the chosen map, as far as the page has the pixels for it. */
 function compute() {
-  const isSame = shown?.problem === "" && shown.arithmetic.layer === state.layer;
-  const arithmetic = isSame ? shown.arithmetic : arithmeticOf(state.input, state.layer);
+  const made = shown?.problem === "" ? shown.arithmetic : null;
+  const isSame = made?.layer === state.layer && made.input === state.input;
+  const arithmetic = isSame ? made : arithmeticOf(state.input, state.layer);
   const problem = sizeProblem(arithmetic);
   if (problem) return { arithmetic, problem };
   const [outRows, outCols] = [arithmetic.knownRows, arithmetic.knownCols].map(outputRange);
@@ -128,7 +123,7 @@ function smallMaps(arithmetic, outRows, outCols) {
 function rangeOf(arithmetic, planes, outRows, outCols, small, channels) {
   const single = pageData.pictures.every((picture) => picture.channels.length === 1);
   const aboutZero = state.colormap === "diverging" && single;
-  const clips = pageData.clipByDefault && !aboutZero;
+  const clips = state.input.clips && !aboutZero;
   const negative = small.negative || aboutZero;
   if (outRows.length === 1 && outCols.length === 1) {
     // Maps of one cell share a range, and none is cut off.
@@ -449,9 +444,7 @@ function startLayerPage() {
   byId("title").textContent = pageData.title;
   byId("maps-of").textContent =
     pageData.layer.op === "pool" ? "one for each channel" : "one for each filter";
-  const { lo, hi } = pageData.input.range;
-  magnitude.value = Math.max(Math.abs(lo), Math.abs(hi));
-  byId("notes").replaceChildren(...pageData.notes.map((text) => element("p", { text })));
+  fitToInput();
   startControls();
   startMoving();
   startPlaying();
@@ -459,6 +452,8 @@ function startLayerPage() {
   startQuizPanel();
   if (isTransposed) startSpread();
   startLearning();
+  if (!isTransposed) startPixels();
+  updates.push(startOwnPicture(byId("own"), ownPictureTarget()));
   startTheme(() => requestDraw(true));
   new ResizeObserver(() => requestDraw(false)).observe(document.body);
   apply({});

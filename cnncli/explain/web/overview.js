@@ -3,8 +3,10 @@
 
 function drawOverview() {
   const { overview, size, rows, cols } = pageData.input;
-  byId("overview-figure").hidden = !overview;
-  if (!overview) return;
+  // Of a picture of the user's the page holds all pixels.
+  const isShown = Boolean(overview) && !state.input.own;
+  byId("overview-figure").hidden = !isShown;
+  if (!isShown) return;
   const [height, width] = overview.size;
   const levels = arrayOf(overview);
   const picture = cellPicture(height, width, (row, col) => {

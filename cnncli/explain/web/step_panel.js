@@ -151,7 +151,8 @@ function poolText({ mode, countIncludePad }, cell) {
 function cellTable(caption, block, valueOf, colour, marked) {
   const kw = Math.max(...block.cells.map((cell) => cell.j)) + 1;
   const size = kw <= 3 ? "wide" : kw <= 5 ? "middling" : "narrow";
-  const table = element("table", { class: `cells ${size}` }, element("caption", { text: caption }));
+  const isWindow = caption.startsWith("window");
+  const table = element("table", { class: `cells ${size}${isWindow ? " window" : ""}` }, element("caption", { text: caption }));
   let line = null;
   for (const cell of block.cells) {
     if (cell.j === 0) {
@@ -159,7 +160,7 @@ function cellTable(caption, block, valueOf, colour, marked) {
       table.append(line);
     }
     const value = valueOf(cell);
-    const isPad = cell.pad && caption.startsWith("window");
+    const isPad = cell.pad && isWindow;
     const text = isPad && Number.isNaN(value) ? "–" : numberText(value, cellDigits(kw));
     const box = element("td", { text, "data-tap": `${cell.i},${cell.j}` });
     setBackground(box, colour(Number.isNaN(value) ? 0 : value));

@@ -1,0 +1,69 @@
+"use strict";
+// The input of the layer's page: the image that the page came with, a picture of the user's, and single
+// pixels that are changed.
+
+/** Pixels of the largest picture that a user may bring, as in page/layer_data.py: of most layers, and of those that enlarge. */
+const MOST_CELLS = 512 * 512;
+const MOST_SPREAD = 128 * 128;
+
+/** The input of the page's data, with a plane of numbers for each channel. */
+function readInput(record, single) {
+  const { rows, cols, channels } = record;
+  const raw = arrayOf(record);
+  const count = (rows[1] - rows[0]) * (cols[1] - cols[0]);
+  const kind = single ? Float32Array : Float64Array;
+  const planes = Array.from({ length: channels }, () => new kind(count));
+  for (let cell = 0; cell < count; cell += 1) {
+    for (let channel = 0; channel < channels; channel += 1) {
+      planes[channel][cell] = raw[cell * channels + channel] / record.scale;
+    }
+  }
+  return { ...record, planes, clips: pageData.clipByDefault };
+}
+
+/** A picture of the user's as the page's input; `own` is { name, note }. */
+function pictureInput(planes, size, own) {
+  return {
+    size,
+    channels: planes.length,
+    rows: [0, size[0]],
+    cols: [0, size[1]],
+    planes,
+    range: { kind: "clip", lo: 0, hi: 1 },
+    largest: largestMagnitude(planes),
+    pictures: pageData.input.pictures,
+    clips: pageData.clipsPictures,
+    own,
+  };
+}
+
+/** What own_picture.js needs to know of the page. */
+function ownPictureTarget() {
+  return {
+    first: firstInput,
+    input: () => state.input,
+    most: isTransposed ? MOST_SPREAD : MOST_CELLS,
+    change: (planes, size, own) => apply({ input: pictureInput(planes, size, own) }),
+    /** Change pixels of the input and keep all else. */
+    paint: (planes) => apply({ input: changedInput(planes) }),
+    reset: () => apply({ input: firstInput }),
+  };
+}
+
+/** The input with other numbers in its pixels. */
+function changedInput(planes) {
+  const largest = Math.max(state.input.largest, largestMagnitude(planes));
+  return { ...state.input, planes, largest, changed: true };
+}
+
+/** Let all that depends on the image follow it: its notes, the pixels that are chosen, what counts as rounding. */
+function fitToInput() {
+  const { range, rows, cols, own } = state.input;
+  magnitude.value = Math.max(Math.abs(range.lo), Math.abs(range.hi));
+  const notes = own ? [] : pageData.notes;
+  byId("notes").replaceChildren(...notes.map((text) => element("p", { text })));
+  if (state.backward) state.backward = insidePage(state.backward);
+  if (state.source) state.source = insidePage({ at: state.source }).at;
+  const isHere = ([row, col]) => row >= rows[0] && row < rows[1] && col >= cols[0] && col < cols[1];
+  if (state.pixel && !isHere(state.pixel)) state.pixel = null;
+}

@@ -1,0 +1,199 @@
+"use strict";
+// A picture of the user's as the page's input: from a file, by drop or paste, or from the camera. The
+// browser decodes it, picture_arithmetic.js makes numbers of it, and nothing is sent.
+//
+// `target` is the page: `first` and `input()`, the input that it came with and the present one, each
+// { size, channels, planes, range, own }; `fixed`, the size that a picture gets, or `most`, how many
+// pixels it may have; `fit` and `bgr`, as in a network file; `change(planes, size, own)`, `paint(planes)`
+// and `reset()`. `own` is { name, note }.
+
+/** Of a picture with more pixels the browser makes a smaller one before anything is computed. */
+const MOST_DECODED = 2 ** 24;
+
+/** Put the controls of one's own picture into a place; returns a function that shows the state. */
+function startOwnPicture(place, target) {
+  const { channels } = target.first;
+  if (channels !== 1 && channels !== 3) {
+    place.hidden = true;
+    return () => {};
+  }
+  const controls = ownControls(target);
+  const { file, open, camera, first, note, problem } = controls;
+  const takes = (name, source) => takePicture(target, name, source, problem);
+  open.addEventListener("click", () => file.click());
+  file.addEventListener("change", () => {
+    if (file.files.length) takes(file.files[0].name, file.files[0]);
+    // The same file may be chosen again.
+    file.value = "";
+  });
+  first.addEventListener("click", () => {
+    problem.textContent = "";
+    open.focus();
+    target.reset();
+  });
+  const drawPad = startPad(target, controls);
+  const promise = element("p", { class: "dim", text: "or drop or paste one. It stays on this machine: this page sends nothing." });
+  const row = element("div", { class: "row" }, open, camera, controls.pen, first, file, promise);
+  place.append(row, note, problem, controls.view, controls.pad);
+  startDrop(place, takes, problem);
+  startCamera(camera, controls.view, takes, problem);
+  return () => {
+    const { own, changed } = target.input();
+    first.hidden = target.input() === target.first;
+    note.textContent = [own?.note, changed ? "Pixels were changed." : ""].filter(Boolean).join(" ");
+    drawPad();
+  };
+}
+
+function ownControls() {
+  const button = (id, text) => element("button", { type: "button", id, text });
+  return {
+    file: element("input", { type: "file", id: "own-file", accept: "image/*", "aria-label": "Picture", hidden: true }),
+    open: button("own-open", "Open…"),
+    camera: button("own-camera", "Camera"),
+    pen: button("own-pen", "Draw"),
+    first: button("own-first", "First picture"),
+    view: element("div", { id: "own-view", hidden: true }),
+    pad: element("div", { id: "own-pad", class: "pad-box", hidden: true }),
+    note: element("p", { class: "dim", id: "own-note", role: "status" }),
+    problem: element("p", { class: "problem", id: "own-problem", role: "alert" }),
+  };
+}
+
+/** Make a file, or what the camera shows, the input of the page. */
+async function takePicture(target, name, source, problem) {
+  let picture = null;
+  try {
+    picture = await pixelsOf(source);
+  } catch {
+    problem.textContent = `This browser cannot read ${name} as a picture.`;
+    return;
+  }
+  problem.textContent = "";
+  const { first, fixed, fit, bgr, most } = target;
+  const size = fixed ?? shrunkSize(picture.size, most);
+  const planes = picturePlanes(picture, size, { fit, bgr, channels: first.channels });
+  target.change(planes, size, { name, note: ownNote(name, picture, size, first.channels) });
+}
+
+/** What was done to a picture, in words. */
+function ownNote(name, { full, isTransparent, isColour }, size, channels) {
+  const parts = [];
+  if (full.join() !== size.join()) {
+    parts.push(`${full.join(" × ")} pixels, made ${size.join(" × ")} here`);
+  } else parts.push(`${size.join(" × ")} pixels`);
+  if (channels === 1 && isColour) parts.push("made grey");
+  if (isTransparent) parts.push("its transparent parts are white");
+  return `${name}: ${parts.join("; ")}.`;
+}
+
+/**
+ * The bytes of a picture, upright: { rgba, size, full }, where `full` is its size before the browser
+ * made it smaller.
+ */
+async function pixelsOf(source) {
+  const bitmap = await createImageBitmap(source, { imageOrientation: "from-image", colorSpaceConversion: "none" });
+  const full = [bitmap.height, bitmap.width];
+  const size = shrunkSize(full, MOST_DECODED);
+  const canvas = document.createElement("canvas");
+  [canvas.height, canvas.width] = size;
+  const context = canvas.getContext("2d", { willReadFrequently: true });
+  context.imageSmoothingQuality = "high";
+  context.drawImage(bitmap, 0, 0, size[1], size[0]);
+  bitmap.close();
+  const read = () => context.getImageData(0, 0, size[1], size[0]).data;
+  let rgba = read();
+  const isTransparent = someCell(rgba, (first) => rgba[first + 3] < 255);
+  if (isTransparent) {
+    context.globalCompositeOperation = "destination-over";
+    context.fillStyle = "#ffffff";
+    context.fillRect(0, 0, size[1], size[0]);
+    rgba = read();
+  }
+  const isColour = someCell(rgba, (first) => rgba[first] !== rgba[first + 1] || rgba[first] !== rgba[first + 2]);
+  return { rgba, size, full, isTransparent, isColour };
+}
+
+/** Whether any cell of a picture's bytes is as a function of its first byte's index says. */
+function someCell(rgba, holds) {
+  for (let first = 0; first < rgba.length; first += 4) {
+    if (holds(first)) return true;
+  }
+  return false;
+}
+
+/** A picture that is dropped anywhere on the page, or pasted. */
+function startDrop(place, takes, problem) {
+  const pictureOf = (files) => [...files].find((file) => file.type.startsWith("image/")) ?? files[0];
+  const hasFiles = (event) => [...event.dataTransfer.types].includes("Files");
+  const mark = (isOver) => place.classList.toggle("drop", isOver);
+  document.addEventListener("dragover", (event) => {
+    event.preventDefault();
+    mark(hasFiles(event));
+  });
+  document.addEventListener("dragleave", (event) => {
+    if (!event.relatedTarget) mark(false);
+  });
+  document.addEventListener("drop", (event) => {
+    event.preventDefault();
+    mark(false);
+    const file = pictureOf(event.dataTransfer.files);
+    if (file) takes(file.name, file);
+    else problem.textContent = "That is no file. Save the picture first; this page loads nothing from an address.";
+  });
+  document.addEventListener("paste", (event) => {
+    const file = [...event.clipboardData.files].find(({ type }) => type.startsWith("image/"));
+    if (!file) return;
+    event.preventDefault();
+    takes("pasted picture", file);
+  });
+}
+
+/** The camera: its picture moves in the page until one is taken. */
+function startCamera(button, view, takes, problem) {
+  // Browsers have it on pages of a file, of this machine and of https alone.
+  button.hidden = !navigator.mediaDevices?.getUserMedia;
+  const video = element("video", { autoplay: true, playsinline: true, "aria-label": "What the camera sees" });
+  video.muted = true;
+  const take = element("button", { type: "button", id: "own-take", text: "Take the picture" });
+  let stream = null;
+  const stop = () => {
+    stream?.getTracks().forEach((track) => track.stop());
+    stream = null;
+    video.srcObject = null;
+    view.hidden = true;
+    button.setAttribute("aria-pressed", "false");
+  };
+  view.append(video, take);
+  video.addEventListener("loadeddata", () => {
+    view.hidden = !stream;
+  });
+  button.setAttribute("aria-pressed", "false");
+  button.addEventListener("click", async () => {
+    if (stream) {
+      stop();
+      return;
+    }
+    problem.textContent = "";
+    try {
+      stream = await navigator.mediaDevices.getUserMedia({ video: { facingMode: "environment" }, audio: false });
+    } catch (error) {
+      problem.textContent = cameraProblem(error);
+      return;
+    }
+    video.srcObject = stream;
+    button.setAttribute("aria-pressed", "true");
+  });
+  take.addEventListener("click", async () => {
+    await takes("camera picture", video);
+    stop();
+    button.focus();
+  });
+}
+
+/** Why there is no picture from the camera. */
+function cameraProblem({ name }) {
+  if (name === "NotAllowedError") return "The camera was refused, by you or by the browser.";
+  if (name === "NotFoundError") return "There is no camera.";
+  return "The camera gives no picture; another program may have it.";
+}

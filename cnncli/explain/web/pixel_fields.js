@@ -1,0 +1,97 @@
+"use strict";
+// Changing single pixels of the layer's input: one is chosen in the close-up of the window, or by a
+// number of the window, and has a field for each of its channels.
+
+function startPixels() {
+  const canvas = byId("input-closeup");
+  const label = "The input's pixels around the window. Arrow keys choose one, Enter changes it.";
+  const attributes = { tabindex: 0, role: "application", "aria-label": label };
+  for (const [name, value] of Object.entries(attributes)) canvas.setAttribute(name, value);
+  canvas.addEventListener("pointerdown", (event) => choosePixel(cellAt(event, canvas, closeupRegion())));
+  canvas.addEventListener("keydown", (event) => {
+    if (shown.problem) return;
+    if (event.key === "Enter" && state.pixel) focusPixel();
+    else if (KEYS[event.key]) {
+      const from = state.pixel ?? pixelUnderWindow();
+      const step = state.pixel ? KEYS[event.key] : [0, 0];
+      choosePixel(insidePage({ at: from.map((index, axis) => index + step[axis]) }).at);
+    } else return;
+    event.preventDefault();
+  });
+  byId("blocks").addEventListener("click", (event) => {
+    const cell = event.target.closest(".window td[data-tap]");
+    const at = cell && pixelUnderTap(...cell.dataset.tap.split(",").map(Number));
+    if (!at) return;
+    choosePixel(at);
+    focusPixel();
+  });
+}
+
+/** Choose a pixel that the page has; none beyond it. */
+function choosePixel([row, col]) {
+  const { rows, cols } = state.input;
+  const isHere = row >= rows[0] && row < rows[1] && col >= cols[0] && col < cols[1];
+  if (isHere) apply({ pixel: [row, col], pinned: true, playing: false });
+}
+
+/** The pixel that a cell of the window holds; null for the constant of the padding. */
+function pixelUnderTap(i, j) {
+  const { arithmetic } = shown;
+  const { rows, cols } = arithmetic.window;
+  const row = arithmetic.rowTable[state.at[0] * rows.stride + i * rows.dilation];
+  const col = arithmetic.colTable[state.at[1] * cols.stride + j * cols.dilation];
+  return row < 0 || col < 0 ? null : [row + state.input.rows[0], col + state.input.cols[0]];
+}
+
+/** Once the fields are there, go to the first. */
+function focusPixel() {
+  drawPixelFields();
+  byId("pixel-fields").querySelector("input")?.focus();
+}
+
+function pixelIndex([row, col]) {
+  const { rows, cols } = state.input;
+  return (row - rows[0]) * (cols[1] - cols[0]) + col - cols[0];
+}
+
+function setPixel(channel, value) {
+  const planes = [...state.input.planes];
+  planes[channel] = planes[channel].slice();
+  planes[channel][pixelIndex(state.pixel)] = value;
+  apply({ input: changedInput(planes) });
+}
+
+/** The fields of the chosen pixel: one, or one for each colour. */
+function drawPixelFields() {
+  const box = byId("pixel-fields");
+  box.hidden = !state.pixel;
+  byId("pixel-hint").hidden = Boolean(state.pixel);
+  if (!state.pixel) return;
+  const { channels } = inputGroup();
+  const key = channels.join();
+  if (box.dataset.channels !== key) {
+    box.dataset.channels = key;
+    box.replaceChildren(element("span"), ...channels.map(pixelField));
+  }
+  box.firstChild.textContent = `pixel at row ${state.pixel[0]}, column ${state.pixel[1]}`;
+  channels.forEach((channel, index) => {
+    setValue(box.children[index + 1].lastChild, fittingText(state.input.planes[channel][pixelIndex(state.pixel)]));
+  });
+}
+
+function pixelField(channel) {
+  const read = () => state.input.planes[channel][pixelIndex(state.pixel)];
+  const isPicture = state.input.range.kind === "clip";
+  const limits = isPicture ? { least: 0, most: 1 } : {};
+  const options = { ...limits, brief: fittingText };
+  const name = channelName(channel);
+  const input = valueInput(`Value of the pixel, ${name}`, read, (value) => setPixel(channel, value), options);
+  return element("label", { class: "inline" }, `${name} `, input);
+}
+
+/** Outline the chosen pixel in the close-up, which begins at (top, left). */
+function markChosenPixel(context, top, left, cell, colours) {
+  if (!state.pixel) return;
+  const [row, col] = [state.pixel[0] - top, state.pixel[1] - left];
+  outlineCells(context, [row, col, row + 1, col + 1], cell, colours.pad, colours.halo);
+}
