@@ -156,18 +156,25 @@ const KINDS = {
  * the first by input, row, column and channel. Null where nothing contributes.
  */
 function strongestSource({ sources }) {
-  const orderOf = ({ input = 0, at, channel }) => [input, ...at, channel];
-  const isBefore = (one, other) => {
-    const [place, otherPlace] = [one, other].map(orderOf);
-    return place.map((index, axis) => index - otherPlace[axis]).find(Boolean) < 0;
-  };
-  const isMore = (one, other) => Math.abs(one) > Math.abs(other) || (Number.isNaN(one) && !Number.isNaN(other));
   let best = sources[0] ?? null;
   for (const source of sources) {
-    const isTie = !isMore(best.amount, source.amount) && isBefore(source, best);
-    if (isMore(source.amount, best.amount) || isTie) best = source;
+    const [size, most] = [amountSize(source), amountSize(best)];
+    if (size > most || (size === most && isBefore(source, best))) best = source;
   }
   return best && best.amount === 0 && sources.length > 1 ? null : best;
+}
+
+/** A magnitude, and of NaN more than all: two numbers that are not finite are told apart. */
+function amountSize({ amount }) {
+  if (Number.isNaN(amount)) return Infinity;
+  return Math.min(Math.abs(amount), Number.MAX_VALUE);
+}
+
+/** Whether a source comes before another: by input, row, column and channel. */
+function isBefore({ input = 0, at, channel }, other) {
+  if (input !== (other.input ?? 0)) return input < (other.input ?? 0);
+  if (at[0] !== other.at[0]) return at[0] < other.at[0];
+  return at[1] === other.at[1] ? channel < other.channel : at[1] < other.at[1];
 }
 
 /** A unit, its strongest source, the strongest source of that, and on to the input. */

@@ -11,45 +11,48 @@ function spansOf(layer, unit, axes) {
   return AXES.map((name, axis) => (axes.includes(name) ? [0, shape[axis]] : [own[axis], own[axis] + 1]));
 }
 
-/** All cells [row, column, channel] of some spans, channel by channel along each row. */
-function cellsIn([rows, cols, channels]) {
-  const cells = [];
-  for (let row = rows[0]; row < rows[1]; row += 1) {
-    for (let col = cols[0]; col < cols[1]; col += 1) {
-      for (let channel = channels[0]; channel < channels[1]; channel += 1) cells.push([row, col, channel]);
-    }
-  }
-  return cells;
+/** The planes of some spans of a layer's input, and where their rows begin; null if the page has not all of them. */
+function planesUnder(layer, [rows, cols, channels], input) {
+  const { rows: ownRows, cols: ownCols, planes } = byName.get(layer.inputs[input]);
+  const isHere = ([first, last], [from, to]) => first >= from && last <= to;
+  if (!isHere(rows, ownRows) || !isHere(cols, ownCols)) return null;
+  const found = [];
+  for (let channel = channels[0]; channel < channels[1]; channel += 1) found.push(planes[channel]);
+  const startOf = (row) => (row - ownRows[0]) * (ownCols[1] - ownCols[0]) - ownCols[0];
+  return found.includes(undefined) ? null : { planes: found, startOf };
 }
 
 /** The values of some spans of a layer's input; null if the page has not all of them. */
-function valuesIn(layer, [rows, cols, channels]) {
-  const { rows: ownRows, cols: ownCols, planes } = byName.get(layer.inputs[0]);
-  const isHere = ([first, last], [from, to]) => first >= from && last <= to;
-  if (!isHere(rows, ownRows) || !isHere(cols, ownCols)) return null;
+function valuesIn(layer, spans) {
+  const [rows, cols] = spans;
+  const found = planesUnder(layer, spans, 0);
   const values = [];
-  for (let channel = channels[0]; channel < channels[1]; channel += 1) {
-    const plane = planes[channel];
-    if (!plane) return null;
+  for (const plane of found?.planes ?? []) {
     for (let row = rows[0]; row < rows[1]; row += 1) {
-      const start = (row - ownRows[0]) * (ownCols[1] - ownCols[0]) - ownCols[0];
+      const start = found.startOf(row);
       for (let col = cols[0]; col < cols[1]; col += 1) values.push(plane[start + col]);
     }
   }
-  return values;
+  return found && values;
 }
 
 function sumOf(values) {
   return values.reduce((sum, value) => sum + value, 0);
 }
 
-/** What a layer reads at some cells; null if the page has not all of them. */
-function readCells(layer, cells, input = 0) {
+/** What a layer reads of some spans, row by row; null if the page has not all of them. */
+function readSpans(layer, spans, input = 0) {
+  const [rows, cols, channels] = spans;
+  const found = planesUnder(layer, spans, input);
+  if (!found) return null;
   const reads = [];
-  for (const cell of cells) {
-    const read = readCell(layer, cell, input);
-    if (!read) return null;
-    reads.push(read);
+  for (let row = rows[0]; row < rows[1]; row += 1) {
+    for (let col = cols[0]; col < cols[1]; col += 1) {
+      const [cell, at] = [found.startOf(row) + col, [row, col]];
+      found.planes.forEach((plane, k) => {
+        reads.push({ layer: layer.inputs[input], channel: channels[0] + k, at, input, value: plane[cell], amount: null });
+      });
+    }
   }
   return reads;
 }
@@ -105,7 +108,7 @@ function lrnArithmetic(layer, unit) {
   const first = Math.max(0, unit.channel - Math.floor((size - 1) / 2));
   const last = Math.min(layer.shape[2] - 1, unit.channel + Math.floor(size / 2));
   const [rows, cols] = spansOf(layer, unit, []);
-  const near = readCells(layer, cellsIn([rows, cols, [first, last + 1]]));
+  const near = readSpans(layer, [rows, cols, [first, last + 1]]);
   if (!near) return null;
   const squares = near.reduce((sum, { value }) => sum + value ** 2, 0);
   const base = bias + (alpha / size) * squares;
@@ -124,10 +127,11 @@ function lrnArithmetic(layer, unit) {
 /** A value of a reduction, and what each value adds to it. */
 function reduceArithmetic(layer, unit) {
   const { mode, axes } = layer.arithmetic;
-  const reads = readCells(layer, cellsIn(spansOf(layer, unit, axes)));
+  const reads = readSpans(layer, spansOf(layer, unit, axes));
   if (!reads) return null;
   const { value, lines, weightOf } = REDUCTIONS[mode](reads.map((read) => read.value));
-  return { value, lines, reads: reads.map((read) => ({ ...read, amount: amountOf(read, weightOf(read.value)) })) };
+  for (const read of reads) read.amount = amountOf(read, weightOf(read.value));
+  return { value, lines, reads };
 }
 
 /** By mode: the value of a reduction, the lines that lead to it, and by what weight a value counts in it. */
@@ -164,8 +168,7 @@ function extreme(values, name, choose) {
 
 /** A value of a softmax over some axes: its share of the exponentials. */
 function softmaxArithmetic(layer, unit, axes = layer.arithmetic.axes) {
-  const cells = cellsIn(spansOf(layer, unit, axes));
-  const reads = readCells(layer, cells);
+  const reads = readSpans(layer, spansOf(layer, unit, axes));
   if (!reads) return null;
   const chosen = reads.findIndex(({ at, channel }) => channel === unit.channel && at.every((k, i) => k === unit.at[i]));
   const softmax = shares(reads, chosen, layer.arithmetic.activation);
@@ -190,9 +193,9 @@ function shares(units, chosen, name) {
 function matmulArithmetic(layer, unit) {
   const [one, other] = layer.inputs.map((name) => byName.get(name).shape);
   const [row, otherRow] = [one, other].map(([rows]) => Math.min(unit.at[0], rows - 1));
-  const indices = Array.from({ length: one[2] }, (_, index) => index);
-  const firsts = readCells(layer, indices.map((k) => [row, unit.at[1], k]));
-  const seconds = readCells(layer, indices.map((k) => [otherRow, k, unit.channel]), 1);
+  const only = (index) => [index, index + 1];
+  const firsts = readSpans(layer, [only(row), only(unit.at[1]), [0, one[2]]]);
+  const seconds = readSpans(layer, [only(otherRow), [0, one[2]], only(unit.channel)], 1);
   if (!firsts || !seconds) return null;
   const weighted = (reads, others) =>
     reads.map((read, k) => ({ ...read, weight: others[k].value, amount: amountOf(read, others[k].value) }));

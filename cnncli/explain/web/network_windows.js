@@ -45,8 +45,9 @@ function windowSources(layer, unit, step) {
       const amount = row < 0 || col < 0 ? null : share(cell, index);
       if (amount === null) return;
       const key = (row * input.size[1] + col) * input.channels + block.channel;
-      const source = sources.get(key) ?? { layer: layer.inputs[0], channel: block.channel, at: [row, col], amount: 0 };
-      sources.set(key, { ...source, amount: source.amount + amount });
+      const known = sources.get(key);
+      if (known) known.amount += amount;
+      else sources.set(key, { layer: layer.inputs[0], channel: block.channel, at: [row, col], amount });
     });
   }
   return [...sources.values()];
