@@ -26,8 +26,8 @@ function arrowStep(event, columns) {
   return 0;
 }
 
-/** Let arrow keys move inside a group of buttons or fields; a button that is reached is pressed. */
-function startArrows(group, columns = () => 1) {
+/** Let arrow keys move inside a group of buttons or fields; a button that is reached is pressed, if it `presses`. */
+function startArrows(group, columns = () => 1, presses = true) {
   group.addEventListener("keydown", (event) => {
     const items = [...group.querySelectorAll(ITEMS)];
     const step = arrowStep(event, columns());
@@ -36,9 +36,20 @@ function startArrows(group, columns = () => 1) {
     const next = items[items.indexOf(event.target) + step];
     if (!next) return;
     next.focus();
-    if (next.tagName === "BUTTON") next.click();
+    if (presses && next.tagName === "BUTTON") next.click();
   });
   group.addEventListener("focusin", () => setTabStop(group));
+}
+
+/** Put other children into a group; the item with the focus keeps it, found again by its `data-key`. */
+function replaceItems(group, children) {
+  const key = group.contains(document.activeElement) ? document.activeElement.dataset.key : undefined;
+  group.replaceChildren(...children);
+  if (key !== undefined) {
+    const items = [...group.querySelectorAll("[data-key]")];
+    (items.find((item) => item.dataset.key === key) ?? items[0])?.focus({ preventScroll: true });
+  }
+  setTabStop(group);
 }
 
 /** Show other blocks in the arithmetic; its list of sums stays where it was scrolled, and keeps the focus. */

@@ -202,6 +202,8 @@ function startNetworkPage() {
   }
   startGraph();
   startTools();
+  startArrows(byId("channels"));
+  startArrows(byId("trail"), () => 1, false);
   startTheme(() => draw());
   startQuizPanel();
   apply({ unit: state.unit });

@@ -45,10 +45,11 @@ function drawColours({ channels }, unit) {
   const bar = byId("channels");
   bar.hidden = channels.length === 1;
   if (bar.hidden) return;
-  bar.replaceChildren(
-    ...channels.map((channel, index) => {
+  replaceItems(
+    bar,
+    channels.map((channel, index) => {
       const pressed = String(channel === unit.channel);
-      const attributes = { type: "button", class: `tab ${COLOURS[index]}`, text: COLOURS[index] };
+      const attributes = { type: "button", class: `tab ${COLOURS[index]}`, text: COLOURS[index], "data-key": index };
       const button = element("button", { ...attributes, "aria-pressed": pressed });
       button.addEventListener("click", () => apply({ channel: index }));
       return button;
@@ -58,14 +59,16 @@ function drawColours({ channels }, unit) {
 
 /** The trail as a list of buttons: each chooses the unit that it names. */
 function drawTrail(trail) {
-  byId("trail").replaceChildren(
-    ...trail.map(({ unit }, index) => {
+  replaceItems(
+    byId("trail"),
+    trail.map(({ unit }, index) => {
       const layer = byName.get(unit.layer);
       const picture = layer.pictures[pictureIndex(layer, unit.channel)];
       const map = layer.maps > 1 ? ` ${mapName(picture)}` : "";
       const place = isSingle(layer) ? "" : ` at ${unit.at.join(", ")}`;
       const text = element("span", {}, nameElement(layer.name), `${map}${place}`);
-      const button = element("button", { type: "button" }, text, element("b", { text: numberText(unitValue(unit)) }));
+      const attributes = { type: "button", "data-key": layer.name };
+      const button = element("button", attributes, text, element("b", { text: numberText(unitValue(unit)) }));
       if (index === 0) button.setAttribute("aria-current", "true");
       button.addEventListener("click", () => apply({ unit: { layer: layer.name, map: picture.index, at: unit.at } }));
       return element("li", {}, button);
