@@ -110,7 +110,14 @@ _STYLES: Final = {
         "own_picture.css",
         "print.css",
     ),
-    "network": ("page.css", "layer.css", "network.css", "quiz.css"),
+    "network": (
+        "page.css",
+        "layer.css",
+        "network.css",
+        "quiz.css",
+        "print.css",
+        "network_print.css",
+    ),
 }
 
 _PLACEHOLDER = re.compile(r"\{\{(\w+)\}\}")

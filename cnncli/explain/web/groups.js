@@ -61,6 +61,7 @@ function replaceBlocks(container, blocks) {
   const after = list();
   if (!after) return;
   setTabStop(after);
-  after.scrollTop = top ?? 0;
+  // Writing it has the page laid out.
+  if (top) after.scrollTop = top;
   if (hadFocus) after.querySelector("[tabindex='0']").focus({ preventScroll: true });
 }

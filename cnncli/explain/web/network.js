@@ -118,9 +118,7 @@ function draw(trail = trailOf(chosenUnit())) {
   // The page is not there, see holdPage.
   if (isAsking()) return;
   view = { boxes: receptiveField(), channels: channelsBehind(), trail, colours: themeColours() };
-  keepInPlace(() => {
-    for (const layer of layers) drawCard(layer);
-  });
+  drawCards();
   paintInSight();
   drawGraph(trail, view.boxes);
   drawTools();
@@ -207,6 +205,7 @@ function startNetworkPage() {
   startTheme(() => draw());
   startQuizPanel();
   apply({ unit: state.unit });
+  window.addEventListener("beforeprint", drawForPaper);
   // For tests, and for trying things in the browser's console.
   window.cnncli = {
     apply,

@@ -78,6 +78,14 @@ function goToLayer(name) {
   layer.card.large.focus({ preventScroll: true });
 }
 
+/** Draw all cards: those that open or close move nothing in sight. */
+function drawCards() {
+  const isOther = ({ card, name }) => card.body.hidden === Boolean(state.open[name]);
+  const drawAll = () => layers.forEach(drawCard);
+  if (layers.some(isOther)) keepInPlace(drawAll);
+  else drawAll();
+}
+
 /** Draw what does not depend on how near a card is: its line, its marks, and whether it is open. */
 function drawCard(layer) {
   const { node, about, toggle, body } = layer.card;
@@ -86,11 +94,35 @@ function drawCard(layer) {
   node.classList.toggle("chosen", isUnit);
   node.classList.toggle("lit", view.boxes.has(layer.name) && !isUnit);
   node.classList.toggle("open", open);
+  node.classList.toggle("on-paper", isOnPaper(layer));
   toggle.setAttribute("aria-expanded", String(open));
   body.hidden = !open;
   const shape = element("p", { class: "shape", text: layer.shape.join(" × ") });
-  about.replaceChildren(nameElement(layer.name, "h2"), element("p", {}, ...aboutParts(layer)), shape);
+  renew(about, nameElement(layer.name, "h2"), element("p", {}, ...aboutParts(layer)), shape);
   if (layer.card.isNear) drawBody(layer);
+}
+
+/** Whether paper shows a layer: the unit's, the one before it on the trail, and the input. */
+function isOnPaper({ name }) {
+  return trailNames().slice(0, 2).includes(name) || name === "input";
+}
+
+/** Make and draw what paper shows, though it may be far from the window. */
+function drawForPaper() {
+  for (const layer of layers.filter((one) => isOnPaper(one) && isOpen(one))) {
+    drawBody(layer);
+    drawLarge(layer);
+  }
+}
+
+/** Replace the children of an element where they say something else: what stays costs no layout. */
+function renew(node, ...children) {
+  const isSame = (child, index) => node.children[index]?.isEqualNode(child);
+  if (node.children.length !== children.length || !children.every(isSame)) node.replaceChildren(...children);
+}
+
+function setText(node, text) {
+  if (node.textContent !== text) node.textContent = text;
 }
 
 /** Fill the body of an open card, and draw all of it but its canvases, which are drawn in sight. */
@@ -101,11 +133,11 @@ function drawBody(layer) {
   const large = state.maps[layer.name];
   const { width } = mapSize(layer, largeSize(layer));
   const text = [rangeText(layer, large), notFiniteText(layer.pictures[large].notFinite)].filter(Boolean).join("; ");
-  card.range.textContent = text;
+  setText(card.range, text);
   drawColourBar(card.bar, layer, large, Math.max(width, SHORTEST_BAR));
   card.caption.style.maxWidth = `${Math.max(width, LARGE)}px`;
   card.range.classList.toggle("hidden", !card.bar.hidden && !layer.pictures[large].notFinite);
-  card.facts.replaceChildren(...factElements(layer), element("p", { class: "lit-text", text: litText(layer) }));
+  renew(card.facts, ...factElements(layer), element("p", { class: "lit-text", text: litText(layer) }));
   if (card.strip?.dataset.pictures !== stripOrder(layer).join()) renewStrip(layer);
   if (card.strip) drawStrip(layer);
 }

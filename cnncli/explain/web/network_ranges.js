@@ -45,15 +45,18 @@ function drawColourBar(node, layer, index, width) {
   const range = shownRange(layer, index);
   node.hidden = range.lo === range.hi;
   if (node.hidden) return;
-  node.style.width = `${width}px`;
   const [canvas, ends] = node.children;
   const table = mapTable(layer, index);
-  const levels = cellPicture(1, 256, (_, level) => colourOf(level, table));
-  const context = prepareCanvas(canvas, width, BAR_HEIGHT);
-  context.imageSmoothingEnabled = false;
-  context.drawImage(levels, 0, 0, width, BAR_HEIGHT);
+  const key = [width, table === null, range.kind].join();
+  if (canvas.dataset.drawn !== key) {
+    canvas.dataset.drawn = key;
+    node.style.width = `${width}px`;
+    const bar = { kind: "minmax", lo: 0, hi: 255 };
+    const levels = valuePicture(1, 256, [Uint8Array.from({ length: 256 }, (_, level) => level)], bar, table);
+    prepareCanvas(canvas, width, BAR_HEIGHT).drawImage(levels, 0, 0, width, BAR_HEIGHT);
+  }
   const values = range.lo === -range.hi ? [range.lo, 0, range.hi] : [range.lo, range.hi];
-  ends.replaceChildren(...values.map((value) => element("span", { text: numberText(value) })));
+  renew(ends, ...values.map((value) => element("span", { text: numberText(value) })));
 }
 
 const BAR_HEIGHT = 10;

@@ -91,7 +91,7 @@ function drawStrip(layer) {
     const index = Number(button.dataset.map);
     button.setAttribute("aria-pressed", String(index === large));
     button.classList.toggle("dead", isDead(layer, index));
-    if (isSingle(layer)) button.querySelector("b").textContent = scoreText(layer, index);
+    if (isSingle(layer)) setText(button.querySelector("b"), scoreText(layer, index));
   }
   if (layer.largest.length) drawScores(layer);
   else {
@@ -110,8 +110,8 @@ function drawScores(layer) {
   const best = layer.pictures.findIndex(({ index }) => index === layer.winner);
   let text = layer.winner === null ? "not a number: no score is finite, none is the largest" : "";
   if (best >= 0) text = `largest: ${mapName(layer.pictures[best])} (${scoreText(layer, best)})`;
-  strip.querySelector(".largest").textContent = text;
-  strip.querySelector(".ends > span").replaceChildren(...barEndTexts(layer.ranges[0]));
+  setText(strip.querySelector(".largest"), text);
+  renew(strip.querySelector(".ends > span"), ...barEndTexts(layer.ranges[0]));
   for (const button of strip.querySelectorAll(".thumb")) {
     const index = Number(button.dataset.map);
     const [channel] = layer.pictures[index].channels;
@@ -137,7 +137,7 @@ function sortStrip(layer, made) {
   for (const button of buttons) {
     const share = shareOf(button);
     const text = share === null ? "" : `${share > 0 ? "+" : ""}${numberText(share, 3)}`;
-    button.querySelector(".share").textContent = text || (button.classList.contains("dead") ? "all 0" : "");
+    setText(button.querySelector(".share"), text || (button.classList.contains("dead") ? "all 0" : ""));
   }
   // Sums may be infinite, so they are compared, not subtracted.
   const ranks = new Map(buttons.map((button) => [button, rankOf(button)]));
