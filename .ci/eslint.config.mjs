@@ -22,11 +22,12 @@ const BROWSER = readonly([
   "Blob", "IntersectionObserver", "ResizeObserver", "URL", "Worker", "atob", "cancelAnimationFrame", "clearInterval",
   "clearTimeout", "createImageBitmap", "devicePixelRatio", "document", "getComputedStyle",
   "innerHeight", "innerWidth", "localStorage", "location", "matchMedia", "navigator", "performance",
-  "requestAnimationFrame", "scrollTo", "setInterval", "setTimeout", "window",
+  "requestAnimationFrame", "scrollTo", "self", "setInterval", "setTimeout", "window",
 ]);
 
 /** Scripts that compute have nothing of the browser. */
-const NO_PAGE = /(activations|arithmetic|geometry|network_(layout|norms|views|windows)|quiz_(network|questions|window))\.js$/;
+const NO_PAGE =
+  /(activations|arithmetic|geometry|ranges|network_(description|forward|layout|norms|views|windows)|quiz_(network|questions|window))\.js$/;
 const hasNoPage = (file) => NO_PAGE.test(file);
 
 /** The scripts of a page share one scope: each may use what the others declare. */

@@ -18,8 +18,8 @@ import pytest
 from cnncli.explain.page import arithmetic_data, layer_data
 from cnncli.explain.page.channels import channel_spans
 from cnncli.explain.page.layer_data import PRESETS, PageData, Unit, crop, layer_page_data
-from cnncli.explain.page.network_data import BUDGET, network_page_data
 from cnncli.explain.page.run import _SCRIPTS, page_text
+from cnncli.explain.page.stored_network_data import BUDGET, stored_network_page_data
 from cnncli.filters.files import load_filter
 from cnncli.filters.filter import from_array
 from cnncli.io.images import Picture, ReadOptions, read_image
@@ -105,7 +105,7 @@ def photo_data() -> PageData:
 
 def net_data(picture: Picture, title: str = "net.toml") -> PageData:
     network = load_model(REPOSITORY / "examples" / "edges.toml").network
-    return network_page_data(network, picture, "pooled", Unit((1, 2), 3), title=title)
+    return stored_network_page_data(network, picture, "pooled", Unit((1, 2), 3), title=title)
 
 
 @pytest.fixture(scope="module", params=["layer", "network"])
@@ -163,7 +163,7 @@ def test_names_are_only_text(kind: str) -> None:
         data = layer_page_data(picture, layer, Unit((0, 0)), title=HOSTILE, notes=[HOSTILE])
     else:
         network = Network((Node(HOSTILE, layer, (SOURCE,)),))
-        data = network_page_data(network, picture, HOSTILE, Unit((0, 0)), title=HOSTILE)
+        data = stored_network_page_data(network, picture, HOSTILE, Unit((0, 0)), title=HOSTILE)
     text = page_text(data)
     text.encode("utf-8")
     page = Reader(text)
@@ -255,7 +255,7 @@ def unpacked(record: dict[str, Any]) -> np.ndarray[Any, Any]:
 
 def test_values_of_a_small_network_are_exact() -> None:
     picture, network = picture_of((14, 17, 1)), small_network()
-    data = network_page_data(network, picture, "pool", Unit((0, 0)), title="")
+    data = stored_network_page_data(network, picture, "pool", Unit((0, 0)), title="")
     X = values = {SOURCE: picture.values()}
     for node in network.nodes:
         values[node.name] = node.layer.forward(*(X[name] for name in node.inputs))[0]
@@ -274,7 +274,7 @@ def spans(runs: list[list[int]]) -> list[tuple[int, int]]:
 
 def test_reads_are_those_of_the_geometry() -> None:
     network = small_network()
-    data = network_page_data(network, picture_of((14, 17, 1)), "all", Unit((0, 0)), title="")
+    data = stored_network_page_data(network, picture_of((14, 17, 1)), "all", Unit((0, 0)), title="")
     shapes = network.shapes((1, 14, 17, 1))
     for layer in data["layers"][1:]:
         node = network.node(layer["name"])
@@ -329,7 +329,7 @@ def test_a_page_holds_a_map_that_feeds_the_unit() -> None:
     bank = from_array(np.ones((1, 1, 1, 300), np.float32), name="bank")
     network = Network.chain(ConvLayer(bank), PoolLayer())
     picture = picture_of((20, 30, 1))
-    data = network_page_data(network, picture, "pool1", Unit((0, 0), 250), title="")
+    data = stored_network_page_data(network, picture, "pool1", Unit((0, 0), 250), title="")
     for layer in data["layers"][1:]:
         assert 250 in [each["index"] for each in layer["pictures"]]
 
@@ -337,7 +337,9 @@ def test_a_page_holds_a_map_that_feeds_the_unit() -> None:
 def test_small_layers_keep_all_maps_that_the_arithmetic_reads() -> None:
     wide = from_array(np.ones((1, 1, 1, 300), np.float32), name="wide")
     network = Network.chain(ConvLayer(wide), PoolLayer())
-    data = network_page_data(network, picture_of((20, 30, 1)), "pool1", Unit((0, 0)), title="")
+    data = stored_network_page_data(
+        network, picture_of((20, 30, 1)), "pool1", Unit((0, 0)), title=""
+    )
     assert [len(layer["channels"]) for layer in data["layers"]] == [1, 300, 300]
 
 
@@ -370,7 +372,7 @@ def test_values_that_are_no_numbers_stay_so_where_values_are_rounded(bits: int) 
     bank = from_array(np.ones((1, 1, 1, maps), np.float32), name="bank")
     picture = Picture(values, 1.0, False, False, (), "a.npy")
     network = Network.chain(ConvLayer(bank))
-    data = network_page_data(network, picture, "conv1", Unit((0, 0)), title="")
+    data = stored_network_page_data(network, picture, "conv1", Unit((0, 0)), title="")
     layer = data["layers"][1]
     assert layer["dtype"] == {32: "float32", 16: "uint16", 8: "uint8"}[bits]
     planes = unpacked(layer).reshape(
@@ -397,7 +399,7 @@ def test_weights_are_in_the_page_of_a_network_as_exact_as_they_fit(monkeypatch: 
     def page(most: int) -> PageData:
         monkeypatch.setattr(arithmetic_data, "MOST_WEIGHTS", most)
         picture = picture_of((14, 17, 1))
-        return network_page_data(small_network(), picture, "all", Unit((0, 0)), title="")
+        return stored_network_page_data(small_network(), picture, "all", Unit((0, 0)), title="")
 
     first, second = (small_network().nodes[k].layer.filter.weights for k in (0, 1))  # type: ignore[union-attr]
     settings = {layer["name"]: layer.get("arithmetic") for layer in page(2**25)["layers"]}
@@ -419,7 +421,7 @@ def test_many_and_large_maps_are_cut_to_the_budget_and_the_unit_stays() -> None:
     bank = from_array(np.ones((1, 1, 1, 300), np.float32), name="bank")
     network = Network((Node("wide", ConvLayer(bank), (SOURCE,)),))
     picture = picture_of((100, 150, 1))
-    data = network_page_data(network, picture, "wide", Unit((99, 149), 250), title="")
+    data = stored_network_page_data(network, picture, "wide", Unit((99, 149), 250), title="")
     wide = data["layers"][1]
     assert len(base64.b64decode(wide["data"])) <= BUDGET
     assert 250 in [each["index"] for each in wide["pictures"]]
@@ -431,7 +433,7 @@ def test_a_huge_image_is_cut_around_the_unit() -> None:
     pixels = np.broadcast_to(np.zeros((), np.uint8), (1, 1500, 1600, 1))
     picture = Picture(pixels, 255.0, True, False, (), "a.png")
     network = Network.chain(PoolLayer(size=3, stride=2), PoolLayer())
-    data = network_page_data(network, picture, "pool2", Unit((300, 10)), title="")
+    data = stored_network_page_data(network, picture, "pool2", Unit((300, 10)), title="")
     for layer, middle in zip(data["layers"], (1200, 600, 300), strict=True):
         rows, cols = layer["rows"], layer["cols"]
         assert rows[0] < middle < rows[1] and cols[0] == 0 and cols[1] <= 512

@@ -49,9 +49,14 @@ class Watched:
     asked: list[str] = field(default_factory=list)
     said: list[str] = field(default_factory=list)
 
+    def note(self, request: Any) -> None:
+        """Note a request, but not that of the page's worker for a script of the page's own."""
+        if not request.url.startswith("blob:"):
+            self.asked.append(request.url)
+
     def open(self, path: Path, data: PageData) -> Any:
         path.write_text(page_text(data), "utf-8")
-        self.tab.on("request", lambda request: self.asked.append(request.url))
+        self.tab.on("request", self.note)
         self.tab.on("console", lambda message: self.said.append(message.text))
         self.tab.on("pageerror", lambda error: self.said.append(str(error)))
         self.tab.goto(path.as_uri())

@@ -127,7 +127,7 @@ def layer_page_data(
     return {
         "kind": "layer",
         "title": title,
-        "input": _input(picture, unit.image, box, groups),
+        "input": image_record(picture, unit.image, box, groups),
         "layer": layer_settings(layer, shape, picture.dtype),
         "pictures": picture_list(layer.output_groups(groups)),
         "at": list(unit.at),
@@ -229,7 +229,17 @@ def _any_photo(channels: int) -> Picture:
     return Picture(np.zeros((1, 1, 1, channels), np.uint8), 255.0, True, False, (), "")
 
 
-def _input(picture: Picture, image: int, box: Box, groups: Sequence[MapGroup]) -> PageData:
+def image_record(picture: Picture, image: int, box: Box, groups: Sequence[MapGroup]) -> PageData:
+    """Return the pixels of a box of an image, and how they are shown.
+
+    Examples
+    --------
+    >>> picture = Picture(np.zeros((1, 4, 6, 1), np.uint8), 255.0, True, False, (), "a.png")
+    >>> box = slice(0, 4), slice(0, 6)
+    >>> record = image_record(picture, 0, box, [MapGroup("", (0,))])
+    >>> record["size"], record["dtype"], record["scale"]
+    ([4, 6], 'uint8', 255.0)
+    """
     rows, cols = box
     pixels = picture.pixels[image]
     values = measure(picture.scaled(pixels))

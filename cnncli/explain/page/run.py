@@ -42,6 +42,8 @@ _SCRIPTS: Final = {
         "backward_arithmetic.js",
         "learning_arithmetic.js",
         "numbers.js",
+        "ranges.js",
+        "page_data.js",
         "drawing.js",
         "groups.js",
         "fields.js",
@@ -72,8 +74,14 @@ _SCRIPTS: Final = {
         "activations.js",
         "arithmetic.js",
         "numbers.js",
+        "ranges.js",
+        "page_data.js",
         "drawing.js",
         "groups.js",
+        "network_forward.js",
+        "network_description.js",
+        "network_worker.js",
+        "network_live.js",
         "network_reads.js",
         "transposed_arithmetic.js",
         "network_windows.js",
@@ -97,6 +105,19 @@ _SCRIPTS: Final = {
     ),
 }
 """The scripts of each kind of page, in the order in which they run."""
+
+_WORKER: Final = frozenset(
+    (
+        "geometry.js",
+        "activations.js",
+        "arithmetic.js",
+        "ranges.js",
+        "network_forward.js",
+        "network_description.js",
+        "network_worker.js",
+    )
+)
+"""Those that a page of a network runs in a worker too."""
 
 # Both pages show the numbers of a window, in the style of the layer's page.
 _STYLES: Final = {
@@ -291,15 +312,18 @@ def page_text(data: PageData) -> str:
     """
     kind = data["kind"]
     style = "".join(_style(name) for name in _STYLES[kind])
-    scripts = [_script(name) for name in _SCRIPTS[kind]]
+    scripts = {name: _script(name) for name in _SCRIPTS[kind]}
     texts = {
-        "policy": _policy(style, scripts),
+        "policy": _policy(style, list(scripts.values())),
         # Bytes of a file's name that are no text are made visible.
         "title": html.escape(data["title"].encode("utf-8", "backslashreplace").decode()),
         "style": style,
         "body": _file(f"{kind}.html"),
         "data": _json(data),
-        "scripts": "\n".join(f"<script>{script}</script>" for script in scripts),
+        "scripts": "\n".join(
+            f"<script{' data-worker' if name in _WORKER else ''}>{script}</script>"
+            for name, script in scripts.items()
+        ),
     }
     return _PLACEHOLDER.sub(lambda match: texts[match[1]], _file("page.html"))
 
@@ -310,6 +334,9 @@ def _policy(style: str, scripts: list[str]) -> str:
         "default-src 'none'",
         f"script-src {allowed}",
         f"style-src {_hash(style)}",
+        # A page of a network computes in a worker, whose script is put together from its own.
+        "worker-src blob:",
+        "trusted-types cnncli",
         # The empty icon, which keeps browsers from asking for one.
         "img-src data:",
         "base-uri 'none'",

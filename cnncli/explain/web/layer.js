@@ -14,7 +14,7 @@ const isTransposed = pageData.layer.op === "conv-transpose";
 const MOST_OUTPUTS = 2 ** 20;
 
 /** The image that the page came with. */
-const firstInput = readInput(pageData.input, pageData.layer.single);
+const firstInput = { ...readInput(pageData.input, pageData.layer.single), clips: pageData.clipByDefault };
 
 /** What the user chose. Only `apply` changes it. */
 const state = {

@@ -6,21 +6,6 @@
 const MOST_CELLS = 512 * 512;
 const MOST_SPREAD = 128 * 128;
 
-/** The input of the page's data, with a plane of numbers for each channel. */
-function readInput(record, single) {
-  const { rows, cols, channels } = record;
-  const raw = arrayOf(record);
-  const count = (rows[1] - rows[0]) * (cols[1] - cols[0]);
-  const kind = single ? Float32Array : Float64Array;
-  const planes = Array.from({ length: channels }, () => new kind(count));
-  for (let cell = 0; cell < count; cell += 1) {
-    for (let channel = 0; channel < channels; channel += 1) {
-      planes[channel][cell] = raw[cell * channels + channel] / record.scale;
-    }
-  }
-  return { ...record, planes, clips: pageData.clipByDefault };
-}
-
 /** A picture of the user's as the page's input; `own` is { name, note }. */
 function pictureInput(planes, size, own) {
   return {

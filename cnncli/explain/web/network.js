@@ -1,8 +1,9 @@
 "use strict";
 // The page of a network: every layer with its maps, one unit, its receptive field in all layers before
 // it, and the trail of strongest contributions to it. network_reads.js knows which cells read which,
-// network_arithmetic.js computes, unit_panel.js shows the numbers of the unit, network_graph.js the
-// layers as a graph, network_cards.js their maps.
+// network_arithmetic.js computes units, unit_panel.js shows their numbers, network_graph.js the layers as
+// a graph, network_cards.js their maps. The page of a small network computes all layers, see
+// network_live.js; those of others are in the page's data.
 
 const pageData = JSON.parse(document.getElementById("page-data").textContent);
 const byId = (id) => document.getElementById(id);
@@ -18,9 +19,9 @@ const MINI = 26;
 const LONGEST_NAME = 36;
 const COLOURS = ["red", "green", "blue"];
 
-const layers = pageData.layers.map(readLayerMaps);
-const byName = new Map(layers.map((layer) => [layer.name, layer]));
-const labels = shortNames([...byName.keys()]);
+let layers = [];
+let byName = new Map();
+let labels = new Map();
 
 /**
  * The chosen unit, and of every layer the map that is shown large; of a colour map the chosen colour,
@@ -33,7 +34,7 @@ const state = {
   channel: null,
   block: null,
   quiz: null,
-  maps: Object.fromEntries(layers.map((layer) => [layer.name, firstMap(layer)])),
+  maps: {},
   scale: "layer",
   open: {},
 };
@@ -48,35 +49,49 @@ function firstMap(layer) {
 }
 
 /**
- * Change the unit or a layer's large map: the one way in, for clicks, keys and tests.
- * `unit` is { layer, map, at: [row, column] }, map counting all maps of the layer; the others are as
- * in `state`.
+ * Change the unit, a layer's large map, or the network: the one way in, for clicks, keys and tests.
+ *
+ * `unit` is { layer, map, at: [row, column] }, map counting all maps of the layer; `channel`, `block`,
+ * `scale` and `open` are as in `state`. `layers` has fields of settings by layer, such as
+ * { conv1: { stride: [2, 2], off: [3] } }, and `input` is another input: of a network that the page
+ * computes. Resolves when all is drawn.
  */
-function apply({ unit, maps, channel, block = null, scale, open, quiz = state.quiz }) {
+function apply({ unit, maps, channel, block = null, scale, open, quiz = state.quiz, layers: changes, input }) {
   Object.assign(state, { block, quiz });
   const [chosen, before] = [state.unit.layer, trailNames()];
-  if (unit) {
-    const layer = byName.get(unit.layer);
-    const at = unit.at.map((index, axis) => {
-      const [first, last] = axis ? layer.cols : layer.rows;
-      return Math.min(Math.max(index, first), last - 1);
-    });
-    state.unit = { ...unit, at };
-    state.maps[unit.layer] = layer.pictures.findIndex((picture) => picture.index === unit.map);
-  }
+  if (unit) chooseUnit(unit);
   if (channel !== undefined) state.channel = channel;
   if (scale && scale !== state.scale) {
     state.scale = scale;
     for (const layer of layers) layer.drawn.clear();
   }
-  const trail = trailOf(chosenUnit());
-  if (unit || channel !== undefined) showFeedingMaps(trail);
+  const trail = chosenTrail();
+  if (trail.length && (unit || channel !== undefined)) showFeedingMaps(trail);
   Object.assign(state.maps, maps);
   const [name, ...others] = trail.map(({ unit: { layer } }) => layer);
   for (const other of others) if (!before.includes(other)) state.open[other] = true;
-  if (name !== chosen || !before.length) state.open[name] = true;
+  if (name && (name !== chosen || !before.length)) state.open[name] = true;
   Object.assign(state.open, open);
+  if (changes || input) return recompute({ changes, input });
   draw(trail);
+  return Promise.resolve();
+}
+
+/** Choose a unit, or that nearest to it. */
+function chooseUnit(unit) {
+  const layer = byName.get(unit.layer);
+  const at = unit.at.map((index, axis) => {
+    const [first, last] = axis ? layer.cols : layer.rows;
+    return Math.max(Math.min(index, last - 1), first);
+  });
+  const map = layer.pictures.findIndex((picture) => picture.index === unit.map);
+  state.maps[unit.layer] = Math.max(map, 0);
+  state.unit = { ...unit, at, map: map < 0 ? 0 : unit.map };
+}
+
+/** The trail of the chosen unit; empty where its layer cannot be computed. */
+function chosenTrail() {
+  return byName.get(state.unit.layer).problem ? [] : trailOf(chosenUnit());
 }
 
 /** The layers on the trail that was drawn last. */
@@ -113,16 +128,19 @@ function valueText(layer, picture, row, col) {
   return texts.join(", ");
 }
 
-function draw(trail = trailOf(chosenUnit())) {
+function draw(trail = chosenTrail()) {
   drawQuiz();
   // The page is not there, see holdPage.
   if (isAsking()) return;
-  view = { boxes: receptiveField(), channels: channelsBehind(), trail, colours: themeColours() };
+  const isKnown = trail.length > 0;
+  const [boxes, channels] = isKnown ? [receptiveField(), channelsBehind()] : [new Map(), new Map()];
+  view = { boxes, channels, trail, colours: themeColours() };
   drawCards();
   paintInSight();
-  drawGraph(trail, view.boxes);
+  drawGraph(trail, boxes);
   drawTools();
-  drawUnit(trail, view.boxes);
+  if (isKnown) drawUnit(trail, boxes);
+  else drawProblem(byName.get(state.unit.layer));
 }
 
 function boxText(box) {
@@ -194,7 +212,17 @@ function beginning(layer) {
 function startNetworkPage() {
   byId("title").textContent = pageData.title;
   byId("notes").replaceChildren(...pageData.notes.map((text) => element("p", { text })));
+  if (pageData.input) startLive();
+  else startLayers(pageData.layers.map(readLayerMaps));
+}
+
+/** Show all layers, and begin with the unit of the page's data. */
+function startLayers(records) {
+  layers = records;
+  byName = new Map(layers.map((layer) => [layer.name, layer]));
+  labels = shortNames([...byName.keys()]);
   for (const layer of layers) {
+    state.maps[layer.name] = firstMap(layer);
     layer.card = makeCard(layer);
     byId("layers").append(layer.card.node);
   }
@@ -216,6 +244,7 @@ function startNetworkPage() {
     arithmetic: unitArithmetic,
     quiz: startQuiz,
     value: (name, channel, row, col) => valueAt(byName.get(name), channel, row, col),
+    layers: () => layers,
   };
 }
 

@@ -17,6 +17,7 @@ function unitArithmetic(unit) {
   const layer = byName.get(unit.layer);
   const { arithmetic } = layer;
   if (layer.name === "input") return { problem: "", sources: [] };
+  if (arithmetic?.off?.includes(unit.channel)) return { problem: "This map is switched off: all its values are 0.", sources: [] };
   if (!arithmetic) {
     const [row, col] = unit.at;
     const command = `cnncli explain with --layer ${layer.name} --at ${row},${col}`;
@@ -52,11 +53,6 @@ function counting(reads) {
 /** What a value contributes by a weight; null of one that does not count. */
 function amountOf({ value }, weight) {
   return weight === 0 ? null : weight * value;
-}
-
-/** The number of a channel of an array that may have one for all. */
-function ofChannel(numbers, channel) {
-  return numbers[numbers.length === 1 ? 0 : channel];
 }
 
 /** A layer of one value of each input: `combine` two, by the weights of all values. */

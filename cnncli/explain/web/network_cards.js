@@ -54,8 +54,9 @@ function makeCard(layer) {
   return { node, about, toggle, mini, body, isNear: count <= FEW_BUTTONS };
 }
 
+/** A layer that cannot be computed has nothing to open. */
 function isOpen(layer) {
-  return Boolean(state.open[layer.name]);
+  return Boolean(state.open[layer.name]) && !layer.problem;
 }
 
 /** PageUp and PageDown go to the layer before and after, Escape to the layer in the graph. */
@@ -97,7 +98,8 @@ function drawCard(layer) {
   node.classList.toggle("on-paper", isOnPaper(layer));
   toggle.setAttribute("aria-expanded", String(open));
   body.hidden = !open;
-  const shape = element("p", { class: "shape", text: layer.shape.join(" × ") });
+  const told = layer.problem ? { class: "problem", text: layer.problem } : { class: "shape", text: layer.shape.join(" × ") };
+  const shape = element("p", told);
   renew(about, nameElement(layer.name, "h2"), element("p", {}, ...aboutParts(layer)), shape);
   if (layer.card.isNear) drawBody(layer);
 }
@@ -138,7 +140,7 @@ function drawBody(layer) {
   card.caption.style.maxWidth = `${Math.max(width, LARGE)}px`;
   card.range.classList.toggle("hidden", !card.bar.hidden && !layer.pictures[large].notFinite);
   renew(card.facts, ...factElements(layer), element("p", { class: "lit-text", text: litText(layer) }));
-  if (card.strip?.dataset.pictures !== stripOrder(layer).join()) renewStrip(layer);
+  if (card.strip?.dataset.pictures !== stripKey(layer)) renewStrip(layer);
   if (card.strip) drawStrip(layer);
 }
 
@@ -218,6 +220,7 @@ function drawMini(layer) {
 
 /** Draw a map, the box of cells that the unit depends on, and in it the cell on the trail. */
 function drawLayerMap(canvas, layer, index, size) {
+  if (layer.problem) return;
   const picture = pictureOf(layer, index);
   const { cell } = mapSize(layer, size);
   const { colours } = view;

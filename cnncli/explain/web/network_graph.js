@@ -117,7 +117,7 @@ const MARKS = [
 
 /** Mark the layers and lines of the unit, its trail and its receptive field. */
 function drawGraph(trail, boxes) {
-  const names = trail.map(({ unit }) => unit.layer);
+  const names = trail.length ? trail.map(({ unit }) => unit.layer) : [state.unit.layer];
   const before = byId("graph").dataset.unit;
   graph.nodes.forEach(({ name, inputs, outputs, button }) => {
     const isIn = [name === names[0], names.includes(name), boxes.has(name)];

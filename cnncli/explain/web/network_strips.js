@@ -41,6 +41,11 @@ function scoreText(layer, index) {
   return valueText(layer, layer.pictures[index], layer.rows[0], layer.cols[0]);
 }
 
+/** What a strip is made for: other maps, or maps of one cell, need another one. */
+function stripKey(layer) {
+  return `${stripOrder(layer).join()} ${isSingle(layer)}`;
+}
+
 function makeStrip(layer) {
   const scores = layer.largest.length > 0;
   const name = `Maps of ${layer.name}`;
@@ -52,7 +57,7 @@ function makeStrip(layer) {
     const ends = element("p", { class: "ends", "aria-hidden": "true" }, element("span"));
     strip.append(element("p", { class: "largest" }), ends);
   }
-  strip.dataset.pictures = order.join();
+  strip.dataset.pictures = stripKey(layer);
   strip.append(...order.map((index) => mapButton(layer, index, scores)));
   const count = Math.min(order.length, scores ? Infinity : LISTED_MAPS);
   if (count < layer.maps) {

@@ -34,6 +34,15 @@ function drawUnit(trail, boxes) {
   }, 500);
 }
 
+/** Say why a layer cannot be computed. */
+function drawProblem(layer) {
+  byId("headline").replaceChildren(nameElement(layer.name));
+  byId("sentence").textContent = layer.problem;
+  byId("how").textContent = "";
+  byId("channels").hidden = true;
+  for (const id of ["trail", "blocks", "result"]) byId(id).replaceChildren();
+}
+
 function fieldSentence(unit, box) {
   if (unit.layer === "input") return "A pixel of the input.";
   if (!box || box[2] <= box[0]) return "It depends on no pixel of the input.";

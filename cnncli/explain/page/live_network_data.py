@@ -1,0 +1,123 @@
+"""The data of the page of a small network, which computes all values itself: image and weights."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Final
+
+import numpy as np
+
+from cnncli.core.activations import OVER_CHANNELS
+from cnncli.explain.page.arithmetic_data import network_arithmetic
+from cnncli.explain.page.layer_data import (
+    ACTIVATIONS,
+    PageData,
+    Unit,
+    colour_tables,
+    image_record,
+)
+from cnncli.io.images import Picture
+from cnncli.network.graph import Network, input_groups
+from cnncli.network.parameters import count_parameters
+from cnncli.network.summary import summarize
+from cnncli.pipeline.auto_range import clips_by_default
+
+MOST_PRODUCTS: Final = 3 * 10**8
+"""Products of convolutions, which take a browser about a second."""
+
+MOST_VALUES: Final = 2**23
+"""Values of all layers."""
+
+MOST_BYTES: Final = 3 * 2**19
+"""Bytes of the image and of all weights: a page of some 2 MB."""
+
+_OPS: Final = frozenset(
+    ("conv", "dense", "pool", "activation", "softmax", "batchnorm", "scale", "concat")
+    + ("add", "sub", "mul", "div", "max", "min")
+)
+"""Kinds of layers that network_forward.js computes."""
+
+_CHANNELS: Final = ["channels"]
+"""The axes of those softmax layers."""
+
+
+def live_network_page_data(
+    network: Network,
+    picture: Picture,
+    layer: str,
+    unit: Unit,
+    *,
+    title: str,
+    notes: Sequence[str] = (),
+) -> PageData | None:
+    """Return what the page of a network needs to compute all of its layers.
+
+    Parameters
+    ----------
+    network : Network
+    picture : Picture
+    layer : str
+        The layer of the unit.
+    unit : Unit
+        The output that the page begins with.
+    title : str
+    notes : sequence of str
+        On the image.
+
+    Returns
+    -------
+    dict or None
+        JSON data for ``network.js``; None where a page cannot compute a layer, or would take long.
+
+    Examples
+    --------
+    >>> from cnncli.network.layers import PoolLayer
+    >>> picture = Picture(np.zeros((1, 8, 8, 1), np.uint8), 255.0, True, False, (), "a.png")
+    >>> network, unit = Network.chain(PoolLayer(), PoolLayer()), Unit((1, 0))
+    >>> data = live_network_page_data(network, picture, "pool2", unit, title="a.png")
+    >>> [(spec["name"], spec["settings"]["mode"]) for spec in data["layers"]]
+    [('pool1', 'max'), ('pool2', 'max')]
+    """
+    if picture.dtype not in (np.float32, np.float64):
+        return None
+    shapes = network.shapes((1, *picture.shape[1:]))
+    if sum(math.prod(shape) for shape in shapes.values()) > MOST_VALUES:
+        return None
+    summaries = summarize(network, picture.shape[1:]).layers
+    if sum(summary.multiply_adds for summary in summaries) > MOST_PRODUCTS:
+        return None
+    used = picture.pixels[0].nbytes
+    records, weight_notes = network_arithmetic(network, shapes, picture.dtype, used)
+    size = used + picture.dtype.itemsize * sum(count_parameters(network).values())
+    if weight_notes or size > MOST_BYTES or not all(map(_can_compute, records.values())):
+        return None
+    groups = input_groups(picture.shape[3])
+    whole = slice(0, picture.shape[1]), slice(0, picture.shape[2])
+    specs = [
+        {
+            "name": node.name,
+            "inputs": list(node.inputs),
+            "label": summary.label,
+            "maps": list(node.maps) or None,
+            "clips": clips_by_default(network.until(node.name), picture),
+            "settings": records[node.name],
+        }
+        for node, summary in zip(network.nodes, summaries, strict=True)
+    ]
+    return {
+        "kind": "network",
+        "title": title,
+        "input": image_record(picture, unit.image, whole, groups),
+        "single": picture.dtype == np.float32,
+        "layers": specs,
+        "unit": {"layer": layer, "map": unit.map, "at": list(unit.at)},
+        "tables": colour_tables(),
+        "notes": [*notes, "This page computes all values itself, from the image and the weights."],
+    }
+
+
+def _can_compute(record: PageData | None) -> bool:
+    if record is None or record["op"] not in _OPS or record.get("axes", _CHANNELS) != _CHANNELS:
+        return False
+    return record.get("activation", "none") in (*ACTIVATIONS, *OVER_CHANNELS)

@@ -1,0 +1,269 @@
+"use strict";
+// What a network's page shows of a layer's output beside its values: shape, pictures and their ranges, which
+// cells are read, receptive field. It follows from the settings, so it is found again when they change.
+// Nothing here touches the page: network_worker.js runs it beside the page.
+
+/** Activations whose results may be rounding where their inputs are, as in pipeline/feature_maps.py. */
+const SCALED = [
+  "none", "relu", "leaky-relu", "prelu", "tanh", "abs", "clip", "hard-swish", "truncate",
+  "neg", "sign", "floor", "ceil", "round",
+];
+
+/** Scores that a strip shows as bars, as in render/scores.py. */
+const MOST_BARS = 20;
+
+/** The input as a layer of the page. `input` is { size, channels, planes, largest, pictures, range }. */
+function describeInput(input) {
+  const facts = {
+    groups: input.pictures,
+    fields: [0, 1].map(() => ({ size: 1, step: 1, first: 0 })),
+    inner: [[0, input.size[0]], [0, input.size[1]]],
+    sums: { hasConv: false, scaled: true },
+  };
+  const chosen = { ranges: input.pictures.map(() => input.range), range: input.range };
+  return { ...describeValues("input", input, facts, chosen), label: "input", inputs: [], reads: [] };
+}
+
+/**
+ * A layer of the page: `spec` is { name, inputs, label, maps, clips, settings }, `inputs` are layers as this
+ * function returns them, `output` is what `layerOutput` computed.
+ */
+function describeLayer(spec, inputs, output) {
+  const { settings } = spec;
+  const isConv = Boolean(settings.weights);
+  const arithmetic = settings.kernel ? windowLayer(inputs[0].output, settings) : null;
+  const axes = arithmetic ? [arithmetic.window.rows, arithmetic.window.cols] : null;
+  const facts = {
+    groups: spec.maps ? spec.maps.map((name, channel) => ({ name, channels: [channel] })) : groupsOf(settings, inputs),
+    fields: [0, 1].map((k) => fieldOf(inputs.map((input) => input.facts.fields[k]), axes?.[k])),
+    inner: innerCells(inputs, output, axes),
+    sums: {
+      hasConv: isConv || inputs.some((input) => input.facts.sums.hasConv),
+      scaled: SCALED.includes(settings.activation ?? "none") && inputs.every((input) => input.facts.sums.scaled),
+    },
+  };
+  const own = axes ? axes.map((axis) => innerOutputs(axis, [0, axis.size])) : null;
+  const isFirst = isConv && inputs[0].name === "input";
+  const limitOf = isFirst ? ({ channels }) => Math.max(...channels.map((channel) => arithmetic.roundingLimit(channel))) : null;
+  const chosen = rangesOf(output, facts, own, spec.clips, limitOf);
+  return {
+    ...describeValues(spec.name, output, facts, chosen),
+    label: spec.label ?? labelOf(settings),
+    inputs: spec.inputs,
+    reads: readsOf(settings, inputs, output, arithmetic),
+    formula: axes && axes.map(axisFormula),
+    field: facts.fields.map(({ size }) => size),
+  };
+}
+
+/** A layer that cannot be computed, and why: it has no cells and no maps. */
+function describeProblem({ name, inputs, settings, label }, problem) {
+  const none = { rows: [], cols: [], channels: [] };
+  return {
+    ...{ name, inputs, problem, label: label ?? labelOf(settings), shape: [0, 0, 0], rows: [0, 0], cols: [0, 0] },
+    ...{ channels: [], planes: [], ends: [], steps: [], pictures: [], maps: 0, ranges: [], range: null, largest: [], winner: null },
+    reads: inputs.map(() => none),
+  };
+}
+
+/** What the page needs of any layer's values. */
+function describeValues(name, output, facts, { ranges, range }) {
+  const { size, channels, planes } = output;
+  const seen = planes.map(measurePlane);
+  const pictures = facts.groups.map((group, index) => ({
+    ...group,
+    index,
+    range: ranges[index],
+    notFinite: group.channels.reduce((sum, channel) => sum + seen[channel].notFinite, 0),
+  }));
+  const isScores = size[0] * size[1] === 1 && pictures.length === channels && channels > 1;
+  const order = isScores ? largestScores(planes.map(([value]) => value)) : [];
+  return {
+    name,
+    output,
+    facts,
+    shape: [...size, channels],
+    rows: [0, size[0]],
+    cols: [0, size[1]],
+    channels: planes.map((_, channel) => channel),
+    planes,
+    ends: seen.map(({ lo, hi }) => [lo, hi]),
+    steps: planes.map(() => 0),
+    pictures,
+    maps: pictures.length,
+    ranges,
+    range,
+    largest: order.slice(0, MOST_BARS),
+    winner: order.length && Number.isFinite(planes[order[0]][0]) ? order[0] : null,
+  };
+}
+
+/** The smallest and the largest finite value of a plane, and how many are not finite. */
+function measurePlane(plane) {
+  let [lo, hi, notFinite] = [Infinity, -Infinity, 0];
+  for (const value of plane) {
+    if (!Number.isFinite(value)) notFinite += 1;
+    else {
+      if (value < lo) lo = value;
+      if (value > hi) hi = value;
+    }
+  }
+  return lo > hi ? { lo: 0, hi: 0, notFinite } : { lo, hi, notFinite };
+}
+
+/** Indices of scores, the largest first and those that are not finite last. */
+function largestScores(values) {
+  const rank = (index) => (Number.isFinite(values[index]) ? values[index] : -Infinity);
+  return values.map((_, index) => index).sort((a, b) => (rank(b) > rank(a)) - (rank(b) < rank(a)));
+}
+
+/** Which channels of a layer's output are one picture, and their names, as the layers' output_groups say. */
+function groupsOf(settings, inputs) {
+  const [{ facts, output }] = inputs;
+  if (settings.weights) {
+    if (!settings.perChannel) return numberedGroups(settings.kernelNames);
+    return settings.kernelNames.flatMap((name, index) =>
+      facts.groups.map((group) => ({
+        name: [name, group.name].filter(Boolean).join("-"),
+        channels: group.channels.map((channel) => index * output.channels + channel),
+      })),
+    );
+  }
+  if (settings.op === "concat" && settings.axis === 2) return joinedGroups(inputs);
+  if (inputs.length === 1) return facts.groups;
+  const most = Math.max(...inputs.map((input) => input.output.channels));
+  const all = inputs.filter((input) => input.output.channels === most).map((input) => input.facts.groups);
+  const isCommon = all.every((groups) => JSON.stringify(groups) === JSON.stringify(all[0]));
+  return isCommon ? all[0] : numberedGroups(Array.from({ length: most }, () => ""));
+}
+
+/** A picture for each channel: its name, or its number. */
+function numberedGroups(names) {
+  return names.map((name, channel) => ({ name: name || String(channel), channels: [channel] }));
+}
+
+/** The pictures of inputs one behind the other, their numbers counted on. */
+function joinedGroups(inputs) {
+  let start = 0;
+  return inputs.flatMap(({ facts, output }) => {
+    const moved = facts.groups.map(({ name, channels }) => {
+      const own = channels.map((channel) => channel + start);
+      const isNumber = name === String(channels[0]) || (!name && channels.length === 1);
+      return { name: isNumber ? String(own[0]) : name, channels: own };
+    });
+    start += output.channels;
+    return moved;
+  });
+}
+
+/** The receptive field of a layer along one axis, from those of its inputs; `axis` is its window's. */
+function fieldOf(fields, axis) {
+  const first = Math.min(...fields.map((field) => field.first));
+  const size = Math.max(...fields.map((field) => field.first + field.size)) - first;
+  const { step } = fields[0];
+  if (!axis) return { size, step, first };
+  return { size: size + (axis.extent - 1) * step, step: step * axis.stride, first: first - axis.begin * step };
+}
+
+/** The outputs whose whole window lies on some cells [first, last) of an axis. */
+function innerOutputs(axis, [first, last]) {
+  const from = Math.max(0, Math.ceil((first + axis.begin) / axis.stride));
+  const to = Math.min(axis.out, Math.floor((last + axis.begin - axis.extent) / axis.stride) + 1);
+  return [from, Math.max(from, to)];
+}
+
+/** The rows and columns of an output that no padding has reached, in this layer or any before it. */
+function innerCells(inputs, output, axes) {
+  if (axes) return axes.map((axis, k) => innerOutputs(axis, inputs[0].facts.inner[k]));
+  const alike = inputs.filter((input) => input.shape.slice(0, 2).join() === output.size.join());
+  return output.size.map((length, k) => {
+    const spans = alike.map((input) => input.facts.inner[k]);
+    return [Math.max(0, ...spans.map(([first]) => first)), Math.min(length, ...spans.map(([, last]) => last))];
+  });
+}
+
+/** The range of each picture of a layer and one for all, by the rule "auto" of whole layers. */
+function rangesOf({ size, planes }, { groups, inner, sums }, own, clips, limitOf) {
+  const pictures = groups.map(({ channels }) => channels.map((channel) => planes[channel]));
+  const negative = planes.some(hasNegative);
+  const kind = negative ? "symmetric" : "minmax";
+  const shared = chooseRange(planes, kind, clips);
+  if (clips || size[0] * size[1] === 1) {
+    const range = clips ? chooseRange(planes, "clip", true) : shared;
+    return { ranges: groups.map(() => range), range };
+  }
+  const areaOf = ([[top, bottom], [left, right]]) => (bottom - top) * (right - left);
+  const box = [inner, own].find((cells) => cells && 2 * areaOf(cells) >= size[0] * size[1]);
+  const most = Math.max(-shared.lo, shared.hi);
+  const step = 8 * (planes[0] instanceof Float32Array ? 2 ** -23 : Number.EPSILON);
+  const limits = groups.map((group) => (!sums.hasConv || !sums.scaled ? 0 : limitOf ? limitOf(group) : step * most));
+  const rangeOf = (shown, limit) => {
+    const inside = box ? shown.map((plane) => boxValues(plane, size[1], box)) : shown;
+    const range = chooseRange(shown, "auto", false, { negative, inner: inside });
+    // A map that is zero but for rounding is drawn as zero.
+    const isShown = ({ lo, hi }) => Math.max(-lo, hi) > limit;
+    return [range, chooseRange(shown, kind, false)].find(isShown) ?? { kind, lo: 0, hi: 0 };
+  };
+  const ranges = pictures.map((shown, index) => rangeOf(shown, limits[index]));
+  return { ranges, range: pictures.length === 1 ? ranges[0] : rangeOf(planes, Math.max(...limits)) };
+}
+
+/** The values of a box of cells [[top, bottom], [left, right]]. */
+function boxValues(plane, width, [[top, bottom], [left, right]]) {
+  const values = new plane.constructor((bottom - top) * (right - left));
+  for (let row = top; row < bottom; row += 1) {
+    values.set(plane.subarray(row * width + left, row * width + right), (row - top) * (right - left));
+  }
+  return values;
+}
+
+/** For each input the first row, column and channel that each output's reads, and the one after the last. */
+function readsOf(settings, inputs, output, arithmetic) {
+  const shape = [...output.size, output.channels];
+  const overChannels = OVER_CHANNELS.includes(settings.activation);
+  let start = 0;
+  return inputs.map((input) => {
+    const spans = [0, 1, 2].map((axis) => {
+      const [length, total] = [shape[axis], input.shape[axis]];
+      if (axis === 2 && overChannels) return makeSpans(length, () => [0, total]);
+      if (arithmetic && axis === 2) return makeSpans(length, (channel) => channelSpan(arithmetic.sources(channel)));
+      if (arithmetic) return windowSpans(...(axis ? [arithmetic.window.cols, arithmetic.colTable] : [arithmetic.window.rows, arithmetic.rowTable]));
+      if (settings.op === "concat" && settings.axis === axis) {
+        const before = start;
+        const isHere = (index) => index >= before && index < before + total;
+        return makeSpans(length, (index) => (isHere(index) ? [index - before, index - before + 1] : [0, 0]));
+      }
+      return makeSpans(length, (index) => (total === 1 ? [0, 1] : [index, index + 1]));
+    });
+    if (settings.op === "concat") start += input.shape[settings.axis];
+    return { rows: spans[0], cols: spans[1], channels: spans[2] };
+  });
+}
+
+function makeSpans(length, spanOf) {
+  return Int32Array.from({ length: 2 * length }, (_, index) => spanOf(index >> 1)[index & 1]);
+}
+
+function channelSpan({ channels }) {
+  return [channels[0], channels[channels.length - 1] + 1];
+}
+
+/** The cells from the first to the last under each window of an axis; none where all is padding. */
+function windowSpans(axis, table) {
+  return makeSpans(axis.out, (output) => {
+    let [first, last] = [Infinity, -1];
+    for (let tap = 0; tap < axis.kernel; tap += 1) {
+      const cell = table[output * axis.stride + tap * axis.dilation];
+      if (cell >= 0) [first, last] = [Math.min(first, cell), Math.max(last, cell)];
+    }
+    return last < 0 ? [0, 0] : [first, last + 1];
+  });
+}
+
+/** What a layer is, as network/summary.py says it. */
+function labelOf({ op, mode, kernel, stride, dilation, activation }) {
+  if (!kernel) return op === "activation" ? activation : op;
+  const pair = (sign, numbers) => (numbers.every((one) => one === 1) ? "" : sign + [...new Set(numbers)].join());
+  const window = `${kernel.join("x")}${pair("/", stride)}${pair(" dilation ", dilation)}`;
+  return [mode, op, window, activation === "none" ? "" : activation].filter(Boolean).join(" ");
+}

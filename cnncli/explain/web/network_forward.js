@@ -1,0 +1,173 @@
+"use strict";
+// The values of a network's layers, from its input and its weights, as cnncli/core computes them.
+// Nothing here touches the page: network_worker.js runs it beside the page.
+
+/** Layers that combine two values into one, and the result with the next. */
+const COMBINE = {
+  add: (sum, value) => sum + value,
+  sub: (rest, value) => rest - value,
+  mul: (product, value) => product * value,
+  div: (share, value) => share / value,
+  max: (most, value) => Math.max(most, value),
+  min: (least, value) => Math.min(least, value),
+};
+
+/** What a layer cannot be computed for, in words for the page. */
+class ForwardError extends Error {}
+
+/**
+ * The output of a layer: { size: [rows, columns], channels, planes }, a plane of values for each channel.
+ *
+ * `settings` are those of page/arithmetic_data.py with their arrays read; `inputs` are outputs of other
+ * layers. Maps in `settings.off` are zero.
+ */
+function layerOutput(settings, inputs) {
+  const output = FORWARD[settings.op](settings, inputs);
+  for (const channel of settings.off ?? []) output.planes[channel].fill(0);
+  return output;
+}
+
+const FORWARD = {
+  conv: windowOutput,
+  dense: windowOutput,
+  pool: windowOutput,
+  activation: (settings, [input]) => activatedOutput(settings, input),
+  softmax: (settings, [input]) => sharesOutput(input, settings.activation),
+  batchnorm: ({ gamma, beta, mean, var: variance, epsilon }, [input]) =>
+    eachValue(input, (value, channel) => {
+      const [g, b, m, v] = [gamma, beta, mean, variance].map((numbers) => ofChannel(numbers, channel));
+      return ((value - m) / Math.sqrt(v + epsilon)) * g + b;
+    }),
+  scale: ({ factor, offset, whole }, [input]) =>
+    eachValue(input, (value, channel) => {
+      const scaled = ofChannel(factor, channel) * value + ofChannel(offset, channel);
+      return whole ? roundedToEven(scaled) : scaled;
+    }),
+  concat: ({ axis }, inputs) => concatOutput(axis, inputs),
+};
+for (const op of Object.keys(COMBINE)) FORWARD[op] = (_, inputs) => combinedOutput(COMBINE[op], inputs);
+
+/** The number of a channel of an array that may have one for all. */
+function ofChannel(numbers, channel) {
+  return numbers[numbers.length === 1 ? 0 : channel];
+}
+
+/** An output of planes in the type of another: float32 or float64. */
+function emptyOutput(size, channels, kind) {
+  const planes = Array.from({ length: channels }, () => new kind(size[0] * size[1]));
+  return { size, channels, planes };
+}
+
+/** A layer that changes each value on its own. */
+function eachValue(input, change) {
+  const planes = input.planes.map((plane, channel) => plane.map((value) => change(value, channel)));
+  return { size: input.size, channels: input.channels, planes };
+}
+
+/** An activation layer, or a softmax over the channels of each cell. */
+function activatedOutput(settings, input) {
+  if (OVER_CHANNELS.includes(settings.activation)) return sharesOutput(input, settings.activation);
+  return eachValue(input, (value, channel) => activate(value, settings, channel));
+}
+
+/** The softmax of each cell's channels, less the largest so that no exponential overflows. */
+function sharesOutput(input, name) {
+  const output = emptyOutput(input.size, input.channels, input.planes[0].constructor);
+  for (let cell = 0; cell < input.planes[0].length; cell += 1) {
+    let largest = -Infinity;
+    for (const plane of input.planes) largest = Math.max(largest, plane[cell]);
+    let total = 0;
+    for (const plane of input.planes) total += Math.exp(plane[cell] - largest);
+    input.planes.forEach((plane, channel) => {
+      const rest = plane[cell] - largest;
+      output.planes[channel][cell] = name === "softmax" ? Math.exp(rest) / total : rest - Math.log(total);
+    });
+  }
+  return output;
+}
+
+/** A convolution, a dense layer or a pool. */
+function windowOutput(settings, [input]) {
+  const isShare = OVER_CHANNELS.includes(settings.activation);
+  const arithmetic = windowLayer(input, isShare ? { ...settings, activation: "none" } : settings);
+  const { rows, cols } = arithmetic.window;
+  if (!arithmetic.fits) throw new ForwardError(misfitText(rows, cols));
+  const [outRows, outCols] = [rows, cols].map((axis) => Array.from({ length: axis.out }, (_, index) => index));
+  const kind = input.planes[0].constructor;
+  const planes = Array.from({ length: arithmetic.channels }, (_, channel) =>
+    kind.from(arithmetic.values(channel, outRows, outCols)),
+  );
+  const output = { size: [rows.out, cols.out], channels: planes.length, planes };
+  return isShare ? sharesOutput(output, settings.activation) : output;
+}
+
+/** The arithmetic of a layer with a window on the whole of an input. */
+function windowLayer({ size, channels, planes, largest = 0 }, settings) {
+  const whole = { size, channels, planes, largest, rows: [0, size[0]], cols: [0, size[1]] };
+  return new LayerArithmetic(whole, settings);
+}
+
+/** Why a window does not fit, as the page of one layer says it. */
+function misfitText(rows, cols) {
+  const [axis, name] = rows.fits ? [cols, "columns"] : [rows, "rows"];
+  return (
+    `The window spans ${axis.extent} of ${axis.padded} ${name}: it must fit into the padded input. ` +
+    "Take more padding, less dilation or a smaller window."
+  );
+}
+
+/** A layer that combines the values of several inputs; one row, column or channel serves all. */
+function combinedOutput(combine, inputs) {
+  const shapes = inputs.map(({ size, channels }) => [...size, channels]);
+  const [height, width, count] = [0, 1, 2].map((axis) => Math.max(...shapes.map((shape) => shape[axis])));
+  if (shapes.some((shape) => shape.some((length, axis) => length !== 1 && length !== [height, width, count][axis]))) {
+    throw new ForwardError(`Its inputs must have the same size, got ${shapes.map((shape) => shape.join(" × ")).join(" and ")}.`);
+  }
+  const output = emptyOutput([height, width], count, inputs[0].planes[0].constructor);
+  output.planes.forEach((plane, channel) => {
+    const sources = inputs.map((input) => ({
+      plane: ofChannel(input.planes, channel),
+      down: input.size[0] === 1 ? 0 : input.size[1],
+      across: input.size[1] === 1 ? 0 : 1,
+    }));
+    for (let row = 0; row < height; row += 1) {
+      for (let col = 0; col < width; col += 1) {
+        let value = sources[0].plane[row * sources[0].down + col * sources[0].across];
+        for (let k = 1; k < sources.length; k += 1) {
+          const { plane: other, down, across } = sources[k];
+          value = combine(value, other[row * down + col * across]);
+        }
+        plane[row * width + col] = value;
+      }
+    }
+  });
+  return output;
+}
+
+/** Inputs one behind the other along rows (0), columns (1) or channels (2). */
+function concatOutput(axis, inputs) {
+  const [{ size, channels }] = inputs;
+  const shape = [...size, channels];
+  const lengths = inputs.map((input) => [...input.size, input.channels]);
+  if (lengths.some((other) => other.some((length, k) => k !== axis && length !== shape[k]))) {
+    throw new ForwardError(`Its inputs must be alike but for one axis, got ${lengths.map((one) => one.join(" × ")).join(" and ")}.`);
+  }
+  if (axis === 2) {
+    const planes = inputs.flatMap((input) => input.planes);
+    return { size, channels: planes.length, planes: planes.map((plane) => plane.slice()) };
+  }
+  shape[axis] = lengths.reduce((sum, one) => sum + one[axis], 0);
+  const output = emptyOutput(shape.slice(0, 2), channels, inputs[0].planes[0].constructor);
+  let start = 0;
+  for (const input of inputs) {
+    const [down, across] = axis === 0 ? [start, 0] : [0, start];
+    input.planes.forEach((plane, channel) => {
+      for (let row = 0; row < input.size[0]; row += 1) {
+        const line = plane.subarray(row * input.size[1], (row + 1) * input.size[1]);
+        output.planes[channel].set(line, (row + down) * shape[1] + across);
+      }
+    });
+    start += input.size[axis];
+  }
+  return output;
+}

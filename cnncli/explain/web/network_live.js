@@ -1,0 +1,116 @@
+"use strict";
+// The network of a page that computes all values itself: its settings, and the worker that computes.
+
+/** The network that the page computes; null where its values are in the page's data. */
+let live = null;
+
+function startLive() {
+  const specs = pageData.layers.map((spec) => ({ ...spec, settings: readLayer(spec.settings) }));
+  live = new LiveNetwork(takeLayers);
+  live.specs = new Map(specs.map((spec) => [spec.name, spec]));
+  live.request({ specs, input: readInput(pageData.input, pageData.single) });
+}
+
+/** Take over layers that were computed: all at first, later those that may have changed. */
+function takeLayers(records) {
+  const made = records.map((record) => {
+    const spec = live.specs.get(record.name);
+    const settings = spec ? spec.settings : null;
+    return { problem: "", ...record, arithmetic: settings, drawn: new Map(), computed: null };
+  });
+  if (!layers.length) {
+    startLayers(made);
+    return;
+  }
+  for (const layer of made) {
+    Object.assign(byName.get(layer.name), layer);
+    if (!layer.pictures[state.maps[layer.name]]) state.maps[layer.name] = 0;
+  }
+  apply({ unit: state.unit });
+}
+
+/** Change settings of layers, such as { conv1: { stride: [2, 2] } }, or the input; all later layers follow. */
+function recompute({ changes = {}, input }) {
+  for (const [name, fields] of Object.entries(changes)) {
+    const spec = live.specs.get(name);
+    live.specs.set(name, { ...spec, settings: { ...spec.settings, ...fields } });
+  }
+  return live.request(input ? { changes, input } : { changes });
+}
+
+/** Sends changes of a network to the worker, and hands the layers that it computed on. */
+class LiveNetwork {
+  #worker = null;
+  #outputs = null;
+  #waiting = null;
+  #listeners = [];
+  #isBusy = false;
+
+  /** `receive` takes the layers that were computed again, the whole network's at first. */
+  constructor(receive) {
+    this.receive = receive;
+    try {
+      this.#worker = startWorker();
+      this.#worker.addEventListener("message", ({ data }) => this.#finish(data));
+      this.#worker.addEventListener("error", (event) => this.#computeHere(event));
+    } catch {
+      this.#worker = null;
+    }
+  }
+
+  /**
+   * Compute again with `changes` as `NetworkOutputs.compute` takes them. While the worker computes, changes
+   * are gathered: the page follows the newest. Resolves when they are drawn.
+   */
+  request(changes) {
+    this.#waiting = mergeRequests(this.#waiting, changes);
+    const drawn = new Promise((resolve) => this.#listeners.push(resolve));
+    if (!this.#isBusy) this.#send();
+    return drawn;
+  }
+
+  #send() {
+    const [request, listeners] = [this.#waiting, this.#listeners];
+    [this.#waiting, this.#listeners, this.#isBusy] = [null, [], true];
+    this.sent = { request, listeners };
+    if (this.#worker) this.#worker.postMessage(request);
+    else setTimeout(() => this.#finish(this.#compute(request)));
+  }
+
+  #compute(request) {
+    this.#outputs ??= new NetworkOutputs();
+    return this.#outputs.compute(request);
+  }
+
+  #finish(layers) {
+    const { listeners } = this.sent;
+    this.#isBusy = false;
+    this.receive(layers);
+    for (const resolve of listeners) resolve();
+    if (this.#waiting && !this.#isBusy) this.#send();
+  }
+
+  /** Without a worker, which some browsers do not allow: the page waits while it computes. */
+  #computeHere(event) {
+    event.preventDefault();
+    this.#worker = null;
+    this.#finish(this.#compute(this.sent.request));
+  }
+}
+
+/** Two requests as one. */
+function mergeRequests(before, after) {
+  if (!before) return after;
+  if (after.specs) return { input: before.input, ...after };
+  const changes = { ...before.changes };
+  for (const [name, fields] of Object.entries(after.changes ?? {})) changes[name] = { ...changes[name], ...fields };
+  return { ...before, ...after, changes };
+}
+
+/** A worker that runs those scripts of the page that need no page. */
+function startWorker() {
+  const scripts = [...document.querySelectorAll("script[data-worker]")].map((script) => script.textContent);
+  const url = URL.createObjectURL(new Blob([...scripts, "\nanswerRequests();"], { type: "text/javascript" }));
+  const policy = window.trustedTypes?.createPolicy("cnncli", { createScriptURL: (text) => text });
+  return new Worker(policy ? policy.createScriptURL(url) : url);
+}
