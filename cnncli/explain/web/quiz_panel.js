@@ -163,14 +163,13 @@ function submitAnswer(event) {
 /** The panel, and the keys and buttons of the quiz. */
 function startQuizPanel() {
   const another = element("button", { type: "button", id: "quiz-another", "data-first": true, text: "Another" });
-  const head = [element("h2", { id: "quiz-title", text: "Quiz" }), element("span", { id: "quiz-score", class: "dim" })];
+  const head = [element("h2", { id: "quiz-title", text: "Quiz" }), element("span", { id: "quiz-score", class: "dim" }), another];
   byId("quiz-panel").append(
     element("div", { class: "head" }, ...head),
     element("p", { id: "quiz-text" }),
     element("div", { id: "quiz-shown" }),
     element("form", { id: "quiz-form" }),
     element("div", { id: "quiz-verdict", role: "status" }),
-    another,
   );
   byId("quiz-form").addEventListener("submit", submitAnswer);
   another.addEventListener("click", () => askQuestion(state.quiz));
