@@ -100,9 +100,16 @@ def test_play_fills_the_output_at_the_speed_that_was_chosen(show: Opener) -> Non
     tab.click("#next")
     settle(tab)
     assert tab.evaluate("cnncli.state.playing") is False
+    # A single step goes on filling, until another output is chosen or Escape is pressed.
+    row, col = tab.evaluate("cnncli.state.at")
+    assert (row, col) > (1, 1)
+    assert tab.evaluate(filled) == [True, True, (row, col) >= (1, 3), row == 3]
+    tab.keyboard.press("Escape")
+    settle(tab)
     assert tab.evaluate(filled) == [True] * 4
-    tab.select_option("#speed", "20")
+    # A new speed holds at once.
     tab.click("#play")
+    tab.select_option("#speed", "50")
     until(tab, "cnncli.state.at.join() === '3,3'")
 
 
@@ -142,6 +149,10 @@ def test_who_wants_less_motion_gets_single_steps(show: Opener) -> None:
     assert not tab.is_visible("#play") and not tab.is_visible("#speed")
     tab.click("#next")
     assert tab.evaluate("[cnncli.state.at.join(), cnncli.state.playing]") == ["0,0", False]
+    # They fill the output as play does.
+    assert tab.evaluate("cnncli.state.filling") is True
+    tab.keyboard.press("Escape")
+    assert tab.evaluate("cnncli.state.filling") is False
 
 
 def net() -> tuple[Any, Picture, PageData]:

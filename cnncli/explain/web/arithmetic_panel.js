@@ -170,6 +170,7 @@ function drawOutputCloseup() {
   drawCells(context, picture, cell);
   coverHidden(context, top, left, cell, colours);
   const half = (OUTPUT_CLOSEUP - 1) / 2;
+  if (state.filling) clearAfter(context, half, half, cell);
   const box = [half, half, half + 1, half + 1];
   outlineCells(context, box, cell, colours.window, colours.halo, 3);
   byId("output-closeup-note").textContent = `The output around row ${state.at[0]}, column ${state.at[1]}`;

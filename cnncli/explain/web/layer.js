@@ -28,6 +28,8 @@ const state = {
   block: 0,
   pinned: false,
   playing: false,
+  // Whether outputs after the window's are not there yet: play fills them in, and single steps go on.
+  filling: false,
   // Steps a second.
   speed: 5,
   range: "auto",
@@ -50,15 +52,17 @@ let shown = null;
 /**
  * Change anything: the one way in, for every control, key and pointer, and for tests.
  *
- * `changes` may hold at [row, column], map, channel, block, pinned, playing, speed, range, colormap, learn,
- * quiz, pixel, input: another image, and layer: any fields of the layer, such as { stride: [2, 2],
+ * `changes` may hold at [row, column], map, channel, block, pinned, playing, filling, speed, range, colormap,
+ * learn, quiz, pixel, input: another image, and layer: any fields of the layer, such as { stride: [2, 2],
  * padding: "same" }. Weights are laid out rows, columns, channels in, maps. While a question of the quiz is
  * open, block alone changes.
  */
 function apply(changes) {
   const { layer, ...view } = allowedChanges(changes, ["block"]);
   const recompute = Boolean(layer) || ["input", "map", "range", "colormap"].some((name) => name in view);
-  Object.assign(state, view);
+  // Who goes to another output sees all of them.
+  const filling = state.filling && !("at" in view);
+  Object.assign(state, { filling, ...view });
   if (view.input) fitToInput();
   if (layer) state.layer = { ...state.layer, ...layer };
   if (recompute || !shown) shown = compute();
@@ -67,6 +71,7 @@ function apply(changes) {
     const clamp = (index, list) => Math.min(Math.max(index, list[0]), list[list.length - 1]);
     state.at = [clamp(state.at[0], outRows), clamp(state.at[1], outCols)];
   }
+  if ("playing" in view || "speed" in view) keepPlaying();
   requestDraw(recompute || ["channel", "block", "colormap", "learn"].some((name) => name in view));
 }
 
@@ -363,14 +368,14 @@ function drawOutput() {
   drawCells(context, shown.pictures[key], cell);
   const colours = themeColours();
   const [row, col] = [state.at[0] - outRows[0], state.at[1] - outCols[0]];
-  if (state.playing) clearAfter(context, row, col, cell);
+  if (state.filling) clearAfter(context, row, col, cell);
   coverHidden(context, outRows[0], outCols[0], cell, colours);
   if (isTransposed) markSpread(context, cell, colours);
   markSenders(context, cell, colours);
   outlineCells(context, [row, col, row + 1, col + 1], cell, colours.window, colours.halo);
 }
 
-/** While the window slides, outputs after it are not there yet. */
+/** While the window fills the output, those after it are not there yet. */
 function clearAfter(context, row, col, cell) {
   const { width, height } = context.canvas;
   context.clearRect((col + 1) * cell, row * cell, width, cell);

@@ -79,7 +79,7 @@ function startKeys() {
     event.preventDefault();
   });
   document.addEventListener("keydown", (event) => {
-    if (event.key === "Escape") apply({ pinned: false, playing: false });
+    if (event.key === "Escape") apply({ pinned: false, playing: false, filling: false });
   });
 }
 
@@ -97,10 +97,11 @@ function nextPosition() {
 
 function startPlaying() {
   byId("next").addEventListener("click", () => {
-    if (!shown.problem) apply({ at: nextPosition(), pinned: true, playing: false });
+    const filling = state.filling || reduced.matches;
+    if (!shown.problem) apply({ at: nextPosition(), pinned: true, playing: false, filling });
   });
   byId("play").addEventListener("click", () => {
-    if (!shown.problem) apply({ playing: !state.playing, pinned: true });
+    if (!shown.problem) apply({ playing: !state.playing, pinned: true, filling: true });
   });
   const speed = byId("speed");
   speed.append(...SPEEDS.map((value) => element("option", { value, text: `${value} a second` })));
@@ -112,11 +113,16 @@ function startPlaying() {
   };
   reduced.addEventListener("change", showPlay);
   showPlay();
-  playStep();
 }
 
+let playTimer = 0;
+
 /** Step while it plays, and wait for as long as the speed says. */
-function playStep() {
-  if (state.playing && !shown.problem) apply({ at: nextPosition() });
-  setTimeout(playStep, 1000 / state.speed);
+function keepPlaying() {
+  clearTimeout(playTimer);
+  if (!state.playing) return;
+  playTimer = setTimeout(() => {
+    if (!shown.problem) apply({ at: nextPosition(), filling: true });
+    keepPlaying();
+  }, 1000 / state.speed);
 }

@@ -36,7 +36,7 @@ function pictureOfChannel(channel) {
 /** The changes that show where a question is. */
 function viewOfQuestion({ unit }, isAnswered) {
   if (isAnswered) return {};
-  const still = { pinned: true, playing: false, backward: null };
+  const still = { pinned: true, playing: false, filling: false, backward: null };
   if (!unit) return still;
   const map = pictureOfChannel(unit.channel);
   return { ...still, at: unit.at, map, channel: pageData.pictures[map].channels.indexOf(unit.channel), block: 0 };
