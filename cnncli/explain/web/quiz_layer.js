@@ -4,7 +4,7 @@
 /** The kinds of questions, each a function of a source of random numbers. */
 function quizTopics() {
   const sizes = (random) => sizeQuestion(random, state.layer);
-  if (shown.problem) return [sizes];
+  if (shown.problem || !["conv", "pool"].includes(state.layer.op)) return [sizes];
   const [values, winners] = [valueQuestion, winnerQuestion].map((ask) => (random) => ask(random, quizPlace(random)));
   const isChoice = state.layer.op === "pool" && ["max", "min"].includes(state.layer.mode);
   return isChoice ? [winners, values, sizes] : [values, sizes];
@@ -36,7 +36,8 @@ function pictureOfChannel(channel) {
 /** The changes that show where a question is. */
 function viewOfQuestion({ unit }, isAnswered) {
   if (isAnswered) return {};
-  const still = { pinned: true, playing: false, filling: false, backward: null };
+  const learn = state.learn && { ...state.learn, running: false };
+  const still = { pinned: true, playing: false, filling: false, backward: null, pixel: null, learn };
   if (!unit) return still;
   const map = pictureOfChannel(unit.channel);
   return { ...still, at: unit.at, map, channel: pageData.pictures[map].channels.indexOf(unit.channel), block: 0 };
