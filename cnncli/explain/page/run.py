@@ -134,6 +134,8 @@ _STYLES: Final = {
     "network": (
         "page.css",
         "layer.css",
+        "network_graph.css",
+        "network_cards.css",
         "network.css",
         "quiz.css",
         "print.css",
