@@ -39,7 +39,8 @@ OPEN_ALL = """(() => {
   for (const details of document.querySelectorAll("details")) details.open = true;
   // What opens may hold more that opens.
   for (let round = 0; round < 3; round += 1) {
-    const closed = "[aria-expanded='false'], #backward[aria-pressed='false']";
+    const panels = "#backward[aria-pressed='false'], #learn[aria-pressed='false']";
+    const closed = `[aria-expanded='false'], ${panels}`;
     for (const button of document.querySelectorAll(closed)) {
       if (button.checkVisibility()) button.click();
     }
