@@ -88,6 +88,7 @@ class BackwardArithmetic {
     this.width = input.cols[1] - input.cols[0];
     this.upstreams = new Map();
     this.gradients = new Map();
+    this.weightGradients = new Map();
   }
 
   /** The gradient of an output channel's sums, at the crossings of `rows` and `cols`. */
@@ -261,6 +262,12 @@ class BackwardArithmetic {
   /** The gradient of a weight: input times upstream of all outputs, added up. */
   weightGradient(map, depth, i, j) {
     if (!this.isWhole) return NaN;
+    const key = [map, depth, i, j].join();
+    if (!this.weightGradients.has(key)) this.weightGradients.set(key, this.makeWeightGradient(map, depth, i, j));
+    return this.weightGradients.get(key);
+  }
+
+  makeWeightGradient(map, depth, i, j) {
     const { stride } = this.arithmetic.window.cols;
     const across = Int32Array.from(this.cols, (col) => col * stride);
     let sum = 0;

@@ -125,34 +125,43 @@ function endText(learner) {
   return texts[learner.end];
 }
 
-/** Target, output and difference of the outputs that learn. */
+/** Target, output and difference of the outputs that learn, with about one cell for each pixel. */
 function drawLearningPictures(learner) {
   const { channels, rows, cols, targets } = learner.task;
-  const { arithmetic } = learner.pass;
-  const outputs = channels.map((channel) => arithmetic.values(channel, rows, cols));
-  const range = chooseRange(targets, state.range, pageData.clipByDefault);
-  const most = Math.max(Math.abs(range.lo), Math.abs(range.hi)) || 1;
-  const chosen = Math.min(state.channel, channels.length - 1);
-  const difference = outputs[chosen].map((value, cell) => value - targets[chosen][cell]);
-  const [low, high] = [range.lo, range.hi].map((value) => numberText(value, 3));
-  const of = channels.length > 1 ? `, ${COLOURS[chosen]}` : "";
-  const about = { kind: "symmetric", lo: -most, hi: most };
-  const name = learning.target.rows ? learning.target.name : "the page's first filter";
-  const parts = [
-    ["target", targets, range, null, `Target, by ${name}: ${low} is black, ${high} white`],
-    ["output", outputs, range, null, "Output, in the same colours"],
-    ["difference", [difference], about, tables.diverging, `Output − target${of}: ${numberText(-most, 3)} is blue, 0 white, ${numberText(most, 3)} red`],
-  ];
   const width = byId("learn-target-map").parentElement.clientWidth;
-  const exact = Math.min(width / cols.length, LEARNING_SIDE / rows.length, 24);
+  const every = Math.max(1, Math.floor(Math.max(rows.length / LEARNING_SIDE, cols.length / width)));
+  const [someRows, someCols] = [rows, cols].map((list) => list.filter((_, index) => index % every === 0));
+  if (learning.every !== every) {
+    Object.assign(learning, { every, some: targets.map((target) => thinned(target, cols.length, every)) });
+  }
+  const { some } = learning;
+  const outputs = channels.map((channel) => learner.pass.arithmetic.values(channel, someRows, someCols));
+  const chosen = Math.min(state.channel, channels.length - 1);
+  const difference = outputs[chosen].map((value, cell) => value - some[chosen][cell]);
+  learning.range ??= chooseRange(targets, "auto", pageData.clipByDefault);
+  const { lo, hi } = learning.range;
+  const most = Math.max(Math.abs(lo), Math.abs(hi)) || 1;
+  const about = { kind: "symmetric", lo: -most, hi: most };
+  const of = channels.length > 1 ? `, ${COLOURS[chosen]}` : "";
+  const name = learning.target.rows ? learning.target.name : "the page's first filter";
+  const [low, high, size] = [lo, hi, most].map((value) => numberText(value, 3));
+  const exact = Math.min(width / someCols.length, LEARNING_SIDE / someRows.length, 24);
   const cell = exact >= 3 ? Math.floor(exact) : exact;
-  for (const [id, planes, shades, table, text] of parts) {
-    const picture = valuePicture(rows.length, cols.length, planes, shades, table);
+  const show = (id, planes, range, table, text) => {
     const canvas = byId(`learn-${id}-map`);
-    drawCells(prepareCanvas(canvas, cols.length * cell, rows.length * cell), picture, cell);
+    const picture = valuePicture(someRows.length, someCols.length, planes, range, table);
+    drawCells(prepareCanvas(canvas, someCols.length * cell, someRows.length * cell), picture, cell);
     canvas.setAttribute("aria-label", text);
     canvas.nextElementSibling.textContent = text;
-  }
+  };
+  show("target", some, learning.range, null, `Target, by ${name}: ${low} is black, ${high} white`);
+  show("output", outputs, learning.range, null, "Output, in the same colours");
+  show("difference", [difference], about, tables.diverging, `Output − target${of}: −${size} is blue, 0 white, ${size} red`);
+}
+
+/** The values at every so many rows and columns. */
+function thinned(values, width, every) {
+  return every === 1 ? values : values.filter((_, at) => Math.floor(at / width) % every === 0 && (at % width) % every === 0);
 }
 
 /** The powers of ten between which losses lie; what is 0 counts as the smallest of the others. */
