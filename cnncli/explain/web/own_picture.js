@@ -3,9 +3,9 @@
 // browser decodes it, picture_arithmetic.js makes numbers of it, and nothing is sent.
 //
 // `target` is the page: `first` and `input()`, the input that it came with and the present one, each
-// { size, channels, planes, range, own }; `fixed`, the size that a picture gets, or `most`, how many
-// pixels it may have; `fit` and `bgr`, as in a network file; `change(planes, size, own)`, `paint(planes)`
-// and `reset()`. `own` is { name, note }.
+// { size, channels, planes, range, own }; `most`, how many pixels a picture may have, or `fixed`, the size
+// that it gets, with `fit` and `bgr`, as in a network file; `change(planes, size, own)`, `paint(planes)` and
+// `reset()`. `own` is { name, note }.
 
 /** Of a picture with more pixels the browser makes a smaller one before anything is computed. */
 const MOST_DECODED = 2 ** 24;
@@ -19,7 +19,16 @@ function startOwnPicture(place, target) {
   }
   const controls = ownControls(target);
   const { file, open, camera, first, note, problem } = controls;
-  const takes = (name, source) => takePicture(target, name, source, problem);
+  const fit = fitField(target);
+  /** The picture that was taken last, before it got the size of the page; where that is fixed. */
+  let last = null;
+  const takes = async (name, source) => {
+    const picture = await readPicture(name, source, problem);
+    if (!picture) return;
+    if (target.fixed) last = { name, picture };
+    usePicture(target, { name, picture });
+  };
+  fit.addEventListener("change", () => usePicture(target, last));
   open.addEventListener("click", () => file.click());
   file.addEventListener("change", () => {
     if (file.files.length) takes(file.files[0].name, file.files[0]);
@@ -33,13 +42,14 @@ function startOwnPicture(place, target) {
   });
   const drawPad = startPad(target, controls);
   const promise = element("p", { class: "dim", text: "or drop or paste one. It stays on this machine: this page sends nothing." });
-  const row = element("div", { class: "row" }, open, camera, controls.pen, first, file, promise);
+  const row = element("div", { class: "row" }, open, camera, controls.pen, fit, first, file, promise);
   place.append(row, note, problem, controls.view, controls.pad);
   startDrop(place, takes, problem);
   startCamera(camera, controls.view, takes, problem);
   return () => {
     const { own, changed } = target.input();
     first.hidden = target.input() === target.first;
+    fit.hidden = !target.fixed || !own || own.name !== last?.name;
     note.textContent = [own?.note, changed ? "Pixels were changed." : ""].filter(Boolean).join(" ");
     drawPad();
   };
@@ -60,16 +70,33 @@ function ownControls() {
   };
 }
 
-/** Make a file, or what the camera shows, the input of the page. */
-async function takePicture(target, name, source, problem) {
-  let picture = null;
+/** What is done to a picture of another shape than the page's input. */
+const FITS = [["stretch", "stretched"], ["crop", "its middle"], ["pad", "the whole, in black"]];
+
+function fitField(target) {
+  const select = element("select", { id: "own-fit", "aria-label": "What is done to a picture of another shape" });
+  select.append(...FITS.map(([value, text]) => element("option", { value, text })));
+  select.value = target.fit ?? "stretch";
+  select.addEventListener("change", () => {
+    target.fit = select.value;
+  });
+  return select;
+}
+
+/** The pixels of a file, or of what the camera shows; null for what is no picture, which is said. */
+async function readPicture(name, source, problem) {
   try {
-    picture = await pixelsOf(source);
+    const picture = await pixelsOf(source);
+    problem.textContent = "";
+    return picture;
   } catch {
     problem.textContent = `This browser cannot read ${name} as a picture.`;
-    return;
+    return null;
   }
-  problem.textContent = "";
+}
+
+/** Make a picture the input of the page. */
+function usePicture(target, { name, picture }) {
   const { first, fixed, fit, bgr, most } = target;
   const size = fixed ?? shrunkSize(picture.size, most);
   const planes = picturePlanes(picture, size, { fit, bgr, channels: first.channels });
