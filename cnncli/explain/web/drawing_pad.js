@@ -32,7 +32,8 @@ function startPad(target, { pen, pad }) {
   const tools = padTools(target, view, inks, redraw);
   tools.append(element("p", { class: "dim", text: PAD_TEXT }), said);
   pad.append(element("div", { class: "pad" }, canvas), tools);
-  pen.setAttribute("aria-pressed", "false");
+  pen.setAttribute("aria-expanded", "false");
+  pen.setAttribute("aria-controls", pad.id);
   pen.addEventListener("click", () => {
     pad.hidden = !pad.hidden;
     showPad();
@@ -48,7 +49,7 @@ function startPad(target, { pen, pad }) {
     const input = target.input();
     pen.hidden = !canDraw(input);
     if (pen.hidden) pad.hidden = true;
-    pen.setAttribute("aria-pressed", String(!pad.hidden));
+    pen.setAttribute("aria-expanded", String(!pad.hidden));
     if (pad.hidden) return;
     if (view.drawing?.planes !== input.planes) {
       view.drawing = new Drawing(input.size, input.planes, inks.map(([, values]) => values), input.range);
