@@ -107,7 +107,7 @@ def drawn(case: Any) -> np.ndarray[Any, Any]:
 
 @pytest.mark.parametrize(("lo", "hi", "channels"), [(0.0, 1.0, 1), (0.0, 1.0, 3), (-2.0, 3.0, 1)])
 def test_a_pixel_is_the_mean_of_its_dots(lo: float, hi: float, channels: int) -> None:
-    cases = []
+    cases: list[dict[str, Any]] = []
     for _ in range(8):
         size = [int(n) for n in RNG.integers(3, 12, 2)]
         ends = RNG.uniform(-1, 12, (5, 2, 2))

@@ -113,6 +113,7 @@ def live_network_page_data(
         "layers": specs,
         "unit": {"layer": layer, "map": unit.map, "at": list(unit.at)},
         "tables": colour_tables(),
+        "imageNotes": len(notes),
         "notes": [*notes, "This page computes all values itself, from the image and the weights."],
     }
 

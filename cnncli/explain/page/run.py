@@ -82,6 +82,10 @@ _SCRIPTS: Final = {
         "network_description.js",
         "network_worker.js",
         "network_live.js",
+        "picture_arithmetic.js",
+        "drawing_pad.js",
+        "own_picture.js",
+        "network_input.js",
         "network_reads.js",
         "transposed_arithmetic.js",
         "network_windows.js",
@@ -138,6 +142,7 @@ _STYLES: Final = {
         "network_cards.css",
         "network.css",
         "quiz.css",
+        "own_picture.css",
         "print.css",
         "network_print.css",
     ),
@@ -271,7 +276,9 @@ def _page_data(
         unit = Unit(explanation.at, explanation.map, explanation.image)
     if not _has_layer_page(network):
         name = explanation.layer
-        return network_page_data(network, picture, name, unit, title=title, notes=notes)
+        data = network_page_data(network, picture, name, unit, title=title, notes=notes)
+        # How a picture that the user brings becomes the network's input.
+        return data | {"reading": {"fit": job.job.read.fit, "bgr": job.job.read.bgr}}
     assert isinstance(layer, PageLayer)
     data = layer_page_data(picture, layer, unit, title=title, notes=notes)
     if isinstance(explanation, BackwardExplanation):

@@ -31,7 +31,7 @@ function startPad(target, { pen, pad }) {
   };
   const tools = padTools(target, view, inks, redraw);
   tools.append(element("p", { class: "dim", text: PAD_TEXT }), said);
-  pad.append(element("div", { class: "pad" }, canvas), tools);
+  pad.append(element("div", { class: "pad" }, canvas), ...(target.beside ? [target.beside] : []), tools);
   pen.setAttribute("aria-expanded", "false");
   pen.setAttribute("aria-controls", pad.id);
   pen.addEventListener("click", () => {
@@ -109,7 +109,7 @@ function startStrokes(canvas, view, target, redraw) {
       view.drawing.stroke(last ?? place, place, view.brush, view.ink);
       last = place;
     }
-    view.cell = cellUnder(last, view.drawing);
+    view.cell = padCell(last, view.drawing);
     target.paint(view.drawing.planes);
     redraw();
   };
@@ -131,7 +131,7 @@ function startStrokes(canvas, view, target, redraw) {
   }
 }
 
-function cellUnder([row, col], { height, width }) {
+function padCell([row, col], { height, width }) {
   return [Math.min(Math.max(Math.floor(row), 0), height - 1), Math.min(Math.max(Math.floor(col), 0), width - 1)];
 }
 
@@ -144,7 +144,7 @@ function startPadKeys(canvas, view, target, say) {
     if (!step && !paints) return;
     event.preventDefault();
     const { drawing } = view;
-    if (step) view.cell = cellUnder([view.cell[0] + step[0], view.cell[1] + step[1]], drawing);
+    if (step) view.cell = padCell([view.cell[0] + step[0], view.cell[1] + step[1]], drawing);
     const [row, col] = view.cell;
     if (paints || event.shiftKey) {
       drawing.fill(row, col, view.ink);

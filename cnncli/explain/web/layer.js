@@ -382,12 +382,6 @@ function clearAfter(context, row, col, cell) {
   context.clearRect(0, (row + 1) * cell, width, height);
 }
 
-/** The largest magnitude of some values. */
-function largestMagnitude(planes) {
-  const { lo, hi } = chooseRange(planes, "symmetric", false);
-  return Math.max(-lo, hi);
-}
-
 /** Sizes, ranges, and the window's position. */
 function drawStatus() {
   const { arithmetic } = shown;

@@ -30,15 +30,9 @@ function ownPictureTarget() {
     most: isTransposed ? MOST_SPREAD : MOST_CELLS,
     change: (planes, size, own) => apply({ input: pictureInput(planes, size, own) }),
     /** Change pixels of the input and keep all else. */
-    paint: (planes) => apply({ input: changedInput(planes) }),
+    paint: (planes) => apply({ input: changedInput(state.input, planes) }),
     reset: () => apply({ input: firstInput }),
   };
-}
-
-/** The input with other numbers in its pixels. */
-function changedInput(planes) {
-  const largest = Math.max(state.input.largest, largestMagnitude(planes));
-  return { ...state.input, planes, largest, changed: true };
 }
 
 /** Let all that depends on the image follow it: its notes, the pixels that are chosen, what counts as rounding. */

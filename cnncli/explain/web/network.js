@@ -31,6 +31,8 @@ let labels = new Map();
  */
 const state = {
   unit: { ...pageData.unit },
+  // Of a network that the page computes, see network_input.js.
+  input: null,
   channel: null,
   block: null,
   quiz: null,
@@ -72,6 +74,7 @@ function apply({ unit, maps, channel, block = null, scale, open, quiz = state.qu
   for (const other of others) if (!before.includes(other)) state.open[other] = true;
   if (name && (name !== chosen || !before.length)) state.open[name] = true;
   Object.assign(state.open, open);
+  if (input) state.input = input;
   if (changes || input) return recompute({ changes, input });
   draw(trail);
   return Promise.resolve();
@@ -139,6 +142,8 @@ function draw(trail = chosenTrail()) {
   paintInSight();
   drawGraph(trail, boxes);
   drawTools();
+  drawInputTexts();
+  drawOwnPicture();
   if (isKnown) drawUnit(trail, boxes);
   else drawProblem(byName.get(state.unit.layer));
 }
@@ -210,8 +215,7 @@ function beginning(layer) {
 }
 
 function startNetworkPage() {
-  byId("title").textContent = pageData.title;
-  byId("notes").replaceChildren(...pageData.notes.map((text) => element("p", { text })));
+  drawInputTexts();
   if (pageData.input) startLive();
   else startLayers(pageData.layers.map(readLayerMaps));
 }
@@ -232,6 +236,7 @@ function startLayers(records) {
   startArrows(byId("trail"), () => 1, false);
   startTheme(() => draw());
   startQuizPanel();
+  startNetworkInput();
   apply({ unit: state.unit });
   window.addEventListener("beforeprint", drawForPaper);
   // For tests, and for trying things in the browser's console.

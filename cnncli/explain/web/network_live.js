@@ -8,7 +8,8 @@ function startLive() {
   const specs = pageData.layers.map((spec) => ({ ...spec, settings: readLayer(spec.settings) }));
   live = new LiveNetwork(takeLayers);
   live.specs = new Map(specs.map((spec) => [spec.name, spec]));
-  live.request({ specs, input: readInput(pageData.input, pageData.single) });
+  state.input = readInput(pageData.input, pageData.single);
+  live.request({ specs, input: state.input });
 }
 
 /** Take over layers that were computed: all at first, later those that may have changed. */
@@ -22,11 +23,13 @@ function takeLayers(records) {
     startLayers(made);
     return;
   }
+  const { winner } = byName.get(state.unit.layer);
   for (const layer of made) {
     Object.assign(byName.get(layer.name), layer);
     if (!layer.pictures[state.maps[layer.name]]) state.maps[layer.name] = 0;
   }
-  apply({ unit: state.unit });
+  const isOtherInput = made[0].name === "input";
+  apply({ unit: isOtherInput ? unitAfter(state.unit, winner) : state.unit });
 }
 
 /** Change settings of layers, such as { conv1: { stride: [2, 2] } }, or the input; all later layers follow. */

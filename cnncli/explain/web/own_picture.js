@@ -5,7 +5,7 @@
 // `target` is the page: `first` and `input()`, the input that it came with and the present one, each
 // { size, channels, planes, range, own }; `most`, how many pixels a picture may have, or `fixed`, the size
 // that it gets, with `fit` and `bgr`, as in a network file; `change(planes, size, own)`, `paint(planes)` and
-// `reset()`. `own` is { name, note }.
+// `reset()`; and `beside`, an element that stands beside the pad. `own` is { name, note }.
 
 /** Of a picture with more pixels the browser makes a smaller one before anything is computed. */
 const MOST_DECODED = 2 ** 24;
@@ -101,6 +101,11 @@ function usePicture(target, { name, picture }) {
   const size = fixed ?? shrunkSize(picture.size, most);
   const planes = picturePlanes(picture, size, { fit, bgr, channels: first.channels });
   target.change(planes, size, { name, note: ownNote(name, picture, size, first.channels) });
+}
+
+/** An input with other numbers in its pixels. */
+function changedInput(input, planes) {
+  return { ...input, planes, largest: Math.max(input.largest, largestMagnitude(planes)), changed: true };
 }
 
 /** What was done to a picture, in words. */

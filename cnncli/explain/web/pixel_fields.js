@@ -58,7 +58,7 @@ function setPixel(channel, value) {
   const planes = [...state.input.planes];
   planes[channel] = planes[channel].slice();
   planes[channel][pixelIndex(state.pixel)] = value;
-  apply({ input: changedInput(planes) });
+  apply({ input: changedInput(state.input, planes) });
 }
 
 /** The fields of the chosen pixel: one, or one for each colour. */

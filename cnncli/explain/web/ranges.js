@@ -36,6 +36,12 @@ function chooseRange(planes, spec, clipByDefault, { negative = false, inner = pl
   return kind === "abs" ? { kind, lo: 0, hi: most } : { kind, lo, hi };
 }
 
+/** The largest magnitude of some values. */
+function largestMagnitude(planes) {
+  const { lo, hi } = chooseRange(planes, "symmetric", false);
+  return Math.max(-lo, hi);
+}
+
 /** Whether any finite value is below 0. */
 function hasNegative(plane) {
   return plane.some((value) => value < 0 && value !== -Infinity);
