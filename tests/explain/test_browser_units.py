@@ -10,7 +10,7 @@ import pytest
 from cnncli.explain.explained_layer import ExplainedLayer
 from cnncli.explain.forward import explain
 from cnncli.explain.model import Step
-from cnncli.explain.page import network_data
+from cnncli.explain.page import stored_network_data
 from cnncli.explain.page.layer_data import PageData, Unit
 from cnncli.explain.page.network_data import network_page_data
 from cnncli.explain.resized import resized_cells
@@ -233,8 +233,8 @@ def test_a_layer_that_onnx_runs_ends_the_trail(show: Opener) -> None:
 
 
 def test_what_a_page_does_not_hold_is_said(show: Opener, monkeypatch: Any) -> None:
-    monkeypatch.setattr(network_data, "ROOM_FOR_WHOLE", 0)
-    monkeypatch.setattr(network_data, "MOST_MAPS", 3)
+    monkeypatch.setattr(stored_network_data, "ROOM_FOR_WHOLE", 0)
+    monkeypatch.setattr(stored_network_data, "MOST_MAPS", 3)
     network = Network.chain(
         ConvLayer(from_array(numbers(1, 1, 3, 6))), ReduceLayer("mean", ("channels",))
     )

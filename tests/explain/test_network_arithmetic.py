@@ -7,13 +7,23 @@ from typing import Any
 import numpy as np
 import pytest
 
+from cnncli.explain.page import stored_network_data
 from cnncli.explain.page.layer_data import PageData, Unit
-from cnncli.explain.page.network_data import network_page_data
 from cnncli.explain.page.run import _SCRIPTS
+from cnncli.explain.page.stored_network_data import stored_network_page_data
 from cnncli.explain.run import every_layer
 from cnncli.explain.trail import Layers, TrailUnit, find_trail
+from cnncli.filters.filter import from_array
 from cnncli.io.images import Picture
-from cnncli.network.graph import Network
+from cnncli.network.graph import SOURCE, Network, Node
+from cnncli.network.layers import (
+    ActivationLayer,
+    ConvLayer,
+    GroupNormLayer,
+    InstanceNormLayer,
+    LayerNormLayer,
+    SoftmaxLayer,
+)
 from cnncli.network.toml_types import TYPES
 from tests.support.browser import random_picture
 from tests.support.node import NODE, run_alone
@@ -63,7 +73,7 @@ class Case:
     @property
     def record(self) -> PageData:
         last = self.network.names[-1]
-        data = network_page_data(self.network, self.picture, last, Unit((0, 0)), title="net")
+        data = stored_network_page_data(self.network, self.picture, last, Unit((0, 0)), title="net")
         firsts = [trail[0] for trail in self.trails]
         trails = [
             {"layer": one.layer, "channel": one.channel, "at": [one.row, one.column]}
@@ -125,3 +135,39 @@ def test_trails_of_100_networks_are_those_of_the_terminal(
             ):
                 wrong.append((seed, trail, places, amounts))
     assert wrong == []
+
+
+def test_norms_and_shares_of_more_than_a_page_holds(monkeypatch: Any) -> None:
+    monkeypatch.setattr(stored_network_data, "_LENGTHS", (4,))
+    monkeypatch.setattr(stored_network_data, "ROOM_FOR_WHOLE", 0)
+    monkeypatch.setattr(stored_network_data, "MOST_MAPS", 3)
+    rng = np.random.default_rng(8)
+    six = rng.normal(size=(2, 6)).astype(np.float32)
+    layers = {
+        "instance": InstanceNormLayer(*six),
+        "group": GroupNormLayer(2, *six),
+        "layer": LayerNormLayer(*six),
+        "rows": LayerNormLayer(*six, ("rows",)),
+        "shares": SoftmaxLayer(("rows", "columns")),
+        "logs": SoftmaxLayer(("columns", "channels"), log=True),
+        "softmax": ActivationLayer("softmax"),
+    }
+    weights = from_array(rng.normal(size=(1, 1, 3, 6)).astype(np.float32))
+    nodes = [Node("conv", ConvLayer(weights), (SOURCE,))]
+    nodes += [Node(name, layer, ("conv",)) for name, layer in layers.items()]
+    network, picture = Network(tuple(nodes)), random_picture((9, 8, 3))
+    data = stored_network_page_data(network, picture, "conv", Unit((4, 4)), title="net")
+    assert all(layer["channels"] == [0, 1, 2] for layer in data["layers"])
+    units = [
+        {"layer": name, "channel": channel, "at": [row, col]}
+        for name in layers
+        for channel, row, col in ((0, 4, 4), (2, 2, 5), (1, 5, 2))
+    ]
+    case = {"layers": data["layers"], "units": units, "trails": units}
+    (found,) = run_alone(SCRIPTS, COMPUTE, [case])
+    values = outputs(network, picture)
+    for unit, told, trail in zip(units, found["units"], found["trails"], strict=True):
+        Y = values[unit["layer"]]
+        expected = float(Y[(*unit["at"], unit["channel"])])
+        assert number(told["value"]) == pytest.approx(expected, abs=1e-5 * float(np.abs(Y).max()))
+        assert [layer for layer, *_ in trail] == [unit["layer"], "conv", SOURCE]

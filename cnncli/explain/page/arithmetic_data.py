@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
+from cnncli.core.activations import OVER_CHANNELS
+from cnncli.core.geometry import Box
 from cnncli.explain.page.layer_data import PageData, layer_settings, pack_array
 from cnncli.network.graph import Network, Node
 from cnncli.network.layers import (
@@ -46,7 +48,11 @@ _FLOAT16: Final = np.finfo(np.float16)
 
 
 def network_arithmetic(
-    network: Network, shapes: Mapping[str, Shape], dtype: np.dtype[Any], used: int
+    network: Network,
+    shapes: Mapping[str, Shape],
+    dtype: np.dtype[Any],
+    used: int,
+    sums: Mapping[str, PageData],
 ) -> tuple[dict[str, PageData | None], list[str]]:
     """Return what each layer's units are computed with.
 
@@ -59,6 +65,8 @@ def network_arithmetic(
         In which the network computes.
     used : int
         Bytes that the page has already.
+    sums : dict of str to dict
+        By layer, see `sums_of_all`.
 
     Returns
     -------
@@ -71,7 +79,7 @@ def network_arithmetic(
     --------
     >>> network = Network.chain(PoolLayer())
     >>> shapes = network.shapes((1, 4, 4, 1))
-    >>> records, notes = network_arithmetic(network, shapes, np.dtype(np.float32), 0)
+    >>> records, notes = network_arithmetic(network, shapes, np.dtype(np.float32), 0, {})
     >>> records["pool1"]["mode"], records["pool1"]["kernel"], notes
     ('max', [2, 2], [])
     """
@@ -90,7 +98,7 @@ def network_arithmetic(
     records = {
         node.name: None
         if node.name in left
-        else _record(node, [shapes[name] for name in node.inputs], dtype, kind)
+        else _record(node, shapes[node.inputs[0]], dtype, kind) | sums.get(node.name, {})
         for node in network.nodes
     }
     notes = []
@@ -101,11 +109,64 @@ def network_arithmetic(
     return records, notes
 
 
-def _record(
-    node: Node, inputs: Sequence[Shape], dtype: np.dtype[Any], kind: np.dtype[Any]
-) -> PageData | None:
+def sums_of_all(layer: AnyLayer, X: FloatArray, box: Box) -> PageData:
+    """Return what a layer sums up of more input than a page may hold: means, totals.
+
+    Parameters
+    ----------
+    layer : Layer or MergeLayer
+    X : ndarray, shape (1, n_H, n_W, n_C)
+        Its input.
+    box : (slice, slice)
+        The rows and columns of the layer that are in the page.
+
+    Returns
+    -------
+    dict
+        Of norms ``mean`` and ``var``, of a softmax ``largest`` and ``total``, for each row, column
+        and group of channels that has its own: ``sumsShape`` tells how many. Of others nothing.
+
+    Examples
+    --------
+    >>> X = np.array([1.0, 5.0]).reshape(1, 1, 2, 1)
+    >>> whole = slice(0, 1), slice(0, 2)
+    >>> sums_of_all(SoftmaxLayer(("columns",)), X, whole)["sumsShape"]
+    [1, 1, 1]
+    """
+    if isinstance(layer, Normalization):
+        size = X.shape[3] // layer.groups_of(X.shape[3])
+        mean, var = (numbers[..., ::size] for numbers in layer.statistics(X))
+        sums = {"mean": mean, "var": var}
+    elif over := _shared_over(layer):
+        largest = X.max(axis=over, keepdims=True)
+        powers = np.exp(X - largest, dtype=np.float64)
+        sums = {"largest": largest, "total": powers.sum(axis=over, keepdims=True)}
+    else:
+        return {}
+    cut = {name: _cut(numbers[0], box) for name, numbers in sums.items()}
+    (shape,) = {numbers.shape for numbers in cut.values()}
+    return {name: _numbers(v) for name, v in cut.items()} | {"sumsShape": list(shape)}
+
+
+def _shared_over(layer: AnyLayer) -> tuple[int, ...]:
+    """The axes along which a softmax on its own adds up to 1."""
+    if isinstance(layer, SoftmaxLayer):
+        return layer.over
+    is_share = isinstance(layer, ActivationLayer) and layer.activation in OVER_CHANNELS
+    return (3,) if is_share else ()
+
+
+def _cut(numbers: FloatArray, box: Box) -> FloatArray:
+    """Those of some rows and columns; an axis of one number has it for all."""
+    rows, cols = (
+        side if n > 1 else slice(None) for side, n in zip(box, numbers.shape[:2], strict=True)
+    )
+    return numbers[rows, cols]
+
+
+def _record(node: Node, shape: Shape, dtype: np.dtype[Any], kind: np.dtype[Any]) -> PageData:
     """Return the settings of one layer, its weights in the type ``kind``."""
-    layer, shape = node.layer, inputs[0]
+    layer = node.layer
     if isinstance(layer, (ConvLayer, ConvTransposeLayer, PoolLayer)):
         record = layer_settings(layer, shape, dtype)
         if isinstance(layer, ConvLayer):

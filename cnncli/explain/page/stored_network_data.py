@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Final
 
@@ -9,7 +10,7 @@ import numpy as np
 
 from cnncli._dataclass import dataclass
 from cnncli.core.geometry import Box, Pair
-from cnncli.explain.page.arithmetic_data import network_arithmetic
+from cnncli.explain.page.arithmetic_data import network_arithmetic, sums_of_all
 from cnncli.explain.page.channels import channel_spans, channels_behind
 from cnncli.explain.page.layer_data import (
     MOST_CELLS,
@@ -72,6 +73,10 @@ class _LayerPart:
         """Values that it holds."""
         return box_area(self.box) * len(self.channels)
 
+    def is_whole(self, shape: Shape) -> bool:
+        """Whether that is all of the layer."""
+        return self.size == math.prod(shape)
+
 
 def stored_network_page_data(
     network: Network,
@@ -130,31 +135,31 @@ def stored_network_page_data(
     dtype = _choose_dtype(parts)
     X = picture.values()[unit.image : unit.image + 1]
     values, not_finite = {}, {}
+    sums: dict[str, PageData] = {}
     for name, Y in ((SOURCE, X), *forward_layers(network, X, network.names)):
         own, common = _ranges(network, name, Y, picture, groups[name])
         found = _values(Y[0], parts[name], groups[name], own, dtype)
         values[name] = found | {"range": _range_record(common)}
         not_finite[name] = measure(Y).non_finite
+        if not parts[name].is_whole(shapes[name]):
+            readers = [node for node in network.nodes if name in node.inputs]
+            sums |= {one.name: sums_of_all(one.layer, Y, parts[one.name].box) for one in readers}
     summaries = {plan.name: plan for plan in summarize(network, picture.shape[1:]).layers}
     source = {"name": SOURCE, "label": "input", "shape": list(shape[1:]), "inputs": [], "reads": []}
     used = sum(part.size for part in parts.values()) * np.dtype(dtype).itemsize
-    arithmetic, weight_notes = network_arithmetic(network, shapes, picture.dtype, used)
+    arithmetic, weight_notes = network_arithmetic(network, shapes, picture.dtype, used, sums)
     layers = [source | values[SOURCE]]
     for node in track(network.nodes, "describing the layers", len(network.nodes)):
-        facts = _layer_facts(node, shapes, summaries[node.name])
-        layers.append(facts | values[node.name] | {"arithmetic": arithmetic[node.name]})
+        told = _layer_facts(node, shapes, summaries[node.name])
+        layers.append(told | values[node.name] | {"arithmetic": arithmetic[node.name]})
+    facts = [*_notes(dtype, shapes, parts), *weight_notes, *_not_finite_notes(not_finite)]
     return {
         "kind": "network",
         "title": title,
         "layers": layers,
         "unit": {"layer": layer, "map": unit.map, "at": list(unit.at)},
         "tables": colour_tables(),
-        "notes": [
-            *notes,
-            *_notes(dtype, shapes, parts),
-            *weight_notes,
-            *_not_finite_notes(not_finite),
-        ],
+        "notes": [*notes, *facts],
     }
 
 

@@ -69,14 +69,28 @@ function normArithmetic(layer, unit) {
   const first = Math.floor(unit.channel / size) * size;
   const [rows, cols] = spansOf(layer, unit, axes);
   const all = valuesIn(layer, [rows, cols, [first, first + size]]);
-  if (!all) return null;
-  const count = all.length;
-  const mean = sumOf(all) / count;
-  const variance = all.reduce((sum, value) => sum + (value - mean) ** 2, 0) / count;
+  const read = ownRead(layer, unit);
+  if (!read || !(all || layer.arithmetic.sumsShape)) return null;
+  const count = (rows[1] - rows[0]) * (cols[1] - cols[0]) * size;
+  const { mean, variance } = all ? meanAndVariance(all) : knownSums(layer, unit, Math.floor(unit.channel / size));
   const [g, b] = [gamma, beta].map((numbers) => ofChannel(numbers, unit.channel));
   const values = count === 1 ? "1 value" : `${count} values`;
   const known = [[`mean of ${values}`, mean], [`variance of ${values}`, variance]];
-  return normalized(ownRead(layer, unit), { g, b, mean, variance, epsilon }, known);
+  return normalized(read, { g, b, mean, variance, epsilon }, known);
+}
+
+function meanAndVariance(values) {
+  const mean = sumOf(values) / values.length;
+  return { mean, variance: sumOf(values.map((value) => (value - mean) ** 2)) / values.length };
+}
+
+/** What the page has of all values that a unit looks at, where it has not the values: mean and variance, or shares' total. */
+function knownSums(layer, unit, group) {
+  const { sumsShape: [rows, cols, groups], mean, var: variance, largest, total } = layer.arithmetic;
+  const row = rows > 1 ? unit.at[0] - layer.rows[0] : 0;
+  const col = cols > 1 ? unit.at[1] - layer.cols[0] : 0;
+  const index = (row * cols + col) * groups + (groups > 1 ? group : 0);
+  return mean ? { mean: mean[index], variance: variance[index] } : { largest: largest[index], total: total[index] };
 }
 
 /** gamma * (x - mean) / sqrt(var + epsilon) + beta, line by line. */
@@ -168,11 +182,25 @@ function extreme(values, name, choose) {
 
 /** A value of a softmax over some axes: its share of the exponentials. */
 function softmaxArithmetic(layer, unit, axes = layer.arithmetic.axes) {
-  const reads = readSpans(layer, spansOf(layer, unit, axes));
-  if (!reads) return null;
+  const spans = spansOf(layer, unit, axes);
+  const reads = readSpans(layer, spans);
+  if (!reads) return knownShare(layer, unit, spans);
   const chosen = reads.findIndex(({ at, channel }) => channel === unit.channel && at.every((k, i) => k === unit.at[i]));
   const softmax = shares(reads, chosen, layer.arithmetic.activation);
   return { value: softmax.value, softmax, reads: [{ ...reads[chosen], amount: softmax.value }] };
+}
+
+/** A share of values that the page has not all of: by their largest, and the total of their exponentials. */
+function knownShare(layer, unit, spans) {
+  const read = ownRead(layer, unit);
+  if (!read || !layer.arithmetic.sumsShape) return null;
+  const { largest, total } = knownSums(layer, unit, unit.channel);
+  const exponential = Math.exp(read.value - largest);
+  const isLog = layer.arithmetic.activation === "log-softmax";
+  const value = isLog ? read.value - largest - Math.log(total) : exponential / total;
+  const count = spans.reduce((product, [first, last]) => product * (last - first), 1);
+  const softmax = { units: [read], values: [read.value], chosen: 0, largest, exponentials: [exponential], total, value, isLog, count };
+  return { value, softmax, reads: [{ ...read, amount: value }] };
 }
 
 /**
@@ -186,7 +214,7 @@ function shares(units, chosen, name) {
   const total = exponentials.reduce((sum, value) => sum + value);
   const isLog = name === "log-softmax";
   const value = isLog ? values[chosen] - largest - Math.log(total) : exponentials[chosen] / total;
-  return { units, values, chosen, largest, exponentials, total, value, isLog };
+  return { units, values, chosen, largest, exponentials, total, value, isLog, count: values.length };
 }
 
 /** A value of a product of matrices: a row of one input times a column of the other. */

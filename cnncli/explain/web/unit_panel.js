@@ -238,7 +238,7 @@ function placeText(unit) {
 }
 
 /** The largest values with their exponentials and shares, and the one of the unit. */
-function shareTable({ units, values, chosen, largest, exponentials, total, isLog }, layer) {
+function shareTable({ units, values, chosen, largest, exponentials, total, isLog, count }, layer) {
   const order = values.map((_, index) => index).sort((a, b) => values[b] - values[a]);
   const listed = order.filter((index, rank) => rank < LISTED_SHARES || index === chosen);
   const isOneCell = units.every(({ at }) => at.join() === units[0].at.join());
@@ -252,7 +252,7 @@ function shareTable({ units, values, chosen, largest, exponentials, total, isLog
     const numbers = [values[index], exponentials[index], share];
     table.append(numbersRow(places.nameOf(units[index]), numbers, index === chosen ? "best" : ""));
   }
-  const more = values.length - listed.length;
+  const more = count - listed.length;
   table.append(numbersRow(`total${more ? `, with ${more} more` : ""}`, [null, total, null], "total"));
   return table;
 }
