@@ -17,8 +17,13 @@ const ARRAYS = {
   float64: Float64Array,
 };
 
-/** A little-endian array from a record { dtype, data }; float16 becomes float32. */
+/** A little-endian array from a record { dtype, data }; float16 becomes float32. Pixels are packed as `differences`. */
 function arrayOf(record) {
+  if (record.differences) {
+    const { BYTES_PER_ELEMENT: size } = ARRAYS[record.dtype];
+    const bytes = inflate(bytesOf(record.data), record.differences.reduce((product, side) => product * side, size));
+    return addDifferences(new ARRAYS[record.dtype](bytes.buffer), record.differences);
+  }
   if (record.dtype === "float16") {
     // one table entry for each number: there may be millions.
     halfValues ??= Float32Array.from({ length: 2 ** 16 }, (_, bits) => halfValue(bits));
