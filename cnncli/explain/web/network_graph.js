@@ -5,10 +5,10 @@
 const ROW = 36;
 const NODE_HEIGHT = 24;
 const GAP = 8;
-const LINE_WIDTH = 10;
+const LINE_WIDTH = 4;
 /** How wide a layer is, by the number of columns that hold layers; of more columns the last. */
 const NODE_WIDTHS = [132, 104, 84, 68];
-const LETTER = 6.4;
+const LETTER = 8;
 
 /** What `layoutNetwork` returns, with the elements of its nodes and edges. */
 let graph = null;
@@ -136,7 +136,11 @@ function drawGraph(trail, boxes) {
     const [source, reader] = [graph.nodes[from].name, graph.nodes[to].name];
     const place = names.indexOf(reader);
     const isTrail = place >= 0 && names[place + 1] === source;
-    path.setAttribute("class", isTrail ? "on-trail" : boxes.has(reader) ? "field" : "");
+    const mark = isTrail ? "on-trail" : boxes.has(reader) ? "field" : "";
+    if (path.getAttribute("class") === mark) continue;
+    path.setAttribute("class", mark);
+    // What is on the trail lies above other lines.
+    if (isTrail) path.parentNode.append(path);
   }
   if (before === names[0]) return;
   byId("graph").dataset.unit = names[0];
