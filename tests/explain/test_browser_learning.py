@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from cnncli.core.conv import conv_backward, conv_forward
 from cnncli.filters.files import load_filter
@@ -50,6 +52,10 @@ def shown_numbers(tab: Any, selector: str) -> list[float]:
     return [number(text.replace("−", "-")) for text in texts]
 
 
+def load_sobel() -> Any:
+    return load_filter("sobel_v").weights[..., None].astype(np.float64)
+
+
 def core_step(X: Any, T: Any, W: Any, b: float) -> tuple[float, Any, float]:
     """Loss and gradients of a 3x3 filter by the core's convolution."""
     hparameters = {"pad": 1, "pad_mode": "edge"}
@@ -72,8 +78,7 @@ def test_steps_of_the_cat_are_those_of_the_core(show: Opener) -> None:
     assert told["count"] == [120, 160, 1]
     # From here the core learns beside the page.
     X = grey_cat().values().astype(np.float64)
-    sobel = load_filter("sobel_v").weights[..., None].astype(np.float64)
-    T = conv_forward(X, sobel, np.zeros((1, 1, 1, 1)), {"pad": 1, "pad_mode": "edge"})[0]
+    T = conv_forward(X, load_sobel(), np.zeros((1, 1, 1, 1)), {"pad": 1, "pad_mode": "edge"})[0]
     W, b = np.reshape(told["weights"], (3, 3, 1, 1)).astype(np.float64), 0.0
     rate = float(tab.input_value("#learn-rate"))
     assert rate == pytest.approx(1.9 / told["curvature"], rel=5e-3)
@@ -195,6 +200,47 @@ def test_a_map_of_a_bank_learns_alone(show: Opener) -> None:
     after = np.reshape(tab.evaluate(LEARNER)["weights"], (27, 4))
     assert (before != after).all(axis=0).tolist() == [False, False, True, False]
     assert (before == after).all(axis=0).tolist() == [True, True, False, True]
+
+
+def test_a_picture_of_the_users_is_a_target(show: Opener, tmp_path: Path) -> None:
+    tab = show(cat_page("sobel_v"))
+    tab.click("#learn")
+    assert not tab.is_visible("#learn-open")
+    tab.select_option("#learn-target", "picture")
+    settle(tab)
+    assert tab.text_content("#learn-sentence").startswith("Open a picture of 120 × 160 pixels")
+    assert tab.is_disabled("#learn-step")
+    # What a box filter makes of the cat, in 8 bits, is learned from the picture alone.
+    X = grey_cat().values().astype(np.float64)
+    box = np.full((3, 3, 1, 1), 1 / 9)
+    hparameters = {"pad": 1, "pad_mode": "edge"}
+    Z, _ = conv_forward(X, box, np.zeros((1, 1, 1, 1)), hparameters)
+    levels = np.round(255 * Z[0, :, :, 0]).astype(np.uint8)
+    Image.fromarray(levels[:100]).save(tmp_path / "part.png")
+    Image.fromarray(levels).save(tmp_path / "soft.png")
+    (tmp_path / "broken.png").write_bytes(b"no picture")
+    for name, text in [
+        ("part.png", "part.png has 100 × 160 pixels, the output 120 × 160: they must be the same."),
+        ("broken.png", "This browser cannot read broken.png as a picture."),
+    ]:
+        tab.set_input_files("#learn-file", tmp_path / name)
+        until(tab, f"cnncli.state.learn.picture?.name === '{name}'")
+        settle(tab)
+        assert tab.text_content("#learn-sentence") == text
+    tab.set_input_files("#learn-file", tmp_path / "soft.png")
+    until(tab, "cnncli.state.learn.picture?.name === 'soft.png'")
+    settle(tab)
+    loss, _, _ = core_step(X, levels[None, :, :, None] / 255, load_sobel(), 0.0)
+    assert tab.evaluate(LEARNER)["losses"] == [pytest.approx(loss, rel=1e-5)]
+    tab.click("#learn-start")
+    tab.click("#learn-run")
+    until(tab, "cnncli.learner().loss < cnncli.learner().losses[0] / 20")
+    tab.click("#learn-run")
+    # Scores and the like are no pictures.
+    other = show(page_data_of(random_picture((9, 9, 1), "float32"), ConvLayer(load_filter("edge"))))
+    other.click("#learn")
+    settle(other)
+    assert "picture" not in other.evaluate("learningTargets().map(({ id }) => id)")
 
 
 def test_pools_have_nothing_to_learn(show: Opener) -> None:

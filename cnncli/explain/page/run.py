@@ -64,6 +64,7 @@ _SCRIPTS: Final = {
         "overview.js",
         "backward.js",
         "spread.js",
+        "learning_targets.js",
         "learning.js",
         "learning_panel.js",
         "filter_panel.js",

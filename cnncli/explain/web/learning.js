@@ -1,6 +1,6 @@
 "use strict";
-// Learning a filter on the layer's page: what its outputs shall become, and steps of gradient descent,
-// one by one or frame by frame. learning_arithmetic.js computes them, learning_panel.js shows them.
+// Learning a filter on the layer's page: steps of gradient descent, one by one or frame by frame.
+// learning_arithmetic.js computes them, learning_targets.js has what is learned, learning_panel.js shows it.
 
 /** Milliseconds of a frame that steps may take. */
 const STEPS_BUDGET = 8;
@@ -14,71 +14,26 @@ let learning = {};
 
 /** Change the target, seed, rate, momentum, or whether it runs. */
 function applyLearning(changes) {
-  const begin = { target: "first", seed: 1, rate: null, momentum: 0.9, running: false };
+  const begin = { target: "first", seed: 1, rate: null, momentum: 0.9, running: false, picture: null };
   apply({ learn: { ...(state.learn ?? begin), ...changes } });
-}
-
-/** What the outputs may be taught: { id, name, rows }, the filter that the page began with and built-in ones. */
-function learningTargets() {
-  const { kernel, maps } = state.layer;
-  const presets = pageData.presets
-    .filter(({ rows }) => rows.length === kernel[0] && rows[0].length === kernel[1])
-    .map(({ name, rows }) => ({ id: name, name: depths() > 1 ? `${name} of the mean of the channels` : name, rows }));
-  if (firstLayer.kernel.join() !== kernel.join()) return presets;
-  const isBank = maps > 1 || depths() > 1;
-  const isFirst = ({ rows }) => rows.flat().every((value, tap) => Math.abs(value - firstLayer.weights[tap]) < 1e-6);
-  const name = isBank ? "this map" : firstLayer.filterName;
-  const first = { id: "first", name: `${name}, as the page began`, rows: null };
-  return [first, ...presets.filter((preset) => isBank || !isFirst(preset))];
-}
-
-/** The target that is chosen, or the first one there is. */
-function chosenTarget() {
-  const targets = learningTargets();
-  return targets.find(({ id }) => id === state.learn.target) ?? targets[0];
-}
-
-/** Weights and biases of a target; a 2-D filter is spread over the input channels. */
-function targetParameters({ rows }) {
-  if (!rows) return { weights: firstLayer.weights, bias: firstLayer.bias };
-  const { maps } = state.layer;
-  const [weights, bias] = [state.layer.weights, state.layer.bias].map((values) => Float64Array.from(values));
-  rows.flat().forEach((value, tap) => {
-    for (let depth = 0; depth < depths(); depth += 1) {
-      weights[(tap * depths() + depth) * maps + chosenKernel()] = value / depths();
-    }
-  });
-  bias[biasIndex()] = 0;
-  return { weights, bias };
 }
 
 /** The learner for what is chosen, with the weights that the page has; null if there is no target. */
 function currentLearner() {
   const target = shown.problem ? null : chosenTarget();
-  if (!target) return null;
+  if (!target || targetProblem(target)) return null;
   const { arithmetic } = shown;
   const { weights, bias, ...settings } = state.layer;
   const key = JSON.stringify([target.id, state.map, { ...settings, alpha: String(settings.alpha) }]);
-  if (learning.key !== key || learning.input !== state.input) {
-    learning = { key, input: state.input, target, learner: new Learner(arithmetic, learningTask(target)) };
+  const { input, learn } = state;
+  if (learning.key !== key || learning.input !== input || learning.picture !== learn.picture) {
+    const learner = new Learner(arithmetic, learningTask(target));
+    learning = { key, input, picture: learn.picture, target, learner };
   } else if (learning.weights !== weights || learning.bias !== bias) {
     learning.learner.take(arithmetic);
   }
   Object.assign(learning, { weights, bias });
   return learning.learner;
-}
-
-/** The outputs that learn, and what they shall become. */
-function learningTask(target) {
-  const { arithmetic, picture, outRows, outCols } = shown;
-  const { channels } = picture;
-  const known = [
-    outRows.filter((row) => arithmetic.knownRows[row]),
-    outCols.filter((col) => arithmetic.knownCols[col]),
-  ];
-  const { rows, cols } = learningOutputs(arithmetic, channels, known);
-  const wanted = arithmetic.with(targetParameters(target));
-  return { channels, rows, cols, targets: channels.map((channel) => wanted.values(channel, rows, cols)) };
 }
 
 /** The learning rate: what was typed, or the suggested one. */

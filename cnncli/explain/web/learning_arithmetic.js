@@ -3,8 +3,8 @@
 // outputs from a target, its gradients, and steps of gradient descent. Arrays in, arrays out;
 // nothing here touches the page. tests/explain/test_learning.py compares every step with the core.
 
-/** Products of one step of learning that take some 10 ms. */
-const MOST_LEARNING_PRODUCTS = 4e6;
+/** Products of one step of learning that take some 20 ms. */
+const MOST_LEARNING_PRODUCTS = 8e6;
 const MOST_ITERATIONS = 30;
 
 /** So many outputs tell the curvature of the loss well enough. */

@@ -35,6 +35,7 @@ function startLearningFields() {
   const labels = [["target", target], ["random seed", seed], ["learning rate", rate], ["momentum", momentum]];
   const nodes = labels.map(([text, control]) => element("label", { class: "inline" }, text, control));
   nodes.splice(3, 0, suggested);
+  nodes.splice(1, 0, ...targetOpener());
   byId("learn-fields").append(...nodes);
   const pictures = ["target", "output", "difference"].map((name) =>
     element("figure", {}, element("canvas", { id: `learn-${name}-map`, role: "img" }), element("figcaption", { class: "dim" })),
@@ -77,6 +78,7 @@ function drawLearningButtons(learner) {
   for (const name of ["learn-start", "learn-step", "learn-run"]) byId(name).disabled = !learner;
   const suggested = byId("learn-suggested");
   suggested.hidden = !learner || state.learn.rate === null;
+  byId("learn-status").textContent = "";
   if (!learner) return;
   suggested.textContent = `suggested: ${numberText(suggestion(learner))}`;
   // A running number would be read out again and again.
@@ -88,7 +90,10 @@ function drawLearningButtons(learner) {
 
 /** What the loss is, and of which outputs. */
 function learningSentence(learner) {
-  if (!learner) return "No built-in filter has a kernel of this size: give it 3 × 3 weights.";
+  if (!learner) {
+    const target = chosenTarget();
+    return target ? targetProblem(target) : "No built-in filter has a kernel of this size: give it 3 × 3 weights.";
+  }
   const { rows, cols } = learner.task;
   const isPart = rows.length < shown.outRows.length || cols.length < shown.outCols.length;
   const part = isPart
@@ -138,12 +143,13 @@ function drawLearningPictures(learner) {
   const outputs = channels.map((channel) => learner.pass.arithmetic.values(channel, someRows, someCols));
   const chosen = Math.min(state.channel, channels.length - 1);
   const difference = outputs[chosen].map((value, cell) => value - some[chosen][cell]);
-  learning.range ??= chooseRange(targets, "auto", pageData.clipByDefault);
+  learning.range ??= chooseRange(targets, "auto", state.input.clips);
   const { lo, hi } = learning.range;
   const most = Math.max(Math.abs(lo), Math.abs(hi)) || 1;
   const about = { kind: "symmetric", lo: -most, hi: most };
   const of = channels.length > 1 ? `, ${COLOURS[chosen]}` : "";
-  const name = learning.target.rows ? learning.target.name : "the page's first filter";
+  const by = { first: "by the page's first filter", picture: state.learn.picture?.name };
+  const name = by[learning.target.id] ?? `by ${learning.target.name}`;
   const [low, high, size] = [lo, hi, most].map((value) => numberText(value, 3));
   const exact = Math.min(width / someCols.length, LEARNING_SIDE / someRows.length, 24);
   const cell = exact >= 3 ? Math.floor(exact) : exact;
@@ -154,7 +160,7 @@ function drawLearningPictures(learner) {
     canvas.setAttribute("aria-label", text);
     canvas.nextElementSibling.textContent = text;
   };
-  show("target", some, learning.range, null, `Target, by ${name}: ${low} is black, ${high} white`);
+  show("target", some, learning.range, null, `Target, ${name}: ${low} is black, ${high} white`);
   show("output", outputs, learning.range, null, "Output, in the same colours");
   show("difference", [difference], about, tables.diverging, `Output − target${of}: −${size} is blue, 0 white, ${size} red`);
 }
