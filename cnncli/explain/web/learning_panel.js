@@ -96,12 +96,11 @@ function learningSentence(learner) {
   }
   const { rows, cols } = learner.task;
   const isPart = rows.length < shown.outRows.length || cols.length < shown.outCols.length;
-  const part = isPart
-    ? ` They are rows ${rows[0]} to ${rows[rows.length - 1]}, columns ${cols[0]} to ${cols[cols.length - 1]} of the output; ` +
-      "with more a step would take too long."
-    : "";
   const count = learner.pass.count.toLocaleString("en");
-  return `The loss is the mean of (output − target)² of ${count} outputs. Each step moves every weight against its gradient.${part}`;
+  const part = isPart
+    ? `, those in rows ${rows[0]} to ${rows[rows.length - 1]}, columns ${cols[0]} to ${cols[cols.length - 1]}: with all a step would take too long`
+    : "";
+  return `The loss is the mean of (output − target)² of ${count} outputs${part}. Each step moves every weight against its gradient.`;
 }
 
 /** Where the suggested learning rate comes from. */
@@ -147,7 +146,7 @@ function drawLearningPictures(learner) {
   const { lo, hi } = learning.range;
   const most = Math.max(Math.abs(lo), Math.abs(hi)) || 1;
   const about = { kind: "symmetric", lo: -most, hi: most };
-  const of = channels.length > 1 ? `, ${COLOURS[chosen]}` : "";
+  const of = channels.length > 1 ? ` of the ${COLOURS[chosen]} channel` : "";
   const by = { first: "by the page's first filter", picture: state.learn.picture?.name };
   const name = by[learning.target.id] ?? `by ${learning.target.name}`;
   const [low, high, size] = [lo, hi, most].map((value) => numberText(value, 3));
