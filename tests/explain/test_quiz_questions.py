@@ -12,7 +12,8 @@ import pytest
 
 from cnncli.core.geometry import place_window
 from cnncli.errors import CnnCliError
-from cnncli.network.layers import ConvLayer, PoolLayer
+from cnncli.filters.filter import from_array
+from cnncli.network.layers import ConvLayer, ConvTransposeLayer, PoolLayer
 from tests.explain.test_arithmetic import page_input, page_layer
 from tests.support.browser import TOLERANCE, bank, forward, random_picture
 from tests.support.node import NODE, run_alone
@@ -23,7 +24,14 @@ pytestmark = [
     pytest.mark.skipif(NODE is None, reason="neither node nor the extra browser is installed"),
 ]
 
-SCRIPTS = ("arithmetic.js", "numbers.js", "step_panel.js", "quiz_questions.js", "quiz_window.js")
+SCRIPTS = (
+    "arithmetic.js",
+    "transposed_arithmetic.js",
+    "numbers.js",
+    "step_panel.js",
+    "quiz_questions.js",
+    "quiz_window.js",
+)
 EACH = 8
 
 ASK = """({ input, layer, seed, topic }) => {
@@ -216,3 +224,23 @@ def test_a_seed_repeats_its_questions() -> None:
     found = run_alone(SCRIPTS, ASK, [{**record, "seed": seed} for seed in (*range(9), *range(9))])
     assert found[:9] == found[9:]
     assert len({question["text"] for question in found}) > 3
+
+
+def test_sizes_of_transposed_convolutions_are_those_of_the_layer() -> None:
+    ask = '(seed) => sizeQuestion(makeRandom(seed), { op: "conv-transpose" })'
+    questions = run_alone(SCRIPTS, ask, list(range(40)))
+    assert len({question["text"] for question in questions}) > 30
+    for question in questions:
+        s = question["settings"]
+        layer = ConvTransposeLayer(
+            from_array(np.zeros((s["kernel"], s["kernel"], 1, 1), np.float32), name="zero"),
+            stride=s["stride"],
+            padding=s["padding"],
+            dilation=s["dilation"],
+            output_padding=s["extra"],
+        )
+        out = layer.output_shape((1, s["size"], s["size"], 1))[1]
+        assert question["answers"] == [out]
+        assert question["lines"][-1].endswith(f"= {out}")
+        wrong = [mistake["answers"][0] for mistake in question["mistakes"]]
+        assert out not in wrong and len(set(wrong)) >= 4

@@ -104,6 +104,7 @@ const LEAST_SIZE_MISTAKES = 4;
 
 /** A question on how many rows or columns come out, with settings chosen at random. */
 function sizeQuestion(random, layer) {
+  if (layer.op === "conv-transpose") return transposedSizeQuestion(random);
   const isPool = layer.op === "pool";
   const ceil = isPool && Boolean(layer.ceil);
   for (let tries = 0; tries < SIZE_TRIES; tries += 1) {
@@ -138,5 +139,58 @@ function sizeRecord(axis, what, name, mistakes) {
     tolerance: 0,
     mistakes,
     lines: [...lines, `${what}: ${axisFormula(axis)}`],
+  };
+}
+
+/** The same of a transposed convolution. */
+function transposedSizeQuestion(random) {
+  for (let tries = 0; tries < SIZE_TRIES; tries += 1) {
+    const [size, kernel, stride] = [pickWhole(random, 4, 16), pickWhole(random, 2, 5), pickWhole(random, 2, 3)];
+    const [padding, dilation] = [pickWhole(random, 0, 2), pickFrom(random, [1, 1, 2])];
+    const axis = makeTransposedAxis(size, kernel, stride, dilation, [padding, padding], pickFrom(random, [0, 0, 1]));
+    const mistakes = tellableMistakes(transposedMistakes(axis), axis.out, 0);
+    if (axis.out < 2 || new Set(mistakes.map(({ answers }) => answers[0])).size < LEAST_SIZE_MISTAKES) continue;
+    return transposedRecord(axis, pickFrom(random, ["rows", "columns"]), mistakes);
+  }
+  return null;
+}
+
+/** What usual mistakes make of the size of a transposed convolution's output. */
+function transposedMistakes({ size, kernel, stride, dilation, extent, extra, cut }) {
+  const make = (text, { cells = size - 1, span = extent, more = extra, less = 2 * cut[0] }) => {
+    const sign = less < 0 ? "+" : "−";
+    const value = cells * stride + span + more - less;
+    return { text: `${text}: ${cells}×${stride} + ${span}${more ? ` + ${more}` : ""} ${sign} ${Math.abs(less)} = ${value}.`, value };
+  };
+  const begin = cut[0];
+  return [
+    make("This moves the window size times, but its first place needs no step", { cells: size }),
+    make("This adds the padding; a transposed convolution cuts it off", { less: -2 * begin }),
+    make("This counts the padding once, but both ends have it", { less: begin }),
+    make("This forgets the padding", { less: 0 }),
+    make("This ignores the dilation, which makes the window span more", { span: kernel }),
+    make("This forgets the output padding", { more: 0 }),
+    make("This forgets that the window itself takes room", { span: 0 }),
+    { text: "This is the size that a convolution would make; a transposed one goes the other way.", value: makeAxis(size, kernel, stride, dilation, begin, begin, false).out },
+    { text: `This multiplies the input by the stride alone: ${size} × ${stride}.`, value: size * stride },
+  ];
+}
+
+function transposedRecord(axis, what, mistakes) {
+  const { size, kernel, stride, dilation, extent, extra, cut, out } = axis;
+  const spans = dilation > 1 ? [`span of the kernel: ${dilation} × (${kernel} − 1) + 1 = ${extent}`] : [];
+  const more = extra ? `, output padding ${extra}` : "";
+  return {
+    topic: "size",
+    control: "number",
+    settings: { size, kernel, stride, dilation, padding: cut[0], extra },
+    text:
+      `The input of a transposed convolution has ${size} ${what}; kernel ${kernel}, stride ${stride}, padding ${cut[0]} at both ` +
+      `ends, dilation ${dilation}${more}. How many ${what} has the output?`,
+    hint: "A whole number.",
+    answers: [out],
+    tolerance: 0,
+    mistakes,
+    lines: [...spans, `${what}: ${transposedFormula(axis)}`],
   };
 }
