@@ -47,6 +47,8 @@ OPEN_ALL = """(() => {
   }
 })()"""
 
+QUIZ = {"asked": "cnncli.quiz(2)", "answered": "answerQuestion(0)"}
+
 # Every rule for the guidelines WCAG 2.2 A and AA, and good practice.
 RUN_AXE = """async () => {
   const { violations } = await axe.run({ rules: { "target-size": { enabled: true } } });
@@ -96,5 +98,9 @@ def test_axe_finds_nothing(
         tab.evaluate(OPEN_ALL)
         settle(tab)
         found.update(f"{scheme}, {width}, all open: {one}" for one in tab.evaluate(RUN_AXE))
+        for state in ("asked", "answered"):
+            tab.evaluate(QUIZ[state])
+            settle(tab)
+            found.update(f"{scheme}, {width}, {state}: {one}" for one in tab.evaluate(RUN_AXE))
         context.close()
     assert not found, "\n\n".join(sorted(found))

@@ -220,6 +220,34 @@ def test_a_seed_repeats_the_quiz_and_another_does_not(show: Opener) -> None:
     assert tab.evaluate(read, 0) == texts[0]
 
 
+def test_a_kernel_too_large_to_compute_with_is_exchanged_for_a_question(show: Opener) -> None:
+    picture = random_picture((20, 22, 1))
+    layer = ConvLayer(load_filter("gaussian_5"), np.full(1, 0.5))
+    tab = show(page_data_of(picture, layer))
+    ask(tab, "value")
+    for _ in range(2):
+        found = question(tab)
+        name = re.search(r"The filter is (\w+) now", found["text"])
+        assert name is not None
+        (row, col), channel = found["unit"]["at"], found["unit"]["channel"]
+        expected = forward(replace(layer, filter=load_filter(name[1])), picture.values())
+        assert found["answers"] == [near(expected[row, col, channel])]
+        assert tab.locator("#blocks td").count() == 3 * load_filter(name[1]).weights[..., 0].size
+        answer(tab, f"{found['answers'][0]:.5g}")
+        assert tab.text_content("#quiz-verdict").startswith("Right: ")
+        # The question on sizes between them has the page's own filter again.
+        tab.keyboard.press("Enter")
+        settle(tab)
+        assert tab.evaluate("cnncli.state.layer.kernel") == [5, 5]
+        answer(tab, "5")
+        tab.keyboard.press("Enter")
+        settle(tab)
+    tab.keyboard.press("Escape")
+    settle(tab)
+    assert tab.evaluate("cnncli.state.layer.kernel") == [5, 5]
+    assert tab.input_value("#preset") == "gaussian_5"
+
+
 def weak(shape: tuple[int, ...]) -> Any:
     """A filter of small weights, so that shares are not all but 1 and 0."""
     made = bank(shape)

@@ -3,9 +3,11 @@
 
 /** The kinds of questions, each a function of a source of random numbers. */
 function quizTopics() {
+  takeBackLayer();
   const sizes = (random) => sizeQuestion(random, state.layer);
   if (shown.problem || !["conv", "pool"].includes(state.layer.op)) return [sizes];
-  const [values, winners] = [valueQuestion, winnerQuestion].map((ask) => (random) => ask(random, quizPlace(random)));
+  const values = (random) => valueQuestion(random, quizPlace(random)) ?? easierQuestion(random);
+  const winners = (random) => winnerQuestion(random, quizPlace(random));
   const isChoice = state.layer.op === "pool" && ["max", "min"].includes(state.layer.mode);
   return isChoice ? [winners, values, sizes] : [values, sizes];
 }
@@ -16,11 +18,42 @@ function quizPlace(random) {
   const channels = pickSome(random, pageData.pictures, QUIZ_MAPS).flatMap((picture) => picture.channels);
   const [row, col] = state.at;
   const isSeen = (_, at) => at[0] === row && at[1] === col && rows.length * cols.length > 1;
-  return { arithmetic, rows, cols, channels, isSeen, nameOf: channelName, nameOfOutput };
+  const most = hasOneKernel() ? EASY_TERMS : undefined;
+  return { arithmetic, rows, cols, channels, isSeen, nameOf: channelName, nameOfOutput, most };
 }
 
 /** Of a bank of many maps so many are looked at. */
 const QUIZ_MAPS = 12;
+/** A kernel that can be exchanged for another has no more products than these. */
+const EASY_TERMS = 12;
+
+/** Whether the layer has one 2-D kernel, which a built-in filter may stand in for. */
+function hasOneKernel() {
+  return state.layer.op === "conv" && state.layer.maps === 1 && depths() === 1;
+}
+
+/** A question with a built-in filter in place of a kernel that is too large to compute with. */
+function easierQuestion(random) {
+  if (!hasOneKernel()) return null;
+  const isEasy = (weight) => Number.isInteger(weight);
+  const easy = pageData.presets.filter(({ rows }) => rows.flat().every(isEasy) && rows.flat().filter(Boolean).length > 1);
+  if (!easy.length) return null;
+  const { name, rows } = pickFrom(random, easy);
+  const layer = { kernel: [rows.length, rows[0].length], weights: Float64Array.from(rows.flat()) };
+  const arithmetic = new LayerArithmetic(state.input, { ...state.layer, ...layer });
+  if (!arithmetic.fits) return null;
+  const [outRows, outCols] = [arithmetic.knownRows, arithmetic.knownCols].map(outputRange);
+  const question = valueQuestion(random, { ...quizPlace(random), arithmetic, rows: outRows, cols: outCols });
+  return question && { ...question, layer, text: `The filter is ${name} now. ${question.text}` };
+}
+
+/** The user's layer, while a question has another one. */
+let ownLayer = null;
+
+function takeBackLayer() {
+  if (ownLayer) apply({ layer: ownLayer, quiz: state.quiz });
+  ownLayer = null;
+}
 
 /** The map and colour of an output channel, where there are several. */
 function nameOfOutput(channel) {
@@ -34,10 +67,16 @@ function pictureOfChannel(channel) {
 }
 
 /** The changes that show where a question is. */
-function viewOfQuestion({ unit }, isAnswered) {
+function viewOfQuestion(question, isAnswered) {
   if (isAnswered) return {};
+  if (!question) {
+    takeBackLayer();
+    return {};
+  }
+  const { unit, layer } = question;
+  if (layer) ownLayer = state.layer;
   const learn = state.learn && { ...state.learn, running: false };
-  const still = { pinned: true, playing: false, filling: false, backward: null, pixel: null, learn };
+  const still = { pinned: true, playing: false, filling: false, backward: null, pixel: null, learn, ...(layer && { layer }) };
   if (!unit) return still;
   const map = pictureOfChannel(unit.channel);
   return { ...still, at: unit.at, map, channel: pageData.pictures[map].channels.indexOf(unit.channel), block: 0 };

@@ -9,7 +9,8 @@ function quizTopics() {
 }
 
 /** The changes that show where a question is: none before it is answered. */
-function viewOfQuestion({ unit }, isAnswered) {
+function viewOfQuestion(question, isAnswered) {
+  const { unit } = question ?? {};
   if (!unit || !isAnswered) return {};
   const layer = byName.get(unit.layer);
   const picture = layer.pictures[pictureIndex(layer, unit.channel)];

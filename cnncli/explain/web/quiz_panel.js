@@ -44,7 +44,7 @@ function answerQuestion(given) {
 }
 
 function endQuiz() {
-  changeQuiz(null);
+  changeQuiz(null, viewOfQuestion(null, false));
 }
 
 function changeQuiz(quiz, view = {}) {

@@ -3,7 +3,8 @@
 // Outputs are chosen that a person can compute. Nothing here touches the page.
 //
 // `place` is where to choose: the `arithmetic` of a layer, its `rows`, `cols` and `channels` of the output,
-// `nameOf`, which names an input channel, `nameOfOutput`, and `isSeen`, whether an output is not to be asked for.
+// `nameOf`, which names an input channel, `nameOfOutput`, `isSeen`, whether an output is not to be asked for, and
+// `most`, how many products there may be.
 
 const OUTPUT_TRIES = 80;
 const BEST_OUTPUTS = 10;
@@ -51,11 +52,11 @@ function digitsOf(value, columns) {
 }
 
 /** How much there is to multiply and add: null for nothing, or too much. */
-function convEffort(columns) {
+function convEffort(columns, most = MOST_TERMS) {
   return (step, cells) => {
     if (!Number.isFinite(step.value)) return null;
     const terms = cells.filter(({ value, weight }) => value && weight);
-    if (terms.length < Math.min(2, cells.length) || terms.length > MOST_TERMS) return null;
+    if (terms.length < Math.min(2, cells.length) || terms.length > most) return null;
     const digits = terms.map(({ value, weight }) => digitsOf(value, columns) + digitsOf(weight, columns));
     return digits.reduce((sum, count) => sum + count);
   };
@@ -77,7 +78,7 @@ function valueQuestion(random, place) {
   const columns = layer.kernel[1];
   const isPool = layer.op === "pool";
   if (isPool && layer.mode === "lp" && ![1, 2, Infinity].includes(layer.p)) return null;
-  const outputs = easyOutputs(random, place, isPool ? poolEffort(columns) : convEffort(columns));
+  const outputs = easyOutputs(random, place, isPool ? poolEffort(columns) : convEffort(columns, place.most));
   const questions = outputs.map((output) => valueRecord(place, output));
   // Those from which most can be learnt: an answer tells which mistake was made.
   const most = Math.max(...questions.map(({ mistakes }) => mistakes.length));
