@@ -8,10 +8,8 @@ from typing import Final
 
 import numpy as np
 
-from cnncli.core.activations import OVER_CHANNELS
 from cnncli.explain.page.arithmetic_data import network_arithmetic
 from cnncli.explain.page.layer_data import (
-    ACTIVATIONS,
     PageData,
     Unit,
     colour_tables,
@@ -119,6 +117,6 @@ def live_network_page_data(
 
 
 def _can_compute(record: PageData | None) -> bool:
-    if record is None or record["op"] not in _OPS or record.get("axes", _CHANNELS) != _CHANNELS:
+    if record is None or record["op"] not in _OPS:
         return False
-    return record.get("activation", "none") in (*ACTIVATIONS, *OVER_CHANNELS)
+    return bool(record.get("axes", _CHANNELS) == _CHANNELS)

@@ -1,0 +1,79 @@
+"""network_forward.js in node: all values of random networks that a page computes itself."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from cnncli.explain.page.layer_data import PageData, Unit, pack_array
+from cnncli.explain.page.live_network_data import live_network_page_data
+from cnncli.explain.page.run import _SCRIPTS
+from tests.support.browser import number, random_picture
+from tests.support.node import NODE, run_alone
+from tests.support.page_networks import LIVE, outputs, random_network
+
+pytestmark = [
+    pytest.mark.oracle,
+    pytest.mark.skipif(NODE is None, reason="neither node nor the extra browser is installed"),
+]
+
+SCRIPTS = _SCRIPTS["network"][: _SCRIPTS["network"].index("network_worker.js") + 1]
+
+NETWORKS = 60
+
+COMPUTE = """({ layers, maps }) => {
+  const outputs = new Map(maps.map(({ name, size, channels, planes }) => {
+    const all = arrayOf(planes);
+    const count = size[0] * size[1];
+    const each = Array.from({ length: channels }, (_, k) => all.slice(k * count, (k + 1) * count));
+    return [name, { size, channels, planes: each }];
+  }));
+  return layers.map(({ inputs, settings }) => {
+    const given = inputs.map((name) => outputs.get(name));
+    const { size, channels, planes } = layerOutput(readLayer(settings), given);
+    const values = planes.flatMap((plane) => Array.from(plane, String));
+    return { shape: [channels, ...size], values };
+  });
+}"""
+"""Each layer's whole output from the core's values of its inputs."""
+
+
+def maps_of(name: str, Y: Any) -> PageData:
+    planes = pack_array(Y.transpose(2, 0, 1))
+    return {"name": name, "size": list(Y.shape[:2]), "channels": Y.shape[2], "planes": planes}
+
+
+def largest(Y: Any) -> float:
+    return float(np.abs(Y[np.isfinite(Y)]).max(initial=1e-6))
+
+
+def test_all_values_of_60_networks_equal_the_core() -> None:
+    cases: list[Any] = []
+    with np.errstate(all="ignore"):
+        for seed in range(NETWORKS):
+            rng = np.random.default_rng(seed)
+            size = (int(rng.integers(4, 9)), int(rng.integers(4, 9)), int(rng.integers(1, 4)))
+            network = random_network(rng, size, LIVE)
+            picture = random_picture(size, "float32" if rng.integers(2) else "uint8")
+            unit = Unit((0, 0))
+            data = live_network_page_data(network, picture, network.names[-1], unit, title="net")
+            assert data is not None, seed
+            cases.append((data["layers"], outputs(network, picture)))
+    records = [
+        {"layers": layers, "maps": [maps_of(name, Y) for name, Y in values.items()]}
+        for layers, values in cases
+    ]
+    wrong = []
+    for (layers, values), found in zip(cases, run_alone(SCRIPTS, COMPUTE, records), strict=True):
+        for spec, made in zip(layers, found, strict=True):
+            Y = values[spec["name"]].transpose(2, 0, 1)
+            told = np.array([number(text) for text in made["values"]]).reshape(made["shape"])
+            finite = np.isfinite(Y)
+            # Where values cancel, what is left is the rounding of those that are read.
+            read = max(largest(values[name]) for name in spec["inputs"])
+            most = max(largest(Y), read / 100)
+            if np.abs(told[finite] - Y[finite]).max(initial=0) > 1e-5 * most:
+                wrong.append((spec["name"], spec["label"], told, Y))
+    assert wrong == []
