@@ -96,6 +96,17 @@ def test_the_graph_marks_the_unit_its_trail_and_its_field(show: Opener) -> None:
     assert boxes[0]["y"] == boxes[1]["y"] > boxes[2]["y"]
 
 
+def test_the_graph_marks_layers_that_cannot_be_computed(show: Opener) -> None:
+    tab = show(page(branches()))
+    settle(tab)
+    change = {"wide": {"padding": "valid", "dilation": [9, 9]}}
+    tab.evaluate("(layers) => cnncli.apply({ layers })", change)
+    assert tab.evaluate(MARKED, "broken") == ["wide", "joined", "last"]
+    said = tab.get_attribute(".node[title='wide']", "aria-label")
+    assert said.startswith("wide: ") and "cannot be computed" in said
+    assert not {"wide", "joined", "last"} & set(tab.evaluate(OPENED))
+
+
 def test_keys_go_along_the_lines_and_into_the_cards(show: Opener) -> None:
     tab = show(page(branches()))
     settle(tab)

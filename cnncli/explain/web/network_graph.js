@@ -123,12 +123,14 @@ function drawGraph(trail, boxes) {
     const isIn = [name === names[0], names.includes(name), boxes.has(name)];
     const marks = MARKS.filter((_, index) => isIn[index]);
     for (const [mark] of MARKS) button.classList.toggle(mark, mark === marks[0]?.[0]);
-    const { label, shape } = byName.get(name);
+    const { label, shape, problem } = byName.get(name);
+    button.classList.toggle("broken", Boolean(problem));
     const nameOf = (index) => graph.nodes[index].name;
     const read = inputs.length ? `, of ${inputs.map(nameOf).join(" and ")}` : "";
     const readBy = outputs.length ? `, read by ${outputs.map(nameOf).join(" and ")}` : "";
     const said = marks.length ? `; ${marks[0][1]}` : "";
-    button.setAttribute("aria-label", `${name}: ${label}, ${shape.join(" × ")}${read}${readBy}${said}`);
+    const size = problem ? "cannot be computed" : shape.join(" × ");
+    button.setAttribute("aria-label", `${name}: ${label}, ${size}${read}${readBy}${said}`);
     if (name === names[0]) button.setAttribute("aria-current", "true");
     else button.removeAttribute("aria-current");
   });
