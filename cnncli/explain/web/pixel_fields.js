@@ -18,6 +18,7 @@ function startPixels() {
     } else return;
     event.preventDefault();
   });
+  byId("blocks").classList.add("choosable");
   byId("blocks").addEventListener("click", (event) => {
     const cell = event.target.closest(".window td[data-tap]");
     const at = cell && pixelUnderTap(...cell.dataset.tap.split(",").map(Number));
