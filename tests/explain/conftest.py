@@ -29,8 +29,9 @@ def show(browser: Any, tmp_path: Path) -> Iterator[Opener]:
     """Open the page of a page's data; afterwards nothing was asked for, nothing complained of."""
     opened: list[tuple[Any, Watched]] = []
 
-    def opener(data: PageData, **options: Any) -> Any:
+    def opener(data: PageData, init_script: str = "", **options: Any) -> Any:
         context = browser.new_context(**{"viewport": {"width": 1280, "height": 900}, **options})
+        context.add_init_script(init_script)
         watched = Watched(context.new_page())
         opened.append((context, watched))
         return watched.open(tmp_path / f"page{len(opened)}.html", data)

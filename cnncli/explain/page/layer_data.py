@@ -137,7 +137,7 @@ def layer_page_data(
         # The same for a picture that a user brings to the page.
         "clipsPictures": clips_by_default(Network.chain(layer), _any_photo(channels)),
         "tables": colour_tables(),
-        "presets": [] if isinstance(layer, PoolLayer) else _presets(),
+        "presets": [] if isinstance(layer, PoolLayer) else preset_records(),
         "notes": [*notes, *_crop_notes(layer, shape, unit.at, box)],
     }
 
@@ -364,7 +364,14 @@ def colour_tables() -> dict[str, str]:
     return {"diverging": base64.b64encode(table("diverging").tobytes()).decode()}
 
 
-def _presets() -> list[PageData]:
+def preset_records() -> list[PageData]:
+    """Return the built-in filters that a page offers, with their weights row by row.
+
+    Examples
+    --------
+    >>> preset_records()[0]["name"]
+    'identity'
+    """
     weights = {name: load_filter(name).weights for name in PRESETS}
     return [{"name": name, "rows": W[:, :, 0].tolist()} for name, W in weights.items()]
 

@@ -14,6 +14,7 @@ from cnncli.explain.page.layer_data import (
     Unit,
     colour_tables,
     image_record,
+    preset_records,
 )
 from cnncli.io.images import Picture
 from cnncli.network.graph import Network, input_groups
@@ -112,6 +113,7 @@ def live_network_page_data(
         "unit": {"layer": layer, "map": unit.map, "at": list(unit.at)},
         "tables": colour_tables(),
         "imageNotes": len(notes),
+        "presets": preset_records(),
         "notes": [*notes, "This page computes all values itself, from the image and the weights."],
     }
 

@@ -172,7 +172,7 @@ function drawWeightGradients(pass, box, explain) {
     box.replaceChildren(element("p", { class: "dim", text }));
     return;
   }
-  const [map, depth] = [chosenKernel(), shownDepth()];
+  const [map, depth] = [edited.kernel(), shownDepth()];
   const gradient = element("b", { text: numberText(pass.biasGradient(map)) });
   const db = element("p", { class: "bias-gradient" }, "bias (db): ", gradient);
   if (kh > LISTED_SIDE || kw > LISTED_SIDE) {

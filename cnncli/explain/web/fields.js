@@ -1,5 +1,5 @@
 "use strict";
-// Fields of the layer's page: numbers, lists and boxes, which show the state and change it.
+// Fields of a page: numbers, lists and boxes, which show the state and change it.
 
 /** Functions that show the state in a control, in the order in which the controls were made. */
 const updates = [];
@@ -19,7 +19,7 @@ function field(label, ...controls) {
 /** Show an element only where it changes something. */
 function showWhere(node, isOfUse) {
   updates.push(() => {
-    if (!shown.problem) node.hidden = !isOfUse();
+    if (edited.isShown()) node.hidden = !isOfUse();
   });
   return node;
 }

@@ -1,55 +1,53 @@
 "use strict";
-// The filter of the layer's page: its weights as fields or, of large kernels, as buttons with one field,
+// The filter of a layer: its weights as fields or, of large kernels, as buttons with one field,
 // and the built-in filters to choose from.
 
 /** The weights of the chosen kernel and input channel, row by row. */
 function shownKernel() {
-  const { kernel } = state.layer;
-  const depth = shownDepth();
+  const { kernel, weights } = edited.settings();
   return Array.from({ length: kernel[0] }, (_, i) =>
-    Array.from({ length: kernel[1] }, (__, j) =>
-      shown.arithmetic.weight(i, j, depth, chosenKernel()),
-    ),
+    Array.from({ length: kernel[1] }, (__, j) => weights[weightIndex(i, j)]),
   );
 }
 
 function depths() {
-  return state.layer.perChannel ? 1 : state.input.channels / state.layer.groups;
+  const { perChannel, groups } = edited.settings();
+  return perChannel ? 1 : edited.channels() / groups;
 }
 
 function shownDepth() {
-  return Math.min(state.block, depths() - 1);
+  return Math.min(edited.depth(), depths() - 1);
+}
+
+/** Where a weight of the chosen kernel and input channel stands among all. */
+function weightIndex(i, j) {
+  const { kernel, maps } = edited.settings();
+  return ((i * kernel[1] + j) * depths() + shownDepth()) * maps + edited.kernel();
 }
 
 /** Change one weight. */
 function setWeight(i, j, value) {
-  const { kernel, maps } = state.layer;
-  const weights = state.layer.weights.slice();
-  weights[((i * kernel[1] + j) * depths() + shownDepth()) * maps + chosenKernel()] = value;
-  apply({ layer: { weights } });
+  const weights = edited.settings().weights.slice();
+  weights[weightIndex(i, j)] = value;
+  edited.change({ weights });
 }
 
 /** Whether a preset can replace the kernel: a bank's kernels are of one size. */
 function presetFits(rows) {
-  const { kernel, maps } = state.layer;
+  const { kernel, maps } = edited.settings();
   return (maps === 1 && depths() === 1) || (rows.length === kernel[0] && rows[0].length === kernel[1]);
 }
 
 function applyPreset(rows) {
-  const { maps, single } = state.layer;
-  const kind = single ? Float32Array : Float64Array;
+  const { maps, weights: before } = edited.settings();
   if (maps === 1 && depths() === 1) {
     const kernel = [rows.length, rows[0].length];
-    apply({ layer: { kernel, weights: kind.from(rows.flat()) } });
+    edited.change({ kernel, weights: before.constructor.from(rows.flat()) });
     return;
   }
-  const weights = state.layer.weights.slice();
-  const kernel = state.layer.kernel;
-  rows.flat().forEach((value, index) => {
-    const [i, j] = [Math.floor(index / kernel[1]), index % kernel[1]];
-    weights[((i * kernel[1] + j) * depths() + shownDepth()) * maps + chosenKernel()] = value;
-  });
-  apply({ layer: { weights } });
+  const weights = before.slice();
+  rows.forEach((line, i) => line.forEach((value, j) => (weights[weightIndex(i, j)] = value)));
+  edited.change({ weights });
 }
 
 function filterPanel() {
@@ -69,7 +67,7 @@ function filterPanel() {
   });
   showWhere(select, () => pageData.presets.some((preset) => presetFits(preset.rows)));
   const depth = element("select", { id: "depth", "aria-label": "Input channel of the weights" });
-  depth.addEventListener("change", () => apply({ block: Number(depth.value) }));
+  depth.addEventListener("change", () => edited.chooseDepth(Number(depth.value)));
   const grid = element("table", { class: "grid" });
   startArrows(grid, () => grid.rows[0].cells.length);
   const single = singleWeight();
@@ -80,12 +78,9 @@ function filterPanel() {
   );
   updates.push(() => {
     depth.hidden = depths() === 1;
-    if (shown.problem) return;
-    const { channels } = shown.arithmetic.sources(outputChannel());
+    if (!edited.isShown()) return;
     depth.replaceChildren(
-      ...channels.map((channel, index) =>
-        element("option", { value: index, text: channelName(channel) }),
-      ),
+      ...edited.sources().map((channel, index) => element("option", { value: index, text: edited.nameOf(channel) })),
     );
     depth.value = shownDepth();
     drawGrid(grid, single);
@@ -139,8 +134,8 @@ function drawGrid(grid, single) {
   const [i, j] = chosenWeight;
   single.firstChild.textContent = `row ${i}, column ${j} `;
   if (isWide) setValue(single.lastChild, shortest(kernel[i][j]));
-  const { maps, kernelNames } = state.layer;
-  const map = maps > 1 ? `${kernelNames[chosenKernel()] || chosenKernel()}, ` : "";
+  const { maps, kernelNames } = edited.settings();
+  const map = maps > 1 ? `${kernelNames[edited.kernel()] || edited.kernel()}, ` : "";
   const sum = numberText(flat.reduce((total, weight) => total + weight, 0), 3);
   byId("filter-size").textContent = `${map}${height} × ${width}, sum ${sum}`;
 }
@@ -155,7 +150,7 @@ function weightButton(i, j) {
   const button = element("button", { type: "button" });
   button.addEventListener("click", () => {
     chosenWeight = [i, j];
-    requestDraw(true);
+    edited.redraw();
   });
   return button;
 }

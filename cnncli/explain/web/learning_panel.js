@@ -229,7 +229,7 @@ function drawLearningWeights(learner) {
 /** The weights that are learned, of the chosen kernel and input channel. */
 function shownLearnedKernel({ pass, layer }) {
   return Array.from({ length: layer.kernel[0] }, (_, i) =>
-    Array.from({ length: layer.kernel[1] }, (__, j) => pass.arithmetic.weight(i, j, shownDepth(), chosenKernel())),
+    Array.from({ length: layer.kernel[1] }, (__, j) => pass.arithmetic.weight(i, j, shownDepth(), edited.kernel())),
   );
 }
 

@@ -30,7 +30,7 @@ function targetParameters({ rows }) {
   const [weights, bias] = [state.layer.weights, state.layer.bias].map((values) => Float64Array.from(values));
   rows.flat().forEach((value, tap) => {
     for (let depth = 0; depth < depths(); depth += 1) {
-      weights[(tap * depths() + depth) * maps + chosenKernel()] = value / depths();
+      weights[(tap * depths() + depth) * maps + edited.kernel()] = value / depths();
     }
   });
   bias[biasIndex()] = 0;

@@ -146,6 +146,7 @@ function draw(trail = chosenTrail()) {
   drawOwnPicture();
   if (isKnown) drawUnit(trail, boxes);
   else drawProblem(byName.get(state.unit.layer));
+  if (live) drawEditor();
 }
 
 function boxText(box) {

@@ -5,11 +5,17 @@
 let live = null;
 
 function startLive() {
-  const specs = pageData.layers.map((spec) => ({ ...spec, settings: readLayer(spec.settings) }));
   live = new LiveNetwork(takeLayers);
-  live.specs = new Map(specs.map((spec) => [spec.name, spec]));
+  startEditor();
   state.input = readInput(pageData.input, pageData.single);
-  live.request({ specs, input: state.input });
+  live.request({ specs: firstSpecs(), input: state.input });
+}
+
+/** The layers of the page's data, which the page then computes. */
+function firstSpecs() {
+  const specs = pageData.layers.map((spec) => ({ ...spec, settings: readLayer(spec.settings) }));
+  live.specs = new Map(specs.map((spec) => [spec.name, spec]));
+  return specs;
 }
 
 /** Take over layers that were computed: all at first, later those that may have changed. */
@@ -29,7 +35,7 @@ function takeLayers(records) {
     if (!layer.pictures[state.maps[layer.name]]) state.maps[layer.name] = 0;
   }
   const isOtherInput = made[0].name === "input";
-  apply({ unit: isOtherInput ? unitAfter(state.unit, winner) : state.unit });
+  apply({ unit: isOtherInput ? unitAfter(state.unit, winner) : state.unit, block: state.block });
 }
 
 /** Change settings of layers, such as { conv1: { stride: [2, 2] } }, or the input; all later layers follow. */

@@ -1,0 +1,168 @@
+"use strict";
+// Fields for the settings of one layer: its window, padding, bias and activation, or a pool's options.
+// Both pages use them. `edited` is the layer that they change: its settings(), change(fields), window(),
+// isShown() whether it can be computed, kernel() the number of the chosen kernel, depth() the chosen one of its
+// channels, chooseDepth(depth), channels() of the input, sources() those that the kernel reads, nameOf(channel)
+// and redraw().
+
+const OPTIONS = {
+  padModes: ["zeros", "edge", "reflect", "symmetric", "wrap"],
+  activations: ["none", "relu", "leaky-relu", "sigmoid", "tanh", "abs"],
+  pools: ["max", "average", "min", "lp"],
+  paddings: [
+    ["same", "same"],
+    ["same-lower", "same-lower"],
+    ["valid", "valid (none)"],
+    ["sides", "numbers"],
+  ],
+};
+const FIELD_ENDS = { stride: 8, dilation: 8, padding: 8, kernel: 15, typed: 64 };
+
+/** A slider for both axes and a number for each; numbers may be larger than the slider's end. */
+function pairField(name, label, least, most) {
+  const read = () => edited.settings()[name];
+  const largest = Math.max(most, ...read());
+  const change = (pair) => applyPair(name, pair);
+  const slider = element("input", { type: "range", id: name, min: least, max: largest });
+  slider.setAttribute("aria-label", `${label} of rows and columns`);
+  slider.addEventListener("input", () => {
+    change([slider.valueAsNumber, slider.valueAsNumber]);
+  });
+  updates.push(() => setValue(slider, Math.max(...read())));
+  const limits = { min: least, max: Math.max(FIELD_ENDS.typed, largest) };
+  const rows = wholeInput(`${name}-rows`, `${label} of rows`, limits, () => read()[0], (value) =>
+    change([value, read()[1]]),
+  );
+  const cols = wholeInput(`${name}-cols`, `${label} of columns`, limits, () => read()[1], (value) =>
+    change([read()[0], value]),
+  );
+  return field(label, slider, element("span", { class: "pair" }, rows, "×", cols));
+}
+
+function applyPair(name, pair) {
+  const layer = { [name]: pair };
+  // A pool whose stride equals its window keeps them equal.
+  const { op, kernel, stride, weights } = edited.settings();
+  if (name === "kernel" && op === "pool" && stride.join() === kernel.join()) layer.stride = pair;
+  if (name === "kernel" && weights) layer.weights = resizedWeights(weights, kernel, pair);
+  edited.change(layer);
+}
+
+/** Weights of a kernel of another size: the middle stays, what is new is 0. */
+function resizedWeights(weights, [height, width], [newHeight, newWidth]) {
+  const depth = weights.length / (height * width);
+  const resized = new weights.constructor(newHeight * newWidth * depth);
+  const [down, across] = [Math.floor(newHeight / 2) - Math.floor(height / 2), Math.floor(newWidth / 2) - Math.floor(width / 2)];
+  for (let i = 0; i < height; i += 1) {
+    for (let j = 0; j < width; j += 1) {
+      const [row, col] = [i + down, j + across];
+      if (row < 0 || col < 0 || row >= newHeight || col >= newWidth) continue;
+      const from = (i * width + j) * depth;
+      resized.set(weights.subarray(from, from + depth), (row * newWidth + col) * depth);
+    }
+  }
+  return resized;
+}
+
+/** Kernel or window, stride, padding and dilation. */
+function windowFields() {
+  const isPool = edited.settings().op === "pool";
+  pairField("kernel", isPool ? "Window" : "Kernel", 1, FIELD_ENDS.kernel);
+  pairField("stride", "Stride", 1, FIELD_ENDS.stride);
+  paddingField();
+  // One tap cannot be set apart from others.
+  const dilation = pairField("dilation", "Dilation", 1, FIELD_ENDS.dilation);
+  showWhere(dilation, () => edited.settings().kernel.some((side) => side > 1));
+}
+
+function poolMode() {
+  return selectInput("mode", "Mode", OPTIONS.pools, () => edited.settings().mode, (mode) => edited.change({ mode }));
+}
+
+/** The padding of the four sides in numbers. */
+function resolvedPads() {
+  const { op, padding } = edited.settings();
+  if (op === "conv-transpose") return padding;
+  const { rows, cols } = edited.window();
+  return [rows.begin, rows.end, cols.begin, cols.end];
+}
+
+function namedPadding() {
+  const read = () => (Array.isArray(edited.settings().padding) ? "sides" : edited.settings().padding);
+  return selectInput("padding", "Padding", OPTIONS.paddings, read, (value) =>
+    edited.change({ padding: value === "sides" ? resolvedPads() : value }),
+  );
+}
+
+function paddingField() {
+  const slider = element("input", { type: "range", id: "padding-all", min: 0, max: FIELD_ENDS.padding });
+  slider.setAttribute("aria-label", "Padding of all sides");
+  slider.addEventListener("input", () => {
+    edited.change({ padding: Array(4).fill(slider.valueAsNumber) });
+  });
+  updates.push(() => setValue(slider, Math.max(...resolvedPads())));
+  const sides = ["top", "bottom", "left", "right"].map((side, index) =>
+    wholeInput(`padding-${side}`, `Padding ${side}`, { min: 0, max: FIELD_ENDS.typed }, () => resolvedPads()[index], (value) => {
+      const padding = [...resolvedPads()];
+      padding[index] = value;
+      edited.change({ padding });
+    }),
+  );
+  const arrows = ["↑", "↓", "←", "→"];
+  const labelled = sides.map((input, index) =>
+    element("label", { class: "side" }, arrows[index], input),
+  );
+  // A transposed convolution has its padding in numbers alone.
+  const isTransposed = edited.settings().op === "conv-transpose";
+  const named = isTransposed ? [] : [namedPadding()];
+  field(isTransposed ? "Padding, cut off" : "Padding", ...named, slider, element("span", { class: "sides" }, ...labelled));
+}
+
+function convFields() {
+  const padValue = valueField("pad-value", "Value of the padding", () => edited.settings().padValue, (value) =>
+    edited.change({ padValue: edited.settings().single ? Math.fround(value) : value }),
+  );
+  const border = field(
+    "Border",
+    selectInput("pad-mode", "What the padding holds", OPTIONS.padModes, () => edited.settings().padMode, (padMode) =>
+      edited.change({ padMode }),
+    ),
+    showWhere(padValue, () => edited.settings().padMode === "zeros"),
+  );
+  showWhere(border, () => resolvedPads().some(Boolean));
+  const activations = [...new Set([...OPTIONS.activations, edited.settings().activation])];
+  field(
+    "Bias and activation",
+    biasField(),
+    selectInput("activation", "Activation", activations, () => edited.settings().activation, (activation) =>
+      edited.change({ activation }),
+    ),
+  );
+}
+
+function biasField() {
+  return valueField("bias", "Bias", () => edited.settings().bias[biasIndex()], (value) => {
+    const bias = edited.settings().bias.slice();
+    bias[biasIndex()] = value;
+    edited.change({ bias });
+  });
+}
+
+function biasIndex() {
+  return edited.settings().bias.length === 1 ? 0 : edited.kernel();
+}
+
+function poolFields() {
+  const countsPads = checkbox("count-include-pad", "divide averages by the padding too", () => edited.settings().countIncludePad, (countIncludePad) =>
+    edited.change({ countIncludePad }),
+  );
+  field(
+    "Options",
+    checkbox("ceil", "add a last window that reaches over the end", () => edited.settings().ceil, (ceil) =>
+      edited.change({ ceil }),
+    ),
+    showWhere(countsPads, () => edited.settings().mode === "average" && resolvedPads().some(Boolean)),
+  );
+  const power = valueField("p", "Power", () => edited.settings().p, (p) => edited.change({ p }), 0.01);
+  showWhere(field("Power of lp", power), () => edited.settings().mode === "lp");
+}

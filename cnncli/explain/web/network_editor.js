@@ -1,0 +1,108 @@
+"use strict";
+// The panel of a network's page that changes the chosen unit's layer: its settings and weights, and its map on
+// or off. All later layers follow, see network_live.js.
+
+/** Numbers of layers that scale: a field for each that a layer has. */
+const CHANNEL_NUMBERS = ["gamma", "beta", "mean", "var", "factor", "offset"];
+
+/** The layer that layer_fields.js changes: that of the chosen unit. */
+const edited = {
+  settings: () => live.specs.get(state.unit.layer).settings,
+  change: (fields) => apply({ layers: { [state.unit.layer]: fields }, block: state.block }),
+  window: () => {
+    const { kernel, stride, padding, dilation, op, ceil } = edited.settings();
+    return placeWindow(editedInput().shape.slice(0, 2), kernel, stride, padding, dilation, op === "pool" && ceil);
+  },
+  isShown: () => !byName.get(state.unit.layer).problem,
+  kernel: () => {
+    const { maps, perChannel } = edited.settings();
+    const channel = edited.isShown() ? chosenUnit().channel : 0;
+    return perChannel ? Math.floor(channel / edited.channels()) % maps : channel;
+  },
+  channels: () => editedInput().shape[2],
+  sources: () => unitArithmetic(chosenUnit()).step?.blocks.map(({ channel }) => channel) ?? [],
+  depth: () => {
+    const made = edited.isShown() ? unitArithmetic(chosenUnit()) : {};
+    return state.block ?? (made.step ? blockIndex(made) : 0);
+  },
+  chooseDepth: (block) => apply({ block }),
+  nameOf: (channel) => channelName(editedInput(), channel),
+  redraw: () => drawEditor(),
+};
+
+function editedInput() {
+  return byName.get(live.specs.get(state.unit.layer).inputs[0]);
+}
+
+/** What the fields were made for: another layer has other ones. */
+let editedName = null;
+
+function startEditor() {
+  byId("editor").hidden = false;
+  byId("reset").addEventListener("click", resetLayers);
+}
+
+/** All layers as the page began with them; the input stays. */
+function resetLayers() {
+  editedName = null;
+  live.request({ specs: firstSpecs() });
+}
+
+/** Show the settings of the chosen layer in the fields. */
+function drawEditor() {
+  const { layer } = state.unit;
+  const isInput = layer === "input";
+  byId("editor-body").hidden = isInput;
+  byId("editor-title").textContent = isInput ? "Change a layer: choose a unit of one" : `Change ${labels.get(layer)}`;
+  if (isInput || editedInput().problem) return;
+  if (editedName !== layer) {
+    editedName = layer;
+    updates.length = 0;
+    for (const id of ["settings", "filter-body"]) byId(id).replaceChildren();
+    makeEditorFields();
+  }
+  for (const update of updates) update();
+}
+
+function makeEditorFields() {
+  const { op, kernel, weights, activation } = edited.settings();
+  byId("filter-head").hidden = !weights;
+  if (weights) filterPanel();
+  if (op === "pool") field("Mode", poolMode());
+  if (kernel && op !== "dense") windowFields();
+  if (op === "pool") poolFields();
+  if (weights) convFields();
+  if (op === "activation") activationField(activation);
+  for (const name of CHANNEL_NUMBERS) if (edited.settings()[name]) channelField(name);
+  offField();
+}
+
+function activationField(activation) {
+  const all = [...new Set([...OPTIONS.activations, activation])];
+  const read = () => edited.settings().activation;
+  field("Activation", selectInput("activation", "Activation", all, read, (chosen) => edited.change({ activation: chosen })));
+}
+
+/** A number of the chosen channel, such as the gamma of a batch-norm. */
+function channelField(name) {
+  const index = () => (edited.settings()[name].length === 1 ? 0 : chosenUnit().channel);
+  const read = () => edited.settings()[name][index()];
+  const input = valueField(`channel-${name}`, name, read, (value) => {
+    const numbers = edited.settings()[name].slice();
+    numbers[index()] = value;
+    edited.change({ [name]: numbers });
+  });
+  field(name, input);
+}
+
+/** A switch that makes the chosen map zero. */
+function offField() {
+  const off = () => edited.settings().off ?? [];
+  const isOff = () => unitPicture().channels.every((channel) => off().includes(channel));
+  const box = checkbox("map-off", "switch this map off: all its values become 0", isOff, (checked) => {
+    const { channels } = unitPicture();
+    const others = off().filter((channel) => !channels.includes(channel));
+    edited.change({ off: checked ? [...others, ...channels] : others });
+  });
+  field("Map", box);
+}
