@@ -132,10 +132,8 @@ function blockElement(subject, block) {
     cellTable("products", block, (cell) => cell.product, (v) => signed(v, 1.5 * products), null),
   );
   if (step.blocks.length > 1) {
-    row.append(
-      element("span", { class: "sign", text: "Σ" }),
-      element("b", { class: "blocksum", text: subject.isHidden ? "?" : numberText(block.sum) }),
-    );
+    const sum = element("b", { class: "blocksum", text: subject.isHidden ? "?" : numberText(block.sum) });
+    row.append(element("span", { class: "blocktotal" }, element("span", { class: "sign", text: "Σ" }), sum));
   }
   return row;
 }
