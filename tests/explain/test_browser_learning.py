@@ -243,6 +243,20 @@ def test_a_picture_of_the_users_is_a_target(show: Opener, tmp_path: Path) -> Non
     assert "picture" not in other.evaluate("learningTargets().map(({ id }) => id)")
 
 
+def test_weights_too_many_to_list_are_pictures(show: Opener) -> None:
+    layer = ConvLayer(bank((17, 17, 1, 1)), np.zeros(1))
+    tab = show(page_data_of(random_picture((24, 30, 1)), layer))
+    tab.click("#learn")
+    tab.click("#learn-start")
+    settle(tab)
+    told = tab.evaluate(LEARNER)
+    most = np.abs(told["weights"]).max()
+    label = tab.get_attribute("#learn-weights canvas", "aria-label")
+    assert label == f"Weights (W): −{most:.3g} is blue, 0 white, {most:.3g} red"
+    label = tab.get_attribute("#learn-gradients canvas", "aria-label")
+    assert label.startswith("Gradient of each weight (dW): ")
+
+
 def test_pools_have_nothing_to_learn(show: Opener) -> None:
     tab = show(page_data_of(random_picture((8, 8, 1)), PoolLayer()))
     assert not tab.is_visible("#learn-panel")

@@ -4,7 +4,12 @@
 
 /** The weights of the chosen kernel and input channel, row by row. */
 function shownKernel() {
-  const { kernel, weights } = edited.settings();
+  return kernelOf(edited.settings().weights);
+}
+
+/** Of numbers laid out as weights those of the chosen kernel and input channel, row by row. */
+function kernelOf(weights) {
+  const { kernel } = edited.settings();
   return Array.from({ length: kernel[0] }, (_, i) =>
     Array.from({ length: kernel[1] }, (__, j) => weights[weightIndex(i, j)]),
   );

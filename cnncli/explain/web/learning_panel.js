@@ -124,7 +124,7 @@ function endText(learner) {
     "": "",
     diverged: `The loss grows without end. Take a smaller learning rate, such as ${rate}, and start again.`,
     reached: learner.losses.length > 1 ? "The output is the target." : "These weights make the target already. Start from random weights.",
-    flat: `All gradients are 0, but the loss is not: ${state.layer.activation} lets none through here. Start from another seed.`,
+    flat: `All gradients are 0, but the loss is not: ${state.layer.activation} lets none through here. Start from another seed, or choose another activation.`,
   };
   return texts[learner.end];
 }
@@ -213,24 +213,36 @@ function drawCurve({ losses }) {
 
 /** The weights beside their gradients, and the sum that makes the gradient of the chosen one. */
 function drawLearningWeights(learner) {
-  const kernel = shownLearnedKernel(learner);
+  const kernel = kernelOf(learner.layer.weights);
   const isListed = kernel.length <= LISTED_SIDE && kernel[0].length <= LISTED_SIDE;
-  const table = weightTable(kernel, `Weights (W)${depthText()}`, (i, j, text) => element("span", { text }));
-  const bias = learner.layer.bias[biasIndex()];
-  const b = element("p", {}, "bias (b): ", element("b", { text: numberText(bias) }));
-  byId("learn-weights").replaceChildren(...(isListed ? [table, b] : [b]));
+  const title = `Weights (W)${depthText()}`;
+  const weights = isListed ? weightTable(kernel, title, (i, j, text) => element("span", { text })) : weightFigure(kernel, title);
+  const b = element("b", { text: numberText(learner.layer.bias[biasIndex()]) });
+  byId("learn-weights").replaceChildren(weights, element("p", {}, "bias (b): ", b));
   const box = byId("learn-gradients");
+  if (!isListed) {
+    const gradients = kernelOf(learner.pass.parameters.weights);
+    const db = element("b", { text: numberText(learner.pass.biasGradient(edited.kernel())) });
+    const figure = weightFigure(gradients, `Gradient of each weight (dW)${depthText()}`);
+    box.replaceChildren(element("div", {}, figure, element("p", { class: "bias-gradient" }, "bias (db): ", db)));
+    return;
+  }
   // Who is inside keeps the focus.
   const hasFocus = box.contains(document.activeElement);
   drawWeightGradients(learner.pass, box, (...which) => (state.learn.running ? "" : learningTermsText(learner, ...which)));
   if (hasFocus) box.querySelector("[aria-pressed=true]")?.focus({ preventScroll: true });
 }
 
-/** The weights that are learned, of the chosen kernel and input channel. */
-function shownLearnedKernel({ pass, layer }) {
-  return Array.from({ length: layer.kernel[0] }, (_, i) =>
-    Array.from({ length: layer.kernel[1] }, (__, j) => pass.arithmetic.weight(i, j, shownDepth(), edited.kernel())),
-  );
+/** Many weights as a picture, blue below 0 and red above. */
+function weightFigure(values, title) {
+  const range = chooseRange([values.flat()], "symmetric", false);
+  const [height, width] = [values.length, values[0].length];
+  const cell = Math.max(2, Math.floor(LEARNING_SIDE / Math.max(height, width)));
+  const text = `${title}: ${numberText(range.lo, 3)} is blue, 0 white, ${numberText(range.hi, 3)} red`;
+  const canvas = element("canvas", { role: "img", "aria-label": text });
+  const picture = valuePicture(height, width, [values.flat()], range, tables.diverging);
+  drawCells(prepareCanvas(canvas, width * cell, height * cell), picture, cell);
+  return element("figure", {}, canvas, element("figcaption", { class: "dim", text }));
 }
 
 /** How the gradient of a weight is made, and what the next step does with it. */
@@ -243,8 +255,7 @@ function learningTermsText(learner, pass, map, depth, [i, j]) {
   for (const term of terms.largest) term.upstream /= scale;
   const slope = learner.layer.activation === "none" ? "" : ` × slope of ${learner.layer.activation}`;
   const weight = pass.arithmetic.weight(i, j, depth, map);
-  const index = ((i * learner.layer.kernel[1] + j) * depths() + depth) * learner.layer.maps + map;
-  const before = learner.velocity?.weights[index] ?? 0;
+  const before = learner.velocity?.weights[weightIndex(i, j)] ?? 0;
   const speed = gradient + momentum * before;
   const [w, dW, rate] = [weight, gradient, learningRate(learner)].map((value) => numberText(value));
   const next = numberText(weight - learningRate(learner) * speed);
