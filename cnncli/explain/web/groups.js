@@ -52,16 +52,27 @@ function replaceItems(group, children) {
   setTabStop(group);
 }
 
+/** How far the list of sums of a container was scrolled, as its events tell: asking has the page laid out. */
+const scrolled = new WeakMap();
+
+function watchSums(container) {
+  scrolled.set(container, 0);
+  const keep = ({ target }) => {
+    if (target.classList.contains("sums")) scrolled.set(container, target.scrollTop);
+  };
+  container.addEventListener("scroll", keep, { capture: true });
+}
+
 /** Show other blocks in the arithmetic; its list of sums stays where it was scrolled, and keeps the focus. */
 function replaceBlocks(container, blocks) {
+  if (!scrolled.has(container)) watchSums(container);
   const list = () => container.querySelector(".sums");
-  const before = list();
-  const [top, hadFocus] = [before?.scrollTop, before?.contains(document.activeElement)];
+  const hadFocus = list()?.contains(document.activeElement);
   container.replaceChildren(...blocks);
   const after = list();
   if (!after) return;
   setTabStop(after);
-  // Writing it has the page laid out.
+  const top = scrolled.get(container);
   if (top) after.scrollTop = top;
   if (hadFocus) after.querySelector("[tabindex='0']").focus({ preventScroll: true });
 }
