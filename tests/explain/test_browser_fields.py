@@ -20,6 +20,7 @@ from tests.support.browser import (
     random_picture,
     settle,
     shown_value,
+    until,
 )
 
 pytestmark = pytest.mark.oracle
@@ -210,3 +211,19 @@ def test_controls_that_do_nothing_are_not_shown(show: Opener) -> None:
     one = show(page_data_of(random_picture((1, 1, 1)), ConvLayer(bank((1, 1, 1, 1)))))
     for name in ("#play", "#at-row", "#dilation", "#maps"):
         assert not one.is_visible(name), name
+
+
+def test_the_small_pictures_of_all_maps_follow_a_weight(show: Opener) -> None:
+    layer = ConvLayer(bank((5, 5, 3, 60)), activation="relu")
+    tab = show(page_data_of(random_picture((60, 70, 3)), layer, (4, 4), map=50))
+    pictures = (
+        """[...document.querySelectorAll("#maps canvas")].map((canvas) => canvas.toDataURL())"""
+    )
+    until(tab, "thumbnails.waiting.length === 0")
+    before = tab.evaluate(pictures)
+    assert len(before) == len(set(before)) == 60
+    tab.evaluate("cnncli.apply({ layer: { weights: cnncli.state.layer.weights.map((w) => -w) } })")
+    settle(tab)
+    until(tab, "thumbnails.waiting.length === 0")
+    after = tab.evaluate(pictures)
+    assert len(set(before + after)) == 120

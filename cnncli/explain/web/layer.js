@@ -88,7 +88,7 @@ function compute() {
   }
   const picture = pageData.pictures[state.map];
   const planes = picture.channels.map((channel) => arithmetic.values(channel, outRows, outCols));
-  // Another map changes nothing of this, which takes long for a bank.
+  // Another map changes nothing of this.
   const small = isSame ? shown.small : smallMaps(arithmetic, outRows, outCols);
   const range = rangeOf(arithmetic, planes, outRows, outCols, small, picture.channels);
   const missing = notFiniteText(planes.reduce((count, plane) => count + plane.filter((value) => !Number.isFinite(value)).length, 0));
@@ -111,17 +111,39 @@ function sizeProblem({ window: { rows, cols }, fits }) {
   );
 }
 
-/** All maps with a part of their rows and columns, for thumbnails and for what is common to all. */
+/** Of these activations no result is negative. */
+const NOT_NEGATIVE = ["relu", "sigmoid", "abs"];
+
+/**
+ * A part of the rows and columns of all maps, for thumbnails and for what is common to all. Each map
+ * is computed when it is asked for: `planesOf` one of them, `all`, or as many as tell whether any is `negative`.
+ */
 function smallMaps(arithmetic, outRows, outCols) {
   const some = (list) => {
     const every = Math.max(1, Math.ceil(list.length / THUMB));
     return list.filter((_, index) => index % every === 0);
   };
   const [rows, cols] = [some(outRows), some(outCols)];
-  const maps = pageData.pictures.map((picture) =>
-    picture.channels.map((channel) => arithmetic.values(channel, rows, cols)),
-  );
-  return { rows, cols, maps, negative: maps.some((planes) => planes.some(hasNegative)) };
+  const { pictures } = pageData;
+  const made = new Map();
+  const planesOf = (index) => {
+    if (!made.has(index)) {
+      made.set(index, pictures[index].channels.map((channel) => arithmetic.values(channel, rows, cols)));
+    }
+    return made.get(index);
+  };
+  const all = () => pictures.map((_, index) => planesOf(index));
+  let negative = NOT_NEGATIVE.includes(arithmetic.layer.activation) ? false : null;
+  return {
+    rows,
+    cols,
+    planesOf,
+    all,
+    get negative() {
+      negative ??= pictures.some((_, index) => planesOf(index).some(hasNegative));
+      return negative;
+    },
+  };
 }
 
 /** The range of a map, by the rule for whole layers. */
@@ -133,7 +155,7 @@ function rangeOf(arithmetic, planes, outRows, outCols, small, channels) {
   if (outRows.length === 1 && outCols.length === 1) {
     // Maps of one cell share a range, and none is cut off.
     const spec = state.range !== "auto" || clips ? state.range : negative ? "symmetric" : "minmax";
-    return chooseRange(small.maps.flat(), spec, clips);
+    return chooseRange(small.all().flat(), spec, clips);
   }
   const inner = innerValues(arithmetic, planes, outRows, outCols);
   const range = chooseRange(planes, state.range, clips, { negative, inner });

@@ -29,10 +29,9 @@ function chooseMap(map) {
   apply({ map, channel: 0 });
 }
 
-/** One small picture for each map of the strip, from some of its values. */
+/** The maps of the strip, each with its small picture. */
 function drawMaps() {
-  const { arithmetic, problem } = shown;
-  if (problem) return;
+  if (shown.problem) return;
   const strip = byId("maps");
   const hasFocus = strip.contains(document.activeElement);
   const first = state.map - (state.map % MOST_THUMBS);
@@ -41,24 +40,51 @@ function drawMaps() {
     strip.dataset.first = first;
     strip.replaceChildren(...pictures.map((picture, index) => mapButton(picture, first + index)));
   }
-  const { rows, cols, maps } = shown.small;
-  pictures.forEach((picture, index) => {
-    const button = strip.children[index];
-    button.setAttribute("aria-pressed", String(first + index === state.map));
-    const planes = maps[first + index];
-    const range = rangeOf(arithmetic, planes, rows, cols, shown.small, picture.channels);
-    const thumbnail = cellPicture(rows.length, cols.length, (r, c) => {
-      const values = planes.map((plane) => plane[r * cols.length + c]);
-      return cellColour(values, range, tables[state.colormap]);
-    });
+  const { rows, cols } = shown.small;
+  const cell = THUMB / Math.max(rows.length, cols.length);
+  const indices = pictures.map((_, index) => first + index);
+  for (const index of indices) {
+    const button = strip.children[index - first];
+    button.setAttribute("aria-pressed", String(index === state.map));
     const canvas = button.querySelector("canvas");
-    const cell = THUMB / Math.max(rows.length, cols.length);
-    drawCells(prepareCanvas(canvas, cols.length * cell, rows.length * cell), thumbnail, cell);
-  });
+    const [width, height] = [cols.length * cell, rows.length * cell];
+    if (canvas.style.width !== `${width}px` || canvas.style.height !== `${height}px`) prepareCanvas(canvas, width, height);
+  }
   const chosen = strip.children[state.map - first];
   scrollStrip(strip, chosen);
   if (hasFocus) chosen.focus({ preventScroll: true });
   setTabStop(strip);
+  // The chosen one first, then its neighbours.
+  const far = (index) => Math.abs(index - state.map);
+  thumbnails.waiting = indices.sort((one, other) => far(one) - far(other));
+  cancelAnimationFrame(thumbnails.frame);
+  drawThumbnails();
+}
+
+/** The maps whose small pictures are still to be drawn, in frames to come. */
+const thumbnails = { waiting: [], frame: 0 };
+const MOST_MS = 8;
+
+/** Draw small pictures for as long as no frame is late. */
+function drawThumbnails() {
+  const start = performance.now();
+  while (thumbnails.waiting.length && performance.now() - start < MOST_MS) drawThumbnail(thumbnails.waiting.shift());
+  if (thumbnails.waiting.length) thumbnails.frame = requestAnimationFrame(drawThumbnails);
+}
+
+function drawThumbnail(index) {
+  const { arithmetic, problem, small } = shown;
+  if (problem) return;
+  const { rows, cols } = small;
+  const planes = small.planesOf(index);
+  const range = rangeOf(arithmetic, planes, rows, cols, small, pageData.pictures[index].channels);
+  const thumbnail = cellPicture(rows.length, cols.length, (r, c) => {
+    const values = planes.map((plane) => plane[r * cols.length + c]);
+    return cellColour(values, range, tables[state.colormap]);
+  });
+  const canvas = byId("maps").children[index % MOST_THUMBS].querySelector("canvas");
+  const cell = THUMB / Math.max(rows.length, cols.length);
+  drawCells(prepareCanvas(canvas, cols.length * cell, rows.length * cell), thumbnail, cell);
 }
 
 /** Scroll the strip, but not the page, until one of its buttons is seen whole. */
