@@ -287,12 +287,12 @@ def test_a_network_asks_for_the_strongest_unit_and_takes_the_page_away(show: Ope
     assert f"{values['shares'].max():.4g}" not in texts
     assert tab.locator("main *").count() == 0
     rank = 1 if "second" in found["text"] else 0
-    best, wrong = f"{order[rank]} (bank-{order[rank]})", f"{order[5]} (bank-{order[5]})"
+    best, wrong = (f"map {index} (bank-{index})" for index in (order[rank], order[5]))
     assert found["options"][found["answers"][0]] == best
     answer(tab, wrong)
     verdict = tab.text_content("#quiz-verdict")
     assert f"Not so: it is {best}, and you answered {wrong}." in verdict
-    assert f"{rank + 1}. map {best}: {values['shares'][0, 0, order[rank]]:.3g}" in verdict
+    assert f"{rank + 1}. {best}: {values['shares'][0, 0, order[rank]]:.3g}" in verdict
     # The page is back.
     assert tab.locator("#layers").is_visible()
     assert "shares" in tab.text_content("#trail")

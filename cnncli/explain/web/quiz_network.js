@@ -197,7 +197,7 @@ function strongestQuestion(random, layer) {
     control: "choice",
     text: `Which map of the last layer, ${layer.name}, has the ${what} unit for this input?`,
     hint: rank ? "One map has a stronger one." : "",
-    options: kept.map(nameOf),
+    options: kept.map((index) => `map ${nameOf(index)}`),
     answers: [kept.indexOf(answer)],
     tolerance: 0,
     mistakes: wrong.map((index) => ({
@@ -255,7 +255,7 @@ function contributionRecord(source, unit, amounts, { answer, order, kept }) {
     maps: kept,
     text: `Which of these maps of ${source.name} contributes most to ${unitName(unit)}, by adding or by taking away?`,
     hint: "The sum of its products counts, whatever its sign.",
-    options: kept.map(nameOf),
+    options: kept.map((index) => `map ${nameOf(index)}`),
     answers: [kept.indexOf(answer)],
     tolerance: 0,
     mistakes: kept.filter((index) => index !== answer).map((index) => ({ answers: [kept.indexOf(index)], text: textOf(index) })),

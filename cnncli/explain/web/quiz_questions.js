@@ -111,7 +111,7 @@ function sizeQuestion(random, layer) {
     const size = pickWhole(random, 6, 32);
     const kernel = pickFrom(random, isPool ? [2, 2, 3, 3, 4] : [1, 2, 3, 3, 3, 4, 5, 5, 7]);
     const stride = pickWhole(random, 1, 3);
-    const padding = pickWhole(random, 0, Math.floor(kernel / 2) + 1);
+    const padding = pickWhole(random, 0, isPool ? Math.floor(kernel / 2) : Math.min(3, kernel - 1));
     const dilation = pickFrom(random, isPool ? [1, 1, 1, 2] : [1, 1, 2, 3]);
     const axis = makeAxis(size, kernel, stride, dilation, padding, padding, ceil);
     if (!axis.fits || axis.out < 2 || axis.overhang >= stride) continue;
