@@ -286,6 +286,9 @@ def test_a_network_asks_for_the_strongest_unit_and_takes_the_page_away(show: Ope
     texts = tab.evaluate(ALL_TEXTS)
     assert f"{values['shares'].max():.4g}" not in texts
     assert tab.locator("main *").count() == 0
+    unit = tab.evaluate("cnncli.state.unit")
+    tab.evaluate("cnncli.apply({ unit: { layer: 'conv', map: 1, at: [2, 2] } })")
+    assert tab.evaluate("cnncli.state.unit") == unit
     rank = 1 if "second" in found["text"] else 0
     best, wrong = (f"map {index} (bank-{index})" for index in (order[rank], order[5]))
     assert found["options"][found["answers"][0]] == best

@@ -54,11 +54,13 @@ function firstMap(layer) {
  * Change the unit, a layer's large map, or the network: the one way in, for clicks, keys and tests.
  *
  * `unit` is { layer, map, at: [row, column] }, map counting all maps of the layer; `channel`, `block`,
- * `scale` and `open` are as in `state`. `layers` has fields of settings by layer, such as
+ * `scale`, `open` and `quiz` are as in `state`. `layers` has fields of settings by layer, such as
  * { conv1: { stride: [2, 2], off: [3] } }, and `input` is another input: of a network that the page
- * computes. Resolves when all is drawn.
+ * computes. While a question of the quiz is open nothing else changes. Resolves when all is drawn.
  */
-function apply({ unit, maps, channel, block = null, scale, open, quiz = state.quiz, layers: changes, input }) {
+function apply(wanted) {
+  const held = allowedChanges(wanted, []);
+  const { unit, maps, channel, block = null, scale, open, quiz = state.quiz, layers: changes, input } = held;
   Object.assign(state, { block, quiz });
   const [chosen, before] = [state.unit.layer, trailNames()];
   if (unit) chooseUnit(unit);
