@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -88,6 +89,12 @@ def test_a_three_that_is_drawn_is_read_as_three(show: Opener) -> None:
     np.testing.assert_allclose(shown, probabilities, rtol=0.06, atol=1e-9)
     assert tab.locator(".pad-scores .best th").inner_text() == "3"
     assert tab.text_content("#own-note") == "Pixels were changed."
+    # The cell of the keys has a field for its value.
+    canvas.focus()
+    tab.keyboard.press("ArrowUp")
+    row, col = (int(part) for part in re.findall(r"\d+", tab.text_content(".pad-fields span")))
+    tab.fill("[aria-label='Value on the pad, grey']", "2/3")
+    assert check(tab)[row, col] == np.float32(2 / 3)
     tab.click("#own-first")
     until(tab, "cnncli.state.unit.map === 7")
     check(tab)

@@ -299,6 +299,11 @@ def test_the_pad_takes_keys(show: Opener) -> None:
     before[tuple(zip(*painted, strict=True))] = 1
     np.testing.assert_array_equal(after, before)
     assert tab.text_content("#own-pad [role=status]") == "row 2, column 2: 1"
+    # The cell of the keys has a field for its value.
+    tab.fill("[aria-label='Value on the pad, grey']", "1/3")
+    assert check_state(tab, layer)[2, 2] == np.float32(1 / 3)
+    tab.fill("[aria-label='Value on the pad, grey']", "1.5")
+    assert check_state(tab, layer)[2, 2] == np.float32(1 / 3)
     # Inks are one tab stop with arrows inside.
     tab.focus("#own-pad [aria-label=Ink] [tabindex='0']")
     tab.keyboard.press("ArrowRight")

@@ -25,12 +25,15 @@ function startPad(target, { pen, pad }) {
   const inks = padInks(target.first);
   const view = { ink: 1, brush: 0.75, cell: [0, 0], drawing: null };
   const canvas = element("canvas", { tabindex: "0", role: "application", "aria-label": "Drawing pad. Arrow keys move the cell, Space paints it." });
-  const said = element("p", { class: "dim", role: "status" });
+  const said = element("p", { class: "hidden", role: "status" });
+  const fields = padFields(target, view, () => redraw());
   const redraw = () => {
-    if (!pad.hidden) drawPad(canvas, view);
+    if (pad.hidden) return;
+    drawPad(canvas, view);
+    fields.show();
   };
   const tools = padTools(target, view, inks, redraw);
-  tools.append(element("p", { class: "dim", text: PAD_TEXT }), said);
+  tools.append(fields.node, element("p", { class: "dim", text: PAD_TEXT }), said);
   pad.append(element("div", { class: "pad" }, canvas), ...(target.beside ? [target.beside] : []), tools);
   pen.setAttribute("aria-expanded", "false");
   pen.setAttribute("aria-controls", pad.id);
@@ -39,7 +42,7 @@ function startPad(target, { pen, pad }) {
     showPad();
     if (!pad.hidden) canvas.focus();
   });
-  for (const type of ["focus", "blur"]) canvas.addEventListener(type, redraw);
+  for (const type of ["focusin", "focusout"]) pad.addEventListener(type, redraw);
   startStrokes(canvas, view, target, redraw);
   startPadKeys(canvas, view, target, (text) => {
     said.textContent = text;
@@ -54,6 +57,7 @@ function startPad(target, { pen, pad }) {
     if (view.drawing?.planes !== input.planes) {
       view.drawing = new Drawing(input.size, input.planes, inks.map(([, values]) => values), input.range);
       view.drawing.planes = input.planes;
+      view.cell = padCell(view.cell, view.drawing);
     }
     redraw();
   };
@@ -94,6 +98,29 @@ function padTools(target, view, inks, redraw) {
     redraw();
   });
   return element("div", { class: "pad-tools" }, group, element("div", { class: "row" }, element("label", { class: "inline" }, "brush ", brush), clear));
+}
+
+/** Fields for the value of the cell that the keys are on: one, or one for each colour. */
+function padFields(target, view, redraw) {
+  const { channels, range } = target.first;
+  const limits = range.kind === "clip" ? { least: 0, most: 1 } : {};
+  const read = (channel) => view.drawing.planes[channel][view.cell[0] * view.drawing.width + view.cell[1]];
+  const place = element("span");
+  const inputs = Array.from({ length: channels }, (_, channel) => {
+    const name = channels === 3 ? COLOURS[channel] : "grey";
+    const change = (value) => {
+      view.drawing.put(...view.cell, channel, value);
+      target.paint(view.drawing.planes);
+      redraw();
+    };
+    const input = valueInput(`Value on the pad, ${name}`, () => read(channel), change, { ...limits, brief: fittingText });
+    return element("label", { class: "inline" }, `${name} `, input);
+  });
+  const show = () => {
+    place.textContent = `row ${view.cell[0]}, column ${view.cell[1]}:`;
+    inputs.forEach((label, channel) => setValue(label.lastChild, fittingText(read(channel))));
+  };
+  return { node: element("div", { class: "row pad-fields" }, place, ...inputs), show };
 }
 
 /** Strokes of a mouse, a finger or a pen. */
@@ -165,7 +192,7 @@ function drawPad(canvas, { drawing, cell }) {
   drawCells(context, dots, size / DOTS);
   const colours = themeColours();
   if (size >= 8) drawGridLines(context, height, width, size);
-  if (document.activeElement === canvas) {
+  if (canvas.closest(".pad-box").contains(document.activeElement)) {
     outlineCells(context, [cell[0], cell[1], cell[0] + 1, cell[1] + 1], size, colours.window, colours.halo);
   }
 }

@@ -183,6 +183,17 @@ class Drawing {
     this.average(row, row + 1, col, col + 1);
   }
 
+  /** Give one channel of a pixel a value, in place of its dots. */
+  put(row, col, channel, value) {
+    const cell = row * this.width + col;
+    this.below = this.below.map((plane, k) => {
+      const changed = plane.slice();
+      changed[cell] = k === channel ? value : this.planes[k][cell];
+      return changed;
+    });
+    this.fill(row, col, 0);
+  }
+
   dotIndex(row, col, i, j) {
     return (row * DOTS + i) * this.width * DOTS + col * DOTS + j;
   }
