@@ -27,7 +27,7 @@ const BROWSER = readonly([
 
 /** Scripts that compute have nothing of the browser. */
 const NO_PAGE =
-  /(activations|arithmetic|geometry|inflate|ranges|network_(description|forward|layout|norms|views|windows)|quiz_(network|questions|window))\.js$/;
+  /(activations|arithmetic|geometry|inflate|ranges|network_(backward|description|forward|layout|norms|views|windows)|quiz_(network|questions|window))\.js$/;
 const hasNoPage = (file) => NO_PAGE.test(file);
 
 /** The scripts of a page share one scope: each may use what the others declare. */

@@ -40,6 +40,24 @@ VALUES = """({ name, settings, z }) => {
 """Numbers travel as texts: JSON has no infinity."""
 
 
+SLOPES = VALUES.replace("activate(", "activationSlope(")
+
+
+@pytest.mark.parametrize("name", ALONE)
+def test_slopes_equal_the_core(name: str) -> None:
+    all_given = GIVEN.get(name, [{}])
+    cases = [
+        {"name": name, "settings": {k: js(v) for k, v in given.items()}, "z": [*map(repr, Z)]}
+        for given in all_given
+    ]
+    z = np.array(Z)
+    for given, found in zip(all_given, run_alone("activations.js", SLOPES, cases), strict=True):
+        activation = get_activation(name, **given)
+        expected = activation.backward(np.ones_like(z), z, activation.forward(z))
+        slopes = [float(text.replace("Infinity", "inf")) for text in found]
+        np.testing.assert_allclose(slopes, expected, rtol=1e-12, atol=1e-14, err_msg=str(given))
+
+
 @pytest.mark.parametrize("name", ALONE)
 def test_values_equal_the_core(name: str) -> None:
     texts = [*map(repr, Z), *NOT_FINITE]

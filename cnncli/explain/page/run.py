@@ -84,6 +84,8 @@ _SCRIPTS: Final = {
         "groups.js",
         "network_forward.js",
         "network_description.js",
+        "backward_arithmetic.js",
+        "network_backward.js",
         "network_worker.js",
         "network_live.js",
         "picture_arithmetic.js",
@@ -126,6 +128,8 @@ _WORKER: Final = frozenset(
         "ranges.js",
         "network_forward.js",
         "network_description.js",
+        "backward_arithmetic.js",
+        "network_backward.js",
         "network_worker.js",
     )
 )

@@ -1,37 +1,49 @@
 "use strict";
 // The activations of cnncli/core/activations.py: each with its formula, the settings in it with their
-// defaults, and its value. Nothing here touches the page.
+// defaults, its value and its slope. Nothing here touches the page.
 
-/** By name: `of(z, setting)` is the value, where `setting(name)` gives a setting; those over channels have none. */
+/**
+ * By name: `of(z, setting)` is the value and `slope(z, setting)` its slope, where `setting(name)` gives a setting;
+ * at a kink the slope is that of the lower side, and 0 for abs. Those over channels have neither.
+ */
 const ACTIVATIONS = {
-  none: { formula: "", of: (z) => z },
-  relu: { formula: "max(0, z)", of: (z) => Math.max(0, z) },
+  none: { formula: "", of: (z) => z, slope: () => 1 },
+  relu: { formula: "max(0, z)", of: (z) => Math.max(0, z), slope: (z) => (z > 0 ? 1 : 0) },
   "leaky-relu": {
     formula: "z if z > 0, else alpha * z",
     settings: { alpha: 0.01 },
     of: (z, setting) => (z > 0 ? z : z * setting("alpha")),
+    slope: (z, setting) => (z > 0 ? 1 : setting("alpha")),
   },
-  sigmoid: { formula: "1 / (1 + exp(-z))", of: sigmoidOf },
-  tanh: { formula: "tanh(z)", of: Math.tanh },
-  abs: { formula: "|z|", of: Math.abs },
+  sigmoid: { formula: "1 / (1 + exp(-z))", of: sigmoidOf, slope: (z) => sigmoidOf(z) * sigmoidOf(-z) },
+  tanh: { formula: "tanh(z)", of: Math.tanh, slope: (z) => 1 - Math.tanh(z) ** 2 },
+  abs: { formula: "|z|", of: Math.abs, slope: Math.sign },
   softmax: { formula: "exp(z - largest) / total" },
   prelu: {
     formula: "z if z > 0, else alpha * z",
     settings: { alpha: null },
     of: (z, setting) => (z > 0 ? z : z * setting("alpha")),
+    slope: (z, setting) => (z > 0 ? 1 : setting("alpha")),
   },
   clip: {
     formula: "min(max(z, low), high)",
     settings: { low: 0, high: 1 },
     of: (z, setting) => clipped(z, setting("low"), setting("high")),
+    slope: (z, setting) => (z > setting("low") && z < setting("high") ? 1 : 0),
   },
   "hard-sigmoid": {
     formula: "min(max(alpha * z + beta, 0), 1)",
     settings: { alpha: 0.2, beta: 0.5 },
     of: (z, setting) => clipped(setting("alpha") * z + setting("beta"), 0, 1),
+    slope: (z, setting) => (isInside(setting("alpha") * z + setting("beta")) ? setting("alpha") : 0),
   },
-  "hard-swish": { formula: "z * min(max(z / 6 + 1/2, 0), 1)", of: (z) => z * clipped(z / 6 + 0.5, 0, 1) },
-  truncate: { formula: "trunc(z)", of: Math.trunc },
+  "hard-swish": {
+    formula: "z * min(max(z / 6 + 1/2, 0), 1)",
+    of: (z) => z * clipped(z / 6 + 0.5, 0, 1),
+    // Beyond -3 and 3 the slope of the ramp is 0, also at an infinity.
+    slope: (z) => clipped(z / 6 + 0.5, 0, 1) + (isInside(z / 6 + 0.5) ? z / 6 : 0),
+  },
+  truncate: { formula: "trunc(z)", of: Math.trunc, slope: () => 0 },
   silu: {
     formula: "z / (1 + exp(-alpha * z))",
     settings: { alpha: 1 },
@@ -39,51 +51,81 @@ const ACTIVATIONS = {
       const divisor = 1 + Math.exp(-setting("alpha") * z);
       return divisor === Infinity ? 0 : z / divisor;
     },
+    slope: (z, setting) => {
+      const u = setting("alpha") * z;
+      return sigmoidOf(u) + gated(u, sigmoidOf(u) * sigmoidOf(-u));
+    },
   },
-  gelu: { formula: "z * erfc(-z / sqrt(2)) / 2", of: (z) => gated(z, erfc(-z * Math.SQRT1_2) / 2) },
+  gelu: {
+    formula: "z * erfc(-z / sqrt(2)) / 2",
+    of: (z) => gated(z, erfc(-z * Math.SQRT1_2) / 2),
+    slope: (z) => erfc(-z * Math.SQRT1_2) / 2 + gated(z, Math.exp((-z * z) / 2) / Math.sqrt(2 * Math.PI)),
+  },
   "gelu-tanh": {
     formula: "z / 2 * (1 + tanh(sqrt(2 / pi) * (z + 0.044715 * z**3)))",
     // (1 + tanh(u)) / 2 is the sigmoid of 2 u.
     of: (z) => gated(z, sigmoidOf(2 * Math.sqrt(2 / Math.PI) * (z + 0.044715 * z ** 3))),
+    slope: (z) => {
+      const scale = 2 * Math.sqrt(2 / Math.PI);
+      const u = scale * (z + 0.044715 * z ** 3);
+      return sigmoidOf(u) + gated(z * scale * (1 + 0.134145 * z * z), sigmoidOf(u) * sigmoidOf(-u));
+    },
   },
-  mish: { formula: "z * tanh(log(1 + exp(z)))", of: (z) => gated(z, Math.tanh(softplusOf(z))) },
-  softplus: { formula: "log(1 + exp(z))", of: softplusOf },
+  mish: {
+    formula: "z * tanh(log(1 + exp(z)))",
+    of: (z) => gated(z, Math.tanh(softplusOf(z))),
+    slope: (z) => {
+      const gate = Math.tanh(softplusOf(z));
+      return gate + gated(z * sigmoidOf(z), 1 - gate * gate);
+    },
+  },
+  softplus: { formula: "log(1 + exp(z))", of: softplusOf, slope: sigmoidOf },
   softsign: {
     formula: "z / (1 + |z|)",
     of: (z) => (Math.abs(z) > 1 ? 1 / (1 / z + Math.sign(z)) : z / (1 + Math.abs(z))),
+    slope: (z) => 1 / (1 + Math.abs(z)) ** 2,
   },
   elu: {
     formula: "z if z > 0, else alpha * (exp(z) - 1)",
     settings: { alpha: 1 },
     of: (z, setting) => (z > 0 ? z : setting("alpha") * Math.expm1(z)),
+    slope: (z, setting) => (z > 0 ? 1 : setting("alpha") * Math.exp(z)),
   },
   celu: {
     formula: "z if z > 0, else alpha * (exp(z / alpha) - 1)",
     settings: { alpha: 1 },
     of: (z, setting) => (z > 0 ? z : setting("alpha") * Math.expm1(z / setting("alpha"))),
+    slope: (z, setting) => (z > 0 ? 1 : Math.exp(z / setting("alpha"))),
   },
   selu: {
     formula: "beta * z if z > 0, else beta * alpha * (exp(z) - 1)",
     settings: { alpha: 1.6732632423543772, beta: 1.0507009873554805 },
     of: (z, setting) => setting("beta") * (z > 0 ? z : setting("alpha") * Math.expm1(z)),
+    slope: (z, setting) => setting("beta") * (z > 0 ? 1 : setting("alpha") * Math.exp(z)),
   },
   "thresholded-relu": {
     formula: "z if z > alpha, else 0",
     settings: { alpha: 1 },
     of: (z, setting) => (setting("alpha") >= z ? 0 : z),
+    slope: (z, setting) => (setting("alpha") < z ? 1 : 0),
   },
   "log-softmax": { formula: "z - largest - log(total)" },
-  exp: { formula: "exp(z)", of: Math.exp },
-  log: { formula: "log(z)", of: Math.log },
-  sqrt: { formula: "sqrt(z)", of: Math.sqrt },
-  pow: { formula: "z ** alpha", settings: { alpha: null }, of: (z, setting) => powerOf(z, setting("alpha")) },
-  reciprocal: { formula: "1 / z", of: (z) => 1 / z },
-  neg: { formula: "-z", of: (z) => -z },
-  erf: { formula: "erf(z)", of: (z) => erf(z) },
-  sign: { formula: "sign(z)", of: Math.sign },
-  floor: { formula: "floor(z)", of: Math.floor },
-  ceil: { formula: "ceil(z)", of: Math.ceil },
-  round: { formula: "round(z)", of: roundedToEven },
+  exp: { formula: "exp(z)", of: Math.exp, slope: Math.exp },
+  log: { formula: "log(z)", of: Math.log, slope: (z) => 1 / z },
+  sqrt: { formula: "sqrt(z)", of: Math.sqrt, slope: (z) => 1 / (2 * Math.sqrt(z)) },
+  pow: {
+    formula: "z ** alpha",
+    settings: { alpha: null },
+    of: (z, setting) => powerOf(z, setting("alpha")),
+    slope: (z, setting) => (setting("alpha") === 0 ? 0 : setting("alpha") * powerOf(z, setting("alpha") - 1)),
+  },
+  reciprocal: { formula: "1 / z", of: (z) => 1 / z, slope: (z) => -1 / (z * z) },
+  neg: { formula: "-z", of: (z) => -z, slope: () => -1 },
+  erf: { formula: "erf(z)", of: (z) => erf(z), slope: (z) => (2 / Math.sqrt(Math.PI)) * Math.exp(-z * z) },
+  sign: { formula: "sign(z)", of: Math.sign, slope: () => 0 },
+  floor: { formula: "floor(z)", of: Math.floor, slope: () => 0 },
+  ceil: { formula: "ceil(z)", of: Math.ceil, slope: () => 0 },
+  round: { formula: "round(z)", of: roundedToEven, slope: () => 0 },
 };
 
 /** Activations whose values depend on all channels of a cell. */
@@ -94,6 +136,13 @@ function activate(z, layer, channel) {
   const { of, settings } = ACTIVATIONS[layer.activation];
   if (!settings) return of ? of(z) : NaN;
   return of(z, (name) => activationSetting(layer, name, channel));
+}
+
+/** The slope of a layer's activation at one value of a channel; NaN of those over channels. */
+function activationSlope(z, layer, channel) {
+  const { slope, settings } = ACTIVATIONS[layer.activation];
+  if (!settings) return slope ? slope(z) : NaN;
+  return slope(z, (name) => activationSetting(layer, name, channel));
 }
 
 /** A setting of a layer's activation: its own, one for all channels or one for each, or the default. */
@@ -110,6 +159,11 @@ function activationSettings(layer, channel) {
 
 function clipped(value, low, high) {
   return Math.min(Math.max(value, low), high);
+}
+
+/** Whether a value is between 0 and 1. */
+function isInside(value) {
+  return value > 0 && value < 1;
 }
 
 /** 1 / (1 + exp(-z)); exp of the negative magnitude never overflows. */

@@ -1,28 +1,7 @@
 "use strict";
 // The backward pass of one layer, as cnncli/core does it: the gradients of its input, its weights
-// and its biases, if that of every output is 1. Arrays in, arrays out; nothing here touches the
-// page. tests/explain/test_browser_backward.py compares every part with the core.
-
-/** The slope of an activation; at a kink that of the lower side, and 0 for abs. */
-function slopeOf(arithmetic, z, channel) {
-  const { activation } = arithmetic.layer;
-  const value = arithmetic.activate(z, channel);
-  switch (activation) {
-    case "relu":
-      return z > 0 ? 1 : 0;
-    case "leaky-relu":
-    case "prelu":
-      return z > 0 ? 1 : activationSetting(arithmetic.layer, "alpha", channel);
-    case "sigmoid":
-      return value * (1 - value);
-    case "tanh":
-      return 1 - value * value;
-    case "abs":
-      return Math.sign(z);
-    default:
-      return 1;
-  }
-}
+// and its biases, if that of every output is 1, or as a network sends it. Arrays in, arrays out; nothing
+// here touches the page. tests/explain/test_browser_backward.py compares every part with the core.
 
 /** The outputs of an axis with a tap on one of the page's cells. */
 function touchingOutputs(axis, table) {
@@ -68,11 +47,13 @@ function rowProduct(plane, shift, across, upstream, first) {
 /**
  * The backward pass of a `LayerArithmetic`. `chosen` lists the output channels whose gradient is 1;
  * that of the others is 0. What needs cells that the page does not have is NaN. `outputs`, { rows, cols },
- * are those that count; without it all do.
+ * are those that count; without it all do. `planes` has for each output channel the gradients of all
+ * outputs where they are not 1.
  */
 class BackwardArithmetic {
-  constructor(arithmetic, chosen, outputs = null) {
+  constructor(arithmetic, chosen, outputs = null, planes = null) {
     this.arithmetic = arithmetic;
+    this.planes = planes;
     this.chosen = chosen;
     const { window, rowTable, colTable, knownRows, knownCols, input } = arithmetic;
     // Of all outputs that count, also of those whose windows hold padding only.
@@ -105,8 +86,9 @@ class BackwardArithmetic {
     const upstream = new Float64Array(rows.length * cols.length);
     for (let k = 0; k < upstream.length; k += 1) {
       const isKnown = arithmetic.knows(rows[Math.floor(k / cols.length)], cols[k % cols.length]);
-      upstream[k] = !isKnown ? NaN : sums ? slopeOf(arithmetic, sums[k], channel) : 1;
+      upstream[k] = !isKnown ? NaN : sums ? activationSlope(sums[k], arithmetic.layer, channel) : 1;
     }
+    if (this.planes) this.planes[channel].forEach((gradient, k) => (upstream[k] *= gradient));
     return upstream;
   }
 
@@ -116,9 +98,19 @@ class BackwardArithmetic {
     return this.upstream(channel)[a * this.cols.length + b];
   }
 
-  /** The chosen output channels that read an input channel. */
+  /** The chosen output channels that read an input channel, { channel, map, depth }: by that depth of that kernel. */
   readers(source) {
-    return this.chosen.filter((channel) => this.arithmetic.sources(channel).channels.includes(source));
+    this.readersOf ??= this.findReaders();
+    return this.readersOf[source];
+  }
+
+  findReaders() {
+    const readers = Array.from({ length: this.arithmetic.input.channels }, () => []);
+    for (const channel of this.chosen) {
+      const { map, channels } = this.arithmetic.sources(channel);
+      channels.forEach((source, depth) => readers[source].push({ channel, map, depth }));
+    }
+    return readers;
   }
 
   /** How much of a window's gradient each of its cells gets, tap by tap: 0 for padding. */
@@ -126,10 +118,11 @@ class BackwardArithmetic {
     const { arithmetic } = this;
     const { mode, p } = arithmetic.layer;
     const { value, winner, divisor } = arithmetic.poolWindow(channel, row, col);
-    const { cells } = arithmetic.step(channel, row, col).blocks[0];
-    const inside = cells.map((cell) => (cell.pad ? 0 : cell.value));
-    if (mode === "average") return cells.map((cell) => (cell.pad ? 0 : 1 / divisor));
+    const cells = this.cellsUnder(row, col);
+    if (mode === "average") return cells.map((cell) => (cell < 0 ? 0 : 1 / divisor));
     if (mode !== "lp") return cells.map((_, tap) => (tap === winner ? 1 : 0));
+    const plane = arithmetic.input.planes[channel];
+    const inside = cells.map((cell) => (cell < 0 ? 0 : plane[cell]));
     if (p === Infinity) {
       const first = inside.findIndex((x) => Math.abs(x) === value);
       return inside.map((x, tap) => (tap === first ? Math.sign(x) : 0));
@@ -144,19 +137,18 @@ class BackwardArithmetic {
       const { rows } = this.arithmetic.input;
       const gradient = new Float64Array((rows[1] - rows[0]) * this.width);
       const add = this.arithmetic.layer.op === "pool" ? "addWindows" : "addMap";
-      for (const channel of this.readers(source)) this[add](gradient, channel, source);
+      for (const reader of this.readers(source)) this[add](gradient, reader);
       this.gradients.set(source, gradient);
     }
     return this.gradients.get(source);
   }
 
   /** Add what one map of a convolution sends back: its upstream gradient times each weight. */
-  addMap(gradient, channel, source) {
+  addMap(gradient, { channel, map, depth }) {
     const { arithmetic, rows, cols } = this;
     const { window, rowTable, colTable } = arithmetic;
-    const { map, channels } = arithmetic.sources(channel);
-    const depth = channels.indexOf(source);
     const upstream = this.upstream(channel);
+    if (upstream.every((one) => one === 0)) return;
     for (let i = 0; i < window.rows.kernel; i += 1) {
       for (let j = 0; j < window.cols.kernel; j += 1) {
         const weight = arithmetic.weight(i, j, depth, map);
@@ -174,14 +166,16 @@ class BackwardArithmetic {
   }
 
   /** Add what the windows of a pool send back: to the winner, or shared out. */
-  addWindows(gradient, channel) {
+  addWindows(gradient, { channel }) {
     const { rows, cols } = this;
     const upstream = this.upstream(channel);
     rows.forEach((row, a) => {
       cols.forEach((col, b) => {
+        if (upstream[a * cols.length + b] === 0) return;
         const shares = this.shares(channel, row, col);
         this.cellsUnder(row, col).forEach((cell, tap) => {
-          if (cell >= 0) gradient[cell] += shares[tap] * upstream[a * cols.length + b];
+          // A cell without a share gets nothing, also of a gradient that is not finite.
+          if (cell >= 0 && shares[tap] !== 0) gradient[cell] += shares[tap] * upstream[a * cols.length + b];
         });
       });
     });
@@ -213,12 +207,11 @@ class BackwardArithmetic {
     const paths = [];
     for (const { output: outRow, tap: i } of downs) {
       for (const { output: outCol, tap: j } of acrosses) {
-        for (const channel of this.readers(source)) {
-          const { map, channels } = arithmetic.sources(channel);
+        for (const { channel, map, depth } of this.readers(source)) {
           const weight =
             layer.op === "pool"
               ? this.shares(channel, outRow, outCol)[i * window.cols.kernel + j]
-              : arithmetic.weight(i, j, channels.indexOf(source), map);
+              : arithmetic.weight(i, j, depth, map);
           const upstream = this.upstreamAt(channel, outRow, outCol);
           paths.push({ row: outRow, col: outCol, channel, i, j, weight, upstream, product: weight * upstream });
         }

@@ -55,7 +55,7 @@ class LossArithmetic extends BackwardArithmetic {
     let squares = 0;
     for (let k = 0; k < upstream.length; k += 1) {
       const output = isCurved ? this.arithmetic.activate(upstream[k], channel) : upstream[k];
-      const slope = isCurved ? slopeOf(this.arithmetic, upstream[k], channel) : 1;
+      const slope = isCurved ? activationSlope(upstream[k], this.arithmetic.layer, channel) : 1;
       const error = output - target[k];
       squares += error * error;
       upstream[k] = (2 / this.count) * error * slope;

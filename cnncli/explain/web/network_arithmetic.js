@@ -74,19 +74,6 @@ function elementwise(combine, weightsOf) {
   };
 }
 
-/** The value of a chosen one counts alone, of equal ones the first. */
-function onlyChosen(choose) {
-  return (values) => {
-    const chosen = values.indexOf(choose(...values));
-    return values.map((_, index) => (index === chosen ? 1 : 0));
-  };
-}
-
-/** Each value of a product counts as often as the others say. */
-function productOfOthers(values) {
-  return values.map((_, index) => values.reduce((product, value, k) => (k === index ? product : product * value), 1));
-}
-
 /** A layer of the one value at its place: `compute(settings, value, unit, layer)` is { value, lines, amount }. */
 function pointwise(compute) {
   return (layer, unit) => {
@@ -114,12 +101,7 @@ const KINDS = {
   dense: windowArithmetic,
   pool: windowArithmetic,
   "conv-transpose": windowArithmetic,
-  add: elementwise((sum, value) => sum + value, (values) => values.map(() => 1)),
-  sub: elementwise((sum, value) => sum - value, () => [1, -1]),
-  mul: elementwise((product, value) => product * value, productOfOthers),
-  div: elementwise((share, value) => share / value, ([x, by]) => [1 / by, -(1 / by) * (x / by)]),
-  max: elementwise((most, value) => Math.max(most, value), onlyChosen(Math.max)),
-  min: elementwise((least, value) => Math.min(least, value), onlyChosen(Math.min)),
+  ...Object.fromEntries(Object.keys(COMBINE).map((op) => [op, elementwise(COMBINE[op], COMBINED_SLOPES[op])])),
   activation: (layer, unit) => {
     const isShare = OVER_CHANNELS.includes(layer.arithmetic.activation);
     return isShare ? softmaxArithmetic(layer, unit, ["channels"]) : plainActivation(layer, unit);

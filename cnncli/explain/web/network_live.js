@@ -88,13 +88,13 @@ class LiveNetwork {
 
   #compute(request) {
     this.#outputs ??= new NetworkOutputs();
-    return this.#outputs.compute(request);
+    return this.#outputs.answer(request);
   }
 
-  #finish(layers) {
+  #finish({ layers, gradients }) {
     const { listeners } = this.sent;
     this.#isBusy = false;
-    this.receive(layers);
+    this.receive(layers, gradients);
     for (const resolve of listeners) resolve();
     if (this.#waiting && !this.#isBusy) this.#send();
   }

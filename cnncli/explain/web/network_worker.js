@@ -35,6 +35,17 @@ class NetworkOutputs {
     return known.slice(input ? 0 : count);
   }
 
+  /**
+   * Compute what a request changes, and the gradients of its `unit` where it asks for them: { layers, gradients },
+   * as `compute` and `networkGradients` return them.
+   */
+  answer(request) {
+    const layers = this.compute(request);
+    const settings = [{}, ...this.#specs.map((spec) => spec.settings)];
+    const gradients = request.unit ? networkGradients(this.#layers, settings, request.unit) : null;
+    return { layers, gradients };
+  }
+
   #computeLayer(spec, inputs) {
     const { name } = spec;
     const missing = inputs.find((input) => input.problem);
@@ -51,5 +62,10 @@ class NetworkOutputs {
 /** Answer the page's requests, in the worker. */
 function answerRequests() {
   const outputs = new NetworkOutputs();
-  self.addEventListener("message", ({ data }) => self.postMessage(outputs.compute(data)));
+  self.addEventListener("message", ({ data }) => {
+    const answer = outputs.answer(data);
+    // Gradients are handed over, not copied; the values of layers stay here too.
+    const planes = Array.from(answer.gradients?.values() ?? [], (gradient) => gradient.planes).flat();
+    self.postMessage(answer, planes.map(({ buffer }) => buffer));
+  });
 }
