@@ -22,7 +22,7 @@ from cnncli.network.layers import (
 )
 from tests.support.browser import random_picture
 from tests.support.node import NODE, run_alone
-from tests.support.page_networks import LIVE, numbers, pick, random_network
+from tests.support.page_networks import LIVE, numbers, outputs, pick, random_network
 
 pytestmark = [
     pytest.mark.oracle,
@@ -131,7 +131,8 @@ def cases() -> list[Case]:
     while len(made) < NETWORKS:
         with np.errstate(all="ignore"):
             case = Case(seed)
-        if case.data is not None:
+            values = outputs(case.network, case.picture).values()
+        if case.data is not None and all(np.isfinite(Y).all() for Y in values):
             made.append(case)
         seed += 1
     return made
@@ -144,7 +145,9 @@ def found(cases: list[Case]) -> list[Any]:
 
 def close(found: Any, expected: Any, most: float) -> bool:
     near = SIZES["float64" if expected.dtype == np.float64 else "uint8"]
-    return bool(np.allclose(found, np.ravel(expected), rtol=near, atol=near * most, equal_nan=True))
+    # The unit's own gradient is 1: what is so much smaller is left over from sums that cancel.
+    atol = near * max(most, 1e-8)
+    return bool(np.allclose(found, np.ravel(expected), rtol=near, atol=atol, equal_nan=True))
 
 
 def largest(values: Any) -> float:
@@ -172,7 +175,10 @@ def test_gradients_of_40_networks_equal_the_core(cases: list[Case], found: list[
                 first = dW[0, 0, ..., -1].ravel()[0]
                 if not close(floats([weight]), first, largest(dW)):
                     wrong.append((index, "dW", unit, name, weight, first))
-                if not close(floats([bias]), db.ravel()[-1], largest(db)):
+                # One bias, or none, serves all maps of the page.
+                given = case.network.node(name).layer.parameters.get("b", np.zeros(1))
+                total = db.ravel()[-1] if given.size > 1 else db.sum()
+                if not close(floats([bias]), total, len(db.ravel()) * largest(db)):
                     wrong.append((index, "db", unit, name, bias, db))
     assert wrong == []
 
