@@ -67,17 +67,19 @@ def test_a_three_that_is_drawn_is_read_as_three(show: Opener) -> None:
     tab = digits_page(show)
     check(tab)
     tab.click("#own-pen")
-    tab.click("#pad-clear")
-    assert not check(tab).any()
     canvas = tab.locator(".pad canvas")
     canvas.scroll_into_view_if_needed()
     box = canvas.bounding_box()
+    tab.click("#pad-clear")
+    assert not check(tab).any()
     places = [(box["x"] + x * box["width"] / 8, box["y"] + y * box["height"] / 8) for x, y in THREE]
     tab.mouse.move(*places[0])
     tab.mouse.down()
     for place in places[1:]:
         tab.mouse.move(*place, steps=5)
     tab.mouse.up()
+    # The pad stays under the pen.
+    assert canvas.bounding_box() == box
     pixels = check(tab)
     probabilities = core(pixels[np.newaxis, :, :, np.newaxis])["probability"][0, 0]
     assert probabilities.argmax() == 3 and probabilities[3] > 0.9

@@ -42,8 +42,9 @@ function startOwnPicture(place, target) {
   });
   const drawPad = startPad(target, controls);
   const promise = element("p", { class: "dim", text: "or drop or paste one. It stays on this machine: this page sends nothing." });
-  const row = element("div", { class: "row" }, open, camera, controls.pen, fit, first, file, promise);
-  place.append(row, note, problem, controls.view, controls.pad);
+  const row = element("div", { class: "row" }, open, camera, controls.pen, file, promise);
+  // What appears with the first stroke stands below the pad, which stays where it is.
+  place.append(row, controls.view, controls.pad, element("div", { class: "row" }, first, fit, note), problem);
   startDrop(place, takes, problem);
   startCamera(camera, controls.view, takes, problem);
   return () => {
