@@ -51,9 +51,19 @@ def test_only_one_map_counts_and_none_may_read_the_pixel() -> None:
     assert "backward" not in data_of("c.html")
 
 
-def test_pages_of_networks_have_no_backward_pass() -> None:
+def test_pages_that_compute_their_network_begin_with_a_gradient() -> None:
     photo = save("photo.png", RNG.integers(0, 256, (9, 9), np.uint8))
     Path("net.toml").write_text(layer_table("pool", size=2) + layer_table("pool", size=2))
-    given = ("explain", "net.toml", photo, "--backward", "-o", "page.html")
+    given = ("explain", "net.toml", photo, "--layer", "pool2", "--at", "2,3", "--backward")
+    run_cli(*given, "-o", "page.html")
+    data = data_of("page.html")
+    assert data["gradients"] == {"layer": "pool1", "channel": 0, "at": [2, 3]}
+    assert data["unit"]["layer"] == "pool2"
+
+
+def test_pages_that_store_their_maps_have_no_gradients() -> None:
+    photo = save("photo.png", RNG.integers(0, 256, (9, 9), np.uint8))
+    Path("net.toml").write_text(layer_table("pool", size=2) + layer_table("lrn", size=3))
+    given = ("explain", "net.toml", photo, "--layer", "pool1", "--backward", "-o", "page.html")
     said = refused_untouched(*given, code=2)
-    assert "--backward is on pages of a single convolution or pool" in said
+    assert "--backward needs a page that computes its network itself" in said

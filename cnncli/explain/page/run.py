@@ -20,6 +20,7 @@ from cnncli.errors import OptionError, quote
 from cnncli.explain.backward import BackwardExplanation
 from cnncli.explain.model import Explanation
 from cnncli.explain.page.layer_data import ACTIVATIONS, PageData, PageLayer, Unit, layer_page_data
+from cnncli.explain.page.live_network_data import live_network_page_data
 from cnncli.explain.page.network_data import network_page_data
 from cnncli.explain.page.shorten import shorten_script, shorten_style
 from cnncli.explain.run import ExplainJob, ExplainResult, run, run_backward
@@ -62,6 +63,7 @@ _SCRIPTS: Final = {
         "arithmetic_panel.js",
         "pixel_fields.js",
         "overview.js",
+        "gradient_tables.js",
         "backward.js",
         "spread.js",
         "learning_targets.js",
@@ -98,6 +100,8 @@ _SCRIPTS: Final = {
         "network_norms.js",
         "network_views.js",
         "network_arithmetic.js",
+        "gradient_tables.js",
+        "network_gradients.js",
         "network_ranges.js",
         "step_panel.js",
         "unit_panel.js",
@@ -150,6 +154,7 @@ _STYLES: Final = {
     "network": (
         "page.css",
         "layer.css",
+        "backward.css",
         "network_graph.css",
         "network_cards.css",
         "network.css",
@@ -221,17 +226,12 @@ def write_page(job: ExplainJob, source: Source, backward: bool = False) -> PageD
     ------
     CnnCliError
         Before any work if the file cannot be written; then as `run` says. Backward also if the
-        page would not be one of a single convolution or pool.
+        page would not compute the network itself.
     """
     options, read_too = job.job.output, tuple(job.job.read_too)
     name = str(local_path(options.output or "", "-o"))
     if Path(name).suffix.lower() not in SUFFIXES:
         raise OptionError(f"-o must end in .html, got {quote(name)}", hint="-o page.html")
-    if backward and not _has_layer_page(job.job.network):
-        raise OptionError(
-            "--backward is on pages of a single convolution or pool, got a page of a network",
-            hint="-o steps.gif shows the backward pass of any layer with a window",
-        )
     # A page has no format among those of pictures; png stands for any that can be written.
     options = replace(options, output=name, format="png")
     output = one_output_file(source, options, op="explain", read_too=read_too)
@@ -288,7 +288,11 @@ def _page_data(
         unit = Unit(explanation.at, explanation.map, explanation.image)
     if not _has_layer_page(network):
         name = explanation.layer
-        data = network_page_data(network, picture, name, unit, title=title, notes=notes)
+        if isinstance(explanation, BackwardExplanation):
+            live = live_network_page_data(network, picture, name, unit, title=title, notes=notes)
+            data = _with_cell(live, network, explanation)
+        else:
+            data = network_page_data(network, picture, name, unit, title=title, notes=notes)
         # How a picture that the user brings becomes the network's input.
         return data | {"reading": {"fit": job.job.read.fit, "bgr": job.job.read.bgr}}
     assert isinstance(layer, PageLayer)
@@ -300,6 +304,21 @@ def _page_data(
         is_transposed = isinstance(layer, ConvTransposeLayer)
         return data | ({"source": pixel} if is_transposed else {"backward": pixel})
     return data
+
+
+def _with_cell(
+    live: PageData | None, network: Network, explanation: BackwardExplanation
+) -> PageData:
+    """Let the page of a network begin with the gradient of a value."""
+    if live is None:
+        raise OptionError(
+            "--backward needs a page that computes its network itself: this one is too large, or "
+            "has layers that pages do not compute",
+            hint="-o steps.gif shows the backward pass of any layer with a window",
+        )
+    source = network.node(explanation.layer).inputs[0]
+    cell = {"layer": source, "channel": explanation.channel, "at": list(explanation.at)}
+    return live | {"gradients": cell}
 
 
 def _strongest_sender(explanation: BackwardExplanation, groups: Sequence[MapGroup]) -> Unit:

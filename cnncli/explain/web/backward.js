@@ -2,7 +2,6 @@
 // The panel on the backward pass of the layer's page: which outputs send gradient to one pixel of
 // the input, the gradient of all pixels, and those of the weights and the bias.
 
-const LISTED_PATHS = 25;
 const LISTED_TERMS = 4;
 const GRADIENT_SIDE = 300;
 
@@ -56,15 +55,10 @@ function drawBackward(everything) {
   const paths = pass.paths(backward.channel, ...backward.at);
   drawBackwardFields();
   byId("backward-sentence").textContent = backwardSentence(pass, paths);
-  byId("paths").replaceChildren(pathTable(paths));
+  byId("paths").replaceChildren(senderTable(paths));
   drawGradient(pass);
   byId("weight-gradients").hidden = state.layer.op === "pool";
   if (state.layer.op !== "pool") drawWeightGradients(pass, byId("weight-gradients"), termsText);
-}
-
-/** The gradient of the chosen pixel, by its paths. */
-function gradientOf(paths) {
-  return paths.reduce((sum, path) => sum + path.product, 0);
 }
 
 function backwardSentence(pass, paths) {
@@ -89,30 +83,11 @@ function backwardSentence(pass, paths) {
   );
 }
 
-/** The strongest paths in their order, what the others add up to, and the sum of all. */
-function pathTable(paths) {
-  const isPool = state.layer.op === "pool";
+/** The outputs that send gradient to the chosen pixel, by which weights. */
+function senderTable(paths) {
   const hasMaps = new Set(paths.map((path) => path.channel)).size > 1;
-  const head = ["output", ...(hasMaps ? ["map"] : []), isPool ? "share" : "weight", "× upstream", "= product"];
-  const headers = head.map((text) => element("th", { scope: "col", text }));
-  const table = element("table", { class: "paths" }, element("tr", {}, ...headers));
-  const order = paths.map((path, index) => [Math.abs(path.product), index]);
-  order.sort((a, b) => b[0] - a[0] || a[1] - b[1]);
-  const listed = order.slice(0, LISTED_PATHS).map(([, index]) => index).sort((a, b) => a - b);
-  for (const index of listed) {
-    const { row, col, channel, weight, upstream, product } = paths[index];
-    const texts = [`${row}, ${col}`, ...(hasMaps ? [mapName(channel)] : [])];
-    texts.push(...[weight, upstream, product].map((value) => numberText(value)));
-    table.append(element("tr", {}, ...texts.map((text) => element("td", { text }))));
-  }
-  const total = (label, value) => {
-    const name = element("th", { scope: "row", colspan: head.length - 1, text: label });
-    table.append(element("tr", { class: "total" }, name, element("td", { text: numberText(value) })));
-  };
-  const rest = order.slice(LISTED_PATHS).map(([, index]) => paths[index]);
-  if (rest.length) total(`${rest.length} weaker ones`, gradientOf(rest));
-  total("gradient", gradientOf(paths));
-  return table;
+  const head = ["output", ...(hasMaps ? ["map"] : []), state.layer.op === "pool" ? "share" : "weight"];
+  return pathTable(paths, head, ({ row, col, channel }) => [`${row}, ${col}`, ...(hasMaps ? [mapName(channel)] : [])]);
 }
 
 /** The name of the map that an output channel belongs to. */
@@ -198,19 +173,6 @@ function drawWeightGradients(pass, box, explain) {
 function depthText() {
   if (depths() === 1) return "";
   return `, ${channelName(shown.arithmetic.sources(outputChannel()).channels[shownDepth()])}`;
-}
-
-/** A table of numbers, blue below 0 and red above; `make(i, j, text)` makes each cell's element. */
-function weightTable(values, title, make) {
-  const { kind, lo, hi } = chooseRange([values.flat()], "symmetric", false);
-  const range = { kind, lo: 1.5 * lo, hi: 1.5 * hi };
-  const cellOf = (value, i, j) => {
-    const node = make(i, j, numberText(value, 3));
-    setBackground(node, colourOf(levelOf(value, range), tables.diverging));
-    return element("td", {}, node);
-  };
-  const lines = values.map((line, i) => element("tr", {}, ...line.map((value, j) => cellOf(value, i, j))));
-  return element("table", { class: "grid narrow weights" }, element("caption", { class: "dim", text: title }), ...lines);
 }
 
 function weightGradientButton(i, j, text, choose) {

@@ -88,7 +88,11 @@ class BackwardArithmetic {
       const isKnown = arithmetic.knows(rows[Math.floor(k / cols.length)], cols[k % cols.length]);
       upstream[k] = !isKnown ? NaN : sums ? activationSlope(sums[k], arithmetic.layer, channel) : 1;
     }
-    if (this.planes) this.planes[channel].forEach((gradient, k) => (upstream[k] *= gradient));
+    if (!this.planes) return upstream;
+    for (let k = 0; k < upstream.length; k += 1) {
+      const cell = rows[Math.floor(k / cols.length)] * arithmetic.window.cols.out + cols[k % cols.length];
+      upstream[k] *= this.planes[channel][cell];
+    }
     return upstream;
   }
 

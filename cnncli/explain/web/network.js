@@ -27,7 +27,8 @@ let labels = new Map();
  * The chosen unit, and of every layer the map that is shown large; of a colour map the chosen colour,
  * and of a unit with a window the chosen input channel: null for the strongest. `scale` is "layer" or
  * "map": what has one scale of colours. `open` tells by name which cards are open: the trail opens those
- * that it comes to. Only `apply` changes it.
+ * that it comes to. With `gradients` maps show those of the unit, and `cell`, { layer, channel, at }, is the one
+ * of which the page tells who sends it: null for that before the unit on the trail. Only `apply` changes it.
  */
 const state = {
   unit: { ...pageData.unit },
@@ -39,6 +40,8 @@ const state = {
   maps: {},
   scale: "layer",
   open: {},
+  gradients: Boolean(pageData.gradients),
+  cell: pageData.gradients ?? null,
 };
 
 /** What the last `draw` showed: { boxes, channels, trail, colours }; canvases are drawn by it later. */
@@ -54,14 +57,16 @@ function firstMap(layer) {
  * Change the unit, a layer's large map, or the network: the one way in, for clicks, keys and tests.
  *
  * `unit` is { layer, map, at: [row, column] }, map counting all maps of the layer; `channel`, `block`,
- * `scale`, `open` and `quiz` are as in `state`. `layers` has fields of settings by layer, such as
+ * `scale`, `open`, `quiz`, `gradients` and `cell` are as in `state`. `layers` has fields of settings by layer, such as
  * { conv1: { stride: [2, 2], off: [3] } }, and `input` is another input: of a network that the page
  * computes. While a question of the quiz is open nothing else changes. Resolves when all is drawn.
  */
 function apply(wanted) {
   const held = allowedChanges(wanted, []);
   const { unit, maps, channel, block = null, scale, open, quiz = state.quiz, layers: changes, input } = held;
-  Object.assign(state, { block, quiz });
+  const { gradients: isOn = state.gradients, cell = state.cell } = held;
+  if (isOn !== state.gradients) for (const layer of layers) layer.drawn.clear();
+  Object.assign(state, { block, quiz, gradients: isOn, cell });
   const [chosen, before] = [state.unit.layer, trailNames()];
   if (unit) chooseUnit(unit);
   if (channel !== undefined) state.channel = channel;
@@ -79,7 +84,7 @@ function apply(wanted) {
   if (input) state.input = input;
   if (changes || input) return recompute({ changes, input });
   draw(trail);
-  return Promise.resolve();
+  return requestGradients(trail);
 }
 
 /** Choose a unit, or that nearest to it. */
@@ -146,6 +151,7 @@ function draw(trail = chosenTrail()) {
   drawTools();
   drawInputTexts();
   drawOwnPicture();
+  drawGradients();
   if (isKnown) drawUnit(trail, boxes);
   else drawProblem(byName.get(state.unit.layer));
   if (live) drawEditor();
@@ -187,8 +193,11 @@ function nameElement(name, tag = "span") {
 const KEYS = { ArrowUp: [-1, 0], ArrowDown: [1, 0], ArrowLeft: [0, -1], ArrowRight: [0, 1], Enter: [0, 0] };
 
 function startMoving(canvas, layer) {
-  const choose = (at) =>
-    apply({ unit: { layer: layer.name, map: layer.pictures[state.maps[layer.name]].index, at } });
+  const choose = (at) => {
+    const index = state.maps[layer.name];
+    if (hasGradient(layer)) apply({ cell: cellOfMap(layer, index, at) });
+    else apply({ unit: { layer: layer.name, map: layer.pictures[index].index, at } });
+  };
   const cellAt = (event) => {
     const box = canvas.getBoundingClientRect();
     const [height, width] = [layer.rows[1] - layer.rows[0], layer.cols[1] - layer.cols[0]];
@@ -204,9 +213,9 @@ function startMoving(canvas, layer) {
     if (!KEYS[event.key]) return;
     event.preventDefault();
     const times = event.shiftKey ? 10 : 1;
-    const isUnit = layer.name === state.unit.layer;
-    const from = isUnit ? state.unit.at : beginning(layer);
-    choose(from.map((index, axis) => index + times * (isUnit ? KEYS[event.key][axis] : 0)));
+    const here = [state.unit, shownCell()].find((one) => one && one.layer === layer.name);
+    const from = here ? here.at : beginning(layer);
+    choose(from.map((index, axis) => index + times * (here ? KEYS[event.key][axis] : 0)));
   });
 }
 
@@ -235,6 +244,7 @@ function startLayers(records) {
   }
   startGraph();
   startTools();
+  startGradients();
   startArrows(byId("channels"));
   startArrows(byId("trail"), () => 1, false);
   startTheme(() => draw());
@@ -253,6 +263,8 @@ function startLayers(records) {
     quiz: startQuiz,
     value: (name, channel, row, col) => valueAt(byName.get(name), channel, row, col),
     layers: () => layers,
+    gradients: () => gradients,
+    senders: () => sendersOf(shownCell()),
   };
 }
 

@@ -80,17 +80,23 @@ function passBack(settings, inputs, planes, sinks) {
   });
 }
 
-/** The backward pass of a convolution, dense layer or pool, from the gradients of its output. */
-function windowPass(settings, input, planes) {
+/**
+ * The backward pass of a convolution, dense layer or pool, from the gradients of its output; of a cell of the
+ * input, if one is given, with those outputs only that read it.
+ */
+function windowPass(settings, input, planes, cell = null) {
   const isShare = OVER_CHANNELS.includes(settings.activation);
   const own = isShare ? { ...settings, activation: "none" } : settings;
   const arithmetic = windowLayer(input, own);
   const all = Array.from({ length: arithmetic.channels }, (_, channel) => channel);
-  if (!isShare) return new BackwardArithmetic(arithmetic, all, null, planes);
+  const readers = (axis, table, index) => [...new Set(readersAlong(axis, table, index).map(({ output }) => output))];
+  const { window, rowTable, colTable } = arithmetic;
+  const outputs = cell && { rows: readers(window.rows, rowTable, cell[0]), cols: readers(window.cols, colTable, cell[1]) };
+  if (!isShare) return new BackwardArithmetic(arithmetic, all, outputs, planes);
   const sums = windowOutput(own, [input]);
   const upstream = zeroPlanes(sums);
   passBack({ op: "softmax", activation: settings.activation }, [sums], planes, [upstream]);
-  return new BackwardArithmetic(arithmetic, all, null, upstream);
+  return new BackwardArithmetic(arithmetic, all, outputs, upstream);
 }
 
 /**
@@ -189,7 +195,7 @@ function concatLinks({ axis }, inputs, use) {
  */
 function gradientPaths(settings, inputs, size, planes, { input, channel: source, at }) {
   if (settings.kernel) {
-    const paths = windowPass(settings, inputs[0], planes).paths(source, ...at);
+    const paths = windowPass(settings, inputs[0], planes, at).paths(source, ...at);
     return paths.map(({ row, col, ...path }) => ({ ...path, at: [row, col] }));
   }
   const [paths, own] = [[], at[0] * inputs[input].size[1] + at[1]];

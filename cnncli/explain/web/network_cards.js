@@ -134,11 +134,12 @@ function drawBody(layer) {
   if (!card.large) fillBody(layer);
   const large = state.maps[layer.name];
   const { width } = mapSize(layer, largeSize(layer));
-  const text = [rangeText(layer, large), notFiniteText(layer.pictures[large].notFinite)].filter(Boolean).join("; ");
+  const notFinite = showsGradients() ? 0 : layer.pictures[large].notFinite;
+  const text = [rangeText(layer, large), notFiniteText(notFinite)].filter(Boolean).join("; ");
   setText(card.range, text);
   drawColourBar(card.bar, layer, large, Math.max(width, SHORTEST_BAR));
   card.caption.style.maxWidth = `${Math.max(width, LARGE)}px`;
-  card.range.classList.toggle("hidden", !card.bar.hidden && !layer.pictures[large].notFinite);
+  card.range.classList.toggle("hidden", !card.bar.hidden && !notFinite);
   renew(card.facts, ...factElements(layer), element("p", { class: "lit-text", text: litText(layer) }));
   if (card.strip?.dataset.pictures !== stripKey(layer)) renewStrip(layer);
   if (card.strip) drawStrip(layer);
@@ -231,7 +232,7 @@ function drawLayerMap(canvas, layer, index, size) {
     const inMap = edges.map((edge, side) => edge - (side % 2 ? layer.cols[0] : layer.rows[0]));
     outlineCells(context, inMap, cell, colour, colours.halo, width);
   };
-  const [box, onTrail] = [litBox(layer, index), trailCell(layer, index)];
+  const [box, onTrail] = [litBox(layer, index), cellInMap(layer, index) ?? trailCell(layer, index)];
   if (box && box[2] > box[0] && layer.name !== state.unit.layer) outline(box, colours.path);
   if (onTrail) outline([...onTrail, onTrail[0] + 1, onTrail[1] + 1], colours.window);
 }
@@ -241,9 +242,9 @@ function pictureOf(layer, index) {
   if (!layer.drawn.has(index)) {
     const picture = layer.pictures[index];
     const width = layer.cols[1] - layer.cols[0];
-    const planes = picture.channels.map((channel) => layer.planes[channel]);
+    const planes = showsGradients() ? [gradientPlane(layer, index)] : picture.channels.map((channel) => layer.planes[channel]);
     const height = layer.rows[1] - layer.rows[0];
-    layer.drawn.set(index, valuePicture(height, width, planes, shownRange(layer, index), mapTable(layer, index)));
+    layer.drawn.set(index, valuePicture(height, width, planes, drawnRange(layer, index), drawnTable(layer, index)));
   }
   return layer.drawn.get(index);
 }

@@ -19,7 +19,12 @@ function firstSpecs() {
 }
 
 /** Take over layers that were computed: all at first, later those that may have changed. */
-function takeLayers(records) {
+function takeLayers(records, unit, found) {
+  takeGradients(unit, found);
+  if (!records.length) {
+    draw();
+    return;
+  }
   const made = records.map((record) => {
     const spec = live.specs.get(record.name);
     const settings = spec ? spec.settings : null;
@@ -44,7 +49,8 @@ function recompute({ changes = {}, input }) {
     const spec = live.specs.get(name);
     live.specs.set(name, { ...spec, settings: { ...spec.settings, ...fields } });
   }
-  return live.request(input ? { changes, input } : { changes });
+  const unit = state.gradients && view.trail.length ? chosenUnit() : undefined;
+  return live.request({ changes, unit, ...(input && { input }) });
 }
 
 /** Sends changes of a network to the worker, and hands the layers that it computed on. */
@@ -55,7 +61,10 @@ class LiveNetwork {
   #listeners = [];
   #isBusy = false;
 
-  /** `receive` takes the layers that were computed again, the whole network's at first. */
+  /**
+   * `receive(layers, unit, gradients)` takes the layers that were computed again, the whole network's at first,
+   * and where a request has a unit its gradients.
+   */
   constructor(receive) {
     this.receive = receive;
     try {
@@ -91,10 +100,10 @@ class LiveNetwork {
     return this.#outputs.answer(request);
   }
 
-  #finish({ layers, gradients }) {
+  #finish({ layers, unit, gradients }) {
     const { listeners } = this.sent;
     this.#isBusy = false;
-    this.receive(layers, gradients);
+    this.receive(layers, unit, gradients);
     for (const resolve of listeners) resolve();
     if (this.#waiting && !this.#isBusy) this.#send();
   }
@@ -110,7 +119,7 @@ class LiveNetwork {
 /** Two requests as one. */
 function mergeRequests(before, after) {
   if (!before) return after;
-  if (after.specs) return { input: before.input, ...after };
+  if (after.specs) return { input: before.input, unit: before.unit, ...after };
   const changes = { ...before.changes };
   for (const [name, fields] of Object.entries(after.changes ?? {})) changes[name] = { ...changes[name], ...fields };
   return { ...before, ...after, changes };

@@ -13,6 +13,15 @@ function mapTable(layer, index) {
   return isColoured ? tables.diverging : null;
 }
 
+/** The range and the colours of what is drawn: the values, or the gradients. */
+function drawnRange(layer, index) {
+  return showsGradients() ? gradientRange(layer, index) : shownRange(layer, index);
+}
+
+function drawnTable(layer, index) {
+  return showsGradients() ? tables.diverging : mapTable(layer, index);
+}
+
 /** The smallest and largest values of a map's channels. */
 function mapEnds(layer, index) {
   return layer.pictures[index].channels.flatMap((channel) => layer.ends[layer.channels.indexOf(channel)]);
@@ -25,6 +34,7 @@ function isDead(layer, index) {
 
 /** Which values of a map have the colours at the ends. */
 function rangeText(layer, index) {
+  if (showsGradients()) return gradientRangeText(layer, index);
   const own = layer.ranges[index];
   const most = Math.max(...mapEnds(layer, index).map(Math.abs));
   if (own.lo === own.hi) return constantText(own, most);
@@ -42,11 +52,11 @@ function makeColourBar() {
 
 /** Draw the colour bar of a map as wide as the map is. */
 function drawColourBar(node, layer, index, width) {
-  const range = shownRange(layer, index);
+  const range = drawnRange(layer, index);
   node.hidden = range.lo === range.hi;
   if (node.hidden) return;
   const [canvas, ends] = node.children;
-  const table = mapTable(layer, index);
+  const table = drawnTable(layer, index);
   const key = [width, table === null, range.kind].join();
   if (canvas.dataset.drawn !== key) {
     canvas.dataset.drawn = key;

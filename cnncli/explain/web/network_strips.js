@@ -38,6 +38,7 @@ function barEndTexts(range) {
 
 /** The value of a map of one row and column, as a text. */
 function scoreText(layer, index) {
+  if (showsGradients()) return numberText(gradientPlane(layer, index)[0]);
   return valueText(layer, layer.pictures[index], layer.rows[0], layer.cols[0]);
 }
 
@@ -114,13 +115,17 @@ function drawScores(layer) {
   strip.style.setProperty("--number", `${longest + 1}ch`);
   const best = layer.pictures.findIndex(({ index }) => index === layer.winner);
   let text = layer.winner === null ? "not a number: no score is finite, none is the largest" : "";
-  if (best >= 0) text = `largest: ${mapName(layer.pictures[best])} (${scoreText(layer, best)})`;
+  if (showsGradients()) text = "gradients";
+  else if (best >= 0) text = `largest: ${mapName(layer.pictures[best])} (${scoreText(layer, best)})`;
   setText(strip.querySelector(".largest"), text);
-  renew(strip.querySelector(".ends > span"), ...barEndTexts(layer.ranges[0]));
+  renew(strip.querySelector(".ends > span"), ...barEndTexts(showsGradients() ? gradientRange(layer, 0) : layer.ranges[0]));
   for (const button of strip.querySelectorAll(".thumb")) {
     const index = Number(button.dataset.map);
     const [channel] = layer.pictures[index].channels;
-    drawScoreBar(button.querySelector(".bar"), layer.ranges[index], valueAt(layer, channel, 0, 0).value);
+    const [range, value] = showsGradients()
+      ? [gradientRange(layer, index), gradientPlane(layer, index)[0]]
+      : [layer.ranges[index], valueAt(layer, channel, 0, 0).value];
+    drawScoreBar(button.querySelector(".bar"), range, value);
     button.classList.toggle("best", index === best);
   }
 }

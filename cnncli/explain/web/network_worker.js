@@ -36,14 +36,14 @@ class NetworkOutputs {
   }
 
   /**
-   * Compute what a request changes, and the gradients of its `unit` where it asks for them: { layers, gradients },
-   * as `compute` and `networkGradients` return them.
+   * Compute what a request changes, and the gradients of its `unit` where it asks for them: { layers, unit,
+   * gradients }, as `compute` and `networkGradients` return them.
    */
   answer(request) {
     const layers = this.compute(request);
     const settings = [{}, ...this.#specs.map((spec) => spec.settings)];
     const gradients = request.unit ? networkGradients(this.#layers, settings, request.unit) : null;
-    return { layers, gradients };
+    return { layers, unit: request.unit, gradients };
   }
 
   #computeLayer(spec, inputs) {

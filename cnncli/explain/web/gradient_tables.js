@@ -1,0 +1,47 @@
+"use strict";
+// Tables of gradients, for the pages of layers and of networks: who sends how much, and those of weights.
+
+const LISTED_PATHS = 25;
+
+/** What some ways { product } add up to. */
+function gradientOf(paths) {
+  return paths.reduce((sum, path) => sum + path.product, 0);
+}
+
+/**
+ * The strongest paths { weight, upstream, product } in their order, what the others add up to, and the sum of
+ * all. `head` names the columns up to that of the weights, `placeOf(path)` has the texts of those before it.
+ */
+function pathTable(paths, head, placeOf) {
+  const headers = [...head, "× upstream", "= product"].map((text) => element("th", { scope: "col", text }));
+  const table = element("table", { class: "paths" }, element("tr", {}, ...headers));
+  const order = paths.map((path, index) => [Math.abs(path.product), index]);
+  order.sort((a, b) => b[0] - a[0] || a[1] - b[1]);
+  const listed = order.slice(0, LISTED_PATHS).map(([, index]) => index).sort((a, b) => a - b);
+  for (const index of listed) {
+    const { weight, upstream, product } = paths[index];
+    const texts = [...placeOf(paths[index]), ...[weight, upstream, product].map((value) => numberText(value))];
+    table.append(element("tr", {}, ...texts.map((text) => element("td", { text }))));
+  }
+  const total = (label, value) => {
+    const name = element("th", { scope: "row", colspan: headers.length - 1, text: label });
+    table.append(element("tr", { class: "total" }, name, element("td", { text: numberText(value) })));
+  };
+  const rest = order.slice(LISTED_PATHS).map(([, index]) => paths[index]);
+  if (rest.length) total(`${rest.length} weaker ones`, gradientOf(rest));
+  total("gradient", gradientOf(paths));
+  return table;
+}
+
+/** A table of numbers, blue below 0 and red above; `make(i, j, text)` makes each cell's element. */
+function weightTable(values, title, make) {
+  const { kind, lo, hi } = chooseRange([values.flat()], "symmetric", false);
+  const range = { kind, lo: 1.5 * lo, hi: 1.5 * hi };
+  const cellOf = (value, i, j) => {
+    const node = make(i, j, numberText(value, 3));
+    setBackground(node, colourOf(levelOf(value, range), tables.diverging));
+    return element("td", {}, node);
+  };
+  const lines = values.map((line, i) => element("tr", {}, ...line.map((value, j) => cellOf(value, i, j))));
+  return element("table", { class: "grid narrow weights" }, element("caption", { class: "dim", text: title }), ...lines);
+}
