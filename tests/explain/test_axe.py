@@ -51,6 +51,8 @@ QUIZ = {"asked": "cnncli.quiz(2)", "answered": "answerQuestion(0)"}
 
 # Every rule for the guidelines WCAG 2.2 A and AA, and good practice.
 RUN_AXE = """async () => {
+  // Colours on their way to others have no contrast to judge.
+  await Promise.all(document.getAnimations().map((animation) => animation.finished));
   const { violations } = await axe.run({ rules: { "target-size": { enabled: true } } });
   return violations.flatMap(({ id, nodes }) =>
     nodes.map(({ html, failureSummary }) => `${id}: ${html}\\n${failureSummary}`));

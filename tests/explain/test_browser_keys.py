@@ -36,6 +36,7 @@ POINTER_ONLY = {
 
 WATCH = """
   window.pressable = new Set();
+  window.reached = new Set();
   const add = EventTarget.prototype.addEventListener;
   EventTarget.prototype.addEventListener = function (type, ...rest) {
     if (["click", "pointerdown", "change", "input"].includes(type) && this instanceof Element) {
@@ -60,7 +61,7 @@ WATCH = """
 TABBED = """(() => {
   const node = document.activeElement;
   if (node === document.body || !node) return null;
-  node.reached = true;
+  window.reached.add(window.nameOf(node));
   return window.nameOf(node);
 })()"""
 
@@ -90,7 +91,8 @@ IN_GROUP = """(name) => {
 }"""
 
 MISSED = """window.controls()
-  .filter((node) => !node.reached && !window.groups().some((g) => window.itemsOf(g).includes(node)))
+  .filter((node) => !window.reached.has(window.nameOf(node)))
+  .filter((node) => !window.groups().some((group) => window.itemsOf(group).includes(node)))
   .map(window.nameOf)"""
 """What Tab did not reach, of all that is in no group."""
 
