@@ -36,6 +36,11 @@ READ = """() => Object.fromEntries(cnncli.layers().map(({ name, shape, planes, p
   [name, { shape, problem, planes: planes.map((plane) => Array.from(plane, String)) }]))"""
 
 
+def drawn(tab: Any) -> None:
+    """Wait until all changes so far are drawn: a change of nothing waits for those before it."""
+    tab.evaluate("cnncli.apply({ layers: {} })")
+
+
 def compare(tab: Any, network: Network, picture: Picture, off: dict[str, list[int]]) -> None:
     """Compare every value of every layer with the core, to 1e-5 of the layer's largest."""
     found, values = tab.evaluate(READ), {SOURCE: picture.values()}
@@ -107,7 +112,7 @@ def test_the_fields_change_the_layer_of_the_chosen_unit(show: Opener) -> None:
     weight = tab.get_by_label("Weight at row 1, column 2")
     weight.fill("1/2")
     weight.press("Tab")
-    tab.wait_for_timeout(300)
+    drawn(tab)
     read = "(name) => Array.from(cnncli.layers().find((layer) => layer.name === name).planes[2])"
     conv = network.node("conv2").layer
     assert isinstance(conv, ConvLayer)
@@ -122,16 +127,16 @@ def test_the_fields_change_the_layer_of_the_chosen_unit(show: Opener) -> None:
     made = "() => String(cnncli.arithmetic({ layer: 'conv2', channel: 2, at: [3, 3] }).value)"
     assert number(tab.evaluate(made)) == near(expected[3 * 8 + 3])
     tab.get_by_label("switch this map off").check()
-    tab.wait_for_timeout(300)
+    drawn(tab)
     assert not np.any(tab.evaluate(read, "conv2"))
     assert "switched off" in tab.text_content("#how")
     tab.get_by_label("Stride of rows and columns").fill("2")
-    tab.wait_for_timeout(300)
+    drawn(tab)
     assert "conv 3x3/2 relu" in tab.locator(".card").nth(2).text_content()
     assert "digit cannot be computed. The window spans 2 of 1 rows" in tab.text_content("#layers")
     assert "It is made from digit" in tab.text_content("#layers")
     tab.get_by_role("button", name="Reset the layers").click()
-    tab.wait_for_timeout(300)
+    drawn(tab)
     assert "cannot be computed" not in tab.text_content("#layers")
     compare(tab, network, picture, {})
 
@@ -141,7 +146,7 @@ def test_a_kernel_of_another_size_keeps_its_middle(show: Opener) -> None:
     network = Network.chain(ConvLayer(load_filter("sobel_h")), PoolLayer())
     tab = show(network_page_data(network, picture, "conv1", Unit((3, 3)), title="net"))
     tab.get_by_label("Kernel of rows and columns").fill("5")
-    tab.wait_for_timeout(300)
+    drawn(tab)
     larger = np.pad(load_filter("sobel_h").weights, ((1, 1), (1, 1), (0, 0)))
     compare(tab, Network.chain(ConvLayer(from_array(larger[:, :, 0])), PoolLayer()), picture, {})
 

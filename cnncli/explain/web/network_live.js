@@ -39,7 +39,7 @@ function takeLayers(records, unit, found) {
     Object.assign(byName.get(layer.name), layer);
     if (!layer.pictures[state.maps[layer.name]]) state.maps[layer.name] = 0;
   }
-  const isOtherInput = made[0].name === "input";
+  const isOtherInput = made[0]?.name === "input";
   apply({ unit: isOtherInput ? unitAfter(state.unit, winner) : state.unit, block: state.block });
 }
 
