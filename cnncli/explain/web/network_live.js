@@ -5,6 +5,7 @@
 let live = null;
 
 function startLive() {
+  byId("sentence").textContent = "Computing all layers…";
   live = new LiveNetwork(takeLayers);
   startEditor();
   state.input = readInput(pageData.input, pageData.single);
