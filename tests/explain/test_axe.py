@@ -30,6 +30,7 @@ PAGES: dict[str, tuple[object, ...]] = {
     "bank": (CHELSEA, "--gray", "--filter", "robinson", "--activation", "relu"),
     "backward": (CHELSEA, "--filter", "sobel_h", "--backward"),
     "digits": (EXAMPLES / "digits.toml", DIGIT),
+    "gradients": (EXAMPLES / "digits.toml", DIGIT, "--layer", "conv2", "--backward"),
     "edges": (EXAMPLES / "edges.toml", CHELSEA),
     "transposed": ("double.toml", DIGIT),
     "face": (EXAMPLES / "face" / "pnet.toml", ASTRONAUT, "--scale", "0.1"),

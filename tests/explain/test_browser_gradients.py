@@ -65,6 +65,7 @@ def test_the_panel_adds_up_who_sends_gradient_and_lists_those_of_weights(show: O
     data = network_page_data(NETWORK, PICTURE, "activation1", UNIT, title="net")
     tab = show(data | {"gradients": cell})
     until(tab, "cnncli.gradients() !== null")
+    assert tab.evaluate("cnncli.state.unit.layer") == "activation1"
     core = gradient_of("activation1", 2)
     paths = tab.evaluate("cnncli.senders()")
     assert len(paths) == 9 * 4

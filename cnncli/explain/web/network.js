@@ -80,6 +80,10 @@ function apply(wanted) {
   const [name, ...others] = trail.map(({ unit: { layer } }) => layer);
   for (const other of others) if (!before.includes(other)) state.open[other] = true;
   if (name && (name !== chosen || !before.length)) state.open[name] = true;
+  if (held.cell) {
+    state.maps[cell.layer] = pictureIndex(byName.get(cell.layer), cell.channel);
+    state.open[cell.layer] = true;
+  }
   Object.assign(state.open, open);
   if (input) state.input = input;
   if (changes || input) return recompute({ changes, input });
@@ -250,7 +254,7 @@ function startLayers(records) {
   startTheme(() => draw());
   startQuizPanel();
   startNetworkInput();
-  apply({ unit: state.unit });
+  apply({ unit: state.unit, cell: state.cell });
   window.addEventListener("beforeprint", drawForPaper);
   // For tests, and for trying things in the browser's console.
   window.cnncli = {

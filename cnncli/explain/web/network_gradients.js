@@ -125,9 +125,12 @@ function drawGradients() {
   byId("cell-to-unit").hidden = isUnit;
   const paths = isUnit ? [] : sendersOf(cell);
   byId("gradient-sentence").textContent = isUnit ? "The unit itself: its gradient is 1." : senderSentence(cell, paths);
-  byId("paths").hidden = !paths.length;
-  byId("paths").replaceChildren(...(paths.length ? [networkPathTable(paths)] : []));
-  byId("weight-gradients").replaceChildren(...weightGradientElements(cell));
+  const counting = paths.filter(({ product }) => product !== 0);
+  byId("paths").hidden = !counting.length;
+  byId("paths").replaceChildren(...(counting.length ? [networkPathTable(counting)] : []));
+  const elements = weightGradientElements(cell);
+  byId("weight-gradients").hidden = !elements.length;
+  byId("weight-gradients").replaceChildren(...elements);
 }
 
 function senderSentence(cell, paths) {
@@ -135,16 +138,19 @@ function senderSentence(cell, paths) {
   if (byName.get(cell.layer).arithmetic?.off?.includes(cell.channel)) return `${text}: its map is switched off.`;
   if (!paths.length) return `${text}: no output that counts reads it.`;
   const names = [...new Set(paths.map(({ layer }) => layer))];
-  return `${text}: the sum of ${countText(paths.length, "product")}. ${names.map(sendingText).join(" ")}`;
+  const zeros = paths.filter(({ product }) => product === 0).length;
+  const some = zeros === paths.length ? "all 0" : `${zeros} of them 0`;
+  const sum = `the sum of ${countText(paths.length, "product")}${zeros ? `, ${some}` : ""}`;
+  return `${text}: ${sum}. ${names.map(sendingText).join(" ")}`;
 }
 
 /** How a layer sends gradient back, in a sentence. */
 function sendingText(name) {
   const { op, mode, activation = "none" } = byName.get(name).arithmetic;
   const ways = {
-    max: "each window sends its gradient to the cell that won.",
-    min: "each window sends its gradient to the cell that won.",
-    average: "each window shares its gradient out to all its cells.",
+    max: "each window sends its gradient to the cell that won: weight 1, and 0 for all others.",
+    min: "each window sends its gradient to the cell that won: weight 1, and 0 for all others.",
+    average: "each window shares its gradient out to all its cells: the weight is 1 / their count.",
     lp: "each window sends a cell x its gradient times sign(x) (|x| / output)^(p−1).",
   };
   if (op === "pool") return `${name}: ${ways[mode]}`;
