@@ -19,15 +19,15 @@ const readonly = (names) => Object.fromEntries(names.map((name) => [name, "reado
 
 /** All of the browser that the scripts may use. */
 const BROWSER = readonly([
-  "Blob", "IntersectionObserver", "ResizeObserver", "URL", "Worker", "atob", "cancelAnimationFrame", "clearInterval",
-  "clearTimeout", "createImageBitmap", "devicePixelRatio", "document", "getComputedStyle",
-  "innerHeight", "innerWidth", "localStorage", "location", "matchMedia", "navigator", "performance",
+  "Blob", "DecompressionStream", "IntersectionObserver", "ResizeObserver", "Response", "URL", "Worker", "atob",
+  "cancelAnimationFrame", "clearInterval", "clearTimeout", "createImageBitmap", "devicePixelRatio", "document",
+  "getComputedStyle", "history", "innerHeight", "innerWidth", "localStorage", "location", "matchMedia", "navigator", "performance",
   "requestAnimationFrame", "scrollTo", "self", "setInterval", "setTimeout", "window",
 ]);
 
 /** Scripts that compute have nothing of the browser. */
 const NO_PAGE =
-  /(activations|arithmetic|geometry|inflate|ranges|network_(backward|description|forward|layout|norms|views|windows)|quiz_(network|questions|window))\.js$/;
+  /(activations|arithmetic|geometry|inflate|ranges|network_(backward|description|forward|layout|norms|views|windows)|playground_(commands|stack)|quiz_(network|questions|window))\.js$/;
 const hasNoPage = (file) => NO_PAGE.test(file);
 
 /** The scripts of a page share one scope: each may use what the others declare. */

@@ -25,6 +25,7 @@ from cnncli.cli.options import (
 )
 from cnncli.cli.progress import is_terminal_stream, show_steps, tell_file
 from cnncli.cli.types import ChannelCount, Numbers
+from cnncli.errors import quote
 
 if TYPE_CHECKING:
     from cnncli.core.geometry import Pair
@@ -42,7 +43,7 @@ Examples:
   cnncli explain photo.png --filter edge --backward --at 120,240
   cnncli explain photo.png --filter edge -o page.html
   cnncli explain photo.png --filter edge --at 120,240 -o steps.gif
-  cnncli explain photo.png --filter edge --backward --at 120,240 -o page.html
+  cnncli explain --blank -o playground.html
 """
 
 PAGES: Final = (".html", ".htm")
@@ -85,7 +86,10 @@ class ValueOptions(OptionGroup):
     )
     trail: bool = flag(
         "--trail", common=True,
-        help="Show also the trail of the strongest contributions, from this value back to a pixel.",
+        help="Show also the strongest contributions back to a pixel.",
+    )
+    blank: bool = flag(
+        "--blank", common=True, help="The playground instead: a page to stack layers on."
     )
     channel: str | None = option(
         "--channel", metavar="C",
@@ -154,6 +158,9 @@ def explain(
     text has the window with its padding, the weights, products and sums, the bias, the activation
     and the result.
     """
+    if value.blank:
+        _write_playground(value, results)
+        return
     from cnncli.batch.sources import gather_one
     from cnncli.explain.run import ExplainJob, ExplainResult
     from cnncli.pipeline.networks import with_labels
@@ -182,6 +189,30 @@ def explain(
         _print(done, results)
     else:
         tell_file(done.report_line, done, results.quiet, results.as_json)
+
+
+BLANK_OPTIONS: Final = frozenset(("blank", "output", "overwrite", "as_json", "quiet"))
+
+
+def _write_playground(value: ValueOptions, results: ExplanationOptions) -> None:
+    """Write the page that needs no image."""
+    from cnncli.explain.page.run import write_playground
+    from cnncli.pipeline.output_checks import OutputOptions
+
+    if value.paths:
+        raise click.UsageError(
+            f"--blank takes no IMAGE and no NETWORK, got {quote(value.paths[0])}."
+        )
+    for name, param in typed_options().items():
+        if name not in BLANK_OPTIONS and name != "paths":
+            long = next(opt for opt in param.opts if opt.startswith("--"))
+            raise click.UsageError(f"{long} does not go with --blank.")
+    if results.output is None:
+        raise click.UsageError("--blank needs -o playground.html.")
+    start_work()
+    with show_steps(results.quiet):
+        done = write_playground(make(OutputOptions, results))
+    tell_file(done.report_line, done, results.quiet, results.as_json)
 
 
 def _check(value: ValueOptions, results: ExplanationOptions) -> None:

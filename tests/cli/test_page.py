@@ -120,3 +120,28 @@ def test_nothing_is_overwritten_where_nothing_is_written(photo: Path) -> None:
 def test_a_place_outside_is_refused(photo: Path) -> None:
     given = ("explain", photo, "--filter", "edge", "--at", "12,0", "-o", "page.html")
     assert "rows of the output are 0 to 11" in refused_untouched(*given, code=2)
+
+
+def test_blank_writes_the_playground(empty_folder: Path) -> None:
+    done = run_cli("explain", "--blank", "-o", "playground.html")
+    assert re.fullmatch(r"playground\.html, \d+ kB\n", done.stderr) and done.stdout == ""
+    page = Path("playground.html")
+    assert page.stat().st_size <= 200_000
+    done = run_cli("explain", "--blank", "-o", "other.html", "--json")
+    assert json.loads(done.stdout) == {"output": "other.html", "bytes": page.stat().st_size}
+
+
+@pytest.mark.parametrize(
+    ("more", "told"),
+    [
+        (("photo.png", "-o", "page.html"), "--blank takes no IMAGE and no NETWORK"),
+        ((DIGITS, SEVEN, "-o", "page.html"), "--blank takes no IMAGE and no NETWORK"),
+        (("--filter", "edge", "-o", "page.html"), "--filter does not go with --blank"),
+        (("--gray", "-o", "page.html"), "--gray does not go with --blank"),
+        (("--trail", "-o", "page.html"), "--trail does not go with --blank"),
+        ((), "--blank needs -o playground.html"),
+        (("-o", "steps.gif"), "-o must end in .html"),
+    ],
+)
+def test_blank_takes_nothing_else(photo: Path, more: tuple[object, ...], told: str) -> None:
+    assert told in refused_untouched("explain", "--blank", *more, code=2)

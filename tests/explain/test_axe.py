@@ -33,6 +33,7 @@ PAGES: dict[str, tuple[object, ...]] = {
     "gradients": (EXAMPLES / "digits.toml", DIGIT, "--layer", "conv2", "--backward"),
     "edges": (EXAMPLES / "edges.toml", CHELSEA),
     "transposed": ("double.toml", DIGIT),
+    "playground": ("--blank",),
     "face": (EXAMPLES / "face" / "pnet.toml", ASTRONAUT, "--scale", "0.1"),
 }
 

@@ -7,7 +7,8 @@ import hashlib
 import html
 import json
 import re
-from collections.abc import Sequence
+import zlib
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import cache
 from importlib import resources
@@ -22,19 +23,21 @@ from cnncli.explain.model import Explanation
 from cnncli.explain.page.layer_data import ACTIVATIONS, PageData, PageLayer, Unit, layer_page_data
 from cnncli.explain.page.live_network_data import live_network_page_data
 from cnncli.explain.page.network_data import network_page_data
+from cnncli.explain.page.playground_data import playground_page_data
 from cnncli.explain.page.shorten import shorten_script, shorten_style
 from cnncli.explain.run import ExplainJob, ExplainResult, run, run_backward
 from cnncli.explain.text.phrases import kind
 from cnncli.io.urls import local_path
 from cnncli.network.graph import NORMALIZE, Network
 from cnncli.network.layers import ConvLayer, ConvTransposeLayer
-from cnncli.pipeline.one_output import one_output_file
+from cnncli.pipeline.one_output import OneOutput, one_output_file
+from cnncli.pipeline.output_checks import OutputOptions
 from cnncli.pipeline.output_names import Source
 from cnncli.render.options import MapGroup
 
 SUFFIXES: Final = (".html", ".htm")
 
-_SCRIPTS: Final = {
+_SCRIPTS: Final[dict[str, tuple[str, ...]]] = {
     "layer": (
         "geometry.js",
         "activations.js",
@@ -122,7 +125,18 @@ _SCRIPTS: Final = {
         "network.js",
     ),
 }
+_SCRIPTS["playground"] = (
+    *_SCRIPTS["network"][:-1],
+    "playground_stack.js",
+    "playground_commands.js",
+    "playground_panel.js",
+    "playground.js",
+    "network.js",
+)
 """The scripts of each kind of page, in the order in which they run."""
+
+_PACKED: Final = frozenset(("playground",))
+"""Kinds of pages whose scripts and data are deflated, and unpacked by unpack.js."""
 
 _WORKER: Final = frozenset(
     (
@@ -140,7 +154,7 @@ _WORKER: Final = frozenset(
 """Those that a page of a network runs in a worker too."""
 
 # Both pages show the numbers of a window, in the style of the layer's page.
-_STYLES: Final = {
+_STYLES: Final[dict[str, tuple[str, ...]]] = {
     "layer": (
         "page.css",
         "layer.css",
@@ -164,6 +178,7 @@ _STYLES: Final = {
         "network_print.css",
     ),
 }
+_STYLES["playground"] = (*_STYLES["network"], "playground.css")
 
 _PLACEHOLDER = re.compile(r"\{\{(\w+)\}\}")
 
@@ -228,13 +243,7 @@ def write_page(job: ExplainJob, source: Source, backward: bool = False) -> PageD
         Before any work if the file cannot be written; then as `run` says. Backward also if the
         page would not compute the network itself.
     """
-    options, read_too = job.job.output, tuple(job.job.read_too)
-    name = str(local_path(options.output or "", "-o"))
-    if Path(name).suffix.lower() not in SUFFIXES:
-        raise OptionError(f"-o must end in .html, got {quote(name)}", hint="-o page.html")
-    # A page has no format among those of pictures; png stands for any that can be written.
-    options = replace(options, output=name, format="png")
-    output = one_output_file(source, options, op="explain", read_too=read_too)
+    output = _page_output(source, job.job.output, tuple(job.job.read_too))
     result: ExplainResult[Explanation] | ExplainResult[BackwardExplanation]
     if backward:
         result = run_backward(job, source)
@@ -246,6 +255,61 @@ def write_page(job: ExplainJob, source: Source, backward: bool = False) -> PageD
     output.write(data)
     unit = explanation.layer, explanation.at, explanation.map
     return PageDone(str(output), len(data), *unit, result.notes, backward)
+
+
+@dataclass(frozen=True)
+class PlaygroundDone:
+    """The report on a playground that was written.
+
+    Parameters
+    ----------
+    output : str
+    bytes : int
+
+    Examples
+    --------
+    >>> PlaygroundDone("playground.html", 150_000).report_line
+    'playground.html, 150 kB'
+    """
+
+    output: str
+    bytes: int
+
+    @property
+    def report_line(self) -> str:
+        """The report for people."""
+        return f"{quote(self.output)[1:-1]}, {round(self.bytes / 1000)} kB"
+
+
+def write_playground(options: OutputOptions) -> PlaygroundDone:
+    """Write the page on which a user stacks layers on a sample picture.
+
+    Parameters
+    ----------
+    options : OutputOptions
+        Name the file.
+
+    Raises
+    ------
+    CnnCliError
+        If the file cannot be written.
+    """
+    output = _page_output(Source(None), options)
+    data = page_text(playground_page_data()).encode()
+    output.write(data)
+    return PlaygroundDone(str(output), len(data))
+
+
+def _page_output(
+    source: Source, options: OutputOptions, read_too: Sequence[Path] = ()
+) -> OneOutput:
+    """Return the file that a page goes to."""
+    name = str(local_path(options.output or "", "-o"))
+    if Path(name).suffix.lower() not in SUFFIXES:
+        raise OptionError(f"-o must end in .html, got {quote(name)}", hint="-o page.html")
+    # A page has no format among those of pictures; png stands for any that can be written.
+    options = replace(options, output=name, format="png")
+    return one_output_file(source, options, op="explain", read_too=read_too)
 
 
 def make_page(job: ExplainJob, source: Source) -> tuple[str, ExplainResult[Explanation]]:
@@ -353,19 +417,34 @@ def page_text(data: PageData) -> str:
     kind = data["kind"]
     style = "".join(_style(name) for name in _STYLES[kind])
     scripts = {name: _script(name) for name in _SCRIPTS[kind]}
-    texts = {
+    elements = {
+        "data": _json(data),
+        "scripts": "\n".join(_script_element(name, text) for name, text in scripts.items()),
+    }
+    if kind in _PACKED:
+        elements = _packed_elements(data, scripts)
+        scripts = {"unpack.js": _script("unpack.js"), **scripts}
+    texts = elements | {
         "policy": _policy(style, list(scripts.values())),
         # Bytes of a file's name that are no text are made visible.
         "title": html.escape(data["title"].encode("utf-8", "backslashreplace").decode()),
         "style": style,
-        "body": _file(f"{kind}.html"),
-        "data": _json(data),
-        "scripts": "\n".join(
-            f"<script{' data-worker' if name in _WORKER else ''}>{script}</script>"
-            for name, script in scripts.items()
-        ),
+        "body": _file("layer.html" if kind == "layer" else "network.html"),
     }
     return _PLACEHOLDER.sub(lambda match: texts[match[1]], _file("page.html"))
+
+
+def _script_element(name: str, text: str) -> str:
+    return f"<script{' data-worker' if name in _WORKER else ''}>{text}</script>"
+
+
+def _packed_elements(data: PageData, scripts: Mapping[str, str]) -> dict[str, str]:
+    """Return the data and all scripts as one deflated text, and the script that unpacks it."""
+    texts = [{"text": text, "worker": name in _WORKER} for name, text in scripts.items()]
+    packed = zlib.compress(json.dumps({"data": data, "scripts": texts}).encode(), 9)
+    text = base64.b64encode(packed).decode()
+    holder = f'<script type="text/plain" id="packed">{text}</script>'
+    return {"data": "", "scripts": f"{holder}\n{_script_element('', _script('unpack.js'))}"}
 
 
 def _policy(style: str, scripts: list[str]) -> str:
@@ -376,7 +455,7 @@ def _policy(style: str, scripts: list[str]) -> str:
         f"style-src {_hash(style)}",
         # A page of a network computes in a worker, whose script is put together from its own.
         "worker-src blob:",
-        "trusted-types cnncli",
+        "trusted-types cnncli cnncli-unpack",
         # The empty icon, which keeps browsers from asking for one.
         "img-src data:",
         "base-uri 'none'",

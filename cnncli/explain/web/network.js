@@ -19,6 +19,9 @@ const MINI = 26;
 const LONGEST_NAME = 36;
 const COLOURS = ["red", "green", "blue"];
 
+/** Whether the user stacks the layers, see playground.js. */
+const isPlayground = pageData.kind === "playground";
+
 let layers = [];
 let byName = new Map();
 let labels = new Map();
@@ -59,11 +62,12 @@ function firstMap(layer) {
  * `unit` is { layer, map, at: [row, column] }, map counting all maps of the layer; `channel`, `block`,
  * `scale`, `open`, `quiz`, `gradients` and `cell` are as in `state`. `layers` has fields of settings by layer, such as
  * { conv1: { stride: [2, 2], off: [3] } }, and `input` is another input: of a network that the page
- * computes. While a question of the quiz is open nothing else changes. Resolves when all is drawn.
+ * computes; `specs` are other layers altogether, see network_live.js. While a question of the quiz is open
+ * nothing else changes. Resolves when all is drawn.
  */
 function apply(wanted) {
   const held = allowedChanges(wanted, []);
-  const { unit, maps, channel, block = null, scale, open, quiz = state.quiz, layers: changes, input } = held;
+  const { unit, maps, channel, block = null, scale, open, quiz = state.quiz, layers: changes, input, specs } = held;
   const { gradients: isOn = state.gradients, cell = state.cell } = held;
   if (isOn !== state.gradients) for (const layer of layers) layer.drawn.clear();
   Object.assign(state, { block, quiz, gradients: isOn, cell });
@@ -86,7 +90,7 @@ function apply(wanted) {
   }
   Object.assign(state.open, open);
   if (input) state.input = input;
-  if (changes || input) return recompute({ changes, input });
+  if (changes || input || specs) return recompute({ specs, changes, input });
   draw(trail);
   return requestGradients(trail);
 }
@@ -159,6 +163,7 @@ function draw(trail = chosenTrail()) {
   if (isKnown) drawUnit(trail, boxes);
   else drawProblem(byName.get(state.unit.layer));
   if (live) drawEditor();
+  if (isPlayground) drawPlayground();
 }
 
 function boxText(box) {
@@ -232,21 +237,29 @@ function beginning(layer) {
 
 function startNetworkPage() {
   drawInputTexts();
-  if (pageData.input) startLive();
+  if (isPlayground) startPlayground();
+  else if (pageData.input) startLive();
   else startLayers(pageData.layers.map(readLayerMaps));
+}
+
+/** Show these layers in place of any others: their cards and their graph. */
+function showLayers(records) {
+  layers = records;
+  byName = new Map(layers.map((layer) => [layer.name, layer]));
+  labels = shortNames([...byName.keys()]);
+  view = null;
+  for (const layer of layers) {
+    state.maps[layer.name] = firstMap(layer);
+    layer.card = makeCard(layer);
+  }
+  byId("layers").replaceChildren(...layers.map(({ card }) => card.node));
+  showGraph();
 }
 
 /** Show all layers, and begin with the unit of the page's data. */
 function startLayers(records) {
-  layers = records;
-  byName = new Map(layers.map((layer) => [layer.name, layer]));
-  labels = shortNames([...byName.keys()]);
-  for (const layer of layers) {
-    state.maps[layer.name] = firstMap(layer);
-    layer.card = makeCard(layer);
-    byId("layers").append(layer.card.node);
-  }
-  startGraph();
+  showLayers(records);
+  byId("to-graph").addEventListener("click", () => goToGraph(state.unit.layer));
   startTools();
   startGradients();
   startArrows(byId("channels"));

@@ -42,16 +42,21 @@ function startEditor() {
   byId("reset").addEventListener("click", resetLayers);
 }
 
-/** All layers as the page began with them; the input stays. */
+/** All layers as the page began with them; the input stays, but for the sample picture of the playground. */
 function resetLayers() {
+  return apply({ specs: firstSpecs(), input: isPlayground ? firstPicture() : undefined });
+}
+
+/** Make the fields again: the chosen layer may be of another kind. */
+function renewEditor() {
   editedName = null;
-  live.request({ specs: firstSpecs() });
 }
 
 /** Show the settings of the chosen layer in the fields. */
 function drawEditor() {
   const { layer } = state.unit;
-  const isInput = layer === "input";
+  // Another stack may lack the layer that is still shown.
+  const isInput = !live.specs.has(layer);
   byId("editor-body").hidden = isInput;
   byId("editor-title").textContent = isInput ? "Change a layer: choose a unit of one" : `Change ${labels.get(layer)}`;
   if (isInput || editedInput().problem) return;
@@ -98,11 +103,14 @@ function channelField(name) {
 /** A switch that makes the chosen map zero. */
 function offField() {
   const off = () => edited.settings().off ?? [];
-  const isOff = () => unitPicture().channels.every((channel) => off().includes(channel));
+  const isOff = () => edited.isShown() && unitPicture().channels.every((channel) => off().includes(channel));
   const box = checkbox("map-off", "switch this map off: all its values become 0", isOff, (checked) => {
     const { channels } = unitPicture();
     const others = off().filter((channel) => !channels.includes(channel));
     edited.change({ off: checked ? [...others, ...channels] : others });
   });
-  field("Map", box);
+  const row = field("Map", box);
+  updates.push(() => {
+    row.hidden = !edited.isShown();
+  });
 }

@@ -91,6 +91,7 @@ function windowOutput(settings, [input]) {
   const isShare = OVER_CHANNELS.includes(settings.activation);
   const arithmetic = windowLayer(input, isShare ? { ...settings, activation: "none" } : settings);
   const { rows, cols } = arithmetic.window;
+  checkChannels(settings, input);
   if (!arithmetic.fits) throw new ForwardError(misfitText(rows, cols));
   const [outRows, outCols] = [rows, cols].map((axis) => Array.from({ length: axis.out }, (_, index) => index));
   const kind = input.planes[0].constructor;
@@ -99,6 +100,15 @@ function windowOutput(settings, [input]) {
   );
   const output = { size: [rows.out, cols.out], channels: planes.length, planes };
   return isShare ? sharesOutput(output, settings.activation) : output;
+}
+
+/** A filter that sums over channels is made for so many. */
+function checkChannels({ weights, kernel, maps, perChannel, groups }, { channels }) {
+  if (!weights || perChannel) return;
+  const needed = (weights.length / (kernel[0] * kernel[1] * maps)) * groups;
+  if (needed !== channels) {
+    throw new ForwardError(`Its filter is for an input of ${needed} channel${needed === 1 ? "" : "s"}, this one has ${channels}.`);
+  }
 }
 
 /** The arithmetic of a layer with a window on the whole of an input. */

@@ -13,14 +13,17 @@ const LETTER = 8;
 /** What `layoutNetwork` returns, with the elements of its nodes and edges. */
 let graph = null;
 
-function startGraph() {
+function showGraph() {
+  const before = graph;
   graph = layoutNetwork(layers);
   const { columns, rows } = graph;
   const wide = NODE_WIDTHS[Math.min(columns.filter(Boolean).length, NODE_WIDTHS.length) - 1];
   const { middles, width } = columnMiddles(columns, wide, LINE_WIDTH, GAP);
   const sheet = byId("graph-sheet");
+  for (const { button } of before?.nodes ?? []) button.remove();
   sheet.style.width = `${width}px`;
   const lines = byId("graph-lines");
+  lines.replaceChildren();
   lines.setAttribute("width", width);
   lines.setAttribute("height", rows * ROW);
   for (const edge of graph.edges) {
@@ -35,7 +38,7 @@ function startGraph() {
     node.button.addEventListener("keydown", (event) => moveInGraph(event, index));
     sheet.append(node.button);
   });
-  byId("to-graph").addEventListener("click", () => goToGraph(state.unit.layer));
+  byId("graph").dataset.unit = "";
 }
 
 /** A line through cells: level in none, down in each, with bends between rows. */

@@ -4,23 +4,26 @@
 /** The network that the page computes; null where its values are in the page's data. */
 let live = null;
 
+/** Compute the page's layers; resolves when they are drawn. */
 function startLive() {
   byId("sentence").textContent = "Computing all layers…";
   live = new LiveNetwork(takeLayers);
   startEditor();
-  state.input = readInput(pageData.input, pageData.single);
-  live.request({ specs: firstSpecs(), input: state.input });
+  state.input = isPlayground ? firstPicture() : readInput(pageData.input, pageData.single);
+  return recompute({ specs: firstSpecs(), input: state.input });
 }
 
-/** The layers of the page's data, which the page then computes. */
+/** The layers that the page begins with. */
 function firstSpecs() {
-  const specs = pageData.layers.map((spec) => ({ ...spec, settings: readLayer(spec.settings) }));
-  live.specs = new Map(specs.map((spec) => [spec.name, spec]));
-  return specs;
+  if (isPlayground) return stackSpecs(firstStack().stack);
+  return pageData.layers.map((spec) => ({ ...spec, settings: readLayer(spec.settings) }));
 }
 
-/** Take over layers that were computed: all at first, later those that may have changed. */
-function takeLayers(records, unit, found) {
+/**
+ * Take over layers that were computed: all at first, later those that may have changed. With `specs` they are
+ * the layers of another stack, which get new cards and another graph where they have other names.
+ */
+function takeLayers(records, unit, found, { specs }) {
   takeGradients(unit, found);
   if (!records.length) {
     draw();
@@ -35,6 +38,11 @@ function takeLayers(records, unit, found) {
     startLayers(made);
     return;
   }
+  if (specs && specs.map(({ name }) => name).join() !== layers.slice(1).map(({ name }) => name).join()) {
+    showLayers(made[0].name === "input" ? made : [byName.get("input"), ...made]);
+    apply({ unit: byName.has(state.unit.layer) ? state.unit : strongestUnit(layers[layers.length - 1]) });
+    return;
+  }
   const { winner } = byName.get(state.unit.layer);
   for (const layer of made) {
     Object.assign(byName.get(layer.name), layer);
@@ -44,14 +52,21 @@ function takeLayers(records, unit, found) {
   apply({ unit: isOtherInput ? unitAfter(state.unit, winner) : state.unit, block: state.block });
 }
 
-/** Change settings of layers, such as { conv1: { stride: [2, 2] } }, or the input; all later layers follow. */
-function recompute({ changes = {}, input }) {
+/**
+ * Change settings of layers, such as { conv1: { stride: [2, 2] } }, or the input; all later layers follow.
+ * `specs` are other layers altogether.
+ */
+function recompute({ specs, changes = {}, input }) {
+  if (specs) {
+    live.specs = new Map(specs.map((spec) => [spec.name, spec]));
+    renewEditor();
+  }
   for (const [name, fields] of Object.entries(changes)) {
     const spec = live.specs.get(name);
     live.specs.set(name, { ...spec, settings: { ...spec.settings, ...fields } });
   }
-  const unit = state.gradients && view.trail.length ? chosenUnit() : undefined;
-  return live.request({ changes, unit, ...(input && { input }) });
+  const unit = state.gradients && !specs && view.trail.length ? chosenUnit() : undefined;
+  return live.request({ changes, unit, ...(specs && { specs }), ...(input && { input }) });
 }
 
 /** Sends changes of a network to the worker, and hands the layers that it computed on. */
@@ -63,8 +78,8 @@ class LiveNetwork {
   #isBusy = false;
 
   /**
-   * `receive(layers, unit, gradients)` takes the layers that were computed again, the whole network's at first,
-   * and where a request has a unit its gradients.
+   * `receive(layers, unit, gradients, request)` takes the layers that were computed again, the whole network's at
+   * first, where a request has a unit its gradients, and the request.
    */
   constructor(receive) {
     this.receive = receive;
@@ -104,7 +119,8 @@ class LiveNetwork {
   #finish({ layers, unit, gradients }) {
     const { listeners } = this.sent;
     this.#isBusy = false;
-    this.receive(layers, unit, gradients);
+    // What another stack replaces is not shown any more.
+    if (!this.#waiting?.specs) this.receive(layers, unit, gradients, this.sent.request);
     for (const resolve of listeners) resolve();
     if (this.#waiting && !this.#isBusy) this.#send();
   }

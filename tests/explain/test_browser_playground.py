@@ -1,0 +1,208 @@
+"""The playground in a real Chromium: layers are stacked, drawn on, shared and copied."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from cnncli.explain.page.playground_data import STACK, playground_page_data
+from cnncli.explain.page.run import page_text
+from cnncli.io.images import ReadOptions, read_image
+from cnncli.network.load import load_model
+from cnncli.network.passes import forward_layers
+from tests.support.browser import settle, until
+from tools.playground_picture import PICTURE
+
+pytestmark = [pytest.mark.slow, pytest.mark.oracle]
+
+LAYERS = """cnncli.layers().slice(1).map(({ name, shape, planes, problem }) =>
+  ({ name, shape, problem, planes: planes.map((plane) => [...plane]) }))"""
+NETWORK = "networkText(shownCalls(), pageData.filters, isMadeGrey())"
+
+
+@pytest.fixture(scope="module")
+def address(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The address of a playground's file."""
+    path = tmp_path_factory.mktemp("playground") / "playground.html"
+    path.write_text(page_text(playground_page_data()), "utf-8")
+    return path.as_uri()
+
+
+@pytest.fixture
+def tab(browser: Any, address: str) -> Any:
+    """A playground; afterwards nothing was complained of, and nothing loaded."""
+    context = browser.new_context(
+        viewport={"width": 1280, "height": 900}, permissions=["clipboard-read", "clipboard-write"]
+    )
+    page, said, asked = context.new_page(), [], []
+    page.on("console", lambda message: said.append(message.text))
+    page.on("pageerror", lambda error: said.append(str(error)))
+    page.on("request", lambda request: asked.append(request.url))
+    open_at(page, address)
+    yield page
+    context.close()
+    assert said == []
+    assert [url for url in asked if not url.startswith(("blob:", "file:"))] == []
+
+
+def open_at(page: Any, url: str) -> None:
+    # Elsewhere first: another mark alone does not load the page again.
+    page.goto("about:blank")
+    page.goto(url)
+    until(page, "document.querySelector('#stack-list li') !== null")
+    until(page, "location.hash !== ''")
+
+
+def mark(page: Any) -> str:
+    """Wait until the address names what is shown, and return its text."""
+    until(page, "addressText() === stateText()")
+    return str(page.evaluate("addressText()"))
+
+
+def change(page: Any, click: str, expected: str) -> None:
+    """Click, and wait for the layers that the address then names."""
+    page.click(click)
+    until(page, f"addressText() === {expected!r}")
+    until(page, "cnncli.layers().length === 1 + shownStack().length")
+    settle(page)
+
+
+def check_numbers(page: Any, folder: Path) -> None:
+    """Compare every value of every layer with the core, for the network that the page copies."""
+    (folder / "net.toml").write_text(page.evaluate(NETWORK), "utf-8")
+    network = load_model(folder / "net.toml").network
+    gray = page.evaluate("isMadeGrey()")
+    values = read_image(PICTURE, ReadOptions(gray=gray)).values()
+    expected = dict(forward_layers(network, values, network.names))
+    layers = page.evaluate(LAYERS)
+    assert layers
+    for layer in layers:
+        assert layer["problem"] == ""
+        height, width, channels = layer["shape"]
+        found = np.reshape(layer["planes"], (channels, height, width)).transpose(1, 2, 0)
+        name = f"{layer['name']}_off" if f"{layer['name']}_off" in expected else layer["name"]
+        most = float(np.abs(expected[name]).max())
+        np.testing.assert_allclose(found, expected[name][0], rtol=0, atol=1e-5 * most)
+
+
+def test_layers_are_stacked_moved_and_removed_by_clicks(tab: Any, tmp_path: Path) -> None:
+    assert mark(tab) == STACK
+    check_numbers(tab, tmp_path)
+    tab.select_option("#add-kind", "conv=robinson")
+    change(tab, "#add", f"{STACK}/conv=robinson")
+    check_numbers(tab, tmp_path)
+    assert tab.evaluate("cnncli.state.unit.layer") == "conv2"
+    change(
+        tab,
+        "[aria-label='Move up conv2']",
+        "1/gray/conv=sobel_v/activation=relu/conv=robinson/pool=max",
+    )
+    check_numbers(tab, tmp_path)
+    change(tab, "[aria-label='Remove conv1']", "1/gray/activation=relu/conv=robinson/pool=max")
+    check_numbers(tab, tmp_path)
+    tab.select_option("#sample", "color")
+    until(tab, "location.hash.startsWith('#1/color/')")
+    assert "1 channel, this one has 3" in tab.inner_text("#stack-list")
+    change(tab, "[aria-label='Remove conv1']", "1/color/activation=relu/pool=max")
+    check_numbers(tab, tmp_path)
+    assert tab.evaluate("[...document.querySelectorAll('#graph .node')].length") == 3
+    assert tab.evaluate("[...document.querySelectorAll('#layers > li')].length") == 3
+
+
+def test_keys_stack_and_paint(tab: Any, tmp_path: Path) -> None:
+    tab.focus("#add-kind")
+    tab.keyboard.type("average")
+    tab.keyboard.press("Tab")
+    tab.keyboard.press("Enter")
+    until(tab, "location.hash.endsWith('/pool=average')")
+    tab.focus("#stack-list [data-key='choose 0']")
+    tab.keyboard.press("Enter")
+    until(tab, "!document.getElementById('paint').hidden")
+    tab.focus("#clear")
+    tab.keyboard.press("Enter")
+    until(tab, "location.hash.includes('conv=3x3:0,0,0,0,0,0,0,0,0/')")
+    assert tab.evaluate("document.activeElement.id") == "clear"
+    tab.focus("#paint [data-key='1']")
+    tab.keyboard.press("Enter")
+    tab.keyboard.press("ArrowDown")
+    settle(tab)
+    tab.keyboard.press("Space")
+    settle(tab)
+    until(tab, "location.hash.includes('conv=3x3:0,1,0,0,1,0,0,0,0/')")
+    tab.keyboard.press("Space")
+    until(tab, "location.hash.includes('conv=3x3:0,1,0,0,-1,0,0,0,0/')")
+    check_numbers(tab, tmp_path)
+
+
+def test_a_link_brings_back_layers_settings_and_weights(
+    tab: Any, address: str, tmp_path: Path
+) -> None:
+    tab.evaluate("cnncli.apply({ unit: { layer: 'conv1', map: 0, at: [3, 3] } })")
+    conv = "{ stride: [2, 1], bias: Float32Array.of(0.1), off: [0] }"
+    tab.evaluate(f"cnncli.apply({{ layers: {{ conv1: {conv}, pool1: {{ mode: 'lp', p: 3 }} }} }})")
+    tab.evaluate("setWeight(0, 2, 1 / 3)")
+    text = mark(tab)
+    assert "conv=3x3:-1,0,0.33333334,-2,0,2,-1,0,1;stride=2,1;bias=0.1;off=0/" in text
+    assert text.endswith("/pool=lp;p=3")
+    check_numbers(tab, tmp_path)
+    before = tab.evaluate(LAYERS)
+    tab.click("#copy-link")
+    until(tab, "document.getElementById('copied').textContent !== ''")
+    link = tab.evaluate("navigator.clipboard.readText()")
+    assert link == tab.evaluate("location.href")
+    open_at(tab, link)
+    assert mark(tab) == text
+    assert tab.evaluate(LAYERS) == before
+    # Another address in the same tab is followed too.
+    tab.evaluate("location.hash = '1/color/conv=sharpen'")
+    until(tab, "cnncli.layers().length === 2 && cnncli.layers()[0].shape[2] === 3")
+    check_numbers(tab, tmp_path)
+    tab.click("#reset")
+    until(tab, "cnncli.layers().length === 4")
+    assert mark(tab) == text
+
+
+@pytest.mark.parametrize("wrong", ["1/gray/conv=egde", "9/gray", "%E0%A4%A", "<b>"])
+def test_a_wrong_address_is_told(tab: Any, address: str, wrong: str) -> None:
+    open_at(tab, f"{address}#{wrong}")
+    assert "names no stack of layers" in tab.inner_text("#stack-problem")
+    assert mark(tab) == STACK
+    assert len(tab.evaluate(LAYERS)) == 3
+
+
+def test_python_and_picture_are_copied_and_saved(
+    tab: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with tab.expect_download() as download:
+        tab.click("#save-picture")
+    download.value.save_as(tmp_path / "picture.png")
+    assert download.value.suggested_filename == "picture.png"
+    tab.click("#copy-python")
+    until(tab, "document.getElementById('copied').textContent.includes('was copied')")
+    python = tab.evaluate("navigator.clipboard.readText()")
+    assert python == tab.inner_text("#copied-text")
+    monkeypatch.chdir(tmp_path)
+    names: dict[str, Any] = {}
+    with contextlib.redirect_stdout(io.StringIO()):
+        exec(python, names)
+    height, width, _ = names["x"].shape
+    shown = tab.evaluate(LAYERS)[-1]["planes"][0]
+    np.testing.assert_allclose(np.asarray(names["x"])[..., 0].ravel(), shown, atol=1e-5)
+    assert (height, width) == (48, 48)
+    tab.click("#copy-command")
+    until(tab, "document.getElementById('copied-text').textContent.startsWith('cnncli conv')")
+    assert tab.evaluate("navigator.clipboard.readText()") == (
+        "cnncli conv picture.png --gray --filter sobel_v --activation relu -o - \\\n"
+        "  | cnncli pool - --mode max -o result.npy\n"
+    )
+
+
+def test_all_fits_on_a_telephone(tab: Any) -> None:
+    tab.set_viewport_size({"width": 360, "height": 740})
+    settle(tab)
+    assert tab.evaluate("document.documentElement.scrollWidth") <= 360
