@@ -46,7 +46,7 @@ function networkGradients(layers, settings, { layer: name, channel, at }) {
     const sinks = inputs.map((input) => known.get(input.name));
     passBack(settings[index], inputs.map((input) => input.output), planes, sinks);
   }
-  const measured = (planes) => ({ planes, most: planes.map(largestMagnitude) });
+  const measured = (planes) => ({ planes, most: planes.map(largestOfPlane) });
   return new Map(Array.from(known, ([layer, planes]) => [layer, measured(planes)]));
 }
 
@@ -55,7 +55,7 @@ function zeroPlanes({ size, channels }) {
 }
 
 /** The largest magnitude of the finite values of a plane. */
-function largestMagnitude(plane) {
+function largestOfPlane(plane) {
   let most = 0;
   for (const value of plane) {
     const size = Math.abs(value);
