@@ -1,8 +1,8 @@
 """cnncli runs convolution and pooling on images, from the shell and from Python.
 
-`load` opens a network, `conv` and `pool` are layers alone; results show themselves in notebooks.
-The functions of the course "Convolutional Neural Networks: Step by Step" load on first use, so
-that ``import cnncli`` stays light:
+`load` opens a network; `pad`, `conv` and `pool` are layers alone; results show themselves in
+notebooks. The functions of the course "Convolutional Neural Networks: Step by Step" load on first
+use, so that ``import cnncli`` stays light:
 
 >>> from cnncli import zero_pad
 >>> import numpy as np
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     )
     from cnncli.errors import CnnCliError
     from cnncli.library.explain import explain
-    from cnncli.library.layers import conv, pool
+    from cnncli.library.layers import conv, pad, pool
     from cnncli.library.network import load
 
 
@@ -43,6 +43,7 @@ __all__ = [
     "distribute_value",
     "explain",
     "load",
+    "pad",
     "pool",
     "pool_backward",
     "pool_forward",
@@ -52,6 +53,7 @@ __all__ = [
 _HOMES = {
     "CnnCliError": "cnncli.errors",
     "load": "cnncli.library.network",
+    "pad": "cnncli.library.layers",
     "conv": "cnncli.library.layers",
     "pool": "cnncli.library.layers",
     "zero_pad": "cnncli.core.padding",

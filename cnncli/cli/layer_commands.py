@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from cnncli.cli.batch import run_batch
-from cnncli.cli.command import Command, make
+from cnncli.cli.command import Command
 from cnncli.cli.layer import conv_layer, pool_layer
 from cnncli.cli.layer_options import ConvOptions, PadOptions, PoolOptions
 from cnncli.cli.options import BatchOptions, FilterResultOptions, PictureOptions, ResultOptions
@@ -40,13 +40,11 @@ def pad(
 
     IMAGE is a picture, a .npy array, a folder, a quoted pattern or - for standard input.
     """
-    from cnncli.core.borders import asked_mode
     from cnncli.network.graph import Network
-    from cnncli.network.layers import PadLayer
     from cnncli.network.model import Model
+    from cnncli.pipeline.layers import pad_layer
 
-    mode = asked_mode(border.pad_mode, border.pad_value)
-    layer = make(PadLayer, border, pad_mode=mode)
+    layer = pad_layer(border.padding, border.pad_mode, border.pad_value)
     return run_batch(Model(Network.chain(layer)), images, batch, results)
 
 

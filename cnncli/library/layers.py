@@ -1,4 +1,4 @@
-"""`conv` and `pool`: one layer on one image, as the commands of these names."""
+"""`pad`, `conv` and `pool`: one layer on one image, as the commands of these names."""
 
 from __future__ import annotations
 
@@ -15,7 +15,52 @@ from cnncli.library.result import MapsArray
 from cnncli.library.run import run_model
 from cnncli.network.graph import Network
 from cnncli.network.model import Model
-from cnncli.pipeline.layers import ConvSettings, FilterLike, conv_layer, pool_layer
+from cnncli.pipeline.layers import ConvSettings, FilterLike, conv_layer, pad_layer, pool_layer
+
+
+def pad(
+    image: ImageLike,
+    padding: PaddingLike,
+    *,
+    pad_mode: str = "auto",
+    pad_value: float | None = None,
+    jobs: int | None = None,
+    **reading: Unpack[Reading],
+) -> MapsArray:
+    """Add a border to an image, as `cnncli pad` does.
+
+    Parameters
+    ----------
+    image : str, path, ndarray or PIL.Image.Image
+        An array is taken as a ``.npy`` file of it: (H, W), (H, W, C) or (N, H, W, C).
+    padding : int, (h, w), (top, bottom, left, right) or str
+        Cells that are added.
+    pad_mode : {"auto", "zeros", "edge", "reflect", "symmetric", "wrap"}
+        What the border holds; ``"auto"`` is zeros.
+    pad_value : float, optional
+        Value of the border instead of 0.
+    jobs : int, optional
+        Threads; default: one for each core.
+    **reading
+        gray, background, frame, as_values, max_pixels, max_memory: as the command's options.
+
+    Returns
+    -------
+    MapsArray
+        (n_H, n_W, n_C), or (N, n_H, n_W, n_C) of a batch.
+
+    Raises
+    ------
+    CnnCliError
+        If the image cannot be read, or an option does not fit.
+
+    Examples
+    --------
+    >>> pad(np.array([[1.0, 2.0]]), (0, 1), pad_mode="edge")[..., 0].tolist()
+    [[1.0, 1.0, 2.0, 2.0]]
+    """
+    model = Model(Network.chain(pad_layer(padding, pad_mode, pad_value)))
+    return run_model(model, image, reading, call="cnncli.pad(...)", jobs=jobs).last
 
 
 def conv(

@@ -1,4 +1,4 @@
-"""Makes a convolution or a pool of what its options say, with filters as texts or arrays."""
+"""Makes a single layer of what its options say, with filters as texts or arrays."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from cnncli.core.choices import CONVENTION_NAMES, POOL_CONVENTION_NAMES
 from cnncli.core.geometry import PaddingLike, Pair
 from cnncli.core.pool import check_mode_settings
 from cnncli.errors import OptionError, ShapeError, among, quote
-from cnncli.network.layers import ConvLayer, PoolLayer
+from cnncli.network.layers import ConvLayer, PadLayer, PoolLayer
 from cnncli.pipeline.networks import is_network
 
 # What loads filters and networks is imported where it is needed: a pool starts sooner without.
@@ -63,6 +63,22 @@ class ConvSettings:
     groups: int = 1
     activation: str = "none"
     algorithm: str = "auto"
+
+
+def pad_layer(padding: PaddingLike, pad_mode: str, pad_value: float | None) -> PadLayer:
+    """Return a border, as `cnncli pad` adds it.
+
+    Raises
+    ------
+    OptionError
+        If the border copies cells and a value other than 0 was given.
+
+    Examples
+    --------
+    >>> pad_layer((0, 0, 1, 2), "reflect", None).output_shape((1, 4, 4, 3))
+    (1, 4, 7, 3)
+    """
+    return PadLayer(padding, asked_mode(pad_mode, pad_value), pad_value or 0.0)
 
 
 def conv_layer(given: Sequence[FilterLike], settings: ConvSettings) -> ConvLayer:

@@ -1,4 +1,4 @@
-"""`cnncli.conv` and `cnncli.pool`: the values and pictures of the commands of these names."""
+"""`cnncli.pad`, `conv` and `pool`: the values and pictures of the commands of these names."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import pytest
 
 import cnncli
 from cnncli.errors import OptionError, ShapeError
+from cnncli.library.result import MapsArray
 from tests.support.judges import loop_conv_forward
 from tests.support.shell import pixels, run_cli, save, values_of
 
@@ -23,6 +24,26 @@ def photo(empty_folder: Path) -> None:
     """A small photograph and a bank of filters in the current folder."""
     save("photo.png", PHOTO)
     np.save("bank.npy", BANK)
+
+
+def check_is_command(maps: MapsArray, command: str, *words: object) -> None:
+    """Compare values and picture with those that a command makes of the photograph."""
+    np.testing.assert_array_equal(np.asarray(maps), values_of(command, "photo.png", *words))
+    run_cli(command, "photo.png", *words, "-o", "sheet.png")
+    Path("shown.png").write_bytes(maps._repr_png_() or b"")
+    np.testing.assert_array_equal(pixels("shown.png"), pixels("sheet.png"))
+
+
+PADS: list[tuple[list[object], Any, dict[str, Any]]] = [
+    (["--padding", 3], 3, {}),
+    (["--padding", "1,2,3,4", "--pad-mode", "reflect"], (1, 2, 3, 4), {"pad_mode": "reflect"}),
+    (["--padding", "2,0", "--pad-value", 0.5, "--gray"], (2, 0), {"pad_value": 0.5, "gray": True}),
+]
+
+
+@pytest.mark.parametrize(("words", "padding", "options"), PADS)
+def test_pad_is_the_command(words: list[object], padding: Any, options: dict[str, Any]) -> None:
+    check_is_command(cnncli.pad("photo.png", padding, **options), "pad", *words)
 
 
 CONVS: list[tuple[list[object], Any, dict[str, Any]]] = [
@@ -49,11 +70,7 @@ CONVS: list[tuple[list[object], Any, dict[str, Any]]] = [
 
 @pytest.mark.parametrize(("words", "filter", "options"), CONVS)
 def test_conv_is_the_command(words: list[object], filter: Any, options: dict[str, Any]) -> None:
-    maps = cnncli.conv("photo.png", filter, **options)
-    np.testing.assert_array_equal(np.asarray(maps), values_of("conv", "photo.png", *words))
-    run_cli("conv", "photo.png", *words, "-o", "sheet.png")
-    Path("shown.png").write_bytes(maps._repr_png_() or b"")
-    np.testing.assert_array_equal(pixels("shown.png"), pixels("sheet.png"))
+    check_is_command(cnncli.conv("photo.png", filter, **options), "conv", *words)
 
 
 def test_conv_of_arrays_is_the_loop_of_the_course() -> None:
@@ -97,6 +114,12 @@ def test_errors_are_those_of_the_commands() -> None:
         cnncli.conv("photo.png", "none.npy")
     with pytest.raises(ShapeError, match="'photo.png': "):
         cnncli.conv("photo.png", np.ones((3, 3, 5)))
+    with pytest.raises(OptionError, match="--pad-value is for --pad-mode zeros"):
+        cnncli.pad("photo.png", 2, pad_mode="edge", pad_value=1)
+    with pytest.raises(OptionError, match="pad mode"):
+        cnncli.pad("photo.png", 2, pad_mode="mirror")
+    with pytest.raises(OptionError, match="padding"):
+        cnncli.pad("photo.png", -1)
     with pytest.raises(OptionError, match="--p is for lp pooling"):
         cnncli.pool("photo.png", p=3)
     with pytest.raises(OptionError, match="--convention must be one of torch"):
