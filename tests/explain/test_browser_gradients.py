@@ -92,6 +92,10 @@ def test_maps_that_are_off_send_nothing_and_changes_are_followed(show: Opener) -
     tab.evaluate("cnncli.apply({ gradients: true })")
     compare(tab, gradient_of("conv2", 2))
     tab.evaluate("cnncli.apply({ layers: { conv1: { off: [0, 1, 2, 3] } } })")
-    until(tab, "cnncli.gradients() !== null")
     found = tab.evaluate(READ)
     assert {number(text) for plane in found["input"] for text in plane} == {0.0}
+    # The unit is another where its place is gone, and its gradients are drawn then too.
+    tab.evaluate("cnncli.apply({ unit: { layer: 'pool1', map: 0, at: [5, 5] } })")
+    tab.evaluate("cnncli.apply({ layers: { conv1: { off: [], stride: [2, 2] } } })")
+    assert tab.evaluate("cnncli.state.unit.at") == [2, 2]
+    assert tab.evaluate("cnncli.gradients().key") == "pool1,0,2,2"

@@ -20,14 +20,15 @@ function firstSpecs() {
 }
 
 /**
- * Take over layers that were computed: all at first, later those that may have changed. With `specs` they are
- * the layers of another stack, which get new cards and another graph where they have other names.
+ * Take over layers that were computed, all at first, later those that may have changed, and the gradients of a
+ * unit. With `specs` they are the layers of another stack, which get new cards and another graph where they have
+ * other names. Where another unit is chosen then, what it returns resolves when its gradients are drawn.
  */
 function takeLayers(records, unit, found, { specs }) {
   takeGradients(unit, found);
   if (!records.length) {
     draw();
-    return;
+    return null;
   }
   const made = records.map((record) => {
     const spec = live.specs.get(record.name);
@@ -36,12 +37,11 @@ function takeLayers(records, unit, found, { specs }) {
   });
   if (!layers.length) {
     startLayers(made);
-    return;
+    return null;
   }
   if (specs && specs.map(({ name }) => name).join() !== layers.slice(1).map(({ name }) => name).join()) {
     showLayers(made[0].name === "input" ? made : [byName.get("input"), ...made]);
-    apply({ unit: byName.has(state.unit.layer) ? state.unit : strongestUnit(layers[layers.length - 1]) });
-    return;
+    return apply({ unit: byName.has(state.unit.layer) ? state.unit : strongestUnit(layers[layers.length - 1]) });
   }
   const { winner } = byName.get(state.unit.layer);
   for (const layer of made) {
@@ -49,7 +49,7 @@ function takeLayers(records, unit, found, { specs }) {
     if (!layer.pictures[state.maps[layer.name]]) state.maps[layer.name] = 0;
   }
   const isOtherInput = made[0]?.name === "input";
-  apply({ unit: isOtherInput ? unitAfter(state.unit, winner) : state.unit, block: state.block });
+  return apply({ unit: isOtherInput ? unitAfter(state.unit, winner) : state.unit, block: state.block });
 }
 
 /**
@@ -120,8 +120,8 @@ class LiveNetwork {
     const { listeners } = this.sent;
     this.#isBusy = false;
     // What another stack replaces is not shown any more.
-    if (!this.#waiting?.specs) this.receive(layers, unit, gradients, this.sent.request);
-    for (const resolve of listeners) resolve();
+    const drawn = this.#waiting?.specs ? null : this.receive(layers, unit, gradients, this.sent.request);
+    for (const resolve of listeners) resolve(drawn);
     if (this.#waiting && !this.#isBusy) this.#send();
   }
 
