@@ -136,7 +136,7 @@ _SCRIPTS["playground"] = (
 """The scripts of each kind of page, in the order in which they run."""
 
 _PACKED: Final = frozenset(("playground",))
-"""Kinds of pages whose scripts and data are deflated, and unpacked by unpack.js."""
+"""Kinds of pages whose scripts, style and data are deflated, and unpacked by unpack.js."""
 
 _WORKER: Final = frozenset(
     (
@@ -418,17 +418,17 @@ def page_text(data: PageData) -> str:
     style = "".join(_style(name) for name in _STYLES[kind])
     scripts = {name: _script(name) for name in _SCRIPTS[kind]}
     elements = {
+        "style": f"<style>{style}</style>",
         "data": _json(data),
         "scripts": "\n".join(_script_element(name, text) for name, text in scripts.items()),
     }
     if kind in _PACKED:
-        elements = _packed_elements(data, scripts)
+        elements = _packed_elements(data, style, scripts)
         scripts = {"unpack.js": _script("unpack.js"), **scripts}
     texts = elements | {
         "policy": _policy(style, list(scripts.values())),
         # Bytes of a file's name that are no text are made visible.
         "title": html.escape(data["title"].encode("utf-8", "backslashreplace").decode()),
-        "style": style,
         "body": _file("layer.html" if kind == "layer" else "network.html"),
     }
     return _PLACEHOLDER.sub(lambda match: texts[match[1]], _file("page.html"))
@@ -438,13 +438,17 @@ def _script_element(name: str, text: str) -> str:
     return f"<script{' data-worker' if name in _WORKER else ''}>{text}</script>"
 
 
-def _packed_elements(data: PageData, scripts: Mapping[str, str]) -> dict[str, str]:
-    """Return the data and all scripts as one deflated text, and the script that unpacks it."""
+def _packed_elements(data: PageData, style: str, scripts: Mapping[str, str]) -> dict[str, str]:
+    """Return data, style and scripts as one deflated text, and the script that unpacks it."""
     texts = [{"text": text, "worker": name in _WORKER} for name, text in scripts.items()]
-    packed = zlib.compress(json.dumps({"data": data, "scripts": texts}).encode(), 9)
+    packed = zlib.compress(json.dumps({"data": data, "style": style, "scripts": texts}).encode(), 9)
     text = base64.b64encode(packed).decode()
     holder = f'<script type="text/plain" id="packed">{text}</script>'
-    return {"data": "", "scripts": f"{holder}\n{_script_element('', _script('unpack.js'))}"}
+    return {
+        "style": "",
+        "data": "",
+        "scripts": f"{holder}\n{_script_element('', _script('unpack.js'))}",
+    }
 
 
 def _policy(style: str, scripts: list[str]) -> str:
