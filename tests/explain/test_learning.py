@@ -380,3 +380,36 @@ def test_a_learner_says_when_no_step_is_of_use() -> None:
     assert infinite == ["diverged", 1]
     assert flat == ["flat", 0]
     assert learning == ["", STEPS]
+
+
+def test_losses_of_many_steps_are_thinned() -> None:
+    source = """(counts) => {
+      const learner = new Learner(new LayerArithmetic(counts.input, counts.layer), {
+        channels: counts.channels, rows: [1], cols: [1], targets: [[0]],
+      });
+      for (let step = 1; step <= counts.most; step += 1) learner.keep(step);
+      const { losses, steps, loss, count } = learner;
+      return { losses, steps, loss, count };
+    }"""
+    case = record(CASES["grey"])
+    few, many = run_alone(SCRIPTS, source, [case | {"most": most} for most in (3, 200_003)])
+    assert few["losses"][1:] == few["steps"][1:] == [1, 2, 3]
+    assert many["loss"] == many["count"] == 200_003
+    assert 2000 < len(many["steps"]) == len(many["losses"]) <= 4096
+    # Each is the loss of its own step; all but the newest are equally far apart.
+    assert many["losses"][1:] == many["steps"][1:]
+    assert len(set(np.diff(many["steps"][:-1]))) == 1
+
+
+def test_the_curvature_of_many_weights_is_computed() -> None:
+    source = """({ input, layer, channels, side }) => {
+      const weights = new Float64Array(side * side).fill(1);
+      const border = { padding: "same", padMode: "zeros", padValue: 0 };
+      const large = { ...layer, ...border, kernel: [side, side], weights };
+      const task = { channels, rows: [1], cols: [1] };
+      return largestCurvature(new LayerArithmetic(input, large), task);
+    }"""
+    case = CASES["grey"]
+    (curvature,) = run_alone(SCRIPTS, source, [record(case) | {"side": 500}])
+    # The one output sees the whole picture, and the 1 of the bias.
+    assert curvature == pytest.approx(2 * (np.square(case.picture.values()).sum() + 1), rel=0.02)

@@ -107,7 +107,7 @@ function drawGrid(grid, single) {
   const kernel = shownKernel();
   const [height, width] = [kernel.length, kernel[0].length];
   const flat = kernel.flat();
-  const most = 1.5 * Math.max(...flat.map(Math.abs), 1e-300);
+  const most = 1.5 * Math.max(largestMagnitude([flat]), 1e-300);
   const isWide = width > GRID_INPUTS;
   if (grid.rows.length !== height || grid.rows[0].cells.length !== width) {
     grid.className = `grid ${isWide ? "narrow" : "wide"}`;

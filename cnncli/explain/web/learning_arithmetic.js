@@ -154,7 +154,7 @@ function largestCurvature(arithmetic, task) {
   let direction = { weights: begin(random.weights), bias: begin(random.bias) };
   let curvature = 0;
   for (let count = 0; count < MOST_ITERATIONS; count += 1) {
-    const length = Math.hypot(...direction.weights, ...direction.bias);
+    const length = Math.sqrt(sumOfSquares(direction.weights) + sumOfSquares(direction.bias));
     const before = curvature;
     curvature = count ? length : 0;
     if (length === 0 || !Number.isFinite(length)) break;
@@ -164,6 +164,10 @@ function largestCurvature(arithmetic, task) {
     direction = new LossArithmetic(unit, noTarget).parameters;
   }
   return curvature;
+}
+
+function sumOfSquares(values) {
+  return values.reduce((sum, value) => sum + value * value, 0);
 }
 
 /** The steepest slope of an activation. */
@@ -183,20 +187,22 @@ function suggestedRate(layer, curvature, momentum) {
 const DIVERGED = 100;
 /** So small a share of the target's own mean square is none to be seen. */
 const REACHED = 1e-9;
+/** Of more losses every second one is dropped. */
+const MOST_LOSSES = 4096;
 
 /** Kernels that learn: the weights now, the losses so far, and one step after another. */
 class Learner {
   constructor(arithmetic, task) {
     this.task = task;
     this.curvature = largestCurvature(arithmetic, task);
-    const squares = task.targets.map((target) => target.reduce((sum, value) => sum + value * value, 0));
-    this.scale = squares.reduce((sum, value) => sum + value, 0) / (task.channels.length * task.targets[0].length);
+    this.scale = task.targets.map(sumOfSquares).reduce((sum, value) => sum + value, 0) / (task.channels.length * task.targets[0].length);
     this.begin(arithmetic);
   }
 
   /** Begin with the weights of a layer. */
   begin(arithmetic) {
-    this.losses = [0];
+    // Losses that are kept, the newest as the last, and the steps after which they were.
+    [this.losses, this.steps, this.every] = [[0], [0], 1];
     this.take(arithmetic);
   }
 
@@ -215,12 +221,30 @@ class Learner {
     return this.losses[this.losses.length - 1];
   }
 
+  /** How many steps were made. */
+  get count() {
+    return this.steps[this.steps.length - 1];
+  }
+
   /** Make one step. */
   step(update) {
     const { velocity, ...next } = learningStep(this.layer, this.pass.parameters, this.velocity, update);
     this.velocity = velocity;
     this.pass = new LossArithmetic(this.pass.arithmetic.with(next), this.task);
-    this.losses.push(this.pass.loss);
+    this.keep(this.pass.loss);
+  }
+
+  /** Keep the loss of a new step; of the steps before, those that are multiples of `every`. */
+  keep(loss) {
+    const next = this.count + 1;
+    const isKept = (step) => step % this.every === 0;
+    if (!isKept(this.count)) for (const list of [this.losses, this.steps]) list.pop();
+    this.losses.push(loss);
+    this.steps.push(next);
+    if (this.steps.length <= MOST_LOSSES) return;
+    this.every *= 2;
+    this.losses = this.losses.filter((_, index) => isKept(this.steps[index]) || this.steps[index] === next);
+    this.steps = this.steps.filter((step) => isKept(step) || step === next);
   }
 
   /** Why no further step is of use: "diverged", "reached" or "flat"; "" if one is. */

@@ -83,9 +83,9 @@ function drawLearningButtons(learner) {
   suggested.textContent = `suggested: ${numberText(suggestion(learner))}`;
   // A running number would be read out again and again.
   byId("learn-status").setAttribute("aria-live", running ? "off" : "polite");
-  const { losses, loss } = learner;
-  const since = losses.length > 1 ? ` (${numberText(losses[0])} at the start)` : "";
-  byId("learn-status").textContent = `Step ${losses.length - 1}, loss ${numberText(loss)}${since}`;
+  const { losses, loss, count } = learner;
+  const since = count ? ` (${numberText(losses[0])} at the start)` : "";
+  byId("learn-status").textContent = `Step ${count}, loss ${numberText(loss)}${since}`;
 }
 
 /** What the loss is, and of which outputs. */
@@ -123,7 +123,7 @@ function endText(learner) {
   const texts = {
     "": "",
     diverged: `The loss grows without end. Take a smaller learning rate, such as ${rate}, and start again.`,
-    reached: learner.losses.length > 1 ? "The output is the target." : "These weights make the target already. Start from random weights.",
+    reached: learner.count ? "The output is the target." : "These weights make the target already. Start from random weights.",
     flat: `All gradients are 0, but the loss is not: ${state.layer.activation} lets none through here. Start from another seed, or choose another activation.`,
   };
   return texts[learner.end];
@@ -173,18 +173,18 @@ function thinned(values, width, every) {
 function decades(losses) {
   const positive = losses.filter((loss) => loss > 0 && loss < Infinity);
   if (!positive.length) return [-1, 0];
-  const [lo, hi] = [Math.min(...positive), Math.max(...positive)].map(Math.log10);
+  const [lo, hi] = [Math.min, Math.max].map((better) => Math.log10(positive.reduce((best, loss) => better(best, loss))));
   return [Math.floor(lo), Math.max(Math.ceil(hi), Math.floor(lo) + 1)];
 }
 
 /** The loss after each step, on a logarithmic scale. */
-function drawCurve({ losses }) {
+function drawCurve({ losses, steps, count }) {
   const { width, height, left, right, top, bottom } = CURVE;
   const canvas = byId("learn-curve");
   const context = prepareCanvas(canvas, width, height);
   const style = getComputedStyle(canvas);
   const [least, most] = decades(losses);
-  const last = Math.max(losses.length - 1, 10);
+  const last = Math.max(count, 10);
   const x = (step) => left + (step / last) * (width - left - right);
   const y = (power) => top + ((most - power) / (most - least)) * (height - top - bottom);
   context.font = `11px ${style.fontFamily}`;
@@ -201,14 +201,14 @@ function drawCurve({ losses }) {
   [context.strokeStyle, context.lineWidth, context.lineJoin] = [themeColours().window, 2, "round"];
   context.beginPath();
   const stride = Math.max(1, Math.floor(losses.length / 600));
-  losses.forEach((loss, step) => {
-    if (step % stride && step < losses.length - 1) return;
+  losses.forEach((loss, index) => {
+    if (index % stride && index < losses.length - 1) return;
     const power = Math.min(Math.max(Math.log10(loss), least), most);
-    context.lineTo(x(step), y(Number.isNaN(power) ? most : power));
+    context.lineTo(x(steps[index]), y(Number.isNaN(power) ? most : power));
   });
   context.stroke();
   byId("learn-curve-note").textContent = "Loss (mean squared error) after each step; each line is a power of ten";
-  canvas.setAttribute("aria-label", `The loss after ${losses.length - 1} steps: ${numberText(losses[0])} at the start, ${numberText(losses[losses.length - 1])} now`);
+  canvas.setAttribute("aria-label", `The loss after ${count} steps: ${numberText(losses[0])} at the start, ${numberText(losses[losses.length - 1])} now`);
 }
 
 /** The weights beside their gradients, and the sum that makes the gradient of the chosen one. */
