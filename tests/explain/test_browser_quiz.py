@@ -248,6 +248,25 @@ def test_a_kernel_too_large_to_compute_with_is_exchanged_for_a_question(show: Op
     assert tab.input_value("#preset") == "gaussian_5"
 
 
+def test_what_was_changed_after_an_answer_stays(show: Opener) -> None:
+    layer = ConvLayer(load_filter("gaussian_5"), np.full(1, 0.5))
+    tab = show(page_data_of(random_picture((20, 22, 1)), layer))
+    ask(tab, "value")
+    answer(tab, "0")
+    tab.select_option("#activation", "relu")
+    tab.click("#quiz")
+    settle(tab)
+    # The filter was the question's, the activation is the user's.
+    assert tab.evaluate("cnncli.state.layer.kernel") == [5, 5]
+    assert tab.evaluate("cnncli.state.layer.activation") == "relu"
+    ask(tab, "value")
+    answer(tab, "0")
+    tab.select_option("#preset", "sobel_v")
+    weights = tab.evaluate("[...cnncli.state.layer.weights]")
+    tab.click("#quiz-another")
+    assert tab.evaluate("[...cnncli.state.layer.weights]") == weights
+
+
 def weak(shape: tuple[int, ...]) -> Any:
     """A filter of small weights, so that shares are not all but 1 and 0."""
     made = bank(shape)

@@ -47,12 +47,16 @@ function easierQuestion(random) {
   return question && { ...question, layer, text: `The filter is ${name} now. ${question.text}` };
 }
 
-/** The user's layer, while a question has another one. */
-let ownLayer = null;
+/** The user's own kernel, { kernel, weights }, while a question has another one: its weights are `asked`. */
+let ownKernel = null;
 
+/** Take back the user's kernel, unless the question's was changed since its answer. */
 function takeBackLayer() {
-  if (ownLayer) apply({ layer: ownLayer, quiz: state.quiz });
-  ownLayer = null;
+  if (ownKernel && state.layer.weights === ownKernel.asked) {
+    const { kernel, weights } = ownKernel;
+    apply({ layer: { kernel, weights }, quiz: state.quiz });
+  }
+  ownKernel = null;
 }
 
 /** The map and colour of an output channel, where there are several. */
@@ -74,7 +78,10 @@ function viewOfQuestion(question, isAnswered) {
     return {};
   }
   const { unit, layer } = question;
-  if (layer) ownLayer = state.layer;
+  if (layer) {
+    const { kernel, weights } = state.layer;
+    ownKernel = { kernel, weights, asked: layer.weights };
+  }
   const learn = state.learn && { ...state.learn, running: false };
   const still = { pinned: true, playing: false, filling: false, backward: null, pixel: null, learn, ...(layer && { layer }) };
   if (!unit) return still;
