@@ -227,3 +227,44 @@ def test_the_small_pictures_of_all_maps_follow_a_weight(show: Opener) -> None:
     until(tab, "thumbnails.waiting.length === 0")
     after = tab.evaluate(pictures)
     assert len(set(before + after)) == 120
+
+
+def test_sizes_passed_on_the_way_to_another_take_no_weights(show: Opener) -> None:
+    layer = ConvLayer(load_filter("gaussian_5"), np.zeros(1))
+    tab = show(page_data_of(random_picture((20, 20, 1)), layer))
+    first = tab.evaluate("[...cnncli.state.layer.weights]")
+    rows = tab.locator("#kernel-rows")
+    rows.focus()
+    rows.select_text()
+    # It passes through 1.
+    rows.press_sequentially("11")
+    weights = np.reshape(tab.evaluate("[...cnncli.state.layer.weights]"), (11, 5))
+    np.testing.assert_array_equal(weights[3:8], np.reshape(first, (5, 5)))
+    assert not weights[:3].any() and not weights[8:].any()
+    tab.focus("#kernel")
+    for _ in range(12):
+        tab.keyboard.press("ArrowLeft")
+    assert tab.evaluate("cnncli.state.layer.kernel") == [1, 1]
+    for _ in range(4):
+        tab.keyboard.press("ArrowRight")
+    assert tab.evaluate("[...cnncli.state.layer.weights]") == first
+    # A weight that is changed counts from then on.
+    tab.evaluate("cnncli.apply({ layer: { weights: cnncli.state.layer.weights.map(() => 3) } })")
+    tab.fill("#kernel-rows", "1")
+    tab.fill("#kernel-rows", "5")
+    assert tab.evaluate("[...cnncli.state.layer.weights]") == [3] * 25
+
+
+def test_each_activation_has_its_own_settings(show: Opener) -> None:
+    layer = ConvLayer(load_filter("edge"), np.zeros(1), activation="elu", alpha=np.array([1.0]))
+    picture = random_picture((6, 7, 1))
+    tab = show(page_data_of(picture, layer, (2, 3)))
+    for activation, alpha in (("leaky-relu", None), ("elu", layer.alpha), ("relu", None)):
+        tab.select_option("#activation", activation)
+        changed = replace(layer, activation=activation, alpha=alpha)
+        places = [(row, col) for row in range(6) for col in range(7)]
+        assert (forward(replace(layer, activation="none", alpha=None), picture.values()) < 0).any()
+        for row, col in places[::5]:
+            tab.evaluate(f"cnncli.apply({{ at: [{row}, {col}] }})")
+            expected = forward(changed, picture.values())[row, col, 0]
+            assert shown_value(tab) == near(expected), activation

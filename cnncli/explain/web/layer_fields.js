@@ -39,12 +39,23 @@ function pairField(name, label, least, most) {
   return field(label, slider, element("span", { class: "pair" }, rows, "×", cols));
 }
 
+/** The kernel before it was resized, { kernel, weights }, and the weights that were `made` of it. */
+let beforeResize = {};
+
+/** The weights in another size: of several sizes one after another, from those before the first. */
+function weightsInSize({ kernel, weights }, size) {
+  if (beforeResize.made !== weights) beforeResize = { kernel, weights };
+  beforeResize.made = resizedWeights(beforeResize.weights, beforeResize.kernel, size);
+  return beforeResize.made;
+}
+
 function applyPair(name, pair) {
   const layer = { [name]: pair };
   // A pool whose stride equals its window keeps them equal.
-  const { op, kernel, stride, weights } = edited.settings();
+  const settings = edited.settings();
+  const { op, kernel, stride } = settings;
   if (name === "kernel" && op === "pool" && stride.join() === kernel.join()) layer.stride = pair;
-  if (name === "kernel" && weights) layer.weights = resizedWeights(weights, kernel, pair);
+  if (name === "kernel" && settings.weights) layer.weights = weightsInSize(settings, pair);
   edited.change(layer);
 }
 
@@ -130,13 +141,20 @@ function convFields() {
     showWhere(padValue, () => edited.settings().padMode === "zeros"),
   );
   showWhere(border, () => resolvedPads().some(Boolean));
-  const activations = [...new Set([...OPTIONS.activations, edited.settings().activation])];
   field(
     "Bias and activation",
     biasField(),
-    selectInput("activation", "Activation", activations, () => edited.settings().activation, (activation) =>
-      edited.change({ activation }),
-    ),
+    activationInput(),
+  );
+}
+
+/** The activation, with the settings that the layer came with or, of another one, the defaults. */
+function activationInput() {
+  const { activation, alpha = null, beta = null, low = null, high = null } = edited.settings();
+  const first = { activation, alpha, beta, low, high };
+  const all = [...new Set([...OPTIONS.activations, activation])];
+  return selectInput("activation", "Activation", all, () => edited.settings().activation, (chosen) =>
+    edited.change(chosen === activation ? first : { activation: chosen, alpha: null, beta: null, low: null, high: null }),
   );
 }
 
