@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shutil
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import click
@@ -46,7 +45,6 @@ Examples:
   cnncli explain --blank -o playground.html
 """
 
-PAGES: Final = (".html", ".htm")
 FRAME_OPTIONS: Final = ("cells", "fps", "most")
 
 
@@ -139,7 +137,9 @@ class ExplanationOptions(OptionGroup):
     @property
     def is_page(self) -> bool:
         """Whether no frames are asked for."""
-        return self.output is None or Path(self.output).suffix.lower() in PAGES
+        from cnncli.explain.write import is_page
+
+        return self.output is None or is_page(self.output)
 # fmt: on
 
 
@@ -236,38 +236,27 @@ def _explain(
 
     if results.output is None:
         return run.run_backward(job, source) if backward else run.run(job, source)
-    if results.is_page:
-        from cnncli.explain.page.run import write_page
-
-        return write_page(job, source, backward)
     from cnncli.explain.animation.frames import FrameOptions
-    from cnncli.explain.animation.run import write_frames
+    from cnncli.explain.write import write_explanation
 
-    return write_frames(job, source, make(FrameOptions, results), backward)
+    return write_explanation(job, source, make(FrameOptions, results), backward)
 
 
 def _print(result: ExplainResult[Any], results: ExplanationOptions) -> None:
     """Print the way to an output, or the way back to an input."""
-    from cnncli.explain.backward import BackwardExplanation
-    from cnncli.explain.text.backward import backward_lines
-    from cnncli.explain.text.forward import TextOptions, text_lines
-    from cnncli.explain.text.trail import trail_lines
+    from cnncli.explain.text.forward import TextOptions
+    from cnncli.explain.text.result import result_lines
     from cnncli.explain.to_json import record
     from cnncli.render.terminal import colour_allowed
     from cnncli.render.to_json import json_text
 
-    explanation = result.explanation
     if results.as_json:
         trail = {} if result.trail is None else {"trail": result.trail}
-        click.echo(json_text({**record(explanation), **trail, "notes": result.notes}))
+        click.echo(json_text({**record(result.explanation), **trail, "notes": result.notes}))
         return
     colour = is_terminal_stream(sys.stdout) and colour_allowed()
     text = TextOptions(shutil.get_terminal_size().columns, colour, results.channels)
-    write = backward_lines if isinstance(explanation, BackwardExplanation) else text_lines
-    lines = write(explanation, text)
-    if result.trail is not None:
-        lines += ["", *trail_lines(result.trail, text.width)]
-    for line in lines:
+    for line in result_lines(result, text):
         click.echo(line)
     for note in () if results.quiet else result.notes:
         tell(f"note: {note}")

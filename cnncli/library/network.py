@@ -33,7 +33,7 @@ from cnncli.pipeline.networks import (
 from cnncli.plan.input_shape import input_shape, order_notes
 
 if TYPE_CHECKING:
-    from cnncli.library.explain import Page
+    from cnncli.library.explain import ExplainedValue
     from cnncli.library.gradient import GradientResult
 
 
@@ -226,10 +226,13 @@ class Net:
         *,
         at: Pair | None = None,
         map: int | str | None = None,
+        backward: bool = False,
+        channel: int | str | None = None,
+        trail: bool = False,
         height: int = 800,
         **reading: Unpack[Reading],
-    ) -> Page:
-        """Explain the network on an interactive page, as `cnncli explain -o page.html` does.
+    ) -> ExplainedValue:
+        """Explain one value of the network, as `cnncli explain` does.
 
         Parameters
         ----------
@@ -237,23 +240,49 @@ class Net:
         layer : str, optional
             Of the value that the page begins with; by default the last.
         at : (row, column), optional
+            Of the layer's output; backward of its input.
         map : int or str, optional
             By index or name; by default a strong value is chosen, of class scores the largest.
+        backward, channel, trail
+            As in `cnncli.explain`.
         height : int
             Of the page's frame, in pixels.
         **reading
             As in `run`.
 
+        Returns
+        -------
+        ExplainedValue
+            An interactive page in a notebook; ``.text``, ``.html``, ``.trail`` and
+            ``.save("steps.gif")`` elsewhere.
+
         Raises
         ------
         CnnCliError
             If the image cannot be read, does not fit, or there is no such value.
+
+        Examples
+        --------
+        >>> net = load("examples/digits.toml")
+        >>> explained = net.explain("examples/digits/3.png", trail=True)
+        >>> explained.result.explanation.at, explained.trail.units[-1].layer
+        ((0, 0), 'input')
         """
         from cnncli.library.explain import explain_model
 
         call, model = f"cnncli.load({str(self.path)!r}).explain(...)", self._model_for(image)
         return explain_model(
-            model, image, reading, call, layer=layer, at=at, map=map, height=height
+            model,
+            image,
+            reading,
+            call,
+            layer=layer,
+            at=at,
+            map=map,
+            backward=backward,
+            channel=channel,
+            trail=trail,
+            height=height,
         )
 
 

@@ -1,7 +1,8 @@
-"""`cnncli.explain` and `Net.explain`: the page of `cnncli explain`, in a frame."""
+"""`cnncli.explain` and `Net.explain`: the page, text and files of `cnncli explain`."""
 
 from __future__ import annotations
 
+import json
 import re
 import subprocess
 import sys
@@ -47,9 +48,71 @@ def test_a_pool_and_a_network_are_explained_too() -> None:
 
 def test_the_frame_holds_the_whole_page_and_gives_it_nothing_else() -> None:
     page = cnncli.explain("photo.png", "edge", height=500)
-    frame = re.fullmatch(r'<iframe srcdoc="([^"]*)"([^<>]*)></iframe>', page._repr_html_())
+    shown = page._repr_html_() or ""
+    frame = re.fullmatch(r'<iframe srcdoc="([^"]*)"([^<>]*)></iframe>', shown)
     assert frame is not None and unescape(frame[1]) == page.html
     assert 'height="500"' in frame[2] and "allow-same-origin" not in frame[2]
+
+
+def test_the_backward_pass_is_that_of_the_command() -> None:
+    explained = cnncli.explain("photo.png", "edge", at=(3, 4), backward=True, channel="green")
+    words = ["photo.png", "-f", "edge", "--at", "3,4", "--backward", "--channel", "green"]
+    run_cli("explain", *words, "-o", "page.html")
+    assert explained.html == Path("page.html").read_text("utf-8")
+    assert explained.text == run_cli("explain", *words, "-q", env={"COLUMNS": "100"}).stdout[:-1]
+    net = cnncli.load(EDGES).explain("photo.png", "edges", at=(3, 4), map=2, backward=True)
+    words = ["photo.png", "--layer", "edges", "--at", "3,4", "--map", "2", "--backward"]
+    run_cli("explain", EDGES, *words, "-o", "net.html")
+    assert net.html == Path("net.html").read_text("utf-8")
+
+
+def test_the_trail_is_that_of_the_command() -> None:
+    explained = cnncli.load(EDGES).explain("photo.png", at=(2, 3), trail=True)
+    words = [EDGES, "photo.png", "--at", "2,3", "--trail"]
+    assert explained.text == run_cli("explain", *words, "-q", env={"COLUMNS": "100"}).stdout[:-1]
+    told = json.loads(run_cli("explain", *words, "--json").stdout)["trail"]["units"]
+    assert explained.trail is not None
+    assert [unit.layer for unit in explained.trail.units] == [unit["layer"] for unit in told]
+    assert cnncli.explain("photo.png", "edge").trail is None
+
+
+@pytest.mark.parametrize("backward", [False, True])
+def test_saved_files_are_those_of_the_command(backward: bool) -> None:
+    explained = cnncli.explain("photo.png", "edge", at=(3, 4), backward=backward)
+    words = ["photo.png", "-f", "edge", "--at", "3,4", *(["--backward"] if backward else [])]
+    explained.save("saved.html")
+    assert Path("saved.html").read_text("utf-8") == explained.html
+    explained.save(Path("saved.gif"), cells=6, fps=5, frames=3)
+    run_cli("explain", *words, "--cells", 6, "--fps", 5, "--frames", 3, "-o", "steps.gif")
+    assert Path("saved.gif").read_bytes() == Path("steps.gif").read_bytes()
+    with pytest.raises(cnncli.CnnCliError, match=r"saved\.gif"):
+        explained.save("saved.gif", frames=2)
+    explained.save("saved.gif", frames=2, overwrite=True)
+    assert Path("saved.gif").read_bytes() != Path("steps.gif").read_bytes()
+    explained.save("frames/", frames=2)
+    assert sorted(path.name for path in Path("frames").iterdir()) == ["000.png", "001.png"]
+
+
+def test_what_cannot_be_asked_for_is_an_error() -> None:
+    with pytest.raises(OptionError, match="--channel is for --backward"):
+        cnncli.explain("photo.png", "edge", channel=1)
+    with pytest.raises(OptionError, match="without --backward"):
+        cnncli.explain("photo.png", "edge", backward=True, trail=True)
+    explained = cnncli.explain("photo.png", "edge")
+    for name, value in {"cells": 65, "fps": 0, "frames": 0}.items():
+        with pytest.raises(OptionError, match=f"--{name} must be"):
+            explained.save("steps.gif", **{name: value})  # type: ignore[arg-type]
+    with pytest.raises(OptionError, match="must end in .html, .gif, .webp or .png"):
+        explained.save("steps.mp4")
+    assert [path.name for path in Path().iterdir()] == ["photo.png"]
+
+
+def test_the_text_stands_where_no_page_can_show_a_backward_pass() -> None:
+    photo = np.random.default_rng(1).random((1200, 1600), np.float32)
+    explained = cnncli.load(EDGES).explain(photo, "edges", at=(9, 9), backward=True)
+    assert explained._repr_html_() is None and "gradient" in explained.text
+    with pytest.raises(OptionError, match="--backward needs a page that computes its network"):
+        _ = explained.html
 
 
 def test_exactly_one_layer_is_explained() -> None:

@@ -70,8 +70,14 @@ FROM_ELSEWHERE = {"page.png"}
 
 
 @pytest.mark.parametrize("name", PAGES)
-def test_python_on_the_page_runs(name: str) -> None:
-    for code in re.findall(r"^```python\n(.*?)^```", (DOCS / name).read_text(), re.M | re.S):
+def test_python_on_the_page_runs(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    codes = re.findall(r"^```python\n(.*?)^```", (DOCS / name).read_text(), re.M | re.S)
+    if codes:
+        prepare(tmp_path)
+        monkeypatch.chdir(tmp_path)
+    for code in codes:
         exec(compile(code, name, "exec"), {})
 
 

@@ -50,6 +50,17 @@ class FrameOptions:
     fps: float = 2.0
     most: int = 60
 
+    def __post_init__(self) -> None:
+        """Raise OptionError if one is out of range."""
+        ranges = {
+            "--cells": (1 if self.cells is None else self.cells, 1, MOST_CELLS),
+            "--fps": (self.fps, 0.1, 50),
+            "--frames": (self.most, 1, 500),
+        }
+        for name, (value, least, most) in ranges.items():
+            if not least <= value <= most:
+                raise OptionError(f"{name} must be {least} to {most}, got {value}")
+
     def durations(self, count: int) -> tuple[int, ...]:
         """Return how long each frame is seen, in milliseconds; GIF counts hundredths.
 

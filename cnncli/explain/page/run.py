@@ -244,14 +244,9 @@ def write_page(job: ExplainJob, source: Source, backward: bool = False) -> PageD
         page would not compute the network itself.
     """
     output = _page_output(source, job.job.output, tuple(job.job.read_too))
-    result: ExplainResult[Explanation] | ExplainResult[BackwardExplanation]
-    if backward:
-        result = run_backward(job, source)
-        text = page_text(_page_data(job, result, source))
-    else:
-        text, result = make_page(job, source)
+    result = run_backward(job, source) if backward else run(job, source)
     explanation: Explanation | BackwardExplanation = result.explanation
-    data = text.encode()
+    data = make_page(job, result, source).encode()
     output.write(data)
     unit = explanation.layer, explanation.at, explanation.map
     return PageDone(str(output), len(data), *unit, result.notes, backward)
@@ -312,13 +307,16 @@ def _page_output(
     return one_output_file(source, options, op="explain", read_too=read_too)
 
 
-def make_page(job: ExplainJob, source: Source) -> tuple[str, ExplainResult[Explanation]]:
-    """Explain one position of one layer on a page; return it as HTML, with the explanation.
+def make_page(
+    job: ExplainJob,
+    result: ExplainResult[Explanation] | ExplainResult[BackwardExplanation],
+    source: Source,
+) -> str:
+    """Return the page that begins with what `run` or `run_backward` explained, as HTML.
 
-    Errors are those of `run`.
+    Errors are those of `write_page`, but for its file's.
     """
-    result = run(job, source)
-    return page_text(_page_data(job, result, source)), result
+    return page_text(_page_data(job, result, source))
 
 
 def _has_layer_page(network: Network) -> bool:

@@ -1,0 +1,57 @@
+"""Write an explanation to a file: an interactive page, an animation, a picture for each frame."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+# What makes pages and what draws frames is imported where it is needed: each starts sooner alone.
+if TYPE_CHECKING:
+    from cnncli.explain.animation.frames import FrameOptions
+    from cnncli.explain.animation.run import FramesDone
+    from cnncli.explain.page.run import PageDone
+    from cnncli.explain.run import ExplainJob
+    from cnncli.pipeline.output_names import Source
+
+PAGES: Final = (".html", ".htm")
+
+
+def is_page(name: str) -> bool:
+    """Whether a file's name is that of a page.
+
+    Examples
+    --------
+    >>> is_page("page.HTML"), is_page("steps.gif")
+    (True, False)
+    """
+    return Path(name).suffix.lower() in PAGES
+
+
+def write_explanation(
+    job: ExplainJob, source: Source, frames: FrameOptions, backward: bool = False
+) -> PageDone | FramesDone:
+    """Explain a value of one image in a file: a page or frames, as its name says.
+
+    Parameters
+    ----------
+    job : ExplainJob
+        Its output names the file.
+    source : Source
+        The image.
+    frames : FrameOptions
+        For all but pages.
+    backward : bool
+        Whether the gradient of an input value is explained.
+
+    Raises
+    ------
+    CnnCliError
+        As `write_page` and `write_frames` say.
+    """
+    if is_page(job.job.output.output or ""):
+        from cnncli.explain.page.run import write_page
+
+        return write_page(job, source, backward)
+    from cnncli.explain.animation.run import write_frames
+
+    return write_frames(job, source, frames, backward)
