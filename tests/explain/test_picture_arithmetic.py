@@ -18,6 +18,7 @@ pytestmark = [
     pytest.mark.skipif(NODE is None, reason="neither node nor the extra browser is installed"),
 ]
 
+SCRIPTS = ("activations.js", "picture_arithmetic.js")
 RNG = np.random.default_rng(15)
 
 PLANES = """({ rgba, size, to, ...options }) =>
@@ -41,7 +42,7 @@ def test_pixels_are_those_that_cnncli_reads(tmp_path: Path, fit: str) -> None:
             expected.append(read_image(path, options).values()[0])
             more = {"channels": 1 if gray else 3, "bgr": bgr, "fit": fit}
             cases.append({"rgba": rgba, "size": size, "to": to, **more})
-    results = run_alone("picture_arithmetic.js", PLANES, cases)
+    results = run_alone(SCRIPTS, PLANES, cases)
     for found, case, values in zip(results, cases, expected, strict=True):
         planes = np.float32(found).reshape(-1, *values.shape[:2]).transpose(1, 2, 0)
         # Pillow rounds to bytes between the axes, and may begin with the other one.
@@ -56,7 +57,7 @@ def test_grey_pictures_stay_as_they_are(tmp_path: Path) -> None:
     values = read_image(tmp_path / "grey.png", ReadOptions()).values()[0, :, :, 0]
     rgba = np.dstack([levels] * 3 + [np.full((6, 7), 255)]).ravel().tolist()
     case = {"rgba": rgba, "size": [6, 7], "to": [6, 7], "channels": 1}
-    (found,) = run_alone("picture_arithmetic.js", PLANES, [case])
+    (found,) = run_alone(SCRIPTS, PLANES, [case])
     np.testing.assert_array_equal(np.float32(found[0]).reshape(6, 7), values)
 
 
@@ -64,7 +65,7 @@ def test_large_pictures_shrink_and_keep_their_shape() -> None:
     shrink = "([size, most]) => shrunkSize(size, most)"
     most = 512 * 512
     sizes = [[512, 512], [3000, 4000], [1, 2_000_000], [2_000_000, 1], [100, 40_000], [300, 451]]
-    found = run_alone("picture_arithmetic.js", shrink, [[size, most] for size in sizes])
+    found = run_alone(SCRIPTS, shrink, [[size, most] for size in sizes])
     assert found[0] == sizes[0] and found[-1] == sizes[-1]
     for (height, width), (rows, cols) in zip(sizes, found, strict=True):
         assert 1 <= rows <= height and 1 <= cols <= width and rows * cols <= most
@@ -122,6 +123,6 @@ def test_a_pixel_is_the_mean_of_its_dots(lo: float, hi: float, channels: int) ->
         cells = [[1, 2, 1], [2, 0, 0]]
         more = {"inks": inks, "strokes": strokes, "cells": cells, "range": {"lo": lo, "hi": hi}}
         cases.append({"size": size, "planes": planes.tolist(), **more})
-    for case, found in zip(cases, run_alone("picture_arithmetic.js", DRAW, cases), strict=True):
+    for case, found in zip(cases, run_alone(SCRIPTS, DRAW, cases), strict=True):
         np.testing.assert_allclose(np.reshape(found, drawn(case).shape), drawn(case), atol=1e-6)
         assert not np.allclose(found, case["planes"])

@@ -186,7 +186,7 @@ function gated(z, share) {
   return share === 0 ? 0 : z * share;
 }
 
-/** The nearest whole number; halves go to the even one. */
+/** The nearest whole number; halves go to the even one, as in Python. */
 function roundedToEven(value) {
   return Math.abs(value % 1) === 0.5 ? 2 * Math.round(value / 2) : Math.round(value);
 }

@@ -8,11 +8,6 @@ const LUMINANCE = [0.299, 0.587, 0.114].map(Math.fround);
 /** Bits behind the point of a weight of `resizePlane`: Pillow resizes bytes by whole numbers. */
 const WEIGHT_BITS = 22;
 
-/** A number rounded as Python does it: halves go to the even number. */
-function roundHalfEven(value) {
-  return Math.abs(value % 1) === 0.5 ? 2 * Math.round(value / 2) : Math.round(value);
-}
-
 /** The largest size of a picture's shape with at most so many pixels; its own if it has no more. */
 function shrunkSize([height, width], most) {
   if (height * width <= most) return [height, width];
@@ -24,7 +19,7 @@ function shrunkSize([height, width], most) {
 /** Rows and columns of the whole picture, as large as fits into a size. */
 function innerSize(from, to) {
   const factor = Math.min(to[0] / from[0], to[1] / from[1]);
-  return from.map((side, axis) => Math.min(Math.max(roundHalfEven(side * factor), 1), to[axis]));
+  return from.map((side, axis) => Math.min(Math.max(roundedToEven(side * factor), 1), to[axis]));
 }
 
 /** The middle of a picture in the shape of a size, [first, last] of rows and of columns. */
