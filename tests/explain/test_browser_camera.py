@@ -76,3 +76,30 @@ def test_the_camera_is_closed_without_a_picture(show: Opener) -> None:
     assert tab.evaluate("track.readyState") == "ended" and not tab.is_visible("#own-view")
     assert tab.get_attribute("#own-camera", "aria-pressed") == "false"
     assert not tab.evaluate("'own' in cnncli.state.input")
+
+
+def test_no_camera_stays_on(show: Opener) -> None:
+    tab = show(page_data_of(random_picture((9, 9, 3)), ConvLayer(load_filter("edge"), np.zeros(1))))
+    tab.evaluate("""() => {
+        window.streams = [];
+        const ask = navigator.mediaDevices.getUserMedia.bind(navigator.mediaDevices);
+        navigator.mediaDevices.getUserMedia = async (given) => {
+            streams.push(null);
+            const index = streams.length - 1;
+            streams[index] = await ask(given);
+            return streams[index];
+        };
+        const camera = document.getElementById("own-camera");
+        camera.click();
+        camera.click();
+    }""")
+    until(tab, "document.querySelector('video').videoWidth > 0")
+    assert tab.evaluate("streams.length") == 1
+    states = "streams.map((stream) => stream.getTracks()[0].readyState)"
+    assert tab.evaluate(states) == ["live"]
+    # A quiz hides it, also while the browser asks for permission.
+    tab.evaluate("cnncli.quiz(1)")
+    assert tab.evaluate(states) == ["ended"]
+    tab.evaluate("cnncli.apply({ quiz: null })")
+    tab.evaluate("document.getElementById('own-camera').click(); cnncli.quiz(1)")
+    until(tab, "streams[1] !== null && streams[1].getTracks()[0].readyState === 'ended'")

@@ -154,6 +154,43 @@ def test_what_is_no_picture_changes_nothing_and_is_said(show: Opener, tmp_path: 
     assert tab.text_content("#own-problem") == ""
 
 
+def test_a_picture_that_is_decoded_late_replaces_no_newer_one(show: Opener, tmp_path: Path) -> None:
+    tab = show(page_data_of(random_picture((9, 9, 3)), PoolLayer()))
+    tab.evaluate("""() => {
+        const decode = createImageBitmap;
+        window.createImageBitmap = async (...given) => {
+            const bitmap = await decode(...given);
+            if (given[0].name === "slow.png") await new Promise((go) => { window.go = go; });
+            return bitmap;
+        };
+    }""")
+    slow = tmp_path / "slow.png"
+    slow.write_bytes(photo_file(tmp_path).read_bytes())
+    tab.set_input_files("#own-file", slow)
+    until(tab, "'go' in window")
+    opened(tab, photo_file(tmp_path))
+    name = tab.evaluate("cnncli.state.input.own.name")
+    tab.evaluate("go()")
+    # All that waits for it has run after a later task.
+    tab.wait_for_timeout(100)
+    assert tab.evaluate("cnncli.state.input.own.name") == name != "slow.png"
+
+
+def test_a_text_can_be_dropped_into_a_field(show: Opener) -> None:
+    tab = show(page_data_of(random_picture((9, 9, 3)), ConvLayer(load_filter("edge"))))
+    kept = """(selector) => {
+      const dataTransfer = new DataTransfer();
+      dataTransfer.setData("text/plain", "2");
+      const options = { bubbles: true, cancelable: true, dataTransfer };
+      const send = (type) => new DragEvent(type, options);
+      const field = document.querySelector(selector);
+      return ["dragover", "drop"].map((type) => field.dispatchEvent(send(type)));
+    }"""
+    assert tab.evaluate(kept, "#pad-value") == [True, True]
+    # Elsewhere the browser would leave the page for an address.
+    assert tab.evaluate(kept, "#output") == [False, False]
+
+
 def test_all_that_depends_on_the_picture_follows_and_reset_brings_the_first_back(
     show: Opener, tmp_path: Path
 ) -> None:

@@ -22,8 +22,14 @@ function startOwnPicture(place, target) {
   const fit = fitField(target);
   /** The picture that was taken last, before it got the size of the page; where that is fixed. */
   let last = null;
+  /** How many were asked for: one that is decoded after a newer one was asked for is dropped. */
+  let asked = 0;
   const takes = async (name, source) => {
-    const picture = await readPicture(name, source, problem);
+    asked += 1;
+    const number = asked;
+    const picture = await pixelsOf(source).catch(() => null);
+    if (number !== asked) return;
+    problem.textContent = picture ? "" : `This browser cannot read ${name} as a picture.`;
     if (!picture) return;
     if (target.fixed) last = { name, picture };
     usePicture(target, { name, picture });
@@ -36,6 +42,7 @@ function startOwnPicture(place, target) {
     file.value = "";
   });
   first.addEventListener("click", () => {
+    asked += 1;
     problem.textContent = "";
     open.focus();
     target.reset();
@@ -84,18 +91,6 @@ function fitField(target) {
   return select;
 }
 
-/** The pixels of a file, or of what the camera shows; null for what is no picture, which is said. */
-async function readPicture(name, source, problem) {
-  try {
-    const picture = await pixelsOf(source);
-    problem.textContent = "";
-    return picture;
-  } catch {
-    problem.textContent = `This browser cannot read ${name} as a picture.`;
-    return null;
-  }
-}
-
 /** Make a picture the input of the page. */
 function usePicture(target, { name, picture }) {
   const { first, fixed, fit, bgr, most } = target;
@@ -121,7 +116,7 @@ function ownNote(name, { full, isTransparent, isColour }, size, channels) {
 }
 
 /**
- * The bytes of a picture, upright: { rgba, size, full }, where `full` is its size before the browser
+ * The bytes of a file or of what the camera shows, upright: { rgba, size, full }, where `full` is its size before the browser
  * made it smaller.
  */
 async function pixelsOf(source) {
@@ -160,7 +155,10 @@ function startDrop(place, takes, problem) {
   const pictureOf = (files) => [...files].find((file) => file.type.startsWith("image/")) ?? files[0];
   const hasFiles = (event) => [...event.dataTransfer.types].includes("Files");
   const mark = (isOver) => place.classList.toggle("drop", isOver);
+  // A text may be dropped into a field; an address elsewhere would be opened.
+  const isOurs = (event) => hasFiles(event) || !event.target.closest?.("input");
   document.addEventListener("dragover", (event) => {
+    if (!isOurs(event)) return;
     event.preventDefault();
     mark(hasFiles(event));
   });
@@ -168,6 +166,7 @@ function startDrop(place, takes, problem) {
     if (!event.relatedTarget) mark(false);
   });
   document.addEventListener("drop", (event) => {
+    if (!isOurs(event)) return;
     event.preventDefault();
     mark(false);
     const file = pictureOf(event.dataTransfer.files);
@@ -182,6 +181,9 @@ function startDrop(place, takes, problem) {
   });
 }
 
+/** Stops the camera: a quiz hides it. */
+let stopCamera = () => {};
+
 /** The camera: its picture moves in the page until one is taken. */
 function startCamera(button, view, takes, problem) {
   // Browsers have it on pages of a file, of this machine and of https alone.
@@ -189,7 +191,7 @@ function startCamera(button, view, takes, problem) {
   const video = element("video", { autoplay: true, playsinline: true, "aria-label": "What the camera sees" });
   video.muted = true;
   const take = element("button", { type: "button", id: "own-take", text: "Take the picture" });
-  let stream = null;
+  let [stream, isWaiting] = [null, false];
   const stop = () => {
     stream?.getTracks().forEach((track) => track.stop());
     stream = null;
@@ -203,25 +205,33 @@ function startCamera(button, view, takes, problem) {
   });
   button.setAttribute("aria-pressed", "false");
   button.addEventListener("click", async () => {
+    // A second stream would never be stopped.
+    if (isWaiting) return;
     if (stream) {
       stop();
       return;
     }
+    isWaiting = true;
     problem.textContent = "";
     try {
       stream = await navigator.mediaDevices.getUserMedia({ video: { facingMode: "environment" }, audio: false });
     } catch (error) {
       problem.textContent = cameraProblem(error);
       return;
+    } finally {
+      isWaiting = false;
     }
     video.srcObject = stream;
     button.setAttribute("aria-pressed", "true");
+    // A quiz began while the browser asked for permission.
+    if (isAsking()) stop();
   });
   take.addEventListener("click", async () => {
     await takes("camera picture", video);
     stop();
     button.focus();
   });
+  stopCamera = stop;
 }
 
 /** Why there is no picture from the camera. */

@@ -50,6 +50,7 @@ function endQuiz() {
 function changeQuiz(quiz, view = {}) {
   holdPage(Boolean(quiz && !quiz.verdict));
   apply({ ...view, quiz });
+  if (isAsking()) stopCamera();
   drawQuiz();
   const focus = quiz ? byId("quiz-panel").querySelector("[data-first]:not([hidden])") : byId("quiz");
   focus.focus();
