@@ -159,3 +159,59 @@ def test_a_browser_without_workers_computes_in_the_page(show: Opener) -> None:
         init_script="delete window.Worker",
     )
     compare(tab, network, picture, {})
+
+
+def test_a_layer_that_does_not_fit_can_be_mended_at_once(show: Opener) -> None:
+    network, picture = digits()
+    tab = show(network_page_data(network, picture, "conv3", Unit((1, 2), 7), title="net"))
+    # As a slider that is drawn there and back, while the worker computes.
+    there_and_back = """() => Promise.all([[9, 9], [2, 2], [9, 9]].map((kernel) =>
+      cnncli.apply({ layers: { pool2: { kernel }, pool1: { kernel } } })))"""
+    tab.evaluate(there_and_back)
+    assert "cannot be computed" in tab.text_content("#headline") + tab.text_content("#sentence")
+    assert tab.evaluate("cnncli.state.unit") == {"layer": "conv3", "map": 7, "at": [1, 2]}
+    tab.locator(".node", has_text="pool2").click()
+    tab.get_by_role("button", name="Reset the layers").click()
+    drawn(tab)
+    assert "conv3, map 7, row 1, column 2" in tab.text_content("#headline")
+    compare(tab, network, picture, {})
+
+
+def test_answers_are_shown_with_the_settings_that_they_were_computed_with(show: Opener) -> None:
+    network, picture = digits()
+    tab = show(network_page_data(network, picture, "conv1", Unit((3, 3), 2), title="net"))
+    # After each answer the panel's sum, of the page's weights, is the map's value.
+    watch = """async () => {
+      const seen = [];
+      const check = () => {
+        const unit = { layer: "conv1", channel: 2, at: [3, 3] };
+        seen.push([cnncli.arithmetic(unit).value, cnncli.value("conv1", 2, 3, 3).value]);
+      };
+      const { weights } = cnncli.layers()[1].arithmetic;
+      const change = (factor) => ({ conv1: { weights: weights.map((w) => factor * w) } });
+      const factors = [2, 3, 4, 5];
+      const steps = factors.map((one) => cnncli.apply({ layers: change(one) }).then(check));
+      await Promise.all(steps);
+      return seen;
+    }"""
+    for made, value in tab.evaluate(watch):
+        assert made == near(value)
+
+
+def test_where_the_worker_stops_the_page_goes_on(show: Opener) -> None:
+    network, picture = digits()
+    # A worker that fails at its second message, as for want of memory.
+    failing = """
+      const Real = window.Worker;
+      window.Worker = class extends Real {
+        postMessage(...given) {
+          this.count = (this.count ?? 0) + 1;
+          if (this.count === 2) this.dispatchEvent(new ErrorEvent("error", { cancelable: true }));
+          else super.postMessage(...given);
+        }
+      };"""
+    data = network_page_data(network, picture, "conv1", Unit((3, 3), 2), title="net")
+    tab = show(data, init_script=failing)
+    tab.evaluate("cnncli.apply({ layers: { pool1: { mode: 'average' } } })")
+    tab.evaluate("cnncli.apply({ layers: { pool1: { mode: 'max' } } })")
+    compare(tab, network, picture, {})

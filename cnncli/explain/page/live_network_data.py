@@ -87,9 +87,10 @@ def live_network_page_data(
     if sum(summary.multiply_adds for summary in summaries) > MOST_PRODUCTS:
         return None
     used = picture.pixels[0].nbytes
-    records, weight_notes = network_arithmetic(network, shapes, picture.dtype, used, {})
-    size = used + picture.dtype.itemsize * sum(count_parameters(network).values())
-    if weight_notes or size > MOST_BYTES or not all(map(_can_compute, records.values())):
+    if used + picture.dtype.itemsize * sum(count_parameters(network).values()) > MOST_BYTES:
+        return None
+    records, _ = network_arithmetic(network, shapes, picture.dtype, used, {})
+    if not all(map(_can_compute, records.values())):
         return None
     groups = input_groups(picture.shape[3])
     whole = slice(0, picture.shape[1]), slice(0, picture.shape[2])

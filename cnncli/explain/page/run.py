@@ -424,7 +424,7 @@ def page_text(data: PageData) -> str:
         elements = _packed_elements(data, style, scripts)
         scripts = {"unpack.js": _script("unpack.js"), **scripts}
     texts = elements | {
-        "policy": _policy(style, list(scripts.values())),
+        "policy": _policy(data, style, list(scripts.values())),
         # Bytes of a file's name that are no text are made visible.
         "title": html.escape(data["title"].encode("utf-8", "backslashreplace").decode()),
         "body": _file("layer.html" if kind == "layer" else "network.html"),
@@ -449,15 +449,18 @@ def _packed_elements(data: PageData, style: str, scripts: Mapping[str, str]) -> 
     }
 
 
-def _policy(style: str, scripts: list[str]) -> str:
+def _policy(data: PageData, style: str, scripts: list[str]) -> str:
     allowed = " ".join(_hash(script) for script in scripts)
+    # A page that computes a network does it in a worker, whose script is put together from its own.
+    is_live = data["kind"] != "layer" and "input" in data
+    types = ["cnncli"] * is_live + ["cnncli-unpack"] * (data["kind"] in _PACKED)
+    none = "'none'"
     rules = [
         "default-src 'none'",
         f"script-src {allowed}",
         f"style-src {_hash(style)}",
-        # A page of a network computes in a worker, whose script is put together from its own.
-        "worker-src blob:",
-        "trusted-types cnncli cnncli-unpack",
+        f"worker-src {'blob:' if is_live else none}",
+        f"trusted-types {' '.join(types) or none}",
         # The empty icon, which keeps browsers from asking for one.
         "img-src data:",
         "base-uri 'none'",

@@ -67,8 +67,10 @@ function firstMap(layer) {
  */
 function apply(wanted) {
   const held = allowedChanges(wanted, []);
-  const { unit, maps, channel, block = null, scale, open, quiz = state.quiz, layers: changes, input, specs } = held;
+  const { unit, maps, channel, scale, open, quiz = state.quiz, layers: changes, input, specs } = held;
   const { gradients: isOn = state.gradients, cell = state.cell } = held;
+  // Another unit has other input channels.
+  const { block = unit || channel !== undefined ? null : state.block } = held;
   if (isOn !== state.gradients) for (const layer of layers) layer.drawn.clear();
   Object.assign(state, { block, quiz, gradients: isOn, cell });
   const [chosen, before] = [state.unit.layer, trailNames()];
@@ -98,9 +100,12 @@ function apply(wanted) {
 /** Choose a unit, or that nearest to it. */
 function chooseUnit(unit) {
   const layer = byName.get(unit.layer);
+  state.unit = unit;
+  // A layer that cannot be computed has no units; its own is shown again when it can.
+  if (layer.problem) return;
   const at = unit.at.map((index, axis) => {
     const [first, last] = axis ? layer.cols : layer.rows;
-    return Math.max(Math.min(index, last - 1), first);
+    return Math.min(Math.max(index, first), last - 1);
   });
   const map = layer.pictures.findIndex((picture) => picture.index === unit.map);
   state.maps[unit.layer] = Math.max(map, 0);

@@ -76,12 +76,13 @@ function goToLayer(name) {
   if (!isOpen(layer)) apply({ open: { [name]: true } });
   drawBody(layer);
   layer.card.node.scrollIntoView({ block: "start" });
-  layer.card.large.focus({ preventScroll: true });
+  // A layer that cannot be computed has no map.
+  (layer.problem ? layer.card.toggle : layer.card.large).focus({ preventScroll: true });
 }
 
 /** Draw all cards: those that open or close move nothing in sight. */
 function drawCards() {
-  const isOther = ({ card, name }) => card.body.hidden === Boolean(state.open[name]);
+  const isOther = (layer) => layer.card.body.hidden === isOpen(layer);
   const drawAll = () => layers.forEach(drawCard);
   if (layers.some(isOther)) keepInPlace(drawAll);
   else drawAll();

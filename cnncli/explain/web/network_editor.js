@@ -8,7 +8,7 @@ const CHANNEL_NUMBERS = ["gamma", "beta", "mean", "var", "factor", "offset"];
 /** The layer that layer_fields.js changes: that of the chosen unit. */
 const edited = {
   settings: () => live.specs.get(state.unit.layer).settings,
-  change: (fields) => apply({ layers: { [state.unit.layer]: fields }, block: state.block }),
+  change: (fields) => apply({ layers: { [state.unit.layer]: fields }}),
   window: () => {
     const { kernel, stride, padding, dilation, op, ceil } = edited.settings();
     return placeWindow(editedInput().shape.slice(0, 2), kernel, stride, padding, dilation, op === "pool" && ceil);
@@ -16,8 +16,9 @@ const edited = {
   isShown: () => !byName.get(state.unit.layer).problem,
   kernel: () => {
     const { maps, perChannel } = edited.settings();
-    const channel = edited.isShown() ? chosenUnit().channel : 0;
-    return perChannel ? Math.floor(channel / edited.channels()) % maps : channel;
+    if (!edited.isShown()) return Math.min(state.unit.map, maps - 1);
+    const { channel } = chosenUnit();
+    return perChannel ? Math.floor(channel / edited.channels()) : channel;
   },
   channels: () => editedInput().shape[2],
   sources: () => unitArithmetic(chosenUnit()).step?.blocks.map(({ channel }) => channel) ?? [],
@@ -90,7 +91,7 @@ function activationField(activation) {
 
 /** A number of the chosen channel, such as the gamma of a batch-norm. */
 function channelField(name) {
-  const index = () => (edited.settings()[name].length === 1 ? 0 : chosenUnit().channel);
+  const index = () => (edited.settings()[name].length === 1 ? 0 : edited.isShown() ? chosenUnit().channel : state.unit.map);
   const read = () => edited.settings()[name][index()];
   const input = valueField(`channel-${name}`, name, read, (value) => {
     const numbers = edited.settings()[name].slice();
@@ -105,7 +106,7 @@ function offField() {
   const off = () => edited.settings().off ?? [];
   const isOff = () => edited.isShown() && unitPicture().channels.every((channel) => off().includes(channel));
   const box = checkbox("map-off", "switch this map off: all its values become 0", isOff, (checked) => {
-    const { channels } = unitPicture();
+    const channels = unitPicture()?.channels ?? [state.unit.map];
     const others = off().filter((channel) => !channels.includes(channel));
     edited.change({ off: checked ? [...others, ...channels] : others });
   });

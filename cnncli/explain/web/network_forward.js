@@ -86,6 +86,19 @@ function sharesOutput(input, name) {
   return output;
 }
 
+/** Products of one layer, and values that come out, beyond which a browser would take too long. */
+const MOST_PRODUCTS = 3e9;
+const MOST_OUTPUTS = 2 ** 24;
+
+/** Refuse a layer that settings have made too large. */
+function checkCost({ kernel, weights }, { window: { rows, cols }, channels }) {
+  const outputs = rows.out * cols.out * channels;
+  const products = rows.out * cols.out * (weights ? weights.length : kernel[0] * kernel[1] * channels);
+  if (outputs > MOST_OUTPUTS || products > MOST_PRODUCTS) {
+    throw new ForwardError(`It would have ${outputs} values of ${products} products, too many for a page. Take a larger stride or a smaller kernel.`);
+  }
+}
+
 /** A convolution, a dense layer or a pool. */
 function windowOutput(settings, [input]) {
   const isShare = OVER_CHANNELS.includes(settings.activation);
@@ -93,6 +106,7 @@ function windowOutput(settings, [input]) {
   const { rows, cols } = arithmetic.window;
   checkChannels(settings, input);
   if (!arithmetic.fits) throw new ForwardError(misfitText(rows, cols));
+  checkCost(settings, arithmetic);
   const [outRows, outCols] = [rows, cols].map((axis) => Array.from({ length: axis.out }, (_, index) => index));
   const kind = input.planes[0].constructor;
   const planes = Array.from({ length: arithmetic.channels }, (_, channel) =>

@@ -24,15 +24,16 @@ function firstSpecs() {
  * unit. With `specs` they are the layers of another stack, which get new cards and another graph where they have
  * other names. Where another unit is chosen then, what it returns resolves when its gradients are drawn.
  */
-function takeLayers(records, unit, found, { specs }) {
-  takeGradients(unit, found);
+function takeLayers({ layers: records, unit, gradients }, { request: { specs }, known }) {
+  takeGradients(unit, gradients);
   if (!records.length) {
     draw();
     return null;
   }
+  // A question is about values that are not there any more.
+  if (isAsking()) endQuiz();
   const made = records.map((record) => {
-    const spec = live.specs.get(record.name);
-    const settings = spec ? spec.settings : null;
+    const settings = known.get(record.name)?.settings ?? null;
     return { problem: "", ...record, arithmetic: settings, drawn: new Map(), computed: null };
   });
   if (!layers.length) {
@@ -78,15 +79,15 @@ class LiveNetwork {
   #isBusy = false;
 
   /**
-   * `receive(layers, unit, gradients, request)` takes the layers that were computed again, the whole network's at
-   * first, where a request has a unit its gradients, and the request.
+   * `receive(answer, sent)` takes what `NetworkOutputs.answer` computed, and { request, known } that it was
+   * computed from: `known` are all specs by name.
    */
   constructor(receive) {
     this.receive = receive;
     try {
       this.#worker = startWorker();
       this.#worker.addEventListener("message", ({ data }) => this.#finish(data));
-      this.#worker.addEventListener("error", (event) => this.#computeHere(event));
+      this.#worker.addEventListener("error", (event) => this.#replaceWorker(event));
     } catch {
       this.#worker = null;
     }
@@ -106,30 +107,45 @@ class LiveNetwork {
   #send() {
     const [request, listeners] = [this.#waiting, this.#listeners];
     [this.#waiting, this.#listeners, this.#isBusy] = [null, [], true];
-    this.sent = { request, listeners };
+    this.sent = { request, listeners, known: new Map(this.specs) };
     if (this.#worker) this.#worker.postMessage(request);
-    else setTimeout(() => this.#finish(this.#compute(request)));
+    else setTimeout(() => this.#computeHere());
   }
 
-  #compute(request) {
-    this.#outputs ??= new NetworkOutputs();
-    return this.#outputs.answer(request);
-  }
-
-  #finish({ layers, unit, gradients }) {
+  #finish(answer) {
     const { listeners } = this.sent;
     this.#isBusy = false;
-    // What another stack replaces is not shown any more.
-    const drawn = this.#waiting?.specs ? null : this.receive(layers, unit, gradients, this.sent.request);
-    for (const resolve of listeners) resolve(drawn);
-    if (this.#waiting && !this.#isBusy) this.#send();
+    let drawn = null;
+    try {
+      // What another stack replaces is not shown any more.
+      if (!this.#waiting?.specs) drawn = this.receive(answer, this.sent);
+    } finally {
+      for (const resolve of listeners) resolve(drawn);
+      if (this.#waiting && !this.#isBusy) this.#send();
+    }
   }
 
   /** Without a worker, which some browsers do not allow: the page waits while it computes. */
-  #computeHere(event) {
+  #computeHere() {
+    let answer = { layers: [] };
+    try {
+      this.#outputs ??= new NetworkOutputs();
+      answer = this.#outputs.answer(this.sent.request);
+    } catch (error) {
+      byId("sentence").textContent = `The page cannot compute this: ${error.message}.`;
+      throw error;
+    } finally {
+      this.#finish(answer);
+    }
+  }
+
+  /** The worker cannot go on: the page computes from here on, the whole network first. */
+  #replaceWorker(event) {
     event.preventDefault();
+    this.#worker.terminate();
     this.#worker = null;
-    this.#finish(this.#compute(this.sent.request));
+    this.sent.request = { ...this.sent.request, specs: [...this.sent.known.values()], changes: {}, input: state.input };
+    this.#computeHere();
   }
 }
 
@@ -146,6 +162,6 @@ function mergeRequests(before, after) {
 function startWorker() {
   const scripts = [...document.querySelectorAll("script[data-worker]")].map((script) => script.textContent);
   const url = URL.createObjectURL(new Blob([...scripts, "\nanswerRequests();"], { type: "text/javascript" }));
-  const policy = window.trustedTypes?.createPolicy("cnncli", { createScriptURL: (text) => text });
+  const policy = window.trustedTypes?.createPolicy("cnncli", { createScriptURL: () => url });
   return new Worker(policy ? policy.createScriptURL(url) : url);
 }

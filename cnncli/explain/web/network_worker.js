@@ -15,7 +15,7 @@ class NetworkOutputs {
    * `input` is another input, as `describeInput` takes it; `changes` are fields of settings by layer.
    */
   compute({ specs, input, changes = {} }) {
-    if (specs) this.#specs = specs;
+    if (specs) this.#specs = [...specs];
     let first = specs ? 0 : this.#specs.length;
     this.#specs.forEach((spec, index) => {
       if (!changes[spec.name]) return;
