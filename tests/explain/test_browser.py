@@ -156,11 +156,17 @@ def test_every_control_of_a_convolution_recomputes(show: Opener) -> None:
     X = picture.values()
     first = shown_value(tab)
     assert first == near(forward(layer, X)[30, 40, 0])
-    for control, value, changes in CONTROLS:
+    for control, text, changes in CONTROLS:
         layer = replace(layer, **changes)
         is_list = tab.locator(control).evaluate("(e) => e.tagName") == "SELECT"
-        (tab.select_option if is_list else tab.fill)(control, value)
-        assert shown_value(tab) == near(forward(layer, X)[30, 40, 0]), control
+        (tab.select_option if is_list else tab.fill)(control, text)
+        value = shown_value(tab)
+        row, col = tab.evaluate("cnncli.state.at")
+        assert value == near(forward(layer, X)[row, col, 0]), control
+        # The window stays at its place in the picture.
+        window = layer.window((1, 300, 451, 3))
+        assert abs(window.rows.middle(row) - 30) <= 2 * window.rows.stride
+        assert abs(window.cols.middle(col) - 40) <= 2 * window.cols.stride
     rows, _ = tab.locator("#formula span").all_text_contents()[:2]
     assert rows.endswith(f"= {layer.window((1, 300, 451, 3)).rows.out}")
     tab.fill("#dilation", "8")
@@ -219,7 +225,9 @@ def test_every_control_of_a_pool_recomputes(show: Opener) -> None:
     tab = show(page_data_of(picture, layer, (2, 3)))
 
     def check(changed: PoolLayer) -> PoolLayer:
-        assert shown_value(tab) == near(forward(changed, X)[2, 3, 0])
+        value = shown_value(tab)
+        row, col = tab.evaluate("cnncli.state.at")
+        assert value == near(forward(changed, X)[row, col, 0])
         return changed
 
     tab.fill("#kernel", "3")

@@ -286,6 +286,8 @@ def test_a_page_prints_as_a_worksheet(show: Opener, scheme: str) -> None:
     tab = show(page(branches()), color_scheme=scheme)
     settle(tab)
     tab.emulate_media(media="print")
+    # Colours fade from those of the screen.
+    until(tab, "document.getAnimations().length === 0")
     for hidden in ("#graph", ".tools", "#theme", "#open-all", "[data-layer='stem']", ".strip"):
         assert not tab.locator(hidden).first.is_visible(), hidden
     cards = ("last", "joined", "input")

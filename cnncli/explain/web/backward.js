@@ -133,7 +133,9 @@ function drawGradient(pass) {
   outlineCells(context, [row, col, row + 1, col + 1], cell, colours.path, colours.halo);
   const name = state.input.channels > 1 ? `, ${channelName(channel)}` : "";
   byId("gradient-note").textContent =
-    `Gradient of the input${name} (dA): ${numberText(range.lo)} is blue, 0 white, ${numberText(range.hi)} red`;
+    range.hi > 0
+      ? `Gradient of the input${name} (dA): ${numberText(range.lo)} is blue, 0 white, ${numberText(range.hi)} red`
+      : `Gradient of the input${name} (dA): 0 everywhere`;
 }
 
 /**

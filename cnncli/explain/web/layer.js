@@ -64,8 +64,10 @@ function apply(changes) {
   const filling = state.filling && !("at" in view);
   Object.assign(state, { filling, ...view });
   if (view.input) fitToInput();
+  const cell = layer && !("at" in view) ? middleCell() : null;
   if (layer) state.layer = { ...state.layer, ...layer };
   if (recompute || !shown) shown = compute();
+  if (cell && shown.problem === "") state.at = outputNear(cell);
   if (shown.problem === "") {
     const { outRows, outCols } = shown;
     const clamp = (index, list) => Math.min(Math.max(index, list[0]), list[list.length - 1]);

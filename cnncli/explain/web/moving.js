@@ -126,3 +126,16 @@ function keepPlaying() {
     keepPlaying();
   }, 1000 / state.speed);
 }
+
+/** The input cell in the middle of the window; null where there is none. */
+function middleCell() {
+  if (isTransposed || shown?.problem !== "") return null;
+  const { rows, cols } = shown.arithmetic.window;
+  return [rows, cols].map((axis, k) => state.at[k] * axis.stride - axis.begin + (axis.extent - 1) / 2);
+}
+
+/** The output whose window has its middle nearest to an input cell: another stride stays at the same place. */
+function outputNear(cell) {
+  const { rows, cols } = shown.arithmetic.window;
+  return [rows, cols].map((axis, k) => outputAt(axis, cell[k]));
+}

@@ -53,8 +53,29 @@ function renewEditor() {
   editedName = null;
 }
 
+/** The answer of the last layer with scores as the page began, to compare with. */
+let firstAnswer = null;
+
+/** What the network answers now and answered at first, or why it cannot. */
+function drawAnswer() {
+  const problems = layers.filter(({ problem }) => problem);
+  byId("problem").textContent = problems.length ? problems[0].problem : "";
+  byId("misfits").hidden = problems.length === 0;
+  const layer = layers.findLast(({ largest }) => largest.length > 0);
+  if (!layer || layer.winner === null) {
+    byId("answer").textContent = problems.length ? "" : "All later layers follow.";
+    return;
+  }
+  const picture = layer.pictures[layer.winner];
+  const now = `${mapName(picture)}, ${valueText(layer, picture, 0, 0)}`;
+  firstAnswer ??= now;
+  const before = now === firstAnswer ? "" : ` (at first ${firstAnswer})`;
+  byId("answer").textContent = `The largest of ${layer.name}: ${now}${before}`;
+}
+
 /** Show the settings of the chosen layer in the fields. */
 function drawEditor() {
+  drawAnswer();
   const { layer } = state.unit;
   // Another stack may lack the layer that is still shown.
   const isInput = !live.specs.has(layer);
