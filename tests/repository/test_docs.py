@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 from pathlib import Path
 
 import pytest
@@ -76,6 +77,7 @@ def test_python_on_the_page_runs(
     codes = re.findall(r"^```python\n(.*?)^```", (DOCS / name).read_text(), re.M | re.S)
     if codes:
         prepare(tmp_path)
+        shutil.copytree(REPOSITORY / "filters", tmp_path / "filters")
         monkeypatch.chdir(tmp_path)
     for code in codes:
         exec(compile(code, name, "exec"), {})
