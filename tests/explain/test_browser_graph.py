@@ -17,7 +17,7 @@ from cnncli.network.layers import AddLayer, ConcatLayer, ConvLayer
 from cnncli.pipeline.feature_maps import FeatureMaps
 from cnncli.render.layer_ranges import layer_ranges
 from cnncli.render.result_rows import ArrayRows
-from tests.explain.test_browser_layout import CONTRASTS, LEAST_CONTRAST
+from tests.explain.test_browser_layout import CONTRASTS, FADED, LEAST_CONTRAST
 from tests.support.browser import Opener, bank, random_picture, settle, until
 
 pytestmark = pytest.mark.oracle
@@ -334,7 +334,8 @@ def test_forced_colours_tell_what_is_marked(show: Opener) -> None:
 def test_all_text_stands_out(show: Opener, scheme: str) -> None:
     tab = show(page(branches()), color_scheme=scheme)
     tab.evaluate("document.getElementById('open-all').click()")
-    tab.wait_for_timeout(250)
+    settle(tab)
+    until(tab, FADED)
     found = tab.evaluate(CONTRASTS)
     assert len(found) > 60
     assert [pair for pair in found if pair[0] < LEAST_CONTRAST] == []

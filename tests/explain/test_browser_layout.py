@@ -11,7 +11,7 @@ import pytest
 from cnncli.explain.page.layer_data import PageData
 from cnncli.filters.files import load_filter
 from cnncli.network.layers import ConvLayer, PoolLayer
-from tests.support.browser import Opener, bank, page_data_of, photo, random_picture, settle
+from tests.support.browser import Opener, bank, page_data_of, photo, random_picture, settle, until
 
 pytestmark = pytest.mark.oracle
 
@@ -44,6 +44,9 @@ CONTRASTS = """(() => {
 })()"""
 """The contrast of each element that has a text of its own."""
 
+FADED = "document.getAnimations().length === 0"
+"""Whether all colours have changed to their new ones."""
+
 
 def pages() -> dict[str, PageData]:
     greys = np.arange(256, dtype=np.uint8).reshape(1, 16, 16, 1)
@@ -64,7 +67,8 @@ def test_all_text_stands_out(show: Opener, name: str, scheme: str) -> None:
     settle(tab)
     for changes in ("{}", "{ playing: true }", "{ layer: { stride: [64, 64], padding: 'valid' } }"):
         tab.evaluate(f"cnncli.apply({changes})")
-        tab.wait_for_timeout(250)
+        settle(tab)
+        until(tab, FADED)
         found = tab.evaluate(CONTRASTS)
         assert len(found) > 30
         assert [pair for pair in found if pair[0] < LEAST_CONTRAST] == []

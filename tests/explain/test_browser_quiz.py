@@ -23,6 +23,7 @@ from tests.support.browser import (
     page_data_of,
     random_picture,
     settle,
+    until,
 )
 
 pytestmark = pytest.mark.oracle
@@ -46,6 +47,13 @@ OUTPUT_PIXEL = """([row, col]) => {
   one.drawImage(canvas, (col + 0.3) * w, (row + 0.5) * h, w / 3, 1, 0, 0, 1, 1);
   return [...one.getImageData(0, 0, 1, 1).data];
 }"""
+
+
+READ_OUT = """(() => {
+  const text = (id) => document.getElementById(id).textContent;
+  return text("live").startsWith(text("headline"));
+})()"""
+"""Whether what the page shows has been told to screen readers."""
 
 
 def question(tab: Any) -> Any:
@@ -109,8 +117,8 @@ def test_the_asked_value_is_nowhere_until_it_is_answered(show: Opener, name: str
             numbers = set(re.findall(r"−?[\d.]+(?:e[-+]?\d+)?", tab.evaluate(ALL_TEXTS)))
             for hidden in (value, step["total"], step["sum"], *sums):
                 assert not shown_forms(hidden) & numbers
-            # What is read out comes half a second later.
-            tab.wait_for_timeout(600)
+            # What is read out comes later.
+            until(tab, READ_OUT)
         assert tab.evaluate(OUTPUT_PIXEL, [row, col])[3] < 255
         # The page is held, by pointer, keys and calls.
         tab.evaluate("cnncli.apply({ at: [0, 0], map: 0, layer: { activation: 'none' } })")
