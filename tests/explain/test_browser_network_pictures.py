@@ -35,9 +35,9 @@ VALUES = """(name) => {
 def digits_page(show: Opener, digit: int = 7, **reading: Any) -> Any:
     picture = read_image(DIGITS.parent / "digits" / f"{digit}.png", ReadOptions(gray=True))
     unit = Unit((0, 0), digit)
-    title = f"{digit}.png, digits.toml"
+    title = f"a, {digit}.png, digits.toml"
     data = network_page_data(MODEL.network, picture, "probability", unit, title=title)
-    return show(data | {"reading": reading})
+    return show(data | {"titleEnd": "digits.toml", "reading": reading})
 
 
 def core(X: np.ndarray[Any, Any]) -> dict[str, np.ndarray[Any, Any]]:
@@ -117,7 +117,7 @@ def test_a_file_becomes_the_networks_input(show: Opener, tmp_path: Path) -> None
     assert tab.text_content("#own-note") == "mine.png: 40 × 30 pixels, made 8 × 8 here; made grey."
     assert tab.text_content("#title") == "mine.png, digits.toml"
     tab.click("#own-first")
-    until(tab, "document.getElementById('title').textContent === '7.png, digits.toml'")
+    until(tab, "document.getElementById('title').textContent === 'a, 7.png, digits.toml'")
     check(tab)
     assert not tab.is_visible("#own-fit") and not tab.is_visible("#own-first")
 

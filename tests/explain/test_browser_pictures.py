@@ -12,7 +12,7 @@ from PIL import Image
 
 from cnncli.filters.files import load_filter
 from cnncli.io.images import ReadOptions, read_image
-from cnncli.network.layers import ConvLayer, PoolLayer
+from cnncli.network.layers import ConvLayer, ConvTransposeLayer, PoolLayer
 from tests.support.browser import (
     Opener,
     bank,
@@ -197,7 +197,7 @@ def test_all_that_depends_on_the_picture_follows_and_reset_brings_the_first_back
     picture = random_picture((700, 600, 1))
     layer = ConvLayer(load_filter("edge"), np.zeros(1))
     data = page_data_of(picture, layer, (600, 500))
-    data["title"] = "photo.png, edge"
+    data |= {"title": "photo.png, image 1 of 2, edge", "titleEnd": "edge"}
     tab = show(data)
     settle(tab)
     assert tab.is_visible("#overview-figure") and "This page holds rows" in tab.inner_text("#notes")
@@ -385,3 +385,15 @@ def test_a_camera_that_is_refused_or_missing_is_said(show: Opener) -> None:
     )
     assert tab.get_attribute("#own-camera", "aria-pressed") == "false"
     assert not tab.is_visible("#own-view")
+
+
+def test_the_title_of_a_transposed_page_comes_back(show: Opener, tmp_path: Path) -> None:
+    layer = ConvTransposeLayer(bank((2, 2, 1, 1)))
+    titles = {"title": "photo.png, conv-transpose", "titleEnd": "conv-transpose"}
+    tab = show(page_data_of(random_picture((5, 6, 1)), layer) | titles)
+    opened(tab, photo_file(tmp_path, (8, 9)))
+    assert tab.text_content("#title") == "mine.png, conv-transpose"
+    tab.click("#own-first")
+    settle(tab)
+    assert tab.text_content("#title") == titles["title"]
+    assert tab.title() == "photo.png, conv-transpose – cnncli"

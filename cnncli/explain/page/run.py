@@ -339,11 +339,12 @@ def _page_data(
     (first, *more), notes = network.nodes, result.image_notes
     layer = first.layer
     if more:
-        title = ", ".join([title, *(path.name for path in job.job.read_too[:1])])
+        end = "".join(path.name for path in job.job.read_too[:1])
     elif isinstance(layer, ConvLayer):
-        title += f", {layer.filter.name}"
+        end = layer.filter.name
     else:
-        title += f", {kind(layer.op, getattr(layer, 'mode', None))}"
+        end = kind(layer.op, getattr(layer, "mode", None))
+    title = ", ".join(filter(None, [title, end]))
     if isinstance(explanation, BackwardExplanation):
         unit = _strongest_sender(explanation, result.explained.groups)
     else:
@@ -356,9 +357,10 @@ def _page_data(
         else:
             data = network_page_data(network, picture, name, unit, title=title, notes=notes)
         # How a picture that the user brings becomes the network's input.
-        return data | {"reading": {"fit": job.job.read.fit, "bgr": job.job.read.bgr}}
+        reading = {"fit": job.job.read.fit, "bgr": job.job.read.bgr}
+        return data | {"titleEnd": end, "reading": reading}
     assert isinstance(layer, PageLayer)
-    data = layer_page_data(picture, layer, unit, title=title, notes=notes)
+    data = layer_page_data(picture, layer, unit, title=title, notes=notes) | {"titleEnd": end}
     if isinstance(explanation, BackwardExplanation):
         only_map = explanation.map is not None
         pixel = {"at": list(explanation.at), "channel": explanation.channel, "onlyMap": only_map}

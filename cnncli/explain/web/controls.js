@@ -37,18 +37,18 @@ function drawControls() {
 function drawTitle() {
   const { layer, presets } = pageData;
   const name = layer.filterName ?? `${layer.mode} pool`;
-  const { own } = state.input;
-  const title = own ? `${own.name}, ${name}` : pageData.title;
-  if (!title.endsWith(`, ${name}`)) return;
+  const title = titleOf(state.input.own);
+  if (!title.endsWith(`, ${name}`)) {
+    showTitle(title);
+    return;
+  }
   let chosen = layer.filterName ? name : `${state.layer.mode} pool`;
   if (layer.filterName && !hasFirstWeights()) {
     const isSingle = state.layer.maps === 1 && depths() === 1;
     const preset = isSingle && presets.find(({ rows }) => sameKernel(rows));
     chosen = preset ? preset.name : `${name}, changed`;
   }
-  const text = title.slice(0, -name.length) + chosen;
-  byId("title").textContent = text;
-  document.title = `${text} – cnncli`;
+  showTitle(title.slice(0, -name.length) + chosen);
 }
 
 const firstLayer = readLayer(pageData.layer);

@@ -55,9 +55,7 @@ function ownInput(first, planes, own) {
 /** The title and the notes, of the image that is shown. */
 function drawInputTexts() {
   const own = state.input?.own;
-  const title = own ? pageData.title.replace(/^[^,]*/, () => own.name) : pageData.title;
-  byId("title").textContent = title;
-  document.title = `${title} – cnncli`;
+  showTitle(titleOf(own));
   const notes = own ? pageData.notes.slice(pageData.imageNotes) : pageData.notes;
   byId("notes").replaceChildren(...notes.map((text) => element("p", { text })));
 }

@@ -99,6 +99,16 @@ function usePicture(target, { name, picture }) {
   target.change(planes, size, { name, note: ownNote(name, picture, size, first.channels) });
 }
 
+/** The page's title; with a picture of the user's, its name in place of the image's. */
+function titleOf(own) {
+  return own ? [own.name, pageData.titleEnd].filter(Boolean).join(", ") : pageData.title;
+}
+
+function showTitle(title) {
+  byId("title").textContent = title;
+  document.title = `${title} – cnncli`;
+}
+
 /** An input with other numbers in its pixels. */
 function changedInput(input, planes) {
   return { ...input, planes, largest: Math.max(input.largest, largestMagnitude(planes)), changed: true };
