@@ -178,7 +178,7 @@ def test_the_shares_of_a_softmax_stand_with_their_exponentials(show: Opener) -> 
     tab = show(data)
     z = outputs(network, picture)["digit"][0, 0].astype(float)
     rows = tab.evaluate(
-        "[...document.querySelectorAll('.shares tr')].map((row) => "
+        "[...document.querySelectorAll('#blocks .shares tr')].map((row) => "
         "[...row.children].map((cell) => cell.textContent.replace('−', '-')))"
     )
     exponentials = np.exp(z - z.max())
@@ -187,7 +187,7 @@ def test_the_shares_of_a_softmax_stand_with_their_exponentials(show: Opener) -> 
         expected = [z[k], exponentials[k], exponentials[k] / exponentials.sum()]
         assert [float(text) for text in numbers] == pytest.approx(expected, rel=6e-3, abs=1e-6)
     assert float(rows[-1][2]) == pytest.approx(exponentials.sum(), rel=1e-3)
-    assert tab.text_content(".shares .best th") == "3"
+    assert tab.text_content("#blocks .shares .best th") == "3"
 
 
 def test_of_many_maps_the_strip_shows_those_that_contribute_most(show: Opener) -> None:

@@ -89,8 +89,9 @@ def live_network_page_data(
     used = picture.pixels[0].nbytes
     if used + picture.dtype.itemsize * sum(count_parameters(network).values()) > MOST_BYTES:
         return None
-    records, _ = network_arithmetic(network, shapes, picture.dtype, used, {})
-    if not all(map(_can_compute, records.values())):
+    records, notes_of_weights = network_arithmetic(network, shapes, picture.dtype, used, {})
+    # Notes tell of weights that are not exact.
+    if notes_of_weights or not all(map(_can_compute, records.values())):
         return None
     groups = input_groups(picture.shape[3])
     whole = slice(0, picture.shape[1]), slice(0, picture.shape[2])

@@ -108,6 +108,7 @@ _SCRIPTS: Final[dict[str, tuple[str, ...]]] = {
         "network_ranges.js",
         "step_panel.js",
         "unit_panel.js",
+        "score_comparison.js",
         "network_lazy.js",
         "network_strips.js",
         "network_cards.js",

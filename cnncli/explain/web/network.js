@@ -28,7 +28,8 @@ let labels = new Map();
 
 /**
  * The chosen unit, and of every layer the map that is shown large; of a colour map the chosen colour,
- * and of a unit with a window the chosen input channel: null for the strongest. `scale` is "layer" or
+ * and of a unit with a window the chosen input channel: null for the strongest. `against` is the map of scores
+ * that the chosen one is compared with: null for the highest other one. `scale` is "layer" or
  * "map": what has one scale of colours. `open` tells by name which cards are open: the trail opens those
  * that it comes to. With `gradients` maps show those of the unit, and `cell`, { layer, channel, at }, is the one
  * of which the page tells who sends it: null for that before the unit on the trail. Only `apply` changes it.
@@ -39,6 +40,7 @@ const state = {
   input: null,
   channel: null,
   block: null,
+  against: null,
   quiz: null,
   maps: {},
   scale: "layer",
@@ -60,7 +62,7 @@ function firstMap(layer) {
  * Change the unit, a layer's large map, or the network: the one way in, for clicks, keys and tests.
  *
  * `unit` is { layer, map, at: [row, column] }, map counting all maps of the layer; `channel`, `block`,
- * `scale`, `open`, `quiz`, `gradients` and `cell` are as in `state`. `layers` has fields of settings by layer, such as
+ * `scale`, `open`, `quiz`, `against`, `gradients` and `cell` are as in `state`. `layers` has fields of settings by layer, such as
  * { conv1: { stride: [2, 2], off: [3] } }, and `input` is another input: of a network that the page
  * computes; `specs` are other layers altogether, see network_live.js. While a question of the quiz is open
  * nothing else changes. Resolves when all is drawn.
@@ -68,11 +70,11 @@ function firstMap(layer) {
 function apply(wanted) {
   const held = allowedChanges(wanted, []);
   const { unit, maps, channel, scale, open, quiz = state.quiz, layers: changes, input, specs } = held;
-  const { gradients: isOn = state.gradients, cell = state.cell } = held;
+  const { gradients: isOn = state.gradients, cell = state.cell, against = state.against } = held;
   // Another unit has other input channels.
   const { block = unit || channel !== undefined ? null : state.block } = held;
   if (isOn !== state.gradients) for (const layer of layers) layer.drawn.clear();
-  Object.assign(state, { block, quiz, gradients: isOn, cell });
+  Object.assign(state, { block, quiz, gradients: isOn, cell, against });
   const [chosen, before] = [state.unit.layer, trailNames()];
   if (unit) chooseUnit(unit);
   if (channel !== undefined) state.channel = channel;
@@ -266,6 +268,7 @@ function startLayers(records) {
   showLayers(records);
   byId("to-graph").addEventListener("click", () => goToGraph(state.unit.layer));
   startTools();
+  startComparison();
   startGradients();
   startArrows(byId("channels"));
   startArrows(byId("trail"), () => 1, false);

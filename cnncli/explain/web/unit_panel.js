@@ -28,6 +28,7 @@ function drawUnit(trail, boxes) {
   replaceBlocks(byId("blocks"), numberElements(made, subject, layer));
   byId("result").replaceChildren(...resultElements(made, subject));
   byId("result").dataset.value = String(made.value ?? "");
+  drawComparison(unit);
   clearTimeout(announceTimer);
   announceTimer = setTimeout(() => {
     byId("live").textContent = `${unit.layer}${place}. ${sentence} ${how}`;
@@ -40,6 +41,7 @@ function drawProblem(layer) {
   byId("sentence").textContent = layer.problem;
   byId("how").textContent = "";
   byId("channels").hidden = true;
+  byId("comparison").hidden = true;
   for (const id of ["trail", "blocks", "result"]) byId(id).replaceChildren();
 }
 

@@ -1,0 +1,51 @@
+"""Why one score is higher than another, on the page of a network."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from cnncli.explain.page.layer_data import Unit
+from cnncli.explain.page.network_data import network_page_data
+from cnncli.io.images import ReadOptions, read_image
+from cnncli.network.layers import ConvLayer
+from cnncli.network.load import load_model
+from tests.support.browser import Opener
+
+pytestmark = pytest.mark.oracle
+
+EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
+
+
+@pytest.mark.parametrize("layer", ["digit", "probability"])
+def test_scores_are_compared_by_the_sums_of_their_maps(show: Opener, layer: str) -> None:
+    network = load_model(EXAMPLES / "digits.toml").network
+    picture = read_image(EXAMPLES / "digits" / "3.png", ReadOptions(gray=True))
+    X = picture.values()
+    for node in network.nodes[:-2]:
+        X = node.layer.forward(X)[0]
+    digit = network.node("digit").layer
+    assert isinstance(digit, ConvLayer) and digit.bias is not None
+    sums = np.einsum("hwc,hwcm->cm", X[0], digit.filter.weights)
+    tab = show(network_page_data(network, picture, layer, Unit((0, 0), 3), title="net"))
+    # The highest other score comes first.
+    scores = sums.sum(axis=0) + digit.bias
+    scores[3] = -np.inf
+    assert tab.locator("#against").input_value() == str(scores.argmax())
+    tab.select_option("#against", "8")
+    assert "8 has" in tab.text_content("#comparison-text")
+    rows = [r.locator("th, td").all_text_contents() for r in tab.locator("#comparison tr").all()]
+    assert rows[0] == ["map", "3", "8", "difference"]
+    table = {name: [float(t.replace("−", "-")) for t in texts] for name, *texts in rows[1:]}
+    order = np.argsort(-np.abs(sums[:, 3] - sums[:, 8]), kind="stable")
+    assert list(table)[:8] == [str(k) for k in order[:8]]
+    for name in list(table)[:8]:
+        ours, theirs = sums[int(name), [3, 8]]
+        assert table[name] == pytest.approx([ours, theirs, ours - theirs], rel=6e-3, abs=1e-6)
+    rest, bias = sums[order[8:]][:, [3, 8]].sum(axis=0), digit.bias[[3, 8]]
+    assert table["24 more"] == pytest.approx([*rest, rest[0] - rest[1]], rel=6e-3)
+    assert table["bias"] == pytest.approx([*bias, bias[0] - bias[1]], rel=6e-3)
+    total = sums[:, [3, 8]].sum(axis=0) + bias
+    assert table["total"] == pytest.approx([*total, total[0] - total[1]], rel=6e-3)
