@@ -63,7 +63,7 @@ def test_signature(name: str, parameters: list[str]) -> None:
 
 
 def test_all_lists_the_course_functions_the_plan_and_the_library() -> None:
-    library = {"load", "conv", "pool", "explain", "CnnCliError"}
+    library = {"load", "conv", "pool", "pad", "explain", "CnnCliError"}
     assert set(cnncli.__all__) == {*PARAMETERS, "conv_plan", *library}
     assert set(cnncli.__all__) <= set(dir(cnncli))
 

@@ -69,10 +69,22 @@ def test_what_is_no_number_changes_nothing_and_is_marked(show: Opener) -> None:
         cell.fill(text)
         assert tab.evaluate("cnncli.state.layer.weights[0]") in (0.25, -1.0), text
         assert cell.get_attribute("aria-invalid") == "true", text
-    before = tab.evaluate("cnncli.state.layer.weights[0]")
     cell.blur()
     assert cell.get_attribute("aria-invalid") is None
-    assert float(cell.input_value()) == before
+    # The number of before is back, not the first digits of what is none.
+    assert float(cell.input_value()) == tab.evaluate("cnncli.state.layer.weights[0]") == -1.0
+
+
+def test_a_size_that_cannot_be_leaves_the_one_of_before(show: Opener) -> None:
+    tab = show(page_data_of(random_picture((6, 7, 1)), ConvLayer(load_filter("edge"))))
+    field = tab.locator("#stride-rows")
+    for text in ("999", "", "1.5", "-2"):
+        field.focus()
+        field.fill(text)
+        assert field.get_attribute("aria-invalid") == "true", text
+        field.blur()
+        assert field.input_value() == "1"
+        assert tab.evaluate("cnncli.state.layer.stride") == [1, 1]
 
 
 def test_large_kernels_take_fractions_too(show: Opener) -> None:

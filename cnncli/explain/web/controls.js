@@ -98,7 +98,7 @@ function startControls() {
   startMaps();
   updates.push(drawTitle, drawOverview);
   byId("reset").addEventListener("click", () => {
-    apply({ input: firstInput, pixel: null, layer: readLayer(pageData.layer), at: pageData.at, map: pageData.map, range: "auto", colormap: "gray", channel: 0, block: 0 });
+    apply({ input: firstInput, pixel: null, learn: null, layer: readLayer(pageData.layer), at: pageData.at, map: pageData.map, range: "auto", colormap: "gray", channel: 0, block: 0 });
   });
   startArrows(byId("channels"));
   startTaps("blocks");

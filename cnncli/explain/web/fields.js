@@ -40,10 +40,9 @@ function selectInput(name, label, values, read, change) {
 /** A field for a whole number. */
 function wholeInput(name, label, limits, read, change) {
   const input = element("input", { type: "number", id: name, "aria-label": label, step: 1, ...limits });
-  input.addEventListener("input", () => {
+  startTyping(input, read, change, () => {
     const value = input.valueAsNumber;
-    const fits = !(value < limits.min) && !(value > limits.max);
-    if (Number.isInteger(value) && fits) change(value);
+    return Number.isInteger(value) && value >= limits.min && value <= limits.max ? value : NaN;
   });
   input.addEventListener("blur", () => {
     input.value = read();
@@ -53,23 +52,40 @@ function wholeInput(name, label, limits, read, change) {
 }
 
 /**
+ * Change a number while it is typed, `typed` being what stands in the field, NaN for what cannot be. Such text
+ * is marked, and who leaves it gets the number of before, not the first digits of it.
+ */
+function startTyping(input, read, change, typed) {
+  let before = null;
+  input.addEventListener("focus", () => {
+    before = read();
+  });
+  input.addEventListener("input", () => {
+    const value = typed();
+    input.setAttribute("aria-invalid", String(Number.isNaN(value)));
+    if (!Number.isNaN(value)) change(value);
+  });
+  input.addEventListener("blur", () => {
+    if (input.getAttribute("aria-invalid") === "true" && before !== null) change(before);
+    input.removeAttribute("aria-invalid");
+  });
+}
+
+/**
  * A field for any number, also for a fraction such as 1/9. What is no number changes nothing and is
  * marked. While it is changed it shows all digits, else what `brief` makes of it.
  */
 function valueInput(label, read, change, { id, least = -Infinity, most = Infinity, brief = shortest } = {}) {
   const input = element("input", { type: "text", id, "aria-label": label, autocomplete: "off", spellcheck: "false" });
-  input.addEventListener("input", () => {
+  startTyping(input, read, change, () => {
     const value = parseNumber(input.value);
-    const fits = value >= least && value <= most;
-    input.setAttribute("aria-invalid", String(!fits));
-    if (fits) change(value);
+    return value >= least && value <= most ? value : NaN;
   });
   input.addEventListener("focus", () => {
     input.value = shortest(read());
     input.select();
   });
   input.addEventListener("blur", () => {
-    input.removeAttribute("aria-invalid");
     input.value = brief(read());
   });
   return input;

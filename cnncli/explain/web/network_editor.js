@@ -92,22 +92,16 @@ function drawEditor() {
 }
 
 function makeEditorFields() {
-  const { op, kernel, weights, activation } = edited.settings();
+  const { op, kernel, weights } = edited.settings();
   byId("filter-head").hidden = !weights;
   if (weights) filterPanel();
   if (op === "pool") field("Mode", poolMode());
   if (kernel && op !== "dense") windowFields();
   if (op === "pool") poolFields();
   if (weights) convFields();
-  if (op === "activation") activationField(activation);
+  if (op === "activation") field("Activation", activationInput());
   for (const name of CHANNEL_NUMBERS) if (edited.settings()[name]) channelField(name);
   offField();
-}
-
-function activationField(activation) {
-  const all = [...new Set([...OPTIONS.activations, activation])];
-  const read = () => edited.settings().activation;
-  field("Activation", selectInput("activation", "Activation", all, read, (chosen) => edited.change({ activation: chosen })));
 }
 
 /** A number of the chosen channel, such as the gamma of a batch-norm. */
