@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
+from cnncli.explain.page.document import page_text
 from cnncli.explain.page.layer_data import PageData, Unit
 from cnncli.explain.page.network_data import network_page_data
-from cnncli.explain.page.run import page_text
 from cnncli.filters.files import load_filter
 from cnncli.io.images import ReadOptions, read_image
 from cnncli.network.layers import ConvLayer, PoolLayer

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+from cnncli.explain.page.document import page_text
 from cnncli.explain.page.playground_data import STACK, playground_page_data
-from cnncli.explain.page.run import page_text
 from cnncli.io.images import ReadOptions, read_image
 from cnncli.network.load import load_model
 from cnncli.network.passes import forward_layers

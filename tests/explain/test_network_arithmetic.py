@@ -9,7 +9,7 @@ import pytest
 
 from cnncli.explain.page import stored_network_data
 from cnncli.explain.page.layer_data import PageData, Unit
-from cnncli.explain.page.run import _SCRIPTS
+from cnncli.explain.page.parts import SCRIPTS as PAGES
 from cnncli.explain.page.stored_network_data import stored_network_page_data
 from cnncli.explain.run import every_layer
 from cnncli.explain.trail import Layers, TrailUnit, find_trail
@@ -34,7 +34,7 @@ pytestmark = [
     pytest.mark.skipif(NODE is None, reason="neither node nor the extra browser is installed"),
 ]
 
-SCRIPTS = _SCRIPTS["network"][: _SCRIPTS["network"].index("network_arithmetic.js") + 1]
+SCRIPTS = PAGES["network"][: PAGES["network"].index("network_arithmetic.js") + 1]
 """The arithmetic, and what it is made of; the scripts behind it write on the page."""
 
 NETWORKS = 100

@@ -9,7 +9,7 @@ import pytest
 
 from cnncli.explain.page.layer_data import PageData, Unit, pack_array
 from cnncli.explain.page.live_network_data import live_network_page_data
-from cnncli.explain.page.run import _SCRIPTS
+from cnncli.explain.page.parts import SCRIPTS as PAGES
 from tests.support.browser import number, random_picture
 from tests.support.node import NODE, run_alone
 from tests.support.page_networks import LIVE, outputs, random_network
@@ -19,7 +19,7 @@ pytestmark = [
     pytest.mark.skipif(NODE is None, reason="neither node nor the extra browser is installed"),
 ]
 
-SCRIPTS = _SCRIPTS["network"][: _SCRIPTS["network"].index("network_worker.js") + 1]
+SCRIPTS = PAGES["network"][: PAGES["network"].index("network_worker.js") + 1]
 
 NETWORKS = 60
 

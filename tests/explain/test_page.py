@@ -18,8 +18,9 @@ import pytest
 
 from cnncli.explain.page import arithmetic_data, layer_data
 from cnncli.explain.page.channels import channel_spans
+from cnncli.explain.page.document import page_text
 from cnncli.explain.page.layer_data import PRESETS, PageData, Unit, crop, layer_page_data
-from cnncli.explain.page.run import _SCRIPTS, page_text
+from cnncli.explain.page.parts import SCRIPTS
 from cnncli.explain.page.stored_network_data import BUDGET, stored_network_page_data
 from cnncli.filters.files import load_filter
 from cnncli.filters.filter import from_array
@@ -473,13 +474,13 @@ def test_text_stands_out_from_its_ground(theme: int) -> None:
             assert (high + 0.05) / (low + 0.05) >= least, (name, ground)
 
 
-@pytest.mark.parametrize("kind", _SCRIPTS)
+@pytest.mark.parametrize("kind", SCRIPTS)
 def test_no_two_scripts_of_a_page_declare_one_name(kind: str) -> None:
     # They share one scope: the second would take the place of the first.
     web = resources.files("cnncli.explain").joinpath("web")
     declared = Counter(
         name
-        for script in _SCRIPTS[kind]
+        for script in SCRIPTS[kind]
         for name in re.findall(
             r"^(?:async )?(?:const|let|class|function) (\w+)",
             web.joinpath(script).read_text("utf-8"),

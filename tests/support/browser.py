@@ -14,8 +14,8 @@ import pytest
 from cnncli.core.activations import get_activation
 from cnncli.core.conv import conv_forward
 from cnncli.core.pool import pool_forward
+from cnncli.explain.page.document import page_text
 from cnncli.explain.page.layer_data import PageData, PageLayer, Unit, layer_page_data
-from cnncli.explain.page.run import page_text
 from cnncli.filters.files import load_filter
 from cnncli.filters.filter import from_array
 from cnncli.io.images import Picture, ReadOptions, read_image

@@ -25,7 +25,7 @@ def find_node() -> str | None:
 
 NODE = find_node()
 
-NEEDED = ("geometry.js", "activations.js")
+NEEDED = ("geometry.js", "activations.js", "window_sums.js")
 """The scripts that others compute with."""
 
 

@@ -1,0 +1,153 @@
+"""The scripts and styles that each kind of page is made of."""
+
+from __future__ import annotations
+
+from typing import Final
+
+SCRIPTS: Final[dict[str, tuple[str, ...]]] = {
+    "layer": (
+        "geometry.js",
+        "activations.js",
+        "window_sums.js",
+        "arithmetic.js",
+        "transposed_arithmetic.js",
+        "backward_arithmetic.js",
+        "learning_arithmetic.js",
+        "numbers.js",
+        "ranges.js",
+        "inflate.js",
+        "page_data.js",
+        "drawing.js",
+        "groups.js",
+        "fields.js",
+        "quiz_questions.js",
+        "quiz_window.js",
+        "quiz_panel.js",
+        "picture_arithmetic.js",
+        "drawing_pad.js",
+        "own_picture.js",
+        "layer_input.js",
+        "layer.js",
+        "layer_pictures.js",
+        "quiz_layer.js",
+        "moving.js",
+        "step_panel.js",
+        "arithmetic_panel.js",
+        "pixel_fields.js",
+        "overview.js",
+        "gradient_tables.js",
+        "backward.js",
+        "spread.js",
+        "learning_targets.js",
+        "learning.js",
+        "learning_panel.js",
+        "filter_panel.js",
+        "layer_fields.js",
+        "maps.js",
+        "controls.js",
+    ),
+    "network": (
+        "geometry.js",
+        "activations.js",
+        "window_sums.js",
+        "arithmetic.js",
+        "numbers.js",
+        "ranges.js",
+        "inflate.js",
+        "page_data.js",
+        "drawing.js",
+        "groups.js",
+        "network_forward.js",
+        "network_description.js",
+        "backward_arithmetic.js",
+        "network_backward.js",
+        "network_worker.js",
+        "network_live.js",
+        "picture_arithmetic.js",
+        "drawing_pad.js",
+        "own_picture.js",
+        "network_input.js",
+        "network_reads.js",
+        "transposed_arithmetic.js",
+        "network_windows.js",
+        "network_norms.js",
+        "network_views.js",
+        "network_arithmetic.js",
+        "gradient_tables.js",
+        "network_gradients.js",
+        "network_ranges.js",
+        "step_panel.js",
+        "unit_panel.js",
+        "score_comparison.js",
+        "network_lazy.js",
+        "network_strips.js",
+        "network_cards.js",
+        "network_layout.js",
+        "network_graph.js",
+        "fields.js",
+        "filter_panel.js",
+        "layer_fields.js",
+        "network_editor.js",
+        "quiz_questions.js",
+        "quiz_window.js",
+        "quiz_network.js",
+        "quiz_panel.js",
+        "quiz_network_panel.js",
+        "network.js",
+    ),
+}
+SCRIPTS["playground"] = (
+    *SCRIPTS["network"][:-1],
+    "playground_stack.js",
+    "playground_commands.js",
+    "playground_panel.js",
+    "playground.js",
+    "network.js",
+)
+"""The scripts of each kind of page in cnncli/explain/web, in the order in which they run."""
+
+PACKED: Final = frozenset(("playground",))
+"""Kinds of pages whose scripts, style and data are deflated, and unpacked by unpack.js."""
+
+WORKER: Final = frozenset(
+    (
+        "geometry.js",
+        "activations.js",
+        "window_sums.js",
+        "arithmetic.js",
+        "ranges.js",
+        "network_forward.js",
+        "network_description.js",
+        "backward_arithmetic.js",
+        "network_backward.js",
+        "network_worker.js",
+    )
+)
+"""Those that a page of a network runs in a worker too."""
+
+# Both pages show the numbers of a window, in the style of the layer's page.
+STYLES: Final[dict[str, tuple[str, ...]]] = {
+    "layer": (
+        "page.css",
+        "layer.css",
+        "backward.css",
+        "spread.css",
+        "learning.css",
+        "quiz.css",
+        "own_picture.css",
+        "print.css",
+    ),
+    "network": (
+        "page.css",
+        "layer.css",
+        "backward.css",
+        "network_graph.css",
+        "network_cards.css",
+        "network.css",
+        "quiz.css",
+        "own_picture.css",
+        "print.css",
+        "network_print.css",
+    ),
+}
+STYLES["playground"] = (*STYLES["network"], "playground.css")
