@@ -137,7 +137,7 @@ class ExplanationOptions(OptionGroup):
     @property
     def is_page(self) -> bool:
         """Whether no frames are asked for."""
-        from cnncli.explain.write import is_page
+        from cnncli.explain.page.file_names import is_page
 
         return self.output is None or is_page(self.output)
 # fmt: on

@@ -53,7 +53,7 @@ class ExplainJob:
     image : int, optional
         Of a batch; by default the first.
     channel : str, optional
-        Of the layer's input, backward; by default the first.
+        Of the layer's input, backward; by default the first, of class scores the largest.
     is_shown : bool
         Whether the layer only shows the one before it, which is to be explained, as other maps.
     trail : bool
@@ -152,17 +152,22 @@ def run_backward(job: ExplainJob, source: Source) -> ExplainResult[BackwardExpla
         explained, picture, image = _open(job, source)
         _, n_H, n_W, n_C = explained.only_input.shape
         channel = find_index("--channel", job.channel, explained.only_input.names)
+        are_scores = (n_H, n_W) == (1, 1) and job.channel is None and job.map is None
         names = [group.name for group in explained.groups]
         index = None if job.map is None else find_index("--map", job.map, names)
         if index is not None and job.channel is None and explained.layer.keeps_channels:
             channel = explained.groups[index].channels[0] % n_C
+        elif are_scores:
+            scores = explained.only_input.read((slice(0, 1), slice(0, 1)))[0, 0, 0]
+            channel = int(np.where(np.isnan(scores), -np.inf, scores).argmax())
         at = (n_H // 2, n_W // 2) if job.at is None else job.at
         explanation = explain_backward(explained, at, channel, index, image)
     notes, choices = _notes(job, picture), []
     if job.at is None:
         choices.append(f"--at {at[0]},{at[1]} was chosen: the middle of the input")
     if job.channel is None and n_C > 1:
-        choices.append(f"channel {channel} of {n_C} is shown; --channel C shows another")
+        largest = ", the largest value" if are_scores else ""
+        choices.append(f"channel {channel} of {n_C} is shown{largest}; --channel C shows another")
     return ExplainResult(explanation, explained, picture, notes, (*notes, *choices))
 
 

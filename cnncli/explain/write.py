@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
+
+from cnncli.explain.page.file_names import is_page
 
 # What makes pages and what draws frames is imported where it is needed: each starts sooner alone.
 if TYPE_CHECKING:
@@ -12,19 +13,6 @@ if TYPE_CHECKING:
     from cnncli.explain.page.run import PageDone
     from cnncli.explain.run import ExplainJob
     from cnncli.pipeline.output_names import Source
-
-PAGES: Final = (".html", ".htm")
-
-
-def is_page(name: str) -> bool:
-    """Whether a file's name is that of a page.
-
-    Examples
-    --------
-    >>> is_page("page.HTML"), is_page("steps.gif")
-    (True, False)
-    """
-    return Path(name).suffix.lower() in PAGES
 
 
 def write_explanation(

@@ -51,6 +51,19 @@ def test_only_one_map_counts_and_none_may_read_the_pixel() -> None:
     assert "backward" not in data_of("c.html")
 
 
+def test_of_class_scores_the_largest_is_followed_back() -> None:
+    np.save("scores.npy", np.array([[[0.5, np.nan, 3.0, 1.0]]], np.float32))
+    Path("net.toml").write_text(
+        layer_table("pool", size=1) + layer_table("activation", activation="softmax")
+    )
+    given = ("explain", "net.toml", "scores.npy", "--backward", "-o")
+    done = run_cli(*given, "page.html")
+    assert "channel 2 of 4 is shown, the largest value; --channel C" in done.stderr
+    assert data_of("page.html")["gradients"]["channel"] == 2
+    run_cli(*given, "other.html", "--channel", "3")
+    assert data_of("other.html")["gradients"]["channel"] == 3
+
+
 def test_pages_that_compute_their_network_begin_with_a_gradient() -> None:
     photo = save("photo.png", RNG.integers(0, 256, (9, 9), np.uint8))
     Path("net.toml").write_text(layer_table("pool", size=2) + layer_table("pool", size=2))

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Final
 
 from cnncli._dataclass import dataclass
 from cnncli.core.geometry import Pair
@@ -13,6 +12,7 @@ from cnncli.errors import OptionError, quote
 from cnncli.explain.backward import BackwardExplanation
 from cnncli.explain.model import Explanation
 from cnncli.explain.page.document import page_text
+from cnncli.explain.page.file_names import is_page
 from cnncli.explain.page.layer_data import ACTIVATIONS, PageData, PageLayer, Unit, layer_page_data
 from cnncli.explain.page.live_network_data import live_network_page_data
 from cnncli.explain.page.network_data import network_page_data
@@ -26,8 +26,6 @@ from cnncli.pipeline.one_output import OneOutput, one_output_file
 from cnncli.pipeline.output_checks import OutputOptions
 from cnncli.pipeline.output_names import Source
 from cnncli.render.options import MapGroup
-
-SUFFIXES: Final = (".html", ".htm")
 
 
 @dataclass(frozen=True)
@@ -147,7 +145,7 @@ def _page_output(
 ) -> OneOutput:
     """Return the file that a page goes to."""
     name = str(local_path(options.output or "", "-o"))
-    if Path(name).suffix.lower() not in SUFFIXES:
+    if not is_page(name):
         raise OptionError(f"-o must end in .html, got {quote(name)}", hint="-o page.html")
     # A page has no format among those of pictures; png stands for any that can be written.
     options = replace(options, output=name, format="png")
