@@ -27,7 +27,7 @@ const BROWSER = readonly([
 
 /** Scripts that compute have nothing of the browser. */
 const NO_PAGE =
-  /(activations|arithmetic|geometry|window_sums|inflate|ranges|network_(backward|description|forward|layout|norms|views|windows)|playground_(commands|stack)|quiz_(network|questions|window))\.js$/;
+  /(activations|arithmetic|geometry|window_sums|inflate|ranges|network_(backward|description|forward|layout|moved_values|norms|reductions|windows)|playground_(commands|stack)|quiz_(network|questions|window))\.js$/;
 const hasNoPage = (file) => NO_PAGE.test(file);
 
 /** The scripts of a page share one scope: each may use what the others declare. */

@@ -1,7 +1,7 @@
 "use strict";
 // The arithmetic of one unit of a network, { layer, channel, at: [row, column] }, and how much each
-// value that it reads contributes. network_windows.js, network_norms.js and network_views.js have the
-// kinds of layers that need more than a line. Nothing here touches the page.
+// value that it reads contributes. network_windows.js, network_reductions.js, network_norms.js and
+// network_moved_values.js have the kinds of layers that need more than a line. Nothing here touches the page.
 
 const NOT_HERE = "It is made from maps or cells that this page does not hold.";
 

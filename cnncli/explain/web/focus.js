@@ -1,5 +1,6 @@
 "use strict";
-// Groups of buttons or fields: each is one stop of the Tab key, and arrow keys move inside it.
+// Where the focus is: a group of buttons or fields is one stop of the Tab key, arrow keys move inside it,
+// and it keeps the focus while what it shows is replaced.
 
 const ITEMS = "button:not([hidden]), input:not([hidden])";
 
