@@ -474,5 +474,5 @@ def _check_fits(axis: Axis, what: str) -> None:
         raise ShapeError(
             f"the window must fit into the padded input, but spans {axis.extent} of "
             f"{axis.padded} {what}: {axis.formula}",
-            hint="--padding same, or a smaller filter, --size or --dilation",
+            hint="--padding same, a larger image, a smaller window or less --dilation",
         )

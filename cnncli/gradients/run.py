@@ -53,7 +53,7 @@ from cnncli.pipeline.write import (
     written_values,
 )
 from cnncli.render.finite_values import measure
-from cnncli.render.result_rows import ArrayRows
+from cnncli.render.result_rows import ArrayRows, count_non_finite
 from cnncli.render.rounding_noise import rounding_notes
 from cnncli.system.memory import check_memory
 
@@ -291,7 +291,9 @@ def _write_views(
     """Write each result to its files."""
     by_name = {view.expected.name: view for view in views}
     results = with_files([view.result(gradient, picture.batched) for view in views], files)
-    computed = ((result.name, ArrayRows(by_name[result.name].make(gradient))) for result in results)
+    source = count_non_finite(picture.pixels, "the input")
+    made = ((result.name, by_name[result.name].make(gradient)) for result in results)
+    computed = ((name, ArrayRows(values, non_finite_source=source)) for name, values in made)
     return write_results(replace(plan.job, render=views[0].render), results, computed, plan.access)
 
 

@@ -81,7 +81,7 @@ def with_class_names(network: Network, classes: Sequence[str]) -> Network:
     while isinstance(node.layer, _KEEPING) and node.inputs[0] != SOURCE:
         node = network.node(node.inputs[0])
         named[node.name] = _named(node, names)
-    return Network(tuple(named.get(node.name, node) for node in network.nodes))
+    return replace(network, nodes=tuple(named.get(node.name, node) for node in network.nodes))
 
 
 def channels_out(network: Network) -> int:

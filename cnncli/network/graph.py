@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import field, replace
 from functools import cached_property
 from typing import Any, Final
 
@@ -12,7 +12,7 @@ import numpy as np
 
 from cnncli._dataclass import dataclass
 from cnncli.core.geometry import Box
-from cnncli.errors import CnnCliError, OptionError, ShapeError, among
+from cnncli.errors import CnnCliError, OptionError, ShapeError, among, as_fields
 from cnncli.network.layers import (
     BatchNormLayer,
     CellScaleLayer,
@@ -81,6 +81,9 @@ class Network:
     Parameters
     ----------
     nodes : tuple of Node
+    from_options : bool
+        Whether its layers were made from a command's options: hints name these, and else the fields
+        of a network file.
 
     Raises
     ------
@@ -96,6 +99,7 @@ class Network:
     """
 
     nodes: tuple[Node, ...]
+    from_options: bool = field(default=False, compare=False)
 
     def __post_init__(self) -> None:
         if not self.nodes:
@@ -114,12 +118,12 @@ class Network:
 
     @classmethod
     def chain(cls, *layers: Layer) -> Network:
-        """Return the network of layers one after the other, with default names."""
+        """Return the network of layers of options one after the other, with default names."""
         nodes: list[Node] = []
         for layer in layers:
             name = default_name(layer.op, [node.name for node in nodes])
             nodes.append(Node(name, layer, (nodes[-1].name if nodes else SOURCE,)))
-        return cls(tuple(nodes))
+        return cls(tuple(nodes), from_options=True)
 
     @property
     def op(self) -> str:
@@ -201,7 +205,7 @@ class Network:
             if node.name in needed:
                 kept.insert(0, node)
                 needed.update(node.inputs)
-        return self if len(kept) == len(self.nodes) else Network(tuple(kept))
+        return self if len(kept) == len(self.nodes) else replace(self, nodes=tuple(kept))
 
     def with_layers_behind(self, layers: Mapping[str, Layer]) -> Network:
         """Return the network with one more layer behind some, which takes their name.
@@ -225,7 +229,7 @@ class Network:
             nodes.append(replace(node, name=stored.get(node.name, node.name), inputs=inputs))
             if node.name in layers:
                 nodes.append(Node(node.name, layers[node.name], (stored[node.name],)))
-        return Network(tuple(nodes))
+        return replace(self, nodes=tuple(nodes))
 
     def shapes(self, shape: Shape) -> dict[str, Shape]:
         """Check every layer's shapes in turn and return all outputs' by name, the input's too.
@@ -356,14 +360,19 @@ class Network:
 
 @contextmanager
 def named_errors(network: Network, node: Node) -> Iterator[None]:
-    """Put the name of a layer before what goes wrong in it, where a network has several."""
+    """Put the name of a layer before what goes wrong in it, where a network has several.
+
+    Its hint names the fields of a network file, unless the layer was made from options.
+    """
     try:
         yield
     except CnnCliError as error:
-        if len(network.nodes) == 1:
-            raise
-        text = f"{describe_layer(node.name)}: {error.message}"
-        raise type(error)(text, hint=error.hint, path=error.path) from error
+        text, hint = error.message, error.hint
+        if len(network.nodes) > 1:
+            text = f"{describe_layer(node.name)}: {text}"
+        if hint is not None and not network.from_options:
+            hint = as_fields(hint)
+        raise type(error)(text, hint=hint, path=error.path) from error
 
 
 def default_name(op: str, taken: Collection[str]) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
@@ -12,7 +11,7 @@ from typing import Any, Final
 
 from cnncli._dataclass import dataclass
 from cnncli.core import choices
-from cnncli.errors import CnnCliError, FileProblem, among, quote
+from cnncli.errors import CnnCliError, FileProblem, among, as_fields, quote
 from cnncli.filters.matrix_text import shorten
 from cnncli.io.limits import MAX_CELLS
 from cnncli.network.layers.norm import AXES
@@ -75,8 +74,8 @@ def error_context(where: str) -> Iterator[None]:
     try:
         yield
     except CnnCliError as error:
-        hint = None if error.hint is None else _as_fields(error.hint)
-        raise FileProblem(f"{where}: {_as_fields(str(error))}", hint=hint) from error
+        hint = None if error.hint is None else as_fields(error.hint)
+        raise FileProblem(f"{where}: {as_fields(str(error))}", hint=hint) from error
 
 
 def read_fields(table: Mapping[str, Any], fields: Mapping[str, Field]) -> dict[str, Any]:
@@ -128,11 +127,6 @@ def _shown(value: Any) -> str:
     except RecursionError:
         text = "tables in tables"
     return text if len(text) <= _SHOWN else text[:_SHOWN] + "..."
-
-
-def _as_fields(text: str) -> str:
-    """Write ``--filter-layout`` as the field ``filter_layout``."""
-    return re.sub(r"(?<!\S)--([a-z][a-z-]*)", lambda match: match[1].replace("-", "_"), text)
 
 
 def _is_number(value: Any) -> bool:

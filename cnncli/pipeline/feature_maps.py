@@ -22,7 +22,7 @@ from cnncli.network.passes import forward_layers, peak_bytes
 from cnncli.network.prepared import last_prepared
 from cnncli.render.finite_values import measure
 from cnncli.render.grey_levels import LEVELS
-from cnncli.render.result_rows import Box, Values
+from cnncli.render.result_rows import Box, Values, count_non_finite
 from cnncli.system.progress import set_step
 from cnncli.system.threads import run_all
 
@@ -197,9 +197,10 @@ class FeatureMaps:
         if int(np.prod(self.shape)) * self.picture.dtype.itemsize <= HELD_BYTES:
             self.whole()
 
-    def input_is_finite(self) -> bool:
-        """Tell whether no pixel is infinite or NaN."""
-        return bool(np.isfinite(self.picture.pixels).all())
+    @property
+    def non_finite_source(self) -> str:
+        """How many pixels are infinite or NaN; empty if none."""
+        return count_non_finite(self.picture.pixels, "the input")
 
     def release_pixels(self) -> None:
         """Drop the pixels, once all that is needed was computed from them."""

@@ -402,11 +402,11 @@ class ResultWriter:
     def _value_notes(self, non_finite: int) -> tuple[str, ...]:
         count, layer = math.prod(self.maps.shape), self.result.layer
         values = "values" if layer is None else f"values of {layer}"
-        why = ": the numbers grew too large"
+        source, why = self.maps.non_finite_source, ": the numbers grew too large"
         if self.result.is_noted:
             why = ""
-        elif not self.maps.input_is_finite():
-            why = ", as is some of the input"
+        elif source:
+            why = f", {'as is' if source.startswith('1 ') else 'as are'} {source}"
         return (f"{WARNING}{non_finite} of {count} {values} are infinite or NaN{why}",)
 
     @cached_property

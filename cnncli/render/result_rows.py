@@ -46,6 +46,10 @@ class ResultRows(Protocol):
     def dtype(self) -> np.dtype[Any]:
         """float32 or float64."""
 
+    @property
+    def non_finite_source(self) -> str:
+        """How many of the numbers that it is computed from are infinite or NaN; empty if none."""
+
     def map_strips(
         self, action: Callable[[int, slice, Values], T], in_levels: bool = False
     ) -> list[T]:
@@ -62,9 +66,6 @@ class ResultRows(Protocol):
 
     def keep_if_small(self) -> None:
         """Compute and keep the values if they are few: several passes over them follow."""
-
-    def input_is_finite(self) -> bool:
-        """Tell whether nothing that the values are computed from is infinite or NaN."""
 
     def release_pixels(self) -> None:
         """Drop what the values are computed from, once they all were."""
@@ -83,6 +84,7 @@ class ArrayRows:
     values: Values
     inner_cells: Box | None = None
     sum_bounds: Values | None = None
+    non_finite_source: str = ""
 
     @property
     def shape(self) -> Shape:
@@ -115,12 +117,22 @@ class ArrayRows:
     def keep_if_small(self) -> None:
         """Do nothing: they are there."""
 
-    def input_is_finite(self) -> bool:
-        """Return True: nothing is known to be else."""
-        return True
-
     def release_pixels(self) -> None:
         """Do nothing: there are none."""
+
+
+def count_non_finite(values: Values, name: str) -> str:
+    """Say how many values of an array are infinite or NaN; nothing if none is.
+
+    Examples
+    --------
+    >>> count_non_finite(np.array([1, np.inf, np.nan]), "the input")
+    '2 of 3 values of the input'
+    >>> count_non_finite(np.ones(3), "the input")
+    ''
+    """
+    count = values.size - np.count_nonzero(np.isfinite(values))
+    return f"{count} of {values.size} values of {name}" if count else ""
 
 
 def map_pictures(

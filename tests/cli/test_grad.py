@@ -461,3 +461,13 @@ def test_the_command_as_a_process(net: str) -> None:
         record = json.loads(image.text["cnncli"])  # type: ignore[attr-defined]
         found = image.mode, record["maps"][0]["mapping"], record["command"].split()[1]
     assert found == ("L", "symmetric", "grad")
+
+
+def test_infinities_of_the_image_are_counted() -> None:
+    given = np.ones((4, 4), np.float32)
+    given[1, 1:3] = np.inf
+    save_array("given.npy", given)
+    for words in (["grad", "given.npy", "--pool", "lp"], ["pool", "given.npy", "--mode", "lp"]):
+        result = run_cli(*words, "--size", 1, "-o", f"{words[0]}.npy")
+        told = "2 of 16 values are infinite or NaN, as are 2 of 16 values of the input"
+        assert told in result.stderr

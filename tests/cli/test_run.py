@@ -388,3 +388,13 @@ def test_twelve_megapixels_through_three_layers_within_one_gigabyte() -> None:
     assert peak_memory(("run", "net.toml", "photo.jpg", "-o", "maps.png", "--jobs", "2")) < 10**9
     with Image.open("maps.png") as sheet:
         assert sheet.size[0] > 2000 * 3
+
+
+@pytest.mark.parametrize("layers", [1, 2])
+def test_a_window_that_does_not_fit_has_a_hint_of_fields(layers: int) -> None:
+    pools = '[[layers]]\ntype = "pool"\nsize = 1\n' * (layers - 1)
+    Path("wide.toml").write_text(pools + '[[layers]]\ntype = "pool"\nsize = 20\n')
+    for words in (["run", "wide.toml", "x.npy"], ["plan", "wide.toml", "--input", "8x8x1"]):
+        _, hint = refused_untouched(*words, code=2).splitlines()
+        assert hint.startswith("hint: padding same, ") and "--" not in hint
+    assert "hint: --padding same, " in refused("pool", "x.npy", "--size", 20, code=2)

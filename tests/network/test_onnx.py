@@ -484,3 +484,11 @@ def test_missing_package(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Non
     with pytest.raises(FileProblem, match=r"\.onnx files need an extra package") as caught:
         read(path)
     assert caught.value.hint == "pip install 'cnncli[onnx]'"
+
+
+def test_a_missing_file_is_told_before_a_missing_package(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setitem(sys.modules, "onnx", None)
+    with pytest.raises(FileProblem, match=r"none\.onnx': cannot be read: No such file"):
+        read(tmp_path / "none.onnx")

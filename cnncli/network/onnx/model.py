@@ -204,10 +204,10 @@ def read_graph(path: Path, weights: bool = True) -> OnnxGraph:
     Raises
     ------
     FileProblem
-        If it is no ONNX file, or the package ``onnx`` is missing.
+        If it cannot be read, the package ``onnx`` is missing, or it is no ONNX file.
     """
-    check_package(path)
     with open_regular(path, name=os.fspath(path)) as stream:
+        check_package(path)
         size = os.fstat(stream.fileno()).st_size
         if size > MAX_BYTES:
             raise FileProblem(
