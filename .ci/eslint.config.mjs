@@ -19,7 +19,7 @@ const readonly = (names) => Object.fromEntries(names.map((name) => [name, "reado
 
 /** All of the browser that the scripts may use. */
 const BROWSER = readonly([
-  "Blob", "DecompressionStream", "IntersectionObserver", "ResizeObserver", "Response", "URL", "Worker", "atob",
+  "Blob", "DecompressionStream", "IntersectionObserver", "ResizeObserver", "Response", "TextDecoder", "URL", "Worker", "atob",
   "cancelAnimationFrame", "clearInterval", "clearTimeout", "createImageBitmap", "devicePixelRatio", "document",
   "getComputedStyle", "history", "innerHeight", "innerWidth", "localStorage", "location", "matchMedia", "navigator", "performance",
   "requestAnimationFrame", "scrollTo", "self", "setInterval", "setTimeout", "window",
@@ -27,7 +27,7 @@ const BROWSER = readonly([
 
 /** Scripts that compute have nothing of the browser. */
 const NO_PAGE =
-  /(activations|arithmetic|geometry|window_sums|inflate|ranges|network_(backward|description|forward|layout|moved_values|norms|reductions|windows)|playground_(commands|stack)|quiz_(network|questions|window))\.js$/;
+  /(activations|arithmetic|geometry|window_sums|ranges|network_(backward|description|forward|layout|moved_values|norms|reductions|windows)|playground_(commands|stack)|quiz_(network|questions|window))\.js$/;
 const hasNoPage = (file) => NO_PAGE.test(file);
 
 /** The scripts of a page share one scope: each may use what the others declare. */

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import base64
 import json
 import re
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 
+from tests.support.packed_pages import data_of
 from tests.support.shell import refused_untouched, run_cli, save, save_array
 
 pytestmark = pytest.mark.usefixtures("empty_folder")
@@ -27,34 +26,25 @@ def photo(empty_folder: Path) -> Path:
     return save("photo.png", pixels)
 
 
-def scene_in(path: str) -> dict[str, Any]:
-    """Return the data of a page."""
-    text = Path(path).read_text("utf-8")
-    (data,) = re.findall(r'<script type="application/json" id="page-data">(.*?)</script>', text)
-    found: dict[str, Any] = json.loads(data)
-    return found
-
-
 def test_a_filter_has_the_page_of_its_layer(photo: Path) -> None:
     options = ("--stride", "2,1", "--dilation", 2, "--padding", "1,2,3,4", "--pad-mode", "edge")
     more = ("--bias", 0.5, "--activation", "tanh", "--at", "2,3")
     done = run_cli("explain", photo, "--filter", "sobel_v", *options, *more, "-o", "page.html")
     assert "page.html, " in done.stderr and "begins at row 2, column 3 of conv1" in done.stderr
     assert done.stdout == ""
-    scene = scene_in("page.html")
+    scene = data_of("page.html")
     layer = scene["layer"]
     assert (scene["kind"], scene["title"], scene["at"]) == ("layer", "photo.png, sobel_v", [2, 3])
     assert (layer["stride"], layer["dilation"]) == ([2, 1], [2, 2])
     assert (layer["padding"], layer["padMode"]) == ([1, 2, 3, 4], "edge")
     assert (layer["activation"], layer["kernel"]) == ("tanh", [3, 3])
-    (bias,) = np.frombuffer(base64.b64decode(layer["bias"]["data"]), layer["bias"]["dtype"])
-    assert bias == 0.5
+    assert layer["bias"].tolist() == [0.5]
 
 
 def test_a_pool_has_the_page_of_its_layer(photo: Path) -> None:
     options = ("--size", 3, "--stride", 2, "--padding", 1, "--ceil", "--count-include-pad")
     run_cli("explain", photo, "--pool", "average", *options, "-o", "page.html")
-    layer = scene_in("page.html")["layer"]
+    layer = data_of("page.html")["layer"]
     assert (layer["mode"], layer["kernel"], layer["stride"]) == ("average", [3, 3], [2, 2])
     assert (layer["ceil"], layer["countIncludePad"]) == (True, True)
 
@@ -65,10 +55,9 @@ def test_a_map_and_an_image_of_an_array_are_chosen(empty_folder: Path) -> None:
     bank = save_array("bank.npy", np.ones((2, 2, 2, 4), np.float32))
     given = ("--image", 2, "--map", 3, "--at", "1,1", "-o", "page.html")
     run_cli("explain", array, "--filter", bank, *given)
-    scene = scene_in("page.html")
+    scene = data_of("page.html")
     assert scene["map"] == 3
-    raw = np.frombuffer(base64.b64decode(scene["input"]["data"]), np.float32)
-    np.testing.assert_array_equal(raw.reshape(6, 7, 2), values[2])
+    np.testing.assert_array_equal(scene["input"]["pixels"], values[2].ravel())
 
 
 def test_a_network_has_the_page_of_its_layers() -> None:
@@ -77,7 +66,7 @@ def test_a_network_has_the_page_of_its_layers() -> None:
     report = json.loads(done.stdout)
     assert report["bytes"] == Path("page.html").stat().st_size
     assert (report["layer"], report["at"], report["map"]) == ("conv2", [4, 5], 7)
-    scene = scene_in("page.html")
+    scene = data_of("page.html")
     assert scene["kind"] == "network" and scene["title"] == "7.png, digits.toml"
     assert scene["unit"] == {"layer": "conv2", "map": 7, "at": [4, 5]}
     assert [layer["name"] for layer in scene["layers"]][-2:] == ["digit", "probability"]
@@ -85,7 +74,7 @@ def test_a_network_has_the_page_of_its_layers() -> None:
 
 def test_standard_input_is_taken(photo: Path) -> None:
     run_cli("explain", "--pool", "max", "-o", "page.html", stdin=photo.read_bytes())
-    assert scene_in("page.html")["title"] == "standard input, max pool"
+    assert data_of("page.html")["title"] == "standard input, max pool"
 
 
 def test_a_page_that_exists_stays(photo: Path) -> None:
@@ -93,7 +82,7 @@ def test_a_page_that_exists_stays(photo: Path) -> None:
     given = ("explain", photo, "--filter", "edge", "-o", "page.html")
     assert "exists already" in refused_untouched(*given)
     run_cli(*given, "--overwrite", "-q")
-    assert scene_in("page.html")["kind"] == "layer"
+    assert data_of("page.html")["kind"] == "layer"
 
 
 @pytest.mark.parametrize("output", ["page.svg", "page", "-"])

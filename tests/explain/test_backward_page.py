@@ -3,26 +3,18 @@
 from __future__ import annotations
 
 import json
-import re
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 
 from tests.support.netfiles import layer as layer_table
+from tests.support.packed_pages import data_of
 from tests.support.shell import refused_untouched, run_cli, save
 
 pytestmark = pytest.mark.usefixtures("empty_folder")
 
 RNG = np.random.default_rng(3)
-
-
-def data_of(path: str) -> dict[str, Any]:
-    """Return the data of a page."""
-    (text,) = re.findall(r'id="page-data">(.*?)</script>', Path(path).read_text("utf-8"), re.S)
-    data: dict[str, Any] = json.loads(text)
-    return data
 
 
 def test_a_page_begins_with_the_pixel_and_its_strongest_output() -> None:

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from cnncli.explain.page.layer_data import PageData, Unit, pack_array
+from cnncli.explain.page.layer_data import PageData, Unit
 from cnncli.explain.page.live_network_data import live_network_page_data
 from cnncli.explain.page.parts import SCRIPTS as PAGES
 from tests.support.browser import number, random_picture
@@ -25,9 +25,9 @@ NETWORKS = 60
 
 COMPUTE = """({ layers, maps }) => {
   const outputs = new Map(maps.map(({ name, size, channels, planes }) => {
-    const all = arrayOf(planes);
     const count = size[0] * size[1];
-    const each = Array.from({ length: channels }, (_, k) => all.slice(k * count, (k + 1) * count));
+    const plane = (_, k) => planes.slice(k * count, (k + 1) * count);
+    const each = Array.from({ length: channels }, plane);
     return [name, { size, channels, planes: each }];
   }));
   return layers.map(({ inputs, settings }) => {
@@ -41,7 +41,7 @@ COMPUTE = """({ layers, maps }) => {
 
 
 def maps_of(name: str, Y: Any) -> PageData:
-    planes = pack_array(Y.transpose(2, 0, 1))
+    planes = Y.transpose(2, 0, 1)
     return {"name": name, "size": list(Y.shape[:2]), "channels": Y.shape[2], "planes": planes}
 
 

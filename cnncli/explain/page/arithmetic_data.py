@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from cnncli.core.activations import OVER_CHANNELS
 from cnncli.core.geometry import Box
-from cnncli.explain.page.layer_data import PageData, layer_settings, pack_array
+from cnncli.explain.page.layer_data import PageData, layer_settings
 from cnncli.network.graph import Network, Node
 from cnncli.network.layers import (
     ActivationLayer,
@@ -39,7 +39,7 @@ from cnncli.network.layers.base import has_gradient
 from cnncli.network.layers.norm import AXES, Normalization
 
 MOST_EXACT: Final = 6 * 10**6
-"""Bytes of values and weights up to which weights are exact: a page of 8 MB as base64."""
+"""Bytes of values and weights up to which weights are exact: a page of 8 MB."""
 
 MOST_WEIGHTS: Final = 2**25
 """Bytes of all weights; of more the largest layers' are left out."""
@@ -170,10 +170,10 @@ def _record(node: Node, shape: Shape, dtype: np.dtype[Any], kind: np.dtype[Any])
     if isinstance(layer, (ConvLayer, ConvTransposeLayer, PoolLayer)):
         record = layer_settings(layer, shape, dtype)
         if isinstance(layer, ConvLayer):
-            record["weights"] = pack_array(_rounded(layer.filter.weights.astype(dtype), kind))
+            record["weights"] = _rounded(layer.filter.weights.astype(dtype), kind)
         elif isinstance(layer, ConvTransposeLayer):
             weights = layer.as_convolution_weights().astype(dtype)
-            record["weights"] = pack_array(_rounded(weights, kind))
+            record["weights"] = _rounded(weights, kind)
         return record
     if not has_gradient(layer):
         return {"op": "onnx"}
@@ -220,7 +220,7 @@ def _places(layer: AnyLayer, shape: Shape) -> PageData:
         case PadLayer():
             begins = [begin for begin, _ in layer.window(shape).pads]
             value = np.array([layer.pad_value])
-            return {"begin": begins, "padMode": layer.border_mode, "padValue": pack_array(value)}
+            return {"begin": begins, "padMode": layer.border_mode, "padValue": value}
         case PadChannelsLayer():
             ends = {"before": layer.before, "after": layer.after}
             return {name: _numbers(np.zeros(0) if v is None else v) for name, v in ends.items()}
@@ -242,7 +242,7 @@ def _rounded(weights: FloatArray, kind: np.dtype[Any]) -> NDArray[Any]:
     return weights.astype(kind)
 
 
-def _numbers(array: FloatArray | float) -> dict[str, str]:
+def _numbers(array: FloatArray | float) -> FloatArray:
     """Return one or more numbers; those of float32 stay so."""
     flat = np.ravel(array)
-    return pack_array(flat if flat.dtype == np.float32 else flat.astype(np.float64))
+    return flat if flat.dtype == np.float32 else flat.astype(np.float64)

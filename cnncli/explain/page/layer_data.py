@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import base64
 import math
-import zlib
 from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
@@ -102,7 +100,7 @@ def layer_page_data(
     Returns
     -------
     dict
-        JSON data for ``layer.js``. Arrays are base64 of little-endian numbers, and exact.
+        Data for ``layer.js``: JSON and arrays, see `pack`. All are exact.
 
     Raises
     ------
@@ -193,38 +191,15 @@ def slice_around(centre: int, count: int, size: int) -> slice:
     return slice(first, first + count)
 
 
-def pack_array(values: NDArray[Any]) -> dict[str, str]:
-    """Return an array as base64 of little-endian numbers, with its type.
-
-    Examples
-    --------
-    >>> pack_array(np.array([1, 2], np.uint8))
-    {'dtype': 'uint8', 'data': 'AQI='}
-    """
-    little = np.ascontiguousarray(values, values.dtype.newbyteorder("<"))
-    return {"dtype": values.dtype.name, "data": base64.b64encode(little.tobytes()).decode()}
-
-
-def pack_pixels(pixels: NDArray[Any]) -> PageData:
-    """Return an array (rows, columns, channels) for inflate.js; of whole numbers that is shorter.
-
-    Examples
-    --------
-    >>> record = pack_pixels(np.zeros((20, 20, 3), np.uint8))
-    >>> record["differences"], len(record["data"])
-    ([20, 20, 3], 16)
-    """
+def _pixels(pixels: NDArray[Any]) -> PageData:
+    """Return pixels (rows, columns, channels); of whole numbers differences, which deflate well."""
     if pixels.dtype.kind != "u":
-        return dict(pack_array(pixels))
+        return {"pixels": pixels}
     differences = pixels
     for axis in (0, 1):
         first = np.zeros_like(differences.take([0], axis))
         differences = np.diff(differences, axis=axis, prepend=first)
-    little = np.ascontiguousarray(differences, pixels.dtype.newbyteorder("<"))
-    packer = zlib.compressobj(9, zlib.DEFLATED, -zlib.MAX_WBITS)
-    data = packer.compress(little.tobytes()) + packer.flush()
-    text = base64.b64encode(data).decode()
-    return {"dtype": pixels.dtype.name, "data": text, "differences": list(pixels.shape)}
+    return {"differences": differences}
 
 
 def pack_spans(spans: Iterable[Sequence[int]]) -> list[list[int]]:
@@ -260,7 +235,7 @@ def image_record(picture: Picture, image: int, box: Box, groups: Sequence[MapGro
     >>> picture = Picture(np.zeros((1, 4, 6, 1), np.uint8), 255.0, True, False, (), "a.png")
     >>> box = slice(0, 4), slice(0, 6)
     >>> record = image_record(picture, 0, box, [MapGroup("", (0,))])
-    >>> record["size"], record["dtype"], record["scale"]
+    >>> record["size"], record["differences"].dtype.name, record["scale"]
     ([4, 6], 'uint8', 255.0)
     """
     rows, cols = box
@@ -277,11 +252,11 @@ def image_record(picture: Picture, image: int, box: Box, groups: Sequence[MapGro
         "largest": max(map(abs, values.limits)),
         "range": {"kind": shown.kind, "lo": shown.lo, "hi": shown.hi},
         "pictures": picture_list(groups),
-        **pack_pixels(pixels[rows, cols]),
+        **_pixels(pixels[rows, cols]),
     }
     if pixels[rows, cols].shape != pixels.shape:
         small = overview_levels(picture, image, groups[0].channels, shown)
-        record["overview"] = {"size": list(small.shape[:2]), **pack_array(small)}
+        record["overview"] = {"size": list(small.shape[:2]), "levels": small}
     return record
 
 
@@ -313,14 +288,14 @@ def _transposed(layer: ConvTransposeLayer, shape: Shape, dtype: np.dtype[Any]) -
         "outputPadding": list(extra),
         "dilation": [window.rows.dilation, window.cols.dilation],
         "single": dtype == np.float32,
-        "weights": pack_array(layer.as_convolution_weights().astype(dtype)),
+        "weights": layer.as_convolution_weights().astype(dtype),
         "maps": out,
         "perChannel": False,
         "filterName": layer.filter.name,
         "kernelNames": [str(channel) for channel in range(out)],
         "groups": layer.groups,
-        "bias": pack_array(np.asarray(bias, dtype).reshape(-1)),
-        "padValue": pack_array(np.zeros(1, dtype)),
+        "bias": np.asarray(bias, dtype).reshape(-1),
+        "padValue": np.zeros(1, dtype),
         "activation": "none",
         "alpha": None,
     }
@@ -331,24 +306,24 @@ def _pool(layer: PoolLayer) -> PageData:
         "mode": layer.mode,
         "ceil": layer.ceil,
         "countIncludePad": layer.count_include_pad,
-        "p": pack_array(np.array([layer.p], np.float64)),
+        "p": np.array([layer.p], np.float64),
     }
 
 
 def _conv(layer: ConvLayer, dtype: np.dtype[Any]) -> PageData:
     bias = layer.parameters.get("b", np.zeros(1))
-    alpha = None if layer.alpha is None else pack_array(layer.alpha.astype(dtype))
+    alpha = None if layer.alpha is None else layer.alpha.astype(dtype)
     return {
-        "weights": pack_array(layer.filter.weights.astype(dtype)),
+        "weights": layer.filter.weights.astype(dtype),
         "maps": layer.filter.maps,
         "perChannel": layer.filter.per_channel,
         "filterName": layer.filter.name,
         "kernelNames": list(layer.filter.map_names),
         "groups": layer.groups,
-        "bias": pack_array(np.asarray(bias, dtype).reshape(-1)),
+        "bias": np.asarray(bias, dtype).reshape(-1),
         "padMode": layer.border_mode,
         # An array as well: JSON has no infinity.
-        "padValue": pack_array(np.array([layer.pad_value], dtype)),
+        "padValue": np.array([layer.pad_value], dtype),
         "activation": layer.activation,
         "alpha": alpha,
     }
@@ -359,9 +334,9 @@ def picture_list(groups: Sequence[MapGroup]) -> list[PageData]:
     return [{"name": group.name, "channels": list(group.channels)} for group in groups]
 
 
-def colour_tables() -> dict[str, str]:
-    """Return the colour tables of a page, 256 RGB colours each, as base64."""
-    return {"diverging": base64.b64encode(table("diverging").tobytes()).decode()}
+def colour_tables() -> PageData:
+    """Return the colour tables of a page, 256 RGB colours each."""
+    return {"diverging": table("diverging")}
 
 
 def preset_records() -> list[PageData]:

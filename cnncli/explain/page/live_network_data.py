@@ -67,7 +67,7 @@ def live_network_page_data(
     Returns
     -------
     dict or None
-        JSON data for ``network.js``; None where a page cannot compute a layer, or would take long.
+        Data for ``network.js``; None where a page cannot compute a layer, or would take long.
 
     Examples
     --------

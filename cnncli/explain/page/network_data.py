@@ -38,7 +38,7 @@ def network_page_data(
     Returns
     -------
     dict
-        JSON data for ``network.js``: of a small network image and weights, of which the page
+        Data for ``network.js``: of a small network image and weights, of which the page
         computes all layers; of others the values of all layers.
 
     Raises

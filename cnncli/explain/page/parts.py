@@ -15,7 +15,6 @@ SCRIPTS: Final[dict[str, tuple[str, ...]]] = {
         "learning_arithmetic.js",
         "numbers.js",
         "ranges.js",
-        "inflate.js",
         "page_data.js",
         "drawing.js",
         "focus.js",
@@ -53,7 +52,6 @@ SCRIPTS: Final[dict[str, tuple[str, ...]]] = {
         "arithmetic.js",
         "numbers.js",
         "ranges.js",
-        "inflate.js",
         "page_data.js",
         "drawing.js",
         "focus.js",
@@ -107,8 +105,8 @@ SCRIPTS["playground"] = (
 )
 """The scripts of each kind of page in cnncli/explain/web, in the order in which they run."""
 
-PACKED: Final = frozenset(("playground",))
-"""Kinds of pages whose scripts, style and data are deflated, and unpacked by unpack.js."""
+UNPACK_SCRIPTS: Final = ("packed.js", "unpack.js")
+"""Those that open a page, whose other scripts, style and data are deflated."""
 
 WORKER: Final = frozenset(
     (

@@ -25,7 +25,7 @@ def playground_page_data() -> PageData:
     Returns
     -------
     dict
-        JSON data for ``playground.js``.
+        Data for ``playground.js``.
 
     Examples
     --------

@@ -17,7 +17,6 @@ from cnncli.explain.page.layer_data import (
     PageData,
     Unit,
     colour_tables,
-    pack_array,
     pack_spans,
     picture_list,
     slice_around,
@@ -105,7 +104,7 @@ def stored_network_page_data(
     Returns
     -------
     dict
-        JSON data for ``network.js``. Values are float32 where they fit into `BUDGET`, and else
+        Data for ``network.js``. Values are float32 where they fit into `BUDGET`, and else
         rounded to 16 or 8 bits of each map's range, which the page says.
 
     Raises
@@ -294,7 +293,7 @@ def _values(
         "maps": len(groups),
         "largest": scores,
         "winner": best,
-        **pack_array(planes.astype(dtype, copy=False)),
+        "values": planes.astype(dtype, copy=False),
     }
 
 

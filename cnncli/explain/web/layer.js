@@ -3,11 +3,8 @@
 // geometry.js and arithmetic.js compute, arithmetic_panel.js shows one output's numbers, backward.js one
 // pixel's gradient, moving.js moves the window, controls.js changes the layer.
 
-const pageData = JSON.parse(document.getElementById("page-data").textContent);
 const byId = (id) => document.getElementById(id);
-const tables = Object.fromEntries(
-  Object.entries(pageData.tables).map(([name, data]) => [name, bytesOf(data)]),
-);
+const tables = pageData.tables;
 const COLOURS = ["red", "green", "blue"];
 const isTransposed = pageData.layer.op === "conv-transpose";
 // Of more the page would be slow.

@@ -5,11 +5,8 @@
 // a graph, network_cards.js their maps. The page of a small network computes all layers, see
 // network_live.js; those of others are in the page's data.
 
-const pageData = JSON.parse(document.getElementById("page-data").textContent);
 const byId = (id) => document.getElementById(id);
-const tables = Object.fromEntries(
-  Object.entries(pageData.tables).map(([name, data]) => [name, bytesOf(data)]),
-);
+const tables = pageData.tables;
 const LARGE = 230;
 /** The same, where no other maps stand beside it. */
 const LARGEST = 320;

@@ -5,7 +5,7 @@
 
 /** A layer of the page's data: `planes` has the values of each channel whose picture is in the page. */
 function readLayerMaps(record) {
-  const raw = arrayOf(record);
+  const raw = record.values;
   const count = (record.rows[1] - record.rows[0]) * (record.cols[1] - record.cols[0]);
   const planes = {};
   const shownChannels = new Set(record.pictures.flatMap(({ channels }) => channels));
@@ -14,7 +14,7 @@ function readLayerMaps(record) {
     const part = raw.subarray(index * count, (index + 1) * count);
     const [lo, step] = [record.ends[index][0], record.steps[index]];
     if (!shownChannels.has(channel)) return;
-    let values = record.dtype === "float32" ? part : null;
+    let values = raw instanceof Float32Array ? part : null;
     const decode = () => Float64Array.from(part, (code) => roundedValue(code, lo, step, largestCode));
     Object.defineProperty(planes, channel, { enumerable: true, get: () => (values ??= decode()) });
   });
@@ -24,20 +24,13 @@ function readLayerMaps(record) {
     channels: expandRuns(axes.channels),
   }));
   const ranges = record.pictures.map((picture) => picture.range);
-  let settings = null;
   return {
     ...record,
     planes,
     reads,
     ranges,
     drawn: new Map(),
-    /** Its settings without reading the weights. */
-    kind: record.arithmetic,
-    /** What its units are computed with; read when the first is, for weights may be many. */
-    get arithmetic() {
-      settings ??= record.arithmetic ? readLayer(record.arithmetic) : null;
-      return settings;
-    },
+    arithmetic: record.arithmetic && readLayer(record.arithmetic),
   };
 }
 

@@ -8,10 +8,9 @@ function drawOverview() {
   byId("overview-figure").hidden = !isShown;
   if (!isShown) return;
   const [height, width] = overview.size;
-  const levels = arrayOf(overview);
   const picture = cellPicture(height, width, (row, col) => {
     const first = 3 * (row * width + col);
-    return levels.subarray(first, first + 3);
+    return overview.levels.subarray(first, first + 3);
   });
   const context = prepareCanvas(byId("overview"), width, height);
   drawCells(context, picture, 1);

@@ -59,7 +59,7 @@ function firstPicture() {
 function samplePicture(picture) {
   const input = readInput(pageData.input, pageData.single);
   if (picture === "color") return { ...input, sample: picture };
-  const levels = arrayOf(pageData.input);
+  const levels = readPixels(pageData.input);
   const rgba = new Uint8Array((4 * levels.length) / 3);
   for (let index = 0; index < levels.length; index += 1) rgba[4 * Math.floor(index / 3) + (index % 3)] = levels[index];
   const planes = picturePlanes({ rgba, size: input.size }, input.size, { channels: 1 });

@@ -11,25 +11,20 @@ const WINDOW_OPS = ["conv", "dense", "pool"];
 const FEW_INPUTS = ["activation", "add", "sub", "mul", "max", "min"];
 const FEW_CHANNELS = 3;
 
-/** The settings of a layer; its weights are not read for them. */
-function kindOf(layer) {
-  return layer.kind ?? layer.arithmetic;
-}
-
 /** The kinds of questions, each a function of a source of random numbers. */
 function networkTopics() {
   const known = layers.filter(({ problem }) => !problem);
-  const windows = known.filter((layer) => WINDOW_OPS.includes(kindOf(layer)?.op));
-  const pools = windows.filter((layer) => ["max", "min"].includes(kindOf(layer).mode));
-  const few = windows.filter((layer) => kindOf(layer).op === "pool" || byName.get(layer.inputs[0]).shape[2] <= FEW_CHANNELS);
-  const simple = known.filter((layer) => FEW_INPUTS.includes(kindOf(layer)?.op));
-  const sums = windows.filter((layer) => kindOf(layer).op !== "pool" && byName.get(layer.inputs[0]).pictures.length > 2);
+  const windows = known.filter((layer) => WINDOW_OPS.includes(layer.arithmetic?.op));
+  const pools = windows.filter((layer) => ["max", "min"].includes(layer.arithmetic.mode));
+  const few = windows.filter((layer) => layer.arithmetic.op === "pool" || byName.get(layer.inputs[0]).shape[2] <= FEW_CHANNELS);
+  const simple = known.filter((layer) => FEW_INPUTS.includes(layer.arithmetic?.op));
+  const sums = windows.filter((layer) => layer.arithmetic.op !== "pool" && byName.get(layer.inputs[0]).pictures.length > 2);
   const onSome = (some, ask) => (random) => firstOf(pickSome(random, some, QUIZ_LAYERS), (layer) => ask(random, layer));
-  const sizes = (random) => sizeQuestion(random, windows.length ? kindOf(pickFrom(random, windows)) : { op: "conv" });
+  const sizes = (random) => sizeQuestion(random, windows.length ? pickFrom(random, windows).arithmetic : { op: "conv" });
   const topics = [
     [known.slice(-1), strongestQuestion],
     [sums, contributionQuestion],
-    [[...few, ...simple], (random, layer) => (kindOf(layer).kernel ? unitQuestion(random, layer, valueQuestion) : simpleQuestion(random, layer))],
+    [[...few, ...simple], (random, layer) => (layer.arithmetic.kernel ? unitQuestion(random, layer, valueQuestion) : simpleQuestion(random, layer))],
     [pools, (random, layer) => unitQuestion(random, layer, winnerQuestion)],
   ];
   return [...topics.filter(([some]) => some.length).map(([some, ask]) => onSome(some, ask)), sizes];

@@ -1,23 +1,37 @@
 "use strict";
-// Unpacks a page that is deflated: puts its style and data in their places, and runs the scripts in
+// Opens a page: inflates its data, style and scripts, puts the style in its place, and runs the scripts in
 // their order. The page's policy names the hash of each.
 
+/** What the page shows, see cnncli/explain/page. */
+let pageData = null;
+
+/** Bytes of a base64 text. */
+function bytesOf(text) {
+  const letters = atob(text);
+  const bytes = new Uint8Array(letters.length);
+  for (let index = 0; index < bytes.length; index += 1) bytes[index] = letters.charCodeAt(index);
+  return bytes;
+}
+
 async function unpackPage() {
-  const bytes = Uint8Array.from(atob(document.getElementById("packed").textContent), (letter) => letter.charCodeAt(0));
-  const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("deflate"));
-  const { data, style, scripts } = await new Response(stream).json();
+  const holder = document.getElementById("packed");
+  const stream = new Blob([bytesOf(holder.textContent)]).stream().pipeThrough(new DecompressionStream("deflate"));
+  const { data, style, scripts } = readPacked(new Uint8Array(await new Response(stream).arrayBuffer()));
+  holder.remove();
+  pageData = data;
   const policy = window.trustedTypes?.createPolicy("cnncli-unpack", { createScript: (text) => text });
-  const trusted = (text) => (policy ? policy.createScript(text) : text);
   const sheet = document.createElement("style");
   sheet.textContent = style;
   document.head.append(sheet);
-  document.getElementById("page-data").textContent = trusted(JSON.stringify(data));
   for (const { text, worker } of scripts) {
     const script = document.createElement("script");
     script.toggleAttribute("data-worker", worker);
-    script.textContent = trusted(text);
+    script.textContent = policy ? policy.createScript(text) : text;
     document.body.append(script);
   }
 }
 
-unpackPage();
+unpackPage().catch((error) => {
+  document.getElementById("unreadable").hidden = false;
+  throw error;
+});

@@ -1,0 +1,52 @@
+"""The data of a page as bytes: what pack.py writes and packed.js reads, in node."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from cnncli.explain.page.pack import pack
+from tests.support.node import NODE, run_alone
+
+TOLD = """({ values }) => [values.constructor.name, Array.from(values, String)]"""
+
+
+@pytest.mark.oracle
+@pytest.mark.skipif(NODE is None, reason="neither node nor the extra browser is installed")
+def test_arrays_are_read_as_they_were_written() -> None:
+    rng = np.random.default_rng(8)
+    halves = np.arange(2**16, dtype=np.uint16).view(np.float16)
+    arrays: dict[str, Any] = {
+        "Uint8Array": rng.integers(0, 256, (3, 5, 2), np.uint8),
+        "Uint16Array": rng.integers(0, 2**16, 7, np.uint16),
+        "Int32Array": rng.integers(-(2**31), 2**31, 9, np.int32),
+        "Float32Array": np.append(rng.normal(size=4), [np.nan, np.inf, -np.inf]).astype(np.float32),
+        "Float64Array": rng.normal(size=(2, 3)).T,
+    }
+    cases = [{"values": one, "odd": np.ones(3, np.uint8)} for one in arrays.values()]
+    cases.append({"values": halves[halves != 0], "odd": None})
+    found = run_alone((), TOLD, cases)
+    for (name, array), (kind, values) in zip(arrays.items(), found[:-1], strict=True):
+        assert kind == name
+        read = np.array([float(v) for v in values])
+        np.testing.assert_array_equal(read.astype(array.dtype), array.ravel())
+    kind, values = found[-1]
+    assert kind == "Float32Array"
+    read = np.array([float(v) for v in values])
+    np.testing.assert_array_equal(read, halves[halves != 0].astype(np.float64))
+
+
+@pytest.mark.oracle
+@pytest.mark.skipif(NODE is None, reason="neither node nor the extra browser is installed")
+def test_objects_that_look_like_arrays_stay_as_they_are() -> None:
+    data = {"array": ["a"], "bytes": {"array": 3}, "text": "\n<\udcff\u2028", "none": None}
+    assert run_alone((), "(data) => data", [data]) == [data]
+
+
+def test_what_a_page_cannot_hold_is_refused() -> None:
+    with pytest.raises(TypeError, match="cannot hold set"):
+        pack({"values": {1}})
+    with pytest.raises(ValueError, match="not JSON compliant"):
+        pack({"values": [np.nan]})
