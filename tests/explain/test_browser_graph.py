@@ -207,9 +207,8 @@ def test_maps_of_a_layer_have_one_scale_or_each_its_own(show: Opener) -> None:
     common = layer_ranges(rows, groups, "auto", False, shared=True)[0]
     tab = show(data)
     settle(tab)
-    ends = (
-        "[...document.querySelectorAll('[data-layer=maps] .bar-ends span')].map((e) => e.innerText)"
-    )
+    ends = """[...document.querySelectorAll("[data-layer=maps] .end-numbers span")]
+        .map((node) => node.innerText)"""
     middle = """(() => {
         const canvas = document.querySelector("[data-layer=maps] .large");
         const settings = { willReadFrequently: true };

@@ -114,7 +114,8 @@ def test_a_file_becomes_the_networks_input(show: Opener, tmp_path: Path) -> None
         tab.select_option("#own-fit", fit)
         wanted = read_image(path, ReadOptions(gray=True, size=(8, 8), fit=fit)).values()
         np.testing.assert_array_equal(check(tab), wanted[0, :, :, 0])
-    assert tab.text_content("#own-note") == "mine.png: 40 × 30 pixels, made 8 × 8 here; made grey."
+    made = "made 8 rows × 8 columns here; made grey."
+    assert tab.text_content("#own-note") == f"mine.png: 40 rows × 30 columns, {made}"
     assert tab.text_content("#title") == "mine.png, digits.toml"
     tab.click("#own-first")
     until(tab, "document.getElementById('title').textContent === 'a, 7.png, digits.toml'")

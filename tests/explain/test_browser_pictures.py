@@ -63,7 +63,7 @@ def test_a_file_is_read_as_cnncli_reads_it(show: Opener, tmp_path: Path, gray: b
     opened(tab, path)
     check(tab, layer, read_image(path, ReadOptions(gray=gray)).values())
     grey = "; made grey" if gray else ""
-    assert tab.text_content("#own-note") == f"mine.png: 14 × 11 pixels{grey}."
+    assert tab.text_content("#own-note") == f"mine.png: 14 rows × 11 columns{grey}."
     assert tab.text_content("#input-size") == f"14 × 11 × {1 if gray else 3}"
 
 
@@ -88,7 +88,8 @@ def test_a_large_picture_is_made_smaller_and_the_page_says_to_what(
     layer = PoolLayer("average", 2)
     tab = show(page_data_of(random_picture((9, 9, 3)), layer))
     opened(tab, path)
-    assert tab.text_content("#own-note") == "large.png: 600 × 900 pixels, made 418 × 627 here."
+    made = "made 418 rows × 627 columns here."
+    assert tab.text_content("#own-note") == f"large.png: 600 rows × 900 columns, {made}"
     X = read_image(path, ReadOptions(size=(418, 627))).values()
     # Some rows; all of them are many numbers.
     some = f"cnncli.state.input.planes.map((plane) => [...plane.slice({-20 * 627})])"

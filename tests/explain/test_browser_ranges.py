@@ -204,7 +204,7 @@ def test_bars_of_scores_have_the_range_of_their_squares(
         assert bar["width"] == pytest.approx(max((last - first) * track["width"], 1), abs=1)
     ends = [
         float(text.replace("−", "-"))
-        for text in card.locator(".ends span span").all_text_contents()
+        for text in card.locator(".ends .end-numbers span").all_text_contents()
     ]
     assert (ends[0], ends[-1]) == pytest.approx((min(mapping.lo, 0), max(mapping.hi, 0)), rel=1e-3)
 

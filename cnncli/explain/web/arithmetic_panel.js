@@ -34,6 +34,8 @@ function drawArithmetic() {
 
 /** What step_panel.js needs to know of the output that is shown. */
 function subjectOf(step) {
+  const { outRows, outCols, planes } = shown;
+  const cell = (state.at[0] - outRows[0]) * outCols.length + state.at[1] - outCols[0];
   return {
     arithmetic: shown.arithmetic,
     at: state.at,
@@ -44,6 +46,7 @@ function subjectOf(step) {
     choose: (index) => apply({ block: index }),
     nameOf: channelName,
     range: shown.range,
+    drawn: planes.map((plane) => plane[cell]),
     paint: (_, value) => cellColour([value], state.input.range, null),
     table: shown.picture.channels.length === 3 ? null : tables[state.colormap],
   };

@@ -26,10 +26,15 @@ function drawControls() {
   const [formula, words] = isTransposed
     ? [transposedFormula, "(input − 1) × stride + span of the kernel + output padding − padding"]
     : [axisFormula, "⌊(input + padding − span of the window) / stride⌋ + 1"];
+  const { padding } = state.layer;
+  const isSame = padding === "same" || padding === "same-lower";
+  const sameText = (axis, what) => samePaddingText(axis, what, padding === "same-lower");
+  const same = isSame ? [sameText(rows, "rows"), sameText(cols, "columns")] : [];
   byId("formula").replaceChildren(
     element("span", { text: `rows: ${formula(rows)}` }),
     element("span", { text: `columns: ${formula(cols)}` }),
     element("span", { class: "dim", text: words }),
+    ...same.map((text) => element("span", { class: "dim same", text })),
   );
 }
 

@@ -30,6 +30,11 @@ function constantText({ lo }, most) {
   return lo === 0 && most > 0 ? `zero but for rounding, at most ${most.toExponential(1)}` : `${numberText(lo)} everywhere`;
 }
 
+/** How many values of some planes are NaN or infinite. */
+function countNotFinite(planes) {
+  return planes.reduce((count, plane) => count + plane.filter((value) => !Number.isFinite(value)).length, 0);
+}
+
 /** Says how many values are NaN or infinite; "" for none. */
 function notFiniteText(count) {
   if (!count) return "";

@@ -53,6 +53,16 @@ function replaceItems(group, children) {
   setTabStop(group);
 }
 
+/** Scroll a list, but not the page, until its chosen item is seen whole; `key` tells whether it is another one. */
+function scrollToChosen(list, item, key) {
+  if (list.dataset.chosen === String(key)) return;
+  list.dataset.chosen = key;
+  const [outer, inner] = [list.getBoundingClientRect(), item.getBoundingClientRect()];
+  const past = (first, last, [least, most]) => Math.min(first - least - 3, 0) || Math.max(last - most + 3, 0);
+  list.scrollLeft += past(inner.left, inner.right, [outer.left, outer.left + list.clientWidth]);
+  list.scrollTop += past(inner.top, inner.bottom, [outer.top, outer.top + list.clientHeight]);
+}
+
 /** How far the list of sums of a container was scrolled, as its events tell: asking has the page laid out. */
 const scrolled = new WeakMap();
 
@@ -68,12 +78,16 @@ function watchSums(container) {
 function replaceBlocks(container, blocks) {
   if (!scrolled.has(container)) watchSums(container);
   const list = () => container.querySelector(".sums");
-  const hadFocus = list()?.contains(document.activeElement);
+  const before = list();
+  const hadFocus = before?.contains(document.activeElement);
   container.replaceChildren(...blocks);
   const after = list();
   if (!after) return;
   setTabStop(after);
   const top = scrolled.get(container);
   if (top) after.scrollTop = top;
+  const chosen = after.querySelector("[aria-pressed='true']");
+  if (before) after.dataset.chosen = before.dataset.chosen;
+  scrollToChosen(after, chosen, [...after.children].indexOf(chosen));
   if (hadFocus) after.querySelector("[tabindex='0']").focus({ preventScroll: true });
 }

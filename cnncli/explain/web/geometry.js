@@ -48,6 +48,20 @@ function samePads(size, kernel, stride, dilation, lower) {
   return lower ? [total - small, small] : [small, total - small];
 }
 
+/** How much padding "same" is at both ends of an axis of `what`, rows or columns, and why, in words. */
+function samePaddingText({ size, stride, extent, begin, end, out }, what, lower) {
+  const span = (out - 1) * stride + extent;
+  const more = Math.max(0, span - size);
+  const name = lower ? "same-lower" : "same";
+  const windows =
+    `Padding ${name}, ${what}: ⌈${size} / ${stride}⌉ = ${out} come out. Their windows span ` +
+    `(${out} − 1) × ${stride} + ${extent} = ${span}, ${more || "no"} more than the input has`;
+  if (!more) return `${windows}: no padding.`;
+  const [first, last] = what === "rows" ? ["above", "below"] : ["on the left", "on the right"];
+  const why = begin === end ? "" : `, as ${name} puts an odd one at the ${lower ? "beginning" : "end"}`;
+  return `${windows}: ${begin} of padding ${first} and ${end} ${last}${why}.`;
+}
+
 /**
  * Both axes of a layer. `padding` is "same", "same-lower", "valid" or
  * [top, bottom, left, right].

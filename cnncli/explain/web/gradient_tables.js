@@ -39,7 +39,7 @@ function weightTable(values, title, make) {
   const range = { kind, lo: 1.5 * lo, hi: 1.5 * hi };
   const cellOf = (value, i, j) => {
     const node = make(i, j, numberText(value, 3));
-    setBackground(node, colourOf(levelOf(value, range), tables.diverging));
+    setBackground(node, cellColour([value], range, tables.diverging));
     return element("td", {}, node);
   };
   const lines = values.map((line, i) => element("tr", {}, ...line.map((value, j) => cellOf(value, i, j))));

@@ -90,7 +90,7 @@ function compute() {
   // Another map changes nothing of this.
   const small = isSame ? shown.small : smallMaps(arithmetic, outRows, outCols);
   const range = rangeOf(arithmetic, planes, outRows, outCols, small, picture.channels);
-  const missing = notFiniteText(planes.reduce((count, plane) => count + plane.filter((value) => !Number.isFinite(value)).length, 0));
+  const missing = notFiniteText(countNotFinite(planes));
   const notFinite = missing && `${missing}; `;
   return { arithmetic, problem: "", outRows, outCols, picture, planes, range, small, notFinite, pictures: {} };
 }

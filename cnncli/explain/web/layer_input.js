@@ -35,9 +35,13 @@ function ownPictureTarget() {
   };
 }
 
+/** How many values of the input are NaN or infinite, in words. */
+let notFiniteInput = "";
+
 /** Let all that depends on the image follow it: its notes, the pixels that are chosen, what counts as rounding. */
 function fitToInput() {
   const { range, rows, cols, own } = state.input;
+  notFiniteInput = notFiniteText(countNotFinite(state.input.planes));
   magnitude.value = Math.max(Math.abs(range.lo), Math.abs(range.hi));
   const notes = own ? [] : pageData.notes;
   byId("notes").replaceChildren(...notes.map((text) => element("p", { text })));

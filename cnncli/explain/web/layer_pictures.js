@@ -187,7 +187,8 @@ function drawStatus() {
   byId("output-size").textContent = `${rows.out} × ${cols.out} × ${arithmetic.channels}`;
   // The range of few values would tell the one that the quiz asks for.
   byId("output-note").textContent = hiddenUnit() ? "" : outputNote();
-  byId("input-note").textContent = isTransposed ? sourceText() : state.layer.op === "conv" ? paddingText() : "";
+  const note = isTransposed ? sourceText() : state.layer.op === "conv" ? paddingText() : "";
+  byId("input-note").textContent = [notFiniteInput, note].filter(Boolean).join("; ");
   for (const [index, id] of ["at-row", "at-col"].entries()) {
     if (document.activeElement !== byId(id)) byId(id).value = state.at[index];
     byId(id).max = [rows.out, cols.out][index] - 1;

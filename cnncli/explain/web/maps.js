@@ -51,7 +51,7 @@ function drawMaps() {
     if (canvas.style.width !== `${width}px` || canvas.style.height !== `${height}px`) prepareCanvas(canvas, width, height);
   }
   const chosen = strip.children[state.map - first];
-  scrollStrip(strip, chosen);
+  scrollToChosen(strip, chosen, state.map);
   if (hasFocus) chosen.focus({ preventScroll: true });
   setTabStop(strip);
   // The chosen one first, then its neighbours.
@@ -85,13 +85,6 @@ function drawThumbnail(index) {
   const canvas = byId("maps").children[index % MOST_THUMBS].querySelector("canvas");
   const cell = THUMB / Math.max(rows.length, cols.length);
   drawCells(prepareCanvas(canvas, cols.length * cell, rows.length * cell), thumbnail, cell);
-}
-
-/** Scroll the strip, but not the page, until one of its buttons is seen whole. */
-function scrollStrip(strip, button) {
-  const [outer, inner] = [strip.getBoundingClientRect(), button.getBoundingClientRect()];
-  if (inner.left < outer.left) strip.scrollLeft += inner.left - outer.left - 3;
-  if (inner.right > outer.right) strip.scrollLeft += inner.right - outer.right + 3;
 }
 
 function mapButton(picture, index) {

@@ -65,8 +65,13 @@ function drawColourBar(node, layer, index, width) {
     const levels = valuePicture(1, 256, [Uint8Array.from({ length: 256 }, (_, level) => level)], bar, table);
     prepareCanvas(canvas, width, BAR_HEIGHT).drawImage(levels, 0, 0, width, BAR_HEIGHT);
   }
-  const values = range.lo === -range.hi ? [range.lo, 0, range.hi] : [range.lo, range.hi];
-  renew(ends, ...values.map((value) => element("span", { text: numberText(value) })));
+  renew(ends, endNumbers(range.lo, range.hi));
+}
+
+/** The numbers at the ends of a bar, and in its middle where that is 0. */
+function endNumbers(lo, hi) {
+  const values = lo === -hi ? [lo, 0, hi] : [lo, hi];
+  return element("span", { class: "end-numbers" }, ...values.map((value) => element("span", { text: numberText(value) })));
 }
 
 const BAR_HEIGHT = 10;

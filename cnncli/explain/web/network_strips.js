@@ -29,11 +29,9 @@ function drawScoreBar(bar, range, value) {
 }
 
 /** The ends of the range that bars have. */
-function barEndTexts(range) {
+function barEnds(range) {
   const { lo, hi } = barRange(range);
-  const ends = lo < hi ? [lo, hi] : [];
-  if (lo < 0 && lo === -hi) ends.splice(1, 0, 0);
-  return ends.map((value) => element("span", { text: numberText(value) }));
+  return lo < hi ? [endNumbers(lo, hi)] : [];
 }
 
 /** The value of a map of one row and column, as a text. */
@@ -105,6 +103,8 @@ function drawStrip(layer) {
     sortStrip(layer, place > 0 ? view.trail[place - 1].made : null);
   }
   setTabStop(strip);
+  const chosen = strip.querySelector(`[data-map="${large}"]`);
+  if (chosen) scrollToChosen(strip, chosen, [large, [...strip.children].indexOf(chosen)]);
 }
 
 /** Draw the bars of scores on one axis, and name the largest. */
@@ -118,7 +118,7 @@ function drawScores(layer) {
   if (showsGradients()) text = "gradients";
   else if (best >= 0) text = `largest: ${mapName(layer.pictures[best])} (${scoreText(layer, best)})`;
   setText(strip.querySelector(".largest"), text);
-  renew(strip.querySelector(".ends > span"), ...barEndTexts(showsGradients() ? gradientRange(layer, 0) : layer.ranges[0]));
+  renew(strip.querySelector(".ends > span"), ...barEnds(showsGradients() ? gradientRange(layer, 0) : layer.ranges[0]));
   for (const button of strip.querySelectorAll(".thumb")) {
     const index = Number(button.dataset.map);
     const [channel] = layer.pictures[index].channels;

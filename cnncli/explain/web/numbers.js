@@ -37,7 +37,7 @@ function numberText(value, digits = 4) {
   const size = Math.abs(rounded);
   if (size < 1e-7 * magnitude.value) return "≈ 0";
   const text = size < 1e-4 || size >= 1e6 ? rounded.toExponential(Math.max(0, digits - 2)) : String(rounded);
-  return text.replace("-", "−");
+  return text.replaceAll("-", "−");
 }
 
 /** The digits of the numbers in a table of so many columns. */

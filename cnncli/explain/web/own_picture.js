@@ -29,7 +29,7 @@ function startOwnPicture(place, target) {
     const number = asked;
     const picture = await pixelsOf(source).catch(() => null);
     if (number !== asked) return;
-    problem.textContent = picture ? "" : `This browser cannot read ${name} as a picture.`;
+    if (!picture) problem.textContent = `This browser cannot read ${name} as a picture.`;
     if (!picture) return;
     if (target.fixed) last = { name, picture };
     usePicture(target, { name, picture });
@@ -43,7 +43,6 @@ function startOwnPicture(place, target) {
   });
   first.addEventListener("click", () => {
     asked += 1;
-    problem.textContent = "";
     open.focus();
     target.reset();
   });
@@ -54,8 +53,12 @@ function startOwnPicture(place, target) {
   place.append(row, controls.view, controls.pad, element("div", { class: "row" }, first, fit, note), problem);
   startDrop(place, takes, problem);
   startCamera(camera, controls.view, takes, problem);
+  let shownInput = target.first;
   return () => {
     const { own, changed } = target.input();
+    // What was said of a file goes once the input is another one.
+    if (target.input() !== shownInput) problem.textContent = "";
+    shownInput = target.input();
     first.hidden = target.input() === target.first;
     fit.hidden = !target.fixed || !own || own.name !== last?.name;
     note.textContent = [own?.note, changed ? "Pixels were changed." : ""].filter(Boolean).join(" ");
@@ -114,12 +117,11 @@ function changedInput(input, planes) {
   return { ...input, planes, largest: Math.max(input.largest, largestMagnitude(planes)), changed: true };
 }
 
-/** What was done to a picture, in words. */
+/** What was done to a picture, in words. Its sides are named: photographs are told by their width first elsewhere. */
 function ownNote(name, { full, isTransparent, isColour }, size, channels) {
-  const parts = [];
-  if (full.join() !== size.join()) {
-    parts.push(`${full.join(" × ")} pixels, made ${size.join(" × ")} here`);
-  } else parts.push(`${size.join(" × ")} pixels`);
+  const sides = ([rows, columns]) => `${countText(rows, "row")} × ${countText(columns, "column")}`;
+  const made = full.join() === size.join() ? "" : `, made ${sides(size)} here`;
+  const parts = [`${sides(full)}${made}`];
   if (channels === 1 && isColour) parts.push("made grey");
   if (isTransparent) parts.push("its transparent parts are white");
   return `${name}: ${parts.join("; ")}.`;

@@ -80,11 +80,11 @@ function spreadElements({ value, cells }) {
     return [element("p", { text: `${kh} × ${kw} weights are too many to list here.` })];
   }
   const sign = (text) => element("span", { class: "sign", text });
-  const most = (field) => 1.5 * Math.max(...cells.map((cell) => Math.abs(cell[field])), 1e-300);
+  const most = (field) => 1.5 * (largestMagnitude([cells.map((cell) => cell[field])]) || 1);
   const signed = (field) => {
     const limit = most(field);
     const range = { kind: "symmetric", lo: -limit, hi: limit };
-    return (cell) => colourOf(levelOf(cell[field], range), tables.diverging);
+    return (cell) => cellColour([cell[field]], range, tables.diverging);
   };
   const number = (field) => (cell) => numberText(cell[field], kw <= 5 ? 3 : 2);
   const input = [{ i: 0, j: 0, row: state.source[0], col: state.source[1], value }];

@@ -3,7 +3,7 @@
 // cell, the sums, and the result.
 //
 // `subject` is what is shown: the `arithmetic` of a layer (arithmetic.js), `at`, the output's row and
-// column, its `channel` and its `step`; `block`, the index of the chosen input channel, `choose`, called with the
+// column, its `channel` and its `step`; the values `drawn` in its cell, one for each colour; `block`, the index of the chosen input channel, `choose`, called with the
 // index of another one, and `nameOf`, which names a channel; `paint(channel, value)`, the colour of an
 // input value; of the output the `range`, and the `table` of its colours, or null for grey; and `isHidden`,
 // whether the quiz asks for the value: then neither it nor sums nor a winner are shown.
@@ -120,10 +120,9 @@ function blockElement(subject, block) {
     );
     return row;
   }
-  const weights = Math.max(...block.cells.map((cell) => Math.abs(cell.weight)), 1e-300);
-  const products = Math.max(...block.cells.map((cell) => Math.abs(cell.product)), 1e-300);
-  const signed = (value, most) =>
-    colourOf(levelOf(Number.isFinite(value) ? value : 0, { kind: "symmetric", lo: -most, hi: most }), tables.diverging);
+  const weights = largestMagnitude([block.cells.map((cell) => cell.weight)]) || 1;
+  const products = largestMagnitude([block.cells.map((cell) => cell.product)]) || 1;
+  const signed = (value, most) => cellColour([value], { kind: "symmetric", lo: -most, hi: most }, tables.diverging);
   row.append(
     cellTable(caption, block, (cell) => cell.value, paint, null),
     element("span", { class: "sign", text: "×" }),
@@ -159,9 +158,10 @@ function cellTable(caption, block, valueOf, colour, marked) {
     }
     const value = valueOf(cell);
     const isPad = cell.pad && isWindow;
-    const text = isPad && Number.isNaN(value) ? "–" : numberText(value, cellDigits(kw));
+    const isEmpty = isPad && Number.isNaN(value);
+    const text = isEmpty ? "–" : numberText(value, cellDigits(kw));
     const box = element("td", { text, "data-tap": `${cell.i},${cell.j}` });
-    setBackground(box, colour(Number.isNaN(value) ? 0 : value));
+    setBackground(box, colour(isEmpty ? 0 : value));
     if (isPad) {
       box.className = "pad";
       box.append(element("span", { class: "hidden", text: " (padding)" }));
@@ -237,14 +237,25 @@ function rowElement(label, text, kind) {
 }
 
 /** The level and colour at which the value is drawn. */
-function levelElement({ range, table }, value) {
-  const level = levelOf(value, range);
+function levelElement({ range, table, drawn }, value) {
   const swatch = element("span", { class: "swatch" });
-  swatch.style.backgroundColor = `rgb(${colourOf(level, table).join(" ")})`;
-  const drawn = range.kind === "abs" ? Math.abs(value) : value;
-  let text = `drawn as level ${level} of 255`;
-  if (drawn < range.lo) text = `below ${numberText(range.lo)}, where the range begins: drawn black`;
-  if (drawn > range.hi) text = `above ${numberText(range.hi)}, where the range ends: drawn white`;
-  return element("p", { class: "drawn dim" }, swatch, text);
+  const colour = drawn.every(Number.isFinite) ? cellColour([value], range, table) : NOT_FINITE;
+  swatch.style.backgroundColor = `rgb(${colour.join(" ")})`;
+  return element("p", { class: "drawn dim" }, swatch, levelText({ range, table, drawn }, value));
+}
+
+/** How the value is drawn, in words. Sheets draw what is not finite as cnncli/render/grey_levels.py has it. */
+function levelText({ range, table, drawn }, value) {
+  const { kind, lo, hi } = range;
+  const size = kind === "abs" ? Math.abs(value) : value;
+  const [low, high] = table ? ["blue", "red"] : ["black", "white"];
+  if (!Number.isFinite(value)) {
+    const what = Number.isNaN(value) ? "not a number" : "infinite";
+    return `${what}: drawn in magenta, and as ${size > 0 ? high : low} on sheets of cnncli`;
+  }
+  if (!drawn.every(Number.isFinite)) return "drawn in magenta: another colour here is NaN or infinite";
+  if (size < lo && lo < hi) return `below ${numberText(lo)}, where the range begins: drawn as ${low}`;
+  if (size > hi && lo < hi) return `above ${numberText(hi)}, where the range ends: drawn as ${high}`;
+  return `drawn as level ${levelOf(value, range)} of 255`;
 }
 

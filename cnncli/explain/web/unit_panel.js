@@ -107,6 +107,7 @@ function subjectOf(unit, made) {
     choose: (block) => apply({ block }),
     nameOf: (channel) => channelName(source, channel),
     range: shownRange(layer, index),
+    drawn: layer.pictures[index].channels.map((one) => unitValue({ ...unit, channel: one })),
     table: mapTable(layer, index),
     paint: (channel, value) => {
       const map = pictureIndex(source, channel);
