@@ -8,7 +8,8 @@ from typing import Any, Final
 
 from cnncli._dataclass import dataclass
 from cnncli.errors import CnnCliError, quote
-from cnncli.pipeline.job import WARNING, Outcome, WrittenFile
+from cnncli.pipeline.job import WARNING, Outcome
+from cnncli.pipeline.written_file import WrittenFile
 from cnncli.render.to_json import json_text, to_json
 
 NAMES_SHOWN = 3

@@ -42,7 +42,7 @@ from cnncli.network.layers import FloatArray
 from cnncli.network.passes import backward_bytes, require_gradients
 from cnncli.pipeline.files import LocalFiles
 from cnncli.pipeline.input_notes import notes_of
-from cnncli.pipeline.job import Job, Outcome, Task, WrittenFile
+from cnncli.pipeline.job import Job, Outcome, Task
 from cnncli.pipeline.output_checks import plan_targets
 from cnncli.pipeline.output_names import OutFile, Source, Target
 from cnncli.pipeline.process import named_error
@@ -52,6 +52,7 @@ from cnncli.pipeline.write import (
     write_results,
     written_values,
 )
+from cnncli.pipeline.written_file import WrittenFile
 from cnncli.render.finite_values import measure
 from cnncli.render.result_rows import ArrayRows, count_non_finite
 from cnncli.render.rounding_noise import rounding_notes

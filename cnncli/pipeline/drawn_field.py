@@ -10,7 +10,7 @@ from operator import or_
 import numpy as np
 
 from cnncli._dataclass import dataclass
-from cnncli.pipeline.job import WrittenFile
+from cnncli.pipeline.written_file import WrittenFile
 from cnncli.render.finite_values import ValueRange, measure
 from cnncli.render.grey_levels import Mapping, count_clipped
 

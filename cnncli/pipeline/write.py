@@ -34,7 +34,7 @@ from cnncli.pipeline.answers import Answer, answers_note, find_answers
 from cnncli.pipeline.auto_range import clips_by_default
 from cnncli.pipeline.files import FileAccess
 from cnncli.pipeline.input_notes import white_notes
-from cnncli.pipeline.job import WARNING, Job, WrittenFile
+from cnncli.pipeline.job import WARNING, Job
 from cnncli.pipeline.output_checks import check_target
 from cnncli.pipeline.output_names import LayerResult, OutFile, is_device
 from cnncli.pipeline.sheets import (
@@ -45,6 +45,7 @@ from cnncli.pipeline.sheets import (
     shows_scores,
 )
 from cnncli.pipeline.transparency import with_alpha
+from cnncli.pipeline.written_file import WrittenFile
 from cnncli.render.finite_values import ValueRange, measure
 from cnncli.render.grey_levels import are_levels
 from cnncli.render.grid import Sheet, grid

@@ -13,6 +13,7 @@ LINES = 60
 """Modules with more lines have a file of tests of their name, or stand in ELSEWHERE."""
 
 ELSEWHERE = {
+    "batch/test_report.py": "pipeline/written_file",
     "batch/test_worker_pool.py": "batch/worker pipeline/job pipeline/process",
     "batch/test_sources.py": "batch/listing",
     "cli/test_batch.py": "batch/run",

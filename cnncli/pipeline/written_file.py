@@ -1,0 +1,69 @@
+"""The record of one file that was written."""
+
+from __future__ import annotations
+
+from cnncli._dataclass import dataclass
+from cnncli.pipeline.answers import Answer
+
+
+@dataclass(frozen=True)
+class WrittenFile:
+    """One file that was written.
+
+    Parameters
+    ----------
+    output : str
+        Path, or ``standard output``.
+    form : str
+        Size and kind in words.
+    shape : tuple of int
+        (n_H, n_W, n_C) of the values in it, with the batch in front if there is one.
+    maps : tuple of str
+        Names of its pictures.
+    low, high : float
+        ValueRange of the finite values.
+    non_finite : int
+        NaN and infinite values.
+    mapping : str
+        How values became pixels, ``values`` if they were written themselves.
+    range : tuple of (float, float), optional
+        The values shown black and white, if all maps share them.
+    clipped : float
+        Share of the values outside the range, 0..1.
+    ranges : tuple of (float, float)
+        The range of each map.
+    layer : str, optional
+        Of a network from a file.
+    pad_mode : str, optional
+        What the layer's border holds, if it has one.
+    window : str, optional
+        How a pool made it: mode, window and stride; and which rows and columns no window reads.
+    largest : tuple of (int, str, float) or None
+        Of maps of one row and column the one of the largest value in each image: its index, name
+        and value, None if none is finite. Empty for other maps.
+    answers : tuple of Answer
+        Of one image's maps of one row and column those of the largest values.
+    has_white_note : bool
+        Whether a note tells that a number was meant for pixels of 8 bits: no range would help.
+    drawn : str, optional
+        What a picture shows whose pixels are no levels of the values.
+    """
+
+    output: str
+    form: str
+    shape: tuple[int, ...]
+    maps: tuple[str, ...]
+    low: float
+    high: float
+    non_finite: int
+    mapping: str = "values"
+    range: tuple[float, float] | None = None
+    clipped: float = 0.0
+    ranges: tuple[tuple[float, float], ...] = ()
+    layer: str | None = None
+    pad_mode: str | None = None
+    window: str | None = None
+    largest: tuple[tuple[int, str, float] | None, ...] = ()
+    answers: tuple[Answer, ...] = ()
+    has_white_note: bool = False
+    drawn: str | None = None
