@@ -156,27 +156,18 @@ function rangeOf(arithmetic, planes, outRows, outCols, small, channels) {
     const spec = state.range !== "auto" || clips ? state.range : negative ? "symmetric" : "minmax";
     return chooseRange(small.all().flat(), spec, clips);
   }
-  const inner = innerValues(arithmetic, planes, outRows, outCols);
-  const range = chooseRange(planes, state.range, clips, { negative, inner });
-  if (state.range !== "auto" || clips) return range;
-  // A map that is zero but for rounding is drawn as zero.
+  if (state.range !== "auto" || clips) return chooseRange(planes, state.range, clips);
   const limit = Math.max(...channels.map((channel) => arithmetic.roundingLimit(channel)));
-  const isShown = ({ lo, hi }) => Math.max(-lo, hi) > limit;
-  const all = chooseRange(planes, range.kind, false);
-  return [range, all].find(isShown) || { kind: range.kind, lo: 0, hi: 0 };
+  const { rows, cols } = arithmetic.window;
+  const cells = [innerSpan(arithmetic, rows, outRows), innerSpan(arithmetic, cols, outCols)];
+  const box = innerBox([cells], [outRows.length, outCols.length]);
+  return autoRange(planes, { negative, limit, width: outCols.length, box });
 }
 
-/** The values whose windows saw no padding, if they are at least half of all. */
-function innerValues(arithmetic, planes, outRows, outCols) {
-  const { window } = arithmetic;
-  const isInner = (axis) => (output) => arithmetic.seesNoPadding(axis, output);
-  const rows = outRows.map(isInner(window.rows));
-  const cols = outCols.map(isInner(window.cols));
-  const count = rows.filter(Boolean).length * cols.filter(Boolean).length;
-  if (2 * count < rows.length * cols.length) return planes;
-  return planes.map((plane) =>
-    plane.filter((_, cell) => rows[Math.floor(cell / cols.length)] && cols[cell % cols.length]),
-  );
+/** Of some outputs of an axis the first whose window saw no padding, and the one after the last. */
+function innerSpan(arithmetic, axis, outputs) {
+  const isInner = outputs.map((output) => arithmetic.seesNoPadding(axis, output));
+  return [Math.max(0, isInner.indexOf(true)), isInner.lastIndexOf(true) + 1];
 }
 
 /** All indices from the first to the last that is known. */

@@ -192,29 +192,13 @@ function rangesOf({ size, planes }, { groups, inner, sums }, own, clips, limitOf
     const range = clips ? chooseRange(planes, "clip", true) : shared;
     return { ranges: groups.map(() => range), range };
   }
-  const areaOf = ([[top, bottom], [left, right]]) => (bottom - top) * (right - left);
-  const box = [inner, own].find((cells) => cells && 2 * areaOf(cells) >= size[0] * size[1]);
+  const box = innerBox([inner, own].filter(Boolean), size);
   const most = Math.max(-shared.lo, shared.hi);
   const step = 8 * (planes[0] instanceof Float32Array ? 2 ** -23 : Number.EPSILON);
   const limits = groups.map((group) => (!sums.hasConv || !sums.scaled ? 0 : limitOf ? limitOf(group) : step * most));
-  const rangeOf = (shown, limit) => {
-    const inside = box ? shown.map((plane) => boxValues(plane, size[1], box)) : shown;
-    const range = chooseRange(shown, "auto", false, { negative, inner: inside });
-    // A map that is zero but for rounding is drawn as zero.
-    const isShown = ({ lo, hi }) => Math.max(-lo, hi) > limit;
-    return [range, chooseRange(shown, kind, false)].find(isShown) ?? { kind, lo: 0, hi: 0 };
-  };
+  const rangeOf = (shown, limit) => autoRange(shown, { negative, limit, width: size[1], box });
   const ranges = pictures.map((shown, index) => rangeOf(shown, limits[index]));
   return { ranges, range: pictures.length === 1 ? ranges[0] : rangeOf(planes, Math.max(...limits)) };
-}
-
-/** The values of a box of cells [[top, bottom], [left, right]]. */
-function boxValues(plane, width, [[top, bottom], [left, right]]) {
-  const values = new plane.constructor((bottom - top) * (right - left));
-  for (let row = top; row < bottom; row += 1) {
-    values.set(plane.subarray(row * width + left, row * width + right), (row - top) * (right - left));
-  }
-  return values;
 }
 
 /** For each input the first row, column and channel that each output's reads, and the one after the last. */

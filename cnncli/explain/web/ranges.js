@@ -36,6 +36,32 @@ function chooseRange(planes, spec, clipByDefault, { negative = false, inner = pl
   return kind === "abs" ? { kind, lo: 0, hi: most } : { kind, lo, hi };
 }
 
+/**
+ * The range "auto" of a map of several cells: by the values of a `box` of cells that saw no padding, if
+ * there is one. A map that is nowhere larger than `limit` is zero but for rounding, and is drawn as zero.
+ */
+function autoRange(planes, { negative, limit, width, box }) {
+  const inner = box ? planes.map((plane) => boxValues(plane, width, box)) : planes;
+  const range = chooseRange(planes, "auto", false, { negative, inner });
+  const isShown = ({ lo, hi }) => Math.max(-lo, hi) > limit;
+  return [range, chooseRange(planes, range.kind, false)].find(isShown) ?? { kind: range.kind, lo: 0, hi: 0 };
+}
+
+/** The first of some boxes [[top, bottom], [left, right]] with at least half of all cells, if there is one. */
+function innerBox(boxes, [rows, cols]) {
+  const lengthOf = ([first, last]) => Math.max(0, last - first);
+  return boxes.find(([down, across]) => 2 * lengthOf(down) * lengthOf(across) >= rows * cols);
+}
+
+/** The values of a box of cells [[top, bottom], [left, right]]. */
+function boxValues(plane, width, [[top, bottom], [left, right]]) {
+  const values = new plane.constructor((bottom - top) * (right - left));
+  for (let row = top; row < bottom; row += 1) {
+    values.set(plane.subarray(row * width + left, row * width + right), (row - top) * (right - left));
+  }
+  return values;
+}
+
 /** The largest magnitude of some values. */
 function largestMagnitude(planes) {
   const { lo, hi } = chooseRange(planes, "symmetric", false);
