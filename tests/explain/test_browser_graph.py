@@ -177,7 +177,8 @@ def test_of_fifty_layers_only_what_is_near_is_made_and_drawn(show: Opener) -> No
     settle(tab)
     card = tab.locator("[data-layer='layer40']")
     assert card.locator(".thumb").count() == 64
-    until(tab, "document.querySelector('[data-layer=layer40] .thumb canvas').width !== 300")
+    chosen = "document.querySelector('[data-layer=layer40] .thumb[aria-pressed=true] canvas')"
+    until(tab, f"{chosen}.width !== 300")
     top = card.bounding_box()["y"]
     assert -1 <= top < 120
     # Cards above that open do not move the one in which a unit is chosen.

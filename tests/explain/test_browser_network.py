@@ -160,7 +160,12 @@ def test_a_click_and_enter_open_the_numbers_of_a_unit(show: Opener) -> None:
         "[...document.querySelectorAll('#blocks .sum b')].map((b) => b.textContent)"
     )
     read = [float(text.replace("−", "-")) for text in sums]
-    assert read == pytest.approx([block.sum for block in step.blocks], rel=6e-3, abs=1e-6)
+    # The largest contributions come first, in the list and in the table of the result.
+    ordered = sorted((block.sum for block in step.blocks), key=lambda value: -abs(value))
+    assert read == pytest.approx(ordered, rel=6e-3, abs=1e-6)
+    lines = tab.locator("#result td").all_text_contents()[:4]
+    added = [float(text.replace("−", "-")) for text in lines]
+    assert added == pytest.approx([*ordered[:3], sum(ordered[3:])], rel=6e-3, abs=1e-6)
     captions = tab.evaluate(
         "[...document.querySelectorAll('#blocks caption')].map((c) => c.textContent)"
     )

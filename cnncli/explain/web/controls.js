@@ -5,6 +5,7 @@
 /** The layer that layer_fields.js changes: the page's own. */
 const edited = {
   settings: () => state.layer,
+  first: () => firstLayer,
   change: (fields) => apply({ layer: fields }),
   window: () => shown.arithmetic.window,
   isShown: () => !shown.problem,

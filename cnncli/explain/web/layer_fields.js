@@ -1,7 +1,7 @@
 "use strict";
 // Fields for the settings of one layer: its window, padding, bias and activation, or a pool's options.
 // Both pages use them. `edited` is the layer that they change: its settings(), change(fields), window(),
-// isShown() whether it can be computed, kernel() the number of the chosen kernel, depth() the chosen one of its
+// isShown() whether it can be computed, first() the settings that it came with, kernel() the number of the chosen kernel, depth() the chosen one of its
 // channels, chooseDepth(depth), channels() of the input, sources() those that the kernel reads, nameOf(channel)
 // and redraw().
 
@@ -39,14 +39,15 @@ function pairField(name, label, least, most) {
   return field(label, slider, element("span", { class: "pair" }, rows, "×", cols));
 }
 
-/** The kernel before it was resized, { kernel, weights }, and the weights that were `made` of it. */
-let beforeResize = {};
+/** By weights that a resize has made: { kernel, weights } before the first of several. */
+const beforeResizes = new WeakMap();
 
 /** The weights in another size: of several sizes one after another, from those before the first. */
 function weightsInSize({ kernel, weights }, size) {
-  if (beforeResize.made !== weights) beforeResize = { kernel, weights };
-  beforeResize.made = resizedWeights(beforeResize.weights, beforeResize.kernel, size);
-  return beforeResize.made;
+  const before = beforeResizes.get(weights) ?? { kernel, weights };
+  const made = resizedWeights(before.weights, before.kernel, size);
+  beforeResizes.set(made, before);
+  return made;
 }
 
 function applyPair(name, pair) {
@@ -150,9 +151,9 @@ function convFields() {
 
 /** The activation, with the settings that the layer came with or, of another one, the defaults. */
 function activationInput() {
-  const { activation, alpha = null, beta = null, low = null, high = null } = edited.settings();
+  const { activation, alpha = null, beta = null, low = null, high = null } = edited.first();
   const first = { activation, alpha, beta, low, high };
-  const all = [...new Set([...OPTIONS.activations, activation])];
+  const all = [...new Set([...OPTIONS.activations, activation, edited.settings().activation])];
   return selectInput("activation", "Activation", all, () => edited.settings().activation, (chosen) =>
     edited.change(chosen === activation ? first : { activation: chosen, alpha: null, beta: null, low: null, high: null }),
   );

@@ -66,6 +66,7 @@ function firstMap(layer) {
  */
 function apply(wanted) {
   const held = allowedChanges(wanted, []);
+  if (held.specs || (held.unit && held.unit.layer !== state.unit.layer)) leaveEditor();
   const { unit, maps, channel, scale, open, quiz = state.quiz, layers: changes, input, specs } = held;
   const { gradients: isOn = state.gradients, cell = state.cell, against = state.against } = held;
   // Another unit has other input channels.

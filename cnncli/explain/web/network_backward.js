@@ -27,7 +27,8 @@ function productOfOthers(values) {
 
 /**
  * The gradients of a unit { layer, channel, at }: a Map from the name of its layer and of each layer that it
- * depends on to { planes, most }: for each channel the gradients of all cells, and the largest magnitude of them.
+ * depends on to { planes, most, notFinite }: for each channel the gradients of all cells, the largest magnitude of
+ * them, and how many are not finite.
  * Null where the unit cannot be computed. `layers` are those of `describeLayer`, the input first, and
  * `settings` theirs, in the same order. Maps that are switched off have the gradient 0: they send nothing.
  */
@@ -46,22 +47,15 @@ function networkGradients(layers, settings, { layer: name, channel, at }) {
     const sinks = inputs.map((input) => known.get(input.name));
     passBack(settings[index], inputs.map((input) => input.output), planes, sinks);
   }
-  const measured = (planes) => ({ planes, most: planes.map(largestOfPlane) });
+  const measured = (planes) => {
+    const seen = planes.map(measurePlane);
+    return { planes, most: seen.map(({ lo, hi }) => Math.max(-lo, hi)), notFinite: seen.map(({ notFinite }) => notFinite) };
+  };
   return new Map(Array.from(known, ([layer, planes]) => [layer, measured(planes)]));
 }
 
 function zeroPlanes({ size, channels }) {
   return Array.from({ length: channels }, () => new Float64Array(size[0] * size[1]));
-}
-
-/** The largest magnitude of the finite values of a plane. */
-function largestOfPlane(plane) {
-  let most = 0;
-  for (const value of plane) {
-    const size = Math.abs(value);
-    if (size > most && size !== Infinity) most = size;
-  }
-  return most;
 }
 
 /** Add to `sinks`, planes for each input, what a layer sends back of the gradients of its output. */

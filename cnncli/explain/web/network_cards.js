@@ -135,8 +135,8 @@ function drawBody(layer) {
   if (!card.large) fillBody(layer);
   const large = state.maps[layer.name];
   const { width } = mapSize(layer, largeSize(layer));
-  const notFinite = showsGradients() ? 0 : layer.pictures[large].notFinite;
-  const text = [rangeText(layer, large), notFiniteText(notFinite)].filter(Boolean).join("; ");
+  const notFinite = notFiniteCount(layer, large);
+  const text = [notFiniteText(notFinite), rangeText(layer, large)].filter(Boolean).join("; ");
   setText(card.range, text);
   drawColourBar(card.bar, layer, large, Math.max(width, SHORTEST_BAR));
   card.caption.style.maxWidth = `${Math.max(width, LARGE)}px`;

@@ -8,6 +8,7 @@ const CHANNEL_NUMBERS = ["gamma", "beta", "mean", "var", "factor", "offset"];
 /** The layer that layer_fields.js changes: that of the chosen unit. */
 const edited = {
   settings: () => live.specs.get(state.unit.layer).settings,
+  first: () => live.first.get(state.unit.layer).settings,
   change: (fields) => apply({ layers: { [state.unit.layer]: fields }}),
   window: () => {
     const { kernel, stride, padding, dilation, op, ceil } = edited.settings();
@@ -43,6 +44,11 @@ function startEditor() {
   byId("reset").addEventListener("click", resetLayers);
 }
 
+/** Leave the field that is typed into, before another layer has other fields. */
+function leaveEditor() {
+  if (byId("editor-body").contains(document.activeElement)) document.activeElement.blur();
+}
+
 /** All layers as the page began with them; the input stays, but for the sample picture of the playground. */
 function resetLayers() {
   return apply({ specs: firstSpecs(), input: isPlayground ? firstPicture() : undefined });
@@ -63,7 +69,8 @@ function drawAnswer() {
   byId("misfits").hidden = problems.length === 0;
   const layer = layers.findLast(({ largest }) => largest.length > 0);
   if (!layer || layer.winner === null) {
-    byId("answer").textContent = problems.length ? "" : "All later layers follow.";
+    const told = layer ? `No score of ${layer.name} is a finite number.` : "All later layers follow.";
+    byId("answer").textContent = problems.length ? "" : told;
     return;
   }
   const picture = layer.pictures[layer.winner];

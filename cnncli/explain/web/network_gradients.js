@@ -65,6 +65,19 @@ function cellOfMap(layer, index, at) {
   return { layer: layer.name, channel: channels[Math.max(0, sizes.indexOf(Math.max(...sizes)))], at: inside };
 }
 
+/** The cell of a layer with the largest gradient. */
+function steepestCell(layer) {
+  let [best, most] = [{ layer: layer.name, channel: 0, at: [0, 0] }, -1];
+  gradients.byLayer.get(layer.name).planes.forEach((plane, channel) => {
+    plane.forEach((gradient, index) => {
+      if (!(Math.abs(gradient) > most)) return;
+      most = Math.abs(gradient);
+      best = { layer: layer.name, channel, at: [Math.floor(index / layer.shape[1]), index % layer.shape[1]] };
+    });
+  });
+  return best;
+}
+
 function gradientAt({ layer, channel, at }) {
   return gradients.byLayer.get(layer).planes[channel][at[0] * byName.get(layer).shape[1] + at[1]];
 }
@@ -105,11 +118,7 @@ function sendersOf(cell) {
 function startGradients() {
   byId("gradients").hidden = !live;
   byId("gradients").addEventListener("click", () => apply({ gradients: !state.gradients }));
-  byId("cell-to-unit").addEventListener("click", () => {
-    const { layer, channel, at } = shownCell();
-    const { index } = byName.get(layer).pictures[pictureIndex(byName.get(layer), channel)];
-    apply({ unit: { layer, map: index, at }, cell: null });
-  });
+  byId("cell-to-unit").addEventListener("click", () => apply({ ...changesFor(shownCell()), cell: null }));
 }
 
 /** Draw the switch, what gradients mean, and the panel on one cell. */
@@ -160,7 +169,7 @@ function sendingText(name) {
 }
 
 function networkPathTable(paths) {
-  return pathTable(paths, ["output", "weight"], ({ layer, channel, at }) => [placeText({ layer, channel, at })]);
+  return pathTable(sortedBySize(paths, ({ product }) => product), ["output", "weight"], ({ layer, channel, at }) => [placeText({ layer, channel, at })]);
 }
 
 /** The weights of the kernel that makes a cell's map, and the gradient of each beside it. */
@@ -199,6 +208,8 @@ function gridPicture(grid, text) {
   const cell = Math.max(1, Math.floor(120 / Math.max(height, width)));
   const context = prepareCanvas(canvas, width * cell, height * cell);
   drawCells(context, valuePicture(height, width, [grid.flat()], range, tables.diverging), cell);
-  const ends = `${text}: ${numberText(range.lo)} blue, ${numberText(range.hi)} red`;
+  const notFinite = grid.flat().filter((value) => !Number.isFinite(value)).length;
+  const told = [`${text}: ${numberText(range.lo)} blue, ${numberText(range.hi)} red`, notFiniteText(notFinite)];
+  const ends = told.filter(Boolean).join("; ");
   return element("figure", {}, canvas, element("figcaption", { class: "dim", text: ends }));
 }

@@ -63,8 +63,20 @@ function nodeButton({ name }, width) {
   const text = nodeText(labels.get(name), Math.floor(width / LETTER) - 1);
   const button = element("button", { type: "button", class: "node", tabindex: "-1", text, title: name });
   button.style.width = `${width}px`;
-  button.addEventListener("click", () => goToLayer(name));
+  button.addEventListener("click", () => chooseLayer(name));
   return button;
+}
+
+/**
+ * Go to a layer, and choose its unit on the trail, else its strongest; where the maps of the layers before the unit
+ * show gradients, choose such a cell there.
+ */
+function chooseLayer(name) {
+  const layer = byName.get(name);
+  const onTrail = view.trail.find(({ unit }) => unit.layer === name)?.unit;
+  if (hasGradient(layer)) apply({ cell: onTrail ?? steepestCell(layer) });
+  else if (name !== state.unit.layer) apply(onTrail ? changesFor(onTrail) : { unit: strongestUnit(layer) });
+  goToLayer(name);
 }
 
 /** Of a long path the end; other names are cut by the page's style. */

@@ -60,6 +60,7 @@ function takeLayers({ layers: records, unit, gradients }, { request: { specs }, 
 function recompute({ specs, changes = {}, input }) {
   if (specs) {
     live.specs = new Map(specs.map((spec) => [spec.name, spec]));
+    live.first = new Map(live.specs);
     renewEditor();
   }
   for (const [name, fields] of Object.entries(changes)) {

@@ -37,10 +37,26 @@ function rangeText(layer, index) {
   if (showsGradients()) return gradientRangeText(layer, index);
   const own = layer.ranges[index];
   const most = Math.max(...mapEnds(layer, index).map(Math.abs));
-  if (own.lo === own.hi) return constantText(own, most);
+  if (own.lo === own.hi) return constantMapText(layer, index, constantText(own, most));
   const { lo, hi } = shownRange(layer, index);
   const [low, high] = mapTable(layer, index) ? ["blue", "red"] : ["black", "white"];
   return `${numberText(lo)} ${low}, ${numberText(hi)} ${high}`;
+}
+
+/** What the finite values of a map are that are all one; "" where there are none. */
+function constantMapText(layer, index, text) {
+  const { notFinite, channels } = layer.pictures[index];
+  if (!notFinite) return text;
+  const isNone = notFinite === channels.reduce((sum, channel) => sum + layer.planes[channel].length, 0);
+  return isNone ? "" : `${text} else`;
+}
+
+/** How many values, or gradients, of a map are not finite. */
+function notFiniteCount(layer, index) {
+  const { notFinite, channels } = layer.pictures[index];
+  if (!showsGradients()) return notFinite;
+  const counts = gradients.byLayer.get(layer.name)?.notFinite ?? [];
+  return channels.reduce((sum, channel) => sum + (counts[channel] ?? 0), 0);
 }
 
 /** A bar of all colours with the numbers at its ends, to stand by a large map. */

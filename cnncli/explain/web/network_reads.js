@@ -66,6 +66,47 @@ function strongestMap(layer, span) {
   return best;
 }
 
+/** Rows and columns at most among which the strongest unit of a layer is looked for. */
+const MIDDLE = 64;
+
+/**
+ * The unit that is chosen where only a layer is, as cnncli/explain/explained_layer.py chooses it: of one row and column
+ * the largest value, of shares the one furthest above the mean of its map, else the largest magnitude near the middle.
+ */
+function strongestUnit(layer) {
+  let best = { layer: layer.name, map: 0, at: [layer.rows[0], layer.cols[0]] };
+  let most = -Infinity;
+  const isSpread = isSharing(layer) && !isSingle(layer);
+  const [rows, cols] = isSpread ? [layer.rows, layer.cols] : [layer.rows, layer.cols].map(middleOf);
+  const width = layer.cols[1] - layer.cols[0];
+  for (const { index, channels } of layer.pictures) {
+    for (const plane of channels.map((channel) => layer.planes[channel])) {
+      const mean = isSpread ? plane.reduce((sum, value) => sum + value, 0) / plane.length : 0;
+      for (let row = rows[0]; row < rows[1]; row += 1) {
+        for (let col = cols[0]; col < cols[1]; col += 1) {
+          const value = plane[(row - layer.rows[0]) * width + col - layer.cols[0]] - mean;
+          const size = isSpread || isSingle(layer) ? value : Math.abs(value);
+          if (size > most) [most, best] = [size, { layer: layer.name, map: index, at: [row, col] }];
+        }
+      }
+    }
+  }
+  return best;
+}
+
+/** Whether the channels of each position are shares of 1, as those of a softmax are. */
+function isSharing({ arithmetic }) {
+  if (arithmetic?.op === "softmax") return arithmetic.activation === "softmax" && arithmetic.axes.join() === "channels";
+  return arithmetic?.activation === "softmax";
+}
+
+/** The middle half of some rows or columns [first, last), but no more than `MIDDLE`. */
+function middleOf([first, last]) {
+  const length = Math.min(Math.max((last - first) >> 1, 1), MIDDLE);
+  const begin = first + ((last - first - length) >> 1);
+  return [begin, Math.min(begin + length, last)];
+}
+
 /** The largest magnitude of a map, or of one row and column its value. */
 function strengthOf(layer, index) {
   const endsOf = (channel) => layer.ends[layer.channels.indexOf(channel)];
@@ -98,6 +139,13 @@ function channelsBehind() {
 /** The map that the unit is on. */
 function unitPicture() {
   return byName.get(state.unit.layer).pictures[state.maps[state.unit.layer]];
+}
+
+/** The changes that choose a unit { layer, channel, at }: its map, and of a colour map its channel. */
+function changesFor({ layer: name, channel, at }) {
+  const layer = byName.get(name);
+  const { index, channels } = layer.pictures.find((picture) => picture.channels.includes(channel));
+  return { unit: { layer: name, map: index, at }, channel: channels.indexOf(channel) };
 }
 
 /** Boxes [top, left, bottom, right] of the cells that the unit depends on, by layer. */

@@ -93,25 +93,6 @@ function allOpen() {
   return Object.fromEntries(layers.map(({ name }) => [name, true]));
 }
 
-/** The unit of largest magnitude near the middle of a layer. */
-function strongestUnit(layer) {
-  const [height, width] = layer.shape;
-  const [inRows, inCols] = [height, width].map((side) => [Math.floor(side / 4), Math.max(1, Math.ceil((3 * side) / 4))]);
-  let best = { layer: layer.name, map: 0, at: [height >> 1, width >> 1] };
-  let most = -1;
-  layer.pictures.forEach(({ index, channels }) => {
-    for (const channel of channels) {
-      for (let row = inRows[0]; row < inRows[1]; row += 1) {
-        for (let col = inCols[0]; col < inCols[1]; col += 1) {
-          const size = Math.abs(layer.planes[channel][row * width + col]);
-          if (size > most) [most, best] = [size, { layer: layer.name, map: index, at: [row, col] }];
-        }
-      }
-    }
-  });
-  return best;
-}
-
 /** Show the state in the panel, and a little later in the address. */
 function drawPlayground() {
   drawStackPanel();

@@ -162,9 +162,10 @@ function simpleMistakes(op, activation, values) {
 /** Which of some options is first by `amounts`; null where the first is not clear. */
 function choiceOf(random, indices, amountOf, rank = 0) {
   const sizeOf = (index) => amountOf(index).size;
+  if (!indices.every((index) => Number.isFinite(sizeOf(index)))) return null;
   const order = [...indices].sort((a, b) => sizeOf(b) - sizeOf(a));
   const around = [order[rank - 1], order[rank], order[rank + 1]].filter((index) => index !== undefined).map(sizeOf);
-  const isClear = around.every((size, k) => Number.isFinite(size) && (!k || isLess(size, around[k - 1])));
+  const isClear = around.every((size, k) => !k || isLess(size, around[k - 1]));
   if (order.length < rank + 2 || !isClear) return null;
   const answer = order[rank];
   const kept = [answer, ...pickSome(random, order.filter((index) => index !== answer), MOST_OPTIONS - 1)];
@@ -178,9 +179,9 @@ function isLess(size, than) {
 
 /** Which map of the last layer has the strongest unit, or the second strongest. */
 function strongestQuestion(random, layer) {
-  const amounts = layer.pictures.map((_, index) => ({ size: strengthOf(layer, index) }));
+  const amounts = layer.pictures.map(({ notFinite }, index) => ({ size: notFinite ? NaN : strengthOf(layer, index) }));
   const rank = layer.pictures.length > 3 ? pickFrom(random, [0, 0, 1]) : 0;
-  const choice = choiceOf(random, amounts.keys(), (index) => amounts[index], rank);
+  const choice = choiceOf(random, [...amounts.keys()], (index) => amounts[index], rank);
   if (!choice) return null;
   const { answer, order, kept } = choice;
   const nameOf = (index) => mapName(layer.pictures[index]);

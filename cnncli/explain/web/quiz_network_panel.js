@@ -4,18 +4,47 @@
 
 let heldPage = null;
 
+/** After an answer { before, unit }: what was shown before, and the unit of the question. */
+let questionShown = null;
+
 function quizTopics() {
   return networkTopics();
 }
 
-/** The changes that show where a question is: none before it is answered. */
+/**
+ * The changes that show where a question is: none before it is answered; at the end of the quiz those that bring
+ * back what was shown before.
+ */
 function viewOfQuestion(question, isAnswered) {
-  const { unit } = question ?? {};
+  if (!question) return viewBeforeQuiz();
+  const { unit } = question;
   if (!unit || !isAnswered) return {};
-  const layer = byName.get(unit.layer);
-  const picture = layer.pictures[pictureIndex(layer, unit.channel)];
-  const chosen = { layer: unit.layer, map: picture.index, at: unit.at };
-  return { unit: chosen, channel: picture.channels.indexOf(unit.channel) };
+  const changes = changesFor(unit);
+  questionShown = { before: isQuestionShown() ? questionShown.before : shownView(), unit: changes.unit };
+  return changes;
+}
+
+/** Whether the unit is that of an answered question, and not one that the user has chosen since. */
+function isQuestionShown() {
+  if (!questionShown) return false;
+  const { layer, map, at } = questionShown.unit;
+  return state.unit.layer === layer && state.unit.map === map && state.unit.at.join() === at.join();
+}
+
+/** The changes that bring back the unit and the maps that are shown now. */
+function shownView() {
+  const { unit, channel, block, against, maps, open } = state;
+  return { unit, channel, block, against, maps: { ...maps }, open: { ...open } };
+}
+
+function viewBeforeQuiz() {
+  const isShown = isQuestionShown();
+  const { before } = questionShown ?? {};
+  questionShown = null;
+  // Another stack of layers may lack that one, or some of its maps.
+  if (!isShown || !byName.has(before.unit.layer)) return {};
+  const maps = Object.entries(before.maps).filter(([name, index]) => byName.get(name)?.pictures[index]);
+  return { ...before, maps: Object.fromEntries(maps) };
 }
 
 /** Take the page away while a question is open, and give it back. */

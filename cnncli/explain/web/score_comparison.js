@@ -19,15 +19,14 @@ function scoreDifferences(unit, other) {
   if (!ours || !theirs) return null;
   const sums = new Map(theirs.blocks.map(({ channel, sum }) => [channel, sum]));
   const rows = ours.blocks.map(({ channel, sum }) => ({ channel, ours: sum, theirs: sums.get(channel) ?? 0 }));
-  rows.sort((a, b) => Math.abs(b.ours - b.theirs) - Math.abs(a.ours - a.theirs));
-  return { rows, bias: [ours.bias, theirs.bias], total: [ours.total, theirs.total] };
+  return { rows: sortedBySize(rows, (row) => row.ours - row.theirs), bias: [ours.bias, theirs.bias], total: [ours.total, theirs.total] };
 }
 
 /** The score that is compared with: the chosen one, else the highest other one. */
 function otherScore(layer, channel) {
   const isOther = (index) => index !== channel && index in layer.planes;
   if (state.against !== null && isOther(state.against)) return state.against;
-  const scoreOf = (index) => layer.planes[index][0];
+  const scoreOf = (index) => (Number.isNaN(layer.planes[index][0]) ? -Infinity : layer.planes[index][0]);
   return layer.channels.filter(isOther).reduce((best, index) => (scoreOf(index) > scoreOf(best) ? index : best));
 }
 
@@ -48,10 +47,11 @@ function drawComparison(chosen) {
   renew(byId("against"), ...options.map((value) => element("option", { value, text: name(value) })));
   byId("against").value = other;
   const [ours, theirs] = found.total;
-  const more = ours >= theirs ? "more" : "less";
+  const more = `${numberText(Math.abs(ours - theirs))} ${ours >= theirs ? "more" : "less"}`;
+  const told = found.total.every(Number.isFinite) ? more : "they cannot be compared";
   byId("comparison-text").textContent =
     `${layer.name}: ${name(unit.channel)} has ${numberText(ours)}, ${name(other)} has ${numberText(theirs)}: ` +
-    `${numberText(Math.abs(ours - theirs))} ${more}. Where it comes from, by map of ${layer.inputs[0]}:`;
+    `${told}. Where it comes from, by map of ${layer.inputs[0]}:`;
   renew(byId("comparison-table"), ...comparisonRows(found, byName.get(layer.inputs[0]), name(unit.channel), name(other)));
 }
 

@@ -3,10 +3,11 @@
 // cell, the sums, and the result.
 //
 // `subject` is what is shown: the `arithmetic` of a layer (arithmetic.js), `at`, the output's row and
-// column, its `channel` and its `step`; the values `drawn` in its cell, one for each colour; `block`, the index of the chosen input channel, `choose`, called with the
-// index of another one, and `nameOf`, which names a channel; `paint(channel, value)`, the colour of an
-// input value; of the output the `range`, and the `table` of its colours, or null for grey; and `isHidden`,
-// whether the quiz asks for the value: then neither it nor sums nor a winner are shown.
+// column, its `channel` and its `step`; the values `drawn` in its cell, one for each colour; `block`, the index of
+// the chosen input channel, `choose`, called with the index of another one, and `nameOf`, which names a channel;
+// `paint(channel, value)`, the colour of an input value; of the output the `range`, and the `table` of its colours,
+// or null for grey; `isSorted`, whether the sums of many channels are listed by size, not in their order; and
+// `isHidden`, whether the quiz asks for the value: then neither it nor sums nor a winner are shown.
 
 const LISTED_SIDE = 15;
 const LISTED_BLOCKS = 3;
@@ -62,6 +63,7 @@ function poolSentence(subject, all, pads) {
     return `The p-norm: the sum of |x| to the power ${numberText(p)}, and a root of the sum.`;
   }
   if (step.winner < 0) return "The window meets padding only: there is no value to choose.";
+  if (Number.isNaN(step.value)) return "The window has a NaN, and so the result is NaN, whatever else is there.";
   const which = mode === "max" ? "largest" : "smallest";
   const tie = step.ties > 1 ? ` ${step.ties} cells tie; the first one gets the gradient.` : "";
   const [row, col] = winnerCell(subject);
@@ -71,31 +73,44 @@ function poolSentence(subject, all, pads) {
   );
 }
 
+/** A list with those of largest magnitude first, as contributions are listed; NaN before all. */
+function sortedBySize(list, amountOf) {
+  const sizes = new Map(list.map((one) => [one, Math.abs(amountOf(one))]));
+  const rankOf = (one) => (Number.isNaN(sizes.get(one)) ? Infinity : sizes.get(one));
+  // Sums may be infinite, so they are compared, not subtracted.
+  return [...list].sort((a, b) => (rankOf(b) > rankOf(a)) - (rankOf(b) < rankOf(a)));
+}
+
+/** The blocks of a step in the order in which they are listed. */
+function listedBlocks({ step: { blocks }, isSorted }) {
+  return isSorted && blocks.length > LISTED_BLOCKS ? sortedBySize(blocks, ({ sum }) => sum) : blocks;
+}
+
 /** The blocks of a step: all of a few channels; of many, their sums and the chosen one. */
 function blockElements(subject) {
   const { blocks } = subject.step;
   if (!blocks[0].cells.length) return [];
   const few = blocks.length <= LISTED_BLOCKS && blocks.length * blocks[0].cells.length <= LISTED_CELLS;
   if (few || blocks.length === 1) return blocks.map((block) => blockElement(subject, block));
-  const chosen = Math.min(subject.block, blocks.length - 1);
-  const most = Math.max(...blocks.map((block) => Math.abs(block.sum)), 1e-300);
-  const bars = blocks.map((block, index) => {
+  const chosen = blocks[Math.min(subject.block, blocks.length - 1)];
+  const most = Math.max(largestMagnitude([blocks.map((block) => block.sum)]), 1e-300);
+  const bars = listedBlocks(subject).map((block) => {
     const bar = element("span", { class: block.sum < 0 ? "amount below" : "amount" });
-    bar.style.width = `${(Math.abs(block.sum) / most) * 100}%`;
+    bar.style.width = `${Math.min(Math.abs(block.sum) / most, 1) * 100}%`;
     const button = element(
       "button",
-      { type: "button", class: "sum", "aria-pressed": String(index === chosen) },
+      { type: "button", class: "sum", "aria-pressed": String(block === chosen) },
       element("span", { text: subject.nameOf(block.channel) }),
       element("b", { text: subject.isHidden ? "?" : numberText(block.sum, 3) }),
       ...(subject.isHidden ? [] : [bar]),
     );
-    button.addEventListener("click", () => subject.choose(index));
+    button.addEventListener("click", () => subject.choose(blocks.indexOf(block)));
     return button;
   });
   const list = element("div", { class: "sums", role: "group", "aria-label": "Sums of the channels" });
   list.append(...bars);
   startArrows(list);
-  return [list, blockElement(subject, blocks[chosen])];
+  return [list, blockElement(subject, chosen)];
 }
 
 /** One input channel: window times weights is products; of a pool the window alone. */
@@ -192,14 +207,10 @@ function resultElement(subject) {
     } else if (layer.mode === "lp" && Number.isFinite(layer.p)) add(`Σ |x|^${power}`, step.powers);
   } else {
     if (step.blocks.length > 1) {
-      for (const block of step.blocks.slice(0, LISTED_BLOCKS)) {
-        add(subject.nameOf(block.channel), block.sum);
-      }
-      const more = step.blocks.length - LISTED_BLOCKS;
-      if (more > 0) {
-        const rest = step.blocks.slice(LISTED_BLOCKS).reduce((sum, block) => sum + block.sum, 0);
-        add(`${more} more`, rest);
-      }
+      const blocks = listedBlocks(subject);
+      for (const block of blocks.slice(0, LISTED_BLOCKS)) add(subject.nameOf(block.channel), block.sum);
+      const more = blocks.slice(LISTED_BLOCKS);
+      if (more.length) add(`${more.length} more`, more.reduce((sum, block) => sum + block.sum, 0));
     }
     add("sum", step.sum, step.blocks.length > 1 ? "total" : "");
     add("+ bias", step.bias);

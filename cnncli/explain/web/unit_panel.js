@@ -81,7 +81,7 @@ function drawTrail(trail) {
       const attributes = { type: "button", "data-key": layer.name };
       const button = element("button", attributes, text, element("b", { text: numberText(unitValue(unit)) }));
       if (index === 0) button.setAttribute("aria-current", "true");
-      button.addEventListener("click", () => apply({ unit: { layer: layer.name, map: picture.index, at: unit.at } }));
+      button.addEventListener("click", () => apply(changesFor(unit)));
       return element("li", {}, button);
     }),
   );
@@ -104,6 +104,7 @@ function subjectOf(unit, made) {
     channel: unit.channel,
     step: made.step,
     block: blockIndex(made),
+    isSorted: true,
     choose: (block) => apply({ block }),
     nameOf: (channel) => channelName(source, channel),
     range: shownRange(layer, index),
@@ -191,19 +192,19 @@ function numberElements(made, subject, layer) {
 /** The values that a layer without a window reads, each with its place; of many those that contribute most. */
 function valueTable({ reads }) {
   const isSum = reads.some(({ weight, times }) => times || (weight !== undefined && weight !== 1));
-  const sizeOf = ({ amount }) => Math.abs(amount ?? 0);
-  const ranked = [...reads].sort((a, b) => (sizeOf(b) > sizeOf(a)) - (sizeOf(b) < sizeOf(a)));
-  const named = new Set(reads.length > LISTED_READS ? ranked.slice(0, NAMED_READS) : reads);
+  const isLong = reads.length > LISTED_READS;
+  const ranked = isSum || isLong ? sortedBySize(reads, ({ amount }) => amount ?? 0) : reads;
+  const named = isLong ? ranked.slice(0, NAMED_READS) : ranked;
   const isChoice = reads.some(({ amount }) => amount === null);
   const table = element("table", { class: isSum ? "shares sources" : "result sources" });
   const { head, nameOf } = placeNames(reads);
   if (isSum || head) table.append(headRow([head || "value of", "value", ...(isSum ? ["× weight", "= product"] : [])]));
-  for (const read of reads.filter((one) => named.has(one))) {
+  for (const read of named) {
     const name = read.times ? `${placeText(read)} × ${placeText(read.times)}` : nameOf(read);
     const numbers = isSum ? [read.value, read.weight, read.value * read.weight] : [read.value];
     table.append(numbersRow(name, numbers, isChoice && read.amount !== null ? "best" : ""));
   }
-  const rest = reads.filter((one) => !named.has(one));
+  const rest = ranked.slice(named.length);
   if (rest.length) {
     const sum = rest.reduce((total, { value, weight = 1 }) => total + value * weight, 0);
     const name = isSum ? `${rest.length} smaller products` : `${rest.length} more values, added up`;
@@ -242,7 +243,7 @@ function placeText(unit) {
 
 /** The largest values with their exponentials and shares, and the one of the unit. */
 function shareTable({ units, values, chosen, largest, exponentials, total, isLog, count }, layer) {
-  const order = values.map((_, index) => index).sort((a, b) => values[b] - values[a]);
+  const order = values.map((_, index) => index).sort((a, b) => (values[b] > values[a]) - (values[b] < values[a]));
   const listed = order.filter((index, rank) => rank < LISTED_SHARES || index === chosen);
   const isOneCell = units.every(({ at }) => at.join() === units[0].at.join());
   const places = isOneCell ? { head: "map", nameOf: ({ channel }) => channelName(layer, channel) } : placeNames(units);
