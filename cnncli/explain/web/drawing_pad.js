@@ -123,9 +123,10 @@ function padFields(target, view, redraw) {
   return { node: element("div", { class: "row pad-fields" }, place, ...inputs), show };
 }
 
-/** Strokes of a mouse, a finger or a pen. */
+/** Strokes of a mouse, a finger or a pen, one at a time. */
 function startStrokes(canvas, view, target, redraw) {
-  let last = null;
+  // The pointer that draws, and where it was.
+  let [pointer, last] = [null, null];
   const placeOf = (event) => {
     const box = canvas.getBoundingClientRect();
     const { height, width } = view.drawing;
@@ -141,19 +142,20 @@ function startStrokes(canvas, view, target, redraw) {
     redraw();
   };
   canvas.addEventListener("pointerdown", (event) => {
+    if (pointer !== null) return;
     canvas.setPointerCapture(event.pointerId);
-    last = null;
+    [pointer, last] = [event.pointerId, null];
     strokeTo([placeOf(event)]);
   });
   canvas.addEventListener("pointermove", (event) => {
-    if (!event.buttons || !last) return;
+    if (event.pointerId !== pointer || !event.buttons) return;
     // Places between two events that the browser put together; they make round lines.
     const events = event.getCoalescedEvents?.() ?? [];
     strokeTo((events.length ? events : [event]).map(placeOf));
   });
-  for (const type of ["pointerup", "pointercancel"]) {
-    canvas.addEventListener(type, () => {
-      last = null;
+  for (const type of ["pointerup", "pointercancel", "lostpointercapture"]) {
+    canvas.addEventListener(type, (event) => {
+      if (event.pointerId === pointer) pointer = null;
     });
   }
 }

@@ -25,19 +25,13 @@ const KEYS = {
 };
 
 function startMoving() {
-  startPointer();
+  startPointer(byId("output"), outputCell, () => state.at, (at, changes) => apply({ at, ...changes }));
   startKeys();
   byId("output-closeup").addEventListener("pointerdown", (event) => {
     const at = closeupCell(event);
     if (at) apply({ at, pinned: true });
   });
-  // A click on the input picks the output that is made there.
-  byId("input").addEventListener("click", (event) => {
-    if (shown.problem || isTransposed) return;
-    const { rows, cols } = shown.arithmetic.window;
-    const [row, col] = cellAt(event, byId("input"), inputRegion());
-    apply({ at: [outputAt(rows, row), outputAt(cols, col)], pinned: true, playing: false });
-  });
+  if (!isTransposed) startDragging(byId("input"));
   for (const [index, id] of ["at-row", "at-col"].entries()) {
     byId(id).addEventListener("input", () => {
       if (byId(id).value === "") return;
@@ -49,22 +43,33 @@ function startMoving() {
   byId("pin").addEventListener("click", () => apply({ pinned: !state.pinned }));
 }
 
-function startPointer() {
-  const canvas = byId("output");
+/**
+ * Move by a pointer on a canvas: a finger or a pen while it is down, a mouse until a click holds what is chosen.
+ * `go(at, changes)` chooses a cell, `chosen()` is the one of before.
+ */
+function startPointer(canvas, cellUnder, chosen, go) {
   canvas.addEventListener("pointermove", (event) => {
-    if (shown.problem || state.playing) return;
-    // A finger moves the window while it is down, a mouse until it pins.
-    if (event.pointerType === "mouse" ? !state.pinned : event.buttons) {
-      apply({ at: outputCell(event) });
-    }
+    if (shown.problem || state.playing || !event.isPrimary) return;
+    if (event.pointerType === "mouse" ? !state.pinned : event.buttons) go(cellUnder(event), {});
   });
   canvas.addEventListener("pointerdown", (event) => {
-    if (shown.problem) return;
-    const at = outputCell(event);
-    const isSame = at[0] === state.at[0] && at[1] === state.at[1];
-    const pinned = event.pointerType === "mouse" && !(state.pinned && isSame);
-    apply({ at, pinned, playing: false });
+    if (shown.problem || !event.isPrimary) return;
+    const at = cellUnder(event);
+    const isSame = at.join() === chosen().join();
+    go(at, { pinned: event.pointerType === "mouse" && !(state.pinned && isSame), playing: false });
   });
+}
+
+/** A press on the input picks the output that is made there, and the window follows while the pointer is down. */
+function startDragging(canvas) {
+  const follow = (event) => {
+    if (shown.problem || !event.isPrimary || !event.buttons) return;
+    if (event.type === "pointerdown") canvas.setPointerCapture(event.pointerId);
+    const { rows, cols } = shown.arithmetic.window;
+    const [row, col] = cellAt(event, canvas, inputRegion());
+    apply({ at: [outputAt(rows, row), outputAt(cols, col)], pinned: true, playing: false });
+  };
+  for (const type of ["pointerdown", "pointermove"]) canvas.addEventListener(type, follow);
 }
 
 function startKeys() {

@@ -228,17 +228,7 @@ function startSpread() {
   canvas.tabIndex = 0;
   canvas.setAttribute("role", "application");
   canvas.setAttribute("aria-label", "The input. Arrow keys choose the cell that is followed to the output.");
-  const cellUnder = (event) => cellAt(event, canvas, inputRegion());
-  canvas.addEventListener("pointermove", (event) => {
-    if (shown.problem || state.playing) return;
-    if (event.pointerType === "mouse" ? !state.pinned : event.buttons) applySource(cellUnder(event));
-  });
-  canvas.addEventListener("pointerdown", (event) => {
-    if (shown.problem) return;
-    const at = cellUnder(event);
-    const isSame = at.join() === state.source.join();
-    applySource(at, { pinned: event.pointerType === "mouse" && !(state.pinned && isSame), playing: false });
-  });
+  startPointer(canvas, (event) => cellAt(event, canvas, inputRegion()), () => state.source, applySource);
   canvas.addEventListener("keydown", (event) => {
     if (shown.problem || !KEYS[event.key]) return;
     const times = event.shiftKey ? 10 : 1;
