@@ -134,21 +134,41 @@ def test_large_kernels_scroll_in_their_panel(show: Opener, kernel: Any, width: i
     assert box["y"] <= reached["top"] and reached["bottom"] <= box["y"] + box["height"]
 
 
+COVERED = """() => [...document.querySelectorAll("button, select, input, [tabindex]")]
+    .filter((node) => node.checkVisibility() && node.id !== "output")
+    .filter((node) => {
+      node.scrollIntoView({ block: "center" });
+      const { left, right, top, bottom } = node.getBoundingClientRect();
+      const found = document.elementFromPoint((left + right) / 2, (top + bottom) / 2);
+      return document.getElementById("output-box").contains(found);
+    })
+    .map((node) => node.outerHTML)"""
+"""Controls that lie below the output wherever the page is scrolled to."""
+
+
 @pytest.mark.parametrize("height", [740, 430])
 def test_on_a_phone_the_output_stays_while_a_weight_is_changed(show: Opener, height: int) -> None:
     picture, layer = photo()
     size = {"width": 360, "height": height}
     tab = show(page_data_of(picture, layer), viewport=size, is_mobile=True, has_touch=True)
     settle(tab)
-    for name in (".grid tr:nth-child(3) input >> nth=1", "#bias"):
-        tab.locator(name).focus()
+    # On the whole page, wherever it is scrolled to.
+    places = "(names) => names.map((name) => byId(name).getBoundingClientRect().top + scrollY)"
+    names = ["filter-panel", "formula", "settings-title"]
+    before = tab.evaluate(places, names)
+    for name in (".grid tr:nth-child(3) input >> nth=1", "#bias", "#stride"):
+        tab.locator(name).tap()
         settle(tab)
-        output = tab.locator("#output").bounding_box()
-        field = tab.evaluate("document.activeElement.getBoundingClientRect().toJSON()")
+        output, field = (tab.locator(one).bounding_box() for one in ("#output", name))
         assert output["y"] >= 0 and output["y"] + output["height"] <= height
-        assert field["top"] >= 0 and field["bottom"] <= height
-        panel = tab.locator("#output-panel").bounding_box()
-        assert field["top"] >= panel["y"] + panel["height"] or field["right"] <= panel["x"]
+        strip = tab.locator("#output-box").bounding_box()
+        assert field["y"] >= 0 and field["y"] + field["height"] <= strip["y"]
+        assert tab.evaluate(places, names) == before
+    assert tab.evaluate(COVERED) == []
+    tab.locator("#headline").tap()
+    tab.evaluate("document.activeElement.blur()")
+    settle(tab)
+    assert tab.evaluate("getComputedStyle(byId('output-box')).position") == "static"
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

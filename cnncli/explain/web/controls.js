@@ -108,6 +108,10 @@ function startControls() {
   });
   startArrows(byId("channels"));
   startTaps("blocks");
+  // On a phone the strip with the output may have come over what was pressed.
+  document.addEventListener("click", ({ target }) => {
+    if (target.closest(".follows")) target.scrollIntoView({ block: "nearest", inline: "nearest" });
+  });
 }
 
 startLayerPage();

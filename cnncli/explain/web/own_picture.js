@@ -75,7 +75,7 @@ function ownControls() {
     pen: button("own-pen", "Draw"),
     first: button("own-first", "First picture"),
     view: element("div", { id: "own-view", hidden: true }),
-    pad: element("div", { id: "own-pad", class: "pad-box", hidden: true }),
+    pad: element("div", { id: "own-pad", class: "pad-box follows", hidden: true }),
     note: element("p", { class: "dim", id: "own-note", role: "status" }),
     problem: element("p", { class: "problem", id: "own-problem", role: "alert" }),
   };
