@@ -55,6 +55,7 @@ export default [
       "no-implied-eval": "error",
       "no-param-reassign": "error",
       "no-return-assign": "error",
+      "no-shadow": "error",
       "no-unused-vars": ["error", { vars: "local" }],
       "no-var": "error",
       "object-shorthand": "error",

@@ -62,14 +62,15 @@ RUN_AXE = """async () => {
 
 
 @pytest.fixture(scope="module")
-def axe(request: pytest.FixtureRequest) -> str:
+def axe(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> str:
     """The text of axe.min.js."""
     if "CNNCLI_AXE" in os.environ:
         return Path(os.environ["CNNCLI_AXE"]).read_text("utf-8")
     npm = shutil.which("npm")
     if npm is None:
         pytest.skip("npm is not installed, and CNNCLI_AXE names no axe.min.js")
-    folder = request.config.cache.mkdir("axe")
+    cache = getattr(request.config, "cache", None)
+    folder = cache.mkdir("axe") if cache else tmp_path_factory.mktemp("axe")
     script = folder / "node_modules" / "axe-core" / "axe.min.js"
     if not script.exists():
         install = [npm, "install", "--no-audit", "--no-fund", "--prefix", str(folder), "axe-core@4"]

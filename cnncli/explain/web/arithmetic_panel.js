@@ -68,8 +68,8 @@ function drawChannels() {
   if (bar.hidden) return;
   const [row, col] = state.at;
   const { outRows, outCols, planes } = shown;
-  const index = (row - outRows[0]) * outCols.length + col - outCols[0];
-  const texts = channels.map((_, k) => `${COLOURS[k]} ${hiddenUnit() ? "?" : numberText(planes[k][index], 3)}`);
+  const cell = (row - outRows[0]) * outCols.length + col - outCols[0];
+  const texts = channels.map((_, index) => `${COLOURS[index]} ${hiddenUnit() ? "?" : numberText(planes[index][cell], 3)}`);
   if (bar.children.length !== channels.length) {
     bar.replaceChildren(
       ...channels.map((_, index) => {

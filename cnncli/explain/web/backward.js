@@ -121,7 +121,7 @@ function drawGradient(pass) {
   const [height, width] = [rows[1] - rows[0], cols[1] - cols[0]];
   const gradient = pass.inputGradient(channel);
   const range = chooseRange([gradient], "symmetric", false);
-  const isUnknown = (at) => Number.isNaN(gradient[at]);
+  const isUnknown = (index) => Number.isNaN(gradient[index]);
   const picture = valuePicture(height, width, [gradient], range, tables.diverging, isUnknown);
   const side = Math.min(GRADIENT_SIDE, byId("backward-body").clientWidth);
   const exact = Math.min(side / Math.max(height, width), 36);

@@ -58,8 +58,8 @@ function applyPreset(rows) {
 function filterPanel() {
   const select = element("select", { id: "preset", "aria-label": "Choose a built-in filter" });
   select.addEventListener("change", () => {
-    const preset = pageData.presets.find((preset) => preset.name === select.value);
-    if (preset) applyPreset(preset.rows);
+    const chosen = pageData.presets.find(({ name }) => name === select.value);
+    if (chosen) applyPreset(chosen.rows);
   });
   updates.push(() => {
     const same = pageData.presets.find((preset) => sameKernel(preset.rows));
