@@ -13,6 +13,7 @@ from cnncli.explain.model import Step
 from cnncli.explain.page import stored_network_data
 from cnncli.explain.page.layer_data import PageData, Unit
 from cnncli.explain.page.network_data import network_page_data
+from cnncli.explain.page.stored_network_data import stored_network_page_data
 from cnncli.explain.resized import resized_cells
 from cnncli.explain.run import every_layer
 from cnncli.filters.filter import from_array
@@ -233,6 +234,7 @@ def test_a_layer_that_onnx_runs_ends_the_trail(show: Opener) -> None:
     assert tab.text_content("#trail-end") == f"Ends at cosine. {problem}"
     tab.evaluate("cnncli.apply({ unit: { layer: 'cosine', map: 0, at: [1, 2] } })")
     assert tab.text_content("#how") == problem
+    assert "ONNX runs cosine: this page cannot compute such layers." in tab.text_content("#notes")
 
 
 def test_what_a_page_does_not_hold_is_said(show: Opener, monkeypatch: Any) -> None:
@@ -242,7 +244,8 @@ def test_what_a_page_does_not_hold_is_said(show: Opener, monkeypatch: Any) -> No
         ConvLayer(from_array(numbers(1, 1, 3, 6))), ReduceLayer("mean", ("channels",))
     )
     name, picture = network.names[-1], random_picture((4, 4, 3))
-    tab = show(network_page_data(network, picture, name, Unit(AT), title="net"))
+    data = stored_network_page_data(network, picture, name, Unit(AT), title="net")
+    tab = show(data)
     said = "It is made from maps or cells that this page does not hold."
     assert tab.text_content("#how") == said
     assert tab.text_content("#trail-end") == f"Ends at {name}. {said}"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -234,33 +234,15 @@ def some_units(rng: np.random.Generator, name: str, Y: Any, count: int = 6) -> l
     return [{"layer": name, "channel": c, "at": [row, col]} for row, col, c in cells]
 
 
-def live_norm(rng: np.random.Generator, shape: Shape) -> AnyLayer:
-    """A batch normalisation, a scale, or a softmax over channels."""
-    numbers_each = [each(rng, shape[3]) for _ in range(3)]
-    return pick(
-        rng,
-        [
-            BatchNormLayer(*numbers_each, each(rng, shape[3], above=0.1)),
-            ScaleLayer(*numbers_each[:2]),
-            SoftmaxLayer(("channels",), bool(rng.integers(2))),
-        ],
-    )
-
-
 MAKERS: tuple[Maker, ...] = (
     *(conv, conv, conv_transpose, pool, resize, norm, norm, scale),
     *(view, view, reduce_or_softmax, activation),
 )
 
-LIVE: tuple[Maker, ...] = (conv, conv, pool, live_norm, activation)
-"""Of layers that a page computes itself."""
-
 MERGES = (AddLayer, SubLayer, MulLayer, DivLayer, MaxLayer, MinLayer)
 
 
-def random_network(
-    rng: np.random.Generator, size: tuple[int, int, int], makers: Sequence[Maker] = MAKERS
-) -> Network:
+def random_network(rng: np.random.Generator, size: tuple[int, int, int]) -> Network:
     """A network of random layers: a chain with branches, that ends in a dense layer now and then.
 
     Parameters
@@ -268,8 +250,6 @@ def random_network(
     rng : Generator
     size : (int, int, int)
         Rows, columns and channels of its input.
-    makers : sequence of callable
-        Of its layers of one input.
     """
     nodes: list[Node] = []
     shapes: dict[str, Shape] = {SOURCE: (1, *size)}
@@ -289,10 +269,10 @@ def random_network(
         last = nodes[-1].name if nodes else SOURCE
         if nodes and not rng.integers(3):
             other = pick(rng, shapes)
-            join = merge(rng, shapes, last, other, with_products=makers is MAKERS)
+            join = merge(rng, shapes, last, other)
             add(join, pick(rng, [(last, other), (other, last)]))
         else:
-            add(pick(rng, makers)(rng, shapes[last]), (last,))
+            add(pick(rng, MAKERS)(rng, shapes[last]), (last,))
     if rng.integers(2):
         shape = shapes[nodes[-1].name]
         matrix = numbers(rng, int(np.prod(shape)), 4) / 8
@@ -306,11 +286,10 @@ def merge(
     shapes: dict[str, Shape],
     one: str,
     other: str,
-    with_products: bool,
 ) -> AnyLayer:
-    """A layer of two inputs that fits them, if one does; of matrices too, or not."""
+    """A layer of two inputs that fits them, if one does."""
     first, second = shapes[one], shapes[other]
-    if with_products and first[3] == second[2] and rng.integers(2):
+    if first[3] == second[2] and rng.integers(2):
         return MatMulLayer()
     axes = [
         axis

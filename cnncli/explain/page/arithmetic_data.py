@@ -31,6 +31,7 @@ from cnncli.network.layers import (
     ResizeLayer,
     ScaleLayer,
     Shape,
+    SliceLayer,
     SoftmaxLayer,
     SpaceToDepthLayer,
     ViewLayer,
@@ -198,6 +199,8 @@ def _settings(layer: AnyLayer, shape: Shape) -> PageData:
             return {"epsilon": layer.epsilon, "axes": axes, "groups": layer.groups_of(shape[3])}
         case ScaleLayer():
             return {"whole": layer.whole}
+        case CellScaleLayer():
+            return {"shape": list(layer.shape)}
         case QuotientLayer():
             return {"divisor": _numbers(layer.divisor)}
         case ReduceLayer():
@@ -216,20 +219,30 @@ def _places(layer: AnyLayer, shape: Shape) -> PageData:
         case ResizeLayer():
             names = ("mode", "coordinates", "rounding")
             scale = layer.scale if isinstance(layer.scale, tuple) else (layer.scale, layer.scale)
-            return {name: getattr(layer, name) for name in names} | {"scale": list(scale)}
+            settings = {name: getattr(layer, name) for name in names}
+            size = None if layer.size is None else list(layer.output_shape(shape)[1:3])
+            return settings | {"scale": list(scale), "size": size}
         case PadLayer():
-            begins = [begin for begin, _ in layer.window(shape).pads]
+            begins, ends = zip(*layer.window(shape).pads, strict=True)
             value = np.array([layer.pad_value])
-            return {"begin": begins, "padMode": layer.border_mode, "padValue": value}
+            border = {"padMode": layer.border_mode, "padValue": value}
+            return {"begin": list(begins), "end": list(ends)} | border
         case PadChannelsLayer():
-            ends = {"before": layer.before, "after": layer.after}
-            return {name: _numbers(np.zeros(0) if v is None else v) for name, v in ends.items()}
+            sides = {"before": layer.before, "after": layer.after}
+            return {name: _numbers(np.zeros(0) if v is None else v) for name, v in sides.items()}
+        case SliceLayer():
+            taken = [[cells.start, cells.step, len(cells)] for cells in layer.taken(shape)]
+            return {"shape": list(shape[1:]), "taken": taken}
         case ViewLayer():
+            readings = [layer.reading(shape, axis) for axis in (0, 1)]
             return {
+                "shape": list(shape[1:]),
+                "newShape": list(layer.output_shape(shape)[1:]),
                 "lengths": list(layer.before.shape(shape[1:])),
                 "order": layer.before.order,
                 "permutation": list(layer.permutation),
                 "newOrder": layer.new_order(shape),
+                "readings": [None if one is None else vars(one) for one in readings],
             }
         case _:
             return {}

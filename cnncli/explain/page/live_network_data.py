@@ -31,15 +31,6 @@ MOST_VALUES: Final = 2**23
 MOST_BYTES: Final = 3 * 2**19
 """Bytes of the image and of all weights: a page of some 2 MB."""
 
-_OPS: Final = frozenset(
-    ("conv", "dense", "pool", "activation", "softmax", "batchnorm", "scale", "concat")
-    + ("add", "sub", "mul", "div", "max", "min")
-)
-"""Kinds of layers that network_forward.js computes."""
-
-_CHANNELS: Final = ["channels"]
-"""The axes of those softmax layers."""
-
 
 def live_network_page_data(
     network: Network,
@@ -121,6 +112,4 @@ def live_network_page_data(
 
 
 def _can_compute(record: PageData | None) -> bool:
-    if record is None or record["op"] not in _OPS:
-        return False
-    return bool(record.get("axes", _CHANNELS) == _CHANNELS)
+    return record is not None and record["op"] != "onnx"

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Final
 
 from cnncli.explain.page.layer_data import PageData, Unit
 from cnncli.explain.page.live_network_data import live_network_page_data
 from cnncli.explain.page.stored_network_data import stored_network_page_data
 from cnncli.io.images import Picture
 from cnncli.network.graph import Network
+from cnncli.network.layers.base import has_gradient
+
+_NAMED: Final = 3
+"""Layers that a note names."""
 
 
 def network_page_data(
@@ -61,4 +66,9 @@ def network_page_data(
     live = live_network_page_data(network, picture, layer, unit, title=title, notes=notes)
     if live is not None:
         return live
+    run = [node.name for node in network.nodes if not has_gradient(node.layer)]
+    if run:
+        more = f" and {len(run) - _NAMED} more" if len(run) > _NAMED else ""
+        told = f"ONNX runs {', '.join(run[:_NAMED])}{more}: this page cannot compute such layers."
+        notes = [*notes, told]
     return stored_network_page_data(network, picture, layer, unit, title=title, notes=notes)

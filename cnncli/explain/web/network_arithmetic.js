@@ -114,9 +114,9 @@ const KINDS = {
     const cell = (at[0] * shape[1] + at[1]) * shape[2] + channel;
     return scaled(x, ofChannel(factor, cell), ofChannel(offset, cell));
   }),
-  quotient: pointwise(({ divisor }, x, { channel }) => {
+  quotient: pointwise(({ divisor }, x, { channel }, { planes }) => {
     const by = ofChannel(divisor, channel);
-    return { value: Math.trunc(x / by), lines: [["÷ divisor", by], ["=", x / by]] };
+    return { value: quotientOf(x, by, planes[channel]), lines: [["÷ divisor", by], ["=", x / by]] };
   }),
   batchnorm: batchNormArithmetic,
   "instance-norm": normArithmetic,

@@ -60,6 +60,11 @@ function zeroPlanes({ size, channels }) {
 
 /** Add to `sinks`, planes for each input, what a layer sends back of the gradients of its output. */
 function passBack(settings, inputs, planes, sinks) {
+  const grouped = groupedSettings(settings);
+  if (grouped) {
+    passGroupsBack(grouped, inputs[0], planes, sinks[0]);
+    return;
+  }
   if (settings.kernel) {
     const pass = windowPass(settings, inputs[0], planes);
     sinks[0].forEach((sink, source) => {
@@ -75,7 +80,7 @@ function passBack(settings, inputs, planes, sinks) {
 }
 
 /**
- * The backward pass of a convolution, dense layer or pool, from the gradients of its output; of a cell of the
+ * The backward pass of a convolution, also transposed, dense layer or pool, from the gradients of its output; of a cell of the
  * input, if one is given, with those outputs only that read it.
  */
 function windowPass(settings, input, planes, cell = null) {
@@ -83,13 +88,14 @@ function windowPass(settings, input, planes, cell = null) {
   const own = isShare ? { ...settings, activation: "none" } : settings;
   const arithmetic = windowLayer(input, own);
   const all = Array.from({ length: arithmetic.channels }, (_, channel) => channel);
+  if (settings.op === "conv-transpose") return new TransposedBackward(arithmetic, all, null, planes);
   const readers = (axis, table, index) => [...new Set(readersAlong(axis, table, index).map(({ output }) => output))];
   const { window, rowTable, colTable } = arithmetic;
   const outputs = cell && { rows: readers(window.rows, rowTable, cell[0]), cols: readers(window.cols, colTable, cell[1]) };
   if (!isShare) return new BackwardArithmetic(arithmetic, all, outputs, planes);
   const sums = windowOutput(own, [input]);
   const upstream = zeroPlanes(sums);
-  passBack({ op: "softmax", activation: settings.activation }, [sums], planes, [upstream]);
+  passBack({ op: "activation", activation: settings.activation }, [sums], planes, [upstream]);
   return new BackwardArithmetic(arithmetic, all, outputs, upstream);
 }
 
@@ -102,15 +108,17 @@ function eachLink(settings, inputs, use) {
 }
 
 const LINKS = {
-  activation: (settings, [input], use) => {
-    if (OVER_CHANNELS.includes(settings.activation)) shareLinks(settings, input, use);
-    else ownLinks(input, (value, channel) => activationSlope(value, settings, channel), use);
-  },
-  softmax: (settings, [input], use) => shareLinks(settings, input, use),
+  ...LINKED,
+  activation: (settings, [input], use) => ownLinks(input, (value, channel) => activationSlope(value, settings, channel), use),
   batchnorm: ({ gamma, var: variance, epsilon }, [input], use) =>
     ownLinks(input, (_, channel) => ofChannel(gamma, channel) / Math.sqrt(ofChannel(variance, channel) + epsilon), use),
+  lrn: lrnLinks,
   // Rounding to whole numbers counts as no change, as in cnncli.
   scale: ({ factor }, [input], use) => ownLinks(input, (_, channel) => ofChannel(factor, channel), use),
+  "cell-scale": ({ factor }, [input], use) =>
+    ownLinks(input, (_, channel, cell) => ofChannel(factor, cell * input.channels + channel), use),
+  // Quotients stay or jump.
+  quotient: () => {},
   concat: concatLinks,
 };
 for (const op of Object.keys(COMBINE)) {
@@ -120,30 +128,24 @@ for (const op of Object.keys(COMBINE)) {
 /** A layer that changes each value on its own. */
 function ownLinks(input, slopeOf, use) {
   input.planes.forEach((plane, channel) => {
-    for (let cell = 0; cell < plane.length; cell += 1) use(0, channel, cell, channel, cell, slopeOf(plane[cell], channel));
+    for (let cell = 0; cell < plane.length; cell += 1) use(0, channel, cell, channel, cell, slopeOf(plane[cell], channel, cell));
   });
 }
 
-/** A softmax over the channels of each cell: share j grows by share j * (1 if i is j else 0 - share i) with value i. */
-function shareLinks({ activation }, input, use) {
-  const isLog = activation === "log-softmax";
-  for (let cell = 0; cell < input.planes[0].length; cell += 1) {
-    const values = input.planes.map((plane) => plane[cell]);
-    const largest = values.reduce((most, value) => Math.max(most, value), -Infinity);
-    const powers = values.map((value) => Math.exp(value - largest));
-    const total = powers.reduce((sum, power) => sum + power, 0);
-    const shares = powers.map((power) => power / total);
-    shares.forEach((share, i) => {
-      // 1 less a share near 1 would be rounding alone: the others are added up.
-      let others = 0;
-      shares.forEach((other, j) => {
-        if (j === i) return;
-        others += other;
-        use(0, i, cell, j, cell, isLog ? -share : -other * share);
-      });
-      use(0, i, cell, i, cell, isLog ? others : share * others);
-    });
-  }
+/** A local response normalisation: x / base^beta, and the squares of channels nearby are in the base. */
+function lrnLinks(settings, [input], use) {
+  const { size, alpha, beta } = settings;
+  input.planes.forEach((plane, channel) => {
+    const [first, end] = nearChannels(settings, channel, input.channels);
+    const bases = lrnBases(settings, input, channel);
+    for (let cell = 0; cell < plane.length; cell += 1) {
+      const share = bases[cell] ** -beta;
+      const slope = ((-2 * alpha * beta) / size) * plane[cell] * (share / bases[cell]);
+      for (let near = first; near < end; near += 1) {
+        use(0, near, cell, channel, cell, (near === channel ? share : 0) + slope * input.planes[near][cell]);
+      }
+    }
+  });
 }
 
 /** A layer that combines a value of each input; one row, column or channel serves all. */
@@ -192,6 +194,8 @@ function gradientPaths(settings, inputs, size, planes, { input, channel: source,
     const paths = windowPass(settings, inputs[0], planes, at).paths(source, ...at);
     return paths.map(({ row, col, ...path }) => ({ ...path, at: [row, col] }));
   }
+  const grouped = groupedSettings(settings);
+  if (grouped) return groupPaths(grouped, inputs[0], size[1], planes, source, at);
   const [paths, own] = [[], at[0] * inputs[input].size[1] + at[1]];
   eachLink(settings, inputs, (k, readChannel, from, channel, cell, weight) => {
     if (k !== input || from !== own || readChannel !== source) return;

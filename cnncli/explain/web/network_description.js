@@ -9,6 +9,9 @@ const SCALED = [
   "neg", "sign", "floor", "ceil", "round",
 ];
 
+/** Layers whose channels are made of any of the input's. */
+const MIXED = ["view", "depth-to-space", "space-to-depth", "matmul"];
+
 /** Scores that a strip shows as bars, as in render/scores.py. */
 const MOST_BARS = 20;
 
@@ -25,17 +28,24 @@ function describeInput(input) {
 }
 
 /**
- * A layer of the page: `spec` is { name, inputs, label, maps, clips, settings }, `inputs` are layers as this
- * function returns them, `output` is what `layerOutput` computed.
+ * A layer of the page: `spec` is { name, inputs, label, maps, clips, settings }, `output` is what `layerOutput`
+ * computed, and `known` has the layers before by name, as this function returns them.
  */
-function describeLayer(spec, inputs, output) {
+function describeLayer(spec, output, known) {
   const { settings } = spec;
-  const isConv = Boolean(settings.weights);
+  const inputs = spec.inputs.map((name) => known.get(name));
+  const isConv = settings.op === "conv" || settings.op === "dense";
   const arithmetic = settings.kernel ? windowLayer(inputs[0].output, settings) : null;
-  const axes = arithmetic ? [arithmetic.window.rows, arithmetic.window.cols] : null;
+  const moving = movingAxes(settings, inputs[0].output, arithmetic);
+  const axes = settings.op === "conv-transpose" ? null : moving;
+  const sources = inputs.map(({ name, shape }) => ({
+    name,
+    readings: [0, 1].map((k) => readingOf(settings, k, shape[k], output.size[k], moving?.[k])),
+  }));
   const facts = {
-    groups: spec.maps ? spec.maps.map((name, channel) => ({ name, channels: [channel] })) : groupsOf(settings, inputs),
-    fields: [0, 1].map((k) => fieldOf(inputs.map((input) => input.facts.fields[k]), axes?.[k])),
+    sources,
+    groups: spec.maps ? spec.maps.map((name, channel) => ({ name, channels: [channel] })) : groupsOf(settings, inputs, output),
+    fields: [0, 1].map((k) => fieldOf(sources, k, output.size[k], known)),
     inner: innerCells(inputs, output, axes),
     sums: {
       hasConv: isConv || inputs.some((input) => input.facts.sums.hasConv),
@@ -50,10 +60,16 @@ function describeLayer(spec, inputs, output) {
     ...describeValues(spec.name, output, facts, chosen),
     label: spec.label ?? labelOf(settings),
     inputs: spec.inputs,
-    reads: readsOf(settings, inputs, output, arithmetic),
-    formula: axes && axes.map(axisFormula),
+    reads: readsOf(settings, inputs, output, arithmetic, sources),
+    formula: moving && moving.map(axes ? axisFormula : transposedFormula),
     field: facts.fields.map(({ size }) => size),
   };
+}
+
+/** The rows and columns along which a window moves: over the input, of a transposed convolution over the output. */
+function movingAxes({ op, begin, end }, { size }, arithmetic) {
+  if (op === "pad") return [0, 1].map((k) => makeAxis(size[k], 1, 1, 1, begin[k], end[k], false));
+  return arithmetic && [arithmetic.window.rows, arithmetic.window.cols];
 }
 
 /** A layer that cannot be computed, and why: it has no cells and no maps. */
@@ -118,7 +134,7 @@ function largestScores(values) {
 }
 
 /** Which channels of a layer's output are one picture, and their names, as the layers' output_groups say. */
-function groupsOf(settings, inputs) {
+function groupsOf(settings, inputs, made) {
   const [{ facts, output }] = inputs;
   if (settings.weights) {
     if (!settings.perChannel) return numberedGroups(settings.kernelNames);
@@ -130,6 +146,10 @@ function groupsOf(settings, inputs) {
     );
   }
   if (settings.op === "concat" && settings.axis === 2) return joinedGroups(inputs);
+  if (["slice", "pad-channels"].includes(settings.op)) return movedNames(settings, inputs[0], made);
+  if (MIXED.includes(settings.op) || (settings.op === "reduce" && settings.axes.includes("channels"))) {
+    return numberedGroups(made.planes.map(() => ""));
+  }
   if (inputs.length === 1) return facts.groups;
   const most = Math.max(...inputs.map((input) => input.output.channels));
   const all = inputs.filter((input) => input.output.channels === most).map((input) => input.facts.groups);
@@ -140,6 +160,24 @@ function groupsOf(settings, inputs) {
 /** A picture for each channel: its name, or its number. */
 function numberedGroups(names) {
   return names.map((name, channel) => ({ name: name || String(channel), channels: [channel] }));
+}
+
+/** A picture for each channel that is moved, with its name where it has one. */
+function movedNames(settings, { facts, output: { size, channels } }, output) {
+  const names = new Map();
+  for (const group of facts.groups) {
+    group.channels.forEach((channel, k) => {
+      const colour = group.channels.length > 1 ? ["red", "green", "blue"][k] : "";
+      names.set(channel, [group.name, colour].filter(Boolean).join("-"));
+    });
+  }
+  const place = PLACES[settings.op](settings, [[...size, channels]], shapeOf(output));
+  const named = (channel) => {
+    const { cell } = place([0, 0, channel]);
+    const name = cell ? names.get(cell[2]) : "";
+    return /^[0-9]+$/.test(name) ? "" : name;
+  };
+  return numberedGroups(output.planes.map((_, channel) => named(channel)));
 }
 
 /** The pictures of inputs one behind the other, their numbers counted on. */
@@ -154,15 +192,6 @@ function joinedGroups(inputs) {
     start += output.channels;
     return moved;
   });
-}
-
-/** The receptive field of a layer along one axis, from those of its inputs; `axis` is its window's. */
-function fieldOf(fields, axis) {
-  const first = Math.min(...fields.map((field) => field.first));
-  const size = Math.max(...fields.map((field) => field.first + field.size)) - first;
-  const { step } = fields[0];
-  if (!axis) return { size, step, first };
-  return { size: size + (axis.extent - 1) * step, step: step * axis.stride, first: first - axis.begin * step };
 }
 
 /** The outputs whose whole window lies on some cells [first, last) of an axis. */
@@ -202,25 +231,55 @@ function rangesOf({ size, planes }, { groups, inner, sums }, own, clips, limitOf
 }
 
 /** For each input the first row, column and channel that each output's reads, and the one after the last. */
-function readsOf(settings, inputs, output, arithmetic) {
-  const shape = [...output.size, output.channels];
-  const overChannels = OVER_CHANNELS.includes(settings.activation);
-  let start = 0;
-  return inputs.map((input) => {
-    const spans = [0, 1, 2].map((axis) => {
-      const [length, total] = [shape[axis], input.shape[axis]];
-      if (axis === 2 && overChannels) return makeSpans(length, () => [0, total]);
-      if (arithmetic && axis === 2) return makeSpans(length, (channel) => channelSpan(arithmetic.sources(channel)));
-      if (arithmetic) return windowSpans(...(axis ? [arithmetic.window.cols, arithmetic.colTable] : [arithmetic.window.rows, arithmetic.rowTable]));
-      if (settings.op === "concat" && settings.axis === axis) {
-        const before = start;
-        const isHere = (index) => index >= before && index < before + total;
-        return makeSpans(length, (index) => (isHere(index) ? [index - before, index - before + 1] : [0, 0]));
-      }
-      return makeSpans(length, (index) => (total === 1 ? [0, 1] : [index, index + 1]));
-    });
-    if (settings.op === "concat") start += input.shape[settings.axis];
-    return { rows: spans[0], cols: spans[1], channels: spans[2] };
+function readsOf(settings, inputs, output, arithmetic, sources) {
+  const shapes = inputs.map(({ shape }) => shape);
+  return inputs.map((input, number) => {
+    const sides = [0, 1].map((axis) => sideSpans(settings, { shapes, number, axis, output, arithmetic }, sources[number].readings[axis]));
+    return { rows: sides[0], cols: sides[1], channels: channelSpans(settings, { shapes, number, axis: 2, output, arithmetic }) };
+  });
+}
+
+/** Layers whose rows, columns and channels each come from those of one place. */
+const SEPARATE = ["slice", "pad", "pad-channels", "concat"];
+
+/** The rows or columns of an input that each of a layer's reads. */
+function sideSpans(settings, about, reading) {
+  const { shapes, number, axis, output, arithmetic } = about;
+  const [length, total] = [output.size[axis], shapes[number][axis]];
+  if (settings.op === "conv-transpose") {
+    const adding = axis ? arithmetic.addingCols : arithmetic.addingRows;
+    return makeSpans(length, (index) => spanOfCells(adding[index].map(({ cell }) => cell)));
+  }
+  if (arithmetic) return windowSpans(...(axis ? [arithmetic.window.cols, arithmetic.colTable] : [arithmetic.window.rows, arithmetic.rowTable]));
+  if (settings.op === "resize") {
+    const tapsOf = (index) => resizeTaps(settings, axis, total, length, index).map(([cell]) => cell);
+    return makeSpans(length, (index) => spanOfCells(tapsOf(index)));
+  }
+  if (SEPARATE.includes(settings.op)) return placedSpans(settings, about);
+  if (!reading) return makeSpans(length, () => [0, total]);
+  return makeSpans(length, (index) => cellsRead(reading, [index, index + 1]));
+}
+
+/** The channels of an input that each of a layer's reads. */
+function channelSpans(settings, about) {
+  const { shapes, number, output, arithmetic } = about;
+  const [length, total] = [output.channels, shapes[number][2]];
+  if (OVER_CHANNELS.includes(settings.activation) && settings.op !== "softmax") return makeSpans(length, () => [0, total]);
+  if (arithmetic) return makeSpans(length, (channel) => spanOfCells(arithmetic.sources(channel).channels));
+  if (settings.op === "lrn") return makeSpans(length, (channel) => nearChannels(settings, channel, total));
+  if (SEPARATE.includes(settings.op)) return placedSpans(settings, about);
+  const isAll = settings.axes?.includes("channels") || MIXED.includes(settings.op);
+  return makeSpans(length, (channel) => (isAll || total === 1 ? [0, total] : [channel, channel + 1]));
+}
+
+/** Along one axis, where each row, column or channel comes from; nowhere where it is a constant. */
+function placedSpans(settings, { shapes, number, axis, output }) {
+  // A place along the other axes that is no constant.
+  const inside = settings.op === "pad" ? [...settings.begin, 0] : [0, 0, settings.before?.length ?? 0];
+  const place = PLACES[settings.op](settings, shapes, shapeOf(output));
+  return makeSpans(shapeOf(output)[axis], (index) => {
+    const { cell, input = 0 } = place(inside.map((own, k) => (k === axis ? index : own)));
+    return cell && input === number ? [cell[axis], cell[axis] + 1] : [0, 0];
   });
 }
 
@@ -228,8 +287,9 @@ function makeSpans(length, spanOf) {
   return Int32Array.from({ length: 2 * length }, (_, index) => spanOf(index >> 1)[index & 1]);
 }
 
-function channelSpan({ channels }) {
-  return [channels[0], channels[channels.length - 1] + 1];
+/** From the first to the last of some cells; none of none. */
+function spanOfCells(cells) {
+  return cells.length ? [Math.min(...cells), Math.max(...cells) + 1] : [0, 0];
 }
 
 /** The cells from the first to the last under each window of an axis; none where all is padding. */

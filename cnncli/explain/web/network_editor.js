@@ -105,15 +105,21 @@ function makeEditorFields() {
   if (op === "pool") field("Mode", poolMode());
   if (kernel && op !== "dense") windowFields();
   if (op === "pool") poolFields();
-  if (weights) convFields();
+  if (op === "conv-transpose") field("Bias", biasField());
+  else if (weights) convFields();
   if (op === "activation") field("Activation", activationInput());
-  for (const name of CHANNEL_NUMBERS) if (edited.settings()[name]) channelField(name);
+  for (const name of CHANNEL_NUMBERS) if (edited.settings()[name]?.length) channelField(name);
   offField();
 }
 
-/** A number of the chosen channel, such as the gamma of a batch-norm. */
+/** A number of the chosen channel, such as the gamma of a batch-norm, or of the chosen cell. */
 function channelField(name) {
-  const index = () => (edited.settings()[name].length === 1 ? 0 : edited.isShown() ? chosenUnit().channel : state.unit.map);
+  const index = () => {
+    const { op, shape, [name]: numbers } = edited.settings();
+    if (numbers.length === 1) return 0;
+    const { channel, at } = edited.isShown() ? chosenUnit() : { channel: state.unit.map, at: state.unit.at };
+    return op === "cell-scale" ? (at[0] * shape[1] + at[1]) * shape[2] + channel : channel;
+  };
   const read = () => edited.settings()[name][index()];
   const input = valueField(`channel-${name}`, name, read, (value) => {
     const numbers = edited.settings()[name].slice();

@@ -31,20 +31,37 @@ const FORWARD = {
   conv: windowOutput,
   dense: windowOutput,
   pool: windowOutput,
+  "conv-transpose": windowOutput,
   activation: (settings, [input]) => activatedOutput(settings, input),
-  softmax: (settings, [input]) => sharesOutput(input, settings.activation),
   batchnorm: ({ gamma, beta, mean, var: variance, epsilon }, [input]) =>
     eachValue(input, (value, channel) => {
       const [g, b, m, v] = [gamma, beta, mean, variance].map((numbers) => ofChannel(numbers, channel));
-      return ((value - m) / Math.sqrt(v + epsilon)) * g + b;
+      return normalValue(value, { g, b, mean: m, variance: v, epsilon });
     }),
+  lrn: (settings, [input]) => {
+    const bases = input.planes.map((_, channel) => lrnBases(settings, input, channel));
+    return eachValue(input, (value, channel, cell) => value / bases[channel][cell] ** settings.beta);
+  },
   scale: ({ factor, offset, whole }, [input]) =>
     eachValue(input, (value, channel) => {
       const scaled = ofChannel(factor, channel) * value + ofChannel(offset, channel);
       return whole ? roundedToEven(scaled) : scaled;
     }),
+  "cell-scale": (settings, [input]) => {
+    checkShape(settings, input);
+    const { factor, offset } = settings;
+    const indexOf = (channel, cell) => cell * input.channels + channel;
+    return eachValue(input, (value, channel, cell) => {
+      const index = indexOf(channel, cell);
+      return ofChannel(factor, index) * value + ofChannel(offset, index);
+    });
+  },
+  quotient: ({ divisor }, [input]) =>
+    eachValue(input, (value, channel) => quotientOf(value, ofChannel(divisor, channel), input.planes[channel])),
   concat: ({ axis }, inputs) => concatOutput(axis, inputs),
 };
+for (const op of Object.keys(GROUPED)) FORWARD[op] = (settings, [input]) => groupedOutput(settings, input);
+for (const op of Object.keys(LINKED)) FORWARD[op] = linkedOutput;
 for (const op of Object.keys(COMBINE)) FORWARD[op] = (_, inputs) => combinedOutput(COMBINE[op], inputs);
 
 /** The number of a channel of an array that may have one for all. */
@@ -60,30 +77,31 @@ function emptyOutput(size, channels, kind) {
 
 /** A layer that changes each value on its own. */
 function eachValue(input, change) {
-  const planes = input.planes.map((plane, channel) => plane.map((value) => change(value, channel)));
+  const planes = input.planes.map((plane, channel) => plane.map((value, cell) => change(value, channel, cell)));
   return { size: input.size, channels: input.channels, planes };
 }
 
-/** An activation layer, or a softmax over the channels of each cell. */
+/** An activation layer, also a softmax over the channels of each cell. */
 function activatedOutput(settings, input) {
-  if (OVER_CHANNELS.includes(settings.activation)) return sharesOutput(input, settings.activation);
+  const grouped = groupedSettings(settings);
+  if (grouped) return groupedOutput(grouped, input);
   return eachValue(input, (value, channel) => activate(value, settings, channel));
 }
 
-/** The softmax of each cell's channels, less the largest so that no exponential overflows. */
-function sharesOutput(input, name) {
-  const output = emptyOutput(input.size, input.channels, input.planes[0].constructor);
-  for (let cell = 0; cell < input.planes[0].length; cell += 1) {
-    let largest = -Infinity;
-    for (const plane of input.planes) largest = Math.max(largest, plane[cell]);
-    let total = 0;
-    for (const plane of input.planes) total += Math.exp(plane[cell] - largest);
-    input.planes.forEach((plane, channel) => {
-      const rest = plane[cell] - largest;
-      output.planes[channel][cell] = name === "softmax" ? Math.exp(rest) / total : rest - Math.log(total);
-    });
-  }
-  return output;
+/** A quotient toward zero; as float32 where the values of a plane are, so that whole ones are never missed. */
+function quotientOf(value, divisor, plane) {
+  const isSingle = plane instanceof Float32Array;
+  return Math.trunc(isSingle ? Math.fround(value / Math.fround(divisor)) : value / divisor);
+}
+
+/** What each value of a channel is divided by, to the power beta, in a local response normalisation. */
+function lrnBases(settings, { channels, planes }, channel) {
+  const near = planes.slice(...nearChannels(settings, channel, channels));
+  return Float64Array.from(planes[channel], (_, cell) => {
+    let squares = 0;
+    for (const plane of near) squares += plane[cell] ** 2;
+    return lrnBase(settings, squares);
+  });
 }
 
 /** Products of one layer, and values that come out, beyond which a browser would take too long. */
@@ -91,21 +109,22 @@ const MOST_PRODUCTS = 3e9;
 const MOST_OUTPUTS = 2 ** 24;
 
 /** Refuse a layer that settings have made too large. */
-function checkCost({ kernel, weights }, { window: { rows, cols }, channels }) {
+function checkCost({ op, kernel, weights }, { window: { rows, cols }, channels }) {
   const outputs = rows.out * cols.out * channels;
-  const products = rows.out * cols.out * (weights ? weights.length : kernel[0] * kernel[1] * channels);
+  const windows = op === "conv-transpose" ? rows.size * cols.size : rows.out * cols.out;
+  const products = windows * (weights ? weights.length : kernel[0] * kernel[1] * channels);
   if (outputs > MOST_OUTPUTS || products > MOST_PRODUCTS) {
     throw new ForwardError(`It would have ${outputs} values of ${products} products, too many for a page. Take a larger stride or a smaller kernel.`);
   }
 }
 
-/** A convolution, a dense layer or a pool. */
+/** A convolution, also transposed, a dense layer or a pool. */
 function windowOutput(settings, [input]) {
   const isShare = OVER_CHANNELS.includes(settings.activation);
   const arithmetic = windowLayer(input, isShare ? { ...settings, activation: "none" } : settings);
   const { rows, cols } = arithmetic.window;
   checkChannels(settings, input);
-  if (!arithmetic.fits) throw new ForwardError(misfitText(rows, cols));
+  if (!arithmetic.fits) throw new ForwardError(misfitText(settings, rows, cols));
   checkCost(settings, arithmetic);
   const [outRows, outCols] = [rows, cols].map((axis) => Array.from({ length: axis.out }, (_, index) => index));
   const kind = input.planes[0].constructor;
@@ -113,7 +132,7 @@ function windowOutput(settings, [input]) {
     kind.from(arithmetic.values(channel, outRows, outCols)),
   );
   const output = { size: [rows.out, cols.out], channels: planes.length, planes };
-  return isShare ? sharesOutput(output, settings.activation) : output;
+  return isShare ? activatedOutput({ op: "activation", activation: settings.activation }, output) : output;
 }
 
 /** A filter that sums over channels is made for so many. */
@@ -128,11 +147,12 @@ function checkChannels({ weights, kernel, maps, perChannel, groups }, { channels
 /** The arithmetic of a layer with a window on the whole of an input. */
 function windowLayer({ size, channels, planes, largest = 0 }, settings) {
   const whole = { size, channels, planes, largest, rows: [0, size[0]], cols: [0, size[1]] };
-  return new LayerArithmetic(whole, settings);
+  return arithmeticOf(whole, settings);
 }
 
 /** Why a window does not fit, as the page of one layer says it. */
-function misfitText(rows, cols) {
+function misfitText({ op }, rows, cols) {
+  if (op === "conv-transpose") return "The padding cuts off the whole output. Take less padding.";
   const [axis, name] = rows.fits ? [cols, "columns"] : [rows, "rows"];
   return (
     `The window spans ${axis.extent} of ${axis.padded} ${name}: it must fit into the padded input. ` +

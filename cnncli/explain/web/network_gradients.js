@@ -163,7 +163,7 @@ function sendingText(name) {
     lp: "each window sends a cell x its gradient times sign(x) (|x| / output)^(p−1).",
   };
   if (op === "pool") return `${name}: ${ways[mode]}`;
-  if (op !== "conv" && op !== "dense") return `${name}: the weight is how much its output grows with this value.`;
+  if (!["conv", "dense", "conv-transpose"].includes(op)) return `${name}: the weight is how much its output grows with this value.`;
   const slope = activation === "none" ? "" : `, times the slope of ${activation}`;
   return `${name}: upstream is the gradient of an output that reads it${slope}.`;
 }

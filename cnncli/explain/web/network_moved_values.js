@@ -6,77 +6,73 @@
 const CELL_LETTERS = "hwc";
 
 /**
- * By kind of layer: where a value comes from. `place(settings, [row, column, channel], layer)` gives
- * { cell, input }, the cell of one of the inputs, or { constant }.
+ * By kind of layer: where values come from. `PLACES[op](settings, shapes, shape)` is a function of a place
+ * [row, column, channel], which gives { cell, input }, the cell of one of the inputs, or { constant }; `shapes` are
+ * the inputs', `shape` is the layer's.
  */
 const PLACES = {
-  slice: (_, [row, col, channel], layer) => {
-    const [{ rows, cols, channels }] = layer.reads;
-    return { cell: [rows[2 * row], cols[2 * col], channels[2 * channel]] };
-  },
-  concat: ({ axis }, at, layer) => {
+  slice: ({ taken }) => (at) => ({ cell: at.map((index, axis) => taken[axis][0] + index * taken[axis][1]) }),
+  concat: ({ axis }, shapes) => (at) => {
     const cell = [...at];
-    const lengths = layer.inputs.map((name) => byName.get(name).shape[axis]);
     let input = 0;
-    while (cell[axis] >= lengths[input]) {
-      cell[axis] -= lengths[input];
+    while (cell[axis] >= shapes[input][axis]) {
+      cell[axis] -= shapes[input][axis];
       input += 1;
     }
     return { cell, input };
   },
-  pad: ({ begin, padMode, padValue }, [row, col, channel], layer) => {
-    const { shape } = byName.get(layer.inputs[0]);
+  pad: ({ begin, padMode, padValue }, [shape]) => ([row, col, channel]) => {
     const [r, c] = [row, col].map((index, axis) => borderSource(index - begin[axis], shape[axis], padMode));
     return r < 0 || c < 0 ? { constant: padValue } : { cell: [r, c, channel] };
   },
-  "pad-channels": ({ before, after }, [row, col, channel], layer) => {
-    const [{ shape }, number] = [byName.get(layer.inputs[0]), channel - before.length];
+  "pad-channels": ({ before, after }, [shape]) => ([row, col, channel]) => {
+    const number = channel - before.length;
     if (number < 0) return { constant: before[channel] };
     return number < shape[2] ? { cell: [row, col, number] } : { constant: after[number - shape[2]] };
   },
-  "depth-to-space": ({ block, order }, [row, col, channel], layer) => {
+  "depth-to-space": ({ block, order }, _, shape) => ([row, col, channel]) => {
     const number = (row % block) * block + (col % block);
     const isBlockFirst = order === "block-first";
-    const found = isBlockFirst ? number * layer.shape[2] + channel : channel * block ** 2 + number;
+    const found = isBlockFirst ? number * shape[2] + channel : channel * block ** 2 + number;
     return { cell: [Math.floor(row / block), Math.floor(col / block), found] };
   },
-  "space-to-depth": ({ block, order }, [row, col, channel], layer) => {
-    const count = order === "block-first" ? byName.get(layer.inputs[0]).shape[2] : block ** 2;
+  "space-to-depth": ({ block, order }, [shape]) => ([row, col, channel]) => {
+    const count = order === "block-first" ? shape[2] : block ** 2;
     const [slow, fast] = [Math.floor(channel / count), channel % count];
     const [number, found] = order === "block-first" ? [slow, fast] : [fast, slow];
     return { cell: [row * block + Math.floor(number / block), col * block + (number % block), found] };
   },
-  view: ({ lengths, order, permutation, newOrder }, at, layer) => {
-    const { shape } = byName.get(layer.inputs[0]);
-    const inOrder = (cells, letters) => Array.from(letters, (letter) => cells[CELL_LETTERS.indexOf(letter)]);
-    const turned = permutation.map((axis) => lengths[axis]);
-    const place = placeOf(numberOf(inOrder(at, newOrder), inOrder(layer.shape, newOrder)), turned);
-    const back = lengths.map((_, axis) => place[permutation.indexOf(axis)]);
-    const found = placeOf(numberOf(back, lengths), inOrder(shape, order));
-    return { cell: Array.from(CELL_LETTERS, (letter) => found[order.indexOf(letter)]) };
+  view: ({ lengths, order, permutation, newOrder }, [shape], newShape) => {
+    const [own, steps, found] = [cellSteps(newShape, newOrder), stepsOf(lengths), cellSteps(shape, order)];
+    return ([row, col, channel]) => {
+      let rest = row * own[0] + col * own[1] + channel * own[2];
+      let number = 0;
+      for (let k = permutation.length - 1; k >= 0; k -= 1) {
+        const axis = permutation[k];
+        number += (rest % lengths[axis]) * steps[axis];
+        rest = Math.floor(rest / lengths[axis]);
+      }
+      return { cell: found.map((step, axis) => Math.floor(number / step) % shape[axis]) };
+    };
   },
 };
 
-/** The number of a place in an array of some lengths, counted along the last axis first. */
-function numberOf(place, lengths) {
-  return place.reduce((number, index, axis) => number * lengths[axis] + index, 0);
+/** How far apart neighbours along each axis of an array are, counted along the last axis first. */
+function stepsOf(lengths) {
+  return lengths.map((_, axis) => lengths.slice(axis + 1).reduce((product, length) => product * length, 1));
 }
 
-/** The place of a number, see `numberOf`. */
-function placeOf(number, lengths) {
-  let rest = number;
-  const place = lengths.map(() => 0);
-  for (let axis = lengths.length - 1; axis >= 0; axis -= 1) {
-    place[axis] = rest % lengths[axis];
-    rest = Math.floor(rest / lengths[axis]);
-  }
-  return place;
+/** The same of rows, columns and channels that are counted in some order. */
+function cellSteps(shape, order) {
+  const steps = stepsOf(Array.from(order, (letter) => shape[CELL_LETTERS.indexOf(letter)]));
+  return Array.from(CELL_LETTERS, (letter) => steps[order.indexOf(letter)]);
 }
 
 /** A value of a layer that moves values: one of an input, as it is, or a constant. */
 function movedArithmetic(layer, unit) {
   const { op } = layer.arithmetic;
-  const { cell, input, constant } = PLACES[op](layer.arithmetic, [...unit.at, unit.channel], layer);
+  const shapes = layer.inputs.map((name) => byName.get(name).shape);
+  const { cell, input, constant } = PLACES[op](layer.arithmetic, shapes, layer.shape)([...unit.at, unit.channel]);
   if (!cell) return { value: constant, reads: [], isConstant: true };
   const read = readCell(layer, cell, input);
   const isBorder = op === "pad" && unit.at.some((index, axis) => index - layer.arithmetic.begin[axis] !== cell[axis]);

@@ -23,19 +23,24 @@ function meanAndVariance(values) {
   return { mean, variance: sumOf(values.map((value) => (value - mean) ** 2)) / values.length };
 }
 
-/** gamma * (x - mean) / sqrt(var + epsilon) + beta, line by line. */
-function normalized(read, { g, b, mean, variance, epsilon }, known = []) {
+/** gamma * (x - mean) / sqrt(var + epsilon) + beta. */
+function normalValue(x, { g, b, mean, variance, epsilon }) {
+  return ((x - mean) / Math.sqrt(variance + epsilon)) * g + b;
+}
+
+/** The same, line by line. */
+function normalized(read, numbers, known = []) {
+  const { g, b, mean, variance, epsilon } = numbers;
   const deviation = Math.sqrt(variance + epsilon);
-  const normal = (read.value - mean) / deviation;
   const lines = [
     ...known,
     ["x − mean", read.value - mean],
     [`÷ √(${numberText(variance)} + ${numberText(epsilon)})`, deviation],
-    ["=", normal],
+    ["=", (read.value - mean) / deviation],
     ["× gamma", g],
     ["+ beta", b],
   ];
-  return { value: normal * g + b, lines, reads: [{ ...read, amount: (g / deviation) * read.value }] };
+  return { value: normalValue(read.value, numbers), lines, reads: [{ ...read, amount: (g / deviation) * read.value }] };
 }
 
 /** A value of a batch normalisation: its mean and variance were counted in training. */
@@ -46,20 +51,29 @@ function batchNormArithmetic(layer, unit) {
   return read && normalized(read, { g, b, mean: m, variance: v, epsilon }, [["mean", m]]);
 }
 
+/** The channels [first, end) whose squares a local response normalisation adds up for one. */
+function nearChannels({ size }, channel, count) {
+  return [Math.max(0, channel - Math.floor((size - 1) / 2)), Math.min(count, channel + Math.floor(size / 2) + 1)];
+}
+
+/** What a value is divided by, to the power beta, by the sum of those squares. */
+function lrnBase({ size, alpha, bias }, squares) {
+  return bias + (alpha / size) * squares;
+}
+
 /** A value of a local response normalisation: the squares of its neighbours' channels lessen it. */
 function lrnArithmetic(layer, unit) {
   const { size, alpha, beta, bias } = layer.arithmetic;
-  const first = Math.max(0, unit.channel - Math.floor((size - 1) / 2));
-  const last = Math.min(layer.shape[2] - 1, unit.channel + Math.floor(size / 2));
+  const [first, end] = nearChannels(layer.arithmetic, unit.channel, layer.shape[2]);
   const [rows, cols] = spansOf(layer, unit, []);
-  const near = readSpans(layer, [rows, cols, [first, last + 1]]);
+  const near = readSpans(layer, [rows, cols, [first, end]]);
   if (!near) return null;
   const squares = near.reduce((sum, { value }) => sum + value ** 2, 0);
-  const base = bias + (alpha / size) * squares;
+  const base = lrnBase(layer.arithmetic, squares);
   const x = near[unit.channel - first].value;
   const value = x / base ** beta;
   const lines = [
-    [first === last ? "square" : `squares of ${last - first + 1} channels`, squares],
+    [near.length === 1 ? "square" : `squares of ${near.length} channels`, squares],
     [`${numberText(bias)} + ${numberText(alpha)} ÷ ${size} × that`, base],
     [`to the power ${numberText(beta)}`, base ** beta],
     ["x ÷ that", value],

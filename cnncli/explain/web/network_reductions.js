@@ -143,12 +143,17 @@ function knownShare(layer, unit, spans) {
  */
 function shares(units, chosen, name) {
   const values = units.map(({ value }) => value);
-  const largest = values.reduce((most, value) => Math.max(most, value));
-  const exponentials = values.map((value) => Math.exp(value - largest));
-  const total = exponentials.reduce((sum, value) => sum + value);
+  const { largest, exponentials, total } = exponentialsOf(values);
   const isLog = name === "log-softmax";
   const value = isLog ? values[chosen] - largest - Math.log(total) : exponentials[chosen] / total;
   return { units, values, chosen, largest, exponentials, total, value, isLog, count: values.length };
+}
+
+/** The exponentials of values less the largest, and their sum. */
+function exponentialsOf(values) {
+  const largest = values.reduce((most, value) => Math.max(most, value), -Infinity);
+  const exponentials = values.map((value) => Math.exp(value - largest));
+  return { largest, exponentials, total: sumOf(exponentials) };
 }
 
 /** A value of a product of matrices: a row of one input times a column of the other. */

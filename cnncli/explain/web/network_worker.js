@@ -20,14 +20,15 @@ class NetworkOutputs {
     this.#specs.forEach((spec, index) => {
       if (!changes[spec.name]) return;
       // A label of before may be wrong now.
-      this.#specs[index] = { ...spec, label: null, settings: { ...spec.settings, ...changes[spec.name] } };
+      const isNamed = spec.settings.kernel || spec.settings.op === "activation";
+      this.#specs[index] = { ...spec, label: isNamed ? null : spec.label, settings: { ...spec.settings, ...changes[spec.name] } };
       first = Math.min(first, index);
     });
     const known = input ? [describeInput(input)] : this.#layers.slice(0, first + 1);
     const count = known.length;
     const byName = new Map(known.map((layer) => [layer.name, layer]));
     for (const spec of this.#specs.slice(count - 1)) {
-      const layer = this.#computeLayer(spec, spec.inputs.map((name) => byName.get(name)));
+      const layer = this.#computeLayer(spec, byName);
       byName.set(spec.name, layer);
       known.push(layer);
     }
@@ -46,12 +47,13 @@ class NetworkOutputs {
     return { layers, unit: request.unit, gradients };
   }
 
-  #computeLayer(spec, inputs) {
+  #computeLayer(spec, known) {
     const { name } = spec;
+    const inputs = spec.inputs.map((one) => known.get(one));
     const missing = inputs.find((input) => input.problem);
     if (missing) return describeProblem(spec, `It is made from ${missing.name}, which cannot be computed.`);
     try {
-      return describeLayer(spec, inputs, layerOutput(spec.settings, inputs.map((input) => input.output)));
+      return describeLayer(spec, layerOutput(spec.settings, inputs.map((input) => input.output)), known);
     } catch (error) {
       if (!(error instanceof ForwardError)) throw error;
       return describeProblem(spec, `${name} cannot be computed. ${error.message}`);

@@ -33,6 +33,15 @@ function reachedOutputs(axis, cell) {
   });
 }
 
+/** By tap, pairs: the place of an output in a list of some, and the cell of the page that adds to it by that tap. */
+function placesByTap(outputs, adding, kernel, table) {
+  const places = Array.from({ length: kernel }, () => []);
+  outputs.forEach((output, place) => {
+    for (const { cell, tap } of adding[output]) places[tap].push(place, table[cell]);
+  });
+  return places;
+}
+
 /**
  * A transposed convolution on one image, see `LayerArithmetic`. `layer` has op "conv-transpose",
  * kernel, stride, dilation, padding ([top, bottom, left, right], which is cut off), outputPadding,
@@ -72,30 +81,45 @@ class TransposedArithmetic extends LayerArithmetic {
     return true;
   }
 
-  values(channel, outRows, outCols) {
-    const { map, channels } = this.sources(channel);
-    const width = outCols.length;
-    const bias = this.bias(map);
-    const values = new Float64Array(outRows.length * width);
-    outRows.forEach((row, a) => {
-      outCols.forEach((col, b) => {
-        values[a * width + b] = this.knows(row, col) ? this.sumAt(map, channels, row, col) + bias : NaN;
-      });
-    });
-    return values;
+  with(fields) {
+    return new TransposedArithmetic(this.input, { ...this.layer, ...fields });
   }
 
-  /** The sum of all products that fall on an output. */
-  sumAt(map, channels, row, col) {
-    let sum = 0;
-    for (const { cell: r, tap: i } of this.addingRows[row]) {
-      for (const { cell: c, tap: j } of this.addingCols[col]) {
-        channels.forEach((source, depth) => {
-          sum += this.cell(source, r, c) * this.weight(i, j, depth, map);
-        });
+  values(channel, outRows, outCols) {
+    const { map, channels } = this.sources(channel);
+    const [kernelRows, kernelCols] = this.layer.kernel;
+    const values = new Float64Array(outRows.length * outCols.length).fill(this.bias(map));
+    const { downs, acrosses } = this.tapPlaces(outRows, outCols);
+    channels.forEach((source, depth) => {
+      for (let i = 0; i < kernelRows; i += 1) {
+        for (let j = 0; j < kernelCols; j += 1) {
+          this.addTap(values, outCols.length, this.input.planes[source], this.weight(i, j, depth, map), downs[i], acrosses[j]);
+        }
+      }
+    });
+    return values.map((value, index) => {
+      const [row, col] = [outRows[Math.floor(index / outCols.length)], outCols[index % outCols.length]];
+      return this.knows(row, col) ? value : NaN;
+    });
+  }
+
+  /** For each tap which of some rows of the output a row of the input adds to, and the same of columns. */
+  tapPlaces(outRows, outCols) {
+    return {
+      downs: placesByTap(outRows, this.addingRows, this.layer.kernel[0], this.rowTable),
+      acrosses: placesByTap(outCols, this.addingCols, this.layer.kernel[1], this.colTable),
+    };
+  }
+
+  /** Add a weight times the input's cells under one tap to the outputs that they reach. */
+  addTap(values, width, plane, weight, downs, acrosses) {
+    const inputWidth = this.input.cols[1] - this.input.cols[0];
+    for (let a = 0; a < downs.length; a += 2) {
+      const [target, from] = [downs[a] * width, downs[a + 1] * inputWidth];
+      for (let b = 0; b < acrosses.length; b += 2) {
+        values[target + acrosses[b]] += weight * plane[from + acrosses[b + 1]];
       }
     }
-    return sum;
   }
 
   /**

@@ -1,0 +1,153 @@
+"use strict";
+// Layers whose values are values of their inputs times weights, added up: those that move values, resizes and
+// products of matrices. What is told of them once serves both passes: forward adds the products up, backward sends
+// gradients the other way. Nothing here touches the page: network_worker.js runs it beside the page.
+
+/** By kind of layer that moves values: its rows, columns and channels, from the shapes of its inputs. */
+const MOVED_SHAPES = {
+  slice: ({ taken }) => taken.map(([, , count]) => count),
+  view: ({ newShape }) => newShape,
+  pad: ({ begin, end }, [[height, width, channels]]) => [height + begin[0] + end[0], width + begin[1] + end[1], channels],
+  "pad-channels": ({ before, after }, [[height, width, channels]]) => [height, width, channels + before.length + after.length],
+  "depth-to-space": ({ block }, [[height, width, channels]]) => {
+    if (channels % block ** 2) throw new ForwardError(`Its channels must fill blocks of ${block} × ${block}, got ${channels}.`);
+    return [height * block, width * block, channels / block ** 2];
+  },
+  "space-to-depth": ({ block }, [[height, width, channels]]) => {
+    if (height % block || width % block) throw new ForwardError(`Blocks of ${block} must fill rows and columns, got ${height} × ${width}.`);
+    return [height / block, width / block, channels * block ** 2];
+  },
+};
+
+/** By kind of layer: its rows, columns and channels. */
+const LINKED_SHAPES = { ...MOVED_SHAPES, resize: resizedShape, matmul: productShape };
+
+/**
+ * By kind of layer: calls `use(input, source, from, channel, cell, weight)` for each value of an input, at the
+ * cell `from` of its channel `source`, that counts so often in the value of the output at `cell` of `channel`.
+ */
+const LINKED = {
+  ...Object.fromEntries(Object.keys(MOVED_SHAPES).map((op) => [op, movedLinks])),
+  resize: resizeLinks,
+  matmul: matmulLinks,
+};
+
+/** The shapes of a layer's inputs, and its own. */
+function linkedShapes(settings, inputs) {
+  const shapes = inputs.map(shapeOf);
+  return { shapes, shape: LINKED_SHAPES[settings.op](settings, shapes) };
+}
+
+function shapeOf({ size, channels }) {
+  return [...size, channels];
+}
+
+/** Some layers are made for one shape. */
+function checkShape({ shape }, input) {
+  if (!shape || shape.join() === shapeOf(input).join()) return;
+  throw new ForwardError(`It is made for an input of ${shape.join(" × ")}, this one has ${shapeOf(input).join(" × ")}.`);
+}
+
+/** The output of a layer of links: of a product of matrices each weight is a value, so the first input alone counts. */
+function linkedOutput(settings, inputs) {
+  checkShape(settings, inputs[0]);
+  const [height, width, channels] = linkedShapes(settings, inputs).shape;
+  const sums = zeroPlanes({ size: [height, width], channels });
+  const add = (input, source, from, channel, cell, weight) => {
+    if (input === 0) sums[channel][cell] += weight * inputs[0].planes[source][from];
+  };
+  LINKED[settings.op](settings, inputs, add);
+  for (const { channel, cell, constant } of settings.op in MOVED_SHAPES ? placesOf(settings, inputs[0]).constants : []) {
+    sums[channel][cell] = constant;
+  }
+  const kind = inputs[0].planes[0].constructor;
+  return { size: [height, width], channels, planes: sums.map((plane) => kind.from(plane)) };
+}
+
+/** Where the values of a layer come from, by its settings: { shape, channels, cells, constants }, see `placesOf`. */
+const knownPlaces = new WeakMap();
+
+/**
+ * Of a layer that moves values the channel and the cell of the input that each value is, channel by channel of the
+ * output: -1 of those that are a constant, which `constants` lists. Found once: it follows from shapes alone.
+ */
+function placesOf(settings, input) {
+  const { shapes, shape } = linkedShapes(settings, [input]);
+  const known = knownPlaces.get(settings);
+  if (known?.shape === shapes.join()) return known;
+  const [height, width, count] = shape;
+  const [channels, cells] = [new Int32Array(height * width * count).fill(-1), new Int32Array(height * width * count)];
+  const made = { shape: shapes.join(), channels, cells, constants: [] };
+  const place = PLACES[settings.op](settings, shapes, shape);
+  for (let index = 0; index < channels.length; index += 1) {
+    const [channel, own] = [Math.floor(index / (height * width)), index % (height * width)];
+    const { cell, constant } = place([Math.floor(own / width), own % width, channel]);
+    if (cell) [channels[index], cells[index]] = [cell[2], cell[0] * input.size[1] + cell[1]];
+    else made.constants.push({ channel, cell: own, constant });
+  }
+  knownPlaces.set(settings, made);
+  return made;
+}
+
+function movedLinks(settings, [input], use) {
+  const { channels, cells } = placesOf(settings, input);
+  const [height, width, count] = linkedShapes(settings, [input]).shape;
+  let index = 0;
+  for (let channel = 0; channel < count; channel += 1) {
+    for (let cell = 0; cell < height * width; cell += 1) {
+      if (channels[index] >= 0) use(0, channels[index], cells[index], channel, cell, 1);
+      index += 1;
+    }
+  }
+}
+
+/** As ONNX has it: sizes times scales in float32, rounded down. */
+function resizedShape({ size, scale }, [[height, width, channels]]) {
+  const times = (length, axis) => Math.floor(Math.fround(length * Math.fround(scale[axis])));
+  const shape = [...(size ?? [height, width].map(times)), channels];
+  if (Math.min(...shape) < 1) throw new ForwardError(`An input of ${height} × ${width} leaves nothing of it.`);
+  return shape;
+}
+
+function resizeLinks(settings, [input], use) {
+  const [height, width] = resizedShape(settings, [shapeOf(input)]);
+  const tapsOf = (axis, out) => Array.from({ length: out }, (_, index) => resizeTaps(settings, axis, input.size[axis], out, index));
+  const [downs, acrosses] = [tapsOf(0, height), tapsOf(1, width)];
+  for (let channel = 0; channel < input.channels; channel += 1) {
+    downs.forEach((down, row) => {
+      acrosses.forEach((across, col) => {
+        for (const [r, rowWeight] of down) {
+          for (const [c, colWeight] of across) {
+            use(0, channel, r * input.size[1] + c, channel, row * width + col, rowWeight * colWeight);
+          }
+        }
+      });
+    });
+  }
+}
+
+function productShape(_, [one, other]) {
+  if (one[2] !== other[1] || (one[0] !== other[0] && Math.min(one[0], other[0]) !== 1)) {
+    const shown = [one, other].map((shape) => shape.join(" × ")).join(" and ");
+    throw new ForwardError(`Its second input must have as many columns as the first has channels, and as many rows, got ${shown}.`);
+  }
+  return [Math.max(one[0], other[0]), one[1], other[2]];
+}
+
+/** Each row is a matrix of columns by channels; one row serves all of the other input. */
+function matmulLinks(settings, inputs, use) {
+  const [one, other] = inputs;
+  const [height, width, channels] = linkedShapes(settings, inputs).shape;
+  for (let row = 0; row < height; row += 1) {
+    const [first, second] = inputs.map(({ size }) => Math.min(row, size[0] - 1) * size[1]);
+    for (let col = 0; col < width; col += 1) {
+      for (let channel = 0; channel < channels; channel += 1) {
+        for (let k = 0; k < one.channels; k += 1) {
+          const cell = row * width + col;
+          use(0, k, first + col, channel, cell, other.planes[channel][second + k]);
+          use(1, channel, second + k, channel, cell, one.planes[k][first + col]);
+        }
+      }
+    }
+  }
+}
