@@ -124,8 +124,9 @@ def sums_of_all(layer: AnyLayer, X: FloatArray, box: Box) -> PageData:
     Returns
     -------
     dict
-        Of norms ``mean`` and ``var``, of a softmax ``largest`` and ``total``, for each row, column
-        and group of channels that has its own: ``sumsShape`` tells how many. Of others nothing.
+        Of norms ``mean`` and ``var``, of a softmax ``largest`` and ``total``, of a reduction what
+        it ``reduced`` to, for each row, column and group of channels that has its own:
+        ``sumsShape`` tells how many. Of others nothing.
 
     Examples
     --------
@@ -138,6 +139,12 @@ def sums_of_all(layer: AnyLayer, X: FloatArray, box: Box) -> PageData:
         size = X.shape[3] // layer.groups_of(X.shape[3])
         mean, var = (numbers[..., ::size] for numbers in layer.statistics(X))
         sums = {"mean": mean, "var": var}
+    elif isinstance(layer, ReduceLayer):
+        # Before it is divided by the count, or its root taken.
+        mode = {"mean": "sum", "l2": "sum"}.get(layer.mode, layer.mode)
+        wanted = np.asarray(X, np.float64)
+        wanted = np.square(wanted) if layer.mode == "l2" else wanted
+        sums = {"reduced": ReduceLayer(mode, layer.axes).compute(wanted)}
     elif over := _shared_over(layer):
         largest = X.max(axis=over, keepdims=True)
         powers = np.exp(X - largest, dtype=np.float64)

@@ -169,6 +169,7 @@ function trailEnd(trail) {
   const { unit, made } = trail[trail.length - 1];
   if (unit.layer === "input") return "";
   if (made.problem) return `Ends at ${unit.layer}. ${made.problem}`;
+  if (made.isPart) return `Ends at ${unit.layer}: this page holds only a part of what it reads.`;
   const why = made.sources.length ? "all that this value is made of contributes 0" : "only a constant is behind this value";
   return `Ends at ${unit.layer}: ${why}.`;
 }

@@ -10,7 +10,7 @@
  */
 const GROUPED = {
   reduce: ({ mode }, values) => {
-    const { value, weightOf } = REDUCTIONS[mode](values);
+    const { value, weightOf } = reductionOf(mode, values);
     return { values: [value], weight: (i) => weightOf(values[i]) };
   },
   softmax: sharesOfGroup,

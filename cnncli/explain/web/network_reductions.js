@@ -65,53 +65,84 @@ function ownRead(layer, unit) {
 
 /** What the page has of all values that a unit looks at, where it has not the values: mean and variance, or shares' total. */
 function knownSums(layer, unit, group) {
-  const { sumsShape: [rows, cols, groups], mean, var: variance, largest, total } = layer.arithmetic;
+  const { sumsShape: [rows, cols, groups], mean, var: variance, largest, total, reduced } = layer.arithmetic;
   const row = rows > 1 ? unit.at[0] - layer.rows[0] : 0;
   const col = cols > 1 ? unit.at[1] - layer.cols[0] : 0;
   const index = (row * cols + col) * groups + (groups > 1 ? group : 0);
+  if (reduced) return { reduced: reduced[index] };
   return mean ? { mean: mean[index], variance: variance[index] } : { largest: largest[index], total: total[index] };
 }
 
-/** A value of a reduction, and what each value adds to it. */
+/** A value of a reduction, and what each value adds to it; of more values than the page has their sum alone. */
 function reduceArithmetic(layer, unit) {
   const { mode, axes } = layer.arithmetic;
-  const reads = readSpans(layer, spansOf(layer, unit, axes));
-  if (!reads) return null;
-  const { value, lines, weightOf } = REDUCTIONS[mode](reads.map((read) => read.value));
+  const spans = spansOf(layer, unit, axes);
+  const reads = readSpans(layer, spans);
+  if (!reads) return knownReduction(layer, unit, spans);
+  const { value, lines, weightOf } = reductionOf(mode, reads.map((read) => read.value));
   for (const read of reads) read.amount = amountOf(read, weightOf(read.value));
   return { value, lines, reads };
 }
 
-/** By mode: the value of a reduction, the lines that lead to it, and by what weight a value counts in it. */
+function knownReduction(layer, unit, spans) {
+  if (!layer.arithmetic.sumsShape) return null;
+  const { tell } = REDUCTIONS[layer.arithmetic.mode];
+  return { ...tell(knownSums(layer, unit, unit.channel).reduced, sizeOfSpans(spans)), reads: [], isPart: true };
+}
+
+function sizeOfSpans(spans) {
+  return spans.reduce((product, [first, last]) => product * (last - first), 1);
+}
+
+/** The reduction of some values: { value, lines, weightOf }. */
+function reductionOf(mode, values) {
+  const { gather, tell, weigh } = REDUCTIONS[mode];
+  const gathered = gather(values);
+  return { ...tell(gathered, values.length), weightOf: weigh(gathered, values) };
+}
+
+/**
+ * By mode: `gather(values)` is what it takes of them, `tell(gathered, count)` its value with the lines that lead to
+ * it, and `weigh(gathered, values)` a function of a value: by what weight that counts.
+ */
 const REDUCTIONS = {
-  mean: (values) => {
-    const sum = sumOf(values);
-    const lines = [["sum", sum], ["÷ count", values.length]];
-    return { value: sum / values.length, lines, weightOf: () => 1 / values.length };
+  mean: {
+    gather: sumOf,
+    tell: (sum, count) => ({ value: sum / count, lines: [["sum", sum], ["÷ count", count]] }),
+    weigh: (_, { length }) => () => 1 / length,
   },
-  sum: (values) => {
-    const sum = sumOf(values);
-    return { value: sum, lines: [["sum", sum], ["count", values.length]], weightOf: () => 1 };
+  sum: {
+    gather: sumOf,
+    tell: (sum, count) => ({ value: sum, lines: [["sum", sum], ["count", count]] }),
+    weigh: () => () => 1,
   },
-  l1: (values) => {
-    const sum = sumOf(values.map(Math.abs));
-    return { value: sum, lines: [["sum of magnitudes", sum], ["count", values.length]], weightOf: Math.sign };
+  l1: {
+    gather: (values) => sumOf(values.map(Math.abs)),
+    tell: (sum, count) => ({ value: sum, lines: [["sum of magnitudes", sum], ["count", count]] }),
+    weigh: () => Math.sign,
   },
-  l2: (values) => {
-    const squares = sumOf(values.map((value) => value ** 2));
-    const root = Math.sqrt(squares);
-    const lines = [["sum of squares", squares], ["count", values.length], ["root", root]];
-    return { value: root, lines, weightOf: (value) => (root ? value / root : 0) };
+  l2: {
+    gather: (values) => sumOf(values.map((value) => value ** 2)),
+    tell: (squares, count) => {
+      const root = Math.sqrt(squares);
+      return { value: root, lines: [["sum of squares", squares], ["count", count], ["root", root]] };
+    },
+    weigh: (squares) => (value) => (squares ? value / Math.sqrt(squares) : 0),
   },
-  max: (values) => extreme(values, "largest", (one, other) => Math.max(one, other)),
-  min: (values) => extreme(values, "smallest", (one, other) => Math.min(one, other)),
+  max: extreme("largest", (one, other) => Math.max(one, other)),
+  min: extreme("smallest", (one, other) => Math.min(one, other)),
 };
 
 /** Values that share an extreme share its gradient. */
-function extreme(values, name, choose) {
-  const best = values.reduce(choose);
-  const ties = values.filter((value) => value === best).length;
-  return { value: best, lines: [[`${name} of ${values.length}`, best]], weightOf: (value) => (value === best ? 1 / ties : 0) };
+function extreme(name, choose) {
+  return {
+    gather: (values) => values.reduce(choose),
+    tell: (best, count) => ({ value: best, lines: [[`${name} of ${count}`, best]] }),
+    weigh: (best, values) => {
+      const ties = values.filter((value) => value === best).length;
+      return (value) => (value === best ? 1 / ties : 0);
+    },
+  };
 }
 
 /** A value of a softmax over some axes: its share of the exponentials. */
@@ -132,7 +163,7 @@ function knownShare(layer, unit, spans) {
   const exponential = Math.exp(read.value - largest);
   const isLog = layer.arithmetic.activation === "log-softmax";
   const value = isLog ? read.value - largest - Math.log(total) : exponential / total;
-  const count = spans.reduce((product, [first, last]) => product * (last - first), 1);
+  const count = sizeOfSpans(spans);
   const softmax = { units: [read], values: [read.value], chosen: 0, largest, exponentials: [exponential], total, value, isLog, count };
   return { value, softmax, reads: [{ ...read, amount: value }] };
 }
