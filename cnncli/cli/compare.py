@@ -65,7 +65,7 @@ class CompareOptions(OptionGroup):
     tolerance: float | None = option(
         "--tolerance", type=FiniteFloat(above=0), metavar="T", common=True,
         help="Largest difference that counts as equal.  [default: half a level of pictures; "
-        "for arrays 1e-5; for --against 1e-4 of the largest value]",
+        "arrays 1e-5; --against 1e-4 of the largest value]",
     )
 
 

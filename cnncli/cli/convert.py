@@ -39,7 +39,7 @@ class ConvertOptions(OptionGroup):
     )
     weights: str | None = option(
         "--weights", metavar="FILE", common=True,
-        help="File .npz or .safetensors.  [default: NET.npz beside NET.toml]",
+        help="The file of weights: .npz or .safetensors.  [default: NET.npz beside NET.toml]",
     )
     until: str | None = until_option
     overwrite: bool = overwrite_option
@@ -51,7 +51,7 @@ class ConvertOptions(OptionGroup):
 def convert(options: ConvertOptions, inputs: InputOptions) -> None:
     """Write a model as a network file, and its weights beside it.
 
-    NETWORK is an ONNX model (.onnx), or a network file (.toml) whose weights shall be gathered.
+    NETWORK is an ONNX model (.onnx), or a network file (.toml): its weights go into one file.
     """
     from cnncli.io.urls import local_path
     from cnncli.network.load import load_model

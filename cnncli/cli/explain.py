@@ -64,14 +64,13 @@ class ValueOptions(OptionGroup):
     )
     at: Pair | None = option(
         "--at", type=Numbers((2,), 0, "ROW,COL"), common=True,
-        help="Row and column of the output, from 0; with --backward of the input.  "
-        "[default: a strong value near the middle, of class scores the largest; the middle of the "
-        "input]",
+        help="Row and column of the output, from 0; with --backward of the input.  [default: a "
+        "strong value near the middle; with --backward the middle]",
     )
     map: str | None = option(
         "--map", metavar="K", common=True,
-        help="Map of the output, by index or name.  [default: that of the output chosen, with "
-        "--at 0, with --backward all]",
+        help="Map of the output, by index or name.  [default: the strong value's; 0 with --at, all "
+        "with --backward]",
     )
     class_names: str | None = class_names_option
     image: int | None = option(

@@ -39,10 +39,15 @@ layout_option = option(
 )
 
 
+_BORDER: Final = (
+    "Border: same (keeps the size), same-lower, valid (none), N, H,W or TOP,BOTTOM,LEFT,RIGHT."
+)
+
+
 def _padding_option(**settings: Any) -> Any:
     return option(
         "--padding", type=PADDING, metavar="P", common=True,
-        help="Border: same, same-lower, valid, N, H,W or TOP,BOTTOM,LEFT,RIGHT.",
+        help=_BORDER,
         **settings,
     )
 
@@ -65,8 +70,8 @@ class PadOptions(OptionGroup):
 def _filter_option(**settings: Any) -> Any:
     return option(
         "-f", "--filter", type=FilterName(), multiple=True, metavar="FILTER", common=True,
-        help='File, name, gaussian:2.5, model.onnx:LAYER, - or numbers such as "0 -1 0; -1 5 -1; '
-        '0 -1 0". Several make one bank.',
+        help='File, built-in name, gaussian:2.5, model.onnx:LAYER, - or numbers such as '
+        '"0 -1 0; -1 5 -1; 0 -1 0". Several make one bank.',
         **settings,
     )
 
@@ -118,7 +123,7 @@ class PoolOptions(OptionGroup):
 
     mode: str = option(
         "--mode", type=POOL_MODE, default="max", common=True,
-        help="How a window becomes one value.",
+        help="How a window becomes one value; lp: the p-norm.",
     )
     size: int | Pair | str = option(
         "--size", type=Numbers((1, 2), 1, "N|H,W|global", words=("global",)), default=2,
@@ -171,8 +176,7 @@ class LayerOptions(OptionGroup):
     )
     padding: PaddingLike | None = option(
         "--padding", type=PADDING, metavar="P", common=True,
-        help="Border: same, same-lower, valid, N, H,W or TOP,BOTTOM,LEFT,RIGHT.  "
-        "[default: same; pools: valid]",
+        help=f"{_BORDER}  [default: same; pools: valid]",
     )
     pad_mode: str = ConvOptions.pad_mode
     pad_value: float | None = ConvOptions.pad_value

@@ -124,7 +124,8 @@ class PrepareOptions(OptionGroup):
     bgr: bool = flag("--bgr", help="Give the network blue first, as OpenCV does.")
     prep: str | None = option(
         "--prep", type=Choice(tuple(PREPARATIONS)), metavar="NAME", common=True,
-        help="Scale, mean and std by a name: imagenet, imagenet-tf, 0..1, -1..1 or 0..255.",
+        help="The scale, mean and std that the network was trained with: imagenet, imagenet-tf, "
+        "0..1, -1..1 or 0..255.",
     )
     scale: float | None = option(
         "--scale", type=FiniteFloat(), metavar="N",

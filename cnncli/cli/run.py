@@ -39,8 +39,8 @@ class NetworkOptions(OptionGroup):
     until: str | None = until_option
     layers: tuple[str, ...] = option(
         "--layer", metavar="NAME", multiple=True, common=True, shell_complete=complete_layer,
-        help="Write this layer; may be given several times for a folder, a template with {layer} "
-        "or an .npz file.  [default: all of them there, else the last]",
+        help="Write this layer. Several --layer: a file each, into a folder, a template with "
+        "{layer} or one .npz file.  [default: all layers into those, else the last]",
     )
     class_names: str | None = class_names_option
 # fmt: on

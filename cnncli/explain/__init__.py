@@ -20,4 +20,6 @@ class _Explain(ModuleType):
         return explain(*args, **options)
 
 
+# A function `explain` of cnncli would not last: whoever imports a module of this package makes the
+# package the attribute `explain` of cnncli. So it is the package that is called.
 sys.modules[__name__].__class__ = _Explain
