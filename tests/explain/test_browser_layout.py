@@ -181,6 +181,12 @@ def test_a_page_prints_as_a_worksheet(show: Opener, name: str, scheme: str) -> N
         assert not tab.is_visible(hidden), hidden
     for seen in ("#title", "#headline", "#sentence", "#blocks", "#result", "#formula", "#input"):
         assert tab.is_visible(seen), seen
+    boxes = [tab.locator(one).bounding_box() for one in ("#input-box", "#output-box")]
+    assert boxes[0]["height"] == boxes[1]["height"]
+    # Bars are lines, for backgrounds are left out on paper.
+    line = "(bar) => [getComputedStyle(bar).borderBottomWidth, bar.clientWidth > 0]"
+    bars = [bar.evaluate(line) for bar in tab.locator("#blocks .amount").all()]
+    assert bars == (6 if name == "bank" else 0) * [["3px", True]]
     colours = tab.evaluate("""[...document.querySelectorAll("body, main *:not(canvas)")]
         .filter((node) => node.checkVisibility())
         .map((node) => getComputedStyle(node))
