@@ -372,3 +372,29 @@ def test_a_network_asks_for_values_of_units_with_few_inputs(show: Opener) -> Non
         settle(tab)
         assert tab.locator("#layers").is_visible()
     assert len(layers) > 1
+
+
+@pytest.mark.parametrize("side", [7, 17])
+def test_of_a_kernel_with_many_products_one_is_asked_for(show: Opener, side: int) -> None:
+    picture = random_picture((24, 26, 3))
+    layer = ConvLayer(bank((side, side, 3, 4)), np.full(4, 0.5), padding="valid")
+    tab = show(page_data_of(picture, layer))
+    X, W = picture.values()[0], layer.filter.weights
+    for wrong in (False, True):
+        found = ask(tab, "product", 3 + wrong)
+        (row, col), channel, asked = (found["unit"][name] for name in ("at", "channel", "asked"))
+        i, j, source = asked["i"], asked["j"], asked["source"]
+        value, flipped = X[row + i, col + j, source], W[side - 1 - i, side - 1 - j, source, channel]
+        (product,) = found["answers"]
+        assert product == near(value * W[i, j, source, channel])
+        cell = f"td[data-tap='{i},{j}']"
+        texts = tab.locator(f"#blocks {cell}").all_text_contents()
+        # Larger kernels are not listed: the question has the numbers.
+        assert texts[2:] == (["?"] if side == 7 else [])
+        assert ("The window has" in found["text"]) == (side > 15)
+        assert "?" in tab.text_content("#headline")
+        answer(tab, f"{value * flipped if wrong else product:.4g}")
+        verdict = tab.text_content("#quiz-verdict")
+        assert verdict.startswith("Not so: " if wrong else "Right: ")
+        assert ("the flipped kernel" in verdict) == wrong
+        assert tab.locator("#blocks td", has_text="?").count() == 0

@@ -42,6 +42,7 @@ function subjectOf(step) {
     channel: outputChannel(),
     step,
     isHidden: Boolean(hiddenUnit()),
+    asked: hiddenUnit()?.asked,
     block: state.block,
     choose: (index) => apply({ block: index }),
     nameOf: channelName,

@@ -8,8 +8,10 @@ function quizTopics() {
   if (shown.problem || !["conv", "pool"].includes(state.layer.op)) return [sizes];
   const values = (random) => valueQuestion(random, quizPlace(random)) ?? easierQuestion(random);
   const winners = (random) => winnerQuestion(random, quizPlace(random));
-  const isChoice = state.layer.op === "pool" && ["max", "min"].includes(state.layer.mode);
-  return isChoice ? [winners, values, sizes] : [values, sizes];
+  const { op, mode, kernel } = state.layer;
+  if (op === "pool") return ["max", "min"].includes(mode) ? [winners, values, sizes] : [values, sizes];
+  const products = (random) => productQuestion(random, quizPlace(random));
+  return kernel[0] * kernel[1] * depths() > MOST_TERMS ? [products, values, sizes] : [values, sizes];
 }
 
 /** Where a question on an output may be: on any map but not at the output that is shown. */
@@ -86,7 +88,9 @@ function viewOfQuestion(question, isAnswered) {
   const still = { pinned: true, playing: false, filling: false, backward: null, pixel: null, learn, ...(layer && { layer }) };
   if (!unit) return still;
   const map = pictureOfChannel(unit.channel);
-  return { ...still, at: unit.at, map, channel: pageData.pictures[map].channels.indexOf(unit.channel), block: 0 };
+  const { channels } = shown.arithmetic.sources(unit.channel);
+  const block = Math.max(0, channels.indexOf(unit.asked?.source));
+  return { ...still, at: unit.at, map, channel: pageData.pictures[map].channels.indexOf(unit.channel), block };
 }
 
 /** While a question is open the filter cannot be changed; other controls are not shown. */

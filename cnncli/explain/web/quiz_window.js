@@ -193,6 +193,67 @@ function flippedSum({ cells }) {
   return cells.reduce((sum, { value }, index) => sum + value * cells[cells.length - 1 - index].weight, 0);
 }
 
+/** One product of a window, where there are too many for a person; null where none is found. */
+function productQuestion(random, place) {
+  for (let tries = 0; tries < BEST_OUTPUTS; tries += 1) {
+    const channel = pickFrom(random, place.channels);
+    const at = [pickFrom(random, place.rows), pickFrom(random, place.cols)];
+    if (place.isSeen(channel, at) || !place.arithmetic.knows(...at)) continue;
+    const step = place.arithmetic.step(channel, ...at);
+    const block = pickFrom(random, step.blocks);
+    // The larger ones, which have the simpler numbers.
+    const least = largestMagnitude([block.cells.map(({ product }) => product)]) / 4;
+    const isOfUse = ({ product }) => Number.isFinite(product) && product && Math.abs(product) >= least;
+    const cells = pickSome(random, block.cells.filter(isOfUse), BEST_OUTPUTS);
+    const questions = cells.map((cell) => productRecord(place, { channel, at, step }, block, cell));
+    const most = Math.max(...questions.map(({ mistakes }) => mistakes.length));
+    if (questions.length) return questions.find(({ mistakes }) => mistakes.length === most);
+  }
+  return null;
+}
+
+function productRecord(place, { channel, at, step }, block, cell) {
+  const [kh, kw] = place.arithmetic.layer.kernel;
+  const { i, j, value, weight, product } = cell;
+  const [v, w] = [value, weight].map((number) => asShown(number, kw));
+  const tolerance = roundedUp(Math.abs(v * w - product) + OWN_ROUNDING * Math.abs(product));
+  const [first, second] = [v, w].map((number) => numberText(number));
+  const name = step.blocks.length > 1 ? `, ${place.nameOf(block.channel)}` : "";
+  const isListed = Math.max(kh, kw) <= LISTED_SIDE;
+  const given = isListed ? "" : ` The window has ${first} there, and the kernel ${second}.`;
+  const count = step.blocks.reduce((sum, { cells }) => sum + cells.length, 0);
+  return {
+    topic: "product",
+    control: "number",
+    unit: { channel, at, asked: { source: block.channel, i, j } },
+    text:
+      `What is the product at row ${i}, column ${j} of the window${name}, for the output at row ${at[0]}, column ` +
+      `${at[1]}${place.nameOfOutput(channel)}?${given}`,
+    hint: exactText(tolerance),
+    answers: [product],
+    tolerance,
+    mistakes: tellableMistakes(productMistakes(block, cell, [kh, kw]), product, tolerance),
+    lines: [
+      `${first} × ${bracketed(second)} = ${numberText(product)}`,
+      `all ${count} products and the bias: ${numberText(step.sum)} + ${bracketed(numberText(step.bias))} = ${numberText(step.total)}`,
+    ],
+  };
+}
+
+/** What usual mistakes make of one product: { text, value } each. */
+function productMistakes({ cells }, { i, j, pad, value, weight, product }, [kh, kw]) {
+  const weightAt = (row, col) => cells[row * kw + col]?.weight;
+  const mistakes = [
+    { text: "This takes the weight of the flipped kernel; a layer lays the kernel on as it is.", value: value * weightAt(kh - 1 - i, kw - 1 - j) },
+    { text: "This is the window's number alone; it is multiplied by the weight.", value },
+    { text: "This is the weight alone; it is multiplied by the window's number.", value: weight },
+    { text: "This adds the weight to the window's number; they are multiplied.", value: value + weight },
+    { text: "The sign is the wrong way round.", value: -product },
+  ];
+  if (kh === kw) mistakes.splice(1, 0, { text: "This exchanges rows and columns of the kernel.", value: value * weightAt(j, i) });
+  return pad ? [{ text: "This takes the padding as 0.", value: 0 }, ...mistakes] : mistakes;
+}
+
 /** What usual mistakes make of an output of a pool. */
 function poolMistakes(place, step, channel, at) {
   const { layer } = place.arithmetic;

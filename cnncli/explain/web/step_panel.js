@@ -7,7 +7,8 @@
 // the chosen input channel, `choose`, called with the index of another one, and `nameOf`, which names a channel;
 // `paint(channel, value)`, the colour of an input value; of the output the `range`, and the `table` of its colours,
 // or null for grey; `isSorted`, whether the sums of many channels are listed by size, not in their order; and
-// `isHidden`, whether the quiz asks for the value: then neither it nor sums nor a winner are shown.
+// `isHidden`, whether the quiz asks for the value: then neither it nor sums nor a winner are shown, nor the product that is
+// `asked`, { source, i, j }.
 
 const LISTED_SIDE = 15;
 const LISTED_BLOCKS = 3;
@@ -137,13 +138,15 @@ function blockElement(subject, block) {
   }
   const weights = largestMagnitude([block.cells.map((cell) => cell.weight)]) || 1;
   const products = largestMagnitude([block.cells.map((cell) => cell.product)]) || 1;
+  const { asked } = subject;
+  const isAsked = ({ i, j }) => asked?.source === block.channel && asked.i === i && asked.j === j;
   const signed = (value, most) => cellColour([value], { kind: "symmetric", lo: -most, hi: most }, tables.diverging);
   row.append(
     cellTable(caption, block, (cell) => cell.value, paint, null),
     element("span", { class: "sign", text: "×" }),
     cellTable("weights", block, (cell) => cell.weight, (v) => signed(v, 1.5 * weights), null),
     element("span", { class: "sign", text: "=" }),
-    cellTable("products", block, (cell) => cell.product, (v) => signed(v, 1.5 * products), null),
+    cellTable("products", block, (cell) => cell.product, (v) => signed(v, 1.5 * products), null, isAsked),
   );
   if (step.blocks.length > 1) {
     const sum = element("b", { class: "blocksum", text: subject.isHidden ? "?" : numberText(block.sum) });
@@ -159,8 +162,8 @@ function poolText({ mode, countIncludePad }, cell) {
   return mode === "average" && (cell.overhang || !countIncludePad) ? NaN : 0;
 }
 
-/** A table of the window's cells, coloured by value. */
-function cellTable(caption, block, valueOf, colour, marked) {
+/** A table of the window's cells, coloured by value; of one that is asked for nothing is shown. */
+function cellTable(caption, block, valueOf, colour, marked, isAsked = () => false) {
   const kw = Math.max(...block.cells.map((cell) => cell.j)) + 1;
   const size = kw <= 3 ? "wide" : kw <= 5 ? "middling" : "narrow";
   const isWindow = caption.startsWith("window");
@@ -174,9 +177,9 @@ function cellTable(caption, block, valueOf, colour, marked) {
     const value = valueOf(cell);
     const isPad = cell.pad && isWindow;
     const isEmpty = isPad && Number.isNaN(value);
-    const text = isEmpty ? "–" : numberText(value, cellDigits(kw));
+    const text = isAsked(cell) ? "?" : isEmpty ? "–" : numberText(value, cellDigits(kw));
     const box = element("td", { text, "data-tap": `${cell.i},${cell.j}` });
-    setBackground(box, colour(isEmpty ? 0 : value));
+    if (!isAsked(cell)) setBackground(box, colour(isEmpty ? 0 : value));
     if (isPad) {
       box.className = "pad";
       box.append(element("span", { class: "hidden", text: " (padding)" }));
