@@ -66,22 +66,23 @@ TABBED = """(() => {
 })()"""
 
 FIND_GROUPS = """
-  window.groupSelector = "[role=group], .grid, .strip, .sums";
-  window.itemsOf = (group) => window.controls().filter((node) =>
-    node.matches("button, input") && node.parentElement.closest(window.groupSelector) === group);
-  window.groups = () => [...document.querySelectorAll(window.groupSelector)]
-    .filter((group) => window.itemsOf(group).length > 1);
+  window.groups = () => {
+    const groups = new Map();
+    for (const node of window.controls().filter((one) => one.matches("button, input"))) {
+      const group = node.parentElement.closest("[role=group], .grid, .strip, .sums");
+      if (group) groups.set(group, [...(groups.get(group) ?? []), node]);
+    }
+    return new Map([...groups].filter(([, items]) => items.length > 1));
+  };
+  window.itemsOf = (name) =>
+    [...window.groups()].find(([group]) => window.nameOf(group) === name)[1];
 """
-"""The groups of buttons or fields that are seen."""
+"""The groups of buttons or fields that are seen, with these."""
 
-FOCUS_STOP = """(name) => {
-  const group = window.groups().find((one) => window.nameOf(one) === name);
-  window.itemsOf(group).find((node) => node.tabIndex >= 0).focus();
-}"""
+FOCUS_STOP = "(name) => window.itemsOf(name).find((node) => node.tabIndex >= 0).focus()"
 
 IN_GROUP = """(name) => {
-  const group = window.groups().find((one) => window.nameOf(one) === name);
-  const items = window.itemsOf(group);
+  const items = window.itemsOf(name);
   return {
     name,
     count: items.length,
@@ -90,10 +91,11 @@ IN_GROUP = """(name) => {
   };
 }"""
 
-MISSED = """window.controls()
-  .filter((node) => !window.reached.has(window.nameOf(node)))
-  .filter((node) => !window.groups().some((group) => window.itemsOf(group).includes(node)))
-  .map(window.nameOf)"""
+MISSED = """(() => {
+  const grouped = new Set([...window.groups().values()].flat());
+  return window.controls().filter((node) => !grouped.has(node)).map(window.nameOf)
+    .filter((name) => !window.reached.has(name));
+})()"""
 """What Tab did not reach, of all that is in no group."""
 
 
@@ -154,7 +156,7 @@ def tab_through(tab: Any) -> list[str]:
 
 def check_groups(tab: Any) -> None:
     """Each group is one tab stop, from which arrows reach all of its items."""
-    for name in tab.evaluate("window.groups().map(window.nameOf)"):
+    for name in tab.evaluate("[...window.groups().keys()].map(window.nameOf)"):
         group = tab.evaluate(IN_GROUP, name)
         assert group["stops"] == 1, group
         tab.evaluate(FOCUS_STOP, name)

@@ -58,9 +58,12 @@ def test_comments_that_are_parts_of_strings_stay() -> None:
 def test_node_reads_the_short_scripts(tmp_path: Path) -> None:
     assert NODE is not None
     for path in SCRIPTS:
-        short = tmp_path / path.name
-        short.write_text(shorten_script(path.read_text("utf-8")), "utf-8")
-        subprocess.run([NODE, "--check", str(short)], check=True)
+        short = shorten_script(path.read_text("utf-8"))
+        (tmp_path / path.name).write_text(short, "utf-8")
+    read = """for (const name of process.argv.slice(1))
+      new (require("node:vm").Script)(require("node:fs").readFileSync(name, "utf-8"));"""
+    names = [path.name for path in SCRIPTS]
+    subprocess.run([NODE, "-e", read, *names], cwd=tmp_path, check=True)
 
 
 @pytest.mark.oracle

@@ -11,6 +11,7 @@ import pytest
 
 from cnncli.core.arrays import is_placeholder, placeholder
 from cnncli.errors import CnnCliError, FileProblem, OptionError
+from cnncli.network.onnx import builder
 from cnncli.network.onnx.control import ReferenceGraph
 from cnncli.network.onnx.reference import check_operator, evaluate, reference_node
 from cnncli.network.onnx.shapes import NotRun, Tensor
@@ -118,8 +119,9 @@ def test_constants_without_end(op: str, arrays: list[Any], attributes: dict[str,
         evaluate(reference_node(made, 18), arrays)
 
 
-def test_constants_that_grow_step_by_step() -> None:
+def test_constants_that_grow_step_by_step(monkeypatch: pytest.MonkeyPatch) -> None:
     """Each doubles the one before: the sum of all is held against a limit."""
+    monkeypatch.setattr(builder, "MOST_NUMBERS", 2**20)
     nodes = [node("Concat", f"c{k} c{k}", f"c{k + 1}", axis=0) for k in range(28)]
     found = load(model([node("Relu", "x", "y"), *nodes], {"c0": np.ones(2**10)}, outputs=("y",)))
     assert any("too many numbers" in why for why in found.missing.values())
