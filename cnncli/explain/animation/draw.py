@@ -48,7 +48,7 @@ from cnncli.explain.animation.cells import (
 from cnncli.explain.animation.frames import Animation
 from cnncli.explain.model import Block
 from cnncli.explain.text.panels import MARKED, choose_colours, choose_format
-from cnncli.explain.text.phrases import channel_name, summary, title
+from cnncli.explain.text.phrases import channel_name, summary
 from cnncli.network.layers import FloatArray
 
 
@@ -110,7 +110,7 @@ def layout_frames(animation: Animation) -> FrameLayout:
     heads = [_output_name(animation, channel.step) for channel in animation.channels]
     head = max(outputs[1] * cell, HEAD_WIDTH, min(text_length(heads, TEXT), MOST_HEAD))
     # Rows and columns of later frames may have more digits.
-    over = min(text_length([title(explanation)], TITLE) + 40, MOST_TITLE) + 2 * MARGIN
+    over = min(text_length([animation.title(explanation)], TITLE) + 40, MOST_TITLE) + 2 * MARGIN
     width = max(right + head + MARGIN, LEAST_WIDTH, over)
     tops = [top + k * row_height + HEAD + NUMBERS // 2 for k in range(count)]
     # The output of several channels is in the last of their rows, where the sum is complete.
@@ -138,7 +138,8 @@ def layout_frames(animation: Animation) -> FrameLayout:
 
 def _output_name(animation: Animation, step: int) -> str:
     several = len({channel.step for channel in animation.channels}) > 1
-    return f"output, {animation.explanations[0].steps[step].name}" if several else "output"
+    name = animation.names.output
+    return f"{name}, {animation.explanations[0].steps[step].name}" if several else name
 
 
 def _chars(width: int, label_width: int) -> int:
@@ -192,7 +193,7 @@ def draw_frames(animation: Animation, layout: FrameLayout) -> Iterator[NDArray[n
 def _draw_still(draw: Draw, animation: Animation, layout: FrameLayout) -> None:
     """What no frame changes: the input, the empty output, names and the numbers of lines."""
     explanation = animation.explanations[0]
-    text = summary(explanation)
+    text = animation.names.summary or summary(explanation)
     count = sum(len(step.blocks) for step in explanation.steps)
     if len(animation.channels) < count:
         text = f"{len(animation.channels)} of {count} channels are shown; all count"
@@ -205,7 +206,9 @@ def _draw_still(draw: Draw, animation: Animation, layout: FrameLayout) -> None:
     for k, channel in enumerate(animation.channels):
         block = channel.block_of(explanation)
         inputs, middle = layout.inputs[k], layout.middles[k]
-        name = f"input, {channel_name(block.name, block.channel)}" if several else "input"
+        name = animation.names.input
+        if several:
+            name += f", {channel_name(block.name, block.channel)}"
         draw_head(draw, inputs, name, middle.left - 8)
         kind = f"{explanation.mode} of window" if explanation.mode else "copied"
         name = kind if block.weights is None else "weights"
@@ -234,7 +237,7 @@ def _draw_moving(draw: Draw, animation: Animation, layout: FrameLayout, number: 
     explanation = animation.explanations[number]
     assert explanation.axes is not None
     width = layout.width - 2 * MARGIN
-    draw_text(draw, (MARGIN, MARGIN - 2), title(explanation), TITLE, INK, width)
+    draw_text(draw, (MARGIN, MARGIN - 2), animation.title(explanation), TITLE, INK, width)
     rows, cols = explanation.axes
     downs = [animation.rows.index(cell) for cell in rows.cells]
     acrosses = [animation.cols.index(cell) for cell in cols.cells]

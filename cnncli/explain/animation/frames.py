@@ -15,6 +15,7 @@ from cnncli.errors import OptionError, ShapeError
 from cnncli.explain.explained_layer import ExplainedLayer, check_position
 from cnncli.explain.forward import explain
 from cnncli.explain.model import AxisWindow, Block, Explanation, padding_of
+from cnncli.explain.text.phrases import title
 from cnncli.network.layers import FloatArray
 from cnncli.system.progress import track
 
@@ -117,6 +118,29 @@ class ChannelRow:
         return explanation.steps[self.step].blocks[self.block]
 
 
+@dataclass(frozen=True)
+class FrameNames:
+    """What stands on the frames of a pass that is not the layer's own way forward.
+
+    Parameters
+    ----------
+    layer : str
+        At the head of each frame; empty: what is explained.
+    summary : str
+        Below that; empty: how the layer makes a value.
+    input, output : str
+        Names of the panels.
+    has_bias : bool
+        Whether a bias is added to the sum.
+    """
+
+    layer: str = ""
+    summary: str = ""
+    input: str = "input"
+    output: str = "output"
+    has_bias: bool = True
+
+
 @dataclass(frozen=True, eq=False)
 class Animation:
     """The content of the frames.
@@ -129,6 +153,7 @@ class Animation:
         One a frame, row by row.
     notes : tuple of str
         What is left out.
+    names : FrameNames
     """
 
     rows: AxisSpan
@@ -136,6 +161,15 @@ class Animation:
     channels: tuple[ChannelRow, ...]
     explanations: tuple[Explanation, ...]
     notes: tuple[str, ...]
+    names: FrameNames = FrameNames()
+
+    def title(self, explanation: Explanation) -> str:
+        """What stands at the head of a frame."""
+        if not self.names.layer:
+            return title(explanation)
+        n_H, n_W, _ = explanation.output_shape
+        row, column = explanation.at
+        return f"{self.names.layer}: the gradient at row {row}, column {column} of {n_H}x{n_W}"
 
     @property
     def padding(self) -> NDArray[np.bool_]:

@@ -20,7 +20,10 @@ from cnncli.explain.animation.backward_frames import plan_backward_animation
 from cnncli.explain.animation.draw import draw_frames, layout_frames
 from cnncli.explain.animation.draw_added import draw_added_frames, layout_added_frames
 from cnncli.explain.animation.encode import FORMATS, encode_animation
-from cnncli.explain.animation.frames import FrameOptions, plan_animation
+from cnncli.explain.animation.frames import Animation, FrameOptions, plan_animation
+from cnncli.explain.animation.transposed_backward_frames import (
+    plan_transposed_backward_animation,
+)
 from cnncli.explain.animation.transposed_frames import plan_transposed_animation
 from cnncli.explain.backward import BackwardExplanation
 from cnncli.explain.model import Explanation
@@ -29,6 +32,7 @@ from cnncli.io.atomic import is_folder_name
 from cnncli.io.formats import find_format
 from cnncli.io.urls import local_path
 from cnncli.io.writers import encode
+from cnncli.network.layers import ConvTransposeLayer
 from cnncli.pipeline.one_output import OneOutput, one_output_file
 from cnncli.pipeline.output_names import OutFile, Source
 from cnncli.system.memory import check_memory
@@ -186,7 +190,24 @@ def _frames(job: ExplainJob, source: Source, options: FrameOptions) -> _Frames:
         if explanation.spread is not None:
             added = plan_transposed_animation(result.explained, explanation, options)
             return _added_frames(added, result, of_input=True)
-        animation = plan_animation(result.explained, *unit)
+        return _window_frames(plan_animation(result.explained, *unit), result)
+
+
+def _backward_frames(job: ExplainJob, source: Source, options: FrameOptions) -> _Frames:
+    result = run_backward(job, source)
+    given = result.explained, result.explanation, options
+    with np.errstate(all="ignore"):
+        if isinstance(result.explained.layer, ConvTransposeLayer):
+            animation = plan_transposed_backward_animation(*given)
+            return _window_frames(animation, result, of_input=True)
+        return _added_frames(plan_backward_animation(*given), result)
+
+
+_Result = ExplainResult[Explanation] | ExplainResult[BackwardExplanation]
+
+
+def _window_frames(animation: Animation, result: _Result, of_input: bool = False) -> _Frames:
+    explanation: Explanation | BackwardExplanation = result.explanation
     layout = layout_frames(animation)
     return _Frames(
         pictures=draw_frames(animation, layout),
@@ -195,21 +216,11 @@ def _frames(job: ExplainJob, source: Source, options: FrameOptions) -> _Frames:
         layer=explanation.layer,
         map=explanation.map,
         notes=(*result.notes, *animation.notes),
+        of_input=of_input,
     )
 
 
-def _backward_frames(job: ExplainJob, source: Source, options: FrameOptions) -> _Frames:
-    result = run_backward(job, source)
-    with np.errstate(all="ignore"):
-        animation = plan_backward_animation(result.explained, result.explanation, options)
-    return _added_frames(animation, result)
-
-
-def _added_frames(
-    animation: AddedWindows,
-    result: ExplainResult[Explanation] | ExplainResult[BackwardExplanation],
-    of_input: bool = False,
-) -> _Frames:
+def _added_frames(animation: AddedWindows, result: _Result, of_input: bool = False) -> _Frames:
     explanation: Explanation | BackwardExplanation = result.explanation
     layout = layout_added_frames(animation)
     return _Frames(
