@@ -7,9 +7,22 @@ from typing import Any
 import numpy as np
 import pytest
 
+from cnncli.explain.page.arithmetic_data import network_arithmetic
 from cnncli.explain.page.layer_data import PageData, Unit
 from cnncli.explain.page.live_network_data import live_network_page_data
 from cnncli.explain.page.parts import SCRIPTS as PAGES
+from cnncli.network.graph import SOURCE, Network, Node
+from cnncli.network.layers import (
+    CellScaleLayer,
+    DepthToSpaceLayer,
+    MatMulLayer,
+    ResizeLayer,
+    ScaleLayer,
+    SliceLayer,
+    SpaceToDepthLayer,
+    ViewLayer,
+)
+from cnncli.network.layers.view import Layout
 from cnncli.network.toml_types import TYPES
 from tests.support.browser import number, random_picture
 from tests.support.node import NODE, run_alone
@@ -23,6 +36,8 @@ pytestmark = [
 SCRIPTS = PAGES["network"][: PAGES["network"].index("network_worker.js") + 1]
 
 NETWORKS = 60
+
+FLOAT = np.dtype(np.float32)
 
 COMPUTE = """({ layers, maps }) => {
   const outputs = new Map(maps.map(({ name, size, channels, planes }) => {
@@ -81,3 +96,42 @@ def test_all_values_of_60_networks_equal_the_core() -> None:
             if np.abs(told[finite] - Y[finite]).max(initial=0) > 1e-5 * most:
                 wrong.append((spec["name"], spec["label"], told, Y))
     assert wrong == []
+
+
+REFUSE = """({ layer, shapes }) => {
+  const empty = ([rows, cols, channels]) => emptyOutput([rows, cols], channels, Float32Array);
+  const inputs = shapes.map(empty);
+  try {
+    return layerOutput(readLayer(layer), inputs).size.join();
+  } catch (error) {
+    return error instanceof ForwardError ? error.message : `${error.stack}`;
+  }
+}"""
+"""What the page says of a layer whose inputs have other shapes than it was made for."""
+
+SCALES = CellScaleLayer((2, 3, 1), np.ones(1), np.zeros(1))
+
+REFUSALS = [
+    (SCALES, [(2, 3, 1)], [(2, 4, 1)], "made for an input of 2 × 3 × 1, this one has 2 × 4 × 1."),
+    (SliceLayer(1), [(4, 4, 3)], [(4, 4, 2)], "made for an input of 4 × 4 × 3"),
+    (ViewLayer(Layout(), (0, 2, 3, 1), 4), [(4, 2, 3)], [(2, 2, 3)], "made for an input of 4 × 2"),
+    (DepthToSpaceLayer(2), [(2, 2, 4)], [(2, 2, 3)], "must fill blocks of 2 × 2, got 3."),
+    (SpaceToDepthLayer(2), [(4, 4, 1)], [(4, 3, 1)], "fill rows and columns, got 4 × 3."),
+    (ResizeLayer(scale=0.5), [(4, 4, 1)], [(1, 4, 1)], "An input of 1 × 4 leaves nothing of it."),
+    (ResizeLayer(scale=30), [(4, 4, 9)], [(99, 99, 9)], "79388100 values, too many for a page"),
+    (MatMulLayer(), [(1, 2, 3), (1, 3, 2)], [(1, 2, 4), (1, 3, 2)], "as many columns as the first"),
+]
+
+
+def test_layers_that_do_not_fit_any_more_say_why() -> None:
+    cases = []
+    for layer, made, given, _ in REFUSALS:
+        shapes = {f"x{k}": (1, *shape) for k, shape in enumerate(made)}
+        same = ScaleLayer(np.ones(1), np.zeros(1))
+        nodes = [*(Node(name, same, (SOURCE,)) for name in shapes), Node("one", layer, (*shapes,))]
+        network = Network(tuple(nodes))
+        records, _ = network_arithmetic(network, shapes | {SOURCE: shapes["x0"]}, FLOAT, 0, {})
+        cases.append({"layer": records["one"], "shapes": [list(shape) for shape in given]})
+    said = run_alone(SCRIPTS, REFUSE, cases)
+    for (*_, expected), text in zip(REFUSALS, said, strict=True):
+        assert expected in text

@@ -113,9 +113,16 @@ function checkCost({ op, kernel, weights }, { window: { rows, cols }, channels }
   const outputs = rows.out * cols.out * channels;
   const windows = op === "conv-transpose" ? rows.size * cols.size : rows.out * cols.out;
   const products = windows * (weights ? weights.length : kernel[0] * kernel[1] * channels);
-  if (outputs > MOST_OUTPUTS || products > MOST_PRODUCTS) {
+  if (products > MOST_PRODUCTS) {
     throw new ForwardError(`It would have ${outputs} values of ${products} products, too many for a page. Take a larger stride or a smaller kernel.`);
   }
+  checkOutputs([rows.out, cols.out, channels]);
+}
+
+/** Refuse a layer of too many values. */
+function checkOutputs(shape) {
+  const outputs = shape.reduce((product, length) => product * length, 1);
+  if (outputs > MOST_OUTPUTS) throw new ForwardError(`It would have ${outputs} values, too many for a page. Take a larger stride in a layer before it.`);
 }
 
 /** A convolution, also transposed, a dense layer or a pool. */

@@ -52,6 +52,7 @@ function checkShape({ shape }, input) {
 function linkedOutput(settings, inputs) {
   checkShape(settings, inputs[0]);
   const [height, width, channels] = linkedShapes(settings, inputs).shape;
+  checkOutputs([height, width, channels]);
   const sums = zeroPlanes({ size: [height, width], channels });
   const add = (input, source, from, channel, cell, weight) => {
     if (input === 0) sums[channel][cell] += weight * inputs[0].planes[source][from];
