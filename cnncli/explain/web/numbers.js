@@ -36,7 +36,9 @@ function numberText(value, digits = 4) {
   if (rounded === 0) return "0";
   const size = Math.abs(rounded);
   if (size < 1e-7 * magnitude.value) return "≈ 0";
-  const text = size < 1e-4 || size >= 1e6 ? rounded.toExponential(Math.max(0, digits - 2)) : String(rounded);
+  // One digit less, for the exponent takes room.
+  const short = () => Number(rounded.toPrecision(Math.max(1, digits - 1))).toExponential();
+  const text = size < 1e-4 || size >= 1e6 ? short() : String(rounded);
   return text.replaceAll("-", "−");
 }
 
