@@ -17,7 +17,10 @@ const sight = new IntersectionObserver(
   { rootMargin: "100px 0px" },
 );
 
-/** Let a canvas be drawn by `paint` whenever it comes in sight, and with `paintInSight`. */
+/**
+ * Let a canvas be drawn by `paint` whenever it comes in sight, and with `paintInSight`. One that is taken off
+ * the page goes out of sight, and nothing here keeps it: an observer holds what it observes weakly.
+ */
 function paintWhenSeen(canvas, paint) {
   painters.set(canvas, paint);
   sight.observe(canvas);
