@@ -78,6 +78,7 @@ SCRIPTS: Final[dict[str, tuple[str, ...]]] = {
         "network_arithmetic.js",
         "gradient_tables.js",
         "network_gradients.js",
+        "network_weights.js",
         "network_ranges.js",
         "step_panel.js",
         "unit_panel.js",

@@ -168,6 +168,37 @@ function outlineCells(context, box, cell, colour, halo, width = 2) {
   context.strokeRect(...frame);
 }
 
+/** Outline cells [row, column] together: a line wherever one of them ends and none of them begins. */
+function outlineGroup(context, cells, cell, colour, halo, width = 2) {
+  const ends = [0, 1].map((axis) => cells.map((at) => at[axis]));
+  const [[top, bottom], [left, right]] = ends.map((places) => [Math.min(...places), Math.max(...places) + 1]);
+  const isWhole = cells.length === (bottom - top) * (right - left);
+  if (isWhole || cell < 3) {
+    outlineCells(context, [top, left, bottom, right], cell, colour, halo, width);
+    return;
+  }
+  const known = new Set(cells.map(String));
+  const isIn = (row, col) => known.has(String([row, col]));
+  context.beginPath();
+  const line = (...places) => {
+    const [y0, x0, y1, x1] = places.map((place) => place * cell);
+    context.moveTo(x0, y0);
+    context.lineTo(x1, y1);
+  };
+  for (const [row, col] of cells) {
+    if (!isIn(row - 1, col)) line(row, col, row, col + 1);
+    if (!isIn(row + 1, col)) line(row + 1, col, row + 1, col + 1);
+    if (!isIn(row, col - 1)) line(row, col, row + 1, col);
+    if (!isIn(row, col + 1)) line(row, col + 1, row + 1, col + 1);
+  }
+  context.lineCap = "square";
+  for (const [stroke, thickness] of [[halo, width + 2], [colour, width]]) {
+    context.strokeStyle = stroke;
+    context.lineWidth = thickness;
+    context.stroke();
+  }
+}
+
 /** Hatch a box of cells, which marks padding. */
 function hatchCells(context, box, cell, colour) {
   const [top, left, bottom, right] = box.map((edge) => edge * cell);

@@ -29,7 +29,9 @@ let labels = new Map();
  * that the chosen one is compared with: null for the highest other one. `scale` is "layer" or
  * "map": what has one scale of colours. `open` tells by name which cards are open: the trail opens those
  * that it comes to. With `gradients` maps show those of the unit, and `cell`, { layer, channel, at }, is the one
- * of which the page tells who sends it: null for that before the unit on the trail. Only `apply` changes it.
+ * of which the page tells who sends it: null for that before the unit on the trail. `kernel`, { layer, channel, depth },
+ * tells which of its input channels has its weights listed for that map: null for that with the largest gradient. Only
+ * `apply` changes it.
  */
 const state = {
   unit: { ...pageData.unit },
@@ -44,9 +46,10 @@ const state = {
   open: {},
   gradients: Boolean(pageData.gradients),
   cell: pageData.gradients ?? null,
+  kernel: null,
 };
 
-/** What the last `draw` showed: { boxes, channels, trail, colours }; canvases are drawn by it later. */
+/** What the last `draw` showed: { boxes, channels, trail, colours, senders }; canvases are drawn by it later. */
 let view = null;
 
 /** The index of the picture that a layer begins with. */
@@ -59,7 +62,7 @@ function firstMap(layer) {
  * Change the unit, a layer's large map, or the network: the one way in, for clicks, keys and tests.
  *
  * `unit` is { layer, map, at: [row, column] }, map counting all maps of the layer; `channel`, `block`,
- * `scale`, `open`, `quiz`, `against`, `gradients` and `cell` are as in `state`. `layers` has fields of settings by layer, such as
+ * `scale`, `open`, `quiz`, `against`, `gradients`, `cell` and `kernel` are as in `state`. `layers` has fields of settings by layer, such as
  * { conv1: { stride: [2, 2], off: [3] } }, and `input` is another input: of a network that the page
  * computes; `specs` are other layers altogether, see network_live.js. While a question of the quiz is open
  * nothing else changes. Resolves when all is drawn.
@@ -68,11 +71,11 @@ function apply(wanted) {
   const held = allowedChanges(wanted, []);
   if (held.specs || (held.unit && held.unit.layer !== state.unit.layer)) leaveEditor();
   const { unit, maps, channel, scale, open, quiz = state.quiz, layers: changes, input, specs } = held;
-  const { gradients: isOn = state.gradients, cell = state.cell, against = state.against } = held;
+  const { gradients: isOn = state.gradients, cell = state.cell, against = state.against, kernel = state.kernel } = held;
   // Another unit has other input channels.
   const { block = unit || channel !== undefined ? null : state.block } = held;
   if (isOn !== state.gradients) for (const layer of layers) layer.drawn.clear();
-  Object.assign(state, { block, quiz, gradients: isOn, cell, against });
+  Object.assign(state, { block, quiz, gradients: isOn, cell, against, kernel });
   const [chosen, before] = [state.unit.layer, trailNames()];
   if (unit) chooseUnit(unit);
   if (channel !== undefined) state.channel = channel;
@@ -158,6 +161,7 @@ function draw(trail = chosenTrail()) {
   const isKnown = trail.length > 0;
   const [boxes, channels] = isKnown ? [receptiveField(), channelsBehind()] : [new Map(), new Map()];
   view = { boxes, channels, trail, colours: themeColours() };
+  view.senders = findSenders();
   drawCards();
   paintInSight();
   drawGraph(trail, boxes);
@@ -275,6 +279,7 @@ function startLayers(records) {
   startNetworkInput();
   apply({ unit: state.unit, cell: state.cell });
   window.addEventListener("beforeprint", drawForPaper);
+  window.addEventListener("afterprint", closeAfterPaper);
   // For tests, and for trying things in the browser's console.
   window.cnncli = {
     apply,

@@ -80,23 +80,48 @@ function passBack(settings, inputs, planes, sinks) {
 }
 
 /**
- * The backward pass of a convolution, also transposed, dense layer or pool, from the gradients of its output; of a cell of the
- * input, if one is given, with those outputs only that read it.
+ * The backward pass of a convolution, also transposed, dense layer or pool, from the gradients of its output; `outputsOf`
+ * tells of its `LayerArithmetic` the only outputs { rows, cols } that count.
  */
-function windowPass(settings, input, planes, cell = null) {
+function windowPass(settings, input, planes, outputsOf = () => null) {
   const isShare = OVER_CHANNELS.includes(settings.activation);
   const own = isShare ? { ...settings, activation: "none" } : settings;
   const arithmetic = windowLayer(input, own);
   const all = Array.from({ length: arithmetic.channels }, (_, channel) => channel);
   if (settings.op === "conv-transpose") return new TransposedBackward(arithmetic, all, null, planes);
-  const readers = (axis, table, index) => [...new Set(readersAlong(axis, table, index).map(({ output }) => output))];
-  const { window, rowTable, colTable } = arithmetic;
-  const outputs = cell && { rows: readers(window.rows, rowTable, cell[0]), cols: readers(window.cols, colTable, cell[1]) };
+  const outputs = outputsOf(arithmetic);
   if (!isShare) return new BackwardArithmetic(arithmetic, all, outputs, planes);
   const sums = windowOutput(own, [input]);
   const upstream = zeroPlanes(sums);
   passBack({ op: "activation", activation: settings.activation }, [sums], planes, [upstream]);
   return new BackwardArithmetic(arithmetic, all, outputs, upstream);
+}
+
+/** The outputs that read a cell of the input. */
+function outputsReading({ window, rowTable, colTable }, [row, col]) {
+  const readers = (axis, table, index) => [...new Set(readersAlong(axis, table, index).map(({ output }) => output))];
+  return { rows: readers(window.rows, rowTable, row), cols: readers(window.cols, colTable, col) };
+}
+
+/** The pass for gradients of weights: of one unit few outputs have any gradient, and only these count. */
+function weightPass(settings, input, planes) {
+  // 0 times what is not finite is NaN, as in cnncli.
+  if (!input.planes.every((plane) => plane.every(Number.isFinite))) return windowPass(settings, input, planes);
+  return windowPass(settings, input, planes, ({ window }) => outputsWithGradient(planes, window));
+}
+
+/** The rows and the columns of outputs in which any gradient is not 0. */
+function outputsWithGradient(planes, { rows, cols }) {
+  const [down, across] = [new Set(), new Set()];
+  for (const plane of planes) {
+    for (let cell = 0; cell < plane.length; cell += 1) {
+      if (plane[cell] === 0) continue;
+      down.add(Math.floor(cell / cols.out));
+      across.add(cell % cols.out);
+    }
+  }
+  const ordered = (places, count) => Array.from({ length: count }, (_, k) => k).filter((k) => places.has(k));
+  return { rows: ordered(down, rows.out), cols: ordered(across, cols.out) };
 }
 
 /**
@@ -191,7 +216,7 @@ function concatLinks({ axis }, inputs, use) {
  */
 function gradientPaths(settings, inputs, size, planes, { input, channel: source, at }) {
   if (settings.kernel) {
-    const paths = windowPass(settings, inputs[0], planes, at).paths(source, ...at);
+    const paths = windowPass(settings, inputs[0], planes, (arithmetic) => outputsReading(arithmetic, at)).paths(source, ...at);
     return paths.map(({ row, col, ...path }) => ({ ...path, at: [row, col] }));
   }
   const grouped = groupedSettings(settings);

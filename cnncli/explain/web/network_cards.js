@@ -110,12 +110,24 @@ function isOnPaper({ name }) {
   return trailNames().slice(0, 2).includes(name) || name === "input";
 }
 
-/** Make and draw what paper shows, though it may be far from the window. */
+/** Cards that were closed before paper showed them. */
+let openedForPaper = [];
+
+/** Make and draw what paper shows, though it may be closed, or far from the window. */
 function drawForPaper() {
-  for (const layer of layers.filter((one) => isOnPaper(one) && isOpen(one))) {
+  const shown = layers.filter((layer) => isOnPaper(layer) && !layer.problem);
+  openedForPaper = shown.filter((layer) => !isOpen(layer)).map(({ name }) => name);
+  if (openedForPaper.length) apply({ open: Object.fromEntries(openedForPaper.map((name) => [name, true])) });
+  for (const layer of shown) {
     drawBody(layer);
     drawLarge(layer);
   }
+}
+
+/** Close again what was opened for paper. */
+function closeAfterPaper() {
+  if (openedForPaper.length) apply({ open: Object.fromEntries(openedForPaper.map((name) => [name, false])) });
+  openedForPaper = [];
 }
 
 /** Replace the children of an element where they say something else: what stays costs no layout. */
@@ -141,7 +153,8 @@ function drawBody(layer) {
   drawColourBar(card.bar, layer, large, Math.max(width, SHORTEST_BAR));
   card.caption.style.maxWidth = `${Math.max(width, LARGE)}px`;
   card.range.classList.toggle("hidden", !card.bar.hidden && !notFinite);
-  renew(card.facts, ...factElements(layer), element("p", { class: "lit-text", text: litText(layer) }));
+  const lit = element("p", { class: "lit-text", text: litText(layer) });
+  renew(card.facts, ...factElements(layer), lit, element("p", { class: "send-text", text: sendText(layer) }));
   if (card.strip?.dataset.pictures !== stripKey(layer)) renewStrip(layer);
   if (card.strip) drawStrip(layer);
 }
@@ -220,7 +233,7 @@ function drawMini(layer) {
   drawLayerMap(layer.card.mini, layer, state.maps[layer.name], MINI);
 }
 
-/** Draw a map, the box of cells that the unit depends on, and in it the cell on the trail. */
+/** Draw a map, the box of cells that the unit depends on, those that send gradient, and the cell on the trail. */
 function drawLayerMap(canvas, layer, index, size) {
   if (layer.problem) return;
   const picture = pictureOf(layer, index);
@@ -235,6 +248,8 @@ function drawLayerMap(canvas, layer, index, size) {
   };
   const [box, onTrail] = [litBox(layer, index), cellInMap(layer, index) ?? trailCell(layer, index)];
   if (box && box[2] > box[0] && layer.name !== state.unit.layer) outline(box, colours.path);
+  const sending = view.senders.cells.get(layer.name)?.get(layer.pictures[index].channels[0]) ?? [];
+  if (sending.length) outlineGroup(context, sending, cell, colours.pad, colours.halo, width);
   if (onTrail) outline([...onTrail, onTrail[0] + 1, onTrail[1] + 1], colours.window);
 }
 

@@ -65,16 +65,17 @@ function cellOfMap(layer, index, at) {
   return { layer: layer.name, channel: channels[Math.max(0, sizes.indexOf(Math.max(...sizes)))], at: inside };
 }
 
-/** The cell of a layer with the largest gradient. */
-function steepestCell(layer) {
-  let [best, most] = [{ layer: layer.name, channel: 0, at: [0, 0] }, -1];
-  gradients.byLayer.get(layer.name).planes.forEach((plane, channel) => {
-    plane.forEach((gradient, index) => {
+/** The cell of a layer with the largest gradient, of some channels. */
+function steepestCell(layer, channels = layer.channels) {
+  let [best, most] = [{ layer: layer.name, channel: channels[0], at: [0, 0] }, -1];
+  const { planes } = gradients.byLayer.get(layer.name);
+  for (const channel of channels) {
+    planes[channel].forEach((gradient, index) => {
       if (!(Math.abs(gradient) > most)) return;
       most = Math.abs(gradient);
       best = { layer: layer.name, channel, at: [Math.floor(index / layer.shape[1]), index % layer.shape[1]] };
     });
-  });
+  }
   return best;
 }
 
@@ -115,7 +116,37 @@ function sendersOf(cell) {
   return senders;
 }
 
+/**
+ * Who sends gradient to the cell that is told of: { cell, paths, cells }, each way of `sendersOf` to it, and by layer and
+ * channel the cells [row, column] that send some. No way leads to the unit itself.
+ */
+function findSenders() {
+  const cell = shownCell();
+  const paths = cell && keyOf(cell) !== gradients.key ? sendersOf(cell) : [];
+  const cells = new Map();
+  for (const { layer, channel, at, product } of paths) {
+    if (product === 0) continue;
+    if (!cells.has(layer)) cells.set(layer, new Map());
+    const byChannel = cells.get(layer);
+    byChannel.set(channel, [...(byChannel.get(channel) ?? []), at]);
+  }
+  return { cell, paths, cells };
+}
+
+/** How many cells of a layer's large map send gradient, and of all its maps, in words. */
+function sendText(layer) {
+  const byChannel = view.senders.cells.get(layer.name);
+  if (!byChannel) return "";
+  const all = [...byChannel.values()].flat().length;
+  const { channels } = layer.pictures[state.maps[layer.name]];
+  const here = byChannel.get(channels[0])?.length ?? 0;
+  if (!here) return `${countText(all, "cell")} of other maps ${all === 1 ? "sends" : "send"} gradient`;
+  const others = all > here ? `, ${all - here} of other maps` : "";
+  return `outlined: ${countText(here, "cell")} that ${here === 1 ? "sends" : "send"} gradient${others}`;
+}
+
 function startGradients() {
+  startWeights();
   byId("gradients").hidden = !live;
   byId("gradients").addEventListener("click", () => apply({ gradients: !state.gradients }));
   byId("cell-to-unit").addEventListener("click", () => apply({ ...changesFor(shownCell()), cell: null }));
@@ -124,22 +155,19 @@ function startGradients() {
 /** Draw the switch, what gradients mean, and the panel on one cell. */
 function drawGradients() {
   byId("gradients").setAttribute("aria-pressed", String(state.gradients));
-  const cell = shownCell();
+  const { cell, paths } = view.senders;
   byId("gradient-meaning").hidden = byId("gradient-panel").hidden = !cell;
   if (!cell) return;
   byId("gradient-meaning").textContent =
-    `The maps show gradients: how much ${placeText(view.trail[0].unit)} grows when a value grows. ` +
+    `The maps show gradients: how much ${unitText(view.trail[0].unit)} grows when a value grows. ` +
     "Red: it grows too; blue: it falls; white: it stays.";
   const isUnit = keyOf(cell) === gradients.key;
   byId("cell-to-unit").hidden = isUnit;
-  const paths = isUnit ? [] : sendersOf(cell);
   byId("gradient-sentence").textContent = isUnit ? "The unit itself: its gradient is 1." : senderSentence(cell, paths);
   const counting = paths.filter(({ product }) => product !== 0);
   byId("paths").hidden = !counting.length;
   byId("paths").replaceChildren(...(counting.length ? [networkPathTable(counting)] : []));
-  const elements = weightGradientElements(cell);
-  byId("weight-gradients").hidden = !elements.length;
-  byId("weight-gradients").replaceChildren(...elements);
+  drawWeights(cell, view.trail[0].unit);
 }
 
 function senderSentence(cell, paths) {
@@ -150,7 +178,8 @@ function senderSentence(cell, paths) {
   const zeros = paths.filter(({ product }) => product === 0).length;
   const some = zeros === paths.length ? "all 0" : `${zeros} of them 0`;
   const sum = `the sum of ${countText(paths.length, "product")}${zeros ? `, ${some}` : ""}`;
-  return `${text}: ${sum}. ${names.map(sendingText).join(" ")}`;
+  const outlined = zeros < paths.length ? " The cells that send some are outlined in purple on their maps." : "";
+  return `${text}: ${sum}. ${names.map(sendingText).join(" ")}${outlined}`;
 }
 
 /** How a layer sends gradient back, in a sentence. */
@@ -170,46 +199,4 @@ function sendingText(name) {
 
 function networkPathTable(paths) {
   return pathTable(sortedBySize(paths, ({ product }) => product), ["output", "weight"], ({ layer, channel, at }) => [placeText({ layer, channel, at })]);
-}
-
-/** The weights of the kernel that makes a cell's map, and the gradient of each beside it. */
-function weightGradientElements({ layer: name, channel }) {
-  const layer = byName.get(name);
-  const { arithmetic: settings } = layer;
-  if (!settings?.weights || !settings.kernel) return [];
-  const pass = windowPass(settings, byName.get(layer.inputs[0]).output, gradients.byLayer.get(name).planes);
-  const { map, channels } = pass.arithmetic.sources(channel);
-  const [kh, kw] = settings.kernel;
-  const amounts = channels.map((_, depth) => kernelGradient(pass, map, depth));
-  const sizes = amounts.map((grid) => Math.max(...grid.flat().map(Math.abs)));
-  const depth = Math.max(0, sizes.indexOf(Math.max(...sizes)));
-  const of = channels.length > 1 ? ` for ${channelName(byName.get(layer.inputs[0]), channels[depth])}` : "";
-  const title = element("p", { text: `The weights of ${mapText({ layer: name, channel })}${of}, and the gradient of each:` });
-  const weights = amounts[depth].map((line, i) => line.map((_, j) => pass.arithmetic.weight(i, j, depth, map)));
-  const grids = [["Weights (W)", weights], ["Gradients (dW)", amounts[depth]]];
-  const isListed = kh <= LISTED_SIDE && kw <= LISTED_SIDE;
-  const tablesOf = grids.map(([text, grid]) =>
-    isListed ? weightTable(grid, text, (i, j, number) => element("span", { text: number })) : gridPicture(grid, text),
-  );
-  const bias = element("p", { class: "bias-gradient" }, "bias (db): ", element("b", { text: numberText(pass.biasGradient(map)) }));
-  return [title, element("div", { class: "weight-pair" }, ...tablesOf), bias];
-}
-
-function kernelGradient(pass, map, depth) {
-  const [kh, kw] = pass.arithmetic.layer.kernel;
-  return Array.from({ length: kh }, (_, i) => Array.from({ length: kw }, (__, j) => pass.weightGradient(map, depth, i, j)));
-}
-
-/** A grid of numbers that are too many to list, as a picture: blue below 0, red above. */
-function gridPicture(grid, text) {
-  const canvas = element("canvas", { role: "img", "aria-label": text });
-  const range = chooseRange([grid.flat()], "symmetric", false);
-  const [height, width] = [grid.length, grid[0].length];
-  const cell = Math.max(1, Math.floor(120 / Math.max(height, width)));
-  const context = prepareCanvas(canvas, width * cell, height * cell);
-  drawCells(context, valuePicture(height, width, [grid.flat()], range, tables.diverging), cell);
-  const notFinite = grid.flat().filter((value) => !Number.isFinite(value)).length;
-  const told = [`${text}: ${numberText(range.lo)} blue, ${numberText(range.hi)} red`, notFiniteText(notFinite)];
-  const ends = told.filter(Boolean).join("; ");
-  return element("figure", {}, canvas, element("figcaption", { class: "dim", text: ends }));
 }

@@ -32,6 +32,10 @@ function otherScore(layer, channel) {
 
 function startComparison() {
   byId("against").addEventListener("change", (event) => apply({ against: Number(event.target.value) }));
+  byId("raise-other").addEventListener("click", () => {
+    showWeights({ unit: { ...state.unit, map: Number(byId("against").value) }, against: state.unit.map });
+  });
+  byId("lower-own").addEventListener("click", () => showWeights({}));
 }
 
 /** Compare the chosen score with another one, where the unit is a score. */
@@ -46,6 +50,10 @@ function drawComparison(chosen) {
   const options = layer.channels.filter((channel) => channel !== unit.channel && channel in layer.planes);
   renew(byId("against"), ...options.map((value) => element("option", { value, text: name(value) })));
   byId("against").value = other;
+  byId("why").textContent = `Why ${name(unit.channel)} and not`;
+  byId("raising").hidden = !live;
+  byId("raise-other").textContent = `for more of ${name(other)}`;
+  byId("lower-own").textContent = `for less of ${name(unit.channel)}`;
   const [ours, theirs] = found.total;
   const more = `${numberText(Math.abs(ours - theirs))} ${ours >= theirs ? "more" : "less"}`;
   const told = found.total.every(Number.isFinite) ? more : "they cannot be compared";

@@ -1,0 +1,157 @@
+"""Which weight should grow, and who sends gradient: the page of a network against the core."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from cnncli.explain.page.layer_data import Unit
+from cnncli.explain.page.network_data import network_page_data
+from cnncli.gradients.unit import Gradient, find_gradient
+from cnncli.io.images import ReadOptions, read_image
+from cnncli.network.graph import Network
+from cnncli.network.layers import ConvLayer, PoolLayer
+from cnncli.network.load import load_model
+from tests.support.browser import REPOSITORY, Opener, bank, random_picture, settle, until
+
+pytestmark = pytest.mark.oracle
+
+
+def gradient_of(network: Network, X: Any, layer: str, map_: int, at: tuple[int, int]) -> Gradient:
+    upstream = np.zeros(network.shapes(X.shape)[layer])
+    upstream[(0, *at, map_)] = 1
+    return find_gradient(network, X, layer, upstream)
+
+
+def numbers(texts: list[str]) -> list[float]:
+    return [float(text.replace("−", "-").replace("≈ 0", "0")) for text in texts]
+
+
+def steepest(dW: Any) -> tuple[int, ...]:
+    return tuple(int(k) for k in np.unravel_index(int(np.abs(dW).argmax()), dW.shape))
+
+
+def test_a_learner_is_led_to_the_weight_that_should_grow(show: Opener) -> None:
+    network = load_model(REPOSITORY / "examples" / "digits.toml").network
+    picture = read_image(REPOSITORY / "examples" / "digits" / "3.png", ReadOptions(gray=True))
+    tab = show(network_page_data(network, picture, "probability", Unit((0, 0), 3), title="net"))
+    assert tab.text_content("#why") == "Why 3 and not"
+    tab.select_option("#against", "8")
+    tab.click("#raise-other")
+    until(tab, "cnncli.gradients()?.key === 'probability,8,0,0'")
+    assert tab.evaluate("document.activeElement.id") == "gradient-title"
+    assert tab.text_content("#why") == "Why 8 and not"
+    assert tab.input_value("#against") == "3"
+    assert "To raise probability 8, let weights with a positive" in tab.text_content("#weight-rule")
+    core = gradient_of(network, picture.values(), "probability", 8, (0, 0))
+    for layer, source in (("digit", "pool2"), ("conv2", "conv1")):
+        tab.click(f".node[title='{layer}']")
+        dW = core.parameters[layer]["W"]
+        i, j, depth, map_ = steepest(dW)
+        said = tab.text_content("#steepest")
+        place = f"the one of map {map_} for {source} {depth} at row {i}, column {j} counts most"
+        assert said.startswith(f"Of the {dW.size} weights of {layer}, {place}: ")
+        assert ("let it grow" in said) == (dW[i, j, depth, map_] > 0)
+        if tab.text_content("#to-steepest") == "Show it":
+            tab.click("#to-steepest")
+        assert tab.evaluate("cnncli.state.cell.channel") == map_
+        framed = numbers(tab.locator("#weight-gradients .steepest").all_text_contents())
+        weight = next(n.layer for n in network.nodes if n.name == layer).filter.weights
+        expected = [weight[i, j, depth, map_], dW[i, j, depth, map_]]
+        np.testing.assert_allclose(framed, expected, rtol=0.05)
+    # From there to the fields that change it.
+    assert tab.text_content("#to-steepest") == "Change it"
+    tab.click("#to-steepest")
+    until(tab, "document.activeElement.id === 'editor-title'")
+    assert tab.evaluate("[cnncli.state.unit.layer, cnncli.state.unit.map]") == ["conv2", map_]
+    assert tab.input_value("#depth") == str(depth)
+    fields = tab.locator("#filter-body .grid input")
+    assert float(fields.nth(3 * i + j).input_value()) == pytest.approx(framed[0], rel=0.01)
+
+
+NETWORK = Network.chain(
+    ConvLayer(bank((3, 3, 3, 4)), padding="same", activation="relu"),
+    PoolLayer(size=2),
+    ConvLayer(bank((3, 3, 4, 5)), padding="same"),
+)
+PICTURE = random_picture((12, 12, 3), "float64")
+PURPLE = """(canvas) => {
+  const wanted = getComputedStyle(document.documentElement).getPropertyValue("--pad").trim();
+  const parts = [1, 3, 5].map((first) => parseInt(wanted.slice(first, first + 2), 16));
+  const { data } = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
+  const found = [];
+  for (let at = 0; at < data.length; at += 4) {
+    const isIt = parts.every((part, k) => Math.abs(data[at + k] - part) < 60);
+    if (isIt) found.push([Math.floor(at / 4 / canvas.width), (at / 4) % canvas.width]);
+  }
+  return { found, width: canvas.width };
+}"""
+"""Where a canvas has the colour of cells that send gradient."""
+
+
+def test_the_cells_that_send_gradient_are_outlined_on_their_maps(show: Opener) -> None:
+    data = network_page_data(NETWORK, PICTURE, "conv2", Unit((2, 3), 2), title="net")
+    tab = show(data | {"gradients": {"layer": "pool1", "channel": 1, "at": [2, 3]}})
+    until(tab, "cnncli.gradients() !== null")
+    for layer, reader, at in (("conv1", "pool1", [4, 6]), ("input", "conv1", [5, 6])):
+        cell = {"layer": layer, "channel": 1, "at": at}
+        tab.evaluate("cell => cnncli.apply({ cell })", cell)
+        settle(tab)
+        sent: dict[int, set[tuple[int, int]]] = {}
+        for path in tab.evaluate("cnncli.senders()"):
+            assert path["layer"] == reader
+            if path["product"] != 0:
+                sent.setdefault(path["channel"], set()).add(tuple(path["at"]))
+        tab.evaluate("maps => cnncli.apply({ maps })", {reader: next(iter(sent), 0)})
+        card = tab.locator(f"[data-layer='{reader}']")
+        card.locator(".strip").scroll_into_view_if_needed()
+        settle(tab)
+        for index in range(4):
+            seen = card.locator(f".thumb[data-map='{index}'] canvas").evaluate(PURPLE)
+            assert bool(seen["found"]) == (index in sent), (layer, index)
+        if not sent:
+            continue
+        card.locator(".large").scroll_into_view_if_needed()
+        settle(tab)
+        seen = card.locator(".large").evaluate(PURPLE)
+        cells = next(iter(sent.values()))
+        side = seen["width"] / (6 if reader == "pool1" else 12)
+        rows, cols = zip(*cells, strict=True)
+        found = np.array(seen["found"]) / side
+        low, high = found.min(axis=0), found.max(axis=0)
+        assert low == pytest.approx([min(rows), min(cols)], abs=0.15)
+        assert high == pytest.approx([max(rows) + 1, max(cols) + 1], abs=0.15)
+        said = card.locator(".send-text").text_content()
+        assert said.startswith(f"outlined: {len(cells)} cell")
+
+
+def test_the_input_channel_of_the_weights_gradients_can_be_chosen(show: Opener) -> None:
+    data = network_page_data(NETWORK, PICTURE, "conv2", Unit((2, 3), 2), title="net")
+    tab = show(data | {"gradients": {"layer": "conv1", "channel": 3, "at": [5, 6]}})
+    until(tab, "cnncli.gradients() !== null")
+    core = gradient_of(NETWORK, PICTURE.values(), "conv2", 2, (2, 3))
+    dW = core.parameters["conv1"]["W"][..., 3]
+    sizes = np.abs(dW).max(axis=(0, 1))
+    options = tab.locator("#kernel-channel option")
+    order = [int(option.get_attribute("value")) for option in options.all()]
+    assert order == list(np.argsort(-sizes, kind="stable"))
+    read = "#weight-gradients table >> nth=1"
+    for depth in (order[0], order[2], order[1]):
+        tab.select_option("#kernel-channel", str(depth))
+        texts = tab.locator(read).locator("td").all_text_contents()
+        expected = dW[:, :, depth].ravel()
+        np.testing.assert_allclose(numbers(texts), expected, rtol=0.05, atol=1e-4 * sizes.max())
+    # It stays while the cell moves on its map, and is not that of another map.
+    tab.evaluate("cnncli.apply({ cell: { layer: 'conv1', channel: 3, at: [4, 6] } })")
+    assert tab.input_value("#kernel-channel") == str(order[1])
+    tab.evaluate("cnncli.apply({ cell: { layer: 'conv1', channel: 0, at: [4, 6] } })")
+    other = np.abs(core.parameters["conv1"]["W"][..., 0]).max(axis=(0, 1))
+    assert tab.input_value("#kernel-channel") == str(other.argmax())
+    # A layer without weights leads to one that has some.
+    tab.evaluate("cnncli.apply({ cell: { layer: 'pool1', channel: 0, at: [2, 3] } })")
+    assert tab.text_content("#weight-rule") == "pool1 has no weights."
+    tab.get_by_role("button", name="Weights of conv1").click()
+    assert tab.evaluate("cnncli.state.cell.layer") == "conv1"
+    assert tab.locator("#weight-body").is_visible()
