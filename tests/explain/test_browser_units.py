@@ -241,7 +241,7 @@ def test_what_a_page_does_not_hold_is_said(show: Opener, monkeypatch: Any) -> No
     monkeypatch.setattr(stored_network_data, "ROOM_FOR_WHOLE", 0)
     monkeypatch.setattr(stored_network_data, "MOST_MAPS", 3)
     network = Network.chain(
-        ConvLayer(from_array(numbers(1, 1, 3, 6))), ReduceLayer("mean", ("channels",))
+        ConvLayer(from_array(numbers(1, 1, 3, 6))), ConvLayer(from_array(numbers(1, 1, 6, 1)))
     )
     name, picture = network.names[-1], random_picture((4, 4, 3))
     data = stored_network_page_data(network, picture, name, Unit(AT), title="net")
