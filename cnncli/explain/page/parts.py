@@ -142,6 +142,7 @@ STYLES: Final[dict[str, tuple[str, ...]]] = {
     "layer": (
         "page.css",
         "layer.css",
+        "layer_narrow.css",
         "backward.css",
         "spread.css",
         "learning.css",
@@ -152,6 +153,7 @@ STYLES: Final[dict[str, tuple[str, ...]]] = {
     "network": (
         "page.css",
         "layer.css",
+        "layer_narrow.css",
         "backward.css",
         "network_graph.css",
         "network_cards.css",
