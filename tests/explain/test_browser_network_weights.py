@@ -64,7 +64,8 @@ def test_a_learner_is_led_to_the_weight_that_should_grow(show: Opener) -> None:
     # From there to the fields that change it.
     assert tab.text_content("#to-steepest") == "Change it"
     tab.click("#to-steepest")
-    until(tab, "document.activeElement.id === 'editor-title'")
+    label = "document.activeElement.getAttribute('aria-label')"
+    until(tab, f"{label} === 'Weight at row {i}, column {j}'")
     assert tab.evaluate("[cnncli.state.unit.layer, cnncli.state.unit.map]") == ["conv2", map_]
     assert tab.input_value("#depth") == str(depth)
     fields = tab.locator("#filter-body .grid input")

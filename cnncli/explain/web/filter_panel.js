@@ -160,6 +160,14 @@ function weightButton(i, j) {
   return button;
 }
 
+/** Put the focus on the control of a weight. */
+function goToWeight(i, j) {
+  const control = byId("filter-body").querySelector(".grid").rows[i].cells[j].firstChild;
+  if (control.tagName === "BUTTON") control.click();
+  control.scrollIntoView({ block: "nearest" });
+  control.focus({ preventScroll: true });
+}
+
 function singleWeight() {
   const read = () => shownKernel()[chosenWeight[0]][chosenWeight[1]];
   const input = valueInput("", read, (value) => setWeight(...chosenWeight, value));

@@ -68,23 +68,22 @@ function startWeights() {
 /** Show gradients after some changes, and go to the panel that tells of weights. */
 async function showWeights(changes) {
   await apply({ cell: null, ...changes, gradients: true });
-  goToTitle("gradient-title");
-}
-
-/** Put the focus on the title of a panel, and bring it into sight. */
-function goToTitle(id) {
-  byId(id).scrollIntoView({ block: "nearest" });
-  byId(id).focus({ preventScroll: true });
+  const title = byId("gradient-title");
+  // Not for the Tab key.
+  title.tabIndex = -1;
+  title.scrollIntoView({ block: "nearest" });
+  title.focus({ preventScroll: true });
 }
 
 /** Show the weight of the layer with the largest gradient, or where it is shown, the fields that change it. */
 async function goToSteepest() {
   const cell = shownCell();
   const { steepest, isShown } = shownWeights(cell);
-  const { map, depth } = steepest;
+  const { map, depth, i, j } = steepest;
   if (isShown) {
     await apply({ ...changesFor(cell), block: depth, cell: null, gradients: false });
-    goToTitle("editor-title");
+    byId("editor-title").scrollIntoView({ block: "nearest" });
+    goToWeight(i, j);
     return;
   }
   const made = weightPassOf(cell.layer).pass.madeBy(map, depth).map(({ channel }) => channel);
@@ -158,7 +157,8 @@ function steepestText(name, { map, depth, i, j, gradient, count, isWhole }, isSh
   if (gradient === 0) return `All gradients of the ${all} are 0: changing one a little changes nothing.`;
   const { kernel, perChannel } = pass.arithmetic.layer;
   const parts = layer.maps > 1 ? [`of map ${channelName(layer, channel)}`] : [];
-  if (!perChannel && pass.arithmetic.input.channels > 1) parts.push(`for ${mapText({ layer: layer.inputs[0], channel: source })}`);
+  const [input] = layer.inputs;
+  if (!perChannel && pass.arithmetic.input.channels > 1) parts.push(`for ${input} ${channelName(byName.get(input), source)}`);
   if (kernel.some((side) => side > 1)) parts.push(`at row ${i}, column ${j}`);
   const way = `${gradient > 0 ? "grow" : "fall"} from ${numberText(pass.arithmetic.weight(i, j, depth, map))}`;
   const framed = isShown ? " It is framed below." : "";
