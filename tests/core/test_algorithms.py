@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from cnncli.core import engine, strips, window_reduce
-from cnncli.core.algorithms import banded, low_rank, shift_add, winograd
+from cnncli.core.algorithms import factored, low_rank, shift_add, winograd
 from cnncli.core.choices import PAD_MODES
 from cnncli.core.geometry import place_window
 from cnncli.core.hparameters import CONV_DEFAULTS
@@ -119,7 +119,7 @@ def thin_strips(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(engine, "THREADS_FROM", 0)
     monkeypatch.setattr(window_reduce, "STRIPS_FROM", 0)
     monkeypatch.setattr(window_reduce, "THREADS_FROM", 0)
-    monkeypatch.setattr(banded, "SEGMENT_BYTES", 2048)
+    monkeypatch.setattr(factored, "GROUP_BYTES", 2048)
 
 
 @pytest.mark.usefixtures("thin_strips")

@@ -10,7 +10,7 @@ import pytest
 
 from cnncli import conv_forward
 from cnncli.core import engine, strips, window_reduce
-from cnncli.core.algorithms import banded
+from cnncli.core.algorithms import factored
 from cnncli.core.choices import PAD_MODES
 from cnncli.core.geometry import place_window
 from cnncli.core.hparameters import CONV_DEFAULTS
@@ -50,7 +50,7 @@ def thin_strips(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch)
     if request.param:
         monkeypatch.setattr(strips, "STRIP_BYTES", 2048)
         monkeypatch.setattr(window_reduce, "STRIPS_FROM", 0)
-        monkeypatch.setattr(banded, "SEGMENT_BYTES", 2048)
+        monkeypatch.setattr(factored, "GROUP_BYTES", 2048)
 
 
 def run_all(X: Array, W: Array, b: Array, fields: dict[str, Any]) -> dict[str, Array]:

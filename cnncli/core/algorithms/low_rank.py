@@ -6,94 +6,33 @@ Prewitt have rank 1; a difference of Gaussians, a Laplacian of Gaussian and a Ga
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Final
 
 import numpy as np
 
+from cnncli.core.algorithms import factored
 from cnncli.core.algorithms.base import ConvTask, Kernel, Work, shared_planes
-from cnncli.core.algorithms.shift_add import (
-    collect_terms,
-    count_passes,
-    long_rows,
-    row_cells,
-    weighted_sum,
-)
-from cnncli.core.algorithms.toeplitz import ALONG, DOWN, ColumnProduct, RowProduct, sum_parts
+from cnncli.core.algorithms.factored import Factors
 from cnncli.core.arrays import FloatArray
-from cnncli.system.threads import Scratch
-
-Factors = list[tuple[FloatArray, FloatArray]]
-Along = Callable[[list[FloatArray], FloatArray, Scratch], None]
-"""``along(phases, out, scratch)``: run a 1-D kernel along padded rows."""
 
 TOLERANCE: Final = 4
 """What factors may miss of a kernel: this many roundings of the sum of its magnitudes."""
-
-PASS_FLOPS: Final = 14
-"""Operations of a product with a banded matrix in the time of a pass: measured."""
 
 LEAST_SCALE: Final = 1 / 16
 """Factors are rescaled only by this much, which keeps them far from overflow."""
 
 
 def work(W: FloatArray, task: ConvTask) -> Work | None:
-    """Count the 1-D products and passes; None unless channels share kernels of low rank."""
-    factors = _all_factors(W, task)
-    if factors is None:
-        return None
-    pairs = [pair for kernel in factors for pair in kernel]
-    cols, rows = task.window.cols, task.window.rows
-    multiplied = [v for _, v in pairs if _multiplied(v, task)]
-    flops = sum(_band_flops(v, task) for v in multiplied)
-    passes = sum(_passes(v, task) for _, v in pairs if not _multiplied(v, task))
-    lowered = len(pairs) * task.images * rows.out * cols.padded * task.groups
-    return Work(
-        passes=(passes + len(pairs) - len(factors)) * task.window_count * task.groups,
-        copies=(task.multiplier > 1) * task.window_count * task.n_C + (cols.stride > 1) * lowered,
-        flops=lowered * 2 * rows.reach(DOWN) + flops * task.window_count * task.groups,
-        calls=passes + len(pairs),
-    )
+    """Count the products and passes; None unless channels share kernels of low rank."""
+    kernels = _all_factors(W, task)
+    return None if kernels is None else factored.work(kernels, task)
 
 
 def prepare(W: FloatArray, task: ConvTask) -> Kernel:
     """Factor every kernel and make its factors ready."""
-    factors = _all_factors(W, task)
-    assert factors is not None
-    dtype = task.dtype
-    kernels = [
-        [
-            (ColumnProduct.of(u.astype(dtype), task), _along(v.astype(dtype), task))
-            for u, v in kernel
-        ]
-        for kernel in factors
-    ]
-
-    def run(X: FloatArray, out: FloatArray, channels: slice, scratch: Scratch) -> None:
-        def add(part: tuple[ColumnProduct, Along], total: FloatArray, first: bool) -> None:
-            product, along = part
-            columns = product.run(X, total.shape[1], scratch)
-            sums = total if first else scratch.take("more", total.shape, dtype)
-            along(long_rows(columns, task.window, scratch), sums, scratch)
-            if not first:
-                np.add(total, sums, out=total)
-
-        sum_parts(kernels, add, out, task.groups, scratch)
-
-    # Input rows are read as they come; what is read again should stay in cache.
-    row = task.window.cols.padded * task.n_C_prev + task.window.cols.out * task.n_C
-    along_rows = any(_multiplied(v, task) for kernel in factors for _, v in kernel)
-    return Kernel(
-        run,
-        row * dtype.itemsize,
-        step=DOWN,
-        # The zeros of a matrix turn an infinity into NaN in every row of its block; but one that
-        # overflowed on the way stands in its own row only, until a product along the row.
-        spreads=1 if along_rows else DOWN,
-        needs_finite=not all(v.all() for kernel in factors for _, v in kernel),
-        whole_rows=True,
-        pads_columns=True,
-    )
+    kernels = _all_factors(W, task)
+    assert kernels is not None
+    return factored.prepare(kernels, task)
 
 
 def factor(kernel: FloatArray) -> Factors | None:
@@ -154,35 +93,3 @@ def _all_factors(W: FloatArray, task: ConvTask) -> list[Factors] | None:
             return None
         factors.append(kernel)
     return factors
-
-
-def _band_flops(v: FloatArray, task: ConvTask) -> int:
-    """Operations per output of a kernel along rows as a product."""
-    return 2 * (ALONG + (len(v) - 1) * task.window.cols.dilation * task.groups)
-
-
-def _passes(v: FloatArray, task: ConvTask) -> int:
-    """Elementwise calls of a kernel along rows."""
-    return count_passes(v[None, :, None])
-
-
-def _multiplied(v: FloatArray, task: ConvTask) -> bool:
-    """Whether a kernel runs along rows as a product rather than in passes."""
-    cols = task.window.cols
-    fits = cols.stride == 1 and cols.out * task.groups >= ALONG
-    return fits and _band_flops(v, task) < PASS_FLOPS * _passes(v, task)
-
-
-def _along(v: FloatArray, task: ConvTask) -> Along:
-    """Return the function that runs a 1-D kernel along padded rows."""
-    terms, window, groups = collect_terms(v[None, :, None], 1), task.window, task.groups
-    step = window.cols.dilation * groups
-    if _multiplied(v, task):
-        product = RowProduct.of(v, step)
-        return lambda phases, out, scratch: product.run(phases[0], out)
-
-    def add(phases: list[FloatArray], out: FloatArray, scratch: Scratch) -> None:
-        spare = scratch.take("spare", out.shape, out.dtype)
-        weighted_sum(terms, row_cells(phases, window, groups), out, spare)
-
-    return add

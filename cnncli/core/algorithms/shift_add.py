@@ -143,7 +143,7 @@ def count_passes(plane: FloatArray) -> int:
     Examples
     --------
     >>> count_passes(np.outer([1.0, 2.0, 1.0], [-1.0, 0.0, 1.0])[:, :, None])
-    7
+    6
     """
     # Counted without terms: those of a random 31x31 kernel take as long as the convolution.
     if not share_weights(plane):
@@ -151,7 +151,7 @@ def count_passes(plane: FloatArray) -> int:
     taps = plane[:, :, 0][plane[:, :, 0] != 0]
     # A set, because np.unique loads numpy.ma first, for longer than a small picture takes.
     weights = set(np.abs(taps).tolist())
-    return len(taps) + len(weights) - int(1 in weights)
+    return max(1, len(taps) - 1 + len(weights - {1.0}))
 
 
 def collect_terms(plane: FloatArray, out_columns: int) -> list[Term]:
@@ -220,24 +220,27 @@ def strip_cells(
     phases: Sequence[FloatArray], window: Window, out_rows: int, channels: int
 ) -> Cells:
     """Return the function that tells which cells of a strip a tap meets."""
-    cells = row_cells(phases, window, channels)
-    return lambda i, j: cells(i, j)[:, window.rows.tap(i, out_rows)]
-
-
-def row_cells(
-    phases: Sequence[FloatArray], window: Window, channels: int, columns: int | None = None
-) -> Cells:
-    """Return the function that tells which cells a tap meets, in all rows.
-
-    `columns` counts the output columns; default: those of the window.
-    """
-    columns = window.cols.out if columns is None else columns
+    columns = window.cols.out * channels
 
     def cells(i: int, j: int) -> FloatArray:
-        shift, phase = divmod(j * window.cols.dilation, window.cols.stride)
-        return phases[phase][..., shift * channels : (shift + columns) * channels]
+        phase, shift = column_phase(window, j)
+        first = shift * channels
+        return phases[phase][:, window.rows.tap(i, out_rows), first : first + columns]
 
     return cells
+
+
+def column_phase(window: Window, tap: int) -> tuple[int, int]:
+    """Return the phase of the column stride that holds a tap's cells, and where they begin there.
+
+    Examples
+    --------
+    >>> from cnncli.core.geometry import place_window
+    >>> column_phase(place_window((9, 9), 5, 2), 3)
+    (1, 1)
+    """
+    shift, phase = divmod(tap * window.cols.dilation, window.cols.stride)
+    return phase, shift
 
 
 def weighted_sum(

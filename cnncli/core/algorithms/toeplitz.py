@@ -12,8 +12,7 @@ copy's result. So no strip is copied for the sake of some columns at its ends.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Final, TypeVar
+from typing import Final
 
 import numpy as np
 
@@ -25,12 +24,14 @@ from cnncli.core.strips import fill_columns
 from cnncli.system.threads import Scratch
 
 DOWN: Final = 4
-"""Rows of a product down the columns at least, and the multiple of output rows that it takes."""
+"""Most rows of a product down the columns, and the multiple of output rows that a strip takes."""
+
+SMALL_PRODUCT: Final = 10**6
+"""Rows times columns times inner cells up to which OpenBLAS multiplies operands as they lie: of
+larger products with thin matrices most of the time goes into copying them."""
 
 ALONG: Final = 16
 """Neighbouring outputs of one product along a row: a vector register of AVX-512."""
-
-Part = TypeVar("Part")
 
 
 def band_matrix(columns: FloatArray, axis: Axis, block: int) -> FloatArray:
@@ -62,111 +63,102 @@ def band_matrix(columns: FloatArray, axis: Axis, block: int) -> FloatArray:
     return matrix
 
 
+def rows_at_once(kernels: int) -> int:
+    """Return the output rows of one product of so many kernels: more of them have more zeros.
+
+    Measured with 1 to 15 kernels: a product of about four rows in all is the quickest.
+    """
+    return {1: DOWN, 2: 2, 3: 2}.get(kernels, 1)
+
+
 @dataclass(frozen=True)
-class ColumnProduct:
-    """Runs a 1-D kernel down unpadded rows and pads what it gives at its left and right.
+class ColumnProducts:
+    """Runs 1-D kernels down rows and pads what they give at its left and right.
 
     Parameters
     ----------
-    matrix : ndarray, shape (DOWN, height)
-        The kernel, as `band_matrix` lays it out.
+    matrix : ndarray, shape (kernels * rows, height)
+        The kernels, as `band_matrix` lays them out.
+    rows : int
+        Output rows of a block.
     task : ConvTask
-    constant : ndarray, shape ()
-        What the kernel makes of a column of the border's constant.
+    cols : Axis
+        The columns of what is given, and the pads that the results get.
+    constants : ndarray, shape (kernels, 1, 1, 1)
+        What each kernel makes of a column of the border's constant.
     """
 
     matrix: FloatArray
+    rows: int
     task: ConvTask
-    constant: FloatArray
+    cols: Axis
+    constants: FloatArray
 
     @staticmethod
-    def of(kernel: FloatArray, task: ConvTask) -> ColumnProduct:
-        """Return the product of a kernel (k_H,)."""
-        constant = np.asarray(kernel.sum() * task.border[1], kernel.dtype)
-        return ColumnProduct(band_matrix(kernel[None], task.window.rows, DOWN)[0], task, constant)
+    def of(kernels: FloatArray, rows: int, task: ConvTask, cols: Axis) -> ColumnProducts:
+        """Return the products of kernels (n, k_H), so many output rows at once."""
+        matrix = band_matrix(kernels, task.window.rows, rows)
+        constants = (kernels.sum(axis=1) * task.border[1]).astype(kernels.dtype)
+        constants = constants.reshape(-1, 1, 1, 1)
+        return ColumnProducts(matrix.reshape(-1, matrix.shape[2]), rows, task, cols, constants)
 
-    def run(self, X: FloatArray, outputs: int, scratch: Scratch) -> FloatArray:
-        """Return the kernel's results, padded.
+    def bytes_of(self, m: int, rows: int) -> int:
+        """Return the memory that the results of some output rows of `m` images take."""
+        row = self.cols.padded * self.task.n_C_prev * self.matrix.itemsize
+        return m * rows * len(self.constants) * row
+
+    def run(self, X: FloatArray, first: int, last: int, scratch: Scratch, name: str) -> FloatArray:
+        """Return the kernels' results in output rows ``[first, last)`` of a strip, padded.
 
         Parameters
         ----------
-        X : ndarray, shape (m, rows, n_W_prev, n_C_prev)
+        X : ndarray, shape (m, rows, columns * n_C_prev)
             A strip, C-contiguous, padded above and below only.
-        outputs : int
-            Output rows, a multiple of `DOWN`.
+        first, last : int
+            Multiples of `rows`.
+        name : str
+            Of the buffer in `scratch` that holds them.
 
         Returns
         -------
-        ndarray, shape (m, outputs, padded columns, n_C_prev)
+        ndarray, shape (m, blocks, kernels, rows of a block, padded columns * n_C_prev)
 
         Examples
         --------
         >>> from cnncli.core.geometry import place_window
         >>> window = place_window((5, 1), (2, 1), padding=((0, 0), (1, 0)))
         >>> task = ConvTask(window, 1, 1, 1, 1, np.dtype(float))
-        >>> X = np.arange(5.0).reshape(1, 5, 1, 1)
-        >>> ColumnProduct.of(np.array([1.0, 2.0]), task).run(X, 4, Scratch())[0, :, :, 0]
+        >>> X, kernels = np.arange(5.0).reshape(1, 5, 1), np.array([[1.0, 2.0]])
+        >>> products = ColumnProducts.of(kernels, 4, task, window.cols)
+        >>> products.run(X, 0, 4, Scratch(), "lowered").reshape(4, 2)
         array([[ 0.,  2.],
                [ 0.,  5.],
                [ 0.,  8.],
                [ 0., 11.]])
         """
-        cols = self.task.window.cols
-        m, _, columns, n_C = X.shape
-        lowered = scratch.take("lowered", (m, outputs, cols.padded, n_C), X.dtype)
-        inner = lowered[:, :, cols.begin : cols.begin + columns]
-        multiply_rows(self.matrix, X, inner.reshape(m, outputs, -1), self.task.window.rows.stride)
-        fill_columns(lowered, cols, self.task.border[0], self.constant)
+        cols, n_C = self.cols, self.task.n_C_prev
+        m, _, values = X.shape
+        blocks, kernels = (last - first) // self.rows, len(self.constants)
+        shape = (m, blocks, kernels, self.rows, cols.padded * n_C)
+        lowered = scratch.take(name, shape, X.dtype)
+        inner = lowered[..., cols.begin * n_C : cols.begin * n_C + values]
+        self._multiply(X, first, inner.reshape(m, blocks, len(self.matrix), values))
+        by_column = lowered.reshape(*shape[:4], cols.padded, n_C)
+        fill_columns(by_column, cols, self.task.border[0], self.constants)
         return lowered
 
-
-def multiply_rows(matrix: FloatArray, lines: FloatArray, out: FloatArray, stride: int) -> None:
-    """Multiply what lies below each block of output rows.
-
-    Parameters
-    ----------
-    matrix : ndarray, shape (DOWN, height)
-    lines : ndarray, shape (m, rows, ...)
-        C-contiguous; a row holds one line of the output's length or several, one after the other.
-    out : ndarray, shape (m, rows, values)
-        A multiple of `DOWN` rows.
-    stride : int
-        Input rows from one output row to the next.
-    """
-    m, outputs, values = out.shape
-    image, row, *_ = lines.strides
-    shape = (m, outputs // DOWN, matrix.shape[1], values)
-    # Not the stride of the channels: that of a single one may be anything.
-    line = values * lines.itemsize
-    steps = (image, DOWN * stride * row, line, lines.itemsize)
-    below: FloatArray = np.ndarray(shape, lines.dtype, lines, 0, steps)
-    np.matmul(matrix, below, out=out.reshape(m, -1, DOWN, values))
-
-
-def sum_parts(
-    filters: Sequence[Sequence[Part]],
-    add: Callable[[Part, FloatArray, bool], None],
-    out: FloatArray,
-    groups: int,
-    scratch: Scratch,
-) -> None:
-    """Write the sum of each filter's parts into its channels of `out`.
-
-    ``add(part, total, first)`` writes a part into `total` (m, rows, values), rows being a multiple
-    of `DOWN`, or adds it where it is not the first.
-    """
-    rows = -(-out.shape[1] // DOWN) * DOWN
-    shape = (len(out), rows, out.shape[2] * groups)
-    direct = len(filters) == 1 and rows == out.shape[1]
-    total = out.reshape(shape) if direct else scratch.take("total", shape, out.dtype)
-    for number, parts in enumerate(filters):
-        if not parts:
-            total.fill(0)
-        for index, part in enumerate(parts):
-            add(part, total, index == 0)
-        if not direct:
-            sums = total[:, : out.shape[1]].reshape(*out.shape[:3], groups)
-            np.copyto(out[..., number :: len(filters)], sums)
+    def _multiply(self, X: FloatArray, first: int, out: FloatArray) -> None:
+        """Write the products of blocks (m, blocks, kernels * rows, values) from a row on."""
+        stride, values = self.task.window.rows.stride, out.shape[3]
+        (image, row, *_), cell = X.strides, X.itemsize
+        pieces = -(-values * self.matrix.size // SMALL_PRODUCT)
+        for number in range(pieces):
+            begin, end = (values * edge // pieces for edge in (number, number + 1))
+            shape = (*out.shape[:2], self.matrix.shape[1], end - begin)
+            steps = (image, self.rows * stride * row, row, cell)
+            offset = first * stride * row + begin * cell
+            below: FloatArray = np.ndarray(shape, X.dtype, X, offset, steps)
+            np.matmul(self.matrix, below, out=out[..., begin:end])
 
 
 @dataclass(frozen=True)
@@ -190,14 +182,14 @@ class RowProduct:
         return RowProduct(np.ascontiguousarray(band_matrix(kernel[None], axis, ALONG)[0].T))
 
     def run(self, rows: FloatArray, out: FloatArray) -> None:
-        """Slide the kernel along rows (m, rows, values) into `out` (m, rows, fewer values).
+        """Slide the kernel along rows (..., values) into `out` (..., fewer values).
 
         Parameters
         ----------
         rows : ndarray
-            C-contiguous.
+            The values of a row lie side by side.
         out : ndarray
-            C-contiguous, with at least `ALONG` values a row.
+            So do its values, at least `ALONG`.
 
         Examples
         --------
@@ -206,17 +198,17 @@ class RowProduct:
         >>> bool((out == -3).all())
         True
         """
-        m, lines, length = out.shape
+        *lead, length = out.shape
         height = len(self.matrix)
         blocks, apart = length // ALONG, -(-height // ALONG)
-        image, row, cell = rows.strides
-        targets = out[:, :, : blocks * ALONG].reshape(m, lines, blocks, ALONG)
+        *across, cell = rows.strides
+        targets = out[..., : blocks * ALONG].reshape(*lead, blocks, ALONG)
         for first in range(min(apart, blocks)):
-            shape = (m, lines, len(range(first, blocks, apart)), height)
-            steps = (image, row, apart * ALONG * cell, cell)
-            begins = rows[:, :, first * ALONG :]
+            shape = (*lead, len(range(first, blocks, apart)), height)
+            steps = (*across, apart * ALONG * cell, cell)
+            begins = rows[..., first * ALONG :]
             windows = np.lib.stride_tricks.as_strided(begins, shape, steps)
-            np.matmul(windows, self.matrix, out=targets[:, :, first::apart])
+            np.matmul(windows, self.matrix, out=targets[..., first::apart, :])
         if length % ALONG:
-            last = rows[:, :, length - ALONG :][:, :, :height]
-            np.matmul(last, self.matrix, out=out[:, :, length - ALONG :])
+            last = rows[..., length - ALONG :][..., :height]
+            np.matmul(last, self.matrix, out=out[..., length - ALONG :])
