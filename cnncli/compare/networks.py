@@ -138,7 +138,7 @@ def plain_layers(network: Network) -> Network:
         active = ActivationLayer(layer.activation, layer.alpha)
         nodes += [replace(node, layer=plain), Node(name, active, (node.name,))]
         renamed[node.name] = name
-    return Network(tuple(nodes))
+    return replace(network, nodes=tuple(nodes))
 
 
 def lines(walk: Walk) -> list[str]:

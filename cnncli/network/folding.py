@@ -71,7 +71,7 @@ def _with_scales_folded(network: Network, keep: Collection[str], dtype: np.dtype
             nodes[node.name] = replace(node, layer=layer, inputs=before.inputs)
         else:
             nodes[node.name] = node
-    return Network(tuple(nodes.values()))
+    return replace(network, nodes=tuple(nodes.values()))
 
 
 def _scaled(
@@ -113,7 +113,7 @@ def _with_chains_folded(network: Network, keep: Collection[str]) -> Network:
                 made = replace(layer, after=_as_one(chain))
                 folded[chain[-1].name] = replace(chain[-1], layer=made, inputs=node.inputs)
     nodes = (folded.get(node.name, node) for node in network.nodes if node.name not in gone)
-    return Network(tuple(nodes))
+    return replace(network, nodes=tuple(nodes))
 
 
 def _chain(conv: Node, users: Mapping[str, list[Node]], wanted: Collection[str]) -> list[Node]:

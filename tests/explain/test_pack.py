@@ -48,5 +48,7 @@ def test_objects_that_look_like_arrays_stay_as_they_are() -> None:
 def test_what_a_page_cannot_hold_is_refused() -> None:
     with pytest.raises(TypeError, match="cannot hold set"):
         pack({"values": {1}})
+    with pytest.raises(TypeError, match="cannot hold int64"):
+        pack({"values": np.ones(2, np.int64)})
     with pytest.raises(ValueError, match="not JSON compliant"):
         pack({"values": [np.nan]})

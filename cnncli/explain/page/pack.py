@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
+
+_DTYPES: Final = ("uint8", "uint16", "int32", "float16", "float32", "float64")
 
 
 def pack(data: Any) -> bytes:
@@ -26,7 +28,7 @@ def pack(data: Any) -> bytes:
     Raises
     ------
     TypeError
-        If there is anything else.
+        If there is anything else, or an array of another type than packed.js reads.
     ValueError
         If a number is not finite; arrays may hold such.
 
@@ -40,8 +42,8 @@ def pack(data: Any) -> bytes:
 
     def record(values: Any) -> dict[str, Any]:
         nonlocal used
-        if not isinstance(values, np.ndarray):
-            raise TypeError(f"a page cannot hold {type(values).__name__}")
+        if not isinstance(values, np.ndarray) or values.dtype.name not in _DTYPES:
+            raise TypeError(f"a page cannot hold {getattr(values, 'dtype', type(values).__name__)}")
         arrays.append(values.astype(values.dtype.newbyteorder("<"), copy=False).tobytes())
         first, used = used, used + values.nbytes
         return {"array": values.dtype.name, "bytes": [first, used]}

@@ -31,7 +31,5 @@ async function unpackPage() {
   }
 }
 
-unpackPage().catch((error) => {
-  document.getElementById("unreadable").hidden = false;
-  throw error;
-});
+if (window.DecompressionStream) unpackPage();
+else document.getElementById("unreadable").hidden = false;
