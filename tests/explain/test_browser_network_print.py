@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from cnncli.explain.page.layer_data import Unit
@@ -53,6 +55,9 @@ def test_paper_has_bars_of_scores_and_says_what_was_chosen(show: Opener) -> None
     # Why one score and not another: both are named.
     assert tab.is_visible("#against") and not tab.is_visible("#raising")
     assert tab.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
+    left, right = (tab.locator(name).bounding_box() for name in ("#comparison", "#how-title"))
+    assert left["x"] + left["width"] <= right["x"]
+    assert len(re.findall(rb"/Type\s*/Page\b", tab.pdf(format="A4"))) == 1
     tab.emulate_media(media="screen")
     tab.evaluate("window.dispatchEvent(new Event('afterprint'))")
     assert [tab.evaluate(opened, name) for name in ("input", "conv2", "softmax1")] == [
