@@ -116,7 +116,7 @@ let openedForPaper = [];
 /** Make and draw what paper shows, though it may be closed, or far from the window. */
 function drawForPaper() {
   const shown = layers.filter((layer) => isOnPaper(layer) && !layer.problem);
-  openedForPaper = shown.filter((layer) => !isOpen(layer)).map(({ name }) => name);
+  openedForPaper.push(...shown.filter((layer) => !isOpen(layer)).map(({ name }) => name));
   if (openedForPaper.length) apply({ open: Object.fromEntries(openedForPaper.map((name) => [name, true])) });
   for (const layer of shown) {
     drawBody(layer);
