@@ -13,9 +13,11 @@ function drawArithmetic() {
   const { step } = subject;
   const isHidden = Boolean(hiddenUnit());
   const valueText = (value) => (isHidden ? "?" : numberText(value));
+  // Asked before anything is written: asking later has the page laid out once more.
+  const size = closeupSize();
   drawChannels();
-  drawInputCloseup();
-  drawOutputCloseup();
+  drawInputCloseup(size);
+  drawOutputCloseup(size);
   const name = shown.picture.channels.length === 3 ? `, ${COLOURS[state.channel]}` : "";
   const headline = `Output at row ${row}, column ${col}${name}: ${known ? valueText(step.value) : "not known here"}`;
   byId("headline").textContent = headline;
@@ -24,7 +26,7 @@ function drawArithmetic() {
     : "It needs pixels of the image that this page does not hold.";
   byId("sentence").textContent = sentence;
   byId("blocks").parentElement.classList.toggle("large", state.layer.kernel[1] > 3 || step.blocks.length > 1);
-  replaceBlocks(byId("blocks"), known ? blockElements(subject) : []);
+  replaceBlocks(byId("blocks"), known ? blockElements(subject, byId("blocks")) : []);
   byId("result").replaceChildren(...(known ? [resultElement(subject)] : []));
   byId("result").dataset.value = isHidden ? "" : String(known ? step.value : NaN);
   // What was said of the output that the quiz asks for must not stay.
@@ -105,9 +107,12 @@ function closeupRegion() {
   return [...closeupSpan(row, rows.extent), ...closeupSpan(col, cols.extent)];
 }
 
-function drawInputCloseup() {
+/** The cells of the close-ups, one pixel each, on canvases that are used again. */
+const closeupCells = { input: document.createElement("canvas"), output: document.createElement("canvas") };
+
+function drawInputCloseup(size) {
   if (isTransposed) {
-    drawStretchedCloseup();
+    drawStretchedCloseup(size);
     return;
   }
   const { rows, cols } = shown.arithmetic.window;
@@ -118,8 +123,10 @@ function drawInputCloseup() {
   if (tooLarge) return;
   const [top, bottom, left, right] = closeupRegion();
   const [height, width] = [bottom - top, right - left];
-  const cell = Math.max(1, Math.floor(closeupSize() / Math.max(height, width)));
-  const picture = cellPicture(height, width, (r, c) => inputColour(r + top, c + left));
+  const cell = Math.max(1, Math.floor(size / Math.max(height, width)));
+  const group = inputGroup();
+  const paint = (r, c) => inputColour(r + top, c + left, group);
+  const picture = cellPicture(height, width, paint, closeupCells.input);
   const context = prepareCanvas(canvas, width * cell, height * cell);
   const colours = themeColours();
   drawCells(context, picture, cell);
@@ -160,16 +167,17 @@ function outputCloseupStart() {
   return [state.at[0] - half, state.at[1] - half];
 }
 
-function drawOutputCloseup() {
+function drawOutputCloseup(size) {
   const { outRows, outCols } = shown;
   const isSmall = outRows.length < 3 && outCols.length < 3;
   byId("output-closeup-figure").hidden = isSmall;
   if (isSmall) return;
   const [top, left] = outputCloseupStart();
-  const cell = Math.floor(closeupSize() / OUTPUT_CLOSEUP);
-  const picture = cellPicture(OUTPUT_CLOSEUP, OUTPUT_CLOSEUP, (r, c) => outputColour(r + top, c + left));
-  const size = OUTPUT_CLOSEUP * cell;
-  const context = prepareCanvas(byId("output-closeup"), size, size);
+  const cell = Math.floor(size / OUTPUT_CLOSEUP);
+  const paint = (r, c) => outputColour(r + top, c + left);
+  const picture = cellPicture(OUTPUT_CLOSEUP, OUTPUT_CLOSEUP, paint, closeupCells.output);
+  const side = OUTPUT_CLOSEUP * cell;
+  const context = prepareCanvas(byId("output-closeup"), side, side);
   const colours = themeColours();
   drawCells(context, picture, cell);
   coverHidden(context, top, left, cell, colours);

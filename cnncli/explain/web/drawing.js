@@ -70,11 +70,15 @@ function element(tag, attributes = {}, ...children) {
   return node;
 }
 
+/** The colours of the theme that is shown; null where they are still to be read, which has all styles computed. */
+let coloursRead = null;
+
 /** The theme's colours that canvases need. */
 function themeColours() {
+  if (coloursRead) return coloursRead;
   const style = getComputedStyle(document.documentElement);
   const read = (name) => style.getPropertyValue(name).trim();
-  return {
+  coloursRead = {
     window: read("--window"),
     halo: read("--halo"),
     pad: read("--pad"),
@@ -82,6 +86,7 @@ function themeColours() {
     line: read("--line"),
     path: read("--path"),
   };
+  return coloursRead;
 }
 
 /** Give a canvas a size in CSS pixels and the resolution of the screen; returns its context. */
@@ -97,9 +102,35 @@ function prepareCanvas(canvas, width, height) {
   return context;
 }
 
+/** By canvas what it showed below all that moves, as { key, picture }. */
+const backgrounds = new WeakMap();
+
+/**
+ * Prepare a canvas, and draw on it what stays while the window moves: what `paint(context)` draws or, where the
+ * values of `key` are those of before, a copy of that. Returns its context.
+ */
+function drawBackground(canvas, width, height, key, paint) {
+  const context = prepareCanvas(canvas, width, height);
+  const size = [canvas.width, canvas.height];
+  const all = [...size, ...key];
+  const before = backgrounds.get(canvas);
+  context.save();
+  if (before && all.every((value, index) => value === before.key[index])) {
+    context.resetTransform();
+    context.drawImage(before.picture, 0, 0);
+  } else {
+    paint(context);
+    const picture = document.createElement("canvas");
+    [picture.width, picture.height] = size;
+    picture.getContext("2d").drawImage(canvas, 0, 0);
+    backgrounds.set(canvas, { key: all, picture });
+  }
+  context.restore();
+  return context;
+}
+
 /** A picture of one pixel a cell: `paint(row, col)` returns [red, green, blue], or null for none. */
-function cellPicture(height, width, paint) {
-  const canvas = document.createElement("canvas");
+function cellPicture(height, width, paint, canvas = document.createElement("canvas")) {
   [canvas.width, canvas.height] = [width, height];
   const context = canvas.getContext("2d");
   const image = context.createImageData(width, height);
@@ -229,6 +260,7 @@ function startTheme(redraw) {
   let chosen = false;
   const show = () => {
     document.documentElement.dataset.theme = dark ? "dark" : "light";
+    coloursRead = null;
     button.textContent = dark ? "Light" : "Dark";
     button.setAttribute("aria-label", `Change to ${dark ? "light" : "dark"} colours`);
   };

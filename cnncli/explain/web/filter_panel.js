@@ -9,9 +9,11 @@ function shownKernel() {
 
 /** Of numbers laid out as weights those of the chosen kernel and input channel, row by row. */
 function kernelOf(weights) {
-  const { kernel } = edited.settings();
+  const { kernel, maps } = edited.settings();
+  // Which kernel is chosen may need the arithmetic of a unit, so it is asked once.
+  const [first, step] = [weightIndex(0, 0), depths() * maps];
   return Array.from({ length: kernel[0] }, (_, i) =>
-    Array.from({ length: kernel[1] }, (__, j) => weights[weightIndex(i, j)]),
+    Array.from({ length: kernel[1] }, (__, j) => weights[first + (i * kernel[1] + j) * step]),
   );
 }
 
@@ -62,12 +64,13 @@ function filterPanel() {
     if (chosen) applyPreset(chosen.rows);
   });
   updates.push(() => {
-    const same = pageData.presets.find((preset) => sameKernel(preset.rows));
+    const kernel = shownKernel();
+    const same = pageData.presets.find((preset) => sameKernel(preset.rows, kernel));
     const options = pageData.presets
       .filter((preset) => presetFits(preset.rows))
       .map((preset) => element("option", { value: preset.name, text: preset.name }));
     const own = element("option", { value: "", text: "choose a filter" });
-    select.replaceChildren(own, ...options);
+    renew(select, own, ...options);
     select.value = same ? same.name : "";
   });
   showWhere(select, () => pageData.presets.some((preset) => presetFits(preset.rows)));
@@ -84,7 +87,8 @@ function filterPanel() {
   updates.push(() => {
     depth.hidden = depths() === 1;
     if (!edited.isShown()) return;
-    depth.replaceChildren(
+    renew(
+      depth,
       ...edited.sources().map((channel, index) => element("option", { value: index, text: edited.nameOf(channel) })),
     );
     depth.value = shownDepth();
@@ -92,8 +96,7 @@ function filterPanel() {
   });
 }
 
-function sameKernel(rows) {
-  const kernel = shownKernel();
+function sameKernel(rows, kernel = shownKernel()) {
   if (rows.length !== kernel.length || rows[0].length !== kernel[0].length) return false;
   return rows.every((line, i) => line.every((value, j) => Math.abs(value - kernel[i][j]) < 1e-6));
 }

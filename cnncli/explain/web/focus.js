@@ -63,31 +63,33 @@ function scrollToChosen(list, item, key) {
   list.scrollTop += past(inner.top, inner.bottom, [outer.top, outer.top + list.clientHeight]);
 }
 
-/** How far the list of sums of a container was scrolled, as its events tell: asking has the page laid out. */
-const scrolled = new WeakMap();
-
-function watchSums(container) {
-  scrolled.set(container, 0);
-  const keep = ({ target }) => {
-    if (target.classList.contains("sums")) scrolled.set(container, target.scrollTop);
-  };
-  container.addEventListener("scroll", keep, { capture: true });
+/** Give an element other children; what it has already stays as it is, with its focus, its scrolling and its layout. */
+function setChildren(node, children) {
+  children.forEach((child, index) => {
+    const there = node.children[index];
+    if (there === child) return;
+    if (there) there.replaceWith(child);
+    else node.append(child);
+  });
+  while (node.children.length > children.length) node.lastElementChild.remove();
 }
 
-/** Show other blocks in the arithmetic; its list of sums stays where it was scrolled, and keeps the focus. */
+/** Show other blocks in the arithmetic; of its list of sums the chosen one is seen. */
 function replaceBlocks(container, blocks) {
-  if (!scrolled.has(container)) watchSums(container);
-  const list = () => container.querySelector(".sums");
-  const before = list();
-  const hadFocus = before?.contains(document.activeElement);
-  container.replaceChildren(...blocks);
-  const after = list();
-  if (!after) return;
-  setTabStop(after);
-  const top = scrolled.get(container);
-  if (top) after.scrollTop = top;
-  const chosen = after.querySelector("[aria-pressed='true']");
-  if (before) after.dataset.chosen = before.dataset.chosen;
-  scrollToChosen(after, chosen, [...after.children].indexOf(chosen));
-  if (hadFocus) after.querySelector("[tabindex='0']").focus({ preventScroll: true });
+  setChildren(container, blocks);
+  const sums = container.querySelector(".sums");
+  if (!sums) return;
+  setTabStop(sums);
+  const chosen = sums.querySelector("[aria-pressed='true']");
+  scrollToChosen(sums, chosen, [...sums.children].indexOf(chosen));
+}
+
+/** Replace the children of an element where they say something else: what stays costs no layout. */
+function renew(node, ...children) {
+  const isSame = (child, index) => node.children[index]?.isEqualNode(child);
+  if (node.children.length !== children.length || !children.every(isSame)) node.replaceChildren(...children);
+}
+
+function setText(node, text) {
+  if (node.textContent !== text) node.textContent = text;
 }

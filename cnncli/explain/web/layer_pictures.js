@@ -13,16 +13,15 @@ function inputRegion() {
   return [...span(rows, input.rows), ...span(cols, input.cols)];
 }
 
-/** The colour of an input cell, counted from the image's first; null beyond border and page. */
-function inputColour(row, col) {
+/** The colour of an input cell, counted from the image's first, in a picture of the input; null beyond border and page. */
+function inputColour(row, col, { channels }) {
   const { arithmetic } = shown;
   const { rows, cols } = arithmetic.window;
   const [down, across] = [row + rows.begin, col + cols.begin];
   const r = arithmetic.rowTable[down];
   const c = arithmetic.colTable[across];
   if (r === undefined || c === undefined || r === ELSEWHERE || c === ELSEWHERE) return null;
-  const group = inputGroup();
-  const values = group.channels.map((channel) => arithmetic.cell(channel, down, across));
+  const values = channels.map((channel) => arithmetic.cell(channel, down, across));
   return cellColour(values, state.input.range, null);
 }
 
@@ -44,10 +43,11 @@ function drawInput() {
   const [top, bottom, left, right] = inputRegion();
   const [height, width] = [bottom - top, right - left];
   const cell = cellSize(byId("input-box"), height, width);
-  const context = prepareCanvas(byId("input"), width * cell, height * cell);
-  drawCells(context, inputPicture(), cell);
-  const colours = themeColours();
-  hatchPads(context, [top, bottom, left, right], cell, colours);
+  const [picture, colours] = [inputPicture(), themeColours()];
+  const context = drawBackground(byId("input"), width * cell, height * cell, [picture, cell, colours], (below) => {
+    drawCells(below, picture, cell);
+    hatchPads(below, [top, bottom, left, right], cell, colours);
+  });
   if (isTransposed) markSource(context, top, left, cell, colours);
   const box = windowBox(top, left);
   if (box) outlineCells(context, box, cell, colours.window, colours.halo);
@@ -61,9 +61,10 @@ let drawnInput = {};
 function inputPicture() {
   const [top, bottom, left, right] = inputRegion();
   const { kernel, stride, dilation, padding, padMode, padValue, ceil } = state.layer;
-  const key = String([inputGroup().channels, kernel, stride, dilation, padding, padMode, padValue, ceil]);
+  const group = inputGroup();
+  const key = String([group.channels, kernel, stride, dilation, padding, padMode, padValue, ceil]);
   if (drawnInput.input !== state.input || drawnInput.key !== key) {
-    const picture = cellPicture(bottom - top, right - left, (r, c) => inputColour(r + top, c + left));
+    const picture = cellPicture(bottom - top, right - left, (r, c) => inputColour(r + top, c + left, group));
     drawnInput = { input: state.input, key, picture };
   }
   return drawnInput.picture;
@@ -159,9 +160,13 @@ function drawOutput() {
     const isBlank = (at) => !shown.arithmetic.knows(outRows[Math.floor(at / width)], outCols[at % width]);
     shown.pictures[key] = valuePicture(height, width, shown.planes, shown.range, tables[state.colormap], isBlank);
   }
-  const context = prepareCanvas(byId("output"), (right - left) * cell, (bottom - top) * cell);
-  context.translate((outCols[0] - left) * cell, (outRows[0] - top) * cell);
-  drawCells(context, shown.pictures[key], cell);
+  const picture = shown.pictures[key];
+  const [x, y] = [(outCols[0] - left) * cell, (outRows[0] - top) * cell];
+  const context = drawBackground(byId("output"), (right - left) * cell, (bottom - top) * cell, [picture, cell], (below) => {
+    below.translate(x, y);
+    drawCells(below, picture, cell);
+  });
+  context.translate(x, y);
   const colours = themeColours();
   const [row, col] = [state.at[0] - outRows[0], state.at[1] - outCols[0]];
   if (state.filling) clearAfter(context, row, col, cell);

@@ -130,16 +130,6 @@ function closeAfterPaper() {
   openedForPaper = [];
 }
 
-/** Replace the children of an element where they say something else: what stays costs no layout. */
-function renew(node, ...children) {
-  const isSame = (child, index) => node.children[index]?.isEqualNode(child);
-  if (node.children.length !== children.length || !children.every(isSame)) node.replaceChildren(...children);
-}
-
-function setText(node, text) {
-  if (node.textContent !== text) node.textContent = text;
-}
-
 /** Fill the body of an open card, and draw all of it but its canvases, which are drawn in sight. */
 function drawBody(layer) {
   const { card } = layer;
@@ -233,12 +223,21 @@ function drawMini(layer) {
   drawLayerMap(layer.card.mini, layer, state.maps[layer.name], MINI);
 }
 
+/** By canvas all that its map was drawn from last. */
+const mapKeys = new WeakMap();
+
 /** Draw a map, the box of cells that the unit depends on, those that send gradient, and the cell on the trail. */
 function drawLayerMap(canvas, layer, index, size) {
   if (layer.problem) return;
   const picture = pictureOf(layer, index);
   const { cell } = mapSize(layer, size);
   const { colours } = view;
+  const [lit, onTrail] = [litBox(layer, index), cellInMap(layer, index) ?? trailCell(layer, index)];
+  const box = lit && lit[2] > lit[0] && layer.name !== state.unit.layer ? lit : null;
+  const sending = view.senders.cells.get(layer.name)?.get(layer.pictures[index].channels[0]) ?? [];
+  const key = [picture, cell, colours, window.devicePixelRatio, String(box), String(sending), String(onTrail)];
+  if (mapKeys.get(canvas)?.every((value, place) => value === key[place])) return;
+  mapKeys.set(canvas, key);
   const context = prepareCanvas(canvas, picture.width * cell, picture.height * cell);
   drawCells(context, picture, cell);
   const width = size >= LARGE ? 2.5 : 1.5;
@@ -246,9 +245,7 @@ function drawLayerMap(canvas, layer, index, size) {
     const inMap = edges.map((edge, side) => edge - (side % 2 ? layer.cols[0] : layer.rows[0]));
     outlineCells(context, inMap, cell, colour, colours.halo, width);
   };
-  const [box, onTrail] = [litBox(layer, index), cellInMap(layer, index) ?? trailCell(layer, index)];
-  if (box && box[2] > box[0] && layer.name !== state.unit.layer) outline(box, colours.path);
-  const sending = view.senders.cells.get(layer.name)?.get(layer.pictures[index].channels[0]) ?? [];
+  if (box) outline(box, colours.path);
   if (sending.length) outlineGroup(context, sending, cell, colours.pad, colours.halo, width);
   if (onTrail) outline([...onTrail, onTrail[0] + 1, onTrail[1] + 1], colours.window);
 }

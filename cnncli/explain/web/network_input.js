@@ -44,7 +44,7 @@ function drawPadScores(place) {
     const best = picture.index === layer.winner ? "best" : "";
     return element("tr", { class: best }, name, track, element("td", { text: numberText(value, 3) }));
   });
-  place.replaceChildren(element("table", {}, element("caption", { class: "dim", text: layer.name }), ...lines));
+  renew(place, element("table", {}, element("caption", { class: "dim", text: layer.name }), ...lines));
 }
 
 /** A picture of the user's as the network's input. */
@@ -57,7 +57,7 @@ function drawInputTexts() {
   const own = state.input?.own;
   showTitle(titleOf(own));
   const notes = own ? pageData.notes.slice(pageData.imageNotes) : pageData.notes;
-  byId("notes").replaceChildren(...notes.map((text) => element("p", { text })));
+  renew(byId("notes"), ...notes.map((text) => element("p", { text })));
 }
 
 /** The unit that is shown after another input: of scores the largest, if it was shown before. */

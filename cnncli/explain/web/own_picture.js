@@ -109,7 +109,8 @@ function titleOf(own) {
 
 function showTitle(title) {
   byId("title").textContent = title;
-  document.title = `${title} – cnncli`;
+  const whole = `${title} – cnncli`;
+  if (document.title !== whole) document.title = whole;
 }
 
 /** An input with other numbers in its pixels. */

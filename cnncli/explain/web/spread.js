@@ -182,7 +182,7 @@ function sourceText() {
  * The close-up of the input as the output sees it: its cells as far apart as the stride, with gaps
  * between them, and the span of the kernel that ends at this output.
  */
-function drawStretchedCloseup() {
+function drawStretchedCloseup(size) {
   const { arithmetic } = shown;
   const axes = [arithmetic.window.rows, arithmetic.window.cols];
   const starts = axes.map((axis, k) => state.at[k] + axis.cut[0] - axis.extent + 1);
@@ -192,13 +192,15 @@ function drawStretchedCloseup() {
   if (tooLarge) return;
   const [[top, bottom], [left, right]] = axes.map((axis, k) => closeupSpan(starts[k], axis.extent));
   const [height, width] = [bottom - top, right - left];
-  const cell = Math.max(1, Math.floor(closeupSize() / Math.max(height, width)));
+  const cell = Math.max(1, Math.floor(size / Math.max(height, width)));
   const at = (axis, place) => (place % axis.stride === 0 ? place / axis.stride : NaN);
   const isCell = (axis, index) => index >= 0 && index < axis.size;
-  const picture = cellPicture(height, width, (r, c) => {
+  const group = inputGroup();
+  const paint = (r, c) => {
     const [row, col] = [at(axes[0], r + top), at(axes[1], c + left)];
-    return isCell(axes[0], row) && isCell(axes[1], col) ? inputColour(row, col) : null;
-  });
+    return isCell(axes[0], row) && isCell(axes[1], col) ? inputColour(row, col, group) : null;
+  };
+  const picture = cellPicture(height, width, paint, closeupCells.input);
   const context = prepareCanvas(canvas, width * cell, height * cell);
   const colours = themeColours();
   drawCells(context, picture, cell);

@@ -87,72 +87,101 @@ function listedBlocks({ step: { blocks }, isSorted }) {
   return isSorted && blocks.length > LISTED_BLOCKS ? sortedBySize(blocks, ({ sum }) => sum) : blocks;
 }
 
-/** The blocks of a step: all of a few channels; of many, their sums and the chosen one. */
-function blockElements(subject) {
+/**
+ * The blocks of a step: all of a few channels; of many, their sums and the chosen one. `box` has those of another
+ * step: they are used again where they have room for the same.
+ */
+function blockElements(subject, box) {
   const { blocks } = subject.step;
   if (!blocks[0].cells.length) return [];
   const few = blocks.length <= LISTED_BLOCKS && blocks.length * blocks[0].cells.length <= LISTED_CELLS;
-  if (few || blocks.length === 1) return blocks.map((block) => blockElement(subject, block));
-  const chosen = blocks[Math.min(subject.block, blocks.length - 1)];
-  const most = Math.max(largestMagnitude([blocks.map((block) => block.sum)]), 1e-300);
-  const bars = listedBlocks(subject).map((block) => {
-    const bar = element("span", { class: block.sum < 0 ? "amount below" : "amount" });
-    bar.style.width = `${Math.min(Math.abs(block.sum) / most, 1) * 100}%`;
-    const button = element(
-      "button",
-      { type: "button", class: "sum", "aria-pressed": String(block === chosen) },
-      element("span", { text: subject.nameOf(block.channel) }),
-      element("b", { text: subject.isHidden ? "?" : numberText(block.sum, 3) }),
-      ...(subject.isHidden ? [] : [bar]),
-    );
-    button.addEventListener("click", () => subject.choose(blocks.indexOf(block)));
-    return button;
-  });
-  const list = element("div", { class: "sums", role: "group", "aria-label": "Sums of the channels" });
-  list.append(...bars);
-  startArrows(list);
-  return [list, blockElement(subject, chosen)];
+  const isAll = few || blocks.length === 1;
+  const listed = isAll ? blocks : [blocks[Math.min(subject.block, blocks.length - 1)]];
+  const before = box.querySelectorAll(".block");
+  const elements = listed.map((block, index) => blockElement(subject, block, before[index]));
+  return isAll ? elements : [sumsElement(subject, box.querySelector(".sums")), ...elements];
 }
 
-/** One input channel: window times weights is products; of a pool the window alone. */
-function blockElement(subject, block) {
-  const { step } = subject;
+/** The sums of all channels, each with a bar: a button that chooses its block. */
+function sumsElement(subject, before) {
+  const { blocks } = subject.step;
+  const chosen = blocks[Math.min(subject.block, blocks.length - 1)];
+  const most = Math.max(largestMagnitude([blocks.map((block) => block.sum)]), 1e-300);
+  const list = before?.children.length === blocks.length ? before : makeSums(subject, blocks.length);
+  listedBlocks(subject).forEach((block, place) => {
+    const button = list.children[place];
+    const [name, number, bar] = button.children;
+    button.dataset.block = blocks.indexOf(block);
+    button.setAttribute("aria-pressed", String(block === chosen));
+    setText(name, subject.nameOf(block.channel));
+    setText(number, subject.isHidden ? "?" : numberText(block.sum, 3));
+    bar.classList.toggle("below", block.sum < 0 && !subject.isHidden);
+    bar.style.width = `${subject.isHidden ? 0 : Math.min(Math.abs(block.sum) / most, 1) * 100}%`;
+  });
+  return list;
+}
+
+function makeSums(subject, count) {
+  const list = element("div", { class: "sums", role: "group", "aria-label": "Sums of the channels" });
+  for (let place = 0; place < count; place += 1) {
+    const parts = [element("span"), element("b"), element("span", { class: "amount" })];
+    const button = element("button", { type: "button", class: "sum" }, ...parts);
+    button.addEventListener("click", () => subject.choose(Number(button.dataset.block)));
+    list.append(button);
+  }
+  startArrows(list);
+  return list;
+}
+
+/**
+ * One input channel: window times weights is products; of a pool the window alone. `before` is the element of
+ * another step: where it has the same tables, numbers and colours alone are changed.
+ */
+function blockElement(subject, block, before) {
   const { layer, input } = subject.arithmetic;
   const isPool = layer.op === "pool";
   const [kh, kw] = layer.kernel;
-  const row = element("div", { class: "block" });
+  if (kh > LISTED_SIDE || kw > LISTED_SIDE) {
+    return element("div", { class: "block" }, element("p", { text: `${kh} × ${kw} cells are too many to list here.` }));
+  }
   const read = layer.op === "conv-transpose" ? "input" : "window";
   const caption = input.channels === 1 ? read : `${read}, ${subject.nameOf(block.channel)}`;
-  if (kh > LISTED_SIDE || kw > LISTED_SIDE) {
-    row.append(element("p", { text: `${kh} × ${kw} cells are too many to list here.` }));
-    return row;
-  }
+  const captions = isPool ? [caption] : [caption, "weights", "products"];
+  const { i, j } = block.cells[block.cells.length - 1];
+  const hasSum = !isPool && subject.step.blocks.length > 1;
+  const made = [...captions, i, j, hasSum].join();
+  const row = before?.dataset.made === made ? before : makeBlock(captions, i + 1, j + 1, hasSum);
+  row.dataset.made = made;
+  const grids = row.querySelectorAll("table");
   const paint = (value) => subject.paint(block.channel, value);
   if (isPool) {
-    const winner = (cell) => step.winner === cell.i * kw + cell.j;
-    const showsWinner = ["max", "min"].includes(layer.mode) && !subject.isHidden;
-    row.append(
-      cellTable(caption, block, (cell) => poolText(layer, cell), paint, showsWinner ? winner : null),
-    );
+    const winner = ["max", "min"].includes(layer.mode) && !subject.isHidden ? subject.step.winner : -1;
+    fillCells(grids[0], block, (cell) => poolText(layer, cell), paint, winner);
     return row;
   }
-  const weights = largestMagnitude([block.cells.map((cell) => cell.weight)]) || 1;
-  const products = largestMagnitude([block.cells.map((cell) => cell.product)]) || 1;
-  const { asked } = subject;
-  const isAsked = ({ i, j }) => asked?.source === block.channel && asked.i === i && asked.j === j;
-  const signed = (value, most) => cellColour([value], { kind: "symmetric", lo: -most, hi: most }, tables.diverging);
-  row.append(
-    cellTable(caption, block, (cell) => cell.value, paint, null),
-    element("span", { class: "sign", text: "×" }),
-    cellTable("weights", block, (cell) => cell.weight, (v) => signed(v, 1.5 * weights), null),
-    element("span", { class: "sign", text: "=" }),
-    cellTable("products", block, (cell) => cell.product, (v) => signed(v, 1.5 * products), null, isAsked),
-  );
-  if (step.blocks.length > 1) {
-    const sum = element("b", { class: "blocksum", text: subject.isHidden ? "?" : numberText(block.sum) });
-    row.append(element("span", { class: "blocktotal" }, element("span", { class: "sign", text: "Σ" }), sum));
-  }
+  fillCells(grids[0], block, (cell) => cell.value, paint);
+  fillCells(grids[1], block, (cell) => cell.weight, signedColours(block, "weight"));
+  fillCells(grids[2], block, (cell) => cell.product, signedColours(block, "product"), -1, askedCell(subject, block));
+  if (hasSum) setText(row.querySelector(".blocksum"), subject.isHidden ? "?" : numberText(block.sum));
   return row;
+}
+
+/** The tables of a block, without numbers. */
+function makeBlock(captions, height, width, hasSum) {
+  const row = element("div", { class: "block" });
+  captions.forEach((caption, index) => {
+    if (index) row.append(element("span", { class: "sign", text: ["×", "="][index - 1] }));
+    row.append(cellTable(caption, height, width));
+  });
+  const sign = element("span", { class: "sign", text: "Σ" });
+  if (hasSum) row.append(element("span", { class: "blocktotal" }, sign, element("b", { class: "blocksum" })));
+  return row;
+}
+
+/** The colours of a block's weights or products: about 0, and none so dark as the ends of the table. */
+function signedColours({ cells }, name) {
+  const most = 1.5 * (largestMagnitude([cells.map((cell) => cell[name])]) || 1);
+  return (value) => cellColour([value], { kind: "symmetric", lo: -most, hi: most }, tables.diverging);
 }
 
 /** The number that a pool's table shows in a cell: padding has none that could win. */
@@ -162,35 +191,49 @@ function poolText({ mode, countIncludePad }, cell) {
   return mode === "average" && (cell.overhang || !countIncludePad) ? NaN : 0;
 }
 
-/** A table of the window's cells, coloured by value; of one that is asked for nothing is shown. */
-function cellTable(caption, block, valueOf, colour, marked, isAsked = () => false) {
-  const kw = Math.max(...block.cells.map((cell) => cell.j)) + 1;
-  const size = kw <= 3 ? "wide" : kw <= 5 ? "middling" : "narrow";
+/** A table of a window's cells, without numbers. */
+function cellTable(caption, height, width) {
+  const size = width <= 3 ? "wide" : width <= 5 ? "middling" : "narrow";
   const isWindow = caption.startsWith("window");
   const table = element("table", { class: `cells ${size}${isWindow ? " window" : ""}` }, element("caption", { text: caption }));
-  let line = null;
-  for (const cell of block.cells) {
-    if (cell.j === 0) {
-      line = element("tr");
-      table.append(line);
-    }
-    const value = valueOf(cell);
-    const isPad = cell.pad && isWindow;
-    const isEmpty = isPad && Number.isNaN(value);
-    const text = isAsked(cell) ? "?" : isEmpty ? "–" : numberText(value, cellDigits(kw));
-    const box = element("td", { text, "data-tap": `${cell.i},${cell.j}` });
-    if (!isAsked(cell)) setBackground(box, colour(isEmpty ? 0 : value));
-    if (isPad) {
-      box.className = "pad";
-      box.append(element("span", { class: "hidden", text: " (padding)" }));
-    }
-    if (marked && marked(cell)) {
-      box.classList.add("winner");
-      box.append(element("span", { class: "hidden", text: " (wins)" }));
-    }
-    line.append(box);
+  for (let i = 0; i < height; i += 1) {
+    const cells = Array.from({ length: width }, (_, j) => element("td", { "data-tap": `${i},${j}` }));
+    table.append(element("tr", {}, ...cells));
   }
   return table;
+}
+
+/** What is said of a cell beside its look. */
+const SAID = { pad: " (padding)", winner: " (wins)" };
+
+/** The cell of a block whose product the quiz asks for, as its place in reading order; -1 for none. */
+function askedCell({ asked }, { channel, cells }) {
+  return asked?.source === channel ? cells.findIndex(({ i, j }) => i === asked.i && j === asked.j) : -1;
+}
+
+/**
+ * Write the numbers of a block into a table, coloured by value. One cell of a pool may be the `winner`, and of one that
+ * is `asked` for nothing is shown.
+ */
+function fillCells(table, { cells }, valueOf, colour, winner = -1, asked = -1) {
+  const isWindow = table.classList.contains("window");
+  const digits = cellDigits(table.rows[0].cells.length);
+  const boxes = table.querySelectorAll("td");
+  cells.forEach((cell, index) => {
+    const [box, value] = [boxes[index], valueOf(cell)];
+    const isPad = cell.pad && isWindow;
+    const isEmpty = isPad && Number.isNaN(value);
+    const text = index === asked ? "?" : isEmpty ? "–" : numberText(value, digits);
+    const kind = isPad ? "pad" : index === winner ? "winner" : "";
+    if (box.dataset.kind !== kind) {
+      box.dataset.kind = kind;
+      for (const name of Object.keys(SAID)) box.classList.toggle(name, name === kind);
+      box.replaceChildren("", ...(kind ? [element("span", { class: "hidden", text: SAID[kind] })] : []));
+    }
+    if (box.firstChild.data !== text) box.firstChild.data = text;
+    if (index === asked) box.removeAttribute("style");
+    else setBackground(box, colour(isEmpty ? 0 : value));
+  });
 }
 
 /** Sums, bias, activation and value, line by line. */

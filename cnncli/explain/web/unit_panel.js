@@ -184,7 +184,7 @@ const RESIZE_RULES = {
 /** The numbers that a unit is made from: windows, the inputs' values, or the shares of channels. */
 function numberElements(made, subject, layer) {
   if (made.problem !== undefined) return [];
-  const elements = subject ? blockElements(subject) : [];
+  const elements = subject ? blockElements(subject, byId("blocks")) : [];
   if (made.softmax) return [...elements, shareTable(made.softmax, layer)];
   return subject ? elements : [valueTable(made)];
 }
