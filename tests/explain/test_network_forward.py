@@ -11,9 +11,12 @@ from cnncli.explain.page.arithmetic_data import network_arithmetic
 from cnncli.explain.page.layer_data import PageData, Unit
 from cnncli.explain.page.live_network_data import live_network_page_data
 from cnncli.explain.page.parts import SCRIPTS as PAGES
+from cnncli.filters.filter import from_array
 from cnncli.network.graph import SOURCE, Network, Node
 from cnncli.network.layers import (
     CellScaleLayer,
+    ConvLayer,
+    ConvTransposeLayer,
     DepthToSpaceLayer,
     MatMulLayer,
     ResizeLayer,
@@ -98,6 +101,28 @@ def test_all_values_of_60_networks_equal_the_core() -> None:
     assert wrong == []
 
 
+def test_slow_layers_count_as_more_products_of_convolutions() -> None:
+    def is_live(size: int, *nodes: Node) -> bool:
+        network = Network(nodes)
+        picture = random_picture((size, size, 1), "float32")
+        last = network.names[-1], Unit((0, 0))
+        return live_network_page_data(network, picture, *last, title="net") is not None
+
+    def resize(mode: str) -> Node:
+        return Node("big", ResizeLayer(size=(2048, 2048), mode=mode), (SOURCE,))
+
+    assert is_live(8, resize("linear"))
+    assert not is_live(8, resize("cubic"))
+
+    def is_square_live(size: int) -> bool:
+        # One row of columns by channels, times itself: size ** 3 products.
+        row = Node("row", ViewLayer(Layout(), (0, 3, 1, 2), size), (SOURCE,))
+        return is_live(size, row, Node("square", MatMulLayer(), ("row", "row")))
+
+    assert is_square_live(500)
+    assert not is_square_live(560)
+
+
 REFUSE = """({ layer, shapes }) => {
   const empty = ([rows, cols, channels]) => emptyOutput([rows, cols], channels, Float32Array);
   const inputs = shapes.map(empty);
@@ -120,6 +145,31 @@ REFUSALS = [
     (ResizeLayer(scale=0.5), [(4, 4, 1)], [(1, 4, 1)], "An input of 1 × 4 leaves nothing of it."),
     (ResizeLayer(scale=30), [(4, 4, 9)], [(99, 99, 9)], "79388100 values, too many for a page"),
     (MatMulLayer(), [(1, 2, 3), (1, 3, 2)], [(1, 2, 4), (1, 3, 2)], "as many columns as the first"),
+    (
+        MatMulLayer(),
+        [(1, 2, 3), (1, 3, 2)],
+        [(1, 2000, 1600), (1, 1600, 1000)],
+        "It would have 2000000 values, made of 3200000000 products in all: too many for a page. "
+        "Take a larger stride in a layer before it.",
+    ),
+    (
+        ConvLayer(from_array(np.ones((1, 1, 1, 1)), name="bank"), padding=5000),
+        [(4, 4, 1)],
+        [(4, 4, 1)],
+        "100080016 values, too many for a page. Take a larger stride or less padding.",
+    ),
+    (
+        ConvTransposeLayer(from_array(np.ones((1, 1, 1, 1)), name="bank"), stride=5000),
+        [(4, 4, 1)],
+        [(4, 4, 1)],
+        "225030001 values, too many for a page. Take a smaller stride or less dilation.",
+    ),
+    (
+        ConvTransposeLayer(from_array(np.ones((9, 9, 1, 1)), name="bank"), stride=9),
+        [(4, 4, 1)],
+        [(7000, 7000, 1)],
+        "products in all: too many for a page. Take a smaller kernel.",
+    ),
 ]
 
 

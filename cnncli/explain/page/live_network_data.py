@@ -17,13 +17,20 @@ from cnncli.explain.page.layer_data import (
     preset_records,
 )
 from cnncli.io.images import Picture
-from cnncli.network.graph import Network, input_groups
+from cnncli.network.graph import Network, Node, input_groups
+from cnncli.network.layers import MatMulLayer, ResizeLayer, Shape
 from cnncli.network.parameters import count_parameters
-from cnncli.network.summary import summarize
+from cnncli.network.summary import LayerSummary, summarize
 from cnncli.pipeline.auto_range import clips_by_default
 
 MOST_PRODUCTS: Final = 3 * 10**8
-"""Products of convolutions, which take a browser about a second."""
+"""Products of convolutions, which take a browser about a second, and their gradients two more."""
+
+_PER_PRODUCT: Final = 2
+"""Products of a convolution that take as long as one of a product of matrices."""
+
+_PER_TAP: Final = 5
+"""Products of a convolution that take as long as one tap of a resize."""
 
 MOST_VALUES: Final = 2**23
 """Values of all layers."""
@@ -75,7 +82,8 @@ def live_network_page_data(
     if sum(math.prod(shape) for shape in shapes.values()) > MOST_VALUES:
         return None
     summaries = summarize(network, picture.shape[1:]).layers
-    if sum(summary.multiply_adds for summary in summaries) > MOST_PRODUCTS:
+    inputs = [shapes[node.inputs[0]] for node in network.nodes]
+    if sum(map(_products, network.nodes, summaries, inputs)) > MOST_PRODUCTS:
         return None
     used = picture.pixels[0].nbytes
     if used + picture.dtype.itemsize * sum(count_parameters(network).values()) > MOST_BYTES:
@@ -109,6 +117,18 @@ def live_network_page_data(
         "presets": preset_records(),
         "notes": [*notes, "This page computes all values itself, from the image and the weights."],
     }
+
+
+def _products(node: Node, summary: LayerSummary, shape: Shape) -> int:
+    """Return how many products of convolutions take a browser as long as a layer."""
+    match node.layer:
+        case MatMulLayer():
+            return _PER_PRODUCT * summary.multiply_adds
+        case ResizeLayer() as layer:
+            taps = (axis.cells.shape[1] for axis in layer.taps(shape))
+            return _PER_TAP * math.prod((*layer.output_shape(shape), *taps))
+        case _:
+            return summary.multiply_adds
 
 
 def _can_compute(record: PageData | None) -> bool:

@@ -59,9 +59,11 @@ const FORWARD = {
   quotient: ({ divisor }, [input]) =>
     eachValue(input, (value, channel) => quotientOf(value, ofChannel(divisor, channel), input.planes[channel])),
   concat: ({ axis }, inputs) => concatOutput(axis, inputs),
+  resize: resizedOutput,
+  matmul: productOutput,
 };
 for (const op of Object.keys(GROUPED)) FORWARD[op] = (settings, [input]) => groupedOutput(settings, input);
-for (const op of Object.keys(LINKED)) FORWARD[op] = linkedOutput;
+for (const op of Object.keys(MOVED_SHAPES)) FORWARD[op] = movedOutput;
 for (const op of Object.keys(COMBINE)) FORWARD[op] = (_, inputs) => combinedOutput(COMBINE[op], inputs);
 
 /** The number of a channel of an array that may have one for all. */
@@ -108,21 +110,32 @@ function lrnBases(settings, { channels, planes }, channel) {
 const MOST_PRODUCTS = 3e9;
 const MOST_OUTPUTS = 2 ** 24;
 
-/** Refuse a layer that settings have made too large. */
+/** What makes a layer smaller that no setting of its own enlarges. */
+const SMALLER_INPUT = "Take a larger stride in a layer before it.";
+
+/** Refuse a layer of windows that settings have made too large. */
 function checkCost({ op, kernel, weights }, { window: { rows, cols }, channels }) {
-  const outputs = rows.out * cols.out * channels;
-  const windows = op === "conv-transpose" ? rows.size * cols.size : rows.out * cols.out;
+  const shape = [rows.out, cols.out, channels];
+  const isTransposed = op === "conv-transpose";
+  const windows = isTransposed ? rows.size * cols.size : rows.out * cols.out;
   const products = windows * (weights ? weights.length : kernel[0] * kernel[1] * channels);
-  if (products > MOST_PRODUCTS) {
-    throw new ForwardError(`It would have ${outputs} values of ${products} products, too many for a page. Take a larger stride or a smaller kernel.`);
-  }
-  checkOutputs([rows.out, cols.out, channels]);
+  checkProducts(products, shape, isTransposed ? "Take a smaller kernel." : "Take a larger stride, less padding or a smaller kernel.");
+  checkOutputs(shape, isTransposed ? "Take a smaller stride or less dilation." : "Take a larger stride or less padding.");
+}
+
+/** Refuse a layer of too many products. */
+function checkProducts(products, shape, hint = SMALLER_INPUT) {
+  if (products <= MOST_PRODUCTS) return;
+  throw new ForwardError(`It would have ${valueCount(shape)} values, made of ${products} products in all: too many for a page. ${hint}`);
 }
 
 /** Refuse a layer of too many values. */
-function checkOutputs(shape) {
-  const outputs = shape.reduce((product, length) => product * length, 1);
-  if (outputs > MOST_OUTPUTS) throw new ForwardError(`It would have ${outputs} values, too many for a page. Take a larger stride in a layer before it.`);
+function checkOutputs(shape, hint = SMALLER_INPUT) {
+  if (valueCount(shape) > MOST_OUTPUTS) throw new ForwardError(`It would have ${valueCount(shape)} values, too many for a page. ${hint}`);
+}
+
+function valueCount(shape) {
+  return shape.reduce((product, length) => product * length, 1);
 }
 
 /** A convolution, also transposed, a dense layer or a pool. */

@@ -19,9 +19,6 @@ const MOVED_SHAPES = {
   },
 };
 
-/** By kind of layer: its rows, columns and channels. */
-const LINKED_SHAPES = { ...MOVED_SHAPES, resize: resizedShape, matmul: productShape };
-
 /**
  * By kind of layer: calls `use(input, source, from, channel, cell, weight)` for each value of an input, at the
  * cell `from` of its channel `source`, that counts so often in the value of the output at `cell` of `channel`.
@@ -31,12 +28,6 @@ const LINKED = {
   resize: resizeLinks,
   matmul: matmulLinks,
 };
-
-/** The shapes of a layer's inputs, and its own. */
-function linkedShapes(settings, inputs) {
-  const shapes = inputs.map(shapeOf);
-  return { shapes, shape: LINKED_SHAPES[settings.op](settings, shapes) };
-}
 
 function shapeOf({ size, channels }) {
   return [...size, channels];
@@ -48,38 +39,35 @@ function checkShape({ shape }, input) {
   throw new ForwardError(`It is made for an input of ${shape.join(" × ")}, this one has ${shapeOf(input).join(" × ")}.`);
 }
 
-/** The output of a layer of links: of a product of matrices each weight is a value, so the first input alone counts. */
-function linkedOutput(settings, inputs) {
-  checkShape(settings, inputs[0]);
-  const [height, width, channels] = linkedShapes(settings, inputs).shape;
-  checkOutputs([height, width, channels]);
-  const sums = zeroPlanes({ size: [height, width], channels });
-  const add = (input, source, from, channel, cell, weight) => {
-    if (input === 0) sums[channel][cell] += weight * inputs[0].planes[source][from];
-  };
-  LINKED[settings.op](settings, inputs, add);
-  for (const { channel, cell, constant } of settings.op in MOVED_SHAPES ? placesOf(settings, inputs[0]).constants : []) {
-    sums[channel][cell] = constant;
-  }
-  const kind = inputs[0].planes[0].constructor;
-  return { size: [height, width], channels, planes: sums.map((plane) => kind.from(plane)) };
+/** The output of a layer that moves values. */
+function movedOutput(settings, [input]) {
+  checkShape(settings, input);
+  const { shape: [height, width, count], constants } = placesOf(settings, input);
+  const output = emptyOutput([height, width], count, input.planes[0].constructor);
+  movedLinks(settings, [input], (_, source, from, channel, cell) => {
+    output.planes[channel][cell] = input.planes[source][from];
+  });
+  for (const { channel, cell, constant } of constants) output.planes[channel][cell] = constant;
+  return output;
 }
 
-/** Where the values of a layer come from, by its settings: { shape, channels, cells, constants }, see `placesOf`. */
+/** Where the values of a layer come from, by its settings, see `placesOf`. */
 const knownPlaces = new WeakMap();
 
 /**
- * Of a layer that moves values the channel and the cell of the input that each value is, channel by channel of the
- * output: -1 of those that are a constant, which `constants` lists. Found once: it follows from shapes alone.
+ * Of a layer that moves values { shape, channels, cells, constants }: its shape, the channel and the cell of the input
+ * that each value is, channel by channel of the output: -1 of those that are a constant, which `constants` lists.
+ * Found once for each shape `from` of the input: it follows from that alone.
  */
 function placesOf(settings, input) {
-  const { shapes, shape } = linkedShapes(settings, [input]);
-  const known = knownPlaces.get(settings);
-  if (known?.shape === shapes.join()) return known;
+  const [from, known] = [shapeOf(input), knownPlaces.get(settings)];
+  if (known?.from.join() === from.join()) return known;
+  const shape = MOVED_SHAPES[settings.op](settings, [from]);
+  checkOutputs(shape);
   const [height, width, count] = shape;
   const [channels, cells] = [new Int32Array(height * width * count).fill(-1), new Int32Array(height * width * count)];
-  const made = { shape: shapes.join(), channels, cells, constants: [] };
-  const place = PLACES[settings.op](settings, shapes, shape);
+  const made = { from, shape, channels, cells, constants: [] };
+  const place = PLACES[settings.op](settings, [from], shape);
   for (let index = 0; index < channels.length; index += 1) {
     const [channel, own] = [Math.floor(index / (height * width)), index % (height * width)];
     const { cell, constant } = place([Math.floor(own / width), own % width, channel]);
@@ -91,8 +79,7 @@ function placesOf(settings, input) {
 }
 
 function movedLinks(settings, [input], use) {
-  const { channels, cells } = placesOf(settings, input);
-  const [height, width, count] = linkedShapes(settings, [input]).shape;
+  const { shape: [height, width, count], channels, cells } = placesOf(settings, input);
   let index = 0;
   for (let channel = 0; channel < count; channel += 1) {
     for (let cell = 0; cell < height * width; cell += 1) {
@@ -108,6 +95,18 @@ function resizedShape({ size, scale }, [[height, width, channels]]) {
   const shape = [...(size ?? [height, width].map(times)), channels];
   if (Math.min(...shape) < 1) throw new ForwardError(`An input of ${height} × ${width} leaves nothing of it.`);
   return shape;
+}
+
+/** The output of a resize: its taps added up. */
+function resizedOutput(settings, [input]) {
+  const shape = resizedShape(settings, [shapeOf(input)]);
+  checkOutputs(shape);
+  const [size, kind] = [shape.slice(0, 2), input.planes[0].constructor];
+  const sums = zeroPlanes({ size, channels: input.channels });
+  resizeLinks(settings, [input], (_, source, from, channel, cell, weight) => {
+    sums[channel][cell] += weight * input.planes[source][from];
+  });
+  return { size, channels: input.channels, planes: sums.map((plane) => kind.from(plane)) };
 }
 
 function resizeLinks(settings, [input], use) {
@@ -135,10 +134,32 @@ function productShape(_, [one, other]) {
   return [Math.max(one[0], other[0]), one[1], other[2]];
 }
 
+/** The output of a product of matrices. */
+function productOutput(settings, inputs) {
+  const [one, other] = inputs;
+  const [height, width, channels] = productShape(settings, inputs.map(shapeOf));
+  checkProducts(height * width * channels * one.channels, [height, width, channels]);
+  checkOutputs([height, width, channels]);
+  const output = emptyOutput([height, width], channels, one.planes[0].constructor);
+  for (let row = 0; row < height; row += 1) {
+    const [first, second] = inputs.map(({ size }) => Math.min(row, size[0] - 1) * size[1]);
+    for (let col = 0; col < width; col += 1) {
+      const values = Float64Array.from(one.planes, (plane) => plane[first + col]);
+      for (let channel = 0; channel < channels; channel += 1) {
+        const weights = other.planes[channel];
+        let sum = 0;
+        for (let k = 0; k < values.length; k += 1) sum += values[k] * weights[second + k];
+        output.planes[channel][row * width + col] = sum;
+      }
+    }
+  }
+  return output;
+}
+
 /** Each row is a matrix of columns by channels; one row serves all of the other input. */
 function matmulLinks(settings, inputs, use) {
   const [one, other] = inputs;
-  const [height, width, channels] = linkedShapes(settings, inputs).shape;
+  const [height, width, channels] = productShape(settings, inputs.map(shapeOf));
   for (let row = 0; row < height; row += 1) {
     const [first, second] = inputs.map(({ size }) => Math.min(row, size[0] - 1) * size[1]);
     for (let col = 0; col < width; col += 1) {
