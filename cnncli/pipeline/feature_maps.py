@@ -16,8 +16,30 @@ from cnncli._dataclass import dataclass
 from cnncli.io.images import Picture
 from cnncli.network.graph import Network
 from cnncli.network.inner_cells import inner_cells
-from cnncli.network.layers import ConvLayer, Shape, StripStage
+from cnncli.network.layers import (
+    ActivationLayer,
+    AddLayer,
+    BatchNormLayer,
+    ConcatLayer,
+    ConvLayer,
+    ConvTransposeLayer,
+    DepthToSpaceLayer,
+    MaxLayer,
+    MinLayer,
+    PadChannelsLayer,
+    PadLayer,
+    PoolLayer,
+    ResizeLayer,
+    ScaleLayer,
+    Shape,
+    SliceLayer,
+    SpaceToDepthLayer,
+    StripStage,
+    SubLayer,
+    ViewLayer,
+)
 from cnncli.network.layers.base import rows_at_once
+from cnncli.network.layers.norm import Normalization
 from cnncli.network.passes import forward_layers, peak_bytes
 from cnncli.network.prepared import last_prepared
 from cnncli.render.finite_values import measure
@@ -44,6 +66,13 @@ SCALED: Final = frozenset(
     + ("neg", "sign", "floor", "ceil", "round")
 )
 """Activations whose results are no smaller than what they are made of, or 0, but for a factor."""
+
+SUMS: Final = (
+    *(ConvLayer, ConvTransposeLayer, PoolLayer, ActivationLayer, AddLayer, SubLayer),
+    *(MaxLayer, MinLayer, ConcatLayer, ScaleLayer, BatchNormLayer, Normalization, ResizeLayer),
+    *(PadLayer, PadChannelsLayer, SliceLayer, ViewLayer, SpaceToDepthLayer, DepthToSpaceLayer),
+)
+"""Layers of which the same holds, if their activation is one of those."""
 
 T = TypeVar("T")
 
@@ -104,11 +133,12 @@ class FeatureMaps:
         Known for one convolution. First asked for while the pixels are there.
         """
         network, channels = self.network, self.picture.shape[3]
-        # Shares, powers and the like may be as small as they like.
-        activations = {getattr(node.layer, "activation", "none") for node in network.nodes}
-        if activations - SCALED or not any(
-            isinstance(node.layer, ConvLayer) for node in network.nodes
-        ):
+        # Shares, products, powers and the like may be as small as they like.
+        layers = [node.layer for node in network.nodes]
+        activations = {getattr(layer, "activation", "none") for layer in layers}
+        if activations - SCALED or not all(isinstance(layer, SUMS) for layer in layers):
+            return None
+        if not any(isinstance(layer, ConvLayer) for layer in layers):
             return None
         layer = network.nodes[0].layer
         if len(network.nodes) > 1 or not isinstance(layer, ConvLayer):

@@ -93,3 +93,23 @@ def test_zero_has_no_sign() -> None:
     told = run_cli(*words).stderr
     assert "range symmetric 0..0" in told and "-0" not in told
     assert "-0" not in run_cli(*words, "--overwrite", "--json").stdout.replace("e-0", "")
+
+
+@pytest.mark.parametrize(
+    "last",
+    [
+        layer("softmax"),
+        layer("activation", activation="softmax"),
+        layer("lrn", size=3, alpha=1e-4, beta=0.75) + layer("softmax"),
+        layer("mul", inputs=["conv1", "conv1"]),
+    ],
+)
+def test_shares_and_products_may_be_as_small_as_they_like(last: str) -> None:
+    save("x.png", np.random.default_rng(1).integers(200, 256, (9, 9), np.uint8))
+    weights = np.zeros((1, 1, 1, 2), np.float32)
+    weights[..., 0], weights[..., 1] = 1e-5, 25.0
+    save_array("w.npy", weights)
+    Path("net.toml").write_text(layer("conv", filter="w.npy") + last)
+    ranges, notes = ranges_of("run", "net.toml", "x.png")
+    assert 0 < min(high for _, high in ranges.values()) < 1e-6
+    assert not any("rounding" in note for note in notes)
