@@ -201,8 +201,11 @@ function outlineCells(context, box, cell, colour, halo, width = 2) {
 
 /** Outline cells [row, column] together: a line wherever one of them ends and none of them begins. */
 function outlineGroup(context, cells, cell, colour, halo, width = 2) {
-  const ends = [0, 1].map((axis) => cells.map((at) => at[axis]));
-  const [[top, bottom], [left, right]] = ends.map((places) => [Math.min(...places), Math.max(...places) + 1]);
+  let [top, left, bottom, right] = [Infinity, Infinity, 0, 0];
+  for (const [row, col] of cells) {
+    [top, left] = [Math.min(top, row), Math.min(left, col)];
+    [bottom, right] = [Math.max(bottom, row + 1), Math.max(right, col + 1)];
+  }
   const isWhole = cells.length === (bottom - top) * (right - left);
   if (isWhole || cell < 3) {
     outlineCells(context, [top, left, bottom, right], cell, colour, halo, width);

@@ -74,14 +74,14 @@ function setChildren(node, children) {
   while (node.children.length > children.length) node.lastElementChild.remove();
 }
 
-/** Show other blocks in the arithmetic; of its list of sums the chosen one is seen. */
-function replaceBlocks(container, blocks) {
+/** Show other blocks in the arithmetic; of its list of sums the chosen one is seen. `key` tells whose sums they are. */
+function replaceBlocks(container, blocks, key = "") {
   setChildren(container, blocks);
   const sums = container.querySelector(".sums");
   if (!sums) return;
   setTabStop(sums);
   const chosen = sums.querySelector("[aria-pressed='true']");
-  scrollToChosen(sums, chosen, [...sums.children].indexOf(chosen));
+  scrollToChosen(sums, chosen, [key, [...sums.children].indexOf(chosen)]);
 }
 
 /** Replace the children of an element where they say something else: what stays costs no layout. */

@@ -9,25 +9,23 @@ function gradientOf(paths) {
 }
 
 /**
- * The strongest paths { weight, upstream, product } in their order, what the others add up to, and the sum of
+ * The strongest paths { weight, upstream, product }, strongest first, what the others add up to, and the sum of
  * all. `head` names the columns up to that of the weights, `placeOf(path)` has the texts of those before it.
  */
 function pathTable(paths, head, placeOf) {
   const headers = [...head, "× upstream", "= product"].map((text) => element("th", { scope: "col", text }));
   const table = element("table", { class: "paths" }, element("tr", {}, ...headers));
-  const order = paths.map((path, index) => [Math.abs(path.product), index]);
-  order.sort((a, b) => b[0] - a[0] || a[1] - b[1]);
-  const listed = order.slice(0, LISTED_PATHS).map(([, index]) => index).sort((a, b) => a - b);
-  for (const index of listed) {
-    const { weight, upstream, product } = paths[index];
-    const texts = [...placeOf(paths[index]), ...[weight, upstream, product].map((value) => numberText(value))];
+  const order = sortedBySize(paths, ({ product }) => product);
+  for (const path of order.slice(0, LISTED_PATHS)) {
+    const { weight, upstream, product } = path;
+    const texts = [...placeOf(path), ...[weight, upstream, product].map((value) => numberText(value))];
     table.append(element("tr", {}, ...texts.map((text) => element("td", { text }))));
   }
   const total = (label, value) => {
     const name = element("th", { scope: "row", colspan: headers.length - 1, text: label });
     table.append(element("tr", { class: "total" }, name, element("td", { text: numberText(value) })));
   };
-  const rest = order.slice(LISTED_PATHS).map(([, index]) => paths[index]);
+  const rest = order.slice(LISTED_PATHS);
   if (rest.length) total(`${rest.length} weaker ones`, gradientOf(rest));
   total("gradient", gradientOf(paths));
   return table;

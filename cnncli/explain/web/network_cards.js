@@ -234,8 +234,8 @@ function drawLayerMap(canvas, layer, index, size) {
   const { colours } = view;
   const [lit, onTrail] = [litBox(layer, index), cellInMap(layer, index) ?? trailCell(layer, index)];
   const box = lit && lit[2] > lit[0] && layer.name !== state.unit.layer ? lit : null;
-  const sending = view.senders.cells.get(layer.name)?.get(layer.pictures[index].channels[0]) ?? [];
-  const key = [picture, cell, colours, window.devicePixelRatio, String(box), String(sending), String(onTrail)];
+  const sending = view.senders.cells.get(layer.name)?.[index];
+  const key = [picture, cell, colours, window.devicePixelRatio, String(box), sending, String(onTrail)];
   if (mapKeys.get(canvas)?.every((value, place) => value === key[place])) return;
   mapKeys.set(canvas, key);
   const context = prepareCanvas(canvas, picture.width * cell, picture.height * cell);
@@ -246,7 +246,7 @@ function drawLayerMap(canvas, layer, index, size) {
     outlineCells(context, inMap, cell, colour, colours.halo, width);
   };
   if (box) outline(box, colours.path);
-  if (sending.length) outlineGroup(context, sending, cell, colours.pad, colours.halo, width);
+  if (sending?.size) outlineGroup(context, [...sending.values()], cell, colours.pad, colours.halo, width);
   if (onTrail) outline([...onTrail, onTrail[0] + 1, onTrail[1] + 1], colours.window);
 }
 

@@ -117,29 +117,31 @@ function sendersOf(cell) {
 }
 
 /**
- * Who sends gradient to the cell that is told of: { cell, paths, cells }, each way of `sendersOf` to it, and by layer and
- * channel the cells [row, column] that send some. No way leads to the unit itself.
+ * Who sends gradient to the cell that is told of: { cell, paths, cells }, each way of `sendersOf` to it, and by layer for
+ * each picture a Map of the cells [row, column] that send some. No way leads to the unit itself. Kept with the gradients.
  */
 function findSenders() {
   const cell = shownCell();
-  const paths = cell && keyOf(cell) !== gradients.key ? sendersOf(cell) : [];
+  if (!cell) return { cell, paths: [], cells: new Map() };
+  if (gradients.senders && keyOf(gradients.senders.cell) === keyOf(cell)) return gradients.senders;
+  const paths = keyOf(cell) === gradients.key ? [] : sendersOf(cell);
   const cells = new Map();
-  for (const { layer, channel, at, product } of paths) {
+  for (const { layer: name, channel, at, product } of paths) {
     if (product === 0) continue;
-    if (!cells.has(layer)) cells.set(layer, new Map());
-    const byChannel = cells.get(layer);
-    byChannel.set(channel, [...(byChannel.get(channel) ?? []), at]);
+    const layer = byName.get(name);
+    if (!cells.has(name)) cells.set(name, layer.pictures.map(() => new Map()));
+    cells.get(name)[pictureIndex(layer, channel)].set(at.join(), at);
   }
-  return { cell, paths, cells };
+  gradients.senders = { cell, paths, cells };
+  return gradients.senders;
 }
 
 /** How many cells of a layer's large map send gradient, and of all its maps, in words. */
 function sendText(layer) {
-  const byChannel = view.senders.cells.get(layer.name);
-  if (!byChannel) return "";
-  const all = [...byChannel.values()].flat().length;
-  const { channels } = layer.pictures[state.maps[layer.name]];
-  const here = byChannel.get(channels[0])?.length ?? 0;
+  const byPicture = view.senders.cells.get(layer.name);
+  if (!byPicture) return "";
+  const all = byPicture.reduce((sum, { size }) => sum + size, 0);
+  const here = byPicture[state.maps[layer.name]].size;
   if (!here) return `${countText(all, "cell")} of other maps ${all === 1 ? "sends" : "send"} gradient`;
   const others = all > here ? `, ${all - here} of other maps` : "";
   return `outlined: ${countText(here, "cell")} that ${here === 1 ? "sends" : "send"} gradient${others}`;
@@ -198,5 +200,5 @@ function sendingText(name) {
 }
 
 function networkPathTable(paths) {
-  return pathTable(sortedBySize(paths, ({ product }) => product), ["output", "weight"], ({ layer, channel, at }) => [placeText({ layer, channel, at })]);
+  return pathTable(paths, ["output", "weight"], ({ layer, channel, at }) => [placeText({ layer, channel, at })]);
 }

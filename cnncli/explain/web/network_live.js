@@ -25,13 +25,13 @@ function firstSpecs() {
  * other names. Where another unit is chosen then, what it returns resolves when its gradients are drawn.
  */
 function takeLayers({ layers: records, unit, gradients }, { request: { specs }, known }) {
+  // A question is about values that are not there any more. Its end draws the layers and gradients of before.
+  if (records.length && isAsking()) endQuiz();
   takeGradients(unit, gradients);
   if (!records.length) {
     draw();
     return null;
   }
-  // A question is about values that are not there any more.
-  if (isAsking()) endQuiz();
   const made = records.map((record) => {
     const settings = known.get(record.name)?.settings ?? null;
     return { problem: "", ...record, arithmetic: settings, drawn: new Map(), computed: null };

@@ -144,7 +144,7 @@ function unitPicture() {
 /** The changes that choose a unit { layer, channel, at }: its map, and of a colour map its channel. */
 function changesFor({ layer: name, channel, at }) {
   const layer = byName.get(name);
-  const { index, channels } = layer.pictures.find((picture) => picture.channels.includes(channel));
+  const { index, channels } = layer.pictures[pictureIndex(layer, channel)];
   return { unit: { layer: name, map: index, at }, channel: channels.indexOf(channel) };
 }
 

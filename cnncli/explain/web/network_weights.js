@@ -5,15 +5,19 @@
 /** Layers whose gradients of weights take more products are searched in one map alone. */
 const SEARCHED_PRODUCTS = 4e7;
 
-/** The pass for the gradients of a layer's weights, made once for the gradients that are here. */
-function weightPassOf(name) {
-  gradients.passes ??= new Map();
-  if (!gradients.passes.has(name)) {
+/**
+ * What is known of a layer's weights, kept with the gradients: { pass, steepest }, the pass for their gradients, and
+ * what `steepestWeight` found with it.
+ */
+function weightsKnown(name) {
+  gradients.weights ??= new Map();
+  if (!gradients.weights.has(name)) {
     const layer = byName.get(name);
     const input = byName.get(layer.inputs[0]).output;
-    gradients.passes.set(name, { pass: weightPass(layer.arithmetic, input, gradients.byLayer.get(name).planes) });
+    const pass = weightPass(layer.arithmetic, input, gradients.byLayer.get(name).planes);
+    gradients.weights.set(name, { pass, steepest: new Map() });
   }
-  return gradients.passes.get(name);
+  return gradients.weights.get(name);
 }
 
 /** Whether the gradients of a layer's weights can be told. */
@@ -23,30 +27,30 @@ function hasWeights(name) {
 }
 
 /**
- * The weight of a layer with the largest gradient, { map, depth, i, j, gradient, count, isWhole }: of `count` weights, all
- * of the layer, or where those are too many for a page that shall not wait, those of one map.
+ * The weight of a layer with the largest gradient, { map, depth, i, j, gradient, count, notFinite, isWhole }: of `count`
+ * weights, all of the layer, or where those are too many for a page that shall not wait, those of one map; `notFinite`
+ * of them have a gradient that is NaN or infinite.
  */
 function steepestWeight(name, ownMap) {
-  const known = weightPassOf(name);
-  const { pass } = known;
+  const { pass, steepest } = weightsKnown(name);
   const { kernel, maps, weights } = pass.arithmetic.layer;
   const isWhole = weights.length * pass.rows.length * pass.cols.length <= SEARCHED_PRODUCTS;
   const key = isWhole ? "all" : ownMap;
-  known.steepest ??= new Map();
-  if (known.steepest.has(key)) return known.steepest.get(key);
+  if (steepest.has(key)) return steepest.get(key);
   const count = isWhole ? weights.length : weights.length / maps;
-  let best = { map: ownMap, depth: 0, i: 0, j: 0, gradient: 0 };
+  let [best, notFinite] = [{ map: ownMap, depth: 0, i: 0, j: 0, gradient: 0 }, 0];
   for (const map of isWhole ? indicesOf([0, maps]) : [ownMap]) {
     for (const depth of indicesOf([0, weights.length / maps / kernel[0] / kernel[1]])) {
       kernelGradient(pass, map, depth).forEach((line, i) =>
         line.forEach((gradient, j) => {
-          if (Math.abs(gradient) > Math.abs(best.gradient)) best = { map, depth, i, j, gradient };
+          if (!Number.isFinite(gradient)) notFinite += 1;
+          else if (Math.abs(gradient) > Math.abs(best.gradient)) best = { map, depth, i, j, gradient };
         }),
       );
     }
   }
-  known.steepest.set(key, { ...best, count, isWhole });
-  return known.steepest.get(key);
+  steepest.set(key, { ...best, count, notFinite, isWhole });
+  return steepest.get(key);
 }
 
 /** The gradients of a kernel's weights for one of its input channels, row by row. */
@@ -86,25 +90,30 @@ async function goToSteepest() {
     goToWeight(i, j);
     return;
   }
-  const made = weightPassOf(cell.layer).pass.madeBy(map, depth).map(({ channel }) => channel);
+  const made = weightsKnown(cell.layer).pass.madeBy(map, depth).map(({ channel }) => channel);
   const there = steepestCell(byName.get(cell.layer), made);
   apply({ cell: there, kernel: { layer: cell.layer, channel: there.channel, depth } });
 }
 
 /** What is shown of the weights that make a cell's map: gradients by input channel, and which of them is listed. */
 function shownWeights({ layer: name, channel }) {
-  const { pass } = weightPassOf(name);
+  const { pass } = weightsKnown(name);
   const { map, channels } = pass.arithmetic.sources(channel);
   const amounts = channels.map((_, depth) => kernelGradient(pass, map, depth));
   const sizes = amounts.map((grid) => largestMagnitude([grid.flat()]));
   const depth = chosenDepth(name, channel, sizes);
   const steepest = steepestWeight(name, map);
-  return { pass, map, channels, amounts, sizes, depth, steepest, isShown: steepest.map === map && steepest.depth === depth };
+  const isShown = !steepest.notFinite && steepest.map === map && steepest.depth === depth;
+  return { pass, map, channels, amounts, sizes, depth, steepest, isShown };
 }
 
-/** The nearest layer before another, or the first of all, that has weights; null where none has. */
+/** The nearest layer before another, on any branch, or the first of all, that has weights; null where none has. */
 function nearestWeights(name) {
-  for (let before = name; before !== "input"; [before] = byName.get(before).inputs) if (hasWeights(before)) return before;
+  const near = new Set([name]);
+  for (const before of near) {
+    if (hasWeights(before)) return before;
+    for (const input of byName.get(before).inputs) near.add(input);
+  }
   return layers.find((layer) => hasWeights(layer.name))?.name ?? null;
 }
 
@@ -121,7 +130,7 @@ function drawWeights({ layer: name, channel }, unit) {
   const shown = shownWeights({ layer: name, channel });
   const { steepest, isShown } = shown;
   byId("steepest").textContent = steepestText(name, steepest, isShown);
-  byId("to-steepest").hidden = steepest.gradient === 0;
+  byId("to-steepest").hidden = steepest.notFinite > 0 || steepest.gradient === 0;
   byId("to-steepest").textContent = isShown ? "Change it" : "Show it";
   drawDepths(name, shown);
   byId("weight-gradients").replaceChildren(...weightElements(shown));
@@ -149,11 +158,12 @@ function unitText(unit) {
 }
 
 /** Which weight counts most, in a sentence: where it is, and which way it should go. */
-function steepestText(name, { map, depth, i, j, gradient, count, isWhole }, isShown) {
+function steepestText(name, { map, depth, i, j, gradient, count, notFinite, isWhole }, isShown) {
   const layer = byName.get(name);
-  const { pass } = weightPassOf(name);
+  const { pass } = weightsKnown(name);
   const [{ channel, source }] = pass.madeBy(map, depth);
   const all = isWhole ? `${countText(count, "weight")} of ${name}` : `${countText(count, "weight")} of ${mapText({ layer: name, channel })}`;
+  if (notFinite) return `${notFinite} of the gradients of the ${all} are NaN or infinite: they cannot be compared.`;
   if (gradient === 0) return `All gradients of the ${all} are 0: changing one a little changes nothing.`;
   const { kernel, perChannel } = pass.arithmetic.layer;
   const parts = layer.maps > 1 ? [`of map ${channelName(layer, channel)}`] : [];

@@ -25,7 +25,7 @@ function drawUnit(trail, boxes) {
   const rounded = layer.inputs.some((input) => byName.get(input).steps.some(Boolean));
   byId("how").textContent = rounded && !made.problem ? `${how} The page holds rounded inputs.` : how;
   byId("blocks").parentElement.classList.toggle("large", Boolean(subject));
-  replaceBlocks(byId("blocks"), numberElements(made, subject, layer));
+  replaceBlocks(byId("blocks"), numberElements(made, subject, layer), keyOf(unit));
   byId("result").replaceChildren(...resultElements(made, subject));
   byId("result").dataset.value = String(made.value ?? "");
   drawComparison(unit);
