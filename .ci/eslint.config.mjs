@@ -25,9 +25,9 @@ const BROWSER = readonly([
   "requestAnimationFrame", "scrollTo", "self", "setInterval", "setTimeout", "window",
 ]);
 
-/** Scripts that compute have nothing of the browser. */
+/** Scripts that compute have nothing of the browser, but what workers have too. */
 const NO_PAGE =
-  /(activations|arithmetic|geometry|window_sums|ranges|network_(backward|description|forward|layout|moved_values|norms|reductions|windows)|playground_(commands|stack)|quiz_(network|questions|window))\.js$/;
+  /(activations|arithmetic|geometry|window_sums|ranges|network_(backward|description|fields|forward|groups|layout|links|moved_values|norms|reductions|windows)|packed|playground_(commands|stack)|quiz_(network|questions|window)|transposed_backward)\.js$/;
 const hasNoPage = (file) => NO_PAGE.test(file);
 
 /** The scripts of a page share one scope: each may use what the others declare. */
@@ -38,7 +38,7 @@ const pages = Array.from(declared.keys(), (file) => {
   const globals = Object.fromEntries(Object.entries(shared).filter(([name]) => !own.has(name)));
   return {
     files: [file],
-    languageOptions: { globals: hasNoPage(file) ? globals : { ...BROWSER, ...globals } },
+    languageOptions: { globals: hasNoPage(file) ? { ...readonly(["TextDecoder"]), ...globals } : { ...BROWSER, ...globals } },
   };
 });
 

@@ -18,7 +18,7 @@ from cnncli.explain.page import arithmetic_data, layer_data
 from cnncli.explain.page.channels import channel_spans
 from cnncli.explain.page.document import page_text
 from cnncli.explain.page.layer_data import PRESETS, PageData, Unit, crop, layer_page_data
-from cnncli.explain.page.parts import SCRIPTS
+from cnncli.explain.page.parts import SCRIPTS, WORKER
 from cnncli.explain.page.playground_data import playground_page_data
 from cnncli.explain.page.stored_network_data import BUDGET, stored_network_page_data
 from cnncli.filters.files import load_filter
@@ -469,6 +469,14 @@ def test_text_stands_out_from_its_ground(theme: int) -> None:
         for name, least in {"ink": 7, "dim": 4.5, "accent": 4.5, "path": 4.5, "wrong": 4.5}.items():
             high, low = sorted((luminance(colours[name]), luminance(colours[ground])), reverse=True)
             assert (high + 0.05) / (low + 0.05) >= least, (name, ground)
+
+
+def test_scripts_of_the_worker_are_checked_to_have_nothing_of_the_page() -> None:
+    rules = (REPOSITORY / ".ci" / "eslint.config.mjs").read_text("utf-8")
+    (pattern,) = re.findall(r"const NO_PAGE =\s+/(.*)/;", rules)
+    # This one answers the page's requests.
+    checked = WORKER - {"network_worker.js"}
+    assert [name for name in sorted(checked) if not re.search(pattern, name)] == []
 
 
 @pytest.mark.parametrize("kind", SCRIPTS)

@@ -274,6 +274,8 @@ function channelSpans(settings, about) {
 
 /** Along one axis, where each row, column or channel comes from; nowhere where it is a constant. */
 function placedSpans(settings, { shapes, number, axis, output }) {
+  // Along the other axes each input of a concat lies at its own place.
+  if (settings.op === "concat" && settings.axis !== axis) return makeSpans(shapeOf(output)[axis], (index) => [index, index + 1]);
   // A place along the other axes that is no constant.
   const inside = settings.op === "pad" ? [...settings.begin, 0] : [0, 0, settings.before?.length ?? 0];
   const place = PLACES[settings.op](settings, shapes, shapeOf(output));
