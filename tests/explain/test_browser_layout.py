@@ -1,4 +1,4 @@
-"""How the page of one layer looks: contrast, forced colours, phones, paper, large pictures."""
+"""How the page of one layer looks: contrast, phones, paper, large pictures, padding."""
 
 from __future__ import annotations
 
@@ -8,10 +8,20 @@ from typing import Any
 import numpy as np
 import pytest
 
+from cnncli.core.geometry import place_window
 from cnncli.explain.page.layer_data import PageData
 from cnncli.filters.files import load_filter
 from cnncli.network.layers import ConvLayer, PoolLayer
-from tests.support.browser import Opener, bank, page_data_of, photo, random_picture, settle, until
+from tests.support.browser import (
+    Opener,
+    bank,
+    page_data_of,
+    photo,
+    picture_of,
+    random_picture,
+    settle,
+    until,
+)
 
 pytestmark = pytest.mark.oracle
 
@@ -207,3 +217,43 @@ def test_a_large_photograph_has_an_overview(show: Opener) -> None:
     assert (box["width"], box["height"]) == (160, 80)
     small = show(page_data_of(random_picture((20, 30, 1)), ConvLayer(load_filter("edge"))))
     assert not small.is_visible("#overview")
+
+
+@pytest.mark.parametrize("padding", ["same", "same-lower"])
+@pytest.mark.parametrize("stride", [1, 2, 3])
+def test_the_padding_of_same_is_explained(show: Opener, padding: Any, stride: int) -> None:
+    picture = random_picture((10, 13, 1))
+    layer = ConvLayer(load_filter("edge"), np.zeros(1), padding=padding, stride=stride)
+    tab = show(page_data_of(picture, layer))
+    settle(tab)
+    texts = tab.locator("#formula .same").all_text_contents()
+    window = place_window((10, 13), (3, 3), (stride, stride), padding, (1, 1))
+    (top, bottom), (left, right) = window.pads
+    ends = [(top, "above", bottom, "below"), (left, "on the left", right, "on the right")]
+    for text, (first, before, last, after), axis in zip(
+        texts, ends, (window.rows, window.cols), strict=True
+    ):
+        assert f"= {axis.out} come out" in text
+        if not first + last:
+            assert text.endswith("no more than the input has: no padding.")
+            continue
+        assert f"{first} of padding {before} and {last} {after}" in text
+        assert f"{first + last} more than the input has" in text
+        odd = f"{padding} puts an odd one at the {'end' if padding == 'same' else 'beginning'}"
+        assert (odd in text) == (first != last)
+    tab.evaluate("cnncli.apply({ layer: { padding: [1, 1, 1, 1] } })")
+    settle(tab)
+    assert tab.locator("#formula .same").count() == 0
+
+
+@pytest.mark.parametrize("width", [1200, 1280])
+def test_long_numbers_move_no_close_up_below_the_others(show: Opener, width: int) -> None:
+    values = np.full((1, 9, 9, 1), -0.00044567, np.float32)
+    layer = ConvLayer(load_filter("box"), np.zeros(1))
+    view = {"width": width, "height": 900}
+    tab = show(page_data_of(picture_of(values), layer, (4, 4)), viewport=view)
+    settle(tab)
+    names = ("#input-closeup", "#output-closeup")
+    tops = [box["y"] for name in names if (box := tab.locator(name).bounding_box())]
+    assert len(tops) == (2 if width == 1280 else 1)
+    assert tops == pytest.approx([tops[0]] * len(tops), abs=2)

@@ -398,3 +398,38 @@ def test_the_title_of_a_transposed_page_comes_back(show: Opener, tmp_path: Path)
     settle(tab)
     assert tab.text_content("#title") == titles["title"]
     assert tab.title() == "photo.png, conv-transpose – cnncli"
+
+
+def test_what_was_said_of_a_file_goes_with_the_next_input(show: Opener, tmp_path: Path) -> None:
+    tab = show(page_data_of(random_picture((9, 9, 3)), ConvLayer(load_filter("edge"))))
+    picture = base64.b64encode(photo_file(tmp_path).read_bytes()).decode()
+    changed = "cnncli.apply({ input: changedInput(firstInput, firstInput.planes) })"
+    good = "cnncli.state.input.own !== undefined"
+    for change in (
+        lambda: (tab.evaluate(TRANSFER, {"kind": "drop", "data": picture}), until(tab, good)),
+        lambda: tab.click("#reset"),
+        lambda: tab.evaluate(changed),
+    ):
+        tab.evaluate(TRANSFER, {"kind": "drop", "data": base64.b64encode(b"hello").decode()})
+        until(tab, "document.getElementById('own-problem').textContent.includes('given.png')")
+        change()
+        settle(tab)
+        assert tab.text_content("#own-problem") == ""
+
+
+@pytest.mark.parametrize("orientation", [1, 6])
+def test_the_sides_of_a_photo_are_those_that_are_seen(
+    show: Opener, tmp_path: Path, orientation: int
+) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    path = tmp_path / "turned.jpg"
+    Image.new("RGB", (900, 600), (9, 90, 200)).save(path, exif=exif)
+    tab = show(page_data_of(random_picture((9, 9, 3)), PoolLayer()))
+    tab.set_input_files("#own-file", path)
+    until(tab, "cnncli.state.input.own !== undefined")
+    settle(tab)
+    full, made = ("600 rows × 900 columns", "418 rows × 627 columns")
+    if orientation == 6:
+        full, made = ("900 rows × 600 columns", "627 rows × 418 columns")
+    assert tab.text_content("#own-note") == f"turned.jpg: {full}, made {made} here."

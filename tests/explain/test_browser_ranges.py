@@ -16,11 +16,18 @@ from cnncli.network.graph import Network, input_groups
 from cnncli.network.inner_cells import inner_cells
 from cnncli.network.layers import ActivationLayer, ConvLayer, PoolLayer
 from cnncli.pipeline.auto_range import clips_by_default
-from cnncli.render.grey_levels import Mapping
+from cnncli.render.grey_levels import Mapping, paint_levels
 from cnncli.render.layer_ranges import layer_ranges
 from cnncli.render.result_rows import ArrayRows
 from cnncli.render.scores import bar_span
-from tests.support.browser import Opener, bank, page_data_of, picture_of, settle
+from tests.support.browser import (
+    Opener,
+    bank,
+    page_data_of,
+    picture_of,
+    random_picture,
+    settle,
+)
 
 pytestmark = pytest.mark.oracle
 
@@ -248,3 +255,46 @@ def test_cells_that_are_no_numbers_are_magenta_on_a_layers_page(show: Opener) ->
     missing, number = tab.evaluate(read)
     assert missing == [255, 0, 255] != number
     assert "9 values are NaN or infinite" in tab.text_content("#output-note")
+
+
+MAGENTA = "rgb(255, 0, 255)"
+GROUND = "(node) => getComputedStyle(node).backgroundColor"
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_how_a_value_that_is_not_finite_is_drawn_is_told(show: Opener, value: float) -> None:
+    values = np.linspace(0, 1, 48, dtype=np.float32).reshape(1, 6, 8, 1)
+    values[0, 2, 3] = value
+    tab = show(page_data_of(picture_of(values), PoolLayer(size=1), (2, 3)))
+    settle(tab)
+    what = "not a number" if np.isnan(value) else "infinite"
+    # What a sheet makes of it.
+    level = np.empty(1, np.uint8)
+    paint_levels(np.array([value]), Mapping("minmax", 0.0, 1.0), "8", level)
+    sheet = {0: "black", 255: "white"}[int(level[0])]
+    told = f"{what}: drawn in magenta, and as {sheet} on sheets of cnncli"
+    assert tab.text_content(".drawn") == told
+    assert tab.locator(".swatch").evaluate(GROUND) == MAGENTA
+    assert tab.locator("#blocks td").evaluate(GROUND) == MAGENTA
+    assert "1 value is NaN or infinite" in tab.text_content("#input-note")
+    tab.evaluate("cnncli.apply({ at: [0, 0] })")
+    settle(tab)
+    assert tab.text_content(".drawn") == "drawn as level 0 of 255"
+
+
+def test_a_colour_beside_one_that_is_no_number_is_magenta_too(show: Opener) -> None:
+    values = np.full((1, 4, 4, 3), 0.5)
+    values[0, 1, 1, 2] = np.nan
+    tab = show(page_data_of(picture_of(values), PoolLayer(size=1), (1, 1)))
+    settle(tab)
+    text = "drawn in magenta: another colour here is NaN or infinite"
+    assert tab.text_content(".drawn") == text
+
+
+def test_ends_of_a_range_are_named_by_their_colours(show: Opener) -> None:
+    tab = show(page_data_of(random_picture((8, 8, 1)), ConvLayer(bank((3, 3, 1, 1))), (4, 4)))
+    tab.evaluate("cnncli.apply({ layer: { bias: Float64Array.of(-99) }, range: 'clip' })")
+    for table, colour in (("gray", "black"), ("diverging", "blue")):
+        tab.evaluate(f"cnncli.apply({{ colormap: '{table}' }})")
+        settle(tab)
+        assert tab.text_content(".drawn") == f"below 0, where the range begins: drawn as {colour}"
