@@ -29,11 +29,10 @@ function describeInput(input) {
 
 /**
  * A layer of the page: `spec` is { name, inputs, label, maps, clips, settings }, `output` is what `layerOutput`
- * computed, and `known` has the layers before by name, as this function returns them.
+ * computed, `inputs` are the layers that it reads, as this function returns them, and `known` has all before by name.
  */
-function describeLayer(spec, output, known) {
+function describeLayer(spec, output, inputs, known) {
   const { settings } = spec;
-  const inputs = spec.inputs.map((name) => known.get(name));
   const isConv = settings.op === "conv" || settings.op === "dense";
   const arithmetic = settings.kernel ? windowLayer(inputs[0].output, settings) : null;
   const moving = movingAxes(settings, inputs[0].output, arithmetic);

@@ -53,7 +53,7 @@ class NetworkOutputs {
     const missing = inputs.find((input) => input.problem);
     if (missing) return describeProblem(spec, `It is made from ${missing.name}, which cannot be computed.`);
     try {
-      return describeLayer(spec, layerOutput(spec.settings, inputs.map((input) => input.output)), known);
+      return describeLayer(spec, layerOutput(spec.settings, inputs.map((input) => input.output)), inputs, known);
     } catch (error) {
       if (!(error instanceof ForwardError)) throw error;
       return describeProblem(spec, `${name} cannot be computed. ${error.message}`);
