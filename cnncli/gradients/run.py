@@ -54,7 +54,7 @@ from cnncli.pipeline.write import (
 )
 from cnncli.pipeline.written_file import WrittenFile
 from cnncli.render.finite_values import measure
-from cnncli.render.result_rows import ArrayRows, count_non_finite
+from cnncli.render.result_rows import ArrayRows
 from cnncli.render.rounding_noise import rounding_notes
 from cnncli.system.memory import check_memory
 
@@ -292,9 +292,8 @@ def _write_views(
     """Write each result to its files."""
     by_name = {view.expected.name: view for view in views}
     results = with_files([view.result(gradient, picture.batched) for view in views], files)
-    source = count_non_finite(picture.pixels, "the input")
     made = ((result.name, by_name[result.name].make(gradient)) for result in results)
-    computed = ((name, ArrayRows(values, non_finite_source=source)) for name, values in made)
+    computed = ((name, ArrayRows(values, source=picture.pixels)) for name, values in made)
     return write_results(replace(plan.job, render=views[0].render), results, computed, plan.access)
 
 

@@ -44,7 +44,7 @@ from cnncli.network.passes import forward_layers, peak_bytes
 from cnncli.network.prepared import last_prepared
 from cnncli.render.finite_values import measure
 from cnncli.render.grey_levels import LEVELS
-from cnncli.render.result_rows import Box, Values, count_non_finite
+from cnncli.render.result_rows import Box, Values
 from cnncli.system.progress import set_step
 from cnncli.system.threads import run_all
 
@@ -228,9 +228,9 @@ class FeatureMaps:
             self.whole()
 
     @property
-    def non_finite_source(self) -> str:
-        """How many pixels are infinite or NaN; empty if none."""
-        return count_non_finite(self.picture.pixels, "the input")
+    def source(self) -> Values:
+        """The pixels; zeros once they were dropped."""
+        return self.picture.pixels
 
     def release_pixels(self) -> None:
         """Drop the pixels, once all that is needed was computed from them."""

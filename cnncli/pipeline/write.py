@@ -403,11 +403,13 @@ class ResultWriter:
     def _value_notes(self, non_finite: int) -> tuple[str, ...]:
         count, layer = math.prod(self.maps.shape), self.result.layer
         values = "values" if layer is None else f"values of {layer}"
-        source, why = self.maps.non_finite_source, ": the numbers grew too large"
+        source, why = self.maps.source, ": the numbers grew too large"
+        given = 0 if source is None else source.size - np.count_nonzero(np.isfinite(source))
         if self.result.is_noted:
             why = ""
-        elif source:
-            why = f", {'as is' if source.startswith('1 ') else 'as are'} {source}"
+        elif source is not None and given:
+            verb = "is" if given == 1 else "are"
+            why = f", as {verb} {given} of {source.size} values of the input"
         return (f"{WARNING}{non_finite} of {count} {values} are infinite or NaN{why}",)
 
     @cached_property

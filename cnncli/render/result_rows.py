@@ -47,8 +47,8 @@ class ResultRows(Protocol):
         """float32 or float64."""
 
     @property
-    def non_finite_source(self) -> str:
-        """How many of the numbers that it is computed from are infinite or NaN; empty if none."""
+    def source(self) -> Values | None:
+        """The input that it is computed from, where that is known and still there."""
 
     def map_strips(
         self, action: Callable[[int, slice, Values], T], in_levels: bool = False
@@ -84,7 +84,7 @@ class ArrayRows:
     values: Values
     inner_cells: Box | None = None
     sum_bounds: Values | None = None
-    non_finite_source: str = ""
+    source: Values | None = None
 
     @property
     def shape(self) -> Shape:
@@ -119,20 +119,6 @@ class ArrayRows:
 
     def release_pixels(self) -> None:
         """Do nothing: there are none."""
-
-
-def count_non_finite(values: Values, name: str) -> str:
-    """Say how many values of an array are infinite or NaN; nothing if none is.
-
-    Examples
-    --------
-    >>> count_non_finite(np.array([1, np.inf, np.nan]), "the input")
-    '2 of 3 values of the input'
-    >>> count_non_finite(np.ones(3), "the input")
-    ''
-    """
-    count = values.size - np.count_nonzero(np.isfinite(values))
-    return f"{count} of {values.size} values of {name}" if count else ""
 
 
 def map_pictures(

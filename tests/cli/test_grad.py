@@ -463,11 +463,12 @@ def test_the_command_as_a_process(net: str) -> None:
     assert found == ("L", "symmetric", "grad")
 
 
-def test_infinities_of_the_image_are_counted() -> None:
+@pytest.mark.parametrize(("count", "verb"), [(1, "is"), (2, "are")])
+def test_infinities_of_the_image_are_counted(count: int, verb: str) -> None:
     given = np.ones((4, 4), np.float32)
-    given[1, 1:3] = np.inf
+    given[1, :count] = np.inf
     save_array("given.npy", given)
     for words in (["grad", "given.npy", "--pool", "lp"], ["pool", "given.npy", "--mode", "lp"]):
         result = run_cli(*words, "--size", 1, "-o", f"{words[0]}.npy")
-        told = "2 of 16 values are infinite or NaN, as are 2 of 16 values of the input"
-        assert told in result.stderr
+        told = f"{count} of 16 values are infinite or NaN, as {verb} {count} of 16 values of"
+        assert f"{told} the input" in result.stderr
