@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import pytest
 
 from cnncli.explain.page.layer_data import Unit
 from cnncli.explain.page.network_data import network_page_data
+from cnncli.filters.filter import from_array
 from cnncli.network.graph import Network
 from cnncli.network.layers import ConvLayer
 from tests.support.browser import Opener, bank, page_data_of, random_picture, settle
@@ -47,9 +49,9 @@ def test_the_chosen_one_of_many_is_scrolled_into_sight(
 
 
 def test_the_strongest_sum_of_another_unit_is_scrolled_into_sight(show: Opener) -> None:
-    network = Network.chain(
-        ConvLayer(bank((3, 3, 1, 90)), padding="same"), ConvLayer(bank((3, 3, 90, 2)))
-    )
+    # The last channel sends most to each unit: its sum is the first of the list.
+    grows = from_array(np.arange(1, 91, dtype=float).reshape(1, 1, 1, 90))
+    network = Network.chain(ConvLayer(grows), ConvLayer(from_array(np.ones((1, 1, 90, 2)))))
     picture = random_picture((9, 9, 1))
     tab = show(network_page_data(network, picture, "conv2", Unit((3, 3)), title="net"))
     scroll = "document.querySelector('#blocks .sums').scrollTo(0, 9999)"
