@@ -27,7 +27,7 @@ const BROWSER = readonly([
 
 /** Scripts that compute have nothing of the browser, but what workers have too. */
 const NO_PAGE =
-  /(activations|arithmetic|geometry|window_sums|ranges|network_(backward|description|fields|forward|groups|layout|links|moved_values|norms|reductions|windows)|packed|playground_(commands|stack)|quiz_(network|questions|window)|transposed_backward)\.js$/;
+  /(activations|arithmetic|geometry|window_sums|ranges|network_(backward|description|forward|layout|links|moved_values|norms|over_axes|receptive_fields|reductions|windows)|packed|playground_(commands|stack)|quiz_(network|questions|window)|transposed_backward)\.js$/;
 const hasNoPage = (file) => NO_PAGE.test(file);
 
 /** The scripts of a page share one scope: each may use what the others declare. */

@@ -60,9 +60,9 @@ function zeroPlanes({ size, channels }) {
 
 /** Add to `sinks`, planes for each input, what a layer sends back of the gradients of its output. */
 function passBack(settings, inputs, planes, sinks) {
-  const grouped = groupedSettings(settings);
-  if (grouped) {
-    passGroupsBack(grouped, inputs[0], planes, sinks[0]);
+  const overAxes = overAxesSettings(settings);
+  if (overAxes) {
+    passValueSetsBack(overAxes, inputs[0], planes, sinks[0]);
     return;
   }
   if (settings.kernel) {
@@ -219,8 +219,8 @@ function gradientPaths(settings, inputs, size, planes, { input, channel: source,
     const paths = windowPass(settings, inputs[0], planes, (arithmetic) => outputsReading(arithmetic, at)).paths(source, ...at);
     return paths.map(({ row, col, ...path }) => ({ ...path, at: [row, col] }));
   }
-  const grouped = groupedSettings(settings);
-  if (grouped) return groupPaths(grouped, inputs[0], size[1], planes, source, at);
+  const overAxes = overAxesSettings(settings);
+  if (overAxes) return valueSetPaths(overAxes, inputs[0], size[1], planes, source, at);
   const [paths, own] = [[], at[0] * inputs[input].size[1] + at[1]];
   eachLink(settings, inputs, (k, readChannel, from, channel, cell, weight) => {
     if (k !== input || from !== own || readChannel !== source) return;

@@ -62,7 +62,7 @@ const FORWARD = {
   resize: resizedOutput,
   matmul: productOutput,
 };
-for (const op of Object.keys(GROUPED)) FORWARD[op] = (settings, [input]) => groupedOutput(settings, input);
+for (const op of Object.keys(OVER_AXES)) FORWARD[op] = (settings, [input]) => overAxesOutput(settings, input);
 for (const op of Object.keys(MOVED_SHAPES)) FORWARD[op] = movedOutput;
 for (const op of Object.keys(COMBINE)) FORWARD[op] = (_, inputs) => combinedOutput(COMBINE[op], inputs);
 
@@ -85,8 +85,8 @@ function eachValue(input, change) {
 
 /** An activation layer, also a softmax over the channels of each cell. */
 function activatedOutput(settings, input) {
-  const grouped = groupedSettings(settings);
-  if (grouped) return groupedOutput(grouped, input);
+  const overAxes = overAxesSettings(settings);
+  if (overAxes) return overAxesOutput(overAxes, input);
   return eachValue(input, (value, channel) => activate(value, settings, channel));
 }
 

@@ -16,7 +16,7 @@ function readingOf(settings, k, size, out, axis) {
   }
   if (axis) return { step: axis.stride, over: 1, low: -axis.begin, high: axis.extent - 1 - axis.begin };
   if (op in READINGS) return READINGS[op](settings, k, size, out);
-  const isWhole = op === "concat" ? settings.axis === k : groupedSettings(settings)?.axes.includes(AXES[k]);
+  const isWhole = op === "concat" ? settings.axis === k : overAxesSettings(settings)?.axes.includes(AXES[k]);
   return isWhole || size !== out ? null : { step: 1, over: 1, low: 0, high: 0 };
 }
 
