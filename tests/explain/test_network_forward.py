@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -22,6 +23,7 @@ from cnncli.network.layers import (
     ResizeLayer,
     ScaleLayer,
     SliceLayer,
+    SoftmaxLayer,
     SpaceToDepthLayer,
     ViewLayer,
 )
@@ -114,11 +116,18 @@ def test_slow_layers_count_as_more_products_of_convolutions() -> None:
     assert is_live(8, resize("linear"))
     assert not is_live(8, resize("cubic"))
 
+    def shares(count: int) -> list[Node]:
+        names = [SOURCE, *(f"shares{k}" for k in range(count))]
+        softmax = SoftmaxLayer(("rows",))
+        return [Node(name, softmax, (before,)) for before, name in pairwise(names)]
+
     def is_square_live(size: int) -> bool:
         # One row of columns by channels, times itself: size ** 3 products.
         row = Node("row", ViewLayer(Layout(), (0, 3, 1, 2), size), (SOURCE,))
         return is_live(size, row, Node("square", MatMulLayer(), ("row", "row")))
 
+    assert is_live(600, *shares(8))
+    assert not is_live(600, *shares(9))
     assert is_square_live(500)
     assert not is_square_live(560)
 

@@ -18,7 +18,21 @@ from cnncli.explain.page.layer_data import (
 )
 from cnncli.io.images import Picture
 from cnncli.network.graph import Network, Node, input_groups
-from cnncli.network.layers import MatMulLayer, ResizeLayer, Shape
+from cnncli.network.layers import (
+    DepthToSpaceLayer,
+    LRNLayer,
+    MatMulLayer,
+    PadChannelsLayer,
+    PadLayer,
+    ReduceLayer,
+    ResizeLayer,
+    Shape,
+    SliceLayer,
+    SoftmaxLayer,
+    SpaceToDepthLayer,
+    ViewLayer,
+)
+from cnncli.network.layers.norm import Normalization
 from cnncli.network.parameters import count_parameters
 from cnncli.network.summary import LayerSummary, summarize
 from cnncli.pipeline.auto_range import clips_by_default
@@ -31,6 +45,15 @@ _PER_PRODUCT: Final = 2
 
 _PER_TAP: Final = 5
 """Products of a convolution that take as long as one tap of a resize."""
+
+_PER_VALUE: Final = 100
+"""Products of a convolution that take as long as one value of `_SLOW_LAYERS`."""
+
+_SLOW_LAYERS: Final = (
+    *(LRNLayer, Normalization, ReduceLayer, SoftmaxLayer),
+    *(DepthToSpaceLayer, PadChannelsLayer, PadLayer, SliceLayer, SpaceToDepthLayer, ViewLayer),
+)
+"""Layers over whole axes, and those that move values."""
 
 MOST_VALUES: Final = 2**23
 """Values of all layers."""
@@ -127,6 +150,8 @@ def _products(node: Node, summary: LayerSummary, shape: Shape) -> int:
         case ResizeLayer() as layer:
             taps = (axis.cells.shape[1] for axis in layer.taps(shape))
             return _PER_TAP * math.prod((*layer.output_shape(shape), *taps))
+        case layer if isinstance(layer, _SLOW_LAYERS):
+            return _PER_VALUE * math.prod(shape)
         case _:
             return summary.multiply_adds
 
