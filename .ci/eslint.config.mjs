@@ -7,7 +7,7 @@ const NAMES = /^(?:async )?(?:const|let|class|function) (\w+)/gm;
 
 /** What the outermost scope of each script of the pages declares. */
 const declared = new Map(
-  readdirSync(WEB)
+  readdirSync(WEB, { recursive: true })
     .filter((name) => name.endsWith(".js"))
     .map((name) => {
       const text = readFileSync(`${WEB}/${name}`, "utf-8");
@@ -27,7 +27,7 @@ const BROWSER = readonly([
 
 /** Scripts that compute have nothing of the browser, but what workers have too. */
 const NO_PAGE =
-  /(activations|arithmetic|geometry|window_sums|ranges|network_(backward|description|forward|layout|links|moved_values|norms|over_axes|receptive_fields|reductions|windows)|packed|playground_(commands|stack)|quiz_(network|questions|window)|transposed_backward)\.js$/;
+  /((^|\/)arithmetic\/\w+|\/arithmetic|page\/packed|network\/(backward|description|forward|layout|links|moved_values|norms|over_axes|receptive_fields|reductions|windows)|playground\/(commands|stack)|quiz\/(network|questions|window))\.js$/;
 const hasNoPage = (file) => NO_PAGE.test(file);
 
 /** The scripts of a page share one scope: each may use what the others declare. */

@@ -1,4 +1,4 @@
-"""activations.js in node, without a page: every activation of the core, with its settings."""
+"""arithmetic/activations.js in node: every activation of the core, with its settings."""
 
 from __future__ import annotations
 
@@ -51,7 +51,9 @@ def test_slopes_equal_the_core(name: str) -> None:
         for given in all_given
     ]
     z = np.array(Z)
-    for given, found in zip(all_given, run_alone("activations.js", SLOPES, cases), strict=True):
+    for given, found in zip(
+        all_given, run_alone("arithmetic/activations.js", SLOPES, cases), strict=True
+    ):
         activation = get_activation(name, **given)
         expected = activation.backward(np.ones_like(z), z, activation.forward(z))
         slopes = [float(text.replace("Infinity", "inf")) for text in found]
@@ -67,7 +69,9 @@ def test_values_equal_the_core(name: str) -> None:
         for given in all_given
     ]
     z = np.array([float(text.replace("Infinity", "inf")) for text in texts])
-    for given, found in zip(all_given, run_alone("activations.js", VALUES, cases), strict=True):
+    for given, found in zip(
+        all_given, run_alone("arithmetic/activations.js", VALUES, cases), strict=True
+    ):
         expected = get_activation(name, **given).forward(z)
         values = [float(text.replace("Infinity", "inf")) for text in found]
         np.testing.assert_allclose(values, expected, rtol=1e-12, atol=1e-14, err_msg=str(given))
@@ -79,7 +83,7 @@ def js(value: float) -> str:
 
 def test_formulas_and_defaults_are_those_of_the_core() -> None:
     tell = "() => Object.entries(ACTIVATIONS).map(([k, a]) => [k, a.formula, a.settings ?? {}])"
-    (found,) = run_alone("activations.js", tell, [None])
+    (found,) = run_alone("arithmetic/activations.js", tell, [None])
     expected: list[Any] = [
         [name, made.formula, dict(made.settings)] for name, made in ACTIVATIONS.items()
     ]
@@ -89,4 +93,4 @@ def test_formulas_and_defaults_are_those_of_the_core() -> None:
 def test_each_channel_may_have_its_own_setting() -> None:
     layer = {"activation": "prelu", "alpha": [0.5, -1.0]}
     function = "(layer) => [0, 1].map((channel) => activate(-2, layer, channel))"
-    assert run_alone("activations.js", function, [layer]) == [[-1.0, 2.0]]
+    assert run_alone("arithmetic/activations.js", function, [layer]) == [[-1.0, 2.0]]

@@ -1,4 +1,4 @@
-"""arithmetic.js in node, without a page: every value of 300 random layers against the core."""
+"""arithmetic/layer.js in node: every value of 300 random layers against the core."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ pytestmark = [
     pytest.mark.skipif(NODE is None, reason="neither node nor the extra browser is installed"),
 ]
 
-SCRIPTS = ("activations.js", "arithmetic.js")
+SCRIPTS = ("arithmetic/activations.js", "arithmetic/layer.js")
 
 EACH = {"convolutions": 40, "pools": 30}
 
@@ -42,7 +42,7 @@ COMPUTE = """({ input, layer, at }) => {
 
 
 def page_input(picture: Picture) -> PageData:
-    """The whole of a picture, as layer.js reads it from a page's data."""
+    """The whole of a picture, as layer/layer.js reads it from a page's data."""
     X = picture.values()[0].astype(np.float64)
     height, width, channels = X.shape
     return {
@@ -56,7 +56,7 @@ def page_input(picture: Picture) -> PageData:
 
 
 def page_layer(layer: ConvLayer | PoolLayer, page: PageData, single: bool) -> PageData:
-    """What layer.js has of a layer once the changes of a page are made."""
+    """What layer/layer.js has of a layer once the changes of a page are made."""
     if isinstance(layer, PoolLayer):
         return {"op": "pool", "single": single, **page}
     weights = layer.filter.weights
@@ -146,7 +146,7 @@ def test_the_first_of_equal_cells_wins(mode: str) -> None:
 def test_borders_copy_the_cells_that_numpy_copies(mode: str) -> None:
     cells = [(cell, size) for size in (1, 2, 5) for cell in range(-7, size + 8)]
     source = f"([cell, size]) => borderSource(cell, size, '{mode}')"
-    found = run_alone("arithmetic.js", source, [list(pair) for pair in cells])
+    found = run_alone("arithmetic/layer.js", source, [list(pair) for pair in cells])
     for (cell, size), index in zip(cells, found, strict=True):
         if mode == "zeros":
             padded = np.pad(np.arange(size), 8, constant_values=-1)
@@ -167,7 +167,7 @@ def test_sizes_and_pads_are_those_of_the_core() -> None:
     source = "([size, kernel, stride, dilation, lower]) => "
     source += "samePads(size, kernel, stride, dilation, lower)"
     for (size, kernel, stride, dilation, lower), pads in zip(
-        settings, run_alone("arithmetic.js", source, settings), strict=True
+        settings, run_alone("arithmetic/layer.js", source, settings), strict=True
     ):
         word = "same-lower" if lower else "same"
         window = place_window((size, size), kernel, stride, word, dilation)

@@ -1,4 +1,4 @@
-"""learning_arithmetic.js in node, step by step, against a training loop over the core."""
+"""learning/arithmetic.js in node, step by step, against a training loop over the core."""
 
 from __future__ import annotations
 
@@ -28,10 +28,10 @@ pytestmark = [
 ]
 
 SCRIPTS = (
-    "arithmetic.js",
-    "backward_arithmetic.js",
-    "quiz_questions.js",
-    "learning_arithmetic.js",
+    "arithmetic/layer.js",
+    "arithmetic/backward.js",
+    "quiz/questions.js",
+    "learning/arithmetic.js",
 )
 STEPS = 20
 TOLERANCE = 1e-5

@@ -1,4 +1,4 @@
-"""network_description.js in node: what a live page tells of each layer, against Python's words."""
+"""network/description.js in node: what a live page tells of each layer, against Python's words."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ pytestmark = [
 ]
 
 SCRIPTS = (
-    *PAGES["network"][: PAGES["network"].index("network_worker.js") + 1],
-    "network_reads.js",
+    *PAGES["network"][: PAGES["network"].index("network/worker.js") + 1],
+    "network/reads.js",
 )
 
 NETWORKS = 60

@@ -1,4 +1,4 @@
-"""network_forward.js in node: all values of random networks that a page computes itself."""
+"""network/forward.js in node: all values of random networks that a page computes itself."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ pytestmark = [
     pytest.mark.skipif(NODE is None, reason="neither node nor the extra browser is installed"),
 ]
 
-SCRIPTS = PAGES["network"][: PAGES["network"].index("network_worker.js") + 1]
+SCRIPTS = PAGES["network"][: PAGES["network"].index("network/worker.js") + 1]
 
 NETWORKS = 60
 

@@ -32,7 +32,7 @@ pytestmark = [
     pytest.mark.skipif(NODE is None, reason="neither node nor the extra browser is installed"),
 ]
 
-SCRIPTS = PAGES["network"][: PAGES["network"].index("network_worker.js") + 1]
+SCRIPTS = PAGES["network"][: PAGES["network"].index("network/worker.js") + 1]
 
 NETWORKS = 40
 SIZES = {"float64": 1e-9, "uint8": 1e-5}

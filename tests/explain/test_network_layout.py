@@ -1,4 +1,4 @@
-"""network_layout.js in node: where layers stand in the graph of a network, and how lines go."""
+"""network/layout.js in node: where layers stand in the graph of a network, and how lines go."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ def cases() -> list[Layers]:
 
 def test_layers_do_not_overlap_and_lines_go_down_beside_them() -> None:
     for layers, graph in zip(
-        cases(), run_alone("network_layout.js", "layoutNetwork", cases()), strict=True
+        cases(), run_alone("network/layout.js", "layoutNetwork", cases()), strict=True
     ):
         nodes = graph["nodes"]
         assert [node["name"] for node in nodes] == [layer["name"] for layer in layers]
@@ -107,7 +107,7 @@ def test_layers_do_not_overlap_and_lines_go_down_beside_them() -> None:
 
 
 def test_chains_are_straight() -> None:
-    for graph in run_alone("network_layout.js", "layoutNetwork", cases()):
+    for graph in run_alone("network/layout.js", "layoutNetwork", cases()):
         nodes = graph["nodes"]
         for index, node in enumerate(nodes):
             alone = [k for k in node["outputs"] if nodes[k]["inputs"] == [index]]
@@ -116,11 +116,11 @@ def test_chains_are_straight() -> None:
 
 
 def test_branches_stand_side_by_side_and_skipping_lines_on_their_own() -> None:
-    (net,) = run_alone("network_layout.js", "layoutNetwork", [INCEPTION])
+    (net,) = run_alone("network/layout.js", "layoutNetwork", [INCEPTION])
     rows = {node["name"]: node["row"] for node in net["nodes"]}
     assert rows["one"] == rows["three_before"] == rows["five_before"] == rows["pool"] == 2
     assert net["columns"] == [True] * 4
-    (unet,) = run_alone("network_layout.js", "layoutNetwork", [U_NET])
+    (unet,) = run_alone("network/layout.js", "layoutNetwork", [U_NET])
     # The inner one of two lines is nearer to the layers: they do not cross.
     assert unet["columns"] == [True, False, False]
     lanes = {edge["to"]: edge["points"][1][1] for edge in unet["edges"] if len(edge["points"]) > 2}
@@ -130,12 +130,12 @@ def test_branches_stand_side_by_side_and_skipping_lines_on_their_own() -> None:
 
 def test_arrow_keys_reach_every_layer() -> None:
     for layers, reached in zip(
-        cases(), run_alone("network_layout.js", REACHED, cases()), strict=True
+        cases(), run_alone("network/layout.js", REACHED, cases()), strict=True
     ):
         assert reached == list(range(len(layers)))
 
 
 def test_columns_of_lines_alone_are_narrow() -> None:
     source = "(columns) => columnMiddles(columns, 100, 10, 6)"
-    (found,) = run_alone("network_layout.js", source, [[True, False, True]])
+    (found,) = run_alone("network/layout.js", source, [[True, False, True]])
     assert found == {"middles": [50, 111, 172], "width": 222}

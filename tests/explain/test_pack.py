@@ -1,4 +1,4 @@
-"""The data of a page as bytes: what pack.py writes and packed.js reads, in node."""
+"""The data of a page as bytes: what pack.py writes and page/packed.js reads, in node."""
 
 from __future__ import annotations
 

@@ -155,7 +155,8 @@ def test_nothing_is_loaded_and_nothing_is_evaluated(text: str) -> None:
 
 
 def test_every_file_of_the_page_is_plain_text_of_modest_size() -> None:
-    files = list(resources.files("cnncli.explain").joinpath("web").iterdir())
+    folders = resources.files("cnncli.explain").joinpath("web").iterdir()
+    files = [file for folder in folders for file in folder.iterdir()]
     assert {"page.html", "page.css", "layer.js", "network.js"} <= {file.name for file in files}
     for file in files:
         lines = file.read_text("utf-8").splitlines()
@@ -462,7 +463,7 @@ def luminance(colour: str) -> float:
 @pytest.mark.parametrize("theme", [0, 1])
 def test_text_stands_out_from_its_ground(theme: int) -> None:
     """4.5 to 1 for text, 3 to 1 for lines that mean something (WCAG 2.2, AA)."""
-    style = resources.files("cnncli.explain").joinpath("web", "page.css").read_text("utf-8")
+    style = resources.files("cnncli.explain").joinpath("web", "page", "page.css").read_text("utf-8")
     block = re.findall(r":root[^{]*\{(.*?)\}", style, re.S)[theme]
     colours = dict(re.findall(r"--([\w-]+): (#\w{6})", block))
     for ground in ("paper", "ground"):
@@ -475,7 +476,7 @@ def test_scripts_of_the_worker_are_checked_to_have_nothing_of_the_page() -> None
     rules = (REPOSITORY / ".ci" / "eslint.config.mjs").read_text("utf-8")
     (pattern,) = re.findall(r"const NO_PAGE =\s+/(.*)/;", rules)
     # This one answers the page's requests.
-    checked = WORKER - {"network_worker.js"}
+    checked = WORKER - {"network/worker.js"}
     assert [name for name in sorted(checked) if not re.search(pattern, name)] == []
 
 
@@ -488,7 +489,7 @@ def test_no_two_scripts_of_a_page_declare_one_name(kind: str) -> None:
         for script in SCRIPTS[kind]
         for name in re.findall(
             r"^(?:async )?(?:const|let|class|function) (\w+)",
-            web.joinpath(script).read_text("utf-8"),
+            web.joinpath(*script.split("/")).read_text("utf-8"),
             re.M,
         )
     )

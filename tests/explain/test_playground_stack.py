@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from cnncli.explain.page.parts import SCRIPTS as PAGES
 from cnncli.explain.page.playground_data import STACK, playground_page_data
 from cnncli.filters.builtin_names import builtin_names
 from cnncli.filters.files import load_filter
@@ -23,9 +24,8 @@ needs_node = pytest.mark.skipif(NODE is None, reason="node is not installed")
 
 FILTERS = playground_page_data()["filters"]
 SCRIPTS = (
-    *("geometry.js", "activations.js", "arithmetic.js", "numbers.js", "ranges.js"),
-    *("network_forward.js", "network_description.js", "network_worker.js"),
-    *("playground_stack.js", "playground_commands.js"),
+    *PAGES["network"][: PAGES["network"].index("network/worker.js") + 1],
+    *("playground/stack.js", "playground/commands.js"),
 )
 
 STACKS = [

@@ -25,12 +25,12 @@ pytestmark = [
 ]
 
 SCRIPTS = (
-    "arithmetic.js",
-    "transposed_arithmetic.js",
-    "numbers.js",
-    "step_panel.js",
-    "quiz_questions.js",
-    "quiz_window.js",
+    "arithmetic/layer.js",
+    "arithmetic/transposed.js",
+    "shared/numbers.js",
+    "shared/step_panel.js",
+    "quiz/questions.js",
+    "quiz/window.js",
 )
 EACH = 8
 

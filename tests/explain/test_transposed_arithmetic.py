@@ -1,4 +1,4 @@
-"""transposed_arithmetic.js in node: random transposed convolutions against the layer itself."""
+"""arithmetic/transposed.js in node: random transposed convolutions against the layer itself."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ pytestmark = [
     pytest.mark.skipif(NODE is None, reason="neither node nor the extra browser is installed"),
 ]
 
-SCRIPTS = ("arithmetic.js", "transposed_arithmetic.js")
+SCRIPTS = ("arithmetic/layer.js", "arithmetic/transposed.js")
 CASES = 300
 
 COMPUTE = """({ input, layer, at }) => {

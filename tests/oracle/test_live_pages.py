@@ -26,7 +26,7 @@ pytestmark = [
     pytest.mark.skipif(NODE is None, reason="neither node nor the extra browser is installed"),
 ]
 
-SCRIPTS = PAGES["network"][: PAGES["network"].index("network_worker.js") + 1]
+SCRIPTS = PAGES["network"][: PAGES["network"].index("network/worker.js") + 1]
 
 COMPUTE = """({ data, unit }) => {
   const settingsOf = (spec) => ({ ...spec, settings: readLayer(spec.settings) });

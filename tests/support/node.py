@@ -27,7 +27,12 @@ def find_node() -> str | None:
 
 NODE = find_node()
 
-NEEDED = ("packed.js", "geometry.js", "activations.js", "window_sums.js")
+NEEDED = (
+    "page/packed.js",
+    "arithmetic/geometry.js",
+    "arithmetic/activations.js",
+    "arithmetic/window_sums.js",
+)
 """The script that reads the cases, and those that others compute with."""
 
 

@@ -1,4 +1,4 @@
-"""Reads the pages of explain as unpack.js does: their data, style and scripts."""
+"""Reads the pages of explain as page/unpack.js does: their data, style and scripts."""
 
 from __future__ import annotations
 

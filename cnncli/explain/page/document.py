@@ -30,9 +30,9 @@ def page_text(data: PageData) -> str:
     Returns
     -------
     str
-        One document without any address in it. Its data, style and scripts are deflated; unpack.js
-        opens them. Its content security policy names the hashes of its own style and scripts, so
-        that nothing else runs and nothing is loaded.
+        One document without any address in it. Its data, style and scripts are deflated, and
+        page/unpack.js opens them. Its content security policy names the hashes of its own style
+        and scripts, so that nothing else runs and nothing is loaded.
 
     Examples
     --------
@@ -46,17 +46,17 @@ def page_text(data: PageData) -> str:
     texts = [{"text": text, "worker": name in WORKER} for name, text in scripts.items()]
     packed = zlib.compress(pack({"data": data, "style": style, "scripts": texts}), 9)
     openers = [_shortened(name) for name in UNPACK_SCRIPTS]
-    first_style = _shortened("unpack.css")
+    first_style = _shortened("page/unpack.css")
     values = {
         "policy": _policy(data, [first_style, style], [*openers, *scripts.values()]),
         # Bytes of a file's name that are no text are made visible.
         "title": html.escape(data["title"].encode("utf-8", "backslashreplace").decode()),
         "style": first_style,
-        "body": _file("layer.html" if kind == "layer" else "network.html"),
+        "body": _file("layer/layer.html" if kind == "layer" else "network/network.html"),
         "packed": base64.b64encode(packed).decode(),
         "scripts": "\n".join(f"<script>{text}</script>" for text in openers),
     }
-    return _PLACEHOLDER.sub(lambda match: values[match[1]], _file("page.html"))
+    return _PLACEHOLDER.sub(lambda match: values[match[1]], _file("page/page.html"))
 
 
 def _policy(data: PageData, styles: Sequence[str], scripts: Sequence[str]) -> str:
@@ -85,7 +85,7 @@ def _hash(text: str) -> str:
 
 @cache
 def _file(name: str) -> str:
-    return resources.files("cnncli.explain").joinpath("web", name).read_text("utf-8")
+    return resources.files("cnncli.explain").joinpath("web", *name.split("/")).read_text("utf-8")
 
 
 @cache

@@ -100,7 +100,7 @@ def layer_page_data(
     Returns
     -------
     dict
-        Data for ``layer.js``: JSON and arrays, see `pack`. All are exact.
+        Data for ``layer/layer.js``: JSON and arrays, see `pack`. All are exact.
 
     Raises
     ------
@@ -261,7 +261,7 @@ def image_record(picture: Picture, image: int, box: Box, groups: Sequence[MapGro
 
 
 def layer_settings(layer: PageLayer, shape: Shape, dtype: np.dtype[Any]) -> PageData:
-    """Return the fields of a layer that arithmetic.js or transposed_arithmetic.js computes with."""
+    """Return the fields of a layer that the scripts in web/arithmetic compute with."""
     if isinstance(layer, ConvTransposeLayer):
         return _transposed(layer, shape, dtype)
     window = layer.window(shape)

@@ -88,7 +88,8 @@ def live_network_page_data(
     Returns
     -------
     dict or None
-        Data for ``network.js``; None where a page cannot compute a layer, or would take long.
+        Data for ``network/network.js``; None where a page cannot compute a layer, or would
+        take long.
 
     Examples
     --------

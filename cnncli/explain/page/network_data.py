@@ -43,7 +43,7 @@ def network_page_data(
     Returns
     -------
     dict
-        Data for ``network.js``: of a small network image and weights, of which the page
+        Data for ``network/network.js``: of a small network image and weights, of which the page
         computes all layers; of others the values of all layers.
 
     Raises

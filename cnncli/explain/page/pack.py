@@ -14,7 +14,7 @@ def pack(data: Any) -> bytes:
     """Return data as JSON, a line feed, and the little-endian bytes of all arrays of the data.
 
     In the JSON an array is its type and the places of its first byte and of that after its last,
-    counted from the line feed on. packed.js reads that.
+    counted from the line feed on. page/packed.js reads that.
 
     Parameters
     ----------
@@ -28,7 +28,7 @@ def pack(data: Any) -> bytes:
     Raises
     ------
     TypeError
-        If there is anything else, or an array of another type than packed.js reads.
+        If there is anything else, or an array of another type than page/packed.js reads.
     ValueError
         If a number is not finite; arrays may hold such.
 

@@ -16,7 +16,7 @@ from cnncli.network.graph import input_groups
 PICTURE: Final = "playground.png"
 
 STACK: Final = "1/gray/conv=sobel_v/activation=relu/pool=max"
-"""The layers that the page begins with, as its address has them: see playground_stack.js."""
+"""The layers that the page begins with, as its address has them: see playground/stack.js."""
 
 
 def playground_page_data() -> PageData:
@@ -25,7 +25,7 @@ def playground_page_data() -> PageData:
     Returns
     -------
     dict
-        Data for ``playground.js``.
+        Data for ``playground/playground.js``.
 
     Examples
     --------

@@ -104,7 +104,7 @@ def stored_network_page_data(
     Returns
     -------
     dict
-        Data for ``network.js``. Values are float32 where they fit into `BUDGET`, and else
+        Data for ``network/network.js``. Values are float32 where they fit into `BUDGET`, and else
         rounded to 16 or 8 bits of each map's range, which the page says.
 
     Raises

@@ -1,0 +1,117 @@
+"use strict";
+// The controls of the layer's page: the layer's settings and the pool's mode. Every control calls
+// `apply`; `drawControls` shows the state in all of them.
+
+/** The layer that shared/layer_fields.js changes: the page's own. */
+const edited = {
+  settings: () => state.layer,
+  first: () => firstLayer,
+  change: (fields) => apply({ layer: fields }),
+  window: () => shown.arithmetic.window,
+  isShown: () => !shown.problem,
+  kernel: () => (shown.problem ? 0 : shown.arithmetic.sources(outputChannel()).map),
+  channels: () => state.input.channels,
+  sources: () => shown.arithmetic.sources(outputChannel()).channels,
+  depth: () => state.block,
+  chooseDepth: (block) => apply({ block }),
+  nameOf: channelName,
+  redraw: () => requestDraw(true),
+};
+
+const RANGES = ["auto", "clip", "minmax", "symmetric", "abs"];
+const COLORMAPS = ["gray", "diverging"];
+
+function drawControls() {
+  for (const update of updates) update();
+  const { rows, cols } = shown.arithmetic.window;
+  const [formula, words] = isTransposed
+    ? [transposedFormula, "(input − 1) × stride + span of the kernel + output padding − padding"]
+    : [axisFormula, "⌊(input + padding − span of the window) / stride⌋ + 1"];
+  const { padding } = state.layer;
+  const isSame = padding === "same" || padding === "same-lower";
+  const sameText = (axis, what) => samePaddingText(axis, what, padding === "same-lower");
+  const same = isSame ? [sameText(rows, "rows"), sameText(cols, "columns")] : [];
+  byId("formula").replaceChildren(
+    element("span", { text: `rows: ${formula(rows)}` }),
+    element("span", { text: `columns: ${formula(cols)}` }),
+    element("span", { class: "dim", text: words }),
+    ...same.map((text) => element("span", { class: "dim same", text })),
+  );
+}
+
+/** The page's title: of the filter or the mode that was chosen, where it is another one. */
+function drawTitle() {
+  const { layer, presets } = pageData;
+  const name = layer.filterName ?? `${layer.mode} pool`;
+  const title = titleOf(state.input.own);
+  if (!title.endsWith(`, ${name}`)) {
+    showTitle(title);
+    return;
+  }
+  let chosen = layer.filterName ? name : `${state.layer.mode} pool`;
+  if (layer.filterName && !hasFirstWeights()) {
+    const isSingle = state.layer.maps === 1 && depths() === 1;
+    const preset = isSingle && presets.find(({ rows }) => sameKernel(rows));
+    chosen = preset ? preset.name : `${name}, changed`;
+  }
+  showTitle(title.slice(0, -name.length) + chosen);
+}
+
+const firstLayer = readLayer(pageData.layer);
+
+/** Whether all weights are those that the page began with. */
+function hasFirstWeights() {
+  const { kernel, weights } = state.layer;
+  const isSameSize = kernel.join() === firstLayer.kernel.join();
+  return isSameSize && weights.every((weight, index) => Object.is(weight, firstLayer.weights[index]));
+}
+
+function poolPanel() {
+  byId("filter-title").textContent = "Pool";
+  const select = poolMode();
+  const text = element("p", { class: "pool-text" });
+  updates.push(() => {
+    const [kh, kw] = state.layer.kernel;
+    const { mode, stride } = state.layer;
+    const what = { max: "the largest", min: "the smallest", average: "the mean", lp: "the p-norm" };
+    text.textContent = `Each output is ${what[mode]} of a window of ${kh} × ${kw} cells.`;
+    byId("filter-size").textContent = `${kh} × ${kw}, every ${stride.join(" × ")}`;
+  });
+  byId("filter-body").append(select, text);
+}
+
+function startControls() {
+  if (pageData.layer.op === "pool") poolPanel();
+  else filterPanel();
+  windowFields();
+  if (pageData.layer.op === "pool") poolFields();
+  else if (isTransposed) {
+    pairField("outputPadding", "Output padding", 0, FIELD_ENDS.padding);
+    field("Bias", biasField());
+  } else convFields();
+  const colormap = selectInput("colormap", "Colours", COLORMAPS, () => state.colormap, (chosen) =>
+    apply({ colormap: chosen }),
+  );
+  field(
+    "Display",
+    selectInput("range", "Range of values", RANGES, () => state.range, (range) =>
+      apply({ range }),
+    ),
+    // A colour picture has colours of its own.
+    showWhere(colormap, () => shown.picture.channels.length === 1),
+  );
+  showWhere(byId("moves"), () => shown.outRows.length * shown.outCols.length > 1);
+  startMaps();
+  updates.push(drawTitle, drawOverview);
+  byId("reset").addEventListener("click", () => {
+    apply({ input: firstInput, pixel: null, learn: null, layer: readLayer(pageData.layer), at: pageData.at, map: pageData.map, range: "auto", colormap: "gray", channel: 0, block: 0 });
+  });
+  startArrows(byId("channels"));
+  startTaps("blocks");
+  // On a phone the strip with the output may have come over what was pressed.
+  document.addEventListener("click", ({ target }) => {
+    if (target.closest(".follows")) target.scrollIntoView({ block: "nearest", inline: "nearest" });
+  });
+}
+
+startLayerPage();

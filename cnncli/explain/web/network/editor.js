@@ -1,0 +1,145 @@
+"use strict";
+// The panel of a network's page that changes the chosen unit's layer: its settings and weights, and its map on
+// or off. All later layers follow, see network/live.js.
+
+/** Numbers of layers that scale: a field for each that a layer has. */
+const CHANNEL_NUMBERS = ["gamma", "beta", "mean", "var", "factor", "offset"];
+
+/** The layer that shared/layer_fields.js changes: that of the chosen unit. */
+const edited = {
+  settings: () => live.specs.get(state.unit.layer).settings,
+  first: () => live.first.get(state.unit.layer).settings,
+  change: (fields) => apply({ layers: { [state.unit.layer]: fields }}),
+  window: () => {
+    const { kernel, stride, padding, dilation, op, ceil } = edited.settings();
+    return placeWindow(editedInput().shape.slice(0, 2), kernel, stride, padding, dilation, op === "pool" && ceil);
+  },
+  isShown: () => !byName.get(state.unit.layer).problem,
+  kernel: () => {
+    const { maps, perChannel } = edited.settings();
+    if (!edited.isShown()) return Math.min(state.unit.map, maps - 1);
+    const { channel } = chosenUnit();
+    return perChannel ? Math.floor(channel / edited.channels()) : channel;
+  },
+  channels: () => editedInput().shape[2],
+  sources: () => unitArithmetic(chosenUnit()).step?.blocks.map(({ channel }) => channel) ?? [],
+  depth: () => {
+    const made = edited.isShown() ? unitArithmetic(chosenUnit()) : {};
+    return state.block ?? (made.step ? blockIndex(made) : 0);
+  },
+  chooseDepth: (block) => apply({ block }),
+  nameOf: (channel) => channelName(editedInput(), channel),
+  redraw: () => drawEditor(),
+};
+
+function editedInput() {
+  return byName.get(live.specs.get(state.unit.layer).inputs[0]);
+}
+
+/** What the fields were made for: another layer has other ones. */
+let editedName = null;
+
+function startEditor() {
+  byId("editor").hidden = false;
+  byId("reset").addEventListener("click", resetLayers);
+}
+
+/** Leave the field that is typed into, before another layer has other fields. */
+function leaveEditor() {
+  if (byId("editor-body").contains(document.activeElement)) document.activeElement.blur();
+}
+
+/** All layers as the page began with them; the input stays, but for the sample picture of the playground. */
+function resetLayers() {
+  return apply({ specs: firstSpecs(), input: isPlayground ? firstPicture() : undefined });
+}
+
+/** Make the fields again: the chosen layer may be of another kind. */
+function renewEditor() {
+  editedName = null;
+}
+
+/** The answer of the last layer with scores as the page began, to compare with. */
+let firstAnswer = null;
+
+/** What the network answers now and answered at first, or why it cannot. */
+function drawAnswer() {
+  const problems = layers.filter(({ problem }) => problem);
+  byId("problem").textContent = problems.length ? problems[0].problem : "";
+  byId("misfits").hidden = problems.length === 0;
+  const layer = layers.findLast(({ largest }) => largest.length > 0);
+  if (!layer || layer.winner === null) {
+    const told = layer ? `No score of ${layer.name} is a finite number.` : "All later layers follow.";
+    byId("answer").textContent = problems.length ? "" : told;
+    return;
+  }
+  const picture = layer.pictures[layer.winner];
+  const now = `${mapName(picture)}, ${valueText(layer, picture, 0, 0)}`;
+  firstAnswer ??= now;
+  const before = now === firstAnswer ? "" : ` (at first ${firstAnswer})`;
+  byId("answer").textContent = `The largest of ${layer.name}: ${now}${before}`;
+}
+
+/** Show the settings of the chosen layer in the fields. */
+function drawEditor() {
+  drawAnswer();
+  const { layer } = state.unit;
+  // Another stack may lack the layer that is still shown.
+  const isInput = !live.specs.has(layer);
+  byId("editor-body").hidden = isInput;
+  byId("editor-title").textContent = isInput ? "Change a layer: choose a unit of one" : `Change ${labels.get(layer)}`;
+  if (isInput || editedInput().problem) return;
+  if (editedName !== layer) {
+    editedName = layer;
+    updates.length = 0;
+    for (const id of ["settings", "filter-body"]) byId(id).replaceChildren();
+    makeEditorFields();
+  }
+  for (const update of updates) update();
+}
+
+function makeEditorFields() {
+  const { op, kernel, weights } = edited.settings();
+  byId("filter-head").hidden = !weights;
+  if (weights) filterPanel();
+  if (op === "pool") field("Mode", poolMode());
+  if (kernel && op !== "dense") windowFields();
+  if (op === "pool") poolFields();
+  if (op === "conv-transpose") field("Bias", biasField());
+  else if (weights) convFields();
+  if (op === "activation") field("Activation", activationInput());
+  for (const name of CHANNEL_NUMBERS) if (edited.settings()[name]?.length) channelField(name);
+  offField();
+}
+
+/** A number of the chosen channel, such as the gamma of a batch-norm, or of the chosen cell. */
+function channelField(name) {
+  const index = () => {
+    const { op, shape, [name]: numbers } = edited.settings();
+    if (numbers.length === 1) return 0;
+    const { channel, at } = edited.isShown() ? chosenUnit() : { channel: state.unit.map, at: state.unit.at };
+    return op === "cell-scale" ? (at[0] * shape[1] + at[1]) * shape[2] + channel : channel;
+  };
+  const read = () => edited.settings()[name][index()];
+  const input = valueField(`channel-${name}`, name, read, (value) => {
+    const numbers = edited.settings()[name].slice();
+    numbers[index()] = value;
+    edited.change({ [name]: numbers });
+  });
+  field(name, input);
+}
+
+/** A switch that makes the chosen map zero. */
+function offField() {
+  const off = () => edited.settings().off ?? [];
+  const isOff = () => edited.isShown() && unitPicture().channels.every((channel) => off().includes(channel));
+  const box = checkbox("map-off", "switch this map off: all its values become 0", isOff, (checked) => {
+    const channels = unitPicture()?.channels ?? [state.unit.map];
+    const others = off().filter((channel) => !channels.includes(channel));
+    edited.change({ off: checked ? [...others, ...channels] : others });
+  });
+  const row = field("Map", box);
+  updates.push(() => {
+    row.hidden = !edited.isShown();
+  });
+}

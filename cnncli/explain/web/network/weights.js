@@ -1,0 +1,214 @@
+"use strict";
+// Which weight of a network should grow: on a network's page the weights that make the map of one cell, the
+// gradient of each, and the weight of the layer with the largest one. network/backward.js computes.
+
+/** Layers whose gradients of weights take more products are searched in one map alone. */
+const SEARCHED_PRODUCTS = 4e7;
+
+/**
+ * What is known of a layer's weights, kept with the gradients: { pass, steepest }, the pass for their gradients, and
+ * what `steepestWeight` found with it.
+ */
+function weightsKnown(name) {
+  gradients.weights ??= new Map();
+  if (!gradients.weights.has(name)) {
+    const layer = byName.get(name);
+    const input = byName.get(layer.inputs[0]).output;
+    const pass = weightPass(layer.arithmetic, input, gradients.byLayer.get(name).planes);
+    gradients.weights.set(name, { pass, steepest: new Map() });
+  }
+  return gradients.weights.get(name);
+}
+
+/** Whether the gradients of a layer's weights can be told. */
+function hasWeights(name) {
+  const settings = byName.get(name).arithmetic;
+  return Boolean(settings?.weights && settings.kernel && gradients.byLayer.has(name));
+}
+
+/**
+ * The weight of a layer with the largest gradient, { map, depth, i, j, gradient, count, notFinite, isWhole }: of `count`
+ * weights, all of the layer, or where those are too many for a page that shall not wait, those of one map; `notFinite`
+ * of them have a gradient that is NaN or infinite.
+ */
+function steepestWeight(name, ownMap) {
+  const { pass, steepest } = weightsKnown(name);
+  const { kernel, maps, weights } = pass.arithmetic.layer;
+  const isWhole = weights.length * pass.rows.length * pass.cols.length <= SEARCHED_PRODUCTS;
+  const key = isWhole ? "all" : ownMap;
+  if (steepest.has(key)) return steepest.get(key);
+  const count = isWhole ? weights.length : weights.length / maps;
+  let [best, notFinite] = [{ map: ownMap, depth: 0, i: 0, j: 0, gradient: 0 }, 0];
+  for (const map of isWhole ? indicesOf([0, maps]) : [ownMap]) {
+    for (const depth of indicesOf([0, weights.length / maps / kernel[0] / kernel[1]])) {
+      kernelGradient(pass, map, depth).forEach((line, i) =>
+        line.forEach((gradient, j) => {
+          if (!Number.isFinite(gradient)) notFinite += 1;
+          else if (Math.abs(gradient) > Math.abs(best.gradient)) best = { map, depth, i, j, gradient };
+        }),
+      );
+    }
+  }
+  steepest.set(key, { ...best, count, notFinite, isWhole });
+  return steepest.get(key);
+}
+
+/** The gradients of a kernel's weights for one of its input channels, row by row. */
+function kernelGradient(pass, map, depth) {
+  const [kh, kw] = pass.arithmetic.layer.kernel;
+  return Array.from({ length: kh }, (_, i) => Array.from({ length: kw }, (__, j) => pass.weightGradient(map, depth, i, j)));
+}
+
+function startWeights() {
+  byId("to-own-weights").addEventListener("click", () => showWeights({ cell: chosenUnit() }));
+  byId("kernel-channel").addEventListener("change", ({ target }) => {
+    const { layer, channel } = shownCell();
+    apply({ kernel: { layer, channel, depth: Number(target.value) } });
+  });
+  byId("to-steepest").addEventListener("click", goToSteepest);
+  byId("to-weights").addEventListener("click", () => chooseLayer(nearestWeights(shownCell().layer)));
+}
+
+/** Show gradients after some changes, and go to the panel that tells of weights. */
+async function showWeights(changes) {
+  await apply({ cell: null, ...changes, gradients: true });
+  const title = byId("gradient-title");
+  // Not for the Tab key.
+  title.tabIndex = -1;
+  title.scrollIntoView({ block: "nearest" });
+  title.focus({ preventScroll: true });
+}
+
+/** Show the weight of the layer with the largest gradient, or where it is shown, the fields that change it. */
+async function goToSteepest() {
+  const cell = shownCell();
+  const { steepest, isShown } = shownWeights(cell);
+  const { map, depth, i, j } = steepest;
+  if (isShown) {
+    await apply({ ...changesFor(cell), block: depth, cell: null, gradients: false });
+    byId("editor-title").scrollIntoView({ block: "nearest" });
+    goToWeight(i, j);
+    return;
+  }
+  const made = weightsKnown(cell.layer).pass.madeBy(map, depth).map(({ channel }) => channel);
+  const there = steepestCell(byName.get(cell.layer), made);
+  apply({ cell: there, kernel: { layer: cell.layer, channel: there.channel, depth } });
+}
+
+/** What is shown of the weights that make a cell's map: gradients by input channel, and which of them is listed. */
+function shownWeights({ layer: name, channel }) {
+  const { pass } = weightsKnown(name);
+  const { map, channels } = pass.arithmetic.sources(channel);
+  const amounts = channels.map((_, depth) => kernelGradient(pass, map, depth));
+  const sizes = amounts.map((grid) => largestMagnitude([grid.flat()]));
+  const depth = chosenDepth(name, channel, sizes);
+  const steepest = steepestWeight(name, map);
+  const isShown = !steepest.notFinite && steepest.map === map && steepest.depth === depth;
+  return { pass, map, channels, amounts, sizes, depth, steepest, isShown };
+}
+
+/** The nearest layer before another, on any branch, or the first of all, that has weights; null where none has. */
+function nearestWeights(name) {
+  const near = new Set([name]);
+  for (const before of near) {
+    if (hasWeights(before)) return before;
+    for (const input of byName.get(before).inputs) near.add(input);
+  }
+  return layers.find((layer) => hasWeights(layer.name))?.name ?? null;
+}
+
+/** Draw the weights that make a cell's map; of a layer that has none, where the nearest are. */
+function drawWeights({ layer: name, channel }, unit) {
+  const isHere = hasWeights(name);
+  const nearest = isHere ? null : nearestWeights(name);
+  byId("weights").hidden = !isHere && !nearest;
+  byId("weight-body").hidden = !isHere;
+  byId("to-weights").hidden = isHere;
+  byId("to-weights").textContent = `Weights of ${nearest}`;
+  byId("weight-rule").textContent = isHere ? weightRule(unit) : `${name} has no weights.`;
+  if (!isHere) return;
+  const shown = shownWeights({ layer: name, channel });
+  const { steepest, isShown } = shown;
+  byId("steepest").textContent = steepestText(name, steepest, isShown);
+  byId("to-steepest").hidden = steepest.notFinite > 0 || steepest.gradient === 0;
+  byId("to-steepest").textContent = isShown ? "Change it" : "Show it";
+  drawDepths(name, shown);
+  byId("weight-gradients").replaceChildren(...weightElements(shown));
+}
+
+/** Which input channel's weights are shown: the chosen one, else that with the largest gradient. */
+function chosenDepth(name, channel, sizes) {
+  const { kernel } = state;
+  const isChosen = kernel && kernel.layer === name && kernel.channel === channel && kernel.depth < sizes.length;
+  return isChosen ? kernel.depth : Math.max(0, sizes.indexOf(Math.max(...sizes)));
+}
+
+/** Which weights should grow, in a sentence. */
+function weightRule(unit) {
+  const name = unitText(unit);
+  return (
+    `To raise ${name}, let weights with a positive gradient (red) grow, and those with a negative one (blue) fall. ` +
+    `To lower ${name}, the other way round.`
+  );
+}
+
+/** The unit in a sentence: its place, where its layer has several. */
+function unitText(unit) {
+  return isSingle(byName.get(unit.layer)) ? mapText(unit) : placeText(unit);
+}
+
+/** Which weight counts most, in a sentence: where it is, and which way it should go. */
+function steepestText(name, { map, depth, i, j, gradient, count, notFinite, isWhole }, isShown) {
+  const layer = byName.get(name);
+  const { pass } = weightsKnown(name);
+  const [{ channel, source }] = pass.madeBy(map, depth);
+  const all = isWhole ? `${countText(count, "weight")} of ${name}` : `${countText(count, "weight")} of ${mapText({ layer: name, channel })}`;
+  if (notFinite) return `${notFinite} of the gradients of the ${all} are NaN or infinite: they cannot be compared.`;
+  if (gradient === 0) return `All gradients of the ${all} are 0: changing one a little changes nothing.`;
+  const { kernel, perChannel } = pass.arithmetic.layer;
+  const parts = layer.maps > 1 ? [`of map ${channelName(layer, channel)}`] : [];
+  const [input] = layer.inputs;
+  if (!perChannel && pass.arithmetic.input.channels > 1) parts.push(`for ${input} ${channelName(byName.get(input), source)}`);
+  if (kernel.some((side) => side > 1)) parts.push(`at row ${i}, column ${j}`);
+  const way = `${gradient > 0 ? "grow" : "fall"} from ${numberText(pass.arithmetic.weight(i, j, depth, map))}`;
+  const framed = isShown ? " It is framed below." : "";
+  return `Of the ${all}, the one ${parts.join(" ")} counts most: its gradient is ${numberText(gradient)}, so let it ${way}.${framed}`;
+}
+
+/** The list of input channels, those with the largest gradients first; of one channel there is none. */
+function drawDepths(name, { channels, sizes, depth: chosen }) {
+  const select = byId("kernel-channel");
+  select.parentNode.hidden = channels.length === 1;
+  const source = byName.get(byName.get(name).inputs[0]);
+  const order = sortedBySize(channels.map((channel, depth) => ({ channel, depth })), ({ depth }) => sizes[depth]);
+  const textOf = ({ channel, depth }) => `${channelName(source, channel)}: gradients up to ${numberText(sizes[depth], 3)}`;
+  renew(select, ...order.map((one) => element("option", { value: one.depth, text: textOf(one) })));
+  select.value = chosen;
+}
+
+/** Weights and their gradients side by side, and the gradient of the bias; the steepest weight is framed. */
+function weightElements({ pass, map, depth, amounts, steepest, isShown }) {
+  const [kh, kw] = pass.arithmetic.layer.kernel;
+  const weights = amounts[depth].map((line, i) => line.map((_, j) => pass.arithmetic.weight(i, j, depth, map)));
+  const isListed = kh <= LISTED_SIDE && kw <= LISTED_SIDE;
+  const kindOf = (i, j) => (isShown && steepest.gradient !== 0 && steepest.i === i && steepest.j === j ? "steepest" : "");
+  const tablesOf = [["Weights (W)", weights], ["Gradients (dW)", amounts[depth]]].map(([text, grid]) =>
+    isListed ? weightTable(grid, text, (i, j, number) => element("span", { class: kindOf(i, j), text: number })) : gridPicture(grid, text),
+  );
+  const bias = element("p", { class: "bias-gradient" }, "bias (db): ", element("b", { text: numberText(pass.biasGradient(map)) }));
+  return [element("div", { class: "weight-pair" }, ...tablesOf), bias];
+}
+
+/** A grid of numbers that are too many to list, as a picture: blue below 0, red above. */
+function gridPicture(grid, text) {
+  const canvas = element("canvas", { role: "img", "aria-label": text });
+  const range = chooseRange([grid.flat()], "symmetric", false);
+  const [height, width] = [grid.length, grid[0].length];
+  const cell = Math.max(1, Math.floor(120 / Math.max(height, width)));
+  const context = prepareCanvas(canvas, width * cell, height * cell);
+  drawCells(context, valuePicture(height, width, [grid.flat()], range, tables.diverging), cell);
+  const notFinite = grid.flat().filter((value) => !Number.isFinite(value)).length;
+  const told = [`${text}: ${numberText(range.lo)} blue, ${numberText(range.hi)} red`, notFiniteText(notFinite)];
+  const ends = told.filter(Boolean).join("; ");
+  return element("figure", {}, canvas, element("figcaption", { class: "dim", text: ends }));
+}

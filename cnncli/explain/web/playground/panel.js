@@ -1,0 +1,201 @@
+"use strict";
+// The panel of the playground: the stack as a list, what can be added to it, the filter to draw, and the links
+// and commands to copy.
+
+/** The file that the commands read. */
+const PICTURE_FILE = "picture.png";
+/** Larger filters are changed by numbers, in the panel on the layer. */
+const LARGEST_DRAWN = 7;
+/** What a click on a weight makes of it, one after another. */
+const PAINTS = [0, 1, -1];
+
+function startStackPanel() {
+  const panel = element("section", { class: "panel stack", id: "stack", "aria-labelledby": "stack-title" });
+  panel.append(
+    element("h2", { id: "stack-title", text: "Stack layers" }),
+    element("ol", { id: "stack-list" }),
+    addRow(),
+    element("p", { class: "problem", id: "stack-problem", role: "alert" }),
+    element("div", { id: "paint", hidden: true }),
+    copyRow(),
+    element("p", { class: "dim", id: "copied", role: "status" }),
+    element("pre", { id: "copied-text", tabindex: "0", role: "region", "aria-label": "What was copied", hidden: true }),
+  );
+  const main = document.querySelector("main");
+  main.classList.add("playground");
+  main.prepend(panel);
+  startArrows(byId("paint"), () => byId("paint").querySelector("tr").cells.length, false);
+}
+
+/** Say what is wrong with a stack, or nothing. */
+function tellStack(problem) {
+  byId("stack-problem").textContent = problem;
+}
+
+/** What may be added, the picture, and the button that adds. */
+function addRow() {
+  const option = (value, text) => element("option", { value, text });
+  const group = (label, ...options) => element("optgroup", { label }, ...options);
+  const kinds = element("select", { id: "add-kind", "aria-label": "Layer to add" });
+  kinds.append(
+    group("Convolution", ...pageData.filters.map(({ name }) => option(`conv=${name}`, `conv ${name}`))),
+    group("Activation", ...STACK_ACTIVATIONS.map((name) => option(`activation=${name}`, name))),
+    group("Pool", ...STACK_POOLS.map((mode) => option(`pool=${mode}`, `${mode} pool`))),
+  );
+  kinds.value = "conv=sobel_h";
+  const button = element("button", { type: "button", id: "add", text: "Add" });
+  button.addEventListener("click", () => showStack([...shownStack(), readStackLayer(kinds.value, pageData.filters)]));
+  const picture = element("select", { id: "sample" });
+  picture.append(option("gray", "grey"), option("color", "in colour"));
+  picture.addEventListener("change", () => apply({ input: samplePicture(picture.value) }));
+  const label = element("label", { class: "inline" }, "Sample picture ", picture);
+  return element("div", { class: "row" }, kinds, button, label);
+}
+
+function copyRow() {
+  const button = (id, text, make) => {
+    const node = element("button", { type: "button", id, text });
+    node.addEventListener("click", make);
+    return node;
+  };
+  const texts = () => [shownCalls(), pageData.filters, PICTURE_FILE, isMadeGrey()];
+  return element(
+    "div",
+    { class: "row" },
+    button("copy-link", "Copy link", () => copyText("The link", linkText(), shownSample() ? "" : " It names the layers, and not your picture.")),
+    button("copy-command", "Copy as cnncli command", () => copyText("The command", commandText(...texts()), pictureHint())),
+    button("copy-python", "Copy as Python", () => copyText("The Python", pythonStackText(...texts()), pictureHint())),
+    button("save-picture", "Save the picture", savePicture),
+  );
+}
+
+/** The layers as playground/commands.js takes them. */
+function shownCalls() {
+  return Array.from(live.specs.values(), ({ name, settings }) => ({ name, settings, channels: byName.get(name)?.shape[2] ?? 0 }));
+}
+
+/** Whether a command has to make the saved picture grey: the sample is saved in colour. */
+function isMadeGrey() {
+  return shownSample() === "gray";
+}
+
+function pictureHint() {
+  const told = ` It reads ${PICTURE_FILE}: save the picture there first.`;
+  return shownSample() ? told : `${told} Its values are rounded to 8 bits there.`;
+}
+
+function linkText() {
+  writeAddress();
+  return location.href;
+}
+
+/** Put a text into the clipboard, and show it: not every browser lets a page copy. */
+async function copyText(what, text, hint) {
+  const shown = byId("copied-text");
+  shown.hidden = false;
+  shown.textContent = text;
+  let done = "was copied.";
+  try {
+    await navigator.clipboard.writeText(text);
+  } catch {
+    done = "stands below, to be copied.";
+    shown.focus();
+  }
+  byId("copied").textContent = `${what} ${done}${hint}`;
+}
+
+/** Save the picture as a file of 8 bits: the sample in colour, or what is shown of the user's. */
+function savePicture() {
+  const sample = shownSample();
+  const { size, planes } = sample ? samplePicture("color") : state.input;
+  const range = { kind: "clip", lo: 0, hi: 1 };
+  valuePicture(...size, planes, range, null).toBlob((blob) => {
+    const link = element("a", { href: URL.createObjectURL(blob), download: PICTURE_FILE });
+    link.click();
+    URL.revokeObjectURL(link.href);
+  });
+}
+
+function drawStackPanel() {
+  const list = byId("stack-list");
+  // Not made yet, while the first layers are computed.
+  if (!list) return;
+  const stack = shownStack();
+  replaceItems(list, Array.from(live.specs.values(), (spec, index) => stackItem(spec, index, stack)));
+  byId("add").disabled = stack.length >= MOST_LAYERS;
+  const sample = byId("sample");
+  if (document.activeElement !== sample) sample.value = state.input.channels === 3 ? "color" : "gray";
+  drawPaint();
+}
+
+/** A layer of the list: its name, and buttons to move and remove it. */
+function stackItem({ name, settings }, index, stack) {
+  const button = (key, text, label, act) => {
+    const node = element("button", { type: "button", class: "quiet", "data-key": `${key} ${index}`, "aria-label": `${label} ${name}`, text });
+    node.addEventListener("click", act);
+    return node;
+  };
+  const move = (to) => {
+    const moved = stack.filter((_, other) => other !== index);
+    moved.splice(to, 0, settings);
+    showStack(moved, { chosen: to });
+  };
+  const remove = () => showStack(stack.filter((_, other) => other !== index), { chosen: Math.max(0, index - 1) });
+  const { problem } = byName.get(name) ?? {};
+  const text = element("span", { class: "stack-name" }, element("b", { text: name }), ` ${stackLabel(settings)}`);
+  const choose = element("button", { type: "button", class: "choose", "data-key": `choose ${index}` }, text);
+  choose.setAttribute("aria-pressed", String(name === state.unit.layer));
+  choose.addEventListener("click", () => apply({ unit: strongestUnit(byName.get(name)), open: { [name]: true } }));
+  return element(
+    "li",
+    {},
+    choose,
+    ...(index > 0 ? [button("up", "↑", "Move up", () => move(index - 1))] : []),
+    ...(index < stack.length - 1 ? [button("down", "↓", "Move down", () => move(index + 1))] : []),
+    ...(stack.length > 1 ? [button("remove", "×", "Remove", remove)] : []),
+    ...(problem ? [element("p", { class: "problem", text: problem })] : []),
+  );
+}
+
+/** What a layer is: of a convolution its filter too. */
+function stackLabel(settings) {
+  const builtin = settings.op === "conv" ? builtinOf(settings, pageData.filters) : null;
+  return [labelOf(settings), builtin?.name].filter(Boolean).join(", ");
+}
+
+/** The filter of the chosen layer as buttons to paint on, if it is one of few cells. */
+function drawPaint() {
+  const { layer: name } = state.unit;
+  const settings = live.specs.get(name)?.settings;
+  const isSmall = settings?.perChannel && Math.max(...settings.kernel) <= LARGEST_DRAWN;
+  const place = byId("paint");
+  place.hidden = !isSmall;
+  if (!isSmall) return;
+  const { kernel, weights } = settings;
+  const change = (changed) => apply({ layers: { [name]: { weights: changed } } });
+  const most = 1.5 * Math.max(...weights.map(Math.abs), 1e-300);
+  const cell = (i, j) => {
+    const index = i * kernel[1] + j;
+    const label = `Weight at row ${i}, column ${j}: ${numberText(weights[index])}`;
+    const button = element("button", { type: "button", "data-key": index, "aria-label": label, text: fittingText(weights[index]).replace("-", "−") });
+    const level = levelOf(weights[index], { kind: "symmetric", lo: -most, hi: most });
+    setBackground(button, colourOf(level, tables.diverging));
+    button.addEventListener("click", () => {
+      const changed = weights.slice();
+      changed[index] = PAINTS[(PAINTS.indexOf(weights[index]) + 1) % PAINTS.length];
+      change(changed);
+    });
+    return element("td", {}, button);
+  };
+  const rows = Array.from({ length: kernel[0] }, (_, i) =>
+    element("tr", {}, ...Array.from({ length: kernel[1] }, (__, j) => cell(i, j))),
+  );
+  const clear = element("button", { type: "button", class: "quiet", id: "clear", "data-key": "clear", text: "All zeros" });
+  clear.addEventListener("click", () => change(new Float32Array(weights.length)));
+  const told = element("p", { class: "dim", text: "Click a weight: 0, 1, −1. Other numbers and sizes: in the panel on the layer." });
+  replaceItems(place, [
+    element("div", { class: "head" }, element("h3", { text: `Draw the filter of ${name}` }), clear),
+    element("table", { class: "grid narrow" }, ...rows),
+    told,
+  ]);
+}

@@ -1,0 +1,114 @@
+"use strict";
+// The playground: a network's page whose layers the user stacks. This script holds the stack, the picture and
+// the text that stands for both in the page's address; playground/panel.js has the controls.
+
+/** Browsers refuse to change the address more often than some hundred times in half a minute. */
+const ADDRESS_DELAY = 250;
+
+/** The text of the stack that the page began with, where its address named one. */
+let firstText = null;
+let addressTimer = 0;
+
+async function startPlayground() {
+  const told = location.hash.length > 1 ? readAddress() : {};
+  if (told.stack) firstText = addressText();
+  await startLive();
+  startStackPanel();
+  tellStack(told.problem ?? "");
+  await apply({ unit: strongestUnit(layers[layers.length - 1]), open: allOpen() });
+  window.addEventListener("hashchange", showAddress);
+}
+
+/** What stands in the page's address behind its mark. */
+function addressText() {
+  try {
+    return decodeURIComponent(location.hash.slice(1));
+  } catch {
+    return location.hash.slice(1);
+  }
+}
+
+/** The stack { stack, picture } of the page's address, or { problem } that says what is wrong with it. */
+function readAddress() {
+  try {
+    return readStack(addressText(), pageData.filters);
+  } catch (error) {
+    if (!(error instanceof StackError)) throw error;
+    return { problem: `The address of this page names no stack of layers: ${error.message}.` };
+  }
+}
+
+/** Show the stack of the address, which the user has changed; not while a question is open. */
+function showAddress() {
+  if (isAsking() || addressText() === stateText()) return;
+  const { stack, picture, problem } = readAddress();
+  tellStack(problem ?? "");
+  if (!problem) showStack(stack, { input: samplePicture(picture) });
+}
+
+/** What the page began with, as if read anew. */
+function firstStack() {
+  return readStack(firstText ?? pageData.stack, pageData.filters);
+}
+
+function firstPicture() {
+  return samplePicture(firstStack().picture);
+}
+
+/** The sample picture in "color" or, by luminance as --gray makes it, in "gray". */
+function samplePicture(picture) {
+  const input = readInput(pageData.input, pageData.single);
+  if (picture === "color") return { ...input, sample: picture };
+  const levels = readPixels(pageData.input);
+  const rgba = new Uint8Array((4 * levels.length) / 3);
+  for (let index = 0; index < levels.length; index += 1) rgba[4 * Math.floor(index / 3) + (index % 3)] = levels[index];
+  const planes = picturePlanes({ rgba, size: input.size }, input.size, { channels: 1 });
+  return { ...input, channels: 1, planes, pictures: [{ name: "", channels: [0] }], sample: picture };
+}
+
+/** The sample picture that is shown, as it came; null of one of the user's, or with other pixels. */
+function shownSample() {
+  const { sample, own, changed } = state.input;
+  return own || changed ? null : sample;
+}
+
+/** The settings of all layers. */
+function shownStack() {
+  return Array.from(live.specs.values(), ({ settings }) => settings);
+}
+
+/** The text of what is shown; of a picture of the user's only whether it has colours. */
+function stateText() {
+  return stackText(shownStack(), state.input.channels === 3 ? "color" : "gray", pageData.filters);
+}
+
+/** Show other layers, and of the one with number `chosen` its strongest unit: by default of the last. */
+async function showStack(stack, { input, chosen = stack.length - 1 } = {}) {
+  await apply({ specs: stackSpecs(stack), input });
+  const layer = layers[1 + chosen];
+  await apply({ unit: strongestUnit(layer), open: allOpen() });
+}
+
+function allOpen() {
+  return Object.fromEntries(layers.map(({ name }) => [name, true]));
+}
+
+/** Show the state in the panel, and a little later in the address. */
+function drawPlayground() {
+  drawStackPanel();
+  clearTimeout(addressTimer);
+  addressTimer = setTimeout(writeAddress, ADDRESS_DELAY);
+}
+
+/** Let the page's address name what is shown; the page stays where it is. */
+function writeAddress() {
+  clearTimeout(addressTimer);
+  const text = stateText();
+  if (addressText() === text) return;
+  try {
+    history.replaceState(null, "", `#${text}`);
+  } catch {
+    // Not allowed to a page that is part of another's text.
+    location.hash = text;
+  }
+}
