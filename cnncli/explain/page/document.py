@@ -10,6 +10,7 @@ import zlib
 from collections.abc import Sequence
 from functools import cache
 from importlib import resources
+from itertools import groupby
 
 from cnncli.explain.page.layer_data import PageData
 from cnncli.explain.page.pack import pack
@@ -42,13 +43,17 @@ def page_text(data: PageData) -> str:
     """
     kind = data["kind"]
     style = "".join(_shortened(name) for name in STYLES[kind])
-    scripts = {name: _shortened(name) for name in SCRIPTS[kind]}
-    texts = [{"text": text, "worker": name in WORKER} for name, text in scripts.items()]
-    packed = zlib.compress(pack({"data": data, "style": style, "scripts": texts}), 9)
+    # One script for those that follow each other: the policy names the hash of each.
+    runs = groupby(SCRIPTS[kind], key=WORKER.__contains__)
+    scripts = [("".join(map(_shortened, run)), in_worker) for in_worker, run in runs]
+    told = [{"text": text, "worker": in_worker} for text, in_worker in scripts]
+    packed = zlib.compress(pack({"data": data, "style": style, "scripts": told}), 9)
     openers = [_shortened(name) for name in UNPACK_SCRIPTS]
     first_style = _shortened("page/unpack.css")
     values = {
-        "policy": _policy(data, [first_style, style], [*openers, *scripts.values()]),
+        "policy": _policy(
+            data, [first_style, style], [*openers, *(one["text"] for one in scripts)]
+        ),
         # Bytes of a file's name that are no text are made visible.
         "title": html.escape(data["title"].encode("utf-8", "backslashreplace").decode()),
         "style": first_style,
