@@ -67,8 +67,8 @@ def test_pages_that_compute_their_network_begin_with_a_gradient() -> None:
 
 
 def test_pages_that_store_their_maps_have_no_gradients() -> None:
-    photo = save("photo.png", RNG.integers(0, 256, (9, 9), np.uint8))
-    Path("net.toml").write_text(layer_table("pool", size=2) + layer_table("lrn", size=3))
+    photo = save("photo.png", RNG.integers(0, 256, (1300, 1300), np.uint8))
+    Path("net.toml").write_text(layer_table("pool", size=2) + layer_table("pool", size=2))
     given = ("explain", "net.toml", photo, "--layer", "pool1", "--backward", "-o", "page.html")
     said = refused_untouched(*given, code=2)
     assert "--backward needs a page that computes its network itself" in said

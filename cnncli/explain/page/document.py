@@ -51,9 +51,7 @@ def page_text(data: PageData) -> str:
     openers = [_shortened(name) for name in UNPACK_SCRIPTS]
     first_style = _shortened("page/unpack.css")
     values = {
-        "policy": _policy(
-            data, [first_style, style], [*openers, *(one["text"] for one in scripts)]
-        ),
+        "policy": _policy(data, [first_style, style], [*openers, *(text for text, _ in scripts)]),
         # Bytes of a file's name that are no text are made visible.
         "title": html.escape(data["title"].encode("utf-8", "backslashreplace").decode()),
         "style": first_style,
