@@ -63,8 +63,16 @@ def test_keys_move_the_window_and_it_is_said(show: Opener) -> None:
         assert shown_value(tab) == near(expected[row, col, 0]), key
     said = "document.getElementById('live').textContent.startsWith('Output at row 12, column 0')"
     until(tab, said)
+    # What keys moved stays, Enter or not, until it is released.
+    for key in ("ArrowUp", "Enter", "Enter"):
+        tab.keyboard.press(key)
+        hover(tab, 3, 3)
+        assert shown_value(tab) == near(expected[11, 0, 0]), key
+    tab.keyboard.press("Escape")
+    hover(tab, 4, 4)
+    assert shown_value(tab) == near(expected[4, 4, 0])
     tab.fill("#at-row", "7")
-    assert shown_value(tab) == near(expected[7, 0, 0])
+    assert shown_value(tab) == near(expected[7, 4, 0])
 
 
 def test_a_finger_moves_the_window(show: Opener) -> None:

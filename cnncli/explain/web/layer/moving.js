@@ -75,7 +75,7 @@ function startDragging(canvas) {
 function startKeys() {
   byId("output").addEventListener("keydown", (event) => {
     if (shown.problem) return;
-    if (event.key === "Enter" || event.key === " ") apply({ pinned: !state.pinned });
+    if (event.key === "Enter" || event.key === " ") apply({ pinned: true });
     else if (KEYS[event.key]) {
       const times = event.shiftKey ? 10 : 1;
       const [down, across] = KEYS[event.key];
