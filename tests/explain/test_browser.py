@@ -207,6 +207,31 @@ def test_window_times_weights_are_the_products_that_stand_there(show: Opener) ->
         np.testing.assert_allclose(read, values, rtol=6e-3, atol=1e-9)
 
 
+def signs_text(products: Any) -> str:
+    above, below = products[products > 0].sum(), products[products < 0].sum()
+    text = f"Products above 0 give {above:.4g}, those below 0 give {below:.4g}."
+    return text.replace("-", "−")
+
+
+def test_it_is_said_what_products_of_both_signs_give(show: Opener) -> None:
+    rng = np.random.default_rng(3)
+    layer = ConvLayer(from_array(rng.normal(size=(3, 3, 2, 1))), np.zeros(1), padding="valid")
+    picture = random_picture((7, 8, 2))
+    tab, X = show(page_data_of(picture, layer)), picture.values()[0].astype(np.float64)
+    for row, col in ((1, 2), (3, 0)):
+        tab.evaluate("(at) => cnncli.apply({ at })", [row, col])
+        settle(tab)
+        products = X[row : row + 3, col : col + 3] * layer.filter.weights[..., 0]
+        assert tab.text_content("#sentence").endswith(signs_text(products))
+    # Where all products have one sign, and of few, the table says it.
+    tab.evaluate("cnncli.apply({ layer: { weights: Array(18).fill(1) } })")
+    settle(tab)
+    assert "Products" not in tab.text_content("#sentence")
+    tab.evaluate("cnncli.apply({ layer: { kernel: [1, 2], weights: [1, 1, -1, -1] } })")
+    settle(tab)
+    assert "Products" not in tab.text_content("#sentence")
+
+
 @pytest.mark.parametrize("mode", ["max", "min"])
 def test_a_pool_shows_its_winner_and_says_ties(show: Opener, mode: str) -> None:
     values = np.array([[1, 5, 2, 0], [5, 1, 0, 3], [0, 0, 0, 0], [9, 0, 0, 0]], np.float64)

@@ -13,6 +13,8 @@
 const LISTED_SIDE = 15;
 const LISTED_BLOCKS = 3;
 const LISTED_CELLS = 75;
+/** Of so few products one sees without words which ones make the sum. */
+const FEW_PRODUCTS = 4;
 
 function countText(count, what) {
   return count === 1 ? `1 ${what}` : `${count} ${what}s`;
@@ -38,8 +40,23 @@ function sentenceOf(subject) {
       const what = layer.padMode === "zeros" ? numberText(layer.padValue) : "copied pixels";
       text += ` ${countText(pads, "cell")} of ${all} ${pads === 1 ? "is" : "are"} padding (${what}).`;
     }
+    if (!subject.isHidden) text += signsText(step.blocks);
   }
   return text;
+}
+
+/** What the products of both signs add up to, in words; "" for few products or those of one sign. */
+function signsText(blocks) {
+  if (blocks.length * blocks[0].cells.length <= FEW_PRODUCTS) return "";
+  let [above, below] = [0, 0];
+  for (const { cells } of blocks) {
+    for (const { product } of cells) {
+      if (product > 0) above += product;
+      else if (product < 0) below += product;
+    }
+  }
+  if (!above || !below) return "";
+  return ` Products above 0 give ${numberText(above)}, those below 0 give ${numberText(below)}.`;
 }
 
 function transposedSentence({ blocks, bias }) {
