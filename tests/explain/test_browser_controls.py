@@ -190,7 +190,7 @@ def test_a_click_on_a_unit_lights_its_receptive_field(show: Opener) -> None:
         assert read == expected
         rows, cols = expected["input"]
         lit = tab.text_content("li:has(h2:text-is('input')) .lit-text")
-        assert lit == f"lit: {stretch('row', rows)}, {stretch('column', cols)}"
+        assert lit == f"in the receptive field: {stretch('row', rows)}, {stretch('column', cols)}"
 
 
 def test_a_page_opens_with_maps_that_feed_the_unit(show: Opener) -> None:

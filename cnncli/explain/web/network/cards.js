@@ -180,7 +180,7 @@ function litText(layer) {
   const box = view.boxes.get(layer.name);
   if (!box || layer.name === state.unit.layer) return "";
   if (!litBox(layer, state.maps[layer.name])) return "the unit does not depend on this map";
-  return box[2] > box[0] ? `lit: ${boxText(box)}` : "lit: nothing, only padding";
+  return `in the receptive field: ${box[2] > box[0] ? boxText(box) : "only padding"}`;
 }
 
 /** The cells to outline in a map: none in one that the unit is not made from. */

@@ -48,7 +48,10 @@ function drawProblem(layer) {
 function fieldSentence(unit, box) {
   if (unit.layer === "input") return "A pixel of the input.";
   if (!box || box[2] <= box[0]) return "It depends on no pixel of the input.";
-  return `It depends on ${boxText(box)} of the input: ${box[2] - box[0]} × ${box[3] - box[1]} pixels.`;
+  const [height, width] = [box[2] - box[0], box[3] - box[1]];
+  const [rows, cols] = byName.get("input").shape;
+  const isWhole = height === rows && width === cols;
+  return `It depends on ${isWhole ? "the whole input" : `${boxText(box)} of the input`}: ${height} × ${width} pixels.`;
 }
 
 /** A button for each colour of a map of three channels; one of them is explained. */
