@@ -49,3 +49,19 @@ def test_scores_are_compared_by_the_sums_of_their_maps(show: Opener, layer: str)
     assert table["bias"] == pytest.approx([*bias, bias[0] - bias[1]], rel=6e-3)
     total = sums[:, [3, 8]].sum(axis=0) + bias
     assert table["total"] == pytest.approx([*total, total[0] - total[1]], rel=6e-3)
+    # From a map of the table to its unit that counts most in the difference, and back.
+    first = int(next(iter(table)))
+    products = X[0, :, :, first] * (
+        digit.filter.weights[..., first, 3] - digit.filter.weights[..., first, 8]
+    )
+    tab.focus(f"#comparison-table [data-key='{first}']")
+    tab.keyboard.press("Enter")
+    at = list(np.unravel_index(np.abs(products).argmax(), products.shape))
+    assert tab.evaluate("cnncli.state.unit") == {"layer": "pool2", "map": first, "at": at}
+    assert tab.text_content("#trail [aria-current]").startswith(f"pool2 {first} at ")
+    assert tab.text_content("#to-comparison") == "Back to why 3 and not 8"
+    assert tab.evaluate("document.activeElement.id") == "to-comparison"
+    tab.keyboard.press("Enter")
+    assert tab.evaluate("cnncli.state.unit") == {"layer": layer, "map": 3, "at": [0, 0]}
+    assert tab.input_value("#against") == "8"
+    assert tab.is_hidden("#to-comparison")

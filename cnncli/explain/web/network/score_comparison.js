@@ -2,6 +2,10 @@
 // Why one score of a network is higher than another: the sums of their input channels side by side.
 
 const LISTED_DIFFERENCES = 8;
+const COMPARED_THUMB = 28;
+
+/** What was compared last, { chosen, unit, other }: the chosen unit, and the channels of its two scores. */
+let compared = null;
 
 /** The unit whose sums are compared: the score itself, or what a softmax of scores is made of. */
 function comparedUnit(unit) {
@@ -22,6 +26,21 @@ function scoreDifferences(unit, other) {
   return { rows: sortedBySize(rows, (row) => row.ours - row.theirs), bias: [ours.bias, theirs.bias], total: [ours.total, theirs.total] };
 }
 
+/** Of a map the unit whose products differ most between two scores; null where none counts in them. */
+function decidingUnit(unit, other, channel) {
+  const differences = new Map();
+  const add = (score, sign) => {
+    for (const source of unitArithmetic({ ...unit, channel: score }).sources) {
+      if (source.channel !== channel) continue;
+      const before = differences.get(keyOf(source))?.amount ?? 0;
+      differences.set(keyOf(source), { ...source, amount: before + sign * source.amount });
+    }
+  };
+  add(unit.channel, 1);
+  add(other, -1);
+  return sortedBySize([...differences.values()], ({ amount }) => amount)[0] ?? null;
+}
+
 /** The score that is compared with: the chosen one, else the highest other one. */
 function otherScore(layer, channel) {
   const isOther = (index) => index !== channel && index in layer.planes;
@@ -36,6 +55,28 @@ function startComparison() {
     showWeights({ unit: { ...state.unit, map: Number(byId("against").value) }, against: state.unit.map });
   });
   byId("lower-own").addEventListener("click", () => showWeights({}));
+  startArrows(byId("comparison-table"), () => 1, false);
+  byId("to-comparison").addEventListener("click", () => {
+    apply({ ...changesFor(compared.chosen), against: compared.other });
+    byId("against").focus();
+  });
+}
+
+/** Choose a unit of a map that the comparison lists; the button that has the focus then leads back. */
+function leaveComparison(unit) {
+  apply(changesFor(unit));
+  byId("to-comparison").focus();
+}
+
+/** The button that leads back to the scores that were compared last, while another unit is chosen. */
+function drawWayBack() {
+  const layer = compared && byName.get(compared.unit.layer);
+  const isThere = layer && !layer.problem && [compared.unit.channel, compared.other].every((channel) => channel in layer.planes);
+  byId("to-comparison").hidden = !isThere || !byId("comparison").hidden;
+  if (isThere) {
+    const [own, other] = [compared.unit.channel, compared.other].map((channel) => channelName(layer, channel));
+    byId("to-comparison").textContent = `Back to why ${own} and not ${other}`;
+  }
 }
 
 /** Compare the chosen score with another one, where the unit is a score. */
@@ -45,6 +86,8 @@ function drawComparison(chosen) {
   const other = unit && otherScore(layer, unit.channel);
   const found = unit && scoreDifferences(unit, other);
   byId("comparison").hidden = !found;
+  if (found) compared = { chosen, unit, other };
+  drawWayBack();
   if (!found) return;
   const name = (channel) => channelName(layer, channel);
   const options = layer.channels.filter((channel) => channel !== unit.channel && channel in layer.planes);
@@ -60,13 +103,13 @@ function drawComparison(chosen) {
   byId("comparison-text").textContent =
     `${layer.name}: ${name(unit.channel)} has ${numberText(ours)}, ${name(other)} has ${numberText(theirs)}: ` +
     `${told}. Where it comes from, by map of ${layer.inputs[0]}:`;
-  renew(byId("comparison-table"), ...comparisonRows(found, byName.get(layer.inputs[0]), name(unit.channel), name(other)));
+  replaceItems(byId("comparison-table"), comparisonRows(found, name(unit.channel), name(other)));
 }
 
-function comparisonRows({ rows, bias, total }, source, ourName, theirName) {
+function comparisonRows({ rows, bias, total }, ourName, theirName) {
   const listed = rows.slice(0, LISTED_DIFFERENCES);
   const rest = rows.slice(LISTED_DIFFERENCES);
-  const lines = listed.map(({ channel, ours, theirs }) => [channelName(source, channel), ours, theirs]);
+  const lines = listed.map(({ channel, ours, theirs }) => [comparedMap(channel), ours, theirs]);
   const sum = (key) => rest.reduce((all, row) => all + row[key], 0);
   if (rest.length) lines.push([`${rest.length} more`, sum("ours"), sum("theirs")]);
   lines.push(["bias", ...bias], ["total", ...total]);
@@ -75,7 +118,24 @@ function comparisonRows({ rows, bias, total }, source, ourName, theirName) {
     element("tr", {}, ...heads),
     ...lines.map(([label, ours, theirs]) => {
       const cells = [ours, theirs, ours - theirs].map((value) => element("td", { text: numberText(value, 3) }));
-      return element("tr", { class: label === "total" ? "total" : "" }, element("th", { scope: "row", text: label }), ...cells);
+      return element("tr", { class: label === "total" ? "total" : "" }, element("th", { scope: "row" }, label), ...cells);
     }),
   ];
+}
+
+/** The name of a map, and its picture: a button that chooses its unit with the most to say. */
+function comparedMap(channel) {
+  const { unit, other } = compared;
+  const source = byName.get(byName.get(unit.layer).inputs[0]);
+  const deciding = decidingUnit(unit, other, channel);
+  const name = channelName(source, channel);
+  if (!deciding) return name;
+  const canvas = element("canvas", { "aria-hidden": "true" });
+  const label = `Map ${name} of ${source.name}: choose its unit that counts most here`;
+  const button = element("button", { type: "button", class: "compared", "data-key": channel, "aria-label": label, title: label }, canvas, name);
+  button.addEventListener("click", () => leaveComparison(deciding));
+  const index = pictureIndex(source, channel);
+  sizeCanvas(canvas, source, COMPARED_THUMB);
+  paintWhenSeen(canvas, () => drawLayerMap(canvas, source, index, COMPARED_THUMB));
+  return button;
 }

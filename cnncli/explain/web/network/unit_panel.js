@@ -40,8 +40,7 @@ function drawProblem(layer) {
   byId("headline").replaceChildren(nameElement(layer.name));
   byId("sentence").textContent = layer.problem;
   byId("how").textContent = "";
-  byId("channels").hidden = true;
-  byId("comparison").hidden = true;
+  for (const id of ["channels", "comparison", "to-comparison"]) byId(id).hidden = true;
   for (const id of ["trail", "blocks", "result"]) byId(id).replaceChildren();
 }
 
