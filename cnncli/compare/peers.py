@@ -145,13 +145,23 @@ def _torch(modules: list[Any], layer: Any, X: Values, window: Window, bank: _Ban
         weights, biases = torch.from_numpy(bank.weights), torch.from_numpy(bank.biases)
         return functional.conv2d(padded, weights, biases, stride, 0, dilation, bank.groups)
     if layer.mode in ("max", "min"):
+        sign, own = 1 if layer.mode == "max" else -1, (0, 0)
         if layer.ceil and any(sides):
-            raise _cannot("torch", "ceil with pads of its own choice")
-        sign = 1 if layer.mode == "max" else -1
-        padded = functional.pad(sign * x, sides, value=float("-inf"))
-        return sign * functional.max_pool2d(padded, window.kernel, stride, 0, dilation, layer.ceil)
+            # Which windows begin in the picture is told by pads of its own alone.
+            height, width = window.kernel
+            if top != bottom or left != right or 2 * top > height or 2 * left > width:
+                raise _cannot("torch", "ceil with uneven pads, or more than half a window")
+            own, sides = (top, left), (0, 0, 0, 0)
+        x = functional.pad(sign * x, sides, value=float("-inf"))
+        return sign * functional.max_pool2d(x, window.kernel, stride, own, dilation, layer.ceil)
     if layer.mode == "lp":
-        raise _cannot("torch", "p-norm of magnitudes with pads")
+        if any(sides) or dilation != (1, 1):
+            raise _cannot("torch", "lp pooling with pads or dilation")
+        if layer.ceil or layer.p % 2:
+            raise _cannot(
+                "torch", "lp pooling of magnitudes with ceil, or with a p that is no even number"
+            )
+        return functional.lp_pool2d(x, layer.p, window.kernel, stride)
     if top != bottom or left != right or dilation != (1, 1):
         raise _cannot("torch", "average pooling with dilation or uneven pads")
     return functional.avg_pool2d(

@@ -51,6 +51,8 @@ class Convention:
         """What it does where a layer leaves a choice, one phrase each."""
         odd = "odd padding at the " + ("start" if self.same == "same-lower" else "end")
         if isinstance(layer, PoolLayer):
+            if layer.mode != "average":
+                return (odd,)
             cells = "all cells" if self.count_include_pad else "cells that are no padding"
             return odd, f"averages divide by {cells}"
         return (
@@ -158,6 +160,14 @@ def _conv_fields(layer: ConvLayer, convention: Convention) -> dict[str, Any]:
 def _pool_fields(layer: PoolLayer, convention: Convention) -> dict[str, Any]:
     if convention.image_filter:
         raise OptionError(f"{convention.name} has no pooling", hint="torch, tf or onnx")
+    if layer.mode == "lp" and convention.name == "tf":
+        raise OptionError("tf has no lp pooling", hint="--convention onnx")
+    # lp_pool2d means powers with their signs, and multiplies that by all cells of a window.
+    if layer.mode == "lp" and convention.name == "torch" and (layer.ceil or layer.p % 2):
+        raise OptionError(
+            "torch's lp pooling has other values with ceil, and with a p that is no even number",
+            hint="--convention onnx",
+        )
     padding = convention.same if layer.padding in ("same", "same-lower") else layer.padding
     return {"padding": padding, "count_include_pad": convention.count_include_pad}
 

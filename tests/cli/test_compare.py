@@ -199,8 +199,13 @@ def test_files_that_are_no_results_are_refused() -> None:
 @pytest.mark.oracle
 def test_a_layer_a_peer_has_not_is_refused() -> None:
     pytest.importorskip("torch")
-    said = refused("compare", "photo.png", "--pool", "lp", "--against", "torch", code=2)
-    assert "torch has no p-norm" in said
+    given = ("compare", "photo.png", "--pool", "lp")
+    said = refused(*given, "--p", 3, "--against", "torch", code=2)
+    assert "torch has no lp pooling of magnitudes with ceil, or with a p" in said
+    said = refused(*given, "--convention", "torch", "--ceil", "--size", 3, code=2)
+    assert "torch's lp pooling has other values with ceil" in said
+    assert "tf has no lp pooling" in refused(*given, "--convention", "tf", code=2)
+    assert run_cli(*given, "--against", "torch").stdout.startswith("torch  equal")
 
 
 def test_conv_by_a_convention_is_what_compare_says() -> None:
