@@ -69,8 +69,17 @@ def test_steps_of_the_cat_are_those_of_the_core(show: Opener) -> None:
     assert not tab.is_visible("#learn-body")
     tab.click("#learn")
     settle(tab)
-    assert "make the target already" in tab.text_content("#learn-problem")
+    # The filter makes the target, so random weights begin; the target's stand beside them.
+    assert "began anew with random weights" in tab.text_content("#learn-sentence")
+    assert tab.text_content("#learn-problem") == ""
+    assert tab.evaluate("cnncli.learner().loss") > 0
+    edge = load_filter("edge").weights.ravel()
+    assert shown_numbers(tab, "#learn-weights div:nth-child(2) span") == edge.tolist()
     tab.select_option("#learn-target", "sobel_v")
+    settle(tab)
+    assert "anew" not in tab.text_content("#learn-sentence")
+    sobel = load_sobel().ravel()
+    assert shown_numbers(tab, "#learn-weights div:nth-child(2) span") == sobel.tolist()
     tab.fill("#learn-seed", "4")
     tab.click("#learn-start")
     settle(tab)
@@ -108,6 +117,7 @@ def test_it_runs_pauses_and_goes_on_from_a_weight_that_was_changed(show: Opener)
     tab.click("#learn")
     tab.click("#learn-start")
     tab.click("#learn-run")
+    settle(tab)
     assert tab.get_attribute("#learn-run", "aria-pressed") == "true"
     until(tab, "cnncli.learner().losses.length > 100")
     tab.click("#learn-run")
@@ -230,8 +240,12 @@ def test_a_picture_of_the_users_is_a_target(show: Opener, tmp_path: Path) -> Non
     tab.set_input_files("#learn-file", tmp_path / "soft.png")
     until(tab, "cnncli.state.learn.picture?.name === 'soft.png'")
     settle(tab)
-    loss, _, _ = core_step(X, levels[None, :, :, None] / 255, load_sobel(), 0.0)
-    assert tab.evaluate(LEARNER)["losses"] == [pytest.approx(loss, rel=1e-5)]
+    told = tab.evaluate(LEARNER)
+    W = np.reshape(told["weights"], (3, 3, 1, 1)).astype(np.float64)
+    loss, _, _ = core_step(X, levels[None, :, :, None] / 255, W, 0.0)
+    assert told["losses"] == [pytest.approx(loss, rel=1e-5)]
+    # What is a picture's target has no weights to show.
+    assert tab.locator("#learn-weights > div").count() == 1
     tab.click("#learn-start")
     tab.click("#learn-run")
     until(tab, "cnncli.learner().loss < cnncli.learner().losses[0] / 20")

@@ -12,9 +12,9 @@ const STEPS_AT_ONCE = 100;
 /** What learns, and for which target, map and settings; made again where one of them changes. */
 let learning = {};
 
-/** Change the target, seed, rate, momentum, or whether it runs. */
+/** Change the target, seed, rate, momentum, or whether it runs; `anew` is whether the filter made the target already. */
 function applyLearning(changes) {
-  const begin = { target: "first", seed: 1, rate: null, momentum: 0.9, running: false, picture: null };
+  const begin = { target: "first", seed: 1, rate: null, momentum: 0.9, running: false, picture: null, anew: false };
   apply({ learn: { ...(state.learn ?? begin), ...changes } });
 }
 
@@ -27,8 +27,9 @@ function currentLearner() {
   const key = JSON.stringify([target.id, state.map, { ...settings, alpha: String(settings.alpha) }]);
   const { input, learn } = state;
   if (learning.key !== key || learning.input !== input || learning.picture !== learn.picture) {
-    const learner = new Learner(arithmetic, learningTask(target));
-    learning = { key, input, picture: learn.picture, target, learner };
+    const wanted = target.id === "picture" ? null : targetParameters(target);
+    const learner = new Learner(arithmetic, learningTask(target, wanted));
+    learning = { key, input, picture: learn.picture, target, wanted, learner };
   } else if (learning.weights !== weights || learning.bias !== bias) {
     learning.learner.take(arithmetic);
   }
@@ -53,11 +54,18 @@ function applyLearned(learner, changes = {}) {
   apply({ layer: { weights, bias }, learn: { ...state.learn, ...changes } });
 }
 
-function startRandom() {
+function startRandom(anew = false) {
   const { weights, bias } = randomParameters(shown.arithmetic, shown.picture.channels, state.learn.seed);
   // A new curve begins.
   learning = {};
-  apply({ layer: { weights, bias }, learn: { ...state.learn, running: false } });
+  apply({ layer: { weights, bias }, learn: { ...state.learn, running: false, anew } });
+}
+
+/** Choose a target: a filter that makes it already has nothing to learn, and begins anew with random weights. */
+function beginLearning(changes) {
+  applyLearning({ ...changes, anew: false });
+  const learner = state.learn && currentLearner();
+  if (learner && !learner.count && learner.end === "reached") startRandom(true);
 }
 
 /** Make one step, and show it. */
@@ -104,7 +112,7 @@ function startLearning() {
   if (byId("learn-panel").hidden) return;
   byId("learn").addEventListener("click", () => {
     if (state.learn) apply({ learn: null });
-    else applyLearning({});
+    else beginLearning({});
   });
   byId("learn-start").addEventListener("click", () => {
     if (!shown.problem) startRandom();

@@ -16,7 +16,7 @@ let drawnLearning = {};
 
 function startLearningFields() {
   const target = element("select", { id: "learn-target" });
-  target.addEventListener("change", () => applyLearning({ target: target.value }));
+  target.addEventListener("change", () => beginLearning({ target: target.value }));
   updates.push(() => {
     if (!state.learn || shown.problem) return;
     const targets = learningTargets();
@@ -63,6 +63,7 @@ function drawLearning(everything) {
   byId("learn-sentence").textContent = learningSentence(learner);
   byId("learn-rate-note").textContent = learner ? rateText(learner) : "";
   byId("learn-problem").textContent = learner ? endText(learner) : "";
+  byId("learn-problem").classList.toggle("problem", learner?.end !== "reached");
   for (const part of document.querySelectorAll(".learning")) part.hidden = !learner;
   if (!learner) return;
   drawLearningPictures(learner);
@@ -100,7 +101,10 @@ function learningSentence(learner) {
   const part = isPart
     ? `, those in rows ${rows[0]} to ${rows[rows.length - 1]}, columns ${cols[0]} to ${cols[cols.length - 1]}: with all a step would take too long`
     : "";
-  return `The loss is the mean of (output − target)² of ${count} outputs${part}. Each step moves every weight against its gradient.`;
+  const began = state.learn.anew
+    ? "The filter made the target already, so it began anew with random weights; Reset brings the page's first ones back. "
+    : "";
+  return `${began}The loss is the mean of (output − target)² of ${count} outputs${part}. Each step moves every weight against its gradient.`;
 }
 
 /** Where the suggested learning rate comes from. */
@@ -211,14 +215,21 @@ function drawCurve({ losses, steps, count }) {
   canvas.setAttribute("aria-label", `The loss after ${count} steps: ${numberText(losses[0])} at the start, ${numberText(losses[losses.length - 1])} now`);
 }
 
-/** The weights beside their gradients, and the sum that makes the gradient of the chosen one. */
+/** Weights and bias of the chosen kernel: the weights as a table or, many of them, as a picture. */
+function parametersElement({ weights, bias }, title, isListed) {
+  const kernel = kernelOf(weights);
+  const shownWeights = isListed ? weightTable(kernel, title, (i, j, text) => element("span", { text })) : weightFigure(kernel, title);
+  return element("div", {}, shownWeights, element("p", {}, "bias (b): ", element("b", { text: numberText(bias[biasIndex()]) })));
+}
+
+/** The weights beside those of the target and their gradients, and the sum that makes the gradient of the chosen one. */
 function drawLearningWeights(learner) {
-  const kernel = kernelOf(learner.layer.weights);
-  const isListed = kernel.length <= LISTED_SIDE && kernel[0].length <= LISTED_SIDE;
-  const title = `Weights (W)${depthText()}`;
-  const weights = isListed ? weightTable(kernel, title, (i, j, text) => element("span", { text })) : weightFigure(kernel, title);
-  const b = element("b", { text: numberText(learner.layer.bias[biasIndex()]) });
-  byId("learn-weights").replaceChildren(weights, element("p", {}, "bias (b): ", b));
+  const isListed = learner.layer.kernel.every((side) => side <= LISTED_SIDE);
+  const { wanted } = learning;
+  byId("learn-weights").replaceChildren(
+    parametersElement(learner.layer, `Weights (W)${depthText()}`, isListed),
+    ...(wanted ? [parametersElement(wanted, `The target's weights${depthText()}`, isListed)] : []),
+  );
   const box = byId("learn-gradients");
   if (!isListed) {
     const gradients = kernelOf(learner.pass.parameters.weights);

@@ -37,8 +37,8 @@ function targetParameters({ rows }) {
   return { weights, bias };
 }
 
-/** The outputs that learn, and what they shall become. */
-function learningTask(target) {
+/** The outputs that learn, and what they shall become: what a filter with the weights `wanted` makes, or a picture. */
+function learningTask(target, wanted) {
   const { arithmetic, picture, outRows, outCols } = shown;
   const { channels } = picture;
   const known = [
@@ -46,9 +46,9 @@ function learningTask(target) {
     outCols.filter((col) => arithmetic.knownCols[col]),
   ];
   const { rows, cols } = learningOutputs(arithmetic, channels, known);
-  const wanted = target.id === "picture" ? null : arithmetic.with(targetParameters(target));
+  const filter = wanted && arithmetic.with(wanted);
   const targets = channels.map((channel, index) =>
-    wanted ? wanted.values(channel, rows, cols) : crossings(state.learn.picture.planes[index], rows, cols),
+    filter ? filter.values(channel, rows, cols) : crossings(state.learn.picture.planes[index], rows, cols),
   );
   return { channels, rows, cols, targets };
 }
