@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+import numpy as np
+
 from cnncli.network.graph import NORMALIZE, Network, Node
 from cnncli.network.layers import (
     BatchNormLayer,
@@ -45,6 +49,32 @@ def count_parameters(network: Network) -> dict[str, int]:
         count = sum(sizes) + sum(array.size for array in shared)
         counts[node.name] = count if node.parameters is None else min(count, node.parameters)
     return counts
+
+
+def faulty_weights(network: Network) -> str:
+    """Say which layer first has weights that are NaN or infinite; empty if none has.
+
+    Only what is run by onnx can: layers of our own refuse such weights.
+
+    Parameters
+    ----------
+    network : Network
+
+    Examples
+    --------
+    >>> faulty_weights(Network.chain(PadLayer(1)))
+    ''
+    """
+    for node in network.nodes:
+        layer: Any = node.layer
+        arrays = layer.constants.values() if getattr(layer, "why", "") else ()
+        arrays = arrays or getattr(layer, "weights", ())
+        floats = [array for array in arrays if array.dtype.kind == "f"]
+        total = sum(array.size for array in floats)
+        bad = total - sum(int(np.count_nonzero(np.isfinite(array))) for array in floats)
+        if bad:
+            return f"{bad} of {total} weights of {node.name}"
+    return ""
 
 
 def _sizes(node: Node, before: Layer | MergeLayer | None) -> list[int]:

@@ -116,8 +116,10 @@ def require_gradients(network: Network) -> None:
         if not has_gradient(node.layer):
             before = network.names[number - 1] if number else None
             what = getattr(node.layer, "label", node.layer.op)
+            why = getattr(node.layer, "why", "")
             raise OptionError(
-                f"layer {node.name} ({what}) is run by onnx, and has no gradient",
+                f"layer {node.name} ({what}) is run by onnx, and has no gradient"
+                + (f": {why}" if why else ""),
                 hint=before and f"a layer before it, such as {before}",
             )
 

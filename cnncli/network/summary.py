@@ -83,8 +83,8 @@ class LayerSummary:
         What its border holds; None without one.
     parameters : int
         Learned numbers, see `count_parameters`.
-    multiply_adds : int
-        Products in the sums of convolutions.
+    multiply_adds : int or None
+        Products in the sums of convolutions; None where nobody can count them.
     field : Fields
         Receptive field along rows and columns.
     unread : Unread
@@ -106,7 +106,7 @@ class LayerSummary:
     window: Window | None
     pad_mode: str | None
     parameters: int
-    multiply_adds: int
+    multiply_adds: int | None
     field: Fields
     unread: Unread
     bytes: int
@@ -140,8 +140,13 @@ class NetworkSummary:
 
     @property
     def multiply_adds(self) -> int:
-        """Products in the sums of all convolutions."""
-        return sum(layer.multiply_adds for layer in self.layers)
+        """Products in the sums of all convolutions, of layers where they can be counted."""
+        return sum(layer.multiply_adds or 0 for layer in self.layers)
+
+    @property
+    def not_counted(self) -> tuple[str, ...]:
+        """Layers whose products nobody can count."""
+        return tuple(layer.name for layer in self.layers if layer.multiply_adds is None)
 
     @property
     def peak_bytes(self) -> int:
@@ -257,13 +262,19 @@ def _layer_summary(
         window=window,
         pad_mode=border_of(layer, source),
         parameters=parameters,
-        multiply_adds=layer.multiply_adds(*sources) if isinstance(layer, _SUMS) else 0,
+        multiply_adds=_multiply_adds(layer, sources),
         field=field,
         unread=_shared([node], source) if window is not None else Unread(),
         bytes=math.prod(out) * DTYPE.itemsize,
         held_bytes=held,
         choice=None if conv is None else conv.choice(source, DTYPE),
     )
+
+
+def _multiply_adds(layer: Layer | MergeLayer, sources: Sequence[Shape]) -> int | None:
+    if isinstance(layer, _SUMS):
+        return layer.multiply_adds(*sources)
+    return None if getattr(layer, "hides_products", False) else 0
 
 
 def _as_shown(layer: LayerSummary, view: Layer | None) -> LayerSummary:

@@ -29,6 +29,7 @@ from cnncli.io.writers import (
 )
 from cnncli.network.graph import input_groups
 from cnncli.network.layers.base import border_of
+from cnncli.network.parameters import faulty_weights
 from cnncli.network.summary import window_text
 from cnncli.pipeline.answers import Answer, answers_note, find_answers
 from cnncli.pipeline.auto_range import clips_by_default
@@ -405,12 +406,19 @@ class ResultWriter:
         values = "values" if layer is None else f"values of {layer}"
         source, why = self.maps.source, ": the numbers grew too large"
         given = 0 if source is None else source.size - np.count_nonzero(np.isfinite(source))
-        if self.result.is_noted:
+        if faulty := self._faulty_weights():
+            why = f", as {'is' if faulty.startswith('1 ') else 'are'} {faulty}"
+        elif self.result.is_noted:
             why = ""
         elif source is not None and given:
             verb = "is" if given == 1 else "are"
             why = f", as {verb} {given} of {source.size} values of the input"
         return (f"{WARNING}{non_finite} of {count} {values} are infinite or NaN{why}",)
+
+    def _faulty_weights(self) -> str:
+        """Say which of the layers that make the result has weights that are NaN or infinite."""
+        network, name = self.job.network, self.result.name
+        return faulty_weights(network.until(name) if name in network.names else network)
 
     @cached_property
     def _scores(self) -> Values | None:

@@ -122,7 +122,7 @@ def columns(plan: NetworkSummary, verbose: bool, names: Sequence[str]) -> list[C
         *formulas,
         column("PADS", _pads),
         column("PARAMETERS", lambda layer: _count(layer.parameters), number=True),
-        column("MULTIPLY-ADDS", lambda layer: _count(layer.multiply_adds), number=True),
+        column("MULTIPLY-ADDS", _products, number=True),
         column("FIELD", lambda layer: _pair([f.size for f in layer.field], "x"), number=True),
         column("STEP", _step, number=True),
         column("CENTRE", lambda layer: _pair([f.centre for f in layer.field], ","), number=True),
@@ -154,7 +154,7 @@ def totals(plan: NetworkSummary) -> list[str]:
         seen = f"{field[0]}x{field[1]} (more than the {height}x{width} input)"
     return [
         f"{_sizes(plan.input)} to {_sizes(plan.last.shape)}, {len(plan.layers)} layers",
-        f"parameters: {plan.parameters:,}, multiply-adds: {plan.multiply_adds:,}",
+        f"parameters: {plan.parameters:,}, multiply-adds: {_all_products(plan)}",
         f"receptive field of a unit of {quote(plan.last.name)[1:-1]}: {seen}"
         + (f", step {step}" if step else ""),
         f"peak memory: {_memory(plan.peak_bytes)} for the outputs held at once",
@@ -188,6 +188,19 @@ def _pair(numbers: Sequence[float], joint: str) -> str:
 
 def _count(number: int) -> str:
     return f"{number:,}" if number else ""
+
+
+def _products(layer: LayerSummary) -> str:
+    return "not counted" if layer.multiply_adds is None else _count(layer.multiply_adds)
+
+
+def _all_products(plan: NetworkSummary) -> str:
+    """Write the sum of multiply-adds; where layers are left out, how many."""
+    left_out = len(plan.not_counted)
+    if not left_out:
+        return f"{plan.multiply_adds:,}"
+    layers = "layer is" if left_out == 1 else "layers are"
+    return f"at least {plan.multiply_adds:,}; {left_out} {layers} not counted"
 
 
 def _memory(count: int) -> str:
@@ -232,6 +245,7 @@ def json_lines(plan: NetworkSummary) -> list[str]:
         "output": plan.last.shape,
         "parameters": plan.parameters,
         "multiply_adds": plan.multiply_adds,
+        "multiply_adds_not_counted": plan.not_counted,
         "receptive_field": _field_fields(plan.last),
         "peak_bytes": plan.peak_bytes,
         "unread_rows": plan.unread.rows,

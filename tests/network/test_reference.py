@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import pickle
 from pathlib import Path
 from typing import Any
@@ -309,3 +310,35 @@ def test_graphs_hold_only_what_may_run() -> None:
     assert (
         "not among those that can be run" in load(model(nodes, {"limit": np.float32(-1)})).stopper
     )
+
+
+def test_weights_that_are_nan_are_named(files: Path) -> None:
+    W = np.ones((1, 3, 3, 3), np.float32)
+    W[0, 0, 0, 0], W[0, 1, 1, 1] = np.nan, np.inf
+    nodes = [node("Conv", "x W", "y", name="c"), node("Relu", "y", "z", name="r")]
+    (files / "nan.onnx").write_bytes(model(nodes, {"W": W}).SerializeToString())
+    args = files / "nan.onnx", files / "x.npy"
+    said = run_cli("run", *args, "-o", files / "z.npy").stderr
+    assert "are infinite or NaN, as are 2 of 27 weights of c" in said
+    said = refused("grad", *args, "--unit", "r:0", code=2)
+    assert "has no gradient: 2 of 27 weights are NaN or infinite" in said
+
+
+def test_products_that_are_not_counted_are_said(files: Path) -> None:
+    W = np.ones((1, 3, 3, 3), np.float32)
+    L, R = np.ones((1, 16, 29), np.float32), np.ones((1, 16, 4), np.float32)
+    nodes = [
+        node("Conv", "x W", "y", name="c", pads=[1, 1, 1, 1]),
+        node("Squeeze", "y one", "s"),
+        node("LSTM", "s L R", "z", name="lstm", hidden_size=4),
+    ]
+    arrays = {"W": W, "L": L, "R": R, "one": np.array([1])}
+    saved = model(nodes, arrays, (1, 3, 33, 29)).SerializeToString()
+    (files / "lstm.onnx").write_bytes(saved)
+    products = 33 * 29 * 27
+    said = run_cli("plan", files / "lstm.onnx").stdout
+    assert f"multiply-adds: at least {products:,}; 1 layer is not counted" in said
+    said = run_cli("plan", files / "lstm.onnx", "--json").stdout
+    layers = [json.loads(line) for line in said.splitlines()]
+    assert layers[-1]["totals"]["multiply_adds_not_counted"] == ["lstm"]
+    assert [one.get("multiply_adds") for one in layers[:-1]] == [products, None]

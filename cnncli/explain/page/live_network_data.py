@@ -145,16 +145,17 @@ def live_network_page_data(
 
 def _products(node: Node, summary: LayerSummary, shape: Shape) -> int:
     """Return how many products of convolutions take a browser as long as a layer."""
+    counted = summary.multiply_adds or 0
     match node.layer:
         case MatMulLayer():
-            return _PER_PRODUCT * summary.multiply_adds
+            return _PER_PRODUCT * counted
         case ResizeLayer() as layer:
             taps = (axis.cells.shape[1] for axis in layer.taps(shape))
             return _PER_TAP * math.prod((*layer.output_shape(shape), *taps))
         case layer if isinstance(layer, _SLOW_LAYERS):
             return _PER_VALUE * math.prod(shape)
         case _:
-            return summary.multiply_adds
+            return counted
 
 
 def _can_compute(record: PageData | None) -> bool:

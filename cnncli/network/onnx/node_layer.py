@@ -52,6 +52,11 @@ from cnncli.render.options import MapGroup
 
 _MOST_WHOLE: Final = 2**53
 _RECURRENT: Final = ("LSTM", "GRU", "RNN")
+_WITH_PRODUCTS: Final = {
+    *("Attention", "Conv", "ConvInteger", "ConvTranspose", "DFT", "DeformConv", "Einsum"),
+    *("Gemm", "If", "Loop", "MatMul", "MatMulInteger", "QLinearConv", "QLinearMatMul"),
+    *("STFT", "Scan", *_RECURRENT),
+}
 ROUNDED: Final = ("AveragePool", "ConvTranspose", "LpPool", "MaxPool")
 """Whose sizes ONNX's inference rounds otherwise than ONNX Runtime, which we follow."""
 
@@ -111,6 +116,8 @@ class OnnxNodeLayer(ChannelwiseDefaults):
         Whether nothing tells either how large it is at the most.
     doubles : bool
         Whether its maps are float64 whatever its inputs are, see `DOUBLES`.
+    why : str
+        Why it is no layer of our own, where there is one for its operator.
     """
 
     node: ReferenceNode | ReferenceGraph
@@ -124,6 +131,7 @@ class OnnxNodeLayer(ChannelwiseDefaults):
     is_open: bool = False
     is_estimated: bool = False
     doubles: bool = False
+    why: str = ""
     op: ClassVar[str] = "onnx"
     keeps_channels: ClassVar[bool] = False
     has_gradient: ClassVar[bool] = False
@@ -143,6 +151,11 @@ class OnnxNodeLayer(ChannelwiseDefaults):
         if self.node.op not in _RECURRENT:
             return ()
         return tuple(self.constants[number] for number in (1, 2, 3) if number in self.constants)
+
+    @property
+    def hides_products(self) -> bool:
+        """Whether it has sums of products, which nobody counts here."""
+        return self.node.op in _WITH_PRODUCTS
 
     @property
     def label(self) -> str:
@@ -315,7 +328,9 @@ def reference_layers(
             cells = math.prod(length or 0 for length in tensor.dims)
             if why is not None and cells != math.prod(before):
                 raise why
-        layer = _node_layer(work, (operands, constants, len(inputs), number), tensor, signals)
+        given = operands, constants, len(inputs), number
+        reason = str(why) if isinstance(why, (UnsupportedNode, CnnCliError)) else ""
+        layer = _node_layer(work, given, tensor, signals, reason)
         kind, dims = type_name(tensor.dtype), tensor.dims if layer.is_open else None
         built[number] = BuiltLayer(layer, tuple(signals), layer.layout, kind, dims)
     return built
@@ -326,13 +341,15 @@ def _node_layer(
     given: tuple[tuple[Operand, ...], dict[int, Array], int, int],
     tensor: Tensor,
     signals: Sequence[Signal],
+    why: str,
 ) -> OnnxNodeLayer:
     """Return the layer of one output, of which `tensor` is known."""
     layout, channels = _stored(tensor, signals)
     is_open = tensor.is_open and all(signal.size for signal in signals)
     estimated = is_open and (tensor.most is None or any(signal.is_estimated for signal in signals))
     doubles = type_name(tensor.dtype) in DOUBLES
-    return OnnxNodeLayer(work, *given, layout, channels, tensor.dims, is_open, estimated, doubles)
+    dims = tensor.dims
+    return OnnxNodeLayer(work, *given, layout, channels, dims, is_open, estimated, doubles, why)
 
 
 def inferred_shapes(

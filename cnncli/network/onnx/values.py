@@ -368,8 +368,10 @@ class NodeInputs:
         if not self.weights:
             return placeholder(dtype, array.shape)
         values: FloatArray = in_memory_order(array, dtype)
-        if not np.isfinite(values).all():
-            raise UnsupportedNode("one of its numbers is NaN or infinite")
+        bad = values.size - np.count_nonzero(np.isfinite(values))
+        if bad:
+            verb = "is" if bad == 1 else "are"
+            raise UnsupportedNode(f"{bad} of {values.size} weights {verb} NaN or infinite")
         return values
 
     def number(self, index: int, default: float) -> float:
