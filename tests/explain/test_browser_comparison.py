@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import dataclasses
+import re
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from cnncli.explain.page.layer_data import Unit
 from cnncli.explain.page.network_data import network_page_data
+from cnncli.filters.filter import from_array
 from cnncli.io.images import ReadOptions, read_image
+from cnncli.network.graph import Network
 from cnncli.network.layers import ConvLayer
 from cnncli.network.load import load_model
-from tests.support.browser import Opener
+from cnncli.network.passes import forward_layers
+from tests.support.browser import Opener, until
 
 pytestmark = pytest.mark.oracle
 
@@ -65,3 +71,43 @@ def test_scores_are_compared_by_the_sums_of_their_maps(show: Opener, layer: str)
     assert tab.evaluate("cnncli.state.unit") == {"layer": layer, "map": 3, "at": [0, 0]}
     assert tab.input_value("#against") == "8"
     assert tab.is_hidden("#to-comparison")
+
+
+SCORES = [("digit 3", "digit", 3, (0, 0)), ("digit 8", "digit", 8, (0, 0))]
+UNIT = [("conv2 8 at 2, 1", "conv2", 8, (2, 1))]
+
+
+@pytest.mark.parametrize(
+    ("begin", "changed", "map_", "told"),
+    [("probability", "conv1", 7, SCORES), ("conv2", "conv2", 8, UNIT)],
+)
+def test_the_editor_tells_what_a_change_did(
+    show: Opener, begin: str, changed: str, map_: int, told: list[tuple[str, str, int, Any]]
+) -> None:
+    network = load_model(EXAMPLES / "digits.toml").network
+    picture = read_image(EXAMPLES / "digits" / "3.png", ReadOptions(gray=True))
+    beginning = Unit((0, 0), 3) if begin == "probability" else Unit((2, 1), 8)
+    tab = show(network_page_data(network, picture, begin, beginning, title="net"))
+    if begin == "probability":
+        tab.select_option("#against", "8")
+    tab.evaluate(f"cnncli.apply({{ unit: {{ layer: '{changed}', map: {map_}, at: [2, 1] }} }})")
+    assert tab.text_content("#effect") == ""
+    depth = int(tab.input_value("#depth")) if tab.locator("#depth").count() else 0
+    tab.locator("#filter-body .grid input").nth(1).fill("1")
+    until(tab, "document.getElementById('effect').textContent !== ''")
+    before = dict(forward_layers(network, picture.values(), network.names))
+    conv = network.node(changed).layer
+    assert isinstance(conv, ConvLayer)
+    weights = conv.filter.weights.copy()
+    weights[0, 1, depth, map_] = 1
+    layer = dataclasses.replace(conv, filter=from_array(weights))
+    nodes = [dataclasses.replace(n, layer=layer) if n.name == changed else n for n in network.nodes]
+    after = dict(forward_layers(Network(tuple(nodes)), picture.values(), network.names))
+    text = tab.text_content("#effect").replace("−", "-")
+    found = re.findall(r"([a-z].*?): (\S+) before the change, (\S+) now\.", text)
+    assert [name for name, *_ in found] == [name for name, *_ in told]
+    for (_, *numbers), (_, name, channel, at) in zip(found, told, strict=True):
+        expected = [values[name][(0, *at, channel)] for values in (before, after)]
+        assert [float(number) for number in numbers] == pytest.approx(expected, rel=1e-3)
+    tab.click("#reset")
+    until(tab, "document.getElementById('effect').textContent === ''")

@@ -80,9 +80,26 @@ function drawAnswer() {
   byId("answer").textContent = `The largest of ${layer.name}: ${now}${before}`;
 }
 
+/** What changed settings did to the scores that were compared last, or else to the chosen unit. */
+function drawEffect() {
+  const scores = comparedScores();
+  const units = scores.length ? scores : chosenTrail().slice(0, 1).map(({ unit }) => unit);
+  byId("effect").textContent = units.map(effectText).filter(Boolean).join(" ");
+}
+
+/** A unit's value before settings changed, and now; "" where it is the same, or its layer has another size. */
+function effectText(unit) {
+  const [before, layer] = [live.before.get(unit.layer), byName.get(unit.layer)];
+  if (!before || before.problem || layer.problem || before.shape.join() !== layer.shape.join()) return "";
+  const values = [before, layer].map(({ planes, shape }) => planes[unit.channel][unit.at[0] * shape[1] + unit.at[1]]);
+  if (Object.is(...values)) return "";
+  return `${unitText(unit)}: ${numberText(values[0])} before the change, ${numberText(values[1])} now.`;
+}
+
 /** Show the settings of the chosen layer in the fields. */
 function drawEditor() {
   drawAnswer();
+  drawEffect();
   const { layer } = state.unit;
   // Another stack may lack the layer that is still shown.
   const isInput = !live.specs.has(layer);

@@ -45,12 +45,19 @@ function takeLayers({ layers: records, unit, gradients }, { request: { specs }, 
     return apply({ unit: byName.has(state.unit.layer) ? state.unit : strongestUnit(layers[layers.length - 1]) });
   }
   const { winner } = byName.get(state.unit.layer);
+  const isOtherInput = made[0]?.name === "input";
+  keepBefore(made, Boolean(isOtherInput || specs));
   for (const layer of made) {
     Object.assign(byName.get(layer.name), layer);
     if (!layer.pictures[state.maps[layer.name]]) state.maps[layer.name] = 0;
   }
-  const isOtherInput = made[0]?.name === "input";
   return apply({ unit: isOtherInput ? unitAfter(state.unit, winner) : state.unit, block: state.block });
+}
+
+/** Keep the values of layers before they change; where all begins anew, forget those of before. */
+function keepBefore(made, isAnew) {
+  if (isAnew) live.before.clear();
+  else for (const { name } of made) if (!live.before.has(name)) live.before.set(name, { ...byName.get(name) });
 }
 
 /**
@@ -73,6 +80,8 @@ function recompute({ specs, changes = {}, input }) {
 
 /** Sends changes of a network to the worker, and hands the layers that it computed on. */
 class LiveNetwork {
+  /** By name the layers as they were before settings changed, since the newest input. */
+  before = new Map();
   #worker = null;
   #outputs = null;
   #waiting = null;

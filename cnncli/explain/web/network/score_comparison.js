@@ -68,15 +68,20 @@ function leaveComparison(unit) {
   byId("to-comparison").focus();
 }
 
+/** The two scores that were compared last, as units; none where they are not there. */
+function comparedScores() {
+  const layer = compared && byName.get(compared.unit.layer);
+  if (!layer || layer.problem) return [];
+  const scores = [compared.unit, { ...compared.unit, channel: compared.other }];
+  return scores.every(({ channel }) => channel in layer.planes) ? scores : [];
+}
+
 /** The button that leads back to the scores that were compared last, while another unit is chosen. */
 function drawWayBack() {
-  const layer = compared && byName.get(compared.unit.layer);
-  const isThere = layer && !layer.problem && [compared.unit.channel, compared.other].every((channel) => channel in layer.planes);
-  byId("to-comparison").hidden = !isThere || !byId("comparison").hidden;
-  if (isThere) {
-    const [own, other] = [compared.unit.channel, compared.other].map((channel) => channelName(layer, channel));
-    byId("to-comparison").textContent = `Back to why ${own} and not ${other}`;
-  }
+  const scores = comparedScores();
+  const names = scores.map(({ layer, channel }) => channelName(byName.get(layer), channel));
+  byId("to-comparison").hidden = !scores.length || !byId("comparison").hidden;
+  byId("to-comparison").textContent = `Back to why ${names.join(" and not ")}`;
 }
 
 /** Compare the chosen score with another one, where the unit is a score. */
