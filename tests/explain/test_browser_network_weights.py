@@ -46,7 +46,8 @@ def test_a_learner_is_led_to_the_weight_that_should_grow(show: Opener) -> None:
     assert tab.input_value("#against") == "3"
     assert "To raise probability 8, let weights with a positive" in tab.text_content("#weight-rule")
     core = gradient_of(network, picture.values(), "probability", 8, (0, 0))
-    for layer, source in (("digit", "pool2"), ("conv2", "conv1")):
+    assert "another layer before the unit, choose it in Layers" in tab.inner_text("#other-weights")
+    for layer, source in (("digit", "pool2"), ("conv3", "pool1"), ("conv2", "conv1")):
         tab.click(f".node[title='{layer}']")
         dW = core.parameters[layer]["W"]
         i, j, depth, map_ = steepest(dW)
@@ -55,7 +56,12 @@ def test_a_learner_is_led_to_the_weight_that_should_grow(show: Opener) -> None:
         assert said.startswith(f"Of the {dW.size} weights of {layer}, {place}: ")
         assert ("let it grow" in said) == (dW[i, j, depth, map_] > 0)
         if tab.text_content("#to-steepest") == "Show it":
+            shown_map = tab.evaluate("view.senders.cell.channel")
+            shown_source = tab.input_value("#kernel-channel")
+            listed = f"The tables below are of map {shown_map} for {source} {shown_source}."
+            assert said.endswith(listed)
             tab.click("#to-steepest")
+        assert tab.text_content("#steepest").endswith("It is framed below.")
         assert tab.evaluate("cnncli.state.cell.channel") == map_
         framed = numbers(tab.locator("#weight-gradients .steepest").all_text_contents())
         weight = next(n.layer for n in network.nodes if n.name == layer).filter.weights

@@ -124,12 +124,13 @@ function drawWeights({ layer: name, channel }, unit) {
   byId("weights").hidden = !isHere && !nearest;
   byId("weight-body").hidden = !isHere;
   byId("to-weights").hidden = isHere;
+  byId("other-weights").hidden = layers.filter((layer) => hasWeights(layer.name)).length < 2;
   byId("to-weights").textContent = `Weights of ${nearest}`;
   byId("weight-rule").textContent = isHere ? weightRule(unit) : `${name} has no weights.`;
   if (!isHere) return;
   const shown = shownWeights({ layer: name, channel });
   const { steepest, isShown } = shown;
-  byId("steepest").textContent = steepestText(name, steepest, isShown);
+  byId("steepest").textContent = steepestText(name, shown);
   byId("to-steepest").hidden = steepest.notFinite > 0 || steepest.gradient === 0;
   byId("to-steepest").textContent = isShown ? "Change it" : "Show it";
   drawDepths(name, shown);
@@ -157,21 +158,29 @@ function unitText(unit) {
   return isSingle(byName.get(unit.layer)) ? mapText(unit) : placeText(unit);
 }
 
-/** Which weight counts most, in a sentence: where it is, and which way it should go. */
-function steepestText(name, { map, depth, i, j, gradient, count, notFinite, isWhole }, isShown) {
-  const layer = byName.get(name);
-  const { pass } = weightsKnown(name);
+/** Which kernel of a layer, in words: of which map and for which channel of the input, where there are several. */
+function kernelWords(name, map, depth) {
+  const [layer, { pass }] = [byName.get(name), weightsKnown(name)];
   const [{ channel, source }] = pass.madeBy(map, depth);
+  const words = layer.maps > 1 ? [`of map ${channelName(layer, channel)}`] : [];
+  const [input] = layer.inputs;
+  const { arithmetic } = pass;
+  if (!arithmetic.layer.perChannel && arithmetic.input.channels > 1) words.push(`for ${input} ${channelName(byName.get(input), source)}`);
+  return words;
+}
+
+/** Which weight counts most, in sentences: where it is, which way it should go, and what the tables show. */
+function steepestText(name, { pass, map: shownMap, depth: shownDepth, steepest, isShown }) {
+  const { map, depth, i, j, gradient, count, notFinite, isWhole } = steepest;
+  const [{ channel }] = pass.madeBy(map, depth);
   const all = isWhole ? `${countText(count, "weight")} of ${name}` : `${countText(count, "weight")} of ${mapText({ layer: name, channel })}`;
   if (notFinite) return `${notFinite} of the gradients of the ${all} are NaN or infinite: they cannot be compared.`;
   if (gradient === 0) return `All gradients of the ${all} are 0: changing one a little changes nothing.`;
-  const { kernel, perChannel } = pass.arithmetic.layer;
-  const parts = layer.maps > 1 ? [`of map ${channelName(layer, channel)}`] : [];
-  const [input] = layer.inputs;
-  if (!perChannel && pass.arithmetic.input.channels > 1) parts.push(`for ${input} ${channelName(byName.get(input), source)}`);
+  const { kernel } = pass.arithmetic.layer;
+  const parts = kernelWords(name, map, depth);
   if (kernel.some((side) => side > 1)) parts.push(`at row ${i}, column ${j}`);
   const way = `${gradient > 0 ? "grow" : "fall"} from ${numberText(pass.arithmetic.weight(i, j, depth, map))}`;
-  const framed = isShown ? " It is framed below." : "";
+  const framed = isShown ? " It is framed below." : ` The tables below are ${kernelWords(name, shownMap, shownDepth).join(" ")}.`;
   return `Of the ${all}, the one ${parts.join(" ")} counts most: its gradient is ${numberText(gradient)}, so let it ${way}.${framed}`;
 }
 
