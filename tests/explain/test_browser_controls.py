@@ -372,6 +372,19 @@ def test_the_title_names_the_filter_that_was_chosen(show: Opener) -> None:
         assert (tab.text_content("#title"), tab.title()) == (title, f"{title} – cnncli")
 
 
+@pytest.mark.parametrize("width", [1280, 360])
+def test_channels_stay_where_they_are(show: Opener, width: int) -> None:
+    picture, layer = random_picture((120, 20, 3)), ConvLayer(load_filter("edge"), np.zeros(1))
+    tab = show(page_data_of(picture, layer), viewport={"width": width, "height": 900})
+    lefts = []
+    for bias, at, channel in ((0, [0, 0], 0), (-0.123456, [118, 17], 1), (1e-3, [9, 12], 2)):
+        change = {"at": at, "channel": channel, "layer": {"bias": [bias]}}
+        tab.evaluate("(change) => cnncli.apply(change)", change)
+        settle(tab)
+        lefts.append([one.bounding_box()["x"] for one in tab.locator("#channels button").all()])
+    assert lefts[1:] == lefts[:-1]
+
+
 def test_nothing_jumps_and_nothing_falls_below(show: Opener) -> None:
     layer = ConvLayer(bank((3, 3, 4, 4)), np.zeros(4))
     tab = show(page_data_of(random_picture((20, 30, 4)), layer))

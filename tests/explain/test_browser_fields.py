@@ -69,7 +69,9 @@ def test_what_is_no_number_changes_nothing_and_is_marked(show: Opener) -> None:
         cell.fill(text)
         assert tab.evaluate("cnncli.state.layer.weights[0]") in (0.25, -1.0), text
         assert cell.get_attribute("aria-invalid") == "true", text
+        assert "must be a number" in tab.text_content("#filter-body .rule")
     cell.blur()
+    assert tab.locator(".rule").count() == 0
     assert cell.get_attribute("aria-invalid") is None
     # The number of before is back, not the first digits of what is none.
     assert float(cell.input_value()) == tab.evaluate("cnncli.state.layer.weights[0]") == -1.0
@@ -82,7 +84,10 @@ def test_a_size_that_cannot_be_leaves_the_one_of_before(show: Opener) -> None:
         field.focus()
         field.fill(text)
         assert field.get_attribute("aria-invalid") == "true", text
+        rule = "Stride of rows must be a whole number from 1 to 64."
+        assert tab.locator("#settings .rule").all_text_contents() == [rule]
         field.blur()
+        assert tab.locator(".rule").count() == 0
         assert field.input_value() == "1"
         assert tab.evaluate("cnncli.state.layer.stride") == [1, 1]
 

@@ -201,7 +201,8 @@ function drawCurve({ losses, steps, count }) {
   }
   [context.textAlign, context.textBaseline] = ["center", "bottom"];
   context.fillText("0", left, height - 4);
-  context.fillText(`step ${last}`, width - right - 16, height - 4);
+  context.textAlign = "right";
+  context.fillText(`step ${last}`, width - right, height - 4);
   [context.strokeStyle, context.lineWidth, context.lineJoin] = [themeColours().window, 2, "round"];
   context.beginPath();
   const stride = Math.max(1, Math.floor(losses.length / 600));

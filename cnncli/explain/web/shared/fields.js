@@ -40,10 +40,11 @@ function selectInput(name, label, values, read, change) {
 /** A field for a whole number. */
 function wholeInput(name, label, limits, read, change) {
   const input = element("input", { type: "number", id: name, "aria-label": label, step: 1, ...limits });
-  startTyping(input, read, change, () => {
+  const typed = () => {
     const value = input.valueAsNumber;
     return Number.isInteger(value) && value >= limits.min && value <= limits.max ? value : NaN;
-  });
+  };
+  startTyping(input, read, change, typed, `${label} must be a whole number from ${limits.min} to ${limits.max}.`);
   input.addEventListener("blur", () => {
     input.value = read();
   });
@@ -53,21 +54,31 @@ function wholeInput(name, label, limits, read, change) {
 
 /**
  * Change a number while it is typed, `typed` being what stands in the field, NaN for what cannot be. Such text
- * is marked, and who leaves it gets the number of before, not the first digits of it.
+ * is marked, `rule` says what must hold, and who leaves it gets the number of before, not the first digits of it.
  */
-function startTyping(input, read, change, typed) {
-  let before = null;
+function startTyping(input, read, change, typed, rule) {
+  let [before, said] = [null, null];
+  const say = (isWrong) => {
+    if (isWrong && said) return;
+    said?.remove();
+    said = isWrong ? element("p", { class: "problem rule", role: "alert", text: rule }) : null;
+    const group = input.closest("fieldset");
+    if (isWrong && group) group.append(said);
+    else if (isWrong) (input.closest("table, label") ?? input).after(said);
+  };
   input.addEventListener("focus", () => {
     before = read();
   });
   input.addEventListener("input", () => {
     const value = typed();
     input.setAttribute("aria-invalid", String(Number.isNaN(value)));
+    say(Number.isNaN(value));
     if (!Number.isNaN(value)) change(value);
   });
   input.addEventListener("blur", () => {
     if (input.getAttribute("aria-invalid") === "true" && before !== null) change(before);
     input.removeAttribute("aria-invalid");
+    say(false);
   });
 }
 
@@ -77,10 +88,12 @@ function startTyping(input, read, change, typed) {
  */
 function valueInput(label, read, change, { id, least = -Infinity, most = Infinity, brief = shortest } = {}) {
   const input = element("input", { type: "text", id, "aria-label": label, autocomplete: "off", spellcheck: "false" });
-  startTyping(input, read, change, () => {
+  const typed = () => {
     const value = parseNumber(input.value);
     return value >= least && value <= most ? value : NaN;
-  });
+  };
+  const limits = Number.isFinite(most) ? ` from ${least} to ${most}` : Number.isFinite(least) ? ` of at least ${least}` : "";
+  startTyping(input, read, change, typed, `${label || "This"} must be a number${limits}, such as 0.5 or 1/9.`);
   input.addEventListener("focus", () => {
     input.value = shortest(read());
     input.select();
