@@ -168,6 +168,8 @@ def _is_folder(name: str) -> bool:
 def _add(sources: Sources, name: str, recursive: bool, excluded: str | None) -> None:
     if name == "-":
         sources.add(None)
+    elif not name:
+        raise OptionError("IMAGE must name a file or folder, got nothing")
     elif _is_folder(name):
         before = len(sources)
         own = OwnResults()

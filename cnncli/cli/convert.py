@@ -103,7 +103,9 @@ def _one_network(options: ConvertOptions) -> tuple[str, str]:
             f"--output names the network file, got {quote(others[0])} alone", hint=hint
         )
     if options.output is None:
-        raise click.UsageError("Missing option '--output': The network file.")
+        name = "copy.toml" if Path(first).suffix == ".toml" else "net.toml"
+        hint = f"cnncli convert {shlex.quote(first)} -o {name}"
+        raise OptionError("--output must be given: the network file to write", hint=hint)
     return first, options.output
 
 

@@ -23,7 +23,7 @@ from cnncli.cli.options import (
     overwrite_option,
 )
 from cnncli.cli.progress import is_terminal_stream, show_steps, tell_file
-from cnncli.cli.types import ChannelCount, Numbers
+from cnncli.cli.types import ChannelCount, Numbers, NumberWithin, WholeNumber
 from cnncli.errors import quote
 
 if TYPE_CHECKING:
@@ -74,7 +74,7 @@ class ValueOptions(OptionGroup):
     )
     class_names: str | None = class_names_option
     image: int | None = option(
-        "--image", type=click.IntRange(min=0), metavar="N",
+        "--image", type=WholeNumber(min=0), metavar="N",
         help="Image of an array of several, from 0.  [default: 0]",
     )
     backward: bool = flag(
@@ -119,14 +119,14 @@ class ExplanationOptions(OptionGroup):
         "{frame:03d}.png: a picture for each frame.",
     )
     cells: int | None = option(
-        "--cells", type=click.IntRange(1, 64), metavar="N",
+        "--cells", type=WholeNumber(1, 64), metavar="N",
         help="Show N rows and columns of the input.  [default: enough for 5x5 outputs]",
     )
     fps: float = option(
-        "--fps", type=click.FloatRange(0.1, 50), default=2, metavar="F", help="Frames per second."
+        "--fps", type=NumberWithin(0.1, 50), default=2, metavar="F", help="Frames per second."
     )
     most: int = option(
-        "--frames", type=click.IntRange(1, 500), default=60, metavar="N",
+        "--frames", type=WholeNumber(1, 500), default=60, metavar="N",
         help="Show at most N frames, those around --at.",
     )
     overwrite: bool = overwrite_option

@@ -44,8 +44,12 @@ def pad(
     from cnncli.network.model import Model
     from cnncli.pipeline.layers import pad_layer
 
+    notes: tuple[str, ...] = ()
+    if isinstance(border.padding, str):
+        text = f"--padding {border.padding} adds no border, as pad has no filter: --padding 1 does"
+        notes = (text,)
     layer = pad_layer(border.padding, border.pad_mode, border.pad_value)
-    return run_batch(Model(Network.chain(layer)), images, batch, results)
+    return run_batch(Model(Network.chain(layer), notes=notes), images, batch, results)
 
 
 @click.command(cls=Command, own_section="Layer", epilog=CONV_EXAMPLES)

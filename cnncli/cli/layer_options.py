@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-import click
-
 from cnncli._dataclass import dataclass
 from cnncli.cli.command import OptionGroup, flag, option
 from cnncli.cli.options import ONE_OR_TWO
-from cnncli.cli.types import Choice, FilterName, FiniteFloat, Numbers
+from cnncli.cli.types import Choice, FilterName, FiniteFloat, Numbers, WholeNumber
 from cnncli.core.choices import (
     ACTIVATION_NAMES,
     ALGORITHM_NAMES,
@@ -52,15 +50,22 @@ def _padding_option(**settings: Any) -> Any:
     )
 
 
+def _pad_mode_option(auto: str) -> Any:
+    return option(
+        "--pad-mode", type=Choice(PAD_MODE_NAMES), default="auto", common=True,
+        help=f"What the border holds; {auto}",
+    )
+
+
 @dataclass(frozen=True)
 class PadOptions(OptionGroup):
     """The border that `pad` adds."""
 
-    padding: PaddingLike = _padding_option(required=True)
-    pad_mode: str = option(
-        "--pad-mode", type=Choice(PAD_MODE_NAMES), default="auto", common=True,
-        help="What the border holds; auto: edge for 2-D filters, else zeros.",
+    padding: PaddingLike = option(
+        "--padding", type=PADDING, metavar="P", required=True,
+        help="Border: N, H,W or TOP,BOTTOM,LEFT,RIGHT; same and valid add none.",
     )
+    pad_mode: str = _pad_mode_option("auto is zeros.")
     pad_value: float | None = option(
         "--pad-value", type=FiniteFloat(), metavar="V",
         help="Value of the border instead of 0, with --pad-mode zeros.",
@@ -97,14 +102,14 @@ class ConvOptions(OptionGroup):
         "--stride", type=ONE_OR_TWO, default=1, common=True, help="Step of the window."
     )
     padding: PaddingLike = _padding_option(default="same")
-    pad_mode: str = PadOptions.pad_mode
+    pad_mode: str = _pad_mode_option("auto: edge for 2-D filters, else zeros.")
     pad_value: float | None = PadOptions.pad_value
     dilation: int | Pair = option(
         "--dilation", type=ONE_OR_TWO, default=1, common=True,
         help="Distance between the cells of the window.",
     )
     groups: int = option(
-        "--groups", type=click.IntRange(min=1), default=1, metavar="G",
+        "--groups", type=WholeNumber(min=1), default=1, metavar="G",
         help="Split the channels into G groups, as nn.Conv2d does.",
     )
     algorithm: str = option(

@@ -22,6 +22,7 @@ from cnncli.cli.types import (
     Floats,
     Numbers,
     RangeType,
+    WholeNumber,
 )
 from cnncli.core.choices import (
     FITS,
@@ -79,14 +80,14 @@ class ImageOptions(OptionGroup):
         "--background", default="black", metavar="COLOR", help="Colour behind transparent pixels."
     )
     frame: int | None = option(
-        "--frame", type=click.IntRange(min=0), metavar="N",
+        "--frame", type=WholeNumber(min=0), metavar="N",
         help="Frame of an animation or page of a TIFF, from 0.  [default: the first]",
     )
     as_values: bool = flag(
         "--as-values", help="Read a picture made by cnncli as the numbers that it shows."
     )
     max_pixels: int = option(
-        "--max-pixels", type=click.IntRange(min=1), default=MAX_PIXELS, metavar="N",
+        "--max-pixels", type=WholeNumber(min=1), default=MAX_PIXELS, metavar="N",
         envvar="CNNCLI_MAX_PIXELS", help="Refuse pictures with more pixels.",
     )
     max_memory: int | None = option(
@@ -180,7 +181,7 @@ class BatchOptions(OptionGroup):
         help="Take the images named in FILE, one a line or ended by NULs; - is standard input.",
     )
     jobs: int | None = option(
-        "-j", "--jobs", type=click.IntRange(min=1), metavar="N",
+        "-j", "--jobs", type=WholeNumber(min=1), metavar="N",
         help="Use N worker processes, or N threads for a single image.  [default: the cores]",
     )
     timeout: float | None = option(
@@ -256,7 +257,7 @@ class ResultOptions(OptionGroup):
     )
     rgb: bool = flag("--rgb", help="Show a layer's three maps as one colour picture.")
     columns: int | None = option(
-        "--columns", type=click.IntRange(min=1), metavar="N",
+        "--columns", type=WholeNumber(min=1), metavar="N",
         help="Columns of the sheet of maps.  [default: about square]",
     )
     legend: bool = flag("--legend", help="Add colour bars with numbers.")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
 import click
@@ -105,6 +105,37 @@ class Choice(click.Choice[str]):
             if meant is None:
                 raise
             self.fail(f"{error.message} Did you mean {meant}?", param, ctx)
+
+
+class WholeNumber(click.IntRange):
+    """A whole number within bounds; any other is refused as all options do."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Return the number, or fail with what it must be."""
+        return _within(self, super().convert, "a whole number", value, param, ctx)
+
+
+class NumberWithin(click.FloatRange):
+    """A number within bounds; any other is refused as all options do."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Return the number, or fail with what it must be."""
+        return _within(self, super().convert, "a number", value, param, ctx)
+
+
+def _within(
+    kind: click.IntRange | click.FloatRange,
+    convert: Callable[..., Any],
+    what: str,
+    value: Any,
+    *where: Any,
+) -> Any:
+    """Return what click makes of a text, or fail with the bounds."""
+    try:
+        return convert(value, *where)
+    except click.BadParameter:
+        bounds = f"from {kind.min:g}" if kind.max is None else f"of {kind.min:g} to {kind.max:g}"
+        kind.fail(f"must be {what} {bounds}, got {value!r}.", *where)
 
 
 class Numbers(TextType):

@@ -62,9 +62,8 @@ def check_channels(bank: Filter, channels: int, groups: int = 1, rows: int = 0) 
         # No picture has so few rows.
         is_turned = rows == needed <= len("RGBA")
         hint = CHANNELS_FIRST if is_turned else _fitting_option(bank, channels, groups)
-        plural = "" if bank.channels_in == 1 else "s"
         raise ShapeError(
-            f"the filter {bank.name} has {bank.channels_in} channel{plural}{times} in, "
+            f"the filter {bank.name} has {_count(bank.channels_in)}{times} in, "
             f"the input has {channels}",
             hint=hint,
         )
@@ -180,7 +179,18 @@ def _fitting_option(bank: Filter, channels: int, groups: int) -> str | None:
     fitting, rest = divmod(channels, inputs)
     if rest == 0 and bank.maps % fitting == 0:
         return f"--groups {fitting} would fit"
-    return None
+    if groups > 1:
+        return None
+    kernel = ",".join(map(str, bank.window))
+    maps = f",{bank.maps}" if len(bank.source_shape) == 4 else ""
+    return (
+        f"an input of {_count(inputs)}, or a --filter of shape ({kernel},{channels}{maps}) or, "
+        f"for every channel on its own, ({kernel})"
+    )
+
+
+def _count(channels: int) -> str:
+    return f"{channels} channel{'' if channels == 1 else 's'}"
 
 
 def _other_layout(bank: Filter) -> str:

@@ -112,7 +112,7 @@ class LoadedArray:
         values = self.numbers()
         if values.size not in (1, count):
             need = "1 value" if count == 1 else f"1 value or {count}, one per feature map"
-            raise self.error(f"a bias must have {need}, got {_show(values.shape)}", ShapeError)
+            raise self.error(f"a bias must have {need}, got {values.size}", ShapeError)
         return np.array(np.broadcast_to(values.reshape(-1), (count,)))
 
 

@@ -266,13 +266,18 @@ def require_check(
     """
     if not isinstance(count, int):
         count = quick_count(network, picture.shape)
-    layer = network.names[-1]
-    check = check_gradient(network, picture.values(), layer, gradient.upstream, count)
+    layer, X = network.names[-1], picture.values()
+    if bad := X.size - np.count_nonzero(np.isfinite(X)):
+        verb = "is" if bad == 1 else "are"
+        raise CnnCliError(
+            f"--check needs an input of finite numbers, {bad} of {X.size} {verb} NaN or infinite"
+        )
+    check = check_gradient(network, X, layer, gradient.upstream, count)
     if check.compared == 0:
         raise CnnCliError(
             f"none of {check.left_out} cells can be compared: their slope differs from side to "
             "side, or is lost in rounding",
-            hint="a unit before the softmax, or more cells: --check 100",
+            hint=_check_hint(network),
         )
     if not check.passed:
         raise CnnCliError(
@@ -280,6 +285,13 @@ def require_check(
             f"{check.relative:.3g} ({check.where}), more than {TOLERANCE:g}"
         )
     return check
+
+
+def _check_hint(network: Network) -> str:
+    """Say what may be compared where nothing can be."""
+    more = "more cells: --check 100"
+    activations = [getattr(node.layer, "activation", node.layer.op) for node in network.nodes]
+    return f"a unit before the softmax, or {more}" if "softmax" in activations else more
 
 
 def _write_views(

@@ -7,7 +7,7 @@ import re
 from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, Final
 
 import numpy as np
 from PIL import ImageColor
@@ -29,6 +29,7 @@ from cnncli.io.read_options import Restore
 from cnncli.io.resize import full_size, resize, resize_notes
 from cnncli.io.samples import INTEGERS_NOTE, Samples, flattened
 
+STDIN_NAME: Final = "standard input"
 _SUFFIX_WORDS = (
     "png apng jpg jpeg jpe jfif gif bmp tif tiff webp avif jp2 j2k jpx ico qoi"
     " ppm pgm pbm pnm pfm npy"
@@ -232,7 +233,7 @@ def is_own_picture(path: str) -> bool:
         return False
 
 
-def read_bytes(data: bytes, options: ReadOptions, name: str = "standard input") -> Picture:
+def read_bytes(data: bytes, options: ReadOptions, name: str = STDIN_NAME) -> Picture:
     """Read a picture or a ``.npy`` array that is already in memory.
 
     Parameters
@@ -267,7 +268,7 @@ def read_bytes(data: bytes, options: ReadOptions, name: str = "standard input") 
         return _read_picture(BytesIO(data), kind, options, name)
 
 
-def read_stream(stream: BinaryIO, options: ReadOptions, name: str = "standard input") -> Picture:
+def read_stream(stream: BinaryIO, options: ReadOptions, name: str = STDIN_NAME) -> Picture:
     """Read a picture or a ``.npy`` array from a stream that need not be seekable, nor end.
 
     Parameters
@@ -351,7 +352,8 @@ def _kind(head: bytes, name: str) -> str:
         if magic.match(head):
             return kind
     if not head:
-        raise FileProblem("empty, a picture or .npy array is needed", path=name)
+        hint = "name an IMAGE, or pipe one in" if name == STDIN_NAME else None
+        raise FileProblem("empty, a picture or .npy array is needed", hint=hint, path=name)
     if is_zip(head):
         raise FileProblem(
             "a zip archive such as .npz, an image is a picture or one .npy array", path=name

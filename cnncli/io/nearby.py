@@ -56,10 +56,14 @@ def files_like(path: str, near_only: bool = False) -> str | None:
     pairs = [(Path(other).stem.lower(), other) for other in alike]
     near = nearest(Path(name).stem, [stem for stem, _ in pairs])
     found = [other for stem in near for own, other in pairs if own == stem] or same_stem
-    found = found[:SHOWN]
+    if not (found or alike or near_only):
+        found = nearest(name, names)
     if not found and (near_only or not suffix):
         return None
-    found = found or alike[:SHOWN]
+    if not found and len(alike) > SHOWN:
+        some = ", ".join(map(quote, alike[:SHOWN]))
+        return f"no file *{suffix} in {quote(folder or '.')} has a name like it: {some} ..."
+    found = (found or alike)[:SHOWN]
     if not found:
         return f"no file *{suffix} is in {quote(folder or '.')}"
     return f"there is {', '.join(map(quote, found))}"

@@ -387,9 +387,10 @@ def _select_frame(image: Image.Image, frame: int, name: str) -> None:
         count = _frame_count(image)
         if 0 <= frame < count:
             raise
-        raise OptionError(
-            f"--frame must be from 0 to {count - 1}, got {frame}", path=name
-        ) from error
+        need = f"--frame must be from 0 to {count - 1}"
+        if count == 1:
+            need = "the picture has one frame, so --frame must be 0"
+        raise OptionError(f"{need}, got {frame}", path=name) from error
 
 
 def _frame_count(image: Image.Image) -> int:

@@ -164,6 +164,8 @@ def local_path(text: str, option: str) -> Path:
     """
     if is_url(text):
         raise OptionError(f"{option} needs a file on this machine, got {quote(text)}")
+    if not text:
+        raise OptionError(f"{option} must name a file, got nothing")
     return Path(text)
 
 

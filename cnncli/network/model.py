@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from cnncli._dataclass import dataclass
-from cnncli.errors import FileProblem, OptionError, quote
+from cnncli.errors import FileProblem, OptionError, among, quote
 from cnncli.io.read_options import Sides
 from cnncli.network.graph import Network
 from cnncli.network.layers import Layer
@@ -137,7 +137,8 @@ class Model:
             raise OptionError(f"{quote(names[-1])} does not depend on the layer {quote(name)}")
         if self.stopper and name not in names:
             raise OptionError(
-                f"no layer {name!r} in the part that can be read, up to {self.readable}",
+                f"no layer {name!r} in the part that can be read, up to {self.readable}"
+                + among(name, names),
                 hint=f"what stops it: {self.stopper}",
             )
         return self.network.node(name).name

@@ -230,7 +230,7 @@ LIMITS = f"with whole numbers of {{}} to {MAX_CELLS}"
 PAIR = Field(is_cells, f"N or [H, W] {LIMITS.format(1)}", convert=as_tuple)
 SIZE = Field(
     lambda value: value == "global" or is_cells(value),
-    f"N, [H, W] {LIMITS.format(1)} or global",
+    f"N or [H, W] {LIMITS.format(1)}, or global",
     convert=as_tuple,
 )
 PADDING = Field(

@@ -9,6 +9,7 @@ import numpy as np
 from cnncli.io.images import Picture
 from cnncli.network.graph import Network
 from cnncli.network.layers import ConvLayer
+from cnncli.network.layers.base import border_of
 from cnncli.network.summary import unread_notes
 from cnncli.pipeline.job import Job
 
@@ -41,7 +42,7 @@ def white_notes(job: Job, picture: Picture) -> tuple[str, ...]:
     """Say that white is 1, of borders, biases and ranges that are meant for pixels of 8 bits."""
     if job.network.scales or not picture.is_picture:
         return ()
-    numbers = dict(_numbers(job))
+    numbers = dict(_numbers(job, picture))
     if not numbers or (picture.scale == 1 and picture.pixels.max() > 1):
         return ()
     return tuple(
@@ -52,13 +53,15 @@ def white_notes(job: Job, picture: Picture) -> tuple[str, ...]:
     )
 
 
-def _numbers(job: Job) -> Iterator[tuple[str, float]]:
+def _numbers(job: Job, picture: Picture) -> Iterator[tuple[str, float]]:
     """Yield the options whose numbers are of 8 or 16 bits, with these."""
     for node in job.network.nodes:
         layer = node.layer
         value = getattr(layer, "pad_value", 0.0)
-        if _BRIGHT <= abs(value) <= _FULL and getattr(layer, "border_mode", None) == "zeros":
-            yield "--pad-value", value
+        if _BRIGHT <= abs(value) <= _FULL:
+            source = job.network.shapes(picture.shape)[node.inputs[0]]
+            if border_of(layer, source) == "zeros":
+                yield "--pad-value", value
         if isinstance(layer, ConvLayer) and layer.filter.per_channel:
             bias = float(max(layer.parameters.get("b", np.zeros(1)), key=abs))
             if _BRIGHT <= abs(bias) <= _FULL:

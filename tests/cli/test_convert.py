@@ -91,7 +91,7 @@ def test_other_place_of_weights() -> None:
         (["-o", "own.toml", "--std", "1,2,1", "--mean", "1,2"], 2, "same length"),
         (["-o", "own.toml", "--mean", "1,x"], 2, "must be a number"),
         (["-o", "own.toml", "--size", "0"], 2, "whole numbers of 1"),
-        ([], 2, "Missing option"),
+        ([], 2, "hint: cnncli convert net.toml -o copy.toml"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )

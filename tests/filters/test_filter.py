@@ -419,7 +419,7 @@ def test_bias_from_number_list_and_files():
 @pytest.mark.parametrize(
     ("text", "kind", "message"),
     [
-        ("1 2 3", ShapeError, "a bias must have 1 value or 2, one per feature map, got (1,3)"),
+        ("1 2 3", ShapeError, "a bias must have 1 value or 2, one per feature map, got 3"),
         ("edge", OptionError, "'edge': no such file, and no number"),
         ("x.npy", OptionError, "'x.npy': no such file"),
         ("nan", OptionError, "no number"),

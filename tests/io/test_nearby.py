@@ -23,6 +23,14 @@ def test_files_that_may_be_meant(tmp_path: Path) -> None:
         assert "as in --mean 0.485,0.456,0.406" in (files_like(number) or "")
 
 
+def test_names_that_are_not_alike_are_called_so(tmp_path: Path) -> None:
+    for name in ("a1.png", "b2.png", "c3.png", "d4.png"):
+        (tmp_path / name).touch()
+    said = f"no file *.png in '{tmp_path}' has a name like it: 'a1.png', 'b2.png', 'c3.png' ..."
+    assert files_like(f"{tmp_path}/holiday.png") == said
+    assert files_like(f"{tmp_path}/a1.pgn") == "there is 'a1.png'"
+
+
 def test_endings_that_are_equal_make_no_names_alike(tmp_path: Path) -> None:
     (tmp_path / "xy.jpeg").touch()
     # With their endings 10 of 14 letters are the same.
