@@ -139,6 +139,23 @@ def test_keys_stack_and_paint(tab: Any, tmp_path: Path) -> None:
     check_numbers(tab, tmp_path)
 
 
+def test_an_own_filter_is_added_with_its_drawing(tab: Any, tmp_path: Path) -> None:
+    # The page begins with a convolution, and the drawing of its filter.
+    assert tab.evaluate("cnncli.state.unit.layer") == "conv1"
+    assert tab.inner_text("#paint h3") == "Draw the filter of conv1"
+    tab.select_option("#add-kind", label="conv, own filter")
+    change(tab, "#add", f"{STACK}/conv=identity")
+    until(tab, "document.activeElement.closest('#paint') !== null")
+    assert tab.inner_text("#paint h3") == "Draw the filter of conv2"
+    box = tab.locator("#paint").bounding_box()
+    assert box["y"] >= 0 and box["y"] + box["height"] <= 900
+    tab.keyboard.press("Enter")
+    until(tab, f"addressText() === '{STACK}/conv=3x3:1,0,0,0,1,0,0,0,0'")
+    settle(tab)
+    check_numbers(tab, tmp_path)
+    assert "send the file too" in tab.inner_text("#link-note")
+
+
 def test_a_link_brings_back_layers_settings_and_weights(
     tab: Any, address: str, tmp_path: Path
 ) -> None:

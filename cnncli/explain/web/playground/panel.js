@@ -4,8 +4,11 @@
 
 /** The file that the commands read. */
 const PICTURE_FILE = "picture.png";
+const FILE_NOTE = "This page is a file on your machine: to share a link, send the file too. What stands behind # in the link opens the same layers there.";
 /** Larger filters are changed by numbers, in the panel on the layer. */
 const LARGEST_DRAWN = 7;
+/** A filter to draw on, which at first leaves the picture as it is. */
+const OWN_FILTER = "conv=3x3:0,0,0,0,1,0,0,0,0";
 /** What a click on a weight makes of it, one after another. */
 const PAINTS = [0, 1, -1];
 
@@ -18,6 +21,7 @@ function startStackPanel() {
     element("p", { class: "problem", id: "stack-problem", role: "alert" }),
     element("div", { id: "paint", hidden: true }),
     copyRow(),
+    element("p", { class: "dim", id: "link-note", hidden: location.protocol !== "file:", text: FILE_NOTE }),
     element("p", { class: "dim", id: "copied", role: "status" }),
     element("pre", { id: "copied-text", tabindex: "0", role: "region", "aria-label": "What was copied", hidden: true }),
   );
@@ -38,18 +42,26 @@ function addRow() {
   const group = (label, ...options) => element("optgroup", { label }, ...options);
   const kinds = element("select", { id: "add-kind", "aria-label": "Layer to add" });
   kinds.append(
-    group("Convolution", ...pageData.filters.map(({ name }) => option(`conv=${name}`, `conv ${name}`))),
+    group("Convolution", option(OWN_FILTER, "conv, own filter"), ...pageData.filters.map(({ name }) => option(`conv=${name}`, `conv ${name}`))),
     group("Activation", ...STACK_ACTIVATIONS.map((name) => option(`activation=${name}`, name))),
     group("Pool", ...STACK_POOLS.map((mode) => option(`pool=${mode}`, `${mode} pool`))),
   );
   kinds.value = "conv=sobel_h";
   const button = element("button", { type: "button", id: "add", text: "Add" });
-  button.addEventListener("click", () => showStack([...shownStack(), readStackLayer(kinds.value, pageData.filters)]));
+  button.addEventListener("click", () => addLayer(kinds.value));
   const picture = element("select", { id: "sample" });
   picture.append(option("gray", "grey"), option("color", "in colour"));
   picture.addEventListener("change", () => apply({ input: samplePicture(picture.value) }));
   const label = element("label", { class: "inline" }, "Sample picture ", picture);
   return element("div", { class: "row" }, kinds, button, label);
+}
+
+/** Add the layer that a text names; one with an own filter opens with the drawing of it. */
+async function addLayer(text) {
+  await showStack([...shownStack(), readStackLayer(text, pageData.filters)]);
+  if (text !== OWN_FILTER) return;
+  byId("paint").scrollIntoView({ block: "nearest" });
+  byId("paint").querySelector("td button").focus({ preventScroll: true });
 }
 
 function copyRow() {
@@ -181,8 +193,9 @@ function drawPaint() {
     const level = levelOf(weights[index], { kind: "symmetric", lo: -most, hi: most });
     setBackground(button, colourOf(level, tables.diverging));
     button.addEventListener("click", () => {
-      const changed = weights.slice();
-      changed[index] = PAINTS[(PAINTS.indexOf(weights[index]) + 1) % PAINTS.length];
+      // Those of now: an earlier click may not be drawn yet.
+      const changed = live.specs.get(name).settings.weights.slice();
+      changed[index] = PAINTS[(PAINTS.indexOf(changed[index]) + 1) % PAINTS.length];
       change(changed);
     });
     return element("td", {}, button);

@@ -9,13 +9,15 @@ const ADDRESS_DELAY = 250;
 let firstText = null;
 let addressTimer = 0;
 
+/** Begin with the first convolution chosen, whose filter can be drawn. */
 async function startPlayground() {
   const told = location.hash.length > 1 ? readAddress() : {};
   if (told.stack) firstText = addressText();
   await startLive();
   startStackPanel();
   tellStack(told.problem ?? "");
-  await apply({ unit: strongestUnit(layers[layers.length - 1]), open: allOpen() });
+  const first = layers.find(({ name, problem }) => live.specs.get(name)?.settings.op === "conv" && !problem) ?? layers[layers.length - 1];
+  await apply({ unit: strongestUnit(first), open: allOpen() });
   window.addEventListener("hashchange", showAddress);
 }
 
