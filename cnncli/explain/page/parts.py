@@ -142,6 +142,7 @@ STYLES: Final[dict[str, tuple[str, ...]]] = {
     "layer": (
         "page/page.css",
         "layer/layer.css",
+        "shared/filter_panel.css",
         "layer/narrow.css",
         "layer/backward.css",
         "layer/spread.css",
@@ -153,6 +154,7 @@ STYLES: Final[dict[str, tuple[str, ...]]] = {
     "network": (
         "page/page.css",
         "layer/layer.css",
+        "shared/filter_panel.css",
         "layer/narrow.css",
         "layer/backward.css",
         "network/graph.css",
