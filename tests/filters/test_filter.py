@@ -425,7 +425,7 @@ def test_bias_from_number_list_and_files():
         ("nan", OptionError, "no number"),
         ("1e400", OptionError, "must be finite"),
         ("bad.npy", FileProblem, "1 NaN or infinite"),
-        ("empty.npy", ShapeError, "got (0,)"),
+        ("empty.npy", ShapeError, "got 0"),
     ],
 )
 def test_bad_biases(text, kind, message):
@@ -436,7 +436,7 @@ def test_bad_biases(text, kind, message):
 
 def test_bias_in_the_file_must_fit_the_maps():
     np.savez("f.npz", W=np.ones((3, 3, 1, 2)), b=np.ones(3))
-    assert "got (3,)" in str(failure(ShapeError, load_filter, "f.npz"))
+    assert "feature map, got 3" in str(failure(ShapeError, load_filter, "f.npz"))
 
 
 # Channels
@@ -450,6 +450,13 @@ def test_channels_that_fit(shape, channels, groups):
     assert check_channels(from_array(np.ones(shape)), channels, groups) is None
 
 
+EACH = "for every channel on its own,"
+
+
+def needs(channels: int) -> str:
+    return f"an input of {channels} channels, or a --filter of shape"
+
+
 @pytest.mark.parametrize(
     ("shape", "layout", "channels", "groups", "hint"),
     [
@@ -459,9 +466,9 @@ def test_channels_that_fit(shape, channels, groups):
         ((8, 2, 5, 5), "hwio", 4, 2, "--filter-layout oihw would fit"),
         ((5, 5, 1, 8), "hwio", 3, 1, "--gray would fit: it makes the picture one channel"),
         ((5, 5, 2, 8), "hwio", 8, 1, "--groups 4 would fit"),
-        ((5, 5, 2, 7), "hwio", 8, 1, None),
-        ((5, 5, 4, 7), "hwio", 1, 1, None),
-        ((3, 3, 4, 8), "hwio", 3, 1, None),
+        ((5, 5, 2, 7), "hwio", 8, 1, f"{needs(2)} (5,5,8,7) or, {EACH} (5,5)"),
+        ((5, 5, 4, 7), "hwio", 1, 1, f"{needs(4)} (5,5,1,7) or, {EACH} (5,5)"),
+        ((3, 3, 4, 8), "hwio", 3, 1, f"{needs(4)} (3,3,3,8) or, {EACH} (3,3)"),
     ],
 )
 def test_channels_that_do_not_fit(shape, layout, channels, groups, hint):
