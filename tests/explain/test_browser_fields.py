@@ -232,7 +232,7 @@ def test_controls_that_do_nothing_are_not_shown(show: Opener) -> None:
 
 def test_the_small_pictures_of_all_maps_follow_a_weight(show: Opener) -> None:
     layer = ConvLayer(bank((5, 5, 3, 60)), activation="relu")
-    tab = show(page_data_of(random_picture((60, 70, 3)), layer, (4, 4), map=50))
+    tab = show(page_data_of(random_picture((60, 64, 3)), layer, (4, 4), map=50))
     pictures = (
         """[...document.querySelectorAll("#maps canvas")].map((canvas) => canvas.toDataURL())"""
     )

@@ -257,3 +257,14 @@ def test_long_numbers_move_no_close_up_below_the_others(show: Opener, width: int
     tops = [box["y"] for name in names if (box := tab.locator(name).bounding_box())]
     assert len(tops) == (2 if width == 1280 else 1)
     assert tops == pytest.approx([tops[0]] * len(tops), abs=2)
+
+
+def test_shapes_of_kernels_and_small_maps_are_true(show: Opener) -> None:
+    picture = random_picture((90, 150, 1))
+    tab = show(page_data_of(picture, ConvLayer(bank((9, 7, 1, 2)))))
+    until(tab, "thumbnails.waiting.length === 0")
+    weight = tab.locator(".grid button").first.bounding_box()
+    assert weight["width"] == pytest.approx(weight["height"], abs=0.5)
+    rows, cols = tab.evaluate("[shown.outRows.length, shown.outCols.length]")
+    small = tab.locator(".thumb canvas").first.bounding_box()
+    assert small["width"] / small["height"] == pytest.approx(cols / rows, rel=0.05)

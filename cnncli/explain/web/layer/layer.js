@@ -118,10 +118,9 @@ const NOT_NEGATIVE = ["relu", "sigmoid", "abs"];
  * is computed when it is asked for: `planesOf` one of them, `all`, or as many as tell whether any is `negative`.
  */
 function smallMaps(arithmetic, outRows, outCols) {
-  const some = (list) => {
-    const every = Math.max(1, Math.ceil(list.length / THUMB));
-    return list.filter((_, index) => index % every === 0);
-  };
+  // The same of both, so that shapes stay.
+  const every = Math.max(1, Math.ceil(Math.max(outRows.length, outCols.length) / THUMB));
+  const some = (list) => list.filter((_, index) => index % every === 0);
   const [rows, cols] = [some(outRows), some(outCols)];
   const { pictures } = pageData;
   const made = new Map();

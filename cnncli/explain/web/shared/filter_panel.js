@@ -103,6 +103,7 @@ function sameKernel(rows, kernel = shownKernel()) {
 
 // Kernels with more columns have buttons, and a number for the chosen weight.
 const GRID_INPUTS = 5;
+const NARROWEST = 15;
 let chosenWeight = [0, 0];
 
 /** The weights, coloured by sign and size. */
@@ -114,6 +115,7 @@ function drawGrid(grid, single) {
   const isWide = width > GRID_INPUTS;
   if (grid.rows.length !== height || grid.rows[0].cells.length !== width) {
     grid.className = `grid ${isWide ? "narrow" : "wide"}`;
+    grid.style.minWidth = isWide ? `${NARROWEST * width}px` : "";
     chosenWeight = [Math.floor(height / 2), Math.floor(width / 2)];
     const make = isWide ? weightButton : weightInput;
     grid.replaceChildren(
