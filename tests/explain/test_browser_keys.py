@@ -69,7 +69,7 @@ FIND_GROUPS = """
   window.groups = () => {
     const groups = new Map();
     for (const node of window.controls().filter((one) => one.matches("button, input"))) {
-      const group = node.parentElement.closest("[role=group], .grid, .strip, .sums");
+      const group = node.parentElement.closest("[role=group], .grid, .strip, .sums, .shares");
       if (group) groups.set(group, [...(groups.get(group) ?? []), node]);
     }
     return new Map([...groups].filter(([, items]) => items.length > 1));
