@@ -168,7 +168,7 @@ def test_a_report_replaces_nothing_but_with_overwrite() -> None:
     [
         ("r.txt", 2, ".json or .csv"),
         ("report", 2, ".json or .csv"),
-        ("", 2, ".json or .csv"),
+        ("", 2, "must name a file"),
         ("no/r.json", 1, "does not exist"),
         ("a.png/r.json", 1, "is not a folder"),
         ("folder.csv", 1, "is a folder"),

@@ -461,7 +461,7 @@ def test_frames(form: str) -> None:
 def test_frame_of_a_single_picture(form: str) -> None:
     data = encoded(RGB, form)
     assert read_bytes(data, ReadOptions(frame=0)).shape == (1, 5, 7, 3)
-    with pytest.raises(OptionError, match="from 0 to 0, got 1"):
+    with pytest.raises(OptionError, match="the picture has one frame, so --frame must be 0, got 1"):
         read_bytes(data, ReadOptions(frame=1))
 
 
