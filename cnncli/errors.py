@@ -182,12 +182,18 @@ def one_line(error: BaseException) -> str:
 def as_fields(text: str) -> str:
     """Write the options of a message as the fields of network files that they are.
 
+    The options of all commands stay.
+
     Examples
     --------
     >>> as_fields("--padding same, or --filter-layout oihw")
     'padding same, or filter_layout oihw'
+    >>> as_fields("--max-memory raises the limit")
+    '--max-memory raises the limit'
     """
-    return re.sub(r"(?<!\S)--([a-z][a-z-]*)", lambda match: match[1].replace("-", "_"), text)
+    return re.sub(
+        r"(?<!\S)--(?!max-)([a-z][a-z-]*)", lambda match: match[1].replace("-", "_"), text
+    )
 
 
 def shorten(text: str, most: int = LONGEST_MESSAGE) -> str:

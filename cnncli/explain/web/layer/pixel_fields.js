@@ -75,8 +75,9 @@ function drawPixelFields() {
     box.replaceChildren(element("span"), ...channels.map(pixelField));
   }
   box.firstChild.textContent = `pixel at row ${state.pixel[0]}, column ${state.pixel[1]}`;
+  const inputs = box.querySelectorAll("input");
   channels.forEach((channel, index) => {
-    setValue(box.children[index + 1].lastChild, fittingText(state.input.planes[channel][pixelIndex(state.pixel)]));
+    setValue(inputs[index], fittingText(state.input.planes[channel][pixelIndex(state.pixel)]));
   });
 }
 

@@ -78,8 +78,16 @@ function startTyping(input, read, change, typed, rule) {
   input.addEventListener("blur", () => {
     if (input.getAttribute("aria-invalid") === "true" && before !== null) change(before);
     input.removeAttribute("aria-invalid");
-    say(false);
+    // Nothing moves from under a pointer that is pressed: its click would be lost.
+    if (said && isPressed) window.addEventListener("pointerup", () => setTimeout(() => say(false)), { once: true });
+    else say(false);
   });
+}
+
+/** Whether a pointer is pressed. */
+let isPressed = false;
+for (const type of ["pointerdown", "pointerup", "pointercancel"]) {
+  window.addEventListener(type, () => (isPressed = type === "pointerdown"), true);
 }
 
 /**
