@@ -10,7 +10,7 @@ import pytest
 
 from cnncli.explain.page.layer_data import Unit
 from cnncli.explain.page.live_network_data import live_network_page_data
-from cnncli.explain.page.parts import SCRIPTS as PAGES
+from cnncli.explain.page.parts import WORKER
 from cnncli.explain.page.stored_network_data import stored_network_page_data
 from tests.support.browser import random_picture
 from tests.support.node import NODE, run_alone
@@ -21,10 +21,7 @@ pytestmark = [
     pytest.mark.skipif(NODE is None, reason="neither node nor the extra browser is installed"),
 ]
 
-SCRIPTS = (
-    *PAGES["network"][: PAGES["network"].index("network/worker.js") + 1],
-    "network/reads.js",
-)
+SCRIPTS = (*WORKER, "shared/numbers.js", "page/data.js", "network/reads.js")
 
 NETWORKS = 60
 

@@ -11,7 +11,7 @@ import pytest
 
 from cnncli.explain.page.layer_data import PageData, Unit
 from cnncli.explain.page.live_network_data import live_network_page_data
-from cnncli.explain.page.parts import SCRIPTS as PAGES
+from cnncli.explain.page.parts import WORKER
 from cnncli.filters.filter import from_array
 from cnncli.gradients.unit import find_gradient
 from cnncli.network.graph import SOURCE, Network, Node
@@ -32,7 +32,7 @@ pytestmark = [
     pytest.mark.skipif(NODE is None, reason="neither node nor the extra browser is installed"),
 ]
 
-SCRIPTS = PAGES["network"][: PAGES["network"].index("network/worker.js") + 1]
+SCRIPTS = (*WORKER, "page/data.js")
 
 NETWORKS = 40
 SIZES = {"float64": 1e-9, "uint8": 1e-5}

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from cnncli.explain.page.parts import SCRIPTS as PAGES
+from cnncli.explain.page.parts import WORKER
 from cnncli.explain.page.playground_data import STACK, playground_page_data
 from cnncli.filters.builtin_names import builtin_names
 from cnncli.filters.files import load_filter
@@ -24,7 +24,7 @@ needs_node = pytest.mark.skipif(NODE is None, reason="node is not installed")
 
 FILTERS = playground_page_data()["filters"]
 SCRIPTS = (
-    *PAGES["network"][: PAGES["network"].index("network/worker.js") + 1],
+    *(*WORKER, "shared/numbers.js", "page/data.js"),
     *("playground/stack.js", "playground/commands.js"),
 )
 

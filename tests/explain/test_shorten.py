@@ -9,11 +9,13 @@ from typing import Any
 
 import pytest
 
+from cnncli.explain.page.parts import SCRIPTS as PAGES
+from cnncli.explain.page.parts import STYLES as PAGE_STYLES
 from cnncli.explain.page.shorten import shorten_script, shorten_style
 from tests.support.node import NODE, WEB
 
-SCRIPTS = sorted(WEB.glob("*.js"))
-STYLES = sorted(WEB.glob("*.css"))
+SCRIPTS = sorted(str(path.relative_to(WEB)) for path in WEB.rglob("*.js"))
+STYLES = sorted(str(path.relative_to(WEB)) for path in WEB.rglob("*.css"))
 
 # In texts // and /* are no comments.
 TOKENS = re.compile(
@@ -33,9 +35,14 @@ def tokens(script: str) -> list[tuple[str, str]]:
     return [(kind, text) for kind, text in found if kind not in ("comment", "space")]
 
 
-@pytest.mark.parametrize("path", SCRIPTS, ids=lambda path: path.name)
-def test_a_script_keeps_all_but_comments_and_space(path: Path) -> None:
-    script = path.read_text("utf-8")
+def test_all_scripts_and_styles_are_judged() -> None:
+    assert {script for scripts in PAGES.values() for script in scripts} < {*SCRIPTS}
+    assert {style for styles in PAGE_STYLES.values() for style in styles} < {*STYLES}
+
+
+@pytest.mark.parametrize("name", SCRIPTS)
+def test_a_script_keeps_all_but_comments_and_space(name: str) -> None:
+    script = (WEB / name).read_text("utf-8")
     short = shorten_script(script)
     assert tokens(short) == tokens(script)
     # A string of several lines would lose the spaces at their beginning.
@@ -57,19 +64,19 @@ def test_comments_that_are_parts_of_strings_stay() -> None:
 @pytest.mark.skipif(NODE is None, reason="neither node nor the extra browser is installed")
 def test_node_reads_the_short_scripts(tmp_path: Path) -> None:
     assert NODE is not None
-    for path in SCRIPTS:
-        short = shorten_script(path.read_text("utf-8"))
-        (tmp_path / path.name).write_text(short, "utf-8")
+    names = [name.replace("/", "-") for name in SCRIPTS]
+    for name, script in zip(names, SCRIPTS, strict=True):
+        short = shorten_script((WEB / script).read_text("utf-8"))
+        (tmp_path / name).write_text(short, "utf-8")
     read = """for (const name of process.argv.slice(1))
       new (require("node:vm").Script)(require("node:fs").readFileSync(name, "utf-8"));"""
-    names = [path.name for path in SCRIPTS]
     subprocess.run([NODE, "-e", read, *names], cwd=tmp_path, check=True)
 
 
 @pytest.mark.oracle
-@pytest.mark.parametrize("path", STYLES, ids=lambda path: path.name)
-def test_a_browser_reads_the_same_rules(browser: Any, path: Path) -> None:
-    style = path.read_text("utf-8")
+@pytest.mark.parametrize("name", STYLES)
+def test_a_browser_reads_the_same_rules(browser: Any, name: str) -> None:
+    style = (WEB / name).read_text("utf-8")
     read = """(text) => {
       const sheet = new CSSStyleSheet();
       sheet.replaceSync(text);

@@ -1,4 +1,4 @@
-"""Loading filters from paths, names and text; the operations on them; channel checks."""
+"""Loading filters from paths, names and text; the operations on them."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from cnncli.errors import CnnCliError, FileProblem, OptionError, ShapeError
 from cnncli.filters.builtin_names import builtin_names
-from cnncli.filters.channels import check_channels, likelier_layout
+from cnncli.filters.channels import likelier_layout
 from cnncli.filters.files import load_bias, load_filter, load_numbers
 from cnncli.filters.filter import flip, from_array, normalize, safe_name, stack
 from cnncli.filters.readers import MAX_TEXT_BYTES
@@ -437,54 +437,6 @@ def test_bad_biases(text, kind, message):
 def test_bias_in_the_file_must_fit_the_maps():
     np.savez("f.npz", W=np.ones((3, 3, 1, 2)), b=np.ones(3))
     assert "feature map, got 3" in str(failure(ShapeError, load_filter, "f.npz"))
-
-
-# Channels
-
-
-@pytest.mark.parametrize(
-    ("shape", "channels", "groups"),
-    [((3, 3), 7, 1), ((3, 3, 4), 4, 1), ((3, 3, 4, 8), 4, 1), ((3, 3, 2, 8), 4, 2)],
-)
-def test_channels_that_fit(shape, channels, groups):
-    assert check_channels(from_array(np.ones(shape)), channels, groups) is None
-
-
-EACH = "for every channel on its own,"
-
-
-def needs(channels: int) -> str:
-    return f"an input of {channels} channels, or a --filter of shape"
-
-
-@pytest.mark.parametrize(
-    ("shape", "layout", "channels", "groups", "hint"),
-    [
-        ((64, 3, 7, 7), "hwio", 3, 1, "--filter-layout oihw would fit"),
-        ((3, 5, 7, 64), "oihw", 7, 1, "--filter-layout hwio would fit"),
-        ((3, 7, 5), "hwio", 3, 1, "--filter-layout oihw would fit"),
-        ((8, 2, 5, 5), "hwio", 4, 2, "--filter-layout oihw would fit"),
-        ((5, 5, 1, 8), "hwio", 3, 1, "--gray would fit: it makes the picture one channel"),
-        ((5, 5, 2, 8), "hwio", 8, 1, "--groups 4 would fit"),
-        ((5, 5, 2, 7), "hwio", 8, 1, f"{needs(2)} (5,5,8,7) or, {EACH} (5,5)"),
-        ((5, 5, 4, 7), "hwio", 1, 1, f"{needs(4)} (5,5,1,7) or, {EACH} (5,5)"),
-        ((3, 3, 4, 8), "hwio", 3, 1, f"{needs(4)} (3,3,3,8) or, {EACH} (3,3)"),
-    ],
-)
-def test_channels_that_do_not_fit(shape, layout, channels, groups, hint):
-    given_filter = from_array(np.ones(shape), layout=layout)
-    with pytest.raises(ShapeError) as caught:
-        check_channels(given_filter, channels, groups)
-    assert caught.value.hint == hint
-    assert f"the input has {channels}" in str(caught.value)
-
-
-def test_groups_must_part_the_maps_and_suit_the_filter():
-    bank = from_array(np.ones((3, 3, 2, 7)))
-    assert "evenly into 2 groups, got 7" in str(failure(ShapeError, check_channels, bank, 4, 2))
-    error = failure(OptionError, check_channels, load_filter("edge"), 3, 3)
-    assert error.hint == "leave out --groups"
-    failure(OptionError, check_channels, bank, 4, 0)
 
 
 def test_no_numbers_are_an_error_of_their_file():

@@ -42,7 +42,7 @@ ELSEWHERE = {
     "faults/test_places.py": "pipeline/disk_estimate",
     "faults/test_safety.py": "cli/group",
     "filters/test_builtins.py": "filters/kernels",
-    "filters/test_filter.py": "filters/channels filters/files",
+    "filters/test_filter.py": "filters/files",
     "gradients/test_unit.py": "gradients/check",
     "io/test_atomic.py": "system/files",
     "io/test_images.py": "io/read_options",

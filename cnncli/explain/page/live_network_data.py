@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 import numpy as np
@@ -100,18 +100,11 @@ def live_network_page_data(
     >>> [(spec["name"], spec["settings"]["mode"]) for spec in data["layers"]]
     [('pool1', 'max'), ('pool2', 'max')]
     """
-    if picture.dtype not in (np.float32, np.float64):
-        return None
     shapes = network.shapes((1, *picture.shape[1:]))
-    if sum(math.prod(shape) for shape in shapes.values()) > MOST_VALUES:
-        return None
     summaries = summarize(network, picture.shape[1:]).layers
-    inputs = [shapes[node.inputs[0]] for node in network.nodes]
-    if sum(map(_products, network.nodes, summaries, inputs)) > MOST_PRODUCTS:
+    if not _is_small(network, picture, shapes, summaries):
         return None
     used = picture.pixels[0].nbytes
-    if used + picture.dtype.itemsize * sum(count_parameters(network).values()) > MOST_BYTES:
-        return None
     records, notes_of_weights = network_arithmetic(network, shapes, picture.dtype, used, {})
     # Notes tell of weights that are not exact.
     if notes_of_weights or not all(map(_can_compute, records.values())):
@@ -141,6 +134,24 @@ def live_network_page_data(
         "presets": preset_records(),
         "notes": [*notes, "This page computes all values itself, from the image and the weights."],
     }
+
+
+def _is_small(
+    network: Network,
+    picture: Picture,
+    shapes: Mapping[str, Shape],
+    summaries: Sequence[LayerSummary],
+) -> bool:
+    """Whether a page can hold a network and its image, and computes it in about a second."""
+    if picture.dtype not in (np.float32, np.float64):
+        return False
+    if sum(math.prod(shape) for shape in shapes.values()) > MOST_VALUES:
+        return False
+    inputs = [shapes[node.inputs[0]] for node in network.nodes]
+    if sum(map(_products, network.nodes, summaries, inputs)) > MOST_PRODUCTS:
+        return False
+    parameters = sum(count_parameters(network).values())
+    return bool(picture.pixels[0].nbytes + picture.dtype.itemsize * parameters <= MOST_BYTES)
 
 
 def _products(node: Node, summary: LayerSummary, shape: Shape) -> int:

@@ -4,6 +4,28 @@ from __future__ import annotations
 
 from typing import Final
 
+WORKER: Final = (
+    "arithmetic/geometry.js",
+    "arithmetic/activations.js",
+    "arithmetic/window_sums.js",
+    "arithmetic/layer.js",
+    "arithmetic/ranges.js",
+    "arithmetic/transposed.js",
+    "network/reductions.js",
+    "network/norms.js",
+    "network/moved_values.js",
+    "network/over_axes.js",
+    "network/links.js",
+    "network/forward.js",
+    "network/receptive_fields.js",
+    "network/description.js",
+    "arithmetic/backward.js",
+    "arithmetic/transposed_backward.js",
+    "network/backward.js",
+    "network/worker.js",
+)
+"""Those that a page of a network runs in a worker too, in their order: they need no page."""
+
 SCRIPTS: Final[dict[str, tuple[str, ...]]] = {
     "layer": (
         "arithmetic/geometry.js",
@@ -46,28 +68,11 @@ SCRIPTS: Final[dict[str, tuple[str, ...]]] = {
         "layer/controls.js",
     ),
     "network": (
-        "arithmetic/geometry.js",
-        "arithmetic/activations.js",
-        "arithmetic/window_sums.js",
-        "arithmetic/layer.js",
+        *WORKER,
         "shared/numbers.js",
-        "arithmetic/ranges.js",
         "page/data.js",
         "shared/drawing.js",
         "shared/focus.js",
-        "arithmetic/transposed.js",
-        "network/reductions.js",
-        "network/norms.js",
-        "network/moved_values.js",
-        "network/over_axes.js",
-        "network/links.js",
-        "network/forward.js",
-        "network/receptive_fields.js",
-        "network/description.js",
-        "arithmetic/backward.js",
-        "arithmetic/transposed_backward.js",
-        "network/backward.js",
-        "network/worker.js",
         "network/live.js",
         "pictures/arithmetic.js",
         "pictures/drawing_pad.js",
@@ -112,30 +117,6 @@ SCRIPTS["playground"] = (
 
 UNPACK_SCRIPTS: Final = ("page/packed.js", "page/unpack.js")
 """Those that open a page, whose other scripts, style and data are deflated."""
-
-WORKER: Final = frozenset(
-    (
-        "arithmetic/geometry.js",
-        "arithmetic/activations.js",
-        "arithmetic/window_sums.js",
-        "arithmetic/layer.js",
-        "arithmetic/ranges.js",
-        "arithmetic/transposed.js",
-        "network/reductions.js",
-        "network/norms.js",
-        "network/moved_values.js",
-        "network/over_axes.js",
-        "network/links.js",
-        "network/forward.js",
-        "network/receptive_fields.js",
-        "network/description.js",
-        "arithmetic/backward.js",
-        "arithmetic/transposed_backward.js",
-        "network/backward.js",
-        "network/worker.js",
-    )
-)
-"""Those that a page of a network runs in a worker too."""
 
 # Both pages show the numbers of a window, in the style of the layer's page.
 STYLES: Final[dict[str, tuple[str, ...]]] = {
