@@ -182,7 +182,7 @@ def one_line(error: BaseException) -> str:
 def as_fields(text: str) -> str:
     """Write the options of a message as the fields of network files that they are.
 
-    The options of all commands stay.
+    Limits such as ``--max-memory`` stay: no file has them.
 
     Examples
     --------

@@ -17,7 +17,7 @@ from cnncli._dataclass import dataclass
 from cnncli.core.activations import get_activation
 from cnncli.core.geometry import Window
 from cnncli.errors import CnnCliError, OptionError, one_line
-from cnncli.network.conventions import OneLayer
+from cnncli.network.conventions import OneLayer, is_lp_of_torch
 from cnncli.network.layers import ConvLayer
 
 Values = NDArray[np.floating]
@@ -157,7 +157,7 @@ def _torch(modules: list[Any], layer: Any, X: Values, window: Window, bank: _Ban
     if layer.mode == "lp":
         if any(sides) or dilation != (1, 1):
             raise _cannot("torch", "lp pooling with pads or dilation")
-        if layer.ceil or layer.p % 2:
+        if not is_lp_of_torch(layer):
             raise _cannot(
                 "torch", "lp pooling of magnitudes with ceil, or with a p that is no even number"
             )

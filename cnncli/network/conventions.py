@@ -162,14 +162,26 @@ def _pool_fields(layer: PoolLayer, convention: Convention) -> dict[str, Any]:
         raise OptionError(f"{convention.name} has no pooling", hint="torch, tf or onnx")
     if layer.mode == "lp" and convention.name == "tf":
         raise OptionError("tf has no lp pooling", hint="--convention onnx")
-    # lp_pool2d means powers with their signs, and multiplies that by all cells of a window.
-    if layer.mode == "lp" and convention.name == "torch" and (layer.ceil or layer.p % 2):
+    if layer.mode == "lp" and convention.name == "torch" and not is_lp_of_torch(layer):
         raise OptionError(
             "torch's lp pooling has other values with ceil, and with a p that is no even number",
             hint="--convention onnx",
         )
     padding = convention.same if layer.padding in ("same", "same-lower") else layer.padding
     return {"padding": padding, "count_include_pad": convention.count_include_pad}
+
+
+def is_lp_of_torch(layer: PoolLayer) -> bool:
+    """Tell whether lp_pool2d gives what an lp pool gives.
+
+    It takes the mean of powers with their signs, and multiplies that by all cells of a window.
+
+    Examples
+    --------
+    >>> is_lp_of_torch(PoolLayer("lp", p=2.0)), is_lp_of_torch(PoolLayer("lp", p=3.0))
+    (True, False)
+    """
+    return not layer.ceil and layer.p % 2 == 0
 
 
 def _same(layer: ConvLayer, convention: Convention) -> str | tuple[Pair, Pair]:

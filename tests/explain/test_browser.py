@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,7 @@ import pytest
 
 from cnncli.errors import CnnCliError
 from cnncli.explain.page import layer_data
+from cnncli.explain.page.document import page_text
 from cnncli.explain.page.layer_data import PageData
 from cnncli.filters.files import load_filter
 from cnncli.filters.filter import from_array
@@ -28,6 +30,7 @@ from tests.support.browser import (
     random_picture,
     settle,
     shown_value,
+    until,
 )
 from tests.support.page_layers import CONV_PAGES, random_conv, random_pool
 
@@ -148,6 +151,20 @@ CONTROLS: list[tuple[str, str, dict[str, Any]]] = [
     ("#preset", "gaussian_5", {"filter": load_filter("gaussian_5")}),
 ]
 """Controls of a convolution one after the other, what each is set to, and what that changes."""
+
+
+def test_a_page_that_was_cut_off_says_so(browser: Any, tmp_path: Path) -> None:
+    text = page_text(page_data_of(random_picture((4, 5, 1)), PoolLayer()))
+    tab = browser.new_page()
+    for name, changed in (
+        ("whole", text),
+        ("cut", text.replace('id="packed">', 'id="packed">AAAA')),
+    ):
+        (tmp_path / f"{name}.html").write_text(changed, "utf-8")
+        tab.goto((tmp_path / f"{name}.html").as_uri())
+        until(tab, "document.getElementById('headline').textContent || !unreadable.hidden")
+        assert tab.is_visible("text=its file was cut off, or changed") == (name == "cut")
+    tab.close()
 
 
 def test_every_control_of_a_convolution_recomputes(show: Opener) -> None:

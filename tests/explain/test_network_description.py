@@ -12,6 +12,9 @@ from cnncli.explain.page.layer_data import Unit
 from cnncli.explain.page.live_network_data import live_network_page_data
 from cnncli.explain.page.parts import WORKER
 from cnncli.explain.page.stored_network_data import stored_network_page_data
+from cnncli.network.layers import DenseLayer
+from cnncli.network.layers.norm import Normalization
+from cnncli.pipeline.feature_maps import SCALED, SUMS
 from tests.support.browser import random_picture
 from tests.support.node import NODE, run_alone
 from tests.support.page_networks import random_network
@@ -24,6 +27,14 @@ pytestmark = [
 SCRIPTS = (*WORKER, "shared/numbers.js", "page/data.js", "network/reads.js")
 
 NETWORKS = 60
+
+
+def test_what_may_be_rounding_is_told_as_in_python() -> None:
+    (found,) = run_alone(SCRIPTS, "() => [SUMS, SCALED]", [None])
+    kinds = {layer.op for layer in SUMS if hasattr(layer, "op")}
+    kinds |= {layer.op for layer in Normalization.__subclasses__()} | {DenseLayer.op}
+    assert [set(names) for names in found] == [kinds, set(SCALED)]
+
 
 COMPUTE = """({ live, stored }) => {
   const specs = live.layers.map((spec) => ({ ...spec, settings: readLayer(spec.settings) }));

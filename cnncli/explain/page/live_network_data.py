@@ -8,6 +8,7 @@ from typing import Final
 
 import numpy as np
 
+from cnncli.core.activations import OVER_CHANNELS
 from cnncli.explain.page.arithmetic_data import network_arithmetic
 from cnncli.explain.page.layer_data import (
     PageData,
@@ -163,6 +164,8 @@ def _products(node: Node, summary: LayerSummary, shape: Shape) -> int:
         case ResizeLayer() as layer:
             taps = (axis.cells.shape[1] for axis in layer.taps(shape))
             return _PER_TAP * math.prod((*layer.output_shape(shape), *taps))
+        case layer if getattr(layer, "activation", None) in OVER_CHANNELS:
+            return counted + _PER_VALUE * math.prod(summary.shape)
         case layer if isinstance(layer, _SLOW_LAYERS):
             return _PER_VALUE * math.prod(shape)
         case _:

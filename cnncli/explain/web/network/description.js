@@ -9,6 +9,13 @@ const SCALED = [
   "neg", "sign", "floor", "ceil", "round",
 ];
 
+/** Layers of which the same holds, if their activation is one of those. */
+const SUMS = [
+  "conv", "dense", "conv-transpose", "pool", "activation", "add", "sub", "max", "min", "concat", "scale", "batchnorm",
+  "instance-norm", "group-norm", "layer-norm", "resize", "pad", "pad-channels", "slice", "view", "space-to-depth",
+  "depth-to-space",
+];
+
 /** Layers whose channels are made of any of the input's. */
 const MIXED = ["view", "depth-to-space", "space-to-depth", "matmul"];
 
@@ -48,7 +55,7 @@ function describeLayer(spec, output, inputs, known) {
     inner: innerCells(inputs, output, axes),
     sums: {
       hasConv: isConv || inputs.some((input) => input.facts.sums.hasConv),
-      scaled: SCALED.includes(settings.activation ?? "none") && inputs.every((input) => input.facts.sums.scaled),
+      scaled: isScaled(settings) && inputs.every((input) => input.facts.sums.scaled),
     },
   };
   const own = axes ? axes.map((axis) => innerOutputs(axis, [0, axis.size])) : null;
@@ -63,6 +70,10 @@ function describeLayer(spec, output, inputs, known) {
     formula: moving && moving.map(axes ? axisFormula : transposedFormula),
     field: facts.fields.map(({ size }) => size),
   };
+}
+
+function isScaled({ op, activation = "none" }) {
+  return SUMS.includes(op) && SCALED.includes(activation);
 }
 
 /** The rows and columns along which a window moves: over the input, of a transposed convolution over the output. */

@@ -26,19 +26,22 @@ function scoreDifferences(unit, other) {
   return { rows: sortedBySize(rows, (row) => row.ours - row.theirs), bias: [ours.bias, theirs.bias], total: [ours.total, theirs.total] };
 }
 
-/** Of a map the unit whose products differ most between two scores; null where none counts in them. */
-function decidingUnit(unit, other, channel) {
+/** By channel the unit whose products differ most between two scores. */
+function decidingUnits(unit, other) {
   const differences = new Map();
   const add = (score, sign) => {
     for (const source of unitArithmetic({ ...unit, channel: score }).sources) {
-      if (source.channel !== channel) continue;
       const before = differences.get(keyOf(source))?.amount ?? 0;
       differences.set(keyOf(source), { ...source, amount: before + sign * source.amount });
     }
   };
   add(unit.channel, 1);
   add(other, -1);
-  return sortedBySize([...differences.values()], ({ amount }) => amount)[0] ?? null;
+  const found = new Map();
+  for (const source of sortedBySize([...differences.values()], ({ amount }) => amount)) {
+    if (!found.has(source.channel)) found.set(source.channel, source);
+  }
+  return found;
 }
 
 /** The score that is compared with: the chosen one, else the highest other one. */
@@ -114,7 +117,8 @@ function drawComparison(chosen) {
 function comparisonRows({ rows, bias, total }, ourName, theirName) {
   const listed = rows.slice(0, LISTED_DIFFERENCES);
   const rest = rows.slice(LISTED_DIFFERENCES);
-  const lines = listed.map(({ channel, ours, theirs }) => [comparedMap(channel), ours, theirs]);
+  const deciding = decidingUnits(compared.unit, compared.other);
+  const lines = listed.map(({ channel, ours, theirs }) => [comparedMap(channel, deciding.get(channel)), ours, theirs]);
   const sum = (key) => rest.reduce((all, row) => all + row[key], 0);
   if (rest.length) lines.push([`${rest.length} more`, sum("ours"), sum("theirs")]);
   lines.push(["bias", ...bias], ["total", ...total]);
@@ -129,10 +133,8 @@ function comparisonRows({ rows, bias, total }, ourName, theirName) {
 }
 
 /** The name of a map, and its picture: a button that chooses its unit with the most to say. */
-function comparedMap(channel) {
-  const { unit, other } = compared;
-  const source = byName.get(byName.get(unit.layer).inputs[0]);
-  const deciding = decidingUnit(unit, other, channel);
+function comparedMap(channel, deciding) {
+  const source = byName.get(byName.get(compared.unit.layer).inputs[0]);
   const name = channelName(source, channel);
   if (!deciding) return name;
   const canvas = element("canvas", { "aria-hidden": "true" });

@@ -31,5 +31,16 @@ async function unpackPage() {
   }
 }
 
-if (window.DecompressionStream) unpackPage();
-else document.getElementById("unreadable").hidden = false;
+/** Say why there is no page. */
+function showProblem(text) {
+  const problem = document.getElementById("unreadable");
+  problem.textContent = text;
+  problem.hidden = false;
+}
+
+if (window.DecompressionStream) {
+  unpackPage().catch((error) => {
+    showProblem("This page cannot be opened: its file was cut off, or changed.");
+    throw error;
+  });
+} else showProblem("This browser cannot open the page: it needs one of 2023 or later.");

@@ -79,8 +79,13 @@ function startTyping(input, read, change, typed, rule) {
     if (input.getAttribute("aria-invalid") === "true" && before !== null) change(before);
     input.removeAttribute("aria-invalid");
     // Nothing moves from under a pointer that is pressed: its click would be lost.
-    if (said && isPressed) window.addEventListener("pointerup", () => setTimeout(() => say(false)), { once: true });
-    else say(false);
+    if (!said || !isPressed) {
+      say(false);
+      return;
+    }
+    const hide = () => setTimeout(() => say(input.getAttribute("aria-invalid") === "true"));
+    window.addEventListener("pointerup", hide, { once: true });
+    window.addEventListener("pointercancel", hide, { once: true });
   });
 }
 
