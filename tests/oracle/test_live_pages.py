@@ -10,7 +10,7 @@ import pytest
 
 from cnncli.explain.page import live_network_data
 from cnncli.explain.page.layer_data import Unit
-from cnncli.explain.page.parts import SCRIPTS as PAGES
+from cnncli.explain.page.parts import WORKER
 from cnncli.gradients.unit import find_gradient
 from cnncli.network.graph import SOURCE
 from cnncli.network.load import load_model
@@ -26,7 +26,7 @@ pytestmark = [
     pytest.mark.skipif(NODE is None, reason="neither node nor the extra browser is installed"),
 ]
 
-SCRIPTS = PAGES["network"][: PAGES["network"].index("network/worker.js") + 1]
+SCRIPTS = (*WORKER, "page/data.js")
 
 COMPUTE = """({ data, unit }) => {
   const settingsOf = (spec) => ({ ...spec, settings: readLayer(spec.settings) });
