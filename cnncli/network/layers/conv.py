@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import Any, ClassVar, Final, Self
 
 import numpy as np
@@ -252,10 +252,14 @@ class ConvLayer:
 
     def pixel_dtype(self, shape: Shape, pixels: np.dtype[Any]) -> np.dtype[Any] | None:
         """Return `WHOLE` where sums of 8-bit pixels are whole and taps are few, else None."""
+        return WHOLE if pixels == np.uint8 and self._adds_few_whole_numbers else None
+
+    @cached_property
+    def _adds_few_whole_numbers(self) -> bool:
+        """Whether results of whole numbers are sums of few, each times a small whole number."""
         weights, bias = self.filter.weights, self.parameters.get("b")
-        fits = (
-            pixels == np.uint8
-            and self.filter.per_channel
+        return bool(
+            self.filter.per_channel
             and (self.algorithm, self.activation) == ("auto", "none")
             and (self.border_mode != "zeros" or self.pad_value == 0)
             and (bias is None or not np.any(bias))
@@ -264,7 +268,6 @@ class ConvLayer:
             and np.abs(weights).sum(axis=(0, 1)).max() <= MOST_WEIGHT
             and np.array_equal(weights, np.rint(weights))
         )
-        return WHOLE if fits else None
 
     def choice(self, shape: Shape, dtype: np.dtype[Any]) -> Choice:
         """Return the algorithm for an input of that shape, and why it was taken."""
