@@ -80,7 +80,21 @@ function poolPanel() {
   byId("filter-body").append(select, text);
 }
 
+/** Put what words mean below where they are used. */
+function startWords() {
+  const isPool = pageData.layer.op === "pool";
+  const lists = {
+    explanation: isPool ? ["window", "channel"] : ["window", "weight", "bias", "activation", "z", "channel"],
+    "maps-panel": ["feature map", ...(isPool ? [] : ["filter"])],
+    "settings-panel": [...(isPool ? ["p-norm"] : ["kernel"]), "stride", "padding", "dilation"],
+    "backward-body": ["gradient", "upstream", ...(isPool ? [] : ["dA, dW, db"])],
+    "learn-body": ["loss", "gradient", "learning rate", "momentum"],
+  };
+  for (const [id, names] of Object.entries(lists)) byId(id).append(wordsList(...names));
+}
+
 function startControls() {
+  startWords();
   if (pageData.layer.op === "pool") poolPanel();
   else filterPanel();
   windowFields();
