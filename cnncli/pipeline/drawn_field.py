@@ -49,8 +49,8 @@ class DrawnField:
         seen = reduce(or_, map(measure, parts), ValueRange())
         (low, high), mapping = seen.limits, self.mapping
         finite = sum(part.size for part in parts) - seen.non_finite
-        is_constant = mapping.lo == mapping.hi
-        outside = 0 if is_constant else sum(count_clipped(part, mapping) for part in parts)
+        # Colours are made of 8 bits.
+        outside = sum(count_clipped(part, mapping, "8") for part in parts)
         whole = (n, height, width, count) if batched else (height, width, count)
         return replace(
             written,

@@ -119,9 +119,12 @@ def choose_range(
 def paint_levels(values: np.ndarray, mapping: Mapping, depth: str, out: np.ndarray) -> ValueRange:
     """Write the levels of values, and look at the values while they are in cache.
 
-    Values are clipped, then rounded half to even. NaN becomes the level of ``lo``, infinities the
+    Values are rounded half to even, then clipped. NaN becomes the level of ``lo``, infinities the
     first and the last level. Zero of a symmetric range falls on 128 of 255 and 32768 of 65535.
     A constant map becomes level 0, or the middle in a symmetric range.
+
+    A value beyond the range by less than half a level does not count as clipped: its level is as
+    near to it as to any other value. Rounding alone puts many a 0 at -1e-9.
 
     Works in small blocks and element by element, so strips of a map give what the whole would.
 
@@ -160,18 +163,18 @@ def paint_levels(values: np.ndarray, mapping: Mapping, depth: str, out: np.ndarr
         for part in blocks(values):
             block = values[part]
             limits = measure(block)
-            # What a constant range leaves out is rounding.
-            if not constant and not (mapping.lo <= limits.lo and limits.hi <= mapping.hi):
-                clipped = count_clipped(block, mapping, not limits.non_finite)
-                limits = replace(limits, clipped=clipped)
-            seen |= limits
             if scaling is not None:
-                scaled = scaling.apply(block, not limits.non_finite)
+                scaled = scaling.apply(block)
+                if not (mapping.lo <= limits.lo and limits.hi <= mapping.hi):
+                    clipped = scaling.count_outside(scaled, block, not limits.non_finite)
+                    limits = replace(limits, clipped=clipped)
+                scaling.clip(scaled, not limits.non_finite)
                 np.copyto(out[part], scaled, casting="unsafe")
             elif limits.non_finite:
                 shown = np.abs(block) if mapping.kind == "abs" else block
                 np.copyto(out[part], top, where=shown == np.inf)
                 np.copyto(out[part], 0, where=shown == -np.inf)
+            seen |= limits
     return seen
 
 
@@ -217,15 +220,15 @@ def from_levels(levels: np.ndarray, mapping: Mapping, depth: str = "8") -> np.nd
         return (mapping.lo * (1 - share) + mapping.hi * share).astype(np.float32)
 
 
-def count_clipped(values: np.ndarray, mapping: Mapping, all_finite: bool = False) -> int:
-    """Count the finite values outside the range.
+def count_clipped(values: np.ndarray, mapping: Mapping, depth: str) -> int:
+    """Count the finite values that are clipped, as `paint_levels` does.
 
     Parameters
     ----------
     values : ndarray of float, any shape
     mapping : Mapping
-    all_finite : bool
-        Whether they are known to be, which saves a look at each.
+    depth : str
+        ``8`` or ``16``.
 
     Returns
     -------
@@ -233,40 +236,40 @@ def count_clipped(values: np.ndarray, mapping: Mapping, all_finite: bool = False
 
     Examples
     --------
-    >>> count_clipped(np.array([-1.0, 0.5, np.nan]), Mapping("clip", 0, 1))
+    >>> count_clipped(np.array([-1.0, -1e-9, 0.5, np.nan]), Mapping("clip", 0, 1), "8")
     1
     """
-    total = 0
-    for part in blocks(values):
-        block = np.abs(values[part]) if mapping.kind == "abs" else values[part]
-        if all_finite:
-            total += int(np.count_nonzero(block < mapping.lo))
-            total += int(np.count_nonzero(block > mapping.hi))
-            continue
-        outside = ((block < mapping.lo) | (block > mapping.hi)) & np.isfinite(block)
-        total += int(np.count_nonzero(outside))
+    if mapping.lo == mapping.hi:
+        return 0
+    scaling, total = _Scaling.of(mapping, top_level(depth), values.dtype), 0
+    with np.errstate(all="ignore"):
+        for part in blocks(values):
+            total += scaling.count_outside(scaling.apply(values[part]), values[part])
     return total
 
 
-def measure_each(values: np.ndarray, mapping: Mapping) -> list[ValueRange]:
+def measure_each(values: np.ndarray, mapping: Mapping, depth: str) -> list[ValueRange]:
     """Return for each value what `paint_levels` would of a map of it alone.
 
     Parameters
     ----------
     values : ndarray, shape (count,)
-        As in `paint_levels`.
     mapping : Mapping
+    depth : str
+        All as in `paint_levels`.
 
     Examples
     --------
-    >>> low, nan = measure_each(np.array([-1.0, np.nan]), Mapping("clip", 0, 1))
+    >>> low, nan = measure_each(np.array([-1.0, np.nan]), Mapping("clip", 0, 1), "8")
     >>> low.limits, low.clipped, nan.non_finite
     ((-1.0, -1.0), 1, 1)
     """
     numbers = values if values.dtype.kind == "f" else values / LEVELS
-    shown = np.abs(numbers) if mapping.kind == "abs" else numbers
-    # What a constant range leaves out is rounding.
-    outside = ((shown < mapping.lo) | (shown > mapping.hi)) & (mapping.lo < mapping.hi)
+    outside = np.zeros(numbers.shape, bool)
+    if mapping.lo != mapping.hi:
+        scaling = _Scaling.of(mapping, top_level(depth), numbers.dtype)
+        with np.errstate(all="ignore"):
+            outside = scaling.are_outside(scaling.apply(numbers))
     # Added to 0, -0 is 0.
     each = zip((numbers + 0.0).tolist(), outside.tolist(), strict=True)
     return [
@@ -305,8 +308,8 @@ class _Scaling:
         used: np.dtype[Any] = np.dtype(np.float32 if narrow else np.float64)
         return cls(used, exponent, shift, factor, offset, top, mapping.kind == "abs")
 
-    def apply(self, block: np.ndarray, finite: bool) -> np.ndarray:
-        """Return levels, clipped and rounded, as floats."""
+    def apply(self, block: np.ndarray) -> np.ndarray:
+        """Return levels as floats: rounded, and not clipped yet."""
         values: np.ndarray = np.abs(block, dtype=self.dtype) if self.magnitude else block
         if self.exponent:
             values = np.ldexp(values, self.exponent, dtype=self.dtype)
@@ -317,8 +320,22 @@ class _Scaling:
         np.multiply(values, self.dtype.type(self.factor), out=work, dtype=self.dtype)
         if self.offset:
             np.add(work, self.dtype.type(self.offset), out=work)
-        np.rint(work, out=work)
-        if not finite:
+        return np.rint(work, out=work)
+
+    def count_outside(self, levels: np.ndarray, block: np.ndarray, all_finite: bool = False) -> int:
+        """Count the finite values of a block whose rounded level does not exist."""
+        if all_finite:
+            below, above = np.count_nonzero(levels < 0), np.count_nonzero(levels > self.top)
+            return int(below) + int(above)
+        return int(np.count_nonzero(self.are_outside(levels) & np.isfinite(block)))
+
+    def are_outside(self, levels: np.ndarray) -> np.ndarray:
+        """Tell for each level whether it does not exist."""
+        return (levels < 0) | (levels > self.top)
+
+    def clip(self, levels: np.ndarray, all_finite: bool) -> None:
+        """Clip levels in place; NaN becomes 0."""
+        if not all_finite:
             # clip would keep NaN, and take several times less.
-            np.fmax(work, 0, out=work)
-        return np.clip(work, 0, self.top, out=work)
+            np.fmax(levels, 0, out=levels)
+        np.clip(levels, 0, self.top, out=levels)

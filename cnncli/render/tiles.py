@@ -161,7 +161,7 @@ def _single_cells(
         cells = values[0, 0, channels]
         own = pixels[image * len(groups) : (image + 1) * len(groups), 0, 0]
         tiles[0].painter(cells, out=own)
-        return measure_each(cells, tiles[0].mapping)
+        return measure_each(cells, tiles[0].mapping, tiles[0].depth)
 
     for found in rows.map_strips(paint, in_levels):
         seen += found

@@ -16,6 +16,7 @@ from cnncli.render.grey_levels import (
     choose_range,
     count_clipped,
     from_levels,
+    level_dtype,
     measure_each,
     paint_levels,
     top_level,
@@ -113,7 +114,7 @@ def test_nan_is_low_and_infinities_are_ends(dtype: type, kind: str) -> None:
     bottom = 255 if kind == "abs" else 0
     assert to_levels(values, mapping)[:3].tolist() == [0, 255, bottom]
     assert measure(values) == ValueRange(0.25, 0.75, 3)
-    assert count_clipped(values, CLIP) == 0
+    assert count_clipped(values, CLIP, "8") == 0
 
 
 @pytest.mark.parametrize("value", [0.0, 3.5])
@@ -143,7 +144,7 @@ def test_any_floats_make_levels_and_parts_equal_the_whole(values: np.ndarray) ->
         part = values[row : row + 1]
         found = paint_levels(part, mapping, "8", out[row : row + 1])
         assert replace(found, clipped=0) == measure(part)
-        assert found.clipped == count_clipped(part, mapping)
+        assert found.clipped == count_clipped(part, mapping, "8")
     assert np.array_equal(out, whole)
 
 
@@ -170,14 +171,42 @@ def test_each_value_is_measured_as_a_map_of_it_alone(
     values = np.array([-2, -0.1, -0.0, 0, 0.05, 0.1, 3, np.nan, np.inf, -np.inf], dtype)
     mapping, levels = Mapping(kind, *limits), np.empty(1, np.uint8)
     alone = [paint_levels(values[k : k + 1], mapping, "8", levels) for k in range(len(values))]
-    assert measure_each(values, mapping) == alone
+    assert measure_each(values, mapping, "8") == alone
 
 
 def test_each_whole_number_is_measured_as_a_map_of_it_alone() -> None:
     values, mapping = np.array([-1, 0, 51, 255, 256], np.int16), Mapping("clip", 0.0, 1.0)
     levels = np.empty(1, np.uint8)
     alone = [paint_levels(values[k : k + 1], mapping, "8", levels) for k in range(len(values))]
-    assert measure_each(values, mapping) == alone
+    assert measure_each(values, mapping, "8") == alone
+
+
+@pytest.mark.parametrize("dtype", FLOATS)
+@pytest.mark.parametrize("depth", ["8", "16"])
+@pytest.mark.parametrize(
+    "mapping", [CLIP, Mapping("symmetric", -3.0, 3.0), Mapping("fixed", 10.0, 12.0)]
+)
+def test_clipped_is_what_is_beyond_the_range_by_half_a_level(
+    mapping: Mapping, depth: str, dtype: type
+) -> None:
+    step, values = mapping.step(depth), []
+    for end, outward in ((mapping.lo, -step), (mapping.hi, step)):
+        values += [end + share * outward for share in (1e-6, 0.4, 0.6, 5)]
+    array, levels = np.array(values, dtype), np.empty(8, level_dtype(depth))
+    found = paint_levels(array, mapping, depth, levels)
+    assert found.clipped == count_clipped(array, mapping, depth) == 4
+    each = [one.clipped for one in measure_each(array, mapping, depth)]
+    assert each == [0, 0, 1, 1] * 2
+    # What does not count is there again to within half a level, as all else is.
+    apart = np.abs(from_levels(levels, mapping, depth) - np.array(values)) / step
+    assert ((apart < 0.51) == (np.array(each) == 0)).all()
+
+
+def test_a_zero_that_rounding_made_negative_is_not_clipped() -> None:
+    values = np.array([-1e-9, 0, 1, 1 + 1e-7, -2], np.float32)
+    assert paint_levels(values, CLIP, "8", np.empty(5, np.uint8)).clipped == 1
+    values[0] = np.nan
+    assert paint_levels(values, CLIP, "8", np.empty(5, np.uint8)).clipped == 1
 
 
 def test_arguments_are_left_alone() -> None:
