@@ -30,6 +30,9 @@ Examples:
   cnncli filters list
 
 cnncli COMMAND --help shows the options that people use first, --help-all shows all.
+
+Exit codes: 0 all done; 1 something failed, or compare found a difference; 2 the command line is
+wrong or does not fit the image; 130 after Ctrl-C.
 """
 
 

@@ -55,17 +55,17 @@ class CompareOptions(OptionGroup):
     )
     conventions: tuple[str, ...] = option(
         "--convention", multiple=True, type=Choice(CONVENTION_NAMES), common=True,
-        help="Compare with the same layer as that tool does it.  [default: all]",
+        help="As that tool does the layer.  [default: all]",
     )
     peers: tuple[str, ...] = option(
         "--against", multiple=True, type=Choice(PEER_NAMES), common=True,
-        help="Run the layer by that library, if it is installed, and compare. onnxruntime runs "
-        "networks too.",
+        help="Run the layer by that library, and compare. onnxruntime runs networks too.",
     )
     tolerance: float | None = option(
         "--tolerance", type=FiniteFloat(above=0), metavar="T", common=True,
-        help="Largest difference that counts as equal.  [default: half a level of pictures; "
-        "arrays 1e-5; --against 1e-4 of the largest value]",
+        help="Largest difference that counts as equal.  [default: pictures half a level; arrays "
+        "1e-5 x the larger of 1 and the largest value; a layer 1e-4 x the largest value, layers of "
+        "networks 1e-5 x it]",
     )
 
 
@@ -102,16 +102,16 @@ def compare(
 ) -> int:
     """Show how far two results are apart, where, and why.
 
-    Two RESULTs are pictures or .npy arrays. Causes are named: opposite signs, channels in reverse
-    order, a shift by one cell, a stride, another border; with --image and the layer also a flipped
-    filter, another padding or divisor, several causes together, and all conventions that fit.
+    Two RESULTs are pictures or .npy arrays. Causes are named: opposite signs, channels reversed, a
+    shift by a cell, a stride, another border; with --image and the layer also a flipped filter,
+    another padding or divisor, several at once, and all conventions that fit.
 
     One IMAGE with --filter or --pool: what the conventions of PyTorch, TensorFlow, ONNX, OpenCV,
     SciPy and ImageMagick would change; with --against, how far the library's own result is from
     that of cnncli.
 
     Two NETWORKs and --image, or one, IMAGE and --against onnxruntime: the first layer that differs,
-    and why. One with a .npy input of another program and --image: how that was prepared.
+    and why. One, another program's input (.npy) and --image: how that was made.
 
     The exit code is 1 if results, networks, or cnncli and a library, differ.
     """
@@ -156,6 +156,10 @@ def _compare(
     if options.conventions or not options.peers:
         names = options.conventions or CONVENTION_NAMES
         comparisons += run.compare_conventions(path, *settings, names, options.tolerance)
+    for comparison in comparisons if options.conventions else ():
+        # Of all conventions it is an answer that one has no such layer; one that was named failed.
+        if comparison.error is not None:
+            raise comparison.error
     return comparisons
 
 

@@ -48,7 +48,7 @@ class Comparison:
     explanations : tuple of str
     kind : str
         ``results``, ``convention`` or ``peer``.
-    error : str, optional
+    error : CnnCliError, optional
         Why the second could not be made.
     transparency : Difference, optional
         Of pictures that are equal once both are laid on the background, but not transparent alike.
@@ -59,7 +59,7 @@ class Comparison:
     difference: Difference | None = None
     explanations: tuple[str, ...] = ()
     kind: str = "results"
-    error: str | None = None
+    error: CnnCliError | None = None
     transparency: Difference | None = None
 
     @property
@@ -236,7 +236,7 @@ def _by_convention(
     try:
         other = Operation(by_convention(layer, convention), picture).output()
     except CnnCliError as error:
-        return Comparison(names, (ours.shape,), kind="convention", error=str(error))
+        return Comparison(names, (ours.shape,), kind="convention", error=error)
     one = ours
     if convention.rounding is not None and picture.pixels.dtype == np.uint8:
         one, other = _as_levels(ours, "half to even"), _as_levels(other, convention.rounding)
@@ -341,7 +341,7 @@ def _of_layer(comparison: Comparison, indent: int) -> list[str]:
     """Two lines: how far a layer is apart from another tool's, and what that tool does."""
     difference = comparison.difference
     if comparison.error is not None:
-        text = comparison.error.removeprefix(f"{comparison.names[1]} has ")
+        text = str(comparison.error).removeprefix(f"{comparison.names[1]} has ")
     elif difference is None:
         text = f"of another size, {size_text(comparison.shapes[1])}"
     elif difference.equal:
@@ -367,5 +367,5 @@ def record(comparison: Comparison) -> dict[str, Any]:
         "difference": comparison.difference,
         "transparency": comparison.transparency,
         "explanations": comparison.explanations,
-        "error": comparison.error,
+        "error": None if comparison.error is None else str(comparison.error),
     }

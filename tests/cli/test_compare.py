@@ -196,15 +196,35 @@ def test_files_that_are_no_results_are_refused() -> None:
     assert "'nowhere.png'" in refused("compare", "nowhere.png", "photo.png")
 
 
+def test_a_convention_that_was_named_and_has_no_such_layer_is_an_error() -> None:
+    given = ("compare", "photo.png", "--pool", "lp")
+    said = refused(*given, "--convention", "onnx", "--convention", "torch", "--ceil", code=2)
+    assert "torch's lp pooling has other values with ceil" in said
+    assert "tf has no lp pooling" in refused(*given, "--convention", "tf", code=2)
+    assert "scipy has no pooling" in refused(*given, "--convention", "scipy", "--json", code=2)
+    # Of all of them it is an answer.
+    said = run_cli(*given).stdout
+    assert "tf           no lp pooling" in said and "onnx         equal" in said
+
+
+def test_the_tolerance_of_arrays_is_what_help_says() -> None:
+    small, large = np.full((1, 2), 0.5), np.array([[-100.0, 3.0]])
+    for values, most in ((small, 1e-5), (large, 1e-3)):
+        np.save("a.npy", values)
+        np.save("near.npy", values + 0.9 * most)
+        np.save("far.npy", values + 1.1 * most)
+        run_cli("compare", "a.npy", "near.npy")
+        run_cli("compare", "a.npy", "far.npy", code=1)
+    said = " ".join(run_cli("compare", "--help").stdout.split())
+    assert "arrays 1e-5 x the larger of 1 and the largest value" in said
+
+
 @pytest.mark.oracle
 def test_a_layer_a_peer_has_not_is_refused() -> None:
     pytest.importorskip("torch")
     given = ("compare", "photo.png", "--pool", "lp")
     said = refused(*given, "--p", 3, "--against", "torch", code=2)
     assert "torch has no lp pooling of magnitudes with ceil, or with a p" in said
-    told = run_cli(*given, "--convention", "torch", "--ceil", "--size", 3).stdout
-    assert "torch's lp pooling has other values with ceil" in told
-    assert "tf  no lp pooling" in run_cli(*given, "--convention", "tf").stdout
     said = refused("pool", "photo.png", "--mode", "lp", "--convention", "tf", code=2)
     assert "tf has no lp pooling" in said
     assert run_cli(*given, "--against", "torch").stdout.startswith("torch  equal")

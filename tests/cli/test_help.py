@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import click
 import pytest
 from click.testing import CliRunner
 
 from cnncli.cli import CONTEXT, cli
+from cnncli.cli.group import BROKEN_PIPE
+from cnncli.errors import CnnCliError, OptionError, ShapeError
+from cnncli.system.signals import STOPS
 from tests.support.shell import refused, run_cli
 
 LINES, COLUMNS = 60, 80
@@ -113,3 +118,24 @@ def test_an_option_with_one_dash_is_refused() -> None:
 
 def test_a_value_that_follows_two_dashes_may_look_like_an_option() -> None:
     assert "'-filter'" in refused("pool", "--", "-filter")
+
+
+@pytest.mark.parametrize("words", COMMANDS, ids=" ".join)
+def test_a_misspelled_option_is_answered_with_it_and_where_all_options_are(
+    words: tuple[str, ...],
+) -> None:
+    for option in options_of(words):
+        name = max(option.opts, key=len)
+        for wrong in (f"{name}x", f"{name}-mode"):
+            said = CliRunner().invoke(cli, [*words, wrong]).stderr
+            assert name in said and said.endswith(" --help-all\n"), wrong
+
+
+def test_exit_codes_of_the_documentation_are_those_that_there_are() -> None:
+    text = (Path(__file__).parents[2] / "docs" / "commands.md").read_text()
+    table = text.split("## Exit codes")[1]
+    told = [int(code) for code in re.findall(r"^\| (\d+) \|", table, re.M)]
+    own = {CnnCliError.exit_code, OptionError.exit_code, ShapeError.exit_code}
+    assert told == sorted({0, BROKEN_PIPE, *own, *(128 + number for number in STOPS)})
+    said = " ".join(run_cli("--help").stdout.split("Exit codes: ")[1].split())
+    assert [int(code) for code in re.findall(r"(?:^|; )(\d+) ", said)] == [0, 1, 2, 130]
