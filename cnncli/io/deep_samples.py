@@ -52,7 +52,9 @@ def bits_of_file(image: Image.Image, stream: BinaryIO) -> int:
         stream.seek(0)
         found = pattern.search(stream.read(_HEAD_BYTES))
         return (found.group(1)[0] & mask) + more if found else 0
-    return 16 if ";16" in raw_mode(image) or _most_of_map(image) > _BYTE else 0
+    # BGR;16 of BMP files has 16 bits for all channels together.
+    is_deep = ";16" in raw_mode(image) and not raw_mode(image).startswith("BGR")
+    return 16 if is_deep or _most_of_map(image) > _BYTE else 0
 
 
 def has_deep_colour(image: Image.Image) -> bool:

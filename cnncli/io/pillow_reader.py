@@ -22,6 +22,7 @@ from PIL import Image, UnidentifiedImageError, features
 from cnncli.errors import CnnCliError, FileProblem, OptionError
 from cnncli.io.deep_samples import bits_of_file, has_deep_colour, raw_mode, read_deep_colour
 from cnncli.io.fast_codecs import decode_jpeg
+from cnncli.io.jpeg2000 import white_of_jpeg2000
 from cnncli.io.limits import check_pixels, too_large
 from cnncli.io.npy import fault_text
 from cnncli.io.photo_metadata import read_photo_metadata
@@ -188,6 +189,8 @@ def header_shape(
             check_pixels(image.width * image.height, options.max_pixels, name)
             channels = 1 if image.mode in _GREY_MODES or image.mode.startswith("I") else 3
             size = image.height, image.width
+            if kind == "JPEG2000":
+                white_of_jpeg2000(image, stream, name)
             if kind == "TIFF":
                 from cnncli.io.tiff_samples import layout_of
 
@@ -250,6 +253,7 @@ def _decode(stream: BinaryIO, kind: str, options: ReadOptions, name: str) -> Sam
             photo_metadata = read_photo_metadata(image, other.bits)
             return replace(other, notes=notes, record=record, photo_metadata=photo_metadata)
         layout, notes = raw_mode(image), _depth_notes(image, stream)
+        white = white_of_jpeg2000(image, stream, name) if kind == "JPEG2000" else None
         stored = image.size
         if options.size is not None and options.restore is None:
             draft(image, options.size)
@@ -260,6 +264,7 @@ def _decode(stream: BinaryIO, kind: str, options: ReadOptions, name: str) -> Sam
         width, height = stored if image.size == decoded else stored[::-1]
         notes += resize_notes((height, width), options.size, options.fit)
         samples = _samples(image, layout, name)
+        samples = samples if white is None else replace(samples, scale=white)
         samples = replace(samples, photo_metadata=read_photo_metadata(image, samples.bits))
         if options.restore is not None:
             return _with_record(samples, image, options, name)

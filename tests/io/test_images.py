@@ -442,6 +442,14 @@ def test_pictures_without_values(form: str) -> None:
     assert "holds no values of cnncli" in str(refusal(WHOLE[form], AS_VALUES))
 
 
+def test_sixteen_bits_for_a_whole_pixel_are_no_deep_colour() -> None:
+    sizes = struct.pack("<IiiHHIIiiII", 40, 2, 1, 1, 16, 3, 4, 0, 0, 0, 0)
+    masks = struct.pack("<III", 0xF800, 0x07E0, 0x001F)
+    head = b"BM" + struct.pack("<IHHI", 70, 0, 0, 66) + sizes + masks
+    picture = read_bytes(head + struct.pack("<2H", 0xF800, 0xFFFF), OPTIONS)
+    assert picture.pixels.ravel().tolist() == [255, 0, 0, 255, 255, 255] and picture.notes == ()
+
+
 def test_threads_do_not_disturb_each_other() -> None:
     before = os.fstat(2).st_ino
     failures: list[BaseException] = []
