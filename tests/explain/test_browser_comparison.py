@@ -22,6 +22,15 @@ from tests.support.browser import Opener, until
 
 pytestmark = pytest.mark.oracle
 
+
+def decimal(text: str) -> float:
+    return float(text.replace("−", "-").replace("≈ 0", "0"))
+
+
+def numbers_in(text: str) -> list[float]:
+    return [decimal(found) for found in re.findall(r"(?<![\w.])[+−]?\d+(?:\.\d+)?", text)]
+
+
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 
 
@@ -41,22 +50,45 @@ def test_scores_are_compared_by_the_sums_of_their_maps(show: Opener, layer: str)
     scores[3] = -np.inf
     assert tab.locator("#against").input_value() == str(scores.argmax())
     tab.select_option("#against", "8")
-    assert "8 has" in tab.text_content("#comparison-text")
+    names = (3, 8)
+    difference = sums[:, 3] - sums[:, 8]
+    order = np.argsort(-np.abs(difference), kind="stable")
     rows = [r.locator("th, td").all_text_contents() for r in tab.locator("#comparison tr").all()]
-    assert rows[0] == ["map", "3", "8", "difference"]
-    table = {name: [float(t.replace("−", "-")) for t in texts] for name, *texts in rows[1:]}
-    order = np.argsort(-np.abs(sums[:, 3] - sums[:, 8]), kind="stable")
-    assert list(table)[:8] == [str(k) for k in order[:8]]
-    for name in list(table)[:8]:
-        ours, theirs = sums[int(name), [3, 8]]
+    assert rows[0] == ["map of pool2", "3", "8", "difference"]
+    table = {row[0]: [decimal(t) for t in row[1:]] for row in rows[1:] if len(row) == 4}
+    assert list(table)[:6] == [str(k) for k in order[:6]]
+    for name in list(table)[:6]:
+        ours, theirs = sums[int(name), names]
         assert table[name] == pytest.approx([ours, theirs, ours - theirs], rel=6e-3, abs=1e-6)
-    rest, bias = sums[order[8:]][:, [3, 8]].sum(axis=0), digit.bias[[3, 8]]
-    assert table["24 more"] == pytest.approx([*rest, rest[0] - rest[1]], rel=6e-3)
+    rest, bias = sums[order[6:]][:, names].sum(axis=0), digit.bias[[3, 8]]
+    assert table["26 more"] == pytest.approx([*rest, rest[0] - rest[1]], rel=6e-3)
     assert table["bias"] == pytest.approx([*bias, bias[0] - bias[1]], rel=6e-3)
-    total = sums[:, [3, 8]].sum(axis=0) + bias
+    total = sums[:, names].sum(axis=0) + bias
     assert table["total"] == pytest.approx([*total, total[0] - total[1]], rel=6e-3)
+    # Each map's cell that counts most: its value, times the weights of both scores.
+    weights = digit.filter.weights[..., names]
+    lines = [row[0] for row in rows if len(row) == 1]
+    assert len(lines) == 6
+    for k, line in zip(order, lines, strict=False):
+        by_cell = X[0, :, :, k] * (weights[:, :, k, 0] - weights[:, :, k, 1])
+        at = np.unravel_index(np.abs(by_cell).argmax(), by_cell.shape)
+        place, _, products = line.partition(": ")
+        assert place == f"{('top', 'bottom')[at[0]]} {('left', 'right')[at[1]]}"
+        value, (one, other) = X[(0, *at, k)], weights[(*at, k)]
+        expected = [value, one, value * one, 3, other, value * other, 8]
+        assert numbers_in(products) == pytest.approx(expected, rel=6e-3)
+    # The sentence names what counts most for each of the two.
+    said = tab.text_content("#comparison-text")
+    won, *most = re.split(r"(?=Most for)", said)
+    assert numbers_in(won) == pytest.approx(
+        [3, total[0], 8, total[1], 3, *-np.diff(total)], rel=1e-3
+    )
+    for text, score, k in zip(most, names, (difference.argmax(), difference.argmin()), strict=True):
+        named, map_, *gave = numbers_in(text)
+        assert (named, map_) == (score, k)
+        assert gave == pytest.approx([sums[k, 3], 3, sums[k, 8], 8], rel=6e-3)
     # From a map of the table to its unit that counts most in the difference, and back.
-    first = int(next(iter(table)))
+    first = int(order[0])
     products = X[0, :, :, first] * (
         digit.filter.weights[..., first, 3] - digit.filter.weights[..., first, 8]
     )

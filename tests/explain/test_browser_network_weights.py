@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import re
 from typing import Any
 
 import numpy as np
@@ -9,11 +11,13 @@ import pytest
 
 from cnncli.explain.page.layer_data import Unit
 from cnncli.explain.page.network_data import network_page_data
+from cnncli.filters.filter import from_array
 from cnncli.gradients.unit import Gradient, find_gradient
 from cnncli.io.images import ReadOptions, read_image
 from cnncli.network.graph import Network
 from cnncli.network.layers import ConvLayer, PoolLayer
 from cnncli.network.load import load_model
+from cnncli.network.passes import forward_layers
 from tests.support.browser import REPOSITORY, Opener, bank, random_picture, settle, until
 
 pytestmark = pytest.mark.oracle
@@ -40,12 +44,26 @@ def test_a_learner_is_led_to_the_weight_that_should_grow(show: Opener) -> None:
     assert tab.text_content("#why") == "Why 3 and not"
     tab.select_option("#against", "8")
     tab.click("#raise-other")
-    until(tab, "cnncli.gradients()?.key === 'probability,8,0,0'")
-    assert tab.evaluate("document.activeElement.id") == "gradient-title"
+    until(tab, "cnncli.gradients()?.key === 'digit,8,0,0'")
+    assert tab.evaluate("document.activeElement.id") == "weights-title"
     assert tab.text_content("#why") == "Why 8 and not"
     assert tab.input_value("#against") == "3"
-    assert "To raise probability 8, let weights with a positive" in tab.text_content("#weight-rule")
-    core = gradient_of(network, picture.values(), "probability", 8, (0, 0))
+    assert "To raise digit 8, let weights with a positive" in tab.text_content("#weight-rule")
+    core = gradient_of(network, picture.values(), "digit", 8, (0, 0))
+    # At once the weight of each layer that counts most, the steepest of all first.
+    rows = tab.locator("#layer-weights tr").all()[1:]
+    told = [row.locator("th, td").all_text_contents() for row in rows]
+    found = {name: (steepest(p["W"]), p["W"]) for name, p in core.parameters.items() if "W" in p}
+    order = sorted(found, key=lambda name: -np.abs(found[name][1]).max())
+    for (place, now, gradient, way), name in zip(told, order, strict=True):
+        (i, j, depth, map_), dW = found[name]
+        assert place.startswith(f"{name}: map {map_}")
+        assert place.endswith(f"at row {i}, column {j}")
+        layer = network.node(name).layer
+        assert isinstance(layer, ConvLayer)
+        expected = [layer.filter.weights[i, j, depth, map_], dW[i, j, depth, map_]]
+        np.testing.assert_allclose(numbers([now, gradient]), expected, rtol=0.01)
+        assert way == ("Let it grow" if expected[1] > 0 else "Let it fall")
     assert "another layer before the unit, choose it in Layers" in tab.inner_text("#other-weights")
     for layer, source in (("digit", "pool2"), ("conv3", "pool1"), ("conv2", "conv1")):
         tab.click(f".node[title='{layer}']")
@@ -76,6 +94,34 @@ def test_a_learner_is_led_to_the_weight_that_should_grow(show: Opener) -> None:
     assert tab.input_value("#depth") == str(depth)
     fields = tab.locator("#filter-body .grid input")
     assert float(fields.nth(3 * i + j).input_value()) == pytest.approx(framed[0], rel=0.01)
+
+
+def test_a_weight_that_the_table_names_lifts_the_score_when_it_grows(show: Opener) -> None:
+    network = load_model(REPOSITORY / "examples" / "digits.toml").network
+    picture = read_image(REPOSITORY / "examples" / "digits" / "3.png", ReadOptions(gray=True))
+    tab = show(network_page_data(network, picture, "probability", Unit((0, 0), 3), title="net"))
+    tab.select_option("#against", "8")
+    tab.click("#raise-other")
+    until(tab, "cnncli.gradients()?.key === 'digit,8,0,0'")
+    tab.locator("#layer-weights [data-key=conv3]").click()
+    i, j, depth, map_ = steepest(
+        gradient_of(network, picture.values(), "digit", 8, (0, 0)).parameters["conv3"]["W"]
+    )
+    label = "document.activeElement.getAttribute('aria-label')"
+    until(tab, f"{label} === 'Weight at row {i}, column {j}'")
+    assert tab.evaluate("[cnncli.state.unit.layer, cnncli.state.unit.map]") == ["conv3", map_]
+    assert tab.input_value("#depth") == str(depth)
+    conv = network.node("conv3").layer
+    assert isinstance(conv, ConvLayer)
+    tab.locator("#filter-body .grid input").nth(3 * i + j).fill("1.5")
+    until(tab, "document.getElementById('effect').textContent !== ''")
+    weights = conv.filter.weights.copy()
+    weights[i, j, depth, map_] = 1.5
+    layer = dataclasses.replace(conv, filter=from_array(weights))
+    nodes = [dataclasses.replace(n, layer=layer) if n.name == "conv3" else n for n in network.nodes]
+    after = dict(forward_layers(Network(tuple(nodes)), picture.values(), network.names))
+    (said,) = re.findall(r"digit 8: \S+ before the change, (\S+) now", tab.text_content("#effect"))
+    assert numbers([said]) == pytest.approx([after["digit"][0, 0, 0, 8]], rel=1e-3)
 
 
 NETWORK = Network.chain(
@@ -158,7 +204,7 @@ def test_the_input_channel_of_the_weights_gradients_can_be_chosen(show: Opener) 
     assert tab.input_value("#kernel-channel") == str(other.argmax())
     # A layer without weights leads to one that has some.
     tab.evaluate("cnncli.apply({ cell: { layer: 'pool1', channel: 0, at: [2, 3] } })")
-    assert tab.text_content("#weight-rule") == "pool1 has no weights."
+    assert tab.text_content("#no-weights") == "pool1 has no weights."
     tab.get_by_role("button", name="Weights of conv1").click()
     assert tab.evaluate("cnncli.state.cell.layer") == "conv1"
     assert tab.locator("#weight-body").is_visible()

@@ -89,6 +89,8 @@ SCRIPTS: Final[dict[str, tuple[str, ...]]] = {
         "network/ranges.js",
         "shared/step_panel.js",
         "network/unit_panel.js",
+        "network/score_differences.js",
+        "network/pixel_shares.js",
         "network/score_comparison.js",
         "network/lazy.js",
         "network/strips.js",
@@ -107,8 +109,15 @@ SCRIPTS: Final[dict[str, tuple[str, ...]]] = {
         "network/network.js",
     ),
 }
+_OF_SCORES = (
+    "network/score_differences.js",
+    "network/pixel_shares.js",
+    "network/score_comparison.js",
+)
+"""On scores, which no stack of the playground has."""
+
 SCRIPTS["playground"] = (
-    *SCRIPTS["network"][:-1],
+    *(name for name in SCRIPTS["network"][:-1] if name not in _OF_SCORES),
     "playground/stack.js",
     "playground/commands.js",
     "playground/panel.js",

@@ -30,9 +30,10 @@ function productOfOthers(values) {
  * depends on to { planes, most, notFinite }: for each channel the gradients of all cells, the largest magnitude of
  * them, and how many are not finite.
  * Null where the unit cannot be computed. `layers` are those of `describeLayer`, the input first, and
- * `settings` theirs, in the same order. Maps that are switched off have the gradient 0: they send nothing.
+ * `settings` theirs, in the same order. Maps that are switched off have the gradient 0: they send nothing. With
+ * `isSum` they are those of the unit's sum, before its activation.
  */
-function networkGradients(layers, settings, { layer: name, channel, at }) {
+function networkGradients(layers, settings, { layer: name, channel, at, isSum = false }) {
   const last = layers.findIndex((layer) => layer.name === name);
   const { output, problem } = layers[last] ?? { problem: "no such layer" };
   if (problem || channel >= output.channels || at.some((index, axis) => index >= output.size[axis])) return null;
@@ -45,13 +46,19 @@ function networkGradients(layers, settings, { layer: name, channel, at }) {
     const inputs = layers[index].inputs.map((input) => layers.find((layer) => layer.name === input));
     for (const input of inputs) if (!known.has(input.name)) known.set(input.name, zeroPlanes(input.output));
     const sinks = inputs.map((input) => known.get(input.name));
-    passBack(settings[index], inputs.map((input) => input.output), planes, sinks);
+    const own = isSum && index === last ? withoutActivation(settings[index]) : settings[index];
+    passBack(own, inputs.map((input) => input.output), planes, sinks);
   }
   const measured = (planes) => {
     const seen = planes.map(measurePlane);
     return { planes, most: seen.map(({ lo, hi }) => Math.max(-lo, hi)), notFinite: seen.map(({ notFinite }) => notFinite) };
   };
   return new Map(Array.from(known, ([layer, planes]) => [layer, measured(planes)]));
+}
+
+/** The settings of a layer that ends with its sums. */
+function withoutActivation(settings) {
+  return { ...settings, activation: "none" };
 }
 
 function zeroPlanes({ size, channels }) {

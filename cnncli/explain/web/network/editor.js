@@ -82,7 +82,7 @@ function drawAnswer() {
 
 /** What changed settings did to the scores that were compared last, or else to the chosen unit. */
 function drawEffect() {
-  const scores = comparedScores();
+  const scores = isPlayground ? [] : comparedScores();
   const units = scores.length ? scores : chosenTrail().slice(0, 1).map(({ unit }) => unit);
   byId("effect").textContent = units.map(effectText).filter(Boolean).join(" ");
 }

@@ -2,11 +2,50 @@
 // Gradients on a network's page: each map shows how much the chosen unit grows with each of its values, and a
 // panel tells who sends gradient to one cell. network/backward.js computes them, of all layers in the worker.
 
-/** Of the unit with this key the gradients by layer, as `networkGradients` returns them; null before they are here. */
+/** Of `unit` the gradients by layer, as `networkGradients` returns them, and its key; null before they are here. */
 let gradients = null;
 
 function keyOf({ layer, channel, at }) {
   return [layer, channel, ...at].join();
+}
+
+/** Activations whose values are probabilities: near 0 and 1 they hardly grow. */
+const PROBABILITIES = ["softmax", "log-softmax", "sigmoid"];
+const SATURATED = 0.01;
+
+/** The score that a probability is made of, as a unit: of the layer before, or `isSum`, of the same; null of others. */
+function scoreBefore(unit) {
+  const { arithmetic, inputs } = byName.get(unit.layer);
+  if (!PROBABILITIES.includes(arithmetic?.activation)) return null;
+  return arithmetic.kernel ? { ...unit, isSum: true } : { ...unit, layer: inputs[0] };
+}
+
+/** Whether a probability is so near to 0 or 1 that its gradients are nearly 0. */
+function isSaturated(unit) {
+  const value = unitValue(unit);
+  if (byName.get(unit.layer).arithmetic.activation === "log-softmax") return value > Math.log(1 - SATURATED);
+  return value < SATURATED || value > 1 - SATURATED;
+}
+
+/** The unit whose gradients are shown for another: that itself, or the score before it. */
+function gradientUnit(unit) {
+  const score = scoreBefore(unit);
+  return score && (state.ofScore ?? isSaturated(unit)) ? score : unit;
+}
+
+/** What gradients are of, in words. */
+function gradientName(unit) {
+  return unit.isSum ? `the score of ${unitText(unit)} before ${byName.get(unit.layer).arithmetic.activation}` : unitText(unit);
+}
+
+function gradientKey(unit) {
+  return `${keyOf(unit)}${unit.isSum ? ",sum" : ""}`;
+}
+
+/** The settings by which a layer sends gradients back: where they are of its sums, without its activation. */
+function gradientSettings({ name, arithmetic }) {
+  const { unit } = gradients;
+  return unit.isSum && unit.layer === name ? withoutActivation(arithmetic) : arithmetic;
 }
 
 /** Whether maps show gradients. */
@@ -17,14 +56,14 @@ function showsGradients() {
 /** Ask the worker for the gradients of the chosen unit, unless they are here; resolves when they are drawn. */
 function requestGradients(trail) {
   if (!live || !state.gradients || !trail.length) return Promise.resolve();
-  const { layer, channel, at } = trail[0].unit;
-  if (gradients?.key === keyOf(trail[0].unit)) return Promise.resolve();
-  return live.request({ unit: { layer, channel, at } });
+  const unit = gradientUnit(trail[0].unit);
+  if (gradients?.key === gradientKey(unit)) return Promise.resolve();
+  return live.request({ unit });
 }
 
 /** Take over what the worker found for a unit: nothing, where layers have changed and it was not asked. */
 function takeGradients(unit, byLayer) {
-  gradients = byLayer ? { key: keyOf(unit), byLayer } : null;
+  gradients = byLayer ? { unit, key: gradientKey(unit), byLayer } : null;
   for (const layer of layers) layer.drawn.clear();
 }
 
@@ -89,7 +128,8 @@ function shownCell() {
   const { cell } = state;
   const layer = cell && gradients.byLayer.has(cell.layer) ? byName.get(cell.layer) : null;
   const isHere = layer && [...cell.at, cell.channel].every((index, axis) => index < layer.shape[axis]);
-  const other = (view.trail[1] ?? view.trail[0]).unit;
+  const place = view.trail.findIndex(({ unit }) => unit.layer === gradients.unit.layer);
+  const other = (view.trail[place + 1] ?? view.trail[0]).unit;
   const shown = isHere ? cell : other;
   return gradients.byLayer.has(shown.layer) ? shown : null;
 }
@@ -109,7 +149,7 @@ function sendersOf(cell) {
     const inputs = layer.inputs.map((name) => byName.get(name).output);
     layer.inputs.forEach((name, input) => {
       if (name !== cell.layer) return;
-      const paths = gradientPaths(layer.arithmetic, inputs, layer.output.size, found.planes, { ...cell, input });
+      const paths = gradientPaths(gradientSettings(layer), inputs, layer.output.size, found.planes, { ...cell, input });
       senders.push(...paths.map((path) => ({ layer: layer.name, ...path })));
     });
   }
@@ -151,25 +191,53 @@ function startGradients() {
   startWeights();
   byId("gradients").hidden = !live;
   byId("gradients").addEventListener("click", () => apply({ gradients: !state.gradients }));
+  for (const button of gradientChoices()) {
+    button.addEventListener("click", () => apply({ ofScore: button.dataset.of === "score", cell: null }));
+  }
+  startArrows(byId("gradient-of"));
   byId("cell-to-unit").addEventListener("click", () => apply({ ...changesFor(shownCell()), cell: null }));
+}
+
+function gradientChoices() {
+  return [...byId("gradient-of").querySelectorAll("button")];
+}
+
+/** The choice between a probability and the score before it. */
+function drawGradientChoice(unit) {
+  const score = scoreBefore(unit);
+  byId("gradient-of").hidden = !score;
+  if (!score) return;
+  const { activation } = byName.get(unit.layer).arithmetic;
+  const texts = { score: `the score ${score.isSum ? "" : `${unitText(score)} `}before ${activation}`, probability: unitText(unit) };
+  const shown = gradients.key === gradientKey(score) ? "score" : "probability";
+  for (const button of gradientChoices()) {
+    button.textContent = texts[button.dataset.of];
+    button.setAttribute("aria-pressed", String(button.dataset.of === shown));
+  }
+  setTabStop(byId("gradient-of"));
 }
 
 /** Draw the switch, what gradients mean, and the panel on one cell. */
 function drawGradients() {
   byId("gradients").setAttribute("aria-pressed", String(state.gradients));
   const { cell, paths } = view.senders;
-  byId("gradient-meaning").hidden = byId("gradient-panel").hidden = !cell;
+  for (const id of ["gradient-meaning", "gradient-panel", "weights"]) byId(id).hidden = !cell;
+  byId("gradient-of").hidden = true;
   if (!cell) return;
+  const [{ unit }] = view.trail;
+  drawGradientChoice(unit);
+  const isNear = scoreBefore(unit) && isSaturated(unit);
+  const why = isNear ? ` ${unitText(unit)} is ${numberText(unitValue(unit))}: it can hardly change, so its own gradients are nearly 0.` : "";
   byId("gradient-meaning").textContent =
-    `The maps show gradients: how much ${unitText(view.trail[0].unit)} grows when a value grows. ` +
-    "Red: it grows too; blue: it falls; white: it stays.";
+    `The maps show gradients: how much ${gradientName(gradients.unit)} grows when a value grows. ` +
+    `Red: it grows too; blue: it falls; white: it stays.${why}`;
   const isUnit = keyOf(cell) === gradients.key;
   byId("cell-to-unit").hidden = isUnit;
   byId("gradient-sentence").textContent = isUnit ? "The unit itself: its gradient is 1." : senderSentence(cell, paths);
   const counting = paths.filter(({ product }) => product !== 0);
   byId("paths").hidden = !counting.length;
   byId("paths").replaceChildren(...(counting.length ? [networkPathTable(counting)] : []));
-  drawWeights(cell, view.trail[0].unit);
+  drawWeights(cell, gradients.unit);
 }
 
 function senderSentence(cell, paths) {
@@ -186,7 +254,7 @@ function senderSentence(cell, paths) {
 
 /** How a layer sends gradient back, in a sentence. */
 function sendingText(name) {
-  const { op, mode, activation = "none" } = byName.get(name).arithmetic;
+  const { op, mode, activation = "none" } = gradientSettings(byName.get(name));
   const ways = {
     max: "each window sends its gradient to the cell that won: weight 1, and 0 for all others.",
     min: "each window sends its gradient to the cell that won: weight 1, and 0 for all others.",

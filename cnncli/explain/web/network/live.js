@@ -74,7 +74,7 @@ function recompute({ specs, changes = {}, input }) {
     const spec = live.specs.get(name);
     live.specs.set(name, { ...spec, settings: { ...spec.settings, ...fields } });
   }
-  const unit = state.gradients && !specs && view.trail.length ? chosenUnit() : undefined;
+  const unit = state.gradients && !specs && view.trail.length ? gradientUnit(chosenUnit()) : undefined;
   return live.request({ changes, unit, ...(specs && { specs }), ...(input && { input }) });
 }
 

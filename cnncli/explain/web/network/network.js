@@ -31,7 +31,8 @@ let labels = new Map();
  * that it comes to. With `gradients` maps show those of the unit, and `cell`, { layer, channel, at }, is the one
  * of which the page tells who sends it: null for that before the unit on the trail. `kernel`, { layer, channel, depth },
  * tells which of its input channels has its weights listed for that map: null for that with the largest gradient. Only
- * `apply` changes it.
+ * `apply` changes it. `ofScore` tells whether gradients of a probability are those of the score before it: null where
+ * it is saturated.
  */
 const state = {
   unit: { ...pageData.unit },
@@ -45,6 +46,7 @@ const state = {
   scale: "layer",
   open: {},
   gradients: Boolean(pageData.gradients),
+  ofScore: null,
   cell: pageData.gradients ?? null,
   kernel: null,
 };
@@ -62,7 +64,7 @@ function firstMap(layer) {
  * Change the unit, a layer's large map, or the network: the one way in, for clicks, keys and tests.
  *
  * `unit` is { layer, map, at: [row, column] }, map counting all maps of the layer; `channel`, `block`,
- * `scale`, `open`, `quiz`, `against`, `gradients`, `cell` and `kernel` are as in `state`. `layers` has fields of settings by layer, such as
+ * `scale`, `open`, `quiz`, `against`, `gradients`, `ofScore`, `cell` and `kernel` are as in `state`. `layers` has fields of settings by layer, such as
  * { conv1: { stride: [2, 2], off: [3] } }, and `input` is another input: of a network that the page
  * computes; `specs` are other layers altogether, see network/live.js. While a question of the quiz is open
  * nothing else changes. Resolves when all is drawn.
@@ -72,10 +74,11 @@ function apply(wanted) {
   if (held.specs || (held.unit && held.unit.layer !== state.unit.layer)) leaveEditor();
   const { unit, maps, channel, scale, open, quiz = state.quiz, layers: changes, input, specs } = held;
   const { gradients: isOn = state.gradients, cell = state.cell, against = state.against, kernel = state.kernel } = held;
+  const { ofScore = state.ofScore } = held;
   // Another unit has other input channels.
   const { block = unit || channel !== undefined ? null : state.block } = held;
   if (isOn !== state.gradients) for (const layer of layers) layer.drawn.clear();
-  Object.assign(state, { block, quiz, gradients: isOn, cell, against, kernel });
+  Object.assign(state, { block, quiz, gradients: isOn, ofScore, cell, against, kernel });
   const [chosen, before] = [state.unit.layer, trailNames()];
   if (unit) chooseUnit(unit);
   if (channel !== undefined) state.channel = channel;
@@ -270,7 +273,7 @@ function startLayers(records) {
   showLayers(records);
   byId("to-graph").addEventListener("click", () => goToGraph(state.unit.layer));
   startTools();
-  startComparison();
+  if (!isPlayground) startComparison();
   startGradients();
   startArrows(byId("channels"));
   startArrows(byId("trail"), () => 1, false);

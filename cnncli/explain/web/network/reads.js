@@ -148,10 +148,9 @@ function changesFor({ layer: name, channel, at }) {
   return { unit: { layer: name, map: index, at }, channel: channels.indexOf(channel) };
 }
 
-/** Boxes [top, left, bottom, right] of the cells that the unit depends on, by layer. */
-function receptiveField() {
-  const [row, col] = state.unit.at;
-  const boxes = new Map([[state.unit.layer, [row, col, row + 1, col + 1]]]);
+/** Boxes [top, left, bottom, right] of the cells that a unit depends on, by layer: of the chosen one, or another. */
+function receptiveField({ layer: first, at: [row, col] } = state.unit) {
+  const boxes = new Map([[first, [row, col, row + 1, col + 1]]]);
   for (const layer of [...layers].reverse()) {
     const box = boxes.get(layer.name);
     if (!box) continue;

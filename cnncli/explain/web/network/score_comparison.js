@@ -1,48 +1,12 @@
 "use strict";
-// Why one score of a network is higher than another: the sums of their input channels side by side.
+// The panel that tells why one score of a network is higher than another: a sentence, and the maps that made the
+// difference, each with what it looked at in the input. network/score_differences.js computes.
 
-const LISTED_DIFFERENCES = 8;
-const COMPARED_THUMB = 28;
+const LISTED_DIFFERENCES = 6;
+const COMPARED_SIZE = 56;
 
 /** What was compared last, { chosen, unit, other }: the chosen unit, and the channels of its two scores. */
 let compared = null;
-
-/** The unit whose sums are compared: the score itself, or what a softmax of scores is made of. */
-function comparedUnit(unit) {
-  const layer = byName.get(unit.layer);
-  if (!isSingle(layer) || layer.maps < 2) return null;
-  if (layer.arithmetic?.weights) return unit;
-  const before = byName.get(layer.inputs[0]);
-  const isShare = OVER_CHANNELS.includes(layer.arithmetic?.activation);
-  return isShare && before.arithmetic?.weights && isSingle(before) ? { ...unit, layer: before.name } : null;
-}
-
-/** The sum of each input channel for two scores and the difference, largest first; null where the page lacks values. */
-function scoreDifferences(unit, other) {
-  const [ours, theirs] = [unit, { ...unit, channel: other }].map((each) => unitArithmetic(each).step);
-  if (!ours || !theirs) return null;
-  const sums = new Map(theirs.blocks.map(({ channel, sum }) => [channel, sum]));
-  const rows = ours.blocks.map(({ channel, sum }) => ({ channel, ours: sum, theirs: sums.get(channel) ?? 0 }));
-  return { rows: sortedBySize(rows, (row) => row.ours - row.theirs), bias: [ours.bias, theirs.bias], total: [ours.total, theirs.total] };
-}
-
-/** By channel the unit whose products differ most between two scores. */
-function decidingUnits(unit, other) {
-  const differences = new Map();
-  const add = (score, sign) => {
-    for (const source of unitArithmetic({ ...unit, channel: score }).sources) {
-      const before = differences.get(keyOf(source))?.amount ?? 0;
-      differences.set(keyOf(source), { ...source, amount: before + sign * source.amount });
-    }
-  };
-  add(unit.channel, 1);
-  add(other, -1);
-  const found = new Map();
-  for (const source of sortedBySize([...differences.values()], ({ amount }) => amount)) {
-    if (!found.has(source.channel)) found.set(source.channel, source);
-  }
-  return found;
-}
 
 /** The score that is compared with: the chosen one, else the highest other one. */
 function otherScore(layer, channel) {
@@ -105,44 +69,66 @@ function drawComparison(chosen) {
   byId("raising").hidden = !live;
   byId("raise-other").textContent = `for more of ${name(other)}`;
   byId("lower-own").textContent = `for less of ${name(unit.channel)}`;
-  const [ours, theirs] = found.total;
-  const more = `${numberText(Math.abs(ours - theirs))} ${ours >= theirs ? "more" : "less"}`;
-  const told = found.total.every(Number.isFinite) ? more : "they cannot be compared";
-  byId("comparison-text").textContent =
-    `${layer.name}: ${name(unit.channel)} has ${numberText(ours)}, ${name(other)} has ${numberText(theirs)}: ` +
-    `${told}. Where it comes from, by map of ${layer.inputs[0]}:`;
-  replaceItems(byId("comparison-table"), comparisonRows(found, name(unit.channel), name(other)));
+  drawDifferences(found, [name(unit.channel), name(other)]);
 }
 
-function comparisonRows({ rows, bias, total }, ourName, theirName) {
-  const listed = rows.slice(0, LISTED_DIFFERENCES);
-  const rest = rows.slice(LISTED_DIFFERENCES);
+/** The sentence that sums up, and the maps that made the difference. */
+function drawDifferences(found, names) {
+  const [score, source] = [compared.unit.layer, byName.get(byName.get(compared.unit.layer).inputs[0])];
   const deciding = decidingUnits(compared.unit, compared.other);
-  const lines = listed.map(({ channel, ours, theirs }) => [comparedMap(channel, deciding.get(channel)), ours, theirs]);
-  const sum = (key) => rest.reduce((all, row) => all + row[key], 0);
-  if (rest.length) lines.push([`${rest.length} more`, sum("ours"), sum("theirs")]);
-  lines.push(["bias", ...bias], ["total", ...total]);
-  const heads = ["map", ourName, theirName, "difference"].map((text) => element("th", { scope: "col", text }));
-  return [
-    element("tr", {}, ...heads),
-    ...lines.map(([label, ours, theirs]) => {
-      const cells = [ours, theirs, ours - theirs].map((value) => element("td", { text: numberText(value, 3) }));
-      return element("tr", { class: label === "total" ? "total" : "" }, element("th", { scope: "row" }, label), ...cells);
-    }),
-  ];
+  const placeOf = (channel) => (deciding.has(channel) ? cornerText(source.shape, deciding.get(channel).at) : "");
+  const mapText = ({ channel }) => {
+    const place = placeOf(channel);
+    return `map ${channelName(source, channel)}${place ? `, above all its ${place},` : ""}`;
+  };
+  byId("comparison-text").textContent = whyText(found, names, mapText);
+  const looked = isPrompt()
+    ? "Beside each map is what its outlined cell looked at: red pixels raise it, blue ones lower it."
+    : "Beside each map is the input with the part that its outlined cell sees.";
+  byId("comparison-key").textContent =
+    `${score} adds up the maps of ${source.name}, each times its weights for ${names[0]} or for ${names[1]}. ${looked} A click on a map leads to that cell.`;
+  replaceItems(byId("comparison-table"), comparisonRows(found, names, deciding, source));
 }
 
-/** The name of a map, and its picture: a button that chooses its unit with the most to say. */
-function comparedMap(channel, deciding) {
-  const source = byName.get(byName.get(compared.unit.layer).inputs[0]);
-  const name = channelName(source, channel);
-  if (!deciding) return name;
-  const canvas = element("canvas", { "aria-hidden": "true" });
+function comparisonRows({ rows, bias, total }, names, deciding, source) {
+  const heads = [`map of ${source.name}`, ...names, "difference"].map((text) => element("th", { scope: "col", text }));
+  const line = (label, ours, theirs, kind = "") => {
+    const cells = [numberText(ours, 3), numberText(theirs, 3), signedText(ours - theirs)].map((text) => element("td", { text }));
+    return element("tr", { class: kind }, element("th", { scope: "row" }, label), ...cells);
+  };
+  const listed = rows.slice(0, LISTED_DIFFERENCES).flatMap(({ channel, ours, theirs }) => {
+    const unit = deciding.get(channel);
+    if (!unit) return [line(channelName(source, channel), ours, theirs)];
+    const text = productsText(unit, unitValue(unit), names, cornerText(source.shape, unit.at));
+    const products = element("tr", { class: "products" }, element("td", { colspan: heads.length, text }));
+    return [line(comparedMap(source, unit), ours, theirs), ...(text ? [products] : [])];
+  });
+  const rest = rows.slice(LISTED_DIFFERENCES);
+  const sum = (key) => rest.reduce((all, row) => all + row[key], 0);
+  if (rest.length) listed.push(line(`${rest.length} more`, sum("ours"), sum("theirs")));
+  return [element("tr", {}, ...heads), ...listed, line("bias", ...bias), line("total", ...total, "total")];
+}
+
+/** A map, and what its unit with the most to say looked at: a button that chooses that unit. */
+function comparedMap(source, unit) {
+  const name = channelName(source, unit.channel);
+  const [map, looked] = [0, 1].map(() => element("canvas", { "aria-hidden": "true" }));
   const label = `Map ${name} of ${source.name}: choose its unit that counts most here`;
-  const button = element("button", { type: "button", class: "compared", "data-key": channel, "aria-label": label, title: label }, canvas, name);
-  button.addEventListener("click", () => leaveComparison(deciding));
-  const index = pictureIndex(source, channel);
-  sizeCanvas(canvas, source, COMPARED_THUMB);
-  paintWhenSeen(canvas, () => drawLayerMap(canvas, source, index, COMPARED_THUMB));
+  const attributes = { type: "button", class: "compared", "data-key": unit.channel, "aria-label": label, title: label };
+  const button = element("button", attributes, map, looked, element("span", { text: name }));
+  button.addEventListener("click", () => leaveComparison(unit));
+  sizeCanvas(map, source, COMPARED_SIZE);
+  sizeCanvas(looked, byName.get("input"), COMPARED_SIZE);
+  paintWhenSeen(map, () => drawDecidingCell(map, source, unit));
+  paintWhenSeen(looked, () => drawPixelShares(looked, unit, COMPARED_SIZE));
   return button;
+}
+
+function drawDecidingCell(canvas, source, unit) {
+  const { cell, width, height } = mapSize(source, COMPARED_SIZE);
+  const context = prepareCanvas(canvas, width, height);
+  drawCells(context, pictureOf(source, pictureIndex(source, unit.channel)), cell);
+  if (isSingle(source)) return;
+  const [row, col] = [unit.at[0] - source.rows[0], unit.at[1] - source.cols[0]];
+  outlineCells(context, [row, col, row + 1, col + 1], cell, view.colours.window, view.colours.halo, 1.5);
 }

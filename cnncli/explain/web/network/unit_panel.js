@@ -28,7 +28,10 @@ function drawUnit(trail, boxes) {
   replaceBlocks(byId("blocks"), numberElements(made, subject, layer), keyOf(unit));
   byId("result").replaceChildren(...resultElements(made, subject));
   byId("result").dataset.value = String(made.value ?? "");
-  drawComparison(unit);
+  if (!isPlayground) {
+    drawComparison(unit);
+    drawLooked(unit);
+  }
   clearTimeout(announceTimer);
   announceTimer = setTimeout(() => {
     byId("live").textContent = `${unit.layer}${place}. ${sentence} ${how}`;
@@ -40,7 +43,7 @@ function drawProblem(layer) {
   byId("headline").replaceChildren(nameElement(layer.name));
   byId("sentence").textContent = layer.problem;
   byId("how").textContent = "";
-  for (const id of ["channels", "comparison", "to-comparison"]) byId(id).hidden = true;
+  for (const id of ["channels", "comparison", "to-comparison", "looked"]) byId(id).hidden = true;
   for (const id of ["trail", "blocks", "result"]) byId(id).replaceChildren();
 }
 

@@ -14,7 +14,7 @@ function weightsKnown(name) {
   if (!gradients.weights.has(name)) {
     const layer = byName.get(name);
     const input = byName.get(layer.inputs[0]).output;
-    const pass = weightPass(layer.arithmetic, input, gradients.byLayer.get(name).planes);
+    const pass = weightPass(gradientSettings(layer), input, gradients.byLayer.get(name).planes);
     gradients.weights.set(name, { pass, steepest: new Map() });
   }
   return gradients.weights.get(name);
@@ -66,13 +66,14 @@ function startWeights() {
     apply({ kernel: { layer, channel, depth: Number(target.value) } });
   });
   byId("to-steepest").addEventListener("click", goToSteepest);
+  startArrows(byId("layer-weights"), () => 1, false);
   byId("to-weights").addEventListener("click", () => chooseLayer(nearestWeights(shownCell().layer)));
 }
 
 /** Show gradients after some changes, and go to the panel that tells of weights. */
 async function showWeights(changes) {
   await apply({ cell: null, ...changes, gradients: true });
-  const title = byId("gradient-title");
+  const title = byId("weights-title");
   // Not for the Tab key.
   title.tabIndex = -1;
   title.scrollIntoView({ block: "nearest" });
@@ -83,16 +84,66 @@ async function showWeights(changes) {
 async function goToSteepest() {
   const cell = shownCell();
   const { steepest, isShown } = shownWeights(cell);
-  const { map, depth, i, j } = steepest;
   if (isShown) {
-    await apply({ ...changesFor(cell), block: depth, cell: null, gradients: false });
-    byId("editor-title").scrollIntoView({ block: "nearest" });
-    goToWeight(i, j);
+    await changeWeight(cell, steepest);
     return;
   }
-  const made = weightsKnown(cell.layer).pass.madeBy(map, depth).map(({ channel }) => channel);
-  const there = steepestCell(byName.get(cell.layer), made);
-  apply({ cell: there, kernel: { layer: cell.layer, channel: there.channel, depth } });
+  const there = madeCell(cell.layer, steepest);
+  apply({ cell: there, kernel: { layer: cell.layer, channel: there.channel, depth: steepest.depth } });
+}
+
+/** Choose a cell as the unit, and go to the field that changes a weight of its map. */
+async function changeWeight(cell, { depth, i, j }) {
+  await apply({ ...changesFor(cell), block: depth, cell: null, gradients: false });
+  byId("editor-title").scrollIntoView({ block: "nearest" });
+  goToWeight(i, j);
+}
+
+/** The cell with the largest gradient on the maps that a weight of a layer makes. */
+function madeCell(name, { map, depth }) {
+  const made = weightsKnown(name).pass.madeBy(map, depth).map(({ channel }) => channel);
+  return steepestCell(byName.get(name), made);
+}
+
+/** The layers with weights, each with its steepest weight, while these take few products; and the other layers. */
+function steepestOfLayers() {
+  const [found, others] = [[], []];
+  let products = 0;
+  for (const { name } of layers.filter((layer) => hasWeights(layer.name))) {
+    const { pass } = weightsKnown(name);
+    products += pass.arithmetic.layer.weights.length * pass.rows.length * pass.cols.length;
+    const steepest = products <= SEARCHED_PRODUCTS ? steepestWeight(name, 0) : null;
+    if (!steepest || steepest.notFinite) others.push(name);
+    else if (steepest.gradient !== 0) found.push({ name, steepest });
+  }
+  return { found: sortedBySize(found, ({ steepest }) => steepest.gradient), others };
+}
+
+/** The weight of each layer that counts most, the steepest of all first, with a button that leads to its field. */
+function drawLayerWeights() {
+  gradients.steepest ??= steepestOfLayers();
+  const { found, others } = gradients.steepest;
+  byId("layer-weights").hidden = !found.length;
+  byId("unsearched").textContent = others.length ? `Not in this table: ${others.join(", ")}.` : "";
+  const heads = ["the weight of each layer that counts most", "now", "gradient", ""].map((text) => element("th", { scope: "col", text }));
+  const rows = found.map(({ name, steepest }) => {
+    const { map, depth, i, j, gradient } = steepest;
+    const now = weightsKnown(name).pass.arithmetic.weight(i, j, depth, map);
+    const place = weightPlace(name, steepest);
+    const way = gradient > 0 ? "Let it grow" : "Let it fall";
+    const button = element("button", { type: "button", class: "quiet", "data-key": name, "aria-label": `${way}: ${place}`, text: way });
+    button.addEventListener("click", () => changeWeight(madeCell(name, steepest), steepest));
+    const numbers = [now, gradient].map((value) => element("td", { text: numberText(value, 3) }));
+    return element("tr", {}, element("th", { scope: "row", text: place }), ...numbers, element("td", {}, button));
+  });
+  replaceItems(byId("layer-weights"), [element("tr", {}, ...heads), ...rows]);
+}
+
+/** Which weight of a layer, in words. */
+function weightPlace(name, { map, depth, i, j }) {
+  const isOne = weightsKnown(name).pass.arithmetic.layer.kernel.every((side) => side === 1);
+  const words = [...kernelWords(name, map, depth), ...(isOne ? [] : [`at row ${i}, column ${j}`])];
+  return `${name}: ${words.join(" ").replace(/^of /, "")}`;
 }
 
 /** What is shown of the weights that make a cell's map: gradients by input channel, and which of them is listed. */
@@ -117,7 +168,7 @@ function nearestWeights(name) {
   return layers.find((layer) => hasWeights(layer.name))?.name ?? null;
 }
 
-/** Draw the weights that make a cell's map; of a layer that has none, where the nearest are. */
+/** Draw which weights count most, and those that make a cell's map; of a layer that has none, where the nearest are. */
 function drawWeights({ layer: name, channel }, unit) {
   const isHere = hasWeights(name);
   const nearest = isHere ? null : nearestWeights(name);
@@ -126,7 +177,10 @@ function drawWeights({ layer: name, channel }, unit) {
   byId("to-weights").hidden = isHere;
   byId("other-weights").hidden = layers.filter((layer) => hasWeights(layer.name)).length < 2;
   byId("to-weights").textContent = `Weights of ${nearest}`;
-  byId("weight-rule").textContent = isHere ? weightRule(unit) : `${name} has no weights.`;
+  byId("no-weights").textContent = isHere ? "" : `${name} has no weights.`;
+  if (!isHere && !nearest) return;
+  byId("weight-rule").textContent = weightRule(unit);
+  drawLayerWeights();
   if (!isHere) return;
   const shown = shownWeights({ layer: name, channel });
   const { steepest, isShown } = shown;
@@ -146,7 +200,7 @@ function chosenDepth(name, channel, sizes) {
 
 /** Which weights should grow, in a sentence. */
 function weightRule(unit) {
-  const name = unitText(unit);
+  const name = gradientName(unit);
   return (
     `To raise ${name}, let weights with a positive gradient (red) grow, and those with a negative one (blue) fall. ` +
     `To lower ${name}, the other way round.`

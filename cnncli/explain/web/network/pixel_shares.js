@@ -1,0 +1,74 @@
+"use strict";
+// What a unit of a network looked at: each pixel times the gradient of the unit, as a picture of the input. Where the
+// page does not compute gradients at once, the input with the unit's receptive field.
+
+/** Products of all layers up to which the gradients of some units are computed while the page waits. */
+const PROMPT_PRODUCTS = 1e6;
+
+/** By output of a layer, by key the shares of the pixels for its units. */
+const sharesKnown = new WeakMap();
+
+/** Whether the gradients of a few units take no time. */
+function isPrompt() {
+  if (!live) return false;
+  const products = layers.map(({ arithmetic, shape }) => (arithmetic?.weights?.length ?? 0) * shape[0] * shape[1]);
+  return products.reduce((sum, count) => sum + count, 0) <= PROMPT_PRODUCTS;
+}
+
+/** How much each pixel, times the gradient of a unit, adds to it: one plane of the input, its channels added up. */
+function pixelShares(unit) {
+  const { output } = byName.get(unit.layer);
+  if (!sharesKnown.has(output)) sharesKnown.set(output, new Map());
+  const known = sharesKnown.get(output);
+  const key = keyOf(unit) + Boolean(unit.isSum);
+  if (!known.has(key)) known.set(key, computeShares(unit));
+  return known.get(key);
+}
+
+function computeShares(unit) {
+  const settings = layers.map(({ arithmetic }) => arithmetic ?? {});
+  const found = networkGradients(layers, settings, unit)?.get("input");
+  const { planes } = byName.get("input").output;
+  const shares = new Float64Array(planes[0].length);
+  found?.planes.forEach((plane, channel) => {
+    for (let cell = 0; cell < shares.length; cell += 1) shares[cell] += plane[cell] * planes[channel][cell];
+  });
+  return shares;
+}
+
+/** Draw what a unit looked at, about so large. */
+function drawPixelShares(canvas, unit, size) {
+  const input = byName.get("input");
+  const { cell, width, height } = mapSize(input, size);
+  const context = prepareCanvas(canvas, width, height);
+  drawCells(context, isPrompt() ? sharesPicture(input, unit) : pictureOf(input, state.maps.input), cell);
+  const box = receptiveField(unit).get("input") ?? [0, 0, 0, 0];
+  const [rows, cols] = [input.rows, input.cols];
+  const isWhole = box[0] <= rows[0] && box[2] >= rows[1] && box[1] <= cols[0] && box[3] >= cols[1];
+  if (isWhole || box[2] <= box[0]) return;
+  const inMap = box.map((edge, side) => edge - (side % 2 ? cols[0] : rows[0]));
+  outlineCells(context, inMap, cell, view.colours.path, view.colours.halo, 1.5);
+}
+
+function sharesPicture(input, unit) {
+  const shares = pixelShares(unit);
+  const most = largestMagnitude([shares]);
+  return valuePicture(...input.shape.slice(0, 2), [shares], { kind: "symmetric", lo: -most, hi: most }, tables.diverging);
+}
+
+const LOOKED_SIZE = 160;
+
+/** Show what the chosen unit looked at: of a share the score before it. */
+function drawLooked(unit) {
+  const isShown = isPrompt() && unit.layer !== "input";
+  byId("looked").hidden = !isShown;
+  if (!isShown) return;
+  const told = gradientUnit(unit);
+  const shares = pixelShares(told);
+  const best = shares.reduce((most, share, cell) => (Math.abs(share) > Math.abs(shares[most]) ? cell : most), 0);
+  const { shape } = byName.get("input");
+  const place = `row ${Math.floor(best / shape[1])}, column ${best % shape[1]}`;
+  const rule = `Each pixel times the gradient of ${gradientName(told)}: red pixels raise it, blue ones lower it.`;
+  byId("looked-text").textContent = shares[best] ? `${rule} Most: ${place}, ${signedText(shares[best])}.` : `No pixel changes ${gradientName(told)}.`;
+  drawPixelShares(byId("looked-picture"), told, LOOKED_SIZE);
+}
