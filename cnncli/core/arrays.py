@@ -1,4 +1,4 @@
-"""Types of arrays, the dtype to compute in, and placeholders without values of their own."""
+"""Types of arrays, the dtype to compute in, placeholders, and words for NaN and infinities."""
 
 from __future__ import annotations
 
@@ -79,3 +79,28 @@ def is_placeholder(array: NDArray[Any]) -> bool:
     (True, False)
     """
     return array.ndim > 0 and not any(array.strides)
+
+
+def count_non_finite(what: str, *arrays: NDArray[Any]) -> str:
+    """Return how many values are NaN or infinite, as subject and verb of a sentence.
+
+    Parameters
+    ----------
+    what : str
+        What the values are, in the plural.
+    *arrays : ndarray
+        Of floats.
+
+    Returns
+    -------
+    str
+        Empty if all are finite.
+
+    Examples
+    --------
+    >>> count_non_finite("weights", np.array([1, np.nan]), np.ones(3)), count_non_finite("weights")
+    ('1 of 5 weights is', '')
+    """
+    total = sum(array.size for array in arrays)
+    count = total - sum(int(np.count_nonzero(np.isfinite(array))) for array in arrays)
+    return f"{count} of {total} {what} {'is' if count == 1 else 'are'}" if count else ""

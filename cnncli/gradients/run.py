@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from cnncli._dataclass import dataclass
+from cnncli.core.arrays import count_non_finite
 from cnncli.errors import CnnCliError, OptionError
 from cnncli.gradients.check import TOLERANCE, Check, check_gradient, check_line, quick_count
 from cnncli.gradients.pictures import (
@@ -267,11 +268,8 @@ def require_check(
     if not isinstance(count, int):
         count = quick_count(network, picture.shape)
     layer, X = network.names[-1], picture.values()
-    if bad := X.size - np.count_nonzero(np.isfinite(X)):
-        verb = "is" if bad == 1 else "are"
-        raise CnnCliError(
-            f"--check needs an input of finite numbers, {bad} of {X.size} {verb} NaN or infinite"
-        )
+    if faulty := count_non_finite("values", X):
+        raise CnnCliError(f"--check needs an input of finite numbers, {faulty} NaN or infinite")
     check = check_gradient(network, X, layer, gradient.upstream, count)
     if check.compared == 0:
         raise CnnCliError(

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
-
+from cnncli.core.arrays import count_non_finite
 from cnncli.network.graph import NORMALIZE, Network, Node
 from cnncli.network.layers import (
     BatchNormLayer,
@@ -52,7 +51,7 @@ def count_parameters(network: Network) -> dict[str, int]:
 
 
 def faulty_weights(network: Network) -> str:
-    """Say which layer first has weights that are NaN or infinite; empty if none has.
+    """Say of the first layer whose weights are NaN or infinite how many; empty if none has any.
 
     Only what is run by onnx can: layers of our own refuse such weights.
 
@@ -70,10 +69,8 @@ def faulty_weights(network: Network) -> str:
         arrays = layer.constants.values() if getattr(layer, "why", "") else ()
         arrays = arrays or getattr(layer, "weights", ())
         floats = [array for array in arrays if array.dtype.kind == "f"]
-        total = sum(array.size for array in floats)
-        bad = total - sum(int(np.count_nonzero(np.isfinite(array))) for array in floats)
-        if bad:
-            return f"{bad} of {total} weights of {node.name}"
+        if faulty := count_non_finite(f"weights of {node.name}", *floats):
+            return faulty
     return ""
 
 

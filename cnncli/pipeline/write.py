@@ -13,6 +13,7 @@ import numpy as np
 
 from cnncli._dataclass import dataclass
 from cnncli._version import __version__
+from cnncli.core.arrays import count_non_finite
 from cnncli.errors import OptionError
 from cnncli.io.formats import NPZ
 from cnncli.io.images import Picture
@@ -404,16 +405,11 @@ class ResultWriter:
     def _value_notes(self, non_finite: int) -> tuple[str, ...]:
         count, layer = math.prod(self.maps.shape), self.result.layer
         values = "values" if layer is None else f"values of {layer}"
-        source, why = self.maps.source, ": the numbers grew too large"
-        given = 0 if source is None else source.size - np.count_nonzero(np.isfinite(source))
-        if faulty := self._faulty_weights():
-            why = f", as {'is' if faulty.startswith('1 ') else 'are'} {faulty}"
-        elif self.result.is_noted:
-            why = ""
-        elif source is not None and given:
-            verb = "is" if given == 1 else "are"
-            why = f", as {verb} {given} of {source.size} values of the input"
-        return (f"{WARNING}{non_finite} of {count} {values} are infinite or NaN{why}",)
+        faulty, source, is_noted = self._faulty_weights(), self.maps.source, self.result.is_noted
+        if not faulty and not is_noted and source is not None:
+            faulty = count_non_finite("values of the input", source)
+        why = f", as {faulty}" if faulty else "" if is_noted else ": the numbers grew too large"
+        return (f"{WARNING}{non_finite} of {count} {values} are NaN or infinite{why}",)
 
     def _faulty_weights(self) -> str:
         """Say which of the layers that make the result has weights that are NaN or infinite."""

@@ -470,5 +470,7 @@ def test_infinities_of_the_image_are_counted(count: int, verb: str) -> None:
     save_array("given.npy", given)
     for words in (["grad", "given.npy", "--pool", "lp"], ["pool", "given.npy", "--mode", "lp"]):
         result = run_cli(*words, "--size", 1, "-o", f"{words[0]}.npy")
-        told = f"{count} of 16 values are infinite or NaN, as {verb} {count} of 16 values of"
-        assert f"{told} the input" in result.stderr
+        told = (
+            f"{count} of 16 values are NaN or infinite, as {count} of 16 values of the input {verb}"
+        )
+        assert told in result.stderr

@@ -25,7 +25,7 @@ CASES = {
         2,
     ),
     "bank": ("conv in.png -f w42.npy", "a --filter of shape (3,3,3,2) or,", 2),
-    "NaN": ("grad nan.npy -f edge --check", "1 of 64 is NaN or infinite", 1),
+    "NaN": ("grad nan.npy -f edge --check", "1 of 64 values is NaN or infinite", 1),
 }
 
 

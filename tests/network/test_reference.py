@@ -319,7 +319,7 @@ def test_weights_that_are_nan_are_named(files: Path) -> None:
     (files / "nan.onnx").write_bytes(model(nodes, {"W": W}).SerializeToString())
     args = files / "nan.onnx", files / "x.npy"
     said = run_cli("run", *args, "-o", files / "z.npy").stderr
-    assert "are infinite or NaN, as are 2 of 27 weights of c" in said
+    assert "are NaN or infinite, as 2 of 27 weights of c are" in said
     said = refused("grad", *args, "--unit", "r:0", code=2)
     assert "has no gradient: 2 of 27 weights are NaN or infinite" in said
 

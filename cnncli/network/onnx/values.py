@@ -10,7 +10,7 @@ from typing import Any, Final
 import numpy as np
 
 from cnncli._dataclass import dataclass
-from cnncli.core.arrays import in_memory_order, placeholder
+from cnncli.core.arrays import count_non_finite, in_memory_order, placeholder
 from cnncli.core.geometry import Pair
 from cnncli.network.layers import FloatArray, Layer, MergeLayer
 from cnncli.network.layers.view import Dims, Layout, ViewLayer, layout_of
@@ -368,10 +368,8 @@ class NodeInputs:
         if not self.weights:
             return placeholder(dtype, array.shape)
         values: FloatArray = in_memory_order(array, dtype)
-        bad = values.size - np.count_nonzero(np.isfinite(values))
-        if bad:
-            verb = "is" if bad == 1 else "are"
-            raise UnsupportedNode(f"{bad} of {values.size} weights {verb} NaN or infinite")
+        if faulty := count_non_finite("weights", values):
+            raise UnsupportedNode(f"{faulty} NaN or infinite")
         return values
 
     def number(self, index: int, default: float) -> float:
