@@ -179,23 +179,6 @@ def one_line(error: BaseException) -> str:
     return "".join(c if c.isprintable() else _escape(c) for c in text)[:200]
 
 
-def as_fields(text: str) -> str:
-    """Write the options of a message as the fields of network files that they are.
-
-    Limits such as ``--max-memory`` stay: no file has them.
-
-    Examples
-    --------
-    >>> as_fields("--padding same, or --filter-layout oihw")
-    'padding same, or filter_layout oihw'
-    >>> as_fields("--max-memory raises the limit")
-    '--max-memory raises the limit'
-    """
-    return re.sub(
-        r"(?<!\S)--(?!max-)([a-z][a-z-]*)", lambda match: match[1].replace("-", "_"), text
-    )
-
-
 def shorten(text: str, most: int = LONGEST_MESSAGE) -> str:
     """Return a message of at most so many characters: a longer one lacks its middle.
 

@@ -12,7 +12,8 @@ import numpy as np
 
 from cnncli._dataclass import dataclass
 from cnncli.core.geometry import Box
-from cnncli.errors import CnnCliError, OptionError, ShapeError, among, as_fields
+from cnncli.errors import CnnCliError, OptionError, ShapeError, among
+from cnncli.network.error_context import as_fields
 from cnncli.network.layers import (
     BatchNormLayer,
     CellScaleLayer,

@@ -24,6 +24,7 @@ from cnncli.io.npy import open_regular
 from cnncli.network.class_names import read_class_names
 from cnncli.network.conventions import CONVENTIONS, Convention, by_convention, centres_lower
 from cnncli.network.dense import dense_bank, dense_input
+from cnncli.network.error_context import error_context, in_file
 from cnncli.network.graph import (
     MAX_CHANNELS,
     NORMALIZE,
@@ -52,8 +53,6 @@ from cnncli.network.layers.base import OPEN_SIDE
 from cnncli.network.model import Model
 from cnncli.network.preparation import Preparation
 from cnncli.network.toml_schema import (
-    error_context,
-    in_file,
     read_fields,
 )
 from cnncli.network.toml_types import COMMON, INPUT, MEANT, TOP, TYPES

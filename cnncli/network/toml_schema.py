@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import replace
-from pathlib import Path
 from typing import Any, Final
 
 from cnncli._dataclass import dataclass
 from cnncli.core import choices
-from cnncli.errors import CnnCliError, FileProblem, among, as_fields, quote
+from cnncli.errors import FileProblem, among, quote
 from cnncli.filters.matrix_text import shorten
 from cnncli.io.limits import MAX_CELLS
 from cnncli.network.layers.norm import AXES
@@ -48,34 +46,6 @@ class Field:
     convert: Callable[[Any], Any] = lambda value: value
     array: bool = False
     default: str = ""
-
-
-@contextmanager
-def in_file(path: Path) -> Iterator[None]:
-    """Name the file in whatever error comes from within."""
-    try:
-        yield
-    except CnnCliError as error:
-        # An error of a file that this one names becomes part of the text: this one is to be mended.
-        raise FileProblem(str(error), hint=error.hint, path=path) from error
-
-
-@contextmanager
-def error_context(where: str) -> Iterator[None]:
-    """Put a place in front of whatever error comes from within; options become fields.
-
-    Examples
-    --------
-    >>> with error_context("layer conv1"):
-    ...     raise FileProblem("bias must be a number", hint="--bias 1")
-    Traceback (most recent call last):
-    cnncli.errors.FileProblem: layer conv1: bias must be a number
-    """
-    try:
-        yield
-    except CnnCliError as error:
-        hint = None if error.hint is None else as_fields(error.hint)
-        raise FileProblem(f"{where}: {as_fields(str(error))}", hint=hint) from error
 
 
 def read_fields(table: Mapping[str, Any], fields: Mapping[str, Field]) -> dict[str, Any]:

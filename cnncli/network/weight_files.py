@@ -15,7 +15,7 @@ from cnncli.filters import files, filter
 from cnncli.filters.builtin_names import builtin_names
 from cnncli.filters.filter import Filter, LoadedArray
 from cnncli.filters.matrix_text import INLINE
-from cnncli.network.toml_schema import error_context
+from cnncli.network.error_context import error_context
 
 
 @dataclass

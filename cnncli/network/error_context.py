@@ -1,0 +1,60 @@
+"""Errors in network files: their place, and fields where a message names options."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from cnncli.errors import CnnCliError, FileProblem
+
+
+@contextmanager
+def in_file(path: Path) -> Iterator[None]:
+    """Name the file in whatever error comes from within."""
+    try:
+        yield
+    except CnnCliError as error:
+        # An error of a file that this one names becomes part of the text: this one is to be mended.
+        raise FileProblem(str(error), hint=error.hint, path=path) from error
+
+
+@contextmanager
+def error_context(where: str) -> Iterator[None]:
+    """Put a place in front of whatever error comes from within; options become fields.
+
+    Examples
+    --------
+    >>> with error_context("layer conv1"):
+    ...     raise FileProblem("bias must be a number", hint="--bias 1")
+    Traceback (most recent call last):
+    cnncli.errors.FileProblem: layer conv1: bias must be a number
+    """
+    try:
+        yield
+    except CnnCliError as error:
+        hint = None if error.hint is None else as_fields(error.hint)
+        raise FileProblem(f"{where}: {as_fields(str(error))}", hint=hint) from error
+
+
+def as_fields(text: str) -> str:
+    """Write the options of a message as fields, those that a network file has.
+
+    Examples
+    --------
+    >>> as_fields("--padding same, or --filter-layout oihw")
+    'padding same, or filter_layout oihw'
+    >>> as_fields("--max-memory raises the limit")
+    '--max-memory raises the limit'
+    """
+    # Loaded for errors alone.
+    from cnncli.network.toml_types import INPUT, TYPES
+
+    fields = INPUT.keys() | {name for layer in TYPES.values() for name in layer.fields}
+
+    def as_field(match: re.Match[str]) -> str:
+        name = match[1].replace("-", "_")
+        return name if name in fields else match[0]
+
+    return re.sub(r"(?<!\S)--([a-z][a-z-]*)", as_field, text)
