@@ -92,8 +92,8 @@ def test_a_small_input_is_shown_whole_with_what_is_cut_off() -> None:
     expected = np.ones((height + 1, width + 1), bool)
     expected[1:, :-1] = False
     np.testing.assert_array_equal(animation.padding, expected)
-    assert "hatched: cut off as padding" in animation.words.summary
-    assert "it begins as the bias, 2" in animation.words.summary
+    assert "hatched: cut off as padding" in animation.labels.summary
+    assert "it begins as the bias, 2" in animation.labels.summary
 
 
 def test_output_padding_is_shown_and_gets_the_bias_alone() -> None:

@@ -49,7 +49,10 @@ def test_each_frame_is_a_gradient_of_the_backward_pass(name: str, index: int | N
 
 def test_frames_name_the_gradients_and_no_bias() -> None:
     animation = plan(LAYERS["doubling"], 1, None)
-    assert (animation.names.input, animation.names.output) == ("upstream", "gradient of the input")
+    assert (animation.labels.input, animation.labels.output) == (
+        "upstream",
+        "gradient of the input",
+    )
     assert "backward: the gradient at row" in animation.title(animation.explanations[0])
     labels = {label for label, _ in caption(animation, 0, 90)}
     assert "result" in labels and "bias" not in labels

@@ -15,7 +15,7 @@ from cnncli.network.layers import FloatArray
 
 
 @dataclass(frozen=True)
-class FrameWords:
+class AddedWindowsLabels:
     """What stands beside the cells of all frames.
 
     Parameters
@@ -49,7 +49,7 @@ class AddedWindows:
 
     Parameters
     ----------
-    words : FrameWords
+    labels : AddedWindowsLabels
     at : (row, column)
         The cell of the map that the text below the frames follows.
     rows, cols : AxisSpan
@@ -78,7 +78,7 @@ class AddedWindows:
         Cells to which windows add that have no frame.
     """
 
-    words: FrameWords
+    labels: AddedWindowsLabels
     at: Pair
     rows: AxisSpan
     cols: AxisSpan

@@ -9,7 +9,7 @@ from cnncli.core.geometry import Axis, Pair
 from cnncli.errors import ShapeError
 from cnncli.explain.animation.added_windows import (
     AddedWindows,
-    FrameWords,
+    AddedWindowsLabels,
     running_totals,
     strongest_channels,
 )
@@ -79,7 +79,7 @@ def plan_backward_animation(
     missing = len({path.output for path in explanation.paths} - set(outputs))
     inputs = explained.read_window((rows.window, cols.window), [channel])[:, :, 0]
     return AddedWindows(
-        _words(explanation),
+        _labels(explanation),
         at,
         rows,
         cols,
@@ -94,9 +94,9 @@ def plan_backward_animation(
     )
 
 
-def _words(explanation: BackwardExplanation) -> FrameWords:
+def _labels(explanation: BackwardExplanation) -> AddedWindowsLabels:
     shows_window = explanation.mode in ("max", "min")
-    return FrameWords(
+    return AddedWindowsLabels(
         title=backward_title(explanation),
         summary=backward_summary(explanation),
         values="upstream",

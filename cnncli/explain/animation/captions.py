@@ -54,7 +54,7 @@ def _lines(animation: Animation, explanation: Explanation, width: int) -> Lines:
         # From the sum to the result; of several output channels a line for each.
         texts = result_lines(explanation, step, width + LABEL)
         parts = [(text[:LABEL].strip(), text[LABEL:]) for text in texts]
-        if not animation.names.has_bias:
+        if not animation.has_bias:
             parts = [part for part in parts if part[0] != "bias"]
         if len(explanation.steps) > 1:
             joined = [f"{label} {text}".strip() for label, text in parts if text != "none"]

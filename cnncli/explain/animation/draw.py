@@ -138,7 +138,7 @@ def layout_frames(animation: Animation) -> FrameLayout:
 
 def _output_name(animation: Animation, step: int) -> str:
     several = len({channel.step for channel in animation.channels}) > 1
-    name = animation.names.output
+    name = animation.labels.output
     return f"{name}, {animation.explanations[0].steps[step].name}" if several else name
 
 
@@ -193,7 +193,7 @@ def draw_frames(animation: Animation, layout: FrameLayout) -> Iterator[NDArray[n
 def _draw_still(draw: Draw, animation: Animation, layout: FrameLayout) -> None:
     """What no frame changes: the input, the empty output, names and the numbers of lines."""
     explanation = animation.explanations[0]
-    text = animation.names.summary or summary(explanation)
+    text = animation.labels.summary or summary(explanation)
     count = sum(len(step.blocks) for step in explanation.steps)
     if len(animation.channels) < count:
         text = f"{len(animation.channels)} of {count} channels are shown; all count"
@@ -206,7 +206,7 @@ def _draw_still(draw: Draw, animation: Animation, layout: FrameLayout) -> None:
     for k, channel in enumerate(animation.channels):
         block = channel.block_of(explanation)
         inputs, middle = layout.inputs[k], layout.middles[k]
-        name = animation.names.input
+        name = animation.labels.input
         if several:
             name += f", {channel_name(block.name, block.channel)}"
         draw_head(draw, inputs, name, middle.left - 8)

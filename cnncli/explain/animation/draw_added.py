@@ -110,7 +110,7 @@ def layout_added_frames(animation: AddedWindows) -> AddedLayout:
     weights = values + max(width * cell, HEAD_WIDTH) + GAP
     added = weights + max(across * cell, HEAD_WIDTH) + GAP
     right = added + max(across * cell, HEAD_WIDTH) + GAP + NUMBERS
-    over = text_length([animation.words.title], TITLE) + 40
+    over = text_length([animation.labels.title], TITLE) + 40
     right_end = right + max(cols * cell, 2 * HEAD_WIDTH)
     below = top + count * row_height + 6
 
@@ -181,24 +181,24 @@ def _draw_values(draw: Draw, animation: AddedWindows, layout: AddedLayout, frame
 
 def _draw_still(draw: Draw, animation: AddedWindows, layout: AddedLayout) -> None:
     """What no frame changes: names, the numbers of lines, and the values or their empty cells."""
-    words, width = animation.words, layout.width - 2 * MARGIN
-    count, text = len(animation.windows[0].channels), words.summary
+    labels, width = animation.labels, layout.width - 2 * MARGIN
+    count, text = len(animation.windows[0].channels), labels.summary
     if len(animation.shown) < count:
-        text = f"{len(animation.shown)} of {count} {words.several} are shown; all count"
+        text = f"{len(animation.shown)} of {count} {labels.several} are shown; all count"
     if layout.font == 0:
         text = "the cells are too small for their numbers, and show colours only"
-    draw_text(draw, (MARGIN, MARGIN - 2), words.title, TITLE, INK, width)
+    draw_text(draw, (MARGIN, MARGIN - 2), labels.title, TITLE, INK, width)
     draw_text(draw, (MARGIN, MARGIN + LEADING + 4), text, SMALL, FAINT, width)
     rows, cols = (
         _with_gaps(span.outputs, gap)
         for span, gap in zip((animation.rows, animation.cols), animation.gaps, strict=True)
     )
     for k, grid in enumerate(layout.values):
-        name = words.values
+        name = labels.values
         if count > 1:
             name += f", {animation.names[k]}"
         draw_head(draw, grid, name, layout.weights[k].left - 8)
-        draw_head(draw, layout.weights[k], words.weights, layout.added.left - 8)
+        draw_head(draw, layout.weights[k], labels.weights, layout.added.left - 8)
         number_lines(draw, grid, rows, cols)
         for frame in range(len(animation.windows)):
             if animation.is_known:
@@ -207,7 +207,7 @@ def _draw_still(draw: Draw, animation: AddedWindows, layout: AddedLayout) -> Non
                 draw.rectangle(grid.box(*animation.place(frame)), fill=EMPTY, outline=LINE)
     total = layout.total
     draw_head(draw, layout.added, "added", total.left - 8)
-    draw_head(draw, total, words.total, layout.width - 4)
+    draw_head(draw, total, labels.total, layout.width - 4)
     number_lines(draw, total, animation.rows.window.cells, animation.cols.window.cells)
 
 
@@ -298,19 +298,19 @@ def added_caption(animation: AddedWindows, frame: int) -> list[tuple[str, str]]:
     animation : AddedWindows
     frame : int
     """
-    window, at, words = animation.windows[frame], animation.at, animation.words
+    window, at, labels = animation.windows[frame], animation.at, animation.labels
     cell_name = f"row {at[0]}, column {at[1]}"
     state = "so far"
     if frame == len(animation.windows) - 1:
-        state = words.whole if animation.is_whole else words.part
+        state = labels.whole if animation.is_whole else labels.part
     cell = _shown_cell(animation)
     text = f"{cell_name} is not among the cells shown"
     if cell is not None:
         text = f"{number(float(animation.totals[frame][cell]))} at {cell_name}, {state}"
     return [
-        (words.place, f"row {window.output[0]}, column {window.output[1]}"),
+        (labels.place, f"row {window.output[0]}, column {window.output[1]}"),
         ("added", f"{_added_text(window, at)} to {cell_name}"),
-        (words.sum, text),
+        (labels.sum, text),
     ]
 
 

@@ -119,8 +119,8 @@ class ChannelRow:
 
 
 @dataclass(frozen=True)
-class FrameNames:
-    """What stands on the frames of a pass that is not the layer's own way forward.
+class AnimationLabels:
+    """What stands on the frames: the defaults on those of the way forward.
 
     Parameters
     ----------
@@ -130,15 +130,12 @@ class FrameNames:
         Below that; empty: how the layer makes a value.
     input, output : str
         Names of the panels.
-    has_bias : bool
-        Whether a bias is added to the sum.
     """
 
     layer: str = ""
     summary: str = ""
     input: str = "input"
     output: str = "output"
-    has_bias: bool = True
 
 
 @dataclass(frozen=True, eq=False)
@@ -153,7 +150,9 @@ class Animation:
         One a frame, row by row.
     notes : tuple of str
         What is left out.
-    names : FrameNames
+    labels : AnimationLabels
+    has_bias : bool
+        Whether a bias is added to the sum.
     """
 
     rows: AxisSpan
@@ -161,15 +160,16 @@ class Animation:
     channels: tuple[ChannelRow, ...]
     explanations: tuple[Explanation, ...]
     notes: tuple[str, ...]
-    names: FrameNames = FrameNames()
+    labels: AnimationLabels = AnimationLabels()
+    has_bias: bool = True
 
     def title(self, explanation: Explanation) -> str:
         """What stands at the head of a frame."""
-        if not self.names.layer:
+        if not self.labels.layer:
             return title(explanation)
         n_H, n_W, _ = explanation.output_shape
         row, column = explanation.at
-        return f"{self.names.layer}: the gradient at row {row}, column {column} of {n_H}x{n_W}"
+        return f"{self.labels.layer}: the gradient at row {row}, column {column} of {n_H}x{n_W}"
 
     @property
     def padding(self) -> NDArray[np.bool_]:

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from cnncli.explain.animation.frames import Animation, FrameNames, FrameOptions, plan_animation
+from cnncli.explain.animation.frames import Animation, AnimationLabels, FrameOptions, plan_animation
 from cnncli.explain.backward import BackwardExplanation
 from cnncli.explain.explained_layer import ExplainedLayer, array_input
 from cnncli.explain.text.backward import backward_summary
@@ -62,14 +62,13 @@ def plan_transposed_backward_animation(
     )
     unit = explanation.at, options, explanation.channel, explanation.image
     summary = f"{backward_summary(explanation)}; the padding that was cut off sends nothing"
-    frames = FrameNames(
+    labels = AnimationLabels(
         layer=f"{explained.name}, transposed convolution, backward",
         summary=summary if any(map(any, layer.output_window(shape).pads)) else "",
         input="upstream",
         output="gradient of the input",
-        has_bias=False,
     )
-    return replace(plan_animation(backward, *unit), names=frames)
+    return replace(plan_animation(backward, *unit), labels=labels, has_bias=False)
 
 
 def _convolution(layer: ConvTransposeLayer, shape: Shape) -> tuple[ConvLayer, tuple[int, int]]:

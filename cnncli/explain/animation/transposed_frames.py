@@ -11,7 +11,7 @@ from cnncli.core.geometry import Axis
 from cnncli.errors import OptionError
 from cnncli.explain.animation.added_windows import (
     AddedWindows,
-    FrameWords,
+    AddedWindowsLabels,
     running_totals,
     strongest_channels,
 )
@@ -90,7 +90,7 @@ def plan_transposed_animation(
     adding = {(row, col) for row in spread.rows.cells for col in spread.columns.cells}
     names = explained.inputs[0].names
     return AddedWindows(
-        _words(explanation, _remarks(is_cut, bool(unfinished.any()), bias)),
+        _labels(explanation, _remarks(is_cut, bool(unfinished.any()), bias)),
         at,
         rows,
         cols,
@@ -147,8 +147,8 @@ def _unfinished(layer: ConvTransposeLayer, shape: Shape, axis: int, span: AxisSp
     return found
 
 
-def _words(explanation: Explanation, remarks: Sequence[str]) -> FrameWords:
-    return FrameWords(
+def _labels(explanation: Explanation, remarks: Sequence[str]) -> AddedWindowsLabels:
+    return AddedWindowsLabels(
         title=title(explanation),
         summary="; ".join([summary(explanation).partition(";")[0], *remarks]),
         values="input",
