@@ -129,12 +129,18 @@ SCRIPTS["playground"] = (
 UNPACK_SCRIPTS: Final = ("page/packed.js", "page/unpack.js")
 """Those that open a page, whose other scripts, style and data are deflated."""
 
-# Both pages show the numbers of a window, in the style of the layer's page.
+_SHARED_STYLES: Final = (
+    "page/page.css",
+    "shared/step_panel.css",
+    "shared/fields.css",
+    "shared/filter_panel.css",
+    "shared/gradient_tables.css",
+)
+
 STYLES: Final[dict[str, tuple[str, ...]]] = {
     "layer": (
-        "page/page.css",
+        *_SHARED_STYLES,
         "layer/layer.css",
-        "shared/filter_panel.css",
         "layer/narrow.css",
         "layer/backward.css",
         "layer/spread.css",
@@ -144,11 +150,7 @@ STYLES: Final[dict[str, tuple[str, ...]]] = {
         "page/print.css",
     ),
     "network": (
-        "page/page.css",
-        "layer/layer.css",
-        "shared/filter_panel.css",
-        "layer/narrow.css",
-        "layer/backward.css",
+        *_SHARED_STYLES,
         "network/graph.css",
         "network/cards.css",
         "network/network.css",
