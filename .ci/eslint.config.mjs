@@ -25,7 +25,7 @@ const BROWSER = readonly([
   "requestAnimationFrame", "scrollTo", "self", "setInterval", "setTimeout", "window",
 ]);
 
-/** Scripts that compute have nothing of the browser, but what workers have too. */
+/** Scripts that compute have nothing of the browser, but what a comment of theirs names. */
 const NO_PAGE =
   /((^|\/)arithmetic\/\w+|\/arithmetic|page\/packed|network\/(backward|description|forward|layout|links|moved_values|norms|over_axes|receptive_fields|reductions|score_differences|windows)|playground\/(commands|stack)|quiz\/(network|questions|window))\.js$/;
 const hasNoPage = (file) => NO_PAGE.test(file);
@@ -38,7 +38,7 @@ const pages = Array.from(declared.keys(), (file) => {
   const globals = Object.fromEntries(Object.entries(shared).filter(([name]) => !own.has(name)));
   return {
     files: [file],
-    languageOptions: { globals: hasNoPage(file) ? { ...readonly(["TextDecoder"]), ...globals } : { ...BROWSER, ...globals } },
+    languageOptions: { globals: hasNoPage(file) ? globals : { ...BROWSER, ...globals } },
   };
 });
 

@@ -1,5 +1,6 @@
 "use strict";
 // Reads what cnncli/explain/page/pack.py writes: JSON, a line feed, and the arrays that the JSON names.
+/* global TextDecoder */
 
 const ARRAYS = {
   uint8: Uint8Array,
