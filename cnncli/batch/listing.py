@@ -5,6 +5,7 @@ Folders are listed one at a time, so that memory is that of one folder's names.
 
 from __future__ import annotations
 
+import codecs
 import os
 import re
 import stat
@@ -24,6 +25,7 @@ ListedFile = tuple[str, str]
 
 _CHUNK: Final = 1 << 20
 _LONGEST_NAME: Final = 1 << 16
+_UTF16: Final = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 
 
 def folder_files(
@@ -299,7 +301,10 @@ def _copied(stream: BinaryIO, shown: str, max_bytes: int) -> BinaryIO:
 def _names(stream: BinaryIO, shown: str) -> Iterator[bytes]:
     ends_with_nul = any(b"\0" in chunk for chunk in _chunks(stream))
     end, rest = b"\0" if ends_with_nul else b"\n", b""
-    for chunk in _chunks(stream):
+    stream.seek(0)
+    if stream.read(2) in _UTF16:
+        raise FileProblem("a list in UTF-16, where UTF-8 must stand", path=shown)
+    for chunk in _chunks(stream, b"" if ends_with_nul else codecs.BOM_UTF8):
         *names, rest = (rest + chunk).split(end)
         if len(rest) > _LONGEST_NAME:
             raise FileProblem("no list of names, one a line", path=shown)
@@ -313,8 +318,11 @@ def _line(name: bytes) -> bytes:
     return name if name.strip() else b""
 
 
-def _chunks(stream: BinaryIO) -> Iterator[bytes]:
+def _chunks(stream: BinaryIO, mark: bytes = b"") -> Iterator[bytes]:
+    """Yield the content, without a mark that it begins with."""
     stream.seek(0)
+    if stream.read(len(mark)) != mark:
+        stream.seek(0)
     while chunk := stream.read(_CHUNK):
         yield chunk
 

@@ -183,10 +183,12 @@ def _process(plan: _GradPlan, source: Source) -> tuple[Outcome, Check | None]:
     gradient = find_gradient(plan.network, picture.values(), plan.unit.layer, upstream)
     count = request.check
     check = None if count is None else require_check(plan.network, picture, gradient, count)
+    # Layers behind the unit may not even fit the image.
+    said = notes_of(replace(plan.job, network=plan.network), picture)
     plan.access.prepare(plan.target, files)
     written, notes, shown = _write_views(plan, views, files, gradient, picture)
     written += _write_parameters(plan, parameters, gradient)
-    notes = (*notes_of(plan.job, picture), *_notes(plan, gradient, check), *notes)
+    notes = (*said, *_notes(plan, gradient, check), *notes)
     return Outcome(source, written, notes, shown=shown), check
 
 

@@ -219,7 +219,7 @@ def _parse(data: bytes) -> dict[str, Any]:
     # Parsing takes long enough to look first.
     _check_count(len(re.findall(rb"^[ \t]*\[\[[ \t]*layers", data, re.MULTILINE)))
     try:
-        text = data.decode("utf-8")
+        text = data.decode("utf-8-sig")
         _check_names(text)
         document = tomllib.loads(text)
     except UnicodeDecodeError:

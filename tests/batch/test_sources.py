@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import os
 import subprocess
 import sys
@@ -178,6 +179,14 @@ def test_lists(end: str, last: bool) -> None:
     assert found("z.png", files_from="list") == ["z.png", *filter(None, names)]
 
 
+def test_the_mark_of_utf_8_before_a_list_is_no_name() -> None:
+    Path("list").write_bytes(codecs.BOM_UTF8 + "a.png\né.png\n".encode())
+    assert found(files_from="list") == ["a.png", "é.png"]
+    # Programs that end names with NUL write no mark.
+    Path("list").write_bytes(codecs.BOM_UTF8 + b"a.png\0")
+    assert found(files_from="list") == ["\ufeffa.png"]
+
+
 def test_lists_of_odd_names_end_them_with_nul() -> None:
     Path("list").write_bytes(b"\0".join(os.fsencode(name) for name in ODD))
     assert found(files_from="list") == ODD
@@ -197,6 +206,7 @@ def test_a_long_list_is_cut_at_its_names() -> None:
         pytest.param(b"\n \n\r\n", "without names", marks=pytest.mark.slow),
         pytest.param(b"\0\0\0", "without names", marks=pytest.mark.slow),
         (b"x" * 2_000_000, "no list of names"),
+        ("a.png\n".encode("utf-16"), "a list in UTF-16"),
         (b"x\n" * 600_000, "more than 1000000 bytes"),
     ],
 )

@@ -358,6 +358,15 @@ def test_what_cannot_work_is_refused(net: str, options: list[str], code: int, er
     assert error in refused_untouched("grad", net, "photo.png", *options, code=code)
 
 
+def test_layers_behind_the_unit_need_not_fit_the_image() -> None:
+    layers = 'type = "conv"\nfilter = "edge"\n[[layers]]\ntype = "pool"\nsize = 3\nstride = 5'
+    Path("net.toml").write_text(f"[[layers]]\n{layers}\n[[layers]]\ntype = 'pool'\nsize = 99\n")
+    save("photo.png", PHOTO)
+    told = run_cli("grad", "net.toml", "photo.png", "--unit", "conv1:0,1,1", "-o", "g.png").stderr
+    assert Path("g.png").exists() and "never read" not in told
+    refused_untouched("grad", "net.toml", "photo.png", "--unit", "pool2:0", code=2)
+
+
 def test_one_image_or_one_array(net: str) -> None:
     save("photo2.png", PHOTO)
     error = refused_untouched("grad", net, ".", "--unit", "conv2:1", code=2)

@@ -342,6 +342,11 @@ def test_what_is_no_toml(data: bytes) -> None:
         load_model(Path("net.toml"))
 
 
+def test_the_mark_of_utf_8_is_skipped() -> None:
+    Path("net.toml").write_text(POOL, encoding="utf-8-sig")
+    assert load_model(Path("net.toml")).network == model(POOL).network
+
+
 @pytest.mark.parametrize("name", ["net.txt", "net", "missing.toml"])
 def test_what_is_no_network_file(name: str) -> None:
     if "missing" not in name:
