@@ -26,6 +26,8 @@ from cnncli.errors import (
 from cnncli.system import signals
 
 BROKEN_PIPE: Final = 141
+_COMPLETION: Final = "_CNNCLI_COMPLETE"
+"""The variable by which a shell asks what a word can become."""
 _LONGEST_HINT: Final = 200
 _WHOLE: Final = 200
 """Letters of a command's summary: none has more."""
@@ -119,9 +121,9 @@ class CommandGroup(LazyGroup):
         except OSError as error:
             _close_output()
             code = BROKEN_PIPE if isinstance(error, BrokenPipeError) else show_error(error)
-        except SystemExit:
-            # click leaves like this, and only for this, when a reader has gone.
-            code = BROKEN_PIPE
+        except SystemExit as end:
+            # click leaves like this after completing for a shell, else only when a reader has gone.
+            code = end.code if os.environ.get(_COMPLETION) else BROKEN_PIPE
         if not standalone_mode:
             return code
         sys.exit(code if isinstance(code, int) else 0)

@@ -70,18 +70,23 @@ class Axis:
         last_start = self.padded - self.extent
         if not self.ceil or last_start < 0:
             return last_start // self.stride + 1
-        count = -(-last_start // self.stride) + 1
-        starts_in_end_pad = (count - 1) * self.stride >= self.size + self.begin
-        return count - starts_in_end_pad
+        return -(-last_start // self.stride) + 1 - self._one_starts_in_end_pad
+
+    @property
+    def _one_starts_in_end_pad(self) -> bool:
+        """Whether rounding up gives a window of nothing but end pad, which does not count."""
+        steps = -(-(self.padded - self.extent) // self.stride)
+        return steps * self.stride >= self.size + self.begin
 
     @property
     def formula(self) -> str:
-        """The output size with its numbers filled in."""
+        """The output size with its numbers filled in; ``+1-1`` where one window does not count."""
         pads = f"2*{self.begin}" if self.begin == self.end else f"{self.begin}+{self.end}"
         last_start = f"{self.size}+{pads}-{self.extent}"
-        if self.ceil:
-            return f"ceil(({last_start})/{self.stride})+1 = {self.out}"
-        return f"({last_start})//{self.stride}+1 = {self.out}"
+        if not self.ceil or self.padded < self.extent:
+            return f"({last_start})//{self.stride}+1 = {self.out}"
+        less = "-1" if self._one_starts_in_end_pad else ""
+        return f"ceil(({last_start})/{self.stride})+1{less} = {self.out}"
 
     @property
     def overhang(self) -> int:

@@ -179,14 +179,16 @@ def _fitting_option(bank: Filter, channels: int, groups: int) -> str | None:
     fitting, rest = divmod(channels, inputs)
     if rest == 0 and bank.maps % fitting == 0:
         return f"--groups {fitting} would fit"
+    turned = f"--filter-layout {_other_layout(bank)} would fit, as a window of {rows}x{columns}"
+    is_turned = groups * other_inputs == channels
     if groups > 1:
-        return None
+        return turned if is_turned else None
     kernel = ",".join(map(str, bank.window))
     maps = f",{bank.maps}" if len(bank.source_shape) == 4 else ""
-    return (
-        f"an input of {_count(inputs)}, or a --filter of shape ({kernel},{channels}{maps}) or, "
-        f"for every channel on its own, ({kernel})"
-    )
+    needed = f"an input of {_count(inputs)}, or a --filter of shape ({kernel},{channels}{maps})"
+    if is_turned:
+        return f"{turned}; else {needed}"
+    return f"{needed} or, for every channel on its own, ({kernel})"
 
 
 def _count(channels: int) -> str:

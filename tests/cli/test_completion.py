@@ -139,3 +139,17 @@ def test_a_real_bash() -> None:
         env={**os.environ, "PYTHONPATH": str(root)},
     )
     assert (done.stdout, done.stderr) == ("stem squeeze\n", "")
+
+
+@pytest.mark.parametrize(
+    ("asked", "code"),
+    [("bash_source", 0), ("zsh_source", 0), ("fish_source", 0), ("ksh_source", 1)],
+)
+def test_exit_codes(asked: str, code: int) -> None:
+    """A script that stores a shell's completion asks for them."""
+    root = Path(__file__).resolve().parents[2]
+    environment = {**os.environ, "PYTHONPATH": str(root), "_CNNCLI_COMPLETE": asked}
+    command = [sys.executable, "-m", "cnncli"]
+    done = subprocess.run(command, capture_output=True, check=False, env=environment)
+    assert (done.returncode, done.stderr) == (code, b"")
+    assert bool(done.stdout) == (code == 0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from itertools import product
 from typing import Any
 
@@ -109,12 +110,22 @@ def test_lower_swaps_the_pads() -> None:
         ((224, 7, 2, 1, 3, 3, False), "(224+2*3-7)//2+1 = 112"),
         ((7, 2, 2, 1, 0, 0, True), "ceil((7+2*0-2)/2)+1 = 4"),
         ((9, 3, 1, 2, 1, 0, False), "(9+1+0-5)//1+1 = 6"),
+        # A third window would start in the end pad.
+        ((5, 2, 3, 1, 1, 1, True), "ceil((5+2*1-2)/3)+1-1 = 2"),
+        ((1, 3, 3, 1, 0, 0, True), "(1+2*0-3)//3+1 = 0"),
     ],
 )
 def test_formula(arguments: Any, formula: str) -> None:
     axis = Axis(*arguments)
     assert axis.formula == formula
     assert formula.endswith(f"= {len(starts(axis))}")
+
+
+@pytest.mark.parametrize("ceil", [False, True])
+def test_formulas_are_true(ceil: bool) -> None:
+    for axis in axes(ceil):
+        counted, out = axis.formula.split(" = ")
+        assert eval(counted, {"ceil": math.ceil}) == int(out) == axis.out, axis
 
 
 def test_the_last_window_may_not_start_in_the_end_pad() -> None:
@@ -208,7 +219,7 @@ def test_bad_pads(padding: Any) -> None:
         (((9, 4), 5), r"5 of 4 columns: \(4\+2\*0-5\)//1\+1 = 0"),
         (((9, 4), 3, 1, 0, (1, 2)), r"5 of 4 columns: \(4\+2\*0-5\)//1\+1 = 0"),
         (((2, 9), 6, 2, 1), r"6 of 4 rows: \(2\+2\*1-6\)//2\+1 = 0"),
-        (((4, 9), 5, 1, 0, 1, True), r"5 of 4 rows: ceil\(\(4\+2\*0-5\)/1\)\+1 = 0"),
+        (((4, 9), 5, 1, 0, 1, True), r"5 of 4 rows: \(4\+2\*0-5\)//1\+1 = 0"),
     ],
 )
 def test_a_window_that_does_not_fit(arguments: Any, message: str) -> None:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import re
-from dataclasses import replace
+from dataclasses import astuple, replace
 from functools import cache
+from itertools import product
 from typing import Any
 
 import numpy as np
 import pytest
 
-from cnncli.core.geometry import place_window
+from cnncli.core.geometry import Axis, place_window
 from cnncli.errors import CnnCliError
 from cnncli.filters.filter import from_array
 from cnncli.network.layers import ConvLayer, ConvTransposeLayer, PoolLayer
@@ -196,6 +197,23 @@ def test_sizes_are_those_of_the_core(op: str) -> None:
         for mistake in question["mistakes"]:
             if "=" in mistake["text"]:
                 assert mistake["text"].endswith(f"= {mistake['answers'][0]}.")
+
+
+@pytest.mark.parametrize("ceil", [False, True])
+def test_formulas_of_sizes_are_those_of_the_core(ceil: bool) -> None:
+    axes = [
+        Axis(*numbers, ceil)
+        for numbers in product(range(1, 9), range(1, 4), range(1, 5), range(1, 3), [0, 1], [0, 1])
+    ]
+    axes = [axis for axis in axes if axis.out >= 1]
+    given = [list(astuple(axis)) for axis in axes]
+    texts = run_alone(["arithmetic/geometry.js"], "(axis) => axisFormula(makeAxis(...axis))", given)
+    signs = str.maketrans({"⌊": "(", "⌈": "ceil(", "⌋": ")", "⌉": ")", "×": "*", "−": "-", " ": ""})
+    for axis, text in zip(axes, texts, strict=True):
+        plain = text.translate(signs)
+        if not ceil:
+            plain = plain.replace(")/", ")//").removeprefix("(").replace(")+1", "+1")
+        assert plain == axis.formula.replace(" ", "")
 
 
 def test_usual_mistakes_with_sizes_are_named() -> None:

@@ -26,6 +26,10 @@ def needs(channels: int) -> str:
     return f"an input of {channels} channels, or a --filter of shape"
 
 
+def turned(window: str) -> str:
+    return f"--filter-layout oihw would fit, as a window of {window}"
+
+
 @pytest.mark.parametrize(
     ("shape", "layout", "channels", "groups", "hint"),
     [
@@ -37,7 +41,10 @@ def needs(channels: int) -> str:
         ((5, 5, 2, 8), "hwio", 8, 1, "--groups 4 would fit"),
         ((5, 5, 2, 7), "hwio", 8, 1, f"{needs(2)} (5,5,8,7) or, {EACH} (5,5)"),
         ((5, 5, 4, 7), "hwio", 1, 1, f"{needs(4)} (5,5,1,7) or, {EACH} (5,5)"),
-        ((3, 3, 4, 8), "hwio", 3, 1, f"{needs(4)} (3,3,3,8) or, {EACH} (3,3)"),
+        ((3, 3, 5, 8), "hwio", 4, 1, f"{needs(5)} (3,3,4,8) or, {EACH} (3,3)"),
+        ((3, 3, 4, 8), "hwio", 3, 1, f"{turned('4x8')}; else {needs(4)} (3,3,3,8)"),
+        ((3, 3, 2), "hwio", 3, 1, f"{turned('3x2')}; else {needs(2)} (3,3,3)"),
+        ((3, 3, 4, 8), "hwio", 6, 2, turned("4x8")),
     ],
 )
 def test_channels_that_do_not_fit(shape, layout, channels, groups, hint):

@@ -14,15 +14,14 @@ function makeAxis(size, kernel, stride, dilation, begin, end, ceil) {
   const extent = dilation * (kernel - 1) + 1;
   const padded = size + begin + end;
   const steps = padded - extent;
-  let out = Math.floor(steps / stride) + 1;
-  if (ceil && steps >= 0) {
-    out = Math.ceil(steps / stride) + 1;
-    // A window may not start in the end pad.
-    if ((out - 1) * stride >= size + begin) out -= 1;
-  }
+  const up = ceil && steps >= 0;
+  let out = (up ? Math.ceil(steps / stride) : Math.floor(steps / stride)) + 1;
+  // A window may not start in the end pad.
+  const less = up && (out - 1) * stride >= size + begin ? 1 : 0;
+  out -= less;
   const overhang = Math.max(0, (out - 1) * stride + extent - padded);
   const fits = out >= 1 && steps >= 0;
-  return { size, kernel, stride, dilation, begin, end, ceil, extent, padded, out, overhang, fits };
+  return { size, kernel, stride, dilation, begin, end, ceil, extent, padded, out, up, less, overhang, fits };
 }
 
 /** The output whose window has its middle nearest to an input cell; it may be before or after all. */
@@ -30,13 +29,13 @@ function outputAt(axis, cell) {
   return Math.round((cell + axis.begin - (axis.extent - 1) / 2) / axis.stride);
 }
 
-/** The output size with its numbers filled in. */
+/** The output size with its numbers filled in; `+ 1 − 1` where one window does not count. */
 function axisFormula(axis) {
   const pads = axis.begin === axis.end ? `2×${axis.begin}` : `${axis.begin} + ${axis.end}`;
-  const [open, close] = axis.ceil ? ["⌈", "⌉"] : ["⌊", "⌋"];
+  const [open, close] = axis.up ? ["⌈", "⌉"] : ["⌊", "⌋"];
   return (
     `${open}(${axis.size} + ${pads} − ${axis.extent}) / ${axis.stride}${close} + 1` +
-    ` = ${axis.out}`
+    `${axis.less ? " − 1" : ""} = ${axis.out}`
   );
 }
 

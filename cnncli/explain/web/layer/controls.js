@@ -26,7 +26,7 @@ function drawControls() {
   const { rows, cols } = shown.arithmetic.window;
   const [formula, words] = isTransposed
     ? [transposedFormula, "(input − 1) × stride + span of the kernel + output padding − padding"]
-    : [axisFormula, "⌊(input + padding − span of the window) / stride⌋ + 1"];
+    : [axisFormula, sizeText(rows.ceil)];
   const { padding } = state.layer;
   const isSame = padding === "same" || padding === "same-lower";
   const sameText = (axis, what) => samePaddingText(axis, what, padding === "same-lower");
@@ -37,6 +37,12 @@ function drawControls() {
     element("span", { class: "dim", text: words }),
     ...same.map((text) => element("span", { class: "dim same", text })),
   );
+}
+
+/** How an output's size is counted, in words. */
+function sizeText(ceil) {
+  const [open, close, less] = ceil ? ["⌈", "⌉", ", less a window that starts in the end padding"] : ["⌊", "⌋", ""];
+  return `${open}(input + padding − span of the window) / stride${close} + 1${less}`;
 }
 
 /** The page's title: of the filter or the mode that was chosen, where it is another one. */

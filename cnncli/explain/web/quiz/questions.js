@@ -114,7 +114,7 @@ function sizeQuestion(random, layer) {
     const padding = pickWhole(random, 0, isPool ? Math.floor(kernel / 2) : Math.min(3, kernel - 1));
     const dilation = pickFrom(random, isPool ? [1, 1, 1, 2] : [1, 1, 2, 3]);
     const axis = makeAxis(size, kernel, stride, dilation, padding, padding, ceil);
-    if (!axis.fits || axis.out < 2 || axis.overhang >= stride) continue;
+    if (!axis.fits || axis.out < 2 || axis.less || axis.overhang >= stride) continue;
     const mistakes = tellableMistakes(sizeMistakes(axis), axis.out, 0);
     if (new Set(mistakes.map(({ answers }) => answers[0])).size < LEAST_SIZE_MISTAKES) continue;
     return sizeRecord(axis, pickFrom(random, ["rows", "columns"]), isPool ? `${layer.mode} pool` : "convolution", mistakes);
