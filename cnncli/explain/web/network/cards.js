@@ -56,7 +56,7 @@ function makeCard(layer) {
 
 /** A layer that cannot be computed has nothing to open. */
 function isOpen(layer) {
-  return Boolean(state.open[layer.name]) && !layer.problem;
+  return Boolean(isAsking() ? isOpenAsked(layer) : state.open[layer.name]) && !layer.problem;
 }
 
 /** PageUp and PageDown go to the layer before and after, Escape to the layer in the graph. */
@@ -91,7 +91,7 @@ function drawCards() {
 /** Draw what does not depend on how near a card is: its line, its marks, and whether it is open. */
 function drawCard(layer) {
   const { node, about, toggle, body } = layer.card;
-  const isUnit = layer.name === state.unit.layer;
+  const isUnit = layer.name === state.unit.layer && !isAsking();
   const open = isOpen(layer);
   node.classList.toggle("chosen", isUnit);
   node.classList.toggle("lit", view.boxes.has(layer.name) && !isUnit);
@@ -139,12 +139,13 @@ function drawBody(layer) {
   const { width } = mapSize(layer, largeSize(layer));
   const notFinite = notFiniteCount(layer, large);
   const text = [notFiniteText(notFinite), rangeText(layer, large)].filter(Boolean).join("; ");
-  setText(card.range, text);
+  setText(card.range, isAsking() ? "" : text);
   drawColourBar(card.bar, layer, large, Math.max(width, SHORTEST_BAR));
+  card.caption.hidden = isAsking();
   card.caption.style.maxWidth = `${Math.max(width, LARGE)}px`;
   card.range.classList.toggle("hidden", !card.bar.hidden && !notFinite);
   const lit = element("p", { class: "lit-text", text: litText(layer) });
-  renew(card.facts, ...factElements(layer), lit, element("p", { class: "send-text", text: sendText(layer) }));
+  renew(card.facts, ...(isAsking() ? [] : factElements(layer)), lit, element("p", { class: "send-text", text: sendText(layer) }));
   if (card.strip?.dataset.pictures !== stripKey(layer)) renewStrip(layer);
   if (card.strip) drawStrip(layer);
 }

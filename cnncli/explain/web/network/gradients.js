@@ -50,7 +50,7 @@ function gradientSettings({ name, arithmetic }) {
 
 /** Whether maps show gradients. */
 function showsGradients() {
-  return state.gradients && gradients !== null;
+  return state.gradients && gradients !== null && !isAsking();
 }
 
 /** Ask the worker for the gradients of the chosen unit, unless they are here; resolves when they are drawn. */

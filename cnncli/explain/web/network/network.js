@@ -67,10 +67,10 @@ function firstMap(layer) {
  * `scale`, `open`, `quiz`, `against`, `gradients`, `ofScore`, `cell` and `kernel` are as in `state`. `layers` has fields of settings by layer, such as
  * { conv1: { stride: [2, 2], off: [3] } }, and `input` is another input: of a network that the page
  * computes; `specs` are other layers altogether, see network/live.js. While a question of the quiz is open
- * nothing else changes. Resolves when all is drawn.
+ * only `maps` change. Resolves when all is drawn.
  */
 function apply(wanted) {
-  const held = allowedChanges(wanted, []);
+  const held = allowedChanges(wanted, ["maps"]);
   if (held.specs || (held.unit && held.unit.layer !== state.unit.layer)) leaveEditor();
   const { unit, maps, channel, scale, open, quiz = state.quiz, layers: changes, input, specs } = held;
   const { gradients: isOn = state.gradients, cell = state.cell, against = state.against, kernel = state.kernel } = held;
@@ -159,8 +159,12 @@ function valueText(layer, picture, row, col) {
 
 function draw(trail = chosenTrail()) {
   drawQuiz();
-  // The page is not there, see holdPage.
-  if (isAsking()) return;
+  // Most of the page is not there, see holdPage.
+  if (isAsking()) {
+    view = viewOfAsked();
+    drawAskedMaps();
+    return;
+  }
   const isKnown = trail.length > 0;
   const [boxes, channels] = isKnown ? [receptiveField(), channelsBehind()] : [new Map(), new Map()];
   view = { boxes, channels, trail, colours: themeColours() };

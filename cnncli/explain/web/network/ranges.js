@@ -70,8 +70,10 @@ function makeColourBar() {
 function drawColourBar(node, layer, index, width) {
   const range = drawnRange(layer, index);
   node.hidden = range.lo === range.hi;
-  if (node.hidden) return;
   const [canvas, ends] = node.children;
+  // The numbers could tell what the quiz asks for.
+  if (isAsking()) ends.replaceChildren();
+  if (node.hidden || isAsking()) return;
   const table = drawnTable(layer, index);
   const key = [width, table === null, range.kind].join();
   if (canvas.dataset.drawn !== key) {

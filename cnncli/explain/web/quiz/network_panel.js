@@ -1,7 +1,8 @@
 "use strict";
-// The quiz on the page of a network: while a question is open, its numbers and pictures stand in the quiz
-// alone, and the rest of the page is taken away, since many parts of it would tell the answer.
+// The quiz on the page of a network: while a question is open, its numbers stand in the quiz alone. Beside it are the
+// maps of the layers before; the rest of the page is taken away, since many parts of it would tell the answer.
 
+/** While a question is open, what was taken away: { parent, nodes } each. */
 let heldPage = null;
 
 /** After an answer { before, unit }: what was shown before, and the unit of the question. */
@@ -47,24 +48,70 @@ function viewBeforeQuiz() {
   return { ...before, maps: Object.fromEntries(maps) };
 }
 
-/** Take the page away while a question is open, and give it back. */
+/** Take the page away while a question is open, all but the quiz and the maps, and give it back. */
 function holdPage(isOpen) {
-  const main = document.querySelector("main");
   if (isOpen && !heldPage) {
     clearTimeout(announceTimer);
-    heldPage = [...main.childNodes];
-    main.replaceChildren();
+    const [side, maps] = [document.querySelector(".unit-side"), byId("layers")];
+    const kept = [[document.querySelector("main"), side, maps.parentNode], [side, byId("quiz-panel")], [maps.parentNode, maps]];
+    heldPage = kept.map(([parent, ...stay]) => {
+      const nodes = [...parent.childNodes];
+      parent.replaceChildren(...nodes.filter((node) => stay.includes(node)));
+      return { parent, nodes };
+    });
+    forgetPictures();
+    window.scrollTo(0, 0);
   } else if (!isOpen && heldPage) {
-    main.replaceChildren(...heldPage);
+    for (const { parent, nodes } of heldPage) parent.replaceChildren(...nodes);
     heldPage = null;
     byId("live").textContent = "";
+    forgetPictures();
+    for (const { card } of layers) card.large?.removeAttribute("inert");
+    byId("layers").replaceChildren(...layers.map(({ card }) => card.node));
   }
+}
+
+/** Gradients are not shown while a question is open. */
+function forgetPictures() {
+  if (state.gradients) for (const layer of layers) layer.drawn.clear();
+}
+
+/** The layers whose maps do not tell the answer: those before the unit that is asked for, but for scores. */
+function layersBeforeAnswer() {
+  const { unit } = state.quiz.question;
+  const end = unit ? layers.findIndex(({ name }) => name === unit.layer) : layers.length;
+  return layers.slice(0, end).filter((layer) => !isSingle(layer) && !layer.problem);
+}
+
+/** Whether the card of a layer is open while a question is: the input, and what the unit that is asked for reads. */
+function isOpenAsked({ name }) {
+  const { unit } = state.quiz.question;
+  return name === "input" || Boolean(unit && byName.get(unit.layer).inputs.includes(name));
+}
+
+/** What maps beside a question show: the cells that the unit depends on, but no trail. */
+function viewOfAsked() {
+  const { unit } = state.quiz.question;
+  const boxes = unit ? receptiveField(unit) : new Map();
+  const channels = new Map(layers.map(({ name, shape }) => [name, [0, shape[2]]]));
+  return { boxes, channels, trail: [], colours: themeColours(), senders: { cell: null, paths: [], cells: new Map() } };
+}
+
+/** Draw the maps beside a question, without numbers. */
+function drawAskedMaps() {
+  byId("layers").replaceChildren(...layersBeforeAnswer().map(({ card }) => card.node));
+  drawCards();
+  // What cards far from the window told before must go too.
+  for (const layer of layers.filter(({ card }) => card.large)) {
+    drawBody(layer);
+    layer.card.large.setAttribute("inert", "");
+  }
+  paintInSight();
 }
 
 /** What a question is about: the numbers of a unit without their sum, or the input. */
 function questionElements({ topic, unit, maps, source }) {
-  if (topic === "strongest") return [pictureElement(byName.get("input"))];
-  if (topic === "size" || topic === "winner") return [];
+  if (["strongest", "size", "winner"].includes(topic)) return [];
   const layer = byName.get(unit.layer);
   const made = unitArithmetic(unit);
   if (!made.step) {
@@ -75,13 +122,4 @@ function questionElements({ topic, unit, maps, source }) {
   const isListed = ({ channel }) => !maps || maps.some((index) => byName.get(source).pictures[index].channels.includes(channel));
   const blocks = made.step.blocks.filter(isListed).map((block) => blockElement(subject, block));
   return [element("div", { class: "quiz-blocks" }, ...blocks), ...(maps ? [] : [resultElement(subject)])];
-}
-
-/** The input, as large as a layer's map. */
-function pictureElement(layer) {
-  const picture = pictureOf(layer, state.maps[layer.name]);
-  const cell = Math.min(LARGE / Math.max(picture.width, picture.height), 40);
-  const canvas = element("canvas", { role: "img", "aria-label": "The input" });
-  drawCells(prepareCanvas(canvas, picture.width * cell, picture.height * cell), picture, cell);
-  return canvas;
 }

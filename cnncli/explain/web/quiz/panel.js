@@ -52,7 +52,7 @@ function changeQuiz(quiz, view = {}) {
   apply({ ...view, quiz });
   if (isAsking()) stopCamera();
   drawQuiz();
-  const focus = quiz ? byId("quiz-panel").querySelector("[data-first]:not([hidden])") : byId("quiz");
+  const focus = quiz ? byId("quiz-panel").querySelector("[data-first]") : byId("quiz");
   focus.focus();
 }
 
@@ -71,7 +71,6 @@ function drawQuiz() {
   byId("quiz-form").hidden = !isAsking();
   byId("quiz-form").replaceChildren(...(isAsking() ? answerControls(quiz.question) : []));
   byId("quiz-verdict").replaceChildren(...(isAsking() ? [] : verdictElements(quiz)));
-  byId("quiz-another").hidden = isAsking();
 }
 
 /** What a question is answered with. */
@@ -143,7 +142,9 @@ function verdictElements({ question, given, verdict }) {
   const texts = verdict.texts.map((text, index) => element("p", { class: "mistake", text: `${index ? "Or: " : ""}${text}` }));
   const lines = question.lines.map((text) => element("li", { text }));
   const result = element("p", { class: verdict.isRight ? "right" : "wrong" }, element("b", { text: head }));
-  return [result, ...texts, element("ul", { class: "steps" }, ...lines)];
+  const another = element("button", { type: "button", id: "quiz-another", "data-first": true, text: "Another" });
+  another.addEventListener("click", () => askQuestion(state.quiz));
+  return [element("div", { class: "inline" }, result, another), ...texts, element("ul", { class: "steps" }, ...lines)];
 }
 
 /** Take an answer; what is none is asked for again. */
@@ -163,17 +164,15 @@ function submitAnswer(event) {
 
 /** The panel, and the keys and buttons of the quiz. */
 function startQuizPanel() {
-  const another = element("button", { type: "button", id: "quiz-another", "data-first": true, text: "Another" });
-  const head = [element("h2", { id: "quiz-title", text: "Quiz" }), element("span", { id: "quiz-score", class: "dim" }), another];
+  const head = [element("h2", { id: "quiz-title", text: "Quiz" }), element("span", { id: "quiz-score", class: "dim" })];
   byId("quiz-panel").append(
     element("div", { class: "head" }, ...head),
     element("p", { id: "quiz-text" }),
-    element("div", { id: "quiz-shown" }),
     element("form", { id: "quiz-form" }),
+    element("div", { id: "quiz-shown" }),
     element("div", { id: "quiz-verdict", role: "status" }),
   );
   byId("quiz-form").addEventListener("submit", submitAnswer);
-  another.addEventListener("click", () => askQuestion(state.quiz));
   byId("quiz").addEventListener("click", () => (state.quiz ? endQuiz() : startQuiz()));
   // The cells of the window can be pressed where the page shows them, too.
   byId("blocks").addEventListener("click", ({ target }) => {
