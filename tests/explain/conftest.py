@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,16 +12,22 @@ from cnncli.explain.page.layer_data import PageData
 from tests.support.browser import CHROMIUM, FLAGS, Opener, Watched
 
 
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    """One Chromium for all tests of a file."""
+@pytest.fixture(scope="package")
+def chromium() -> Iterator[Callable[..., Any]]:
+    """What starts Chromium with more options."""
     playwright = pytest.importorskip("playwright.sync_api")
     if CHROMIUM is None:
         pytest.skip("no Chromium is installed")
     with playwright.sync_playwright() as driver:
-        chromium = driver.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-        yield chromium
-        chromium.close()
+        yield lambda *more: driver.chromium.launch(executable_path=CHROMIUM, args=[*FLAGS, *more])
+
+
+@pytest.fixture(scope="package")
+def browser(chromium: Callable[..., Any]) -> Iterator[Any]:
+    """One Chromium for all tests of pages in this process."""
+    started = chromium()
+    yield started
+    started.close()
 
 
 @pytest.fixture

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -11,8 +11,6 @@ import pytest
 from cnncli.filters.files import load_filter
 from cnncli.network.layers import ConvLayer
 from tests.support.browser import (
-    CHROMIUM,
-    FLAGS,
     Opener,
     forward,
     page_data_of,
@@ -27,16 +25,12 @@ ROWS = 30
 
 
 @pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
+def browser(chromium: Callable[..., Any]) -> Iterator[Any]:
     """A Chromium with a camera of its own, which it lets every page have."""
-    playwright = pytest.importorskip("playwright.sync_api")
-    if CHROMIUM is None:
-        pytest.skip("no Chromium is installed")
-    flags = ["--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream"]
-    with playwright.sync_playwright() as driver:
-        chromium = driver.chromium.launch(executable_path=CHROMIUM, args=[*FLAGS, *flags])
-        yield chromium
-        chromium.close()
+    flags = "--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream"
+    started = chromium(*flags)
+    yield started
+    started.close()
 
 
 def test_the_camera_gives_a_picture_and_is_switched_off(show: Opener) -> None:
