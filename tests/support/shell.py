@@ -142,8 +142,11 @@ with open("/proc/self/status") as status:
 """
 
 
-def peak_memory(words: tuple[str, ...]) -> int:
-    """Return the most bytes that one command line, which must succeed, had in memory."""
-    command = [sys.executable, "-c", MEASURE, *words]
+def peak_memory(words: tuple[str, ...], preparation: str = "") -> int:
+    """Return the most bytes that one command line, which must succeed, had in memory.
+
+    In its process some Python runs before it.
+    """
+    command = [sys.executable, "-c", preparation + MEASURE, *words]
     done = subprocess.run(command, capture_output=True, check=True, timeout=patient(20))
     return int(done.stdout) * 1024
