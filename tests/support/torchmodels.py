@@ -396,14 +396,23 @@ def make(name: str) -> torch.nn.Module:
     return NETWORKS[name]().eval()
 
 
+TRACED: dict[tuple[str, int], bytes] = {}
+"""What `export` has written by tracing: most tests of this process read the same files."""
+
+
 def export(name: str, path: Path, dynamo: bool, opset: int = 18) -> Path:
     """Write a network with random weights as an ONNX file, by either of PyTorch's exporters."""
+    if not dynamo and (name, opset) in TRACED:
+        path.write_bytes(TRACED[name, opset])
+        return path
     network = make(name)
     x = torch.rand(1, 3, 32, 32)
     quiet = contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO())
     with warnings.catch_warnings(), quiet[0], quiet[1]:
         warnings.simplefilter("ignore")
         torch.onnx.export(network, (x,), str(path), dynamo=dynamo, opset_version=opset)
+    if not dynamo:
+        TRACED[name, opset] = path.read_bytes()
     return path
 
 
