@@ -24,14 +24,14 @@ pytest.importorskip("distributed")
 from cnncli.batch.cluster.runner import ClusterRunner
 from tests.batch.test_cluster import errors_of, job_of, outcomes, photos
 
-pytestmark = [pytest.mark.oracle, pytest.mark.slow]
+pytestmark = [pytest.mark.oracle, pytest.mark.slow, pytest.mark.usefixtures("empty_folder")]
 
 BURN = "while True: pass"
 
 
-@pytest.fixture(autouse=True)
-def _busy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.chdir(tmp_path)
+@pytest.fixture
+def busy() -> Iterator[None]:
+    """Processes that burn all cores."""
     burning = [subprocess.Popen([sys.executable, "-c", BURN]) for _ in range(os.cpu_count() or 1)]
     yield
     for process in burning:
@@ -62,6 +62,7 @@ class Killer(threading.Thread):
                 self.kills += 1
 
 
+@pytest.mark.usefixtures("busy")
 @pytest.mark.parametrize("number", range(3))
 def test_nothing_is_lost_while_a_worker_is_killed_each_second(tmp_path: Path, number: int) -> None:
     sources = photos(**{f"p{index}": SLOW for index in range(300)})
@@ -82,6 +83,7 @@ def test_nothing_is_lost_while_a_worker_is_killed_each_second(tmp_path: Path, nu
     assert killer.kills > 2
 
 
+@pytest.mark.usefixtures("busy")
 def test_an_image_that_kills_its_workers_is_named_after_eight(tmp_path: Path) -> None:
     sources = photos(**{f"p{index}": SOUND for index in range(10)}, poison=KILLED)
     with dask_cluster(tmp_path / "cluster", 2) as cluster:
