@@ -44,7 +44,7 @@ from cnncli.network.onnx.node_layer import (
     reference_layers,
     same_for_one,
 )
-from cnncli.network.onnx.operators import OPERATORS
+from cnncli.network.onnx.operators import OPERATORS, build
 from cnncli.network.onnx.picture_input import PICTURES
 from cnncli.network.onnx.reference import ALLOWED, MOST_NUMBERS
 from cnncli.network.onnx.shape_rules import has_rule, ruled_shape
@@ -263,7 +263,7 @@ class NetworkBuilder:
         opset, weights, count = self.graph.opset, self.weights, len(node.outputs)
         given = NodeInputs(node.attributes, self._name(node), opset, inputs, weights, count)
         try:
-            made = OPERATORS[node.op](given)
+            made = build(node.op, given)
         except (UnsupportedNode, *_MISFITS) as error:
             return {}, error
         results = made if isinstance(made, tuple) else (made,)

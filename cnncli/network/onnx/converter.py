@@ -31,6 +31,8 @@ from cnncli.network.preparation import PIXEL_SCALES, Preparation
 _USUAL: Final = (28, 32, 64, 224, 256, 640)
 """Sides of the pictures that networks are made for; of a larger one a reshape may make several."""
 _OTHER_SIZE: Final = "--size H,W: the model may be made for one height, as readers of text are"
+NEWEST_OPSET: Final = 28
+"""Version of ONNX's operators up to which they are judged by ONNX Runtime and its own tests."""
 _TRIED: Final = ((97, 131), (160, 224), (231, 188))
 """Sizes of pictures, even and odd, that tell whether a network depends on the size."""
 
@@ -82,7 +84,8 @@ def _read(path: Path, weights: bool, prepare: Mapping[str, Any]) -> Model:
     elif model.stopper and picture.size not in (None, own.size):
         make = partial(_built, graph, name, own, prepared, weights)
         model = _name_size(model, picture, make, own, sides)
-    return replace(model, own_size=own_size, notes=(*model.notes, *_batch_notes(graph, name)))
+    notes = (*model.notes, *_batch_notes(graph, name), *_type_notes(graph, name, prepare))
+    return replace(model, own_size=own_size, notes=notes)
 
 
 def _batch_notes(graph: OnnxGraph, name: str) -> tuple[str, ...]:
@@ -92,6 +95,22 @@ def _batch_notes(graph: OnnxGraph, name: str) -> tuple[str, ...]:
     if batch is None or batch < 2:
         return ()
     return (f"the network's own batch is {batch}, not 1: other programs may refuse it",)
+
+
+def _type_notes(graph: OnnxGraph, name: str, prepare: Mapping[str, Any]) -> tuple[str, ...]:
+    """Say of operators and inputs what other programs may take otherwise."""
+    notes: tuple[str, ...] = ()
+    if graph.opset > NEWEST_OPSET:
+        notes = (
+            f"its operators are of version {graph.opset}, known are those up to {NEWEST_OPSET}: "
+            "results may differ",
+        )
+    if graph.types[name] == "INT8" and not {"scale", "mean", "std"} & set(prepare):
+        notes += (
+            "pixels go in as 0..255, and its input of type int8 holds -128..127: "
+            "--mean 128 for pixels less 128, --scale 127 for 0..127",
+        )
+    return notes
 
 
 def _name_size(

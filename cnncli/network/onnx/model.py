@@ -8,6 +8,7 @@ from __future__ import annotations
 import ast
 import json
 import os
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import field, replace
 from functools import cached_property
@@ -242,6 +243,9 @@ def _graph(path: Path, model: Any, weights: bool) -> OnnxGraph:
     opsets = [opset.version for opset in model.opset_import if opset.domain in OWN_DOMAINS]
     if not opsets and model.ir_version >= 3:
         raise ValueError("it names no version of its operators")
+    if min(opsets, default=1) < 1:
+        raise ValueError(f"the version of its operators must be 1 or more, got {min(opsets)}")
+    _check_makers(graph)
     inputs = [value for value in graph.input if value.name not in tensors]
     return OnnxGraph(
         path=path,
@@ -255,6 +259,16 @@ def _graph(path: Path, model: Any, weights: bool) -> OnnxGraph:
         types={plain_text(value.name): _type(value) for value in inputs},
         classes=_classes({entry.key: entry.value for entry in model.metadata_props}),
     )
+
+
+def _check_makers(graph: Any) -> None:
+    """Refuse a graph in which two nodes, or a node and the file, give one value."""
+    made = [plain_text(name) for node in graph.node for name in node.output if name]
+    given = (*graph.input, *graph.initializer)
+    names = [*made, *{plain_text(value.name) for value in given}]
+    twice = [name for name, count in Counter(names).items() if count > 1]
+    if twice:
+        raise ValueError(f"{quote(twice[0])} is given twice")
 
 
 def _classes(metadata: Mapping[str, str]) -> tuple[str, ...]:

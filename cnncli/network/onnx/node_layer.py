@@ -20,6 +20,7 @@ from cnncli.errors import CnnCliError, ShapeError
 from cnncli.network.layers.base import ChannelwiseDefaults, Gradients
 from cnncli.network.layers.view import Dims, Layout, layout_of, numbered_groups
 from cnncli.network.model import SIZE_HINT
+from cnncli.network.onnx.attribute_words import check_words
 from cnncli.network.onnx.control import CONTROL, ReferenceGraph
 from cnncli.network.onnx.model import OnnxNode
 from cnncli.network.onnx.reference import (
@@ -302,6 +303,7 @@ def reference_layers(
     """Return outputs of a node as layers that run it; `why` tells why it is no other layer."""
     if isinstance(why, SizeUnknown):
         raise why
+    check_words(node.op, node.attributes)
     signals = [value for value in inputs if isinstance(value, Signal)]
     if not signals or (why is None and node.op not in (*ALLOWED, *CONTROL)):
         raise why or UnsupportedOperator

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from cnncli.network.onnx.attribute_words import check_words
 from cnncli.network.onnx.families import (
     activations,
     arithmetic,
@@ -26,7 +27,8 @@ from cnncli.network.onnx.families import (
     types,
     views,
 )
-from cnncli.network.onnx.families.table import Builder
+from cnncli.network.onnx.families.table import Builder, Result
+from cnncli.network.onnx.values import NodeInputs
 
 FAMILIES: Final = (
     activations,
@@ -48,3 +50,9 @@ OPERATORS: Final[dict[str, Builder]] = {
     name: builder for family in FAMILIES for name, builder in family.OPERATORS.items()
 }
 """What makes a layer, a value or an array of a node of each operator."""
+
+
+def build(operator: str, node: NodeInputs) -> Result:
+    """Return what a node of an operator in `OPERATORS` becomes, if its words are known."""
+    check_words(operator, node.attributes)
+    return OPERATORS[operator](node)

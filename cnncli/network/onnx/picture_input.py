@@ -12,6 +12,7 @@ from cnncli.network.graph import SOURCE
 from cnncli.network.layers.view import Layout
 from cnncli.network.onnx.model import OnnxGraph, OnnxNode
 from cnncli.network.onnx.values import Signal
+from cnncli.network.preparation import PIXEL_SCALES
 
 PICTURES: Final = (1, 3)
 """Channels of pictures: grey and RGB."""
@@ -52,8 +53,11 @@ def picture_input(graph: OnnxGraph) -> tuple[str, Signal, Sides]:
     length = dict(zip(axes, shape, strict=True))
     n_H, n_W = length["h"], length["w"]
     size: Pair | None = None if n_H is None or n_W is None else (n_H, n_W)
-    kind = graph.types[name]
-    kind = "FLOAT" if kind in ("FLOAT16", "BFLOAT16") else kind
+    kind = "FLOAT" if graph.types[name] in ("FLOAT16", "BFLOAT16") else graph.types[name]
+    if kind not in ("FLOAT", "DOUBLE", *PIXEL_SCALES):
+        raise FileProblem(
+            f"its input must be of floats or whole numbers, got {kind.lower()}", path=graph.path
+        )
     channels, last = length["c"] or _channels(graph), axes.endswith("c")
     picture = Signal(SOURCE, channels, size, Layout(axes), kind, channels_last=last)
     return name, picture, (n_H, n_W)

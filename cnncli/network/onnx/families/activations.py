@@ -51,7 +51,7 @@ def _with_settings(name: str, alpha: float, **beta: float) -> Callable[[NodeInpu
 
 
 def _gelu(node: NodeInputs) -> Result:
-    tanh = node.get("approximate", "none") in ("tanh", b"tanh")
+    tanh = node.get("approximate", "none") == "tanh"
     return _activation("gelu-tanh" if tanh else "gelu")(node)
 
 
