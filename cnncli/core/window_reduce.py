@@ -8,7 +8,6 @@ tap of the window is combined into the outputs for which it meets the input, and
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import lru_cache
 from typing import Any, Final
 
 import numpy as np
@@ -171,14 +170,12 @@ def reduce_axis(
         combine(part, values[(*lead, cells)], out=part)
 
 
-@lru_cache(maxsize=1024)
 def _interleaved(axis: Axis, channels: int) -> Axis:
     """Return the axis of stride 1 that a row is with its channels side by side."""
     size, begin, end = (cells * channels for cells in (axis.size, axis.begin, axis.end))
     return Axis(size, axis.kernel, 1, axis.dilation * channels, begin, end, axis.ceil)
 
 
-@lru_cache(maxsize=64)
 def _met_taps(axis: Axis, in_order: bool, first: int, outputs: int) -> list[tuple[slice, slice]]:
     """Return for each tap that meets a cell the outputs for which it does, and their cells."""
     order = range(axis.kernel) if in_order else _from_the_middle(axis.kernel)

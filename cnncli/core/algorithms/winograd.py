@@ -16,7 +16,7 @@ arrays and its threads never wait for the interpreter.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from functools import cache, lru_cache
+from functools import cache
 from typing import Final
 
 import numpy as np
@@ -104,7 +104,6 @@ def work(W: FloatArray, task: ConvTask) -> Work | None:
     return _work(W, task, _span(task))
 
 
-@lru_cache(maxsize=1024)
 def _span(task: ConvTask) -> int:
     """Return the side of the input tiles that are quickest once the filters are ready."""
     W = placeholder(task.dtype, (*task.window.kernel, task.n_C_prev, task.n_C))
