@@ -8,7 +8,7 @@ from functools import lru_cache
 from cnncli.explain.animation.frames import Animation
 from cnncli.explain.model import Block, Explanation
 from cnncli.explain.text.forward import LABEL, result_lines
-from cnncli.explain.text.panels import number
+from cnncli.explain.text.panels import factor, number
 from cnncli.explain.text.phrases import channel_name
 
 Lines = tuple[tuple[str, str], ...]
@@ -68,9 +68,7 @@ def _products(block: Block, width: int) -> list[str]:
     assert block.weights is not None
     terms = []
     for value, weight in zip(block.window.flat, block.weights.flat, strict=True):
-        factor = f"{float(weight) + 0.0:.4g}"
-        factor = f"({factor})" if factor.startswith("-") else factor
-        terms.append(f"{float(value):.4g}\xa0x\xa0{factor}")
+        terms.append(f"{float(value):.4g}\xa0x\xa0{factor(float(weight))}")
     for count in range(len(terms), 0, -1):
         rest = len(terms) - count
         more = f" + {rest} more products" if rest else ""

@@ -37,6 +37,7 @@ MARK: Final[Colour] = (214, 90, 0)
 
 TITLE, TEXT, SMALL = 16, 13, 12
 LEAST_TEXT: Final = 11
+TOO_SMALL: Final = "the cells are too small for their numbers, and show colours only"
 MARGIN, GAP, NUMBERS, HEAD = 16, 34, 30, 22
 """Pixels: around a frame, between panels, for the numbers of lines, and for a panel's name."""
 LEADING: Final = 18
@@ -175,6 +176,21 @@ def mark(draw: Draw, box: Corners) -> None:
     left, top, right, bottom = box
     draw.rectangle((left - 2, top - 2, right + 2, bottom + 2), outline=BACKGROUND, width=1)
     draw.rectangle((left - 1, top - 1, right + 1, bottom + 1), outline=MARK, width=3)
+
+
+def draw_caption(
+    draw: Draw,
+    lines: Sequence[tuple[str, str]],
+    top: int,
+    width: int,
+    label_width: int = LABEL_WIDTH,
+) -> None:
+    """Write the lines below a frame of some width: labels, and the texts behind them."""
+    left = MARGIN + label_width
+    for k, (label, text) in enumerate(lines):
+        y = top + k * LEADING
+        draw_text(draw, (MARGIN, y), label, TEXT, FAINT, label_width - 6)
+        draw_text(draw, (left, y), text, TEXT, INK, width - MARGIN - left)
 
 
 def draw_head(draw: Draw, grid: CellGrid, name: str, right: int) -> None:

@@ -31,11 +31,13 @@ from cnncli.explain.animation.cells import (
     TEXT,
     TINTS,
     TITLE,
+    TOO_SMALL,
     CellGrid,
     CellStyle,
     Draw,
     cell_format,
     cell_size,
+    draw_caption,
     draw_cell,
     draw_head,
     draw_sign,
@@ -198,7 +200,7 @@ def _draw_still(draw: Draw, animation: Animation, layout: FrameLayout) -> None:
     if len(animation.channels) < count:
         text = f"{len(animation.channels)} of {count} channels are shown; all count"
     if layout.font == 0:
-        text = "the cells are too small for their numbers, and show colours only"
+        text = TOO_SMALL
     top = MARGIN + LEADING + 4
     draw_text(draw, (MARGIN, top), text, SMALL, FAINT, layout.width - 2 * MARGIN)
     rows, cols = animation.rows.window.cells, animation.cols.window.cells
@@ -254,12 +256,8 @@ def _draw_moving(draw: Draw, animation: Animation, layout: FrameLayout, number: 
     at = divmod(number, len(animation.cols.outputs))
     for _, _, grid in layout.outputs:
         mark(draw, grid.box(*at))
-    label_width = layout.label_width
-    lines = caption(animation, number, _chars(layout.width, label_width))
-    for k, (label, text) in enumerate(lines):
-        y = layout.below + k * LEADING
-        draw_text(draw, (MARGIN, y), label, TEXT, FAINT, label_width - 6)
-        draw_text(draw, (MARGIN + label_width, y), text, TEXT, INK, width - label_width)
+    lines = caption(animation, number, _chars(layout.width, layout.label_width))
+    draw_caption(draw, lines, layout.below, layout.width, layout.label_width)
 
 
 def _draw_middle(

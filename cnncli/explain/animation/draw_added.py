@@ -19,7 +19,6 @@ from cnncli.explain.animation.cells import (
     HEAD,
     HEAD_WIDTH,
     INK,
-    LABEL_WIDTH,
     LEADING,
     LEAST_WIDTH,
     LINE,
@@ -27,14 +26,15 @@ from cnncli.explain.animation.cells import (
     MOST_TITLE,
     NUMBERS,
     SMALL,
-    TEXT,
     TITLE,
+    TOO_SMALL,
     UNFINISHED,
     CellGrid,
     CellStyle,
     Draw,
     cell_format,
     cell_size,
+    draw_caption,
     draw_cell,
     draw_head,
     draw_sign,
@@ -45,7 +45,7 @@ from cnncli.explain.animation.cells import (
     text_length,
 )
 from cnncli.explain.model import WindowGradient, padding_of
-from cnncli.explain.text.panels import MARKED, choose_colours, number
+from cnncli.explain.text.panels import MARKED, choose_colours, factor, number
 from cnncli.network.layers import FloatArray
 
 MOST_TERMS = 4
@@ -186,7 +186,7 @@ def _draw_still(draw: Draw, animation: AddedWindows, layout: AddedLayout) -> Non
     if len(animation.shown) < count:
         text = f"{len(animation.shown)} of {count} {labels.several} are shown; all count"
     if layout.font == 0:
-        text = "the cells are too small for their numbers, and show colours only"
+        text = TOO_SMALL
     draw_text(draw, (MARGIN, MARGIN - 2), labels.title, TITLE, INK, width)
     draw_text(draw, (MARGIN, MARGIN + LEADING + 4), text, SMALL, FAINT, width)
     rows, cols = (
@@ -229,11 +229,7 @@ def _draw_moving(draw: Draw, animation: AddedWindows, layout: AddedLayout, frame
         draw_sign(draw, (layout.added.left - GAP / 2, middle), sign)
         mark(draw, layout.values[row].box(*animation.place(frame)))
     _draw_total(draw, animation, layout, frame)
-    width = layout.width - 2 * MARGIN
-    for k, (label, text) in enumerate(added_caption(animation, frame)):
-        y = layout.below + k * LEADING
-        draw_text(draw, (MARGIN, y), label, TEXT, FAINT, LABEL_WIDTH - 6)
-        draw_text(draw, (MARGIN + LABEL_WIDTH, y), text, TEXT, INK, width - LABEL_WIDTH)
+    draw_caption(draw, added_caption(animation, frame), layout.below, layout.width)
 
 
 def _draw_total(draw: Draw, animation: AddedWindows, layout: AddedLayout, frame: int) -> None:
@@ -331,10 +327,5 @@ def _added_text(window: WindowGradient, at: Pair) -> str:
     total = number(sum(weight * upstream for weight, upstream in terms))
     if len(terms) > MOST_TERMS:
         return f"the sum of {len(terms)} products, {total},"
-    written = [f"{_factor(upstream)} x {_factor(weight)}" for weight, upstream in terms]
+    written = [f"{factor(upstream)} x {factor(weight)}" for weight, upstream in terms]
     return f"{' + '.join(written)} = {total}"
-
-
-def _factor(value: float) -> str:
-    text = f"{value + 0.0:.4g}"
-    return f"({text})" if text.startswith("-") else text

@@ -317,3 +317,15 @@ def number(value: float) -> str:
     ('0.3', '0', '3')
     """
     return f"{value + 0.0:.6g}"
+
+
+def factor(value: float) -> str:
+    """Return a number with four digits, in brackets below 0, as it stands behind a times sign.
+
+    Examples
+    --------
+    >>> factor(0.12345), factor(-2.0)
+    ('0.1235', '(-2)')
+    """
+    text = f"{value + 0.0:.4g}"
+    return f"({text})" if text.startswith("-") else text
