@@ -72,19 +72,7 @@ def live_network_page_data(
     title: str,
     notes: Sequence[str] = (),
 ) -> PageData | None:
-    """Return what the page of a network needs to compute all of its layers.
-
-    Parameters
-    ----------
-    network : Network
-    picture : Picture
-    layer : str
-        The layer of the unit.
-    unit : Unit
-        The output that the page begins with.
-    title : str
-    notes : sequence of str
-        On the image.
+    """Return what a network's page needs to compute all layers; as `network_page_data`.
 
     Returns
     -------

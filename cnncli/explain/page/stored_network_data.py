@@ -86,33 +86,13 @@ def stored_network_page_data(
     title: str,
     notes: Sequence[str] = (),
 ) -> PageData:
-    """Run a network on an image and return what its page shows.
-
-    Parameters
-    ----------
-    network : Network
-    picture : Picture
-    layer : str
-        The layer of the unit.
-    unit : Unit
-        The output that the page begins with.
-    title : str
-        May hold anything.
-    notes : sequence of str
-        On the image.
+    """Run a network on an image and return what its page shows; as `network_page_data`.
 
     Returns
     -------
     dict
         Data for ``network/network.js``. Values are float32 where they fit into `BUDGET`, and else
         rounded to 16 or 8 bits of each map's range, which the page says.
-
-    Raises
-    ------
-    ShapeError
-        If the image does not fit.
-    CnnCliError
-        If memory does not suffice.
 
     Examples
     --------
