@@ -65,7 +65,7 @@ class ValueOptions(OptionGroup):
     at: Pair | None = option(
         "--at", type=Numbers((2,), 0, "ROW,COL"), common=True,
         help="Row and column of the output, from 0; with --backward of the input.  [default: a "
-        "strong value near the middle; with --backward the middle]",
+        "strong value; with --backward the middle]",
     )
     map: str | None = option(
         "--map", metavar="K", common=True,

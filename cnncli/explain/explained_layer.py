@@ -266,7 +266,13 @@ def check_position(at: Pair, size: Pair, what: str) -> None:
         )
 
 
-def strongest_output(explained: ExplainedLayer, index: int | None = None) -> tuple[int, Pair]:
+def strongest_output(
+    explained: ExplainedLayer,
+    index: int | None = None,
+    *,
+    within: Box | None = None,
+    by_value: bool = False,
+) -> tuple[int, Pair]:
     """Return the map, row and column of the output that is explained for want of a choice.
 
     Of maps of one row and column that is the largest value, as `run` reports it. Of others it is
@@ -278,6 +284,10 @@ def strongest_output(explained: ExplainedLayer, index: int | None = None) -> tup
     explained : ExplainedLayer
     index : int, optional
         The only map that is looked at; by default all are.
+    within : (rows, columns), optional
+        The outputs that are looked at in place of those near the middle.
+    by_value : bool
+        Whether the largest value counts, and not the largest magnitude.
 
     Examples
     --------
@@ -287,12 +297,14 @@ def strongest_output(explained: ExplainedLayer, index: int | None = None) -> tup
     >>> border = ExplainedLayer("pad1", PadLayer(0), (source,), groups, np.dtype(float))
     >>> strongest_output(border, 0), strongest_output(border)
     ((0, (2, 5)), (1, (5, 5)))
+    >>> strongest_output(border, within=(slice(0, 8), slice(0, 8)))
+    (1, (7, 7))
     """
     stands_out = explained.is_shares and not explained.is_scores
     part = (lambda size: slice(0, size)) if stands_out else _middle
-    rows, cols = (part(size) for size in explained.output_shape[1:3])
+    rows, cols = within or (part(size) for size in explained.output_shape[1:3])
     values = explained.output(rows.start, rows.stop)[:, cols]
-    sized = values if explained.is_scores else np.abs(values)
+    sized = values if explained.is_scores or by_value else np.abs(values)
     if stands_out:
         sized = values - values.mean(axis=(0, 1))
     strength = np.where(np.isnan(values), -np.inf, sized)

@@ -5,12 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Generic, TypeVar
+from typing import Final, Generic, TypeVar
 
 import numpy as np
 
 from cnncli._dataclass import dataclass
-from cnncli.core.geometry import Pair
+from cnncli.core.geometry import Box, Pair
 from cnncli.errors import OptionError
 from cnncli.explain.backward import BackwardExplanation, explain_backward
 from cnncli.explain.explained_layer import (
@@ -25,14 +25,19 @@ from cnncli.explain.model import Explanation
 from cnncli.explain.trail import Layers, Trail, find_trail
 from cnncli.io.images import Picture
 from cnncli.network.graph import SOURCE, Network, Node, input_groups
-from cnncli.network.layers import FloatArray, ViewLayer
+from cnncli.network.inner_cells import inner_cells
+from cnncli.network.layers import ConvLayer, FloatArray, ViewLayer
 from cnncli.network.layers.base import has_gradient
 from cnncli.network.passes import forward_layers, peak_bytes
+from cnncli.pipeline.auto_range import clips_by_default
 from cnncli.pipeline.files import read_source
 from cnncli.pipeline.job import Job
 from cnncli.pipeline.output_names import Source
 from cnncli.render.options import MapGroup, channel_names
 from cnncli.system.memory import check_memory
+
+MOST_VALUES: Final = 2**22
+"""Of an output that is looked at as a whole for one to explain."""
 
 
 @dataclass(frozen=True)
@@ -112,8 +117,9 @@ def run(job: ExplainJob, source: Source) -> ExplainResult[Explanation]:
         groups = explained.groups
         names = [group.name for group in groups]
         index = None if job.map is None else find_index("--map", job.map, names)
+        within, by_value = _looked_at(job.job.network, explained, picture)
         if job.at is None:
-            index, at = strongest_output(explained, index)
+            index, at = strongest_output(explained, index, within=within, by_value=by_value)
         else:
             index, at = index or 0, job.at
         notes, choices = _notes(job, picture), []
@@ -127,7 +133,10 @@ def run(job: ExplainJob, source: Source) -> ExplainResult[Explanation]:
         else:
             explanation = explain(explained, at, index, image)
         trail = _trail(job, picture, explanation, image) if job.trail else None
-    what = "the largest value" if explained.is_scores else "the largest magnitude near the middle"
+    where = " near the middle" if within is None else ""
+    what = f"the largest magnitude{where}"
+    if explained.is_scores or by_value:
+        what = "the largest value"
     if explained.is_shares and not explained.is_scores:
         what = "the share furthest above the mean of its map"
     is_any_map = job.map is None and len(groups) > 1
@@ -138,6 +147,22 @@ def run(job: ExplainJob, source: Source) -> ExplainResult[Explanation]:
     elif is_any_map:
         choices.append(f"map 0 of {len(groups)} is shown; --map K shows another")
     return ExplainResult(explanation, explained, picture, notes, (*notes, *choices), trail)
+
+
+def _looked_at(
+    network: Network, explained: ExplainedLayer, picture: Picture
+) -> tuple[Box | None, bool]:
+    """Tell of one convolution on a small image which outputs one is chosen of, and if by value.
+
+    Those that see no padding, if they are half of all, or else all. Where pictures of them are
+    clipped, what is below 0 is black, and the largest value tells more than the largest magnitude.
+    """
+    _, n_H, n_W, n_C = explained.output_shape
+    is_one = len(network.nodes) == 1 and isinstance(explained.layer, ConvLayer)
+    if not is_one or explained.is_scores or explained.is_shares or n_H * n_W * n_C > MOST_VALUES:
+        return None, False
+    inner = inner_cells(network, explained.inputs[0].shape)
+    return inner, clips_by_default(network, picture)
 
 
 def run_backward(job: ExplainJob, source: Source) -> ExplainResult[BackwardExplanation]:

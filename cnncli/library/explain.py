@@ -166,7 +166,7 @@ def explain(
     pool : {"max", "average", "min", "lp"}, optional
         For a pool instead.
     at : (row, column), optional
-        Of the output, by default a strong value near the middle; backward of the input.
+        Of the output, by default a strong value; backward of the input.
     map : int or str, optional
         Of the output, by index or name.
     backward : bool

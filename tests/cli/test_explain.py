@@ -339,19 +339,37 @@ def test_what_was_chosen_is_said(photo: Path) -> None:
     done = run_cli("explain", photo, "--filter", "gabor_color")
     values = values_of("conv", photo, "--filter", "gabor_color")
     chosen = re.search(
-        r"^note: --at (\d+),(\d+) --map (\d+) was chosen: the largest magnitude near the middle$",
+        r"^note: --at (\d+),(\d+) --map (\d+) was chosen: the largest magnitude$",
         *(done.stderr, re.M),
     )
     assert chosen is not None
     row, col, number = map(int, chosen.groups())
-    n_H, n_W, _ = values.shape
-    middle = np.abs(values[n_H // 4 : n_H - n_H // 4, n_W // 4 : n_W - n_W // 4])
-    assert abs(values[row, col, number]) == middle.max()
+    # All windows of 11x11 cells see padding there.
+    assert abs(values[row, col, number]) == np.abs(values).max()
+    pool = run_cli("explain", photo, "--pool", "max")
+    assert "was chosen: the largest magnitude near the middle" in pool.stderr
     one = run_cli("explain", photo, "--filter", "gabor_color", "--map", "3")
     assert re.search(r"^note: --at \d+,\d+ was chosen: the largest", one.stderr, re.M)
     there = run_cli("explain", photo, "--filter", "gabor_color", "--at", "3,4")
     assert "note: map 0 of 16 is shown" in there.stderr
     assert run_cli("explain", photo, "--filter", "gabor_color", "-q").stderr == ""
+
+
+@pytest.mark.parametrize("matrix", ["-1 -1 -1; -1 8 -1; -1 -1 -1", "1 1 1; 1 -8 1; 1 1 1"])
+def test_the_largest_value_is_chosen_where_what_is_below_0_is_black(
+    photo: Path, matrix: str
+) -> None:
+    options = (photo, "--filter", matrix, "--pad-mode", "zeros")
+    place = re.search(
+        r"--at (\d+),(\d+) was chosen: the largest value$",
+        run_cli("explain", *options).stderr,
+        re.M,
+    )
+    assert place is not None
+    values = values_of("conv", *options)
+    row, col = map(int, place.groups())
+    # At the border it is larger, or else the smallest value is of larger magnitude.
+    assert values[row, col].max() == values[1:-1, 1:-1].max() < np.abs(values).max()
 
 
 def test_values_against_the_loop(photo: Path) -> None:
