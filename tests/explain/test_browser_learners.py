@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from cnncli.filters.files import load_filter
 from cnncli.network.layers import ConvLayer, PoolLayer
-from tests.support.browser import Opener, bank, page_data_of, random_picture, settle
+from tests.support.browser import Opener, bank, page_data_of, photo, random_picture, settle
 
 pytestmark = [pytest.mark.slow, pytest.mark.oracle]
 
@@ -26,7 +28,7 @@ def test_words_are_explained_where_they_are_used(show: Opener, kind: str) -> Non
         if button.is_visible():
             button.click()
     settle(tab)
-    for node in tab.locator(".words").all():
+    for node in tab.locator(".words:has(dl)").all():
         if not node.is_visible():
             continue
         assert not node.locator("dl").is_visible()
@@ -52,3 +54,68 @@ def test_tables_of_gradients_are_as_wide_as_their_numbers(show: Opener) -> None:
         settle(tab)
         cell = tab.locator(f"{table} .grid td").first.bounding_box()
         assert 44 <= cell["width"] < 80 and 30 <= cell["height"] < 40
+
+
+PHONE = {"viewport": {"width": 360, "height": 740}, "has_touch": True, "is_mobile": True}
+
+
+def bottom(tab: Any, name: str) -> float:
+    """Return the lower edge of an element on the screen."""
+    box = tab.locator(name).first.bounding_box()
+    assert box["y"] >= 0, name
+    return float(box["y"] + box["height"])
+
+
+@pytest.mark.parametrize("size", [(1280, 800), (1440, 900), (900, 800)])
+@pytest.mark.parametrize("kind", ["photo", "pool"])
+def test_settings_and_what_they_change_are_seen_together(
+    show: Opener, size: tuple[int, int], kind: str
+) -> None:
+    picture, layer = photo() if kind == "photo" else (photo()[0], PoolLayer("max", 3))
+    view = {"viewport": {"width": size[0], "height": size[1]}}
+    tab = show(page_data_of(picture, layer, (50, 60)), **view)
+    settle(tab)
+    controls = ["#kernel", "#stride", "#padding", "#padding-bottom", "#sizes"]
+    controls += ["#preset", ".grid input", "#bias", "#activation"] if kind == "photo" else ["#mode"]
+    for name in ("#output", "#output-size", *controls):
+        assert bottom(tab, name) <= size[1], name
+    before = tab.text_content("#output-size")
+    tab.focus("#stride")
+    tab.keyboard.press("ArrowRight")
+    settle(tab)
+    rows, cols = tab.evaluate(
+        "Object.values(shown.arithmetic.window).slice(0, 2).map((a) => a.out)"
+    )
+    assert tab.text_content("#output-size") == f"{rows} × {cols} × 3" != before
+    assert tab.evaluate("scrollY") == 0
+    assert tab.evaluate("document.documentElement.scrollWidth") <= size[0]
+
+
+def test_on_a_phone_the_size_stays_beside_the_output(show: Opener) -> None:
+    tab = show(page_data_of(*photo(), (50, 60)), **PHONE)
+    tab.locator("#stride-rows").tap()
+    tab.fill("#stride-rows", "2")
+    settle(tab)
+    said = tab.evaluate("getComputedStyle(byId('output-box'), '::after').content")
+    assert said == '"Output 150 × 451 × 3"'
+    assert bottom(tab, "#output-box") <= 740
+
+
+@pytest.mark.parametrize("kind", ["window", "pixel"])
+def test_a_finger_steps_by_one_cell(show: Opener, kind: str) -> None:
+    tab = show(page_data_of(*photo(), (50, 60)), **PHONE)
+    if kind == "pixel":
+        tab.locator("#backward").tap()
+        settle(tab)
+    group = f".arrows[aria-label='Move the {kind}']"
+    chosen = "cnncli.state.at" if kind == "window" else "cnncli.state.backward.at"
+    at = tab.evaluate(chosen)
+    for way, step in {"left": (0, -1), "up": (-1, 0), "right": (0, 1), "down": (1, 0)}.items():
+        button = tab.locator(f"{group} button[aria-label*=' {way} ']")
+        box = button.bounding_box()
+        assert box["width"] >= 44 and box["height"] >= 44
+        button.tap()
+        at = [at[0] + step[0], at[1] + step[1]]
+        assert tab.evaluate(chosen) == at
+    mouse = show(page_data_of(*photo(), (50, 60)))
+    assert not mouse.locator(".arrows").first.is_visible()

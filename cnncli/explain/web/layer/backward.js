@@ -266,6 +266,8 @@ function startBackward() {
       applyBackward({ at });
     });
   }
+  const step = ([down, across]) => applyBackward({ at: [state.backward.at[0] + down, state.backward.at[1] + across] });
+  byId("pixel-col").closest(".row").append(arrowButtons("the pixel", step));
   byId("pixel-channel").addEventListener("change", () => applyBackward({ channel: Number(byId("pixel-channel").value) }));
   byId("only-map").addEventListener("change", () => applyBackward({ onlyMap: byId("only-map").checked }));
 }

@@ -31,11 +31,13 @@ function drawControls() {
   const isSame = padding === "same" || padding === "same-lower";
   const sameText = (axis, what) => samePaddingText(axis, what, padding === "same-lower");
   const same = isSame ? [sameText(rows, "rows"), sameText(cols, "columns")] : [];
-  byId("formula").replaceChildren(
+  byId("sizes").replaceChildren(
     element("span", { text: `rows: ${formula(rows)}` }),
     element("span", { text: `columns: ${formula(cols)}` }),
-    element("span", { class: "dim", text: words }),
-    ...same.map((text) => element("span", { class: "dim same", text })),
+  );
+  byId("size-words").replaceChildren(
+    element("p", { text: words }),
+    ...same.map((text) => element("p", { class: "same", text })),
   );
 }
 
@@ -120,7 +122,7 @@ function startControls() {
     // A colour picture has colours of its own.
     showWhere(colormap, () => shown.picture.channels.length === 1),
   );
-  showWhere(byId("moves"), () => shown.outRows.length * shown.outCols.length > 1);
+  for (const id of ["moves", "position"]) showWhere(byId(id), () => shown.outRows.length * shown.outCols.length > 1);
   startMaps();
   updates.push(drawTitle, drawOverview);
   byId("reset").addEventListener("click", () => {

@@ -41,6 +41,25 @@ function startMoving() {
     });
   }
   byId("pin").addEventListener("click", () => apply({ pinned: !state.pinned }));
+  const step = ([down, across]) => apply({ at: [state.at[0] + down, state.at[1] + across], pinned: true, playing: false });
+  byId("position").append(arrowButtons("the window", step));
+}
+
+const ARROWS = [
+  ["←", "left", [0, -1]],
+  ["↑", "up", [-1, 0]],
+  ["↓", "down", [1, 0]],
+  ["→", "right", [0, 1]],
+];
+
+/** Buttons for fingers, which choose the cell beside the chosen one: `step([down, across])`. */
+function arrowButtons(what, step) {
+  const buttons = ARROWS.map(([text, way, cells]) => {
+    const button = element("button", { type: "button", "aria-label": `Move ${what} ${way} by one cell`, text });
+    button.addEventListener("click", () => step(cells));
+    return button;
+  });
+  return element("div", { class: "arrows", role: "group", "aria-label": `Move ${what}` }, ...buttons);
 }
 
 /**

@@ -190,6 +190,8 @@ function drawStatus() {
   const { size, channels } = state.input;
   byId("input-size").textContent = `${size[0]} × ${size[1]} × ${channels}`;
   byId("output-size").textContent = `${rows.out} × ${cols.out} × ${arithmetic.channels}`;
+  // For the strip that stays in sight on a phone.
+  byId("output-box").dataset.size = byId("output-size").textContent;
   // The range of few values would tell the one that the quiz asks for.
   byId("output-note").textContent = hiddenUnit() ? "" : outputNote();
   const note = isTransposed ? sourceText() : state.layer.op === "conv" ? paddingText() : "";

@@ -246,5 +246,7 @@ function startSpread() {
       applySource(at, { pinned: true });
     });
   }
+  const step = ([down, across]) => applySource([state.source[0] + down, state.source[1] + across], { pinned: true });
+  byId("source-col").closest(".row").append(arrowButtons("the input cell", step));
   startTaps("spread");
 }
