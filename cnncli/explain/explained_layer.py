@@ -267,11 +267,7 @@ def check_position(at: Pair, size: Pair, what: str) -> None:
 
 
 def strongest_output(
-    explained: ExplainedLayer,
-    index: int | None = None,
-    *,
-    within: Box | None = None,
-    by_value: bool = False,
+    explained: ExplainedLayer, index: int | None = None, within: Box | None = None
 ) -> tuple[int, Pair]:
     """Return the map, row and column of the output that is explained for want of a choice.
 
@@ -285,9 +281,7 @@ def strongest_output(
     index : int, optional
         The only map that is looked at; by default all are.
     within : (rows, columns), optional
-        The outputs that are looked at in place of those near the middle.
-    by_value : bool
-        Whether the largest value counts, and not the largest magnitude.
+        The outputs of which the one with the largest value is taken.
 
     Examples
     --------
@@ -304,7 +298,8 @@ def strongest_output(
     part = (lambda size: slice(0, size)) if stands_out else _middle
     rows, cols = within or (part(size) for size in explained.output_shape[1:3])
     values = explained.output(rows.start, rows.stop)[:, cols]
-    sized = values if explained.is_scores or by_value else np.abs(values)
+    is_value = explained.is_scores or within is not None
+    sized = values if is_value else np.abs(values)
     if stands_out:
         sized = values - values.mean(axis=(0, 1))
     strength = np.where(np.isnan(values), -np.inf, sized)

@@ -29,7 +29,6 @@ from cnncli.network.inner_cells import inner_cells
 from cnncli.network.layers import ConvLayer, FloatArray, ViewLayer
 from cnncli.network.layers.base import has_gradient
 from cnncli.network.passes import forward_layers, peak_bytes
-from cnncli.pipeline.auto_range import clips_by_default
 from cnncli.pipeline.files import read_source
 from cnncli.pipeline.job import Job
 from cnncli.pipeline.output_names import Source
@@ -117,9 +116,9 @@ def run(job: ExplainJob, source: Source) -> ExplainResult[Explanation]:
         groups = explained.groups
         names = [group.name for group in groups]
         index = None if job.map is None else find_index("--map", job.map, names)
-        within, by_value = _looked_at(job.job.network, explained, picture)
+        clean = _clean_outputs(job.job.network, explained)
         if job.at is None:
-            index, at = strongest_output(explained, index, within=within, by_value=by_value)
+            index, at = strongest_output(explained, index, clean)
         else:
             index, at = index or 0, job.at
         notes, choices = _notes(job, picture), []
@@ -133,10 +132,8 @@ def run(job: ExplainJob, source: Source) -> ExplainResult[Explanation]:
         else:
             explanation = explain(explained, at, index, image)
         trail = _trail(job, picture, explanation, image) if job.trail else None
-    where = " near the middle" if within is None else ""
-    what = f"the largest magnitude{where}"
-    if explained.is_scores or by_value:
-        what = "the largest value"
+    is_value = explained.is_scores or clean is not None
+    what = "the largest value" if is_value else "the largest magnitude near the middle"
     if explained.is_shares and not explained.is_scores:
         what = "the share furthest above the mean of its map"
     is_any_map = job.map is None and len(groups) > 1
@@ -149,20 +146,15 @@ def run(job: ExplainJob, source: Source) -> ExplainResult[Explanation]:
     return ExplainResult(explanation, explained, picture, notes, (*notes, *choices), trail)
 
 
-def _looked_at(
-    network: Network, explained: ExplainedLayer, picture: Picture
-) -> tuple[Box | None, bool]:
-    """Tell of one convolution on a small image which outputs one is chosen of, and if by value.
+def _clean_outputs(network: Network, explained: ExplainedLayer) -> Box | None:
+    """The outputs of one convolution that see no padding, if they are half of all, or else all.
 
-    Those that see no padding, if they are half of all, or else all. Where pictures of them are
-    clipped, what is below 0 is black, and the largest value tells more than the largest magnitude.
+    None of any other network, and of an output with too many values to be looked at as a whole.
     """
-    _, n_H, n_W, n_C = explained.output_shape
     is_one = len(network.nodes) == 1 and isinstance(explained.layer, ConvLayer)
-    if not is_one or explained.is_scores or explained.is_shares or n_H * n_W * n_C > MOST_VALUES:
-        return None, False
-    inner = inner_cells(network, explained.inputs[0].shape)
-    return inner, clips_by_default(network, picture)
+    if not is_one or explained.is_shares or math.prod(explained.output_shape) > MOST_VALUES:
+        return None
+    return inner_cells(network, explained.inputs[0].shape)
 
 
 def run_backward(job: ExplainJob, source: Source) -> ExplainResult[BackwardExplanation]:

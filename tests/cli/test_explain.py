@@ -339,13 +339,13 @@ def test_what_was_chosen_is_said(photo: Path) -> None:
     done = run_cli("explain", photo, "--filter", "gabor_color")
     values = values_of("conv", photo, "--filter", "gabor_color")
     chosen = re.search(
-        r"^note: --at (\d+),(\d+) --map (\d+) was chosen: the largest magnitude$",
+        r"^note: --at (\d+),(\d+) --map (\d+) was chosen: the largest value$",
         *(done.stderr, re.M),
     )
     assert chosen is not None
     row, col, number = map(int, chosen.groups())
     # All windows of 11x11 cells see padding there.
-    assert abs(values[row, col, number]) == np.abs(values).max()
+    assert values[row, col, number] == values.max()
     pool = run_cli("explain", photo, "--pool", "max")
     assert "was chosen: the largest magnitude near the middle" in pool.stderr
     one = run_cli("explain", photo, "--filter", "gabor_color", "--map", "3")
@@ -356,9 +356,7 @@ def test_what_was_chosen_is_said(photo: Path) -> None:
 
 
 @pytest.mark.parametrize("matrix", ["-1 -1 -1; -1 8 -1; -1 -1 -1", "1 1 1; 1 -8 1; 1 1 1"])
-def test_the_largest_value_is_chosen_where_what_is_below_0_is_black(
-    photo: Path, matrix: str
-) -> None:
+def test_the_largest_value_without_padding_is_chosen(photo: Path, matrix: str) -> None:
     options = (photo, "--filter", matrix, "--pad-mode", "zeros")
     place = re.search(
         r"--at (\d+),(\d+) was chosen: the largest value$",
@@ -368,7 +366,7 @@ def test_the_largest_value_is_chosen_where_what_is_below_0_is_black(
     assert place is not None
     values = values_of("conv", *options)
     row, col = map(int, place.groups())
-    # At the border it is larger, or else the smallest value is of larger magnitude.
+    # At the border it is larger, or else the smallest value is further from 0.
     assert values[row, col].max() == values[1:-1, 1:-1].max() < np.abs(values).max()
 
 

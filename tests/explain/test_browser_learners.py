@@ -8,7 +8,7 @@ import pytest
 
 from cnncli.filters.files import load_filter
 from cnncli.network.layers import ConvLayer, PoolLayer
-from tests.support.browser import Opener, bank, page_data_of, photo, random_picture, settle
+from tests.support.browser import Opener, bank, page_data_of, photo, random_picture, settle, until
 
 pytestmark = [pytest.mark.slow, pytest.mark.oracle]
 
@@ -119,3 +119,22 @@ def test_a_finger_steps_by_one_cell(show: Opener, kind: str) -> None:
         assert tab.evaluate(chosen) == at
     mouse = show(page_data_of(*photo(), (50, 60)))
     assert not mouse.locator(".arrows").first.is_visible()
+
+
+@pytest.mark.parametrize("side", [11, 15])
+def test_tables_of_a_large_kernel_are_whole_or_fade(show: Opener, side: int) -> None:
+    data = page_data_of(random_picture((40, 40, 3)), ConvLayer(bank((side, side, 3, 2))), (9, 9))
+    wide, phone = show(data), show(data, **PHONE)
+    for tab in (wide, phone):
+        settle(tab)
+        assert tab.locator("#blocks .cells").count() == 3
+        assert tab.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    panel = wide.locator("#blocks").bounding_box()
+    for table in wide.locator("#blocks .cells").all():
+        box = table.bounding_box()
+        assert box["x"] + box["width"] <= panel["x"] + panel["width"] + 1
+    mask = "getComputedStyle(byId('blocks')).maskImage !== 'none'"
+    assert not wide.evaluate(mask)
+    until(phone, mask)
+    phone.evaluate("byId('blocks').scrollTo(2000, 0)")
+    until(phone, f"!({mask})")

@@ -25,13 +25,27 @@ function drawArithmetic() {
     ? sentenceOf(subject)
     : "It needs pixels of the image that this page does not hold.";
   byId("sentence").textContent = sentence;
-  byId("blocks").parentElement.classList.toggle("large", state.layer.kernel[1] > 3 || step.blocks.length > 1);
+  const { classList } = byId("blocks").parentElement;
+  classList.toggle("large", state.layer.kernel[1] > 3 || step.blocks.length > 1);
+  classList.toggle("tall", state.layer.kernel[1] > MOST_BESIDE);
   replaceBlocks(byId("blocks"), known ? blockElements(subject, byId("blocks")) : []);
+  for (const block of byId("blocks").children) blockSizes.observe(block);
   byId("result").replaceChildren(...(known ? [resultElement(subject)] : []));
   byId("result").dataset.value = isHidden ? "" : String(known ? step.value : NaN);
   // What was said of the output that the quiz asks for must not stay.
   if (isHidden) byId("live").textContent = "";
   announce(`${headline}. ${sentence}`);
+}
+
+/** Tables of more columns do not fit beside each other. */
+const MOST_BESIDE = 5;
+
+/** Lets the tables fade where they go on beyond their panel. */
+const blockSizes = new ResizeObserver(fadeBlocks);
+
+function fadeBlocks() {
+  const { scrollLeft, scrollWidth, clientWidth, classList } = byId("blocks");
+  classList.toggle("cut", scrollWidth - scrollLeft - clientWidth > 1);
 }
 
 /** What shared/step_panel.js needs to know of the output that is shown. */

@@ -130,6 +130,7 @@ function startControls() {
   });
   startArrows(byId("channels"));
   startTaps("blocks");
+  byId("blocks").addEventListener("scroll", fadeBlocks);
   // On a phone the strip with the output may have come over what was pressed.
   document.addEventListener("click", ({ target }) => {
     if (target.closest(".follows")) target.scrollIntoView({ block: "nearest", inline: "nearest" });
