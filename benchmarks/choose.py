@@ -7,6 +7,7 @@ nothing waits for other processes.
 
 from __future__ import annotations
 
+import math
 import statistics
 import time
 from collections.abc import Callable, Iterator
@@ -49,7 +50,7 @@ def row_of(case: Case, prepared: bool, repeats: int) -> Row:
     """Time every algorithm that can do a layer; "ours" is the one that `auto` takes."""
     W, task = case.filters, case.task
     X = np.random.default_rng(1).standard_normal((1, *case.size, case.n_C_prev), np.float32)
-    chosen = engine.choose(W, task, prepared=prepared).algorithm
+    chosen = engine.choose(W, task, runs=math.inf if prepared else 1).algorithm
     able = [name for name in engine.ALGORITHMS if engine.ALGORITHMS[name].work(W, task) is not None]
     contenders = [Contender(name, runner(case, W, X, name, prepared)) for name in able]
     contenders.sort(key=lambda contender: contender.name != chosen)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -177,7 +178,7 @@ def conv_plan(
     """
     A, weights, bias, window, groups, border = _read(A_prev, np.array(W), np.array(b), hparameters)
     layer = prepare_convolution(
-        weights, window, groups, border, images=len(A), bias=bias, prepared=True
+        weights, window, groups, border, images=len(A), bias=bias, runs=math.inf
     )
     return ConvPlan(A.shape, layer)
 

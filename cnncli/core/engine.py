@@ -6,6 +6,7 @@ time, and the cheapest wins.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from functools import cached_property, lru_cache
 from itertools import pairwise
@@ -98,9 +99,7 @@ class Choice:
     strips: float
 
 
-def choose(
-    W: FloatArray, task: ConvTask, algorithm: str = "auto", prepared: bool = False
-) -> Choice:
+def choose(W: FloatArray, task: ConvTask, algorithm: str = "auto", runs: float = 1) -> Choice:
     """Return the algorithm for a layer.
 
     Parameters
@@ -111,7 +110,7 @@ def choose(
         The layer.
     algorithm : str
         "auto" for the cheapest, or a name from `ALGORITHMS`.
-    prepared : bool
+    runs : float
         As in `prepare_convolution`.
 
     Raises
@@ -122,29 +121,27 @@ def choose(
     if algorithm != "auto" and algorithm not in ALGORITHMS:
         raise OptionError(f"algorithm must be auto or {', '.join(ALGORITHMS)}, got {algorithm!r}")
     if task.depthwise and not (_channels_differ(W, task) and np.isfinite(W).all()):
-        return _choose(W, task, algorithm, prepared)
-    return _choose_by_shape(task, algorithm, prepared)
+        return _choose(W, task, algorithm, runs)
+    return _choose_by_shape(task, algorithm, runs)
 
 
 @lru_cache(maxsize=1024)
-def _choose_by_shape(task: ConvTask, algorithm: str, prepared: bool) -> Choice:
+def _choose_by_shape(task: ConvTask, algorithm: str, runs: float) -> Choice:
     """Choose for filters whose values play no part: over several channels, or of each channel."""
     shape = (*task.window.kernel, task.n_C_prev // task.groups, task.n_C)
     filters = np.arange(task.n_C, dtype=task.dtype) if task.depthwise else np.zeros((), task.dtype)
-    return _choose(np.broadcast_to(filters, shape), task, algorithm, prepared)
+    return _choose(np.broadcast_to(filters, shape), task, algorithm, runs)
 
 
 def _channels_differ(W: FloatArray, task: ConvTask) -> bool:
     return not share_weights(W.reshape(*W.shape[:2], task.groups, -1))
 
 
-def _choose(W: FloatArray, task: ConvTask, algorithm: str, prepared: bool) -> Choice:
+def _choose(W: FloatArray, task: ConvTask, algorithm: str, runs: float) -> Choice:
     asked = ALGORITHMS if algorithm == "auto" else {algorithm: ALGORITHMS[algorithm]}
     counted = {name: module.work(W, task) for name, module in asked.items()}
     prices = {
-        name: price(work, task.dtype, prepared)
-        for name, work in counted.items()
-        if work is not None
+        name: price(work, task.dtype, runs) for name, work in counted.items() if work is not None
     }
     if algorithm == "auto":
         best = min(prices, key=prices.__getitem__)
@@ -165,7 +162,7 @@ def _choose(W: FloatArray, task: ConvTask, algorithm: str, prepared: bool) -> Ch
 
 
 def _strips_price(work: Work | None, task: ConvTask) -> float:
-    return price(work or Work(), task.dtype, prepared=True)
+    return price(work or Work(), task.dtype, runs=math.inf)
 
 
 @dataclass(frozen=True)
@@ -225,14 +222,17 @@ class Convolution:
             strip, channels = item
             begin, end = max(strip.first, first), min(strip.last, last)
             target = Z[strip.images, begin - first : end - first, :, channels]
-            if (begin, end) == (strip.first, strip.last):
+            if (begin, end) == (strip.first, strip.last) and len(self.blocks) == 1:
                 self._strip(source, strip, channels, target, scratch)
-            else:
-                whole_shape = (len(target), strip.last - strip.first, *target.shape[2:])
-                whole = scratch.take("whole", whole_shape, task.dtype)
-                self._strip(source, strip, channels, whole, scratch)
-                np.copyto(target, whole[:, begin - strip.first : end - strip.first])
-            self._finish_strip(target, channels)
+                self._finish_strip(target, channels)
+                return
+            # Some of the channels lie apart in the output, where all that follows takes longer.
+            whole_shape = (len(target), strip.last - strip.first, *target.shape[2:])
+            whole = scratch.take("whole", whole_shape, task.dtype)
+            self._strip(source, strip, channels, whole, scratch)
+            part = whole[:, begin - strip.first : end - strip.first]
+            self._finish_strip(part, channels)
+            np.copyto(target, part)
 
         run_strips(compute, items, jobs if len(items) > 1 else 1)
         return Z
@@ -267,20 +267,19 @@ class Convolution:
 
     def _finish_strip(self, out: FloatArray, channels: slice) -> None:
         """Add the bias and do the rest, while a strip is in cache."""
-        if self.bias is not None and out.shape[3] == self.task.n_C:
+        if self.bias is not None:
             # As one long row, which numpy adds several times faster than a few channels a time.
             rows = out.reshape(*out.shape[:2], -1)
-            np.add(rows, self._bias_row, out=rows)
-        elif self.bias is not None:
-            np.add(out, self.bias[channels], out=out)
+            np.add(rows, self._bias_rows[channels.start], out=rows)
         if self.finish is not None:
             self.finish.overwrite(out)
 
     @cached_property
-    def _bias_row(self) -> FloatArray:
-        """The bias of each cell of a row, (n_W * n_C,)."""
+    def _bias_rows(self) -> dict[int, FloatArray]:
+        """The bias of each cell of a row, (n_W * channels,), by the first channel of a block."""
         assert self.bias is not None
-        return np.concatenate([self.bias] * self.task.window.cols.out)
+        columns = self.task.window.cols.out
+        return {b.start: np.concatenate([self.bias[b]] * columns) for b in self.blocks}
 
     @cached_property
     def _contained(self) -> tuple[Kernel, Padder]:
@@ -324,7 +323,7 @@ def prepare_convolution(
     bias: FloatArray | None = None,
     finish: Finish | None = None,
     algorithm: str = "auto",
-    prepared: bool = False,
+    runs: float = 1,
 ) -> Convolution:
     """Choose an algorithm, prepare the filters and cut the strips.
 
@@ -346,9 +345,8 @@ def prepare_convolution(
         What else is done to the outputs of a strip while they are in cache.
     algorithm : str
         "auto" or a name from `ALGORITHMS`.
-    prepared : bool
-        Whether the layer shall run often, so that what its filters take does not count for the
-        choice. For one image it counts.
+    runs : float
+        How often the layer shall run, for the choice: what its filters take is shared by that many.
 
     Returns
     -------
@@ -371,7 +369,7 @@ def prepare_convolution(
     """
     W = np.ascontiguousarray(W)
     task = ConvTask(window, groups, images, W.shape[2] * groups, W.shape[3], W.dtype, border)
-    choice = choose(W, task, algorithm, prepared)
+    choice = choose(W, task, algorithm, runs)
     prepare: Callable[[FloatArray, ConvTask], Kernel] = ALGORITHMS[choice.algorithm].prepare
     # A BLAS thread goes on spinning after its last product and would slow the strips down.
     with blas.one_thread():

@@ -57,7 +57,7 @@ def this_family() -> str:
     return "AVX-512" if blas.kernels() in WIDE else "AVX2"
 
 
-def price(work: Work, dtype: np.dtype[Any], prepared: bool = False) -> float:
+def price(work: Work, dtype: np.dtype[Any], runs: float = 1) -> float:
     """Return the nanoseconds that one thread is expected to need.
 
     Parameters
@@ -65,8 +65,8 @@ def price(work: Work, dtype: np.dtype[Any], prepared: bool = False) -> float:
     work : Work
     dtype : dtype
         float32 or float64.
-    prepared : bool
-        Whether the filters have been prepared before, so that ``work.once`` does not count.
+    runs : float
+        How many share what is done once, ``work.once``; with infinity it does not count.
 
     Examples
     --------
@@ -74,8 +74,8 @@ def price(work: Work, dtype: np.dtype[Any], prepared: bool = False) -> float:
     2.0
     >>> price(Work(once=Work(calls=1)), np.dtype("float32"))
     1000.0
-    >>> price(Work(once=Work(calls=1)), np.dtype("float32"), prepared=True)
-    0.0
+    >>> price(Work(once=Work(calls=1)), np.dtype("float32"), runs=4)
+    250.0
     """
     prices = FAMILIES[this_family()]
     units = (
@@ -84,5 +84,5 @@ def price(work: Work, dtype: np.dtype[Any], prepared: bool = False) -> float:
         + work.flops * prices.flops
         + work.butterflies * prices.butterflies
     )
-    once = 0.0 if prepared or work.once is None else price(work.once, dtype)
-    return float(units * dtype.itemsize / 4 + work.calls * prices.calls + once)
+    once = 0.0 if work.once is None else price(work.once, dtype)
+    return float(units * dtype.itemsize / 4 + work.calls * prices.calls + once / runs)

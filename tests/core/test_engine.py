@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import tracemalloc
 from typing import Any
 
@@ -16,15 +17,23 @@ from cnncli.core.geometry import place_window
 Arrays = tuple[Any, Any, Any]
 
 
-def test_few_rows_and_many_filters_are_cut_by_filters() -> None:
-    W = np.zeros((3, 3, 512, 600), np.float32)
-    layer = engine.prepare_convolution(
-        W, place_window((8, 8), 3, padding="same"), algorithm="winograd"
-    )
-    step = layer.kernel.by_channels
-    assert len(layer.blocks) == 2
-    assert [block.start % step for block in layer.blocks] == [0, 0]
-    assert (layer.blocks[0].start, layer.blocks[-1].stop) == (0, 600)
+@pytest.mark.parametrize(("algorithm", "size"), [("winograd", 8), ("matmul", 7)])
+def test_few_rows_and_many_filters_are_cut_by_filters(algorithm: str, size: int) -> None:
+    rng = np.random.default_rng(0)
+    W = rng.standard_normal((3, 3, 128, 600), np.float32)
+    bias = rng.standard_normal(600, np.float32)
+    window = place_window((size, size), 3, padding="same")
+    finish = engine.Finish(lambda out: np.maximum(out, 0, out=out), each_alone=True)
+    layer = engine.prepare_convolution(W, window, bias=bias, finish=finish, algorithm=algorithm)
+    assert [(block.start, block.stop) for block in layer.blocks] == [(0, 300), (300, 600)]
+    assert len(layer.grid.strips(1, size, 0, size)) == 1
+    X = rng.standard_normal((1, size, size, 128), np.float32)
+    padded = np.pad(X[0], ((1, 1), (1, 1), (0, 0)))
+    windows = np.lib.stride_tricks.sliding_window_view(padded, (3, 3), axis=(0, 1))
+    expected = np.maximum(np.tensordot(windows, W, ([3, 4, 2], [0, 1, 2])) + bias, 0)
+    made = layer(X)
+    np.testing.assert_allclose(made[0], expected, rtol=0, atol=1e-5 * expected.max())
+    assert (layer.read(lambda a, b: X[:, a:b], 2, 5) == made[:, 2:5]).all()
 
 
 def test_halves_are_even_where_steps_allow_it() -> None:
@@ -83,13 +92,13 @@ def test_the_filters_own_price_is_counted_for_one_image_only() -> None:
     W = np.ones((3, 3, 512, 512), np.float32)
     task = make_task((14, 14), W, 1)
     choice = engine.choose(W, task, "winograd")
-    ready = engine.choose(W, task, "winograd", prepared=True)
+    ready = engine.choose(W, task, "winograd", runs=math.inf)
     assert choice.nanoseconds > 1.5 * ready.nanoseconds
     assert choice.strips == ready.strips == ready.nanoseconds
     assert choice.reason == "asked for"
-    chosen = [engine.choose(W, task, prepared=prepared).algorithm for prepared in (False, True)]
+    chosen = [engine.choose(W, task, runs=runs).algorithm for runs in (1, math.inf)]
     assert chosen == ["matmul", "winograd"]
-    layer = engine.prepare_convolution(W, task.window, prepared=True)
+    layer = engine.prepare_convolution(W, task.window, runs=math.inf)
     assert layer.choice.algorithm == "winograd"
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import platform
 import subprocess
@@ -27,7 +28,7 @@ def test_prices_are_of_the_kernels_in_use() -> None:
 def test_what_comes_once_does_not_count_for_prepared_filters() -> None:
     work, dtype = Work(copies=1e6, once=Work(flops=1e6, calls=3)), np.dtype(np.float32)
     assert work.once is not None
-    alone = price(work, dtype, prepared=True)
+    alone = price(work, dtype, runs=math.inf)
     assert alone == price(Work(copies=1e6), dtype)
     assert price(work, dtype) == pytest.approx(alone + price(work.once, dtype))
 

@@ -15,6 +15,7 @@ arrays and its threads never wait for the interpreter.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from functools import cache
 from typing import Final
@@ -108,7 +109,7 @@ def _span(task: ConvTask) -> int:
     """Return the side of the input tiles that are quickest once the filters are ready."""
     W = placeholder(task.dtype, (*task.window.kernel, task.n_C_prev, task.n_C))
     spans = SPANS[len(W)]
-    return min(spans, key=lambda span: price(_work(W, task, span), task.dtype, prepared=True))
+    return min(spans, key=lambda span: price(_work(W, task, span), task.dtype, runs=math.inf))
 
 
 def _work(W: FloatArray, task: ConvTask, span: int) -> Work:
