@@ -155,19 +155,19 @@ def layout_of(image: TiffImagePlugin.TiffImageFile) -> Layout:
     bits: Any = tags.get(258, (1,))
     strip = width, max(1, min(number(278, height), height))
     return Layout(
-        width,
-        height,
-        samples,
-        int(max(bits)) if len(set(bits)) == 1 and len(bits) in (1, samples) else 0,
-        number(339, 1),
-        number(284, 1) == 2 and samples > 1,
-        number(262, 0),
-        number(259, 1),
-        number(317, 1),
-        tuple(tags.get(338, ())),
-        322 in tags,
-        (number(322, 0), number(323, 0)) if 322 in tags else strip,
-        "<" if tags.prefix == b"II" else ">",
+        width=width,
+        height=height,
+        samples=samples,
+        bits=int(max(bits)) if len(set(bits)) == 1 and len(bits) in (1, samples) else 0,
+        kind=number(339, 1),
+        planar=number(284, 1) == 2 and samples > 1,
+        photometric=number(262, 0),
+        compression=number(259, 1),
+        predictor=number(317, 1),
+        extras=tuple(tags.get(338, ())),
+        is_tiled=322 in tags,
+        tile=(number(322, 0), number(323, 0)) if 322 in tags else strip,
+        order="<" if tags.prefix == b"II" else ">",
     )
 
 

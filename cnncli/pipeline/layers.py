@@ -117,15 +117,15 @@ def conv_layer(given: Sequence[FilterLike], settings: ConvSettings) -> ConvLayer
         bias = _load_bias(settings.bias, bank)
         bank = replace(bank, bias=bias.array, files=(*bank.files, *bias.files))
     layer = ConvLayer(
-        bank,
-        None,
-        settings.stride,
-        settings.padding,
-        settings.dilation,
-        settings.groups,
-        mode,
-        settings.pad_value or 0.0,
-        settings.activation,
+        filter=bank,
+        bias=None,
+        stride=settings.stride,
+        padding=settings.padding,
+        dilation=settings.dilation,
+        groups=settings.groups,
+        pad_mode=mode,
+        pad_value=settings.pad_value or 0.0,
+        activation=settings.activation,
         algorithm=settings.algorithm,
     )
     return _by_convention(layer, settings.convention, CONVENTION_NAMES)
