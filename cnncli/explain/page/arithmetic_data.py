@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Final
 
 import numpy as np
@@ -110,7 +111,9 @@ def network_arithmetic(
     return records, notes
 
 
-def sums_of_all(layer: AnyLayer, X: FloatArray, box: Box) -> PageData:
+def sums_of_all(
+    layer: AnyLayer, X: FloatArray, box: Box, channels: Sequence[int], held: Sequence[int]
+) -> PageData:
     """Return what a layer sums up of more input than a page may hold: means, totals.
 
     Parameters
@@ -120,19 +123,23 @@ def sums_of_all(layer: AnyLayer, X: FloatArray, box: Box) -> PageData:
         Its input.
     box : (slice, slice)
         The rows and columns of the layer that are in the page.
+    channels, held : sequence of int
+        The channels of the layer, and those of its input, that are in the page.
 
     Returns
     -------
     dict
-        Of norms ``mean`` and ``var``, of a softmax ``largest`` and ``total``, of a reduction what
-        it ``reduced`` to, for each row, column and group of channels that has its own:
-        ``sumsShape`` tells how many. Of others nothing.
+        Of norms ``mean`` and ``var``, of a softmax ``largest`` and ``total``, also of one that
+        a layer of groups has as its activation, of a reduction what it ``reduced`` to, for each
+        row, column and group of channels that has its own: ``sumsShape`` tells how many. Of LRN
+        the ``squares`` of the channels ``sumsChannels``, which have neighbours that are not in
+        the page. Of others nothing.
 
     Examples
     --------
     >>> X = np.array([1.0, 5.0]).reshape(1, 1, 2, 1)
     >>> whole = slice(0, 1), slice(0, 2)
-    >>> sums_of_all(SoftmaxLayer(("columns",)), X, whole)["sumsShape"]
+    >>> sums_of_all(SoftmaxLayer(("columns",)), X, whole, [0], [0])["sumsShape"]
     [1, 1, 1]
     """
     if isinstance(layer, Normalization):
@@ -146,14 +153,48 @@ def sums_of_all(layer: AnyLayer, X: FloatArray, box: Box) -> PageData:
         wanted = np.square(wanted) if layer.mode == "l2" else wanted
         sums = {"reduced": ReduceLayer(mode, layer.axes).compute(wanted)}
     elif over := _shared_over(layer):
-        largest = X.max(axis=over, keepdims=True)
-        powers = np.exp(X - largest, dtype=np.float64)
-        sums = {"largest": largest, "total": powers.sum(axis=over, keepdims=True)}
+        sums = _powers(X, over)
+    elif isinstance(layer, ConvLayer) and _shares_of_groups(layer):
+        sums = _powers(replace(layer, activation="none").forward(X)[0], (3,))
+    elif isinstance(layer, LRNLayer):
+        return _squares(layer, X, box, channels, held)
     else:
         return {}
+    return _sums(sums, box)
+
+
+def _sums(sums: Mapping[str, FloatArray], box: Box) -> PageData:
+    """Return what belongs to some rows and columns."""
     cut = {name: _cut(numbers[0], box) for name, numbers in sums.items()}
     (shape,) = {numbers.shape for numbers in cut.values()}
     return {name: _numbers(v) for name, v in cut.items()} | {"sumsShape": list(shape)}
+
+
+def _powers(X: FloatArray, over: tuple[int, ...]) -> dict[str, FloatArray]:
+    """Return the largest values along some axes, and the exponentials less that, added up."""
+    largest = X.max(axis=over, keepdims=True)
+    powers = np.exp(X - largest, dtype=np.float64)
+    return {"largest": largest, "total": powers.sum(axis=over, keepdims=True)}
+
+
+def _shares_of_groups(layer: ConvLayer) -> bool:
+    """Whether a page may hold what a channel is made from, but not what its share is of."""
+    return layer.activation in OVER_CHANNELS and (layer.groups > 1 or layer.filter.per_channel)
+
+
+def _squares(
+    layer: LRNLayer, X: FloatArray, box: Box, channels: Sequence[int], held: Sequence[int]
+) -> PageData:
+    """Return the sums of squares of those channels whose neighbours a page lacks."""
+    told = [channel for channel in channels if channel in held]
+    near = {channel: layer.channels(channel, X.shape[3]) for channel in told}
+    lacking = [c for c, one in near.items() if not set(held).issuperset(range(one.start, one.stop))]
+    if not lacking:
+        return {}
+    cells = np.square(X[:, box[0], box[1]], dtype=np.float64)
+    squares = np.stack([cells[..., near[channel]].sum(axis=3) for channel in lacking], axis=3)
+    whole = slice(None), slice(None)
+    return _sums({"squares": squares}, whole) | {"sumsChannels": lacking}
 
 
 def _shared_over(layer: AnyLayer) -> tuple[int, ...]:

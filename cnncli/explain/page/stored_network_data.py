@@ -122,7 +122,7 @@ def stored_network_page_data(
         not_finite[name] = measure(Y).non_finite
         if not parts[name].is_whole(shapes[name]):
             readers = [node for node in network.nodes if name in node.inputs]
-            sums |= {one.name: sums_of_all(one.layer, Y, parts[one.name].box) for one in readers}
+            sums |= {one.name: _sums_of(one, Y, parts[one.name], parts[name]) for one in readers}
     summaries = {plan.name: plan for plan in summarize(network, picture.shape[1:]).layers}
     source = {"name": SOURCE, "label": "input", "shape": list(shape[1:]), "inputs": [], "reads": []}
     used = sum(part.size for part in parts.values()) * np.dtype(dtype).itemsize
@@ -140,6 +140,10 @@ def stored_network_page_data(
         "tables": colour_tables(),
         "notes": [*notes, *facts],
     }
+
+
+def _sums_of(node: Node, X: FloatArray, part: _LayerPart, source: _LayerPart) -> PageData:
+    return sums_of_all(node.layer, X, part.box, part.channels, source.channels)
 
 
 def _choose_dtype(parts: Mapping[str, _LayerPart]) -> str:

@@ -61,19 +61,27 @@ function lrnBase({ size, alpha, bias }, squares) {
   return bias + (alpha / size) * squares;
 }
 
+/** The sum of squares that the page has of a unit, since it lacks some of its neighbours; else null. */
+function knownSquares(layer, unit) {
+  const place = layer.arithmetic.sumsChannels?.indexOf(unit.channel) ?? -1;
+  return place < 0 ? null : knownSums(layer, unit, place).squares;
+}
+
 /** A value of a local response normalisation: the squares of its neighbours' channels lessen it. */
 function lrnArithmetic(layer, unit) {
   const { size, alpha, beta, bias } = layer.arithmetic;
   const [first, end] = nearChannels(layer.arithmetic, unit.channel, layer.shape[2]);
   const [rows, cols] = spansOf(layer, unit, []);
-  const near = readSpans(layer, [rows, cols, [first, end]]);
-  if (!near) return null;
-  const squares = near.reduce((sum, { value }) => sum + value ** 2, 0);
+  const all = readSpans(layer, [rows, cols, [first, end]]);
+  const own = ownRead(layer, unit);
+  const squares = all ? all.reduce((sum, { value }) => sum + value ** 2, 0) : knownSquares(layer, unit);
+  if (!own || squares === null) return null;
+  const near = all ?? [{ ...own, amount: null }];
   const base = lrnBase(layer.arithmetic, squares);
-  const x = near[unit.channel - first].value;
+  const x = own.value;
   const value = x / base ** beta;
   const lines = [
-    [near.length === 1 ? "square" : `squares of ${near.length} channels`, squares],
+    [end - first === 1 ? "square" : `squares of ${end - first} channels`, squares],
     [`${numberText(bias)} + ${numberText(alpha)} ÷ ${size} × that`, base],
     [`to the power ${numberText(beta)}`, base ** beta],
     ["x ÷ that", value],

@@ -65,11 +65,12 @@ function ownRead(layer, unit) {
 
 /** What the page has of all values that a unit looks at, where it has not the values: mean and variance, or shares' total. */
 function knownSums(layer, unit, group) {
-  const { sumsShape: [rows, cols, groups], mean, var: variance, largest, total, reduced } = layer.arithmetic;
+  const { sumsShape: [rows, cols, groups], mean, var: variance, largest, total, reduced, squares } = layer.arithmetic;
   const row = rows > 1 ? unit.at[0] - layer.rows[0] : 0;
   const col = cols > 1 ? unit.at[1] - layer.cols[0] : 0;
   const index = (row * cols + col) * groups + (groups > 1 ? group : 0);
   if (reduced) return { reduced: reduced[index] };
+  if (squares) return { squares: squares[index] };
   return mean ? { mean: mean[index], variance: variance[index] } : { largest: largest[index], total: total[index] };
 }
 
@@ -159,13 +160,17 @@ function softmaxArithmetic(layer, unit, axes = layer.arithmetic.axes) {
 function knownShare(layer, unit, spans) {
   const read = ownRead(layer, unit);
   if (!read || !layer.arithmetic.sumsShape) return null;
+  const softmax = shareOfKnown(layer, unit, read, sizeOfSpans(spans));
+  return { value: softmax.value, softmax, reads: [{ ...read, amount: softmax.value }] };
+}
+
+/** The share of a value { value, layer, channel, at } in a total that the page has, of so many. */
+function shareOfKnown(layer, unit, read, count) {
   const { largest, total } = knownSums(layer, unit, unit.channel);
   const exponential = Math.exp(read.value - largest);
   const isLog = layer.arithmetic.activation === "log-softmax";
   const value = isLog ? read.value - largest - Math.log(total) : exponential / total;
-  const count = sizeOfSpans(spans);
-  const softmax = { units: [read], values: [read.value], chosen: 0, largest, exponentials: [exponential], total, value, isLog, count };
-  return { value, softmax, reads: [{ ...read, amount: value }] };
+  return { units: [read], values: [read.value], chosen: 0, largest, exponentials: [exponential], total, value, isLog, count };
 }
 
 /**
@@ -191,13 +196,15 @@ function exponentialsOf(values) {
 function matmulArithmetic(layer, unit) {
   const [one, other] = layer.inputs.map((name) => byName.get(name).shape);
   const [row, otherRow] = [one, other].map(([rows]) => Math.min(unit.at[0], rows - 1));
-  const only = (index) => [index, index + 1];
-  const firsts = readSpans(layer, [only(row), only(unit.at[1]), [0, one[2]]]);
-  const seconds = readSpans(layer, [only(otherRow), [0, one[2]], only(unit.channel)], 1);
-  if (!firsts || !seconds) return null;
+  const pairOf = (_, k) => [readCell(layer, [row, unit.at[1], k]), readCell(layer, [otherRow, k, unit.channel], 1)];
+  const pairs = Array.from({ length: one[2] }, pairOf).filter((pair) => !pair.includes(null));
   const weighted = (reads, others) =>
     reads.map((read, k) => ({ ...read, weight: others[k].value, amount: amountOf(read, others[k].value) }));
+  const [firsts, seconds] = [0, 1].map((side) => pairs.map((pair) => pair[side]));
   const reads = weighted(firsts, seconds).map((read, k) => ({ ...read, times: seconds[k] }));
-  const value = sumOf(reads.map((read) => read.value * read.weight));
-  return { value, reads, sources: counting([...reads, ...weighted(seconds, firsts)]) };
+  const sum = sumOf(reads.map((read) => read.value * read.weight));
+  if (pairs.length === one[2]) return { value: sum, reads, sources: counting([...reads, ...weighted(seconds, firsts)]) };
+  // What the products that the page lacks add up to is the rest of the value.
+  const value = unitValue(unit);
+  return value === null ? null : { value, reads, sources: [], isPart: true, others: { count: one[2] - pairs.length, sum: value - sum } };
 }

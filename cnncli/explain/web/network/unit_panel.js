@@ -160,7 +160,7 @@ function ruleText(layer, made) {
     quotient: "trunc(x / divisor).",
     reduce: `${REDUCE_RULES[mode]} ${over}.`,
     resize: RESIZE_RULES[mode],
-    matmul: `The sum of ${countText(made.reads.length, "product")}: a row of the first input times a column of the second.`,
+    matmul: `The sum of ${countText(made.reads.length + (made.others?.count ?? 0), "product")}: a row of the first input times a column of the second.`,
     add: "The sum of its inputs.",
     sub: "The first input less the second.",
     mul: "The product of its inputs.",
@@ -195,8 +195,8 @@ function numberElements(made, subject, layer) {
 }
 
 /** The values that a layer without a window reads, each with its place; of many those that contribute most. */
-function valueTable({ reads }) {
-  const isSum = reads.some(({ weight, times }) => times || (weight !== undefined && weight !== 1));
+function valueTable({ reads, others }) {
+  const isSum = Boolean(others) || reads.some(({ weight, times }) => times || (weight !== undefined && weight !== 1));
   const isLong = reads.length > LISTED_READS;
   const ranked = isSum || isLong ? sortedBySize(reads, ({ amount }) => amount ?? 0) : reads;
   const named = isLong ? ranked.slice(0, NAMED_READS) : ranked;
@@ -215,6 +215,7 @@ function valueTable({ reads }) {
     const name = isSum ? `${rest.length} smaller products` : `${rest.length} more values, added up`;
     table.append(isSum ? numbersRow(name, [null, null, sum]) : numbersRow(name, [sum]));
   }
+  if (others) table.append(numbersRow(`${countText(others.count, "product")} of values that this page does not hold`, [null, null, others.sum]));
   return table;
 }
 

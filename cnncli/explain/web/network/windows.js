@@ -18,16 +18,17 @@ function windowArithmetic(layer, unit) {
   const { activation } = layer.arithmetic;
   const isShare = OVER_CHANNELS.includes(activation);
   const channels = isShare ? Array.from({ length: layer.shape[2] }, (_, k) => k) : [unit.channel];
-  const isHere = channels.every((k) => arithmetic.sources(k).channels.every((c) => c in arithmetic.input.planes));
-  if (!isHere || !arithmetic.knows(...unit.at)) return null;
+  const isHere = (k) => arithmetic.sources(k).channels.every((c) => c in arithmetic.input.planes);
+  const hasAll = channels.every(isHere);
+  const knowsTotal = isShare && layer.arithmetic.sumsShape;
+  if (!(hasAll || (knowsTotal && isHere(unit.channel))) || !arithmetic.knows(...unit.at)) return null;
   const step = arithmetic.step(unit.channel, ...unit.at);
   const made = { step, arithmetic, sources: windowSources(layer, unit, step) };
   if (!isShare) return { ...made, value: step.value };
-  const units = channels.map((channel) => {
-    const value = arithmetic.step(channel, ...unit.at).total;
-    return { layer: layer.name, channel, at: unit.at, value };
-  });
-  const softmax = shares(units, unit.channel, activation);
+  const sumOfChannel = (channel) => ({ layer: layer.name, channel, at: unit.at, value: arithmetic.step(channel, ...unit.at).total });
+  const softmax = hasAll
+    ? shares(channels.map(sumOfChannel), unit.channel, activation)
+    : shareOfKnown(layer, unit, sumOfChannel(unit.channel), channels.length);
   step.value = softmax.value;
   return { ...made, softmax, value: step.value };
 }
