@@ -283,16 +283,23 @@ def nearest(text: str, names: Iterable[str], count: int = 3) -> list[str]:
 
 
 def among(name: str, names: Iterable[str], most: int = 12) -> str:
-    """Say which names are like an unknown one, or else which there are, at most so many.
+    """Say which names are like an unknown one, or else which there are.
+
+    More than so many are shortened by two or more.
 
     Examples
     --------
     >>> among("conv9", ["conv1", "pool1"]), among("x", ["conv1", "pool1"])
     ('; nearest: conv1', '; there are conv1, pool1')
+    >>> among("conv", ["/features/0/Conv", "/features/1/Relu"])
+    '; nearest: /features/0/Conv'
     """
     known = list(names)
     near = nearest(name, known)
+    if not near and len(name) > 2:
+        near = [other for other in known if name.lower() in other.lower()][:3]
     if near:
         return f"; nearest: {', '.join(near)}"
-    more = f" and {len(known) - most} more" if len(known) > most else ""
-    return f"; there are {', '.join(known[:most])}{more}"
+    if len(known) <= most + 1:
+        return f"; there are {', '.join(known)}"
+    return f"; there are {', '.join(known[:most])} and {len(known) - most} more"

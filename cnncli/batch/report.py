@@ -255,7 +255,8 @@ def _line(written: WrittenFile) -> str:
     if written.window is not None:
         parts.append(written.window)
     if written.pad_mode is not None:
-        parts.append(f"pad mode {written.pad_mode}")
+        value = f", pad value {written.pad_value:.4g}" if written.pad_value else ""
+        parts.append(f"pad mode {written.pad_mode}{value}")
     return ", ".join(parts)
 
 
@@ -324,6 +325,7 @@ def _written_fields(written: WrittenFile) -> Any:
         "clipped": written.clipped,
         "non_finite": written.non_finite,
         "pad_mode": written.pad_mode,
+        **({"pad_value": written.pad_value} if written.pad_mode and written.pad_value else {}),
         **({} if written.window is None else {"window": written.window}),
         **({} if written.drawn is None else {"drawn": written.drawn}),
     }

@@ -59,7 +59,10 @@ class SuggestingGroup(HelpfulCommand, click.Group):
         except click.UsageError as error:
             from cnncli.cli.synonyms import meant_command
 
-            meant = meant_command(args[0], self.list_commands(ctx))
+            names = self.list_commands(ctx)
+            meant = meant_command(args[0], names)
+            if args[0] == "help" and args[1:2] and args[1] in names:
+                meant = f"{ctx.command_path} {args[1]} --help"
             if meant is None:
                 raise
             message = f"{error.message} Did you mean {meant}?"
@@ -170,14 +173,22 @@ def show_error(error: Exception, said: Set[str] = frozenset()) -> int:
     if isinstance(error, click.ClickException):
         message = error.format_message()
     if isinstance(error, click.UsageError) and error.ctx is not None:
-        more = "-all" if isinstance(error, click.NoSuchOption) else ""
-        hint = f"{error.ctx.command_path} --help{more}"
+        hint = f"{error.ctx.command_path} {_help_of(error, error.ctx)}"
     is_new = hint and hint not in said
     last = f"hint: {shorten(_one_line(hint or ''), _LONGEST_HINT)}" if is_new else ""
     tell(shorten(f"cnncli: error: {_one_line(message)}", LONGEST_MESSAGE - len(last) - 2))
     if last:
         tell(last)
     return int(getattr(error, "exit_code", 1))
+
+
+def _help_of(error: click.UsageError, ctx: click.Context) -> str:
+    """Return the help that shows what an error is about: --help leaves rare options out."""
+    param = error.param if isinstance(error, click.BadParameter) else None
+    if isinstance(error, click.BadOptionUsage):
+        param = next((one for one in ctx.command.params if error.option_name in one.opts), None)
+    is_rare = isinstance(param, click.Option) and param.get_help_record(ctx) is None
+    return "--help-all" if is_rare or isinstance(error, click.NoSuchOption) else "--help"
 
 
 def tell(line: str, newline: bool = True) -> None:

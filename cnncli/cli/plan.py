@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import sys
 from dataclasses import replace
@@ -25,6 +26,7 @@ from cnncli.cli.options import (
 )
 from cnncli.cli.progress import is_terminal_stream, show_steps, tell_file
 from cnncli.cli.types import InputSize, UnitType
+from cnncli.errors import FileProblem
 from cnncli.pipeline.networks import load_for_picture
 
 if TYPE_CHECKING:
@@ -111,6 +113,10 @@ def plan(options: PlanOptions) -> None:
             whole = load_for_picture(load, prepare, options.image, read_options(options))
         except SizeNeeded as error:
             raise SizeNeeded(error.message, hint="--input HxWxC", path=error.path) from None
+        except FileProblem as error:
+            # Other commands have --size for it.
+            error.hint = error.hint and re.sub(r"--size (\w+),(\w+)", r"--input \1x\2", error.hint)
+            raise
         model = whole.until(options.until)
         read = read_options(options, **model.reading())
         shape = _input_shape(model, options, read)

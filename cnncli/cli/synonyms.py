@@ -52,7 +52,7 @@ OPTIONS: Final = {
     "timeout": "time-limit max-time",
     "cluster": "dask scheduler",
     "max-memory": "memory limit",
-    "dry-run": "n simulate check",
+    "dry-run": "n simulate check plan",
     "input": "input-shape input-size shape size",
     "layer": "node output-layer name",
     "at": "position pos pixel coord coords point location row col",

@@ -267,6 +267,8 @@ def _field_text(name: str, one: Any, two: Any, names: tuple[str, str]) -> str:
 
 
 def _text(value: Any) -> str:
+    if value is None:
+        return "not given"
     if isinstance(value, float):
         return f"{value:g}"
     return ", ".join(map(str, value)) if isinstance(value, tuple) else str(value)

@@ -211,6 +211,8 @@ def _of_field(name: str, one: Any, other: Any, sides: tuple[str, str]) -> str:
 
 
 def _text(value: Any) -> str:
+    if value is None:
+        return "not given"
     values = value if isinstance(value, tuple) else (value,)
     return ",".join(f"{v:g}" if isinstance(v, float) else str(v) for v in values)
 

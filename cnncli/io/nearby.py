@@ -62,7 +62,7 @@ def files_like(path: str, near_only: bool = False) -> str | None:
         return None
     if not found and len(alike) > SHOWN:
         some = ", ".join(map(quote, alike[:SHOWN]))
-        return f"no file *{suffix} in {quote(folder or '.')} has a name like it: {some} ..."
+        return f"no file has a name like it; *{suffix} in {quote(folder or '.')} are {some} ..."
     found = (found or alike)[:SHOWN]
     if not found:
         return f"no file *{suffix} is in {quote(folder or '.')}"

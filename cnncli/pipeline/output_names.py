@@ -124,6 +124,8 @@ class LayerResult:
         Whether notes tell what is likely to be a mistake, and so why values may be infinite or NaN.
     pad_mode : str, optional
         What the layer's border holds, if it has one.
+    pad_value : float
+        The number of a border of ``zeros`` that holds another.
     window : str, optional
         How a pool makes it: mode, window and stride; and which rows and columns no window reads.
     files : tuple of OutFile
@@ -153,6 +155,7 @@ class LayerResult:
     has_white_note: bool = False
     is_noted: bool = False
     pad_mode: str | None = None
+    pad_value: float = 0.0
     window: str | None = None
     files: tuple[OutFile, ...] = ()
     is_last: bool = False

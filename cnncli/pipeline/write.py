@@ -109,6 +109,7 @@ def with_facts(job: Job, picture: Picture, result: LayerResult) -> LayerResult:
         photo_metadata=picture.photo_metadata,
         has_white_note=bool(white_notes(job, picture)),
         pad_mode=border_of(node.layer, source),
+        pad_value=getattr(node.layer, "pad_value", 0.0),
         window=window_text(network, source),
         is_noted=bool(network.notes(picture.shape)),
     )
@@ -351,8 +352,11 @@ class ResultWriter:
     def _written_values(self, file: OutFile, seen: ValueRange, form: str) -> WrittenFile:
         maps = tuple(self.result.maps[index] for index in file.maps)
         written = written_values(file, self._shape(file), seen, form, maps, self.result.layer)
-        written = replace(written, pad_mode=self.result.pad_mode, window=self.result.window)
-        return replace(written, **self._best(file))
+        return replace(written, **self._window(), **self._best(file))
+
+    def _window(self) -> dict[str, Any]:
+        """Return what is told of the layer's border and window."""
+        return {name: getattr(self.result, name) for name in ("pad_mode", "pad_value", "window")}
 
     def _written_picture(self, file: OutFile, sheet: Sheet, tiles: Sequence[Tile]) -> WrittenFile:
         ranges = tuple((tile.mapping.lo, tile.mapping.hi) for tile in tiles)
@@ -371,8 +375,7 @@ class ResultWriter:
             ranges=ranges,
             layer=self.result.layer,
             **self._best(file),
-            pad_mode=self.result.pad_mode,
-            window=self.result.window,
+            **self._window(),
             has_white_note=self.result.has_white_note,
         )
         return written if field is None else field.describe(written, file.maps, batched)

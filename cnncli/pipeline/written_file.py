@@ -36,6 +36,8 @@ class WrittenFile:
         Of a network from a file.
     pad_mode : str, optional
         What the layer's border holds, if it has one.
+    pad_value : float
+        The number of a border of ``zeros`` that holds another.
     window : str, optional
         How a pool made it: mode, window and stride; and which rows and columns no window reads.
     largest : tuple of (int, str, float) or None
@@ -62,6 +64,7 @@ class WrittenFile:
     ranges: tuple[tuple[float, float], ...] = ()
     layer: str | None = None
     pad_mode: str | None = None
+    pad_value: float = 0.0
     window: str | None = None
     largest: tuple[tuple[int, str, float] | None, ...] = ()
     answers: tuple[Answer, ...] = ()

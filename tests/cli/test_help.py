@@ -131,6 +131,22 @@ def test_a_misspelled_option_is_answered_with_it_and_where_all_options_are(
             assert name in said and said.endswith(" --help-all\n"), wrong
 
 
+@pytest.mark.parametrize(
+    ("given", "shown"),
+    [
+        (("--stride", "0"), "--help"),
+        (("--jobs", "0"), "--help-all"),
+        (("--timeout", "soon"), "--help-all"),
+        (("--max-memory",), "--help-all"),
+        (("--range",), "--help"),
+    ],
+)
+def test_a_hint_names_the_help_that_has_the_option(given: tuple[str, ...], shown: str) -> None:
+    said = refused("conv", "a.png", "-f", "edge", *given, code=2)
+    assert said.splitlines()[-1].endswith(f" conv {shown}")
+    assert given[0] in run_cli("conv", shown).stdout
+
+
 def test_exit_codes_of_the_documentation_are_those_that_there_are() -> None:
     text = (Path(__file__).parents[2] / "docs" / "commands.md").read_text()
     table = text.split("## Exit codes")[1]

@@ -81,6 +81,7 @@ def test_layers_pad_with_zeros(shape: tuple[int, ...]) -> None:
 def test_the_report_says_which(options: tuple[object, ...], mode: str, value: float) -> None:
     save_array("x.npy", RAMP)
     told = run_cli("conv", "x.npy", "-f", SUM, *options, "-o", "y.npy").stderr.splitlines()[0]
+    told = told.removesuffix(", pad value 2")
     assert told.endswith(f", pad mode {mode}") if mode else "pad mode" not in told
     assert np.load("y.npy")[0, 0, 0] == value
     record = run_cli("conv", "x.npy", "-f", SUM, *options, "-o", "z.npy", "--json").stdout
@@ -107,6 +108,18 @@ def test_pad_adds_zeros_and_says_so() -> None:
     assert "pad mode zeros" in told
     assert np.array_equal(np.load("y.npy")[:, :, 0], np.pad(RAMP + 1, 1))
     assert values_of("pad", "x.npy", "--padding", 1, "--pad-value", 7)[0, 0, 0] == 7
+
+
+def test_the_report_tells_the_number_of_a_border() -> None:
+    save_array("x.npy", RAMP)
+    for words in (("pad", "--padding", 1), ("conv", "-f", "edge")):
+        name, *rest = words
+        done = run_cli(name, "x.npy", *rest, "--pad-value", 0.5, "-o", "-", "--json")
+        # Standard output holds the numbers, so the record is on the other.
+        assert json.loads(done.stderr)["pad_value"] == 0.5
+        told = run_cli(name, "x.npy", *rest, "--pad-value", 0.5, "-o", f"{name}.npy").stderr
+        assert told.endswith(", pad mode zeros, pad value 0.5\n")
+    assert "pad value" not in run_cli("pad", "x.npy", "--padding", 1, "-o", "y.npy").stderr
 
 
 def test_a_constant_excludes_a_copying_border() -> None:

@@ -93,6 +93,12 @@ def test_windows_and_weights_are_printed_in_their_places() -> None:
     assert "rows 1, 3; the input has rows 0 to 5" in line_of(lines, "window")
 
 
+def test_one_row_is_called_one() -> None:
+    layer = ConvLayer(load_filter("2"), padding="valid")
+    lines = shown(explain(subject_of(layer, np.ones((1, 1, 5, 1))), (0, 3)))
+    assert line_of(lines, "window").endswith("row 0; the input has row 0 alone")
+
+
 def test_padding_is_marked() -> None:
     X = RNG.random((1, 5, 5, 1))
     zeros = ConvLayer(load_filter("1 1 1; 1 1 1; 1 1 1"), pad_mode="zeros")

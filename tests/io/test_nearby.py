@@ -26,7 +26,7 @@ def test_files_that_may_be_meant(tmp_path: Path) -> None:
 def test_names_that_are_not_alike_are_called_so(tmp_path: Path) -> None:
     for name in ("a1.png", "b2.png", "c3.png", "d4.png"):
         (tmp_path / name).touch()
-    said = f"no file *.png in '{tmp_path}' has a name like it: 'a1.png', 'b2.png', 'c3.png' ..."
+    said = f"no file has a name like it; *.png in '{tmp_path}' are 'a1.png', 'b2.png', 'c3.png' ..."
     assert files_like(f"{tmp_path}/holiday.png") == said
     assert files_like(f"{tmp_path}/a1.pgn") == "there is 'a1.png'"
 

@@ -151,7 +151,8 @@ def reached_cells(explanation: Explanation) -> list[str]:
 
 def _axis_cells(word: str, window: AxisWindow, constant: str) -> list[str]:
     size, cells = window.axis.size, window.cells
-    lines = [f"{_cell_range(word, cells)}; the input has {word}s 0 to {size - 1}"]
+    whole = f"{word} 0 alone" if size == 1 else f"{word}s 0 to {size - 1}"
+    lines = [f"{_cell_range(word, cells)}; the input has {whole}"]
     # What copies the other axis's border copies nothing along this one.
     padding = [(c, s) for c, s in zip(cells, window.sources, strict=True) if not 0 <= c < size]
     before = [c for c, s in padding if s is None and c < 0]
