@@ -16,6 +16,7 @@ from cnncli.filters.filter import Filter
 from cnncli.network.graph import Network, Node
 from cnncli.network.layers.base import OPEN_SIDE, is_open
 from cnncli.network.layers.conv import DENSE_HINT
+from cnncli.network.model import SIZE_HINT, SIZE_UNKNOWN, SizeNeeded
 
 Array = np.ndarray[Any, Any]
 
@@ -89,8 +90,10 @@ def dense_input(
     ------
     ShapeError
         If nothing fits.
+    SizeNeeded
+        If nothing fits, and the size of the network's input is not known.
     """
-    shown, problem = "", None
+    shown, problem, open_sides = "", None, False
     for count in (*counts, *_other_counts(nodes, source, size, values)):
         try:
             n_H, n_W, channels = _cells(nodes, source, size, count)
@@ -99,11 +102,17 @@ def dense_input(
             continue
         if is_open((1, n_H, n_W, channels)):
             n_H = n_W = math.isqrt(values // channels)
+            open_sides = True
         if n_H * n_W * channels == values:
             return n_H, n_W, channels
         shown = shown or f"{n_H}x{n_W}x{channels} of {source}"
     if problem is not None and not shown:
         raise ShapeError(f"its input cannot be made: {problem}", hint=problem.hint)
+    if open_sides:
+        raise SizeNeeded(
+            f"its matrix takes {values} values, which no square picture gives; {SIZE_UNKNOWN}",
+            hint=f"size = [H, W] in [input] ({SIZE_HINT})",
+        )
     raise ShapeError(f"its matrix takes {values} values, not {shown}", hint=DENSE_HINT)
 
 

@@ -17,7 +17,7 @@ def in_file(path: Path) -> Iterator[None]:
         yield
     except CnnCliError as error:
         # An error of a file that this one names becomes part of the text: this one is to be mended.
-        raise FileProblem(str(error), hint=error.hint, path=path) from error
+        raise _kind(error)(str(error), hint=error.hint, path=path) from error
 
 
 @contextmanager
@@ -35,7 +35,12 @@ def error_context(where: str) -> Iterator[None]:
         yield
     except CnnCliError as error:
         hint = None if error.hint is None else as_fields(error.hint)
-        raise FileProblem(f"{where}: {as_fields(str(error))}", hint=hint) from error
+        raise _kind(error)(f"{where}: {as_fields(str(error))}", hint=hint) from error
+
+
+def _kind(error: CnnCliError) -> type[FileProblem]:
+    """Return the class of an error of a network file: its own, if that is one of files."""
+    return type(error) if isinstance(error, FileProblem) else FileProblem
 
 
 def as_fields(text: str) -> str:

@@ -16,6 +16,7 @@ from typing import Any, ClassVar, Final
 from cnncli._dataclass import dataclass
 from cnncli.core.arrays import FloatArray, Shape
 from cnncli.core.borders import asked_mode
+from cnncli.core.choices import PREPARATIONS
 from cnncli.core.geometry import Pair
 from cnncli.core.pool import check_mode_settings
 from cnncli.errors import CnnCliError, FileProblem, ShapeError, among, one_line, quote
@@ -89,7 +90,8 @@ def read(path: Path, *, weights: bool = True, prepare: Mapping[str, Any] | None 
         arrays = WeightFiles(os.path.dirname(path), weights)
         with error_context("[input]"):
             fields = read_fields(_table(document.get("input", {})), INPUT)
-            own = Preparation(**fields)
+            known: Mapping[str, Any] = PREPARATIONS.get(fields.pop("prep", ""), {})
+            own = Preparation(**{**known, **fields})
             prepared = own.changed(prepare or {})
             first = _normalize(prepared)
         nodes = _nodes(document.get("layers"), arrays, first, prepared)

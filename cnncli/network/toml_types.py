@@ -326,8 +326,9 @@ TYPES: Final[dict[str, LayerType]] = {
     ),
     "dense": LayerType(
         "A fully connected layer: a matrix times all values. It is `oihw` as in PyTorch, "
-        "where values count channel by channel, or `hwio` as in Keras, pixel by pixel. It "
-        "needs `size` in `[input]`, unless its input is a square or one pixel.",
+        "where values count channel by channel, or `hwio` as in Keras, pixel by pixel. If its "
+        "input is neither a square nor one pixel, `size` in `[input]` or the first picture tells "
+        "the size.",
         {
             "filter": Field(is_weights, "FILE, FILE:KEY, or a matrix", required=True),
             "filter_layout": one_of(choices.FILTER_LAYOUTS),
@@ -427,12 +428,13 @@ TOP: Final = ("input", "layers", "classes")
 INPUT: Final[dict[str, Field]] = {
     "gray": FLAG,
     "size": Field(
-        lambda value: isinstance(value, list) and is_cells(value),
-        f"[H, W] {LIMITS.format(1)}",
-        convert=as_tuple,
+        is_cells,
+        f"N or [H, W] {LIMITS.format(1)}",
+        convert=lambda value: (value, value) if isinstance(value, int) else tuple(value),
     ),
     "fit": one_of(choices.FITS),
     "bgr": FLAG,
+    "prep": one_of(tuple(choices.PREPARATIONS)),
     "scale": NUMBER,
     "mean": Field(is_numbers, "a number or a list of numbers", convert=as_tuple),
     "std": Field(is_numbers, "a number or a list of numbers, none of them 0", convert=as_tuple),

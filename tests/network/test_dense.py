@@ -8,8 +8,10 @@ from typing import Any
 import numpy as np
 import pytest
 
+import cnncli
 from cnncli.errors import FileProblem
 from cnncli.network.load import load_model
+from cnncli.network.model import SizeNeeded
 from cnncli.network.passes import forward
 from tests.support.shell import refused, run_cli, save_array, values_of
 
@@ -90,7 +92,7 @@ def test_refused(dense: str, top: str, message: str) -> None:
 def test_a_size_that_must_be_given() -> None:
     with pytest.raises(FileProblem, match="30 values") as caught:
         output("filter = " + str(np.ones((30, 2)).tolist()))
-    assert "network's size" in caught.value.hint
+    assert "size = [H, W] in [input]" in caught.value.hint
 
 
 @pytest.mark.parametrize("shape", [(8, 8, 3), (2, 2, 3), (4, 6, 3)])
@@ -99,6 +101,32 @@ def test_pictures_of_another_size_are_refused_and_not_slid_over(shape: tuple[int
     np.save("other.npy", np.ones(shape))
     for command in (["run", "net.toml", "other.npy"], ["plan", "net.toml", "--image", "other.npy"]):
         assert "layer fc: its matrix takes 12 values (2x2x3)" in refused(*command, code=2)
+
+
+def test_the_picture_tells_the_size_of_an_input_that_is_no_square() -> None:
+    np.savez("w.npz", fc=W)
+    Path("net.toml").write_text(
+        "[[layers]]\ntype = 'pool'\n[[layers]]\ntype = 'dense'\nfilter = 'w.npz:fc'\nname = 'fc'"
+    )
+    expected = POOLED.reshape(-1) @ W
+    np.testing.assert_allclose(values_of("run", "net.toml", "x.npy").ravel(), expected, rtol=1e-6)
+    assert "dense 2x3" in run_cli("plan", "net.toml", "--image", "x.npy").stdout
+    assert "dense 2x3" in run_cli("plan", "net.toml", "--input", "4x6x3").stdout
+    run_cli("grad", "net.toml", "x.npy", "--unit", "fc:2", "-o", "gradient.npy")
+    assert np.load("gradient.npy").shape == (4, 6, 3)
+    assert "fc, dense" in run_cli("explain", "net.toml", "x.npy").stdout
+    assert cnncli.load("net.toml").run("x.npy")["fc"].shape == (1, 1, 5)
+
+
+def test_an_unknown_size_is_asked_for() -> None:
+    with pytest.raises(SizeNeeded, match="18 values, which no square picture gives") as caught:
+        output('filter = "w.npz:fc"')
+    assert caught.value.hint == "size = [H, W] in [input] (--size H,W)"
+    assert "--input HxWxC" in refused("plan", "net.toml")
+    np.save("other.npy", np.ones((8, 6, 3)))
+    assert "takes 18 values, not 4x3x3 of pool1" in refused("run", "net.toml", "other.npy")
+    np.savez("w.npz", fc=W.T)
+    assert 'filter_layout = "oihw" turns it' in refused("run", "net.toml", "x.npy")
 
 
 def test_any_number_of_channels_that_fits_is_read() -> None:

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from cnncli.errors import FileProblem, ShapeError
 from cnncli.filters.filter import from_array
@@ -29,7 +30,7 @@ from cnncli.network.model import Model
 from cnncli.network.passes import forward_layers
 from cnncli.network.toml_reader import MAX_BYTES, MAX_LAYERS
 from tests.support.judges import loop_conv_forward
-from tests.support.shell import npy_bytes, save_array
+from tests.support.shell import npy_bytes, save_array, values_of
 
 RNG = np.random.default_rng(5)
 
@@ -192,6 +193,21 @@ def test_input_section_scales_in_front_of_all_that_read_the_input() -> None:
 
 def test_an_input_section_of_defaults_adds_no_layer() -> None:
     assert model('[input]\ngray = false\n[[layers]]\ntype="pool"\n').network.names == ("pool1",)
+
+
+def test_fields_of_the_input_are_the_options_of_run() -> None:
+    image = np.random.default_rng(8).integers(0, 256, (5, 7, 3), np.uint8)
+    Image.fromarray(image).save("photo.png")
+    for name, field, options in (
+        ("prep", 'prep = "imagenet"', ["--prep", "imagenet"]),
+        ("both", 'std = 0.5\nprep = "imagenet"', ["--prep", "imagenet", "--std", "0.5"]),
+        ("size", "size = 6", ["--size", "6"]),
+        ("pair", "size = [6, 4]", ["--size", "6,4"]),
+    ):
+        Path("net.toml").write_text("[[layers]]\ntype = 'pool'")
+        Path(f"{name}.toml").write_text(f"[input]\n{field}\n[[layers]]\ntype = 'pool'")
+        asked = values_of("run", "net.toml", "photo.png", *options)
+        np.testing.assert_array_equal(values_of("run", f"{name}.toml", "photo.png"), asked)
 
 
 def test_paths_start_at_the_network_file(monkeypatch: pytest.MonkeyPatch) -> None:
