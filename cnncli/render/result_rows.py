@@ -16,10 +16,6 @@ Box = tuple[slice, slice]
 Values = np.ndarray[Any, np.dtype[Any]]
 T = TypeVar("T")
 
-_TOGETHER: Final = 16
-"""Channels copied out together: so many float32 values fill one cache line, and each line of a
-result is read once for all its channels instead of once for every map."""
-
 STRIP_BYTES: Final = 2**20
 """Values of an array that are rendered at a time."""
 
@@ -175,7 +171,6 @@ def picture_values(strip: np.ndarray, groups: Sequence[MapGroup]) -> Iterator[np
     >>> [part.shape for part in picture_values(np.ones((2, 4, 3)), [MapGroup("", (0, 1, 2))])]
     [(2, 4, 3)]
     """
-    block, first = strip[:, :, :0].transpose(2, 0, 1), 0
     for group in groups:
         channel = group.channels[0]
         if group.channels == (channel, channel + 1, channel + 2):
@@ -183,9 +178,5 @@ def picture_values(strip: np.ndarray, groups: Sequence[MapGroup]) -> Iterator[np
         elif group.colour:
             yield strip[:, :, list(group.channels)]
         else:
-            if not first <= channel < first + len(block):
-                first = channel // _TOGETHER * _TOGETHER
-                block = strip[:, :, first : first + _TOGETHER].transpose(2, 0, 1)
-                if strip.shape[2] > 4:
-                    block = np.ascontiguousarray(block)
-            yield block[channel - first]
+            # Gone through several times: 1.0 ms for 64 maps of 112x112, and 1.7 without a copy.
+            yield np.ascontiguousarray(strip[:, :, channel])
