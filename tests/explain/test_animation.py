@@ -11,7 +11,7 @@ import pytest
 from PIL import Image, ImageSequence
 
 from cnncli.core.conv import conv_forward
-from cnncli.explain.animation.captions import caption
+from cnncli.explain.animation.captions import captions
 from cnncli.explain.animation.cells import LEAST_TEXT, TINTS, CellStyle
 from cnncli.explain.animation.draw import draw_frames, layout_frames
 from cnncli.explain.animation.encode import PALETTE, encode_animation, indexed
@@ -271,7 +271,7 @@ def test_a_photographs_numbers_have_their_digits_and_all_products_are_written() 
     largest = max(abs(step.fast) for one in animation.explanations for step in one.steps)
     assert 1 < largest < 10
     assert [styles[2].form.decimals for styles in plan.styles] == [2, 2, 2]
-    written = " ".join(text for _, text in caption(animation, 0, 86))
+    written = " ".join(text for _, text in captions(animation, 86)[0])
     assert "more products" not in written and written.count(" x ") == 27
 
 

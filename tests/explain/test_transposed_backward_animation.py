@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from cnncli.explain.animation.captions import caption
+from cnncli.explain.animation.captions import captions
 from cnncli.explain.animation.frames import Animation, FrameOptions
 from cnncli.explain.animation.transposed_backward_frames import plan_transposed_backward_animation
 from cnncli.explain.backward import explain_backward
@@ -54,7 +54,7 @@ def test_frames_name_the_gradients_and_no_bias() -> None:
         "gradient of the input",
     )
     assert "backward: the gradient at row" in animation.title(animation.explanations[0])
-    labels = {label for label, _ in caption(animation, 0, 90)}
+    labels = {label for label, _ in captions(animation, 90)[0]}
     assert "result" in labels and "bias" not in labels
 
 

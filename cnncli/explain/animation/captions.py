@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import textwrap
-from functools import lru_cache
 
 from cnncli.explain.animation.frames import Animation
 from cnncli.explain.model import Block, Explanation
@@ -20,24 +19,19 @@ MOST_LINES = 3
 LABEL_CHARS = 15
 
 
-def caption(animation: Animation, frame: int, chars: int) -> Lines:
-    """Return the lines below a frame, as many as below every other one.
+def captions(animation: Animation, chars: int) -> tuple[Lines, ...]:
+    """Return the lines below each frame, as many below every one.
 
     Parameters
     ----------
     animation : Animation
-    frame : int
     chars : int
         Characters in a line.
     """
-    captions = _captions(animation, max(chars - LABEL_CHARS, 40))
-    missing = max(map(len, captions)) - len(captions[frame])
-    return (*captions[frame], *[("", "")] * missing)
-
-
-@lru_cache(maxsize=2)
-def _captions(animation: Animation, width: int) -> tuple[Lines, ...]:
-    return tuple(_lines(animation, explanation, width) for explanation in animation.explanations)
+    width = max(chars - LABEL_CHARS, 40)
+    texts = [_lines(animation, explanation, width) for explanation in animation.explanations]
+    most = max(map(len, texts))
+    return tuple((*lines, *[("", "")] * (most - len(lines))) for lines in texts)
 
 
 def _lines(animation: Animation, explanation: Explanation, width: int) -> Lines:

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
 from cnncli._dataclass import dataclass
-from cnncli.explain.animation.captions import caption
+from cnncli.explain.animation.captions import Lines, captions
 from cnncli.explain.animation.cells import (
     BACKGROUND,
     EMPTY,
@@ -71,6 +71,8 @@ class FrameLayout:
         The top of the caption.
     label_width : int
         Of the labels in the caption.
+    captions : tuple of Lines
+        Of each frame.
     styles : tuple of (CellStyle, CellStyle, CellStyle)
         Of input, middle and output, for each row of panels.
     """
@@ -83,6 +85,7 @@ class FrameLayout:
     outputs: tuple[tuple[int, int, CellGrid], ...]
     below: int
     label_width: int
+    captions: tuple[Lines, ...]
     styles: tuple[tuple[CellStyle, CellStyle, CellStyle], ...]
 
 
@@ -118,22 +121,23 @@ def layout_frames(animation: Animation) -> FrameLayout:
     # The output of several channels is in the last of their rows, where the sum is complete.
     last = {channel.step: k for k, channel in enumerate(animation.channels)}
     below = top + count * row_height + 6
-    labels = [label for label, _ in caption(animation, 0, _chars(width, LABEL_WIDTH))]
+    labels = [label for label, _ in captions(animation, _chars(width, LABEL_WIDTH))[0]]
     label_width = max(LABEL_WIDTH, min(text_length(labels, TEXT) + 8, MOST_LABEL))
-    lines = len(caption(animation, 0, _chars(width, label_width)))
+    texts = captions(animation, _chars(width, label_width))
 
     def grid(x: int, row: int, cells: int) -> CellGrid:
         return CellGrid(x, tops[row] + (tall - cells * cell) // 2, cell)
 
     return FrameLayout(
         width=width,
-        height=below + lines * LEADING + MARGIN,
+        height=below + len(texts[0]) * LEADING + MARGIN,
         font=font,
         inputs=tuple(grid(left, row, rows) for row in range(count)),
         middles=tuple(grid(middle, row, kernel[0]) for row in range(count)),
         outputs=tuple((step, row, grid(right, row, outputs[0])) for step, row in last.items()),
         below=below,
         label_width=label_width,
+        captions=texts,
         styles=styles,
     )
 
@@ -256,8 +260,7 @@ def _draw_moving(draw: Draw, animation: Animation, layout: FrameLayout, number: 
     at = divmod(number, len(animation.cols.outputs))
     for _, _, grid in layout.outputs:
         mark(draw, grid.box(*at))
-    lines = caption(animation, number, _chars(layout.width, layout.label_width))
-    draw_caption(draw, lines, layout.below, layout.width, layout.label_width)
+    draw_caption(draw, layout.captions[number], layout.below, layout.width, layout.label_width)
 
 
 def _draw_middle(
