@@ -96,6 +96,24 @@ def test_a_softmax_of_a_layers_own_sums_has_the_gradients_of_a_sum(show: Opener)
     assert told == pytest.approx(float(core.parameters["conv1"]["W"][2, 3, 0, 0]), abs=1e-9)
 
 
+def test_words_of_a_network_are_explained_where_they_are_used(show: Opener) -> None:
+    tab = show(digits_page())
+    tab.click("#gradients")
+    until(tab, "cnncli.gradients() !== null")
+    told: dict[str, str] = {}
+    panels = {"comparison", "trail-panel", "weights", "gradient-panel", "how-panel"}
+    for panel in panels:
+        node = tab.locator(f"#{panel} .words")
+        node.locator("summary").focus()
+        tab.keyboard.press("Enter")
+        names, meanings = (node.locator(tag).all_inner_texts() for tag in ("dt", "dd"))
+        assert all(name in node.locator("summary").inner_text() for name in names)
+        told |= dict(zip(names, meanings, strict=True))
+    assert {"unit", "trail", "receptive field", "upstream", "score", "softmax"} <= told.keys()
+    assert min(map(len, told.values())) > 10
+    assert "logit" in told["score"]
+
+
 def test_the_pixels_that_a_unit_looked_at_are_its_gradient_times_the_image(show: Opener) -> None:
     tab = show(digits_page())
     settle(tab)

@@ -109,15 +109,16 @@ SCRIPTS: Final[dict[str, tuple[str, ...]]] = {
         "network/network.js",
     ),
 }
-_OF_SCORES = (
+_NOT_STACKED: Final = (
     "network/score_differences.js",
     "network/pixel_shares.js",
     "network/score_comparison.js",
+    "arithmetic/transposed_backward.js",
 )
-"""On scores, which no stack of the playground has."""
+"""On scores and layers that no stack of the playground has."""
 
 SCRIPTS["playground"] = (
-    *(name for name in SCRIPTS["network"][:-1] if name not in _OF_SCORES),
+    *(name for name in SCRIPTS["network"][:-1] if name not in _NOT_STACKED),
     "playground/stack.js",
     "playground/commands.js",
     "playground/panel.js",

@@ -272,11 +272,25 @@ function showLayers(records) {
   showGraph();
 }
 
+/** Put what words mean below where they are used. */
+function startNetworkWords() {
+  const lists = {
+    "trail-panel": ["unit", "receptive field", "trail"],
+    comparison: ["score", "softmax", "weight", "bias"],
+    weights: ["gradient", "dA, dW, db"],
+    "gradient-panel": ["gradient", "upstream"],
+    "how-panel": ["window", "weight", "channel", "bias", "activation"],
+    "editor-body": ["kernel", "stride", "padding", "dilation"],
+  };
+  for (const [id, names] of Object.entries(lists)) byId(id).append(wordsList(...names));
+}
+
 /** Show all layers, and begin with the unit of the page's data. */
 function startLayers(records) {
   showLayers(records);
   byId("to-graph").addEventListener("click", () => goToGraph(state.unit.layer));
   startTools();
+  startNetworkWords();
   if (!isPlayground) startComparison();
   startGradients();
   startArrows(byId("channels"));

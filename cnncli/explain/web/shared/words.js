@@ -18,6 +18,8 @@ const WORDS = {
   unit: "one value of a layer: at one row and column of one map",
   "receptive field": "the pixels of the input that a unit depends on",
   trail: "the way from a unit back to a pixel, in each layer by the value that contributes most",
+  score: "one number for each class: the largest wins. Other names: logit, the value before softmax",
+  softmax: "makes probabilities of scores: exp(score), divided by the sum of exp of all scores",
   gradient: "how much a result grows when a value grows a little",
   upstream: "the gradient of an output, which its window sends back",
   "dA, dW, db": "the gradients of the input, of the weights and of the bias",
