@@ -169,6 +169,28 @@ def test_values_that_mean_no_data_do_not_overflow(kernel: str) -> None:
         np.testing.assert_allclose(Z, expected, rtol=1e-5, atol=1e-6, err_msg=name)
 
 
+@pytest.mark.parametrize("value", [-9999, 1e7, 1e12, 1e16, -3e38])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_a_value_that_means_no_data_spoils_no_window_without_it(value: float, dtype: Any) -> None:
+    rng = np.random.default_rng(6)
+    X = rng.random((1, 90, 80, 2)).astype(dtype)
+    W = rng.standard_normal((25, 25, 1, 2)).astype(dtype)
+    window = place_window((90, 80), 25)
+
+    def filtered(X: Array) -> Array:
+        # Far values may well overflow in windows that hold them.
+        with np.errstate(all="ignore"):
+            return engine.correlate(X, W, window, groups=2, algorithm="fourier")
+
+    with_value = X.copy()
+    with_value[0, 40, 30, 0] = value
+    without = filtered(X)
+    apart = np.ones(without.shape, bool)
+    apart[0, 16:41, 6:31, 0] = False
+    difference = np.abs(filtered(with_value) - without)[apart].max()
+    assert difference <= (1e-5 if dtype == np.float32 else 1e-11) * np.abs(without).max()
+
+
 @pytest.mark.parametrize("value", [np.inf, -np.inf])
 def test_infinite_pads_under_taps_of_weight_zero(value: float) -> None:
     X = np.ones((1, 6, 7, 1))

@@ -2,11 +2,13 @@
 
 For large kernels of full rank. Tiles overlap by the kernel's extent and only what no wrap-around
 reached is kept (overlap-save). The cost hardly depends on the kernel's size. numpy transforms
-float32 in float32; the error is relative to the largest value of a tile, not to each output.
+float32 in float32; the error is relative to the largest value of a tile, not to each output. Tiles
+with a value that is far larger than the others are transformed in float64, or left to an exact way.
 """
 
 from __future__ import annotations
 
+from functools import cache
 from math import log2
 from typing import Final
 
@@ -17,6 +19,18 @@ from cnncli.core.algorithms.base import ConvTask, Kernel, Work
 from cnncli.core.arrays import FloatArray
 from cnncli.core.geometry import Axis, Window
 from cnncli.system.threads import Scratch
+
+WIDE: Final = {"f": 1e3, "d": 1e6}
+"""How many times the usual value of a tile its largest may be, by the type of the computation."""
+
+WIDEST: Final = 1e10
+"""As `WIDE`, for what is transformed in float64 to become float32."""
+
+_SAMPLED: Final = 4
+"""Of so many rows one tells what is usual."""
+
+_ROOTS: Final = 3
+"""How often the square root is taken of them before their mean."""
 
 SIDES: Final = (32, 64, 128, 256, 512, 1024)
 """Tile sides: powers of 2, for which numpy's transform is quickest."""
@@ -70,13 +84,28 @@ def prepare(W: FloatArray, task: ConvTask) -> Kernel:
     step = sides[0] - window.rows.extent + 1
     spectra = _kernel_spectra(W, window, sides, task.groups)
 
+    @cache
+    def precise() -> NDArray[np.complexfloating]:
+        return _kernel_spectra(W.astype(np.float64), window, sides, task.groups)
+
+    def filter_tile(tile: FloatArray, target: FloatArray) -> None:
+        planes = np.ascontiguousarray(tile.transpose(0, 3, 1, 2))
+        width = _width(planes)
+        if not width > WIDE[planes.dtype.char]:
+            _filter_planes(planes, spectra, sides, target)
+        elif planes.dtype == np.float32 and width <= WIDEST:
+            _filter_planes(planes.astype(np.float64), precise(), sides, target)
+        else:
+            # What is not finite is computed again in an exact way.
+            target.fill(np.nan)
+
     def run(X_pad: FloatArray, out: FloatArray, channels: slice, scratch: Scratch) -> None:
         width = sides[1] - window.cols.extent + 1
         for top in range(0, out.shape[1], step):
             for left in range(0, out.shape[2], width):
                 tile = X_pad[:, top : top + sides[0], left : left + sides[1]]
                 target = out[:, top : top + step, left : left + width]
-                _filter_tile(tile, spectra, sides, target)
+                filter_tile(tile, target)
 
     row = 4 * window.cols.padded * (task.n_C_prev + 2 * task.n_C)
     return Kernel(run, row * task.dtype.itemsize, step=step, spreads=1, filter_bytes=spectra.nbytes)
@@ -94,14 +123,26 @@ def _kernel_spectra(
     return np.conj(np.fft.rfft2(spread))
 
 
-def _filter_tile(
-    tile: FloatArray,
+def _width(planes: FloatArray) -> float:
+    """Return how many times its usual value the largest of a plane is; of planes, the most."""
+    peaks = np.maximum(planes.max(axis=(2, 3)), -planes.min(axis=(2, 3)))
+    roots = np.abs(planes[:, :, ::_SAMPLED])
+    for _ in range(_ROOTS):
+        np.sqrt(roots, out=roots)
+    # The mean of such roots hardly sees a few values. Zeros are no part of it: all black but for
+    # some lines is usual.
+    counts = np.maximum(np.count_nonzero(roots, axis=(2, 3)), 1)
+    usual = (roots.sum(axis=(2, 3), dtype=np.float64) / counts) ** 2**_ROOTS
+    return float((peaks / np.where(usual, usual, 1)).max())
+
+
+def _filter_planes(
+    planes: FloatArray,
     spectra: NDArray[np.complexfloating],
     sides: tuple[int, int],
     target: FloatArray,
 ) -> None:
     """Filter one tile of every image and channel and keep what did not wrap around."""
-    planes = np.ascontiguousarray(tile.transpose(0, 3, 1, 2))
     spectrum = np.fft.rfft2(planes, s=sides, axes=(2, 3))
     filtered = np.fft.irfft2(spectrum[:, :, None] * spectra, s=sides, axes=(3, 4))
     m, rows, cols, n_C = target.shape
