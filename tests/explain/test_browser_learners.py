@@ -4,11 +4,23 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import pytest
 
 from cnncli.filters.files import load_filter
 from cnncli.network.layers import ConvLayer, PoolLayer
-from tests.support.browser import Opener, bank, page_data_of, photo, random_picture, settle, until
+from tests.support.browser import (
+    Opener,
+    bank,
+    near,
+    page_data_of,
+    photo,
+    picture_of,
+    random_picture,
+    settle,
+    shown_value,
+    until,
+)
 
 pytestmark = [pytest.mark.slow, pytest.mark.oracle]
 
@@ -75,7 +87,7 @@ def test_settings_and_what_they_change_are_seen_together(
     view = {"viewport": {"width": size[0], "height": size[1]}}
     tab = show(page_data_of(picture, layer, (50, 60)), **view)
     settle(tab)
-    controls = ["#kernel", "#stride", "#padding", "#padding-bottom", "#sizes"]
+    controls = ["#kernel", "#stride", "#padding", "#padding-bottom"]
     controls += ["#preset", ".grid input", "#bias", "#activation"] if kind == "photo" else ["#mode"]
     for name in ("#output", "#output-size", *controls):
         assert bottom(tab, name) <= size[1], name
@@ -138,3 +150,38 @@ def test_tables_of_a_large_kernel_are_whole_or_fade(show: Opener, side: int) -> 
     until(phone, mask)
     phone.evaluate("byId('blocks').scrollTo(2000, 0)")
     until(phone, f"!({mask})")
+
+
+@pytest.mark.parametrize(
+    ("padding", "place"), [("same", (0, 6)), ([0, 1, 0, 0], (10, 6)), ([0, 0, 0, 2], (5, 14))]
+)
+def test_a_button_leads_to_where_padding_is_seen(
+    show: Opener, padding: Any, place: tuple[int, int]
+) -> None:
+    layer = ConvLayer(load_filter("edge"))
+    tab = show(page_data_of(random_picture((12, 15, 1)), layer, (5, 6)))
+    tab.evaluate("(padding) => cnncli.apply({ layer: { padding }, at: [5, 6] })", padding)
+    tab.click("#to-border")
+    settle(tab)
+    assert tuple(tab.evaluate("cnncli.state.at")) == place
+    assert "padding" in tab.text_content("#sentence")
+    assert tab.locator("#blocks .window .pad").count() >= 3
+    tab.evaluate("cnncli.apply({ layer: { padding: 'valid' } })")
+    settle(tab)
+    assert tab.text_content("#input-note") == "no padding"
+    assert not tab.is_visible("#to-border")
+
+
+@pytest.mark.parametrize("name", ["edge", "gaussian_5", "3 0; 0 0"])
+def test_the_sum_of_weights_is_what_equal_pixels_get(show: Opener, name: str) -> None:
+    filter_ = load_filter(name)
+    even = np.full((1, 9, 9, 1), 102, np.uint8)
+    tab = show(page_data_of(picture_of(even), ConvLayer(filter_), (4, 4)))
+    said = tab.text_content("#sum-meaning")
+    total = filter_.weights.sum()
+    ends = {0: "0.", 1: "their value.", 3: "3 times their value."}
+    assert said.endswith(f"the products add up to {ends[round(float(total))]}")
+    assert shown_value(tab) == near(102 / 255 * total)
+    tab.fill(".grid input >> nth=0", "100")
+    settle(tab)
+    assert "times their value." in tab.text_content("#sum-meaning")

@@ -153,7 +153,16 @@ def test_an_own_filter_is_added_with_its_drawing(tab: Any, tmp_path: Path) -> No
     until(tab, f"addressText() === '{STACK}/conv=3x3:1,0,0,0,1,0,0,0,0'")
     settle(tab)
     check_numbers(tab, tmp_path)
-    assert "send the file too" in tab.inner_text("#link-note")
+
+
+@pytest.mark.parametrize("size", [(1280, 800), (1440, 900)])
+def test_the_filter_that_is_drawn_stands_beside_its_map(tab: Any, size: tuple[int, int]) -> None:
+    tab.set_viewport_size({"width": size[0], "height": size[1]})
+    settle(tab)
+    paint, map_ = (tab.locator(one).bounding_box() for one in ("#paint", "#card-1 canvas >> nth=0"))
+    assert paint["y"] >= 0 and paint["y"] + paint["height"] <= size[1]
+    assert map_["x"] > paint["x"] + paint["width"]
+    assert min(map_["y"] + map_["height"], size[1]) - map_["y"] > 0.7 * map_["height"]
 
 
 def test_a_link_brings_back_layers_settings_and_weights(
@@ -170,9 +179,12 @@ def test_a_link_brings_back_layers_settings_and_weights(
     before = tab.evaluate(LAYERS)
     tab.click("#copy-link")
     until(tab, "document.getElementById('copied').textContent !== ''")
+    # The address of a file is no one else's: what stands behind it is copied, and said to be.
     link = tab.evaluate("navigator.clipboard.readText()")
-    assert link == tab.evaluate("location.href")
-    open_at(tab, link)
+    assert link == tab.evaluate("location.hash") and link.startswith("#1/gray/conv=")
+    assert "explain --blank -o playground.html" in tab.inner_text("#copied")
+    assert tab.inner_text("#copy-link") == "Copy the layers"
+    open_at(tab, address + link)
     assert mark(tab) == text
     assert tab.evaluate(LAYERS) == before
     # Another address in the same tab is followed too.

@@ -92,7 +92,7 @@ function poolPanel() {
 function startWords() {
   const isPool = pageData.layer.op === "pool";
   const lists = {
-    explanation: isPool ? ["window", "channel"] : ["window", "weight", "bias", "activation", "z", "channel"],
+    explanation: isPool ? ["window", "pool", "channel"] : ["window", "weight", "bias", "activation", "z", "channel"],
     "maps-panel": ["feature map", ...(isPool ? [] : ["filter"])],
     "settings-panel": [...(isPool ? ["p-norm"] : ["kernel"]), "stride", "padding", "dilation"],
     "backward-body": ["gradient", "upstream", ...(isPool ? [] : ["dA, dW, db"])],
@@ -101,10 +101,29 @@ function startWords() {
   for (const [id, names] of Object.entries(lists)) byId(id).append(wordsList(...names));
 }
 
+/** Say what the sum of a filter's weights does to an even area. */
+function sayWhatSumMeans() {
+  const text = element("p", { class: "dim", id: "sum-meaning" });
+  byId("filter-body").append(text);
+  // With several channels the kernel of one does not tell.
+  showWhere(text, () => depths() === 1);
+  updates.push(() => {
+    if (shown.problem) return;
+    const sum = shownKernel().flat().reduce((total, weight) => total + weight, 0);
+    const said = numberText(sum, 3);
+    const output = said.endsWith(" 0") || said === "0" ? "0" : said === "1" ? "their value" : `${said} times their value`;
+    setText(text, `Sum ${said}: where all cells under the window are equal, the products add up to ${output}.`);
+  });
+}
+
 function startControls() {
   startWords();
   if (pageData.layer.op === "pool") poolPanel();
-  else filterPanel();
+  else {
+    filterPanel();
+    sayWhatSumMeans();
+  }
+  startBorderButton();
   windowFields();
   if (pageData.layer.op === "pool") poolFields();
   else if (isTransposed) {

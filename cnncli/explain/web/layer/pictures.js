@@ -231,6 +231,14 @@ function outputNote() {
   );
 }
 
+/** What padding holds, in words. */
+const PAD_WORDS = {
+  edge: "copies of the nearest pixel",
+  reflect: "the picture mirrored at its outermost pixels",
+  symmetric: "the picture mirrored at its edge",
+  wrap: "pixels of the opposite side",
+};
+
 /** The padding around the image, in words. */
 function paddingText() {
   const { rows, cols } = shown.arithmetic.window;
@@ -238,6 +246,22 @@ function paddingText() {
   if (!pads.some(Boolean)) return "no padding";
   const { padMode, padValue } = state.layer;
   const same = pads.every((pad) => pad === pads[0]);
-  const count = same ? `${pads[0]}` : `${pads.join(", ")} (top, bottom, left, right)`;
-  return `padding: ${count}, ${padMode === "zeros" ? `value ${numberText(padValue)}` : padMode}`;
+  const count = same ? `${countText(pads[0], "cell")} on each side` : `${pads.join(", ")} cells (top, bottom, left, right)`;
+  return `padding: ${count}, ${PAD_WORDS[padMode] ?? `all ${numberText(padValue)}`}`;
+}
+
+/** Let a button lead to the nearest side whose windows see padding, where there is one. */
+function startBorderButton() {
+  const button = byId("to-border");
+  const sides = () => {
+    const { rows, cols } = shown.arithmetic.window;
+    const [row, col] = state.at;
+    const [down, across] = [rows.out - 1, cols.out - 1];
+    return [[rows.begin, 0, col], [rows.end, down, col], [cols.begin, row, 0], [cols.end, row, across]]
+      .filter(([pads, ...at]) => pads && shown.arithmetic.knows(...at))
+      .sort((one, other) => distance(one) - distance(other));
+  };
+  const distance = ([, row, col]) => Math.abs(row - state.at[0]) + Math.abs(col - state.at[1]);
+  button.addEventListener("click", () => apply({ at: sides()[0].slice(1), pinned: true, playing: false }));
+  showWhere(button, () => state.layer.op === "conv" && sides().length > 0);
 }

@@ -4,7 +4,9 @@
 
 /** The file that the commands read. */
 const PICTURE_FILE = "picture.png";
-const FILE_NOTE = "This page is a file on your machine: to share a link, send the file too. What stands behind # in the link opens the same layers there.";
+/** Whether others can open the page's address: not that of a file. */
+const HAS_LINK = location.protocol.startsWith("http");
+const LAYERS_HINT = " Others put it behind the address of their playground, which cnncli explain --blank -o playground.html writes.";
 /** Larger filters are changed by numbers, in the panel on the layer. */
 const LARGEST_DRAWN = 7;
 /** A filter to draw on, which at first leaves the picture as it is. */
@@ -18,10 +20,10 @@ function startStackPanel() {
     element("h2", { id: "stack-title", text: "Stack layers" }),
     element("ol", { id: "stack-list" }),
     addRow(),
+    wordsList("filter", "weight", "activation", "pool"),
     element("p", { class: "problem", id: "stack-problem", role: "alert" }),
     element("div", { id: "paint", hidden: true }),
     copyRow(),
-    element("p", { class: "dim", id: "link-note", hidden: location.protocol !== "file:", text: FILE_NOTE }),
     element("p", { class: "dim", id: "copied", role: "status" }),
     element("pre", { id: "copied-text", tabindex: "0", role: "region", "aria-label": "What was copied", hidden: true }),
   );
@@ -74,7 +76,7 @@ function copyRow() {
   return element(
     "div",
     { class: "row" },
-    button("copy-link", "Copy link", () => copyText("The link", linkText(), shownSample() ? "" : " It names the layers, and not your picture.")),
+    button("copy-link", HAS_LINK ? "Copy link" : "Copy the layers", copyLink),
     button("copy-command", "Copy as cnncli command", () => copyText("The command", commandText(...texts()), pictureHint())),
     button("copy-python", "Copy as Python", () => copyText("The Python", pythonStackText(...texts()), pictureHint())),
     button("save-picture", "Save the picture", savePicture),
@@ -96,9 +98,12 @@ function pictureHint() {
   return shownSample() ? told : `${told} Its values are rounded to 8 bits there.`;
 }
 
-function linkText() {
+/** Copy the page's address or, of a file, what stands behind its name and is the same in all playgrounds. */
+function copyLink() {
   writeAddress();
-  return location.href;
+  const own = shownSample() ? "" : " Your picture is not in it.";
+  if (HAS_LINK) copyText("The link", location.href, own);
+  else copyText("The text of the layers", location.hash, LAYERS_HINT + own);
 }
 
 /** Put a text into the clipboard, and show it: not every browser lets a page copy. */

@@ -13,6 +13,7 @@ const WORDS = {
   dilation: "the distance between the cells of a window: 2 leaves out every second one",
   bias: "a number added to every sum of a feature map",
   activation: "a function of each value, applied after the bias: relu makes negative values 0",
+  pool: "one value of each window: its largest, its mean or its smallest",
   z: "the sum with the bias, before the activation",
   "p-norm": "the sum of |x| to the power p, and its p-th root: p = 2 is the length of an arrow",
   unit: "one value of a layer: at one row and column of one map",
