@@ -10,10 +10,13 @@ from cnncli.io.images import Picture
 from cnncli.network.graph import Network
 from cnncli.network.layers import ConvLayer
 from cnncli.network.layers.base import border_of
+from cnncli.network.preparation import InputScaleLayer
 from cnncli.network.summary import unread_notes
 from cnncli.pipeline.job import Job
 
 _BYTE, _FULL = 255, 65_535
+_FAR = 20
+"""What no input of a network reaches that is of values of 0..1 with its mean and std."""
 _BRIGHT = 2
 """Multiples of white from which a number is taken for one of 8 or 16 bits."""
 
@@ -27,7 +30,23 @@ def notes_of(job: Job, picture: Picture) -> tuple[str, ...]:
         # Of a layer alone its output's line says it.
         *(unread_notes(job.network, picture.shape) if len(job.network.nodes) > 1 else ()),
         *white_notes(job, picture),
+        *_scale_notes(job.network, picture),
         *(_choices(job.network, picture) if job.verbose else ()),
+    )
+
+
+def _scale_notes(network: Network, picture: Picture) -> tuple[str, ...]:
+    """Say that scale, mean and std are for values of 0..1, of an array that holds others."""
+    scales = [node.layer for node in network.nodes if isinstance(node.layer, InputScaleLayer)]
+    if not scales or picture.is_picture or picture.scale != 1 or picture.pixels.dtype.kind != "f":
+        return ()
+    top = float(picture.pixels.max(initial=0))
+    reached = float(np.abs(top * scales[0].factor + scales[0].offset).max())
+    if top <= _BRIGHT or not _FAR < reached < np.inf:
+        return ()
+    return (
+        f"numbers of up to {top:.4g} become up to {reached:.5g}: "
+        "scale, mean and std are for values of 0..1",
     )
 
 

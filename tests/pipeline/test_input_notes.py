@@ -60,3 +60,28 @@ def test_arrays_and_networks_of_other_values_get_no_note() -> None:
         '[input]\nscale = 255.0\n[[layers]]\ntype = "pad"\npadding = 2\npad_value = 255.0\n'
     )
     assert WHITE not in run_cli("run", "net.toml", "x.png", "-o", "z.png").stderr
+
+
+@pytest.mark.parametrize(
+    ("top", "given", "reached"),
+    [
+        (255, ["--prep", "0..255"], "65025"),
+        (255, ["--prep", "imagenet"], "1136.4"),
+        (255, ["--mean", "127.5", "--std", "127.5"], None),
+        (255, ["--scale", "0.00392157"], None),
+        (1, ["--prep", "0..255"], None),
+        (255, [], None),
+    ],
+)
+def test_arrays_that_are_no_values_of_0_to_1_are_told_what_becomes_of_them(
+    top: int, given: list[str], reached: str | None
+) -> None:
+    save_array("x.npy", np.linspace(0, top, 75).reshape(5, 5, 3))
+    save_array("x8.npy", np.arange(75, dtype=np.uint8).reshape(5, 5, 3))
+    Path("net.toml").write_text('[[layers]]\ntype = "conv"\nfilter = "edge"\n')
+    told = run_cli("run", "net.toml", "x.npy", *given, "-o", "y.npy").stderr
+    assert ("values of 0..1" in told) == (reached is not None)
+    assert reached is None or f"numbers of up to {top} become up to {reached}" in told
+    assert (
+        "values of 0..1" not in run_cli("run", "net.toml", "x8.npy", *given, "-o", "z.npy").stderr
+    )
