@@ -143,3 +143,30 @@ def test_the_editor_tells_what_a_change_did(
         assert [float(number) for number in numbers] == pytest.approx(expected, rel=1e-3)
     tab.click("#reset")
     until(tab, "document.getElementById('effect').textContent === ''")
+
+
+def test_switching_a_map_off_tells_what_it_did_to_the_compared_scores(show: Opener) -> None:
+    network = load_model(EXAMPLES / "digits.toml").network
+    picture = read_image(EXAMPLES / "digits" / "3.png", ReadOptions(gray=True))
+    tab = show(network_page_data(network, picture, "probability", Unit((0, 0), 3), title="net"))
+    tab.select_option("#against", "8")
+    tab.locator("#comparison-table [data-key='6']").click()
+    assert tab.text_content("#off-effect") == ""
+    tab.get_by_role("button", name="Switch map 6 off", exact=True).click()
+    until(tab, "document.getElementById('off-effect').textContent !== ''")
+    values = dict(forward_layers(network, picture.values(), network.names))
+    without = values["pool2"].copy()
+    without[..., 6] = 0
+    digit = network.node("digit").layer
+    assert isinstance(digit, ConvLayer)
+    now = digit.forward(without)[0]
+    told = numbers_in(tab.text_content("#off-effect"))
+    expected = [
+        number for k in (3, 8) for number in (k, values["digit"][0, 0, 0, k], now[0, 0, 0, k])
+    ]
+    assert told == pytest.approx(expected, rel=1e-3)
+    tab.get_by_role("button", name="Switch map 6 on again").click()
+    until(tab, "document.getElementById('off-effect').textContent === ''")
+    assert tab.evaluate("cnncli.value('digit', 3, 0, 0).value") == pytest.approx(
+        float(values["digit"][0, 0, 0, 3]), rel=1e-6
+    )

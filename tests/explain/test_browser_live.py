@@ -126,7 +126,7 @@ def test_the_fields_change_the_layer_of_the_chosen_unit(show: Opener) -> None:
     # The panel above has the same weight, and the same sum.
     made = "() => String(cnncli.arithmetic({ layer: 'conv2', channel: 2, at: [3, 3] }).value)"
     assert number(tab.evaluate(made)) == near(expected[3 * 8 + 3])
-    tab.get_by_label("switch this map off").check()
+    tab.get_by_role("button", name="Switch map 2").click()
     drawn(tab)
     assert not np.any(tab.evaluate(read, "conv2"))
     assert "switched off" in tab.text_content("#how")

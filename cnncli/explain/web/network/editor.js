@@ -1,6 +1,6 @@
 "use strict";
-// The panel of a network's page that changes the chosen unit's layer: its settings and weights, and its map on
-// or off. All later layers follow, see network/live.js.
+// The panel of a network's page that changes the chosen unit's layer: its settings and weights, and the switch of
+// its map. All later layers follow, see network/live.js.
 
 /** Numbers of layers that scale: a field for each that a layer has. */
 const CHANNEL_NUMBERS = ["gamma", "beta", "mean", "var", "factor", "offset"];
@@ -42,6 +42,7 @@ let editedName = null;
 function startEditor() {
   byId("editor").hidden = false;
   byId("reset").addEventListener("click", resetLayers);
+  byId("map-off").addEventListener("click", switchMap);
 }
 
 /** Leave the field that is typed into, before another layer has other fields. */
@@ -100,6 +101,7 @@ function effectText(unit) {
 function drawEditor() {
   drawAnswer();
   drawEffect();
+  drawMapSwitch();
   const { layer } = state.unit;
   // Another stack may lack the layer that is still shown.
   const isInput = !live.specs.has(layer);
@@ -126,7 +128,6 @@ function makeEditorFields() {
   else if (weights) convFields();
   if (op === "activation") field("Activation", activationInput());
   for (const name of CHANNEL_NUMBERS) if (edited.settings()[name]?.length) channelField(name);
-  offField();
 }
 
 /** A number of the chosen channel, such as the gamma of a batch-norm, or of the chosen cell. */
@@ -146,17 +147,25 @@ function channelField(name) {
   field(name, input);
 }
 
-/** A switch that makes the chosen map zero. */
-function offField() {
-  const off = () => edited.settings().off ?? [];
-  const isOff = () => edited.isShown() && unitPicture().channels.every((channel) => off().includes(channel));
-  const box = checkbox("map-off", "switch this map off: all its values become 0", isOff, (checked) => {
-    const channels = unitPicture()?.channels ?? [state.unit.map];
-    const others = off().filter((channel) => !channels.includes(channel));
-    edited.change({ off: checked ? [...others, ...channels] : others });
-  });
-  const row = field("Map", box);
-  updates.push(() => {
-    row.hidden = !edited.isShown();
-  });
+/** Whether all values of the chosen map are made 0. */
+function isMapOff() {
+  const off = edited.settings().off ?? [];
+  return unitPicture().channels.every((channel) => off.includes(channel));
+}
+
+function switchMap() {
+  const { channels } = unitPicture();
+  const others = (edited.settings().off ?? []).filter((channel) => !channels.includes(channel));
+  edited.change({ off: isMapOff() ? others : [...others, ...channels] });
+}
+
+/** The switch of the chosen map, and below it what that changed. */
+function drawMapSwitch() {
+  const isShown = live.specs.has(state.unit.layer) && edited.isShown();
+  byId("map-off").hidden = !isShown;
+  const isOff = isShown && isMapOff();
+  byId("off-effect").textContent = isOff ? byId("effect").textContent : "";
+  if (!isShown) return;
+  const name = byName.get(state.unit.layer).maps > 1 ? `map ${mapName(unitPicture())}` : "this map";
+  byId("map-off").textContent = `Switch ${name} ${isOff ? "on again" : "off"}`;
 }

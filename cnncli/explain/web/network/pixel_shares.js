@@ -70,5 +70,6 @@ function drawLooked(unit) {
   const place = `row ${Math.floor(best / shape[1])}, column ${best % shape[1]}`;
   const rule = `Each pixel times the gradient of ${gradientName(told)}: red pixels raise it, blue ones lower it.`;
   byId("looked-text").textContent = shares[best] ? `${rule} Most: ${place}, ${signedText(shares[best])}.` : `No pixel changes ${gradientName(told)}.`;
+  byId("looked-picture").hidden = !shares[best];
   drawPixelShares(byId("looked-picture"), told, LOOKED_SIZE);
 }
