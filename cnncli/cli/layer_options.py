@@ -147,7 +147,7 @@ class PoolOptions(OptionGroup):
     )
     p: float = option(
         "--p", type=FiniteFloat(above=0, allow_inf=True), default=2.0, metavar="P",
-        help="Power of --mode lp.",
+        help="Power of lp pools.",
     )
     convention: str | None = option(
         "--convention", type=Choice(POOL_CONVENTION_NAMES),

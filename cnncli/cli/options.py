@@ -96,8 +96,8 @@ class ImageOptions(OptionGroup):
     )
     max_input_bytes: int = option(
         "--max-input-bytes", type=ByteCount(), default=MAX_INPUT_BYTES,
-        show_default="1GiB", envvar="CNNCLI_MAX_INPUT_BYTES",
-        help="Refuse longer standard input, .npy files and lists.",
+        show_default=False, envvar="CNNCLI_MAX_INPUT_BYTES",
+        help="Refuse longer standard input, .npy files and lists.  [default: 1GiB]",
     )
 
 

@@ -61,6 +61,7 @@ def test_help_is_short_and_help_all_has_every_option(words: tuple[str, ...]) -> 
     assert max(map(len, full.splitlines())) <= COLUMNS
     assert all(any(name in full for name in option.opts) for option in options)
     assert [option.opts for option in options if not option.help] == []
+    assert "default: (" not in full
     assert CliRunner().invoke(cli, [*words, "-h"], terminal_width=WIDTH).stdout == short
     for option in options:
         if option.required:
