@@ -18,7 +18,7 @@ from cnncli.core.geometry import PaddingLike, Pair, Window, pair, place_window
 from cnncli.core.hparameters import POOL_DEFAULTS, read_hparameters
 from cnncli.core.padding import check_batch, pad_borders, pad_borders_backward
 from cnncli.core.window_reduce import reduce_windows
-from cnncli.errors import OptionError, ShapeError
+from cnncli.errors import OptionError, ShapeError, nearest
 
 PoolCache = tuple[FloatArray, Mapping[str, Any]]
 
@@ -222,9 +222,10 @@ class Pooling:
 
     def __post_init__(self) -> None:
         if self.mode not in POOL_MODES:
+            alike = nearest(str(self.mode), POOL_MODES) or POOL_MODES
             raise OptionError(
                 f"mode must be one of {', '.join(POOL_MODES)}, got {self.mode!r}",
-                hint="--mode max",
+                hint=f"--mode {alike[0]}",
             )
         if not isinstance(self.p, Real) or isinstance(self.p, bool) or not self.p > 0:
             raise OptionError(f"p must be above 0, got {self.p!r}")

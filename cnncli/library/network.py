@@ -30,7 +30,7 @@ from cnncli.pipeline.networks import (
     prepare_fields,
     with_labels,
 )
-from cnncli.plan.input_shape import input_shape, order_notes
+from cnncli.plan.input_shape import check_sides, input_shape, order_notes
 
 if TYPE_CHECKING:
     from cnncli.library.explain import ExplainedValue
@@ -162,6 +162,8 @@ class Net:
         >>> [(layer.name, layer.shape) for layer in plan.summary.layers][2:]
         [('pooled', (3, 4, 8)), ('edge_or_not', (3, 4, 1))]
         """
+        if input is not None:
+            check_sides(input)
         size = {} if input is None else {"size": (input[0], input[1])}
         load = partial(load_model, self.path, weights=False, part=self.until is not None)
         prepare, picture = {**self.prepare, **size}, _file_name(image)

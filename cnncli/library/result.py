@@ -167,6 +167,9 @@ class Result(Mapping[str, MapsArray]):
         OptionError
             If there is no such layer, or it was not asked for.
         """
+        if not isinstance(name, str):
+            hint = f"result[{[*self._maps][-1]!r}], or result.last"
+            raise OptionError(f"a layer must be given by its name, got {name!r}", hint=hint)
         found = self._find(name)
         if found not in self._maps:
             kept = ", ".join(self._maps)

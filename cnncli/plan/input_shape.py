@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from numbers import Integral
 from typing import Final
 
 from cnncli.errors import OptionError
@@ -29,6 +30,22 @@ def order_notes(shape: Sequence[int]) -> tuple[str, ...]:
     first, height, width = shape
     right = f"{height}x{width}x{first}"
     return (f"--input is height x width x channels: {right} has {first} channels",)
+
+
+def check_sides(asked: object) -> None:
+    """Raise OptionError for a size from Python that is not two or three whole numbers.
+
+    Examples
+    --------
+    >>> check_sides("32x32x3")
+    Traceback (most recent call last):
+    cnncli.errors.OptionError: input must be (H, W, C) or (H, W), got '32x32x3'
+    """
+    sides = asked if isinstance(asked, tuple | list) else ()
+    if len(sides) not in (2, 3) or not all(isinstance(n, Integral) and int(n) > 0 for n in sides):
+        raise OptionError(
+            f"input must be (H, W, C) or (H, W), got {asked!r}", hint="input=(224, 224, 3)"
+        )
 
 
 def input_shape(

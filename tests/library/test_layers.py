@@ -132,3 +132,9 @@ def test_errors_are_those_of_the_commands() -> None:
         cnncli.pool("photo.png", "median")
     with pytest.raises(OptionError, match="stride"):
         cnncli.pool("photo.png", stride=0)
+
+
+def test_the_hint_to_a_wrong_mode_names_the_one_that_is_alike() -> None:
+    with pytest.raises(OptionError, match="mode must be one of max, average") as caught:
+        cnncli.pool(np.ones((4, 4)), mode="avg")
+    assert caught.value.hint == "--mode average"

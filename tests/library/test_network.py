@@ -43,6 +43,12 @@ def test_every_layer_has_the_values_that_run_writes(net: Net) -> None:
             np.testing.assert_array_equal(np.asarray(maps), archive[name])
 
 
+def test_a_layer_is_not_taken_by_an_index(net: Net) -> None:
+    with pytest.raises(OptionError, match="a layer must be given by its name, got 0") as caught:
+        net.run("photo.png")[0]  # type: ignore[index]
+    assert caught.value.hint == "result['edge_or_not'], or result.last"
+
+
 @pytest.mark.parametrize("layer", ["smooth", "edges", "pooled", "edge_or_not"])
 def test_every_layer_shows_the_picture_that_run_writes(net: Net, layer: str) -> None:
     run_cli("run", EDGES, "photo.png", "--layer", layer, "-o", "layer.png")

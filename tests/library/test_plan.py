@@ -31,6 +31,12 @@ def cells(html: str) -> list[list[str]]:
     return [[unescape(text) for text in re.findall(r"<t[dh][^>]*>(.*?)</t", row)] for row in rows]
 
 
+@pytest.mark.parametrize("asked", ["32x32x3", (32,), (32, 0, 3), (1.5, 2), 32, (1, 2, 3, 4)])
+def test_a_size_that_is_none_is_refused(net: Net, asked: object) -> None:
+    with pytest.raises(OptionError, match=r"input must be \(H, W, C\) or \(H, W\), got "):
+        net.plan(asked)  # type: ignore[arg-type]
+
+
 def test_the_table_has_the_cells_that_the_command_prints(net: Net) -> None:
     plan = net.plan((17, 26, 3))
     printed = run_cli("plan", EDGES, "--input", "17x26x3", "-v").stdout.splitlines()
