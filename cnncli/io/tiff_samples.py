@@ -140,7 +140,9 @@ class Layout:
         return None
 
     def __str__(self) -> str:
-        return f"{self.bits}-bit {_WORDS.get(self.kind, '')}samples"
+        if not self.bits:
+            return "samples of several sizes"
+        return f"{self.bits}-bit {_WORDS.get(self.kind, 'untyped ')}samples"
 
 
 def layout_of(image: TiffImagePlugin.TiffImageFile) -> Layout:

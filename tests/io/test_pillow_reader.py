@@ -347,18 +347,6 @@ def test_planes_of_tiff_are_put_together() -> None:
     assert picture.pixels.ravel().tolist() == [1, 300, 50_000, 2, 400, 60_000]
 
 
-@pytest.mark.parametrize(
-    ("data", "words"),
-    [
-        (tiff(1, 1, (64,), 1, bytes(8), sample_format=6), "64-bit complex samples"),
-        (tiff(1, 1, (24,), 1, bytes(3), sample_format=3), "24-bit float samples"),
-        (tiff(1, 1, (16,), 32803, bytes(2)), "kind 32803"),
-    ],
-)
-def test_tiff_that_is_not_read_is_named_for_what_it_is(data: bytes, words: str) -> None:
-    assert words in str(refusal(data))
-
-
 def test_what_has_no_more_than_eight_bits_in_pillow_is_said() -> None:
     cmyk = read_bytes(b"P0CMYK 1 1 65535 " + bytes(8), OPTIONS)
     assert cmyk.notes == ("16-bit colour read as 8-bit", CMYK_NOTE)

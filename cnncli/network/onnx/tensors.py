@@ -94,7 +94,10 @@ class Constants:
         """Return the file, the first byte and the length of the data that a tensor names."""
         entries = {entry.key: plain_text(entry.value) for entry in tensor.external_data}
         location, given = entries.get("location", ""), entries.get("length")
-        offset, length = int(entries.get("offset", 0)), None if given is None else int(given)
+        try:
+            offset, length = int(entries.get("offset", 0)), None if given is None else int(given)
+        except ValueError:
+            raise ValueError("its offset and length must be whole numbers") from None
         if location == OWN_FILE:
             return self.path, offset, length
         folder = self.path.parent.resolve()
