@@ -223,10 +223,15 @@ class OutputPattern:
         return self.text.lower().endswith(".npz")
 
     @cached_property
+    def template(self) -> Template:
+        """What names are made from, where they are neither given nor in a folder."""
+        return Template.parse(self.text)
+
+    @cached_property
     def per_map(self) -> bool:
         """Whether each map gets its own file."""
         if self.kind is OutputKind.TEMPLATE:
-            fields = Template.parse(self.text).fields
+            fields = self.template.fields
             return "map" in fields or ("filter" in fields and self.filter_name is None)
         return self.kind is OutputKind.FOLDER and not self.layers and not self.is_archive
 
@@ -235,7 +240,7 @@ class OutputPattern:
         """Whether there may be several layers of a network."""
         if self.is_archive or self.kind is OutputKind.FOLDER:
             return True
-        return self.kind is OutputKind.TEMPLATE and "layer" in Template.parse(self.text).fields
+        return self.kind is OutputKind.TEMPLATE and "layer" in self.template.fields
 
     @cached_property
     def chosen_layers(self) -> tuple[str, ...]:
@@ -350,7 +355,7 @@ class Target:
     ) -> tuple[OutFile, ...]:
         pattern = self.pattern
         is_template = pattern.kind is OutputKind.TEMPLATE
-        fields = Template.parse(pattern.text).fields if is_template else frozenset()
+        fields = pattern.template.fields if is_template else frozenset()
         if pattern.is_archive and fields & {"layer", "map"}:
             raise OptionError(
                 f"--output .npz holds all layers in one file, got {quote(pattern.text)}",
@@ -360,7 +365,7 @@ class Target:
         for index, maps in parts:
             text = pattern.text
             if pattern.kind is not OutputKind.FILE:
-                text = Template.parse(text).fill(self._fields(results[index], maps[0]))
+                text = pattern.template.fill(self._fields(results[index], maps[0]))
             if pattern.kind is OutputKind.DEFAULT:
                 text = os.path.join(self._mirrored, text)
             if text in files:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import string
-from functools import lru_cache
 
 from cnncli._dataclass import dataclass
 from cnncli.errors import OptionError, quote
@@ -37,7 +36,6 @@ class Template:
     fields: frozenset[str]
 
     @staticmethod
-    @lru_cache(maxsize=16)
     def parse(text: str) -> Template:
         """Check a template.
 
