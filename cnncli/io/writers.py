@@ -95,16 +95,15 @@ def encode(
     check_format(chosen, width, height, colour=colour, depth=depth)
     photo_metadata = photo_metadata or PhotoMetadata()
     profile = photo_metadata.profile_for(colour)
-    carried = Carried(profile, photo_metadata.exif, dpi=photo_metadata.dpi)
+    text = None if metadata is None else to_text(metadata)
+    carried = Carried(profile, photo_metadata.exif, text, photo_metadata.dpi)
     if chosen.pillow == "PNG":
-        carried = replace(carried, text=None if metadata is None else to_text(metadata))
         return _encode_png(pixels, depth, carried, compress, jobs)
     if chosen.pillow == "TIFF" and pixels.dtype == np.uint16 and pixels.ndim == 3:
-        carried = replace(carried, text=None if metadata is None else to_text(metadata))
         return _encode_deep_tiff(pixels, carried, compress)
     image, exact = _image(pixels, chosen)
-    marked = metadata if metadata is None or exact else {**metadata, "exact": False}
-    carried = replace(carried, text=None if marked is None else to_text(marked))
+    if metadata is not None and not exact:
+        carried = replace(carried, text=to_text({**metadata, "exact": False}))
     return _save(image, chosen.pillow, _settings(chosen.pillow, carried, compress, pixels))
 
 

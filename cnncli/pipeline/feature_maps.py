@@ -197,14 +197,11 @@ class FeatureMaps:
         done = count()
 
         def work(index: int) -> None:
+            set_step("computing strips of rows", next(done), len(items))
             image, rows = items[index]
             results[index] = action(image, rows, self._strip_values(image, rows, in_levels))
 
-        def tell_and_work(index: int) -> None:
-            set_step("computing strips of rows", next(done), len(items))
-            work(index)
-
-        run_all(tell_and_work, range(len(items)), self._threads)
+        run_all(work, range(len(items)), self._threads)
         return results
 
     def whole(self) -> Values:
