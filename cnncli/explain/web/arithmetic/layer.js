@@ -1,8 +1,7 @@
 "use strict";
-// The arithmetic of one layer, as cnncli/core does it: convolution and pooling. arithmetic/geometry.js says
-// where the windows lie, arithmetic/window_sums.js adds them up, arithmetic/activations.js has the activations. Arrays in, arrays out; nothing here
-// touches the page.
-// tests/explain/test_browser.py compares every part with the core.
+// The arithmetic of one layer, as cnncli/core does it: convolution and pooling. arithmetic/geometry.js says where
+// the windows lie, arithmetic/window_sums.js adds them up, arithmetic/activations.js has the activations. Arrays in,
+// arrays out; nothing here touches the page. Tests compare every part with the core.
 
 /**
  * The arithmetic of one layer on one image.

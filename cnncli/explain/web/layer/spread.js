@@ -96,7 +96,7 @@ function spreadElements({ value, cells }) {
     sign("="),
     spreadTable("products", cells, number("product"), signed("product")),
     sign("→"),
-    spreadTable("output, all added up", cells, outputText, spreadColour),
+    spreadTable("output, all added up", cells, outputText, ({ row, col }) => outputColour(row, col)),
   ];
 }
 
@@ -104,10 +104,6 @@ function spreadElements({ value, cells }) {
 function outputText({ row, col, isCut }) {
   if (isCut || !shown.arithmetic.knows(row, col)) return "";
   return numberText(shown.arithmetic.step(outputChannel(), row, col).value, 3);
-}
-
-function spreadColour({ row, col }) {
-  return outputColour(row, col);
 }
 
 /** A table of cells with their rows and columns beside them; what is cut off is dashed. */

@@ -17,7 +17,7 @@ function startOwnPicture(place, target) {
     place.hidden = true;
     return () => {};
   }
-  const controls = ownControls(target);
+  const controls = ownControls();
   const { file, open, camera, first, note, problem } = controls;
   const fit = fitField(target);
   /** The picture that was taken last, before it got the size of the page; where that is fixed. */

@@ -72,7 +72,8 @@ function copyRow() {
     node.addEventListener("click", make);
     return node;
   };
-  const texts = () => [shownCalls(), pageData.filters, PICTURE_FILE, isMadeGrey()];
+  // The sample is saved in colour: a command has to make it grey.
+  const texts = () => [shownCalls(), pageData.filters, PICTURE_FILE, shownSample() === "gray"];
   return element(
     "div",
     { class: "row" },
@@ -86,11 +87,6 @@ function copyRow() {
 /** The layers as playground/commands.js takes them. */
 function shownCalls() {
   return Array.from(live.specs.values(), ({ name, settings }) => ({ name, settings, channels: byName.get(name)?.shape[2] ?? 0 }));
-}
-
-/** Whether a command has to make the saved picture grey: the sample is saved in colour. */
-function isMadeGrey() {
-  return shownSample() === "gray";
 }
 
 function pictureHint() {

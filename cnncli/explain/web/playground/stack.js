@@ -50,10 +50,6 @@ function poolSettings(mode) {
   return { op: "pool", ...window, mode, ceil: false, countIncludePad: false, p: 2 };
 }
 
-function activationSettingsOf(activation) {
-  return { op: "activation", activation };
-}
-
 /** The shape of a convolution's weights: two sides, or also the channels that are read and the maps. */
 function weightsShape({ kernel, weights, maps, perChannel }) {
   if (perChannel) return kernel;
@@ -165,7 +161,7 @@ const STACK_FIELDS = {
 const STACK_LAYERS = {
   conv: (text, filters) => convSettings(readFilter(text, filters)),
   pool: (text) => poolSettings(readWord(text, STACK_POOLS)),
-  activation: (text) => activationSettingsOf(readWord(text, STACK_ACTIVATIONS)),
+  activation: (text) => ({ op: "activation", activation: readWord(text, STACK_ACTIVATIONS) }),
 };
 
 /** The first text of a layer: its filter, mode or activation. */
