@@ -22,7 +22,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.oracle]
 
 LAYERS = """cnncli.layers().slice(1).map(({ name, shape, planes, problem }) =>
   ({ name, shape, problem, planes: planes.map((plane) => [...plane]) }))"""
-NETWORK = "networkText(shownCalls(), pageData.filters, isMadeGrey())"
+NETWORK = "networkText(shownCalls(), pageData.filters, shownSample() === 'gray')"
 
 
 @pytest.fixture(scope="module")
@@ -76,7 +76,7 @@ def check_numbers(page: Any, folder: Path) -> None:
     """Compare every value of every layer with the core, for the network that the page copies."""
     (folder / "net.toml").write_text(page.evaluate(NETWORK), "utf-8")
     network = load_model(folder / "net.toml").network
-    gray = page.evaluate("isMadeGrey()")
+    gray = page.evaluate("shownSample() === 'gray'")
     values = read_image(PICTURE, ReadOptions(gray=gray)).values()
     expected = dict(forward_layers(network, values, network.names))
     layers = page.evaluate(LAYERS)

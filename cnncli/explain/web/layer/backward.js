@@ -180,9 +180,7 @@ function depthText() {
 function weightGradientButton(i, j, text, choose) {
   const isChosen = chosenTap[0] === i && chosenTap[1] === j;
   const label = `Gradient of the weight at row ${i}, column ${j}: ${text}`;
-  const button = element("button", { type: "button", text, "aria-label": label, "aria-pressed": String(isChosen) });
-  button.addEventListener("click", () => choose(i, j));
-  return button;
+  return element("button", { type: "button", text, "aria-label": label, "aria-pressed": String(isChosen), click: () => choose(i, j) });
 }
 
 /** The largest terms { value, upstream } of the gradient of a weight, and how many there are. */

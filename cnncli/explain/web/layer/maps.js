@@ -89,12 +89,10 @@ function drawThumbnail(index) {
 
 function mapButton(picture, index) {
   const name = picture.name || `map ${index}`;
-  const button = element(
+  return element(
     "button",
-    { type: "button", class: "thumb", "aria-label": `Map ${index}: ${name}` },
+    { type: "button", class: "thumb", "aria-label": `Map ${index}: ${name}`, click: () => chooseMap(index) },
     element("canvas", { "aria-hidden": "true" }),
     element("span", { text: name }),
   );
-  button.addEventListener("click", () => chooseMap(index));
-  return button;
 }

@@ -54,11 +54,9 @@ const ARROWS = [
 
 /** Buttons for fingers, which choose the cell beside the chosen one: `step([down, across])`. */
 function arrowButtons(what, step) {
-  const buttons = ARROWS.map(([text, way, cells]) => {
-    const button = element("button", { type: "button", "aria-label": `Move ${what} ${way} by one cell`, text });
-    button.addEventListener("click", () => step(cells));
-    return button;
-  });
+  const buttons = ARROWS.map(([text, way, cells]) =>
+    element("button", { type: "button", "aria-label": `Move ${what} ${way} by one cell`, text, click: () => step(cells) }),
+  );
   return element("div", { class: "arrows", role: "group", "aria-label": `Move ${what}` }, ...buttons);
 }
 

@@ -27,8 +27,7 @@ function startLearningFields() {
   const seed = wholeInput("learn-seed", "Seed", { min: 0, max: 2 ** 31 }, read("seed"), (value) => applyLearning({ seed: value }));
   const rate = valueInput("Learning rate", shownRate, (value) => applyLearning({ rate: value }), { id: "learn-rate", least: 0 });
   updates.push(() => setValue(rate, shownRate()));
-  const suggested = element("button", { type: "button", id: "learn-suggested", class: "quiet" });
-  suggested.addEventListener("click", () => applyLearning({ rate: null }));
+  const suggested = element("button", { type: "button", id: "learn-suggested", class: "quiet", click: () => applyLearning({ rate: null }) });
   const momentum = selectInput("learn-momentum", "Momentum", MOMENTA, read("momentum"), (value) =>
     applyLearning({ momentum: Number(value) }),
   );

@@ -97,8 +97,7 @@ async function takeTarget(file) {
 /** The button that opens a picture as the target, and its file field. */
 function targetOpener() {
   const file = element("input", { type: "file", id: "learn-file", accept: "image/*", "aria-label": "Target", hidden: true });
-  const open = element("button", { type: "button", id: "learn-open", text: "Open…" });
-  open.addEventListener("click", () => file.click());
+  const open = element("button", { type: "button", id: "learn-open", text: "Open…", click: () => file.click() });
   file.addEventListener("change", () => {
     if (file.files.length) takeTarget(file.files[0]);
     file.value = "";

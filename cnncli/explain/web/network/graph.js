@@ -61,9 +61,8 @@ function wayOf(points, middles) {
 
 function nodeButton({ name }, width) {
   const text = nodeText(labels.get(name), Math.floor(width / LETTER) - 1);
-  const button = element("button", { type: "button", class: "node", tabindex: "-1", text, title: name });
+  const button = element("button", { type: "button", class: "node", tabindex: "-1", text, title: name, click: () => chooseLayer(name) });
   button.style.width = `${width}px`;
-  button.addEventListener("click", () => chooseLayer(name));
   return button;
 }
 

@@ -103,9 +103,7 @@ const SCALES = [
 function startTools() {
   const group = byId("scales");
   for (const [scale, text] of SCALES) {
-    const button = element("button", { type: "button", "data-scale": scale, text });
-    button.addEventListener("click", () => apply({ scale }));
-    group.append(button);
+    group.append(element("button", { type: "button", "data-scale": scale, text, click: () => apply({ scale }) }));
   }
   startArrows(group);
   const openWhere = (holds) => apply({ open: Object.fromEntries(layers.map(({ name }) => [name, holds(name)])) });

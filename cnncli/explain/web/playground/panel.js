@@ -49,8 +49,7 @@ function addRow() {
     group("Pool", ...STACK_POOLS.map((mode) => option(`pool=${mode}`, `${mode} pool`))),
   );
   kinds.value = "conv=sobel_h";
-  const button = element("button", { type: "button", id: "add", text: "Add" });
-  button.addEventListener("click", () => addLayer(kinds.value));
+  const button = element("button", { type: "button", id: "add", text: "Add", click: () => addLayer(kinds.value) });
   const picture = element("select", { id: "sample" });
   picture.append(option("gray", "grey"), option("color", "in colour"));
   picture.addEventListener("change", () => apply({ input: samplePicture(picture.value) }));
@@ -67,11 +66,7 @@ async function addLayer(text) {
 }
 
 function copyRow() {
-  const button = (id, text, make) => {
-    const node = element("button", { type: "button", id, text });
-    node.addEventListener("click", make);
-    return node;
-  };
+  const button = (id, text, click) => element("button", { type: "button", id, text, click });
   // The sample is saved in colour: a command has to make it grey.
   const texts = () => [shownCalls(), pageData.filters, PICTURE_FILE, shownSample() === "gray"];
   return element(
@@ -143,11 +138,8 @@ function drawStackPanel() {
 
 /** A layer of the list: its name, and buttons to move and remove it. */
 function stackItem({ name, settings }, index, stack) {
-  const button = (key, text, label, act) => {
-    const node = element("button", { type: "button", class: "quiet", "data-key": `${key} ${index}`, "aria-label": `${label} ${name}`, text });
-    node.addEventListener("click", act);
-    return node;
-  };
+  const button = (key, text, label, click) =>
+    element("button", { type: "button", class: "quiet", "data-key": `${key} ${index}`, "aria-label": `${label} ${name}`, text, click });
   const move = (to) => {
     const moved = stack.filter((_, other) => other !== index);
     moved.splice(to, 0, settings);
@@ -156,9 +148,9 @@ function stackItem({ name, settings }, index, stack) {
   const remove = () => showStack(stack.filter((_, other) => other !== index), { chosen: Math.max(0, index - 1) });
   const { problem } = byName.get(name) ?? {};
   const text = element("span", { class: "stack-name" }, element("b", { text: name }), ` ${stackLabel(settings)}`);
-  const choose = element("button", { type: "button", class: "choose", "data-key": `choose ${index}` }, text);
-  choose.setAttribute("aria-pressed", String(name === state.unit.layer));
-  choose.addEventListener("click", () => apply({ unit: strongestUnit(byName.get(name)), open: { [name]: true } }));
+  const click = () => apply({ unit: strongestUnit(byName.get(name)), open: { [name]: true } });
+  const isChosen = String(name === state.unit.layer);
+  const choose = element("button", { type: "button", class: "choose", "data-key": `choose ${index}`, "aria-pressed": isChosen, click }, text);
   return element(
     "li",
     {},
@@ -204,8 +196,8 @@ function drawPaint() {
   const rows = Array.from({ length: kernel[0] }, (_, i) =>
     element("tr", {}, ...Array.from({ length: kernel[1] }, (__, j) => cell(i, j))),
   );
-  const clear = element("button", { type: "button", class: "quiet", id: "clear", "data-key": "clear", text: "All zeros" });
-  clear.addEventListener("click", () => change(new Float32Array(weights.length)));
+  const click = () => change(new Float32Array(weights.length));
+  const clear = element("button", { type: "button", class: "quiet", id: "clear", "data-key": "clear", text: "All zeros", click });
   const told = element("p", { class: "dim", text: "Click a weight: 0, 1, −1. Other numbers and sizes: in the panel on the layer." });
   replaceItems(place, [
     element("div", { class: "head" }, element("h3", { text: `Draw the filter of ${name}` }), clear),

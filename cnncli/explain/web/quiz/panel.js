@@ -142,8 +142,8 @@ function verdictElements({ question, given, verdict }) {
   const texts = verdict.texts.map((text, index) => element("p", { class: "mistake", text: `${index ? "Or: " : ""}${text}` }));
   const lines = question.lines.map((text) => element("li", { text }));
   const result = element("p", { class: verdict.isRight ? "right" : "wrong" }, element("b", { text: head }));
-  const another = element("button", { type: "button", id: "quiz-another", "data-first": true, text: "Another" });
-  another.addEventListener("click", () => askQuestion(state.quiz));
+  const click = () => askQuestion(state.quiz);
+  const another = element("button", { type: "button", id: "quiz-another", "data-first": true, text: "Another", click });
   return [element("div", { class: "inline" }, result, another), ...texts, element("ul", { class: "steps" }, ...lines)];
 }
 

@@ -57,12 +57,13 @@ function setBackground(node, colour) {
   node.style.color = (luminance(colour) + 0.05) ** 2 > 0.05 * 1.05 ? "#000" : "#fff";
 }
 
-/** An element with properties, attributes and children; text stays text. */
+/** An element with attributes and children. Text stays text; a function listens to the event whose name it has. */
 function element(tag, attributes = {}, ...children) {
   const node = document.createElement(tag);
   for (const [name, value] of Object.entries(attributes)) {
     if (name === "class") node.className = value;
     else if (name === "text") node.textContent = value;
+    else if (typeof value === "function") node.addEventListener(name, value);
     else if (value === true) node.setAttribute(name, "");
     else if (value !== false && value !== undefined) node.setAttribute(name, value);
   }
