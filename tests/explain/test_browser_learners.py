@@ -185,3 +185,17 @@ def test_the_sum_of_weights_is_what_equal_pixels_get(show: Opener, name: str) ->
     tab.fill(".grid input >> nth=0", "100")
     settle(tab)
     assert "times their value." in tab.text_content("#sum-meaning")
+
+
+def test_what_is_drawn_on_stands_beside_the_output(show: Opener) -> None:
+    tab = show(page_data_of(random_picture((8, 8, 1)), ConvLayer(load_filter("edge")), (3, 3)))
+    tab.click("#own-pen")
+    settle(tab)
+    for name in ("#output", ".pad canvas"):
+        assert bottom(tab, name) <= 900, name
+    # A photograph cannot be drawn on: there the arithmetic stands beside the output.
+    tops = "['own', 'explanation'].map((id) => byId(id).getBoundingClientRect().top)"
+    own, explanation = tab.evaluate(tops)
+    assert own < explanation
+    own, explanation = show(page_data_of(*photo(), (50, 60))).evaluate(tops)
+    assert explanation < own

@@ -105,8 +105,8 @@ function startWords() {
 function sayWhatSumMeans() {
   const text = element("p", { class: "dim", id: "sum-meaning" });
   byId("filter-body").append(text);
-  // With several channels the kernel of one does not tell.
-  showWhere(text, () => depths() === 1);
+  // With several channels the kernel of one does not tell, and a transposed one reaches outputs by some of its weights.
+  showWhere(text, () => depths() === 1 && !isTransposed);
   updates.push(() => {
     if (shown.problem) return;
     const sum = shownKernel().flat().reduce((total, weight) => total + weight, 0);
