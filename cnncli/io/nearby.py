@@ -30,9 +30,9 @@ def files_like(path: str, near_only: bool = False) -> str | None:
     Returns
     -------
     str or None
-        The nearest names with the same ending, or the same name with another; else some others of
-        that ending, or that there are none; of a number that it may belong to an option. None
-        where its folder cannot be read.
+        Where a link leads; else the nearest names with the same ending, or the same name with
+        another; else some others of that ending, or that there are none; of a number that it may
+        belong to an option. None where its folder cannot be read.
 
     Examples
     --------
@@ -42,7 +42,11 @@ def files_like(path: str, near_only: bool = False) -> str | None:
     if is_number(path):
         example = "--mean 0.485,0.456,0.406" if "." in path else "--size 2,2"
         return f"the numbers of an option are joined by commas, as in {example}"
-    folder, name = os.path.split(path)
+    try:
+        return f"it is a link to {quote(os.readlink(path))}, which is not there"
+    except (OSError, ValueError):
+        # No link, as nearly all that is missing.
+        folder, name = os.path.split(path)
     suffix = Path(name).suffix.lower()
     try:
         with os.scandir(folder or ".") as entries:

@@ -72,7 +72,7 @@ def test_an_image_too_large_for_memory_stops_no_other(empty_folder: Path) -> Non
 def test_float_tiff_reports_what_it_holds(empty_folder: Path) -> None:
     save_array("wide.npy", np.array([[1.0, 4e300]]))
     result = run_cli("pad", "wide.npy", "--padding", 0, "-o", "w.tif", "--depth", "float")
-    assert "1 of 2 values are infinite" in result.stderr
+    assert "1 of 2 values are NaN or infinite" in result.stderr
     assert pixels("w.tif").tolist() == [[1.0, np.inf]]
 
 

@@ -42,3 +42,10 @@ def test_names_that_differ_by_capitals_are_both_named(tmp_path: Path) -> None:
         (tmp_path / name).touch()
     said = "there is 'Photo.png', 'photo.PNG', 'photo.png'"
     assert files_like(f"{tmp_path}/phote.png") == said
+
+
+def test_a_link_that_leads_nowhere_is_told_where_it_leads(tmp_path: Path) -> None:
+    (tmp_path / "photo.png").symlink_to("gone.png")
+    (tmp_path / "photo2.png").touch()
+    said = "it is a link to 'gone.png', which is not there"
+    assert files_like(f"{tmp_path}/photo.png") == said
