@@ -116,7 +116,16 @@ def compare_results(
         explanations += [text for pair in pairs if (text := _other_values(*pair, read))]
     if difference is None and not explanations:
         raise shape_error(a, b, hint=layer is None)
+    if not explanations:
+        notes += _lossy_notes(paths)
     return Comparison(names, shapes, difference, (*explanations, *notes))
+
+
+def _lossy_notes(paths: Sequence[Path]) -> tuple[str, ...]:
+    """Say which of the files do not hold the values that were written to them."""
+    names = [quote(path) for path in paths if path.suffix.lower() in (".jpg", ".jpeg")]
+    text = f"note: {' and '.join(names)}: JPEG changes values; PNG and .npy keep those of a result"
+    return (text,) if names else ()
 
 
 def _transparency(paths: Sequence[Path], read: ReadOptions) -> Difference | None:

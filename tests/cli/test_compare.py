@@ -82,6 +82,16 @@ def test_different_results_end_with_1_and_say_where() -> None:
     assert lines[2].startswith("1 of 612 values (0.163 %) further apart than 0.00204")
 
 
+def test_results_kept_as_jpeg_are_noted() -> None:
+    for name in ("edge.jpg", "edge.png"):
+        run_cli("conv", "photo.png", "-f", "edge", "-o", name)
+    layer = "--image", "photo.png", "-f", "edge"
+    lines = run_cli("compare", "edge.jpg", "photo.png", *layer, code=1).stdout.splitlines()
+    assert lines[-1] == "note: 'edge.jpg': JPEG changes values; PNG and .npy keep those of a result"
+    assert lines[-2] == "no known convention explains the difference"
+    assert "JPEG" not in run_cli("compare", "edge.png", "photo.png", *layer, code=1).stdout
+
+
 def test_a_flipped_filter_is_named() -> None:
     # Of one cell, the border by edge is that by symmetric, and SciPy's would fit as well.
     layer = ("-f", "1 2 4; 0 0 8", "--pad-mode", "zeros")
