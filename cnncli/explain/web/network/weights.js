@@ -125,7 +125,7 @@ function drawLayerWeights() {
   const { found, others } = gradients.steepest;
   byId("layer-weights").hidden = !found.length;
   byId("unsearched").textContent = others.length ? `Not in this table: ${others.join(", ")}.` : "";
-  const heads = ["the weight of each layer that counts most", "now", "gradient", ""].map((text) => element("th", { scope: "col", text }));
+  const heads = ["the weight of each layer that counts most", "now", "gradient"].map((text) => element("th", { scope: "col", text }));
   const rows = found.map(({ name, steepest }) => {
     const { map, depth, i, j, gradient } = steepest;
     const now = weightsKnown(name).pass.arithmetic.weight(i, j, depth, map);
