@@ -305,7 +305,8 @@ def test_hostile_names_run_nothing(show: Opener) -> None:
 
 NAMELESS = """[...document.querySelectorAll("button, input, select, canvas, [tabindex]")]
   .filter((e) => !e.closest("[hidden]") && e.getAttribute("aria-hidden") !== "true")
-  .filter((e) => !(e.getAttribute("aria-label") || e.textContent.trim() || e.labels?.length))
+  .filter((e) => !(e.getAttribute("aria-label") || e.textContent.trim() || e.labels?.length ||
+    document.getElementById(e.getAttribute("aria-labelledby"))?.textContent.trim()))
   .map((e) => e.outerHTML)"""
 
 
