@@ -12,14 +12,13 @@ from cnncli.cli.command import argument, flag, option
 from cnncli.cli.group import SuggestingGroup, check_output_open, tell, typed_command
 from cnncli.cli.help import HelpfulCommand
 from cnncli.cli.layer_options import layout_option
-from cnncli.cli.options import overwrite_option
+from cnncli.cli.options import COLORMAP, overwrite_option
 from cnncli.cli.progress import is_terminal_stream, show_steps
 from cnncli.cli.types import AnyParamType, Choice, FilterName, FiniteFloat, Numbers, RangeType
 from cnncli.errors import among, nearest, quote
 from cnncli.filters.builtin_names import builtin_names
 from cnncli.filters.generators import GENERATORS, Generator, Parameter
 from cnncli.io.limits import MAX_SIDE
-from cnncli.render.options import COLORMAPS
 
 if TYPE_CHECKING:
     from cnncli.filters.filter import Filter
@@ -44,7 +43,7 @@ range_option = option(
     help="Which weights are black and white in the picture; symmetric: 0 in the middle.",
 )
 colormap_option = option(
-    "--colormap", type=Choice(COLORMAPS), default="gray", common=True,
+    "--colormap", type=COLORMAP, default="gray", common=True,
     help="Colours of kernels in the picture.",
 )
 lines_option = flag("--json", "as_json", common=True, help="Print a JSON object for each filter.")

@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from cnncli.io.images import ReadOptions
 
 ONE_OR_TWO: Final = Numbers((1, 2), 1, "N|H,W")
+COLORMAP: Final = Choice(COLORMAPS, {"grey": "gray"})
 FILE: Final = click.Path(readable=False)
 FILE_OR_STDIN: Final = click.Path(allow_dash=True, readable=False)
 
@@ -252,7 +253,7 @@ class ResultOptions(OptionGroup):
     )
     shared_range: bool = flag("--shared-range", help="Show all maps with one range.")
     colormap: str = option(
-        "--colormap", type=Choice(COLORMAPS), default="gray", common=True,
+        "--colormap", type=COLORMAP, default="gray", common=True,
         help="Colours of single maps.",
     )
     rgb: bool = flag("--rgb", help="Show a layer's three maps as one colour picture.")

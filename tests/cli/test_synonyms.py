@@ -8,6 +8,7 @@ from typing import Any
 import click
 import numpy as np
 import pytest
+from PIL import Image
 
 from cnncli.cli import COMMANDS as OUR_COMMANDS
 from cnncli.cli import cli
@@ -154,6 +155,16 @@ def test_pooling_by_its_short_name_is_average(word: str, empty_folder: object) -
     save("a.png", np.arange(16, dtype=np.uint8).reshape(4, 4) * 10)
     asked = values_of("pool", "a.png", "--mode", word)
     np.testing.assert_array_equal(asked, values_of("pool", "a.png", "--mode", "average"))
+
+
+def test_grey_is_spelt_either_way(empty_folder: object) -> None:
+    save("a.png", np.arange(16, dtype=np.uint8).reshape(4, 4) * 10)
+    for command in (["conv", "a.png", "-f", "edge"], ["filters", "show", "edge"]):
+        pixels = []
+        for word in ("gray", "grey"):
+            run_cli(*command, "--colormap", word, "-o", "out.png", "--overwrite")
+            pixels.append(np.asarray(Image.open("out.png")))
+        np.testing.assert_array_equal(*pixels)
 
 
 def test_names_of_paddings_are_taken_in_capitals(empty_folder: object) -> None:
