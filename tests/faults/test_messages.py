@@ -24,7 +24,11 @@ CASES = {
         "an input of 4 channels, or a --filter of shape (3,3,3)",
         2,
     ),
-    "bank": ("conv in.png -f w42.npy", "a --filter of shape (3,3,3,2) or,", 2),
+    "bank": (
+        "conv in.png -f w42.npy",
+        "oihw would fit, as a window of 4x2; else an input of 4 channels",
+        2,
+    ),
     "NaN": ("grad nan.npy -f edge --check", "1 of 64 values is NaN or infinite", 1),
 }
 
