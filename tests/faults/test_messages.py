@@ -29,6 +29,7 @@ CASES = {
         "oihw would fit, as a window of 4x2; else an input of 4 channels",
         2,
     ),
+    "no layout": ("conv in.png -f w5.npy", "a --filter of shape (3,5,3,2) or,", 2),
     "NaN": ("grad nan.npy -f edge --check", "1 of 64 values is NaN or infinite", 1),
 }
 
@@ -38,6 +39,7 @@ def test_messages(words: str, said: str, code: int) -> None:
     save("in.png", RGB)
     save_array("w4.npy", np.ones((3, 3, 4)))
     save_array("w42.npy", np.ones((3, 3, 4, 2)))
+    save_array("w5.npy", np.ones((3, 5, 4, 2)))
     save_array("nan.npy", np.where(np.eye(8) * np.arange(8) == 7, np.nan, 1.0))
     Path("t.toml").write_text('[[layers]]\ntype = "pool"\nsize = "x"\n')
     assert said in refused(*words.split(), code=code)
