@@ -246,7 +246,7 @@ function paddingText() {
   if (!pads.some(Boolean)) return "no padding";
   const { padMode, padValue } = state.layer;
   const same = pads.every((pad) => pad === pads[0]);
-  const count = same ? `${countText(pads[0], "cell")} on each side` : `${pads.join(", ")} cells (top, bottom, left, right)`;
+  const count = same ? `${countText(pads[0], "cell")} on each side` : ["↑", "↓", "←", "→"].map((arrow, side) => arrow + pads[side]).join(" ");
   return `padding: ${count}, ${PAD_WORDS[padMode] ?? `all ${numberText(padValue)}`}`;
 }
 
