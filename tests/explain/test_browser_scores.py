@@ -15,7 +15,7 @@ from cnncli.io.images import ReadOptions, read_image
 from cnncli.network.graph import Network
 from cnncli.network.layers import ActivationLayer, ConvLayer
 from cnncli.network.load import load_model
-from tests.support.browser import REPOSITORY, Opener, bank, random_picture, settle, until
+from tests.support.browser import REPOSITORY, Opener, bank, random_picture, until
 
 pytestmark = pytest.mark.oracle
 
@@ -116,7 +116,7 @@ def test_words_of_a_network_are_explained_where_they_are_used(show: Opener) -> N
 
 def test_the_pixels_that_a_unit_looked_at_are_its_gradient_times_the_image(show: Opener) -> None:
     tab = show(digits_page())
-    settle(tab)
+    until(tab, "byId('looked-text').textContent !== ''")
     X = THREE.values()
     shares = X[0, ..., 0] * gradient_of(DIGITS, X, "digit", 3).input[0, ..., 0]
     found = tab.evaluate("Array.from(pixelShares(gradientUnit(chosenUnit())))")

@@ -8,6 +8,24 @@ const PROMPT_PRODUCTS = 1e6;
 /** By output of a layer, by key the shares of the pixels for its units. */
 const sharesKnown = new WeakMap();
 
+/** Milliseconds without a change, such as a stroke on the pad, after which gradients are computed. */
+const CALM = 80;
+
+/** By canvas or panel what is to be drawn when no more changes come. */
+const drawnLater = new Map();
+let calmTimer = 0;
+
+function drawWhenCalm(node, paint) {
+  drawnLater.set(node, paint);
+  clearTimeout(calmTimer);
+  calmTimer = setTimeout(() => {
+    const waiting = [...drawnLater];
+    drawnLater.clear();
+    // What was taken away or hidden since may be of a layer that is not there any more.
+    for (const [there, draw] of waiting) if (there.getClientRects().length) draw();
+  }, CALM);
+}
+
 /** Whether the gradients of a few units take no time. */
 function isPrompt() {
   if (!live) return false;
@@ -15,12 +33,17 @@ function isPrompt() {
   return products.reduce((sum, count) => sum + count, 0) <= PROMPT_PRODUCTS;
 }
 
+/** What is known of the units of a layer, as long as its values stay. */
+function sharesOfLayer({ layer }) {
+  const { output } = byName.get(layer);
+  if (!sharesKnown.has(output)) sharesKnown.set(output, new Map());
+  return sharesKnown.get(output);
+}
+
 /** How much each pixel, times the gradient of a unit, adds to it: one plane of the input, its channels added up. */
 function pixelShares(unit) {
-  const { output } = byName.get(unit.layer);
-  if (!sharesKnown.has(output)) sharesKnown.set(output, new Map());
-  const known = sharesKnown.get(output);
-  const key = keyOf(unit) + Boolean(unit.isSum);
+  const known = sharesOfLayer(unit);
+  const key = gradientKey(unit);
   if (!known.has(key)) known.set(key, computeShares(unit));
   return known.get(key);
 }
@@ -36,12 +59,22 @@ function computeShares(unit) {
   return shares;
 }
 
-/** Draw what a unit looked at, about so large. */
+/** Draw what a unit looked at, about so large; before its gradients are known the input alone. */
 function drawPixelShares(canvas, unit, size) {
+  const isKnown = isPrompt() && sharesOfLayer(unit).has(gradientKey(unit));
+  drawLookedAt(canvas, unit, size, isKnown);
+  if (isKnown || !isPrompt()) return;
+  drawWhenCalm(canvas, () => {
+    pixelShares(unit);
+    drawLookedAt(canvas, unit, size, true);
+  });
+}
+
+function drawLookedAt(canvas, unit, size, isKnown) {
   const input = byName.get("input");
   const { cell, width, height } = mapSize(input, size);
   const context = prepareCanvas(canvas, width, height);
-  drawCells(context, isPrompt() ? sharesPicture(input, unit) : pictureOf(input, state.maps.input), cell);
+  drawCells(context, isKnown ? sharesPicture(input, unit) : pictureOf(input, state.maps.input), cell);
   const box = receptiveField(unit).get("input") ?? [0, 0, 0, 0];
   const [rows, cols] = [input.rows, input.cols];
   const isWhole = box[0] <= rows[0] && box[2] >= rows[1] && box[1] <= cols[0] && box[3] >= cols[1];
@@ -62,7 +95,10 @@ const LOOKED_SIZE = 160;
 function drawLooked(unit) {
   const isShown = isPrompt() && unit.layer !== "input";
   byId("looked").hidden = !isShown;
-  if (!isShown) return;
+  if (isShown) drawWhenCalm(byId("looked"), () => tellLooked(unit));
+}
+
+function tellLooked(unit) {
   const told = gradientUnit(unit);
   const shares = pixelShares(told);
   const best = shares.reduce((most, share, cell) => (Math.abs(share) > Math.abs(shares[most]) ? cell : most), 0);
