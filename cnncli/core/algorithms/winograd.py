@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from functools import cache
+from functools import cache, lru_cache
 from typing import Final
 
 import numpy as np
@@ -105,6 +105,7 @@ def work(W: FloatArray, task: ConvTask) -> Work | None:
     return _work(W, task, _span(task))
 
 
+@lru_cache(maxsize=1024)
 def _span(task: ConvTask) -> int:
     """Return the side of the input tiles that are quickest once the filters are ready."""
     W = placeholder(task.dtype, (*task.window.kernel, task.n_C_prev, task.n_C))
