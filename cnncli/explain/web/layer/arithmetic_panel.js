@@ -20,17 +20,17 @@ function drawArithmetic() {
   drawOutputCloseup(size);
   const name = shown.picture.channels.length === 3 ? `, ${COLOURS[state.channel]}` : "";
   const headline = `Output at row ${row}, column ${col}${name}: ${known ? valueText(step.value) : "not known here"}`;
-  byId("headline").textContent = headline;
+  setText(byId("headline"), headline);
   const sentence = known
     ? sentenceOf(subject)
     : "It needs pixels of the image that this page does not hold.";
-  byId("sentence").textContent = sentence;
+  setText(byId("sentence"), sentence);
   const { classList } = byId("blocks").parentElement;
   classList.toggle("large", state.layer.kernel[1] > 3 || step.blocks.length > 1);
   classList.toggle("tall", state.layer.kernel[1] > MOST_BESIDE);
   replaceBlocks(byId("blocks"), known ? blockElements(subject, byId("blocks")) : []);
   for (const block of byId("blocks").children) blockSizes.observe(block);
-  byId("result").replaceChildren(...(known ? [resultElement(subject)] : []));
+  renew(byId("result"), ...(known ? [resultElement(subject)] : []));
   byId("result").dataset.value = isHidden ? "" : String(known ? step.value : NaN);
   // What was said of the output that the quiz asks for must not stay.
   if (isHidden) byId("live").textContent = "";
@@ -199,7 +199,7 @@ function drawOutputCloseup(size) {
   if (state.filling) clearAfter(context, half, half, cell);
   const box = [half, half, half + 1, half + 1];
   outlineCells(context, box, cell, colours.window, colours.halo, 3);
-  byId("output-closeup-note").textContent = `The output around row ${state.at[0]}, column ${state.at[1]}`;
+  setText(byId("output-closeup-note"), `The output around row ${state.at[0]}, column ${state.at[1]}`);
 }
 
 /** The output cell under a pointer on the output's close-up. */

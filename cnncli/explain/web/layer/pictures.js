@@ -188,21 +188,21 @@ function drawStatus() {
   const { arithmetic } = shown;
   const { rows, cols } = arithmetic.window;
   const { size, channels } = state.input;
-  byId("input-size").textContent = `${size[0]} × ${size[1]} × ${channels}`;
-  byId("output-size").textContent = `${rows.out} × ${cols.out} × ${arithmetic.channels}`;
+  setText(byId("input-size"), `${size[0]} × ${size[1]} × ${channels}`);
+  setText(byId("output-size"), `${rows.out} × ${cols.out} × ${arithmetic.channels}`);
   // For the strip that stays in sight on a phone.
   byId("output-box").dataset.size = byId("output-size").textContent;
   // The range of few values would tell the one that the quiz asks for.
-  byId("output-note").textContent = hiddenUnit() ? "" : outputNote();
+  setText(byId("output-note"), hiddenUnit() ? "" : outputNote());
   const note = isTransposed ? sourceText() : state.layer.op === "conv" ? paddingText() : "";
-  byId("input-note").textContent = [notFiniteInput, note].filter(Boolean).join("; ");
+  setText(byId("input-note"), [notFiniteInput, note].filter(Boolean).join("; "));
   for (const [index, id] of ["at-row", "at-col"].entries()) {
     if (document.activeElement !== byId(id)) byId(id).value = state.at[index];
     byId(id).max = [rows.out, cols.out][index] - 1;
   }
   byId("pin").setAttribute("aria-pressed", String(state.pinned));
-  byId("pin").textContent = state.pinned ? "Release" : "Hold";
-  byId("play").textContent = state.playing ? "❚❚ Stop" : "▶ Play";
+  setText(byId("pin"), state.pinned ? "Release" : "Hold");
+  setText(byId("play"), state.playing ? "❚❚ Stop" : "▶ Play");
   byId("play").setAttribute("aria-pressed", String(state.playing));
 }
 

@@ -144,8 +144,9 @@ function drawBody(layer) {
   card.caption.hidden = isAsking();
   card.caption.style.maxWidth = `${Math.max(width, LARGE)}px`;
   card.range.classList.toggle("hidden", !card.bar.hidden && !notFinite);
-  const lit = element("p", { class: "lit-text", text: litText(layer) });
-  renew(card.facts, ...(isAsking() ? [] : factElements(layer)), lit, element("p", { class: "send-text", text: sendText(layer) }));
+  renew(card.facts, ...(isAsking() ? [] : factElements(layer)), card.lit, card.send);
+  setText(card.lit, litText(layer));
+  setText(card.send, sendText(layer));
   if (card.strip?.dataset.pictures !== stripKey(layer)) renewStrip(layer);
   if (card.strip) drawStrip(layer);
 }
@@ -162,6 +163,7 @@ function fillBody(layer) {
   card.bar = makeColourBar();
   card.range = element("p", { class: "dim range" });
   card.facts = element("div", { class: "facts" });
+  [card.lit, card.send] = ["lit-text", "send-text"].map((name) => element("p", { class: name }));
   card.rest = element("div", { class: "rest" }, card.facts);
   card.caption = element("figcaption", {}, card.bar, card.range);
   card.body.append(element("figure", { class: "map-figure" }, card.large, card.caption), card.rest);

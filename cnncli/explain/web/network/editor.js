@@ -18,13 +18,13 @@ const edited = {
   kernel: () => {
     const { maps, perChannel } = edited.settings();
     if (!edited.isShown()) return Math.min(state.unit.map, maps - 1);
-    const { channel } = chosenUnit();
+    const { channel } = view.trail[0].unit;
     return perChannel ? Math.floor(channel / edited.channels()) : channel;
   },
   channels: () => editedInput().shape[2],
-  sources: () => unitArithmetic(chosenUnit()).step?.blocks.map(({ channel }) => channel) ?? [],
+  sources: () => view.trail[0].made.step?.blocks.map(({ channel }) => channel) ?? [],
   depth: () => {
-    const made = edited.isShown() ? unitArithmetic(chosenUnit()) : {};
+    const made = edited.isShown() ? view.trail[0].made : {};
     return state.block ?? (made.step ? blockIndex(made) : 0);
   },
   chooseDepth: (block) => apply({ block }),
@@ -78,14 +78,14 @@ function drawAnswer() {
   const now = `${mapName(picture)}, ${valueText(layer, picture, 0, 0)}`;
   firstAnswer ??= now;
   const before = now === firstAnswer ? "" : ` (at first ${firstAnswer})`;
-  byId("answer").textContent = `The largest of ${layer.name}: ${now}${before}`;
+  setText(byId("answer"), `The largest of ${layer.name}: ${now}${before}`);
 }
 
 /** What changed settings did to the scores that were compared last, or else to the chosen unit. */
 function drawEffect() {
   const scores = isPlayground ? [] : comparedScores();
-  const units = scores.length ? scores : chosenTrail().slice(0, 1).map(({ unit }) => unit);
-  byId("effect").textContent = units.map(effectText).filter(Boolean).join(" ");
+  const units = scores.length ? scores : view.trail.slice(0, 1).map(({ unit }) => unit);
+  setText(byId("effect"), units.map(effectText).filter(Boolean).join(" "));
 }
 
 /** A unit's value before settings changed, and now; "" where it is the same, or its layer has another size. */
@@ -106,7 +106,7 @@ function drawEditor() {
   // Another stack may lack the layer that is still shown.
   const isInput = !live.specs.has(layer);
   byId("editor-body").hidden = isInput;
-  byId("editor-title").textContent = isInput ? "Change a layer: choose a unit of one" : `Change ${labels.get(layer)}`;
+  setText(byId("editor-title"), isInput ? "Change a layer: choose a unit of one" : `Change ${labels.get(layer)}`);
   if (isInput || editedInput().problem) return;
   if (editedName !== layer) {
     editedName = layer;

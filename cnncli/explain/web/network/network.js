@@ -294,7 +294,7 @@ function startLayers(records) {
   if (!isPlayground) startComparison();
   startGradients();
   startArrows(byId("channels"));
-  startArrows(byId("trail"), () => 1, false);
+  startTrail();
   startTheme(() => draw());
   startQuizPanel();
   startNetworkInput();

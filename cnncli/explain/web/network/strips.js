@@ -155,8 +155,11 @@ function sortStrip(layer, made) {
   sorted.forEach((button, rank) => {
     button.hidden = rank >= LISTED_MAPS && button.getAttribute("aria-pressed") !== "true";
   });
-  if ([...strip.querySelectorAll(".thumb")].every((button, index) => button === sorted[index])) return;
   const focused = document.activeElement;
-  strip.prepend(...sorted);
-  if (strip.contains(focused)) focused.focus();
+  let next = strip.firstChild;
+  for (const button of sorted) {
+    if (button === next) next = next.nextSibling;
+    else strip.insertBefore(button, next);
+  }
+  if (document.activeElement !== focused && strip.contains(focused)) focused.focus();
 }

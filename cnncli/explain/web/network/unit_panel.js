@@ -16,17 +16,17 @@ function drawUnit(trail, boxes) {
   const name = layer.maps > 1 ? `, map ${mapName(picture)}` : "";
   const place = `${name}, row ${row}, column ${col}: ${valueText(layer, picture, row, col)}`;
   const sentence = fieldSentence(unit, boxes.get("input"));
-  byId("headline").replaceChildren(nameElement(unit.layer), place);
-  byId("sentence").textContent = sentence;
+  renew(byId("headline"), nameElement(unit.layer), document.createTextNode(place));
+  setText(byId("sentence"), sentence);
   drawColours(picture, unit);
   drawTrail(trail);
   const subject = made.step ? subjectOf(unit, made) : null;
   const how = made.problem ?? (subject ? sentenceOf(subject) : ruleText(layer, made));
   const rounded = layer.inputs.some((input) => byName.get(input).steps.some(Boolean));
-  byId("how").textContent = rounded && !made.problem ? `${how} The page holds rounded inputs.` : how;
+  setText(byId("how"), rounded && !made.problem ? `${how} The page holds rounded inputs.` : how);
   byId("blocks").parentElement.classList.toggle("large", Boolean(subject));
   replaceBlocks(byId("blocks"), numberElements(made, subject, layer), keyOf(unit));
-  byId("result").replaceChildren(...resultElements(made, subject));
+  renew(byId("result"), ...resultElements(made, subject));
   byId("result").dataset.value = String(made.value ?? "");
   if (!isPlayground) {
     drawComparison(unit);
@@ -73,24 +73,35 @@ function drawColours({ channels }, unit) {
   );
 }
 
-/** The trail as a list of buttons: each chooses the unit that it names. */
+/** The trail as a list of buttons: each chooses the unit that it names, see `startTrail`. */
 function drawTrail(trail) {
-  replaceItems(
-    byId("trail"),
-    trail.map(({ unit }, index) => {
-      const layer = byName.get(unit.layer);
-      const picture = layer.pictures[pictureIndex(layer, unit.channel)];
-      const map = layer.maps > 1 ? ` ${mapName(picture)}` : "";
-      const place = isSingle(layer) ? "" : ` at ${unit.at.join(", ")}`;
-      const text = element("span", {}, nameElement(layer.name), `${map}${place}`);
-      const attributes = { type: "button", "data-key": layer.name };
-      const button = element("button", attributes, text, element("b", { text: numberText(unitValue(unit)) }));
-      if (index === 0) button.setAttribute("aria-current", "true");
-      button.addEventListener("click", () => apply(changesFor(unit)));
-      return element("li", {}, button);
-    }),
-  );
-  byId("trail-end").textContent = trailEnd(trail);
+  const list = byId("trail");
+  const before = Array.from(list.children, ({ firstChild }) => firstChild.dataset.key);
+  const names = trail.map(({ unit }) => unit.layer);
+  const buttons = trail.map(trailButton);
+  if (before.join() === names.join()) buttons.forEach((button, index) => renew(list.children[index].firstChild, ...button.childNodes));
+  else replaceItems(list, buttons.map((button) => element("li", {}, button)));
+  setText(byId("trail-end"), trailEnd(trail));
+}
+
+function trailButton({ unit }, index) {
+  const layer = byName.get(unit.layer);
+  const picture = layer.pictures[pictureIndex(layer, unit.channel)];
+  const map = layer.maps > 1 ? ` ${mapName(picture)}` : "";
+  const place = isSingle(layer) ? "" : ` at ${unit.at.join(", ")}`;
+  const text = element("span", {}, nameElement(layer.name), `${map}${place}`);
+  const attributes = { type: "button", "data-key": layer.name, "aria-current": index === 0 ? "true" : undefined };
+  return element("button", attributes, text, element("b", { text: numberText(unitValue(unit)) }));
+}
+
+function startTrail() {
+  const list = byId("trail");
+  startArrows(list, () => 1, false);
+  list.addEventListener("click", ({ target }) => {
+    const key = target.closest("button")?.dataset.key;
+    const chosen = view.trail.find(({ unit }) => unit.layer === key);
+    if (chosen) apply(changesFor(chosen.unit));
+  });
 }
 
 /** The picture that has a channel, as an index; of those in the page. */

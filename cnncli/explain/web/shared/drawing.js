@@ -52,7 +52,9 @@ function luminance(colour) {
 
 /** Give an element a background, and the text colour with more contrast: at least 4.58 to 1. */
 function setBackground(node, colour) {
-  node.style.backgroundColor = `rgb(${colour.join(" ")})`;
+  const ground = `rgb(${colour.join(", ")})`;
+  if (node.style.backgroundColor === ground) return;
+  node.style.backgroundColor = ground;
   // Black has the contrast (luminance + 0.05) / 0.05, white 1.05 / (luminance + 0.05).
   node.style.color = (luminance(colour) + 0.05) ** 2 > 0.05 * 1.05 ? "#000" : "#fff";
 }

@@ -142,12 +142,12 @@ function drawGrid(grid, single) {
   setTabStop(grid);
   single.hidden = !isWide;
   const [i, j] = chosenWeight;
-  single.firstChild.textContent = `row ${i}, column ${j} `;
+  setText(single.firstChild, `row ${i}, column ${j} `);
   if (isWide) setValue(single.lastChild, shortest(kernel[i][j]));
   const { maps, kernelNames } = edited.settings();
   const map = maps > 1 ? `${kernelNames[edited.kernel()] || edited.kernel()}, ` : "";
   const sum = numberText(flat.reduce((total, weight) => total + weight, 0), 3);
-  byId("filter-size").textContent = `${map}${height} × ${width}, sum ${sum}`;
+  setText(byId("filter-size"), `${map}${height} × ${width}, sum ${sum}`);
 }
 
 function weightInput(i, j) {

@@ -53,30 +53,34 @@ function replaceItems(group, children) {
   setTabStop(group);
 }
 
-/** Scroll a list, but not the page, until its chosen item is seen whole; `key` tells whether it is another one. */
+/** By list its chosen item, where it is still to be scrolled to. */
+const waitingLists = new Map();
+
+/**
+ * Scroll a list, but not the page, until its chosen item is seen whole; `key` tells whether it is another one. All
+ * lists scroll once everything is drawn: each one alone would have the page laid out.
+ */
 function scrollToChosen(list, item, key) {
   if (list.dataset.chosen === String(key)) return;
   list.dataset.chosen = key;
-  const [outer, inner] = [list.getBoundingClientRect(), item.getBoundingClientRect()];
-  const past = (first, last, [least, most]) => Math.min(first - least - 3, 0) || Math.max(last - most + 3, 0);
-  list.scrollLeft += past(inner.left, inner.right, [outer.left, outer.left + list.clientWidth]);
-  list.scrollTop += past(inner.top, inner.bottom, [outer.top, outer.top + list.clientHeight]);
+  if (!waitingLists.size) Promise.resolve().then(scrollLists);
+  waitingLists.set(list, item);
 }
 
-/** Give an element other children; what it has already stays as it is, with its focus, its scrolling and its layout. */
-function setChildren(node, children) {
-  children.forEach((child, index) => {
-    const there = node.children[index];
-    if (there === child) return;
-    if (there) there.replaceWith(child);
-    else node.append(child);
+function scrollLists() {
+  const past = (first, last, [least, most]) => Math.min(first - least - 3, 0) || Math.max(last - most + 3, 0);
+  const found = Array.from(waitingLists, ([list, item]) => {
+    const [outer, inner] = [list.getBoundingClientRect(), item.getBoundingClientRect()];
+    const across = past(inner.left, inner.right, [outer.left, outer.left + list.clientWidth]);
+    return [list, across, past(inner.top, inner.bottom, [outer.top, outer.top + list.clientHeight])];
   });
-  while (node.children.length > children.length) node.lastElementChild.remove();
+  waitingLists.clear();
+  for (const [list, across, down] of found) if (across || down) list.scrollBy({ left: across, top: down, behavior: "instant" });
 }
 
 /** Show other blocks in the arithmetic; of its list of sums the chosen one is seen. `key` tells whose sums they are. */
 function replaceBlocks(container, blocks, key = "") {
-  setChildren(container, blocks);
+  renew(container, ...blocks);
   const sums = container.querySelector(".sums");
   if (!sums) return;
   setTabStop(sums);
@@ -84,12 +88,25 @@ function replaceBlocks(container, blocks, key = "") {
   scrollToChosen(sums, chosen, [key, [...sums.children].indexOf(chosen)]);
 }
 
-/** Replace the children of an element where they say something else: what stays costs no layout. */
+/**
+ * Let an element have other children. What it has already stays as it is, with its focus and its layout; where elements
+ * differ in their texts alone these change, so that listeners must not tell one from the other.
+ */
 function renew(node, ...children) {
-  const isSame = (child, index) => node.children[index]?.isEqualNode(child);
-  if (node.children.length !== children.length || !children.every(isSame)) node.replaceChildren(...children);
+  children.forEach((child, index) => {
+    const there = node.childNodes[index];
+    if (there === child || there?.isEqualNode(child)) return;
+    if (!there) node.append(child);
+    else if (there.nodeName === "#text" && child.nodeName === "#text") there.data = child.data;
+    else if (there.cloneNode().isEqualNode(child.cloneNode())) renew(there, ...child.childNodes);
+    else there.replaceWith(child);
+  });
+  while (node.childNodes.length > children.length) node.lastChild.remove();
 }
 
+/** Let an element say something: a text that is there changes. */
 function setText(node, text) {
-  if (node.textContent !== text) node.textContent = text;
+  const { firstChild } = node;
+  const said = firstChild?.nodeName === "#text" && !firstChild.nextSibling ? firstChild : node;
+  if (said.textContent !== text) said.textContent = text;
 }

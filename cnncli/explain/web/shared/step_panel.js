@@ -166,10 +166,11 @@ function blockElement(subject, block, before) {
   const captions = isPool ? [caption] : [caption, "weights", "products"];
   const { i, j } = block.cells[block.cells.length - 1];
   const hasSum = !isPool && subject.step.blocks.length > 1;
-  const made = [...captions, i, j, hasSum].join();
+  const made = [read, captions.length, i, j, hasSum].join();
   const row = before?.dataset.made === made ? before : makeBlock(captions, i + 1, j + 1, hasSum);
-  row.dataset.made = made;
+  if (row !== before) row.dataset.made = made;
   const grids = row.querySelectorAll("table");
+  setText(grids[0].caption, caption);
   const paint = (value) => subject.paint(block.channel, value);
   if (isPool) {
     const winner = ["max", "min"].includes(layer.mode) && !subject.isHidden ? subject.step.winner : -1;
