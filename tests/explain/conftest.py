@@ -12,7 +12,7 @@ from cnncli.explain.page.layer_data import PageData
 from tests.support.browser import CHROMIUM, FLAGS, Opener, Watched
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="module")
 def chromium() -> Iterator[Callable[..., Any]]:
     """What starts Chromium with more options."""
     playwright = pytest.importorskip("playwright.sync_api")
@@ -22,9 +22,9 @@ def chromium() -> Iterator[Callable[..., Any]]:
         yield lambda *more: driver.chromium.launch(executable_path=CHROMIUM, args=[*FLAGS, *more])
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="module")
 def browser(chromium: Callable[..., Any]) -> Iterator[Any]:
-    """One Chromium for all tests of pages in this process."""
+    """One Chromium for all tests of a file: no event loop of its stays for others."""
     started = chromium()
     yield started
     started.close()
