@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,6 +21,7 @@ from cnncli.filters.files import load_filter
 from cnncli.filters.filter import from_array
 from cnncli.io.images import Picture, ReadOptions, read_image
 from cnncli.network.layers import ConvLayer, PoolLayer
+from tests.support.patience import patient
 
 # The shell, which has no window of its own to draw, takes less than half of the time.
 SHELLS = ("chromium-headless-shell", "chrome-headless-shell")
@@ -69,11 +71,10 @@ class Watched:
 
 def until(tab: Any, holds: str) -> None:
     """Wait for something to hold; Playwright's own way needs `eval`, which the page forbids."""
-    for _ in range(500):
-        if tab.evaluate(holds):
-            return
+    end = time.monotonic() + patient(10)
+    while not tab.evaluate(holds):
+        assert time.monotonic() < end, f"never: {holds}"
         tab.wait_for_timeout(20)
-    raise AssertionError(f"never: {holds}")
 
 
 def picture_of(values: np.ndarray[Any, Any]) -> Picture:
