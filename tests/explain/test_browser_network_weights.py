@@ -63,7 +63,7 @@ def test_a_learner_is_led_to_the_weight_that_should_grow(show: Opener) -> None:
         assert isinstance(layer, ConvLayer)
         expected = [layer.filter.weights[i, j, depth, map_], dW[i, j, depth, map_]]
         np.testing.assert_allclose(numbers([now, gradient]), expected, rtol=0.01)
-        assert way == ("Let it grow" if expected[1] > 0 else "Let it fall")
+        assert way == ("Change it: more" if expected[1] > 0 else "Change it: less")
     assert "another layer before the unit, choose it in Layers" in tab.inner_text("#other-weights")
     for layer, source in (("digit", "pool2"), ("conv3", "pool1"), ("conv2", "conv1")):
         tab.click(f".node[title='{layer}']")

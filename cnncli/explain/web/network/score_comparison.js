@@ -21,7 +21,7 @@ function startComparison() {
   byId("raise-other").addEventListener("click", () => {
     showWeights({ unit: { ...state.unit, map: Number(byId("against").value) }, against: state.unit.map });
   });
-  byId("lower-own").addEventListener("click", () => showWeights({}));
+  byId("raise-own").addEventListener("click", () => showWeights({}));
   startArrows(byId("comparison-table"), () => 1, false);
   byId("to-comparison").addEventListener("click", () => {
     apply({ ...changesFor(compared.chosen), against: compared.other });
@@ -68,7 +68,7 @@ function drawComparison(chosen) {
   byId("why").textContent = `Why ${name(unit.channel)} and not`;
   byId("raising").hidden = !live;
   byId("raise-other").textContent = `for more of ${name(other)}`;
-  byId("lower-own").textContent = `for less of ${name(unit.channel)}`;
+  byId("raise-own").textContent = `for more of ${name(unit.channel)}`;
   drawDifferences(found, [name(unit.channel), name(other)]);
 }
 

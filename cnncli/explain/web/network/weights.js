@@ -130,7 +130,7 @@ function drawLayerWeights() {
     const { map, depth, i, j, gradient } = steepest;
     const now = weightsKnown(name).pass.arithmetic.weight(i, j, depth, map);
     const place = weightPlace(name, steepest);
-    const way = gradient > 0 ? "Let it grow" : "Let it fall";
+    const way = gradient > 0 ? "Change it: more" : "Change it: less";
     const button = element("button", { type: "button", class: "quiet", "data-key": name, "aria-label": `${way}: ${place}`, text: way });
     button.addEventListener("click", () => changeWeight(madeCell(name, steepest), steepest));
     const numbers = [now, gradient].map((value) => element("td", { text: numberText(value, 3) }));

@@ -148,7 +148,7 @@ function stackItem({ name, settings }, index, stack) {
   const remove = () => showStack(stack.filter((_, other) => other !== index), { chosen: Math.max(0, index - 1) });
   const { problem } = byName.get(name) ?? {};
   const text = element("span", { class: "stack-name" }, element("b", { text: name }), ` ${stackLabel(settings)}`);
-  const click = () => apply({ unit: strongestUnit(byName.get(name)), open: { [name]: true } });
+  const click = () => chooseLayer(name);
   const isChosen = String(name === state.unit.layer);
   const choose = element("button", { type: "button", class: "choose", "data-key": `choose ${index}`, "aria-pressed": isChosen, click }, text);
   return element(

@@ -82,7 +82,7 @@ function filterPanel() {
   const box = element("div", { class: "grid-box" }, grid);
   byId("filter-body").append(element("div", { class: "row" }, select, depth), box, single);
   byId("filter-body").append(
-    element("p", { class: "dim", text: "Change any weight, to 0.5 or 1/9; the output is computed again." }),
+    element("p", { class: "dim", text: "Change any weight: 0.5, 1/9. The output follows." }),
   );
   updates.push(() => {
     depth.hidden = depths() === 1;
