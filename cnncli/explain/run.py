@@ -134,6 +134,8 @@ def run(job: ExplainJob, source: Source) -> ExplainResult[Explanation]:
         trail = _trail(job, picture, explanation, image) if job.trail else None
     is_value = explained.is_scores or clean is not None
     what = "the largest value" if is_value else "the largest magnitude near the middle"
+    if clean and tuple(box.stop - box.start for box in clean) != explained.output_shape[1:3]:
+        what += " of a window without padding"
     if explained.is_shares and not explained.is_scores:
         what = "the share furthest above the mean of its map"
     is_any_map = job.map is None and len(groups) > 1

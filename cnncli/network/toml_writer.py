@@ -345,7 +345,7 @@ def save_network(
     read = {os.path.realpath(file): file for file in model.files}
     for file in (path, weights):
         if os.path.realpath(file) in read:
-            raise FileProblem("it is an input, and inputs are never replaced", path=file)
+            raise OptionError("it is an input, and inputs are never replaced", path=file)
     name = os.path.relpath(weights, path.parent)
     text, arrays = write_network(model, name, comment)
     layers = len(model.network.nodes)

@@ -152,8 +152,9 @@ def totals(plan: NetworkSummary) -> list[str]:
     seen = f"{field[0]}x{field[1]} of {height}x{width} input cells"
     if field[0] >= height and field[1] >= width and field != [height, width]:
         seen = f"{field[0]}x{field[1]} (more than the {height}x{width} input)"
+    count = "1 layer" if len(plan.layers) == 1 else f"{len(plan.layers)} layers"
     return [
-        f"{_sizes(plan.input)} to {_sizes(plan.last.shape)}, {len(plan.layers)} layers",
+        f"{_sizes(plan.input)} to {_sizes(plan.last.shape)}, {count}",
         f"parameters: {plan.parameters:,}, multiply-adds: {_all_products(plan)}",
         f"receptive field of a unit of {quote(plan.last.name)[1:-1]}: {seen}"
         + (f", step {step}" if step else ""),

@@ -122,16 +122,15 @@ def _link_unnamed(unnamed: BinaryIO, path: Path, overwrite: bool) -> None:
         # Without a src_dir_fd Python's os.link does not follow links, whatever it is told.
         os.link(f"/proc/self/fd/{descriptor}", name, src_dir_fd=descriptor, follow_symlinks=True)
 
-    if not (overwrite and os.path.lexists(path)):
-        try:
-            return link(path)
-        except FileExistsError:
-            if not overwrite:
-                raise
-    # A link replaces nothing: for the moment until the next call the file has a hidden name.
-    with _hidden_name(path) as hidden:
-        link(hidden)
-        hidden.replace(path)
+    try:
+        link(path)
+    except FileExistsError:
+        if not overwrite:
+            raise
+        # A link replaces nothing: for the moment until the next call the file has a hidden name.
+        with _hidden_name(path) as hidden:
+            link(hidden)
+            hidden.replace(path)
 
 
 @contextmanager

@@ -359,14 +359,14 @@ def test_what_was_chosen_is_said(photo: Path) -> None:
 def test_the_largest_value_without_padding_is_chosen(photo: Path, matrix: str) -> None:
     options = (photo, "--filter", matrix, "--pad-mode", "zeros")
     place = re.search(
-        r"--at (\d+),(\d+) was chosen: the largest value$",
+        r"--at (\d+),(\d+) was chosen: the largest value of a window without padding$",
         run_cli("explain", *options).stderr,
         re.M,
     )
     assert place is not None
     values = values_of("conv", *options)
     row, col = map(int, place.groups())
-    # At the border it is larger, or else the smallest value is further from 0.
+    # At the border a value is larger, or the smallest one is further from 0.
     assert values[row, col].max() == values[1:-1, 1:-1].max() < np.abs(values).max()
 
 

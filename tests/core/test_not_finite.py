@@ -278,3 +278,19 @@ def test_footprints_are_torch_s(kernel: str) -> None:
         expected = expected.numpy().transpose(0, 2, 3, 1)
         np.testing.assert_array_equal(np.isnan(Z), np.isnan(expected))
         np.testing.assert_allclose(Z, expected, atol=1e-4)
+
+
+@pytest.mark.parametrize("first", [0, 1, 2, 3])
+def test_a_far_larger_value_between_rows_of_zeros_spoils_no_other_window(first: int) -> None:
+    rng = np.random.default_rng(first)
+    X = np.zeros((1, 64, 64, 1), np.float32)
+    X[:, first::4] = 1e-3 * rng.standard_normal((1, 16, 64, 1))
+    X[0, 50, 50] = 900
+    W = rng.standard_normal((21, 21, 1, 1)).astype(np.float32)
+    window = place_window((64, 64), 21)
+    made = engine.prepare_convolution(W, window, algorithm="fourier")(X)
+    expected = engine.prepare_convolution(W.astype(np.float64), window, algorithm="matmul")(
+        X.astype(np.float64)
+    )
+    far = np.s_[:, :25, :25]
+    np.testing.assert_allclose(made[far], expected[far], rtol=0, atol=1e-7)

@@ -20,14 +20,11 @@ from cnncli.core.arrays import FloatArray
 from cnncli.core.geometry import Axis, Window
 from cnncli.system.threads import Scratch
 
-WIDE: Final = {"f": 1e3, "d": 1e6}
+MOST_RATIO: Final = {"f": 1e3, "d": 1e6}
 """How many times the usual value of a tile its largest may be, by the type of the computation."""
 
-WIDEST: Final = 1e10
-"""As `WIDE`, for what is transformed in float64 to become float32."""
-
-_SAMPLED: Final = 4
-"""Of so many rows one tells what is usual."""
+MOST_RATIO_BY_DOUBLES: Final = 1e10
+"""As `MOST_RATIO`, for what is transformed in float64 to become float32."""
 
 _ROOTS: Final = 3
 """How often the square root is taken of them before their mean."""
@@ -90,10 +87,10 @@ def prepare(W: FloatArray, task: ConvTask) -> Kernel:
 
     def filter_tile(tile: FloatArray, target: FloatArray) -> None:
         planes = np.ascontiguousarray(tile.transpose(0, 3, 1, 2))
-        width = _width(planes)
-        if not width > WIDE[planes.dtype.char]:
+        ratio = _peak_ratio(planes)
+        if not ratio > MOST_RATIO[planes.dtype.char]:
             _filter_planes(planes, spectra, sides, target)
-        elif planes.dtype == np.float32 and width <= WIDEST:
+        elif planes.dtype == np.float32 and ratio <= MOST_RATIO_BY_DOUBLES:
             _filter_planes(planes.astype(np.float64), precise(), sides, target)
         else:
             # What is not finite is computed again in an exact way.
@@ -108,7 +105,9 @@ def prepare(W: FloatArray, task: ConvTask) -> Kernel:
                 filter_tile(tile, target)
 
     row = 4 * window.cols.padded * (task.n_C_prev + 2 * task.n_C)
-    return Kernel(run, row * task.dtype.itemsize, step=step, spreads=1, filter_bytes=spectra.nbytes)
+    # The precise ones are twice as large, and may be needed too.
+    held = spectra.nbytes * (3 if W.dtype == np.float32 else 1)
+    return Kernel(run, row * task.dtype.itemsize, step=step, spreads=1, filter_bytes=held)
 
 
 def _kernel_spectra(
@@ -123,10 +122,10 @@ def _kernel_spectra(
     return np.conj(np.fft.rfft2(spread))
 
 
-def _width(planes: FloatArray) -> float:
+def _peak_ratio(planes: FloatArray) -> float:
     """Return how many times its usual value the largest of a plane is; of planes, the most."""
     peaks = np.maximum(planes.max(axis=(2, 3)), -planes.min(axis=(2, 3)))
-    roots = np.abs(planes[:, :, ::_SAMPLED])
+    roots = np.abs(planes)
     for _ in range(_ROOTS):
         np.sqrt(roots, out=roots)
     # The mean of such roots hardly sees a few values. Zeros are no part of it: all black but for

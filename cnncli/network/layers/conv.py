@@ -45,7 +45,7 @@ RUNS: Final = 8
 It is the same for one image as for many, so that its values are. Beside 1 the first image of
 GoogLeNet takes 1 % longer, and each further one 7 % less."""
 
-DENSE_HINT: Final = "images must have the network's size: --size H,W, or size in [input]"
+DENSE_HINT: Final = "images must have the network's size (--size H,W, or size in [input])"
 
 
 @dataclass(frozen=True, eq=False)

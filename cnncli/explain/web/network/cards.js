@@ -91,7 +91,7 @@ function drawCards() {
 /** Draw what does not depend on how near a card is: its line, its marks, and whether it is open. */
 function drawCard(layer) {
   const { node, about, toggle, body } = layer.card;
-  const isUnit = layer.name === state.unit.layer && !isAsking();
+  const isUnit = isUnitLayer(layer);
   const open = isOpen(layer);
   node.classList.toggle("chosen", isUnit);
   node.classList.toggle("lit", view.boxes.has(layer.name) && !isUnit);
@@ -178,10 +178,15 @@ function renewStrip(layer) {
   if (layer.card.strip) layer.card.rest.append(layer.card.strip);
 }
 
+/** Whether it has the unit: while a question is asked no layer has. */
+function isUnitLayer(layer) {
+  return layer.name === state.unit.layer && !isAsking();
+}
+
 /** Which cells of the large map the unit is made from, in words. */
 function litText(layer) {
   const box = view.boxes.get(layer.name);
-  if (!box || layer.name === state.unit.layer) return "";
+  if (!box || isUnitLayer(layer)) return "";
   if (!litBox(layer, state.maps[layer.name])) return "the unit does not depend on this map";
   return `in the receptive field: ${box[2] > box[0] ? boxText(box) : "only padding"}`;
 }
@@ -236,7 +241,7 @@ function drawLayerMap(canvas, layer, index, size) {
   const { cell } = mapSize(layer, size);
   const { colours } = view;
   const [lit, onTrail] = [litBox(layer, index), cellInMap(layer, index) ?? trailCell(layer, index)];
-  const box = lit && lit[2] > lit[0] && layer.name !== state.unit.layer ? lit : null;
+  const box = lit && lit[2] > lit[0] && !isUnitLayer(layer) ? lit : null;
   const sending = view.senders.cells.get(layer.name)?.[index];
   const key = [picture, cell, colours, window.devicePixelRatio, String(box), sending, String(onTrail)];
   if (mapKeys.get(canvas)?.every((value, place) => value === key[place])) return;

@@ -164,7 +164,7 @@ function findSenders() {
   const cell = shownCell();
   if (!cell) return { cell, paths: [], cells: new Map() };
   if (gradients.senders && keyOf(gradients.senders.cell) === keyOf(cell)) return gradients.senders;
-  const paths = keyOf(cell) === gradients.key ? [] : sendersOf(cell);
+  const paths = keyOf(cell) === keyOf(gradients.unit) ? [] : sendersOf(cell);
   const cells = new Map();
   for (const { layer: name, channel, at, product } of paths) {
     if (product === 0) continue;
@@ -231,9 +231,9 @@ function drawGradients() {
   byId("gradient-meaning").textContent =
     `The maps show gradients: how much ${gradientName(gradients.unit)} grows when a value grows. ` +
     `Red: it grows too; blue: it falls; white: it stays.${why}`;
-  const isUnit = keyOf(cell) === gradients.key;
+  const isUnit = keyOf(cell) === keyOf(gradients.unit);
   byId("cell-to-unit").hidden = isUnit;
-  byId("gradient-sentence").textContent = isUnit ? "The unit itself: its gradient is 1." : senderSentence(cell, paths);
+  byId("gradient-sentence").textContent = isUnit ? `${gradients.unit.isSum ? "The score" : "The unit"} itself: its gradient is 1.` : senderSentence(cell, paths);
   const counting = paths.filter(({ product }) => product !== 0);
   byId("paths").hidden = !counting.length;
   byId("paths").replaceChildren(...(counting.length ? [networkPathTable(counting)] : []));
