@@ -121,7 +121,7 @@ function subjectOf(unit, made) {
     step: made.step,
     block: blockIndex(made),
     isSorted: true,
-    source: source.name === "input" ? "the input" : source.name,
+    source: source.name,
     choose: (block) => apply({ block }),
     nameOf: (channel) => channelName(source, channel),
     range: shownRange(layer, index),

@@ -99,7 +99,9 @@ function viewOfAsked() {
 
 /** Draw the maps beside a question, without numbers. */
 function drawAskedMaps() {
-  byId("layers").replaceChildren(...layersBeforeAnswer().map(({ card }) => card.node));
+  const [list, shown] = [byId("layers"), layersBeforeAnswer().map(({ card }) => card.node)];
+  // Those that are there stay, and keep the focus.
+  if (shown.length !== list.children.length || shown.some((node, k) => node !== list.children[k])) list.replaceChildren(...shown);
   drawCards();
   // What cards far from the window told before must go too.
   for (const layer of layers.filter(({ card }) => card.large)) {
