@@ -12,6 +12,11 @@ from typing import Final, Self
 LONGEST_MESSAGE: Final = 500
 """Characters of an error with its hint, and of a line of a report."""
 
+CHANNELS_FIRST: Final = (
+    "an array is rows, columns, channels: np.moveaxis(x, -3, -1) turns one with the channels first"
+)
+"""The hint where an array is likely to be turned."""
+
 _GAP: Final = " ... "
 _NO_FIRST_LETTERS: Final = "0123456789+.:-"
 _SCHEME_LETTERS: Final = string.ascii_letters + _NO_FIRST_LETTERS

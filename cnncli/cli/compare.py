@@ -155,11 +155,11 @@ def _compare(
         comparisons += run.compare_peers(path, *settings, options.peers, options.tolerance)
     if options.conventions or not options.peers:
         names = options.conventions or CONVENTION_NAMES
-        comparisons += run.compare_conventions(path, *settings, names, options.tolerance)
-    for comparison in comparisons if options.conventions else ():
+        found = run.compare_conventions(path, *settings, names, options.tolerance)
         # Of all conventions it is an answer that one has no such layer; one that was named failed.
-        if comparison.error is not None:
-            raise comparison.error
+        if options.conventions and (error := next((c.error for c in found if c.error), None)):
+            raise error
+        comparisons += found
     return comparisons
 
 

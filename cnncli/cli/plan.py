@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 import shutil
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -26,7 +28,7 @@ from cnncli.cli.options import (
 )
 from cnncli.cli.progress import is_terminal_stream, show_steps, tell_file
 from cnncli.cli.types import InputSize, UnitType
-from cnncli.errors import FileProblem
+from cnncli.errors import CnnCliError
 from cnncli.pipeline.networks import load_for_picture
 
 if TYPE_CHECKING:
@@ -98,7 +100,6 @@ def plan(options: PlanOptions) -> None:
     """
     from cnncli.io.urls import local_path
     from cnncli.network.load import load_model
-    from cnncli.network.model import SizeNeeded
     from cnncli.plan.input_shape import order_notes
 
     _check(options)
@@ -107,23 +108,27 @@ def plan(options: PlanOptions) -> None:
     for note in () if options.quiet else order_notes(options.input or ()):
         tell(f"note: {note}")
     prepare = {} if size is None else {"size": size}
-    with show_steps(options.quiet):
-        try:
-            load = partial(load_model, path, weights=False, part=part)
-            whole = load_for_picture(load, prepare, options.image, read_options(options))
-        except SizeNeeded as error:
-            raise SizeNeeded(error.message, hint="--input HxWxC", path=error.path) from None
-        except FileProblem as error:
-            # Other commands have --size for it.
-            error.hint = error.hint and re.sub(r"--size (\w+),(\w+)", r"--input \1x\2", error.hint)
-            raise
+    with _hints_of_plan(), show_steps(options.quiet):
+        load = partial(load_model, path, weights=False, part=part)
+        whole = load_for_picture(load, prepare, options.image, read_options(options))
         model = whole.until(options.until)
         read = read_options(options, **model.reading())
         shape = _input_shape(model, options, read)
-    if options.trace is None:
-        _print_plan(model, shape, options, whole.network.names)
-    else:
-        _draw(model, shape, options, read)
+    with _hints_of_plan():
+        if options.trace is None:
+            _print_plan(model, shape, options, whole.network.names)
+        else:
+            _draw(model, shape, options, read)
+
+
+@contextmanager
+def _hints_of_plan() -> Iterator[None]:
+    """Name --input in hints, where other commands have --size."""
+    try:
+        yield
+    except CnnCliError as error:
+        error.hint = error.hint and re.sub(r"--size (\w+),(\w+)", r"--input \1x\2", error.hint)
+        raise
 
 
 def _check(options: PlanOptions) -> None:

@@ -238,6 +238,8 @@ def meant_command(word: str, names: Sequence[str]) -> str | None:
     --------
     >>> meant_command("maxpool", ["conv", "pool"]), meant_command("cnov", ["conv", "pool"])
     ('pool', 'conv')
+    >>> meant_command("filter", ["conv", "filters"])
+    'conv or filters'
     >>> meant_command("photo.png", ["conv"]), meant_command("sobel_v", ["conv"])
     ('cnncli conv photo.png --filter edge', 'cnncli conv IMAGE --filter sobel_v')
     """
@@ -249,7 +251,8 @@ def meant_command(word: str, names: Sequence[str]) -> str | None:
         return f"cnncli conv IMAGE --filter {(named or [lower])[0]}"
     found = [name for name, words in COMMANDS.items() if lower in words.split()]
     if found and found[0] in names:
-        return found[0]
+        alike = [name for name in nearest(word, names) if name.startswith(lower)]
+        return " or ".join([found[0], *(name for name in alike if name != found[0])])
     if "conv" in names and "." in word and len(word) <= LONGEST:
         return f"cnncli conv {word} --filter edge"
     return " or ".join(nearest(word, names)) or None

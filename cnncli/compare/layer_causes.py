@@ -263,12 +263,18 @@ def _pads(layer: Any, shape: Any) -> tuple[int, int, int, int] | Any:
 
 def _field_text(name: str, one: Any, two: Any, names: tuple[str, str]) -> str:
     word = _WORDS.get(name, name.replace("_", " "))
-    return f"{word}: {_text(one)} in {names[0]}, {_text(two)} in {names[1]}"
+    return f"{word}: {setting_text(one)} in {names[0]}, {setting_text(two)} in {names[1]}"
 
 
-def _text(value: Any) -> str:
+def setting_text(value: Any) -> str:
+    """Write a setting of a layer or of a preparation.
+
+    Examples
+    --------
+    >>> setting_text(None), setting_text((0.5, 1.0)), setting_text("same")
+    ('not given', '0.5,1', 'same')
+    """
     if value is None:
         return "not given"
-    if isinstance(value, float):
-        return f"{value:g}"
-    return ", ".join(map(str, value)) if isinstance(value, tuple) else str(value)
+    values = value if isinstance(value, tuple) else (value,)
+    return ",".join(f"{v:g}" if isinstance(v, float) else str(v) for v in values)

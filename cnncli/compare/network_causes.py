@@ -12,7 +12,7 @@ import numpy as np
 
 from cnncli._dataclass import dataclass
 from cnncli.compare.difference import Values
-from cnncli.compare.layer_causes import AnyLayer, Case, is_equal, layer_causes
+from cnncli.compare.layer_causes import AnyLayer, Case, is_equal, layer_causes, setting_text
 from cnncli.compare.network_walk import LayerPair, Side
 from cnncli.compare.tensor_causes import tensor_causes
 from cnncli.errors import CnnCliError
@@ -206,15 +206,8 @@ def _of_field(name: str, one: Any, other: Any, sides: tuple[str, str]) -> str:
     if name == "whole":
         sort = "floats", "whole numbers"
         return f"pixels: {sort[one]} in {sides[0]}, {sort[other]} in {sides[1]}"
-    texts = [_text(value) for value in (one, other)]
+    texts = [setting_text(value) for value in (one, other)]
     return f"{name}: {texts[0]} in {sides[0]}, {texts[1]} in {sides[1]} (--{name})"
-
-
-def _text(value: Any) -> str:
-    if value is None:
-        return "not given"
-    values = value if isinstance(value, tuple) else (value,)
-    return ",".join(f"{v:g}" if isinstance(v, float) else str(v) for v in values)
 
 
 def _of_rounding(largest: float, B: Values) -> list[str]:

@@ -81,8 +81,8 @@ def is_placeholder(array: NDArray[Any]) -> bool:
     return array.ndim > 0 and not any(array.strides)
 
 
-def count_non_finite(what: str, *arrays: NDArray[Any]) -> str:
-    """Return how many values are NaN or infinite, as subject and verb of a sentence.
+def non_finite_text(what: str, *arrays: NDArray[Any]) -> str:
+    """Say how many values are NaN or infinite, as subject and verb of a sentence.
 
     Parameters
     ----------
@@ -98,7 +98,7 @@ def count_non_finite(what: str, *arrays: NDArray[Any]) -> str:
 
     Examples
     --------
-    >>> count_non_finite("weights", np.array([1, np.nan]), np.ones(3)), count_non_finite("weights")
+    >>> non_finite_text("weights", np.array([1, np.nan]), np.ones(3)), non_finite_text("weights")
     ('1 of 5 weights is', '')
     """
     total = sum(array.size for array in arrays)

@@ -80,7 +80,7 @@ class Choice:
     ----------
     algorithm, reason : str
     nanoseconds : float
-        Of the layer as it was asked for.
+        Of the layer as it was asked for, with its share of what the filters take.
     strips : float
         Of these, what the strips take once the filters are ready.
 

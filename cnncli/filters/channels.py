@@ -5,16 +5,11 @@ from __future__ import annotations
 from typing import Final
 
 from cnncli.core.choices import FILTER_LAYOUTS
-from cnncli.errors import OptionError, ShapeError
+from cnncli.errors import CHANNELS_FIRST, OptionError, ShapeError
 from cnncli.filters.filter import Filter
 
 _LARGEST_LIKELY: Final = 15
 """Rows and columns of the largest window that is likely."""
-
-
-CHANNELS_FIRST: Final = (
-    "an array is rows, columns, channels: np.moveaxis(x, -3, -1) turns one with the channels first"
-)
 
 
 def check_channels(bank: Filter, channels: int, groups: int = 1, rows: int = 0) -> None:

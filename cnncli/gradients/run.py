@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from cnncli._dataclass import dataclass
-from cnncli.core.arrays import count_non_finite
+from cnncli.core.arrays import non_finite_text
 from cnncli.errors import CnnCliError, OptionError
 from cnncli.gradients.check import TOLERANCE, Check, check_gradient, check_line, quick_count
 from cnncli.gradients.pictures import (
@@ -270,7 +270,7 @@ def require_check(
     if not isinstance(count, int):
         count = quick_count(network, picture.shape)
     layer, X = network.names[-1], picture.values()
-    if faulty := count_non_finite("values", X):
+    if faulty := non_finite_text("values", X):
         raise CnnCliError(f"--check needs an input of finite numbers, {faulty} NaN or infinite")
     check = check_gradient(network, X, layer, gradient.upstream, count)
     if check.compared == 0:

@@ -13,7 +13,7 @@ import numpy as np
 from PIL import ImageColor
 
 from cnncli._dataclass import dataclass
-from cnncli.errors import FileProblem, OptionError, ShapeError, quote
+from cnncli.errors import CHANNELS_FIRST, FileProblem, OptionError, ShapeError, quote
 from cnncli.io.limits import check_pixels
 from cnncli.io.npy import fault_text, is_npy, is_zip, open_regular, read_npy, read_npy_header
 from cnncli.io.photo_metadata import PhotoMetadata
@@ -208,7 +208,7 @@ def read_batch_shape(path: Path, options: ReadOptions) -> tuple[int, int, int, i
             n, height, width, channels = 1, *header_shape(stream, kind, options, name)
         else:
             shape = read_npy_header(path, name=name).shape
-            _check_axes(shape, name)
+            _check_axes(shape, options, name)
             full = shape if len(shape) == 4 else (1, *shape, 1)[:4]
             n, height, width, channels = full
     if options.size is not None:
@@ -394,7 +394,7 @@ def _restored(samples: Samples, restore: Restore, name: str) -> np.ndarray:
 
 
 def _from_array(array: np.ndarray, options: ReadOptions, name: str) -> Picture:
-    _check_axes(array.shape, name)
+    _check_axes(array.shape, options, name)
     channels = array[:, :, np.newaxis] if array.ndim == 2 else array
     batch = channels if array.ndim == 4 else channels[np.newaxis]
     if batch.dtype.name not in _ARRAY_SCALES:
@@ -444,13 +444,15 @@ def _with_channels(picture: Picture, wanted: int | None) -> Picture:
     return replace(picture, notes=(*picture.notes, note))
 
 
-def _check_axes(shape: tuple[int, ...], name: str) -> None:
+def _check_axes(shape: tuple[int, ...], options: ReadOptions, name: str) -> None:
+    """Refuse other axes, and channels put first where it is known how many there must be."""
     if len(shape) not in (2, 3, 4) or 0 in shape:
-        raise ShapeError(
-            f"an image array needs shape (H,W), (H,W,C) or (N,H,W,C) with "
-            f"no side of 0, got {shape}",
-            path=name,
-        )
+        text = "an image array needs shape (H,W), (H,W,C) or (N,H,W,C) with no side of 0"
+        raise ShapeError(f"{text}, got {shape}", path=name)
+    wanted = (1, 3) if options.gray else (options.channels,)
+    if len(shape) > 2 and shape[-1] not in wanted and shape[-3] in wanted:
+        text = f"an array of {' or '.join(map(str, wanted))} channels is needed, got shape {shape}"
+        raise ShapeError(text, hint=CHANNELS_FIRST, path=name)
 
 
 def _order_notes(array: np.ndarray) -> tuple[str, ...]:

@@ -22,7 +22,7 @@ from PIL import Image, UnidentifiedImageError, features
 from cnncli.errors import CnnCliError, FileProblem, OptionError
 from cnncli.io.deep_samples import bits_of_file, has_deep_colour, raw_mode, read_deep_colour
 from cnncli.io.fast_codecs import decode_jpeg
-from cnncli.io.jpeg2000 import white_of_jpeg2000
+from cnncli.io.jpeg2000 import check_jpeg2000, white_of_jpeg2000
 from cnncli.io.limits import check_pixels, too_large
 from cnncli.io.npy import fault_text
 from cnncli.io.photo_metadata import read_photo_metadata
@@ -190,7 +190,7 @@ def header_shape(
             channels = 1 if image.mode in _GREY_MODES or image.mode.startswith("I") else 3
             size = image.height, image.width
             if kind == "JPEG2000":
-                white_of_jpeg2000(image, stream, name)
+                check_jpeg2000(image, stream, name)
             if kind == "TIFF":
                 from cnncli.io.tiff_samples import layout_of
 
@@ -253,7 +253,10 @@ def _decode(stream: BinaryIO, kind: str, options: ReadOptions, name: str) -> Sam
             photo_metadata = read_photo_metadata(image, other.bits)
             return replace(other, notes=notes, record=record, photo_metadata=photo_metadata)
         layout, notes = raw_mode(image), _depth_notes(image, stream)
-        white = white_of_jpeg2000(image, stream, name) if kind == "JPEG2000" else None
+        white = None
+        if kind == "JPEG2000":
+            check_jpeg2000(image, stream, name)
+            white = white_of_jpeg2000(image, stream)
         stored = image.size
         if options.size is not None and options.restore is None:
             draft(image, options.size)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from cnncli.core.arrays import count_non_finite
+from cnncli.core.arrays import non_finite_text
 from cnncli.network.graph import NORMALIZE, Network, Node
 from cnncli.network.layers import (
     BatchNormLayer,
@@ -69,7 +69,7 @@ def faulty_weights(network: Network) -> str:
         arrays = layer.constants.values() if getattr(layer, "why", "") else ()
         arrays = arrays or getattr(layer, "weights", ())
         floats = [array for array in arrays if array.dtype.kind == "f"]
-        if faulty := count_non_finite(f"weights of {node.name}", *floats):
+        if faulty := non_finite_text(f"weights of {node.name}", *floats):
             return faulty
     return ""
 

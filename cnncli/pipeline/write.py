@@ -13,7 +13,7 @@ import numpy as np
 
 from cnncli._dataclass import dataclass
 from cnncli._version import __version__
-from cnncli.core.arrays import count_non_finite
+from cnncli.core.arrays import non_finite_text
 from cnncli.errors import OptionError
 from cnncli.io.formats import NPZ
 from cnncli.io.images import Picture
@@ -410,7 +410,7 @@ class ResultWriter:
         values = "values" if layer is None else f"values of {layer}"
         faulty, source, is_noted = self._faulty_weights(), self.maps.source, self.result.is_noted
         if not faulty and not is_noted and source is not None:
-            faulty = count_non_finite("values of the input", source)
+            faulty = non_finite_text("values of the input", source)
         why = f", as {faulty}" if faulty else "" if is_noted else ": the numbers grew too large"
         return (f"{WARNING}{non_finite} of {count} {values} are NaN or infinite{why}",)
 

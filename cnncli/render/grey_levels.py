@@ -166,7 +166,7 @@ def paint_levels(values: np.ndarray, mapping: Mapping, depth: str, out: np.ndarr
             if scaling is not None:
                 scaled = scaling.apply(block)
                 if not (mapping.lo <= limits.lo and limits.hi <= mapping.hi):
-                    clipped = scaling.count_outside(scaled, block, not limits.non_finite)
+                    clipped = scaling.count_outside(scaled, block)
                     limits = replace(limits, clipped=clipped)
                 scaling.clip(scaled, not limits.non_finite)
                 np.copyto(out[part], scaled, casting="unsafe")
@@ -322,11 +322,8 @@ class _Scaling:
             np.add(work, self.dtype.type(self.offset), out=work)
         return np.rint(work, out=work)
 
-    def count_outside(self, levels: np.ndarray, block: np.ndarray, all_finite: bool = False) -> int:
+    def count_outside(self, levels: np.ndarray, block: np.ndarray) -> int:
         """Count the finite values of a block whose rounded level does not exist."""
-        if all_finite:
-            below, above = np.count_nonzero(levels < 0), np.count_nonzero(levels > self.top)
-            return int(below) + int(above)
         return int(np.count_nonzero(self.are_outside(levels) & np.isfinite(block)))
 
     def are_outside(self, levels: np.ndarray) -> np.ndarray:

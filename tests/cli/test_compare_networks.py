@@ -255,7 +255,7 @@ def test_another_size_is_told_with_what_makes_it() -> None:
     write("b.toml", up={"size": [12, 15]})
     done = run_cli("compare", "a.toml", "b.toml", "--image", "photo.png", code=1)
     assert "LAYER up, of another size: 13x15x4 and 12x15x4" in done.stdout
-    assert "likely cause: size: 13, 15 in 'a.toml', 12, 15 in 'b.toml'" in done.stdout
+    assert "likely cause: size: 13,15 in 'a.toml', 12,15 in 'b.toml'" in done.stdout
     write("b.toml", head="[input]\nsize = [12, 14]\n")
     done = run_cli("compare", "a.toml", "b.toml", "--image", "photo.png", code=1)
     assert "likely cause: size: not given in 'a.toml', 12,14 in 'b.toml'" in done.stdout

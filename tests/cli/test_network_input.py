@@ -494,3 +494,9 @@ def test_an_array_with_its_channels_first_is_told_how_to_turn_it(axes: int) -> N
     np.save("x.npy", turned if axes == 3 else turned[None])
     error = refused("run", "net.toml", "x.npy", "-o", "y.npy", code=2)
     assert "np.moveaxis(x, -3, -1) turns one with the channels first" in error
+    # Also where the network's own size, or its grey, would hide how many rows there were.
+    grey = '[input]\ngray = true\n[[layers]]\ntype = "pool"\n'
+    for text in (f"[input]\nsize = [8, 8]\n{Path('net.toml').read_text()}", grey):
+        Path("own.toml").write_text(text)
+        error = refused("run", "own.toml", "x.npy", "-o", "y.npy", code=2)
+        assert "np.moveaxis(x, -3, -1) turns one with the channels first" in error

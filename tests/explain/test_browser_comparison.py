@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import re
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ import pytest
 from cnncli.explain.page.layer_data import Unit
 from cnncli.explain.page.network_data import network_page_data
 from cnncli.filters.filter import from_array
-from cnncli.io.images import ReadOptions, read_image
+from cnncli.io.images import Picture, ReadOptions, read_image
 from cnncli.network.graph import Network
 from cnncli.network.layers import ConvLayer
 from cnncli.network.load import load_model
@@ -34,67 +35,121 @@ def numbers_in(text: str) -> list[float]:
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 
 
-@pytest.mark.parametrize("layer", ["digit", "probability"])
-def test_scores_are_compared_by_the_sums_of_their_maps(show: Opener, layer: str) -> None:
+NAMES = (3, 8)
+
+
+@dataclass(frozen=True)
+class Core:
+    """What the core says of the digits: the values of pool2, and what they add to each score."""
+
+    network: Network
+    picture: Picture
+    X: Any
+    weights: Any
+    bias: Any
+
+    @property
+    def sums(self) -> Any:
+        """Of each map, for each score."""
+        return np.einsum("hwc,hwcm->cm", self.X[0], self.weights)
+
+    @property
+    def difference(self) -> Any:
+        return self.sums[:, 3] - self.sums[:, 8]
+
+    @property
+    def order(self) -> Any:
+        """The maps, those that differ most first."""
+        return np.argsort(-np.abs(self.difference), kind="stable")
+
+    @property
+    def total(self) -> Any:
+        return self.sums[:, NAMES].sum(axis=0) + self.bias[[*NAMES]]
+
+    def deciding(self, k: int) -> tuple[int, int]:
+        """The cell of a map that counts most in the difference."""
+        by_cell = self.X[0, :, :, k] * (self.weights[..., k, 3] - self.weights[..., k, 8])
+        row, column = np.unravel_index(np.abs(by_cell).argmax(), by_cell.shape)
+        return int(row), int(column)
+
+
+@pytest.fixture(scope="module")
+def core() -> Core:
     network = load_model(EXAMPLES / "digits.toml").network
     picture = read_image(EXAMPLES / "digits" / "3.png", ReadOptions(gray=True))
     X = picture.values()
     for node in network.nodes[:-2]:
         X = node.layer.forward(X)[0]
     digit = network.node("digit").layer
-    assert isinstance(digit, ConvLayer) and digit.bias is not None
-    sums = np.einsum("hwc,hwcm->cm", X[0], digit.filter.weights)
-    tab = show(network_page_data(network, picture, layer, Unit((0, 0), 3), title="net"))
+    assert isinstance(digit, ConvLayer)
+    return Core(network, picture, X, digit.filter.weights, digit.bias)
+
+
+def show_comparison(show: Opener, core: Core, layer: str = "probability") -> Any:
+    tab = show(network_page_data(core.network, core.picture, layer, Unit((0, 0), 3), title="net"))
     # The highest other score comes first.
-    scores = sums.sum(axis=0) + digit.bias
+    scores = core.sums.sum(axis=0) + core.bias
     scores[3] = -np.inf
     assert tab.locator("#against").input_value() == str(scores.argmax())
     tab.select_option("#against", "8")
-    names = (3, 8)
-    difference = sums[:, 3] - sums[:, 8]
-    order = np.argsort(-np.abs(difference), kind="stable")
-    rows = [r.locator("th, td").all_text_contents() for r in tab.locator("#comparison tr").all()]
+    return tab
+
+
+def shown_rows(tab: Any) -> list[list[str]]:
+    return [r.locator("th, td").all_text_contents() for r in tab.locator("#comparison tr").all()]
+
+
+@pytest.mark.parametrize("layer", ["digit", "probability"])
+def test_scores_are_compared_by_the_sums_of_their_maps(
+    show: Opener, core: Core, layer: str
+) -> None:
+    rows = shown_rows(show_comparison(show, core, layer))
     assert rows[0] == ["map of pool2", "3", "8", "difference"]
     table = {row[0]: [decimal(t) for t in row[1:]] for row in rows[1:] if len(row) == 4}
+    order, sums, bias = core.order, core.sums, core.bias[[*NAMES]]
     assert list(table)[:6] == [str(k) for k in order[:6]]
     for name in list(table)[:6]:
-        ours, theirs = sums[int(name), names]
+        ours, theirs = sums[int(name), NAMES]
         assert table[name] == pytest.approx([ours, theirs, ours - theirs], rel=6e-3, abs=1e-6)
-    rest, bias = sums[order[6:]][:, names].sum(axis=0), digit.bias[[3, 8]]
+    rest = sums[order[6:]][:, NAMES].sum(axis=0)
     assert table["26 more"] == pytest.approx([*rest, rest[0] - rest[1]], rel=6e-3)
     assert table["bias"] == pytest.approx([*bias, bias[0] - bias[1]], rel=6e-3)
-    total = sums[:, names].sum(axis=0) + bias
+    total = core.total
     assert table["total"] == pytest.approx([*total, total[0] - total[1]], rel=6e-3)
-    # Each map's cell that counts most: its value, times the weights of both scores.
-    weights = digit.filter.weights[..., names]
-    lines = [row[0] for row in rows if len(row) == 1]
+
+
+def test_of_each_map_the_cell_that_counts_most_is_told(show: Opener, core: Core) -> None:
+    lines = [row[0] for row in shown_rows(show_comparison(show, core)) if len(row) == 1]
     assert len(lines) == 6
-    for k, line in zip(order, lines, strict=False):
-        by_cell = X[0, :, :, k] * (weights[:, :, k, 0] - weights[:, :, k, 1])
-        at = np.unravel_index(np.abs(by_cell).argmax(), by_cell.shape)
+    for k, line in zip(core.order, lines, strict=False):
+        at = core.deciding(k)
         place, _, products = line.partition(": ")
         assert place == f"{('top', 'bottom')[at[0]]} {('left', 'right')[at[1]]}"
-        value, (one, other) = X[(0, *at, k)], weights[(*at, k)]
+        value, (one, other) = core.X[(0, *at, k)], core.weights[(*at, k)][[*NAMES]]
         expected = [value, one, value * one, 3, other, value * other, 8]
         assert numbers_in(products) == pytest.approx(expected, rel=6e-3)
-    # The sentence names what counts most for each of the two.
-    said = tab.text_content("#comparison-text")
+
+
+def test_a_sentence_names_what_counts_most_for_each_score(show: Opener, core: Core) -> None:
+    said = show_comparison(show, core).text_content("#comparison-text")
     won, *most = re.split(r"(?=Most for)", said)
-    assert numbers_in(won) == pytest.approx(
-        [3, total[0], 8, total[1], 3, *-np.diff(total)], rel=1e-3
-    )
-    for text, score, k in zip(most, names, (difference.argmax(), difference.argmin()), strict=True):
+    total, difference, sums = core.total, core.difference, core.sums
+    expected = [3, total[0], 8, total[1], 3, *-np.diff(total)]
+    assert numbers_in(won) == pytest.approx(expected, rel=1e-3)
+    for text, score, k in zip(most, NAMES, (difference.argmax(), difference.argmin()), strict=True):
         named, map_, *gave = numbers_in(text)
         assert (named, map_) == (score, k)
         assert gave == pytest.approx([sums[k, 3], 3, sums[k, 8], 8], rel=6e-3)
-    # From a map of the table to its unit that counts most in the difference, and back.
-    first = int(order[0])
-    products = X[0, :, :, first] * (
-        digit.filter.weights[..., first, 3] - digit.filter.weights[..., first, 8]
-    )
+
+
+@pytest.mark.parametrize("layer", ["digit", "probability"])
+def test_a_map_leads_to_its_unit_that_counts_most_and_back(
+    show: Opener, core: Core, layer: str
+) -> None:
+    tab, first = show_comparison(show, core, layer), int(core.order[0])
     tab.focus(f"#comparison-table [data-key='{first}']")
     tab.keyboard.press("Enter")
-    at = list(np.unravel_index(np.abs(products).argmax(), products.shape))
+    at = [*core.deciding(first)]
     assert tab.evaluate("cnncli.state.unit") == {"layer": "pool2", "map": first, "at": at}
     assert tab.text_content("#trail [aria-current]").startswith(f"pool2 {first} at ")
     assert tab.text_content("#to-comparison") == "Back to why 3 and not 8"

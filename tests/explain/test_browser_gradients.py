@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import pytest
 
 from cnncli.explain.page.layer_data import Unit
 from cnncli.explain.page.network_data import network_page_data
-from cnncli.gradients.unit import Gradient, find_gradient
 from cnncli.network.graph import Network
 from cnncli.network.layers import ActivationLayer, ConvLayer, PoolLayer
 from tests.support.browser import Opener, bank, number, random_picture, until
+from tests.support.page_gradients import READ, compare_gradients, gradient_of
 
 pytestmark = pytest.mark.oracle
 
@@ -25,23 +23,6 @@ NETWORK = Network.chain(
 PICTURE = random_picture((12, 12, 3), "float64")
 UNIT = Unit((0, 0), 2)
 
-READ = """() => Object.fromEntries(Array.from(cnncli.gradients().byLayer, ([name, { planes }]) =>
-  [name, planes.map((plane) => Array.from(plane, String))]))"""
-
-
-def gradient_of(layer: str, channel: int) -> Gradient:
-    X = PICTURE.values()
-    upstream = np.zeros(NETWORK.shapes(X.shape)[layer])
-    upstream[0, 0, 0, channel] = 1
-    return find_gradient(NETWORK, X, layer, upstream)
-
-
-def compare(tab: Any, core: Gradient) -> None:
-    for name, planes in tab.evaluate(READ).items():
-        expected = core.backward.values[name][0].transpose(2, 0, 1).reshape(len(planes), -1)
-        found = [[number(text) for text in plane] for plane in planes]
-        np.testing.assert_allclose(found, expected, rtol=0, atol=1e-5 * np.abs(expected).max())
-
 
 def test_maps_show_the_gradients_of_the_chosen_unit(show: Opener) -> None:
     data = network_page_data(NETWORK, PICTURE, "activation1", UNIT, title="net")
@@ -51,10 +32,10 @@ def test_maps_show_the_gradients_of_the_chosen_unit(show: Opener) -> None:
     until(tab, "cnncli.gradients() !== null")
     assert tab.get_attribute("#gradients", "aria-pressed") == "true"
     assert "activation1 2" in tab.text_content("#gradient-meaning")
-    compare(tab, gradient_of("activation1", 2))
+    compare_gradients(tab, gradient_of(NETWORK, PICTURE.values(), "activation1", 2))
     assert "0 white" in tab.locator(".range").first.text_content()
     tab.evaluate("cnncli.apply({ unit: { layer: 'conv2', map: 4, at: [0, 0] } })")
-    compare(tab, gradient_of("conv2", 4))
+    compare_gradients(tab, gradient_of(NETWORK, PICTURE.values(), "conv2", 4))
     tab.click("#gradients")
     assert tab.locator(".range").first.text_content() == before
     assert tab.is_hidden("#gradient-panel")
@@ -66,7 +47,7 @@ def test_the_panel_adds_up_who_sends_gradient_and_lists_those_of_weights(show: O
     tab = show(data | {"gradients": cell})
     until(tab, "cnncli.gradients() !== null")
     assert tab.evaluate("cnncli.state.unit.layer") == "activation1"
-    core = gradient_of("activation1", 2)
+    core = gradient_of(NETWORK, PICTURE.values(), "activation1", 2)
     paths = tab.evaluate("cnncli.senders()")
     assert len(paths) == 9 * 4
     most = float(np.abs(core.input).max())
@@ -90,7 +71,7 @@ def test_maps_that_are_off_send_nothing_and_changes_are_followed(show: Opener) -
     data = network_page_data(NETWORK, PICTURE, "conv2", UNIT, title="net")
     tab = show(data)
     tab.evaluate("cnncli.apply({ gradients: true })")
-    compare(tab, gradient_of("conv2", 2))
+    compare_gradients(tab, gradient_of(NETWORK, PICTURE.values(), "conv2", 2))
     tab.evaluate("cnncli.apply({ layers: { conv1: { off: [0, 1, 2, 3] } } })")
     found = tab.evaluate(READ)
     assert {number(text) for plane in found["input"] for text in plane} == {0.0}

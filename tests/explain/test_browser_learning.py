@@ -64,7 +64,7 @@ def core_step(X: Any, T: Any, W: Any, b: float) -> tuple[float, Any, float]:
     return float(((Z - T) ** 2).mean()), dW, float(db.item())
 
 
-def test_steps_of_the_cat_are_those_of_the_core(show: Opener) -> None:
+def test_it_begins_with_random_weights_beside_those_of_the_target(show: Opener) -> None:
     tab = show(cat_page("edge"))
     assert not tab.is_visible("#learn-body")
     tab.click("#learn")
@@ -80,6 +80,12 @@ def test_steps_of_the_cat_are_those_of_the_core(show: Opener) -> None:
     assert "anew" not in tab.text_content("#learn-sentence")
     sobel = load_sobel().ravel()
     assert shown_numbers(tab, "#learn-weights div:nth-child(2) span") == sobel.tolist()
+
+
+def test_steps_of_the_cat_are_those_of_the_core(show: Opener) -> None:
+    tab = show(cat_page("edge"))
+    tab.click("#learn")
+    tab.select_option("#learn-target", "sobel_v")
     tab.fill("#learn-seed", "4")
     tab.click("#learn-start")
     settle(tab)
@@ -212,22 +218,29 @@ def test_a_map_of_a_bank_learns_alone(show: Opener) -> None:
     assert (before == after).all(axis=0).tolist() == [True, True, False, True]
 
 
-def test_a_picture_of_the_users_is_a_target(show: Opener, tmp_path: Path) -> None:
+def soft_cat() -> tuple[Any, Any]:
+    """The grey cat, and what a box filter makes of it in 8 bits."""
+    X = grey_cat().values().astype(np.float64)
+    box = np.full((3, 3, 1, 1), 1 / 9)
+    hparameters = {"pad": 1, "pad_mode": "edge"}
+    Z, _ = conv_forward(X, box, np.zeros((1, 1, 1, 1)), hparameters)
+    return X, np.round(255 * Z[0, :, :, 0]).astype(np.uint8)
+
+
+def asks_for_picture(show: Opener) -> Any:
     tab = show(cat_page("sobel_v"))
     tab.click("#learn")
     assert not tab.is_visible("#learn-open")
     tab.select_option("#learn-target", "picture")
     settle(tab)
+    return tab
+
+
+def test_a_picture_that_is_no_target_is_refused(show: Opener, tmp_path: Path) -> None:
+    tab, (_, levels) = asks_for_picture(show), soft_cat()
     assert tab.text_content("#learn-sentence").startswith("Open a picture of 120 × 160 pixels")
     assert tab.is_disabled("#learn-step")
-    # What a box filter makes of the cat, in 8 bits, is learned from the picture alone.
-    X = grey_cat().values().astype(np.float64)
-    box = np.full((3, 3, 1, 1), 1 / 9)
-    hparameters = {"pad": 1, "pad_mode": "edge"}
-    Z, _ = conv_forward(X, box, np.zeros((1, 1, 1, 1)), hparameters)
-    levels = np.round(255 * Z[0, :, :, 0]).astype(np.uint8)
     Image.fromarray(levels[:100]).save(tmp_path / "part.png")
-    Image.fromarray(levels).save(tmp_path / "soft.png")
     (tmp_path / "broken.png").write_bytes(b"no picture")
     for name, text in [
         ("part.png", "part.png has 100 × 160 pixels, the output 120 × 160: they must be the same."),
@@ -237,6 +250,12 @@ def test_a_picture_of_the_users_is_a_target(show: Opener, tmp_path: Path) -> Non
         until(tab, f"cnncli.state.learn.picture?.name === '{name}'")
         settle(tab)
         assert tab.text_content("#learn-sentence") == text
+
+
+def test_a_picture_of_the_users_is_a_target(show: Opener, tmp_path: Path) -> None:
+    # What a box filter makes of the cat is learned from the picture alone.
+    tab, (X, levels) = asks_for_picture(show), soft_cat()
+    Image.fromarray(levels).save(tmp_path / "soft.png")
     tab.set_input_files("#learn-file", tmp_path / "soft.png")
     until(tab, "cnncli.state.learn.picture?.name === 'soft.png'")
     settle(tab)
@@ -250,7 +269,9 @@ def test_a_picture_of_the_users_is_a_target(show: Opener, tmp_path: Path) -> Non
     tab.click("#learn-run")
     until(tab, "cnncli.learner().loss < cnncli.learner().losses[0] / 20")
     tab.click("#learn-run")
-    # Scores and the like are no pictures.
+
+
+def test_scores_and_the_like_have_no_picture_as_a_target(show: Opener) -> None:
     other = show(page_data_of(random_picture((9, 9, 1), "float32"), ConvLayer(load_filter("edge"))))
     other.click("#learn")
     settle(other)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from typing import Any
 
 import pytest
 
@@ -22,6 +23,24 @@ NETWORK = Network.chain(
 )
 
 
+def check_bars(card: Any) -> None:
+    """On paper scores are bars in black."""
+    assert not card.locator(".large").is_visible()
+    rows = card.locator(".thumb")
+    assert rows.count() == 5
+    for row in rows.all():
+        assert row.locator("b").is_visible()
+        bar = row.locator(".bar")
+        style = "(node) => [getComputedStyle(node).backgroundColor, node.style.width]"
+        colour, width = bar.evaluate(style)
+        assert colour == "rgb(0, 0, 0)" and width.endswith("%")
+        # Without it browsers leave backgrounds out.
+        exact = bar.evaluate("(node) => getComputedStyle(node).printColorAdjust")
+        assert exact == "exact"
+    widths = [bar.bounding_box()["width"] for bar in rows.locator(".bar").all()]
+    assert max(widths) > 20
+
+
 def test_paper_has_bars_of_scores_and_says_what_was_chosen(show: Opener) -> None:
     data = network_page_data(
         NETWORK, random_picture((8, 9, 1)), "softmax1", Unit((0, 0)), title="n"
@@ -37,21 +56,7 @@ def test_paper_has_bars_of_scores_and_says_what_was_chosen(show: Opener) -> None
     assert [tab.evaluate(opened, name) for name in ("input", "conv2", "softmax1")] == [True] * 3
     assert tab.locator("[data-layer=input] .large").is_visible()
     for name in ("conv2", "softmax1"):
-        card = tab.locator(f"[data-layer={name}]")
-        assert not card.locator(".large").is_visible()
-        rows = card.locator(".thumb")
-        assert rows.count() == 5
-        for row in rows.all():
-            assert row.locator("b").is_visible()
-            bar = row.locator(".bar")
-            style = "(node) => [getComputedStyle(node).backgroundColor, node.style.width]"
-            colour, width = bar.evaluate(style)
-            assert colour == "rgb(0, 0, 0)" and width.endswith("%")
-            # Without it browsers leave backgrounds out.
-            exact = bar.evaluate("(node) => getComputedStyle(node).printColorAdjust")
-            assert exact == "exact"
-        widths = [bar.bounding_box()["width"] for bar in rows.locator(".bar").all()]
-        assert max(widths) > 20
+        check_bars(tab.locator(f"[data-layer={name}]"))
     # Why one score and not another: both are named.
     assert tab.is_visible("#against") and not tab.is_visible("#raising")
     assert tab.evaluate("document.documentElement.scrollWidth <= window.innerWidth")

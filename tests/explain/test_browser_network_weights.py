@@ -12,21 +12,20 @@ import pytest
 from cnncli.explain.page.layer_data import Unit
 from cnncli.explain.page.network_data import network_page_data
 from cnncli.filters.filter import from_array
-from cnncli.gradients.unit import Gradient, find_gradient
 from cnncli.io.images import ReadOptions, read_image
 from cnncli.network.graph import Network
 from cnncli.network.layers import ConvLayer, PoolLayer
 from cnncli.network.load import load_model
 from cnncli.network.passes import forward_layers
 from tests.support.browser import REPOSITORY, Opener, bank, random_picture, settle, until
+from tests.support.page_gradients import gradient_of
 
 pytestmark = pytest.mark.oracle
 
 
-def gradient_of(network: Network, X: Any, layer: str, map_: int, at: tuple[int, int]) -> Gradient:
-    upstream = np.zeros(network.shapes(X.shape)[layer])
-    upstream[(0, *at, map_)] = 1
-    return find_gradient(network, X, layer, upstream)
+DIGITS = load_model(REPOSITORY / "examples" / "digits.toml").network
+THREE = read_image(REPOSITORY / "examples" / "digits" / "3.png", ReadOptions(gray=True))
+LABEL = "document.activeElement.getAttribute('aria-label')"
 
 
 def numbers(texts: list[str]) -> list[float]:
@@ -37,20 +36,24 @@ def steepest(dW: Any) -> tuple[int, ...]:
     return tuple(int(k) for k in np.unravel_index(int(np.abs(dW).argmax()), dW.shape))
 
 
-def test_a_learner_is_led_to_the_weight_that_should_grow(show: Opener) -> None:
-    network = load_model(REPOSITORY / "examples" / "digits.toml").network
-    picture = read_image(REPOSITORY / "examples" / "digits" / "3.png", ReadOptions(gray=True))
-    tab = show(network_page_data(network, picture, "probability", Unit((0, 0), 3), title="net"))
+def led_to_weights(show: Opener) -> Any:
+    """The page of the digits, on which a learner asks for more of 8."""
+    tab = show(network_page_data(DIGITS, THREE, "probability", Unit((0, 0), 3), title="net"))
     assert tab.text_content("#why") == "Why 3 and not"
     tab.select_option("#against", "8")
     tab.click("#raise-other")
     until(tab, "cnncli.gradients()?.key === 'digit,8,0,0'")
+    return tab
+
+
+def test_a_learner_is_led_to_the_weight_of_each_layer_that_counts_most(show: Opener) -> None:
+    tab = led_to_weights(show)
     assert tab.evaluate("document.activeElement.id") == "weights-title"
     assert tab.text_content("#why") == "Why 8 and not"
     assert tab.input_value("#against") == "3"
     assert "To raise digit 8, let weights with a positive" in tab.text_content("#weight-rule")
-    core = gradient_of(network, picture.values(), "digit", 8, (0, 0))
-    # At once the weight of each layer that counts most, the steepest of all first.
+    core = gradient_of(DIGITS, THREE.values(), "digit", 8)
+    # The steepest of all comes first.
     rows = tab.locator("#layer-weights tr").all()[1:]
     told = [row.locator("th, td").all_text_contents() for row in rows]
     found = {name: (steepest(p["W"]), p["W"]) for name, p in core.parameters.items() if "W" in p}
@@ -59,56 +62,56 @@ def test_a_learner_is_led_to_the_weight_that_should_grow(show: Opener) -> None:
         (i, j, depth, map_), dW = found[name]
         assert place.startswith(f"{name}: map {map_}")
         assert place.endswith(f"at row {i}, column {j}")
-        layer = network.node(name).layer
+        layer = DIGITS.node(name).layer
         assert isinstance(layer, ConvLayer)
         expected = [layer.filter.weights[i, j, depth, map_], dW[i, j, depth, map_]]
         np.testing.assert_allclose(numbers([now, gradient]), expected, rtol=0.01)
         assert way == ("Change it: more" if expected[1] > 0 else "Change it: less")
     assert "another layer before the unit, choose it in Layers" in tab.inner_text("#other-weights")
-    for layer, source in (("digit", "pool2"), ("conv3", "pool1"), ("conv2", "conv1")):
-        tab.click(f".node[title='{layer}']")
-        dW = core.parameters[layer]["W"]
-        i, j, depth, map_ = steepest(dW)
-        said = tab.text_content("#steepest")
-        place = f"the one of map {map_} for {source} {depth} at row {i}, column {j} counts most"
-        assert said.startswith(f"Of the {dW.size} weights of {layer}, {place}: ")
-        assert ("let it grow" in said) == (dW[i, j, depth, map_] > 0)
-        if tab.text_content("#to-steepest") == "Show it":
-            shown_map = tab.evaluate("view.senders.cell.channel")
-            shown_source = tab.input_value("#kernel-channel")
-            listed = f"The tables below are of map {shown_map} for {source} {shown_source}."
-            assert said.endswith(listed)
-            tab.click("#to-steepest")
-        assert tab.text_content("#steepest").endswith("It is framed below.")
-        assert tab.evaluate("cnncli.state.cell.channel") == map_
-        framed = numbers(tab.locator("#weight-gradients .steepest").all_text_contents())
-        weight = next(n.layer for n in network.nodes if n.name == layer).filter.weights
-        expected = [weight[i, j, depth, map_], dW[i, j, depth, map_]]
-        np.testing.assert_allclose(framed, expected, rtol=0.05)
-    # From there to the fields that change it.
+
+
+@pytest.mark.parametrize("layer", ["digit", "conv3", "conv2"])
+def test_the_steepest_weight_of_a_layer_leads_to_its_field(show: Opener, layer: str) -> None:
+    tab = led_to_weights(show)
+    tab.click(f".node[title='{layer}']")
+    dW = gradient_of(DIGITS, THREE.values(), "digit", 8).parameters[layer]["W"]
+    i, j, depth, map_ = steepest(dW)
+    said = tab.text_content("#steepest")
+    source = DIGITS.node(layer).inputs[0]
+    place = f"the one of map {map_} for {source} {depth} at row {i}, column {j} counts most"
+    assert said.startswith(f"Of the {dW.size} weights of {layer}, {place}: ")
+    assert ("let it grow" in said) == (dW[i, j, depth, map_] > 0)
+    if tab.text_content("#to-steepest") == "Show it":
+        shown_map = tab.evaluate("view.senders.cell.channel")
+        shown_source = tab.input_value("#kernel-channel")
+        assert said.endswith(
+            f"The tables below are of map {shown_map} for {source} {shown_source}."
+        )
+        tab.click("#to-steepest")
+    assert tab.text_content("#steepest").endswith("It is framed below.")
+    assert tab.evaluate("cnncli.state.cell.channel") == map_
+    framed = numbers(tab.locator("#weight-gradients .steepest").all_text_contents())
+    conv = DIGITS.node(layer).layer
+    assert isinstance(conv, ConvLayer)
+    expected = [conv.filter.weights[i, j, depth, map_], dW[i, j, depth, map_]]
+    np.testing.assert_allclose(framed, expected, rtol=0.05)
     assert tab.text_content("#to-steepest") == "Change it"
     tab.click("#to-steepest")
-    label = "document.activeElement.getAttribute('aria-label')"
-    until(tab, f"{label} === 'Weight at row {i}, column {j}'")
-    assert tab.evaluate("[cnncli.state.unit.layer, cnncli.state.unit.map]") == ["conv2", map_]
+    until(tab, f"{LABEL} === 'Weight at row {i}, column {j}'")
+    assert tab.evaluate("[cnncli.state.unit.layer, cnncli.state.unit.map]") == [layer, map_]
     assert tab.input_value("#depth") == str(depth)
     fields = tab.locator("#filter-body .grid input")
-    assert float(fields.nth(3 * i + j).input_value()) == pytest.approx(framed[0], rel=0.01)
+    assert float(fields.nth(dW.shape[1] * i + j).input_value()) == pytest.approx(
+        framed[0], rel=0.01
+    )
 
 
 def test_a_weight_that_the_table_names_lifts_the_score_when_it_grows(show: Opener) -> None:
-    network = load_model(REPOSITORY / "examples" / "digits.toml").network
-    picture = read_image(REPOSITORY / "examples" / "digits" / "3.png", ReadOptions(gray=True))
-    tab = show(network_page_data(network, picture, "probability", Unit((0, 0), 3), title="net"))
-    tab.select_option("#against", "8")
-    tab.click("#raise-other")
-    until(tab, "cnncli.gradients()?.key === 'digit,8,0,0'")
+    tab, network, picture = led_to_weights(show), DIGITS, THREE
     tab.locator("#layer-weights [data-key=conv3]").click()
-    i, j, depth, map_ = steepest(
-        gradient_of(network, picture.values(), "digit", 8, (0, 0)).parameters["conv3"]["W"]
-    )
-    label = "document.activeElement.getAttribute('aria-label')"
-    until(tab, f"{label} === 'Weight at row {i}, column {j}'")
+    parameters = gradient_of(network, picture.values(), "digit", 8).parameters
+    i, j, depth, map_ = steepest(parameters["conv3"]["W"])
+    until(tab, f"{LABEL} === 'Weight at row {i}, column {j}'")
     assert tab.evaluate("[cnncli.state.unit.layer, cnncli.state.unit.map]") == ["conv3", map_]
     assert tab.input_value("#depth") == str(depth)
     conv = network.node("conv3").layer

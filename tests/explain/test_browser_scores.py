@@ -3,42 +3,27 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Any
 
 import numpy as np
 import pytest
 
 from cnncli.explain.page.layer_data import PageData, Unit
 from cnncli.explain.page.network_data import network_page_data
-from cnncli.gradients.unit import Gradient, find_gradient
 from cnncli.io.images import ReadOptions, read_image
 from cnncli.network.graph import Network
 from cnncli.network.layers import ActivationLayer, ConvLayer
 from cnncli.network.load import load_model
 from tests.support.browser import REPOSITORY, Opener, bank, random_picture, until
+from tests.support.page_gradients import compare_gradients, gradient_of
 
 pytestmark = pytest.mark.oracle
 
 DIGITS = load_model(REPOSITORY / "examples" / "digits.toml").network
 THREE = read_image(REPOSITORY / "examples" / "digits" / "3.png", ReadOptions(gray=True))
-READ = """() => Object.fromEntries(Array.from(cnncli.gradients().byLayer, ([name, { planes }]) =>
-  [name, planes.map((plane) => Array.from(plane))]))"""
 
 
 def digits_page() -> PageData:
     return network_page_data(DIGITS, THREE, "probability", Unit((0, 0), 3), title="net")
-
-
-def gradient_of(network: Network, X: Any, layer: str, channel: int) -> Gradient:
-    upstream = np.zeros(network.shapes(X.shape)[layer])
-    upstream[0, 0, 0, channel] = 1
-    return find_gradient(network, X, layer, upstream)
-
-
-def compare(tab: Any, core: Gradient) -> None:
-    for name, planes in tab.evaluate(READ).items():
-        expected = core.backward.values[name][0].transpose(2, 0, 1).reshape(len(planes), -1)
-        np.testing.assert_allclose(planes, expected, rtol=0, atol=1e-5 * np.abs(expected).max())
 
 
 def test_gradients_of_a_saturated_probability_are_those_of_the_score_before_it(
@@ -47,7 +32,7 @@ def test_gradients_of_a_saturated_probability_are_those_of_the_score_before_it(
     tab = show(digits_page())
     tab.click("#gradients")
     until(tab, "cnncli.gradients()?.key === 'digit,3,0,0'")
-    compare(tab, gradient_of(DIGITS, THREE.values(), "digit", 3))
+    compare_gradients(tab, gradient_of(DIGITS, THREE.values(), "digit", 3))
     pressed = tab.locator("#gradient-of [aria-pressed=true]")
     assert pressed.text_content() == "the score digit 3 before softmax"
     assert "how much digit 3 grows" in tab.text_content("#gradient-meaning")
@@ -56,7 +41,7 @@ def test_gradients_of_a_saturated_probability_are_those_of_the_score_before_it(
     assert tab.evaluate("view.senders.cell.layer") == "pool2"
     tab.get_by_role("button", name="probability 3", exact=True).click()
     until(tab, "cnncli.gradients()?.key === 'probability,3,0,0'")
-    compare(tab, gradient_of(DIGITS, THREE.values(), "probability", 3))
+    compare_gradients(tab, gradient_of(DIGITS, THREE.values(), "probability", 3))
     assert pressed.text_content() == "probability 3"
 
 
@@ -73,7 +58,7 @@ def test_gradients_of_a_probability_between_are_its_own(show: Opener) -> None:
         tab = show(data)
         tab.click("#gradients")
         until(tab, f"cnncli.gradients()?.key === '{key}'")
-        compare(tab, gradient_of(changed, picture.values(), key.split(",")[0], 0))
+        compare_gradients(tab, gradient_of(changed, picture.values(), key.split(",")[0], 0))
 
 
 def test_a_softmax_of_a_layers_own_sums_has_the_gradients_of_a_sum(show: Opener) -> None:
@@ -86,7 +71,7 @@ def test_a_softmax_of_a_layers_own_sums_has_the_gradients_of_a_sum(show: Opener)
     tab.evaluate("cnncli.apply({ gradients: true, ofScore: true })")
     until(tab, f"cnncli.gradients()?.key === 'conv1,{best},0,0,sum'")
     core = gradient_of(sums, picture.values(), "conv1", best)
-    compare(tab, core)
+    compare_gradients(tab, core)
     paths = tab.evaluate("cnncli.senders()")
     cell = tab.evaluate("view.senders.cell")
     assert sum(path["product"] for path in paths) == pytest.approx(

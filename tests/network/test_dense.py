@@ -122,7 +122,7 @@ def test_an_unknown_size_is_asked_for() -> None:
     with pytest.raises(SizeNeeded, match="18 values, which no square picture gives") as caught:
         output('filter = "w.npz:fc"')
     assert caught.value.hint == "size = [H, W] in [input] (--size H,W)"
-    assert "--input HxWxC" in refused("plan", "net.toml")
+    assert "--input HxW" in refused("plan", "net.toml")
     np.save("other.npy", np.ones((8, 6, 3)))
     assert "takes 18 values, not 4x3x3 of pool1" in refused("run", "net.toml", "other.npy")
     np.savez("w.npz", fc=W.T)

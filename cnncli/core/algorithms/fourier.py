@@ -27,7 +27,7 @@ MOST_RATIO_BY_DOUBLES: Final = 1e10
 """As `MOST_RATIO`, for what is transformed in float64 to become float32."""
 
 _ROOTS: Final = 3
-"""How often the square root is taken of them before their mean."""
+"""How often the square root is taken of the magnitudes of a tile before their mean."""
 
 SIDES: Final = (32, 64, 128, 256, 512, 1024)
 """Tile sides: powers of 2, for which numpy's transform is quickest."""

@@ -18,6 +18,7 @@ _WORDS: Final[Mapping[str, Mapping[str, tuple[str, ...]]]] = {
     ),
     **dict.fromkeys(("ScatterElements", "ScatterND"), {"reduction": _REDUCTIONS}),
     **dict.fromkeys(("LSTM", "GRU", "RNN"), {"direction": _DIRECTIONS}),
+    "BitShift": {"direction": ("", "LEFT", "RIGHT")},
     "DepthToSpace": {"mode": ("DCR", "CRD")},
     "Gelu": {"approximate": ("none", "tanh")},
     "GridSample": {
@@ -30,7 +31,11 @@ _WORDS: Final[Mapping[str, Mapping[str, tuple[str, ...]]]] = {
         "nearest_mode": ("round_prefer_floor", "round_prefer_ceil", "floor", "ceil"),
         "keep_aspect_ratio_policy": ("stretch", "not_larger", "not_smaller"),
     },
-    "RoiAlign": {"mode": ("avg", "max")},
+    "RoiAlign": {
+        "mode": ("avg", "max"),
+        "coordinate_transformation_mode": ("half_pixel", "output_half_pixel"),
+    },
+    "Upsample": {"mode": ("nearest", "linear")},
 }
 
 

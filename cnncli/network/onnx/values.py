@@ -10,7 +10,7 @@ from typing import Any, Final
 import numpy as np
 
 from cnncli._dataclass import dataclass
-from cnncli.core.arrays import count_non_finite, in_memory_order, placeholder
+from cnncli.core.arrays import in_memory_order, non_finite_text, placeholder
 from cnncli.core.geometry import Pair
 from cnncli.network.layers import FloatArray, Layer, MergeLayer
 from cnncli.network.layers.view import Dims, Layout, ViewLayer, layout_of
@@ -368,7 +368,7 @@ class NodeInputs:
         if not self.weights:
             return placeholder(dtype, array.shape)
         values: FloatArray = in_memory_order(array, dtype)
-        if faulty := count_non_finite("weights", values):
+        if faulty := non_finite_text("weights", values):
             raise UnsupportedNode(f"{faulty} NaN or infinite")
         return values
 

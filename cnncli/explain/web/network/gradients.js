@@ -233,7 +233,8 @@ function drawGradients() {
     `Red: it grows too; blue: it falls; white: it stays.${why}`;
   const isUnit = keyOf(cell) === keyOf(gradients.unit);
   byId("cell-to-unit").hidden = isUnit;
-  byId("gradient-sentence").textContent = isUnit ? `${gradients.unit.isSum ? "The score" : "The unit"} itself: its gradient is 1.` : senderSentence(cell, paths);
+  const itself = `${gradients.unit.isSum ? "The score" : "The unit"} itself: its gradient is 1.`;
+  byId("gradient-sentence").textContent = isUnit ? itself : senderSentence(cell, paths);
   const counting = paths.filter(({ product }) => product !== 0);
   byId("paths").hidden = !counting.length;
   byId("paths").replaceChildren(...(counting.length ? [networkPathTable(counting)] : []));

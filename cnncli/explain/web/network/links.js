@@ -1,7 +1,8 @@
 "use strict";
 // Layers whose values are values of their inputs times weights, added up: those that move values, resizes and
-// products of matrices. Resizes add the products up by what is told here, and the backward pass sends
-// gradients by it; forward, values that move are copied, and products of matrices have a loop of their own. Nothing here touches the page: network/worker.js runs it beside the page.
+// products of matrices. Resizes add the products up by what is told here, and the backward pass sends gradients by
+// it; forward, values that move are copied, and products of matrices have a loop of their own. Nothing here touches
+// the page: network/worker.js runs it beside the page.
 
 /** By kind of layer that moves values: its rows, columns and channels, from the shapes of its inputs. */
 const MOVED_SHAPES = {

@@ -6,8 +6,8 @@
 // column, its `channel` and its `step`; the values `drawn` in its cell, one for each colour; `block`, the index of
 // the chosen input channel, `choose`, called with the index of another one, and `nameOf`, which names a channel;
 // `paint(channel, value)`, the colour of an input value; of the output the `range`, and the `table` of its colours,
-// or null for grey; `source`, the name of what it is made of, where that is not the input; `isSorted`, whether the
-// sums of many channels are listed by size, not in their order; and
+// or null for grey; `source`, the name of what it is made of, in a network; `isSorted`, whether the sums of
+// many channels are listed by size, not in their order; and
 // `isHidden`, whether the quiz asks for the value: then neither it nor sums nor a winner are shown, nor the product that is
 // `asked`, { source, i, j }.
 

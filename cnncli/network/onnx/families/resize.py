@@ -37,7 +37,7 @@ def _resize(node: NodeInputs) -> BuiltLayer | Signal:
     coordinates = (
         "asymmetric" if first_form else node.get("coordinate_transformation_mode", "half_pixel")
     )
-    if mode not in ("nearest", "linear", "cubic") or coordinates not in _COORDINATES:
+    if coordinates not in _COORDINATES:
         raise UnsupportedNode(f"its mode is {mode}, {coordinates}")
     if mode == "cubic" and (
         node.get("exclude_outside", 0) or abs(node.get("cubic_coeff_a", -0.75) + 0.75) > 1e-6
