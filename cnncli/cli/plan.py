@@ -127,7 +127,8 @@ def _hints_of_plan() -> Iterator[None]:
     try:
         yield
     except CnnCliError as error:
-        error.hint = error.hint and re.sub(r"--size (\w+),(\w+)", r"--input \1x\2", error.hint)
+        hint = (error.hint or "").replace("--size H,W", "--input HxWxC")
+        error.hint = re.sub(r"--size (\d+),(\d+)", r"--input \1x\2", hint) or None
         raise
 
 
