@@ -97,8 +97,6 @@ class NetworkOrLayer:
             As in `load_model`.
         """
         from cnncli.cli.networks import load_network
-        from cnncli.network.graph import Network
-        from cnncli.network.layers import ConvLayer
         from cnncli.network.model import Model
 
         if self.network is not None:
@@ -110,9 +108,7 @@ class NetworkOrLayer:
             return load_network(self.network, prepare, picture, read, part, part_option)
         layer = either_layer(self.layer, self.pictures)
         assert layer is not None  # network_or_layer has seen to that
-        bank = layer.filter if isinstance(layer, ConvLayer) else None
-        network = Network.chain(layer)
-        return Model(network, notes=bank.notes, files=bank.files) if bank else Model(network)
+        return Model.of_layer(layer)
 
 
 def network_or_layer(

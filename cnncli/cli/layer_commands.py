@@ -40,7 +40,6 @@ def pad(
 
     IMAGE is a picture, a .npy array, a folder, a quoted pattern or - for standard input.
     """
-    from cnncli.network.graph import Network
     from cnncli.network.model import Model
     from cnncli.pipeline.layers import pad_layer
 
@@ -49,7 +48,7 @@ def pad(
         text = f"--padding {border.padding} adds no border, as pad has no filter: --padding 1 does"
         notes = (text,)
     layer = pad_layer(border.padding, border.pad_mode, border.pad_value)
-    return run_batch(Model(Network.chain(layer), notes=notes), images, batch, results)
+    return run_batch(Model.of_layer(layer, notes), images, batch, results)
 
 
 @click.command(cls=Command, own_section="Layer", epilog=CONV_EXAMPLES)
@@ -63,14 +62,12 @@ def conv(
     one feature map; a 4-D bank gives many. What CNNs call convolution does not flip the filter;
     --flip does.
     """
-    from cnncli.network.graph import Network
     from cnncli.network.model import Model
 
     convolution = conv_layer(layer, (*batch.images, *filter(None, [batch.files_from])))
     bank = convolution.filter
-    network = Network.chain(convolution)
-    model = Model(network, notes=bank.notes, files=bank.files)
     name = bank.name if bank.named and len(layer.filter_texts) == 1 else None
+    model = Model.of_layer(convolution)
     return run_batch(model, images, batch, results, filter_name=name)
 
 
@@ -82,8 +79,6 @@ def pool(
 
     IMAGE is a picture, a .npy array, a folder, a quoted pattern or - for standard input.
     """
-    from cnncli.network.graph import Network
     from cnncli.network.model import Model
 
-    model = Model(Network.chain(pool_layer(layer)))
-    return run_batch(model, images, batch, results)
+    return run_batch(Model.of_layer(pool_layer(layer)), images, batch, results)

@@ -86,7 +86,7 @@ def parse_unit(text: str, find: Callable[..., str], classes: Sequence[str] = ())
     Examples
     --------
     >>> from cnncli.network.model import Model
-    >>> parse_unit("pool1:0,2,3", Model(Network.chain(PoolLayer())).find)
+    >>> parse_unit("pool1:0,2,3", Model.of_layer(PoolLayer()).find)
     Unit(layer='pool1', map='0', position=(2, 3), label='')
     """
     layer, colon, rest = text.rpartition(":")

@@ -73,9 +73,8 @@ def read_options(model: Model, reading: Reading) -> ReadOptions:
 
     Examples
     --------
-    >>> from cnncli.network.graph import Network
     >>> from cnncli.network.layers import PoolLayer
-    >>> read_options(Model(Network.chain(PoolLayer())), {"gray": True}).gray
+    >>> read_options(Model.of_layer(PoolLayer()), {"gray": True}).gray
     True
     """
     given: dict[str, Any] = {**reading}
@@ -91,9 +90,8 @@ def stored_shape(image: ImageLike, model: Model) -> tuple[int, int, int]:
 
     Examples
     --------
-    >>> from cnncli.network.graph import Network
     >>> from cnncli.network.layers import PoolLayer
-    >>> stored_shape(np.ones((4, 5)), Model(Network.chain(PoolLayer())))
+    >>> stored_shape(np.ones((4, 5)), Model.of_layer(PoolLayer()))
     (4, 5, 1)
     """
     source, read = source_of(image), replace(read_options(model, {}), size=None)

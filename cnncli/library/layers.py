@@ -13,7 +13,6 @@ from cnncli.core.geometry import PaddingLike, Pair
 from cnncli.library.images import ImageLike, Reading
 from cnncli.library.result import MapsArray
 from cnncli.library.run import run_model
-from cnncli.network.graph import Network
 from cnncli.network.model import Model
 from cnncli.pipeline.layers import ConvSettings, FilterLike, conv_layer, pad_layer, pool_layer
 
@@ -59,7 +58,7 @@ def pad(
     >>> pad(np.array([[1.0, 2.0]]), (0, 1), pad_mode="edge")[..., 0].tolist()
     [[1.0, 1.0, 2.0, 2.0]]
     """
-    model = Model(Network.chain(pad_layer(padding, pad_mode, pad_value)))
+    model = Model.of_layer(pad_layer(padding, pad_mode, pad_value))
     return run_model(model, image, reading, call="cnncli.pad(...)", jobs=jobs).last
 
 
@@ -147,8 +146,7 @@ def conv_model(filter: FilterLike | ArrayLike | Sequence[FilterLike], **settings
     bias = settings.get("bias")
     if bias is not None and not isinstance(bias, str):
         settings["bias"] = np.asarray(bias)
-    layer = conv_layer(_filters(filter), ConvSettings(**settings))
-    return Model(Network.chain(layer), notes=layer.filter.notes, files=layer.filter.files)
+    return Model.of_layer(conv_layer(_filters(filter), ConvSettings(**settings)))
 
 
 def _filters(given: FilterLike | ArrayLike | Sequence[FilterLike]) -> list[FilterLike]:
@@ -236,4 +234,4 @@ def pool_model(
     given: dict[str, Any] = {} if p is None else {"p": p}
     if count_include_pad:
         given["count_include_pad"] = True
-    return Model(Network.chain(pool_layer(given, mode=mode, **fields, **given)))
+    return Model.of_layer(pool_layer(given, mode=mode, **fields, **given))

@@ -11,7 +11,7 @@ from cnncli._dataclass import dataclass
 from cnncli.errors import FileProblem, OptionError, among, quote
 from cnncli.io.read_options import Sides
 from cnncli.network.graph import Network
-from cnncli.network.layers import Layer
+from cnncli.network.layers import ConvLayer, Layer
 from cnncli.network.layers.view import Layout
 from cnncli.network.preparation import Preparation
 
@@ -91,6 +91,21 @@ class Model:
     needs_size: bool = False
     stopper_hint: str | None = None
     shown: Mapping[str, Layer] = field(default_factory=dict)
+
+    @classmethod
+    def of_layer(cls, layer: Layer, notes: tuple[str, ...] = ()) -> Model:
+        """Return the model of one layer, with the notes and files of its filter.
+
+        Examples
+        --------
+        >>> from cnncli.network.layers import PoolLayer
+        >>> Model.of_layer(PoolLayer()).network.names
+        ('pool1',)
+        """
+        if not isinstance(layer, ConvLayer):
+            return cls(Network.chain(layer), notes=notes)
+        bank = layer.filter
+        return cls(Network.chain(layer), notes=(*bank.notes, *notes), files=bank.files)
 
     def reading(self, gray: bool = False) -> dict[str, Any]:
         """Return how images are read for it, as fields of `ReadOptions`.

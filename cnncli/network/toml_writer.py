@@ -63,8 +63,7 @@ def write_network(
     Examples
     --------
     >>> from cnncli.network.layers import PoolLayer
-    >>> from cnncli.network.graph import Network
-    >>> text, arrays = write_network(Model(Network.chain(PoolLayer("max", 3, 2))), "net.npz")
+    >>> text, arrays = write_network(Model.of_layer(PoolLayer("max", 3, 2)), "net.npz")
     >>> print(text)
     [[layers]]
     name = "pool1"
@@ -334,10 +333,9 @@ def save_network(
     --------
     >>> import tempfile
     >>> from cnncli.network.layers import PoolLayer
-    >>> from cnncli.network.graph import Network
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     path, weights = Path(folder, "net.toml"), Path(folder, "net.npz")
-    ...     arrays = save_network(Model(Network.chain(PoolLayer())), path, weights)
+    ...     arrays = save_network(Model.of_layer(PoolLayer()), path, weights)
     ...     len(arrays), path.exists(), weights.exists()
     (0, True, False)
     """

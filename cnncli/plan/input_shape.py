@@ -67,9 +67,8 @@ def input_shape(
 
     Examples
     --------
-    >>> from cnncli.network.graph import Network
     >>> from cnncli.network.layers import PoolLayer
-    >>> input_shape(Model(Network.chain(PoolLayer())), (8, 9), None)
+    >>> input_shape(Model.of_layer(PoolLayer()), (8, 9), None)
     ((8, 9, 3), ())
     """
     channels = stored[2] if stored else model.channels or 3
