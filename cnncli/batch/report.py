@@ -138,7 +138,6 @@ def json_line(outcome: Outcome) -> list[str]:
     >>> json_line(Outcome(Source(None), skipped=True))
     ['{"input": "-", "skipped": true}']
     """
-    source = "-" if outcome.source.path is None else str(outcome.source.path)
     records: list[dict[str, Any]]
     if outcome.error is not None:
         records = [{"error": str(outcome.error), "hint": outcome.error.hint}]
@@ -148,7 +147,7 @@ def json_line(outcome: Outcome) -> list[str]:
         records = [{"planned": outcome.planned}]
     else:
         records = [{**fields, "notes": outcome.notes} for fields in output_fields(outcome)]
-    return [json_text({"input": source, **record}) for record in records]
+    return [json_text({"input": outcome.source.argument, **record}) for record in records]
 
 
 def planned_line(outcome: Outcome) -> str:
@@ -161,8 +160,7 @@ def planned_line(outcome: Outcome) -> str:
     >>> planned_line(Outcome(Source(Path("photo.png")), planned=("out/photo-edge.png",)))
     'photo.png -> out/photo-edge.png'
     """
-    source = "-" if outcome.source.path is None else str(outcome.source.path)
-    names = [quote(name)[1:-1] for name in (source, *outcome.planned)]
+    names = [quote(name)[1:-1] for name in (outcome.source.argument, *outcome.planned)]
     if len(outcome.planned) <= NAMES_SHOWN:
         return f"{names[0]} -> {', '.join(names[1:])}"
     return f"{names[0]} -> {names[1]} ... {names[-1]} ({len(outcome.planned)} files)"

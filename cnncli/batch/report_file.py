@@ -121,13 +121,12 @@ def _head(report: Report, command: str, seconds: float) -> bytes:
 
 def _entry(source: Source, outcome: Outcome | None) -> dict[str, Any]:
     """Return the entry of one input; None: it was not done."""
-    name = "-" if source.path is None else str(source.path)
     if outcome is None:
-        return {"input": name, "status": _LATER}
+        return {"input": source.argument, "status": _LATER}
     error = outcome.error
     status = "failed" if error else "skipped" if outcome.skipped else "done"
     return {
-        "input": name,
+        "input": source.argument,
         "status": status,
         "seconds": round(outcome.seconds, 6),
         "outputs": output_fields(outcome),

@@ -157,7 +157,7 @@ def write_made(made: MadeFiles, target: Target, files: LocalFiles) -> frozenset[
         if file in chosen:
             with files.open(file) as stream:
                 stream.write(content)
-    return frozenset("standard output" if f.path is None else str(f.path) for f in chosen)
+    return frozenset(file.label for file in chosen)
 
 
 def open_output(
@@ -202,11 +202,9 @@ def read_content(source: Source, limit: int) -> bytes:
         if path is not None:
             with open_regular(path, name=name) as stream:
                 return stream.read(limit + 1)
-        if sys.stdin is not None and not sys.stdin.closed:
-            return sys.stdin.buffer.read(limit + 1)
+        return _standard_input().read(limit + 1)
     except OSError as error:
         raise FileProblem(f"cannot be read: {fault_text(error)}", path=name) from error
-    raise FileProblem("standard input is closed", hint="give an IMAGE")
 
 
 def read_source(source: Source, options: ReadOptions, data: bytes | None = None) -> Picture:
@@ -234,6 +232,10 @@ def read_source(source: Source, options: ReadOptions, data: bytes | None = None)
         return read_bytes(read_url(path, options.max_input_bytes), options, str(path))
     if path is not None:
         return read_image(path, options)
+    return read_stream(_standard_input(), options)
+
+
+def _standard_input() -> BinaryIO:
     if sys.stdin is None or sys.stdin.closed:
         raise FileProblem("standard input is closed", hint="give an IMAGE")
-    return read_stream(sys.stdin.buffer, options)
+    return sys.stdin.buffer

@@ -33,7 +33,7 @@ class OneOutput:
         return self.file.path is None
 
     def __str__(self) -> str:
-        return "standard output" if self.file.path is None else str(self.file.path)
+        return self.file.label
 
     def write(self, data: bytes) -> None:
         """Write it whole or not at all; a folder that is missing is made.

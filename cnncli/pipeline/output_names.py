@@ -74,6 +74,11 @@ class Source:
         """What errors about it name."""
         return os.fspath(self.path) if self.path else "standard input"
 
+    @property
+    def argument(self) -> str:
+        """What stands for it on a command line, and in reports for programs."""
+        return str(self.path) if self.path else "-"
+
     def __str__(self) -> str:
         return quote(self.path) if self.path else "standard input"
 
@@ -97,6 +102,11 @@ class OutFile:
     format: Format
     result: int
     maps: tuple[int, ...]
+
+    @property
+    def label(self) -> str:
+        """What reports call it."""
+        return str(self.path) if self.path else "standard output"
 
 
 @dataclass(frozen=True)

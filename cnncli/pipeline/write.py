@@ -362,7 +362,7 @@ class ResultWriter:
         ranges = tuple((tile.mapping.lo, tile.mapping.hi) for tile in tiles)
         field, batched = self.result.field, self.result.batched
         written = WrittenFile(
-            output=_output_name(file),
+            output=file.label,
             form=_picture_form(sheet, tiles, self.result.photo_metadata.alpha is not None),
             shape=self._shape(file),
             maps=tuple(tile.name for tile in tiles),
@@ -466,9 +466,7 @@ def written_values(
 ) -> WrittenFile:
     """Describe a file that values were written to as they are."""
     text, (low, high) = f"{'x'.join(map(str, shape))} {form}", seen.limits
-    return WrittenFile(
-        _output_name(file), text, shape, maps, low, high, seen.non_finite, layer=layer
-    )
+    return WrittenFile(file.label, text, shape, maps, low, high, seen.non_finite, layer=layer)
 
 
 def _picture_form(sheet: Sheet, tiles: Sequence[Tile], has_alpha: bool) -> str:
@@ -480,7 +478,3 @@ def _picture_form(sheet: Sheet, tiles: Sequence[Tile], has_alpha: bool) -> str:
         return form
     rows, columns = tiles[0].pixels.shape[:2]
     return f"{form}, {len(tiles)} maps of {rows}x{columns}"
-
-
-def _output_name(file: OutFile) -> str:
-    return "standard output" if file.path is None else str(file.path)
