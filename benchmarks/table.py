@@ -265,8 +265,8 @@ class Curve:
     limit: float | None = None
     limit_from: float = 0.0
 
-    def exponent(self, line: str = OURS) -> float | None:
-        """Return p of the best-fitting ``time ~ place ** p``.
+    def exponent(self) -> float | None:
+        """Return p of the best-fitting ``time ~ place ** p`` of cnncli.
 
         Examples
         --------
@@ -275,7 +275,7 @@ class Curve:
         """
         points = [
             (math.log(place), math.log(value))
-            for place, value in zip(self.places, self.lines[line], strict=True)
+            for place, value in zip(self.places, self.lines[OURS], strict=True)
             if value is not None and place >= self.limit_from
         ]
         if len(points) < 2:

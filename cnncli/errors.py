@@ -256,7 +256,7 @@ def _escape(character: str) -> str:
     return character.encode("unicode_escape", "surrogatepass").decode("ascii")
 
 
-def nearest(text: str, names: Iterable[str], count: int = 3) -> list[str]:
+def nearest(text: str, names: Iterable[str]) -> list[str]:
     """Return the names most like a mistyped one, the likeliest first.
 
     Parameters
@@ -265,13 +265,11 @@ def nearest(text: str, names: Iterable[str], count: int = 3) -> list[str]:
         What was typed.
     names : iterable of str
         What exists.
-    count : int
-        At most this many.
 
     Returns
     -------
     list of str
-        Empty when nothing is alike.
+        At most three; empty when nothing is alike.
 
     Examples
     --------
@@ -283,7 +281,7 @@ def nearest(text: str, names: Iterable[str], count: int = 3) -> list[str]:
     # difflib's time grows with the product of the lengths; no name is longer than this.
     typed = text[:64].lower().replace("-", "_")
     by_lower = {name.lower(): name for name in names}
-    matches = difflib.get_close_matches(typed, by_lower, n=count, cutoff=0.6)
+    matches = difflib.get_close_matches(typed, by_lower, n=3, cutoff=0.6)
     return [by_lower[match] for match in matches]
 
 

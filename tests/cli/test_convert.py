@@ -127,7 +127,7 @@ def test_existing_weights_are_not_replaced() -> None:
 # -- ONNX ----------------------------------------------------------------------------------------
 
 
-def onnx_file(path: str = "model.onnx") -> Path:
+def onnx_file() -> Path:
     """Write a model of a convolution and its batch norm."""
     from tests.support.onnxmodels import model, node
 
@@ -143,8 +143,9 @@ def onnx_file(path: str = "model.onnx") -> Path:
     singles = {name: array.astype(np.float32) for name, array in constants.items()}
     singles["low"] = np.float32(0)
     made = model(nodes, singles, ("N", 3, "H", "W"))
-    Path(path).write_bytes(made.SerializeToString())
-    return Path(path)
+    path = Path("model.onnx")
+    path.write_bytes(made.SerializeToString())
+    return path
 
 
 @pytest.mark.oracle

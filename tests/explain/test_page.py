@@ -106,9 +106,9 @@ def photo_data() -> PageData:
     return layer_page_data(picture, layer, Unit((114, 172)), title="chelsea.png, edge")
 
 
-def net_data(picture: Picture, title: str = "net.toml") -> PageData:
+def net_data(picture: Picture) -> PageData:
     network = load_model(REPOSITORY / "examples" / "edges.toml").network
-    return stored_network_page_data(network, picture, "pooled", Unit((1, 2), 3), title=title)
+    return stored_network_page_data(network, picture, "pooled", Unit((1, 2), 3), title="net.toml")
 
 
 @pytest.fixture(scope="module", params=["layer", "network"])

@@ -174,14 +174,14 @@ def test_branches_of_several_ranks_are_refused() -> None:
 # -- loops ----------------------------------------------------------------------------------------
 
 
-def looped(body: Any, most: int | None, *, shape: Any = SHAPE, outputs: str = "y") -> Any:
+def looped(body: Any, most: int | None, *, shape: Any = SHAPE) -> Any:
     count = [] if most is None else [("most", np.array(most))]
     nodes = [
         node("Relu", "x", "r"),
         node("ReduceMax", "r", "top", keepdims=0),
         node("Cast", "top", "turns", to=7),
         onnx.helper.make_node(
-            "Loop", ["turns" if most is None else "most", "", "r"], outputs.split(), body=body
+            "Loop", ["turns" if most is None else "most", "", "r"], ["y"], body=body
         ),
     ]
     return model(nodes, dict(count), shape, outputs=("y",))

@@ -38,8 +38,8 @@ SHAPE = (1, 24, 20, 1)
 LARGE = (1, 40, 36, 1)
 
 
-def transposed(kernel: int, stride: int, maps: int = 1, **options: Any) -> ConvTransposeLayer:
-    filter = from_array(np.ones((kernel, kernel, 1, maps)))
+def transposed(kernel: int, stride: int, **options: Any) -> ConvTransposeLayer:
+    filter = from_array(np.ones((kernel, kernel, 1, 1)))
     return ConvTransposeLayer(filter, stride=stride, **options)
 
 

@@ -18,14 +18,14 @@ SHAPE = (1, 4, 6, 23)
 CHANNELS = 4
 
 
-def judge(last: Any, constants: dict[str, Any], kinds: set[str], opset: int = 17) -> None:
+def judge(last: Any, constants: dict[str, Any], kinds: set[str]) -> None:
     """Check a node behind a mean over rows, and behind a reshape of the picture."""
     constants |= {"s": np.array([1, CHANNELS, -1])}
     for first in (
         node("ReduceMean", "x", "r", axes=[2], keepdims=0),
         node("Reshape", "x s", "r"),
     ):
-        made = model([first, last], constants, SHAPE, opset)
+        made = model([first, last], constants, SHAPE, 17)
         read, X = load(made), picture(*SHAPE)
         assert all(has_gradient(each.layer) for each in read.network.nodes)
         assert kinds <= {each.layer.op for each in read.network.nodes}

@@ -116,9 +116,9 @@ def test_any_name_can_be_a_label(name: str) -> None:
     assert len(sheet.boxes) == 2 and (sheet.pixels < 100).any()
 
 
-def ink_right_of(sheet: np.ndarray, top: int, bottom: int) -> int:
-    """The last column with ink in some rows."""
-    return int(np.nonzero((sheet[top:bottom] < 100).any(axis=0))[0].max())
+def last_ink(sheet: np.ndarray) -> int:
+    """The last column with ink."""
+    return int(np.nonzero((sheet < 100).any(axis=0))[0].max())
 
 
 def test_long_names_widen_their_cells_then_wrap_and_are_never_cut_in_the_middle() -> None:
@@ -132,7 +132,7 @@ def test_long_names_widen_their_cells_then_wrap_and_are_never_cut_in_the_middle(
         assert sheet.shape == (layout.height, layout.width)
         # Rows do not run into each other, and nothing is cut at the right.
         assert layout.boxes[2].top >= layout.boxes[0].top + 40 + 18 * len(layout.labels[0])
-        assert ink_right_of(sheet, 0, len(sheet)) < layout.width - 2
+        assert last_ink(sheet) < layout.width - 2
 
 
 @pytest.mark.parametrize("side", [8, 300])
@@ -143,7 +143,7 @@ def test_a_title_stands_above_all_tiles_on_as_many_lines_as_it_needs(side: int) 
     moved = titled.boxes[0].top - plain.boxes[0].top
     assert moved >= 18
     band = titled.pixels[: titled.boxes[0].top]
-    assert (band < 100).any() and ink_right_of(band, 0, len(band)) < titled.pixels.shape[1] - 2
+    assert (band < 100).any() and last_ink(band) < titled.pixels.shape[1] - 2
     lines = plan_grid(side, side, 3, text=SheetText(title)).title
     assert ", ".join(lines) == title and len(lines) == (2 if side == 8 else 1)
     assert (

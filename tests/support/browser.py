@@ -136,10 +136,10 @@ def shown_value(tab: Any) -> float:
     return number(tab.get_attribute("#result", "data-value"))
 
 
-def hover(tab: Any, row: int, col: int, selector: str = "#output") -> tuple[float, float]:
+def hover(tab: Any, row: int, col: int) -> tuple[float, float]:
     """Return where on the screen the middle of an output cell is, and move the mouse there."""
     settle(tab)
-    box = tab.locator(selector).bounding_box()
+    box = tab.locator("#output").bounding_box()
     rows, cols = tab.evaluate("[cnncli.shown().outRows.length, cnncli.shown().outCols.length]")
     x = box["x"] + (col + 0.5) * box["width"] / cols
     y = box["y"] + (row + 0.5) * box["height"] / rows

@@ -141,11 +141,14 @@ def _pooled(values: FloatArray, mode: str, divisor: int, p: float) -> FloatArray
     return (np.abs(values) ** p).sum(axis=1) ** (1 / p)
 
 
+STEP = 1e-5
+"""Of numeric gradients."""
+
+
 def numeric_gradient(
     f: Callable[[FloatArray], FloatArray],
     x: FloatArray,
     dY: FloatArray,
-    step: float = 1e-5,
     every: int = 1,
 ) -> FloatArray:
     """Return the gradient of ``sum(f(x) * dY)`` by central differences in float64.
@@ -156,10 +159,10 @@ def numeric_gradient(
     gradient = np.full_like(x, np.nan)
     for place in list(np.ndindex(*x.shape))[::every]:
         value = x[place]
-        x[place] = value + step
+        x[place] = value + STEP
         above = f(x).copy()
-        x[place] = value - step
-        gradient[place] = np.sum((above - f(x)) * dY) / (2 * step)
+        x[place] = value - STEP
+        gradient[place] = np.sum((above - f(x)) * dY) / (2 * STEP)
         x[place] = value
     return gradient
 

@@ -228,9 +228,9 @@ def outputs(network: Network, picture: Picture) -> dict[str, Any]:
     return {name: Y[0] for name, Y in values.items()}
 
 
-def some_units(rng: np.random.Generator, name: str, Y: Any, count: int = 6) -> list[PageData]:
-    """A few cells of a layer's output, as pages name them."""
-    cells = [[int(rng.integers(size)) for size in Y.shape] for _ in range(count)]
+def some_units(rng: np.random.Generator, name: str, Y: Any) -> list[PageData]:
+    """Six cells of a layer's output, as pages name them."""
+    cells = [[int(rng.integers(size)) for size in Y.shape] for _ in range(6)]
     return [{"layer": name, "channel": c, "at": [row, col]} for row, col, c in cells]
 
 

@@ -18,9 +18,9 @@ from cnncli.network.layers import (
 from cnncli.network.passes import forward
 
 
-def ones_conv(kernel: tuple[int, int], maps: int = 1, **options: object) -> ConvLayer:
+def ones_conv(kernel: tuple[int, int], **options: object) -> ConvLayer:
     """A convolution of one channel in which no product is 0."""
-    weights = np.ones((*kernel, 1, maps))
+    weights = np.ones((*kernel, 1, 1))
     return ConvLayer(from_array(weights), **options)  # type: ignore[arg-type]
 
 

@@ -84,10 +84,10 @@ def slow_batch(count: int = 400, jobs: int = 2) -> tuple[object, ...]:
     return ("pad", "in", "--padding", 300, "-o", "out/", "--jobs", jobs)
 
 
-def check_whole(side: int = 660) -> None:
+def check_whole() -> None:
     """Check that all there is are whole pictures."""
     assert all(path.suffix == ".png" for path in Path("out").iterdir()), list(snapshot("out"))
-    assert all(pixels(path).shape == (side, side, 3) for path in made())
+    assert all(pixels(path).shape == (660, 660, 3) for path in made())
 
 
 @pytest.mark.slow

@@ -243,12 +243,11 @@ def column_phase(window: Window, tap: int) -> tuple[int, int]:
     return phase, shift
 
 
-def weighted_sum(
-    terms: Sequence[Term], cells: Cells, out: FloatArray, spare: FloatArray, add: bool = False
-) -> None:
-    """Write the weighted sum of all taps into `out`, or add it; `spare` is overwritten."""
-    if not terms and not add:
+def weighted_sum(terms: Sequence[Term], cells: Cells, out: FloatArray, spare: FloatArray) -> None:
+    """Write the weighted sum of all taps into `out`; `spare` is overwritten."""
+    if not terms:
         out.fill(0)
+    add = False
     for term in terms:
         if term.plain:
             _sum_taps(term, cells, out, add)
