@@ -90,7 +90,7 @@ def test_choice_for_layers() -> None:
 
 def test_the_filters_own_price_is_counted_for_one_image_only() -> None:
     W = np.ones((3, 3, 512, 512), np.float32)
-    task = make_task((14, 14), W, 1)
+    task = make_task((7, 7), W, 1)
     choice = engine.choose(W, task, "winograd")
     ready = engine.choose(W, task, "winograd", runs=math.inf)
     assert choice.nanoseconds > 1.5 * ready.nanoseconds

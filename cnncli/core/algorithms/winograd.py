@@ -119,17 +119,17 @@ def _work(W: FloatArray, task: ConvTask, span: int) -> Work:
     tiles = task.images * -(-n_H // tile) * -(-n_W // tile)
     filters = task.n_C_prev * task.n_C
     return Work(
-        # The transformed filters are read from memory at least once.
-        copies=tiles * places * (task.n_C_prev + task.n_C) + places * filters * FILTER_COPIES,
+        # Tiles stay in cache between two steps; the transformed filters are read from memory.
+        copies=tiles * places * (task.n_C_prev + task.n_C) / 2 + places * filters * FILTER_COPIES,
         passes=task.window_count * task.n_C,
         flops=places * product_flops(tiles, task.n_C_prev, task.n_C)
         + tiles * product_flops(places, places, task.n_C_prev)
         + tiles * product_flops(tile * tile, places, task.n_C),
         calls=40,
-        # Their memory is fresh, and touching it first takes several times as long as writing it.
+        # Where their memory is fresh, touching it first takes several times as long as writing it.
         once=Work(
             flops=product_flops(places, W[..., 0, 0].size, filters),
-            copies=5 * places * filters,
+            copies=4 * places * filters,
             calls=80,
         ),
     )
