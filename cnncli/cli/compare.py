@@ -177,7 +177,7 @@ def _compare_networks(
     files, image, tensor = _networks_and_image(options)
     typed = typed_options()
     for name in ({*typed} & {*LayerOptions.__dataclass_fields__}) - {"size"}:
-        raise click.UsageError(f"{typed[name].opts[-1]} is for one layer: networks have their own.")
+        raise click.UsageError(f"{typed[name]} is for one layer: networks have their own.")
     size = layer.size if "size" in typed else None
     if isinstance(size, str):
         raise click.UsageError("--size of the networks' pictures must be N or H,W.")

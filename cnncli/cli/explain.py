@@ -202,10 +202,9 @@ def _write_playground(value: ValueOptions, results: ExplanationOptions) -> None:
         raise click.UsageError(
             f"--blank takes no IMAGE and no NETWORK, got {quote(value.paths[0])}."
         )
-    for name, param in typed_options().items():
-        if name not in BLANK_OPTIONS and name != "paths":
-            long = next(opt for opt in param.opts if opt.startswith("--"))
-            raise click.UsageError(f"{long} does not go with --blank.")
+    for name, typed in typed_options().items():
+        if name not in BLANK_OPTIONS:
+            raise click.UsageError(f"{typed} does not go with --blank.")
     if results.output is None:
         raise click.UsageError("--blank needs -o playground.html.")
     start_work()
@@ -224,7 +223,7 @@ def _check(value: ValueOptions, results: ExplanationOptions) -> None:
     typed = typed_options()
     for name in FRAME_OPTIONS:
         if name in typed and results.is_page:
-            raise click.UsageError(f"{typed[name].opts[-1]} is for the frames of -o steps.gif.")
+            raise click.UsageError(f"{typed[name]} is for the frames of -o steps.gif.")
 
 
 def _explain(

@@ -145,18 +145,18 @@ def network_or_layer(
         )
     kind, own = chosen[0]
     others = set().union(*(names for _, names in kinds.values())) - own
-    for name, param in typed_options().items():
+    for name, typed in typed_options().items():
         if name in others:
-            long = next(opt for opt in param.opts if opt.startswith("--"))
-            raise click.UsageError(f"{long} does not go with {kind}.")
+            raise click.UsageError(f"{typed} does not go with {kind}.")
     return NetworkOrLayer(networks[0] if networks else None, pictures, layer)
 
 
-def typed_options() -> dict[str, click.Parameter]:
-    """Return the options that stand on the command line, by the names of their fields."""
+def typed_options() -> dict[str, str]:
+    """Return the long names of the options that were typed, by the names of their fields."""
     context = click.get_current_context()
     return {
-        param.name or "": param
+        param.name or "": next(opt for opt in param.opts if opt.startswith("--"))
         for param in context.command.params
-        if context.get_parameter_source(param.name or "") is ParameterSource.COMMANDLINE
+        if isinstance(param, click.Option)
+        and context.get_parameter_source(param.name or "") is ParameterSource.COMMANDLINE
     }
