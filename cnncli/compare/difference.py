@@ -7,12 +7,12 @@ from itertools import product
 from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from cnncli._dataclass import dataclass
+from cnncli.core.arrays import FloatArray
 from cnncli.errors import ShapeError
 
-Values = NDArray[np.floating]
+Values = FloatArray
 
 ROUNDED, APART = 0.52, 1.02
 """Of a level of a picture: what rounding changes, also a tool of 16 bits before it rounds to 8; and

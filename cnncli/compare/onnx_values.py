@@ -8,15 +8,13 @@ from importlib import import_module
 from typing import Any, Final
 
 import numpy as np
-from numpy.typing import NDArray
 
+from cnncli.compare.difference import Values
 from cnncli.core.arrays import Shape
 from cnncli.errors import CnnCliError, FileProblem, one_line
 from cnncli.network.graph import NORMALIZE, SOURCE
 from cnncli.network.layers.view import Layout
 from cnncli.network.model import Model
-
-Values = NDArray[np.floating]
 
 AT_ONCE: Final = 2**26
 """Bytes of layers that are asked for together; a larger layer is asked for alone."""

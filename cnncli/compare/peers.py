@@ -14,13 +14,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cnncli._dataclass import dataclass
+from cnncli.compare.difference import Values
 from cnncli.core.activations import get_activation
 from cnncli.core.geometry import Window
 from cnncli.errors import CnnCliError, OptionError, one_line
 from cnncli.network.conventions import OneLayer, is_lp_of_torch
 from cnncli.network.layers import ConvLayer
-
-Values = NDArray[np.floating]
 
 MODULES: Final = {
     "torch": ("torch",),

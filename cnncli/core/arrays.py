@@ -13,6 +13,7 @@ from cnncli.errors import OptionError
 _TOGETHER: Final = 64
 """Numbers of the last axis that are copied together."""
 
+Array = NDArray[Any]
 FloatArray = NDArray[np.floating]
 Shape = tuple[int, int, int, int]
 """(m, n_H, n_W, n_C)."""

@@ -5,14 +5,12 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Any
 
 import numpy as np
 
 from cnncli._dataclass import dataclass
+from cnncli.core.arrays import Array
 from cnncli.filters.filter import ZERO_SUM, Filter
-
-Array = np.ndarray[Any, Any]
 
 _MAX_ROWS = 16
 _MAX_BLOCKS = 16

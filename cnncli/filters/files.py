@@ -8,10 +8,10 @@ import os
 import re
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
+from cnncli.core.arrays import Array
 from cnncli.errors import OptionError, ShapeError, nearest, quote
 from cnncli.filters.builtin_names import SUFFIX, builtin_file, builtin_names
 from cnncli.filters.filter import Filter, LoadedArray, from_loaded, safe_name
@@ -27,8 +27,6 @@ from cnncli.filters.readers import FOREIGN, READERS, read_file, read_stdin
 from cnncli.io import atomic, npy
 from cnncli.io.atomic import is_folder_name, is_special, is_stdout, make_folder
 from cnncli.io.nearby import files_like
-
-Array = np.ndarray[Any, Any]
 
 _KEYED = re.compile(
     rf"(.+?\.(?:npz|safetensors|onnx|{'|'.join(suffix[1:] for suffix in FOREIGN)})):(.*)",

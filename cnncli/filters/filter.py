@@ -7,16 +7,13 @@ import re
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from cnncli._dataclass import dataclass
-from cnncli.core.arrays import float_dtype, is_placeholder, placeholder
+from cnncli.core.arrays import Array, float_dtype, is_placeholder, placeholder
 from cnncli.core.choices import FILTER_LAYOUTS
 from cnncli.errors import CnnCliError, FileProblem, OptionError, ShapeError, quote
-
-Array = np.ndarray[Any, Any]
 
 _SHAPES = {
     "hwio": "(kh,kw), (kh,kw,C_in) or (kh,kw,C_in,C_out)",

@@ -6,18 +6,16 @@ import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, BinaryIO, Final
+from typing import BinaryIO, Final
 
 import numpy as np
 
-from cnncli.core.arrays import placeholder
+from cnncli.core.arrays import Array, placeholder
 from cnncli.errors import FileProblem, OptionError, nearest, quote
 from cnncli.filters import safetensors
 from cnncli.filters.filter import LoadedArray, safe_name
 from cnncli.filters.matrix_text import parse_matrix, shorten
 from cnncli.io import npy
-
-Array = np.ndarray[Any, Any]
 
 MAX_TEXT_BYTES: Final = 4 * 2**20
 _WEIGHT_KEYS: Final = ("w", "weight", "weights", "kernel")

@@ -9,11 +9,9 @@ from typing import Any, BinaryIO, Final
 import numpy as np
 
 from cnncli._dataclass import dataclass
-from cnncli.core.arrays import placeholder
+from cnncli.core.arrays import Array, placeholder
 from cnncli.errors import FileProblem
 from cnncli.io import npy
-
-Array = np.ndarray[Any, Any]
 
 MAX_HEADER: Final = 10 * 10**6
 """Bytes of the table; larger ones are refused before they are parsed."""

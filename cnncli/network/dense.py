@@ -5,11 +5,10 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
-from typing import Any
 
 import numpy as np
 
-from cnncli.core.arrays import is_placeholder, placeholder
+from cnncli.core.arrays import Array, is_placeholder, placeholder
 from cnncli.core.geometry import Pair
 from cnncli.errors import CnnCliError, ShapeError
 from cnncli.filters.filter import Filter
@@ -17,8 +16,6 @@ from cnncli.network.graph import Network, Node
 from cnncli.network.layers.base import OPEN_SIDE, is_open
 from cnncli.network.layers.conv import DENSE_HINT
 from cnncli.network.model import SIZE_HINT, SIZE_UNKNOWN, SizeNeeded
-
-Array = np.ndarray[Any, Any]
 
 
 def dense_bank(name: str, matrix: Array, shape: tuple[int, int, int], order: str) -> Filter:

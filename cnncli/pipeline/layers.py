@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 
 from cnncli._dataclass import dataclass
+from cnncli.core.arrays import Array
 from cnncli.core.borders import asked_mode
 from cnncli.core.choices import CONVENTION_NAMES, POOL_CONVENTION_NAMES
 from cnncli.core.geometry import PaddingLike, Pair
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
     from cnncli.network.graph import Node
     from cnncli.network.model import Model
 
-Array = np.ndarray[Any, np.dtype[Any]]
 FilterLike = str | os.PathLike[str] | Array
 """What ``--filter`` names, or an array of the same shapes."""
 

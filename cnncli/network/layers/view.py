@@ -23,14 +23,13 @@ from typing import Any, ClassVar, Final
 import numpy as np
 
 from cnncli._dataclass import dataclass
-from cnncli.core.arrays import FloatArray, Shape
+from cnncli.core.arrays import Array, FloatArray, Shape
 from cnncli.core.geometry import Box
 from cnncli.core.receptive_field import Reading
 from cnncli.errors import ShapeError
 from cnncli.network.layers.base import ChannelwiseDefaults, Gradients, StripStage
 from cnncli.render.options import MapGroup
 
-Array = np.ndarray[Any, Any]
 Dims = tuple[int | None, ...]
 """Lengths of a tensor's axes; None where only its values tell."""
 

@@ -15,7 +15,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from cnncli.core.arrays import is_placeholder
+from cnncli.core.arrays import Array, is_placeholder
 from cnncli.core.geometry import Pair
 from cnncli.errors import CnnCliError, FileProblem, quote
 from cnncli.filters.filter import safe_name
@@ -53,7 +53,6 @@ from cnncli.network.onnx.shown import shown_views, tensors_of, with_matrices_not
 from cnncli.network.onnx.stop import Stop, stop_reason
 from cnncli.network.onnx.values import (
     DOUBLES,
-    Array,
     BuiltLayer,
     NodeInputs,
     Signal,

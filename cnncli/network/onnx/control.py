@@ -15,7 +15,7 @@ from typing import Any, Final
 import numpy as np
 
 from cnncli._dataclass import dataclass
-from cnncli.core.arrays import is_placeholder
+from cnncli.core.arrays import Array, is_placeholder
 from cnncli.errors import CnnCliError, one_line, quote
 from cnncli.network.onnx.picture_values import (
     OfPicture,
@@ -34,7 +34,7 @@ from cnncli.network.onnx.reference import (
     parsed_node,
     reference_node,
 )
-from cnncli.network.onnx.shapes import Array, Known, NotRun, Tensor, infer
+from cnncli.network.onnx.shapes import Known, NotRun, Tensor, infer
 from cnncli.network.onnx.tensors import OWN_DOMAINS, read_tensor
 from cnncli.system.memory import check_while_running
 

@@ -14,7 +14,7 @@ from typing import Any, ClassVar, Final
 import numpy as np
 
 from cnncli._dataclass import dataclass
-from cnncli.core.arrays import FloatArray, Shape, is_placeholder
+from cnncli.core.arrays import Array, FloatArray, Shape, is_placeholder
 from cnncli.core.geometry import Box
 from cnncli.errors import CnnCliError, ShapeError
 from cnncli.network.layers.base import ChannelwiseDefaults, Gradients
@@ -33,7 +33,6 @@ from cnncli.network.onnx.reference import (
 )
 from cnncli.network.onnx.shapes import (
     POINTWISE,
-    Array,
     NotRun,
     Tensor,
     largest_dims,

@@ -7,9 +7,10 @@ from typing import Any
 
 import numpy as np
 
+from cnncli.core.arrays import Array
 from cnncli.network.layers.view import Dims
 from cnncli.network.onnx.reference import ReferenceNode
-from cnncli.network.onnx.shapes import Array, NotRun, Tensor
+from cnncli.network.onnx.shapes import NotRun, Tensor
 
 
 class OfPicture(np.ndarray[Any, Any]):

@@ -17,14 +17,13 @@ from typing import Any, Final
 import numpy as np
 
 from cnncli._dataclass import dataclass
-from cnncli.core.arrays import is_placeholder, placeholder
+from cnncli.core.arrays import Array, is_placeholder, placeholder
 from cnncli.errors import one_line
 from cnncli.io.limits import MAX_CELLS
 from cnncli.network.onnx.messages import messages
 from cnncli.network.onnx.shapes import (
     HALVES,
     MOST_KNOWN,
-    Array,
     Known,
     NotRun,
     Tensor,

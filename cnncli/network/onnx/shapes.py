@@ -15,11 +15,9 @@ from typing import Any, Final
 import numpy as np
 
 from cnncli._dataclass import dataclass
-from cnncli.core.arrays import is_placeholder
+from cnncli.core.arrays import Array, is_placeholder
 from cnncli.errors import one_line
 from cnncli.network.layers.view import Dims
-
-Array = np.ndarray[Any, Any]
 
 MOST_KNOWN: Final = 1024
 """Constants of up to so many numbers may be sizes, and are shown to the inference of shapes."""

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
 
+from cnncli.core.arrays import Array
 from cnncli.network.graph import MAX_CHANNELS
 from cnncli.network.layers import ConvLayer, DenseLayer, Layer, MatMulLayer
 from cnncli.network.layers.view import Layout
-from cnncli.network.onnx.values import Array, BuiltLayer, Signal, SizeUnknown, Value
+from cnncli.network.onnx.values import BuiltLayer, Signal, SizeUnknown, Value
 
 Result = Signal | Array | BuiltLayer
 

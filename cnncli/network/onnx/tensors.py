@@ -14,13 +14,11 @@ from typing import Any, Final
 import numpy as np
 
 from cnncli._dataclass import dataclass
-from cnncli.core.arrays import placeholder
+from cnncli.core.arrays import Array, placeholder
 from cnncli.errors import FileProblem, quote
 from cnncli.io.npy import fault_text, open_regular
 from cnncli.network.onnx.large_arrays import OWN_FILE
 from cnncli.network.onnx.messages import messages
-
-Array = np.ndarray[Any, Any]
 
 FEW: Final = 4
 """Floats up to this many are read even without weights: limits, and the scales of a resize."""

@@ -10,15 +10,12 @@ from typing import Any, Final
 import numpy as np
 
 from cnncli._dataclass import dataclass
-from cnncli.core.arrays import in_memory_order, non_finite_text, placeholder
+from cnncli.core.arrays import Array, in_memory_order, non_finite_text, placeholder
 from cnncli.core.geometry import Pair
 from cnncli.network.layers import FloatArray, Layer, MergeLayer
 from cnncli.network.layers.view import Dims, Layout, ViewLayer, layout_of
 from cnncli.network.model import SIZE_UNKNOWN
 from cnncli.network.onnx.model import shortest
-
-Array = np.ndarray[Any, Any]
-
 
 ROWS_FIRST: Final = ("nchw", "nhwc")
 """Orders of the axes of a value that is still a picture."""

@@ -8,10 +8,10 @@ from typing import Final
 
 import numpy as np
 
+from cnncli.core.arrays import Array
 from cnncli.network import layers
 from cnncli.network.onnx.families.table import Builder, Result
 from cnncli.network.onnx.values import (
-    Array,
     BuiltLayer,
     NodeInputs,
     Signal,

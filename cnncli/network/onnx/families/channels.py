@@ -8,13 +8,13 @@ from typing import Any, Final
 
 import numpy as np
 
+from cnncli.core.arrays import Array
 from cnncli.network import layers
 from cnncli.network.layers.slice import FAR
 from cnncli.network.layers.view import Layout, reshaped
 from cnncli.network.onnx.families.table import Builder
 from cnncli.network.onnx.families.views import with_shape
 from cnncli.network.onnx.values import (
-    Array,
     BuiltLayer,
     NodeInputs,
     Signal,

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from cnncli.core.arrays import FloatArray
+from cnncli.core.arrays import Array, FloatArray
 from cnncli.filters.filter import Filter
 from cnncli.network import layers
 from cnncli.network.dense import dense_bank
@@ -15,14 +15,7 @@ from cnncli.network.layers.view import Layout, reshaped
 from cnncli.network.onnx.families.table import Builder, Result
 from cnncli.network.onnx.families.views import matrices
 from cnncli.network.onnx.families.window import brief, of_rows, window_fields
-from cnncli.network.onnx.values import (
-    Array,
-    BuiltLayer,
-    NodeInputs,
-    Signal,
-    SizeUnknown,
-    UnsupportedNode,
-)
+from cnncli.network.onnx.values import BuiltLayer, NodeInputs, Signal, SizeUnknown, UnsupportedNode
 
 PIXEL: Final = Layout("nchw", flat=True)
 """The layout of channels of one cell."""

@@ -6,13 +6,13 @@ from typing import Final
 
 import numpy as np
 
-from cnncli.core.arrays import FloatArray
+from cnncli.core.arrays import Array, FloatArray
 from cnncli.network import layers
 from cnncli.network.layers.norm import AXES
 from cnncli.network.layers.view import CELLS
 from cnncli.network.onnx.families.table import Builder, Result
 from cnncli.network.onnx.families.window import of_rows
-from cnncli.network.onnx.values import Array, BuiltLayer, NodeInputs, Signal, UnsupportedNode
+from cnncli.network.onnx.values import BuiltLayer, NodeInputs, Signal, UnsupportedNode
 
 
 def _instance(node: NodeInputs) -> Result:

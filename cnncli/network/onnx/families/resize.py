@@ -7,16 +7,10 @@ from typing import Any, Final
 
 import numpy as np
 
+from cnncli.core.arrays import Array
 from cnncli.network import layers
 from cnncli.network.onnx.families.table import Builder
-from cnncli.network.onnx.values import (
-    ROWS_FIRST,
-    Array,
-    BuiltLayer,
-    NodeInputs,
-    Signal,
-    UnsupportedNode,
-)
+from cnncli.network.onnx.values import ROWS_FIRST, BuiltLayer, NodeInputs, Signal, UnsupportedNode
 
 _COORDINATES: Final = {
     "half_pixel": "half-pixel",

@@ -16,7 +16,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from cnncli.network.onnx.values import Array, BuiltLayer, NodeInputs, Signal
+from cnncli.core.arrays import Array
+from cnncli.network.onnx.values import BuiltLayer, NodeInputs, Signal
 
 Result = BuiltLayer | Signal | Array | tuple[BuiltLayer | Signal, ...]
 Builder = Callable[[NodeInputs], Result]

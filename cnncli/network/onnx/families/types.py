@@ -7,9 +7,10 @@ from typing import Final
 
 import numpy as np
 
+from cnncli.core.arrays import Array
 from cnncli.network import layers
 from cnncli.network.onnx.families.table import Builder, Result
-from cnncli.network.onnx.values import Array, BuiltLayer, NodeInputs, SizeUnknown, UnsupportedNode
+from cnncli.network.onnx.values import BuiltLayer, NodeInputs, SizeUnknown, UnsupportedNode
 
 TYPES: Final = {
     **{1: "FLOAT", 2: "UINT8", 3: "INT8", 4: "UINT16", 5: "INT16", 6: "INT32", 7: "INT64"},
