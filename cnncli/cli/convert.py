@@ -114,7 +114,8 @@ def _report(model: Model, path: Path, weights: Path, arrays: dict[str, Any]) -> 
 
     for note in model.notes:
         tell(f"note: {note}")
-    tell(f"{quote(path)[1:-1]}: {len(model.network.nodes)} layers")
+    layers = len(model.network.nodes)
+    tell(f"{quote(path)[1:-1]}: {layers} layer{'s' if layers > 1 else ''}")
     if arrays:
         count = sum(count_parameters(model.network).values())
         tell(f"{quote(weights)[1:-1]}: {len(arrays)} arrays, {count:,} parameters")

@@ -173,7 +173,9 @@ def _row(pair: LayerPair) -> tuple[str, str, str, str]:
 def _conclusion(walk: Walk) -> list[str]:
     first = walk.first
     if first is None:
-        texts = [f"{walk.names[0]} and {walk.names[1]}: equal in all {len(walk.pairs)} layers"]
+        count = len(walk.pairs)
+        where = f"all {count} layers" if count > 1 else "their layer"
+        texts = [f"{walk.names[0]} and {walk.names[1]}: equal in {where}"]
     else:
         one, other = first.names
         also = "" if one == other else f" ({other} in {walk.names[1]})"

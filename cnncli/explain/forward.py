@@ -313,7 +313,9 @@ def _formula(explained: ExplainedLayer, pixels: list[FloatArray], channel: int) 
     """The formula of a layer without a window."""
     layer, names = explained.layer, [source.name for source in explained.inputs]
     if isinstance(layer, ActivationLayer):
-        return activation_formula(layer, pixels[0], channel)
+        formula, named = activation_formula(layer, pixels[0], channel)
+        # "none" has neither, which is right behind a convolution alone.
+        return formula or "z", named or (("z", float(pixels[0][channel])),)
     if not isinstance(layer, (ScaleLayer, BatchNormLayer, CellScaleLayer, QuotientLayer)):
         # An input of one channel serves all.
         numbers = [float(x[min(channel, len(x) - 1)]) for x in pixels]

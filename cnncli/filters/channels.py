@@ -54,8 +54,9 @@ def check_channels(bank: Filter, channels: int, groups: int = 1, rows: int = 0) 
     if bank.channels_in * groups != channels:
         times = f" in each of {groups} groups" if groups > 1 else ""
         needed = bank.channels_in * groups
-        # No picture has so few rows.
-        is_turned = rows == needed <= len("RGBA")
+        # No picture has so few rows, or so many channels.
+        most = len("RGBA")
+        is_turned = rows == needed and (needed <= most or channels > most)
         hint = CHANNELS_FIRST if is_turned else _fitting_option(bank, channels, groups)
         raise ShapeError(
             f"the filter {bank.name} has {_count(bank.channels_in)}{times} in, "

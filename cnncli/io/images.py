@@ -445,14 +445,30 @@ def _with_channels(picture: Picture, wanted: int | None) -> Picture:
 
 
 def _check_axes(shape: tuple[int, ...], options: ReadOptions, name: str) -> None:
-    """Refuse other axes, and channels put first where it is known how many there must be."""
+    """Refuse other axes, and other channels where it is known how many there must be."""
     if len(shape) not in (2, 3, 4) or 0 in shape:
         text = "an image array needs shape (H,W), (H,W,C) or (N,H,W,C) with no side of 0"
         raise ShapeError(f"{text}, got {shape}", path=name)
     wanted = (1, 3) if options.gray else (options.channels,)
-    if len(shape) > 2 and shape[-1] not in wanted and shape[-3] in wanted:
-        text = f"an array of {' or '.join(map(str, wanted))} channels is needed, got shape {shape}"
-        raise ShapeError(text, hint=CHANNELS_FIRST, path=name)
+    hint = _channels_hint(shape, options)
+    if hint is not None:
+        count = " or ".join(map(str, wanted))
+        text = f"an array of {count} channel{'' if wanted == (1,) else 's'} is needed"
+        raise ShapeError(f"{text}, got shape {shape}", hint=hint, path=name)
+
+
+def _channels_hint(shape: tuple[int, ...], options: ReadOptions) -> str | None:
+    """Return what gives an array the channels that it must have; None where it may fit."""
+    channels, wanted = shape[-1] if len(shape) > 2 else 1, options.channels
+    if channels not in (1, 3):
+        is_known = options.gray or wanted is not None
+        return CHANNELS_FIRST if is_known and shape[-3] in (1, 3) else None
+    if options.gray or wanted in (None, channels):
+        return None
+    if wanted == 1:
+        return "--gray makes one channel of three"
+    x = "x" if len(shape) > 2 else "x[:, :, None]"
+    return f"np.repeat({x}, 3, axis=-1) makes three channels of one"
 
 
 def _order_notes(array: np.ndarray) -> tuple[str, ...]:

@@ -52,7 +52,7 @@ class OutputOptions:
     output : str, optional
         A file, a folder, a template, ``-`` or nothing.
     format : str, optional
-        Name of a format that wins over extensions.
+        Name of a format; an extension that says another is refused.
     overwrite : bool
         Whether files that exist are replaced.
     skip_existing : bool, optional
@@ -141,8 +141,8 @@ def plan_targets(
     Raises
     ------
     OptionError
-        Several inputs for one name, an unknown extension, a bad template, an input as output, a
-        terminal as output.
+        Several inputs for one name, an unknown extension or one of another format, a bad template,
+        an input as output, a terminal as output.
     FileProblem
         A folder that is missing or read-only, an output that exists.
 

@@ -302,7 +302,8 @@ class Target:
         Raises
         ------
         OptionError
-            When a template gives two maps one name, or a name an unknown extension.
+            When a template gives two maps one name, or a name has an unknown extension or that of
+            another format than the forced one.
 
         Examples
         --------
@@ -385,7 +386,7 @@ class Target:
                 )
             # By what the user wrote: names that come into a template lead nowhere else.
             path = parse_url(text) if is_url(pattern.text) else Path(text)
-            files[text] = OutFile(path, pattern.format or _format_of(path), index, maps)
+            files[text] = OutFile(path, _format_of(path, pattern.format), index, maps)
         return tuple(files.values())
 
     def _fields(self, result: LayerResult, index: int) -> dict[str, str | int]:
@@ -415,9 +416,20 @@ def is_device(path: Location) -> bool:
         return False
 
 
-def _format_of(path: Location) -> Format:
-    extension = path.suffix.removeprefix(".")
-    if extension.lower() not in FORMATS and is_device(path):
+def _format_of(path: Location, forced: Format | None) -> Format:
+    """Return the forced format, or else the one a name says; refuse a name that says another."""
+    extension = path.suffix.removeprefix(".").lower()
+    named = FORMATS.get(extension)
+    if forced is not None:
+        is_any = extension == "pnm" and forced.pillow == "PPM"
+        if named is None or named == forced or is_any:
+            return forced
+        raise OptionError(
+            f"--format {forced.name} needs a name that ends in .{forced.name}, got .{extension}",
+            hint="another ending, {ext} in a template, or no --format",
+            path=path,
+        )
+    if named is None and is_device(path):
         return NPY  # as on standard output
     try:
         return find_format(extension, option="--output extension")

@@ -59,6 +59,10 @@ def names(folder: str = ".") -> list[str]:
         (("pool", "x.png", "-o", "there"), "there/x-pool.png"),
         (("pool", "x.png", "-o", "a.tif"), "a.tif"),
         (("pool", "x.png", "-o", "a.dat", "--format", "bmp"), "a.dat"),
+        (("pool", "x.png", "-o", "a.JPEG", "--format", "jpg"), "a.JPEG"),
+        (("pool", "x.png", "-o", "a.pnm", "--gray", "--format", "pgm"), "a.pnm"),
+        (("pool", "x.png", "-o", "there", "--format", "bmp"), "there/x-pool.bmp"),
+        (("pool", "x.png", "-o", "t/{stem}.{ext}", "--format", "tif"), "t/x.tif"),
         (
             ("conv", "x.png", "-f", "edge", "-o", "{stem}_{op}_{filter}.{ext}"),
             "x_conv_edge.png",
@@ -425,6 +429,28 @@ def test_pictures_on_standard_output(form: str) -> None:
 )
 def test_what_a_format_cannot_hold(args: tuple[str, ...], words: str) -> None:
     assert words in refused_untouched(*KEEP, *args, code=2)
+
+
+@pytest.mark.parametrize(
+    ("form", "output", "extension"),
+    [
+        ("jpg", "y.png", "png"),
+        ("png", "y.JPG", "jpg"),
+        ("npy", "{stem}-y.tif", "tif"),
+        ("npz", "y.npy", "npy"),
+        ("jpg", "out/{name}", "png"),
+        ("ppm", "y.pgm", "pgm"),
+        ("png", "y.pnm", "pnm"),
+    ],
+)
+@pytest.mark.parametrize("command", [KEEP, ("conv", "-f", "edge"), ("run", "net.toml")])
+def test_a_name_of_another_format_is_refused(
+    command: tuple[str, ...], form: str, output: str, extension: str
+) -> None:
+    Path("net.toml").write_text('[[layers]]\ntype = "pool"\n')
+    line = (*command, "x.png", "-o", output, "--format", form)
+    error = refused_untouched(*line, code=2)
+    assert f"--format {form} needs a name that ends in .{form}, got .{extension}" in error
 
 
 @pytest.mark.parametrize(("name", "width"), [("y.jpg", 70_000), ("y.webp", 20_000)])

@@ -265,7 +265,7 @@ POINTWISE: list[Any] = [
     *(
         (ActivationLayer(name), ())
         for name, made in ACTIVATIONS.items()
-        if name not in ("none", "log", "sqrt") and None not in made.settings.values()
+        if name not in ("log", "sqrt") and None not in made.settings.values()
     ),
     (ActivationLayer("pow", alpha=np.array([2.0])), ()),
     (ActivationLayer("clip", low=-0.2, high=0.4), ()),

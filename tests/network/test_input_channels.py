@@ -70,12 +70,49 @@ def test_a_batch_of_both() -> None:
     assert done.stderr.count("note:") == 1 and "'grey.png': grey, repeated" in done.stderr
 
 
-def test_arrays_and_single_layers_are_taken_as_they_are() -> None:
+def test_single_layers_take_pictures_as_they_are() -> None:
     network(3)
     photo(8, 9)
-    save_array("grey.npy", np.ones((8, 9, 1), np.float32))
-    assert "3 channels in, the input has 1" in refused("run", "net.toml", "grey.npy", code=2)
     assert "3 channels in, the input has 1" in refused("conv", "photo.png", "-f", "w.npy", code=2)
+
+
+@pytest.mark.parametrize(
+    ("channels", "shape", "hint"),
+    [
+        (3, (8, 9), "np.repeat(x[:, :, None], 3, axis=-1) makes three channels of one"),
+        (3, (2, 8, 9, 1), "np.repeat(x, 3, axis=-1) makes three channels of one"),
+        (3, (3, 8, 9), "np.moveaxis(x, -3, -1) turns one with the channels first"),
+        (3, (2, 3, 8, 9), "np.moveaxis(x, -3, -1) turns one with the channels first"),
+        (1, (3, 8, 9), "np.moveaxis(x, -3, -1) turns one with the channels first"),
+        (1, (8, 9, 3), "--gray makes one channel of three"),
+        (8, (8, 9, 10), "np.moveaxis(x, -3, -1) turns one with the channels first"),
+        (64, (2, 64, 9, 10), "np.moveaxis(x, -3, -1) turns one with the channels first"),
+    ],
+)
+@pytest.mark.parametrize(
+    "command", [("run",), ("grad", "--unit", "c:1"), ("explain",), ("plan", "--image")]
+)
+def test_arrays_of_other_channels_are_refused(
+    command: tuple[str, ...], channels: int, shape: tuple[int, ...], hint: str
+) -> None:
+    network(channels)
+    save_array("x.npy", np.ones(shape, np.float32))
+    name, *options = command
+    order = ["x.npy", *options] if name == "grad" else [*options, "x.npy"]
+    error = refused(name, "net.toml", *order, code=2)
+    counts = f"{channels} channel{'s' if channels > 1 else ''}"
+    assert hint in error and counts in error
+
+
+def test_hints_for_arrays_give_what_fits() -> None:
+    network(3)
+    grey, turned = np.ones((8, 9), np.float32), np.ones((3, 8, 9), np.float32)
+    save_array("repeated.npy", np.repeat(grey[:, :, None], 3, axis=-1))
+    save_array("turned.npy", np.moveaxis(turned, -3, -1))
+    for name in ("repeated.npy", "turned.npy"):
+        assert values_of("run", "net.toml", name).shape == (8, 9, 2)
+    network(1)
+    assert values_of("run", "net.toml", "turned.npy", "--gray").shape == (8, 9, 2)
 
 
 @pytest.mark.parametrize(

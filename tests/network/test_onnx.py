@@ -397,7 +397,10 @@ BAD_GRAPHS: dict[str, tuple[Any, str]] = {
         "its input must be (N, C, H, W), got (?, 10)",
     ),
     "nothing readable": (model([odd("x", "y")]), "unsupported operator org.example.Odd (node 'y')"),
-    "nothing but names": (model([node("Identity", "x", "y")]), "no node works on its input"),
+    "nothing of its input": (
+        model([node("Constant", "", "y", value_float=1.0)]),
+        "no node works on its input",
+    ),
 }
 
 
@@ -408,6 +411,29 @@ def test_bad_graphs(name: str, tmp_path: Path) -> None:
     with pytest.raises(FileProblem) as caught:
         read(path)
     assert reason in str(caught.value) and str(caught.value).startswith(f"'{path}': ")
+
+
+@pytest.mark.parametrize(
+    "nodes",
+    [
+        [node("Identity", "x", "y")],
+        [node("Identity", "x", "a"), node("Cast", "a", "y", to=1)],
+        [node("Cast", "x", "y", to=11)],
+        [node("Relu", "x", "a"), node("Identity", "x", "y")],
+        [node("Dropout", "x", "y")],
+    ],
+)
+@pytest.mark.parametrize("scale", [None, 255.0])
+def test_a_graph_that_gives_its_picture_back(
+    nodes: list[Any], scale: float | None, tmp_path: Path
+) -> None:
+    path = save(model(nodes), tmp_path / "model.onnx")
+    loaded = read(path, prepare={} if scale is None else {"scale": scale})
+    X = numbers(1, 9, 8, 4)
+    network = loaded.network.until(loaded.find("y"))
+    made = forward(network, X).values[network.names[-1]]
+    np.testing.assert_array_equal(made, X * np.float32(scale or 1))
+    assert not loaded.stopper
 
 
 def test_two_inputs() -> None:

@@ -22,6 +22,7 @@ from cnncli.filters.filter import safe_name
 from cnncli.io.limits import MAX_CELLS
 from cnncli.network.graph import NORMALIZE, SOURCE, Network, Node
 from cnncli.network.layers import (
+    ActivationLayer,
     ConvLayer,
     ConvTransposeLayer,
     Layer,
@@ -415,7 +416,7 @@ class NetworkBuilder:
                 self._show(name, value, "view" if is_map else "table")
 
     def _show(self, name: str, value: Signal, how: str) -> None:
-        """Put the view or the table of an output behind it, under the names of the output."""
+        """Put the view or the table of an output behind it; the picture itself gets a layer."""
         maker = next((node for node in self.graph.nodes if name in node.outputs[:1]), None)
         try:
             shown = value.as_table() if how == "table" else self._as_maps(value)
@@ -424,9 +425,14 @@ class NetworkBuilder:
             self.missing[name] = stop = Stop(why, value.layer, needs_size=True)
             self.stops.append(stop)
             return
-        if not shown.pending:
+        if shown.pending:
+            layer = self._source(shown, how)
+        elif value.layer in _BEFORE:
+            layer = self._free(safe_name(name), (name,))
+            shown = self._add_layer(layer, BuiltLayer(ActivationLayer("none"), (value,)))
+        else:
             return
-        self.outputs[name] = layer = self._source(shown, how)
+        self.outputs[name] = layer
         self.values[name] = replace(shown, layer=layer, pending=())
         if how == "view" and maker is not None:
             self.layers[maker.name] = layer
@@ -447,7 +453,8 @@ class NetworkBuilder:
                     # Under the first one's name: it is the node's.
                     del nodes[node.name]
                     nodes[before.name] = replace(before, layer=joined)
-                    nodes = {key: _renamed(each, node, before) for key, each in nodes.items()}
+                    renamed = node.name, before.name
+                    nodes = {key: each.reading(*renamed) for key, each in nodes.items()}
                     self._restore(before.name, joined)
                     self._rename(node.name, before.name)
         self.nodes = list(nodes.values())
@@ -490,9 +497,3 @@ class NetworkBuilder:
                 reason = f"its output {quote(name)} does not depend on the picture"
                 return Stop(reason, self.nodes[-1].name)
         return next(iter(missing), None)
-
-
-def _renamed(node: Node, old: Node, new: Node) -> Node:
-    """Return a node that reads one layer in place of another."""
-    inputs = tuple(new.name if name == old.name else name for name in node.inputs)
-    return replace(node, inputs=inputs)

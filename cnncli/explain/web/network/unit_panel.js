@@ -153,7 +153,7 @@ function channelName(layer, channel) {
 function ruleText(layer, made) {
   const { op, activation, axes = [], mode, padMode } = layer.arithmetic;
   const over = `over ${axes.join(" and ")}`;
-  const formula = activation && `${activation}: ${ACTIVATIONS[activation].formula}.`;
+  const formula = activation && `${activation}: ${ACTIVATIONS[activation].formula || "z"}.`;
   const norm = "gamma * (x − mean) / sqrt(var + epsilon) + beta";
   const own = { "instance-norm": "its channel", "group-norm": "its group of channels" }[op] ?? `all values ${over}`;
   if (made.isConstant) return op === "pad" ? "The border holds a constant here." : "A channel of one value.";
