@@ -97,7 +97,7 @@ def compare_results(
     """
     pictures = [read_image(path, read) for path in paths]
     a, b = (picture.values() for picture in pictures)
-    levels = min((picture.scale for picture in pictures if picture.scale != 1), default=None)
+    levels = min((picture.levels for picture in pictures if picture.levels), default=None)
     if tolerance is None:
         tolerance = tolerance_of(a, b, levels)
     difference = find_difference(a, b, tolerance) if a.shape == b.shape else None
@@ -250,7 +250,8 @@ def _by_convention(
     if convention.rounding is not None and picture.pixels.dtype == np.uint8:
         one, other = _as_levels(ours, "half to even"), _as_levels(other, convention.rounding)
     shapes = one.shape, other.shape
-    comparison = Comparison(names, shapes, None, convention.phrases(layer), "convention")
+    phrases = convention.phrases(layer, levels=picture.pixels.dtype == np.uint8)
+    comparison = Comparison(names, shapes, None, phrases, "convention")
     if one.shape != other.shape:
         return comparison
     tolerance = tolerance or rounding_of(one, other)

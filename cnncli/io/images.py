@@ -13,7 +13,8 @@ import numpy as np
 from PIL import ImageColor
 
 from cnncli._dataclass import dataclass
-from cnncli.errors import CHANNELS_FIRST, FileProblem, OptionError, ShapeError, quote
+from cnncli.errors import FileProblem, OptionError, ShapeError, quote
+from cnncli.io.array_axes import check_axes, order_notes
 from cnncli.io.limits import check_pixels
 from cnncli.io.npy import fault_text, is_npy, is_zip, open_regular, read_npy, read_npy_header
 from cnncli.io.photo_metadata import PhotoMetadata
@@ -82,6 +83,8 @@ class Picture:
         The file name, or ``standard input``.
     photo_metadata : PhotoMetadata
         What the file holds beside the colours.
+    mixed_scale : float
+        What the pixels were divided by that the values of a luminance were made of.
     """
 
     pixels: np.ndarray
@@ -91,6 +94,13 @@ class Picture:
     notes: tuple[str, ...]
     name: str
     photo_metadata: PhotoMetadata = PhotoMetadata()
+    mixed_scale: float = 1.0
+
+    @property
+    def levels(self) -> float | None:
+        """How many levels above black its file holds, 255 or 65535; None for floats."""
+        scale = self.mixed_scale if self.scale == 1.0 else self.scale
+        return None if scale == 1.0 else scale
 
     @property
     def shape(self) -> tuple[int, int, int, int]:
@@ -208,7 +218,7 @@ def read_batch_shape(path: Path, options: ReadOptions) -> tuple[int, int, int, i
             n, height, width, channels = 1, *header_shape(stream, kind, options, name)
         else:
             shape = read_npy_header(path, name=name).shape
-            _check_axes(shape, options, name)
+            check_axes(shape, options, name)
             full = shape if len(shape) == 4 else (1, *shape, 1)[:4]
             n, height, width, channels = full
     if options.size is not None:
@@ -394,13 +404,13 @@ def _restored(samples: Samples, restore: Restore, name: str) -> np.ndarray:
 
 
 def _from_array(array: np.ndarray, options: ReadOptions, name: str) -> Picture:
-    _check_axes(array.shape, options, name)
+    check_axes(array.shape, options, name)
     channels = array[:, :, np.newaxis] if array.ndim == 2 else array
     batch = channels if array.ndim == 4 else channels[np.newaxis]
     if batch.dtype.name not in _ARRAY_SCALES:
         check_decoded(batch.size * (8 if _is_wide(batch.dtype) else 4), options, name)
     pixels, scale = _array_pixels(batch)
-    notes = _order_notes(array) + resize_notes(batch.shape[1:3], options.size, options.fit)
+    notes = order_notes(array.shape) + resize_notes(batch.shape[1:3], options.size, options.fit)
     if array.dtype.kind in "iu" and scale == 1.0:
         scale = options.whole_scale
         notes += (INTEGERS_NOTE,) if scale == 1.0 else ()
@@ -444,41 +454,6 @@ def _with_channels(picture: Picture, wanted: int | None) -> Picture:
     return replace(picture, notes=(*picture.notes, note))
 
 
-def _check_axes(shape: tuple[int, ...], options: ReadOptions, name: str) -> None:
-    """Refuse other axes, and other channels where it is known how many there must be."""
-    if len(shape) not in (2, 3, 4) or 0 in shape:
-        text = "an image array needs shape (H,W), (H,W,C) or (N,H,W,C) with no side of 0"
-        raise ShapeError(f"{text}, got {shape}", path=name)
-    wanted = (1, 3) if options.gray else (options.channels,)
-    hint = _channels_hint(shape, options)
-    if hint is not None:
-        count = " or ".join(map(str, wanted))
-        text = f"an array of {count} channel{'' if wanted == (1,) else 's'} is needed"
-        raise ShapeError(f"{text}, got shape {shape}", hint=hint, path=name)
-
-
-def _channels_hint(shape: tuple[int, ...], options: ReadOptions) -> str | None:
-    """Return what gives an array the channels that it must have; None where it may fit."""
-    channels, wanted = shape[-1] if len(shape) > 2 else 1, options.channels
-    if channels not in (1, 3):
-        is_known = options.gray or wanted is not None
-        return CHANNELS_FIRST if is_known and shape[-3] in (1, 3) else None
-    if options.gray or wanted in (None, channels):
-        return None
-    if wanted == 1:
-        return "--gray makes one channel of three"
-    x = "x" if len(shape) > 2 else "x[:, :, None]"
-    return f"np.repeat({x}, 3, axis=-1) makes three channels of one"
-
-
-def _order_notes(array: np.ndarray) -> tuple[str, ...]:
-    """Say when an array is likely to have its channels first."""
-    if array.ndim == 2 or array.shape[-3] not in (1, 3) or min(array.shape[-2:]) <= 16:
-        return ()
-    sizes = "x".join(map(str, array.shape[-3:]))
-    return (f"{sizes} is read as height, width, channels; transpose it if channels come first",)
-
-
 def _array_pixels(array: np.ndarray) -> tuple[np.ndarray, float]:
     if array.dtype.name in _ARRAY_SCALES:
         return array, _ARRAY_SCALES[array.dtype.name]
@@ -508,4 +483,4 @@ def _luminance(picture: Picture) -> Picture:
         rows = slice(top, top + _ROWS)
         red, green, blue = np.moveaxis(picture.values(rows) * weights, 3, 0)
         grey[:, rows, :, 0] = red + green + blue
-    return replace(picture, pixels=grey, scale=1.0)
+    return replace(picture, pixels=grey, scale=1.0, mixed_scale=picture.scale)

@@ -47,8 +47,8 @@ class Convention:
     count_include_pad: bool = False
     rounding: str | None = None
 
-    def phrases(self, layer: OneLayer) -> tuple[str, ...]:
-        """What it does where a layer leaves a choice, one phrase each."""
+    def phrases(self, layer: OneLayer, levels: bool = False) -> tuple[str, ...]:
+        """What it does where a layer leaves a choice, one phrase each; `levels` are rounded."""
         odd = "odd padding at the " + ("start" if self.same == "same-lower" else "end")
         if isinstance(layer, PoolLayer):
             if layer.mode != "average":
@@ -59,7 +59,7 @@ class Convention:
             "flips the filter" if self.flip else "does not flip",
             odd,
             f"border {self.pad_mode}",
-            *((f"clips, rounds {self.rounding}",) if self.rounding else ()),
+            *((f"clips, rounds {self.rounding}",) if levels and self.rounding else ()),
         )
 
 

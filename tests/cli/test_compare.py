@@ -164,6 +164,38 @@ def test_conventions_are_two_lines_each() -> None:
     assert max(map(len, lines)) <= 96
 
 
+def test_only_pictures_of_levels_are_said_to_be_clipped_and_rounded() -> None:
+    save_array("x.npy", PIXELS[..., 0] / np.float32(100))
+    layer = ("-f", "1 2; 3 4", "--convention", "opencv")
+    assert "clips" in run_cli("compare", "photo.png", *layer).stdout
+    assert "clips" not in run_cli("compare", "x.npy", *layer).stdout
+    for image, end in (("x.npy", "npy"), ("photo.png", "png")):
+        run_cli("conv", image, *layer, "-o", f"a.{end}")
+        run_cli("conv", image, *layer[:2], "-o", f"b.{end}")
+        given = ("--image", image, *layer[:2])
+        found = run_cli("compare", f"a.{end}", f"b.{end}", *given, code=1).stdout
+        assert "by the convention opencv (does not flip; odd padding at the start; border" in found
+        assert "clips" not in found
+
+
+def test_grey_of_two_pictures_is_equal_to_half_a_level() -> None:
+    """Rounding each colour changes a luminance by half a level at the most."""
+    red = PIXELS.copy()
+    red[..., 0] ^= 1
+    save("red.png", red)
+    assert "equal, largest" in run_cli("compare", "photo.png", "red.png", "--gray").stdout
+    save("all.png", PIXELS ^ 1)
+    lines = run_cli("compare", "photo.png", "all.png", "--gray", code=1).stdout.splitlines()
+    assert "further apart than 0.00204" in lines[2]
+    assert lines[3] == "equal to within one level of 255, clipped to 0..1: rounding"
+    save_array("x.npy", PIXELS / np.float32(255) + np.float32(0.4 / 255))
+    assert "equal, largest" in run_cli("compare", "photo.png", "x.npy", "--gray").stdout
+    save_array("y.npy", PIXELS / np.float32(255))
+    assert (
+        "further apart than 1e-05" in run_cli("compare", "x.npy", "y.npy", "--gray", code=1).stdout
+    )
+
+
 def test_a_tool_without_pooling_says_so() -> None:
     lines = run_cli("compare", "photo.png", "--pool", "average").stdout.splitlines()
     assert lines[-1].split() == ["imagemagick", "no", "pooling"]

@@ -52,6 +52,7 @@ ELSEWHERE = {
     "io/test_writers.py": "io/formats",
     "library/test_network.py": "library/run",
     "network/test_graph.py": "network/model network/passes",
+    "network/test_input_channels.py": "io/array_axes",
     "network/test_toml_reader.py": "network/conventions network/weight_files",
     "oracle/test_compare.py": "compare/peers",
     "oracle/test_compare_networks.py": "compare/onnx_values",
