@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -158,9 +159,10 @@ def test_a_page_that_was_cut_off_says_so(browser: Any, tmp_path: Path) -> None:
     tab = browser.new_page()
     for name, changed in (
         ("whole", text),
-        ("cut", text.replace('id="packed">', 'id="packed">AAAA')),
+        ("lines", text.replace("\n", "\r\n")),
+        ("cut", re.sub('(id="packed"[^>]*>)', r"\1AAAA", text)),
     ):
-        (tmp_path / f"{name}.html").write_text(changed, "utf-8")
+        (tmp_path / f"{name}.html").write_bytes(changed.encode())
         tab.goto((tmp_path / f"{name}.html").as_uri())
         until(tab, "document.getElementById('headline').textContent || !unreadable.hidden")
         assert tab.is_visible("text=its file was cut off, or changed") == (name == "cut")

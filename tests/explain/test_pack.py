@@ -7,8 +7,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from cnncli.explain.page.pack import pack
+from cnncli.explain.page.pack import as_text, pack
 from tests.support.node import NODE, run_alone
+from tests.support.packed_pages import bytes_of
 
 TOLD = """({ values }) => [values.constructor.name, Array.from(values, String)]"""
 
@@ -52,3 +53,28 @@ def test_what_a_page_cannot_hold_is_refused() -> None:
         pack({"values": np.ones(2, np.int64)})
     with pytest.raises(ValueError, match="not JSON compliant"):
         pack({"values": [np.nan]})
+
+
+def some_bytes() -> list[bytes]:
+    """Few bytes and many, and each group of 7 bits behind each other."""
+    rng = np.random.default_rng(3)
+    groups = "".join(f"{one:07b}{two:07b}" for one in range(128) for two in range(128))
+    every = int(groups, 2).to_bytes(len(groups) // 8, "big")
+    return [b"", b"\0", b"\xff", bytes(7), every, *(rng.bytes(n) for n in range(2, 60))]
+
+
+def test_text_keeps_what_it_stands_for() -> None:
+    for data in some_bytes():
+        text = as_text(data)
+        assert len(text.encode("utf-8")) <= len(data) * 8 / 7 + 2
+        # Neither changed by an editor nor ended by a tag.
+        assert len(text.splitlines()) <= 1 and not set("<\0\t\x1a\x7f\x85\ufeff") & set(text)
+        assert not data or bytes_of(text, len(data)) == data
+
+
+@pytest.mark.oracle
+@pytest.mark.skipif(NODE is None, reason="neither node nor the extra browser is installed")
+def test_text_is_read_as_the_bytes_it_stands_for() -> None:
+    cases = [{"text": as_text(data), "count": len(data)} for data in some_bytes()]
+    found = run_alone((), "({ text, count }) => Array.from(bytesOf(text, count))", cases)
+    assert list(map(bytes, found)) == some_bytes()

@@ -13,7 +13,7 @@ from importlib import resources
 from itertools import groupby
 
 from cnncli.explain.page.layer_data import PageData
-from cnncli.explain.page.pack import pack
+from cnncli.explain.page.pack import as_text, pack
 from cnncli.explain.page.parts import SCRIPTS, STYLES, UNPACK_SCRIPTS, WORKER
 from cnncli.explain.page.shorten import shorten_script, shorten_style
 
@@ -56,7 +56,8 @@ def page_text(data: PageData) -> str:
         "title": html.escape(data["title"].encode("utf-8", "backslashreplace").decode()),
         "style": first_style,
         "body": _file("layer/layer.html" if kind == "layer" else "network/network.html"),
-        "packed": base64.b64encode(packed).decode(),
+        "packed": as_text(packed),
+        "bytes": str(len(packed)),
         "scripts": "\n".join(f"<script>{text}</script>" for text in openers),
     }
     return _PLACEHOLDER.sub(lambda match: values[match[1]], _file("page/page.html"))

@@ -1,13 +1,19 @@
-"""The data of a page as bytes: JSON, and behind it the arrays that it names."""
+"""The data of a page as bytes: JSON, and behind it the arrays that it names. Bytes as text."""
 
 from __future__ import annotations
 
 import json
+import re
 from typing import Any, Final
 
 import numpy as np
 
 _DTYPES: Final = ("uint8", "uint16", "int32", "float16", "float32", "float64")
+
+_KEPT_OUT: Final = "<\0\b\t\n\v\f\r\x1a\x1b\x1c\x1d\x1e\x7f"
+"""What a tag begins with, and what readers of text change or end lines at, as in page/packed.js."""
+
+_PAIR: Final = re.compile(f"([{re.escape(_KEPT_OUT)}])(.?)", re.S)
 
 
 def pack(data: Any) -> bytes:
@@ -51,3 +57,35 @@ def pack(data: Any) -> bytes:
     # ASCII alone: a file's name may have bytes that are no text.
     text = json.dumps(data, default=record, separators=(",", ":"), allow_nan=False)
     return b"".join([text.encode(), b"\n", *arrays])
+
+
+def as_text(data: bytes) -> str:
+    """Return bytes as text of 7 bits a byte of UTF-8, where base64 has 6.
+
+    A character of ASCII stands for 7 bits. One that must not stand in a page is put together with
+    the next: character 128 (n + 2) + k, which UTF-8 writes in two bytes, is the n-th of those and
+    then k. page/packed.js reads that.
+
+    Parameters
+    ----------
+    data : bytes
+
+    Returns
+    -------
+    str
+        Without ``<``, zeros, tabs and ends of lines.
+
+    Examples
+    --------
+    >>> as_text(b"digits")
+    '2ԬvKQf'
+    """
+    bits = np.unpackbits(np.frombuffer(data, np.uint8))
+    groups = np.zeros((-(-len(bits) // 7), 7), np.uint8)
+    groups.reshape(-1)[: len(bits)] = bits
+    characters = np.packbits(groups, axis=1) >> 1
+    return _PAIR.sub(_pair, characters.tobytes().decode("ascii"))
+
+
+def _pair(match: re.Match[str]) -> str:
+    return chr(128 * (_KEPT_OUT.index(match[1]) + 2) + ord(match[2] or "\0"))

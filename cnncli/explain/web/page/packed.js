@@ -1,5 +1,6 @@
 "use strict";
-// Reads what cnncli/explain/page/pack.py writes: JSON, a line feed, and the arrays that the JSON names.
+// Reads what cnncli/explain/page/pack.py writes: JSON, a line feed, and the arrays that the JSON names;
+// and bytes that are written as text there.
 /* global TextDecoder */
 
 const ARRAYS = {
@@ -36,4 +37,27 @@ function halfValue(bits) {
   if (exponent === 31) return fraction ? NaN : sign * Infinity;
   const size = exponent ? (1 + fraction / 1024) * 2 ** (exponent - 15) : fraction * 2 ** -24;
   return sign * size;
+}
+
+/** What stands for two characters: see as_text in pack.py. */
+const KEPT_OUT = "<\0\b\t\n\v\f\r\x1a\x1b\x1c\x1d\x1e\x7f";
+
+/** The `count` bytes of a text with 7 bits in each character, or 14 in those that are not of ASCII. */
+function bytesOf(text, count) {
+  const bytes = new Uint8Array(count);
+  let [held, bits, place] = [0, 0, 0];
+  const take = (seven) => {
+    held = ((held & 127) << 7) | seven;
+    bits += 7;
+    if (bits < 8) return;
+    bits -= 8;
+    bytes[place] = held >> bits;
+    place += 1;
+  };
+  for (let index = 0; index < text.length; index += 1) {
+    const code = text.charCodeAt(index);
+    if (code > 127) take(KEPT_OUT.charCodeAt((code >> 7) - 2));
+    take(code & 127);
+  }
+  return bytes;
 }

@@ -5,17 +5,10 @@
 /** What the page shows, see cnncli/explain/page. */
 let pageData = null;
 
-/** Bytes of a base64 text. */
-function bytesOf(text) {
-  const letters = atob(text);
-  const bytes = new Uint8Array(letters.length);
-  for (let index = 0; index < bytes.length; index += 1) bytes[index] = letters.charCodeAt(index);
-  return bytes;
-}
-
 async function unpackPage() {
   const holder = document.getElementById("packed");
-  const stream = new Blob([bytesOf(holder.textContent)]).stream().pipeThrough(new DecompressionStream("deflate"));
+  const bytes = bytesOf(holder.textContent, Number(holder.dataset.bytes));
+  const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("deflate"));
   const { data, style, scripts } = readPacked(new Uint8Array(await new Response(stream).arrayBuffer()));
   holder.remove();
   pageData = data;
