@@ -12,7 +12,7 @@ from cnncli.io.writers import holds_values
 from cnncli.pipeline.job import Job
 from cnncli.pipeline.output_checks import existing_parent
 from cnncli.pipeline.output_names import LayerResult, OutFile, is_device
-from cnncli.pipeline.sheets import sheet_size
+from cnncli.pipeline.sheets import is_colour, sheet_size
 from cnncli.system.files import free_bytes
 from cnncli.system.memory import size_text
 
@@ -86,11 +86,11 @@ def _compresses(job: Job, file: OutFile) -> bool:
 
 def _pixels_and_bytes(job: Job, file: OutFile, result: LayerResult) -> tuple[int, int]:
     """Return how many pixels a file has, and the bytes that they take uncompressed."""
-    shown = [result.groups[index % len(result.groups)] for index in file.maps]
     if holds_values(file.format, job.output.depth):
         pixels = result.shape[1] * result.shape[2]
+        shown = (result.groups[index % len(result.groups)] for index in file.maps)
         return pixels, pixels * LEAST_VALUE_BYTES * sum(len(group.channels) for group in shown)
     width, height = sheet_size(result, file.maps, job.render, job.op)
-    colour = job.render.colormap != "gray" or any(group.colour for group in shown)
+    colour = is_colour(result, file.maps, job.render)
     samples = (3 if colour else 1) * (2 if job.output.depth == "16" else 1)
     return width * height, width * height * samples

@@ -14,7 +14,7 @@ from cnncli.io.writers import encoding_bytes, holds_values
 from cnncli.pipeline.feature_maps import BLOCK_BYTES, HELD_BYTES, held_in_layers
 from cnncli.pipeline.job import Job
 from cnncli.pipeline.output_names import LayerResult, OutFile
-from cnncli.pipeline.sheets import sheet_size
+from cnncli.pipeline.sheets import is_colour, sheet_size
 from cnncli.render.result_rows import Shape
 from cnncli.system.memory import check_memory
 from cnncli.system.threads import cores
@@ -132,14 +132,11 @@ def _file_bytes(job: Job, result: LayerResult, file: OutFile) -> int:
     width, height = sheet_size(result, file.maps, job.render, job.op)
     pixels = height * width
     sheet = pixels * _pixel_bytes(job, result) if len(file.maps) > 1 else 0
-    colour = _is_colour(job, result)
+    colour = is_colour(result, result.all_maps, job.render)
     settings = {"depth": job.output.depth, "compress": job.render.compress}
     return sheet + encoding_bytes(file.format, pixels, colour=colour, **settings)
 
 
 def _pixel_bytes(job: Job, result: LayerResult) -> int:
-    return (3 if _is_colour(job, result) else 1) * (2 if job.output.depth == "16" else 1)
-
-
-def _is_colour(job: Job, result: LayerResult) -> bool:
-    return job.render.colormap != "gray" or any(group.colour for group in result.groups)
+    colour = is_colour(result, result.all_maps, job.render)
+    return (3 if colour else 1) * (2 if job.output.depth == "16" else 1)

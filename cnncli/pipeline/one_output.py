@@ -7,9 +7,15 @@ from dataclasses import replace
 from pathlib import Path
 
 from cnncli._dataclass import dataclass
+from cnncli.errors import OptionError
 from cnncli.io.atomic import is_stdout, make_folder
 from cnncli.pipeline.files import open_output
-from cnncli.pipeline.output_checks import OutputOptions, plan_targets, select_files
+from cnncli.pipeline.output_checks import (
+    OutputOptions,
+    check_target,
+    plan_targets,
+    select_files,
+)
 from cnncli.pipeline.output_names import OutFile, Source
 
 
@@ -83,3 +89,28 @@ def one_output_file(
     (target,) = plan.targets
     (file,) = select_files(target.unknown_files(), options, plan.inputs)
     return OneOutput(file, options.overwrite)
+
+
+def one_picture_file(
+    source: Source, options: OutputOptions, *, op: str, what: str, read_too: Sequence[Path] = ()
+) -> OneOutput:
+    """Decide as `one_output_file` where a command's only picture goes; it may be in colour.
+
+    Parameters
+    ----------
+    source, options, op, read_too
+        As in `one_output_file`.
+    what : str
+        What is said of a file of numbers, before its kind.
+
+    Raises
+    ------
+    CnnCliError
+        As `one_output_file`, or if the file holds no pictures in colour.
+    """
+    output = one_output_file(source, options, op=op, read_too=read_too)
+    format = output.file.format
+    if format.pillow is None:
+        raise OptionError(f"{what}, got .{format.name}", hint=f"-o {op}.png")
+    check_target(output.file, 1, 1, colour=True)
+    return output

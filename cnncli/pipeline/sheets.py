@@ -50,6 +50,12 @@ def as_computed(result: LayerResult, shape: Shape) -> LayerResult:
     return replace(result, shape=shape)
 
 
+def is_colour(result: LayerResult, maps: Sequence[int], render: RenderOptions) -> bool:
+    """Tell whether the picture of some maps is in colour."""
+    groups = (result.groups[index % len(result.groups)] for index in maps)
+    return render.colormap != "gray" or any(group.colour for group in groups)
+
+
 def sheet_size(
     result: LayerResult, maps: Sequence[int], render: RenderOptions, op: str
 ) -> tuple[int, int]:

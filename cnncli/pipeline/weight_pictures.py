@@ -10,11 +10,10 @@ import numpy as np
 
 from cnncli._dataclass import dataclass
 from cnncli._version import __version__
-from cnncli.errors import OptionError
 from cnncli.filters.filter import Filter
 from cnncli.io.writers import encode
-from cnncli.pipeline.one_output import one_output_file
-from cnncli.pipeline.output_checks import OutputOptions, check_target
+from cnncli.pipeline.one_output import one_picture_file
+from cnncli.pipeline.output_checks import OutputOptions
 from cnncli.pipeline.output_names import Source
 from cnncli.render.grid import Sheet, grid
 from cnncli.render.options import MapGroup, RenderOptions
@@ -100,11 +99,8 @@ def write_weights(
     CnnCliError
         Before any work if the file cannot be written, or can hold no picture.
     """
-    output = one_output_file(Source(Path(bank.name)), target, op="weights", read_too=bank.files)
-    if output.file.format.pillow is None:
-        kind = output.file.format.name
-        raise OptionError(f"weights are drawn as a picture, got .{kind}", hint="-o weights.png")
-    check_target(output.file, 1, 1, colour=True)
+    source, what = Source(Path(bank.name)), "weights are drawn as a picture"
+    output = one_picture_file(source, target, op="weights", what=what, read_too=bank.files)
     drawn = draw_weights(bank, options)
     pixels = drawn.sheet.pixels
     record = picture_record(drawn.tiles, command, __version__, drawn.sheet)

@@ -42,6 +42,7 @@ from cnncli.pipeline.output_names import LayerResult, OutFile, is_device
 from cnncli.pipeline.sheets import (
     as_computed,
     draw_for_terminal,
+    is_colour,
     make_sheet,
     sheet_size,
     shows_scores,
@@ -117,14 +118,11 @@ def with_facts(job: Job, picture: Picture, result: LayerResult) -> LayerResult:
 
 def check_format_of(job: Job, file: OutFile, result: LayerResult) -> None:
     """Refuse a picture that its file's format cannot hold, before the first pixel."""
-    shape, groups = result.shape, result.groups
     if holds_values(file.format, job.output.depth):
-        check_target(file, shape[2], shape[1], depth=job.output.depth)
+        check_target(file, result.shape[2], result.shape[1], depth=job.output.depth)
         return
-    options = job.render
-    width, height = sheet_size(result, file.maps, options, job.op)
-    shown = [groups[index % len(groups)] for index in file.maps]
-    colour = options.colormap != "gray" or any(group.colour for group in shown)
+    width, height = sheet_size(result, file.maps, job.render, job.op)
+    colour = is_colour(result, file.maps, job.render)
     check_target(file, width, height, colour=colour, depth=job.output.depth)
 
 
@@ -248,20 +246,20 @@ class ResultWriter:
 
     def _paint_png(self, stream: BinaryIO) -> Tile:
         """Compute, paint and compress each strip."""
-        render, is_colour = self.job.render, self.result.groups[0].colour
+        render, colour = self.job.render, self.result.groups[0].colour
         (tile,) = plan_tiles(self.maps, self.result.groups, render, self.result.clips)
         text = to_text(picture_record([tile], self.job.command, __version__))
         bits, small = int(tile.depth), render.compress == "small"
         photo_metadata, alpha = self.result.photo_metadata, self.result.photo_metadata.alpha
-        shape = tile.shape if alpha is None else (*tile.shape[:2], 4 if is_colour else 2)
-        profile = photo_metadata.profile_for(is_colour)
+        shape = tile.shape if alpha is None else (*tile.shape[:2], 4 if colour else 2)
+        profile = photo_metadata.profile_for(colour)
         exif, dpi = photo_metadata.exif, photo_metadata.dpi
         png = PngFile(stream.write, shape, bits, text, small, profile, exif, dpi)
         paint, row, dtype = tile.painter, tile.shape[1:], tile.pixels.dtype
 
         def write_strip(_: int, rows: slice, values: Values) -> ValueRange:
             pixels = np.empty((len(values), *row), dtype)
-            seen = paint(values if is_colour else values[:, :, 0], out=pixels)
+            seen = paint(values if colour else values[:, :, 0], out=pixels)
             png.add(rows, pixels if alpha is None else with_alpha(pixels, alpha[rows]))
             return seen
 

@@ -12,13 +12,13 @@ import numpy as np
 from cnncli._dataclass import dataclass
 from cnncli._version import __version__
 from cnncli.core.geometry import Pair
-from cnncli.errors import OptionError, quote
+from cnncli.errors import quote
 from cnncli.io.images import Picture, ReadOptions, read_image
 from cnncli.io.writers import encode
 from cnncli.network.graph import input_groups
 from cnncli.network.load import Model
-from cnncli.pipeline.one_output import one_output_file
-from cnncli.pipeline.output_checks import OutputOptions, check_target
+from cnncli.pipeline.one_output import one_picture_file
+from cnncli.pipeline.output_checks import OutputOptions
 from cnncli.pipeline.output_names import Source
 from cnncli.plan.draw import draw_receptive_field
 from cnncli.plan.trace import Reach, beyond_text, pixels_text, trace
@@ -69,6 +69,7 @@ class TraceResult:
         Of the network's input.
     reaches : tuple of Reach
     notes : tuple of str
+    to_stdout : bool
     """
 
     output: str
@@ -90,12 +91,11 @@ def write_trace(job: TraceRequest) -> TraceResult:
     layer = job.model.find(job.layer)
     network = job.model.showing([layer]).network
     reaches = trace(network, (1, *job.shape), layer, job.unit)
-    output = one_output_file(Source(job.image), job.output, op="field", read_too=job.model.files)
-    if output.file.format.pillow is None:
-        kind = output.file.format.name
-        raise OptionError(f"--trace writes a picture, got .{kind}", hint="-o field.png")
-    check_target(output.file, 1, 1, colour=True)
-    picture, notes = _picture(job)
+    source, what = Source(job.image), "--trace writes a picture"
+    output = one_picture_file(source, job.output, op="field", what=what, read_too=job.model.files)
+    # In its colours, as large as the network's input.
+    in_colour = replace(job.read, gray=False, channels=None, bgr=False, size=job.shape[:2])
+    picture = read_image(job.image, in_colour)
     drawn = draw_receptive_field(_levels(picture), reaches)
     record = {
         "cnncli": __version__,
@@ -104,14 +104,8 @@ def write_trace(job: TraceRequest) -> TraceResult:
     }
     output.write(encode(drawn.pixels, output.file.format, metadata=record))
     height, width = drawn.pixels.shape[:2]
-    return TraceResult(str(output), (width, height), job.shape, reaches, notes, output.to_stdout)
-
-
-def _picture(job: TraceRequest) -> tuple[Picture, tuple[str, ...]]:
-    """The image in its colours, as large as the network's input."""
-    options = replace(job.read, gray=False, channels=None, bgr=False, size=job.shape[:2])
-    picture = read_image(job.image, options)
-    return picture, picture.notes
+    size, notes = (width, height), picture.notes
+    return TraceResult(str(output), size, job.shape, reaches, notes, output.to_stdout)
 
 
 def _levels(picture: Picture) -> np.ndarray:
