@@ -15,6 +15,7 @@ from cnncli.render.text import (
     BACKGROUND,
     LINE_HEIGHT,
     label_font,
+    level_scale,
     plain_text,
     short_names,
     shorten,
@@ -333,13 +334,13 @@ def empty_sheet(tiles: Sequence[Tile], height: int, width: int) -> np.ndarray:
     colour = any(tile.pixels.ndim == 3 for tile in tiles)
     dtype = np.result_type(*{tile.pixels.dtype for tile in tiles})
     shape = (height, width, 3) if colour else (height, width)
-    return np.full(shape, BACKGROUND * (257 if dtype == np.uint16 else 1), dtype)
+    return np.full(shape, BACKGROUND * level_scale(dtype), dtype)
 
 
 def paste(sheet: np.ndarray, pixels: np.ndarray, box: Box, zoom: int) -> None:
     """Put a tile into its box, every pixel zoom x zoom times."""
     if pixels.dtype != sheet.dtype:
-        pixels = pixels.astype(sheet.dtype) * 257
+        pixels = pixels.astype(sheet.dtype) * level_scale(sheet.dtype)
     if pixels.ndim < sheet.ndim:
         pixels = pixels[:, :, None]
     if zoom > 1:

@@ -9,7 +9,7 @@ import numpy as np
 from cnncli._dataclass import dataclass
 from cnncli.render import colormaps
 from cnncli.render.grey_levels import Mapping
-from cnncli.render.text import LINE_HEIGHT, label_font, write_lines
+from cnncli.render.text import LINE_HEIGHT, label_font, level_scale, write_lines
 
 Legend = Literal["", "each", "one"]
 
@@ -77,8 +77,7 @@ def _draw_bar(
 ) -> None:
     (left, top), width = corner, len(bar)
     line = round(size * LINE_HEIGHT)
-    if sheet.dtype == np.uint16:
-        bar = bar.astype(np.uint16) * 257
+    bar = bar.astype(sheet.dtype) * level_scale(sheet.dtype)
     if bar.ndim < sheet.ndim - 1:
         bar = bar[:, None]
     sheet[top + line // 4 : top + line, left : left + width] = bar

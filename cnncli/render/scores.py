@@ -18,6 +18,7 @@ from cnncli.render.options import MapGroup
 from cnncli.render.text import (
     LINE_HEIGHT,
     label_font,
+    level_scale,
     plain_text,
     short_names,
     shorten,
@@ -288,7 +289,7 @@ def _draw_squares(sheet: np.ndarray, layout: ScoreLayout, tiles: Sequence[Tile])
     for box, _ in rows:
         # What the squares do not cover stays as a frame, so that none is lost on the background.
         below, right = box.top + box.height, box.left + box.width
-        sheet[box.top - 1 : below + 1, box.left - 1 : right + 1] = _FRAME * _scale(sheet)
+        sheet[box.top - 1 : below + 1, box.left - 1 : right + 1] = _FRAME * level_scale(sheet.dtype)
     for box, own in rows:
         paste(sheet, np.concatenate([tile.pixels for tile in own], axis=1), box, layout.zoom)
 
@@ -333,10 +334,10 @@ def _draw_bar(
     left = _bars_left(layout)
     first, last = (left + round(_BAR * share) for share in bar_span(value, mapping))
     zero = left + round(_BAR * bar_span(0.0, mapping)[0])
-    sheet[top + 1 : top + _LINE - 1, zero : zero + 1] = _AXIS * _scale(sheet)
+    sheet[top + 1 : top + _LINE - 1, zero : zero + 1] = _AXIS * level_scale(sheet.dtype)
     if last > first:
         grey = _BEST if is_best else _OTHER
-        sheet[top + 5 : top + _LINE - 5, first : last + 1] = grey * _scale(sheet)
+        sheet[top + 5 : top + _LINE - 5, first : last + 1] = grey * level_scale(sheet.dtype)
     number = number_text(value)
     write_lines(sheet, [number], (left + _BAR + _GAP, top), _NUMBER, _SIZE, 0)
 
@@ -348,11 +349,6 @@ def _lines_below_bars(legend: bool) -> int:
 
 def _bars_left(layout: ScoreLayout) -> int:
     return 3 * _GAP + layout.name_width + _LINE
-
-
-def _scale(sheet: np.ndarray) -> int:
-    """Return what a grey of 8 bits is multiplied by on a sheet."""
-    return 257 if sheet.dtype == np.uint16 else 1
 
 
 def number_text(value: float) -> str:

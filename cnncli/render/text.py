@@ -6,7 +6,7 @@ import re
 import unicodedata
 from collections.abc import Sequence
 from functools import cache
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 from PIL import Image
@@ -142,6 +142,11 @@ def short_names(names: Sequence[str]) -> list[str]:
     return [name or str(index) for index, name in enumerate(names)]
 
 
+def level_scale(dtype: np.dtype[Any]) -> int:
+    """Return what a level of 8 bits is multiplied by on a sheet of 8 or 16 bits."""
+    return 257 if dtype == np.uint16 else 1
+
+
 def write_lines(
     sheet: np.ndarray,
     lines: Sequence[str],
@@ -177,7 +182,7 @@ def write_lines(
         start = (width - font.getlength(line)) * align
         draw.text((start, index * step + size * 0.15), line, fill=255, font=font)
     ink = np.asarray(box, np.float32)[: sheet.shape[0] - top, : sheet.shape[1] - left] / 255
-    scale = 257 if sheet.dtype == np.uint16 else 1
+    scale = level_scale(sheet.dtype)
     shades = np.rint((BACKGROUND + (INK - BACKGROUND) * ink) * scale).astype(sheet.dtype)
     area = sheet[top : top + len(shades), left : left + shades.shape[1]]
     area[...] = shades[:, :, None] if sheet.ndim == 3 else shades
