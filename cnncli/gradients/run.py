@@ -46,13 +46,9 @@ from cnncli.pipeline.input_notes import notes_of
 from cnncli.pipeline.job import Job, Outcome, Task
 from cnncli.pipeline.output_checks import plan_targets
 from cnncli.pipeline.output_names import OutFile, Source, Target
+from cnncli.pipeline.planned_results import check_format_of, with_files
 from cnncli.pipeline.process import named_error
-from cnncli.pipeline.write import (
-    check_format_of,
-    with_files,
-    write_results,
-    written_values,
-)
+from cnncli.pipeline.write import write_results, written_values
 from cnncli.pipeline.written_file import WrittenFile
 from cnncli.render.finite_values import measure
 from cnncli.render.result_rows import ArrayRows

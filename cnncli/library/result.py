@@ -16,7 +16,8 @@ from cnncli.pipeline.files import MemoryFiles
 from cnncli.pipeline.job import Job
 from cnncli.pipeline.output_checks import OutputOptions
 from cnncli.pipeline.output_names import LayerResult, OutFile
-from cnncli.pipeline.write import ResultWriter, check_format_of
+from cnncli.pipeline.planned_results import check_format_of
+from cnncli.pipeline.write import ResultWriter
 from cnncli.render.result_rows import ArrayRows, ResultRows
 
 PICTURE = Path("maps.png")

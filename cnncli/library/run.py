@@ -11,9 +11,9 @@ from cnncli.network.model import Model
 from cnncli.pipeline.files import read_source
 from cnncli.pipeline.job import Job
 from cnncli.pipeline.output_checks import OutputOptions
+from cnncli.pipeline.planned_results import expect
 from cnncli.pipeline.process import compute
 from cnncli.pipeline.sheets import as_computed
-from cnncli.pipeline.write import expect
 from cnncli.render.options import RenderOptions
 from cnncli.system.memory import check_memory
 

@@ -19,14 +19,9 @@ from cnncli.pipeline.memory_estimate import check_memory_for
 from cnncli.pipeline.output_checks import OutputPlan, plan_targets
 from cnncli.pipeline.output_names import LayerResult, OutFile, Source, Target
 from cnncli.pipeline.picture_depth import at_depth_of, depth_notes
+from cnncli.pipeline.planned_results import check_format_of, expect, with_facts, with_files
 from cnncli.pipeline.transparency import with_alpha_kept
-from cnncli.pipeline.write import (
-    check_format_of,
-    expect,
-    with_facts,
-    with_files,
-    write_results,
-)
+from cnncli.pipeline.write import write_results
 from cnncli.render.result_rows import Shape
 from cnncli.system.memory import memory_limit
 from cnncli.system.progress import set_step

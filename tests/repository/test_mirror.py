@@ -57,6 +57,7 @@ ELSEWHERE = {
     "oracle/test_compare.py": "compare/peers",
     "oracle/test_compare_networks.py": "compare/onnx_values",
     "pipeline/test_output_checks.py": "pipeline/files",
+    "pipeline/test_write.py": "pipeline/planned_results",
     "render/test_grid.py": "render/legend",
     "render/test_tiles.py": "render/options render/result_rows",
 }
