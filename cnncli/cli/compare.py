@@ -115,7 +115,7 @@ def compare(
 
     The exit code is 1 if results, networks, or cnncli and a library, differ.
     """
-    from cnncli.compare import run
+    from cnncli.compare import report
     from cnncli.io.urls import local_path
     from cnncli.render.to_json import json_text
 
@@ -130,9 +130,9 @@ def compare(
     image = None if options.image is None else local_path(options.image, "--image")
     with show_steps(images.quiet):
         comparisons = _compare(options, operation, paths, image, read_options(images))
-    lines = run.lines(comparisons)
+    lines = report.lines(comparisons)
     if images.as_json:
-        lines = [json_text(run.record(comparison)) for comparison in comparisons]
+        lines = [json_text(report.record(comparison)) for comparison in comparisons]
     for line in () if images.quiet else lines:
         click.echo(line)
     return 0 if all(c.equal or c.kind == "convention" for c in comparisons) else 1
@@ -170,7 +170,7 @@ def _compare_networks(
     images: CompareImageOptions,
 ) -> int:
     """Compare two networks, or one with ONNX Runtime."""
-    from cnncli.compare import networks
+    from cnncli.compare import networks, report
     from cnncli.io.urls import local_path
     from cnncli.render.to_json import json_text
 
@@ -188,8 +188,10 @@ def _compare_networks(
         path, runtime = local_path(image, "IMAGE"), bool(options.peers)
         array = None if tensor is None else local_path(tensor, "ARRAY")
         found = networks.compare_networks(models, path, read, options.tolerance, runtime, array)
-    texts = map(json_text, networks.records(found)) if images.as_json else networks.lines(found)
-    for line in () if images.quiet else texts:
+    lines = report.network_lines(found)
+    if images.as_json:
+        lines = list(map(json_text, report.network_records(found)))
+    for line in () if images.quiet else lines:
         click.echo(line)
     return 0 if found.equal else 1
 

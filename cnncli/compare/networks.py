@@ -1,20 +1,19 @@
-"""Two networks, or one and ONNX Runtime, on one picture: read, compared, as text and JSON."""
+"""Compares two networks, or one and ONNX Runtime, on one picture."""
 
 from __future__ import annotations
 
 import os
-import textwrap
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 
-from cnncli.compare.difference import Values, size_text
+from cnncli.compare.difference import Values
 from cnncli.compare.network_causes import NetworkCauses, NetworkPicture
-from cnncli.compare.network_walk import LayerPair, Side, Walk, walk
+from cnncli.compare.network_walk import Side, Walk, walk
 from cnncli.compare.onnx_values import runtime_bytes, runtime_names, runtime_values
 from cnncli.errors import OptionError, ShapeError, quote
 from cnncli.io.images import ReadOptions
@@ -23,14 +22,7 @@ from cnncli.network.graph import NORMALIZE, SOURCE, Network, Node
 from cnncli.network.layers import ActivationLayer, ConvLayer
 from cnncli.network.model import Model
 from cnncli.network.passes import peak_bytes
-from cnncli.render.text_table import text_table
 from cnncli.system.memory import check_memory, memory_limit
-
-COLUMNS: Final = 80
-_LONGEST: Final = 26
-"""Characters of a layer's name in the table; of longer ones the end is shown."""
-
-NO_CAUSE: Final = "none of those that were tried explains it"
 
 RUNTIME: Final = "onnxruntime"
 
@@ -139,93 +131,3 @@ def plain_layers(network: Network) -> Network:
         nodes += [replace(node, layer=plain), Node(name, active, (node.name,))]
         renamed[node.name] = name
     return replace(network, nodes=tuple(nodes))
-
-
-def lines(walk: Walk) -> list[str]:
-    """Return a table of the layers, the first difference and its likely cause."""
-    rows = [("LAYER", "SHAPE", "LARGEST DIFFERENCE", "ROW, COLUMN, MAP"), *map(_row, walk.pairs)]
-    texts = text_table(rows, right=[2], width=COLUMNS)
-    for name, others in zip(walk.names, walk.unmatched, strict=True):
-        if others:
-            texts += _wrapped(f"only in {name}: {_some(others)}")
-    return [*texts, *_conclusion(walk)]
-
-
-def _some(names: Sequence[str]) -> str:
-    more = f" and {len(names) - 4} more" if len(names) > 4 else ""
-    return ", ".join(map(_short, names[:4])) + more
-
-
-def _short(name: str) -> str:
-    return name if len(name) <= _LONGEST else f"…{name[1 - _LONGEST :]}"
-
-
-def _row(pair: LayerPair) -> tuple[str, str, str, str]:
-    found = pair.difference
-    name, shape = _short(pair.names[0]), size_text(pair.shapes[0])
-    if found is None:
-        return name, shape, "other shape", size_text(pair.shapes[1])
-    if found.equal:
-        return name, shape, "equal" if found.largest == 0 else f"{found.largest:.2g}, equal", ""
-    return name, shape, f"{found.largest:.3g}", ", ".join(map(str, found.at[1:]))
-
-
-def _conclusion(walk: Walk) -> list[str]:
-    first = walk.first
-    if first is None:
-        count = len(walk.pairs)
-        where = f"all {count} layers" if count > 1 else "their layer"
-        texts = [f"{walk.names[0]} and {walk.names[1]}: equal in {where}"]
-    else:
-        one, other = first.names
-        also = "" if one == other else f" ({other} in {walk.names[1]})"
-        how_far = _how_far(first)
-        texts = [f"first difference: LAYER {one}{also}, {how_far[0]}", *how_far[1:]]
-        texts += [f"likely cause: {cause}" for cause in walk.causes or (NO_CAUSE,)]
-        if walk.pairs[-1].equal:
-            texts.append(f"note: the last layer, {walk.pairs[-1].names[0]}, is equal")
-    return [line for text in texts for line in _wrapped(text)]
-
-
-def _wrapped(text: str) -> list[str]:
-    # Names of files are whole words, so that they can be searched for.
-    return textwrap.wrap(
-        text, COLUMNS, subsequent_indent="  ", break_long_words=False, break_on_hyphens=False
-    )
-
-
-def _how_far(pair: LayerPair) -> list[str]:
-    found = pair.difference
-    if found is None:
-        return [f"of another size: {size_text(pair.shapes[0])} and {size_text(pair.shapes[1])}"]
-    a, b = found.values
-    _, row, column, channel = found.at
-    share = 100 * found.count / found.size
-    return [
-        f"{found.largest:.3g} at row {row}, column {column}, map {channel}",
-        f"values there: {a:.6g} and {b:.6g}; {share:.3g} % of all differ",
-    ]
-
-
-def records(walk: Walk) -> list[dict[str, Any]]:
-    """Return an object for each layer, then one for both networks, see `to_json`."""
-    names = [name.strip("'") for name in walk.names]
-    layers = [
-        {
-            "kind": "layer",
-            "names": pair.names,
-            "shapes": pair.shapes,
-            "equal": pair.equal,
-            "difference": pair.difference,
-        }
-        for pair in walk.pairs
-    ]
-    total = {
-        "kind": "networks",
-        "names": names,
-        "equal": walk.equal,
-        "first_difference": None if walk.first is None else walk.first.names[0],
-        "causes": walk.causes,
-        "unmatched": walk.unmatched,
-    }
-    return [*layers, total]

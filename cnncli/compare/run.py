@@ -1,11 +1,10 @@
-"""The comparisons of `cnncli compare`: two files, conventions or libraries; as text and JSON."""
+"""The comparisons of `cnncli compare`: two files, or a layer by conventions or libraries."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Final
 
 import numpy as np
 
@@ -21,7 +20,6 @@ from cnncli.compare.difference import (
     find_difference,
     rounding_of,
     shape_error,
-    size_text,
     tolerance_of,
 )
 from cnncli.compare.peers import run_peer
@@ -30,8 +28,6 @@ from cnncli.io.images import Picture, ReadOptions, read_image
 from cnncli.network.conventions import CONVENTIONS, Convention, OneLayer, by_convention
 from cnncli.render.finite_values import measure
 from cnncli.render.result_record import restore_values
-
-NO_CAUSE: Final = "no known convention explains the difference"
 
 
 @dataclass(frozen=True)
@@ -283,99 +279,3 @@ def compare_peers(
             Comparison(("cnncli", name), (ours.shape, theirs.shape), difference, kind="peer")
         )
     return comparisons
-
-
-def lines(comparisons: Sequence[Comparison]) -> list[str]:
-    """Return what is said of comparisons to people.
-
-    Parameters
-    ----------
-    comparisons : sequence of Comparison
-        Of one kind, or of layers.
-    """
-    if comparisons[0].kind == "results":
-        return _results(comparisons[0])
-    indent = max(len(comparison.names[1]) for comparison in comparisons) + 2
-    return [line for comparison in comparisons for line in _of_layer(comparison, indent)]
-
-
-def _results(comparison: Comparison) -> list[str]:
-    size = " and ".join(dict.fromkeys(map(size_text, comparison.shapes)))
-    heading = f"{comparison.names[0]} and {comparison.names[1]}, {size}"
-    if comparison.difference is None:
-        return [f"{heading}: of different sizes", *comparison.explanations]
-    if comparison.equal:
-        largest = _largest(comparison.difference)
-        return [f"{heading}: equal, {largest}", *comparison.explanations]
-    if comparison.transparency is not None:
-        found = _of_transparency(comparison.transparency)
-        return [f"{heading}: different in transparency alone", found, *comparison.explanations]
-    details = _details(comparison.difference)
-    if all(text.startswith("note: ") for text in comparison.explanations):
-        details.append(NO_CAUSE)
-    return [f"{heading}: different", *details, *comparison.explanations]
-
-
-def _of_transparency(found: Difference) -> str:
-    (_, row, column, _), (a, b) = found.at, found.values
-    return (
-        f"{found.count} of {found.size} pixels ({_percent(found)}) differ in transparency, most at "
-        f"row {row}, column {column}: {a:.3g} and {b:.3g}, where 1 is opaque"
-    )
-
-
-def _details(difference: Difference) -> list[str]:
-    a, b = difference.values
-    return [
-        f"{_largest(difference)} {_position(difference)}: {a:.6g} and {b:.6g}",
-        f"{difference.count} of {difference.size} values ({_percent(difference)}) further apart "
-        f"than {difference.tolerance:.3g}, mean difference {difference.mean:.3g}",
-    ]
-
-
-def _percent(difference: Difference) -> str:
-    return f"{100 * difference.count / difference.size:.3g} %"
-
-
-def _largest(difference: Difference) -> str:
-    return f"largest difference {difference.largest:.3g}"
-
-
-def _position(difference: Difference) -> str:
-    image, row, column, channel = difference.at
-    where = f"at row {row}, column {column}, channel {channel}"
-    return where if not image else f"{where} of image {image}"
-
-
-def _of_layer(comparison: Comparison, indent: int) -> list[str]:
-    """Two lines: how far a layer is apart from another tool's, and what that tool does."""
-    difference = comparison.difference
-    if comparison.error is not None:
-        text = str(comparison.error).removeprefix(f"{comparison.names[1]} has ")
-    elif difference is None:
-        text = f"of another size, {size_text(comparison.shapes[1])}"
-    elif difference.equal:
-        text = f"equal, {_largest(difference)}"
-    else:
-        text = f"{_percent(difference)} differ, {_largest(difference)} {_position(difference)}"
-    lines = [comparison.names[1].ljust(indent) + text]
-    if comparison.explanations:
-        lines.append(" " * indent + "; ".join(comparison.explanations))
-    return lines
-
-
-def record(comparison: Comparison) -> dict[str, Any]:
-    """Return what was found of two results, see `to_json`."""
-    names: Sequence[str] = comparison.names
-    if comparison.kind == "results":
-        names = [name.strip("'") for name in names]
-    return {
-        "kind": comparison.kind,
-        "names": names,
-        "shapes": comparison.shapes,
-        "equal": comparison.equal,
-        "difference": comparison.difference,
-        "transparency": comparison.transparency,
-        "explanations": comparison.explanations,
-        "error": None if comparison.error is None else str(comparison.error),
-    }

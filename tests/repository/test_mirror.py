@@ -17,7 +17,7 @@ ELSEWHERE = {
     "batch/test_worker_pool.py": "batch/worker pipeline/job pipeline/process",
     "batch/test_sources.py": "batch/listing",
     "cli/test_batch.py": "batch/run",
-    "cli/test_compare.py": "compare/run",
+    "cli/test_compare.py": "compare/report compare/run",
     "cli/test_compare_networks.py": (
         "compare/layer_causes compare/network_causes compare/network_walk compare/networks "
         "compare/tensor_causes"
