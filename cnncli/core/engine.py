@@ -148,7 +148,7 @@ def _choose(W: FloatArray, task: ConvTask, algorithm: str, runs: float) -> Choic
     if algorithm == "auto":
         best = min(prices, key=prices.__getitem__)
         others = sorted((value, name) for name, value in prices.items() if name != best)
-        reason = f"estimated {prices[best] / 1e6:.3g} ms on one thread"
+        reason = f"estimated {prices[best] / 1e6:.3g} ms on one thread{_for_images(runs)}"
         if others:
             reason += f", next {others[0][1]} {others[0][0] / 1e6:.3g} ms"
         else:
@@ -161,6 +161,13 @@ def _choose(W: FloatArray, task: ConvTask, algorithm: str, runs: float) -> Choic
         )
     strips = _strips_price(counted[algorithm], task)
     return Choice(algorithm, "asked for", prices[algorithm], strips)
+
+
+def _for_images(runs: float) -> str:
+    """Say of how many images a price is that of one, where they share what the filters take."""
+    if runs == 1:
+        return ""
+    return " once filters are ready" if math.isinf(runs) else f" for each of {runs:.0f} images"
 
 
 def _strips_price(work: Work | None, task: ConvTask) -> float:

@@ -88,6 +88,18 @@ def test_choice_for_layers() -> None:
     assert "no other algorithm" in choice.reason
 
 
+def test_a_reason_says_how_many_images_share_the_filters_own_price() -> None:
+    W = np.ones((3, 3, 64, 64), np.float32)
+    task = make_task((14, 14), W, 1)
+    for runs, words in [
+        (1, "on one thread, next"),
+        (8, "on one thread for each of 8 images, next"),
+        (math.inf, "on one thread once filters are ready, next"),
+    ]:
+        choice = engine.choose(W, task, runs=runs)
+        assert f"estimated {choice.nanoseconds / 1e6:.3g} ms {words}" in choice.reason
+
+
 def test_the_filters_own_price_is_counted_for_one_image_only() -> None:
     W = np.ones((3, 3, 512, 512), np.float32)
     task = make_task((7, 7), W, 1)

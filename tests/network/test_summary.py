@@ -264,6 +264,7 @@ def test_table_wraps_its_columns() -> None:
     shapes, costs, reasons, totals = text.replace("low-rank", "matmul").split("\n\n")
     assert (shapes + "\n", costs + "\n", totals) == (SHAPES, COSTS, TOTALS)
     assert reasons.startswith("LAYER  REASON\nconv1  estimated ")
+    assert " on one thread for each of 8 images" in " ".join(reasons.split())
 
 
 @pytest.mark.parametrize("width", [1, 12, 20, 40, 79, 100, 160])
