@@ -274,8 +274,19 @@ def _power_backward(dA: FloatArray, Z: FloatArray, A: FloatArray, alpha: Any) ->
     return dA * np.asarray(slope, Z.dtype)
 
 
-def _zeros(dA: FloatArray, Z: FloatArray, A: FloatArray) -> FloatArray:
+def _zeros(dA: FloatArray, Z: FloatArray, A: FloatArray, **settings: Any) -> FloatArray:
     return np.zeros_like(dA)
+
+
+def _wrap(Z: FloatArray, low: float, high: float) -> FloatArray:
+    whole = np.trunc(Z)
+    if ((low <= whole) & (whole <= high)).all():
+        return whole
+    # As processors do: what 32 bits, or those of the type, cannot hold is their least number.
+    least = -max(2.0**31, high + 1)
+    held = np.where((least <= whole) & (whole < -least), whole, least).astype(np.float64)
+    wrapped = low + np.mod(held - low, high - low + 1)
+    return np.where((low <= held) & (held <= high), held, wrapped).astype(Z.dtype)
 
 
 def _quiet(function: Callable[..., FloatArray]) -> Callable[..., FloatArray]:
@@ -339,6 +350,12 @@ ACTIVATIONS: Final[dict[str, Activation]] = {
     ),
     "hard-swish": _written(_hard_swish_in_place, _swish_backward, _RAMP),
     "truncate": Activation(np.trunc, _zeros, "trunc(z)"),
+    "wrap": _function(
+        _wrap,
+        _zeros,
+        "low + (trunc(z) - low) % (high - low + 1)",
+        {"low": 0.0, "high": 255.0},
+    ),
     "silu": _written(_silu_in_place, _silu_backward, "z / (1 + exp(-alpha * z))", {"alpha": 1.0}),
     "gelu": _written(_gelu_in_place, _gelu_backward, "z * erfc(-z / sqrt(2)) / 2"),
     "gelu-tanh": _function(
@@ -391,7 +408,8 @@ ACTIVATIONS: Final[dict[str, Activation]] = {
 
 prelu (He and others, 2015) takes the slope below zero of each channel; hard-swish is that of Howard
 and others (2019), gelu-tanh the approximation of gelu (Hendrycks and Gimpel, 2016); round takes
-halves to the even number; what jumps has the slope 0."""
+halves to the even number; wrap is what a processor makes of z as a whole number of low to high, so
+that of NaN, and of what 32 bits do not hold, it takes -2**31; what jumps has the slope 0."""
 
 
 def get_activation(name: str, **settings: Any) -> Activation:

@@ -63,7 +63,7 @@ ALONE_VALUES: Final = 2**20
 
 SCALED: Final = frozenset(
     ("none", "relu", "leaky-relu", "prelu", "tanh", "abs", "clip", "hard-swish", "truncate")
-    + ("neg", "sign", "floor", "ceil", "round")
+    + ("wrap", "neg", "sign", "floor", "ceil", "round")
 )
 """Activations whose results are no smaller than what they are made of, or 0, but for a factor."""
 

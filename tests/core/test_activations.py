@@ -24,6 +24,7 @@ FORMULAS: dict[str, Callable[[float], float]] = {
     "hard-sigmoid": lambda z: min(max(0.2 * z + 0.5, 0.0), 1.0),
     "hard-swish": lambda z: z * min(max(z / 6 + 0.5, 0.0), 1.0),
     "truncate": math.trunc,
+    "wrap": lambda z: (math.trunc(z) + 2) % 8 - 2,
     "silu": lambda z: z / (1 + math.exp(-z)),
     "gelu": lambda z: z * math.erfc(-z / math.sqrt(2)) / 2,
     "gelu-tanh": lambda z: z / (1 + math.exp(-math.sqrt(8 / math.pi) * (z + 0.044715 * z**3))),
@@ -51,6 +52,7 @@ SETTINGS: dict[str, dict[str, float]] = {
     "prelu": {"alpha": 0.25},
     "clip": {"low": -1.5, "high": 2.25},
     "celu": {"alpha": 2.0},
+    "wrap": {"low": -2.0, "high": 5.0},
     "pow": {"alpha": 3.0},
 }
 BELOW_THE_KINK = {"relu": 0.0, "leaky-relu": LEAKY_SLOPE, "abs": 0.0}
@@ -119,7 +121,7 @@ def test_extremes_overflow_nowhere(name: str, low: float, high: float) -> None:
     assert np.isfinite(activation.backward(np.ones(2), large, activation.forward(large))).all()
 
 
-@pytest.mark.parametrize("name", FORMULAS)
+@pytest.mark.parametrize("name", sorted({*FORMULAS} - {"wrap"}))
 def test_nan_stays_nan(name: str) -> None:
     assert np.isnan(made(name).forward(np.array([np.nan]))).all()
 
@@ -224,3 +226,16 @@ def test_powers_of_each_channel() -> None:
     one = get_activation("pow", alpha=np.array([2.0], np.float32))
     found = one.forward(np.array([3.0], np.float32))
     assert found.dtype == np.float32 and found.item() == 9
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize(
+    ("low", "high", "of_nan"),
+    [(0, 2**8 - 1, 0), (-(2**15), 2**15 - 1, 0), (-(2**31), 2**31 - 1, -(2**31))],
+)
+def test_whole_numbers_beyond_32_bits_count_as_their_least(
+    low: int, high: int, of_nan: int, dtype: type
+) -> None:
+    Z = np.array([np.nan, np.inf, -np.inf, 2.0**31, 1e30, -1e30, -(2.0**31)], dtype)
+    A = get_activation("wrap", low=float(low), high=float(high)).forward(Z)
+    assert A.dtype == dtype and A.tolist() == [of_nan] * len(Z)

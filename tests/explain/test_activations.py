@@ -22,6 +22,13 @@ GIVEN: dict[str, list[dict[str, float]]] = {
     "leaky-relu": [{}, {"alpha": 0.3}],
     "prelu": [{"alpha": -0.25}],
     "clip": [{}, {"low": -2.0, "high": 2.5}, {"low": 0.0, "high": float("inf")}],
+    "wrap": [
+        {},
+        {"low": -128.0, "high": 127.0},
+        {"low": 0.0, "high": 2.0},
+        {"low": -(2.0**31), "high": 2.0**31 - 1},
+        {"low": -(2.0**63), "high": 2.0**63},
+    ],
     "hard-sigmoid": [{}, {"alpha": 1 / 6, "beta": 0.4}],
     "silu": [{}, {"alpha": 1.702}],
     "elu": [{}, {"alpha": 0.5}],

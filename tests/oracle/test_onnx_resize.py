@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from cnncli.errors import FileProblem
-from tests.support.onnxmodels import SHAPE, check, load, model, node, ours, picture, runtime
+from tests.support.onnxmodels import SHAPE, check, load, model, node, onnx, ours, picture, runtime
 
 pytest.importorskip("onnxruntime")
 
@@ -218,6 +218,34 @@ def test_casts_of_values_truncate() -> None:
     ]
     constants = {"ten": np.float32(10), "three": np.array(-3, np.int32), "one": np.int32([1])}
     check(model(nodes, constants), tolerance=0)
+
+
+BEYOND = [0.5, -0.5, 127.9, 128, 255.9, 256, 300, -1.5, -129, -300, 32768, 65536, 70000, -40000]
+BEYOND += [2**24 + 2, 2**31 - 128, 2**31, -(2**31), 3e9, -3e9, 5e9, 1e19, -1e19]
+BEYOND += [np.inf, -np.inf, np.nan]
+
+
+@pytest.mark.parametrize("kind", ["UINT8", "INT8", "UINT16", "INT16", "INT32", "INT64", "BOOL"])
+@pytest.mark.parametrize("source", ["FLOAT", "DOUBLE"])
+def test_casts_of_numbers_beyond_a_type_give_what_onnx_runtime_gives(
+    source: str, kind: str
+) -> None:
+    to = [getattr(onnx.TensorProto, name) for name in (source, kind)]
+    nodes = [
+        node("Cast", "x", "a", to=to[0]),
+        node("Cast", "a", "b", to=to[1]),
+        node("Cast", "b", "y", to=1),
+    ]
+    X = np.array([*BEYOND, 0, 1], np.float32).reshape(1, 1, 4, -1)
+    check(model(nodes, shape=(1, 1, 4, X.shape[3])), X, tolerance=0)
+
+
+@pytest.mark.parametrize("kind", ["UINT32", "UINT64"])
+def test_casts_to_large_numbers_without_sign(kind: str) -> None:
+    to = getattr(onnx.TensorProto, kind)
+    nodes = [node("Cast", "x", "a", to=to), node("Cast", "a", "y", to=1)]
+    X = np.array([0, 1, 2.5, 2**24 + 2, 2**31, 3e9], np.float32).reshape(1, 1, 2, 3)
+    check(model(nodes, shape=X.shape), X, tolerance=0)
 
 
 @pytest.mark.parametrize(

@@ -58,7 +58,7 @@ PAD_MODES = ("zeros", "edge", "reflect", "symmetric", "wrap")
 NOT_FINITE = ("log", "reciprocal")
 """Activations that make NaN or infinities of usual values, which would spread through a network."""
 
-JUMPS = ("truncate", "sign", "floor", "ceil", "round")
+JUMPS = ("truncate", "wrap", "sign", "floor", "ceil", "round")
 """Activations that jump: behind sums, which float32 rounds, they may differ by 1."""
 
 MOST_VALUES = 4000

@@ -44,6 +44,12 @@ const ACTIVATIONS = {
     slope: (z) => clipped(z / 6 + 0.5, 0, 1) + (isInside(z / 6 + 0.5) ? z / 6 : 0),
   },
   truncate: { formula: "trunc(z)", of: Math.trunc, slope: () => 0 },
+  wrap: {
+    formula: "low + (trunc(z) - low) % (high - low + 1)",
+    settings: { low: 0, high: 255 },
+    of: (z, setting) => wrapped(Math.trunc(z), setting("low"), setting("high")),
+    slope: () => 0,
+  },
   silu: {
     formula: "z / (1 + exp(-alpha * z))",
     settings: { alpha: 1 },
@@ -159,6 +165,14 @@ function activationSettings(layer, channel) {
 
 function clipped(value, low, high) {
   return Math.min(Math.max(value, low), high);
+}
+
+/** A whole number as one of low to high; of what 32 bits do not hold, of their least number. */
+function wrapped(value, low, high) {
+  const least = -Math.max(2 ** 31, high + 1);
+  const held = value >= least && value < -least ? value : least;
+  const size = high - low + 1;
+  return held >= low && held <= high ? held : low + ((((held - low) % size) + size) % size);
 }
 
 /** Whether a value is between 0 and 1. */

@@ -6,7 +6,7 @@
 /** Activations whose results may be rounding where their inputs are, as in pipeline/feature_maps.py. */
 const SCALED = [
   "none", "relu", "leaky-relu", "prelu", "tanh", "abs", "clip", "hard-swish", "truncate",
-  "neg", "sign", "floor", "ceil", "round",
+  "wrap", "neg", "sign", "floor", "ceil", "round",
 ];
 
 /** Layers of which the same holds, if their activation is one of those. */

@@ -39,7 +39,11 @@ def _cast(node: NodeInputs) -> Result:
         raise UnsupportedNode(f"it makes {kind or 'an unknown type'} of {x.type}")
     if x.is_whole:
         return replace(x, type=kind)
-    return BuiltLayer(layers.ActivationLayer("truncate"), (x,), type=kind)
+    if kind in ("UINT32", "UINT64"):
+        raise UnsupportedNode(f"it makes {kind} of {x.type}, which float32 does not hold")
+    high = 2.0 ** (_bits(kind) - (not kind.startswith("U"))) - 1
+    low = 0.0 if kind.startswith("U") else -high - 1
+    return BuiltLayer(layers.ActivationLayer("wrap", low=low, high=high), (x,), type=kind)
 
 
 def _holds(kind: str, other: str) -> bool:
