@@ -188,7 +188,7 @@ BUILTINS: dict[str, BuiltIn] = {
         "Scharr 2000",
     ),
     "roberts": BuiltIn(
-        "roberts_a by its short name",
+        "diagonal edges, falling pair: roberts_a",
         "brighter to the upper left",
         _rows([1, 0], [0, -1]),
         "Roberts 1963",
@@ -225,7 +225,7 @@ BUILTINS: dict[str, BuiltIn] = {
     "box_5": BuiltIn("5x5 mean", _SAME, lambda: kernels.box(5)),
     "binomial_3": BuiltIn("3x3 binomial blur, 1 2 1", _SAME, lambda: kernels.binomial(3)),
     "binomial_5": BuiltIn("5x5 binomial blur, 1 4 6 4 1", _SAME, lambda: kernels.binomial(5)),
-    "gaussian": BuiltIn("gaussian_5 by its short name", _SAME, kernels.gaussian),
+    "gaussian": BuiltIn("5x5 Gaussian, sigma 1.1: gaussian_5", _SAME, kernels.gaussian),
     "gaussian_3": BuiltIn("3x3 Gaussian, sigma 0.8", _SAME, lambda: kernels.gaussian(3)),
     "gaussian_5": BuiltIn("5x5 Gaussian, sigma 1.1", _SAME, lambda: kernels.gaussian(5)),
     "gaussian_7": BuiltIn("7x7 Gaussian, sigma 1.4", _SAME, lambda: kernels.gaussian(7)),

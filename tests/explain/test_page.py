@@ -242,7 +242,12 @@ def test_an_output_whose_window_wraps_around_a_cut_image_is_said(monkeypatch: An
 def test_presets_are_built_in() -> None:
     presets = photo_data()["presets"]
     assert [each["name"] for each in presets] == list(PRESETS) and len(PRESETS) == 12
-    assert presets[4] == {"name": "edge", "rows": [[-1, -1, -1], [-1, 8, -1], [-1, -1, -1]]}
+    about = (
+        "edge detector: 8 times the pixel minus its 8 neighbours; "
+        "above 0: brighter than its surroundings"
+    )
+    rows = [[-1, -1, -1], [-1, 8, -1], [-1, -1, -1]]
+    assert presets[4] == {"name": "edge", "about": about, "rows": rows}
 
 
 # The page of a network ----------------------------------------------------------------------

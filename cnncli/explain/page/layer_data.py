@@ -13,6 +13,7 @@ from cnncli._dataclass import dataclass
 from cnncli.core.choices import ACTIVATION_NAMES
 from cnncli.core.geometry import Box, Pair, Window, pair
 from cnncli.explain.page.overview import overview_levels
+from cnncli.filters.builtins import BUILTINS
 from cnncli.filters.files import load_filter
 from cnncli.io.images import Picture
 from cnncli.network.graph import Network, input_groups
@@ -340,15 +341,30 @@ def colour_tables() -> PageData:
 
 
 def preset_records() -> list[PageData]:
-    """Return the built-in filters that a page offers, with their weights row by row.
+    """Return the built-in filters that a page offers: what they do, their weights row by row.
 
     Examples
     --------
     >>> preset_records()[0]["name"]
     'identity'
     """
-    weights = {name: load_filter(name).weights for name in PRESETS}
-    return [{"name": name, "rows": W[:, :, 0].tolist()} for name, W in weights.items()]
+    weights = {name: load_filter(name).weights[:, :, 0] for name in PRESETS}
+    return [
+        {"name": name, "about": what_filter_does(name, rows), "rows": rows.tolist()}
+        for name, rows in weights.items()
+    ]
+
+
+def what_filter_does(name: str, weights: NDArray[Any]) -> str:
+    """Return what a built-in filter does and, if its weights add up to 0, what above 0 means.
+
+    Examples
+    --------
+    >>> what_filter_does("sobel_v", load_filter("sobel_v").weights)
+    'vertical edges; above 0: brighter to the right'
+    """
+    made = BUILTINS[name]
+    return f"{made.summary}; above 0: {made.sign}" if abs(weights.sum()) < 1e-6 else made.summary
 
 
 def _crop_notes(layer: PageLayer, shape: Shape, at: Pair, box: Box) -> list[str]:

@@ -94,6 +94,7 @@ SCRIPTS: Final[dict[str, tuple[str, ...]]] = {
         "network/score_comparison.js",
         "network/lazy.js",
         "network/strips.js",
+        "network/map_filter.js",
         "network/cards.js",
         "network/layout.js",
         "network/graph.js",

@@ -7,7 +7,12 @@ from typing import Final
 
 import numpy as np
 
-from cnncli.explain.page.layer_data import PageData, colour_tables, image_record
+from cnncli.explain.page.layer_data import (
+    PageData,
+    colour_tables,
+    image_record,
+    what_filter_does,
+)
 from cnncli.filters.builtin_names import builtin_names
 from cnncli.filters.files import load_filter
 from cnncli.io.images import ReadOptions, read_image
@@ -50,20 +55,20 @@ def playground_page_data() -> PageData:
         "unit": {"layer": "input", "map": 0, "at": [0, 0]},
         "tables": colour_tables(),
         "filters": filters,
-        "presets": [
-            {
-                "name": record["name"],
-                "rows": np.reshape(record["weights"], record["shape"]).tolist(),
-            }
-            for record in filters
-            if len(record["shape"]) == 2
-        ],
+        "presets": [_preset_record(record) for record in filters if len(record["shape"]) == 2],
         "imageNotes": 1,
         "notes": [
             "The picture: Eileen Collins, by NASA, in the public domain.",
             "This page computes all values itself, from the image and the weights.",
         ],
     }
+
+
+def _preset_record(record: PageData) -> PageData:
+    """Return a 2-D filter as `preset_records` does."""
+    rows = np.reshape(record["weights"], record["shape"])
+    about = what_filter_does(record["name"], rows)
+    return {"name": record["name"], "about": about, "rows": rows.tolist()}
 
 
 def _filter_record(name: str) -> PageData:

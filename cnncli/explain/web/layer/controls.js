@@ -49,7 +49,7 @@ function sizeText(ceil) {
 
 /** The page's title: of the filter or the mode that was chosen, where it is another one. */
 function drawTitle() {
-  const { layer, presets } = pageData;
+  const { layer } = pageData;
   const name = layer.filterName ?? `${layer.mode} pool`;
   const title = titleOf(state.input.own);
   if (!title.endsWith(`, ${name}`)) {
@@ -59,7 +59,7 @@ function drawTitle() {
   let chosen = layer.filterName ? name : `${state.layer.mode} pool`;
   if (layer.filterName && !hasFirstWeights()) {
     const isSingle = state.layer.maps === 1 && depths() === 1;
-    const preset = isSingle && presets.find(({ rows }) => sameKernel(rows));
+    const preset = isSingle && presetOf(shownKernel());
     chosen = preset ? preset.name : `${name}, changed`;
   }
   showTitle(title.slice(0, -name.length) + chosen);

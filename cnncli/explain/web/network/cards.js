@@ -147,6 +147,7 @@ function drawBody(layer) {
   renew(card.facts, ...(isAsking() ? [] : factElements(layer)), card.lit, card.send);
   setText(card.lit, litText(layer));
   setText(card.send, sendText(layer));
+  drawMapFilter(layer);
   if (card.strip?.dataset.pictures !== stripKey(layer)) renewStrip(layer);
   if (card.strip) drawStrip(layer);
 }
@@ -166,7 +167,8 @@ function fillBody(layer) {
   [card.lit, card.send] = ["lit-text", "send-text"].map((name) => element("p", { class: name }));
   card.rest = element("div", { class: "rest" }, card.facts);
   card.caption = element("figcaption", {}, card.bar, card.range);
-  card.body.append(element("figure", { class: "map-figure" }, card.large, card.caption), card.rest);
+  card.filter = makeMapFilter(layer);
+  card.body.append(element("figure", { class: "map-figure" }, card.large, card.caption, card.filter), card.rest);
   sizeCanvas(card.large, layer, largeSize(layer));
   paintWhenSeen(card.large, () => drawLarge(layer));
 }

@@ -65,22 +65,24 @@ function filterPanel() {
   });
   updates.push(() => {
     const kernel = shownKernel();
-    const same = pageData.presets.find((preset) => sameKernel(preset.rows, kernel));
+    const same = presetOf(kernel);
     const options = pageData.presets
       .filter((preset) => presetFits(preset.rows))
       .map((preset) => element("option", { value: preset.name, text: preset.name }));
     const own = element("option", { value: "", text: "choose a filter" });
     renew(select, own, ...options);
     select.value = same ? same.name : "";
+    setText(about, presetText(kernel));
   });
   showWhere(select, () => pageData.presets.some((preset) => presetFits(preset.rows)));
+  const about = element("p", { class: "dim", id: "preset-about" });
   const depth = element("select", { id: "depth", "aria-label": "Input channel of the weights" });
   depth.addEventListener("change", () => edited.chooseDepth(Number(depth.value)));
   const grid = element("table", { class: "grid" });
   startArrows(grid, () => grid.rows[0].cells.length);
   const single = singleWeight();
   const box = element("div", { class: "grid-box" }, grid);
-  byId("filter-body").append(element("div", { class: "row" }, select, depth), box, single);
+  byId("filter-body").append(element("div", { class: "row" }, select, depth), about, box, single);
   byId("filter-body").append(
     element("p", { class: "dim", text: "Change any weight: 0.5, 1/9. The output follows." }),
   );
@@ -96,7 +98,18 @@ function filterPanel() {
   });
 }
 
-function sameKernel(rows, kernel = shownKernel()) {
+/** The built-in filter with these weights; undefined where there is none. */
+function presetOf(rows) {
+  return pageData.presets?.find((preset) => sameKernel(preset.rows, rows));
+}
+
+/** What a kernel does, where it is a built-in filter; "" for others. */
+function presetText(rows) {
+  const preset = presetOf(rows);
+  return preset ? `${preset.name}: ${preset.about}.` : "";
+}
+
+function sameKernel(rows, kernel) {
   if (rows.length !== kernel.length || rows[0].length !== kernel[0].length) return false;
   return rows.every((line, i) => line.every((value, j) => Math.abs(value - kernel[i][j]) < 1e-6));
 }

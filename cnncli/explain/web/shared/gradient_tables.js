@@ -31,12 +31,13 @@ function pathTable(paths, head, placeOf) {
   return table;
 }
 
-/** A table of numbers, blue below 0 and red above; `make(i, j, text)` makes each cell's element. */
-function weightTable(values, title, make) {
-  const { kind, lo, hi } = chooseRange([values.flat()], "symmetric", false);
-  const range = { kind, lo: 1.5 * lo, hi: 1.5 * hi };
+/**
+ * A table of numbers, blue below 0 and red above up to 1.5 times `most`; `make(i, j, text)` makes each cell's element.
+ */
+function weightTable(values, title, make, most = largestMagnitude([values.flat()])) {
+  const range = { kind: "symmetric", lo: -1.5 * most, hi: 1.5 * most };
   const cellOf = (value, i, j) => {
-    const node = make(i, j, numberText(value, 3));
+    const node = make(i, j, numberAmong(value, most));
     setBackground(node, cellColour([value], range, tables.diverging));
     return element("td", {}, node);
   };
