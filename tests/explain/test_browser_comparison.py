@@ -20,6 +20,7 @@ from cnncli.network.layers import ConvLayer
 from cnncli.network.load import load_model
 from cnncli.network.passes import forward_layers
 from tests.support.browser import Opener, until
+from tests.support.page_gradients import gradient_of
 
 pytestmark = pytest.mark.oracle
 
@@ -225,3 +226,37 @@ def test_switching_a_map_off_tells_what_it_did_to_the_compared_scores(show: Open
     assert tab.evaluate("cnncli.value('digit', 3, 0, 0).value") == pytest.approx(
         float(values["digit"][0, 0, 0, 3]), rel=1e-6
     )
+
+
+COLOURS = """() => {
+  const canvas = document.getElementById("compared-picture");
+  const copy = document.createElement("canvas");
+  [copy.width, copy.height] = [canvas.width, canvas.height];
+  const context = copy.getContext("2d", { willReadFrequently: true });
+  context.drawImage(canvas, 0, 0);
+  const { data } = context.getImageData(0, 0, canvas.width, canvas.height);
+  return Array.from({ length: 64 }, (_, cell) => {
+    const [row, col] = [Math.floor(cell / 8), cell % 8];
+    const [y, x] = [row, col].map((place) => Math.floor(((place + 0.5) * canvas.width) / 8));
+    const at = 4 * (y * canvas.width + x);
+    return data[at] - data[at + 2];
+  });
+}"""
+"""Of each pixel how much redder than blue it is."""
+
+
+def test_a_picture_shows_which_pixels_speak_for_either_score(show: Opener, core: Core) -> None:
+    tab = show_comparison(show, core)
+    X = core.picture.values()
+    ours, theirs = (
+        gradient_of(core.network, X, "digit", score).backward.values["input"] for score in NAMES
+    )
+    shares = ((ours - theirs) * X).ravel()
+    counts = np.abs(shares) > 0.1 * np.abs(shares).max()
+    assert 0 < (shares[counts] > 0).sum() < counts.sum()
+    most = int(np.abs(shares).argmax())
+    until(tab, f"({COLOURS})()[{most}] !== 0")
+    drawn = np.array(tab.evaluate(COLOURS))
+    assert (np.sign(drawn[counts]) == np.sign(shares[counts])).all()
+    assert np.abs(drawn).argmax() == most
+    assert "red pixels speak for 3, blue ones for 8" in tab.text_content("#compared-key")

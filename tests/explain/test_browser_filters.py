@@ -60,7 +60,7 @@ def test_below_a_map_stands_the_filter_that_made_it(tab: Any) -> None:
     for depth in order:
         card.locator(f".kernels [data-key='{depth}']").click()
         settle(tab)
-        assert card.locator(".map-filter caption").text_content() == f"for conv1 {depth}"
+        assert card.locator(".map-filter caption").text_content() == f"for map {depth} of conv1"
         np.testing.assert_allclose(shown_numbers(card), W[..., depth], atol=6e-4)
     # Map and filter are seen together.
     assert tab.evaluate("cnncli.state.unit.layer") == "probability"

@@ -51,7 +51,7 @@ def test_a_learner_is_led_to_the_weight_of_each_layer_that_counts_most(show: Ope
     assert tab.evaluate("document.activeElement.id") == "weights-title"
     assert tab.text_content("#why") == "Why 8 and not"
     assert tab.input_value("#against") == "3"
-    assert "To raise digit 8, let weights with a positive" in tab.text_content("#weight-rule")
+    assert "To lower digit 8, the other way round" in tab.text_content("#weight-rule")
     core = gradient_of(DIGITS, THREE.values(), "digit", 8)
     # The steepest of all comes first.
     rows = tab.locator("#layer-weights tr").all()[1:]
@@ -60,7 +60,7 @@ def test_a_learner_is_led_to_the_weight_of_each_layer_that_counts_most(show: Ope
     order = sorted(found, key=lambda name: -np.abs(found[name][1]).max())
     for (place, now, gradient, way), name in zip(told, order, strict=True):
         (i, j, depth, map_), dW = found[name]
-        assert place.startswith(f"{name}: map {map_}")
+        assert place.startswith(f"{name}, filter {map_}")
         assert place.endswith(f"at row {i}, column {j}")
         layer = DIGITS.node(name).layer
         assert isinstance(layer, ConvLayer)
@@ -78,14 +78,16 @@ def test_the_steepest_weight_of_a_layer_leads_to_its_field(show: Opener, layer: 
     i, j, depth, map_ = steepest(dW)
     said = tab.text_content("#steepest")
     source = DIGITS.node(layer).inputs[0]
-    place = f"the one of map {map_} for {source} {depth} at row {i}, column {j} counts most"
+    place = (
+        f"the one of filter {map_} for map {depth} of {source} at row {i}, column {j} counts most"
+    )
     assert said.startswith(f"Of the {dW.size} weights of {layer}, {place}: ")
     assert ("let it grow" in said) == (dW[i, j, depth, map_] > 0)
     if tab.text_content("#to-steepest") == "Show it":
         shown_map = tab.evaluate("view.senders.cell.channel")
         shown_source = tab.input_value("#kernel-channel")
         assert said.endswith(
-            f"The tables below are of map {shown_map} for {source} {shown_source}."
+            f"The tables below are of filter {shown_map} for map {shown_source} of {source}."
         )
         tab.click("#to-steepest")
     assert tab.text_content("#steepest").endswith("It is framed below.")
@@ -211,3 +213,26 @@ def test_the_input_channel_of_the_weights_gradients_can_be_chosen(show: Opener) 
     tab.get_by_role("button", name="Weights of conv1").click()
     assert tab.evaluate("cnncli.state.cell.layer") == "conv1"
     assert tab.locator("#weight-body").is_visible()
+
+
+def test_a_button_beside_the_unit_tells_which_weight_should_grow(show: Opener) -> None:
+    tab = show(network_page_data(DIGITS, THREE, "probability", Unit((0, 0), 3), title="net"))
+    tab.click("#ask-weights")
+    until(tab, "cnncli.gradients()?.key === 'digit,3,0,0'")
+    core = gradient_of(DIGITS, THREE.values(), "digit", 3)
+    found = {name: p["W"] for name, p in core.parameters.items() if "W" in p}
+    name = max(found, key=lambda one: np.abs(found[one]).max())
+    i, j, depth, map_ = steepest(found[name])
+    layer = DIGITS.node(name).layer
+    assert isinstance(layer, ConvLayer)
+    now, gradient = layer.filter.weights[i, j, depth, map_], found[name][i, j, depth, map_]
+    source = DIGITS.node(name).inputs[0]
+    assert gradient > 0
+    assert tab.text_content("#weight-answer") == (
+        f"The weight that counts most for digit 3 should grow: {name}, filter {map_} for map "
+        f"{depth} of {source} at row {i}, column {j}. It is {now:.3g}; if it grows by 0.01, "
+        f"digit 3 grows by about {0.01 * gradient:.3g}."
+    )
+    # It stands at the top, and the button is of no more use.
+    assert tab.locator("#weight-answer").bounding_box()["y"] < 500
+    assert not tab.is_visible("#ask-weights")

@@ -220,6 +220,7 @@ function drawGradientChoice(unit) {
 /** Draw the switch, what gradients mean, and the panel on one cell. */
 function drawGradients() {
   byId("gradients").setAttribute("aria-pressed", String(state.gradients));
+  byId("ask-weights").hidden = !live || state.gradients || !view.trail.some(({ unit }) => byName.get(unit.layer).arithmetic?.weights);
   const { cell, paths } = view.senders;
   for (const id of ["gradient-meaning", "gradient-panel", "weights"]) byId(id).hidden = !cell;
   byId("gradient-of").hidden = true;

@@ -105,7 +105,7 @@ function drawOwnFilter(layer, channel, depth, [told, list, numbers]) {
   list.hidden = !isBank;
   replaceItems(list, isBank ? listed.map((kernel) => kernelButton(kernel, source, most, kernel === chosen)) : []);
   if (listed.length < kernels.length) list.append(element("span", { class: "dim", text: `${listed.length} of ${kernels.length}` }));
-  const title = isBank ? `for ${source.name} ${channelName(source, chosen.channel)}` : "";
+  const title = isBank ? `for ${sourceText(source, chosen.channel)}` : "";
   const isListed = arithmetic.layer.kernel[1] <= WIDEST_NUMBERS;
   const make = (i, j, number) => element("span", { text: number });
   numbers.replaceChildren(isListed ? weightTable(chosen.rows, title, make, most) : gridPicture(chosen.rows, title));
@@ -119,6 +119,6 @@ function kernelButton({ channel, depth, rows }, source, most, isChosen) {
   const range = { kind: "symmetric", lo: -most, hi: most };
   drawCells(prepareCanvas(canvas, width * cell, height * cell), valuePicture(height, width, [rows.flat()], range, tables.diverging), cell);
   const name = channelName(source, channel);
-  const attributes = { type: "button", class: "thumb", "data-key": depth, "aria-pressed": String(isChosen), "aria-label": `Weights for ${source.name} ${name}` };
+  const attributes = { type: "button", class: "kernel", "data-key": depth, "aria-pressed": String(isChosen), "aria-label": `Weights for ${sourceText(source, channel)}` };
   return element("button", attributes, canvas, element("span", { text: name }));
 }

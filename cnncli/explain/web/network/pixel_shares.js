@@ -74,7 +74,7 @@ function drawLookedAt(canvas, unit, size, isKnown) {
   const input = byName.get("input");
   const { cell, width, height } = mapSize(input, size);
   const context = prepareCanvas(canvas, width, height);
-  drawCells(context, isKnown ? sharesPicture(input, unit) : pictureOf(input, state.maps.input), cell);
+  drawCells(context, isKnown ? sharesPicture(pixelShares(unit)) : pictureOf(input, state.maps.input), cell);
   const box = receptiveField(unit).get("input") ?? [0, 0, 0, 0];
   const [rows, cols] = [input.rows, input.cols];
   const isWhole = box[0] <= rows[0] && box[2] >= rows[1] && box[1] <= cols[0] && box[3] >= cols[1];
@@ -83,10 +83,10 @@ function drawLookedAt(canvas, unit, size, isKnown) {
   outlineCells(context, inMap, cell, view.colours.path, view.colours.halo, 1.5);
 }
 
-function sharesPicture(input, unit) {
-  const shares = pixelShares(unit);
+/** Shares of the input's pixels, blue below 0 and red above. */
+function sharesPicture(shares) {
   const most = largestMagnitude([shares]);
-  return valuePicture(...input.shape.slice(0, 2), [shares], { kind: "symmetric", lo: -most, hi: most }, tables.diverging);
+  return valuePicture(...byName.get("input").shape.slice(0, 2), [shares], { kind: "symmetric", lo: -most, hi: most }, tables.diverging);
 }
 
 const LOOKED_SIZE = 160;

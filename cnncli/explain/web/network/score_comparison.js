@@ -4,6 +4,7 @@
 
 const LISTED_DIFFERENCES = 6;
 const COMPARED_SIZE = 56;
+const COMPARED_PIXELS = 120;
 
 /** What was compared last, { chosen, unit, other }: the chosen unit, and the channels of its two scores. */
 let compared = null;
@@ -70,6 +71,23 @@ function drawComparison(chosen) {
   byId("raise-other").textContent = `for more of ${name(other)}`;
   byId("raise-own").textContent = `for more of ${name(unit.channel)}`;
   drawDifferences(found, [name(unit.channel), name(other)]);
+  drawComparedPixels(unit, other);
+}
+
+/** Draw which pixels speak for the chosen score and which for the other one, where gradients take no time. */
+function drawComparedPixels(unit, other) {
+  const canvas = byId("compared-picture");
+  canvas.hidden = byId("compared-key").hidden = !isPrompt();
+  if (canvas.hidden) return;
+  const names = [unit.channel, other].map((channel) => channelName(byName.get(unit.layer), channel));
+  byId("compared-key").textContent = `The picture: red pixels speak for ${names[0]}, blue ones for ${names[1]}. It is each pixel times the gradient of their difference.`;
+  canvas.setAttribute("aria-label", `The pixels that speak for ${names.join(" and for ")}`);
+  sizeCanvas(canvas, byName.get("input"), COMPARED_PIXELS);
+  drawWhenCalm(canvas, () => {
+    const [ours, theirs] = [unit, { ...unit, channel: other }].map(pixelShares);
+    const { cell, width, height } = mapSize(byName.get("input"), COMPARED_PIXELS);
+    drawCells(prepareCanvas(canvas, width, height), sharesPicture(ours.map((share, index) => share - theirs[index])), cell);
+  });
 }
 
 /** The sentence that sums up, and the maps that made the difference. */

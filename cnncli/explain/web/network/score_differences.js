@@ -60,7 +60,7 @@ function signedText(value) {
   return `${value > 0 ? "+" : ""}${numberText(value, 3)}`;
 }
 
-/** Which score is higher and why, in words: the map that counts most for each of the two. `names` are theirs. */
+/** Which score is higher and why, in lines: the map that counts most for each of the two. `names` are theirs. */
 function whyText({ rows, total }, names, mapText) {
   const [ours, theirs] = total;
   const given = `${names[0]} has ${numberText(ours)}, ${names[1]} has ${numberText(theirs)}:`;
@@ -73,7 +73,7 @@ function whyText({ rows, total }, names, mapText) {
     const row = most[side];
     return `Most for ${names[side]}: ${mapText(row)} gave ${signedText(row.ours)} to ${names[0]} and ${signedText(row.theirs)} to ${names[1]}.`;
   });
-  return [ahead, ...told].join(" ");
+  return [ahead, ...told].join("\n");
 }
 
 /** What the unit of a map that decides adds to both scores: its value times two weights; "" where it adds nothing. */

@@ -141,6 +141,11 @@ function blockIndex(made) {
   return Math.max(0, made.step.blocks.findIndex(({ channel }) => strongest && channel === strongest.channel));
 }
 
+/** A channel of a layer in words: its map, where it has several. */
+function sourceText(layer, channel) {
+  return layer.maps > 1 ? `map ${channelName(layer, channel)} of ${layer.name}` : channelName(layer, channel);
+}
+
 /** The name of one channel of a layer. */
 function channelName(layer, channel) {
   const picture = layer.pictures[pictureIndex(layer, channel)];

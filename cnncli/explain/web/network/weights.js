@@ -61,6 +61,7 @@ function kernelGradient(pass, map, depth) {
 
 function startWeights() {
   byId("to-own-weights").addEventListener("click", () => showWeights({ cell: chosenUnit() }));
+  byId("ask-weights").addEventListener("click", () => showWeights({}));
   byId("kernel-channel").addEventListener("change", ({ target }) => {
     const { layer, channel } = shownCell();
     apply({ kernel: { layer, channel, depth: Number(target.value) } });
@@ -143,7 +144,7 @@ function drawLayerWeights() {
 function weightPlace(name, { map, depth, i, j }) {
   const isOne = weightsKnown(name).pass.arithmetic.layer.kernel.every((side) => side === 1);
   const words = [...kernelWords(name, map, depth), ...(isOne ? [] : [`at row ${i}, column ${j}`])];
-  return `${name}: ${words.join(" ").replace(/^of /, "")}`;
+  return `${name}, ${words.join(" ").replace(/^of /, "")}`;
 }
 
 /** What is shown of the weights that make a cell's map: gradients by input channel, and which of them is listed. */
@@ -179,8 +180,9 @@ function drawWeights({ layer: name, channel }, unit) {
   byId("to-weights").textContent = `Weights of ${nearest}`;
   byId("no-weights").textContent = isHere ? "" : `${name} has no weights.`;
   if (!isHere && !nearest) return;
-  byId("weight-rule").textContent = weightRule(unit);
   drawLayerWeights();
+  byId("weight-answer").textContent = weightAnswer(unit);
+  byId("weight-rule").textContent = weightRule(unit);
   if (!isHere) return;
   const shown = shownWeights({ layer: name, channel });
   const { steepest, isShown } = shown;
@@ -198,12 +200,29 @@ function chosenDepth(name, channel, sizes) {
   return isChosen ? kernel.depth : Math.max(0, sizes.indexOf(Math.max(...sizes)));
 }
 
-/** Which weights should grow, in a sentence. */
-function weightRule(unit) {
-  const name = gradientName(unit);
+/** A change that is so small that a gradient tells what it does. */
+const SMALL_CHANGE = 0.01;
+
+/** Which weight of all layers should grow or fall, and what a small change does, in sentences; "" where none is known. */
+function weightAnswer(unit) {
+  const [best] = gradients.steepest.found;
+  if (!best) return "";
+  const { name, steepest } = best;
+  const { map, depth, i, j, gradient } = steepest;
+  const now = weightsKnown(name).pass.arithmetic.weight(i, j, depth, map);
+  const [way, ways] = gradient > 0 ? ["grow", "grows"] : ["fall", "falls"];
+  const raised = gradientName(unit);
   return (
-    `To raise ${name}, let weights with a positive gradient (red) grow, and those with a negative one (blue) fall. ` +
-    `To lower ${name}, the other way round.`
+    `The weight that counts most for ${raised} should ${way}: ${weightPlace(name, steepest)}. It is ${numberText(now, 3)}; ` +
+    `if it ${ways} by ${SMALL_CHANGE}, ${raised} grows by about ${numberText(SMALL_CHANGE * Math.abs(gradient), 3)}.`
+  );
+}
+
+/** Which way weights should go, in a sentence. */
+function weightRule(unit) {
+  return (
+    "The others: those with a positive gradient (red) should grow, those with a negative one (blue) fall. " +
+    `To lower ${gradientName(unit)}, the other way round.`
   );
 }
 
@@ -212,14 +231,13 @@ function unitText(unit) {
   return isSingle(byName.get(unit.layer)) ? mapText(unit) : placeText(unit);
 }
 
-/** Which kernel of a layer, in words: of which map and for which channel of the input, where there are several. */
+/** Which kernel of a layer, in words: of which filter and for which channel of the input, where there are several. */
 function kernelWords(name, map, depth) {
   const [layer, { pass }] = [byName.get(name), weightsKnown(name)];
   const [{ channel, source }] = pass.madeBy(map, depth);
-  const words = layer.maps > 1 ? [`of map ${channelName(layer, channel)}`] : [];
-  const [input] = layer.inputs;
+  const words = layer.maps > 1 ? [`of filter ${channelName(layer, channel)}`] : [];
   const { arithmetic } = pass;
-  if (!arithmetic.layer.perChannel && arithmetic.input.channels > 1) words.push(`for ${input} ${channelName(byName.get(input), source)}`);
+  if (!arithmetic.layer.perChannel && arithmetic.input.channels > 1) words.push(`for ${sourceText(byName.get(layer.inputs[0]), source)}`);
   return words;
 }
 
