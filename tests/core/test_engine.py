@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import tracemalloc
 from typing import Any
 
 import numpy as np
@@ -13,6 +12,7 @@ from cnncli.core import engine, strips
 from cnncli.core.algorithms.base import ConvTask
 from cnncli.core.choices import ALGORITHM_NAMES
 from cnncli.core.geometry import place_window
+from tests.support.memory import traced_peak
 
 Arrays = tuple[Any, Any, Any]
 
@@ -114,15 +114,6 @@ def test_the_filters_own_price_is_counted_for_one_image_only() -> None:
     assert layer.choice.algorithm == "winograd"
 
 
-def peak_bytes(action: Any) -> int:
-    tracemalloc.start()
-    try:
-        action()
-        return tracemalloc.get_traced_memory()[1]
-    finally:
-        tracemalloc.stop()
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("algorithm", "side"),
@@ -139,7 +130,7 @@ def test_a_stream_of_strips_stays_in_little_memory(algorithm: str, side: int) ->
             last = min(height, first + layer.grid.rows)
             layer.rows(lambda images, rows: X[images, rows], first, last)
 
-    assert peak_bytes(stream) < 4 * strips.STRIP_BYTES < X.nbytes
+    assert traced_peak(stream) < 4 * strips.STRIP_BYTES < X.nbytes
 
 
 def test_the_command_lines_names_are_the_engines() -> None:

@@ -11,7 +11,6 @@ import struct
 import subprocess
 import sys
 import threading
-import tracemalloc
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +28,7 @@ from cnncli.io.images import (
 )
 from cnncli.render.result_record import restore_values
 from tests.support.crafted import PNG_MAGIC, png_chunk
+from tests.support.memory import traced_peak
 from tests.support.patience import patient
 from tests.support.picturefiles import (
     ALPHA,
@@ -241,15 +241,9 @@ HUGE = (
 
 def test_huge_header_is_refused_before_decoding() -> None:
     assert len(HUGE) == 133
-    refusal(HUGE)
-    tracemalloc.start()
-    try:
-        problem = refusal(HUGE)
-        peak = tracemalloc.get_traced_memory()[1]
-    finally:
-        tracemalloc.stop()
+    problem = refusal(HUGE)
     assert str(65_535**2) in str(problem) and "--max-pixels" in str(problem.hint)
-    assert peak < 10 * 2**20
+    assert traced_peak(lambda: refusal(HUGE)) < 10 * 2**20
 
 
 @pytest.mark.parametrize("form", WHOLE)

@@ -7,7 +7,6 @@ import socket
 import struct
 import subprocess
 import sys
-import tracemalloc
 import warnings
 import zipfile
 from pathlib import Path
@@ -20,6 +19,7 @@ from cnncli.errors import FileProblem
 from cnncli.io.npy import is_npy, is_zip, open_regular, read_npy, read_npy_header
 from cnncli.io.npz import read_npz
 from tests.support.crafted import npy, npy_raw
+from tests.support.memory import traced_peak
 
 
 def saved(array: np.ndarray, version: tuple[int, int] | None = None) -> bytes:
@@ -159,14 +159,12 @@ def test_lying_headers_are_refused_at_once(case: str, as_path: bool, tmp_path: P
     path.write_bytes(LIES[case])
     refusal(LIES[case])
     source = path if as_path else LIES[case]
-    tracemalloc.start()
-    try:
+
+    def read() -> None:
         with pytest.raises(FileProblem):
             read_npy(source, name="x.npy")
-        peak = tracemalloc.get_traced_memory()[1]
-    finally:
-        tracemalloc.stop()
-    assert peak < 10 * 2**20
+
+    assert traced_peak(read) < 10 * 2**20
 
 
 def test_refusals_say_what_is_wrong() -> None:
@@ -411,14 +409,8 @@ def bomb(megabytes: int) -> bytes:
 def test_bomb_is_refused_without_unfolding_it() -> None:
     data = bomb(64)
     assert len(data) < 400_000
-    tracemalloc.start()
-    try:
-        message = refusal(data, read_npz)
-        peak = tracemalloc.get_traced_memory()[1]
-    finally:
-        tracemalloc.stop()
-    assert "unpack" in message
-    assert peak < 10 * 2**20
+    assert "unpack" in refusal(data, read_npz)
+    assert traced_peak(lambda: refusal(data, read_npz)) < 10 * 2**20
 
 
 def test_modest_zeros_are_no_bomb() -> None:

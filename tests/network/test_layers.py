@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tracemalloc
 from typing import Any
 
 import numpy as np
@@ -30,7 +29,8 @@ from cnncli.network.layers import (
     SubLayer,
 )
 from cnncli.network.passes import backward_bytes, forward, forward_layers, peak_bytes
-from tests.support.judges import distinct_values, numeric_gradient
+from tests.support.judges import check_gradients, distinct_values, numeric_gradient
+from tests.support.memory import traced_peak
 
 RANDOM = np.random.default_rng(41)
 X = distinct_values(RANDOM, 2, 4, 5, 3) / 3
@@ -82,20 +82,7 @@ PARAMETRIC: dict[str, Layer] = {
 
 @pytest.mark.parametrize("name", PARAMETRIC)
 def test_gradients_of_parameters(name: str) -> None:
-    layer = PARAMETRIC[name]
-    Y, cache = layer.forward(X)
-    dY = RANDOM.standard_normal(Y.shape)
-    dX, gradients = layer.backward(dY, cache)
-    numeric = numeric_gradient(lambda x: layer.forward(x)[0], X, dY)
-    np.testing.assert_allclose(dX, numeric, rtol=1e-6, atol=1e-8)
-    assert set(gradients) == set(layer.parameters)
-    for key, value in layer.parameters.items():
-
-        def changed(v: np.ndarray, key: str = key) -> np.ndarray:
-            return layer.with_parameters({key: v}).forward(X)[0]
-
-        numeric = numeric_gradient(changed, value, dY)
-        np.testing.assert_allclose(gradients[key], numeric, rtol=1e-6, atol=1e-7, err_msg=key)
+    check_gradients(PARAMETRIC[name], X)
 
 
 @pytest.mark.parametrize("alpha", [np.array([0.25]), np.array([0.25, -0.5, 0.75, 0.125])])
@@ -117,15 +104,7 @@ def test_gradients_of_a_bank_with_learned_slopes(alpha: np.ndarray) -> None:
 def test_gradients_of_weights_and_biases(bias: np.ndarray, per_channel: bool) -> None:
     weights = RANDOM.standard_normal((3, 3, 3, 4))
     kernels = stack([from_array(weights[:, :, 0, k]) for k in range(4)])
-    layer = ConvLayer(kernels if per_channel else from_array(weights), bias)
-    Y, cache = layer.forward(X)
-    dY = RANDOM.standard_normal(Y.shape)
-    _, gradients = layer.backward(dY, cache)
-    for key, value in layer.parameters.items():
-        numeric = numeric_gradient(
-            lambda v, key=key: layer.with_parameters({key: v}).forward(X)[0], value, dY
-        )
-        np.testing.assert_allclose(gradients[key], numeric, rtol=1e-6, atol=1e-7, err_msg=key)
+    check_gradients(ConvLayer(kernels if per_channel else from_array(weights), bias), X)
 
 
 def test_exchanged_parameters_leave_the_layer_as_it_was() -> None:
@@ -148,13 +127,7 @@ def test_exchanged_parameters_leave_the_layer_as_it_was() -> None:
     ids=lambda layer: layer.activation,
 )
 def test_gradients_of_activations(layer: ActivationLayer) -> None:
-    given = X * 1.01  # off every kink
-    Y, cache = layer.forward(given)
-    dY = RANDOM.standard_normal(Y.shape)
-    dX, gradients = layer.backward(dY, cache)
-    numeric = numeric_gradient(lambda x: layer.forward(x)[0], given, dY)
-    np.testing.assert_allclose(dX, numeric, rtol=1e-6, atol=1e-8)
-    assert gradients == {}
+    check_gradients(layer, X * 1.01)  # off every kink
 
 
 JOINS: dict[str, tuple[MergeLayer, list[np.ndarray]]] = {
@@ -373,11 +346,12 @@ def test_only_what_is_still_needed_is_held() -> None:
 def test_the_memory_of_a_backward_pass_is_estimated() -> None:
     network = Network.chain(bank(3, 16, activation="relu"), PoolLayer("max", 3, 1, padding=1))
     given = RANDOM.standard_normal((1, 200, 200, 3))
-    tracemalloc.start()
-    done = forward(network, given)
-    done.backward({"pool1": np.ones_like(done.values["pool1"])})
-    _, peak = tracemalloc.get_traced_memory()
-    tracemalloc.stop()
+
+    def passes() -> None:
+        done = forward(network, given)
+        done.backward({"pool1": np.ones_like(done.values["pool1"])})
+
+    peak = traced_peak(passes)
     assert 0.6 < peak / backward_bytes(network, given.shape, given.dtype) < 1.2
 
 

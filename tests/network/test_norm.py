@@ -21,7 +21,7 @@ from cnncli.network.layers import (
 )
 from cnncli.network.layers.base import STRIP_BYTES
 from cnncli.network.passes import forward_layers
-from tests.support.judges import numeric_gradient
+from tests.support.judges import check_gradients
 from tests.support.shell import run_cli, save
 
 RANDOM = np.random.default_rng(131)
@@ -79,20 +79,7 @@ def test_lrn_is_its_formula(size: int) -> None:
 
 @pytest.mark.parametrize("name", LAYERS)
 def test_gradients(name: str) -> None:
-    layer = LAYERS[name]
-    Y, cache = layer.forward(X)
-    dY = RANDOM.standard_normal(Y.shape)
-    dX, gradients = layer.backward(dY, cache)
-    numeric = numeric_gradient(lambda x: layer.forward(x)[0], X, dY)
-    np.testing.assert_allclose(dX, numeric, rtol=1e-5, atol=1e-7)
-    assert set(gradients) == set(layer.parameters)
-    for key, value in layer.parameters.items():
-
-        def changed(v: np.ndarray, key: str = key) -> np.ndarray:
-            return layer.with_parameters({key: v}).forward(X)[0]
-
-        numeric = numeric_gradient(changed, value, dY)
-        np.testing.assert_allclose(gradients[key], numeric, rtol=1e-5, atol=1e-7, err_msg=key)
+    check_gradients(LAYERS[name], X, rtol=1e-5)
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])

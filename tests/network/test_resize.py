@@ -25,7 +25,7 @@ from cnncli.network.passes import forward, forward_layers
 from cnncli.network.summary import summarize
 from cnncli.render.options import MapGroup
 from cnncli.system import threads
-from tests.support.judges import distinct_values, numeric_gradient
+from tests.support.judges import check_gradients, distinct_values
 from tests.support.sweep import sweep
 
 RANDOM = np.random.default_rng(61)
@@ -63,20 +63,8 @@ LAYERS: dict[str, Layer] = {
 @pytest.mark.parametrize("name", sweep(LAYERS, keep=6))
 def test_gradient_is_that_of_finite_differences(name: str) -> None:
     layer = LAYERS[name]
-    Y, cache = layer.forward(X)
-    assert Y.shape == layer.output_shape(X.shape)
-    dY = RANDOM.standard_normal(Y.shape)
-    dX, gradients = layer.backward(dY, cache)
-    numeric = numeric_gradient(lambda x: layer.forward(x)[0], X, dY)
-    np.testing.assert_allclose(dX, numeric, rtol=1e-6, atol=1e-7)
-    assert set(gradients) <= {"W", "b"}
-    for key, array in gradients.items():
-
-        def changed(v: np.ndarray, key: str = key) -> np.ndarray:
-            return layer.with_parameters({key: v}).forward(X)[0]
-
-        numeric = numeric_gradient(changed, layer.parameters[key], dY)
-        np.testing.assert_allclose(array, numeric, rtol=1e-6, atol=1e-6, err_msg=key)
+    assert layer.forward(X)[0].shape == layer.output_shape(X.shape)
+    check_gradients(layer, X, atol=1e-6)
 
 
 @pytest.mark.parametrize("name", LAYERS)

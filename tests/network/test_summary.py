@@ -5,8 +5,6 @@ from __future__ import annotations
 import csv
 import io
 import json
-import tracemalloc
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -30,6 +28,7 @@ from cnncli.network.passes import forward, forward_layers
 from cnncli.network.summary import summarize
 from cnncli.plan.report import csv_text, json_lines, table
 from cnncli.plan.trace import trace
+from tests.support.memory import traced_peak
 from tests.support.sweep import sweep
 
 FLOAT32 = np.dtype("float32")
@@ -320,15 +319,6 @@ def test_stretches_of_unread_cells_in_json_and_csv() -> None:
     assert (row["unread_rows"], row["unread_columns"]) == ("2:3 5:6 8:9", "2:3")
 
 
-def peak_bytes(action: Callable[[], object]) -> int:
-    tracemalloc.start()
-    try:
-        action()
-        return tracemalloc.get_traced_memory()[1]
-    finally:
-        tracemalloc.stop()
-
-
 @pytest.mark.parametrize("mode", sweep(PAD_MODES, keep=2))
 def test_the_length_of_pads_costs_nothing(mode: str) -> None:
     pads = [PadLayer(65535, mode)] * 25
@@ -341,7 +331,7 @@ def test_the_length_of_pads_costs_nothing(mode: str) -> None:
         trace(network, (1, 20, 24, 3), "pool2", (100_000, 7))
 
     # A mark for each of the last pad's rows would take 3 MB.
-    assert peak_bytes(plan) < 1_500_000
+    assert traced_peak(plan) < 1_500_000
     (notes,) = [plan.warnings for plan in plans]
     assert any("conv1: too many windows" in note for note in notes)
 

@@ -167,6 +167,25 @@ def numeric_gradient(
     return gradient
 
 
+def check_gradients(layer: Any, X: FloatArray, rtol: float = 1e-6, atol: float = 1e-7) -> None:
+    """Check the gradients of a layer by its input and by each of its parameters."""
+    Y, cache = layer.forward(X)
+    dY = np.random.default_rng(1).standard_normal(Y.shape)
+    dX, gradients = layer.backward(dY, cache)
+    numeric = numeric_gradient(lambda x: layer.forward(x)[0], X, dY)
+    np.testing.assert_allclose(dX, numeric, rtol=rtol, atol=atol)
+    assert set(gradients) == set(layer.parameters)
+    for key, value in layer.parameters.items():
+
+        def changed(v: FloatArray, key: str = key) -> FloatArray:
+            Y: FloatArray = layer.with_parameters({key: v}).forward(X)[0]
+            return Y
+
+        numeric = numeric_gradient(changed, value, dY)
+        assert gradients[key].shape == value.shape
+        np.testing.assert_allclose(gradients[key], numeric, rtol=rtol, atol=atol, err_msg=key)
+
+
 def distinct_values(rng: np.random.Generator, *shape: int) -> FloatArray:
     """Return values with at least 0.1 between any two magnitudes, none of them near 0."""
     count = int(np.prod(shape))
