@@ -11,6 +11,7 @@ import pytest
 from PIL import Image
 
 from tests.support.crafted import png
+from tests.support.picturefiles import encoded
 from tests.support.shell import (
     npy_bytes,
     pixels,
@@ -233,9 +234,8 @@ def test_arrays_of_another_shape(shape: tuple[int, ...]) -> None:
 @pytest.mark.parametrize("words", [("-",), ()])
 @pytest.mark.parametrize("form", ["PNG", "JPEG", "GIF", "BMP", "TIFF", "WEBP", "PPM"])
 def test_pictures_on_standard_input(form: str, words: tuple[str, ...]) -> None:
-    stream = io.BytesIO()
-    Image.fromarray(np.full((8, 8, 3), 200, np.uint8)).save(stream, form)
-    result = run_cli("pool", *words, stdin=stream.getvalue())
+    stdin = encoded(np.full((8, 8, 3), 200, np.uint8), form)
+    result = run_cli("pool", *words, stdin=stdin)
     got = np.load(io.BytesIO(result.stdout_bytes))
     assert got.shape == (4, 4, 3) and np.abs(got * 255 - 200).max() < 2
 

@@ -18,11 +18,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-from PIL import Image
 
 from tests.support.crafted import npy, npy_raw, png_chunk
 from tests.support.disks import full_disk
 from tests.support.patience import patient, until
+from tests.support.picturefiles import encoded
 from tests.support.shell import (
     OBEY_PERMISSIONS,
     error_lines,
@@ -57,12 +57,6 @@ class Canary:
 
     def __reduce__(self) -> tuple[Any, ...]:
         return (os.mkdir, ("canary",))
-
-
-def picture(form: str) -> bytes:
-    stream = io.BytesIO()
-    Image.fromarray(RGB).save(stream, form)
-    return stream.getvalue()
 
 
 def named(error: str, name: str) -> None:
@@ -129,9 +123,9 @@ def test_contents_that_are_no_image(content: str, suffix: str) -> None:
 
 
 def test_what_libraries_print_is_not_shown() -> None:
-    data = bytearray(picture("TIFF"))
+    data = bytearray(encoded(RGB, "TIFF"))
     Path("bad.tif").write_bytes(data[:-40])
-    Path("worse.jpg").write_bytes(picture("JPEG")[:-300])
+    Path("worse.jpg").write_bytes(encoded(RGB, "JPEG")[:-300])
     done = run_process("pool", "bad.tif", "worse.jpg")
     assert done.returncode == 1
     *lines, last = done.stderr.decode().splitlines()
@@ -158,7 +152,7 @@ def test_endless_standard_input(source: str) -> None:
 
 FILTERS: dict[str, bytes] = {
     **{name: CONTENTS[name] for name in ("nothing", "one byte", "text", "pickle", "object array")},
-    "a picture": picture("PNG"),
+    "a picture": encoded(RGB, "PNG"),
     "truncated": npy_bytes(np.ones((3, 3)))[:-1],
     "trailing": npy_bytes(np.ones((3, 3))) + b"\0",
     "10^12 elements": npy("'<f8'", "(1000000, 1000000)", b"\0" * 99),
@@ -412,7 +406,7 @@ def start(*words: object, **streams: Any) -> subprocess.Popen[bytes]:
 def wait_for_reader(process: subprocess.Popen[bytes]) -> None:
     """Send the beginning of a picture and return once it was taken out of the pipe."""
     assert process.stdin is not None
-    process.stdin.write(picture("PNG")[:50])
+    process.stdin.write(encoded(RGB, "PNG")[:50])
     process.stdin.flush()
     left = array.array("i", [50])
     until(lambda: not fcntl.ioctl(process.stdin, termios.FIONREAD, left) and not left[0])

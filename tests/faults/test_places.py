@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import os
 import re
 from collections.abc import Iterator
@@ -10,10 +9,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
 
 from tests.support.disks import small_disk
 from tests.support.mutants import picture_corpus
+from tests.support.picturefiles import encoded
 from tests.support.shell import (
     pixels,
     refused,
@@ -31,16 +30,14 @@ RGB = RANDOM.integers(0, 256, (400, 500, 3), np.uint8)
 
 
 @pytest.fixture(scope="module")
-def encoded() -> bytes:
+def noise() -> bytes:
     """The noise as PNG, which takes a while to compress."""
-    stream = io.BytesIO()
-    Image.fromarray(RGB).save(stream, "png")
-    return stream.getvalue()
+    return encoded(RGB, "PNG")
 
 
 @pytest.fixture(autouse=True)
-def inputs(empty_folder: Path, encoded: bytes) -> None:
-    Path("x.png").write_bytes(encoded)
+def inputs(empty_folder: Path, noise: bytes) -> None:
+    Path("x.png").write_bytes(noise)
     save_array("x.npy", RGB)
     Path("net.toml").write_text('[[layers]]\ntype = "pool"\n')
 

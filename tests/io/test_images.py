@@ -41,12 +41,7 @@ from tests.support.picturefiles import (
     flat,
     refusal,
 )
-
-
-def npy(array: np.ndarray) -> bytes:
-    file = io.BytesIO()
-    np.save(file, array)
-    return file.getvalue()
+from tests.support.shell import npy_bytes
 
 
 @pytest.mark.parametrize(
@@ -70,7 +65,7 @@ def npy(array: np.ndarray) -> bytes:
 @pytest.mark.parametrize("order", ["C", "F"])
 def test_arrays_of_every_type(descr: str, scale: int, dtype: str, order: Any) -> None:
     numbers = [[0, 1, 1], [1, 0, 1]] if descr == "?" else [[0, 1, 2], [3, 100, 7]]
-    picture = read_bytes(npy(np.array(numbers, descr, order=order)), OPTIONS)
+    picture = read_bytes(npy_bytes(np.array(numbers, descr, order=order)), OPTIONS)
     assert picture.dtype == np.dtype(dtype) and picture.values().dtype == np.dtype(dtype)
     assert not picture.is_picture and picture.shape == (1, 2, 3, 1)
     expected = np.array(numbers, dtype) / np.array(scale, dtype)
@@ -89,7 +84,7 @@ def test_arrays_of_every_type(descr: str, scale: int, dtype: str, order: Any) ->
 )
 def test_array_shapes(shape: tuple[int, ...], expected: tuple[int, ...], batched: bool) -> None:
     numbers = np.arange(math.prod(shape), dtype=np.float32).reshape(shape)
-    picture = read_bytes(npy(numbers), OPTIONS)
+    picture = read_bytes(npy_bytes(numbers), OPTIONS)
     assert picture.shape == expected and picture.batched == batched
     assert np.array_equal(picture.values().ravel(), numbers.ravel())
 
@@ -97,12 +92,12 @@ def test_array_shapes(shape: tuple[int, ...], expected: tuple[int, ...], batched
 @pytest.mark.parametrize("shape", [(), (3,), (1, 1, 1, 1, 1), (0, 3), (2, 0, 3), (0, 2, 2, 1)])
 def test_array_shapes_that_are_no_image(shape: tuple[int, ...]) -> None:
     with pytest.raises(ShapeError, match=re.escape(f"got {shape}")):
-        read_bytes(npy(np.zeros(shape)), OPTIONS)
+        read_bytes(npy_bytes(np.zeros(shape)), OPTIONS)
 
 
 def test_array_file_by_content_stays_mapped_and_pickles(tmp_path: Path) -> None:
     path = tmp_path / "array.png"
-    path.write_bytes(npy(np.arange(12, dtype=np.uint8).reshape(4, 3)))
+    path.write_bytes(npy_bytes(np.arange(12, dtype=np.uint8).reshape(4, 3)))
     picture = read_image(path, OPTIONS)
     assert isinstance(picture.pixels, np.memmap) and not picture.is_picture
     copy = pickle.loads(pickle.dumps(picture))
@@ -118,7 +113,7 @@ def test_archive_of_arrays_as_image() -> None:
 def test_values_by_rows_and_read_only() -> None:
     picture = read_bytes(encoded(RGB, "PNG"), OPTIONS)
     assert np.array_equal(picture.values(slice(1, 3)), picture.values()[:, 1:3])
-    for source in (picture, read_bytes(npy(np.zeros((2, 2))), OPTIONS)):
+    for source in (picture, read_bytes(npy_bytes(np.zeros((2, 2))), OPTIONS)):
         with pytest.raises(ValueError, match="read-only"):
             source.values()[0, 0, 0, 0] = 1
 
@@ -128,7 +123,7 @@ def test_luminance() -> None:
     picture = read_bytes(encoded(RGB, "PNG"), ReadOptions(gray=True))
     assert (picture.shape, picture.scale, picture.dtype) == ((1, 5, 7, 1), 1.0, np.float32)
     assert np.allclose(picture.values()[0, :, :, 0], 0.299 * r + 0.587 * g + 0.114 * b, atol=1e-6)
-    double = read_bytes(npy(np.stack([RGB / 255.0] * 2)), ReadOptions(gray=True))
+    double = read_bytes(npy_bytes(np.stack([RGB / 255.0] * 2)), ReadOptions(gray=True))
     assert double.dtype == np.float64 and double.shape == (2, 5, 7, 1)
     assert np.allclose(double.values()[1, :, :, 0], 0.299 * r + 0.587 * g + 0.114 * b, atol=1e-15)
 
@@ -137,7 +132,7 @@ def test_luminance_of_grey_and_of_many_channels() -> None:
     picture = read_bytes(encoded(DEEP, "PNG"), ReadOptions(gray=True))
     assert picture.pixels.dtype == np.uint16
     with pytest.raises(ShapeError, match="1 or 3 channels, got 4"):
-        read_bytes(npy(np.zeros((2, 2, 4))), ReadOptions(gray=True))
+        read_bytes(npy_bytes(np.zeros((2, 2, 4))), ReadOptions(gray=True))
 
 
 def test_gray_after_flattening() -> None:
@@ -329,7 +324,7 @@ def test_endless_input() -> None:
 
 
 def test_streams_give_what_bytes_give() -> None:
-    for data in (WHOLE["PNG"], WHOLE["LZW TIFF"], npy(GREY)):
+    for data in (WHOLE["PNG"], WHOLE["LZW TIFF"], npy_bytes(GREY)):
         picture = read_stream(io.BytesIO(data), ReadOptions(max_input_bytes=len(data)))
         assert np.array_equal(picture.pixels, read_bytes(data, OPTIONS).pixels)
         with pytest.raises(FileProblem, match="limit"):
@@ -337,7 +332,7 @@ def test_streams_give_what_bytes_give() -> None:
 
 
 def test_input_limit_counts_for_array_files(tmp_path: Path) -> None:
-    (tmp_path / "a.npy").write_bytes(npy(GREY))
+    (tmp_path / "a.npy").write_bytes(npy_bytes(GREY))
     with pytest.raises(FileProblem, match="limit of 100 bytes"):
         read_image(tmp_path / "a.npy", ReadOptions(max_input_bytes=100))
 

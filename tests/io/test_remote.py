@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime
-import io
 import ipaddress
 import json
 import os
@@ -23,6 +22,7 @@ from cnncli.errors import FileProblem, OptionError, hide_secrets
 from cnncli.io import remote
 from cnncli.io.urls import Url, parse_url
 from tests.support.patience import patient
+from tests.support.picturefiles import encoded
 from tests.support.shell import (
     error_lines,
     npy_bytes,
@@ -41,13 +41,8 @@ pytest.importorskip("aiohttp")
 pytestmark = pytest.mark.oracle
 
 COLOURS = np.arange(48, dtype=np.uint8).reshape(4, 4, 3)
+PNG = encoded(COLOURS, "PNG")
 POOL = ("pool", "--size", "2")
-
-
-def png(array: np.ndarray = COLOURS) -> bytes:
-    stream = io.BytesIO()
-    Image.fromarray(array).save(stream, "png")
-    return stream.getvalue()
 
 
 @pytest.fixture(autouse=True)
@@ -60,7 +55,7 @@ def end_session() -> Iterator[None]:
 @pytest.fixture
 def web(empty_folder: Path) -> Iterator[WebServer]:
     with serving() as server:
-        server.files = {"/photo.png": png(), "/in/cat.png": png(), "/v.npy": npy_bytes(COLOURS)}
+        server.files = {"/photo.png": PNG, "/in/cat.png": PNG, "/v.npy": npy_bytes(COLOURS)}
         yield server
 
 
@@ -179,7 +174,7 @@ def test_https_checks_certificates_and_never_becomes_http(
 ) -> None:
     trusting = {"env": {**os.environ, "SSL_CERT_FILE": str(certificate)}}
     with serving(certificate) as server:
-        server.files["/photo.png"] = png()
+        server.files["/photo.png"] = PNG
         server.places["clear"] = "http://127.0.0.1:1/photo.png"
         plain, clear = server.url("photo.png"), server.url("to/clear")
         assert "certificate is not trusted" in error_lines(run_process(*POOL, plain), 1)
@@ -236,7 +231,7 @@ def test_results_do_not_go_to_the_web(web: WebServer) -> None:
 
 def test_a_file_of_such_a_name_is_a_file_all_the_same(empty_folder: Path) -> None:
     Path("s3:/bucket").mkdir(parents=True)
-    Path("s3:/bucket/photo.png").write_bytes(png())
+    Path("s3:/bucket/photo.png").write_bytes(PNG)
     run_cli(*POOL, "./s3://bucket/photo.png", "-o", "./s3://bucket/out.png")
     assert (pixels("s3:/bucket/out.png") == expected()).all()
 
@@ -270,7 +265,7 @@ def test_where_addresses_are_not_taken_they_are_not_shown_either(
     empty_folder: Path, words: str
 ) -> None:
     url = "https://me:secret@host/a.json?key=secret"
-    Path("a.png").write_bytes(png())
+    Path("a.png").write_bytes(PNG)
     result = CliRunner().invoke(cli, words.replace("URL", url).split())
     assert result.exit_code in (1, 2)
     assert result.stderr.startswith("cnncli: error: ")
@@ -347,7 +342,7 @@ def test_no_thread_and_no_connection_is_shared_with_a_fork(web: WebServer) -> No
 
 
 def test_worker_processes_read_for_themselves(web: WebServer) -> None:
-    web.files |= {f"/in/{k}.png": png(COLOURS + k) for k in range(6)}
+    web.files |= {f"/in/{k}.png": encoded(COLOURS + k, "PNG") for k in range(6)}
     urls = [web.url(f"in/{k}.png") for k in range(6)]
     run_cli(*POOL, *urls, "-o", "one/", "--jobs", 1)
     done = run_process(*POOL, *urls, "-o", "two/", "--jobs", 2)

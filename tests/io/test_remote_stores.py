@@ -15,6 +15,7 @@ from PIL import Image
 from cnncli.errors import FileProblem
 from cnncli.io import remote
 from cnncli.io.urls import parse_url
+from tests.support.picturefiles import encoded
 from tests.support.shell import (
     npy_bytes,
     pixels,
@@ -33,23 +34,18 @@ pytestmark = [
 ]
 
 COLOURS = np.arange(48, dtype=np.uint8).reshape(4, 4, 3)
+PNG = encoded(COLOURS, "PNG")
 POOL = ("pool", "--size", "2")
 
 
-def png(array: np.ndarray = COLOURS) -> bytes:
-    stream = io.BytesIO()
-    Image.fromarray(array).save(stream, "png")
-    return stream.getvalue()
-
-
 IMAGES = {
-    "a.png": png(),
-    "in/b.png": png(),
+    "a.png": PNG,
+    "in/b.png": PNG,
     "in/c.npy": npy_bytes(COLOURS),
-    "in/.hidden.png": png(),
+    "in/.hidden.png": PNG,
     "in/notes.txt": b"no image",
-    "in/deep/er/d.PNG": png(),
-    "in/deep/e f.png": png(),
+    "in/deep/er/d.PNG": PNG,
+    "in/deep/e f.png": PNG,
 }
 
 
@@ -115,7 +111,7 @@ def test_folders_and_patterns(store: Store, word: str, options: list[str], found
 
 @pytest.mark.parametrize("place", ["out/", "out/{stem}-pool.png"])
 def test_folders_and_templates_take_results(store: Store, place: str) -> None:
-    Path("x.png").write_bytes(png())
+    Path("x.png").write_bytes(PNG)
     run_cli(*POOL, address(store, "a.png"), "x.png", "-o", address(store, place))
     assert set(results(store)) == {"out/a-pool.png", "out/x-pool.png"}
 
