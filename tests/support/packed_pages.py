@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import bz2
 import json
 import re
 import zlib
@@ -10,7 +11,9 @@ from typing import Any
 
 import numpy as np
 
-PACKED = re.compile(r'<script type="text/plain" id="packed" data-bytes="(\d+)">([^<]*)</script>')
+PACKED = re.compile(
+    r'<script type="text/plain" id="packed" data-count="(\d+)" data-unpacked="\d+">([^<]*)</script>'
+)
 PAIRS = dict(enumerate("<\0\b\t\n\v\f\r\x1a\x1b\x1c\x1d\x1e\x7f", 2))
 """The first of two characters that stand in a page as one, by that one's number over 128."""
 
@@ -29,7 +32,9 @@ def bytes_of(text: str, count: int) -> bytes:
 def page_contents(text: str) -> dict[str, Any]:
     """Return the ``data``, ``style`` and ``scripts`` of a page, with the arrays of its data."""
     ((count, packed),) = PACKED.findall(text)
-    told, arrays = zlib.decompress(bytes_of(packed, int(count))).split(b"\n", 1)
+    data = bytes_of(packed, int(count))
+    unpack = bz2.decompress if data.startswith(b"BZh") else zlib.decompress
+    told, arrays = unpack(data).split(b"\n", 1)
 
     def read(record: dict[str, Any]) -> Any:
         if isinstance(record.get("array"), str):

@@ -6,14 +6,13 @@ import base64
 import hashlib
 import html
 import re
-import zlib
 from collections.abc import Sequence
 from functools import cache
 from importlib import resources
 from itertools import groupby
 
 from cnncli.explain.page.layer_data import PageData
-from cnncli.explain.page.pack import as_text, pack
+from cnncli.explain.page.pack import as_text, compress, pack
 from cnncli.explain.page.parts import SCRIPTS, STYLES, UNPACK_SCRIPTS, WORKER
 from cnncli.explain.page.shorten import shorten_script, shorten_style
 
@@ -31,7 +30,7 @@ def page_text(data: PageData) -> str:
     Returns
     -------
     str
-        One document without any address in it. Its data, style and scripts are deflated, and
+        One document without any address in it. Its data, style and scripts are compressed, and
         page/unpack.js opens them. Its content security policy names the hashes of its own style
         and scripts, so that nothing else runs and nothing is loaded.
 
@@ -47,7 +46,8 @@ def page_text(data: PageData) -> str:
     runs = groupby(SCRIPTS[kind], key=WORKER.__contains__)
     scripts = [("".join(map(_shortened, run)), in_worker) for in_worker, run in runs]
     told = [{"text": text, "worker": in_worker} for text, in_worker in scripts]
-    packed = zlib.compress(pack({"data": data, "style": style, "scripts": told}), 9)
+    contents = pack({"data": data, "style": style, "scripts": told})
+    packed = compress(contents)
     openers = [_shortened(name) for name in UNPACK_SCRIPTS]
     first_style = _shortened("page/unpack.css")
     values = {
@@ -57,7 +57,8 @@ def page_text(data: PageData) -> str:
         "style": first_style,
         "body": _file("layer/layer.html" if kind == "layer" else "network/network.html"),
         "packed": as_text(packed),
-        "bytes": str(len(packed)),
+        "count": str(len(packed)),
+        "unpacked": str(len(contents)),
         "scripts": "\n".join(f"<script>{text}</script>" for text in openers),
     }
     return _PLACEHOLDER.sub(lambda match: values[match[1]], _file("page/page.html"))

@@ -1,15 +1,21 @@
 "use strict";
-// Opens a page: inflates its data, style and scripts, puts the style in its place, and runs the scripts in
+// Opens a page: unpacks its data, style and scripts, puts the style in its place, and runs the scripts in
 // their order. The page's policy names the hash of each.
 
 /** What the page shows, see cnncli/explain/page. */
 let pageData = null;
 
+async function inflatedBytes(packed) {
+  const stream = new Blob([packed]).stream().pipeThrough(new DecompressionStream("deflate"));
+  return new Uint8Array(await new Response(stream).arrayBuffer());
+}
+
 async function unpackPage() {
   const holder = document.getElementById("packed");
-  const bytes = bytesOf(holder.textContent, Number(holder.dataset.bytes));
-  const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("deflate"));
-  const { data, style, scripts } = readPacked(new Uint8Array(await new Response(stream).arrayBuffer()));
+  const { count, unpacked } = holder.dataset;
+  const packed = bytesOf(holder.textContent, Number(count));
+  const bytes = isBzip2(packed) ? unpackedBytes(packed, Number(unpacked)) : await inflatedBytes(packed);
+  const { data, style, scripts } = readPacked(bytes);
   holder.remove();
   pageData = data;
   const policy = window.trustedTypes?.createPolicy("cnncli-unpack", { createScript: (text) => text });
