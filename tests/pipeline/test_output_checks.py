@@ -187,7 +187,7 @@ def test_a_template_gives_each_layer_its_own_name() -> None:
         ("a.jpg", {"depth": "16"}, "'a.jpg': --depth 16 needs png"),
         ("a.png", {"depth": "float"}, "'a.png': --depth float needs tif tiff npy"),
         ("o/{stem}.webp", {"depth": "16"}, "got webp"),
-        ("a.tif", {"depth": "float", "format": "png"}, "'a.tif': --depth float needs"),
+        ("a.bin", {"depth": "float", "format": "png"}, "'a.bin': --depth float needs"),
     ],
 )
 def test_depths_a_format_lacks(output: str, settings: dict[str, str], words: str) -> None:
@@ -364,5 +364,5 @@ def test_odd_names_stay_in_place_and_show_escaped(name: str) -> None:
 def test_targets_travel_to_workers() -> None:
     import pickle
 
-    target = first(plan("o/{stem}-{map}.png", one_picture=False, format="tif"))
+    target = first(plan("o/{stem}-{map}.tif", one_picture=False, format="tif"))
     assert pickle.loads(pickle.dumps(target)).files(THREE) == target.files(THREE)
