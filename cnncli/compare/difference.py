@@ -112,6 +112,8 @@ def shape_error(a: Values, b: Values, hint: bool = True) -> ShapeError:
     way = "give --image and --filter, to find out which padding or stride makes them so"
     if a.shape[:3] == b.shape[:3] and {a.shape[3], b.shape[3]} == {1, 3}:
         hint, way = True, "one is grey, the other colour: --gray compares both as grey"
+    if a.shape[1:3] == b.shape[2:0:-1] and a.shape[1] != a.shape[2]:
+        hint, way = True, "rows and columns are swapped: one is turned or transposed"
     return ShapeError(
         f"results must have the same shape, got {size_text(a.shape)} and {size_text(b.shape)}",
         hint=way if hint else None,

@@ -30,6 +30,7 @@ _FORM = "LAYER, LAYER:MAP or LAYER:MAP,ROW,COL"
 _NEVER_ROUNDING: Final = 1e-3
 """Relative to the gradient of the unit: of a larger gradient no look is taken at what it sums."""
 
+_NUMBERS = re.compile(r"\d{1,9}(,\d{1,9},\d{1,9})?")
 _PAIR = re.compile(r"\d+,\d+")
 _PLACED = re.compile(r"(?P<map>.+?)(?:,(?P<row>\d{1,9}),(?P<col>\d{1,9}))?")
 
@@ -94,8 +95,8 @@ def parse_unit(text: str, find: Callable[..., str], classes: Sequence[str] = ())
         return Unit(find(text, numbers=False))
     except OptionError as error:
         if not colon:
-            # A number alone is likely to be that of a map.
-            is_map = text.isdecimal() and len(text) < 10
+            # Numbers alone are likely to be those of a map, and of a row and column.
+            is_map = _NUMBERS.fullmatch(text)
             hint = f"--unit LAYER:{text}" if is_map else error.hint
             hint = f"--unit {quote(f'LAYER:{text}')}" if text in classes else hint
             raise type(error)(error.message, hint=hint, path=error.path) from None

@@ -56,10 +56,14 @@ def answers_note(layer: str | None, answers: Sequence[Answer]) -> str:
     'fc, largest first: dog 3 (88 %); in brackets softmax of the scores'
     """
     texts = [
-        f"{name} {value:.4g}" + ("" if share is None else f" ({100 * share:.3g} %)")
+        f"{name} {value:.4g}" + ("" if share is None else f" ({_percent(share)})")
         for _, name, value, share in answers
     ]
     by_softmax = "" if answers[0].share is None else "; in brackets softmax of the scores"
     is_tie = len(answers) > 1 and answers[0].value == answers[-1].value
     tie = "; they are equal, so their order means nothing" if is_tie else ""
     return f"{layer}, largest first: {', '.join(texts)}{by_softmax}{tie}"
+
+
+def _percent(share: float) -> str:
+    return "below 0.001 %" if 0 < share < 1e-5 else f"{100 * share:.3g} %"

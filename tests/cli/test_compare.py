@@ -153,6 +153,12 @@ def test_paddings_of_two_sizes_are_laid_over_each_other() -> None:
     assert "must have the same shape" in refused("compare", "a.npy", "c.npy", code=2)
 
 
+def test_rows_and_columns_that_are_swapped_are_named() -> None:
+    save("turned.png", np.rot90(PIXELS))
+    error = refused("compare", "photo.png", "turned.png", code=2)
+    assert "12x17x3 and 17x12x3" in error and "one is turned or transposed" in error
+
+
 def test_conventions_are_two_lines_each() -> None:
     lines = run_cli("compare", "photo.png", "-f", "1 2; 3 4").stdout.splitlines()
     assert [line.split()[0] for line in lines[::2]] == [

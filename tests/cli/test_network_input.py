@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from cnncli.pipeline.answers import answers_note, find_answers
 from tests.support.packed_pages import data_of
 from tests.support.shell import (
     pixels,
@@ -357,6 +358,14 @@ def test_labels_name_the_classes_and_the_five_best_have_shares() -> None:
     )
     said = run_cli("run", "net.toml", "photo.png", "--labels", "names.txt").stderr
     assert "largest first: " in said and "softmax of" not in said
+
+
+def test_shares_that_are_hardly_any_are_said_in_short() -> None:
+    values = np.array([1000.0, 900, -2000])
+    said = answers_note("fc", find_answers(values, ("a", "b", "c"), True))
+    assert said.startswith(
+        "fc, largest first: a 1000 (100 %), b 900 (below 0.001 %), c -2000 (0 %)"
+    )
 
 
 def test_units_and_values_are_named_by_their_classes() -> None:

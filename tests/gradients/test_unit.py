@@ -394,7 +394,8 @@ def test_many_layers_that_begin_alike_are_counted() -> None:
         Model(Network(tuple(layers))).find("block")
 
 
-def test_a_number_alone_is_answered_with_the_form_of_a_unit() -> None:
-    with pytest.raises(OptionError, match="no layer '3'") as caught:
-        parse_unit("3", Model(network()).find)
-    assert caught.value.hint == "--unit LAYER:3"
+@pytest.mark.parametrize("text", ["3", "0,2,3"])
+def test_numbers_alone_are_answered_with_the_form_of_a_unit(text: str) -> None:
+    with pytest.raises(OptionError, match=f"no layer '{text}'") as caught:
+        parse_unit(text, Model(network()).find)
+    assert caught.value.hint == f"--unit LAYER:{text}"
