@@ -135,10 +135,9 @@ def outside(module: str) -> set[str]:
     return {top for top in tops if top not in sys.stdlib_module_names} - {"cnncli"}
 
 
-@pytest.mark.slow
-def test_every_floor_but_the_unbuilt_is_found() -> None:
+def test_modules_and_their_imports_are_found() -> None:
     assert {"errors", "core.geometry", "core.conv", "core.pool"} <= set(modules())
-    assert any(own(imported(name)) for name in modules())
+    assert "core.geometry" in own(imported("core.conv"))
 
 
 def test_no_module_imports_itself_by_a_detour() -> None:
