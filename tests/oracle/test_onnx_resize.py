@@ -240,6 +240,21 @@ def test_casts_of_numbers_beyond_a_type_give_what_onnx_runtime_gives(
     check(model(nodes, shape=(1, 1, 4, X.shape[3])), X, tolerance=0)
 
 
+def test_casts_to_text_are_refused() -> None:
+    nodes = [node("Cast", "x", "a", to=onnx.TensorProto.STRING), node("Cast", "a", "y", to=1)]
+    with pytest.raises(FileProblem, match="unsupported Cast .*: it makes text"):
+        load(model(nodes))
+
+
+@pytest.mark.parametrize(("kind", "word"), [("FLOAT16", "float16"), ("BFLOAT16", "bfloat16")])
+def test_casts_to_halves_are_said_to_be_computed_as_float32(kind: str, word: str) -> None:
+    nodes = [node("Cast", "x", "a", to=getattr(onnx.TensorProto, kind)), node("Relu", "a", "y")]
+    (note,) = load(model(nodes, shape=(1, 3, 8, 9))).notes
+    assert note.startswith(f"{word} is computed as float32")
+    nodes[0] = node("Cast", "x", "a", to=onnx.TensorProto.DOUBLE)
+    assert not load(model(nodes, shape=(1, 3, 8, 9))).notes
+
+
 @pytest.mark.parametrize("kind", ["UINT32", "UINT64"])
 def test_casts_to_large_numbers_without_sign(kind: str) -> None:
     to = getattr(onnx.TensorProto, kind)

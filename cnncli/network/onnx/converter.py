@@ -22,6 +22,7 @@ from cnncli.io.read_options import Sides
 from cnncli.network.graph import Network
 from cnncli.network.model import Model, SizeNeeded
 from cnncli.network.onnx.builder import NetworkBuilder
+from cnncli.network.onnx.families.types import TYPES
 from cnncli.network.onnx.model import OnnxGraph, read_graph
 from cnncli.network.onnx.picture_input import picture_input
 from cnncli.network.onnx.reference import WeightsNeeded
@@ -105,6 +106,9 @@ def _type_notes(graph: OnnxGraph, name: str, prepare: Mapping[str, Any]) -> tupl
             f"its operators are of version {graph.opset}, known are those up to {NEWEST_OPSET}: "
             "results may differ",
         )
+    kinds = {TYPES.get(node.attributes.get("to", 0)) for node in graph.nodes if node.op == "Cast"}
+    for kind in sorted({"FLOAT16", "BFLOAT16"} & {*kinds, graph.types[name]}):
+        notes += (f"{kind.lower()} is computed as float32: it rounds less, and overflows later",)
     if graph.types[name] == "INT8" and not {"scale", "mean", "std"} & set(prepare):
         notes += (
             "pixels go in as 0..255, and its input of type int8 holds -128..127: "

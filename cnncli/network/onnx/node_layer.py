@@ -324,6 +324,9 @@ def reference_layers(
         tensor = tensors[number]
         if tensor is None:
             raise why or NotRun("the shape of its result is not known beforehand")
+        if tensor.dtype.rstrip("0123456789") not in ("bool", "int", "uint", "float"):
+            is_text = tensor.dtype.startswith(("<U", "str", "object"))
+            raise NotRun(f"it makes {'text' if is_text else tensor.dtype}")
         before = signals[0].shape
         if node.op == "Reshape" and before and None not in tensor.dims:
             cells = math.prod(length or 0 for length in tensor.dims)
