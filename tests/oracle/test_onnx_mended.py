@@ -41,5 +41,7 @@ def test_samples_on_a_grid(mode: str, padding: str) -> None:
 
 
 def test_cubic_samples_with_a_border_are_refused() -> None:
-    with pytest.raises(FileProblem, match="cubic with padding_mode border is not computed rightly"):
+    with pytest.raises(
+        FileProblem, match="not compute it rightly with mode cubic and padding_mode border"
+    ):
         load(grid_sample("cubic", "border"))

@@ -57,6 +57,29 @@ def test_upsample_and_the_first_resize(mode: str) -> None:
     check(model([node("Resize", "x s", "y", mode=mode)], scales, SHAPE, 10))
 
 
+@pytest.mark.parametrize("scales", [(0.7, 0.5), (2, 0.4), (0.34, 3), (1, 0.7)])
+def test_the_first_resize_to_less(scales: tuple[float, float]) -> None:
+    given = {"s": np.float32([1, 1, *scales])}
+    check(model([node("Resize", "x s", "y", mode="nearest")], given, SHAPE, 10))
+
+
+@pytest.mark.parametrize("coordinates", COORDINATES)
+@pytest.mark.parametrize("rounding", NEAREST)
+def test_places_in_the_middle_of_two_cells(rounding: str, coordinates: str) -> None:
+    # Single precision puts some of them beside it: 2 / (4/7), or 9.5 / (19/14) - 0.5.
+    X = np.arange(98, dtype=np.float32).reshape(1, 1, 7, 14)
+    for sizes in ((1, 1, 4, 19), (1, 1, 2, 1), (1, 1, 8, 4)):
+        options = {"nearest_mode": rounding, "coordinate_transformation_mode": coordinates}
+        made = node("Resize", "x - - s", "y", **options)
+        check(model([made], {"s": np.array(sizes)}, X.shape), X)
+
+
+@pytest.mark.parametrize("kind", [2, 3])
+def test_casts_to_small_types_wrap(kind: int) -> None:
+    nodes = [node("Cast", "x", "u", to=kind), node("Cast", "u", "y", to=1)]
+    check(model(nodes), 3 * picture())
+
+
 @pytest.mark.parametrize("group", [1, 2])
 @pytest.mark.parametrize("extra", [{}, {"auto_pad": "SAME_UPPER"}, {"auto_pad": "SAME_LOWER"}])
 def test_conv_transpose(group: int, extra: Any) -> None:

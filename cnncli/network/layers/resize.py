@@ -24,9 +24,12 @@ from cnncli.network.layers.base import (
 
 RESIZE_MODES: Final = ("nearest", "linear", "cubic")
 
+_TIE: Final = 0.5 + 1e-6
+"""Half a cell, and what places in single precision may be off it; ONNX Runtime allows as much."""
+
 ROUNDINGS: Final[dict[str, Callable[[FloatArray], FloatArray]]] = {
-    "prefer-floor": lambda x: np.ceil(x - x.dtype.type(0.5)),
-    "prefer-ceil": lambda x: np.floor(x + x.dtype.type(0.5)),
+    "prefer-floor": lambda x: np.ceil(x.astype(np.float64) - _TIE),
+    "prefer-ceil": lambda x: np.floor(x.astype(np.float64) + _TIE),
     "floor": np.floor,
     "ceil": np.ceil,
 }

@@ -20,6 +20,7 @@ from cnncli._dataclass import dataclass
 from cnncli.core.arrays import Array, is_placeholder, placeholder
 from cnncli.errors import one_line
 from cnncli.io.limits import MAX_CELLS
+from cnncli.network.onnx.evaluator_faults import check_computed, check_numbers, mended_version
 from cnncli.network.onnx.messages import messages
 from cnncli.network.onnx.shapes import (
     HALVES,
@@ -65,8 +66,8 @@ MOST_FILLED: Final = 2**27
 MOST_SAMPLES: Final = 64
 """Of RoiAlign in a cell, along each side: each takes memory of its own."""
 
-_LEAST: Final = {"DequantizeLinear": 19}
-"""The first version of an operator that the ReferenceEvaluator has; older ones do the same."""
+_WITH_WINDOWS: Final = ("AveragePool", "Conv", "LpPool", "MaxPool")
+"""Operators that leave nothing where their window is too large."""
 
 _WINDOWS: Final = ("kernel_shape", "strides", "dilations", "pads", "output_padding", "output_shape")
 
@@ -109,6 +110,7 @@ class ReferenceNode:
         """
         node = parsed_node(self.proto)
         check_operator(node)
+        check_computed(node, self.opset, inputs, known)
         found = result_tensors(node, self.opset, inputs, known)
         depends_on_open = any(tensor is not None and tensor.is_open for tensor in inputs)
         for tensor in found:
@@ -162,6 +164,7 @@ class ReferenceNode:
         NotRun
             If it cannot be computed.
         """
+        check_numbers(parsed_node(self.proto), inputs)
         types = tuple(None if array is None else str(array.dtype) for array in inputs)
         names = [f"i{number}" for number in range(len(inputs))]
         feeds = {
@@ -176,6 +179,8 @@ class ReferenceNode:
         except Exception as error:
             # Whatever hundreds of functions of another package raise for inputs that do not fit.
             raise NotRun(one_line(error)) from None
+        if self.op in _WITH_WINDOWS and not np.size(results[0]):
+            raise NotRun("its window does not fit into its input")
         return [_plain(np.asarray(result)) for result in results]
 
 
@@ -265,7 +270,8 @@ def reference_node(proto: Any, opset: int) -> ReferenceNode:
     own.name = ""
     own.input[:] = [f"i{number}" if name else "" for number, name in enumerate(proto.input)]
     own.output[:] = [f"o{number}" for number in range(len(proto.output))]
-    return ReferenceNode(own.SerializeToString(), max(opset, _LEAST.get(own.op_type, 0)))
+    version = mended_version(own, opset)
+    return ReferenceNode(own.SerializeToString(), version)
 
 
 def check_operator(proto: Any) -> None:
@@ -277,10 +283,6 @@ def check_operator(proto: Any) -> None:
     """
     if proto.domain not in OWN_DOMAINS or proto.op_type not in ALLOWED:
         raise NotRun("the operator is not among those that can be run")
-    words = {attribute.name: attribute.s for attribute in proto.attribute}
-    if words.get("mode") in (b"cubic", b"bicubic") and words.get("padding_mode") == b"border":
-        # That of onnx 1.23 is wrong by a tenth near the border, as PyTorch and ONNX Runtime agree.
-        raise NotRun("its mode cubic with padding_mode border is not computed rightly by onnx")
     for attribute in proto.attribute:
         if attribute.HasField("g") or attribute.graphs or attribute.ref_attr_name:
             raise NotRun("it holds a graph")

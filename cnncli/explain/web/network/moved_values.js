@@ -87,10 +87,13 @@ const COORDINATES = {
   "align-corners": (place, _, size, out) => (out > 1 ? Math.fround(Math.fround(place * (size - 1)) / (out - 1)) : 0),
 };
 
+/** Half a cell, and what places in float32 may be off it. */
+const RESIZE_TIE = 0.5 + 1e-6;
+
 /** Which cell is nearest. */
 const ROUNDINGS = {
-  "prefer-floor": (place) => Math.ceil(Math.fround(place - 0.5)),
-  "prefer-ceil": (place) => Math.floor(Math.fround(place + 0.5)),
+  "prefer-floor": (place) => Math.ceil(place - RESIZE_TIE),
+  "prefer-ceil": (place) => Math.floor(place + RESIZE_TIE),
   floor: Math.floor,
   ceil: Math.ceil,
 };

@@ -37,7 +37,7 @@ def _resize(node: NodeInputs) -> BuiltLayer | Signal:
         node.get("exclude_outside", 0) or abs(node.get("cubic_coeff_a", -0.75) + 0.75) > 1e-6
     ):
         raise UnsupportedNode("its cubic kernel is another")
-    rounding = node.get("nearest_mode", "floor" if first_form else "round_prefer_floor")
+    rounding = node.get("nearest_mode", "" if first_form else "round_prefer_floor")
     options = {"coordinates": _COORDINATES[coordinates]}
     if mode == "nearest":
         options["rounding"] = rounding.removeprefix("round_").replace("_", "-")
@@ -50,6 +50,8 @@ def _upsample(node: NodeInputs) -> BuiltLayer | Signal:
     scales = node.array(1)
     if scales is None:
         scales = np.array(node.get("scales", ()))
+    if scales.size and scales.min() < 1:
+        raise UnsupportedNode(f"its scales are {scales.reshape(-1).tolist()}, not 1 or more")
     options = {"coordinates": "asymmetric", "rounding": "floor"}
     mode = node.get("mode", "nearest")
     return _resized(x, scales, None, "linear" if mode == "bilinear" else mode, options)
@@ -87,8 +89,28 @@ def _resized(
         scale = float(factors["h"]), float(factors["w"])
     if scale == same:
         return x
+    if options.get("rounding") == "":
+        x, scale, options = _first_nearest(x, scale, options)
     brief = scale[0] if scale[0] == scale[1] else scale
     return BuiltLayer(layers.ResizeLayer(None, brief, mode, **options), (x,))
+
+
+def _first_nearest(
+    x: Signal, scale: tuple[float, float], options: dict[str, Any]
+) -> tuple[Signal, tuple[float, float], dict[str, Any]]:
+    """Return the last layer of a nearest Resize of 10, which rounds up where it makes smaller.
+
+    Where it makes one axis smaller and the other larger, rows come first.
+    """
+    rows, columns = scale
+    if min(scale) < 1 < max(scale):
+        layer = layers.ResizeLayer(None, (rows, 1.0), **_rounding(rows, options))
+        x, scale = x.through(layer), (1.0, columns)
+    return x, scale, _rounding(min(scale), options)
+
+
+def _rounding(scale: float, options: dict[str, Any]) -> dict[str, Any]:
+    return {**options, "rounding": "ceil" if scale < 1 else "floor"}
 
 
 LAYERS: Final = ("resize",)

@@ -1,0 +1,274 @@
+"""What ONNX's ReferenceEvaluator (onnx 1.23) computes wrongly: mended where easy, or refused.
+
+Each was found by comparing it with ONNX Runtime on random nodes. Many of its operators have no
+forms for older versions of ONNX, and leave out attributes and inputs that they do not know.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from importlib import import_module
+from typing import Any, Final
+
+import numpy as np
+
+from cnncli._dataclass import dataclass
+from cnncli.core.arrays import Array
+from cnncli.io.limits import MAX_CELLS
+from cnncli.network.layers.resize import COORDINATES
+from cnncli.network.onnx.shapes import NotRun, Tensor
+
+_LEAST: Final = {"DequantizeLinear": 19}
+"""The first version of an operator that the ReferenceEvaluator has; older ones do the same."""
+
+_ONE_AXIS: Final = 13
+"""The first version whose Softmax runs over one axis, not over all from that one on."""
+
+_HALF_PIXEL: Final = 16
+"""The first version whose RoiAlign shifts by half a pixel by default."""
+
+_INFERENCE: Final = 15
+"""A version of BatchNormalization that is computed rightly."""
+
+_USUAL: Final = {
+    "LSTM": ("Sigmoid", "Tanh", "Tanh"),
+    "GRU": ("Sigmoid", "Tanh"),
+    "RNN": ("Tanh",),
+}
+"""The activations of recurrent nodes where nothing else is said."""
+
+_CLOSE: Final = 1e-5
+"""How near to the middle of two cells ONNX Runtime takes a place to be there, and some more."""
+
+_BY_ENDS: Final = ("align_corners", "tf_crop_and_resize")
+"""Coordinates that depend on how many cells come out, of which the rest of a division is none."""
+
+_POOLS: Final = ("AveragePool", "LpPool", "MaxPool")
+
+
+def mended_version(proto: Any, opset: int) -> int:
+    """Write a node so that it is computed rightly, and return the version of ONNX to run it by.
+
+    Parameters
+    ----------
+    proto : NodeProto
+        Changed in place.
+    opset : int
+        Of its model.
+    """
+    given = attributes_of(proto)
+    if proto.op_type == "RoiAlign" and opset < _HALF_PIXEL:
+        name = "coordinate_transformation_mode"
+        if name not in given:
+            make = import_module("onnx").helper.make_attribute
+            proto.attribute.append(make(name, "output_half_pixel"))
+        return _HALF_PIXEL
+    if proto.op_type == "BatchNormalization" and _is_inference(given, opset, len(proto.output)):
+        # Those of 6 to 9 take their input's own mean and variance in.
+        kept = [each for each in proto.attribute if each.name not in ("spatial", "is_test")]
+        del proto.attribute[:]
+        proto.attribute.extend(kept)
+        return max(opset, _INFERENCE)
+    return max(opset, _LEAST.get(proto.op_type, 0))
+
+
+def _is_inference(given: Mapping[str, Any], opset: int, outputs: int) -> bool:
+    """Whether a BatchNormalization only scales and shifts each channel, by what was learned."""
+    trains = given.get("training_mode", 0) or not given.get("is_test", opset > 6)
+    return outputs == 1 and not trains and bool(given.get("spatial", 1))
+
+
+def attributes_of(proto: Any) -> dict[str, Any]:
+    """Return a node's attributes; words as text."""
+    value = import_module("onnx").helper.get_attribute_value
+    found = {each.name: value(each) for each in proto.attribute}
+    return {
+        name: word.decode(errors="replace") if isinstance(word, bytes) else word
+        for name, word in found.items()
+    }
+
+
+@dataclass(frozen=True)
+class _Given:
+    """A node with what is known of its inputs."""
+
+    op: str
+    opset: int
+    attributes: Mapping[str, Any]
+    inputs: Sequence[Tensor | None]
+    known: Mapping[int, Array]
+
+    def get(self, name: str, default: Any) -> Any:
+        return self.attributes.get(name, default)
+
+    def has(self, index: int) -> bool:
+        return len(self.inputs) > index and self.inputs[index] is not None
+
+    @property
+    def dims(self) -> tuple[int | None, ...]:
+        """Of its first input."""
+        return () if not self.inputs or self.inputs[0] is None else self.inputs[0].dims
+
+
+def check_computed(
+    proto: Any, opset: int, inputs: Sequence[Tensor | None], known: Mapping[int, Array]
+) -> None:
+    """Refuse a node that would be computed wrongly.
+
+    Parameters
+    ----------
+    proto : NodeProto
+    opset : int
+    inputs : sequence of Tensor or None
+        None where one is left out.
+    known : mapping of int to ndarray
+        Those that are constants.
+
+    Raises
+    ------
+    NotRun
+    """
+    rule = _RULES.get(proto.op_type)
+    if rule is None:
+        return
+    try:
+        reason = rule(_Given(proto.op_type, opset, attributes_of(proto), inputs, known))
+    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError):
+        raise NotRun("its attributes do not fit it") from None
+    if reason:
+        raise NotRun(f"onnx does not compute it rightly {reason}")
+
+
+def check_numbers(proto: Any, arrays: Sequence[Array | None]) -> None:
+    """Refuse numbers of which a node would make something else.
+
+    Raises
+    ------
+    NotRun
+    """
+    first = arrays[0] if arrays else None
+    if first is None or first.dtype.kind != "f":
+        return
+    if proto.op_type in _POOLS and np.isnan(first).any():
+        raise NotRun("onnx leaves NaN out of its windows")
+    # With p = 1 it sums the values as they are; graphs of models avoid it, see `fused`.
+    sums = proto.op_type == "LpNormalization" and attributes_of(proto).get("p", 2) == 1
+    if sums and (first < 0).any():
+        raise NotRun("onnx does not compute it rightly for numbers below 0")
+
+
+def _softmax(node: _Given) -> str:
+    # It runs over one axis, and that is the last one by default.
+    several = len(node.dims[int(node.get("axis", 1)) :]) > 1
+    return "over several axes" if node.opset < _ONE_AXIS and several else ""
+
+
+def _lrn(node: _Given) -> str:
+    # It counts pictures where it should count channels.
+    return "unless there are as many pictures as channels" if len({*node.dims[:2]}) > 1 else ""
+
+
+def _batch_norm(node: _Given) -> str:
+    return "before version 14, in training" if node.opset < _INFERENCE - 1 else ""
+
+
+def _recurrent(node: _Given) -> str:
+    usual = _USUAL[node.op]
+    directions = 2 if node.get("direction", "forward") == "bidirectional" else 1
+    words = [word.decode(errors="replace").lower() for word in node.get("activations", ())]
+    if words and words != [word.lower() for word in usual] * directions:
+        return f"with activations other than {', '.join(usual)}"
+    for name in ("activation_alpha", "activation_beta", "clip", "input_forget"):
+        if node.get(name, 0):
+            return f"with {name}"
+    length = node.dims[1 if node.get("layout", 0) else 0]
+    same = 4 in node.known and (node.known[4] == length).all()
+    return "with shorter sequences" if node.has(4) and not same else ""
+
+
+def _conv_transpose(node: _Given) -> str:
+    groups, filters = node.get("group", 1), node.inputs[1]
+    # One filter for each channel, without biases, is all that it can.
+    alone = filters is not None and filters.dims[:2] == (groups, 1) and not node.has(2)
+    if groups != 1 and not alone:
+        return "in groups"
+    return "with output_shape" if node.get("output_shape", ()) else ""
+
+
+def _max_pool(node: _Given) -> str:
+    strided = max((*node.get("strides", ()), *node.get("dilations", ())), default=1) > 1
+    if strided and node.get("auto_pad", "NOTSET").startswith("SAME"):
+        # Pads of either word as those of SAME_UPPER, some of them negative.
+        return "with strides and auto_pad"
+    unlike = len({*node.get("pads", ())}) > 1
+    return "with pads that differ" if unlike and not strided else ""
+
+
+def _sum_pool(node: _Given) -> str:
+    """Why an average or lp pool is wrong: its windows begin earlier for what hangs over the end."""
+    kernel = node.get("kernel_shape", ())
+    count = len(kernel)
+    strides, dilations = (node.get(name, (1,) * count) for name in ("strides", "dilations"))
+    if node.get("auto_pad", "NOTSET").startswith("SAME"):
+        return "with dilations and auto_pad" if max(dilations, default=1) > 1 else ""
+    pads, allowed = node.get("pads", (0,) * 2 * count), 1 if node.op == "AveragePool" else 0
+    for axis, length in enumerate(node.dims[2:] if node.get("ceil_mode", 0) else ()):
+        read = (length or 0) + pads[axis] + pads[count + axis]
+        if (dilations[axis] * (kernel[axis] - 1) + 1 - read) % strides[axis] > allowed:
+            return "with ceil_mode"
+    return ""
+
+
+def _grid_sample(node: _Given) -> str:
+    cubic = node.get("mode", "") in ("cubic", "bicubic")
+    border = node.get("padding_mode", "") == "border"
+    # By a tenth near the border, as PyTorch and ONNX Runtime agree.
+    return "with mode cubic and padding_mode border" if cubic and border else ""
+
+
+def _resize(node: _Given) -> str:
+    coordinates = node.get("coordinate_transformation_mode", "half_pixel")
+    lengths = [node.dims[axis] or 0 for axis in node.get("axes", range(len(node.dims)))]
+    scales, sizes = (node.known.get(index) for index in (2, 3))
+    by_scales = scales is not None and scales.size == len(lengths)
+    given = scales if by_scales else sizes
+    if given is None or given.size != len(lengths):
+        return ""
+    for length, number in zip(lengths, given.tolist(), strict=True):
+        exact = length * number if by_scales else number
+        out = math.floor(np.float32(length) * np.float32(number)) if by_scales else number
+        if math.floor(exact) != out or (coordinates in _BY_ENDS and exact != out):
+            return f"from {length} to {exact:g}"
+        scale = number if by_scales else number / max(length, 1)
+        if _is_close(node, scale, length, out):
+            return f"from {length} to {exact:g}, where a place is between two cells"
+    return ""
+
+
+def _is_close(node: _Given, scale: float, length: int, out: int) -> bool:
+    """Whether rounding errors of single precision decide which cell is nearest to a place."""
+    name = node.get("coordinate_transformation_mode", "half_pixel").replace("_", "-")
+    find = COORDINATES.get(name) if node.get("mode", "nearest") == "nearest" else None
+    if find is None or scale <= 0 or out > MAX_CELLS:
+        return False
+    places = find(np.arange(out, dtype=np.float64), scale, length, out)
+    rounds = node.get("nearest_mode", "round_prefer_floor").startswith("round")
+    places = places + 0.5 if rounds else places
+    apart = np.abs(places - np.rint(places))
+    return bool(((apart > 0) & (apart < _CLOSE)).any())
+
+
+_RULES: Final[dict[str, Callable[[_Given], str]]] = {
+    **dict.fromkeys(("Softmax", "LogSoftmax", "Hardmax"), _softmax),
+    **dict.fromkeys(_USUAL, _recurrent),
+    "AveragePool": _sum_pool,
+    "BatchNormalization": _batch_norm,
+    "ConvTranspose": _conv_transpose,
+    "GridSample": _grid_sample,
+    "LRN": _lrn,
+    "LpPool": _sum_pool,
+    "MaxPool": _max_pool,
+    "Resize": _resize,
+}
+"""By operator: why it is not computed rightly; empty where it is."""
