@@ -8,7 +8,6 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import field, replace
-from pathlib import Path
 from typing import Any, BinaryIO
 
 from cnncli._dataclass import dataclass
@@ -235,5 +234,5 @@ class WorkerFiles:
         self.ending.close()
         with ExitStack() as stack:
             yield stack.enter_context(local.open(file))
-            if isinstance(file.path, Path):
+            if file.path is not None:
                 self.ending.push(stack.pop_all())
