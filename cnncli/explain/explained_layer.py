@@ -26,8 +26,8 @@ from cnncli.network.layers import (
     SpaceToDepthLayer,
     StripStage,
 )
+from cnncli.network.layers.axes import AxesDefaults
 from cnncli.network.layers.base import has_strips, reads_all
-from cnncli.network.layers.norm import AxesDefaults
 from cnncli.render.options import MapGroup, channel_names
 
 _NOT_FOLLOWED: Final = (

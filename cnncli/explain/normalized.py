@@ -18,7 +18,8 @@ from cnncli.network.layers import (
     ReduceLayer,
     SoftmaxLayer,
 )
-from cnncli.network.layers.norm import AXES, Normalization
+from cnncli.network.layers.axes import AXES
+from cnncli.network.layers.norm import Normalization
 
 Term = tuple[str, float]
 

@@ -31,8 +31,8 @@ from cnncli.network.layers import (
     SpaceToDepthLayer,
     ViewLayer,
 )
+from cnncli.network.layers.axes import AXES, AxesDefaults
 from cnncli.network.layers.base import reads_all
-from cnncli.network.layers.norm import AXES, AxesDefaults
 
 if TYPE_CHECKING:
     from fractions import Fraction

@@ -12,7 +12,7 @@ from cnncli.core import choices
 from cnncli.errors import FileProblem, among, quote
 from cnncli.filters.matrix_text import shorten
 from cnncli.io.limits import MAX_CELLS
-from cnncli.network.layers.norm import AXES
+from cnncli.network.layers.axes import AXES
 from cnncli.network.layers.slice import FAR
 from cnncli.network.layers.view import MOST_AXES
 

@@ -15,8 +15,8 @@ from cnncli.core.activations import ACTIVATIONS
 from cnncli.io.limits import MAX_CELLS
 from cnncli.network import layers
 from cnncli.network.layers import reduce
+from cnncli.network.layers.axes import AXES
 from cnncli.network.layers.blocks import BLOCK_ORDERS
-from cnncli.network.layers.norm import AXES
 from cnncli.network.layers.resize import COORDINATES, RESIZE_MODES, ROUNDINGS
 from cnncli.network.layers.view import Dims, Layout
 from cnncli.network.toml_schema import (

@@ -11,7 +11,7 @@ import pytest
 from cnncli.core.geometry import Box
 from cnncli.errors import CnnCliError
 from cnncli.network.layers import ReduceLayer
-from cnncli.network.layers.norm import AXES
+from cnncli.network.layers.axes import AXES
 from cnncli.network.layers.reduce import MODES
 from tests.support.judges import check_gradients, distinct_values
 

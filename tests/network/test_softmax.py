@@ -10,7 +10,7 @@ import pytest
 from cnncli.core.geometry import Box
 from cnncli.errors import CnnCliError
 from cnncli.network.layers import ActivationLayer, SoftmaxLayer
-from cnncli.network.layers.norm import AXES
+from cnncli.network.layers.axes import AXES
 from tests.support.judges import check_gradients
 
 RANDOM = np.random.default_rng(171)

@@ -48,7 +48,7 @@ from cnncli.network.layers import (
     SubLayer,
     ViewLayer,
 )
-from cnncli.network.layers.norm import AXES
+from cnncli.network.layers.axes import AXES
 from cnncli.network.layers.reduce import MODES
 from cnncli.network.layers.resize import COORDINATES, RESIZE_MODES, ROUNDINGS
 from cnncli.network.layers.view import Layout

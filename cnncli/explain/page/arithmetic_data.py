@@ -37,8 +37,9 @@ from cnncli.network.layers import (
     SpaceToDepthLayer,
     ViewLayer,
 )
+from cnncli.network.layers.axes import AXES
 from cnncli.network.layers.base import has_gradient
-from cnncli.network.layers.norm import AXES, Normalization
+from cnncli.network.layers.norm import Normalization
 
 MOST_EXACT: Final = 6 * 10**6
 """Bytes of values and weights up to which weights are exact: a page of 8 MB."""

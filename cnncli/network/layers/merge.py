@@ -12,8 +12,8 @@ from cnncli._dataclass import dataclass
 from cnncli.core.arrays import FloatArray, Shape
 from cnncli.core.geometry import Box
 from cnncli.errors import OptionError, ShapeError
+from cnncli.network.layers.axes import AXES
 from cnncli.network.layers.base import ChannelwiseDefaults, Gradients
-from cnncli.network.layers.norm import AXES
 from cnncli.render.options import MapGroup
 
 SIDES_HINT: Final = "--size H,W with sides that 32 divides fits most networks that halve and double"

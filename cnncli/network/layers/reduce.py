@@ -10,15 +10,15 @@ import numpy as np
 from cnncli._dataclass import dataclass
 from cnncli.core.arrays import FloatArray, Shape
 from cnncli.errors import OptionError, among
+from cnncli.network.layers.axes import AXES, GivenAxes, check_axes
 from cnncli.network.layers.base import Gradients
-from cnncli.network.layers.norm import AXES, AxesDefaults, check_axes
 from cnncli.render.options import MapGroup
 
 MODES: Final = ("mean", "sum", "max", "min", "l1", "l2")
 
 
 @dataclass(frozen=True)
-class ReduceLayer(AxesDefaults):
+class ReduceLayer(GivenAxes):
     """One number of all values along some axes, which then have length 1.
 
     Parameters
@@ -43,16 +43,6 @@ class ReduceLayer(AxesDefaults):
     def label(self) -> str:
         """What a plan calls it."""
         return f"{self.op} {self.mode} over {', '.join(self.axes)}"
-
-    @property
-    def keeps_channels(self) -> bool:  # type: ignore[override]
-        """Whether each output channel is a picture of one input channel."""
-        return "channels" not in self.axes
-
-    @property
-    def read_axes(self) -> frozenset[str]:
-        """Return the axes that it was given."""
-        return frozenset(self.axes)
 
     def output_shape(self, shape: Shape) -> Shape:
         """Check the settings and return the shape with 1 for each axis."""

@@ -9,12 +9,12 @@ import numpy as np
 from cnncli._dataclass import dataclass
 from cnncli.core.activations import ACTIVATIONS, Activation
 from cnncli.core.arrays import FloatArray, Shape
+from cnncli.network.layers.axes import GivenAxes, check_axes
 from cnncli.network.layers.base import Gradients
-from cnncli.network.layers.norm import AxesDefaults, check_axes
 
 
 @dataclass(frozen=True)
-class SoftmaxLayer(AxesDefaults):
+class SoftmaxLayer(GivenAxes):
     """Values as shares of 1 along some axes; those of each pixel are an `ActivationLayer` too.
 
     Parameters
@@ -44,16 +44,6 @@ class SoftmaxLayer(AxesDefaults):
     def label(self) -> str:
         """What a plan calls it."""
         return f"{'log-' if self.log else ''}{self.op} over {', '.join(self.axes)}"
-
-    @property
-    def keeps_channels(self) -> bool:  # type: ignore[override]
-        """Whether each output channel is a picture of one input channel."""
-        return "channels" not in self.axes
-
-    @property
-    def read_axes(self) -> frozenset[str]:
-        """Return the axes that it was given."""
-        return frozenset(self.axes)
 
     def output_shape(self, shape: Shape) -> Shape:
         """Check the axes, and return the shape as it is."""

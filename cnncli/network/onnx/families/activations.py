@@ -9,7 +9,7 @@ from typing import Final
 import numpy as np
 
 from cnncli.network import layers
-from cnncli.network.layers.norm import AXES
+from cnncli.network.layers.axes import AXES
 from cnncli.network.layers.view import CELLS, Layout
 from cnncli.network.onnx.families.table import Builder, Result
 from cnncli.network.onnx.families.window import of_rows

@@ -8,7 +8,7 @@ import numpy as np
 
 from cnncli.core.arrays import Array, FloatArray
 from cnncli.network import layers
-from cnncli.network.layers.norm import AXES
+from cnncli.network.layers.axes import AXES
 from cnncli.network.layers.view import CELLS
 from cnncli.network.onnx.families.table import Builder, Result
 from cnncli.network.onnx.families.window import of_rows

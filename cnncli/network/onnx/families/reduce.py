@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Final
 
 from cnncli.network import layers
-from cnncli.network.layers.norm import AXES
+from cnncli.network.layers.axes import AXES
 from cnncli.network.layers.view import CELLS, Layout, reshaped
 from cnncli.network.onnx.families.table import Builder, Result
 from cnncli.network.onnx.values import BuiltLayer, NodeInputs, Signal, UnsupportedNode
