@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections.abc import Collection
 from typing import Any, Final
 
 import numpy as np
@@ -11,6 +12,7 @@ from cnncli.core.arrays import FloatArray, Shape
 from cnncli.core.geometry import Box
 from cnncli.errors import OptionError
 from cnncli.network.layers.base import ChannelwiseDefaults, StripStage, rows_in_cache
+from cnncli.network.layers.view import CELLS
 
 AXES: Final = ("rows", "columns", "channels")
 """The axes of maps, by which layers over some of them are told which."""
@@ -93,3 +95,14 @@ def check_axes(axes: tuple[str, ...]) -> None:
         raise OptionError(
             f"axes must be some of {', '.join(AXES)}, got {', '.join(axes) or 'none'}"
         )
+
+
+def axes_named(letters: Collection[str]) -> tuple[str, ...]:
+    """Return the axes of maps that some letters of `Layout` stand for.
+
+    Examples
+    --------
+    >>> axes_named("nch")
+    ('rows', 'channels')
+    """
+    return tuple(name for letter, name in zip(CELLS, AXES, strict=True) if letter in letters)

@@ -9,7 +9,7 @@ from typing import Final
 import numpy as np
 
 from cnncli.network import layers
-from cnncli.network.layers.axes import AXES
+from cnncli.network.layers.axes import axes_named
 from cnncli.network.layers.view import CELLS, Layout
 from cnncli.network.onnx.families.table import Builder, Result
 from cnncli.network.onnx.families.window import of_rows
@@ -101,7 +101,7 @@ def _maps_axes(x: Signal, node: NodeInputs) -> tuple[str, ...]:
         letters = "".join(x.axes[axis] for axis in over)
     else:
         letters = _letters(layout, x.shape or (), over)
-    axes = tuple(name for letter, name in zip(CELLS, AXES, strict=True) if letter in letters)
+    axes = axes_named(letters)
     if not axes:
         raise UnsupportedNode("it runs over the batch alone")
     return axes

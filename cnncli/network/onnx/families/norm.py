@@ -8,8 +8,7 @@ import numpy as np
 
 from cnncli.core.arrays import Array, FloatArray
 from cnncli.network import layers
-from cnncli.network.layers.axes import AXES
-from cnncli.network.layers.view import CELLS
+from cnncli.network.layers.axes import axes_named
 from cnncli.network.onnx.families.table import Builder, Result
 from cnncli.network.onnx.families.window import of_rows
 from cnncli.network.onnx.values import BuiltLayer, NodeInputs, Signal, UnsupportedNode
@@ -59,7 +58,7 @@ def _layer(node: NodeInputs) -> BuiltLayer:
     count = len(x.axes)
     axis = int(node.get("axis", -1))
     letters = x.axes[axis + count if axis < 0 else axis :].replace("n", "")
-    axes = tuple(name for letter, name in zip(CELLS, AXES, strict=True) if letter in letters)
+    axes = axes_named(letters)
     if not axes or not -count <= axis < count:
         raise UnsupportedNode(f"it works over no axis of its input from {axis} on")
     given = node.array(2)

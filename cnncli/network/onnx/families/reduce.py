@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Final
 
 from cnncli.network import layers
-from cnncli.network.layers.axes import AXES
+from cnncli.network.layers.axes import axes_named
 from cnncli.network.layers.view import CELLS, Layout, reshaped
 from cnncli.network.onnx.families.table import Builder, Result
 from cnncli.network.onnx.values import BuiltLayer, NodeInputs, Signal, UnsupportedNode
@@ -28,7 +28,7 @@ def _reduce(mode: str) -> Callable[[NodeInputs], Result]:
             raise UnsupportedNode("it does not work on floats of single or double precision")
         count = len(letters)
         over = {letters[axis] for axis in axes or range(count)}
-        names = tuple(name for letter, name in zip(CELLS, AXES, strict=True) if letter in over)
+        names = axes_named(over)
         keeps = bool(node.get("keepdims", 1))
         left = "".join(letter for letter in letters if letter not in over)
         layout = None if keeps else _layout_without(x, over, left)

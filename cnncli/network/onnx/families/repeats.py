@@ -9,7 +9,7 @@ from typing import Final
 import numpy as np
 
 from cnncli.network import layers
-from cnncli.network.layers.axes import AXES
+from cnncli.network.layers.axes import axes_named
 from cnncli.network.layers.view import CELLS
 from cnncli.network.onnx.families.table import Builder, Result
 from cnncli.network.onnx.families.views import with_shape
@@ -58,7 +58,7 @@ def _repeated(x: Signal, counts: Sequence[int]) -> Result:
     ((letter, count), *others) = more.items()
     if others or count > _MOST:
         raise UnsupportedNode("it repeats several axes, or too often")
-    axis = AXES[CELLS.index(letter)]
+    (axis,) = axes_named(letter)
     return BuiltLayer(layers.ConcatLayer(axis), (x,) * count)
 
 
