@@ -19,7 +19,7 @@ const readonly = (names) => Object.fromEntries(names.map((name) => [name, "reado
 
 /** All of the browser that the scripts may use. */
 const BROWSER = readonly([
-  "Blob", "DecompressionStream", "IntersectionObserver", "ResizeObserver", "Response", "TextDecoder", "URL", "Worker",
+  "Blob", "DOMParser", "DecompressionStream", "IntersectionObserver", "ResizeObserver", "Response", "TextDecoder", "URL", "Worker",
   "cancelAnimationFrame", "clearInterval", "clearTimeout", "createImageBitmap", "devicePixelRatio", "document",
   "getComputedStyle", "history", "innerHeight", "innerWidth", "localStorage", "location", "matchMedia", "navigator", "performance",
   "requestAnimationFrame", "scrollTo", "self", "setInterval", "setTimeout", "window",

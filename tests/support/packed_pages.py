@@ -30,7 +30,7 @@ def bytes_of(text: str, count: int) -> bytes:
 
 
 def page_contents(text: str) -> dict[str, Any]:
-    """Return the ``data``, ``style`` and ``scripts`` of a page, with the arrays of its data."""
+    """Return what is packed in a page, its ``data`` with their arrays among it."""
     ((count, packed),) = PACKED.findall(text)
     data = bytes_of(packed, int(count))
     unpack = bz2.decompress if data.startswith(b"BZh") else zlib.decompress

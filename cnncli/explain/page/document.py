@@ -30,9 +30,9 @@ def page_text(data: PageData) -> str:
     Returns
     -------
     str
-        One document without any address in it. Its data, style and scripts are compressed, and
-        page/unpack.js opens them. Its content security policy names the hashes of its own style
-        and scripts, so that nothing else runs and nothing is loaded.
+        One document without any address in it. Its data, style, elements and scripts are
+        compressed, and page/unpack.js opens them. Its content security policy names the hashes of
+        its own style and scripts, so that nothing else runs and nothing is loaded.
 
     Examples
     --------
@@ -46,16 +46,14 @@ def page_text(data: PageData) -> str:
     runs = groupby(SCRIPTS[kind], key=WORKER.__contains__)
     scripts = [("".join(map(_shortened, run)), in_worker) for in_worker, run in runs]
     told = [{"text": text, "worker": in_worker} for text, in_worker in scripts]
-    contents = pack({"data": data, "style": style, "scripts": told})
+    body = _file("layer/layer.html" if kind == "layer" else "network/network.html")
+    contents = pack({"data": data, "style": style, "body": body, "scripts": told})
     packed = compress(contents)
     openers = [_shortened(name) for name in UNPACK_SCRIPTS]
-    first_style = _shortened("page/unpack.css")
     values = {
-        "policy": _policy(data, [first_style, style], [*openers, *(text for text, _ in scripts)]),
+        "policy": _policy(data, style, [*openers, *(text for text, _ in scripts)]),
         # Bytes of a file's name that are no text are made visible.
         "title": html.escape(data["title"].encode("utf-8", "backslashreplace").decode()),
-        "style": first_style,
-        "body": _file("layer/layer.html" if kind == "layer" else "network/network.html"),
         "packed": as_text(packed),
         "count": str(len(packed)),
         "unpacked": str(len(contents)),
@@ -64,7 +62,7 @@ def page_text(data: PageData) -> str:
     return _PLACEHOLDER.sub(lambda match: values[match[1]], _file("page/page.html"))
 
 
-def _policy(data: PageData, styles: Sequence[str], scripts: Sequence[str]) -> str:
+def _policy(data: PageData, style: str, scripts: Sequence[str]) -> str:
     # A page that computes a network does it in a worker, whose script is put together from its own.
     is_live = data["kind"] != "layer" and "input" in data
     types = ["cnncli-unpack", *["cnncli"] * is_live]
@@ -72,7 +70,7 @@ def _policy(data: PageData, styles: Sequence[str], scripts: Sequence[str]) -> st
     rules = [
         "default-src 'none'",
         f"script-src {' '.join(map(_hash, scripts))}",
-        f"style-src {' '.join(map(_hash, styles))}",
+        f"style-src {_hash(style)}",
         f"worker-src {'blob:' if is_live else none}",
         f"trusted-types {' '.join(types)}",
         # The empty icon, which keeps browsers from asking for one.

@@ -1,6 +1,6 @@
 "use strict";
-// Opens a page: unpacks its data, style and scripts, puts the style in its place, and runs the scripts in
-// their order. The page's policy names the hash of each.
+// Opens a page: unpacks its data, style, elements and scripts, puts style and elements in their place, and runs
+// the scripts in their order. The page's policy names the hash of the style and of each script.
 
 /** What the page shows, see cnncli/explain/page. */
 let pageData = null;
@@ -15,13 +15,16 @@ async function unpackPage() {
   const { count, unpacked } = holder.dataset;
   const packed = bytesOf(holder.textContent, Number(count));
   const bytes = isBzip2(packed) ? unpackedBytes(packed, Number(unpacked)) : await inflatedBytes(packed);
-  const { data, style, scripts } = readPacked(bytes);
+  const { data, style, body, scripts } = readPacked(bytes);
   holder.remove();
   pageData = data;
-  const policy = window.trustedTypes?.createPolicy("cnncli-unpack", { createScript: (text) => text });
+  const same = (text) => text;
+  const policy = window.trustedTypes?.createPolicy("cnncli-unpack", { createHTML: same, createScript: same });
   const sheet = document.createElement("style");
   sheet.textContent = style;
   document.head.append(sheet);
+  const elements = new DOMParser().parseFromString(policy ? policy.createHTML(body) : body, "text/html");
+  document.body.prepend(...elements.body.childNodes);
   for (const { text, worker } of scripts) {
     const script = document.createElement("script");
     script.toggleAttribute("data-worker", worker);
