@@ -118,4 +118,5 @@ def _report(model: Model, path: Path, weights: Path, arrays: dict[str, Any]) -> 
     tell(f"{quote(path)[1:-1]}: {layers} layer{'s' if layers > 1 else ''}")
     if arrays:
         count = sum(count_parameters(model.network).values())
-        tell(f"{quote(weights)[1:-1]}: {len(arrays)} arrays, {count:,} parameters")
+        arrays_text = f"{len(arrays)} array{'s' if len(arrays) > 1 else ''}"
+        tell(f"{quote(weights)[1:-1]}: {arrays_text}, {count:,} parameters")

@@ -32,13 +32,15 @@ def files_like(path: str, near_only: bool = False) -> str | None:
     str or None
         Where a link leads; else the nearest names with the same ending, or the same name with
         another; else some others of that ending, or that there are none; of a number that it may
-        belong to an option. None where its folder cannot be read.
+        belong to an option; of ``-`` that it is no file. None where its folder cannot be read.
 
     Examples
     --------
     >>> files_like("/nowhere/photo.png") is None
     True
     """
+    if path == "-":
+        return "standard input is not read here: name a file"
     if is_number(path):
         example = "--mean 0.485,0.456,0.406" if "." in path else "--size 2,2"
         return f"the numbers of an option are joined by commas, as in {example}"

@@ -50,7 +50,7 @@ def test_weights_of_a_network_file_are_gathered() -> None:
     result = run_cli("convert", "net.toml", "-o", "own.toml")
     assert result.stdout == ""
     size = np.load("own.npz")["edges.weight"].size
-    assert result.stderr == f"own.toml: 3 layers\nown.npz: 1 arrays, {size:,} parameters\n"
+    assert result.stderr == f"own.toml: 3 layers\nown.npz: 1 array, {size:,} parameters\n"
     np.testing.assert_array_equal(values("own.toml", picture()), values("net.toml", picture()))
     assert tomllib.loads(Path("own.toml").read_text())["input"]["std"] == [0.25, 0.5, 1.0]
 

@@ -18,6 +18,7 @@ def test_files_that_may_be_meant(tmp_path: Path) -> None:
     assert files_like(f"{tmp_path}/0000.tif") == f"no file *.tif is in '{tmp_path}'"
     assert files_like(f"{tmp_path}/0000") is None
     assert files_like(f"{tmp_path}/no/photo.png") is None
+    assert files_like("-") == "standard input is not read here: name a file"
     assert "as in --size 2,2" in (files_like("2") or "")
     for number in ("0.456", ".5"):
         assert "as in --mean 0.485,0.456,0.406" in (files_like(number) or "")
