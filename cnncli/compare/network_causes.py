@@ -186,7 +186,9 @@ def _without(
         inputs.append(each)
     if left_out:
         yield node.layer, inputs, list(dict.fromkeys(left_out))
-    if len(node.inputs) == 1:
+    layer = node.layer
+    changes = not isinstance(layer, ActivationLayer) or layer.activation != "none"
+    if len(node.inputs) == 1 and changes:
         yield None, list(node.inputs), [name]
 
 

@@ -220,8 +220,9 @@ def unread_notes(network: Network, shape: Shape) -> tuple[str, ...]:
     """
     shapes = network.shapes(shape)
     texts = list(_all_waste(network, shapes))
-    more = f"{len(texts) - _NOTED} more lines of this kind: cnncli plan has them all"
-    return (*texts[:_NOTED], *([more] if len(texts) > _NOTED else []))
+    count = len(texts) - _NOTED
+    more = f"{count} more line{'s' if count > 1 else ''} of this kind: cnncli plan has them all"
+    return (*texts[:_NOTED], *([more] if count > 0 else []))
 
 
 def window_text(network: Network, shape: Shape) -> str | None:

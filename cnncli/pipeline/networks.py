@@ -153,8 +153,10 @@ def size_text(size: Sides) -> str:
 
 
 def _size_notes(model: Model, prepare: dict[str, Any]) -> tuple[str, ...]:
-    """Say that a network runs at another size than its own."""
+    """Say that a network runs at another size than its own, or that there is none to fit."""
     own_size, given = model.own_size, model.input.size
+    if "fit" in prepare and given is None and own_size is None:
+        return ("--fit does nothing here: pictures keep their size without --size",)
     if "size" not in prepare or given is None or fits_size(model, given):
         return ()
     own, size = size_text(own_size or given), size_text(given)

@@ -360,6 +360,16 @@ def test_labels_name_the_classes_and_the_five_best_have_shares() -> None:
     assert "largest first: " in said and "softmax of" not in said
 
 
+def test_a_fit_without_a_size_is_noted() -> None:
+    Path("net.toml").write_text('[[layers]]\ntype = "pool"\n')
+    words = "--fit does nothing here: pictures keep their size without --size"
+    line = ("run", "net.toml", "photo.png", "-o", "y.npy", "--overwrite", "--fit", "crop")
+    assert words in run_cli(*line).stderr
+    assert words not in run_cli(*line, "--size", "4").stderr
+    Path("net.toml").write_text('[input]\nsize = 4\n[[layers]]\ntype = "pool"\n')
+    assert words not in run_cli(*line).stderr
+
+
 def test_shares_that_are_hardly_any_are_said_in_short() -> None:
     values = np.array([1000.0, 900, -2000])
     said = answers_note("fc", find_answers(values, ("a", "b", "c"), True))

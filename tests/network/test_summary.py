@@ -25,7 +25,7 @@ from cnncli.network.layers import (
     PoolLayer,
 )
 from cnncli.network.passes import forward, forward_layers
-from cnncli.network.summary import summarize
+from cnncli.network.summary import summarize, unread_notes
 from cnncli.plan.report import csv_text, json_lines, table
 from cnncli.plan.trace import trace
 from tests.support.memory import traced_peak
@@ -147,6 +147,15 @@ def test_unread_input_has_no_gradient(network: Network) -> None:
         ]
         assert found == list(unread_input(network, shape))
         assert bool(plan.warnings) == any(map(bool, found))
+
+
+@pytest.mark.parametrize(
+    ("pools", "last"), [(4, "1 more line of this kind"), (5, "2 more lines of this kind")]
+)
+def test_notes_beyond_the_first_few_are_counted(pools: int, last: str) -> None:
+    size = 2 ** (pools + 1) - 1
+    notes = unread_notes(Network.chain(*[PoolLayer()] * pools), (1, size, 2**pools, 1))
+    assert len(notes) == 4 and notes[-1] == f"{last}: cnncli plan has them all"
 
 
 @pytest.mark.parametrize(

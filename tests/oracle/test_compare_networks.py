@@ -239,6 +239,13 @@ def test_arithmetic_of_float16_is_named() -> None:
     assert total["causes"] == ["computed in float16, where cnncli computes in float32"]
 
 
+def test_a_cast_to_float16_alone_is_named_too() -> None:
+    made = model([node("Cast", "x", "a", to=10), node("Cast", "a", "y", to=1)], {}, (1, 3, 12, 10))
+    Path("half.onnx").write_bytes(made.SerializeToString())
+    *_, total = compared("half.onnx", "photo.png", "--against", "onnxruntime", code=1)
+    assert total["causes"] == ["computed in float16, where cnncli computes in float32"]
+
+
 def test_rounding_that_adds_up_is_told_from_float64() -> None:
     # Large weights of either sign: what is left of their sums is small, their rounding is not.
     half = rng.normal(size=(1, 64, 3, 3)).astype(np.float32) * 10
