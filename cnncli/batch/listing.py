@@ -17,7 +17,7 @@ from typing import BinaryIO, Final
 
 from cnncli.batch.spool import temporary_file, temporary_problem
 from cnncli.errors import FileProblem
-from cnncli.io.npy import fault_text
+from cnncli.io.regular_files import fault_text
 from cnncli.io.urls import is_url, parse_url
 
 ListedFile = tuple[str, str]

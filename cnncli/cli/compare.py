@@ -22,9 +22,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from cnncli.compare.run import Comparison
-    from cnncli.io.images import ReadOptions
+    from cnncli.io.read_options import ReadOptions
     from cnncli.network.layers import ConvLayer, PoolLayer
-    from cnncli.network.load import Model
+    from cnncli.network.model import Model
 
 EXAMPLES = """\b
 Examples:

@@ -16,7 +16,7 @@ from cnncli.cli.progress import show_steps
 from cnncli.errors import OptionError, quote
 
 if TYPE_CHECKING:
-    from cnncli.network.load import Model
+    from cnncli.network.model import Model
 
 EXAMPLES = """\b
 Examples:

@@ -12,7 +12,7 @@ from cnncli.pipeline import networks
 from cnncli.pipeline.networks import is_network
 
 if TYPE_CHECKING:
-    from cnncli.io.images import ReadOptions
+    from cnncli.io.read_options import ReadOptions
     from cnncli.network.model import Model
 
 

@@ -35,7 +35,7 @@ from cnncli.render.options import COLORMAPS, COMPRESSIONS, DEPTHS
 
 if TYPE_CHECKING:
     from cnncli.core.geometry import Pair
-    from cnncli.io.images import ReadOptions
+    from cnncli.io.read_options import ReadOptions
 
 ONE_OR_TWO: Final = Numbers((1, 2), 1, "N|H,W")
 COLORMAP: Final = Choice(COLORMAPS, {"grey": "gray"})
@@ -45,7 +45,7 @@ FILE_OR_STDIN: Final = click.Path(allow_dash=True, readable=False)
 
 def read_options(options: object, **values: Any) -> ReadOptions:
     """Return how images are read, by a group of options that has some of its fields."""
-    from cnncli.io.images import ReadOptions
+    from cnncli.io.read_options import ReadOptions
 
     if getattr(options, "as_values", False):
         from cnncli.render.result_record import restore_values

@@ -33,8 +33,8 @@ from cnncli.pipeline.networks import load_for_picture
 
 if TYPE_CHECKING:
     from cnncli.core.geometry import Pair
-    from cnncli.io.images import ReadOptions
-    from cnncli.network.load import Model
+    from cnncli.io.read_options import ReadOptions
+    from cnncli.network.model import Model
 
 EXAMPLES = """\b
 Examples:

@@ -16,7 +16,8 @@ from cnncli.compare.layer_causes import AnyLayer, Case, is_equal, layer_causes, 
 from cnncli.compare.network_walk import LayerPair, Side
 from cnncli.compare.tensor_causes import tensor_causes
 from cnncli.errors import CnnCliError
-from cnncli.io.images import ReadOptions, read_image
+from cnncli.io.images import read_image
+from cnncli.io.read_options import ReadOptions
 from cnncli.network.graph import SOURCE
 from cnncli.network.layers import ActivationLayer
 from cnncli.network.model import Model

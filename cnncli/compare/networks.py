@@ -16,8 +16,8 @@ from cnncli.compare.network_causes import NetworkCauses, NetworkPicture
 from cnncli.compare.network_walk import Side, Walk, walk
 from cnncli.compare.onnx_values import runtime_bytes, runtime_names, runtime_values
 from cnncli.errors import OptionError, ShapeError, quote
-from cnncli.io.images import ReadOptions
 from cnncli.io.npy import read_npy
+from cnncli.io.read_options import ReadOptions
 from cnncli.network.graph import NORMALIZE, SOURCE, Network, Node
 from cnncli.network.layers import ActivationLayer, ConvLayer
 from cnncli.network.model import Model

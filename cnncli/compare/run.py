@@ -24,7 +24,8 @@ from cnncli.compare.difference import (
 )
 from cnncli.compare.peers import run_peer
 from cnncli.errors import CnnCliError, quote
-from cnncli.io.images import Picture, ReadOptions, read_image
+from cnncli.io.images import Picture, read_image
+from cnncli.io.read_options import ReadOptions
 from cnncli.network.conventions import CONVENTIONS, Convention, OneLayer, by_convention
 from cnncli.render.finite_values import measure
 from cnncli.render.result_record import restore_values

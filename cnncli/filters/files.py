@@ -14,7 +14,7 @@ import numpy as np
 from cnncli.core.arrays import Array
 from cnncli.errors import OptionError, ShapeError, nearest, quote
 from cnncli.filters.builtin_names import SUFFIX, builtin_file, builtin_names
-from cnncli.filters.filter import Filter, LoadedArray, from_loaded, safe_name
+from cnncli.filters.filter import Filter, LoadedArray, from_loaded
 from cnncli.filters.generators import GENERATORS, make_by_text
 from cnncli.filters.matrix_text import (
     INLINE,
@@ -27,6 +27,7 @@ from cnncli.filters.readers import FOREIGN, READERS, read_file, read_stdin
 from cnncli.io import atomic, npy
 from cnncli.io.atomic import is_folder_name, is_special, is_stdout, make_folder
 from cnncli.io.nearby import files_like
+from cnncli.io.safe_names import plain_name
 
 _KEYED = re.compile(
     rf"(.+?\.(?:npz|safetensors|onnx|{'|'.join(suffix[1:] for suffix in FOREIGN)})):(.*)",
@@ -241,7 +242,7 @@ def load_array(
         return LoadedArray(read_builtin(name), name, quote(name), builtin=True)
     if builtins and ":" in text and text.partition(":")[0] in GENERATORS:
         made = make_by_text(text)
-        return LoadedArray(made, safe_name(text.replace(":", "-")), quote(text), builtin=True)
+        return LoadedArray(made, plain_name(text.replace(":", "-")), quote(text), builtin=True)
     if looks_inline(text) or (";" in text and not _has_suffix(path)):
         return _read_inline(text, what)
     is_path = os.sep in text or _has_suffix(path)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -14,6 +13,7 @@ from cnncli._dataclass import dataclass
 from cnncli.core.arrays import Array, float_dtype, is_placeholder, placeholder
 from cnncli.core.choices import FILTER_LAYOUTS
 from cnncli.errors import CnnCliError, FileProblem, OptionError, ShapeError, quote
+from cnncli.io.safe_names import plain_name, unique
 
 _SHAPES = {
     "hwio": "(kh,kw), (kh,kw,C_in) or (kh,kw,C_in,C_out)",
@@ -205,30 +205,7 @@ def from_array(array: Array, *, name: str = "filter", layout: str = "hwio") -> F
     >>> from_array(np.ones((8, 3, 5, 5)), layout="oihw").weights.shape
     (5, 5, 3, 8)
     """
-    return from_loaded(LoadedArray(array, safe_name(name), quote(name)), layout)
-
-
-def safe_name(text: str) -> str:
-    """Return a text as a name that is safe in file names and on a terminal.
-
-    Parameters
-    ----------
-    text : str
-        A file's stem or a key, possibly hostile.
-
-    Returns
-    -------
-    str
-        Letters, digits and ``_ . + -``, at most 80 of them, never empty, no ``..``, not beginning
-        with a dot or a dash.
-
-    Examples
-    --------
-    >>> safe_name("../../x"), safe_name("conv1.weight"), safe_name("\\x1b[31m")
-    ('x', 'conv1.weight', '31m')
-    """
-    plain = re.sub(r"[^\w.+-]+|\.{2,}", "_", text)
-    return re.sub(r"_{2,}", "_", plain).lstrip("._-")[:80] or "filter"
+    return from_loaded(LoadedArray(array, plain_name(name), quote(name)), layout)
 
 
 def stack(filters: Sequence[Filter], *, lower: bool = False, dilated: bool = False) -> Filter:
@@ -436,24 +413,6 @@ def _map_names(loaded: LoadedArray, maps: int) -> tuple[str, ...]:
             return builtin.map_names
     digits = len(str(maps - 1))
     return tuple(f"{loaded.name}-{index:0{digits}d}" for index in range(maps))
-
-
-def unique(names: Sequence[str]) -> tuple[str, ...]:
-    """Return names with numbers behind those that would be there twice.
-
-    Examples
-    --------
-    >>> unique(["crane", "crane"])
-    ('crane', 'crane-2')
-    """
-    taken: dict[str, None] = {}
-    for name in names:
-        number, fresh = 1, name
-        while fresh in taken:
-            number += 1
-            fresh = f"{name}-{number}"
-        taken[fresh] = None
-    return tuple(taken)
 
 
 def _division_note(name: str, divisors: Array, balanced: Array) -> str:

@@ -13,9 +13,11 @@ import numpy as np
 from cnncli.core.arrays import Array, placeholder
 from cnncli.errors import FileProblem, OptionError, nearest, quote
 from cnncli.filters import safetensors
-from cnncli.filters.filter import LoadedArray, safe_name
+from cnncli.filters.filter import LoadedArray
 from cnncli.filters.matrix_text import parse_matrix, shorten
 from cnncli.io import npy
+from cnncli.io.regular_files import open_regular, open_shell_pipe
+from cnncli.io.safe_names import plain_name
 
 MAX_TEXT_BYTES: Final = 4 * 2**20
 _WEIGHT_KEYS: Final = ("w", "weight", "weights", "kernel")
@@ -57,11 +59,11 @@ def read_file(path: str, key: str | None = None, headers_only: bool = False) -> 
     OptionError
         If a key is needed, or there is none of that name.
     """
-    pipe = npy.open_shell_pipe(path)
+    pipe = open_shell_pipe(path)
     if pipe is not None:
         with pipe:
             return read_stream(pipe, path)
-    with npy.open_regular(Path(path), name=path) as file:
+    with open_regular(Path(path), name=path) as file:
         head = file.read(16)
     by_content = _read_npy if npy.is_npy(head) else _read_npz if npy.is_zip(head) else None
     suffix = Path(path).suffix.lower()
@@ -73,7 +75,7 @@ def read_file(path: str, key: str | None = None, headers_only: bool = False) -> 
     name, label = Path(path).stem, path
     if key is not None:
         name, label = f"{name}-{key.lstrip('./')}", f"{path}:{key}"
-    return LoadedArray(array, safe_name(name), label, Path(path), bias)
+    return LoadedArray(array, plain_name(name), label, Path(path), bias)
 
 
 def read_stdin() -> LoadedArray:
@@ -134,7 +136,7 @@ def _read_npz(path: str, key: str | None, headers_only: bool) -> _Read:
 
 
 def _read_text(path: str, key: str | None, headers_only: bool) -> _Read:
-    with npy.open_regular(Path(path), name=path) as file:
+    with open_regular(Path(path), name=path) as file:
         data = file.read(MAX_TEXT_BYTES + 1)
     return _text_array(data, path), None, None
 
@@ -156,7 +158,7 @@ def _text_array(data: bytes, path: str) -> Array:
 
 
 def _read_safetensors(path: str, key: str | None, headers_only: bool) -> _Read:
-    with npy.open_regular(Path(path), name=path) as file:
+    with open_regular(Path(path), name=path) as file:
         entries = safetensors.read_header(file, path)
         chosen = _choose(path, key, sorted(entries))
         label = f"{path}:{chosen}"

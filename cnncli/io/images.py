@@ -16,7 +16,7 @@ from cnncli._dataclass import dataclass
 from cnncli.errors import FileProblem, OptionError, ShapeError, quote
 from cnncli.io.array_axes import check_axes, order_notes
 from cnncli.io.limits import check_pixels
-from cnncli.io.npy import fault_text, is_npy, is_zip, open_regular, read_npy, read_npy_header
+from cnncli.io.npy import is_npy, is_zip, read_npy, read_npy_header
 from cnncli.io.photo_metadata import PhotoMetadata
 from cnncli.io.pillow_reader import (
     carried_record,
@@ -25,8 +25,8 @@ from cnncli.io.pillow_reader import (
     header_shape,
     process_quiet,
 )
-from cnncli.io.read_options import ReadOptions as ReadOptions
-from cnncli.io.read_options import Restore
+from cnncli.io.read_options import ReadOptions, Restore
+from cnncli.io.regular_files import fault_text, open_regular
 from cnncli.io.resize import full_size, resize, resize_notes
 from cnncli.io.samples import INTEGERS_NOTE, Samples, flattened
 

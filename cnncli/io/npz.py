@@ -19,13 +19,12 @@ from cnncli.io.npy import (
     Source,
     but_is,
     check_length,
-    fault_text,
     is_zip,
     opened,
     read_header,
     tidy,
-    unreadable,
 )
+from cnncli.io.regular_files import fault_text, unreadable
 
 _CHUNK = 2**20
 # Deflate cannot do better, so a member that declares more is lying.

@@ -24,9 +24,9 @@ from cnncli.io.deep_samples import bits_of_file, has_deep_colour, raw_mode, read
 from cnncli.io.fast_codecs import decode_jpeg
 from cnncli.io.jpeg2000 import check_jpeg2000, white_of_jpeg2000
 from cnncli.io.limits import check_pixels, too_large
-from cnncli.io.npy import fault_text
 from cnncli.io.photo_metadata import read_photo_metadata
 from cnncli.io.read_options import ReadOptions
+from cnncli.io.regular_files import fault_text
 from cnncli.io.resize import draft, resize_notes
 from cnncli.io.samples import CMYK_NOTE, INTEGERS_NOTE, Samples, turn_upright, unlike_colour
 from cnncli.system.memory import check_memory

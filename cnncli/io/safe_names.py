@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 
 def safe_name(text: str) -> str:
@@ -29,6 +30,29 @@ def safe_name(text: str) -> str:
     if text.isprintable() and "/" not in text and "\\" not in text:
         return text
     return "".join("_" if _unsafe(character) else character for character in text)
+
+
+def plain_name(text: str) -> str:
+    """Return a text as a name that is safe in file names and on a terminal.
+
+    Parameters
+    ----------
+    text : str
+        A file's stem or a key, possibly hostile.
+
+    Returns
+    -------
+    str
+        Letters, digits and ``_ . + -``, at most 80 of them, never empty, no ``..``, not beginning
+        with a dot or a dash.
+
+    Examples
+    --------
+    >>> plain_name("../../x"), plain_name("conv1.weight"), plain_name("\\x1b[31m")
+    ('x', 'conv1.weight', '31m')
+    """
+    plain = re.sub(r"[^\w.+-]+|\.{2,}", "_", text)
+    return re.sub(r"_{2,}", "_", plain).lstrip("._-")[:80] or "filter"
 
 
 def safe_folder(text: str) -> str:
@@ -73,6 +97,24 @@ def distinct(names: Iterable[str]) -> list[str]:
         taken.add(free.casefold())
         free_names.append(free)
     return free_names
+
+
+def unique(names: Sequence[str]) -> tuple[str, ...]:
+    """Return names with numbers behind those that would be there twice, by their case too.
+
+    Examples
+    --------
+    >>> unique(["crane", "crane"])
+    ('crane', 'crane-2')
+    """
+    taken: dict[str, None] = {}
+    for name in names:
+        number, fresh = 1, name
+        while fresh in taken:
+            number += 1
+            fresh = f"{name}-{number}"
+        taken[fresh] = None
+    return tuple(taken)
 
 
 def _unsafe(character: str) -> bool:

@@ -14,7 +14,8 @@ import numpy as np
 from PIL import Image
 
 from cnncli.errors import CnnCliError
-from cnncli.io.images import ReadOptions, read_shape
+from cnncli.io.images import read_shape
+from cnncli.io.read_options import ReadOptions
 from cnncli.io.urls import locate
 from cnncli.network.model import Model
 from cnncli.pipeline.files import read_source

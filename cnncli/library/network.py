@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike
 
 from cnncli._dataclass import dataclass
 from cnncli.core.geometry import Pair
-from cnncli.io.images import ReadOptions
+from cnncli.io.read_options import ReadOptions
 from cnncli.io.urls import local_path
 from cnncli.library.images import ImageLike, Reading, stored_shape
 from cnncli.library.plan import Plan

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Final
 
 from cnncli.errors import FileProblem, ShapeError
-from cnncli.filters.filter import unique
-from cnncli.io.npy import open_regular
+from cnncli.io.regular_files import open_regular
+from cnncli.io.safe_names import unique
 from cnncli.network.graph import SOURCE, Network, Node, input_groups
 from cnncli.network.layers import ActivationLayer, ConvLayer, PoolLayer, SoftmaxLayer
 from cnncli.render.options import channel_names

@@ -14,8 +14,6 @@ from cnncli.network.input_channels import wanted_channels
 from cnncli.network.model import SIZE_HINT, Model, SizeNeeded
 from cnncli.system import progress
 
-__all__ = ["Model", "load_model"]
-
 _READERS: Final = {
     ".toml": "cnncli.network.toml_reader",
     ".onnx": "cnncli.network.onnx.converter",

@@ -21,7 +21,7 @@ from cnncli.core.geometry import Pair
 from cnncli.core.pool import check_mode_settings
 from cnncli.errors import CnnCliError, FileProblem, ShapeError, among, one_line, quote
 from cnncli.filters import filter
-from cnncli.io.npy import open_regular
+from cnncli.io.regular_files import open_regular
 from cnncli.network.class_names import read_class_names
 from cnncli.network.conventions import CONVENTIONS, Convention, by_convention, centres_lower
 from cnncli.network.dense import dense_bank, dense_input

@@ -12,8 +12,9 @@ from typing import Any, BinaryIO, Protocol
 from cnncli._dataclass import dataclass
 from cnncli.errors import FileProblem
 from cnncli.io import atomic
-from cnncli.io.images import Picture, ReadOptions, read_bytes, read_image, read_stream
-from cnncli.io.npy import fault_text, open_regular
+from cnncli.io.images import Picture, read_bytes, read_image, read_stream
+from cnncli.io.read_options import ReadOptions
+from cnncli.io.regular_files import fault_text, open_regular
 from cnncli.io.urls import Location, Url
 from cnncli.pipeline.disk_estimate import check_disk
 from cnncli.pipeline.files_of_batch import Identity, OutputClaims

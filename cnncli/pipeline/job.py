@@ -7,7 +7,7 @@ from typing import Final
 
 from cnncli._dataclass import dataclass
 from cnncli.errors import CnnCliError
-from cnncli.io.images import ReadOptions
+from cnncli.io.read_options import ReadOptions
 from cnncli.network.graph import Network
 from cnncli.pipeline.output_checks import OutputOptions
 from cnncli.pipeline.output_names import Source, Target

@@ -14,8 +14,7 @@ from cnncli.errors import OptionError, ShapeError
 
 if TYPE_CHECKING:
     from cnncli.core.geometry import Pair
-    from cnncli.io.images import ReadOptions
-    from cnncli.io.read_options import Sides
+    from cnncli.io.read_options import ReadOptions, Sides
     from cnncli.network.graph import Network
     from cnncli.network.model import Model
 

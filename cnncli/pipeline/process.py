@@ -10,7 +10,7 @@ import numpy as np
 
 from cnncli.errors import CnnCliError, OptionError, memory_problem
 from cnncli.io.images import Picture, background_colour
-from cnncli.io.npy import fault_text
+from cnncli.io.regular_files import fault_text
 from cnncli.pipeline.feature_maps import FeatureMaps, layer_maps
 from cnncli.pipeline.files import FileAccess
 from cnncli.pipeline.input_notes import notes_of

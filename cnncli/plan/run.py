@@ -13,10 +13,11 @@ from cnncli._dataclass import dataclass
 from cnncli._version import __version__
 from cnncli.core.geometry import Pair
 from cnncli.errors import quote
-from cnncli.io.images import Picture, ReadOptions, read_image
+from cnncli.io.images import Picture, read_image
+from cnncli.io.read_options import ReadOptions
 from cnncli.io.writers import encode
 from cnncli.network.graph import input_groups
-from cnncli.network.load import Model
+from cnncli.network.model import Model
 from cnncli.pipeline.one_output import one_picture_file
 from cnncli.pipeline.output_checks import OutputOptions
 from cnncli.pipeline.output_names import Source

@@ -19,7 +19,7 @@ import numpy as np
 import pytest
 
 from cnncli.batch.run import InlineRunner, Runner
-from cnncli.io.images import ReadOptions
+from cnncli.io.read_options import ReadOptions
 from cnncli.network.graph import Network
 from cnncli.pipeline.files import LocalFiles
 from cnncli.pipeline.job import Job, Outcome, Task

@@ -24,7 +24,8 @@ import pytest
 from cnncli.batch.report import json_line, lines
 from cnncli.batch.run import InlineRunner, Runner, run
 from cnncli.batch.worker_pool import TRIES, WorkerRunner, _Assignment, _Pool, _Worker
-from cnncli.io.images import Picture, ReadOptions
+from cnncli.io.images import Picture
+from cnncli.io.read_options import ReadOptions
 from cnncli.network.graph import Network
 from cnncli.network.layers import PoolLayer
 from cnncli.pipeline.files import LocalFiles

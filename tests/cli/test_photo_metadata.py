@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 from PIL import Image, ImageCms
 
-from cnncli.io.images import ReadOptions, read_bytes
+from cnncli.io.images import read_bytes
+from cnncli.io.read_options import ReadOptions
 from tests.support.crafted import png, tiff
 from tests.support.shell import pixels, refused, run_cli, save, values_of
 

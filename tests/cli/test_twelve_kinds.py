@@ -11,7 +11,8 @@ import pytest
 from numpy.lib.stride_tricks import sliding_window_view
 from PIL import Image
 
-from cnncli.io.images import ReadOptions, read_bytes
+from cnncli.io.images import read_bytes
+from cnncli.io.read_options import ReadOptions
 from tests.support.crafted import png, tiff
 from tests.support.shell import run_cli
 

@@ -14,7 +14,8 @@ import pytest
 from cnncli.explain.page.layer_data import Unit
 from cnncli.explain.page.network_data import network_page_data
 from cnncli.filters.filter import from_array
-from cnncli.io.images import Picture, ReadOptions, read_image
+from cnncli.io.images import Picture, read_image
+from cnncli.io.read_options import ReadOptions
 from cnncli.network.graph import Network
 from cnncli.network.layers import ConvLayer
 from cnncli.network.load import load_model

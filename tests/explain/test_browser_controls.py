@@ -11,7 +11,8 @@ import pytest
 from cnncli.explain.page.layer_data import PageData, Unit, layer_page_data
 from cnncli.explain.page.network_data import network_page_data
 from cnncli.filters.files import load_filter
-from cnncli.io.images import Picture, ReadOptions, read_image
+from cnncli.io.images import Picture, read_image
+from cnncli.io.read_options import ReadOptions
 from cnncli.network.graph import Network, Node
 from cnncli.network.layers import ConvLayer, PoolLayer
 from cnncli.network.load import load_model

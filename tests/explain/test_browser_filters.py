@@ -10,7 +10,8 @@ import pytest
 from cnncli.explain.page.layer_data import Unit
 from cnncli.explain.page.network_data import network_page_data
 from cnncli.filters.files import load_filter
-from cnncli.io.images import ReadOptions, read_image
+from cnncli.io.images import read_image
+from cnncli.io.read_options import ReadOptions
 from cnncli.network.graph import SOURCE, Network, Node
 from cnncli.network.layers import ActivationLayer, ConvLayer, PoolLayer
 from cnncli.network.load import load_model

@@ -12,7 +12,8 @@ from cnncli.explain.page.document import page_text
 from cnncli.explain.page.layer_data import PageData, Unit
 from cnncli.explain.page.network_data import network_page_data
 from cnncli.filters.files import load_filter
-from cnncli.io.images import ReadOptions, read_image
+from cnncli.io.images import read_image
+from cnncli.io.read_options import ReadOptions
 from cnncli.network.layers import ConvLayer, PoolLayer
 from cnncli.network.load import load_model
 from tests.support.browser import (

@@ -12,7 +12,8 @@ from PIL import Image
 
 from cnncli.core.conv import conv_backward, conv_forward
 from cnncli.filters.files import load_filter
-from cnncli.io.images import Picture, ReadOptions, read_image
+from cnncli.io.images import Picture, read_image
+from cnncli.io.read_options import ReadOptions
 from cnncli.network.layers import ConvLayer, PoolLayer
 from tests.support.browser import (
     CHELSEA,

@@ -16,7 +16,8 @@ from cnncli.explain.page.network_data import network_page_data
 from cnncli.explain.run import every_layer, find_layer
 from cnncli.explain.trail import find_trail
 from cnncli.filters.filter import from_array
-from cnncli.io.images import Picture, ReadOptions, read_image
+from cnncli.io.images import Picture, read_image
+from cnncli.io.read_options import ReadOptions
 from cnncli.network.graph import SOURCE, Network, Node
 from cnncli.network.layers import (
     ConcatLayer,

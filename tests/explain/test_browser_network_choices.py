@@ -12,7 +12,8 @@ from cnncli.explain.explained_layer import strongest_output
 from cnncli.explain.page.layer_data import Unit
 from cnncli.explain.page.network_data import network_page_data
 from cnncli.explain.run import find_layer
-from cnncli.io.images import Picture, ReadOptions, read_image
+from cnncli.io.images import Picture, read_image
+from cnncli.io.read_options import ReadOptions
 from cnncli.network.graph import SOURCE, Network, Node
 from cnncli.network.layers import ActivationLayer, ConvLayer, PoolLayer
 from cnncli.network.load import load_model

@@ -13,7 +13,8 @@ from PIL import Image
 from cnncli.explain.page.layer_data import Unit
 from cnncli.explain.page.network_data import network_page_data
 from cnncli.explain.page.stored_network_data import stored_network_page_data
-from cnncli.io.images import ReadOptions, read_image
+from cnncli.io.images import read_image
+from cnncli.io.read_options import ReadOptions
 from cnncli.network.load import load_model
 from cnncli.network.passes import forward_layers
 from tests.support.browser import REPOSITORY, Opener, settle, until

@@ -11,7 +11,8 @@ import pytest
 from PIL import Image
 
 from cnncli.filters.files import load_filter
-from cnncli.io.images import ReadOptions, read_image
+from cnncli.io.images import read_image
+from cnncli.io.read_options import ReadOptions
 from cnncli.network.layers import ConvLayer, ConvTransposeLayer, PoolLayer
 from tests.support.browser import (
     Opener,

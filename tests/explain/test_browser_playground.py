@@ -12,7 +12,8 @@ import pytest
 
 from cnncli.explain.page.document import page_text
 from cnncli.explain.page.playground_data import STACK, playground_page_data
-from cnncli.io.images import ReadOptions, read_image
+from cnncli.io.images import read_image
+from cnncli.io.read_options import ReadOptions
 from cnncli.network.load import load_model
 from cnncli.network.passes import forward_layers
 from tests.support.browser import settle, until

@@ -9,7 +9,8 @@ import pytest
 
 from cnncli.explain.page.layer_data import PageData, Unit
 from cnncli.explain.page.network_data import network_page_data
-from cnncli.io.images import ReadOptions, read_image
+from cnncli.io.images import read_image
+from cnncli.io.read_options import ReadOptions
 from cnncli.network.graph import Network
 from cnncli.network.layers import ActivationLayer, ConvLayer
 from cnncli.network.load import load_model

@@ -15,7 +15,8 @@ from cnncli.core.conv import conv_backward, conv_forward
 from cnncli.explain.page.layer_data import PageData
 from cnncli.filters.files import load_filter
 from cnncli.filters.filter import Filter
-from cnncli.io.images import Picture, ReadOptions, read_image
+from cnncli.io.images import Picture, read_image
+from cnncli.io.read_options import ReadOptions
 from cnncli.network.layers import ConvLayer
 from tests.explain.test_arithmetic import page_input, page_layer
 from tests.support.browser import CHELSEA, bank, random_picture

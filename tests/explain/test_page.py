@@ -23,7 +23,8 @@ from cnncli.explain.page.playground_data import playground_page_data
 from cnncli.explain.page.stored_network_data import BUDGET, stored_network_page_data
 from cnncli.filters.files import load_filter
 from cnncli.filters.filter import from_array
-from cnncli.io.images import Picture, ReadOptions, read_image
+from cnncli.io.images import Picture, read_image
+from cnncli.io.read_options import ReadOptions
 from cnncli.network.graph import SOURCE, Network, Node
 from cnncli.network.layers import (
     ActivationLayer,

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from cnncli.io.images import ReadOptions, read_image
-from cnncli.io.read_options import Sides
+from cnncli.io.images import read_image
+from cnncli.io.read_options import ReadOptions, Sides
 from tests.support.node import NODE, run_alone
 
 pytestmark = [

@@ -15,7 +15,8 @@ from cnncli.explain.page.parts import WORKER
 from cnncli.explain.page.playground_data import STACK, playground_page_data
 from cnncli.filters.builtin_names import builtin_names
 from cnncli.filters.files import load_filter
-from cnncli.io.images import ReadOptions, read_image
+from cnncli.io.images import read_image
+from cnncli.io.read_options import ReadOptions
 from tests.support.node import NODE, run_alone
 from tests.support.pages import run_block
 from tools.playground_picture import PICTURE, make_picture

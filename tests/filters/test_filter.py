@@ -15,8 +15,9 @@ from cnncli.errors import CnnCliError, FileProblem, OptionError, ShapeError
 from cnncli.filters.builtin_names import builtin_names
 from cnncli.filters.channels import likelier_layout
 from cnncli.filters.files import load_bias, load_filter, load_numbers
-from cnncli.filters.filter import flip, from_array, normalize, safe_name, stack
+from cnncli.filters.filter import flip, from_array, normalize, stack
 from cnncli.filters.readers import MAX_TEXT_BYTES
+from cnncli.io.safe_names import plain_name
 
 
 @pytest.fixture(autouse=True)
@@ -51,7 +52,7 @@ def test_any_inline_filter_loads_or_fails_in_one_line(text):
 
 @given(st.text(st.characters(), max_size=200))
 def test_safe_names_are_safe(text):
-    name = safe_name(text)
+    name = plain_name(text)
     assert 0 < len(name) <= 80
     assert not set(name) & set("/\\\0 :{}<>'\"")
     assert ".." not in name and name[0] not in ".-" and name.isprintable()

@@ -15,7 +15,7 @@ import cnncli
 from cnncli.batch import run as batch_run
 from cnncli.errors import FileProblem
 from cnncli.io import atomic
-from cnncli.io.images import ReadOptions
+from cnncli.io.read_options import ReadOptions
 from cnncli.network.graph import Network
 from cnncli.network.layers import PoolLayer
 from cnncli.pipeline.job import Job

@@ -14,7 +14,8 @@ from PIL import Image
 
 from cnncli.errors import FileProblem
 from cnncli.io import fast_codecs, pillow_reader, png_writer
-from cnncli.io.images import Picture, ReadOptions, read_bytes
+from cnncli.io.images import Picture, read_bytes
+from cnncli.io.read_options import ReadOptions
 from cnncli.io.writers import encode
 from tests.support.picturefiles import OPTIONS, encoded
 

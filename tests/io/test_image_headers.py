@@ -11,7 +11,8 @@ from PIL.JpegImagePlugin import JpegImageFile
 from PIL.WebPImagePlugin import WebPImageFile
 
 from cnncli.errors import FileProblem, ShapeError
-from cnncli.io.images import ReadOptions, read_image, read_shape
+from cnncli.io.images import read_image, read_shape
+from cnncli.io.read_options import ReadOptions
 from tests.support.crafted import png, tiff
 from tests.support.picturefiles import ALPHA, DEEP, GREY, OPTIONS, RGB, encoded
 from tests.support.shell import npy_bytes

@@ -19,13 +19,8 @@ import pytest
 from PIL import Image, PngImagePlugin
 
 from cnncli.errors import FileProblem, OptionError, ShapeError
-from cnncli.io.images import (
-    Picture,
-    ReadOptions,
-    read_bytes,
-    read_image,
-    read_stream,
-)
+from cnncli.io.images import Picture, read_bytes, read_image, read_stream
+from cnncli.io.read_options import ReadOptions
 from cnncli.render.result_record import restore_values
 from tests.support.crafted import PNG_MAGIC, png_chunk
 from tests.support.memory import traced_peak
@@ -340,7 +335,8 @@ def test_input_limit_counts_for_array_files(tmp_path: Path) -> None:
 NOISY = """
 import os, sys
 from pathlib import Path
-from cnncli.io.images import ReadOptions, read_image
+from cnncli.io.images import read_image
+from cnncli.io.read_options import ReadOptions
 from cnncli.errors import FileProblem
 if "closed" in sys.argv: os.close(2)
 for name in sys.argv[1:3]:

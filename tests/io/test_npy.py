@@ -16,8 +16,9 @@ import numpy as np
 import pytest
 
 from cnncli.errors import FileProblem
-from cnncli.io.npy import is_npy, is_zip, open_regular, read_npy, read_npy_header
+from cnncli.io.npy import is_npy, is_zip, read_npy, read_npy_header
 from cnncli.io.npz import read_npz
+from cnncli.io.regular_files import open_regular
 from tests.support.crafted import npy, npy_raw
 from tests.support.memory import traced_peak
 

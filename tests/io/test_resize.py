@@ -11,7 +11,7 @@ from PIL import Image, ImageFile
 
 from cnncli.errors import FileProblem
 from cnncli.io.images import read_bytes, read_image
-from cnncli.io.pillow_reader import ReadOptions
+from cnncli.io.read_options import ReadOptions
 from cnncli.io.resize import resize
 
 RNG = np.random.default_rng(8)

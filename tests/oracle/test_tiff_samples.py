@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 from cnncli.errors import FileProblem
-from cnncli.io.images import ReadOptions, read_bytes
+from cnncli.io.images import read_bytes
+from cnncli.io.read_options import ReadOptions
 
 tifffile = pytest.importorskip("tifffile")
 cv2 = pytest.importorskip("cv2")

@@ -19,7 +19,8 @@ from cnncli.explain.page.document import page_text
 from cnncli.explain.page.layer_data import PageData, PageLayer, Unit, layer_page_data
 from cnncli.filters.files import load_filter
 from cnncli.filters.filter import from_array
-from cnncli.io.images import Picture, ReadOptions, read_image
+from cnncli.io.images import Picture, read_image
+from cnncli.io.read_options import ReadOptions
 from cnncli.network.layers import ConvLayer, PoolLayer
 from tests.support.patience import patient
 

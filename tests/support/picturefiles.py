@@ -11,10 +11,8 @@ import pytest
 from PIL import Image
 
 from cnncli.errors import FileProblem
-from cnncli.io.images import (
-    ReadOptions,
-    read_bytes,
-)
+from cnncli.io.images import read_bytes
+from cnncli.io.read_options import ReadOptions
 
 OLD_PILLOW = PIL.__version__.startswith("12.")
 OPTIONS = ReadOptions()

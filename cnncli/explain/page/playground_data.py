@@ -15,7 +15,8 @@ from cnncli.explain.page.layer_data import (
 )
 from cnncli.filters.builtin_names import builtin_names
 from cnncli.filters.files import load_filter
-from cnncli.io.images import ReadOptions, read_image
+from cnncli.io.images import read_image
+from cnncli.io.read_options import ReadOptions
 from cnncli.network.graph import input_groups
 
 PICTURE: Final = "playground.png"

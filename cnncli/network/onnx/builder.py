@@ -18,8 +18,8 @@ import numpy as np
 from cnncli.core.arrays import Array, is_placeholder
 from cnncli.core.geometry import Pair
 from cnncli.errors import CnnCliError, FileProblem, quote
-from cnncli.filters.filter import safe_name
 from cnncli.io.limits import MAX_CELLS
+from cnncli.io.safe_names import plain_name
 from cnncli.network.graph import NORMALIZE, SOURCE, Network, Node
 from cnncli.network.layers import (
     ActivationLayer,
@@ -306,7 +306,7 @@ class NetworkBuilder:
 
         It is never the name of a value that another node makes.
         """
-        return self._free(safe_name(text), node.outputs)
+        return self._free(plain_name(text), node.outputs)
 
     def _free(self, base: str, own: Sequence[str] = ()) -> str:
         """Return a name that no layer has, nor a value but the node's own."""
@@ -428,7 +428,7 @@ class NetworkBuilder:
         if shown.pending:
             layer = self._source(shown, how)
         elif value.layer in _BEFORE:
-            layer = self._free(safe_name(name), (name,))
+            layer = self._free(plain_name(name), (name,))
             shown = self._add_layer(layer, BuiltLayer(ActivationLayer("none"), (value,)))
         else:
             return

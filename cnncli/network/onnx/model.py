@@ -20,7 +20,7 @@ import numpy as np
 
 from cnncli._dataclass import dataclass
 from cnncli.errors import FileProblem, quote
-from cnncli.io.npy import open_regular
+from cnncli.io.regular_files import open_regular
 from cnncli.network.onnx.fused import standard_nodes
 from cnncli.network.onnx.large_arrays import without_large_arrays
 from cnncli.network.onnx.messages import check_package, messages

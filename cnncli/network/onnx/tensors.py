@@ -16,7 +16,7 @@ import numpy as np
 from cnncli._dataclass import dataclass
 from cnncli.core.arrays import Array, placeholder
 from cnncli.errors import FileProblem, quote
-from cnncli.io.npy import fault_text, open_regular
+from cnncli.io.regular_files import fault_text, open_regular
 from cnncli.network.onnx.large_arrays import OWN_FILE
 from cnncli.network.onnx.messages import messages
 
