@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from cnncli.filters.files import load_filter
+from cnncli.filters.filter import from_array
 from cnncli.network.layers import ConvLayer, PoolLayer
 from tests.support.browser import (
     Opener,
@@ -113,6 +114,32 @@ def test_on_a_phone_the_size_stays_beside_the_output(show: Opener) -> None:
     assert bottom(tab, "#output-box") <= 740
 
 
+def test_on_a_phone_output_and_settings_are_seen_together(show: Opener) -> None:
+    tab = show(page_data_of(*photo(), (50, 60)), **PHONE)
+    assert bottom(tab, "#to-settings") <= 740
+    tab.locator("#to-settings").tap()
+    settle(tab)
+    # A slider that is only looked at, too.
+    tab.evaluate("document.activeElement.blur()")
+    strip = "getComputedStyle(byId('output-box')).position === 'fixed'"
+    until(tab, strip)
+    assert bottom(tab, "#stride") <= bottom(tab, "#output-box") - 120 <= 740 - 120
+    tab.evaluate("scrollTo(0, 0)")
+    until(tab, f"!({strip})")
+
+
+def test_a_stride_says_what_it_does(show: Opener) -> None:
+    tab = show(page_data_of(*photo(), (50, 60)))
+    assert not tab.is_visible("#stride-note")
+    tab.fill("#stride-rows", "2")
+    tab.fill("#stride-cols", "3")
+    settle(tab)
+    assert tab.text_content("#stride-note") == (
+        "Stride 2 × 3: the window moves 2 rows or 3 columns at a time. "
+        "That makes 150 × 151 outputs; stride 1 makes 300 × 451."
+    )
+
+
 @pytest.mark.parametrize("kind", ["window", "pixel"])
 def test_a_finger_steps_by_one_cell(show: Opener, kind: str) -> None:
     tab = show(page_data_of(*photo(), (50, 60)), **PHONE)
@@ -199,3 +226,27 @@ def test_what_is_drawn_on_stands_beside_the_output(show: Opener) -> None:
     assert own < explanation
     own, explanation = show(page_data_of(*photo(), (50, 60))).evaluate(tops)
     assert explanation < own
+
+
+def test_learning_says_which_weight_should_grow(show: Opener) -> None:
+    picture, layer = random_picture((10, 12, 1)), ConvLayer(load_filter("sobel_v"))
+    tab = show(page_data_of(picture, layer, (4, 4)))
+    assert tab.text_content("#learn-title") == "Learn: which weight should grow?"
+    tab.click("#learn")
+    settle(tab)
+    X = picture.values().astype(np.float64)
+    target = layer.forward(X)[0]
+    weights = np.array(tab.evaluate("Array.from(cnncli.state.layer.weights)")).reshape(3, 3)
+
+    def loss(W: Any) -> float:
+        return float(np.mean((ConvLayer(from_array(W)).forward(X)[0] - target) ** 2))
+
+    step = 1e-4 * np.eye(9).reshape(9, 3, 3)
+    gradients = np.array([loss(weights + one) - loss(weights - one) for one in step]) / 2e-4
+    place = int(np.abs(gradients).argmax())
+    way, does = ("fall", "falls") if gradients[place] > 0 else ("grow", "grows")
+    said = tab.text_content("#learn-answer")
+    start = f"The weight at row {place // 3}, column {place % 3} counts most and should {way}: its"
+    assert said.startswith(start) and said.endswith(f", so the loss falls when it {does}.")
+    told = float(said.split("gradient is ")[1].split(",")[0].replace("−", "-"))
+    assert told == pytest.approx(gradients[place], rel=1e-3)

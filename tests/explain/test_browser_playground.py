@@ -236,3 +236,23 @@ def test_all_fits_on_a_telephone(tab: Any) -> None:
     tab.set_viewport_size({"width": 360, "height": 740})
     settle(tab)
     assert tab.evaluate("document.documentElement.scrollWidth") <= 360
+
+
+def test_a_layer_that_is_added_comes_in_sight_beside_its_stack(tab: Any) -> None:
+    assert tab.text_content("#add-about") == "horizontal edges; above 0: brighter downward."
+    for kind, does in {
+        "conv=robinson": "edges in 8 directions, Sobel's weights; above 0: brighter",
+        "activation=relu": "max(0, z).",
+        "pool=average": "The mean of each window of 2 × 2.",
+        "conv=gaussian_3": "3x3 Gaussian, sigma 0.8.",
+    }.items():
+        tab.select_option("#add-kind", kind)
+        assert tab.text_content("#add-about").startswith(does)
+    tab.click("#add")
+    until(tab, "cnncli.state.unit.layer === 'conv2'")
+    settle(tab)
+    box = tab.locator("[data-layer='conv2'] .large").bounding_box()
+    assert box["y"] >= 0 and box["y"] + box["height"] <= 900
+    assert tab.locator("#add").bounding_box()["y"] >= 0
+    said = tab.text_content("[data-layer='conv2'] .map-filter > p")
+    assert said.startswith("Made by the filter of conv2. gaussian_3: 3x3 Gaussian, sigma 0.8.")

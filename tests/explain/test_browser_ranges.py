@@ -279,7 +279,7 @@ def test_how_a_value_that_is_not_finite_is_drawn_is_told(show: Opener, value: fl
     assert "1 value is NaN or infinite" in tab.text_content("#input-note")
     tab.evaluate("cnncli.apply({ at: [0, 0] })")
     settle(tab)
-    assert tab.text_content(".drawn") == "drawn as level 0 of 255"
+    assert tab.text_content(".drawn") == "drawn as grey level 0: 0 is black, 255 white"
 
 
 def test_a_colour_beside_one_that_is_no_number_is_magenta_too(show: Opener) -> None:
@@ -298,3 +298,22 @@ def test_ends_of_a_range_are_named_by_their_colours(show: Opener) -> None:
         tab.evaluate(f"cnncli.apply({{ colormap: '{table}' }})")
         settle(tab)
         assert tab.text_content(".drawn") == f"below 0, where the range begins: drawn as {colour}"
+
+
+def test_a_value_in_colours_is_told_by_its_share_of_the_end(show: Opener) -> None:
+    tab = show(page_data_of(random_picture((8, 8, 1)), ConvLayer(bank((3, 3, 1, 1))), (4, 4)))
+    tab.evaluate("cnncli.apply({ colormap: 'diverging', range: 'symmetric' })")
+    settle(tab)
+    lo, hi = tab.evaluate("[cnncli.shown().range.lo, cnncli.shown().range.hi]")
+    assert lo == -hi < 0
+    values = np.array(tab.evaluate("Array.from(cnncli.values(0))")).reshape(8, 8)
+    assert values.min() < 0 < values.max()
+    for place in (values.argmin(), values.argmax(), 0):
+        at = np.unravel_index(place, values.shape)
+        tab.evaluate("(at) => cnncli.apply({ at })", [int(k) for k in at])
+        settle(tab)
+        value = values[at]
+        name, end = ("blue", lo) if value < 0 else ("red", hi)
+        share, said = tab.text_content(".drawn").split(" % ")
+        assert share == f"drawn {100 * abs(value) / hi:.0f}"
+        assert said.replace("−", "-") == f"{name}: 0 is white, {end:.4g} {name}"

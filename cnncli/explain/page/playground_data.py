@@ -67,9 +67,8 @@ def playground_page_data() -> PageData:
 
 def _preset_record(record: PageData) -> PageData:
     """Return a 2-D filter as `preset_records` does."""
-    rows = np.reshape(record["weights"], record["shape"])
-    about = what_filter_does(record["name"], rows)
-    return {"name": record["name"], "about": about, "rows": rows.tolist()}
+    rows = np.reshape(record["weights"], record["shape"]).tolist()
+    return {"name": record["name"], "about": record["about"], "rows": rows}
 
 
 def _filter_record(name: str) -> PageData:
@@ -79,6 +78,7 @@ def _filter_record(name: str) -> PageData:
     numbers = [float(str(weight)) for weight in weights.astype(np.float32).ravel()]
     return {
         "name": name,
+        "about": what_filter_does(name, weights),
         "shape": list(weights.shape),
         "weights": [int(number) if number.is_integer() else number for number in numbers],
         "maps": list(bank.map_names),

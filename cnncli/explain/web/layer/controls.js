@@ -34,6 +34,8 @@ function drawControls() {
   byId("sizes").replaceChildren(
     element("span", { text: `rows: ${formula(rows)}` }),
     element("span", { text: `columns: ${formula(cols)}` }),
+    // On a phone in place of that below the output, whose panel keeps its height.
+    ...(isTransposed || shown.problem ? [] : [element("span", { class: "stride dim", text: strideText() })]),
   );
   byId("size-words").replaceChildren(
     element("p", { text: words }),
@@ -143,6 +145,7 @@ function startControls() {
   );
   for (const id of ["moves", "position"]) showWhere(byId(id), () => shown.outRows.length * shown.outCols.length > 1);
   startMaps();
+  startStrip();
   updates.push(drawTitle, drawOverview);
   byId("reset").addEventListener("click", () => {
     apply({ input: firstInput, pixel: null, learn: null, layer: readLayer(pageData.layer), at: pageData.at, map: pageData.map, range: "auto", colormap: "gray", channel: 0, block: 0 });
@@ -157,3 +160,18 @@ function startControls() {
 }
 
 startLayerPage();
+
+/** On a phone keep the output in sight beside settings that are: a strip shows it while its panel is out of sight. */
+function startStrip() {
+  const inSight = new Map();
+  const observer = new IntersectionObserver((entries) => {
+    for (const { target, isIntersecting } of entries) inSight.set(target, isIntersecting);
+    const followed = [...document.querySelectorAll(".follows")].some((panel) => inSight.get(panel));
+    document.querySelector("main").classList.toggle("away", followed && !inSight.get(byId("output-panel")));
+  });
+  for (const panel of [byId("output-panel"), ...document.querySelectorAll(".follows")]) observer.observe(panel);
+  byId("to-settings").addEventListener("click", () => {
+    byId("settings-panel").scrollIntoView({ block: "start" });
+    byId("settings").querySelector("input, select").focus({ preventScroll: true });
+  });
+}

@@ -64,6 +64,7 @@ function drawLearning(everything) {
   byId("learn-problem").textContent = learner ? endText(learner) : "";
   byId("learn-problem").classList.toggle("problem", learner?.end !== "reached");
   for (const part of document.querySelectorAll(".learning")) part.hidden = !learner;
+  byId("learn-answer").textContent = learner ? countingWeightText(learner) : "";
   if (!learner) return;
   drawLearningPictures(learner);
   drawCurve(learner);
@@ -104,6 +105,16 @@ function learningSentence(learner) {
     ? "The filter made the target already, so it began anew with random weights; Reset brings the page's first ones back. "
     : "";
   return `${began}The loss is the mean of (output − target)² of ${count} outputs${part}. Each step moves every weight against its gradient.`;
+}
+
+/** Which weight of the kernel that is shown counts most, and which way it should go; "" where all gradients are 0. */
+function countingWeightText({ pass }) {
+  const gradients = kernelOf(pass.parameters.weights);
+  const found = gradients.flatMap((line, i) => line.map((gradient, j) => ({ i, j, gradient })));
+  const [{ i, j, gradient }] = sortedBySize(found, (one) => one.gradient);
+  if (!gradient || !Number.isFinite(gradient)) return "";
+  const [way, does] = gradient > 0 ? ["fall", "falls"] : ["grow", "grows"];
+  return `The weight at row ${i}, column ${j}${depthText()} counts most and should ${way}: its gradient is ${numberText(gradient)}, so the loss falls when it ${does}.`;
 }
 
 /** Where the suggested learning rate comes from. */

@@ -94,7 +94,8 @@ function drawOwnFilter(layer, channel, depth, [told, list, numbers]) {
   const chosen = kernels.find((kernel) => kernel.depth === depth) ?? kernels[0];
   const { most } = kernels[0];
   const isBank = kernels.length > 1;
-  const does = isBank ? "" : presetText(chosen.rows);
+  const preset = isBank ? null : presetOf(chosen.rows);
+  const does = preset ? `${preset.name}: ${preset.about}.` : "";
   const each = isBank ? ` for each of the ${kernels.length} maps of ${source.name}, largest first` : "";
   const bias = numberText(arithmetic.bias(arithmetic.sources(channel).map), 3);
   const size = `${arithmetic.layer.kernel.join(" × ")} weights${each}; bias ${bias}.`;

@@ -11,6 +11,8 @@ const LAYERS_HINT = " Others put it behind the address of their playground, whic
 const LARGEST_DRAWN = 7;
 /** A filter to draw on, which at first leaves the picture as it is. */
 const OWN_FILTER = "conv=3x3:0,0,0,0,1,0,0,0,0";
+/** What a pool's output is. */
+const POOL_RULES = { max: "The largest value", average: "The mean", min: "The smallest value", lp: "The p-norm" };
 /** What a click on a weight makes of it, one after another. */
 const PAINTS = [0, 1, -1];
 
@@ -29,7 +31,7 @@ function startStackPanel() {
   );
   const main = document.querySelector("main");
   main.classList.add("playground");
-  main.prepend(panel);
+  main.prepend(element("div", { class: "stack-side" }, panel, document.querySelector(".graph")));
   startArrows(byId("paint"), () => byId("paint").querySelector("tr").cells.length, false);
 }
 
@@ -49,17 +51,31 @@ function addRow() {
     group("Pool", ...STACK_POOLS.map((mode) => option(`pool=${mode}`, `${mode} pool`))),
   );
   kinds.value = "conv=sobel_h";
+  const about = element("p", { class: "dim", id: "add-about" });
+  const tell = () => setText(about, aboutKind(kinds.value));
+  kinds.addEventListener("change", tell);
+  tell();
   const button = element("button", { type: "button", id: "add", text: "Add", click: () => addLayer(kinds.value) });
   const picture = element("select", { id: "sample" });
   picture.append(option("gray", "grey"), option("color", "in colour"));
   picture.addEventListener("change", () => apply({ input: samplePicture(picture.value) }));
   const label = element("label", { class: "inline" }, "Sample picture ", picture);
-  return element("div", { class: "row" }, kinds, button, label);
+  return element("div", {}, kinds, about, element("div", { class: "row" }, button, label));
 }
 
-/** Add the layer that a text names; one with an own filter opens with the drawing of it. */
+/** What the layer that a text names does. */
+function aboutKind(text) {
+  const [kind, name] = text.split("=");
+  if (kind === "activation") return `${ACTIVATIONS[name].formula}.`;
+  if (kind === "pool") return `${POOL_RULES[name]} of each window of 2 × 2.`;
+  const about = pageData.filters.find((filter) => filter.name === name)?.about;
+  return about ? `${about}.` : "Weights that you draw.";
+}
+
+/** Add the layer that a text names, and go to its map; one with an own filter opens with the drawing of it. */
 async function addLayer(text) {
   await showStack([...shownStack(), readStackLayer(text, pageData.filters)]);
+  layers[layers.length - 1].card.node.scrollIntoView({ block: "nearest" });
   if (text !== OWN_FILTER) return;
   byId("paint").scrollIntoView({ block: "nearest" });
   byId("paint").querySelector("td button").focus({ preventScroll: true });

@@ -72,7 +72,7 @@ function filterPanel() {
     const own = element("option", { value: "", text: "choose a filter" });
     renew(select, own, ...options);
     select.value = same ? same.name : "";
-    setText(about, presetText(kernel));
+    setText(about, same ? `${same.about}.` : "");
   });
   showWhere(select, () => pageData.presets.some((preset) => presetFits(preset.rows)));
   const about = element("p", { class: "dim", id: "preset-about" });
@@ -84,7 +84,7 @@ function filterPanel() {
   const box = element("div", { class: "grid-box" }, grid);
   byId("filter-body").append(element("div", { class: "row" }, select, depth), about, box, single);
   byId("filter-body").append(
-    element("p", { class: "dim", text: "Change any weight: 0.5, 1/9. The output follows." }),
+    element("p", { class: "dim", text: "Change any weight, to 0.5 or 1/9." }),
   );
   updates.push(() => {
     depth.hidden = depths() === 1;
@@ -101,12 +101,6 @@ function filterPanel() {
 /** The built-in filter with these weights; undefined where there is none. */
 function presetOf(rows) {
   return pageData.presets?.find((preset) => sameKernel(preset.rows, rows));
-}
-
-/** What a kernel does, where it is a built-in filter; "" for others. */
-function presetText(rows) {
-  const preset = presetOf(rows);
-  return preset ? `${preset.name}: ${preset.about}.` : "";
 }
 
 function sameKernel(rows, kernel) {

@@ -332,6 +332,12 @@ function levelText({ range, table, drawn }, value) {
   if (!drawn.every(Number.isFinite)) return "drawn in magenta: another colour here is NaN or infinite";
   if (size < lo && lo < hi) return `below ${numberText(lo)}, where the range begins: drawn as ${low}`;
   if (size > hi && lo < hi) return `above ${numberText(hi)}, where the range ends: drawn as ${high}`;
-  return `drawn as level ${levelOf(value, range)} of 255`;
+  if (!table) return `drawn as grey level ${levelOf(value, range)}: 0 is black, 255 white`;
+  if (lo === hi) return `drawn as ${kind === "symmetric" ? "white" : low}`;
+  // The table is white in the middle of its range.
+  const middle = (lo + hi) / 2;
+  const share = Math.round((200 * Math.abs(size - middle)) / (hi - lo));
+  const [name, end] = size < middle ? [low, lo] : [high, hi];
+  return share ? `drawn ${share} % ${name}: ${numberText(middle)} is white, ${numberText(end)} ${name}` : `drawn as white: ${numberText(middle)} is white`;
 }
 
