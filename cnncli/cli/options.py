@@ -24,10 +24,7 @@ from cnncli.cli.types import (
     RangeType,
     WholeNumber,
 )
-from cnncli.core.choices import (
-    FITS,
-    PREPARATIONS,
-)
+from cnncli.core.choices import FITS, PREPARATIONS
 from cnncli.io.formats import FORMATS
 from cnncli.io.limits import MAX_INPUT_BYTES, MAX_PIXELS
 from cnncli.pipeline.networks import prepare_fields

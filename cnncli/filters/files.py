@@ -16,13 +16,7 @@ from cnncli.errors import OptionError, ShapeError, nearest, quote
 from cnncli.filters.builtin_names import SUFFIX, builtin_file, builtin_names
 from cnncli.filters.filter import Filter, LoadedArray, from_loaded
 from cnncli.filters.generators import GENERATORS, make_by_text
-from cnncli.filters.matrix_text import (
-    INLINE,
-    looks_inline,
-    parse_matrix,
-    respell_kernel,
-    shorten,
-)
+from cnncli.filters.matrix_text import INLINE, looks_inline, parse_matrix, respell_kernel, shorten
 from cnncli.filters.readers import FOREIGN, READERS, read_file, read_stdin
 from cnncli.io import atomic, npy
 from cnncli.io.atomic import is_folder_name, is_special, is_stdout, make_folder

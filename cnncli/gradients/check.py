@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cnncli._dataclass import dataclass
-from cnncli.gradients.unit import Gradient, find_gradient, parameter_names
+from cnncli.gradients.gradient import Gradient, find_gradient, parameter_names
 from cnncli.network.graph import SOURCE, Network
 from cnncli.network.layers import ConvLayer, FloatArray, Shape
 from cnncli.network.passes import Forward

@@ -10,7 +10,7 @@ from typing import Final
 import numpy as np
 
 from cnncli._dataclass import dataclass
-from cnncli.gradients.unit import Gradient, strongest, winner_counts
+from cnncli.gradients.gradient import Gradient, strongest, winner_counts
 from cnncli.network.graph import SOURCE, Network, input_groups
 from cnncli.network.layers import FloatArray, Shape
 from cnncli.pipeline.drawn_field import DrawnField
@@ -149,7 +149,7 @@ def overlay_limit(gradient: Gradient, spec: Range) -> float:
 
     Examples
     --------
-    >>> from cnncli.gradients.unit import find_gradient
+    >>> from cnncli.gradients.gradient import find_gradient
     >>> from cnncli.network.layers import PoolLayer
     >>> X = np.ones((1, 2, 2, 1))
     >>> found = find_gradient(Network.chain(PoolLayer()), X, "pool1", 3 * np.ones((1, 1, 1, 1)))

@@ -13,6 +13,7 @@ from cnncli._dataclass import dataclass
 from cnncli.core.arrays import non_finite_text
 from cnncli.errors import CnnCliError, OptionError
 from cnncli.gradients.check import TOLERANCE, Check, check_gradient, check_line, quick_count
+from cnncli.gradients.gradient import Gradient, find_gradient, parameter_names, winning_pools
 from cnncli.gradients.pictures import (
     GradientView,
     overlay_limit,
@@ -20,16 +21,7 @@ from cnncli.gradients.pictures import (
     plain_view,
     winner_views,
 )
-from cnncli.gradients.unit import (
-    Gradient,
-    Unit,
-    check_upstream,
-    find_gradient,
-    labelled,
-    parameter_names,
-    unit_upstream,
-    winning_pools,
-)
+from cnncli.gradients.unit import Unit, check_upstream, labelled, unit_upstream
 from cnncli.io.atomic import make_folder
 from cnncli.io.formats import NPY
 from cnncli.io.images import Picture

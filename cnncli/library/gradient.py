@@ -9,16 +9,10 @@ import numpy as np
 from cnncli._dataclass import dataclass
 from cnncli.errors import OptionError
 from cnncli.gradients.check import Check
+from cnncli.gradients.gradient import Gradient, find_gradient, winning_pools
 from cnncli.gradients.pictures import GradientView, overlay_view, plain_view, winner_views
 from cnncli.gradients.run import check_memory_for, require_check, upstream_for, zero_notes
-from cnncli.gradients.unit import (
-    Gradient,
-    Unit,
-    find_gradient,
-    labelled,
-    parse_unit,
-    winning_pools,
-)
+from cnncli.gradients.unit import Unit, labelled, parse_unit
 from cnncli.io.images import Picture
 from cnncli.library.images import ImageLike, Reading, source_of, work_on
 from cnncli.library.result import MapsArray, Sheet, maps_array, with_sheet

@@ -10,13 +10,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
 
 from cnncli.core.geometry import Pair
-from cnncli.core.receptive_field import (
-    Reading,
-    ReceptiveField,
-    SampledField,
-    union,
-    window_reading,
-)
+from cnncli.core.receptive_field import Reading, ReceptiveField, SampledField, union, window_reading
 from cnncli.errors import ShapeError
 from cnncli.network.graph import SOURCE, Network, Node
 from cnncli.network.layers import (

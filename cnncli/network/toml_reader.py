@@ -53,9 +53,7 @@ from cnncli.network.layers import (
 from cnncli.network.layers.base import OPEN_SIDE
 from cnncli.network.model import Model
 from cnncli.network.preparation import Preparation
-from cnncli.network.toml_schema import (
-    read_fields,
-)
+from cnncli.network.toml_schema import read_fields
 from cnncli.network.toml_types import COMMON, INPUT, MEANT, TOP, TYPES
 from cnncli.network.weight_files import WeightFiles
 

@@ -31,12 +31,7 @@ from cnncli.pipeline.answers import Answer, answers_note, find_answers
 from cnncli.pipeline.files import FileAccess
 from cnncli.pipeline.job import WARNING, Job
 from cnncli.pipeline.output_names import LayerResult, OutFile, is_device
-from cnncli.pipeline.sheets import (
-    as_computed,
-    draw_for_terminal,
-    make_sheet,
-    shows_scores,
-)
+from cnncli.pipeline.sheets import as_computed, draw_for_terminal, make_sheet, shows_scores
 from cnncli.pipeline.transparency import with_alpha
 from cnncli.pipeline.written_file import WrittenFile
 from cnncli.render.finite_values import ValueRange, measure

@@ -11,13 +11,7 @@ import numpy as np
 from cnncli._dataclass import dataclass
 from cnncli.render import colormaps
 from cnncli.render.finite_values import ValueRange
-from cnncli.render.grey_levels import (
-    Mapping,
-    are_levels,
-    level_dtype,
-    measure_each,
-    paint_levels,
-)
+from cnncli.render.grey_levels import Mapping, are_levels, level_dtype, measure_each, paint_levels
 from cnncli.render.layer_ranges import layer_ranges
 from cnncli.render.options import MapGroup, RenderOptions, picture_names
 from cnncli.render.result_rows import ArrayRows, ResultRows, map_pictures

@@ -13,7 +13,7 @@ from cnncli.explain.page.layer_data import PageData, Unit
 from cnncli.explain.page.live_network_data import live_network_page_data
 from cnncli.explain.page.parts import WORKER
 from cnncli.filters.filter import from_array
-from cnncli.gradients.unit import find_gradient
+from cnncli.gradients.gradient import find_gradient
 from cnncli.network.graph import SOURCE, Network, Node
 from cnncli.network.layers import (
     AnyLayer,

@@ -11,18 +11,15 @@ from cnncli.errors import OptionError, ShapeError
 from cnncli.filters.files import load_filter
 from cnncli.filters.filter import from_array
 from cnncli.gradients.check import TOLERANCE, check_gradient
-from cnncli.gradients.pictures import mark_winners, overlay
-from cnncli.gradients.unit import (
-    Unit,
-    check_upstream,
+from cnncli.gradients.gradient import (
     find_gradient,
     parameter_names,
-    parse_unit,
     strongest,
-    unit_upstream,
     winner_counts,
     winning_pools,
 )
+from cnncli.gradients.pictures import mark_winners, overlay
+from cnncli.gradients.unit import Unit, check_upstream, parse_unit, unit_upstream
 from cnncli.network.graph import SOURCE, Network, Node, input_groups
 from cnncli.network.layers import (
     ActivationLayer,

@@ -11,7 +11,7 @@ import pytest
 from cnncli.explain.page import live_network_data
 from cnncli.explain.page.layer_data import Unit
 from cnncli.explain.page.parts import WORKER
-from cnncli.gradients.unit import find_gradient
+from cnncli.gradients.gradient import find_gradient
 from cnncli.network.graph import SOURCE
 from cnncli.network.load import load_model
 from tests.support.browser import picture_of

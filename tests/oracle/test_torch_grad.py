@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from cnncli.filters.filter import from_array
-from cnncli.gradients.unit import find_gradient, parse_unit, unit_upstream
+from cnncli.gradients.gradient import find_gradient
+from cnncli.gradients.unit import parse_unit, unit_upstream
 from cnncli.network.graph import SOURCE, Network, Node, input_groups
 from cnncli.network.layers import (
     ActivationLayer,

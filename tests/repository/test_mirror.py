@@ -43,7 +43,7 @@ ELSEWHERE = {
     "faults/test_safety.py": "cli/group",
     "filters/test_builtins.py": "filters/kernels",
     "filters/test_filter.py": "filters/files",
-    "gradients/test_unit.py": "gradients/check",
+    "gradients/test_unit.py": "gradients/check gradients/gradient",
     "io/test_atomic.py": "system/files",
     "io/test_images.py": "io/read_options",
     "io/test_npy.py": "io/npz io/regular_files",

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from cnncli.gradients.unit import Gradient, find_gradient
+from cnncli.gradients.gradient import Gradient, find_gradient
 from cnncli.network.graph import Network
 from tests.support.browser import number
 

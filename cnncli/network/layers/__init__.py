@@ -20,12 +20,7 @@ from cnncli.network.layers.merge import (
     MulLayer,
     SubLayer,
 )
-from cnncli.network.layers.norm import (
-    GroupNormLayer,
-    InstanceNormLayer,
-    LayerNormLayer,
-    LRNLayer,
-)
+from cnncli.network.layers.norm import GroupNormLayer, InstanceNormLayer, LayerNormLayer, LRNLayer
 from cnncli.network.layers.pad import PadLayer
 from cnncli.network.layers.pointwise import (
     ActivationLayer,

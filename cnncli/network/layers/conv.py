@@ -20,11 +20,7 @@ from cnncli.errors import ShapeError
 from cnncli.filters.channels import check_channels, layout_notes
 from cnncli.filters.filter import Filter
 from cnncli.network.layers.base import Gradients, Pointwise, RowSource, StripStage, is_open
-from cnncli.network.layers.pointwise import (
-    ActivationLayer,
-    check_per_channel,
-    shared_gradient,
-)
+from cnncli.network.layers.pointwise import ActivationLayer, check_per_channel, shared_gradient
 from cnncli.render.options import MapGroup
 
 WHOLE: Final = np.dtype(np.int16)

@@ -15,10 +15,7 @@ from cnncli._dataclass import dataclass
 from cnncli.core.arrays import FloatArray, Shape
 from cnncli.errors import OptionError, ShapeError
 from cnncli.network.layers.axes import AXES, AxesDefaults, check_axes
-from cnncli.network.layers.base import (
-    Gradients,
-    Pointwise,
-)
+from cnncli.network.layers.base import Gradients, Pointwise
 from cnncli.network.layers.pointwise import check_per_channel, shared_gradient
 
 

@@ -24,12 +24,7 @@ from cnncli.io.regular_files import open_regular
 from cnncli.network.onnx.fused import standard_nodes
 from cnncli.network.onnx.large_arrays import without_large_arrays
 from cnncli.network.onnx.messages import check_package, messages
-from cnncli.network.onnx.tensors import (
-    OWN_DOMAINS,
-    Constants,
-    file_problems,
-    plain_text,
-)
+from cnncli.network.onnx.tensors import OWN_DOMAINS, Constants, file_problems, plain_text
 
 MAX_BYTES: Final = 2**31
 """What protobuf can hold in one message."""

@@ -8,11 +8,7 @@ from typing import Final
 from cnncli.network import layers
 from cnncli.network.onnx.families.table import Builder, Result
 from cnncli.network.onnx.families.window import brief, of_depth, of_rows, window_fields
-from cnncli.network.onnx.values import (
-    BuiltLayer,
-    NodeInputs,
-    UnsupportedNode,
-)
+from cnncli.network.onnx.values import BuiltLayer, NodeInputs, UnsupportedNode
 
 
 def _pool(mode: str) -> Callable[[NodeInputs], Result]:

@@ -12,13 +12,7 @@ from cnncli.core.geometry import PaddingLike, Pair
 from cnncli.io.limits import MAX_CELLS
 from cnncli.network.layers.view import Layout, ViewLayer, reshaped
 from cnncli.network.onnx.families.table import Builder, Result
-from cnncli.network.onnx.values import (
-    BuiltLayer,
-    NodeInputs,
-    Signal,
-    SizeUnknown,
-    UnsupportedNode,
-)
+from cnncli.network.onnx.values import BuiltLayer, NodeInputs, Signal, SizeUnknown, UnsupportedNode
 
 _ROW: Final = Layout("ncw")
 
