@@ -237,3 +237,15 @@ def test_a_button_beside_the_unit_tells_which_weight_should_grow(show: Opener) -
     # It stands at the top, and the button is of no more use.
     assert tab.locator("#weight-answer").bounding_box()["y"] < 500
     assert not tab.is_visible("#ask-weights")
+
+
+def test_on_a_phone_the_answer_is_in_sight_and_the_comparison_fits(show: Opener) -> None:
+    data = network_page_data(DIGITS, THREE, "probability", Unit((0, 0), 3), title="net")
+    tab = show(data, viewport={"width": 360, "height": 740}, has_touch=True)
+    settle(tab)
+    panel, table = (tab.locator(f"#comparison{end}").bounding_box() for end in ("", "-table"))
+    assert table["x"] + table["width"] <= panel["x"] + panel["width"]
+    tab.locator("#ask-weights").tap()
+    until(tab, "document.activeElement.id === 'weights-title'")
+    box = tab.locator("#weight-answer").bounding_box()
+    assert box["height"] > 20 and box["y"] >= 0 and box["y"] + box["height"] <= 740

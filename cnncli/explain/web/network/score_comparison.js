@@ -135,8 +135,12 @@ function comparedMap(source, unit) {
   const attributes = { type: "button", class: "compared", "data-key": unit.channel, "aria-label": label, title: label };
   const button = element("button", attributes, map, looked, element("span", { text: name }));
   button.addEventListener("click", () => leaveComparison(unit));
-  sizeCanvas(map, source, COMPARED_SIZE);
-  sizeCanvas(looked, byName.get("input"), COMPARED_SIZE);
+  for (const [canvas, layer] of [[map, source], [looked, byName.get("input")]]) {
+    sizeCanvas(canvas, layer, COMPARED_SIZE);
+    // On a phone the style asks for their shape, also before they are drawn.
+    const { width, height } = mapSize(layer, COMPARED_SIZE);
+    [canvas.width, canvas.height] = [width, height];
+  }
   paintWhenSeen(map, () => drawDecidingCell(map, source, unit));
   paintWhenSeen(looked, () => drawPixelShares(looked, unit, COMPARED_SIZE));
   return button;

@@ -78,6 +78,7 @@ async function showWeights(changes) {
   // Not for the Tab key.
   title.tabIndex = -1;
   title.scrollIntoView({ block: "nearest" });
+  byId("weight-answer").scrollIntoView({ block: "nearest" });
   title.focus({ preventScroll: true });
 }
 
