@@ -96,7 +96,9 @@ function drawOwnFilter(layer, channel, depth, [told, list, numbers]) {
   const isBank = kernels.length > 1;
   const preset = isBank ? null : presetOf(chosen.rows);
   const does = preset ? `${preset.name}: ${preset.about}.` : "";
-  const each = isBank ? ` for each of the ${kernels.length} maps of ${source.name}, largest first` : "";
+  // The channels of a colour picture are no maps of their own, and a group reads some of the maps.
+  const inputs = source.maps === kernels.length ? `the ${source.maps} maps` : `${kernels.length} channels`;
+  const each = isBank ? ` for each of ${inputs} of ${source.name}, largest first` : "";
   const bias = numberText(arithmetic.bias(arithmetic.sources(channel).map), 3);
   const size = `${arithmetic.layer.kernel.join(" × ")} weights${each}; bias ${bias}.`;
   const rest = document.createTextNode(` ${[does, size].filter(Boolean).join(" ")}`);
@@ -108,7 +110,7 @@ function drawOwnFilter(layer, channel, depth, [told, list, numbers]) {
   if (listed.length < kernels.length) list.append(element("span", { class: "dim", text: `${listed.length} of ${kernels.length}` }));
   const title = isBank ? `for ${sourceText(source, chosen.channel)}` : "";
   const isListed = arithmetic.layer.kernel[1] <= WIDEST_NUMBERS;
-  const make = (i, j, number) => element("span", { text: number });
+  const make = (i, j) => element("span", { text: numberAmong(chosen.rows[i][j], most) });
   numbers.replaceChildren(isListed ? weightTable(chosen.rows, title, make, most) : gridPicture(chosen.rows, title));
 }
 

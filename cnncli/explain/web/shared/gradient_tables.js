@@ -37,7 +37,7 @@ function pathTable(paths, head, placeOf) {
 function weightTable(values, title, make, most = largestMagnitude([values.flat()])) {
   const range = { kind: "symmetric", lo: -1.5 * most, hi: 1.5 * most };
   const cellOf = (value, i, j) => {
-    const node = make(i, j, numberAmong(value, most));
+    const node = make(i, j, numberText(value, 3));
     setBackground(node, cellColour([value], range, tables.diverging));
     return element("td", {}, node);
   };

@@ -42,11 +42,11 @@ function numberText(value, digits = 4) {
   return text.replaceAll("-", "−");
 }
 
-/** A number of a table whose largest magnitude is `most`: with the decimals that this one has, or three. */
-function numberAmong(value, most, digits = 3) {
-  const decimals = Math.max(3, digits - 1 - Math.floor(Math.log10(most)));
+/** A number of three digits in a table whose largest magnitude is `most`: with the decimals that this one has, or three. */
+function numberAmong(value, most) {
+  const decimals = Math.max(3, 2 - Math.floor(Math.log10(most)));
   const rounded = decimals <= 20 ? Number(value.toFixed(decimals)) : value;
-  return numberText(rounded || Number(value.toPrecision(1)), digits);
+  return numberText(rounded || Number(value.toPrecision(1)), 3);
 }
 
 /** The digits of the numbers in a table of so many columns. */
