@@ -93,6 +93,6 @@ function mapButton(picture, index) {
     "button",
     { type: "button", class: "thumb", "aria-label": `Map ${index}: ${name}`, click: () => chooseMap(index) },
     element("canvas", { "aria-hidden": "true" }),
-    element("span", { text: name }),
+    element("span", { class: "label", text: name }),
   );
 }

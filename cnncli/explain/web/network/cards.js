@@ -148,7 +148,7 @@ function drawBody(layer) {
   setText(card.lit, litText(layer));
   setText(card.send, sendText(layer));
   drawMapFilter(layer);
-  if (card.strip?.dataset.pictures !== stripKey(layer)) renewStrip(layer);
+  if (card.strip?.dataset.made !== stripKey(layer)) renewStrip(layer);
   if (card.strip) drawStrip(layer);
 }
 

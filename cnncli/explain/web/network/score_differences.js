@@ -55,11 +55,6 @@ function cornerText([height, width], [row, col]) {
   return words.join(" ") || "middle";
 }
 
-/** A number that is added, with its sign. */
-function signedText(value) {
-  return `${value > 0 ? "+" : ""}${numberText(value, 3)}`;
-}
-
 /** Which score is higher and why, in lines: the map that counts most for each of the two. `names` are theirs. */
 function whyText({ rows, total }, names, mapText) {
   const [ours, theirs] = total;

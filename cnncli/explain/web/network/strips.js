@@ -40,25 +40,27 @@ function scoreText(layer, index) {
   return valueText(layer, layer.pictures[index], layer.rows[0], layer.cols[0]);
 }
 
-/** What a strip is made for: other maps, or maps of one cell, need another one. */
+/** What a strip is made for: another number of maps, or maps of one cell, need another one. */
 function stripKey(layer) {
-  return `${stripOrder(layer).join()} ${isSingle(layer)}`;
+  return `${stripOrder(layer).length} ${isSingle(layer)}`;
 }
 
 function makeStrip(layer) {
   const scores = layer.largest.length > 0;
   const name = `Maps of ${layer.name}`;
   const strip = element("div", { class: scores ? "strip scores" : "strip wrap", role: "group", "aria-label": name });
-  const order = stripOrder(layer);
+  const { length } = stripOrder(layer);
   if (scores) {
     const longest = Math.max(...layer.pictures.map((picture) => mapLabel(picture).length));
     strip.style.setProperty("--label", `${Math.min(longest, 24) + 1}ch`);
     const ends = element("p", { class: "ends", "aria-hidden": "true" }, element("span"));
     strip.append(element("p", { class: "largest" }), ends);
   }
-  strip.dataset.pictures = stripKey(layer);
-  strip.append(...order.map((index) => mapButton(layer, index, scores)));
-  const count = Math.min(order.length, scores ? Infinity : LISTED_MAPS);
+  strip.dataset.made = stripKey(layer);
+  const count = scores ? length : Math.min(length, LISTED_MAPS);
+  // Beyond those that are listed is a place for the chosen one.
+  const places = Math.min(count + 1, length);
+  strip.append(...Array.from({ length: places }, () => mapButton(layer, scores)));
   if (count < layer.maps) {
     strip.append(element("span", { class: "dim", text: `${count} of ${layer.maps} maps` }));
   }
@@ -66,45 +68,59 @@ function makeStrip(layer) {
   return strip;
 }
 
-/** A button for one map of a strip: its picture and name, and room for what changes. */
-function mapButton(layer, index, scores) {
-  const picture = layer.pictures[index];
+/** A button for any map of a strip: its picture and name, and room for what it contributes, or for its score. */
+function mapButton(layer, scores) {
   const canvas = element("canvas", { "aria-hidden": "true" });
-  const names = [element("span", { class: "hidden", text: "Map " }), element("span", { text: mapLabel(picture) })];
-  const button = element("button", { type: "button", class: "thumb", "data-map": index }, canvas, ...names);
+  const names = [element("span", { class: "hidden", text: "Map " }), element("span", { class: "label" })];
+  const button = element("button", { type: "button", class: "thumb" }, canvas, ...names);
   if (scores) button.append(element("span", { class: "track", "aria-hidden": "true" }, element("span", { class: "bar" })));
   else button.append(element("span", { class: "share" }));
   if (isSingle(layer)) button.append(element("b"));
   const size = isSingle(layer) ? SWATCH : THUMB;
   sizeCanvas(canvas, layer, size);
-  paintWhenSeen(canvas, () => drawLayerMap(canvas, layer, index, size));
-  button.addEventListener("click", () => {
-    const isUnit = layer.name === state.unit.layer;
-    if (isSingle(layer)) apply({ unit: { layer: layer.name, map: picture.index, at: [layer.rows[0], layer.cols[0]] } });
-    else if (isUnit) apply({ unit: { ...state.unit, map: picture.index } });
-    else apply({ maps: { [layer.name]: index } });
-  });
+  const shown = () => Number(button.dataset.map);
+  paintWhenSeen(canvas, () => drawLayerMap(canvas, layer, shown(), size));
+  button.addEventListener("click", () => chooseMap(layer, shown()));
   return button;
 }
 
-/** Draw all of a strip but its canvases: which map is large, what each contributes, the scores. */
+function chooseMap(layer, index) {
+  const { index: map } = layer.pictures[index];
+  if (isSingle(layer)) apply({ unit: { layer: layer.name, map, at: [layer.rows[0], layer.cols[0]] } });
+  else if (layer.name === state.unit.layer) apply({ unit: { ...state.unit, map } });
+  else apply({ maps: { [layer.name]: index } });
+}
+
+/** Draw all of a strip but its canvases: each button shows the map that has its place now, so that none has to move. */
 function drawStrip(layer) {
   const { strip } = layer.card;
   const large = state.maps[layer.name];
-  for (const button of strip.querySelectorAll(".thumb")) {
-    const index = Number(button.dataset.map);
-    button.setAttribute("aria-pressed", String(index === large));
-    button.classList.toggle("dead", isDead(layer, index));
-    if (isSingle(layer)) setText(button.querySelector("b"), scoreText(layer, index));
-  }
+  const shares = mapShares(layer);
+  const order = layer.largest.length ? stripOrder(layer) : sortedMaps(layer, shares);
+  const focused = strip.contains(document.activeElement) ? document.activeElement.dataset.map : undefined;
+  strip.querySelectorAll(".thumb").forEach((button, place) => {
+    const index = order[place];
+    button.hidden = index === undefined;
+    if (!button.hidden) showMap(button, layer, index, shares);
+  });
   if (layer.largest.length) drawScores(layer);
-  else {
-    const place = view.trail.findIndex(({ unit }) => unit.layer === layer.name);
-    sortStrip(layer, place > 0 ? view.trail[place - 1].made : null);
-  }
+  const buttonOf = (index) => strip.querySelector(`[data-map="${index}"]`);
+  if (focused !== undefined && document.activeElement.dataset.map !== focused) buttonOf(focused)?.focus({ preventScroll: true });
   setTabStop(strip);
-  const chosen = strip.querySelector(`[data-map="${large}"]`);
-  if (chosen) scrollToChosen(strip, chosen, [large, [...strip.children].indexOf(chosen)]);
+  const chosen = order.indexOf(large);
+  if (chosen >= 0) scrollToChosen(strip, buttonOf(large), [large, chosen]);
+}
+
+/** Let a button of a strip show a map, with its share. */
+function showMap(button, layer, index, shares) {
+  button.dataset.map = index;
+  const isChosen = index === state.maps[layer.name];
+  button.setAttribute("aria-pressed", String(isChosen));
+  button.classList.toggle("dead", isDead(layer, index));
+  setText(button.querySelector(".label"), mapLabel(layer.pictures[index]));
+  if (isSingle(layer)) setText(button.querySelector("b"), scoreText(layer, index));
+  const share = button.querySelector(".share");
+  if (share) setText(share, shares.has(index) ? signedText(shares.get(index)) : isDead(layer, index) ? "all 0" : "");
 }
 
 /** Draw the bars of scores on one axis, and name the largest. */
@@ -130,36 +146,24 @@ function drawScores(layer) {
   }
 }
 
-/** Sort the maps of a strip by how much they contribute to a unit, or as they are counted, dead ones last. */
-function sortStrip(layer, made) {
-  const { strip } = layer.card;
-  const amounts = made ? channelAmounts(made, layer.name) : new Map();
-  const shareOf = (button) => {
-    const { channels } = layer.pictures[Number(button.dataset.map)];
+/** What the maps of a layer contribute to the unit after it on the trail: by index, of those that do. */
+function mapShares(layer) {
+  const place = view.trail.findIndex(({ unit }) => unit.layer === layer.name);
+  const amounts = place > 0 ? channelAmounts(view.trail[place - 1].made, layer.name) : new Map();
+  const shares = new Map();
+  layer.pictures.forEach(({ channels }, index) => {
     const known = channels.filter((channel) => amounts.has(channel));
-    return known.length ? known.reduce((sum, channel) => sum + amounts.get(channel), 0) : null;
-  };
-  const rankOf = (button) => {
-    const share = shareOf(button);
-    return share === null ? -1 - button.classList.contains("dead") : Math.abs(share);
-  };
-  const buttons = [...strip.querySelectorAll(".thumb")].sort((a, b) => a.dataset.map - b.dataset.map);
-  for (const button of buttons) {
-    const share = shareOf(button);
-    const text = share === null ? "" : `${share > 0 ? "+" : ""}${numberText(share, 3)}`;
-    setText(button.querySelector(".share"), text || (button.classList.contains("dead") ? "all 0" : ""));
-  }
-  // Sums may be infinite, so they are compared, not subtracted.
-  const ranks = new Map(buttons.map((button) => [button, rankOf(button)]));
-  const sorted = buttons.sort((a, b) => (ranks.get(b) > ranks.get(a)) - (ranks.get(b) < ranks.get(a)));
-  sorted.forEach((button, rank) => {
-    button.hidden = rank >= LISTED_MAPS && button.getAttribute("aria-pressed") !== "true";
+    if (known.length) shares.set(index, known.reduce((sum, channel) => sum + amounts.get(channel), 0));
   });
-  const focused = document.activeElement;
-  let next = strip.firstChild;
-  for (const button of sorted) {
-    if (button === next) next = next.nextSibling;
-    else strip.insertBefore(button, next);
-  }
-  if (document.activeElement !== focused && strip.contains(focused)) focused.focus();
+  return shares;
+}
+
+/** The maps by how much they contribute, the others as they are counted, dead ones last; the chosen one is among them. */
+function sortedMaps(layer, shares) {
+  const rankOf = (index) => (shares.has(index) ? Math.abs(shares.get(index)) : -1 - isDead(layer, index));
+  const ranks = layer.pictures.map((_, index) => rankOf(index));
+  // Sums may be infinite, so they are compared, not subtracted.
+  const sorted = stripOrder(layer).sort((a, b) => (ranks[b] > ranks[a]) - (ranks[b] < ranks[a]));
+  const large = state.maps[layer.name];
+  return sorted.filter((index, place) => place < LISTED_MAPS || index === large);
 }

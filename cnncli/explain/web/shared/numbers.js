@@ -49,6 +49,11 @@ function numberAmong(value, most) {
   return numberText(rounded || Number(value.toPrecision(1)), 3);
 }
 
+/** A number that is added, with its sign. */
+function signedText(value) {
+  return `${value > 0 ? "+" : ""}${numberText(value, 3)}`;
+}
+
 /** The digits of the numbers in a table of so many columns. */
 function cellDigits(columns) {
   return columns <= 5 ? 3 : 2;
