@@ -93,6 +93,7 @@ function drawCard(layer) {
   const { node, about, toggle, body } = layer.card;
   const isUnit = isUnitLayer(layer);
   const open = isOpen(layer);
+  const isChanged = body.hidden === open;
   node.classList.toggle("chosen", isUnit);
   node.classList.toggle("lit", view.boxes.has(layer.name) && !isUnit);
   node.classList.toggle("open", open);
@@ -102,7 +103,9 @@ function drawCard(layer) {
   const told = layer.problem ? { class: "problem", text: layer.problem } : { class: "shape", text: layer.shape.join(" × ") };
   const shape = element("p", told);
   renew(about, nameElement(layer.name, "h2"), element("p", {}, ...aboutParts(layer)), shape);
-  if (layer.card.isNear) drawBody(layer);
+  if (!layer.card.isNear) return;
+  if (isChanged) drawBody(layer);
+  else drawPanel(node, () => drawBody(layer));
 }
 
 /** Whether paper shows a layer: the unit's, the one before it on the trail, and the input. */
@@ -118,6 +121,7 @@ function drawForPaper() {
   const shown = layers.filter((layer) => isOnPaper(layer) && !layer.problem);
   openedForPaper.push(...shown.filter((layer) => !isOpen(layer)).map(({ name }) => name));
   if (openedForPaper.length) apply({ open: Object.fromEntries(openedForPaper.map((name) => [name, true])) });
+  drawRest();
   for (const layer of shown) {
     drawBody(layer);
     drawLarge(layer);

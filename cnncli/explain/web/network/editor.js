@@ -66,12 +66,12 @@ let firstAnswer = null;
 /** What the network answers now and answered at first, or why it cannot. */
 function drawAnswer() {
   const problems = layers.filter(({ problem }) => problem);
-  byId("problem").textContent = problems.length ? problems[0].problem : "";
+  setText(byId("problem"), problems.length ? problems[0].problem : "");
   byId("misfits").hidden = problems.length === 0;
   const layer = layers.findLast(({ largest }) => largest.length > 0);
   if (!layer || layer.winner === null) {
     const told = layer ? `No score of ${layer.name} is a finite number.` : "All later layers follow.";
-    byId("answer").textContent = problems.length ? "" : told;
+    setText(byId("answer"), problems.length ? "" : told);
     return;
   }
   const picture = layer.pictures[layer.winner];
@@ -82,10 +82,10 @@ function drawAnswer() {
 }
 
 /** What changed settings did to the scores that were compared last, or else to the chosen unit. */
-function drawEffect() {
+function effectsText() {
   const scores = isPlayground ? [] : comparedScores();
   const units = scores.length ? scores : view.trail.slice(0, 1).map(({ unit }) => unit);
-  setText(byId("effect"), units.map(effectText).filter(Boolean).join(" "));
+  return units.map(effectText).filter(Boolean).join(" ");
 }
 
 /** A unit's value before settings changed, and now; "" where it is the same, or its layer has another size. */
@@ -97,11 +97,16 @@ function effectText(unit) {
   return `${unitText(unit)}: ${numberText(values[0])} before the change, ${numberText(values[1])} now.`;
 }
 
+/** Show what may be changed: the switch of the map, and the editor. */
+function drawChanges() {
+  drawMapSwitch();
+  drawPanel(byId("editor"), drawEditor);
+}
+
 /** Show the settings of the chosen layer in the fields. */
 function drawEditor() {
   drawAnswer();
-  drawEffect();
-  drawMapSwitch();
+  setText(byId("effect"), effectsText());
   const { layer } = state.unit;
   // Another stack may lack the layer that is still shown.
   const isInput = !live.specs.has(layer);
@@ -164,8 +169,8 @@ function drawMapSwitch() {
   const isShown = live.specs.has(state.unit.layer) && edited.isShown();
   byId("map-off").hidden = !isShown;
   const isOff = isShown && isMapOff();
-  byId("off-effect").textContent = isOff ? byId("effect").textContent : "";
+  setText(byId("off-effect"), isOff ? effectsText() : "");
   if (!isShown) return;
   const name = byName.get(state.unit.layer).maps > 1 ? `map ${mapName(unitPicture())}` : "this map";
-  byId("map-off").textContent = `Switch ${name} ${isOff ? "on again" : "off"}`;
+  setText(byId("map-off"), `Switch ${name} ${isOff ? "on again" : "off"}`);
 }

@@ -1,21 +1,72 @@
 "use strict";
-// Canvases of a network's page that are drawn while they are in sight: a page may have thousands.
+// What is out of sight is drawn later, for a network's page may have thousands of canvases and long panels: canvases
+// when they come in sight, panels when changes pause. While the window moves only what is seen follows it.
+
+/** A little more than what is in sight. */
+const NEAR_SIGHT = { rootMargin: "100px 0px" };
+
+/** Whether a panel is in sight; it counts as seen until that is known. */
+const isSeen = new WeakMap();
+
+/** By panel what is to draw it, when changes pause or it comes in sight. */
+const postponed = new Map();
+const waiting = [];
+let pause = 0;
+
+const panelSight = new IntersectionObserver((entries) => {
+  for (const { target, isIntersecting } of entries) {
+    isSeen.set(target, isIntersecting);
+    if (isIntersecting) drawPostponed(target);
+  }
+}, NEAR_SIGHT);
+
+/** Draw a panel at once while it is in sight, else after a whole frame without another change. */
+function drawPanel(panel, draw) {
+  if (!isSeen.has(panel)) {
+    isSeen.set(panel, true);
+    panelSight.observe(panel);
+  }
+  if (isSeen.get(panel)) {
+    draw();
+    return;
+  }
+  postponed.set(panel, draw);
+  cancelAnimationFrame(pause);
+  pause = requestAnimationFrame(() => {
+    pause = requestAnimationFrame(drawRest);
+  });
+}
+
+function drawPostponed(panel) {
+  const draw = postponed.get(panel);
+  postponed.delete(panel);
+  // What was taken off the page since may be of a layer that is not there any more.
+  if (draw && panel.isConnected) draw();
+}
+
+/** Draw all panels that are postponed. */
+function drawRest() {
+  keepInPlace(() => [...postponed.keys()].forEach(drawPostponed));
+  for (const resolve of waiting.splice(0)) resolve();
+}
+
+/** Resolves when no panel is postponed. */
+function allDrawn() {
+  return postponed.size ? new Promise((resolve) => waiting.push(resolve)) : Promise.resolve();
+}
 
 const painters = new WeakMap();
 const inSight = new Set();
 
-const sight = new IntersectionObserver(
-  (entries) => {
-    for (const { target, isIntersecting } of entries) {
-      if (!isIntersecting) inSight.delete(target);
-      else if (!inSight.has(target)) {
-        inSight.add(target);
-        painters.get(target)();
-      }
+const sight = new IntersectionObserver((entries) => {
+  for (const { target, isIntersecting } of entries) {
+    if (!isIntersecting) inSight.delete(target);
+    else if (!inSight.has(target)) {
+      inSight.add(target);
+      painters.get(target)();
     }
-  },
-  { rootMargin: "100px 0px" },
-);
+  }
+}, NEAR_SIGHT);
 
 /**
  * Let a canvas be drawn by `paint` whenever it comes in sight, and with `paintInSight`. One that is taken off

@@ -98,9 +98,9 @@ function apply(wanted) {
   }
   Object.assign(state.open, open);
   if (input) state.input = input;
-  if (changes || input || specs) return recompute({ specs, changes, input });
+  if (changes || input || specs) return recompute({ specs, changes, input }).then(allDrawn);
   draw(trail);
-  return requestGradients(trail);
+  return requestGradients(trail).then(allDrawn);
 }
 
 /** Choose a unit, or that nearest to it. */
@@ -158,6 +158,8 @@ function valueText(layer, picture, row, col) {
 }
 
 function draw(trail = chosenTrail()) {
+  // What waits shows the unit of before.
+  postponed.clear();
   drawQuiz();
   // Most of the page is not there, see holdPage.
   if (isAsking()) {
@@ -178,7 +180,7 @@ function draw(trail = chosenTrail()) {
   drawGradients();
   if (isKnown) drawUnit(trail, boxes);
   else drawProblem(byName.get(state.unit.layer));
-  if (live) drawEditor();
+  if (live) drawChanges();
   if (isPlayground) drawPlayground();
 }
 

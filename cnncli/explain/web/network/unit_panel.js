@@ -18,16 +18,13 @@ function drawUnit(trail, boxes) {
   const sentence = fieldSentence(unit, boxes.get("input"));
   renew(byId("headline"), nameElement(unit.layer), document.createTextNode(place));
   setText(byId("sentence"), sentence);
-  drawColours(picture, unit);
-  drawTrail(trail);
   const subject = made.step ? subjectOf(unit, made) : null;
   const how = made.problem ?? (subject ? sentenceOf(subject) : ruleText(layer, made));
-  const rounded = layer.inputs.some((input) => byName.get(input).steps.some(Boolean));
-  setText(byId("how"), rounded && !made.problem ? `${how} The page holds rounded inputs.` : how);
-  byId("blocks").parentElement.classList.toggle("large", Boolean(subject));
-  replaceBlocks(byId("blocks"), numberElements(made, subject, layer), keyOf(unit));
-  renew(byId("result"), ...resultElements(made, subject));
-  byId("result").dataset.value = String(made.value ?? "");
+  drawPanel(byId("trail-panel"), () => drawTrail(trail));
+  drawPanel(byId("how-panel"), () => {
+    drawColours(picture, unit);
+    drawNumbers(unit, made, subject, how);
+  });
   if (!isPlayground) {
     drawComparison(unit);
     drawLooked(unit);
@@ -36,6 +33,17 @@ function drawUnit(trail, boxes) {
   announceTimer = setTimeout(() => {
     byId("live").textContent = `${unit.layer}${place}. ${sentence} ${how}`;
   }, 500);
+}
+
+/** Show how a unit is computed, in words and numbers. */
+function drawNumbers(unit, made, subject, how) {
+  const layer = byName.get(unit.layer);
+  const rounded = layer.inputs.some((input) => byName.get(input).steps.some(Boolean));
+  setText(byId("how"), rounded && !made.problem ? `${how} The page holds rounded inputs.` : how);
+  byId("blocks").parentElement.classList.toggle("large", Boolean(subject));
+  replaceBlocks(byId("blocks"), numberElements(made, subject, layer), keyOf(unit));
+  renew(byId("result"), ...resultElements(made, subject));
+  byId("result").dataset.value = String(made.value ?? "");
 }
 
 /** Say why a layer cannot be computed. */
