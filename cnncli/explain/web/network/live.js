@@ -47,6 +47,7 @@ function takeLayers({ layers: records, unit, gradients }, { request: { specs }, 
   const { winner } = byName.get(state.unit.layer);
   const isOtherInput = made[0]?.name === "input";
   keepBefore(made, Boolean(isOtherInput || specs));
+  if (!isOtherInput) renewHeights();
   for (const layer of made) {
     Object.assign(byName.get(layer.name), layer);
     if (!layer.pictures[state.maps[layer.name]]) state.maps[layer.name] = 0;

@@ -91,7 +91,10 @@ function apply(wanted) {
   Object.assign(state.maps, maps);
   const [name, ...others] = trail.map(({ unit: { layer } }) => layer);
   for (const other of others) if (!before.includes(other)) state.open[other] = true;
-  if (name && (name !== chosen || !before.length)) state.open[name] = true;
+  if (name && (name !== chosen || !before.length)) {
+    state.open[name] = true;
+    renewHeights();
+  }
   if (held.cell) {
     state.maps[cell.layer] = pictureIndex(byName.get(cell.layer), cell.channel);
     state.open[cell.layer] = true;
@@ -301,6 +304,7 @@ function startLayers(records) {
   startQuizPanel();
   startNetworkInput();
   apply({ unit: state.unit, cell: state.cell });
+  window.addEventListener("resize", renewHeights);
   window.addEventListener("beforeprint", drawForPaper);
   window.addEventListener("afterprint", closeAfterPaper);
   // For tests, and for trying things in the browser's console.

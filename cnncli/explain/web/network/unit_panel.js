@@ -7,6 +7,26 @@ const LISTED_READS = 16;
 const NAMED_READS = 8;
 let announceTimer = 0;
 
+/** What changes its height while the unit moves. */
+const VARYING = "#headline, #sentence, .looked, #trail-panel > div, #how, #blocks";
+
+/** Lets what varies keep the largest height that it had: what stands below it does not jump. */
+const heights = new ResizeObserver((entries) => {
+  for (const { target, borderBoxSize } of entries) {
+    const [{ blockSize }] = borderBoxSize;
+    if (blockSize) target.style.minHeight = `${blockSize}px`;
+  }
+});
+
+/** Let what varies have its own height again: of another layer, or in a window of another size. */
+function renewHeights() {
+  for (const node of document.querySelectorAll(VARYING)) {
+    node.style.minHeight = "";
+    heights.unobserve(node);
+    heights.observe(node);
+  }
+}
+
 /** Show the unit at the head of a trail; `boxes` are the cells that it depends on, by layer. */
 function drawUnit(trail, boxes) {
   const [{ unit, made }] = trail;
@@ -48,6 +68,7 @@ function drawNumbers(unit, made, subject, how) {
 
 /** Say why a layer cannot be computed. */
 function drawProblem(layer) {
+  renewHeights();
   byId("headline").replaceChildren(nameElement(layer.name));
   byId("sentence").textContent = layer.problem;
   byId("how").textContent = "";
