@@ -80,6 +80,13 @@ class GradOptions(OptionGroup):
         help="Compare with finite differences at N random cells of each array; fail above "
         "1e-6.  [default: 20, fewer in large networks]",
     )
+
+    @property
+    def shows(self) -> str:
+        """What `GradJob` calls the picture that is asked for."""
+        if self.overlay and self.winners:
+            raise click.UsageError("--overlay and --winners exclude each other.")
+        return "overlay" if self.overlay else "winners" if self.winners else "gradient"
 # fmt: on
 
 
@@ -145,8 +152,7 @@ def grad(
     chosen = network_or_layer(options.paths, layer, frozenset({"until", "class_names"}))
     if chosen.network and options.unit is None and options.upstream is None:
         raise click.UsageError("--unit or --upstream must be given.")
-    if options.overlay and options.winners:
-        raise click.UsageError("--overlay and --winners exclude each other.")
+    shows = options.shows
     results.check()
     upstream = None if options.upstream is None else local_path(options.upstream, "--upstream")
     source = gather_one(chosen.pictures, is_terminal_stream(sys.stdin), "grad")
@@ -159,7 +165,7 @@ def grad(
             make_job(model, images, results, **results.job_fields()),
             unit,
             upstream,
-            "overlay" if options.overlay else "winners" if options.winners else "gradient",
+            shows,
             options.params,
             options.check,
         )

@@ -115,17 +115,17 @@ def shape_error(a: Values, b: Values, hint: bool = True) -> ShapeError:
     if a.shape[1:3] == b.shape[2:0:-1] and a.shape[1] != a.shape[2]:
         hint, way = True, "rows and columns are swapped: one is turned or transposed"
     return ShapeError(
-        f"results must have the same shape, got {size_text(a.shape)} and {size_text(b.shape)}",
+        f"results must have the same shape, got {shape_text(a.shape)} and {shape_text(b.shape)}",
         hint=way if hint else None,
     )
 
 
-def size_text(shape: tuple[int, ...]) -> str:
+def shape_text(shape: tuple[int, ...]) -> str:
     """Return the sizes of a result (N, H, W, C) as text; of one image without N.
 
     Examples
     --------
-    >>> size_text((1, 3, 4, 2)), size_text((5, 3, 4, 2))
+    >>> shape_text((1, 3, 4, 2)), shape_text((5, 3, 4, 2))
     ('3x4x2', '5x3x4x2')
     """
     return "x".join(map(str, shape[1:] if shape[0] == 1 else shape))

@@ -6,7 +6,7 @@ import textwrap
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Final
 
-from cnncli.compare.difference import Difference, size_text
+from cnncli.compare.difference import Difference, shape_text
 from cnncli.render.text_table import text_table
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ def lines(comparisons: Sequence[Comparison]) -> list[str]:
 
 
 def _results(comparison: Comparison) -> list[str]:
-    size = " and ".join(dict.fromkeys(map(size_text, comparison.shapes)))
+    size = " and ".join(dict.fromkeys(map(shape_text, comparison.shapes)))
     heading = f"{comparison.names[0]} and {comparison.names[1]}, {size}"
     if comparison.difference is None:
         return [f"{heading}: of different sizes", *comparison.explanations]
@@ -89,7 +89,7 @@ def _of_layer(comparison: Comparison, indent: int) -> list[str]:
     if comparison.error is not None:
         text = str(comparison.error).removeprefix(f"{comparison.names[1]} has ")
     elif difference is None:
-        text = f"of another size, {size_text(comparison.shapes[1])}"
+        text = f"of another size, {shape_text(comparison.shapes[1])}"
     elif difference.equal:
         text = f"equal, {_largest(difference)}"
     else:
@@ -138,9 +138,9 @@ def _short(name: str) -> str:
 
 def _row(pair: LayerPair) -> tuple[str, str, str, str]:
     found = pair.difference
-    name, shape = _short(pair.names[0]), size_text(pair.shapes[0])
+    name, shape = _short(pair.names[0]), shape_text(pair.shapes[0])
     if found is None:
-        return name, shape, "other shape", size_text(pair.shapes[1])
+        return name, shape, "other shape", shape_text(pair.shapes[1])
     if found.equal:
         return name, shape, "equal" if found.largest == 0 else f"{found.largest:.2g}, equal", ""
     return name, shape, f"{found.largest:.3g}", ", ".join(map(str, found.at[1:]))
@@ -173,7 +173,7 @@ def _wrapped(text: str) -> list[str]:
 def _how_far(pair: LayerPair) -> list[str]:
     found = pair.difference
     if found is None:
-        return [f"of another size: {size_text(pair.shapes[0])} and {size_text(pair.shapes[1])}"]
+        return [f"of another size: {shape_text(pair.shapes[0])} and {shape_text(pair.shapes[1])}"]
     a, b = found.values
     _, row, column, channel = found.at
     share = 100 * found.count / found.size

@@ -22,8 +22,6 @@ class Convention:
     Parameters
     ----------
     name : str
-    tool : str
-        The functions meant.
     flip : bool
         Whether the filter is turned by 180 degrees: the convolution of mathematics.
     same : str
@@ -39,7 +37,6 @@ class Convention:
     """
 
     name: str
-    tool: str
     flip: bool = False
     same: str = "same"
     pad_mode: str = "zeros"
@@ -66,28 +63,27 @@ class Convention:
 CONVENTIONS: Final = {
     convention.name: convention
     for convention in (
-        Convention("torch", "torch.nn.functional conv2d, avg_pool2d", count_include_pad=True),
-        Convention("tf", "tf.nn conv2d, avg_pool2d, padding SAME"),
-        Convention("onnx", "Conv, AveragePool, auto_pad SAME_UPPER"),
-        Convention(
-            "opencv", "cv2.filter2D", same="same-lower", pad_mode="reflect", image_filter=True,
+        Convention("torch", count_include_pad=True),  # torch.nn.functional conv2d, avg_pool2d
+        Convention("tf"),  # tf.nn conv2d, avg_pool2d, padding SAME
+        Convention("onnx"),  # Conv, AveragePool, auto_pad SAME_UPPER
+        Convention(  # cv2.filter2D
+            "opencv", same="same-lower", pad_mode="reflect", image_filter=True,
             rounding="half to even",
         ),
-        Convention(
-            "scipy", "scipy.ndimage.convolve", flip=True, pad_mode="symmetric", image_filter=True
+        Convention(  # scipy.ndimage.convolve
+            "scipy", flip=True, pad_mode="symmetric", image_filter=True
         ),
-        Convention(
-            "imagemagick", "-morphology Convolve", flip=True, same="same-lower", pad_mode="edge",
-            image_filter=True, rounding="half up",
+        Convention(  # -morphology Convolve
+            "imagemagick", flip=True, same="same-lower", pad_mode="edge", image_filter=True,
+            rounding="half up",
         ),
     )
 }  # fmt: skip
 """Each found by running the tool on filters of even and of odd sides, and so tested."""
 
 SCIPY_CORRELATE: Final = Convention(
-    "scipy.ndimage.correlate", "scipy.ndimage.correlate", same="same-lower", pad_mode="symmetric",
-    image_filter=True,
-)  # fmt: skip
+    "scipy.ndimage.correlate", same="same-lower", pad_mode="symmetric", image_filter=True
+)
 """What `compare` recognizes too; a layer with --pad-mode symmetric is as much."""
 
 

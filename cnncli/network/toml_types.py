@@ -114,6 +114,9 @@ def _view(
     return layers.ViewLayer(Layout(axes, flat, shape), permutation, channels, new_shape)
 
 
+SEVERAL: Final = {"inputs": required(INPUTS)}
+"""Of layers that take several inputs."""
+
 _UNIT: Final = {"gamma": 1.0, "beta": 0.0}
 
 MEANT: Final = {
@@ -381,42 +384,22 @@ TYPES: Final[dict[str, LayerType]] = {
     ),
     "add": LayerType(
         "The sum of inputs of the same shape; one row, column or channel serves all.",
-        {"inputs": required(INPUTS)},
+        SEVERAL,
         layers.AddLayer,
     ),
-    "sub": LayerType(
-        "The first input minus the second.",
-        {"inputs": required(INPUTS)},
-        layers.SubLayer,
-    ),
-    "mul": LayerType(
-        "The product of inputs.",
-        {"inputs": required(INPUTS)},
-        layers.MulLayer,
-    ),
-    "div": LayerType(
-        "The first input divided by the second.",
-        {"inputs": required(INPUTS)},
-        layers.DivLayer,
-    ),
-    "max": LayerType(
-        "The largest of the inputs.",
-        {"inputs": required(INPUTS)},
-        layers.MaxLayer,
-    ),
-    "min": LayerType(
-        "The smallest of the inputs.",
-        {"inputs": required(INPUTS)},
-        layers.MinLayer,
-    ),
+    "sub": LayerType("The first input minus the second.", SEVERAL, layers.SubLayer),
+    "mul": LayerType("The product of inputs.", SEVERAL, layers.MulLayer),
+    "div": LayerType("The first input divided by the second.", SEVERAL, layers.DivLayer),
+    "max": LayerType("The largest of the inputs.", SEVERAL, layers.MaxLayer),
+    "min": LayerType("The smallest of the inputs.", SEVERAL, layers.MinLayer),
     "matmul": LayerType(
         "Matrix products of two inputs: each row of maps is a matrix, its columns by its channels.",
-        {"inputs": required(INPUTS)},
+        SEVERAL,
         layers.MatMulLayer,
     ),
     "concat": LayerType(
         "The inputs side by side along an axis.",
-        {"inputs": required(INPUTS), "axis": one_of(AXES)},
+        {**SEVERAL, "axis": one_of(AXES)},
         layers.ConcatLayer,
     ),
 }

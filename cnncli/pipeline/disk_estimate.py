@@ -14,7 +14,7 @@ from cnncli.pipeline.output_checks import existing_parent
 from cnncli.pipeline.output_names import LayerResult, OutFile, is_device
 from cnncli.pipeline.sheets import is_colour, sheet_size
 from cnncli.system.files import free_bytes
-from cnncli.system.memory import size_text
+from cnncli.system.memory import bytes_text
 
 UNCOMPRESSED: Final = {"npy", "bmp", "ppm", "pgm"}
 
@@ -61,7 +61,7 @@ def check_disk(job: Job, files: Sequence[OutFile], results: Sequence[LayerResult
             if most_pixels:
                 hint = f"--max-pixels {most_pixels} if it compresses well"
             raise FileProblem(
-                f"needs about {size_text(needed[folder])} of disk, {size_text(free)} is free",
+                f"needs about {bytes_text(needed[folder])} of disk, {bytes_text(free)} is free",
                 hint=hint,
                 path=file.path,
             )

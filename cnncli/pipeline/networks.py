@@ -140,12 +140,12 @@ def load_for_picture(
     return load(prepare={**prepare, "size": (height, width)})
 
 
-def size_text(size: Sides) -> str:
+def sides_text(size: Sides) -> str:
     """Return rows and columns as text; ``?`` for one that is left open.
 
     Examples
     --------
-    >>> size_text((224, 224)), size_text((64, None))
+    >>> sides_text((224, 224)), sides_text((64, None))
     ('224x224', '64x?')
     """
     return "x".join("?" if side is None else str(side) for side in size)
@@ -158,7 +158,7 @@ def _size_notes(model: Model, prepare: dict[str, Any]) -> tuple[str, ...]:
         return ("--fit does nothing here: pictures keep their size without --size",)
     if "size" not in prepare or given is None or fits_size(model, given):
         return ()
-    own, size = size_text(own_size or given), size_text(given)
+    own, size = sides_text(own_size or given), sides_text(given)
     return (f"the network's own size is {own}, not {size}: other programs may refuse it",)
 
 

@@ -9,7 +9,7 @@ from typing import Final
 from cnncli.errors import OptionError
 from cnncli.io.resize import full_size
 from cnncli.network.model import Model
-from cnncli.pipeline.networks import fits_size, size_text
+from cnncli.pipeline.networks import fits_size, sides_text
 
 MOST_CHANNELS: Final = 16
 """More channels are likelier to be columns, where the first side is 1 or 3."""
@@ -78,7 +78,7 @@ def input_shape(
     if asked is not None:
         height, width, channels = (*asked, channels)[:3]
         if not fits_size(model, (height, width)):
-            own = size_text(model.own_size or (height, width))
+            own = sides_text(model.own_size or (height, width))
             unless = f"unless --size {height},{width} is given"
             notes = (f"the network's own size is {own}; run resizes pictures to it {unless}",)
     elif size is not None:

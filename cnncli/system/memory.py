@@ -94,8 +94,8 @@ def check_memory(
     if limit is not None:
         if needed + held > limit:
             raise kind(
-                f"{work} needs about {size_text(needed + held)} of memory, "
-                f"the limit is {size_text(limit)}",
+                f"{work} needs about {bytes_text(needed + held)} of memory, "
+                f"the limit is {bytes_text(limit)}",
                 hint=f"{hint}; --max-memory raises the limit",
                 path=path,
             )
@@ -105,7 +105,7 @@ def check_memory(
     free = available_bytes()
     if free is not None and needed > free:
         raise kind(
-            f"{work} needs about {size_text(needed)} of memory, {size_text(free)} is available",
+            f"{work} needs about {bytes_text(needed)} of memory, {bytes_text(free)} is available",
             hint=hint,
             path=path,
         )
@@ -164,12 +164,12 @@ def check_while_running(needed: int, work: str) -> None:
     check_memory(needed, work, "a smaller picture")
 
 
-def size_text(count: int) -> str:
+def bytes_text(count: int) -> str:
     """Return a number of bytes in words.
 
     Examples
     --------
-    >>> size_text(43_200_000_000), size_text(999)
+    >>> bytes_text(43_200_000_000), bytes_text(999)
     ('43.2 GB', '999 bytes')
     """
     for unit, size in (("GB", 10**9), ("MB", 10**6), ("kB", 1000)):
