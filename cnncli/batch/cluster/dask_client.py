@@ -15,12 +15,12 @@ import sys
 import time
 import uuid
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future
 from importlib import import_module
 from itertools import count
 from multiprocessing.pool import ThreadPool
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 from cnncli.batch.cluster.dask_task import TOPIC, versions
 from cnncli.errors import CnnCliError, one_line
@@ -65,27 +65,6 @@ Key = tuple[str, int]
 those back that no worker is ready for."""
 
 
-class Workers(NamedTuple):
-    """Who works.
-
-    Parameters
-    ----------
-    time : float
-        When this was true, by this machine's monotonic clock.
-    threads : dict of int
-        The threads of each worker, by its address.
-    silent : set of str
-        Workers that were not heard while others were.
-    held : set
-        The keys of tasks that silent workers have, also of other batches.
-    """
-
-    time: float
-    threads: dict[str, int]
-    silent: set[str]
-    held: set[Any]
-
-
 class Session:
     """A batch's connection to a scheduler, whose methods are called from one thread.
 
@@ -100,9 +79,16 @@ class Session:
     Attributes
     ----------
     events : queue
-        Gets ``("workers", Workers)``, ``("begun", key, worker, time)``, also of other batches, and
-        ``("answer", key, kind, content)``, with what `dask_task.answer` returns or ``"failed"`` and
-        an error; at last ``("gone", why)``.
+        Gets tuples of a kind, the time by this machine's monotonic clock, and of kind
+
+        - ``"workers"``: a dict of the threads of each worker by its address, the set of those that
+          were not heard while others were, and the set of keys of tasks, also of other batches,
+          that these have;
+        - ``"begun"``: the key of a task, also of other batches, and the worker that begins it;
+        - ``"done"``, ``"no job"``: a key, and what `dask_task.answer` returns more;
+        - ``"wrong"``: a key, a worker, and a dict of its versions, empty without cnncli;
+        - ``"failed"``: a key and an error;
+        - ``"gone"``, the last: why the scheduler is.
     """
 
     def __init__(self, client: Any, address: str, seconds: float) -> None:
@@ -110,17 +96,17 @@ class Session:
         self.events: queue.Queue[tuple[Any, ...]] = queue.Queue()
         batch = f"cnncli-{uuid.uuid4().hex[:12]}"
         self._keys, self._task = ((batch, number) for number in count()), _by_value()
-        client.subscribe_topic(TOPIC, self._hear)
+        client.subscribe_topic(TOPIC, lambda event: self._tell("begun", *event[1]))
         self._begin(self._watch())
 
-    def submit(self, *content: bytes | None, workers: set[str]) -> tuple[Key, Future[None]]:
+    def submit(self, *content: bytes | None, workers: Iterable[str]) -> tuple[Key, Future[None]]:
         """Send a task; what becomes of it will be an event.
 
         Parameters
         ----------
         *content : bytes
             As `dask_task.answer` takes it: job and request.
-        workers : set of str
+        workers : iterable of str
             Those that may do it; empty: any.
 
         Returns
@@ -139,51 +125,44 @@ class Session:
     def _begin(self, work: Any) -> Future[None]:
         return asyncio.run_coroutine_threadsafe(work, self.client.loop.asyncio_loop)
 
+    def _tell(self, kind: str, *content: Any) -> None:
+        self.events.put((kind, time.monotonic(), *content))
+
     async def _run(self, key: Key, content: Any, workers: list[str] | None) -> None:
-        answer: tuple[str, Any]
+        options = {"key": key, "workers": workers, "retries": RETRIES, "pure": False}
+        future = self.client.submit(self._task, versions(), *content, **options)
         try:
-            options = {"key": key, "workers": workers, "retries": RETRIES}
-            future = self.client.submit(self._task, versions(), *content, pure=False, **options)
-            try:
-                answer = await future
-            finally:
-                future.release()
+            kind, *answer = await future
+            self._tell(kind, key, *answer)
         except (Exception, asyncio.CancelledError) as error:
             # Dask fetches results together: one that is given up takes along those fetched with it.
-            answer = "failed", error
-        self.events.put(("answer", key, *answer))
-
-    def _hear(self, event: Any) -> None:
-        """Take note that a worker begins a task."""
-        batch, number, worker = event[1]
-        self.events.put(("begun", (batch, number), worker, time.monotonic()))
+            self._tell("failed", key, error)
+        finally:
+            future.release()
 
     async def _watch(self) -> None:
         """Tell every now and then who works, until the scheduler is gone."""
         end = time.monotonic() + self.seconds
         while self.client.status == "running" and time.monotonic() < end:
             with contextlib.suppress(Exception):
-                workers = await asyncio.wait_for(self._look(), self.seconds)
-                self.events.put(("workers", workers))
-                end = workers.time + self.seconds
+                async with asyncio.timeout(self.seconds):
+                    self._tell("workers", *await self._look())
+                end = time.monotonic() + self.seconds
             await asyncio.sleep(POLL_SECONDS)
         silent = f"has not answered for {self.seconds:g} seconds"
         why = silent if self.client.status == "running" else "is gone"
-        self.events.put(("gone", f"the scheduler {self.address} {why}"))
+        self._tell("gone", f"the scheduler {self.address} {why}")
 
-    async def _look(self) -> Workers:
+    async def _look(self) -> tuple[dict[str, int], set[str], set[Any]]:
         scheduler = self.client.scheduler
         workers = (await scheduler.identity(n_workers=-1))["workers"]
-        heard = {name: worker["last_seen"] for name, worker in workers.items()}
-        last = max(heard.values(), default=0.0)
-        silent = {name for name in heard if heard[name] < last - SILENT_SECONDS}
-        held = set()
+        last = max((worker["last_seen"] for worker in workers.values()), default=0.0)
+        silent = {n for n, worker in workers.items() if worker["last_seen"] < last - SILENT_SECONDS}
+        held = set[Any]()
         # What it has begun or is meant to, and what it has finished and can hand to nobody.
         for ask in (scheduler.processing, scheduler.has_what) if silent else ():
-            for keys in (await ask(workers=[*silent])).values():
-                held.update(keys)
-        threads = {name: worker["nthreads"] for name, worker in workers.items()}
-        return Workers(time.monotonic(), threads, silent, held)
+            held.update(*(await ask(workers=[*silent])).values())
+        return {name: worker["nthreads"] for name, worker in workers.items()}, silent, held
 
 
 def _by_value() -> Callable[..., Any]:
@@ -191,15 +170,14 @@ def _by_value() -> Callable[..., Any]:
     it, or with another version, can say so."""
 
     def cnncli_images(client: dict[str, str], *arguments: Any) -> Any:
-        try:
-            version = import_module("cnncli").__version__
-            if version == client["cnncli"]:
-                task = import_module("cnncli.batch.cluster.dask_task")
-                return task.answer(client, *arguments)
-            wrong = f"has cnncli {version}, here {client['cnncli']}"
-        except ImportError:
-            wrong = "has no cnncli"
-        return "wrong", (import_module("distributed").get_worker().address, wrong)
+        here, module = dict[str, str](), "cnncli.batch.cluster.dask_task"
+        with contextlib.suppress(ImportError):
+            here = {"cnncli": import_module("cnncli").__version__}
+            if here.items() <= client.items():
+                here = import_module(module).versions()
+        if here == client:
+            return import_module(module).answer(*arguments)
+        return "wrong", import_module("distributed").get_worker().address, here
 
     return cnncli_images
 
@@ -263,14 +241,12 @@ def _reach(connect: Callable[..., Any], address: str, timeout: float) -> Any:
 
 def _check_certificates(security: Any, address: str) -> None:
     """Refuse to connect without what Dask's configuration must name."""
-    reason: object = "none are configured"
     try:
-        if security.get_connection_args("client").get("ssl_context"):
-            return
+        if not security.get_connection_args("client").get("ssl_context"):
+            raise ValueError("none are configured")
     except (OSError, ValueError) as error:
-        reason = one_line(error)
-    text = f"the scheduler {address} needs certificates: {reason}"
-    raise ClusterProblem(text, hint="see docs/cluster.md, TLS")
+        text = f"the scheduler {address} needs certificates: {one_line(error)}"
+        raise ClusterProblem(text, hint="see docs/cluster.md, TLS") from error
 
 
 @contextlib.contextmanager

@@ -1,4 +1,4 @@
-"""The task of a Dask worker: it compares versions, and does a job on the images that it is sent.
+"""The task of a Dask worker: it tells its versions, and does a job on the images that it is sent.
 
 A worker does one image at a time, on as many threads as it has: an image that ends the process or
 takes too long is the only one at work there.
@@ -14,7 +14,7 @@ import threading
 from dataclasses import replace
 from functools import cache
 from importlib import import_module
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 import PIL
@@ -35,8 +35,9 @@ Payload = tuple[Task, str | None, bool]
 """What is sent for an image. The task, with the image's bytes unless files are shared; the folder
 where names of shared files begin; whether a worker that was lost may have written some of them."""
 
-Result = tuple[Outcome, MadeFiles | None]
-"""What became of an image. The files made, unless they were written there."""
+Result = tuple[Outcome, MadeFiles, bool]
+"""What became of an image. The files made, unless they were written there. Whether a worker that
+was lost may have written some, which this one was not told."""
 
 _one_image = threading.Lock()
 _jobs: dict[str, Job] = {}
@@ -63,13 +64,11 @@ def versions() -> dict[str, str]:
     }
 
 
-def answer(client: dict[str, str], job: bytes | None, request: bytes) -> tuple[str, Any]:
+def answer(job: bytes | None, request: bytes) -> tuple[str | bytes, ...]:
     """Work on the images of a request.
 
     Parameters
     ----------
-    client : dict
-        The versions of the client, which must be the same here.
     job : bytes, optional
         The pickled `Job`; None: the worker asks for it, unless it has it.
     request : bytes
@@ -78,29 +77,23 @@ def answer(client: dict[str, str], job: bytes | None, request: bytes) -> tuple[s
     Returns
     -------
     tuple
-        ``("done", pickled list of Result)``, ``("wrong", (worker, why))`` or
-        ``("no job", worker)``.
+        ``("done", pickled list of Result)`` or ``("no job",)``.
     """
-    distributed, here = import_module("distributed"), versions()
+    distributed = import_module("distributed")
     worker = distributed.get_worker()
-    wrong = [
-        f"{name} {here[name]}, here {ours}" for name, ours in client.items() if here[name] != ours
-    ]
-    if wrong:
-        return "wrong", (worker.address, "has " + ", and ".join(wrong))
-    batch, number = worker.get_current_task()
+    key = worker.get_current_task()
     with _one_image, blas.one_thread():
-        if batch not in _jobs:
+        if key[0] not in _jobs:
             if job is None:
-                return "no job", worker.address
+                return ("no job",)
             _jobs.clear()
-            _jobs[batch] = replace(pickle.loads(job), jobs=worker.state.nthreads)
+            _jobs[key[0]] = replace(pickle.loads(job), jobs=worker.state.nthreads)
         payloads, told = pickle.loads(request)
         if told:
             # Waited for, or an image that ends this process at once would not be known to begin.
-            event = {"topic": TOPIC, "msg": [batch, number, worker.address]}
+            event = {"topic": TOPIC, "msg": (key, worker.address)}
             distributed.utils.sync(worker.loop, worker.scheduler.log_event, **event)
-        return "done", pickle.dumps([_work(_jobs[batch], *payload) for payload in payloads])
+        return "done", pickle.dumps([_work(_jobs[key[0]], *payload) for payload in payloads])
 
 
 def _work(job: Job, task: Task, folder: str | None, again: bool) -> Result:
@@ -122,4 +115,4 @@ def _work(job: Job, task: Task, folder: str | None, again: bool) -> Result:
         text = f"--shared-files: no folder '{folder}' on the worker: {error.strerror}"
         hint = "mount it there too, or leave --shared-files away"
         outcome = Outcome(task.source, error=CnnCliError(text, hint=hint))
-    return outcome, None if folder else made
+    return outcome, made, folder is not None and not again

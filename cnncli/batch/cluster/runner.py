@@ -17,8 +17,8 @@ from itertools import chain
 from typing import Any, Final
 
 from cnncli._dataclass import dataclass
-from cnncli.batch.cluster.dask_client import ClusterProblem, Key, Session, Workers, connected
-from cnncli.batch.cluster.dask_task import Payload
+from cnncli.batch.cluster.dask_client import ClusterProblem, Key, Session, connected
+from cnncli.batch.cluster.dask_task import Payload, versions
 from cnncli.errors import CnnCliError
 from cnncli.pipeline.files import LocalFiles, MadeFiles, read_content, write_made
 from cnncli.pipeline.job import Job, Outcome, Task
@@ -99,8 +99,6 @@ class _Image:
         How often workers have begun it, as far as they were asked to tell.
     losses : int
         How often one did while it was alone, and was lost.
-    again : bool
-        Whether its worker was told that another may have written its shared files.
     late : bool
         Whether it took too long once.
     """
@@ -109,7 +107,6 @@ class _Image:
     alone: bool = False
     begun: int = 0
     losses: int = 0
-    again: bool = False
     late: bool = False
 
 
@@ -150,8 +147,9 @@ class _Batch:
     session: Session
     sent: dict[Key, _Sent] = field(default_factory=dict)
     back: deque[_Image] = field(default_factory=deque)
+    threads: dict[str, int] = field(default_factory=dict)
+    silent: set[str] = field(default_factory=set)
     wrong: dict[str, str] = field(default_factory=dict)
-    workers: Workers = Workers(0.0, {}, set(), set())
     done: int = 0
 
     def run(self) -> Iterator[Done]:
@@ -162,7 +160,7 @@ class _Batch:
         self.next_task = next(self.tasks, None)
         try:
             while self.next_task or self.sent or self.back:
-                yield from self._take(self.session.events.get())
+                yield from self._take(*self.session.events.get())
                 yield from self._send_all()
         except ClusterProblem as problem:
             if not self.done:
@@ -174,7 +172,7 @@ class _Batch:
 
     def _send_all(self) -> Iterator[Done]:
         """Keep as much under way as there may be."""
-        most = AHEAD * sum(self.workers.threads[name] for name in self._usable())
+        most = AHEAD * sum(self.threads[name] for name in self._usable())
         size = sum(len(sent.request) for sent in self.sent.values())
         while len(self.sent) < most and size < BYTES_AHEAD:
             images, payloads, length = list[_Image](), list[Payload](), 0
@@ -209,13 +207,11 @@ class _Batch:
         shared = self.runner.shared and task.source.path is not None and not target.to_stdout
         if shared and image.begun:
             # Its guards were passed; what is there by now may be its own.
-            image.again = True
             return task, os.getcwd(), True
         try:
-            if self.files.all_there(target):
+            known = not target.pattern.per_map
+            if known and not self.files.select(target, target.unknown_files()):
                 return Outcome(task.source, skipped=True)
-            if not target.pattern.per_map:
-                self.files.select(target, target.unknown_files())
             if not shared and task.data is None:
                 content = read_content(task.source, self.job.read.max_input_bytes)
                 task = replace(task, data=content)
@@ -225,122 +221,108 @@ class _Batch:
             return self._failed(task, error)[1]
         return task, os.getcwd() if shared else None, False
 
-    def _submit(self, images: list[_Image], request: bytes, asked: str = "") -> None:
-        """Send a task; a long job goes along to a worker that has asked for it."""
-        workers = {asked} if asked else self._usable()
-        if len(workers) == len(self.workers.threads):
-            workers = set()  # Dask need not be told
-        has_job = asked or images[0].alone or len(self.packed_job) < JOB_BYTES
-        content = self.packed_job if has_job else None, request
-        key, answer = self.session.submit(*content, workers=workers)
+    def _submit(self, images: list[_Image], request: bytes, asked: bool = False) -> None:
+        """Send a task; a long job goes along when a worker has asked for it."""
+        usable = self._usable()
+        workers = usable if usable < self.threads.keys() else set()  # Dask need not be told of all
+        job = self.packed_job if asked or len(self.packed_job) < JOB_BYTES else None
+        key, answer = self.session.submit(job, request, workers=workers)
         self.sent[key] = _Sent(images, request, workers, answer)
 
     def _usable(self) -> set[str]:
         """Return the workers of the right versions: those that are heard, if there are any."""
-        right = self.workers.threads.keys() - self.wrong.keys()
-        return right - self.workers.silent or right
+        right = self.threads.keys() - self.wrong.keys()
+        return right - self.silent or right
 
-    def _take(self, event: tuple[Any, ...]) -> Iterator[Done]:
-        match event:
+    def _take(self, kind: str, now: float, *content: Any) -> Iterator[Done]:
+        """Take note of an event of the session."""
+        match kind, *content:
             case "gone", why:
                 raise ClusterProblem(why)
-            case "workers", workers:
-                yield from self._look_after(workers)
-            case "begun", key, worker, since if key in self.sent:
-                self.sent[key].worker, self.sent[key].since = worker, since
-                image = self.sent[key].images[0]
-                image.begun += 1
-                image.losses += image.alone
-            case "answer", key, kind, content if key in self.sent:
-                yield from self._take_answer(self.sent.pop(key), kind, content)
+            case "workers", threads, silent, held:
+                self.threads, self.silent = threads, silent
+                self._look_for_workers(now)
+                yield from self._look_for_stuck(now, held)
+            case "begun", key, worker if sent := self.sent.get(key):
+                sent.worker, sent.since = worker, now
+                sent.images[0].begun += 1
+                sent.images[0].losses += sent.images[0].alone
+            case "done", key, results if sent := self.sent.pop(key, None):
+                for image, result in zip(sent.images, pickle.loads(results), strict=True):
+                    yield from self._finish(image, *result)
+            case "no job", key if sent := self.sent.pop(key, None):
+                self._submit(sent.images, sent.request, asked=True)
+            case "wrong", key, worker, here if key in self.sent:
+                differ = here.items() - versions().items()
+                wrong = [f"{name} {has}, here {versions()[name]}" for name, has in differ]
+                self.wrong[worker] = ", and ".join(sorted(wrong)) or "no cnncli"
+                yield from self._take_back(key)
+            case "failed", key, error if sent := self.sent.get(key):
+                # Most often KilledWorker: several were lost in turn.
+                image, text = sent.images[0], "workers were lost while it alone was at work"
+                image.losses += image.alone and not sent.worker
+                named = CnnCliError(f"{image.losses} {text}: {type(error).__name__}")
+                yield from self._take_back(key, named if image.losses >= LOSSES else None)
 
-    def _take_answer(self, sent: _Sent, kind: str, content: Any) -> Iterator[Done]:
-        if kind == "done":
-            for image, result in zip(sent.images, pickle.loads(content), strict=True):
-                yield from self._finish(image, *result)
-        elif kind == "no job":
-            self._submit(sent.images, sent.request, content)
-        elif kind == "wrong":
-            worker, why = content
-            self.wrong[worker] = why
-            self._take_back(sent.images)
-        else:
-            # Most often KilledWorker: several were lost in turn.
-            image = sent.images[0]
-            image.losses += image.alone and not sent.worker
-            if image.losses >= LOSSES:
-                text = f"{image.losses} workers were lost while it alone was at work"
-                error = CnnCliError(f"{text}: {type(content).__name__}")
-                yield self._failed(image.task, error)
-            else:
-                self._take_back(sent.images)
-
-    def _take_back(self, images: list[_Image]) -> None:
-        for image in images:
-            image.alone = True
-        self.back.extend(images)
-
-    def _look_after(self, workers: Workers) -> Iterator[Done]:
-        """Take note of who works; look for images that take too long, or that nobody will do."""
-        self.workers = workers
-        self.wrong = {name: why for name, why in self.wrong.items() if name in workers.threads}
-        if self._usable():
-            self.last_worker = workers.time
-        elif (self.wrong and not self.done) or (
-            workers.time - self.last_worker > self.runner.patience
-        ):
-            raise self._problem()
-        for key, sent in [*self.sent.items()]:
-            late = workers.time - sent.since > (self.runner.seconds or float("inf"))
-            if late and sent.worker in workers.threads:
-                self.session.restart(sent.worker)
-                yield from self._note_late(self._drop(key)[0])
-            elif (key in workers.held and self._usable() - workers.silent) or (
-                # Dask would wait for them for ever.
-                sent.workers and sent.workers.isdisjoint(workers.threads)
-            ):
-                self._take_back(self._drop(key))
-
-    def _problem(self) -> ClusterProblem:
-        """Return what is wrong where no worker can be used."""
-        for worker, why in self.wrong.items():
-            hint = "the same versions everywhere, see docs/cluster.md"
-            return ClusterProblem(f"the worker {worker} {why}", hint=hint)
-        address, patience = self.session.address, self.runner.patience
-        text = f"the scheduler {address} has had no workers for {patience:g} seconds"
-        hint = f"start some: dask worker {address}, or wait longer with --cluster-patience"
-        return ClusterProblem(text, hint=hint)
-
-    def _drop(self, key: Key) -> list[_Image]:
+    def _take_back(self, key: Key, error: CnnCliError | None = None) -> Iterator[Done]:
+        """Wait for a task no longer; do its images again, unless there is an error to tell."""
         sent = self.sent.pop(key)
         sent.answer.cancel()
-        return sent.images
+        for image in sent.images:
+            image.alone = True
+            if error:
+                yield self._failed(image.task, error)
+            else:
+                self.back.append(image)
 
-    def _note_late(self, image: _Image) -> Iterator[Done]:
-        if image.late:
-            text = f"took longer than --timeout {self.runner.seconds:g} s"
-            hint = "a larger --timeout, or a smaller image"
-            yield self._failed(image.task, CnnCliError(text, hint=hint))
-        else:
-            image.late = True
-            self._take_back([image])
+    def _look_for_workers(self, now: float) -> None:
+        """Raise a `ClusterProblem` if there are none, and none are waited for."""
+        self.wrong = {name: why for name, why in self.wrong.items() if name in self.threads}
+        patience, address = self.runner.patience, self.session.address
+        if self._usable():
+            self.last_worker = now
+        elif now - self.last_worker > patience or (self.wrong and not self.done):
+            text = f"the scheduler {address} has had no workers for {patience:g} seconds"
+            hint = f"start some: dask worker {address}, or wait longer with --cluster-patience"
+            for worker, why in self.wrong.items():
+                text = f"the worker {worker} has {why}"
+                hint = "the same versions everywhere, see docs/cluster.md"
+            raise ClusterProblem(text, hint=hint)
 
-    def _finish(self, image: _Image, outcome: Outcome, made: MadeFiles | None) -> Iterator[Done]:
+    def _look_for_stuck(self, now: float, held: set[Key]) -> Iterator[Done]:
+        """Look for images that take too long, or that nobody will do."""
+        for key, sent in [*self.sent.items()]:
+            seconds = self.runner.seconds
+            if seconds and now - sent.since > seconds and sent.worker in self.threads:
+                self.session.restart(sent.worker)
+                text, hint = "took longer than --timeout", "a larger --timeout, or a smaller image"
+                error = CnnCliError(f"{text} {seconds:g} s", hint=hint)
+                yield from self._take_back(key, error if sent.images[0].late else None)
+                sent.images[0].late = True
+            elif (key in held and self._usable() - self.silent) or (
+                # Dask would wait for them for ever.
+                sent.workers and sent.workers.isdisjoint(self.threads)
+            ):
+                yield from self._take_back(key)
+
+    def _finish(
+        self, image: _Image, outcome: Outcome, made: MadeFiles, unaware: bool
+    ) -> Iterator[Done]:
         """Write what was made, unless the worker did."""
-        task, undone = image.task, outcome.error or outcome.skipped
-        if made is None and undone and image.begun > 1 and not image.again:
+        if unaware and image.begun > 1 and (outcome.error or outcome.skipped):
             # Maybe for the files of a worker that was lost, of which Dask tells nothing.
-            self._take_back([image])
+            image.alone = True
+            self.back.append(image)
             return
         try:
             if made:
-                names = write_made(made, task.target, self.files)
+                names = write_made(made, image.task.target, self.files)
                 written = tuple(done for done in outcome.written if done.output in names)
                 outcome = replace(outcome, written=written, skipped=not written)
             self.done += 1
-            yield task, replace(outcome, to_stdout=task.target.to_stdout)
+            yield image.task, outcome
         except (CnnCliError, MemoryError) as error:
-            yield self._failed(task, error)
+            yield self._failed(image.task, error)
 
     def _failed(self, task: Task, error: CnnCliError | MemoryError) -> Done:
         self.done += 1
