@@ -14,7 +14,7 @@ def check_axes(shape: tuple[int, ...], options: ReadOptions, name: str) -> None:
     shape : tuple of int
         Of the array, as it is stored.
     options : ReadOptions
-        Its ``gray`` and ``channels`` say which channels are wanted.
+        Its ``gray``, ``channels`` and ``array_channels`` say which channels are wanted.
     name : str
         Of the file.
 
@@ -33,21 +33,26 @@ def check_axes(shape: tuple[int, ...], options: ReadOptions, name: str) -> None:
     if len(shape) not in (2, 3, 4) or 0 in shape:
         text = "an image array needs shape (H,W), (H,W,C) or (N,H,W,C) with no side of 0"
         raise ShapeError(f"{text}, got {shape}", path=name)
-    wanted = (1, 3) if options.gray else (options.channels,)
-    hint = _channels_hint(shape, options)
-    if hint is not None:
-        count = " or ".join(map(str, wanted))
-        text = f"an array of {count} channel{'' if wanted == (1,) else 's'} is needed"
+    hint, needed = _channels_hint(shape, options), options.array_channels
+    is_other = not options.gray and needed not in (None, _channels(shape))
+    if hint is not None or is_other:
+        count = "1 or 3" if options.gray else needed or options.channels
+        text = f"an array of {count} channel{'' if count == 1 else 's'} is needed"
         raise ShapeError(f"{text}, got shape {shape}", hint=hint, path=name)
+
+
+def _channels(shape: tuple[int, ...]) -> int:
+    return shape[-1] if len(shape) > 2 else 1
 
 
 def _channels_hint(shape: tuple[int, ...], options: ReadOptions) -> str | None:
     """Return what gives an array the channels that it must have; None where it may fit."""
-    channels, wanted = shape[-1] if len(shape) > 2 else 1, options.channels
+    channels, wanted = _channels(shape), options.array_channels or options.channels
+    if channels == wanted or not (options.gray or wanted):
+        return None
     if channels not in (1, 3):
-        is_known = options.gray or wanted is not None
-        return CHANNELS_FIRST if is_known and shape[-3] in (1, 3) else None
-    if options.gray or wanted in (None, channels):
+        return CHANNELS_FIRST if shape[-3] in (1, 3, wanted) else None
+    if options.gray or wanted not in (1, 3):
         return None
     if wanted == 1:
         return "--gray makes one channel of three"

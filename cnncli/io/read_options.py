@@ -26,6 +26,8 @@ class ReadOptions:
         Reduce three channels to their luminance.
     channels : int, optional
         1 or 3: pictures, not arrays, of the other are made these, with a note.
+    array_channels : int, optional
+        How many channels arrays must have, where that is known.
     alpha : str
         ``flatten`` lays transparency on the background, ``keep`` carries it along.
     background : str
@@ -54,6 +56,7 @@ class ReadOptions:
 
     gray: bool = False
     channels: int | None = None
+    array_channels: int | None = None
     alpha: str = "flatten"
     background: str = "black"
     frame: int | None = None

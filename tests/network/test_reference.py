@@ -316,12 +316,28 @@ def test_weights_that_are_nan_are_named(files: Path) -> None:
     W = np.ones((1, 3, 3, 3), np.float32)
     W[0, 0, 0, 0], W[0, 1, 1, 1] = np.nan, np.inf
     nodes = [node("Conv", "x W", "y", name="c"), node("Relu", "y", "z", name="r")]
-    (files / "nan.onnx").write_bytes(model(nodes, {"W": W}).SerializeToString())
+    (files / "nan.onnx").write_bytes(model(nodes, {"W": W}, (1, 3, 33, 29)).SerializeToString())
     args = files / "nan.onnx", files / "x.npy"
     said = run_cli("run", *args, "-o", files / "z.npy").stderr
     assert "are NaN or infinite, as 2 of 27 weights of c are" in said
     said = refused("grad", *args, "--unit", "r:0", code=2)
     assert "has no gradient: 2 of 27 weights are NaN or infinite" in said
+
+
+@pytest.mark.parametrize(
+    ("shape", "turned"), [((6, 5), False), ((5, 6, 7), True), ((6, 7, 4), False)]
+)
+def test_arrays_of_other_channels_than_the_file_says_are_refused(
+    shape: tuple[int, ...], turned: bool, tmp_path: Path
+) -> None:
+    path, array = tmp_path / "net.onnx", tmp_path / "x.npy"
+    path.write_bytes(model([node("Relu", "x", "y")], {}, (1, 5, "h", "w")).SerializeToString())
+    np.save(array, np.ones(shape, np.float32))
+    error = refused("run", path, array, code=2)
+    assert f"an array of 5 channels is needed, got shape {shape}" in error
+    assert ("np.moveaxis" in error) == turned
+    np.save(array, np.ones((6, 7, 5), np.float32))
+    run_cli("run", path, array, "-o", tmp_path / "y.npy")
 
 
 def test_products_that_are_not_counted_are_said(files: Path) -> None:
