@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import bz2
 from typing import Any
 
 import numpy as np
 import pytest
 
-from cnncli.explain.page.pack import as_text, compress, pack
+from cnncli.explain.page.pack import as_text, pack
 from tests.support.node import NODE, run_alone
 from tests.support.packed_pages import bytes_of
 
@@ -79,65 +78,3 @@ def test_text_is_read_as_the_bytes_it_stands_for() -> None:
     cases = [{"text": as_text(data), "count": len(data)} for data in some_bytes()]
     found = run_alone((), "({ text, count }) => Array.from(bytesOf(text, count))", cases)
     assert list(map(bytes, found)) == some_bytes()
-
-
-def some_to_compress() -> list[bytes]:
-    """Bytes as bzip2 packs them: in runs, in blocks, all the same, and without order."""
-    rng = np.random.default_rng(5)
-    few = rng.integers(0, 3, 4000, np.uint8)
-    lengths = rng.choice([1, 3, 4, 5, 255, 259, 260, 2000], 4000)
-    return [
-        *(b"a" * n for n in (1, 3, 4, 5, 258, 259, 260, 10**6)),
-        np.repeat(few, lengths).tobytes(),
-        rng.bytes(30_000),
-        b" ".join(b"%d" % n for n in rng.integers(0, 9**5, 200_000)),
-    ]
-
-
-CHANGED = """({ packed, count }) => [0, 300, 5000].map((place) => {
-  const [changed, cut] = [packed.slice(), packed.slice(0, place + 50)];
-  if (place) changed[place] ^= 4;
-  const read = (bytes) => {
-    try {
-      return String(unpackedBytes(bytes, count).length);
-    } catch (error) {
-      return error.message;
-    }
-  };
-  return [read(changed), read(cut)];
-})"""
-
-
-@pytest.mark.oracle
-@pytest.mark.skipif(NODE is None, reason="neither node nor the extra browser is installed")
-def test_what_bzip2_packed_is_unpacked() -> None:
-    datas = some_to_compress()
-    cases = [{"packed": held(bz2.compress(d)), "count": len(d), "data": held(d)} for d in datas]
-    same = """({ packed, count, data }) => {
-      const found = unpackedBytes(packed, count);
-      return found.length === count && found.every((byte, place) => byte === data[place]);
-    }"""
-    assert run_alone("page/bzip2.js", same, cases) == [True] * len(datas)
-
-
-@pytest.mark.oracle
-@pytest.mark.skipif(NODE is None, reason="neither node nor the extra browser is installed")
-def test_bytes_that_were_changed_or_cut_are_noticed() -> None:
-    data = some_to_compress()[-2]
-    case = {"packed": held(bz2.compress(data)), "count": len(data)}
-    (found,) = run_alone("page/bzip2.js", CHANGED, [case])
-    cut = "bytes are missing"
-    assert found == [
-        [str(len(data)), cut],
-        ["bytes were changed", cut],
-        ["bytes were changed", cut],
-    ]
-
-
-def held(data: bytes) -> np.ndarray[Any, Any]:
-    return np.frombuffer(data, np.uint8)
-
-
-def test_many_bytes_are_deflated() -> None:
-    assert compress(bytes(2**20))[:2] == b"BZ"
-    assert compress(bytes(2**20 + 1))[0] == 0x78

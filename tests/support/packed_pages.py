@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import bz2
 import json
 import re
 import zlib
@@ -11,9 +10,7 @@ from typing import Any
 
 import numpy as np
 
-PACKED = re.compile(
-    r'<script type="text/plain" id="packed" data-count="(\d+)" data-unpacked="\d+">([^<]*)</script>'
-)
+PACKED = re.compile(r'<script type="text/plain" id="packed" data-bytes="(\d+)">([^<]*)</script>')
 PAIRS = dict(enumerate("<\0\b\t\n\v\f\r\x1a\x1b\x1c\x1d\x1e\x7f", 2))
 """The first of two characters that stand in a page as one, by that one's number over 128."""
 
@@ -32,9 +29,7 @@ def bytes_of(text: str, count: int) -> bytes:
 def page_contents(text: str) -> dict[str, Any]:
     """Return what is packed in a page, its ``data`` with their arrays among it."""
     ((count, packed),) = PACKED.findall(text)
-    data = bytes_of(packed, int(count))
-    unpack = bz2.decompress if data.startswith(b"BZh") else zlib.decompress
-    told, arrays = unpack(data).split(b"\n", 1)
+    told, arrays = zlib.decompress(bytes_of(packed, int(count))).split(b"\n", 1)
 
     def read(record: dict[str, Any]) -> Any:
         if isinstance(record.get("array"), str):

@@ -6,13 +6,14 @@ import base64
 import hashlib
 import html
 import re
+import zlib
 from collections.abc import Sequence
 from functools import cache
 from importlib import resources
 from itertools import groupby
 
 from cnncli.explain.page.layer_data import PageData
-from cnncli.explain.page.pack import as_text, compress, pack
+from cnncli.explain.page.pack import as_text, pack
 from cnncli.explain.page.parts import SCRIPTS, STYLES, UNPACK_SCRIPTS, WORKER
 from cnncli.explain.page.shorten import shorten_script, shorten_style
 
@@ -31,7 +32,7 @@ def page_text(data: PageData) -> str:
     -------
     str
         One document without any address in it. Its data, style, elements and scripts are
-        compressed, and page/unpack.js opens them. Its content security policy names the hashes of
+        deflated, and page/unpack.js opens them. Its content security policy names the hashes of
         its own style and scripts, so that nothing else runs and nothing is loaded.
 
     Examples
@@ -48,15 +49,14 @@ def page_text(data: PageData) -> str:
     told = [{"text": text, "worker": in_worker} for text, in_worker in scripts]
     body = _file("layer/layer.html" if kind == "layer" else "network/network.html")
     contents = pack({"data": data, "style": style, "body": body, "scripts": told})
-    packed = compress(contents)
+    packed = zlib.compress(contents, 9)
     openers = [_shortened(name) for name in UNPACK_SCRIPTS]
     values = {
         "policy": _policy(data, style, [*openers, *(text for text, _ in scripts)]),
         # Bytes of a file's name that are no text are made visible.
         "title": html.escape(data["title"].encode("utf-8", "backslashreplace").decode()),
         "packed": as_text(packed),
-        "count": str(len(packed)),
-        "unpacked": str(len(contents)),
+        "bytes": str(len(packed)),
         "scripts": "\n".join(f"<script>{text}</script>" for text in openers),
     }
     return _PLACEHOLDER.sub(lambda match: values[match[1]], _file("page/page.html"))

@@ -1,19 +1,14 @@
-"""The data of a page as bytes, fewer bytes, and text: JSON, and behind it the arrays it names."""
+"""The data of a page as bytes: JSON, and behind it the arrays that it names. Bytes as text."""
 
 from __future__ import annotations
 
-import bz2
 import json
 import re
-import zlib
 from typing import Any, Final
 
 import numpy as np
 
 _DTYPES: Final = ("uint8", "uint16", "int32", "float16", "float32", "float64")
-
-_MOST_FOR_BZIP2: Final = 2**20
-"""Bytes that page/bzip2.js unpacks in 0.2 s; browsers inflate what is deflated without a script."""
 
 _KEPT_OUT: Final = "<\0\b\t\n\v\f\r\x1a\x1b\x1c\x1d\x1e\x7f"
 """What a tag begins with, and what readers of text change or end lines at, as in page/packed.js."""
@@ -62,19 +57,6 @@ def pack(data: Any) -> bytes:
     # ASCII alone: a file's name may have bytes that are no text.
     text = json.dumps(data, default=record, separators=(",", ":"), allow_nan=False)
     return b"".join([text.encode(), b"\n", *arrays])
-
-
-def compress(data: bytes) -> bytes:
-    """Return bytes as bzip2 packs them, which is an eighth less than deflated; many bytes deflated.
-
-    page/unpack.js tells them apart by the first byte.
-
-    Examples
-    --------
-    >>> compress(b"digits")[:3], zlib.decompress(compress(bytes(2**21))) == bytes(2**21)
-    (b'BZh', True)
-    """
-    return bz2.compress(data) if len(data) <= _MOST_FOR_BZIP2 else zlib.compress(data, 9)
 
 
 def as_text(data: bytes) -> str:

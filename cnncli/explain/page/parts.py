@@ -128,8 +128,8 @@ SCRIPTS["playground"] = (
 )
 """The scripts of each kind of page in cnncli/explain/web, in the order in which they run."""
 
-UNPACK_SCRIPTS: Final = ("page/packed.js", "page/bzip2.js", "page/unpack.js")
-"""Those that open a page, whose other scripts, style and data are compressed."""
+UNPACK_SCRIPTS: Final = ("page/packed.js", "page/unpack.js")
+"""Those that open a page, whose other scripts, style and data are deflated."""
 
 _SHARED_STYLES: Final = (
     "page/page.css",

@@ -1,21 +1,15 @@
 "use strict";
-// Opens a page: unpacks its data, style, elements and scripts, puts style and elements in their place, and runs
+// Opens a page: inflates its data, style, elements and scripts, puts style and elements in their place, and runs
 // the scripts in their order. The page's policy names the hash of the style and of each script.
 
 /** What the page shows, see cnncli/explain/page. */
 let pageData = null;
 
-async function inflatedBytes(packed) {
-  const stream = new Blob([packed]).stream().pipeThrough(new DecompressionStream("deflate"));
-  return new Uint8Array(await new Response(stream).arrayBuffer());
-}
-
 async function unpackPage() {
   const holder = document.getElementById("packed");
-  const { count, unpacked } = holder.dataset;
-  const packed = bytesOf(holder.textContent, Number(count));
-  const bytes = isBzip2(packed) ? unpackedBytes(packed, Number(unpacked)) : await inflatedBytes(packed);
-  const { data, style, body, scripts } = readPacked(bytes);
+  const bytes = bytesOf(holder.textContent, Number(holder.dataset.bytes));
+  const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("deflate"));
+  const { data, style, body, scripts } = readPacked(new Uint8Array(await new Response(stream).arrayBuffer()));
   holder.remove();
   pageData = data;
   const same = (text) => text;
