@@ -176,10 +176,11 @@ def layout_of(image: TiffImagePlugin.TiffImageFile) -> Layout:
 def needs_own_reader(image: TiffImagePlugin.TiffImageFile) -> bool:
     """Tell whether Pillow would lose bits or channels of a page, or cannot read it.
 
-    It also gives compressed numbers of big-endian files in the wrong order.
+    It also gives compressed numbers of big-endian files in the wrong order, and mixes grey and
+    alpha that have planes of their own.
     """
     layout = layout_of(image)
-    unlike_colours = layout.extras[:1] == (0,)
+    unlike_colours = layout.extras[:1] == (0,) or (layout.planar and layout.samples == 2)
     return not getattr(image, "is_known", True) or layout.bits > 8 or unlike_colours
 
 

@@ -25,6 +25,13 @@ def test_lp_normalization_of_values_of_both_signs(p: int, axis: int) -> None:
     check(made, X)
 
 
+@pytest.mark.parametrize("op", ["ReduceL1", "ReduceL2", "ReduceSum", "ReduceMean"])
+def test_reductions_over_no_axes(op: str) -> None:
+    """A norm of one number is its magnitude; all others leave it as it is."""
+    made = model([node(op, "x", "y", noop_with_empty_axes=1)], {}, SHAPE, opset=18)
+    check(made, picture(*SHAPE))
+
+
 def grid_sample(mode: str, padding: str) -> Any:
     grid = np.random.default_rng(2).normal(size=(1, 6, 7, 2)).astype(np.float32)
     sample = node("GridSample", "x g", "y", mode=mode, padding_mode=padding)

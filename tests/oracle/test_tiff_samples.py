@@ -84,6 +84,19 @@ def test_every_layout_gives_the_numbers_that_were_written(kind: str, samples: in
             assert np.allclose(got, expected, rtol=1e-6, atol=0), case
 
 
+@pytest.mark.parametrize("alpha", ["unassalpha", "assocalpha"])
+def test_grey_and_alpha_on_planes_of_their_own(alpha: str) -> None:
+    array = RANDOM.integers(0, 256, (37, 45, 2), np.uint8)
+    array.sort(axis=2)  # no grey above its alpha, by which it may be multiplied
+    settings = {"photometric": "minisblack", "extrasamples": [alpha]}
+    found = []
+    for planar, stored in (("contig", array), ("separate", np.moveaxis(array, 2, 0))):
+        file = io.BytesIO()
+        tifffile.imwrite(file, stored, planarconfig=planar, **settings)
+        found.append(read_bytes(file.getvalue(), ReadOptions(background="white")).values())
+    assert np.allclose(*found, rtol=0, atol=1 / 255)
+
+
 @pytest.mark.parametrize("form", ["png", "tiff", "ppm"])
 def test_sixteen_bit_colour_as_opencv_writes_it(form: str) -> None:
     _, data = cv2.imencode(f".{form}", DEEP[:, :, ::-1])

@@ -11,6 +11,7 @@ from cnncli.network.layers.view import CELLS, Layout, reshaped
 from cnncli.network.onnx.families.table import Builder, Result
 from cnncli.network.onnx.values import BuiltLayer, NodeInputs, Signal, UnsupportedNode
 
+_NORMS: Final = ("l1", "l2")
 _POOLS: Final = {"mean": "average", "max": "max", "min": "min"}
 
 
@@ -18,7 +19,8 @@ def _reduce(mode: str) -> Callable[[NodeInputs], Result]:
     def make(node: NodeInputs) -> Result:
         x, axes = node.signal(), node.axes()
         if not axes and node.get("noop_with_empty_axes", 0):
-            return x
+            # A norm of one number each.
+            return BuiltLayer(layers.ActivationLayer("abs"), (x,)) if mode in _NORMS else x
         if not x.layout.is_plain and not (x.flat and x.is_pixel):
             x = x.restored()
         letters = "nc" if x.flat and x.is_pixel else x.axes
