@@ -131,7 +131,7 @@ def open_page(browser: Any, tmp_path: Path) -> Iterator[Callable[[PageData], Any
         path.write_text(page_text(data), "utf-8")
         tab = context.new_page()
         tab.goto(path.as_uri())
-        until(tab, "document.getElementById('headline').textContent !== ''")
+        until(tab, "document.getElementById('headline')?.textContent")
         settle(tab)
         return tab
 

@@ -51,7 +51,8 @@ CASES: dict[str, list[tuple[list[Given], dict[str, Any]]]] = {
     "GlobalAveragePool": [([PICTURE], {}), ([(1, 6, 5)], {})],
     "GlobalMaxPool": [([PICTURE], {}), ([(1, 6, 5)], {})],
     "InstanceNormalization": [([PICTURE, (6,), (6,)], {})],
-    "LRN": [([PICTURE], {"size": 3})],
+    # Of other pictures it is not computed rightly by onnx.
+    "LRN": [([(6, 6, 5, 4)], {"size": 3})],
     "Cast": [([PICTURE], {"to": 7})],
     "MatMul": [
         ([(5, 6), (6, 3)], {}),

@@ -66,7 +66,7 @@ class Watched:
         self.tab.on("pageerror", lambda error: self.said.append(str(error)))
         self.tab.goto(path.as_uri())
         self.asked.remove(path.as_uri())
-        until(self.tab, "document.getElementById('headline').textContent !== ''")
+        until(self.tab, "document.getElementById('headline')?.textContent")
         return self.tab
 
 
