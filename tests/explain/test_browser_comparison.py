@@ -20,7 +20,7 @@ from cnncli.network.graph import Network
 from cnncli.network.layers import ConvLayer
 from cnncli.network.load import load_model
 from cnncli.network.passes import forward_layers
-from tests.support.browser import Opener, until
+from tests.support.browser import Opener, settle, until
 from tests.support.page_gradients import gradient_of
 
 pytestmark = pytest.mark.oracle
@@ -151,12 +151,15 @@ def test_a_map_leads_to_its_unit_that_counts_most_and_back(
     tab, first = show_comparison(show, core, layer), int(core.order[0])
     tab.focus(f"#comparison-table [data-key='{first}']")
     tab.keyboard.press("Enter")
+    # The trail may be out of sight, and is drawn a moment later then.
+    settle(tab)
     at = [*core.deciding(first)]
     assert tab.evaluate("cnncli.state.unit") == {"layer": "pool2", "map": first, "at": at}
     assert tab.text_content("#trail [aria-current]").startswith(f"pool2 {first} at ")
     assert tab.text_content("#to-comparison") == "Back to why 3 and not 8"
     assert tab.evaluate("document.activeElement.id") == "to-comparison"
     tab.keyboard.press("Enter")
+    settle(tab)
     assert tab.evaluate("cnncli.state.unit") == {"layer": layer, "map": 3, "at": [0, 0]}
     assert tab.input_value("#against") == "8"
     assert tab.is_hidden("#to-comparison")
