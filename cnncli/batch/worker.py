@@ -8,6 +8,7 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import field, replace
+from pathlib import Path
 from typing import Any, BinaryIO
 
 from cnncli._dataclass import dataclass
@@ -234,5 +235,5 @@ class WorkerFiles:
         self.ending.close()
         with ExitStack() as stack:
             yield stack.enter_context(local.open(file))
-            if file.path is not None:
+            if isinstance(file.path, Path):
                 self.ending.push(stack.pop_all())
