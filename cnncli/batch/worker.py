@@ -5,10 +5,9 @@ from __future__ import annotations
 import os
 import stat
 from collections import deque
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import field, replace
-from pathlib import Path
+from collections.abc import Sequence
+from contextlib import AbstractContextManager, suppress
+from dataclasses import replace
 from typing import Any, BinaryIO
 
 from cnncli._dataclass import dataclass
@@ -21,7 +20,6 @@ from cnncli.pipeline.process import attempt
 from cnncli.system import blas
 from cnncli.system.memory import keep_freed
 from cnncli.system.processes import TRACEBACK, Connection, show_traceback
-from cnncli.system.threads import Helper
 
 FileState = tuple[int, int] | None
 
@@ -36,17 +34,18 @@ def work(connection: Connection, job: Job, files: LocalFiles) -> None:
     job : Job
     files : LocalFiles
     """
+    parent = ParentConnection(connection)
     job = replace(job, jobs=1)
     keep_freed()
     # The other cores have workers of their own.
-    with ParentConnection(connection) as parent, blas.one_thread():
+    with blas.one_thread():
         while True:
             task, begun = parent.next_task()
-            own_files, outcome = WorkerFiles(files, parent, begun), None
+            outcome: Outcome | None = None
             # Whoever reads standard output may have gone.
             with suppress(BrokenPipeError):
-                outcome = outcome_of(job, task, own_files)
-            parent.finish(outcome, own_files.ending)
+                outcome = outcome_of(job, task, WorkerFiles(files, parent, begun))
+            connection.send(("done", outcome))
 
 
 def outcome_of(job: Job, task: Task, files: FileAccess) -> Outcome:
@@ -72,29 +71,9 @@ def outcome_of(job: Job, task: Task, files: FileAccess) -> Outcome:
     except BrokenPipeError:
         raise
     except Exception as error:
-        return Outcome(task.source, error=_named(error, task.source))
-
-
-def _outcome_at_end(outcome: Outcome | None, ending: ExitStack) -> Outcome | None:
-    """Put the last file in its place; where that fails, the error is the outcome."""
-    try:
-        ending.close()
-    except Exception as error:
-        if outcome is None:
-            return None
-        error = _named(error, outcome.source)
-        return Outcome(
-            outcome.source, error=error, to_stdout=outcome.to_stdout, seconds=outcome.seconds
-        )
-    return outcome
-
-
-def _named(error: Exception, source: Source) -> CnnCliError:
-    """Return an error of an image; a bug costs its image alone."""
-    if isinstance(error, CnnCliError):
-        return error.about(source.label)
-    show_traceback()
-    return internal_error(error, source)
+        # A bug: it costs its image, and is named.
+        show_traceback()
+        return Outcome(task.source, error=internal_error(error, task.source))
 
 
 def internal_error(error: Exception, source: Source) -> CnnCliError:
@@ -133,15 +112,6 @@ class ParentConnection:
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
         self._tasks: deque[Any] = deque()
-        self._helper = Helper()
-        self._is_finishing = False
-
-    def __enter__(self) -> ParentConnection:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        # A file that is on its way must not leave its hidden name behind.
-        self._wait()
 
     def next_task(self) -> Any:
         """Return the next task and its files; raise EOFError after the last."""
@@ -149,32 +119,15 @@ class ParentConnection:
 
     def begin(self, states: dict[str, FileState]) -> None:
         """Say which files are about to be written, and how they are now."""
-        self._wait()
         self._connection.send(("begin", states))
 
     def claim(self, source: Source, files: Sequence[OutFile]) -> None:
         """Ask the parent for files; raise its error when another image has one of them."""
-        self._wait()
         self._connection.send(("claim", source, files))
         while (message := self._connection.receive())[0] != "claimed":
             self._tasks.append(message[1:])
         if message[1] is not None:
             raise message[1]
-
-    def finish(self, outcome: Outcome | None, ending: ExitStack) -> None:
-        """End a task on another thread: the next may be begun while a file is put on the disk."""
-        self._wait()
-        self._is_finishing = True
-        self._helper.start(
-            lambda: self._connection.send(("done", _outcome_at_end(outcome, ending)))
-        )
-
-    def _wait(self) -> None:
-        """Return when the task before has ended: the parent hears of one after the other."""
-        if self._is_finishing:
-            self._is_finishing = False
-            if (error := self._helper.wait()) is not None:
-                raise error
 
 
 @dataclass(frozen=True)
@@ -188,14 +141,11 @@ class WorkerFiles:
     begun : frozenset of str
         Files that an earlier worker, which died over this task, was about to write: that they are
         there by now stops nothing.
-    ending : ExitStack
-        What puts the file that was written last in its place.
     """
 
     files: LocalFiles
     parent: ParentConnection
     begun: frozenset[str] = frozenset()
-    ending: ExitStack = field(default_factory=ExitStack)
 
     def all_there(self, target: Target) -> bool:
         """Whether nothing is to be written, known before the image is read."""
@@ -226,14 +176,9 @@ class WorkerFiles:
         names = [str(file.path) for file in files if file.path is not None]
         self.parent.begin({name: file_state(name) for name in names})
 
-    @contextmanager
-    def open(self, file: OutFile) -> Iterator[BinaryIO]:
-        """Open a file to write: it is in its place when the next one is opened, or at the end."""
+    def open(self, file: OutFile) -> AbstractContextManager[BinaryIO]:
+        """Open a file to write, which appears whole or not at all."""
         local = self.files
         if str(file.path) in self.begun:
             local = replace(local, options=replace(local.options, overwrite=True))
-        self.ending.close()
-        with ExitStack() as stack:
-            yield stack.enter_context(local.open(file))
-            if isinstance(file.path, Path):
-                self.ending.push(stack.pop_all())
+        return local.open(file)

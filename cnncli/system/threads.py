@@ -95,7 +95,7 @@ class Scratch:
         self.taken = 0
 
 
-class Helper:
+class _Helper:
     """A thread that sleeps until it is given something to do."""
 
     def __init__(self) -> None:
@@ -108,7 +108,7 @@ class Helper:
         self._cores: Cores = frozenset()
         threading.Thread(target=self._serve, name="cnncli-strip", daemon=True).start()
 
-    def start(self, action: Callable[[], None], cores: Cores = frozenset()) -> None:
+    def start(self, action: Callable[[], None], cores: Cores) -> None:
         """Begin an action on one of these cores; where it is, if there are none."""
         self._action, self._next_cores = action, cores
         self._begin.release()
@@ -158,21 +158,21 @@ class _Idle:
 
     def forget(self) -> None:
         """Begin without helpers: a forked child inherits the list, but none of the threads."""
-        self.helpers: list[Helper] = []
+        self.helpers: list[_Helper] = []
         self.started = 0
         self.lock = threading.Lock()
 
-    def take(self, count: int) -> list[Helper]:
+    def take(self, count: int) -> list[_Helper]:
         """Return up to that many helpers."""
         with self.lock:
             new = max(0, min(count - len(self.helpers), cores() - self.started))
             self.started += new
-            self.helpers += [Helper() for _ in range(new)]
+            self.helpers += [_Helper() for _ in range(new)]
             taken = self.helpers[:count]
             del self.helpers[:count]
         return taken
 
-    def give_back(self, helper: Helper) -> None:
+    def give_back(self, helper: _Helper) -> None:
         """Let a helper sleep."""
         with self.lock:
             self.helpers.append(helper)
@@ -316,7 +316,7 @@ def together(action: Callable[[], None], threads: int) -> None:
             raise error
 
 
-def _ended(helper: Helper) -> BaseException | None:
+def _ended(helper: _Helper) -> BaseException | None:
     error = helper.wait()
     _idle.give_back(helper)
     return error

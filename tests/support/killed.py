@@ -22,6 +22,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from tests.support.patience import until
+
 COMMANDS = {
     "png": ("conv", "photo.png", "-f", "sharpen", "-o", "out/y.png"),
     "small png": ("pool", "photo.png", "-o", "out/y.png", "--compress", "small", "--size", "5"),
@@ -68,6 +70,7 @@ class Case:
         if pid == 0:
             code = 3
             try:
+                os.setpgid(0, 0)
                 from cnncli.cli import cli
 
                 words = [*self.words, "-q", *(["--overwrite"] if self.overwrite else [])]
@@ -116,7 +119,18 @@ def _empty(files: dict[str, bytes]) -> None:
 
 
 def _wait(pid: int) -> int:
-    return os.waitpid(pid, 0)[1]
+    """Wait for a child, and for its workers, which notice a moment later that it is gone."""
+    status = os.waitpid(pid, 0)[1]
+    until(lambda: not _has_processes(pid))
+    return status
+
+
+def _has_processes(group: int) -> bool:
+    try:
+        os.killpg(group, 0)
+    except ProcessLookupError:
+        return False
+    return True
 
 
 def _make_inputs() -> None:
