@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from cnncli._version import __version__
 from cnncli.batch.run import InlineRunner, Runner
 from cnncli.io.read_options import ReadOptions
 from cnncli.network.graph import Network
@@ -38,7 +39,7 @@ pytest.importorskip("distributed")
 from distributed import Client
 
 from cnncli.batch.cluster import dask_client, runner
-from cnncli.batch.cluster.dask_client import ClusterProblem
+from cnncli.batch.cluster.dask_client import ClusterProblem, connected
 from cnncli.batch.cluster.runner import ClusterRunner
 
 pytestmark = pytest.mark.oracle
@@ -236,10 +237,21 @@ def test_a_port_where_nobody_answers(samples: Path) -> None:
     assert not Path("out").exists()
 
 
-def other_version(folder: Path) -> str:
-    """Install another version of cnncli in a folder and return the path to it."""
+def test_what_cannot_be_sent_is_told(cluster: DaskCluster) -> None:
+    with connected(cluster.address, timeout=30, patience=30) as session:
+        session._task = None  # Dask's client takes functions alone
+        key, _ = session.submit(b"", b"", workers=())
+        while (event := session.events.get(timeout=patient(5)))[0] == "workers":
+            pass
+    kind, _, told, error = event
+    assert (kind, told, type(error)) == ("failed", key, TypeError)
+
+
+def other_version(folder: Path, version: str = "1.2.3") -> str:
+    """Install a cnncli whose batch cannot be imported in a folder and return the path to it."""
     (folder / "cnncli").mkdir()
-    (folder / "cnncli" / "__init__.py").write_text("__version__ = '1.2.3'\n")
+    (folder / "cnncli" / "batch.py").write_text(NOWHERE)
+    (folder / "cnncli" / "__init__.py").write_text(f"__version__ = {version!r}\n")
     return str(folder)
 
 
@@ -254,6 +266,10 @@ def test_no_workers_then_rejected_ones(tmp_path_factory: pytest.TempPathFactory)
         with pytest.raises(ClusterProblem, match=r"the worker tcp:.* has cnncli 1\.2\.3, here "):
             list(outcomes(job_of(), photos(a=SOUND), where))
         os.killpg(old.pid, signal.SIGKILL)
+        part = idle.worker(path=other_version(tmp_path_factory.mktemp("part"), __version__))
+        with pytest.raises(ClusterProblem, match=r"the worker tcp:.* has cnncli without what it "):
+            list(outcomes(job_of(), photos(a=SOUND), where))
+        os.killpg(part.pid, signal.SIGKILL)
         without = tmp_path_factory.mktemp("without")
         (without / "cnncli.py").write_text(NOWHERE)
         idle.worker(path=str(without))

@@ -130,15 +130,16 @@ class Session:
 
     async def _run(self, key: Key, content: Any, workers: list[str] | None) -> None:
         options = {"key": key, "workers": workers, "retries": RETRIES, "pure": False}
-        future = self.client.submit(self._task, versions(), *content, **options)
         try:
-            kind, *answer = await future
-            self._tell(kind, key, *answer)
+            future = self.client.submit(self._task, versions(), *content, **options)
+            try:
+                kind, *answer = await future
+            finally:
+                future.release()
         except (Exception, asyncio.CancelledError) as error:
             # Dask fetches results together: one that is given up takes along those fetched with it.
-            self._tell("failed", key, error)
-        finally:
-            future.release()
+            kind, answer = "failed", [error]
+        self._tell(kind, key, *answer)
 
     async def _watch(self) -> None:
         """Tell every now and then who works, until the scheduler is gone."""

@@ -255,7 +255,8 @@ class _Batch:
             case "wrong", key, worker, here if key in self.sent:
                 differ = here.items() - versions().items()
                 wrong = [f"{name} {has}, here {versions()[name]}" for name, has in differ]
-                self.wrong[worker] = ", and ".join(sorted(wrong)) or "no cnncli"
+                less = "cnncli without what it needs" if here else "no cnncli"
+                self.wrong[worker] = ", and ".join(sorted(wrong)) or less
                 yield from self._take_back(key)
             case "failed", key, error if sent := self.sent.get(key):
                 # Most often KilledWorker: several were lost in turn.
