@@ -56,8 +56,8 @@ class Model:
         If it could not: the last layer before that.
     channels : int, optional
         How many channels its pictures must have: 1 or 3.
-    own_channels : int, optional
-        How many its file says that an input has.
+    array_channels : int, optional
+        How many an array must have, as its file says.
     classes : tuple of str
         Names of what the last layer's channels stand for, if the file has them.
     numbered : tuple of str
@@ -90,7 +90,7 @@ class Model:
     tensors: Mapping[str, tuple[str, Layout]] = field(default_factory=dict)
     numbered: tuple[str, ...] = ()
     own_size: Sides | None = None
-    own_channels: int | None = None
+    array_channels: int | None = None
     needs_size: bool = False
     stopper_hint: str | None = None
     shown: Mapping[str, Layer] = field(default_factory=dict)
@@ -124,7 +124,7 @@ class Model:
         return {
             "gray": gray or own.gray,
             "channels": self.channels,
-            "array_channels": self.own_channels,
+            "array_channels": self.array_channels,
             "size": own.size or half_open,
             "fit": own.fit,
             "bgr": own.bgr,

@@ -421,8 +421,8 @@ def _format_of(path: Location, forced: Format | None) -> Format:
     extension = path.suffix.removeprefix(".").lower()
     named = FORMATS.get(extension)
     if forced is not None:
-        is_any = extension == "pnm" and forced.pillow == "PPM"
-        if named is None or named == forced or is_any:
+        is_pnm_family = extension == "pnm" and forced.pillow == "PPM"
+        if named is None or named == forced or is_pnm_family:
             return forced
         raise OptionError(
             f"--format {forced.name} needs a name that ends in .{forced.name}, got .{extension}",

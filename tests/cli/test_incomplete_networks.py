@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.support.shell import refused_untouched, run_cli, values_of
+from tests.support.shell import refused, refused_untouched, run_cli, values_of
 
 pytestmark = pytest.mark.oracle
 
@@ -119,3 +119,18 @@ def test_sides_that_fit_are_named_where_maps_were_halved() -> None:
                  node("Add", "p x", "y")], {}, (1, 3, 33, 32))  # fmt: skip
     Path("far.onnx").write_bytes(far.SerializeToString())
     assert "hint: --until p takes" in refused_untouched("run", "far.onnx", "photo.npy")
+
+
+@pytest.mark.parametrize(
+    ("suffix", "hint"),
+    [
+        (".pt", "torch.onnx.export("),
+        (".keras", "model.export("),
+        (".tflite", "tf2onnx.convert --tflite"),
+        (".safetensors", "weights alone"),
+    ],
+)
+def test_networks_of_other_tools_are_answered_with_what_makes_one(suffix: str, hint: str) -> None:
+    Path(f"model{suffix}").write_bytes(b"PK")
+    error = refused("plan", f"model{suffix}")
+    assert "a network file must end in .toml or .onnx" in error and hint in error

@@ -484,38 +484,9 @@ def test_names_of_classes() -> None:
         assert "classes" in refused_untouched("run", "net.toml", "photo.png")
 
 
-@pytest.mark.parametrize(
-    ("suffix", "hint"),
-    [
-        (".pt", "torch.onnx.export("),
-        (".keras", "model.export("),
-        (".tflite", "tf2onnx.convert --tflite"),
-        (".safetensors", "weights alone"),
-    ],
-)
-def test_networks_of_other_tools_are_answered_with_what_makes_one(suffix: str, hint: str) -> None:
-    Path(f"model{suffix}").write_bytes(b"PK")
-    error = refused("plan", f"model{suffix}")
-    assert "a network file must end in .toml or .onnx" in error and hint in error
-
-
 def test_a_picture_that_cannot_be_grey_says_who_asks_for_it() -> None:
     Path("net.toml").write_text('[input]\ngray = true\n[[layers]]\ntype = "pool"\n')
     save_array("x4.npy", np.zeros((4, 4, 4)))
     error = refused("run", "net.toml", "x4.npy", code=2)
     assert "a picture that is to be grey must have 1 or 3 channels, got 4" in error
     assert "a network that takes grey pictures" in error
-
-
-@pytest.mark.parametrize("axes", [3, 4])
-def test_an_array_with_its_channels_first_is_told_how_to_turn_it(axes: int) -> None:
-    turned = np.moveaxis(PHOTO / 255, -1, 0)
-    np.save("x.npy", turned if axes == 3 else turned[None])
-    error = refused("run", "net.toml", "x.npy", "-o", "y.npy", code=2)
-    assert "np.moveaxis(x, -3, -1) turns one with the channels first" in error
-    # Also where the network's own size, or its grey, would hide how many rows there were.
-    grey = '[input]\ngray = true\n[[layers]]\ntype = "pool"\n'
-    for text in (f"[input]\nsize = [8, 8]\n{Path('net.toml').read_text()}", grey):
-        Path("own.toml").write_text(text)
-        error = refused("run", "own.toml", "x.npy", "-o", "y.npy", code=2)
-        assert "np.moveaxis(x, -3, -1) turns one with the channels first" in error

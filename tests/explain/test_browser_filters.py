@@ -15,7 +15,7 @@ from cnncli.io.read_options import ReadOptions
 from cnncli.network.graph import SOURCE, Network, Node
 from cnncli.network.layers import ActivationLayer, ConvLayer, PoolLayer
 from cnncli.network.load import load_model
-from tests.support.browser import REPOSITORY, Opener, bank, random_picture, settle
+from tests.support.browser import REPOSITORY, Opener, bank, random_picture, settle, until
 
 pytestmark = [pytest.mark.slow, pytest.mark.oracle]
 
@@ -113,7 +113,6 @@ def test_a_built_in_filter_is_named_with_what_it_does(show: Opener) -> None:
     # Too many numbers for a table: a picture.
     assert tab.locator("[data-layer='bank'] .map-filter figure canvas").count() == 1
     tab.fill(".grid input >> nth=0", "5")
-    settle(tab)
-    tab.wait_for_timeout(200)
-    assert "sobel_v" not in tab.text_content("[data-layer='lines'] .map-filter > p")
+    said = "document.querySelector('[data-layer=lines] .map-filter > p').textContent"
+    until(tab, f"!{said}.includes('sobel_v')")
     assert tab.text_content("#preset-about") == ""

@@ -246,7 +246,9 @@ def test_learning_says_which_weight_should_grow(show: Opener) -> None:
     place = int(np.abs(gradients).argmax())
     way, does = ("fall", "falls") if gradients[place] > 0 else ("grow", "grows")
     said = tab.text_content("#learn-answer")
-    start = f"The weight at row {place // 3}, column {place % 3} counts most and should {way}: its"
-    assert said.startswith(start) and said.endswith(f", so the loss falls when it {does}.")
+    start = f"Of the weights shown, that at row {place // 3}, column {place % 3} counts most and "
+    assert said.startswith(f"{start}should {way}: its") and said.endswith(
+        f", so the loss falls when it {does}."
+    )
     told = float(said.split("gradient is ")[1].split(",")[0].replace("−", "-"))
     assert told == pytest.approx(gradients[place], rel=1e-3)

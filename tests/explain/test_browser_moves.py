@@ -9,7 +9,8 @@ import pytest
 
 from cnncli.explain.page.layer_data import PageData, Unit
 from cnncli.explain.page.network_data import network_page_data
-from cnncli.io.images import ReadOptions, read_image
+from cnncli.io.images import read_image
+from cnncli.io.read_options import ReadOptions
 from cnncli.network.load import load_model
 from tests.support.browser import Opener, settle
 
@@ -75,7 +76,8 @@ def test_a_move_makes_few_nodes_and_one_layout(show: Opener) -> None:
     assert made["strips"] == 0
     assert made["all"] / MOVES < 4
     for name in ("LayoutCount", "RecalcStyleCount"):
-        assert 0.5 < (after[name] - before[name]) / MOVES < 1.5, name
+        # A busy machine may draw several moves at once, but none needs two.
+        assert (after[name] - before[name]) / MOVES < 1.5, name
 
 
 def test_what_is_out_of_sight_follows_when_moves_pause(show: Opener) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import hashlib
 import re
-from collections import Counter
 from html.parser import HTMLParser
 from importlib import resources
 from pathlib import Path
@@ -18,7 +17,6 @@ from cnncli.explain.page import arithmetic_data, layer_data
 from cnncli.explain.page.channels import channel_spans
 from cnncli.explain.page.document import page_text
 from cnncli.explain.page.layer_data import PRESETS, PageData, Unit, crop, layer_page_data
-from cnncli.explain.page.parts import SCRIPTS, WORKER
 from cnncli.explain.page.playground_data import playground_page_data
 from cnncli.explain.page.stored_network_data import BUDGET, stored_network_page_data
 from cnncli.filters.files import load_filter
@@ -477,27 +475,3 @@ def test_text_stands_out_from_its_ground(theme: int) -> None:
         for name, least in {"ink": 7, "dim": 4.5, "accent": 4.5, "path": 4.5, "wrong": 4.5}.items():
             high, low = sorted((luminance(colours[name]), luminance(colours[ground])), reverse=True)
             assert (high + 0.05) / (low + 0.05) >= least, (name, ground)
-
-
-def test_scripts_of_the_worker_are_checked_to_have_nothing_of_the_page() -> None:
-    rules = (REPOSITORY / ".ci" / "eslint.config.mjs").read_text("utf-8")
-    (pattern,) = re.findall(r"const NO_PAGE =\s+/(.*)/;", rules)
-    # This one answers the page's requests.
-    checked = [name for name in WORKER if name != "network/worker.js"]
-    assert [name for name in checked if not re.search(pattern, name)] == []
-
-
-@pytest.mark.parametrize("kind", SCRIPTS)
-def test_no_two_scripts_of_a_page_declare_one_name(kind: str) -> None:
-    # They share one scope: the second would take the place of the first.
-    web = resources.files("cnncli.explain").joinpath("web")
-    declared = Counter(
-        name
-        for script in SCRIPTS[kind]
-        for name in re.findall(
-            r"^(?:async )?(?:const|let|class|function) (\w+)",
-            web.joinpath(*script.split("/")).read_text("utf-8"),
-            re.M,
-        )
-    )
-    assert [name for name, count in declared.items() if count > 1] == []

@@ -137,3 +137,13 @@ def test_a_network_of_picture_filters_takes_both() -> None:
     assert load_model(Path("net.toml")).channels is None
     photo(8, 9)
     assert values_of("run", "net.toml", "photo.png").shape == (4, 4, 1)
+
+
+def test_the_size_and_the_grey_of_a_network_hide_no_channels_that_come_first() -> None:
+    save_array("x.npy", np.ones((3, 12, 20), np.float32))
+    network(3)
+    sized = f"[input]\nsize = [8, 8]\n{Path('net.toml').read_text()}"
+    for text in (sized, "[input]\ngray = true\n" + layer("pool")):
+        Path("net.toml").write_text(text)
+        error = refused("run", "net.toml", "x.npy", code=2)
+        assert "np.moveaxis(x, -3, -1) turns one with the channels first" in error

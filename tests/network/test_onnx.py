@@ -214,40 +214,6 @@ def test_the_first_output_comes_last() -> None:
     assert found.notes[0] == "model.onnx: its outputs are the layers p, q"
 
 
-@pytest.mark.parametrize(
-    ("shape", "size", "gray"),
-    [
-        ((1, 1, 28, 20), (28, 20), True),
-        (("N", 3, 28, 28), (28, 28), False),
-        ((1, 3, "h", 28), None, False),
-        ((2, 7, 5, 5), (5, 5), False),
-        (None, None, False),
-    ],
-    ids=str,
-)
-def test_input(shape: Any, size: Any, gray: bool) -> None:
-    found = load(model([node("Relu", "x", "y")], shape=shape))
-    assert (found.input.size, found.channels == 1) == (size, gray)
-    batch = ("the network's own batch is 2, not 1: other programs may refuse it",)
-    assert found.notes == (batch if shape and shape[0] == 2 else ())
-
-
-def test_open_channels_are_those_of_the_first_convolution() -> None:
-    made = model([node("Conv", "x W", "y")], {"W": numbers(2, 1, 3, 3)}, ("n", "c", "h", "w"))
-    assert load(made).channels == 1
-
-
-def test_dense_layers_need_a_size() -> None:
-    nodes = [node("Flatten", "x", "f"), node("Gemm", "f W", "y"), node("Relu", "x", "r")]
-    made = model(nodes, {"W": numbers(4 * 5 * 6, 2)}, (1, 4, "h", "w"))
-    found = load(made)
-    assert "the size of the picture must be known" in found.missing["y"]
-    whole = load(made, prepare={"size": (5, 6)})
-    assert whole.input.size == (5, 6)
-    assert whole.network.output_shape((1, 5, 6, 4)) == (1, 5, 6, 4)
-    assert whole.network.until("y").output_shape((1, 5, 6, 4)) == (1, 1, 1, 2)
-
-
 def test_graphs_older_than_ir_4_list_their_weights_as_inputs() -> None:
     made = small()
     made.ir_version = 3

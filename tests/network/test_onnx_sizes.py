@@ -299,3 +299,37 @@ def test_weights_that_a_few_numbers_make_may_be_as_large_as_those_of_networks() 
     assert load(made(360_000), weights=False).stopper == ""
     with pytest.raises(FileProblem, match="more than 134217728"):
         load(made(500_000), weights=False)
+
+
+@pytest.mark.parametrize(
+    ("shape", "size", "gray"),
+    [
+        ((1, 1, 28, 20), (28, 20), True),
+        (("N", 3, 28, 28), (28, 28), False),
+        ((1, 3, "h", 28), None, False),
+        ((2, 7, 5, 5), (5, 5), False),
+        (None, None, False),
+    ],
+    ids=str,
+)
+def test_input(shape: Any, size: Any, gray: bool) -> None:
+    found = load(model([node("Relu", "x", "y")], shape=shape))
+    assert (found.input.size, found.channels == 1) == (size, gray)
+    batch = ("the network's own batch is 2, not 1: other programs may refuse it",)
+    assert found.notes == (batch if shape and shape[0] == 2 else ())
+
+
+def test_open_channels_are_those_of_the_first_convolution() -> None:
+    made = model([node("Conv", "x W", "y")], {"W": picture(2, 1, 3, 3)}, ("n", "c", "h", "w"))
+    assert load(made).channels == 1
+
+
+def test_dense_layers_need_a_size() -> None:
+    nodes = [node("Flatten", "x", "f"), node("Gemm", "f W", "y"), node("Relu", "x", "r")]
+    made = model(nodes, {"W": picture(4 * 5 * 6, 2)}, (1, 4, "h", "w"))
+    found = load(made)
+    assert "the size of the picture must be known" in found.missing["y"]
+    whole = load(made, prepare={"size": (5, 6)})
+    assert whole.input.size == (5, 6)
+    assert whole.network.output_shape((1, 5, 6, 4)) == (1, 5, 6, 4)
+    assert whole.network.until("y").output_shape((1, 5, 6, 4)) == (1, 1, 1, 2)

@@ -195,6 +195,24 @@ def test_depths_a_format_lacks(output: str, settings: dict[str, str], words: str
         plan(output, **settings)
 
 
+@pytest.mark.parametrize(
+    ("form", "output", "extension"),
+    [
+        ("jpg", "y.png", "png"),
+        ("png", "y.JPG", "jpg"),
+        ("npy", "{stem}-y.tif", "tif"),
+        ("npz", "y.npy", "npy"),
+        ("jpg", "out/y{name}", "png"),
+        ("ppm", "y.pgm", "pgm"),
+        ("png", "y.pnm", "pnm"),
+    ],
+)
+def test_a_name_of_another_format_is_refused(form: str, output: str, extension: str) -> None:
+    words = rf"--format {form} needs a name that ends in \.{form}, got \.{extension}"
+    with pytest.raises(OptionError, match=words):
+        paths(plan(output, "x.png", format=form))
+
+
 @pytest.mark.parametrize(("name", "width"), [("a.jpg", 70_000), ("a.webp", 20_000)])
 def test_check_target_names_the_file(name: str, width: int) -> None:
     (file,) = first(plan(name)).files(ONE)

@@ -73,7 +73,7 @@ def as_text(data: bytes) -> str:
     Returns
     -------
     str
-        Without ``<``, zeros, tabs and ends of lines.
+        Without ``<``, zeros, ends of lines and other characters of control that readers change.
 
     Examples
     --------

@@ -87,7 +87,7 @@ def _read(path: Path, weights: bool, prepare: Mapping[str, Any]) -> Model:
         model = _name_size(model, picture, make, own, sides)
     notes = (*model.notes, *_batch_notes(graph, name), *_type_notes(graph, name, prepare))
     shape = dict(zip(own.axes, graph.inputs[name] or (), strict=False))
-    return replace(model, own_size=own_size, own_channels=shape.get("c"), notes=notes)
+    return replace(model, own_size=own_size, array_channels=shape.get("c"), notes=notes)
 
 
 def _batch_notes(graph: OnnxGraph, name: str) -> tuple[str, ...]:

@@ -19,7 +19,7 @@ from cnncli.io.limits import MAX_CELLS
 from cnncli.network.layers.resize import COORDINATES
 from cnncli.network.onnx.shapes import NotRun, Tensor
 
-_LEAST: Final = {"DequantizeLinear": 19}
+_FIRST_VERSION: Final = {"DequantizeLinear": 19}
 """The first version of an operator that the ReferenceEvaluator has; older ones do the same."""
 
 _ONE_AXIS: Final = 13
@@ -31,18 +31,18 @@ _HALF_PIXEL: Final = 16
 _INFERENCE: Final = 15
 """A version of BatchNormalization that is computed rightly."""
 
-_USUAL: Final = {
+_DEFAULT_ACTIVATIONS: Final = {
     "LSTM": ("Sigmoid", "Tanh", "Tanh"),
     "GRU": ("Sigmoid", "Tanh"),
     "RNN": ("Tanh",),
 }
 """The activations of recurrent nodes where nothing else is said."""
 
-_CLOSE: Final = 1e-5
+_TIE_TOLERANCE: Final = 1e-5
 """How near to the middle of two cells ONNX Runtime takes a place to be there, and some more."""
 
-_BY_ENDS: Final = ("align_corners", "tf_crop_and_resize")
-"""Coordinates that depend on how many cells come out, of which the rest of a division is none."""
+_OF_EXACT_SIZES: Final = ("align_corners", "tf_crop_and_resize")
+"""Coordinates that are found from the size of the output, which must be whole without rounding."""
 
 _POOLS: Final = ("AveragePool", "LpPool", "MaxPool")
 
@@ -70,7 +70,7 @@ def mended_version(proto: Any, opset: int) -> int:
         del proto.attribute[:]
         proto.attribute.extend(kept)
         return max(opset, _INFERENCE)
-    return max(opset, _LEAST.get(proto.op_type, 0))
+    return max(opset, _FIRST_VERSION.get(proto.op_type, 0))
 
 
 def _is_inference(given: Mapping[str, Any], opset: int, outputs: int) -> bool:
@@ -90,7 +90,7 @@ def attributes_of(proto: Any) -> dict[str, Any]:
 
 
 @dataclass(frozen=True)
-class _Given:
+class _Node:
     """A node with what is known of its inputs."""
 
     op: str
@@ -133,7 +133,7 @@ def check_computed(
     if rule is None:
         return
     try:
-        reason = rule(_Given(proto.op_type, opset, attributes_of(proto), inputs, known))
+        reason = rule(_Node(proto.op_type, opset, attributes_of(proto), inputs, known))
     except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError):
         raise NotRun("its attributes do not fit it") from None
     if reason:
@@ -158,23 +158,23 @@ def check_numbers(proto: Any, arrays: Sequence[Array | None]) -> None:
         raise NotRun("onnx does not compute it rightly for numbers below 0")
 
 
-def _softmax(node: _Given) -> str:
+def _softmax(node: _Node) -> str:
     # It runs over one axis, and that is the last one by default.
     several = len(node.dims[int(node.get("axis", 1)) :]) > 1
     return "over several axes" if node.opset < _ONE_AXIS and several else ""
 
 
-def _lrn(node: _Given) -> str:
+def _lrn(node: _Node) -> str:
     # It counts pictures where it should count channels.
     return "unless there are as many pictures as channels" if len({*node.dims[:2]}) > 1 else ""
 
 
-def _batch_norm(node: _Given) -> str:
+def _batch_norm(node: _Node) -> str:
     return "before version 14, in training" if node.opset < _INFERENCE - 1 else ""
 
 
-def _recurrent(node: _Given) -> str:
-    usual = _USUAL[node.op]
+def _recurrent(node: _Node) -> str:
+    usual = _DEFAULT_ACTIVATIONS[node.op]
     directions = 2 if node.get("direction", "forward") == "bidirectional" else 1
     words = [word.decode(errors="replace").lower() for word in node.get("activations", ())]
     if words and words != [word.lower() for word in usual] * directions:
@@ -187,16 +187,16 @@ def _recurrent(node: _Given) -> str:
     return "with shorter sequences" if node.has(4) and not same else ""
 
 
-def _conv_transpose(node: _Given) -> str:
+def _conv_transpose(node: _Node) -> str:
     groups, filters = node.get("group", 1), node.inputs[1]
-    # One filter for each channel, without biases, is all that it can.
-    alone = filters is not None and filters.dims[:2] == (groups, 1) and not node.has(2)
-    if groups != 1 and not alone:
+    # Of groups it can only do one filter for each channel, without biases.
+    is_depthwise = filters is not None and filters.dims[:2] == (groups, 1)
+    if groups != 1 and (not is_depthwise or node.has(2)):
         return "in groups"
     return "with output_shape" if node.get("output_shape", ()) else ""
 
 
-def _max_pool(node: _Given) -> str:
+def _max_pool(node: _Node) -> str:
     strided = max((*node.get("strides", ()), *node.get("dilations", ())), default=1) > 1
     if strided and node.get("auto_pad", "NOTSET").startswith("SAME"):
         # Pads of either word as those of SAME_UPPER, some of them negative.
@@ -205,7 +205,7 @@ def _max_pool(node: _Given) -> str:
     return "with pads that differ" if unlike and not strided else ""
 
 
-def _sum_pool(node: _Given) -> str:
+def _sum_pool(node: _Node) -> str:
     """Why an average or lp pool is wrong: its windows begin earlier for what hangs over the end."""
     kernel = node.get("kernel_shape", ())
     count = len(kernel)
@@ -220,14 +220,14 @@ def _sum_pool(node: _Given) -> str:
     return ""
 
 
-def _grid_sample(node: _Given) -> str:
+def _grid_sample(node: _Node) -> str:
     cubic = node.get("mode", "") in ("cubic", "bicubic")
     border = node.get("padding_mode", "") == "border"
     # By a tenth near the border, as PyTorch and ONNX Runtime agree.
     return "with mode cubic and padding_mode border" if cubic and border else ""
 
 
-def _resize(node: _Given) -> str:
+def _resize(node: _Node) -> str:
     coordinates = node.get("coordinate_transformation_mode", "half_pixel")
     lengths = [node.dims[axis] or 0 for axis in node.get("axes", range(len(node.dims)))]
     scales, sizes = (node.known.get(index) for index in (2, 3))
@@ -238,15 +238,15 @@ def _resize(node: _Given) -> str:
     for length, number in zip(lengths, given.tolist(), strict=True):
         exact = length * number if by_scales else number
         out = math.floor(np.float32(length) * np.float32(number)) if by_scales else number
-        if math.floor(exact) != out or (coordinates in _BY_ENDS and exact != out):
+        if math.floor(exact) != out or (coordinates in _OF_EXACT_SIZES and exact != out):
             return f"from {length} to {exact:g}"
         scale = number if by_scales else number / max(length, 1)
-        if _is_close(node, scale, length, out):
+        if _is_tie(node, scale, length, out):
             return f"from {length} to {exact:g}, where a place is between two cells"
     return ""
 
 
-def _is_close(node: _Given, scale: float, length: int, out: int) -> bool:
+def _is_tie(node: _Node, scale: float, length: int, out: int) -> bool:
     """Whether rounding errors of single precision decide which cell is nearest to a place."""
     name = node.get("coordinate_transformation_mode", "half_pixel").replace("_", "-")
     find = COORDINATES.get(name) if node.get("mode", "nearest") == "nearest" else None
@@ -256,12 +256,12 @@ def _is_close(node: _Given, scale: float, length: int, out: int) -> bool:
     rounds = node.get("nearest_mode", "round_prefer_floor").startswith("round")
     places = places + 0.5 if rounds else places
     apart = np.abs(places - np.rint(places))
-    return bool(((apart > 0) & (apart < _CLOSE)).any())
+    return bool(((apart > 0) & (apart < _TIE_TOLERANCE)).any())
 
 
-_RULES: Final[dict[str, Callable[[_Given], str]]] = {
+_RULES: Final[dict[str, Callable[[_Node], str]]] = {
     **dict.fromkeys(("Softmax", "LogSoftmax", "Hardmax"), _softmax),
-    **dict.fromkeys(_USUAL, _recurrent),
+    **dict.fromkeys(_DEFAULT_ACTIVATIONS, _recurrent),
     "AveragePool": _sum_pool,
     "BatchNormalization": _batch_norm,
     "ConvTranspose": _conv_transpose,

@@ -159,8 +159,6 @@ function startControls() {
   });
 }
 
-startLayerPage();
-
 /** On a phone keep the output in sight beside settings that are: a strip shows it while its panel is out of sight. */
 function startStrip() {
   const inSight = new Map();
@@ -175,3 +173,5 @@ function startStrip() {
     byId("settings").querySelector("input, select").focus({ preventScroll: true });
   });
 }
+
+startLayerPage();

@@ -114,7 +114,7 @@ function countingWeightText({ pass }) {
   const [{ i, j, gradient }] = sortedBySize(found, (one) => one.gradient);
   if (!gradient || !Number.isFinite(gradient)) return "";
   const [way, does] = gradient > 0 ? ["fall", "falls"] : ["grow", "grows"];
-  return `The weight at row ${i}, column ${j}${depthText()} counts most and should ${way}: its gradient is ${numberText(gradient)}, so the loss falls when it ${does}.`;
+  return `Of the weights shown, that at row ${i}, column ${j}${depthText()} counts most and should ${way}: its gradient is ${numberText(gradient)}, so the loss falls when it ${does}.`;
 }
 
 /** Where the suggested learning rate comes from. */

@@ -20,13 +20,14 @@ const panelSight = new IntersectionObserver((entries) => {
   }
 }, NEAR_SIGHT);
 
-/** Draw a panel at once while it is in sight, else after a whole frame without another change. */
+/** Draw a panel at once while it is in sight, else after a whole frame without another change; a hidden tab has no frames. */
 function drawPanel(panel, draw) {
   if (!isSeen.has(panel)) {
     isSeen.set(panel, true);
     panelSight.observe(panel);
   }
-  if (isSeen.get(panel)) {
+  if (isSeen.get(panel) || document.hidden) {
+    postponed.delete(panel);
     draw();
     return;
   }
@@ -46,9 +47,16 @@ function drawPostponed(panel) {
 
 /** Draw all panels that are postponed. */
 function drawRest() {
-  keepInPlace(() => [...postponed.keys()].forEach(drawPostponed));
-  for (const resolve of waiting.splice(0)) resolve();
+  try {
+    keepInPlace(() => [...postponed.keys()].forEach(drawPostponed));
+  } finally {
+    for (const resolve of waiting.splice(0)) resolve();
+  }
 }
+
+document.addEventListener("visibilitychange", () => {
+  if (document.hidden) drawRest();
+});
 
 /** Resolves when no panel is postponed. */
 function allDrawn() {
