@@ -217,7 +217,7 @@ def _softplus(Z: FloatArray) -> FloatArray:
 
 def _mish_backward(dA: FloatArray, Z: FloatArray, A: FloatArray) -> FloatArray:
     gate = np.tanh(_softplus(Z))
-    return dA * (gate + _gated(Z * _sigmoid(Z), 1 - gate * gate))
+    return dA * (gate + _gated(_gated(Z, _sigmoid(Z)), 1 - gate * gate))
 
 
 def _softsign(Z: FloatArray) -> FloatArray:

@@ -379,21 +379,26 @@ def _norms(A: FloatArray, window: Window, p: float) -> FloatArray:
     magnitudes = np.abs(A)
     if np.isinf(p):
         return _extremes(magnitudes, window, np.maximum, 0.0)
-    if _powers_are_safe(magnitudes, window, p):
+    with np.errstate(over="ignore"):
         powers = magnitudes ** A.dtype.type(p)
-        return reduce_windows(powers, window, np.add, 0.0) ** A.dtype.type(1 / p)
-    return _scaled_norms(magnitudes, window, p)
+    norms = reduce_windows(powers, window, np.add, 0.0) ** A.dtype.type(1 / p)
+    far = _far_cells(magnitudes, window, p)
+    if not far.any():
+        return norms
+    # Window by window, so that a strip of rows has the bytes that the whole has.
+    return np.where(
+        reduce_windows(far, window, np.maximum, False), _scaled_norms(magnitudes, window, p), norms
+    )
 
 
-def _powers_are_safe(magnitudes: FloatArray, window: Window, p: float) -> bool:
-    """Whether no power of a finite value under- or overflows, nor their sum."""
+def _far_cells(magnitudes: FloatArray, window: Window, p: float) -> NDArray[np.bool_]:
+    """Mark finite values whose power under- or overflows, or their sum over a window."""
     limits = np.finfo(magnitudes.dtype)
-    nonzero = magnitudes[(magnitudes > 0) & (magnitudes < np.inf)]
-    if not nonzero.size:
-        return True
     cells = math.log2(window.rows.kernel * window.cols.kernel)
-    high = max(0.0, p * math.log2(nonzero.max())) + cells
-    return high < limits.maxexp - 1 and p * math.log2(nonzero.min()) > limits.minexp + 1
+    low = 2.0 ** ((limits.minexp + 1) / p)
+    high = 2.0 ** min((limits.maxexp - 1 - cells) / p, limits.maxexp - 1)
+    far = (magnitudes >= high) & (magnitudes < np.inf)
+    return np.asarray(far | ((magnitudes > 0) & (magnitudes <= low)))
 
 
 def _scaled_norms(magnitudes: FloatArray, window: Window, p: float) -> FloatArray:

@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import field, replace
 from functools import cached_property
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import numpy as np
 
@@ -332,7 +332,8 @@ class Network:
 
     def stage(self, shape: Shape, dtype: np.dtype[Any]) -> StripStage:
         """Prepare a chain for strips of one image: each layer asks the one before for its rows."""
-        first, *more = (node.layer for node in self.nodes if has_strips(node.layer))
+        assert self.has_strips, "only a chain of layers with strips is one stage"
+        first, *more = (cast(Layer, node.layer) for node in self.nodes)
         chain = first.stage(shape, dtype)
         for layer in more:
             chain = _after(chain, layer.stage(chain.shape, dtype))

@@ -115,6 +115,7 @@ def encode_weights(arrays: Mapping[str, FloatArray], suffix: str) -> bytes:
     ----------
     arrays : mapping of str to ndarray
     suffix : {".npz", ".safetensors"}
+        Upper case will do.
 
     Raises
     ------
@@ -128,7 +129,7 @@ def encode_weights(arrays: Mapping[str, FloatArray], suffix: str) -> bytes:
     """
     set_step("writing the weights")
     plain = {key: np.ascontiguousarray(array) for key, array in arrays.items()}
-    if suffix == ".npz":
+    if suffix.lower() == ".npz":
         stream = io.BytesIO()
         np.savez(stream, allow_pickle=False, **plain)
         return stream.getvalue()
@@ -279,13 +280,13 @@ def check_files(network: Path, weights: Path, overwrite: bool) -> None:
     Raises
     ------
     OptionError
-        For another suffix, or one name for both.
+        For another suffix.
     FileProblem
         If one is there already, and may not be replaced.
     """
     if network.suffix.lower() != ".toml":
         raise OptionError(f"a network file must end in .toml, got {quote(network)}")
-    if weights.suffix not in WEIGHT_SUFFIXES:
+    if weights.suffix.lower() not in WEIGHT_SUFFIXES:
         raise OptionError(
             f"weights must go into {' or '.join(WEIGHT_SUFFIXES)}, got {quote(weights)}"
         )

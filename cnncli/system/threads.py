@@ -163,11 +163,12 @@ class _Idle:
         self.lock = threading.Lock()
 
     def take(self, count: int) -> list[_Helper]:
-        """Return up to that many helpers."""
+        """Return up to that many helpers; fewer where the system refuses threads."""
+        with self.lock, suppress(RuntimeError):
+            while len(self.helpers) < count and self.started < cores():
+                self.helpers.append(_Helper())
+                self.started += 1
         with self.lock:
-            new = max(0, min(count - len(self.helpers), cores() - self.started))
-            self.started += new
-            self.helpers += [_Helper() for _ in range(new)]
             taken = self.helpers[:count]
             del self.helpers[:count]
         return taken

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from cnncli import create_mask_from_window, distribute_value, pool_backward, pool_forward
+from cnncli.core.pool import Pooling, pool_rows, pool_window
 from cnncli.errors import OptionError, ShapeError
 from tests.support.judges import loop_pool_forward
 from tests.support.sweep import sweep
@@ -265,3 +266,21 @@ def test_lp_of_a_high_power_neither_vanishes_nor_overflows(dtype: type, size: fl
 def test_fields_of_a_wrong_kind(fields: dict[str, Any]) -> None:
     with pytest.raises(OptionError):
         pool_forward(np.ones((1, 2, 2, 1)), fields, "lp")
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("far", [1e20, 1e-30, 1e-42])
+def test_lp_of_a_window_depends_on_its_own_cells_alone(dtype: type, far: float) -> None:
+    A_prev = np.random.default_rng(5).random((1, 16, 18, 3)).astype(dtype)
+    fields = {"f": 3, "stride": 1, "p": 9}
+    without, _ = pool_forward(A_prev, fields, "lp")
+    A_prev[0, 9, 5, 0] = far
+    with_it, _ = pool_forward(A_prev, fields, "lp")
+    expected = loop_pool_forward(A_prev.astype(np.float64), fields, "lp")
+    np.testing.assert_allclose(with_it, expected, rtol=1e-5)
+    apart = np.ones(without.shape, bool)
+    apart[0, 7:10, 3:6, 0] = False
+    np.testing.assert_array_equal(with_it[apart], without[apart])
+    pooling = Pooling(pool_window((16, 18), 3, 1), "lp", p=9)
+    rows = [pool_rows(lambda a, b: A_prev[:, a:b], pooling, row, row + 1) for row in range(14)]
+    np.testing.assert_array_equal(np.concatenate(rows, axis=1), with_it)

@@ -12,7 +12,7 @@ from cnncli import conv_forward, pool_forward
 from cnncli.errors import OptionError, ShapeError
 from cnncli.filters.files import load_filter
 from cnncli.filters.filter import Filter, from_array, stack
-from cnncli.network.graph import Network, input_groups
+from cnncli.network.graph import Network, Node, input_groups
 from cnncli.network.layers import (
     ActivationLayer,
     AddLayer,
@@ -346,6 +346,17 @@ def test_a_network_needs_a_layer_and_finds_the_one_that_does_not_fit() -> None:
         Network.chain()
     with pytest.raises(ShapeError, match="1 channel in, the input has 3"):
         Network.chain(PoolLayer(), ConvLayer(load_filter("kirsch"))).output_shape(X.shape)
+
+
+def test_layers_that_are_no_chain_have_no_strips() -> None:
+    nodes = (
+        Node("pool1", PoolLayer("max", 1, 1), ("input",)),
+        Node("add1", AddLayer(), ("pool1", "input")),
+    )
+    network = Network(nodes)
+    assert not network.has_strips
+    with pytest.raises(AssertionError):
+        network.stage(X.shape, X.dtype)
 
 
 def test_shapes_are_those_of_the_input_that_is_asked_about() -> None:

@@ -272,16 +272,23 @@ def test_a_name_that_is_no_text() -> None:
 
 @pytest.mark.parametrize(
     "weights",
-    ["w.npz", "deep/w.npz", pytest.param("w.safetensors", marks=pytest.mark.oracle)],
+    [
+        "w.npz",
+        "deep/w.npz",
+        "w.NPZ",
+        pytest.param("w.safetensors", marks=pytest.mark.oracle),
+        pytest.param("w.SafeTensors", marks=pytest.mark.oracle),
+    ],
 )
 def test_files_of_weights(weights: str, tmp_path: Path) -> None:
-    if weights.endswith("safetensors"):
+    if weights.lower().endswith("safetensors"):
         pytest.importorskip("safetensors")
     model = Model(branches())
     check_same(read_back(model, tmp_path, weights), model)
 
 
 def test_other_files_of_weights_are_refused() -> None:
+    check_files(Path("net.TOML"), Path("w.NPZ"), overwrite=False)
     with pytest.raises(OptionError, match=r"\.npz or \.safetensors, got 'w\.pt'"):
         check_files(Path("net.toml"), Path("w.pt"), overwrite=False)
 

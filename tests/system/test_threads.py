@@ -15,7 +15,8 @@ import pytest
 from numpy.typing import NDArray
 
 from cnncli import conv_plan
-from cnncli.system.threads import Scratch, cores, together
+from cnncli.system import threads
+from cnncli.system.threads import Scratch, _Idle, cores, run_all, together
 from tests.support.patience import patient
 
 several = pytest.mark.skipif(cores() < 2, reason="needs two cores")
@@ -182,6 +183,32 @@ def test_ctrl_c_while_waiting_for_a_helper_loses_no_helper() -> None:
     assert ended == ["helper"]
     meet(names := [])
     assert len(names) == 2
+
+
+@pytest.mark.parametrize("allowed", [0, 1])
+def test_where_no_thread_can_be_started_the_others_do_the_work(
+    allowed: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    idle = _Idle()
+    monkeypatch.setattr(threads, "_idle", idle)
+    monkeypatch.setattr(threads, "cores", lambda: 4)
+    start, left = threading.Thread.start, [allowed]
+
+    def refuse(thread: threading.Thread) -> None:
+        if not left[0]:
+            raise RuntimeError("can't start new thread")
+        left[0] -= 1
+        start(thread)
+
+    with monkeypatch.context() as refused:
+        refused.setattr(threading.Thread, "start", refuse)
+        for _ in range(3):
+            done: list[int] = []
+            run_all(done.append, range(20), 4)
+            assert sorted(done) == list(range(20))
+            assert len(idle.helpers) == allowed
+    meet(names := [])
+    assert "cnncli-strip" in names
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
