@@ -165,11 +165,22 @@ def quote(name: str | os.PathLike[str]) -> str:
     >>> print(quote("two\\nlines.png"))
     'two\\nlines.png'
     """
+    return f"'{printable(name)}'"
+
+
+def printable(name: str | os.PathLike[str]) -> str:
+    """Return what `quote` does, without quotes.
+
+    Examples
+    --------
+    >>> print(printable("a\\x1bb"))
+    a\\x1bb
+    """
     text = os.fspath(name)
     text = hide_secrets(text) if _ADDRESS.match(text) else text
     if not text.isprintable():
         text = "".join(c if c.isprintable() else _escape(c) for c in text)
-    return f"'{text}'"
+    return text
 
 
 def one_line(error: BaseException) -> str:

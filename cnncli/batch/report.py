@@ -7,7 +7,7 @@ from collections.abc import Set
 from typing import Any, Final
 
 from cnncli._dataclass import dataclass
-from cnncli.errors import CnnCliError, quote
+from cnncli.errors import CnnCliError, printable, quote
 from cnncli.pipeline.job import WARNING, Outcome
 from cnncli.pipeline.written_file import WrittenFile
 from cnncli.render.to_json import json_text, to_json
@@ -106,7 +106,7 @@ def lines(outcome: Outcome, said: Set[str] = frozenset()) -> list[str]:
     """
     if outcome.skipped:
         return [f"{outcome.source}: skipped, its output exists"]
-    names = [quote(name)[1:-1] for name in outcome.in_place]
+    names = [printable(name) for name in outcome.in_place]
     return [
         *map(_line, outcome.written),
         *(f"{name}, written; its worker died before it told more" for name in names),
@@ -160,7 +160,7 @@ def planned_line(outcome: Outcome) -> str:
     >>> planned_line(Outcome(Source(Path("photo.png")), planned=("out/photo-edge.png",)))
     'photo.png -> out/photo-edge.png'
     """
-    names = [quote(name)[1:-1] for name in (outcome.source.argument, *outcome.planned)]
+    names = [printable(name) for name in (outcome.source.argument, *outcome.planned)]
     if len(outcome.planned) <= NAMES_SHOWN:
         return f"{names[0]} -> {', '.join(names[1:])}"
     return f"{names[0]} -> {names[1]} ... {names[-1]} ({len(outcome.planned)} files)"
@@ -243,7 +243,7 @@ def duration(seconds: float) -> str:
 
 
 def _line(written: WrittenFile) -> str:
-    names = [quote(name)[1:-1] for name in (written.output, written.layer) if name is not None]
+    names = [printable(name) for name in (written.output, written.layer) if name is not None]
     values = f"values {written.low:.4g} to {written.high:.4g}"
     if written.non_finite == math.prod(written.shape):
         values = "no finite value"
@@ -266,7 +266,7 @@ def _largest(written: WrittenFile) -> list[str]:
             texts.append("no finite value")
             continue
         index, name, value = one
-        named = f"{index}" if name == str(index) else f"{index} {quote(name)[1:-1]}"
+        named = f"{index}" if name == str(index) else f"{index} {printable(name)}"
         texts.append(f"largest {named} ({value:.4g})")
     if len(written.largest) < 2:
         return [] if written.largest == (None,) else texts

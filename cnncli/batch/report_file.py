@@ -15,12 +15,11 @@ from typing import Any, Final
 from cnncli._version import __version__
 from cnncli.batch.report import Report, output_fields
 from cnncli.batch.spool import Spool
-from cnncli.errors import OptionError, quote
+from cnncli.errors import OptionError, printable, quote
 from cnncli.io import atomic
 from cnncli.pipeline.job import Outcome, Task
 from cnncli.pipeline.output_checks import OutputPlan, check_file
 from cnncli.pipeline.output_names import Source
-from cnncli.render.result_record import printable
 from cnncli.render.to_json import json_text
 
 COLUMNS: Final = (
@@ -151,7 +150,7 @@ def _cell(value: Any) -> Any:
     """Return one cell: text is printable, and never a formula to a program of spreadsheets."""
     if not isinstance(value, str):
         return "" if value is None else value
-    text = quote(value)[1:-1]
+    text = printable(value)
     return f"'{text}" if text.startswith(tuple(_FORMULAS)) else text
 
 

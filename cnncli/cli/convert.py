@@ -13,7 +13,7 @@ from cnncli.cli.command import Command, OptionGroup, argument, flag, option
 from cnncli.cli.group import tell
 from cnncli.cli.options import FILE, InputOptions, overwrite_option, until_option
 from cnncli.cli.progress import show_steps
-from cnncli.errors import OptionError, quote
+from cnncli.errors import OptionError, printable, quote
 
 if TYPE_CHECKING:
     from cnncli.network.model import Model
@@ -115,8 +115,8 @@ def _report(model: Model, path: Path, weights: Path, arrays: dict[str, Any]) -> 
     for note in model.notes:
         tell(f"note: {note}")
     layers = len(model.network.nodes)
-    tell(f"{quote(path)[1:-1]}: {layers} layer{'s' if layers > 1 else ''}")
+    tell(f"{printable(path)}: {layers} layer{'s' if layers > 1 else ''}")
     if arrays:
         count = sum(count_parameters(model.network).values())
         arrays_text = f"{len(arrays)} array{'s' if len(arrays) > 1 else ''}"
-        tell(f"{quote(weights)[1:-1]}: {arrays_text}, {count:,} parameters")
+        tell(f"{printable(weights)}: {arrays_text}, {count:,} parameters")

@@ -20,7 +20,7 @@ from cnncli.errors import (
     FileProblem,
     hide_secrets,
     memory_problem,
-    quote,
+    printable,
     shorten,
 )
 from cnncli.system import signals
@@ -203,7 +203,7 @@ def tell_whole(line: str, newline: bool = True) -> None:
 
 
 def _one_line(text: str) -> str:
-    return quote(" ".join(text.splitlines()))[1:-1]
+    return printable(" ".join(text.splitlines()))
 
 
 def typed_command() -> str:

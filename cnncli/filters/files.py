@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from cnncli.core.arrays import Array
-from cnncli.errors import OptionError, ShapeError, nearest, quote
+from cnncli.errors import OptionError, ShapeError, nearest, printable, quote
 from cnncli.filters.builtin_names import SUFFIX, builtin_file, builtin_names
 from cnncli.filters.filter import Filter, LoadedArray, from_loaded
 from cnncli.filters.generators import GENERATORS, make_by_text
@@ -281,7 +281,7 @@ def save_filter(weights: Array, name: str, output: str, overwrite: bool) -> str:
     data = _encoded(weights, ".npy" if device else path.suffix)
     with atomic.open(path, overwrite=overwrite) as stream:
         stream.write(data)
-    return quote(path)[1:-1]
+    return printable(path)
 
 
 def read_builtin(name: str) -> Array:
@@ -372,7 +372,7 @@ def _unknown(path: str, what: str, builtins: bool) -> OptionError:
     if layer:
         if not os.path.isfile(network):
             return OptionError("no such file", hint=files_like(network), path=network)
-        use = f"'cnncli convert {quote(network)[1:-1]}' writes its weights as a file"
+        use = f"'cnncli convert {printable(network)}' writes its weights as a file"
         return OptionError(f"a layer of a network, where a {what} is needed", hint=use, path=path)
     if os.path.isdir(path):
         return OptionError(f"a {what} must be a file, got a folder", path=path)

@@ -11,7 +11,7 @@ from typing import BinaryIO, Final
 import numpy as np
 
 from cnncli.core.arrays import Array, placeholder
-from cnncli.errors import FileProblem, OptionError, nearest, quote
+from cnncli.errors import FileProblem, OptionError, nearest, printable, quote
 from cnncli.filters import safetensors
 from cnncli.filters.filter import LoadedArray
 from cnncli.filters.matrix_text import parse_matrix, shorten
@@ -105,7 +105,7 @@ def read_stream(stream: BinaryIO, label: str) -> LoadedArray:
         raise FileProblem(f"a filter may take {npy.DEFAULT_MAX_BYTES} bytes, got more", path=label)
     is_npy = npy.is_npy(data[:16])
     array = npy.read_npy(data, name=label) if is_npy else _text_array(data, label)
-    return LoadedArray(array, "piped", quote(label)[1:-1], named=False)
+    return LoadedArray(array, "piped", printable(label), named=False)
 
 
 _Read = tuple[Array, Array | None, str | None]
@@ -182,7 +182,7 @@ def _not_a_filter(path: str) -> FileProblem:
     if suffix in FOREIGN:
         kind, line = FOREIGN[suffix]
         line = line.replace("FILE", Path(path).name if len(path) < 100 else f"w{suffix}")
-        hint = f'save it as safetensors: python -c "{quote(line)[1:-1]}"'
+        hint = f'save it as safetensors: python -c "{printable(line)}"'
         more = _OF_MODULES if line.startswith("import torch") else ""
         return FileProblem(f"{kind}, which cannot be read{more}", hint=hint, path=path)
     if suffix == ".onnx":

@@ -25,7 +25,7 @@ from urllib.parse import urljoin
 
 from cnncli._dataclass import dataclass
 from cnncli._version import __version__
-from cnncli.errors import CnnCliError, FileProblem, OptionError, one_line, quote
+from cnncli.errors import CnnCliError, FileProblem, OptionError, one_line, printable, quote
 from cnncli.io.atomic import exists_problem
 from cnncli.io.urls import Url, parse_url
 
@@ -238,7 +238,7 @@ def _check_length(length: int, url: Url, max_bytes: int) -> None:
 
 
 def _not_a_file(url: Url) -> FileProblem:
-    hint = f"{quote(str(url).rstrip('/'))[1:-1]}/ for its images" if url.is_store else None
+    hint = f"{printable(str(url).rstrip('/'))}/ for its images" if url.is_store else None
     return FileProblem("is a folder", hint=hint, path=url)
 
 

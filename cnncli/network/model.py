@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from cnncli._dataclass import dataclass
-from cnncli.errors import FileProblem, OptionError, among, quote
+from cnncli.errors import FileProblem, OptionError, among, printable, quote
 from cnncli.io.read_options import Sides
 from cnncli.network.graph import Network
 from cnncli.network.layers import ConvLayer, Layer
@@ -172,7 +172,7 @@ class Model:
             number = int(name) if len(name) < 9 else 0
             if not 1 <= number <= len(all_names):
                 raise OptionError(
-                    f"the number of a layer must be 1 to {len(all_names)}, got {quote(name)[1:-1]}"
+                    f"the number of a layer must be 1 to {len(all_names)}, got {printable(name)}"
                 )
             return all_names[number - 1]
         if name.isdecimal():

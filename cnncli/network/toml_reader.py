@@ -19,7 +19,7 @@ from cnncli.core.borders import asked_mode
 from cnncli.core.choices import PREPARATIONS
 from cnncli.core.geometry import Pair
 from cnncli.core.pool import check_mode_settings
-from cnncli.errors import CnnCliError, FileProblem, ShapeError, among, one_line, quote
+from cnncli.errors import CnnCliError, FileProblem, ShapeError, among, one_line, printable, quote
 from cnncli.filters import filter
 from cnncli.io.regular_files import open_regular
 from cnncli.network.class_names import read_class_names
@@ -287,7 +287,7 @@ def _nodes(
     renamed = {SOURCE: nodes[-1].name if nodes else SOURCE}
     for number, table in enumerate(tables, 1):
         name = _layer_name(table, number, taken)
-        with error_context(f"layer {quote(name)[1:-1]}"):
+        with error_context(f"layer {printable(name)}"):
             if name in seen:
                 raise FileProblem("name: it is taken already by another layer")
             layer, inputs = _layer(table, name, arrays)
@@ -306,7 +306,7 @@ def _dense(
 ) -> DenseLayer:
     """Return a dense layer on what some nodes give; a fault of theirs is told as theirs."""
     try:
-        with error_context(f"layer {quote(matrix.name)[1:-1]}"):
+        with error_context(f"layer {printable(matrix.name)}"):
             return matrix.on(nodes, source, prepared)
     except FileProblem:
         if nodes:

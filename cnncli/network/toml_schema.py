@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from cnncli._dataclass import dataclass
 from cnncli.core import choices
-from cnncli.errors import FileProblem, among, quote
+from cnncli.errors import FileProblem, among, printable
 from cnncli.filters.matrix_text import shorten
 from cnncli.io.limits import MAX_CELLS
 from cnncli.network.layers.axes import AXES
@@ -93,7 +93,7 @@ def _shown(value: Any) -> str:
         return shorten(value)
     text = {True: "true", False: "false"}.get(value) if isinstance(value, bool) else None
     try:
-        text = text or quote(str(value))[1:-1]
+        text = text or printable(str(value))
     except RecursionError:
         text = "tables in tables"
     return text if len(text) <= _SHOWN else text[:_SHOWN] + "..."

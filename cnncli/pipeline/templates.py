@@ -6,7 +6,7 @@ import re
 import string
 
 from cnncli._dataclass import dataclass
-from cnncli.errors import OptionError, quote
+from cnncli.errors import OptionError, printable, quote
 from cnncli.io.safe_names import safe_folder, safe_name
 
 FIELDS = ("stem", "name", "dir", "op", "filter", "layer", "map", "ext")
@@ -102,6 +102,6 @@ def _shown(field: str, conversion: str | None) -> str:
 def _problem(text: str, reason: str) -> OptionError:
     fields = " ".join(f"{{{field}}}" for field in FIELDS)
     return OptionError(
-        f"--output template must use {fields} only, got {quote(text)}: it {quote(reason)[1:-1]}",
+        f"--output template must use {fields} only, got {quote(text)}: it {printable(reason)}",
         hint="{{ and }} stand for braces",
     )

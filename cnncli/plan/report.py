@@ -10,7 +10,7 @@ from fractions import Fraction
 from typing import Any, Final
 
 from cnncli._dataclass import dataclass
-from cnncli.errors import quote
+from cnncli.errors import printable
 from cnncli.network.summary import LayerSummary, NetworkSummary, Ranges
 from cnncli.render.text_table import ELLIPSIS, text_table
 from cnncli.render.to_json import json_text
@@ -115,7 +115,7 @@ def columns(plan: NetworkSummary, verbose: bool, names: Sequence[str]) -> list[C
         column("REASON", lambda layer: layer.choice.reason if layer.choice else ""),
     ]
     return [
-        column("LAYER", lambda layer: quote(layer.name)[1:-1]),
+        column("LAYER", lambda layer: printable(layer.name)),
         column("NO", lambda layer: str(numbers[layer.name]), number=True),
         column("TYPE", lambda layer: layer.label),
         column("OUTPUT", lambda layer: _sizes(layer.shape)),
@@ -156,7 +156,7 @@ def totals(plan: NetworkSummary) -> list[str]:
     return [
         f"{_sizes(plan.input)} to {_sizes(plan.last.shape)}, {count}",
         f"parameters: {plan.parameters:,}, multiply-adds: {_all_products(plan)}",
-        f"receptive field of a unit of {quote(plan.last.name)[1:-1]}: {seen}"
+        f"receptive field of a unit of {printable(plan.last.name)}: {seen}"
         + (f", step {step}" if step else ""),
         f"peak memory: {_memory(plan.peak_bytes)} for the outputs held at once",
     ]
@@ -215,7 +215,7 @@ def _memory(count: int) -> str:
 
 def warnings(plan: NetworkSummary) -> list[str]:
     """Return a plan's warnings as lines for people."""
-    return [f"warning: {quote(text)[1:-1]}" for text in plan.warnings]
+    return [f"warning: {printable(text)}" for text in plan.warnings]
 
 
 def json_lines(plan: NetworkSummary) -> list[str]:

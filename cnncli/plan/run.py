@@ -12,7 +12,7 @@ import numpy as np
 from cnncli._dataclass import dataclass
 from cnncli._version import __version__
 from cnncli.core.geometry import Pair
-from cnncli.errors import quote
+from cnncli.errors import printable
 from cnncli.io.images import Picture, read_image
 from cnncli.io.read_options import ReadOptions
 from cnncli.io.writers import encode
@@ -24,7 +24,6 @@ from cnncli.pipeline.output_names import Source
 from cnncli.plan.draw import draw_receptive_field
 from cnncli.plan.trace import Reach, beyond_text, pixels_text, trace
 from cnncli.render.options import RenderOptions
-from cnncli.render.result_record import printable
 from cnncli.render.tiles import make_tiles
 from cnncli.render.to_json import to_json
 
@@ -139,8 +138,8 @@ def report_line(done: TraceResult) -> str:
     outside = beyond_text(own)
     notes = "".join(f"; {note}" for note in done.notes)
     return (
-        f"{quote(done.output)[1:-1]}, {done.size[0]}x{done.size[1]} RGB, "
-        f"unit {own.unit[0]},{own.unit[1]} of {quote(own.layers[-1])[1:-1]} sees "
+        f"{printable(done.output)}, {done.size[0]}x{done.size[1]} RGB, "
+        f"unit {own.unit[0]},{own.unit[1]} of {printable(own.layers[-1])} sees "
         f"{own.size[0]}x{own.size[1]} of {done.shape[0]}x{done.shape[1]} pixels: "
         f"{pixels_text(own)}{f', and {outside}' if outside else ''}{notes}"
     )

@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 
 from cnncli._dataclass import dataclass
-from cnncli.errors import FileProblem, quote
+from cnncli.errors import FileProblem, printable
 from cnncli.render import colormaps
 from cnncli.render.grey_levels import Mapping, from_levels
 from cnncli.render.grid import Box, Sheet
@@ -112,17 +112,6 @@ def describe_values(shape: Sequence[int], command: str, version: str) -> dict[st
     [1, 2, 2, 3]
     """
     return {"cnncli": version, "command": printable(command), "shape": [int(n) for n in shape]}
-
-
-def printable(text: str) -> str:
-    """Escape control characters and bytes that are no text.
-
-    Examples
-    --------
-    >>> print(printable("a\\x1bb"))
-    a\\x1bb
-    """
-    return quote(text)[1:-1]
 
 
 def restore_values(

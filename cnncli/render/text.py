@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 from PIL import Image
 
-from cnncli.errors import quote
+from cnncli.errors import printable
 
 if TYPE_CHECKING:
     from PIL import ImageFont
@@ -112,7 +112,7 @@ def label_font(size: int) -> Font:
 
 def plain_text(name: str) -> str:
     """Reduce a name to the letters the font has: ASCII, accents dropped."""
-    parts = unicodedata.normalize("NFKD", quote(name)[1:-1])
+    parts = unicodedata.normalize("NFKD", printable(name))
     return (
         "".join(c for c in parts if not unicodedata.combining(c))
         .encode("ascii", "replace")

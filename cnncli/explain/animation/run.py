@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from cnncli._dataclass import dataclass
 from cnncli.core.geometry import Pair
-from cnncli.errors import OptionError, quote
+from cnncli.errors import OptionError, printable, quote
 from cnncli.explain.animation.added_windows import AddedWindows
 from cnncli.explain.animation.backward_frames import plan_backward_animation
 from cnncli.explain.animation.draw import draw_frames, layout_frames
@@ -91,9 +91,9 @@ class FramesDone:
         count = f"{len(self.frames)} frame{'s' if len(self.frames) > 1 else ''}"
         notes = "".join(f"; {note}" for note in self.notes)
         height, width = self.size
-        layer = f"{'the input of ' if self.of_input else ''}{quote(self.layer)[1:-1]}"
+        layer = f"{'the input of ' if self.of_input else ''}{printable(self.layer)}"
         return (
-            f"{quote(files)[1:-1]}, {round(self.bytes / 1000)} kB, {count} of "
+            f"{printable(files)}, {round(self.bytes / 1000)} kB, {count} of "
             f"{height}x{width}: {rows} and {cols} of {layer}{notes}"
         )
 

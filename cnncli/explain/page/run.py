@@ -8,7 +8,7 @@ from pathlib import Path
 
 from cnncli._dataclass import dataclass
 from cnncli.core.geometry import Pair
-from cnncli.errors import OptionError, quote
+from cnncli.errors import OptionError, printable, quote
 from cnncli.explain.backward import BackwardExplanation
 from cnncli.explain.model import Explanation
 from cnncli.explain.page.document import page_text
@@ -63,9 +63,9 @@ class PageDone:
     def report_line(self) -> str:
         """The report for people."""
         notes = "".join(f"; {note}" for note in self.notes)
-        of = f"{'the input of ' if self.backward else ''}{quote(self.layer)[1:-1]}"
+        of = f"{'the input of ' if self.backward else ''}{printable(self.layer)}"
         return (
-            f"{quote(self.output)[1:-1]}, {round(self.bytes / 1000)} kB, begins at row "
+            f"{printable(self.output)}, {round(self.bytes / 1000)} kB, begins at row "
             f"{self.at[0]}, column {self.at[1]} of {of}{notes}"
         )
 
@@ -118,7 +118,7 @@ class PlaygroundDone:
     @property
     def report_line(self) -> str:
         """The report for people."""
-        return f"{quote(self.output)[1:-1]}, {round(self.bytes / 1000)} kB"
+        return f"{printable(self.output)}, {round(self.bytes / 1000)} kB"
 
 
 def write_playground(options: OutputOptions) -> PlaygroundDone:

@@ -16,7 +16,7 @@ import numpy as np
 
 from cnncli._dataclass import dataclass
 from cnncli.core.arrays import Array, is_placeholder
-from cnncli.errors import CnnCliError, one_line, quote
+from cnncli.errors import CnnCliError, one_line, printable, quote
 from cnncli.network.onnx.picture_values import (
     OfPicture,
     OpenOfPicture,
@@ -184,7 +184,7 @@ def _prepared(proto: bytes, opset: int) -> _InnerNode:
 
 def _inner_node(proto: Any, opset: int) -> _InnerNode:
     fields = {each.name: each for each in proto.attribute}
-    label = f"{quote(proto.op_type)[1:-1]} (node {quote(proto.name or ''.join(proto.output[:1]))})"
+    label = f"{printable(proto.op_type)} (node {quote(proto.name or ''.join(proto.output[:1]))})"
     work: ReferenceNode | Array | None = None
     graphs: dict[str, _InnerGraph] = {}
     if proto.op_type in CONTROL and proto.domain in OWN_DOMAINS:

@@ -19,7 +19,7 @@ from typing import Any, Final
 import numpy as np
 
 from cnncli._dataclass import dataclass
-from cnncli.errors import FileProblem, quote
+from cnncli.errors import FileProblem, printable, quote
 from cnncli.io.regular_files import open_regular
 from cnncli.network.onnx.fused import standard_nodes
 from cnncli.network.onnx.large_arrays import without_large_arrays
@@ -78,7 +78,7 @@ class OnnxNode:
     @property
     def operator(self) -> str:
         """How messages call its operator."""
-        return quote(self.op)[1:-1]
+        return printable(self.op)
 
     @property
     def label(self) -> str:
