@@ -17,7 +17,7 @@ import numpy as np
 
 from cnncli._dataclass import dataclass
 from cnncli.core.algorithms import banded, fourier, low_rank, matmul, shift_add, winograd
-from cnncli.core.algorithms.base import Border, ConvTask, Kernel, Work, share_weights
+from cnncli.core.algorithms.base import Border, ConvTask, Kernel, share_weights
 from cnncli.core.arrays import FloatArray
 from cnncli.core.geometry import Window
 from cnncli.core.prices import price
@@ -76,15 +76,14 @@ Of a single strip so many are cut in two: 256->256 3x3 on 28x28 takes 2.7 ms so,
 
 @dataclass(frozen=True)
 class Choice:
-    """An algorithm, why it was taken, and what it is expected to take on one thread.
+    """An algorithm and why it was taken.
 
     Parameters
     ----------
     algorithm, reason : str
-    nanoseconds : float
-        Of the layer as it was asked for, with its share of what the filters take.
     strips : float
-        Of these, what the strips take once the filters are ready.
+        Nanoseconds that the strips are expected to take one thread once the filters are ready; NaN
+        where that depends on weights that are not read.
 
     Examples
     --------
@@ -97,8 +96,7 @@ class Choice:
 
     algorithm: str
     reason: str
-    nanoseconds: float
-    strips: float
+    strips: float = math.nan
 
 
 def choose(W: FloatArray, task: ConvTask, algorithm: str = "auto", runs: float = 1) -> Choice:
@@ -142,25 +140,21 @@ def _channels_differ(W: FloatArray, task: ConvTask) -> bool:
 def _choose(W: FloatArray, task: ConvTask, algorithm: str, runs: float) -> Choice:
     asked = ALGORITHMS if algorithm == "auto" else {algorithm: ALGORITHMS[algorithm]}
     counted = {name: module.work(W, task) for name, module in asked.items()}
-    prices = {
-        name: price(work, task.dtype, runs) for name, work in counted.items() if work is not None
-    }
-    if algorithm == "auto":
-        best = min(prices, key=prices.__getitem__)
-        others = sorted((value, name) for name, value in prices.items() if name != best)
-        reason = f"estimated {prices[best] / 1e6:.3g} ms on one thread{_for_images(runs)}"
-        if others:
-            reason += f", next {others[0][1]} {others[0][0] / 1e6:.3g} ms"
-        else:
-            reason += "; no other algorithm does this layer"
-        return Choice(best, reason, prices[best], _strips_price(counted[best], task))
-    if algorithm not in prices:
+    works = {name: work for name, work in counted.items() if work is not None}
+    prices = {name: price(work, task.dtype, runs) for name, work in works.items()}
+    if not prices:
         raise OptionError(
             f"{algorithm} needs {NEEDS[algorithm]}: it cannot do this layer",
             hint="--algorithm auto takes the quickest that can; matmul does every layer",
         )
-    strips = _strips_price(counted[algorithm], task)
-    return Choice(algorithm, "asked for", prices[algorithm], strips)
+    best, *others = sorted(prices, key=prices.__getitem__)
+    reason = f"estimated {prices[best] / 1e6:.3g} ms on one thread{_for_images(runs)}"
+    if others:
+        reason += f", next {others[0]} {prices[others[0]] / 1e6:.3g} ms"
+    else:
+        reason += "; no other algorithm does this layer"
+    strips = price(works[best], task.dtype, runs=math.inf)
+    return Choice(best, reason if algorithm == "auto" else "asked for", strips)
 
 
 def _for_images(runs: float) -> str:
@@ -168,10 +162,6 @@ def _for_images(runs: float) -> str:
     if runs == 1:
         return ""
     return " once filters are ready" if math.isinf(runs) else f" for each of {runs:.0f} images"
-
-
-def _strips_price(work: Work | None, task: ConvTask) -> float:
-    return price(work or Work(), task.dtype, runs=math.inf)
 
 
 @dataclass(frozen=True)

@@ -9,9 +9,11 @@ import numpy as np
 import pytest
 
 from cnncli.core import engine, strips
+from cnncli.core.algorithms import winograd
 from cnncli.core.algorithms.base import ConvTask
 from cnncli.core.choices import ALGORITHM_NAMES
 from cnncli.core.geometry import place_window
+from cnncli.core.prices import price
 from tests.support.memory import traced_peak
 
 Arrays = tuple[Any, Any, Any]
@@ -91,23 +93,26 @@ def test_choice_for_layers() -> None:
 def test_a_reason_says_how_many_images_share_the_filters_own_price() -> None:
     W = np.ones((3, 3, 64, 64), np.float32)
     task = make_task((14, 14), W, 1)
+    work = winograd.work(W, task)
     for runs, words in [
         (1, "on one thread, next"),
         (8, "on one thread for each of 8 images, next"),
         (math.inf, "on one thread once filters are ready, next"),
     ]:
         choice = engine.choose(W, task, runs=runs)
-        assert f"estimated {choice.nanoseconds / 1e6:.3g} ms {words}" in choice.reason
+        milliseconds = price(work, task.dtype, runs) / 1e6
+        assert f"estimated {milliseconds:.3g} ms {words}" in choice.reason
 
 
 def test_the_filters_own_price_is_counted_for_one_image_only() -> None:
     W = np.ones((3, 3, 512, 512), np.float32)
     task = make_task((7, 7), W, 1)
-    choice = engine.choose(W, task, "winograd")
-    ready = engine.choose(W, task, "winograd", runs=math.inf)
-    assert choice.nanoseconds > 1.5 * ready.nanoseconds
-    assert choice.strips == ready.strips == ready.nanoseconds
-    assert choice.reason == "asked for"
+    work = winograd.work(W, task)
+    once, ready = (price(work, task.dtype, runs) for runs in (1, math.inf))
+    assert once > 1.5 * ready
+    for runs in (1, math.inf):
+        choice = engine.choose(W, task, "winograd", runs)
+        assert (choice.strips, choice.reason) == (ready, "asked for")
     chosen = [engine.choose(W, task, runs=runs).algorithm for runs in (1, math.inf)]
     assert chosen == ["matmul", "winograd"]
     layer = engine.prepare_convolution(W, task.window, runs=math.inf)

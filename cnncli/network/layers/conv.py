@@ -275,11 +275,9 @@ class ConvLayer:
         elif groups != shape[3]:
             bank = placeholder(dtype, self._bank_shape(shape[3]))
         elif self.algorithm != "auto":
-            return Choice(self.algorithm, "asked for", 0.0, 0.0)
+            return Choice(self.algorithm, "asked for")
         else:
-            return Choice(
-                "auto", "depends on the filter's values, which plan does not read", 0.0, 0.0
-            )
+            return Choice("auto", "depends on the filter's values, which plan does not read")
         task = ConvTask(self.window(shape), groups, 1, shape[3], bank.shape[3], dtype)
         return choose(bank, task, self.algorithm, RUNS)
 

@@ -20,10 +20,6 @@ from cnncli.network.onnx.model import shortest
 ROWS_FIRST: Final = ("nchw", "nhwc")
 """Orders of the axes of a value that is still a picture."""
 
-PIXELS: Final = (*ROWS_FIRST, "nwc")
-"""Those in which channels are the last axis, or the second of four."""
-
-
 DOUBLES: Final = ("INT32", "INT64", "UINT32", "UINT64", "DOUBLE")
 """Types whose numbers float32 does not hold: what ONNX's ReferenceEvaluator makes of them is
 float64, and stays so in layers of cnncli's own."""
@@ -130,10 +126,6 @@ class Signal:
             return None
         length = {"n": 1, "c": self.channels}
         return tuple(length.get(axis) for axis in self.axes)
-
-    def like(self, other: Signal) -> bool:
-        """Whether two values have the same axes, so that one cell meets one cell."""
-        return self.layout == other.layout
 
     @property
     def has_depth(self) -> bool:
