@@ -141,7 +141,7 @@ class NetworkCauses:
     def _of_tensor(self, tensor: Values) -> list[str]:
         """Return how another program made its input of the picture."""
         model = self.models[0]
-        raw = model.input.changed({"bgr": False, "scale": 1.0, "mean": 0.0, "std": 1.0})
+        raw = replace(model.input, bgr=False, scale=1.0, mean=0.0, std=1.0)
         resized = self.picture.prepared(model, replace(raw, whole=False))
         as_stored = replace(model, own_size=None)
         pixels = self.picture.prepared(as_stored, replace(raw, whole=False, size=None))
@@ -158,7 +158,7 @@ class NetworkCauses:
         for count in range(1, len(differing) + 1):
             for names in combinations(differing, count):
                 try:
-                    changed = one.changed({name: differing[name] for name in names})
+                    changed = replace(one, **{name: differing[name] for name in names})
                     X = self.picture.prepared(self.models[0], changed)
                 except CnnCliError:
                     continue

@@ -330,18 +330,19 @@ def _write_parameters(
 
 def _notes(plan: _GradPlan, gradient: Gradient, check: Check | None) -> tuple[str, ...]:
     request, notes = plan.request, []
-    if request.upstream is None and request.shows != "winners":
+    pixels = request.shows != "winners"
+    if request.upstream is None and pixels:
         verb = "is" if np.count_nonzero(gradient.upstream) == 1 else "adds up to"
         notes.append(f"{plan.unit} {verb} {gradient.value:.6g}")
-    notes += zero_notes(plan.unit, gradient, pixels=request.shows != "winners")
-    if request.shows == "winners" and not _as_values(plan.target, plan.job):
-        notes.append("orange cells won a window, grey cells did not; brighter means larger")
+    notes += zero_notes(plan.unit, gradient, pixels)
     if request.shows == "winners":
+        if not _as_values(plan.target, plan.job):
+            notes.append("orange cells won a window, grey cells did not; brighter means larger")
         notes += _tie_notes(plan, gradient)
-    if request.shows == "overlay":
+    elif request.shows == "overlay":
         most = overlay_limit(gradient, plan.job.render.range)
-    if request.shows == "overlay" and most:
-        notes.append(f"full red is a gradient of {most:.4g} and more, full blue of {-most:.4g}")
+        if most:
+            notes.append(f"full red is a gradient of {most:.4g} and more, full blue of {-most:.4g}")
     if request.params is not None:
         after = [name for name in plan.job.network.names if name not in plan.network.names]
         if after:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import fields, replace
+from dataclasses import fields
 from typing import Any, Final
 
 import numpy as np
@@ -74,16 +73,6 @@ class Preparation:
     mean: Numbers = 0.0
     std: Numbers = 1.0
     whole: bool = False
-
-    def changed(self, given: Mapping[str, Any]) -> Preparation:
-        """Return it with some fields exchanged.
-
-        Examples
-        --------
-        >>> Preparation(scale=255.0).changed({"mean": 0.5}).scale
-        255.0
-        """
-        return replace(self, **given)
 
     @property
     def given(self) -> dict[str, Any]:

@@ -93,13 +93,13 @@ def test_choice_for_layers() -> None:
 def test_a_reason_says_how_many_images_share_the_filters_own_price() -> None:
     W = np.ones((3, 3, 64, 64), np.float32)
     task = make_task((14, 14), W, 1)
-    work = winograd.work(W, task)
     for runs, words in [
         (1, "on one thread, next"),
         (8, "on one thread for each of 8 images, next"),
         (math.inf, "on one thread once filters are ready, next"),
     ]:
         choice = engine.choose(W, task, runs=runs)
+        work = engine.ALGORITHMS[choice.algorithm].work(W, task)
         milliseconds = price(work, task.dtype, runs) / 1e6
         assert f"estimated {milliseconds:.3g} ms {words}" in choice.reason
 

@@ -163,6 +163,12 @@ def test_the_core_needs_numpy_only() -> None:
     assert core and [name for name in core if not outside(name) <= {"numpy"}] == []
 
 
+def test_dataclasses_are_those_that_cost_no_start() -> None:
+    assert [name for name in modules() if "dataclasses.dataclass" in imported(name)] == [
+        "_dataclass"
+    ]
+
+
 def test_errors_know_nothing() -> None:
     assert outside("errors") == set()
     assert own(imported("errors")) == set()

@@ -9,11 +9,11 @@ those are long. Some rows are done at a time where the columns are many.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
 
+from cnncli._dataclass import dataclass
 from cnncli.core.algorithms.base import ConvTask, Kernel, Work
 from cnncli.core.algorithms.shift_add import (
     collect_terms,

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import ClassVar
 
+from cnncli._dataclass import dataclass
 from cnncli.core.activations import multiply_by_sigmoid
 from cnncli.core.arrays import FloatArray, Shape
 from cnncli.network.layers.base import Layer, MergeLayer, Pointwise

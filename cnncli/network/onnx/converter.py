@@ -72,7 +72,7 @@ def _read(path: Path, weights: bool, prepare: Mapping[str, Any]) -> Model:
     name, picture, sides = picture_input(graph)
     own = picture
     picture = replace(picture, size=prepare.get("size", picture.size))
-    prepared = _preparation(graph, name, picture).changed(prepare)
+    prepared = replace(_preparation(graph, name, picture), **prepare)
     make = partial(_built, graph, name, picture, prepared, weights)
     own_size = None if sides == (None, None) else sides
     try:

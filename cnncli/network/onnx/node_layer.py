@@ -314,46 +314,51 @@ def reference_layers(
         tensors = work.tensors([_tensor(value) for value in inputs], constants)
     except NotRun as error:
         raise why or error from None
+    return {n: _built_layer(node, work, inputs, n, tensors[n], why) for n in outputs}
+
+
+def _built_layer(
+    node: OnnxNode,
+    work: ReferenceNode | ReferenceGraph,
+    inputs: tuple[Value, ...],
+    output: int,
+    tensor: Tensor | None,
+    why: Exception | None,
+) -> BuiltLayer:
+    """Return one output of a node, of which `tensor` is known, as a layer."""
+    signals = tuple(value for value in inputs if isinstance(value, Signal))
+    if tensor is None:
+        raise why or NotRun("the shape of its result is not known beforehand")
+    if tensor.dtype.rstrip("0123456789") not in ("bool", "int", "uint", "float"):
+        is_text = tensor.dtype.startswith(("<U", "str", "object"))
+        raise NotRun(f"it makes {'text' if is_text else tensor.dtype}")
+    before, dims, kind = signals[0].shape, tensor.dims, type_name(tensor.dtype)
+    if node.op == "Reshape" and before and None not in dims:
+        cells = math.prod(length or 0 for length in dims)
+        if why is not None and cells != math.prod(before):
+            raise why
     operands = tuple(
         Operand(number, value.layout, numpy_name(value.type), value.open)
         for number, value in enumerate(inputs)
         if isinstance(value, Signal)
     )
-    built: dict[int, BuiltLayer] = {}
-    for number in outputs:
-        tensor = tensors[number]
-        if tensor is None:
-            raise why or NotRun("the shape of its result is not known beforehand")
-        if tensor.dtype.rstrip("0123456789") not in ("bool", "int", "uint", "float"):
-            is_text = tensor.dtype.startswith(("<U", "str", "object"))
-            raise NotRun(f"it makes {'text' if is_text else tensor.dtype}")
-        before = signals[0].shape
-        if node.op == "Reshape" and before and None not in tensor.dims:
-            cells = math.prod(length or 0 for length in tensor.dims)
-            if why is not None and cells != math.prod(before):
-                raise why
-        given = operands, constants, len(inputs), number
-        reason = str(why) if isinstance(why, (UnsupportedNode, CnnCliError)) else ""
-        layer = _node_layer(work, given, tensor, signals, reason)
-        kind, dims = type_name(tensor.dtype), tensor.dims if layer.is_open else None
-        built[number] = BuiltLayer(layer, tuple(signals), layer.layout, kind, dims)
-    return built
-
-
-def _node_layer(
-    work: ReferenceNode | ReferenceGraph,
-    given: tuple[tuple[Operand, ...], dict[int, Array], int, int],
-    tensor: Tensor,
-    signals: Sequence[Signal],
-    why: str,
-) -> OnnxNodeLayer:
-    """Return the layer of one output, of which `tensor` is known."""
     layout, channels = _stored(tensor, signals)
     is_open = tensor.is_open and all(signal.size for signal in signals)
-    estimated = is_open and (tensor.most is None or any(signal.is_estimated for signal in signals))
-    doubles = type_name(tensor.dtype) in DOUBLES
-    dims = tensor.dims
-    return OnnxNodeLayer(work, *given, layout, channels, dims, is_open, estimated, doubles, why)
+    layer = OnnxNodeLayer(
+        node=work,
+        operands=operands,
+        constants=_constants(inputs),
+        count=len(inputs),
+        output=output,
+        layout=layout,
+        channels=channels,
+        dims=dims,
+        is_open=is_open,
+        is_estimated=is_open and (tensor.most is None or any(s.is_estimated for s in signals)),
+        doubles=kind in DOUBLES,
+        why=str(why) if isinstance(why, (UnsupportedNode, CnnCliError)) else "",
+    )
+    return BuiltLayer(layer, signals, layout, kind, dims if is_open else None)
 
 
 def inferred_shapes(
