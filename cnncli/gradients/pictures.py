@@ -180,54 +180,51 @@ def winner_views(
     views = []
     for pool in pools:
         (before,) = network.node(pool).inputs
-        n, n_H, n_W, n_C = shapes[before]
         names = channel_names(groups[before])
-        size = 1 if as_values else 3
-        maps = [
-            MapGroup(name, tuple(range(size * index, size * (index + 1))))
-            for index, name in enumerate(names)
-        ]
-        expected = _expected(pool, (n, n_H, n_W, size * n_C), maps, pool)
-        if as_values:
-            make = partial(_winner_counts, pool)
-            views.append(GradientView(expected, render, make))
-            continue
-        make = partial(_winners, pool, before, render.range)
-        keys = partial(_winner_keys, pool, before, render.range)
-        field = partial(_winner_field, pool, before, render.range)
-        unknown = winner_keys(pool, Mapping("minmax", 0.0, 1.0))
-        expected = replace(expected, title=f"input of {pool}", keys=unknown)
-        views.append(GradientView(expected, _unchanged(render), make, keys, field))
+        views.append(_winner_view(pool, before, shapes[before], names, as_values, render))
     return views
 
 
-def _winner_counts(pool: str, gradient: Gradient) -> FloatArray:
-    return winner_counts(gradient.done, pool)
-
-
-def _winners(pool: str, before: str, spec: Range, gradient: Gradient) -> FloatArray:
-    """Return the maps of a pool's input in colours, with one range for all."""
-    values, mapping = gradient.done.values[before], _value_range(gradient, before, spec)
-    counts = winner_counts(gradient.done, pool)
-    marked = [
-        mark_winners(values[..., channel], counts[..., channel], mapping)
-        for channel in range(values.shape[3])
+def _winner_view(
+    pool: str,
+    before: str,
+    shape: Shape,
+    names: Sequence[str],
+    as_values: bool,
+    render: RenderOptions,
+) -> GradientView:
+    """Return the winners of one pool, whose input `before` makes; in colours with one range."""
+    size = 1 if as_values else 3
+    maps = [
+        MapGroup(name, tuple(range(size * index, size * (index + 1))))
+        for index, name in enumerate(names)
     ]
-    return np.concatenate(marked, axis=3)
+    expected = _expected(pool, (*shape[:3], size * shape[3]), maps, pool)
 
+    def counts(gradient: Gradient) -> FloatArray:
+        return winner_counts(gradient.done, pool)
 
-def _winner_keys(pool: str, before: str, spec: Range, gradient: Gradient) -> tuple[ColourKey, ...]:
-    return winner_keys(pool, _value_range(gradient, before, spec))
+    if as_values:
+        return GradientView(expected, render, counts)
 
+    def seen(gradient: Gradient) -> tuple[FloatArray, Mapping]:
+        values = gradient.done.values[before]
+        return values, choose_range(measure(values), render.range, clip_by_default=False)
 
-def _winner_field(pool: str, before: str, spec: Range, gradient: Gradient) -> DrawnField:
-    mapping = _value_range(gradient, before, spec)
-    what = f"input of {pool}, the cells that won in orange"
-    return DrawnField(what, gradient.done.values[before], mapping)
+    def make(gradient: Gradient) -> FloatArray:
+        (values, mapping), wins = seen(gradient), counts(gradient)
+        marked = [mark_winners(values[..., c], wins[..., c], mapping) for c in range(shape[3])]
+        return np.concatenate(marked, axis=3)
 
+    def keys(gradient: Gradient) -> tuple[ColourKey, ...]:
+        return winner_keys(pool, seen(gradient)[1])
 
-def _value_range(gradient: Gradient, before: str, spec: Range) -> Mapping:
-    return choose_range(measure(gradient.done.values[before]), spec, clip_by_default=False)
+    def field(gradient: Gradient) -> DrawnField:
+        return DrawnField(f"input of {pool}, the cells that won in orange", *seen(gradient))
+
+    unknown = winner_keys(pool, Mapping("minmax", 0.0, 1.0))
+    expected = replace(expected, title=f"input of {pool}", keys=unknown)
+    return GradientView(expected, _unchanged(render), make, keys, field)
 
 
 def winner_keys(pool: str, mapping: Mapping) -> tuple[ColourKey, ColourKey]:

@@ -58,7 +58,7 @@ class AxesDefaults(ChannelwiseDefaults):
 
     def stage(self, shape: Shape, dtype: np.dtype[Any]) -> StripStage:
         """Prepare strips of rows, or one of all rows where each depends on all."""
-        out = (1, *self.output_shape(shape)[1:])
+        out = self.output_shape(shape)
         if "rows" in self.read_axes:
             return StripStage(
                 out, out[1], lambda source, a, b: self.compute(source(0, shape[1]))[:, a:b]

@@ -97,7 +97,7 @@ class Layer(AnyLayer, Protocol):
         """Return the box of input cells that a box of output cells depends on."""
 
     def stage(self, shape: Shape, dtype: np.dtype[Any]) -> StripStage:
-        """Prepare the layer for strips of one image of that shape and dtype."""
+        """Prepare the layer for strips of one image (1, n_H, n_W, n_C) of that dtype."""
 
     def forward(self, X: FloatArray) -> tuple[FloatArray, Any]:
         """Return the layer's output and the cache its backward pass needs."""
@@ -185,7 +185,7 @@ class Pointwise(ChannelwiseDefaults, ABC):
 
     def stage(self, shape: Shape, dtype: np.dtype[Any]) -> StripStage:
         """Prepare nothing: each pixel is computed from itself."""
-        out = (1, *self.output_shape(shape)[1:])
+        out = self.output_shape(shape)
         return StripStage(
             out, rows_in_cache(out, dtype), lambda source, a, b: self.compute(source(a, b))
         )

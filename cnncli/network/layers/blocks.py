@@ -120,7 +120,7 @@ class DepthToSpaceLayer(_Blocks):
 
     def stage(self, shape: Shape, dtype: np.dtype[Any]) -> StripStage:
         """Prepare the layer for strips of one image."""
-        out = (1, *self.output_shape(shape)[1:])
+        out = self.output_shape(shape)
 
         def read(source: RowSource, first: int, last: int) -> FloatArray:
             begin, end = first // self.block, -(-last // self.block)
@@ -190,7 +190,7 @@ class SpaceToDepthLayer(_Blocks):
 
     def stage(self, shape: Shape, dtype: np.dtype[Any]) -> StripStage:
         """Prepare the layer for strips of one image."""
-        out = (1, *self.output_shape(shape)[1:])
+        out = self.output_shape(shape)
 
         def read(source: RowSource, first: int, last: int) -> FloatArray:
             return self._gather(source(first * self.block, last * self.block))

@@ -84,7 +84,7 @@ class CellScaleLayer(Pointwise):
 
     def stage(self, shape: Shape, dtype: np.dtype[Any]) -> StripStage:
         """Prepare strips, each with the numbers of its rows."""
-        out = (1, *self.output_shape(shape)[1:])
+        out = self.output_shape(shape)
         return StripStage(
             out,
             rows_in_cache(out, dtype),

@@ -200,7 +200,7 @@ class ConvLayer:
         algorithm = WHOLE_ALGORITHM if dtype == WHOLE else self.algorithm
         plain = not self.filter.per_channel or 1 in (self.filter.maps, shape[3])
         finish = self._finish(dtype) if plain else None
-        convolution = self._prepare((1, *shape[1:]), dtype, algorithm, finish)
+        convolution = self._prepare(shape, dtype, algorithm, finish)
         rows, held = convolution.grid.rows, convolution.kernel.filter_bytes
         if convolution.W is not self.filter.weights:
             held += convolution.W.nbytes

@@ -56,7 +56,7 @@ class PadLayer(ChannelwiseDefaults):
     def stage(self, shape: Shape, dtype: np.dtype[Any]) -> StripStage:
         """Prepare the border for strips of one image."""
         out, pads = self.output_shape(shape), self.window(shape).pads
-        like = placeholder(dtype, (1, *shape[1:]))
+        like = placeholder(dtype, shape)
 
         def read(source: RowSource, first: int, last: int) -> FloatArray:
             return pad_rows(source, like, pads, (self.border_mode, self.pad_value), first, last)

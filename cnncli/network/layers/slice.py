@@ -115,7 +115,7 @@ class SliceLayer(ChannelwiseDefaults):
 
     def stage(self, shape: Shape, dtype: np.dtype[Any]) -> StripStage:
         """Prepare the layer for strips of one image."""
-        out = (1, *self.output_shape(shape)[1:])
+        out = self.output_shape(shape)
         rows, columns, channels = self.taken(shape)
 
         def read(source: RowSource, first: int, last: int) -> FloatArray:

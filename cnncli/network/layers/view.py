@@ -284,7 +284,7 @@ class ViewLayer(ChannelwiseDefaults):
 
     def stage(self, shape: Shape, dtype: np.dtype[Any]) -> StripStage:
         """Prepare one strip of all rows: any row may come from anywhere."""
-        out = (1, *self.output_shape(shape)[1:])
+        out = self.output_shape(shape)
         return StripStage(
             out, max(1, out[1]), lambda source, a, b: self._moved(source(0, shape[1]))[:, a:b]
         )
