@@ -18,7 +18,7 @@ from cnncli.pipeline.output_names import LayerResult
 from cnncli.render.finite_values import measure
 from cnncli.render.grey_levels import Mapping, choose_range
 from cnncli.render.legend import ColourKey, legend_numbers
-from cnncli.render.options import MapGroup, RenderOptions, channel_names
+from cnncli.render.options import MapGroup, RenderOptions, channel_names, one_group_each
 
 Range = str | tuple[float, float]
 
@@ -76,8 +76,7 @@ def plain_view(shape: Shape, unit: str, as_values: bool, render: RenderOptions) 
         make = partial(_drawn, render.range)
         render = replace(render, range=_about_zero(render.range))
         return GradientView(expected, render, make)
-    names = channel_names(input_groups(shape[3]))
-    singles = [MapGroup(name, (channel,)) for channel, name in enumerate(names)]
+    singles = one_group_each(channel_names(input_groups(shape[3])))
     return GradientView(_expected(SOURCE, shape, singles), render, lambda gradient: gradient.input)
 
 

@@ -28,7 +28,7 @@ from cnncli.network.layers import (
     StripStage,
 )
 from cnncli.network.layers.base import has_strips
-from cnncli.render.options import MapGroup
+from cnncli.render.options import MapGroup, numbered_groups, one_group_each
 
 SOURCE: Final = "input"
 """What the network's own input is called among the inputs of its layers."""
@@ -278,8 +278,8 @@ class Network:
         """Return which channels of each layer belong together, and their names."""
         known = {SOURCE: tuple(groups)}
         for node in self.nodes:
-            own = tuple(MapGroup(name, (channel,)) for channel, name in enumerate(node.maps))
             inputs = [known[name] for name in node.inputs]
+            own = one_group_each(node.maps)
             known[node.name] = own or node.layer.output_groups(*inputs)
         return known
 
@@ -407,7 +407,7 @@ def input_groups(channels: int) -> tuple[MapGroup, ...]:
         return (MapGroup("", (0,)),)
     if channels == 3:
         return (MapGroup("", (0, 1, 2)),)
-    return tuple(MapGroup(str(channel), (channel,)) for channel in range(channels))
+    return numbered_groups(channels)
 
 
 def _after(before: StripStage, stage: StripStage) -> StripStage:

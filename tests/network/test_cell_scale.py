@@ -9,7 +9,7 @@ from cnncli.errors import ShapeError
 from cnncli.explain.explained_layer import ExplainedLayer, array_input
 from cnncli.explain.forward import explain
 from cnncli.network.layers import CellScaleLayer
-from cnncli.network.layers.view import numbered_groups
+from cnncli.render.options import numbered_groups
 from tests.support.judges import check_gradients
 
 RANDOM = np.random.default_rng(191)

@@ -12,9 +12,10 @@ from cnncli.explain.explained_layer import ExplainedLayer, array_input
 from cnncli.explain.forward import explain
 from cnncli.network.graph import Network, Node
 from cnncli.network.layers import ActivationLayer, MatMulLayer
-from cnncli.network.layers.view import Layout, ViewLayer, numbered_groups
+from cnncli.network.layers.view import Layout, ViewLayer
 from cnncli.network.model import Model
 from cnncli.network.summary import summarize
+from cnncli.render.options import numbered_groups
 from tests.support.judges import numeric_gradient
 from tests.support.netfiles import check_converted
 

@@ -11,7 +11,7 @@ from cnncli.explain.backward import BackwardExplanation
 from cnncli.explain.explained_layer import ExplainedLayer, array_input
 from cnncli.explain.text.backward import backward_summary
 from cnncli.network.layers import ConvLayer, ConvTransposeLayer, Shape
-from cnncli.render.options import MapGroup
+from cnncli.render.options import one_group_each
 
 
 def plan_transposed_backward_animation(
@@ -51,12 +51,11 @@ def plan_transposed_backward_animation(
     convolution, read = _convolution(layer, shape)
     upstream = np.zeros((1, *read, layer.channels_out), explained.dtype)
     upstream[..., chosen] = 1
-    names = explained.inputs[0].names
     backward = ExplainedLayer(
         explained.name,
         convolution,
         (array_input(upstream, names=explained.output_names),),
-        tuple(MapGroup(name, (channel,)) for channel, name in enumerate(names)),
+        one_group_each(explained.inputs[0].names),
         explained.dtype,
         explained.images,
     )

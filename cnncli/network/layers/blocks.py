@@ -19,8 +19,7 @@ from cnncli.network.layers.base import (
     StripStage,
     rows_at_once,
 )
-from cnncli.network.layers.view import numbered_groups
-from cnncli.render.options import MapGroup
+from cnncli.render.options import MapGroup, numbered_groups
 
 BLOCK_ORDERS: Final = ("block-first", "channel-first")
 """What counts slowest among the channels: the cell of a block, or the channel of the result."""

@@ -11,7 +11,7 @@ from cnncli._dataclass import dataclass
 from cnncli.core.arrays import FloatArray, Shape
 from cnncli.errors import ShapeError
 from cnncli.network.layers.base import Gradients, Pointwise
-from cnncli.render.options import MapGroup, channel_names
+from cnncli.render.options import MapGroup, channel_names, one_group_each
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,7 +77,8 @@ def numbered_names(names: Sequence[str]) -> tuple[MapGroup, ...]:
     >>> [group.name for group in numbered_names(["5", "edge"])]
     ['0', 'edge']
     """
-    return tuple(
-        MapGroup(str(index) if not name or name.isdecimal() else name, (index,))
-        for index, name in enumerate(names)
+    return one_group_each(
+        tuple(
+            str(index) if not name or name.isdecimal() else name for index, name in enumerate(names)
+        )
     )

@@ -17,7 +17,7 @@ from cnncli.errors import OptionError, ShapeError
 from cnncli.filters.filter import Filter
 from cnncli.network.layers.base import Gradients, RowSource, StripStage
 from cnncli.network.layers.conv import ConvLayer
-from cnncli.render.options import MapGroup
+from cnncli.render.options import MapGroup, numbered_groups
 
 
 @dataclass(frozen=True)
@@ -164,7 +164,7 @@ class ConvTransposeLayer:
 
     def output_groups(self, groups: Sequence[MapGroup]) -> tuple[MapGroup, ...]:
         """Return one group for each channel of the output."""
-        return tuple(MapGroup(str(index), (index,)) for index in range(self.channels_out))
+        return numbered_groups(self.channels_out)
 
     def output_window(self, shape: Shape) -> Window:
         """Return the window on the output by which each input cell adds to it.

@@ -13,8 +13,7 @@ from cnncli.core.arrays import FloatArray, Shape
 from cnncli.core.geometry import Box
 from cnncli.errors import ShapeError
 from cnncli.network.layers.base import ChannelwiseDefaults, Gradients
-from cnncli.network.layers.view import numbered_groups
-from cnncli.render.options import MapGroup
+from cnncli.render.options import MapGroup, numbered_groups
 from cnncli.system.threads import run_all
 
 ALONE: Final = 2**24

@@ -14,7 +14,7 @@ from cnncli.core.geometry import Box
 from cnncli.errors import OptionError, ShapeError
 from cnncli.network.layers.axes import AXES
 from cnncli.network.layers.base import ChannelwiseDefaults, Gradients
-from cnncli.render.options import MapGroup
+from cnncli.render.options import MapGroup, numbered_groups
 
 SIDES_HINT: Final = "--size H,W with sides that 32 divides fits most networks that halve and double"
 """What helps where maps were halved to odd sizes and doubled again."""
@@ -319,8 +319,7 @@ def common_groups(groups: Sequence[Sequence[MapGroup]]) -> tuple[MapGroup, ...]:
     """
     if all(tuple(others) == tuple(groups[0]) for others in groups):
         return tuple(groups[0])
-    channels = sorted(channel for group in groups[0] for channel in group.channels)
-    return tuple(MapGroup(str(channel), (channel,)) for channel in channels)
+    return numbered_groups(sum(len(group.channels) for group in groups[0]))
 
 
 def _hint(shapes: Sequence[Shape]) -> str | None:

@@ -12,7 +12,7 @@ from cnncli.core.arrays import FloatArray, Shape
 from cnncli.errors import OptionError, among
 from cnncli.network.layers.axes import AXES, GivenAxes, check_axes
 from cnncli.network.layers.base import Gradients
-from cnncli.render.options import MapGroup
+from cnncli.render.options import MapGroup, numbered_groups
 
 MODES: Final = ("mean", "sum", "max", "min", "l1", "l2")
 
@@ -59,7 +59,7 @@ class ReduceLayer(GivenAxes):
 
     def output_groups(self, *groups: Sequence[MapGroup]) -> tuple[MapGroup, ...]:
         """Return the groups of the input, or one where channels become one."""
-        return tuple(groups[0]) if self.keeps_channels else (MapGroup("0", (0,)),)
+        return tuple(groups[0]) if self.keeps_channels else numbered_groups(1)
 
     def compute(self, X: FloatArray) -> FloatArray:
         """Return the reduced maps; sums are taken in float64."""

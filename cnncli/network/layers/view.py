@@ -28,7 +28,7 @@ from cnncli.core.geometry import Box
 from cnncli.core.receptive_field import Reading
 from cnncli.errors import ShapeError
 from cnncli.network.layers.base import ChannelwiseDefaults, Gradients, StripStage
-from cnncli.render.options import MapGroup
+from cnncli.render.options import MapGroup, numbered_groups
 
 Dims = tuple[int | None, ...]
 """Lengths of a tensor's axes; None where only its values tell."""
@@ -382,14 +382,3 @@ def _count(order: str, cells: Sequence[int], cell: Sequence[int]) -> int:
     """Return which cell of maps one is, counted in an order."""
     at = [CELLS.index(letter) for letter in order]
     return int(np.ravel_multi_index([cell[k] for k in at], [cells[k] for k in at]))
-
-
-def numbered_groups(channels: int) -> tuple[MapGroup, ...]:
-    """Return a group for each channel, under its number.
-
-    Examples
-    --------
-    >>> [group.name for group in numbered_groups(2)]
-    ['0', '1']
-    """
-    return tuple(MapGroup(str(channel), (channel,)) for channel in range(channels))

@@ -18,7 +18,7 @@ from cnncli.core.arrays import Array, FloatArray, Shape, is_placeholder
 from cnncli.core.geometry import Box
 from cnncli.errors import CnnCliError, ShapeError
 from cnncli.network.layers.base import ChannelwiseDefaults, Gradients
-from cnncli.network.layers.view import Dims, Layout, layout_of, numbered_groups
+from cnncli.network.layers.view import Dims, Layout, layout_of
 from cnncli.network.model import SIZE_HINT
 from cnncli.network.onnx.attribute_words import check_words
 from cnncli.network.onnx.control import CONTROL, ReferenceGraph
@@ -48,7 +48,7 @@ from cnncli.network.onnx.values import (
     UnsupportedNode,
     Value,
 )
-from cnncli.render.options import MapGroup
+from cnncli.render.options import MapGroup, numbered_groups
 
 _MOST_WHOLE: Final = 2**53
 _RECURRENT: Final = ("LSTM", "GRU", "RNN")
