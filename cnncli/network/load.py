@@ -80,19 +80,20 @@ def load_model(
         raise FileProblem(f"a network file must end in {endings}", hint=hint, path=path)
     progress.set_step("reading the network")
     model: Model = import_module(reader).read(path, weights=weights, prepare=prepare)
-    if model.stopper and not part:
-        if model.needs_size:
-            needed = SizeNeeded(model.stopper, hint=SIZE_HINT, path=path)
+    stop = model.stop
+    if stop is not None and not part:
+        if stop.needs_size:
+            needed = SizeNeeded(stop.reason, hint=SIZE_HINT, path=path)
             needed.own_size = model.own_size
             raise needed
-        readable = f"{part_option} {model.readable} takes the part that can be read"
-        raise FileProblem(model.stopper, hint=model.stopper_hint or readable, path=path)
+        readable = f"{part_option} {stop.layer} takes the part that can be read"
+        raise FileProblem(stop.reason, hint=stop.hint or readable, path=path)
     known = 1 if model.input.gray else model.channels
     wanted = known or wanted_channels(model.network, model.input.size)
-    return _with_class_names(replace(model, channels=wanted), path)
+    return _named_if_fitting(replace(model, channels=wanted), path)
 
 
-def _with_class_names(model: Model, path: Path) -> Model:
+def _named_if_fitting(model: Model, path: Path) -> Model:
     # How many maps there are may depend on the picture.
     if not model.classes or not channels_out(model.network):
         return model
@@ -100,6 +101,6 @@ def _with_class_names(model: Model, path: Path) -> Model:
         return replace(model, network=with_class_names(model.network, model.classes))
     except ShapeError as error:
         # The metadata of a detector name the columns of its table.
-        if model.stopper or path.suffix.lower() == ".onnx":
+        if model.stop or path.suffix.lower() == ".onnx":
             return model
         raise FileProblem(str(error), path=path) from None

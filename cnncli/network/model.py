@@ -32,6 +32,27 @@ class SizeNeeded(FileProblem):
     own_size: Sides | None = None
 
 
+@dataclass(frozen=True)
+class Stop:
+    """What in a file cannot be read, and so is all behind it.
+
+    Parameters
+    ----------
+    reason : str
+    layer : str
+        The last layer before it.
+    needs_size : bool
+        Whether the size of the picture, if it were known, may do away with it.
+    hint : str, optional
+        What else would.
+    """
+
+    reason: str
+    layer: str
+    needs_size: bool = False
+    hint: str | None = None
+
+
 @dataclass(frozen=True, eq=False)
 class Model:
     """A network with what its file says of the images that it takes.
@@ -50,10 +71,8 @@ class Model:
         Further names of layers.
     missing : mapping of str to str
         Names in its file that became no layer, and why.
-    stopper : str
-        Why its file could not be read to its end; empty if it could.
-    readable : str
-        If it could not: the last layer before that.
+    stop : Stop, optional
+        Why its file could not be read to its end; None if it could.
     channels : int, optional
         How many channels its pictures must have: 1 or 3.
     array_channels : int, optional
@@ -68,10 +87,6 @@ class Model:
     own_size : (int or None, int or None), optional
         Rows and columns of the pictures that its file asks for, whatever they are resized to; None
         for a side that it leaves open.
-    needs_size : bool
-        Whether the size of the picture, if it were known, would do away with `stopper`.
-    stopper_hint : str, optional
-        What else would.
     shown : mapping of str to Layer
         For layers of an ONNX file whose maps have other axes than its value: what makes maps of
         the value's axes of them.
@@ -83,16 +98,13 @@ class Model:
     notes: tuple[str, ...] = ()
     aliases: Mapping[str, str] = field(default_factory=dict)
     missing: Mapping[str, str] = field(default_factory=dict)
-    stopper: str = ""
-    readable: str = ""
+    stop: Stop | None = None
     channels: int | None = None
     classes: tuple[str, ...] = ()
     tensors: Mapping[str, tuple[str, Layout]] = field(default_factory=dict)
     numbered: tuple[str, ...] = ()
     own_size: Sides | None = None
     array_channels: int | None = None
-    needs_size: bool = False
-    stopper_hint: str | None = None
     shown: Mapping[str, Layer] = field(default_factory=dict)
 
     @classmethod
@@ -109,6 +121,11 @@ class Model:
             return cls(Network.chain(layer), notes=notes)
         bank = layer.filter
         return cls(Network.chain(layer), notes=(*bank.notes, *notes), files=bank.files)
+
+    @property
+    def needs_size(self) -> bool:
+        """Whether the rest of its file could be read if the size of the picture were known."""
+        return self.stop is not None and self.stop.needs_size
 
     def reading(self, gray: bool = False) -> dict[str, Any]:
         """Return how images are read for it, as fields of `ReadOptions`.
@@ -154,11 +171,11 @@ class Model:
         names = self.network.names
         if name in self.numbered and name not in names:
             raise OptionError(f"{quote(names[-1])} does not depend on the layer {quote(name)}")
-        if self.stopper and name not in names:
+        if self.stop is not None and name not in names:
             raise OptionError(
-                f"no layer {name!r} in the part that can be read, up to {self.readable}"
+                f"no layer {name!r} in the part that can be read, up to {self.stop.layer}"
                 + among(name, names),
-                hint=f"what stops it: {self.stopper}",
+                hint=f"what stops it: {self.stop.reason}",
             )
         return self.network.node(name).name
 

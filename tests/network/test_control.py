@@ -94,7 +94,7 @@ def test_a_branch_that_cannot_be_read_takes_no_values_of_another() -> None:
         node("Sub", "a b", "y"),
     ]
     found = load(model(nodes, {"c": np.array(True), "zero": np.float32(0)}, SHAPE))
-    assert "org.example.Odd" in found.stopper
+    assert "org.example.Odd" in found.stop.reason
 
 
 def test_branches_in_networks_of_any_size() -> None:
@@ -108,7 +108,7 @@ def test_branches_in_networks_of_any_size() -> None:
     ]
     made = model(nodes, {"four": np.array(4), "zero": np.float32(0)}, (1, 2, "h", "w"))
     found = load(made)
-    assert not found.stopper
+    assert found.stop is None
     assert found.network.names == load(made).network.names
     check(made, picture(*SHAPE))
 
@@ -168,7 +168,7 @@ def test_branches_of_several_ranks_are_refused() -> None:
     rows = graph([node("ReduceMax", "r", "t", axes=[1], keepdims=0)], "", "t")
     made = model(depending(rows, graph([node("Neg", "r", "t")], "", "t")),
                  {"limit": np.float32(0)}, SHAPE)  # fmt: skip
-    assert "different numbers of axes" in load(made).stopper
+    assert "different numbers of axes" in load(made).stop.reason
 
 
 # -- loops ----------------------------------------------------------------------------------------
@@ -214,13 +214,13 @@ def test_sizes_that_only_the_picture_tells_are_no_guess() -> None:
         node("Identity", "go", "on"),
     ]
     made = looped(graph(nodes, "i go v", "on w", {"half": np.float32(0.5)}), 1)
-    assert "Tile (node" in load(made).stopper
+    assert "Tile (node" in load(made).stop.reason
 
 
 def test_turns_of_an_inner_loop_that_only_the_picture_tells_are_no_guess() -> None:
     inner = onnx.helper.make_node("Loop", ["turns", "", "v"], ["w"], body=TWICE_AS_WIDE)
     body = graph([inner, node("Identity", "go", "on")], "i go v", "on w")
-    assert "depend on the picture" in load(looped(body, 1)).stopper
+    assert "depend on the picture" in load(looped(body, 1)).stop.reason
     same = graph([node("Neg", "v", "w"), node("Identity", "go", "on")], "i go v", "on w")
     inner = onnx.helper.make_node("Loop", ["turns", "", "v"], ["w"], body=same)
     X = picture(*SHAPE)
@@ -259,7 +259,7 @@ def repeated(how: str) -> Any:
 def test_what_turns_leave_is_of_the_picture_too(how: str) -> None:
     made, X = repeated(how), np.ones(SHAPE, np.float32)
     assert runtime(made, X).shape == tuple(2 * length for length in SHAPE)
-    assert "Tile (node 'w'): only values of the picture tell the size" in load(made).stopper
+    assert "Tile (node 'w'): only values of the picture tell the size" in load(made).stop.reason
 
 
 @pytest.mark.parametrize("grown", [False, True])

@@ -97,8 +97,8 @@ def test_what_cannot_be_read_is_named_and_the_rest_still_runs() -> None:
     ]
     found = load(model(nodes, outputs=("d",)))
     assert found.network.names == ("good", "beside")
-    assert found.stopper == "unsupported operator org.example.Odd (node 'bad')"
-    assert found.readable == "good"
+    assert found.stop.reason == "unsupported operator org.example.Odd (node 'bad')"
+    assert found.stop.layer == "good"
     for name in ("bad", "b", "behind", "c", "sum", "d"):
         with pytest.raises(
             FileProblem, match=r"no layer .*: unsupported operator org.example.Odd \(node"
@@ -112,9 +112,9 @@ def test_what_cannot_be_read_is_named_and_the_rest_still_runs() -> None:
 
 def test_what_no_output_needs_stops_nothing() -> None:
     nodes = [node("Relu", "x", "a"), odd("a", "b"), node("Tanh", "a", "c")]
-    assert load(model(nodes, outputs=("c",))).stopper == ""
+    assert load(model(nodes, outputs=("c",))).stop is None
     assert (
-        load(model(nodes, outputs=("c", "b"))).stopper
+        load(model(nodes, outputs=("c", "b"))).stop.reason
         == "unsupported operator org.example.Odd (node 'b')"
     )
 
@@ -126,7 +126,7 @@ def test_a_second_output_does_not_hide_what_stops() -> None:
         odd("d", "b", "bad"),
         node("Tanh", "b", "c"),
     ]
-    assert load(model(nodes)).stopper == "unsupported operator org.example.Odd (node 'bad')"
+    assert load(model(nodes)).stop.reason == "unsupported operator org.example.Odd (node 'bad')"
 
 
 def test_a_name_of_a_node_and_a_value_means_the_value() -> None:
@@ -399,7 +399,7 @@ def test_a_graph_that_gives_its_picture_back(
     network = loaded.network.until(loaded.find("y"))
     made = forward(network, X).values[network.names[-1]]
     np.testing.assert_array_equal(made, X * np.float32(scale or 1))
-    assert not loaded.stopper
+    assert loaded.stop is None
 
 
 def test_two_inputs() -> None:

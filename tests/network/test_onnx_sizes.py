@@ -25,7 +25,7 @@ SHAPE = (1, 1, 8, 8)
 def last(made: Any, X: Any) -> Any:
     """Return the last layer's maps of one picture (1, C, H, W)."""
     found = load(made)
-    assert not found.stopper
+    assert found.stop is None
     ((_, Y),) = forward_layers(found.network, np.moveaxis(X, 1, -1))
     return Y
 
@@ -132,7 +132,7 @@ def test_graphs_in_nodes_check_sizes_too(op: str, name: str) -> None:
     small = inside(op, 5, name)
     if (op, name) == ("Resize", "Loop"):
         # Its shapes are looked for with zeros, and no size may be 0.
-        assert "how large its result gets is not known beforehand" in load(small).stopper
+        assert "how large its result gets is not known beforehand" in load(small).stop.reason
         return
     np.testing.assert_array_equal(last(small, X).ravel(), runtime(small, X).ravel())
     for times in (2**23, 1e12):
@@ -296,7 +296,7 @@ def test_weights_that_a_few_numbers_make_may_be_as_large_as_those_of_networks() 
     found = last(made(60_000), X)
     np.testing.assert_allclose(found.ravel(), np.full(60_000, X.sum() / 2), rtol=1e-4)
     # The matrices of AlexNet and VGG, which are not filled to plan.
-    assert load(made(360_000), weights=False).stopper == ""
+    assert load(made(360_000), weights=False).stop is None
     with pytest.raises(FileProblem, match="more than 134217728"):
         load(made(500_000), weights=False)
 

@@ -298,8 +298,8 @@ def test_loops_end() -> None:
     )
     made = onnx.helper.make_node("Loop", ["most", "", "r"], ["y"], body=grows)
     constants = {"most": np.array(40)}
-    stopper = load(model([node("Relu", "x", "r"), made], constants, (1, 1, 64, 64))).stopper
-    assert "it makes" in stopper or "more than" in stopper
+    reason = load(model([node("Relu", "x", "r"), made], constants, (1, 1, 64, 64))).stop.reason
+    assert "it makes" in reason or "more than" in reason
 
 
 def test_graphs_hold_only_what_may_run() -> None:
@@ -308,7 +308,8 @@ def test_graphs_hold_only_what_may_run() -> None:
     nodes = [node("Relu", "x", "r"), node("ReduceMax", "r", "m", keepdims=0)]
     nodes += [node("Greater", "m limit", "c"), made]
     assert (
-        "not among those that can be run" in load(model(nodes, {"limit": np.float32(-1)})).stopper
+        "not among those that can be run"
+        in load(model(nodes, {"limit": np.float32(-1)})).stop.reason
     )
 
 

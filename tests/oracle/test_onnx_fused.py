@@ -99,4 +99,4 @@ def test_lstm_quantised_at_run_time(tmp_path: Path) -> None:
     found, expected = ours(made, X), runtime(made, X)
     # The state is not rounded to 8 bits between steps.
     np.testing.assert_allclose(np.sort(found.ravel()), np.sort(expected.ravel()), atol=0.02)
-    assert load(made).stopper == ""
+    assert load(made).stop is None

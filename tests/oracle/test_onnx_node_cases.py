@@ -102,7 +102,7 @@ def test_case(name: str) -> None:
     inputs, outputs = CASES[name].data_sets[0]
     made = on_a_picture(CASES[name])
     found = load(made)
-    assert not found.stopper
+    assert found.stop is None
     check_documented(made, found.network)
     X = inputs[0].astype(np.float32).reshape(1, 1, -1, 1)
     for info, expected in zip(made.graph.output, outputs, strict=True):

@@ -34,7 +34,7 @@ from cnncli.network.layers import (
 from cnncli.network.layers.base import OPEN_SIDE
 from cnncli.network.layers.merge import SIDES_HINT
 from cnncli.network.layers.view import Layout, ViewLayer, layout_of, reshaped
-from cnncli.network.model import SIZE_HINT, Model, SizeNeeded
+from cnncli.network.model import SIZE_HINT, Model, SizeNeeded, Stop
 from cnncli.network.onnx.learned import LearnedNumbers
 from cnncli.network.onnx.model import OnnxGraph, OnnxNode, SubGraph
 from cnncli.network.onnx.node_layer import (
@@ -51,7 +51,7 @@ from cnncli.network.onnx.reference import ALLOWED, MOST_NUMBERS
 from cnncli.network.onnx.shape_rules import has_rule, ruled_shape
 from cnncli.network.onnx.shapes import NotRun
 from cnncli.network.onnx.shown import shown_views, tensors_of, with_matrices_noted
-from cnncli.network.onnx.stop import Stop, stop_reason
+from cnncli.network.onnx.stop import stop_reason
 from cnncli.network.onnx.values import (
     DOUBLES,
     BuiltLayer,
@@ -392,13 +392,10 @@ class NetworkBuilder:
             notes=(several,) if len(ends) > 1 else (),
             aliases={name: layer for name, layer in known.items() if name != layer},
             missing={n: stop.reason for n, stop in self.missing.items() if n and n not in known},
-            stopper="" if stop is None else stop.reason,
-            readable=self.nodes[-1].name if stop is None else stop.layer,
+            stop=stop,
             channels=self.picture.channels if self.picture.channels in PICTURES else None,
             classes=self.graph.classes,
             tensors=tensors_of(self.graph.outputs, self.values),
-            needs_size=stop is not None and stop.needs_size,
-            stopper_hint=None if stop is None else stop.hint,
             shown=shown_views(self.values, {*ends}),
         )
 

@@ -20,7 +20,7 @@ from cnncli.errors import FileProblem
 from cnncli.filters.filter import Filter
 from cnncli.io.read_options import Sides
 from cnncli.network.graph import Network
-from cnncli.network.model import Model, SizeNeeded
+from cnncli.network.model import Model, SizeNeeded, Stop
 from cnncli.network.onnx.builder import NetworkBuilder
 from cnncli.network.onnx.families.types import TYPES
 from cnncli.network.onnx.model import OnnxGraph, read_graph
@@ -53,7 +53,7 @@ def read(path: Path, *, weights: bool = True, prepare: Mapping[str, Any] | None 
     -------
     Model
         Nodes that cannot be read, and all that depend on them, are left out; if that leaves out an
-        output of the graph, `Model.stopper` says why.
+        output of the graph, `Model.stop` says why.
 
     Raises
     ------
@@ -80,11 +80,11 @@ def _read(path: Path, weights: bool, prepare: Mapping[str, Any]) -> Model:
     except SizeNeeded as error:
         error.own_size = own_size
         raise
-    if model.stopper and picture.size is None and builder.needs_size:
+    if model.stop and picture.size is None and builder.needs_size:
         model = _of_any_size(make, picture, sides) or model
-    elif model.stopper and picture.size not in (None, own.size):
+    elif model.stop and picture.size not in (None, own.size):
         make = partial(_built, graph, name, own, prepared, weights)
-        model = _name_size(model, picture, make, own, sides)
+        model = replace(model, stop=_with_size(model.stop, picture, make, own, sides))
     notes = (*model.notes, *_batch_notes(graph, name), *_type_notes(graph, name, prepare))
     shape = dict(zip(own.axes, graph.inputs[name] or (), strict=False))
     return replace(model, own_size=own_size, array_channels=shape.get("c"), notes=notes)
@@ -118,25 +118,25 @@ def _type_notes(graph: OnnxGraph, name: str, prepare: Mapping[str, Any]) -> tupl
     return notes
 
 
-def _name_size(
-    model: Model,
+def _with_size(
+    stop: Stop,
     picture: Signal,
     make: Callable[..., tuple[Model, NetworkBuilder]],
     own: Signal,
     sides: Sides,
-) -> Model:
+) -> Stop:
     """Name the size that was asked for where only that keeps a model from being read to its end."""
     try:
         as_made = make()[0]
-        fails = as_made.stopper and not as_made.needs_size
+        fails = as_made.stop and not as_made.needs_size
     except FileProblem as error:
         fails = not isinstance(error, SizeNeeded)
     if picture.size is None or fails:
-        return model
+        return stop
     made_for = f"; the model was made for {own.size[0]}x{own.size[1]}" if own.size else ""
     asked = f"with an input of {picture.size[0]}x{picture.size[1]}"
-    hint = model.stopper_hint or (None if own.size else _fitting_size(make, sides) or _OTHER_SIZE)
-    return replace(model, stopper=f"{asked}: {model.stopper}{made_for}", stopper_hint=hint)
+    hint = stop.hint or (None if own.size else _fitting_size(make, sides) or _OTHER_SIZE)
+    return replace(stop, reason=f"{asked}: {stop.reason}{made_for}", hint=hint)
 
 
 def _fitting_size(make: Callable[..., tuple[Model, NetworkBuilder]], sides: Sides) -> str | None:
@@ -147,7 +147,7 @@ def _fitting_size(make: Callable[..., tuple[Model, NetworkBuilder]], sides: Side
             model, _ = make(size=(n_H, n_W))
         except FileProblem:
             continue
-        if not model.stopper:
+        if model.stop is None:
             return f"--size {n_H},{n_W} fits the model"
     return None
 
@@ -183,7 +183,7 @@ def _of_any_size(
     """
     models = [make(size=(sides[0] or n_H, sides[1] or n_W))[0] for n_H, n_W in _TRIED]
     first, *others = models
-    if any(model.stopper or not _same(first.network, model.network) for model in models):
+    if any(model.stop or not _same(first.network, model.network) for model in models):
         return None
     shown = {
         name: view
