@@ -36,7 +36,7 @@ def plan_transposed_backward_animation(
     --------
     >>> from cnncli.explain.backward import explain_backward
     >>> from cnncli.filters.filter import from_array
-    >>> source, groups = array_input(np.ones((1, 1, 3, 1))), (MapGroup("", (0,)),)
+    >>> source, groups = array_input(np.ones((1, 1, 3, 1))), one_group_each(("",))
     >>> layer = ConvTransposeLayer(from_array(np.array([[[[1.0]], [[2]], [[4]]]])), padding=(0, 1))
     >>> up = ExplainedLayer("up", layer, (source,), groups, np.dtype(float))
     >>> explanation = explain_backward(up, (0, 1))
