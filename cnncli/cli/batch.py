@@ -98,7 +98,7 @@ def make_job(model: Model, images: ImageOptions, results: object, **settings: An
 
     return Job(
         network=model.network,
-        read=read_options(images, **model.reading(images.gray)),
+        read=read_options(images, **model.read_fields(images.gray)),
         render=make(RenderOptions, results),
         output=make(OutputOptions, results),
         command=result_command(typed_command()),

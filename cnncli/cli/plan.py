@@ -112,7 +112,7 @@ def plan(options: PlanOptions) -> None:
         load = partial(load_model, path, weights=False, part=part)
         whole = load_for_picture(load, prepare, options.image, read_options(options))
         model = whole.until(options.until)
-        read = read_options(options, **model.reading())
+        read = read_options(options, **model.read_fields())
         shape = _input_shape(model, options, read)
     with _hints_of_plan():
         if options.trace is None:

@@ -45,8 +45,8 @@ class NetworkPicture:
 
     def prepared(self, model: Model, prepared: Preparation) -> Values:
         """Return the picture as a network's first layer gets it, by some preparation."""
-        reading = replace(model, input=prepared).reading(self.read.gray)
-        X: Values = read_image(self.path, replace(self.read, **reading)).values()[:1]
+        read = replace(self.read, **replace(model, input=prepared).read_fields(self.read.gray))
+        X: Values = read_image(self.path, read).values()[:1]
         layer = prepared.layer()
         if layer is None:
             return X

@@ -12,6 +12,9 @@ from numpy.typing import NDArray
 from cnncli.core.choices import PAD_MODES
 from cnncli.errors import OptionError
 
+Border = tuple[str, float]
+"""Pad mode and the constant of "zeros"."""
+
 Runs = tuple[tuple[int, int], ...]
 """Cells ``[begin, end)`` along an axis, in order and apart."""
 

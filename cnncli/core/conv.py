@@ -9,9 +9,8 @@ from typing import Any
 import numpy as np
 
 from cnncli._dataclass import dataclass
-from cnncli.core.algorithms.base import Border
 from cnncli.core.arrays import FloatArray, float_dtype
-from cnncli.core.borders import check_pad_mode
+from cnncli.core.borders import Border, check_pad_mode
 from cnncli.core.engine import Convolution, prepare_convolution
 from cnncli.core.geometry import Window, place_window
 from cnncli.core.hparameters import CONV_DEFAULTS, read_hparameters

@@ -15,9 +15,10 @@ from typing import Final
 
 import numpy as np
 
-from cnncli.core.algorithms.base import Border, ConvTask
+from cnncli.core.algorithms.base import ConvTask
 from cnncli.core.algorithms.matmul import sliding_cells
 from cnncli.core.arrays import FloatArray
+from cnncli.core.borders import Border
 from cnncli.core.engine import correlate
 from cnncli.core.geometry import Axis, Window
 from cnncli.core.padding import pad_borders_backward

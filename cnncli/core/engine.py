@@ -17,11 +17,12 @@ import numpy as np
 
 from cnncli._dataclass import dataclass
 from cnncli.core.algorithms import banded, fourier, low_rank, matmul, shift_add, winograd
-from cnncli.core.algorithms.base import Border, ConvTask, Kernel, share_weights
+from cnncli.core.algorithms.base import ConvTask, Kernel, share_weights
 from cnncli.core.arrays import FloatArray
+from cnncli.core.borders import Border
 from cnncli.core.geometry import Window
 from cnncli.core.prices import price
-from cnncli.core.strips import FEWEST, Padder, RowSource, Strip, StripGrid, cut, run_strips
+from cnncli.core.strips import FEWEST, BatchRows, Padder, Strip, StripGrid, cut, run_strips
 from cnncli.errors import OptionError
 from cnncli.system import blas
 from cnncli.system.threads import Scratch
@@ -210,7 +211,7 @@ class Convolution:
         """
         return self.rows(lambda _, rows: source(rows.start, rows.stop), first, last, jobs=1)
 
-    def rows(self, source: RowSource, first: int, last: int, jobs: int | None = None) -> FloatArray:
+    def rows(self, source: BatchRows, first: int, last: int, jobs: int | None = None) -> FloatArray:
         """Return output rows ``[first, last)``, asking `source` only for the rows they need."""
         task = self.task
         whole = (first, last) == (0, task.window.rows.out)
@@ -247,7 +248,7 @@ class Convolution:
 
     def _strip(
         self,
-        source: RowSource,
+        source: BatchRows,
         strip: Strip,
         channels: slice,
         out: FloatArray,

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 
 from cnncli.core.arrays import FloatArray
-from cnncli.core.borders import border_index
+from cnncli.core.borders import Border, border_index
 from cnncli.core.geometry import Axis, PaddingLike, Pads, Window, explicit_pads
 from cnncli.core.strips import fill_padded
 from cnncli.errors import ShapeError
@@ -81,7 +81,7 @@ def pad_rows(
     source: Callable[[int, int], FloatArray],
     X: FloatArray,
     pads: Pads,
-    border: tuple[str, float],
+    border: Border,
     first: int,
     last: int,
 ) -> FloatArray:

@@ -12,11 +12,11 @@ import numpy as np
 from cnncli._dataclass import dataclass
 from cnncli.core.algorithms.base import ConvTask
 from cnncli.core.arrays import FloatArray
-from cnncli.core.borders import CONSTANT_CELL, border_index
+from cnncli.core.borders import CONSTANT_CELL, Border, border_index
 from cnncli.core.geometry import Axis, Pair, Window
 from cnncli.system.threads import Scratch, share_items
 
-RowSource = Callable[[slice, slice], FloatArray]
+BatchRows = Callable[[slice, slice], FloatArray]
 """``source(images, rows)``: input rows, shape (images, rows, n_W_prev, n_C_prev)."""
 
 STRIP_BYTES: Final = 4 * 2**20
@@ -129,7 +129,7 @@ class Padder:
             cols = Axis(size=cols.size, kernel=1)
         return Padder(task, cols, max(columns, cols.padded))
 
-    def strip(self, source: RowSource, images: slice, cells: Pair, scratch: Scratch) -> FloatArray:
+    def strip(self, source: BatchRows, images: slice, cells: Pair, scratch: Scratch) -> FloatArray:
         """Return padded rows ``[begin, end)``, (images, rows, columns, n_C_prev)."""
         begin, end = cells
         rows = self.task.window.rows
@@ -150,7 +150,7 @@ def fill_padded(
     padded: FloatArray,
     source: Callable[[int, int], FloatArray],
     window: Window,
-    border: tuple[str, float],
+    border: Border,
     first: int,
 ) -> None:
     """Fill an array (m, rows, columns, n_C) with the padded rows from `first` on.

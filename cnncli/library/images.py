@@ -80,7 +80,7 @@ def read_options(model: Model, reading: Reading) -> ReadOptions:
     """
     given: dict[str, Any] = {**reading}
     restore = restore_values if given.pop("as_values", False) else None
-    given |= model.reading(given.get("gray", False))
+    given |= model.read_fields(given.get("gray", False))
     return ReadOptions(restore=restore, **given)
 
 

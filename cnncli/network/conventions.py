@@ -12,7 +12,7 @@ from cnncli.filters.filter import flip
 from cnncli.network.layers import ConvLayer, PoolLayer
 
 OneLayer = ConvLayer | PoolLayer
-AnyLayer = TypeVar("AnyLayer", bound=ConvLayer | PoolLayer)
+ConvOrPool = TypeVar("ConvOrPool", bound=ConvLayer | PoolLayer)
 
 
 @dataclass(frozen=True)
@@ -109,7 +109,7 @@ def centres_lower(padding: object, flips: bool, convention: Convention | None) -
     return (same == "same-lower") != flips
 
 
-def by_convention(layer: AnyLayer, convention: Convention) -> AnyLayer:
+def by_convention(layer: ConvOrPool, convention: Convention) -> ConvOrPool:
     """Return a layer as a tool would do it.
 
     Parameters

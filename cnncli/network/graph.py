@@ -74,7 +74,7 @@ class Node:
     maps: tuple[str, ...] = ()
     parameters: int | None = None
 
-    def reading(self, old: str, new: str) -> Node:
+    def with_input(self, old: str, new: str) -> Node:
         """Return the node that reads one layer in place of another."""
         return replace(self, inputs=tuple(new if name == old else name for name in self.inputs))
 

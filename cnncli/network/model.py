@@ -127,7 +127,7 @@ class Model:
         """Whether the rest of its file could be read if the size of the picture were known."""
         return self.stop is not None and self.stop.needs_size
 
-    def reading(self, gray: bool = False) -> dict[str, Any]:
+    def read_fields(self, gray: bool = False) -> dict[str, Any]:
         """Return how images are read for it, as fields of `ReadOptions`.
 
         Parameters

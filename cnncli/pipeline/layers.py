@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 FilterLike = str | os.PathLike[str] | Array
 """What ``--filter`` names, or an array of the same shapes."""
 
-AnyLayer = TypeVar("AnyLayer", bound=ConvLayer | PoolLayer)
+ConvOrPool = TypeVar("ConvOrPool", bound=ConvLayer | PoolLayer)
 
 
 @dataclass(frozen=True, eq=False)
@@ -231,7 +231,7 @@ def of_network(bank: Filter) -> bool:
     return any(is_network(file) for file in bank.files)
 
 
-def _by_convention(layer: AnyLayer, name: str | None, names: Sequence[str]) -> AnyLayer:
+def _by_convention(layer: ConvOrPool, name: str | None, names: Sequence[str]) -> ConvOrPool:
     if name is None:
         return layer
     if name not in names:

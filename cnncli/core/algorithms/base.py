@@ -20,11 +20,9 @@ import numpy as np
 
 from cnncli._dataclass import dataclass
 from cnncli.core.arrays import FloatArray
+from cnncli.core.borders import Border
 from cnncli.core.geometry import Window
 from cnncli.system.threads import Scratch
-
-Border = tuple[str, float]
-"""Pad mode and the constant of "zeros"."""
 
 
 @dataclass(frozen=True)

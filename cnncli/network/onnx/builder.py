@@ -451,7 +451,7 @@ class NetworkBuilder:
                     del nodes[node.name]
                     nodes[before.name] = replace(before, layer=joined)
                     renamed = node.name, before.name
-                    nodes = {key: each.reading(*renamed) for key, each in nodes.items()}
+                    nodes = {key: each.with_input(*renamed) for key, each in nodes.items()}
                     self._restore(before.name, joined)
                     self._rename(node.name, before.name)
         self.nodes = list(nodes.values())
