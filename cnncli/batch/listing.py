@@ -15,7 +15,7 @@ from contextlib import AbstractContextManager
 from fnmatch import fnmatchcase
 from typing import BinaryIO, Final
 
-from cnncli.batch.spool import temporary_file, temporary_problem
+from cnncli.batch.spool import temporary_file, write_temporary
 from cnncli.errors import FileProblem
 from cnncli.io.regular_files import fault_text
 from cnncli.io.urls import is_url, parse_url
@@ -284,17 +284,17 @@ def _open_list(list_name: str, shown: str, max_bytes: int) -> AbstractContextMan
 
 def _copied(stream: BinaryIO, shown: str, max_bytes: int) -> BinaryIO:
     left, copy = max_bytes, temporary_file()
-    while chunk := stream.read(min(_CHUNK, left + 1)):
-        left -= len(chunk)
-        if left < 0:
-            copy.close()
-            raise FileProblem(
-                f"a list of more than {max_bytes} bytes", hint="--max-input-bytes", path=shown
-            )
-        try:
-            copy.write(chunk)
-        except OSError as error:
-            raise temporary_problem(error) from error
+    try:
+        while chunk := stream.read(min(_CHUNK, left + 1)):
+            left -= len(chunk)
+            if left < 0:
+                raise FileProblem(
+                    f"a list of more than {max_bytes} bytes", hint="--max-input-bytes", path=shown
+                )
+            write_temporary(copy, chunk)
+    except BaseException:
+        copy.close()
+        raise
     return copy
 
 

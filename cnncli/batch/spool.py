@@ -40,14 +40,13 @@ class Spool:
             If the disk for temporary files is full.
         """
         position, stored = self._end, len(record).to_bytes(_LENGTH, "little") + record
-        try:
-            if position + len(stored) > _IN_MEMORY and isinstance(self._file, BytesIO):
-                self._move_to_disk(self._file.getvalue())
-            self._file.seek(position)
-            self._file.write(stored)
-            self._file.flush()
-        except OSError as error:
-            raise temporary_problem(error) from error
+        if position + len(stored) > _IN_MEMORY and isinstance(self._file, BytesIO):
+            file = temporary_file()
+            weakref.finalize(self, file.close)
+            write_temporary(file, self._file.getvalue())
+            self._file = file
+        self._file.seek(position)
+        write_temporary(self._file, stored)
         self._count += 1
         self._end += len(stored)
         return position
@@ -63,21 +62,29 @@ class Spool:
             yield (record := self.read(position))
             position += _LENGTH + len(record)
 
-    def _move_to_disk(self, records: bytes) -> None:
-        self._file = temporary_file()
-        weakref.finalize(self, self._file.close)
-        self._file.write(records)
-
 
 def temporary_file() -> BinaryIO:
-    """Open a file without a name, which goes when it is closed or the process ends."""
+    """Open a file without a name, which goes when it is closed or the process ends.
+
+    It has no buffer: what could not be written would wait in it, and fail once more at each read.
+    """
     import tempfile
 
-    file: BinaryIO = tempfile.TemporaryFile(prefix="cnncli-")  # noqa: SIM115
-    return file
+    try:
+        return tempfile.TemporaryFile(prefix="cnncli-", buffering=0)
+    except OSError as error:
+        raise _write_problem(error) from error
 
 
-def temporary_problem(error: OSError) -> FileProblem:
-    """Return the error for a temporary file that cannot be written."""
+def write_temporary(file: BinaryIO, content: bytes) -> None:
+    """Write all of a content; a file without a buffer may take a part at a time."""
+    try:
+        while content:
+            content = content[file.write(content) :]
+    except OSError as error:
+        raise _write_problem(error) from error
+
+
+def _write_problem(error: OSError) -> FileProblem:
     reason = (error.strerror or str(error)).lower()
     return FileProblem(f"a temporary file cannot be written: {reason}", hint="TMPDIR=/another/disk")

@@ -6,10 +6,14 @@ import random
 import resource
 import subprocess
 import sys
+import tempfile
+from pathlib import Path
 
 import pytest
 
 from cnncli.batch.spool import Spool
+from cnncli.errors import FileProblem
+from tests.support.disks import small_disk
 
 
 @pytest.mark.parametrize("length", [1, 300, 300_000])
@@ -44,3 +48,20 @@ def test_a_full_disk_for_temporary_files_is_named() -> None:
         [sys.executable, "-c", script], preexec_fn=limit, capture_output=True, check=True
     )
     assert done.stdout == b"a temporary file cannot be written: file too large\n"
+
+
+@pytest.mark.parametrize("length", [100, 200_000])
+def test_a_full_disk_takes_no_record_that_a_spool_has(
+    length: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Long records fail where they are moved to the disk, short ones later, in a file of their own.
+    spool, records, record = Spool(), list[bytes](), bytes(range(100)) * (length // 100)
+    with small_disk(tmp_path / "small", 64 if length > 100 else 300) as folder:
+        monkeypatch.setattr(tempfile, "tempdir", str(folder))
+        with pytest.raises(FileProblem, match="a temporary file cannot be written: no space left"):
+            while True:
+                spool.append(record)
+                records.append(record)
+        assert (len(spool), list(spool)) == (len(records), records)
+        assert spool.read(0) == record
+        del spool

@@ -14,6 +14,7 @@ from tests.support.disks import small_disk
 from tests.support.mutants import picture_corpus
 from tests.support.picturefiles import encoded
 from tests.support.shell import (
+    error_lines,
     pixels,
     refused,
     refused_untouched,
@@ -97,6 +98,14 @@ def test_a_full_small_disk_in_a_batch_and_for_maps(small_disk: Path) -> None:
     written = sorted(small_disk.iterdir())
     assert len(errors) + len(written) == 4 and errors and written
     assert all(pixels(path).shape[1:] == (300, 3) for path in written)
+
+
+@pytest.mark.parametrize("length", [308_000, 600_000])
+def test_a_full_disk_for_a_list_of_names(small_disk: Path, length: int) -> None:
+    names = (b"x.png\n" * length)[:length]
+    env = {**os.environ, "TMPDIR": str(small_disk)}
+    done = run_process("pool", "--files-from", "-", "-o", "out/", input=names, env=env)
+    assert "a temporary file cannot be written: no space left on device" in error_lines(done, 1)
 
 
 @pytest.mark.parametrize(
