@@ -53,5 +53,5 @@ def preview(job: Job, task: Task, access: FileAccess) -> Outcome:
         return Outcome(task.source, planned=(target.pattern.text,))
     else:
         files = access.select(target, target.unknown_files())
-    names = tuple("-" if file.path is None else str(file.path) for file in files)
+    names = tuple(file.argument for file in files)
     return Outcome(task.source, planned=names, skipped=not names)

@@ -243,7 +243,8 @@ def duration(seconds: float) -> str:
 
 
 def _line(written: WrittenFile) -> str:
-    names = [printable(name) for name in (written.output, written.layer) if name is not None]
+    output = "standard output" if written.output == "-" else written.output
+    names = [printable(name) for name in (output, written.layer) if name is not None]
     values = f"values {written.low:.4g} to {written.high:.4g}"
     if written.non_finite == math.prod(written.shape):
         values = "no finite value"
@@ -311,7 +312,7 @@ def output_fields(outcome: Outcome) -> list[dict[str, Any]]:
 
 def _written_fields(written: WrittenFile) -> Any:
     fields: dict[str, Any] = {
-        "output": "-" if written.output == "standard output" else written.output,
+        "output": written.output,
         **({} if written.layer is None else {"layer": written.layer}),
         "shape": written.shape,
         "maps": written.maps,

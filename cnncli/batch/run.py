@@ -98,7 +98,8 @@ def run(
             for task, outcome in done:
                 failed = failed or outcome.error is not None
                 names = (*(written.output for written in outcome.written), *outcome.in_place)
-                folders.update(os.path.dirname(os.path.realpath(name)) for name in names)
+                paths = (os.path.realpath(name) for name in names if name != "-")
+                folders.update(map(os.path.dirname, paths))
                 if len(folders) > FOLDERS:
                     sync_folders(folders)
                     folders.clear()

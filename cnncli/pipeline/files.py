@@ -158,7 +158,7 @@ def write_made(made: MadeFiles, target: Target, files: LocalFiles) -> frozenset[
         if file in chosen:
             with files.open(file) as stream:
                 stream.write(content)
-    return frozenset(file.label for file in chosen)
+    return frozenset(file.argument for file in chosen)
 
 
 def open_output(

@@ -34,7 +34,7 @@ class OneOutput:
         return self.file.path is None
 
     def __str__(self) -> str:
-        return self.file.label
+        return str(self.file.path or "standard output")
 
     def write(self, data: bytes) -> None:
         """Write it whole or not at all; a folder that is missing is made.

@@ -77,7 +77,7 @@ class Source:
     @property
     def argument(self) -> str:
         """What stands for it on a command line, and in reports for programs."""
-        return str(self.path) if self.path else "-"
+        return _argument(self.path)
 
     def __str__(self) -> str:
         return quote(self.path) if self.path else "standard input"
@@ -104,9 +104,9 @@ class OutFile:
     maps: tuple[int, ...]
 
     @property
-    def label(self) -> str:
-        """What reports call it."""
-        return str(self.path) if self.path else "standard output"
+    def argument(self) -> str:
+        """What stands for it on a command line, and in reports for programs."""
+        return _argument(self.path)
 
 
 @dataclass(frozen=True)
@@ -435,6 +435,12 @@ def _format_of(path: Location, forced: Format | None) -> Format:
         return find_format(extension, option="--output extension")
     except OptionError as error:
         raise error.about(path) from None
+
+
+def _argument(path: Location | None) -> str:
+    if path is None:
+        return "-"
+    return "./-" if str(path) == "-" else str(path)
 
 
 def output_folder(output: str | None) -> str | None:

@@ -284,7 +284,7 @@ class ResultWriter:
         ranges = tuple((tile.mapping.lo, tile.mapping.hi) for tile in tiles)
         field, batched = self.result.field, self.result.batched
         written = WrittenFile(
-            output=file.label,
+            output=file.argument,
             form=_picture_form(sheet, tiles, self.result.photo_metadata.alpha is not None),
             shape=self._shape(file),
             maps=tuple(tile.name for tile in tiles),
@@ -388,7 +388,7 @@ def written_values(
 ) -> WrittenFile:
     """Describe a file that values were written to as they are."""
     text, (low, high) = f"{'x'.join(map(str, shape))} {form}", seen.limits
-    return WrittenFile(file.label, text, shape, maps, low, high, seen.non_finite, layer=layer)
+    return WrittenFile(file.argument, text, shape, maps, low, high, seen.non_finite, layer=layer)
 
 
 def _picture_form(sheet: Sheet, tiles: Sequence[Tile], has_alpha: bool) -> str:

@@ -13,7 +13,7 @@ class WrittenFile:
     Parameters
     ----------
     output : str
-        Path, or ``standard output``.
+        Path, or ``-`` for standard output.
     form : str
         Size and kind in words.
     shape : tuple of int

@@ -141,7 +141,7 @@ def test_json_is_json_whatever_the_values(value: float) -> None:
 
 
 def test_standard_input_and_output_are_a_dash() -> None:
-    found = entry(Outcome(Source(None), (written(output="standard output"),)))
+    found = entry(Outcome(Source(None), (written(output="-"),)))
     assert (found["input"], found["output"]) == ("-", "-")
 
 
@@ -226,6 +226,15 @@ def test_nothing_else_is_mixed_into_a_result_on_standard_output(
     size = 128 + 3 * 4 * 3 * 4
     # Either the two are refused together, or the report goes elsewhere.
     assert (done.returncode, len(done.stdout)) in ((0, size), (2, 0)), done.stdout[size:]
+
+
+@INPUTS
+@pytest.mark.parametrize("name", ["standard output", "./-"])
+def test_a_file_named_as_standard_output_is_a_file(name: str) -> None:
+    result = run_cli("pool", "x.png", "--format", "png", "-o", name, "--json")
+    assert json.loads(result.stdout)["output"] == name and Path(name).stat().st_size > 8
+    again = json.loads(run_cli("pool", name, "-o", "again.png", "--json").stdout)
+    assert (again["input"], again["output"]) == (name, "again.png")
 
 
 @INPUTS
