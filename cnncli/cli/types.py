@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+import sys
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 import click
@@ -112,7 +113,9 @@ class WholeNumber(click.IntRange):
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         """Return the number, or fail with what it must be."""
-        return _within(self, super().convert, "a whole number", value, param, ctx)
+        is_number = not isinstance(value, str) or _is_whole(value)
+        convert = super().convert if is_number else self.fail
+        return _within(self, convert, "a whole number", value, param, ctx)
 
 
 class NumberWithin(click.FloatRange):
@@ -171,10 +174,7 @@ class Numbers(TextType):
 
     def parse(self, text: str) -> int | tuple[int, ...] | None:
         """Return one number, or a tuple of numbers."""
-        try:
-            numbers = tuple(int(part) for part in text.split(","))
-        except ValueError:
-            return None
+        numbers = _whole_numbers(text.split(","))
         if len(numbers) not in self.counts or not all(
             self.least <= number <= self.most for number in numbers
         ):
@@ -239,7 +239,7 @@ class ChannelCount(TextType):
         """Return the number."""
         if text == "all":
             return MAX_CHANNELS
-        return int(text) if text.isascii() and text.isdigit() and len(text) < 8 else None
+        return int(text) if _is_whole(text) else None
 
 
 class ByteCount(TextType):
@@ -266,11 +266,9 @@ class InputSize(TextType):
 
     def parse(self, text: str) -> tuple[int, ...] | None:
         """Return the two or three numbers."""
-        parts = text.lower().split("x")
-        if len(parts) not in (2, 3) or not all(map(_is_number, parts)):
-            return None
-        numbers = tuple(map(int, parts))
-        return numbers if all(1 <= number <= MAX_CELLS for number in numbers) else None
+        numbers = _whole_numbers(text.lower().split("x"))
+        within = all(1 <= number <= MAX_CELLS for number in numbers)
+        return numbers if len(numbers) in (2, 3) and within else None
 
 
 class UnitType(TextType):
@@ -283,10 +281,8 @@ class UnitType(TextType):
     def parse(self, text: str) -> tuple[str, tuple[int, int]] | None:
         """Return the layer's name and the row and column."""
         layer, _, place = text.rpartition(":")
-        parts = place.split(",")
-        if not layer or len(parts) != 2 or not all(map(_is_number, parts)):
-            return None
-        return layer, (int(parts[0]), int(parts[1]))
+        numbers = _whole_numbers(place.split(","))
+        return (layer, (numbers[0], numbers[1])) if layer and len(numbers) == 2 else None
 
 
 class ClusterAddress(TextType):
@@ -301,7 +297,7 @@ class ClusterAddress(TextType):
         host, _, number = text.rpartition(":")
         most = MAX_WORKERS if host == "local" else 65_535
         named = host == "local" or (host.startswith(("tcp://", "tls://")) and 6 < len(host) < 262)
-        return text if named and _is_number(number) and 1 <= int(number) <= most else None
+        return text if named and _is_whole(number) and 1 <= int(number) <= most else None
 
 
 class FilterName(TextType):
@@ -321,5 +317,11 @@ class FilterName(TextType):
         return [CompletionItem(name) for name in names] or [CompletionItem(incomplete, type="file")]
 
 
-def _is_number(text: str) -> bool:
-    return text.isascii() and text.isdigit() and len(text) < 6
+def _is_whole(text: str) -> bool:
+    """Whether a text is digits alone: Python takes underscores and digits of all scripts too."""
+    return text.isascii() and text.isdigit() and len(text) <= sys.int_info.default_max_str_digits
+
+
+def _whole_numbers(texts: Sequence[str]) -> tuple[int, ...]:
+    """Return texts as whole numbers; none if one of them is none."""
+    return tuple(map(int, texts)) if all(map(_is_whole, texts)) else ()

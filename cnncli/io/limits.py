@@ -20,7 +20,7 @@ UNITS: Final = {"": 1, "B": 1} | {
 """What numbers of bytes may be followed by, in capitals."""
 
 MAX_CELLS: Final = 65_535
-"""The largest size, stride, dilation or pad: the side of the largest picture any format holds."""
+"""The largest size, stride, dilation or pad."""
 
 MAX_SIDE: Final = 1001
 """The most rows or columns of a filter that is made from its formula."""

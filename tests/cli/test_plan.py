@@ -197,6 +197,8 @@ def test_neither_pixels_nor_weights_are_read() -> None:
         (["--image", "photo.png", "--trace", "conv2:1"], "LAYER:ROW,COL"),
         (["--image", "photo.png", "--trace", "1,1"], "LAYER:ROW,COL"),
         (["--image", "photo.png", "--trace", "conv2:-1,1"], "LAYER:ROW,COL"),
+        (["--image", "photo.png", "--trace", "conv2:1_0,1"], "LAYER:ROW,COL"),
+        (["--image", "photo.png", "--trace", "conv2:100000,1"], "units 0,0 to"),
         (["--image", "photo.png", "--trace", "conv2:8,1"], "layer conv2 has units 0,0 to 7,13"),
         (["--image", "photo.png", "--trace", "conv9:1,1"], "no layer 'conv9' in the network"),
         (["--image", "photo.png", "--trace", "conv2:1,1", "--csv"], "exclude each other"),
