@@ -71,10 +71,10 @@ def run_peer(name: str, layer: OneLayer, X: Values) -> Values:
     planes = np.ascontiguousarray(X.transpose(0, 3, 1, 2))
     try:
         Y = np.asarray(_RUNNERS[name](modules, layer, planes, window, bank))
-    except CnnCliError:
+    except (CnnCliError, MemoryError):
         raise
     except Exception as error:  # libraries have their own kinds, with no common base
-        raise _cannot(name, f"such a layer: {one_line(error)}") from error
+        raise _cannot(name, f"such layer: {one_line(error)}") from error
     Y = Y.transpose(0, 2, 3, 1)
     if isinstance(layer, ConvLayer) and bank is not None:
         slopes = {} if layer.alpha is None else {"alpha": layer.alpha.astype(X.dtype)}

@@ -166,6 +166,13 @@ def test_every_peer_gives_what_our_layers_give(peer: str) -> None:
     assert done > 100
 
 
+def test_too_little_memory_for_a_peer_is_no_layer_that_it_lacks() -> None:
+    pytest.importorskip("scipy")
+    layer = ConvLayer(from_array(np.ones((3, 3))), padding=65_535 * 16)
+    with pytest.raises(MemoryError):
+        run_peer("scipy", layer, np.zeros((1, 8, 8, 1)))
+
+
 @pytest.mark.parametrize("peer", MODULES)
 def test_a_layer_of_ours_equals_a_peers_from_the_shell(peer: str, tmp_path: Path) -> None:
     for module in MODULES[peer]:
