@@ -113,8 +113,9 @@ class WholeNumber(click.IntRange):
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         """Return the number, or fail with what it must be."""
-        is_number = not isinstance(value, str) or _is_whole(value)
-        convert = super().convert if is_number else self.fail
+        convert: Callable[..., Any] = self.fail
+        if not isinstance(value, str) or _is_whole(value):
+            convert = super().convert
         return _within(self, convert, "a whole number", value, param, ctx)
 
 
