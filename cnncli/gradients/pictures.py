@@ -16,7 +16,7 @@ from cnncli.network.layers import FloatArray, Shape
 from cnncli.pipeline.drawn_field import DrawnField
 from cnncli.pipeline.output_names import LayerResult
 from cnncli.render.finite_values import measure
-from cnncli.render.grey_levels import Mapping, choose_range
+from cnncli.render.grey_levels import LevelMapping, choose_range
 from cnncli.render.legend import ColourKey, legend_numbers
 from cnncli.render.options import MapGroup, RenderOptions, channel_names, one_group_each
 
@@ -111,7 +111,7 @@ def overlay_view(shape: Shape, unit: str, render: RenderOptions) -> GradientView
     def field(gradient: Gradient) -> DrawnField:
         most = overlay_limit(gradient, render.range)
         exact = render.range in ("auto", "minmax", "symmetric", "abs")
-        mapping = Mapping("symmetric" if exact else "fixed", -most, most)
+        mapping = LevelMapping("symmetric" if exact else "fixed", -most, most)
         return DrawnField(f"gradient of {unit} over the image", strongest(gradient.input), mapping)
 
     size = (shape[0], shape[1] * zoom, shape[2] * zoom, 3)
@@ -206,7 +206,7 @@ def _winner_view(
     if as_values:
         return GradientView(expected, render, counts)
 
-    def seen(gradient: Gradient) -> tuple[FloatArray, Mapping]:
+    def seen(gradient: Gradient) -> tuple[FloatArray, LevelMapping]:
         values = gradient.done.values[before]
         return values, choose_range(measure(values), render.range, clip_by_default=False)
 
@@ -221,17 +221,17 @@ def _winner_view(
     def field(gradient: Gradient) -> DrawnField:
         return DrawnField(f"input of {pool}, the cells that won in orange", *seen(gradient))
 
-    unknown = winner_keys(pool, Mapping("minmax", 0.0, 1.0))
+    unknown = winner_keys(pool, LevelMapping("minmax", 0.0, 1.0))
     expected = replace(expected, title=f"input of {pool}", keys=unknown)
     return GradientView(expected, _unchanged(render), make, keys, field)
 
 
-def winner_keys(pool: str, mapping: Mapping) -> tuple[ColourKey, ColourKey]:
+def winner_keys(pool: str, mapping: LevelMapping) -> tuple[ColourKey, ColourKey]:
     """Return what the colours of winners mean, and of which values they are.
 
     Examples
     --------
-    >>> [key.numbers for key in winner_keys("pool1", Mapping("minmax", 0.0, 2.0))]
+    >>> [key.numbers for key in winner_keys("pool1", LevelMapping("minmax", 0.0, 2.0))]
     [('0', '1', '2'), ('0', '1', '2')]
     """
     values = np.linspace(mapping.lo, mapping.hi, 256)[np.newaxis]
@@ -289,7 +289,7 @@ def overlay(photo: FloatArray, gradient: FloatArray, most: float) -> FloatArray:
     return np.asarray(under[..., None] * (1 - shares) + colours * shares)
 
 
-def mark_winners(values: FloatArray, wins: FloatArray, mapping: Mapping) -> FloatArray:
+def mark_winners(values: FloatArray, wins: FloatArray, mapping: LevelMapping) -> FloatArray:
     """Show maps of a pool's input in dimmed grey, with the cells that won in orange.
 
     Parameters
@@ -297,7 +297,7 @@ def mark_winners(values: FloatArray, wins: FloatArray, mapping: Mapping) -> Floa
     values : ndarray, shape (..., n_W)
     wins : ndarray, shape (..., n_W)
         How many windows each cell won.
-    mapping : Mapping
+    mapping : LevelMapping
         Range of the values; brighter is larger, in both colours.
 
     Returns
@@ -308,7 +308,7 @@ def mark_winners(values: FloatArray, wins: FloatArray, mapping: Mapping) -> Floa
     Examples
     --------
     >>> given = np.array([[0.0, 2.0]]), np.array([[0.0, 1.0]])
-    >>> print(mark_winners(*given, Mapping("minmax", 0.0, 2.0)))
+    >>> print(mark_winners(*given, LevelMapping("minmax", 0.0, 2.0)))
     [[[0.15 0.15 0.15]
       [1.   0.85 0.3 ]]]
     """

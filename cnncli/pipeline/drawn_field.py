@@ -12,7 +12,7 @@ import numpy as np
 from cnncli._dataclass import dataclass
 from cnncli.pipeline.written_file import WrittenFile
 from cnncli.render.finite_values import ValueRange, measure
-from cnncli.render.grey_levels import Mapping, count_clipped
+from cnncli.render.grey_levels import LevelMapping, count_clipped
 
 
 @dataclass(frozen=True, eq=False)
@@ -25,13 +25,13 @@ class DrawnField:
         What is drawn, in words.
     values : ndarray, shape (N, n_H, n_W, n_C)
         A channel for each picture of an image.
-    mapping : Mapping
+    mapping : LevelMapping
         The values of the colours' ends.
     """
 
     what: str
     values: np.ndarray
-    mapping: Mapping
+    mapping: LevelMapping
 
     def describe(self, written: WrittenFile, maps: Sequence[int], batched: bool) -> WrittenFile:
         """Return the report of a file of some pictures with the values in place of the colours.

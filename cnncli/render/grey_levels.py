@@ -19,7 +19,7 @@ LEVELS: Final = 255.0
 
 
 @dataclass(frozen=True)
-class Mapping:
+class LevelMapping:
     """A range of values and what it means.
 
     Parameters
@@ -32,9 +32,9 @@ class Mapping:
 
     Examples
     --------
-    >>> Mapping("clip", 0.0, 1.0).step("8") * 255
+    >>> LevelMapping("clip", 0.0, 1.0).step("8") * 255
     1.0
-    >>> print(Mapping("symmetric", -0.5, 0.5))
+    >>> print(LevelMapping("symmetric", -0.5, 0.5))
     symmetric -0.5..0.5
     """
 
@@ -61,12 +61,12 @@ def level_dtype(depth: str) -> type[np.unsignedinteger]:
     return _DTYPES[depth]
 
 
-def are_levels(mapping: Mapping, depth: str) -> bool:
+def are_levels(mapping: LevelMapping, depth: str) -> bool:
     """Tell whether whole numbers, `LEVELS` times the values, are the levels but for clipping.
 
     Examples
     --------
-    >>> are_levels(Mapping("clip", 0.0, 1.0), "8"), are_levels(Mapping("abs", 0.0, 1.0), "8")
+    >>> are_levels(LevelMapping("clip", 0.0, 1.0), "8"), are_levels(LevelMapping("abs", 0.0, 1.0), "8")
     (True, False)
     """
     return (mapping.lo, mapping.hi, depth) == (0, 1, "8") and mapping.kind != "abs"
@@ -74,7 +74,7 @@ def are_levels(mapping: Mapping, depth: str) -> bool:
 
 def choose_range(
     values: np.ndarray | ValueRange, spec: str | tuple[float, float], clip_by_default: bool
-) -> Mapping:
+) -> LevelMapping:
     """Choose which values become black and white.
 
     Parameters
@@ -89,7 +89,7 @@ def choose_range(
 
     Returns
     -------
-    Mapping
+    LevelMapping
 
     Raises
     ------
@@ -99,12 +99,12 @@ def choose_range(
     Examples
     --------
     >>> choose_range(np.array([-2.0, 1.0]), "auto", clip_by_default=False)
-    Mapping(kind='symmetric', lo=-2.0, hi=2.0)
+    LevelMapping(kind='symmetric', lo=-2.0, hi=2.0)
     """
     if not isinstance(spec, str):
-        return Mapping("fixed", float(spec[0]), float(spec[1]))
+        return LevelMapping("fixed", float(spec[0]), float(spec[1]))
     if spec == "clip" or (spec == "auto" and clip_by_default):
-        return Mapping("clip", 0.0, 1.0)
+        return LevelMapping("clip", 0.0, 1.0)
     seen = values if isinstance(values, ValueRange) else measure(values)
     lo, hi = seen.limits
     if spec == "auto":
@@ -113,10 +113,12 @@ def choose_range(
     limits = {"minmax": (lo, hi), "symmetric": (0.0 - most, most), "abs": (0.0, most)}
     if spec not in limits:
         raise ValueError(f"unknown range {spec!r}")
-    return Mapping(spec, *limits[spec])
+    return LevelMapping(spec, *limits[spec])
 
 
-def paint_levels(values: np.ndarray, mapping: Mapping, depth: str, out: np.ndarray) -> ValueRange:
+def paint_levels(
+    values: np.ndarray, mapping: LevelMapping, depth: str, out: np.ndarray
+) -> ValueRange:
     """Write the levels of values, and look at the values while they are in cache.
 
     Values are rounded half to even, then clipped. NaN becomes the level of ``lo``, infinities the
@@ -132,7 +134,7 @@ def paint_levels(values: np.ndarray, mapping: Mapping, depth: str, out: np.ndarr
     ----------
     values : ndarray of float, any shape
         Or, where `are_levels` says yes, of whole numbers, `LEVELS` times the values.
-    mapping : Mapping
+    mapping : LevelMapping
     depth : str
         ``8`` or ``16``.
     out : ndarray of uint8 or uint16, the shape of `values`
@@ -146,7 +148,7 @@ def paint_levels(values: np.ndarray, mapping: Mapping, depth: str, out: np.ndarr
     Examples
     --------
     >>> levels = np.empty(3, np.uint8)
-    >>> paint_levels(np.array([-1.0, 0.5, 2.0]), Mapping("clip", 0, 1), "8", levels).clipped
+    >>> paint_levels(np.array([-1.0, 0.5, 2.0]), LevelMapping("clip", 0, 1), "8", levels).clipped
     2
     >>> levels.tolist()
     [0, 128, 255]
@@ -194,13 +196,13 @@ def _paint_whole(values: np.ndarray, out: np.ndarray) -> ValueRange:
     return ValueRange(lowest / LEVELS, highest / LEVELS, clipped=clipped)
 
 
-def from_levels(levels: np.ndarray, mapping: Mapping, depth: str = "8") -> np.ndarray:
+def from_levels(levels: np.ndarray, mapping: LevelMapping, depth: str = "8") -> np.ndarray:
     """Turn levels back into values, to within half a step where nothing was clipped.
 
     Parameters
     ----------
     levels : ndarray of uint8 or uint16
-    mapping : Mapping
+    mapping : LevelMapping
         The one that made them. After ``abs`` the values are magnitudes: the sign is lost.
     depth : str
         ``8`` or ``16``.
@@ -211,7 +213,7 @@ def from_levels(levels: np.ndarray, mapping: Mapping, depth: str = "8") -> np.nd
 
     Examples
     --------
-    >>> from_levels(np.array([0, 51, 255], np.uint8), Mapping("fixed", 0, 5)).tolist()
+    >>> from_levels(np.array([0, 51, 255], np.uint8), LevelMapping("fixed", 0, 5)).tolist()
     [0.0, 1.0, 5.0]
     """
     share = levels / np.float64(top_level(depth))
@@ -220,13 +222,13 @@ def from_levels(levels: np.ndarray, mapping: Mapping, depth: str = "8") -> np.nd
         return (mapping.lo * (1 - share) + mapping.hi * share).astype(np.float32)
 
 
-def count_clipped(values: np.ndarray, mapping: Mapping, depth: str) -> int:
+def count_clipped(values: np.ndarray, mapping: LevelMapping, depth: str) -> int:
     """Count the finite values that are clipped, as `paint_levels` does.
 
     Parameters
     ----------
     values : ndarray of float, any shape
-    mapping : Mapping
+    mapping : LevelMapping
     depth : str
         ``8`` or ``16``.
 
@@ -236,7 +238,7 @@ def count_clipped(values: np.ndarray, mapping: Mapping, depth: str) -> int:
 
     Examples
     --------
-    >>> count_clipped(np.array([-1.0, -1e-9, 0.5, np.nan]), Mapping("clip", 0, 1), "8")
+    >>> count_clipped(np.array([-1.0, -1e-9, 0.5, np.nan]), LevelMapping("clip", 0, 1), "8")
     1
     """
     if mapping.lo == mapping.hi:
@@ -248,19 +250,19 @@ def count_clipped(values: np.ndarray, mapping: Mapping, depth: str) -> int:
     return total
 
 
-def measure_each(values: np.ndarray, mapping: Mapping, depth: str) -> list[ValueRange]:
+def measure_each(values: np.ndarray, mapping: LevelMapping, depth: str) -> list[ValueRange]:
     """Return for each value what `paint_levels` would of a map of it alone.
 
     Parameters
     ----------
     values : ndarray, shape (count,)
-    mapping : Mapping
+    mapping : LevelMapping
     depth : str
         All as in `paint_levels`.
 
     Examples
     --------
-    >>> low, nan = measure_each(np.array([-1.0, np.nan]), Mapping("clip", 0, 1), "8")
+    >>> low, nan = measure_each(np.array([-1.0, np.nan]), LevelMapping("clip", 0, 1), "8")
     >>> low.limits, low.clipped, nan.non_finite
     ((-1.0, -1.0), 1, 1)
     """
@@ -293,7 +295,7 @@ class _Scaling:
     magnitude: bool
 
     @classmethod
-    def of(cls, mapping: Mapping, top: int, dtype: np.dtype[Any]) -> _Scaling:
+    def of(cls, mapping: LevelMapping, top: int, dtype: np.dtype[Any]) -> _Scaling:
         """Return the scaling that makes levels 0 to `top` of a range."""
         most = max(abs(mapping.lo), abs(mapping.hi))
         # float32 keeps 8-bit levels exact for ranges of everyday size; 16 bits need more.

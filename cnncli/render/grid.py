@@ -43,12 +43,12 @@ _MOST_TITLE = 720
 
 
 @dataclass(frozen=True)
-class Box:
+class PixelBox:
     """A place on a sheet, in pixels from the top left corner.
 
     Examples
     --------
-    >>> Box(8, 8, 96, 64).rows
+    >>> PixelBox(8, 8, 96, 64).rows
     slice(8, 72, None)
     """
 
@@ -91,7 +91,7 @@ class SheetText:
 
 
 @dataclass(frozen=True)
-class Layout:
+class SheetLayout:
     """Where everything on a sheet goes.
 
     Parameters
@@ -100,7 +100,7 @@ class Layout:
         Of the sheet, in pixels.
     zoom : int
         Every value becomes zoom x zoom pixels.
-    boxes : tuple of Box
+    boxes : tuple of PixelBox
         One for each tile, without its label.
     cell_width : int
         Room for a label.
@@ -110,25 +110,25 @@ class Layout:
         Its lines.
     labels : tuple of tuple of str
         The lines of each.
-    bars : tuple of Box
+    bars : tuple of PixelBox
         Of the colour bars, with their numbers.
     captions : tuple of tuple of str
         The lines of each.
-    keys : tuple of Box
+    keys : tuple of PixelBox
         Of the keys' bars, with their numbers; the captions are above.
     """
 
     width: int
     height: int
     zoom: int
-    boxes: tuple[Box, ...]
+    boxes: tuple[PixelBox, ...]
     cell_width: int
     font_size: int
     title: tuple[str, ...] = ()
     labels: tuple[tuple[str, ...], ...] = ()
-    bars: tuple[Box, ...] = ()
+    bars: tuple[PixelBox, ...] = ()
     captions: tuple[tuple[str, ...], ...] = ()
-    keys: tuple[Box, ...] = ()
+    keys: tuple[PixelBox, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -138,12 +138,12 @@ class Sheet:
     Parameters
     ----------
     pixels : ndarray of uint8 or uint16, shape (H, W) or (H, W, 3)
-    boxes : tuple of Box
+    boxes : tuple of PixelBox
     zoom : int
     """
 
     pixels: np.ndarray
-    boxes: tuple[Box, ...]
+    boxes: tuple[PixelBox, ...]
     zoom: int = 1
 
 
@@ -154,7 +154,7 @@ def plan_grid(
     count: int,
     columns: int | None = None,
     text: SheetText | None = None,
-) -> Layout:
+) -> SheetLayout:
     """Lay out a sheet without making it: its size is known before any work is done.
 
     Parameters
@@ -169,18 +169,18 @@ def plan_grid(
 
     Returns
     -------
-    Layout
+    SheetLayout
         A single tile without a legend fills the whole sheet, as it is.
 
     Examples
     --------
     >>> layout = plan_grid(28, 28, 6, text=SheetText(names=("0", "1", "2", "3", "4", "5")))
     >>> layout.zoom, layout.width, layout.boxes[0]
-    (4, 368, Box(left=8, top=8, width=112, height=112))
+    (4, 368, PixelBox(left=8, top=8, width=112, height=112))
     """
     text = text or SheetText()
     if count == 1 and not text.legend and not text.captions:
-        return Layout(width, height, 1, (Box(0, 0, width, height),), width, 0)
+        return SheetLayout(width, height, 1, (PixelBox(0, 0, width, height),), width, 0)
     zoom = max(1, math.ceil(_LEAST_SIDE / max(height, width)))
     tile = width * zoom, height * zoom
     cell_width = max(tile[0], _LEAST_BAR if text.legend or text.captions else _LEAST_SIDE)
@@ -201,16 +201,18 @@ def plan_grid(
     corners = [
         (gap + index % across * step[0], top + index // across * step[1]) for index in range(count)
     ]
-    boxes = tuple(Box(left + margin, upper, *tile) for left, upper in corners)
+    boxes = tuple(PixelBox(left + margin, upper, *tile) for left, upper in corners)
     size = math.ceil(max([width, *lengths])), top + math.ceil(count / across) * step[1]
-    bars: tuple[Box, ...] = ()
+    bars: tuple[PixelBox, ...] = ()
     if text.legend == "each":
         under = step[1] - gap - 2 * line
-        bars = tuple(Box(left, upper + under, cell_width, 2 * line) for left, upper in corners)
+        bars = tuple(PixelBox(left, upper + under, cell_width, 2 * line) for left, upper in corners)
     elif text.legend == "one":
         bars, size = _stack_bars(size, gap, line, [0])
     keys, size = _stack_bars(size, gap, line, [len(caption) for caption in captions])
-    return Layout(*size, zoom, boxes, cell_width, font_size, title, labels, bars, captions, keys)
+    return SheetLayout(
+        *size, zoom, boxes, cell_width, font_size, title, labels, bars, captions, keys
+    )
 
 
 def _gap(cell_width: int) -> int:
@@ -230,12 +232,12 @@ def _wrap_names(
 
 def _stack_bars(
     size: tuple[int, int], gap: int, line: int, heads: Sequence[int]
-) -> tuple[tuple[Box, ...], tuple[int, int]]:
+) -> tuple[tuple[PixelBox, ...], tuple[int, int]]:
     """Put bars below a sheet, each under so many lines of text; return its new size too."""
     (width, height), boxes = size, []
     for head in heads:
         below = height + head * line
-        boxes.append(Box(gap, below, min(width - 2 * gap, 4 * _LEAST_SIDE), 2 * line))
+        boxes.append(PixelBox(gap, below, min(width - 2 * gap, 4 * _LEAST_SIDE), 2 * line))
         height = below + 2 * line + gap
     return tuple(boxes), (width, height)
 
@@ -337,7 +339,7 @@ def empty_sheet(tiles: Sequence[Tile], height: int, width: int) -> np.ndarray:
     return np.full(shape, BACKGROUND * level_scale(dtype), dtype)
 
 
-def paste(sheet: np.ndarray, pixels: np.ndarray, box: Box, zoom: int) -> None:
+def paste(sheet: np.ndarray, pixels: np.ndarray, box: PixelBox, zoom: int) -> None:
     """Put a tile into its box, every pixel zoom x zoom times."""
     if pixels.dtype != sheet.dtype:
         pixels = pixels.astype(sheet.dtype) * level_scale(sheet.dtype)

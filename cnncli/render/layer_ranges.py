@@ -11,7 +11,7 @@ from typing import Final
 import numpy as np
 
 from cnncli.render.finite_values import ValueRange, measure
-from cnncli.render.grey_levels import Mapping, choose_range
+from cnncli.render.grey_levels import LevelMapping, choose_range
 from cnncli.render.options import MapGroup
 from cnncli.render.result_rows import Box, ResultRows, map_pictures
 from cnncli.render.rounding_noise import rounding_limits
@@ -32,7 +32,7 @@ def layer_ranges(
     *,
     shared: bool = False,
     about_zero: bool = False,
-) -> list[Mapping]:
+) -> list[LevelMapping]:
     """Choose which values become black and white in each picture of a result.
 
     All pictures get one kind of mapping. With ``auto`` it is `symmetric` if any value is negative,
@@ -57,7 +57,7 @@ def layer_ranges(
 
     Returns
     -------
-    list of Mapping
+    list of LevelMapping
         N * len(groups) of them.
 
     Examples
@@ -93,7 +93,7 @@ def _auto_kind(seen: Sequence[ValueRange], about_zero: bool) -> str:
 
 def _trimmed_ranges(
     rows: ResultRows, groups: Sequence[MapGroup], shared: bool, about_zero: bool
-) -> list[Mapping]:
+) -> list[LevelMapping]:
     n, height, width, _ = rows.shape
     inner = rows.inner_cells or (slice(0, height), slice(0, width))
     channels = [len(group.channels) for group in groups] * n
@@ -121,12 +121,12 @@ def _trimmed_ranges(
     return found * len(channels) if shared else found
 
 
-def _above_rounding(found: Mapping, seen: ValueRange, limit: float) -> Mapping:
+def _above_rounding(found: LevelMapping, seen: ValueRange, limit: float) -> LevelMapping:
     """Return the range of all values if that found shows rounding alone; 0 if that one does too."""
     for mapping in (found, choose_range(seen, found.kind, False)):
         if max(-mapping.lo, mapping.hi) > limit:
             return mapping
-    return Mapping(found.kind, 0.0, 0.0)
+    return LevelMapping(found.kind, 0.0, 0.0)
 
 
 class _MapTails:
@@ -159,7 +159,7 @@ class _MapTails:
         self._all.add(inside, all_finite)
         self._all.add(border[border != 0], all_finite)
 
-    def mapping(self, kind: str, seen: ValueRange) -> Mapping:
+    def mapping(self, kind: str, seen: ValueRange) -> LevelMapping:
         """Return the range of the cells that saw no padding, or else of all."""
         found = self._inside.mapping(kind, seen)
         if self._all is None or self._all.count_outside(found) <= self._most_outside:
@@ -211,12 +211,12 @@ class Tails:
             for end in self._ends:
                 end.add(values)
 
-    def count_outside(self, mapping: Mapping) -> int:
+    def count_outside(self, mapping: LevelMapping) -> int:
         """Return how many values are outside a range, as far as they are among those kept."""
         low, high = self._ends[0].sorted(), -self._ends[1].sorted()
         return int(np.count_nonzero(low < mapping.lo) + np.count_nonzero(high > mapping.hi))
 
-    def mapping(self, kind: str, seen: ValueRange) -> Mapping:
+    def mapping(self, kind: str, seen: ValueRange) -> LevelMapping:
         """Return the narrowest range that leaves out no more than `CUT` of the values.
 
         Where it would show a constant, as of a map that is 0 nearly everywhere, nothing is left
@@ -240,7 +240,7 @@ class Tails:
                 best = int(np.argmin(largest - smallest))
                 lo, hi = float(smallest[best]), float(largest[best])
             if lo < hi:
-                return Mapping(kind, lo, hi)
+                return LevelMapping(kind, lo, hi)
         return choose_range(seen, kind, False)
 
 

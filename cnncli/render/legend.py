@@ -8,7 +8,7 @@ import numpy as np
 
 from cnncli._dataclass import dataclass
 from cnncli.render import colormaps
-from cnncli.render.grey_levels import Mapping
+from cnncli.render.grey_levels import LevelMapping
 from cnncli.render.text import LINE_HEIGHT, label_font, level_scale, write_lines
 
 Legend = Literal["", "each", "one"]
@@ -38,7 +38,7 @@ def draw_legend(
     corner: tuple[int, int],
     width: int,
     size: int,
-    mapping: Mapping,
+    mapping: LevelMapping,
     colormap: str,
 ) -> None:
     """Draw a bar of all levels, with the values of its ends and of its middle below.
@@ -53,7 +53,7 @@ def draw_legend(
         Of the bar.
     size : int
         Of the font; bar and numbers take two lines of it.
-    mapping : Mapping
+    mapping : LevelMapping
     colormap : str
     """
     levels = np.rint(np.linspace(0, 255, width)).astype(np.uint8)
@@ -101,12 +101,12 @@ def write_numbers(
         write_lines(sheet, [number], (start, corner[1]), share, size, align)
 
 
-def legend_numbers(mapping: Mapping) -> tuple[str, ...]:
+def legend_numbers(mapping: LevelMapping) -> tuple[str, ...]:
     """Return the values at a bar's left end, middle and right end; one of a constant map.
 
     Examples
     --------
-    >>> legend_numbers(Mapping("symmetric", -0.25, 0.25)), legend_numbers(Mapping("minmax", 3, 3))
+    >>> legend_numbers(LevelMapping("symmetric", -0.25, 0.25)), legend_numbers(LevelMapping("minmax", 3, 3))
     (('-0.25', '0', '0.25'), ('3',))
     """
     if mapping.lo == mapping.hi:

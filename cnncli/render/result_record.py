@@ -13,8 +13,7 @@ stands in pictures whose colours are no levels of values, such as overlays.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping as Record
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -22,8 +21,8 @@ import numpy as np
 from cnncli._dataclass import dataclass
 from cnncli.errors import FileProblem, printable
 from cnncli.render import colormaps
-from cnncli.render.grey_levels import Mapping, from_levels
-from cnncli.render.grid import Box, Sheet
+from cnncli.render.grey_levels import LevelMapping, from_levels
+from cnncli.render.grid import PixelBox, Sheet
 from cnncli.render.options import COLORMAPS
 from cnncli.render.tiles import Tile
 
@@ -74,7 +73,7 @@ def picture_record(
         if len(tiles) != 1:
             raise ValueError(f"{len(tiles)} tiles need the sheet they are on")
         height, width = tiles[0].pixels.shape[:2]
-        sheet = Sheet(tiles[0].pixels, (Box(0, 0, width, height),))
+        sheet = Sheet(tiles[0].pixels, (PixelBox(0, 0, width, height),))
     maps = [
         {
             "name": printable(tile.name),
@@ -115,7 +114,7 @@ def describe_values(shape: Sequence[int], command: str, version: str) -> dict[st
 
 
 def restore_values(
-    pixels: np.ndarray, metadata: Record[str, Any], name: str = "picture"
+    pixels: np.ndarray, metadata: Mapping[str, Any], name: str = "picture"
 ) -> np.ndarray:
     """Read the numbers back from a picture, to within half a step of its range.
 
@@ -164,16 +163,16 @@ def restore_values(
 class _Entry:
     """One map of a record, checked."""
 
-    box: Box
+    box: PixelBox
     zoom: int
-    mapping: Mapping
+    mapping: LevelMapping
     colormap: str
     depth: str
     channels: tuple[int, ...]
     image: int
 
 
-def _restore(pixels: np.ndarray, metadata: Record[str, Any]) -> np.ndarray:
+def _restore(pixels: np.ndarray, metadata: Mapping[str, Any]) -> np.ndarray:
     if metadata.get("exact", True) is not True:
         raise FileProblem("its format changed the pixels, so the numbers are gone")
     if metadata.get("are_values", True) is not True:
@@ -216,8 +215,8 @@ def _entry(item: Any, pixels: np.ndarray) -> _Entry:
     )
     if not sound:
         raise ValueError("a map that does not fit the picture")
-    mapping = Mapping(item["mapping"], lo, hi)
-    box = Box(left, top, width, height)
+    mapping = LevelMapping(item["mapping"], lo, hi)
+    box = PixelBox(left, top, width, height)
     return _Entry(box, zoom, mapping, colormap, depth, channels, _count(item.get("image", 0)))
 
 

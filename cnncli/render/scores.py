@@ -11,8 +11,8 @@ from typing import Final
 import numpy as np
 
 from cnncli._dataclass import dataclass
-from cnncli.render.grey_levels import Mapping
-from cnncli.render.grid import KEPT_LAYOUTS, Box, Sheet, empty_sheet, paste
+from cnncli.render.grey_levels import LevelMapping
+from cnncli.render.grid import KEPT_LAYOUTS, PixelBox, Sheet, empty_sheet, paste
 from cnncli.render.legend import draw_legend, legend_numbers, write_numbers
 from cnncli.render.options import MapGroup
 from cnncli.render.text import (
@@ -118,7 +118,7 @@ class ScoreLayout:
         Of the first bar.
     name_width : int
         Room for a name.
-    boxes : tuple of Box
+    boxes : tuple of PixelBox
         The square of each map.
     zoom : int
         Side of a square.
@@ -130,7 +130,7 @@ class ScoreLayout:
     height: int
     top: int
     name_width: int
-    boxes: tuple[Box, ...]
+    boxes: tuple[PixelBox, ...]
     zoom: int
     across: int
 
@@ -206,7 +206,7 @@ def plan_scores(
     if len(names) <= MOST_BARS:
         zoom, across = _LINE - 4, 1
         boxes = tuple(
-            Box(2 * _GAP + name_width, top + index * _LINE + 2, zoom, zoom)
+            PixelBox(2 * _GAP + name_width, top + index * _LINE + 2, zoom, zoom)
             for index in range(len(names))
         )
         height = top + (bars + below_bars) * _LINE + _GAP
@@ -215,7 +215,7 @@ def plan_scores(
         zoom = max(1, min(8, math.isqrt(width * width // len(names))))
         across, below = (width - 2 * _GAP) // zoom, top + (bars + below_bars + 2) * _LINE
         boxes = tuple(
-            Box(_GAP + index % across * zoom, below + index // across * zoom, zoom, zoom)
+            PixelBox(_GAP + index % across * zoom, below + index // across * zoom, zoom, zoom)
             for index in range(len(names))
         )
         height = below + math.ceil(len(names) / across) * zoom + _GAP
@@ -294,17 +294,17 @@ def _draw_squares(sheet: np.ndarray, layout: ScoreLayout, tiles: Sequence[Tile])
         paste(sheet, np.concatenate([tile.pixels for tile in own], axis=1), box, layout.zoom)
 
 
-def bar_range(mapping: Mapping) -> Mapping:
+def bar_range(mapping: LevelMapping) -> LevelMapping:
     """Return the range of bars: that of their squares, and zero."""
     return replace(mapping, lo=min(mapping.lo, 0.0), hi=max(mapping.hi, 0.0))
 
 
-def bar_span(value: float, mapping: Mapping) -> tuple[float, float]:
+def bar_span(value: float, mapping: LevelMapping) -> tuple[float, float]:
     """Return where the bar of a value begins and ends, from zero, in shares of `bar_range`.
 
     Examples
     --------
-    >>> bar_span(-1.0, Mapping("symmetric", -2, 2)), bar_span(3.0, Mapping("minmax", 1, 5))
+    >>> bar_span(-1.0, LevelMapping("symmetric", -2, 2)), bar_span(3.0, LevelMapping("minmax", 1, 5))
     ((0.25, 0.5), (0.0, 0.6))
     """
     mapping = bar_range(mapping)
@@ -326,7 +326,7 @@ def _draw_bar(
     sheet: np.ndarray,
     layout: ScoreLayout,
     top: int,
-    mapping: Mapping,
+    mapping: LevelMapping,
     value: float,
     is_best: bool,
 ) -> None:
@@ -389,7 +389,7 @@ def score_names(names: Sequence[str], batch: int = 1) -> list[str]:
 def score_lines(
     names: Sequence[str],
     values: Sequence[float],
-    mapping: Mapping,
+    mapping: LevelMapping,
     width: int,
     blocks: bool,
     images: Sequence[int] = (),
@@ -401,7 +401,7 @@ def score_lines(
     names : sequence of str
         As in `score_names`.
     values : sequence of float
-    mapping : Mapping
+    mapping : LevelMapping
         That of the squares; bars begin at zero.
     width : int
         Columns of the terminal.
@@ -416,7 +416,7 @@ def score_lines(
 
     Examples
     --------
-    >>> score_lines(["0", "1"], [1.0, -0.5], Mapping("symmetric", -1, 1), 26, blocks=False)
+    >>> score_lines(["0", "1"], [1.0, -0.5], LevelMapping("symmetric", -1, 1), 26, blocks=False)
     ['0       ####### 1', '1    ---        -0.5']
     """
     shown = shown_scores(np.array(values), images)

@@ -11,7 +11,13 @@ import numpy as np
 from cnncli._dataclass import dataclass
 from cnncli.render import colormaps
 from cnncli.render.finite_values import ValueRange
-from cnncli.render.grey_levels import Mapping, are_levels, level_dtype, measure_each, paint_levels
+from cnncli.render.grey_levels import (
+    LevelMapping,
+    are_levels,
+    level_dtype,
+    measure_each,
+    paint_levels,
+)
 from cnncli.render.layer_ranges import layer_ranges
 from cnncli.render.options import MapGroup, RenderOptions, picture_names
 from cnncli.render.result_rows import ArrayRows, ResultRows, map_pictures
@@ -25,7 +31,7 @@ class Tile:
     ----------
     name : str
     pixels : ndarray of uint8 or uint16, shape (H, W) or (H, W, 3)
-    mapping : Mapping
+    mapping : LevelMapping
         The range that made the pixels.
     seen : ValueRange
         What was found in the values.
@@ -40,7 +46,7 @@ class Tile:
 
     name: str
     pixels: np.ndarray
-    mapping: Mapping
+    mapping: LevelMapping
     seen: ValueRange
     channels: tuple[int, ...]
     image: int = 0
@@ -182,7 +188,7 @@ def plan_tiles(
     --------
     >>> rows = ArrayRows(np.ones((1, 2, 3, 1)))
     >>> plan_tiles(rows, [MapGroup("", (0,))], RenderOptions(), True)[0].mapping
-    Mapping(kind='clip', lo=0.0, hi=1.0)
+    LevelMapping(kind='clip', lo=0.0, hi=1.0)
     """
     if options.depth == "float":
         raise ValueError("depth float is written as values, not rendered")

@@ -15,7 +15,7 @@ from cnncli.filters.files import load_filter
 from cnncli.gradients.pictures import mark_winners
 from cnncli.network.layers import ScaleLayer
 from cnncli.render import colormaps
-from cnncli.render.grey_levels import Mapping
+from cnncli.render.grey_levels import LevelMapping
 from tests.support.grad import linear, report, tiles_of
 from tests.support.shell import (
     pixels,
@@ -175,7 +175,7 @@ def test_winners_of_the_named_pool_by_pixel(net: str) -> None:
         window = before[2 * i : 2 * i + 2, 2 * j : 2 * j + 2, c]
         row, col = np.unravel_index(window.argmax(), (2, 2))
         wins[2 * i + row, 2 * j + col, c] = 1
-    mapping = Mapping("minmax", before.min(), before.max())
+    mapping = LevelMapping("minmax", before.min(), before.max())
     for c, tile in enumerate(tiles_of("photo-pool1-winners.png")):
         expected = np.rint(mark_winners(before[..., c], wins[..., c], mapping) * 255)
         assert np.abs(tile - expected).max() <= 1

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from cnncli.gradients.pictures import mark_winners, overlay
-from cnncli.render.grey_levels import Mapping
+from cnncli.render.grey_levels import LevelMapping
 from tests.support.grad import linear, report, tiles_of
 from tests.support.shell import pixels, refused, run_cli, save, save_array, values_of
 
@@ -92,6 +92,6 @@ def test_pictures_of_a_batch_show_every_image() -> None:
     run_cli("grad", "batch.npy", "--pool", "max", "--winners", "-o", "wins.png", "--no-labels")
     wins = values_of("grad", "batch.npy", "--pool", "max", "--winners")
     for tile, image, won in zip(tiles_of("wins.png"), batch, wins, strict=True):
-        mapping = Mapping("minmax", batch.min(), batch.max())
+        mapping = LevelMapping("minmax", batch.min(), batch.max())
         expected = mark_winners(image[..., 0], won[..., 0], mapping)
         assert np.abs(tile - np.rint(expected * 255)).max() <= 1

@@ -14,7 +14,7 @@ from cnncli.network.graph import Network
 from cnncli.network.layers import ConvLayer, PoolLayer
 from cnncli.pipeline.feature_maps import FeatureMaps
 from cnncli.render.finite_values import ValueRange
-from cnncli.render.grey_levels import Mapping, paint_levels
+from cnncli.render.grey_levels import LevelMapping, paint_levels
 from cnncli.render.options import MapGroup, RenderOptions
 from cnncli.render.tiles import make_tiles
 from tests.support.judges import loop_conv_forward
@@ -146,7 +146,7 @@ def test_pooled_pixels_are_shown_as_they_are() -> None:
 
 
 def test_whole_numbers_are_levels() -> None:
-    mapping = Mapping("clip", 0, 1)
+    mapping = LevelMapping("clip", 0, 1)
     whole = np.array([[-300, -1, 0], [1, 128, 255], [256, 32767, -32768]], np.int16)
     levels = np.empty(whole.shape, np.uint8)
     found = paint_levels(whole, mapping, "8", levels)
@@ -159,7 +159,7 @@ def test_whole_numbers_of_many_blocks_are_looked_at_as_one() -> None:
     whole = np.random.default_rng(0).integers(-9, 270, (3, 300_000)).astype(np.int16)
     whole[:2] = whole[:2].clip(0, 255)
     levels = np.empty(whole.shape, np.uint8)
-    found = paint_levels(whole, Mapping("clip", 0, 1), "8", levels)
+    found = paint_levels(whole, LevelMapping("clip", 0, 1), "8", levels)
     np.testing.assert_array_equal(levels, whole.clip(0, 255))
     outside = int(((whole < 0) | (whole > 255)).sum())
     assert found == ValueRange(-9 / 255, 269 / 255, clipped=outside)

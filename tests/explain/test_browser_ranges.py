@@ -16,7 +16,7 @@ from cnncli.network.graph import Network, input_groups
 from cnncli.network.inner_cells import inner_cells
 from cnncli.network.layers import ActivationLayer, ConvLayer, PoolLayer
 from cnncli.pipeline.auto_range import clips_by_default
-from cnncli.render.grey_levels import Mapping, paint_levels
+from cnncli.render.grey_levels import LevelMapping, paint_levels
 from cnncli.render.layer_ranges import layer_ranges
 from cnncli.render.result_rows import ArrayRows
 from cnncli.render.scores import bar_span
@@ -200,7 +200,7 @@ def test_bars_of_scores_have_the_range_of_their_squares(
     data = network_page_data(network, picture, "pool1", Unit((0, 0)), title="net")
     tab = show(data, viewport={"width": width, "height": 900})
     card, range_ = tab.locator(".card").last, tab.evaluate(RANGES)[1][0]
-    mapping = Mapping(range_["kind"], range_["lo"], range_["hi"])
+    mapping = LevelMapping(range_["kind"], range_["lo"], range_["hi"])
     tracks = [track.bounding_box() for track in card.locator(".track").all()]
     bars = [bar.bounding_box() for bar in card.locator(".bar").all()]
     # All bars stand on one axis.
@@ -270,7 +270,7 @@ def test_how_a_value_that_is_not_finite_is_drawn_is_told(show: Opener, value: fl
     what = "not a number" if np.isnan(value) else "infinite"
     # What a sheet makes of it.
     level = np.empty(1, np.uint8)
-    paint_levels(np.array([value]), Mapping("minmax", 0.0, 1.0), "8", level)
+    paint_levels(np.array([value]), LevelMapping("minmax", 0.0, 1.0), "8", level)
     sheet = {0: "black", 255: "white"}[int(level[0])]
     told = f"{what}: drawn in magenta, and as {sheet} on sheets of cnncli"
     assert tab.text_content(".drawn") == told

@@ -33,7 +33,7 @@ from cnncli.network.layers import (
 )
 from cnncli.network.model import Model
 from cnncli.network.passes import forward
-from cnncli.render.grey_levels import Mapping
+from cnncli.render.grey_levels import LevelMapping
 from cnncli.render.options import MapGroup, channel_names
 from tests.support.judges import distinct_values, numeric_gradient
 from tests.support.sweep import sweep
@@ -348,7 +348,7 @@ def test_values_beyond_those_of_pictures_are_stretched() -> None:
 
 def test_winners_are_orange_and_all_others_grey() -> None:
     values, wins = np.array([[0.0, 1.0, 1.0, 0.0]]), np.array([[0.0, 0.0, 2.0, 1.0]])
-    seen = mark_winners(values, wins, Mapping("minmax", 0.0, 1.0))[0]
+    seen = mark_winners(values, wins, LevelMapping("minmax", 0.0, 1.0))[0]
     np.testing.assert_allclose(seen[0], [0.15] * 3, atol=1e-6)
     np.testing.assert_allclose(seen[1], [0.75] * 3, atol=1e-6)
     for cell in seen[2:]:

@@ -12,7 +12,7 @@ from hypothesis.extra import numpy as hnp
 
 from cnncli.render.finite_values import ValueRange, measure
 from cnncli.render.grey_levels import (
-    Mapping,
+    LevelMapping,
     choose_range,
     count_clipped,
     from_levels,
@@ -23,7 +23,7 @@ from cnncli.render.grey_levels import (
 )
 from tests.support.levels import to_levels
 
-CLIP = Mapping("clip", 0.0, 1.0)
+CLIP = LevelMapping("clip", 0.0, 1.0)
 FLOATS = (np.float32, np.float64)
 
 
@@ -61,7 +61,7 @@ def test_extreme_float64_ranges(most: float, kind: str) -> None:
 
 def test_rounds_half_to_even_and_never_wraps() -> None:
     values = np.array([0.5, 1.5, 2.5, 3.5, -1e30, 1e30, 255.49, 256.0])
-    levels = to_levels(values, Mapping("fixed", 0.0, 255.0))
+    levels = to_levels(values, LevelMapping("fixed", 0.0, 255.0))
     assert levels.tolist() == [0, 2, 2, 4, 0, 255, 255, 255]
 
 
@@ -98,7 +98,7 @@ def test_constant_maps(kind: str, value: float) -> None:
 def test_choose_range(
     spec: str | tuple[float, float], clip_by_default: bool, values: list[float], expected: tuple
 ) -> None:
-    assert choose_range(np.array(values), spec, clip_by_default) == Mapping(*expected)
+    assert choose_range(np.array(values), spec, clip_by_default) == LevelMapping(*expected)
 
 
 def test_unknown_range_is_refused() -> None:
@@ -169,13 +169,13 @@ def test_each_value_is_measured_as_a_map_of_it_alone(
     kind: str, limits: tuple[float, float], dtype: type
 ) -> None:
     values = np.array([-2, -0.1, -0.0, 0, 0.05, 0.1, 3, np.nan, np.inf, -np.inf], dtype)
-    mapping, levels = Mapping(kind, *limits), np.empty(1, np.uint8)
+    mapping, levels = LevelMapping(kind, *limits), np.empty(1, np.uint8)
     alone = [paint_levels(values[k : k + 1], mapping, "8", levels) for k in range(len(values))]
     assert measure_each(values, mapping, "8") == alone
 
 
 def test_each_whole_number_is_measured_as_a_map_of_it_alone() -> None:
-    values, mapping = np.array([-1, 0, 51, 255, 256], np.int16), Mapping("clip", 0.0, 1.0)
+    values, mapping = np.array([-1, 0, 51, 255, 256], np.int16), LevelMapping("clip", 0.0, 1.0)
     levels = np.empty(1, np.uint8)
     alone = [paint_levels(values[k : k + 1], mapping, "8", levels) for k in range(len(values))]
     assert measure_each(values, mapping, "8") == alone
@@ -184,10 +184,10 @@ def test_each_whole_number_is_measured_as_a_map_of_it_alone() -> None:
 @pytest.mark.parametrize("dtype", FLOATS)
 @pytest.mark.parametrize("depth", ["8", "16"])
 @pytest.mark.parametrize(
-    "mapping", [CLIP, Mapping("symmetric", -3.0, 3.0), Mapping("fixed", 10.0, 12.0)]
+    "mapping", [CLIP, LevelMapping("symmetric", -3.0, 3.0), LevelMapping("fixed", 10.0, 12.0)]
 )
 def test_clipped_is_what_is_beyond_the_range_by_half_a_level(
-    mapping: Mapping, depth: str, dtype: type
+    mapping: LevelMapping, depth: str, dtype: type
 ) -> None:
     step, values = mapping.step(depth), []
     for end, outward in ((mapping.lo, -step), (mapping.hi, step)):

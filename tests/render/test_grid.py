@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import pytest
 
-from cnncli.render.grey_levels import Mapping
+from cnncli.render.grey_levels import LevelMapping
 from cnncli.render.grid import SheetText, grid, plan_grid
 from cnncli.render.legend import legend_numbers
 from cnncli.render.options import MapGroup, RenderOptions
@@ -179,6 +179,6 @@ def test_a_legend_has_every_level_from_left_to_right(
 
 
 def test_the_legend_of_a_constant_map_has_one_number() -> None:
-    assert legend_numbers(Mapping("minmax", 2.0, 2.0)) == ("2",)
+    assert legend_numbers(LevelMapping("minmax", 2.0, 2.0)) == ("2",)
     made = make_tiles(np.full((1, 4, 4, 1), 2.0), [MapGroup("", (0,))], RenderOptions(), False)
     assert grid(made, legend=made).pixels.shape[1] > 100

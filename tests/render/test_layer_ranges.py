@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cnncli.render.finite_values import ValueRange, measure
-from cnncli.render.grey_levels import Mapping
+from cnncli.render.grey_levels import LevelMapping
 from cnncli.render.layer_ranges import CUT, Tails, layer_ranges
 from cnncli.render.options import MapGroup
 from cnncli.render.result_rows import ArrayRows, Box
@@ -48,7 +48,7 @@ def test_tails_give_the_narrowest_range(count: int, parts: int, kind: str, chanc
     found = tails.mapping(kind, measure(values))
     lo, hi = narrowest(values, kind)
     if lo < hi:
-        assert found == Mapping(kind, lo, hi)
+        assert found == LevelMapping(kind, lo, hi)
 
 
 def test_tails_do_not_depend_on_threads() -> None:
@@ -57,7 +57,7 @@ def test_tails_do_not_depend_on_threads() -> None:
         tails = Tails(values.size)
         with ThreadPoolExecutor(8) as pool:
             list(pool.map(tails.add, np.array_split(values, 100)))
-        assert tails.mapping("minmax", measure(values)) == Mapping(
+        assert tails.mapping("minmax", measure(values)) == LevelMapping(
             "minmax", *narrowest(values, "minmax")
         )
 
@@ -66,9 +66,9 @@ def test_a_map_that_is_zero_nearly_everywhere_keeps_what_is_left() -> None:
     values = np.zeros((1, 100, 100, 1))
     values[0, 5, 5] = 3.0
     (mapping,) = layer_ranges(ArrayRows(values), singles(1), "auto", False)
-    assert mapping == Mapping("minmax", 0.0, 3.0)
+    assert mapping == LevelMapping("minmax", 0.0, 3.0)
     (mapping,) = layer_ranges(ArrayRows(-values), singles(1), "auto", False)
-    assert mapping == Mapping("symmetric", -3.0, 3.0)
+    assert mapping == LevelMapping("symmetric", -3.0, 3.0)
 
 
 @pytest.mark.parametrize("shared", [False, True])
@@ -83,9 +83,9 @@ def test_cells_that_saw_padding_do_not_count(shared: bool) -> None:
     parts = [values[n, inner[0], inner[1], c] for n in range(2) for c in range(3)]
     if shared:
         limits = narrowest(np.stack(parts).reshape(-1), "minmax")
-        assert found == [Mapping("minmax", *limits)] * 6
+        assert found == [LevelMapping("minmax", *limits)] * 6
     else:
-        assert found == [Mapping("minmax", *narrowest(part, "minmax")) for part in parts]
+        assert found == [LevelMapping("minmax", *narrowest(part, "minmax")) for part in parts]
     assert layer_ranges(rows, singles(1), "minmax", False)[0].hi == 50
 
 
@@ -108,23 +108,25 @@ def test_cells_that_saw_padding_tell_the_sign_all_the_same() -> None:
     values[0, 5] = 2
     values[0, 0, 0] = -9
     rows = ArrayRows(values, (slice(1, 19), slice(1, 19)))
-    assert layer_ranges(rows, singles(1), "auto", False) == [Mapping("symmetric", -2.0, 2.0)]
+    assert layer_ranges(rows, singles(1), "auto", False) == [LevelMapping("symmetric", -2.0, 2.0)]
 
 
 def test_maps_of_one_cell_share_one_exact_range() -> None:
     scores = np.random.default_rng(1).normal(size=(1, 1, 1, 1000))
     found = layer_ranges(ArrayRows(scores), singles(1000), "auto", False)
     most = float(np.abs(scores).max())
-    assert set(found) == {Mapping("symmetric", -most, most)}
+    assert set(found) == {LevelMapping("symmetric", -most, most)}
     assert set(layer_ranges(ArrayRows(abs(scores)), singles(1000), "minmax", False)) == {
-        Mapping("minmax", float(abs(scores).min()), most)
+        LevelMapping("minmax", float(abs(scores).min()), most)
     }
 
 
 def test_nothing_finite_and_no_images() -> None:
     nothing = np.full((1, 30, 30, 1), np.nan)
-    assert layer_ranges(ArrayRows(nothing), singles(1), "auto", False) == [Mapping("minmax", 0, 0)]
+    assert layer_ranges(ArrayRows(nothing), singles(1), "auto", False) == [
+        LevelMapping("minmax", 0, 0)
+    ]
     for shared in (True, False):
         empty = ArrayRows(np.zeros((0, 30, 30, 1)))
         assert layer_ranges(empty, singles(1), "auto", False, shared=shared) == []
-    assert Tails(0).mapping("minmax", ValueRange()) == Mapping("minmax", 0, 0)
+    assert Tails(0).mapping("minmax", ValueRange()) == LevelMapping("minmax", 0, 0)

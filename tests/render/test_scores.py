@@ -10,7 +10,7 @@ import pytest
 
 from cnncli.io.writers import to_text
 from cnncli.render.colormaps import apply
-from cnncli.render.grey_levels import Mapping
+from cnncli.render.grey_levels import LevelMapping
 from cnncli.render.legend import write_numbers
 from cnncli.render.options import MapGroup, RenderOptions
 from cnncli.render.result_record import picture_record, restore_values
@@ -199,11 +199,11 @@ def test_the_largest_come_first_and_what_is_no_number_last() -> None:
 def test_lines_for_the_terminal() -> None:
     values = np.random.default_rng(2).normal(size=100)
     names = score_names([str(k) for k in range(100)])
-    lines = score_lines(names, values.tolist(), Mapping("symmetric", -3, 3), 60, False)
+    lines = score_lines(names, values.tolist(), LevelMapping("symmetric", -3, 3), 60, False)
     assert len(lines) == MOST_BARS and max(map(len, lines)) <= 60
     assert lines[0].split()[0] == str(values.argmax())
     assert lines[0].split()[-1] == f"{values.max():.4g}"
-    (said,) = score_lines(["0"], [float("nan")], Mapping("symmetric", -3, 3), 40, True)
+    (said,) = score_lines(["0"], [float("nan")], LevelMapping("symmetric", -3, 3), 40, True)
     assert "not finite" in said
 
 
@@ -212,17 +212,17 @@ def test_lines_for_the_terminal() -> None:
 def test_lines_are_no_wider_than_the_terminal(width: int, name: str) -> None:
     names = [f"{k} {name}_{k}" for k in range(8)]
     values = [-1.234e-05, 1.234e10, 0.5, float("nan"), 0.0, 1.0, 2.0, -3.0]
-    lines = score_lines(names, values, Mapping("symmetric", -2e10, 2e10), width, blocks=True)
+    lines = score_lines(names, values, LevelMapping("symmetric", -2e10, 2e10), width, blocks=True)
     assert max(map(len, lines)) <= width
     # The ends of names tell them apart.
     assert len(set(lines)) == 8 and all(f"_{k} " in line for k, line in enumerate(lines))
 
 
 def test_bars_begin_at_zero_whatever_the_range_of_the_squares_is() -> None:
-    lines = score_lines(["0", "1"], [1.0, 3.0], Mapping("minmax", 1, 3), 40, False)
+    lines = score_lines(["0", "1"], [1.0, 3.0], LevelMapping("minmax", 1, 3), 40, False)
     assert [line.count("#") for line in lines] == [9, 27]
-    lines = score_lines(["0", "1"], [-3.0, -1.0], Mapping("minmax", -3, -1), 40, False)
+    lines = score_lines(["0", "1"], [-3.0, -1.0], LevelMapping("minmax", -3, -1), 40, False)
     assert [line.count("-") - 1 for line in lines] == [27, 9]
-    almost = Mapping("minmax", 0.32, 0.35)
+    almost = LevelMapping("minmax", 0.32, 0.35)
     (_, short), (_, long) = bar_span(0.32, almost), bar_span(0.35, almost)
     assert short / long == pytest.approx(0.32 / 0.35)

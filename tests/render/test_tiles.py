@@ -7,7 +7,7 @@ import pytest
 
 from cnncli.errors import OptionError
 from cnncli.render import colormaps
-from cnncli.render.grey_levels import Mapping
+from cnncli.render.grey_levels import LevelMapping
 from cnncli.render.options import MapGroup, RenderOptions, parse_range, picture_names
 from cnncli.render.tiles import make_tiles, render_notes
 
@@ -46,7 +46,7 @@ def test_shared_range() -> None:
     values = result(2, 4, 4, 3)
     tiles = make_tiles(values, singles(3), RenderOptions(shared_range=True), False)
     most = float(np.abs(values).max())
-    assert {tile.mapping for tile in tiles} == {Mapping("symmetric", -most, most)}
+    assert {tile.mapping for tile in tiles} == {LevelMapping("symmetric", -most, most)}
     assert [tile.vmax for tile in tiles] == values.max(axis=(1, 2)).reshape(-1).tolist()
 
 

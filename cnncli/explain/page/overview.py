@@ -9,14 +9,14 @@ import numpy as np
 
 from cnncli.io.images import Picture
 from cnncli.io.resize import resize
-from cnncli.render.grey_levels import Mapping, paint_levels
+from cnncli.render.grey_levels import LevelMapping, paint_levels
 
 LONGER_SIDE: Final = 160
 """Pixels of the small picture's longer side."""
 
 
 def overview_levels(
-    picture: Picture, image: int, channels: Sequence[int], mapping: Mapping
+    picture: Picture, image: int, channels: Sequence[int], mapping: LevelMapping
 ) -> np.ndarray[Any, np.dtype[np.uint8]]:
     """Return a small picture of a whole image.
 
@@ -27,7 +27,7 @@ def overview_levels(
         Which image of a batch.
     channels : sequence of int
         The three of a colour picture, or one.
-    mapping : Mapping
+    mapping : LevelMapping
         Which values are black and white.
 
     Returns
@@ -37,7 +37,7 @@ def overview_levels(
     Examples
     --------
     >>> picture = Picture(np.zeros((1, 600, 1200, 1), np.uint8), 255.0, True, False, (), "a.png")
-    >>> overview_levels(picture, 0, [0], Mapping("clip", 0, 1)).shape
+    >>> overview_levels(picture, 0, [0], LevelMapping("clip", 0, 1)).shape
     (80, 160, 3)
     """
     _, height, width, _ = picture.shape

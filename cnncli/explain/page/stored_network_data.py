@@ -30,7 +30,7 @@ from cnncli.network.summary import LayerSummary, summarize
 from cnncli.pipeline.auto_range import clips_by_default
 from cnncli.pipeline.feature_maps import FeatureMaps
 from cnncli.render.finite_values import measure
-from cnncli.render.grey_levels import Mapping as LevelMapping
+from cnncli.render.grey_levels import LevelMapping
 from cnncli.render.layer_ranges import layer_ranges
 from cnncli.render.options import MapGroup
 from cnncli.render.result_rows import ArrayRows
