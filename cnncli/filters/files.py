@@ -16,7 +16,13 @@ from cnncli.errors import OptionError, ShapeError, nearest, printable, quote
 from cnncli.filters.builtin_names import SUFFIX, builtin_file, builtin_names
 from cnncli.filters.filter import Filter, LoadedArray, from_loaded
 from cnncli.filters.generators import GENERATORS, make_by_text
-from cnncli.filters.matrix_text import INLINE, looks_inline, parse_matrix, respell_kernel, shorten
+from cnncli.filters.matrix_text import (
+    INLINE,
+    looks_inline,
+    parse_matrix,
+    quoted_start,
+    respell_kernel,
+)
 from cnncli.filters.readers import FOREIGN, READERS, read_file, read_stdin
 from cnncli.io import atomic, npy
 from cnncli.io.atomic import is_folder_name, is_special, is_stdout, make_folder
@@ -320,7 +326,7 @@ def split_key(text: str) -> tuple[str, str | None]:
 
 
 def _read_inline(text: str, what: str) -> LoadedArray:
-    label = f"the {what} {shorten(text)}"
+    label = f"the {what} {quoted_start(text)}"
     try:
         array = np.array(parse_matrix(text))
     except OptionError as error:
@@ -378,7 +384,7 @@ def _unknown(path: str, what: str, builtins: bool) -> OptionError:
         return OptionError(f"a {what} must be a file, got a folder", path=path)
     if respelled := respell_kernel(path):
         return OptionError(
-            f"a kernel as ImageMagick has it, {shorten(path)}",
+            f"a kernel as ImageMagick has it, {quoted_start(path)}",
             hint=f'write "{respelled}" --convention imagemagick',
         )
     names = _builtins_like(path) if builtins else []

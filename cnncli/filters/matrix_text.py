@@ -77,14 +77,14 @@ def parse_number(text: str) -> float:
     match = _NUMBER.fullmatch(text.strip().replace("\N{MINUS SIGN}", "-"))
     if match is None:
         raise OptionError(
-            f"a number such as 2, -0.5, 1e-3 or 1/9 must stand here, got {shorten(text)}"
+            f"a number such as 2, -0.5, 1e-3 or 1/9 must stand here, got {quoted_start(text)}"
         )
     divisor = 1.0 if match[2] is None else float(match[2])
     if divisor == 0:
-        raise OptionError(f"a fraction cannot divide by zero, got {shorten(text)}")
+        raise OptionError(f"a fraction cannot divide by zero, got {quoted_start(text)}")
     value = float(match[1]) / divisor
     if not math.isfinite(value):
-        raise OptionError(f"numbers must be finite in 64-bit floats, got {shorten(text)}")
+        raise OptionError(f"numbers must be finite in 64-bit floats, got {quoted_start(text)}")
     return value
 
 
@@ -132,7 +132,7 @@ def parse_matrix(text: str) -> Nested:
     return rows
 
 
-def shorten(text: str) -> str:
+def quoted_start(text: str) -> str:
     """Return a text in quotes, printable and cut to a length that fits a message.
 
     Parameters
@@ -147,7 +147,7 @@ def shorten(text: str) -> str:
 
     Examples
     --------
-    >>> print(shorten("x" * 50))
+    >>> print(quoted_start("x" * 50))
     'xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx...'
     """
     return quote(text if len(text) <= _SHOWN else text[:_SHOWN] + "...")
@@ -185,14 +185,14 @@ def _rows(text: str) -> list[str]:
         mixed = next((line for line in lines if ";" in line), None)
         if mixed is not None:
             raise OptionError(
-                f"rows must end with line breaks or with ';', not both, got {shorten(mixed)}",
+                f"rows must end with line breaks or with ';', not both, got {quoted_start(mixed)}",
                 hint="part the numbers of a row by spaces or commas",
             )
     rows = [row.strip() for line in lines for row in line.removesuffix(";").split(";")]
     if any(rows) and not all(rows):
         raise OptionError(
             f"row {rows.index('') + 1} of a matrix must hold numbers, got none",
-            hint=f"write {shorten('; '.join(row for row in rows if row))}",
+            hint=f"write {quoted_start('; '.join(row for row in rows if row))}",
         )
     return rows if any(rows) else []
 
@@ -215,14 +215,14 @@ def _parse_lists(text: str) -> Nested:
         elif not (space or (comma and may_part)):
             raise OptionError(
                 "lists in brackets must be closed and hold numbers only, with one comma "
-                f"between two, got {shorten(text)}",
+                f"between two, got {quoted_start(text)}",
                 hint='such as "[[0, -1, 0], [-1, 5, -1], [0, -1, 0]]"',
             )
         if not space:
             # A comma ends a list: two of them, or one that begins a list, leave a list out.
             may_part = bool(row) or bracket == "]"
     if len(open_lists) != 1 or len(whole) != 1:
-        raise OptionError(f"every [ needs its ], around all of them, got {shorten(text)}")
+        raise OptionError(f"every [ needs its ], around all of them, got {quoted_start(text)}")
     found: Nested = whole if isinstance(whole[0][0], float) else whole[0]
     if _shape(found) is None:
         raise OptionError("lists side by side must have the same length and the same depth")
@@ -252,13 +252,13 @@ def _parse_row(row: str, number: int) -> list[float]:
     if len(items) > 1 and any(_SPACE.search(item) for item in items):
         raise OptionError(
             f"row {number}: numbers must be separated by spaces or by commas, not by both, "
-            f"got {shorten(row)}",
-            hint=f"write {shorten(_respell(row))}, and decimals with a point: 0.5",
+            f"got {quoted_start(row)}",
+            hint=f"write {quoted_start(_respell(row))}, and decimals with a point: 0.5",
         )
     try:
         return [parse_number(item) for item in _GAP.split(row)]
     except OptionError as error:
         hint = error.hint
         if "" in items and any(items):
-            hint = f"write {shorten(', '.join(item for item in items if item))}"
+            hint = f"write {quoted_start(', '.join(item for item in items if item))}"
         raise OptionError(f"row {number}: {error}", hint=hint) from None

@@ -14,7 +14,7 @@ from cnncli.core.arrays import Array, placeholder
 from cnncli.errors import FileProblem, OptionError, nearest, printable, quote
 from cnncli.filters import safetensors
 from cnncli.filters.filter import LoadedArray
-from cnncli.filters.matrix_text import parse_matrix, shorten
+from cnncli.filters.matrix_text import parse_matrix, quoted_start
 from cnncli.io import npy
 from cnncli.io.regular_files import open_regular, open_shell_pipe
 from cnncli.io.safe_names import plain_name
@@ -207,9 +207,9 @@ def _choose(path: str, key: str | None, keys: list[str]) -> str:
         return key
     near = nearest(key or "", keys) or sorted(keys)
     more = f" and {len(near) - _LISTED} more" if len(near) > _LISTED else ""
-    listed = ", ".join(shorten(name) for name in near[:_LISTED]) + more
+    listed = ", ".join(quoted_start(name) for name in near[:_LISTED]) + more
     if key is None:
         message = f"one of its {len(keys)} arrays must be named: {listed}"
     else:
-        message = f"no array {shorten(key)} among its {len(keys)}: {listed}"
+        message = f"no array {quoted_start(key)} among its {len(keys)}: {listed}"
     raise OptionError(message, hint=f"write {quote(f'{path}:KEY')}", path=path)

@@ -10,7 +10,7 @@ from typing import Any, Final
 from cnncli._dataclass import dataclass
 from cnncli.core import choices
 from cnncli.errors import FileProblem, among, printable
-from cnncli.filters.matrix_text import shorten
+from cnncli.filters.matrix_text import quoted_start
 from cnncli.io.limits import MAX_CELLS
 from cnncli.network.layers.axes import AXES
 from cnncli.network.layers.slice import FAR
@@ -72,7 +72,7 @@ def read_fields(table: Mapping[str, Any], fields: Mapping[str, Field]) -> dict[s
     for name in table:
         if name not in fields:
             hint = f"{name} stands above the first [table]" if name == "classes" else None
-            raise FileProblem(f"no field {shorten(name)}{among(name, fields)}", hint=hint)
+            raise FileProblem(f"no field {quoted_start(name)}{among(name, fields)}", hint=hint)
     for name, field in fields.items():
         if field.required and name not in table:
             raise FileProblem(f"{name} must be given: {field.need}")
@@ -90,7 +90,7 @@ def _value(name: str, value: Any, field: Field) -> Any:
 
 def _shown(value: Any) -> str:
     if isinstance(value, str):
-        return shorten(value)
+        return quoted_start(value)
     text = {True: "true", False: "false"}.get(value) if isinstance(value, bool) else None
     try:
         text = text or printable(str(value))

@@ -12,7 +12,7 @@ from PIL import Image, ImageDraw
 from cnncli._dataclass import dataclass
 from cnncli.core.geometry import Box, Pair
 from cnncli.plan.trace import Reach, beyond_text, pixels_text
-from cnncli.render.text import label_font, plain_text, shorten
+from cnncli.render.text import fit_text, label_font, plain_text
 
 Colour = tuple[int, int, int]
 Rect = tuple[int, int, int, int]
@@ -132,7 +132,7 @@ def draw_receptive_field(image: np.ndarray, reaches: Sequence[Reach]) -> Recepti
     for panel in panels:
         sheet.paste(_scaled_part(dimmed, panel), (panel.left, panel.top))
     draw = ImageDraw.Draw(sheet)
-    heading = shorten(
+    heading = fit_text(
         plain_text(f"Pixels that reach {title}"), width - 2 * _MARGIN, label_font(_TITLE)
     )
     draw.text((_MARGIN, _MARGIN // 2 + 2), heading, fill=_INK, font=label_font(_TITLE))
@@ -189,7 +189,7 @@ def _entry(reach: Reach, colour: Colour) -> _Entry:
     if reach.skipped:
         notes += [f"({reach.skipped} layers before it are left out)"]
     return _Entry(
-        reach, colour, f"{shorten(plain_text(names), space, font)}:  {size}", tuple(notes)
+        reach, colour, f"{fit_text(plain_text(names), space, font)}:  {size}", tuple(notes)
     )
 
 

@@ -66,8 +66,8 @@ def are_levels(mapping: LevelMapping, depth: str) -> bool:
 
     Examples
     --------
-    >>> are_levels(LevelMapping("clip", 0.0, 1.0), "8"), are_levels(LevelMapping("abs", 0.0, 1.0), "8")
-    (True, False)
+    >>> [are_levels(LevelMapping(kind, 0.0, 1.0), "8") for kind in ("clip", "abs")]
+    [True, False]
     """
     return (mapping.lo, mapping.hi, depth) == (0, 1, "8") and mapping.kind != "abs"
 

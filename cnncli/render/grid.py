@@ -14,11 +14,11 @@ from cnncli.render.legend import ColourKey, Legend, draw_key, draw_legend
 from cnncli.render.text import (
     BACKGROUND,
     LINE_HEIGHT,
+    fit_text,
     label_font,
     level_scale,
     plain_text,
     short_names,
-    shorten,
     wrap,
     write_lines,
 )
@@ -251,7 +251,7 @@ def _title_lines(title: str, width: int, font: Font) -> tuple[str, ...]:
             lines[-1] = joined
         else:
             lines.append(part)
-    return tuple(shorten(line, max(width, _MOST_TITLE), font) for line in lines)
+    return tuple(fit_text(line, max(width, _MOST_TITLE), font) for line in lines)
 
 
 def grid(

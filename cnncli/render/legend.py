@@ -106,8 +106,8 @@ def legend_numbers(mapping: LevelMapping) -> tuple[str, ...]:
 
     Examples
     --------
-    >>> legend_numbers(LevelMapping("symmetric", -0.25, 0.25)), legend_numbers(LevelMapping("minmax", 3, 3))
-    (('-0.25', '0', '0.25'), ('3',))
+    >>> [legend_numbers(LevelMapping("minmax", lo, 0.25)) for lo in (-0.25, 0.25)]
+    [('-0.25', '0', '0.25'), ('0.25',)]
     """
     if mapping.lo == mapping.hi:
         return (f"{mapping.lo:.3g}",)

@@ -17,11 +17,11 @@ from cnncli.render.legend import draw_legend, legend_numbers, write_numbers
 from cnncli.render.options import MapGroup
 from cnncli.render.text import (
     LINE_HEIGHT,
+    fit_text,
     label_font,
     level_scale,
     plain_text,
     short_names,
-    shorten,
     write_lines,
 )
 from cnncli.render.text_table import cut_middle
@@ -255,7 +255,7 @@ def score_sheet(
     layout = plan_scores(tuple(names), tuple(title), tuple(images), legend)
     sheet = empty_sheet(tiles, layout.height, layout.width)
     if title:
-        lines = [shorten(line, layout.width - 2 * _GAP, label_font(_SIZE)) for line in title]
+        lines = [fit_text(line, layout.width - 2 * _GAP, label_font(_SIZE)) for line in title]
         write_lines(sheet, lines, (_GAP, _GAP // 2), layout.width - 2 * _GAP, _SIZE, 0)
     values = np.array([np.nan if tile.non_finite else tile.vmin for tile in tiles])
     shown = shown_scores(values, images)
@@ -265,7 +265,7 @@ def score_sheet(
     mapping = tiles[0].mapping
     for row, index in enumerate(shown):
         top = layout.top + row * _LINE
-        name = shorten(plain_text(names[index]), layout.name_width, label_font(_SIZE))
+        name = fit_text(plain_text(names[index]), layout.name_width, label_font(_SIZE))
         write_lines(sheet, [name], (_GAP, top), layout.name_width, _SIZE, 1)
         _draw_bar(sheet, layout, top, mapping, float(values[index]), index in best)
     left, below = _bars_left(layout), layout.top + len(shown) * _LINE
@@ -304,8 +304,10 @@ def bar_span(value: float, mapping: LevelMapping) -> tuple[float, float]:
 
     Examples
     --------
-    >>> bar_span(-1.0, LevelMapping("symmetric", -2, 2)), bar_span(3.0, LevelMapping("minmax", 1, 5))
-    ((0.25, 0.5), (0.0, 0.6))
+    >>> bar_span(-1.0, LevelMapping("symmetric", -2, 2))
+    (0.25, 0.5)
+    >>> bar_span(3.0, LevelMapping("minmax", 1, 5))
+    (0.0, 0.6)
     """
     mapping = bar_range(mapping)
     lo, hi = mapping.lo, mapping.hi

@@ -26,7 +26,7 @@ LINE_HEIGHT: Final = 1.5
 _ELLIPSIS: Final = "..."
 
 
-def shorten(text: str, width: float, font: Font) -> str:
+def fit_text(text: str, width: float, font: Font) -> str:
     """Take letters from the middle of a name until it fits: its end often tells maps apart.
 
     Parameters
@@ -43,7 +43,7 @@ def shorten(text: str, width: float, font: Font) -> str:
 
     Examples
     --------
-    >>> shorten("block3-conv2-filter-017", 90, label_font(12))
+    >>> fit_text("block3-conv2-filter-017", 90, label_font(12))
     'block3-...ter-017'
     """
     if font.getlength(text) <= width:
@@ -95,9 +95,9 @@ def wrap(text: str, width: float, font: Font, most: int = 3) -> list[str]:
             lines[-1] += letter
     lines = [line for line in lines if line] or [""]
     if len(lines) <= most:
-        return [shorten(line.rstrip(), width, font) for line in lines]
+        return [fit_text(line.rstrip(), width, font) for line in lines]
     kept = lines[: most - 1]
-    return [*kept, shorten(text[sum(map(len, kept)) :], width, font)]
+    return [*kept, fit_text(text[sum(map(len, kept)) :], width, font)]
 
 
 @cache

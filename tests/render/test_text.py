@@ -5,14 +5,14 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from cnncli.render.text import label_font, plain_text, short_names, shorten, wrap, write_lines
+from cnncli.render.text import fit_text, label_font, plain_text, short_names, wrap, write_lines
 
 
 @pytest.mark.parametrize("width", [5, 20, 60, 96, 150])
 @pytest.mark.parametrize("text", ["edge", "block3-conv2-filter-017", "W" * 5000])
 def test_names_are_shortened_to_fit(text: str, width: int) -> None:
     font = label_font(12)
-    short = shorten(text, width, font)
+    short = fit_text(text, width, font)
     assert font.getlength(short) <= width
     assert short == text or "..." in short or width < 12
     if short != text and len(short) > 5:

@@ -21,7 +21,7 @@ from cnncli.explain.text.panels import (
     luminance_of,
 )
 from cnncli.network.layers import FloatArray
-from cnncli.render.text import label_font, plain_text, shorten
+from cnncli.render.text import fit_text, label_font, plain_text
 
 Corners = tuple[int, int, int, int]
 Draw = ImageDraw.ImageDraw
@@ -226,4 +226,4 @@ def draw_text(draw: Draw, at: Pair, text: str, size: int, colour: Colour, width:
     while size > LEAST_TEXT and label_font(size).getlength(shown) > width:
         size -= 1
     font = label_font(size)
-    draw.text(at, shorten(shown, width, font), fill=colour, font=font)
+    draw.text(at, fit_text(shown, width, font), fill=colour, font=font)
