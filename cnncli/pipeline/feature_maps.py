@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
+from dataclasses import field, replace
 from functools import cached_property
 from itertools import count
 from typing import Any, Final, TypeVar
@@ -103,6 +103,7 @@ class FeatureMaps:
     picture: Picture
     jobs: int | None = None
     values: Values | None = None
+    _stages: dict[bool, tuple[StripStage, bool]] = field(default_factory=dict)
 
     @cached_property
     def shape(self) -> Shape:
@@ -155,24 +156,15 @@ class FeatureMaps:
         Pixels that come out as they are stored are exact as values too; sums are where they are
         to be levels, while as values they would differ from sums of floats by rounding.
         """
-        return self._level_stage if in_levels else self._value_stage
-
-    @cached_property
-    def _value_stage(self) -> tuple[StripStage, bool]:
-        return self._prepared(in_levels=False)
-
-    @cached_property
-    def _level_stage(self) -> tuple[StripStage, bool]:
-        return self._prepared(in_levels=True)
-
-    def _prepared(self, in_levels: bool) -> tuple[StripStage, bool]:
-        picture = self.picture
-        stored = self.network.pixel_dtype(picture.shape, picture.pixels.dtype)
-        as_stored = stored == picture.pixels.dtype or (in_levels and picture.scale == LEVELS)
-        raw = stored is not None and as_stored
-        dtype = stored if stored is not None and raw else picture.dtype
-        prepared = last_prepared.of(self.network, self.network.names[-1:])
-        return prepared.stage((1, *picture.shape[1:]), dtype), raw
+        if in_levels not in self._stages:
+            picture = self.picture
+            stored = self.network.pixel_dtype(picture.shape, picture.pixels.dtype)
+            as_stored = stored == picture.pixels.dtype or (in_levels and picture.scale == LEVELS)
+            raw = stored is not None and as_stored
+            dtype = stored if stored is not None and raw else picture.dtype
+            prepared = last_prepared.of(self.network, self.network.names[-1:])
+            self._stages[in_levels] = prepared.stage((1, *picture.shape[1:]), dtype), raw
+        return self._stages[in_levels]
 
     @cached_property
     def _in_strips(self) -> bool:
