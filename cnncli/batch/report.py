@@ -266,9 +266,8 @@ def _largest(written: WrittenFile) -> list[str]:
         if one is None:
             texts.append("no finite value")
             continue
-        index, name, value = one
-        named = f"{index}" if name == str(index) else f"{index} {printable(name)}"
-        texts.append(f"largest {named} ({value:.4g})")
+        named = f"{one.map}" if one.name == str(one.map) else f"{one.map} {printable(one.name)}"
+        texts.append(f"largest {named} ({one.value:.4g})")
     if len(written.largest) < 2:
         return [] if written.largest == (None,) else texts
     more = len(written.largest) - len(texts)
@@ -329,7 +328,7 @@ def _written_fields(written: WrittenFile) -> Any:
         **({} if written.drawn is None else {"drawn": written.drawn}),
     }
     best = [
-        None if one is None else dict(zip(("map", "name", "value"), one, strict=True))
+        None if one is None else {"map": one.map, "name": one.name, "value": one.value}
         for one in written.largest
     ]
     if best and best != [None]:

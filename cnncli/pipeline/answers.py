@@ -19,7 +19,7 @@ class Answer(NamedTuple):
     map: int
     name: str
     value: float
-    share: float | None
+    share: float | None = None
 
 
 def find_answers(values: np.ndarray, names: Sequence[str], is_last: bool) -> tuple[Answer, ...]:

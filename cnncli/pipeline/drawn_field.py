@@ -59,7 +59,6 @@ class DrawnField:
             high=high,
             non_finite=seen.non_finite,
             mapping=mapping.kind,
-            range=(mapping.lo, mapping.hi),
             ranges=((mapping.lo, mapping.hi),) * len(maps),
             clipped=outside / max(finite, 1),
             drawn=self.what,

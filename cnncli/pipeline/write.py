@@ -291,7 +291,6 @@ class ResultWriter:
             low=min(tile.vmin for tile in tiles),
             high=max(tile.vmax for tile in tiles),
             mapping=tiles[0].mapping.kind,
-            range=ranges[0] if len(set(ranges)) == 1 else None,
             clipped=sum(tile.clipped_fraction for tile in tiles) / len(tiles),
             non_finite=sum(tile.non_finite for tile in tiles),
             ranges=ranges,
@@ -357,15 +356,15 @@ class ResultWriter:
         largest = self._largest(file)
         return {"largest": largest, "answers": self._answers if largest else ()}
 
-    def _largest(self, file: OutFile) -> tuple[tuple[int, str, float] | None, ...]:
-        """Return index, name and value of each image's largest map, in a file of several."""
+    def _largest(self, file: OutFile) -> tuple[Answer | None, ...]:
+        """Return the largest map of each image, in a file of several."""
         groups = self.result.groups
         if self._scores is None or len(file.maps) < 2 or len(groups) < 2:
             return ()
         images = self._scores.reshape(-1, len(groups))
         best = [(winner(values), values) for values in images]
         return tuple(
-            None if k is None else (k, groups[k].name, float(values[k])) for k, values in best
+            None if k is None else Answer(k, groups[k].name, float(values[k])) for k, values in best
         )
 
     @cached_property

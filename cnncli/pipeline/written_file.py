@@ -21,17 +21,15 @@ class WrittenFile:
     maps : tuple of str
         Names of its pictures.
     low, high : float
-        ValueRange of the finite values.
+        Smallest and largest finite value.
     non_finite : int
         NaN and infinite values.
     mapping : str
         How values became pixels, ``values`` if they were written themselves.
-    range : tuple of (float, float), optional
-        The values shown black and white, if all maps share them.
     clipped : float
         Share of the values outside the range, 0..1.
     ranges : tuple of (float, float)
-        The range of each map.
+        The values shown black and white, of each map.
     layer : str, optional
         Of a network from a file.
     pad_mode : str, optional
@@ -40,9 +38,9 @@ class WrittenFile:
         The number of a border of ``zeros`` that holds another.
     window : str, optional
         How a pool made it: mode, window and stride; and which rows and columns no window reads.
-    largest : tuple of (int, str, float) or None
-        Of maps of one row and column the one of the largest value in each image: its index, name
-        and value, None if none is finite. Empty for other maps.
+    largest : tuple of Answer or None
+        Of maps of one row and column the one of the largest value in each image, without its share;
+        None if none is finite. Empty for other maps.
     answers : tuple of Answer
         Of one image's maps of one row and column those of the largest values.
     has_white_note : bool
@@ -59,14 +57,18 @@ class WrittenFile:
     high: float
     non_finite: int
     mapping: str = "values"
-    range: tuple[float, float] | None = None
     clipped: float = 0.0
     ranges: tuple[tuple[float, float], ...] = ()
     layer: str | None = None
     pad_mode: str | None = None
     pad_value: float = 0.0
     window: str | None = None
-    largest: tuple[tuple[int, str, float] | None, ...] = ()
+    largest: tuple[Answer | None, ...] = ()
     answers: tuple[Answer, ...] = ()
     has_white_note: bool = False
     drawn: str | None = None
+
+    @property
+    def range(self) -> tuple[float, float] | None:
+        """The values shown black and white, if all maps share them."""
+        return self.ranges[0] if len(set(self.ranges)) == 1 else None

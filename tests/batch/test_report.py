@@ -22,6 +22,7 @@ RANDOM = np.random.default_rng(17)
 RGB = RANDOM.integers(0, 256, (6, 8, 3), np.uint8)
 MAPS = (RANDOM.standard_normal((6, 8, 5)) * [1, 2, 3, 4, 5]).astype(np.float32)
 KEEP = ("pad", "--padding", "0")
+UNEQUAL = ((-2.0, 2.0), (-1.0, 1.0))
 PHOTO = Source(Path("in/photo.png"))
 
 
@@ -41,7 +42,7 @@ def written(**changes: Any) -> WrittenFile:
         "low": -2.0,
         "high": 1.5,
         "mapping": "symmetric",
-        "range": (-2.0, 2.0),
+        "ranges": ((-2.0, 2.0),),
         "clipped": 0.0,
         "non_finite": 0,
     }
@@ -63,11 +64,11 @@ def test_a_line_has_name_size_values_and_mapping() -> None:
 
 
 def test_values_are_not_mapped() -> None:
-    assert line(mapping="values", range=None).endswith("values -2 to 1.5, values unchanged")
+    assert line(mapping="values", ranges=()).endswith("values -2 to 1.5, values unchanged")
 
 
 def test_maps_of_unequal_ranges() -> None:
-    assert line(range=None).endswith("range symmetric, each map its own")
+    assert line(ranges=UNEQUAL).endswith("range symmetric, each map its own")
 
 
 @pytest.mark.parametrize(
@@ -75,13 +76,13 @@ def test_maps_of_unequal_ranges() -> None:
     [(0.001, "under 1 % clipped)"), (0.0199, "2 % clipped)"), (0.5, "50 % clipped; --range ")],
 )
 def test_a_hint_only_where_much_is_clipped(clipped: float, words: str) -> None:
-    said = line(clipped=clipped, mapping="clip", range=(0.0, 1.0))
+    said = line(clipped=clipped, mapping="clip", ranges=((0.0, 1.0),))
     assert words in said and ("--range" in said) == (clipped > 0.02)
 
 
 @pytest.mark.parametrize(("low", "better"), [(-0.1, "symmetric"), (0.0, "minmax")])
 def test_the_hint_names_a_range_that_shows_all(low: float, better: str) -> None:
-    said = line(clipped=0.5, low=low, mapping="clip", range=(0.0, 1.0))
+    said = line(clipped=0.5, low=low, mapping="clip", ranges=((0.0, 1.0),))
     assert f"--range {better} shows all" in said
 
 
@@ -89,8 +90,10 @@ def test_the_hint_names_a_range_that_shows_all(low: float, better: str) -> None:
 def test_what_auto_cut_off_is_told_with_the_word_that_shows_all(share: float, percent: str) -> None:
     expected = f"range auto, symmetric -2..2 ({percent} clipped; --range symmetric shows all)"
     assert line(clipped=share).endswith(expected)
-    assert "range auto, symmetric, each map its own" in line(clipped=share, range=None)
-    assert line(clipped=share, range=None).endswith(f"own ({percent}{expected.split(percent)[1]}")
+    assert "range auto, symmetric, each map its own" in line(clipped=share, ranges=UNEQUAL)
+    assert line(clipped=share, ranges=UNEQUAL).endswith(
+        f"own ({percent}{expected.split(percent)[1]}"
+    )
 
 
 @pytest.mark.parametrize("name", ["a\nb.png", "\x1b[31m.png", "bad\udcff.png", "\u202egnp.png"])
@@ -135,7 +138,7 @@ def test_json_holds_every_field() -> None:
 
 @pytest.mark.parametrize("value", [float("inf"), float("nan")])
 def test_json_is_json_whatever_the_values(value: float) -> None:
-    (found,) = json_line(Outcome(PHOTO, (written(low=value, range=(value, 1.0)),)))
+    (found,) = json_line(Outcome(PHOTO, (written(low=value, ranges=((value, 1.0),)),)))
     refuse = pytest.fail
     assert json.loads(found, parse_constant=refuse)["min"] is None
 
