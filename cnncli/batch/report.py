@@ -333,6 +333,6 @@ def _written_fields(written: WrittenFile) -> Any:
     ]
     if best and best != [None]:
         fields["largest"] = best if len(best) > 1 else best[0]
-    if written.answers:
-        fields["answers"] = [answer._asdict() for answer in written.answers]
+    if written.largest_values:
+        fields["answers"] = [one._asdict() for one in written.largest_values]
     return to_json(fields)

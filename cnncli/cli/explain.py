@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import sys
 from typing import TYPE_CHECKING, Any, Final
 
@@ -12,7 +11,7 @@ from cnncli._dataclass import dataclass
 from cnncli.cli.batch import make_job
 from cnncli.cli.command import Command, OptionGroup, argument, flag, make, option
 from cnncli.cli.completion import complete_layer
-from cnncli.cli.group import check_output_open, start_work, tell
+from cnncli.cli.group import check_output_open, start_work, tell, terminal_columns
 from cnncli.cli.layer import network_or_layer, typed_options
 from cnncli.cli.layer_options import ConvOptions, LayerOptions
 from cnncli.cli.options import (
@@ -253,7 +252,7 @@ def _print(result: ExplainResult[Any], results: ExplanationOptions) -> None:
         click.echo(json_text({**record(result.explanation), **trail, "notes": result.notes}))
         return
     colour = is_terminal_stream(sys.stdout) and colour_allowed()
-    text = TextOptions(shutil.get_terminal_size().columns, colour, results.channels)
+    text = TextOptions(terminal_columns(), colour, results.channels)
     for line in result_lines(result, text):
         click.echo(line)
     for note in () if results.quiet else result.notes:

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-import shutil
 import sys
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from cnncli.cli.command import argument, flag, option
-from cnncli.cli.group import SuggestingGroup, check_output_open, tell, typed_command
+from cnncli.cli.group import (
+    SuggestingGroup,
+    check_output_open,
+    tell,
+    terminal_columns,
+    typed_command,
+)
 from cnncli.cli.help import HelpfulCommand
 from cnncli.cli.layer_options import layout_option
 from cnncli.cli.options import COLORMAP, overwrite_option
@@ -84,7 +89,7 @@ def list_filters(as_json: bool) -> None:
         return
     table = [("NAME", "SHAPE", "WHAT IT DOES", "POSITIVE MEANS"), *rows]
     if is_terminal_stream(sys.stdout):
-        lines = wrapped_table(table, shutil.get_terminal_size().columns, long=(2, 3))
+        lines = wrapped_table(table, terminal_columns(), long=(2, 3))
     else:
         # For grep and the like: a line for each filter.
         lines = text_table(table)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import shutil
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,7 +16,7 @@ import click
 from cnncli._dataclass import dataclass
 from cnncli.cli.command import Command, OptionGroup, flag, make, option
 from cnncli.cli.completion import complete_layer
-from cnncli.cli.group import check_output_open, tell, typed_command
+from cnncli.cli.group import check_output_open, tell, terminal_columns, typed_command
 from cnncli.cli.options import (
     FILE,
     ImageOptions,
@@ -177,7 +176,7 @@ def _print_plan(
         # A pipe gets the columns that every terminal has, and of --verbose all.
         width = None if options.verbose else COLUMNS
         if is_terminal_stream(sys.stdout):
-            width = shutil.get_terminal_size().columns
+            width = terminal_columns()
         lines = report.table(summary, width, options.verbose, names)
     for line in lines:
         click.echo(line)

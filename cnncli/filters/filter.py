@@ -13,7 +13,7 @@ from cnncli._dataclass import dataclass
 from cnncli.core.arrays import Array, float_dtype, is_placeholder, placeholder
 from cnncli.core.choices import FILTER_LAYOUTS
 from cnncli.errors import CnnCliError, FileProblem, OptionError, ShapeError, quote
-from cnncli.io.safe_names import plain_name, unique
+from cnncli.io.safe_names import distinct, plain_name
 
 _SHAPES = {
     "hwio": "(kh,kw), (kh,kw,C_in) or (kh,kw,C_in,C_out)",
@@ -262,6 +262,7 @@ def stack(filters: Sequence[Filter], *, lower: bool = False, dilated: bool = Fal
             )
     rows, columns = (max(bank.window[axis] for bank in filters) for axis in (0, 1))
     filters = [_widen(bank, (rows, columns), lower) for bank in filters]
+    names = [name for bank in filters for name in bank.map_names]
     biases = [bank.bias for bank in filters if bank.bias is not None]
     if 0 < len(biases) < len(filters):
         name = next(bank.name for bank in filters if bank.bias is None)
@@ -270,7 +271,7 @@ def stack(filters: Sequence[Filter], *, lower: bool = False, dilated: bool = Fal
         first,
         name="+".join(bank.name for bank in filters)[:80],
         weights=np.concatenate([bank.weights for bank in filters], axis=-1),
-        map_names=unique([name for bank in filters for name in bank.map_names]),
+        map_names=tuple(distinct(names, match_case=True)),
         bias=np.concatenate(biases) if biases else None,
         notes=tuple(note for bank in filters for note in bank.notes),
         named=False,

@@ -20,6 +20,8 @@ class Format:
         Longest width or height in pixels.
     lossless : bool
         Whether levels come back as they were written.
+    compressed : bool
+        Whether it may take less than its pixels or values.
     depths : tuple of str
         Values of ``--depth`` it can hold.
     colour : bool
@@ -36,6 +38,7 @@ class Format:
     pillow: str | None
     max_side: int
     lossless: bool = True
+    compressed: bool = True
     depths: tuple[str, ...] = ("8",)
     colour: bool = True
     deep_colour: bool = False
@@ -43,24 +46,35 @@ class Format:
     note: str | None = None
 
 
-# Pillow's own limit for JPEG is libjpeg's 65,500, a little under the 65,535 of the format.
 _DEEP = ("8", "16")
-_TIFF_DEPTHS = ("8", "16", "float")
-_PNG = Format("png", "PNG", 2**31 - 1, True, _DEEP, deep_colour=True, alpha=True, note="text chunk")
+_FLOAT = ("8", "16", "float")
+_PNG = Format(
+    name="png",
+    pillow="PNG",
+    max_side=2**31 - 1,
+    depths=_DEEP,
+    deep_colour=True,
+    alpha=True,
+    note="text chunk",
+)
+# Pillow's own limit for JPEG is libjpeg's 65,500, a little under the 65,535 of the format.
 _JPEG = Format("jpg", "JPEG", 65_500, lossless=False, note="comment")
 _TIFF = Format(
-    *("tif", "TIFF", 2**31 - 1, True, _TIFF_DEPTHS),
+    name="tif",
+    pillow="TIFF",
+    max_side=2**31 - 1,
+    depths=_FLOAT,
     deep_colour=True,
     alpha=True,
     note="ImageDescription",
 )
 _WEBP = Format("webp", "WEBP", 16_383, alpha=True, note="EXIF ImageDescription")
 _GIF = Format("gif", "GIF", 65_535, note="comment")
-_BMP = Format("bmp", "BMP", 2**31 - 1)
-_PPM = Format("ppm", "PPM", 2**31 - 1, depths=("8", "16"))
-_PGM = Format("pgm", "PPM", 2**31 - 1, depths=("8", "16"), colour=False)
-NPY = Format("npy", None, 2**63 - 1, depths=("8", "16", "float"), deep_colour=True)
-NPZ = Format("npz", None, 2**63 - 1, depths=("8", "16", "float"), deep_colour=True)
+_BMP = Format("bmp", "BMP", 2**31 - 1, compressed=False)
+_PPM = Format("ppm", "PPM", 2**31 - 1, compressed=False, depths=_DEEP)
+_PGM = Format("pgm", "PPM", 2**31 - 1, compressed=False, depths=_DEEP, colour=False)
+NPY = Format("npy", None, 2**63 - 1, compressed=False, depths=_FLOAT, deep_colour=True)
+NPZ = Format("npz", None, 2**63 - 1, depths=_FLOAT, deep_colour=True)
 """An archive that holds one array for each layer."""
 
 FORMATS: dict[str, Format] = {

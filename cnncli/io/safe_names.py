@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 
 
 def safe_name(text: str) -> str:
@@ -80,41 +80,25 @@ def safe_member(text: str) -> str:
     return text if text and text == safe_folder(text) else safe_name(text)
 
 
-def distinct(names: Iterable[str]) -> list[str]:
-    """Append ``-2``, ``-3``... to names that appeared before, whatever their case.
+def distinct(names: Iterable[str], *, match_case: bool = False) -> list[str]:
+    """Append ``-2``, ``-3``... to names that appeared before, whatever their case if not matched.
 
     Examples
     --------
     >>> distinct(["edge", "Edge", "edge-2"])
     ['edge', 'Edge-2', 'edge-2-2']
+    >>> distinct(["edge", "Edge", "edge"], match_case=True)
+    ['edge', 'Edge', 'edge-2']
     """
     taken: set[str] = set()
     free_names = []
     for name in names:
         free, number = name, 2
-        while free.casefold() in taken:
+        while (key := free if match_case else free.casefold()) in taken:
             free, number = f"{name}-{number}", number + 1
-        taken.add(free.casefold())
+        taken.add(key)
         free_names.append(free)
     return free_names
-
-
-def unique(names: Sequence[str]) -> tuple[str, ...]:
-    """Return names with numbers behind those that would be there twice, by their case too.
-
-    Examples
-    --------
-    >>> unique(["crane", "crane"])
-    ('crane', 'crane-2')
-    """
-    taken: dict[str, None] = {}
-    for name in names:
-        number, fresh = 1, name
-        while fresh in taken:
-            number += 1
-            fresh = f"{name}-{number}"
-        taken[fresh] = None
-    return tuple(taken)
 
 
 def _unsafe(character: str) -> bool:

@@ -10,7 +10,7 @@ from typing import Final
 
 from cnncli.errors import FileProblem, ShapeError
 from cnncli.io.regular_files import open_regular
-from cnncli.io.safe_names import unique
+from cnncli.io.safe_names import distinct
 from cnncli.network.graph import SOURCE, Network, Node, input_groups
 from cnncli.network.layers import ActivationLayer, ConvLayer, PoolLayer, SoftmaxLayer
 from cnncli.render.options import channel_names
@@ -76,7 +76,7 @@ def with_class_names(network: Network, classes: Sequence[str]) -> Network:
             "of the last layer"
         )
     plain = ["".join(c if c.isprintable() else "_" for c in name) for name in classes]
-    names = unique(plain)
+    names = tuple(distinct(plain, match_case=True))
     named = {node.name: _named(node, names)}
     while isinstance(node.layer, _KEEPING) and node.inputs[0] != SOURCE:
         node = network.node(node.inputs[0])

@@ -16,8 +16,6 @@ from cnncli.pipeline.sheets import is_colour, sheet_size
 from cnncli.system.files import free_bytes
 from cnncli.system.memory import bytes_text
 
-UNCOMPRESSED: Final = {"npy", "bmp", "ppm", "pgm"}
-
 LEAST_VALUE_BYTES: Final = 4
 """Of float32; float64 takes twice as many."""
 
@@ -81,7 +79,7 @@ def _check_pixels(job: Job, results: Sequence[LayerResult]) -> None:
 
 def _compresses(job: Job, file: OutFile) -> bool:
     plain = file.format.name == "tif" and job.render.compress == "fast"
-    return not plain and file.format.name not in UNCOMPRESSED
+    return file.format.compressed and not plain
 
 
 def _pixels_and_bytes(job: Job, file: OutFile, result: LayerResult) -> tuple[int, int]:

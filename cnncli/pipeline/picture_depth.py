@@ -4,14 +4,11 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from cnncli.io.formats import NPY, NPZ
+from cnncli.io.formats import Format
 from cnncli.io.images import Picture
 from cnncli.pipeline.auto_range import clips_by_default
 from cnncli.pipeline.job import Job
 from cnncli.pipeline.output_names import Target
-
-_DEEP = frozenset(("png", "tif"))
-"""Formats that hold 16 bits, grey and colour."""
 
 
 def at_depth_of(job: Job, target: Target, picture: Picture) -> Job:
@@ -19,7 +16,8 @@ def at_depth_of(job: Job, target: Target, picture: Picture) -> Job:
 
     So it is for PNG and TIFF, and for values that are shown as they are.
     """
-    if not (_keeps_depth(job, target, picture) and _formats(target) <= _DEEP):
+    has_room = all(format.deep_colour and format.pillow for format in _formats(target))
+    if not (has_room and _keeps_depth(job, target, picture)):
         return job
     return replace(
         job, render=replace(job.render, depth="16"), output=replace(job.output, depth="16")
@@ -28,14 +26,14 @@ def at_depth_of(job: Job, target: Target, picture: Picture) -> Job:
 
 def depth_notes(job: Job, target: Target, picture: Picture) -> tuple[str, ...]:
     """Say where a 16-bit picture loses bits because its result's format has not so many."""
-    shallow = sorted(_formats(target) - _DEEP - {NPY.name, NPZ.name})
+    shallow = sorted({format.name for format in _formats(target) if not format.deep_colour})
     if not (shallow and _keeps_depth(job, target, picture)):
         return ()
     return (f"16-bit picture written with 8 bits as {shallow[0]} (png and tif keep 16)",)
 
 
-def _formats(target: Target) -> set[str]:
-    return {file.format.name for file in target.unknown_files()}
+def _formats(target: Target) -> list[Format]:
+    return [file.format for file in target.unknown_files()]
 
 
 def _keeps_depth(job: Job, target: Target, picture: Picture) -> bool:

@@ -27,9 +27,9 @@ from cnncli.io.writers import (
     to_text,
 )
 from cnncli.network.parameters import faulty_weights
-from cnncli.pipeline.answers import Answer, answers_note, find_answers
 from cnncli.pipeline.files import FileAccess
 from cnncli.pipeline.job import WARNING, Job
+from cnncli.pipeline.largest_values import LargestValue, find_largest_values, largest_values_note
 from cnncli.pipeline.output_names import LayerResult, OutFile, is_device
 from cnncli.pipeline.sheets import as_computed, draw_for_terminal, make_sheet, shows_scores
 from cnncli.pipeline.transparency import with_alpha
@@ -308,7 +308,11 @@ class ResultWriter:
             *(render_notes(self.result.groups, self.job.render) if tiles else ()),
             *self._rounding_notes(tiles),
             *self._narrow_notes(tiles),
-            *([answers_note(self.result.layer, self._answers)] if self._answers else ()),
+            *(
+                [largest_values_note(self.result.layer, self._largest_values)]
+                if self._largest_values
+                else ()
+            ),
         )
 
     def _narrow_notes(self, tiles: Sequence[Tile]) -> tuple[str, ...]:
@@ -354,9 +358,9 @@ class ResultWriter:
     def _best(self, file: OutFile) -> dict[str, Any]:
         """Return the largest values of a file's maps, as fields of its `WrittenFile`."""
         largest = self._largest(file)
-        return {"largest": largest, "answers": self._answers if largest else ()}
+        return {"largest": largest, "largest_values": self._largest_values if largest else ()}
 
-    def _largest(self, file: OutFile) -> tuple[Answer | None, ...]:
+    def _largest(self, file: OutFile) -> tuple[LargestValue | None, ...]:
         """Return the largest map of each image, in a file of several."""
         groups = self.result.groups
         if self._scores is None or len(file.maps) < 2 or len(groups) < 2:
@@ -364,17 +368,18 @@ class ResultWriter:
         images = self._scores.reshape(-1, len(groups))
         best = [(winner(values), values) for values in images]
         return tuple(
-            None if k is None else Answer(k, groups[k].name, float(values[k])) for k, values in best
+            None if k is None else LargestValue(k, groups[k].name, float(values[k]))
+            for k, values in best
         )
 
     @cached_property
-    def _answers(self) -> tuple[Answer, ...]:
+    def _largest_values(self) -> tuple[LargestValue, ...]:
         """The largest values of a layer of one unit a map, such as a classifier's."""
         values = self._scores
         if values is None or self.result.layer is None or self.result.shape[0] > 1:
             return ()
         is_last = self.result.name == self.job.network.names[-1]
-        return find_answers(values, self.result.maps, is_last)
+        return find_largest_values(values, self.result.maps, is_last)
 
 
 def written_values(

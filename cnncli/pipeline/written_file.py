@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from cnncli._dataclass import dataclass
-from cnncli.pipeline.answers import Answer
+from cnncli.pipeline.largest_values import LargestValue
 
 
 @dataclass(frozen=True)
@@ -38,10 +38,10 @@ class WrittenFile:
         The number of a border of ``zeros`` that holds another.
     window : str, optional
         How a pool made it: mode, window and stride; and which rows and columns no window reads.
-    largest : tuple of Answer or None
+    largest : tuple of LargestValue or None
         Of maps of one row and column the one of the largest value in each image, without its share;
         None if none is finite. Empty for other maps.
-    answers : tuple of Answer
+    largest_values : tuple of LargestValue
         Of one image's maps of one row and column those of the largest values.
     has_white_note : bool
         Whether a note tells that a number was meant for pixels of 8 bits: no range would help.
@@ -63,8 +63,8 @@ class WrittenFile:
     pad_mode: str | None = None
     pad_value: float = 0.0
     window: str | None = None
-    largest: tuple[Answer | None, ...] = ()
-    answers: tuple[Answer, ...] = ()
+    largest: tuple[LargestValue | None, ...] = ()
+    largest_values: tuple[LargestValue, ...] = ()
     has_white_note: bool = False
     drawn: str | None = None
 

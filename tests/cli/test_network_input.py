@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from cnncli.pipeline.answers import answers_note, find_answers
+from cnncli.pipeline.largest_values import find_largest_values, largest_values_note
 from tests.support.packed_pages import data_of
 from tests.support.shell import (
     pixels,
@@ -372,7 +372,7 @@ def test_a_fit_without_a_size_is_noted() -> None:
 
 def test_shares_that_are_hardly_any_are_said_in_short() -> None:
     values = np.array([1000.0, 900, -2000])
-    said = answers_note("fc", find_answers(values, ("a", "b", "c"), True))
+    said = largest_values_note("fc", find_largest_values(values, ("a", "b", "c"), True))
     assert said.startswith(
         "fc, largest first: a 1000 (100 %), b 900 (below 0.001 %), c -2000 (0 %)"
     )

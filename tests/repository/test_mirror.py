@@ -29,7 +29,7 @@ ELSEWHERE = {
     "cli/test_images.py": "cli/types",
     "cli/test_incomplete_networks.py": "network/load",
     "cli/test_network_input.py": (
-        "network/class_names network/preparation pipeline/answers pipeline/networks"
+        "network/class_names network/preparation pipeline/largest_values pipeline/networks"
     ),
     "cli/test_photo_metadata.py": "io/photo_metadata pipeline/transparency",
     "cli/test_output.py": "pipeline/output_names",

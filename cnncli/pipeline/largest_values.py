@@ -9,11 +9,11 @@ import numpy as np
 
 from cnncli.render.scores import class_shares, largest
 
-ANSWERS: Final = 5
+MOST_NAMED: Final = 5
 """Units of a layer of one row and one column that the report tells."""
 
 
-class Answer(NamedTuple):
+class LargestValue(NamedTuple):
     """One unit: its map, name and value, and the share by softmax where the values are scores."""
 
     map: int
@@ -22,7 +22,9 @@ class Answer(NamedTuple):
     share: float | None = None
 
 
-def find_answers(values: np.ndarray, names: Sequence[str], is_last: bool) -> tuple[Answer, ...]:
+def find_largest_values(
+    values: np.ndarray, names: Sequence[str], is_last: bool
+) -> tuple[LargestValue, ...]:
     """Return the units of the largest values, largest first; none if no value is finite.
 
     Parameters
@@ -35,32 +37,32 @@ def find_answers(values: np.ndarray, names: Sequence[str], is_last: bool) -> tup
 
     Examples
     --------
-    >>> [answer.name for answer in find_answers(np.array([1.0, 3.0]), ("cat", "dog"), True)]
+    >>> [one.name for one in find_largest_values(np.array([1.0, 3.0]), ("cat", "dog"), True)]
     ['dog', 'cat']
     """
     if not np.isfinite(values).any():
         return ()
     shares = class_shares(values) if is_last else None
     return tuple(
-        Answer(k, names[k], float(values[k]), None if shares is None else float(shares[k]))
-        for k in largest(values, ANSWERS)
+        LargestValue(k, names[k], float(values[k]), None if shares is None else float(shares[k]))
+        for k in largest(values, MOST_NAMED)
     )
 
 
-def answers_note(layer: str | None, answers: Sequence[Answer]) -> str:
-    """Return answers as a line of the report.
+def largest_values_note(layer: str | None, values: Sequence[LargestValue]) -> str:
+    """Return the largest values as a line of the report.
 
     Examples
     --------
-    >>> answers_note("fc", [Answer(1, "dog", 3.0, 0.88)])
+    >>> largest_values_note("fc", [LargestValue(1, "dog", 3.0, 0.88)])
     'fc, largest first: dog 3 (88 %); in brackets softmax of the scores'
     """
     texts = [
         f"{name} {value:.4g}" + ("" if share is None else f" ({_percent(share)})")
-        for _, name, value, share in answers
+        for _, name, value, share in values
     ]
-    by_softmax = "" if answers[0].share is None else "; in brackets softmax of the scores"
-    is_tie = len(answers) > 1 and answers[0].value == answers[-1].value
+    by_softmax = "" if values[0].share is None else "; in brackets softmax of the scores"
+    is_tie = len(values) > 1 and values[0].value == values[-1].value
     tie = "; they are equal, so their order means nothing" if is_tie else ""
     return f"{layer}, largest first: {', '.join(texts)}{by_softmax}{tie}"
 
