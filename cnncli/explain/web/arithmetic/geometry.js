@@ -77,6 +77,16 @@ function placeWindow(size, kernel, stride, padding, dilation, ceil) {
   return { rows: axes[0], cols: axes[1] };
 }
 
+/** Why a layer's window does not fit. */
+function misfitText({ op }, { rows, cols }) {
+  if (op === "conv-transpose") return "The padding cuts off the whole output. Take less padding.";
+  const [axis, name] = rows.fits ? [cols, "columns"] : [rows, "rows"];
+  return (
+    `The window spans ${axis.extent} of ${axis.padded} ${name}: it must fit into the padded input. ` +
+    "Take more padding, less dilation or a smaller window."
+  );
+}
+
 /** The input cell that a cell before 0 or from `size` on copies, or CONSTANT. */
 function borderSource(cell, size, mode) {
   if (cell >= 0 && cell < size) return cell;

@@ -278,6 +278,14 @@ class LayerArithmetic {
     }
   }
 
+  /** The row and column of the input under a tap of the window of an output; null for a constant. */
+  inputCell(at, i, j) {
+    const { rows, cols } = this.window;
+    const row = this.rowTable[at[0] * rows.stride + i * rows.dilation];
+    const col = this.colTable[at[1] * cols.stride + j * cols.dilation];
+    return row < 0 || col < 0 ? null : [row + this.input.rows[0], col + this.input.cols[0]];
+  }
+
   /** One window of a pool: its value, and what led to it. Pads never win; NaN does. */
   poolWindow(channel, row, col) {
     const { rows, cols } = this.window;

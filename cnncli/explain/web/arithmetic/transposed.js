@@ -77,6 +77,10 @@ class TransposedArithmetic extends LayerArithmetic {
     return [cells(this.addingRows[row]), cells(this.addingCols[col])];
   }
 
+  inputCell(at, i, j) {
+    return [this.addingRows[at[0]][i].cell, this.addingCols[at[1]][j].cell];
+  }
+
   seesNoPadding() {
     return true;
   }

@@ -2,8 +2,6 @@
 // The panel on the arithmetic of one output of the layer: close-ups of the pixels around it, and its
 // numbers, which shared/step_panel.js writes.
 
-let announceTimer = 0;
-
 /** Show how the output at `state.at` is computed. */
 function drawArithmetic() {
   const channel = outputChannel();
@@ -67,14 +65,6 @@ function subjectOf(step) {
     paint: (_, value) => cellColour([value], state.input.range, null),
     table: shown.picture.channels.length === 3 ? null : tables[state.colormap],
   };
-}
-
-/** Announce a text to screen readers, once the window stays where it is. */
-function announce(text) {
-  clearTimeout(announceTimer);
-  announceTimer = setTimeout(() => {
-    byId("live").textContent = text;
-  }, 500);
 }
 
 /** For a colour picture a button for each channel, with its value. */

@@ -96,18 +96,11 @@ function compute() {
 }
 
 /** Why the layer cannot be shown with its settings, or "". */
-function sizeProblem({ window: { rows, cols }, fits }) {
-  if (isTransposed && (!fits || rows.out * cols.out > MOST_OUTPUTS)) {
-    return fits
-      ? `The output would have ${rows.out} × ${cols.out} cells. Take a smaller stride.`
-      : "The padding cuts off the whole output. Take less padding.";
-  }
-  if (fits) return "";
-  const [axis, name] = rows.fits ? [cols, "columns"] : [rows, "rows"];
-  return (
-    `The window spans ${axis.extent} of ${axis.padded} ${name}: it must fit into ` +
-    "the padded input. Take more padding, less dilation or a smaller window."
-  );
+function sizeProblem({ layer, window, fits }) {
+  if (!fits) return misfitText(layer, window);
+  const [rows, cols] = [window.rows.out, window.cols.out];
+  if (!isTransposed || rows * cols <= MOST_OUTPUTS) return "";
+  return `The output would have ${rows} × ${cols} cells. Take a smaller stride.`;
 }
 
 /** Of these activations no result is negative. */

@@ -21,7 +21,7 @@ function startPixels() {
   byId("blocks").classList.add("choosable");
   byId("blocks").addEventListener("click", (event) => {
     const cell = event.target.closest(".window td[data-tap]");
-    const at = cell && pixelUnderTap(...cell.dataset.tap.split(",").map(Number));
+    const at = cell && shown.arithmetic.inputCell(state.at, ...cell.dataset.tap.split(",").map(Number));
     if (!at) return;
     choosePixel(at);
     focusPixel();
@@ -33,15 +33,6 @@ function choosePixel([row, col]) {
   const { rows, cols } = state.input;
   const isHere = row >= rows[0] && row < rows[1] && col >= cols[0] && col < cols[1];
   if (isHere) apply({ pixel: [row, col], pinned: true, playing: false });
-}
-
-/** The pixel that a cell of the window holds; null for the constant of the padding. */
-function pixelUnderTap(i, j) {
-  const { arithmetic } = shown;
-  const { rows, cols } = arithmetic.window;
-  const row = arithmetic.rowTable[state.at[0] * rows.stride + i * rows.dilation];
-  const col = arithmetic.colTable[state.at[1] * cols.stride + j * cols.dilation];
-  return row < 0 || col < 0 ? null : [row + state.input.rows[0], col + state.input.cols[0]];
 }
 
 /** Once the fields are there, go to the first. */

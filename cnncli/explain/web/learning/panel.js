@@ -229,7 +229,7 @@ function drawCurve({ losses, steps, count }) {
 /** Weights and bias of the chosen kernel: the weights as a table or, many of them, as a picture. */
 function parametersElement({ weights, bias }, title, isListed) {
   const kernel = kernelOf(weights);
-  const shownWeights = isListed ? weightTable(kernel, title, (i, j, text) => element("span", { text })) : weightFigure(kernel, title);
+  const shownWeights = isListed ? weightTable(kernel, title, (i, j, text) => element("span", { text })) : weightPicture(kernel, title, LEARNING_SIDE);
   return element("div", {}, shownWeights, element("p", {}, "bias (b): ", element("b", { text: numberText(bias[biasIndex()]) })));
 }
 
@@ -245,7 +245,7 @@ function drawLearningWeights(learner) {
   if (!isListed) {
     const gradients = kernelOf(learner.pass.parameters.weights);
     const db = element("b", { text: numberText(learner.pass.biasGradient(edited.kernel())) });
-    const figure = weightFigure(gradients, `Gradient of each weight (dW)${depthText()}`);
+    const figure = weightPicture(gradients, `Gradient of each weight (dW)${depthText()}`, LEARNING_SIDE);
     box.replaceChildren(element("div", {}, figure, element("p", { class: "bias-gradient" }, "bias (db): ", db)));
     return;
   }
@@ -253,18 +253,6 @@ function drawLearningWeights(learner) {
   const hasFocus = box.contains(document.activeElement);
   drawWeightGradients(learner.pass, box, (...which) => (state.learn.running ? "" : learningTermsText(learner, ...which)));
   if (hasFocus) box.querySelector("[aria-pressed=true]")?.focus({ preventScroll: true });
-}
-
-/** Many weights as a picture, blue below 0 and red above. */
-function weightFigure(values, title) {
-  const range = chooseRange([values.flat()], "symmetric", false);
-  const [height, width] = [values.length, values[0].length];
-  const cell = Math.max(2, Math.floor(LEARNING_SIDE / Math.max(height, width)));
-  const text = `${title}: ${numberText(range.lo, 3)} is blue, 0 white, ${numberText(range.hi, 3)} red`;
-  const canvas = element("canvas", { role: "img", "aria-label": text });
-  const picture = valuePicture(height, width, [values.flat()], range, tables.diverging);
-  drawCells(prepareCanvas(canvas, width * cell, height * cell), picture, cell);
-  return element("figure", {}, canvas, element("figcaption", { class: "dim", text }));
 }
 
 /** How the gradient of a weight is made, and what the next step does with it. */

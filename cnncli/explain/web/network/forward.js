@@ -144,7 +144,7 @@ function windowOutput(settings, [input]) {
   const arithmetic = windowLayer(input, isShare ? { ...settings, activation: "none" } : settings);
   const { rows, cols } = arithmetic.window;
   checkChannels(settings, input);
-  if (!arithmetic.fits) throw new ForwardError(misfitText(settings, rows, cols));
+  if (!arithmetic.fits) throw new ForwardError(misfitText(settings, arithmetic.window));
   checkCost(settings, arithmetic);
   const [outRows, outCols] = [rows, cols].map((axis) => Array.from({ length: axis.out }, (_, index) => index));
   const kind = input.planes[0].constructor;
@@ -168,16 +168,6 @@ function checkChannels({ weights, kernel, maps, perChannel, groups }, { channels
 function windowLayer({ size, channels, planes, largest = 0 }, settings) {
   const whole = { size, channels, planes, largest, rows: [0, size[0]], cols: [0, size[1]] };
   return arithmeticOf(whole, settings);
-}
-
-/** Why a window does not fit, as the page of one layer says it. */
-function misfitText({ op }, rows, cols) {
-  if (op === "conv-transpose") return "The padding cuts off the whole output. Take less padding.";
-  const [axis, name] = rows.fits ? [cols, "columns"] : [rows, "rows"];
-  return (
-    `The window spans ${axis.extent} of ${axis.padded} ${name}: it must fit into the padded input. ` +
-    "Take more padding, less dilation or a smaller window."
-  );
 }
 
 /** A layer that combines the values of several inputs; one row, column or channel serves all. */

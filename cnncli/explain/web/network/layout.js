@@ -11,8 +11,8 @@
  */
 function layoutNetwork(layers) {
   const nodes = graphNodes(layers);
-  const heirs = chooseHeirs(nodes);
-  const tracks = makeTracks(nodes, heirs);
+  const layerBelow = chooseLayersBelow(nodes);
+  const tracks = makeTracks(nodes, layerBelow);
   placeTracks(tracks);
   const lanes = tracks.map(({ lane }) => lane);
   const first = Math.min(...lanes);
@@ -45,7 +45,7 @@ function graphNodes(layers) {
  * next row, the one from which the way to the end is longest. Of several that lead to one layer, the
  * longest chain goes on.
  */
-function chooseHeirs(nodes) {
+function chooseLayersBelow(nodes) {
   const reach = nodes.map(() => 0);
   for (let index = nodes.length - 1; index >= 0; index -= 1) {
     for (const input of nodes[index].inputs) reach[input] = Math.max(reach[input], reach[index] + 1);
@@ -54,15 +54,15 @@ function chooseHeirs(nodes) {
     const next = outputs.filter((output) => nodes[output].row === row + 1);
     return next.reduce((one, other) => (one === null || reach[other] > reach[one] ? other : one), null);
   });
-  const [heirs, lengths] = [nodes.map(() => null), nodes.map(() => 1)];
+  const [layerBelow, lengths] = [nodes.map(() => null), nodes.map(() => 1)];
   nodes.forEach(({ inputs }, index) => {
-    const parents = inputs.filter((input) => best[input] === index);
-    if (!parents.length) return;
-    const parent = parents.reduce((one, other) => (lengths[other] > lengths[one] ? other : one));
-    heirs[parent] = index;
-    lengths[index] = lengths[parent] + 1;
+    const candidates = inputs.filter((input) => best[input] === index);
+    if (!candidates.length) return;
+    const above = candidates.reduce((one, other) => (lengths[other] > lengths[one] ? other : one));
+    layerBelow[above] = index;
+    lengths[index] = lengths[above] + 1;
   });
-  return heirs;
+  return layerBelow;
 }
 
 /**
@@ -70,16 +70,16 @@ function chooseHeirs(nodes) {
  * lines of a layer to those that read it some rows below. At the end of a chain they go on in its
  * column; `source` is the layer that they come from, or null.
  */
-function makeTracks(nodes, heirs) {
-  const hasParent = new Set(heirs.filter((heir) => heir !== null));
+function makeTracks(nodes, layerBelow) {
+  const isBelow = new Set(layerBelow.filter((below) => below !== null));
   const [chains, lines] = [[], []];
   nodes.forEach((node, index) => {
     const far = Math.max(...node.outputs.map((output) => nodes[output].row), -1) - 1;
     const isFar = far > node.row;
-    if (isFar && heirs[index] !== null) lines.push({ nodes: [], from: node.row + 1, to: far, source: index });
-    if (hasParent.has(index)) return;
+    if (isFar && layerBelow[index] !== null) lines.push({ nodes: [], from: node.row + 1, to: far, source: index });
+    if (isBelow.has(index)) return;
     const chain = [];
-    for (let next = index; next !== null; next = heirs[next]) chain.push(next);
+    for (let next = index; next !== null; next = layerBelow[next]) chain.push(next);
     const last = chain[chain.length - 1];
     const below = Math.max(...nodes[last].outputs.map((output) => nodes[output].row - 1), nodes[last].row);
     chains.push({ nodes: chain, from: node.row, to: below, source: below > nodes[last].row ? last : null });

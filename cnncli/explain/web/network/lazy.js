@@ -1,6 +1,7 @@
 "use strict";
 // What is out of sight is drawn later, for a network's page may have thousands of canvases and long panels: canvases
-// when they come in sight, panels when changes pause. While the window moves only what is seen follows it.
+// when they come in sight, panels when changes pause. So is what takes long to compute. While the window moves only
+// what is seen follows it.
 
 /** A little more than what is in sight. */
 const NEAR_SIGHT = { rootMargin: "100px 0px" };
@@ -61,6 +62,24 @@ document.addEventListener("visibilitychange", () => {
 /** Resolves when no panel is postponed. */
 function allDrawn() {
   return postponed.size ? new Promise((resolve) => waiting.push(resolve)) : Promise.resolve();
+}
+
+/** Milliseconds without a change, such as a stroke on the pad, after which what takes long to compute is drawn. */
+const PAUSE_MS = 80;
+
+/** By canvas or panel what is to be drawn when no more changes come. */
+const drawnAfterPause = new Map();
+let pauseTimer = 0;
+
+function drawAfterPause(node, draw) {
+  drawnAfterPause.set(node, draw);
+  clearTimeout(pauseTimer);
+  pauseTimer = setTimeout(() => {
+    const drawings = [...drawnAfterPause];
+    drawnAfterPause.clear();
+    // What was taken away or hidden since may be of a layer that is not there any more.
+    for (const [shown, drawShown] of drawings) if (shown.getClientRects().length) drawShown();
+  }, PAUSE_MS);
 }
 
 const painters = new WeakMap();

@@ -111,7 +111,7 @@ function drawOwnFilter(layer, channel, depth, [told, list, numbers]) {
   const title = isBank ? `for ${sourceText(source, chosen.channel)}` : "";
   const isListed = arithmetic.layer.kernel[1] <= WIDEST_NUMBERS;
   const make = (i, j) => element("span", { text: numberAmong(chosen.rows[i][j], most) });
-  numbers.replaceChildren(isListed ? weightTable(chosen.rows, title, make, most) : gridPicture(chosen.rows, title));
+  numbers.replaceChildren(isListed ? weightTable(chosen.rows, title, make, most) : weightPicture(chosen.rows, title, KERNEL_SIDE));
 }
 
 /** A kernel as a small picture with the name of its input map, blue below 0 and red above; `most` is the end of both. */

@@ -8,24 +8,6 @@ const PROMPT_PRODUCTS = 1e6;
 /** By output of a layer, by key the shares of the pixels for its units. */
 const sharesKnown = new WeakMap();
 
-/** Milliseconds without a change, such as a stroke on the pad, after which gradients are computed. */
-const CALM = 80;
-
-/** By canvas or panel what is to be drawn when no more changes come. */
-const drawnLater = new Map();
-let calmTimer = 0;
-
-function drawWhenCalm(node, paint) {
-  drawnLater.set(node, paint);
-  clearTimeout(calmTimer);
-  calmTimer = setTimeout(() => {
-    const waiting = [...drawnLater];
-    drawnLater.clear();
-    // What was taken away or hidden since may be of a layer that is not there any more.
-    for (const [there, draw] of waiting) if (there.getClientRects().length) draw();
-  }, CALM);
-}
-
 /** Whether the gradients of a few units take no time. */
 function isPrompt() {
   if (!live) return false;
@@ -62,15 +44,15 @@ function computeShares(unit) {
 /** Draw what a unit looked at, about so large; before its gradients are known the input alone. */
 function drawPixelShares(canvas, unit, size) {
   const isKnown = isPrompt() && sharesOfLayer(unit).has(gradientKey(unit));
-  drawLookedAt(canvas, unit, size, isKnown);
+  drawSharesOrInput(canvas, unit, size, isKnown);
   if (isKnown || !isPrompt()) return;
-  drawWhenCalm(canvas, () => {
+  drawAfterPause(canvas, () => {
     pixelShares(unit);
-    drawLookedAt(canvas, unit, size, true);
+    drawSharesOrInput(canvas, unit, size, true);
   });
 }
 
-function drawLookedAt(canvas, unit, size, isKnown) {
+function drawSharesOrInput(canvas, unit, size, isKnown) {
   const input = byName.get("input");
   const { cell, width, height } = mapSize(input, size);
   const context = prepareCanvas(canvas, width, height);
@@ -92,13 +74,13 @@ function sharesPicture(shares) {
 const LOOKED_SIZE = 160;
 
 /** Show what the chosen unit looked at: of a share the score before it. */
-function drawLooked(unit) {
+function drawSharesPanel(unit) {
   const isShown = isPrompt() && unit.layer !== "input";
   byId("looked").hidden = !isShown;
-  if (isShown) drawWhenCalm(byId("looked"), () => tellLooked(unit));
+  if (isShown) drawAfterPause(byId("looked"), () => fillSharesPanel(unit));
 }
 
-function tellLooked(unit) {
+function fillSharesPanel(unit) {
   const told = gradientUnit(unit);
   const shares = pixelShares(told);
   const best = shares.reduce((most, share, cell) => (Math.abs(share) > Math.abs(shares[most]) ? cell : most), 0);

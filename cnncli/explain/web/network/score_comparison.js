@@ -83,7 +83,7 @@ function drawComparedPixels(unit, other) {
   byId("compared-key").textContent = `The picture: red pixels speak for ${names[0]}, blue ones for ${names[1]}. It is each pixel times the gradient of their difference.`;
   canvas.setAttribute("aria-label", `The pixels that speak for ${names.join(" and for ")}`);
   sizeCanvas(canvas, byName.get("input"), COMPARED_PIXELS);
-  drawWhenCalm(canvas, () => {
+  drawAfterPause(canvas, () => {
     const [ours, theirs] = [unit, { ...unit, channel: other }].map(pixelShares);
     const { cell, width, height } = mapSize(byName.get("input"), COMPARED_PIXELS);
     drawCells(prepareCanvas(canvas, width, height), sharesPicture(ours.map((share, index) => share - theirs[index])), cell);

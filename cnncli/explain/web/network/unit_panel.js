@@ -5,7 +5,6 @@
 const LISTED_SHARES = 10;
 const LISTED_READS = 16;
 const NAMED_READS = 8;
-let announceTimer = 0;
 
 /** What changes its height while the unit moves. */
 const VARYING = "#headline, #sentence, .looked, #trail-panel > div, #how, #blocks";
@@ -47,12 +46,9 @@ function drawUnit(trail, boxes) {
   });
   if (!isPlayground) {
     drawComparison(unit);
-    drawLooked(unit);
+    drawSharesPanel(unit);
   }
-  clearTimeout(announceTimer);
-  announceTimer = setTimeout(() => {
-    byId("live").textContent = `${unit.layer}${place}. ${sentence} ${how}`;
-  }, 500);
+  announce(`${unit.layer}${place}. ${sentence} ${how}`);
 }
 
 /** Show how a unit is computed, in words and numbers. */

@@ -5,6 +5,9 @@
 /** Layers whose gradients of weights take more products are searched in one map alone. */
 const SEARCHED_PRODUCTS = 4e7;
 
+/** About so many pixels is the picture of a kernel that is too large to list. */
+const KERNEL_SIDE = 120;
+
 /**
  * What is known of a layer's weights, kept with the gradients: { pass, steepest }, the pass for their gradients, and
  * what `steepestWeight` found with it.
@@ -275,22 +278,8 @@ function weightElements({ pass, map, depth, amounts, steepest, isShown }) {
   const isListed = kh <= LISTED_SIDE && kw <= LISTED_SIDE;
   const kindOf = (i, j) => (isShown && steepest.gradient !== 0 && steepest.i === i && steepest.j === j ? "steepest" : "");
   const tablesOf = [["Weights (W)", weights], ["Gradients (dW)", amounts[depth]]].map(([text, grid]) =>
-    isListed ? weightTable(grid, text, (i, j, number) => element("span", { class: kindOf(i, j), text: number })) : gridPicture(grid, text),
+    isListed ? weightTable(grid, text, (i, j, number) => element("span", { class: kindOf(i, j), text: number })) : weightPicture(grid, text, KERNEL_SIDE),
   );
   const bias = element("p", { class: "bias-gradient" }, "bias (db): ", element("b", { text: numberText(pass.biasGradient(map)) }));
   return [element("div", { class: "weight-pair" }, ...tablesOf), bias];
-}
-
-/** A grid of numbers that are too many to list, as a picture: blue below 0, red above. */
-function gridPicture(grid, text) {
-  const canvas = element("canvas", { role: "img", "aria-label": text });
-  const range = chooseRange([grid.flat()], "symmetric", false);
-  const [height, width] = [grid.length, grid[0].length];
-  const cell = Math.max(1, Math.floor(120 / Math.max(height, width)));
-  const context = prepareCanvas(canvas, width * cell, height * cell);
-  drawCells(context, valuePicture(height, width, [grid.flat()], range, tables.diverging), cell);
-  const notFinite = grid.flat().filter((value) => !Number.isFinite(value)).length;
-  const told = [`${text}: ${numberText(range.lo)} blue, ${numberText(range.hi)} red`, notFiniteText(notFinite)];
-  const ends = told.filter(Boolean).join("; ");
-  return element("figure", {}, canvas, element("figcaption", { class: "dim", text: ends }));
 }

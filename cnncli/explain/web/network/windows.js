@@ -42,23 +42,16 @@ function windowSources(layer, unit, step) {
   const sources = new Map();
   for (const block of step.blocks) {
     block.cells.forEach((cell, index) => {
-      const [row, col] = op === "conv-transpose" ? [cell.row, cell.col] : cellUnder(arithmetic, unit, cell);
-      const amount = row < 0 || col < 0 ? null : share(cell, index);
+      const source = arithmetic.inputCell(unit.at, cell.i, cell.j);
+      const amount = source && share(cell, index);
       if (amount === null) return;
-      const key = (row * input.size[1] + col) * input.channels + block.channel;
+      const key = (source[0] * input.size[1] + source[1]) * input.channels + block.channel;
       const known = sources.get(key);
       if (known) known.amount += amount;
-      else sources.set(key, { layer: layer.inputs[0], channel: block.channel, at: [row, col], amount });
+      else sources.set(key, { layer: layer.inputs[0], channel: block.channel, at: source, amount });
     });
   }
   return [...sources.values()];
-}
-
-/** The row and column of the input under a tap of a window; below 0 where that is a constant. */
-function cellUnder({ window: { rows, cols }, rowTable, colTable, input }, { at }, { i, j }) {
-  const row = rowTable[at[0] * rows.stride + i * rows.dilation];
-  const col = colTable[at[1] * cols.stride + j * cols.dilation];
-  return [row < 0 ? row : row + input.rows[0], col < 0 ? col : col + input.cols[0]];
 }
 
 /** What a cell adds to a pool's value; null of one that does not count. */

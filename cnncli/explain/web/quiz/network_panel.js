@@ -51,7 +51,7 @@ function viewBeforeQuiz() {
 /** Take the page away while a question is open, all but the quiz and the maps, and give it back. */
 function holdPage(isOpen) {
   if (isOpen && !heldPage) {
-    clearTimeout(announceTimer);
+    stopAnnouncing();
     const [side, maps] = [document.querySelector(".unit-side"), byId("layers")];
     const kept = [[document.querySelector("main"), side, maps.parentNode], [side, byId("quiz-panel")], [maps.parentNode, maps]];
     heldPage = kept.map(([parent, ...stay]) => {

@@ -1,6 +1,6 @@
 "use strict";
 // Where the focus is: a group of buttons or fields is one stop of the Tab key, arrow keys move inside it,
-// and it keeps the focus while what it shows is replaced.
+// and it keeps the focus while what it shows is replaced. Screen readers are told what changed.
 
 const ITEMS = "button:not([hidden]), input:not([hidden])";
 
@@ -109,4 +109,18 @@ function setText(node, text) {
   const { firstChild } = node;
   const said = firstChild?.nodeName === "#text" && !firstChild.nextSibling ? firstChild : node;
   if (said.textContent !== text) said.textContent = text;
+}
+
+let announceTimer = 0;
+
+/** Announce a text to screen readers, once nothing has changed for a while. */
+function announce(text) {
+  stopAnnouncing();
+  announceTimer = setTimeout(() => {
+    byId("live").textContent = text;
+  }, 500);
+}
+
+function stopAnnouncing() {
+  clearTimeout(announceTimer);
 }

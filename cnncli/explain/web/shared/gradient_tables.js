@@ -1,5 +1,6 @@
 "use strict";
-// Tables of gradients, for the pages of layers and of networks: who sends how much, and those of weights.
+// Tables of gradients, for the pages of layers and of networks: who sends how much, and those of weights; weights
+// that are too many to list as a picture.
 
 const LISTED_PATHS = 25;
 
@@ -43,4 +44,19 @@ function weightTable(values, title, make, most = largestMagnitude([values.flat()
   };
   const lines = values.map((line, i) => element("tr", {}, ...line.map((value, j) => cellOf(value, i, j))));
   return element("table", { class: "grid narrow weights" }, element("caption", { class: "dim", text: title }), ...lines);
+}
+
+/** Weights as a picture, blue below 0 and red above, of about `side` pixels. */
+function weightPicture(values, title, side) {
+  const plane = values.flat();
+  const range = chooseRange([plane], "symmetric", false);
+  const [height, width] = [values.length, values[0].length];
+  const cell = Math.max(1, Math.floor(side / Math.max(height, width)));
+  const ends = `${numberText(range.lo, 3)} is blue, 0 white, ${numberText(range.hi, 3)} red`;
+  const told = [ends, notFiniteText(countNotFinite([plane]))].filter(Boolean).join("; ");
+  const text = [title, told].filter(Boolean).join(": ");
+  const canvas = element("canvas", { role: "img", "aria-label": text });
+  const picture = valuePicture(height, width, [plane], range, tables.diverging);
+  drawCells(prepareCanvas(canvas, width * cell, height * cell), picture, cell);
+  return element("figure", {}, canvas, element("figcaption", { class: "dim", text }));
 }
