@@ -19,14 +19,14 @@ from cnncli.network.onnx.operators import FAMILIES, OPERATORS
 from cnncli.network.onnx.quantized import WRITERS
 from cnncli.network.onnx.reference import ALLOWED
 from cnncli.network.toml_schema import Field
-from cnncli.network.toml_types import TYPES, LayerType
+from cnncli.network.toml_types import LAYER_TYPES, LayerType
 
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "network-files.md"
 
 
 def layer_sections() -> Iterator[str]:
     """Yield what each type of layer computes, and a table of its fields."""
-    for name, kind in TYPES.items():
+    for name, kind in LAYER_TYPES.items():
         yield f"### {name}"
         yield ""
         yield kind.about

@@ -141,7 +141,7 @@ def _hard_swish_in_place(Z: FloatArray) -> None:
     np.multiply(Z, gate, out=Z)
 
 
-def _swish_backward(dA: FloatArray, Z: FloatArray, A: FloatArray) -> FloatArray:
+def _hard_swish_backward(dA: FloatArray, Z: FloatArray, A: FloatArray) -> FloatArray:
     # Beyond -3 and 3 the slope of the ramp is 0, also at an infinity.
     return dA * (_ramp(Z, 1 / 6, 0.5) + np.clip(Z, -3, 3) * _ramp_slope(Z, 1 / 6, 0.5))
 
@@ -299,7 +299,7 @@ def _quiet(function: Callable[..., FloatArray]) -> Callable[..., FloatArray]:
     return called
 
 
-def _written(
+def _in_place_activation(
     in_place: Callable[..., object],
     backward: Callable[..., FloatArray],
     formula: str,
@@ -307,11 +307,12 @@ def _written(
 ) -> Activation:
     """Return an activation that is written over its argument."""
     return replace(
-        _function(partial(_of_copy, in_place), backward, formula, settings), in_place=in_place
+        _quiet_activation(partial(_of_copy, in_place), backward, formula, settings),
+        in_place=in_place,
     )
 
 
-def _function(
+def _quiet_activation(
     forward: Callable[..., FloatArray],
     backward: Callable[..., FloatArray],
     formula: str,
@@ -320,7 +321,6 @@ def _function(
     return Activation(_quiet(forward), _quiet(backward), formula, settings or {})
 
 
-_RAMP: Final = "z * min(max(z / 6 + 1/2, 0), 1)"
 _LEAK: Final = "z if z > 0, else alpha * z"
 
 OVER_CHANNELS: Final = ("softmax", "log-softmax")
@@ -335,74 +335,82 @@ ACTIVATIONS: Final[dict[str, Activation]] = {
         in_place=lambda Z: np.maximum(Z, 0, out=Z),
     ),
     "leaky-relu": Activation(_leaky, _leaky_backward, _LEAK, {"alpha": LEAKY_SLOPE}),
-    "sigmoid": _written(_sigmoid_in_place, lambda dA, Z, A: dA * A * (1 - A), "1 / (1 + exp(-z))"),
+    "sigmoid": _in_place_activation(
+        _sigmoid_in_place, lambda dA, Z, A: dA * A * (1 - A), "1 / (1 + exp(-z))"
+    ),
     "tanh": Activation(np.tanh, lambda dA, Z, A: dA * (1 - A * A), "tanh(z)"),
     "abs": Activation(np.abs, lambda dA, Z, A: dA * np.sign(Z), "|z|"),
     "softmax": Activation(
         _softmax, _softmax_backward, "exp(z - largest) / total", each_alone=False
     ),
     "prelu": Activation(_leaky, _leaky_backward, _LEAK, {"alpha": None}),
-    "clip": _written(
+    "clip": _in_place_activation(
         _clip_in_place, _clip_backward, "min(max(z, low), high)", {"low": 0.0, "high": 1.0}
     ),
     "hard-sigmoid": Activation(
         _ramp, _ramp_backward, "min(max(alpha * z + beta, 0), 1)", {"alpha": 0.2, "beta": 0.5}
     ),
-    "hard-swish": _written(_hard_swish_in_place, _swish_backward, _RAMP),
+    "hard-swish": _in_place_activation(
+        _hard_swish_in_place, _hard_swish_backward, "z * min(max(z / 6 + 1/2, 0), 1)"
+    ),
     "truncate": Activation(np.trunc, _zeros, "trunc(z)"),
-    "wrap": _function(
+    "wrap": _quiet_activation(
         _wrap,
         _zeros,
         "low + (trunc(z) - low) % (high - low + 1)",
         {"low": 0.0, "high": 255.0},
     ),
-    "silu": _written(_silu_in_place, _silu_backward, "z / (1 + exp(-alpha * z))", {"alpha": 1.0}),
-    "gelu": _written(_gelu_in_place, _gelu_backward, "z * erfc(-z / sqrt(2)) / 2"),
-    "gelu-tanh": _function(
+    "silu": _in_place_activation(
+        _silu_in_place, _silu_backward, "z / (1 + exp(-alpha * z))", {"alpha": 1.0}
+    ),
+    "gelu": _in_place_activation(_gelu_in_place, _gelu_backward, "z * erfc(-z / sqrt(2)) / 2"),
+    "gelu-tanh": _quiet_activation(
         lambda Z: _gated(Z, _sigmoid(_tanh_argument(Z))),
         _gelu_tanh_backward,
         "z / 2 * (1 + tanh(sqrt(2 / pi) * (z + 0.044715 * z**3)))",
     ),
-    "mish": _function(
+    "mish": _quiet_activation(
         lambda Z: _gated(Z, np.tanh(_softplus(Z))), _mish_backward, "z * tanh(log(1 + exp(z)))"
     ),
-    "softplus": _function(_softplus, lambda dA, Z, A: dA * _sigmoid(Z), "log(1 + exp(z))"),
-    "softsign": _function(_softsign, _softsign_backward, "z / (1 + |z|)"),
-    "elu": _function(_elu, _elu_backward, "z if z > 0, else alpha * (exp(z) - 1)", {"alpha": 1.0}),
-    "celu": _function(
+    "softplus": _quiet_activation(_softplus, lambda dA, Z, A: dA * _sigmoid(Z), "log(1 + exp(z))"),
+    "softsign": _quiet_activation(_softsign, _softsign_backward, "z / (1 + |z|)"),
+    "elu": _quiet_activation(
+        _elu, _elu_backward, "z if z > 0, else alpha * (exp(z) - 1)", {"alpha": 1.0}
+    ),
+    "celu": _quiet_activation(
         _celu, _celu_backward, "z if z > 0, else alpha * (exp(z / alpha) - 1)", {"alpha": 1.0}
     ),
-    "selu": _function(
+    "selu": _quiet_activation(
         _elu,
         _elu_backward,
         "beta * z if z > 0, else beta * alpha * (exp(z) - 1)",
         {"alpha": 1.6732632423543772, "beta": 1.0507009873554805},
     ),
-    "thresholded-relu": _function(
+    "thresholded-relu": _quiet_activation(
         lambda Z, alpha: np.where(alpha >= Z, 0, Z).astype(Z.dtype, copy=False),
         lambda dA, Z, A, alpha: dA * (alpha < Z),
         "z if z > alpha, else 0",
         {"alpha": 1.0},
     ),
     "log-softmax": replace(
-        _function(_log_softmax, _log_softmax_backward, "z - largest - log(total)"),
+        _quiet_activation(_log_softmax, _log_softmax_backward, "z - largest - log(total)"),
         each_alone=False,
     ),
-    "exp": _function(np.exp, lambda dA, Z, A: dA * A, "exp(z)"),
-    "log": _function(np.log, lambda dA, Z, A: dA / Z, "log(z)"),
-    "sqrt": _function(np.sqrt, lambda dA, Z, A: dA / (2 * A), "sqrt(z)"),
-    "pow": _function(_power, _power_backward, "z ** alpha", {"alpha": None}),
-    "reciprocal": _function(lambda Z: 1 / Z, lambda dA, Z, A: -dA * A * A, "1 / z"),
-    "neg": _function(np.negative, lambda dA, Z, A: -dA, "-z"),
-    "erf": _function(
+    "exp": _quiet_activation(np.exp, lambda dA, Z, A: dA * A, "exp(z)"),
+    "log": _quiet_activation(np.log, lambda dA, Z, A: dA / Z, "log(z)"),
+    "sqrt": _quiet_activation(np.sqrt, lambda dA, Z, A: dA / (2 * A), "sqrt(z)"),
+    "pow": _quiet_activation(_power, _power_backward, "z ** alpha", {"alpha": None}),
+    "reciprocal": _quiet_activation(lambda Z: 1 / Z, lambda dA, Z, A: -dA * A * A, "1 / z"),
+    "neg": _quiet_activation(np.negative, lambda dA, Z, A: -dA, "-z"),
+    "erf": _quiet_activation(
         erf,
         lambda dA, Z, A: dA * np.exp(-Z * Z) * Z.dtype.type(2 / math.sqrt(math.pi)),
         "erf(z)",
     ),
-    "sign": _function(np.sign, _zeros, "sign(z)"),
-    "floor": _function(np.floor, _zeros, "floor(z)"),
-    "ceil": _function(np.ceil, _zeros, "ceil(z)"),
-    "round": _function(np.rint, _zeros, "round(z)"),
+    "sign": _quiet_activation(np.sign, _zeros, "sign(z)"),
+    "floor": _quiet_activation(np.floor, _zeros, "floor(z)"),
+    "ceil": _quiet_activation(np.ceil, _zeros, "ceil(z)"),
+    "round": _quiet_activation(np.rint, _zeros, "round(z)"),
 }
 """softmax and log-softmax run over the channels of each pixel; all others take each value alone.
 

@@ -17,7 +17,7 @@ Division = tuple[np.ufunc, tuple[slice, slice, slice], FloatArray]
 """What turns some sums (m, rows, columns, n_C) into averages: a division or multiplication, where,
 and by what."""
 
-FEW: Final = 512
+FEW_WINDOWS: Final = 512
 """Windows up to which one division by a divisor for each is quicker than several parts."""
 
 
@@ -92,7 +92,7 @@ def _divisions(
     n_W, last = window.cols.out, first + rows
     top, bottom = (min(max(first, row), last) for row in _full(window.rows, include_pad))
     left, right = (min(column, n_W) for column in _full(window.cols, include_pad))
-    if (top, bottom, left, right) != (first, last, 0, n_W) and rows * n_W <= FEW:
+    if (top, bottom, left, right) != (first, last, 0, n_W) and rows * n_W <= FEW_WINDOWS:
         number = divisors(window, include_pad, dtype, (slice(first, last), ALL))
         return [(np.divide, (ALL, ALL, ALL), number)]
     parts: list[Division] = []

@@ -1,4 +1,4 @@
-"""The names of paddings, borders, activations, algorithms and conventions; loads no numpy."""
+"""What may be chosen: paddings, borders, preparations, activations, algorithms; loads no numpy."""
 
 from __future__ import annotations
 

@@ -26,9 +26,9 @@ from cnncli.core.strips import STRIP_BYTES, Padder, StripGrid, run_strips
 from cnncli.system.threads import Scratch
 
 BLOCK_CHANNELS: Final = 32
-"""Input channels of a block of filters that one thread owns, and at most `BLOCKS` blocks."""
+"""Input channels of a block of filters that one thread owns, and at most `MOST_BLOCKS` blocks."""
 
-BLOCKS: Final = 4
+MOST_BLOCKS: Final = 4
 
 
 def gradients(
@@ -187,7 +187,7 @@ def filter_gradient(
 def _parts(task: ConvTask) -> list[tuple[slice, slice]]:
     """Rows of filters and input channels that a thread owns: few channels are not parted."""
     rows = task.window.rows.kernel
-    count = min(task.n_C_prev // BLOCK_CHANNELS, BLOCKS) if task.groups == 1 else 1
+    count = min(task.n_C_prev // BLOCK_CHANNELS, MOST_BLOCKS) if task.groups == 1 else 1
     if count < 2:
         return [(slice(i, i + 1), slice(0, task.n_C_prev)) for i in range(rows)]
     edges = [task.n_C_prev * number // count for number in range(count + 1)]

@@ -22,7 +22,7 @@ from cnncli.core.arrays import FloatArray
 from cnncli.core.borders import Border
 from cnncli.core.geometry import Window
 from cnncli.core.prices import price
-from cnncli.core.strips import FEWEST, BatchRows, Padder, Strip, StripGrid, cut, run_strips
+from cnncli.core.strips import LEAST_STRIPS, BatchRows, Padder, Strip, StripGrid, cut, run_strips
 from cnncli.errors import OptionError
 from cnncli.system import blas
 from cnncli.system.threads import Scratch
@@ -46,7 +46,7 @@ NEEDS: Final = {
 }
 """What a layer must be, for each algorithm to do it."""
 
-THREADS_FROM: Final = 500_000.0
+THREADS_FROM_NANOSECONDS: Final = 500_000.0
 """Nanoseconds of work below which starting threads costs more than it saves.
 
 With 200,000 a depthwise 5x5 layer of 240 channels on 14x14 takes 0.43 ms and not 0.28, and
@@ -383,7 +383,7 @@ def prepare_convolution(
         kernel = prepare(W, task)
         if flat is not None and kernel.with_bias is not None:
             kernel, flat = kernel.with_bias(flat), None
-    fewest = FEWEST if choice.strips >= THREADS_FROM else 1
+    fewest = LEAST_STRIPS if choice.strips >= THREADS_FROM_NANOSECONDS else 1
     grid = cut(task, kernel.bytes_per_row, kernel.step, kernel.least_rows, fewest)
     by_channels = kernel.by_channels and (finish is None or finish.each_alone)
     blocks = _blocks(task, grid, fewest) if by_channels else (slice(0, task.n_C),)

@@ -240,7 +240,7 @@ def pool(A: NDArray[Any], pooling: Pooling) -> NDArray[Any]:
     >>> pool(A, Pooling(pool_window((4, 4), 2), "max")).ravel()
     array([ 5.,  7., 13., 15.])
     """
-    return _pool_strip(A, pooling.window, pooling, slice(None))
+    return _pool_strip(A, pooling.window, pooling)
 
 
 def pool_rows(
@@ -269,7 +269,7 @@ def pool_rows(
     array([13., 15.])
     """
     strip, needed = pooling.window.strip(first, last)
-    return _pool_strip(source(needed.start, needed.stop), strip, pooling, slice(first, last))
+    return _pool_strip(source(needed.start, needed.stop), strip, pooling, first)
 
 
 def pool_gradient(dA: FloatArray, A: FloatArray, pooling: Pooling) -> FloatArray:
@@ -348,22 +348,19 @@ def _read(
     return A.astype(float_dtype(A), copy=False), pooling
 
 
-def _pool_strip(A: NDArray[Any], strip: Window, pooling: Pooling, rows: slice) -> NDArray[Any]:
-    """Pool the input of some output rows; averages need to know where they are in the whole."""
+def _pool_strip(A: NDArray[Any], strip: Window, pooling: Pooling, first: int = 0) -> NDArray[Any]:
+    """Pool the input of output rows from `first` on, by which averages know what they divide by."""
     if pooling.mode == "max":
         return _extremes(A, strip, np.maximum, -np.inf)
     if pooling.mode == "min":
         return _extremes(A, strip, np.minimum, np.inf)
     if pooling.mode == "average":
-        above = rows.start or 0
         return reduce_windows(
             A,
             strip,
             np.add,
             0.0,
-            lambda sums, first: divide_sums(
-                sums, pooling.window, pooling.include_pad, above + first
-            ),
+            lambda sums, row: divide_sums(sums, pooling.window, pooling.include_pad, first + row),
         )
     return _norms(A, strip, pooling.p)
 

@@ -41,7 +41,7 @@ FAMILIES: Final = {
     "AVX2": Prices(passes=0.17, copies=0.15, flops=0.021, butterflies=0.42),
 }
 
-WIDE: Final = frozenset({"SkylakeX", "Cooperlake", "SapphireRapids"})
+AVX512_KERNELS: Final = frozenset({"SkylakeX", "Cooperlake", "SapphireRapids"})
 """OpenBLAS's names of CPUs with AVX-512."""
 
 
@@ -54,7 +54,7 @@ def this_family() -> str:
     >>> this_family() in FAMILIES
     True
     """
-    return "AVX-512" if blas.kernels() in WIDE else "AVX2"
+    return "AVX-512" if blas.kernels() in AVX512_KERNELS else "AVX2"
 
 
 def price(work: Work, dtype: np.dtype[Any], runs: float = 1) -> float:

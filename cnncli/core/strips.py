@@ -25,7 +25,7 @@ STRIP_BYTES: Final = 4 * 2**20
 KEPT_BYTES: Final = 16 * 2**20
 """What a thread may keep for the next layer."""
 
-FEWEST: Final = 4
+LEAST_STRIPS: Final = 4
 """A layer is cut into a multiple of this many strips where its rows and images allow it."""
 
 Item = TypeVar("Item")
@@ -67,7 +67,11 @@ class StripGrid:
 
 
 def cut(
-    task: ConvTask, bytes_per_row: float, step: int = 1, least_rows: int = 1, fewest: int = FEWEST
+    task: ConvTask,
+    bytes_per_row: float,
+    step: int = 1,
+    least_rows: int = 1,
+    fewest: int = LEAST_STRIPS,
 ) -> StripGrid:
     """Return strips that stay in cache, and enough of them for several threads.
 

@@ -27,12 +27,12 @@ Finish = Callable[[Values, int], None]
 STRIPS_FROM: Final = 500_000
 """Input values from which strips that stay in cache save more than they cost."""
 
-THINNER: Final = 4
+STRIPS_THINNER_BY: Final = 4
 """How much thinner strips are than a convolution's: rows and output stay in a core's own cache.
 An average of 64 channels on 224x224 takes a core 0.98 ms so, and 1.07 in strips half as high; in
 higher ones a CPU with a smaller shared cache took a fifth longer."""
 
-THREADS_FROM: Final = 1_000_000
+THREADS_FROM_VALUES: Final = 1_000_000
 """Input values below which threads cost more than they save: about a quarter of a millisecond."""
 
 FEW_CHANNELS: Final = 4
@@ -94,9 +94,9 @@ def reduce_windows(
 
     # Input rows are read as they come; what is read again should stay in cache.
     task = ConvTask(window, n_C, m, n_C, n_C, A.dtype)
-    grid = cut(task, THINNER * n_W_prev * n_C * A.itemsize)
+    grid = cut(task, STRIPS_THINNER_BY * n_W_prev * n_C * A.itemsize)
     strips = grid.strips(m, window.rows.out, 0, window.rows.out)
-    run_strips(fold_strip, strips, None if A.size >= THREADS_FROM else 1)
+    run_strips(fold_strip, strips, None if A.size >= THREADS_FROM_VALUES else 1)
     return folded
 
 

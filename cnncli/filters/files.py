@@ -23,14 +23,14 @@ from cnncli.filters.matrix_text import (
     quoted_start,
     respell_kernel,
 )
-from cnncli.filters.readers import FOREIGN, READERS, read_file, read_stdin
+from cnncli.filters.readers import NOT_READ, READERS, read_file, read_stdin
 from cnncli.io import atomic, npy
 from cnncli.io.atomic import is_folder_name, is_special, is_stdout, make_folder
 from cnncli.io.nearby import files_like
 from cnncli.io.safe_names import plain_name
 
 _KEYED = re.compile(
-    rf"(.+?\.(?:npz|safetensors|onnx|{'|'.join(suffix[1:] for suffix in FOREIGN)})):(.*)",
+    rf"(.+?\.(?:npz|safetensors|onnx|{'|'.join(suffix[1:] for suffix in NOT_READ)})):(.*)",
     re.IGNORECASE | re.DOTALL,
 )
 _DENSE_KEY = re.compile(r"(?:^|[._/\d])(?:fc|linear|dense|classifier|head|proj|mlp)(?:[._/\d]|$)")
@@ -356,7 +356,7 @@ def _check_image_filter(loaded: LoadedArray) -> None:
 
 
 def _has_suffix(path: str) -> bool:
-    return Path(path).suffix.lower() in (*READERS, *FOREIGN)
+    return Path(path).suffix.lower() in (*READERS, *NOT_READ)
 
 
 def split_layer(text: str) -> tuple[str, str]:

@@ -32,7 +32,7 @@ _KERAS = (
     "import keras, safetensors.numpy as s; s.save_file({w.path: w.numpy() "
     "for w in keras.saving.load_model('FILE').weights}, 'w.safetensors')"
 )
-FOREIGN: Final = {
+NOT_READ: Final = {
     **dict.fromkeys((".pt", ".pth", ".ckpt"), ("a file of PyTorch", _TORCH)),
     **dict.fromkeys((".h5", ".keras"), ("a file of Keras", _KERAS)),
     ".tflite": ("a file of TensorFlow Lite", _KERAS.replace("FILE", "model.keras")),
@@ -68,7 +68,7 @@ def read_file(path: str, key: str | None = None, headers_only: bool = False) -> 
     by_content = _read_npy if npy.is_npy(head) else _read_npz if npy.is_zip(head) else None
     suffix = Path(path).suffix.lower()
     # Files of PyTorch are ZIP archives too, of pickles.
-    reader = None if suffix in FOREIGN else READERS.get(suffix, by_content)
+    reader = None if suffix in NOT_READ else READERS.get(suffix, by_content)
     if reader is None:
         raise _not_a_filter(path)
     array, bias, key = reader(path, key, headers_only)
@@ -179,8 +179,8 @@ READERS: Final[dict[str, _Reader]] = {
 
 def _not_a_filter(path: str) -> FileProblem:
     suffix = Path(path).suffix.lower()
-    if suffix in FOREIGN:
-        kind, line = FOREIGN[suffix]
+    if suffix in NOT_READ:
+        kind, line = NOT_READ[suffix]
         line = line.replace("FILE", Path(path).name if len(path) < 100 else f"w{suffix}")
         hint = f'save it as safetensors: python -c "{printable(line)}"'
         more = _OF_MODULES if line.startswith("import torch") else ""

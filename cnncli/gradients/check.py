@@ -33,7 +33,7 @@ VALUE_WORK: Final = 20
 """Products that take as long as one value of an output, beside the sums of convolutions."""
 
 _SURE: Final = TOLERANCE / 4
-_OTHERS: Final = ((0, 2, 3), (0, 1, 3))
+_AXES_BUT_ONE: Final = ((0, 2, 3), (0, 1, 3))
 
 
 @dataclass(frozen=True)
@@ -184,7 +184,7 @@ def check_gradient(
 def _reached(gradient: Gradient) -> NDArray[np.intp]:
     """The flat indices of the input cells that geometry lets the unit depend on."""
     network, X = gradient.done.network, gradient.input
-    rows, cols = (np.flatnonzero(gradient.upstream.any(axis=axes)) for axes in _OTHERS)
+    rows, cols = (np.flatnonzero(gradient.upstream.any(axis=axes)) for axes in _AXES_BUT_ONE)
     if not rows.size:
         return np.arange(X.size)
     box = slice(rows[0], rows[-1] + 1), slice(cols[0], cols[-1] + 1)

@@ -15,7 +15,7 @@ from cnncli.network.graph import SOURCE, Network, Node, input_groups
 from cnncli.network.layers import ActivationLayer, ConvLayer, PoolLayer, SoftmaxLayer
 from cnncli.render.options import channel_names
 
-_KEEPING: Final = (ActivationLayer, PoolLayer, SoftmaxLayer)
+_KEEP_MAPS: Final = (ActivationLayer, PoolLayer, SoftmaxLayer)
 
 MAX_BYTES: Final = 1 << 20
 """Of a file of names: far more than any list of classes has."""
@@ -78,7 +78,7 @@ def with_class_names(network: Network, classes: Sequence[str]) -> Network:
     plain = ["".join(c if c.isprintable() else "_" for c in name) for name in classes]
     names = tuple(distinct(plain, match_case=True))
     named = {node.name: _named(node, names)}
-    while isinstance(node.layer, _KEEPING) and node.inputs[0] != SOURCE:
+    while isinstance(node.layer, _KEEP_MAPS) and node.inputs[0] != SOURCE:
         node = network.node(node.inputs[0])
         named[node.name] = _named(node, names)
     return replace(network, nodes=tuple(named.get(node.name, node) for node in network.nodes))

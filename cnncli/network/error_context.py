@@ -54,9 +54,9 @@ def as_fields(text: str) -> str:
     '--max-memory raises the limit'
     """
     # Loaded for errors alone.
-    from cnncli.network.toml_types import INPUT, TYPES
+    from cnncli.network.toml_types import INPUT_FIELDS, LAYER_TYPES
 
-    fields = INPUT.keys() | {name for layer in TYPES.values() for name in layer.fields}
+    fields = INPUT_FIELDS.keys() | {name for layer in LAYER_TYPES.values() for name in layer.fields}
 
     def as_field(match: re.Match[str]) -> str:
         name = match[1].replace("-", "_")

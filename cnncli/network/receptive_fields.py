@@ -37,7 +37,7 @@ Fields = tuple[Field, Field]
 MOST_FIELD: Final = 2**53
 """Cells of a receptive field: larger numbers are no longer exact in JSON, nor of any use."""
 
-_MOVE = (
+_WITH_READING = (
     ConvTransposeLayer,
     DepthToSpaceLayer,
     ResizeLayer,
@@ -224,7 +224,7 @@ def reading_of(layer: Layer | MergeLayer, shape: Shape, out: Shape, axis: int) -
     window = layer.window(shape)
     if window is not None:
         return window_reading((window.rows, window.cols)[axis])
-    if isinstance(layer, _MOVE):
+    if isinstance(layer, _WITH_READING):
         return layer.reading(shape, axis)
     if isinstance(layer, AxesDefaults):
         whole = AXES[axis] in layer.read_axes

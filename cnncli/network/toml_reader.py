@@ -54,7 +54,7 @@ from cnncli.network.layers.base import OPEN_SIDE
 from cnncli.network.model import Model
 from cnncli.network.preparation import Preparation
 from cnncli.network.toml_schema import read_fields
-from cnncli.network.toml_types import COMMON, INPUT, MEANT, TOP, TYPES
+from cnncli.network.toml_types import COMMON, INPUT_FIELDS, LAYER_TYPES, NAMES_ELSEWHERE, TOP_LEVEL
 from cnncli.network.weight_files import WeightFiles
 
 MAX_BYTES: Final = 2**20
@@ -83,11 +83,11 @@ def read(path: Path, *, weights: bool = True, prepare: Mapping[str, Any] | None 
     with in_file(path):
         document = _parse(data)
         for name in document:
-            if name not in TOP:
-                raise FileProblem(f"no table {quote(name)}{among(name, TOP)}")
+            if name not in TOP_LEVEL:
+                raise FileProblem(f"no table {quote(name)}{among(name, TOP_LEVEL)}")
         arrays = WeightFiles(os.path.dirname(path), weights)
         with error_context("[input]"):
-            fields = read_fields(_table(document.get("input", {})), INPUT)
+            fields = read_fields(_table(document.get("input", {})), INPUT_FIELDS)
             known: Mapping[str, Any] = PREPARATIONS.get(fields.pop("prep", ""), {})
             own = Preparation(**{**known, **fields})
             prepared = replace(own, **(prepare or {}))
@@ -323,7 +323,7 @@ def _layer_name(table: Any, number: int, taken: set[str]) -> str:
     if _has_name(table):
         return str(table["name"])
     kind = table.get("type") if isinstance(table, dict) else None
-    if not isinstance(kind, str) or kind not in TYPES:
+    if not isinstance(kind, str) or kind not in LAYER_TYPES:
         return f"{number} (of no name)"
     name = default_name(kind, taken)
     taken.add(name)
@@ -338,7 +338,7 @@ def _check_inputs(
             raise FileProblem(
                 f"inputs: {quote(name)} is no layer before it{among(name, sorted(known))}"
             )
-    joins = TYPES[layer.op].joins
+    joins = LAYER_TYPES[layer.op].joins
     if not joins and len(inputs) > 1:
         raise FileProblem(f"inputs: {layer.op} takes one, got {len(inputs)}")
     if joins and len(inputs) < 2:
@@ -349,9 +349,9 @@ def _layer(
     table: Any, name: str, arrays: WeightFiles
 ) -> tuple[Layer | MergeLayer | _Matrix, tuple[str, ...]]:
     kind = _table(table).get("type")
-    if not isinstance(kind, str) or kind not in TYPES:
+    if not isinstance(kind, str) or kind not in LAYER_TYPES:
         raise _unknown_type(kind)
-    own = TYPES[kind]
+    own = LAYER_TYPES[kind]
     values = read_fields(table, {**COMMON, **own.fields})
     inputs = values.pop("inputs", ())
     fields = {**own.defaults, **{k: v for k, v in values.items() if k not in COMMON}}
@@ -380,9 +380,9 @@ def _layer(
 def _unknown_type(kind: Any) -> FileProblem:
     if not isinstance(kind, str):
         got = "nothing" if kind is None else quote(str(kind))
-        return FileProblem(f"type must be one of {', '.join(TYPES)}, got {got}")
-    meant = MEANT.get(kind.lower().replace("_", "-"))
-    near = "" if meant else among(kind, TYPES, len(TYPES))
+        return FileProblem(f"type must be one of {', '.join(LAYER_TYPES)}, got {got}")
+    meant = NAMES_ELSEWHERE.get(kind.lower().replace("_", "-"))
+    near = "" if meant else among(kind, LAYER_TYPES, len(LAYER_TYPES))
     return FileProblem(f"no type {quote(kind)}{near}", hint=meant)
 
 

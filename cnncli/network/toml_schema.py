@@ -217,7 +217,7 @@ NUMBERS = Field(_is_array, "a number, a list of numbers or FILE:KEY", array=True
 BIAS = replace(NUMBERS, array=False, default="0")  # read with the filter: one for each map
 # Its name is checked where its settings are: in the layer.
 ACTIVATION = Field(is_text, "the name of an activation")
-OWN: Final = "the activation's"
+ACTIVATIONS_DEFAULT: Final = "the activation's"
 
 BORDER = {"pad_mode": one_of(choices.PAD_MODE_NAMES), "pad_value": LIMIT}
 

@@ -22,6 +22,7 @@ from cnncli.network.layers.view import Dims, Layout
 from cnncli.network.toml_schema import (
     ABOVE_ZERO,
     ACTIVATION,
+    ACTIVATIONS_DEFAULT,
     BIAS,
     BLOCK,
     BORDER,
@@ -35,7 +36,6 @@ from cnncli.network.toml_schema import (
     NORM,
     NUMBER,
     NUMBERS,
-    OWN,
     PADDING,
     PAIR,
     PART,
@@ -119,7 +119,7 @@ SEVERAL: Final = {"inputs": required(INPUTS)}
 
 _UNIT: Final = {"gamma": 1.0, "beta": 0.0}
 
-MEANT: Final = {
+NAMES_ELSEWHERE: Final = {
     **dict.fromkeys(("linear", "fc", "fully-connected", "gemm"), 'type = "dense"'),
     **dict.fromkeys(("flatten", "dropout"), "leave it out: a dense layer takes maps as they are"),
     **dict.fromkeys(("conv2d", "convolution"), 'type = "conv"'),
@@ -136,7 +136,7 @@ MEANT: Final = {
 """What names of layers elsewhere are in a network file."""
 
 
-TYPES: Final[dict[str, LayerType]] = {
+LAYER_TYPES: Final[dict[str, LayerType]] = {
     "conv": LayerType(
         "Each value is the sum of the products of a window and a filter, plus a bias; then "
         "the activation. One map a filter; a 2-D filter works on every channel by itself.",
@@ -147,7 +147,7 @@ TYPES: Final[dict[str, LayerType]] = {
             "flip": FLAG,
             "normalize": FLAG,
             "activation": ACTIVATION,
-            "alpha": replace(NUMBERS, default=OWN),
+            "alpha": replace(NUMBERS, default=ACTIVATIONS_DEFAULT),
             "stride": PAIR,
             "padding": PADDING,
             **BORDER,
@@ -186,10 +186,10 @@ TYPES: Final[dict[str, LayerType]] = {
         "A function of each value: one of [this table](#activations), with its settings.",
         {
             "activation": required(ACTIVATION),
-            "alpha": replace(NUMBERS, default=OWN),
-            "beta": replace(NUMBER, default=OWN),
-            "low": replace(LIMIT, default=OWN),
-            "high": replace(LIMIT, default=OWN),
+            "alpha": replace(NUMBERS, default=ACTIVATIONS_DEFAULT),
+            "beta": replace(NUMBER, default=ACTIVATIONS_DEFAULT),
+            "low": replace(LIMIT, default=ACTIVATIONS_DEFAULT),
+            "high": replace(LIMIT, default=ACTIVATIONS_DEFAULT),
         },
         layers.ActivationLayer,
     ),
@@ -337,7 +337,7 @@ TYPES: Final[dict[str, LayerType]] = {
             "filter_layout": one_of(choices.FILTER_LAYOUTS),
             "bias": BIAS,
             "activation": ACTIVATION,
-            "alpha": replace(NUMBERS, default=OWN),
+            "alpha": replace(NUMBERS, default=ACTIVATIONS_DEFAULT),
         },
         None,
         {"filter_layout": "hwio", "activation": "none"},
@@ -405,10 +405,10 @@ TYPES: Final[dict[str, LayerType]] = {
 }
 """What each type of layer is, by the names that network files call it."""
 
-TOP: Final = ("input", "layers", "classes")
+TOP_LEVEL: Final = ("input", "layers", "classes")
 """What stands at the top of a network file."""
 
-INPUT: Final[dict[str, Field]] = {
+INPUT_FIELDS: Final[dict[str, Field]] = {
     "gray": FLAG,
     "size": Field(
         is_cells,

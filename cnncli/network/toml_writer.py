@@ -23,11 +23,11 @@ from cnncli.network.layers import ConvLayer, DenseLayer, FloatArray, Layer, Merg
 from cnncli.network.layers.view import Layout
 from cnncli.network.model import Model
 from cnncli.network.toml_reader import MAX_BYTES, MAX_LAYERS
-from cnncli.network.toml_types import TYPES
+from cnncli.network.toml_types import LAYER_TYPES
 from cnncli.system.progress import set_step
 
 WEIGHT_SUFFIXES: Final = (".npz", ".safetensors")
-_SPOKEN: Final = ("mode", "size", "padding")
+_ALWAYS_WRITTEN: Final = ("mode", "size", "padding")
 """Fields that are written though they are the default: few know what that is."""
 _NAMED: Final = 5
 """Layers that a message names."""
@@ -91,7 +91,7 @@ def write_network(
 
 def _check_types(nodes: Sequence[Node]) -> None:
     """Refuse layers that network files have no type for, and name them."""
-    left = [index for index, node in enumerate(nodes) if node.layer.op not in TYPES]
+    left = [index for index, node in enumerate(nodes) if node.layer.op not in LAYER_TYPES]
     if left:
         named = [nodes[index] for index in left[:_NAMED]]
         shown = ", ".join(f"{quote(node.name)} ({_kind(node.layer)})" for node in named)
@@ -205,7 +205,7 @@ def _settings(layer: Any) -> Iterator[tuple[str, Any]]:
             yield from _layout_settings(value)
             continue
         plain = not isinstance(value, (np.ndarray, Filter))
-        default = plain and field.name not in _SPOKEN and value == field.default
+        default = plain and field.name not in _ALWAYS_WRITTEN and value == field.default
         if value is not None and not default:
             yield field.name, value
 

@@ -7,7 +7,7 @@ import sys
 from collections.abc import MutableMapping
 from typing import Final
 
-WIDE: Final = frozenset({"avx512f", "avx512bw", "avx512dq", "avx512vl", "avx512cd"})
+AVX512_FLAGS: Final = frozenset({"avx512f", "avx512bw", "avx512dq", "avx512vl", "avx512cd"})
 """What OpenBLAS's SkylakeX kernels need."""
 
 FIRST_CORE: Final = 4096
@@ -29,8 +29,8 @@ def choose_blas_kernels(
     newer than itself get its AVX2 kernels, at half the speed. It reads the variable once, when
     numpy loads. Results differ by rounding only, and not with the number of threads.
 
-    Does nothing but on Linux on x86-64, on a CPU from AMD with the instructions in `WIDE`, before
-    numpy has loaded, and with no variable of OpenBLAS set by the user.
+    Does nothing but on Linux on x86-64, on a CPU from AMD with the instructions in `AVX512_FLAGS`,
+    before numpy has loaded, and with no variable of OpenBLAS set by the user.
 
     Parameters
     ----------
@@ -84,4 +84,4 @@ def _is_wide_amd(cpuinfo: str) -> bool:
             words = set(file.read(FIRST_CORE).decode("ascii", "replace").split())
     except OSError:
         return False
-    return "AuthenticAMD" in words and words >= WIDE
+    return "AuthenticAMD" in words and words >= AVX512_FLAGS

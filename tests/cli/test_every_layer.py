@@ -10,7 +10,7 @@ import pytest
 
 from cnncli.network.graph import Network
 from cnncli.network.model import Model
-from cnncli.network.toml_types import TYPES
+from cnncli.network.toml_types import LAYER_TYPES
 from tests.network.test_toml_writer import LAYERS, branches
 from tests.support.netfiles import read_back
 from tests.support.shell import run_cli, save_array
@@ -33,4 +33,4 @@ def test_every_command_knows_the_layer(op: str, empty_folder: Path) -> None:
 
 def test_each_type_is_among_them() -> None:
     joined = {node.layer.op for node in branches().nodes}
-    assert {*ONE_EACH} | joined | {"dense"} == {*TYPES}
+    assert {*ONE_EACH} | joined | {"dense"} == {*LAYER_TYPES}

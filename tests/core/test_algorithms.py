@@ -117,9 +117,9 @@ def test_who_can_do_what(
 def thin_strips(monkeypatch: pytest.MonkeyPatch) -> None:
     """Cut every layer into many strips and use threads for all of them."""
     monkeypatch.setattr(strips, "STRIP_BYTES", 4096)
-    monkeypatch.setattr(engine, "THREADS_FROM", 0)
+    monkeypatch.setattr(engine, "THREADS_FROM_NANOSECONDS", 0)
     monkeypatch.setattr(window_reduce, "STRIPS_FROM", 0)
-    monkeypatch.setattr(window_reduce, "THREADS_FROM", 0)
+    monkeypatch.setattr(window_reduce, "THREADS_FROM_VALUES", 0)
     monkeypatch.setattr(factored, "GROUP_BYTES", 2048)
 
 
@@ -219,7 +219,7 @@ def test_winograd_takes_small_tiles_where_filters_are_most_of_the_memory(
 def test_filters_are_transformed_along_both_axes(
     channels: tuple[int, int], side: int, span: int
 ) -> None:
-    assert winograd.BLOCK_FILTERS < winograd.THREADS_FROM < 200 * 170
+    assert winograd.BLOCK_FILTERS < winograd.THREADS_FROM_FILTERS < 200 * 170
     W = np.random.default_rng(side).standard_normal((side, side, *channels)).astype(np.float32)
     matrix = winograd.filter_transform(side, span)
     expected = np.einsum("pi,qj,ijab->pqab", matrix, matrix, W.astype(float))
@@ -439,7 +439,7 @@ def test_strips_of_a_pool_give_the_bytes_of_the_whole(
     whole = [pool_forward(A, fields, mode)[0] for fields in layers]
     monkeypatch.setattr(strips, "STRIP_BYTES", 4096)
     monkeypatch.setattr(window_reduce, "STRIPS_FROM", 0)
-    monkeypatch.setattr(window_reduce, "THREADS_FROM", 0)
+    monkeypatch.setattr(window_reduce, "THREADS_FROM_VALUES", 0)
     for fields, expected in zip(layers, whole, strict=True):
         A_transposed = np.asfortranarray(A)
         assert pool_forward(A, fields, mode)[0].tobytes() == expected.tobytes(), fields

@@ -26,7 +26,7 @@ from cnncli.network.layers import (
     SoftmaxLayer,
 )
 from cnncli.network.layers.reduce import MODES
-from cnncli.network.toml_types import TYPES
+from cnncli.network.toml_types import LAYER_TYPES
 from tests.support.browser import random_picture
 from tests.support.node import NODE, run_alone
 from tests.support.page_networks import outputs, random_network, some_units
@@ -120,7 +120,7 @@ def test_units_of_100_networks_equal_the_core(cases: list[Case], found: list[Any
 
 def test_every_kind_of_layer_is_among_them(cases: list[Case]) -> None:
     made = {node.layer.op for case in cases for node in case.network.nodes}
-    assert made == set(TYPES)
+    assert made == set(LAYER_TYPES)
 
 
 def test_trails_of_100_networks_are_those_of_the_terminal(

@@ -28,7 +28,7 @@ from cnncli.network.layers import (
     ViewLayer,
 )
 from cnncli.network.layers.view import Layout
-from cnncli.network.toml_types import TYPES
+from cnncli.network.toml_types import LAYER_TYPES
 from tests.support.browser import number, random_picture
 from tests.support.node import NODE, run_alone
 from tests.support.page_networks import outputs, random_network
@@ -84,7 +84,7 @@ def test_all_values_of_60_networks_equal_the_core() -> None:
             assert data is not None, seed
             cases.append((data["layers"], outputs(network, picture)))
             kinds |= {node.layer.op for node in network.nodes}
-    assert kinds == set(TYPES)
+    assert kinds == set(LAYER_TYPES)
     records = [
         {"layers": layers, "maps": [maps_of(name, Y) for name, Y in values.items()]}
         for layers, values in cases

@@ -22,7 +22,7 @@ from cnncli.network.layers import (
     PoolLayer,
     ScaleLayer,
 )
-from cnncli.network.toml_types import TYPES
+from cnncli.network.toml_types import LAYER_TYPES
 from tests.support.browser import random_picture
 from tests.support.node import NODE, run_alone
 from tests.support.page_networks import numbers, outputs, pick, random_network
@@ -200,7 +200,7 @@ def test_gradients_of_40_networks_equal_the_core(cases: list[Case], found: list[
 
 def test_every_kind_of_layer_of_live_pages_is_among_them(cases: list[Case]) -> None:
     made = {spec["settings"]["op"] for case in cases for spec in case.data["layers"]}
-    assert made == set(TYPES)
+    assert made == set(LAYER_TYPES)
 
 
 def test_maps_that_are_off_send_nothing(cases: list[Case]) -> None:

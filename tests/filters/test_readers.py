@@ -11,7 +11,7 @@ import pytest
 
 from cnncli.errors import FileProblem, OptionError
 from cnncli.filters.files import load_filter
-from cnncli.filters.readers import FOREIGN, read_stream
+from cnncli.filters.readers import NOT_READ, read_stream
 from tests.support.shell import (
     npy_bytes,
     refused_untouched,
@@ -75,7 +75,7 @@ def test_a_stream_is_read_up_to_a_limit(monkeypatch: pytest.MonkeyPatch) -> None
 
 
 @pytest.mark.parametrize("key", ["", ":conv1.weight"])
-@pytest.mark.parametrize("suffix", FOREIGN)
+@pytest.mark.parametrize("suffix", NOT_READ)
 def test_files_of_other_frameworks_get_the_line_that_saves_them(suffix: str, key: str) -> None:
     Path(f"w{suffix}").write_bytes(b"\x80\x02}q\x00.")
     with pytest.raises(FileProblem) as caught:

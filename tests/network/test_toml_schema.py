@@ -8,7 +8,7 @@ import pytest
 
 from cnncli.errors import FileProblem
 from cnncli.network.load import load_model
-from cnncli.network.toml_types import COMMON, TYPES
+from cnncli.network.toml_types import COMMON, LAYER_TYPES
 from tests.network.test_toml_reader import CONV, POOL, refusal
 
 pytestmark = pytest.mark.usefixtures("empty_folder")
@@ -123,7 +123,7 @@ def test_every_option_of_the_commands_has_its_field() -> None:
         assert "padding" in options
         fields = {
             "filter_texts" if name == "filter" else name
-            for name in TYPES[command.name or ""].fields
+            for name in LAYER_TYPES[command.name or ""].fields
         }
         assert options <= fields, command.name
         assert not options & set(COMMON)

@@ -6,7 +6,7 @@ import inspect
 
 import pytest
 
-from cnncli.network.toml_types import TYPES
+from cnncli.network.toml_types import LAYER_TYPES
 
 READ_WITH_THE_FILTER = {"filter_layout", "flip", "normalize", "convention"}
 
@@ -14,9 +14,11 @@ MADE_BY_FOLDING = {"conv": {"after"}}
 """What no file holds: `folding.fold` sets it."""
 
 
-@pytest.mark.parametrize("name", [name for name, kind in TYPES.items() if kind.make is not None])
+@pytest.mark.parametrize(
+    "name", [name for name, kind in LAYER_TYPES.items() if kind.make is not None]
+)
 def test_fields_are_what_makes_the_layer(name: str) -> None:
-    kind = TYPES[name]
+    kind = LAYER_TYPES[name]
     assert kind.make is not None
     made_by_folding = MADE_BY_FOLDING.get(name, set())
     parameters = inspect.signature(kind.make).parameters
@@ -29,4 +31,4 @@ def test_fields_are_what_makes_the_layer(name: str) -> None:
 
 
 def test_only_a_dense_layer_depends_on_those_before() -> None:
-    assert [name for name, kind in TYPES.items() if kind.make is None] == ["dense"]
+    assert [name for name, kind in LAYER_TYPES.items() if kind.make is None] == ["dense"]

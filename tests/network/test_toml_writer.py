@@ -176,10 +176,10 @@ def test_each_layer(name: str, tmp_path: Path) -> None:
 
 
 def test_every_type_of_layer_is_among_them() -> None:
-    from cnncli.network.toml_types import TYPES
+    from cnncli.network.toml_types import LAYER_TYPES
 
     joins = {node.layer.op for node in branches().nodes}
-    assert {layer.op for layer in LAYERS.values()} | joins | {"dense"} == set(TYPES)
+    assert {layer.op for layer in LAYERS.values()} | joins | {"dense"} == set(LAYER_TYPES)
 
 
 def branches() -> Network:

@@ -10,7 +10,7 @@ import pytest
 
 from cnncli.cli import COMMANDS
 from cnncli.network.onnx.operators import FAMILIES
-from cnncli.network.toml_types import INPUT, TYPES
+from cnncli.network.toml_types import INPUT_FIELDS, LAYER_TYPES
 from tests.support.pages import (
     IMAGES,
     REPOSITORY,
@@ -103,7 +103,7 @@ def test_the_page_of_commands_has_all() -> None:
 def test_the_reference_of_network_files_is_made_from_the_table_that_reads_them() -> None:
     text = (DOCS / "network-files.md").read_text("utf-8")
     assert text == with_reference(text)
-    assert all({*family.LAYERS} <= {*TYPES} for family in FAMILIES)
+    assert all({*family.LAYERS} <= {*LAYER_TYPES} for family in FAMILIES)
     sections = re.findall(r"^### ([a-z-]+)$", text, re.M)
-    assert sections == list(TYPES)
-    assert [name for name in INPUT if f"`{name}" not in text.split("## Layers")[0]] == []
+    assert sections == list(LAYER_TYPES)
+    assert [name for name in INPUT_FIELDS if f"`{name}" not in text.split("## Layers")[0]] == []

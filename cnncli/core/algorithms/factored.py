@@ -22,7 +22,13 @@ from cnncli.core.algorithms.shift_add import (
     long_rows,
     weighted_sum,
 )
-from cnncli.core.algorithms.toeplitz import ALONG, DOWN, ColumnProducts, RowProduct, rows_at_once
+from cnncli.core.algorithms.toeplitz import (
+    PRODUCT_OUTPUTS,
+    PRODUCT_ROWS,
+    ColumnProducts,
+    RowProduct,
+    rows_at_once,
+)
 from cnncli.core.arrays import FloatArray
 from cnncli.core.geometry import Axis, Window
 from cnncli.system.threads import Scratch
@@ -72,7 +78,7 @@ def prepare(kernels: Sequence[Factors], task: ConvTask) -> Kernel:
     filters = [FactoredKernel.of(factors, task) for factors in kernels]
 
     def run(X: FloatArray, out: FloatArray, channels: slice, scratch: Scratch) -> None:
-        rows = -(-out.shape[1] // DOWN) * DOWN
+        rows = -(-out.shape[1] // PRODUCT_ROWS) * PRODUCT_ROWS
         shape = (len(out), rows, out.shape[2] * task.groups)
         direct = len(filters) == 1 and rows == out.shape[1]
         total = out.reshape(shape) if direct else scratch.take("total", shape, out.dtype)
@@ -87,7 +93,7 @@ def prepare(kernels: Sequence[Factors], task: ConvTask) -> Kernel:
     return Kernel(
         run,
         row * task.dtype.itemsize,
-        step=DOWN,
+        step=PRODUCT_ROWS,
         # The zeros of a matrix turn an infinity into NaN in every row of its block; but one that
         # overflowed on the way stands in its own row only, until a product along the row.
         spreads=1 if along_rows else min(each.height for each in filters),
@@ -152,7 +158,7 @@ class FactoredKernel:
         X : ndarray, shape (m, rows, columns, groups)
             C-contiguous, padded above and below, and where there is a stride at the sides too.
         total : ndarray, shape (m, rows, n_W * groups)
-            A multiple of `DOWN` rows.
+            A multiple of `PRODUCT_ROWS` rows.
 
         Examples
         --------
@@ -171,7 +177,7 @@ class FactoredKernel:
         m, rows, values = total.shape
         taken = sum(each.bytes_of(m, rows) for each in self.products.values())
         groups = max(1, -(-taken // GROUP_BYTES))
-        step = -(-rows // (groups * DOWN)) * DOWN
+        step = -(-rows // (groups * PRODUCT_ROWS)) * PRODUCT_ROWS
         phases = long_rows(X, self.window, scratch)
         for first in range(0, rows, step):
             last = min(first + step, rows)
@@ -209,13 +215,13 @@ def _passes(factors: Factors) -> int:
 
 def _band_flops(row: FloatArray, task: ConvTask) -> int:
     """Operations per output of a row as a product."""
-    return 2 * (ALONG + (len(row) - 1) * task.window.cols.dilation * task.groups)
+    return 2 * (PRODUCT_OUTPUTS + (len(row) - 1) * task.window.cols.dilation * task.groups)
 
 
 def _multiplied(factors: Factors, task: ConvTask) -> bool:
     """Whether rows are products rather than passes."""
     cols = task.window.cols
-    if cols.stride > 1 or cols.out * task.groups < ALONG:
+    if cols.stride > 1 or cols.out * task.groups < PRODUCT_OUTPUTS:
         return False
     flops = sum(_band_flops(row, task) for _, row in factors) + (len(factors) - 1) * PASS_FLOPS
     return flops < PASS_FLOPS * _passes(factors)

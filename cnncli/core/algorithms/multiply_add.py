@@ -15,7 +15,7 @@ from cnncli._dataclass import dataclass
 from cnncli.core.algorithms.base import ConvTask, share_weights
 from cnncli.core.arrays import FloatArray
 
-INNER: Final = 768
+INNER_LOOP_VALUES: Final = 768
 """Values of an inner loop: of 300 to 1800 the quickest for 96 channels on 56x56."""
 
 LOOP_VALUES: Final = 40
@@ -126,7 +126,7 @@ def inner_columns(task: ConvTask) -> int:
     """
     if task.window.cols.stride > 1:
         return 1
-    return max(1, min(task.window.cols.out, INNER // task.groups))
+    return max(1, min(task.window.cols.out, INNER_LOOP_VALUES // task.groups))
 
 
 def count_passes(task: ConvTask) -> float:

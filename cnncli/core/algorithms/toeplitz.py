@@ -23,14 +23,14 @@ from cnncli.core.geometry import Axis
 from cnncli.core.strips import fill_columns
 from cnncli.system.threads import Scratch
 
-DOWN: Final = 4
+PRODUCT_ROWS: Final = 4
 """Most rows of a product down the columns, and the multiple of output rows that a strip takes."""
 
 SMALL_PRODUCT: Final = 10**6
 """Rows times columns times inner cells up to which OpenBLAS multiplies operands as they lie: of
 larger products with thin matrices most of the time goes into copying them."""
 
-ALONG: Final = 16
+PRODUCT_OUTPUTS: Final = 16
 """Neighbouring outputs of one product along a row: a vector register of AVX-512."""
 
 
@@ -68,7 +68,7 @@ def rows_at_once(kernels: int) -> int:
 
     Measured with 1 to 15 kernels: a product of about four rows in all is the quickest.
     """
-    return {1: DOWN, 2: 2, 3: 2}.get(kernels, 1)
+    return {1: PRODUCT_ROWS, 2: 2, 3: 2}.get(kernels, 1)
 
 
 @dataclass(frozen=True)
@@ -170,7 +170,7 @@ class RowProduct:
 
     Parameters
     ----------
-    matrix : ndarray, shape (height, `ALONG`)
+    matrix : ndarray, shape (height, `PRODUCT_OUTPUTS`)
     """
 
     matrix: FloatArray
@@ -179,7 +179,8 @@ class RowProduct:
     def of(kernel: FloatArray, dilation: int) -> RowProduct:
         """Return the product for a kernel (k,) whose taps are `dilation` values apart."""
         axis = Axis(size=0, kernel=len(kernel), dilation=dilation)
-        return RowProduct(np.ascontiguousarray(band_matrix(kernel[None], axis, ALONG)[0].T))
+        (band,) = band_matrix(kernel[None], axis, PRODUCT_OUTPUTS)
+        return RowProduct(np.ascontiguousarray(band.T))
 
     def run(self, rows: FloatArray, out: FloatArray) -> None:
         """Slide the kernel along rows (..., values) into `out` (..., fewer values).
@@ -189,7 +190,7 @@ class RowProduct:
         rows : ndarray
             The values of a row lie side by side.
         out : ndarray
-            So do its values, at least `ALONG`.
+            So do its values, at least `PRODUCT_OUTPUTS`.
 
         Examples
         --------
@@ -200,15 +201,15 @@ class RowProduct:
         """
         *lead, length = out.shape
         height = len(self.matrix)
-        blocks, apart = length // ALONG, -(-height // ALONG)
+        blocks, apart = length // PRODUCT_OUTPUTS, -(-height // PRODUCT_OUTPUTS)
         *across, cell = rows.strides
-        targets = out[..., : blocks * ALONG].reshape(*lead, blocks, ALONG)
+        targets = out[..., : blocks * PRODUCT_OUTPUTS].reshape(*lead, blocks, PRODUCT_OUTPUTS)
         for first in range(min(apart, blocks)):
             shape = (*lead, len(range(first, blocks, apart)), height)
-            steps = (*across, apart * ALONG * cell, cell)
-            begins = rows[..., first * ALONG :]
+            steps = (*across, apart * PRODUCT_OUTPUTS * cell, cell)
+            begins = rows[..., first * PRODUCT_OUTPUTS :]
             windows = np.lib.stride_tricks.as_strided(begins, shape, steps)
             np.matmul(windows, self.matrix, out=targets[..., first::apart, :])
-        if length % ALONG:
-            last = rows[..., length - ALONG :][..., :height]
-            np.matmul(last, self.matrix, out=out[..., length - ALONG :])
+        if length % PRODUCT_OUTPUTS:
+            last = rows[..., length - PRODUCT_OUTPUTS :][..., :height]
+            np.matmul(last, self.matrix, out=out[..., length - PRODUCT_OUTPUTS :])

@@ -37,7 +37,7 @@ LEAST_TILES: Final = 48
 BLOCK_FILTERS: Final = 8192
 """Filters that are transformed at a time: they stay in cache from rows to columns."""
 
-THREADS_FROM: Final = 2**15
+THREADS_FROM_FILTERS: Final = 2**15
 """Filters from which two threads transform them."""
 
 POINTS: Final = np.array([0.0, 1, -1, 2, -2])
@@ -259,7 +259,7 @@ def transform_filters(W: FloatArray, span: int) -> FloatArray:
             np.matmul(matrix, half.swapaxes(0, 1), out=out[points, :, block])
 
     # Each thread touches fresh memory of its own.
-    threaded = count >= THREADS_FROM
+    threaded = count >= THREADS_FROM_FILTERS
     halves = [slice(0, span // 2), slice(span // 2, span)] if threaded else [slice(0, span)]
     run_all(transform, halves, None if threaded else 1)
     return out.reshape(span * span, *W.shape[2:])

@@ -157,7 +157,7 @@ class ChannelwiseDefaults:
 
 
 class Pointwise(ChannelwiseDefaults, ABC):
-    """A layer that changes each pixel on its own and keeps the shape.
+    """A layer that changes each pixel on its own and keeps rows and columns.
 
     Those derived from it say how, in ``compute``.
     """

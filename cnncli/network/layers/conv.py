@@ -35,7 +35,7 @@ MOST_TAPS: Final = 25
 MOST_WEIGHT: Final = np.iinfo(WHOLE).max // 255
 """Sum of a kernel's magnitudes up to which no sum of pixels is beyond `WHOLE`."""
 
-RUNS: Final = 8
+IMAGES_PER_PREPARATION: Final = 8
 """Images that share what a layer's filters take to be made ready, for the choice of an algorithm.
 
 It is the same for one image as for many, so that its values are. Beside 1 the first image of
@@ -270,7 +270,7 @@ class ConvLayer:
         else:
             return Choice("auto", "depends on the filter's values, which plan does not read")
         task = ConvTask(self.window(shape), groups, 1, shape[3], bank.shape[3], dtype)
-        return choose(bank, task, self.algorithm, RUNS)
+        return choose(bank, task, self.algorithm, IMAGES_PER_PREPARATION)
 
     def _prepare(
         self,
@@ -289,7 +289,7 @@ class ConvLayer:
             bias=self._biases(bank),
             finish=finish,
             algorithm=algorithm,
-            runs=RUNS,
+            runs=IMAGES_PER_PREPARATION,
         )
 
     def activation_for(self, dtype: np.dtype[Any]) -> Activation:

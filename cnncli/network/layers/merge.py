@@ -57,7 +57,7 @@ class Elementwise(ChannelwiseDefaults):
         return largest
 
     def output_groups(self, *groups: Sequence[MapGroup]) -> tuple[MapGroup, ...]:
-        """Return the inputs' groups if all have the same; else numbered maps: no filter's alone."""
+        """Return the inputs' groups if all have the same, else numbered maps."""
         counts = [sum(len(group.channels) for group in one) for one in groups]
         pairs = zip(groups, counts, strict=True)
         return common_groups([one for one, count in pairs if count == max(counts)])
@@ -310,7 +310,9 @@ class ConcatLayer(ChannelwiseDefaults):
 
 
 def common_groups(groups: Sequence[Sequence[MapGroup]]) -> tuple[MapGroup, ...]:
-    """Return the inputs' groups if all have the same; else numbered maps: no filter's alone.
+    """Return the inputs' groups if all have the same.
+
+    Else numbered maps, because they come from several filters.
 
     Examples
     --------
