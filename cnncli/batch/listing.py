@@ -19,6 +19,7 @@ from cnncli.batch.spool import temporary_file, write_temporary
 from cnncli.errors import FileProblem
 from cnncli.io.regular_files import fault_text
 from cnncli.io.urls import is_url, parse_url
+from cnncli.system.files import is_open
 
 ListedFile = tuple[str, str]
 """The name of a file, and its folder below the one that was searched: "" for that one itself."""
@@ -270,7 +271,7 @@ def _open_list(list_name: str, shown: str, max_bytes: int) -> AbstractContextMan
     """Open a list so that it can be gone through twice: what is no file is copied to one."""
     try:
         if list_name == "-":
-            if sys.stdin is None or sys.stdin.closed:
+            if not is_open(sys.stdin):
                 raise FileProblem("standard input is closed", hint="--files-from FILE")
             return _copied(sys.stdin.buffer, shown, max_bytes)
         stream = open(list_name, "rb")  # noqa: SIM115

@@ -24,6 +24,7 @@ from cnncli.errors import (
     shorten,
 )
 from cnncli.system import signals
+from cnncli.system.files import is_open
 
 BROKEN_PIPE: Final = 141
 _COMPLETION: Final = "_CNNCLI_COMPLETE"
@@ -112,7 +113,7 @@ class CommandGroup(LazyGroup):
         try:
             code = super().main(arguments, prog_name or "cnncli", complete_var, False, **extra)
             # A full disk or a closed pipe is an error here, and not at the interpreter's exit.
-            if sys.stdout is not None and not sys.stdout.closed:
+            if is_open(sys.stdout):
                 sys.stdout.flush()
         except click.exceptions.NoArgsIsHelpError as error:
             error.show()
@@ -228,7 +229,7 @@ def terminal_columns() -> int:
 
 def check_output_open() -> None:
     """Raise FileProblem where text would go to a closed standard output, and be lost."""
-    if sys.stdout is None or sys.stdout.closed:
+    if not is_open(sys.stdout):
         raise FileProblem("standard output is closed")
 
 

@@ -14,6 +14,7 @@ import click
 from cnncli.cli.group import show_error, tell, tell_whole, terminal_columns
 from cnncli.errors import ExistingOutputs, OutputExists
 from cnncli.system import progress, signals
+from cnncli.system.files import is_open
 
 if TYPE_CHECKING:
     from cnncli.batch.report import Report
@@ -260,7 +261,7 @@ def tell_file(
 
 def is_terminal_stream(stream: Any) -> bool:
     """Return whether a standard stream is open and a terminal."""
-    return stream is not None and not stream.closed and bool(stream.isatty())
+    return is_open(stream) and bool(stream.isatty())
 
 
 def _allows_bar(results: ResultOptions) -> bool:

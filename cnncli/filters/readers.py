@@ -18,6 +18,7 @@ from cnncli.filters.matrix_text import parse_matrix, quoted_start
 from cnncli.io import npy
 from cnncli.io.regular_files import open_regular, open_shell_pipe
 from cnncli.io.safe_names import plain_name
+from cnncli.system.files import is_open
 
 MAX_TEXT_BYTES: Final = 4 * 2**20
 _WEIGHT_KEYS: Final = ("w", "weight", "weights", "kernel")
@@ -86,7 +87,7 @@ def read_stdin() -> LoadedArray:
     OptionError
         If standard input is a terminal or closed.
     """
-    if sys.stdin is None or sys.stdin.closed or sys.stdin.isatty():
+    if not is_open(sys.stdin) or sys.stdin.isatty():
         raise OptionError("the filter must be piped in, but standard input is a terminal")
     return read_stream(sys.stdin.buffer, "standard input")
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, cast
 
 from cnncli.errors import FileProblem, OutputExists
-from cnncli.system.files import BUFFER_BYTES, STDOUT_NAMES, open_new, sync_folders
+from cnncli.system.files import BUFFER_BYTES, STDOUT_NAMES, is_open, open_new, sync_folders
 
 OVERWRITE_HINT = "--overwrite replaces it"
 SKIP_HINT = f"{OVERWRITE_HINT}, --skip-existing leaves it"
@@ -144,7 +144,7 @@ def open_stdout() -> Iterator[BinaryIO]:
     BrokenPipeError
         When the reader has gone; the caller decides what to say then.
     """
-    if sys.stdout is None or sys.stdout.closed:
+    if not is_open(sys.stdout):
         raise FileProblem(f"{_STDOUT} is closed", hint="-o FILE")
     with _named_errors(_stdout(), _stdout_problem) as stream:
         yield stream

@@ -15,7 +15,7 @@ from PIL import ImageColor
 from cnncli._dataclass import dataclass
 from cnncli.errors import FileProblem, OptionError, ShapeError, quote
 from cnncli.io.array_axes import check_axes, order_notes
-from cnncli.io.limits import check_pixels
+from cnncli.io.limits import check_input_bytes, check_pixels
 from cnncli.io.npy import is_npy, is_zip, read_npy, read_npy_header
 from cnncli.io.photo_metadata import PhotoMetadata
 from cnncli.io.pillow_reader import (
@@ -182,7 +182,7 @@ def read_image(path: Path, options: ReadOptions) -> Picture:
         kind = _kind(_read_some(stream, _HEAD_BYTES, name), name)
         if kind != "NPY":
             return _read_picture(stream, kind, options, name)
-        _check_input_size(os.fstat(stream.fileno()).st_size, options, name)
+        check_input_bytes(os.fstat(stream.fileno()).st_size, options.max_input_bytes, name)
     array = read_npy(path, name=name, max_bytes=options.max_input_bytes)
     return _from_array(array, options, name)
 
@@ -270,7 +270,7 @@ def read_bytes(data: bytes, options: ReadOptions, name: str = STDIN_NAME) -> Pic
     >>> read_bytes(b"P5 2 1 255 " + bytes([0, 255]), ReadOptions()).values().ravel().tolist()
     [0.0, 1.0]
     """
-    _check_input_size(len(data), options, name)
+    check_input_bytes(len(data), options.max_input_bytes, name)
     kind = _kind(data[:_HEAD_BYTES], name)
     if kind == "NPY":
         return _from_array(read_npy(data, name=name, max_bytes=len(data)), options, name)
@@ -308,7 +308,7 @@ def read_stream(stream: BinaryIO, options: ReadOptions, name: str = STDIN_NAME) 
     gathered = BytesIO()
     while chunk := _read_some(stream, options.max_input_bytes + 1 - gathered.tell(), name):
         gathered.write(chunk)
-        _check_input_size(gathered.tell(), options, name)
+        check_input_bytes(gathered.tell(), options.max_input_bytes, name)
         check_decoded(gathered.tell(), options, name)
         if gathered.tell() >= _HEAD_BYTES:
             # What is no image can go on for ever: refuse it now and not at the limit.
@@ -343,15 +343,6 @@ def _read_some(stream: BinaryIO, most: int, name: str) -> bytes:
         return stream.read(min(most, _CHUNK))
     except (OSError, ValueError) as error:
         raise FileProblem(f"cannot be read: {fault_text(error)}", path=name) from error
-
-
-def _check_input_size(size: int, options: ReadOptions, name: str) -> None:
-    if size > options.max_input_bytes:
-        raise FileProblem(
-            f"more than the limit of {options.max_input_bytes} bytes",
-            hint="--max-input-bytes raises the limit",
-            path=name,
-        )
 
 
 def _kind(head: bytes, name: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Final
 
 from cnncli.errors import FileProblem
@@ -44,6 +45,25 @@ def check_pixels(pixels: int, limit: int, name: str) -> None:
         raise too_large(str(pixels), limit, name)
     if pixels < 1:
         raise ValueError("it has no pixels")
+
+
+def check_input_bytes(size: int, limit: int, name: str | os.PathLike[str]) -> None:
+    """Refuse an input of more bytes than the limit.
+
+    Raises
+    ------
+    FileProblem
+
+    Examples
+    --------
+    >>> check_input_bytes(9, 10, "a.npy")
+    """
+    if size > limit:
+        raise FileProblem(
+            f"more than the limit of {limit} bytes",
+            hint="--max-input-bytes raises the limit",
+            path=name,
+        )
 
 
 def too_large(pixels: str, limit: int, name: str) -> FileProblem:

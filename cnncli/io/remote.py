@@ -27,6 +27,7 @@ from cnncli._dataclass import dataclass
 from cnncli._version import __version__
 from cnncli.errors import CnnCliError, FileProblem, OptionError, one_line, printable, quote
 from cnncli.io.atomic import exists_problem
+from cnncli.io.limits import check_input_bytes
 from cnncli.io.urls import Url, parse_url
 
 CONNECT_SECONDS: Final = 10
@@ -167,11 +168,11 @@ async def _read_object(system: Any, url: Url, max_bytes: int) -> bytes:
     info = await asyncio.wait_for(system._info(url.path), ANSWER_SECONDS)
     if info["type"] != "file":
         raise _not_a_file(url)
-    _check_length(info["size"], url, max_bytes)
+    check_input_bytes(info["size"], max_bytes, url)
     if not info["size"]:
         return b""  # of which no range can be asked
     data: bytes = await system._cat_file(url.path, start=0, end=max_bytes + 1)
-    _check_length(len(data), url, max_bytes)
+    check_input_bytes(len(data), max_bytes, url)
     return data
 
 
@@ -195,11 +196,11 @@ async def _get(system: Any, url: Url, max_bytes: int) -> bytes:
                 continue
             if answer.status != HTTPStatus.OK:
                 raise FileProblem(f"cannot be read: {_status(answer.status)}", path=url)
-            _check_length(answer.content_length or 0, url, max_bytes)
+            check_input_bytes(answer.content_length or 0, max_bytes, url)
             gathered = bytearray()
             async for chunk in answer.content.iter_chunked(_CHUNK):
                 gathered += chunk
-                _check_length(len(gathered), url, max_bytes)
+                check_input_bytes(len(gathered), max_bytes, url)
             return bytes(gathered)
     raise FileProblem(f"redirects more than {MAX_REDIRECTS} times", path=url)
 
@@ -226,15 +227,6 @@ def _status(status: int) -> str:
         return f"the server answers HTTP {status}, {HTTPStatus(status).phrase.lower()}"
     except ValueError:
         return f"the server answers HTTP {status}"
-
-
-def _check_length(length: int, url: Url, max_bytes: int) -> None:
-    if length > max_bytes:
-        raise FileProblem(
-            f"more than the limit of {max_bytes} bytes",
-            hint="--max-input-bytes raises the limit",
-            path=url,
-        )
 
 
 def _not_a_file(url: Url) -> FileProblem:

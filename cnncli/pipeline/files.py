@@ -21,6 +21,7 @@ from cnncli.pipeline.files_of_batch import Identity, OutputClaims
 from cnncli.pipeline.job import Job, Task
 from cnncli.pipeline.output_checks import OutputOptions, make_folders, select_files
 from cnncli.pipeline.output_names import LayerResult, OutFile, Source, Target
+from cnncli.system.files import is_open
 
 MadeFiles = list[tuple[OutFile, bytes]]
 """Files with their content, to be written by `write_made`."""
@@ -237,6 +238,6 @@ def read_source(source: Source, options: ReadOptions, data: bytes | None = None)
 
 
 def _standard_input() -> BinaryIO:
-    if sys.stdin is None or sys.stdin.closed:
+    if not is_open(sys.stdin):
         raise FileProblem("standard input is closed", hint="give an IMAGE")
     return sys.stdin.buffer

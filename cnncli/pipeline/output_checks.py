@@ -37,7 +37,7 @@ from cnncli.pipeline.output_names import (
     is_device,
 )
 from cnncli.pipeline.templates import Template
-from cnncli.system.files import is_terminal_device
+from cnncli.system.files import is_open, is_terminal_device
 
 _FOLDERS_KEPT = 1000
 _FOLDER_HINT = "-o a folder (out/) or a template such as 'out/{stem}.png'"
@@ -255,7 +255,8 @@ def _classify(
 ) -> tuple[OutputKind, str]:
     output = options.output
     if output is None:
-        if len(sources) == 1 and next(iter(sources)).path is None and _piped():
+        is_piped = is_open(sys.stdout) and not sys.stdout.isatty()
+        if len(sources) == 1 and next(iter(sources)).path is None and is_piped:
             return OutputKind.STDOUT, ""
         field = "layer" if layered else "filter" if filter_name is not None else "op"
         return OutputKind.DEFAULT, f"{{stem}}-{{{field}}}.{options.format or 'png'}"
@@ -279,16 +280,12 @@ def _classify(
     return OutputKind.FOLDER if is_folder else OutputKind.FILE, output
 
 
-def _piped() -> bool:
-    return sys.stdout is not None and not sys.stdout.closed and not sys.stdout.isatty()
-
-
 def _check_stdout(sources: Collection[Source]) -> None:
     if len(sources) > 1:
         raise OptionError(
             f"-o - takes the result of one image, got {len(sources)}", hint=_FOLDER_HINT
         )
-    if sys.stdout is None or sys.stdout.closed:
+    if not is_open(sys.stdout):
         raise FileProblem("standard output is closed", hint="-o FILE")
     if sys.stdout.isatty():
         raise OptionError(

@@ -1,4 +1,4 @@
-"""New files without a name until they are whole, terminals, and folders synced to the disk."""
+"""New files without a name until they are whole, streams, and folders synced to the disk."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import os
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO, Final
+from typing import IO, Any, BinaryIO, Final
 
 from cnncli.system import signals
 
@@ -21,6 +21,11 @@ def open_to_read(path: Path) -> int:
     """Open a file and return its descriptor; never wait for anybody to write it, as to a pipe."""
     flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
     return os.open(path, flags)
+
+
+def is_open(stream: IO[Any] | None) -> bool:
+    """Tell whether a standard stream is there and open; a process may be begun without one."""
+    return stream is not None and not stream.closed
 
 
 def is_shell_pipe(path: Path) -> bool:

@@ -30,7 +30,7 @@ MAY_IMPORT = {
         "core": "errors system",
         "io": "errors system _version",
         "render": "errors",
-        "filters": "errors core io",
+        "filters": "errors system core io",
         "network": "errors system core io render filters",
         "pipeline": f"{BELOW_PIPELINE} _version",
         "plan": f"{BELOW_PIPELINE} pipeline _version",
